@@ -1,0 +1,70 @@
+import type { EventDraft, StoredEvent } from './events.ts'
+import type { Job } from './job.ts'
+import type { Kernel } from './kernel.ts'
+import type { WorkerDefinition } from './worker.ts'
+
+/**
+ * What a handler receives beside its job. Plugins add members in the `context` hook, and their
+ * types by declaration merging:
+ *
+ * @example
+ * declare module 'nuxt-queue' {
+ *   interface RunContext { tenant: string }
+ * }
+ */
+export interface RunContext {
+  readonly kernel: Kernel
+  readonly job: Job
+  readonly worker: WorkerDefinition
+  readonly runId: string
+  /** 1 for the first try. */
+  readonly attempt: number
+  /** How often the job was handed out. Fences the appends of this attempt. */
+  readonly claim: number
+  /** Aborts on timeout, cancellation, shutdown and a lost lease; `reason` is a QueueError. */
+  readonly signal: AbortSignal
+  /** True once `signal` has aborted; cheaper to ask. */
+  readonly cancelled: boolean
+  /**
+   * Appends an event of your own to the run and resolves once it is stored. `undefined` when its
+   * key was in the stream already, or a plugin kept it back.
+   *
+   * @throws QueueError `RUN_ENDED`, `LEASE_LOST`, `VALUE_UNSUPPORTED`
+   */
+  emit(type: string, data?: unknown, options?: { key?: string }): Promise<StoredEvent | undefined>
+  /** Events stored atomically with `step.completed`; a failed attempt drops them. */
+  readonly outbox: EventDraft[]
+  /** Makes completion wait for a promise that the handler may not await itself. */
+  track<T>(promise: Promise<T>): Promise<T>
+  /** Stores progress between 0 and 1 with the job. */
+  reportProgress(value: number): Promise<void>
+  /** `return ctx.defer({ delay: 5000 })`: run again later without using up an attempt. */
+  defer(options: DeferOptions): Deferral
+}
+
+/**
+ * Members whose type depends on the config of the worker; plugins merge into it. What stands here
+ * hides the member of the same name in `RunContext`.
+ */
+export interface ConfiguredContext<C> {
+  /** Makes the parameter used, which merged declarations need. */
+  readonly worker: WorkerDefinition & { config?: C }
+}
+
+/** The context as the handler of a worker with config `C` sees it. */
+export type HandlerContext<C> = Omit<RunContext, keyof ConfiguredContext<C>> & ConfiguredContext<C>
+
+export interface DeferOptions {
+  /** Milliseconds from now. */
+  delay?: number
+  until?: Date | number
+  /** Also keeps the queue from claiming other jobs until then. Default false. */
+  holdQueue?: boolean
+}
+
+/** The third way out of a handler or a dispatch, beside a result and an error. Return or throw it. */
+export interface Deferral {
+  /** Milliseconds since the epoch. */
+  readonly runAt: number
+  readonly holdQueue: boolean
+}

@@ -1,0 +1,31 @@
+import type { EnqueuedJob, JobFlow, JobOptions } from './job.ts'
+
+/** A worker's id, or the address of one that this instance need not know. */
+export type JobTarget = string | { queue: string; name: string }
+
+export interface EnqueueOptions extends JobOptions {
+  /** For plugins: the run the job belongs to. Default: one of its own. */
+  runId?: string
+  /** For plugins: its place in a flow. */
+  flow?: JobFlow
+}
+
+export interface EnqueueItem {
+  worker: JobTarget
+  data?: unknown
+  options?: EnqueueOptions
+}
+
+export interface Enqueue {
+  /**
+   * Queues a job; resolves once the adapter has stored it.
+   *
+   * @throws QueueError `WORKER_UNKNOWN`, `OPTION_INVALID`, `OPTION_UNSUPPORTED`, `VALIDATION_FAILED`,
+   * `VALUE_UNSUPPORTED`, `PAYLOAD_TOO_LARGE`, `QUEUE_FULL`, `ENQUEUE_VETOED`, `KERNEL_CLOSED`
+   * @example
+   * await kernel.enqueue('mail', { to: 'ada@example.com' }, { attempts: 5, backoff: 1000 })
+   */
+  enqueue(worker: JobTarget, data?: unknown, options?: EnqueueOptions): Promise<EnqueuedJob>
+  /** Queues all or, if one is refused, none; in one round trip where the adapter can. */
+  enqueueMany(jobs: readonly EnqueueItem[]): Promise<EnqueuedJob[]>
+}

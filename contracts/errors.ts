@@ -1,0 +1,101 @@
+/** Every code an error of this package can carry. Messages say what came, what was expected and what to do. */
+export type ErrorCode =
+  /** A configuration key or value is not one this setup knows. */
+  | 'CONFIG_INVALID'
+  /** The preset or adapter named in the configuration does not exist. */
+  | 'PRESET_UNKNOWN'
+  /** What was passed as a plugin is not one. */
+  | 'PLUGIN_INVALID'
+  /** Two plugins share a name. */
+  | 'PLUGIN_DUPLICATE'
+  /** A plugin needs a port or plugin that comes after it, or not at all. */
+  | 'PLUGIN_REQUIRES'
+  /** The setup of a plugin threw. */
+  | 'PLUGIN_SETUP_FAILED'
+  /** The setup of a plugin did not settle within its time limit. */
+  | 'PLUGIN_SETUP_TIMEOUT'
+  /** A port is used that no plugin provides. */
+  | 'PORT_MISSING'
+  /** Two plugins provide the same single port. */
+  | 'PORT_DUPLICATE'
+  /** A hook was registered wrongly, or its handler misused `next()`. */
+  | 'HOOK_INVALID'
+  /** A plugin threw inside a hook. */
+  | 'HOOK_FAILED'
+  /** The kernel is closing or closed. */
+  | 'KERNEL_CLOSED'
+  /** `useKernel()` or `useRunContext()` was called outside a job. */
+  | 'CONTEXT_MISSING'
+  /** A plugin refused the job; the message carries its reason. */
+  | 'ENQUEUE_VETOED'
+  /** No registered worker has that id, or none handles the job. */
+  | 'WORKER_UNKNOWN'
+  /** Two workers share an id, or handle the same (queue, name). */
+  | 'WORKER_DUPLICATE'
+  /** A worker file or definition cannot be used. */
+  | 'WORKER_INVALID'
+  /** A worker names a runtime that no plugin provides. */
+  | 'RUNTIME_UNKNOWN'
+  /** A job or worker option has a wrong type or range. */
+  | 'OPTION_INVALID'
+  /** The adapter declares that it cannot honour the option. */
+  | 'OPTION_UNSUPPORTED'
+  /** A value cannot travel through the queue unchanged. */
+  | 'VALUE_UNSUPPORTED'
+  /** A value is larger than `payloadLimit`. */
+  | 'PAYLOAD_TOO_LARGE'
+  /** Input, output or state does not match its schema. */
+  | 'VALIDATION_FAILED'
+  /** The queue holds `maxQueueSize` jobs. */
+  | 'QUEUE_FULL'
+  /** There is no such job. */
+  | 'JOB_NOT_FOUND'
+  /** The job is in a state that does not allow the operation. */
+  | 'JOB_STATE'
+  /** The handler did not settle within the timeout of its job. */
+  | 'JOB_TIMEOUT'
+  /** The job or its run was cancelled. */
+  | 'JOB_CANCELLED'
+  /** The job was handed out `maxCrashes` times and never came back. */
+  | 'JOB_CRASHED'
+  /** The kernel is closing and gives the job back. */
+  | 'JOB_RELEASED'
+  /** The handler threw something that is not an Error. */
+  | 'HANDLER_FAILED'
+  /** The job was handed to another worker meanwhile. */
+  | 'LEASE_LOST'
+  /** There is no such run. */
+  | 'RUN_NOT_FOUND'
+  /** The run has ended and takes no more events. */
+  | 'RUN_ENDED'
+  /** A plugin kept an event of the kernel from being stored. */
+  | 'EMIT_DROPPED'
+  /** The stream has moved on past `expectedSeq`. */
+  | 'EVENTS_CONFLICT'
+  /** The events asked for have been trimmed. */
+  | 'EVENTS_TRIMMED'
+  /** No registered worker is the entry of that flow. */
+  | 'FLOW_UNKNOWN'
+  /** The steps of a flow do not fit together. */
+  | 'FLOW_INVALID'
+  /** A cron expression, time zone or schedule target is wrong. */
+  | 'SCHEDULE_INVALID'
+
+/** What else an error says: `plugin` and `hook` where it arose, `details` for programs. */
+export interface QueueErrorFacts {
+  cause?: unknown
+  plugin?: string
+  hook?: string
+  details?: Record<string, unknown>
+  /** False ends the job at once, whatever attempts are left. Any thrown Error may carry it. */
+  retryable?: boolean
+}
+
+/** An error as it is stored in events and job records. */
+export interface SerializedError {
+  name: string
+  message: string
+  code?: string
+  stack?: string
+  cause?: SerializedError
+}

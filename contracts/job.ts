@@ -1,0 +1,115 @@
+import type { SerializedError } from './errors.ts'
+
+/** How long a failed attempt waits before the next one. All durations in milliseconds. */
+export interface Backoff {
+  /** `fixed` waits `delay` each time, `exponential` `delay * 2 ** (attempt - 1)`. */
+  type: 'fixed' | 'exponential'
+  delay: number
+  /** Upper bound of an exponential wait. Default: one day. */
+  maxDelay?: number
+  /** Share of the wait, 0 to 1, that is drawn at random. Default 0. */
+  jitter?: number
+}
+
+/** What a caller may ask for when enqueueing; most of it can also be a worker's default. */
+export interface JobOptions {
+  /** Deduplicates: while the queue knows a job of this id, enqueueing it again answers that one. Default: a UUID. */
+  id?: string
+  /** How many times the handler may fail before the job does. Default 1. */
+  attempts?: number
+  /** Wait between attempts: milliseconds, or a strategy. Default 0. */
+  backoff?: number | Backoff
+  /** Milliseconds, or a date, before which the job does not run. */
+  delay?: number | Date
+  /** The larger, the more urgent. Default 0. Jobs of one priority run in the order of arrival. */
+  priority?: number
+  /** Milliseconds a handler may take; then its signal aborts and the attempt has failed. Default: no limit. */
+  timeout?: number
+  /** At most `concurrencyPerKey` jobs of the worker with the same key run at once. */
+  concurrencyKey?: string
+  /** Jobs with the same key share the worker's `rateLimit`. Default: all its jobs share it. */
+  rateLimitKey?: string
+  /** A queue that receives a copy of the job when it fails for good. */
+  deadLetter?: string
+}
+
+/** The options a job carries once enqueued. */
+export type StoredJobOptions = Omit<JobOptions, 'id' | 'delay' | 'priority'>
+
+/** The place of a job in a flow. Set by the flow plugin, carried by every adapter. */
+export interface JobFlow {
+  name: string
+  step: string
+  /** `seq` of the event that caused the step; absent for the entry. */
+  cause?: number
+}
+
+/** A job on its way to the queue port. */
+export interface JobDraft {
+  id: string
+  queue: string
+  name: string
+  data: unknown
+  runId: string
+  options: StoredJobOptions
+  priority: number
+  /** Milliseconds since the epoch, as is `runAt`: the moment before which it does not run. */
+  createdAt: number
+  runAt: number
+  flow: JobFlow | undefined
+}
+
+export type JobState = 'waiting' | 'delayed' | 'active' | 'completed' | 'failed' | 'cancelled'
+
+/** A job as the queue stores it. */
+export interface JobRecord extends JobDraft {
+  state: JobState
+  /** Attempts of the handler that have failed. */
+  attemptsMade: number
+  /** How often the job was handed out, lost leases and deferrals included. */
+  claims: number
+  /** How often it was handed out and never came back. */
+  crashes: number
+  /** How often a caller has retried it after its end. */
+  round: number
+  startedAt?: number
+  finishedAt?: number
+  progress?: number
+  result?: unknown
+  error?: SerializedError
+}
+
+/** The job as a handler sees it. `data` is a copy of its own for each attempt. */
+export interface Job<T = unknown> extends Readonly<Omit<JobDraft, 'data' | 'runAt'>> {
+  readonly data: T
+  /** 1 for the first try; counts failures of the handler only. */
+  readonly attempt: number
+  /** How many there may be. */
+  readonly attempts: number
+}
+
+/** What the queue answers to `enqueue`. */
+export interface EnqueueReceipt {
+  id: string
+  runId: string
+  /** True when the id was known already and nothing was added. */
+  deduplicated: boolean
+}
+export type EnqueuedJob = EnqueueReceipt & Pick<JobDraft, 'queue' | 'name'>
+
+/** What the adapter has to do with a claimed job once the runner is done with it. */
+export type Settlement = (
+  | { type: 'completed'; result: unknown }
+  | { type: 'failed'; error: SerializedError }
+  /** Uses up an attempt; runs again at `runAt`. */
+  | { type: 'retry'; error: SerializedError; runAt: number }
+  /** Uses up nothing; runs again at `runAt`. With `holdQueue` the queue claims nothing before that. */
+  | { type: 'defer'; runAt: number; holdQueue?: boolean }
+  /** Its end is in the log already: acknowledge and keep this state. */
+  | { type: 'ended'; state: 'completed' | 'failed' | 'cancelled' }
+  /** Somebody else holds the job now: do nothing. */
+  | { type: 'lost' }
+) & {
+  /** Code that still runs: the slot stays taken until this settles. It never rejects. */
+  slot?: Promise<unknown>
+}

@@ -1,0 +1,92 @@
+import type { Clock } from './clock.ts'
+import type { RunContext } from './context.ts'
+import type { Enqueue } from './enqueue.ts'
+import type { AppendOptions, AppendResult, EventDraft } from './events.ts'
+import type { HookHandler, HookName, KernelHooks, ReducePayload } from './hooks.ts'
+import type { JobOptions } from './job.ts'
+import type { AnyPlugin, Preset } from './plugin.ts'
+import type { MaybePromise, Ports, Runtime } from './ports.ts'
+import type { Registry, WorkerConfig, WorkerDefinition, WorkerInput } from './worker.ts'
+
+/** Where warnings and failures go that belong to no run. Default: the console. */
+export interface Reporter {
+  warn(message: string, detail?: unknown): void
+  error(message: string, detail?: unknown): void
+}
+
+/** Settings of the kernel itself. */
+export interface CoreConfig {
+  /** Defaults of every job; the worker's config and `enqueue` override them. */
+  jobs: Pick<JobOptions, 'attempts' | 'backoff' | 'timeout' | 'priority'>
+  /** The largest payload, result or event, in bytes as encoded. Default 1 MiB. */
+  payloadLimit: number
+  /** Milliseconds a plugin has to set itself up. Default 10,000. */
+  setupTimeout: number
+  /** How often a job may be handed out and not come back before it fails. Default 10. */
+  maxCrashes: number
+  /** Milliseconds `close()` gives handlers to react to their signal. Default 1,000. */
+  abortGrace: number
+}
+/** What a user writes: each plugin adds a section under its `configKey`. */
+export type KernelConfig = Partial<CoreConfig> & Record<string, unknown>
+export type ResolvedConfig = CoreConfig & Record<string, unknown>
+
+export interface KernelOptions {
+  preset?: Preset
+  plugins?: readonly AnyPlugin[]
+  config?: KernelConfig
+  reporter?: Reporter
+  /** Makes job and run ids. Default: `randomUUID`. */
+  generateId?: () => string
+}
+
+/** What plugins and applications hold. Plugins add members by declaration merging and `extend`. */
+export interface Kernel extends Enqueue {
+  readonly config: ResolvedConfig
+  readonly clock: Clock
+  readonly registry: Registry
+  readonly reporter: Reporter
+  /** The runtimes by name. */
+  readonly runtimes: ReadonlyMap<string, Runtime>
+  /** Registers a middleware on one of the five hooks. Answers what takes it away again. */
+  hook<Name extends HookName>(name: Name, handler: HookHandler<KernelHooks[Name]>): () => void
+  /** Makes an implementation of a port available. @throws QueueError `PORT_DUPLICATE` */
+  provide<Name extends keyof Ports>(port: Name, implementation: Ports[Name]): void
+  /** The implementation of a port. @throws QueueError `PORT_MISSING` */
+  port<Name extends keyof Ports>(port: Name): Ports[Name]
+  hasPort(port: keyof Ports): boolean
+  /** Adds members to the kernel. @throws QueueError `PORT_DUPLICATE` when one is there */
+  extend(members: Partial<Kernel>): void
+  /**
+   * Adds a worker, and starts it if the kernel has started. With `replace` it takes the place of the
+   * one with its id, from the next job on.
+   *
+   * @throws QueueError `WORKER_DUPLICATE`, `WORKER_INVALID`
+   */
+  registerWorker<const C extends WorkerConfig = WorkerConfig>(
+    worker: WorkerInput<C>,
+    options?: { replace?: boolean },
+  ): Promise<WorkerDefinition>
+  unregisterWorker(id: string): Promise<void>
+  /** Calls back for each worker that starts to consume. A rejection makes `start()` reject. */
+  onWorkerStart(callback: (worker: WorkerDefinition) => MaybePromise<void>): void
+  /** Appends events through the `emit` hook. For plugins; handlers have `ctx.emit`. */
+  emit(stream: string, events: EventDraft[], options?: AppendOptions, ctx?: RunContext): MaybePromise<AppendResult>
+  /** Folds events into a state through the `reduce` hook. */
+  reduce(payload: ReducePayload): MaybePromise<void>
+  /** Ends the attempts of a run, or of one of its jobs, that are running in this process. */
+  abort(target: { runId: string; jobId?: string }, error: Error): void
+  newId(): string
+  /** Starts consuming. Without it the kernel only produces. */
+  start(): Promise<void>
+  /**
+   * Claims nothing more, waits for running jobs, aborts what is left after `timeout` milliseconds
+   * (default 10,000), tears plugins down in reverse order, and tells what it aborted.
+   */
+  close(options?: { timeout?: number }): Promise<CloseReport>
+}
+
+/** What `close()` had to stop. Durable adapters hand these jobs out again. */
+export interface CloseReport {
+  aborted: { queue: string; name: string; id: string; runId: string }[]
+}

@@ -1,0 +1,185 @@
+import type { Clock } from './clock.ts'
+import type { RunContext } from './context.ts'
+import type * as E from './events.ts'
+import type { EnqueueReceipt, JobDraft, JobRecord, JobState, Settlement } from './job.ts'
+import type { WorkerDefinition, WorkerModule } from './worker.ts'
+
+/** Adapters over something synchronous need not pay for a promise. */
+export type MaybePromise<T> = T | Promise<T>
+export type Unsubscribe = () => void
+
+/** One plugin provides each port, but for `runtime`. Plugins add ports of their own by declaration merging. */
+export interface Ports {
+  /** Jobs only, storage without opinions. */
+  queue: QueueProvider
+  /** Execution only: who consumes which queue. */
+  workers: WorkerManager
+  /** The history of every run. */
+  events: EventStore
+  /** Counters that all instances share. */
+  limits: Limits
+  /** Time. The system's unless a plugin provides another. */
+  clock: Clock
+  /** How handlers run; many plugins may provide one each, told apart by name. */
+  runtime: Runtime
+}
+
+/**
+ * What an adapter says it can do: `durable` survives the process, `shared` takes several processes,
+ * the others are options. A declared capability passes the suite, an undeclared option throws.
+ */
+export type QueueCapability = 'durable' | 'shared' | 'delay' | 'priority' | 'maxQueueSize' | 'progress'
+
+/** What happens to jobs, and `paused` and `resumed` to queues. */
+export type QueueEvent =
+  | 'waiting'
+  | 'delayed'
+  | 'active'
+  | 'progress'
+  | 'retrying'
+  | 'removed'
+  | 'paused'
+  | 'resumed'
+  | E.RunOutcome
+export type QueueListener = (event: QueueEvent, queue: string, job?: Readonly<JobRecord>) => void
+
+/** Which jobs to list, oldest first. */
+export interface JobQuery extends Partial<Pick<JobRecord, 'queue' | 'name' | 'runId'>> {
+  states?: readonly JobState[]
+  /** Default 100. */
+  limit?: number
+  offset?: number
+}
+
+export interface QueueProvider {
+  readonly capabilities: Readonly<Record<QueueCapability, boolean>>
+  /** Stores a copy of the job unless its id is known in that queue. Due jobs are `waiting`, others `delayed`. */
+  enqueue(job: JobDraft): MaybePromise<EnqueueReceipt>
+  /** All or none, receipts in order. */
+  enqueueMany(jobs: readonly JobDraft[]): MaybePromise<EnqueueReceipt[]>
+  getJob(queue: string, id: string): MaybePromise<JobRecord | undefined>
+  getJobs(query?: JobQuery): MaybePromise<JobRecord[]>
+  getJobCounts(queue: string): MaybePromise<Record<JobState, number>>
+  /** The queues that hold jobs or have a consumer. */
+  getQueues(): MaybePromise<string[]>
+  /** Claims nothing more until resumed; outlives a restart where the adapter is durable. */
+  pause(queue: string): MaybePromise<void>
+  resume(queue: string): MaybePromise<void>
+  isPaused(queue: string): MaybePromise<boolean>
+  /** Queues a failed or cancelled job again, with all its attempts. @throws `JOB_NOT_FOUND`, `JOB_STATE` */
+  retry(queue: string, id: string): MaybePromise<void>
+  /** Makes a delayed job due now; an active one, should it be deferred, runs again at once. False for any other. */
+  promote(queue: string, id: string): MaybePromise<boolean>
+  /** Ends a job that waits, as cancelled. False when it is active, ended or unknown. */
+  cancel(queue: string, id: string): MaybePromise<boolean>
+  /** Forgets a job. False when there is none. @throws `JOB_STATE` when it is active */
+  remove(queue: string, id: string): MaybePromise<boolean>
+  /** Forgets ended jobs beyond the bounds, in all queues; answers how many. */
+  clean(policy: E.ExpirePolicy): MaybePromise<number>
+  on(queue: string | '*', event: QueueEvent | '*', listener: QueueListener): Unsubscribe
+  close(): MaybePromise<void>
+}
+
+/** What a claim gives the runner beside the job. */
+export interface Lease {
+  /** Aborts when the adapter knows that the job is somebody else's now. */
+  signal?: AbortSignal
+  /** Stores progress between 0 and 1. */
+  progress(value: number): MaybePromise<void>
+}
+
+/**
+ * Runs one claimed job to a settlement; never rejects. Made by the kernel, the same for every
+ * adapter. The record's `data` is a copy that belongs to this claim.
+ */
+export type Processor = (job: Readonly<JobRecord>, lease: Lease) => Promise<Settlement>
+
+export interface RegisteredWorker {
+  queue: string
+  name: string
+  /** How many of its jobs may run at once in this process. */
+  options: { concurrency: number }
+}
+
+/** One consumer a queue; its concurrency is the sum of its workers'. */
+export interface WorkerManager {
+  registerWorker(
+    queue: string,
+    name: string,
+    processor: Processor,
+    options: RegisteredWorker['options'],
+  ): MaybePromise<void>
+  unregisterWorker(queue: string, name: string): MaybePromise<void>
+  getWorker(queue: string, name: string): RegisteredWorker | undefined
+  /** Claims nothing more and waits for running jobs, at most `timeout` milliseconds. */
+  closeAll(options: { timeout: number }): Promise<void>
+}
+
+/** `globalCursor`: `subscribe('*', { after })` replays; otherwise it only follows. */
+export type EventCapability = 'durable' | 'shared' | 'globalCursor'
+/** `cursor` is for `'*'` and opaque: pass it as `after`. */
+export type StreamListener = (events: readonly E.StoredEvent[], cursor?: string) => void
+
+export interface EventStore {
+  readonly capabilities: Readonly<Record<EventCapability, boolean>>
+  /** Atomic: copies are stored with consecutive `seq`s, or nothing is and the reason is told. */
+  append(stream: string, events: readonly E.EventDraft[], options?: E.AppendOptions): MaybePromise<E.AppendResult>
+  /** @throws `EVENTS_TRIMMED` when `after` lies below what was trimmed */
+  read(stream: string, options?: E.ReadOptions): MaybePromise<E.StoredEvent[]>
+  byKey(stream: string, key: string): MaybePromise<E.StoredEvent | undefined>
+  /** `seq` of the newest event, 0 when there is none. */
+  head(stream: string): MaybePromise<number>
+  snapshots: {
+    /** The newest one of the reducer that is not newer than `until`. */
+    get(stream: string, reducer: string, until?: number): MaybePromise<E.Snapshot | undefined>
+    put(stream: string, snapshot: E.Snapshot): MaybePromise<void>
+  }
+  /** Replays from the cursor, then follows: no gap, no duplicate. `'*'` follows every stream. */
+  subscribe(stream: string, options: E.SubscribeOptions, listener: StreamListener): MaybePromise<Unsubscribe>
+  /** Sends to current subscribers, at most once, stored nowhere. */
+  publish(stream: string, messages: readonly E.StreamMessage[]): MaybePromise<void>
+  runs: {
+    get(runId: string): MaybePromise<E.RunInfo | undefined>
+    list(filter?: E.RunFilter): MaybePromise<E.RunInfo[]>
+  }
+  /** Forgets ended runs with events, keys and snapshots; answers how many. */
+  expire(policy: E.ExpirePolicy): MaybePromise<number>
+  /** Drops the events up to `seq`. @throws `EVENTS_CONFLICT` unless a snapshot covers them */
+  trim(stream: string, seq: number): MaybePromise<void>
+  close(): MaybePromise<void>
+}
+
+/** How many may start within `duration` milliseconds. */
+export interface RateLimit {
+  max: number
+  duration: number
+}
+
+export interface Limits {
+  /**
+   * Takes one of `max` places of a key for `ttl` milliseconds. A refused holder waits in line and
+   * is handed the place by `release`; asking again keeps its position.
+   */
+  acquire(key: string, max: number, ttl: number, holder: string): MaybePromise<boolean>
+  /** Gives a place back, or leaves the line; answers the holders that have a place now and should be woken. */
+  release(key: string, holder: string): MaybePromise<string[]>
+  /**
+   * Takes one start from a bucket. Answers 0 when it may go now, else the milliseconds to wait. A
+   * named holder has that later start reserved and is let through once it comes back.
+   */
+  take(bucket: string, rate: RateLimit, holder?: string): MaybePromise<number>
+}
+
+/** How handlers run. */
+export interface Runtime {
+  /** What a worker's `runtime` option names: `node`, `python`, … */
+  readonly name: string
+  /** File name endings this runtime loads, with the dot. */
+  readonly extensions: readonly string[]
+  /** Reads a worker file: its config, and its handler where that can live in this process. */
+  load?(file: string): Promise<WorkerModule>
+  /** Called once a worker before its first job. */
+  prepare?(worker: WorkerDefinition): MaybePromise<void>
+  execute(worker: WorkerDefinition, ctx: RunContext): MaybePromise<unknown>
+  close?(): MaybePromise<void>
+}

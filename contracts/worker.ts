@@ -1,0 +1,74 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { HandlerContext, RunContext } from './context.ts'
+import type { Job, JobOptions } from './job.ts'
+import type { MaybePromise, RateLimit } from './ports.ts'
+
+/**
+ * What a worker says about itself, as `export const config = defineQueueConfig({ … })`. Job options
+ * given here are the defaults of its jobs; `enqueue` overrides them. Plugins add options by
+ * declaration merging.
+ */
+export interface WorkerConfig extends Omit<JobOptions, 'id' | 'delay' | 'concurrencyKey' | 'rateLimitKey'> {
+  /** The queue it listens on. Default: one of its own if it sets `concurrency`, else `default`. */
+  queue?: string
+  /** The job name it handles. Default: its id, the path of its file below the workers' folder. */
+  name?: string
+  /** What runs it: `node`, or what a runtime plugin is called. Default: what loads its file. */
+  runtime?: string
+  /** How many of its jobs run at once in one process. Default 1. */
+  concurrency?: number
+  /** How many jobs of one `concurrencyKey` run at once in all processes. Default 1. */
+  concurrencyPerKey?: number
+  /** How many jobs may start in a span of milliseconds, over all processes. */
+  rateLimit?: RateLimit
+  /** Checks `data` when a job is enqueued (any Standard Schema); the handler receives what it parsed. */
+  input?: StandardSchemaV1
+  /** Checks what the handler returns; the attempt fails where it does not match. */
+  output?: StandardSchemaV1
+}
+
+/** What `enqueue` takes as data for a worker of this config. */
+export type InputOf<C> = C extends { input: StandardSchemaV1<infer Input, unknown> } ? Input : unknown
+/** What the handler receives: the input after parsing. */
+export type DataOf<C> = C extends { input: infer S extends StandardSchemaV1 }
+  ? StandardSchemaV1.InferOutput<S>
+  : unknown
+/** What the handler has to return. */
+export type OutputOf<C> = C extends { output: StandardSchemaV1<infer Input, unknown> } ? Input : unknown
+
+/** The user's code for one job name on one queue. */
+export type QueueHandler<C = WorkerConfig> = (job: Job<DataOf<C>>, ctx: HandlerContext<C>) => MaybePromise<OutputOf<C>>
+
+/** What a worker file exports. The handler is absent for a runtime that runs the file elsewhere. */
+export interface WorkerModule {
+  config?: WorkerConfig
+  /** The types of a handler's data and state are its config's affair, and erased here. */
+  handler?(job: Job, ctx: RunContext): unknown
+}
+
+/** One entry of the registry. */
+export interface WorkerDefinition extends Pick<WorkerModule, 'handler'> {
+  /** `ml/train` for `server/queues/ml/train.ts`. */
+  id: string
+  queue: { name: string }
+  /** The job name. */
+  name: string
+  /** Its config with defaults filled in. */
+  worker: WorkerConfig & { runtime: string; concurrency: number }
+  /** Its file; absent for a worker registered by code. */
+  absPath?: string
+}
+
+/** What `registerWorker` takes; the config types the handler. */
+export interface WorkerInput<C extends WorkerConfig = WorkerConfig> extends Pick<WorkerDefinition, 'id' | 'absPath'> {
+  config?: C
+  handler?: QueueHandler<C>
+}
+
+/** Which worker handles which job. */
+export interface Registry {
+  readonly workers: readonly WorkerDefinition[]
+  get(id: string): WorkerDefinition | undefined
+  /** The worker of a job; one without a name goes to the only worker of its queue. */
+  find(queue: string, name: string): WorkerDefinition | undefined
+}

@@ -1,0 +1,29 @@
+import { createKernel as createBareKernel, type Kernel, type KernelOptions } from './kernel/index.ts'
+import { resolveConfig, type QueueConfig } from './presets/index.ts'
+
+export * from './kernel/index.ts'
+export { defineConfig, type QueueConfig } from './presets/index.ts'
+
+export interface CreateKernelOptions extends Omit<KernelOptions, 'preset' | 'config'> {
+  /** A preset's name, or a preset of your own. Default: by the environment, `dev` in development. */
+  preset?: QueueConfig['preset']
+  /** What `nuxt-queue.config.ts` would hold. */
+  config?: QueueConfig
+}
+
+/**
+ * Builds a kernel from a preset, your plugins and your configuration. `NUXT_QUEUE_*` variables win
+ * over both. It can enqueue at once and runs workers after `start()`.
+ *
+ * @throws QueueError `PRESET_UNKNOWN`, `CONFIG_INVALID`, `PLUGIN_SETUP_FAILED`, …
+ * @example
+ * const kernel = await createKernel({ preset: 'dev' })
+ * await kernel.start()
+ * await kernel.enqueue('hello', { name: 'world' })
+ * await kernel.close()
+ */
+export function createKernel(options: CreateKernelOptions = {}): Promise<Kernel> {
+  const { preset, plugins = [], config = {}, ...rest } = options
+  const own = [...(config.plugins ?? []), ...plugins]
+  return createBareKernel({ ...rest, ...resolveConfig({ ...config, plugins: own, preset: preset ?? config.preset }) })
+}

@@ -1,0 +1,140 @@
+import type {
+  AppendOptions,
+  AppendRefusal,
+  AppendResult,
+  DeferOptions,
+  EventDraft,
+  Job,
+  JobRecord,
+  Kernel,
+  Lease,
+  MaybePromise,
+  RunContext,
+  Settlement,
+  WorkerDefinition,
+} from '../contracts/index.ts'
+import { DeferredRun } from './deferral.ts'
+import { QueueError } from './errors.ts'
+
+/** Members that plugins add in the `context` hook. */
+// oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- the hook adds them before a handler sees it
+export interface Attempt extends RunContext {}
+
+/** One claim of one job: the context its handler sees, and the strings the runner pulls. */
+export class Attempt {
+  readonly kernel: Kernel
+  readonly record: Readonly<JobRecord>
+  readonly worker: WorkerDefinition
+  readonly job: Job
+  readonly runId: string
+  readonly attempt: number
+  readonly claim: number
+  readonly outbox: EventDraft[] = []
+  /** Why the attempt was aborted. */
+  aborted: Error | undefined
+  /** Ends the attempt for the runner although the handler still runs. */
+  force: ((error: Error) => void) | undefined
+  /** The handler's promise while it has not settled. */
+  handling: Promise<unknown> | undefined
+  /** Where it stands among the running ones. */
+  index = 0
+  /** What the adapter is going to be told. */
+  settling: Promise<Settlement> | undefined
+  readonly #lease: Lease
+  #controller: AbortController | undefined
+  #tracked: Promise<unknown>[] = []
+
+  constructor(kernel: Kernel, record: Readonly<JobRecord>, worker: WorkerDefinition, lease: Lease) {
+    this.kernel = kernel
+    this.record = record
+    this.worker = worker
+    this.runId = record.runId
+    this.attempt = record.attemptsMade + 1
+    this.claim = record.claims
+    this.#lease = lease
+    const { id, queue, name, data, runId, options, priority, createdAt, flow } = record
+    const attempts = options.attempts ?? 1
+    this.job = { id, queue, name, data, runId, options, priority, createdAt, flow, attempt: this.attempt, attempts }
+  }
+
+  get cancelled(): boolean {
+    return this.aborted !== undefined
+  }
+
+  /** Made on first use: most handlers never look, and a controller costs more than a dispatch. */
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController()
+    if (this.aborted) this.#controller.abort(this.aborted)
+    return this.#controller.signal
+  }
+
+  /** Tells the handler to stop. The first reason stands. */
+  abort(error: Error): void {
+    this.aborted ??= error
+    this.#controller?.abort(this.aborted)
+  }
+
+  /** Tells the handler to stop and no longer waits for it. */
+  end(error: Error): void {
+    this.abort(error)
+    this.force?.(error)
+  }
+
+  /** Appends under the fence of this claim. */
+  append(events: EventDraft[], options?: AppendOptions): MaybePromise<AppendResult> {
+    const fence = { job: this.record.id, token: this.claim }
+    return this.kernel.emit(this.runId, events, { ...options, fence }, this)
+  }
+
+  /** An event of this job's step. */
+  event(type: string, data: unknown, key?: string): EventDraft {
+    const { flow, name, id } = this.record
+    return { type, data, key, flow: flow?.name, step: flow?.step ?? name, stepId: id, attempt: this.attempt }
+  }
+
+  async emit(type: string, data?: unknown, { key }: { key?: string } = {}) {
+    const result = await this.append([this.event(type, data, key)])
+    if (!result.ok) throw refusal(result.reason, this.record)
+    return result.events[0]
+  }
+
+  track<T>(promise: Promise<T>): Promise<T> {
+    promise.catch(() => {})
+    this.#tracked.push(promise)
+    return promise
+  }
+
+  /** Waits for what was tracked, also for what is tracked meanwhile. Rejects with the first failure. */
+  settle(): MaybePromise<void> {
+    if (this.#tracked.length === 0) return
+    return Promise.all(this.#tracked.splice(0)).then(() => this.settle())
+  }
+
+  async reportProgress(value: number): Promise<void> {
+    if (!(value >= 0 && value <= 1)) throw new QueueError('OPTION_INVALID', `Progress is from 0 to 1, got ${value}.`)
+    await this.#lease.progress(value)
+  }
+
+  defer(options: DeferOptions): DeferredRun {
+    return new DeferredRun(options, this.kernel.clock.now())
+  }
+}
+
+/** All terminal events of a job share it, so that the first wins; a manual retry opens a new round. */
+export function endKey({ id, round }: Pick<JobRecord, 'id' | 'round'>): string {
+  return round === 0 ? `end:${id}` : `end:${id}#${round}`
+}
+
+/** The error of an append that the store refused. */
+export function refusal(reason: AppendRefusal['reason'], { id, runId }: { id?: string; runId: string }): QueueError {
+  if (reason === 'fence') {
+    return new QueueError('LEASE_LOST', `Job "${id}" is another worker's now; this one may not write to run ${runId}.`)
+  }
+  if (reason === 'expectedSeq') {
+    return new QueueError('EVENTS_CONFLICT', `Run ${runId} has newer events than expected. Read it again and retry.`)
+  }
+  return new QueueError(
+    'RUN_ENDED',
+    `Run ${runId} takes no more events. Await what a handler starts before it returns.`,
+  )
+}

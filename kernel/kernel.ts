@@ -1,0 +1,112 @@
+import { randomUUID } from 'node:crypto'
+import { defu } from 'defu'
+import type {
+  AppendResult,
+  CoreConfig,
+  EmitPayload,
+  Kernel,
+  KernelOptions,
+  MaybePromise,
+  ResolvedConfig,
+  WorkerInput,
+} from '../contracts/index.ts'
+import { systemClock } from './clock.ts'
+import { createEnqueue } from './enqueue.ts'
+import { QueueError } from './errors.ts'
+import { createHookBus, isPromise } from './hooks.ts'
+import { createLifecycle } from './lifecycle.ts'
+import { orderPlugins, presetChain } from './plugins.ts'
+import { createPorts } from './port-table.ts'
+import { createRegistry, defineWorker } from './registry.ts'
+import { createProcessor } from './runner.ts'
+
+/** The types of the kernel and its shipped plugins. Dropping one of them would break the log. */
+const KERNEL_EVENT = /^(?:flow|step|state|worker)\.|^runner\.log$|^emit$/
+
+const DEFAULTS: CoreConfig = {
+  jobs: {},
+  payloadLimit: 1024 * 1024,
+  setupTimeout: 10_000,
+  maxCrashes: 10,
+  abortGrace: 1000,
+}
+
+/**
+ * Builds a kernel: plugins sorted and set up in order. It can enqueue at once and consumes after
+ * `start()`. If a setup fails, those before it are torn down.
+ *
+ * @example
+ * const kernel = await createKernel({ preset: dev, plugins: [slowLog] })
+ * await kernel.start()
+ * await kernel.enqueue('hello', { name: 'world' })
+ * await kernel.close()
+ */
+export async function createKernel(options: KernelOptions = {}): Promise<Kernel> {
+  const plugins = orderPlugins(options.preset, options.plugins ?? [])
+  const layers = presetChain(options.preset).map(({ config }) => config ?? {})
+  const bus = createHookBus()
+  const ports = createPorts()
+  const registry = createRegistry()
+
+  const append = (payload: EmitPayload): MaybePromise<void> => {
+    const appended = ports.port('events').append(payload.stream, payload.events, payload.options)
+    if (!isPromise(appended)) return void (payload.result = appended)
+    return appended.then((result) => void (payload.result = result))
+  }
+
+  const kernel: Kernel = {
+    ...ports,
+    config: defu(options.config ?? {}, ...layers.toReversed(), DEFAULTS) as ResolvedConfig,
+    registry,
+    reporter: options.reporter ?? console,
+    clock: systemClock,
+    hook: (name, handler) => bus.hook(name, handler, 'user', 0),
+    extend(members) {
+      const taken = Object.keys(members).find((name) => name in kernel)
+      if (taken) throw new QueueError('PORT_DUPLICATE', `The kernel has a member "${taken}" already.`)
+      Object.assign(kernel, members)
+    },
+    emit(stream, events, appendOptions = {}, ctx) {
+      const payload: EmitPayload = { stream, events, options: appendOptions, ctx, result: undefined }
+      const emitted = bus.chains.emit(payload, append)
+      return isPromise(emitted) ? emitted.then(() => appendResult(payload)) : appendResult(payload)
+    },
+    reduce: (payload) => bus.chains.reduce(payload, () => {}),
+    newId: options.generateId ?? randomUUID,
+    async registerWorker(input, { replace = false } = {}) {
+      const worker = defineWorker(input as WorkerInput)
+      const replaced = replace ? registry.remove(input.id) : undefined
+      registry.add(worker)
+      if (replaced && replaced.queue.name !== worker.queue.name) await lifecycle.workerRemoved(replaced)
+      await lifecycle.workerAdded(worker)
+      return worker
+    },
+    async unregisterWorker(id) {
+      const worker = registry.remove(id)
+      if (worker) await lifecycle.workerRemoved(worker)
+    },
+    onWorkerStart: (callback) => lifecycle.onWorkerStart(callback),
+    start: () => lifecycle.start(),
+    close: (closeOptions) => lifecycle.close(closeOptions),
+    abort({ runId, jobId }, error) {
+      for (const attempt of [...runner.running]) {
+        if (attempt.runId === runId && (jobId === undefined || attempt.job.id === jobId)) attempt.end(error)
+      }
+    },
+  } satisfies Partial<Kernel> as object as Kernel
+
+  const runner = createProcessor(kernel, bus.chains, ports.runtimeOf)
+  const lifecycle = createLifecycle(kernel, { bus, ports, runner })
+  Object.assign(kernel, createEnqueue(kernel, bus.chains, lifecycle.assertOpen))
+  await lifecycle.setup(plugins)
+  return kernel
+}
+
+/** Without `next()` nothing was stored, which only a user's own events survive. */
+function appendResult({ result, events, stream }: EmitPayload): AppendResult {
+  if (result) return result
+  const dropped = events.filter(({ type }) => KERNEL_EVENT.test(type)).map(({ type }) => type)
+  if (dropped.length === 0) return { ok: true, events: [], head: 0 }
+  const hint = 'Call next(), or change the events instead.'
+  throw new QueueError('EMIT_DROPPED', `A plugin dropped ${dropped.join(', ')} of run ${stream}. ${hint}`)
+}

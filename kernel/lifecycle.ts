@@ -1,0 +1,147 @@
+import type { AnyPlugin, CloseReport, Kernel, MaybePromise, Teardown, WorkerDefinition } from '../contracts/index.ts'
+import { QueueError } from './errors.ts'
+import type { createHookBus } from './hooks.ts'
+import { parseOptions, pluginRank } from './plugins.ts'
+import type { PortTable } from './port-table.ts'
+import type { Runner } from './runner.ts'
+import { kernelScope } from './use.ts'
+
+interface Parts {
+  bus: ReturnType<typeof createHookBus>
+  ports: PortTable
+  runner: Runner
+}
+
+const CLOSE_TIMEOUT = 10_000
+
+/** Boot in order, close in reverse. */
+export function createLifecycle(kernel: Kernel, { bus, ports, runner }: Parts) {
+  const teardowns: { plugin: string; teardown: Teardown }[] = []
+  const ready: string[] = []
+  const watchers: ((worker: WorkerDefinition) => MaybePromise<void>)[] = []
+  let started = false
+  let closed = false
+  let starting: Promise<void> | undefined
+  let closing: Promise<CloseReport> | undefined
+
+  async function setup(plugins: readonly AnyPlugin[]): Promise<void> {
+    try {
+      for (const plugin of plugins) await setUp(plugin)
+    } catch (error) {
+      await tearDown()
+      throw error
+    }
+  }
+
+  async function setUp(plugin: AnyPlugin): Promise<void> {
+    const { name, requires = [] } = plugin
+    const missing = requires.find((need) => !ready.includes(need) && !ports.hasPort(need))
+    if (missing !== undefined) {
+      const message = `Plugin "${name}" requires "${missing}", which none of those before it provides`
+      throw new QueueError('PLUGIN_REQUIRES', `${message}: ${ready.join(', ') || 'none'}.`, { plugin: name })
+    }
+    const options = (await parseOptions(plugin, kernel.config)) as never
+    const teardown = await withinLimit(
+      name,
+      kernelScope(kernel, async () => plugin.setup(facade(plugin), options)),
+    )
+    if (teardown) teardowns.push({ plugin: name, teardown })
+    ready.push(name)
+    if (ports.hasPort('clock')) Object.assign(kernel, { clock: ports.port('clock') })
+  }
+
+  /** The kernel as one plugin sees it: what it registers carries its name and place. */
+  function facade(plugin: AnyPlugin): Kernel {
+    const hook: Kernel['hook'] = (name, handler) => bus.hook(name, handler, plugin.name, pluginRank(plugin))
+    const provide: Kernel['provide'] = (port, implementation) => ports.provide(port, implementation, plugin.name)
+    return Object.assign(Object.create(kernel) as Kernel, { hook, provide })
+  }
+
+  async function withinLimit<T>(plugin: string, setting: Promise<T>): Promise<T> {
+    const ms = kernel.config.setupTimeout
+    const hint = 'Raise setupTimeout, or see what it waits for.'
+    const late = new QueueError('PLUGIN_SETUP_TIMEOUT', `Plugin "${plugin}" was not set up within ${ms} ms. ${hint}`, {
+      plugin,
+    })
+    const timeout = Promise.withResolvers<never>()
+    const timer = setTimeout(() => timeout.reject(late), ms)
+    try {
+      return await Promise.race([setting, timeout.promise])
+    } catch (cause) {
+      if (cause === late) throw late
+      const said = cause instanceof Error ? cause.message : String(cause)
+      throw new QueueError('PLUGIN_SETUP_FAILED', `Plugin "${plugin}" failed in its setup: ${said}`, {
+        cause,
+        plugin,
+      })
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  async function startWorker(worker: WorkerDefinition): Promise<void> {
+    await ports.runtimeOf(worker).prepare?.(worker)
+    const { concurrency } = worker.worker
+    await ports.port('workers').registerWorker(worker.queue.name, worker.name, runner.process, { concurrency })
+    for (const watcher of watchers) await watcher(worker)
+  }
+
+  async function startAll(): Promise<void> {
+    if (closing) throw closedError()
+    started = true
+    for (const worker of kernel.registry.workers) await startWorker(worker)
+  }
+
+  async function tearDown(): Promise<void> {
+    for (const { plugin, teardown } of teardowns.splice(0).toReversed()) {
+      try {
+        await teardown()
+      } catch (error) {
+        kernel.reporter.error(`Plugin "${plugin}" failed in its teardown.`, error)
+      }
+    }
+  }
+
+  async function closeAll(timeout: number): Promise<CloseReport> {
+    await starting?.catch(() => {})
+    if (ports.hasPort('workers')) await ports.port('workers').closeAll({ timeout })
+    const left = [...runner.running]
+    const reason = new QueueError('JOB_RELEASED', `The kernel closes and has waited ${timeout} ms for this job.`)
+    for (const attempt of left) attempt.abort(reason)
+    const over = Promise.withResolvers<void>()
+    const timer = setTimeout(over.resolve, left.length > 0 ? kernel.config.abortGrace : 0)
+    await Promise.race([over.promise, Promise.allSettled(left.map(({ handling }) => handling))])
+    clearTimeout(timer)
+    for (const attempt of left) attempt.end(reason)
+    await Promise.all(left.map(({ settling }) => settling))
+    closed = true
+    await tearDown()
+    const aborted = left.map(({ job: { queue, name, id, runId } }) => ({ queue, name, id, runId }))
+    const list = aborted.map(({ name, id }) => `${name} (${id})`).join(', ')
+    if (list) kernel.reporter.warn(`Closed after ${timeout} ms with jobs running. Aborted: ${list}.`)
+    return { aborted }
+  }
+
+  /** While it closes, running jobs may still enqueue what they owe. */
+  function assertOpen(): void {
+    if (closed || (closing && runner.running.length === 0)) throw closedError()
+  }
+
+  return {
+    setup,
+    assertOpen,
+    start: () => (starting ??= startAll()),
+    close: ({ timeout = CLOSE_TIMEOUT }: { timeout?: number } = {}) => (closing ??= closeAll(timeout)),
+    onWorkerStart: (watcher: (typeof watchers)[number]) => void watchers.push(watcher),
+    workerAdded: async (worker: WorkerDefinition): Promise<void> => {
+      if (started) await startWorker(worker)
+    },
+    workerRemoved: async ({ queue, name }: WorkerDefinition): Promise<void> => {
+      if (started) await ports.port('workers').unregisterWorker(queue.name, name)
+    },
+  }
+}
+
+function closedError(): QueueError {
+  return new QueueError('KERNEL_CLOSED', 'The kernel is closing or closed. Create a new one.')
+}

@@ -1,0 +1,62 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { AnyPlugin, KernelConfig, Preset } from '../contracts/index.ts'
+import { QueueError } from './errors.ts'
+
+/** The chain of presets, the most general one first. */
+export function presetChain(preset: Preset | undefined): Preset[] {
+  return preset ? [...presetChain(preset.extends), preset] : []
+}
+
+/**
+ * The plugins of a preset, then the user's, sorted by `enforce` and stable within.
+ *
+ * @throws QueueError `PLUGIN_INVALID`, `PLUGIN_DUPLICATE`
+ */
+export function orderPlugins(preset: Preset | undefined, own: readonly AnyPlugin[]): AnyPlugin[] {
+  const plugins = new Map<string, AnyPlugin>()
+  for (const layer of presetChain(preset)) {
+    for (const plugin of checked(layer.plugins ?? [], [])) plugins.set(plugin.name, plugin)
+  }
+  for (const plugin of checked(own, plugins.keys())) plugins.set(plugin.name, plugin)
+  return [...plugins.values()].toSorted((a, b) => pluginRank(a) - pluginRank(b))
+}
+
+/** Outermost first: -1, 0, 1. */
+export function pluginRank({ enforce }: AnyPlugin): number {
+  return enforce === 'pre' ? -1 : enforce === 'post' ? 1 : 0
+}
+
+function checked(plugins: readonly AnyPlugin[], taken: Iterable<string>): readonly AnyPlugin[] {
+  const names = new Set(taken)
+  for (const plugin of plugins) {
+    const { name, setup } = (plugin ?? {}) as Partial<AnyPlugin>
+    if (typeof name !== 'string' || name === '' || typeof setup !== 'function') {
+      const expected = 'A plugin is an object with a name and a setup function, made with definePlugin()'
+      throw new QueueError('PLUGIN_INVALID', `${expected}; got a ${typeof plugin}. If it is a factory, call it.`)
+    }
+    if (names.has(name)) {
+      const message = `Two plugins are called "${name}". Remove one, or give it another name.`
+      throw new QueueError('PLUGIN_DUPLICATE', message, { plugin: name })
+    }
+    names.add(name)
+  }
+  return plugins
+}
+
+/**
+ * The options of a plugin from its section of the configuration.
+ *
+ * @throws QueueError `CONFIG_INVALID` that lists the options there are
+ */
+export async function parseOptions(plugin: AnyPlugin, config: KernelConfig): Promise<unknown> {
+  const key = plugin.configKey ?? plugin.name
+  const schema = plugin.options as StandardSchemaV1 | undefined
+  const given = config[key]
+  if (!schema && given === undefined) return undefined
+  const result = await schema?.['~standard'].validate(given ?? {})
+  if (result && !result.issues) return result.value
+  const issues = (result?.issues ?? []).map(({ path = [], message }) => `  - ${path.join('.')} ${message}`)
+  const known = Object.keys((schema as { shape?: object } | undefined)?.shape ?? {}).join(', ') || 'none'
+  const message = `Configuration "${key}" is not what plugin "${plugin.name}" takes:\n${issues.join('\n')}`
+  throw new QueueError('CONFIG_INVALID', `${message}\nIts options are: ${known}.`, { plugin: plugin.name })
+}

@@ -1,0 +1,36 @@
+import type { Ports, Runtime, WorkerDefinition } from '../contracts/index.ts'
+import { QueueError } from './errors.ts'
+
+/** What plugins have provided: one implementation a port, and any number of runtimes by name. */
+export function createPorts() {
+  const provided = new Map<string, { implementation: unknown; plugin: string }>()
+  const runtimes = new Map<string, Runtime>()
+
+  function provide<Name extends keyof Ports>(port: Name, implementation: Ports[Name], plugin = 'user'): void {
+    const key = port === 'runtime' ? `runtime:${(implementation as Runtime).name}` : port
+    const there = provided.get(key)?.plugin
+    if (there !== undefined) {
+      const message = `Port "${key}" is provided by plugin "${there}" and by "${plugin}". Remove one of them.`
+      throw new QueueError('PORT_DUPLICATE', message, { details: { port: key, candidates: [there, plugin] } })
+    }
+    provided.set(key, { implementation, plugin })
+    if (port === 'runtime') runtimes.set((implementation as Runtime).name, implementation as Runtime)
+  }
+
+  function port<Name extends keyof Ports>(name: Name): Ports[Name] {
+    const found = provided.get(name)
+    if (found) return found.implementation as Ports[Name]
+    const candidates = [...provided].map(([key, { plugin }]) => `${key} (${plugin})`).join(', ') || 'nothing'
+    const message = `No plugin provides port "${name}". Add one that does, or a preset. Provided: ${candidates}.`
+    throw new QueueError('PORT_MISSING', message, { details: { port: name } })
+  }
+
+  function runtimeOf({ id, worker: { runtime } }: WorkerDefinition): Runtime {
+    const found = runtimes.get(runtime)
+    if (found) return found
+    const known = [...runtimes.keys()].join(', ') || 'none'
+    throw new QueueError('RUNTIME_UNKNOWN', `Worker "${id}" wants runtime "${runtime}". There are: ${known}.`)
+  }
+  return { provide, port, hasPort: (name: string) => provided.has(name), runtimes, runtimeOf }
+}
+export type PortTable = ReturnType<typeof createPorts>

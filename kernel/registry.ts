@@ -1,0 +1,54 @@
+import type { Registry, WorkerDefinition, WorkerInput } from '../contracts/index.ts'
+import { QueueError } from './errors.ts'
+
+/** Fills in the defaults of a worker: its queue, its job name, runtime, concurrency. */
+export function defineWorker({ id, config = {}, handler, absPath }: WorkerInput): WorkerDefinition {
+  const { concurrency = 1, queue, name = id, runtime = 'node' } = config
+  if (typeof id !== 'string' || id === '' || !Number.isInteger(concurrency) || concurrency < 1) {
+    const expected = 'A worker has an id, a non-empty string, and a concurrency, a whole number from 1'
+    throw new QueueError('WORKER_INVALID', `${expected}; got "${id}" and ${concurrency} in ${absPath ?? 'code'}.`)
+  }
+  const queueName = queue ?? (config.concurrency === undefined ? 'default' : id)
+  return {
+    id,
+    name,
+    queue: { name: queueName },
+    worker: { ...config, runtime, concurrency },
+    handler,
+    absPath,
+  }
+}
+
+export function createRegistry() {
+  const byId = new Map<string, WorkerDefinition>()
+  const byQueue = new Map<string, Map<string, WorkerDefinition>>()
+
+  return {
+    get workers() {
+      return [...byId.values()]
+    },
+    get: (id: string) => byId.get(id),
+    find(queue: string, name: string) {
+      const workers = byQueue.get(queue)
+      return workers?.get(name) ?? (name === '' && workers?.size === 1 ? [...workers.values()][0] : undefined)
+    },
+    add(worker: WorkerDefinition) {
+      const { id, name, queue } = worker
+      const workers = byQueue.get(queue.name) ?? new Map<string, WorkerDefinition>()
+      const there = byId.get(id) ?? workers.get(name)
+      if (there) {
+        const both = [there, worker].map(({ absPath }) => absPath ?? `a worker registered as "${id}"`)
+        const message = `${both.join(' and ')} both handle "${name}" on queue "${queue.name}". Rename one.`
+        throw new QueueError('WORKER_DUPLICATE', message, { details: { workers: both } })
+      }
+      byQueue.set(queue.name, workers.set(name, worker))
+      byId.set(id, worker)
+    },
+    remove(id: string) {
+      const worker = byId.get(id)
+      byId.delete(id)
+      if (worker) byQueue.get(worker.queue.name)?.delete(worker.name)
+      return worker
+    },
+  } satisfies Registry & Record<string, unknown>
+}

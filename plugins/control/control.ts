@@ -1,0 +1,134 @@
+import {
+  endKey,
+  QueueError,
+  type JobRecord,
+  type Kernel,
+  type SerializedError,
+  type StoredEvent,
+  type Unsubscribe,
+} from '../../kernel/index.ts'
+
+/** Instances tell each other here what to abort. Messages only; what counts is in the run's log. */
+const CONTROL_STREAM = '_control'
+
+/** A job as `enqueue` answered it, or its address. */
+export interface JobRef {
+  queue: string
+  id: string
+}
+
+interface AbortMessage {
+  runId: string
+  jobId?: string
+  reason: string
+}
+
+export interface Control {
+  /**
+   * Ends a job that has not ended: its end is logged, so that no instance runs it any more, then it
+   * leaves the queue, and a running handler's signal aborts, on whatever instance. False when it
+   * had ended already.
+   *
+   * @throws QueueError `JOB_NOT_FOUND`
+   */
+  cancel(job: JobRef, options?: { reason?: string }): Promise<boolean>
+  /** Runs a failed or cancelled job again with all its attempts. @throws QueueError `JOB_NOT_FOUND`, `JOB_STATE` */
+  retry(job: JobRef): Promise<void>
+  /**
+   * Waits for the end of a job and answers its result.
+   *
+   * @param options.timeout milliseconds; default: as long as it takes
+   * @throws QueueError `JOB_CANCELLED`, `JOB_TIMEOUT`; or an Error with the message of the handler's
+   */
+  result(job: JobRef & { runId: string }, options?: { timeout?: number }): Promise<unknown>
+  /** Waits for an event of a run by its key, stored already or yet to come. @throws QueueError `JOB_TIMEOUT` */
+  waitFor(runId: string, key: string, options?: { timeout?: number }): Promise<StoredEvent>
+  /** Aborts attempts of a run, or of one of its jobs, in every instance. Their end must be in the log. */
+  broadcastAbort(target: { runId: string; jobId?: string }, reason: string): Promise<void>
+}
+
+export function createControl(kernel: Kernel): { members: Control; listen: () => Promise<Unsubscribe> } {
+  async function find({ queue, id }: JobRef): Promise<JobRecord> {
+    const job = await kernel.port('queue').getJob(queue, id)
+    if (job) return job
+    const hint = 'It may have been removed or have expired.'
+    throw new QueueError('JOB_NOT_FOUND', `Queue "${queue}" holds no job "${id}". ${hint}`)
+  }
+
+  const members: Control = {
+    async cancel(ref, { reason = 'on request' } = {}) {
+      const { id, queue, runId, name, flow, round } = await find(ref)
+      const key = endKey({ id, round })
+      const data = { reason }
+      const event = { type: 'step.cancelled', key, data, flow: flow?.name, step: flow?.step ?? name, stepId: id }
+      const run = flow ? undefined : { status: 'cancelled' as const, name, queue, jobId: id }
+      const result = await kernel.emit(runId, [event], { unless: key, run })
+      if (!result.ok) return false
+      await kernel.port('queue').cancel(queue, id)
+      await members.broadcastAbort({ runId, jobId: id }, reason)
+      return true
+    },
+    async retry(ref) {
+      const { id, flow } = await find(ref)
+      if (flow) {
+        const hint = `Start the flow "${flow.name}" again.`
+        throw new QueueError('JOB_STATE', `Job "${id}" is a step of run that has ended. ${hint}`)
+      }
+      await kernel.port('queue').retry(ref.queue, ref.id)
+    },
+    async result(job, options) {
+      const record = await kernel.port('queue').getJob(job.queue, job.id)
+      const { type, data } = await members.waitFor(
+        job.runId,
+        endKey({ id: job.id, round: record?.round ?? 0 }),
+        options,
+      )
+      if (type === 'step.completed') return (data as { result?: unknown }).result
+      if (type === 'step.failed') throw revive((data as { error: SerializedError }).error)
+      throw cancelled(job.id, (data as { reason: string }).reason)
+    },
+    async waitFor(runId, key, { timeout } = {}) {
+      const found = Promise.withResolvers<StoredEvent>()
+      const unsubscribe = await kernel.port('events').subscribe(runId, { after: 0 }, (events) => {
+        const event = events.find((candidate) => candidate.key === key)
+        if (event) found.resolve(event)
+      })
+      const late = new QueueError('JOB_TIMEOUT', `Run ${runId} had no event "${key}" within ${timeout} ms.`)
+      const stop = timeout === undefined ? undefined : kernel.clock.setTimeout(() => found.reject(late), timeout)
+      try {
+        return await found.promise
+      } finally {
+        unsubscribe()
+        stop?.()
+      }
+    },
+    async broadcastAbort(target, reason) {
+      const data: AbortMessage = { ...target, reason }
+      await kernel.port('events').publish(CONTROL_STREAM, [{ type: 'abort', data }])
+    },
+  }
+
+  async function listen(): Promise<Unsubscribe> {
+    return kernel.port('events').subscribe(
+      CONTROL_STREAM,
+      {
+        onMessage: ({ type, data }) => {
+          if (type !== 'abort') return
+          const { reason, ...target } = data as AbortMessage
+          kernel.abort(target, cancelled(target.jobId ?? target.runId, reason))
+        },
+      },
+      () => {},
+    )
+  }
+  return { members, listen }
+}
+
+function cancelled(id: string, reason: string): QueueError {
+  return new QueueError('JOB_CANCELLED', `"${id}" was cancelled: ${reason}.`, { details: { reason } })
+}
+
+/** The handler's error, as far as it was stored. */
+function revive({ name, message, stack, code }: SerializedError): Error {
+  return Object.assign(new Error(message), { name, ...(stack && { stack }), ...(code && { code }) })
+}

@@ -1,0 +1,116 @@
+import type {
+  AppendOptions,
+  AppendRefusal,
+  EventDraft,
+  ReadOptions,
+  RunInfo,
+  Snapshot,
+  StoredEvent,
+} from '../../kernel/index.ts'
+import type { EndedNode } from '../_shared/ended.ts'
+import { cloneValue } from '../_shared/value.ts'
+
+/** Up to this many events a search through them beats a map of their keys. */
+const SEARCH_LIMIT = 8
+
+/** The history of one run: an array, and what has to be known about it before the next append. */
+export class Stream {
+  readonly name: string
+  /** What is kept; the event of `seq` stands at `seq - trimmed - 1`. */
+  readonly events: StoredEvent[] = []
+  trimmed = 0
+  info: RunInfo | undefined
+  snapshots: Snapshot[] | undefined
+  /** Its place among the ended runs. */
+  ended: EndedNode<Stream> | undefined
+  #keys: Map<string, number> | undefined
+  #trimmedKeys: Set<string> | undefined
+  /** Most runs have one job, so the first fence needs no map. */
+  #job: string | undefined
+  #token = 0
+  #otherTokens: Map<string, number> | undefined
+
+  constructor(name: string) {
+    this.name = name
+  }
+
+  get head(): number {
+    return this.trimmed + this.events.length
+  }
+
+  /** Why an append must not happen, if so. */
+  refusal(options: AppendOptions): AppendRefusal['reason'] | undefined {
+    const { unless, fence, expectedSeq, reopen } = options
+    if (unless !== undefined && this.hasKey(unless)) return 'unless'
+    if (this.info !== undefined && this.info.status !== 'running' && !reopen) return 'ended'
+    if (fence && fence.token < this.#tokenOf(fence.job)) return 'fence'
+    return expectedSeq !== undefined && expectedSeq !== this.head ? 'expectedSeq' : undefined
+  }
+
+  /** Stores what is new; the data belongs to the stream from here on. */
+  push(drafts: readonly EventDraft[], now: number): StoredEvent[] {
+    const stored: StoredEvent[] = []
+    const ts = Math.max(now, this.events.at(-1)?.ts ?? 0)
+    for (const { type, data, key, flow, step, stepId, attempt } of drafts) {
+      if (key !== undefined && this.hasKey(key)) continue
+      const seq = this.head + 1
+      const runId = this.name
+      const event = { seq, id: `${runId}:${seq}`, ts, type, runId, flow, step, stepId, attempt, data, key }
+      this.events.push(event)
+      if (key !== undefined) this.#keys?.set(key, seq)
+      stored.push(event)
+    }
+    return stored
+  }
+
+  raiseFence({ job, token }: NonNullable<AppendOptions['fence']>): void {
+    this.#job ??= job
+    if (this.#job === job) this.#token = Math.max(this.#token, token)
+    else (this.#otherTokens ??= new Map()).set(job, Math.max(this.#tokenOf(job), token))
+  }
+
+  hasKey(key: string): boolean {
+    return this.#find(key) !== undefined || this.#trimmedKeys?.has(key) === true
+  }
+
+  byKey(key: string): StoredEvent | undefined {
+    return this.#find(key)
+  }
+
+  /** Copies of the events asked for. */
+  read({ after = 0, until, types, limit = Infinity, reverse = false }: ReadOptions): StoredEvent[] {
+    const last = typeof until === 'number' ? until : this.head
+    const moment = until instanceof Date ? until.getTime() : Infinity
+    const out: StoredEvent[] = []
+    const from = Math.max(after - this.trimmed, 0)
+    const to = Math.min(last - this.trimmed, this.events.length)
+    for (let step = 0; step < to - from && out.length < limit; step++) {
+      const event = this.events[reverse ? to - 1 - step : from + step]!
+      if (event.ts > moment || (types && !types.includes(event.type))) continue
+      out.push({ ...event, data: cloneValue(event.data) })
+    }
+    return out
+  }
+
+  /** Drops the events up to `seq`; their keys go on refusing. */
+  trim(seq: number): void {
+    const dropped = this.events.splice(0, Math.max(0, seq - this.trimmed))
+    this.trimmed += dropped.length
+    this.#trimmedKeys ??= new Set()
+    for (const { key } of dropped) if (key !== undefined) this.#trimmedKeys.add(key)
+    this.#keys = undefined
+  }
+
+  #find(key: string): StoredEvent | undefined {
+    if (!this.#keys && this.events.length > SEARCH_LIMIT) {
+      this.#keys = new Map(this.events.flatMap((event) => (event.key === undefined ? [] : [[event.key, event.seq]])))
+    }
+    if (!this.#keys) return this.events.find((event) => event.key === key)
+    const seq = this.#keys.get(key)
+    return seq === undefined ? undefined : this.events[seq - this.trimmed - 1]
+  }
+
+  #tokenOf(job: string): number {
+    return this.#job === job ? this.#token : (this.#otherTokens?.get(job) ?? 0)
+  }
+}

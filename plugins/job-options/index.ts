@@ -1,0 +1,115 @@
+import {
+  definePlugin,
+  QueueError,
+  type DispatchPayload,
+  type EmitPayload,
+  type EventDraft,
+  type Next,
+  type EnqueuePayload,
+  type StoredJobOptions,
+  type WorkerDefinition,
+} from '../../kernel/index.ts'
+import { checkJobOptions } from './rules.ts'
+
+const WORKER_OPTIONS = ['attempts', 'backoff', 'timeout', 'deadLetter', 'priority'] as const
+const STORED_OPTIONS = ['attempts', 'backoff', 'timeout', 'deadLetter', 'concurrencyKey', 'rateLimitKey'] as const
+
+interface Defaults {
+  options: StoredJobOptions
+  priority: number
+}
+
+/** Checks job options, and fills them up from the worker and from `config.jobs`. */
+export default definePlugin({
+  name: 'job-options',
+  enforce: 'pre',
+  setup(kernel) {
+    const perWorker = new WeakMap<WorkerDefinition, Defaults>()
+    checkJobOptions(kernel.config.jobs, 'config "jobs"')
+    const general = merge(kernel.config.jobs, {})
+
+    function defaultsOf(worker: WorkerDefinition): Defaults {
+      const own = pick(worker.worker, WORKER_OPTIONS)
+      checkJobOptions(own, `worker "${worker.id}"`)
+      const { priority = 0, ...options } = merge(kernel.config.jobs, own)
+      const defaults = { options, priority }
+      perWorker.set(worker, defaults)
+      return defaults
+    }
+
+    function assertSupported({ job, options }: EnqueuePayload): void {
+      const { capabilities } = kernel.port('queue')
+      if (
+        (capabilities.delay || job.runAt <= job.createdAt) &&
+        (capabilities.priority || options.priority === undefined)
+      )
+        return
+      const option = capabilities.delay ? 'priority' : 'delay'
+      const hint = 'Leave it out, or use another adapter.'
+      throw new QueueError('OPTION_UNSUPPORTED', `This queue adapter cannot honour "${option}". ${hint}`)
+    }
+
+    kernel.hook('enqueue', (payload, next) => {
+      const { job, options, worker } = payload
+      const defaults = worker ? (perWorker.get(worker) ?? defaultsOf(worker)) : { options: general, priority: 0 }
+      job.options = defaults.options
+      job.priority = defaults.priority
+      for (const _any in options) {
+        checkJobOptions(options, `job "${job.name}"`)
+        job.options = merge(defaults.options, pick(options, STORED_OPTIONS))
+        job.priority = options.priority ?? defaults.priority
+        assertSupported(payload)
+        break
+      }
+      return next()
+    })
+
+    kernel.hook('dispatch', (dispatch, next) => {
+      const { timeout } = dispatch.job.options
+      return timeout === undefined ? next() : withTimeout(dispatch, next, timeout)
+    })
+
+    async function withTimeout(dispatch: DispatchPayload, next: Next, ms: number): Promise<void> {
+      const message = `Job "${dispatch.job.name}" did not finish within its timeout of ${ms} ms.`
+      const stop = kernel.clock.setTimeout(() => dispatch.abort(new QueueError('JOB_TIMEOUT', message)), ms)
+      try {
+        await next()
+      } finally {
+        stop()
+      }
+    }
+
+    kernel.hook('emit', (payload, next) =>
+      payload.ctx?.job.options.deadLetter ? withDeadLetter(payload, next) : next(),
+    )
+
+    /** Also when the end was logged before, since whoever did it may have died before this was done. */
+    async function withDeadLetter(payload: EmitPayload, next: Next): Promise<void> {
+      await next()
+      const { ctx, stream, result, events } = payload
+      const { id, queue, name, data, options } = ctx!.job
+      const refused =
+        result?.ok === false && result.reason === 'unless' && events.some(({ type }) => type === 'step.started')
+      const key = payload.options.unless
+      const end = refused ? await kernel.port('events').byKey(stream, key!) : events.find((event) => event.key === key)
+      if (end?.type !== 'step.failed') return
+      const letter = { id: `dead.${queue}.${key}`, attempts: 1 }
+      await kernel.enqueue({ queue: options.deadLetter!, name }, { ...letterOf(end, queue), id, data }, letter)
+    }
+  },
+})
+
+/** What a dead letter tells beside the data of the job. */
+function letterOf({ data }: EventDraft, queue: string): { queue: string; error: unknown } {
+  return { queue, error: (data as { error: unknown }).error }
+}
+
+function pick<T extends object, K extends keyof T>(from: T, keys: readonly K[]): Partial<Pick<T, K>> {
+  return Object.fromEntries(keys.flatMap((key) => (from[key] === undefined ? [] : [[key, from[key]]]))) as Partial<
+    Pick<T, K>
+  >
+}
+
+function merge<A extends object, B extends object>(defaults: A, over: B): A & B {
+  return { ...defaults, ...over }
+}

@@ -1,0 +1,57 @@
+import { QueueError, type JobOptions } from '../../kernel/index.ts'
+
+type Rule = readonly [expected: string, test: (value: unknown) => boolean]
+
+const text: Rule = ['a non-empty string', (value) => typeof value === 'string' && value !== '']
+
+const RULES: Record<string, Rule> = {
+  id: text,
+  attempts: ['a whole number from 1', (value) => Number.isInteger(value) && (value as number) >= 1],
+  backoff: ['milliseconds, or { type: "fixed" | "exponential", delay, maxDelay?, jitter? }', isBackoff],
+  delay: ['milliseconds, a number from 0, or a valid Date', (value) => isDuration(value) || isDate(value)],
+  priority: ['a finite number', (value) => Number.isFinite(value)],
+  timeout: ['milliseconds, a number above 0', (value) => isDuration(value) && value !== 0],
+  concurrencyKey: text,
+  rateLimitKey: text,
+  deadLetter: text,
+} satisfies Record<keyof JobOptions, Rule>
+
+/** What plugins pass beside them. */
+const PLUGIN_OPTIONS: readonly string[] = ['runId', 'flow']
+
+/** @throws QueueError `OPTION_INVALID` for the first option that is unknown, of a wrong type or out of range */
+export function checkJobOptions(options: object, owner: string): void {
+  for (const [key, value] of Object.entries(options)) {
+    const rule = Object.hasOwn(RULES, key) ? RULES[key] : undefined
+    if (!rule) {
+      if (PLUGIN_OPTIONS.includes(key)) continue
+      const known = Object.keys(RULES).join(', ')
+      throw new QueueError('OPTION_INVALID', `${owner} has an unknown option "${key}". There are: ${known}.`)
+    }
+    const [expected, test] = rule
+    if (value === undefined || test(value)) continue
+    throw new QueueError('OPTION_INVALID', `Option "${key}" of ${owner} is ${expected}; got ${String(value)}.`, {
+      details: { option: key },
+    })
+  }
+}
+
+function isDuration(value: unknown): boolean {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0
+}
+
+function isDate(value: unknown): boolean {
+  return value instanceof Date && !Number.isNaN(value.getTime())
+}
+
+function isBackoff(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return isDuration(value)
+  const { type, delay, maxDelay = 0, jitter = 0 } = value as Record<string, unknown>
+  return (
+    (type === 'fixed' || type === 'exponential') &&
+    isDuration(delay) &&
+    isDuration(maxDelay) &&
+    isDuration(jitter) &&
+    (jitter as number) <= 1
+  )
+}

@@ -1,0 +1,81 @@
+import type { Clock, Limits } from '../../kernel/index.ts'
+
+interface Key {
+  /** Holders of a place, and when each place lapses. */
+  places: Map<string, number>
+  /** Holders in line, first come first served. */
+  line: Set<string>
+  max: number
+}
+
+interface Bucket {
+  /** The moments at which the last `max` starts happened or are reserved, oldest first. */
+  starts: number[]
+  /** Starts reserved for holders that have been told to wait. */
+  reserved: Map<string, number>
+}
+
+/** Counters of one process. Places that nobody gives back lapse; reservations nobody claims are forgotten. */
+export function createMemoryLimits(kernel: { clock: Clock }): Limits {
+  const keys = new Map<string, Key>()
+  const buckets = new Map<string, Bucket>()
+
+  function dropLapsed({ places }: Key, now: number): void {
+    for (const [holder, until] of places) if (until <= now) places.delete(holder)
+  }
+
+  return {
+    acquire(name, max, ttl, holder) {
+      const now = kernel.clock.now()
+      const key: Key = keys.get(name) ?? { places: new Map(), line: new Set(), max }
+      keys.set(name, key)
+      key.max = max
+      dropLapsed(key, now)
+      const free = key.places.has(holder) || key.places.size < max
+      if (!free) {
+        key.line.add(holder)
+        return false
+      }
+      key.line.delete(holder)
+      key.places.set(holder, now + ttl)
+      return true
+    },
+    release(name, holder) {
+      const key = keys.get(name)
+      if (!key) return []
+      const now = kernel.clock.now()
+      const lapses = key.places.get(holder)
+      key.places.delete(holder)
+      key.line.delete(holder)
+      dropLapsed(key, now)
+      const woken: string[] = []
+      for (const next of key.line) {
+        if (key.places.size >= key.max) break
+        key.line.delete(next)
+        key.places.set(next, Math.max(lapses ?? 0, now + 1000))
+        woken.push(next)
+      }
+      if (key.places.size === 0 && key.line.size === 0) keys.delete(name)
+      return woken
+    },
+    take(name, { max, duration }, holder) {
+      const now = kernel.clock.now()
+      const bucket: Bucket = buckets.get(name) ?? { starts: [], reserved: new Map<string, number>() }
+      buckets.set(name, bucket)
+      const mine = holder === undefined ? undefined : bucket.reserved.get(holder)
+      if (mine !== undefined) {
+        if (mine <= now) bucket.reserved.delete(holder!)
+        return Math.max(0, mine - now)
+      }
+      const { starts } = bucket
+      while (starts.length > 0 && starts[0]! <= now - duration) starts.shift()
+      // With max starts in any span of duration, the next may follow the one max places before it.
+      const at = starts.length < max ? now : starts[starts.length - max]! + duration
+      if (at > now && holder === undefined) return at - now
+      starts.push(Math.max(at, now))
+      if (at <= now) return 0
+      bucket.reserved.set(holder!, at)
+      return at - now
+    },
+  }
+}

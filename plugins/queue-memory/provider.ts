@@ -1,0 +1,222 @@
+import {
+  QueueError,
+  type EnqueueReceipt,
+  type JobDraft,
+  type JobQuery,
+  type JobRecord,
+  type Kernel,
+  type QueueEvent,
+  type QueueListener,
+  type QueueProvider,
+  type RunOutcome,
+} from '../../kernel/index.ts'
+import { endedByOutcome } from '../_shared/ended.ts'
+import { cloneValue, copyValue } from '../_shared/value.ts'
+import { createQueue, type MemoryQueue, type QueueHost } from './queue.ts'
+import { createTurns } from './turns.ts'
+import { createEntry, type Entry } from './waiting.ts'
+
+export interface MemoryQueueOptions {
+  /** How many jobs may wait in one queue, delayed ones included; then `enqueue` throws `QUEUE_FULL`. Default: no limit. */
+  maxQueueSize: number
+}
+
+type Listeners = { queue: string; event: QueueEvent | '*'; listener: QueueListener }
+
+/** The queues of one process. `queueOf` is what consumers open. */
+export function createMemoryQueues(
+  kernel: Pick<Kernel, 'clock' | 'config' | 'reporter'>,
+  { maxQueueSize }: MemoryQueueOptions,
+): { provider: QueueProvider; queueOf: (name: string) => MemoryQueue } {
+  const queues = new Map<string, MemoryQueue>()
+  const listeners = new Set<Listeners>()
+  /** Ended jobs by outcome, the one that ended first in front. */
+  const ended = endedByOutcome<Entry>()
+
+  const host: QueueHost = {
+    get clock() {
+      return kernel.clock
+    },
+    start: createTurns(),
+    emit(event, queue, entry) {
+      if (listeners.size === 0) return
+      for (const wanted of listeners) {
+        if ((wanted.queue !== '*' && wanted.queue !== queue) || (wanted.event !== '*' && wanted.event !== event))
+          continue
+        try {
+          wanted.listener(event, queue, entry && { ...entry.record })
+        } catch (error) {
+          kernel.reporter.error(`A listener of queue "${queue}" failed.`, error)
+        }
+      }
+    },
+    ended(entry) {
+      const { state, finishedAt } = entry.record
+      entry.ended = ended[state as RunOutcome].add(entry, finishedAt!)
+    },
+  }
+
+  function queueOf(name: string): MemoryQueue {
+    let queue = queues.get(name)
+    if (!queue) queues.set(name, (queue = createQueue(name, host)))
+    return queue
+  }
+
+  function find(queue: string, id: string): Entry | undefined {
+    return queues.get(queue)?.jobs.get(id)
+  }
+
+  function assertRoom(name: string, more: number): void {
+    const size = queues.get(name)?.size ?? 0
+    if (size + more <= maxQueueSize) return
+    const hint = 'Enqueue more slowly, add concurrency, or raise memory.maxQueueSize.'
+    throw new QueueError('QUEUE_FULL', `Queue "${name}" holds ${size} of at most ${maxQueueSize} jobs. ${hint}`, {
+      details: { queue: name, size, maxQueueSize },
+    })
+  }
+
+  /** A record of its own, or the receipt of the job that has the id already. */
+  function copyJob(draft: JobDraft): Entry {
+    const data = copyValue(draft.data, kernel.config.payloadLimit, `data of job "${draft.name}"`)
+    return createEntry({
+      id: draft.id,
+      queue: draft.queue,
+      name: draft.name,
+      data,
+      runId: draft.runId,
+      options: draft.options,
+      priority: draft.priority,
+      createdAt: draft.createdAt,
+      runAt: draft.runAt,
+      flow: draft.flow,
+      state: 'waiting',
+      attemptsMade: 0,
+      claims: 0,
+      crashes: 0,
+      round: 0,
+      startedAt: undefined,
+      finishedAt: undefined,
+      progress: undefined,
+      result: undefined,
+      error: undefined,
+    })
+  }
+
+  function known({ queue, id }: JobDraft): EnqueueReceipt | undefined {
+    const there = find(queue, id)
+    return there && { id, runId: there.record.runId, deduplicated: true }
+  }
+
+  function add(entry: Entry): EnqueueReceipt {
+    const { queue, id, runId } = entry.record
+    queueOf(queue).add(entry)
+    return { id, runId, deduplicated: false }
+  }
+
+  /** Takes an ended job off the list of those that expire. */
+  function unlist(entry: Entry): void {
+    if (entry.ended) ended[entry.record.state as RunOutcome].remove(entry.ended)
+    entry.ended = undefined
+  }
+
+  function forget(entry: Entry): void {
+    const { queue } = entry.record
+    host.emit('removed', queue, entry)
+    queueOf(queue).remove(entry)
+  }
+
+  const provider: QueueProvider = {
+    capabilities: { durable: false, shared: false, delay: true, priority: true, maxQueueSize: true, progress: true },
+    enqueue(draft) {
+      const receipt = known(draft)
+      if (receipt) return receipt
+      if (maxQueueSize !== Infinity) assertRoom(draft.queue, 1)
+      return add(copyJob(draft))
+    },
+    enqueueMany(drafts) {
+      const unknown = drafts.filter((draft) => !known(draft))
+      for (const [queue, group] of Map.groupBy(unknown, ({ queue }) => queue)) {
+        assertRoom(queue, new Set(group.map(({ id }) => id)).size)
+      }
+      const entries = drafts.map(copyJob)
+      return entries.map((entry) => known(entry.record) ?? add(entry))
+    },
+    getJob: (queue, id) => cloneValue(find(queue, id)?.record),
+    getJobs({ queue, name, states, runId, limit = 100, offset = 0 }: JobQuery = {}) {
+      const searched = queue === undefined ? [...queues.values()] : [queueOf(queue)]
+      const found: JobRecord[] = []
+      for (const { jobs } of searched) {
+        for (const { record } of jobs.values()) {
+          if (states && !states.includes(record.state)) continue
+          if ((name !== undefined && record.name !== name) || (runId !== undefined && record.runId !== runId)) continue
+          found.push(record)
+        }
+      }
+      return found.slice(offset, offset + limit).map(cloneValue)
+    },
+    getJobCounts(name) {
+      const counts = { waiting: 0, delayed: 0, active: 0, completed: 0, failed: 0, cancelled: 0 }
+      const queue = queues.get(name)
+      if (!queue) return counts
+      for (const { record } of queue.jobs.values()) counts[record.state]++
+      return counts
+    },
+    getQueues: () =>
+      [...queues].flatMap(([name, { jobs, hasConsumer }]) => (jobs.size > 0 || hasConsumer ? [name] : [])),
+    pause: (queue) => queueOf(queue).setPaused(true),
+    resume: (queue) => queueOf(queue).setPaused(false),
+    isPaused: (queue) => queueOf(queue).paused,
+    retry(queue, id) {
+      const entry = find(queue, id)
+      if (!entry) throw new QueueError('JOB_NOT_FOUND', `Queue "${queue}" holds no job "${id}".`)
+      const { state, round } = entry.record
+      if (state !== 'failed' && state !== 'cancelled') {
+        throw new QueueError('JOB_STATE', `Job "${id}" is ${state}; only a failed or cancelled job can be retried.`)
+      }
+      unlist(entry)
+      const fresh = { attemptsMade: 0, crashes: 0, round: round + 1, error: undefined, finishedAt: undefined }
+      queueOf(queue).readmit(entry, { ...fresh, progress: undefined })
+    },
+    promote(queue, id) {
+      const entry = find(queue, id)
+      if (entry?.record.state === 'active') return (entry.promoted = true)
+      if (entry?.record.state !== 'delayed') return false
+      queueOf(queue).readmit(entry)
+      return true
+    },
+    cancel(queue, id) {
+      const entry = find(queue, id)
+      if (!entry || entry.record.state === 'active' || entry.ended) return false
+      queueOf(queue).cancel(entry)
+      return true
+    },
+    remove(queue, id) {
+      const entry = find(queue, id)
+      if (!entry) return false
+      if (entry.record.state === 'active') {
+        throw new QueueError('JOB_STATE', `Job "${id}" is active. Cancel it first.`)
+      }
+      unlist(entry)
+      forget(entry)
+      return true
+    },
+    clean({ outcome, ...bounds }) {
+      let cleaned = 0
+      for (const entry of ended[outcome].expire(bounds)) {
+        forget(entry)
+        cleaned++
+      }
+      return cleaned
+    },
+    on(queue, event, listener) {
+      const wanted = { queue, event, listener }
+      listeners.add(wanted)
+      return () => void listeners.delete(wanted)
+    },
+    close() {
+      for (const queue of queues.values()) queue.close()
+      listeners.clear()
+    },
+  }
+  return { provider, queueOf }
+}

@@ -1,0 +1,25 @@
+import { resolve } from 'pathe'
+import { z } from 'zod'
+import { definePlugin } from '../../kernel/index.ts'
+import { createScanner } from './scan.ts'
+import { watchFolders } from './watch.ts'
+
+/** Registers the workers that lie in a folder. */
+export default definePlugin({
+  name: 'registry',
+  requires: ['runtime-node'],
+  options: z.strictObject({
+    /** Folders of worker files, relative to `rootDir`. Default `server/queues`. */
+    dirs: z.array(z.string()).default(['server/queues']),
+    /** Default: the working directory. */
+    rootDir: z.string().optional(),
+    /** Load files again when they change. Default false. */
+    watch: z.boolean().default(false),
+  }),
+  async setup(kernel, { dirs, rootDir = process.cwd(), watch }) {
+    const folders = dirs.map((dir) => resolve(rootDir, dir))
+    const scanner = createScanner(kernel, folders)
+    await scanner.scan()
+    if (watch) return watchFolders(folders, (file) => scanner.refresh(file), kernel.reporter)
+  },
+})

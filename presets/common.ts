@@ -1,0 +1,29 @@
+import type { AnyPlugin } from '../kernel/index.ts'
+import control from '../plugins/control/index.ts'
+import flow from '../plugins/flow/index.ts'
+import jobOptions from '../plugins/job-options/index.ts'
+import limits from '../plugins/limits/index.ts'
+import logger from '../plugins/logger/index.ts'
+import progress from '../plugins/progress/index.ts'
+import registry from '../plugins/registry/index.ts'
+import retention from '../plugins/retention/index.ts'
+import runtimeNode from '../plugins/runtime-node/index.ts'
+import schedule from '../plugins/schedule/index.ts'
+import state from '../plugins/state/index.ts'
+import validation from '../plugins/validation/index.ts'
+
+/** What every preset has, whatever it stores in. */
+export const capabilities: readonly AnyPlugin[] = [
+  jobOptions,
+  runtimeNode,
+  control,
+  state,
+  logger,
+  progress,
+  limits,
+  flow,
+  schedule,
+  retention,
+  validation,
+  registry,
+]

@@ -1,0 +1,82 @@
+import { loadConfig } from 'c12'
+import { defu } from 'defu'
+import { QueueError, orderPlugins, type AnyPlugin, type KernelConfig, type KernelOptions } from '../kernel/index.ts'
+import { configFromEnv } from './env.ts'
+import { ADAPTERS, presets, resolvePreset, type PresetChoice, type PresetEnvironment } from './resolve.ts'
+
+/** What `nuxt-queue.config.ts` exports. Sections are named after the plugins they configure. */
+export interface QueueConfig extends KernelConfig, PresetChoice {
+  plugins?: readonly AnyPlugin[]
+}
+
+/** Settings of the kernel itself, beside the sections of plugins. */
+const CORE_KEYS = ['jobs', 'payloadLimit', 'setupTimeout', 'maxCrashes', 'abortGrace']
+
+/** Sections that may be configured although the preset at hand has no use for them: one config serves many. */
+const ADAPTER_SECTIONS = [...Object.keys(ADAPTERS), 'embedded']
+
+/**
+ * Types a configuration and hands it back unchanged.
+ *
+ * @example
+ * // nuxt-queue.config.ts
+ * export default defineConfig({ adapter: 'memory', jobs: { attempts: 3 } })
+ */
+export function defineConfig(config: QueueConfig): QueueConfig {
+  return config
+}
+
+/**
+ * Loads `nuxt-queue.config.*`, `.env` and overrides from a folder.
+ *
+ * @param options.cwd default: the working directory
+ * @param options.overrides what wins over the file, such as command line flags
+ */
+export async function loadQueueConfig(options: { cwd?: string; overrides?: QueueConfig } = {}): Promise<QueueConfig> {
+  const { config } = await loadConfig<QueueConfig>({
+    name: 'nuxt-queue',
+    cwd: options.cwd,
+    overrides: options.overrides,
+    dotenv: true,
+    rcFile: false,
+    packageJson: false,
+  })
+  return config
+}
+
+/**
+ * Turns a configuration into what the kernel takes: the preset chosen, `NUXT_QUEUE_*` variables put
+ * over everything, sections checked.
+ *
+ * @throws QueueError `PRESET_UNKNOWN`; `CONFIG_INVALID` for a key that nothing takes
+ */
+export function resolveConfig(config: QueueConfig, environment: PresetEnvironment = {}): KernelOptions {
+  const env = environment.env ?? process.env
+  const fromEnv = configFromEnv(env, [...everySection(config.plugins ?? []), ...ADAPTER_SECTIONS, 'jobs'])
+  const { preset: choice, adapter, plugins = [], ...sections } = defu(fromEnv, config) as QueueConfig
+  const named = typeof config.preset === 'object' && fromEnv.preset === undefined ? config.preset : choice
+  const preset = resolvePreset(fromEnv.adapter !== undefined ? { adapter } : { preset: named, adapter }, environment)
+  const own = config.plugins ?? plugins
+  const used = [...orderPlugins(preset, own)].map(sectionOf)
+  const kept: KernelConfig = {}
+  for (const [key, value] of Object.entries(sections)) {
+    if (CORE_KEYS.includes(key) || used.includes(key)) kept[key] = value
+    else if (!ADAPTER_SECTIONS.includes(key)) throw unknownKey(key, used)
+  }
+  return { preset, plugins: own, config: kept }
+}
+
+function everySection(own: readonly AnyPlugin[]): string[] {
+  const shipped = Object.values(presets).flatMap((preset) => orderPlugins(preset, []))
+  return [...new Set([...shipped, ...own].map(sectionOf))]
+}
+
+function sectionOf({ configKey, name }: AnyPlugin): string {
+  return configKey ?? name
+}
+
+function unknownKey(key: string, used: readonly string[]): QueueError {
+  const known = [...new Set(['preset', 'adapter', 'plugins', ...CORE_KEYS, ...used, ...ADAPTER_SECTIONS])]
+  const message = `Configuration has an unknown key "${key}". There are: ${known.join(', ')}.`
+  return new QueueError('CONFIG_INVALID', message, { details: { key } })
+}

@@ -1,0 +1,9 @@
+import { definePreset } from '../kernel/index.ts'
+import dev from './dev.ts'
+
+/** Memory, without timers of its own and without a scan of the disk; the test kit adds the virtual clock. */
+export default definePreset({
+  name: 'test',
+  extends: dev,
+  config: { retention: { sweepInterval: 0 }, registry: { dirs: [] } },
+})

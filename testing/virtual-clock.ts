@@ -1,0 +1,78 @@
+import type { Clock } from '../kernel/index.ts'
+
+interface Timer {
+  at: number
+  order: number
+  callback: () => void
+}
+
+const UNITS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+/** Milliseconds, or text such as `500ms`, `10s`, `5m`, `1h`, `2d`. */
+export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`
+
+export function toMilliseconds(duration: Duration): number {
+  if (typeof duration === 'number') return duration
+  const [, amount, unit] = /^([\d.]+)(ms|[smhd])$/.exec(duration) ?? []
+  if (unit === undefined)
+    throw new TypeError(`A duration is milliseconds, or like "500ms", "10s", "5m", "1h", "2d"; got "${duration}".`)
+  return Number(amount) * UNITS[unit]!
+}
+
+/** A clock that moves only when told to. */
+export interface VirtualClock extends Clock {
+  /**
+   * Moves time forward and fires what falls due on the way, in order, each with its own moment as
+   * `now()`. Waits after each for what it has set off.
+   */
+  advance(duration: Duration): Promise<void>
+  /** How many timers are set. */
+  readonly timers: number
+}
+
+/** The default start of virtual time: 2026-01-01T00:00:00Z, a Thursday. */
+export const VIRTUAL_EPOCH = Date.UTC(2026, 0, 1)
+
+export function createVirtualClock(start: number | Date = VIRTUAL_EPOCH): VirtualClock {
+  const timers = new Set<Timer>()
+  let now = Number(start)
+  let order = 0
+
+  function nextTimer(until: number): Timer | undefined {
+    let next: Timer | undefined
+    for (const timer of timers) {
+      if (timer.at > until) continue
+      if (!next || timer.at < next.at || (timer.at === next.at && timer.order < next.order)) next = timer
+    }
+    return next
+  }
+
+  return {
+    now: () => now,
+    get timers() {
+      return timers.size
+    },
+    setTimeout(callback, ms) {
+      const timer: Timer = { at: now + Math.max(0, ms), order: order++, callback }
+      timers.add(timer)
+      return () => void timers.delete(timer)
+    },
+    async advance(duration) {
+      const until = now + toMilliseconds(duration)
+      await settled()
+      for (let timer = nextTimer(until); timer; timer = nextTimer(until)) {
+        timers.delete(timer)
+        now = Math.max(now, timer.at)
+        timer.callback()
+        await settled()
+      }
+      now = until
+      await settled()
+    },
+  }
+}
+
+/** Lets everything happen that needs no more than microtasks and turns of the event loop. */
+export async function settled(): Promise<void> {
+  for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate)
+}

@@ -1,0 +1,20 @@
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vitest/config'
+
+const source = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
+
+export default defineConfig({
+  resolve: {
+    // Worker files and types name the package; in tests that is its source.
+    alias: [
+      { find: /^nuxt-queue$/, replacement: source('./index.ts') },
+      { find: /^nuxt-queue\/(kernel|presets|testing)$/, replacement: source('./$1/index.ts') },
+      { find: /^nuxt-queue\/plugins\/(.+)$/, replacement: source('./plugins/$1/index.ts') },
+    ],
+  },
+  test: {
+    include: ['test/**/*.test.ts'],
+    testTimeout: 20_000,
+    typecheck: { enabled: false },
+  },
+})
