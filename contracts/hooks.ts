@@ -68,6 +68,13 @@ export interface KernelHooks {
 export type HookName = keyof KernelHooks
 export type Next = () => MaybePromise<void>
 export type HookHandler<Payload> = (payload: Payload, next: Next) => MaybePromise<void>
+export interface HookOptions<Payload> {
+  /**
+   * Passes a payload by when it answers false, at next to no cost: most jobs have no use for most
+   * handlers. Asked on the way in, once for each call.
+   */
+  when?: (payload: Payload) => boolean
+}
 /** The composed handlers of a hook around its innermost end. */
 export type Chain<Payload> = (
   payload: Payload,

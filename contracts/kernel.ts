@@ -2,7 +2,7 @@ import type { Clock } from './clock.ts'
 import type { RunContext } from './context.ts'
 import type { Enqueue } from './enqueue.ts'
 import type { AppendOptions, AppendResult, EventDraft } from './events.ts'
-import type { HookHandler, HookName, KernelHooks, ReducePayload } from './hooks.ts'
+import type { HookHandler, HookName, HookOptions, KernelHooks, ReducePayload } from './hooks.ts'
 import type { JobOptions } from './job.ts'
 import type { AnyPlugin, Preset } from './plugin.ts'
 import type { MaybePromise, Ports, Runtime } from './ports.ts'
@@ -49,7 +49,11 @@ export interface Kernel extends Enqueue {
   /** The runtimes by name. */
   readonly runtimes: ReadonlyMap<string, Runtime>
   /** Registers a middleware on one of the five hooks. Answers what takes it away again. */
-  hook<Name extends HookName>(name: Name, handler: HookHandler<KernelHooks[Name]>): () => void
+  hook<Name extends HookName>(
+    name: Name,
+    handler: HookHandler<KernelHooks[Name]>,
+    options?: HookOptions<KernelHooks[Name]>,
+  ): () => void
   /** Makes an implementation of a port available. @throws QueueError `PORT_DUPLICATE` */
   provide<Name extends keyof Ports>(port: Name, implementation: Ports[Name]): void
   /** The implementation of a port. @throws QueueError `PORT_MISSING` */

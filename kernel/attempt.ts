@@ -42,7 +42,7 @@ export class Attempt {
   settling: Promise<Settlement> | undefined
   readonly #lease: Lease
   #controller: AbortController | undefined
-  #tracked: Promise<unknown>[] = []
+  #tracked: Promise<unknown>[] | undefined
 
   constructor(kernel: Kernel, record: Readonly<JobRecord>, worker: WorkerDefinition, lease: Lease) {
     this.kernel = kernel
@@ -100,14 +100,15 @@ export class Attempt {
 
   track<T>(promise: Promise<T>): Promise<T> {
     promise.catch(() => {})
-    this.#tracked.push(promise)
+    ;(this.#tracked ??= []).push(promise)
     return promise
   }
 
   /** Waits for what was tracked, also for what is tracked meanwhile. Rejects with the first failure. */
   settle(): MaybePromise<void> {
-    if (this.#tracked.length === 0) return
-    return Promise.all(this.#tracked.splice(0)).then(() => this.settle())
+    const tracked = this.#tracked
+    this.#tracked = undefined
+    return tracked && Promise.all(tracked).then(() => this.settle())
   }
 
   async reportProgress(value: number): Promise<void> {

@@ -5,10 +5,11 @@ import { isQueueError, QueueError } from './errors.ts'
 
 const HOOK_NAMES = ['enqueue', 'dispatch', 'context', 'emit', 'reduce'] as const
 
-interface Registration {
-  (): void
-  handler: HookHandler<never>
+interface Registration<P> {
+  handler: HookHandler<P>
+  when: ((payload: P) => boolean) | undefined
   plugin: string
+  /** Orders handlers, the smallest outermost; within a rank the order of registration holds. */
   rank: number
 }
 
@@ -17,11 +18,11 @@ interface Registration {
  * change of registrations; a call runs the composed chain, at a tenth of the price of `callHook`.
  */
 export function createHookBus() {
-  const bus = createHooks<Record<HookName, Registration>>()
+  const bus = createHooks<Record<HookName, (() => void) & Registration<never>>>()
   const chains = {} as Record<HookName, unknown>
 
   function recompose(name: HookName): void {
-    const list = bus.callHookWith((registrations) => registrations as Registration[], name, [])
+    const list = bus.callHookWith((registrations) => registrations as unknown as Registration<never>[], name, [])
     chains[name] = list
       .toSorted((a, b) => a.rank - b.rank)
       .reduceRight<Chain<never>>(
@@ -31,20 +32,14 @@ export function createHookBus() {
   }
   HOOK_NAMES.forEach(recompose)
 
-  /** `rank` orders handlers, the smallest outermost; within a rank the order of registration holds. */
-  function hook<Name extends HookName>(
-    name: Name,
-    handler: HookHandler<KernelHooks[Name]>,
-    plugin: string,
-    rank: number,
-  ) {
+  function hook<Name extends HookName>(name: Name, registration: Registration<KernelHooks[Name]>): () => void {
+    const { handler, plugin } = registration
     if (!HOOK_NAMES.includes(name) || typeof handler !== 'function') {
       const what = `Plugin "${plugin}" registers a ${typeof handler} on hook "${name}"`
       const expected = `Pass a function (payload, next) and one of: ${HOOK_NAMES.join(', ')}`
       throw new QueueError('HOOK_INVALID', `${what}. ${expected}.`, { plugin, hook: name })
     }
-    const registration = Object.assign(() => {}, { handler, plugin, rank }) as unknown as Registration
-    const remove = bus.hook(name, registration as never)
+    const remove = bus.hook(name, Object.assign(() => {}, registration) as never)
     recompose(name)
     return () => {
       remove()
@@ -57,12 +52,15 @@ export function createHookBus() {
 /** One handler's call: where its `next()` stands, and which error came out of it. */
 interface Call {
   next: 'idle' | 'pending' | 'settled'
+  /** What `next()` answered, if it was a promise. */
+  settling: Promise<void> | undefined
   foreign: { error: unknown } | undefined
 }
 
-function wrap<P>(name: HookName, { handler, plugin }: Registration, inner: Chain<P>): Chain<P> {
+function wrap<P>(name: HookName, { handler, when, plugin }: Registration<P>, inner: Chain<P>): Chain<P> {
   return (payload, innermost) => {
-    const call: Call = { next: 'idle', foreign: undefined }
+    if (when && !when(payload)) return inner(payload, innermost)
+    const call: Call = { next: 'idle', settling: undefined, foreign: undefined }
     const next: Next = () => {
       if (call.next === 'pending' || (call.next === 'settled' && name !== 'dispatch')) {
         throw misuse('called next() twice', plugin, name)
@@ -72,24 +70,22 @@ function wrap<P>(name: HookName, { handler, plugin }: Registration, inner: Chain
       try {
         result = inner(payload, innermost)
       } catch (error) {
-        return fail(call, error)
+        call.next = 'settled'
+        call.foreign = { error }
+        throw error
       }
       if (!isPromise(result)) return void (call.next = 'settled')
-      const settling = result.then(
-        () => void (call.next = 'settled'),
-        (error: unknown) => fail(call, error),
-      )
-      // A handler that does not await next() is told so by `finish`; its error must not end the process.
-      settling.catch(() => {})
-      return settling
+      watch(call, result)
+      return result
     }
     let result: MaybePromise<void>
     try {
-      result = (handler as unknown as HookHandler<P>)(payload, next)
+      result = handler(payload, next)
     } catch (error) {
       throw outwards(call, error, plugin, name)
     }
     if (!isPromise(result)) return finish(call, plugin, name)
+    if (result === call.settling) return result
     return result.then(
       () => finish(call, plugin, name),
       (error: unknown) => {
@@ -99,10 +95,16 @@ function wrap<P>(name: HookName, { handler, plugin }: Registration, inner: Chain
   }
 }
 
-function fail(call: Call, error: unknown): never {
-  call.next = 'settled'
-  call.foreign = { error }
-  throw error
+/** Never rejects itself, so that an error a handler has walked away from does not end the process. */
+function watch(call: Call, settling: Promise<void>): void {
+  call.settling = settling
+  settling.then(
+    () => void (call.next = 'settled'),
+    (error: unknown) => {
+      call.next = 'settled'
+      call.foreign = { error }
+    },
+  )
 }
 
 function finish(call: Call, plugin: string, name: HookName): void {
@@ -130,4 +132,9 @@ function misuse(what: string, plugin: string, hook: HookName): QueueError {
 
 export function isPromise<T>(value: MaybePromise<T>): value is Promise<T> {
   return typeof (value as { then?: unknown } | undefined | null)?.then === 'function'
+}
+
+/** Goes on at once with what need not be awaited. */
+export function after<T, R>(value: MaybePromise<T>, next: (value: T) => MaybePromise<R>): MaybePromise<R> {
+  return isPromise(value) ? value.then(next) : next(value)
 }

@@ -60,7 +60,7 @@ export async function createKernel(options: KernelOptions = {}): Promise<Kernel>
     registry,
     reporter: options.reporter ?? console,
     clock: systemClock,
-    hook: (name, handler) => bus.hook(name, handler, 'user', 0),
+    hook: (name, handler, { when } = {}) => bus.hook(name, { handler, when, plugin: 'user', rank: 0 }),
     extend(members) {
       const taken = Object.keys(members).find((name) => name in kernel)
       if (taken) throw new QueueError('PORT_DUPLICATE', `The kernel has a member "${taken}" already.`)

@@ -52,7 +52,8 @@ export function createLifecycle(kernel: Kernel, { bus, ports, runner }: Parts) {
 
   /** The kernel as one plugin sees it: what it registers carries its name and place. */
   function facade(plugin: AnyPlugin): Kernel {
-    const hook: Kernel['hook'] = (name, handler) => bus.hook(name, handler, plugin.name, pluginRank(plugin))
+    const hook: Kernel['hook'] = (name, handler, { when } = {}) =>
+      bus.hook(name, { handler, when, plugin: plugin.name, rank: pluginRank(plugin) })
     const provide: Kernel['provide'] = (port, implementation) => ports.provide(port, implementation, plugin.name)
     return Object.assign(Object.create(kernel) as Kernel, { hook, provide })
   }

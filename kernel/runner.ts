@@ -16,7 +16,7 @@ import { Attempt, endKey } from './attempt.ts'
 import { backoffDelay } from './backoff.ts'
 import { DeferredRun } from './deferral.ts'
 import { isQueueError, QueueError, serializeError, toError } from './errors.ts'
-import { isPromise } from './hooks.ts'
+import { after, isPromise } from './hooks.ts'
 import { runScope } from './use.ts'
 
 /** How long a job rests, in milliseconds, when its end could not be logged. */
@@ -49,19 +49,18 @@ export function createProcessor(
     const worker = kernel.registry.find(record.queue, record.name) ?? unknownWorker(record)
     const attempt = new KernelAttempt(kernel, record, worker, lease)
     attempt.index = running.push(attempt) - 1
-    attempt.settling = settle(attempt, lease)
+    const unwatch = watchLease(attempt, lease)
+    attempt.settling = run(attempt).then(
+      (settlement) => settled(attempt, settlement, unwatch),
+      (error: unknown) => {
+        kernel.reporter.error(`Job "${record.id}" could not be settled and will run again.`, error)
+        return settled(attempt, { type: 'defer', runAt: kernel.clock.now() + STORE_FAILED_DELAY }, unwatch)
+      },
+    )
     return attempt.settling
   }
 
-  async function settle(attempt: Attempt, lease: Lease): Promise<Settlement> {
-    const unwatch = watchLease(attempt, lease)
-    let settlement: Settlement
-    try {
-      settlement = await run(attempt)
-    } catch (error) {
-      kernel.reporter.error(`Job "${attempt.job.id}" could not be settled and will run again.`, error)
-      settlement = { type: 'defer', runAt: kernel.clock.now() + STORE_FAILED_DELAY }
-    }
+  function settled(attempt: Attempt, settlement: Settlement, unwatch: (() => void) | undefined): Settlement {
     unwatch?.()
     // Swapped out, since a Set that turns over with every job is slow to collect.
     const last = running.pop()!
@@ -70,14 +69,21 @@ export function createProcessor(
     return settlement
   }
 
-  async function run(attempt: Attempt): Promise<Settlement> {
-    const context = buildContext(attempt)
-    const broken = isPromise(context) ? await context : context
-    const started = start(attempt)
-    const refused = isPromise(started) ? await started : started
-    if (refused) return turnedAway(attempt, refused)
-    const outcome = broken ?? (await execute(attempt))
-    attempt.force = undefined
+  /** Awaits only what has to be: over a synchronous store, the handler and nothing else. */
+  function run(attempt: Attempt): Promise<Settlement> {
+    return new Promise((resolve, reject) => {
+      const settling = after(buildContext(attempt), (broken) =>
+        after(start(attempt), (refused) => {
+          if (refused) return turnedAway(attempt, refused)
+          return broken ? conclude(attempt, broken) : execute(attempt).then((outcome) => conclude(attempt, outcome))
+        }),
+      )
+      if (isPromise(settling)) settling.then(resolve, reject)
+      else resolve(settling)
+    })
+  }
+
+  function conclude(attempt: Attempt, outcome: Outcome): MaybePromise<Settlement> {
     if ('error' in outcome) return failed(attempt, outcome.error)
     return 'deferral' in outcome ? deferred(attempt, outcome.deferral) : completed(attempt, outcome.value)
   }
@@ -148,19 +154,28 @@ export function createProcessor(
     return handling
   }
 
-  async function completed(attempt: Attempt, result: unknown): Promise<Settlement> {
-    try {
-      const settling = attempt.settle()
-      if (settling) await settling
-    } catch (error) {
-      return failed(attempt, toError(error))
-    }
-    try {
-      return await end(attempt, 'completed', { result }, { type: 'completed', result })
-    } catch (error) {
+  /** What the handler left running, or a result that cannot be stored, fails the attempt. */
+  function completed(attempt: Attempt, result: unknown): MaybePromise<Settlement> {
+    const settling = attempt.settle()
+    if (settling)
+      return settling.then(
+        () => endOrFail(attempt, result),
+        (error: unknown) => failed(attempt, toError(error)),
+      )
+    return endOrFail(attempt, result)
+  }
+
+  function endOrFail(attempt: Attempt, result: unknown): MaybePromise<Settlement> {
+    const recover = (error: unknown): Promise<Settlement> => {
       const unstorable = isQueueError(error, 'VALUE_UNSUPPORTED') || isQueueError(error, 'PAYLOAD_TOO_LARGE')
       if (!unstorable) throw error
       return failed(attempt, error)
+    }
+    try {
+      const ended = end(attempt, 'completed', { result }, { type: 'completed', result })
+      return isPromise(ended) ? ended.catch(recover) : ended
+    } catch (error) {
+      return recover(error)
     }
   }
 
@@ -191,12 +206,11 @@ export function createProcessor(
   }
 
   /** Log first: the outbox and the terminal event in one append, then the settlement. */
-  async function end(attempt: Attempt, status: 'completed' | 'failed', data: unknown, settlement: Settlement) {
+  function end(attempt: Attempt, status: 'completed' | 'failed', data: unknown, settlement: Settlement) {
     const key = endKey(attempt.record)
     const events = [...attempt.outbox, attempt.event(`step.${status}`, data, key)]
     const appended = attempt.append(events, { unless: key, run: runPatch(attempt.record, status) })
-    const result = isPromise(appended) ? await appended : appended
-    return result.ok ? settlement : turnedAway(attempt, result)
+    return after(appended, (result) => (result.ok ? settlement : turnedAway(attempt, result)))
   }
 
   /** The log refused: somebody else has the job, or it has ended and is only acknowledged. */

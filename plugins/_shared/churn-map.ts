@@ -22,7 +22,7 @@ export class ChurnMap<K, V> {
   }
   delete(key: K): boolean {
     const deleted = this.#map.delete(key)
-    if (++this.#deleted > CHURN && this.#deleted > this.#map.size) {
+    if (++this.#deleted > CHURN + 4 * this.#map.size) {
       this.#deleted = 0
       this.#map = new Map(this.#map)
     }

@@ -33,11 +33,28 @@ export function copyValue<T>(value: T, limit: number, what: string): T {
   }
 }
 
-/** The same copy without a limit, for data that has passed one already. */
+/** The same copy without checks, for data that has passed them already. */
 export function cloneValue<T>(value: T): T {
-  if (value === null || typeof value !== 'object') return value
-  budget = Infinity
-  return copyObject(value, 0) as T
+  return typeof value === 'object' && value !== null ? (cloneObject(value) as T) : value
+}
+
+function cloneObject(value: object): unknown {
+  if (Array.isArray(value)) {
+    const items: unknown[] = value.slice()
+    for (let index = 0; index < items.length; index++) {
+      const item = items[index]
+      if (typeof item === 'object' && item !== null) items[index] = cloneObject(item)
+    }
+    return items
+  }
+  if (value instanceof Date) return new Date(value)
+  if (value instanceof Uint8Array) return new Uint8Array(value)
+  const out: Record<string, unknown> = { ...value }
+  for (const key in out) {
+    const member = out[key]
+    if (typeof member === 'object' && member !== null) out[key] = cloneObject(member)
+  }
+  return out
 }
 
 function copy(value: unknown, depth: number): unknown {

@@ -1,6 +1,7 @@
 import {
   QueueError,
   type AppendOptions,
+  type EventDraft,
   type EventStore,
   type Kernel,
   type RunFilter,
@@ -59,6 +60,10 @@ export function createMemoryEventStore(kernel: Host): EventStore {
     stream.info.head = stream.head
   }
 
+  function copyData({ type, data }: EventDraft): unknown {
+    return data === undefined ? data : copyValue(data, kernel.config.payloadLimit, `data of event "${type}"`)
+  }
+
   function readTrimmed(name: string, after: number): Stream | undefined {
     const stream = streams.get(name)
     if (!stream || after >= stream.trimmed) return stream
@@ -72,15 +77,10 @@ export function createMemoryEventStore(kernel: Host): EventStore {
       const stream = streams.get(name) ?? new Stream(name)
       const reason = stream.refusal(options)
       if (reason) return { ok: false, reason, head: stream.head }
-      const limit = kernel.config.payloadLimit
-      const copies = drafts.map((draft) =>
-        draft.data === undefined
-          ? draft
-          : { ...draft, data: copyValue(draft.data, limit, `data of event "${draft.type}"`) },
-      )
+      const copies = drafts.map(copyData)
       const now = kernel.clock.now()
       if (stream.head === 0) streams.set(name, stream)
-      const events = stream.push(copies, now)
+      const events = stream.push(drafts, copies, now)
       if (options.fence) stream.raiseFence(options.fence)
       touch(stream, options, now)
       subscribers.events(name, events)

@@ -47,15 +47,16 @@ export class Stream {
     return expectedSeq !== undefined && expectedSeq !== this.head ? 'expectedSeq' : undefined
   }
 
-  /** Stores what is new; the data belongs to the stream from here on. */
-  push(drafts: readonly EventDraft[], now: number): StoredEvent[] {
+  /** Stores what is new, each draft with its own copy of the data. */
+  push(drafts: readonly EventDraft[], data: readonly unknown[], now: number): StoredEvent[] {
     const stored: StoredEvent[] = []
     const ts = Math.max(now, this.events.at(-1)?.ts ?? 0)
-    for (const { type, data, key, flow, step, stepId, attempt } of drafts) {
+    for (const [index, { type, key, flow, step, stepId, attempt }] of drafts.entries()) {
       if (key !== undefined && this.hasKey(key)) continue
       const seq = this.head + 1
       const runId = this.name
-      const event = { seq, id: `${runId}:${seq}`, ts, type, runId, flow, step, stepId, attempt, data, key }
+      const id = `${runId}:${seq}`
+      const event = { seq, id, ts, type, runId, flow, step, stepId, attempt, data: data[index], key }
       this.events.push(event)
       if (key !== undefined) this.#keys?.set(key, seq)
       stored.push(event)

@@ -7,7 +7,7 @@ import {
   type RunInfo,
   type SerializedError,
 } from '../../kernel/index.ts'
-import { lazyMember } from '../_shared/lazy-member.ts'
+import { addLazyMember } from '../_shared/lazy-member.ts'
 import { copyValue } from '../_shared/value.ts'
 import { createFlowEngine } from './engine.ts'
 import { instanceId, type EmitData } from './fold.ts'
@@ -69,18 +69,18 @@ export default definePlugin({
       if (worker.flow?.role === 'entry') engine.graphOf(worker.flow.name)
     })
 
-    kernel.hook('enqueue', ({ job, worker }, next) => {
-      const flow = worker?.worker.flow
-      if (flow?.role === 'entry') job.flow ??= { name: flow.name, step: flow.step ?? worker!.id }
-      return next()
-    })
-    kernel.hook('context', (ctx, next) => {
-      lazyMember(ctx, 'flow', createContext)
-      return next()
-    })
-    kernel.hook('emit', (payload, next) => {
-      const { ctx, events } = payload
-      return (ctx ? ctx.job.flow : events[0]?.flow) ? emitInFlow(payload, next) : next()
+    kernel.hook(
+      'enqueue',
+      ({ job, worker }, next) => {
+        const { name, step } = worker!.worker.flow!
+        job.flow ??= { name, step: step ?? worker!.id }
+        return next()
+      },
+      { when: ({ worker }) => worker?.worker.flow?.role === 'entry' },
+    )
+    addLazyMember(kernel, 'flow', createContext)
+    kernel.hook('emit', emitInFlow, {
+      when: ({ ctx, events }) => (ctx ? ctx.job.flow !== undefined : events[0]?.flow !== undefined),
     })
 
     async function emitInFlow(payload: EmitPayload, next: () => unknown): Promise<void> {

@@ -64,12 +64,10 @@ export default definePlugin({
       return next()
     })
 
-    kernel.hook('dispatch', (dispatch, next) => {
-      const { timeout } = dispatch.job.options
-      return timeout === undefined ? next() : withTimeout(dispatch, next, timeout)
-    })
+    kernel.hook('dispatch', withTimeout, { when: ({ job }) => job.options.timeout !== undefined })
 
-    async function withTimeout(dispatch: DispatchPayload, next: Next, ms: number): Promise<void> {
+    async function withTimeout(dispatch: DispatchPayload, next: Next): Promise<void> {
+      const ms = dispatch.job.options.timeout!
       const message = `Job "${dispatch.job.name}" did not finish within its timeout of ${ms} ms.`
       const stop = kernel.clock.setTimeout(() => dispatch.abort(new QueueError('JOB_TIMEOUT', message)), ms)
       try {
@@ -79,9 +77,7 @@ export default definePlugin({
       }
     }
 
-    kernel.hook('emit', (payload, next) =>
-      payload.ctx?.job.options.deadLetter ? withDeadLetter(payload, next) : next(),
-    )
+    kernel.hook('emit', withDeadLetter, { when: ({ ctx }) => ctx?.job.options.deadLetter !== undefined })
 
     /** Also when the end was logged before, since whoever did it may have died before this was done. */
     async function withDeadLetter(payload: EmitPayload, next: Next): Promise<void> {

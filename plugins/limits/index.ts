@@ -16,13 +16,15 @@ export default definePlugin({
       .default(15 * 60_000),
   }),
   setup(kernel, { placeTtl }) {
-    kernel.hook('dispatch', (dispatch, next) => {
-      const { job, worker } = dispatch
-      if (job.options.concurrencyKey === undefined) {
-        return worker.worker.rateLimit ? withinRate(dispatch, next) : next()
-      }
-      return withPlace(dispatch, next, `${job.queue}/${job.name}/${job.options.concurrencyKey}`)
-    })
+    kernel.hook(
+      'dispatch',
+      (dispatch, next) => {
+        const { queue, name, options } = dispatch.job
+        if (options.concurrencyKey === undefined) return withinRate(dispatch, next)
+        return withPlace(dispatch, next, `${queue}/${name}/${options.concurrencyKey}`)
+      },
+      { when: ({ job, worker }) => job.options.concurrencyKey !== undefined || worker.worker.rateLimit !== undefined },
+    )
 
     /** A refused job waits in line, delayed, and is promoted when it is handed a place. */
     async function withPlace(dispatch: DispatchPayload, next: Next, key: string): Promise<void> {

@@ -1,7 +1,7 @@
 import { createConsola } from 'consola'
 import { z } from 'zod'
 import { definePlugin, type RunContext } from '../../kernel/index.ts'
-import { lazyMember } from '../_shared/lazy-member.ts'
+import { addLazyMember } from '../_shared/lazy-member.ts'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
@@ -55,9 +55,6 @@ export default definePlugin({
       }
     }
 
-    kernel.hook('context', (ctx, next) => {
-      lazyMember(ctx, 'logger', createLogger)
-      return next()
-    })
+    addLazyMember(kernel, 'logger', createLogger)
   },
 })

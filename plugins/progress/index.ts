@@ -1,5 +1,5 @@
 import { definePlugin } from '../../kernel/index.ts'
-import { lazyMember } from '../_shared/lazy-member.ts'
+import { addLazyMember } from '../_shared/lazy-member.ts'
 
 declare module 'nuxt-queue/kernel' {
   interface RunContext {
@@ -26,14 +26,11 @@ export default definePlugin({
   name: 'progress',
   requires: ['events'],
   setup(kernel) {
-    kernel.hook('context', (context, next) => {
-      lazyMember(context, 'progress', (ctx) => async (value, message) => {
-        const { job, runId } = ctx
-        await ctx.reportProgress(value)
-        const data: ProgressMessage = { jobId: job.id, step: job.flow?.step ?? job.name, value, message }
-        await kernel.port('events').publish(runId, [{ type: 'progress', data }])
-      })
-      return next()
+    addLazyMember(kernel, 'progress', (ctx) => async (value, message) => {
+      const { job, runId } = ctx
+      await ctx.reportProgress(value)
+      const data: ProgressMessage = { jobId: job.id, step: job.flow?.step ?? job.name, value, message }
+      await kernel.port('events').publish(runId, [{ type: 'progress', data }])
     })
   },
 })

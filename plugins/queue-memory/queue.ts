@@ -17,14 +17,18 @@ export interface QueueHost {
 type EndState = 'completed' | 'failed' | 'cancelled'
 
 /**
- * One queue. `fastq` runs one task for each job that becomes due and keeps the concurrency; which
- * job a task takes is decided when it starts, so that an urgent late-comer overtakes.
+ * One queue. `fastq` runs a task for each job that may start and keeps the concurrency; which job a
+ * task takes is decided when it starts, so that an urgent late-comer overtakes.
  */
 export function createQueue(name: string, host: QueueHost) {
   const jobs = new ChurnMap<string, Entry>()
   const waiting = new WaitingJobs()
   const delayed = new DelayedJobs()
   let active = 0
+  /** Slots that are taken, by active jobs or by code that outlived its job. */
+  let slots = 0
+  /** Tasks in `tasks`, queued or running: as many as could run, however long the line. */
+  let taskCount = 0
   let processor: Processor | undefined
   let paused = false
   let heldUntil = 0
@@ -55,6 +59,13 @@ export function createQueue(name: string, host: QueueHost) {
       record.state = 'waiting'
       waiting.add(entry)
       host.emit('waiting', name, entry)
+      addTasks()
+    }
+  }
+
+  function addTasks(): void {
+    while (taskCount < tasks.concurrency && taskCount < waiting.size + slots) {
+      taskCount++
       tasks.push(undefined)
     }
   }
@@ -79,16 +90,13 @@ export function createQueue(name: string, host: QueueHost) {
 
   function claim(done: fastq.done): void {
     const entry = tasks.paused ? undefined : waiting.take()
-    if (!entry || !processor) {
-      // Paused between start and claim: the task goes back for the job it stood for.
-      if (tasks.paused && waiting.size > 0) tasks.push(undefined)
-      return done(null)
-    }
+    if (!entry || !processor) return endTask(done)
     const { record } = entry
     record.state = 'active'
     record.claims++
     record.startedAt = host.clock.now()
     active++
+    slots++
     host.emit('active', name, entry)
     const claimed = { ...record, data: cloneValue(record.data) }
     const progress = (value: number): void => {
@@ -96,20 +104,28 @@ export function createQueue(name: string, host: QueueHost) {
       host.emit('progress', name, entry)
     }
     void processor(claimed, { progress }).then((settlement) => {
+      const { slot } = settlement
       settle(entry, settlement)
-      if (!settlement.slot) return release(done)
-      void settlement.slot.then(() => release(done))
+      if (slot) void slot.then(() => release(done))
+      else release(done)
     })
   }
 
   function release(done: fastq.done): void {
+    slots--
+    endTask(done)
+  }
+
+  function endTask(done: fastq.done): void {
+    taskCount--
+    addTasks()
     done(null)
-    if (active === 0) onIdle?.()
   }
 
   function settle(entry: Entry, settlement: Settlement): void {
     const { record } = entry
     active--
+    if (active === 0) onIdle?.()
     const { promoted } = entry
     entry.promoted = false
     switch (settlement.type) {
@@ -198,9 +214,13 @@ export function createQueue(name: string, host: QueueHost) {
     open(handle: Processor, concurrency: number): Consumer {
       processor = handle
       tasks.concurrency = concurrency
+      addTasks()
       updateFlow()
       return {
-        setConcurrency: (value) => void (tasks.concurrency = value),
+        setConcurrency(value) {
+          tasks.concurrency = value
+          addTasks()
+        },
         async close({ timeout }) {
           processor = undefined
           updateFlow()

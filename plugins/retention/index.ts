@@ -56,12 +56,14 @@ export default definePlugin({
       }, options.sweepInterval)
     }
 
-    kernel.hook('emit', (payload, next) => {
-      const status = payload.options.run?.status
-      if (status === undefined || status === 'running') return next()
-      if (++ended % options.sweepEvery === 0) sweepOrReport([status])
-      return next()
-    })
+    kernel.hook(
+      'emit',
+      ({ options: { run } }, next) => {
+        if (++ended % options.sweepEvery === 0) sweepOrReport([run!.status as RunOutcome])
+        return next()
+      },
+      { when: ({ options: { run } }) => run?.status !== undefined && run.status !== 'running' },
+    )
     arm()
     return () => stop?.()
   },

@@ -1,7 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { z } from 'zod'
 import { definePlugin, type WorkerDefinition } from '../../kernel/index.ts'
-import { lazyMember } from '../_shared/lazy-member.ts'
+import { addLazyMember } from '../_shared/lazy-member.ts'
 import { createProjection } from '../_shared/projection.ts'
 import { cloneValue } from '../_shared/value.ts'
 import type { RunState } from './api.ts'
@@ -66,10 +66,7 @@ export default definePlugin({
       foldState(payload)
       return next()
     })
-    kernel.hook('context', (ctx, next) => {
-      lazyMember(ctx, 'state', (self) => createStateHandle(self, projection, schemaOf(self.worker)))
-      return next()
-    })
+    addLazyMember(kernel, 'state', (ctx) => createStateHandle(ctx, projection, schemaOf(ctx.worker)))
     kernel.extend({
       state: async (runId: string, { at }: { at?: number | Date } = {}) => {
         const state = at === undefined ? (await projection.current(runId)).state : await projection.at(runId, at)
