@@ -11,7 +11,7 @@ export interface EnqueuePayload {
   readonly options: Readonly<JobOptions>
   /** Absent when this instance does not know the worker. */
   readonly worker: WorkerDefinition | undefined
-  /** Set by `next()`, in a batch once all of it is stored; without `next()`, what the caller is answered. */
+  /** Set by `next()`, in a batch before it is stored; without `next()`, what the caller is answered. */
   result: EnqueuedJob | undefined
   /** Why the job is refused, for a handler that does not call `next()`. */
   veto: string | undefined

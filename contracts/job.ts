@@ -86,6 +86,8 @@ export interface Job<T = unknown> extends Readonly<Omit<JobDraft, 'data' | 'runA
   readonly attempt: number
   /** How many there may be. */
   readonly attempts: number
+  /** How often it was handed out and never came back. */
+  readonly crashes: number
 }
 
 /** What the queue answers to `enqueue`. */

@@ -3,6 +3,7 @@ import type {
   AppendRefusal,
   AppendResult,
   DeferOptions,
+  DispatchPayload,
   EventDraft,
   Job,
   JobRecord,
@@ -20,8 +21,8 @@ import { QueueError } from './errors.ts'
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- the hook adds them before a handler sees it
 export interface Attempt extends RunContext {}
 
-/** One claim of one job: the context its handler sees, and the strings the runner pulls. */
-export class Attempt {
+/** One claim of one job: the context of its handler, the payload of its dispatch, and the strings the runner pulls. */
+export class Attempt implements DispatchPayload {
   readonly kernel: Kernel
   readonly record: Readonly<JobRecord>
   readonly worker: WorkerDefinition
@@ -30,12 +31,13 @@ export class Attempt {
   readonly attempt: number
   readonly claim: number
   readonly outbox: EventDraft[] = []
+  result: unknown = undefined
   /** Why the attempt was aborted. */
   aborted: Error | undefined
   /** Ends the attempt for the runner although the handler still runs. */
   force: ((error: Error) => void) | undefined
   /** The handler's promise while it has not settled. */
-  handling: Promise<unknown> | undefined
+  handling: Promise<void> | undefined
   /** Where it stands among the running ones. */
   index = 0
   /** What the adapter is going to be told. */
@@ -52,9 +54,26 @@ export class Attempt {
     this.attempt = record.attemptsMade + 1
     this.claim = record.claims
     this.#lease = lease
-    const { id, queue, name, data, runId, options, priority, createdAt, flow } = record
+    const { id, queue, name, data, runId, options, priority, createdAt, flow, crashes } = record
     const attempts = options.attempts ?? 1
-    this.job = { id, queue, name, data, runId, options, priority, createdAt, flow, attempt: this.attempt, attempts }
+    this.job = {
+      id,
+      queue,
+      name,
+      data,
+      runId,
+      options,
+      priority,
+      createdAt,
+      flow,
+      crashes,
+      attempt: this.attempt,
+      attempts,
+    }
+  }
+
+  get ctx(): this {
+    return this
   }
 
   get cancelled(): boolean {
@@ -69,14 +88,14 @@ export class Attempt {
   }
 
   /** Tells the handler to stop. The first reason stands. */
-  abort(error: Error): void {
+  signalAbort(error: Error): void {
     this.aborted ??= error
     this.#controller?.abort(this.aborted)
   }
 
   /** Tells the handler to stop and no longer waits for it. */
-  end(error: Error): void {
-    this.abort(error)
+  abort(error: Error): void {
+    this.signalAbort(error)
     this.force?.(error)
   }
 

@@ -1,16 +1,7 @@
-import type {
-  Chains,
-  Enqueue,
-  EnqueuedJob,
-  EnqueueOptions,
-  EnqueuePayload,
-  EnqueueReceipt,
-  JobTarget,
-  Kernel,
-  MaybePromise,
-} from '../contracts/index.ts'
+import type { Chains, Enqueue, EnqueuedJob, EnqueueOptions, EnqueuePayload } from '../contracts/index.ts'
+import type { EnqueueReceipt, JobTarget, Kernel, MaybePromise } from '../contracts/index.ts'
 import { QueueError } from './errors.ts'
-import { isPromise } from './hooks.ts'
+import { after } from './hooks.ts'
 
 export function createEnqueue(kernel: Kernel, chains: Chains, assertOpen: () => void): Enqueue {
   function lookUp(target: JobTarget) {
@@ -33,50 +24,28 @@ export function createEnqueue(kernel: Kernel, chains: Chains, assertOpen: () => 
     return { worker, options, job, result: undefined, veto: undefined }
   }
 
-  const store = (payload: EnqueuePayload): MaybePromise<void> => {
-    const receipt = kernel.port('queue').enqueue(payload.job)
-    if (!isPromise(receipt)) return received(payload, receipt)
-    return receipt.then((settled) => received(payload, settled))
-  }
+  const store = (payload: EnqueuePayload): MaybePromise<void> =>
+    after(kernel.port('queue').enqueue(payload.job), (receipt) => received(payload, receipt))
 
   return {
     async enqueue(target, data, options) {
       const payload = prepare(target, data, options)
-      const passed = chains.enqueue(payload, store)
-      if (isPromise(passed)) await passed
-      return answer(payload)
+      return after(chains.enqueue(payload, store), () => answer(payload))
     },
-    /** Each job passes the chain up to its innermost end and waits there; those that arrive are stored at once. */
-    async enqueueMany(jobs) {
+    /** Each job passes its chain; those that arrive at its innermost end are then stored at once. */
+    async enqueueMany(items) {
+      const payloads = items.map(({ worker, data, options }) => prepare(worker, data, options))
       const arrived: EnqueuePayload[] = []
-      const stored = Promise.withResolvers<void>()
-      stored.promise.catch(() => {})
-      const settled = Promise.withResolvers<void>()
-      let undecided = jobs.length
-      const decide = (): void => void (--undecided === 0 && settled.resolve())
-      const passing = jobs.map(async ({ worker, data, options }) => {
-        const payload = prepare(worker, data, options)
-        let waits = false
-        await chains.enqueue(payload, () => {
-          waits = true
-          arrived.push(payload)
-          decide()
-          return stored.promise
-        })
-        const answered = answer(payload)
-        if (!waits) decide()
-        return answered
-      })
-      const all = Promise.all(passing)
-      if (jobs.length > 0) await Promise.race([settled.promise, all]).catch(stored.reject)
-      try {
-        const receipts = await kernel.port('queue').enqueueMany(undecided === 0 ? arrived.map(({ job }) => job) : [])
-        receipts.forEach((receipt, index) => received(arrived[index]!, receipt))
-        stored.resolve()
-      } catch (error) {
-        stored.reject(error)
+      const arrive = (payload: EnqueuePayload): void => {
+        arrived.push(payload)
+        received(payload, { id: payload.job.id, runId: payload.job.runId, deduplicated: false })
       }
-      return all
+      await Promise.all(payloads.map(async (payload) => chains.enqueue(payload, arrive)))
+      const vetoed = payloads.find(({ result }) => !result)
+      if (vetoed) answer(vetoed)
+      const receipts = await kernel.port('queue').enqueueMany(arrived.map(({ job }) => job))
+      receipts.forEach((receipt, index) => received(arrived[index]!, receipt))
+      return payloads.map(answer)
     },
   }
 }

@@ -1,7 +1,7 @@
 import { createHooks } from 'hookable'
 import type { Chain, Chains, HookHandler, HookName, KernelHooks, MaybePromise, Next } from '../contracts/index.ts'
 import { DeferredRun } from './deferral.ts'
-import { isQueueError, QueueError } from './errors.ts'
+import { isQueueError, QueueError, toError } from './errors.ts'
 
 const HOOK_NAMES = ['enqueue', 'dispatch', 'context', 'emit', 'reduce'] as const
 
@@ -82,15 +82,13 @@ function wrap<P>(name: HookName, { handler, when, plugin }: Registration<P>, inn
     try {
       result = handler(payload, next)
     } catch (error) {
-      throw outwards(call, error, plugin, name)
+      return rethrow(call, error, plugin, name)
     }
     if (!isPromise(result)) return finish(call, plugin, name)
     if (result === call.settling) return result
     return result.then(
       () => finish(call, plugin, name),
-      (error: unknown) => {
-        throw outwards(call, error, plugin, name)
-      },
+      (error: unknown) => rethrow(call, error, plugin, name),
     )
   }
 }
@@ -114,16 +112,11 @@ function finish(call: Call, plugin: string, name: HookName): void {
 }
 
 /** Errors from further in pass as they are; coded ones learn where they came from; others are wrapped. */
-function outwards({ foreign }: Call, error: unknown, plugin: string, hook: HookName): unknown {
-  if (foreign?.error === error || error instanceof DeferredRun) return error
-  if (isQueueError(error)) {
-    error.plugin ??= plugin
-    error.hook ??= hook
-    return error
-  }
-  const said = error instanceof Error ? error.message : String(error)
-  const message = `Plugin "${plugin}" failed in hook "${hook}": ${said}`
-  return new QueueError('HOOK_FAILED', message, { cause: error, plugin, hook })
+function rethrow({ foreign }: Call, error: unknown, plugin: string, hook: HookName): never {
+  if (foreign?.error === error || error instanceof DeferredRun) throw error
+  if (isQueueError(error)) throw Object.assign(error, { plugin: error.plugin ?? plugin, hook: error.hook ?? hook })
+  const message = `Plugin "${plugin}" failed in hook "${hook}": ${toError(error).message}`
+  throw new QueueError('HOOK_FAILED', message, { cause: error, plugin, hook })
 }
 
 function misuse(what: string, plugin: string, hook: HookName): QueueError {

@@ -1,19 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { defu } from 'defu'
-import type {
-  AppendResult,
-  CoreConfig,
-  EmitPayload,
-  Kernel,
-  KernelOptions,
-  MaybePromise,
-  ResolvedConfig,
-  WorkerInput,
-} from '../contracts/index.ts'
+import type { AppendResult, CoreConfig, EmitPayload, Kernel, KernelOptions } from '../contracts/index.ts'
+import type { MaybePromise, ResolvedConfig, WorkerInput } from '../contracts/index.ts'
 import { systemClock } from './clock.ts'
 import { createEnqueue } from './enqueue.ts'
 import { QueueError } from './errors.ts'
-import { createHookBus, isPromise } from './hooks.ts'
+import { after, createHookBus } from './hooks.ts'
 import { createLifecycle } from './lifecycle.ts'
 import { orderPlugins, presetChain } from './plugins.ts'
 import { createPorts } from './port-table.ts'
@@ -48,11 +40,10 @@ export async function createKernel(options: KernelOptions = {}): Promise<Kernel>
   const ports = createPorts()
   const registry = createRegistry()
 
-  const append = (payload: EmitPayload): MaybePromise<void> => {
-    const appended = ports.port('events').append(payload.stream, payload.events, payload.options)
-    if (!isPromise(appended)) return void (payload.result = appended)
-    return appended.then((result) => void (payload.result = result))
-  }
+  const append = (payload: EmitPayload): MaybePromise<void> =>
+    after(ports.port('events').append(payload.stream, payload.events, payload.options), (result) => {
+      payload.result = result
+    })
 
   const kernel: Kernel = {
     ...ports,
@@ -68,8 +59,7 @@ export async function createKernel(options: KernelOptions = {}): Promise<Kernel>
     },
     emit(stream, events, appendOptions = {}, ctx) {
       const payload: EmitPayload = { stream, events, options: appendOptions, ctx, result: undefined }
-      const emitted = bus.chains.emit(payload, append)
-      return isPromise(emitted) ? emitted.then(() => appendResult(payload)) : appendResult(payload)
+      return after(bus.chains.emit(payload, append), () => appendResult(payload))
     },
     reduce: (payload) => bus.chains.reduce(payload, () => {}),
     newId: options.generateId ?? randomUUID,
@@ -90,13 +80,13 @@ export async function createKernel(options: KernelOptions = {}): Promise<Kernel>
     close: (closeOptions) => lifecycle.close(closeOptions),
     abort({ runId, jobId }, error) {
       for (const attempt of [...runner.running]) {
-        if (attempt.runId === runId && (jobId === undefined || attempt.job.id === jobId)) attempt.end(error)
+        if (attempt.runId === runId && (jobId === undefined || attempt.job.id === jobId)) attempt.abort(error)
       }
     },
   } satisfies Partial<Kernel> as object as Kernel
 
   const runner = createProcessor(kernel, bus.chains, ports.runtimeOf)
-  const lifecycle = createLifecycle(kernel, { bus, ports, runner })
+  const lifecycle = createLifecycle(kernel, bus, ports, runner)
   Object.assign(kernel, createEnqueue(kernel, bus.chains, lifecycle.assertOpen))
   await lifecycle.setup(plugins)
   return kernel

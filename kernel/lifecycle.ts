@@ -1,21 +1,20 @@
 import type { AnyPlugin, CloseReport, Kernel, MaybePromise, Teardown, WorkerDefinition } from '../contracts/index.ts'
-import { QueueError } from './errors.ts'
+import { QueueError, toError } from './errors.ts'
 import type { createHookBus } from './hooks.ts'
 import { parseOptions, pluginRank } from './plugins.ts'
 import type { PortTable } from './port-table.ts'
 import type { Runner } from './runner.ts'
 import { kernelScope } from './use.ts'
 
-interface Parts {
-  bus: ReturnType<typeof createHookBus>
-  ports: PortTable
-  runner: Runner
-}
-
 const CLOSE_TIMEOUT = 10_000
 
 /** Boot in order, close in reverse. */
-export function createLifecycle(kernel: Kernel, { bus, ports, runner }: Parts) {
+export function createLifecycle(
+  kernel: Kernel,
+  bus: ReturnType<typeof createHookBus>,
+  ports: PortTable,
+  runner: Runner,
+) {
   const teardowns: { plugin: string; teardown: Teardown }[] = []
   const ready: string[] = []
   const watchers: ((worker: WorkerDefinition) => MaybePromise<void>)[] = []
@@ -41,10 +40,8 @@ export function createLifecycle(kernel: Kernel, { bus, ports, runner }: Parts) {
       throw new QueueError('PLUGIN_REQUIRES', `${message}: ${ready.join(', ') || 'none'}.`, { plugin: name })
     }
     const options = (await parseOptions(plugin, kernel.config)) as never
-    const teardown = await withinLimit(
-      name,
-      kernelScope(kernel, async () => plugin.setup(facade(plugin), options)),
-    )
+    const setting = kernelScope(kernel, async () => plugin.setup(facade(plugin), options))
+    const teardown = await withinLimit(name, setting)
     if (teardown) teardowns.push({ plugin: name, teardown })
     ready.push(name)
     if (ports.hasPort('clock')) Object.assign(kernel, { clock: ports.port('clock') })
@@ -60,21 +57,16 @@ export function createLifecycle(kernel: Kernel, { bus, ports, runner }: Parts) {
 
   async function withinLimit<T>(plugin: string, setting: Promise<T>): Promise<T> {
     const ms = kernel.config.setupTimeout
-    const hint = 'Raise setupTimeout, or see what it waits for.'
-    const late = new QueueError('PLUGIN_SETUP_TIMEOUT', `Plugin "${plugin}" was not set up within ${ms} ms. ${hint}`, {
-      plugin,
-    })
+    const message = `Plugin "${plugin}" was not set up within ${ms} ms. Raise setupTimeout, or see what it waits for.`
+    const late = new QueueError('PLUGIN_SETUP_TIMEOUT', message, { plugin })
     const timeout = Promise.withResolvers<never>()
     const timer = setTimeout(() => timeout.reject(late), ms)
     try {
       return await Promise.race([setting, timeout.promise])
     } catch (cause) {
       if (cause === late) throw late
-      const said = cause instanceof Error ? cause.message : String(cause)
-      throw new QueueError('PLUGIN_SETUP_FAILED', `Plugin "${plugin}" failed in its setup: ${said}`, {
-        cause,
-        plugin,
-      })
+      const failure = `Plugin "${plugin}" failed in its setup: ${toError(cause).message}`
+      throw new QueueError('PLUGIN_SETUP_FAILED', failure, { cause, plugin })
     } finally {
       clearTimeout(timer)
     }
@@ -108,12 +100,12 @@ export function createLifecycle(kernel: Kernel, { bus, ports, runner }: Parts) {
     if (ports.hasPort('workers')) await ports.port('workers').closeAll({ timeout })
     const left = [...runner.running]
     const reason = new QueueError('JOB_RELEASED', `The kernel closes and has waited ${timeout} ms for this job.`)
-    for (const attempt of left) attempt.abort(reason)
+    for (const attempt of left) attempt.signalAbort(reason)
     const over = Promise.withResolvers<void>()
     const timer = setTimeout(over.resolve, left.length > 0 ? kernel.config.abortGrace : 0)
     await Promise.race([over.promise, Promise.allSettled(left.map(({ handling }) => handling))])
     clearTimeout(timer)
-    for (const attempt of left) attempt.end(reason)
+    for (const attempt of left) attempt.abort(reason)
     await Promise.all(left.map(({ settling }) => settling))
     closed = true
     await tearDown()

@@ -17,6 +17,7 @@ import { backoffDelay } from './backoff.ts'
 import { DeferredRun } from './deferral.ts'
 import { isQueueError, QueueError, serializeError, toError } from './errors.ts'
 import { after, isPromise } from './hooks.ts'
+import { defineWorker } from './registry.ts'
 import { runScope } from './use.ts'
 
 /** How long a job rests, in milliseconds, when its end could not be logged. */
@@ -113,21 +114,21 @@ export function createProcessor(
     })
     if (!isPromise(appended)) return appended.ok ? undefined : appended
     if (claim > 1 || record.flow) return appended.then((result) => (result.ok ? undefined : result))
-    void attempt.track(appended.then(({ ok }) => ok || attempt.end(lostLease(record))))
+    void attempt.track(appended.then(({ ok }) => ok || attempt.abort(lostLease(record))))
     return undefined
   }
 
   function execute(attempt: Attempt): Promise<Outcome> {
-    const { record } = attempt
-    if (record.crashes >= kernel.config.maxCrashes) return Promise.resolve({ error: crashed(record) })
-    const payload = new Dispatch(attempt)
     return new Promise((resolve) => {
-      const finish = (): void => resolve(outcomeOf(payload.result))
+      const finish = (): void => {
+        const { result } = attempt
+        resolve(result instanceof DeferredRun ? { deferral: result } : { value: result })
+      }
       const fail = (error: unknown): void => resolve(failure(error))
       attempt.force = fail
       if (attempt.aborted) return fail(attempt.aborted)
       try {
-        const ran = runScope(attempt, () => chains.dispatch(payload, invoke))
+        const ran = runScope(attempt, () => chains.dispatch(attempt, invoke))
         if (isPromise(ran)) ran.then(finish, fail)
         else finish()
       } catch (error) {
@@ -136,22 +137,22 @@ export function createProcessor(
     })
   }
 
-  function invoke(payload: DispatchPayload): MaybePromise<void> {
-    const attempt = payload.ctx as Attempt
-    const returned = coerced(() => runtimeOf(attempt.worker).execute(attempt.worker, attempt))
-    if (!isPromise(returned)) return void (payload.result = returned)
-    const handling = returned.then(
+  /** The innermost end of a dispatch. Notes while the handler runs, since it may outlast its attempt. */
+  function invoke({ ctx, worker }: DispatchPayload): MaybePromise<void> {
+    const attempt = ctx as Attempt
+    const returned = runtimeOf(worker).execute(worker, attempt)
+    if (!isPromise(returned)) return void (attempt.result = returned)
+    attempt.handling = returned.then(
       (value) => {
         attempt.handling = undefined
-        payload.result = value
+        attempt.result = value
       },
       (error: unknown) => {
         attempt.handling = undefined
-        throw error instanceof DeferredRun ? error : toError(error)
+        throw error
       },
     )
-    attempt.handling = handling
-    return handling
+    return attempt.handling
   }
 
   /** What the handler left running, or a result that cannot be stored, fails the attempt. */
@@ -227,28 +228,6 @@ export function createProcessor(
   return { process, running }
 }
 
-/** A class because a literal with a getter has a shape of its own each time, which is slow to make and to collect. */
-class Dispatch implements DispatchPayload {
-  readonly ctx: Attempt
-  result: unknown = undefined
-
-  constructor(attempt: Attempt) {
-    this.ctx = attempt
-  }
-  get job() {
-    return this.ctx.job
-  }
-  get worker() {
-    return this.ctx.worker
-  }
-  get signal() {
-    return this.ctx.signal
-  }
-  abort(error: Error): void {
-    this.ctx.end(error)
-  }
-}
-
 /** The run of a plain job lives and ends with it; the run of a flow is the flow plugin's. */
 export function runPatch(record: JobRecord, status: RunPatch['status']): RunPatch | undefined {
   if (record.flow) return undefined
@@ -257,41 +236,22 @@ export function runPatch(record: JobRecord, status: RunPatch['status']): RunPatc
 
 function watchLease(attempt: Attempt, { signal }: Lease): (() => void) | undefined {
   if (!signal) return undefined
-  const lost = (): void => attempt.end(lostLease(attempt.record))
+  const lost = (): void => attempt.abort(lostLease(attempt.record))
   signal.addEventListener('abort', lost, { once: true })
   return () => signal.removeEventListener('abort', lost)
-}
-
-function outcomeOf(value: unknown): Outcome {
-  return value instanceof DeferredRun ? { deferral: value } : { value }
 }
 
 function failure(error: unknown): Outcome {
   return error instanceof DeferredRun ? { deferral: error } : { error: toError(error) }
 }
 
-function coerced<T>(call: () => T): T {
-  try {
-    return call()
-  } catch (error) {
-    throw error instanceof DeferredRun ? error : toError(error)
-  }
-}
-
 function lostLease({ id }: JobRecord): QueueError {
   return new QueueError('LEASE_LOST', `Job "${id}" has been handed to another worker.`)
-}
-
-function crashed({ id, crashes }: JobRecord): QueueError {
-  const message = `Job "${id}" took ${crashes} workers down with it and is not tried again.`
-  return new QueueError('JOB_CRASHED', message, { retryable: false, details: { crashes } })
 }
 
 /** A stand-in that fails the job with a message, through the same log as any failure. */
 function unknownWorker({ queue, name }: JobRecord): WorkerDefinition {
   const message = `No worker handles "${name}" on queue "${queue}". Register one, or remove the job.`
-  const handler = (): never => {
-    throw new QueueError('WORKER_UNKNOWN', message, { retryable: false })
-  }
-  return { id: name, name, queue: { name: queue }, worker: { runtime: 'node', concurrency: 1 }, handler }
+  const handler = (): Promise<never> => Promise.reject(new QueueError('WORKER_UNKNOWN', message, { retryable: false }))
+  return { ...defineWorker({ id: name || queue, config: { queue } }), handler }
 }

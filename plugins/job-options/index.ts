@@ -64,6 +64,14 @@ export default definePlugin({
       return next()
     })
 
+    kernel.hook('dispatch', refuseCrashed, { when: ({ job }) => job.crashes >= kernel.config.maxCrashes })
+
+    /** An attempt counts failures of the handler; what takes its worker down would otherwise be tried for ever. */
+    function refuseCrashed({ job }: DispatchPayload): never {
+      const message = `Job "${job.id}" took ${job.crashes} workers down with it and is not tried again.`
+      throw new QueueError('JOB_CRASHED', message, { retryable: false, details: { crashes: job.crashes } })
+    }
+
     kernel.hook('dispatch', withTimeout, { when: ({ job }) => job.options.timeout !== undefined })
 
     async function withTimeout(dispatch: DispatchPayload, next: Next): Promise<void> {
