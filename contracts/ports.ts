@@ -76,7 +76,8 @@ export interface QueueProvider {
   remove(queue: string, id: string): MaybePromise<boolean>
   /** Forgets ended jobs beyond the bounds, in all queues; answers how many. */
   clean(policy: E.ExpirePolicy): MaybePromise<number>
-  on(queue: string | '*', event: QueueEvent | '*', listener: QueueListener): Unsubscribe
+  /** `'*'` stands for every queue, or every event. */
+  on(queue: string, event: QueueEvent | '*', listener: QueueListener): Unsubscribe
   close(): MaybePromise<void>
 }
 

@@ -50,13 +50,15 @@ function checked(plugins: readonly AnyPlugin[], taken: Iterable<string>): readon
  */
 export async function parseOptions(plugin: AnyPlugin, config: KernelConfig): Promise<unknown> {
   const key = plugin.configKey ?? plugin.name
-  const schema = plugin.options as StandardSchemaV1 | undefined
+  const schema: (StandardSchemaV1 & { shape?: object }) | undefined = plugin.options
   const given = config[key]
   if (!schema && given === undefined) return undefined
   const result = await schema?.['~standard'].validate(given ?? {})
   if (result && !result.issues) return result.value
-  const issues = (result?.issues ?? []).map(({ path = [], message }) => `  - ${path.join('.')} ${message}`)
-  const known = Object.keys((schema as { shape?: object } | undefined)?.shape ?? {}).join(', ') || 'none'
-  const message = `Configuration "${key}" is not what plugin "${plugin.name}" takes:\n${issues.join('\n')}`
+  const issues = (result?.issues ?? []).map(
+    ({ path, message }) => `\n  - ${path?.map(String).join('.') ?? ''} ${message}`,
+  )
+  const known = Object.keys(schema?.shape ?? {}).join(', ') || 'none'
+  const message = `Configuration "${key}" is not what plugin "${plugin.name}" takes:${issues.join('')}`
   throw new QueueError('CONFIG_INVALID', `${message}\nIts options are: ${known}.`, { plugin: plugin.name })
 }

@@ -11,7 +11,12 @@ import { createFlowState, foldFlow, type FlowState, type Instance } from './fold
 import { buildGraph, type FlowGraph } from './graph.ts'
 
 /** Refusals that will be the same next time: they fail the step instead of trying for ever. */
-const FINAL_REFUSALS = ['VALIDATION_FAILED', 'VALUE_UNSUPPORTED', 'PAYLOAD_TOO_LARGE', 'ENQUEUE_VETOED']
+const FINAL_REFUSALS: ReadonlySet<string> = new Set([
+  'VALIDATION_FAILED',
+  'VALUE_UNSUPPORTED',
+  'PAYLOAD_TOO_LARGE',
+  'ENQUEUE_VETOED',
+])
 
 /**
  * Carries runs on: decides by the log what is owed, and does it. All of it may be done twice, by
@@ -147,5 +152,5 @@ function itemOf(runId: string, { name, steps }: FlowGraph, { id, step, cause, da
 }
 
 function isFinal(error: unknown): boolean {
-  return isQueueError(error) && FINAL_REFUSALS.includes(error.code)
+  return isQueueError(error) && FINAL_REFUSALS.has(error.code)
 }

@@ -17,14 +17,14 @@ const RULES: Record<string, Rule> = {
 } satisfies Record<keyof JobOptions, Rule>
 
 /** What plugins pass beside them. */
-const PLUGIN_OPTIONS: readonly string[] = ['runId', 'flow']
+const PLUGIN_OPTIONS: ReadonlySet<string> = new Set(['runId', 'flow'])
 
 /** @throws QueueError `OPTION_INVALID` for the first option that is unknown, of a wrong type or out of range */
 export function checkJobOptions(options: object, owner: string): void {
   for (const [key, value] of Object.entries(options)) {
     const rule = Object.hasOwn(RULES, key) ? RULES[key] : undefined
     if (!rule) {
-      if (PLUGIN_OPTIONS.includes(key)) continue
+      if (PLUGIN_OPTIONS.has(key)) continue
       const known = Object.keys(RULES).join(', ')
       throw new QueueError('OPTION_INVALID', `${owner} has an unknown option "${key}". There are: ${known}.`)
     }

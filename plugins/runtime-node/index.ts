@@ -6,6 +6,7 @@ import { z } from 'zod'
 /** Runs handlers in this process. */
 export default definePlugin({
   name: 'runtime-node',
+  configKey: 'node',
   options: z.strictObject({
     /**
      * What happens when code that a handler left running throws where nobody catches it: `contain`

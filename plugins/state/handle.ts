@@ -60,7 +60,7 @@ export function createStateHandle(ctx: RunContext, projection: Projection<State>
     async delete(key) {
       await write('state.delete', { key })
     },
-    update: update as RunState['update'],
+    update,
   }
   return tracked(ctx, handle)
 }

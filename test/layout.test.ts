@@ -1,0 +1,150 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'pathe'
+import { describe, expect, it } from 'vitest'
+
+const ROOT = resolve(import.meta.dirname, '..')
+/** What the kernel may weigh, comments and blank lines aside. */
+const KERNEL_LINES = 950
+/** A file that is longer has more than one idea in it. */
+const FILE_LINES = 300
+
+interface Source {
+  path: string
+  text: string
+  imports: { path: string; typeOnly: boolean }[]
+}
+
+function sourcesIn(folder: string): Source[] {
+  if (!existsSync(join(ROOT, folder))) return []
+  return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => /\.ts$/.test(name) && !name.endsWith('.d.ts'))
+    .map((name) => read(join(folder, name)))
+}
+
+function read(path: string): Source {
+  const text = readFileSync(join(ROOT, path), 'utf8')
+  const statements = text.matchAll(/^(?:import|export)\s+(type\s)?[^'"]*?from\s+'([^']+)'|^import\s+'([^']+)'/gm)
+  const dynamic = text.matchAll(/\bimport\(\s*'([^']+)'\s*\)/g)
+  return {
+    path,
+    text,
+    imports: [
+      ...[...statements].map(([, type, from, bare]) => ({
+        path: target(path, from ?? bare!),
+        typeOnly: type !== undefined,
+      })),
+      ...[...dynamic].map(([, from]) => ({ path: target(path, from!), typeOnly: false })),
+    ],
+  }
+}
+
+/** A path from the root for a relative import, else the name of the package. */
+function target(importer: string, specifier: string): string {
+  return specifier.startsWith('.') ? relative(ROOT, resolve(ROOT, dirname(importer), specifier)) : specifier
+}
+
+function codeLines(text: string): number {
+  return text.split('\n').filter((line) => !/^\s*(?:\/\/|\/\*|\*|$)/.test(line)).length
+}
+
+/** Local imports that leave the folders allowed, as `importer -> imported`. */
+function strays(sources: Source[], allowed: (imported: string, importer: string) => boolean): string[] {
+  return sources.flatMap(({ path, imports }) =>
+    imports
+      .filter((one) => one.path.endsWith('.ts') && !allowed(one.path, path))
+      .map((one) => `${path} -> ${one.path}`),
+  )
+}
+
+const pluginFolders = readdirSync(join(ROOT, 'plugins'), { withFileTypes: true })
+  .filter((entry) => entry.isDirectory())
+  .map(({ name }) => name)
+const shipped = ['contracts', 'kernel', 'plugins', 'presets', 'testing'].flatMap(sourcesIn)
+
+describe('layout', () => {
+  it('keeps the kernel small', () => {
+    const lines = sourcesIn('kernel').reduce((sum, { text }) => sum + codeLines(text), 0)
+    expect(lines).toBeLessThanOrEqual(KERNEL_LINES)
+  })
+
+  it('keeps contracts free of code', () => {
+    const statements = sourcesIn('contracts').flatMap(({ path, text }) =>
+      text
+        .split('\n')
+        .filter(
+          (line) =>
+            /^\S/.test(line) && !/^(?:import type|export type|export interface|type |interface |[})/*|])/.test(line),
+        )
+        .map((line) => `${path}: ${line}`),
+    )
+    expect(statements).toEqual([])
+  })
+
+  it('lets the kernel import contracts and three small libraries', () => {
+    const kernel = sourcesIn('kernel')
+    expect(strays(kernel, (imported) => /^(?:kernel|contracts)\//.test(imported))).toEqual([])
+    const packages = new Set(kernel.flatMap(({ imports }) => imports.map(({ path }) => path)))
+    const foreign = [...packages].filter((name) => !name.endsWith('.ts') && !name.startsWith('node:'))
+    expect(foreign.toSorted()).toEqual(['@standard-schema/spec', 'defu', 'hookable', 'unctx'])
+  })
+
+  it('keeps plugins apart from each other', () => {
+    const plugins = sourcesIn('plugins')
+    const entryPoint = /^plugins\/cli\/(?:bin|.*client|dev)\.ts$/
+    const found = strays(plugins, (imported, importer) => {
+      const own = importer.split('/')[1]!
+      return (
+        imported === 'kernel/index.ts' ||
+        imported.startsWith(`plugins/${own}/`) ||
+        imported.startsWith('plugins/_shared/') ||
+        (entryPoint.test(importer) && /^(?:index|presets\/index)\.ts$/.test(imported))
+      )
+    })
+    expect(found).toEqual([])
+  })
+
+  it('imports presets from entry points and the test kit only', () => {
+    const importers = shipped.filter(({ imports }) => imports.some(({ path }) => path.startsWith('presets/')))
+    const others = importers
+      .map(({ path }) => path)
+      .filter((path) => !/^(?:presets|testing)\/|^plugins\/cli\//.test(path))
+    expect(others).toEqual([])
+  })
+
+  it('has no cycles', () => {
+    const graph = new Map(
+      shipped.map(({ path, imports }) => [path, imports.filter(({ typeOnly }) => !typeOnly).map((one) => one.path)]),
+    )
+    const done = new Set<string>()
+    const cycles: string[] = []
+    const visit = (path: string, trail: string[]): void => {
+      if (trail.includes(path)) return void cycles.push([...trail.slice(trail.indexOf(path)), path].join(' -> '))
+      if (done.has(path)) return
+      for (const imported of graph.get(path) ?? []) visit(imported, [...trail, path])
+      done.add(path)
+    }
+    for (const path of graph.keys()) visit(path, [])
+    expect(cycles).toEqual([])
+  })
+
+  it('gives every plugin a README that shows its use', () => {
+    const without = pluginFolders.filter((name) => {
+      const readme = join(ROOT, 'plugins', name, 'README.md')
+      return !existsSync(readme) || !readFileSync(readme, 'utf8').startsWith('# ')
+    })
+    expect(without).toEqual([])
+    expect(existsSync(join(ROOT, 'kernel/README.md'))).toBe(true)
+  })
+
+  it('keeps files short enough to read in one sitting', () => {
+    const long = shipped.filter(({ text }) => text.split('\n').length > FILE_LINES).map(({ path }) => path)
+    expect(long.filter((path) => !path.startsWith('testing/conformance/'))).toEqual([])
+  })
+
+  it('exports every plugin from its index', () => {
+    const missing = pluginFolders.filter(
+      (name) => name !== '_shared' && !existsSync(join(ROOT, 'plugins', name, 'index.ts')),
+    )
+    expect(missing).toEqual([])
+  })
+})
