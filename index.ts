@@ -2,6 +2,13 @@ import { createKernel as createBareKernel, type Kernel, type KernelOptions } fro
 import { resolveConfig, type QueueConfig } from './presets/index.ts'
 
 export * from './kernel/index.ts'
+// Naming the plugins' types here also brings their additions to the kernel's types along.
+export type { Control, JobRef } from './plugins/control/index.ts'
+export type { FlowContext, FlowHandle, FlowOptions } from './plugins/flow/index.ts'
+export type { LogLevel, RunLogger } from './plugins/logger/index.ts'
+export type { ProgressMessage } from './plugins/progress/index.ts'
+export type { Schedule, ScheduleOption } from './plugins/schedule/index.ts'
+export type { RunState } from './plugins/state/index.ts'
 export { defineConfig, type QueueConfig } from './presets/index.ts'
 
 export interface CreateKernelOptions extends Omit<KernelOptions, 'preset' | 'config'> {

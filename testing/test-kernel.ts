@@ -5,15 +5,15 @@ import {
   type Kernel,
   type KernelConfig,
   type Preset,
-  type QueueHandler,
   type StoredEvent,
-  type WorkerConfig,
+  type WorkerInput,
+  type WorkerModule,
 } from '../kernel/index.ts'
 import test from '../presets/test.ts'
 import { createVirtualClock, settled, type Duration, type VirtualClock } from './virtual-clock.ts'
 
 /** A handler, or what a worker file exports. */
-export type TestWorker = QueueHandler<never> | { config?: WorkerConfig; handler: QueueHandler<never> }
+export type TestWorker = NonNullable<WorkerModule['handler']> | WorkerModule
 
 export interface TestKernelOptions {
   /** Workers by id. */
@@ -73,7 +73,7 @@ export async function createTestKernel(options: TestKernelOptions = {}): Promise
   })
   for (const [id, worker] of Object.entries(workers)) {
     const module = typeof worker === 'function' ? { handler: worker } : worker
-    await kernel.registerWorker({ id, ...module } as never)
+    await kernel.registerWorker({ id, ...module } as WorkerInput)
   }
   await kernel.start()
   const close = async (): Promise<void> => void (await kernel.close({ timeout: 0 }))

@@ -1,0 +1,128 @@
+import { describe, expectTypeOf, it } from 'vitest'
+import { z } from 'zod'
+import {
+  createKernel,
+  defineConfig,
+  definePlugin,
+  defineQueueConfig,
+  defineQueueWorker,
+  type DataOf,
+  type DispatchPayload,
+  type EmitPayload,
+  type EnqueuePayload,
+  type InputOf,
+  type Job,
+  type Kernel,
+  type MaybePromise,
+  type Next,
+  type OutputOf,
+  type QueueConfig,
+  type ReducePayload,
+  type RunContext,
+} from '../../index.ts'
+
+const config = defineQueueConfig({
+  input: z.object({ to: z.string(), at: z.coerce.date().default(() => new Date()) }),
+  output: z.object({ sent: z.boolean() }),
+  state: z.object({ count: z.number(), log: z.array(z.string()) }),
+  concurrency: 5,
+})
+
+describe('a config and its handler', () => {
+  it('gives the handler what the input parses to', () => {
+    expectTypeOf<DataOf<typeof config>>().toEqualTypeOf<{ to: string; at: Date }>()
+    expectTypeOf<InputOf<typeof config>>().toExtend<{ to: string }>()
+    expectTypeOf<OutputOf<typeof config>>().toEqualTypeOf<{ sent: boolean }>()
+    defineQueueWorker<typeof config>((job, ctx) => {
+      expectTypeOf(job.data).toEqualTypeOf<{ to: string; at: Date }>()
+      expectTypeOf(ctx.state.get('count')).toEqualTypeOf<Promise<number | undefined>>()
+      expectTypeOf(ctx.state.get('log')).toEqualTypeOf<Promise<string[] | undefined>>()
+      expectTypeOf(ctx.signal).toEqualTypeOf<AbortSignal>()
+      return { sent: true }
+    })
+  })
+
+  it('refuses wrong state, wrong results and wrong keys', () => {
+    // @ts-expect-error the output schema wants { sent: boolean }
+    defineQueueWorker<typeof config>(() => ({ sent: 'yes' }))
+    defineQueueWorker<typeof config>(async (_job, ctx) => {
+      // @ts-expect-error count is a number
+      await ctx.state.set('count', 'one')
+      // @ts-expect-error there is no such key
+      await ctx.state.set('cuont', 1)
+      await ctx.state.update('count', (count = 0) => count + 1)
+      return { sent: true }
+    })
+  })
+
+  it('leaves data unknown and state open without schemas', () => {
+    defineQueueWorker((job, ctx) => {
+      expectTypeOf(job).toExtend<Job>()
+      expectTypeOf(job.data).toEqualTypeOf<unknown>()
+      expectTypeOf(ctx.state.get('anything')).toEqualTypeOf<Promise<unknown>>()
+    })
+  })
+
+  it('infers the handler of a worker registered by code', async () => {
+    const register = (kernel: Kernel): unknown =>
+      kernel.registerWorker({
+        id: 'mail',
+        config: { input: z.object({ to: z.string() }) },
+        handler: (job) => expectTypeOf(job.data).toEqualTypeOf<{ to: string }>(),
+      })
+    expectTypeOf(register).toBeFunction()
+  })
+
+  it('refuses options that do not exist', () => {
+    // @ts-expect-error there is no option of that name
+    defineQueueConfig({ concurency: 5 })
+    // @ts-expect-error a number
+    defineQueueConfig({ concurrency: '5' })
+    // @ts-expect-error one of two types
+    defineQueueConfig({ backoff: { type: 'linear', delay: 1 } })
+  })
+})
+
+describe('hooks', () => {
+  it('types each payload', () => {
+    definePlugin({
+      name: 'typed',
+      setup(kernel) {
+        kernel.hook('enqueue', (payload, next) => {
+          expectTypeOf(payload).toEqualTypeOf<EnqueuePayload>()
+          expectTypeOf(next).toEqualTypeOf<Next>()
+          return next()
+        })
+        kernel.hook('dispatch', (payload) => expectTypeOf(payload).toEqualTypeOf<DispatchPayload>() as never)
+        kernel.hook('context', (payload) => expectTypeOf(payload).toEqualTypeOf<RunContext>() as never)
+        kernel.hook('emit', (payload) => expectTypeOf(payload).toEqualTypeOf<EmitPayload>() as never)
+        kernel.hook('reduce', (payload) => expectTypeOf(payload).toEqualTypeOf<ReducePayload>() as never, {
+          when: (payload) => payload.runId === 'x',
+        })
+        expectTypeOf<ReturnType<Next>>().toEqualTypeOf<MaybePromise<void>>()
+        // @ts-expect-error there is no such hook
+        kernel.hook('enqueued', () => {})
+      },
+    })
+  })
+
+  it('types the options of a plugin by their schema', () => {
+    definePlugin({
+      name: 'with-options',
+      options: z.strictObject({ limit: z.number().default(3) }),
+      setup(_kernel, options) {
+        expectTypeOf(options).toEqualTypeOf<{ limit: number }>()
+      },
+    })
+  })
+})
+
+describe('the kernel', () => {
+  it('has the members its plugins add', () => {
+    expectTypeOf(createKernel).returns.resolves.toEqualTypeOf<Kernel>()
+    expectTypeOf<Kernel['state']>().returns.resolves.toEqualTypeOf<Record<string, unknown>>()
+    expectTypeOf<Kernel['flow']>().parameters.toEqualTypeOf<[name: string]>()
+    expectTypeOf<Kernel['cancel']>().returns.resolves.toEqualTypeOf<boolean>()
+    expectTypeOf(defineConfig).parameter(0).toEqualTypeOf<QueueConfig>()
+  })
+})

@@ -1,0 +1,164 @@
+import { describe, expect, it, vi } from 'vitest'
+import { createKernel, definePlugin, isQueueError, type AnyPlugin, type Kernel } from '../../../kernel/index.ts'
+
+/** A kernel whose only hook in use is `reduce`, which needs no port. */
+async function kernelWith(...plugins: AnyPlugin[]): Promise<(fold?: Record<string, unknown>) => Promise<unknown>> {
+  const kernel = await createKernel({ plugins })
+  return async (state = {}) => {
+    await kernel.reduce({ runId: 'run', events: [], at: undefined, state })
+    return state
+  }
+}
+
+function hooking(name: string, handler: Parameters<Kernel['hook']>[1], enforce?: 'pre' | 'post'): AnyPlugin {
+  return definePlugin({ name, enforce, setup: (kernel) => void kernel.hook('reduce', handler as never) })
+}
+
+describe('order', () => {
+  it('runs pre, normal and post plugins outside in, and in the order of registration within', async () => {
+    const order: string[] = []
+    const note = (name: string, enforce?: 'pre' | 'post'): AnyPlugin =>
+      hooking(
+        name,
+        async (_payload, next) => {
+          order.push(`>${name}`)
+          await next()
+          order.push(`<${name}`)
+        },
+        enforce,
+      )
+    const reduce = await kernelWith(note('post', 'post'), note('a'), note('pre', 'pre'), note('b'))
+    await reduce()
+    expect(order).toEqual(['>pre', '>a', '>b', '>post', '<post', '<b', '<a', '<pre'])
+  })
+
+  it('keeps the place of a plugin that registers late', async () => {
+    const order: string[] = []
+    let late: (() => void) | undefined
+    const early = definePlugin({
+      name: 'early',
+      enforce: 'pre',
+      setup(kernel) {
+        late = () => void kernel.hook('reduce', (_payload, next) => (order.push('early'), next()))
+      },
+    })
+    const reduce = await kernelWith(
+      early,
+      hooking('later', (_payload, next) => (order.push('later'), next())),
+    )
+    late!()
+    await reduce()
+    expect(order).toEqual(['early', 'later'])
+  })
+
+  it('takes a handler away again', async () => {
+    const handler = vi.fn((_payload: unknown, next: () => unknown) => next() as void)
+    const kernel = await createKernel()
+    const remove = kernel.hook('reduce', handler)
+    await kernel.reduce({ runId: 'run', events: [], at: undefined, state: {} })
+    remove()
+    await kernel.reduce({ runId: 'run', events: [], at: undefined, state: {} })
+    expect(handler).toHaveBeenCalledOnce()
+  })
+
+  it('passes a handler by when its filter refuses', async () => {
+    const handler = vi.fn((_payload: unknown, next: () => unknown) => next() as void)
+    const kernel = await createKernel()
+    kernel.hook('reduce', handler, { when: ({ runId }) => runId === 'mine' })
+    await kernel.reduce({ runId: 'other', events: [], at: undefined, state: {} })
+    await kernel.reduce({ runId: 'mine', events: [], at: undefined, state: {} })
+    expect(handler).toHaveBeenCalledOnce()
+  })
+})
+
+describe('misuse', () => {
+  it.each([
+    ['sync', (_payload: unknown, next: () => unknown) => (next(), next() as void)],
+    ['async', async (_payload: unknown, next: () => unknown) => (await next(), void (await next()))],
+  ])('refuses next() twice, %s', async (_kind, handler) => {
+    const reduce = await kernelWith(hooking('twice', handler))
+    await expect(reduce()).rejects.toMatchObject({ code: 'HOOK_INVALID', plugin: 'twice', hook: 'reduce' })
+  })
+
+  it('refuses to return before next() has settled, and swallows nothing', async () => {
+    const slow = Promise.withResolvers<void>()
+    const reduce = await kernelWith(
+      hooking('hasty', (_payload, next) => void next()),
+      hooking('slow', async (_payload, next) => {
+        await slow.promise
+        await next()
+      }),
+    )
+    await expect(reduce()).rejects.toMatchObject({ code: 'HOOK_INVALID', plugin: 'hasty' })
+    slow.resolve()
+  })
+
+  it('refuses never to call next() where the hook needs it', async () => {
+    const reduce = await kernelWith(hooking('mute', () => {}))
+    await expect(reduce()).rejects.toMatchObject({ code: 'HOOK_INVALID', plugin: 'mute' })
+  })
+
+  it('refuses what is not a function and hooks that do not exist', async () => {
+    const kernel = await createKernel()
+    expect(() => kernel.hook('reduce', 'handler' as never)).toThrow(/registers a string on hook "reduce"/)
+    expect(() => kernel.hook('redcue' as never, (() => {}) as never)).toThrow(
+      /one of: enqueue, dispatch, context, emit, reduce/,
+    )
+  })
+})
+
+describe('errors', () => {
+  it.each([
+    [
+      'throws',
+      () => {
+        throw new TypeError('broken')
+      },
+    ],
+    [
+      'rejects',
+      async () => {
+        throw new TypeError('broken')
+      },
+    ],
+  ])('names plugin and hook and keeps the cause when a handler %s', async (_how, handler) => {
+    const outer = hooking('outer', async (_payload, next) => void (await next()))
+    const reduce = await kernelWith(outer, hooking('inner', handler))
+    const error = await reduce().catch((thrown: unknown) => thrown)
+    expect(error).toMatchObject({
+      code: 'HOOK_FAILED',
+      plugin: 'inner',
+      hook: 'reduce',
+      message: expect.stringContaining('broken'),
+    })
+    expect((error as Error).cause).toBeInstanceOf(TypeError)
+  })
+
+  it('lets a handler turn an error from further in into another outcome', async () => {
+    const reduce = await kernelWith(
+      hooking('guard', async (payload, next) => {
+        try {
+          await next()
+        } catch (error) {
+          const { state } = payload as { state: Record<string, unknown> }
+          state.code = isQueueError(error) && error.plugin
+        }
+      }),
+      hooking('broken', () => {
+        throw new Error('x')
+      }),
+    )
+    expect(await reduce()).toEqual({ code: 'broken' })
+  })
+
+  it('attributes an error that a handler throws after next() to that handler', async () => {
+    const reduce = await kernelWith(
+      hooking('after', async (_payload, next) => {
+        await next()
+        throw new Error('afterwards')
+      }),
+      hooking('fine', (_payload, next) => next()),
+    )
+    await expect(reduce()).rejects.toMatchObject({ plugin: 'after' })
+  })
+})
