@@ -28,6 +28,6 @@ export default definePlugin({
         return handler(ctx.job, ctx)
       },
     })
-    if (strayErrors === 'contain') return containStrayErrors(kernel.reporter)
+    if (strayErrors === 'contain') return containStrayErrors()
   },
 })
