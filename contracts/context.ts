@@ -1,6 +1,7 @@
-import type { EventDraft, StoredEvent } from './events.ts'
+import type { AppendOptions, AppendResult, EventDraft, StoredEvent } from './events.ts'
 import type { Job } from './job.ts'
 import type { Kernel } from './kernel.ts'
+import type { MaybePromise } from './ports.ts'
 import type { WorkerDefinition } from './worker.ts'
 
 /**
@@ -32,6 +33,11 @@ export interface RunContext {
    * @throws QueueError `RUN_ENDED`, `LEASE_LOST`, `VALUE_UNSUPPORTED`
    */
   emit(type: string, data?: unknown, options?: { key?: string }): Promise<StoredEvent | undefined>
+  /**
+   * For plugins: appends as this claim of the job, and nothing once the job has ended or somebody
+   * else holds it.
+   */
+  append(events: EventDraft[], options?: AppendOptions): MaybePromise<AppendResult>
   /** Events stored atomically with `step.completed`; a failed attempt drops them. */
   readonly outbox: EventDraft[]
   /** Makes completion wait for a promise that the handler may not await itself. */

@@ -30,6 +30,7 @@ export class Attempt implements DispatchPayload {
   readonly runId: string
   readonly attempt: number
   readonly claim: number
+  readonly endKey: string
   readonly outbox: EventDraft[] = []
   result: unknown = undefined
   /** Why the attempt was aborted. */
@@ -53,6 +54,7 @@ export class Attempt implements DispatchPayload {
     this.runId = record.runId
     this.attempt = record.attemptsMade + 1
     this.claim = record.claims
+    this.endKey = endKey(record)
     this.#lease = lease
     const { id, queue, name, data, runId, options, priority, createdAt, flow, crashes } = record
     const attempts = options.attempts ?? 1
@@ -99,10 +101,9 @@ export class Attempt implements DispatchPayload {
     this.force?.(error)
   }
 
-  /** Appends under the fence of this claim. */
   append(events: EventDraft[], options?: AppendOptions): MaybePromise<AppendResult> {
     const fence = { job: this.record.id, token: this.claim }
-    return this.kernel.emit(this.runId, events, { ...options, fence }, this)
+    return this.kernel.emit(this.runId, events, { unless: this.endKey, fence, ...options }, this)
   }
 
   /** An event of this job's step. */

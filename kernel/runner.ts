@@ -12,7 +12,7 @@ import type {
   Settlement,
   WorkerDefinition,
 } from '../contracts/index.ts'
-import { Attempt, endKey } from './attempt.ts'
+import { Attempt } from './attempt.ts'
 import { backoffDelay } from './backoff.ts'
 import { DeferredRun } from './deferral.ts'
 import { isQueueError, QueueError, serializeError, toError } from './errors.ts'
@@ -108,7 +108,6 @@ export function createProcessor(
     const { queue, name, round, attemptsMade } = record
     const event = attempt.event('step.started', { queue, name, worker: worker.id, claim })
     const appended = attempt.append([event], {
-      unless: endKey(record),
       reopen: round > 0 && attemptsMade === 0,
       run: runPatch(record, 'running'),
     })
@@ -194,7 +193,7 @@ export function createProcessor(
     if (last) return end(attempt, 'failed', { error: stored }, { type: 'failed', error: stored })
     const runAt = kernel.clock.now() + backoffDelay(record.options.backoff, attempt.attempt)
     const event = attempt.event('step.retry', { error: stored, runAt })
-    const result = await attempt.append([event], { unless: endKey(record) })
+    const result = await attempt.append([event])
     return result.ok ? { type: 'retry', error: stored, runAt } : turnedAway(attempt, result)
   }
 
@@ -202,25 +201,24 @@ export function createProcessor(
     attempt.outbox.length = 0
     await Promise.resolve(attempt.settle()).catch(() => {})
     const event = attempt.event('step.deferred', { runAt })
-    const result = await attempt.append([event], { unless: endKey(attempt.record) })
+    const result = await attempt.append([event])
     return result.ok ? { type: 'defer', runAt, holdQueue } : turnedAway(attempt, result)
   }
 
   /** Log first: the outbox and the terminal event in one append, then the settlement. */
   function end(attempt: Attempt, status: 'completed' | 'failed', data: unknown, settlement: Settlement) {
-    const key = endKey(attempt.record)
-    const events = [...attempt.outbox, attempt.event(`step.${status}`, data, key)]
-    const appended = attempt.append(events, { unless: key, run: runPatch(attempt.record, status) })
+    const events = [...attempt.outbox, attempt.event(`step.${status}`, data, attempt.endKey)]
+    const appended = attempt.append(events, { run: runPatch(attempt.record, status) })
     return after(appended, (result) => (result.ok ? settlement : turnedAway(attempt, result)))
   }
 
   /** The log refused: somebody else has the job, or it has ended and is only acknowledged. */
   async function turnedAway(
-    { runId, record }: Attempt,
+    { runId, endKey }: Attempt,
     { reason }: Pick<AppendRefusal, 'reason'>,
   ): Promise<Settlement> {
     if (reason === 'fence') return { type: 'lost' }
-    const ended = await kernel.port('events').byKey(runId, endKey(record))
+    const ended = await kernel.port('events').byKey(runId, endKey)
     const state = ended?.type.slice('step.'.length)
     return { type: 'ended', state: state === 'completed' || state === 'failed' ? state : 'cancelled' }
   }

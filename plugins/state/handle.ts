@@ -11,13 +11,12 @@ const UPDATE_TRIES = 1000
 
 /** The state of one run for one attempt: writes carry the attempt's fence. */
 export function createStateHandle(ctx: RunContext, projection: Projection<State>, schema: StateSchema): RunState {
-  const { kernel, runId, job, claim } = ctx
+  const { runId, job } = ctx
   const current = async (): Promise<State> => (await projection.current(runId)).state
 
   async function write(type: string, data: unknown, options?: AppendOptions): Promise<boolean> {
     const event = { type, data, flow: job.flow?.name, step: job.flow?.step ?? job.name, stepId: job.id }
-    const fence = { job: job.id, token: claim }
-    const result = await kernel.emit(runId, [event], { ...options, fence }, ctx)
+    const result = await ctx.append([event], options)
     if (result.ok) return true
     if (result.reason === 'expectedSeq') return false
     throw refusal(result.reason, job)

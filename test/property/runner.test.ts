@@ -34,14 +34,19 @@ interface Running {
 }
 
 /** A queue of one job that is handed out whenever the test says so, over a store that fails on demand. */
-async function createWorld(attempts: number) {
+async function createWorld(attempts: number, inFlow = false) {
   const clock = createVirtualClock()
   const running: Running[] = []
   let processor: Processor | undefined
   let fault: 'before' | 'after' | undefined
   const record: JobRecord = {
     ...{ id: 'job', queue: 'q', name: 'work', data: null, runId: 'run', options: { attempts }, priority: 0 },
-    ...{ createdAt: clock.now(), runAt: clock.now(), flow: undefined, state: 'waiting' },
+    ...{
+      createdAt: clock.now(),
+      runAt: clock.now(),
+      flow: inFlow ? { name: 'flow', step: 'work' } : undefined,
+      state: 'waiting',
+    },
     ...{ attemptsMade: 0, claims: 0, crashes: 0, round: 0 },
   }
   let holder = 0
@@ -176,8 +181,9 @@ describe('whatever happens to a job', () => {
       fc.asyncProperty(
         fc.array(action, { maxLength: 25 }),
         fc.integer({ min: 1, max: 4 }),
-        async (actions, attempts) => {
-          const world = await createWorld(attempts)
+        fc.boolean(),
+        async (actions, attempts, inFlow) => {
+          const world = await createWorld(attempts, inFlow)
           for (const one of actions) await world.act(one)
           await world.bringToAnEnd()
           const events = await world.events()
