@@ -29,7 +29,7 @@ export interface CreateKernelOptions extends Omit<KernelOptions, 'preset' | 'con
  * await kernel.enqueue('hello', { name: 'world' })
  * await kernel.close()
  */
-export function createKernel(options: CreateKernelOptions = {}): Promise<Kernel> {
+export async function createKernel(options: CreateKernelOptions = {}): Promise<Kernel> {
   const { preset, plugins = [], config = {}, ...rest } = options
   const own = [...(config.plugins ?? []), ...plugins]
   return createBareKernel({ ...rest, ...resolveConfig({ ...config, plugins: own, preset: preset ?? config.preset }) })
