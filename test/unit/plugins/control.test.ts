@@ -1,0 +1,74 @@
+import { expect, it } from 'vitest'
+import { isQueueError } from '../../../index.ts'
+import { createTestKernel, settled } from '../../../testing/index.ts'
+
+it('cancels a waiting job for good', async () => {
+  let ran = false
+  await using test = await createTestKernel({ workers: { any: () => void (ran = true) } })
+  const job = await test.kernel.enqueue('any', null, { delay: 1000 })
+  expect(await test.kernel.cancel(job, { reason: 'changed my mind' })).toBe(true)
+  await test.advance('1m')
+  expect(ran).toBe(false)
+  await expect(test.kernel.result(job)).rejects.toMatchObject({
+    code: 'JOB_CANCELLED',
+    message: expect.stringContaining('changed my mind'),
+  })
+  expect(await test.kernel.port('queue').getJob('default', job.id)).toMatchObject({ state: 'cancelled' })
+  expect(await test.kernel.cancel(job)).toBe(false)
+})
+
+it('aborts a running job, whose result no longer counts', async () => {
+  const seen = Promise.withResolvers<unknown>()
+  await using test = await createTestKernel({
+    workers: {
+      runs: (_job, { signal }) =>
+        new Promise((resolve) =>
+          signal.addEventListener('abort', () => (seen.resolve(signal.reason), resolve('too late'))),
+        ),
+    },
+  })
+  const job = await test.kernel.enqueue('runs')
+  await settled()
+  expect(await test.kernel.cancel(job)).toBe(true)
+  expect(isQueueError(await seen.promise, 'JOB_CANCELLED')).toBe(true)
+  await test.drain()
+  expect((await test.events(job.runId)).map(({ type }) => type)).toEqual(['step.started', 'step.cancelled'])
+  expect(await test.kernel.port('queue').getJob('default', job.id)).toMatchObject({ state: 'cancelled' })
+})
+
+it('retries a failed job with all its attempts, in the same run', async () => {
+  let broken = true
+  await using test = await createTestKernel({
+    workers: {
+      flaky: (job) => {
+        if (broken) throw new Error('broken')
+        return job.attempt
+      },
+    },
+  })
+  const job = await test.kernel.enqueue('flaky', null, { attempts: 2 })
+  await expect(test.kernel.result(job)).rejects.toThrow('broken')
+  broken = false
+  await test.kernel.retry(job)
+  expect(await test.kernel.result(job)).toBe(1)
+  expect((await test.events(job.runId)).map(({ type }) => type)).toEqual([
+    'step.started',
+    'step.retry',
+    'step.started',
+    'step.failed',
+    'step.started',
+    'step.completed',
+  ])
+  expect(await test.kernel.port('events').runs.get(job.runId)).toMatchObject({ status: 'completed' })
+  await expect(test.kernel.retry(job)).rejects.toMatchObject({ code: 'JOB_STATE' })
+  await expect(test.kernel.retry({ queue: 'default', id: 'nobody' })).rejects.toMatchObject({ code: 'JOB_NOT_FOUND' })
+})
+
+it('gives up waiting for a result after its timeout', async () => {
+  await using test = await createTestKernel({ workers: { slow: () => new Promise(() => {}) } })
+  const job = await test.kernel.enqueue('slow')
+  const waiting = test.kernel.result(job, { timeout: 500 })
+  const outcome = expect(waiting).rejects.toMatchObject({ code: 'JOB_TIMEOUT' })
+  await test.advance(500)
+  await outcome
+})

@@ -1,0 +1,46 @@
+import { expect, it } from 'vitest'
+import { createTestKernel } from '../../../testing/index.ts'
+
+const workers = {
+  fine: () => 'fine',
+  broken: () => {
+    throw new Error('broken')
+  },
+}
+
+it('keeps ended runs and jobs within their number, by outcome', async () => {
+  await using test = await createTestKernel({
+    workers,
+    config: { retention: { completed: { count: 5 }, failed: { count: 2 }, sweepEvery: 1 } },
+  })
+  const { kernel } = test
+  for (let index = 0; index < 12; index++) await kernel.enqueue(index % 3 === 0 ? 'broken' : 'fine', index)
+  const waiting = await kernel.enqueue('fine', 'later', { delay: 1000 })
+  await test.drain()
+  const runs = await kernel.port('events').runs.list()
+  const statuses = runs.map(({ status }) => status)
+  expect(statuses.filter((status) => status === 'completed').length).toBeLessThanOrEqual(6)
+  expect(statuses.filter((status) => status === 'failed').length).toBeLessThanOrEqual(3)
+  const jobs = await kernel.port('queue').getJobs()
+  expect(jobs.filter(({ state }) => state === 'completed').length).toBeLessThanOrEqual(6)
+  expect(jobs.map(({ id }) => id)).toContain(waiting.id)
+})
+
+it('lets ended runs go by age, with their events and keys, and leaves running ones', async () => {
+  const never = new Promise(() => {})
+  await using test = await createTestKernel({
+    workers: { ...workers, stays: () => never },
+    config: { retention: { completed: { age: 60_000 }, sweepInterval: 10_000 } },
+  })
+  const { kernel } = test
+  const old = await kernel.enqueue('fine')
+  const failed = await kernel.enqueue('broken')
+  const open = await kernel.enqueue('stays')
+  await test.advance('50s')
+  expect(await test.events(old.runId)).toHaveLength(2)
+  await test.advance('20s')
+  expect(await test.events(old.runId)).toEqual([])
+  expect(await kernel.port('queue').getJob('default', old.id)).toBeUndefined()
+  expect(await test.events(failed.runId)).toHaveLength(2)
+  expect(await test.events(open.runId)).toHaveLength(1)
+})
