@@ -1,0 +1,15 @@
+#!/usr/bin/env node
+import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { createKernel } from '../../index.ts'
+import { dev, loadQueueConfig } from '../../presets/index.ts'
+import { main } from './main.ts'
+
+const manifest = await readFile(fileURLToPath(import.meta.resolve('nuxt-queue/package.json')), 'utf8')
+const { version } = JSON.parse(manifest) as { version: string }
+
+// Whoever reads may stop reading, as `head` does.
+process.stdout.on('error', () => process.exit(0))
+const code = await main(process.argv.slice(2), { createKernel, loadQueueConfig, memory: dev }, version)
+// What the application's own modules left open does not keep the command from ending.
+process.stdout.write('', () => process.exit(code))
