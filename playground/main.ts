@@ -1,0 +1,92 @@
+import { rm } from 'node:fs/promises'
+import { parseArgs } from 'node:util'
+import { createKernel, type StoredEvent } from 'nuxt-queue'
+import { followTimeline, formatDuration } from 'nuxt-queue/plugins/cli'
+import history from 'nuxt-queue/plugins/history'
+import { relative, resolve } from 'pathe'
+import { outputOf, PLAYGROUND } from './lib/paths.ts'
+import type { ReadState, YearStats } from './lib/state.ts'
+import { ranked, sum } from './lib/statistics.ts'
+
+const { values } = parseArgs({
+  options: { json: { type: 'boolean', default: false }, file: { type: 'string' } },
+})
+const print = values.json ? () => {} : (line: string) => void process.stdout.write(`${line}\n`)
+
+/** Runs the flow over a file of strikes and answers what there is to tell about the run. */
+async function run(file: string | undefined) {
+  const kernel = await createKernel({
+    preset: 'dev',
+    plugins: [history],
+    config: { registry: { rootDir: PLAYGROUND, dirs: ['queues'] } },
+  })
+  try {
+    await kernel.start()
+    const runId = `birdstrikes-${new Date().toISOString().replaceAll(/[-:Z]/g, '').replaceAll(/[T.]/g, '-')}`
+    await followTimeline(kernel.port('events'), runId, print)
+    const flow = kernel.flow('birdstrikes')
+    await flow.start(file === undefined ? {} : { file: resolve(file) }, { id: runId })
+    const historyFile = outputOf(`${runId}.jsonl`)
+    try {
+      const result = (await flow.result(runId)) as { report: string; chart: string; strikes: number; cost: number }
+      await rm(outputOf(runId, 'years'), { recursive: true })
+      const { read, years } = (await kernel.state(runId)) as { read: ReadState; years: Record<string, YearStats> }
+      const { run, events } = await kernel.exportRun(runId, historyFile)
+      return { runId, result, read, years, historyFile, duration: run.endedAt! - run.startedAt, events }
+    } catch (error) {
+      await kernel.exportRun(runId, historyFile)
+      throw Object.assign(error as Error, { historyFile })
+    }
+  } finally {
+    await kernel.close()
+  }
+}
+
+/** A moment worth a look: half of the years are done, the others are not. */
+function halfWay(events: readonly StoredEvent[]): number {
+  const writes = events.filter(({ type, step }) => type === 'state.set' && step === 'year')
+  return writes[Math.floor(writes.length / 2)]!.seq
+}
+
+const here = (path: string): string => relative(process.cwd(), path)
+
+try {
+  const { runId, result, read, years, historyFile, duration, events } = await run(values.file)
+  const summary = {
+    run: runId,
+    rows: { read: read.rows, good: read.good, bad: read.rows - read.good, reasons: read.bad },
+    strikes: result.strikes,
+    cost: result.cost,
+    partitions: Object.fromEntries(Object.entries(years).map(([year, { strikes }]) => [year, strikes])),
+    durationMs: duration,
+    events: events.length,
+    report: here(outputOf(runId, result.report)),
+    chart: here(outputOf(runId, result.chart)),
+    history: here(historyFile),
+    stateCommand: `npx nuxt-queue state ${here(historyFile)} --at ${halfWay(events)}`,
+  }
+  if (values.json) process.stdout.write(`${JSON.stringify(summary)}\n`)
+  const reasons = ranked(read.bad).map(([reason, rows]) => `  ${String(rows).padStart(7)}  ${reason}`)
+  print(
+    [
+      '',
+      `${read.rows} rows read, ${sum(Object.values(read.bad))} left out:`,
+      ...reasons,
+      `${Object.keys(years).length} years, ${events.length} events, ${formatDuration(duration)}`,
+      '',
+      `Report   ${summary.report}`,
+      `Chart    ${summary.chart}`,
+      `History  ${summary.history}`,
+      '',
+      'The state of the run when half of the years were done, or with another number at any moment:',
+      '',
+      `  ${summary.stateCommand}`,
+      '',
+    ].join('\n'),
+  )
+} catch (error) {
+  const { message, historyFile } = error as Error & { historyFile?: string }
+  const look = historyFile === undefined ? '' : `\nSee: npx nuxt-queue show ${here(historyFile)}`
+  process.stderr.write(`The run failed: ${message}${look}\n`)
+  process.exitCode = 1
+}
