@@ -8,13 +8,10 @@ import { outputOf, PLAYGROUND } from './lib/paths.ts'
 import type { ReadState, YearStats } from './lib/state.ts'
 import { ranked, sum } from './lib/statistics.ts'
 
-const { values } = parseArgs({
-  options: { json: { type: 'boolean', default: false }, file: { type: 'string' } },
-})
-const print = values.json ? () => {} : (line: string) => void process.stdout.write(`${line}\n`)
+type Print = (line: string) => void
 
 /** Runs the flow over a file of strikes and answers what there is to tell about the run. */
-async function run(file: string | undefined) {
+async function run(file: string | undefined, print: Print) {
   const kernel = await createKernel({
     preset: 'dev',
     plugins: [history],
@@ -51,7 +48,9 @@ function halfWay(events: readonly StoredEvent[]): number {
 const here = (path: string): string => relative(process.cwd(), path)
 
 try {
-  const { runId, result, read, years, historyFile, duration, events } = await run(values.file)
+  const { values } = parseArgs({ options: { json: { type: 'boolean' }, file: { type: 'string' } } })
+  const print: Print = values.json ? () => {} : (line) => void process.stdout.write(`${line}\n`)
+  const { runId, result, read, years, historyFile, duration, events } = await run(values.file, print)
   const summary = {
     run: runId,
     rows: { read: read.rows, good: read.good, bad: read.rows - read.good, reasons: read.bad },

@@ -18,7 +18,7 @@ interface Panel {
 }
 
 const WIDTH = 900
-const HEIGHT = 640
+const HEIGHT = 600
 const LEFT = 70
 const RIGHT = 24
 const INK = '#1f2933'
@@ -48,7 +48,7 @@ export function strikeChart(years: Years, incomplete: string | undefined): strin
       top: 412,
       height: 150,
       layers: [{ color: '#cb6e17', label: 'repair and other cost', values: of(({ cost }) => cost / 1e6) }],
-      format: (value) => String(Math.round(value * 10) / 10),
+      format: (value) => value.toFixed(1),
     },
   ]
   const note = incomplete === undefined ? '' : ` * ${incomplete}: until ${years.at(-1)![1].lastDay}.`
@@ -81,7 +81,7 @@ function drawPanel({ title, top, height, layers, format }: Panel, labels: readon
   const ticks = Array.from({ length: Math.round(ceiling / step) + 1 }, (_, index) => index * step)
   const grid = ticks.flatMap((tick) => [
     `<line x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${round(y(tick))}" y2="${round(y(tick))}" stroke="${tick === 0 ? MUTED : GRID}"/>`,
-    text({ x: LEFT - 8, y: y(tick) + 4, size: 12, anchor: 'end', fill: MUTED }, format(tick)),
+    text({ x: LEFT - 8, y: y(tick) + 4, size: 12, anchor: 'end', fill: MUTED }, round(tick).toLocaleString('en')),
   ])
   const bars = labels.flatMap((label, index) => {
     let under = 0
