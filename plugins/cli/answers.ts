@@ -10,7 +10,7 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
   async function findRun(runId: string): Promise<RunInfo> {
     const run = await store.runs.get(runId)
     if (run) return run
-    const hint = 'It may not have begun, or have expired. List runs with: nuxt-queue runs'
+    const hint = 'It may not have begun, or have expired. List runs with: npx nuxt-queue runs'
     throw new QueueError('RUN_NOT_FOUND', `There is no run "${runId}". ${hint}`)
   }
 

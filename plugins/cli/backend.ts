@@ -13,7 +13,7 @@ export interface Host {
   createKernel(options: { config: LoadedConfig; plugins?: readonly AnyPlugin[] }): Promise<Kernel>
   loadQueueConfig(options: { cwd: string }): Promise<LoadedConfig>
   /** The preset that keeps everything in memory. */
-  memory: Preset
+  memory(): Promise<Preset>
 }
 
 /** The configuration of a folder, with paths relative to it. */
@@ -37,6 +37,6 @@ export async function openBackend(host: Host, cwd: string): Promise<Backend> {
   const { shared, durable } = kernel.port('queue').capabilities
   if (shared || durable) return kernelBackend(createAnswers(kernel, cwd), close)
   await close()
-  const hint = `Start it in another terminal: nuxt-queue dev --cwd ${cwd}`
+  const hint = `Start it in another terminal: npx nuxt-queue dev --cwd ${cwd}`
   throw new QueueError('DEV_MISSING', `Jobs are kept in the memory of a dev process, and none runs in ${cwd}. ${hint}`)
 }

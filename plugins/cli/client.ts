@@ -1,5 +1,6 @@
 import { createConnection } from 'node:net'
 import { QueueError } from '../../kernel/index.ts'
+import { decodeJson } from '../_shared/json.ts'
 import { createLineReader, encodeLine, revive, type Backend, type Response } from './protocol.ts'
 import { socketPath } from './socket-path.ts'
 
@@ -19,15 +20,15 @@ export async function connect(cwd: string): Promise<Backend | undefined> {
     else connected.reject(error)
   })
   const gone = (): QueueError => {
-    const hint = 'See its output, and start it again with: nuxt-queue dev'
+    const hint = 'See its output, and start it again with: npx nuxt-queue dev'
     return new QueueError('DEV_MISSING', `The dev process in ${cwd} went away before it answered. ${hint}`)
   }
   socket.on('close', () => {
     for (const { reject } of pending.values()) reject(gone())
     pending.clear()
   })
-  const receive = createLineReader((message) => {
-    const response = message as Response
+  const receive = createLineReader((line) => {
+    const response = decodeJson(line) as Response
     const asked = pending.get(response.id)
     pending.delete(response.id)
     if ('error' in response) asked?.reject(revive(response.error))

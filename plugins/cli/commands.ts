@@ -50,7 +50,7 @@ export function createCommands(host: Host): Record<string, CommandDef> {
 
   /** Whoever knows the run: the history file that is named, or the project. */
   async function openRun(run: string, cwd: string): Promise<Backend & { runId: string }> {
-    if (isHistoryFile(run)) return openHistory(resolve(cwd, run), host.memory, cwd)
+    if (isHistoryFile(run)) return openHistory(resolve(cwd, run), await host.memory(), cwd)
     return { ...(await openBackend(host, cwd)), runId: run }
   }
 
@@ -71,10 +71,10 @@ export function createCommands(host: Host): Record<string, CommandDef> {
       delay: { type: 'string', valueHint: 'ms', description: 'Milliseconds before it runs' },
       wait: { type: 'boolean', description: 'Wait for the end of the job, or of its flow, and print the result' },
     },
-    ({ worker, data, id, delay, wait }, { cwd, output }) =>
-      using(openBackend(host, cwd), async (backend) => {
-        const options = { id, delay: parseWhole('delay', delay) }
-        const job = await backend.ask('enqueue', { worker, data: parseData(data), ...options })
+    ({ worker, data, id, delay, wait }, { cwd, output }) => {
+      const request = { worker, id, data: parseData(data), delay: parseWhole('delay', delay) }
+      return using(openBackend(host, cwd), async (backend) => {
+        const job = await backend.ask('enqueue', request)
         output.line(`${job.deduplicated ? 'Known already' : 'Queued'}: job ${job.id}, run ${job.runId}`)
         if (!wait) {
           if (output.json) output.value(job)
@@ -83,7 +83,8 @@ export function createCommands(host: Host): Record<string, CommandDef> {
         const result = await backend.ask('result', job)
         if (output.json) output.value({ ...job, result })
         else output.line(pretty(result))
-      }),
+      })
+    },
   )
 
   const runs = command(
@@ -94,14 +95,15 @@ export function createCommands(host: Host): Record<string, CommandDef> {
       flow: { type: 'string', description: 'Only runs of this flow' },
       limit: { type: 'string', description: 'At most this many', default: '20' },
     },
-    ({ file, status, flow, limit }, { cwd, output }) =>
-      using(file === undefined ? openBackend(host, cwd) : openRun(asFile(file), cwd), async (backend) => {
-        const filter = { status: parseStatus(status), flow, limit: parseWhole('limit', limit) }
+    ({ file, status, flow, limit }, { cwd, output }) => {
+      const filter = { status: parseStatus(status), flow, limit: parseWhole('limit', limit) }
+      return using(file === undefined ? openBackend(host, cwd) : openRun(asFile(file), cwd), async (backend) => {
         const found = await backend.ask('runs', filter)
         if (output.json) return output.value(found)
         if (found.length === 0) output.line('No runs.')
         for (const run of found) output.line(formatRun(run))
-      }),
+      })
+    },
   )
 
   const show = command('Show the events of a run', { run: target }, ({ run }, { cwd, output }) =>

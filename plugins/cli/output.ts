@@ -1,5 +1,4 @@
 import { inspect, stripVTControlCharacters } from 'node:util'
-import { createConsola } from 'consola'
 import { colors } from 'consola/utils'
 import { serializeError, type RunInfo } from '../../kernel/index.ts'
 import { encodeJson } from '../_shared/json.ts'
@@ -16,13 +15,12 @@ export interface Output {
 }
 
 export function createOutput(json: boolean): Output {
-  const terminal = createConsola({ level: 3, formatOptions: { date: false } })
   const value = (result: unknown): void => void process.stdout.write(`${encodeJson(result)}\n`)
   return {
     json,
     value,
     line(text) {
-      if (!json) terminal.log(text)
+      if (!json) process.stdout.write(`${text}\n`)
     },
     error(thrown) {
       const { name, code, ...error } = serializeError(thrown)

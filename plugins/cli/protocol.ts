@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { QueueError, serializeError, type EnqueuedJob, type RunInfo, type SerializedError } from '../../kernel/index.ts'
 import type { RunHistory } from '../_shared/history.ts'
-import { decodeJson, encodeJson } from '../_shared/json.ts'
+import { encodeJson } from '../_shared/json.ts'
 
 /*
  * What commands and a dev process say to each other: a request a line, `{ id, method, params }`, and
@@ -77,12 +77,12 @@ export function revive({ code, name, message, stack }: SerializedError): Error {
   return Object.assign(new Error(message), { name, ...(code !== undefined && { code }), ...(stack && { stack }) })
 }
 
-/** Calls back with each line of a stream, decoded. */
-export function createLineReader(onMessage: (message: unknown) => void): (chunk: string) => void {
+/** Calls back with each line of a stream. */
+export function createLineReader(onLine: (line: string) => void): (chunk: string) => void {
   let rest = ''
   return (chunk) => {
     const lines = (rest + chunk).split('\n')
     rest = lines.pop()!
-    for (const line of lines) onMessage(decodeJson(line))
+    for (const line of lines) onLine(line)
   }
 }

@@ -2,6 +2,7 @@ import { chmod, mkdir, rm } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
 import { dirname } from 'pathe'
 import { QueueError } from '../../kernel/index.ts'
+import { decodeJson } from '../_shared/json.ts'
 import type { Answers } from './answers.ts'
 import { connect } from './client.ts'
 import { createLineReader, encodeLine, failure, params, type Method, type Request, type Response } from './protocol.ts'
@@ -68,21 +69,18 @@ function converse(socket: Socket, answers: Answers): void {
   const send = (response: Response): void => {
     if (socket.writable) socket.write(encodeLine(response))
   }
-  const receive = createLineReader((message) => {
-    const request = message as Request
-    answer(request, answers).then(send, (error: unknown) => send(failure(request.id, error)))
+  const receive = createLineReader((line) => {
+    try {
+      const { id = 0, method = '', params: given } = Object(decodeJson(line)) as Partial<Request>
+      answer({ id, method, params: given }, answers).then(send, (error: unknown) => send(failure(id, error)))
+    } catch (error) {
+      send(failure(0, error))
+    }
   })
   socket.setEncoding('utf8')
   // A client that goes away mid-request is its own affair.
   socket.on('error', () => socket.destroy())
-  socket.on('data', (chunk) => {
-    try {
-      receive(chunk as unknown as string)
-    } catch (error) {
-      send(failure(0, error))
-      socket.destroySoon()
-    }
-  })
+  socket.on('data', (chunk) => receive(chunk as unknown as string))
 }
 
 async function answer({ id, method, params: given }: Request, answers: Answers): Promise<Response> {
