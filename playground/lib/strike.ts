@@ -9,12 +9,12 @@ const FASTEST_TAXI = 60
 const PHASES = ['Approach', 'Climb', 'Descent', 'Landing Roll', 'Parked', 'Take-off run', 'Taxi'] as const
 const IN_MOTION = new Set<string>(['Approach', 'Climb', 'Descent', 'Landing Roll', 'Take-off run'])
 
-const text = (reason: string) => z.string().trim().min(1, reason)
+const text = (reason: string) => z.string(reason).trim().min(1, reason)
 
 /** A whole number of dollars or knots as the file writes it. */
 const amount = (what: string) =>
   z
-    .string()
+    .string(`${what} missing`)
     .trim()
     .regex(/^-?\d+$/, `${what} is not a number`)
     .transform(Number)

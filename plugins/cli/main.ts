@@ -5,7 +5,7 @@ import type { Host } from './backend.ts'
 import { createCommands } from './commands.ts'
 import { createOutput } from './output.ts'
 
-export const EXIT = { ok: 0, failure: 1, usage: 2 } as const
+const EXIT = { ok: 0, failure: 1, usage: 2 } as const
 
 /**
  * Runs one command line and answers its exit code: 0 when it did what it was told, 1 when that
