@@ -24,6 +24,16 @@ export function assertKnown(given: Record<string, unknown> & { _: string[] }, kn
   if (given._.length > positionals) throw wrong(`There is an argument too many: "${given._[positionals]}".`)
 }
 
+/** True for an argument that names a file rather than a run. */
+export function isHistoryFile(target: string): boolean {
+  return target.endsWith('.jsonl')
+}
+
+export function assertHistoryFile(file: string): void {
+  if (!isHistoryFile(file))
+    throw wrong(`runs takes a history file (*.jsonl); got "${file}". For one run use: show ${file}`)
+}
+
 export function parseData(text: string | undefined): unknown {
   if (text === undefined) return undefined
   try {

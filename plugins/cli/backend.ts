@@ -1,8 +1,9 @@
 import { resolve } from 'pathe'
-import { QueueError, type AnyPlugin, type Kernel, type Preset } from '../../kernel/index.ts'
+import { QueueError, type AnyPlugin, type Kernel, type Preset, type Reporter } from '../../kernel/index.ts'
 import { createAnswers } from './answers.ts'
 import { connect } from './client.ts'
 import { kernelBackend } from './history.ts'
+import { reporter } from './output.ts'
 import type { Backend } from './protocol.ts'
 
 /** A configuration as its file gives it. */
@@ -10,7 +11,7 @@ export type LoadedConfig = Record<string, unknown> & { plugins?: readonly AnyPlu
 
 /** What the commands need of the package around them, which plugins do not import. */
 export interface Host {
-  createKernel(options: { config: LoadedConfig; plugins?: readonly AnyPlugin[] }): Promise<Kernel>
+  createKernel(options: { config: LoadedConfig; plugins?: readonly AnyPlugin[]; reporter: Reporter }): Promise<Kernel>
   loadQueueConfig(options: { cwd: string }): Promise<LoadedConfig>
   /** The preset that keeps everything in memory. */
   memory(): Promise<Preset>
@@ -32,7 +33,7 @@ export async function configOf(host: Host, cwd: string): Promise<LoadedConfig> {
 export async function openBackend(host: Host, cwd: string): Promise<Backend> {
   const dev = await connect(cwd)
   if (dev) return dev
-  const kernel = await host.createKernel({ config: await configOf(host, cwd) })
+  const kernel = await host.createKernel({ config: await configOf(host, cwd), reporter })
   const close = async (): Promise<void> => void (await kernel.close())
   const { shared, durable } = kernel.port('queue').capabilities
   if (shared || durable) return kernelBackend(createAnswers(kernel, cwd), close)

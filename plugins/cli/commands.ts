@@ -1,9 +1,18 @@
 import { defineCommand, type ArgsDef, type CommandDef } from 'citty'
 import { resolve } from 'pathe'
-import { assertKnown, common, parseData, parseMoment, parseStatus, parseWhole } from './arguments.ts'
+import {
+  assertHistoryFile,
+  assertKnown,
+  common,
+  isHistoryFile,
+  parseData,
+  parseMoment,
+  parseStatus,
+  parseWhole,
+} from './arguments.ts'
 import { openBackend, type Host } from './backend.ts'
 import { runDev } from './dev.ts'
-import { isHistoryFile, openHistory } from './history.ts'
+import { openHistory } from './history.ts'
 import { createOutput, formatRun, pretty, type Output } from './output.ts'
 import type { Backend } from './protocol.ts'
 import { createTimeline } from './timeline.ts'
@@ -48,9 +57,14 @@ export function createCommands(host: Host): Record<string, CommandDef> {
     }
   }
 
+  async function openHistoryFile(file: string, cwd: string): Promise<Backend & { runId: string }> {
+    assertHistoryFile(file)
+    return openHistory(resolve(cwd, file), await host.memory(), cwd)
+  }
+
   /** Whoever knows the run: the history file that is named, or the project. */
   async function openRun(run: string, cwd: string): Promise<Backend & { runId: string }> {
-    if (isHistoryFile(run)) return openHistory(resolve(cwd, run), await host.memory(), cwd)
+    if (isHistoryFile(run)) return openHistoryFile(run, cwd)
     return { ...(await openBackend(host, cwd)), runId: run }
   }
 
@@ -97,7 +111,7 @@ export function createCommands(host: Host): Record<string, CommandDef> {
     },
     ({ file, status, flow, limit }, { cwd, output }) => {
       const filter = { status: parseStatus(status), flow, limit: parseWhole('limit', limit) }
-      return using(file === undefined ? openBackend(host, cwd) : openRun(asFile(file), cwd), async (backend) => {
+      return using(file === undefined ? openBackend(host, cwd) : openHistoryFile(file, cwd), async (backend) => {
         const found = await backend.ask('runs', filter)
         if (output.json) return output.value(found)
         if (found.length === 0) output.line('No runs.')
@@ -133,9 +147,4 @@ export function createCommands(host: Host): Record<string, CommandDef> {
   )
 
   return { dev, enqueue, runs, show, state }
-}
-
-/** `runs` takes no run id, so whatever is named is a file. */
-function asFile(file: string): string {
-  return isHistoryFile(file) ? file : `${file}.jsonl`
 }

@@ -3,23 +3,27 @@ import { relative } from 'pathe'
 import { isQueueError, type Kernel, type WorkerDefinition } from '../../kernel/index.ts'
 import { configOf, type Host } from './backend.ts'
 import cli, { followTimeline } from './index.ts'
-import type { Output } from './output.ts'
+import { reporter, type Output } from './output.ts'
 import { socketPath } from './socket-path.ts'
 
 /** Runs the workers of a folder until SIGINT or SIGTERM; a second signal does not wait for running jobs. */
 export async function runDev(host: Host, cwd: string, output: Output): Promise<void> {
+  const stop = signalled()
   const config = await configOf(host, cwd)
   const registry = { ...config.registry, watch: true }
   const kernel = await host
-    .createKernel({ config: { ...config, registry, cli: { cwd } }, plugins: [cli] })
+    .createKernel({ config: { ...config, registry, cli: { cwd } }, plugins: [cli], reporter })
     .catch((error: unknown) => {
       throw isQueueError(error, 'PLUGIN_SETUP_FAILED') && error.plugin === cli.name ? error.cause : error
     })
-  const stop = signalled()
   if (!output.json) await followTimeline(kernel.port('events'), '*', output.line)
   await kernel.start()
   announce(kernel, cwd, output)
-  kernel.onWorkerStart(({ id }) => output.line(`${colors.green('↺')} ${colors.bold(id)} loaded again`))
+  const known = new Set(kernel.registry.workers.map(({ id }) => id))
+  kernel.onWorkerStart(({ id }) => {
+    output.line(`${colors.green('↺')} ${colors.bold(id)} ${known.has(id) ? 'loaded again' : 'loaded'}`)
+    known.add(id)
+  })
   const signal = await stop
   output.line(`${signal}: closing, once running jobs are done. Again to stop at once.`)
   void signalled().then(() => process.exit(130))

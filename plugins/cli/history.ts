@@ -3,11 +3,6 @@ import { readHistory } from '../_shared/history.ts'
 import { createAnswers, type Answers } from './answers.ts'
 import type { Backend, Method } from './protocol.ts'
 
-/** True for an argument that names a file rather than a run. */
-export function isHistoryFile(target: string): boolean {
-  return target.endsWith('.jsonl')
-}
-
 /**
  * Opens the history of a run as if it were still in the store: its events are appended to one in
  * memory, at the times they were recorded.

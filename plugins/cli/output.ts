@@ -1,6 +1,6 @@
 import { inspect, stripVTControlCharacters } from 'node:util'
 import { colors } from 'consola/utils'
-import { serializeError, type RunInfo } from '../../kernel/index.ts'
+import { isQueueError, serializeError, type Reporter, type RunInfo } from '../../kernel/index.ts'
 import { encodeJson } from '../_shared/json.ts'
 import { formatDuration } from './timeline.ts'
 
@@ -29,6 +29,28 @@ export function createOutput(json: boolean): Output {
       else process.stderr.write(`${colors.red('✖')} ${message}${code === undefined ? '' : colors.dim(` [${code}]`)}\n`)
     },
   }
+}
+
+/** What a kernel has to tell beside its events, one line each on stderr, and where an error came from. */
+export const reporter: Reporter = {
+  warn: (message, detail) => report(colors.yellow('!'), message, detail),
+  error: (message, detail) => report(colors.red('✖'), message, detail),
+}
+
+function report(symbol: string, message: string, detail: unknown): void {
+  process.stderr.write(`${symbol} ${message}\n${framesOf(detail)}`)
+}
+
+/** Where the innermost cause was thrown; errors of this package speak for themselves. */
+function framesOf(detail: unknown): string {
+  if (!(detail instanceof Error)) return detail === undefined ? '' : `${inspect(detail)}\n`
+  if (detail.cause instanceof Error) return framesOf(detail.cause)
+  if (isQueueError(detail)) return ''
+  const frames = detail.stack?.split('\n').filter((line) => /^\s+at (?!.*node:internal)/.test(line)) ?? []
+  return frames
+    .slice(0, 5)
+    .map((line) => `${colors.dim(line)}\n`)
+    .join('')
 }
 
 /** A value as people read it, whole. */

@@ -223,6 +223,18 @@ describe('without a dev process', () => {
   })
 })
 
+test('a worker file that cannot be loaded is reported, and the others run', async () => {
+  await using project = await createProject({ greet: GREET, broken: 'export default ((' })
+  await using dev = await startDev(project.cwd)
+  const job = await cliJson(['enqueue', 'greet', '--data', '{"name":"Ada"}', '--wait'], project.cwd)
+  expect(job).toMatchObject({ result: { greeting: 'hello Ada' } })
+  await project.write('server/queues/broken.ts', `export default () => 'mended'`)
+  await dev.until(/broken loaded/)
+  expect(await cliJson(['enqueue', 'broken', '--wait'], project.cwd)).toMatchObject({ result: 'mended' })
+  dev.kill('SIGTERM')
+  expect((await dev.ended).stderr).toMatch(/✖ Worker file .*broken\.ts is left out/)
+})
+
 test('what fails exits with 1, says why, and gives its code', async () => {
   await using project = await createProject({ greet: GREET, fail: FAIL })
   const { cwd } = project
@@ -250,6 +262,7 @@ test.each([
   [['enqueue', 'greet', 'twice'], 'an argument too many: "twice"'],
   [['runs', '--status', 'odd'], '--status takes one of'],
   [['runs', '--nope'], 'no option --nope'],
+  [['runs', 'run-1'], 'runs takes a history file'],
   [['state', 'r', '--at', 'yesterday'], '--at takes the seq of an event or an ISO date'],
 ])('%j cannot be understood and exits with 2', async (command, message) => {
   await using project = await createProject({ greet: GREET })
