@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 /** What is known about the strikes of one year. */
-export const yearStats = z.object({
+const yearStats = z.object({
   strikes: z.number().int(),
   damaging: z.number().int(),
   /** US dollars. */

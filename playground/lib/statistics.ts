@@ -18,7 +18,7 @@ export function yearStatistics(strikes: readonly Strike[]): YearStats {
   }
 }
 
-export function count(values: readonly string[]): Record<string, number> {
+function count(values: readonly string[]): Record<string, number> {
   const counts: Record<string, number> = {}
   for (const value of values) counts[value] = (counts[value] ?? 0) + 1
   return counts
@@ -34,7 +34,7 @@ export function sum(values: readonly number[]): number {
 }
 
 /** `undefined` of nothing. */
-export function median(values: readonly number[]): number | undefined {
+function median(values: readonly number[]): number | undefined {
   if (values.length === 0) return undefined
   const sorted = values.toSorted((a, b) => a - b)
   const middle = sorted.length / 2

@@ -1,5 +1,6 @@
 import { QueueError, type Kernel, type RunInfo } from '../../kernel/index.ts'
-import type { Method, Params, Results } from './protocol.ts'
+import type { Results } from './protocol.ts'
+import type { Method, Params } from './requests.ts'
 
 export type Answers = { [M in Method]: (params: Params<M>) => Promise<Results[M]> }
 

@@ -1,7 +1,11 @@
 #!/usr/bin/env node
 import { readFile } from 'node:fs/promises'
+import { enableCompileCache } from 'node:module'
 import { fileURLToPath } from 'node:url'
-import { main } from './main.ts'
+
+// A command lives for a moment, most of which would go into compiling the same modules again.
+enableCompileCache()
+const { main } = await import('./main.ts')
 
 const manifest = await readFile(fileURLToPath(import.meta.resolve('nuxt-queue/package.json')), 'utf8')
 const { version } = JSON.parse(manifest) as { version: string }

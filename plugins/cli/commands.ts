@@ -11,7 +11,6 @@ import {
   parseWhole,
 } from './arguments.ts'
 import { openBackend, type Host } from './backend.ts'
-import { runDev } from './dev.ts'
 import { openHistory } from './history.ts'
 import { createOutput, formatRun, pretty, type Output } from './output.ts'
 import type { Backend } from './protocol.ts'
@@ -68,9 +67,10 @@ export function createCommands(host: Host): Record<string, CommandDef> {
     return { ...(await openBackend(host, cwd)), runId: run }
   }
 
-  const dev = command('Run the workers of a project and show what happens', {}, (_args, { cwd, output }) =>
-    runDev(host, cwd, output),
-  )
+  const dev = command('Run the workers of a project and show what happens', {}, async (_args, { cwd, output }) => {
+    const { runDev } = await import('./dev.ts')
+    return runDev(host, cwd, output)
+  })
 
   const enqueue = command(
     'Queue a job',

@@ -1,7 +1,8 @@
 import { createKernel, definePlugin, type Preset } from '../../kernel/index.ts'
 import { readHistory } from '../_shared/history.ts'
 import { createAnswers, type Answers } from './answers.ts'
-import type { Backend, Method } from './protocol.ts'
+import type { Backend } from './protocol.ts'
+import type { Method } from './requests.ts'
 
 /**
  * Opens the history of a run as if it were still in the store: its events are appended to one in

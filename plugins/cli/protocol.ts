@@ -1,44 +1,13 @@
-import { z } from 'zod'
 import { QueueError, serializeError, type EnqueuedJob, type RunInfo, type SerializedError } from '../../kernel/index.ts'
 import type { RunHistory } from '../_shared/history.ts'
 import { encodeJson } from '../_shared/json.ts'
+import type { Method, Params } from './requests.ts'
 
 /*
  * What commands and a dev process say to each other: a request a line, `{ id, method, params }`, and
  * for each a response with its id, `{ id, result }` or `{ id, error }`, in any order. Lines are the
  * tagged JSON of `_shared/json.ts`.
  */
-
-const job = z.object({ id: z.string(), queue: z.string(), name: z.string(), runId: z.string() })
-const moment = z.union([z.number(), z.date()])
-
-/** The parameters of each request, checked where they arrive. */
-export const params = {
-  /** Who listens. */
-  hello: z.object({}),
-  /** Queues a job. `delay` in milliseconds. */
-  enqueue: z.object({
-    worker: z.string(),
-    data: z.unknown(),
-    id: z.string().optional(),
-    delay: z.number().optional(),
-  }),
-  /** Waits for the end of a job, or of the flow it starts, and answers the result. */
-  result: job,
-  /** Runs, newest first. */
-  runs: z.object({
-    status: z.enum(['running', 'completed', 'failed', 'cancelled']).optional(),
-    flow: z.string().optional(),
-    limit: z.number().optional(),
-  }),
-  /** A run with its events. */
-  run: z.object({ runId: z.string() }),
-  /** The state of a run: now, at a `seq`, or at a date. */
-  state: z.object({ runId: z.string(), at: moment.optional() }),
-}
-
-export type Method = keyof typeof params
-export type Params<M extends Method> = z.infer<(typeof params)[M]>
 
 export interface Results {
   hello: { pid: number; cwd: string }

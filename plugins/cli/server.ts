@@ -5,7 +5,8 @@ import { QueueError } from '../../kernel/index.ts'
 import { decodeJson } from '../_shared/json.ts'
 import type { Answers } from './answers.ts'
 import { connect } from './client.ts'
-import { createLineReader, encodeLine, failure, params, type Method, type Request, type Response } from './protocol.ts'
+import { createLineReader, encodeLine, failure, type Request, type Response } from './protocol.ts'
+import { params, type Method } from './requests.ts'
 import { socketPath } from './socket-path.ts'
 
 /**
