@@ -1,11 +1,10 @@
-import { rm } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { createKernel, type StoredEvent } from 'nuxt-queue'
 import { followTimeline, formatDuration } from 'nuxt-queue/plugins/cli'
 import history from 'nuxt-queue/plugins/history'
 import { relative, resolve } from 'pathe'
 import { outputOf, PLAYGROUND } from './lib/paths.ts'
-import type { ReadState, YearStats } from './lib/state.ts'
+import { state } from './lib/state.ts'
 import { ranked, sum } from './lib/statistics.ts'
 
 type Print = (line: string) => void
@@ -24,16 +23,11 @@ async function run(file: string | undefined, print: Print) {
     const flow = kernel.flow('birdstrikes')
     await flow.start(file === undefined ? {} : { file: resolve(file) }, { id: runId })
     const historyFile = outputOf(`${runId}.jsonl`)
-    try {
-      const result = (await flow.result(runId)) as { report: string; chart: string; strikes: number; cost: number }
-      await rm(outputOf(runId, 'years'), { recursive: true })
-      const { read, years } = (await kernel.state(runId)) as { read: ReadState; years: Record<string, YearStats> }
-      const { run, events } = await kernel.exportRun(runId, historyFile)
-      return { runId, result, read, years, historyFile, duration: run.endedAt! - run.startedAt, events }
-    } catch (error) {
-      await kernel.exportRun(runId, historyFile)
-      throw Object.assign(error as Error, { historyFile })
-    }
+    const ended = await Promise.allSettled([flow.result(runId)])
+    const { run, events } = await kernel.exportRun(runId, historyFile)
+    if (ended[0].status === 'rejected') throw Object.assign(ended[0].reason as Error, { historyFile })
+    const { read, years, files } = state.parse(await kernel.state(runId))
+    return { runId, read, years, files, historyFile, duration: run.endedAt! - run.startedAt, events }
   } finally {
     await kernel.close()
   }
@@ -50,17 +44,17 @@ const here = (path: string): string => relative(process.cwd(), path)
 try {
   const { values } = parseArgs({ options: { json: { type: 'boolean' }, file: { type: 'string' } } })
   const print: Print = values.json ? () => {} : (line) => void process.stdout.write(`${line}\n`)
-  const { runId, result, read, years, historyFile, duration, events } = await run(values.file, print)
+  const { runId, read, years, files, historyFile, duration, events } = await run(values.file, print)
   const summary = {
     run: runId,
     rows: { read: read.rows, good: read.good, bad: read.rows - read.good, reasons: read.bad },
-    strikes: result.strikes,
-    cost: result.cost,
+    strikes: sum(Object.values(years).map(({ strikes }) => strikes)),
+    cost: sum(Object.values(years).map(({ cost }) => cost)),
     partitions: Object.fromEntries(Object.entries(years).map(([year, { strikes }]) => [year, strikes])),
     durationMs: duration,
     events: events.length,
-    report: here(outputOf(runId, result.report)),
-    chart: here(outputOf(runId, result.chart)),
+    report: here(outputOf(runId, files.report)),
+    chart: here(outputOf(runId, files.chart)),
     history: here(historyFile),
     stateCommand: `npx nuxt-queue state ${here(historyFile)} --at ${halfWay(events)}`,
   }

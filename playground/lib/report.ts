@@ -17,7 +17,7 @@ export function markdownReport(years: Years, read: ReadState, chart: string): st
   const months = MONTHS.map((_, month) => sum(years.map(([, stats]) => stats.months[month]!)))
   const peak = months.indexOf(Math.max(...months))
   const quiet = months.indexOf(Math.min(...months))
-  const [[phase, inPhase]] = ranked(phasesOf(years)) as [[string, number]]
+  const [phase, inPhase] = ranked(phasesOf(years))[0]!
   const [worstYear, { dearest }] = years.reduce((most, year) =>
     year[1].dearest.cost > most[1].dearest.cost ? year : most,
   )

@@ -16,8 +16,13 @@ export async function runDev(host: Host, cwd: string, output: Output): Promise<v
     .catch((error: unknown) => {
       throw isQueueError(error, 'PLUGIN_SETUP_FAILED') && error.plugin === cli.name ? error.cause : error
     })
-  if (!output.json) await followTimeline(kernel.port('events'), '*', output.line)
-  await kernel.start()
+  try {
+    if (!output.json) await followTimeline(kernel.port('events'), '*', output.line)
+    await kernel.start()
+  } catch (error) {
+    await kernel.close()
+    throw error
+  }
   announce(kernel, cwd, output)
   const known = new Set(kernel.registry.workers.map(({ id }) => id))
   kernel.onWorkerStart(({ id }) => {

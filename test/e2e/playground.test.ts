@@ -226,6 +226,13 @@ describe('a file of your own', () => {
   })
 })
 
+test('a path that is no file fails the run', async () => {
+  const { code, stderr } = await play('--json', '--file', 'playground')
+  left.push(/birdstrikes-[\d-]+/.exec(stderr)![0])
+  expect(code).toBe(1)
+  expect(stderr).toMatch(/^The run failed: EISDIR/)
+})
+
 test('without a terminal the timeline is plain lines', async () => {
   const { code, stdout } = await play()
   left.push(/run (birdstrikes-[\d-]+)/.exec(stdout)![1]!)

@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs'
 import { mkdir, stat, writeFile } from 'node:fs/promises'
+import { pipeline } from 'node:stream'
 import { parse } from 'csv-parse'
 import { defineQueueConfig, defineQueueWorker } from 'nuxt-queue'
 import { z } from 'zod'
@@ -20,14 +21,17 @@ export default defineQueueWorker<typeof config>(async (job, ctx) => {
   const { file } = job.data
   const { size } = await stat(file)
   const source = createReadStream(file)
-  const rows = source.pipe(parse({ columns: true, relax_column_count: true, bom: true }))
+  const csv = parse({ columns: true, relax_column_count: true, relax_quotes: true, bom: true })
+  // An error of either one ends the loop below.
+  const rows = pipeline(source, csv, () => {})
   const years = new Map<string, Strike[]>()
   const seen = new Set<string>()
   const bad: Record<string, number> = {}
   let read = 0
   for await (const fields of rows) {
-    const found = seen.has(JSON.stringify(fields)) ? { reason: 'repeats an earlier row' } : readStrike(fields)
-    seen.add(JSON.stringify(fields))
+    const line = JSON.stringify(fields)
+    const found = seen.has(line) ? { reason: 'repeats an earlier row' } : readStrike(fields)
+    seen.add(line)
     if ('reason' in found) bad[found.reason] = (bad[found.reason] ?? 0) + 1
     else {
       const year = found.strike.date.slice(0, 4)

@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { defineQueueConfig, defineQueueWorker } from 'nuxt-queue'
 import { z } from 'zod'
 import { strikeChart, type Years } from '../../lib/chart.ts'
@@ -27,6 +27,7 @@ export default defineQueueWorker<typeof config>(async (job, ctx) => {
   await writeFile(outputOf(ctx.runId, REPORT), markdownReport(years, read, CHART))
   const files = { report: REPORT, chart: CHART }
   await ctx.state.set('files', files)
+  await rm(outputOf(ctx.runId, 'years'), { recursive: true, force: true })
   const totals = {
     strikes: sum(years.map(([, year]) => year.strikes)),
     damaging: sum(years.map(([, year]) => year.damaging)),
