@@ -80,6 +80,12 @@ export type ErrorCode =
   | 'FLOW_INVALID'
   /** A cron expression, time zone or schedule target is wrong. */
   | 'SCHEDULE_INVALID'
+  /** Jobs live in the process that holds them, and none runs in that folder. */
+  | 'DEV_MISSING'
+  /** Another process serves that folder already. */
+  | 'DEV_RUNNING'
+  /** A file is not the history of a run, or not all of it. */
+  | 'HISTORY_INVALID'
 
 /** What else an error says: `plugin` and `hook` where it arose, `details` for programs. */
 export interface QueueErrorFacts {

@@ -1,0 +1,34 @@
+import { z } from 'zod'
+
+/** What is known about the strikes of one year. */
+const yearStats = z.object({
+  strikes: z.number().int(),
+  damaging: z.number().int(),
+  /** US dollars. */
+  cost: z.number(),
+  /** Knots; absent where no report gives a speed. */
+  medianSpeed: z.number().optional(),
+  /** Strikes in January to December. */
+  months: z.array(z.number().int()).length(12),
+  phases: z.record(z.string(), z.number().int()),
+  /** The species seen most often, those left unidentified aside. */
+  topSpecies: z.string(),
+  dearest: z.object({ cost: z.number(), airport: z.string(), species: z.string(), date: z.string() }),
+  lastDay: z.string(),
+})
+export type YearStats = z.infer<typeof yearStats>
+
+/** The state all steps of the flow write to and read from. */
+export const state = z.object({
+  read: z.object({
+    rows: z.number().int(),
+    good: z.number().int(),
+    /** Rows left out, by reason. */
+    bad: z.record(z.string(), z.number().int()),
+    withoutSpeed: z.number().int(),
+  }),
+  years: z.record(z.string(), yearStats).default({}),
+  /** Names below the run's folder. */
+  files: z.object({ report: z.string(), chart: z.string() }),
+})
+export type ReadState = z.infer<typeof state>['read']

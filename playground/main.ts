@@ -1,0 +1,85 @@
+import { parseArgs } from 'node:util'
+import { createKernel, type StoredEvent } from 'nuxt-queue'
+import { followTimeline, formatDuration } from 'nuxt-queue/plugins/cli'
+import history from 'nuxt-queue/plugins/history'
+import { relative, resolve } from 'pathe'
+import { outputOf, PLAYGROUND } from './lib/paths.ts'
+import { state } from './lib/state.ts'
+import { ranked, sum } from './lib/statistics.ts'
+
+type Print = (line: string) => void
+
+/** Runs the flow over a file of strikes and answers what there is to tell about the run. */
+async function run(file: string | undefined, print: Print) {
+  const kernel = await createKernel({
+    preset: 'dev',
+    plugins: [history],
+    config: { registry: { rootDir: PLAYGROUND, dirs: ['queues'] } },
+  })
+  try {
+    await kernel.start()
+    const runId = `birdstrikes-${new Date().toISOString().replaceAll(/[-:Z]/g, '').replaceAll(/[T.]/g, '-')}`
+    await followTimeline(kernel.port('events'), runId, print)
+    const flow = kernel.flow('birdstrikes')
+    await flow.start(file === undefined ? {} : { file: resolve(file) }, { id: runId })
+    const historyFile = outputOf(`${runId}.jsonl`)
+    const ended = await Promise.allSettled([flow.result(runId)])
+    const { run, events } = await kernel.exportRun(runId, historyFile)
+    if (ended[0].status === 'rejected') throw Object.assign(ended[0].reason as Error, { historyFile })
+    const { read, years, files } = state.parse(await kernel.state(runId))
+    return { runId, read, years, files, historyFile, duration: run.endedAt! - run.startedAt, events }
+  } finally {
+    await kernel.close()
+  }
+}
+
+/** A moment worth a look: half of the years are done, the others are not. */
+function halfWay(events: readonly StoredEvent[]): number {
+  const writes = events.filter(({ type, step }) => type === 'state.set' && step === 'year')
+  return writes[Math.floor(writes.length / 2)]!.seq
+}
+
+const here = (path: string): string => relative(process.cwd(), path)
+
+try {
+  const { values } = parseArgs({ options: { json: { type: 'boolean' }, file: { type: 'string' } } })
+  const print: Print = values.json ? () => {} : (line) => void process.stdout.write(`${line}\n`)
+  const { runId, read, years, files, historyFile, duration, events } = await run(values.file, print)
+  const summary = {
+    run: runId,
+    rows: { read: read.rows, good: read.good, bad: read.rows - read.good, reasons: read.bad },
+    strikes: sum(Object.values(years).map(({ strikes }) => strikes)),
+    cost: sum(Object.values(years).map(({ cost }) => cost)),
+    partitions: Object.fromEntries(Object.entries(years).map(([year, { strikes }]) => [year, strikes])),
+    durationMs: duration,
+    events: events.length,
+    report: here(outputOf(runId, files.report)),
+    chart: here(outputOf(runId, files.chart)),
+    history: here(historyFile),
+    stateCommand: `npx nuxt-queue state ${here(historyFile)} --at ${halfWay(events)}`,
+  }
+  if (values.json) process.stdout.write(`${JSON.stringify(summary)}\n`)
+  const reasons = ranked(read.bad).map(([reason, rows]) => `  ${String(rows).padStart(7)}  ${reason}`)
+  print(
+    [
+      '',
+      `${read.rows} rows read, ${sum(Object.values(read.bad))} left out:`,
+      ...reasons,
+      `${Object.keys(years).length} years, ${events.length} events, ${formatDuration(duration)}`,
+      '',
+      `Report   ${summary.report}`,
+      `Chart    ${summary.chart}`,
+      `History  ${summary.history}`,
+      '',
+      'The state of the run when half of the years were done, or with another number at any moment:',
+      '',
+      `  ${summary.stateCommand}`,
+      '',
+    ].join('\n'),
+  )
+} catch (error) {
+  const { message, historyFile } = error as Error & { historyFile?: string }
+  const look = historyFile === undefined ? '' : `\nSee: npx nuxt-queue show ${here(historyFile)}`
+  process.stderr.write(`The run failed: ${message}${look}\n`)
+  process.exitCode = 1
+}

@@ -1,0 +1,25 @@
+import { readFile } from 'node:fs/promises'
+import { defineQueueConfig, defineQueueWorker } from 'nuxt-queue'
+import { z } from 'zod'
+import { outputOf } from '../../lib/paths.ts'
+import { state } from '../../lib/state.ts'
+import { yearStatistics } from '../../lib/statistics.ts'
+import type { Strike } from '../../lib/strike.ts'
+
+/** Computes the statistics of one year. Four years at a time. */
+export const config = defineQueueConfig({
+  concurrency: 4,
+  attempts: 2,
+  flow: { name: 'birdstrikes', role: 'step', step: 'year', subscribes: 'year.ready', emits: ['year.done'] },
+  input: z.object({ year: z.string() }),
+  state,
+})
+
+export default defineQueueWorker<typeof config>(async (job, ctx) => {
+  const { year } = job.data
+  const strikes = JSON.parse(await readFile(outputOf(ctx.runId, 'years', `${year}.json`), 'utf8')) as Strike[]
+  const stats = yearStatistics(strikes)
+  await ctx.state.update('years', (years = {}) => ({ ...years, [year]: stats }))
+  await ctx.flow.emit('year.done', { year })
+  return { year, strikes: stats.strikes, cost: stats.cost }
+})

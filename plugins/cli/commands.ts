@@ -1,0 +1,150 @@
+import { defineCommand, type ArgsDef, type CommandDef } from 'citty'
+import { resolve } from 'pathe'
+import {
+  assertHistoryFile,
+  assertKnown,
+  common,
+  isHistoryFile,
+  parseData,
+  parseMoment,
+  parseStatus,
+  parseWhole,
+} from './arguments.ts'
+import { openBackend, type Host } from './backend.ts'
+import { openHistory } from './history.ts'
+import { createOutput, formatRun, pretty, type Output } from './output.ts'
+import type { Backend } from './protocol.ts'
+import { createTimeline } from './timeline.ts'
+
+interface Call {
+  cwd: string
+  output: Output
+}
+type Given = Record<string, unknown> & { _: string[]; json?: boolean; cwd?: string }
+
+const target = {
+  type: 'positional',
+  required: true,
+  description: 'The id of a run, or a history file (*.jsonl)',
+} as const
+
+export function createCommands(host: Host): Record<string, CommandDef> {
+  /** A command whose arguments are checked, with what all of them share. */
+  function command<const A extends ArgsDef>(
+    description: string,
+    args: A,
+    run: (args: Parameters<NonNullable<CommandDef<A & typeof common>['run']>>[0]['args'], call: Call) => Promise<void>,
+  ): CommandDef {
+    const all = { ...args, ...common }
+    return defineCommand({
+      meta: { description },
+      args: all,
+      async run({ args: parsed }) {
+        const given = parsed as Given
+        assertKnown(given, all)
+        await run(parsed as never, { cwd: resolve(given.cwd ?? '.'), output: createOutput(given.json === true) })
+      },
+    }) as CommandDef
+  }
+
+  async function using<B extends Backend>(opening: Promise<B>, use: (backend: B) => Promise<void>): Promise<void> {
+    const backend = await opening
+    try {
+      await use(backend)
+    } finally {
+      await backend.close()
+    }
+  }
+
+  async function openHistoryFile(file: string, cwd: string): Promise<Backend & { runId: string }> {
+    assertHistoryFile(file)
+    return openHistory(resolve(cwd, file), await host.memory(), cwd)
+  }
+
+  /** Whoever knows the run: the history file that is named, or the project. */
+  async function openRun(run: string, cwd: string): Promise<Backend & { runId: string }> {
+    if (isHistoryFile(run)) return openHistoryFile(run, cwd)
+    return { ...(await openBackend(host, cwd)), runId: run }
+  }
+
+  const dev = command('Run the workers of a project and show what happens', {}, async (_args, { cwd, output }) => {
+    const { runDev } = await import('./dev.ts')
+    return runDev(host, cwd, output)
+  })
+
+  const enqueue = command(
+    'Queue a job',
+    {
+      worker: {
+        type: 'positional',
+        required: true,
+        description: 'The id of a worker, its path below the workers folder',
+      },
+      data: { type: 'string', valueHint: 'JSON', description: 'What the job receives' },
+      id: { type: 'string', description: 'Queue it only if the queue knows no job of this id' },
+      delay: { type: 'string', valueHint: 'ms', description: 'Milliseconds before it runs' },
+      wait: { type: 'boolean', description: 'Wait for the end of the job, or of its flow, and print the result' },
+    },
+    ({ worker, data, id, delay, wait }, { cwd, output }) => {
+      const request = { worker, id, data: parseData(data), delay: parseWhole('delay', delay) }
+      return using(openBackend(host, cwd), async (backend) => {
+        const job = await backend.ask('enqueue', request)
+        output.line(`${job.deduplicated ? 'Known already' : 'Queued'}: job ${job.id}, run ${job.runId}`)
+        if (!wait) {
+          if (output.json) output.value(job)
+          return
+        }
+        const result = await backend.ask('result', job)
+        if (output.json) output.value({ ...job, result })
+        else output.line(pretty(result))
+      })
+    },
+  )
+
+  const runs = command(
+    'List runs, the newest first',
+    {
+      file: { type: 'positional', required: false, description: 'A history file instead of the project' },
+      status: { type: 'string', description: 'running, completed, failed or cancelled' },
+      flow: { type: 'string', description: 'Only runs of this flow' },
+      limit: { type: 'string', description: 'At most this many', default: '20' },
+    },
+    ({ file, status, flow, limit }, { cwd, output }) => {
+      const filter = { status: parseStatus(status), flow, limit: parseWhole('limit', limit) }
+      return using(file === undefined ? openBackend(host, cwd) : openHistoryFile(file, cwd), async (backend) => {
+        const found = await backend.ask('runs', filter)
+        if (output.json) return output.value(found)
+        if (found.length === 0) output.line('No runs.')
+        for (const run of found) output.line(formatRun(run))
+      })
+    },
+  )
+
+  const show = command('Show the events of a run', { run: target }, ({ run }, { cwd, output }) =>
+    using(openRun(run, cwd), async (backend) => {
+      const history = await backend.ask('run', { runId: backend.runId })
+      if (output.json) return output.value(history)
+      const timeline = createTimeline({ all: true })
+      output.line(formatRun(history.run))
+      for (const event of history.events) output.line(timeline.event(event)!)
+    }),
+  )
+
+  const state = command(
+    'Show the state of a run, now or at an earlier moment',
+    {
+      run: target,
+      at: { type: 'string', valueHint: 'seq|date', description: 'The seq of an event, or an ISO date. Default: now' },
+    },
+    ({ run, at }, { cwd, output }) => {
+      const moment = parseMoment(at)
+      return using(openRun(run, cwd), async (backend) => {
+        const folded = await backend.ask('state', { runId: backend.runId, at: moment })
+        if (output.json) output.value(folded)
+        else output.line(pretty(folded))
+      })
+    },
+  )
+
+  return { dev, enqueue, runs, show, state }
+}

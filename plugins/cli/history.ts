@@ -1,0 +1,39 @@
+import { createKernel, definePlugin, type Preset } from '../../kernel/index.ts'
+import { readHistory } from '../_shared/history.ts'
+import { createAnswers, type Answers } from './answers.ts'
+import type { Backend } from './protocol.ts'
+import type { Method } from './requests.ts'
+
+/**
+ * Opens the history of a run as if it were still in the store: its events are appended to one in
+ * memory, at the times they were recorded.
+ *
+ * @throws QueueError `HISTORY_INVALID`
+ */
+export async function openHistory(file: string, memory: Preset, cwd: string): Promise<Backend & { runId: string }> {
+  const { run, events } = await readHistory(file)
+  const { runId, status, name, queue, jobId, flow } = run
+  let now = run.startedAt
+  const recordedTime = definePlugin({
+    name: 'recorded-time',
+    enforce: 'pre',
+    setup: (kernel) => kernel.provide('clock', { now: () => now, setTimeout: () => () => {} }),
+  })
+  const config = { payloadLimit: Infinity, registry: { dirs: [] } }
+  const kernel = await createKernel({ preset: memory, plugins: [recordedTime], config })
+  const store = kernel.port('events')
+  for (const [index, event] of events.entries()) {
+    now = event.ts
+    const begins = index === 0 && { status: 'running' as const, name, queue, jobId, flow }
+    // A run that has ended takes no more events, so its end comes with the last.
+    const ends = index === events.length - 1 && { status }
+    const patch = { ...begins, ...ends }
+    await store.append(runId, [event], Object.keys(patch).length > 0 ? { run: patch } : {})
+  }
+  return { runId, ...kernelBackend(createAnswers(kernel, cwd), async () => void (await kernel.close())) }
+}
+
+/** A kernel in this process behind the same face as one at the other end of a socket. */
+export function kernelBackend(answers: Answers, close: () => Promise<void>): Backend {
+  return { ask: (method: Method, params: never) => answers[method](params) as Promise<never>, close }
+}

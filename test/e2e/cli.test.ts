@@ -1,0 +1,282 @@
+import { existsSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { describe, expect, test } from 'vitest'
+import { cli, cliJson, startCli, type Running } from './processes.ts'
+import { createGate, createProject } from './project.ts'
+
+const GREET = `
+import { defineQueueConfig, defineQueueWorker } from 'nuxt-queue'
+
+export const config = defineQueueConfig({ queue: 'greetings' })
+export default defineQueueWorker<typeof config>(async (job, ctx) => {
+  const { name } = job.data as { name: string }
+  await ctx.state.set('name', name)
+  await ctx.logger.info('greeting', { name })
+  await ctx.state.setBatch({ name: name.toUpperCase(), at: new Date(0) })
+  return { greeting: \`hello \${name}\` }
+})
+`
+const FAIL = `export default () => { throw new Error('the mail server is down') }`
+
+interface Job {
+  id: string
+  runId: string
+  deduplicated: boolean
+  result: unknown
+}
+
+async function startDev(cwd: string): Promise<Running> {
+  const dev = startCli(['dev'], cwd)
+  await dev.until(/nuxt-queue dev pid/)
+  return dev
+}
+
+const socketOf = (cwd: string): string => join(cwd, '.nuxt-queue/dev.sock')
+
+test('a job queued from another process runs, and all there is to know of it can be read', async () => {
+  await using project = await createProject({ greet: GREET })
+  const { cwd } = project
+  await using dev = startCli(['dev', '--json'], cwd)
+  const ready = JSON.parse((await dev.until(/.+\n/))[0]) as { pid: number; workers: unknown[] }
+  expect(ready).toMatchObject({
+    pid: dev.pid,
+    workers: [{ id: 'greet', queue: 'greetings', file: 'server/queues/greet.ts' }],
+  })
+
+  const job = (await cliJson(['enqueue', 'greet', '--data', '{"name":"Ada"}', '--wait'], cwd)) as Job
+  expect(job.result).toEqual({ greeting: 'hello Ada' })
+
+  const { run, events } = (await cliJson(['show', job.runId], cwd)) as {
+    run: { startedAt: number }
+    events: { seq: number; type: string }[]
+  }
+  expect(run).toMatchObject({ runId: job.runId, status: 'completed', name: 'greet', queue: 'greetings', head: 5 })
+  expect(events.map(({ seq, type }) => [seq, type])).toEqual([
+    [1, 'step.started'],
+    [2, 'state.set'],
+    [3, 'runner.log'],
+    [4, 'state.batch'],
+    [5, 'step.completed'],
+  ])
+
+  const before = new Date(run.startedAt - 1).toISOString()
+  const date = { $date: '1970-01-01T00:00:00.000Z' }
+  expect(await cliJson(['state', job.runId], cwd)).toEqual({ name: 'ADA', at: date })
+  expect(await cliJson(['state', job.runId, '--at', '3'], cwd)).toEqual({ name: 'Ada' })
+  expect(await cliJson(['state', job.runId, '--at', before], cwd)).toEqual({})
+  expect(await cliJson(['runs', '--status', 'completed'], cwd)).toEqual([run])
+  expect(await cliJson(['runs', '--status', 'failed'], cwd)).toEqual([])
+})
+
+test('people read the same as lines of text', async () => {
+  await using project = await createProject({ greet: GREET })
+  const { cwd } = project
+  await using dev = await startDev(cwd)
+  await dev.until(/greet +queue greetings +server\/queues\/greet\.ts/)
+
+  const { code, stdout } = await cli(['enqueue', 'greet', '--data', '{"name":"Ada"}', '--wait'], cwd)
+  expect(code).toBe(0)
+  expect(stdout).toContain(`{ greeting: 'hello Ada' }`)
+  await dev.until(/● greet +started\n.* i greet +greeting +\{ name: 'Ada' \}\n.* ✔ greet +completed in \d+ ms/)
+
+  const runId = /run (\S+)/.exec(stdout)![1]!
+  expect((await cli(['show', runId], cwd)).stdout).toMatch(/ 4 .* state\.batch .*\n.* 5 .* completed in/)
+  expect((await cli(['state', runId, '--at', '2'], cwd)).stdout).toBe(`{ name: 'Ada' }\n`)
+  expect((await cli(['runs'], cwd)).stdout).toMatch(new RegExp(`^${runId} +completed +greet .* 5 events\n$`))
+})
+
+test('a job of an id that the queue knows is not queued again', async () => {
+  await using project = await createProject({ greet: GREET })
+  const { cwd } = project
+  await using _dev = await startDev(cwd)
+  const enqueue = ['enqueue', 'greet', '--data', '{"name":"Ada"}', '--id', 'once', '--wait']
+  const first = (await cliJson(enqueue, cwd)) as Job
+  const second = (await cliJson(enqueue, cwd)) as Job
+  expect(first.deduplicated).toBe(false)
+  expect(second).toEqual({ ...first, deduplicated: true })
+})
+
+test('the entry of a flow is waited for until the flow is done', async () => {
+  const flow = (role: string): string => `export const config = { flow: { name: 'words', ${role} } }`
+  await using project = await createProject({
+    first: `${flow(`role: 'entry'`)}\nexport default (job, ctx) => ctx.flow.emit('word', job.data)`,
+    second: `${flow(`role: 'step', subscribes: 'word'`)}\nexport default (job) => job.data.toUpperCase()`,
+  })
+  await using _dev = await startDev(project.cwd)
+  const job = (await cliJson(['enqueue', 'first', '--data', '"done"', '--wait'], project.cwd)) as Job
+  expect(job.result).toBe('DONE')
+})
+
+test('an edited worker runs its new code from the next job on, and queued jobs survive', async () => {
+  await using gate = await createGate()
+  const worker = (version: number): string =>
+    `export default async (job) => { if (job.data === 'hold') { ${gate.pass} } return ${version} }`
+  await using project = await createProject({ versioned: worker(1) })
+  const { cwd } = project
+  await using dev = await startDev(cwd)
+  const enqueue = (data: string): Promise<unknown> =>
+    cliJson(['enqueue', 'versioned', '--data', JSON.stringify(data), '--wait'], cwd)
+
+  const held = enqueue('hold')
+  await gate.reached
+  const queued = (await cliJson(['enqueue', 'versioned', '--data', '"queued"', '--id', 'queued'], cwd)) as Job
+  await project.write('server/queues/versioned.ts', worker(2))
+  await dev.until(/versioned loaded again/)
+  await gate.open()
+
+  expect(await held).toMatchObject({ result: 1 })
+  const again = (await cliJson(['enqueue', 'versioned', '--id', 'queued', '--wait'], cwd)) as Job
+  expect(again).toMatchObject({ runId: queued.runId, deduplicated: true, result: 2 })
+  expect(await enqueue('new')).toMatchObject({ result: 2 })
+})
+
+test.each(['SIGTERM', 'SIGINT'] as const)('%s ends a dev process once its running job is done', async (signal) => {
+  await using gate = await createGate()
+  await using project = await createProject({ held: `export default async () => { ${gate.pass} }` })
+  const { cwd } = project
+  await using dev = await startDev(cwd)
+  await cli(['enqueue', 'held'], cwd)
+  await gate.reached
+  dev.kill(signal)
+  await dev.until(/closing/)
+  await gate.open()
+  const { code, stdout } = await dev.ended
+  expect(code).toBe(0)
+  expect(stdout).toMatch(/held +completed/)
+  expect(existsSync(socketOf(cwd))).toBe(false)
+})
+
+test('a command that waits learns that the dev process went away', async () => {
+  await using gate = await createGate()
+  await using project = await createProject({ held: `export default async () => { ${gate.pass} }` })
+  await using dev = await startDev(project.cwd)
+  const waiting = cli(['enqueue', 'held', '--wait', '--json'], project.cwd)
+  await gate.reached
+  dev.kill('SIGKILL')
+  const { code, stdout } = await waiting
+  expect(code).toBe(1)
+  expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'DEV_MISSING' } })
+})
+
+describe('the socket of a folder', () => {
+  test('is open to its user alone', async () => {
+    await using project = await createProject({})
+    await using _dev = await startDev(project.cwd)
+    expect((await stat(socketOf(project.cwd))).mode & 0o777).toBe(0o600)
+  })
+
+  test('has one dev process, and a second one is refused with the pid of the first', async () => {
+    await using project = await createProject({})
+    await using dev = await startDev(project.cwd)
+    const { code, stderr } = await cli(['dev'], project.cwd)
+    expect(code).toBe(1)
+    expect(stderr).toContain(`Process ${dev.pid} serves`)
+    expect(stderr).toContain('DEV_RUNNING')
+    expect((await cli(['runs'], project.cwd)).code).toBe(0)
+  })
+
+  test('is taken over from a process that died', async () => {
+    await using project = await createProject({ greet: GREET })
+    const dead = await startDev(project.cwd)
+    dead.kill('SIGKILL')
+    await dead.ended
+    expect(existsSync(socketOf(project.cwd))).toBe(true)
+    await using _dev = await startDev(project.cwd)
+    expect(await cliJson(['enqueue', 'greet', '--data', '{"name":"Ada"}', '--wait'], project.cwd)).toMatchObject({
+      result: { greeting: 'hello Ada' },
+    })
+  })
+
+  test('answers nonsense with an error and goes on', async () => {
+    await using project = await createProject({})
+    await using dev = await startDev(project.cwd)
+    const socket = connect(socketOf(project.cwd)).setEncoding('utf8')
+    const answers = createInterface(socket)[Symbol.asyncIterator]()
+    const answerTo = async (line: string): Promise<unknown> => {
+      socket.write(`${line}\n`)
+      return JSON.parse((await answers.next()).value as string)
+    }
+    const error = (message: string): object => ({ message: expect.stringContaining(message) as string })
+    expect(await answerTo('nonsense')).toMatchObject({ id: 0, error: error('not valid JSON') })
+    expect(await answerTo('null')).toMatchObject({ id: 0, error: error('no request') })
+    expect(await answerTo('{"id":1,"method":"reboot"}')).toMatchObject({ id: 1, error: error('no request "reboot"') })
+    expect(await answerTo('{"id":2,"method":"run","params":{}}')).toMatchObject({ id: 2, error: error('"run"') })
+    expect(await answerTo('{"id":3,"method":"hello","params":{}}')).toEqual({
+      id: 3,
+      result: { pid: dev.pid, cwd: project.cwd },
+    })
+    socket.destroy()
+  })
+})
+
+describe('without a dev process', () => {
+  test.each([['enqueue', 'greet'], ['runs'], ['show', 'r'], ['state', 'r']])('%s says so', async (...command) => {
+    await using project = await createProject({ greet: GREET })
+    const { code, stdout } = await cli([...command, '--json'], project.cwd)
+    expect(code).toBe(1)
+    expect(JSON.parse(stdout)).toMatchObject({
+      error: { code: 'DEV_MISSING', message: expect.stringContaining('npx nuxt-queue dev') as string },
+    })
+  })
+})
+
+test('a worker file that cannot be loaded is reported, and the others run', async () => {
+  await using project = await createProject({ greet: GREET, broken: 'export default ((' })
+  await using dev = await startDev(project.cwd)
+  const job = await cliJson(['enqueue', 'greet', '--data', '{"name":"Ada"}', '--wait'], project.cwd)
+  expect(job).toMatchObject({ result: { greeting: 'hello Ada' } })
+  await project.write('server/queues/broken.ts', `export default () => 'mended'`)
+  await dev.until(/broken loaded/)
+  expect(await cliJson(['enqueue', 'broken', '--wait'], project.cwd)).toMatchObject({ result: 'mended' })
+  dev.kill('SIGTERM')
+  expect((await dev.ended).stderr).toMatch(/✖ Worker file .*broken\.ts is left out/)
+})
+
+test('what fails exits with 1, says why, and gives its code', async () => {
+  await using project = await createProject({ greet: GREET, fail: FAIL })
+  const { cwd } = project
+  await using _dev = await startDev(cwd)
+  const failures: [string[], string][] = [
+    [['enqueue', 'nobody'], 'There is no worker "nobody". Known: '],
+    [['enqueue', 'fail', '--wait'], 'the mail server is down'],
+    [['show', 'nothing'], 'There is no run "nothing".'],
+    [['state', 'nothing'], 'There is no run "nothing".'],
+    [['state', 'nothing.jsonl'], 'nothing.jsonl cannot be read'],
+    [['show', 'package.json.jsonl'], 'package.json.jsonl cannot be read'],
+  ]
+  for (const [command, message] of failures) {
+    const { code, stderr } = await cli(command, cwd)
+    expect({ command, code, stderr }).toEqual({ command, code: 1, stderr: expect.stringContaining(message) as string })
+  }
+})
+
+test.each([
+  [[], 'No command specified'],
+  [['fly'], 'Unknown command fly'],
+  [['enqueue'], 'Missing required positional argument: WORKER'],
+  [['enqueue', 'greet', '--data', '{'], '--data takes JSON'],
+  [['enqueue', 'greet', '--delay', 'soon'], '--delay takes a whole number'],
+  [['enqueue', 'greet', 'twice'], 'an argument too many: "twice"'],
+  [['runs', '--status', 'odd'], '--status takes one of'],
+  [['runs', '--nope'], 'no option --nope'],
+  [['runs', 'run-1'], 'runs takes a history file'],
+  [['state', 'r', '--at', 'yesterday'], '--at takes the seq of an event or an ISO date'],
+])('%j cannot be understood and exits with 2', async (command, message) => {
+  await using project = await createProject({ greet: GREET })
+  const { code, stderr } = await cli(command, project.cwd)
+  expect(code).toBe(2)
+  expect(stderr).toContain(message)
+})
+
+test('help and version exit with 0', async () => {
+  const help = await cli(['--help'], '.')
+  expect(help).toMatchObject({ code: 0, stdout: expect.stringContaining('enqueue') as string })
+  expect(await cli(['state', '--help'], '.')).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('--at') as string,
+  })
+  expect((await cli(['--version'], '.')).stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
+})

@@ -1,0 +1,78 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const BIN = fileURLToPath(new URL('../../dist/plugins/cli/bin.js', import.meta.url))
+
+export interface Finished {
+  code: number | null
+  stdout: string
+  stderr: string
+}
+
+export interface Running extends AsyncDisposable {
+  pid: number
+  kill(signal: NodeJS.Signals): void
+  /** Waits for output that matches; rejects when the process ends without it. */
+  until(pattern: RegExp): Promise<RegExpExecArray>
+  ended: Promise<Finished>
+}
+
+/** Starts a file in a Node process of its own. Disposing of it kills it. */
+export function startNode(args: readonly string[], cwd: string): Running {
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('NUXT_QUEUE_')))
+  const child = spawn(process.execPath, args, {
+    cwd,
+    env: { ...env, NO_COLOR: '1' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const output = { stdout: '', stderr: '' }
+  const ended = once(child, 'close').then(([code]): Finished => ({ code: code as number | null, ...output }))
+  collect(child, output)
+
+  return {
+    pid: child.pid!,
+    kill: (signal) => void child.kill(signal),
+    until(pattern) {
+      const { promise, resolve, reject } = Promise.withResolvers<RegExpExecArray>()
+      const look = (): void => {
+        const match = pattern.exec(output.stdout)
+        if (!match) return
+        child.stdout.off('data', look)
+        resolve(match)
+      }
+      child.stdout.on('data', look)
+      look()
+      void ended.then(() => reject(new Error(`Ended without ${String(pattern)}:\n${output.stdout}${output.stderr}`)))
+      return promise
+    },
+    ended,
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGKILL')
+      await ended
+    },
+  }
+}
+
+function collect(child: ChildProcess, output: { stdout: string; stderr: string }): void {
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name]!.setEncoding('utf8').on('data', (chunk: string) => (output[name] += chunk))
+  }
+}
+
+/** Starts `nuxt-queue` with these arguments. */
+export function startCli(args: readonly string[], cwd: string): Running {
+  return startNode([BIN, ...args], cwd)
+}
+
+/** Runs a command to its end. */
+export function cli(args: readonly string[], cwd: string): Promise<Finished> {
+  return startCli(args, cwd).ended
+}
+
+/** Runs a command with `--json` and answers its one value. */
+export async function cliJson(args: readonly string[], cwd: string): Promise<unknown> {
+  const { stdout } = await cli([...args, '--json'], cwd)
+  return JSON.parse(stdout)
+}
