@@ -82,7 +82,8 @@ export interface StreamMessage {
 export interface SubscribeOptions {
   /** Replay what is stored after this `seq` (for `'*'`: this cursor), then follow. Default: follow only. */
   after?: number | string
-  onMessage?: (message: StreamMessage) => void
+  /** Also receives what is published, with the stream it was published to. */
+  onMessage?: (message: StreamMessage, stream: string) => void
 }
 
 /** Which runs to list, newest first. */

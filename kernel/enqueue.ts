@@ -8,9 +8,12 @@ export function createEnqueue(kernel: Kernel, chains: Chains, assertOpen: () => 
     if (typeof target !== 'string') return { ...target, worker: kernel.registry.find(target.queue, target.name) }
     const worker = kernel.registry.get(target)
     if (worker) return { queue: worker.queue.name, name: worker.name, worker }
-    const known = kernel.registry.workers.map(({ id }) => id).join(', ') || 'none'
+    const ids = kernel.registry.workers.map(({ id }) => id).filter((id) => !id.startsWith('_'))
     const hint = 'To reach a worker that only other instances know, pass { queue, name }.'
-    throw new QueueError('WORKER_UNKNOWN', `There is no worker "${target}". Known: ${known}. ${hint}`)
+    throw new QueueError(
+      'WORKER_UNKNOWN',
+      `There is no worker "${target}". Known: ${ids.join(', ') || 'none'}. ${hint}`,
+    )
   }
 
   function prepare(target: JobTarget, data: unknown, options: EnqueueOptions = {}): EnqueuePayload {

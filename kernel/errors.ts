@@ -30,6 +30,9 @@ export function toError(thrown: unknown): Error {
 /** The error as it is stored in events and job records; causes up to four deep. */
 export function serializeError(thrown: unknown, depth = 0): SerializedError {
   const { name, message, code, stack, cause } = toError(thrown) as Error & { code?: unknown }
-  const inner = depth < 4 && cause instanceof Error ? serializeError(cause, depth + 1) : undefined
-  return { name, message, code: typeof code === 'string' ? code : undefined, stack, cause: inner }
+  const stored: SerializedError = { name, message }
+  if (typeof code === 'string') stored.code = code
+  if (stack) stored.stack = stack
+  if (depth < 4 && cause instanceof Error) stored.cause = serializeError(cause, depth + 1)
+  return stored
 }

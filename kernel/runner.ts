@@ -213,10 +213,7 @@ export function createProcessor(
   }
 
   /** The log refused: somebody else has the job, or it has ended and is only acknowledged. */
-  async function turnedAway(
-    { runId, endKey }: Attempt,
-    { reason }: Pick<AppendRefusal, 'reason'>,
-  ): Promise<Settlement> {
+  async function turnedAway({ runId, endKey }: Attempt, { reason }: { reason: string }): Promise<Settlement> {
     if (reason === 'fence') return { type: 'lost' }
     const ended = await kernel.port('events').byKey(runId, endKey)
     const state = ended?.type.slice('step.'.length)
@@ -227,7 +224,7 @@ export function createProcessor(
 }
 
 /** The run of a plain job lives and ends with it; the run of a flow is the flow plugin's. */
-export function runPatch(record: JobRecord, status: RunPatch['status']): RunPatch | undefined {
+function runPatch(record: JobRecord, status: RunPatch['status']): RunPatch | undefined {
   if (record.flow) return undefined
   return { status, name: record.name, queue: record.queue, jobId: record.id }
 }

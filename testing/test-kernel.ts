@@ -6,7 +6,6 @@ import {
   type KernelConfig,
   type Preset,
   type StoredEvent,
-  type WorkerInput,
   type WorkerModule,
 } from '../kernel/index.ts'
 import test from '../presets/test.ts'
@@ -73,7 +72,7 @@ export async function createTestKernel(options: TestKernelOptions = {}): Promise
   })
   for (const [id, worker] of Object.entries(workers)) {
     const module = typeof worker === 'function' ? { handler: worker } : worker
-    await kernel.registerWorker({ id, ...module } as WorkerInput)
+    await kernel.registerWorker({ id, ...module })
   }
   await kernel.start()
   const close = async (): Promise<void> => void (await kernel.close({ timeout: 0 }))

@@ -11,7 +11,7 @@ export interface Projection<S> {
   forget(runId: string): void
 }
 
-export interface Folded<S> {
+interface Folded<S> {
   /** `seq` of the last event folded. */
   seq: number
   state: S

@@ -2,7 +2,7 @@ import type { Reporter, StoredEvent, StreamListener, StreamMessage, Unsubscribe 
 
 interface Subscriber {
   listener: StreamListener
-  onMessage: ((message: StreamMessage) => void) | undefined
+  onMessage: ((message: StreamMessage, stream: string) => void) | undefined
   pending: StoredEvent[]
   scheduled: boolean
 }
@@ -58,7 +58,7 @@ export function createSubscribers(reporter: Reporter) {
     messages(stream: string, messages: readonly StreamMessage[]): void {
       for (const name of [stream, '*']) {
         for (const { onMessage } of byStream.get(name) ?? []) {
-          for (const message of messages) guard(() => onMessage?.(message))
+          for (const message of messages) guard(() => onMessage?.(message, stream))
         }
       }
     },

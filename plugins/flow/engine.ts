@@ -136,7 +136,6 @@ export function createFlowEngine(kernel: Kernel) {
     },
   }
 }
-export type FlowEngine = ReturnType<typeof createFlowEngine>
 
 function eventOf(
   { name }: FlowGraph,

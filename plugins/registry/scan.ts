@@ -8,7 +8,7 @@ const NO_WORKER =
   /(?:^|\/)[._][^/]*|\.d\.[cm]?ts$|\.(?:test|spec)\.[cm]?[jt]s$|\.(?:md|json|jsonl|txt|csv|sql|map|pyc)$/
 
 /** `ml/train` for `<folder>/ml/train.ts`. */
-export function workerId(folder: string, file: string): string {
+function workerId(folder: string, file: string): string {
   const path = relative(folder, file)
   return path.slice(0, path.length - extname(path).length)
 }

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { pathToFileURL } from 'node:url'
 import { createJiti } from 'jiti'
-import { QueueError, type WorkerModule } from '../../kernel/index.ts'
+import { QueueError, toError, type WorkerModule } from '../../kernel/index.ts'
 
 /**
  * Loads a worker file without a build step: Node's own import first, then jiti for what Node's type
@@ -13,7 +13,10 @@ import { QueueError, type WorkerModule } from '../../kernel/index.ts'
 export async function loadModule(file: string): Promise<WorkerModule> {
   const { mtimeMs } = await stat(file)
   const url = `${pathToFileURL(file).href}?v=${mtimeMs}`
-  const exported = await import(/* @vite-ignore */ url).catch((refused: unknown) => loadWithJiti(file, refused))
+  const exported = await import(/* @vite-ignore */ url).catch((cause: unknown) => {
+    if (isRefusal(cause)) return loadWithJiti(file)
+    throw unloadable(file, cause)
+  })
   const { default: handler, config } = exported as { default?: unknown; config?: WorkerModule['config'] }
   if (typeof handler !== 'function') {
     const came = handler === undefined ? 'no default export' : `a ${typeof handler} as default export`
@@ -25,13 +28,28 @@ export async function loadModule(file: string): Promise<WorkerModule> {
   return { handler: handler as NonNullable<WorkerModule['handler']>, config }
 }
 
-async function loadWithJiti(file: string, refused: unknown): Promise<unknown> {
+/** What Node will not read, as opposed to what its author's code throws, which must not run twice. */
+const REFUSALS: ReadonlySet<unknown> = new Set([
+  'ERR_INVALID_TYPESCRIPT_SYNTAX',
+  'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX',
+  'ERR_UNSUPPORTED_NODE_MODULES_TYPE_STRIPPING',
+  'ERR_UNKNOWN_FILE_EXTENSION',
+  'ERR_MODULE_NOT_FOUND',
+  'ERR_UNSUPPORTED_DIR_IMPORT',
+])
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof SyntaxError || REFUSALS.has((error as { code?: unknown } | null)?.code)
+}
+
+async function loadWithJiti(file: string): Promise<unknown> {
   try {
     return await createJiti(import.meta.url, { moduleCache: false, tryNative: false }).import(file)
-  } catch (error) {
-    // Where both refuse, Node's message says more about JavaScript, jiti's about TypeScript.
-    const cause = file.endsWith('ts') ? error : refused
-    const said = cause instanceof Error ? cause.message : String(cause)
-    throw new QueueError('WORKER_INVALID', `${file} cannot be loaded: ${said}`, { cause })
+  } catch (cause) {
+    throw unloadable(file, cause)
   }
+}
+
+function unloadable(file: string, cause: unknown): QueueError {
+  return new QueueError('WORKER_INVALID', `${file} cannot be loaded: ${toError(cause).message}`, { cause })
 }

@@ -20,6 +20,6 @@ export function foldState({ events, state }: ReducePayload): void {
 }
 
 /** A list of pairs, since an object would give `__proto__` a meaning. */
-export function changesOf(event: StoredEvent): readonly Change[] {
+function changesOf(event: StoredEvent): readonly Change[] {
   return (event.data as { changes: readonly Change[] }).changes
 }

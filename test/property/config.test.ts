@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createKernel, definePlugin, definePreset, type KernelConfig } from '../../kernel/index.ts'
-import { resolveConfig, type QueueConfig } from '../../presets/index.ts'
+import { createKernel, definePlugin, definePreset } from '../../kernel/index.ts'
+import { resolveConfig } from '../../presets/index.ts'
 
 const jobs = fc.record(
   { attempts: fc.integer({ min: 1, max: 9 }), priority: fc.integer(), timeout: fc.integer({ min: 1, max: 1e6 }) },
@@ -26,10 +26,10 @@ describe('configuration', () => {
   it('takes each key from the most specific layer that has it: user, preset, what the preset extends, defaults', async () => {
     await fc.assert(
       fc.asyncProperty(core, core, core, async (user, own, inherited) => {
-        const base = definePreset({ name: 'base', config: inherited as KernelConfig })
-        const preset = definePreset({ name: 'own', extends: base, config: own as KernelConfig })
+        const base = definePreset({ name: 'base', config: inherited })
+        const preset = definePreset({ name: 'own', extends: base, config: own })
         const before = structuredClone([user, own, inherited])
-        const { config } = await createKernel({ preset, config: user as KernelConfig })
+        const { config } = await createKernel({ preset, config: user })
         const defaults = { jobs: {}, payloadLimit: 1024 * 1024, setupTimeout: 10_000, maxCrashes: 10, abortGrace: 1000 }
         expect(config).toEqual(merged([user, own, inherited, defaults]))
         expect([user, own, inherited]).toEqual(before)
@@ -41,7 +41,7 @@ describe('configuration', () => {
     fc.assert(
       fc.property(core, fc.nat(), fc.integer({ min: 1, max: 9 }), (user, limit, attempts) => {
         const env = { NUXT_QUEUE_PAYLOAD_LIMIT: String(limit), NUXT_QUEUE_JOBS_ATTEMPTS: String(attempts) }
-        const { config } = resolveConfig(user as QueueConfig, { env })
+        const { config } = resolveConfig(user, { env })
         expect(config).toMatchObject(merged([{ payloadLimit: limit, jobs: { attempts } }, user]))
       }),
     )

@@ -175,8 +175,8 @@ const action: fc.Arbitrary<Action> = fc.oneof(
 const isEnd = ({ type }: StoredEvent): boolean => /^step\.(?:completed|failed|cancelled)$/.test(type)
 const claimOf = ({ data }: StoredEvent): number => (data as { claim: number }).claim
 
-describe('whatever happens to a job', () => {
-  it('it ends once, in the log and in the queue alike, and nobody writes after losing it', async () => {
+describe('a job, whatever happens to it,', () => {
+  it('ends once, in the log and in the queue alike, and nobody writes after losing it', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(action, { maxLength: 25 }),
