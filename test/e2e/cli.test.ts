@@ -63,7 +63,7 @@ test('a job queued from another process runs, and all there is to know of it can
   ])
 
   const before = new Date(run.startedAt - 1).toISOString()
-  const date = { $date: '1970-01-01T00:00:00.000Z' }
+  const date = '1970-01-01T00:00:00.000Z'
   expect(await cliJson(['state', job.runId], cwd)).toEqual({ name: 'ADA', at: date })
   expect(await cliJson(['state', job.runId, '--at', '3'], cwd)).toEqual({ name: 'Ada' })
   expect(await cliJson(['state', job.runId, '--at', before], cwd)).toEqual({})
