@@ -152,6 +152,7 @@ export function createMemoryQueues(
           found.push(record)
         }
       }
+      if (searched.length > 1) found.sort((a, b) => a.createdAt - b.createdAt)
       return found.slice(offset, offset + limit).map(cloneValue)
     },
     getJobCounts(name) {
