@@ -84,7 +84,7 @@ export function createMemoryQueues(
       name: draft.name,
       data,
       runId: draft.runId,
-      options: draft.options,
+      options: cloneValue(draft.options),
       priority: draft.priority,
       createdAt: draft.createdAt,
       runAt: draft.runAt,
