@@ -1,0 +1,373 @@
+import { expect, it } from 'vitest'
+import { QueueError, type Kernel, type RunContext, type WorkerInput } from '../../../kernel/index.ts'
+import { codeOf } from '../harness.ts'
+import type { QueueTest } from './rig.ts'
+
+const worker = (handler: WorkerInput['handler'], config: WorkerInput['config'] = {}): WorkerInput => ({
+  id: 'w',
+  config: { queue: 'q', ...config },
+  handler,
+})
+
+const typesOf = async (kernel: Kernel, runId: string): Promise<string[]> =>
+  (await kernel.port('events').read(runId)).map(({ type }) => type)
+
+/** What job options and handlers do, through a kernel over the adapter. */
+export function applicationTests(test: QueueTest): void {
+  it(
+    'tries as often as told, with a fixed wait in between, and then has failed',
+    test(async ({ kernel, reach, now }) => {
+      const tries: { at: number; attempt: number; claim: number }[] = []
+      const app = await kernel([
+        worker((_job, { attempt, claim }) => {
+          tries.push({ at: now(), attempt, claim })
+          throw new Error(`try ${attempt}`)
+        }),
+      ])
+      const job = await app.enqueue('w', null, { attempts: 3, backoff: 50 })
+      const record = await reach(job.id, 'failed')
+      expect(record).toMatchObject({ attemptsMade: 3, claims: 3, error: { message: 'try 3' } })
+      expect(tries.map(({ attempt, claim }) => [attempt, claim])).toEqual([
+        [1, 1],
+        [2, 2],
+        [3, 3],
+      ])
+      expect(tries[1]!.at).toBeGreaterThanOrEqual(tries[0]!.at + 50)
+      expect(tries[2]!.at).toBeGreaterThanOrEqual(tries[1]!.at + 50)
+      await expect(app.result(job)).rejects.toThrow('try 3')
+    }),
+  )
+
+  it(
+    'doubles an exponential wait up to its bound, and completes when a try succeeds',
+    test(async ({ kernel, reach, now }) => {
+      const at: number[] = []
+      const app = await kernel([
+        worker((_job, { attempt }) => {
+          at.push(now())
+          if (attempt < 4) throw new Error('not yet')
+          return 'done'
+        }),
+      ])
+      const backoff = { type: 'exponential' as const, delay: 40, maxDelay: 100 }
+      const job = await app.enqueue('w', null, { attempts: 5, backoff })
+      expect(await reach(job.id, 'completed')).toMatchObject({ attemptsMade: 3, claims: 4, result: 'done' })
+      expect(at[1]! - at[0]!).toBeGreaterThanOrEqual(40)
+      expect(at[2]! - at[1]!).toBeGreaterThanOrEqual(80)
+      expect(at[3]! - at[2]!).toBeGreaterThanOrEqual(100)
+    }),
+  )
+
+  it(
+    'ends a job at once for an error that says a retry is no use',
+    test(async ({ kernel, reach }) => {
+      const app = await kernel([
+        worker(() => {
+          throw Object.assign(new Error('bad input'), { retryable: false })
+        }),
+      ])
+      const job = await app.enqueue('w', null, { attempts: 5 })
+      expect(await reach(job.id, 'failed')).toMatchObject({ attemptsMade: 1, claims: 1 })
+    }),
+  )
+
+  it(
+    'counts a deferral as a claim and not as an attempt',
+    test(async ({ kernel, reach }) => {
+      const seen: [number, number][] = []
+      const app = await kernel([
+        worker((_job, ctx) => {
+          seen.push([ctx.attempt, ctx.claim])
+          if (ctx.claim === 1) return ctx.defer({ delay: 30 })
+          if (ctx.claim === 2) throw new Error('boom')
+          if (ctx.claim === 3) throw ctx.defer({ delay: 0 })
+          return ctx.claim
+        }),
+      ])
+      const job = await app.enqueue('w', null, { attempts: 2 })
+      expect(await reach(job.id, 'completed')).toMatchObject({ attemptsMade: 1, claims: 4, result: 4 })
+      expect(seen).toEqual([
+        [1, 1],
+        [1, 2],
+        [2, 3],
+        [2, 4],
+      ])
+    }),
+  )
+
+  it(
+    'runs a retried job with all its attempts, and answers its new result',
+    test(async ({ kernel, reach }) => {
+      let broken = true
+      const app = await kernel([
+        worker((_job, { attempt }) => {
+          if (broken) throw new Error('broken')
+          return attempt
+        }),
+      ])
+      const job = await app.enqueue('w', null, { attempts: 2 })
+      await reach(job.id, 'failed')
+      broken = false
+      await app.retry(job)
+      const record = await reach(job.id, 'completed')
+      expect(record).toMatchObject({ attemptsMade: 0, round: 1, claims: 3, result: 1 })
+      expect(await app.result(job)).toBe(1)
+      expect((await app.port('events').runs.get(job.runId))?.status).toBe('completed')
+      expect(await codeOf(() => app.retry(job))).toBe('JOB_STATE')
+    }),
+  )
+
+  it(
+    'cancels a job that waits, once',
+    test(async ({ kernel, queue, reach }) => {
+      const app = await kernel([worker(() => {})])
+      await queue.pause('q')
+      const job = await app.enqueue('w')
+      expect(await app.cancel(job)).toBe(true)
+      expect(await app.cancel(job)).toBe(false)
+      await reach(job.id, 'cancelled')
+      expect(await codeOf(() => app.result(job))).toBe('JOB_CANCELLED')
+      expect(await typesOf(app, job.runId)).toEqual(['step.cancelled'])
+    }),
+  )
+
+  it(
+    'cancels a job that was retried and waits again',
+    test(async ({ kernel, queue, reach }) => {
+      const app = await kernel([
+        worker(() => {
+          throw new Error('boom')
+        }),
+      ])
+      const job = await app.enqueue('w')
+      await reach(job.id, 'failed')
+      await queue.pause('q')
+      await app.retry(job)
+      expect(await app.cancel(job)).toBe(true)
+      expect(await reach(job.id, 'cancelled')).toMatchObject({ claims: 1, round: 1 })
+      expect((await app.port('events').runs.get(job.runId))?.status).toBe('cancelled')
+    }),
+  )
+
+  it(
+    'cancels a delayed job, which never runs',
+    test(async ({ kernel, reach }) => {
+      const ran: unknown[] = []
+      const app = await kernel([worker(({ data }) => void ran.push(data))])
+      const job = await app.enqueue('w', 'late', { delay: 40 })
+      expect(await app.cancel(job)).toBe(true)
+      await reach(job.id, 'cancelled')
+      const after = await app.enqueue('w', 'after', { delay: 80 })
+      await reach(after.id, 'completed')
+      expect(ran).toEqual(['after'])
+    }),
+  )
+
+  it(
+    'cancels an active job: its signal aborts and its slot is free when the handler ends',
+    test(async ({ kernel, reach }) => {
+      const reasons: unknown[] = []
+      const app = await kernel([
+        worker(async ({ data }, { signal }) => {
+          if (data !== 'runs') return
+          await new Promise((resolve) => signal.addEventListener('abort', resolve))
+          reasons.push((signal.reason as QueueError).code)
+        }),
+      ])
+      const job = await app.enqueue('w', 'runs')
+      const next = await app.enqueue('w', 'next')
+      await reach(job.id, 'active')
+      expect(await app.cancel(job, { reason: 'changed my mind' })).toBe(true)
+      expect(await reach(job.id, 'cancelled')).toMatchObject({ claims: 1 })
+      await reach(next.id, 'completed')
+      expect(reasons).toEqual(['JOB_CANCELLED'])
+      expect(await typesOf(app, job.runId)).toEqual(['step.started', 'step.cancelled'])
+    }),
+  )
+
+  it(
+    'fails an attempt that takes too long and tells its signal',
+    test(async ({ kernel, reach }) => {
+      const reasons: unknown[] = []
+      const app = await kernel([
+        worker(async (_job, { attempt, signal }) => {
+          if (attempt === 2) return 'in time'
+          await new Promise((resolve) => signal.addEventListener('abort', resolve))
+          reasons.push((signal.reason as QueueError).code)
+          return 'too late'
+        }),
+      ])
+      const job = await app.enqueue('w', null, { attempts: 2, timeout: 40 })
+      expect(await reach(job.id, 'completed')).toMatchObject({ attemptsMade: 1, claims: 2, result: 'in time' })
+      expect(reasons).toEqual(['JOB_TIMEOUT'])
+    }),
+  )
+
+  it(
+    'keeps the slot of a handler that never settles, and ends its job all the same',
+    test(async ({ kernel, reach, queue }) => {
+      const stuck = Promise.withResolvers<void>()
+      const app = await kernel([
+        worker(({ data }) => (data === 'stuck' ? stuck.promise : undefined)),
+        { id: 'v', config: { queue: 'other' }, handler: () => {} },
+      ])
+      const job = await app.enqueue('w', 'stuck', { timeout: 30 })
+      const next = await app.enqueue('w', 'next')
+      expect(await reach(job.id, 'failed')).toMatchObject({ error: { code: 'JOB_TIMEOUT' } })
+      await reach((await app.enqueue('v')).id, 'completed', 'other')
+      expect(await queue.getJobCounts('q')).toMatchObject({ waiting: 1, active: 0 })
+      stuck.resolve()
+      await reach(next.id, 'completed')
+    }),
+  )
+
+  it(
+    'routes the jobs of a queue to the workers of their names',
+    test(async ({ kernel, reach }) => {
+      const ran: string[] = []
+      const at = (name: string): WorkerInput => ({
+        id: name,
+        config: { queue: 'q' },
+        handler: (job: { name: string }) => void ran.push(`${name} ran ${job.name}`),
+      })
+      const app = await kernel([at('a'), at('b')])
+      for (const id of ['a', 'b', 'a']) await reach((await app.enqueue(id)).id, 'completed')
+      const unknown = await app.enqueue({ queue: 'q', name: 'c' }, null, { attempts: 3 })
+      const failed = await reach(unknown.id, 'failed')
+      expect(failed).toMatchObject({ error: { code: 'WORKER_UNKNOWN' }, claims: 1 })
+      expect(ran).toEqual(['a ran a', 'b ran b', 'a ran a'])
+    }),
+  )
+
+  it(
+    'sends a copy to the dead letter queue, for each failure for good, also under an id used again',
+    test(async ({ kernel, queue, reach, until }) => {
+      const app = await kernel([
+        worker(
+          () => {
+            throw new Error('boom')
+          },
+          { deadLetter: 'dead', attempts: 2 },
+        ),
+      ])
+      const letters = (): Promise<number> => Promise.resolve(queue.getJobCounts('dead')).then(({ waiting }) => waiting)
+      await app.enqueue('w', { n: 1 }, { id: 'a' })
+      expect(await reach('a', 'failed')).toMatchObject({ attemptsMade: 2 })
+      await until('a letter arrives', async () => (await letters()) === 1)
+      const [letter] = await queue.getJobs({ queue: 'dead' })
+      expect(letter).toMatchObject({
+        name: 'w',
+        data: { queue: 'q', id: 'a', data: { n: 1 }, error: { message: 'boom' } },
+      })
+      await app.retry({ queue: 'q', id: 'a' })
+      await until('the retry leaves a second letter', async () => (await letters()) === 2)
+      await reach('a', 'failed')
+      await queue.remove('q', 'a')
+      await app.enqueue('w', { n: 2 }, { id: 'a' })
+      await until('the new job leaves a third letter', async () => (await letters()) === 3)
+    }),
+  )
+
+  it(
+    'deduplicates by id, within a batch as well, and vetoes nothing else',
+    test(async ({ kernel, queue }) => {
+      const app = await kernel([worker(() => {})])
+      await queue.pause('q')
+      const receipts = await app.enqueueMany([
+        { worker: 'w', data: 1, options: { id: 'a' } },
+        { worker: 'w', data: 2, options: { id: 'a' } },
+        { worker: 'w', data: 3 },
+      ])
+      expect(receipts.map(({ deduplicated }) => deduplicated)).toEqual([false, true, false])
+      expect(receipts[0]?.runId).toBe(receipts[1]?.runId)
+      expect(await queue.getJobCounts('q')).toMatchObject({ waiting: 2 })
+    }),
+  )
+
+  it(
+    'queues none of many jobs when one is refused',
+    test(async ({ kernel, queue }) => {
+      const app = await kernel([worker(() => {})])
+      const call = (): Promise<unknown> =>
+        app.enqueueMany([{ worker: 'w' }, { worker: 'w', options: { attempts: 0 } }, { worker: 'w' }])
+      expect(await codeOf(call)).toBe('OPTION_INVALID')
+      expect(await codeOf(() => app.enqueueMany([{ worker: 'w' }, { worker: 'nobody' }]))).toBe('WORKER_UNKNOWN')
+      expect(await queue.getJobs()).toEqual([])
+    }),
+  )
+
+  it(
+    'keeps one job at a time for each concurrency key, in the order of arrival',
+    test(async ({ kernel, reach }) => {
+      const running = new Map<unknown, number>()
+      const order: unknown[] = []
+      let peak = 0
+      const app = await kernel([
+        worker(
+          async ({ data }) => {
+            const { key, n } = data as { key: string; n: number }
+            running.set(key, (running.get(key) ?? 0) + 1)
+            peak = Math.max(peak, running.get(key)!)
+            order.push(`${key}${n}`)
+            for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
+            running.set(key, running.get(key)! - 1)
+          },
+          { concurrency: 10 },
+        ),
+      ])
+      const jobs = [1, 2, 3].flatMap((n) => ['x', 'y'].map((key) => ({ key, n })))
+      const ids = await app.enqueueMany(
+        jobs.map((data) => ({ worker: 'w', data, options: { concurrencyKey: data.key } })),
+      )
+      for (const { id } of ids) expect((await reach(id, 'completed')).claims).toBeLessThanOrEqual(2)
+      expect(peak).toBe(1)
+      expect(order.filter((one) => String(one).startsWith('x'))).toEqual(['x1', 'x2', 'x3'])
+    }),
+  )
+
+  it(
+    'starts no more jobs in a span of time than the rate limit allows',
+    test(async ({ kernel, reach, now }) => {
+      const starts: number[] = []
+      const config = { concurrency: 10, rateLimit: { max: 2, duration: 60 } }
+      const app = await kernel([worker(() => void starts.push(now()), config)])
+      const ids = await app.enqueueMany(Array.from({ length: 6 }, () => ({ worker: 'w' })))
+      for (const { id } of ids) await reach(id, 'completed')
+      const spans = starts.slice(2).map((at, index) => at - starts[index]!)
+      expect(spans.every((span) => span >= 55)).toBe(true)
+    }),
+  )
+
+  it(
+    'closes with a job running: waits for it, or gives it back',
+    test(async ({ kernel, reach, get, until }) => {
+      const gate = Promise.withResolvers<void>()
+      const contexts: RunContext[] = []
+      const app = await kernel([
+        worker(async (_job, ctx) => {
+          contexts.push(ctx as RunContext)
+          await gate.promise
+          return 'done'
+        }),
+      ])
+      const job = await app.enqueue('w')
+      await reach(job.id, 'active')
+      const closing = app.close({ timeout: 60_000 })
+      gate.resolve()
+      expect(await closing).toEqual({ aborted: [] })
+      expect(await get(job.id)).toMatchObject({ state: 'completed', result: 'done' })
+      expect(await codeOf(() => app.enqueue('w'))).toBe('KERNEL_CLOSED')
+
+      const held = Promise.withResolvers<void>()
+      const second = await kernel([worker(() => held.promise)])
+      const given = await second.enqueue('w')
+      await reach(given.id, 'active')
+      const { aborted } = await second.close({ timeout: 20 })
+      expect(aborted.map(({ id }) => id)).toEqual([given.id])
+      await until('the job is given back', async () => (await get(given.id)).state === 'waiting')
+      expect(await get(given.id)).toMatchObject({ attemptsMade: 0, claims: 1 })
+      held.resolve()
+      expect(contexts).toHaveLength(1)
+    }),
+  )
+}
