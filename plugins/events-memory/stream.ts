@@ -23,6 +23,8 @@ export class Stream {
   snapshots: Snapshot[] | undefined
   /** Its place among the ended runs. */
   ended: EndedNode<Stream> | undefined
+  /** The newest `ts` given, kept beyond the event that has it. */
+  #ts = 0
   #keys: Map<string, number> | undefined
   #trimmedKeys: Set<string> | undefined
   /** Most runs have one job, so the first fence needs no map. */
@@ -50,7 +52,7 @@ export class Stream {
   /** Stores what is new; the data belongs to the stream from here on. */
   push(drafts: readonly EventDraft[], now: number): StoredEvent[] {
     const stored: StoredEvent[] = []
-    const ts = Math.max(now, this.events.at(-1)?.ts ?? 0)
+    const ts = (this.#ts = Math.max(now, this.#ts))
     for (const { type, data, key, flow, step, stepId, attempt } of drafts) {
       if (key !== undefined && this.hasKey(key)) continue
       const seq = this.head + 1
