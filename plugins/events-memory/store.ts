@@ -99,7 +99,10 @@ export function createMemoryEventStore(kernel: Host): EventStore {
       },
       put(name, snapshot) {
         const stream = streams.get(name)
-        if (stream) (stream.snapshots ??= []).push({ ...snapshot, state: cloneValue(snapshot.state) })
+        if (!stream) return
+        const snapshots = (stream.snapshots ??= [])
+        const before = snapshots.findLastIndex(({ seq }) => seq <= snapshot.seq)
+        snapshots.splice(before + 1, 0, { ...snapshot, state: cloneValue(snapshot.state) })
       },
     },
     subscribe(name, { after, onMessage }, listener) {
