@@ -18,6 +18,8 @@ export interface Harness {
   clock?: Clock
   /** Moves that clock by milliseconds, and waits for what that sets off. Leave it out where time is real. */
   advance?(ms: number): Promise<void>
+  /** Puts that clock back, as a time server may do. */
+  rewind?(ms: number): void
   dispose(): MaybePromise<void>
 }
 
@@ -54,16 +56,19 @@ export interface PluginHarnessOptions extends Partial<HarnessOptions> {
  */
 export async function createPluginHarness(options: PluginHarnessOptions): Promise<PluginHarness> {
   const { plugins, config, reporter, time = 'virtual' } = options
-  const clock = createVirtualClock()
+  const virtual = createVirtualClock()
+  let behind = 0
+  const clock: Clock = { ...virtual, now: () => virtual.now() - behind }
   const virtualTime = definePlugin({
     name: 'conformance-clock',
     enforce: 'pre',
     setup: (kernel) => kernel.provide('clock', clock),
   })
-  const virtual = time === 'virtual'
-  const kernel = await createKernel({ plugins: virtual ? [virtualTime, ...plugins] : plugins, config, reporter })
+  const before = time === 'virtual' ? [virtualTime] : []
+  const kernel = await createKernel({ plugins: [...before, ...plugins], config, reporter })
   const dispose = async (): Promise<void> => void (await kernel.close({ timeout: 0 }))
-  return virtual ? { kernel, clock, advance: (ms) => clock.advance(ms), dispose } : { kernel, dispose }
+  if (time === 'real') return { kernel, dispose }
+  return { kernel, clock, advance: (ms) => virtual.advance(ms), rewind: (ms) => void (behind += ms), dispose }
 }
 
 export function collectReports(): { reports: Report[]; reporter: Reporter } {
