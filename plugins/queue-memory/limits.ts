@@ -1,4 +1,5 @@
 import type { Clock, Limits } from '../../kernel/index.ts'
+import { Bucket } from './bucket.ts'
 
 interface Key {
   /** Holders of a place, and when each place lapses. */
@@ -6,13 +7,6 @@ interface Key {
   /** Holders in line, first come first served. */
   line: Set<string>
   max: number
-}
-
-interface Bucket {
-  /** The moments at which the last `max` starts happened or are reserved, oldest first. */
-  starts: number[]
-  /** Starts reserved for holders that have been told to wait. */
-  reserved: Map<string, number>
 }
 
 /** Counters of one process. Places that nobody gives back lapse; reservations nobody claims are forgotten. */
@@ -58,24 +52,10 @@ export function createMemoryLimits(kernel: { clock: Clock }): Limits {
       if (key.places.size === 0 && key.line.size === 0) keys.delete(name)
       return woken
     },
-    take(name, { max, duration }, holder) {
-      const now = kernel.clock.now()
-      const bucket: Bucket = buckets.get(name) ?? { starts: [], reserved: new Map<string, number>() }
+    take(name, rate, holder) {
+      const bucket = buckets.get(name) ?? new Bucket()
       buckets.set(name, bucket)
-      const mine = holder === undefined ? undefined : bucket.reserved.get(holder)
-      if (mine !== undefined) {
-        if (mine <= now) bucket.reserved.delete(holder!)
-        return Math.max(0, mine - now)
-      }
-      const { starts } = bucket
-      while (starts.length > 0 && starts[0]! <= now - duration) starts.shift()
-      // With max starts in any span of duration, the next may follow the one max places before it.
-      const at = starts.length < max ? now : starts[starts.length - max]! + duration
-      if (at > now && holder === undefined) return at - now
-      starts.push(Math.max(at, now))
-      if (at <= now) return 0
-      bucket.reserved.set(holder!, at)
-      return at - now
+      return bucket.take(rate, kernel.clock.now(), holder)
     },
   }
 }
