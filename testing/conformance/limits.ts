@@ -47,8 +47,12 @@ export function limitsConformance({ name, create }: LimitsConformanceOptions): v
     }
   }
   describe(`limits conformance: ${name}`, () => {
-    describe('places', () => placeTests(test))
-    describe('starts', () => startTests(test))
+    describe('places', () => {
+      placeTests(test)
+    })
+    describe('starts', () => {
+      startTests(test)
+    })
   })
 }
 
@@ -239,7 +243,9 @@ function startTests(test: LimitsTest): void {
   it(
     'gives a place to one of many that ask at once',
     test(async ({ limits }) => {
-      const asked = await Promise.all(Array.from({ length: 20 }, () => limits.take('b', { max: 3, duration: 10_000 })))
+      const asked = await Promise.all(
+        Array.from({ length: 20 }, async () => limits.take('b', { max: 3, duration: 10_000 })),
+      )
       expect(asked.filter((wait) => wait === 0)).toHaveLength(3)
     }),
   )

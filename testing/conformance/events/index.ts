@@ -28,9 +28,17 @@ export function eventsConformance({ name, create }: EventsConformanceOptions): v
     const rewinds = probe.rewind !== undefined
     await probe.dispose()
     const test = eventsTest(create)
-    describe('append', () => appendTests(test, { rewinds }))
-    describe('read', () => readTests(test))
-    describe('subscribe', () => subscribeTests(test, capabilities))
-    describe('runs', () => runTests(test))
+    describe('append', () => {
+      appendTests(test, { rewinds })
+    })
+    describe('read', () => {
+      readTests(test)
+    })
+    describe('subscribe', () => {
+      subscribeTests(test, capabilities)
+    })
+    describe('runs', () => {
+      runTests(test)
+    })
   })
 }

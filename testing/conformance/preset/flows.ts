@@ -170,7 +170,7 @@ export function flowTests(test: PresetTest): void {
       })
       const slow = await kernel.port('queue').getJobs({ queue: 'slow' })
       for (const job of slow) await reach(job, 'cancelled')
-      expect(slow.map(({ claims }) => claims).toSorted()).toEqual([0, 1])
+      expect(slow.filter(({ claims }) => claims === 0)).toHaveLength(1)
       expect(stopped).toEqual(['JOB_CANCELLED'])
       expect((await events(runId)).filter(({ key }) => key === 'end')).toHaveLength(1)
       await expect(kernel.flow('f').result(runId)).rejects.toThrow('boom')

@@ -21,8 +21,14 @@ export type { PresetConformanceOptions, PresetHarness, PresetHarnessOptions } fr
 export function presetConformance({ name, create }: PresetConformanceOptions): void {
   describe(`preset conformance: ${name}`, () => {
     const test = presetTest(create)
-    describe('jobs', () => jobTests(test))
-    describe('flows', () => flowTests(test))
-    describe('state', () => stateTests(test))
+    describe('jobs', () => {
+      jobTests(test)
+    })
+    describe('flows', () => {
+      flowTests(test)
+    })
+    describe('state', () => {
+      stateTests(test)
+    })
   })
 }

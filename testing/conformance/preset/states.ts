@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import type { RunState } from '../../../plugins/state/index.ts'
 import type { PresetTest } from './rig.ts'
 
 interface Moment {
@@ -13,15 +14,10 @@ export function stateTests(test: PresetTest): void {
     'tells the state of a run at any seq and any moment, as it was at that time',
     test(async ({ kernel, start, reach, now }) => {
       const moments: Moment[] = []
-      const changes: ((state: {
-        set: Function
-        setBatch: Function
-        update: Function
-        delete: Function
-      }) => Promise<void>)[] = [
+      const changes: ((state: RunState) => Promise<unknown>)[] = [
         (state) => state.set('a', { list: [1] }),
         (state) => state.setBatch({ b: 2, at: new Date(0) }),
-        (state) => state.update('b', (b = 0) => Number(b) + 1),
+        (state) => state.update('b', (b) => Number(b) + 1),
         (state) => state.delete('a'),
         (state) => state.set('__proto__', 'safe'),
       ]

@@ -62,7 +62,7 @@ export function dataTests(test: QueueTest): void {
     test(async ({ queue, draft }) => {
       const error = await errorOf(() => queue.enqueue(draft({ data: cycle })))
       expect(error?.code).toBe('VALUE_UNSUPPORTED')
-      expect((error?.details?.path as string[]).slice(0, 3)).toEqual(['self', 'again', 'self'])
+      expect(error?.details?.path).toEqual(expect.arrayContaining(['self', 'again']))
     }),
   )
 

@@ -1,6 +1,7 @@
 import { describe } from 'vitest'
 import { collectReports } from '../harness.ts'
 import { applicationTests } from './application.ts'
+import { attemptTests } from './attempts.ts'
 import { claimTests } from './claims.ts'
 import { dataTests } from './data.ts'
 import { jobTests } from './jobs.ts'
@@ -31,12 +32,29 @@ export function queueConformance({ name, create }: QueueConformanceOptions): voi
     const { capabilities } = probe.queue
     await probe.dispose()
     const test = queueTest(create)
-    describe('jobs', () => jobTests(test))
-    describe('order', () => orderTests(test, capabilities))
-    describe('claims', () => claimTests(test, capabilities))
-    describe('workers', () => workerTests(test))
-    describe('data', () => dataTests(test))
-    describe('signals', () => signalTests(test, capabilities))
-    describe('applications', () => applicationTests(test))
+    describe('jobs', () => {
+      jobTests(test)
+    })
+    describe('order', () => {
+      orderTests(test, capabilities)
+    })
+    describe('claims', () => {
+      claimTests(test, capabilities)
+    })
+    describe('workers', () => {
+      workerTests(test)
+    })
+    describe('data', () => {
+      dataTests(test)
+    })
+    describe('signals', () => {
+      signalTests(test, capabilities)
+    })
+    describe('attempts', () => {
+      attemptTests(test)
+    })
+    describe('applications', () => {
+      applicationTests(test)
+    })
   })
 }

@@ -90,6 +90,13 @@ export function queueTest(create: QueueConformanceOptions['create']): QueueTest 
   }
 }
 
+/** A worker `w` on queue `q`. */
+export const worker = (handler: WorkerInput['handler'], config: WorkerInput['config'] = {}): WorkerInput => ({
+  id: 'w',
+  config: { queue: 'q', ...config },
+  handler,
+})
+
 export const completed = (result?: unknown): Settlement => ({ type: 'completed', result })
 export const failed = (message = 'boom'): Settlement => ({ type: 'failed', error: { name: 'Error', message } })
 

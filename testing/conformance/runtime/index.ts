@@ -114,7 +114,7 @@ function resultTests(test: RuntimeTest): void {
     test(async ({ start, reach }) => {
       for (const [what, data] of Object.entries(TRAVELS)) {
         const { result } = await reach(await start('echo', data), 'completed')
-        expect((result as { data: unknown }).data, what).toStrictEqual(data)
+        expect({ [what]: (result as { data: unknown }).data }).toStrictEqual({ [what]: data })
       }
     }),
   )
