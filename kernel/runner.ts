@@ -107,7 +107,7 @@ export function createProcessor(
     })
     if (!isPromise(appended)) return appended.ok ? undefined : appended
     if (claim > 1 || record.flow) return appended.then((result) => (result.ok ? undefined : result))
-    void attempt.track(appended.then(({ ok }) => ok || attempt.end(lostLease(record))))
+    void attempt.track(appended.then((result) => result.ok || attempt.end(notOurs(record, result))))
     return undefined
   }
 
@@ -266,6 +266,11 @@ function coerced<T>(call: () => T): T {
 
 function lostLease({ id }: JobRecord): QueueError {
   return new QueueError('LEASE_LOST', `Job "${id}" has been handed to another worker.`)
+}
+
+/** Why a start was refused. An ended job is acknowledged; a lost one is another worker's to settle. */
+function notOurs(record: JobRecord, { reason }: AppendRefusal): QueueError {
+  return reason === 'fence' ? lostLease(record) : new QueueError('JOB_CANCELLED', `Job "${record.id}" has ended.`)
 }
 
 function crashed({ id, crashes }: JobRecord): QueueError {
