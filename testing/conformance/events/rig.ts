@@ -21,7 +21,7 @@ export interface EventsConformanceOptions {
   create(options: HarnessOptions): Promise<EventsHarness>
 }
 
-export interface Follower {
+interface Follower {
   events: StoredEvent[]
   messages: StreamMessage[]
   cursors: (string | undefined)[]
@@ -30,7 +30,7 @@ export interface Follower {
 }
 
 /** One event store for one test. */
-export interface EventsRig extends Time {
+interface EventsRig extends Time {
   events: EventStore
   reports: readonly Report[]
   rewind(ms: number): void

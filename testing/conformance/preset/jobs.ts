@@ -112,19 +112,45 @@ export function jobTests(test: PresetTest): void {
   )
 
   it(
-    'acknowledges a job whose end is in the log, without running it',
+    'acknowledges a job that comes again after its end was logged, without running it',
     test(async ({ kernel, start, reach, types }) => {
-      const ran: unknown[] = []
-      await start({ w: ({ id }) => void ran.push(id) })
-      await kernel.port('queue').pause('w')
+      const gate = Promise.withResolvers<void>()
+      const ran: number[] = []
+      await start({
+        async w(_job, ctx) {
+          ran.push(ctx.claim)
+          await gate.promise
+          return ctx.defer({ delay: 0 })
+        },
+      })
       const job = await kernel.enqueue('w')
+      await reach(job, 'active')
+      await kernel.port('queue').pause('w')
+      gate.resolve()
+      await reach(job, 'waiting')
       const end = { type: 'step.completed', key: endKey({ id: job.id, round: 0 }), data: { result: 'by another' } }
       await kernel.port('events').append(job.runId, [end], { run: { status: 'completed' } })
       await kernel.port('queue').resume('w')
-      await reach(job, 'completed')
-      expect(ran).toEqual([])
-      expect(await types(job.runId)).toEqual(['step.completed'])
+      expect(await reach(job, 'completed')).toMatchObject({ claims: 2 })
+      expect(ran).toEqual([1])
+      expect(await types(job.runId)).toEqual(['step.started', 'step.deferred', 'step.completed'])
       expect(await kernel.result(job)).toBe('by another')
+    }),
+  )
+
+  it(
+    'stops a job at once whose end was logged before its first start',
+    test(async ({ kernel, start, reach, types }) => {
+      await start({
+        w: (_job, { signal }) => new Promise((resolve) => signal.addEventListener('abort', resolve)),
+      })
+      await kernel.port('queue').pause('w')
+      const job = await kernel.enqueue('w')
+      const end = { type: 'step.cancelled', key: endKey({ id: job.id, round: 0 }), data: { reason: 'early' } }
+      await kernel.port('events').append(job.runId, [end], { run: { status: 'cancelled' } })
+      await kernel.port('queue').resume('w')
+      expect(await reach(job, 'cancelled')).toMatchObject({ claims: 1, attemptsMade: 0 })
+      expect(await types(job.runId)).toEqual(['step.cancelled'])
     }),
   )
 

@@ -27,7 +27,7 @@ export interface PresetConformanceOptions {
 }
 
 /** One application for one test. Workers listen on a queue of their own unless their config says otherwise. */
-export interface PresetRig extends Time {
+interface PresetRig extends Time {
   kernel: Kernel
   reports: readonly Report[]
   /** Registers workers by id and starts the kernel. */

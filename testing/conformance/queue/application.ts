@@ -41,20 +41,6 @@ export function applicationTests(test: QueueTest): void {
   )
 
   it(
-    'cancels a delayed job, which never runs',
-    test(async ({ kernel, reach }) => {
-      const ran: unknown[] = []
-      const app = await kernel([worker(({ data }) => void ran.push(data))])
-      const job = await app.enqueue('w', 'late', { delay: 40 })
-      expect(await app.cancel(job)).toBe(true)
-      await reach(job.id, 'cancelled')
-      const after = await app.enqueue('w', 'after', { delay: 80 })
-      await reach(after.id, 'completed')
-      expect(ran).toEqual(['after'])
-    }),
-  )
-
-  it(
     'cancels an active job: its signal aborts and its slot is free when the handler ends',
     test(async ({ kernel, reach }) => {
       const reasons: unknown[] = []

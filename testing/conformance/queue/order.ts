@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import type { QueueCapability } from '../../../kernel/index.ts'
 import { codeOf } from '../harness.ts'
-import { completed, failed, type Claim, type QueueTest } from './rig.ts'
+import { completed, failed, worker, type Claim, type QueueTest } from './rig.ts'
 
 const idsOf = (claims: readonly Claim[]): string[] => claims.map(({ job }) => job.id)
 
@@ -64,19 +64,16 @@ export function orderTests(test: QueueTest, capabilities: Readonly<Record<QueueC
 
   it(
     'cancels a job that waits, which then never runs',
-    test(async ({ queue, add, work, reach, now, heard }) => {
+    test(async ({ queue, add, work, reach, heard }) => {
       await add({ id: 'a' })
-      await add({ id: 'late', runAt: now() + 50 })
       await add({ id: 'b' })
       expect(await queue.cancel('q', 'a')).toBe(true)
-      expect(await queue.cancel('q', 'late')).toBe(true)
       expect(await queue.cancel('q', 'a')).toBe(false)
       expect(await reach('a', 'cancelled')).toMatchObject({ claims: 0, finishedAt: expect.any(Number) as number })
       const claims = await work(() => completed())
-      await add({ id: 'later', runAt: now() + 100 })
-      await reach('later', 'completed')
-      expect(idsOf(claims)).toEqual(['b', 'later'])
-      expect(heard.filter(({ event }) => event === 'cancelled').map(({ id }) => id)).toEqual(['a', 'late'])
+      await reach('b', 'completed')
+      expect(idsOf(claims)).toEqual(['b'])
+      expect(heard.filter(({ event }) => event === 'cancelled').map(({ id }) => id)).toEqual(['a'])
     }),
   )
 
@@ -191,6 +188,36 @@ function withDelay(test: QueueTest): void {
       expect(idsOf(claims)).toEqual(['past', 'first', 'second'])
       expect(claims[1]!.at).toBeGreaterThanOrEqual(start + 60)
       expect(claims[2]!.at).toBeGreaterThanOrEqual(start + 120)
+    }),
+  )
+
+  it(
+    'runs no delayed job that was cancelled or removed',
+    test(async ({ queue, add, work, reach, now }) => {
+      const claims = await work(() => completed())
+      for (const id of ['cancelled', 'removed']) await add({ id, runAt: now() + 40 })
+      expect(await queue.cancel('q', 'cancelled')).toBe(true)
+      expect(await queue.remove('q', 'removed')).toBe(true)
+      await add({ id: 'later', runAt: now() + 80 })
+      await reach('later', 'completed')
+      expect(idsOf(claims)).toEqual(['later'])
+      expect(await queue.getJobCounts('q')).toMatchObject({ cancelled: 1, completed: 1, delayed: 0 })
+    }),
+  )
+
+  it(
+    'delays a job of an application, which can be cancelled until it is due',
+    test(async ({ kernel, reach, now }) => {
+      const ran: unknown[] = []
+      const app = await kernel([worker(({ data }) => void ran.push(data))])
+      const start = now()
+      const job = await app.enqueue('w', 'cancelled', { delay: 40 })
+      expect(await app.cancel(job)).toBe(true)
+      await reach(job.id, 'cancelled')
+      const after = await app.enqueue('w', 'after', { delay: new Date(start + 80) })
+      const { startedAt } = await reach(after.id, 'completed')
+      expect(startedAt).toBeGreaterThanOrEqual(start + 80)
+      expect(ran).toEqual(['after'])
     }),
   )
 

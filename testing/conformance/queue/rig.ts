@@ -46,7 +46,7 @@ export interface Claim {
   at: number
 }
 
-export interface Heard {
+interface Heard {
   event: QueueEvent
   queue: string
   id: string | undefined

@@ -120,7 +120,7 @@ export function workerTests(test: QueueTest): void {
 
   it(
     'waits for running jobs when it closes, and claims nothing more',
-    test(async ({ workers, add, work, reach, queue, get }) => {
+    test(async ({ workers, add, work, reach, queue, get, elapse }) => {
       const gate = Promise.withResolvers<void>()
       await work(() => gate.promise.then(() => completed()))
       await add({ id: 'a' })
@@ -129,6 +129,7 @@ export function workerTests(test: QueueTest): void {
       const order: string[] = []
       queue.on('q', 'completed', () => void order.push('completed'))
       const closing = workers.closeAll({ timeout: 60_000 }).then(() => order.push('closed'))
+      await elapse(20)
       gate.resolve()
       await closing
       expect(order).toEqual(['completed', 'closed'])

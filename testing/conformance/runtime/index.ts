@@ -16,7 +16,13 @@ import { createVirtualClock } from '../../virtual-clock.ts'
 import { codeOf, collectReports } from '../harness.ts'
 import { createTime, type Time } from '../time.ts'
 import { TRAVELS } from '../travels.ts'
-import { inProcessScenarios, localWorkers, type RuntimeScenarios } from './scenarios.ts'
+import {
+  inProcessScenarios,
+  localWorkers,
+  SCENARIO_CONFIGS,
+  type RuntimeScenarios,
+  type ScenarioWorker,
+} from './scenarios.ts'
 
 export type { RuntimeScenarios, ScenarioWorker } from './scenarios.ts'
 
@@ -78,9 +84,10 @@ async function openRig({ plugins, config, runtime, workers, time: kind }: Runtim
   const preset = definePreset({ name: 'conformance', extends: dev, plugins: added, config: base })
   const { reporter } = collectReports()
   const kernel = await createKernel({ preset, config, reporter })
-  const all = { ...(workers ?? { ...inProcessScenarios, ...localWorkers }) }
+  const all: Record<string, ScenarioWorker> = { ...(workers ?? { ...inProcessScenarios, ...localWorkers }) }
   for (const [id, worker] of Object.entries(all)) {
-    await kernel.registerWorker({ id, ...worker, config: { concurrency: 4, ...worker.config, queue: id, runtime } })
+    const config = { concurrency: 4, ...SCENARIO_CONFIGS[id], ...worker.config, queue: id, runtime }
+    await kernel.registerWorker({ id, ...worker, config })
   }
   await kernel.start()
   const time = createTime(real ? {} : { clock: virtual, advance: (ms) => virtual.advance(ms) })

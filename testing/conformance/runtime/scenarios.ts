@@ -1,4 +1,10 @@
-import { useKernel, useRunContext, type RunContext, type WorkerInput } from '../../../kernel/index.ts'
+import {
+  useKernel,
+  useRunContext,
+  type RunContext,
+  type WorkerConfig,
+  type WorkerInput,
+} from '../../../kernel/index.ts'
 
 /**
  * What the workers of the suite do. A runtime that runs something else than functions passes files
@@ -31,11 +37,11 @@ export interface RuntimeScenarios {
 }
 export type ScenarioWorker = Omit<WorkerInput, 'id'>
 
-/** The configuration that two of the workers need. */
-export const FLOW_CONFIGS = {
+/** Configuration that the suite adds to the workers. */
+export const SCENARIO_CONFIGS: Readonly<Record<string, WorkerConfig>> = {
   emits: { flow: { name: 'conformance', role: 'entry' } },
   receives: { flow: { name: 'conformance', role: 'step', subscribes: 'done' } },
-} as const
+}
 
 const soon = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
 
@@ -79,11 +85,8 @@ export const inProcessScenarios: RuntimeScenarios = {
       return state.getAll()
     },
   },
-  emits: {
-    config: FLOW_CONFIGS.emits,
-    handler: (job, ctx) => ctx.flow.emit('done', job.data),
-  },
-  receives: { config: FLOW_CONFIGS.receives, handler: (job) => job.data },
+  emits: { handler: (job, ctx) => ctx.flow.emit('done', job.data) },
+  receives: { handler: (job) => job.data },
 }
 
 /** What only functions in this process can do. */
