@@ -74,7 +74,7 @@ export async function createTestKernel(options: TestKernelOptions = {}): Promise
   })
   for (const [id, worker] of Object.entries(workers)) {
     const module = typeof worker === 'function' ? { handler: worker } : worker
-    await kernel.registerWorker({ id, ...module } as never)
+    await kernel.registerWorker({ id, ...module })
   }
   await kernel.start()
   const close = async (): Promise<void> => void (await kernel.close({ timeout: 0 }))

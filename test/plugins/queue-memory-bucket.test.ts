@@ -1,17 +1,17 @@
-import fc from 'fast-check'
+import { array, assert, integer, nat, option, property, record } from 'fast-check'
 import { expect, it } from 'vitest'
 import { Bucket } from '../../plugins/queue-memory/bucket.ts'
 
-const ask = fc.record({
+const ask = record({
   /** Milliseconds since the one before. */
-  after: fc.nat(60),
-  holder: fc.option(fc.integer({ min: 1, max: 8 }).map(String), { nil: undefined }),
+  after: nat(60),
+  holder: option(integer({ min: 1, max: 8 }).map(String), { nil: undefined }),
 })
 
 it('never lets more start in a span than the rate says, whoever asks and whenever', () => {
-  const asks = fc.array(ask, { minLength: 10, maxLength: 120 })
-  fc.assert(
-    fc.property(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 100 }), asks, (max, duration, all) => {
+  const asks = array(ask, { minLength: 10, maxLength: 120 })
+  assert(
+    property(integer({ min: 1, max: 5 }), integer({ min: 1, max: 100 }), asks, (max, duration, all) => {
       const bucket = new Bucket()
       const starts: number[] = []
       let now = 1000
@@ -26,13 +26,9 @@ it('never lets more start in a span than the rate says, whoever asks and wheneve
 })
 
 it('tells each holder a wait after which it may start, when all keep to it', () => {
-  const rates = [
-    fc.integer({ min: 1, max: 5 }),
-    fc.integer({ min: 1, max: 100 }),
-    fc.integer({ min: 1, max: 60 }),
-  ] as const
-  fc.assert(
-    fc.property(...rates, (max, duration, holders) => {
+  const rates = [integer({ min: 1, max: 5 }), integer({ min: 1, max: 100 }), integer({ min: 1, max: 60 })] as const
+  assert(
+    property(...rates, (max, duration, holders) => {
       const bucket = new Bucket()
       const rate = { max, duration }
       const waits = Array.from(
