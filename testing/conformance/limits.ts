@@ -235,6 +235,7 @@ function startTests(test: LimitsTest): void {
       await elapse(first + 1)
       expect(await limits.take('b', one)).toBeGreaterThan(0)
       expect(await limits.take('b', one, 'x')).toBe(0)
+      expect(await limits.take('b', one, 'x')).toBeGreaterThan(150)
       await elapse(101)
       expect(await limits.take('b', one, 'y')).toBe(0)
     }),

@@ -80,6 +80,24 @@ export function subscribeTests(test: EventsTest, capabilities: Readonly<Record<E
   )
 
   it(
+    'hears nothing after another listener has made it leave, not even what was on its way',
+    test(async ({ append, events, until }) => {
+      const heard: boolean[] = []
+      let left = false
+      let leave: () => void = () => {}
+      await events.subscribe('r', {}, () => {
+        left = true
+        leave()
+      })
+      leave = await events.subscribe('r', {}, () => void heard.push(left))
+      await append('r', 'a')
+      await append('r', 'b')
+      await until('the first one has heard', () => left)
+      expect(heard).not.toContain(true)
+    }),
+  )
+
+  it(
     'reports a listener that throws and harms neither appends nor others',
     test(async ({ append, events, follow, until, reports }) => {
       await events.subscribe('r', {}, () => {

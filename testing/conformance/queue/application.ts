@@ -168,15 +168,18 @@ export function applicationTests(test: QueueTest): void {
       expect(await get(job.id)).toMatchObject({ state: 'completed', result: 'done' })
       expect(await codeOf(() => app.enqueue('w'))).toBe('KERNEL_CLOSED')
 
-      const held = Promise.withResolvers<void>()
-      const second = await kernel([worker(() => held.promise)])
+      const second = await kernel([
+        worker(async (_job, { signal }) => {
+          await new Promise((resolve) => signal.addEventListener('abort', resolve))
+          throw new Error('told to stop')
+        }),
+      ])
       const given = await second.enqueue('w')
       await reach(given.id, 'active')
       const { aborted } = await second.close({ timeout: 20 })
       expect(aborted.map(({ id }) => id)).toEqual([given.id])
       await until('the job is given back', async () => (await get(given.id)).state === 'waiting')
       expect(await get(given.id)).toMatchObject({ attemptsMade: 0, claims: 1 })
-      held.resolve()
     }),
   )
 }

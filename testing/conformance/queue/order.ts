@@ -192,6 +192,18 @@ function withDelay(test: QueueTest): void {
   )
 
   it(
+    'hands out jobs that fall due together in the order of arrival',
+    test(async ({ add, work, reach, now }) => {
+      const due = now() + 60
+      const ids = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']
+      for (const id of ids) await add({ id, runAt: due })
+      const claims = await work(() => completed())
+      for (const id of ids) await reach(id, 'completed')
+      expect(idsOf(claims)).toEqual(ids)
+    }),
+  )
+
+  it(
     'runs no delayed job that was cancelled or removed',
     test(async ({ queue, add, work, reach, now }) => {
       const claims = await work(() => completed())
