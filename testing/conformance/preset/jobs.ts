@@ -220,6 +220,21 @@ export function jobTests(test: PresetTest): void {
   )
 
   it(
+    'fails a job when a write that its handler did not await is refused',
+    test(async ({ kernel, start, reach, types }) => {
+      await start({
+        w(_job, { state }) {
+          void state.set('bad', () => {})
+          return 'looks fine'
+        },
+      })
+      const job = await kernel.enqueue('w')
+      expect((await reach(job, 'failed')).error).toMatchObject({ code: 'VALUE_UNSUPPORTED' })
+      expect(await types(job.runId)).toEqual(['step.started', 'step.failed'])
+    }),
+  )
+
+  it(
     'keeps ended runs and jobs within the bounds, and no run that is open',
     test(async ({ kernel, start, reach, until }) => {
       const gate = Promise.withResolvers<void>()
@@ -261,7 +276,10 @@ export function jobTests(test: PresetTest): void {
       const gate = Promise.withResolvers<void>()
       await start({
         quick: () => gate.promise.then(() => 'in time'),
-        slow: (_job, { signal }) => new Promise((resolve) => signal.addEventListener('abort', resolve)),
+        slow: (_job, { signal }) =>
+          new Promise((_resolve, reject) => {
+            signal.addEventListener('abort', () => reject(new Error('told to stop')))
+          }),
       })
       const quick = await kernel.enqueue('quick')
       const slow = await kernel.enqueue('slow')

@@ -183,14 +183,13 @@ function stopTests(test: RuntimeTest): void {
   )
 
   it(
-    'tells a handler to stop when the kernel closes, and gives its job back',
-    test(async ({ kernel, start, until }) => {
-      const job = await start('obey')
-      const find = async (): Promise<JobRecord | undefined> => kernel.port('queue').getJob('obey', job.id)
-      await until('the handler is at work', async () => (await find())?.progress === 0.5)
+    'stops a handler when the kernel closes, and gives its job back',
+    test(async ({ kernel, start, reach }) => {
+      const job = await start('hang')
+      await reach(job, 'active')
       const { aborted } = await kernel.close({ timeout: 10 })
       expect(aborted.map(({ id }) => id)).toEqual([job.id])
-      expect(await find()).toMatchObject({ state: 'waiting', attemptsMade: 0 })
+      expect(await kernel.port('queue').getJob('hang', job.id)).toMatchObject({ state: 'waiting', attemptsMade: 0 })
     }),
   )
 }
