@@ -81,7 +81,7 @@ export function applicationTests(test: QueueTest): void {
   )
 
   it(
-    'deduplicates by id, within a batch as well, and vetoes nothing else',
+    'adds an id once, also when a batch names it twice',
     test(async ({ kernel, queue }) => {
       const app = await kernel([worker(() => {})])
       await queue.pause('q')

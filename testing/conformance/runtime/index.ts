@@ -117,12 +117,18 @@ function resultTests(test: RuntimeTest): void {
   )
 
   it(
-    'hands over data of every kind and takes it back',
+    'hands over what JSON can say and takes it back',
     test(async ({ start, reach }) => {
-      for (const [what, data] of Object.entries(TRAVELS)) {
-        const { result } = await reach(await start('echo', data), 'completed')
-        expect({ [what]: (result as { data: unknown }).data }).toStrictEqual({ [what]: data })
+      const data = {
+        text: 'ünï 😀 "quoted"\n',
+        numbers: [0, -1.5, 1e21],
+        none: null,
+        yes: true,
+        list: [],
+        deep: [[{}]],
       }
+      const { result } = await reach(await start('echo', data), 'completed')
+      expect((result as { data: unknown }).data).toStrictEqual(data)
     }),
   )
 
@@ -134,11 +140,10 @@ function resultTests(test: RuntimeTest): void {
   )
 
   it(
-    'fails with what the handler throws, its code and its cause',
+    'fails with what the handler throws, and where',
     test(async ({ start, reach }) => {
       const { error, attemptsMade } = await reach(await start('fail'), 'failed')
-      expect(error).toMatchObject({ name: 'Error', message: 'boom', code: 'E_BOOM', cause: { message: 'inner' } })
-      expect(error?.stack).toContain('boom')
+      expect(error).toMatchObject({ message: 'boom', stack: expect.stringContaining('boom') as string })
       expect(attemptsMade).toBe(1)
     }),
   )
@@ -235,6 +240,25 @@ function contextTests(test: RuntimeTest): void {
 }
 
 function localTests(test: RuntimeTest): void {
+  it(
+    'hands over data of every kind and takes it back',
+    test(async ({ start, reach }) => {
+      for (const [what, data] of Object.entries(TRAVELS)) {
+        const { result } = await reach(await start('echo', data), 'completed')
+        expect({ [what]: (result as { data: unknown }).data }).toStrictEqual({ [what]: data })
+      }
+    }),
+  )
+
+  it(
+    'keeps name, code and cause of a thrown error',
+    test(async ({ start, reach }) => {
+      const { error } = await reach(await start('fail'), 'failed')
+      const cause = { name: 'TypeError', message: 'inner' }
+      expect(error).toMatchObject({ name: 'Error', code: 'E_BOOM', cause })
+    }),
+  )
+
   it(
     'fails with a thrown value that is no Error',
     test(async ({ start, reach }) => {

@@ -15,7 +15,7 @@ export interface RuntimeScenarios {
   echo: ScenarioWorker
   /** Returns nothing. */
   nothing: ScenarioWorker
-  /** Throws an error `boom` at once; where the language has them with code `E_BOOM` and cause `inner`. */
+  /** Throws an error `boom` at once. */
   fail: ScenarioWorker
   /** Waits a little, then throws an error `later`. */
   failLater: ScenarioWorker
