@@ -8,7 +8,7 @@ export default defineConfig({
     // Worker files and types name the package; in tests that is its source.
     alias: [
       { find: /^nuxt-queue$/, replacement: source('./index.ts') },
-      { find: /^nuxt-queue\/(kernel|presets|testing)$/, replacement: source('./$1/index.ts') },
+      { find: /^nuxt-queue\/(kernel|presets|testing|testing\/conformance)$/, replacement: source('./$1/index.ts') },
       { find: /^nuxt-queue\/plugins\/(.+)$/, replacement: source('./plugins/$1/index.ts') },
     ],
   },

@@ -55,7 +55,10 @@ export interface AppendOptions {
   run?: RunPatch
 }
 
-/** Stored with consecutive `seq`s, those without a known key; or nothing stored, and why. */
+/**
+ * Stored with consecutive `seq`s, those without a known key; or nothing stored, and why. Of several
+ * reasons the first of `unless`, `ended`, `fence`, `expectedSeq` is told.
+ */
 export type AppendResult =
   | { ok: true; events: readonly StoredEvent[]; head: number }
   | { ok: false; reason: 'unless' | 'fence' | 'expectedSeq' | 'ended'; head: number }

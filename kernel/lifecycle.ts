@@ -103,7 +103,7 @@ export function createLifecycle(
     for (const attempt of left) attempt.signalAbort(reason)
     const over = Promise.withResolvers<void>()
     const timer = setTimeout(over.resolve, left.length > 0 ? kernel.config.abortGrace : 0)
-    await Promise.race([over.promise, Promise.allSettled(left.map(({ handling }) => handling))])
+    await Promise.race([over.promise, Promise.allSettled(left.map(({ settling }) => settling))])
     clearTimeout(timer)
     for (const attempt of left) attempt.abort(reason)
     await Promise.all(left.map(({ settling }) => settling))

@@ -12,7 +12,7 @@ import type {
   Settlement,
   WorkerDefinition,
 } from '../contracts/index.ts'
-import { Attempt } from './attempt.ts'
+import { Attempt, refusal } from './attempt.ts'
 import { backoffDelay } from './backoff.ts'
 import { DeferredRun } from './deferral.ts'
 import { isQueueError, QueueError, serializeError, toError } from './errors.ts'
@@ -113,7 +113,7 @@ export function createProcessor(
     })
     if (!isPromise(appended)) return appended.ok ? undefined : appended
     if (claim > 1 || record.flow) return appended.then((result) => (result.ok ? undefined : result))
-    void attempt.track(appended.then(({ ok }) => ok || attempt.abort(lostLease(record))))
+    void attempt.track(appended.then((result) => result.ok || attempt.abort(refusal(result.reason, record))))
     return undefined
   }
 
@@ -183,9 +183,10 @@ export function createProcessor(
     const { record } = attempt
     // Whatever a handler throws once it was told to stop, the reason is what it was told.
     const error = attempt.aborted ?? thrown
-    if (isQueueError(error, 'JOB_CANCELLED')) return turnedAway(attempt, { reason: 'ended' })
-    if (isQueueError(error, 'LEASE_LOST')) return { type: 'lost' }
-    if (isQueueError(error, 'JOB_RELEASED')) return { type: 'defer', runAt: kernel.clock.now() }
+    const told = (attempt.aborted as Partial<QueueError> | undefined)?.code
+    if (told === 'LEASE_LOST') return { type: 'lost' }
+    if (told === 'JOB_RELEASED') return { type: 'defer', runAt: kernel.clock.now() }
+    if (told === 'JOB_CANCELLED' || told === 'RUN_ENDED') return turnedAway(attempt, { reason: 'ended' })
     attempt.outbox.length = 0
     await Promise.resolve(attempt.settle()).catch(() => {})
     const stored = serializeError(error)
@@ -231,17 +232,13 @@ function runPatch(record: JobRecord, status: RunPatch['status']): RunPatch | und
 
 function watchLease(attempt: Attempt, { signal }: Lease): (() => void) | undefined {
   if (!signal) return undefined
-  const lost = (): void => attempt.abort(lostLease(attempt.record))
+  const lost = (): void => attempt.abort(refusal('fence', attempt.record))
   signal.addEventListener('abort', lost, { once: true })
   return () => signal.removeEventListener('abort', lost)
 }
 
 function failure(error: unknown): Outcome {
   return error instanceof DeferredRun ? { deferral: error } : { error: toError(error) }
-}
-
-function lostLease({ id }: JobRecord): QueueError {
-  return new QueueError('LEASE_LOST', `Job "${id}" has been handed to another worker.`)
 }
 
 /** A stand-in that fails the job with a message, through the same log as any failure. */

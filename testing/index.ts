@@ -1,4 +1,6 @@
+export { containEventsInOrder, haveEvents, installEventMatchers } from './matchers.ts'
+export type { EventMatch, EventMatchers, EventPattern } from './matchers.ts'
 export { createTestKernel, drain } from './test-kernel.ts'
-export type { TestKernel, TestKernelOptions, TestWorker } from './test-kernel.ts'
+export type { TestHandler, TestKernel, TestKernelOptions, TestWorker } from './test-kernel.ts'
 export { createVirtualClock, settled, toMilliseconds, VIRTUAL_EPOCH } from './virtual-clock.ts'
 export type { Duration, VirtualClock } from './virtual-clock.ts'

@@ -6,13 +6,15 @@ import {
   type KernelConfig,
   type Preset,
   type StoredEvent,
+  type WorkerConfig,
   type WorkerModule,
 } from '../kernel/index.ts'
 import test from '../presets/test.ts'
 import { createVirtualClock, settled, type Duration, type VirtualClock } from './virtual-clock.ts'
 
 /** A handler, or what a worker file exports. */
-export type TestWorker = NonNullable<WorkerModule['handler']> | WorkerModule
+export type TestWorker = TestHandler | { config?: WorkerConfig; handler: TestHandler }
+export type TestHandler = NonNullable<WorkerModule['handler']>
 
 export interface TestKernelOptions {
   /** Workers by id. */
@@ -46,8 +48,8 @@ export interface TestKernel {
  * `id-1`.
  *
  * @example
- * await using test = await createTestKernel({ workers: { hello: async (job) => `hi ${job.data.name}` } })
- * const job = await test.kernel.enqueue('hello', { name: 'Ada' })
+ * await using test = await createTestKernel({ workers: { hello: async (job) => `hi ${job.data}` } })
+ * const job = await test.kernel.enqueue('hello', 'Ada')
  * await test.drain()
  * expect(await test.kernel.result(job)).toBe('hi Ada')
  */

@@ -62,7 +62,7 @@ export function createControl(kernel: Kernel): { members: Control; listen: () =>
       const data = { reason }
       const event = { type: 'step.cancelled', key, data, flow: flow?.name, step: flow?.step ?? name, stepId: id }
       const run = flow ? undefined : { status: 'cancelled' as const, name, queue, jobId: id }
-      const result = await kernel.emit(runId, [event], { unless: key, run })
+      const result = await kernel.emit(runId, [event], { unless: key, run, reopen: !flow && round > 0 })
       if (!result.ok) return false
       await kernel.port('queue').cancel(queue, id)
       await members.broadcastAbort({ runId, jobId: id }, reason)

@@ -21,6 +21,8 @@ type Host = Pick<Kernel, 'clock' | 'config' | 'reporter'>
 export function createMemoryEventStore(kernel: Host): EventStore {
   const streams = new ChurnMap<string, Stream>()
   const subscribers = createSubscribers(kernel.reporter)
+  /** The newest moment given to an event: time does not go back, whatever the clock does. */
+  let latest = 0
   /** Ended runs by outcome, the one that ended first in front. */
   const ended = endedByOutcome<Stream>()
 
@@ -78,7 +80,7 @@ export function createMemoryEventStore(kernel: Host): EventStore {
       const reason = stream.refusal(options)
       if (reason) return { ok: false, reason, head: stream.head }
       const copies = drafts.map(copyData)
-      const now = kernel.clock.now()
+      const now = (latest = Math.max(latest, kernel.clock.now()))
       if (stream.head === 0) streams.set(name, stream)
       const events = stream.push(drafts, copies, now)
       if (options.fence) stream.raiseFence(options.fence)
@@ -99,7 +101,10 @@ export function createMemoryEventStore(kernel: Host): EventStore {
       },
       put(name, snapshot) {
         const stream = streams.get(name)
-        if (stream) (stream.snapshots ??= []).push({ ...snapshot, state: cloneValue(snapshot.state) })
+        if (!stream) return
+        const snapshots = (stream.snapshots ??= [])
+        const before = snapshots.findLastIndex(({ seq }) => seq <= snapshot.seq)
+        snapshots.splice(before + 1, 0, { ...snapshot, state: cloneValue(snapshot.state) })
       },
     },
     subscribe(name, { after, onMessage }, listener) {

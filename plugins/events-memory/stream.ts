@@ -23,6 +23,8 @@ export class Stream {
   snapshots: Snapshot[] | undefined
   /** Its place among the ended runs. */
   ended: EndedNode<Stream> | undefined
+  /** The newest `ts` given, kept beyond the event that has it. */
+  #ts = 0
   #keys: Map<string, number> | undefined
   #trimmedKeys: Set<string> | undefined
   /** Most runs have one job, so the first fence needs no map. */
@@ -50,7 +52,7 @@ export class Stream {
   /** Stores what is new, each draft with its own copy of the data. */
   push(drafts: readonly EventDraft[], data: readonly unknown[], now: number): StoredEvent[] {
     const stored: StoredEvent[] = []
-    const ts = Math.max(now, this.events.at(-1)?.ts ?? 0)
+    const ts = (this.#ts = Math.max(now, this.#ts))
     for (const [index, { type, key, flow, step, stepId, attempt }] of drafts.entries()) {
       if (key !== undefined && this.hasKey(key)) continue
       const seq = this.head + 1

@@ -97,7 +97,7 @@ export default definePlugin({
       const key = payload.options.unless
       const end = refused ? await kernel.port('events').byKey(stream, key!) : events.find((event) => event.key === key)
       if (end?.type !== 'step.failed') return
-      const letter = { id: `dead.${queue}.${key}`, attempts: 1 }
+      const letter = { id: `dead.${stream}.${key}`, attempts: 1 }
       await kernel.enqueue({ queue: options.deadLetter!, name }, { ...letterOf(end, queue), id, data }, letter)
     }
   },

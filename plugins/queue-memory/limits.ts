@@ -1,4 +1,8 @@
 import type { Clock, Limits } from '../../kernel/index.ts'
+import { Bucket } from './bucket.ts'
+
+/** How many buckets there may be before the first look for idle ones. */
+const FIRST_SWEEP = 1000
 
 interface Key {
   /** Holders of a place, and when each place lapses. */
@@ -8,20 +12,21 @@ interface Key {
   max: number
 }
 
-interface Bucket {
-  /** The moments at which the last `max` starts happened or are reserved, oldest first. */
-  starts: number[]
-  /** Starts reserved for holders that have been told to wait. */
-  reserved: Map<string, number>
-}
-
 /** Counters of one process. Places that nobody gives back lapse; reservations nobody claims are forgotten. */
 export function createMemoryLimits(kernel: { clock: Clock }): Limits {
   const keys = new Map<string, Key>()
   const buckets = new Map<string, Bucket>()
+  let sweepAt = FIRST_SWEEP
 
   function dropLapsed({ places }: Key, now: number): void {
     for (const [holder, until] of places) if (until <= now) places.delete(holder)
+  }
+
+  /** Looks through all buckets when they have doubled, so that keys seen once do not stay for ever. */
+  function dropIdle(now: number): void {
+    if (buckets.size < sweepAt) return
+    for (const [name, bucket] of buckets) if (bucket.isIdle(now)) buckets.delete(name)
+    sweepAt = Math.max(FIRST_SWEEP, 2 * buckets.size)
   }
 
   return {
@@ -58,24 +63,14 @@ export function createMemoryLimits(kernel: { clock: Clock }): Limits {
       if (key.places.size === 0 && key.line.size === 0) keys.delete(name)
       return woken
     },
-    take(name, { max, duration }, holder) {
+    take(name, rate, holder) {
       const now = kernel.clock.now()
-      const bucket: Bucket = buckets.get(name) ?? { starts: [], reserved: new Map<string, number>() }
-      buckets.set(name, bucket)
-      const mine = holder === undefined ? undefined : bucket.reserved.get(holder)
-      if (mine !== undefined) {
-        if (mine <= now) bucket.reserved.delete(holder!)
-        return Math.max(0, mine - now)
+      let bucket = buckets.get(name)
+      if (!bucket) {
+        dropIdle(now)
+        buckets.set(name, (bucket = new Bucket()))
       }
-      const { starts } = bucket
-      while (starts.length > 0 && starts[0]! <= now - duration) starts.shift()
-      // With max starts in any span of duration, the next may follow the one max places before it.
-      const at = starts.length < max ? now : starts[starts.length - max]! + duration
-      if (at > now && holder === undefined) return at - now
-      starts.push(Math.max(at, now))
-      if (at <= now) return 0
-      bucket.reserved.set(holder!, at)
-      return at - now
+      return bucket.take(rate, now, holder)
     },
   }
 }

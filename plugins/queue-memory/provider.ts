@@ -84,7 +84,7 @@ export function createMemoryQueues(
       name: draft.name,
       data,
       runId: draft.runId,
-      options: draft.options,
+      options: cloneValue(draft.options),
       priority: draft.priority,
       createdAt: draft.createdAt,
       runAt: draft.runAt,
@@ -143,7 +143,7 @@ export function createMemoryQueues(
     },
     getJob: (queue, id) => cloneValue(find(queue, id)?.record),
     getJobs({ queue, name, states, runId, limit = 100, offset = 0 }: JobQuery = {}) {
-      const searched = queue === undefined ? [...queues.values()] : [queueOf(queue)]
+      const searched = [...queues].flatMap(([key, one]) => (queue === undefined || key === queue ? [one] : []))
       const found: JobRecord[] = []
       for (const { jobs } of searched) {
         for (const { record } of jobs.values()) {
@@ -152,6 +152,7 @@ export function createMemoryQueues(
           found.push(record)
         }
       }
+      if (searched.length > 1) found.sort((a, b) => a.createdAt - b.createdAt)
       return found.slice(offset, offset + limit).map(cloneValue)
     },
     getJobCounts(name) {
@@ -165,7 +166,7 @@ export function createMemoryQueues(
       [...queues].flatMap(([name, { jobs, hasConsumer }]) => (jobs.size > 0 || hasConsumer ? [name] : [])),
     pause: (queue) => queueOf(queue).setPaused(true),
     resume: (queue) => queueOf(queue).setPaused(false),
-    isPaused: (queue) => queueOf(queue).paused,
+    isPaused: (queue) => queues.get(queue)?.paused ?? false,
     retry(queue, id) {
       const entry = find(queue, id)
       if (!entry) throw new QueueError('JOB_NOT_FOUND', `Queue "${queue}" holds no job "${id}".`)

@@ -23,13 +23,14 @@ export default definePlugin({
     completed: bounds(HOUR, 10_000),
     failed: bounds(7 * 24 * HOUR, 100_000),
     cancelled: bounds(7 * 24 * HOUR, 100_000),
-    /** A sweep follows each time this many runs have ended in this process. */
+    /** A sweep follows each time this many runs of one outcome have ended in this process. */
     sweepEvery: z.number().int().min(1).default(100),
     /** Milliseconds between sweeps by time; 0 for none. */
     sweepInterval: z.number().min(0).default(60_000),
   }),
   setup(kernel, options) {
-    let ended = 0
+    /** Counted for each outcome, or a regular mix of them could always sweep the same one. */
+    const ended = { completed: 0, failed: 0, cancelled: 0 }
     let stop: (() => void) | undefined
 
     /** Awaits only what is not done at once, so that sweeping memory costs no turn. */
@@ -59,7 +60,8 @@ export default definePlugin({
     kernel.hook(
       'emit',
       ({ options: { run } }, next) => {
-        if (++ended % options.sweepEvery === 0) sweepOrReport([run!.status as RunOutcome])
+        const outcome = run!.status as RunOutcome
+        if (++ended[outcome] % options.sweepEvery === 0) sweepOrReport([outcome])
         return next()
       },
       { when: ({ options: { run } }) => run?.status !== undefined && run.status !== 'running' },

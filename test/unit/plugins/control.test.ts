@@ -72,3 +72,16 @@ it('gives up waiting for a result after its timeout', async () => {
   await test.advance(500)
   await outcome
 })
+
+it('fails a job that waits for one that was cancelled, instead of taking it for its own cancellation', async () => {
+  await using test = await createTestKernel()
+  await test.kernel.registerWorker({ id: 'child', handler: () => null })
+  await test.kernel.registerWorker({ id: 'parent', handler: (job, { kernel }) => kernel.result(job.data as never) })
+  const child = await test.kernel.enqueue('child', null, { delay: 1000 })
+  const parent = await test.kernel.enqueue('parent', child)
+  await settled()
+  await test.kernel.cancel(child)
+  await test.drain()
+  expect((await test.events(parent.runId)).map(({ type }) => type)).toEqual(['step.started', 'step.failed'])
+  expect(await test.kernel.port('queue').getJob('default', parent.id)).toMatchObject({ state: 'failed' })
+})

@@ -1,0 +1,10 @@
+import { createPluginHarness, limitsConformance } from 'nuxt-queue/testing/conformance'
+import queueMemory from '../../plugins/queue-memory/index.ts'
+
+limitsConformance({
+  name: 'limits-memory',
+  async create({ reporter }) {
+    const { kernel, ...harness } = await createPluginHarness({ plugins: [queueMemory], reporter })
+    return { ...harness, limits: kernel.port('limits') }
+  },
+})

@@ -1,0 +1,62 @@
+import { definePlugin, QueueError, type AnyPlugin, type Kernel, type Ports } from 'nuxt-queue/kernel'
+import eventsMemory from '../../plugins/events-memory/index.ts'
+import queueMemory from '../../plugins/queue-memory/index.ts'
+
+/** What the contract wants an answer from at once. */
+const SYNCHRONOUS = new Set<PropertyKey>(['on', 'getWorker'])
+
+const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
+
+/** A port that answers like one behind a socket: late, and calls in order. */
+function slow<T extends object>(port: T, own: Partial<T> = {}): T {
+  return new Proxy(port, {
+    get(target, key) {
+      const member: unknown = key in own ? own[key as keyof T] : target[key as keyof T]
+      if (typeof member === 'object' && member !== null && key !== 'capabilities') return slow(member)
+      if (typeof member !== 'function' || SYNCHRONOUS.has(key)) return member
+      return async (...args: unknown[]) => {
+        await turn()
+        const answer: unknown = await member.apply(target, args)
+        await turn()
+        return answer
+      }
+    },
+  })
+}
+
+function behindSocket(plugin: AnyPlugin, own: { [Name in keyof Ports]?: (port: Ports[Name]) => Partial<Ports[Name]> }) {
+  return definePlugin({
+    ...plugin,
+    options: plugin.options as never,
+    setup(kernel: Kernel, options: never) {
+      const provide: Kernel['provide'] = (name, port) =>
+        kernel.provide(name, slow(port as object, own[name]?.(port) as object) as typeof port)
+      return plugin.setup(Object.assign(Object.create(kernel) as Kernel, { provide }), options)
+    },
+  }) as AnyPlugin
+}
+
+const unsupported = (option: string): never => {
+  throw new QueueError('OPTION_UNSUPPORTED', `This adapter cannot honour "${option}".`)
+}
+
+/** Memory behind a socket. */
+export const slowQueue = behindSocket(queueMemory, {})
+export const slowEvents = behindSocket(eventsMemory, {})
+
+/** The same without the capabilities that an adapter need not have. */
+export const poorQueue = behindSocket(queueMemory, {
+  queue: ({ capabilities, enqueue }) => ({
+    enqueue: (job) => (job.runAt > job.createdAt ? unsupported('delay') : enqueue(job)),
+    capabilities: { ...capabilities, delay: false, priority: false, maxQueueSize: false, progress: false },
+  }),
+  workers: (workers) => ({
+    registerWorker: (queue, name, processor, options) =>
+      workers.registerWorker(
+        queue,
+        name,
+        (job, lease) => processor(job, { ...lease, progress: () => unsupported('progress') }),
+        options,
+      ),
+  }),
+})

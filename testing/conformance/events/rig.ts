@@ -1,0 +1,100 @@
+import type {
+  AppendOptions,
+  AppendResult,
+  EventDraft,
+  EventStore,
+  RunPatch,
+  StoredEvent,
+  StreamMessage,
+  SubscribeOptions,
+  Unsubscribe,
+} from '../../../kernel/index.ts'
+import { collectReports, type Harness, type HarnessOptions, type Report } from '../harness.ts'
+import { createTime, type Time } from '../time.ts'
+
+export interface EventsHarness extends Harness {
+  events: EventStore
+}
+
+export interface EventsConformanceOptions {
+  name: string
+  create(options: HarnessOptions): Promise<EventsHarness>
+}
+
+interface Follower {
+  events: StoredEvent[]
+  messages: StreamMessage[]
+  cursors: (string | undefined)[]
+  seqs(): number[]
+  stop: Unsubscribe
+}
+
+/** One event store for one test. */
+interface EventsRig extends Time {
+  events: EventStore
+  reports: readonly Report[]
+  rewind(ms: number): void
+  append(stream: string, types: string | readonly EventDraft[], options?: AppendOptions): Promise<AppendResult>
+  /** The seqs of a stream. */
+  seqs(stream: string, options?: Parameters<EventStore['read']>[1]): Promise<number[]>
+  follow(stream: string, options?: SubscribeOptions): Promise<Follower>
+  /** A run with one event that is running, or has ended. */
+  run(runId: string, patch?: RunPatch): Promise<void>
+}
+
+export type EventsTest = (test: (rig: EventsRig) => Promise<void>) => () => Promise<void>
+
+/** Makes the body of a test: a rig of its own, closed whatever happens. */
+export function eventsTest(create: EventsConformanceOptions['create']): EventsTest {
+  return (test) => async () => {
+    const { reports, reporter } = collectReports()
+    const harness = await create({ reporter })
+    try {
+      await test(createRig(harness, reports))
+    } finally {
+      await harness.dispose()
+    }
+  }
+}
+
+/** `a b:key c` as drafts of types a, b (with a key) and c. */
+function drafts(text: string): EventDraft[] {
+  return text.split(' ').map((one) => {
+    const [type = '', key] = one.split(':')
+    return { type, key }
+  })
+}
+
+function createRig(harness: EventsHarness, reports: readonly Report[]): EventsRig {
+  const { events, rewind } = harness
+  const time = createTime(harness)
+  const append: EventsRig['append'] = async (stream, types, options) =>
+    events.append(stream, typeof types === 'string' ? drafts(types) : types, options)
+  return {
+    ...time,
+    events,
+    reports,
+    append,
+    rewind: (ms) => rewind?.(ms),
+    seqs: async (stream, options) => (await events.read(stream, options)).map(({ seq }) => seq),
+    async follow(stream, { onMessage, ...options } = {}) {
+      const seen: StoredEvent[] = []
+      const messages: StreamMessage[] = []
+      const cursors: (string | undefined)[] = []
+      const listen = (message: StreamMessage, from: string): void => {
+        messages.push(message)
+        time.notify()
+        onMessage?.(message, from)
+      }
+      const stop = await events.subscribe(stream, { ...options, onMessage: listen }, (batch, cursor) => {
+        seen.push(...batch)
+        cursors.push(cursor)
+        time.notify()
+      })
+      return { events: seen, messages, cursors, seqs: () => seen.map(({ seq }) => seq), stop }
+    },
+    async run(runId, patch) {
+      await append(runId, 'begins', { run: { status: 'running', name: 'job', ...patch } })
+    },
+  }
+}

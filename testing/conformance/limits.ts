@@ -1,0 +1,291 @@
+import { describe, expect, it } from 'vitest'
+import type { Limits } from '../../kernel/index.ts'
+import { collectReports, type Harness, type HarnessOptions } from './harness.ts'
+import { createTime, type Time } from './time.ts'
+
+export interface LimitsHarness extends Harness {
+  limits: Limits
+}
+
+export interface LimitsConformanceOptions {
+  name: string
+  create(options: HarnessOptions): Promise<LimitsHarness>
+}
+
+interface LimitsRig extends Time {
+  limits: Limits
+  /** With a minute to live. */
+  acquire(holder: string, max?: number, key?: string): Promise<boolean>
+}
+type LimitsTest = (test: (rig: LimitsRig) => Promise<void>) => () => Promise<void>
+
+/**
+ * Registers the tests that every provider of `limits` passes.
+ *
+ * @example
+ * limitsConformance({
+ *   name: 'limits-memory',
+ *   async create() {
+ *     const { kernel, ...harness } = await createPluginHarness({ plugins: [queueMemory] })
+ *     return { ...harness, limits: kernel.port('limits') }
+ *   },
+ * })
+ */
+export function limitsConformance({ name, create }: LimitsConformanceOptions): void {
+  const test: LimitsTest = (body) => async () => {
+    const { reporter } = collectReports()
+    const harness = await create({ reporter })
+    const { limits } = harness
+    try {
+      await body({
+        ...createTime(harness),
+        limits,
+        acquire: async (holder, max = 1, key = 'k') => limits.acquire(key, max, 60_000, holder),
+      })
+    } finally {
+      await harness.dispose()
+    }
+  }
+  describe(`limits conformance: ${name}`, () => {
+    describe('places', () => {
+      placeTests(test)
+    })
+    describe('starts', () => {
+      startTests(test)
+    })
+  })
+}
+
+function placeTests(test: LimitsTest): void {
+  it(
+    'gives as many places as there are, for each key',
+    test(async ({ acquire }) => {
+      expect([await acquire('a', 2), await acquire('b', 2), await acquire('c', 2)]).toEqual([true, true, false])
+      expect(await acquire('c', 1, 'other')).toBe(true)
+    }),
+  )
+
+  it(
+    'gives one place to one of many that ask at once',
+    test(async ({ acquire }) => {
+      const asked = await Promise.all(Array.from({ length: 20 }, (_, index) => acquire(`h${index}`)))
+      expect(asked.filter(Boolean)).toHaveLength(1)
+    }),
+  )
+
+  it(
+    'lets a holder ask again without taking a second place',
+    test(async ({ acquire }) => {
+      expect([await acquire('a', 2), await acquire('a', 2), await acquire('b', 2)]).toEqual([true, true, true])
+      expect(await acquire('a', 2)).toBe(true)
+    }),
+  )
+
+  it(
+    'hands a place to the first in line, who keeps its position however often it asks',
+    test(async ({ acquire, limits }) => {
+      await acquire('a')
+      for (const holder of ['b', 'c', 'd', 'c', 'b']) expect(await acquire(holder)).toBe(false)
+      expect(await limits.release('k', 'a')).toEqual(['b'])
+      expect(await acquire('c')).toBe(false)
+      expect(await acquire('newcomer')).toBe(false)
+      expect(await acquire('b')).toBe(true)
+      expect(await limits.release('k', 'b')).toEqual(['c'])
+      expect(await limits.release('k', 'c')).toEqual(['d'])
+      expect(await limits.release('k', 'd')).toEqual(['newcomer'])
+      expect(await limits.release('k', 'newcomer')).toEqual([])
+      expect(await acquire('late')).toBe(true)
+    }),
+  )
+
+  it(
+    'keeps a place for whom it was handed to until that one asks',
+    test(async ({ acquire, limits }) => {
+      await acquire('a')
+      await acquire('b')
+      await limits.release('k', 'a')
+      expect(await acquire('c')).toBe(false)
+      expect(await acquire('a')).toBe(false)
+      expect(await acquire('b')).toBe(true)
+    }),
+  )
+
+  it(
+    'lets one in line leave it',
+    test(async ({ acquire, limits }) => {
+      for (const holder of ['a', 'b', 'c']) await acquire(holder)
+      expect(await limits.release('k', 'b')).toEqual([])
+      expect(await limits.release('k', 'a')).toEqual(['c'])
+    }),
+  )
+
+  it(
+    'takes a release of nothing as nothing',
+    test(async ({ acquire, limits }) => {
+      expect(await limits.release('k', 'nobody')).toEqual([])
+      await acquire('a')
+      await acquire('b')
+      expect(await limits.release('k', 'nobody')).toEqual([])
+      expect(await acquire('b')).toBe(false)
+      expect(await limits.release('k', 'a')).toEqual(['b'])
+      expect(await limits.release('k', 'a')).toEqual([])
+      expect(await acquire('c')).toBe(false)
+    }),
+  )
+
+  it(
+    'gives more places as soon as the most is raised',
+    test(async ({ acquire, limits }) => {
+      for (const holder of ['a', 'b', 'c', 'd']) await acquire(holder, 1)
+      expect(await acquire('b', 2)).toBe(true)
+      expect(await acquire('c', 2)).toBe(false)
+      await acquire('d', 3)
+      expect(await limits.release('k', 'a')).toEqual(['c'])
+    }),
+  )
+
+  it(
+    'hands out all places that are free, not only the one released',
+    test(async ({ acquire, limits }) => {
+      for (const holder of ['a', 'b', 'c']) await acquire(holder, 1)
+      expect(await acquire('late', 1)).toBe(false)
+      await acquire('a', 3)
+      expect(await limits.release('k', 'a')).toEqual(['b', 'c', 'late'])
+    }),
+  )
+
+  it(
+    'gives no place while more are taken than there are now',
+    test(async ({ acquire, limits }) => {
+      for (const holder of ['a', 'b', 'c']) await acquire(holder, 3)
+      expect(await acquire('d', 1)).toBe(false)
+      expect(await limits.release('k', 'a')).toEqual([])
+      expect(await limits.release('k', 'b')).toEqual([])
+      expect(await limits.release('k', 'c')).toEqual(['d'])
+    }),
+  )
+
+  it(
+    'lets the place of a holder lapse that never gives it back, unless it asked again',
+    test(async ({ limits, elapse }) => {
+      const acquire = async (holder: string): Promise<boolean> => limits.acquire('k', 1, 100, holder)
+      expect(await acquire('dead')).toBe(true)
+      await elapse(60)
+      expect(await acquire('dead')).toBe(true)
+      await elapse(60)
+      expect(await acquire('b')).toBe(false)
+      await elapse(60)
+      expect(await acquire('b')).toBe(true)
+      expect(await acquire('dead')).toBe(false)
+      expect(await limits.release('k', 'b')).toEqual(['dead'])
+    }),
+  )
+
+  it(
+    'takes any text as key and holder',
+    test(async ({ acquire, limits }) => {
+      for (const text of ['__proto__', 'constructor', 'ünï😀', 'a:b/c d', 'x'.repeat(200)]) {
+        expect(await acquire(text, 1, text)).toBe(true)
+        expect(await acquire('other', 1, text)).toBe(false)
+        expect(await limits.take(text, { max: 1, duration: 60_000 }, text)).toBe(0)
+        expect(await limits.take(text, { max: 1, duration: 60_000 })).toBeGreaterThan(0)
+        expect(await limits.release(text, text)).toEqual(['other'])
+      }
+    }),
+  )
+}
+
+function startTests(test: LimitsTest): void {
+  const rate = { max: 2, duration: 200 }
+
+  it(
+    'lets as many start as the rate says, for each bucket, and tells others how long to wait',
+    test(async ({ limits }) => {
+      expect([await limits.take('b', rate), await limits.take('b', rate)]).toEqual([0, 0])
+      const wait = await limits.take('b', rate)
+      expect(wait).toBeGreaterThan(100)
+      expect(wait).toBeLessThanOrEqual(200)
+      expect(await limits.take('other', rate)).toBe(0)
+    }),
+  )
+
+  it(
+    'counts no start that it has not given',
+    test(async ({ limits, elapse }) => {
+      await limits.take('b', rate)
+      await limits.take('b', rate)
+      const waits = [await limits.take('b', rate), await limits.take('b', rate), await limits.take('b', rate)]
+      expect(waits.every((wait) => wait > 0 && wait <= 200)).toBe(true)
+      await elapse(waits[0]! + 5)
+      expect(await limits.take('b', rate)).toBe(0)
+    }),
+  )
+
+  it(
+    'reserves a later start for a named holder, each its own, and lets it through when it comes back',
+    test(async ({ limits, elapse }) => {
+      const one = { max: 1, duration: 100 }
+      expect(await limits.take('b', one, 'a')).toBe(0)
+      const first = await limits.take('b', one, 'x')
+      const second = await limits.take('b', one, 'y')
+      expect(second - first).toBeGreaterThan(80)
+      const again = await limits.take('b', one, 'x')
+      expect(again).toBeGreaterThan(0)
+      expect(again).toBeLessThanOrEqual(first)
+      await elapse(first + 1)
+      expect(await limits.take('b', one)).toBeGreaterThan(0)
+      expect(await limits.take('b', one, 'x')).toBe(0)
+      expect(await limits.take('b', one, 'x')).toBeGreaterThan(150)
+      await elapse(101)
+      expect(await limits.take('b', one, 'y')).toBe(0)
+    }),
+  )
+
+  it(
+    'gives a place to one of many that ask at once',
+    test(async ({ limits }) => {
+      const asked = await Promise.all(
+        Array.from({ length: 20 }, async () => limits.take('b', { max: 3, duration: 10_000 })),
+      )
+      expect(asked.filter((wait) => wait === 0)).toHaveLength(3)
+    }),
+  )
+
+  it(
+    'lets no more start in any span of time than the rate says, whoever asks, comes back late, or never',
+    test(async ({ limits, elapse, now }) => {
+      const max = 3
+      const duration = 30
+      const starts: number[] = []
+      const waiting = new Map<string, number>()
+      const random = seeded(7)
+      for (let turn = 0; turn < 60; turn++) {
+        const back = [...waiting].filter(([, at]) => at <= now()).map(([holder]) => holder)
+        const holder = random() < 0.7 ? (back[0] ?? `h${turn}`) : undefined
+        const wait = await limits.take('b', { max, duration }, holder)
+        // Noted as late as it can have been given, so that a slow answer never looks like a close start.
+        if (wait === 0) starts.push(now())
+        if (holder !== undefined) {
+          waiting.delete(holder)
+          const late = random() < 0.3 ? 45 * random() : 0
+          if (wait > 0 && random() < 0.9) waiting.set(holder, now() + wait + late)
+        }
+        await elapse(Math.floor(random() * 6))
+      }
+      const spans = starts.slice(max).map((at, index) => at - starts[index]!)
+      expect(starts.length).toBeGreaterThan(5)
+      expect(spans.filter((span) => span < duration - 2)).toEqual([])
+    }),
+  )
+}
+
+/** Numbers in [0, 1) that are the same each time (mulberry32). */
+function seeded(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}

@@ -1,0 +1,89 @@
+import type {
+  EnqueuedJob,
+  JobRecord,
+  JobState,
+  Kernel,
+  KernelConfig,
+  StoredEvent,
+  WorkerConfig,
+  WorkerInput,
+} from '../../../kernel/index.ts'
+import { collectReports, type Harness, type HarnessOptions, type Report } from '../harness.ts'
+import { createTime, type Time } from '../time.ts'
+
+export interface PresetHarness extends Harness {
+  /** Built from the preset, not started, without workers of its own. */
+  kernel: Kernel
+}
+
+export interface PresetHarnessOptions extends HarnessOptions {
+  /** To be merged over the configuration of the harness. */
+  config: KernelConfig
+}
+
+export interface PresetConformanceOptions {
+  name: string
+  create(options: PresetHarnessOptions): Promise<PresetHarness>
+}
+
+/** One application for one test. Workers listen on a queue of their own unless their config says otherwise. */
+interface PresetRig extends Time {
+  kernel: Kernel
+  reports: readonly Report[]
+  /** Registers workers by id and starts the kernel. */
+  start(workers: Readonly<Record<string, Worker>>): Promise<void>
+  /** Waits until a job is in a state, and answers it. */
+  reach(job: Pick<EnqueuedJob, 'queue' | 'id'>, state: JobState): Promise<JobRecord>
+  /** Waits for an event of a run by its key. */
+  event(runId: string, key: string): Promise<StoredEvent>
+  events(runId: string): Promise<StoredEvent[]>
+  types(runId: string): Promise<string[]>
+}
+
+export type Handler = NonNullable<WorkerInput['handler']>
+export type Worker = Handler | [config: WorkerConfig, handler: Handler]
+export type PresetTest = (test: (rig: PresetRig) => Promise<void>, config?: KernelConfig) => () => Promise<void>
+
+const NO_HOUSEKEEPING: KernelConfig = { registry: { dirs: [] }, abortGrace: 20 }
+
+/** Makes the body of a test: a rig of its own, closed whatever happens. */
+export function presetTest(create: PresetConformanceOptions['create']): PresetTest {
+  return (test, config = {}) =>
+    async () => {
+      const { reports, reporter } = collectReports()
+      const harness = await create({ reporter, config: { ...NO_HOUSEKEEPING, ...config } })
+      const stop = harness.kernel.port('queue').on('*', '*', () => time.notify())
+      const time = createTime(harness)
+      try {
+        await test(createRig(harness.kernel, time, reports))
+      } finally {
+        stop()
+        await harness.kernel.close({ timeout: 0 })
+        await harness.dispose()
+      }
+    }
+}
+
+function createRig(kernel: Kernel, time: Time, reports: readonly Report[]): PresetRig {
+  const events: PresetRig['events'] = async (runId) => kernel.port('events').read(runId)
+  return {
+    ...time,
+    kernel,
+    reports,
+    async start(workers) {
+      for (const [id, worker] of Object.entries(workers)) {
+        const [config, handler] = Array.isArray(worker) ? worker : [{}, worker]
+        await kernel.registerWorker({ id, config: { queue: id, ...config }, handler })
+      }
+      await kernel.start()
+    },
+    reach: ({ queue, id }, state) =>
+      time.until(`job "${id}" on "${queue}" is ${state}`, async () => {
+        const job = await kernel.port('queue').getJob(queue, id)
+        return job?.state === state && job
+      }),
+    event: (runId, key) => time.until(`run ${runId} has "${key}"`, () => kernel.port('events').byKey(runId, key)),
+    events,
+    types: async (runId) => (await events(runId)).map(({ type }) => type),
+  }
+}

@@ -1,0 +1,60 @@
+import { describe } from 'vitest'
+import { collectReports } from '../harness.ts'
+import { applicationTests } from './application.ts'
+import { attemptTests } from './attempts.ts'
+import { claimTests } from './claims.ts'
+import { dataTests } from './data.ts'
+import { jobTests } from './jobs.ts'
+import { orderTests } from './order.ts'
+import { queueTest, type QueueConformanceOptions } from './rig.ts'
+import { signalTests } from './signals.ts'
+import { workerTests } from './workers.ts'
+
+export type { QueueConformanceOptions, QueueHarness, QueueHarnessOptions } from './rig.ts'
+
+/**
+ * Registers the tests that every queue adapter passes: `QueueProvider` and `WorkerManager` by
+ * themselves, and what an application does with them through a kernel.
+ *
+ * @example
+ * queueConformance({
+ *   name: 'queue-memory',
+ *   async create({ reporter }) {
+ *     const { kernel, ...harness } = await createPluginHarness({ plugins: [queueMemory], reporter })
+ *     return { ...harness, queue: kernel.port('queue'), workers: kernel.port('workers') }
+ *   },
+ * })
+ */
+export function queueConformance({ name, create }: QueueConformanceOptions): void {
+  describe(`queue conformance: ${name}`, async () => {
+    const { reporter } = collectReports()
+    const probe = await create({ reporter })
+    const { capabilities } = probe.queue
+    await probe.dispose()
+    const test = queueTest(create)
+    describe('jobs', () => {
+      jobTests(test)
+    })
+    describe('order', () => {
+      orderTests(test, capabilities)
+    })
+    describe('claims', () => {
+      claimTests(test, capabilities)
+    })
+    describe('workers', () => {
+      workerTests(test)
+    })
+    describe('data', () => {
+      dataTests(test)
+    })
+    describe('signals', () => {
+      signalTests(test, capabilities)
+    })
+    describe('attempts', () => {
+      attemptTests(test)
+    })
+    describe('applications', () => {
+      applicationTests(test)
+    })
+  })
+}

@@ -1,0 +1,220 @@
+import { expect, it } from 'vitest'
+import type { JobState } from '../../../kernel/index.ts'
+import { codeOf } from '../harness.ts'
+import { completed, failed, type QueueTest } from './rig.ts'
+
+const NONE: Record<JobState, number> = { waiting: 0, delayed: 0, active: 0, completed: 0, failed: 0, cancelled: 0 }
+
+/** Storing, finding, counting and forgetting jobs. */
+export function jobTests(test: QueueTest): void {
+  it(
+    'stores a job and answers it by its id',
+    test(async ({ queue, add, draft, get }) => {
+      const job = draft({ id: 'a', data: { n: 1 }, options: { attempts: 3 }, priority: 0 })
+      expect(await queue.enqueue(job)).toEqual({ id: 'a', runId: 'run-a', deduplicated: false })
+      await add({ id: 'b' })
+      const fresh = { state: 'waiting', attemptsMade: 0, claims: 0, crashes: 0, round: 0 }
+      expect(await get('a')).toMatchObject({ ...job, ...fresh })
+    }),
+  )
+
+  it(
+    'knows nothing of jobs and queues that are not there',
+    test(async ({ queue }) => {
+      expect(await queue.getJob('q', 'a')).toBeUndefined()
+      expect(await queue.getJobCounts('q')).toEqual(NONE)
+      expect(await queue.getJobs({ queue: 'q' })).toEqual([])
+      expect(await queue.getQueues()).toEqual([])
+      expect(await queue.isPaused('q')).toBe(false)
+      expect(await codeOf(() => queue.retry('q', 'a'))).toBe('JOB_NOT_FOUND')
+      expect(await queue.promote('q', 'a')).toBe(false)
+      expect(await queue.cancel('q', 'a')).toBe(false)
+      expect(await queue.remove('q', 'a')).toBe(false)
+      expect(await queue.getQueues()).toEqual([])
+    }),
+  )
+
+  it(
+    'names the queues that hold jobs or have a consumer',
+    test(async ({ queue, add, work }) => {
+      await add({ id: 'a', queue: 'holds' })
+      await work(() => completed(), { queue: 'consumes' })
+      expect((await queue.getQueues()).toSorted()).toEqual(['consumes', 'holds'])
+      await queue.remove('holds', 'a')
+      expect(await queue.getQueues()).toEqual(['consumes'])
+    }),
+  )
+
+  it(
+    'lists jobs oldest first, over all queues or by queue, name, run and state',
+    test(async ({ queue, add, now, reach, work }) => {
+      const base = now() - 1000
+      await add({ id: 'a', queue: 'one', createdAt: base, runAt: base })
+      await add({ id: 'b', queue: 'two', createdAt: base + 1, runAt: base + 1, name: 'other' })
+      await add({ id: 'c', queue: 'one', createdAt: base + 2, runAt: base + 2, name: 'other' })
+      await add({ id: 'd', queue: 'two', createdAt: base + 3, runAt: base + 3 })
+      const ids = async (query: Parameters<typeof queue.getJobs>[0]): Promise<string[]> =>
+        (await queue.getJobs(query)).map(({ id }) => id)
+      expect(await ids({})).toEqual(['a', 'b', 'c', 'd'])
+      expect(await ids({ queue: 'two' })).toEqual(['b', 'd'])
+      expect(await ids({ name: 'other' })).toEqual(['b', 'c'])
+      expect(await ids({ runId: 'run-c' })).toEqual(['c'])
+      expect(await ids({ queue: 'one', name: 'other' })).toEqual(['c'])
+      expect(await ids({ offset: 1, limit: 2 })).toEqual(['b', 'c'])
+      expect(await ids({ limit: 0 })).toEqual([])
+      await work(() => completed(), { queue: 'one' })
+      await reach('a', 'completed', 'one')
+      await reach('c', 'completed', 'one')
+      expect(await ids({ states: ['completed'] })).toEqual(['a', 'c'])
+      expect(await ids({ states: ['waiting', 'active'] })).toEqual(['b', 'd'])
+    }),
+  )
+
+  it(
+    'lists a hundred jobs unless told otherwise',
+    test(async ({ queue, draft }) => {
+      await queue.enqueueMany(Array.from({ length: 101 }, () => draft()))
+      expect(await queue.getJobs()).toHaveLength(100)
+      expect(await queue.getJobs({ limit: 1000 })).toHaveLength(101)
+    }),
+  )
+
+  it(
+    'counts jobs by state',
+    test(async ({ queue, add, reach, work, now }) => {
+      const gate = Promise.withResolvers<void>()
+      await work(async ({ job }) => {
+        if (job.id === 'runs') await gate.promise
+        if (job.id === 'late') return { type: 'defer', runAt: now() + 60_000 }
+        return job.id === 'fails' ? failed() : completed()
+      })
+      await add({ id: 'done' })
+      await reach('done', 'completed')
+      await add({ id: 'fails' })
+      await reach('fails', 'failed')
+      await add({ id: 'late' })
+      await reach('late', 'delayed')
+      await add({ id: 'runs' })
+      await reach('runs', 'active')
+      for (const id of ['w1', 'w2', 'w3', 'gone']) await add({ id })
+      await queue.cancel('q', 'gone')
+      const counts = { waiting: 3, delayed: 1, active: 1, completed: 1, failed: 1, cancelled: 1 }
+      expect(await queue.getJobCounts('q')).toEqual(counts)
+      gate.resolve()
+    }),
+  )
+
+  it(
+    'adds an id once in a queue, whatever has become of its job',
+    test(async ({ queue, add, reach, work, get }) => {
+      await add({ id: 'a', data: 'first' })
+      const again = { id: 'a', runId: 'run-a', deduplicated: true }
+      expect(await add({ id: 'a', runId: 'another', data: 'second' })).toEqual(again)
+      expect((await get('a')).data).toBe('first')
+      expect(await add({ id: 'a', queue: 'elsewhere' })).toMatchObject({ deduplicated: false })
+      const claims = await work(() => completed())
+      await reach('a', 'completed')
+      expect(await add({ id: 'a', runId: 'another' })).toEqual(again)
+      await add({ id: 'b' })
+      await reach('b', 'completed')
+      expect(claims.map(({ job }) => job.id)).toEqual(['a', 'b'])
+      expect(await queue.getJobCounts('q')).toEqual({ ...NONE, completed: 2 })
+    }),
+  )
+
+  it(
+    'adds an id once when many ask at the same time',
+    test(async ({ queue, add }) => {
+      const receipts = await Promise.all(
+        Array.from({ length: 20 }, (_, index) => add({ id: 'a', runId: `run-${index}` })),
+      )
+      expect(receipts.filter(({ deduplicated }) => !deduplicated)).toHaveLength(1)
+      expect(new Set(receipts.map(({ runId }) => runId)).size).toBe(1)
+      expect(await queue.getJobCounts('q')).toEqual({ ...NONE, waiting: 1 })
+    }),
+  )
+
+  it(
+    'adds many jobs with receipts in order, known and repeated ids once',
+    test(async ({ queue, add, draft }) => {
+      await add({ id: 'known' })
+      const drafts = [{ id: 'a' }, { id: 'known' }, { id: 'a', runId: 'x' }, { id: 'a', queue: 'other' }, { id: 'b' }]
+      const receipts = await queue.enqueueMany(drafts.map(draft))
+      expect(receipts.map(({ id, deduplicated }) => [id, deduplicated])).toEqual([
+        ['a', false],
+        ['known', true],
+        ['a', true],
+        ['a', false],
+        ['b', false],
+      ])
+      expect(receipts[2]?.runId).toBe('run-a')
+      expect(await queue.getJobCounts('q')).toEqual({ ...NONE, waiting: 3 })
+      expect(await queue.enqueueMany([])).toEqual([])
+    }),
+  )
+
+  it(
+    'adds none of many when one is refused',
+    test(async ({ queue, draft, heard }) => {
+      const drafts = [draft({ queue: 'one' }), draft({ queue: 'two', data: () => {} }), draft({ queue: 'one' })]
+      expect(await codeOf(() => queue.enqueueMany(drafts))).toBe('VALUE_UNSUPPORTED')
+      expect(await queue.getJobs()).toEqual([])
+      expect(heard).toEqual([])
+    }),
+  )
+
+  it(
+    'forgets a job that is not active, and its id',
+    test(async ({ queue, add, work, reach }) => {
+      await add({ id: 'waits' })
+      await add({ id: 'stays' })
+      expect(await queue.remove('q', 'waits')).toBe(true)
+      expect(await queue.remove('q', 'waits')).toBe(false)
+      const claims = await work(() => completed())
+      await reach('stays', 'completed')
+      expect(await queue.remove('q', 'stays')).toBe(true)
+      expect(await queue.getJob('q', 'stays')).toBeUndefined()
+      expect(await add({ id: 'stays', runId: 'new' })).toEqual({ id: 'stays', runId: 'new', deduplicated: false })
+      await reach('stays', 'completed')
+      expect(claims.map(({ job }) => job.runId)).toEqual(['run-stays', 'new'])
+    }),
+  )
+
+  it(
+    'refuses to forget an active job',
+    test(async ({ queue, add, work, reach }) => {
+      const gate = Promise.withResolvers<void>()
+      await work(() => gate.promise.then(() => completed()))
+      await add({ id: 'a' })
+      await reach('a', 'active')
+      expect(await codeOf(() => queue.remove('q', 'a'))).toBe('JOB_STATE')
+      gate.resolve()
+      await reach('a', 'completed')
+    }),
+  )
+
+  it(
+    'forgets ended jobs by age and number, each outcome on its own',
+    test(async ({ queue, add, work, reach, elapse, now }) => {
+      await work(({ job }) => (job.name === 'bad' ? failed() : completed()))
+      const ended = async (id: string, name: string): Promise<void> => {
+        await add({ id, name })
+        await reach(id, name === 'bad' ? 'failed' : 'completed')
+      }
+      for (const id of ['f1', 'f2']) await ended(id, 'bad')
+      for (const id of ['c1', 'c2', 'c3']) await ended(id, 'good')
+      await elapse(60)
+      await add({ id: 'waits', queue: 'other' })
+      await ended('c4', 'good')
+      const ids = async (): Promise<string[]> => (await queue.getJobs()).map(({ id }) => id).toSorted()
+      expect(await queue.clean({ outcome: 'completed', endedBefore: 0, keep: 3 })).toBe(1)
+      expect(await ids()).toEqual(['c2', 'c3', 'c4', 'f1', 'f2', 'waits'])
+      expect(await queue.clean({ outcome: 'completed', endedBefore: now() - 30, keep: 100 })).toBe(2)
+      expect(await ids()).toEqual(['c4', 'f1', 'f2', 'waits'])
+      expect(await queue.clean({ outcome: 'failed', endedBefore: 0, keep: 0 })).toBe(2)
+      expect(await queue.clean({ outcome: 'cancelled', endedBefore: Infinity, keep: 0 })).toBe(0)
+      expect(await ids()).toEqual(['c4', 'waits'])
+      expect(await add({ id: 'c1' })).toMatchObject({ deduplicated: false })
+    }),
+  )
+}

@@ -1,0 +1,278 @@
+import { expect, it } from 'vitest'
+import type { QueueCapability } from '../../../kernel/index.ts'
+import { codeOf } from '../harness.ts'
+import { completed, failed, worker, type Claim, type QueueTest } from './rig.ts'
+
+const idsOf = (claims: readonly Claim[]): string[] => claims.map(({ job }) => job.id)
+
+/** Which job is handed out next, and when. */
+export function orderTests(test: QueueTest, capabilities: Readonly<Record<QueueCapability, boolean>>): void {
+  it(
+    'hands out jobs in the order of arrival, also those that arrive together',
+    test(async ({ queue, add, draft, work, reach }) => {
+      await add({ id: 'a' })
+      await queue.enqueueMany(['b', 'c', 'd'].map((id) => draft({ id })))
+      await add({ id: 'e' })
+      const claims = await work(() => completed())
+      await reach('e', 'completed')
+      expect(idsOf(claims)).toEqual(['a', 'b', 'c', 'd', 'e'])
+    }),
+  )
+
+  it(
+    'claims nothing while paused, and goes on when resumed',
+    test(async ({ queue, add, work, reach, heard }) => {
+      const claims = await work(() => completed())
+      await queue.pause('q')
+      await queue.pause('q')
+      expect(await queue.isPaused('q')).toBe(true)
+      await add({ id: 'a' })
+      await add({ id: 'b', queue: 'open' })
+      await work(() => completed(), { queue: 'open' })
+      await reach('b', 'completed', 'open')
+      expect(await queue.getJobCounts('q')).toMatchObject({ waiting: 1, active: 0 })
+      await queue.resume('q')
+      await queue.resume('q')
+      expect(await queue.isPaused('q')).toBe(false)
+      await reach('a', 'completed')
+      expect(idsOf(claims)).toEqual(['a'])
+      const onQ = heard.filter(({ queue: name }) => name === 'q').map(({ event }) => event)
+      expect(onQ).toEqual(['paused', 'waiting', 'resumed', 'active', 'completed'])
+    }),
+  )
+
+  it(
+    'lets running jobs end while paused, and keeps its pause without a consumer',
+    test(async ({ queue, workers, add, work, reach }) => {
+      const gate = Promise.withResolvers<void>()
+      await work(() => gate.promise.then(() => completed()))
+      await add({ id: 'a' })
+      await add({ id: 'b' })
+      await reach('a', 'active')
+      await queue.pause('q')
+      gate.resolve()
+      await reach('a', 'completed')
+      await workers.unregisterWorker('q', 'work')
+      const claims = await work(() => completed())
+      expect(await queue.isPaused('q')).toBe(true)
+      expect(await queue.getJobCounts('q')).toMatchObject({ waiting: 1, active: 0 })
+      await queue.resume('q')
+      await reach('b', 'completed')
+      expect(idsOf(claims)).toEqual(['b'])
+    }),
+  )
+
+  it(
+    'cancels a job that waits, which then never runs',
+    test(async ({ queue, add, work, reach, heard }) => {
+      await add({ id: 'a' })
+      await add({ id: 'b' })
+      expect(await queue.cancel('q', 'a')).toBe(true)
+      expect(await queue.cancel('q', 'a')).toBe(false)
+      expect(await reach('a', 'cancelled')).toMatchObject({ claims: 0, finishedAt: expect.any(Number) as number })
+      const claims = await work(() => completed())
+      await reach('b', 'completed')
+      expect(idsOf(claims)).toEqual(['b'])
+      expect(heard.filter(({ event }) => event === 'cancelled').map(({ id }) => id)).toEqual(['a'])
+    }),
+  )
+
+  it(
+    'does not cancel a job that is active or has ended',
+    test(async ({ queue, add, work, reach }) => {
+      const gate = Promise.withResolvers<void>()
+      await work(() => gate.promise.then(() => completed()))
+      await add({ id: 'a' })
+      await reach('a', 'active')
+      expect(await queue.cancel('q', 'a')).toBe(false)
+      gate.resolve()
+      await reach('a', 'completed')
+      expect(await queue.cancel('q', 'a')).toBe(false)
+    }),
+  )
+
+  it(
+    'queues failed and cancelled jobs again with all their attempts',
+    test(async ({ queue, add, work, reach }) => {
+      const claims = await work(({ job }) => (job.round === 0 ? failed() : completed('ok')))
+      await add({ id: 'failed', options: { attempts: 2 } })
+      expect(await reach('failed', 'failed')).toMatchObject({ attemptsMade: 1, error: { message: 'boom' } })
+      await queue.pause('q')
+      await add({ id: 'cancelled' })
+      await queue.cancel('q', 'cancelled')
+      await queue.retry('q', 'failed')
+      await queue.retry('q', 'cancelled')
+      const again = await reach('failed', 'waiting')
+      expect(again).toMatchObject({ attemptsMade: 0, crashes: 0, round: 1, claims: 1 })
+      expect([again.error, again.finishedAt]).toEqual([undefined, undefined])
+      await queue.resume('q')
+      expect(await reach('failed', 'completed')).toMatchObject({ result: 'ok', claims: 2 })
+      await reach('cancelled', 'completed')
+      expect(idsOf(claims)).toEqual(['failed', 'failed', 'cancelled'])
+    }),
+  )
+
+  it(
+    'retries only failed and cancelled jobs',
+    test(async ({ queue, add, work, reach }) => {
+      const gate = Promise.withResolvers<void>()
+      await add({ id: 'a' })
+      expect(await codeOf(() => queue.retry('q', 'a'))).toBe('JOB_STATE')
+      await work(() => gate.promise.then(() => completed()))
+      await reach('a', 'active')
+      expect(await codeOf(() => queue.retry('q', 'a'))).toBe('JOB_STATE')
+      gate.resolve()
+      await reach('a', 'completed')
+      expect(await codeOf(() => queue.retry('q', 'a'))).toBe('JOB_STATE')
+    }),
+  )
+
+  const priorityTests = { declared: withPriority, undeclared: withoutPriority }
+  priorityTests[capabilities.priority ? 'declared' : 'undeclared'](test)
+  const delayTests = { declared: withDelay, undeclared: withoutDelay }
+  delayTests[capabilities.delay ? 'declared' : 'undeclared'](test)
+}
+
+function withPriority(test: QueueTest): void {
+  it(
+    'hands out the most urgent job first, then by arrival',
+    test(async ({ add, work, reach }) => {
+      const priorities = { a: 0, b: 5, c: -3, d: 5, e: 0.5, f: 1000 }
+      for (const [id, priority] of Object.entries(priorities)) await add({ id, priority })
+      const claims = await work(() => completed())
+      await reach('c', 'completed')
+      expect(idsOf(claims)).toEqual(['f', 'b', 'd', 'e', 'a', 'c'])
+    }),
+  )
+
+  it(
+    'lets an urgent job overtake those that wait already',
+    test(async ({ add, work, reach }) => {
+      const gate = Promise.withResolvers<void>()
+      const claims = await work(async ({ job }) => {
+        if (job.id === 'a') await gate.promise
+        return completed()
+      })
+      await add({ id: 'a' })
+      await reach('a', 'active')
+      await add({ id: 'b' })
+      await add({ id: 'c', priority: 1 })
+      gate.resolve()
+      await reach('b', 'completed')
+      expect(idsOf(claims)).toEqual(['a', 'c', 'b'])
+    }),
+  )
+}
+
+function withoutPriority(test: QueueTest): void {
+  it(
+    'refuses the option "priority", which it does not declare',
+    test(async ({ kernel }) => {
+      const app = await kernel([{ id: 'w', handler: () => {} }])
+      expect(await codeOf(() => app.enqueue('w', null, { priority: 1 }))).toBe('OPTION_UNSUPPORTED')
+    }),
+  )
+}
+
+function withDelay(test: QueueTest): void {
+  it(
+    'hands out delayed jobs when they are due and not before, the earliest first',
+    test(async ({ add, work, reach, now }) => {
+      const start = now()
+      const claims = await work(() => completed())
+      await add({ id: 'second', runAt: start + 120 })
+      await add({ id: 'first', runAt: start + 60 })
+      await add({ id: 'past', runAt: start - 60_000 })
+      expect(await reach('second', 'delayed')).toMatchObject({ runAt: start + 120 })
+      await reach('second', 'completed')
+      expect(idsOf(claims)).toEqual(['past', 'first', 'second'])
+      expect(claims[1]!.at).toBeGreaterThanOrEqual(start + 60)
+      expect(claims[2]!.at).toBeGreaterThanOrEqual(start + 120)
+    }),
+  )
+
+  it(
+    'hands out jobs that fall due together in the order of arrival',
+    test(async ({ add, work, reach, now }) => {
+      const due = now() + 60
+      const ids = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']
+      for (const id of ids) await add({ id, runAt: due })
+      const claims = await work(() => completed())
+      for (const id of ids) await reach(id, 'completed')
+      expect(idsOf(claims)).toEqual(ids)
+    }),
+  )
+
+  it(
+    'runs no delayed job that was cancelled or removed',
+    test(async ({ queue, add, work, reach, now }) => {
+      const claims = await work(() => completed())
+      for (const id of ['cancelled', 'removed']) await add({ id, runAt: now() + 40 })
+      expect(await queue.cancel('q', 'cancelled')).toBe(true)
+      expect(await queue.remove('q', 'removed')).toBe(true)
+      await add({ id: 'later', runAt: now() + 80 })
+      await reach('later', 'completed')
+      expect(idsOf(claims)).toEqual(['later'])
+      expect(await queue.getJobCounts('q')).toMatchObject({ cancelled: 1, completed: 1, delayed: 0 })
+    }),
+  )
+
+  it(
+    'delays a job of an application, which can be cancelled until it is due',
+    test(async ({ kernel, reach, now }) => {
+      const ran: unknown[] = []
+      const app = await kernel([worker(({ data }) => void ran.push(data))])
+      const start = now()
+      const job = await app.enqueue('w', 'cancelled', { delay: 40 })
+      expect(await app.cancel(job)).toBe(true)
+      await reach(job.id, 'cancelled')
+      const after = await app.enqueue('w', 'after', { delay: new Date(start + 80) })
+      const { startedAt } = await reach(after.id, 'completed')
+      expect(startedAt).toBeGreaterThanOrEqual(start + 80)
+      expect(ran).toEqual(['after'])
+    }),
+  )
+
+  it(
+    'takes a delay longer than a timer can',
+    test(async ({ add, work, reach, now, get }) => {
+      const claims = await work(() => completed())
+      await add({ id: 'far', runAt: now() + 2 ** 31 + 1000 })
+      await add({ id: 'near', runAt: now() + 50 })
+      await reach('near', 'completed')
+      expect(idsOf(claims)).toEqual(['near'])
+      expect(await get('far')).toMatchObject({ state: 'delayed', claims: 0 })
+    }),
+  )
+
+  it(
+    'makes a delayed job due on request',
+    test(async ({ queue, add, work, reach, now }) => {
+      const claims = await work(() => completed())
+      await add({ id: 'a', runAt: now() + 60_000 })
+      expect(await queue.promote('q', 'a')).toBe(true)
+      const { runAt } = await reach('a', 'completed')
+      expect(runAt).toBeLessThanOrEqual(now())
+      expect(await queue.promote('q', 'a')).toBe(false)
+      expect(idsOf(claims)).toEqual(['a'])
+    }),
+  )
+
+  it(
+    'does not promote a job that waits already',
+    test(async ({ queue, add }) => {
+      await add({ id: 'a' })
+      expect(await queue.promote('q', 'a')).toBe(false)
+    }),
+  )
+}
+
+function withoutDelay(test: QueueTest): void {
+  it(
+    'refuses the option "delay", which it does not declare',
+    test(async ({ kernel }) => {
+      const app = await kernel([{ id: 'w', handler: () => {} }])
+      expect(await codeOf(() => app.enqueue('w', null, { delay: 1000 }))).toBe('OPTION_UNSUPPORTED')
+    }),
+  )
+}

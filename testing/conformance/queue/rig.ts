@@ -1,0 +1,189 @@
+import {
+  createKernel,
+  definePlugin,
+  definePreset,
+  type EnqueueReceipt,
+  type JobDraft,
+  type JobRecord,
+  type JobState,
+  type Kernel,
+  type Lease,
+  type Limits,
+  type MaybePromise,
+  type QueueEvent,
+  type QueueProvider,
+  type Settlement,
+  type WorkerInput,
+  type WorkerManager,
+} from '../../../kernel/index.ts'
+import eventsMemory from '../../../plugins/events-memory/index.ts'
+import { createMemoryLimits } from '../../../plugins/queue-memory/index.ts'
+import { capabilities } from '../../../presets/common.ts'
+import { collectReports, type Harness, type HarnessOptions, type Report } from '../harness.ts'
+import { createTime, type Time } from '../time.ts'
+
+export interface QueueHarness extends Harness {
+  queue: QueueProvider
+  workers: WorkerManager
+  /** Default: counters in memory. */
+  limits?: Limits
+}
+
+export interface QueueHarnessOptions extends HarnessOptions {
+  /** Given where the adapter declares it. */
+  maxQueueSize?: number
+}
+
+export interface QueueConformanceOptions {
+  name: string
+  create(options: QueueHarnessOptions): Promise<QueueHarness>
+}
+
+export interface Claim {
+  job: Readonly<JobRecord>
+  lease: Lease
+  /** When it was handed out. */
+  at: number
+}
+
+interface Heard {
+  event: QueueEvent
+  queue: string
+  id: string | undefined
+}
+
+/** One queue adapter for one test. Jobs go to queue `q` under the name `work` unless said otherwise. */
+export interface QueueRig extends Time {
+  queue: QueueProvider
+  workers: WorkerManager
+  reports: readonly Report[]
+  /** What `on('*', '*')` told, in order. */
+  heard: readonly Heard[]
+  draft(job?: Partial<JobDraft>): JobDraft
+  add(job?: Partial<JobDraft>): Promise<EnqueueReceipt>
+  get(id: string, queue?: string): Promise<JobRecord>
+  /** Registers a worker whose jobs end as told. Answers what it was handed, in order. */
+  work(
+    settle: (claim: Claim) => MaybePromise<Settlement>,
+    worker?: { queue?: string; name?: string; concurrency?: number },
+  ): Promise<Claim[]>
+  /** Waits until a job is in a state, and answers it. */
+  reach(id: string, state: JobState, queue?: string): Promise<JobRecord>
+  /** A started kernel over the adapter, with everything else in memory. */
+  kernel(workers: readonly WorkerInput[]): Promise<Kernel>
+}
+
+export type QueueTest = (
+  test: (rig: QueueRig) => Promise<void>,
+  options?: { maxQueueSize?: number },
+) => () => Promise<void>
+
+/** Makes the body of a test: a rig of its own, closed whatever happens. */
+export function queueTest(create: QueueConformanceOptions['create']): QueueTest {
+  return (test, options) => async () => {
+    const { rig, close } = await openRig(create, options)
+    try {
+      await test(rig)
+    } finally {
+      await close()
+    }
+  }
+}
+
+/** A worker `w` on queue `q`. */
+export const worker = (handler: WorkerInput['handler'], config: WorkerInput['config'] = {}): WorkerInput => ({
+  id: 'w',
+  config: { queue: 'q', ...config },
+  handler,
+})
+
+export const completed = (result?: unknown): Settlement => ({ type: 'completed', result })
+export const failed = (message = 'boom'): Settlement => ({ type: 'failed', error: { name: 'Error', message } })
+
+async function openRig(
+  create: QueueConformanceOptions['create'],
+  options: { maxQueueSize?: number } = {},
+): Promise<{ rig: QueueRig; close: () => Promise<void> }> {
+  const { reports, reporter } = collectReports()
+  const harness = await create({ ...options, reporter })
+  const { queue, workers } = harness
+  const time = createTime(harness)
+  const heard: Heard[] = []
+  const kernels: Kernel[] = []
+  let jobs = 0
+  queue.on('*', '*', (event, name, job) => {
+    heard.push({ event, queue: name, id: job?.id })
+    time.notify()
+  })
+
+  const draft: QueueRig['draft'] = (job = {}) => {
+    const id = job.id ?? `job-${++jobs}`
+    const createdAt = time.now()
+    const defaults = { queue: 'q', name: 'work', data: undefined, options: {}, priority: 0, flow: undefined }
+    return { ...defaults, id, runId: `run-${id}`, createdAt, runAt: createdAt, ...job }
+  }
+  const get: QueueRig['get'] = async (id, name = 'q') => {
+    const job = await queue.getJob(name, id)
+    if (!job) throw new Error(`Queue "${name}" holds no job "${id}".`)
+    return job
+  }
+
+  const rig: QueueRig = {
+    ...time,
+    queue,
+    workers,
+    reports,
+    heard,
+    draft,
+    get,
+    add: async (job) => queue.enqueue(draft(job)),
+    async work(settle, { queue: name = 'q', name: jobName = 'work', concurrency = 1 } = {}) {
+      const claims: Claim[] = []
+      const processor = async (job: Readonly<JobRecord>, lease: Lease): Promise<Settlement> => {
+        const claim = { job, lease, at: time.now() }
+        claims.push(claim)
+        time.notify()
+        return settle(claim)
+      }
+      await workers.registerWorker(name, jobName, processor, { concurrency })
+      return claims
+    },
+    reach: (id, state, name = 'q') =>
+      time.until(`job "${id}" is ${state}`, async () => {
+        const job = await queue.getJob(name, id)
+        return job?.state === state && job
+      }),
+    async kernel(definitions) {
+      const kernel = await createKernel({ preset: overPorts(harness), reporter })
+      kernels.push(kernel)
+      for (const definition of definitions) await kernel.registerWorker(definition)
+      await kernel.start()
+      return kernel
+    },
+  }
+  const close = async (): Promise<void> => {
+    for (const kernel of kernels) await kernel.close({ timeout: 0 })
+    await workers.closeAll({ timeout: 0 })
+    await harness.dispose()
+  }
+  return { rig, close }
+}
+
+/** The common set over the ports under test. */
+function overPorts({ queue, workers, limits, clock }: QueueHarness) {
+  const ports = definePlugin({
+    name: 'conformance-ports',
+    enforce: 'pre',
+    setup(kernel) {
+      if (clock) kernel.provide('clock', clock)
+      kernel.provide('queue', queue)
+      kernel.provide('workers', workers)
+      kernel.provide('limits', limits ?? createMemoryLimits({ clock: clock ?? kernel.clock }))
+    },
+  })
+  return definePreset({
+    name: 'conformance',
+    plugins: [ports, eventsMemory, ...capabilities],
+    config: { retention: { sweepInterval: 0 }, registry: { dirs: [] }, abortGrace: 20 },
+  })
+}

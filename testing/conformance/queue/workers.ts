@@ -1,0 +1,162 @@
+import { expect, it } from 'vitest'
+import { completed, type QueueRig, type QueueTest } from './rig.ts'
+
+interface Load {
+  /** Lets every job that is held, and all that come, end. */
+  open(): void
+  release(id: string): void
+  holds(id: string): boolean
+  running: number
+  /** The most that ran at once. */
+  peak: number
+}
+
+/** Workers whose jobs run until told, and how many did so at once. */
+async function load(rig: QueueRig, workers: readonly { name: string; concurrency: number }[]): Promise<Load> {
+  const all = Promise.withResolvers<void>()
+  const gates = new Map<string, PromiseWithResolvers<void>>()
+  const state: Load = {
+    running: 0,
+    peak: 0,
+    open: all.resolve,
+    release: (id) => gates.get(id)!.resolve(),
+    holds: (id) => gates.has(id),
+  }
+  for (const worker of workers) {
+    await rig.work(async ({ job }) => {
+      const gate = Promise.withResolvers<void>()
+      gates.set(job.id, gate)
+      state.peak = Math.max(state.peak, ++state.running)
+      await Promise.race([gate.promise, all.promise])
+      state.running--
+      return completed()
+    }, worker)
+  }
+  return state
+}
+
+async function addMany({ queue, draft }: QueueRig, count: number): Promise<string[]> {
+  const drafts = Array.from({ length: count }, () => draft())
+  await queue.enqueueMany(drafts)
+  return drafts.map(({ id }) => id)
+}
+
+async function allCompleted(rig: QueueRig, count: number): Promise<void> {
+  await rig.until('all jobs are completed', async () => (await rig.queue.getJobCounts('q')).completed === count)
+}
+
+/** Consumers: how many jobs run at once, and how they stop. */
+export function workerTests(test: QueueTest): void {
+  it(
+    'runs as many jobs of a queue at once as its workers add up to',
+    test(async (rig) => {
+      const workers = [
+        { name: 'work', concurrency: 2 },
+        { name: 'more', concurrency: 3 },
+      ]
+      const busy = await load(rig, workers)
+      const ids = await addMany(rig, 9)
+      await rig.until('five jobs run', () => busy.running === 5)
+      expect(await rig.queue.getJobCounts('q')).toMatchObject({ active: 5, waiting: 4 })
+      busy.release(ids[0]!)
+      await rig.until('the next one runs', () => busy.running === 5 && rig.reach(ids[5]!, 'active').then(() => true))
+      busy.open()
+      await allCompleted(rig, 9)
+      expect(busy.peak).toBe(5)
+    }),
+  )
+
+  it(
+    'runs more when a worker joins and fewer when one leaves',
+    test(async (rig) => {
+      const busy = await load(rig, [{ name: 'work', concurrency: 1 }])
+      const ids = await addMany(rig, 9)
+      await rig.until('one job runs', () => busy.running === 1)
+      expect(await rig.queue.getJobCounts('q')).toMatchObject({ active: 1, waiting: 8 })
+      const joined = await load(rig, [{ name: 'joins', concurrency: 2 }])
+      await rig.until('three jobs run', () => busy.running + joined.running === 3)
+      await rig.workers.unregisterWorker('q', 'joins')
+      for (const id of ids.slice(0, 3)) (busy.holds(id) ? busy : joined).release(id)
+      await rig.until('one of the others runs', async () => (await rig.queue.getJobCounts('q')).completed === 3)
+      await rig.until('it runs alone', () => busy.running + joined.running === 1)
+      expect(await rig.queue.getJobCounts('q')).toMatchObject({ active: 1, waiting: 5 })
+      busy.open()
+      joined.open()
+      await allCompleted(rig, 9)
+    }),
+  )
+
+  it(
+    'tells which workers it has',
+    test(async ({ workers, work }) => {
+      await work(() => completed(), { name: 'a', concurrency: 2 })
+      await work(() => completed(), { name: 'b' })
+      expect(workers.getWorker('q', 'a')).toEqual({ queue: 'q', name: 'a', options: { concurrency: 2 } })
+      expect(workers.getWorker('q', 'c')).toBeUndefined()
+      expect(workers.getWorker('other', 'a')).toBeUndefined()
+      await workers.unregisterWorker('q', 'a')
+      await workers.unregisterWorker('q', 'a')
+      expect(workers.getWorker('q', 'a')).toBeUndefined()
+      expect(workers.getWorker('q', 'b')).toBeDefined()
+    }),
+  )
+
+  it(
+    'lets jobs of every name wait while a queue has no worker, and takes them with the first one',
+    test(async ({ queue, workers, add, work, reach }) => {
+      await work(() => completed())
+      await workers.unregisterWorker('q', 'work')
+      await add({ id: 'a' })
+      await add({ id: 'b', name: 'another' })
+      await work(() => completed(), { queue: 'other' })
+      await add({ id: 'c', queue: 'other' })
+      await reach('c', 'completed', 'other')
+      expect(await queue.getJobCounts('q')).toMatchObject({ waiting: 2 })
+      const claims = await work(() => completed())
+      await reach('b', 'completed')
+      expect(claims.map(({ job }) => job.name)).toEqual(['work', 'another'])
+    }),
+  )
+
+  it(
+    'waits for running jobs when it closes, and claims nothing more',
+    test(async ({ workers, add, work, reach, queue, get, elapse }) => {
+      const gate = Promise.withResolvers<void>()
+      await work(() => gate.promise.then(() => completed()))
+      await add({ id: 'a' })
+      await add({ id: 'b' })
+      await reach('a', 'active')
+      const order: string[] = []
+      queue.on('q', 'completed', () => void order.push('completed'))
+      const closing = workers.closeAll({ timeout: 60_000 }).then(() => order.push('closed'))
+      await elapse(20)
+      gate.resolve()
+      await closing
+      expect(order).toEqual(['completed', 'closed'])
+      expect(await get('b')).toMatchObject({ state: 'waiting', claims: 0 })
+    }),
+  )
+
+  it(
+    'waits no longer than told when it closes',
+    test(async ({ workers, add, work, reach, get }) => {
+      const gate = Promise.withResolvers<void>()
+      await work(() => gate.promise.then(() => completed()))
+      await add({ id: 'a' })
+      await reach('a', 'active')
+      await workers.closeAll({ timeout: 30 })
+      expect(await get('a')).toMatchObject({ state: 'active', claims: 1 })
+      gate.resolve()
+    }),
+  )
+
+  it(
+    'closes with nothing to wait for, twice',
+    test(async ({ workers, work }) => {
+      await work(() => completed())
+      await workers.closeAll({ timeout: 60_000 })
+      await workers.closeAll({ timeout: 60_000 })
+      expect(workers.getWorker('q', 'work')).toBeUndefined()
+    }),
+  )
+}

@@ -1,0 +1,292 @@
+import { describe, expect, it } from 'vitest'
+import {
+  createKernel,
+  definePlugin,
+  definePreset,
+  type AnyPlugin,
+  type EnqueuedJob,
+  type EnqueueOptions,
+  type JobRecord,
+  type JobState,
+  type Kernel,
+  type KernelConfig,
+} from '../../../kernel/index.ts'
+import dev from '../../../presets/dev.ts'
+import { createVirtualClock } from '../../virtual-clock.ts'
+import { codeOf, collectReports } from '../harness.ts'
+import { createTime, type Time } from '../time.ts'
+import { TRAVELS } from '../travels.ts'
+import {
+  inProcessScenarios,
+  localWorkers,
+  SCENARIO_CONFIGS,
+  type RuntimeScenarios,
+  type ScenarioWorker,
+} from './scenarios.ts'
+
+export type { RuntimeScenarios, ScenarioWorker } from './scenarios.ts'
+
+export interface RuntimeConformanceOptions {
+  name: string
+  /** What workers name as their `runtime`. */
+  runtime: string
+  /** Those that provide it. */
+  plugins: readonly AnyPlugin[]
+  config?: KernelConfig
+  /** The workers of the suite, for a runtime that does not run functions. Default: functions. */
+  workers?: RuntimeScenarios
+  /** `real` for a runtime outside this process. Default `virtual`. */
+  time?: 'virtual' | 'real'
+}
+
+interface RuntimeRig extends Time {
+  kernel: Kernel
+  start(worker: string, data?: unknown, options?: EnqueueOptions): Promise<EnqueuedJob>
+  /** Waits until a job is in a state, and answers it. */
+  reach(job: EnqueuedJob, state: JobState): Promise<JobRecord>
+}
+type RuntimeTest = (test: (rig: RuntimeRig) => Promise<void>) => () => Promise<void>
+
+/**
+ * Registers the tests that every runtime passes, with queue and events in memory.
+ *
+ * @example
+ * runtimeConformance({ name: 'runtime-node', runtime: 'node', plugins: [runtimeNode] })
+ */
+export function runtimeConformance(options: RuntimeConformanceOptions): void {
+  const test: RuntimeTest = (body) => async () => {
+    const { rig, close } = await openRig(options)
+    try {
+      await body(rig)
+    } finally {
+      await close()
+    }
+  }
+  describe(`runtime conformance: ${options.name}`, () => {
+    resultTests(test)
+    stopTests(test)
+    contextTests(test)
+    const local = { functions: localTests, files: (): void => {} }
+    local[options.workers ? 'files' : 'functions'](test)
+  })
+}
+
+async function openRig({ plugins, config, runtime, workers, time: kind }: RuntimeConformanceOptions) {
+  const virtual = createVirtualClock()
+  const real = kind === 'real'
+  const virtualTime = definePlugin({
+    name: 'conformance-clock',
+    enforce: 'pre',
+    setup: (kernel) => kernel.provide('clock', virtual),
+  })
+  const base = { retention: { sweepInterval: 0 }, registry: { dirs: [] }, abortGrace: 20 }
+  const added = real ? plugins : [virtualTime, ...plugins]
+  const preset = definePreset({ name: 'conformance', extends: dev, plugins: added, config: base })
+  const { reporter } = collectReports()
+  const kernel = await createKernel({ preset, config, reporter })
+  const all: Record<string, ScenarioWorker> = { ...(workers ?? { ...inProcessScenarios, ...localWorkers }) }
+  for (const [id, worker] of Object.entries(all)) {
+    const config = { concurrency: 4, ...SCENARIO_CONFIGS[id], ...worker.config, queue: id, runtime }
+    await kernel.registerWorker({ id, ...worker, config })
+  }
+  await kernel.start()
+  const time = createTime(real ? {} : { clock: virtual, advance: (ms) => virtual.advance(ms) })
+  kernel.port('queue').on('*', '*', time.notify)
+  const rig: RuntimeRig = {
+    ...time,
+    kernel,
+    start: (worker, data, enqueueOptions) => kernel.enqueue(worker, data, enqueueOptions),
+    reach: ({ queue, id }, state) =>
+      time.until(`job "${id}" on "${queue}" is ${state}`, async () => {
+        const job = await kernel.port('queue').getJob(queue, id)
+        return job?.state === state && job
+      }),
+  }
+  return { rig, close: () => kernel.close({ timeout: 0 }) }
+}
+
+function resultTests(test: RuntimeTest): void {
+  it(
+    'runs a handler with its job and its context, and keeps its result',
+    test(async ({ start, reach }) => {
+      const job = await start('echo', { to: 'Ada' })
+      const { result } = await reach(job, 'completed')
+      const { id, queue, name, runId } = job
+      expect(result).toEqual({ data: { to: 'Ada' }, id, queue, name, runId, attempt: 1 })
+    }),
+  )
+
+  it(
+    'hands over what JSON can say and takes it back',
+    test(async ({ start, reach }) => {
+      const data = {
+        text: 'ünï 😀 "quoted"\n',
+        numbers: [0, -1.5, 1e21],
+        none: null,
+        yes: true,
+        list: [],
+        deep: [[{}]],
+      }
+      const { result } = await reach(await start('echo', data), 'completed')
+      expect((result as { data: unknown }).data).toStrictEqual(data)
+    }),
+  )
+
+  it(
+    'completes a handler that returns nothing',
+    test(async ({ start, reach }) => {
+      expect((await reach(await start('nothing'), 'completed')).result ?? undefined).toBeUndefined()
+    }),
+  )
+
+  it(
+    'fails with what the handler throws, and where',
+    test(async ({ start, reach }) => {
+      const { error, attemptsMade } = await reach(await start('fail'), 'failed')
+      expect(error).toMatchObject({ message: 'boom', stack: expect.stringContaining('boom') as string })
+      expect(attemptsMade).toBe(1)
+    }),
+  )
+
+  it(
+    'fails with what the handler throws later',
+    test(async ({ start, reach }) => {
+      expect((await reach(await start('failLater'), 'failed')).error).toMatchObject({ message: 'later' })
+    }),
+  )
+
+  it(
+    'runs the handler again for the next attempt',
+    test(async ({ start, reach }) => {
+      const record = await reach(await start('failOnce', null, { attempts: 2 }), 'completed')
+      expect(record).toMatchObject({ result: 2, attemptsMade: 1 })
+    }),
+  )
+}
+
+function stopTests(test: RuntimeTest): void {
+  it(
+    'fails a handler that never settles, after its timeout',
+    test(async ({ start, reach }) => {
+      const { error } = await reach(await start('hang', null, { timeout: 50 }), 'failed')
+      expect(error?.code).toBe('JOB_TIMEOUT')
+    }),
+  )
+
+  it(
+    'tells a handler to stop when its job is cancelled',
+    test(async ({ kernel, start, until, reach }) => {
+      const job = await start('obey')
+      await until(
+        'the handler is at work',
+        async () => (await kernel.port('queue').getJob('obey', job.id))?.progress === 0.5,
+      )
+      expect(await kernel.cancel(job)).toBe(true)
+      await reach(job, 'cancelled')
+      expect(await codeOf(() => kernel.result(job))).toBe('JOB_CANCELLED')
+    }),
+  )
+
+  it(
+    'stops a handler when the kernel closes, and gives its job back',
+    test(async ({ kernel, start, reach }) => {
+      const job = await start('hang')
+      await reach(job, 'active')
+      const { aborted } = await kernel.close({ timeout: 10 })
+      expect(aborted.map(({ id }) => id)).toEqual([job.id])
+      expect(await kernel.port('queue').getJob('hang', job.id)).toMatchObject({ state: 'waiting', attemptsMade: 0 })
+    }),
+  )
+}
+
+function contextTests(test: RuntimeTest): void {
+  it(
+    'gives handlers state and logs of their run, jobs that run at once apart from each other',
+    test(async ({ kernel, start, reach }) => {
+      const jobs = await Promise.all(['a', 'b', 'c'].map((data) => start('use', data)))
+      for (const [index, seen] of ['a', 'b', 'c'].entries()) {
+        const job = jobs[index]!
+        expect((await reach(job, 'completed')).result).toEqual({ seen, count: 1 })
+        expect(await kernel.state(job.runId)).toEqual({ seen, count: 1 })
+        const stored = await kernel.port('events').read(job.runId, { types: ['state.set', 'runner.log'] })
+        expect(stored.map(({ type }) => type)).toEqual(['state.set', 'state.set', 'runner.log'])
+        expect(stored[2]!.data).toEqual({ level: 'info', message: 'hello', meta: { n: 1 } })
+      }
+    }),
+  )
+
+  it(
+    'tells followers of a run how far a handler is',
+    test(async ({ kernel, start, until }) => {
+      const values: unknown[] = []
+      const onMessage = ({ type, data }: { type: string; data?: unknown }): void =>
+        void (type === 'progress' && values.push((data as { value: number }).value))
+      await kernel.port('events').subscribe('known', { onMessage }, () => {})
+      const job = await start('obey', null, { runId: 'known' })
+      await until('progress arrives', () => values.length === 1)
+      expect(values).toEqual([0.5])
+      await kernel.cancel(job)
+    }),
+  )
+
+  it(
+    'starts the next step of a flow with what a handler emits',
+    test(async ({ kernel, until }) => {
+      const { runId } = await kernel.flow('conformance').start({ n: 1 })
+      await until('the run ends', () => kernel.port('events').byKey(runId, 'end'))
+      expect(await kernel.flow('conformance').result(runId)).toEqual({ n: 1 })
+    }),
+  )
+}
+
+function localTests(test: RuntimeTest): void {
+  it(
+    'hands over data of every kind and takes it back',
+    test(async ({ start, reach }) => {
+      for (const [what, data] of Object.entries(TRAVELS)) {
+        const { result } = await reach(await start('echo', data), 'completed')
+        expect({ [what]: (result as { data: unknown }).data }).toStrictEqual({ [what]: data })
+      }
+    }),
+  )
+
+  it(
+    'keeps name, code and cause of a thrown error',
+    test(async ({ start, reach }) => {
+      const { error } = await reach(await start('fail'), 'failed')
+      const cause = { name: 'TypeError', message: 'inner' }
+      expect(error).toMatchObject({ name: 'Error', code: 'E_BOOM', cause })
+    }),
+  )
+
+  it(
+    'fails with a thrown value that is no Error',
+    test(async ({ start, reach }) => {
+      const { error } = await reach(await start('throwText'), 'failed')
+      expect(error).toMatchObject({ code: 'HANDLER_FAILED', message: expect.stringContaining('just text') as string })
+    }),
+  )
+
+  it(
+    'lets useRunContext() find the context of its own job, also after waiting, in callbacks, and for jobs at once',
+    test(async ({ start, reach }) => {
+      const jobs = await Promise.all([1, 2, 3].map((n) => start('ambient', n)))
+      for (const job of jobs) {
+        const { result } = await reach(job, 'completed')
+        expect(result).toEqual([true, true, true, true, true, true])
+      }
+    }),
+  )
+
+  it(
+    'aborts the signal of a handler with the reason',
+    test(async ({ kernel, start, reach }) => {
+      const late = await start('reason', null, { timeout: 30 })
+      expect((await reach(late, 'failed')).error).toMatchObject({ code: 'JOB_TIMEOUT' })
+      const job = await start('reason')
+      await reach(job, 'active')
+      await kernel.cancel(job)
+      await reach(job, 'cancelled')
+    }),
+  )
+}

@@ -1,0 +1,124 @@
+import {
+  useKernel,
+  useRunContext,
+  type RunContext,
+  type WorkerConfig,
+  type WorkerInput,
+} from '../../../kernel/index.ts'
+
+/**
+ * What the workers of the suite do. A runtime that runs something else than functions passes files
+ * that do the same, in whatever language.
+ */
+export interface RuntimeScenarios {
+  /** Returns `{ data, id, queue, name, runId, attempt }` of its job. */
+  echo: ScenarioWorker
+  /** Returns nothing. */
+  nothing: ScenarioWorker
+  /** Throws an error `boom` at once. */
+  fail: ScenarioWorker
+  /** Waits a little, then throws an error `later`. */
+  failLater: ScenarioWorker
+  /** Throws an error on attempt 1 and returns the attempt on the next. */
+  failOnce: ScenarioWorker
+  /** Never returns, whatever its signal says. */
+  hang: ScenarioWorker
+  /** Sets progress 0.5, waits until it is told to stop, then returns. */
+  obey: ScenarioWorker
+  /**
+   * Sets state `seen` to its data, adds 1 to state `count`, logs `hello` at level info with meta
+   * `{ n: 1 }`, and returns all its state.
+   */
+  use: ScenarioWorker
+  /** The entry of a flow `conformance`: emits `done` with its data. */
+  emits: ScenarioWorker
+  /** The step of that flow that subscribes to `done`: returns its data. */
+  receives: ScenarioWorker
+}
+export type ScenarioWorker = Omit<WorkerInput, 'id'>
+
+/** Configuration that the suite adds to the workers. */
+export const SCENARIO_CONFIGS: Readonly<Record<string, WorkerConfig>> = {
+  emits: { flow: { name: 'conformance', role: 'entry' } },
+  receives: { flow: { name: 'conformance', role: 'step', subscribes: 'done' } },
+}
+
+const soon = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
+
+/** The workers as functions. */
+export const inProcessScenarios: RuntimeScenarios = {
+  echo: {
+    handler: ({ data, id, queue, name }, { runId, attempt }) => ({ data, id, queue, name, runId, attempt }),
+  },
+  nothing: { handler: () => {} },
+  fail: {
+    handler() {
+      throw Object.assign(new Error('boom', { cause: new TypeError('inner') }), { code: 'E_BOOM' })
+    },
+  },
+  failLater: {
+    async handler() {
+      await soon()
+      throw new Error('later')
+    },
+  },
+  failOnce: {
+    handler(_job, { attempt }) {
+      if (attempt === 1) throw new Error('once')
+      return attempt
+    },
+  },
+  hang: { handler: () => new Promise(() => {}) },
+  obey: {
+    async handler(_job, ctx) {
+      await ctx.progress(0.5)
+      if (!ctx.signal.aborted) await new Promise((resolve) => ctx.signal.addEventListener('abort', resolve))
+      return 'stopped'
+    },
+  },
+  use: {
+    async handler(job, { state, logger }) {
+      await state.set('seen', job.data)
+      await soon()
+      await state.update('count', (count) => Number(count ?? 0) + 1)
+      await logger.info('hello', { n: 1 })
+      return state.getAll()
+    },
+  },
+  emits: { handler: (job, ctx) => ctx.flow.emit('done', job.data) },
+  receives: { handler: (job) => job.data },
+}
+
+/** What only functions in this process can do. */
+export const localWorkers = {
+  throwText: {
+    handler() {
+      throw 'just text' // oxlint-disable-line no-throw-literal, typescript/only-throw-error -- what it is about
+    },
+  },
+  /** Where `useRunContext()` finds the job's own context. */
+  ambient: {
+    async handler(job, ctx) {
+      const found = [useRunContext() === (ctx as RunContext)]
+      await soon()
+      found.push(useRunContext() === (ctx as RunContext))
+      await Promise.all(
+        [soon(), soon()].map((waited) => waited.then(() => found.push(useRunContext().job.id === job.id))),
+      )
+      await new Promise<void>((resolve) => {
+        setTimeout(() => {
+          found.push(useRunContext().runId === ctx.runId, useKernel() === ctx.kernel)
+          resolve()
+        }, 1)
+      })
+      return found
+    },
+  },
+  /** Why its signal aborts. */
+  reason: {
+    async handler(_job, { signal }) {
+      await new Promise((resolve) => signal.addEventListener('abort', resolve))
+      throw new Error(`told to stop: ${(signal.reason as { code: string }).code}`)
+    },
+  },
+} satisfies Record<string, ScenarioWorker>

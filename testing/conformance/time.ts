@@ -1,0 +1,55 @@
+import { systemClock, type MaybePromise } from '../../kernel/index.ts'
+import { settled } from '../virtual-clock.ts'
+import type { Harness } from './harness.ts'
+
+/** How long a condition may take to hold, in milliseconds of the clock at hand. */
+const PATIENCE = 5000
+const STEP = 10
+
+/** Time as the tests see it, virtual or real. */
+export interface Time {
+  now(): number
+  /** Lets milliseconds pass. */
+  elapse(ms: number): Promise<void>
+  /** Waits until a condition holds, which it looks at after each `notify()`, and answers its value. */
+  until<T>(what: string, check: () => MaybePromise<T | undefined | false>): Promise<T>
+  notify(): void
+}
+
+export function createTime({ clock = systemClock, advance }: Pick<Harness, 'clock' | 'advance'>): Time {
+  let wake: () => void = () => {}
+
+  function elapse(ms: number): Promise<void> {
+    return advance ? advance(ms) : new Promise((resolve) => setTimeout(resolve, ms))
+  }
+
+  /** Virtual time goes on in steps; real time goes on by itself, and whatever notifies ends the wait early. */
+  async function step(): Promise<void> {
+    if (advance) {
+      await settled()
+      await advance(STEP)
+      return
+    }
+    const woken = Promise.withResolvers<void>()
+    wake = woken.resolve
+    const timer = setTimeout(woken.resolve, STEP)
+    await woken.promise
+    clearTimeout(timer)
+  }
+
+  return {
+    now: () => clock.now(),
+    elapse,
+    async until(what, check) {
+      await settled()
+      const deadline = clock.now() + PATIENCE
+      for (;;) {
+        const found = await check()
+        if (found !== undefined && found !== false) return found
+        if (clock.now() > deadline) throw new Error(`Waited ${PATIENCE} ms in vain until ${what}.`)
+        await step()
+      }
+    },
+    notify: () => wake(),
+  }
+}
