@@ -9,11 +9,8 @@ export function createEnqueue(kernel: Kernel, chains: Chains, assertOpen: () => 
     const worker = kernel.registry.get(target)
     if (worker) return { queue: worker.queue.name, name: worker.name, worker }
     const ids = kernel.registry.workers.map(({ id }) => id).filter((id) => !id.startsWith('_'))
-    const hint = 'To reach a worker that only other instances know, pass { queue, name }.'
-    throw new QueueError(
-      'WORKER_UNKNOWN',
-      `There is no worker "${target}". Known: ${ids.join(', ') || 'none'}. ${hint}`,
-    )
+    const message = `There is no worker "${target}". Known: ${ids.join(', ') || 'none'}. For others, pass { queue, name }.`
+    throw new QueueError('WORKER_UNKNOWN', message)
   }
 
   function prepare(target: JobTarget, data: unknown, options: EnqueueOptions = {}): EnqueuePayload {

@@ -80,7 +80,7 @@ export function createLifecycle(
   }
 
   async function startAll(): Promise<void> {
-    if (closing) throw closedError()
+    assertOpen()
     started = true
     for (const worker of kernel.registry.workers) await startWorker(worker)
   }
@@ -117,7 +117,8 @@ export function createLifecycle(
 
   /** While it closes, running jobs may still enqueue what they owe. */
   function assertOpen(): void {
-    if (closed || (closing && runner.running.length === 0)) throw closedError()
+    if (!closed && (!closing || runner.running.length > 0)) return
+    throw new QueueError('KERNEL_CLOSED', 'The kernel is closing or closed. Create a new one.')
   }
 
   return {
@@ -133,8 +134,4 @@ export function createLifecycle(
       if (started) await ports.port('workers').unregisterWorker(queue.name, name)
     },
   }
-}
-
-function closedError(): QueueError {
-  return new QueueError('KERNEL_CLOSED', 'The kernel is closing or closed. Create a new one.')
 }

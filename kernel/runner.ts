@@ -51,37 +51,35 @@ export function createProcessor(
     const attempt = new KernelAttempt(kernel, record, worker, lease)
     attempt.index = running.push(attempt) - 1
     const unwatch = watchLease(attempt, lease)
-    attempt.settling = run(attempt).then(
-      (settlement) => settled(attempt, settlement, unwatch),
-      (error: unknown) => {
-        kernel.reporter.error(`Job "${record.id}" could not be settled and will run again.`, error)
-        return settled(attempt, { type: 'defer', runAt: kernel.clock.now() + STORE_FAILED_DELAY }, unwatch)
-      },
-    )
+    const settle = (settlement: Settlement): Settlement => {
+      unwatch?.()
+      // Swapped out, since a Set that turns over with every job is slow to collect.
+      const last = running.pop()!
+      if (last !== attempt) running[(last.index = attempt.index)] = last
+      settlement.slot = attempt.handling?.catch(() => {})
+      return settlement
+    }
+    const giveBack = (error: unknown): Settlement => {
+      kernel.reporter.error(`Job "${record.id}" could not be settled and will run again.`, error)
+      return settle({ type: 'defer', runAt: kernel.clock.now() + STORE_FAILED_DELAY })
+    }
+    try {
+      const settling = run(attempt)
+      attempt.settling = isPromise(settling) ? settling.then(settle, giveBack) : Promise.resolve(settle(settling))
+    } catch (error) {
+      attempt.settling = Promise.resolve(giveBack(error))
+    }
     return attempt.settling
   }
 
-  function settled(attempt: Attempt, settlement: Settlement, unwatch: (() => void) | undefined): Settlement {
-    unwatch?.()
-    // Swapped out, since a Set that turns over with every job is slow to collect.
-    const last = running.pop()!
-    if (last !== attempt) running[(last.index = attempt.index)] = last
-    settlement.slot = attempt.handling?.catch(() => {})
-    return settlement
-  }
-
   /** Awaits only what has to be: over a synchronous store, the handler and nothing else. */
-  function run(attempt: Attempt): Promise<Settlement> {
-    return new Promise((resolve, reject) => {
-      const settling = after(buildContext(attempt), (broken) =>
-        after(start(attempt), (refused) => {
-          if (refused) return turnedAway(attempt, refused)
-          return broken ? conclude(attempt, broken) : execute(attempt).then((outcome) => conclude(attempt, outcome))
-        }),
-      )
-      if (isPromise(settling)) settling.then(resolve, reject)
-      else resolve(settling)
-    })
+  function run(attempt: Attempt): MaybePromise<Settlement> {
+    return after(buildContext(attempt), (broken) =>
+      after(start(attempt), (refused) => {
+        if (refused) return turnedAway(attempt, refused)
+        return broken ? conclude(attempt, broken) : execute(attempt)
+      }),
+    )
   }
 
   function conclude(attempt: Attempt, outcome: Outcome): MaybePromise<Settlement> {
@@ -117,19 +115,29 @@ export function createProcessor(
     return undefined
   }
 
-  function execute(attempt: Attempt): Promise<Outcome> {
-    return new Promise((resolve) => {
-      const finish = (): void => {
-        const { result } = attempt
-        resolve(result instanceof DeferredRun ? { deferral: result } : { value: result })
+  /** Concludes with the outcome of the dispatch, or with what ends the attempt before it is over. */
+  function execute(attempt: Attempt): Promise<Settlement> {
+    return new Promise((resolve, reject) => {
+      const finish = (outcome: Outcome): void => {
+        if (!attempt.force) return
+        attempt.force = undefined
+        try {
+          resolve(conclude(attempt, outcome))
+        } catch (error) {
+          reject(toError(error))
+        }
       }
-      const fail = (error: unknown): void => resolve(failure(error))
+      const fail = (error: unknown): void => finish(failure(error))
+      const succeed = (): void => {
+        const { result } = attempt
+        finish(result instanceof DeferredRun ? { deferral: result } : { value: result })
+      }
       attempt.force = fail
       if (attempt.aborted) return fail(attempt.aborted)
       try {
         const ran = runScope(attempt, () => chains.dispatch(attempt, invoke))
-        if (isPromise(ran)) ran.then(finish, fail)
-        else finish()
+        if (isPromise(ran)) ran.then(succeed, fail)
+        else succeed()
       } catch (error) {
         fail(error)
       }
