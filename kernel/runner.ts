@@ -46,7 +46,8 @@ export function createProcessor(
   class KernelAttempt extends Attempt {}
 
   const process: Processor = (record, lease) => {
-    if (record.runAt > kernel.clock.now()) return Promise.resolve({ type: 'defer', runAt: record.runAt })
+    const early = record.runAt > record.createdAt && record.runAt > kernel.clock.now()
+    if (early) return Promise.resolve({ type: 'defer', runAt: record.runAt })
     const worker = kernel.registry.find(record.queue, record.name) ?? unknownWorker(record)
     const attempt = new KernelAttempt(kernel, record, worker, lease)
     attempt.index = running.push(attempt) - 1

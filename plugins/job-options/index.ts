@@ -26,13 +26,13 @@ export default definePlugin({
   setup(kernel) {
     const perWorker = new WeakMap<WorkerDefinition, Defaults>()
     checkJobOptions(kernel.config.jobs, 'config "jobs"')
-    const general = merge(kernel.config.jobs, {})
+    const general = Object.freeze(merge(kernel.config.jobs, {}))
 
     function defaultsOf(worker: WorkerDefinition): Defaults {
       const own = pick(worker.worker, WORKER_OPTIONS)
       checkJobOptions(own, `worker "${worker.id}"`)
       const { priority = 0, ...options } = merge(kernel.config.jobs, own)
-      const defaults = { options, priority }
+      const defaults = { options: Object.freeze(options), priority }
       perWorker.set(worker, defaults)
       return defaults
     }

@@ -84,7 +84,8 @@ export function createMemoryQueues(
       name: draft.name,
       data,
       runId: draft.runId,
-      options: cloneValue(draft.options),
+      // Frozen ones are the defaults of a worker, which all its jobs may share.
+      options: Object.isFrozen(draft.options) ? draft.options : cloneValue(draft.options),
       priority: draft.priority,
       createdAt: draft.createdAt,
       runAt: draft.runAt,

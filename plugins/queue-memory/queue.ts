@@ -50,7 +50,7 @@ export function createQueue(name: string, host: QueueHost) {
   /** Puts a job where it belongs by its `runAt`. */
   function admit(entry: Entry): void {
     const { record } = entry
-    if (record.runAt > host.clock.now()) {
+    if (record.runAt > record.createdAt && record.runAt > host.clock.now()) {
       record.state = 'delayed'
       delayed.add(entry)
       host.emit('delayed', name, entry)
