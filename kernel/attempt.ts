@@ -33,6 +33,7 @@ export class Attempt implements DispatchPayload {
   readonly endKey: string
   readonly outbox: EventDraft[] = []
   result: unknown = undefined
+  readonly ctx = this
   /** Why the attempt was aborted. */
   aborted: Error | undefined
   /** Ends the attempt for the runner although the handler still runs. */
@@ -72,10 +73,6 @@ export class Attempt implements DispatchPayload {
       attempt: this.attempt,
       attempts,
     }
-  }
-
-  get ctx(): this {
-    return this
   }
 
   get cancelled(): boolean {

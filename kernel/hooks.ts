@@ -39,7 +39,10 @@ export function createHookBus() {
       const expected = `Pass a function (payload, next) and one of: ${HOOK_NAMES.join(', ')}`
       throw new QueueError('HOOK_INVALID', `${what}. ${expected}.`, { plugin, hook: name })
     }
-    const remove = bus.hook(name, Object.assign(() => {}, registration) as never)
+    const remove = bus.hook(
+      name,
+      Object.assign(() => {}, registration),
+    )
     recompose(name)
     return () => {
       remove()

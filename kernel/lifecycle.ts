@@ -6,8 +6,6 @@ import type { PortTable } from './port-table.ts'
 import type { Runner } from './runner.ts'
 import { kernelScope } from './use.ts'
 
-const CLOSE_TIMEOUT = 10_000
-
 /** Boot in order, close in reverse. */
 export function createLifecycle(
   kernel: Kernel,
@@ -125,7 +123,7 @@ export function createLifecycle(
     setup,
     assertOpen,
     start: () => (starting ??= startAll()),
-    close: ({ timeout = CLOSE_TIMEOUT }: { timeout?: number } = {}) => (closing ??= closeAll(timeout)),
+    close: ({ timeout = 10_000 }: { timeout?: number } = {}) => (closing ??= closeAll(timeout)),
     onWorkerStart: (watcher: (typeof watchers)[number]) => void watchers.push(watcher),
     workerAdded: async (worker: WorkerDefinition): Promise<void> => {
       if (started) await startWorker(worker)

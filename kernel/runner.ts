@@ -202,8 +202,9 @@ export function createProcessor(
     const last = attempt.attempt >= attempt.job.attempts || thrown.retryable === false
     if (last) return end(attempt, 'failed', { error: stored }, { type: 'failed', error: stored })
     const runAt = kernel.clock.now() + backoffDelay(record.options.backoff, attempt.attempt)
-    const event = attempt.event('step.retry', { error: stored, runAt })
-    const result = await attempt.append([event])
+    // An attempt whose settlement was lost is made again, and may fail again: that is still one failure.
+    const key = `retry:${record.id}#${record.round}.${attempt.attempt}`
+    const result = await attempt.append([attempt.event('step.retry', { error: stored, runAt }, key)])
     return result.ok ? { type: 'retry', error: stored, runAt } : turnedAway(attempt, result)
   }
 

@@ -209,6 +209,17 @@ describe('a job, whatever happens to it,', () => {
     )
   })
 
+  it('a zombie that fails before anybody else has begun counts as the one failure it is', async () => {
+    const world = await createWorld(2)
+    await world.claim()
+    await world.act({ type: 'crash' })
+    await world.act({ type: 'finish', which: 0, ending: 'throw' })
+    await world.claim()
+    await world.act({ type: 'finish', which: 0, ending: 'throw' })
+    expect((await world.events()).filter(({ type }) => type === 'step.retry')).toHaveLength(1)
+    expect(world.record.attemptsMade).toBe(1)
+  })
+
   it('a zombie that finishes late changes nothing', async () => {
     const world = await createWorld(3)
     await world.claim()
