@@ -32,5 +32,13 @@ export interface CreateKernelOptions extends Omit<KernelOptions, 'preset' | 'con
 export async function createKernel(options: CreateKernelOptions = {}): Promise<Kernel> {
   const { preset, plugins = [], config = {}, ...rest } = options
   const own = [...(config.plugins ?? []), ...plugins]
-  return createBareKernel({ ...rest, ...resolveConfig({ ...config, plugins: own, preset: preset ?? config.preset }) })
+  const kernel = await createBareKernel({
+    ...rest,
+    ...resolveConfig({ ...config, plugins: own, preset: preset ?? config.preset }),
+  })
+  const lost = kernel.hasPort('queue') && !kernel.port('queue').capabilities.durable
+  if (lost && process.env.NODE_ENV === 'production') {
+    kernel.reporter.warn('This queue keeps its jobs in memory, and runs in production: they are gone with the process.')
+  }
+  return kernel
 }

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'pathe'
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { createKernel, definePlugin, definePreset, QueueError } from '../../../index.ts'
 import { dev, loadQueueConfig, presetName, resolveConfig, resolvePreset } from '../../../presets/index.ts'
 import { configFromEnv } from '../../../presets/env.ts'
@@ -49,6 +49,21 @@ describe('choosing a preset', () => {
     const mine = definePreset({ name: 'mine', extends: dev })
     expect(resolvePreset({ preset: mine })).toBe(mine)
     expect(resolveConfig({ preset: mine }, { env: {} }).preset).toBe(mine)
+  })
+})
+
+describe('a development adapter in production', () => {
+  afterEach(() => vi.unstubAllEnvs())
+
+  it.each([
+    ['production', 1],
+    ['development', 0],
+  ])('chosen on purpose, in %s', async (env, warnings) => {
+    vi.stubEnv('NODE_ENV', env)
+    const warn = vi.fn<(message: string) => void>()
+    const kernel = await createKernel({ preset: 'test', reporter: { warn, error: () => {} } })
+    await kernel.close()
+    expect(warn).toHaveBeenCalledTimes(warnings)
   })
 })
 
