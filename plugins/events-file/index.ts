@@ -1,6 +1,5 @@
 import { definePlugin, type EventStore, type MaybePromise } from '../../kernel/index.ts'
-import type { Journal } from '../_shared/folder/journal.ts'
-import type {} from '../_shared/folder/storage.ts'
+import type { Journal, JournalLine } from '../_shared/folder/journal.ts'
 import { createLocalEvents } from '../_shared/local-events/store.ts'
 import { createReader, linesOf, snapshotLines } from './lines.ts'
 
@@ -20,7 +19,7 @@ export default definePlugin({
         expired: (names, events) => journal.append({ expired: names }, events + 1),
       },
     })
-    const snapshot = function* (): Generator<object> {
+    const snapshot = function* (): Generator<JournalLine> {
       for (const stream of [...streams()]) yield* snapshotLines(stream)
     }
     const journal: Journal = kernel.port('file').open('events', { header: HEADER, snapshot }, createReader(restore))

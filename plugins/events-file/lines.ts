@@ -18,7 +18,15 @@ const EVENTS_A_LINE = 500
 
 export const linesOf = {
   change(stream: string, { seq, ts, events, run, reopen, fence }: StoredChange): Line {
-    return withoutUndefined({ stream, seq, ts, events: events.map(draftOf), run, reopen: reopen || undefined, fence })
+    return {
+      stream,
+      seq,
+      ts,
+      events: events.map(draftOf),
+      run: run && compact(run),
+      reopen: reopen || undefined,
+      fence,
+    }
   },
   snapshot: (stream: string, snapshot: Snapshot): Line => ({ stream, snapshot }),
 }
@@ -26,7 +34,7 @@ export const linesOf = {
 /** What a compacted journal holds of a stream. */
 export function* snapshotLines(stream: Stream): Generator<Line> {
   const { name, memory, events, info, snapshots = [] } = stream
-  yield withoutUndefined({ stream: name, memory, info: info && withoutUndefined({ ...info }) })
+  yield { stream: name, memory, info: info && compact(info) }
   for (let from = 0; from < events.length;) {
     let to = from + 1
     while (to < events.length && to - from < EVENTS_A_LINE && events[to]!.ts === events[from]!.ts) to++
@@ -54,10 +62,12 @@ export function createReader(restore: LocalEvents['restore']): (line: Line) => v
 
 /** What is not told by the line around it. */
 function draftOf({ type, data, key, flow, step, stepId, attempt }: EventDraft | StoredEvent): Line {
-  return withoutUndefined({ type, flow, step, stepId, attempt, key, data })
+  return compact({ type, flow, step, stepId, attempt, key, data })
 }
 
-function withoutUndefined(line: Line): Line {
-  for (const key in line) if (line[key] === undefined) delete line[key]
+/** Members that are not set say nothing. */
+function compact(members: object): Line {
+  const line: Line = {}
+  for (const [key, value] of Object.entries(members)) if (value !== undefined) line[key] = value
   return line
 }

@@ -5,7 +5,6 @@ import { definePlugin } from '../../kernel/index.ts'
 import { Journal } from '../_shared/folder/journal.ts'
 import { lockFolder } from '../_shared/folder/lock.ts'
 import { readHeader } from '../_shared/folder/read-journal.ts'
-import type {} from '../_shared/folder/storage.ts'
 
 const EXTENSION = '.jsonl'
 

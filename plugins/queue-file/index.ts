@@ -1,5 +1,4 @@
 import { definePlugin } from '../../kernel/index.ts'
-import type {} from '../_shared/folder/storage.ts'
 import { createLocalLimits } from '../_shared/local-queue/limits.ts'
 import { createLocalQueues } from '../_shared/local-queue/provider.ts'
 import { createWorkerManager } from '../_shared/worker-manager.ts'

@@ -1,5 +1,5 @@
 import type { JobRecord } from '../../kernel/index.ts'
-import type { Journal } from '../_shared/folder/journal.ts'
+import type { Journal, JournalLine } from '../_shared/folder/journal.ts'
 import type { FileStorage } from '../_shared/folder/storage.ts'
 import type { QueueJournal } from '../_shared/local-queue/queue.ts'
 import { fileName, queueName } from './names.ts'
@@ -38,10 +38,10 @@ const BLANK: JobRecord = {
   error: undefined,
 }
 /** What a retry by hand takes away from a job. */
-const CLEARED: readonly (keyof JobRecord)[] = ['error', 'finishedAt', 'progress']
+const CLEARED: ReadonlySet<keyof JobRecord> = new Set(['error', 'finishedAt', 'progress'])
 
 /** What a process has left of a queue. */
-export interface LoadedQueue {
+interface LoadedQueue {
   queue: string
   jobs: JobRecord[]
   paused: boolean
@@ -58,7 +58,7 @@ export function createJournals(storage: FileStorage, jobsOf: (queue: string) => 
   const journals = new Map<string, Journal>()
   const paused = new Set<string>()
 
-  function* snapshot(queue: string): Generator<object> {
+  function* snapshot(queue: string): Generator<JournalLine> {
     if (paused.has(queue)) yield { paused: true }
     for (const job of jobsOf(queue)) yield lineOf(job)
   }
@@ -98,7 +98,7 @@ export function createJournals(storage: FileStorage, jobsOf: (queue: string) => 
     claimed(queue, job) {
       const journal = journalOf(queue)
       journal.append(changeOf(job, ['state', 'claims', 'startedAt']), 1)
-      journal.flush()
+      return journal.written()
     },
     removed: (queue, id) => journalOf(queue).append({ job: id, removed: true }, 2),
     paused(queue, value) {
@@ -111,16 +111,22 @@ export function createJournals(storage: FileStorage, jobsOf: (queue: string) => 
   }
 }
 
-/** All that is set about a job. */
-function lineOf({ id, queue: _, ...job }: Readonly<JobRecord>): object {
-  const set = Object.entries(job).filter(([, value]) => value !== undefined)
-  return { job: id, ...Object.fromEntries(set) }
+/** All that is known about a job. The queue is told by the journal. */
+function lineOf(job: Readonly<JobRecord>): JournalLine {
+  const { attemptsMade, claims, crashes, round } = job
+  const counters = {
+    attemptsMade: attemptsMade || undefined,
+    claims: claims || undefined,
+    crashes: crashes || undefined,
+    round: round || undefined,
+  }
+  return { job: job.id, ...job, id: undefined, queue: undefined, ...counters }
 }
 
-function changeOf(job: Readonly<JobRecord>, fields: readonly (keyof JobRecord)[]): object {
+function changeOf(job: Readonly<JobRecord>, fields: readonly (keyof JobRecord)[]): JournalLine {
   const line: Record<string, unknown> = { job: job.id }
-  for (const field of fields) if (job[field] !== undefined) line[field] = job[field]
-  const unset = fields.filter((field) => job[field] === undefined && CLEARED.includes(field))
+  for (const field of fields) line[field] = job[field]
+  const unset = fields.filter((field) => job[field] === undefined && CLEARED.has(field))
   return unset.length === 0 ? line : { ...line, unset }
 }
 

@@ -1,18 +1,7 @@
-import {
-  closeSync,
-  fdatasync,
-  fdatasyncSync,
-  fsyncSync,
-  ftruncateSync,
-  openSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs'
-import { setImmediate as turn } from 'node:timers/promises'
-import { basename, dirname } from 'pathe'
+import { closeSync, fdatasyncSync, openSync, renameSync, rmSync } from 'node:fs'
 import type { Reporter } from '../../../kernel/index.ts'
-import { encodeJson } from '../json.ts'
+import { encodeLine } from '../json.ts'
+import { dataSync, syncFolder, writeAll, writeLines } from './disk.ts'
 import { readJournal } from './read-journal.ts'
 
 /**
@@ -22,22 +11,23 @@ import { readJournal } from './read-journal.ts'
  */
 export type Fsync = 'always' | 'batch' | 'never'
 
+/** Members that are `undefined` are left out. */
+export type JournalLine = Readonly<Record<string, unknown>>
+
 export interface JournalOptions {
   path: string
   /** The first line: what the file is. */
-  header: Readonly<Record<string, unknown>>
+  header: JournalLine
   fsync: Fsync
   reporter: Reporter
   /** Lines that make up the present state: what a compacted journal holds. Read bit by bit, while writing goes on. */
-  snapshot(): Iterable<object>
+  snapshot(): Iterable<JournalLine>
   /** How many lines have to be obsolete, at the least, before the journal is compacted. */
   minGarbage: number
 }
 
 /** How long to wait before a disk that refused is tried again, in milliseconds. */
 const RETRY = 1000
-/** How many characters of a snapshot are written before the event loop turns. */
-const CHUNK = 1 << 18
 
 /**
  * A file of JSON lines that only grows, until it is replaced by a shorter one that says the same.
@@ -53,6 +43,8 @@ export class Journal {
   /** Lines that are not written yet. */
   #buffer = ''
   #scheduled = false
+  /** Settles with the next write. */
+  #written: PromiseWithResolvers<void> | undefined
   /** Settles with the next sync that begins. */
   #next: PromiseWithResolvers<void> | undefined
   /** Something is written that no sync which has begun will cover. */
@@ -85,14 +77,14 @@ export class Journal {
     const journal = new Journal(options, openSync(options.path, 'r+'), size, lines)
     if (size === 0) {
       journal.#append(options.header)
-      journal.flush()
+      journal.#flush()
       syncFolder(options.path)
     }
     return journal
   }
 
   /** @param obsolete how many lines, itself included, a compacted journal would do without */
-  append(line: object, obsolete = 0): void {
+  append(line: JournalLine, obsolete = 0): void {
     if (this.#closed) return
     this.#append(line)
     this.#garbage += obsolete
@@ -102,8 +94,7 @@ export class Journal {
     if (this.#garbage > minGarbage && this.#garbage > this.#lines / 2) void this.compact()
   }
 
-  /** Hands what was appended to the system: from here on the death of the process does not lose it. */
-  flush(): void {
+  #flush(): void {
     if (this.#buffer === '' || this.#broken) return
     const bytes = Buffer.from(this.#buffer)
     try {
@@ -113,15 +104,26 @@ export class Journal {
     }
     this.#size += bytes.byteLength
     this.#buffer = ''
-    this.#dirty = true
+    this.#dirty = this.#options.fsync !== 'never'
+    this.#written?.resolve()
+    this.#written = undefined
+    if (!this.#dirty) this.#acknowledge()
+  }
+
+  #acknowledge(): void {
+    this.#next?.resolve()
+    this.#next = undefined
+  }
+
+  /** Resolves once the system has all that was appended: from there on the death of the process does not lose it. */
+  written(): Promise<void> | undefined {
+    if (this.#buffer === '') return undefined
+    this.#written ??= Promise.withResolvers<void>()
+    return this.#written.promise
   }
 
   /** Resolves once all that was appended is as safe as the policy says; `undefined` when it is already. */
   synced(): Promise<void> | undefined {
-    if (this.#options.fsync !== 'batch') {
-      this.flush()
-      if (!this.#broken) return undefined
-    }
     if (!this.#dirty && this.#buffer === '') return this.#inFlight
     this.#next ??= Promise.withResolvers<void>()
     this.#schedule()
@@ -139,18 +141,18 @@ export class Journal {
     this.#closed = true
     await this.#compacting
     await this.#syncing
-    this.flush()
+    this.#flush()
     if (this.#broken)
       this.#next?.reject(new Error(`The journal ${this.#options.path} was closed before it could be written.`))
     else {
       if (this.#options.fsync !== 'never') fdatasyncSync(this.#file)
-      this.#next?.resolve()
+      this.#acknowledge()
     }
     closeSync(this.#file)
   }
 
-  #append(line: object): void {
-    const text = `${encodeJson(line)}\n`
+  #append(line: JournalLine): void {
+    const text = `${encodeLine(line)}\n`
     this.#buffer += text
     if (this.#tail !== undefined) this.#tail += text
     this.#lines++
@@ -163,7 +165,7 @@ export class Journal {
     setImmediate(() => {
       this.#scheduled = false
       if (this.#closed) return
-      this.flush()
+      this.#flush()
       if (this.#next && !this.#syncing && !this.#broken) this.#syncing = this.#sync()
     })
   }
@@ -174,9 +176,9 @@ export class Journal {
       const batch = this.#next
       this.#next = undefined
       this.#inFlight = batch.promise
-      this.flush()
+      this.#flush()
       this.#dirty = false
-      const error = this.#options.fsync === 'batch' ? await dataSync(this.#file) : undefined
+      const error = await dataSync(this.#file)
       if (error) {
         this.#next ??= Promise.withResolvers<void>()
         batch.resolve(this.#next.promise)
@@ -189,7 +191,7 @@ export class Journal {
   }
 
   #syncNow(): void {
-    this.flush()
+    this.#flush()
     if (this.#broken) return
     try {
       fdatasyncSync(this.#file)
@@ -227,83 +229,38 @@ export class Journal {
     let file: number | undefined
     try {
       file = openSync(draft, 'w')
-      let [size, lines, chunk] = [0, 1, `${encodeJson(header)}\n`]
-      const writeChunk = (): void => {
-        const bytes = Buffer.from(chunk)
-        writeAll(file!, bytes, size)
-        size += bytes.byteLength
-        chunk = ''
-      }
-      for (const line of snapshot()) {
-        chunk += `${encodeJson(line)}\n`
-        lines++
-        if (chunk.length < CHUNK) continue
-        writeChunk()
-        await turn()
-      }
-      writeChunk()
+      const written = await writeLines(file, header, snapshot())
       const failed = await dataSync(file)
       if (failed) throw failed
       while (this.#syncing) await this.#syncing
       // From here on nothing comes in between.
-      chunk = this.#tail
-      lines += chunk.split('\n').length - 1
-      writeChunk()
+      const tail = Buffer.from(this.#tail)
+      writeAll(file, tail, written.size)
       fdatasyncSync(file)
       renameSync(draft, path)
       syncFolder(path)
       closeSync(this.#file)
       this.#file = file
-      this.#size = size
-      this.#lines = lines
-      this.#garbage = 0
+      this.#size = written.size + tail.byteLength
+      this.#lines = written.lines + this.#tail.split('\n').length - 1
       this.#buffer = ''
       this.#dirty = false
-      const settled = this.#next
-      this.#next = undefined
-      settled?.resolve()
+      this.#written?.resolve()
+      this.#written = undefined
+      this.#acknowledge()
     } catch (error) {
       if (file !== undefined) closeSync(file)
       rmSync(draft, { force: true })
-      this.#garbage = 0
       if (this.#broken) throw error
       this.#options.reporter.error(`The journal ${path} could not be compacted; it goes on as it is.`, error)
     } finally {
+      this.#garbage = 0
       this.#tail = undefined
     }
   }
 }
 
+/** Where a compacted journal is written before it takes the place of the old one. */
 function draftOf(path: string): string {
   return `${path}.new`
-}
-
-/** Leaves no part of a line behind when it fails. */
-function writeAll(file: number, bytes: Buffer, position: number): void {
-  let written = 0
-  try {
-    while (written < bytes.byteLength) {
-      written += writeSync(file, bytes, written, bytes.byteLength - written, position + written)
-    }
-  } catch (error) {
-    if (written > 0) ftruncateSync(file, position)
-    throw error
-  }
-}
-
-function dataSync(file: number): Promise<Error | undefined> {
-  return new Promise((resolve) => fdatasync(file, (error) => resolve(error ?? undefined)))
-}
-
-/** Makes the name of a new file as durable as the file. */
-export function syncFolder(path: string): void {
-  try {
-    const folder = openSync(dirname(path), 'r')
-    fsyncSync(folder)
-    closeSync(folder)
-  } catch (error) {
-    // Windows cannot open folders, and does not need to.
-    if (process.platform !== 'win32')
-      throw new Error(`The folder of ${basename(path)} cannot be synced.`, { cause: error })
-  }
 }

@@ -133,7 +133,7 @@ function locked(folder: string, holder: Holder | undefined): QueueError {
   const who = pid === process.pid ? 'this process' : `process ${pid}${host === hostname() ? '' : ` on ${host}`}`
   const hint =
     'Stop that one, give this one a folder of its own, or use the redis or postgres adapter for many processes.'
-  throw new QueueError('STORE_LOCKED', `The folder ${folder} is in use by ${who}. ${hint}`, {
+  return new QueueError('STORE_LOCKED', `The folder ${folder} is in use by ${who}. ${hint}`, {
     details: { folder, pid, host },
   })
 }

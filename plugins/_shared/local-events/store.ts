@@ -33,7 +33,7 @@ const NO_RUN: RunInfo = {
 }
 
 /** What a durable adapter notes, in the order in which it happened. */
-export interface EventJournal {
+interface EventJournal {
   appended(stream: string, change: StoredChange): void
   snapshot(stream: string, snapshot: Snapshot): void
   trimmed(stream: string, seq: number): void
@@ -230,7 +230,7 @@ export function createLocalEvents(kernel: Host, { durable, journal }: LocalEvent
         )
       },
       snapshot: (name, snapshot) => void streams.get(name)?.keep(snapshot),
-      trimmed: (name, seq) => void streams.get(name)?.trim(seq),
+      trimmed: (name, seq) => streams.get(name)?.trim(seq),
       expired(names) {
         for (const name of names) {
           const stream = streams.get(name)

@@ -20,8 +20,8 @@ export interface QueueJournal {
   added(queue: string, job: Readonly<JobRecord>): void
   /** Some fields of a job have changed. */
   changed(queue: string, job: Readonly<JobRecord>, fields: readonly (keyof JobRecord)[]): void
-  /** A job is about to be handed out, and may take the process down: to be noted before this returns. */
-  claimed(queue: string, job: Readonly<JobRecord>): void
+  /** A job is handed out once this has been noted, since it may take the process down. */
+  claimed(queue: string, job: Readonly<JobRecord>): Promise<void> | undefined
   removed(queue: string, id: string): void
   paused(queue: string, paused: boolean): void
 }
@@ -119,21 +119,34 @@ export function createQueue(name: string, host: QueueHost) {
     record.startedAt = host.clock.now()
     active++
     slots++
-    host.journal?.claimed(name, record)
     host.emit('active', name, entry)
+    const noted = host.journal?.claimed(name, record)
+    if (noted) void noted.then(() => run(entry, done))
+    else run(entry, done)
+  }
+
+  function run(entry: Entry, done: fastq.done): void {
+    const { record } = entry
+    if (!processor) {
+      // Closed between the claim and its note: nobody has seen the job.
+      finish(entry, { type: 'defer', runAt: record.runAt }, done)
+      return
+    }
     const claimed = { ...record, data: cloneValue(record.data) }
     const progress = (value: number): void => {
       record.progress = value
       host.journal?.changed(name, record, ['progress'])
       host.emit('progress', name, entry)
     }
-    void processor(claimed, { progress }).then((settlement) => {
-      const { slot } = settlement
-      settle(entry, settlement)
-      host.journal?.changed(name, entry.record, SETTLED[settlement.type])
-      if (slot) void slot.then(() => release(done))
-      else release(done)
-    })
+    void processor(claimed, { progress }).then((settlement) => finish(entry, settlement, done))
+  }
+
+  function finish(entry: Entry, settlement: Settlement, done: fastq.done): void {
+    const { slot } = settlement
+    settle(entry, settlement)
+    host.journal?.changed(name, entry.record, SETTLED[settlement.type])
+    if (slot) void slot.then(() => release(done))
+    else release(done)
   }
 
   function release(done: fastq.done): void {
