@@ -128,7 +128,15 @@ export function createMemoryQueues(
   }
 
   const provider: QueueProvider = {
-    capabilities: { durable: false, shared: false, delay: true, priority: true, maxQueueSize: true, progress: true },
+    capabilities: {
+      durable: false,
+      shared: false,
+      delay: true,
+      priority: true,
+      maxQueueSize: true,
+      progress: true,
+      transaction: false,
+    },
     enqueue(draft) {
       const receipt = known(draft)
       if (receipt) return receipt
