@@ -67,6 +67,15 @@ export function createListener({ Client: PgClient }: Pg, config: PoolConfig, rep
   }
 
   let current: Client | undefined
+  let queries: Promise<unknown> = Promise.resolve()
+
+  /** One after the other, as a connection of its own wants it. */
+  function ask(client: Client, text: string): Promise<unknown> {
+    const asked = queries.then(() => client.query(text))
+    queries = asked.catch(() => {})
+    return asked
+  }
+
   function lost(client: Client): void {
     if (closed || client !== current) return
     current = undefined
@@ -82,7 +91,7 @@ export function createListener({ Client: PgClient }: Pg, config: PoolConfig, rep
   function beat(): void {
     const client = current
     if (!client) return
-    client.query('SELECT 1').catch((error: unknown) => {
+    ask(client, 'SELECT 1').catch((error: unknown) => {
       client.removeAllListeners('end')
       void client.end().catch(() => toError(error))
       lost(client)
@@ -105,7 +114,7 @@ export function createListener({ Client: PgClient }: Pg, config: PoolConfig, rep
       listeners.add(channel)
       channels.set(name, listeners)
       const client = await connection()
-      await client.query(`LISTEN ${quoteName(name)}`)
+      await ask(client, `LISTEN ${quoteName(name)}`)
       return async () => void listeners.delete(channel)
     },
     async caughtUp(): Promise<void> {
@@ -113,7 +122,7 @@ export function createListener({ Client: PgClient }: Pg, config: PoolConfig, rep
         const client = await connection()
         try {
           // Notifications that were committed before come ahead of the answer.
-          return void (await client.query('SELECT 1'))
+          return void (await ask(client, 'SELECT 1'))
         } catch (error) {
           if (closed) throw error
           lost(client)

@@ -123,7 +123,6 @@ export function createConsumer(
       else due = row.due
     }
     for (const one of batch) {
-      if (one.again) hungry = true
       if (told.has(one.uuid) && signals.any) one.tell(tell)
     }
     claimed.sort((a, b) => b.priority - a.priority || a.created - b.created)
@@ -171,7 +170,12 @@ export function createConsumer(
     const { slot } = settlement
     if (slot) void slot.catch(() => {}).then(release)
     else taken--
-    if (settlement.type !== 'lost') settled.push(settlementOf(job, settlement, clock.now()))
+    if (settlement.type !== 'lost') {
+      const one = settlementOf(job, settlement, clock.now())
+      settled.push(one)
+      // The turn that settles it also tells when it is due.
+      if (one.again) hungry = true
+    }
     schedule()
   }
 

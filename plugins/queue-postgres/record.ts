@@ -29,6 +29,8 @@ export interface Envelope {
   g?: number
   /** Promoted while active. */
   u?: boolean
+  /** Its data is undefined, which pg-boss stores as it stores null. */
+  z?: boolean
 }
 
 /** A row of pg-boss's job table. Times in milliseconds since the epoch. */
@@ -118,14 +120,15 @@ export function encodeJob(draft: JobDraft, data: unknown, now: number, index: nu
   if (flow) envelope.l = flow
   if (fraction > 0) envelope.f = fraction
   if (runAt !== createdAt) envelope.x = runAt
+  if (data === undefined) envelope.z = true
   const delay = runAt > createdAt ? Math.max(0, runAt - now) : 0
   const backoff = plainBackoff(options.backoff)
   let text = `{"n":${index},"q":${JSON.stringify(encodeQueue(queue))},"i":"${uuid}","p":${clampInt(whole)}`
   if (fraction > 0) text += `,"f":${fraction}`
-  if (delay > 0) text += `,"w":${delay}`
+  if (delay > 0) text += `,"w":${delay},"at":${runAt}`
   text += `,"rl":${(options.attempts ?? 1) - 1},"rd":${backoff.delay},"rb":${backoff.exponential}`
   if (backoff.max !== undefined) text += `,"rx":${backoff.max}`
-  if (data !== undefined) text += `,"d":${encodeJsonb(data)}`
+  if (data !== undefined && data !== null) text += `,"d":${encodeJsonb(data)}`
   return `${text},"e":${JSON.stringify(envelope)}}`
 }
 
@@ -159,14 +162,14 @@ function foreignEnvelope(queue: string, row: JobRow, envelope: Envelope): Envelo
 export function recordOf(queue: string, row: JobRow, state: JobState): JobRecord {
   const stored = row.env === null ? {} : (JSON.parse(row.env) as Envelope)
   const foreign = stored.n === undefined
-  const { i, r, n, o, l, f, t, x, attempts, c, k, g } = foreign ? foreignEnvelope(queue, row, stored) : stored
+  const { i, r, n, o, l, f, t, x, attempts, c, k, g, z } = foreign ? foreignEnvelope(queue, row, stored) : stored
   const id = i ?? row.id
   const due = Math.floor(row.due)
   return {
     id,
     queue,
     name: n!,
-    data: row.data === null ? (foreign ? null : undefined) : foreign ? (JSON.parse(row.data) as unknown) : decodeJsonb(row.data),
+    data: z ? undefined : row.data === null ? null : foreign ? (JSON.parse(row.data) as unknown) : decodeJsonb(row.data),
     runId: r ?? id,
     options: o ?? {},
     priority: f === undefined ? row.priority : row.priority + f,

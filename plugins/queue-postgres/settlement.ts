@@ -9,7 +9,7 @@ export interface Settled {
   readonly text: string
   /** Milliseconds for which the queue claims nothing. */
   readonly hold: number
-  /** Whether it may run again right away. */
+  /** Whether it runs again. */
   readonly again: boolean
   /** Tells what has become of the job. */
   tell(emit: (event: QueueEvent, record: JobRecord) => void): void
@@ -33,12 +33,11 @@ export function settlementOf(held: Held, settlement: Settlement, now: number): S
   if (output !== undefined) text += `,"o":${output}`
   if (delay !== undefined) text += `,"d":${delay}`
   if (envelope) text += `,"p":${JSON.stringify(envelope)}`
-  const again = delay !== undefined && delay <= 0
   return {
     uuid: held.uuid,
     text: `${text}}`,
     hold,
-    again,
+    again: delay !== undefined,
     tell(emit) {
       const job = { ...held.record, ...record }
       for (const event of events) emit(event, job)

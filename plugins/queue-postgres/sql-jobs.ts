@@ -25,9 +25,14 @@ DECLARE
 BEGIN
   RETURN QUERY
   WITH j AS MATERIALIZED (
-    SELECT x.*, row_number() OVER (PARTITION BY x.q, x.i ORDER BY x.n) AS nth
+    SELECT x.*, row_number() OVER (PARTITION BY x.q, x.i ORDER BY x.n) AS nth,
+      -- Clocks that agree within a second are taken as one, so that what is due together stays together.
+      CASE WHEN x.w IS NULL THEN v_now
+        WHEN v_now - to_timestamp((x.at - x.w) / 1000) BETWEEN interval '0' AND interval '1 second'
+          THEN to_timestamp(x.at / 1000)
+        ELSE v_now + x.w * interval '1 ms' END AS due
     FROM json_to_recordset(p_jobs::json) AS x (
-      n int, q text, i uuid, p int, f double precision, d jsonb, e jsonb, w double precision,
+      n int, q text, i uuid, p int, f double precision, d jsonb, e jsonb, w double precision, at double precision,
       rl int, rd int, rb boolean, rx int
     )
   ), ins AS (
@@ -37,8 +42,7 @@ BEGIN
     )
     SELECT
       j.i, j.q, j.p, j.d, j.rl, j.rd, j.rb, j.rx, 86400, 0,
-      v_now + coalesce(j.w, 0) * interval '1 ms',
-      v_now + (coalesce(j.w, 0) + j.n * 0.001 - coalesce(j.f, 0) * ${FRACTION}) * interval '1 ms',
+      j.due, j.due + (j.n * 0.001 - coalesce(j.f, 0) * ${FRACTION}) * interval '1 ms',
       'infinity', 'standard', jsonb_build_object('nq', j.e)
     FROM j WHERE j.nth = 1 ORDER BY j.n
     ON CONFLICT DO NOTHING

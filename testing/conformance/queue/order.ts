@@ -223,12 +223,12 @@ function withDelay(test: QueueTest): void {
       const ran: unknown[] = []
       const app = await kernel([worker(({ data }) => void ran.push(data))])
       const start = now()
-      const job = await app.enqueue('w', 'cancelled', { delay: 40 })
+      const job = await app.enqueue('w', 'cancelled', { delay: 150 })
       expect(await app.cancel(job)).toBe(true)
       await reach(job.id, 'cancelled')
-      const after = await app.enqueue('w', 'after', { delay: new Date(start + 80) })
+      const after = await app.enqueue('w', 'after', { delay: new Date(start + 200) })
       const { startedAt } = await reach(after.id, 'completed')
-      expect(startedAt).toBeGreaterThanOrEqual(start + 80)
+      expect(startedAt).toBeGreaterThanOrEqual(start + 200)
       expect(ran).toEqual(['after'])
     }),
   )
