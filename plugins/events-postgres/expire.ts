@@ -15,7 +15,7 @@ export function createExpirer(db: PostgresPort): (policy: ExpirePolicy) => Promi
     if (!Number.isFinite(keep)) return ['-1', '0']
     const text = `SELECT ended, id FROM ${s}.nq_stream WHERE status = $1 AND ended IS NOT NULL
       ORDER BY status DESC, ended DESC, id DESC OFFSET $2 LIMIT 1`
-    const rows = await throttle.run(`${outcome} ${keep}`, () =>
+    const rows = await throttle.run(`${outcome} ${keep}`, keep, () =>
       db.query<{ ended: string; id: string }>(text, [outcome, keep], { repeatable: true }),
     )
     return rows?.[0] ? [rows[0].ended, rows[0].id] : ['-1', '0']

@@ -21,7 +21,7 @@ export function createCleaner(db: PostgresPort): (policy: ExpirePolicy) => Promi
         SELECT j.completed_on AS at FROM ${s}.job j WHERE j.name = q.name AND j.state = $1 AND j.completed_on IS NOT NULL
         ORDER BY j.completed_on DESC LIMIT $2::int + 1) e
       ORDER BY e.at DESC OFFSET $2::int LIMIT 1`
-    const rows = await throttle.run(`${outcome} ${keep}`, () =>
+    const rows = await throttle.run(`${outcome} ${keep}`, keep, () =>
       db.query<{ at: number }>(text, [outcome, keep], { repeatable: true }),
     )
     return rows?.[0] ? rows[0].at : -Infinity
