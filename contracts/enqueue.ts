@@ -3,7 +3,22 @@ import type { EnqueuedJob, JobFlow, JobOptions } from './job.ts'
 /** A worker's id, or the address of one that this instance need not know. */
 export type JobTarget = string | { queue: string; name: string }
 
+/** What runs SQL in the caller's own transaction: a `pg` client, or what pg-boss's `fromKnex` and its like make. */
+export type SqlClient =
+  | { query(text: string, values?: unknown[]): Promise<{ rows: unknown[] }> }
+  | { executeSql(text: string, values?: unknown[]): Promise<{ rows: unknown[] }> }
+
+/** What the queue port needs to know beside the job. */
+export interface StoreOptions {
+  db?: SqlClient
+}
+
 export interface EnqueueOptions extends JobOptions {
+  /**
+   * Stores the job in the caller's transaction: rolled back, there is no job. For adapters with the
+   * capability `transaction`.
+   */
+  db?: SqlClient
   /** For plugins: the run the job belongs to. Default: one of its own. */
   runId?: string
   /** For plugins: its place in a flow. */

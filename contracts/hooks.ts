@@ -1,6 +1,7 @@
 import type { RunContext } from './context.ts'
 import type { AppendOptions, AppendResult, EventDraft, StoredEvent } from './events.ts'
-import type { EnqueuedJob, Job, JobDraft, JobOptions } from './job.ts'
+import type { EnqueueOptions } from './enqueue.ts'
+import type { EnqueuedJob, Job, JobDraft } from './job.ts'
 import type { MaybePromise } from './ports.ts'
 import type { WorkerDefinition } from './worker.ts'
 
@@ -8,7 +9,7 @@ export interface EnqueuePayload {
   /** May be changed until `next()`; `data` is the caller's own object, so replace it instead of changing it. */
   job: JobDraft
   /** What the caller passed. */
-  readonly options: Readonly<JobOptions>
+  readonly options: Readonly<EnqueueOptions>
   /** Absent when this instance does not know the worker. */
   readonly worker: WorkerDefinition | undefined
   /** Set by `next()`, in a batch before it is stored; without `next()`, what the caller is answered. */

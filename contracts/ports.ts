@@ -1,5 +1,6 @@
 import type { Clock } from './clock.ts'
 import type { RunContext } from './context.ts'
+import type { StoreOptions } from './enqueue.ts'
 import type * as E from './events.ts'
 import type { EnqueueReceipt, JobDraft, JobRecord, JobState, Settlement } from './job.ts'
 import type { WorkerDefinition, WorkerModule } from './worker.ts'
@@ -28,7 +29,7 @@ export interface Ports {
  * What an adapter says it can do: `durable` survives the process, `shared` takes several processes,
  * the others are options. A declared capability passes the suite, an undeclared option throws.
  */
-export type QueueCapability = 'durable' | 'shared' | 'delay' | 'priority' | 'maxQueueSize' | 'progress'
+export type QueueCapability = 'durable' | 'shared' | 'delay' | 'priority' | 'maxQueueSize' | 'progress' | 'transaction'
 
 /** What happens to jobs, and `paused` and `resumed` to queues. */
 export type QueueEvent =
@@ -54,9 +55,9 @@ export interface JobQuery extends Partial<Pick<JobRecord, 'queue' | 'name' | 'ru
 export interface QueueProvider {
   readonly capabilities: Readonly<Record<QueueCapability, boolean>>
   /** Stores a copy of the job unless its id is known in that queue. Due jobs are `waiting`, others `delayed`. */
-  enqueue(job: JobDraft): MaybePromise<EnqueueReceipt>
-  /** All or none, receipts in order. */
-  enqueueMany(jobs: readonly JobDraft[]): MaybePromise<EnqueueReceipt[]>
+  enqueue(job: JobDraft, options?: StoreOptions): MaybePromise<EnqueueReceipt>
+  /** All or none, receipts in order; the options of each job beside it. */
+  enqueueMany(jobs: readonly JobDraft[], options?: readonly StoreOptions[]): MaybePromise<EnqueueReceipt[]>
   getJob(queue: string, id: string): MaybePromise<JobRecord | undefined>
   getJobs(query?: JobQuery): MaybePromise<JobRecord[]>
   getJobCounts(queue: string): MaybePromise<Record<JobState, number>>

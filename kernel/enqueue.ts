@@ -25,7 +25,7 @@ export function createEnqueue(kernel: Kernel, chains: Chains, assertOpen: () => 
   }
 
   const store = (payload: EnqueuePayload): MaybePromise<void> =>
-    after(kernel.port('queue').enqueue(payload.job), (receipt) => received(payload, receipt))
+    after(kernel.port('queue').enqueue(payload.job, payload.options), (receipt) => received(payload, receipt))
 
   return {
     async enqueue(target, data, options) {
@@ -41,9 +41,9 @@ export function createEnqueue(kernel: Kernel, chains: Chains, assertOpen: () => 
         received(payload, { id: payload.job.id, runId: payload.job.runId, deduplicated: false })
       }
       await Promise.all(payloads.map(async (payload) => chains.enqueue(payload, arrive)))
-      const vetoed = payloads.find(({ result }) => !result)
-      if (vetoed) answer(vetoed)
-      const receipts = await kernel.port('queue').enqueueMany(arrived.map(({ job }) => job))
+      for (const payload of payloads) if (!payload.result) answer(payload)
+      const [jobs, options] = [arrived.map(({ job }) => job), arrived.map((payload) => payload.options)]
+      const receipts = await kernel.port('queue').enqueueMany(jobs, options)
       receipts.forEach((receipt, index) => received(arrived[index]!, receipt))
       return payloads.map(answer)
     },

@@ -39,12 +39,13 @@ export default definePlugin({
 
     function assertSupported({ job, options }: EnqueuePayload): void {
       const { capabilities } = kernel.port('queue')
-      if (
-        (capabilities.delay || job.runAt <= job.createdAt) &&
-        (capabilities.priority || options.priority === undefined)
-      )
-        return
-      const option = capabilities.delay ? 'priority' : 'delay'
+      const option =
+        !capabilities.delay && job.runAt > job.createdAt
+          ? 'delay'
+          : !capabilities.priority && options.priority !== undefined
+            ? 'priority'
+            : !capabilities.transaction && options.db !== undefined && 'db'
+      if (!option) return
       const hint = 'Leave it out, or use another adapter.'
       throw new QueueError('OPTION_UNSUPPORTED', `This queue adapter cannot honour "${option}". ${hint}`)
     }

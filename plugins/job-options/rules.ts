@@ -17,7 +17,7 @@ const RULES: Record<string, Rule> = {
 } satisfies Record<keyof JobOptions, Rule>
 
 /** What plugins pass beside them. */
-const PLUGIN_OPTIONS: ReadonlySet<string> = new Set(['runId', 'flow'])
+const PLUGIN_OPTIONS: ReadonlySet<string> = new Set(['runId', 'flow', 'db'])
 
 /** @throws QueueError `OPTION_INVALID` for the first option that is unknown, of a wrong type or out of range */
 export function checkJobOptions(options: object, owner: string): void {

@@ -13,7 +13,7 @@ export default definePlugin({
     const storage = kernel.port('file')
     const journals = createJournals(storage, (queue) => queues.jobsOf(queue))
     const queues = createLocalQueues(kernel, {
-      capabilities: { durable: true, shared: false, delay: true, priority: true, maxQueueSize: true, progress: true },
+      durable: true,
       maxQueueSize: storage.maxQueueSize,
       configKey: 'file',
       journal: journals,

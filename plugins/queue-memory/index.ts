@@ -14,7 +14,7 @@ export default definePlugin({
   }),
   setup(kernel, { maxQueueSize }) {
     const { provider, open } = createLocalQueues(kernel, {
-      capabilities: { durable: false, shared: false, delay: true, priority: true, maxQueueSize: true, progress: true },
+      durable: false,
       maxQueueSize,
       configKey: 'memory',
     })

@@ -18,7 +18,7 @@ import { createTurns } from './turns.ts'
 import { createEntry, type Entry } from './waiting.ts'
 
 export interface LocalQueueOptions {
-  capabilities: QueueProvider['capabilities']
+  durable: boolean
   /** How many jobs may wait in one queue, delayed ones included; then `enqueue` throws `QUEUE_FULL`. */
   maxQueueSize: number
   /** The section of the configuration that sets it, for the error. */
@@ -41,7 +41,7 @@ type Listeners = { queue: string; event: QueueEvent | '*'; listener: QueueListen
 
 export function createLocalQueues(
   kernel: Pick<Kernel, 'clock' | 'config' | 'reporter'>,
-  { capabilities, maxQueueSize, configKey, journal }: LocalQueueOptions,
+  { durable, maxQueueSize, configKey, journal }: LocalQueueOptions,
 ): LocalQueues {
   const queues = new Map<string, LocalQueue>()
   const listeners = new Set<Listeners>()
@@ -145,7 +145,15 @@ export function createLocalQueues(
   }
 
   const provider: QueueProvider = {
-    capabilities,
+    capabilities: {
+      durable,
+      shared: false,
+      delay: true,
+      priority: true,
+      maxQueueSize: true,
+      progress: true,
+      transaction: false,
+    },
     enqueue(draft) {
       const receipt = known(draft)
       if (receipt) return receipt

@@ -207,10 +207,10 @@ function withDelay(test: QueueTest): void {
     'runs no delayed job that was cancelled or removed',
     test(async ({ queue, add, work, reach, now }) => {
       const claims = await work(() => completed())
-      for (const id of ['cancelled', 'removed']) await add({ id, runAt: now() + 40 })
+      for (const id of ['cancelled', 'removed']) await add({ id, runAt: now() + 150 })
       expect(await queue.cancel('q', 'cancelled')).toBe(true)
       expect(await queue.remove('q', 'removed')).toBe(true)
-      await add({ id: 'later', runAt: now() + 80 })
+      await add({ id: 'later', runAt: now() + 200 })
       await reach('later', 'completed')
       expect(idsOf(claims)).toEqual(['later'])
       expect(await queue.getJobCounts('q')).toMatchObject({ cancelled: 1, completed: 1, delayed: 0 })
@@ -223,12 +223,12 @@ function withDelay(test: QueueTest): void {
       const ran: unknown[] = []
       const app = await kernel([worker(({ data }) => void ran.push(data))])
       const start = now()
-      const job = await app.enqueue('w', 'cancelled', { delay: 40 })
+      const job = await app.enqueue('w', 'cancelled', { delay: 150 })
       expect(await app.cancel(job)).toBe(true)
       await reach(job.id, 'cancelled')
-      const after = await app.enqueue('w', 'after', { delay: new Date(start + 80) })
+      const after = await app.enqueue('w', 'after', { delay: new Date(start + 200) })
       const { startedAt } = await reach(after.id, 'completed')
-      expect(startedAt).toBeGreaterThanOrEqual(start + 80)
+      expect(startedAt).toBeGreaterThanOrEqual(start + 200)
       expect(ran).toEqual(['after'])
     }),
   )

@@ -1,0 +1,44 @@
+import type { ExpirePolicy } from '../../kernel/index.ts'
+import { quoteName, type PostgresPort } from '../_shared/postgres.ts'
+import { createThrottle } from '../_shared/throttle.ts'
+
+/** How many runs one statement forgets, so that none holds its locks for long. */
+const BATCH = 1000
+
+/** Forgets ended runs. By age that costs what goes; by number the last `keep` are counted in an index. */
+export function createExpirer(db: PostgresPort): (policy: ExpirePolicy) => Promise<number> {
+  const s = quoteName(db.schema)
+  const throttle = createThrottle()
+
+  /** The newest run that is one too many, as (ended, id). */
+  async function tooMany({ outcome, keep }: ExpirePolicy): Promise<[ended: string, id: string]> {
+    if (!Number.isFinite(keep)) return ['-1', '0']
+    const text = `SELECT ended, id FROM ${s}.nq_stream WHERE status = $1 AND ended IS NOT NULL
+      ORDER BY status DESC, ended DESC, id DESC OFFSET $2 LIMIT 1`
+    const rows = await throttle.run(`${outcome} ${keep}`, keep, () =>
+      db.query<{ ended: string; id: string }>(text, [outcome, keep], { repeatable: true }),
+    )
+    return rows?.[0] ? [rows[0].ended, rows[0].id] : ['-1', '0']
+  }
+
+  return async (policy) => {
+    const [ended, id] = await tooMany(policy)
+    const before = Math.max(0, Math.min(Number.MAX_SAFE_INTEGER, Math.ceil(policy.endedBefore)))
+    const text = `WITH gone AS (
+        DELETE FROM ${s}.nq_stream WHERE id IN (
+          SELECT id FROM ${s}.nq_stream WHERE status = $1 AND ended IS NOT NULL
+            AND (ended < $2::bigint OR (ended, id) <= ($3::bigint, $4::bigint))
+          ORDER BY status, ended, id LIMIT ${BATCH} FOR UPDATE SKIP LOCKED
+        ) AND status = $1 RETURNING id
+      ), events AS (DELETE FROM ${s}.nq_event e USING gone WHERE e.stream = gone.id),
+      snapshots AS (DELETE FROM ${s}.nq_snapshot p USING gone WHERE p.stream = gone.id)
+      SELECT count(*)::int AS count FROM gone`
+    let expired = 0
+    for (;;) {
+      const values = [policy.outcome, before, ended, id]
+      const [row] = await db.query<{ count: number }>(text, values, { repeatable: true })
+      expired += row!.count
+      if (row!.count < BATCH) return expired
+    }
+  }
+}

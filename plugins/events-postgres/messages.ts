@@ -1,0 +1,43 @@
+import type { StreamMessage } from '../../kernel/index.ts'
+import { decodeJson, encodeJson } from '../_shared/json.ts'
+import { quoteName, type PostgresPort } from '../_shared/postgres.ts'
+import { LARGEST_NOTIFICATION } from './wake-ups.ts'
+
+type Hand = (stream: string, messages: readonly StreamMessage[]) => void
+
+/** How long a message that was too large for a notification stays, in milliseconds. */
+const KEPT_FOR = 60_000
+
+/** Sends messages that are stored nowhere: in a notification, or by reference to a row that is soon gone. */
+export function createMessenger(db: PostgresPort, channel: string) {
+  const s = quoteName(db.schema)
+
+  return {
+    async send(stream: string, messages: readonly StreamMessage[]): Promise<void> {
+      const text = encodeJson({ stream, messages })
+      if (Buffer.byteLength(text) < LARGEST_NOTIFICATION) {
+        await db.query('SELECT pg_notify($1, $2)', [channel, `m${text}`])
+        return
+      }
+      const store = `WITH old AS (DELETE FROM ${s}.nq_message WHERE at < now() - ${KEPT_FOR} * interval '1 ms'),
+          kept AS (INSERT INTO ${s}.nq_message (messages) VALUES ($2) RETURNING id)
+        SELECT pg_notify($1, 'r' || id) FROM kept`
+      await db.query(store, [channel, text])
+    },
+    /** Hands messages on. False for a notification that is something else. */
+    async receive(payload: string, hand: Hand): Promise<boolean> {
+      const kind = payload[0]
+      if (kind !== 'm' && kind !== 'r') return false
+      const text = kind === 'm' ? payload.slice(1) : await load(payload.slice(1))
+      if (text === undefined) return true
+      const { stream, messages } = decodeJson(text) as { stream: string; messages: StreamMessage[] }
+      hand(stream, messages)
+      return true
+    },
+  }
+
+  async function load(id: string): Promise<string | undefined> {
+    const text = `SELECT messages FROM ${s}.nq_message WHERE id = $1`
+    return (await db.query<{ messages: string }>(text, [id], { repeatable: true }))[0]?.messages
+  }
+}

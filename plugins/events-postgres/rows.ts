@@ -1,0 +1,64 @@
+import type { RunInfo, StoredEvent } from '../../kernel/index.ts'
+import { decodeJson } from '../_shared/json.ts'
+
+export interface EventRow {
+  seq: number
+  ts: string
+  type: string
+  key: string | null
+  flow: string | null
+  step: string | null
+  step_id: string | null
+  attempt: number | null
+  data: string | null
+}
+
+/** Columns of `EventRow`, of an event called `e`. */
+export const EVENT_COLUMNS = 'e.seq, e.ts, e.type, e.key, e.flow, e.step, e.step_id, e.attempt, e.data'
+
+export function eventOf(runId: string, row: EventRow): StoredEvent {
+  const { seq, ts, type, key, flow, step, step_id, attempt, data } = row
+  return {
+    seq,
+    id: `${runId}:${seq}`,
+    ts: Number(ts),
+    type,
+    runId,
+    flow: flow ?? undefined,
+    step: step ?? undefined,
+    stepId: step_id ?? undefined,
+    attempt: attempt ?? undefined,
+    data: data === null ? undefined : decodeJson(data),
+    key: key ?? undefined,
+  }
+}
+
+export interface RunRow {
+  name: string
+  status: RunInfo['status']
+  run_name: string
+  queue: string | null
+  job_id: string | null
+  flow: string | null
+  started: string
+  updated: string
+  ended: string | null
+  head: number
+}
+
+export const RUN_COLUMNS = 'name, status, run_name, queue, job_id, flow, started, updated, ended, head'
+
+export function runOf(row: RunRow): RunInfo {
+  return {
+    runId: row.name,
+    status: row.status,
+    name: row.run_name,
+    queue: row.queue ?? undefined,
+    jobId: row.job_id ?? undefined,
+    flow: row.flow ?? undefined,
+    startedAt: Number(row.started),
+    updatedAt: Number(row.updated),
+    endedAt: row.ended === null ? undefined : Number(row.ended),
+    head: row.head,
+  }
+}

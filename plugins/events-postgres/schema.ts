@@ -1,0 +1,73 @@
+import { quoteName } from '../_shared/postgres.ts'
+import { appendFunctions } from './sql-append.ts'
+
+/** Statements of each version of the schema. */
+export function eventVersions(schema: string, channel: string): string[] {
+  const s = quoteName(schema)
+  return [`${tables(s)}\n${appendFunctions(s, channel)}`]
+}
+
+/**
+ * `nq_stream` is what has to be known of a stream before the next append, and its line in the index of
+ * runs. Events go by the number of their stream, which grows, so that new ones land side by side in
+ * every index; `xid` is where an event stands in the order of commits.
+ */
+function tables(s: string): string {
+  return `
+CREATE TABLE ${s}.nq_stream (
+  id bigint GENERATED ALWAYS AS IDENTITY,
+  name text COLLATE "C" NOT NULL,
+  head int NOT NULL DEFAULT 0,
+  ts bigint NOT NULL DEFAULT 0,
+  trimmed int NOT NULL DEFAULT 0,
+  xid xid8 NOT NULL DEFAULT '0',
+  fence_job text,
+  fence_token bigint,
+  fences jsonb,
+  status text,
+  run_name text,
+  queue text,
+  job_id text,
+  flow text,
+  started bigint,
+  updated bigint,
+  ended bigint
+) WITH (fillfactor = 70);
+CREATE UNIQUE INDEX nq_stream_name ON ${s}.nq_stream (name);
+CREATE UNIQUE INDEX nq_stream_id ON ${s}.nq_stream (id);
+CREATE INDEX nq_stream_status ON ${s}.nq_stream (status, started DESC, id DESC) WHERE status IS NOT NULL;
+CREATE INDEX nq_stream_run ON ${s}.nq_stream (run_name, started DESC, id DESC) WHERE status IS NOT NULL;
+CREATE INDEX nq_stream_flow ON ${s}.nq_stream (flow, started DESC, id DESC) WHERE flow IS NOT NULL;
+CREATE INDEX nq_stream_ended ON ${s}.nq_stream (status, ended, id) WHERE ended IS NOT NULL;
+
+CREATE TABLE ${s}.nq_event (
+  stream bigint NOT NULL,
+  seq int NOT NULL,
+  ts bigint NOT NULL,
+  xid xid8 NOT NULL,
+  type text NOT NULL,
+  key text,
+  flow text,
+  step text,
+  step_id text,
+  attempt int,
+  data text
+);
+CREATE UNIQUE INDEX nq_event_seq ON ${s}.nq_event (stream, seq);
+CREATE INDEX nq_event_key ON ${s}.nq_event (stream, key) WHERE key IS NOT NULL;
+CREATE INDEX nq_event_xid ON ${s}.nq_event (xid);
+
+CREATE TABLE ${s}.nq_snapshot (
+  stream bigint NOT NULL,
+  reducer text NOT NULL,
+  seq int NOT NULL,
+  state text NOT NULL,
+  PRIMARY KEY (stream, reducer, seq)
+);
+
+CREATE UNLOGGED TABLE ${s}.nq_message (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  at timestamptz NOT NULL DEFAULT now(),
+  messages text NOT NULL
+);`
+}

@@ -1,0 +1,149 @@
+import {
+  QueueError,
+  type EventStore,
+  type Kernel,
+  type ReadOptions,
+  type RunFilter,
+  type StoredEvent,
+} from '../../kernel/index.ts'
+import { decodeJson, encodeJson } from '../_shared/json.ts'
+import { quoteName, type PostgresPort } from '../_shared/postgres.ts'
+import { createAppender } from './append.ts'
+import { createExpirer } from './expire.ts'
+import { createFeeds } from './feeds.ts'
+import { createGlobalReader } from './global.ts'
+import { createMessenger } from './messages.ts'
+import { EVENT_COLUMNS, eventOf, RUN_COLUMNS, runOf, type EventRow, type RunRow } from './rows.ts'
+
+const AGAIN = { repeatable: true }
+
+/** Events, snapshots and the index of runs in tables. */
+export async function createPostgresEventStore(
+  kernel: Pick<Kernel, 'config'>,
+  db: PostgresPort,
+  channel: string,
+): Promise<EventStore> {
+  const s = quoteName(db.schema)
+  const appender = createAppender(db, kernel.config.payloadLimit)
+  const messenger = createMessenger(db, channel)
+  const expire = createExpirer(db)
+
+  async function read(stream: string, options: ReadOptions = {}): Promise<StoredEvent[]> {
+    const { after = 0, until, types, limit, reverse = false } = options
+    const values: unknown[] = [stream, after]
+    const use = (value: unknown): string => `$${values.push(value)}`
+    const where = ['e.stream = t.id', 'e.seq > greatest($2::float8, t.trimmed)']
+    if (typeof until === 'number') where.push(`e.seq <= ${use(until)}::float8`)
+    if (until instanceof Date) where.push(`e.ts <= ${use(until.getTime())}`)
+    if (types) where.push(`e.type = ANY (${use(types)}::text[])`)
+    const order = `ORDER BY e.seq ${reverse ? 'DESC' : ''} ${limit === undefined || limit === Infinity ? '' : `LIMIT ${use(limit)}`}`
+    // One row comes without an event, to tell what has been trimmed.
+    const text = `SELECT t.trimmed, ${EVENT_COLUMNS} FROM ${s}.nq_stream t LEFT JOIN LATERAL (
+        SELECT * FROM ${s}.nq_event e WHERE ${where.join(' AND ')} ${order}) e ON true
+      WHERE t.name = $1 ORDER BY e.seq ${reverse ? 'DESC' : ''}`
+    const rows = await db.query<EventRow & { trimmed: number }>(text, values, AGAIN)
+    const trimmed = rows[0]?.trimmed ?? 0
+    if (after < trimmed) {
+      const hint = `It starts at ${trimmed + 1}; start from a snapshot.`
+      throw new QueueError('EVENTS_TRIMMED', `Run ${stream} has no events left after seq ${after}. ${hint}`)
+    }
+    return rows.flatMap((row) => (row.seq === null ? [] : [eventOf(stream, row)]))
+  }
+
+  async function heads(streams: readonly string[]): Promise<Map<string, number>> {
+    if (streams.length === 0) return new Map()
+    const text = `SELECT name, head FROM ${s}.nq_stream WHERE name = ANY ($1::text[])`
+    const rows = await db.query<{ name: string; head: number }>(text, [streams], AGAIN)
+    return new Map(rows.map(({ name, head }) => [name, head]))
+  }
+
+  const feeds = createFeeds(db, {
+    read: (stream, after) => read(stream, { after }),
+    heads,
+    ...createGlobalReader(db),
+  })
+  const unlisten = await db.listen(
+    channel,
+    (payload) => void messenger.receive(payload, feeds.messages).then((message) => message || feeds.wake(payload)),
+    feeds.wakeAll,
+  )
+  feeds.start()
+
+  return {
+    capabilities: { durable: true, shared: true, globalCursor: true },
+    append: async (stream, drafts, options) => appender.append(stream, drafts, options),
+    read,
+    async byKey(stream, key) {
+      const text = `SELECT ${EVENT_COLUMNS} FROM ${s}.nq_stream t JOIN ${s}.nq_event e ON e.stream = t.id AND e.key = $2
+        WHERE t.name = $1 AND e.seq > t.trimmed`
+      const [row] = await db.query<EventRow>(text, [stream, key], AGAIN)
+      return row && eventOf(stream, row)
+    },
+    head: async (stream) => (await heads([stream])).get(stream) ?? 0,
+    snapshots: {
+      async get(stream, reducer, until = 2_147_483_647) {
+        const text = `SELECT p.seq, p.state FROM ${s}.nq_stream t JOIN ${s}.nq_snapshot p ON p.stream = t.id
+          WHERE t.name = $1 AND p.reducer = $2 AND p.seq <= $3::float8 ORDER BY p.seq DESC LIMIT 1`
+        const [row] = await db.query<{ seq: number; state: string }>(text, [stream, reducer, until], AGAIN)
+        return row && { reducer, seq: row.seq, state: decodeJson(row.state) }
+      },
+      async put(stream, { reducer, seq, state }) {
+        const text = `INSERT INTO ${s}.nq_snapshot (stream, reducer, seq, state)
+          SELECT t.id, $2, $3, $4 FROM ${s}.nq_stream t WHERE t.name = $1
+          ON CONFLICT (stream, reducer, seq) DO UPDATE SET state = excluded.state`
+        await db.query(text, [stream, reducer, seq, encodeJson(state)], AGAIN)
+      },
+    },
+    subscribe: (stream, options, listener) =>
+      stream === '*' ? feeds.followAll(options, listener) : feeds.follow(stream, options, listener),
+    publish: (stream, messages) => messenger.send(stream, messages),
+    runs: {
+      async get(runId) {
+        const text = `SELECT ${RUN_COLUMNS} FROM ${s}.nq_stream WHERE name = $1 AND status IS NOT NULL`
+        const [row] = await db.query<RunRow>(text, [runId], AGAIN)
+        return row && runOf(row)
+      },
+      async list({ limit = 100, ...filter } = {}) {
+        const values: unknown[] = [limit]
+        const text = `SELECT ${RUN_COLUMNS} FROM ${s}.nq_stream WHERE ${conditions(filter, values)}
+          ORDER BY started DESC, id DESC LIMIT $1`
+        return (await db.query<RunRow>(text, values, AGAIN)).map(runOf)
+      },
+    },
+    expire,
+    async trim(stream, seq) {
+      const text = `SELECT t.id IS NOT NULL AS known, EXISTS (
+          SELECT FROM ${s}.nq_snapshot p WHERE p.stream = t.id AND p.seq >= $2) AS covered
+        FROM ${s}.nq_stream t WHERE t.name = $1`
+      const [row] = await db.query<{ covered: boolean }>(text, [stream, seq], AGAIN)
+      if (!row) return
+      if (!row.covered) {
+        const message = `No snapshot of run ${stream} covers seq ${seq}, so nothing was trimmed.`
+        throw new QueueError('EVENTS_CONFLICT', message)
+      }
+      // Events with a key stay as what refuses it.
+      const trim = `WITH t AS (
+          UPDATE ${s}.nq_stream SET trimmed = least(head, $2) WHERE name = $1 AND trimmed < $2 RETURNING id, trimmed
+        ), gone AS (DELETE FROM ${s}.nq_event e USING t WHERE e.stream = t.id AND e.seq <= t.trimmed AND e.key IS NULL)
+        UPDATE ${s}.nq_event e SET data = NULL FROM t
+        WHERE e.stream = t.id AND e.seq <= t.trimmed AND e.key IS NOT NULL AND e.data IS NOT NULL`
+      await db.query(trim, [stream, seq], AGAIN)
+    },
+    async close() {
+      await appender.idle()
+      feeds.close()
+      await unlisten()
+    },
+  }
+}
+
+/** Adds the values it compares with. */
+function conditions({ hideInternal, status, name, queue, flow }: RunFilter, values: unknown[]): string {
+  const where = ['status IS NOT NULL']
+  const wanted = { status, run_name: name, queue, flow }
+  for (const [column, value] of Object.entries(wanted)) {
+    if (value !== undefined) where.push(`${column} = $${values.push(value)}`)
+  }
+  if (hideInternal) where.push(`(queue IS NULL OR left(queue, 1) <> '_')`)
+  return where.join(' AND ')
+}

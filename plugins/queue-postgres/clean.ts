@@ -1,0 +1,49 @@
+import type { ExpirePolicy } from '../../kernel/index.ts'
+import { quoteName, type PostgresPort } from '../_shared/postgres.ts'
+import { createThrottle } from '../_shared/throttle.ts'
+import { STORED_COLUMNS, type StoredJobRow } from './record.ts'
+
+/** How many jobs one statement forgets, so that none holds its locks for long. */
+const BATCH = 1000
+
+/**
+ * Forgets ended jobs, in all queues. By age that costs what is removed; by number the last `keep` have
+ * to be counted, in the index that pg-boss has on (queue, end).
+ */
+export function createCleaner(db: PostgresPort): (policy: ExpirePolicy) => Promise<StoredJobRow[]> {
+  const s = quoteName(db.schema)
+  const throttle = createThrottle()
+
+  /** The moment at or before which jobs are one too many. */
+  async function tooMany({ outcome, keep }: ExpirePolicy): Promise<number> {
+    if (!Number.isFinite(keep)) return -Infinity
+    const text = `SELECT extract(epoch FROM e.at)::float8 * 1000000 AS at FROM ${s}.queue q, LATERAL (
+        SELECT j.completed_on AS at FROM ${s}.job j WHERE j.name = q.name AND j.state = $1 AND j.completed_on IS NOT NULL
+        ORDER BY j.completed_on DESC LIMIT $2::int + 1) e
+      ORDER BY e.at DESC OFFSET $2::int LIMIT 1`
+    const rows = await throttle.run(`${outcome} ${keep}`, keep, () =>
+      db.query<{ at: number }>(text, [outcome, keep], { repeatable: true }),
+    )
+    return rows?.[0] ? rows[0].at : -Infinity
+  }
+
+  return async (policy) => {
+    const { outcome, endedBefore } = policy
+    const counted = await tooMany(policy)
+    const removed: StoredJobRow[] = []
+    const text = `DELETE FROM ${s}.job j WHERE (j.name, j.id) IN (
+        SELECT e.name, e.id FROM ${s}.queue q, LATERAL (
+          SELECT j.name, j.id FROM ${s}.job j WHERE j.name = q.name AND j.state = $1 AND j.completed_on IS NOT NULL
+            AND (j.completed_on < to_timestamp($2::float8) OR j.completed_on <= 'epoch'::timestamptz + $3::float8 * interval '1 microsecond')
+          ORDER BY j.completed_on LIMIT ${BATCH}) e
+        LIMIT ${BATCH})
+      RETURNING ${STORED_COLUMNS}`
+    const before = Number.isFinite(endedBefore) ? endedBefore / 1000 : endedBefore > 0 ? 4e11 : 0
+    for (;;) {
+      const values = [outcome, before, Number.isFinite(counted) ? counted : -1]
+      const rows = await db.query<StoredJobRow>(text, values, { repeatable: true })
+      removed.push(...rows)
+      if (rows.length < BATCH) return removed
+    }
+  }
+}

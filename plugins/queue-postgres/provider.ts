@@ -1,0 +1,199 @@
+import {
+  QueueError,
+  type JobDraft,
+  type JobRecord,
+  type JobState,
+  type Kernel,
+  type QueueProvider,
+} from '../../kernel/index.ts'
+import { quoteName, type PostgresPort } from '../_shared/postgres.ts'
+import type { Boss } from './boss.ts'
+import { createCleaner } from './clean.ts'
+import { createJobStore } from './enqueue.ts'
+import { decodeQueue, encodeQueue, isInternalQueue, jobUuid } from './names.ts'
+import { STORED_COLUMNS, storedRecord, type StoredJobRow } from './record.ts'
+import type { Signals } from './signals.ts'
+
+export interface ProviderHost {
+  kernel: Pick<Kernel, 'clock' | 'config'>
+  db: PostgresPort
+  boss: Boss
+  signals: Signals
+  /** Queues that this process consumes, as pg-boss calls them. */
+  consumed(): Iterable<string>
+}
+
+const AGAIN = { repeatable: true }
+
+/** The jobs of pg-boss as the queue port sees them. */
+export function createPostgresQueues({ kernel, db, boss, signals, consumed }: ProviderHost): QueueProvider {
+  const s = quoteName(db.schema)
+  const store = createJobStore(db, boss, { clock: kernel.clock, payloadLimit: kernel.config.payloadLimit })
+  const clean = createCleaner(db)
+
+  async function find(queue: string, id: string): Promise<StoredJobRow | undefined> {
+    const text = `SELECT ${STORED_COLUMNS} FROM ${s}.job j WHERE j.name = $1 AND j.id = $2`
+    return (await db.query<StoredJobRow>(text, [encodeQueue(queue), jobUuid(queue, id)], AGAIN))[0]
+  }
+
+  /** Changes a job where a condition holds, and answers it as it is then. */
+  async function change(queue: string, id: string, set: string, where: string): Promise<JobRecord | undefined> {
+    const text = `UPDATE ${s}.job j SET ${set} WHERE j.name = $1 AND j.id = $2 AND ${where} RETURNING ${STORED_COLUMNS}`
+    const [row] = await db.query<StoredJobRow>(text, [encodeQueue(queue), jobUuid(queue, id)])
+    return row && storedRecord(queue, row)
+  }
+
+  /** Patches the envelope. */
+  const patch = (fields: string, without = ''): string =>
+    `trace_context = jsonb_set(coalesce(j.trace_context, '{}'), '{nq}',
+      coalesce(j.trace_context -> 'nq', '{}')${without} || jsonb_build_object(${fields}))`
+  const NOW_MS = 'floor(extract(epoch FROM clock_timestamp()) * 1000)'
+
+  const wakeUp = (queue: string): Promise<unknown> =>
+    db.query('SELECT pg_notify($1, $2)', [boss.channel, encodeQueue(queue)], AGAIN)
+
+  function tellAdded(draft: JobDraft): void {
+    if (!signals.any) return
+    const state: JobState = draft.runAt > draft.createdAt && draft.runAt > kernel.clock.now() ? 'delayed' : 'waiting'
+    const fresh = { attemptsMade: 0, claims: 0, crashes: 0, round: 0 }
+    signals.emit(state, draft.queue, () => ({ ...draft, ...fresh, state }))
+  }
+
+  async function setPaused(queue: string, paused: boolean): Promise<void> {
+    const text = `INSERT INTO ${s}.nq_queue AS q (name, paused) VALUES ($1, $2)
+      ON CONFLICT (name) DO UPDATE SET paused = excluded.paused WHERE q.paused <> excluded.paused RETURNING paused`
+    const changed = await db.query(text, [encodeQueue(queue), paused], AGAIN)
+    if (changed.length === 0) return
+    signals.emit(paused ? 'paused' : 'resumed', queue)
+    if (!paused) await wakeUp(queue)
+  }
+
+  return {
+    capabilities: {
+      durable: true,
+      shared: true,
+      delay: true,
+      priority: true,
+      maxQueueSize: false,
+      progress: true,
+      transaction: true,
+    },
+    async enqueue(draft, options) {
+      const receipt = await store.one(draft, options)
+      if (!receipt.deduplicated && !options?.db) tellAdded(draft)
+      return receipt
+    },
+    async enqueueMany(drafts, options) {
+      const receipts = await store.many(drafts, options)
+      if (options?.[0]?.db) return receipts
+      for (const [index, { deduplicated }] of receipts.entries()) if (!deduplicated) tellAdded(drafts[index]!)
+      return receipts
+    },
+    async getJob(queue, id) {
+      const row = await find(queue, id)
+      return row && storedRecord(queue, row)
+    },
+    async getJobs({ queue, name, states, runId, limit = 100, offset = 0 } = {}) {
+      const values: unknown[] = [limit, offset]
+      const use = (value: unknown): string => `$${values.push(value)}`
+      const where = [`j.name NOT LIKE '\\_\\_pgboss\\_\\_%'`]
+      if (queue !== undefined) where.push(`j.name = ${use(encodeQueue(queue))}`)
+      if (name !== undefined) where.push(`coalesce(j.trace_context #>> '{nq,n}', '') = ${use(name)}`)
+      if (runId !== undefined) {
+        where.push(`coalesce(j.trace_context #>> '{nq,r}', j.trace_context #>> '{nq,i}', j.id::text) = ${use(runId)}`)
+      }
+      if (states) where.push(`(${states.map(stateCondition).join(' OR ') || 'false'})`)
+      const born = `coalesce((j.trace_context #>> '{nq,t}')::float8, extract(epoch FROM j.created_on) * 1000)`
+      const text = `SELECT ${STORED_COLUMNS} FROM ${s}.job j WHERE ${where.join(' AND ')}
+        ORDER BY ${born}, j.created_on LIMIT $1 OFFSET $2`
+      const rows = await db.query<StoredJobRow>(text, values, AGAIN)
+      return rows.map((row) => storedRecord(decodeQueue(row.name), row))
+    },
+    async getJobCounts(queue) {
+      const text = `SELECT CASE WHEN j.state < 'active' THEN
+          CASE WHEN j.start_after > clock_timestamp() THEN 'delayed' ELSE 'waiting' END ELSE j.state::text END AS state,
+        count(*)::int AS count FROM ${s}.job j WHERE j.name = $1 GROUP BY 1`
+      const rows = await db.query<{ state: JobState; count: number }>(text, [encodeQueue(queue)], AGAIN)
+      const counts = { waiting: 0, delayed: 0, active: 0, completed: 0, failed: 0, cancelled: 0 }
+      for (const { state, count } of rows) counts[state] = count
+      return counts
+    },
+    async getQueues() {
+      const text = `SELECT q.name FROM ${s}.queue q WHERE EXISTS (SELECT FROM ${s}.job j WHERE j.name = q.name)`
+      const rows = await db.query<{ name: string }>(text, [], AGAIN)
+      const names = new Set([...rows.map(({ name }) => name), ...consumed()])
+      return [...names].filter((name) => !isInternalQueue(name)).map(decodeQueue)
+    },
+    pause: (queue) => setPaused(queue, true),
+    resume: (queue) => setPaused(queue, false),
+    async isPaused(queue) {
+      const text = `SELECT paused FROM ${s}.nq_queue WHERE name = $1`
+      return (await db.query<{ paused: boolean }>(text, [encodeQueue(queue)], AGAIN))[0]?.paused ?? false
+    },
+    async retry(queue, id) {
+      const set = `state = 'retry', start_after = clock_timestamp(), created_on = clock_timestamp(), completed_on = NULL,
+        output = NULL, ${patch(
+          `'attempts', 0, 'c', 0, 'k', coalesce((j.trace_context #>> '{nq,k}')::int, 0) + 1, 'x', ${NOW_MS}`,
+          ` - 'g' - 'u'`,
+        )}`
+      const job = await change(queue, id, set, `j.state IN ('failed', 'cancelled')`)
+      if (job) {
+        signals.emit('waiting', queue, () => job)
+        return void (await wakeUp(queue))
+      }
+      const row = await find(queue, id)
+      if (!row) throw new QueueError('JOB_NOT_FOUND', `Queue "${queue}" holds no job "${id}".`)
+      const message = `Job "${id}" is ${storedRecord(queue, row).state}; only a failed or cancelled job can be retried.`
+      throw new QueueError('JOB_STATE', message)
+    },
+    async promote(queue, id) {
+      const set = `start_after = CASE WHEN j.state = 'active' THEN j.start_after ELSE clock_timestamp() END,
+        created_on = CASE WHEN j.state = 'active' THEN j.created_on ELSE clock_timestamp() END,
+        trace_context = jsonb_set(coalesce(j.trace_context, '{}'), '{nq}', coalesce(j.trace_context -> 'nq', '{}')
+          || CASE WHEN j.state = 'active' THEN '{"u": true}' ELSE jsonb_build_object('x', ${NOW_MS}) END)`
+      const delayed = `(j.state = 'active' OR (j.state < 'active' AND j.start_after > clock_timestamp()))`
+      const job = await change(queue, id, set, delayed)
+      if (!job) return false
+      if (job.state === 'active') return true
+      signals.emit('waiting', queue, () => job)
+      await wakeUp(queue)
+      return true
+    },
+    async cancel(queue, id) {
+      const set = `state = 'cancelled', completed_on = clock_timestamp()`
+      const job = await change(queue, id, set, `j.state < 'active'`)
+      if (job) signals.emit('cancelled', queue, () => job)
+      return job !== undefined
+    },
+    async remove(queue, id) {
+      const text = `DELETE FROM ${s}.job j WHERE j.name = $1 AND j.id = $2 AND j.state <> 'active' RETURNING ${STORED_COLUMNS}`
+      const [row] = await db.query<StoredJobRow>(text, [encodeQueue(queue), jobUuid(queue, id)])
+      if (row) {
+        signals.emit('removed', queue, () => storedRecord(queue, row))
+        return true
+      }
+      if (!(await find(queue, id))) return false
+      throw new QueueError('JOB_STATE', `Job "${id}" is active. Cancel it first.`)
+    },
+    clean: async (policy) => {
+      const rows = await clean(policy)
+      if (!signals.any) return rows.length
+      for (const row of rows) {
+        const queue = decodeQueue(row.name)
+        signals.emit('removed', queue, () => storedRecord(queue, row))
+      }
+      return rows.length
+    },
+    on: (queue, event, listener) => signals.on(queue, event, listener),
+    async close() {
+      await store.idle()
+      signals.clear()
+    },
+  }
+}
+
+function stateCondition(state: JobState): string {
+  if (state === 'waiting') return `(j.state < 'active' AND j.start_after <= clock_timestamp())`
+  if (state === 'delayed') return `(j.state < 'active' AND j.start_after > clock_timestamp())`
+  return `j.state = '${state}'`
+}

@@ -1,0 +1,23 @@
+import { quoteName } from '../_shared/postgres.ts'
+import { enqueueFunction, turnFunction } from './sql-jobs.ts'
+import { limitStatements } from './sql-limits.ts'
+import { upkeepFunctions } from './sql-upkeep.ts'
+
+/**
+ * Statements of each version of the schema. The tables of pg-boss are there when they run, and stay as
+ * they are: ours stand beside them.
+ */
+export function queueVersions(schema: string, channel: string): string[] {
+  const s = quoteName(schema)
+  return [[tables(s), enqueueFunction(s, channel), turnFunction(s), upkeepFunctions(s), limitStatements(s)].join('\n')]
+}
+
+/** What pg-boss does not know of a queue: whether it is paused, and until when a rate limit holds it. */
+function tables(s: string): string {
+  return `
+CREATE TABLE ${s}.nq_queue (
+  name text PRIMARY KEY,
+  paused boolean NOT NULL DEFAULT false,
+  held_until timestamptz
+);`
+}

@@ -1,0 +1,93 @@
+import type { JobRecord, QueueEvent, Settlement } from '../../kernel/index.ts'
+import type { Held } from './consumer.ts'
+import { encodeJsonb, encodeOutput, type Envelope } from './record.ts'
+
+/** A job that has run, as `nq_turn` takes it. */
+export interface Settled {
+  readonly uuid: string
+  /** JSON. */
+  readonly text: string
+  /** Milliseconds for which the queue claims nothing. */
+  readonly hold: number
+  /** Whether it runs again. */
+  readonly again: boolean
+  /** Tells what has become of the job. */
+  tell(emit: (event: QueueEvent, record: JobRecord) => void): void
+}
+
+interface Change {
+  state: 'completed' | 'failed' | 'cancelled' | 'retry'
+  output?: string
+  /** Milliseconds until it may run again. */
+  delay?: number
+  envelope?: Envelope
+  record: Partial<JobRecord>
+  events: QueueEvent[]
+  hold?: number
+}
+
+/** What to write for a settlement. */
+export function settlementOf(held: Held, settlement: Settlement, now: number): Settled {
+  const { state, output, delay, envelope, record, events, hold = 0 } = changeOf(held.record, settlement, now)
+  let text = `{"i":"${held.uuid}","n":${held.count},"s":"${state}"`
+  if (output !== undefined) text += `,"o":${output}`
+  if (delay !== undefined) text += `,"d":${delay}`
+  if (envelope) text += `,"p":${JSON.stringify(envelope)}`
+  return {
+    uuid: held.uuid,
+    text: `${text}}`,
+    hold,
+    again: delay !== undefined,
+    tell(emit) {
+      const job = { ...held.record, ...record }
+      for (const event of events) emit(event, job)
+    },
+  }
+}
+
+function changeOf({ attemptsMade }: JobRecord, settlement: Settlement, now: number): Change {
+  switch (settlement.type) {
+    case 'completed': {
+      const { result } = settlement
+      const record = { state: 'completed', result, finishedAt: now } as const
+      return { state: 'completed', output: encodeOutput(result), record, events: ['completed'] }
+    }
+    case 'failed': {
+      const attempts = attemptsMade + 1
+      const { error } = settlement
+      const record = { state: 'failed', error, attemptsMade: attempts, finishedAt: now } as const
+      return { state: 'failed', output: encodeJsonb(error), envelope: { attempts }, record, events: ['failed'] }
+    }
+    case 'retry': {
+      const attempts = attemptsMade + 1
+      const { error, runAt } = settlement
+      const again = waiting(runAt, now)
+      return {
+        ...again,
+        output: encodeJsonb(error),
+        envelope: { attempts, x: runAt },
+        record: { ...again.record, error, attemptsMade: attempts },
+        events: ['retrying', ...again.events],
+      }
+    }
+    case 'ended': {
+      const { state } = settlement
+      return { state, record: { state, finishedAt: now }, events: [state] }
+    }
+    case 'defer':
+      return { ...waiting(settlement.runAt, now), hold: settlement.holdQueue ? settlement.runAt - now : 0 }
+    case 'lost':
+      throw new Error('A job that somebody else holds is not settled.')
+  }
+}
+
+function waiting(runAt: number, now: number): Change {
+  const state = runAt > now ? 'delayed' : 'waiting'
+  return {
+    state: 'retry',
+    delay: Math.max(0, runAt - now),
+    envelope: { x: runAt },
+    record: { state, runAt },
+    events: [state],
+  }
+}

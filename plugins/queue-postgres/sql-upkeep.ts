@@ -1,0 +1,45 @@
+/**
+ * Added to `heartbeat_seconds` while one of our workers holds a job, whose `heartbeat_on` is then the
+ * end of its lease. pg-boss's own supervisor sees a beat that is not due for decades and leaves the job
+ * alone, and we tell our claims from those of a plain pg-boss worker.
+ */
+export const HELD = 1_000_000_000
+
+/** Leases: renewed for everything a process holds at once, taken from whoever does not renew. */
+export function upkeepFunctions(s: string): string {
+  return `
+CREATE FUNCTION ${s}.nq_renew(p_held text, p_lease double precision)
+RETURNS TABLE (name text, id uuid) LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $fn$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY
+  WITH x AS MATERIALIZED (SELECT * FROM json_to_recordset(p_held::json) AS x (q text, i uuid, n int))
+  UPDATE ${s}.job j SET
+    heartbeat_on = clock_timestamp() + p_lease * interval '1 ms',
+    expire_seconds = greatest(j.expire_seconds,
+      extract(epoch FROM clock_timestamp() - j.started_on)::int + 86400)
+  FROM x WHERE j.name = x.q AND j.id = x.i AND j.state = 'active' AND j.retry_count = x.n
+  RETURNING j.name, j.id;
+END $fn$;
+
+CREATE FUNCTION ${s}.nq_reclaim(p_queues text[])
+RETURNS TABLE (name text, id uuid) LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $fn$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY
+  UPDATE ${s}.job j SET
+    state = 'retry', start_after = clock_timestamp(), heartbeat_seconds = nullif(j.heartbeat_seconds - ${HELD}, 0),
+    trace_context = jsonb_set(coalesce(j.trace_context, '{}'), '{nq}', coalesce(j.trace_context -> 'nq', '{}')
+      || jsonb_build_object('c', coalesce((j.trace_context #>> '{nq,c}')::int, 0) + 1))
+  WHERE (j.name, j.id) IN (
+    SELECT k.name, k.id FROM ${s}.job k
+    WHERE k.name = ANY (p_queues) AND k.state = 'active' AND k.heartbeat_seconds >= ${HELD}
+      AND k.heartbeat_on < clock_timestamp()
+    LIMIT 1000 FOR UPDATE OF k SKIP LOCKED
+  )
+  RETURNING j.name, j.id;
+END $fn$;`
+}

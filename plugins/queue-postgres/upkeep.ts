@@ -1,0 +1,70 @@
+import { quoteName, type PostgresPort } from '../_shared/postgres.ts'
+import type { QueueConsumer } from './consumer.ts'
+
+/** The longest time between looks for jobs whose worker is gone, in milliseconds. */
+const LONGEST_LOOK = 2000
+const LIMITS_EVERY = 60_000
+
+/**
+ * Renews the leases of everything this process holds with one statement, and takes jobs from workers
+ * that did not renew theirs.
+ */
+export function createUpkeep(db: PostgresPort, consumers: ReadonlySet<QueueConsumer>) {
+  const s = quoteName(db.schema)
+  const every = Math.min(LONGEST_LOOK, db.lease / 4)
+  let timer: NodeJS.Timeout | undefined
+  let closed = false
+  let sweptAt = Date.now()
+
+  async function renew(): Promise<void> {
+    const now = Date.now()
+    const due = [...consumers].flatMap(({ name, held }) =>
+      [...held.values()].filter(({ since }) => now - since >= db.lease / 3).map((job) => ({ name, job })),
+    )
+    if (due.length === 0) return
+    const held = JSON.stringify(due.map(({ name, job }) => ({ q: name, i: job.uuid, n: job.count })))
+    const text = `SELECT name, id FROM ${s}.nq_renew($1, $2)`
+    const rows = await db.query<{ name: string; id: string }>(text, [held, db.lease], { repeatable: true })
+    const renewed = new Set(rows.map(({ name, id }) => `${name} ${id}`))
+    for (const { name, job } of due) {
+      if (renewed.has(`${name} ${job.uuid}`)) job.since = now
+      else job.lost.abort()
+    }
+  }
+
+  async function reclaim(): Promise<void> {
+    const names = [...new Set([...consumers].map(({ name }) => name))]
+    if (names.length === 0) return
+    const text = `SELECT name FROM ${s}.nq_reclaim($1)`
+    const rows = await db.query<{ name: string }>(text, [names], { repeatable: true })
+    const found = new Set(rows.map(({ name }) => name))
+    for (const consumer of consumers) if (found.has(consumer.name)) consumer.wake()
+  }
+
+  async function tick(): Promise<void> {
+    try {
+      // In this order: after an outage nobody should take from himself what he still holds.
+      await renew()
+      await reclaim()
+      if (Date.now() - sweptAt > LIMITS_EVERY) {
+        sweptAt = Date.now()
+        await db.query(`SELECT ${s}.nq_limit_sweep()`, [], { repeatable: true })
+      }
+    } catch (error) {
+      if (!closed) db.reporter.error('Leases could not be looked after; it will be tried again.', error)
+    }
+    if (!closed) arm()
+  }
+
+  function arm(): void {
+    timer = setTimeout(() => void tick(), every)
+  }
+
+  return {
+    start: arm,
+    stop(): void {
+      closed = true
+      clearTimeout(timer)
+    },
+  }
+}

@@ -1,0 +1,20 @@
+import { createPluginHarness, limitsConformance } from 'nuxt-queue/testing/conformance'
+import postgres from '../../plugins/postgres/index.ts'
+import queuePostgres from '../../plugins/queue-postgres/index.ts'
+import { postgresForFile } from './postgres-rig.ts'
+
+const { config, empty } = await postgresForFile()
+
+limitsConformance({
+  name: 'limits-postgres',
+  async create({ reporter }) {
+    await empty()
+    const { kernel, ...harness } = await createPluginHarness({
+      plugins: [postgres, queuePostgres],
+      config: { postgres: config },
+      reporter,
+      time: 'real',
+    })
+    return { ...harness, limits: kernel.port('limits') }
+  },
+})

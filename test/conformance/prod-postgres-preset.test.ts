@@ -1,0 +1,15 @@
+import { createKernel } from 'nuxt-queue/kernel'
+import { presetConformance } from 'nuxt-queue/testing/conformance'
+import prodPostgres from '../../presets/prod-postgres.ts'
+import { postgresForFile } from './postgres-rig.ts'
+
+const { config: postgres, empty } = await postgresForFile()
+
+presetConformance({
+  name: 'prod-postgres',
+  async create({ config, reporter }) {
+    await empty()
+    const kernel = await createKernel({ preset: prodPostgres, config: { ...config, postgres }, reporter })
+    return { kernel, dispose: () => {} }
+  },
+})
