@@ -1,9 +1,10 @@
 import { QueueError, type Preset } from '../kernel/index.ts'
 import dev from './dev.ts'
+import prodRedis from './prod-redis.ts'
 import test from './test.ts'
 
 /** The presets of this package by name. */
-export const presets: Readonly<Record<string, Preset>> = { dev, test }
+export const presets: Readonly<Record<string, Preset>> = { dev, 'prod-redis': prodRedis, test }
 
 /** The names the brief option `adapter` takes, and the presets they stand for. */
 export const ADAPTERS: Readonly<Record<string, string>> = {

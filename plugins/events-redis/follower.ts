@@ -44,7 +44,8 @@ export function createFollower(stream: string, { read, head }: Reads, reporter: 
     if (pumping) return
     pumping = true
     try {
-      while (!stopped && wanted > cursor) {
+      for (;;) {
+        if (stopped || wanted <= cursor) return
         const upTo = wanted
         const events = await read(stream, { after: cursor, limit: STEP })
         if (events.length > 0) cursor = events.at(-1)!.seq

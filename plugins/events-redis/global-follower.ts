@@ -39,43 +39,43 @@ export async function createGlobalFollower(
     return new Map(ends.flatMap((id, shard) => (id === undefined ? [] : [[shard, id]])))
   }
 
-  async function step(shard: number): Promise<void> {
+  /** Answers whether there may be more. */
+  async function step(shard: number): Promise<boolean> {
     const from = cursors.get(shard)
     const start = from === undefined ? '-' : `(${from}`
     const reply = await (client as Redis).xrange(`${tags[shard]}:log`, start, '+', 'COUNT', STEP)
     const entries = reply as LogEntry[]
-    if (entries.length < STEP) dirty.delete(shard)
-    if (entries.length === 0 || stopped) return
+    if (entries.length === 0 || stopped) return false
     const events = entries.map(([id, [, stream, , seq, , text]]) => decodeEvent(stream, Number(seq), id, text))
     cursors.set(shard, entries.at(-1)![0])
     deliver(events, JSON.stringify(Object.fromEntries(cursors)))
+    return entries.length === STEP
   }
 
   async function pump(): Promise<void> {
     if (pumping) return
     pumping = true
-    try {
-      while (dirty.size > 0 && !stopped) {
-        for (const shard of dirty) {
-          // Taken off before the look, so that what happens meanwhile is looked at again.
-          dirty.delete(shard)
-          dirty.add(shard)
-          await step(shard)
-          if (stopped) return
-        }
+    // A Set also hands out what is added while it is gone through.
+    for (const shard of dirty) {
+      // Taken off before the look, so that what happens meanwhile is looked at again.
+      dirty.delete(shard)
+      try {
+        if (await step(shard)) dirty.add(shard)
+      } catch {
+        if (!stopped) setTimeout(() => wake(shard), RETRY).unref()
       }
-    } catch {
-      if (!stopped) setTimeout(() => void pump(), RETRY).unref()
-    } finally {
-      pumping = false
+      if (stopped) break
     }
+    pumping = false
+  }
+
+  function wake(shard: number): void {
+    dirty.add(shard)
+    void pump()
   }
 
   return {
-    wake(shard) {
-      dirty.add(shard)
-      void pump()
-    },
+    wake,
     stop() {
       stopped = true
     },

@@ -116,21 +116,6 @@ end
 return out
 `
 
-/** For each index of ended runs: how many there are, how many ended before a moment, and the oldest. */
-export const PEEK_ENDED = `
-local out = {}
-for index, key in ipairs(KEYS) do
-  local count = redis.call('ZCARD', key)
-  local old, oldest = 0, {}
-  if count > 0 then
-    old = redis.call('ZCOUNT', key, '-inf', ARGV[1])
-    if tonumber(ARGV[2]) > 0 then oldest = redis.call('ZRANGE', key, 0, ARGV[2] - 1, 'WITHSCORES') end
-  end
-  out[index] = { count, old, oldest }
-end
-return out
-`
-
 /** Forgets runs that ended with an outcome, given as tag and name each, with all they hold. */
 export const FORGET = `
 local outcome, forgotten = ARGV[1], 0

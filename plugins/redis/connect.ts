@@ -1,4 +1,5 @@
-import type { Cluster, ClusterOptions, Redis, RedisOptions } from 'ioredis'
+import type * as ioredis from 'ioredis'
+import type { ClusterOptions, Redis, RedisOptions } from 'ioredis'
 import { QueueError, type Reporter } from '../../kernel/index.ts'
 import type { RedisClient } from '../_shared/redis.ts'
 import type { RedisPluginOptions } from './options.ts'
@@ -16,7 +17,7 @@ const PATIENT = {
   reconnectOnError: (error: Error) => (error.message.startsWith('READONLY') ? 2 : false),
 } as const satisfies RedisOptions
 
-async function loadIoredis(): Promise<typeof import('ioredis')> {
+async function loadIoredis(): Promise<Pick<typeof ioredis, 'Redis' | 'Cluster'>> {
   try {
     return await import('ioredis')
   } catch (error) {
@@ -31,7 +32,7 @@ export async function createConnector({
   options = {},
   cluster,
 }: RedisPluginOptions): Promise<() => RedisClient> {
-  const ioredis = await loadIoredis()
+  const client = await loadIoredis()
   if (cluster) {
     const clusterOptions: ClusterOptions = {
       ...cluster.options,
@@ -40,14 +41,19 @@ export async function createConnector({
       clusterRetryStrategy: PATIENT.retryStrategy,
       redisOptions: { ...PATIENT, ...cluster.options?.redisOptions, ...options },
     }
-    return () => new ioredis.Cluster(cluster.nodes, clusterOptions)
+    return () => new client.Cluster(cluster.nodes, clusterOptions)
   }
-  if (url === undefined && options.host === undefined && options.sentinels === undefined && options.path === undefined) {
+  if (
+    url === undefined &&
+    options.host === undefined &&
+    options.sentinels === undefined &&
+    options.path === undefined
+  ) {
     const hint = 'Set REDIS_URL, or redis.url, redis.options or redis.cluster in the configuration.'
     throw new QueueError('CONFIG_INVALID', `The Redis plugins need to know where Redis is. ${hint}`)
   }
   const all: RedisOptions = { ...PATIENT, ...options }
-  return () => (url === undefined ? new ioredis.Redis(all) : new ioredis.Redis(url, all))
+  return () => (url === undefined ? new client.Redis(all) : new client.Redis(url, all))
 }
 
 /** Connects, or says within `timeout` milliseconds why not. */
@@ -95,6 +101,6 @@ export function disconnect(client: RedisClient): void {
 
 function describe(client: RedisClient): string {
   if (client.isCluster) return 'the cluster'
-  const { host, port, path, sentinels } = (client as Exclude<RedisClient, Cluster> as Redis).options
+  const { host, port, path, sentinels } = (client as Redis).options
   return sentinels ? 'the Sentinel group' : (path ?? `${host}:${port}`)
 }

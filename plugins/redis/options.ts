@@ -1,12 +1,6 @@
 import type { ClusterNode, ClusterOptions, RedisOptions } from 'ioredis'
 import { z } from 'zod'
 
-interface ClusterChoice {
-  /** Any of the nodes; the others are found. */
-  nodes: ClusterNode[]
-  options?: ClusterOptions
-}
-
 const record = <T extends object>() =>
   z.custom<T>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), 'expected an object')
 
@@ -15,13 +9,13 @@ export const redisOptions = z.strictObject({
   url: z.string().min(1).optional(),
   /** What `ioredis` takes, Sentinel and TLS included; wins over the URL. */
   options: record<RedisOptions>().optional(),
-  /** Redis Cluster, in place of a URL. */
+  /** Redis Cluster, in place of a URL. Any of its nodes; the others are found. */
   cluster: z
     .strictObject({
       nodes: z.array(z.custom<ClusterNode>()).min(1),
       options: record<ClusterOptions>().optional(),
     })
-    .optional() as z.ZodType<ClusterChoice | undefined>,
+    .optional(),
   /** What every key starts with; BullMQ clients pass it as `prefix`. Default `nuxt-queue`. */
   prefix: z
     .string()
