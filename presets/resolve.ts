@@ -1,6 +1,7 @@
 import { QueueError, type Preset } from '../kernel/index.ts'
 import dev from './dev.ts'
 import devFile from './dev-file.ts'
+import embedded from './embedded.ts'
 import prodPostgres from './prod-postgres.ts'
 import prodRedis from './prod-redis.ts'
 import test from './test.ts'
@@ -9,6 +10,7 @@ import test from './test.ts'
 export const presets: Readonly<Record<string, Preset>> = {
   dev,
   'dev-file': devFile,
+  embedded,
   'prod-redis': prodRedis,
   'prod-postgres': prodPostgres,
   test,

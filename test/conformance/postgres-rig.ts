@@ -2,6 +2,10 @@ import { Pool } from 'pg'
 import { afterAll } from 'vitest'
 import { sharedPostgres } from '../services/postgres.ts'
 
+/** The tables of a schema that a test fills. */
+export const EMPTY = `SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables
+  WHERE schemaname = $1 AND (tablename LIKE 'nq\\_%' AND tablename <> 'nq_migration' OR tablename IN ('job', 'job_common', 'queue'))`
+
 /** One PostgreSQL for a test file, and a schema of its own that is emptied for each test. */
 export async function postgresForFile(): Promise<{
   config: { url: string; schema: string; lease: number }
@@ -18,9 +22,7 @@ export async function postgresForFile(): Promise<{
   })
 
   async function empty(): Promise<void> {
-    const text = `SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables
-      WHERE schemaname = $1 AND (tablename LIKE 'nq\\_%' AND tablename <> 'nq_migration' OR tablename IN ('job', 'job_common', 'queue'))`
-    const { rows } = await pool.query<{ name: string }>(text, [schema])
+    const { rows } = await pool.query<{ name: string }>(EMPTY, [schema])
     if (rows.length > 0) await pool.query(`TRUNCATE ${rows.map(({ name }) => name).join(', ')} CASCADE`)
   }
   return { config: { url, schema, lease: 30_000 }, empty }

@@ -1,0 +1,52 @@
+/**
+ * Makes the archive that a first start of the embedded database begins with, tables included, and puts
+ * it where sources and build look for it. Does nothing while the one that is there is up to date.
+ */
+import { createHash } from 'node:crypto'
+import { copyFileSync, existsSync, globSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtemp, rename, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { PGlite } from '@electric-sql/pglite'
+import { createKernel } from 'nuxt-queue'
+import { dirname, join } from 'pathe'
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+const ARCHIVE = join(ROOT, 'plugins/pglite/prepared.tar.gz')
+const BUILT = join(ROOT, 'dist/plugins/pglite/prepared.tar.gz')
+
+/** What the archive depends on. */
+function inputs(): string {
+  const packages = ['@electric-sql/pglite', 'pg-boss'].map((name) => join(ROOT, 'node_modules', name, 'package.json'))
+  const sources = globSync('plugins/{queue,events}-postgres/{schema,sql-}*.ts', { cwd: ROOT }).map((name) =>
+    join(ROOT, name),
+  )
+  const hash = createHash('sha256')
+  for (const file of [...packages, ...sources.toSorted()]) hash.update(readFileSync(file))
+  return hash.digest('hex')
+}
+
+async function make(): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'nuxt-queue-pglite-'))
+  rmSync(ARCHIVE, { force: true })
+  try {
+    const config = { embedded: { dir: folder }, registry: { dirs: [] }, setupTimeout: 120_000 }
+    const kernel = await createKernel({ preset: 'embedded', config })
+    await kernel.close()
+    const db = new PGlite({ dataDir: join(folder, 'data') })
+    await db.waitReady
+    const archive = await db.dumpDataDir('gzip')
+    await writeFile(`${ARCHIVE}.part`, new Uint8Array(await archive.arrayBuffer()))
+    await db.close()
+    await rename(`${ARCHIVE}.part`, ARCHIVE)
+    await writeFile(`${ARCHIVE}.key`, inputs())
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+const upToDate =
+  existsSync(`${ARCHIVE}.key`) && existsSync(ARCHIVE) && readFileSync(`${ARCHIVE}.key`, 'utf8') === inputs()
+if (!upToDate) await make()
+mkdirSync(dirname(BUILT), { recursive: true })
+copyFileSync(ARCHIVE, BUILT)

@@ -1,0 +1,81 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { z } from 'zod'
+import { createKernel, definePlugin, definePreset } from 'nuxt-queue/kernel'
+import {
+  createPluginHarness,
+  eventsConformance,
+  limitsConformance,
+  presetConformance,
+  queueConformance,
+} from 'nuxt-queue/testing/conformance'
+import { join } from 'pathe'
+import { afterAll } from 'vitest'
+import eventsPostgres from '../../plugins/events-postgres/index.ts'
+import { openDatabase } from '../../plugins/pglite/database.ts'
+import queuePostgres from '../../plugins/queue-postgres/index.ts'
+import embedded from '../../presets/embedded.ts'
+import { EMPTY } from './postgres-rig.ts'
+
+// Opening a database takes a second, so that the tests share one, which is emptied for each.
+const folder = mkdtempSync(join(tmpdir(), 'nuxt-queue-embedded-'))
+const reporter = { warn: () => {}, error: () => {} }
+const { close, ...database } = await openDatabase({ dataDir: join(folder, 'data'), fresh: true }, reporter)
+afterAll(async () => {
+  await close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const SCHEMA = 'nuxt_queue'
+
+async function empty(): Promise<void> {
+  const rows = await database.query<{ name: string }>(EMPTY, [SCHEMA])
+  if (rows.length > 0) await database.query(`TRUNCATE ${rows.map(({ name }) => name).join(', ')} CASCADE`)
+}
+
+/** The plugin `pglite`, but for the folder. */
+const pglite = definePlugin({
+  name: 'pglite',
+  configKey: 'embedded',
+  options: z.strictObject({}),
+  setup(kernel) {
+    const settings = { schema: SCHEMA, lease: 3000, pollInterval: 5000, reporter: kernel.reporter }
+    kernel.provide('postgres', { backend: 'pglite', ...settings, ...database })
+  },
+})
+const plugins = [pglite, queuePostgres, eventsPostgres]
+
+queueConformance({
+  name: 'queue-postgres on PGlite',
+  async create({ reporter, maxQueueSize }) {
+    await empty()
+    const config = maxQueueSize === undefined ? {} : { embedded: { maxQueueSize } }
+    const { kernel, ...harness } = await createPluginHarness({ plugins, config, reporter, time: 'real' })
+    const ports = { queue: kernel.port('queue'), workers: kernel.port('workers'), limits: kernel.port('limits') }
+    return { ...harness, ...ports }
+  },
+})
+eventsConformance({
+  name: 'events-postgres on PGlite',
+  async create(options) {
+    await empty()
+    const { kernel, ...harness } = await createPluginHarness({ ...options, plugins, time: 'real' })
+    return { ...harness, events: kernel.port('events') }
+  },
+})
+limitsConformance({
+  name: 'limits-postgres on PGlite',
+  async create(options) {
+    await empty()
+    const { kernel, ...harness } = await createPluginHarness({ ...options, plugins, time: 'real' })
+    return { ...harness, limits: kernel.port('limits') }
+  },
+})
+presetConformance({
+  name: 'embedded, in real time',
+  async create(options) {
+    await empty()
+    const preset = definePreset({ name: 'embedded-shared', extends: embedded, plugins: [pglite] })
+    return { kernel: await createKernel({ preset, ...options }), dispose: () => {} }
+  },
+})

@@ -1,0 +1,78 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { createKernel, type Kernel } from 'nuxt-queue'
+import { join } from 'pathe'
+import { afterEach, describe, expect, it } from 'vitest'
+import { PREPARED } from '../../plugins/pglite/prepared.ts'
+import { ROOT, startNode } from './processes.ts'
+
+const folders: string[] = []
+afterEach(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
+})
+
+function newFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'nuxt-queue-embedded-'))
+  folders.push(folder)
+  return folder
+}
+
+function open(dir: string): Promise<Kernel> {
+  const config = { embedded: { dir }, registry: { dirs: [] }, setupTimeout: 60_000 }
+  return createKernel({ preset: 'embedded', config })
+}
+
+/** A process that takes a job and never gives it back. */
+const HOLDER = (dir: string): string => `
+  import { createKernel } from ${JSON.stringify(join(ROOT, 'dist/index.js'))}
+  const config = { embedded: { dir: ${JSON.stringify(dir)} }, registry: { dirs: [] }, setupTimeout: 60_000 }
+  const kernel = await createKernel({ preset: 'embedded', config })
+  await kernel.registerWorker({ id: 'w', handler: () => new Promise(() => console.log('has it')) })
+  await kernel.enqueue('w', 'held', { id: 'held' })
+  await kernel.enqueue('w', 'waits', { id: 'waits' })
+  await kernel.start()`
+
+describe('the embedded database', () => {
+  it('has an archive to start from', () => {
+    expect(existsSync(PREPARED)).toBe(true)
+  })
+
+  it('brings back what an earlier kernel stored, and refuses a second one', async () => {
+    const dir = newFolder()
+    const first = await open(dir)
+    await expect(open(dir)).rejects.toMatchObject({ cause: { code: 'STORE_LOCKED' } })
+    const { runId } = await first.enqueue({ queue: 'q', name: 'n' }, { at: new Date(5) }, { id: 'one', delay: 60_000 })
+    await first.emit(runId, [{ type: 'mine', data: 1n }], { run: { status: 'running', name: 'n' } })
+    await first.close()
+    const second = await open(dir)
+    expect(await second.port('queue').getJob('q', 'one')).toMatchObject({ state: 'delayed', data: { at: new Date(5) } })
+    expect(await second.port('events').read(runId)).toMatchObject([{ seq: 1, type: 'mine', data: 1n }])
+    await second.close()
+  })
+
+  it('hands out what a process had that was killed', async () => {
+    const dir = newFolder()
+    const holder = startNode(['--input-type=module', '-e', HOLDER(dir)], ROOT)
+    await holder.until(/has it/)
+    holder.kill('SIGKILL')
+    await holder.ended
+    const kernel = await open(dir)
+    await kernel.registerWorker({ id: 'w', handler: ({ data, crashes }) => ({ data, crashes }) })
+    await kernel.start()
+    const results = ['held', 'waits'].map((id) => kernel.result({ queue: 'default', id }))
+    expect(await Promise.all(results)).toEqual([
+      { data: 'held', crashes: 1 },
+      { data: 'waits', crashes: 0 },
+    ])
+    await kernel.close()
+  })
+
+  it('makes a database anew that a process left unfinished', async () => {
+    const dir = newFolder()
+    await (await open(dir)).close()
+    rmSync(join(dir, 'ready'))
+    const kernel = await open(dir)
+    expect(await kernel.port('queue').getJobs()).toEqual([])
+    await kernel.close()
+  })
+})
