@@ -4,17 +4,19 @@ import { followTimeline, formatDuration } from 'nuxt-queue/plugins/cli'
 import history from 'nuxt-queue/plugins/history'
 import { relative, resolve } from 'pathe'
 import { outputOf, PLAYGROUND } from './lib/paths.ts'
+import { startStore } from './lib/store.ts'
 import { state } from './lib/state.ts'
 import { ranked, sum } from './lib/statistics.ts'
 
 type Print = (line: string) => void
 
 /** Runs the flow over a file of strikes and answers what there is to tell about the run. */
-async function run(file: string | undefined, print: Print) {
+async function run(preset: string, file: string | undefined, print: Print) {
+  await using store = await startStore(preset)
   const kernel = await createKernel({
-    preset: 'dev',
+    preset,
     plugins: [history],
-    config: { registry: { rootDir: PLAYGROUND, dirs: ['queues'] } },
+    config: { ...store.config, registry: { rootDir: PLAYGROUND, dirs: ['queues'] } },
   })
   try {
     await kernel.start()
@@ -42,11 +44,14 @@ function halfWay(events: readonly StoredEvent[]): number {
 const here = (path: string): string => relative(process.cwd(), path)
 
 try {
-  const { values } = parseArgs({ options: { json: { type: 'boolean' }, file: { type: 'string' } } })
+  const { values } = parseArgs({
+    options: { json: { type: 'boolean' }, file: { type: 'string' }, preset: { type: 'string', default: 'dev' } },
+  })
   const print: Print = values.json ? () => {} : (line) => void process.stdout.write(`${line}\n`)
-  const { runId, read, years, files, historyFile, duration, events } = await run(values.file, print)
+  const { runId, read, years, files, historyFile, duration, events } = await run(values.preset, values.file, print)
   const summary = {
     run: runId,
+    preset: values.preset,
     rows: { read: read.rows, good: read.good, bad: read.rows - read.good, reasons: read.bad },
     strikes: sum(Object.values(years).map(({ strikes }) => strikes)),
     cost: sum(Object.values(years).map(({ cost }) => cost)),

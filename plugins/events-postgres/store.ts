@@ -70,7 +70,7 @@ export async function createPostgresEventStore(
   feeds.start()
 
   return {
-    capabilities: { durable: true, shared: true, globalCursor: true },
+    capabilities: { durable: true, shared: db.backend === 'postgres', globalCursor: true },
     append: async (stream, drafts, options) => appender.append(stream, drafts, options),
     read,
     async byKey(stream, key) {

@@ -71,12 +71,12 @@ export function createPostgresQueues({ kernel, db, boss, signals, consumed }: Pr
   return {
     capabilities: {
       durable: true,
-      shared: true,
+      shared: db.backend === 'postgres',
       delay: true,
       priority: true,
       maxQueueSize: false,
       progress: true,
-      transaction: true,
+      transaction: db.backend === 'postgres',
     },
     async enqueue(draft, options) {
       const receipt = await store.one(draft, options)

@@ -32,7 +32,7 @@ const HOLDER = (dir: string): string => `
   await kernel.enqueue('w', 'waits', { id: 'waits' })
   await kernel.start()`
 
-describe('the embedded database', () => {
+describe('the embedded database', { timeout: 120_000 }, () => {
   it('has an archive to start from', () => {
     expect(existsSync(PREPARED)).toBe(true)
   })
@@ -59,7 +59,10 @@ describe('the embedded database', () => {
     const kernel = await open(dir)
     await kernel.registerWorker({ id: 'w', handler: ({ data, crashes }) => ({ data, crashes }) })
     await kernel.start()
-    const results = ['held', 'waits'].map((id) => kernel.result({ queue: 'default', id }))
+    const results = ['held', 'waits'].map(async (id) => {
+      const job = await kernel.port('queue').getJob('default', id)
+      return kernel.result(job!)
+    })
     expect(await Promise.all(results)).toEqual([
       { data: 'held', crashes: 1 },
       { data: 'waits', crashes: 0 },

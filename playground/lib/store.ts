@@ -1,0 +1,31 @@
+import { join } from 'pathe'
+import type { QueueConfig } from 'nuxt-queue'
+import { startPostgres } from '../../test/services/postgres.ts'
+import { startRedis } from '../../test/services/redis.ts'
+import type { Service } from '../../test/services/service.ts'
+import { PLAYGROUND } from './paths.ts'
+
+interface Store extends AsyncDisposable {
+  /** What the preset has to know of it. */
+  config: QueueConfig
+}
+
+/** What a preset keeps its jobs in: a server that `REDIS_URL` or `DATABASE_URL` names, else one started for this run. */
+export async function startStore(preset: string): Promise<Store> {
+  const dir = join(PLAYGROUND, '.nuxt-queue', preset)
+  if (preset === 'dev-file') return local({ file: { dir } })
+  if (preset === 'embedded') return local({ embedded: { dir } })
+  if (preset === 'prod-redis' && !process.env.REDIS_URL) {
+    return served(await startRedis({ appendfsync: 'always' }), 'redis')
+  }
+  if (preset === 'prod-postgres' && !process.env.DATABASE_URL) return served(await startPostgres(), 'postgres')
+  return local({})
+}
+
+function local(config: QueueConfig): Store {
+  return { config, [Symbol.asyncDispose]: async () => {} }
+}
+
+function served({ url, stop }: Service, section: string): Store {
+  return { config: { [section]: { url } }, [Symbol.asyncDispose]: stop }
+}

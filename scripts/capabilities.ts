@@ -1,0 +1,65 @@
+/**
+ * Writes the table of what each preset declares into the README, from the presets themselves over real
+ * stores. With `--check` it only tells whether the table is up to date.
+ */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { createKernel } from 'nuxt-queue'
+import { startStore } from '../playground/lib/store.ts'
+
+const README = fileURLToPath(new URL('../README.md', import.meta.url))
+const PRESETS = ['dev', 'dev-file', 'embedded', 'prod-redis', 'prod-postgres']
+const [BEGIN, END] = ['<!-- capabilities: written by scripts/capabilities.ts -->', '<!-- /capabilities -->']
+
+/** What a row says, and the port and the capability it is about. */
+const ROWS = [
+  ['survives a crash', 'queue', 'durable'],
+  ['many processes', 'queue', 'shared'],
+  ['`delay`', 'queue', 'delay'],
+  ['`priority`', 'queue', 'priority'],
+  ['`progress` of jobs', 'queue', 'progress'],
+  ["`enqueue(…, { db })` in the caller's transaction", 'queue', 'transaction'],
+  ['`maxQueueSize`', 'queue', 'maxQueueSize'],
+  ['histories survive a crash', 'events', 'durable'],
+  ["events of all processes, `subscribe('*')`", 'events', 'shared'],
+  ["`subscribe('*', { after })` replays", 'events', 'globalCursor'],
+] as const
+
+type Declared = Record<'queue' | 'events', Readonly<Record<string, boolean>>>
+
+async function declaredBy(preset: string): Promise<Declared> {
+  await using store = await startStore(preset)
+  const reporter = { warn: () => {}, error: () => {} }
+  const config = { ...store.config, registry: { dirs: [] }, setupTimeout: 60_000 }
+  const kernel = await createKernel({ preset, config, reporter })
+  try {
+    return { queue: kernel.port('queue').capabilities, events: kernel.port('events').capabilities }
+  } finally {
+    await kernel.close()
+  }
+}
+
+async function table(): Promise<string> {
+  const declared: Declared[] = []
+  for (const preset of PRESETS) declared.push(await declaredBy(preset))
+  const shown = new Set<string>(ROWS.map(([, port, name]) => `${port}.${name}`))
+  const all = (['queue', 'events'] as const).flatMap((port) =>
+    declared.flatMap((one) => Object.keys(one[port]).map((name) => `${port}.${name}`)),
+  )
+  const missing = all.find((name) => !shown.has(name))
+  if (missing !== undefined) throw new Error(`The table has no row for the capability ${missing}.`)
+  const lines = ROWS.map(([label, port, name]) => [label, ...declared.map((one) => (one[port][name] ? 'yes' : '–'))])
+  return [['', ...PRESETS.map((preset) => `\`${preset}\``)], ['---', ...PRESETS.map(() => '---')], ...lines]
+    .map((cells) => `| ${cells.join(' | ')} |\n`)
+    .join('')
+}
+
+const readme = readFileSync(README, 'utf8')
+const [begin, end] = [readme.indexOf(BEGIN), readme.indexOf(END)]
+if (begin === -1 || end === -1) throw new Error(`README.md has no ${BEGIN} … ${END}.`)
+const updated = `${readme.slice(0, begin)}${BEGIN}\n\n${await table()}\n${readme.slice(end)}`
+if (!process.argv.includes('--check')) writeFileSync(README, updated)
+else if (updated !== readme) {
+  process.stderr.write('The table of capabilities in README.md is out of date. Run: node scripts/capabilities.ts\n')
+  process.exitCode = 1
+}
