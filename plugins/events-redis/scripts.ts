@@ -116,29 +116,40 @@ end
 return out
 `
 
-/** Forgets runs that ended with an outcome, given as tag and name each, with all they hold. */
+/** Forgets runs that ended with an outcome, given as shard, number and names, with all they hold; at most 1000 of one. */
 export const FORGET = `
-local outcome, forgotten = ARGV[1], 0
-for index = 2, #ARGV, 2 do
-  local tag, name = ARGV[index], ARGV[index + 1]
-  if redis.call('ZREM', tag .. ':' .. outcome, name) == 1 then
-    local key = tag .. ':r:' .. name
-    local all = redis.call('HGETALL', key)
-    local ids = {}
-    for at = 1, #all, 2 do
-      if string.find(all[at], '^%d') then
-        ids[#ids + 1] = all[at + 1]
-      elseif all[at] == 'w' then
-        redis.call('ZREM', tag .. ':flow:' .. all[at + 1], name)
+local outcome, forgotten, at = ARGV[1], 0, 2
+while at < #ARGV do
+  local tag, count = ARGV[at], tonumber(ARGV[at + 1])
+  local ended = tag .. ':' .. outcome
+  local names, keys, ids = {}, {}, {}
+  -- One that was opened again meanwhile stays.
+  for index, score in ipairs(redis.call('ZMSCORE', ended, unpack(ARGV, at + 2, at + 1 + count))) do
+    if score then
+      local name = ARGV[at + 1 + index]
+      local key = tag .. ':r:' .. name
+      names[#names + 1] = name
+      keys[#keys + 1] = key
+      keys[#keys + 1] = tag .. ':snap:' .. name
+      local all = redis.call('HGETALL', key)
+      for field = 1, #all, 2 do
+        if string.find(all[field], '^%d') then
+          ids[#ids + 1] = all[field + 1]
+        elseif all[field] == 'w' then
+          redis.call('ZREM', tag .. ':flow:' .. all[field + 1], name)
+        end
       end
     end
-    for from = 1, #ids, 1000 do
-      redis.call('XDEL', tag .. ':log', unpack(ids, from, math.min(from + 999, #ids)))
-    end
-    redis.call('ZREM', tag .. ':runs', name)
-    redis.call('UNLINK', key, tag .. ':snap:' .. name)
-    forgotten = forgotten + 1
   end
+  for from = 1, #ids, 1000 do
+    redis.call('XDEL', tag .. ':log', unpack(ids, from, math.min(from + 999, #ids)))
+  end
+  if #names > 0 then
+    redis.call('ZREM', tag .. ':runs', unpack(names))
+    forgotten = forgotten + redis.call('ZREM', ended, unpack(names))
+    redis.call('UNLINK', unpack(keys))
+  end
+  at = at + 2 + count
 end
 return forgotten
 `
