@@ -99,17 +99,18 @@ for _, tag in ipairs(wanted.tags) do
         if tonumber(page[index + 1]) < rows[limit].began then more = false break end
       end
       local name = page[index]
-      local run = redis.call('HMGET', tag .. ':r:' .. name, 's', 'n', 'q', 'j', 'w', 'b', 'u', 'e', 'h')
-      local fits = run[1] and (not wanted.s or run[1] == wanted.s) and (not wanted.n or run[2] == wanted.n)
-        and (not wanted.q or run[3] == wanted.q) and (not wanted.flow or run[5] == wanted.flow)
-        and not (wanted.hideInternal and run[3] and string.sub(run[3], 1, 1) == '_')
-      if fits then rows[#rows + 1] = { name = name, run = run, began = tonumber(run[6]) } end
+      local run = redis.call('HMGET', tag .. ':r:' .. name, 's', 'p', 'b', 'u', 'e', 'h')
+      local called = run[2] and cjson.decode(run[2]) or {}
+      local fits = run[1] and (not wanted.s or run[1] == wanted.s) and (not wanted.n or called[1] == wanted.n)
+        and (not wanted.q or called[2] == wanted.q) and (not wanted.flow or called[4] == wanted.flow)
+        and not (wanted.hideInternal and called[2] and string.sub(called[2], 1, 1) == '_')
+      if fits then rows[#rows + 1] = { name = name, run = run, began = tonumber(run[3]) } end
     end
   end
   table.sort(rows, function(a, b) return a.began > b.began end)
   for index = 1, math.min(limit, #rows) do
     local row = { rows[index].name }
-    for field = 1, 9 do row[field + 1] = rows[index].run[field] or '' end
+    for field = 1, 6 do row[field + 1] = rows[index].run[field] or '' end
     out[#out + 1] = row
   end
 end
@@ -135,8 +136,9 @@ while at < #ARGV do
       for field = 1, #all, 2 do
         if string.find(all[field], '^%d') then
           ids[#ids + 1] = all[field + 1]
-        elseif all[field] == 'w' then
-          redis.call('ZREM', tag .. ':flow:' .. all[field + 1], name)
+        elseif all[field] == 'p' then
+          local flow = cjson.decode(all[field + 1])[4]
+          if flow ~= '' then redis.call('ZREM', tag .. ':flow:' .. flow, name) end
         end
       end
     end

@@ -10,7 +10,7 @@ import { decodeJson, encodeJson } from '../_shared/json.ts'
 import { defineScript, type RedisPort } from '../_shared/redis.ts'
 import { copyValue } from '../_shared/value.ts'
 import { createAppender } from './appender.ts'
-import { decodeEvent, decodeRun } from './codec.ts'
+import { decodeEvent, decodeRun, RUN_FIELDS } from './codec.ts'
 import { createExpiry } from './expiry.ts'
 import { createRunList } from './run-list.ts'
 import { BY_KEY, GET_SNAPSHOT, PUT_SNAPSHOT, READ, TRIM } from './scripts.ts'
@@ -109,7 +109,7 @@ export function createRedisEventStore(
     publish: (stream, messages) => subscribers.publish(stream, messages),
     runs: {
       async get(runId) {
-        const fields = await client.hmget(keyOf(runId), 's', 'n', 'q', 'j', 'w', 'b', 'u', 'e', 'h')
+        const fields = await client.hmget(keyOf(runId), ...RUN_FIELDS)
         return fields[0] ? decodeRun(runId, fields) : undefined
       },
       list: createRunList(redis, shards),
