@@ -30,20 +30,13 @@ if done then
   if number == callNumber then return answer end
 end
 
-local time, turn
-local function clock()
-  if not time then
-    time = call('TIME')
-    turn = time[2] % 1000
-  end
-  return string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
-end
+local time = call('TIME')
+local turn = 1000 + time[2] % 1000
 
 -- Runs that begin or end within one millisecond keep their order.
 local function ordered(at)
-  clock()
-  turn = math.min(turn + 1, 999)
-  return at .. string.format('.%03d', turn)
+  if turn < 1999 then turn = turn + 1 end
+  return at .. '.' .. string.sub(turn, 2)
 end
 
 -- What is not said anew stays.
@@ -66,7 +59,7 @@ local function read(key, fields)
   return values
 end
 
-local answers = {}
+local answers, indexed = {}, {}
 while a[i] do
   local tag, name, loads = a[i], a[i + 1], a[i + 2]
   local key, log = tag .. ':r:' .. name, tag .. ':log'
@@ -114,7 +107,7 @@ while a[i] do
         end
         i, text = i + 1, text + 1
       end
-      at = at or clock()
+      at = at or string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
       if job and tonumber(v[job] or 0) < token then
         v[job] = token
         out[n + 1], out[n + 2], n = fields[job], token, n + 2
@@ -144,17 +137,24 @@ while a[i] do
       for from = 1, n, 1000 do call('HSET', key, unpack(out, from, math.min(from + 999, n))) end
     end
     if status ~= wasStatus or ended then
-      if not wasStatus then call('ZADD', tag .. ':runs', began, name)
-      elseif wasStatus ~= status then call('ZREM', tag .. ':' .. wasStatus, name) end
-      call('ZADD', tag .. ':' .. status, status == 'running' and began or ended, name)
+      if wasStatus and wasStatus ~= status then call('ZREM', tag .. ':' .. wasStatus, name) end
+      local index = tag .. ':' .. status
+      local members = indexed[index]
+      if not members then
+        members = {}
+        indexed[index] = members
+      end
+      members[#members + 1] = status == 'running' and began or ended
+      members[#members + 1] = name
     end
-    if names ~= wasNames then
-      local flow = cjson.decode(names)[4]
-      if flow ~= '' then call('ZADD', tag .. ':flow:' .. flow, began, name) end
+    if names ~= wasNames and string.sub(names, -3) ~= '""]' then
+      call('ZADD', tag .. ':flow:' .. cjson.decode(names)[4], began, name)
     end
     if stored then call(publish, tag .. ':wake', 'e' .. head .. ':' .. name) end
   end
 end
+
+for index, members in pairs(indexed) do call('ZADD', index, unpack(members)) end
 
 local answer = table.concat(answers, ';')
 call('SET', callKey, callNumber .. ' ' .. answer, 'PX', 600000)

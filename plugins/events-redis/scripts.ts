@@ -78,14 +78,12 @@ return 0
 export const LIST_RUNS = `
 local wanted = cjson.decode(ARGV[1])
 local limit = wanted.limit
-local source = wanted.flow and ':flow:' .. wanted.flow or ':runs'
-local byEnd = false
-if not wanted.flow and wanted.s then
-  source = ':' .. wanted.s
-  byEnd = wanted.s ~= 'running'
-end
+local sources = { ':running', ':completed', ':failed', ':cancelled' }
+if wanted.flow then sources = { ':flow:' .. wanted.flow } elseif wanted.s then sources = { ':' .. wanted.s } end
 local out = {}
-for _, tag in ipairs(wanted.tags) do
+
+local function search(tag, source)
+  local byEnd = not wanted.flow and source ~= ':running'
   local rows, offset, more = {}, 0, true
   while more and limit > 0 do
     local page = redis.call('ZREVRANGE', tag .. source, offset, offset + 199, 'WITHSCORES')
@@ -114,6 +112,10 @@ for _, tag in ipairs(wanted.tags) do
     out[#out + 1] = row
   end
 end
+
+for _, tag in ipairs(wanted.tags) do
+  for _, source in ipairs(sources) do search(tag, source) end
+end
 return out
 `
 
@@ -137,8 +139,8 @@ while at < #ARGV do
         if string.find(all[field], '^%d') then
           ids[#ids + 1] = all[field + 1]
         elseif all[field] == 'p' then
-          local flow = cjson.decode(all[field + 1])[4]
-          if flow ~= '' then redis.call('ZREM', tag .. ':flow:' .. flow, name) end
+          local called = all[field + 1]
+          if string.sub(called, -3) ~= '""]' then redis.call('ZREM', tag .. ':flow:' .. cjson.decode(called)[4], name) end
         end
       end
     end
@@ -147,7 +149,6 @@ while at < #ARGV do
     redis.call('XDEL', tag .. ':log', unpack(ids, from, math.min(from + 999, #ids)))
   end
   if #names > 0 then
-    redis.call('ZREM', tag .. ':runs', unpack(names))
     forgotten = forgotten + redis.call('ZREM', ended, unpack(names))
     redis.call('UNLINK', unpack(keys))
   end

@@ -87,7 +87,7 @@ export function createConsumer(
   function go(): void {
     scheduled = false
     if (settlements.length === 0) for (const resolve of flushed.splice(0)) resolve()
-    const want = closing ? 0 : Math.max(0, Math.min(concurrency - slots, MOST_CLAIMED, Math.ceil(concurrency / 4)))
+    const want = closing ? 0 : Math.max(0, Math.min(concurrency - slots, MOST_CLAIMED, Math.ceil(concurrency / 2)))
     if (settlements.length === 0 && (want === 0 || !mayHaveWork)) return settleIdle()
     inTurn = true
     takeTurn(want).then(

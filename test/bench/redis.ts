@@ -1,5 +1,5 @@
 import BeeQueue from 'bee-queue'
-import { Queue, Worker } from 'bullmq'
+import { Queue, Worker, type JobsOptions } from 'bullmq'
 import { Redis } from 'ioredis'
 import { prodRedis } from 'nuxt-queue/presets'
 import { sharedRedis } from '../services/redis.ts'
@@ -7,8 +7,9 @@ import { benchAdapter, type BareLibrary } from './adapters.ts'
 import type { BenchResult } from './harness.ts'
 import { ORDER } from './payload.ts'
 
-/** BullMQ as it comes: finished jobs are kept, which is what costs it least. */
-function bareBullmq(url: string): BareLibrary & { close(): Promise<void> } {
+/** BullMQ as it comes, which keeps all that has ended, or with the bound that our retention has. */
+
+function bareBullmq(url: string, name: string, opts: JobsOptions = {}): BareLibrary & { close(): Promise<void> } {
   const connection = new Redis(url, { maxRetriesPerRequest: null })
   const queues = new Map<string, Queue>()
   const queueOf = (name: string): Queue => {
@@ -17,14 +18,14 @@ function bareBullmq(url: string): BareLibrary & { close(): Promise<void> } {
     return queue
   }
   return {
-    name: 'bullmq',
+    name,
     async bulk(name, jobs) {
       for (let from = 0; from < jobs; from += 1000) {
         const length = Math.min(1000, jobs - from)
-        await queueOf(name).addBulk(Array.from({ length }, () => ({ name: 'order', data: ORDER })))
+        await queueOf(name).addBulk(Array.from({ length }, () => ({ name: 'order', data: ORDER, opts })))
       }
     },
-    add: (name) => queueOf(name).add('order', ORDER),
+    add: (name) => queueOf(name).add('order', ORDER, opts),
     async work(name, concurrency, onJob) {
       const handler = async ({ data }: { data: typeof ORDER }): Promise<void> => {
         data.items.reduce((sum, { price, quantity }) => sum + price * quantity, 0)
@@ -89,7 +90,8 @@ function rawXadd(url: string) {
 
 export default async function bench(emit: (result: BenchResult) => void): Promise<void> {
   const server = await sharedRedis()
-  const bare = bareBullmq(server.url)
+  const bare = bareBullmq(server.url, 'bullmq')
+  const bounded = bareBullmq(server.url, 'bullmq-keeping-10k', { removeOnComplete: { count: 10_000 } })
   const rawAppend = rawXadd(server.url)
   try {
     await benchAdapter(
@@ -99,13 +101,14 @@ export default async function bench(emit: (result: BenchResult) => void): Promis
         events: 'events-redis',
         config: { redis: { url: server.url, checkServer: false } },
         bare,
-        references: [beeQueue(server.url)],
+        references: [bounded, beeQueue(server.url)],
         rawAppend,
       },
       emit,
     )
   } finally {
     await bare.close()
+    await bounded.close()
     rawAppend.close()
     await server.stop()
   }
