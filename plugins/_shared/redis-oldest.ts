@@ -73,14 +73,21 @@ export function createOldestFirst(redis: RedisPort) {
   }
 }
 
+export interface Sweeps {
+  run(policy: ExpirePolicy): Promise<number>
+  /** Sweeps no more; resolves when none is under way. */
+  close(): Promise<void>
+}
+
 /**
  * One sweep of an outcome at a time in a process: those asked for meanwhile become one, with the newest
  * bounds, since what is in excess would only be found again. What it forgot is told to the first.
  */
-export function onePerOutcome(sweep: (policy: ExpirePolicy) => Promise<number>) {
+export function onePerOutcome(sweep: (policy: ExpirePolicy) => Promise<number>): Sweeps {
+  let closed = false
   const last = new Map<RunOutcome, Promise<unknown>>()
   const next = new Map<RunOutcome, { policy: ExpirePolicy; done: Promise<number> }>()
-  return (policy: ExpirePolicy): Promise<number> => {
+  const run = (policy: ExpirePolicy): Promise<number> => {
     const { outcome } = policy
     const waiting = next.get(outcome)
     if (waiting) {
@@ -92,7 +99,7 @@ export function onePerOutcome(sweep: (policy: ExpirePolicy) => Promise<number>) 
       // The more has ended, the less it costs to find out what goes.
       await new Promise((resolve) => setTimeout(resolve, PAUSE))
       next.delete(outcome)
-      return sweep(own.policy)
+      return closed ? 0 : sweep(own.policy)
     }
     const running = last.get(outcome)
     if (running) next.set(outcome, own)
@@ -103,6 +110,13 @@ export function onePerOutcome(sweep: (policy: ExpirePolicy) => Promise<number>) 
     }
     last.set(outcome, settled)
     return own.done
+  }
+  return {
+    run,
+    async close() {
+      closed = true
+      await Promise.all(last.values())
+    },
   }
 }
 

@@ -20,10 +20,7 @@ import { createSubscribers } from './subscribers.ts'
 /** How many events one call reads. */
 const PAGE = 500
 
-export function createRedisEventStore(
-  redis: RedisPort,
-  kernel: Pick<Kernel, 'config' | 'reporter'>,
-): EventStore & { close(): void } {
+export function createRedisEventStore(redis: RedisPort, kernel: Pick<Kernel, 'config' | 'reporter'>): EventStore {
   const { client } = redis
   const shards = createShards(redis)
   const append = createAppender(redis, shards)
@@ -85,6 +82,7 @@ export function createRedisEventStore(
     }
   }
 
+  const expiry = createExpiry(redis, shards)
   const subscribers = createSubscribers(redis, shards, { read, head }, kernel.reporter)
 
   return {
@@ -114,11 +112,14 @@ export function createRedisEventStore(
       },
       list: createRunList(redis, shards),
     },
-    expire: createExpiry(redis, shards),
+    expire: expiry.run,
     async trim(stream, seq) {
       if ((await onStream(trim, stream, seq)) !== -1) return
       throw new QueueError('EVENTS_CONFLICT', `No snapshot of run ${stream} covers seq ${seq}, so nothing was trimmed.`)
     },
-    close: () => subscribers.close(),
+    close() {
+      subscribers.close()
+      return expiry.close()
+    },
   }
 }

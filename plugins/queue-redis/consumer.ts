@@ -187,7 +187,9 @@ export function createConsumer(
 
   async function reclaimLost(): Promise<void> {
     try {
-      await reclaim(keys, [base, Math.floor(every * 0.9)])
+      const reclaimed = (await reclaim(keys, [base, Math.floor(every * 0.9)])) as string[]
+      // The marker may wake a worker that is frozen.
+      if (reclaimed.length > 0) wake()
     } catch (error) {
       if (!stopped) kernel.reporter.warn(`Queue "${queue}" could not be searched for lost jobs.`, error)
     }

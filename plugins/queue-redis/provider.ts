@@ -66,6 +66,33 @@ export function createRedisQueueProvider(
     return { id: draft.id, runId: draft.runId, deduplicated: false }
   }
 
+  const sweeps = onePerOutcome(async ({ outcome, ...bounds }) => {
+    const byKey = new Map((await queues.list()).map((queue) => [endedKey(queue), queue]))
+    function endedKey(queue: string): string {
+      return `${queues.baseOf(queue)}:${ENDED_SETS[outcome]}`
+    }
+    return oldestFirst([...byKey.keys()], bounds, async (members) => {
+      const of = (key: string): string => byKey.get(key)!
+      const jobs = listeners.some
+        ? await Promise.all(members.map(({ key, member }) => getJob(of(key), decodeId(member))))
+        : []
+      const groups = [...Map.groupBy(members, ({ key }) => key)].map(([key, some]) => ({
+        key,
+        args: [key, queues.baseOf(of(key)), some.length, ...some.map(({ member }) => member)],
+      }))
+      const together = redis.cluster ? groups.map((group) => [group]) : [groups]
+      const calls = together.map((some) =>
+        forget(
+          [some[0]!.key],
+          some.flatMap(({ args }) => args),
+        ),
+      )
+      const counts = await Promise.all(calls)
+      for (const job of jobs) if (job) listeners.emit('removed', job.queue, job)
+      return counts.reduce<number>((sum, count) => sum + Number(count), 0)
+    })
+  })
+
   return {
     capabilities: { durable: true, shared: true, delay: true, priority: true, maxQueueSize: false, progress: true },
     enqueue: async (draft) => {
@@ -132,34 +159,12 @@ export function createRedisQueueProvider(
       listeners.emit('removed', queue, job)
       return true
     },
-    clean: onePerOutcome(async ({ outcome, ...bounds }) => {
-      const byKey = new Map((await queues.list()).map((queue) => [endedKey(queue), queue]))
-      function endedKey(queue: string): string {
-        return `${queues.baseOf(queue)}:${ENDED_SETS[outcome]}`
-      }
-      return oldestFirst([...byKey.keys()], bounds, async (members) => {
-        const of = (key: string): string => byKey.get(key)!
-        const jobs = listeners.some
-          ? await Promise.all(members.map(({ key, member }) => getJob(of(key), decodeId(member))))
-          : []
-        const groups = [...Map.groupBy(members, ({ key }) => key)].map(([key, some]) => ({
-          key,
-          args: [key, queues.baseOf(of(key)), some.length, ...some.map(({ member }) => member)],
-        }))
-        const together = redis.cluster ? groups.map((group) => [group]) : [groups]
-        const calls = together.map((some) =>
-          forget(
-            [some[0]!.key],
-            some.flatMap(({ args }) => args),
-          ),
-        )
-        const counts = await Promise.all(calls)
-        for (const job of jobs) if (job) listeners.emit('removed', job.queue, job)
-        return counts.reduce<number>((sum, count) => sum + Number(count), 0)
-      })
-    }),
+    clean: sweeps.run,
     on: (queue, event, listener) => listeners.add(queue, event, listener),
-    close: () => listeners.clear(),
+    close() {
+      listeners.clear()
+      return sweeps.close()
+    },
   }
 
   async function holdsJobs(queue: string): Promise<boolean> {

@@ -2,7 +2,7 @@ import { CLAIMED_FIELDS } from './job-codec.ts'
 import { COMMON } from './lua.ts'
 
 /** How many arguments a settlement takes. */
-export const SETTLEMENT_ARGS = 7
+const SETTLEMENT_ARGS = 7
 
 /**
  * One turn of a consumer: settles what has run, and claims what may run next. BullMQ's worker does

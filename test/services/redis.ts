@@ -57,7 +57,7 @@ export async function startRedisCluster(): Promise<{ nodes: { host: string; port
     await client.cluster('ADDSLOTSRANGE', slots[index]!, slots[index + 1]! - 1)
     await client.cluster('SET-CONFIG-EPOCH', index + 1)
   }
-  const { port } = services[0]!
+  const [{ port }] = services
   for (const client of clients.slice(1)) await client.call('CLUSTER', 'MEET', '127.0.0.1', port, busOf(port))
   for (const client of clients) {
     while (!/cluster_state:ok[^]*cluster_known_nodes:3/.test(await client.cluster('INFO'))) await sleep(50)
