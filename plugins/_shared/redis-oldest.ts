@@ -1,4 +1,4 @@
-import type { ExpirePolicy } from '../../kernel/index.ts'
+import type { ExpirePolicy, RunOutcome } from '../../kernel/index.ts'
 import { defineScript, type RedisPort } from './redis.ts'
 
 /** For each index of what has ended: how much there is, how much ended before a moment, and the oldest. */
@@ -15,6 +15,9 @@ for index, key in ipairs(KEYS) do
 end
 return out
 `
+
+/** Milliseconds between two sweeps of an outcome. */
+const PAUSE = 50
 
 /** How many one call forgets at most: Redis does nothing else meanwhile. */
 const MOST_FORGOTTEN = 500
@@ -67,6 +70,53 @@ export function createOldestFirst(redis: RedisPort) {
       left -= going.length
     }
     return forgotten
+  }
+}
+
+export interface Sweeps {
+  run(policy: ExpirePolicy): Promise<number>
+  /** Sweeps no more; resolves when none is under way. */
+  close(): Promise<void>
+}
+
+/**
+ * One sweep of an outcome at a time in a process: those asked for meanwhile become one, with the newest
+ * bounds, since what is in excess would only be found again. What it forgot is told to the first.
+ */
+export function onePerOutcome(sweep: (policy: ExpirePolicy) => Promise<number>): Sweeps {
+  let closed = false
+  const last = new Map<RunOutcome, Promise<unknown>>()
+  const next = new Map<RunOutcome, { policy: ExpirePolicy; done: Promise<number> }>()
+  const run = (policy: ExpirePolicy): Promise<number> => {
+    const { outcome } = policy
+    const waiting = next.get(outcome)
+    if (waiting) {
+      waiting.policy = policy
+      return waiting.done.then(() => 0)
+    }
+    const own = { policy, done: Promise.resolve(0) }
+    const start = async (): Promise<number> => {
+      // The more has ended, the less it costs to find out what goes.
+      await new Promise((resolve) => setTimeout(resolve, PAUSE))
+      next.delete(outcome)
+      return closed ? 0 : sweep(own.policy)
+    }
+    const running = last.get(outcome)
+    if (running) next.set(outcome, own)
+    own.done = running ? running.then(start, start) : sweep(policy)
+    const settled: Promise<void> = own.done.then(forget, forget)
+    function forget(): void {
+      if (last.get(outcome) === settled) last.delete(outcome)
+    }
+    last.set(outcome, settled)
+    return own.done
+  }
+  return {
+    run,
+    async close() {
+      closed = true
+      await Promise.all(last.values())
+    },
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * Appends to streams, each with its own conditions, all or nothing for each; together in one call.
+ * Appends to streams, each append with its own conditions, all or nothing for each; together in one call.
  *
  * The events of a shard lie in one Redis Stream, its log; a stream of ours is a hash that knows where:
  *
@@ -7,165 +7,156 @@
  *   1, 2, …     ids of its entries in the log
  *   k:<key>     seq of the event with that key
  *   t:<job>     the newest fence token of that job
- *   s n q j w   status, name, queue, job id and flow of the run, if it is one
- *   b u e       when the run began, was updated and ended; b and e with a fraction that keeps their order
+ *   s, p        status of the run, if it is one; and what it is called, see `codec.ts`
+ *   b, u, e     when it began, was updated and ended; b and e with a fraction that keeps their order
  *
  * A call is numbered. One that comes again, because the connection broke before its answer, is
  * answered as the first time and does nothing.
+ *
+ * The fourth argument is a flat JSON array, for each stream: its shard, its name, the number of fields
+ * that its appends depend on, those fields, the number of appends, and of each: `unless` and the fence's
+ * job as positions among the fields, the token, the seq expected, whether it reopens, the run's new
+ * status ("" for the same), its new names, the number of events, and for each the position of its key.
+ * `false` stands for what is not asked for. The texts of the events follow as arguments.
  */
 export const APPEND = `
 local callKey, callNumber, publish = ARGV[1], ARGV[2], ARGV[3]
-local appends = cjson.decode(ARGV[4])
-local nextEvent = 5
+local a, i, text = cjson.decode(ARGV[4]), 1, 5
+local call = redis.call
 
-local done = redis.call('GET', callKey)
+local done = call('GET', callKey)
 if done then
   local number, answer = string.match(done, '^(%S+) (.*)$')
   if number == callNumber then return answer end
 end
 
-local time, turn
-local function clock()
-  if not time then
-    time = redis.call('TIME')
-    turn = time[2] % 1000
-  end
-  return string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
-end
+local time = call('TIME')
+local turn = 1000 + time[2] % 1000
 
 -- Runs that begin or end within one millisecond keep their order.
 local function ordered(at)
-  clock()
-  turn = math.min(turn + 1, 999)
-  return at .. string.format('.%03d', turn)
+  if turn < 1999 then turn = turn + 1 end
+  return at .. '.' .. string.sub(turn, 2)
 end
 
-local streams, order = {}, {}
-
-local function open(tag, name)
-  local key = tag .. ':r:' .. name
-  local stream = streams[key]
-  if not stream then
-    stream = { key = key, tag = tag, name = name, f = {}, dirty = {}, stored = false }
-    streams[key] = stream
-    order[#order + 1] = stream
+-- What is not said anew stays.
+local function merge(old, new)
+  if not old then return new end
+  local names, fresh = cjson.decode(old), cjson.decode(new)
+  for index = 1, 4 do
+    if fresh[index] ~= '' then names[index] = fresh[index] end
   end
-  return stream
+  return cjson.encode(names)
 end
 
-local function load(stream, fields)
-  local missing = {}
-  for _, field in ipairs(fields) do
-    if stream.f[field] == nil then missing[#missing + 1] = field end
+local function read(key, fields)
+  if #fields <= 1000 then return call('HMGET', key, unpack(fields)) end
+  local values = {}
+  for from = 1, #fields, 1000 do
+    local to = math.min(from + 999, #fields)
+    for index, value in ipairs(call('HMGET', key, unpack(fields, from, to))) do values[from + index - 1] = value end
   end
-  for from = 1, #missing, 1000 do
-    local to = math.min(from + 999, #missing)
-    local values = redis.call('HMGET', stream.key, unpack(missing, from, to))
-    for index = from, to do stream.f[missing[index]] = values[index - from + 1] end
-  end
+  return values
 end
 
-local function set(stream, field, value)
-  stream.f[field] = value
-  stream.dirty[field] = value
-end
-
-local function refusal(stream, append, head)
-  local unless, job, token, expected, reopen = append[3], append[4], append[5], append[6], append[7]
-  if unless and stream.f['k:' .. unless] then return 'unless' end
-  local status = stream.f.s
-  if status and status ~= 'running' and not reopen then return 'ended' end
-  if job and tonumber(stream.f['t:' .. job] or 0) > token then return 'fence' end
-  if expected and expected ~= head then return 'expectedSeq' end
-end
-
-local function patch(stream, run, reopen, at)
-  local f = stream.f
-  if not run then
-    if not f.s and not reopen then return end
-    set(stream, 'u', at)
-    if not reopen or f.s == 'running' then return end
-    run = { s = 'running' }
-  end
-  if not f.s then set(stream, 'b', ordered(at)) end
-  set(stream, 'u', at)
-  for field, value in pairs(run) do
-    if field ~= 's' and f[field] ~= value then set(stream, field, value) end
-  end
-  local status = run.s or f.s or 'running'
-  if f.s ~= status then set(stream, 's', status) end
-  if status ~= 'running' then
-    set(stream, 'e', ordered(at))
-  elseif f.e then
-    set(stream, 'e', '')
-  end
-end
-
-local answers = {}
-for index, append in ipairs(appends) do
-  local stream = open(append[1], append[2])
-  local unless, job, token, run, keys = append[3], append[4], append[5], append[8], append[9]
-  local fields = { 'h', 's', 'b', 'e', 'w' }
-  if unless then fields[#fields + 1] = 'k:' .. unless end
-  if job then fields[#fields + 1] = 't:' .. job end
-  for _, key in ipairs(keys) do
-    if key then fields[#fields + 1] = 'k:' .. key end
-  end
-  load(stream, fields)
-  if stream.began == nil then
-    stream.began, stream.flow = stream.f.s, stream.f.w
-  end
-  local head = tonumber(stream.f.h or 0)
-  local reason = refusal(stream, append, head)
-  if reason then
-    answers[index] = '!' .. reason .. ',' .. head
-    nextEvent = nextEvent + #keys
-  else
-    local at, counter
-    local known = ''
-    for position, key in ipairs(keys) do
-      if key and stream.f['k:' .. key] then
-        known = known .. ',' .. position
-      else
-        head = head + 1
-        local id = at and (at .. '-' .. counter) or '*'
-        id = redis.call('XADD', append[1] .. ':log', id, 's', append[2], 'n', head, 'e', ARGV[nextEvent])
-        if not at then at, counter = string.match(id, '^(%d+)-(%d+)$') end
-        counter = string.format('%.0f', counter + 1)
-        set(stream, tostring(head), id)
-        if key then set(stream, 'k:' .. key, tostring(head)) end
-        stream.stored = true
+local answers, indexed = {}, {}
+while a[i] do
+  local tag, name, loads = a[i], a[i + 1], a[i + 2]
+  local key, log = tag .. ':r:' .. name, tag .. ':log'
+  local fields = { 'h', 's', 'p', 'b' }
+  for n = 1, loads do fields[4 + n] = a[i + 2 + n] end
+  local v = read(key, fields)
+  local head, status, names, began = tonumber(v[1] or 0), v[2], v[3], v[4]
+  local wasStatus, wasNames, wasBegun = status, names, began
+  local out, n = {}, 0
+  local stored, changed, updated, ended = false, false, nil, nil
+  local appends = a[i + 3 + loads]
+  i = i + 4 + loads
+  for _ = 1, appends do
+    local unless, job, token, expected, reopen = a[i], a[i + 1], a[i + 2], a[i + 3], a[i + 4]
+    local run, newNames, events = a[i + 5], a[i + 6], a[i + 7]
+    i = i + 8
+    local reason
+    if unless and v[unless] then reason = 'unless'
+    elseif status and status ~= 'running' and not reopen then reason = 'ended'
+    elseif job and tonumber(v[job] or 0) > token then reason = 'fence'
+    elseif expected and expected ~= head then reason = 'expectedSeq' end
+    if reason then
+      answers[#answers + 1] = '!' .. reason .. ',' .. head
+      i, text = i + events, text + events
+    else
+      local at, counter, known = nil, nil, ''
+      for position = 1, events do
+        local k = a[i]
+        if k and v[k] then
+          known = known .. ',' .. position
+        else
+          head = head + 1
+          local id = call('XADD', log, at and (at .. '-' .. counter) or '*', 's', name, 'n', head, 'e', ARGV[text])
+          if not at then
+            local dash = string.find(id, '-', 1, true)
+            at, counter = string.sub(id, 1, dash - 1), tonumber(string.sub(id, dash + 1))
+          end
+          counter = counter + 1
+          out[n + 1], out[n + 2], n = head, id, n + 2
+          if k then
+            v[k] = head
+            out[n + 1], out[n + 2], n = fields[k], head, n + 2
+          end
+          stored = true
+        end
+        i, text = i + 1, text + 1
       end
-      nextEvent = nextEvent + 1
+      at = at or string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+      if job and tonumber(v[job] or 0) < token then
+        v[job] = token
+        out[n + 1], out[n + 2], n = fields[job], token, n + 2
+      end
+      if not run and reopen and status ~= 'running' then run = 'running' end
+      if run then
+        began = began or ordered(at)
+        local fresh = run ~= '' and run or status or 'running'
+        if fresh ~= 'running' then ended = ordered(at) elseif status and status ~= 'running' then ended = '' end
+        status = fresh
+        if newNames and newNames ~= names then names = merge(names, newNames) end
+      end
+      updated, changed = at, true
+      answers[#answers + 1] = head .. ',' .. at .. known
     end
-    at = at or clock()
-    if job and tonumber(stream.f['t:' .. job] or 0) < token then set(stream, 't:' .. job, tostring(token)) end
-    set(stream, 'h', tostring(head))
-    patch(stream, run, append[7], at)
-    answers[index] = head .. ',' .. at .. known
+  end
+  if changed then
+    out[n + 1], out[n + 2], n = 'h', head, n + 2
+    if status then out[n + 1], out[n + 2], n = 'u', updated, n + 2 end
+    if status ~= wasStatus then out[n + 1], out[n + 2], n = 's', status, n + 2 end
+    if names ~= wasNames then out[n + 1], out[n + 2], n = 'p', names, n + 2 end
+    if began ~= wasBegun then out[n + 1], out[n + 2], n = 'b', began, n + 2 end
+    if ended then out[n + 1], out[n + 2], n = 'e', ended, n + 2 end
+    if n <= 1000 then
+      call('HSET', key, unpack(out))
+    else
+      for from = 1, n, 1000 do call('HSET', key, unpack(out, from, math.min(from + 999, n))) end
+    end
+    if status ~= wasStatus or ended then
+      if wasStatus and wasStatus ~= status then call('ZREM', tag .. ':' .. wasStatus, name) end
+      local index = tag .. ':' .. status
+      local members = indexed[index]
+      if not members then
+        members = {}
+        indexed[index] = members
+      end
+      members[#members + 1] = status == 'running' and began or ended
+      members[#members + 1] = name
+    end
+    if names ~= wasNames and string.sub(names, -3) ~= '""]' then
+      call('ZADD', tag .. ':flow:' .. cjson.decode(names)[4], began, name)
+    end
+    if stored then call(publish, tag .. ':wake', 'e' .. head .. ':' .. name) end
   end
 end
 
-for _, stream in ipairs(order) do
-  local f, tag, name = stream.f, stream.tag, stream.name
-  local pairsOf = {}
-  for field, value in pairs(stream.dirty) do
-    pairsOf[#pairsOf + 1] = field
-    pairsOf[#pairsOf + 1] = value
-  end
-  for from = 1, #pairsOf, 1000 do
-    redis.call('HSET', stream.key, unpack(pairsOf, from, math.min(from + 999, #pairsOf)))
-  end
-  if stream.dirty.s or stream.dirty.e then
-    if not stream.began then redis.call('ZADD', tag .. ':runs', f.b, name) end
-    if stream.began and stream.began ~= f.s then redis.call('ZREM', tag .. ':' .. stream.began, name) end
-    redis.call('ZADD', tag .. ':' .. f.s, f.s == 'running' and f.b or f.e, name)
-  end
-  if f.w and f.w ~= stream.flow then redis.call('ZADD', tag .. ':flow:' .. f.w, f.b, name) end
-  if stream.stored then redis.call(publish, tag .. ':wake', 'e' .. f.h .. ':' .. name) end
-end
+for index, members in pairs(indexed) do call('ZADD', index, unpack(members)) end
 
 local answer = table.concat(answers, ';')
-redis.call('SET', callKey, callNumber .. ' ' .. answer, 'PX', 600000)
+call('SET', callKey, callNumber .. ' ' .. answer, 'PX', 600000)
 return answer
 `

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { AppendOptions, AppendRefusal, AppendResult, EventDraft, StoredEvent } from '../../kernel/index.ts'
 import { defineScript, type RedisPort } from '../_shared/redis.ts'
 import { APPEND } from './append-script.ts'
-import { encodeEvent, type StoredPatch } from './codec.ts'
+import { encodeEvent, encodeNames } from './codec.ts'
 import type { Shards } from './shards.ts'
 
 /** How many appends, and characters, one call carries at most: Redis does nothing else meanwhile. */
@@ -13,8 +13,7 @@ interface Pending {
   stream: string
   /** Drafts with data of their own. */
   events: readonly EventDraft[]
-  /** Conditions and keys, as JSON for the script. */
-  header: string
+  options: AppendOptions
   texts: readonly string[]
   size: number
   resolve: (result: AppendResult) => void
@@ -61,13 +60,18 @@ export function createAppender(redis: RedisPort, shards: Shards) {
       scheduled = false
       const batch = take()
       busy = true
-      const headers = batch.map(({ header }) => header)
-      const texts = batch.flatMap((one) => one.texts)
-      append([`${tag}:log`], [callKey, ++calls, publish, `[${headers.join(',')}]`, ...texts])
+      // By stream, which the script looks up once; within a stream in the order they came.
+      const groups = [...Map.groupBy(batch, ({ stream }) => stream)]
+      const header = JSON.stringify(
+        groups.flatMap(([stream, some]) => [shards.tagOf(stream), stream, ...headerOf(some)]),
+      )
+      const sent = groups.flatMap(([, some]) => some)
+      const texts = sent.flatMap((one) => one.texts)
+      append([`${tag}:log`], [callKey, ++calls, publish, header, ...texts])
         .then(
           (answer) => {
             const answers = (answer as string).split(';')
-            for (const [index, one] of batch.entries()) one.resolve(readAnswer(one, answers[index]!))
+            for (const [index, one] of sent.entries()) one.resolve(readAnswer(one, answers[index]!))
           },
           (error: unknown) => {
             for (const one of batch) one.reject(error)
@@ -86,24 +90,40 @@ export function createAppender(redis: RedisPort, shards: Shards) {
   }
 
   return (stream: string, events: readonly EventDraft[], options: AppendOptions): Promise<AppendResult> => {
-    const { unless, fence, expectedSeq, reopen, run } = options
-    const tag = shards.tagOf(stream)
-    const keys = events.map(({ key }) => key ?? false)
-    const header = JSON.stringify([
-      ...[tag, stream, unless ?? false, fence?.job ?? false, fence?.token ?? false],
-      ...[expectedSeq ?? false, reopen === true, run === undefined ? false : patchOf(run), keys],
-    ])
-    const texts = events.map(encodeEvent)
-    const size = texts.reduce((sum, text) => sum + text.length, header.length)
-    const laneTag = redis.cluster ? tag : shards.tags[0]!
+    const laneTag = redis.cluster ? shards.tagOf(stream) : shards.tags[0]!
     let lane = lanes.get(laneTag)
     if (!lane) lanes.set(laneTag, (lane = createLane(laneTag)))
-    return new Promise((resolve, reject) => lane({ stream, events, header, texts, size, resolve, reject }))
+    const texts = events.map(encodeEvent)
+    const size = texts.reduce((sum, text) => sum + text.length, 0)
+    return new Promise((resolve, reject) => lane({ stream, events, options, texts, size, resolve, reject }))
   }
 }
 
-function patchOf({ status, name, queue, jobId, flow }: NonNullable<AppendOptions['run']>): StoredPatch {
-  return { s: status, n: name, q: queue, j: jobId, w: flow }
+/** Fields that are loaded of every stream, which positions count from. */
+const ALWAYS_LOADED = 4
+
+/** What the script has to know of the appends to one stream, see there. */
+function headerOf(appends: readonly Pending[]): (string | number | boolean)[] {
+  const positions = new Map<string, number>()
+  const position = (field: string | undefined): number | false => {
+    if (field === undefined) return false
+    const known = positions.get(field)
+    if (known !== undefined) return known
+    positions.set(field, ALWAYS_LOADED + positions.size + 1)
+    return ALWAYS_LOADED + positions.size
+  }
+  const described = appends.flatMap(({ stream, events, options: { unless, fence, expectedSeq, reopen, run } }) => [
+    position(unless === undefined ? undefined : `k:${unless}`),
+    position(fence && `t:${fence.job}`),
+    fence?.token ?? false,
+    expectedSeq ?? false,
+    reopen === true,
+    run === undefined ? false : (run.status ?? ''),
+    run === undefined ? false : encodeNames(stream, run),
+    events.length,
+    ...events.map(({ key }) => position(key === undefined ? undefined : `k:${key}`)),
+  ])
+  return [positions.size, ...positions.keys(), appends.length, ...described]
 }
 
 /** `!reason,head`, or `head,ts` and the positions of those whose key was known. */

@@ -1,4 +1,4 @@
-import type { EventDraft, RunInfo, StoredEvent } from '../../kernel/index.ts'
+import type { EventDraft, RunInfo, RunPatch, StoredEvent } from '../../kernel/index.ts'
 import { decodeJson, encodeJson } from '../_shared/json.ts'
 
 /** An event as it lies in the log: JSON, with data as the payload codec writes it. */
@@ -14,18 +14,26 @@ export function decodeEvent(runId: string, seq: number, entryId: string, text: s
   return { seq, id: `${runId}:${seq}`, ts, type, runId, flow, step, stepId, attempt, data, key }
 }
 
-/** The fields that a change of a run touches, by their short names in the store. */
-export type StoredPatch = Partial<Record<'s' | 'n' | 'q' | 'j' | 'w', string>>
+type Names = [name: string, queue: string, jobId: string | true, flow: string]
+
+/** What a run is called, short enough for a compact hash: a job that shares its run's id is `true`. */
+export function encodeNames(runId: string, { name = '', queue = '', jobId = '', flow = '' }: RunPatch): string {
+  return JSON.stringify([name, queue, jobId === runId ? true : jobId, flow] satisfies Names)
+}
+
+/** The fields of a stream that tell of its run. */
+export const RUN_FIELDS = ['s', 'p', 'b', 'u', 'e', 'h'] as const
 
 export function decodeRun(runId: string, fields: readonly (string | null)[]): RunInfo {
-  const [status, name, queue, jobId, flow, began, updated, ended, head] = fields.map((field) => field || undefined)
+  const [status, names, began, updated, ended, head] = fields.map((field) => field || undefined)
+  const [name, queue, jobId, flow] = JSON.parse(names ?? '["","","",""]') as Names
   return {
     runId,
     status: status as RunInfo['status'],
-    name: name ?? '',
-    queue,
-    jobId,
-    flow,
+    name,
+    queue: queue || undefined,
+    jobId: jobId === true ? runId : jobId || undefined,
+    flow: flow || undefined,
     startedAt: Math.floor(Number(began)),
     updatedAt: Number(updated),
     endedAt: ended === undefined ? undefined : Math.floor(Number(ended)),

@@ -1,6 +1,6 @@
 import type { ExpirePolicy } from '../../kernel/index.ts'
 import { defineScript, type RedisPort } from '../_shared/redis.ts'
-import { createOldestFirst, type EndedMember } from '../_shared/redis-oldest.ts'
+import { createOldestFirst, onePerOutcome, type EndedMember } from '../_shared/redis-oldest.ts'
 import { FORGET } from './scripts.ts'
 import type { Shards } from './shards.ts'
 
@@ -9,16 +9,15 @@ export function createExpiry(redis: RedisPort, { tags }: Shards) {
   const oldestFirst = createOldestFirst(redis)
   const script = defineScript(redis.client, FORGET)
 
-  return ({ outcome, ...bounds }: ExpirePolicy): Promise<number> => {
+  return onePerOutcome(({ outcome, ...bounds }: ExpirePolicy) => {
     const suffix = `:${outcome}`
     const forget = async (runs: readonly EndedMember[]): Promise<number> => {
-      const groups = redis.cluster ? [...Map.groupBy(runs, ({ key }) => key).values()] : [runs]
-      const calls = groups.map((group) =>
-        script(
-          [group[0]!.key],
-          [outcome, ...group.flatMap(({ key, member }) => [key.slice(0, -suffix.length), member])],
-        ),
-      )
+      const groups = [...Map.groupBy(runs, ({ key }) => key)].map(([key, members]) => ({
+        key,
+        args: [key.slice(0, -suffix.length), members.length, ...members.map(({ member }) => member)],
+      }))
+      const together = redis.cluster ? groups.map((group) => [group]) : [groups]
+      const calls = together.map((some) => script([some[0]!.key], [outcome, ...some.flatMap(({ args }) => args)]))
       return (await Promise.all(calls)).reduce<number>((sum, count) => sum + Number(count), 0)
     }
     return oldestFirst(
@@ -26,5 +25,5 @@ export function createExpiry(redis: RedisPort, { tags }: Shards) {
       bounds,
       forget,
     )
-  }
+  })
 }

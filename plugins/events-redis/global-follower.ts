@@ -12,6 +12,8 @@ const RETRY = 500
 export interface GlobalFollower {
   /** Something happened in a shard. */
   wake(shard: number): void
+  /** Resolves once everything stored by now has been delivered. */
+  replay(): Promise<void>
   stop(): void
 }
 
@@ -29,7 +31,7 @@ export async function createGlobalFollower(
 ): Promise<GlobalFollower> {
   const cursors = after === undefined ? await currentEnds() : parseCursor(after)
   const dirty = new Set<number>()
-  let pumping = false
+  let pumping: Promise<void> | undefined
   let stopped = false
 
   async function currentEnds(): Promise<Map<number, string>> {
@@ -53,8 +55,6 @@ export async function createGlobalFollower(
   }
 
   async function pump(): Promise<void> {
-    if (pumping) return
-    pumping = true
     // A Set also hands out what is added while it is gone through.
     for (const shard of dirty) {
       // Taken off before the look, so that what happens meanwhile is looked at again.
@@ -66,16 +66,20 @@ export async function createGlobalFollower(
       }
       if (stopped) break
     }
-    pumping = false
+    pumping = undefined
   }
 
   function wake(shard: number): void {
     dirty.add(shard)
-    void pump()
+    pumping ??= pump()
   }
 
   return {
     wake,
+    async replay() {
+      for (const shard of tags.keys()) wake(shard)
+      await pumping
+    },
     stop() {
       stopped = true
     },

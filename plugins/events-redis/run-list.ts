@@ -12,10 +12,10 @@ export function createRunList(redis: RedisPort, shards: Shards) {
     const { status, name, queue, flow, hideInternal = false } = filter
     const answers = await inGroups(redis, shards, async (tags) => {
       const wanted = { tags, limit, s: status, n: name, q: queue, flow, hideInternal }
-      return (await list([`${tags[0]}:runs`], [JSON.stringify(wanted)])) as [string, ...string[]][]
+      return (await list([`${tags[0]}:running`], [JSON.stringify(wanted)])) as [string, ...string[]][]
     })
-    // The sixth field, when it began, is finer than what a run tells.
-    const rows = answers.flat().toSorted((a, b) => Number(b[6]) - Number(a[6]))
+    // When it began, the third field, is finer in the store than what a run tells.
+    const rows = answers.flat().toSorted((a, b) => Number(b[3]) - Number(a[3]))
     return rows.slice(0, limit).map(([runId, ...fields]) => decodeRun(runId, fields))
   }
 }

@@ -78,14 +78,12 @@ return 0
 export const LIST_RUNS = `
 local wanted = cjson.decode(ARGV[1])
 local limit = wanted.limit
-local source = wanted.flow and ':flow:' .. wanted.flow or ':runs'
-local byEnd = false
-if not wanted.flow and wanted.s then
-  source = ':' .. wanted.s
-  byEnd = wanted.s ~= 'running'
-end
+local sources = { ':running', ':completed', ':failed', ':cancelled' }
+if wanted.flow then sources = { ':flow:' .. wanted.flow } elseif wanted.s then sources = { ':' .. wanted.s } end
 local out = {}
-for _, tag in ipairs(wanted.tags) do
+
+local function search(tag, source)
+  local byEnd = not wanted.flow and source ~= ':running'
   local rows, offset, more = {}, 0, true
   while more and limit > 0 do
     local page = redis.call('ZREVRANGE', tag .. source, offset, offset + 199, 'WITHSCORES')
@@ -99,46 +97,62 @@ for _, tag in ipairs(wanted.tags) do
         if tonumber(page[index + 1]) < rows[limit].began then more = false break end
       end
       local name = page[index]
-      local run = redis.call('HMGET', tag .. ':r:' .. name, 's', 'n', 'q', 'j', 'w', 'b', 'u', 'e', 'h')
-      local fits = run[1] and (not wanted.s or run[1] == wanted.s) and (not wanted.n or run[2] == wanted.n)
-        and (not wanted.q or run[3] == wanted.q) and (not wanted.flow or run[5] == wanted.flow)
-        and not (wanted.hideInternal and run[3] and string.sub(run[3], 1, 1) == '_')
-      if fits then rows[#rows + 1] = { name = name, run = run, began = tonumber(run[6]) } end
+      local run = redis.call('HMGET', tag .. ':r:' .. name, 's', 'p', 'b', 'u', 'e', 'h')
+      local called = run[2] and cjson.decode(run[2]) or {}
+      local fits = run[1] and (not wanted.s or run[1] == wanted.s) and (not wanted.n or called[1] == wanted.n)
+        and (not wanted.q or called[2] == wanted.q) and (not wanted.flow or called[4] == wanted.flow)
+        and not (wanted.hideInternal and called[2] and string.sub(called[2], 1, 1) == '_')
+      if fits then rows[#rows + 1] = { name = name, run = run, began = tonumber(run[3]) } end
     end
   end
   table.sort(rows, function(a, b) return a.began > b.began end)
   for index = 1, math.min(limit, #rows) do
     local row = { rows[index].name }
-    for field = 1, 9 do row[field + 1] = rows[index].run[field] or '' end
+    for field = 1, 6 do row[field + 1] = rows[index].run[field] or '' end
     out[#out + 1] = row
   end
+end
+
+for _, tag in ipairs(wanted.tags) do
+  for _, source in ipairs(sources) do search(tag, source) end
 end
 return out
 `
 
-/** Forgets runs that ended with an outcome, given as tag and name each, with all they hold. */
+/** Forgets runs that ended with an outcome, given as shard, number and names, with all they hold; at most 1000 of one. */
 export const FORGET = `
-local outcome, forgotten = ARGV[1], 0
-for index = 2, #ARGV, 2 do
-  local tag, name = ARGV[index], ARGV[index + 1]
-  if redis.call('ZREM', tag .. ':' .. outcome, name) == 1 then
-    local key = tag .. ':r:' .. name
-    local all = redis.call('HGETALL', key)
-    local ids = {}
-    for at = 1, #all, 2 do
-      if string.find(all[at], '^%d') then
-        ids[#ids + 1] = all[at + 1]
-      elseif all[at] == 'w' then
-        redis.call('ZREM', tag .. ':flow:' .. all[at + 1], name)
+local outcome, forgotten, at = ARGV[1], 0, 2
+while at < #ARGV do
+  local tag, count = ARGV[at], tonumber(ARGV[at + 1])
+  local ended = tag .. ':' .. outcome
+  local names, keys, ids = {}, {}, {}
+  -- One that was opened again meanwhile stays.
+  for index, score in ipairs(redis.call('ZMSCORE', ended, unpack(ARGV, at + 2, at + 1 + count))) do
+    if score then
+      local name = ARGV[at + 1 + index]
+      local key = tag .. ':r:' .. name
+      names[#names + 1] = name
+      keys[#keys + 1] = key
+      keys[#keys + 1] = tag .. ':snap:' .. name
+      local all = redis.call('HGETALL', key)
+      for field = 1, #all, 2 do
+        if string.find(all[field], '^%d') then
+          ids[#ids + 1] = all[field + 1]
+        elseif all[field] == 'p' then
+          local called = all[field + 1]
+          if string.sub(called, -3) ~= '""]' then redis.call('ZREM', tag .. ':flow:' .. cjson.decode(called)[4], name) end
+        end
       end
     end
-    for from = 1, #ids, 1000 do
-      redis.call('XDEL', tag .. ':log', unpack(ids, from, math.min(from + 999, #ids)))
-    end
-    redis.call('ZREM', tag .. ':runs', name)
-    redis.call('UNLINK', key, tag .. ':snap:' .. name)
-    forgotten = forgotten + 1
   end
+  for from = 1, #ids, 1000 do
+    redis.call('XDEL', tag .. ':log', unpack(ids, from, math.min(from + 999, #ids)))
+  end
+  if #names > 0 then
+    forgotten = forgotten + redis.call('ZREM', ended, unpack(names))
+    redis.call('UNLINK', unpack(keys))
+  end
+  at = at + 2 + count
 end
 return forgotten
 `

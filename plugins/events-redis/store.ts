@@ -10,7 +10,7 @@ import { decodeJson, encodeJson } from '../_shared/json.ts'
 import { defineScript, type RedisPort } from '../_shared/redis.ts'
 import { copyValue } from '../_shared/value.ts'
 import { createAppender } from './appender.ts'
-import { decodeEvent, decodeRun } from './codec.ts'
+import { decodeEvent, decodeRun, RUN_FIELDS } from './codec.ts'
 import { createExpiry } from './expiry.ts'
 import { createRunList } from './run-list.ts'
 import { BY_KEY, GET_SNAPSHOT, PUT_SNAPSHOT, READ, TRIM } from './scripts.ts'
@@ -20,10 +20,7 @@ import { createSubscribers } from './subscribers.ts'
 /** How many events one call reads. */
 const PAGE = 500
 
-export function createRedisEventStore(
-  redis: RedisPort,
-  kernel: Pick<Kernel, 'config' | 'reporter'>,
-): EventStore & { close(): void } {
+export function createRedisEventStore(redis: RedisPort, kernel: Pick<Kernel, 'config' | 'reporter'>): EventStore {
   const { client } = redis
   const shards = createShards(redis)
   const append = createAppender(redis, shards)
@@ -85,6 +82,7 @@ export function createRedisEventStore(
     }
   }
 
+  const expiry = createExpiry(redis, shards)
   const subscribers = createSubscribers(redis, shards, { read, head }, kernel.reporter)
 
   return {
@@ -109,16 +107,19 @@ export function createRedisEventStore(
     publish: (stream, messages) => subscribers.publish(stream, messages),
     runs: {
       async get(runId) {
-        const fields = await client.hmget(keyOf(runId), 's', 'n', 'q', 'j', 'w', 'b', 'u', 'e', 'h')
+        const fields = await client.hmget(keyOf(runId), ...RUN_FIELDS)
         return fields[0] ? decodeRun(runId, fields) : undefined
       },
       list: createRunList(redis, shards),
     },
-    expire: createExpiry(redis, shards),
+    expire: expiry.run,
     async trim(stream, seq) {
       if ((await onStream(trim, stream, seq)) !== -1) return
       throw new QueueError('EVENTS_CONFLICT', `No snapshot of run ${stream} covers seq ${seq}, so nothing was trimmed.`)
     },
-    close: () => subscribers.close(),
+    close() {
+      subscribers.close()
+      return expiry.close()
+    },
   }
 }

@@ -84,7 +84,8 @@ export function createSubscribers(redis: RedisPort, shards: Shards, reads: Reads
       guard(() => listener(events, cursor)),
     )
     globals.add(follower)
-    for (const shard of allShards) follower.wake(shard)
+    // What is stored comes before what is yet to be, whatever the shards.
+    await follower.replay()
     return () => {
       globals.delete(follower)
       follower.stop()

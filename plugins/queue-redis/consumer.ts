@@ -87,7 +87,7 @@ export function createConsumer(
   function go(): void {
     scheduled = false
     if (settlements.length === 0) for (const resolve of flushed.splice(0)) resolve()
-    const want = closing ? 0 : Math.max(0, Math.min(concurrency - slots, MOST_CLAIMED))
+    const want = closing ? 0 : Math.max(0, Math.min(concurrency - slots, MOST_CLAIMED, Math.ceil(concurrency / 2)))
     if (settlements.length === 0 && (want === 0 || !mayHaveWork)) return settleIdle()
     inTurn = true
     takeTurn(want).then(
@@ -187,7 +187,9 @@ export function createConsumer(
 
   async function reclaimLost(): Promise<void> {
     try {
-      await reclaim(keys, [base, Math.floor(every * 0.9)])
+      const reclaimed = (await reclaim(keys, [base, Math.floor(every * 0.9)])) as string[]
+      // The marker may wake a worker that is frozen.
+      if (reclaimed.length > 0) wake()
     } catch (error) {
       if (!stopped) kernel.reporter.warn(`Queue "${queue}" could not be searched for lost jobs.`, error)
     }

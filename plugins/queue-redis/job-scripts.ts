@@ -37,6 +37,7 @@ end
 for base, added in pairs(queues) do
   if added.waiting then wake(base) end
   if added.delayed then wakeWhenDue(base) end
+  trimEvents(base)
 end
 return out
 `
@@ -126,14 +127,25 @@ event(base, 'event', 'removed', 'jobId', id)
 return 'ok'
 `
 
-/** Forgets ended jobs: sorted set, base and stored id of each. */
+/** Forgets ended jobs, given as sorted set, base, number and stored ids, of each queue; at most 1000 of one. */
 export const FORGET = `${COMMON}
-local forgotten = 0
-for index = 1, #ARGV, 3 do
-  if redis.call('ZREM', ARGV[index], ARGV[index + 2]) == 1 then
-    dropKeys(ARGV[index + 1], ARGV[index + 2])
-    forgotten = forgotten + 1
+local forgotten, at = 0, 1
+while at < #ARGV do
+  local set, base, count = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
+  local ids, keys = {}, {}
+  -- One that was retried meanwhile stays.
+  for index, score in ipairs(redis.call('ZMSCORE', set, unpack(ARGV, at + 3, at + 2 + count))) do
+    if score then
+      local id = ARGV[at + 2 + index]
+      ids[#ids + 1] = id
+      keysOf(keys, base, id)
+    end
   end
+  if #ids > 0 then
+    forgotten = forgotten + redis.call('ZREM', set, unpack(ids))
+    redis.call('UNLINK', unpack(keys))
+  end
+  at = at + 3 + count
 end
 return forgotten
 `

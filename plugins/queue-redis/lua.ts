@@ -12,7 +12,11 @@ local exactNow = string.format('%.3f', time[1] * 1000 + time[2] / 1000)
 local function whole(number) return string.format('%.0f', number) end
 
 local function event(base, ...)
-  redis.call('XADD', base .. ':events', 'MAXLEN', '~', 10000, '*', ...)
+  redis.call('XADD', base .. ':events', '*', ...)
+end
+
+local function trimEvents(base)
+  redis.call('XTRIM', base .. ':events', 'MAXLEN', '~', 10000)
 end
 
 local function wake(base)
@@ -47,10 +51,19 @@ local function unline(base, id)
     + redis.call('LREM', base .. ':wait', 1, id) + redis.call('LREM', base .. ':paused', 1, id)
 end
 
-local function dropKeys(base, id)
+-- The keys of a job, those of BullMQ's flows included.
+local function keysOf(keys, base, id)
   local key = base .. ':' .. id
-  redis.call('UNLINK', key, key .. ':lock', key .. ':logs', key .. ':dependencies', key .. ':processed',
-    key .. ':failed', key .. ':unsuccessful')
+  keys[#keys + 1] = key
+  for _, part in ipairs({ ':logs', ':dependencies', ':processed', ':failed', ':unsuccessful' }) do
+    keys[#keys + 1] = key .. part
+  end
+end
+
+local function dropKeys(base, id)
+  local keys = { base .. ':' .. id .. ':lock' }
+  keysOf(keys, base, id)
+  redis.call('UNLINK', unpack(keys))
 end
 
 -- Under which of two ids a job is stored, if it is.

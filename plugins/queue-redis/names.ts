@@ -14,7 +14,6 @@ const decode = (text: string): string =>
 export function encodeQueue(name: string): string {
   return name.replaceAll(/[%:{}]/g, encode)
 }
-export const decodeQueue = decode
 
 /**
  * BullMQ keeps whole numbers for the ids it gives itself, and ":" separates parts of keys: such ids,

@@ -9,7 +9,7 @@ import {
   type QueueProvider,
 } from '../../kernel/index.ts'
 import { defineScript, type RedisPort } from '../_shared/redis.ts'
-import { createOldestFirst } from '../_shared/redis-oldest.ts'
+import { createOldestFirst, onePerOutcome } from '../_shared/redis-oldest.ts'
 import { copyValue } from '../_shared/value.ts'
 import { createAdder } from './adder.ts'
 import { decodeJob } from './job-codec.ts'
@@ -65,6 +65,33 @@ export function createRedisQueueProvider(
     if (listeners.some) listeners.emit(answer, draft.queue, freshRecord(draft, answer))
     return { id: draft.id, runId: draft.runId, deduplicated: false }
   }
+
+  const sweeps = onePerOutcome(async ({ outcome, ...bounds }) => {
+    const byKey = new Map((await queues.list()).map((queue) => [endedKey(queue), queue]))
+    function endedKey(queue: string): string {
+      return `${queues.baseOf(queue)}:${ENDED_SETS[outcome]}`
+    }
+    return oldestFirst([...byKey.keys()], bounds, async (members) => {
+      const of = (key: string): string => byKey.get(key)!
+      const jobs = listeners.some
+        ? await Promise.all(members.map(({ key, member }) => getJob(of(key), decodeId(member))))
+        : []
+      const groups = [...Map.groupBy(members, ({ key }) => key)].map(([key, some]) => ({
+        key,
+        args: [key, queues.baseOf(of(key)), some.length, ...some.map(({ member }) => member)],
+      }))
+      const together = redis.cluster ? groups.map((group) => [group]) : [groups]
+      const calls = together.map((some) =>
+        forget(
+          [some[0]!.key],
+          some.flatMap(({ args }) => args),
+        ),
+      )
+      const counts = await Promise.all(calls)
+      for (const job of jobs) if (job) listeners.emit('removed', job.queue, job)
+      return counts.reduce<number>((sum, count) => sum + Number(count), 0)
+    })
+  })
 
   return {
     capabilities: {
@@ -140,30 +167,12 @@ export function createRedisQueueProvider(
       listeners.emit('removed', queue, job)
       return true
     },
-    async clean({ outcome, ...bounds }) {
-      const byKey = new Map((await queues.list()).map((queue) => [endedKey(queue), queue]))
-      function endedKey(queue: string): string {
-        return `${queues.baseOf(queue)}:${ENDED_SETS[outcome]}`
-      }
-      return oldestFirst([...byKey.keys()], bounds, async (members) => {
-        const of = (key: string): string => byKey.get(key)!
-        const jobs = listeners.some
-          ? await Promise.all(members.map(({ key, member }) => getJob(of(key), decodeId(member))))
-          : []
-        const groups = redis.cluster ? [...Map.groupBy(members, ({ key }) => key).values()] : [members]
-        const calls = groups.map((group) =>
-          forget(
-            [group[0]!.key],
-            group.flatMap(({ key, member }) => [key, queues.baseOf(of(key)), member]),
-          ),
-        )
-        const counts = await Promise.all(calls)
-        for (const job of jobs) if (job) listeners.emit('removed', job.queue, job)
-        return counts.reduce<number>((sum, count) => sum + Number(count), 0)
-      })
-    },
+    clean: sweeps.run,
     on: (queue, event, listener) => listeners.add(queue, event, listener),
-    close: () => listeners.clear(),
+    close() {
+      listeners.clear()
+      return sweeps.close()
+    },
   }
 
   async function holdsJobs(queue: string): Promise<boolean> {

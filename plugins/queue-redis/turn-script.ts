@@ -2,7 +2,7 @@ import { CLAIMED_FIELDS } from './job-codec.ts'
 import { COMMON } from './lua.ts'
 
 /** How many arguments a settlement takes. */
-export const SETTLEMENT_ARGS = 7
+const SETTLEMENT_ARGS = 7
 
 /**
  * One turn of a consumer: settles what has run, and claims what may run next. BullMQ's worker does
@@ -15,18 +15,27 @@ export const TURN = `${COMMON}
 local base, holder, lease, want, settlements = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local active = base .. ':active'
 
-local function letGo(id, claim)
-  local key = base .. ':' .. id
-  local lock = redis.call('GET', key .. ':lock')
-  if lock ~= holder .. ':' .. claim and (lock or redis.call('HGET', key, 'ats') ~= claim) then return false end
+-- What is the same for all settlements takes one call: each call costs more than what it does.
+local lockKeys, locks, released, ended = {}, {}, {}, {}
+for index = 1, settlements do
+  lockKeys[index] = base .. ':' .. ARGV[6 + (index - 1) * ${SETTLEMENT_ARGS}] .. ':lock'
+end
+if settlements > 0 then locks = redis.call('MGET', unpack(lockKeys)) end
+
+local function letGo(index, id, claim)
+  local lock = locks[index]
+  if lock ~= holder .. ':' .. claim and (lock or redis.call('HGET', base .. ':' .. id, 'ats') ~= claim) then return false end
   if redis.call('LREM', active, -1, id) == 0 then return false end
-  if lock then redis.call('DEL', key .. ':lock') end
+  released[#released + 1] = lockKeys[index]
   return true
 end
 
 local function finish(id, outcome, ...)
   redis.call('HSET', base .. ':' .. id, 'finishedOn', whole(now), ...)
-  redis.call('ZADD', setOf(base, outcome), exactNow, id)
+  local set = ended[outcome] or {}
+  ended[outcome] = set
+  set[#set + 1] = exactNow
+  set[#set + 1] = id
 end
 
 local function admit(id, at, ...)
@@ -50,7 +59,7 @@ for index = 1, settlements do
   local id, claim, kind, made = ARGV[from + 1], ARGV[from + 2], ARGV[from + 3], ARGV[from + 4]
   local a, b, c = ARGV[from + 5], ARGV[from + 6], ARGV[from + 7]
   local outcome = 'lost'
-  if letGo(id, claim) then
+  if letGo(index, id, claim) then
     if kind == 'completed' then
       outcome = kind
       if a == '' then
@@ -83,6 +92,8 @@ for index = 1, settlements do
   end
   settled[index] = outcome
 end
+if #released > 0 then redis.call('DEL', unpack(released)) end
+for outcome, members in pairs(ended) do redis.call('ZADD', setOf(base, outcome), unpack(members)) end
 
 local due = redis.call('ZRANGEBYSCORE', base .. ':delayed', 0, (now + 1) * 4096 - 1, 'LIMIT', 0, 1000)
 for _, id in ipairs(due) do
@@ -99,10 +110,9 @@ if meta[1] or hold > 0 then want = 0 end
 
 local ids = {}
 local function take(taken)
-  for _, id in ipairs(taken or {}) do
-    ids[#ids + 1] = id
-    redis.call('LPUSH', active, id)
-  end
+  if not taken or #taken == 0 then return end
+  for _, id in ipairs(taken) do ids[#ids + 1] = id end
+  redis.call('LPUSH', active, unpack(taken))
 end
 if want > 0 then
   local urgent = redis.call('ZRANGEBYSCORE', base .. ':prioritized', '-inf', '(0', 'LIMIT', 0, want)
@@ -137,6 +147,7 @@ local full = want > 0 and #ids == want
 if (full or requeued or #due > 0) and (redis.call('LLEN', base .. ':wait') > 0 or redis.call('ZCARD', base .. ':prioritized') > 0) then
   wake(base)
 end
+if settlements > 0 or #ids > 0 then trimEvents(base) end
 local nextDue = redis.call('ZRANGE', base .. ':delayed', 0, 0, 'WITHSCORES')[2]
 if delayed then wakeWhenDue(base) end
 if settlements > 0 and #ids == 0 and redis.call('LLEN', base .. ':wait') == 0 and redis.call('LLEN', active) == 0 then

@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis'
 import type { RedisClient, RedisPort } from '../_shared/redis.ts'
 
 /** How long, in seconds, one look for work blocks: the longest that a wake-up which was lost delays a job. */
-const BLOCK_SECONDS = 5
+const BLOCK_SECONDS = 2
 /** Timers take no more milliseconds than that. */
 const LONGEST_TIMER = 2 ** 31 - 1
 /** Milliseconds before blocking is tried again after a failure. */

@@ -26,8 +26,8 @@ export const redisOptions = z.strictObject({
    * one every third of it. Default 30,000.
    */
   lease: z.number().int().min(200).default(30_000),
-  /** How many hash slots event streams are spread over. Fixed once the store holds events. Default 64. */
-  shards: z.number().int().min(1).max(1024).default(64),
+  /** How many hash slots event streams are spread over. Fixed once the store holds events. Default 16. */
+  shards: z.number().int().min(1).max(1024).default(16),
   /** Whether to warn when Redis is set so that it may drop what it acknowledged. Default true. */
   checkServer: z.boolean().default(true),
 })

@@ -5,6 +5,7 @@ type Bench = (emit: (result: BenchResult) => void) => Promise<void>
 
 const BENCHES: Record<string, () => Promise<{ default: Bench }>> = {
   memory: () => import('./memory.ts'),
+  redis: () => import('./redis.ts'),
 }
 
 const args = process.argv.slice(2)

@@ -1,5 +1,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Redis } from 'ioredis'
 import { requireBinary } from './binaries.ts'
 import { startService, type Service } from './service.ts'
 
@@ -29,6 +31,42 @@ export function startRedis({
     url: (port) => `redis://127.0.0.1:${port}`,
     ping,
   })
+}
+
+/** A Redis Cluster of three nodes without replicas. */
+export async function startRedisCluster(): Promise<{ nodes: { host: string; port: number }[]; stop(): Promise<void> }> {
+  const file = requireBinary('redis-server')
+  const busOf = (port: number): number => (port < 50_000 ? port + 10_000 : port - 10_000)
+  const start = (): Promise<Service> =>
+    startService({
+      name: 'redis-cluster',
+      command: (folder, port) => ({
+        file,
+        args: [
+          ...['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no'],
+          ...['--cluster-enabled', 'yes', '--cluster-port', String(busOf(port)), '--cluster-node-timeout', '5000'],
+        ],
+      }),
+      url: (port) => `redis://127.0.0.1:${port}`,
+      ping,
+    })
+  const services = await Promise.all([start(), start(), start()])
+  const slots = [0, 5461, 10_923, 16_384]
+  const clients = services.map(({ url }) => new Redis(url))
+  for (const [index, client] of clients.entries()) {
+    await client.cluster('ADDSLOTSRANGE', slots[index]!, slots[index + 1]! - 1)
+    await client.cluster('SET-CONFIG-EPOCH', index + 1)
+  }
+  const [{ port }] = services
+  for (const client of clients.slice(1)) await client.call('CLUSTER', 'MEET', '127.0.0.1', port, busOf(port))
+  for (const client of clients) {
+    while (!/cluster_state:ok[^]*cluster_known_nodes:3/.test(await client.cluster('INFO'))) await sleep(50)
+    client.disconnect()
+  }
+  return {
+    nodes: services.map((service) => ({ host: '127.0.0.1', port: service.port })),
+    stop: async () => void (await Promise.all(services.map((service) => service.stop()))),
+  }
 }
 
 /** What `REDIS_URL` names, else one started here. */

@@ -1,0 +1,261 @@
+import {
+  createKernel,
+  definePlugin,
+  definePreset,
+  type AnyPlugin,
+  type EventStore,
+  type Kernel,
+  type KernelConfig,
+  type Preset,
+} from 'nuxt-queue'
+import { compare, quantile, type BenchResult, type Comparison } from './harness.ts'
+import { ORDER, type Order } from './payload.ts'
+
+/** What a bare library does, on the same store as ours. Queues are named by the caller, a new one each time. */
+export interface BareLibrary {
+  name: string
+  /** Adds jobs at once, as fast as the library can. */
+  bulk(queue: string, jobs: number): Promise<void>
+  /** Adds one job. */
+  add(queue: string): Promise<unknown>
+  /** Runs `onJob` for each job of a queue; answers what stops that. */
+  work(queue: string, concurrency: number, onJob: () => void): Promise<() => Promise<void>>
+}
+
+export interface AdapterBench {
+  /** Of the bench. */
+  name: string
+  preset: Preset
+  /** The name of the preset's event store, which is taken out to measure what it costs. */
+  events: string
+  config: KernelConfig
+  bare: BareLibrary
+  /** Others to compare `drain` with. */
+  references?: readonly BareLibrary[]
+  /** Raw appends of as many events, so many in flight; answers events a second. */
+  rawAppend?: { name: string; run(events: number, inFlight: number): Promise<number> }
+  /** Jobs of one drain. Default 20,000. */
+  jobs?: number
+  runs?: number
+}
+
+/** Stores nothing and refuses nothing: what the queue costs without events. */
+const eventsOff = (name: string): AnyPlugin =>
+  definePlugin({
+    name,
+    setup(kernel) {
+      const nothing = { ok: true, events: [], head: 0 } as const
+      const store: EventStore = {
+        capabilities: { durable: false, shared: false, globalCursor: false },
+        append: () => nothing,
+        read: () => [],
+        byKey: () => undefined,
+        head: () => 0,
+        snapshots: { get: () => undefined, put: () => {} },
+        subscribe: () => () => {},
+        publish: () => {},
+        runs: { get: () => undefined, list: () => [] },
+        expire: () => 0,
+        trim: () => {},
+        close: () => {},
+      }
+      kernel.provide('events', store)
+    },
+  })
+
+let queues = 0
+const newQueue = (): string => `bench-${++queues}-${Date.now().toString(36)}`
+
+const perSecond = (count: number, began: number): number => count / ((performance.now() - began) / 1000)
+
+/** What a job does. */
+function total({ items }: Order): number {
+  return items.reduce((sum, { price, quantity }) => sum + price * quantity, 0)
+}
+
+/** Counts down, and resolves at the end. */
+function countdown(from: number): { done: () => void; finished: Promise<void> } {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  let left = from
+  return { done: () => void (--left === 0 && resolve()), finished: promise }
+}
+
+function ourLibrary(name: string, kernel: Kernel): BareLibrary {
+  return {
+    name,
+    async bulk(queue, jobs) {
+      const item = { worker: { queue, name: 'order' }, data: ORDER }
+      for (let from = 0; from < jobs; from += 1000) {
+        await kernel.enqueueMany(Array.from({ length: Math.min(1000, jobs - from) }, () => item))
+      }
+    },
+    add: async (queue) => kernel.enqueue({ queue, name: 'order' }, ORDER),
+    async work(queue, concurrency, onJob) {
+      const handler = async (job: { data: unknown }): Promise<void> => {
+        total(job.data as Order)
+        onJob()
+      }
+      await kernel.registerWorker({ id: queue, config: { queue, name: 'order', concurrency }, handler })
+      return () => kernel.unregisterWorker(queue)
+    },
+  }
+}
+
+async function drain(library: BareLibrary, jobs: number, concurrency: number): Promise<number> {
+  const queue = newQueue()
+  await library.bulk(queue, jobs)
+  const { done, finished } = countdown(jobs)
+  const began = performance.now()
+  const stop = await library.work(queue, concurrency, done)
+  await finished
+  const rate = perSecond(jobs, began)
+  await stop()
+  return rate
+}
+
+async function bulk(library: BareLibrary, jobs: number): Promise<number> {
+  const began = performance.now()
+  await library.bulk(newQueue(), jobs)
+  return perSecond(jobs, began)
+}
+
+/** Calls `call` until it has been called `count` times, `inFlight` at a time; answers calls a second. */
+async function inFlightRate(
+  count: number,
+  inFlight: number,
+  call: (index: number) => Promise<unknown>,
+): Promise<number> {
+  let next = 0
+  const began = performance.now()
+  const lane = async (): Promise<void> => {
+    while (next < count) await call(next++)
+  }
+  await Promise.all(Array.from({ length: inFlight }, lane))
+  return perSecond(count, began)
+}
+
+/** Milliseconds from the call of enqueue to the start of the handler, one job at a time on an idle queue. */
+async function latency(library: BareLibrary, samples: number): Promise<number[]> {
+  const queue = newQueue()
+  let started = (): void => {}
+  const stop = await library.work(queue, 1, () => started())
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  const out: number[] = []
+  for (let sample = 0; sample < samples; sample++) {
+    const settled = Promise.withResolvers<number>()
+    const began = performance.now()
+    started = () => settled.resolve(performance.now() - began)
+    void library.add(queue)
+    out.push(await settled.promise)
+    // Idle again: the consumer has settled the job and waits.
+    await new Promise((resolve) => setTimeout(resolve, 3))
+  }
+  await stop()
+  return out
+}
+
+/** The cases that every durable adapter has, each against the bare library in the same run. */
+export async function benchAdapter(bench: AdapterBench, emit: (result: BenchResult) => void): Promise<void> {
+  const {
+    name,
+    preset,
+    bare,
+    rawAppend,
+    references = [],
+    jobs = 20_000,
+    runs = Number(process.env.BENCH_RUNS ?? 5),
+  } = bench
+  const config: KernelConfig = { registry: { dirs: [] }, ...bench.config }
+  const open = async (used: Preset): Promise<Kernel> => {
+    const kernel = await createKernel({ preset: used, config })
+    await kernel.start()
+    return kernel
+  }
+  const full = await open(preset)
+  const ours = ourLibrary('nuxt-queue', full)
+  const wanted = process.argv.find((arg) => arg.startsWith('--case='))?.slice('--case='.length)
+  const run = async (
+    about: Omit<Comparison, 'runs' | 'against'> & { against?: string; runs?: number },
+  ): Promise<void> => {
+    if (wanted !== undefined && !new RegExp(`^(?:${wanted})$`).test(about.case)) return
+    emit(await compare(name, { against: bare.name, runs, ...about }))
+  }
+  const rate = { unit: 'jobs/s', larger: true } as const
+
+  for (const concurrency of [50, 10, 1]) {
+    const count = concurrency === 1 ? Math.ceil(jobs / 4) : jobs
+    await run({
+      ...rate,
+      case: concurrency === 50 ? 'drain' : `drain-${concurrency}`,
+      ours: () => drain(ours, count, concurrency),
+      base: () => drain(bare, count, concurrency),
+    })
+  }
+  for (const other of references) {
+    await run({
+      ...rate,
+      case: `drain-${other.name}`,
+      against: other.name,
+      runs: 3,
+      ours: () => drain(ours, jobs, 50),
+      base: () => drain(other, jobs, 50),
+    })
+  }
+  const plainKernel = await open(
+    definePreset({ name: 'events-off', extends: preset, plugins: [eventsOff(bench.events)] }),
+  )
+  const plain = ourLibrary('nuxt-queue without events', plainKernel)
+  await run({
+    ...rate,
+    case: 'drain-plain',
+    ours: () => drain(plain, jobs, 50),
+    base: () => drain(bare, jobs, 50),
+  })
+  await plainKernel.close()
+  await run({ ...rate, case: 'bulk', ours: () => bulk(ours, jobs), base: () => bulk(bare, jobs) })
+  for (const inFlight of [1, 100]) {
+    const count = inFlight === 1 ? 2000 : jobs
+    const enqueue = (library: BareLibrary): Promise<number> => {
+      const queue = newQueue()
+      return inFlightRate(count, inFlight, () => library.add(queue))
+    }
+    await run({
+      ...rate,
+      case: inFlight === 1 ? 'enqueue' : `enqueue-${inFlight}`,
+      ours: () => enqueue(ours),
+      base: () => enqueue(bare),
+    })
+  }
+  if (rawAppend) {
+    const events = full.port('events')
+    const event = { type: 'measured', data: { step: 'order', attempt: 1, total: 42.5 } }
+    const append = (index: number): Promise<unknown> =>
+      Promise.resolve(events.append(`stream-${newStreams}-${index % 1000}`, [event]))
+    let newStreams = 0
+    await run({
+      case: 'append',
+      unit: 'events/s',
+      larger: true,
+      against: rawAppend.name,
+      ours: () => {
+        newStreams++
+        return inFlightRate(jobs, 100, append)
+      },
+      base: () => rawAppend.run(jobs, 100),
+    })
+  }
+  for (const [percentile, share] of [
+    ['p50', 0.5],
+    ['p99', 0.99],
+  ] as const) {
+    await run({
+      case: `latency-${percentile}`,
+      unit: 'ms',
+      larger: false,
+      runs: 3,
+      ours: async () => quantile(await latency(ours, 300), share),
+      base: async () => quantile(await latency(bare, 300), share),
+    })
+  }
+  await full.close()
+}

@@ -1,0 +1,156 @@
+import { Queue, QueueEvents, Worker, type Job } from 'bullmq'
+import { Redis } from 'ioredis'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { sharedRedis } from '../../services/redis.ts'
+import { application, until } from './rig.ts'
+
+type Server = Awaited<ReturnType<typeof sharedRedis>>
+let server: Server
+beforeAll(async () => void (server = await sharedRedis()))
+afterAll(() => server.stop())
+
+/** Plain BullMQ beside an application of ours. */
+async function rig() {
+  const prefix = crypto.randomUUID()
+  const connection = new Redis(server.url, { maxRetriesPerRequest: null })
+  const plain = new Queue('mail', { connection, prefix })
+  const events = new QueueEvents('mail', { connection: connection.duplicate(), prefix })
+  await events.waitUntilReady()
+  onTestFinished(async () => {
+    await plain.close()
+    await events.close()
+    connection.disconnect()
+  })
+  const kernel = await application({ url: server.url, prefix })
+  const work = (handler: (job: Job) => Promise<unknown>): Worker => {
+    const worker = new Worker('mail', handler, { connection: connection.duplicate(), prefix })
+    onTestFinished(() => worker.close())
+    return worker
+  }
+  return { prefix, plain, events, kernel, work, connection }
+}
+
+describe('jobs of a plain BullMQ queue on our workers', () => {
+  it('run, and their client sees the result', async () => {
+    const { plain, events, kernel } = await rig()
+    const seen: unknown[] = []
+    const handler = ({ data, runId, id }: { data: unknown; runId: string; id: string }): unknown => {
+      seen.push(data, id)
+      return { runId }
+    }
+    await kernel.registerWorker({ id: 'send', config: { queue: 'mail' }, handler })
+    await kernel.start()
+    const job = await plain.add('send', { to: 'ada@example.com' })
+    const result = (await job.waitUntilFinished(events)) as { runId: string }
+    expect(seen).toEqual([{ to: 'ada@example.com' }, job.id])
+    const record = await kernel.port('queue').getJob('mail', job.id!)
+    expect(record).toMatchObject({ state: 'completed', attemptsMade: 0, claims: 1, runId: result.runId })
+    expect(await kernel.port('events').runs.get(result.runId)).toMatchObject({ status: 'completed', jobId: job.id })
+    expect(await plain.getJobCounts('completed', 'failed')).toEqual({ completed: 1, failed: 0 })
+    expect(await job.getState()).toBe('completed')
+  })
+
+  it('keep their attempts, backoff, delay and priority', async () => {
+    const { plain, kernel } = await rig()
+    const starts: [name: string, at: number][] = []
+    await kernel.registerWorker({
+      id: 'any',
+      config: { queue: 'mail', name: 'any' },
+      handler: ({ data }: { data: unknown }) => {
+        starts.push([String(data), Date.now()])
+        if (data === 'fails') throw new Error('no luck')
+      },
+    })
+    const queue = kernel.port('queue')
+    await queue.pause('mail')
+    const began = Date.now()
+    await plain.add('any', 'last', { priority: 7 })
+    await plain.add('any', 'second', { priority: 3 })
+    await plain.add('any', 'first')
+    await kernel.start()
+    await plain.resume()
+    await until(() => starts.length === 3)
+    expect(starts.map(([name]) => name)).toEqual(['first', 'second', 'last'])
+    await plain.add('any', 'delayed', { delay: 150 })
+    const failing = await plain.add('any', 'fails', { attempts: 2, backoff: { type: 'fixed', delay: 80 } })
+    await until(async () => (await failing.getState()) === 'failed')
+    await until(() => starts.some(([name]) => name === 'delayed'))
+    const [first, second] = starts.filter(([name]) => name === 'fails').map(([, at]) => at)
+    expect(second! - first!).toBeGreaterThanOrEqual(80)
+    expect(starts.find(([name]) => name === 'delayed')![1] - began).toBeGreaterThanOrEqual(150)
+    expect(await plain.getJob(failing.id!)).toMatchObject({ failedReason: 'no luck', attemptsMade: 2 })
+  })
+
+  it('without a worker of their name go to the only one of the queue, or fail and say why', async () => {
+    const { plain, kernel } = await rig()
+    await kernel.registerWorker({ id: 'send', config: { queue: 'mail' }, handler: () => 'sent' })
+    await kernel.registerWorker({ id: 'other', config: { queue: 'mail' }, handler: () => 'other' })
+    await kernel.start()
+    const job = await plain.add('unheard-of', {})
+    await until(async () => (await job.getState()) === 'failed')
+    expect((await plain.getJob(job.id!))?.failedReason).toMatch(/No worker handles "unheard-of" on queue "mail"/)
+  })
+})
+
+describe('our jobs on a plain BullMQ worker', () => {
+  it('run with the data as it was passed, and end as it says', async () => {
+    const { kernel, work, plain } = await rig()
+    const seen: unknown[] = []
+    work(async (job) => {
+      seen.push([job.name, job.data, job.id])
+      if (job.data.fails) throw new Error('plainly')
+      return { ok: true }
+    })
+    const good = await kernel.enqueue({ queue: 'mail', name: 'send' }, { to: 'ada' })
+    const bad = await kernel.enqueue({ queue: 'mail', name: 'send' }, { fails: true }, { id: 'order:1/a b' })
+    const queue = kernel.port('queue')
+    const done = await until(async () => {
+      const job = await queue.getJob('mail', good.id)
+      return job?.state === 'completed' && job
+    })
+    expect(done).toMatchObject({ result: { ok: true }, attemptsMade: 0, runId: good.runId, data: { to: 'ada' } })
+    const failed = await until(async () => {
+      const job = await queue.getJob('mail', bad.id)
+      return job?.state === 'failed' && job
+    })
+    expect(failed).toMatchObject({ id: 'order:1/a b', error: { message: 'plainly' }, attemptsMade: 1 })
+    expect(seen).toContainEqual(['send', { to: 'ada' }, good.id])
+    expect(await plain.getCompletedCount()).toBe(1)
+  })
+
+  it('are listed, counted and shown as a dashboard does', async () => {
+    const { kernel, plain } = await rig()
+    const target = { queue: 'mail', name: 'send' }
+    await kernel.enqueue(target, { n: 1 }, { attempts: 3, backoff: { type: 'exponential', delay: 50 } })
+    await kernel.enqueue(target, { n: 2 }, { priority: 5 })
+    await kernel.enqueue(target, { n: 3 }, { priority: -5 })
+    await kernel.enqueue(target, undefined, { delay: 60_000 })
+    const counts = await plain.getJobCounts('wait', 'prioritized', 'delayed')
+    expect(counts).toEqual({ wait: 1, prioritized: 2, delayed: 1 })
+    const jobs = await plain.getJobs(['wait', 'prioritized', 'delayed'])
+    expect(jobs.map(({ data }) => data as unknown)).toEqual(expect.arrayContaining([{ n: 1 }, { n: 2 }, { n: 3 }, {}]))
+    expect(jobs.find(({ data }) => data.n === 1)?.opts).toMatchObject({
+      attempts: 3,
+      backoff: { type: 'exponential', delay: 50 },
+    })
+    const states = await Promise.all(jobs.map((job) => job.getState()))
+    expect(states.toSorted()).toEqual(['delayed', 'prioritized', 'prioritized', 'waiting'])
+    await (await plain.getDelayed())[0]!.promote()
+    expect(await kernel.port('queue').getJobCounts('mail')).toMatchObject({ waiting: 4, delayed: 0 })
+    await plain.pause()
+    expect(await kernel.port('queue').isPaused('mail')).toBe(true)
+  })
+
+  it('share a queue with ours: each job runs once', async () => {
+    const { kernel, work } = await rig()
+    const ran: string[] = []
+    const handler = ({ data }: { data: unknown }): void => void ran.push(String(data))
+    await kernel.registerWorker({ id: 'send', config: { queue: 'mail', concurrency: 3 }, handler })
+    await kernel.start()
+    work(async ({ data }) => void ran.push(String(data)))
+    const names = Array.from({ length: 200 }, (_, n) => `job ${n}`)
+    await kernel.enqueueMany(names.map((data) => ({ worker: { queue: 'mail', name: 'send' }, data })))
+    await until(async () => (await kernel.port('queue').getJobCounts('mail')).completed === 200)
+    expect(ran.toSorted()).toEqual(names.toSorted())
+  })
+})
