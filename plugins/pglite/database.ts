@@ -72,7 +72,7 @@ export async function openDatabase(data: ThreadData, reporter: Reporter) {
       }
     }
     for (const channel of channels.keys()) send({ id: ++ids, text: '', listen: channel }, true).catch(() => {})
-    for (const { message } of asked.values()) thread!.postMessage(message)
+    for (const { message } of asked.values()) thread.postMessage(message)
     for (const { listeners } of channels.values()) {
       for (const { onReconnect } of listeners) guard(onReconnect)
     }
@@ -101,7 +101,10 @@ export async function openDatabase(data: ThreadData, reporter: Reporter) {
 
   function send<Row>(message: ToThread, repeatable: boolean): Promise<Row[]> {
     return new Promise((resolve, reject) => {
-      if (closing) return void reject(new Error('The embedded database is closed.'))
+      if (closing) {
+        reject(new Error('The embedded database is closed.'))
+        return
+      }
       asked.set(message.id, { message, repeatable, resolve, reject })
       thread!.postMessage(message)
     })

@@ -37,7 +37,7 @@ async function run(db: PGlite, { id, text, values, listen }: ToThread): Promise<
     // What several statements had begun would stay open for everybody.
     if (!values) await db.exec('ROLLBACK').catch(() => {})
     const { message, code, detail, constraint, severity } = error as Error & Record<string, string | undefined>
-    answer({ type: 'error', id, error: { message: message!, code, detail, constraint, severity } })
+    answer({ type: 'error', id, error: { message, code, detail, constraint, severity } })
   }
 }
 
