@@ -99,7 +99,7 @@ export default async function bench(emit: (result: BenchResult) => void): Promis
         name: 'redis',
         preset: prodRedis,
         events: 'events-redis',
-        config: { redis: { url: server.url, checkServer: false } },
+        config: () => ({ redis: { url: server.url, checkServer: false } }),
         bare,
         references: [bounded, beeQueue(server.url)],
         rawAppend,

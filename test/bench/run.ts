@@ -5,6 +5,7 @@ type Bench = (emit: (result: BenchResult) => void) => Promise<void>
 
 const BENCHES: Record<string, () => Promise<{ default: Bench }>> = {
   memory: () => import('./memory.ts'),
+  file: () => import('./file.ts'),
   redis: () => import('./redis.ts'),
 }
 
