@@ -5,6 +5,8 @@ import { createWorkerManager } from '../_shared/worker-manager.ts'
 import { durable } from './durable.ts'
 import { createJournals } from './journals.ts'
 
+const LIMITS = { journal: 'nuxt-queue/limits', version: 1 }
+
 /** Queues in the memory of this process, with a journal on disk for each, from which they are built again. */
 export default definePlugin({
   name: 'queue-file',
@@ -20,11 +22,14 @@ export default definePlugin({
     })
     for (const { queue, jobs, paused } of journals.load()) queues.restore(queue, jobs, paused)
     kernel.provide('queue', durable(queues.provider, journals))
-    kernel.provide('limits', createLocalLimits(kernel))
+    // Whoever waits in line for a place has to be woken by the next process.
+    const { limits, snapshot, restore } = createLocalLimits(kernel, (change) => places.append(change, 1))
+    const places = storage.open('limits', { header: LIMITS, snapshot }, (line) => restore(line as never))
+    kernel.provide('limits', limits)
     kernel.provide('workers', createWorkerManager(queues.open))
     return async () => {
       await queues.provider.close()
-      await journals.close()
+      await Promise.all([journals.close(), places.close()])
     }
   },
 })

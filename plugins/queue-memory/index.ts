@@ -19,7 +19,7 @@ export default definePlugin({
       configKey: 'memory',
     })
     kernel.provide('queue', provider)
-    kernel.provide('limits', createLocalLimits(kernel))
+    kernel.provide('limits', createLocalLimits(kernel).limits)
     kernel.provide('workers', createWorkerManager(open))
     return () => provider.close()
   },

@@ -12,8 +12,28 @@ interface Key {
   max: number
 }
 
-/** Counters of one process. Places that nobody gives back lapse; reservations nobody claims are forgotten. */
-export function createLocalLimits(kernel: { clock: Clock }): Limits {
+/** What has changed about a key: who holds a place and until when, who waits in line, who has left. */
+export type LimitChange = { key: string; max: number; holder: string } & (
+  | { until: number }
+  | { waits: true }
+  | { left: true }
+)
+
+export interface LocalLimits {
+  limits: Limits
+  /** Changes that make up what is known about all keys; rates are not among them. */
+  snapshot(): Iterable<LimitChange>
+  restore(change: LimitChange): void
+}
+
+/**
+ * Counters of one process. Places that nobody gives back lapse; reservations nobody claims are
+ * forgotten. What a durable adapter notes lets the next process go on with the same lines.
+ */
+export function createLocalLimits(
+  kernel: { clock: Clock },
+  note: (change: LimitChange) => void = () => {},
+): LocalLimits {
   const keys = new Map<string, Key>()
   const buckets = new Map<string, Bucket>()
   let sweepAt = FIRST_SWEEP
@@ -29,20 +49,27 @@ export function createLocalLimits(kernel: { clock: Clock }): Limits {
     sweepAt = Math.max(FIRST_SWEEP, 2 * buckets.size)
   }
 
-  return {
+  function keyOf(name: string, max: number): Key {
+    const key: Key = keys.get(name) ?? { places: new Map(), line: new Set(), max }
+    keys.set(name, key)
+    key.max = max
+    return key
+  }
+
+  const limits: Limits = {
     acquire(name, max, ttl, holder) {
       const now = kernel.clock.now()
-      const key: Key = keys.get(name) ?? { places: new Map(), line: new Set(), max }
-      keys.set(name, key)
-      key.max = max
+      const key = keyOf(name, max)
       dropLapsed(key, now)
       const free = key.places.has(holder) || key.places.size < max
       if (!free) {
+        if (!key.line.has(holder)) note({ key: name, max, holder, waits: true })
         key.line.add(holder)
         return false
       }
       key.line.delete(holder)
       key.places.set(holder, now + ttl)
+      note({ key: name, max, holder, until: now + ttl })
       return true
     },
     release(name, holder) {
@@ -52,12 +79,15 @@ export function createLocalLimits(kernel: { clock: Clock }): Limits {
       const lapses = key.places.get(holder)
       key.places.delete(holder)
       key.line.delete(holder)
+      note({ key: name, max: key.max, holder, left: true })
       dropLapsed(key, now)
       const woken: string[] = []
       for (const next of key.line) {
         if (key.places.size >= key.max) break
         key.line.delete(next)
-        key.places.set(next, Math.max(lapses ?? 0, now + 1000))
+        const until = Math.max(lapses ?? 0, now + 1000)
+        key.places.set(next, until)
+        note({ key: name, max: key.max, holder: next, until })
         woken.push(next)
       }
       if (key.places.size === 0 && key.line.size === 0) keys.delete(name)
@@ -71,6 +101,24 @@ export function createLocalLimits(kernel: { clock: Clock }): Limits {
         buckets.set(name, (bucket = new Bucket()))
       }
       return bucket.take(rate, now, holder)
+    },
+  }
+
+  return {
+    limits,
+    *snapshot() {
+      for (const [key, { max, places, line }] of keys) {
+        for (const [holder, until] of places) yield { key, max, holder, until }
+        for (const holder of line) yield { key, max, holder, waits: true }
+      }
+    },
+    restore(change) {
+      const { places, line } = keyOf(change.key, change.max)
+      places.delete(change.holder)
+      line.delete(change.holder)
+      if ('until' in change) places.set(change.holder, change.until)
+      else if ('waits' in change) line.add(change.holder)
+      if (places.size === 0 && line.size === 0) keys.delete(change.key)
     },
   }
 }

@@ -178,7 +178,7 @@ function overPorts({ queue, workers, limits, clock }: QueueHarness) {
       if (clock) kernel.provide('clock', clock)
       kernel.provide('queue', queue)
       kernel.provide('workers', workers)
-      kernel.provide('limits', limits ?? createLocalLimits({ clock: clock ?? kernel.clock }))
+      kernel.provide('limits', limits ?? createLocalLimits({ clock: clock ?? kernel.clock }).limits)
     },
   })
   return definePreset({
