@@ -141,6 +141,15 @@ describe('our jobs on a plain BullMQ worker', () => {
     expect(await kernel.port('queue').isPaused('mail')).toBe(true)
   })
 
+  it('arrive all together, however many', async () => {
+    const { kernel, plain } = await rig()
+    const target = { queue: 'mail', name: 'send' }
+    const many = Array.from({ length: 20_000 }, (_, data) => ({ worker: target, data }))
+    const receipts = await kernel.enqueueMany([...many, { worker: target, data: 'again', options: { id: 'x' } }])
+    expect(receipts.every(({ deduplicated }) => !deduplicated)).toBe(true)
+    expect(await plain.getWaitingCount()).toBe(20_001)
+  })
+
   it('share a queue with ours: each job runs once', async () => {
     const { kernel, work } = await rig()
     const ran: string[] = []
