@@ -13,17 +13,23 @@ afterAll(() => server.stop())
 async function rig() {
   const prefix = crypto.randomUUID()
   const connection = new Redis(server.url, { maxRetriesPerRequest: null })
+  const others: Redis[] = []
+  const another = (): Redis => {
+    const other = connection.duplicate()
+    others.push(other)
+    return other
+  }
   const plain = new Queue('mail', { connection, prefix })
-  const events = new QueueEvents('mail', { connection: connection.duplicate(), prefix })
+  const events = new QueueEvents('mail', { connection: another(), prefix })
   await events.waitUntilReady()
   onTestFinished(async () => {
     await plain.close()
     await events.close()
-    connection.disconnect()
+    for (const one of [connection, ...others]) one.disconnect()
   })
   const kernel = await application({ url: server.url, prefix })
   const work = (handler: (job: Job) => Promise<unknown>): Worker => {
-    const worker = new Worker('mail', handler, { connection: connection.duplicate(), prefix })
+    const worker = new Worker('mail', handler, { connection: another(), prefix })
     onTestFinished(() => worker.close())
     return worker
   }
