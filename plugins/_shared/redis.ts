@@ -36,10 +36,10 @@ export function defineScript(client: RedisClient, lua: string): Script {
   const sha = createHash('sha1').update(lua).digest('hex')
   return async (keys, args) => {
     try {
-      return await client.evalsha(sha, keys.length, ...keys, ...args)
+      return await client.call('evalsha', [sha, keys.length, ...keys, ...args])
     } catch (error) {
       if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
-      return client.eval(lua, keys.length, ...keys, ...args)
+      return client.call('eval', [lua, keys.length, ...keys, ...args])
     }
   }
 }

@@ -8,6 +8,8 @@ import type { Queues } from './queues.ts'
 /** How many jobs that are enqueued one by one, and characters, share a call at most. */
 const MOST_JOBS = 100
 const MOST_TEXT = 256 * 1024
+/** How many jobs one command carries at most: Redis takes a million arguments. */
+const MOST_AT_ONCE = 5000
 
 interface Pending {
   draft: JobDraft
@@ -36,11 +38,25 @@ export function createAdder(redis: RedisPort, queues: Queues) {
   /** One call for each slot: on a Cluster each queue has one of its own. */
   async function call(drafts: readonly JobDraft[], args: readonly (string | number)[][]): Promise<string[]> {
     const keys = [...new Set(drafts.map(({ queue }) => `${queues.baseOf(queue)}:meta`))]
-    const answers = (await script(keys, args.flat())) as string[]
-    return answers.map((answer, index) => {
+    const answers = args.length <= MOST_AT_ONCE ? await script(keys, args.flat()) : await transaction(keys, args)
+    return (answers as string[]).map((answer, index) => {
       if (answer === 'waiting' || answer === 'delayed') return answer
       const { queue, id } = drafts[index]!
       return runIdOf(queue, encodeId(id), answer)
+    })
+  }
+
+  /** Many commands that take effect together. */
+  async function transaction(keys: readonly string[], args: readonly (string | number)[][]): Promise<string[]> {
+    const multi = redis.client.multi()
+    for (let from = 0; from < args.length; from += MOST_AT_ONCE) {
+      const some = args.slice(from, from + MOST_AT_ONCE).flat()
+      multi.call('eval', [ADD, keys.length, ...keys, ...some])
+    }
+    const replies = (await multi.exec()) ?? []
+    return replies.flatMap(([error, reply]) => {
+      if (error) throw error
+      return reply as string[]
     })
   }
 

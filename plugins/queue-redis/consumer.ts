@@ -9,8 +9,9 @@ import { encodeSettlement, tellSettled, type Claimed } from './settlement.ts'
 import { PROGRESS, RECLAIM, RECOVER, RENEW, TURN } from './turn-script.ts'
 import { createWaker } from './waker.ts'
 
-/** How many jobs one turn claims at most: Redis does nothing else meanwhile. */
+/** How many jobs one turn claims, and settles, at most: Redis does nothing else meanwhile. */
 const MOST_CLAIMED = 50
+const MOST_SETTLED = 500
 /** How often, in milliseconds, somebody looks for jobs that nobody holds. */
 const RECLAIM_EVERY = 2000
 /** Milliseconds before a turn that failed is tried again. */
@@ -106,8 +107,8 @@ export function createConsumer(
 
   async function takeTurn(want: number): Promise<void> {
     if (needsRecovery) await recoverLost()
-    const batch = settlements
-    settlements = []
+    const batch = settlements.slice(0, MOST_SETTLED)
+    settlements = settlements.slice(batch.length)
     slots += want
     let reply: TurnReply
     try {

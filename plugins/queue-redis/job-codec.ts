@@ -106,7 +106,7 @@ export function decodeClaimed(queue: string, storedId: string, fields: Fields): 
     id: decodeId(storedId),
     queue,
     name: name ?? '',
-    data: data ? decodeJson(data) : undefined,
+    data: data ? readValue(data) : undefined,
     runId: nq?.r ?? foreignRunId(queue, storedId),
     options: decodeOptions(options),
     priority: nq?.p ?? 0 - Number(priority ?? 0),

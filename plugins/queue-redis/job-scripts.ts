@@ -127,6 +127,23 @@ event(base, 'event', 'removed', 'jobId', id)
 return 'ok'
 `
 
+/** Pauses or resumes a queue, as BullMQ does; answers whether it was not yet. */
+export const PAUSE = `${COMMON}
+local base, pause = ARGV[1], ARGV[2] == '1'
+local meta = base .. ':meta'
+if (redis.call('HEXISTS', meta, 'paused') == 1) == pause then return 0 end
+if pause then
+  redis.call('HSET', meta, 'paused', 1)
+  redis.call('DEL', base .. ':marker')
+else
+  redis.call('HDEL', meta, 'paused')
+  if redis.call('LLEN', base .. ':wait') + redis.call('ZCARD', base .. ':prioritized') > 0 then wake(base) end
+  wakeWhenDue(base)
+end
+event(base, 'event', pause and 'paused' or 'resumed')
+return 1
+`
+
 /** Forgets ended jobs, given as sorted set, base, number and stored ids, of each queue; at most 1000 of one. */
 export const FORGET = `${COMMON}
 local forgotten, at = 0, 1

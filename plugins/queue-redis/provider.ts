@@ -14,7 +14,7 @@ import { copyValue } from '../_shared/value.ts'
 import { createAdder } from './adder.ts'
 import { decodeJob } from './job-codec.ts'
 import { createJobSearch } from './job-search.ts'
-import { CANCEL, FORGET, GET, PROMOTE, REMOVE, RETRY } from './job-scripts.ts'
+import { CANCEL, FORGET, GET, PAUSE, PROMOTE, REMOVE, RETRY } from './job-scripts.ts'
 import type { Listeners } from './listeners.ts'
 import { decodeId, OWN, storedIds } from './names.ts'
 import type { Queues } from './queues.ts'
@@ -39,10 +39,17 @@ export function createRedisQueueProvider(
   const promote = defineScript(client, PROMOTE)
   const remove = defineScript(client, REMOVE)
   const forget = defineScript(client, FORGET)
+  const pause = defineScript(client, PAUSE)
 
   const onJob = (script: typeof get, queue: string, id: string): Promise<unknown> => {
     const base = queues.baseOf(queue)
     return script([`${base}:meta`], [base, ...storedIds(id)])
+  }
+
+  /** Answers whether that changed anything. */
+  async function setPaused(queue: string, paused: boolean): Promise<boolean> {
+    const base = queues.baseOf(queue)
+    return (await pause([`${base}:meta`], [base, paused ? 1 : 0])) === 1
   }
 
   async function getJob(queue: string, id: string): Promise<JobRecord | undefined> {
@@ -131,15 +138,11 @@ export function createRedisQueueProvider(
       return [...new Set([...names.filter((_name, index) => held[index]), ...consumed()])]
     },
     async pause(queue) {
-      if (await queues.bull(queue).isPaused()) return
       queues.note(queue)
-      await queues.bull(queue).pause()
-      listeners.emit('paused', queue)
+      if (await setPaused(queue, true)) listeners.emit('paused', queue)
     },
     async resume(queue) {
-      if (!(await queues.bull(queue).isPaused())) return
-      await queues.bull(queue).resume()
-      listeners.emit('resumed', queue)
+      if (await setPaused(queue, false)) listeners.emit('resumed', queue)
     },
     isPaused: async (queue) => (await client.hexists(`${queues.baseOf(queue)}:meta`, 'paused')) === 1,
     async retry(queue, id) {

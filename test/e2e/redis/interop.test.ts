@@ -13,17 +13,23 @@ afterAll(() => server.stop())
 async function rig() {
   const prefix = crypto.randomUUID()
   const connection = new Redis(server.url, { maxRetriesPerRequest: null })
+  const others: Redis[] = []
+  const another = (): Redis => {
+    const other = connection.duplicate()
+    others.push(other)
+    return other
+  }
   const plain = new Queue('mail', { connection, prefix })
-  const events = new QueueEvents('mail', { connection: connection.duplicate(), prefix })
+  const events = new QueueEvents('mail', { connection: another(), prefix })
   await events.waitUntilReady()
   onTestFinished(async () => {
     await plain.close()
     await events.close()
-    connection.disconnect()
+    for (const one of [connection, ...others]) one.disconnect()
   })
   const kernel = await application({ url: server.url, prefix })
   const work = (handler: (job: Job) => Promise<unknown>): Worker => {
-    const worker = new Worker('mail', handler, { connection: connection.duplicate(), prefix })
+    const worker = new Worker('mail', handler, { connection: another(), prefix })
     onTestFinished(() => worker.close())
     return worker
   }
@@ -139,6 +145,15 @@ describe('our jobs on a plain BullMQ worker', () => {
     expect(await kernel.port('queue').getJobCounts('mail')).toMatchObject({ waiting: 4, delayed: 0 })
     await plain.pause()
     expect(await kernel.port('queue').isPaused('mail')).toBe(true)
+  })
+
+  it('arrive all together, however many', async () => {
+    const { kernel, plain } = await rig()
+    const target = { queue: 'mail', name: 'send' }
+    const many = Array.from({ length: 20_000 }, (_, data) => ({ worker: target, data }))
+    const receipts = await kernel.enqueueMany([...many, { worker: target, data: 'again', options: { id: 'x' } }])
+    expect(receipts.every(({ deduplicated }) => !deduplicated)).toBe(true)
+    expect(await plain.getWaitingCount()).toBe(20_001)
   })
 
   it('share a queue with ours: each job runs once', async () => {

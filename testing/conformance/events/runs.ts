@@ -119,8 +119,9 @@ export function runTests(test: EventsTest): void {
       await run('long')
       await append('old', 'ends', { run: { status: 'failed' } })
       await elapse(60)
+      const between = now() - 30
       await append('long', 'ends', { run: { status: 'failed' } })
-      expect(await events.expire({ outcome: 'failed', endedBefore: now() - 30, keep: 100 })).toBe(1)
+      expect(await events.expire({ outcome: 'failed', endedBefore: between, keep: 100 })).toBe(1)
       expect(await events.runs.list()).toMatchObject([{ runId: 'long' }])
     }),
   )
