@@ -100,7 +100,8 @@ export function createProcessor(
 
   /**
    * Logs the claim, unless the job has ended. Awaited where a second delivery is possible or a flow
-   * leans on it, optimistic for the first delivery of a plain job.
+   * leans on it, optimistic for the first delivery of a plain job: its end is appended right behind, and
+   * refused for the same reasons, so that both may be stored at once.
    */
   function start(attempt: Attempt): MaybePromise<AppendRefusal | undefined> {
     const { record, worker, claim } = attempt
@@ -112,7 +113,7 @@ export function createProcessor(
     })
     if (!isPromise(appended)) return appended.ok ? undefined : appended
     if (claim > 1 || record.flow) return appended.then((result) => (result.ok ? undefined : result))
-    void attempt.track(appended.then((result) => result.ok || attempt.abort(refusal(result.reason, record))))
+    void appended.then((result) => result.ok || attempt.abort(refusal(result.reason, record))).catch(() => {})
     return undefined
   }
 

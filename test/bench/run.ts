@@ -5,6 +5,7 @@ type Bench = (emit: (result: BenchResult) => void) => Promise<void>
 
 const BENCHES: Record<string, () => Promise<{ default: Bench }>> = {
   memory: () => import('./memory.ts'),
+  postgres: () => import('./postgres.ts'),
 }
 
 const args = process.argv.slice(2)
