@@ -74,6 +74,10 @@ export type ErrorCode =
   | 'EVENTS_CONFLICT'
   /** The events asked for have been trimmed. */
   | 'EVENTS_TRIMMED'
+  /** Another process, or another kernel in this one, uses the folder. */
+  | 'STORE_LOCKED'
+  /** What is stored was written by a newer version, or by something else. */
+  | 'STORE_INCOMPATIBLE'
   /** No registered worker is the entry of that flow. */
   | 'FLOW_UNKNOWN'
   /** The steps of a flow do not fit together. */

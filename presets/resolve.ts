@@ -1,10 +1,18 @@
 import { QueueError, type Preset } from '../kernel/index.ts'
 import dev from './dev.ts'
+import devFile from './dev-file.ts'
 import prodPostgres from './prod-postgres.ts'
+import prodRedis from './prod-redis.ts'
 import test from './test.ts'
 
 /** The presets of this package by name. */
-export const presets: Readonly<Record<string, Preset>> = { dev, 'prod-postgres': prodPostgres, test }
+export const presets: Readonly<Record<string, Preset>> = {
+  dev,
+  'dev-file': devFile,
+  'prod-redis': prodRedis,
+  'prod-postgres': prodPostgres,
+  test,
+}
 
 /** The names the brief option `adapter` takes, and the presets they stand for. */
 export const ADAPTERS: Readonly<Record<string, string>> = {

@@ -28,9 +28,7 @@ export interface GroupCommit<Item, Answer> {
  * all that came meanwhile. What a round trip and a commit cost is then shared, and nobody waits for a
  * timer.
  */
-export function createGroupCommit<Item, Answer>(
-  options: GroupCommitOptions<Item, Answer>,
-): GroupCommit<Item, Answer> {
+export function createGroupCommit<Item, Answer>(options: GroupCommitOptions<Item, Answer>): GroupCommit<Item, Answer> {
   const { commit, maxItems = 1000, maxBytes = 8 * 1024 * 1024, sizeOf, parallel = 1 } = options
   let waiting: Waiting<Item, Answer>[] = []
   let underWay = 0

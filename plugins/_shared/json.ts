@@ -34,6 +34,16 @@ export function encodeJson(value: unknown): string {
   return JSON.stringify(isJson(value) ? value : tag(value))
 }
 
+/** Writes an object whose keys need no escaping, without the members that are `undefined`. */
+export function encodeLine(line: Readonly<Record<string, unknown>>): string {
+  let text = ''
+  for (const key in line) {
+    const value = line[key]
+    if (value !== undefined) text += `${text === '' ? '{' : ','}"${key}":${encodeJson(value)}`
+  }
+  return text === '' ? '{}' : `${text}}`
+}
+
 /**
  * Reads what `encodeJson` wrote, and any other JSON.
  *

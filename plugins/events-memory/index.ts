@@ -1,13 +1,11 @@
 import { definePlugin } from '../../kernel/index.ts'
-import { createMemoryEventStore } from './store.ts'
-
-export { createMemoryEventStore } from './store.ts'
+import { createLocalEvents } from '../_shared/local-events/store.ts'
 
 /** Keeps the events of every run in the memory of this process. */
 export default definePlugin({
   name: 'events-memory',
   setup(kernel) {
-    const store = createMemoryEventStore(kernel)
+    const { store } = createLocalEvents(kernel, { durable: false })
     kernel.provide('events', store)
     return () => store.close()
   },

@@ -186,7 +186,12 @@ export function createFeeds(db: PostgresPort, source: FeedSource) {
     async followAll({ after, onMessage }: SubscribeOptions, listener: StreamListener) {
       await db.caughtUp()
       const cursor = after === undefined ? await source.end() : String(after)
-      const feed: AllFeed = { subscriber: createSubscriber(listener, onMessage, 0), cursor, again: false, reading: false }
+      const feed: AllFeed = {
+        subscriber: createSubscriber(listener, onMessage, 0),
+        cursor,
+        again: false,
+        reading: false,
+      }
       all.add(feed)
       queueMicrotask(() => void catchUpAll(feed))
       return () => {

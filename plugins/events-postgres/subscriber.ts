@@ -27,7 +27,12 @@ export function guard(reporter: Reporter, call: () => void): void {
 }
 
 /** Tells a subscriber what it has not heard. */
-export function tell(reporter: Reporter, subscriber: Subscriber, events: readonly StoredEvent[], cursor?: string): void {
+export function tell(
+  reporter: Reporter,
+  subscriber: Subscriber,
+  events: readonly StoredEvent[],
+  cursor?: string,
+): void {
   if (subscriber.left || events.length === 0) return
   guard(reporter, () => subscriber.listener(events, cursor))
 }

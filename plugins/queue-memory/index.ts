@@ -1,10 +1,8 @@
 import { z } from 'zod'
 import { definePlugin } from '../../kernel/index.ts'
 import { createWorkerManager } from '../_shared/worker-manager.ts'
-import { createMemoryLimits } from './limits.ts'
-import { createMemoryQueues } from './provider.ts'
-
-export { createMemoryLimits } from './limits.ts'
+import { createLocalLimits } from '../_shared/local-queue/limits.ts'
+import { createLocalQueues } from '../_shared/local-queue/provider.ts'
 
 /** Queues, consumers and limits in the memory of this process. */
 export default definePlugin({
@@ -14,14 +12,15 @@ export default definePlugin({
     /** How many jobs may wait in one queue, delayed ones included; then `enqueue` throws `QUEUE_FULL`. */
     maxQueueSize: z.number().int().min(1).or(z.literal(Infinity)).default(Infinity),
   }),
-  setup(kernel, options) {
-    const { provider, queueOf } = createMemoryQueues(kernel, options)
+  setup(kernel, { maxQueueSize }) {
+    const { provider, open } = createLocalQueues(kernel, {
+      durable: false,
+      maxQueueSize,
+      configKey: 'memory',
+    })
     kernel.provide('queue', provider)
-    kernel.provide('limits', createMemoryLimits(kernel))
-    kernel.provide(
-      'workers',
-      createWorkerManager((name, processor, concurrency) => queueOf(name).open(processor, concurrency)),
-    )
+    kernel.provide('limits', createLocalLimits(kernel))
+    kernel.provide('workers', createWorkerManager(open))
     return () => provider.close()
   },
 })

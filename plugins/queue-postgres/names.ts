@@ -25,9 +25,11 @@ export function encodeQueue(name: string): string {
 
 export function decodeQueue(name: string): string {
   if (!name.startsWith(ENCODED)) return name
-  const bytes = name.slice(ENCODED.length).replaceAll(/\.([0-9a-f]{2})|[^]/g, (char, hex: string | undefined) =>
-    hex === undefined ? char : String.fromCharCode(Number.parseInt(hex, 16)),
-  )
+  const bytes = name
+    .slice(ENCODED.length)
+    .replaceAll(/\.([0-9a-f]{2})|[^]/g, (char, hex: string | undefined) =>
+      hex === undefined ? char : String.fromCharCode(Number.parseInt(hex, 16)),
+    )
   return Buffer.from(bytes, 'latin1').toString()
 }
 

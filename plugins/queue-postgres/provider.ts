@@ -192,4 +192,3 @@ function stateCondition(state: JobState): string {
   if (state === 'delayed') return `(j.state < 'active' AND j.start_after > clock_timestamp())`
   return `j.state = '${state}'`
 }
-

@@ -1,4 +1,12 @@
-import type { Backoff, JobDraft, JobFlow, JobRecord, JobState, SerializedError, StoredJobOptions } from '../../kernel/index.ts'
+import type {
+  Backoff,
+  JobDraft,
+  JobFlow,
+  JobRecord,
+  JobState,
+  SerializedError,
+  StoredJobOptions,
+} from '../../kernel/index.ts'
 import { decodeJson, encodeJson } from '../_shared/json.ts'
 import { checkText } from '../_shared/postgres.ts'
 import { encodeQueue, hashUuid, jobUuid } from './names.ts'
@@ -169,7 +177,13 @@ export function recordOf(queue: string, row: JobRow, state: JobState): JobRecord
     id,
     queue,
     name: n!,
-    data: z ? undefined : row.data === null ? null : foreign ? (JSON.parse(row.data) as unknown) : decodeJsonb(row.data),
+    data: z
+      ? undefined
+      : row.data === null
+        ? null
+        : foreign
+          ? (JSON.parse(row.data) as unknown)
+          : decodeJsonb(row.data),
     runId: r ?? id,
     options: o ?? {},
     priority: f === undefined ? row.priority : row.priority + f,

@@ -43,4 +43,3 @@ BEGIN
   RETURNING j.name, j.id;
 END $fn$;`
 }
-

@@ -3,7 +3,10 @@ import { afterAll } from 'vitest'
 import { sharedPostgres } from '../services/postgres.ts'
 
 /** One PostgreSQL for a test file, and a schema of its own that is emptied for each test. */
-export async function postgresForFile(): Promise<{ config: { url: string; schema: string; lease: number }; empty: () => Promise<void> }> {
+export async function postgresForFile(): Promise<{
+  config: { url: string; schema: string; lease: number }
+  empty: () => Promise<void>
+}> {
   const { url, stop } = await sharedPostgres()
   const schema = `nq_test_${process.pid}_${Date.now().toString(36)}`
   const pool = new Pool({ connectionString: url, max: 1 })

@@ -12,7 +12,7 @@ import {
   type StoredEvent,
 } from '../../kernel/index.ts'
 import control from '../../plugins/control/index.ts'
-import { createMemoryEventStore } from '../../plugins/events-memory/index.ts'
+import { createLocalEvents } from '../../plugins/_shared/local-events/store.ts'
 import jobOptions from '../../plugins/job-options/index.ts'
 import runtimeNode from '../../plugins/runtime-node/index.ts'
 import { createVirtualClock, settled } from '../../testing/index.ts'
@@ -55,7 +55,7 @@ async function createWorld(attempts: number, inFlow = false) {
     name: 'hand-driven',
     setup(kernel) {
       kernel.provide('clock', clock)
-      kernel.provide('events', withFaults(createMemoryEventStore(kernel)))
+      kernel.provide('events', withFaults(createLocalEvents(kernel, { durable: false }).store))
       kernel.provide('queue', {
         capabilities: { durable: true, shared: true, delay: true, priority: true, maxQueueSize: false, progress: true },
         getJob: () => record,

@@ -17,7 +17,7 @@ import {
   type WorkerManager,
 } from '../../../kernel/index.ts'
 import eventsMemory from '../../../plugins/events-memory/index.ts'
-import { createMemoryLimits } from '../../../plugins/queue-memory/index.ts'
+import { createLocalLimits } from '../../../plugins/_shared/local-queue/limits.ts'
 import { capabilities } from '../../../presets/common.ts'
 import { collectReports, type Harness, type HarnessOptions, type Report } from '../harness.ts'
 import { createTime, type Time } from '../time.ts'
@@ -178,7 +178,7 @@ function overPorts({ queue, workers, limits, clock }: QueueHarness) {
       if (clock) kernel.provide('clock', clock)
       kernel.provide('queue', queue)
       kernel.provide('workers', workers)
-      kernel.provide('limits', limits ?? createMemoryLimits({ clock: clock ?? kernel.clock }))
+      kernel.provide('limits', limits ?? createLocalLimits({ clock: clock ?? kernel.clock }))
     },
   })
   return definePreset({

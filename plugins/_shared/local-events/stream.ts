@@ -6,9 +6,9 @@ import type {
   RunInfo,
   Snapshot,
   StoredEvent,
-} from '../../kernel/index.ts'
-import type { EndedNode } from '../_shared/ended.ts'
-import { cloneValue } from '../_shared/value.ts'
+} from '../../../kernel/index.ts'
+import type { EndedNode } from '../ended.ts'
+import { cloneValue } from '../value.ts'
 
 /** Up to this many events a search through them beats a map of their keys. */
 const SEARCH_LIMIT = 8
@@ -70,6 +70,31 @@ export class Stream {
     this.#job ??= job
     if (this.#job === job) this.#token = Math.max(this.#token, token)
     else (this.#otherTokens ??= new Map()).set(job, Math.max(this.#tokenOf(job), token))
+  }
+
+  /** Keeps a snapshot in the order of `seq`. False when it is there already. */
+  keep(snapshot: Snapshot): boolean {
+    const snapshots = (this.snapshots ??= [])
+    const before = snapshots.findLastIndex(({ seq }) => seq <= snapshot.seq)
+    const there = snapshots[before]
+    if (there?.reducer === snapshot.reducer && there.seq === snapshot.seq) return false
+    snapshots.splice(before + 1, 0, snapshot)
+    return true
+  }
+
+  /** What decides about the next append, beside the events: for a store that writes it down. */
+  get memory(): { trimmed: number; keys: string[]; fences: [job: string, token: number][]; ts: number } {
+    const first: [string, number][] = this.#job === undefined ? [] : [[this.#job, this.#token]]
+    const fences = [...first, ...(this.#otherTokens ?? [])]
+    return { trimmed: this.trimmed, keys: [...(this.#trimmedKeys ?? [])], fences, ts: this.#ts }
+  }
+
+  /** Takes `memory` back, before any event. */
+  recall({ trimmed, keys, fences, ts }: Stream['memory']): void {
+    this.trimmed = trimmed
+    this.#ts = ts
+    if (keys.length > 0) this.#trimmedKeys = new Set(keys)
+    for (const [job, token] of fences) this.raiseFence({ job, token })
   }
 
   hasKey(key: string): boolean {

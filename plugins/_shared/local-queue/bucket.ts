@@ -1,4 +1,4 @@
-import type { RateLimit } from '../../kernel/index.ts'
+import type { RateLimit } from '../../../kernel/index.ts'
 
 /** Milliseconds after which a reservation that nobody came back for is forgotten. */
 const RESERVED_FOR = 3_600_000

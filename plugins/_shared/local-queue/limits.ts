@@ -1,4 +1,4 @@
-import type { Clock, Limits } from '../../kernel/index.ts'
+import type { Clock, Limits } from '../../../kernel/index.ts'
 import { Bucket } from './bucket.ts'
 
 /** How many buckets there may be before the first look for idle ones. */
@@ -13,7 +13,7 @@ interface Key {
 }
 
 /** Counters of one process. Places that nobody gives back lapse; reservations nobody claims are forgotten. */
-export function createMemoryLimits(kernel: { clock: Clock }): Limits {
+export function createLocalLimits(kernel: { clock: Clock }): Limits {
   const keys = new Map<string, Key>()
   const buckets = new Map<string, Bucket>()
   let sweepAt = FIRST_SWEEP

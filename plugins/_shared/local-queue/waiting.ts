@@ -1,5 +1,5 @@
-import type { JobRecord } from '../../kernel/index.ts'
-import type { EndedNode } from '../_shared/ended.ts'
+import type { JobRecord } from '../../../kernel/index.ts'
+import type { EndedNode } from '../ended.ts'
 
 /** A job in the memory of the queue, and where it stands. */
 export interface Entry {

@@ -1,4 +1,4 @@
-import type { Reporter, StoredEvent, StreamListener, StreamMessage, Unsubscribe } from '../../kernel/index.ts'
+import type { Reporter, StoredEvent, StreamListener, StreamMessage, Unsubscribe } from '../../../kernel/index.ts'
 
 interface Subscriber {
   listener: StreamListener

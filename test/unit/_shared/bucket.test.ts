@@ -1,6 +1,6 @@
 import { array, assert, integer, nat, option, property, record } from 'fast-check'
 import { expect, it } from 'vitest'
-import { Bucket } from '../../plugins/queue-memory/bucket.ts'
+import { Bucket } from '../../../plugins/_shared/local-queue/bucket.ts'
 
 const ask = record({
   /** Milliseconds since the one before. */

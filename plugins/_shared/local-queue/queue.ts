@@ -1,8 +1,8 @@
 import fastq from 'fastq'
-import type { Clock, JobRecord, Processor, QueueEvent, Settlement } from '../../kernel/index.ts'
-import { ChurnMap } from '../_shared/churn-map.ts'
-import { cloneValue } from '../_shared/value.ts'
-import type { Consumer } from '../_shared/worker-manager.ts'
+import type { Clock, JobRecord, Processor, QueueEvent, Settlement } from '../../../kernel/index.ts'
+import { ChurnMap } from '../churn-map.ts'
+import { cloneValue } from '../value.ts'
+import type { Consumer } from '../worker-manager.ts'
 import { DelayedJobs, WaitingJobs, type Entry } from './waiting.ts'
 
 export interface QueueHost {
@@ -12,9 +12,31 @@ export interface QueueHost {
   emit(event: QueueEvent, queue: string, entry?: Entry): void
   /** Told when a job has ended, to keep the order in which jobs expire. */
   ended(entry: Entry): void
+  journal?: QueueJournal
+}
+
+/** What a durable adapter notes: enough to build the queue again, in the order in which it happened. */
+export interface QueueJournal {
+  added(queue: string, job: Readonly<JobRecord>): void
+  /** Some fields of a job have changed. */
+  changed(queue: string, job: Readonly<JobRecord>, fields: readonly (keyof JobRecord)[]): void
+  /** A job is handed out once this has been noted, since it may take the process down. */
+  claimed(queue: string, job: Readonly<JobRecord>): Promise<void> | undefined
+  removed(queue: string, id: string): void
+  paused(queue: string, paused: boolean): void
 }
 
 type EndState = 'completed' | 'failed' | 'cancelled'
+
+/** What settling a job changes, for the journal. */
+const SETTLED: Readonly<Record<Settlement['type'], readonly (keyof JobRecord)[]>> = {
+  completed: ['state', 'finishedAt', 'result'],
+  failed: ['state', 'finishedAt', 'attemptsMade', 'error'],
+  retry: ['state', 'runAt', 'attemptsMade', 'error'],
+  defer: ['state', 'runAt'],
+  ended: ['state', 'finishedAt'],
+  lost: ['state'],
+}
 
 /**
  * One queue. `fastq` runs a task for each job that may start and keeps the concurrency; which job a
@@ -98,17 +120,33 @@ export function createQueue(name: string, host: QueueHost) {
     active++
     slots++
     host.emit('active', name, entry)
+    const noted = host.journal?.claimed(name, record)
+    if (noted) void noted.then(() => run(entry, done))
+    else run(entry, done)
+  }
+
+  function run(entry: Entry, done: fastq.done): void {
+    const { record } = entry
+    if (!processor) {
+      // Closed between the claim and its note: nobody has seen the job.
+      finish(entry, { type: 'defer', runAt: record.runAt }, done)
+      return
+    }
     const claimed = { ...record, data: cloneValue(record.data) }
     const progress = (value: number): void => {
       record.progress = value
+      host.journal?.changed(name, record, ['progress'])
       host.emit('progress', name, entry)
     }
-    void processor(claimed, { progress }).then((settlement) => {
-      const { slot } = settlement
-      settle(entry, settlement)
-      if (slot) void slot.then(() => release(done))
-      else release(done)
-    })
+    void processor(claimed, { progress }).then((settlement) => finish(entry, settlement, done))
+  }
+
+  function finish(entry: Entry, settlement: Settlement, done: fastq.done): void {
+    const { slot } = settlement
+    settle(entry, settlement)
+    host.journal?.changed(name, entry.record, SETTLED[settlement.type])
+    if (slot) void slot.then(() => release(done))
+    else release(done)
   }
 
   function release(done: fastq.done): void {
@@ -187,23 +225,36 @@ export function createQueue(name: string, host: QueueHost) {
     setPaused(value: boolean) {
       if (paused === value) return
       paused = value
+      host.journal?.paused(name, value)
       host.emit(value ? 'paused' : 'resumed', name)
       updateFlow()
     },
     add(entry: Entry) {
       jobs.set(entry.record.id, entry)
       admit(entry)
+      host.journal?.added(name, entry.record)
+    },
+    /** Takes jobs in as they were. Those that wait line up by the moment from which they could run. */
+    restore(entries: readonly Entry[]) {
+      const since = ({ record }: Entry): number => record.finishedAt ?? Math.max(record.runAt, record.createdAt)
+      for (const entry of entries) jobs.set(entry.record.id, entry)
+      for (const entry of entries.toSorted((a, b) => since(a) - since(b))) {
+        if (entry.record.finishedAt === undefined) admit(entry)
+        else host.ended(entry)
+      }
     },
     /** Makes a delayed or ended job due now. */
     readmit(entry: Entry, changes: Partial<JobRecord> = {}) {
       unline(entry)
       Object.assign(entry.record, changes, { runAt: host.clock.now() })
       admit(entry)
+      host.journal?.changed(name, entry.record, ['state', 'runAt', ...(Object.keys(changes) as (keyof JobRecord)[])])
       armTimer()
     },
     cancel(entry: Entry) {
       unline(entry)
       end(entry, 'cancelled')
+      host.journal?.changed(name, entry.record, ['state', 'finishedAt'])
       armTimer()
     },
     remove(entry: Entry) {
@@ -237,4 +288,4 @@ export function createQueue(name: string, host: QueueHost) {
     close: () => stopTimer?.(),
   }
 }
-export type MemoryQueue = ReturnType<typeof createQueue>
+export type LocalQueue = ReturnType<typeof createQueue>

@@ -9,26 +9,41 @@ import {
   type QueueListener,
   type QueueProvider,
   type RunOutcome,
-} from '../../kernel/index.ts'
-import { endedByOutcome } from '../_shared/ended.ts'
-import { cloneValue, copyValue } from '../_shared/value.ts'
-import { createQueue, type MemoryQueue, type QueueHost } from './queue.ts'
+} from '../../../kernel/index.ts'
+import { endedByOutcome } from '../ended.ts'
+import { cloneValue, copyValue } from '../value.ts'
+import type { OpenConsumer } from '../worker-manager.ts'
+import { createQueue, type LocalQueue, type QueueHost, type QueueJournal } from './queue.ts'
 import { createTurns } from './turns.ts'
 import { createEntry, type Entry } from './waiting.ts'
 
-export interface MemoryQueueOptions {
-  /** How many jobs may wait in one queue, delayed ones included; then `enqueue` throws `QUEUE_FULL`. Default: no limit. */
+export interface LocalQueueOptions {
+  durable: boolean
+  /** How many jobs may wait in one queue, delayed ones included; then `enqueue` throws `QUEUE_FULL`. */
   maxQueueSize: number
+  /** The section of the configuration that sets it, for the error. */
+  configKey: string
+  /** What a durable adapter notes of each change. */
+  journal?: QueueJournal
+}
+
+/** The queues of one process, and what an adapter needs of them beside the port. */
+export interface LocalQueues {
+  provider: QueueProvider
+  /** Opens the consumer of a queue. */
+  open: OpenConsumer
+  /** Takes jobs in that an earlier process has left, in the order in which they were enqueued. */
+  restore(queue: string, jobs: readonly JobRecord[], paused: boolean): void
+  jobsOf(queue: string): JobRecord[]
 }
 
 type Listeners = { queue: string; event: QueueEvent | '*'; listener: QueueListener }
 
-/** The queues of one process. `queueOf` is what consumers open. */
-export function createMemoryQueues(
+export function createLocalQueues(
   kernel: Pick<Kernel, 'clock' | 'config' | 'reporter'>,
-  { maxQueueSize }: MemoryQueueOptions,
-): { provider: QueueProvider; queueOf: (name: string) => MemoryQueue } {
-  const queues = new Map<string, MemoryQueue>()
+  { durable, maxQueueSize, configKey, journal }: LocalQueueOptions,
+): LocalQueues {
+  const queues = new Map<string, LocalQueue>()
   const listeners = new Set<Listeners>()
   /** Ended jobs by outcome, the one that ended first in front. */
   const ended = endedByOutcome<Entry>()
@@ -38,6 +53,7 @@ export function createMemoryQueues(
       return kernel.clock
     },
     start: createTurns(),
+    journal,
     emit(event, queue, entry) {
       if (listeners.size === 0) return
       for (const wanted of listeners) {
@@ -56,7 +72,7 @@ export function createMemoryQueues(
     },
   }
 
-  function queueOf(name: string): MemoryQueue {
+  function queueOf(name: string): LocalQueue {
     let queue = queues.get(name)
     if (!queue) queues.set(name, (queue = createQueue(name, host)))
     return queue
@@ -69,7 +85,7 @@ export function createMemoryQueues(
   function assertRoom(name: string, more: number): void {
     const size = queues.get(name)?.size ?? 0
     if (size + more <= maxQueueSize) return
-    const hint = 'Enqueue more slowly, add concurrency, or raise memory.maxQueueSize.'
+    const hint = `Enqueue more slowly, add concurrency, or raise ${configKey}.maxQueueSize.`
     throw new QueueError('QUEUE_FULL', `Queue "${name}" holds ${size} of at most ${maxQueueSize} jobs. ${hint}`, {
       details: { queue: name, size, maxQueueSize },
     })
@@ -125,11 +141,12 @@ export function createMemoryQueues(
     const { queue } = entry.record
     host.emit('removed', queue, entry)
     queueOf(queue).remove(entry)
+    journal?.removed(queue, entry.record.id)
   }
 
   const provider: QueueProvider = {
     capabilities: {
-      durable: false,
+      durable,
       shared: false,
       delay: true,
       priority: true,
@@ -229,7 +246,16 @@ export function createMemoryQueues(
       listeners.clear()
     },
   }
-  return { provider, queueOf }
+  return {
+    provider,
+    open: (name, processor, concurrency) => queueOf(name).open(processor, concurrency),
+    restore(name, jobs, paused) {
+      const queue = queueOf(name)
+      if (paused) queue.setPaused(true)
+      queue.restore(jobs.map(createEntry))
+    },
+    jobsOf: (name) => [...queueOf(name).jobs.values()].map(({ record }) => record),
+  }
 }
 
 /**

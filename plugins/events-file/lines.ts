@@ -1,0 +1,73 @@
+import type { EventDraft, RunInfo, Snapshot, StoredEvent } from '../../kernel/index.ts'
+import type { LocalEvents, StoredChange } from '../_shared/local-events/store.ts'
+import type { Stream } from '../_shared/local-events/stream.ts'
+
+/*
+ * Lines of the journal, after the header:
+ *
+ *   { "stream", "seq", "ts", "events": [ … ], "run"?, "reopen"?, "fence"? }   one append
+ *   { "stream", "snapshot": { "reducer", "seq", "state" } }
+ *   { "stream", "trimmed": 12 }                                             the events up to there are gone
+ *   { "expired": [ "<stream>", … ] }
+ *   { "stream", "memory": { … }, "info"? }                                  start of a stream when compacted
+ */
+type Line = Record<string, unknown>
+
+/** How many events a line holds at most when the journal is compacted. */
+const EVENTS_A_LINE = 500
+
+export const linesOf = {
+  change(stream: string, { seq, ts, events, run, reopen, fence }: StoredChange): Line {
+    return {
+      stream,
+      seq,
+      ts,
+      events: events.map(draftOf),
+      run: run && compact(run),
+      reopen: reopen || undefined,
+      fence,
+    }
+  },
+  snapshot: (stream: string, snapshot: Snapshot): Line => ({ stream, snapshot }),
+}
+
+/** What a compacted journal holds of a stream. */
+export function* snapshotLines(stream: Stream): Generator<Line> {
+  const { name, memory, events, info, snapshots = [] } = stream
+  yield { stream: name, memory, info: info && compact(info) }
+  for (let from = 0; from < events.length;) {
+    let to = from + 1
+    while (to < events.length && to - from < EVENTS_A_LINE && events[to]!.ts === events[from]!.ts) to++
+    const { seq, ts } = events[from]!
+    yield { stream: name, seq, ts, events: events.slice(from, to).map(draftOf) }
+    from = to
+  }
+  for (const snapshot of snapshots) yield linesOf.snapshot(name, snapshot)
+}
+
+/** Takes lines in, in the order in which they were written. */
+export function createReader(restore: LocalEvents['restore']): (line: Line) => void {
+  return (line) => {
+    if (Array.isArray(line.expired)) return restore.expired(line.expired as string[])
+    if (typeof line.stream !== 'string') return
+    const { stream } = line
+    if (line.memory) {
+      const info = line.info as RunInfo | undefined
+      restore.stream(stream, line.memory as Stream['memory'], info)
+    } else if (line.snapshot) restore.snapshot(stream, line.snapshot as Snapshot)
+    else if (typeof line.trimmed === 'number') restore.trimmed(stream, line.trimmed)
+    else restore.change(stream, line as unknown as StoredChange)
+  }
+}
+
+/** What is not told by the line around it. */
+function draftOf({ type, data, key, flow, step, stepId, attempt }: EventDraft | StoredEvent): Line {
+  return compact({ type, flow, step, stepId, attempt, key, data })
+}
+
+/** Members that are not set say nothing. */
+function compact(members: object): Line {
+  const line: Line = {}
+  for (const [key, value] of Object.entries(members)) if (value !== undefined) line[key] = value
+  return line
+}

@@ -1,0 +1,113 @@
+import type { ReadOptions, Reporter, StoredEvent } from '../../kernel/index.ts'
+
+export interface Reads {
+  read(stream: string, options: ReadOptions): Promise<StoredEvent[]>
+  head(stream: string): Promise<number>
+}
+
+type Deliver = (events: readonly StoredEvent[]) => void
+
+interface Listener {
+  deliver: Deliver
+  /** `seq` of the last event it was given. */
+  cursor: number
+  /** Still replays what came before; it joins the others when it has caught up with them. */
+  replaying: boolean
+  left: boolean
+}
+
+/** How many events one step delivers. */
+const STEP = 500
+/** Milliseconds before reading is tried again after a failure. */
+const RETRY = 500
+
+export type Follower = ReturnType<typeof createFollower>
+
+/** Follows one stream for all its listeners in this process: reads from its cursor when woken. */
+export function createFollower(stream: string, { read, head }: Reads, reporter: Reporter) {
+  const listeners = new Set<Listener>()
+  let cursor = Infinity
+  let wanted = 0
+  let pumping = false
+  let adding = 0
+  let stopped = false
+
+  function give(listener: Listener, events: readonly StoredEvent[]): void {
+    const fresh = events.filter(({ seq }) => seq > listener.cursor)
+    if (fresh.length === 0 || listener.left) return
+    listener.cursor = fresh.at(-1)!.seq
+    // Data of its own for each, as with every read.
+    listener.deliver(fresh)
+  }
+
+  async function pump(): Promise<void> {
+    if (pumping) return
+    pumping = true
+    try {
+      for (;;) {
+        if (stopped || wanted <= cursor) return
+        const upTo = wanted
+        const events = await read(stream, { after: cursor, limit: STEP })
+        if (events.length > 0) cursor = events.at(-1)!.seq
+        // What was announced may be gone already; do not look for it again.
+        if (events.length < STEP && wanted === upTo) wanted = cursor
+        for (const listener of listeners) if (!listener.replaying) give(listener, events)
+      }
+    } catch (error) {
+      if (stopped) return
+      reporter.error(`Run ${stream} could not be followed; trying again.`, error)
+      setTimeout(() => void pump(), RETRY).unref()
+    } finally {
+      pumping = false
+    }
+  }
+
+  async function replay(listener: Listener): Promise<void> {
+    for (;;) {
+      const events = await read(stream, { after: listener.cursor, limit: STEP })
+      if (listener.left || stopped) return
+      give(listener, events)
+      if (events.length < STEP && listener.cursor >= cursor) break
+      if (events.length === 0) break
+    }
+    listener.replaying = false
+    if (cursor === Infinity) cursor = listener.cursor
+    if (listener.cursor > cursor) cursor = listener.cursor
+    void pump()
+  }
+
+  return {
+    get idle() {
+      return listeners.size === 0 && adding === 0
+    },
+    wake(seq: number): void {
+      wanted = Math.max(wanted, seq)
+      void pump()
+    },
+    /** Without `after`, from the newest event on. */
+    async add(after: number | undefined, deliver: Deliver): Promise<() => void> {
+      adding++
+      const listener: Listener = { deliver, cursor: after ?? 0, replaying: true, left: false }
+      try {
+        if (after === undefined) listener.cursor = await head(stream)
+        // Refuses at once what was trimmed.
+        else await read(stream, { after, limit: 1 })
+      } finally {
+        adding--
+      }
+      listeners.add(listener)
+      replay(listener).catch((error: unknown) => {
+        if (!stopped) reporter.error(`Run ${stream} could not be replayed.`, error)
+      })
+      return () => {
+        listener.left = true
+        listeners.delete(listener)
+      }
+    },
+    stop(): void {
+      stopped = true
+      for (const listener of listeners) listener.left = true
+      listeners.clear()
+    },
+  }
+}

@@ -1,0 +1,95 @@
+import type { Redis } from 'ioredis'
+import { QueueError, type StoredEvent } from '../../kernel/index.ts'
+import type { RedisPort } from '../_shared/redis.ts'
+import { decodeEvent } from './codec.ts'
+import type { Shards } from './shards.ts'
+
+/** How many events one step delivers. */
+const STEP = 500
+/** Milliseconds before reading is tried again after a failure. */
+const RETRY = 500
+
+export interface GlobalFollower {
+  /** Something happened in a shard. */
+  wake(shard: number): void
+  stop(): void
+}
+
+type LogEntry = [id: string, fields: [string, string, string, string, string, string]]
+
+/**
+ * Follows every stream by the logs of the shards. Its cursor is a JSON object: for each shard the id
+ * of the last log entry delivered.
+ */
+export async function createGlobalFollower(
+  { client }: RedisPort,
+  { tags }: Shards,
+  after: string | undefined,
+  deliver: (events: readonly StoredEvent[], cursor: string) => void,
+): Promise<GlobalFollower> {
+  const cursors = after === undefined ? await currentEnds() : parseCursor(after)
+  const dirty = new Set<number>()
+  let pumping = false
+  let stopped = false
+
+  async function currentEnds(): Promise<Map<number, string>> {
+    const ends = await Promise.all(
+      tags.map(async (tag) => (await (client as Redis).xrevrange(`${tag}:log`, '+', '-', 'COUNT', 1))[0]?.[0]),
+    )
+    return new Map(ends.flatMap((id, shard) => (id === undefined ? [] : [[shard, id]])))
+  }
+
+  /** Answers whether there may be more. */
+  async function step(shard: number): Promise<boolean> {
+    const from = cursors.get(shard)
+    const start = from === undefined ? '-' : `(${from}`
+    const reply = await (client as Redis).xrange(`${tags[shard]}:log`, start, '+', 'COUNT', STEP)
+    const entries = reply as LogEntry[]
+    if (entries.length === 0 || stopped) return false
+    const events = entries.map(([id, [, stream, , seq, , text]]) => decodeEvent(stream, Number(seq), id, text))
+    cursors.set(shard, entries.at(-1)![0])
+    deliver(events, JSON.stringify(Object.fromEntries(cursors)))
+    return entries.length === STEP
+  }
+
+  async function pump(): Promise<void> {
+    if (pumping) return
+    pumping = true
+    // A Set also hands out what is added while it is gone through.
+    for (const shard of dirty) {
+      // Taken off before the look, so that what happens meanwhile is looked at again.
+      dirty.delete(shard)
+      try {
+        if (await step(shard)) dirty.add(shard)
+      } catch {
+        if (!stopped) setTimeout(() => wake(shard), RETRY).unref()
+      }
+      if (stopped) break
+    }
+    pumping = false
+  }
+
+  function wake(shard: number): void {
+    dirty.add(shard)
+    void pump()
+  }
+
+  return {
+    wake,
+    stop() {
+      stopped = true
+    },
+  }
+}
+
+function parseCursor(text: string): Map<number, string> {
+  try {
+    const entries = Object.entries(JSON.parse(text) as Record<string, string>)
+    if (entries.every(([shard, id]) => /^\d+$/.test(shard) && /^\d+-\d+$/.test(id))) {
+      return new Map(entries.map(([shard, id]) => [Number(shard), id]))
+    }
+  } catch {
+    // Told below.
+  }
+  throw new QueueError('OPTION_INVALID', `"after" of "*" is a cursor that a listener was given; got ${text}.`)
+}

@@ -1,0 +1,94 @@
+import type { Cluster, Redis } from 'ioredis'
+import type { Reporter, StreamMessage } from '../../kernel/index.ts'
+import { decodeJson } from '../_shared/json.ts'
+import type { RedisClient, RedisPort } from '../_shared/redis.ts'
+import type { Shards } from './shards.ts'
+
+/** How often followers look for themselves on a Cluster, whose client resubscribes without telling. */
+const CLUSTER_LOOK = 1000
+
+export interface WakeUpHandlers {
+  /** A stream has events up to a seq. */
+  onEvents(shard: number, stream: string, head: number): void
+  onMessages(stream: string, messages: readonly StreamMessage[]): void
+  /** Wake-ups may have been missed. */
+  onGap(): void
+}
+
+/**
+ * One connection that is told when something happens in the shards that somebody follows. It only
+ * wakes; what happened is read from the store, so that a lost connection loses nothing.
+ */
+export function createWakeUps(redis: RedisPort, { tags }: Shards, handlers: WakeUpHandlers, reporter: Reporter) {
+  const channelOf = (shard: number): string => `${tags[shard]}:wake`
+  const shardOf = new Map(tags.map((_tag, shard) => [channelOf(shard), shard]))
+  const wanted = new Set<string>()
+  let connection: RedisClient | undefined
+  let opening: Promise<RedisClient> | undefined
+  let looking: NodeJS.Timeout | undefined
+
+  function receive(channel: string, text: string): void {
+    try {
+      if (text.startsWith('m')) {
+        const { stream, messages } = decodeJson(text.slice(1)) as { stream: string; messages: StreamMessage[] }
+        handlers.onMessages(stream, messages)
+      } else {
+        const colon = text.indexOf(':')
+        handlers.onEvents(shardOf.get(channel)!, text.slice(colon + 1), Number(text.slice(1, colon)))
+      }
+    } catch (error) {
+      reporter.error('A message on a channel of the event store could not be read.', error)
+    }
+  }
+
+  async function subscribe(on: RedisClient, channels: readonly string[]): Promise<void> {
+    if (redis.cluster) await Promise.all(channels.map((channel) => (on as Cluster).ssubscribe(channel)))
+    else if (channels.length > 0) await (on as Redis).subscribe(...channels)
+  }
+
+  async function open(): Promise<RedisClient> {
+    const on = redis.connect()
+    // Resubscribing is done here, because followers may look only once it is.
+    if (!on.isCluster) (on as Redis).options.autoResubscribe = false
+    connection = on
+    on.on(redis.cluster ? 'smessage' : 'message', receive)
+    const first = Promise.withResolvers<void>()
+    on.on('ready', () => {
+      subscribe(on, [...wanted]).then(
+        () => {
+          first.resolve()
+          handlers.onGap()
+        },
+        // The connection went again; the next one does it anew.
+        () => {},
+      )
+    })
+    on.connect().catch(() => {})
+    if (redis.cluster) looking = setInterval(handlers.onGap, CLUSTER_LOOK)
+    await first.promise
+    return on
+  }
+
+  return {
+    /** Resolves once whatever happens in these shards from now on wakes. */
+    async follow(followed: readonly number[]): Promise<void> {
+      const fresh = followed.map(channelOf).filter((channel) => !wanted.has(channel))
+      for (const channel of fresh) wanted.add(channel)
+      const on = await (opening ??= open())
+      await subscribe(on, fresh)
+    },
+    unfollow(shard: number): void {
+      const channel = channelOf(shard)
+      if (!wanted.delete(channel) || !connection) return
+      const left = redis.cluster
+        ? (connection as Cluster).sunsubscribe(channel)
+        : (connection as Redis).unsubscribe(channel)
+      left.catch(() => {})
+    },
+    close(): void {
+      clearInterval(looking)
+      wanted.clear()
+      connection?.disconnect()
+    },
+  }
+}

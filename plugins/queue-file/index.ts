@@ -1,0 +1,30 @@
+import { definePlugin } from '../../kernel/index.ts'
+import { createLocalLimits } from '../_shared/local-queue/limits.ts'
+import { createLocalQueues } from '../_shared/local-queue/provider.ts'
+import { createWorkerManager } from '../_shared/worker-manager.ts'
+import { durable } from './durable.ts'
+import { createJournals } from './journals.ts'
+
+/** Queues in the memory of this process, with a journal on disk for each, from which they are built again. */
+export default definePlugin({
+  name: 'queue-file',
+  requires: ['file'],
+  setup(kernel) {
+    const storage = kernel.port('file')
+    const journals = createJournals(storage, (queue) => queues.jobsOf(queue))
+    const queues = createLocalQueues(kernel, {
+      durable: true,
+      maxQueueSize: storage.maxQueueSize,
+      configKey: 'file',
+      journal: journals,
+    })
+    for (const { queue, jobs, paused } of journals.load()) queues.restore(queue, jobs, paused)
+    kernel.provide('queue', durable(queues.provider, journals))
+    kernel.provide('limits', createLocalLimits(kernel))
+    kernel.provide('workers', createWorkerManager(queues.open))
+    return async () => {
+      await queues.provider.close()
+      await journals.close()
+    }
+  },
+})

@@ -1,0 +1,251 @@
+import { randomUUID } from 'node:crypto'
+import type { Kernel, Processor, Settlement } from '../../kernel/index.ts'
+import { defineScript, type RedisPort } from '../_shared/redis.ts'
+import type { Consumer } from '../_shared/worker-manager.ts'
+import { decodeClaimed } from './job-codec.ts'
+import type { Listeners } from './listeners.ts'
+import type { Queues } from './queues.ts'
+import { encodeSettlement, tellSettled, type Claimed } from './settlement.ts'
+import { PROGRESS, RECLAIM, RECOVER, RENEW, TURN } from './turn-script.ts'
+import { createWaker } from './waker.ts'
+
+/** How many jobs one turn claims at most: Redis does nothing else meanwhile. */
+const MOST_CLAIMED = 50
+/** How often, in milliseconds, somebody looks for jobs that nobody holds. */
+const RECLAIM_EVERY = 2000
+/** Milliseconds before a turn that failed is tried again. */
+const RETRY = 500
+/** By how many milliseconds the clocks of this machine and of Redis may differ unnoticed. */
+const TOLERATED_SKEW = 1000
+
+type TurnReply = [now: string, settled: string[], claimed: unknown[], hold: number, nextDue: string]
+
+export interface RedisConsumer extends Consumer {
+  /** Resolves once all that was settled so far is stored. */
+  flush(): Promise<void>
+  stop(): void
+}
+
+/**
+ * Consumes one queue. It goes in turns, one call to Redis at a time: a turn stores the settlements
+ * that have come up and claims jobs for the slots that are free.
+ */
+export function createConsumer(
+  queue: string,
+  redis: RedisPort,
+  queues: Queues,
+  listeners: Listeners,
+  kernel: Pick<Kernel, 'clock' | 'reporter'>,
+  processor: Processor,
+  initialConcurrency: number,
+): RedisConsumer {
+  const { client, lease } = redis
+  const base = queues.baseOf(queue)
+  const keys = [`${base}:meta`]
+  const holder = randomUUID()
+  const turn = defineScript(client, TURN)
+  const renew = defineScript(client, RENEW)
+  const reclaim = defineScript(client, RECLAIM)
+  const recover = defineScript(client, RECOVER)
+  const progress = defineScript(client, PROGRESS)
+
+  const running = new Set<Claimed>()
+  let concurrency = initialConcurrency
+  let slots = 0
+  let settlements: { claimed: Claimed; settlement: Settlement }[] = []
+  let inTurn = false
+  let scheduled = false
+  let mayHaveWork = true
+  let needsRecovery = false
+  let closing = false
+  let stopped = false
+  let skew = 0
+  const idle: (() => void)[] = []
+  const flushed: (() => void)[] = []
+
+  const waker = createWaker(redis, base, wake)
+  const renewing = setInterval(() => void renewLocks(), lease / 3)
+  const every = Math.min(RECLAIM_EVERY, lease / 2)
+  const reclaiming = setInterval(() => void reclaimLost(), every)
+  const unwatch = redis.onReconnect(() => {
+    needsRecovery = true
+    void renewLocks()
+    wake()
+  })
+
+  function wake(): void {
+    mayHaveWork = true
+    kick()
+  }
+
+  function kick(): void {
+    if (scheduled || inTurn || stopped) return
+    scheduled = true
+    process.nextTick(go)
+  }
+
+  function go(): void {
+    scheduled = false
+    if (settlements.length === 0) for (const resolve of flushed.splice(0)) resolve()
+    const want = closing ? 0 : Math.max(0, Math.min(concurrency - slots, MOST_CLAIMED))
+    if (settlements.length === 0 && (want === 0 || !mayHaveWork)) return settleIdle()
+    inTurn = true
+    takeTurn(want).then(
+      () => {
+        inTurn = false
+        kick()
+      },
+      (error: unknown) => {
+        inTurn = false
+        if (stopped) return
+        kernel.reporter.error(`Queue "${queue}" could not be read or written; trying again.`, error)
+        setTimeout(kick, RETRY)
+      },
+    )
+  }
+
+  async function takeTurn(want: number): Promise<void> {
+    if (needsRecovery) await recoverLost()
+    const batch = settlements
+    settlements = []
+    slots += want
+    let reply: TurnReply
+    try {
+      const args = batch.flatMap(({ claimed, settlement }) => encodeSettlement(claimed, settlement, toStore))
+      reply = (await turn(keys, [base, holder, lease, want, batch.length, ...args])) as TurnReply
+    } catch (error) {
+      settlements = [...batch, ...settlements]
+      slots -= want
+      throw error
+    }
+    const [now, settled, claimed, hold, nextDue] = reply
+    noteSkew(Number(now))
+    for (const [index, { claimed: job, settlement }] of batch.entries()) {
+      running.delete(job)
+      if (listeners.some) tellSettled(listeners, job.record, settlement, settled[index]!, Number(now))
+    }
+    const got = claimed.length / 2
+    slots -= want - got
+    for (let index = 0; index < claimed.length; index += 2) {
+      start(claimed[index] as string, claimed[index + 1] as (string | null)[], Number(now))
+    }
+    if (want === 0 || got === want) return
+    mayHaveWork = false
+    const due = nextDue === '' ? Infinity : Math.max(0, Number(nextDue) - Number(now))
+    waker.wait(hold > 0 ? hold : due)
+  }
+
+  function start(storedId: string, [claims, ...fields]: (string | null)[], now: number): void {
+    const record = decodeClaimed(queue, storedId, fields)
+    record.claims = Number(claims)
+    record.startedAt = now - skew
+    // Redis has decided that it is due, whatever the clock of this machine says.
+    record.runAt = Math.min(record.runAt, kernel.clock.now())
+    const claimed: Claimed = { storedId, record, lost: undefined }
+    running.add(claimed)
+    if (listeners.some) listeners.emit('active', queue, record)
+    const lease = {
+      get signal() {
+        return (claimed.lost ??= new AbortController()).signal
+      },
+      progress: (value: number) => tellProgress(claimed, value),
+    }
+    void processor({ ...record }, lease).then((settlement) => settle(claimed, settlement))
+  }
+
+  function settle(claimed: Claimed, settlement: Settlement): void {
+    if (settlement.type === 'lost') running.delete(claimed)
+    else settlements.push({ claimed, settlement })
+    if (!settlement.slot) return release()
+    void settlement.slot.then(release)
+    kick()
+  }
+
+  function release(): void {
+    slots--
+    wake()
+  }
+
+  async function tellProgress({ storedId, record }: Claimed, value: number): Promise<void> {
+    const told = await progress(keys, [base, storedId, `${holder}:${record.claims}`, JSON.stringify(value)])
+    if (told !== 1) return
+    record.progress = value
+    listeners.emit('progress', queue, record)
+  }
+
+  async function renewLocks(): Promise<void> {
+    if (running.size === 0) return
+    const held = [...running]
+    try {
+      const args = held.flatMap(({ storedId, record }) => [storedId, record.claims])
+      const lost = new Set((await renew(keys, [base, holder, lease, ...args])) as string[])
+      for (const claimed of held) if (lost.has(claimed.storedId) && running.has(claimed)) claimed.lost?.abort()
+    } catch (error) {
+      if (!stopped) kernel.reporter.warn(`The leases of queue "${queue}" could not be renewed.`, error)
+    }
+  }
+
+  async function reclaimLost(): Promise<void> {
+    try {
+      await reclaim(keys, [base, Math.floor(every * 0.9)])
+    } catch (error) {
+      if (!stopped) kernel.reporter.warn(`Queue "${queue}" could not be searched for lost jobs.`, error)
+    }
+  }
+
+  /** After a broken connection: jobs may have been claimed by a call whose answer never came. */
+  async function recoverLost(): Promise<void> {
+    needsRecovery = false
+    await recover(keys, [base, holder, ...[...running].map(({ storedId }) => storedId)])
+  }
+
+  function noteSkew(now: number): void {
+    const difference = now - kernel.clock.now()
+    skew = Math.abs(difference) > TOLERATED_SKEW ? difference : 0
+  }
+
+  /** A moment of this machine's clock, by the clock of Redis. */
+  function toStore(moment: number): number {
+    return Math.ceil(moment + skew)
+  }
+
+  function settleIdle(): void {
+    if (settlements.length > 0 || inTurn) return
+    if (running.size > 0) return
+    for (const resolve of idle.splice(0)) resolve()
+  }
+
+  queues.note(queue)
+  kick()
+
+  return {
+    setConcurrency(value) {
+      concurrency = value
+      wake()
+    },
+    async close({ timeout }) {
+      closing = true
+      waker.stop()
+      clearInterval(reclaiming)
+      const done = Promise.withResolvers<void>()
+      idle.push(done.resolve)
+      kick()
+      const timer = timeout === Infinity ? undefined : setTimeout(done.resolve, timeout)
+      await done.promise
+      clearTimeout(timer)
+      if (running.size === 0) this.stop()
+    },
+    async flush() {
+      if (stopped || (settlements.length === 0 && !inTurn)) return
+      await new Promise<void>((resolve) => void flushed.push(resolve))
+    },
+    stop() {
+      stopped = true
+      closing = true
+      waker.stop()
+      clearInterval(renewing)
+      clearInterval(reclaiming)
+      unwatch()
+    },
+  }
+}

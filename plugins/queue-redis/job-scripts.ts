@@ -1,0 +1,139 @@
+import { ALL_FIELDS } from './job-codec.ts'
+import { COMMON } from './lua.ts'
+
+const FIELDS = ALL_FIELDS.map((field) => `'${field}'`).join(', ')
+
+/** Adds jobs, of one queue or many: all at once. For each: where it went, or the options of the one that has its id. */
+export const ADD = `${COMMON}
+local out, queues = {}, {}
+for index = 1, #ARGV, 8 do
+  local base, id, name, data, opts = ARGV[index], ARGV[index + 1], ARGV[index + 2], ARGV[index + 3], ARGV[index + 4]
+  local created, at, priority = ARGV[index + 5], tonumber(ARGV[index + 6]), ARGV[index + 7]
+  local key = base .. ':' .. id
+  if redis.call('EXISTS', key) == 1 then
+    out[#out + 1] = redis.call('HGET', key, 'opts') or '{}'
+    event(base, 'event', 'duplicated', 'jobId', id)
+  else
+    local later = at > now and at > tonumber(created)
+    local delay = later and whole(at - now) or '0'
+    redis.call('HSET', key, 'name', name, 'data', data, 'opts', opts, 'timestamp', created, 'delay', delay,
+      'priority', priority)
+    if at ~= tonumber(created) then redis.call('HSET', key, 'nq:at', whole(at)) end
+    event(base, 'event', 'added', 'jobId', id, 'name', name)
+    queues[base] = queues[base] or {}
+    if later then
+      pushDelayed(base, id, at)
+      event(base, 'event', 'delayed', 'jobId', id, 'delay', whole(at))
+      queues[base].delayed = true
+      out[#out + 1] = 'delayed'
+    else
+      pushWaiting(base, id, tonumber(priority))
+      event(base, 'event', 'waiting', 'jobId', id)
+      queues[base].waiting = true
+      out[#out + 1] = 'waiting'
+    end
+  end
+end
+for base, added in pairs(queues) do
+  if added.waiting then wake(base) end
+  if added.delayed then wakeWhenDue(base) end
+end
+return out
+`
+
+/** Stored id, state and fields of a job, or nothing. */
+export const GET = `${COMMON}
+local base = ARGV[1]
+local id = find(base, ARGV[2], ARGV[3])
+if not id then return {} end
+return { id, stateOf(base, id), unpack(redis.call('HMGET', base .. ':' .. id, ${FIELDS})) }
+`
+
+/** A page of one of the structures of a queue, oldest first: stored id and fields of each job. */
+export const PAGE = `
+local key, kind, offset, count = KEYS[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local ids = {}
+if kind == 'list' then
+  local found = redis.call('LRANGE', key, -offset - count, -offset - 1)
+  for index = #found, 1, -1 do ids[#ids + 1] = found[index] end
+else
+  ids = redis.call('ZRANGE', key, offset, offset + count - 1)
+end
+local out = {}
+for _, id in ipairs(ids) do
+  out[#out + 1] = { id, unpack(redis.call('HMGET', ARGV[1] .. ':' .. id, ${FIELDS})) }
+end
+return out
+`
+
+/** Ends a job that waits. */
+export const CANCEL = `${COMMON}
+local base = ARGV[1]
+local id = find(base, ARGV[2], ARGV[3])
+if not id or unline(base, id) == 0 then return 0 end
+redis.call('HSET', base .. ':' .. id, 'finishedOn', whole(now))
+redis.call('ZADD', base .. ':nq-cancelled', exactNow, id)
+event(base, 'event', 'cancelled', 'jobId', id)
+return 1
+`
+
+/** Queues an ended job again: `ok`, or the state that does not allow it, or nothing. */
+export const RETRY = `${COMMON}
+local base = ARGV[1]
+local id = find(base, ARGV[2], ARGV[3])
+if not id then return '' end
+local state = stateOf(base, id)
+if state ~= 'failed' and state ~= 'cancelled' then return state end
+local key = base .. ':' .. id
+redis.call('ZREM', setOf(base, state), id)
+redis.call('HDEL', key, 'finishedOn', 'failedReason', 'stacktrace', 'returnvalue', 'nq:error', 'progress')
+redis.call('HSET', key, 'atm', 0, 'stc', 0, 'nq:at', whole(now), 'delay', 0)
+redis.call('HINCRBY', key, 'nq:round', 1)
+pushWaiting(base, id, tonumber(redis.call('HGET', key, 'priority') or 0))
+event(base, 'event', 'waiting', 'jobId', id, 'prev', state)
+wake(base)
+return 'ok'
+`
+
+/** Makes a delayed job due, or the next deferral of an active one last no time. */
+export const PROMOTE = `${COMMON}
+local base = ARGV[1]
+local id = find(base, ARGV[2], ARGV[3])
+if not id then return '' end
+local key = base .. ':' .. id
+if redis.call('ZREM', base .. ':delayed', id) == 1 then
+  redis.call('HSET', key, 'nq:at', whole(now), 'delay', 0)
+  pushWaiting(base, id, tonumber(redis.call('HGET', key, 'priority') or 0))
+  event(base, 'event', 'waiting', 'jobId', id, 'prev', 'delayed')
+  wake(base)
+  return 'waiting'
+end
+if stateOf(base, id) ~= 'active' then return '' end
+redis.call('HSET', key, 'nq:promoted', redis.call('HGET', key, 'ats') or 0)
+return 'active'
+`
+
+/** Forgets a job that is not active: `ok`, `active` or nothing. */
+export const REMOVE = `${COMMON}
+local base = ARGV[1]
+local id = find(base, ARGV[2], ARGV[3])
+if not id then return '' end
+if stateOf(base, id) == 'active' then return 'active' end
+unline(base, id)
+for _, outcome in ipairs({ 'completed', 'failed', 'cancelled' }) do redis.call('ZREM', setOf(base, outcome), id) end
+dropKeys(base, id)
+event(base, 'event', 'removed', 'jobId', id)
+return 'ok'
+`
+
+/** Forgets ended jobs: sorted set, base and stored id of each. */
+export const FORGET = `${COMMON}
+local forgotten = 0
+for index = 1, #ARGV, 3 do
+  if redis.call('ZREM', ARGV[index], ARGV[index + 2]) == 1 then
+    dropKeys(ARGV[index + 1], ARGV[index + 2])
+    forgotten = forgotten + 1
+  end
+end
+return forgotten
+`

@@ -1,0 +1,78 @@
+/**
+ * What the scripts of a queue share. They work on BullMQ's keys, as its own scripts do: `wait` is a
+ * list of jobs without priority, new ones on the left; `prioritized`, `delayed`, `completed` and
+ * `failed` are sorted sets; `active` is a list; `marker` wakes a worker that waits for work; `events`
+ * is the stream of `QueueEvents`. Keys of ours start with `nq-`, fields of ours with `nq:`.
+ */
+export const COMMON = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+-- Finer than a millisecond, so that jobs that end within one keep their order.
+local exactNow = string.format('%.3f', time[1] * 1000 + time[2] / 1000)
+local function whole(number) return string.format('%.0f', number) end
+
+local function event(base, ...)
+  redis.call('XADD', base .. ':events', 'MAXLEN', '~', 10000, '*', ...)
+end
+
+local function wake(base)
+  if redis.call('HEXISTS', base .. ':meta', 'paused') == 0 then redis.call('ZADD', base .. ':marker', 0, '0') end
+end
+
+local function wakeWhenDue(base)
+  local first = redis.call('ZRANGE', base .. ':delayed', 0, 0, 'WITHSCORES')
+  if first[2] then redis.call('ZADD', base .. ':marker', first[2] / 4096, '1') end
+end
+
+-- Behind those that wait already.
+local function pushWaiting(base, id, priority)
+  if priority == 0 then
+    redis.call('LPUSH', base .. ':wait', id)
+  else
+    local turn = redis.call('INCR', base .. ':pc')
+    redis.call('ZADD', base .. ':prioritized', priority * 4294967296 + turn % 4294967296, id)
+  end
+end
+
+-- The moment and, among those of one moment, the order of arrival.
+local function pushDelayed(base, id, at)
+  local lowest, highest = at * 4096, (at + 1) * 4096 - 1
+  local key = base .. ':delayed'
+  local last = redis.call('ZREVRANGEBYSCORE', key, highest, lowest, 'WITHSCORES', 'LIMIT', 0, 1)
+  redis.call('ZADD', key, last[2] and math.min(last[2] + 1, highest) or lowest, id)
+end
+
+local function unline(base, id)
+  return redis.call('ZREM', base .. ':delayed', id) + redis.call('ZREM', base .. ':prioritized', id)
+    + redis.call('LREM', base .. ':wait', 1, id) + redis.call('LREM', base .. ':paused', 1, id)
+end
+
+local function dropKeys(base, id)
+  local key = base .. ':' .. id
+  redis.call('UNLINK', key, key .. ':lock', key .. ':logs', key .. ':dependencies', key .. ':processed',
+    key .. ':failed', key .. ':unsuccessful')
+end
+
+-- Under which of two ids a job is stored, if it is.
+local function find(base, ours, foreign)
+  if redis.call('EXISTS', base .. ':' .. ours) == 1 then return ours end
+  if foreign ~= '' and redis.call('EXISTS', base .. ':' .. foreign) == 1 then return foreign end
+end
+
+local function stateOf(base, id)
+  local key = base .. ':' .. id
+  if redis.call('HGET', key, 'finishedOn') then
+    if redis.call('ZSCORE', base .. ':completed', id) then return 'completed' end
+    if redis.call('ZSCORE', base .. ':failed', id) then return 'failed' end
+    if redis.call('ZSCORE', base .. ':nq-cancelled', id) then return 'cancelled' end
+  end
+  if redis.call('EXISTS', key .. ':lock') == 1 then return 'active' end
+  if redis.call('ZSCORE', base .. ':delayed', id) then return 'delayed' end
+  if redis.call('LPOS', base .. ':active', id) then return 'active' end
+  return 'waiting'
+end
+
+local function setOf(base, outcome)
+  return base .. ':' .. (outcome == 'cancelled' and 'nq-cancelled' or outcome)
+end
+`

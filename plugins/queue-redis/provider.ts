@@ -1,0 +1,178 @@
+import {
+  QueueError,
+  type EnqueueReceipt,
+  type JobDraft,
+  type JobQuery,
+  type JobRecord,
+  type JobState,
+  type Kernel,
+  type QueueProvider,
+} from '../../kernel/index.ts'
+import { defineScript, type RedisPort } from '../_shared/redis.ts'
+import { createOldestFirst } from '../_shared/redis-oldest.ts'
+import { copyValue } from '../_shared/value.ts'
+import { createAdder } from './adder.ts'
+import { decodeJob } from './job-codec.ts'
+import { createJobSearch } from './job-search.ts'
+import { CANCEL, FORGET, GET, PROMOTE, REMOVE, RETRY } from './job-scripts.ts'
+import type { Listeners } from './listeners.ts'
+import { decodeId, OWN, storedIds } from './names.ts'
+import type { Queues } from './queues.ts'
+
+/** What there is of an ended job's outcome beside the queue: BullMQ's set, or ours. */
+const ENDED_SETS = { completed: 'completed', failed: 'failed', cancelled: `${OWN}cancelled` } as const
+
+export function createRedisQueueProvider(
+  redis: RedisPort,
+  queues: Queues,
+  listeners: Listeners,
+  consumed: () => readonly string[],
+  kernel: Pick<Kernel, 'config'>,
+): QueueProvider {
+  const { client } = redis
+  const add = createAdder(redis, queues)
+  const search = createJobSearch(redis, queues)
+  const oldestFirst = createOldestFirst(redis)
+  const get = defineScript(client, GET)
+  const cancel = defineScript(client, CANCEL)
+  const retry = defineScript(client, RETRY)
+  const promote = defineScript(client, PROMOTE)
+  const remove = defineScript(client, REMOVE)
+  const forget = defineScript(client, FORGET)
+
+  const onJob = (script: typeof get, queue: string, id: string): Promise<unknown> => {
+    const base = queues.baseOf(queue)
+    return script([`${base}:meta`], [base, ...storedIds(id)])
+  }
+
+  async function getJob(queue: string, id: string): Promise<JobRecord | undefined> {
+    const [stored, state, ...fields] = (await onJob(get, queue, id)) as [string, JobState, ...(string | null)[]]
+    return stored === undefined ? undefined : decodeJob(queue, stored, state, fields)
+  }
+
+  /** Tells listeners of a job as it is now; without any, it is not looked up. */
+  async function tell(event: 'waiting' | 'cancelled', queue: string, id: string): Promise<void> {
+    if (listeners.some) listeners.emit(event, queue, await getJob(queue, id))
+  }
+
+  function check(draft: JobDraft): JobDraft {
+    const what = `data of job "${draft.name}"`
+    return { ...draft, data: copyValue(draft.data, kernel.config.payloadLimit, what) }
+  }
+
+  function received(draft: JobDraft, answer: string): EnqueueReceipt {
+    if (answer !== 'waiting' && answer !== 'delayed') return { id: draft.id, runId: answer, deduplicated: true }
+    if (listeners.some) listeners.emit(answer, draft.queue, freshRecord(draft, answer))
+    return { id: draft.id, runId: draft.runId, deduplicated: false }
+  }
+
+  return {
+    capabilities: {
+      durable: true,
+      shared: true,
+      delay: true,
+      priority: true,
+      maxQueueSize: false,
+      progress: true,
+      transaction: false,
+    },
+    enqueue: async (draft) => {
+      const checked = check(draft)
+      return received(checked, await add.one(checked))
+    },
+    async enqueueMany(drafts) {
+      const checked = drafts.map(check)
+      const answers = await add.many(checked)
+      return checked.map((draft, index) => received(draft, answers[index]!))
+    },
+    getJob,
+    async getJobs(query: JobQuery = {}) {
+      const names = query.queue === undefined ? await queues.list() : [query.queue]
+      return search(names, query)
+    },
+    async getJobCounts(queue) {
+      const [counts, cancelled] = await Promise.all([
+        queues.bull(queue).getJobCounts('wait', 'prioritized', 'delayed', 'active', 'completed', 'failed'),
+        client.zcard(`${queues.baseOf(queue)}:${ENDED_SETS.cancelled}`),
+      ])
+      const { wait = 0, prioritized = 0, delayed = 0, active = 0, completed = 0, failed = 0 } = counts
+      return { waiting: wait + prioritized, delayed, active, completed, failed, cancelled }
+    },
+    async getQueues() {
+      const names = await queues.list()
+      const held = await Promise.all(names.map(holdsJobs))
+      return [...new Set([...names.filter((_name, index) => held[index]), ...consumed()])]
+    },
+    async pause(queue) {
+      if (await queues.bull(queue).isPaused()) return
+      queues.note(queue)
+      await queues.bull(queue).pause()
+      listeners.emit('paused', queue)
+    },
+    async resume(queue) {
+      if (!(await queues.bull(queue).isPaused())) return
+      await queues.bull(queue).resume()
+      listeners.emit('resumed', queue)
+    },
+    isPaused: async (queue) => (await client.hexists(`${queues.baseOf(queue)}:meta`, 'paused')) === 1,
+    async retry(queue, id) {
+      const answer = await onJob(retry, queue, id)
+      if (answer === 'ok') return tell('waiting', queue, id)
+      if (answer === '') throw new QueueError('JOB_NOT_FOUND', `Queue "${queue}" holds no job "${id}".`)
+      const hint = 'only a failed or cancelled job can be retried'
+      throw new QueueError('JOB_STATE', `Job "${id}" is ${String(answer)}; ${hint}.`)
+    },
+    async promote(queue, id) {
+      const answer = await onJob(promote, queue, id)
+      if (answer === 'waiting') await tell('waiting', queue, id)
+      return answer !== ''
+    },
+    async cancel(queue, id) {
+      if ((await onJob(cancel, queue, id)) === 0) return false
+      await tell('cancelled', queue, id)
+      return true
+    },
+    async remove(queue, id) {
+      const job = listeners.some ? await getJob(queue, id) : undefined
+      const answer = await onJob(remove, queue, id)
+      if (answer === 'active') throw new QueueError('JOB_STATE', `Job "${id}" is active. Cancel it first.`)
+      if (answer === '') return false
+      listeners.emit('removed', queue, job)
+      return true
+    },
+    async clean({ outcome, ...bounds }) {
+      const byKey = new Map((await queues.list()).map((queue) => [endedKey(queue), queue]))
+      function endedKey(queue: string): string {
+        return `${queues.baseOf(queue)}:${ENDED_SETS[outcome]}`
+      }
+      return oldestFirst([...byKey.keys()], bounds, async (members) => {
+        const of = (key: string): string => byKey.get(key)!
+        const jobs = listeners.some
+          ? await Promise.all(members.map(({ key, member }) => getJob(of(key), decodeId(member))))
+          : []
+        const groups = redis.cluster ? [...Map.groupBy(members, ({ key }) => key).values()] : [members]
+        const calls = groups.map((group) =>
+          forget(
+            [group[0]!.key],
+            group.flatMap(({ key, member }) => [key, queues.baseOf(of(key)), member]),
+          ),
+        )
+        const counts = await Promise.all(calls)
+        for (const job of jobs) if (job) listeners.emit('removed', job.queue, job)
+        return counts.reduce<number>((sum, count) => sum + Number(count), 0)
+      })
+    },
+    on: (queue, event, listener) => listeners.add(queue, event, listener),
+    close: () => listeners.clear(),
+  }
+
+  async function holdsJobs(queue: string): Promise<boolean> {
+    const base = queues.baseOf(queue)
+    const keys = ['wait', 'paused', 'prioritized', 'delayed', 'active', ...Object.values(ENDED_SETS)]
+    return (await client.exists(...keys.map((key) => `${base}:${key}`))) > 0
+  }
+}
+
+function freshRecord(draft: JobDraft, state: 'waiting' | 'delayed'): JobRecord {
+  return { ...draft, state, attemptsMade: 0, claims: 0, crashes: 0, round: 0 }
+}

@@ -1,0 +1,109 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { appendFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { join } from 'pathe'
+import type { ChaosAdapter } from './adapters.ts'
+import type { ProcessOptions } from './process.ts'
+import type { Failpoint } from './schedule.ts'
+import type { Verdict } from './verify.ts'
+
+const PROCESS = fileURLToPath(new URL('process.ts', import.meta.url))
+
+interface Member {
+  role: ProcessOptions['role']
+  child: ChildProcess
+  /** How often a process has been started in its place. */
+  generation: number
+}
+
+/** The processes of a run. Whoever dies is replaced until the crew is stopped. */
+export function createCrew(adapter: ChaosAdapter, roles: readonly ProcessOptions['role'][], folder: string) {
+  const config = { registry: { dirs: [] }, limits: { placeTtl: 3000 }, retention: KEEP_ALL, ...adapter.config }
+  const files = { acknowledged: join(folder, 'acknowledged.jsonl'), log: join(folder, 'processes.log') }
+  const counts = { acknowledged: 0, deaths: 0, byFailpoint: 0 }
+  const members: Member[] = []
+  let stopping = false
+  for (const name of Object.values(files)) appendFileSync(name, '')
+
+  function launch(options: Omit<ProcessOptions, 'preset' | 'config'>): ChildProcess {
+    const CHAOS = JSON.stringify({ ...options, preset: adapter.preset, config })
+    const child = spawn(process.execPath, [PROCESS], {
+      env: { ...process.env, CHAOS },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    child.stderr.on('data', (text: Buffer) => appendFileSync(files.log, text))
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const [word = ''] = line.split(' ', 1)
+      const value = line.slice(word.length + 1)
+      if (word === 'acknowledged') {
+        counts.acknowledged++
+        appendFileSync(files.acknowledged, `${value}\n`)
+      } else child.emit(word, JSON.parse(value))
+    })
+    return child
+  }
+
+  function place(index: number, role: Member['role'], generation: number, skew: number, failpoint?: Failpoint): void {
+    const child = launch({ role, name: `${role}-${index}-${generation}`, skew: adapter.shared ? skew : 0, failpoint })
+    members[index] = { role, child, generation }
+    child.once('exit', (_code, signal) => {
+      if (stopping || members[index]?.child !== child) return
+      // Nobody here has killed it: it died at its failpoint, or could not bear a store that is away at its start.
+      if (signal === 'SIGKILL') counts.byFailpoint++
+      setTimeout(() => stopping || place(index, role, generation + 1, skew), RESTART)
+    })
+  }
+  for (const [index, role] of roles.entries()) place(index, role, 0, 0)
+
+  return {
+    counts,
+    files,
+    ready: () => Promise.all(members.map(({ child }) => once(child, 'ready'))),
+    /** Kills a process, and puts another in its place. */
+    async kill(index: number, skew: number, failpoint?: Failpoint): Promise<void> {
+      const { role, child, generation } = members[index]!
+      counts.deaths++
+      if (child.exitCode === null && child.signalCode === null) {
+        child.removeAllListeners('exit')
+        child.kill('SIGKILL')
+        await once(child, 'exit')
+      }
+      if (!stopping) place(index, role, generation + 1, skew, failpoint)
+    },
+    async stop(): Promise<void> {
+      stopping = true
+      const alive = members.filter(({ child }) => child.exitCode === null && child.signalCode === null)
+      await Promise.all(
+        alive.map(async ({ child }) => {
+          const exited = once(child, 'exit')
+          child.kill('SIGTERM')
+          const timer = setTimeout(() => child.kill('SIGKILL'), STOP)
+          await exited
+          clearTimeout(timer)
+        }),
+      )
+    },
+    /** Works off what is left and checks it all. */
+    async verify(): Promise<Verdict> {
+      const child = launch({ role: 'verify', name: 'verify', skew: 0, acknowledged: files.acknowledged })
+      const verdict = once(child, 'verified').then(([value]) => value as Verdict)
+      const died = once(child, 'exit').then(([code]): never => {
+        throw new Error(`The process that verifies ended with ${code}. See ${files.log}`)
+      })
+      const found = await Promise.race([verdict, died])
+      died.catch(() => {})
+      return found
+    },
+  }
+}
+
+const KEEP_ALL = {
+  completed: { age: 3_600_000, count: 1e6 },
+  failed: { age: 3_600_000, count: 1e6 },
+  cancelled: { age: 3_600_000, count: 1e6 },
+}
+/** How long a place stays empty after a death that was not ordered, in milliseconds. */
+const RESTART = 200
+const STOP = 20_000

@@ -1,0 +1,70 @@
+/** One process of a chaos run. Says on its standard output what it has done. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createKernel, type KernelConfig } from 'nuxt-queue'
+import { failpoint, skewedClock } from './failpoints.ts'
+import type { Failpoint } from './schedule.ts'
+import { verify } from './verify.ts'
+import { produce, registerWorkers } from './workload.ts'
+
+export interface ProcessOptions {
+  /** `verify` works off what is left, and checks it. */
+  role: 'produce' | 'work' | 'both' | 'verify'
+  preset: string
+  config: KernelConfig
+  /** Begins the ids of what it produces. */
+  name: string
+  failpoint?: Failpoint
+  skew: number
+  /** For `verify`: a file with what was acknowledged. */
+  acknowledged?: string
+}
+
+const options = JSON.parse(process.env.CHAOS!) as ProcessOptions
+const say = (word: string, value: unknown): void => void process.stdout.write(`${word} ${JSON.stringify(value)}\n`)
+const note = (level: string) => (message: string, detail?: unknown) =>
+  void process.stderr.write(`${options.name} ${level}: ${message} ${detail instanceof Error ? detail.stack : ''}\n`)
+
+const kernel = await createKernel({
+  preset: options.preset,
+  plugins: [failpoint(options.failpoint), ...(options.skew === 0 ? [] : [skewedClock(options.skew)])],
+  config: options.config,
+  reporter: { warn: note('warn'), error: note('error') },
+})
+await registerWorkers(kernel)
+const { signal, abort } = stopSignal()
+process.once('SIGTERM', abort)
+
+function stopSignal(): { signal: AbortSignal; abort: () => void } {
+  const controller = new AbortController()
+  return { signal: controller.signal, abort: () => controller.abort() }
+}
+
+/** One thing after the other, each until it is acknowledged. */
+async function produceAll(): Promise<void> {
+  for (let n = 0; !signal.aborted; n++) {
+    const id = `${options.name}-${n}`
+    while (!signal.aborted) {
+      try {
+        await produce(kernel, id, n)
+        say('acknowledged', [id, n])
+        break
+      } catch (error) {
+        note('refused')(id, error)
+        await sleep(100)
+      }
+    }
+    await sleep(5)
+  }
+}
+
+if (options.role !== 'produce') await kernel.start()
+say('ready', options.name)
+if (options.role === 'verify') {
+  say('verified', await verify(kernel, options.acknowledged!))
+} else if (options.role === 'work') {
+  while (!signal.aborted) await sleep(20)
+} else {
+  await produceAll()
+}
+await kernel.close()
+process.exit()

@@ -1,0 +1,22 @@
+/** Numbers that depend on the seed alone (mulberry32). */
+export function createRandom(seed: number) {
+  let state = seed >>> 0
+  const next = (): number => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+  return {
+    between: (min: number, max: number): number => Math.floor(min + next() * (max - min + 1)),
+    pick: <T>(items: readonly T[]): T => items[Math.floor(next() * items.length)]!,
+  }
+}
+export type Random = ReturnType<typeof createRandom>
+
+/** A number between 0 and 1 that depends on a text alone, so that the same job always fares the same. */
+export function shareOf(text: string): number {
+  let hash = 2166136261
+  for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 16777619)
+  return createRandom(hash).between(0, 9999) / 10_000
+}

@@ -1,0 +1,128 @@
+import { readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Kernel, RunInfo, StoredEvent } from 'nuxt-queue'
+import { FLOW_RESULT, madeBy } from './workload.ts'
+
+export interface Verdict {
+  jobs: number
+  runs: number
+  events: number
+  /** Jobs by how they ended. */
+  ended: Record<string, number>
+  /** What does not hold; empty is what everybody hopes for. */
+  violations: string[]
+}
+
+const QUEUES = ['plain', 'keyed', 'fan']
+const TERMINAL = /^(?:step|flow)\.(?:completed|failed|cancelled)$/
+/** How long the rest may take, in milliseconds. */
+const PATIENCE = 90_000
+const MANY = 1_000_000
+/** State that each update counts up by one. */
+const COUNTED = ['runs', 'parts']
+
+/** Waits until nothing is left to do, then looks at everything that was stored. */
+export async function verify(kernel: Kernel, file: string): Promise<Verdict> {
+  const violations: string[] = []
+  const fail = (what: string): void => void violations.push(what)
+  const idle = await workOff(kernel)
+  if (idle) fail(idle)
+  const jobs = await kernel.port('queue').getJobs({ limit: MANY })
+  const ours = jobs.filter(({ queue }) => QUEUES.includes(queue))
+  const runs = new Map((await kernel.port('events').runs.list({ limit: MANY })).map((run) => [run.runId, run]))
+  const ended: Record<string, number> = {}
+  for (const { state } of ours) ended[state] = (ended[state] ?? 0) + 1
+
+  const known = new Set(ours.map(({ queue, id }) => `${queue}/${id}`))
+  for (const line of readFileSync(file, 'utf8').split('\n').filter(Boolean)) {
+    const [id, n] = JSON.parse(line) as [string, number]
+    const made = madeBy(id, n)
+    if ('run' in made) {
+      if (!runs.has(made.run)) fail(`run ${made.run} was acknowledged and is lost`)
+    } else {
+      for (const one of made.ids)
+        if (!known.has(`${made.queue}/${one}`)) fail(`job ${one} was acknowledged and is lost`)
+    }
+  }
+
+  let events = 0
+  const jobsOf = Map.groupBy(ours, ({ runId }) => runId)
+  for (const [runId, members] of jobsOf) {
+    const stored = await kernel.port('events').read(runId)
+    events += stored.length
+    for (const what of historyFaults(stored)) fail(`run ${runId}: ${what}`)
+    for (const { id, state } of members) {
+      const ends = stored.filter(({ type, stepId }) => stepId === id && TERMINAL.test(type) && type.startsWith('step.'))
+      if (ends.length !== 1) fail(`job ${id} is ${state} and has ${ends.length} ends`)
+      else if (ends[0]!.type !== `step.${state}`) fail(`job ${id} is ${state} and its run says ${ends[0]!.type}`)
+    }
+    for (const what of runFaults(runs.get(runId), stored)) fail(`run ${runId}: ${what}`)
+    const told = await kernel.state(runId)
+    if (JSON.stringify(told) !== JSON.stringify(folded(stored)))
+      fail(`run ${runId}: its state is not what its events say`)
+    for (const key of COUNTED) {
+      const writes = stored.filter(({ type, data }) => type === 'state.set' && (data as { key: string }).key === key)
+      if ((told[key] ?? 0) !== writes.length)
+        fail(`run ${runId}: ${key} is ${String(told[key])} after ${writes.length} updates`)
+    }
+  }
+  for (const queue of QUEUES) {
+    const counts = await kernel.port('queue').getJobCounts(queue)
+    const total = Object.values(counts).reduce((sum, count) => sum + count, 0)
+    const listed = ours.filter((job) => job.queue === queue).length
+    if (total !== listed) fail(`queue ${queue} counts ${total} jobs and lists ${listed}`)
+  }
+  return { jobs: ours.length, runs: jobsOf.size, events, ended, violations: violations.slice(0, 50) }
+}
+
+/** Answers what is still there when patience ends. */
+async function workOff(kernel: Kernel): Promise<string | undefined> {
+  const deadline = Date.now() + PATIENCE
+  for (;;) {
+    const counts = await Promise.all(QUEUES.map((queue) => kernel.port('queue').getJobCounts(queue)))
+    const left = counts.map(({ waiting, active, delayed }) => waiting + active + delayed)
+    const open = (await kernel.port('events').runs.list({ status: 'running', limit: 10 })).filter(
+      ({ queue }) => queue === undefined || QUEUES.includes(queue),
+    )
+    if (left.every((count) => count === 0) && open.length === 0) return undefined
+    if (Date.now() > deadline) {
+      const rest = await kernel.port('queue').getJobs({ states: ['waiting', 'active', 'delayed'], limit: 5 })
+      return `after ${PATIENCE} ms there are ${left.join(', ')} jobs in ${QUEUES.join(', ')}, open runs ${open.map(({ runId }) => runId).join(', ')}; ${JSON.stringify(rest)}`
+    }
+    await sleep(100)
+  }
+}
+
+function* historyFaults(events: readonly StoredEvent[]): Generator<string> {
+  const keys = events.flatMap(({ key }) => (key === undefined ? [] : [key]))
+  if (new Set(keys).size !== keys.length) yield 'a key is used twice'
+  for (const [index, { seq, ts }] of events.entries()) {
+    if (seq !== index + 1) return yield `event ${index + 1} has seq ${seq}`
+    if (index > 0 && ts < events[index - 1]!.ts) return yield `event ${seq} is older than the one before`
+  }
+}
+
+function* runFaults(run: RunInfo | undefined, events: readonly StoredEvent[]): Generator<string> {
+  if (!run) return yield 'is not in the index'
+  if (run.head !== events.length) yield `the index says it has ${run.head} events, and there are ${events.length}`
+  const ends =
+    run.flow === undefined
+      ? events.filter(({ type }) => TERMINAL.test(type))
+      : events.filter(({ key }) => key === 'end')
+  const [end] = ends
+  if (ends.length !== 1) return yield `has ${ends.length} ends`
+  if (end!.type.split('.')[1] !== run.status) yield `the index says ${run.status}, its end says ${end!.type}`
+  if (end!.type === 'flow.completed' && (end!.data as { result?: unknown }).result !== FLOW_RESULT) {
+    yield `its flow results in ${JSON.stringify(end!.data)}`
+  }
+}
+
+/** State by hand: the last write of each key. */
+function folded(events: readonly StoredEvent[]): Record<string, unknown> {
+  const state: Record<string, unknown> = {}
+  for (const { type, data } of events) {
+    const { key, value } = (data ?? {}) as { key: string; value: unknown }
+    if (type === 'state.set') state[key] = value
+  }
+  return state
+}

@@ -1,0 +1,82 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { EnqueueItem, Kernel } from 'nuxt-queue'
+import { shareOf } from './random.ts'
+
+/** Jobs that work a little, write state, fail now and then, wait, and belong together. */
+export async function registerWorkers(kernel: Kernel): Promise<void> {
+  await kernel.registerWorker({
+    id: 'plain',
+    config: { queue: 'plain', concurrency: 8, attempts: 3, backoff: 50 },
+    async handler({ id, attempt }, { state }) {
+      await state.update('runs', (runs) => Number(runs ?? 0) + 1)
+      await sleep(shareOf(id) * 30)
+      if (shareOf(`${id} ${attempt}`) < 0.3) throw new Error(`attempt ${attempt} of ${id} fails by plan`)
+      return id
+    },
+  })
+  await kernel.registerWorker({
+    id: 'keyed',
+    config: { queue: 'keyed', concurrency: 4, concurrencyPerKey: 1 },
+    async handler({ id }, ctx) {
+      await ctx.state.set('claim', ctx.claim)
+      await sleep(shareOf(id) * 20)
+      return id
+    },
+  })
+  await kernel.registerWorker({
+    id: 'fan/entry',
+    config: { queue: 'fan', concurrency: 4, flow: { name: 'fan', role: 'entry', emits: ['part'] } },
+    async handler(_job, ctx) {
+      for (let n = 0; n < PARTS; n++) await ctx.flow.emit('part', n)
+    },
+  })
+  await kernel.registerWorker({
+    id: 'fan/part',
+    config: {
+      ...{ queue: 'fan', concurrency: 4, attempts: 10, backoff: 20 },
+      flow: { name: 'fan', role: 'step', subscribes: 'part', emits: ['square'] },
+    },
+    async handler({ id, data, attempt }, ctx) {
+      await ctx.state.update('parts', (parts) => Number(parts ?? 0) + 1)
+      if (shareOf(`${id} ${attempt}`) < 0.2) throw new Error('fails by plan')
+      await ctx.flow.emit('square', Number(data) ** 2)
+    },
+  })
+  await kernel.registerWorker({
+    id: 'fan/sum',
+    config: { queue: 'fan', concurrency: 4, flow: { name: 'fan', role: 'step', subscribes: 'square', gather: 'part' } },
+    handler: ({ data }) => (data as { square: number[] }).square.reduce((sum, n) => sum + n, 0),
+  })
+}
+
+const PARTS = 4
+/** What each run of the flow results in. */
+export const FLOW_RESULT = 14
+
+/** The nth thing a producer does: one job, several at once, or the start of a flow. */
+export function produce(kernel: Kernel, id: string, n: number): Promise<unknown> {
+  const options = { id, priority: n % 3, delay: n % 5 === 0 ? n % 400 : 0 }
+  switch (n % 8) {
+    case 0:
+      return kernel.flow('fan').start({ n }, { id })
+    case 1:
+      return kernel.enqueue('keyed', { n }, { ...options, concurrencyKey: `key-${n % 3}` })
+    case 2:
+      return kernel.enqueueMany(
+        several(id).map((one): EnqueueItem => ({ worker: 'plain', data: n, options: { id: one } })),
+      )
+    default:
+      return kernel.enqueue('plain', { n }, options)
+  }
+}
+
+/** The jobs that `produce` makes of an id, or the run that it starts. */
+export function madeBy(id: string, n: number): { queue: string; ids: string[] } | { run: string } {
+  if (n % 8 === 0) return { run: id }
+  if (n % 8 === 2) return { queue: 'plain', ids: several(id) }
+  return { queue: n % 8 === 1 ? 'keyed' : 'plain', ids: [id] }
+}
+
+function several(id: string): string[] {
+  return [0, 1, 2].map((part) => `${id}-${part}`)
+}

@@ -1,0 +1,18 @@
+import { createPluginHarness, eventsConformance } from 'nuxt-queue/testing/conformance'
+import { afterAll } from 'vitest'
+import eventsRedis from '../../plugins/events-redis/index.ts'
+import redis from '../../plugins/redis/index.ts'
+import { sharedRedis } from '../services/redis.ts'
+
+const server = await sharedRedis()
+afterAll(() => server.stop())
+
+eventsConformance({
+  name: 'events-redis',
+  async create({ reporter }) {
+    const config = { redis: { url: server.url, prefix: crypto.randomUUID(), checkServer: false } }
+    const plugins = [redis, eventsRedis]
+    const { kernel, ...harness } = await createPluginHarness({ plugins, config, reporter, time: 'real' })
+    return { ...harness, events: kernel.port('events') }
+  },
+})

@@ -1,0 +1,18 @@
+import { createPluginHarness, limitsConformance } from 'nuxt-queue/testing/conformance'
+import { afterAll } from 'vitest'
+import queueRedis from '../../plugins/queue-redis/index.ts'
+import redis from '../../plugins/redis/index.ts'
+import { sharedRedis } from '../services/redis.ts'
+
+const server = await sharedRedis()
+afterAll(() => server.stop())
+
+limitsConformance({
+  name: 'limits-redis',
+  async create({ reporter }) {
+    const config = { redis: { url: server.url, prefix: crypto.randomUUID(), checkServer: false } }
+    const plugins = [redis, queueRedis]
+    const { kernel, ...harness } = await createPluginHarness({ plugins, config, reporter, time: 'real' })
+    return { ...harness, limits: kernel.port('limits') }
+  },
+})

@@ -1,0 +1,56 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { createInterface } from 'node:readline'
+import { join } from 'pathe'
+import { afterEach, expect, it } from 'vitest'
+import { ROOT } from './processes.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'nuxt-queue-full-'))
+afterEach(() => {
+  rmSync(folder, { recursive: true, force: true })
+})
+
+/** Produces jobs and tells of each that was acknowledged, and of what is reported. */
+const PRODUCER = `
+  import { createKernel } from ${JSON.stringify(join(ROOT, 'dist/index.js'))}
+  const say = (line) => process.stdout.write(line + '\\n')
+  const kernel = await createKernel({
+    preset: 'dev-file',
+    reporter: { warn: say, error: (message) => say('error ' + message) },
+    config: { file: { dir: ${JSON.stringify(folder)} }, registry: { dirs: [] } },
+  })
+  for (let n = 0; n < 100; n++) {
+    await kernel.enqueue({ queue: 'q', name: 'n' }, 'x'.repeat(1000), { id: 'job-' + n })
+    say('acknowledged ' + n)
+  }
+  await kernel.close()`
+
+it.runIf(process.platform === 'linux')(
+  'a full disk is reported once, nothing is acknowledged until there is room, and nothing is lost (Linux)',
+  async () => {
+    // The system stands in for a full disk: no file of this process may grow beyond 30 blocks of 1,024 bytes.
+    const shell = `trap '' XFSZ; ulimit -S -f 30; exec "$0" --input-type=module -e "$1"`
+    const child = spawn('bash', ['-c', shell, process.execPath, PRODUCER], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const lines: string[] = []
+    const full = Promise.withResolvers<void>()
+    const ended = new Promise((resolve) => child.on('exit', resolve))
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      lines.push(line)
+      if (line.startsWith('error')) full.resolve()
+    })
+    await full.promise
+    const acknowledged = lines.length
+    const journal = readFileSync(join(folder, 'queues/q.jsonl'), 'utf8')
+    expect(journal.endsWith('\n')).toBe(true)
+    expect(acknowledged).toBeLessThan(31)
+    // Long enough for a second try, which must be as quiet as the first was loud.
+    await new Promise((resolve) => setTimeout(resolve, 1500))
+    expect(lines).toHaveLength(acknowledged)
+    execFileSync('prlimit', ['--pid', String(child.pid), '--fsize=unlimited:unlimited'])
+    expect(await ended).toBe(0)
+    expect(lines.filter((line) => line.startsWith('error'))).toHaveLength(1)
+    expect(lines.filter((line) => line.startsWith('acknowledged'))).toHaveLength(100)
+    expect(readFileSync(join(folder, 'queues/q.jsonl'), 'utf8').match(/"job":"job-\d+","name"/g)).toHaveLength(100)
+  },
+)

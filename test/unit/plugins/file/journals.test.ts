@@ -1,0 +1,163 @@
+import { appendFileSync, cpSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'pathe'
+import { describe, expect, it } from 'vitest'
+import { contentsOf, newFolder, openFolder } from './rig.ts'
+
+const echo = { echo: { config: { queue: 'q' }, handler: ({ data }: { data: unknown }) => data } }
+
+/** Everything under a folder but its lock. */
+function filesIn(folder: string): Record<string, string> {
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).toSorted()
+  const files = names.filter((name) => name !== 'lock' && statSync(join(folder, name)).isFile())
+  return Object.fromEntries(files.map((name) => [name, readFileSync(join(folder, name), 'utf8')]))
+}
+
+async function someWork(folder: string): Promise<void> {
+  await using test = await openFolder(folder, {}, { workers: echo })
+  await test.kernel.enqueue('echo', { greeting: 'hello', at: new Date(0), big: 12n })
+  await test.kernel.enqueue('echo', 'later', { delay: 60_000, priority: 5 })
+  await test.drain()
+}
+
+describe('journals', () => {
+  it('are lines that a person can read, the same for the same jobs', async () => {
+    const folders = [newFolder(), newFolder()]
+    for (const folder of folders) await someWork(folder)
+    const [first, second] = folders.map(filesIn)
+    expect(first).toEqual(second)
+    expect(first).toMatchInlineSnapshot(`
+      {
+        "events.jsonl": "{"journal":"nuxt-queue/events","version":1}
+      {"stream":"id-1","seq":1,"ts":1767225600000,"events":[{"type":"step.started","step":"echo","stepId":"id-1","attempt":1,"data":{"queue":"q","name":"echo","worker":"echo","claim":1}}],"run":{"status":"running","name":"echo","queue":"q","jobId":"id-1"},"fence":{"job":"id-1","token":1}}
+      {"stream":"id-1","seq":2,"ts":1767225600000,"events":[{"type":"step.completed","step":"echo","stepId":"id-1","attempt":1,"key":"end:id-1","data":{"result":{"greeting":"hello","at":{"$date":"1970-01-01T00:00:00.000Z"},"big":{"$bigint":"12"}}}}],"run":{"status":"completed","name":"echo","queue":"q","jobId":"id-1"},"fence":{"job":"id-1","token":1}}
+      ",
+        "queues/q.jsonl": "{"journal":"nuxt-queue/jobs","version":1,"queue":"q"}
+      {"job":"id-1","name":"echo","data":{"greeting":"hello","at":{"$date":"1970-01-01T00:00:00.000Z"},"big":{"$bigint":"12"}},"runId":"id-1","options":{},"priority":0,"createdAt":1767225600000,"runAt":1767225600000,"state":"waiting"}
+      {"job":"id-1","state":"active","claims":1,"startedAt":1767225600000}
+      {"job":"id-2","name":"echo","data":"later","runId":"id-2","options":{},"priority":5,"createdAt":1767225600000,"runAt":1767225660000,"state":"delayed"}
+      {"job":"id-1","state":"completed","finishedAt":1767225600000,"result":{"greeting":"hello","at":{"$date":"1970-01-01T00:00:00.000Z"},"big":{"$bigint":"12"}}}
+      ",
+      }
+    `)
+  })
+
+  it('bring back jobs, runs, state and pauses in a later process', async () => {
+    const folder = newFolder()
+    await someWork(folder)
+    const before = await openFolder(folder, {}, { now: Date.UTC(2026, 0, 1, 0, 1), workers: {} })
+    await before.kernel.port('queue').pause('other')
+    const contents = await contentsOf(before.kernel)
+    await before.close()
+    await using after = await openFolder(folder, {}, { now: Date.UTC(2026, 0, 1, 0, 1) })
+    expect(await contentsOf(after.kernel)).toEqual(contents)
+    expect(await after.kernel.port('queue').isPaused('other')).toBe(true)
+    expect(after.reports).toEqual([])
+  })
+
+  it('run a delayed job of an earlier process when it is due', async () => {
+    const folder = newFolder()
+    await someWork(folder)
+    await using test = await openFolder(folder, {}, { workers: echo })
+    const [job] = await test.kernel.port('queue').getJobs({ states: ['delayed'] })
+    await test.advance('1m')
+    expect(await test.kernel.result(job!)).toBe('later')
+  })
+
+  it('hand out again what a process had when it died, and count the crash', async () => {
+    const [folder, copy] = [newFolder(), newFolder()]
+    const started = Promise.withResolvers<void>()
+    await using dying = await openFolder(
+      folder,
+      {},
+      {
+        workers: { slow: () => (started.resolve(), new Promise(() => {})) },
+      },
+    )
+    const { queue, id } = await dying.kernel.enqueue('slow')
+    await started.promise
+    cpSync(folder, copy, { recursive: true, filter: (name) => !name.endsWith('lock') })
+    await using next = await openFolder(copy, {}, { workers: { slow: (_job, { claim }) => claim } })
+    await next.drain()
+    expect(await next.kernel.port('queue').getJob(queue, id)).toMatchObject({
+      ...{ state: 'completed', claims: 2, crashes: 1, attemptsMade: 0, result: 2 },
+    })
+  })
+
+  it('cut an unfinished last line and say so', async () => {
+    const folder = newFolder()
+    await someWork(folder)
+    const journal = join(folder, 'events.jsonl')
+    const whole = readFileSync(journal, 'utf8')
+    appendFileSync(journal, '{"stream":"id-1","seq":3,"ts":17')
+    await using test = await openFolder(folder)
+    expect(test.reports.map(({ level, message }) => [level, message])).toEqual([
+      ['warn', expect.stringMatching(/events\.jsonl ended with an unfinished line.* 3 lines, is intact/)],
+    ])
+    expect(readFileSync(journal, 'utf8')).toBe(whole)
+  })
+
+  it('cut a damaged part, and keep a copy of it', async () => {
+    const folder = newFolder()
+    await someWork(folder)
+    const journal = join(folder, 'queues/q.jsonl')
+    const lines = readFileSync(journal, 'utf8').split('\n')
+    const damaged = [...lines.slice(0, 3), '\0\0\0\0', ...lines.slice(4)].join('\n')
+    writeFileSync(journal, damaged)
+    await using test = await openFolder(folder)
+    expect(test.reports.map(({ message }) => message)).toEqual([
+      expect.stringMatching(/q\.jsonl is damaged from byte \d+ on; .*q\.jsonl\.damaged-1\. .* 3 lines, is intact/),
+    ])
+    expect(readFileSync(`${journal}.damaged-1`, 'utf8')).toBe(damaged)
+    expect(readFileSync(journal, 'utf8')).toBe(`${lines.slice(0, 3).join('\n')}\n`)
+  })
+
+  it('begin anew when not even the first line was written', async () => {
+    const folder = newFolder()
+    await someWork(folder)
+    for (const name of ['events.jsonl', 'queues/q.jsonl']) truncateSync(join(folder, name), 5)
+    await using test = await openFolder(folder, {}, { workers: echo })
+    const job = await test.kernel.enqueue('echo', 'fine')
+    expect(await test.kernel.result(job)).toBe('fine')
+  })
+
+  it('refuse a file of a newer version, and leave it as it is', async () => {
+    const folder = newFolder()
+    await someWork(folder)
+    const journal = join(folder, 'events.jsonl')
+    const newer = readFileSync(journal, 'utf8').replace('"version":1', '"version":2')
+    writeFileSync(journal, newer)
+    await expect(openFolder(folder)).rejects.toMatchObject({ cause: { code: 'STORE_INCOMPATIBLE' } })
+    expect(readFileSync(journal, 'utf8')).toBe(newer)
+  })
+
+  it('grow no further than what they hold', async () => {
+    const folder = newFolder()
+    await using test = await openFolder(folder, { compactAfter: 20 }, { workers: echo })
+    for (let n = 0; n < 300; n++) {
+      await test.kernel.enqueue('echo', n)
+      await test.drain()
+      await test.kernel.port('queue').clean({ outcome: 'completed', endedBefore: 0, keep: 3 })
+      await test.kernel.port('events').expire({ outcome: 'completed', endedBefore: 0, keep: 3 })
+    }
+    const contents = await contentsOf(test.kernel)
+    await test.close()
+    const files = filesIn(folder)
+    for (const name of ['events.jsonl', 'queues/q.jsonl']) expect(files[name]!.split('\n').length).toBeLessThan(100)
+    await using after = await openFolder(folder)
+    expect(await contentsOf(after.kernel)).toEqual(contents)
+  })
+
+  it('keep queues of any name apart', async () => {
+    const folder = newFolder()
+    const names = ['a/b', 'A/b', '../up', '.hidden', 'ü:%41', 'x'.repeat(300), '__proto__', ' ']
+    const test = await openFolder(folder)
+    for (const queue of names) await test.kernel.enqueue({ queue, name: 'n' }, queue)
+    await test.close()
+    await using after = await openFolder(folder)
+    const queues = await after.kernel.port('queue').getQueues()
+    expect(queues.filter((name) => name !== '_schedule').toSorted()).toEqual(names.toSorted())
+    for (const queue of names) {
+      expect(await after.kernel.port('queue').getJobs({ queue })).toMatchObject([{ queue, data: queue }])
+    }
+  })
+})

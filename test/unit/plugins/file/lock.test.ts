@@ -1,0 +1,74 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'pathe'
+import { describe, expect, it } from 'vitest'
+import { newFolder, openFolder } from './rig.ts'
+
+const LOCK = new URL('../../../../plugins/_shared/folder/lock.ts', import.meta.url).href
+
+/** A process that takes the lock, says so, and holds it until it is killed. */
+function holder(folder: string) {
+  const script = `import { lockFolder } from ${JSON.stringify(LOCK)}
+    try { await lockFolder(${JSON.stringify(folder)}, 0); console.log('has it'); setInterval(() => {}, 1000) }
+    catch (error) { console.log(error.code); process.exit() }`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const said = once(child.stdout, 'data').then(([text]) => String(text).trim())
+  return { child, said }
+}
+
+describe('the lock of a folder', () => {
+  it('refuses a second kernel, in this process and in another, and names who has it', async () => {
+    const folder = newFolder()
+    await using _first = await openFolder(folder)
+    await expect(openFolder(folder)).rejects.toMatchObject({
+      cause: { code: 'STORE_LOCKED', message: expect.stringContaining('in use by this process') },
+    })
+    expect(await holder(folder).said).toBe('STORE_LOCKED')
+    const other = newFolder()
+    const { child, said } = holder(other)
+    expect(await said).toBe('has it')
+    await expect(openFolder(other)).rejects.toMatchObject({
+      cause: { code: 'STORE_LOCKED', message: expect.stringContaining(`in use by process ${child.pid}.`) },
+    })
+    child.kill('SIGKILL')
+  })
+
+  it('waits for a holder that lets go in time', async () => {
+    const folder = newFolder()
+    const first = await openFolder(folder)
+    const second = openFolder(folder, { lockTimeout: 10_000 })
+    await first.close()
+    await (await second).close()
+  })
+
+  it('is taken over from a process that was killed, by one of many that try', async () => {
+    const folder = newFolder()
+    const { child, said } = holder(folder)
+    await said
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    const many = Array.from({ length: 6 }, () => holder(folder))
+    const answers = await Promise.all(many.map((one) => one.said))
+    for (const one of many) one.child.kill('SIGKILL')
+    expect(answers.filter((answer) => answer === 'has it')).toHaveLength(1)
+    expect(answers.filter((answer) => answer === 'STORE_LOCKED')).toHaveLength(5)
+  })
+
+  it('is not fooled by another process that was given the same id', async () => {
+    const folder = newFolder()
+    const holder = { pid: process.pid, host: hostname(), started: 'long ago', nonce: 'another' }
+    writeFileSync(join(folder, 'lock'), JSON.stringify(holder))
+    await using _test = await openFolder(folder)
+    expect(JSON.parse(readFileSync(join(folder, 'lock'), 'utf8'))).toMatchObject({ pid: process.pid })
+  })
+
+  it('believes a holder on another machine while it shows that it is alive', async () => {
+    const folder = newFolder()
+    writeFileSync(join(folder, 'lock'), JSON.stringify({ pid: 1, host: 'elsewhere', nonce: 'another' }))
+    await expect(openFolder(folder)).rejects.toMatchObject({
+      cause: { code: 'STORE_LOCKED', message: expect.stringContaining('process 1 on elsewhere') },
+    })
+  })
+})
