@@ -38,6 +38,8 @@ export class Attempt implements DispatchPayload {
   aborted: Error | undefined
   /** Ends the attempt for the runner although the handler still runs. */
   force: ((error: Error) => void) | undefined
+  /** The append of `step.started`, where it is optimistic. */
+  started: Promise<unknown> | undefined
   /** The handler's promise while it has not settled. */
   handling: Promise<void> | undefined
   /** Where it stands among the running ones. */

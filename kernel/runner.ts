@@ -100,8 +100,7 @@ export function createProcessor(
 
   /**
    * Logs the claim, unless the job has ended. Awaited where a second delivery is possible or a flow
-   * leans on it, optimistic for the first delivery of a plain job: its end is appended right behind, and
-   * refused for the same reasons, so that both may be stored at once.
+   * leans on it, optimistic for the first delivery of a plain job.
    */
   function start(attempt: Attempt): MaybePromise<AppendRefusal | undefined> {
     const { record, worker, claim } = attempt
@@ -113,8 +112,8 @@ export function createProcessor(
     })
     if (!isPromise(appended)) return appended.ok ? undefined : appended
     if (claim > 1 || record.flow) return appended.then((result) => (result.ok ? undefined : result))
-    void appended.then((result) => result.ok || attempt.abort(refusal(result.reason, record))).catch(() => {})
-    return undefined
+    attempt.started = appended.then((result) => result.ok || attempt.abort(refusal(result.reason, record)))
+    return void attempt.started.catch(() => {})
   }
 
   /** Concludes with the outcome of the dispatch, or with what ends the attempt before it is over. */
@@ -167,12 +166,9 @@ export function createProcessor(
   /** What the handler left running, or a result that cannot be stored, fails the attempt. */
   function completed(attempt: Attempt, result: unknown): MaybePromise<Settlement> {
     const settling = attempt.settle()
-    if (settling)
-      return settling.then(
-        () => endOrFail(attempt, result),
-        (error: unknown) => failed(attempt, toError(error)),
-      )
-    return endOrFail(attempt, result)
+    if (!settling) return endOrFail(attempt, result)
+    const broken = (error: unknown): Promise<Settlement> => failed(attempt, toError(error))
+    return settling.then(() => endOrFail(attempt, result), broken)
   }
 
   function endOrFail(attempt: Attempt, result: unknown): MaybePromise<Settlement> {
@@ -221,7 +217,9 @@ export function createProcessor(
   function end(attempt: Attempt, status: 'completed' | 'failed', data: unknown, settlement: Settlement) {
     const events = [...attempt.outbox, attempt.event(`step.${status}`, data, attempt.endKey)]
     const appended = attempt.append(events, { run: runPatch(attempt.record, status) })
-    return after(appended, (result) => (result.ok ? settlement : turnedAway(attempt, result)))
+    // Sent behind the start, which need not be known to be stored before: the store keeps their order.
+    const both = attempt.started ? Promise.all([appended, attempt.started]).then(([result]) => result) : appended
+    return after(both, (result) => (result.ok ? settlement : turnedAway(attempt, result)))
   }
 
   /** The log refused: somebody else has the job, or it has ended and is only acknowledged. */
