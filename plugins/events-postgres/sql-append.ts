@@ -1,7 +1,10 @@
 import { quoteText } from '../_shared/postgres.ts'
 
 /** Plans that were made while a table was small must serve it when it is large. */
-const BY_INDEX = `SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_mergejoin = off`
+const BY_INDEX = `SET plan_cache_mode = force_generic_plan SET jit = off SET enable_seqscan = off SET enable_mergejoin = off`
+/** For rows that are locked: written where they lie, whatever the planner thinks of the table. */
+const BY_ADDRESS = `${BY_INDEX} SET enable_hashjoin = off SET enable_indexscan = off SET enable_indexonlyscan = off
+SET enable_bitmapscan = off`
 
 const APPENDS = `i int, s text, u text, j text, t bigint, x int, r boolean, p boolean,
       rs text, rn text, rq text, rj text, rf text, e json`
@@ -27,6 +30,13 @@ DECLARE
   v_new int[];
   v_heads int[];
   v_old text[];
+  v_is int[];
+  v_reasons text[];
+  v_rows tid[];
+  v_added int[];
+  v_nows bigint[];
+  v_commits xid8[];
+  v_fresh text[];
 BEGIN
   WITH a AS MATERIALIZED (
     SELECT x.*, json_array_length(x.e) AS n FROM json_to_recordset(p_appends::json) AS x (${APPENDS})
@@ -58,10 +68,10 @@ BEGIN
 
   PERFORM FROM ${s}.nq_stream t WHERE t.name = ANY (v_old) ORDER BY t.name FOR UPDATE;
   v_now := floor(extract(epoch FROM clock_timestamp()) * 1000);
-  RETURN QUERY
   WITH a AS MATERIALIZED (
     SELECT x.*, t.*, greatest(v_now, t.last) AS now, greatest(v_xid, t.xid) AS commit,
       CASE
+        WHEN x.i = ANY (v_new) THEN 'new'
         WHEN x.u IS NOT NULL AND EXISTS (SELECT FROM ${s}.nq_event k WHERE k.stream = t.id AND k.key = x.u) THEN 'unless'
         WHEN t.status <> 'running' AND NOT coalesce(x.r, false) THEN 'ended'
         WHEN x.t < CASE WHEN t.fence_job = x.j THEN t.fence_token ELSE (t.fences ->> x.j)::bigint END THEN 'fence'
@@ -72,7 +82,6 @@ BEGIN
       SELECT t.ctid AS row, t.id, t.head, t.ts AS last, t.xid, t.status, t.fence_job, t.fence_token, t.fences
       FROM ${s}.nq_stream t WHERE t.name = x.s LIMIT 1
     ) t ON true
-    WHERE x.s = ANY (v_old)
   ), e AS MATERIALIZED (
     SELECT a.i, a.id, a.head, a.now, a.commit, e.*, row_number() OVER (PARTITION BY a.i ORDER BY e.o)::int AS n
     FROM a CROSS JOIN LATERAL json_to_recordset(a.e) AS e (${EVENTS})
@@ -82,28 +91,40 @@ BEGIN
     INSERT INTO ${s}.nq_event (stream, seq, ts, xid, type, key, flow, step, step_id, attempt, data)
     SELECT e.id, e.head + e.n, e.now, e.commit, e.y, e.k, e.f, e.s, e.d, e.a, e.v FROM e
   ), c AS MATERIALIZED (
-    SELECT a.i, count(e.i)::int AS n, array_agg(e.o ORDER BY e.o) FILTER (WHERE e.i IS NOT NULL) AS fresh
+    SELECT a.i, count(e.i)::int AS n, string_agg(e.o::text, ',' ORDER BY e.o) AS fresh
     FROM a LEFT JOIN e ON e.i = a.i GROUP BY a.i
-  ), d AS MATERIALIZED (
-    SELECT a.*, c.n, c.fresh FROM a JOIN c ON c.i = a.i
-  ), touched AS (
-    UPDATE ${s}.nq_stream t SET
-      head = d.head + d.n, ts = d.now, xid = d.commit, updated = d.now,
-      fence_job = coalesce(t.fence_job, d.j),
-      fence_token = CASE WHEN coalesce(t.fence_job, d.j) = d.j THEN greatest(t.fence_token, d.t) ELSE t.fence_token END,
-      fences = CASE WHEN t.fence_job <> d.j
-        THEN coalesce(t.fences, '{}') || jsonb_build_object(d.j, greatest((t.fences ->> d.j)::bigint, d.t)) ELSE t.fences END,
-      status = CASE WHEN d.p THEN coalesce(d.rs, t.status, 'running') WHEN d.r THEN 'running' ELSE t.status END,
-      run_name = CASE WHEN d.p OR d.r THEN coalesce(d.rn, t.run_name, '') ELSE t.run_name END,
-      queue = coalesce(d.rq, t.queue), job_id = coalesce(d.rj, t.job_id), flow = coalesce(d.rf, t.flow),
-      started = CASE WHEN d.p OR d.r THEN coalesce(t.started, d.now) ELSE t.started END,
-      ended = CASE WHEN d.p THEN CASE WHEN coalesce(d.rs, t.status, 'running') <> 'running' THEN d.now END
-        WHEN d.r THEN NULL ELSE t.ended END
-    FROM d WHERE t.ctid = d.row AND d.reason IS NULL
   )
-  SELECT d.i, d.reason, coalesce(d.head, 0) + d.n, d.now,
-    CASE WHEN d.n = json_array_length(d.e) THEN NULL ELSE coalesce(d.fresh, '{}') END FROM d;
+  SELECT array_agg(a.i ORDER BY a.i), array_agg(a.reason ORDER BY a.i),
+    array_agg(CASE WHEN a.reason IS NULL THEN a.row END ORDER BY a.i), array_agg(c.n ORDER BY a.i),
+    array_agg(a.now ORDER BY a.i), array_agg(a.commit ORDER BY a.i), array_agg(coalesce(a.head, 0) + c.n ORDER BY a.i),
+    array_agg(CASE WHEN c.n <> json_array_length(a.e) THEN coalesce(c.fresh, '') END ORDER BY a.i)
+  INTO v_is, v_reasons, v_rows, v_added, v_nows, v_commits, v_heads, v_fresh
+  FROM a JOIN c ON c.i = a.i;
+  PERFORM ${s}.nq_touch(p_appends, v_rows, v_added, v_nows, v_commits);
+  RETURN QUERY SELECT x.i, x.reason, x.head, x.now, string_to_array(x.fresh, ',')::int[]
+  FROM unnest(v_is, v_reasons, v_heads, v_nows, v_fresh) AS x (i, reason, head, now, fresh)
+  WHERE x.reason IS DISTINCT FROM 'new';
 END $fn$;
+
+CREATE FUNCTION ${s}.nq_touch(p_appends text, p_rows tid[], p_added int[], p_nows bigint[], p_commits xid8[])
+RETURNS void LANGUAGE sql ${BY_ADDRESS} AS $fn$
+  UPDATE ${s}.nq_stream t SET
+    head = t.head + d.added, ts = d.now, xid = d.commit, updated = d.now,
+    fence_job = coalesce(t.fence_job, d.j),
+    fence_token = CASE WHEN coalesce(t.fence_job, d.j) = d.j THEN greatest(t.fence_token, d.t) ELSE t.fence_token END,
+    fences = CASE WHEN t.fence_job <> d.j
+      THEN coalesce(t.fences, '{}') || jsonb_build_object(d.j, greatest((t.fences ->> d.j)::bigint, d.t)) ELSE t.fences END,
+    status = CASE WHEN d.p THEN coalesce(d.rs, t.status, 'running') WHEN d.r THEN 'running' ELSE t.status END,
+    run_name = CASE WHEN d.p OR d.r THEN coalesce(d.rn, t.run_name, '') ELSE t.run_name END,
+    queue = coalesce(d.rq, t.queue), job_id = coalesce(d.rj, t.job_id), flow = coalesce(d.rf, t.flow),
+    started = CASE WHEN d.p OR d.r THEN coalesce(t.started, d.now) ELSE t.started END,
+    ended = CASE WHEN d.p THEN CASE WHEN coalesce(d.rs, t.status, 'running') <> 'running' THEN d.now END
+      WHEN d.r THEN NULL ELSE t.ended END
+  FROM ROWS FROM (
+    json_to_recordset(p_appends::json) AS (${APPENDS}), unnest(p_rows), unnest(p_added), unnest(p_nows), unnest(p_commits)
+  ) AS d (i, s, u, j, t, x, r, p, rs, rn, rq, rj, rf, e, row, added, now, commit)
+  WHERE t.ctid = d.row
+$fn$;
 
 CREATE FUNCTION ${s}.nq_append_rounds(p_rounds text, p_notify text)
 RETURNS TABLE (i int, reason text, head int, ts bigint, fresh int[]) LANGUAGE plpgsql AS $fn$

@@ -10,7 +10,7 @@ export function upkeepFunctions(s: string): string {
   return `
 CREATE FUNCTION ${s}.nq_renew(p_held text, p_lease double precision)
 RETURNS TABLE (name text, id uuid) LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET jit = off SET enable_seqscan = off
 AS $fn$
 #variable_conflict use_column
 BEGIN
@@ -20,13 +20,13 @@ BEGIN
     heartbeat_on = clock_timestamp() + p_lease * interval '1 ms',
     expire_seconds = greatest(j.expire_seconds,
       extract(epoch FROM clock_timestamp() - j.started_on)::int + 86400)
-  FROM x WHERE j.name = x.q AND j.id = x.i AND j.state = 'active' AND j.retry_count = x.n
+  FROM x WHERE j.name = x.q AND j.id = x.i AND j.state::text = 'active' AND j.retry_count = x.n
   RETURNING j.name, j.id;
 END $fn$;
 
 CREATE FUNCTION ${s}.nq_reclaim(p_queues text[])
 RETURNS TABLE (name text, id uuid) LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $fn$
+SET jit = off SET enable_seqscan = off AS $fn$
 #variable_conflict use_column
 BEGIN
   RETURN QUERY

@@ -19,5 +19,5 @@ await kernel.registerWorker({ id: 'order', config: { queue: 'order', concurrency
 await kernel.start()
 await done.promise
 await kernel.close()
-for (const m of notices.slice(-12)) console.log('=====\n' + m.replace(/Query Text:.*?(?=\n[A-Z][a-zA-Z ]+ {2}\()/s, (q) => q.slice(0, 150)).slice(0, 5000))
+for (const m of notices.filter((x) => new RegExp(process.env.MATCH ?? ".").test(x)).slice(-Number(process.env.LAST ?? 12))) console.log('=====\n' + m.replace(/Query Text:.*?(?=\n[A-Z][a-zA-Z ]+ {2}\()/s, (q) => q.slice(0, 150)).slice(0, 5000))
 await service.stop()

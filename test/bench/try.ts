@@ -5,6 +5,7 @@ import { startPostgres } from '../services/postgres.ts'
 import { ORDER } from './payload.ts'
 const service = await startPostgres({ fsync: true })
 const pool = new Pool({ connectionString: service.url })
+await pool.query("ALTER DATABASE test SET track_functions='all'")
 const t = (l: string, b: number) => console.log(l, (performance.now() - b).toFixed(0), 'ms')
 let b = performance.now()
 const kernel = await createKernel({ preset: 'prod-postgres', config: { postgres: { url: service.url, schema: 's' }, registry: { dirs: [] } } })
@@ -27,6 +28,6 @@ const iv = setInterval(() => console.log('left', left), 1000)
 await done.promise
 clearInterval(iv)
 t('drain', b); console.log((N / ((performance.now() - b) / 1000)).toFixed(0), 'jobs/s')
-dump(); await kernel.close()
+dump(); await new Promise((r) => setTimeout(r, 1100)); const st = await pool.query('SELECT funcname, calls, (total_time/calls)::numeric(8,3) AS avg FROM pg_stat_user_functions ORDER BY total_time DESC LIMIT 6'); console.log(st.rows.map((r) => r.funcname + ' ' + r.calls + ' ' + r.avg).join(' | ')); await kernel.close()
 await pool.end()
 await service.stop()
