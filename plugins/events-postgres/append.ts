@@ -28,7 +28,8 @@ export function createAppender(db: PostgresPort, payloadLimit: number) {
       const answers = await db.query<Answer>(text, values)
       const results = new Map<Pending, AppendResult>()
       for (const answer of answers) {
-        let before = answer.head - (answer.fresh?.length ?? members[answer.i]!.reduce((sum, one) => sum + one.data.length, 0))
+        let before =
+          answer.head - (answer.fresh?.length ?? members[answer.i]!.reduce((sum, one) => sum + one.data.length, 0))
         let offset = 0
         for (const member of members[answer.i]!) {
           const result = resultOf(member, answer, before, offset)
@@ -89,7 +90,8 @@ function checkOptions({ unless, fence, run }: AppendOptions): void {
   if (unless !== undefined) checkText(unless, 'event key')
   if (fence) checkText(fence.job, 'job id')
   if (!run) return
-  for (const text of [run.name, run.queue, run.jobId, run.flow]) if (text !== undefined) checkText(text, 'field of a run')
+  for (const text of [run.name, run.queue, run.jobId, run.flow])
+    if (text !== undefined) checkText(text, 'field of a run')
 }
 
 function textOf(text: string, what: string): string {

@@ -47,7 +47,8 @@ function merge(packed: Packed, item: Pending): boolean {
   const { options, keys } = packed
   const { unless, fence, expectedSeq, reopen, run } = item.options
   if (expectedSeq !== undefined || options.expectedSeq !== undefined || reopen || options.reopen) return false
-  if (unless !== options.unless || fence?.job !== options.fence?.job || fence?.token !== options.fence?.token) return false
+  if (unless !== options.unless || fence?.job !== options.fence?.job || fence?.token !== options.fence?.token)
+    return false
   // Behind the end of the run, or behind the key that it must not meet, it is refused on its own.
   if (options.run?.status !== undefined && options.run.status !== 'running') return false
   if (unless !== undefined && keys.has(unless)) return false

@@ -107,7 +107,9 @@ BEGIN
 END $fn$;
 
 CREATE FUNCTION ${s}.nq_touch(p_appends text, p_rows tid[], p_added int[], p_nows bigint[], p_commits xid8[])
-RETURNS void LANGUAGE sql ${BY_ADDRESS} AS $fn$
+RETURNS void LANGUAGE plpgsql ${BY_ADDRESS} AS $fn$
+#variable_conflict use_column
+BEGIN
   UPDATE ${s}.nq_stream t SET
     head = t.head + d.added, ts = d.now, xid = d.commit, updated = d.now,
     fence_job = coalesce(t.fence_job, d.j),
@@ -123,8 +125,8 @@ RETURNS void LANGUAGE sql ${BY_ADDRESS} AS $fn$
   FROM ROWS FROM (
     json_to_recordset(p_appends::json) AS (${APPENDS}), unnest(p_rows), unnest(p_added), unnest(p_nows), unnest(p_commits)
   ) AS d (i, s, u, j, t, x, r, p, rs, rn, rq, rj, rf, e, row, added, now, commit)
-  WHERE t.ctid = d.row
-$fn$;
+  WHERE t.ctid = d.row;
+END $fn$;
 
 CREATE FUNCTION ${s}.nq_append_rounds(p_rounds text, p_notify text)
 RETURNS TABLE (i int, reason text, head int, ts bigint, fresh int[]) LANGUAGE plpgsql AS $fn$

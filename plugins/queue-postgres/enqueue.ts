@@ -33,7 +33,8 @@ export function createJobStore(db: PostgresPort, boss: Boss, host: { clock: Cloc
   const selectRuns = `SELECT j.name AS queue, j.id, coalesce(j.trace_context #>> '{nq,r}', j.trace_context #>> '{nq,i}', j.id::text) AS run
     FROM json_to_recordset($1::text::json) AS x (q text, i uuid) JOIN ${schema}.job j ON j.name = x.q AND j.id = x.i`
 
-  const own: Run = (text, values) => db.query(text, values)
+  // A job that is there already is not stored again, so it may be sent twice.
+  const own: Run = (text, values) => db.query(text, values, { repeatable: true })
 
   const within = (client: SqlClient): Run => {
     const run = 'executeSql' in client ? client.executeSql.bind(client) : client.query.bind(client)
@@ -67,7 +68,12 @@ export function createJobStore(db: PostgresPort, boss: Boss, host: { clock: Cloc
     const values = [`[${texts.join(',')}]`, `[${payloads.join(',')}]`, texts.length, [...soon].map(encodeQueue)]
     const rows = await run<{ queue: string; id: string }>(insert, values)
     const added = rows.length === 0 ? undefined : new Set(rows.map(({ queue, id }) => keyOf(queue, id)))
-    const known = added && (await runsOf([...first.keys()].filter((key) => !added.has(key)), run))
+    const known =
+      added &&
+      (await runsOf(
+        [...first.keys()].filter((key) => !added.has(key)),
+        run,
+      ))
     return items.map(({ draft: { id, queue } }, index) => {
       const key = keyOf(encodeQueue(queue), jobUuid(queue, id))
       const original = items[first.get(key)!]!.draft

@@ -15,8 +15,9 @@ const ROW = `id uuid, data text, env text, retry_count int, priority int, retry_
 export function turnFunctions(s: string): string {
   return `
 CREATE FUNCTION ${s}.nq_settle(p_queue text, p_settle text, p_rows tid[])
-RETURNS SETOF uuid LANGUAGE sql ${BY_ADDRESS} AS $fn$
-  UPDATE ${s}.job j SET
+RETURNS SETOF uuid LANGUAGE plpgsql ${BY_ADDRESS} AS $fn$
+BEGIN
+  RETURN QUERY UPDATE ${s}.job j SET
     state = x.s::${s}.job_state,
     completed_on = CASE WHEN x.s <> 'retry' THEN clock_timestamp() END,
     output = CASE WHEN x.s = 'retry' AND x.o IS NULL THEN j.output ELSE x.o END,
@@ -31,12 +32,14 @@ RETURNS SETOF uuid LANGUAGE sql ${BY_ADDRESS} AS $fn$
       coalesce(j.trace_context, '{}'), '{nq}', coalesce(j.trace_context -> 'nq', '{}') - 'u' || x.p) END
   FROM ROWS FROM (json_to_recordset(p_settle::json) AS (${SETTLED}), unnest(p_rows)) AS x (i, n, s, o, d, p, row)
   WHERE j.ctid = x.row AND j.name = p_queue
-  RETURNING j.id
-$fn$;
+  RETURNING j.id;
+END $fn$;
 
 CREATE FUNCTION ${s}.nq_mark(p_queue text, p_lease double precision, p_rows tid[])
-RETURNS TABLE (${ROW}) LANGUAGE sql ${BY_ADDRESS} AS $fn$
-  UPDATE ${s}.job j SET
+RETURNS TABLE (${ROW}) LANGUAGE plpgsql ${BY_ADDRESS} AS $fn$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY UPDATE ${s}.job j SET
     state = 'active', started_on = clock_timestamp(), heartbeat_on = clock_timestamp() + p_lease * interval '1 ms',
     heartbeat_seconds = ${HELD} + coalesce(j.heartbeat_seconds, 0) % ${HELD},
     retry_count = CASE WHEN j.started_on IS NOT NULL THEN j.retry_count + 1 ELSE j.retry_count END
@@ -44,8 +47,8 @@ RETURNS TABLE (${ROW}) LANGUAGE sql ${BY_ADDRESS} AS $fn$
   RETURNING j.id, j.data::text, (j.trace_context -> 'nq')::text, j.retry_count, j.priority, j.retry_limit,
     j.retry_delay, j.retry_backoff, j.retry_delay_max, extract(epoch FROM j.started_on)::double precision * 1000,
     extract(epoch FROM j.created_on)::double precision * 1000,
-    extract(epoch FROM j.start_after)::double precision * 1000
-$fn$;
+    extract(epoch FROM j.start_after)::double precision * 1000;
+END $fn$;
 
 CREATE FUNCTION ${s}.nq_turn(p_queue text, p_limit int, p_lease double precision, p_settle text, p_hold double precision)
 RETURNS TABLE (kind text, ${ROW}) LANGUAGE plpgsql ${IN_ORDER} AS $fn$

@@ -68,7 +68,13 @@ async function openKernel({ url }: Setup, plugins: AnyPlugin[] = [], schema = `o
 }
 
 async function openBoss({ url }: Setup): Promise<PgBoss> {
-  const boss = new PgBoss({ connectionString: url, schema: `boss_${++schemas}`, supervise: false, schedule: false, useListenNotify: true })
+  const boss = new PgBoss({
+    connectionString: url,
+    schema: `boss_${++schemas}`,
+    supervise: false,
+    schedule: false,
+    useListenNotify: true,
+  })
   await boss.start()
   await boss.createQueue('order', { notify: true })
   return boss
@@ -93,7 +99,10 @@ async function fill(kernel: Kernel, count: number): Promise<void> {
 
 async function fillBoss(boss: PgBoss, count: number): Promise<void> {
   for (let sent = 0; sent < count; sent += CHUNK) {
-    await boss.insert('order', Array.from({ length: CHUNK }, () => ({ data: ORDER as object })))
+    await boss.insert(
+      'order',
+      Array.from({ length: CHUNK }, () => ({ data: ORDER as object })),
+    )
   }
 }
 
@@ -133,10 +142,14 @@ async function drainBoss(setup: Setup, count: number, batchSize: number): Promis
   await settleDown(setup.pool)
   const { done, hit } = countdown(count)
   const began = performance.now()
-  await boss.work<Order>('order', { batchSize, burstWhenBatchFull: true, pollingIntervalSeconds: 0.5 }, async (jobs) => {
-    for (const { data } of jobs) total(data)
-    hit(jobs.length)
-  })
+  await boss.work<Order>(
+    'order',
+    { batchSize, burstWhenBatchFull: true, pollingIntervalSeconds: 0.5 },
+    async (jobs) => {
+      for (const { data } of jobs) total(data)
+      hit(jobs.length)
+    },
+  )
   await done
   await allCompleted(setup.pool, schema, count)
   const rate = perSecond(count, began)
@@ -168,7 +181,9 @@ async function appendCase(setup: Setup, emit: Emit): Promise<void> {
   const kernel = await openKernel(setup)
   const events = kernel.port('events')
   const { pool } = setup
-  await pool.query('CREATE TABLE raw_event (stream text, seq int, ts bigint, type text, data text, PRIMARY KEY (stream, seq))')
+  await pool.query(
+    'CREATE TABLE raw_event (stream text, seq int, ts bigint, type text, data text, PRIMARY KEY (stream, seq))',
+  )
   const data = { queue: 'order', name: 'order', worker: 'order', claim: 1 }
   const count = 20_000
   let runs = 0
@@ -221,7 +236,11 @@ async function appendCase(setup: Setup, emit: Emit): Promise<void> {
 async function latencyCases(setup: Setup, emit: Emit): Promise<void> {
   const kernel = await openKernel(setup)
   let started = (): void => {}
-  await kernel.registerWorker({ id: 'order', config: { queue: 'order', concurrency: 1 }, handler: async () => started() })
+  await kernel.registerWorker({
+    id: 'order',
+    config: { queue: 'order', concurrency: 1 },
+    handler: async () => started(),
+  })
   await kernel.start()
   const boss = await openBoss(setup)
   await boss.work('order', { batchSize: 1, pollingIntervalSeconds: 0.5 }, async () => started())

@@ -127,10 +127,24 @@ export function orderTests(test: QueueTest, capabilities: Readonly<Record<QueueC
     }),
   )
 
+  const transactionTests = { declared: (): void => {}, undeclared: withoutTransaction }
+  transactionTests[capabilities.transaction ? 'declared' : 'undeclared'](test)
   const priorityTests = { declared: withPriority, undeclared: withoutPriority }
   priorityTests[capabilities.priority ? 'declared' : 'undeclared'](test)
   const delayTests = { declared: withDelay, undeclared: withoutDelay }
   delayTests[capabilities.delay ? 'declared' : 'undeclared'](test)
+}
+
+function withoutTransaction(test: QueueTest): void {
+  it(
+    'refuses the option "db", which it does not declare',
+    test(async ({ kernel, queue }) => {
+      const app = await kernel([{ id: 'w', handler: () => {} }])
+      const db = { query: () => Promise.resolve({ rows: [] }) }
+      expect(await codeOf(() => app.enqueue('w', null, { db }))).toBe('OPTION_UNSUPPORTED')
+      expect(await queue.getJobs()).toEqual([])
+    }),
+  )
 }
 
 function withPriority(test: QueueTest): void {
