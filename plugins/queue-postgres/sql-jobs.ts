@@ -1,11 +1,5 @@
 import { quoteText } from '../_shared/postgres.ts'
-
-/** Plans that were made while a table was small must serve it when it is large. */
-const BY_INDEX = `SET plan_cache_mode = force_generic_plan SET jit = off SET enable_seqscan = off`
-export const IN_ORDER = `${BY_INDEX} SET enable_sort = off SET enable_bitmapscan = off
-SET enable_hashjoin = off SET enable_mergejoin = off`
-/** For rows that are locked: written where they lie, whatever the planner thinks of the table. */
-export const BY_ADDRESS = `${IN_ORDER} SET enable_indexscan = off SET enable_indexonlyscan = off`
+import { BY_INDEX } from './sql-plans.ts'
 
 /** What a fractional priority moves `created_on` back, in milliseconds for a whole: a hundred years. */
 export const FRACTION = 3_155_760_000_000

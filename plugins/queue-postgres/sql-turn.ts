@@ -1,4 +1,5 @@
-import { BY_ADDRESS, FRACTION, IN_ORDER } from './sql-jobs.ts'
+import { FRACTION } from './sql-jobs.ts'
+import { BY_ADDRESS, IN_ORDER } from './sql-plans.ts'
 import { HELD } from './sql-upkeep.ts'
 
 const SETTLED = `i uuid, n int, s text, o jsonb, d double precision, p jsonb`

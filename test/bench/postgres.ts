@@ -1,4 +1,5 @@
-import { createKernel, definePlugin, type AnyPlugin, type EventStore, type Kernel } from 'nuxt-queue'
+import { createKernel, definePlugin, definePreset, type EventStore, type Kernel, type Preset } from 'nuxt-queue'
+import { prodPostgres } from 'nuxt-queue/presets'
 import { Pool } from 'pg'
 import { PgBoss } from 'pg-boss'
 import { startPostgres } from '../services/postgres.ts'
@@ -51,6 +52,8 @@ const noEvents = definePlugin({
   },
 })
 
+const plainPreset = definePreset({ name: 'plain', extends: prodPostgres, plugins: [noEvents] })
+
 interface Setup {
   url: string
   pool: Pool
@@ -59,10 +62,13 @@ interface Setup {
 let schemas = 0
 
 /** The `prod-postgres` preset as an application has it, in a schema of its own. */
-async function openKernel({ url }: Setup, plugins: AnyPlugin[] = [], schema = `ours_${++schemas}`): Promise<Kernel> {
+async function openKernel(
+  { url }: Setup,
+  preset: Preset = prodPostgres,
+  schema = `ours_${++schemas}`,
+): Promise<Kernel> {
   return createKernel({
-    preset: 'prod-postgres',
-    plugins,
+    preset,
     config: { postgres: { url, schema }, registry: { dirs: [] } },
   })
 }
@@ -111,9 +117,9 @@ export async function settleDown(pool: Pool): Promise<void> {
   await pool.query('CHECKPOINT')
 }
 
-async function drain(setup: Setup, count: number, concurrency: number, plugins: AnyPlugin[] = []): Promise<number> {
+async function drain(setup: Setup, count: number, concurrency: number, preset = prodPostgres): Promise<number> {
   const schema = `ours_${++schemas}`
-  const kernel = await openKernel(setup, plugins, schema)
+  const kernel = await openKernel(setup, preset, schema)
   await fill(kernel, count)
   await settleDown(setup.pool)
   const { done, hit } = countdown(count)
@@ -163,16 +169,16 @@ type Emit = (result: BenchResult) => void
 async function drainCases(setup: Setup, emit: Emit): Promise<void> {
   const about = { unit: 'jobs/s', larger: true, runs: 3 } as const
   for (const [concurrency, count] of [
-    [50, 20_000],
-    [10, 5000],
-    [1, 1000],
+    [50, 10_000],
+    [10, 3000],
+    [1, 600],
   ] as const) {
     const suffix = concurrency === 50 ? '' : `-${concurrency}`
     const base = (): Promise<number> => drainBoss(setup, count, concurrency)
     const against = `pg-boss, batch ${concurrency}`
     const ours = (): Promise<number> => drain(setup, count, concurrency)
     emit(await compare('postgres', { ...about, case: `drain${suffix}`, against, base, ours }))
-    const plain = (): Promise<number> => drain(setup, count, concurrency, [noEvents])
+    const plain = (): Promise<number> => drain(setup, count, concurrency, plainPreset)
     emit(await compare('postgres', { ...about, case: `drain-plain${suffix}`, against, base, ours: plain }))
   }
 }

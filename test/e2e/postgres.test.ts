@@ -128,13 +128,13 @@ describe("enqueue in the caller's transaction", () => {
     closers.push(() => client.end())
     // As knex speaks: a question mark for each value.
     const db = fromKnex({
-      async raw<Row>(sql: string, bindings: readonly unknown[] = []) {
+      async raw(sql: string, bindings: readonly unknown[] = []) {
         let index = 0
         const { rows } = await client.query(
           sql.replaceAll('?', () => `$${++index}`),
           [...bindings],
         )
-        return { rows: rows as Row[] }
+        return { rows: rows as never[] }
       },
     })
     await client.query('BEGIN')
