@@ -85,7 +85,7 @@ export function encodeJsonb(value: unknown): string {
   return NOT_IN_JSONB.test(text) ? `${WRAPPED}${JSON.stringify(text)}}` : text
 }
 
-export function decodeJsonb(text: string): unknown {
+function decodeJsonb(text: string): unknown {
   if (!text.startsWith('{"$json"')) return decodeJson(text)
   return decodeJson((JSON.parse(text) as { $json: string }).$json)
 }

@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline'
 import { join } from 'pathe'
 import { createKernel, type Kernel, type Reporter } from '../../index.ts'
 
-export const quiet: Reporter = { warn: () => {}, error: () => {} }
+const quiet: Reporter = { warn: () => {}, error: () => {} }
 
 export interface Task {
   child: ChildProcess
