@@ -1,9 +1,9 @@
 import { QueueError, type Reporter } from '../../kernel/index.ts'
 
 /** A row as a driver hands it out; who wrote the query knows its type. */
-export type SqlRow = Record<string, unknown>
+type SqlRow = Record<string, unknown>
 
-export interface SqlQueryOptions {
+interface SqlQueryOptions {
   /**
    * Whether the statement may be sent again when its connection broke and nobody knows whether it
    * ran. Statements that were never sent always wait for the database. Default false.

@@ -1,26 +1,29 @@
-/** Looks at up to this many are never put off, nor are those that take up to this many milliseconds. */
+/** Up to this many is never put off. */
 const FEW = 1000
-const CHEAP = 20
-/** A look that took longer waits so many times as long before the next. */
+/** What took so long rests so many times as long. */
 const REST = 50
 
 export interface Throttle {
-  /** Makes a look at so many, or answers `undefined` while one of the name rests. */
-  run<T>(name: string, size: number, look: () => Promise<T>): Promise<T | undefined>
+  /** Does something for so many, or answers 0 while it rests. */
+  run(name: string, size: number, work: () => Promise<number>): Promise<number>
 }
 
-/** Keeps looks that grow with what there is, such as counting, to a fiftieth of the time. */
+/** Keeps work that grows with what there is, such as counting, to a fiftieth of the time. */
 export function createThrottle(): Throttle {
   const rests = new Map<string, number>()
   return {
-    async run(name, size, look) {
+    async run(name, size, work) {
+      if (size <= FEW) return work()
       const began = performance.now()
-      if ((rests.get(name) ?? 0) > began) return undefined
-      const found = await look()
-      const took = performance.now() - began
-      if (size > FEW && took > CHEAP) rests.set(name, performance.now() + REST * took)
-      else rests.delete(name)
-      return found
+      if ((rests.get(name) ?? 0) > began) return 0
+      // Until it is known how long it takes, nobody else starts it.
+      rests.set(name, Infinity)
+      try {
+        return await work()
+      } finally {
+        const now = performance.now()
+        rests.set(name, now + REST * (now - began))
+      }
     },
   }
 }

@@ -3,17 +3,8 @@ import { createGroupCommit } from '../_shared/group-commit.ts'
 import { encodeJson } from '../_shared/json.ts'
 import { checkText, quoteName, type PostgresPort } from '../_shared/postgres.ts'
 import { copyValue } from '../_shared/value.ts'
+import { packRounds, type Pending } from './rounds.ts'
 import { packNames } from './wake-ups.ts'
-
-interface Pending {
-  stream: string
-  drafts: readonly EventDraft[]
-  data: readonly unknown[]
-  /** Its options and events as the function takes them, without the number of the append. */
-  options: string
-  events: readonly string[]
-  size: number
-}
 
 interface Answer {
   i: number
@@ -25,16 +16,29 @@ interface Answer {
 
 /** Appends: those that are made at the same time, to whatever streams, are one statement and one commit. */
 export function createAppender(db: PostgresPort, payloadLimit: number) {
-  const text = `SELECT i, reason, head, ts, fresh FROM ${quoteName(db.schema)}.nq_append_all($1, $2)`
+  const from = `SELECT i, reason, head, ts, fresh FROM ${quoteName(db.schema)}`
 
   const group = createGroupCommit<Pending, AppendResult>({
     sizeOf: ({ size }) => size,
     async commit(items) {
-      const values = [roundsOf(items), packNames(items.map(({ stream }) => stream))]
+      const { rounds, members } = packRounds(items)
+      const one = rounds.length === 1
+      const text = `${from}.${one ? 'nq_append' : 'nq_append_rounds'}($1, $2)`
+      const values = [one ? rounds[0] : JSON.stringify(rounds), packNames(items.map(({ stream }) => stream))]
       const answers = await db.query<Answer>(text, values)
-      const results: AppendResult[] = Array.from({ length: items.length })
-      for (const answer of answers) results[answer.i] = resultOf(items[answer.i]!, answer)
-      return results
+      const results = new Map<Pending, AppendResult>()
+      for (const answer of answers) {
+        let before =
+          answer.head - (answer.fresh?.length ?? members[answer.i]!.reduce((sum, one) => sum + one.data.length, 0))
+        let offset = 0
+        for (const member of members[answer.i]!) {
+          const result = resultOf(member, answer, before, offset)
+          results.set(member, result)
+          if (result.ok) before += result.events.length
+          offset += member.data.length
+        }
+      }
+      return items.map((item) => results.get(item)!)
     },
   })
 
@@ -48,13 +52,27 @@ export function createAppender(db: PostgresPort, payloadLimit: number) {
 
 function prepare(stream: string, drafts: readonly EventDraft[], options: AppendOptions, limit: number): Pending {
   checkText(stream, 'stream')
-  const kept = drafts.map((draft) => ({ ...draft }))
+  const kept = withoutRepeats(drafts)
   const data = kept.map(({ type, data: value }) =>
     value === undefined ? value : copyValue(value, limit, `data of event "${type}"`),
   )
   const events = kept.map((draft, index) => encodeEvent(draft, data[index]))
+  checkOptions(options)
   const size = events.reduce((sum, { length }) => sum + length, 0)
-  return { stream, drafts: kept, data, options: encodeOptions(stream, options), events, size }
+  return { stream, drafts: kept, data, options: { ...options, run: options.run && { ...options.run } }, events, size }
+}
+
+/** Copies, of the first event only for each key. */
+function withoutRepeats(drafts: readonly EventDraft[]): EventDraft[] {
+  if (drafts.length === 1) return [{ ...drafts[0]! }]
+  const keys = new Set<string>()
+  return drafts.flatMap((draft) => {
+    const { key } = draft
+    if (key === undefined) return [{ ...draft }]
+    if (keys.has(key)) return []
+    keys.add(key)
+    return [{ ...draft }]
+  })
 }
 
 function encodeEvent({ type, key, flow, step, stepId, attempt }: EventDraft, data: unknown): string {
@@ -68,20 +86,12 @@ function encodeEvent({ type, key, flow, step, stepId, attempt }: EventDraft, dat
   return text
 }
 
-function encodeOptions(stream: string, { unless, fence, expectedSeq, reopen, run }: AppendOptions): string {
-  let text = `"s":${JSON.stringify(stream)}`
-  if (unless !== undefined) text += `,"u":${textOf(unless, 'event key')}`
-  if (fence) text += `,"j":${textOf(fence.job, 'job id')},"t":${fence.token}`
-  if (expectedSeq !== undefined) text += `,"x":${expectedSeq}`
-  if (reopen) text += ',"r":true'
-  if (!run) return text
-  text += ',"p":true'
-  if (run.status !== undefined) text += `,"rs":"${run.status}"`
-  if (run.name !== undefined) text += `,"rn":${textOf(run.name, 'run name')}`
-  if (run.queue !== undefined) text += `,"rq":${textOf(run.queue, 'queue name')}`
-  if (run.jobId !== undefined) text += `,"rj":${textOf(run.jobId, 'job id')}`
-  if (run.flow !== undefined) text += `,"rf":${textOf(run.flow, 'flow name')}`
-  return text
+function checkOptions({ unless, fence, run }: AppendOptions): void {
+  if (unless !== undefined) checkText(unless, 'event key')
+  if (fence) checkText(fence.job, 'job id')
+  if (!run) return
+  for (const text of [run.name, run.queue, run.jobId, run.flow])
+    if (text !== undefined) checkText(text, 'field of a run')
 }
 
 function textOf(text: string, what: string): string {
@@ -89,31 +99,17 @@ function textOf(text: string, what: string): string {
   return JSON.stringify(text)
 }
 
-/** A stream comes once in a round; its later appends go into later ones, in order. */
-function roundsOf(items: readonly Pending[]): string {
-  const rounds: { appends: string[]; events: string[] }[] = []
-  const seen = new Map<string, number>()
-  for (const [index, { stream, options, events }] of items.entries()) {
-    const number = seen.get(stream) ?? 0
-    seen.set(stream, number + 1)
-    const round = (rounds[number] ??= { appends: [], events: [] })
-    round.appends.push(`{"i":${index},${options}}`)
-    for (const event of events) round.events.push(`{"i":${index},${event}}`)
-  }
-  return `[${rounds.map(({ appends, events }) => `[[${appends.join(',')}],[${events.join(',')}]]`).join(',')}]`
-}
-
-function resultOf({ stream, drafts, data }: Pending, { reason, head, ts, fresh }: Answer): AppendResult {
+/** The part of an answer that is one append's, whose events start at `offset` and after the `seq` `before`. */
+function resultOf({ stream, drafts, data }: Pending, answer: Answer, before: number, offset: number): AppendResult {
+  const { reason, head, ts, fresh } = answer
   if (reason !== null) return { ok: false, reason, head }
-  const count = fresh?.length ?? drafts.length
   const at = Number(ts)
   const events: StoredEvent[] = []
-  for (let place = 0; place < count; place++) {
-    const index = fresh ? fresh[place]! : place
-    const { type, key, flow, step, stepId, attempt } = drafts[index]!
-    const seq = head - count + place + 1
+  for (const [index, { type, key, flow, step, stepId, attempt }] of drafts.entries()) {
+    if (fresh && !fresh.includes(offset + index)) continue
+    const seq = before + events.length + 1
     const id = `${stream}:${seq}`
     events.push({ seq, id, ts: at, type, runId: stream, flow, step, stepId, attempt, data: data[index], key })
   }
-  return { ok: true, events, head }
+  return { ok: true, events, head: before + events.length }
 }

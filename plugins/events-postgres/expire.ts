@@ -15,13 +15,11 @@ export function createExpirer(db: PostgresPort): (policy: ExpirePolicy) => Promi
     if (!Number.isFinite(keep)) return ['-1', '0']
     const text = `SELECT ended, id FROM ${s}.nq_stream WHERE status = $1 AND ended IS NOT NULL
       ORDER BY status DESC, ended DESC, id DESC OFFSET $2 LIMIT 1`
-    const rows = await throttle.run(`${outcome} ${keep}`, keep, () =>
-      db.query<{ ended: string; id: string }>(text, [outcome, keep], { repeatable: true }),
-    )
-    return rows?.[0] ? [rows[0].ended, rows[0].id] : ['-1', '0']
+    const rows = await db.query<{ ended: string; id: string }>(text, [outcome, keep], { repeatable: true })
+    return rows[0] ? [rows[0].ended, rows[0].id] : ['-1', '0']
   }
 
-  return async (policy) => {
+  async function expire(policy: ExpirePolicy): Promise<number> {
     const [ended, id] = await tooMany(policy)
     const before = Math.max(0, Math.min(Number.MAX_SAFE_INTEGER, Math.ceil(policy.endedBefore)))
     const text = `WITH gone AS (
@@ -41,4 +39,6 @@ export function createExpirer(db: PostgresPort): (policy: ExpirePolicy) => Promi
       if (row!.count < BATCH) return expired
     }
   }
+
+  return (policy) => throttle.run(policy.outcome, policy.keep, () => expire(policy))
 }

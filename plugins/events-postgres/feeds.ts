@@ -4,7 +4,7 @@ import { createSubscriber, guard, tell, type Subscriber } from './subscriber.ts'
 import { markOf, unpackMarks } from './wake-ups.ts'
 
 /** What a feed reads: a page of events after a position, and the position after it. */
-export interface Page {
+interface Page {
   events: StoredEvent[]
   cursor?: string
 }

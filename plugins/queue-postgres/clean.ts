@@ -10,7 +10,10 @@ const BATCH = 1000
  * Forgets ended jobs, in all queues. By age that costs what is removed; by number the last `keep` have
  * to be counted, in the index that pg-boss has on (queue, end).
  */
-export function createCleaner(db: PostgresPort): (policy: ExpirePolicy) => Promise<StoredJobRow[]> {
+export function createCleaner(
+  db: PostgresPort,
+  onRemoved: (row: StoredJobRow) => void,
+): (policy: ExpirePolicy) => Promise<number> {
   const s = quoteName(db.schema)
   const throttle = createThrottle()
 
@@ -21,16 +24,14 @@ export function createCleaner(db: PostgresPort): (policy: ExpirePolicy) => Promi
         SELECT j.completed_on AS at FROM ${s}.job j WHERE j.name = q.name AND j.state = $1 AND j.completed_on IS NOT NULL
         ORDER BY j.completed_on DESC LIMIT $2::int + 1) e
       ORDER BY e.at DESC OFFSET $2::int LIMIT 1`
-    const rows = await throttle.run(`${outcome} ${keep}`, keep, () =>
-      db.query<{ at: number }>(text, [outcome, keep], { repeatable: true }),
-    )
-    return rows?.[0] ? rows[0].at : -Infinity
+    const rows = await db.query<{ at: number }>(text, [outcome, keep], { repeatable: true })
+    return rows[0] ? rows[0].at : -Infinity
   }
 
-  return async (policy) => {
+  async function clean(policy: ExpirePolicy): Promise<number> {
     const { outcome, endedBefore } = policy
     const counted = await tooMany(policy)
-    const removed: StoredJobRow[] = []
+    let removed = 0
     const text = `DELETE FROM ${s}.job j WHERE (j.name, j.id) IN (
         SELECT e.name, e.id FROM ${s}.queue q, LATERAL (
           SELECT j.name, j.id FROM ${s}.job j WHERE j.name = q.name AND j.state = $1 AND j.completed_on IS NOT NULL
@@ -42,8 +43,11 @@ export function createCleaner(db: PostgresPort): (policy: ExpirePolicy) => Promi
     for (;;) {
       const values = [outcome, before, Number.isFinite(counted) ? counted : -1]
       const rows = await db.query<StoredJobRow>(text, values, { repeatable: true })
-      removed.push(...rows)
+      for (const row of rows) onRemoved(row)
+      removed += rows.length
       if (rows.length < BATCH) return removed
     }
   }
+
+  return (policy) => throttle.run(policy.outcome, policy.keep, () => clean(policy))
 }

@@ -29,8 +29,6 @@ export interface QueueConsumer extends Consumer {
   readonly held: ReadonlyMap<string, Held>
   /** There may be work now. */
   wake(): void
-  /** Somebody else holds the job. */
-  lose(uuid: string): void
   /** Stops for good, once what has run is settled. */
   stop(): Promise<void>
 }
@@ -195,9 +193,6 @@ export function createConsumer(
     name,
     held,
     wake,
-    lose(uuid) {
-      held.get(uuid)?.lost.abort()
-    },
     setConcurrency(value) {
       concurrency = value
       hungry = true

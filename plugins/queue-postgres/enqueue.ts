@@ -11,13 +11,7 @@ import { quoteName, type PostgresPort } from '../_shared/postgres.ts'
 import { copyValue } from '../_shared/value.ts'
 import type { Boss } from './boss.ts'
 import { encodeQueue, jobUuid } from './names.ts'
-import { encodeJob } from './record.ts'
-
-interface Added {
-  ord: number
-  added: boolean
-  run: string | null
-}
+import { checkNames, encodeJob, encodeJsonb } from './record.ts'
 
 interface Item {
   draft: JobDraft
@@ -35,64 +29,75 @@ export interface JobStore {
 /** Stores jobs: those that are enqueued at the same time with one statement and one commit. */
 export function createJobStore(db: PostgresPort, boss: Boss, host: { clock: Clock; payloadLimit: number }): JobStore {
   const schema = quoteName(db.schema)
-  const insert = `SELECT ord, added, run FROM ${schema}.nq_enqueue($1, $2)`
-  const runsOf = `SELECT x.n AS ord, coalesce(j.trace_context #>> '{nq,r}', j.trace_context #>> '{nq,i}', j.id::text) AS run
-    FROM json_to_recordset($1::text::json) AS x (n int, q text, i uuid)
-    JOIN ${schema}.job j ON j.name = x.q AND j.id = x.i`
+  const insert = `SELECT queue, id FROM ${schema}.nq_enqueue($1, $2, $3, $4)`
+  const selectRuns = `SELECT j.name AS queue, j.id, coalesce(j.trace_context #>> '{nq,r}', j.trace_context #>> '{nq,i}', j.id::text) AS run
+    FROM json_to_recordset($1::text::json) AS x (q text, i uuid) JOIN ${schema}.job j ON j.name = x.q AND j.id = x.i`
 
-  const own: Run = (text, values) => db.query(text, values)
+  // A job that is there already is not stored again, so it may be sent twice.
+  const own: Run = (text, values) => db.query(text, values, { repeatable: true })
 
   const within = (client: SqlClient): Run => {
     const run = 'executeSql' in client ? client.executeSql.bind(client) : client.query.bind(client)
     return async <Row>(text: string, values: unknown[]) => (await run(text, values)).rows as Row[]
   }
 
+  /** Refuses what cannot be stored, before it could fail the others of its group. */
   function prepare(draft: JobDraft): Item {
     const { data, name } = draft
+    checkNames(draft)
     const copy = data === undefined ? data : copyValue(data, host.payloadLimit, `data of job "${name}"`)
     return { draft, data: copy }
   }
 
-  async function store(texts: readonly string[], drafts: readonly JobDraft[], run: Run): Promise<EnqueueReceipt[]> {
-    for (const queue of new Set(drafts.map((draft) => draft.queue))) await boss.ensureQueue(queue)
-    const rows = await run<Added>(insert, [`[${texts.join(',')}]`, db.pollInterval])
-    const known = rows.filter(({ added, run: told }) => !added && told === null)
-    if (known.length > 0) {
-      const wanted = known.map(({ ord }) => {
-        const { queue, id } = drafts[ord]!
-        return { n: ord, q: encodeQueue(queue), i: jobUuid(queue, id) }
-      })
-      const found = await run<{ ord: number; run: string }>(runsOf, [JSON.stringify(wanted)])
-      const runs = new Map(found.map((row) => [row.ord, row.run]))
-      for (const row of known) row.run = runs.get(row.ord) ?? null
+  /** Stores what is new, and answers the run of what is known. */
+  async function store(items: readonly Item[], run: Run): Promise<EnqueueReceipt[]> {
+    const now = host.clock.now()
+    const first = new Map<string, number>()
+    const texts: string[] = []
+    const payloads: string[] = []
+    const soon = new Set<string>()
+    for (const [index, { draft, data }] of items.entries()) {
+      const key = keyOf(encodeQueue(draft.queue), jobUuid(draft.queue, draft.id))
+      if (first.has(key)) continue
+      first.set(key, index)
+      texts.push(encodeJob(draft, data, now, texts.length))
+      payloads.push(data === undefined ? 'null' : encodeJsonb(data))
+      if (draft.runAt - now <= db.pollInterval) soon.add(draft.queue)
     }
-    const receipts: EnqueueReceipt[] = Array.from({ length: drafts.length })
-    for (const { ord, added, run: told } of rows) {
-      const { id, runId } = drafts[ord]!
-      receipts[ord] = { id, runId: added ? runId : (told ?? runId), deduplicated: !added }
-    }
-    return receipts
+    for (const queue of new Set(items.map(({ draft }) => draft.queue))) await boss.ensureQueue(queue)
+    const values = [`[${texts.join(',')}]`, `[${payloads.join(',')}]`, texts.length, [...soon].map(encodeQueue)]
+    const rows = await run<{ queue: string; id: string }>(insert, values)
+    const added = rows.length === 0 ? undefined : new Set(rows.map(({ queue, id }) => keyOf(queue, id)))
+    const known =
+      added &&
+      (await runsOf(
+        [...first.keys()].filter((key) => !added.has(key)),
+        run,
+      ))
+    return items.map(({ draft: { id, queue } }, index) => {
+      const key = keyOf(encodeQueue(queue), jobUuid(queue, id))
+      const original = items[first.get(key)!]!.draft
+      const told = known?.get(key) ?? original.runId
+      return { id, runId: told, deduplicated: first.get(key) !== index || known?.has(key) === true }
+    })
   }
 
-  const encode = (items: readonly Item[]): string[] =>
-    items.map(({ draft, data }, index) => encodeJob(draft, data, host.clock.now(), index))
+  /** The runs of jobs that are there already. */
+  async function runsOf(keys: readonly string[], run: Run): Promise<Map<string, string | undefined>> {
+    const wanted = keys.map((key) => ({ q: key.slice(37), i: key.slice(0, 36) }))
+    const found = await run<{ queue: string; id: string; run: string }>(selectRuns, [JSON.stringify(wanted)])
+    const runs = new Map<string, string | undefined>(keys.map((key) => [key, undefined]))
+    for (const row of found) runs.set(keyOf(row.queue, row.id), row.run)
+    return runs
+  }
 
-  const group = createGroupCommit<Item, EnqueueReceipt>({
-    commit: (items) =>
-      store(
-        encode(items),
-        items.map(({ draft }) => draft),
-        own,
-      ),
-  })
+  const group = createGroupCommit<Item, EnqueueReceipt>({ commit: (items) => store(items, own) })
 
   return {
     async one(draft, { db: client } = {}) {
       const item = prepare(draft)
-      // Refused here, so that it cannot fail the others of its group.
-      const text = encodeJob(draft, item.data, host.clock.now(), 0)
       if (!client) return group.push(item)
-      return (await store([text], [draft], within(client)))[0]!
+      return (await store([item], within(client)))[0]!
     },
     async many(drafts, options = []) {
       if (drafts.length === 0) return []
@@ -101,9 +106,13 @@ export function createJobStore(db: PostgresPort, boss: Boss, host: { clock: Cloc
         const message = 'Jobs that are enqueued together take part in one transaction. Give all of them the same "db".'
         throw new QueueError('OPTION_INVALID', message)
       }
-      const items = drafts.map(prepare)
-      return store(encode(items), drafts, client ? within(client) : own)
+      return store(drafts.map(prepare), client ? within(client) : own)
     },
     idle: () => group.idle(),
   }
+}
+
+/** What tells jobs apart: a UUID has 36 characters. */
+function keyOf(queue: string, uuid: string): string {
+  return `${uuid} ${queue}`
 }

@@ -29,7 +29,10 @@ const AGAIN = { repeatable: true }
 export function createPostgresQueues({ kernel, db, boss, signals, consumed }: ProviderHost): QueueProvider {
   const s = quoteName(db.schema)
   const store = createJobStore(db, boss, { clock: kernel.clock, payloadLimit: kernel.config.payloadLimit })
-  const clean = createCleaner(db)
+  const clean = createCleaner(db, (row) => {
+    const queue = decodeQueue(row.name)
+    signals.emit('removed', queue, () => storedRecord(queue, row))
+  })
 
   async function find(queue: string, id: string): Promise<StoredJobRow | undefined> {
     const text = `SELECT ${STORED_COLUMNS} FROM ${s}.job j WHERE j.name = $1 AND j.id = $2`
@@ -175,15 +178,7 @@ export function createPostgresQueues({ kernel, db, boss, signals, consumed }: Pr
       if (!(await find(queue, id))) return false
       throw new QueueError('JOB_STATE', `Job "${id}" is active. Cancel it first.`)
     },
-    clean: async (policy) => {
-      const rows = await clean(policy)
-      if (!signals.any) return rows.length
-      for (const row of rows) {
-        const queue = decodeQueue(row.name)
-        signals.emit('removed', queue, () => storedRecord(queue, row))
-      }
-      return rows.length
-    },
+    clean,
     on: (queue, event, listener) => signals.on(queue, event, listener),
     async close() {
       await store.idle()

@@ -85,7 +85,7 @@ export function encodeJsonb(value: unknown): string {
   return NOT_IN_JSONB.test(text) ? `${WRAPPED}${JSON.stringify(text)}}` : text
 }
 
-export function decodeJsonb(text: string): unknown {
+function decodeJsonb(text: string): unknown {
   if (!text.startsWith('{"$json"')) return decodeJson(text)
   return decodeJson((JSON.parse(text) as { $json: string }).$json)
 }
@@ -105,22 +105,23 @@ function decodeOutput(text: string | null): unknown {
   return decodeJsonb(text.slice('{"value":'.length, -1).trim())
 }
 
+/** @throws QueueError `VALUE_UNSUPPORTED` for a name or id that PostgreSQL cannot hold */
+export function checkNames({ id, queue, name, runId }: JobDraft): void {
+  checkText(id, 'job id')
+  checkText(queue, 'queue name')
+  checkText(name, 'job name')
+  checkText(runId, 'run id')
+}
+
 /** A job as `nq_enqueue` takes it, as JSON. */
 export function encodeJob(draft: JobDraft, data: unknown, now: number, index: number): string {
   const { id, queue, name, runId, options, flow, createdAt, runAt, priority } = draft
   const uuid = jobUuid(queue, id)
   const whole = Math.floor(priority)
   const fraction = priority - whole
-  checkText(name, 'job name')
   const envelope: Envelope = { n: name, t: createdAt }
-  if (uuid !== id) {
-    checkText(id, 'job id')
-    envelope.i = id
-  }
-  if (runId !== id) {
-    checkText(runId, 'run id')
-    envelope.r = runId
-  }
+  if (uuid !== id) envelope.i = id
+  if (runId !== id) envelope.r = runId
   for (const _any in options) {
     envelope.o = options
     break
@@ -136,8 +137,7 @@ export function encodeJob(draft: JobDraft, data: unknown, now: number, index: nu
   if (delay > 0) text += `,"w":${delay},"at":${runAt}`
   text += `,"rl":${(options.attempts ?? 1) - 1},"rd":${backoff.delay},"rb":${backoff.exponential}`
   if (backoff.max !== undefined) text += `,"rx":${backoff.max}`
-  if (data !== undefined && data !== null) text += `,"d":${encodeJsonb(data)}`
-  return `${text},"e":${JSON.stringify(envelope)}}`
+  return `${text},"e":{"nq":${JSON.stringify(envelope)}}}`
 }
 
 /** The backoff as a plain pg-boss worker would keep it, in whole seconds. */

@@ -1,6 +1,7 @@
 import { quoteName } from '../_shared/postgres.ts'
-import { enqueueFunction, turnFunction } from './sql-jobs.ts'
+import { enqueueFunction } from './sql-jobs.ts'
 import { limitStatements } from './sql-limits.ts'
+import { turnFunctions } from './sql-turn.ts'
 import { upkeepFunctions } from './sql-upkeep.ts'
 
 /**
@@ -9,7 +10,7 @@ import { upkeepFunctions } from './sql-upkeep.ts'
  */
 export function queueVersions(schema: string, channel: string): string[] {
   const s = quoteName(schema)
-  return [[tables(s), enqueueFunction(s, channel), turnFunction(s), upkeepFunctions(s), limitStatements(s)].join('\n')]
+  return [[tables(s), enqueueFunction(s, channel), turnFunctions(s), upkeepFunctions(s), limitStatements(s)].join('\n')]
 }
 
 /** What pg-boss does not know of a queue: whether it is paused, and until when a rate limit holds it. */

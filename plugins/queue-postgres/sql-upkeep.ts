@@ -1,3 +1,5 @@
+import { BY_ADDRESS, BY_INDEX, IN_ORDER } from './sql-plans.ts'
+
 /**
  * Added to `heartbeat_seconds` while one of our workers holds a job, whose `heartbeat_on` is then the
  * end of its lease. pg-boss's own supervisor sees a beat that is not due for decades and leaves the job
@@ -8,25 +10,31 @@ export const HELD = 1_000_000_000
 /** Leases: renewed for everything a process holds at once, taken from whoever does not renew. */
 export function upkeepFunctions(s: string): string {
   return `
-CREATE FUNCTION ${s}.nq_renew(p_held text, p_lease double precision)
-RETURNS TABLE (name text, id uuid) LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
-AS $fn$
-#variable_conflict use_column
+CREATE FUNCTION ${s}.nq_beat(p_queue text, p_rows tid[], p_lease double precision)
+RETURNS SETOF uuid LANGUAGE plpgsql ${BY_ADDRESS} AS $fn$
 BEGIN
-  RETURN QUERY
-  WITH x AS MATERIALIZED (SELECT * FROM json_to_recordset(p_held::json) AS x (q text, i uuid, n int))
-  UPDATE ${s}.job j SET
+  RETURN QUERY UPDATE ${s}.job j SET
     heartbeat_on = clock_timestamp() + p_lease * interval '1 ms',
-    expire_seconds = greatest(j.expire_seconds,
-      extract(epoch FROM clock_timestamp() - j.started_on)::int + 86400)
-  FROM x WHERE j.name = x.q AND j.id = x.i AND j.state = 'active' AND j.retry_count = x.n
-  RETURNING j.name, j.id;
+    -- pg-boss refuses more than a day, so the day begins anew.
+    expire_seconds = greatest(j.expire_seconds, extract(epoch FROM clock_timestamp() - j.started_on)::int + 86400)
+  FROM unnest(p_rows) AS x (row) WHERE j.ctid = x.row AND j.name = p_queue
+  RETURNING j.id;
+END $fn$;
+
+CREATE FUNCTION ${s}.nq_renew(p_queue text, p_ids uuid[], p_counts int[], p_lease double precision)
+RETURNS SETOF uuid LANGUAGE plpgsql ${IN_ORDER} AS $fn$
+BEGIN
+  RETURN QUERY SELECT * FROM ${s}.nq_beat(p_queue, ARRAY(
+    SELECT l.row FROM unnest(p_ids, p_counts) AS x (id, count) CROSS JOIN LATERAL (
+      SELECT j.ctid AS row FROM ${s}.job j
+      WHERE j.name = p_queue AND j.id = x.id AND j.state::text = 'active' AND j.retry_count = x.count LIMIT 1 FOR UPDATE
+    ) l
+  ), p_lease);
 END $fn$;
 
 CREATE FUNCTION ${s}.nq_reclaim(p_queues text[])
 RETURNS TABLE (name text, id uuid) LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $fn$
+${BY_INDEX} SET enable_bitmapscan = off AS $fn$
 #variable_conflict use_column
 BEGIN
   RETURN QUERY

@@ -16,18 +16,17 @@ export function createUpkeep(db: PostgresPort, consumers: ReadonlySet<QueueConsu
   let closed = false
   let sweptAt = Date.now()
 
-  async function renew(): Promise<void> {
+  /** One statement for all that a queue's consumer holds. */
+  async function renew({ name, held }: QueueConsumer): Promise<void> {
     const now = Date.now()
-    const due = [...consumers].flatMap(({ name, held }) =>
-      [...held.values()].filter(({ since }) => now - since >= db.lease / 3).map((job) => ({ name, job })),
-    )
+    const due = [...held.values()].filter(({ since }) => now - since >= db.lease / 3)
     if (due.length === 0) return
-    const held = JSON.stringify(due.map(({ name, job }) => ({ q: name, i: job.uuid, n: job.count })))
-    const text = `SELECT name, id FROM ${s}.nq_renew($1, $2)`
-    const rows = await db.query<{ name: string; id: string }>(text, [held, db.lease], { repeatable: true })
-    const renewed = new Set(rows.map(({ name, id }) => `${name} ${id}`))
-    for (const { name, job } of due) {
-      if (renewed.has(`${name} ${job.uuid}`)) job.since = now
+    const values = [name, due.map(({ uuid }) => uuid), due.map(({ count }) => count), db.lease]
+    const text = `SELECT id FROM ${s}.nq_renew($1, $2, $3, $4) AS id`
+    const rows = await db.query<{ id: string }>(text, values, { repeatable: true })
+    const renewed = new Set(rows.map(({ id }) => id))
+    for (const job of due) {
+      if (renewed.has(job.uuid)) job.since = now
       else job.lost.abort()
     }
   }
@@ -44,7 +43,7 @@ export function createUpkeep(db: PostgresPort, consumers: ReadonlySet<QueueConsu
   async function tick(): Promise<void> {
     try {
       // In this order: after an outage nobody should take from himself what he still holds.
-      await renew()
+      for (const consumer of consumers) await renew(consumer)
       await reclaim()
       if (Date.now() - sweptAt > LIMITS_EVERY) {
         sweptAt = Date.now()

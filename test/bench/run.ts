@@ -7,6 +7,7 @@ const BENCHES: Record<string, () => Promise<{ default: Bench }>> = {
   memory: () => import('./memory.ts'),
   file: () => import('./file.ts'),
   redis: () => import('./redis.ts'),
+  postgres: () => import('./postgres.ts'),
 }
 
 const args = process.argv.slice(2)

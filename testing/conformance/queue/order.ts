@@ -127,10 +127,24 @@ export function orderTests(test: QueueTest, capabilities: Readonly<Record<QueueC
     }),
   )
 
+  const transactionTests = { declared: (): void => {}, undeclared: withoutTransaction }
+  transactionTests[capabilities.transaction ? 'declared' : 'undeclared'](test)
   const priorityTests = { declared: withPriority, undeclared: withoutPriority }
   priorityTests[capabilities.priority ? 'declared' : 'undeclared'](test)
   const delayTests = { declared: withDelay, undeclared: withoutDelay }
   delayTests[capabilities.delay ? 'declared' : 'undeclared'](test)
+}
+
+function withoutTransaction(test: QueueTest): void {
+  it(
+    'refuses the option "db", which it does not declare',
+    test(async ({ kernel, queue }) => {
+      const app = await kernel([{ id: 'w', handler: () => {} }])
+      const db = { query: () => Promise.resolve({ rows: [] }) }
+      expect(await codeOf(() => app.enqueue('w', null, { db }))).toBe('OPTION_UNSUPPORTED')
+      expect(await queue.getJobs()).toEqual([])
+    }),
+  )
 }
 
 function withPriority(test: QueueTest): void {
@@ -180,14 +194,14 @@ function withDelay(test: QueueTest): void {
     test(async ({ add, work, reach, now }) => {
       const start = now()
       const claims = await work(() => completed())
-      await add({ id: 'second', runAt: start + 120 })
-      await add({ id: 'first', runAt: start + 60 })
+      await add({ id: 'second', runAt: start + 250 })
+      await add({ id: 'first', runAt: start + 150 })
       await add({ id: 'past', runAt: start - 60_000 })
-      expect(await reach('second', 'delayed')).toMatchObject({ runAt: start + 120 })
+      expect(await reach('second', 'delayed')).toMatchObject({ runAt: start + 250 })
       await reach('second', 'completed')
       expect(idsOf(claims)).toEqual(['past', 'first', 'second'])
-      expect(claims[1]!.at).toBeGreaterThanOrEqual(start + 60)
-      expect(claims[2]!.at).toBeGreaterThanOrEqual(start + 120)
+      expect(claims[1]!.at).toBeGreaterThanOrEqual(start + 150)
+      expect(claims[2]!.at).toBeGreaterThanOrEqual(start + 250)
     }),
   )
 

@@ -1,0 +1,61 @@
+import { Logger, makeWorkerUtils, run } from 'graphile-worker'
+import type { Pool } from 'pg'
+import { compare, type BenchResult } from './harness.ts'
+import { ORDER, type Order } from './payload.ts'
+import { countdown, perSecond, settleDown, total } from './postgres.ts'
+
+const silent = new Logger(() => () => {})
+
+interface Tuning {
+  localQueue?: { size: number }
+  completeJobBatchDelay?: number
+}
+
+/** Drains with graphile-worker, for reference; answers jobs a second. */
+async function drain(url: string, pool: Pool, count: number, tuning: Tuning): Promise<number> {
+  const schema = 'graphile_bench'
+  const utils = await makeWorkerUtils({ connectionString: url, schema, logger: silent })
+  await utils.migrate()
+  const text = `SELECT count(${schema}.add_jobs(ARRAY(
+    SELECT json_populate_record(null::${schema}.job_spec, json_build_object('identifier', 'order', 'payload', $1::json))
+    FROM generate_series(1, 1000))))`
+  for (let sent = 0; sent < count; sent += 1000) await pool.query(text, [JSON.stringify(ORDER)])
+  await utils.release()
+  await settleDown(pool)
+  const { done, hit } = countdown(count)
+  const began = performance.now()
+  const runner = await run({
+    connectionString: url,
+    noHandleSignals: true,
+    maxPoolSize: 10,
+    preset: { worker: { schema, logger: silent, concurrentJobs: 24, ...tuning } },
+    taskList: {
+      async order(payload) {
+        total(payload as Order)
+        hit()
+      },
+    },
+  })
+  await done
+  const rate = perSecond(count, began)
+  await runner.stop()
+  await pool.query(`DROP SCHEMA ${schema} CASCADE`)
+  return rate
+}
+
+export async function graphileCases(
+  { url, pool }: { url: string; pool: Pool },
+  ours: (count: number) => Promise<number>,
+  emit: (result: BenchResult) => void,
+): Promise<void> {
+  const about = { unit: 'jobs/s', larger: true, runs: 3 } as const
+  const tuned = { localQueue: { size: 500 }, completeJobBatchDelay: 0 }
+  for (const [name, count, tuning] of [
+    ['drain-vs-graphile', 10_000, {}],
+    ['drain-vs-graphile-tuned', 20_000, tuned],
+  ] as const) {
+    const against = `graphile-worker, concurrency 24${name.endsWith('tuned') ? ', localQueue 500' : ''}`
+    const base = (): Promise<number> => drain(url, pool, count, tuning)
+    emit(await compare('postgres', { ...about, case: name, against, base, ours: () => ours(count) }))
+  }
+}

@@ -1,0 +1,351 @@
+import { createKernel, definePlugin, definePreset, type EventStore, type Kernel, type Preset } from 'nuxt-queue'
+import { prodPostgres } from 'nuxt-queue/presets'
+import { Pool } from 'pg'
+import { PgBoss } from 'pg-boss'
+import { startPostgres } from '../services/postgres.ts'
+import { graphileCases } from './graphile.ts'
+import { compare, quantile, type BenchResult } from './harness.ts'
+import { ORDER, type Order } from './payload.ts'
+
+const CHUNK = 1000
+
+/** What both sides do with a job. */
+export function total({ items }: Order): number {
+  return items.reduce((sum, { price, quantity }) => sum + price * quantity, 0)
+}
+
+/** Resolves when called back `count` times. */
+export function countdown(count: number): { done: Promise<void>; hit: (hits?: number) => void } {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  let left = count
+  return {
+    done: promise,
+    hit(hits = 1) {
+      left -= hits
+      if (left <= 0) resolve()
+    },
+  }
+}
+
+export const perSecond = (count: number, began: number): number => count / ((performance.now() - began) / 1000)
+
+/** An event store that stores nothing, for what the queue costs alone. */
+const noEvents = definePlugin({
+  name: 'events-postgres',
+  setup(kernel) {
+    const nothing = (): undefined => undefined
+    const store: EventStore = {
+      capabilities: { durable: false, shared: false, globalCursor: false },
+      append: () => ({ ok: true, events: [], head: 0 }),
+      read: () => [],
+      byKey: nothing,
+      head: () => 0,
+      snapshots: { get: nothing, put: nothing },
+      subscribe: () => nothing,
+      publish: nothing,
+      runs: { get: nothing, list: () => [] },
+      expire: () => 0,
+      trim: nothing,
+      close: nothing,
+    }
+    kernel.provide('events', store)
+  },
+})
+
+const plainPreset = definePreset({ name: 'plain', extends: prodPostgres, plugins: [noEvents] })
+
+interface Setup {
+  url: string
+  pool: Pool
+}
+
+let schemas = 0
+
+/** The `prod-postgres` preset as an application has it, in a schema of its own. */
+async function openKernel(
+  { url }: Setup,
+  preset: Preset = prodPostgres,
+  schema = `ours_${++schemas}`,
+): Promise<Kernel> {
+  return createKernel({
+    preset,
+    config: { postgres: { url, schema }, registry: { dirs: [] } },
+  })
+}
+
+async function openBoss({ url }: Setup): Promise<PgBoss> {
+  const boss = new PgBoss({
+    connectionString: url,
+    schema: `boss_${++schemas}`,
+    supervise: false,
+    schedule: false,
+    useListenNotify: true,
+  })
+  await boss.start()
+  await boss.createQueue('order', { notify: true })
+  return boss
+}
+
+async function allCompleted(pool: Pool, schema: string, count: number): Promise<void> {
+  for (;;) {
+    const text = `SELECT count(*)::int AS count FROM ${schema}.job WHERE state = 'completed'`
+    const { rows } = await pool.query<{ count: number }>(text)
+    if (rows[0]!.count >= count) return
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}
+
+const target = { queue: 'order', name: 'order' }
+
+async function fill(kernel: Kernel, count: number): Promise<void> {
+  for (let sent = 0; sent < count; sent += CHUNK) {
+    await kernel.enqueueMany(Array.from({ length: CHUNK }, () => ({ worker: target, data: ORDER })))
+  }
+}
+
+async function fillBoss(boss: PgBoss, count: number): Promise<void> {
+  for (let sent = 0; sent < count; sent += CHUNK) {
+    await boss.insert(
+      'order',
+      Array.from({ length: CHUNK }, () => ({ data: ORDER as object })),
+    )
+  }
+}
+
+export async function settleDown(pool: Pool): Promise<void> {
+  await pool.query('VACUUM ANALYZE')
+  await pool.query('CHECKPOINT')
+}
+
+async function drain(setup: Setup, count: number, concurrency: number, preset = prodPostgres): Promise<number> {
+  const schema = `ours_${++schemas}`
+  const kernel = await openKernel(setup, preset, schema)
+  await fill(kernel, count)
+  await settleDown(setup.pool)
+  const { done, hit } = countdown(count)
+  await kernel.registerWorker({
+    id: 'order',
+    config: { queue: 'order', concurrency },
+    handler: async (job) => {
+      total(job.data as Order)
+      hit()
+    },
+  })
+  const began = performance.now()
+  await kernel.start()
+  await done
+  await allCompleted(setup.pool, schema, count)
+  const rate = perSecond(count, began)
+  await kernel.close()
+  await setup.pool.query(`DROP SCHEMA ${schema} CASCADE`)
+  return rate
+}
+
+async function drainBoss(setup: Setup, count: number, batchSize: number): Promise<number> {
+  const boss = await openBoss(setup)
+  const schema = `boss_${schemas}`
+  await fillBoss(boss, count)
+  await settleDown(setup.pool)
+  const { done, hit } = countdown(count)
+  const began = performance.now()
+  await boss.work<Order>(
+    'order',
+    { batchSize, burstWhenBatchFull: true, pollingIntervalSeconds: 0.5 },
+    async (jobs) => {
+      for (const { data } of jobs) total(data)
+      hit(jobs.length)
+    },
+  )
+  await done
+  await allCompleted(setup.pool, schema, count)
+  const rate = perSecond(count, began)
+  await boss.stop({ graceful: false })
+  await setup.pool.query(`DROP SCHEMA ${schema} CASCADE`)
+  return rate
+}
+
+type Emit = (result: BenchResult) => void
+
+async function drainCases(setup: Setup, emit: Emit): Promise<void> {
+  const about = { unit: 'jobs/s', larger: true, runs: 3 } as const
+  for (const [concurrency, count] of [
+    [50, 10_000],
+    [10, 3000],
+    [1, 600],
+  ] as const) {
+    const suffix = concurrency === 50 ? '' : `-${concurrency}`
+    const base = (): Promise<number> => drainBoss(setup, count, concurrency)
+    const against = `pg-boss, batch ${concurrency}`
+    const ours = (): Promise<number> => drain(setup, count, concurrency)
+    emit(await compare('postgres', { ...about, case: `drain${suffix}`, against, base, ours }))
+    const plain = (): Promise<number> => drain(setup, count, concurrency, plainPreset)
+    emit(await compare('postgres', { ...about, case: `drain-plain${suffix}`, against, base, ours: plain }))
+  }
+}
+
+async function appendCase(setup: Setup, emit: Emit): Promise<void> {
+  const kernel = await openKernel(setup)
+  const events = kernel.port('events')
+  const { pool } = setup
+  await pool.query(
+    'CREATE TABLE raw_event (stream text, seq int, ts bigint, type text, data text, PRIMARY KEY (stream, seq))',
+  )
+  const data = { queue: 'order', name: 'order', worker: 'order', claim: 1 }
+  const count = 20_000
+  let runs = 0
+
+  /** 100 callers, each with its next append as soon as the last is stored. */
+  async function callers(append: (stream: string) => Promise<unknown>): Promise<number> {
+    const run = ++runs
+    const began = performance.now()
+    const call = async (_value: unknown, caller: number): Promise<void> => {
+      for (let n = caller; n < count; n += 100) await append(`${run}-${n}`)
+    }
+    await Promise.all(Array.from({ length: 100 }, call))
+    return perSecond(count, began)
+  }
+
+  function rawAppender(): (stream: string) => Promise<void> {
+    let waiting: { stream: string; resolve: () => void }[] = []
+    let busy = false
+    const flush = async (): Promise<void> => {
+      const group = waiting
+      waiting = []
+      busy = true
+      const text = `INSERT INTO raw_event SELECT s, 1, 0, 'step.started', d FROM unnest($1::text[], $2::text[]) AS x (s, d)`
+      await pool.query(text, [group.map(({ stream }) => stream), group.map(() => JSON.stringify(data))])
+      busy = false
+      for (const { resolve } of group) resolve()
+      if (waiting.length > 0) void flush()
+    }
+    return (stream) =>
+      new Promise((resolve) => {
+        waiting.push({ stream, resolve })
+        if (!busy && waiting.length === 1) setImmediate(() => void flush())
+      })
+  }
+
+  emit(
+    await compare('postgres', {
+      case: 'append',
+      unit: 'appends/s',
+      against: 'raw unnest insert, same group commit',
+      larger: true,
+      runs: 3,
+      ours: () => callers(async (stream) => events.append(stream, [{ type: 'step.started', data }])),
+      base: () => callers(rawAppender()),
+    }),
+  )
+  await kernel.close()
+}
+
+async function latencyCases(setup: Setup, emit: Emit): Promise<void> {
+  const kernel = await openKernel(setup)
+  let started = (): void => {}
+  await kernel.registerWorker({
+    id: 'order',
+    config: { queue: 'order', concurrency: 1 },
+    handler: async () => started(),
+  })
+  await kernel.start()
+  const boss = await openBoss(setup)
+  await boss.work('order', { batchSize: 1, pollingIntervalSeconds: 0.5 }, async () => started())
+
+  /** Milliseconds from the call of enqueue to the start of the handler, one job at a time, idle in between. */
+  async function measure(share: number, push: () => Promise<unknown>): Promise<number> {
+    const samples: number[] = []
+    for (let sample = 0; sample < 150; sample++) {
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      const settled = Promise.withResolvers<number>()
+      const began = performance.now()
+      started = () => settled.resolve(performance.now() - began)
+      await push()
+      samples.push(await settled.promise)
+    }
+    return quantile(samples, share)
+  }
+
+  for (const [name, share] of [
+    ['latency-p50', 0.5],
+    ['latency-p99', 0.99],
+  ] as const) {
+    emit(
+      await compare('postgres', {
+        case: name,
+        unit: 'ms',
+        against: 'pg-boss with LISTEN/NOTIFY',
+        larger: false,
+        runs: 3,
+        ours: () => measure(share, () => kernel.enqueue('order', ORDER)),
+        base: () => measure(share, () => boss.send('order', ORDER)),
+      }),
+    )
+  }
+  await boss.stop({ graceful: false })
+  await kernel.close()
+}
+
+async function enqueueCases(setup: Setup, emit: Emit): Promise<void> {
+  const kernel = await openKernel(setup)
+  const boss = await openBoss(setup)
+  const ours = (): Promise<unknown> => kernel.enqueue(target, ORDER)
+  const base = (): Promise<unknown> => boss.send('order', ORDER)
+
+  async function callers(count: number, width: number, send: () => Promise<unknown>): Promise<number> {
+    const began = performance.now()
+    const call = async (): Promise<void> => {
+      for (let n = 0; n < count / width; n++) await send()
+    }
+    await Promise.all(Array.from({ length: width }, call))
+    return perSecond(count, began)
+  }
+
+  const about = { unit: 'jobs/s', larger: true, runs: 3 } as const
+  for (const [name, count, width] of [
+    ['enqueue', 1000, 1],
+    ['enqueue-100', 10_000, 100],
+  ] as const) {
+    emit(
+      await compare('postgres', {
+        ...about,
+        case: name,
+        against: `pg-boss send, ${width} in flight`,
+        ours: () => callers(count, width, ours),
+        base: () => callers(count, width, base),
+      }),
+    )
+  }
+  const bulk = async (run: () => Promise<void>): Promise<number> => {
+    const began = performance.now()
+    await run()
+    return perSecond(20_000, began)
+  }
+  emit(
+    await compare('postgres', {
+      ...about,
+      case: 'bulk',
+      against: 'pg-boss insert by 1000',
+      ours: () => bulk(() => fill(kernel, 20_000)),
+      base: () => bulk(() => fillBoss(boss, 20_000)),
+    }),
+  )
+  await boss.stop({ graceful: false })
+  await kernel.close()
+}
+
+export default async function bench(emit: Emit): Promise<void> {
+  const service = await startPostgres({ fsync: true })
+  const pool = new Pool({ connectionString: service.url })
+  const setup = { url: service.url, pool }
+  const only = process.env.BENCH_CASES?.split(',')
+  const groups: Record<string, () => Promise<void>> = {
+    drain: () => drainCases(setup, emit),
+    append: () => appendCase(setup, emit),
+    latency: () => latencyCases(setup, emit),
+    enqueue: () => enqueueCases(setup, emit),
+    graphile: () => graphileCases(setup, (count) => drain(setup, count, 50), emit),
+  }
+  for (const [name, run] of Object.entries(groups)) if (!only || only.includes(name)) await run()
+  await pool.end()
+  await service.stop()
+}

@@ -1,0 +1,108 @@
+import { Client } from 'pg'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Kernel, StoredEvent } from '../../index.ts'
+import { startPostgres } from '../services/postgres.ts'
+import type { Service } from '../services/service.ts'
+import { openKernel } from './postgres-rig.ts'
+
+let service: Service
+const warnings: string[] = []
+const reporter = { warn: (message: string) => void warnings.push(message), error: () => {} }
+
+beforeAll(async () => {
+  service = await startPostgres()
+})
+afterAll(() => service.stop())
+
+/** Two instances: one works, one enqueues and follows. */
+async function open(schema: string): Promise<{ worker: Kernel; other: Kernel; close: () => Promise<void> }> {
+  const worker = await openKernel(service.url, schema, reporter)
+  const other = await openKernel(service.url, schema)
+  await worker.registerWorker({
+    id: 'double',
+    config: { queue: 'double', concurrency: 5 },
+    handler: ({ data }) => 2 * (data as number),
+  })
+  await worker.start()
+  const close = async (): Promise<void> => {
+    await worker.close({ timeout: 1000 })
+    await other.close({ timeout: 0 })
+  }
+  return { worker, other, close }
+}
+
+async function double(kernel: Kernel, n: number): Promise<unknown> {
+  const job = await kernel.enqueue({ queue: 'double', name: 'double' }, n)
+  return kernel.result(job, { timeout: 15_000 })
+}
+
+describe('PostgreSQL that goes away', () => {
+  it('is killed and comes back: workers and followers resume by themselves, and it is told once', async () => {
+    const { other, close } = await open('killed')
+    expect(await double(other, 1)).toBe(2)
+    await service.kill()
+    warnings.length = 0
+    const waiting = double(other, 2)
+    await new Promise((resolve) => setTimeout(resolve, 1500))
+    await service.restart()
+    expect(await waiting).toBe(4)
+    expect(await double(other, 3)).toBe(6)
+    expect(warnings.filter((message) => message.includes('is away'))).toHaveLength(1)
+    await close()
+  }, 30_000)
+
+  it('cuts every connection: nothing is missed by a follower, and workers go on', async () => {
+    const { other, close } = await open('cut')
+    const seen: StoredEvent[] = []
+    const all = Promise.withResolvers<void>()
+    await other.port('events').subscribe('followed', { after: 0 }, (events) => {
+      seen.push(...events)
+      if (seen.length >= 40) all.resolve()
+    })
+    const admin = new Client({ connectionString: service.url })
+    await admin.connect()
+    const cut =
+      'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()'
+    for (let n = 1; n <= 20; n++) {
+      if (n === 10) await admin.query(cut)
+      await other.port('events').append('followed', [{ type: 'a' }, { type: 'b' }])
+    }
+    await admin.query(cut)
+    await admin.end()
+    expect(await double(other, 4)).toBe(8)
+    await all.promise
+    expect(seen.map(({ seq }) => seq)).toEqual(Array.from({ length: 40 }, (_, n) => n + 1))
+    await close()
+  }, 30_000)
+
+  it('is frozen for longer than a lease: jobs run to one end each', async () => {
+    const { worker, other, close } = await open('frozen')
+    const started = Promise.withResolvers<void>()
+    const gate = Promise.withResolvers<void>()
+    let runs = 0
+    await worker.registerWorker({
+      id: 'slow',
+      config: { queue: 'slow' },
+      async handler() {
+        runs++
+        started.resolve()
+        await gate.promise
+        return 'done'
+      },
+    })
+    const job = await other.enqueue({ queue: 'slow', name: 'slow' })
+    await started.promise
+    await service.freeze(2500)
+    gate.resolve()
+    expect(await other.result(job, { timeout: 15_000 })).toBe('done')
+    const ends = (await other.port('events').read(job.runId)).filter(({ type }) => type === 'step.completed')
+    expect(ends).toHaveLength(1)
+    expect(runs).toBeGreaterThanOrEqual(1)
+    await close()
+  }, 30_000)
+
+  it('is away at the start: the setup fails and says where it looked', async () => {
+    const nowhere = 'postgres://127.0.0.1:1/nothing'
+    await expect(openKernel(nowhere, 'never')).rejects.toThrow(/cannot be reached.*DATABASE_URL/)
+  })
+})

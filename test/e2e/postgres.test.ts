@@ -1,0 +1,226 @@
+import { Client, Pool } from 'pg'
+import { fromKnex, PgBoss } from 'pg-boss'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import type { Kernel } from '../../index.ts'
+import { sharedPostgres } from '../services/postgres.ts'
+import { openKernel, runTask } from './postgres-rig.ts'
+
+let service: Awaited<ReturnType<typeof sharedPostgres>>
+let pool: Pool
+const closers: (() => Promise<unknown>)[] = []
+let schemas = 0
+const freshSchema = (): string => `nq_e2e_${process.pid}_${++schemas}`
+
+beforeAll(async () => {
+  service = await sharedPostgres()
+  pool = new Pool({ connectionString: service.url })
+})
+afterEach(async () => {
+  for (const close of closers.splice(0).toReversed()) await close()
+})
+afterAll(async () => {
+  for (let n = 1; n <= schemas; n++) await pool.query(`DROP SCHEMA IF EXISTS nq_e2e_${process.pid}_${n} CASCADE`)
+  await pool.end()
+  await service.stop()
+})
+
+async function kernelIn(schema: string): Promise<Kernel> {
+  const kernel = await openKernel(service.url, schema)
+  closers.push(() => kernel.close({ timeout: 0 }))
+  return kernel
+}
+
+async function bossIn(schema: string): Promise<PgBoss> {
+  const boss = new PgBoss({ connectionString: service.url, schema, supervise: false, schedule: false })
+  await boss.start()
+  closers.push(() => boss.stop({ graceful: false }))
+  return boss
+}
+
+async function until<T>(check: () => Promise<T | undefined | false>): Promise<T> {
+  for (;;) {
+    const found = await check()
+    if (found !== undefined && found !== false) return found
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+describe('PostgreSQL and a plain pg-boss client', () => {
+  it('shows it our jobs, data as it is', async () => {
+    const schema = freshSchema()
+    const kernel = await kernelIn(schema)
+    const boss = await bossIn(schema)
+    const { id } = await kernel.enqueue({ queue: 'mail', name: 'send' }, { to: 'ada' }, { priority: 3, attempts: 4 })
+    const [job] = await boss.findJobs('mail', { id })
+    expect(job).toMatchObject({ id, name: 'mail', data: { to: 'ada' }, state: 'created', priority: 3, retryLimit: 3 })
+    await kernel.enqueue({ queue: 'mail', name: 'send' }, null, { id: 'not a uuid' })
+    expect(await boss.findJobs('mail')).toHaveLength(2)
+  })
+
+  it('runs a job of ours, whose result we read', async () => {
+    const schema = freshSchema()
+    const kernel = await kernelIn(schema)
+    const boss = await bossIn(schema)
+    const { queue, id } = await kernel.enqueue({ queue: 'mail', name: 'send' }, { n: 20 })
+    await boss.work<{ n: number }>('mail', { pollingIntervalSeconds: 0.5 }, async ([job]) => ({ sum: job!.data.n + 1 }))
+    const done = await until(async () => {
+      const job = await kernel.port('queue').getJob(queue, id)
+      return job?.state === 'completed' && job
+    })
+    expect(done).toMatchObject({ id, name: 'send', result: { sum: 21 }, claims: 1 })
+  })
+
+  it('sends a job that runs on our worker, with its retries as our attempts', async () => {
+    const schema = freshSchema()
+    const kernel = await kernelIn(schema)
+    const boss = await bossIn(schema)
+    const tries: unknown[] = []
+    await kernel.registerWorker({
+      id: 'send',
+      config: { queue: 'mail' },
+      handler({ data, attempts }, { attempt }) {
+        tries.push([data, attempt, attempts])
+        if (attempt === 1) throw new Error('not yet')
+        return 'sent'
+      },
+    })
+    await kernel.start()
+    const id = await boss.send('mail', { to: 'ada' }, { retryLimit: 2, retryDelay: 0 })
+    const job = await until(async () =>
+      (await boss.findJobs('mail', { id: id! })).find((one) => one.state === 'completed'),
+    )
+    expect(job.output).toEqual({ value: 'sent' })
+    expect(tries).toEqual([
+      [{ to: 'ada' }, 1, 3],
+      [{ to: 'ada' }, 2, 3],
+    ])
+    const record = await kernel.port('queue').getJob('mail', id!)
+    const types = (await kernel.port('events').read(record!.runId)).map(({ type }) => type)
+    expect(types).toEqual(['step.started', 'step.retry', 'step.started', 'step.completed'])
+  })
+})
+
+describe("enqueue in the caller's transaction", () => {
+  it('stores a job with the commit of a pg client, and none after a rollback', async () => {
+    const kernel = await kernelIn(freshSchema())
+    const client = new Client({ connectionString: service.url })
+    await client.connect()
+    closers.push(() => client.end())
+    const known = async (id: string): Promise<boolean> => (await kernel.port('queue').getJob('mail', id)) !== undefined
+    await client.query('BEGIN')
+    await kernel.enqueue({ queue: 'mail', name: 'send' }, 1, { id: 'kept', db: client })
+    expect(await known('kept')).toBe(false)
+    await client.query('COMMIT')
+    expect(await known('kept')).toBe(true)
+    await client.query('BEGIN')
+    await kernel.enqueue({ queue: 'mail', name: 'send' }, 2, { id: 'undone', db: client })
+    await kernel.enqueueMany([{ worker: { queue: 'mail', name: 'send' }, options: { id: 'undone too', db: client } }])
+    await client.query('ROLLBACK')
+    expect([await known('undone'), await known('undone too')]).toEqual([false, false])
+  })
+
+  it('takes what the adapters of pg-boss make, and wakes a worker with the commit', async () => {
+    const kernel = await kernelIn(freshSchema())
+    await kernel.registerWorker({ id: 'send', config: { queue: 'mail' }, handler: ({ data }) => data })
+    await kernel.start()
+    const client = new Client({ connectionString: service.url })
+    await client.connect()
+    closers.push(() => client.end())
+    // As knex speaks: a question mark for each value.
+    const db = fromKnex({
+      async raw(sql: string, bindings: readonly unknown[] = []) {
+        let index = 0
+        const { rows } = await client.query(
+          sql.replaceAll('?', () => `$${++index}`),
+          [...bindings],
+        )
+        return { rows: rows as never[] }
+      },
+    })
+    await client.query('BEGIN')
+    const job = await kernel.enqueue('send', 'hello', { db })
+    await client.query('COMMIT')
+    expect(await kernel.result(job, { timeout: 5000 })).toBe('hello')
+  })
+
+  it('refuses two transactions for jobs that are enqueued together', async () => {
+    const kernel = await kernelIn(freshSchema())
+    const worker = { queue: 'mail', name: 'send' }
+    const db = { query: () => Promise.resolve({ rows: [] }) }
+    const call = kernel.enqueueMany([{ worker, options: { db } }, { worker }])
+    await expect(call).rejects.toMatchObject({ code: 'OPTION_INVALID' })
+  })
+})
+
+describe('many processes over one PostgreSQL', () => {
+  it('start at once on an empty database', async () => {
+    const schema = freshSchema()
+    const tasks = Array.from({ length: 6 }, () => runTask('start', service.url, schema))
+    expect(await Promise.all(tasks.map(({ exited }) => exited))).toEqual([0, 0, 0, 0, 0, 0])
+    const { rows } = await pool.query(`SELECT name, version FROM ${schema}.nq_migration ORDER BY name`)
+    expect(rows).toEqual([
+      { name: 'events', version: 1 },
+      { name: 'queue', version: 1 },
+    ])
+  })
+
+  it('append to one stream at once without a gap, each in its order', async () => {
+    const schema = freshSchema()
+    const kernel = await kernelIn(schema)
+    const tasks = Array.from({ length: 4 }, () => runTask('append', service.url, schema, '50'))
+    expect(await Promise.all(tasks.map(({ exited }) => exited))).toEqual([0, 0, 0, 0])
+    const stored = await kernel.port('events').read('shared')
+    expect(stored.map(({ seq }) => seq)).toEqual(Array.from({ length: 200 }, (_, n) => n + 1))
+    const times = stored.map(({ ts }) => ts)
+    expect(times).toEqual(times.toSorted((a, b) => a - b))
+  })
+
+  it('refuse a schema that a newer release has written', async () => {
+    const schema = freshSchema()
+    await (await openKernel(service.url, schema)).close()
+    await pool.query(`INSERT INTO ${schema}.nq_migration (name, version) VALUES ('events', 99)`)
+    await expect(openKernel(service.url, schema)).rejects.toThrow(/holds version 99 of "events"/)
+  })
+
+  it('run a job elsewhere whose process was killed, within the lease and five seconds', async () => {
+    const schema = freshSchema()
+    const task = runTask('hold', service.url, schema)
+    const kernel = await kernelIn(schema)
+    const job = await kernel.enqueue({ queue: 'work', name: 'work' })
+    await task.says('holds')
+    task.child.kill('SIGKILL')
+    await task.exited
+    const killed = Date.now()
+    const seen: number[] = []
+    await kernel.registerWorker({
+      id: 'work',
+      config: { queue: 'work' },
+      handler({ crashes }, { claim }) {
+        seen.push(claim, crashes)
+        return 'elsewhere'
+      },
+    })
+    await kernel.start()
+    expect(await kernel.result(job, { timeout: 10_000 })).toBe('elsewhere')
+    expect(Date.now() - killed).toBeLessThan(1000 + 5000)
+    expect(seen).toEqual([2, 1])
+  })
+
+  it('take a job from a process that was frozen for longer than its lease, and tell it', async () => {
+    const schema = freshSchema()
+    const task = runTask('hold', service.url, schema)
+    closers.push(async () => task.child.kill('SIGKILL'))
+    const kernel = await kernelIn(schema)
+    const job = await kernel.enqueue({ queue: 'work', name: 'work' })
+    await task.says('holds')
+    task.child.kill('SIGSTOP')
+    await kernel.registerWorker({ id: 'work', config: { queue: 'work' }, handler: () => 'elsewhere' })
+    await kernel.start()
+    expect(await kernel.result(job, { timeout: 10_000 })).toBe('elsewhere')
+    task.child.kill('SIGCONT')
+    expect(await task.says('lost')).toMatchObject({ lost: job.id, code: 'LEASE_LOST' })
+    const types = (await kernel.port('events').read(job.runId)).map(({ type }) => type)
+    expect(types.filter((type) => type !== 'step.started')).toEqual(['step.completed'])
+    expect(types.at(-1)).toBe('step.completed')
+  })
+})
