@@ -20,8 +20,12 @@ interface Channel {
   onReconnect: () => void
 }
 
+interface Database extends Pick<PostgresPort, 'query' | 'listen' | 'caughtUp'> {
+  close(): Promise<void>
+}
+
 /** A database in a thread of its own, which is started again should it die. */
-export async function openDatabase(data: ThreadData, reporter: Reporter) {
+export async function openDatabase(data: ThreadData, reporter: Reporter): Promise<Database> {
   const asked = new Map<number, Asked>()
   const channels = new Map<string, { listeners: Set<Channel>; opened: Promise<unknown> }>()
   let ids = 0

@@ -18,8 +18,13 @@ export async function loadPg(): Promise<Pg> {
   }
 }
 
+interface Database extends Pick<PostgresPort, 'query'> {
+  reach(): Promise<void>
+  close(): Promise<void>
+}
+
 /** One pool that waits while the server is away, and tells once that it is, and once that it is back. */
-export function createDatabase({ Pool }: Pg, config: PoolConfig, reporter: Reporter) {
+export function createDatabase({ Pool }: Pg, config: PoolConfig, reporter: Reporter): Database {
   const pool = new Pool({
     application_name: 'nuxt-queue',
     max: 10,
