@@ -6,6 +6,7 @@ type Bench = (emit: (result: BenchResult) => void) => Promise<void>
 const BENCHES: Record<string, () => Promise<{ default: Bench }>> = {
   memory: () => import('./memory.ts'),
   file: () => import('./file.ts'),
+  embedded: () => import('./embedded.ts'),
   redis: () => import('./redis.ts'),
   postgres: () => import('./postgres.ts'),
 }

@@ -27,6 +27,7 @@ const folder = (): string => join(root, String(++folders))
 /** A sync takes real time, so virtual time goes with the policy that waits for none. */
 const VARIANTS = [
   { fsync: 'never', time: 'virtual' },
+  { fsync: 'always', time: 'virtual' },
   { fsync: 'batch', time: 'real' },
 ] as const
 
