@@ -89,6 +89,7 @@ export function onePerOutcome(sweep: (policy: ExpirePolicy) => Promise<number>):
   const next = new Map<RunOutcome, { policy: ExpirePolicy; done: Promise<number> }>()
   const run = (policy: ExpirePolicy): Promise<number> => {
     const { outcome } = policy
+    if (closed) return Promise.resolve(0)
     const waiting = next.get(outcome)
     if (waiting) {
       waiting.policy = policy
