@@ -18,8 +18,15 @@ export async function loadPg(): Promise<Pg> {
   }
 }
 
+interface Database {
+  query: PostgresPort['query']
+  /** @throws QueueError `PLUGIN_SETUP_FAILED` when the server cannot be reached */
+  reach(): Promise<void>
+  close(): Promise<void>
+}
+
 /** One pool that waits while the server is away, and tells once that it is, and once that it is back. */
-export function createDatabase({ Pool }: Pg, config: PoolConfig, reporter: Reporter) {
+export function createDatabase({ Pool }: Pg, config: PoolConfig, reporter: Reporter): Database {
   const pool = new Pool({
     application_name: 'nuxt-queue',
     max: 10,
@@ -93,7 +100,6 @@ export function createDatabase({ Pool }: Pg, config: PoolConfig, reporter: Repor
 
   return {
     query,
-    /** @throws QueueError `PLUGIN_SETUP_FAILED` when the server cannot be reached */
     async reach(): Promise<void> {
       try {
         const client = await pool.connect()
