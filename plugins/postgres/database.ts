@@ -18,7 +18,9 @@ export async function loadPg(): Promise<Pg> {
   }
 }
 
-interface Database extends Pick<PostgresPort, 'query'> {
+interface Database {
+  query: PostgresPort['query']
+  /** @throws QueueError `PLUGIN_SETUP_FAILED` when the server cannot be reached */
   reach(): Promise<void>
   close(): Promise<void>
 }
@@ -98,7 +100,6 @@ export function createDatabase({ Pool }: Pg, config: PoolConfig, reporter: Repor
 
   return {
     query,
-    /** @throws QueueError `PLUGIN_SETUP_FAILED` when the server cannot be reached */
     async reach(): Promise<void> {
       try {
         const client = await pool.connect()

@@ -16,9 +16,9 @@ async function drain(url: string, pool: Pool, count: number, tuning: Tuning): Pr
   const schema = 'graphile_bench'
   const utils = await makeWorkerUtils({ connectionString: url, schema, logger: silent })
   await utils.migrate()
-  const text = `SELECT count(${schema}.add_jobs(ARRAY(
+  const text = `SELECT count(*) FROM ${schema}.add_jobs(ARRAY(
     SELECT json_populate_record(null::${schema}.job_spec, json_build_object('identifier', 'order', 'payload', $1::json))
-    FROM generate_series(1, 1000))))`
+    FROM generate_series(1, 1000)))`
   for (let sent = 0; sent < count; sent += 1000) await pool.query(text, [JSON.stringify(ORDER)])
   await utils.release()
   await settleDown(pool)
