@@ -30,6 +30,17 @@ if done then
   if number == callNumber then return answer end
 end
 
+-- Printing a number takes longer than looking it up, and most are small and come again.
+local printed = {}
+local function digits(number)
+  local known = printed[number]
+  if not known then
+    known = string.format('%d', number)
+    printed[number] = known
+  end
+  return known
+end
+
 local time = call('TIME')
 local turn = 1000 + time[2] % 1000
 
@@ -92,16 +103,16 @@ while a[i] do
           known = known .. ',' .. position
         else
           head = head + 1
-          local id = call('XADD', log, at and (at .. '-' .. counter) or '*', 's', name, 'n', head, 'e', ARGV[text])
+          local id = call('XADD', log, at and (at .. '-' .. counter) or '*', 's', name, 'n', digits(head), 'e', ARGV[text])
           if not at then
             local dash = string.find(id, '-', 1, true)
             at, counter = string.sub(id, 1, dash - 1), tonumber(string.sub(id, dash + 1))
           end
           counter = counter + 1
-          out[n + 1], out[n + 2], n = head, id, n + 2
+          out[n + 1], out[n + 2], n = digits(head), id, n + 2
           if k then
             v[k] = head
-            out[n + 1], out[n + 2], n = fields[k], head, n + 2
+            out[n + 1], out[n + 2], n = fields[k], digits(head), n + 2
           end
           stored = true
         end
@@ -110,7 +121,7 @@ while a[i] do
       at = at or string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
       if job and tonumber(v[job] or 0) < token then
         v[job] = token
-        out[n + 1], out[n + 2], n = fields[job], token, n + 2
+        out[n + 1], out[n + 2], n = fields[job], digits(token), n + 2
       end
       if not run and reopen and status ~= 'running' then run = 'running' end
       if run then
@@ -121,11 +132,11 @@ while a[i] do
         if newNames and newNames ~= names then names = merge(names, newNames) end
       end
       updated, changed = at, true
-      answers[#answers + 1] = head .. ',' .. at .. known
+      answers[#answers + 1] = digits(head) .. ',' .. at .. known
     end
   end
   if changed then
-    out[n + 1], out[n + 2], n = 'h', head, n + 2
+    out[n + 1], out[n + 2], n = 'h', digits(head), n + 2
     if status then out[n + 1], out[n + 2], n = 'u', updated, n + 2 end
     if status ~= wasStatus then out[n + 1], out[n + 2], n = 's', status, n + 2 end
     if names ~= wasNames then out[n + 1], out[n + 2], n = 'p', names, n + 2 end
@@ -150,7 +161,7 @@ while a[i] do
     if names ~= wasNames and string.sub(names, -3) ~= '""]' then
       call('ZADD', tag .. ':flow:' .. cjson.decode(names)[4], began, name)
     end
-    if stored then call(publish, tag .. ':wake', 'e' .. head .. ':' .. name) end
+    if stored then call(publish, tag .. ':wake', 'e' .. digits(head) .. ':' .. name) end
   end
 end
 

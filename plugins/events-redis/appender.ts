@@ -1,5 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import type { AppendOptions, AppendRefusal, AppendResult, EventDraft, StoredEvent } from '../../kernel/index.ts'
+import type {
+  AppendOptions,
+  AppendRefusal,
+  AppendResult,
+  EventDraft,
+  RunPatch,
+  StoredEvent,
+} from '../../kernel/index.ts'
 import { defineScript, type RedisPort } from '../_shared/redis.ts'
 import { APPEND } from './append-script.ts'
 import { encodeEvent, encodeNames } from './codec.ts'
@@ -8,6 +15,8 @@ import type { Shards } from './shards.ts'
 /** How many appends, and characters, one call carries at most: Redis does nothing else meanwhile. */
 const MOST_APPENDS = 64
 const MOST_TEXT = 256 * 1024
+/** How many calls may be on their way at once: while Redis is at one, this process prepares another. */
+const LANES = 3
 
 interface Pending {
   stream: string
@@ -61,17 +70,20 @@ export function createAppender(redis: RedisPort, shards: Shards) {
       const batch = take()
       busy = true
       // By stream, which the script looks up once; within a stream in the order they came.
-      const groups = [...Map.groupBy(batch, ({ stream }) => stream)]
+      const groups = [...Map.groupBy(batch, ({ stream }) => stream)].map(([stream, some]) => ({
+        stream,
+        units: unite(some),
+      }))
       const header = JSON.stringify(
-        groups.flatMap(([stream, some]) => [shards.tagOf(stream), stream, ...headerOf(some)]),
+        groups.flatMap(({ stream, units }) => [shards.tagOf(stream), stream, ...headerOf(stream, units)]),
       )
-      const sent = groups.flatMap(([, some]) => some)
-      const texts = sent.flatMap((one) => one.texts)
+      const sent = groups.flatMap(({ units }) => units)
+      const texts = sent.flatMap(({ members }) => members.flatMap((one) => one.texts))
       append([`${tag}:log`], [callKey, ++calls, publish, header, ...texts])
         .then(
           (answer) => {
             const answers = (answer as string).split(';')
-            for (const [index, one] of sent.entries()) one.resolve(readAnswer(one, answers[index]!))
+            for (const [index, unit] of sent.entries()) resolveUnit(unit, answers[index]!)
           },
           (error: unknown) => {
             for (const one of batch) one.reject(error)
@@ -90,7 +102,7 @@ export function createAppender(redis: RedisPort, shards: Shards) {
   }
 
   return (stream: string, events: readonly EventDraft[], options: AppendOptions): Promise<AppendResult> => {
-    const laneTag = redis.cluster ? shards.tagOf(stream) : shards.tags[0]!
+    const laneTag = redis.cluster ? shards.tagOf(stream) : shards.tags[shards.indexOf(stream) % LANES]!
     let lane = lanes.get(laneTag)
     if (!lane) lanes.set(laneTag, (lane = createLane(laneTag)))
     const texts = events.map(encodeEvent)
@@ -102,8 +114,44 @@ export function createAppender(redis: RedisPort, shards: Shards) {
 /** Fields that are loaded of every stream, which positions count from. */
 const ALWAYS_LOADED = 4
 
+/** Appends to one stream that the store may take as one, since what refuses the first refuses them all. */
+interface Unit {
+  members: Pending[]
+  options: AppendOptions
+}
+
+/** The start and the end of a job that was over before its start was sent are one unit, which halves its cost. */
+function unite(appends: readonly Pending[]): Unit[] {
+  const units: Unit[] = []
+  for (const pending of appends) {
+    const last = units.at(-1)
+    if (last && isOne(last, pending)) {
+      last.members.push(pending)
+      last.options = { ...last.options, run: mergeRuns(last.options.run, pending.options.run) }
+    } else units.push({ members: [pending], options: pending.options })
+  }
+  return units
+}
+
+function isOne({ members, options: before }: Unit, { options: after }: Pending): boolean {
+  const { unless, fence, expectedSeq, reopen, run } = before
+  const open = run?.status === undefined || run.status === 'running'
+  const same = unless === after.unless && fence?.job === after.fence?.job && fence?.token === after.fence?.token
+  const free = expectedSeq === undefined && after.expectedSeq === undefined && !reopen && !after.reopen
+  const keyed = unless !== undefined && members.some(({ events }) => events.some(({ key }) => key === unless))
+  return open && same && free && !keyed
+}
+
+function mergeRuns(before: RunPatch | undefined, after: RunPatch | undefined): RunPatch | undefined {
+  return before && after ? { ...before, ...withoutUndefined(after) } : (after ?? before)
+}
+
+function withoutUndefined(patch: RunPatch): RunPatch {
+  return Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined))
+}
+
 /** What the script has to know of the appends to one stream, see there. */
-function headerOf(appends: readonly Pending[]): (string | number | boolean)[] {
+function headerOf(stream: string, units: readonly Unit[]): (string | number | boolean)[] {
   const positions = new Map<string, number>()
   const position = (field: string | undefined): number | false => {
     if (field === undefined) return false
@@ -112,32 +160,42 @@ function headerOf(appends: readonly Pending[]): (string | number | boolean)[] {
     positions.set(field, ALWAYS_LOADED + positions.size + 1)
     return ALWAYS_LOADED + positions.size
   }
-  const described = appends.flatMap(({ stream, events, options: { unless, fence, expectedSeq, reopen, run } }) => [
-    position(unless === undefined ? undefined : `k:${unless}`),
-    position(fence && `t:${fence.job}`),
-    fence?.token ?? false,
-    expectedSeq ?? false,
-    reopen === true,
-    run === undefined ? false : (run.status ?? ''),
-    run === undefined ? false : encodeNames(stream, run),
-    events.length,
-    ...events.map(({ key }) => position(key === undefined ? undefined : `k:${key}`)),
-  ])
-  return [positions.size, ...positions.keys(), appends.length, ...described]
+  const described = units.flatMap(({ members, options: { unless, fence, expectedSeq, reopen, run } }) => {
+    const events = members.flatMap((member) => member.events)
+    return [
+      position(unless === undefined ? undefined : `k:${unless}`),
+      position(fence && `t:${fence.job}`),
+      fence?.token ?? false,
+      expectedSeq ?? false,
+      reopen === true,
+      run === undefined ? false : (run.status ?? ''),
+      run === undefined ? false : encodeNames(stream, run),
+      events.length,
+      ...events.map(({ key }) => position(key === undefined ? undefined : `k:${key}`)),
+    ]
+  })
+  return [positions.size, ...positions.keys(), units.length, ...described]
 }
 
 /** `!reason,head`, or `head,ts` and the positions of those whose key was known. */
-function readAnswer({ stream, events }: Pending, answer: string): AppendResult {
+function resolveUnit({ members }: Unit, answer: string): void {
   if (answer.startsWith('!')) {
     const [reason, head] = answer.slice(1).split(',')
-    return { ok: false, reason: reason as AppendRefusal['reason'], head: Number(head) }
+    const refusal = { ok: false, reason: reason as AppendRefusal['reason'], head: Number(head) } as const
+    for (const { resolve } of members) resolve(refusal)
+    return
   }
-  const [head, ts, ...known] = answer.split(',').map(Number) as [number, number, ...number[]]
-  const fresh = known.length === 0 ? events : events.filter((_event, index) => !known.includes(index + 1))
-  const first = head - fresh.length + 1
-  const stored = fresh.map(({ type, flow, step, stepId, attempt, data, key }, index): StoredEvent => {
-    const seq = first + index
-    return { seq, id: `${stream}:${seq}`, ts, type, runId: stream, flow, step, stepId, attempt, data, key }
-  })
-  return { ok: true, events: stored, head }
+  const [last, ts, ...known] = answer.split(',').map(Number) as [number, number, ...number[]]
+  const count = members.reduce((sum, { events }) => sum + events.length, 0)
+  let head = last - (count - known.length)
+  let position = 0
+  for (const { stream, events, resolve } of members) {
+    const stored: StoredEvent[] = []
+    for (const { type, flow, step, stepId, attempt, data, key } of events) {
+      if (known.includes(++position)) continue
+      const seq = ++head
+      stored.push({ seq, id: `${stream}:${seq}`, ts, type, runId: stream, flow, step, stepId, attempt, data, key })
+    }
+    resolve({ ok: true, events: stored, head })
+  }
 }

@@ -10,6 +10,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 -- Finer than a millisecond, so that jobs that end within one keep their order.
 local exactNow = string.format('%.3f', time[1] * 1000 + time[2] / 1000)
 local function whole(number) return string.format('%.0f', number) end
+local wholeNow = whole(now)
 
 local function event(base, ...)
   redis.call('XADD', base .. ':events', '*', ...)

@@ -31,7 +31,7 @@ local function letGo(index, id, claim)
 end
 
 local function finish(id, outcome, ...)
-  redis.call('HSET', base .. ':' .. id, 'finishedOn', whole(now), ...)
+  redis.call('HSET', base .. ':' .. id, 'finishedOn', wholeNow, ...)
   local set = ended[outcome] or {}
   ended[outcome] = set
   set[#set + 1] = exactNow
@@ -131,8 +131,8 @@ for _, id in ipairs(ids) do
   local key = base .. ':' .. id
   local fields = redis.call('HMGET', key, 'ats', ${CLAIMED_FIELDS.map((field) => `'${field}'`).join(', ')})
   if fields[4] then
-    local claim = whole((fields[1] or 0) + 1)
-    redis.call('HSET', key, 'ats', claim, 'processedOn', whole(now))
+    local claim = fields[1] and whole(fields[1] + 1) or '1'
+    redis.call('HSET', key, 'ats', claim, 'processedOn', wholeNow)
     redis.call('SET', key .. ':lock', holder .. ':' .. claim, 'PX', lease)
     event(base, 'event', 'active', 'jobId', id, 'prev', 'waiting')
     claimed[#claimed + 1] = id
@@ -153,7 +153,7 @@ if delayed then wakeWhenDue(base) end
 if settlements > 0 and #ids == 0 and redis.call('LLEN', base .. ':wait') == 0 and redis.call('LLEN', active) == 0 then
   event(base, 'event', 'drained')
 end
-return { whole(now), settled, claimed, hold, nextDue and whole(math.floor(nextDue / 4096)) or '' }
+return { wholeNow, settled, claimed, hold, nextDue and whole(math.floor(nextDue / 4096)) or '' }
 `
 
 /** Extends the locks of what a consumer runs; answers the ids that are somebody else's now. */
