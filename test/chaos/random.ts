@@ -1,12 +1,8 @@
-/** Numbers that depend on the seed alone (mulberry32). */
+import { seeded } from '../../testing/conformance/random.ts'
+
+/** Numbers that depend on the seed alone. */
 export function createRandom(seed: number) {
-  let state = seed >>> 0
-  const next = (): number => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
+  const next = seeded(seed)
   return {
     between: (min: number, max: number): number => Math.floor(min + next() * (max - min + 1)),
     pick: <T>(items: readonly T[]): T => items[Math.floor(next() * items.length)]!,

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Limits } from '../../kernel/index.ts'
 import { collectReports, type Harness, type HarnessOptions } from './harness.ts'
 import { createTime, type Time } from './time.ts'
+import { seeded } from './random.ts'
 
 export interface LimitsHarness extends Harness {
   limits: Limits
@@ -278,15 +279,4 @@ function startTests(test: LimitsTest): void {
       expect(spans.filter((span) => span < duration - 2)).toEqual([])
     }),
   )
-}
-
-/** Numbers in [0, 1) that are the same each time (mulberry32). */
-function seeded(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }

@@ -1,6 +1,7 @@
 import { describe } from 'vitest'
 import { collectReports } from '../harness.ts'
 import { appendTests } from './append.ts'
+import { modelTests } from './model.ts'
 import { readTests } from './read.ts'
 import { eventsTest, type EventsConformanceOptions } from './rig.ts'
 import { runTests } from './runs.ts'
@@ -30,6 +31,7 @@ export function eventsConformance({ name, create }: EventsConformanceOptions): v
     const test = eventsTest(create)
     describe('append', () => {
       appendTests(test, { rewinds })
+      modelTests(test)
     })
     describe('read', () => {
       readTests(test)
