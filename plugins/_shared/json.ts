@@ -55,7 +55,7 @@ export function decodeJson(text: string): unknown {
 }
 
 /** True for what JSON carries unchanged, which most payloads are: they are not copied. */
-function isJson(value: unknown): boolean {
+export function isJson(value: unknown): boolean {
   if (value === null) return true
   switch (typeof value) {
     case 'string':

@@ -1,5 +1,6 @@
 import { definePlugin, type EventStore, type MaybePromise } from '../../kernel/index.ts'
-import type { Journal, JournalLine } from '../_shared/folder/journal.ts'
+import type { JournalLine } from '../_shared/folder/disk.ts'
+import type { Journal } from '../_shared/folder/journal.ts'
 import { createLocalEvents } from '../_shared/local-events/store.ts'
 import { createReader, linesOf, snapshotLines } from './lines.ts'
 

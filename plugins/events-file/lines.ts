@@ -1,4 +1,6 @@
 import type { EventDraft, RunInfo, Snapshot, StoredEvent } from '../../kernel/index.ts'
+import type { JournalLine } from '../_shared/folder/disk.ts'
+import { isJson } from '../_shared/json.ts'
 import type { LocalEvents, StoredChange } from '../_shared/local-events/store.ts'
 import type { Stream } from '../_shared/local-events/stream.ts'
 
@@ -17,29 +19,24 @@ type Line = Record<string, unknown>
 const EVENTS_A_LINE = 500
 
 export const linesOf = {
-  change(stream: string, { seq, ts, events, run, reopen, fence }: StoredChange): Line {
-    return {
-      stream,
-      seq,
-      ts,
-      events: events.map(draftOf),
-      run: run && compact(run),
-      reopen: reopen || undefined,
-      fence,
-    }
+  change(stream: string, { seq, ts, events, run, reopen, fence }: StoredChange): JournalLine {
+    const line = { stream, seq, ts, events: events.map(draftOf), run, reopen: reopen || undefined, fence }
+    // JSON leaves out what is not set by itself, and this is written for each event that there is.
+    if (events.every(({ data }) => data === undefined || isJson(data))) return JSON.stringify(line)
+    return { ...line, events: line.events.map(compact), run: run && compact(run) }
   },
-  snapshot: (stream: string, snapshot: Snapshot): Line => ({ stream, snapshot }),
+  snapshot: (stream: string, snapshot: Snapshot): JournalLine => ({ stream, snapshot }),
 }
 
 /** What a compacted journal holds of a stream. */
-export function* snapshotLines(stream: Stream): Generator<Line> {
+export function* snapshotLines(stream: Stream): Generator<JournalLine> {
   const { name, memory, events, info, snapshots = [] } = stream
   yield { stream: name, memory, info: info && compact(info) }
   for (let from = 0; from < events.length;) {
     let to = from + 1
     while (to < events.length && to - from < EVENTS_A_LINE && events[to]!.ts === events[from]!.ts) to++
     const { seq, ts } = events[from]!
-    yield { stream: name, seq, ts, events: events.slice(from, to).map(draftOf) }
+    yield { stream: name, seq, ts, events: events.slice(from, to).map((event) => compact(draftOf(event))) }
     from = to
   }
   for (const snapshot of snapshots) yield linesOf.snapshot(name, snapshot)
@@ -62,7 +59,7 @@ export function createReader(restore: LocalEvents['restore']): (line: Line) => v
 
 /** What is not told by the line around it. */
 function draftOf({ type, data, key, flow, step, stepId, attempt }: EventDraft | StoredEvent): Line {
-  return compact({ type, flow, step, stepId, attempt, key, data })
+  return { type, flow, step, stepId, attempt, key, data }
 }
 
 /** Members that are not set say nothing. */

@@ -1,5 +1,7 @@
 import type { JobRecord } from '../../kernel/index.ts'
-import type { Journal, JournalLine } from '../_shared/folder/journal.ts'
+import type { JournalLine } from '../_shared/folder/disk.ts'
+import type { Journal } from '../_shared/folder/journal.ts'
+import { isJson } from '../_shared/json.ts'
 import type { FileStorage } from '../_shared/folder/storage.ts'
 import type { QueueJournal } from '../_shared/local-queue/queue.ts'
 import { fileName, queueName } from './names.ts'
@@ -120,7 +122,10 @@ function lineOf(job: Readonly<JobRecord>): JournalLine {
     crashes: crashes || undefined,
     round: round || undefined,
   }
-  return { job: job.id, ...job, id: undefined, queue: undefined, ...counters }
+  const line = { job: job.id, ...job, id: undefined, queue: undefined, ...counters }
+  // Most are plain, and written at a stroke.
+  const plain = isJson(job.data) && isJson(job.options) && job.error === undefined && job.finishedAt === undefined
+  return plain ? JSON.stringify(line) : line
 }
 
 function changeOf(job: Readonly<JobRecord>, fields: readonly (keyof JobRecord)[]): JournalLine {

@@ -7,12 +7,18 @@ import { encodeLine } from '../json.ts'
 const CHUNK = 1 << 18
 
 type Line = Readonly<Record<string, unknown>>
+/** Members that are `undefined` are left out; a text is a line that is written already. */
+export type JournalLine = Line | string
+
+export function lineText(line: JournalLine): string {
+  return typeof line === 'string' ? line : encodeLine(line)
+}
 
 /** Writes lines to the start of a file, bit by bit, so that nobody has to wait for the last one. */
 export async function writeLines(
   file: number,
   header: Line,
-  lines: Iterable<Line>,
+  lines: Iterable<JournalLine>,
 ): Promise<{ size: number; lines: number }> {
   let [size, count, chunk] = [0, 1, `${encodeLine(header)}\n`]
   const write = (): void => {
@@ -22,7 +28,7 @@ export async function writeLines(
     chunk = ''
   }
   for (const line of lines) {
-    chunk += `${encodeLine(line)}\n`
+    chunk += `${lineText(line)}\n`
     count++
     if (chunk.length < CHUNK) continue
     write()

@@ -1,7 +1,6 @@
 import { closeSync, fdatasyncSync, openSync, renameSync, rmSync } from 'node:fs'
 import type { Reporter } from '../../../kernel/index.ts'
-import { encodeLine } from '../json.ts'
-import { dataSync, syncFolder, writeAll, writeLines } from './disk.ts'
+import { dataSync, lineText, syncFolder, writeAll, writeLines, type JournalLine } from './disk.ts'
 import { readJournal } from './read-journal.ts'
 
 /**
@@ -11,13 +10,10 @@ import { readJournal } from './read-journal.ts'
  */
 export type Fsync = 'always' | 'batch' | 'never'
 
-/** Members that are `undefined` are left out. */
-export type JournalLine = Readonly<Record<string, unknown>>
-
 export interface JournalOptions {
   path: string
   /** The first line: what the file is. */
-  header: JournalLine
+  header: Readonly<Record<string, unknown>>
   fsync: Fsync
   reporter: Reporter
   /** Lines that make up the present state: what a compacted journal holds. Read bit by bit, while writing goes on. */
@@ -26,6 +22,8 @@ export interface JournalOptions {
   minGarbage: number
 }
 
+/** How many times as large as after the last time it has to be: rewriting costs a third of what is appended. */
+const GROWTH = 4
 /** How long to wait before a disk that refused is tried again, in milliseconds. */
 const RETRY = 1000
 
@@ -40,6 +38,8 @@ export class Journal {
   #size: number
   #lines = 0
   #garbage = 0
+  /** Its size when it was last compacted. */
+  #compactSize = 0
   /** Lines that are not written yet. */
   #buffer = ''
   #scheduled = false
@@ -90,8 +90,7 @@ export class Journal {
     this.#garbage += obsolete
     if (this.#options.fsync === 'always') this.#syncNow()
     else this.#schedule()
-    const { minGarbage } = this.#options
-    if (this.#garbage > minGarbage && this.#garbage > this.#lines / 2) void this.compact()
+    if (this.#garbage > this.#options.minGarbage && this.#isStale()) void this.compact()
   }
 
   #flush(): void {
@@ -151,8 +150,12 @@ export class Journal {
     closeSync(this.#file)
   }
 
+  #isStale(): boolean {
+    return this.#garbage > this.#lines / 2 && this.#size > GROWTH * this.#compactSize
+  }
+
   #append(line: JournalLine): void {
-    const text = `${encodeLine(line)}\n`
+    const text = `${lineText(line)}\n`
     this.#buffer += text
     if (this.#tail !== undefined) this.#tail += text
     this.#lines++
@@ -242,6 +245,7 @@ export class Journal {
       closeSync(this.#file)
       this.#file = file
       this.#size = written.size + tail.byteLength
+      this.#compactSize = this.#size
       this.#lines = written.lines + this.#tail.split('\n').length - 1
       this.#buffer = ''
       this.#dirty = false
