@@ -39,7 +39,7 @@ function anyAppend(random: () => number): Append {
 /** All but the moments, which are the store's own. */
 const timeless = (result: AppendResult): object =>
   result.ok ? { ...result, events: result.events.map(withoutTime) } : result
-const withoutTime = ({ ts: _, ...event }: StoredEvent): object => event
+const withoutTime = (event: StoredEvent): object => ({ ...event, ts: 0 })
 const withoutTimes = (info: RunInfo | undefined): object | undefined =>
   info && { ...info, startedAt: 0, updatedAt: 0, endedAt: info.endedAt === undefined ? undefined : 0 }
 
