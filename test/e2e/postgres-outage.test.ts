@@ -146,6 +146,34 @@ describe('PostgreSQL that goes away', () => {
     await kernel.close()
   }, 30_000)
 
+  it('gives no answer to an enqueue that it stores later: the job is told to be new, and a second one known', async () => {
+    const kernel = await openKernel(service.url, 'late_jobs', undefined, { query_timeout: 200 })
+    const target = { queue: 'mail', name: 'send' }
+    await kernel.enqueue(target, 0, { id: 'before' })
+    const admin = new Client({ connectionString: service.url })
+    await admin.connect()
+    await admin.query('BEGIN')
+    await admin.query('LOCK TABLE late_jobs.job_common IN SHARE MODE')
+    const jobs = kernel.enqueueMany([
+      { worker: target, data: 1, options: { id: 'new' } },
+      { worker: target, data: 1, options: { id: 'before' } },
+    ])
+    const waiting = `SELECT count(*)::int AS count FROM pg_stat_activity
+      WHERE application_name = 'nuxt-queue' AND state = 'active' AND query LIKE '%nq_enqueue%'`
+    for (;;) {
+      await admin.query('SELECT pg_stat_clear_snapshot()')
+      if ((await admin.query<{ count: number }>(waiting)).rows[0]!.count >= 3) break
+    }
+    await admin.query('COMMIT')
+    expect((await jobs).map(({ id, deduplicated }) => [id, deduplicated])).toEqual([
+      ['new', false],
+      ['before', true],
+    ])
+    expect(await kernel.enqueue(target, 2, { id: 'new' })).toMatchObject({ deduplicated: true })
+    await admin.end()
+    await kernel.close()
+  }, 30_000)
+
   it('is frozen for longer than a lease: jobs run to one end each', async () => {
     const { worker, other, close } = await open('frozen')
     const started = Promise.withResolvers<void>()
