@@ -9,6 +9,8 @@ interface SqlQueryOptions {
    * ran. Statements that were never sent always wait for the database. Default false.
    */
   repeatable?: boolean
+  /** Called each time before it is sent again: its answer may then tell of what it has done before. */
+  onRepeat?: () => void
 }
 
 /** What the plugins over PostgreSQL share, whatever drives it: a server, or one inside this process. */

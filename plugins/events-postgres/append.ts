@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { AppendOptions, AppendResult, EventDraft, StoredEvent } from '../../kernel/index.ts'
 import { createGroupCommit } from '../_shared/group-commit.ts'
 import { encodeJson } from '../_shared/json.ts'
@@ -6,38 +7,39 @@ import { copyValue } from '../_shared/value.ts'
 import { packRounds, type Pending } from './rounds.ts'
 import { packNames } from './wake-ups.ts'
 
+/** What became of an append: `reason` when it was refused, `fresh` when some of its events were known. */
 interface Answer {
-  i: number
-  reason: 'unless' | 'fence' | 'expectedSeq' | 'ended' | null
   head: number
-  ts: string
-  fresh: number[] | null
+  ts: number
+  reason?: 'unless' | 'fence' | 'expectedSeq' | 'ended'
+  fresh?: number[]
 }
 
-/** Appends: those that are made at the same time, to whatever streams, are one statement and one commit. */
+/** Of one round. Appends that are not in `old` have made their streams, with all their events. */
+interface RoundAnswer {
+  ts: number
+  old?: (Answer & { i: number })[]
+}
+
+/**
+ * Appends: those that are made at the same time, to whatever streams, are one statement and one commit.
+ * A batch has a number, so it is sent again when its connection broke, and takes effect once.
+ */
 export function createAppender(db: PostgresPort, payloadLimit: number) {
-  const from = `SELECT i, reason, head, ts, fresh FROM ${quoteName(db.schema)}`
+  const text = `SELECT ${quoteName(db.schema)}.nq_append($1, $2, $3, $4, $5) AS answer`
+  const writer = randomUUID()
+  let batch = 0
 
   const group = createGroupCommit<Pending, AppendResult>({
     sizeOf: ({ size }) => size,
     async commit(items) {
-      const { rounds, members } = packRounds(items)
-      const one = rounds.length === 1
-      const text = `${from}.${one ? 'nq_append' : 'nq_append_rounds'}($1, $2)`
-      const values = [one ? rounds[0] : JSON.stringify(rounds), packNames(items.map(({ stream }) => stream))]
-      const answers = await db.query<Answer>(text, values)
+      const rounds = packRounds(items)
+      const rest = rounds.length > 1 ? JSON.stringify(rounds.slice(1).map((round) => round.text)) : null
+      const values = [rounds[0]!.text, rest, packNames(items.map(({ stream }) => stream)), writer, ++batch]
+      const [row] = await db.query<{ answer: string }>(text, values, { repeatable: true })
+      const answers = JSON.parse(row!.answer) as RoundAnswer[]
       const results = new Map<Pending, AppendResult>()
-      for (const answer of answers) {
-        let before =
-          answer.head - (answer.fresh?.length ?? members[answer.i]!.reduce((sum, one) => sum + one.data.length, 0))
-        let offset = 0
-        for (const member of members[answer.i]!) {
-          const result = resultOf(member, answer, before, offset)
-          results.set(member, result)
-          if (result.ok) before += result.events.length
-          offset += member.data.length
-        }
-      }
+      for (const [index, { members }] of rounds.entries()) tellRound(members, answers[index]!, results)
       return items.map((item) => results.get(item)!)
     },
   })
@@ -99,17 +101,33 @@ function textOf(text: string, what: string): string {
   return JSON.stringify(text)
 }
 
+/** Takes the answer of a round apart, for each of the appends that travelled as one. */
+function tellRound(members: readonly Pending[][], { ts, old = [] }: RoundAnswer, results: Map<Pending, AppendResult>) {
+  const told = new Map<number, Answer>(old.map((answer) => [answer.i, answer]))
+  for (const [index, appends] of members.entries()) {
+    const total = appends.reduce((sum, { data }) => sum + data.length, 0)
+    const answer = told.get(index) ?? { head: total, ts }
+    let before = answer.head - (answer.fresh?.length ?? total)
+    let offset = 0
+    for (const one of appends) {
+      const result = resultOf(one, answer, before, offset)
+      results.set(one, result)
+      if (result.ok) before += result.events.length
+      offset += one.data.length
+    }
+  }
+}
+
 /** The part of an answer that is one append's, whose events start at `offset` and after the `seq` `before`. */
 function resultOf({ stream, drafts, data }: Pending, answer: Answer, before: number, offset: number): AppendResult {
   const { reason, head, ts, fresh } = answer
-  if (reason !== null) return { ok: false, reason, head }
-  const at = Number(ts)
+  if (reason !== undefined) return { ok: false, reason, head }
   const events: StoredEvent[] = []
   for (const [index, { type, key, flow, step, stepId, attempt }] of drafts.entries()) {
     if (fresh && !fresh.includes(offset + index)) continue
     const seq = before + events.length + 1
     const id = `${stream}:${seq}`
-    events.push({ seq, id, ts: at, type, runId: stream, flow, step, stepId, attempt, data: data[index], key })
+    events.push({ seq, id, ts, type, runId: stream, flow, step, stepId, attempt, data: data[index], key })
   }
   return { ok: true, events, head: before + events.length }
 }

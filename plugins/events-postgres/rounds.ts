@@ -19,11 +19,18 @@ interface Packed {
   keys: Set<string>
 }
 
+interface Round {
+  /** Its appends as JSON. */
+  text: string
+  /** Who travels in each of them. */
+  members: Pending[][]
+}
+
 /**
  * Puts a group into rounds in which each stream comes once. Appends to one stream that follow each
  * other and would be accepted or refused together become one: a short job's start and end, its logs.
  */
-export function packRounds(items: readonly Pending[]): { rounds: string[]; members: Pending[][] } {
+export function packRounds(items: readonly Pending[]): Round[] {
   const rounds: Packed[][] = []
   const last = new Map<string, { packed: Packed; round: number }>()
   for (const item of items) {
@@ -34,12 +41,10 @@ export function packRounds(items: readonly Pending[]): { rounds: string[]; membe
     ;(rounds[round] ??= []).push(packed)
     last.set(item.stream, { packed, round })
   }
-  const members: Pending[][] = []
-  const texts = rounds.map((round) => {
-    const appends = round.map((packed) => encodeAppend(packed, members.push(packed.members) - 1))
-    return `[${appends.join(',')}]`
-  })
-  return { rounds: texts, members }
+  return rounds.map((round) => ({
+    text: `[${round.map(encodeAppend).join(',')}]`,
+    members: round.map(({ members }) => members),
+  }))
 }
 
 /** Adds an append to the one in front of it, if nothing can tell the difference. */

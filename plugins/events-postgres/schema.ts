@@ -10,7 +10,9 @@ export function eventVersions(schema: string, channel: string): string[] {
 /**
  * `nq_stream` is what has to be known of a stream before the next append, and its line in the index of
  * runs. Events go by the number of their stream, which grows, so that new ones land side by side in
- * every index; `xid` is where an event stands in the order of commits.
+ * every index; `xid` is where an event stands in the order of commits. `nq_batch` is what makes an append
+ * that is sent twice take effect once: rows are added and removed and never changed, so that a look-up
+ * stays short however long an open transaction keeps vacuum away.
  */
 function tables(s: string): string {
   return `
@@ -63,6 +65,14 @@ CREATE TABLE ${s}.nq_snapshot (
   seq int NOT NULL,
   state text NOT NULL,
   PRIMARY KEY (stream, reducer, seq)
+);
+
+CREATE TABLE ${s}.nq_batch (
+  writer uuid NOT NULL,
+  batch bigint NOT NULL,
+  at timestamptz NOT NULL DEFAULT now(),
+  answer text NOT NULL,
+  PRIMARY KEY (writer, batch)
 );
 
 CREATE UNLOGGED TABLE ${s}.nq_message (

@@ -10,9 +10,19 @@ const APPENDS = `i int, s text, u text, j text, t bigint, x int, r boolean, p bo
       rs text, rn text, rq text, rj text, rf text, e json`
 const EVENTS = `o int, y text, k text, f text, s text, d text, a int, v text`
 
+/** After how many batches a writer forgets those before. */
+const SWEEP_EVERY = 256
+/** How long what a dead writer left stays: an outage that is longer could make a batch take effect twice. */
+const KEPT_FOR = '7 days'
+
 /**
  * Appends to many streams in one commit, each append accepted or refused on its own. A stream comes
- * once in a call, and a key once in an append; `nq_append_rounds` makes several calls in one transaction.
+ * once in a round, and a key once in an append; several rounds are one transaction.
+ *
+ * The answer is a JSON text: the time, and what is to be told of appends that were not simply the first
+ * of their stream. It is stored with the events under the number that the writer gave its batch, so that
+ * a batch whose connection broke can be sent again: whether the first copy has been stored, waits for
+ * its commit, or is still to arrive, one of them takes effect and both are answered the same.
  *
  * A stream that is not there cannot refuse, so its row is written as it will be; that is most appends of
  * jobs that run for the first time. The others lock the rows of their streams in one order, then look
@@ -21,14 +31,14 @@ const EVENTS = `o int, y text, k text, f text, s text, d text, a int, v text`
  */
 export function appendFunctions(s: string, channel: string): string {
   return `
-CREATE FUNCTION ${s}.nq_append(p_appends text, p_notify text)
-RETURNS TABLE (i int, reason text, head int, ts bigint, fresh int[]) LANGUAGE plpgsql ${BY_INDEX} AS $fn$
+CREATE FUNCTION ${s}.nq_append_round(p_appends text)
+RETURNS text LANGUAGE plpgsql ${BY_INDEX} AS $fn$
 #variable_conflict use_column
 DECLARE
   v_now bigint := floor(extract(epoch FROM clock_timestamp()) * 1000);
   v_xid xid8 := pg_current_xact_id();
+  v_began bigint := v_now;
   v_new int[];
-  v_heads int[];
   v_old text[];
   v_is int[];
   v_reasons text[];
@@ -37,6 +47,7 @@ DECLARE
   v_nows bigint[];
   v_commits xid8[];
   v_fresh text[];
+  v_heads int[];
 BEGIN
   WITH a AS MATERIALIZED (
     SELECT x.*, json_array_length(x.e) AS n FROM json_to_recordset(p_appends::json) AS x (${APPENDS})
@@ -59,12 +70,9 @@ BEGIN
     SELECT new.id, e.o + 1, v_now, v_xid, e.y, e.k, e.f, e.s, e.d, e.a, e.v
     FROM new CROSS JOIN LATERAL json_to_recordset(new.e) AS e (${EVENTS}) WHERE new.id IS NOT NULL
   )
-  SELECT array_agg(new.i) FILTER (WHERE new.id IS NOT NULL), array_agg(new.n) FILTER (WHERE new.id IS NOT NULL),
-    array_agg(new.s) FILTER (WHERE new.id IS NULL)
-  INTO v_new, v_heads, v_old FROM new;
-  IF p_notify IS NOT NULL THEN PERFORM pg_notify(${quoteText(channel)}, p_notify); END IF;
-  RETURN QUERY SELECT x.i, NULL::text, x.n, v_now, NULL::int[] FROM unnest(v_new, v_heads) AS x (i, n);
-  IF v_old IS NULL THEN RETURN; END IF;
+  SELECT array_agg(new.i) FILTER (WHERE new.id IS NOT NULL), array_agg(new.s) FILTER (WHERE new.id IS NULL)
+  INTO v_new, v_old FROM new;
+  IF v_old IS NULL THEN RETURN '{"ts":' || v_now || '}'; END IF;
 
   PERFORM FROM ${s}.nq_stream t WHERE t.name = ANY (v_old) ORDER BY t.name FOR UPDATE;
   v_now := floor(extract(epoch FROM clock_timestamp()) * 1000);
@@ -101,9 +109,11 @@ BEGIN
   INTO v_is, v_reasons, v_rows, v_added, v_nows, v_commits, v_heads, v_fresh
   FROM a JOIN c ON c.i = a.i;
   PERFORM ${s}.nq_touch(p_appends, v_rows, v_added, v_nows, v_commits);
-  RETURN QUERY SELECT x.i, x.reason, x.head, x.now, string_to_array(x.fresh, ',')::int[]
-  FROM unnest(v_is, v_reasons, v_heads, v_nows, v_fresh) AS x (i, reason, head, now, fresh)
-  WHERE x.reason IS DISTINCT FROM 'new';
+  RETURN '{"ts":' || v_began || ',"old":[' || (
+    SELECT string_agg('{"i":' || x.i || ',"head":' || x.head || ',"ts":' || x.now
+      || coalesce(',"reason":"' || x.reason || '"', '') || coalesce(',"fresh":[' || x.fresh || ']', '') || '}', ',')
+    FROM unnest(v_is, v_reasons, v_heads, v_nows, v_fresh) AS x (i, reason, head, now, fresh)
+    WHERE x.reason IS DISTINCT FROM 'new') || ']}';
 END $fn$;
 
 CREATE FUNCTION ${s}.nq_touch(p_appends text, p_rows tid[], p_added int[], p_nows bigint[], p_commits xid8[])
@@ -128,15 +138,38 @@ BEGIN
   WHERE t.ctid = d.row;
 END $fn$;
 
-CREATE FUNCTION ${s}.nq_append_rounds(p_rounds text, p_notify text)
-RETURNS TABLE (i int, reason text, head int, ts bigint, fresh int[]) LANGUAGE plpgsql AS $fn$
+CREATE FUNCTION ${s}.nq_append(p_first text, p_rest text, p_notify text, p_writer uuid, p_batch bigint)
+RETURNS text LANGUAGE plpgsql ${BY_INDEX} AS $fn$
 #variable_conflict use_column
 DECLARE
+  v_known bigint;
+  v_answer text;
   v_round text;
 BEGIN
-  FOR v_round IN SELECT x.value FROM json_array_elements_text(p_rounds::json) AS x LOOP
-    RETURN QUERY SELECT * FROM ${s}.nq_append(v_round, NULL);
-  END LOOP;
+  -- A copy of this batch may be under way on a connection that its writer has given up.
+  PERFORM pg_advisory_xact_lock(hashtextextended(p_writer::text, 0));
+  -- Behind a later batch this one is a copy that nobody waits for.
+  SELECT b.batch, b.answer INTO v_known, v_answer FROM ${s}.nq_batch b
+  WHERE b.writer = p_writer AND b.batch >= p_batch ORDER BY b.batch LIMIT 1;
+  IF v_known IS NOT NULL THEN RETURN v_answer; END IF;
+  v_answer := ${s}.nq_append_round(p_first);
+  IF p_rest IS NOT NULL THEN
+    FOR v_round IN SELECT x.value FROM json_array_elements_text(p_rest::json) AS x LOOP
+      v_answer := v_answer || ',' || ${s}.nq_append_round(v_round);
+    END LOOP;
+  END IF;
+  v_answer := '[' || v_answer || ']';
+  INSERT INTO ${s}.nq_batch (writer, batch, answer) VALUES (p_writer, p_batch, v_answer);
+  IF p_batch % ${SWEEP_EVERY} = 0 THEN
+    DELETE FROM ${s}.nq_batch b
+    WHERE b.writer = p_writer AND b.batch >= p_batch - ${2 * SWEEP_EVERY} AND b.batch < p_batch;
+  ELSIF p_batch = 1 THEN
+    -- Each process that starts clears up after those that are gone.
+    DELETE FROM ${s}.nq_batch b WHERE (b.writer, b.batch) IN (
+      SELECT k.writer, k.batch FROM ${s}.nq_batch k WHERE k.at < now() - interval '${KEPT_FOR}'
+      LIMIT 10000 FOR UPDATE SKIP LOCKED);
+  END IF;
   PERFORM pg_notify(${quoteText(channel)}, p_notify);
+  RETURN v_answer;
 END $fn$;`
 }

@@ -11,6 +11,7 @@ const RESTART = 200
 interface Asked {
   message: ToThread
   repeatable: boolean
+  onRepeat?: () => void
   resolve(rows: never[]): void
   reject(error: Error): void
 }
@@ -76,7 +77,10 @@ export async function openDatabase(data: ThreadData, reporter: Reporter): Promis
       }
     }
     for (const channel of channels.keys()) send({ id: ++ids, text: '', listen: channel }, true).catch(() => {})
-    for (const { message } of asked.values()) thread.postMessage(message)
+    for (const { message, onRepeat } of asked.values()) {
+      onRepeat?.()
+      thread.postMessage(message)
+    }
     for (const { listeners } of channels.values()) {
       for (const { onReconnect } of listeners) guard(onReconnect)
     }
@@ -103,19 +107,19 @@ export async function openDatabase(data: ThreadData, reporter: Reporter): Promis
     }
   }
 
-  function send<Row>(message: ToThread, repeatable: boolean): Promise<Row[]> {
+  function send<Row>(message: ToThread, repeatable: boolean, onRepeat?: () => void): Promise<Row[]> {
     return new Promise((resolve, reject) => {
       if (closing) {
         reject(new Error('The embedded database is closed.'))
         return
       }
-      asked.set(message.id, { message, repeatable, resolve, reject })
+      asked.set(message.id, { message, repeatable, onRepeat, resolve, reject })
       thread!.postMessage(message)
     })
   }
 
-  const query: PostgresPort['query'] = (text, values, { repeatable = false } = {}) =>
-    send({ id: ++ids, text, values }, repeatable)
+  const query: PostgresPort['query'] = (text, values, { repeatable = false, onRepeat } = {}) =>
+    send({ id: ++ids, text, values }, repeatable, onRepeat)
 
   thread = await start(data)
   return {

@@ -80,7 +80,7 @@ export function createDatabase({ Pool }: Pg, config: PoolConfig, reporter: Repor
   const query: PostgresPort['query'] = async <Row extends object>(
     text: string,
     values?: readonly unknown[],
-    { repeatable = false }: { repeatable?: boolean } = {},
+    { repeatable = false, onRepeat }: { repeatable?: boolean; onRepeat?: () => void } = {},
   ): Promise<Row[]> => {
     for (;;) {
       const client = await connect()
@@ -94,6 +94,7 @@ export function createDatabase({ Pool }: Pg, config: PoolConfig, reporter: Repor
         if (!isAway(error) || !repeatable || closing.signal.aborted) throw error
         tell(error)
         await sleep(FIRST_WAIT)
+        onRepeat?.()
       }
     }
   }

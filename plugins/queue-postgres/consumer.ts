@@ -97,9 +97,11 @@ export function createConsumer(
     const settle = batch.length === 0 ? null : `[${batch.map(({ text }) => text).join(',')}]`
     const hold = Math.max(0, ...batch.map((one) => one.hold))
     try {
-      const rows = await db.query<TurnRow>(turn, [name, wanted, db.lease, settle, hold], { repeatable: true })
+      let repeated = false
+      const onRepeat = (): void => void (repeated = true)
+      const rows = await db.query<TurnRow>(turn, [name, wanted, db.lease, settle, hold], { repeatable: true, onRepeat })
       turning = false
-      finish(batch, rows, wanted)
+      finish(batch, rows, wanted, repeated)
     } catch (error) {
       turning = false
       if (stopped) return
@@ -111,7 +113,7 @@ export function createConsumer(
     schedule()
   }
 
-  function finish(batch: readonly Settled[], rows: readonly TurnRow[], wanted: number): void {
+  function finish(batch: readonly Settled[], rows: readonly TurnRow[], wanted: number, repeated: boolean): void {
     const told = new Set<string>()
     const claimed: TurnRow[] = []
     let due: number | null = null
@@ -121,7 +123,8 @@ export function createConsumer(
       else due = row.due
     }
     for (const one of batch) {
-      if (told.has(one.uuid) && signals.any) one.tell(tell)
+      // What the first copy of a turn has settled, its second one does not find.
+      if ((repeated || told.has(one.uuid)) && signals.any) one.tell(tell)
     }
     claimed.sort((a, b) => b.priority - a.priority || a.created - b.created)
     for (const row of claimed) start(row)

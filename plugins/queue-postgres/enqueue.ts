@@ -18,7 +18,14 @@ interface Item {
   data: unknown
 }
 
-type Run = <Row extends object>(text: string, values: unknown[]) => Promise<Row[]>
+type Run = <Row extends object>(text: string, values: unknown[], onRepeat?: () => void) => Promise<Row[]>
+
+/** A job that is there already. */
+interface Known {
+  run: string
+  /** When it was enqueued. */
+  at: number | null
+}
 
 export interface JobStore {
   one(draft: JobDraft, options?: StoreOptions): Promise<EnqueueReceipt>
@@ -30,11 +37,12 @@ export interface JobStore {
 export function createJobStore(db: PostgresPort, boss: Boss, host: { clock: Clock; payloadLimit: number }): JobStore {
   const schema = quoteName(db.schema)
   const insert = `SELECT queue, id FROM ${schema}.nq_enqueue($1, $2, $3, $4)`
-  const selectRuns = `SELECT j.name AS queue, j.id, coalesce(j.trace_context #>> '{nq,r}', j.trace_context #>> '{nq,i}', j.id::text) AS run
+  const selectRuns = `SELECT j.name AS queue, j.id, coalesce(j.trace_context #>> '{nq,r}', j.trace_context #>> '{nq,i}', j.id::text) AS run,
+      (j.trace_context #>> '{nq,t}')::float8 AS at
     FROM json_to_recordset($1::text::json) AS x (q text, i uuid) JOIN ${schema}.job j ON j.name = x.q AND j.id = x.i`
 
   // A job that is there already is not stored again, so it may be sent twice.
-  const own: Run = (text, values) => db.query(text, values, { repeatable: true })
+  const own: Run = (text, values, onRepeat) => db.query(text, values, { repeatable: true, onRepeat })
 
   const within = (client: SqlClient): Run => {
     const run = 'executeSql' in client ? client.executeSql.bind(client) : client.query.bind(client)
@@ -66,7 +74,8 @@ export function createJobStore(db: PostgresPort, boss: Boss, host: { clock: Cloc
     }
     for (const queue of new Set(items.map(({ draft }) => draft.queue))) await boss.ensureQueue(queue)
     const values = [`[${texts.join(',')}]`, `[${payloads.join(',')}]`, texts.length, [...soon].map(encodeQueue)]
-    const rows = await run<{ queue: string; id: string }>(insert, values)
+    let repeated = false
+    const rows = await run<{ queue: string; id: string }>(insert, values, () => (repeated = true))
     const added = rows.length === 0 ? undefined : new Set(rows.map(({ queue, id }) => keyOf(queue, id)))
     const known =
       added &&
@@ -77,17 +86,20 @@ export function createJobStore(db: PostgresPort, boss: Boss, host: { clock: Cloc
     return items.map(({ draft: { id, queue } }, index) => {
       const key = keyOf(encodeQueue(queue), jobUuid(queue, id))
       const original = items[first.get(key)!]!.draft
-      const told = known?.get(key) ?? original.runId
-      return { id, runId: told, deduplicated: first.get(key) !== index || known?.has(key) === true }
+      const found = known?.get(key)
+      // Sent twice, it may have met what its first copy has stored.
+      const mine = repeated && found?.run === original.runId && found.at === original.createdAt
+      const deduplicated = first.get(key) !== index || (known?.has(key) === true && !mine)
+      return { id, runId: found?.run ?? original.runId, deduplicated }
     })
   }
 
-  /** The runs of jobs that are there already. */
-  async function runsOf(keys: readonly string[], run: Run): Promise<Map<string, string | undefined>> {
+  /** What there is of jobs that were not stored. */
+  async function runsOf(keys: readonly string[], run: Run): Promise<Map<string, Known | undefined>> {
     const wanted = keys.map((key) => ({ q: key.slice(37), i: key.slice(0, 36) }))
-    const found = await run<{ queue: string; id: string; run: string }>(selectRuns, [JSON.stringify(wanted)])
-    const runs = new Map<string, string | undefined>(keys.map((key) => [key, undefined]))
-    for (const row of found) runs.set(keyOf(row.queue, row.id), row.run)
+    const found = await run<Known & { queue: string; id: string }>(selectRuns, [JSON.stringify(wanted)])
+    const runs = new Map<string, Known | undefined>(keys.map((key) => [key, undefined]))
+    for (const row of found) runs.set(keyOf(row.queue, row.id), row)
     return runs
   }
 

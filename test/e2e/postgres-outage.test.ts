@@ -75,6 +75,105 @@ describe('PostgreSQL that goes away', () => {
     await close()
   }, 30_000)
 
+  it('cuts connections again and again under appends: each takes effect once, and none is refused', async () => {
+    const kernel = await openKernel(service.url, 'cuts')
+    const events = kernel.port('events')
+    const admin = new Client({ connectionString: service.url })
+    await admin.connect()
+    let cuts = 0
+    const enough = 300
+
+    /** Knows what comes next in a stream of its own, and also writes to one that is everybody's. */
+    async function write(caller: number): Promise<{ own: number; keyed: number; free: number }> {
+      const done = { own: 0, keyed: 0, free: 0 }
+      while (cuts < enough) {
+        const [own, keyed, free] = await Promise.all([
+          events.append(`own-${caller}`, [{ type: 'a' }, { type: 'b' }], { expectedSeq: 2 * done.own }),
+          events.append('shared', [{ type: 'c', key: `${caller}-${done.keyed}` }]),
+          events.append(`free-${caller}`, [{ type: 'd', data: done.free }]),
+        ])
+        expect(own).toMatchObject({ ok: true, head: 2 * done.own + 2 })
+        expect(keyed).toMatchObject({ ok: true, events: [{ key: `${caller}-${done.keyed}` }] })
+        expect(free).toMatchObject({ ok: true, head: done.free + 1 })
+        done.own++
+        done.keyed++
+        done.free++
+      }
+      return done
+    }
+
+    const cut = `SELECT count(pg_terminate_backend(pid))::int AS count FROM pg_stat_activity
+      WHERE application_name = 'nuxt-queue' AND query LIKE '%nq_append%'`
+    const writers = Promise.all([1, 2, 3, 4].map(write))
+    while (cuts < enough) cuts += (await admin.query<{ count: number }>(cut)).rows[0]!.count
+    const written = await writers
+    for (const [index, { own, free }] of written.entries()) {
+      const [ownStored, freeStored] = await Promise.all([
+        events.read(`own-${index + 1}`),
+        events.read(`free-${index + 1}`),
+      ])
+      expect(ownStored.map(({ seq }) => seq)).toEqual(Array.from({ length: 2 * own }, (_, n) => n + 1))
+      expect(freeStored.map(({ data }) => data)).toEqual(Array.from({ length: free }, (_, n) => n))
+    }
+    const shared = await events.read('shared')
+    expect(shared).toHaveLength(written.reduce((sum, { keyed }) => sum + keyed, 0))
+    expect(shared.map(({ seq }) => seq)).toEqual(shared.map((_, n) => n + 1))
+    await admin.end()
+    await kernel.close()
+  }, 60_000)
+
+  it('gives no answer to an append that it stores later: the append is sent again, and answered once stored', async () => {
+    const kernel = await openKernel(service.url, 'late', undefined, { query_timeout: 200 })
+    const events = kernel.port('events')
+    await events.append('late', [{ type: 'a' }])
+    const admin = new Client({ connectionString: service.url })
+    await admin.connect()
+    await admin.query('BEGIN')
+    await admin.query(`SELECT FROM late.nq_stream WHERE name = 'late' FOR UPDATE`)
+    const append = events.append('late', [{ type: 'b' }, { type: 'c', key: 'k' }], { expectedSeq: 1 })
+    const waiting = `SELECT count(*)::int AS count FROM pg_stat_activity
+      WHERE application_name = 'nuxt-queue' AND state = 'active' AND query LIKE '%nq_append%'`
+    for (;;) {
+      // Outside of the transaction's snapshot of the statistics.
+      await admin.query('SELECT pg_stat_clear_snapshot()')
+      if ((await admin.query<{ count: number }>(waiting)).rows[0]!.count >= 3) break
+    }
+    await admin.query('COMMIT')
+    const result = await append
+    expect(result).toMatchObject({ ok: true, head: 3, events: [{ type: 'b' }, { type: 'c' }] })
+    expect((await events.read('late')).map(({ type }) => type)).toEqual(['a', 'b', 'c'])
+    await admin.end()
+    await kernel.close()
+  }, 30_000)
+
+  it('gives no answer to an enqueue that it stores later: the job is told to be new, and a second one known', async () => {
+    const kernel = await openKernel(service.url, 'late_jobs', undefined, { query_timeout: 200 })
+    const target = { queue: 'mail', name: 'send' }
+    await kernel.enqueue(target, 0, { id: 'before' })
+    const admin = new Client({ connectionString: service.url })
+    await admin.connect()
+    await admin.query('BEGIN')
+    await admin.query('LOCK TABLE late_jobs.job_common IN SHARE MODE')
+    const jobs = kernel.enqueueMany([
+      { worker: target, data: 1, options: { id: 'new' } },
+      { worker: target, data: 1, options: { id: 'before' } },
+    ])
+    const waiting = `SELECT count(*)::int AS count FROM pg_stat_activity
+      WHERE application_name = 'nuxt-queue' AND state = 'active' AND query LIKE '%nq_enqueue%'`
+    for (;;) {
+      await admin.query('SELECT pg_stat_clear_snapshot()')
+      if ((await admin.query<{ count: number }>(waiting)).rows[0]!.count >= 3) break
+    }
+    await admin.query('COMMIT')
+    expect((await jobs).map(({ id, deduplicated }) => [id, deduplicated])).toEqual([
+      ['new', false],
+      ['before', true],
+    ])
+    expect(await kernel.enqueue(target, 2, { id: 'new' })).toMatchObject({ deduplicated: true })
+    await admin.end()
+    await kernel.close()
+  }, 30_000)
+
   it('is frozen for longer than a lease: jobs run to one end each', async () => {
     const { worker, other, close } = await open('frozen')
     const started = Promise.withResolvers<void>()
