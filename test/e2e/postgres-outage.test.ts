@@ -80,13 +80,12 @@ describe('PostgreSQL that goes away', () => {
     const events = kernel.port('events')
     const admin = new Client({ connectionString: service.url })
     await admin.connect()
-    let cuts = 0
-    const enough = 300
+    const cuts = { made: 0, enough: 300 }
 
     /** Knows what comes next in a stream of its own, and also writes to one that is everybody's. */
     async function write(caller: number): Promise<{ own: number; keyed: number; free: number }> {
       const done = { own: 0, keyed: 0, free: 0 }
-      while (cuts < enough) {
+      while (cuts.made < cuts.enough) {
         const [own, keyed, free] = await Promise.all([
           events.append(`own-${caller}`, [{ type: 'a' }, { type: 'b' }], { expectedSeq: 2 * done.own }),
           events.append('shared', [{ type: 'c', key: `${caller}-${done.keyed}` }]),
@@ -105,7 +104,7 @@ describe('PostgreSQL that goes away', () => {
     const cut = `SELECT count(pg_terminate_backend(pid))::int AS count FROM pg_stat_activity
       WHERE application_name = 'nuxt-queue' AND query LIKE '%nq_append%'`
     const writers = Promise.all([1, 2, 3, 4].map(write))
-    while (cuts < enough) cuts += (await admin.query<{ count: number }>(cut)).rows[0]!.count
+    while (cuts.made < cuts.enough) cuts.made += (await admin.query<{ count: number }>(cut)).rows[0]!.count
     const written = await writers
     for (const [index, { own, free }] of written.entries()) {
       const [ownStored, freeStored] = await Promise.all([
