@@ -7,7 +7,6 @@ const RUNS = [
   { adapter: 'file', seconds: 6, seed: 11 },
   { adapter: 'redis', seconds: 10, seed: 12 },
   { adapter: 'postgres', seconds: 10, seed: 13 },
-  { adapter: 'embedded', seconds: 12, seed: 14 },
 ]
 
 it.each(RUNS)(
