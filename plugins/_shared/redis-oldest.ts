@@ -1,17 +1,20 @@
 import type { ExpirePolicy, RunOutcome } from '../../kernel/index.ts'
 import { defineScript, type RedisPort } from './redis.ts'
 
-/** For each index of what has ended: how much there is, how much ended before a moment, and the oldest. */
+/** For each index of what has ended: how much there is, how much ended before a moment, and when the oldest did. */
 const PEEK = `
 local out = {}
 for index, key in ipairs(KEYS) do
   local count = redis.call('ZCARD', key)
-  local old, oldest = 0, {}
+  local old, moments = 0, {}
   if count > 0 then
     old = redis.call('ZCOUNT', key, '-inf', ARGV[1])
-    if tonumber(ARGV[2]) > 0 then oldest = redis.call('ZRANGE', key, 0, ARGV[2] - 1, 'WITHSCORES') end
+    if tonumber(ARGV[2]) > 0 then
+      local oldest = redis.call('ZRANGE', key, 0, ARGV[2] - 1, 'WITHSCORES')
+      for score = 2, #oldest, 2 do moments[score / 2] = oldest[score] end
+    end
   end
-  out[index] = { count, old, oldest }
+  out[index] = { count, old, moments }
 end
 return out
 `
@@ -22,14 +25,16 @@ const PAUSE = 50
 /** How many one call forgets at most: Redis does nothing else meanwhile. */
 const MOST_FORGOTTEN = 500
 
-export interface EndedMember {
-  /** The sorted set it is in. */
+/** The members of a sorted set that go: the oldest up to a score, so many at most. */
+export interface Going {
   key: string
-  member: string
+  upTo: string
+  limit: number
 }
 
-type Forget = (members: readonly EndedMember[]) => Promise<number>
-type Peeked = { key: string; count: number; old: number; rows: string[] }
+/** Forgets from sorted sets that one script may use together; answers how much was there. */
+type Forget = (going: readonly Going[]) => Promise<number>
+type Peeked = { key: string; count: number; old: number; moments: string[] }
 
 /**
  * Forgets, over many sorted sets with the moment of the end as score, what passes a bound of a policy:
@@ -37,15 +42,15 @@ type Peeked = { key: string; count: number; old: number; rows: string[] }
  */
 export function createOldestFirst(redis: RedisPort) {
   const script = defineScript(redis.client, PEEK)
+  const groupsOf = <T>(all: readonly T[]): (readonly T[])[] => (redis.cluster ? all.map((one) => [one]) : [all])
 
   async function peek(keys: readonly string[], before: string, rows: number): Promise<Peeked[]> {
-    const groups = redis.cluster ? keys.map((key) => [key]) : [keys]
-    const replies = await Promise.all(groups.map((group) => script(group, [before, rows])))
-    return (replies.flat() as [number, number, string[]][]).map(([count, old, found], index) => ({
+    const replies = await Promise.all(groupsOf(keys).map((group) => script(group, [before, rows])))
+    return (replies.flat() as [number, number, string[]][]).map(([count, old, moments], index) => ({
       key: keys[index]!,
       count,
       old,
-      rows: found,
+      moments,
     }))
   }
 
@@ -63,11 +68,12 @@ export function createOldestFirst(redis: RedisPort) {
     let forgotten = 0
     while (left > 0) {
       const batch = Math.min(left, MOST_FORGOTTEN)
-      const rows = Math.ceil((2 * batch) / keys.length) + 2
-      const going = oldest(await peek(keys, before, rows)).slice(0, batch)
+      const rows = Math.ceil((1.5 * batch) / keys.length) + 2
+      const going = oldest(await peek(keys, before, rows), batch)
       if (going.length === 0) return forgotten
-      forgotten += await forget(going)
-      left -= going.length
+      const gone = await Promise.all(groupsOf(going).map(forget))
+      forgotten += gone.reduce((sum, count) => sum + count, 0)
+      left -= going.reduce((sum, { limit }) => sum + limit, 0)
     }
     return forgotten
   }
@@ -122,14 +128,19 @@ export function onePerOutcome(sweep: (policy: ExpirePolicy) => Promise<number>):
 }
 
 /** The oldest, as far as it is certain that no set holds an older one. */
-function oldest(peeked: readonly Peeked[]): EndedMember[] {
-  const found: (EndedMember & { score: number })[] = []
+function oldest(peeked: readonly Peeked[], most: number): Going[] {
   let certain = Infinity
-  for (const { key, count, rows } of peeked) {
-    for (let index = 0; index < rows.length; index += 2) {
-      found.push({ key, member: rows[index]!, score: Number(rows[index + 1]) })
-    }
-    if (rows.length / 2 < count && rows.length > 0) certain = Math.min(certain, Number(rows.at(-1)))
+  for (const { count, moments } of peeked) {
+    if (moments.length < count && moments.length > 0) certain = Math.min(certain, Number(moments.at(-1)))
   }
-  return found.filter(({ score }) => score <= certain).toSorted((a, b) => a.score - b.score)
+  const found = peeked
+    .flatMap(({ key, moments }) => moments.map((upTo) => ({ key, upTo, moment: Number(upTo) })))
+    .filter(({ moment }) => moment <= certain)
+    .toSorted((a, b) => a.moment - b.moment)
+  const going = new Map<string, Going>()
+  for (const { key, upTo } of found.slice(0, most)) {
+    const limit = (going.get(key)?.limit ?? 0) + 1
+    going.set(key, { key, upTo, limit })
+  }
+  return [...going.values()]
 }

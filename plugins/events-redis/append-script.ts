@@ -1,10 +1,14 @@
+/** How many events lie in one entry of a log at most: whoever reads one of them reads them all. */
+const MOST_IN_ENTRY = 64
+
 /**
  * Appends to streams, each append with its own conditions, all or nothing for each; together in one call.
  *
- * The events of a shard lie in one Redis Stream, its log; a stream of ours is a hash that knows where:
+ * The events of a shard lie in one Redis Stream, its log, those of one append in one entry: `s` stream,
+ * `n` seq of the first, and an `e` for each. A stream of ours is a hash that knows where:
  *
  *   h, x        seq of the newest event, seq up to which events were trimmed
- *   1, 2, …     ids of its entries in the log
+ *   1, 2, …     ids of their entries in the log
  *   k:<key>     seq of the event with that key
  *   t:<job>     the newest fence token of that job
  *   s, p        status of the run, if it is one; and what it is called, see `codec.ts`
@@ -22,7 +26,7 @@
 export const APPEND = `
 local callKey, callNumber, publish = ARGV[1], ARGV[2], ARGV[3]
 local a, i, text = cjson.decode(ARGV[4]), 1, 5
-local call = redis.call
+local call, sub, format, encode = redis.call, string.sub, string.format, cjson.encode
 
 local done = call('GET', callKey)
 if done then
@@ -35,7 +39,7 @@ local printed = {}
 local function digits(number)
   local known = printed[number]
   if not known then
-    known = string.format('%d', number)
+    known = format('%d', number)
     printed[number] = known
   end
   return known
@@ -47,7 +51,7 @@ local turn = 1000 + time[2] % 1000
 -- Runs that begin or end within one millisecond keep their order.
 local function ordered(at)
   if turn < 1999 then turn = turn + 1 end
-  return at .. '.' .. string.sub(turn, 2)
+  return at .. '.' .. sub(turn, 2)
 end
 
 -- What is not said anew stays.
@@ -57,7 +61,7 @@ local function merge(old, new)
   for index = 1, 4 do
     if fresh[index] ~= '' then names[index] = fresh[index] end
   end
-  return cjson.encode(names)
+  return encode(names)
 end
 
 local function read(key, fields)
@@ -70,7 +74,19 @@ local function read(key, fields)
   return values
 end
 
-local answers, indexed = {}, {}
+local answers, answered, indexed, woken = {}, 0, {}, {}
+
+-- Members of sorted sets and messages to channels, by key: one call for all.
+local function gather(lists, key, first, second)
+  local list = lists[key]
+  if list then
+    local size = #list
+    list[size + 1], list[size + 2] = first, second
+  else
+    lists[key] = { first, second }
+  end
+end
+
 while a[i] do
   local tag, name, loads = a[i], a[i + 1], a[i + 2]
   local key, log = tag .. ':r:' .. name, tag .. ':log'
@@ -78,9 +94,9 @@ while a[i] do
   for n = 1, loads do fields[4 + n] = a[i + 2 + n] end
   local v = read(key, fields)
   local head, status, names, began = tonumber(v[1] or 0), v[2], v[3], v[4]
-  local wasStatus, wasNames, wasBegun = status, names, began
+  local wasHead, wasStatus, wasNames, wasBegun = head, status, names, began
   local out, n = {}, 0
-  local stored, changed, updated, ended = false, false, nil, nil
+  local updated, ended = nil, nil
   local appends = a[i + 3 + loads]
   i = i + 4 + loads
   for _ = 1, appends do
@@ -92,33 +108,36 @@ while a[i] do
     elseif status and status ~= 'running' and not reopen then reason = 'ended'
     elseif job and tonumber(v[job] or 0) > token then reason = 'fence'
     elseif expected and expected ~= head then reason = 'expectedSeq' end
+    answered = answered + 1
     if reason then
-      answers[#answers + 1] = '!' .. reason .. ',' .. head
+      answers[answered] = '!' .. reason .. ',' .. head
       i, text = i + events, text + events
     else
-      local at, counter, known = nil, nil, ''
-      for position = 1, events do
-        local k = a[i]
-        if k and v[k] then
-          known = known .. ',' .. position
-        else
-          head = head + 1
-          local id = call('XADD', log, at and (at .. '-' .. counter) or '*', 's', name, 'n', digits(head), 'e', ARGV[text])
-          if not at then
-            local dash = string.find(id, '-', 1, true)
-            at, counter = string.sub(id, 1, dash - 1), tonumber(string.sub(id, dash + 1))
+      local at, known, position = nil, '', 1
+      while position <= events do
+        local entry, size, before = { log, '*', 's', name, 'n', digits(head + 1) }, 6, head
+        while position <= events and head - before < ${MOST_IN_ENTRY} do
+          local k = a[i]
+          if k and v[k] then
+            known = known .. ',' .. position
+          else
+            head = head + 1
+            entry[size + 1], entry[size + 2], size = 'e', ARGV[text], size + 2
+            if k then
+              v[k] = head
+              out[n + 1], out[n + 2], n = fields[k], digits(head), n + 2
+            end
           end
-          counter = counter + 1
-          out[n + 1], out[n + 2], n = digits(head), id, n + 2
-          if k then
-            v[k] = head
-            out[n + 1], out[n + 2], n = fields[k], digits(head), n + 2
-          end
-          stored = true
+          i, text, position = i + 1, text + 1, position + 1
         end
-        i, text = i + 1, text + 1
+        if head > before then
+          local id = call('XADD', unpack(entry))
+          -- Milliseconds have 13 digits until the year 2286.
+          at = sub(id, 1, 13)
+          for seq = before + 1, head do out[n + 1], out[n + 2], n = digits(seq), id, n + 2 end
+        end
       end
-      at = at or string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+      at = at or format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
       if job and tonumber(v[job] or 0) < token then
         v[job] = token
         out[n + 1], out[n + 2], n = fields[job], digits(token), n + 2
@@ -131,11 +150,11 @@ while a[i] do
         status = fresh
         if newNames and newNames ~= names then names = merge(names, newNames) end
       end
-      updated, changed = at, true
-      answers[#answers + 1] = digits(head) .. ',' .. at .. known
+      updated = at
+      answers[answered] = digits(head) .. ',' .. at .. known
     end
   end
-  if changed then
+  if updated then
     out[n + 1], out[n + 2], n = 'h', digits(head), n + 2
     if status then out[n + 1], out[n + 2], n = 'u', updated, n + 2 end
     if status ~= wasStatus then out[n + 1], out[n + 2], n = 's', status, n + 2 end
@@ -149,23 +168,17 @@ while a[i] do
     end
     if status ~= wasStatus or ended then
       if wasStatus and wasStatus ~= status then call('ZREM', tag .. ':' .. wasStatus, name) end
-      local index = tag .. ':' .. status
-      local members = indexed[index]
-      if not members then
-        members = {}
-        indexed[index] = members
-      end
-      members[#members + 1] = status == 'running' and began or ended
-      members[#members + 1] = name
+      gather(indexed, tag .. ':' .. status, status == 'running' and began or ended, name)
     end
-    if names ~= wasNames and string.sub(names, -3) ~= '""]' then
-      call('ZADD', tag .. ':flow:' .. cjson.decode(names)[4], began, name)
+    if names ~= wasNames and sub(names, -3) ~= '""]' then
+      gather(indexed, tag .. ':flow:' .. cjson.decode(names)[4], began, name)
     end
-    if stored then call(publish, tag .. ':wake', 'e' .. digits(head) .. ':' .. name) end
+    if head > wasHead then gather(woken, tag .. ':wake', head, name) end
   end
 end
 
-for index, members in pairs(indexed) do call('ZADD', index, unpack(members)) end
+for key, members in pairs(indexed) do call('ZADD', key, unpack(members)) end
+for channel, heads in pairs(woken) do call(publish, channel, 'e' .. encode(heads)) end
 
 local answer = table.concat(answers, ';')
 call('SET', callKey, callNumber .. ' ' .. answer, 'PX', 600000)

@@ -4,8 +4,8 @@ import type { RedisPort } from '../_shared/redis.ts'
 import { decodeEvent } from './codec.ts'
 import type { Shards } from './shards.ts'
 
-/** How many events one step delivers. */
-const STEP = 500
+/** How many entries, of an append each, one step delivers. */
+const STEP = 200
 /** Milliseconds before reading is tried again after a failure. */
 const RETRY = 500
 
@@ -17,7 +17,7 @@ export interface GlobalFollower {
   stop(): void
 }
 
-type LogEntry = [id: string, fields: [string, string, string, string, string, string]]
+type LogEntry = [id: string, fields: string[]]
 
 /**
  * Follows every stream by the logs of the shards. Its cursor is a JSON object: for each shard the id
@@ -48,7 +48,7 @@ export async function createGlobalFollower(
     const reply = await (client as Redis).xrange(`${tags[shard]}:log`, start, '+', 'COUNT', STEP)
     const entries = reply as LogEntry[]
     if (entries.length === 0 || stopped) return false
-    const events = entries.map(([id, [, stream, , seq, , text]]) => decodeEvent(stream, Number(seq), id, text))
+    const events = entries.flatMap(decodeEntry)
     cursors.set(shard, entries.at(-1)![0])
     deliver(events, JSON.stringify(Object.fromEntries(cursors)))
     return entries.length === STEP
@@ -84,6 +84,15 @@ export async function createGlobalFollower(
       stopped = true
     },
   }
+}
+
+/** Its fields are `s` stream, `n` seq of the first event, and an `e` for each. */
+function decodeEntry([id, [, stream, , first, ...texts]]: LogEntry): StoredEvent[] {
+  const events: StoredEvent[] = []
+  for (let index = 0; index < texts.length / 2; index++) {
+    events.push(decodeEvent(stream!, Number(first) + index, id, texts[2 * index + 1]!))
+  }
+  return events
 }
 
 function parseCursor(text: string): Map<number, string> {

@@ -1,5 +1,12 @@
-/** Answers what was trimmed, then ids and texts of the events after one seq up to another. */
-export const READ = `
+/** Where the text of an event is in the fields of its entry in the log, which tell the seq of the first. */
+const FIND = `
+local function textOf(entry, seq)
+  return entry and entry[2][6 + 2 * (seq - tonumber(entry[2][4]))]
+end
+`
+
+/** Answers what was trimmed, then ids of entries and texts of the events after one seq up to another. */
+export const READ = `${FIND}
 local tag, name = ARGV[1], ARGV[2]
 local after, last, count, reverse = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6] == '1'
 local key = tag .. ':r:' .. name
@@ -11,22 +18,23 @@ local out = { tostring(trimmed), tostring(from) }
 if to < from then return out end
 local fields = {}
 for seq = from, to do fields[#fields + 1] = tostring(seq) end
-for _, id in ipairs(redis.call('HMGET', key, unpack(fields))) do
-  local entry = redis.call('XRANGE', tag .. ':log', id, id)[1]
+local read, entry
+for index, id in ipairs(redis.call('HMGET', key, unpack(fields))) do
+  if id ~= read then read, entry = id, redis.call('XRANGE', tag .. ':log', id, id)[1] end
   out[#out + 1] = id
-  out[#out + 1] = entry and entry[2][6] or ''
+  out[#out + 1] = textOf(entry, from + index - 1) or ''
 end
 return out
 `
 
-/** The event with a key: its seq, id and text. */
-export const BY_KEY = `
+/** The event with a key: its seq, the id of its entry and its text. */
+export const BY_KEY = `${FIND}
 local tag, name = ARGV[1], ARGV[2]
 local key = tag .. ':r:' .. name
 local seq = redis.call('HGET', key, 'k:' .. ARGV[3])
 local id = seq and redis.call('HGET', key, seq)
 if not id then return {} end
-return { seq, id, redis.call('XRANGE', tag .. ':log', id, id)[1][2][6] }
+return { seq, id, textOf(redis.call('XRANGE', tag .. ':log', id, id)[1], seq) }
 `
 
 export const PUT_SNAPSHOT = `
@@ -61,10 +69,15 @@ for _, field in ipairs(redis.call('HKEYS', tag .. ':snap:' .. name)) do
 end
 if not covered then return -1 end
 local from, to = tonumber(known[2] or 0) + 1, math.min(seq, tonumber(known[1]))
+-- An entry goes with the last of its events.
+local kept = redis.call('HGET', key, tostring(to + 1))
 for first = from, to, 500 do
-  local fields = {}
+  local fields, gone = {}, {}
   for one = first, math.min(first + 499, to) do fields[#fields + 1] = tostring(one) end
-  redis.call('XDEL', tag .. ':log', unpack(redis.call('HMGET', key, unpack(fields))))
+  for _, id in ipairs(redis.call('HMGET', key, unpack(fields))) do
+    if id ~= kept and id ~= gone[#gone] then gone[#gone + 1] = id end
+  end
+  if #gone > 0 then redis.call('XDEL', tag .. ':log', unpack(gone)) end
   redis.call('HDEL', key, unpack(fields))
 end
 if to >= from then redis.call('HSET', key, 'x', tostring(to)) end
@@ -119,40 +132,42 @@ end
 return out
 `
 
-/** Forgets runs that ended with an outcome, given as shard, number and names, with all they hold; at most 1000 of one. */
+/**
+ * Forgets the runs of shards that ended with an outcome first, and all they hold: for each shard up to
+ * a moment, and so many at most.
+ */
 export const FORGET = `
-local outcome, forgotten, at = ARGV[1], 0, 2
-while at < #ARGV do
-  local tag, count = ARGV[at], tonumber(ARGV[at + 1])
-  local ended = tag .. ':' .. outcome
-  local names, keys, ids = {}, {}, {}
-  -- One that was opened again meanwhile stays.
-  for index, score in ipairs(redis.call('ZMSCORE', ended, unpack(ARGV, at + 2, at + 1 + count))) do
-    if score then
-      local name = ARGV[at + 1 + index]
-      local key = tag .. ':r:' .. name
-      names[#names + 1] = name
-      keys[#keys + 1] = key
-      keys[#keys + 1] = tag .. ':snap:' .. name
-      local all = redis.call('HGETALL', key)
-      for field = 1, #all, 2 do
-        if string.find(all[field], '^%d') then
-          ids[#ids + 1] = all[field + 1]
-        elseif all[field] == 'p' then
-          local called = all[field + 1]
-          if string.sub(called, -3) ~= '""]' then redis.call('ZREM', tag .. ':flow:' .. cjson.decode(called)[4], name) end
-        end
+local call, suffix, forgotten = redis.call, ':' .. ARGV[1], 0
+for at = 2, #ARGV, 3 do
+  local tag, upTo, limit = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+  local names = call('ZRANGE', tag .. suffix, '-inf', upTo, 'BYSCORE', 'LIMIT', 0, limit)
+  local keys, ids = {}, {}
+  for _, name in ipairs(names) do
+    local key = tag .. ':r:' .. name
+    keys[#keys + 1] = key
+    keys[#keys + 1] = tag .. ':snap:' .. name
+    -- Most runs have few events.
+    local known = call('HMGET', key, 'p', 'h', '1', '2', '3', '4')
+    local called, head = known[1], tonumber(known[2] or 0)
+    if called and string.sub(called, -3) ~= '""]' then
+      call('ZREM', tag .. ':flow:' .. cjson.decode(called)[4], name)
+    end
+    for field = 3, 6 do
+      local id = known[field]
+      if id and id ~= ids[#ids] then ids[#ids + 1] = id end
+    end
+    for first = 5, head, 500 do
+      local fields = {}
+      for seq = first, math.min(first + 499, head) do fields[#fields + 1] = tostring(seq) end
+      for _, id in ipairs(call('HMGET', key, unpack(fields))) do
+        if id and id ~= ids[#ids] then ids[#ids + 1] = id end
       end
     end
   end
-  for from = 1, #ids, 1000 do
-    redis.call('XDEL', tag .. ':log', unpack(ids, from, math.min(from + 999, #ids)))
-  end
-  if #names > 0 then
-    forgotten = forgotten + redis.call('ZREM', ended, unpack(names))
-    redis.call('UNLINK', unpack(keys))
-  end
-  at = at + 2 + count
+  for from = 1, #ids, 1000 do call('XDEL', tag .. ':log', unpack(ids, from, math.min(from + 999, #ids))) end
+  for from = 1, #keys, 1000 do call('UNLINK', unpack(keys, from, math.min(from + 999, #keys))) end
+  if #names > 0 then call('ZREMRANGEBYRANK', tag .. suffix, 0, #names - 1) end
+  forgotten = forgotten + #names
 end
 return forgotten
 `

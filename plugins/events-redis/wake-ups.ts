@@ -33,8 +33,11 @@ export function createWakeUps(redis: RedisPort, { tags }: Shards, handlers: Wake
         const { stream, messages } = decodeJson(text.slice(1)) as { stream: string; messages: StreamMessage[] }
         handlers.onMessages(stream, messages)
       } else {
-        const colon = text.indexOf(':')
-        handlers.onEvents(shardOf.get(channel)!, text.slice(colon + 1), Number(text.slice(1, colon)))
+        const heads = JSON.parse(text.slice(1)) as (number | string)[]
+        const shard = shardOf.get(channel)!
+        for (let index = 0; index < heads.length; index += 2) {
+          handlers.onEvents(shard, heads[index + 1] as string, heads[index] as number)
+        }
       }
     } catch (error) {
       reporter.error('A message on a channel of the event store could not be read.', error)

@@ -144,25 +144,22 @@ event(base, 'event', pause and 'paused' or 'resumed')
 return 1
 `
 
-/** Forgets ended jobs, given as sorted set, base, number and stored ids, of each queue; at most 1000 of one. */
+/**
+ * Forgets the jobs of queues that ended first, given as sorted set, base, up to which moment and how
+ * many at most. Answers how many, and of each, when asked for: its set, stored id and fields.
+ */
 export const FORGET = `${COMMON}
-local forgotten, at = 0, 1
-while at < #ARGV do
-  local set, base, count = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
-  local ids, keys = {}, {}
-  -- One that was retried meanwhile stays.
-  for index, score in ipairs(redis.call('ZMSCORE', set, unpack(ARGV, at + 3, at + 2 + count))) do
-    if score then
-      local id = ARGV[at + 2 + index]
-      ids[#ids + 1] = id
-      keysOf(keys, base, id)
-    end
+local forgotten, told, tell = 0, {}, ARGV[1] == '1'
+for at = 2, #ARGV, 4 do
+  local set, base, upTo, limit = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+  local ids, keys = redis.call('ZRANGE', set, '-inf', upTo, 'BYSCORE', 'LIMIT', 0, limit), {}
+  for _, id in ipairs(ids) do
+    if tell then told[#told + 1] = { set, id, unpack(redis.call('HMGET', base .. ':' .. id, ${FIELDS})) } end
+    keysOf(keys, base, id)
   end
-  if #ids > 0 then
-    forgotten = forgotten + redis.call('ZREM', set, unpack(ids))
-    redis.call('UNLINK', unpack(keys))
-  end
-  at = at + 3 + count
+  for from = 1, #keys, 1000 do redis.call('UNLINK', unpack(keys, from, math.min(from + 999, #keys))) end
+  if #ids > 0 then redis.call('ZREMRANGEBYRANK', set, 0, #ids - 1) end
+  forgotten = forgotten + #ids
 end
-return forgotten
+return { forgotten, unpack(told) }
 `

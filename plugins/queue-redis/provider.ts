@@ -16,7 +16,7 @@ import { decodeJob } from './job-codec.ts'
 import { createJobSearch } from './job-search.ts'
 import { CANCEL, FORGET, GET, PAUSE, PROMOTE, REMOVE, RETRY } from './job-scripts.ts'
 import type { Listeners } from './listeners.ts'
-import { decodeId, OWN, storedIds } from './names.ts'
+import { OWN, storedIds } from './names.ts'
 import type { Queues } from './queues.ts'
 
 /** What there is of an ended job's outcome beside the queue: BullMQ's set, or ours. */
@@ -78,25 +78,15 @@ export function createRedisQueueProvider(
     function endedKey(queue: string): string {
       return `${queues.baseOf(queue)}:${ENDED_SETS[outcome]}`
     }
-    return oldestFirst([...byKey.keys()], bounds, async (members) => {
-      const of = (key: string): string => byKey.get(key)!
-      const jobs = listeners.some
-        ? await Promise.all(members.map(({ key, member }) => getJob(of(key), decodeId(member))))
-        : []
-      const groups = [...Map.groupBy(members, ({ key }) => key)].map(([key, some]) => ({
-        key,
-        args: [key, queues.baseOf(of(key)), some.length, ...some.map(({ member }) => member)],
-      }))
-      const together = redis.cluster ? groups.map((group) => [group]) : [groups]
-      const calls = together.map((some) =>
-        forget(
-          [some[0]!.key],
-          some.flatMap(({ args }) => args),
-        ),
-      )
-      const counts = await Promise.all(calls)
-      for (const job of jobs) if (job) listeners.emit('removed', job.queue, job)
-      return counts.reduce<number>((sum, count) => sum + Number(count), 0)
+    return oldestFirst([...byKey.keys()], bounds, async (going) => {
+      const bounded = going.flatMap(({ key, upTo, limit }) => [key, queues.baseOf(byKey.get(key)!), upTo, limit])
+      const answer = await forget([going[0]!.key], [listeners.some ? 1 : 0, ...bounded])
+      const [count, ...told] = answer as [number, ...[string, string, ...(string | null)[]][]]
+      for (const [key, id, ...fields] of told) {
+        const queue = byKey.get(key)!
+        listeners.emit('removed', queue, decodeJob(queue, id, outcome, fields))
+      }
+      return count
     })
   })
 
