@@ -38,7 +38,7 @@ export class Journal {
   #size: number
   #lines = 0
   #garbage = 0
-  /** Its size when it was last compacted. */
+  /** How large the state alone was when it was last compacted. */
   #compactSize = 0
   /** Lines that are not written yet. */
   #buffer = ''
@@ -229,6 +229,8 @@ export class Journal {
     const { path, header, snapshot } = this.#options
     const draft = draftOf(path)
     this.#tail = ''
+    // What becomes obsolete from here on may be in the new file.
+    this.#garbage = 0
     let file: number | undefined
     try {
       file = openSync(draft, 'w')
@@ -245,7 +247,7 @@ export class Journal {
       closeSync(this.#file)
       this.#file = file
       this.#size = written.size + tail.byteLength
-      this.#compactSize = this.#size
+      this.#compactSize = written.size
       this.#lines = written.lines + this.#tail.split('\n').length - 1
       this.#buffer = ''
       this.#dirty = false
@@ -258,7 +260,6 @@ export class Journal {
       if (this.#broken) throw error
       this.#options.reporter.error(`The journal ${path} could not be compacted; it goes on as it is.`, error)
     } finally {
-      this.#garbage = 0
       this.#tail = undefined
     }
   }
