@@ -9,10 +9,11 @@ const MOST_IN_ENTRY = 64
  *
  *   h, x        seq of the newest event, seq up to which events were trimmed
  *   1, 2, …     ids of their entries in the log
- *   k:<key>     seq of the event with that key
- *   t:<job>     the newest fence token of that job
+ *   k:<key>     seq of the event with that key; see `codec.ts` for those that end with the stream's name
+ *   t:<job>     the newest fence token of that job, likewise
  *   s, p        status of the run, if it is one; and what it is called, see `codec.ts`
- *   b, u, e     when it began, was updated and ended; b and e with a fraction that keeps their order
+ *   m           there are snapshots
+ *   b, u, e     when it began, was updated while open, and ended; b and e with a fraction that keeps their order
  *
  * A call is numbered. One that comes again, because the connection broke before its answer, is
  * answered as the first time and does nothing.
@@ -156,7 +157,7 @@ while a[i] do
   end
   if updated then
     out[n + 1], out[n + 2], n = 'h', digits(head), n + 2
-    if status then out[n + 1], out[n + 2], n = 'u', updated, n + 2 end
+    if status == 'running' then out[n + 1], out[n + 2], n = 'u', updated, n + 2 end
     if status ~= wasStatus then out[n + 1], out[n + 2], n = 's', status, n + 2 end
     if names ~= wasNames then out[n + 1], out[n + 2], n = 'p', names, n + 2 end
     if began ~= wasBegun then out[n + 1], out[n + 2], n = 'b', began, n + 2 end

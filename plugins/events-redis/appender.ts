@@ -9,14 +9,14 @@ import type {
 } from '../../kernel/index.ts'
 import { defineScript, type RedisPort } from '../_shared/redis.ts'
 import { APPEND } from './append-script.ts'
-import { encodeEvent, encodeNames } from './codec.ts'
+import { encodeEvent, encodeNames, fieldOf } from './codec.ts'
 import type { Shards } from './shards.ts'
 
 /** How many appends, and characters, one call carries at most: Redis does nothing else meanwhile. */
 const MOST_APPENDS = 64
 const MOST_TEXT = 256 * 1024
-/** How many calls may be on their way at once: while Redis is at one, this process prepares another. */
-const LANES = 3
+/** How many calls may be on their way to one Redis: while it is at one, this process prepares another. */
+const LANES = 2
 
 interface Pending {
   stream: string
@@ -37,10 +37,10 @@ export function createAppender(redis: RedisPort, shards: Shards) {
   const append = defineScript(redis.client, APPEND)
   const client = randomUUID()
   const publish = redis.cluster ? 'SPUBLISH' : 'PUBLISH'
-  const lanes = new Map<string, ReturnType<typeof createLane>>()
+  const lanes: ReturnType<typeof createLane>[] = []
 
-  function createLane(tag: string) {
-    const callKey = `${tag}:call:${client}`
+  function createLane(tag: string, number: number) {
+    const callKey = `${tag}:call:${client}:${number}`
     let queue: Pending[] = []
     let calls = 0
     let busy = false
@@ -102,9 +102,8 @@ export function createAppender(redis: RedisPort, shards: Shards) {
   }
 
   return (stream: string, events: readonly EventDraft[], options: AppendOptions): Promise<AppendResult> => {
-    const laneTag = redis.cluster ? shards.tagOf(stream) : shards.tags[shards.indexOf(stream) % LANES]!
-    let lane = lanes.get(laneTag)
-    if (!lane) lanes.set(laneTag, (lane = createLane(laneTag)))
+    const number = redis.cluster ? shards.indexOf(stream) : shards.hashOf(stream) % LANES
+    const lane = (lanes[number] ??= createLane(shards.tags[redis.cluster ? number : 0]!, number))
     const texts = events.map(encodeEvent)
     const size = texts.reduce((sum, text) => sum + text.length, 0)
     return new Promise((resolve, reject) => lane({ stream, events, options, texts, size, resolve, reject }))
@@ -163,15 +162,15 @@ function headerOf(stream: string, units: readonly Unit[]): (string | number | bo
   const described = units.flatMap(({ members, options: { unless, fence, expectedSeq, reopen, run } }) => {
     const events = members.flatMap((member) => member.events)
     return [
-      position(unless === undefined ? undefined : `k:${unless}`),
-      position(fence && `t:${fence.job}`),
+      position(unless === undefined ? undefined : fieldOf('k', stream, unless)),
+      position(fence && fieldOf('t', stream, fence.job)),
       fence?.token ?? false,
       expectedSeq ?? false,
       reopen === true,
       run === undefined ? false : (run.status ?? ''),
       run === undefined ? false : encodeNames(stream, run),
       events.length,
-      ...events.map(({ key }) => position(key === undefined ? undefined : `k:${key}`)),
+      ...events.map(({ key }) => position(key === undefined ? undefined : fieldOf('k', stream, key))),
     ]
   })
   return [positions.size, ...positions.keys(), units.length, ...described]

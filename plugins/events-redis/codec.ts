@@ -14,6 +14,15 @@ export function decodeEvent(runId: string, seq: number, entryId: string, text: s
   return { seq, id: `${runId}:${seq}`, ts, type, runId, flow, step, stepId, attempt, data, key }
 }
 
+/**
+ * The field of a stream for a key or the fence of a job. Many end with the name of the stream, and most
+ * streams are small: such ones leave it out, which is a third of their size.
+ */
+export function fieldOf(kind: 'k' | 't', stream: string, name: string): string {
+  if (stream === '' || !name.endsWith(stream)) return `${kind}:${name}`
+  return `${kind.toUpperCase()}:${name.slice(0, -stream.length)}`
+}
+
 type Names = [name: string, queue: string, jobId: string | true, flow: string]
 
 /** What a run is called, short enough for a compact hash: a job that shares its run's id is `true`. */
@@ -26,6 +35,7 @@ export const RUN_FIELDS = ['s', 'p', 'b', 'u', 'e', 'h'] as const
 
 export function decodeRun(runId: string, fields: readonly (string | null)[]): RunInfo {
   const [status, names, began, updated, ended, head] = fields.map((field) => field || undefined)
+  const endedAt = ended === undefined ? undefined : Math.floor(Number(ended))
   const [name, queue, jobId, flow] = JSON.parse(names ?? '["","","",""]') as Names
   return {
     runId,
@@ -35,8 +45,8 @@ export function decodeRun(runId: string, fields: readonly (string | null)[]): Ru
     jobId: jobId === true ? runId : jobId || undefined,
     flow: flow || undefined,
     startedAt: Math.floor(Number(began)),
-    updatedAt: Number(updated),
-    endedAt: ended === undefined ? undefined : Math.floor(Number(ended)),
+    updatedAt: endedAt ?? Number(updated),
+    endedAt,
     head: Number(head ?? 0),
   }
 }

@@ -1,6 +1,7 @@
 import type { ExpirePolicy } from '../../kernel/index.ts'
 import { defineScript, type RedisPort } from '../_shared/redis.ts'
-import { createOldestFirst, onePerOutcome } from '../_shared/redis-oldest.ts'
+import { createOldestFirst } from '../_shared/redis-oldest.ts'
+import { onePerOutcome } from '../_shared/sweeps.ts'
 import { FORGET } from './scripts.ts'
 import type { Shards } from './shards.ts'
 

@@ -31,7 +31,7 @@ return out
 export const BY_KEY = `${FIND}
 local tag, name = ARGV[1], ARGV[2]
 local key = tag .. ':r:' .. name
-local seq = redis.call('HGET', key, 'k:' .. ARGV[3])
+local seq = redis.call('HGET', key, ARGV[3])
 local id = seq and redis.call('HGET', key, seq)
 if not id then return {} end
 return { seq, id, textOf(redis.call('XRANGE', tag .. ':log', id, id)[1], seq) }
@@ -39,7 +39,9 @@ return { seq, id, textOf(redis.call('XRANGE', tag .. ':log', id, id)[1], seq) }
 
 export const PUT_SNAPSHOT = `
 local tag, name = ARGV[1], ARGV[2]
-if redis.call('EXISTS', tag .. ':r:' .. name) == 0 then return 0 end
+local key = tag .. ':r:' .. name
+if redis.call('EXISTS', key) == 0 then return 0 end
+redis.call('HSET', key, 'm', 1)
 return redis.call('HSET', tag .. ':snap:' .. name, ARGV[4] .. ':' .. ARGV[3], ARGV[5])
 `
 
@@ -145,9 +147,9 @@ for at = 2, #ARGV, 3 do
   for _, name in ipairs(names) do
     local key = tag .. ':r:' .. name
     keys[#keys + 1] = key
-    keys[#keys + 1] = tag .. ':snap:' .. name
-    -- Most runs have few events.
-    local known = call('HMGET', key, 'p', 'h', '1', '2', '3', '4')
+    -- Most runs have few events, and no snapshot.
+    local known = call('HMGET', key, 'p', 'h', '1', '2', '3', '4', 'm')
+    if known[7] then keys[#keys + 1] = tag .. ':snap:' .. name end
     local called, head = known[1], tonumber(known[2] or 0)
     if called and string.sub(called, -3) ~= '""]' then
       call('ZREM', tag .. ':flow:' .. cjson.decode(called)[4], name)

@@ -6,13 +6,15 @@ export interface Shards {
   /** What the keys of each shard start with: a hash tag, so that a shard lives in one slot. */
   readonly tags: readonly string[]
   indexOf(stream: string): number
+  hashOf(stream: string): number
   tagOf(stream: string): string
 }
 
 export function createShards({ prefix, shards }: RedisPort): Shards {
   const tags = Array.from({ length: shards }, (_, index) => hashTag(`${prefix}:s${index}`))
-  const indexOf = (stream: string): number => crc32(stream) % shards
-  return { tags, indexOf, tagOf: (stream) => tags[indexOf(stream)]! }
+  // Most calls have one shard, whose index is known.
+  const indexOf = (stream: string): number => (shards === 1 ? 0 : crc32(stream) % shards)
+  return { tags, indexOf, hashOf: (stream) => crc32(stream), tagOf: (stream) => tags[indexOf(stream)]! }
 }
 
 /**

@@ -10,7 +10,7 @@ import { decodeJson, encodeJson } from '../_shared/json.ts'
 import { defineScript, type RedisPort } from '../_shared/redis.ts'
 import { copyValue } from '../_shared/value.ts'
 import { createAppender } from './appender.ts'
-import { decodeEvent, decodeRun, RUN_FIELDS } from './codec.ts'
+import { decodeEvent, decodeRun, fieldOf, RUN_FIELDS } from './codec.ts'
 import { createExpiry } from './expiry.ts'
 import { createRunList } from './run-list.ts'
 import { BY_KEY, GET_SNAPSHOT, PUT_SNAPSHOT, READ, TRIM } from './scripts.ts'
@@ -91,7 +91,7 @@ export function createRedisEventStore(redis: RedisPort, kernel: Pick<Kernel, 'co
     read,
     head,
     async byKey(stream, key) {
-      const [seq, id, text] = (await onStream(byKey, stream, key)) as string[]
+      const [seq, id, text] = (await onStream(byKey, stream, fieldOf('k', stream, key))) as string[]
       return text === undefined ? undefined : decodeEvent(stream, Number(seq), id!, text)
     },
     snapshots: {

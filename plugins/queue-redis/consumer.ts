@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { Kernel, Processor, Settlement } from '../../kernel/index.ts'
 import { defineScript, type RedisPort } from '../_shared/redis.ts'
 import type { Consumer } from '../_shared/worker-manager.ts'
@@ -14,6 +14,12 @@ const MOST_CLAIMED = 50
 const MOST_SETTLED = 500
 /** How often, in milliseconds, somebody looks for jobs that nobody holds. */
 const RECLAIM_EVERY = 2000
+/**
+ * How many turns may be on their way at once, so that neither Redis nor this process waits for the
+ * other, and how much a further one has to carry to be worth its call.
+ */
+const MOST_TURNS = 2
+const WORTH_A_TURN = 8
 /** Milliseconds before a turn that failed is tried again. */
 const RETRY = 500
 /** By how many milliseconds the clocks of this machine and of Redis may differ unnoticed. */
@@ -22,14 +28,14 @@ const TOLERATED_SKEW = 1000
 type TurnReply = [now: string, settled: string[], claimed: unknown[], hold: number, nextDue: string]
 
 export interface RedisConsumer extends Consumer {
-  /** Resolves once all that was settled so far is stored. */
+  /** Resolves once nothing is left to store. */
   flush(): Promise<void>
   stop(): void
 }
 
 /**
- * Consumes one queue. It goes in turns, one call to Redis at a time: a turn stores the settlements
- * that have come up and claims jobs for the slots that are free.
+ * Consumes one queue. It goes in turns, a call to Redis each: a turn stores the settlements that have
+ * come up and claims jobs for the slots that are free.
  */
 export function createConsumer(
   queue: string,
@@ -43,7 +49,7 @@ export function createConsumer(
   const { client, lease } = redis
   const base = queues.baseOf(queue)
   const keys = [`${base}:meta`]
-  const holder = randomUUID()
+  const holder = randomBytes(9).toString('base64url')
   const turn = defineScript(client, TURN)
   const renew = defineScript(client, RENEW)
   const reclaim = defineScript(client, RECLAIM)
@@ -54,7 +60,7 @@ export function createConsumer(
   let concurrency = initialConcurrency
   let slots = 0
   let settlements: { claimed: Claimed; settlement: Settlement }[] = []
-  let inTurn = false
+  let turns = 0
   let scheduled = false
   let mayHaveWork = true
   let needsRecovery = false
@@ -80,24 +86,26 @@ export function createConsumer(
   }
 
   function kick(): void {
-    if (scheduled || inTurn || stopped) return
+    if (scheduled || turns === MOST_TURNS || stopped) return
     scheduled = true
     process.nextTick(go)
   }
 
   function go(): void {
     scheduled = false
-    if (settlements.length === 0) for (const resolve of flushed.splice(0)) resolve()
-    const want = closing ? 0 : Math.max(0, Math.min(concurrency - slots, MOST_CLAIMED, Math.ceil(concurrency / 2)))
-    if (settlements.length === 0 && (want === 0 || !mayHaveWork)) return settleIdle()
-    inTurn = true
+    if (settlements.length === 0 && turns === 0) for (const resolve of flushed.splice(0)) resolve()
+    const free = closing || !mayHaveWork ? 0 : Math.max(0, concurrency - slots)
+    const want = Math.min(free, MOST_CLAIMED, Math.ceil(concurrency / MOST_TURNS))
+    if (settlements.length === 0 && want === 0) return settleIdle()
+    if (turns > 0 && (needsRecovery || settlements.length + want < Math.min(WORTH_A_TURN, concurrency / 4))) return
+    turns++
     takeTurn(want).then(
       () => {
-        inTurn = false
+        turns--
         kick()
       },
       (error: unknown) => {
-        inTurn = false
+        turns--
         if (stopped) return
         kernel.reporter.error(`Queue "${queue}" could not be read or written; trying again.`, error)
         setTimeout(kick, RETRY)
@@ -213,7 +221,7 @@ export function createConsumer(
   }
 
   function settleIdle(): void {
-    if (settlements.length > 0 || inTurn) return
+    if (settlements.length > 0 || turns > 0) return
     if (running.size > 0) return
     for (const resolve of idle.splice(0)) resolve()
   }
@@ -239,7 +247,7 @@ export function createConsumer(
       if (running.size === 0) this.stop()
     },
     async flush() {
-      if (stopped || (settlements.length === 0 && !inTurn)) return
+      if (stopped || (settlements.length === 0 && turns === 0)) return
       await new Promise<void>((resolve) => void flushed.push(resolve))
     },
     stop() {

@@ -30,13 +30,13 @@ interface StoredOptions {
   nq?: Envelope
 }
 
-/** The fields of a job's hash that a claim reads, in this order. */
-export const CLAIMED_FIELDS = [
-  ...['name', 'data', 'opts', 'timestamp', 'priority', 'atm', 'stc', 'progress', 'nq:at', 'nq:round'],
-] as const
+/** The fields of a job's hash that a claim reads, in this order; and behind them what only a job has that was claimed before. */
+export const FRESH_FIELDS = ['name', 'data', 'opts', 'timestamp', 'priority', 'nq:at'] as const
+export const USED_FIELDS = ['atm', 'stc', 'progress', 'nq:round'] as const
 /** What is read of a job that may have ended. */
 export const ALL_FIELDS = [
-  ...CLAIMED_FIELDS,
+  ...FRESH_FIELDS,
+  ...USED_FIELDS,
   ...['ats', 'processedOn', 'finishedOn', 'returnvalue', 'failedReason', 'nq:error'],
 ] as const
 
@@ -98,7 +98,7 @@ function decodeBackoff(backoff: NonNullable<StoredOptions['backoff']>): number |
 
 /** A job as its hash tells it, before the claim at hand. */
 export function decodeClaimed(queue: string, storedId: string, fields: Fields): JobRecord {
-  const [name, data, opts, timestamp, priority, failed, crashes, progress, at, round] = fields
+  const [name, data, opts, timestamp, priority, at, failed, crashes, progress, round] = fields
   const options = JSON.parse(opts || '{}') as StoredOptions
   const createdAt = Number(timestamp)
   const { nq } = options
@@ -128,7 +128,9 @@ export function decodeClaimed(queue: string, storedId: string, fields: Fields): 
 
 export function decodeJob(queue: string, storedId: string, state: JobState, fields: Fields): JobRecord {
   const record = decodeClaimed(queue, storedId, fields)
-  const [claims, startedAt, finishedAt, returned, reason, error] = fields.slice(CLAIMED_FIELDS.length)
+  const [claims, startedAt, finishedAt, returned, reason, error] = fields.slice(
+    FRESH_FIELDS.length + USED_FIELDS.length,
+  )
   record.state = state
   record.claims = Number(claims ?? 0)
   if (startedAt) record.startedAt = Number(startedAt)

@@ -1,7 +1,7 @@
 import { ALL_FIELDS } from './job-codec.ts'
-import { COMMON } from './lua.ts'
+import { COMMON, quoted } from './lua.ts'
 
-const FIELDS = ALL_FIELDS.map((field) => `'${field}'`).join(', ')
+const FIELDS = quoted(ALL_FIELDS)
 
 /** Adds jobs, of one queue or many: all at once. For each: where it went, or the options of the one that has its id. */
 export const ADD = `${COMMON}
@@ -10,15 +10,15 @@ for index = 1, #ARGV, 8 do
   local base, id, name, data, opts = ARGV[index], ARGV[index + 1], ARGV[index + 2], ARGV[index + 3], ARGV[index + 4]
   local created, at, priority = ARGV[index + 5], tonumber(ARGV[index + 6]), ARGV[index + 7]
   local key = base .. ':' .. id
-  if redis.call('EXISTS', key) == 1 then
-    out[#out + 1] = redis.call('HGET', key, 'opts') or '{}'
+  if call('EXISTS', key) == 1 then
+    out[#out + 1] = call('HGET', key, 'opts') or '{}'
     event(base, 'event', 'duplicated', 'jobId', id)
   else
     local later = at > now and at > tonumber(created)
     local delay = later and whole(at - now) or '0'
-    redis.call('HSET', key, 'name', name, 'data', data, 'opts', opts, 'timestamp', created, 'delay', delay,
+    call('HSET', key, 'name', name, 'data', data, 'opts', opts, 'timestamp', created, 'delay', delay,
       'priority', priority)
-    if at ~= tonumber(created) then redis.call('HSET', key, 'nq:at', whole(at)) end
+    if at ~= tonumber(created) then call('HSET', key, 'nq:at', whole(at)) end
     event(base, 'event', 'added', 'jobId', id, 'name', name)
     queues[base] = queues[base] or {}
     if later then
@@ -47,7 +47,7 @@ export const GET = `${COMMON}
 local base = ARGV[1]
 local id = find(base, ARGV[2], ARGV[3])
 if not id then return {} end
-return { id, stateOf(base, id), unpack(redis.call('HMGET', base .. ':' .. id, ${FIELDS})) }
+return { id, stateOf(base, id), unpack(call('HMGET', base .. ':' .. id, ${FIELDS})) }
 `
 
 /** A page of one of the structures of a queue, oldest first: stored id and fields of each job. */
@@ -72,8 +72,8 @@ export const CANCEL = `${COMMON}
 local base = ARGV[1]
 local id = find(base, ARGV[2], ARGV[3])
 if not id or unline(base, id) == 0 then return 0 end
-redis.call('HSET', base .. ':' .. id, 'finishedOn', whole(now))
-redis.call('ZADD', base .. ':nq-cancelled', exactNow, id)
+call('HSET', base .. ':' .. id, 'finishedOn', whole(now))
+call('ZADD', base .. ':nq-cancelled', exactNow, id)
 event(base, 'event', 'cancelled', 'jobId', id)
 return 1
 `
@@ -86,11 +86,13 @@ if not id then return '' end
 local state = stateOf(base, id)
 if state ~= 'failed' and state ~= 'cancelled' then return state end
 local key = base .. ':' .. id
-redis.call('ZREM', setOf(base, state), id)
-redis.call('HDEL', key, 'finishedOn', 'failedReason', 'stacktrace', 'returnvalue', 'nq:error', 'progress')
-redis.call('HSET', key, 'atm', 0, 'stc', 0, 'nq:at', whole(now), 'delay', 0)
-redis.call('HINCRBY', key, 'nq:round', 1)
-pushWaiting(base, id, tonumber(redis.call('HGET', key, 'priority') or 0))
+call('ZREM', setOf(base, state), id)
+call('HDEL', key, 'finishedOn', 'failedReason', 'stacktrace', 'returnvalue', 'nq:error', 'progress')
+call('HSET', key, 'atm', 0, 'stc', 0, 'nq:at', whole(now), 'delay', 0)
+call('HINCRBY', key, 'nq:round', 1)
+-- Whoever claims it next has to see that it is not a fresh one, even if nobody has claimed it yet.
+call('HSETNX', key, 'ats', 0)
+pushWaiting(base, id, tonumber(call('HGET', key, 'priority') or 0))
 event(base, 'event', 'waiting', 'jobId', id, 'prev', state)
 wake(base)
 return 'ok'
@@ -102,15 +104,15 @@ local base = ARGV[1]
 local id = find(base, ARGV[2], ARGV[3])
 if not id then return '' end
 local key = base .. ':' .. id
-if redis.call('ZREM', base .. ':delayed', id) == 1 then
-  redis.call('HSET', key, 'nq:at', whole(now), 'delay', 0)
-  pushWaiting(base, id, tonumber(redis.call('HGET', key, 'priority') or 0))
+if call('ZREM', base .. ':delayed', id) == 1 then
+  call('HSET', key, 'nq:at', whole(now), 'delay', 0)
+  pushWaiting(base, id, tonumber(call('HGET', key, 'priority') or 0))
   event(base, 'event', 'waiting', 'jobId', id, 'prev', 'delayed')
   wake(base)
   return 'waiting'
 end
 if stateOf(base, id) ~= 'active' then return '' end
-redis.call('HSET', key, 'nq:promoted', redis.call('HGET', key, 'ats') or 0)
+call('HSET', key, 'nq:promoted', call('HGET', key, 'ats') or 0)
 return 'active'
 `
 
@@ -121,7 +123,7 @@ local id = find(base, ARGV[2], ARGV[3])
 if not id then return '' end
 if stateOf(base, id) == 'active' then return 'active' end
 unline(base, id)
-for _, outcome in ipairs({ 'completed', 'failed', 'cancelled' }) do redis.call('ZREM', setOf(base, outcome), id) end
+for _, outcome in ipairs({ 'completed', 'failed', 'cancelled' }) do call('ZREM', setOf(base, outcome), id) end
 dropKeys(base, id)
 event(base, 'event', 'removed', 'jobId', id)
 return 'ok'
@@ -131,13 +133,13 @@ return 'ok'
 export const PAUSE = `${COMMON}
 local base, pause = ARGV[1], ARGV[2] == '1'
 local meta = base .. ':meta'
-if (redis.call('HEXISTS', meta, 'paused') == 1) == pause then return 0 end
+if (call('HEXISTS', meta, 'paused') == 1) == pause then return 0 end
 if pause then
-  redis.call('HSET', meta, 'paused', 1)
-  redis.call('DEL', base .. ':marker')
+  call('HSET', meta, 'paused', 1)
+  call('DEL', base .. ':marker')
 else
-  redis.call('HDEL', meta, 'paused')
-  if redis.call('LLEN', base .. ':wait') + redis.call('ZCARD', base .. ':prioritized') > 0 then wake(base) end
+  call('HDEL', meta, 'paused')
+  if call('LLEN', base .. ':wait') + call('ZCARD', base .. ':prioritized') > 0 then wake(base) end
   wakeWhenDue(base)
 end
 event(base, 'event', pause and 'paused' or 'resumed')
@@ -152,13 +154,13 @@ export const FORGET = `${COMMON}
 local forgotten, told, tell = 0, {}, ARGV[1] == '1'
 for at = 2, #ARGV, 4 do
   local set, base, upTo, limit = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
-  local ids, keys = redis.call('ZRANGE', set, '-inf', upTo, 'BYSCORE', 'LIMIT', 0, limit), {}
+  local ids, keys, sides = call('ZRANGE', set, '-inf', upTo, 'BYSCORE', 'LIMIT', 0, limit), {}, sidesOf(base)
   for _, id in ipairs(ids) do
-    if tell then told[#told + 1] = { set, id, unpack(redis.call('HMGET', base .. ':' .. id, ${FIELDS})) } end
-    keysOf(keys, base, id)
+    if tell then told[#told + 1] = { set, id, unpack(call('HMGET', base .. ':' .. id, ${FIELDS})) } end
+    keysOf(keys, base, id, sides)
   end
-  for from = 1, #keys, 1000 do redis.call('UNLINK', unpack(keys, from, math.min(from + 999, #keys))) end
-  if #ids > 0 then redis.call('ZREMRANGEBYRANK', set, 0, #ids - 1) end
+  for from = 1, #keys, 1000 do call('UNLINK', unpack(keys, from, math.min(from + 999, #keys))) end
+  if #ids > 0 then call('ZREMRANGEBYRANK', set, 0, #ids - 1) end
   forgotten = forgotten + #ids
 end
 return { forgotten, unpack(told) }

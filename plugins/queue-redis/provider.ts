@@ -9,7 +9,8 @@ import {
   type QueueProvider,
 } from '../../kernel/index.ts'
 import { defineScript, type RedisPort } from '../_shared/redis.ts'
-import { createOldestFirst, onePerOutcome } from '../_shared/redis-oldest.ts'
+import { createOldestFirst } from '../_shared/redis-oldest.ts'
+import { onePerOutcome } from '../_shared/sweeps.ts'
 import { copyValue } from '../_shared/value.ts'
 import { createAdder } from './adder.ts'
 import { decodeJob } from './job-codec.ts'
@@ -46,10 +47,11 @@ export function createRedisQueueProvider(
     return script([`${base}:meta`], [base, ...storedIds(id)])
   }
 
-  /** Answers whether that changed anything. */
-  async function setPaused(queue: string, paused: boolean): Promise<boolean> {
+  /** Told at once where it changed anything: the answer to a claim may come right behind. */
+  async function setPaused(queue: string, paused: boolean): Promise<void> {
     const base = queues.baseOf(queue)
-    return (await pause([`${base}:meta`], [base, paused ? 1 : 0])) === 1
+    const changed = (await pause([`${base}:meta`], [base, paused ? 1 : 0])) === 1
+    if (changed) listeners.emit(paused ? 'paused' : 'resumed', queue)
   }
 
   async function getJob(queue: string, id: string): Promise<JobRecord | undefined> {
@@ -127,13 +129,11 @@ export function createRedisQueueProvider(
       const held = await Promise.all(names.map(holdsJobs))
       return [...new Set([...names.filter((_name, index) => held[index]), ...consumed()])]
     },
-    async pause(queue) {
+    pause(queue) {
       queues.note(queue)
-      if (await setPaused(queue, true)) listeners.emit('paused', queue)
+      return setPaused(queue, true)
     },
-    async resume(queue) {
-      if (await setPaused(queue, false)) listeners.emit('resumed', queue)
-    },
+    resume: (queue) => setPaused(queue, false),
     isPaused: async (queue) => (await client.hexists(`${queues.baseOf(queue)}:meta`, 'paused')) === 1,
     async retry(queue, id) {
       const answer = await onJob(retry, queue, id)

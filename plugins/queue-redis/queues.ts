@@ -58,7 +58,9 @@ export async function createQueues(redis: RedisPort): Promise<Queues> {
     bull(queue) {
       let bull = bulls.get(queue)
       if (!bull) {
-        bulls.set(queue, (bull = new BullQueue(nameOf(queue), { connection: client, prefix })))
+        // The meta of a queue tells whether others use it, see `sidesOf`.
+        const options = { connection: client, prefix, skipMetasUpdate: true }
+        bulls.set(queue, (bull = new BullQueue(nameOf(queue), options)))
         // The connection itself tells of its failures.
         bull.on('error', () => {})
       }

@@ -1,5 +1,5 @@
-import { CLAIMED_FIELDS } from './job-codec.ts'
-import { COMMON } from './lua.ts'
+import { FRESH_FIELDS, USED_FIELDS } from './job-codec.ts'
+import { COMMON, quoted } from './lua.ts'
 
 /** How many arguments a settlement takes. */
 const SETTLEMENT_ARGS = 7
@@ -13,36 +13,40 @@ const SETTLEMENT_ARGS = 7
  */
 export const TURN = `${COMMON}
 local base, holder, lease, want, settlements = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
-local active = base .. ':active'
+local prefix, active, events, token = base .. ':', base .. ':active', base .. ':events', holder .. ':'
 
 -- What is the same for all settlements takes one call: each call costs more than what it does.
-local lockKeys, locks, released, ended = {}, {}, {}, {}
+local keys, lockKeys, locks, released, ended = {}, {}, {}, {}, {}
 for index = 1, settlements do
-  lockKeys[index] = base .. ':' .. ARGV[6 + (index - 1) * ${SETTLEMENT_ARGS}] .. ':lock'
+  local key = prefix .. ARGV[6 + (index - 1) * ${SETTLEMENT_ARGS}]
+  keys[index] = key
+  lockKeys[index] = key .. ':lock'
 end
-if settlements > 0 then locks = redis.call('MGET', unpack(lockKeys)) end
+if settlements > 0 then locks = call('MGET', unpack(lockKeys)) end
 
 local function letGo(index, id, claim)
   local lock = locks[index]
-  if lock ~= holder .. ':' .. claim and (lock or redis.call('HGET', base .. ':' .. id, 'ats') ~= claim) then return false end
-  if redis.call('LREM', active, -1, id) == 0 then return false end
+  if lock ~= token .. claim and (lock or call('HGET', keys[index], 'ats') ~= claim) then return false end
+  if call('LREM', active, -1, id) == 0 then return false end
   released[#released + 1] = lockKeys[index]
   return true
 end
 
-local function finish(id, outcome, ...)
-  redis.call('HSET', base .. ':' .. id, 'finishedOn', wholeNow, ...)
-  local set = ended[outcome] or {}
-  ended[outcome] = set
-  set[#set + 1] = exactNow
-  set[#set + 1] = id
+local function finish(key, id, outcome, ...)
+  call('HSET', key, 'finishedOn', wholeNow, ...)
+  local set = ended[outcome]
+  if set then
+    local size = #set
+    set[size + 1], set[size + 2] = exactNow, id
+  else
+    ended[outcome] = { exactNow, id }
+  end
 end
 
-local function admit(id, at, ...)
-  local key = base .. ':' .. id
-  local known = redis.call('HMGET', key, 'priority', 'nq:promoted', 'ats')
+local function admit(key, id, at, ...)
+  local known = call('HMGET', key, 'priority', 'nq:promoted', 'ats')
   if known[2] and known[2] == known[3] then at = now end
-  redis.call('HSET', key, 'nq:at', whole(at), 'delay', whole(math.max(0, at - now)), ...)
+  call('HSET', key, 'nq:at', whole(at), 'delay', whole(math.max(0, at - now)), ...)
   if at <= now then
     pushWaiting(base, id, tonumber(known[1] or 0))
     event(base, 'event', 'waiting', 'jobId', id, 'prev', 'active')
@@ -58,33 +62,33 @@ for index = 1, settlements do
   local from = 5 + (index - 1) * ${SETTLEMENT_ARGS}
   local id, claim, kind, made = ARGV[from + 1], ARGV[from + 2], ARGV[from + 3], ARGV[from + 4]
   local a, b, c = ARGV[from + 5], ARGV[from + 6], ARGV[from + 7]
-  local outcome = 'lost'
+  local key, outcome = keys[index], 'lost'
   if letGo(index, id, claim) then
     if kind == 'completed' then
       outcome = kind
       if a == '' then
-        finish(id, kind, 'atm', made)
+        finish(key, id, kind, 'atm', made)
         a = 'null'
       else
-        finish(id, kind, 'atm', made, 'returnvalue', a)
+        finish(key, id, kind, 'atm', made, 'returnvalue', a)
       end
-      event(base, 'event', kind, 'jobId', id, 'returnvalue', a, 'prev', 'active')
+      call('XADD', events, '*', 'event', kind, 'jobId', id, 'returnvalue', a, 'prev', 'active')
     elseif kind == 'failed' then
       outcome = kind
-      finish(id, kind, 'atm', made, 'failedReason', a, 'nq:error', b, 'stacktrace', c)
+      finish(key, id, kind, 'atm', made, 'failedReason', a, 'nq:error', b, 'stacktrace', c)
       event(base, 'event', kind, 'jobId', id, 'failedReason', a, 'prev', 'active')
       event(base, 'event', 'retries-exhausted', 'jobId', id, 'attemptsMade', made)
     elseif kind == 'ended' then
       outcome = a
-      finish(id, a, 'atm', made)
+      finish(key, id, a, 'atm', made)
       event(base, 'event', a, 'jobId', id, a == 'completed' and 'returnvalue' or 'failedReason', 'null', 'prev', 'active')
     elseif kind == 'retry' then
-      outcome = admit(id, tonumber(a), 'atm', made, 'failedReason', b, 'nq:error', c)
+      outcome = admit(key, id, tonumber(a), 'atm', made, 'failedReason', b, 'nq:error', c)
     else
-      outcome = admit(id, tonumber(a))
+      outcome = admit(key, id, tonumber(a))
       if b == '1' and tonumber(a) > now then
         local hold = tonumber(a) - now
-        if redis.call('PTTL', base .. ':nq-hold') < hold then redis.call('SET', base .. ':nq-hold', 1, 'PX', whole(hold)) end
+        if call('PTTL', base .. ':nq-hold') < hold then call('SET', base .. ':nq-hold', 1, 'PX', whole(hold)) end
       end
     end
     requeued = requeued or outcome == 'waiting'
@@ -92,65 +96,69 @@ for index = 1, settlements do
   end
   settled[index] = outcome
 end
-if #released > 0 then redis.call('DEL', unpack(released)) end
-for outcome, members in pairs(ended) do redis.call('ZADD', setOf(base, outcome), unpack(members)) end
+if #released > 0 then call('DEL', unpack(released)) end
+for outcome, members in pairs(ended) do call('ZADD', setOf(base, outcome), unpack(members)) end
 
-local due = redis.call('ZRANGEBYSCORE', base .. ':delayed', 0, (now + 1) * 4096 - 1, 'LIMIT', 0, 1000)
+local due = call('ZRANGEBYSCORE', base .. ':delayed', 0, (now + 1) * 4096 - 1, 'LIMIT', 0, 1000)
 for _, id in ipairs(due) do
-  redis.call('ZREM', base .. ':delayed', id)
-  pushWaiting(base, id, tonumber(redis.call('HGET', base .. ':' .. id, 'priority') or 0))
-  redis.call('HSET', base .. ':' .. id, 'delay', 0)
+  call('ZREM', base .. ':delayed', id)
+  pushWaiting(base, id, tonumber(call('HGET', base .. ':' .. id, 'priority') or 0))
+  call('HSET', base .. ':' .. id, 'delay', 0)
   event(base, 'event', 'waiting', 'jobId', id, 'prev', 'delayed')
 end
 
-local meta = redis.call('HMGET', base .. ':meta', 'paused', 'concurrency')
-if meta[2] then want = math.min(want, meta[2] - redis.call('LLEN', active)) end
-local hold = redis.call('PTTL', base .. ':nq-hold')
+local meta = call('HMGET', base .. ':meta', 'paused', 'concurrency')
+if meta[2] then want = math.min(want, meta[2] - call('LLEN', active)) end
+local hold = call('PTTL', base .. ':nq-hold')
 if meta[1] or hold > 0 then want = 0 end
 
 local ids = {}
 local function take(taken)
   if not taken or #taken == 0 then return end
   for _, id in ipairs(taken) do ids[#ids + 1] = id end
-  redis.call('LPUSH', active, unpack(taken))
+  call('LPUSH', active, unpack(taken))
 end
 if want > 0 then
-  local urgent = redis.call('ZRANGEBYSCORE', base .. ':prioritized', '-inf', '(0', 'LIMIT', 0, want)
-  if #urgent > 0 then redis.call('ZREM', base .. ':prioritized', unpack(urgent)) end
+  local urgent = call('ZRANGEBYSCORE', base .. ':prioritized', '-inf', '(0', 'LIMIT', 0, want)
+  if #urgent > 0 then call('ZREM', base .. ':prioritized', unpack(urgent)) end
   take(urgent)
-  if #ids < want then take(redis.call('RPOP', base .. ':wait', want - #ids)) end
+  if #ids < want then take(call('RPOP', base .. ':wait', want - #ids)) end
   if #ids < want then
-    local others = redis.call('ZRANGE', base .. ':prioritized', 0, want - #ids - 1)
-    if #others > 0 then redis.call('ZREM', base .. ':prioritized', unpack(others)) end
+    local others = call('ZRANGE', base .. ':prioritized', 0, want - #ids - 1)
+    if #others > 0 then call('ZREM', base .. ':prioritized', unpack(others)) end
     take(others)
   end
 end
 
-local claimed = {}
+local claimed, count = {}, 0
 for _, id in ipairs(ids) do
-  local key = base .. ':' .. id
-  local fields = redis.call('HMGET', key, 'ats', ${CLAIMED_FIELDS.map((field) => `'${field}'`).join(', ')})
+  local key = prefix .. id
+  local fields = call('HMGET', key, 'ats', ${quoted(FRESH_FIELDS)})
   if fields[4] then
-    local claim = fields[1] and whole(fields[1] + 1) or '1'
-    redis.call('HSET', key, 'ats', claim, 'processedOn', wholeNow)
-    redis.call('SET', key .. ':lock', holder .. ':' .. claim, 'PX', lease)
-    event(base, 'event', 'active', 'jobId', id, 'prev', 'waiting')
-    claimed[#claimed + 1] = id
+    local claim = '1'
+    if fields[1] then
+      claim = whole(fields[1] + 1)
+      local used = call('HMGET', key, ${quoted(USED_FIELDS)})
+      for index = 1, ${USED_FIELDS.length} do fields[${FRESH_FIELDS.length + 1} + index] = used[index] end
+    end
+    call('HSET', key, 'ats', claim, 'processedOn', wholeNow)
+    call('SET', key .. ':lock', token .. claim, 'PX', lease)
+    call('XADD', events, '*', 'event', 'active', 'jobId', id, 'prev', 'waiting')
     fields[1] = claim
-    claimed[#claimed + 1] = fields
+    claimed[count + 1], claimed[count + 2], count = id, fields, count + 2
   else
-    redis.call('LREM', active, 1, id)
+    call('LREM', active, 1, id)
   end
 end
 
 local full = want > 0 and #ids == want
-if (full or requeued or #due > 0) and (redis.call('LLEN', base .. ':wait') > 0 or redis.call('ZCARD', base .. ':prioritized') > 0) then
+if (full or requeued or #due > 0) and (call('LLEN', base .. ':wait') > 0 or call('ZCARD', base .. ':prioritized') > 0) then
   wake(base)
 end
 if settlements > 0 or #ids > 0 then trimEvents(base) end
-local nextDue = redis.call('ZRANGE', base .. ':delayed', 0, 0, 'WITHSCORES')[2]
+local nextDue = call('ZRANGE', base .. ':delayed', 0, 0, 'WITHSCORES')[2]
 if delayed then wakeWhenDue(base) end
-if settlements > 0 and #ids == 0 and redis.call('LLEN', base .. ':wait') == 0 and redis.call('LLEN', active) == 0 then
+if settlements > 0 and #ids == 0 and call('LLEN', base .. ':wait') == 0 and call('LLEN', active) == 0 then
   event(base, 'event', 'drained')
 end
 return { wholeNow, settled, claimed, hold, nextDue and whole(math.floor(nextDue / 4096)) or '' }
@@ -180,15 +188,15 @@ return lost
 /** Puts active jobs that nobody holds in front of those that wait. Once per interval, whoever asks. */
 export const RECLAIM = `${COMMON}
 local base, interval = ARGV[1], ARGV[2]
-if not redis.call('SET', base .. ':nq-reclaim', 1, 'PX', interval, 'NX') then return {} end
+if not call('SET', base .. ':nq-reclaim', 1, 'PX', interval, 'NX') then return {} end
 local reclaimed = {}
-for _, id in ipairs(redis.call('LRANGE', base .. ':active', 0, -1)) do
+for _, id in ipairs(call('LRANGE', base .. ':active', 0, -1)) do
   local key = base .. ':' .. id
-  if redis.call('EXISTS', key .. ':lock') == 0 and redis.call('LREM', base .. ':active', 1, id) > 0 then
-    if redis.call('EXISTS', key) == 1 then
-      redis.call('HINCRBY', key, 'stc', 1)
-      local priority = tonumber(redis.call('HGET', key, 'priority') or 0)
-      if priority == 0 then redis.call('RPUSH', base .. ':wait', id) else pushWaiting(base, id, priority) end
+  if call('EXISTS', key .. ':lock') == 0 and call('LREM', base .. ':active', 1, id) > 0 then
+    if call('EXISTS', key) == 1 then
+      call('HINCRBY', key, 'stc', 1)
+      local priority = tonumber(call('HGET', key, 'priority') or 0)
+      if priority == 0 then call('RPUSH', base .. ':wait', id) else pushWaiting(base, id, priority) end
       event(base, 'event', 'waiting', 'jobId', id, 'prev', 'active')
       event(base, 'event', 'stalled', 'jobId', id)
       reclaimed[#reclaimed + 1] = id

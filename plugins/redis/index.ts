@@ -9,6 +9,9 @@ export type { RedisPort } from '../_shared/redis.ts'
 /** The share of `setupTimeout` that connecting may take, so that its own error comes first. */
 const CONNECT_SHARE = 0.8
 
+/** How many shards of events there are unless the options say. */
+const SHARDS = { cluster: 16, single: 1 } as const
+
 /** One configured connection to Redis, for every plugin that stores in it. */
 export default definePlugin({
   name: 'redis',
@@ -30,7 +33,7 @@ export default definePlugin({
       cluster: client.isCluster,
       prefix: options.prefix,
       lease: options.lease,
-      shards: options.shards,
+      shards: options.shards ?? SHARDS[client.isCluster ? 'cluster' : 'single'],
       connect() {
         const other = open()
         // The command connection tells of an outage; once is enough.

@@ -26,8 +26,11 @@ export const redisOptions = z.strictObject({
    * one every third of it. Default 30,000.
    */
   lease: z.number().int().min(200).default(30_000),
-  /** How many hash slots event streams are spread over. Fixed once the store holds events. Default 16. */
-  shards: z.number().int().min(1).max(1024).default(16),
+  /**
+   * How many hash slots event streams are spread over. Fixed once the store holds events. Default 16 on
+   * a Cluster; 1 on one Redis, where all streams then have one order. Set it to move to a Cluster later.
+   */
+  shards: z.number().int().min(1).max(1024).optional(),
   /** Whether to warn when Redis is set so that it may drop what it acknowledged. Default true. */
   checkServer: z.boolean().default(true),
 })

@@ -7,12 +7,14 @@ import { sharedRedis } from '../services/redis.ts'
 const server = await sharedRedis()
 afterAll(() => server.stop())
 
-eventsConformance({
-  name: 'events-redis',
-  async create({ reporter }) {
-    const config = { redis: { url: server.url, prefix: crypto.randomUUID(), checkServer: false } }
-    const plugins = [redis, eventsRedis]
-    const { kernel, ...harness } = await createPluginHarness({ plugins, config, reporter, time: 'real' })
-    return { ...harness, events: kernel.port('events') }
-  },
-})
+for (const shards of [1, 4]) {
+  eventsConformance({
+    name: `events-redis, ${shards === 1 ? 'one shard' : `${shards} shards`}`,
+    async create({ reporter }) {
+      const config = { redis: { url: server.url, prefix: crypto.randomUUID(), checkServer: false, shards } }
+      const plugins = [redis, eventsRedis]
+      const { kernel, ...harness } = await createPluginHarness({ plugins, config, reporter, time: 'real' })
+      return { ...harness, events: kernel.port('events') }
+    },
+  })
+}

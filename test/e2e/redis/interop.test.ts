@@ -1,4 +1,4 @@
-import { Queue, QueueEvents, Worker, type Job } from 'bullmq'
+import { FlowProducer, Queue, QueueEvents, Worker, type Job } from 'bullmq'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { sharedRedis } from '../../services/redis.ts'
@@ -95,6 +95,37 @@ describe('jobs of a plain BullMQ queue on our workers', () => {
     const job = await plain.add('unheard-of', {})
     await until(async () => (await job.getState()) === 'failed')
     expect((await plain.getJob(job.id!))?.failedReason).toMatch(/No worker handles "unheard-of" on queue "mail"/)
+  })
+})
+
+describe('jobs that have ended', () => {
+  it('leave nothing behind, not even what BullMQ keeps beside a parent', async () => {
+    const { plain, events, kernel, work, prefix, connection } = await rig()
+    work(async (job) => void (await job.log('a line')))
+    const flows = new FlowProducer({ connection, prefix })
+    const child = { name: 'child', queueName: 'mail' }
+    const { job: parent } = await flows.add({ name: 'parent', queueName: 'mail', children: [child] })
+    await parent.waitUntilFinished(events)
+    const ours = await kernel.enqueue({ queue: 'mail', name: 'ours' })
+    await until(async () => (await plain.getCompletedCount()) === 3)
+    const kept = async (id: string): Promise<number> => (await connection.keys(`${prefix}:mail:${id}*`)).length
+    expect([await kept(parent.id!), await kept(ours.id)]).toEqual([3, 2])
+    expect(await kernel.port('queue').clean({ outcome: 'completed', endedBefore: Infinity, keep: 0 })).toBe(3)
+    expect([await kept(parent.id!), await kept(ours.id)]).toEqual([0, 0])
+  })
+
+  it('leave no log lines behind either where no client of BullMQ adds jobs', async () => {
+    const { kernel, connection, prefix } = await rig()
+    const job = await kernel.enqueue({ queue: 'other', name: 'ours' })
+    await kernel.registerWorker({ id: 'ours', config: { queue: 'other' }, handler: () => 'done' })
+    await connection.rpush(`${prefix}:other:${job.id}:logs`, 'as a plain worker writes it')
+    await kernel.start()
+    await kernel.result(job)
+    const queue = kernel.port('queue')
+    await until(async () => (await queue.getJobCounts('other')).completed === 1)
+    await queue.clean({ outcome: 'completed', endedBefore: Infinity, keep: 0 })
+    expect(await connection.keys(`${prefix}:other:${job.id}*`)).toEqual([])
+    expect(await connection.hgetall(`${prefix}:other:meta`)).toEqual({})
   })
 })
 

@@ -1,0 +1,52 @@
+import type { ExpirePolicy, RunOutcome } from '../../kernel/index.ts'
+
+/** Milliseconds between two sweeps of an outcome. */
+const PAUSE = 200
+
+export interface Sweeps {
+  run(policy: ExpirePolicy): Promise<number>
+  /** Sweeps no more; resolves when none is under way. */
+  close(): Promise<void>
+}
+
+/**
+ * One sweep of an outcome at a time in a process: those asked for meanwhile become one, with the newest
+ * bounds, since what is in excess would only be found again. What it forgot is told to the first.
+ */
+export function onePerOutcome(sweep: (policy: ExpirePolicy) => Promise<number>): Sweeps {
+  let closed = false
+  const last = new Map<RunOutcome, Promise<unknown>>()
+  const next = new Map<RunOutcome, { policy: ExpirePolicy; done: Promise<number> }>()
+  const run = (policy: ExpirePolicy): Promise<number> => {
+    const { outcome } = policy
+    if (closed) return Promise.resolve(0)
+    const waiting = next.get(outcome)
+    if (waiting) {
+      waiting.policy = policy
+      return waiting.done.then(() => 0)
+    }
+    const own = { policy, done: Promise.resolve(0) }
+    const start = async (): Promise<number> => {
+      // The more has ended, the less it costs to find out what goes.
+      await new Promise((resolve) => setTimeout(resolve, PAUSE))
+      next.delete(outcome)
+      return closed ? 0 : sweep(own.policy)
+    }
+    const running = last.get(outcome)
+    if (running) next.set(outcome, own)
+    own.done = running ? running.then(start, start) : sweep(policy)
+    const settled: Promise<void> = own.done.then(forget, forget)
+    function forget(): void {
+      if (last.get(outcome) === settled) last.delete(outcome)
+    }
+    last.set(outcome, settled)
+    return own.done
+  }
+  return {
+    run,
+    async close() {
+      closed = true
+      await Promise.all(last.values())
+    },
+  }
+}
