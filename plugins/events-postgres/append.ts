@@ -4,7 +4,7 @@ import { createGroupCommit } from '../_shared/group-commit.ts'
 import { encodeJson } from '../_shared/json.ts'
 import { checkText, quoteName, type PostgresPort } from '../_shared/postgres.ts'
 import { copyValue } from '../_shared/value.ts'
-import { packRounds, type Pending } from './rounds.ts'
+import { packRounds, type Pending, type Round } from './rounds.ts'
 import { packNames } from './wake-ups.ts'
 
 /** What became of an append: `reason` when it was refused, `fresh` when some of its events were known. */
@@ -26,7 +26,7 @@ interface RoundAnswer {
  * A batch has a number, so it is sent again when its connection broke, and takes effect once.
  */
 export function createAppender(db: PostgresPort, payloadLimit: number) {
-  const text = `SELECT ${quoteName(db.schema)}.nq_append($1, $2, $3, $4, $5) AS answer`
+  const text = `SELECT ${quoteName(db.schema)}.nq_append($1, $2, $3, $4, $5, $6) AS answer`
   const writer = randomUUID()
   let batch = 0
 
@@ -34,8 +34,9 @@ export function createAppender(db: PostgresPort, payloadLimit: number) {
     sizeOf: ({ size }) => size,
     async commit(items) {
       const rounds = packRounds(items)
-      const rest = rounds.length > 1 ? JSON.stringify(rounds.slice(1).map((round) => round.text)) : null
-      const values = [rounds[0]!.text, rest, packNames(items.map(({ stream }) => stream)), writer, ++batch]
+      const [{ appends, events }, ...others] = rounds
+      const rest = others.length === 0 ? null : JSON.stringify(others.map(sent))
+      const values = [appends, events, rest, packNames(items.map(({ stream }) => stream)), writer, ++batch]
       const [row] = await db.query<{ answer: string }>(text, values, { repeatable: true })
       const answers = JSON.parse(row!.answer) as RoundAnswer[]
       const results = new Map<Pending, AppendResult>()
@@ -50,6 +51,11 @@ export function createAppender(db: PostgresPort, payloadLimit: number) {
     },
     idle: () => group.idle(),
   }
+}
+
+/** A round as the function takes it. */
+function sent({ appends, events }: Round): Pick<Round, 'appends' | 'events'> {
+  return { appends, events }
 }
 
 function prepare(stream: string, drafts: readonly EventDraft[], options: AppendOptions, limit: number): Pending {

@@ -19,9 +19,10 @@ interface Packed {
   keys: Set<string>
 }
 
-interface Round {
-  /** Its appends as JSON. */
-  text: string
+export interface Round {
+  /** Its appends as JSON, and their events: in one list, which is read at a stroke. */
+  appends: string
+  events: string
   /** Who travels in each of them. */
   members: Pending[][]
 }
@@ -30,7 +31,7 @@ interface Round {
  * Puts a group into rounds in which each stream comes once. Appends to one stream that follow each
  * other and would be accepted or refused together become one: a short job's start and end, its logs.
  */
-export function packRounds(items: readonly Pending[]): Round[] {
+export function packRounds(items: readonly Pending[]): [Round, ...Round[]] {
   const rounds: Packed[][] = []
   const last = new Map<string, { packed: Packed; round: number }>()
   for (const item of items) {
@@ -41,10 +42,12 @@ export function packRounds(items: readonly Pending[]): Round[] {
     ;(rounds[round] ??= []).push(packed)
     last.set(item.stream, { packed, round })
   }
-  return rounds.map((round) => ({
-    text: `[${round.map(encodeAppend).join(',')}]`,
+  const [first, ...others] = rounds.map((round) => ({
+    appends: `[${round.map(encodeAppend).join(',')}]`,
+    events: `[${round.flatMap(encodeEvents).join(',')}]`,
     members: round.map(({ members }) => members),
   }))
+  return [first!, ...others]
 }
 
 /** Adds an append to the one in front of it, if nothing can tell the difference. */
@@ -87,7 +90,12 @@ function encodeAppend({ members, options }: Packed, index: number): string {
     if (run.jobId !== undefined) text += `,"rj":${JSON.stringify(run.jobId)}`
     if (run.flow !== undefined) text += `,"rf":${JSON.stringify(run.flow)}`
   }
+  const events = members.reduce((sum, member) => sum + member.events.length, 0)
+  return `${text},"n":${events}}`
+}
+
+function encodeEvents({ members }: Packed, index: number): string[] {
   let order = 0
-  const events = members.flatMap((member) => member.events.map((event) => `{"o":${order++},${event}}`))
-  return `${text},"e":[${events.join(',')}]}`
+  const events = members.flatMap((member) => member.events)
+  return events.map((event) => `{"i":${index},"o":${order++},${event}}`)
 }

@@ -10,7 +10,7 @@ export function eventVersions(schema: string, channel: string): string[] {
 /**
  * `nq_stream` is what has to be known of a stream before the next append, and its line in the index of
  * runs. Events go by the number of their stream, which grows, so that new ones land side by side in
- * every index; `xid` is where an event stands in the order of commits. `nq_batch` is what makes an append
+ * every index; a run that completes is in two of its own, since most do at once. `xid` is where an event stands in the order of commits. `nq_batch` is what makes an append
  * that is sent twice take effect once: rows are added and removed and never changed, so that a look-up
  * stays short however long an open transaction keeps vacuum away.
  */
@@ -37,8 +37,8 @@ CREATE TABLE ${s}.nq_stream (
 ) WITH (fillfactor = 70);
 CREATE UNIQUE INDEX nq_stream_name ON ${s}.nq_stream (name);
 CREATE UNIQUE INDEX nq_stream_id ON ${s}.nq_stream (id);
-CREATE INDEX nq_stream_status ON ${s}.nq_stream (status, started DESC, id DESC) WHERE status IS NOT NULL;
-CREATE INDEX nq_stream_run ON ${s}.nq_stream (run_name, started DESC, id DESC) WHERE status IS NOT NULL;
+CREATE INDEX nq_stream_started ON ${s}.nq_stream (started DESC, id DESC) WHERE status IS NOT NULL;
+CREATE INDEX nq_stream_status ON ${s}.nq_stream (status, started DESC, id DESC) WHERE status <> 'completed';
 CREATE INDEX nq_stream_flow ON ${s}.nq_stream (flow, started DESC, id DESC) WHERE flow IS NOT NULL;
 CREATE INDEX nq_stream_ended ON ${s}.nq_stream (status, ended, id) WHERE ended IS NOT NULL;
 

@@ -7,8 +7,9 @@ const BY_ADDRESS = `${BY_INDEX} SET enable_hashjoin = off SET enable_indexscan =
 SET enable_bitmapscan = off`
 
 const APPENDS = `i int, s text, u text, j text, t bigint, x int, r boolean, p boolean,
-      rs text, rn text, rq text, rj text, rf text, e json`
-const EVENTS = `o int, y text, k text, f text, s text, d text, a int, v text`
+      rs text, rn text, rq text, rj text, rf text, n int`
+/** `i` tells whose it is, `o` its place among those. */
+const EVENTS = `i int, o int, y text, k text, f text, s text, d text, a int, v text`
 
 /** After how many batches a writer forgets those before. */
 const SWEEP_EVERY = 256
@@ -31,7 +32,7 @@ const KEPT_FOR = '7 days'
  */
 export function appendFunctions(s: string, channel: string): string {
   return `
-CREATE FUNCTION ${s}.nq_append_round(p_appends text)
+CREATE FUNCTION ${s}.nq_append_round(p_appends text, p_events text)
 RETURNS text LANGUAGE plpgsql ${BY_INDEX} AS $fn$
 #variable_conflict use_column
 DECLARE
@@ -50,7 +51,7 @@ DECLARE
   v_heads int[];
 BEGIN
   WITH a AS MATERIALIZED (
-    SELECT x.*, json_array_length(x.e) AS n FROM json_to_recordset(p_appends::json) AS x (${APPENDS})
+    SELECT x.* FROM json_to_recordset(p_appends::json) AS x (${APPENDS})
   ), ins AS (
     INSERT INTO ${s}.nq_stream (
       name, head, ts, xid, fence_job, fence_token, status, run_name, queue, job_id, flow, started, updated, ended
@@ -64,11 +65,12 @@ BEGIN
     ON CONFLICT (name) DO NOTHING
     RETURNING name, id
   ), new AS MATERIALIZED (
-    SELECT a.i, a.n, a.e, a.s, ins.id FROM a LEFT JOIN ins ON ins.name = a.s
+    SELECT a.i, a.s, ins.id FROM a LEFT JOIN ins ON ins.name = a.s
   ), stored AS (
     INSERT INTO ${s}.nq_event (stream, seq, ts, xid, type, key, flow, step, step_id, attempt, data)
     SELECT new.id, e.o + 1, v_now, v_xid, e.y, e.k, e.f, e.s, e.d, e.a, e.v
-    FROM new CROSS JOIN LATERAL json_to_recordset(new.e) AS e (${EVENTS}) WHERE new.id IS NOT NULL
+    FROM json_to_recordset(p_events::json) AS e (${EVENTS}) JOIN new ON new.i = e.i WHERE new.id IS NOT NULL
+    ORDER BY e.i, e.o
   )
   SELECT array_agg(new.i) FILTER (WHERE new.id IS NOT NULL), array_agg(new.s) FILTER (WHERE new.id IS NULL)
   INTO v_new, v_old FROM new;
@@ -91,8 +93,8 @@ BEGIN
       FROM ${s}.nq_stream t WHERE t.name = x.s LIMIT 1
     ) t ON true
   ), e AS MATERIALIZED (
-    SELECT a.i, a.id, a.head, a.now, a.commit, e.*, row_number() OVER (PARTITION BY a.i ORDER BY e.o)::int AS n
-    FROM a CROSS JOIN LATERAL json_to_recordset(a.e) AS e (${EVENTS})
+    SELECT a.id, a.head, a.now, a.commit, e.*, row_number() OVER (PARTITION BY e.i ORDER BY e.o)::int AS n
+    FROM json_to_recordset(p_events::json) AS e (${EVENTS}) JOIN a ON a.i = e.i
     WHERE a.reason IS NULL
       AND (e.k IS NULL OR NOT EXISTS (SELECT FROM ${s}.nq_event k WHERE k.stream = a.id AND k.key = e.k))
   ), stored AS (
@@ -105,7 +107,7 @@ BEGIN
   SELECT array_agg(a.i ORDER BY a.i), array_agg(a.reason ORDER BY a.i),
     array_agg(CASE WHEN a.reason IS NULL THEN a.row END ORDER BY a.i), array_agg(c.n ORDER BY a.i),
     array_agg(a.now ORDER BY a.i), array_agg(a.commit ORDER BY a.i), array_agg(coalesce(a.head, 0) + c.n ORDER BY a.i),
-    array_agg(CASE WHEN c.n <> json_array_length(a.e) THEN coalesce(c.fresh, '') END ORDER BY a.i)
+    array_agg(CASE WHEN c.n <> a.n THEN coalesce(c.fresh, '') END ORDER BY a.i)
   INTO v_is, v_reasons, v_rows, v_added, v_nows, v_commits, v_heads, v_fresh
   FROM a JOIN c ON c.i = a.i;
   PERFORM ${s}.nq_touch(p_appends, v_rows, v_added, v_nows, v_commits);
@@ -134,17 +136,18 @@ BEGIN
       WHEN d.r THEN NULL ELSE t.ended END
   FROM ROWS FROM (
     json_to_recordset(p_appends::json) AS (${APPENDS}), unnest(p_rows), unnest(p_added), unnest(p_nows), unnest(p_commits)
-  ) AS d (i, s, u, j, t, x, r, p, rs, rn, rq, rj, rf, e, row, added, now, commit)
+  ) AS d (i, s, u, j, t, x, r, p, rs, rn, rq, rj, rf, n, row, added, now, commit)
   WHERE t.ctid = d.row;
 END $fn$;
 
-CREATE FUNCTION ${s}.nq_append(p_first text, p_rest text, p_notify text, p_writer uuid, p_batch bigint)
+CREATE FUNCTION ${s}.nq_append(
+  p_appends text, p_events text, p_rest text, p_notify text, p_writer uuid, p_batch bigint)
 RETURNS text LANGUAGE plpgsql ${BY_INDEX} AS $fn$
 #variable_conflict use_column
 DECLARE
   v_known bigint;
   v_answer text;
-  v_round text;
+  v_round record;
 BEGIN
   -- A copy of this batch may be under way on a connection that its writer has given up.
   PERFORM pg_advisory_xact_lock(hashtextextended(p_writer::text, 0));
@@ -152,10 +155,10 @@ BEGIN
   SELECT b.batch, b.answer INTO v_known, v_answer FROM ${s}.nq_batch b
   WHERE b.writer = p_writer AND b.batch >= p_batch ORDER BY b.batch LIMIT 1;
   IF v_known IS NOT NULL THEN RETURN v_answer; END IF;
-  v_answer := ${s}.nq_append_round(p_first);
+  v_answer := ${s}.nq_append_round(p_appends, p_events);
   IF p_rest IS NOT NULL THEN
-    FOR v_round IN SELECT x.value FROM json_array_elements_text(p_rest::json) AS x LOOP
-      v_answer := v_answer || ',' || ${s}.nq_append_round(v_round);
+    FOR v_round IN SELECT * FROM json_to_recordset(p_rest::json) AS x (appends text, events text) LOOP
+      v_answer := v_answer || ',' || ${s}.nq_append_round(v_round.appends, v_round.events);
     END LOOP;
   END IF;
   v_answer := '[' || v_answer || ']';

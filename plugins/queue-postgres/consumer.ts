@@ -42,12 +42,16 @@ export interface ConsumerHost {
   onClose(consumer: QueueConsumer): void
 }
 
+/** How many turns may be under way at once, so that the jobs of one are stored while the next are claimed. */
+const MOST_TURNS = 2
+/** How much a turn beside another has to carry: one costs as much as ten jobs, however few it is for. */
+const WORTH_A_TURN = 25
 /** The longest wait that a timer takes. */
 const LONGEST_TIMER = 2_147_483_647
 
 /**
- * Runs the jobs of one queue. Each turn is one round trip that settles what has run and claims as many
- * jobs as there are free slots; while a turn is under way the next one gathers.
+ * Runs the jobs of one queue. Each turn is one round trip that settles what has run and claims jobs for
+ * the slots that are free; while turns are under way the next one gathers.
  */
 export function createConsumer(
   queue: string,
@@ -60,21 +64,27 @@ export function createConsumer(
   const turn = `SELECT * FROM ${quoteName(db.schema)}.nq_turn($1, $2, $3, $4, $5)`
   const held = new Map<string, Held>()
   let concurrency = initialConcurrency
-  /** Slots that are taken, by jobs or by code that outlived its job. */
+  /** Slots that are taken: by jobs, by code that outlived its job, by claims that are under way. */
   let taken = 0
   let settled: Settled[] = []
   let open = true
   let stopped = false
-  /** Whether there may be a job that could be claimed. */
+  /** Whether there may be a job that could be claimed, and how often that was told. */
   let hungry = true
-  let turning = false
+  let wakes = 0
+  /** Whether the last claim got all it asked for. */
+  let fruitful = false
+  let turns = 0
+  let claims = 0
   let scheduled = false
   let timer: NodeJS.Timeout | undefined
   let whenIdle: (() => void)[] = []
 
   function schedule(): void {
-    if (scheduled || turning) return
-    if (settled.length === 0 && !(open && hungry && taken < concurrency)) return checkIdle()
+    if (scheduled || turns === MOST_TURNS) return
+    const wanted = wantedNow()
+    if (settled.length === 0 && wanted === 0) return checkIdle()
+    if (turns > 0 && settled.length + wanted < WORTH_A_TURN) return
     scheduled = true
     setImmediate(() => {
       scheduled = false
@@ -82,28 +92,48 @@ export function createConsumer(
     })
   }
 
+  /** How many jobs a turn would claim. A second one claims only while there is plenty. */
+  function wantedNow(): number {
+    if (!open || !hungry || (claims > 0 && !fruitful)) return 0
+    const share = Math.max(WORTH_A_TURN, Math.ceil(concurrency / MOST_TURNS))
+    return Math.max(0, Math.min(concurrency - taken, share))
+  }
+
   function checkIdle(): void {
-    if (held.size > 0 || settled.length > 0 || turning) return
+    if (held.size > 0 || settled.length > 0 || turns > 0) return
     for (const resolve of whenIdle) resolve()
     whenIdle = []
   }
 
   async function takeTurn(): Promise<void> {
-    turning = true
     const batch = settled
     settled = []
-    const wanted = open && hungry ? Math.max(0, concurrency - taken) : 0
-    if (wanted > 0) hungry = false
+    const wanted = wantedNow()
+    const known = wakes
+    const claim = wanted > 0 ? 1 : 0
+    turns++
+    claims += claim
+    taken += wanted
+    const over = (): void => {
+      turns--
+      claims -= claim
+      taken -= wanted
+    }
     const settle = batch.length === 0 ? null : `[${batch.map(({ text }) => text).join(',')}]`
     const hold = Math.max(0, ...batch.map((one) => one.hold))
     try {
       let repeated = false
       const onRepeat = (): void => void (repeated = true)
-      const rows = await db.query<TurnRow>(turn, [name, wanted, db.lease, settle, hold], { repeatable: true, onRepeat })
-      turning = false
-      finish(batch, rows, wanted, repeated)
+      const values = [name, wanted, db.lease, settle, hold]
+      const turned = db.query<TurnRow>(turn, values, { repeatable: true, onRepeat })
+      schedule()
+      const rows = await turned
+      over()
+      const { claimed, due } = read(batch, rows, repeated)
+      for (const row of claimed) start(row)
+      if (wanted > 0) noteClaim(claimed.length === wanted, known, due)
     } catch (error) {
-      turning = false
+      over()
       if (stopped) return
       db.reporter.error(`Queue "${queue}" could not settle or claim jobs; it will try again.`, error)
       settled = [...batch, ...settled]
@@ -113,7 +143,18 @@ export function createConsumer(
     schedule()
   }
 
-  function finish(batch: readonly Settled[], rows: readonly TurnRow[], wanted: number, repeated: boolean): void {
+  function noteClaim(full: boolean, known: number, due: number | null): void {
+    fruitful = full
+    if (full) hungry = true
+    else {
+      // What came while the turn was under way, it may not have seen.
+      if (wakes === known) hungry = false
+      arm(due)
+    }
+  }
+
+  /** Takes the answer of a turn apart, and tells what it has settled. */
+  function read(batch: readonly Settled[], rows: readonly TurnRow[], repeated: boolean) {
     const told = new Set<string>()
     const claimed: TurnRow[] = []
     let due: number | null = null
@@ -127,10 +168,7 @@ export function createConsumer(
       if ((repeated || told.has(one.uuid)) && signals.any) one.tell(tell)
     }
     claimed.sort((a, b) => b.priority - a.priority || a.created - b.created)
-    for (const row of claimed) start(row)
-    if (wanted === 0) return
-    if (claimed.length === wanted) hungry = true
-    else arm(due)
+    return { claimed, due }
   }
 
   function tell(event: QueueEvent, record: JobRecord): void {
@@ -145,8 +183,13 @@ export function createConsumer(
   }
 
   function wake(): void {
-    hungry = true
+    notice()
     schedule()
+  }
+
+  function notice(): void {
+    hungry = true
+    wakes++
   }
 
   function start(row: TurnRow): void {
@@ -175,7 +218,7 @@ export function createConsumer(
       const one = settlementOf(job, settlement, clock.now())
       settled.push(one)
       // The turn that settles it also tells when it is due.
-      if (one.again) hungry = true
+      if (one.again) notice()
     }
     schedule()
   }
@@ -198,8 +241,7 @@ export function createConsumer(
     wake,
     setConcurrency(value) {
       concurrency = value
-      hungry = true
-      schedule()
+      wake()
     },
     async close({ timeout }) {
       open = false

@@ -32,6 +32,7 @@ export default definePlugin({
     /** Counted for each outcome, or a regular mix of them could always sweep the same one. */
     const ended = { completed: 0, failed: 0, cancelled: 0 }
     let stop: (() => void) | undefined
+    let closed = false
 
     /** Awaits only what is not done at once, so that sweeping memory costs no turn. */
     async function sweep(outcomes: readonly RunOutcome[]): Promise<void> {
@@ -44,9 +45,10 @@ export default definePlugin({
     }
 
     function sweepOrReport(outcomes: readonly RunOutcome[]): void {
-      sweep(outcomes).catch((error: unknown) =>
-        kernel.reporter.warn('Retention could not sweep; it will try again.', error),
-      )
+      sweep(outcomes).catch((error: unknown) => {
+        // One that was under way meets stores that close; what it left, the next process finds.
+        if (!closed) kernel.reporter.warn('Retention could not sweep; it will try again.', error)
+      })
     }
 
     function arm(): void {
@@ -67,6 +69,9 @@ export default definePlugin({
       { when: ({ options: { run } }) => run?.status !== undefined && run.status !== 'running' },
     )
     arm()
-    return () => stop?.()
+    return () => {
+      closed = true
+      stop?.()
+    }
   },
 })

@@ -43,19 +43,21 @@ async function drain(url: string, pool: Pool, count: number, tuning: Tuning): Pr
   return rate
 }
 
+/** As it comes, against ours with as many jobs at once as in `drain` and with more; and as it is tuned for speed. */
 export async function graphileCases(
   { url, pool }: { url: string; pool: Pool },
-  ours: (count: number) => Promise<number>,
+  ours: (count: number, concurrency: number) => Promise<number>,
   emit: (result: BenchResult) => void,
 ): Promise<void> {
-  const about = { unit: 'jobs/s', larger: true, runs: 3 } as const
   const tuned = { localQueue: { size: 500 }, completeJobBatchDelay: 0 }
-  for (const [name, count, tuning] of [
-    ['drain-vs-graphile', 10_000, {}],
-    ['drain-vs-graphile-tuned', 20_000, tuned],
+  for (const [concurrency, count, name, tuning] of [
+    [50, 10_000, 'drain-vs-graphile', {}],
+    [200, 20_000, 'drain-200-vs-graphile', {}],
+    [200, 20_000, 'drain-200-vs-graphile-tuned', tuned],
   ] as const) {
     const against = `graphile-worker, concurrency 24${name.endsWith('tuned') ? ', localQueue 500' : ''}`
+    const about = { case: name, against, unit: 'jobs/s', larger: true, runs: 3 } as const
     const base = (): Promise<number> => drain(url, pool, count, tuning)
-    emit(await compare('postgres', { ...about, case: name, against, base, ours: () => ours(count) }))
+    emit(await compare('postgres', { ...about, base, ours: () => ours(count, concurrency) }))
   }
 }

@@ -222,7 +222,9 @@ describe('many processes over one PostgreSQL', () => {
     expect(told.lost).toBe(job.id)
     // Whichever it looks at first: its lease is gone, and the run that it wrote to has ended.
     expect(['LEASE_LOST', 'RUN_ENDED']).toContain(told.code)
-    expect(await kernel.port('queue').getJob('work', job.id)).toMatchObject({ claims: 2, result: 'elsewhere' })
+    // The log comes first: the result is known before the job is settled.
+    const settled = { claims: 2, state: 'completed', result: 'elsewhere' }
+    await expect.poll(() => kernel.port('queue').getJob('work', job.id)).toMatchObject(settled)
     const types = (await kernel.port('events').read(job.runId)).map(({ type }) => type)
     expect(types.filter((type) => type !== 'step.started')).toEqual(['step.completed'])
     expect(types.at(-1)).toBe('step.completed')
