@@ -39,8 +39,9 @@ export function createDatabase({ Pool }: Pg, config: PoolConfig, reporter: Repor
   const closing = new AbortController()
   let away = false
 
-  // An idle connection that breaks is replaced when it is needed.
+  // A connection that breaks is replaced when it is needed: an idle one, or one whose last answer has just come.
   pool.on('error', () => {})
+  pool.on('connect', (client) => client.on('error', () => {}))
 
   function tell(error: unknown): void {
     if (away || closing.signal.aborted) return

@@ -63,6 +63,8 @@ export function createConsumer(
   let turns = 0
   let scheduled = false
   let mayHaveWork = true
+  /** How often it was told that there is work. */
+  let wakes = 0
   let needsRecovery = false
   let closing = false
   let stopped = false
@@ -81,6 +83,7 @@ export function createConsumer(
   })
 
   function wake(): void {
+    wakes++
     mayHaveWork = true
     kick()
   }
@@ -115,6 +118,7 @@ export function createConsumer(
 
   async function takeTurn(want: number): Promise<void> {
     if (needsRecovery) await recoverLost()
+    const known = wakes
     const batch = settlements.slice(0, MOST_SETTLED)
     settlements = settlements.slice(batch.length)
     slots += want
@@ -138,7 +142,8 @@ export function createConsumer(
     for (let index = 0; index < claimed.length; index += 2) {
       start(claimed[index] as string, claimed[index + 1] as (string | null)[], Number(now))
     }
-    if (want === 0 || got === want) return
+    // What came while the turn was under way, it may not have seen.
+    if (want === 0 || got === want || wakes !== known) return
     mayHaveWork = false
     const due = nextDue === '' ? Infinity : Math.max(0, Number(nextDue) - Number(now))
     waker.wait(hold > 0 ? hold : due)
@@ -172,7 +177,8 @@ export function createConsumer(
 
   function release(): void {
     slots--
-    wake()
+    mayHaveWork = true
+    kick()
   }
 
   async function tellProgress({ storedId, record }: Claimed, value: number): Promise<void> {
@@ -207,7 +213,12 @@ export function createConsumer(
   /** After a broken connection: jobs may have been claimed by a call whose answer never came. */
   async function recoverLost(): Promise<void> {
     needsRecovery = false
-    await recover(keys, [base, holder, ...[...running].map(({ storedId }) => storedId)])
+    try {
+      await recover(keys, [base, holder, ...[...running].map(({ storedId }) => storedId)])
+    } catch (error) {
+      needsRecovery = true
+      throw error
+    }
   }
 
   function noteSkew(now: number): void {

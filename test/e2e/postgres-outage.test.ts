@@ -1,3 +1,4 @@
+import { connect, createServer, type AddressInfo } from 'node:net'
 import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Kernel, StoredEvent } from '../../index.ts'
@@ -34,6 +35,33 @@ async function open(schema: string): Promise<{ worker: Kernel; other: Kernel; cl
 async function double(kernel: Kernel, n: number): Promise<unknown> {
   const job = await kernel.enqueue({ queue: 'double', name: 'double' }, n)
   return kernel.result(job, { timeout: 15_000 })
+}
+
+/** A message of the protocol that ends a connection. */
+function fatal(code: string, message: string): Buffer {
+  const fields = Buffer.from(`SFATAL\0VFATAL\0C${code}\0M${message}\0\0`)
+  const head = Buffer.from('E....')
+  head.writeInt32BE(fields.length + 4, 1)
+  return Buffer.concat([head, fields])
+}
+
+/** Stands between a client and the server; may send a last word behind what the server has sent, in one piece with it. */
+async function startProxy(to: string, lastWord: (sent: Buffer) => Buffer | undefined) {
+  const [target, url] = [new URL(to), new URL(to)]
+  const proxy = createServer((client) => {
+    const server = connect(Number(target.port), target.hostname)
+    client.pipe(server)
+    for (const socket of [client, server]) socket.on('error', () => client.destroy())
+    server.on('data', (sent) => {
+      const word = lastWord(sent)
+      if (word) client.end(Buffer.concat([sent, word]))
+      else client.write(sent)
+    })
+    server.on('end', () => client.end())
+  })
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+  url.port = String((proxy.address() as AddressInfo).port)
+  return { url: url.href, [Symbol.asyncDispose]: async () => void proxy.close() }
 }
 
 describe('PostgreSQL that goes away', () => {
@@ -198,6 +226,23 @@ describe('PostgreSQL that goes away', () => {
     expect(runs).toBeGreaterThanOrEqual(1)
     await close()
   }, 30_000)
+
+  it('says goodbye right behind an answer, which was whole: the answer counts, and the next call has a new connection', async () => {
+    const reason = 'terminating connection due to unexpected postmaster exit'
+    await using proxy = await startProxy(service.url, (sent) =>
+      sent.includes('goodbye') ? fatal('57P01', reason) : undefined,
+    )
+    const stray: unknown[] = []
+    const note = (error: unknown): void => void stray.push(error)
+    process.on('uncaughtException', note)
+    const kernel = await openKernel(proxy.url, 'last_word')
+    const db = kernel.port('postgres')
+    expect(await db.query(`SELECT 'goodbye' AS word`)).toEqual([{ word: 'goodbye' }])
+    expect(await db.query(`SELECT 'hello' AS word`)).toEqual([{ word: 'hello' }])
+    await kernel.close()
+    process.off('uncaughtException', note)
+    expect(stray).toEqual([])
+  })
 
   it('is away at the start: the setup fails and says where it looked', async () => {
     const nowhere = 'postgres://127.0.0.1:1/nothing'
