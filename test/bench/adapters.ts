@@ -8,6 +8,7 @@ import {
   type KernelConfig,
   type Preset,
 } from 'nuxt-queue'
+import { dev } from 'nuxt-queue/presets'
 import { compare, quantile, type BenchResult, type Comparison } from './harness.ts'
 import { ORDER, type Order } from './payload.ts'
 
@@ -136,7 +137,7 @@ async function inFlightRate(
 }
 
 /** Milliseconds from the call of enqueue to the start of the handler, one job at a time on an idle queue. */
-async function latency(library: BareLibrary, samples: number): Promise<number[]> {
+async function latency(library: BareLibrary, samples: number, rest = 3): Promise<number[]> {
   const queue = newQueue()
   let started = (): void => {}
   const stop = await library.work(queue, 1, () => started())
@@ -148,8 +149,8 @@ async function latency(library: BareLibrary, samples: number): Promise<number[]>
     started = () => settled.resolve(performance.now() - began)
     void library.add(queue)
     out.push(await settled.promise)
-    // Idle again: the consumer has settled the job and waits.
-    await new Promise((resolve) => setTimeout(resolve, 3))
+    // Idle again: the consumer has settled the job and waits. In memory that takes a turn of the event loop.
+    await new Promise((resolve) => (rest === 0 ? setImmediate(resolve) : setTimeout(resolve, rest)))
   }
   await stop()
   return out
@@ -257,5 +258,16 @@ export async function benchAdapter(bench: AdapterBench, emit: (result: BenchResu
       base: async () => quantile(await latency(bare, 300), share),
     })
   }
+  const memory = await open(dev)
+  await run({
+    case: 'latency-p50-of-memory',
+    unit: 'ms',
+    larger: false,
+    runs: 3,
+    against: 'this preset',
+    ours: async () => quantile(await latency(ourLibrary('nuxt-queue in memory', memory), 5000, 0), 0.5),
+    base: async () => quantile(await latency(ours, 300), 0.5),
+  })
+  await memory.close()
   await full.close()
 }
