@@ -31,7 +31,7 @@ export function createCrew(adapter: ChaosAdapter, roles: readonly ProcessOptions
     const CHAOS = JSON.stringify({ ...options, preset: adapter.preset, config })
     const child = spawn(process.execPath, [PROCESS], {
       env: { ...process.env, CHAOS },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
     })
     child.stderr.on('data', (text: Buffer) => appendFileSync(files.log, text))
     createInterface({ input: child.stdout }).on('line', (line) => {
@@ -52,7 +52,10 @@ export function createCrew(adapter: ChaosAdapter, roles: readonly ProcessOptions
       if (stopping || members[index]?.child !== child) return
       // Nobody here has killed it: it died at its failpoint, or could not bear a store that is away at its start.
       if (signal === 'SIGKILL') counts.byFailpoint++
-      setTimeout(() => stopping || place(index, role, generation + 1, skew), RESTART)
+      setTimeout(() => {
+        // Its place may have been taken meanwhile.
+        if (!stopping && members[index]?.child === child) place(index, role, generation + 1, skew)
+      }, RESTART)
     })
   }
   for (const [index, role] of roles.entries()) place(index, role, 0, 0)

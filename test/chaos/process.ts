@@ -19,6 +19,9 @@ export interface ProcessOptions {
   acknowledged?: string
 }
 
+// Nobody writes there: it ends with the process that has started this one.
+process.stdin.on('end', () => process.exit(1)).resume()
+
 const options = JSON.parse(process.env.CHAOS!) as ProcessOptions
 const say = (word: string, value: unknown): void => void process.stdout.write(`${word} ${JSON.stringify(value)}\n`)
 const note = (level: string) => (message: string, detail?: unknown) =>

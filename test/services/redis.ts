@@ -1,7 +1,9 @@
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
+import { join } from 'pathe'
 import { requireBinary } from './binaries.ts'
 import { startService, type Service } from './service.ts'
 
@@ -66,6 +68,50 @@ export async function startRedisCluster(): Promise<{ nodes: { host: string; port
   return {
     nodes: services.map((service) => ({ host: '127.0.0.1', port: service.port })),
     stop: async () => void (await Promise.all(services.map((service) => service.stop()))),
+  }
+}
+
+/** A primary, its replica, and a Sentinel that puts the one in the place of the other within about a second. */
+export async function startRedisSentinel() {
+  const file = requireBinary('redis-server')
+  const node = (replicaOf: string[]): Promise<Service> =>
+    startService({
+      name: 'redis',
+      command: (folder, port) => ({
+        file,
+        args: [
+          ...['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no'],
+          ...['--repl-diskless-sync-delay', '0', ...replicaOf],
+        ],
+      }),
+      url: (port) => `redis://127.0.0.1:${port}`,
+      ping,
+    })
+  const primary = await node([])
+  const replica = await node(['--replicaof', '127.0.0.1', String(primary.port)])
+  const client = new Redis(replica.url)
+  while (!(await client.info('replication')).includes('master_link_status:up')) await sleep(50)
+  client.disconnect()
+  const sentinel = await startService({
+    name: 'redis-sentinel',
+    command(folder, port) {
+      const config = join(folder, 'sentinel.conf')
+      const watch = [`monitor main 127.0.0.1 ${primary.port} 1`, 'down-after-milliseconds main 300']
+      const lines = [`port ${port}`, 'bind 127.0.0.1', ...watch.map((line) => `sentinel ${line}`)]
+      writeFileSync(config, `${lines.join('\n')}\nsentinel failover-timeout main 3000\n`)
+      return { file, args: [config, '--sentinel'] }
+    },
+    url: (port) => `redis://127.0.0.1:${port}`,
+    ping,
+  })
+  const watcher = new Redis(sentinel.url)
+  while (((await watcher.call('SENTINEL', 'REPLICAS', 'main')) as unknown[]).length === 0) await sleep(50)
+  watcher.disconnect()
+  return {
+    sentinels: [{ host: '127.0.0.1', port: sentinel.port }],
+    name: 'main',
+    primary,
+    stop: async () => void (await Promise.all([primary, replica, sentinel].map((service) => service.stop()))),
   }
 }
 

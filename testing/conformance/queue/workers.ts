@@ -67,6 +67,36 @@ export function workerTests(test: QueueTest): void {
   )
 
   it(
+    'settles each job when it ends, however long those run that were claimed with it',
+    test(async (rig) => {
+      const busy = await load(rig, [{ name: 'work', concurrency: 40 }])
+      const ids = await addMany(rig, 40)
+      await rig.until('all run', () => busy.running === 40)
+      for (const id of ids.slice(1)) busy.release(id)
+      await allCompleted(rig, 39)
+      expect(await rig.get(ids[0]!)).toMatchObject({ state: 'active' })
+      busy.open()
+      await allCompleted(rig, 40)
+    }),
+  )
+
+  it(
+    'runs many more jobs than there is room for, each once and never more at a time',
+    test(async (rig) => {
+      const busy = await load(rig, [{ name: 'work', concurrency: 60 }])
+      const ids = await addMany(rig, 300)
+      await rig.until('there is no more room', () => busy.running === 60)
+      busy.open()
+      await allCompleted(rig, 300)
+      expect(busy.peak).toBe(60)
+      const jobs = await rig.queue.getJobs({ queue: 'q', limit: 1000 })
+      expect(jobs.map(({ id, claims }) => `${id}: ${claims}`).toSorted()).toEqual(
+        ids.map((id) => `${id}: 1`).toSorted(),
+      )
+    }),
+  )
+
+  it(
     'runs more when a worker joins and fewer when one leaves',
     test(async (rig) => {
       const busy = await load(rig, [{ name: 'work', concurrency: 1 }])
