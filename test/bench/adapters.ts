@@ -1,16 +1,8 @@
-import {
-  createKernel,
-  definePlugin,
-  definePreset,
-  type AnyPlugin,
-  type EventStore,
-  type Kernel,
-  type KernelConfig,
-  type Preset,
-} from 'nuxt-queue'
+import { createKernel, definePreset, type Kernel, type KernelConfig, type Preset } from 'nuxt-queue'
 import { dev } from 'nuxt-queue/presets'
-import { compare, quantile, type BenchResult, type Comparison } from './harness.ts'
-import { ORDER, type Order } from './payload.ts'
+import { eventsOff } from './events-off.ts'
+import { compare, countdown, perSecond, quantile, type BenchResult, type Comparison } from './harness.ts'
+import { ORDER, total, type Order } from './payload.ts'
 
 /** What a bare library does, on the same store as ours. Queues are named by the caller, a new one each time. */
 export interface BareLibrary {
@@ -41,46 +33,8 @@ export interface AdapterBench {
   runs?: number
 }
 
-/** Stores nothing and refuses nothing: what the queue costs without events. */
-const eventsOff = (name: string): AnyPlugin =>
-  definePlugin({
-    name,
-    setup(kernel) {
-      const nothing = { ok: true, events: [], head: 0 } as const
-      const store: EventStore = {
-        capabilities: { durable: false, shared: false, globalCursor: false },
-        append: () => nothing,
-        read: () => [],
-        byKey: () => undefined,
-        head: () => 0,
-        snapshots: { get: () => undefined, put: () => {} },
-        subscribe: () => () => {},
-        publish: () => {},
-        runs: { get: () => undefined, list: () => [] },
-        expire: () => 0,
-        trim: () => {},
-        close: () => {},
-      }
-      kernel.provide('events', store)
-    },
-  })
-
 let queues = 0
 const newQueue = (): string => `bench-${++queues}-${Date.now().toString(36)}`
-
-const perSecond = (count: number, began: number): number => count / ((performance.now() - began) / 1000)
-
-/** What a job does. */
-function total({ items }: Order): number {
-  return items.reduce((sum, { price, quantity }) => sum + price * quantity, 0)
-}
-
-/** Counts down, and resolves at the end. */
-function countdown(from: number): { done: () => void; finished: Promise<void> } {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  let left = from
-  return { done: () => void (--left === 0 && resolve()), finished: promise }
-}
 
 function ourLibrary(name: string, kernel: Kernel): BareLibrary {
   return {
@@ -106,10 +60,10 @@ function ourLibrary(name: string, kernel: Kernel): BareLibrary {
 async function drain(library: BareLibrary, jobs: number, concurrency: number): Promise<number> {
   const queue = newQueue()
   await library.bulk(queue, jobs)
-  const { done, finished } = countdown(jobs)
+  const { done, hit } = countdown(jobs)
   const began = performance.now()
-  const stop = await library.work(queue, concurrency, done)
-  await finished
+  const stop = await library.work(queue, concurrency, hit)
+  await done
   const rate = perSecond(jobs, began)
   await stop()
   return rate

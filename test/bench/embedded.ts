@@ -6,7 +6,7 @@ import { join } from 'pathe'
 import { fromPglite, PgBoss } from 'pg-boss'
 import { benchAdapter, type BareLibrary } from './adapters.ts'
 import type { BenchResult } from './harness.ts'
-import { ORDER, type Order } from './payload.ts'
+import { ORDER, total, type Order } from './payload.ts'
 
 /** pg-boss on PGlite in this thread, as its documentation has it. */
 async function bossOnPglite(dataDir: string): Promise<BareLibrary & { close(): Promise<void> }> {
@@ -40,7 +40,7 @@ async function bossOnPglite(dataDir: string): Promise<BareLibrary & { close(): P
       const options = { batchSize: concurrency, burstWhenBatchFull: true, pollingIntervalSeconds: 0.5 }
       await boss.work<Order>(queue, options, async (jobs) => {
         for (const { data } of jobs) {
-          data.items.reduce((sum, { price, quantity }) => sum + price * quantity, 0)
+          total(data)
           onJob()
         }
       })

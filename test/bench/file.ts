@@ -6,7 +6,7 @@ import { devFile } from 'nuxt-queue/presets'
 import { join } from 'pathe'
 import { benchAdapter, type BareLibrary } from './adapters.ts'
 import { compare, type BenchResult } from './harness.ts'
-import { ORDER, type Order } from './payload.ts'
+import { ORDER, total, type Order } from './payload.ts'
 
 /** Lines of a file, a sync for all that come while the one before is under way. */
 function groupCommit(path: string) {
@@ -71,7 +71,7 @@ function fastqWithLines(folder: string): BareLibrary & { close(): void } {
     add,
     async work(queue, concurrency, onJob) {
       const handler = async (order: Order): Promise<void> => {
-        order.items.reduce((sum, { price, quantity }) => sum + price * quantity, 0)
+        total(order)
         onJob()
         await log.append(`{"id":${ids},"done":true}\n`)
       }

@@ -1,8 +1,8 @@
 import { Logger, makeWorkerUtils, run } from 'graphile-worker'
 import type { Pool } from 'pg'
-import { compare, type BenchResult } from './harness.ts'
-import { ORDER, type Order } from './payload.ts'
-import { countdown, perSecond, settleDown, total } from './postgres.ts'
+import { compare, countdown, perSecond, type BenchResult } from './harness.ts'
+import { ORDER, total, type Order } from './payload.ts'
+import { settleDown } from './postgres.ts'
 
 const silent = new Logger(() => () => {})
 

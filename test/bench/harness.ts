@@ -68,3 +68,18 @@ export function report(result: BenchResult, json: boolean): void {
     `${name.padEnd(22)}${figures}   ratio ${ratio.toFixed(2).padStart(6)}   base ${theirs}, ${runs} runs\n`,
   )
 }
+
+export const perSecond = (count: number, began: number): number => count / ((performance.now() - began) / 1000)
+
+/** Resolves when called back `count` times. */
+export function countdown(count: number): { done: Promise<void>; hit: (hits?: number) => void } {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  let left = count
+  return {
+    done: promise,
+    hit(hits = 1) {
+      left -= hits
+      if (left <= 0) resolve()
+    },
+  }
+}

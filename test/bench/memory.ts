@@ -2,7 +2,7 @@ import fastq from 'fastq'
 import { createKernel, definePlugin, type AnyPlugin, type Kernel } from 'nuxt-queue'
 import PQueue from 'p-queue'
 import { compare, median, quantile, round, type BenchResult } from './harness.ts'
-import { ORDER, type Order } from './payload.ts'
+import { ORDER, total, type Order } from './payload.ts'
 
 const IN_FLIGHT = 100
 const JOBS = 100_000
@@ -63,9 +63,6 @@ async function createRig(plugins: AnyPlugin[] = [], retention: object = EVICT_EN
 }
 
 /** What both sides do with a job. */
-function total({ items }: Order): number {
-  return items.reduce((sum, { price, quantity }) => sum + price * quantity, 0)
-}
 
 function bareFastq(load: Load): Promise<number> {
   let done = (): void => {}

@@ -27,3 +27,8 @@ export const ORDER: Order = {
   note: 'Leave with the neighbour at number 14 if nobody is in.',
   tags: ['priority', 'gift'],
 }
+
+/** What a job does with it. */
+export function total({ items }: Order): number {
+  return items.reduce((sum, { price, quantity }) => sum + price * quantity, 0)
+}

@@ -1,58 +1,16 @@
-import { createKernel, definePlugin, definePreset, type EventStore, type Kernel, type Preset } from 'nuxt-queue'
+import { createKernel, definePreset, type Kernel, type Preset } from 'nuxt-queue'
 import { prodPostgres } from 'nuxt-queue/presets'
 import { Pool } from 'pg'
 import { PgBoss } from 'pg-boss'
 import { startPostgres } from '../services/postgres.ts'
+import { eventsOff } from './events-off.ts'
 import { graphileCases } from './graphile.ts'
-import { compare, quantile, type BenchResult } from './harness.ts'
-import { ORDER, type Order } from './payload.ts'
+import { compare, countdown, perSecond, quantile, type BenchResult } from './harness.ts'
+import { ORDER, total, type Order } from './payload.ts'
 
 const CHUNK = 1000
 
-/** What both sides do with a job. */
-export function total({ items }: Order): number {
-  return items.reduce((sum, { price, quantity }) => sum + price * quantity, 0)
-}
-
-/** Resolves when called back `count` times. */
-export function countdown(count: number): { done: Promise<void>; hit: (hits?: number) => void } {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  let left = count
-  return {
-    done: promise,
-    hit(hits = 1) {
-      left -= hits
-      if (left <= 0) resolve()
-    },
-  }
-}
-
-export const perSecond = (count: number, began: number): number => count / ((performance.now() - began) / 1000)
-
-/** An event store that stores nothing, for what the queue costs alone. */
-const noEvents = definePlugin({
-  name: 'events-postgres',
-  setup(kernel) {
-    const nothing = (): undefined => undefined
-    const store: EventStore = {
-      capabilities: { durable: false, shared: false, globalCursor: false },
-      append: () => ({ ok: true, events: [], head: 0 }),
-      read: () => [],
-      byKey: nothing,
-      head: () => 0,
-      snapshots: { get: nothing, put: nothing },
-      subscribe: () => nothing,
-      publish: nothing,
-      runs: { get: nothing, list: () => [] },
-      expire: () => 0,
-      trim: nothing,
-      close: nothing,
-    }
-    kernel.provide('events', store)
-  },
-})
-
-const plainPreset = definePreset({ name: 'plain', extends: prodPostgres, plugins: [noEvents] })
+const plainPreset = definePreset({ name: 'plain', extends: prodPostgres, plugins: [eventsOff('events-postgres')] })
 
 interface Setup {
   url: string

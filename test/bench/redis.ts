@@ -5,7 +5,7 @@ import { prodRedis } from 'nuxt-queue/presets'
 import { sharedRedis } from '../services/redis.ts'
 import { benchAdapter, type BareLibrary } from './adapters.ts'
 import type { BenchResult } from './harness.ts'
-import { ORDER } from './payload.ts'
+import { ORDER, total } from './payload.ts'
 
 /** BullMQ as it comes, which keeps all that has ended, or with the bound that our retention has. */
 
@@ -28,7 +28,7 @@ function bareBullmq(url: string, name: string, opts: JobsOptions = {}): BareLibr
     add: (name) => queueOf(name).add('order', ORDER, opts),
     async work(name, concurrency, onJob) {
       const handler = async ({ data }: { data: typeof ORDER }): Promise<void> => {
-        data.items.reduce((sum, { price, quantity }) => sum + price * quantity, 0)
+        total(data)
         onJob()
       }
       const worker = new Worker(name, handler, { connection, concurrency })
@@ -59,7 +59,7 @@ function beeQueue(url: string): BareLibrary {
     async work(name, concurrency, onJob) {
       const queue = queueOf(name, true)
       queue.process(concurrency, async ({ data }: { data: typeof ORDER }) => {
-        data.items.reduce((sum, { price, quantity }) => sum + price * quantity, 0)
+        total(data)
         onJob()
       })
       return () => queue.close()
