@@ -47,10 +47,12 @@ local function digits(number)
 end
 
 local time = call('TIME')
-local turn = 1000 + time[2] % 1000
+local now = format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+local moment, turn = now, 1000 + time[2] % 1000
 
--- Runs that begin or end within one millisecond keep their order.
+-- Runs that begin or end within one millisecond keep their order. The next one may begin before an entry is made.
 local function ordered(at)
+  if at ~= moment then moment, turn = at, 999 end
   if turn < 1999 then turn = turn + 1 end
   return at .. '.' .. sub(turn, 2)
 end
@@ -138,7 +140,7 @@ while a[i] do
           for seq = before + 1, head do out[n + 1], out[n + 2], n = digits(seq), id, n + 2 end
         end
       end
-      at = at or format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+      at = at or now
       if job and tonumber(v[job] or 0) < token then
         v[job] = token
         out[n + 1], out[n + 2], n = fields[job], digits(token), n + 2

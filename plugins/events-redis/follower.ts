@@ -64,15 +64,17 @@ export function createFollower(stream: string, { read, head }: Reads, reporter: 
 
   async function replay(listener: Listener): Promise<void> {
     for (;;) {
+      const before = cursor
       const events = await read(stream, { after: listener.cursor, limit: STEP })
       if (listener.left || stopped) return
       give(listener, events)
-      if (events.length < STEP && listener.cursor >= cursor) break
-      if (events.length === 0) break
+      // The others may have been given more while it read.
+      if (events.length < STEP && (listener.cursor >= cursor || cursor === before)) break
     }
     listener.replaying = false
     if (cursor === Infinity) cursor = listener.cursor
-    if (listener.cursor > cursor) cursor = listener.cursor
+    // What it has read, the others may still be waiting for.
+    else wanted = Math.max(wanted, listener.cursor)
     void pump()
   }
 

@@ -22,7 +22,8 @@ export interface WakeUpHandlers {
 export function createWakeUps(redis: RedisPort, { tags }: Shards, handlers: WakeUpHandlers, reporter: Reporter) {
   const channelOf = (shard: number): string => `${tags[shard]}:wake`
   const shardOf = new Map(tags.map((_tag, shard) => [channelOf(shard), shard]))
-  const wanted = new Set<string>()
+  /** Channels, and when what happens there wakes. */
+  const wanted = new Map<string, Promise<void>>()
   let connection: RedisClient | undefined
   let opening: Promise<RedisClient> | undefined
   let looking: NodeJS.Timeout | undefined
@@ -57,7 +58,7 @@ export function createWakeUps(redis: RedisPort, { tags }: Shards, handlers: Wake
     on.on(redis.cluster ? 'smessage' : 'message', receive)
     const first = Promise.withResolvers<void>()
     on.on('ready', () => {
-      subscribe(on, [...wanted]).then(
+      subscribe(on, [...wanted.keys()]).then(
         () => {
           first.resolve()
           handlers.onGap()
@@ -72,13 +73,26 @@ export function createWakeUps(redis: RedisPort, { tags }: Shards, handlers: Wake
     return on
   }
 
+  async function join(channels: readonly string[]): Promise<void> {
+    try {
+      const on = await (opening ??= open())
+      await subscribe(on, channels)
+    } catch (error) {
+      for (const channel of channels) wanted.delete(channel)
+      throw error
+    }
+  }
+
   return {
     /** Resolves once whatever happens in these shards from now on wakes. */
     async follow(followed: readonly number[]): Promise<void> {
-      const fresh = followed.map(channelOf).filter((channel) => !wanted.has(channel))
-      for (const channel of fresh) wanted.add(channel)
-      const on = await (opening ??= open())
-      await subscribe(on, fresh)
+      const channels = followed.map(channelOf)
+      const fresh = channels.filter((channel) => !wanted.has(channel))
+      if (fresh.length > 0) {
+        const subscribed = join(fresh)
+        for (const channel of fresh) wanted.set(channel, subscribed)
+      }
+      await Promise.all(channels.map((channel) => wanted.get(channel)))
     },
     unfollow(shard: number): void {
       const channel = channelOf(shard)

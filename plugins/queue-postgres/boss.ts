@@ -15,8 +15,10 @@ export interface Boss {
 /** @throws QueueError `PLUGIN_SETUP_FAILED` that says what to install */
 export async function startBoss(db: PostgresPort): Promise<Boss> {
   const { PgBoss: Constructor } = await loadBoss()
+  // Installing is not to be done twice; what follows, which makes queues unless they are there, may be.
+  let repeatable = false
   const boss = new Constructor({
-    db: { executeSql: async (text, values) => ({ rows: await db.query(text, values) }) },
+    db: { executeSql: async (text, values) => ({ rows: await db.query(text, values, { repeatable }) }) },
     schema: db.schema,
     backend: db.backend,
     // Expiry, retries and deletion are ours; cron is the kernel's.
@@ -25,6 +27,7 @@ export async function startBoss(db: PostgresPort): Promise<Boss> {
   })
   boss.on('error', (error) => db.reporter.error('pg-boss reports an error.', error))
   await boss.start()
+  repeatable = true
   const [row] = await db.query<{ channel: string }>(
     `SELECT 'pgboss_' || left(encode(sha224(convert_to(${quoteText(db.schema)}, 'UTF8')), 'hex'), 24) AS channel`,
   )
@@ -33,10 +36,11 @@ export async function startBoss(db: PostgresPort): Promise<Boss> {
   async function create(queue: string): Promise<void> {
     const name = encodeQueue(queue)
     const policyOf = `SELECT policy FROM ${quoteName(db.schema)}.queue WHERE name = $1`
-    let [known] = await db.query<{ policy: string }>(policyOf, [name])
+    const look = () => db.query<{ policy: string }>(policyOf, [name], { repeatable })
+    let [known] = await look()
     if (!known) {
       await boss.createQueue(name, { notify: true })
-      ;[known] = await db.query<{ policy: string }>(policyOf, [name])
+      ;[known] = await look()
     }
     if (known && known.policy !== 'standard') {
       const message = `Queue "${queue}" has the pg-boss policy "${known.policy}", which nuxt-queue cannot honour.`

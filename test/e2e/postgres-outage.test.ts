@@ -68,8 +68,8 @@ describe('PostgreSQL that goes away', () => {
   it('is killed and comes back: workers and followers resume by themselves, and it is told once', async () => {
     const { other, close } = await open('killed')
     expect(await double(other, 1)).toBe(2)
-    await service.kill()
     warnings.length = 0
+    await service.kill()
     const waiting = double(other, 2)
     await new Promise((resolve) => setTimeout(resolve, 1500))
     await service.restart()
@@ -96,8 +96,11 @@ describe('PostgreSQL that goes away', () => {
       await other.port('events').append('followed', [{ type: 'a' }, { type: 'b' }])
     }
     await admin.query(cut)
-    await admin.end()
     expect(await double(other, 4)).toBe(8)
+    await admin.query(cut)
+    const fresh = await other.enqueue({ queue: 'never used before', name: 'x' })
+    expect(await other.port('queue').getJob('never used before', fresh.id)).toMatchObject({ state: 'waiting' })
+    await admin.end()
     await all.promise
     expect(seen.map(({ seq }) => seq)).toEqual(Array.from({ length: 40 }, (_, n) => n + 1))
     await close()

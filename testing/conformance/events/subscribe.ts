@@ -60,6 +60,21 @@ export function subscribeTests(test: EventsTest, capabilities: Readonly<Record<E
   )
 
   it(
+    'misses nothing when others come while events are on their way to it',
+    test(async ({ append, follow, until }) => {
+      const streams = range(1, 40).map((n) => `r${n}`)
+      const first = await Promise.all(streams.map((stream) => follow(stream)))
+      for (const _round of range(1, 5)) {
+        const appended = streams.map((stream) => append(stream, 'a'))
+        const others = streams.map((stream) => follow(stream, { after: 0 }))
+        await Promise.all([...appended, ...others])
+      }
+      await until('all have the last one', () => first.every(({ events }) => events.at(-1)?.seq === 5))
+      for (const follower of first) expect(follower.seqs()).toEqual(range(1, 5))
+    }),
+  )
+
+  it(
     'hears nothing after it has left, which it may do twice and while it listens',
     test(async ({ append, events, follow, until }) => {
       const left = await follow('r', { after: 0 })
