@@ -5,6 +5,7 @@ import type { Consumer } from '../_shared/worker-manager.ts'
 import { encodeQueue } from './names.ts'
 import { recordOf, type JobRow } from './record.ts'
 import { settlementOf, type Settled } from './settlement.ts'
+import type { Arrivals } from './arrivals.ts'
 import type { Signals } from './signals.ts'
 
 /** A job that this process holds. */
@@ -37,6 +38,7 @@ export interface ConsumerHost {
   db: PostgresPort
   clock: Clock
   signals: Signals
+  arrivals: Arrivals
   progress(name: string, held: Held, value: number): Promise<void>
   /** Told when the consumer is gone. */
   onClose(consumer: QueueConsumer): void
@@ -201,6 +203,7 @@ export function createConsumer(
     const job: Held = { uuid: row.id, count: row.retry_count, record, lost: new AbortController(), since: now }
     held.set(row.id, job)
     taken++
+    host.arrivals.claimed(record)
     if (signals.any) tell('active', record)
     const progress = (value: number): Promise<void> => host.progress(name, job, value)
     void processor(record, { signal: job.lost.signal, progress }).then(

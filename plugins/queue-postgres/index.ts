@@ -3,6 +3,7 @@ import { migrate } from '../_shared/migrate.ts'
 import { quoteName } from '../_shared/postgres.ts'
 import { createWorkerManager } from '../_shared/worker-manager.ts'
 import { startBoss } from './boss.ts'
+import { createArrivals } from './arrivals.ts'
 import { createConsumer, type ConsumerHost, type QueueConsumer } from './consumer.ts'
 import { createPostgresLimits } from './limits.ts'
 import { createPostgresQueues } from './provider.ts'
@@ -19,6 +20,7 @@ export default definePlugin({
     const boss = await startBoss(db)
     await migrate(db, 'queue', queueVersions(db.schema, boss.channel))
     const signals = createSignals(kernel.reporter)
+    const arrivals = createArrivals(signals, kernel.clock)
     const consumers = new Set<QueueConsumer>()
     const upkeep = createUpkeep(db, consumers)
 
@@ -40,6 +42,7 @@ export default definePlugin({
       db,
       clock: kernel.clock,
       signals,
+      arrivals,
       async progress(name, { uuid, count, record }, value) {
         await db.query(setProgress, [name, uuid, count, value], { repeatable: true })
         record.progress = value
@@ -53,6 +56,7 @@ export default definePlugin({
       db,
       boss,
       signals,
+      arrivals,
       consumed: () => [...consumers].map(({ name }) => name),
     })
     kernel.provide('queue', provider)

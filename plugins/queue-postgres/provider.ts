@@ -1,6 +1,6 @@
 import {
   QueueError,
-  type JobDraft,
+  type EnqueueReceipt,
   type JobRecord,
   type JobState,
   type Kernel,
@@ -12,6 +12,7 @@ import { createCleaner } from './clean.ts'
 import { createJobStore } from './enqueue.ts'
 import { decodeQueue, encodeQueue, isInternalQueue, jobUuid } from './names.ts'
 import { STORED_COLUMNS, storedRecord, type StoredJobRow } from './record.ts'
+import type { Arrivals } from './arrivals.ts'
 import type { Signals } from './signals.ts'
 
 export interface ProviderHost {
@@ -19,6 +20,7 @@ export interface ProviderHost {
   db: PostgresPort
   boss: Boss
   signals: Signals
+  arrivals: Arrivals
   /** Queues that this process consumes, as pg-boss calls them. */
   consumed(): Iterable<string>
 }
@@ -26,7 +28,7 @@ export interface ProviderHost {
 const AGAIN = { repeatable: true }
 
 /** The jobs of pg-boss as the queue port sees them. */
-export function createPostgresQueues({ kernel, db, boss, signals, consumed }: ProviderHost): QueueProvider {
+export function createPostgresQueues({ kernel, db, boss, signals, arrivals, consumed }: ProviderHost): QueueProvider {
   const s = quoteName(db.schema)
   const store = createJobStore(db, boss, { clock: kernel.clock, payloadLimit: kernel.config.payloadLimit })
   const clean = createCleaner(db, (row) => {
@@ -55,13 +57,6 @@ export function createPostgresQueues({ kernel, db, boss, signals, consumed }: Pr
   const wakeUp = (queue: string): Promise<unknown> =>
     db.query('SELECT pg_notify($1, $2)', [boss.channel, encodeQueue(queue)], AGAIN)
 
-  function tellAdded(draft: JobDraft): void {
-    if (!signals.any) return
-    const state: JobState = draft.runAt > draft.createdAt && draft.runAt > kernel.clock.now() ? 'delayed' : 'waiting'
-    const fresh = { attemptsMade: 0, claims: 0, crashes: 0, round: 0 }
-    signals.emit(state, draft.queue, () => ({ ...draft, ...fresh, state }))
-  }
-
   async function setPaused(queue: string, paused: boolean): Promise<void> {
     const text = `INSERT INTO ${s}.nq_queue AS q (name, paused) VALUES ($1, $2)
       ON CONFLICT (name) DO UPDATE SET paused = excluded.paused WHERE q.paused <> excluded.paused RETURNING paused`
@@ -82,15 +77,12 @@ export function createPostgresQueues({ kernel, db, boss, signals, consumed }: Pr
       transaction: db.backend === 'postgres',
     },
     async enqueue(draft, options) {
-      const receipt = await store.one(draft, options)
-      if (!receipt.deduplicated && !options?.db) tellAdded(draft)
-      return receipt
+      if (options?.db) return store.one(draft, options)
+      return (await arrivals.store([draft], async () => [await store.one(draft)]))[0]!
     },
-    async enqueueMany(drafts, options) {
-      const receipts = await store.many(drafts, options)
-      if (options?.[0]?.db) return receipts
-      for (const [index, { deduplicated }] of receipts.entries()) if (!deduplicated) tellAdded(drafts[index]!)
-      return receipts
+    enqueueMany(drafts, options) {
+      const send = (): Promise<EnqueueReceipt[]> => store.many(drafts, options)
+      return options?.[0]?.db ? send() : arrivals.store(drafts, send)
     },
     async getJob(queue, id) {
       const row = await find(queue, id)

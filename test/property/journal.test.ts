@@ -133,7 +133,7 @@ describe('a folder of journals', () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(step, { minLength: 1, maxLength: 20 }),
-        fc.double({ min: 0, max: 1 }),
+        fc.double({ min: 0, max: 1, noNaN: true }),
         async (steps, share) => {
           const folder = newFolder()
           await using test = await openFolder(folder)
