@@ -56,8 +56,16 @@ export function createOldestFirst(redis: RedisPort) {
     }))
   }
 
+  /** Of a single set all goes that is before the last `keep`, wherever others that forget have come to meanwhile. */
+  async function beforeLast(key: string, keep: number, left: number): Promise<Going[]> {
+    const place = -keep - 1
+    const [, upTo] = (await redis.client.call('zrange', [key, place, place, 'WITHSCORES'])) as string[]
+    return upTo === undefined ? [] : [{ key, upTo, limit: Math.min(left, MOST_FORGOTTEN) }]
+  }
+
   async function chooseFrom(keys: readonly string[], left: number): Promise<Going[]> {
-    const step = Math.max(1, Math.floor((2 * Math.min(left, MOST_FORGOTTEN)) / keys.length / SAMPLES))
+    const batch = Math.min(left, MOST_FORGOTTEN)
+    const step = Math.max(1, Math.floor((2 * batch) / keys.length / SAMPLES))
     // Between samples a set may hold older ones than what goes of another: they go in a closer look.
     const most = step === 1 ? left : left - keys.length * step
     return oldest(await peek(keys, '+inf', step, SAMPLES), step, Math.min(most, MOST_FORGOTTEN))
@@ -70,26 +78,23 @@ export function createOldestFirst(redis: RedisPort) {
   ): Promise<number> => {
     if (keys.length === 0) return 0
     const before = endedBefore === Infinity ? '+inf' : `(${endedBefore}`
-    const counts = (await peek(keys, before)).filter(({ count }) => count > 0)
-    const holding = counts.map(({ key }) => key)
-    const total = counts.reduce((sum, { count }) => sum + count, 0)
-    const old = counts.reduce((sum, one) => sum + one.old, 0)
-    let left = Math.max(old, total - keep)
     let forgotten = 0
-    while (left > 0) {
-      const going = holding.length === 1 ? [firstOf(holding[0]!, left)] : await chooseFrom(holding, left)
+    for (;;) {
+      const holding = (await peek(keys, before)).filter(({ count }) => count > 0)
+      const total = holding.reduce((sum, { count }) => sum + count, 0)
+      const old = holding.reduce((sum, one) => sum + one.old, 0)
+      const left = Math.max(old, total - keep)
+      if (left <= 0) return forgotten
+      const [first, ...others] = holding.map(({ key }) => key)
+      let going: Going[]
+      if (others.length > 0) going = await chooseFrom([first!, ...others], left)
+      else if (total - keep > old) going = await beforeLast(first!, keep, left)
+      else going = [{ key: first!, upTo: before, limit: Math.min(left, MOST_FORGOTTEN) }]
       if (going.length === 0) return forgotten
       const gone = await Promise.all(groupsOf(going).map(forget))
       forgotten += gone.reduce((sum, count) => sum + count, 0)
-      left -= going.reduce((sum, { limit }) => sum + limit, 0)
     }
-    return forgotten
   }
-}
-
-/** Of a single set, what ended first is what comes first. */
-function firstOf(key: string, left: number): Going {
-  return { key, upTo: '+inf', limit: Math.min(left, MOST_FORGOTTEN) }
 }
 
 /** What goes by samples of which each stands for so many, as far as no set may hold older ones behind its last. */

@@ -30,6 +30,18 @@ describe('many processes on one Redis', () => {
     expect(dates).toEqual(dates.toSorted((a, b) => a - b))
   })
 
+  it('forget no more than is too much when several do it at once', async () => {
+    const { url } = await store()
+    const kernels = await Promise.all(range(1, 4).map(() => application({ url })))
+    const stores = kernels.map((kernel) => kernel.port('events'))
+    const run = { status: 'completed', name: 'n' } as const
+    await Promise.all(range(1, 1500).map((n) => stores[0]!.append(`r${n}`, [{ type: 'x' }], { run })))
+    const policy = { outcome: 'completed', endedBefore: 0, keep: 500 } as const
+    const forgotten = await Promise.all(stores.map((one) => one.expire(policy)))
+    expect(forgotten.reduce((sum, count) => sum + count, 0)).toBe(1000)
+    expect(await stores[0]!.runs.list({ limit: 2000 })).toHaveLength(500)
+  })
+
   it('run a job elsewhere, within a lease and five seconds, whose worker was killed', async () => {
     const { url } = await store()
     const redis = { url, lease: LEASE }
