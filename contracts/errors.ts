@@ -36,6 +36,16 @@ export type ErrorCode =
   | 'WORKER_INVALID'
   /** A worker names a runtime that no plugin provides. */
   | 'RUNTIME_UNKNOWN'
+  /** The program that runs a worker is not there, or too old. */
+  | 'RUNTIME_MISSING'
+  /** The process of a worker did not start, or could not load it. */
+  | 'RUNTIME_START_FAILED'
+  /** The process of a worker ended before its job was done. */
+  | 'RUNTIME_EXITED'
+  /** The process of a worker lives and no longer answers. */
+  | 'RUNTIME_SILENT'
+  /** A process said something that the worker protocol does not know. */
+  | 'PROTOCOL_VIOLATION'
   /** A job or worker option has a wrong type or range. */
   | 'OPTION_INVALID'
   /** The adapter declares that it cannot honour the option. */

@@ -7,19 +7,25 @@ import logger from '../plugins/logger/index.ts'
 import progress from '../plugins/progress/index.ts'
 import registry from '../plugins/registry/index.ts'
 import retention from '../plugins/retention/index.ts'
+import runtimeIsolated from '../plugins/runtime-isolated/index.ts'
 import runtimeNode from '../plugins/runtime-node/index.ts'
 import schedule from '../plugins/schedule/index.ts'
 import state from '../plugins/state/index.ts'
+import step from '../plugins/step/index.ts'
+import streaming from '../plugins/streaming/index.ts'
 import validation from '../plugins/validation/index.ts'
 
 /** What every preset has, whatever it stores in. */
 export const capabilities: readonly AnyPlugin[] = [
   jobOptions,
   runtimeNode,
+  runtimeIsolated,
   control,
   state,
   logger,
   progress,
+  streaming,
+  step,
   limits,
   flow,
   schedule,

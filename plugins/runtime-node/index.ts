@@ -1,5 +1,5 @@
 import { definePlugin, QueueError } from '../../kernel/index.ts'
-import { loadModule } from './load.ts'
+import { loadModule } from '../_shared/load-module.ts'
 import { containStrayErrors } from './stray-errors.ts'
 import { z } from 'zod'
 

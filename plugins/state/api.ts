@@ -18,4 +18,9 @@ export interface RunState<S extends object = Record<string, unknown>> {
    * await ctx.state.update('count', (count = 0) => count + 1)
    */
   update<K extends keyof S & string>(key: K, change: (value: S[K] | undefined) => S[K] | Promise<S[K]>): Promise<S[K]>
+  /**
+   * Writes a value if the present one equals `expected` in depth, and tells whether it did: what an
+   * update comes down to where its function runs in another process.
+   */
+  compareAndSet<K extends keyof S & string>(key: K, expected: S[K] | undefined, value: S[K]): Promise<boolean>
 }

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { QueueError, refusal, type AppendOptions, type RunContext } from '../../kernel/index.ts'
 import type { Projection } from '../_shared/projection.ts'
 import { cloneValue } from '../_shared/value.ts'
@@ -36,11 +37,21 @@ export function createStateHandle(ctx: RunContext, projection: Projection<State>
       }
       if (await write('state.set', { key, value: next }, { expectedSeq: seq })) return cloneValue(next)
     }
-    throw new QueueError(
-      'EVENTS_CONFLICT',
-      `State "${key}" of run ${runId} changed ${UPDATE_TRIES} times during an update.`,
-    )
+    throw conflict(key)
   }
+
+  async function compareAndSet(key: string, expected: unknown, value: unknown): Promise<boolean> {
+    const next = schema.parse(key, value)
+    for (let tries = 0; tries < UPDATE_TRIES; tries++) {
+      const { seq, state } = await projection.current(runId)
+      if (!isDeepStrictEqual(key in state ? state[key] : schema.initial(key), expected)) return false
+      if (await write('state.set', { key, value: next }, { expectedSeq: seq })) return true
+    }
+    throw conflict(key)
+  }
+
+  const conflict = (key: string): QueueError =>
+    new QueueError('EVENTS_CONFLICT', `State "${key}" of run ${runId} changed ${UPDATE_TRIES} times during an update.`)
 
   const handle: RunState = {
     async get(key) {
@@ -60,17 +71,20 @@ export function createStateHandle(ctx: RunContext, projection: Projection<State>
       await write('state.delete', { key })
     },
     update,
+    compareAndSet,
   }
   return tracked(ctx, handle)
 }
 
 /** Lets completion wait for writes that the handler has not awaited. */
-function tracked(ctx: RunContext, { set, setBatch, delete: remove, update, ...reads }: RunState): RunState {
+function tracked(ctx: RunContext, handle: RunState): RunState {
+  const { set, setBatch, delete: remove, update, compareAndSet, ...reads } = handle
   return {
     ...reads,
     set: (key, value) => ctx.track(set(key, value)),
     setBatch: (values) => ctx.track(setBatch(values)),
     delete: (key) => ctx.track(remove(key)),
     update: (key, change) => ctx.track(update(key, change)),
+    compareAndSet: (key, expected, value) => ctx.track(compareAndSet(key, expected, value)),
   }
 }

@@ -10,6 +10,8 @@ import {
   type JobState,
   type Kernel,
   type KernelConfig,
+  type MaybePromise,
+  type Preset,
 } from '../../../kernel/index.ts'
 import dev from '../../../presets/dev.ts'
 import { createVirtualClock } from '../../virtual-clock.ts'
@@ -32,7 +34,10 @@ export interface RuntimeConformanceOptions {
   runtime: string
   /** Those that provide it. */
   plugins: readonly AnyPlugin[]
-  config?: KernelConfig
+  /** What the queue and the events are kept in. Default `dev`. */
+  preset?: Preset
+  /** Made anew for each test. */
+  config?: KernelConfig | (() => MaybePromise<KernelConfig>)
   /** The workers of the suite, for a runtime that does not run functions. Default: functions. */
   workers?: RuntimeScenarios
   /** `real` for a runtime outside this process. Default `virtual`. */
@@ -71,7 +76,8 @@ export function runtimeConformance(options: RuntimeConformanceOptions): void {
   })
 }
 
-async function openRig({ plugins, config, runtime, workers, time: kind }: RuntimeConformanceOptions) {
+async function openRig(options: RuntimeConformanceOptions) {
+  const { plugins, config: own, preset: base = dev, runtime, workers, time: kind } = options
   const virtual = createVirtualClock()
   const real = kind === 'real'
   const virtualTime = definePlugin({
@@ -79,9 +85,10 @@ async function openRig({ plugins, config, runtime, workers, time: kind }: Runtim
     enforce: 'pre',
     setup: (kernel) => kernel.provide('clock', virtual),
   })
-  const base = { retention: { sweepInterval: 0 }, registry: { dirs: [] }, abortGrace: 20 }
+  const defaults = { retention: { sweepInterval: 0 }, registry: { dirs: [] }, abortGrace: 20 }
   const added = real ? plugins : [virtualTime, ...plugins]
-  const preset = definePreset({ name: 'conformance', extends: dev, plugins: added, config: base })
+  const preset = definePreset({ name: 'conformance', extends: base, plugins: added, config: defaults })
+  const config = typeof own === 'function' ? await own() : own
   const { reporter } = collectReports()
   const kernel = await createKernel({ preset, config, reporter })
   const all: Record<string, ScenarioWorker> = { ...(workers ?? { ...inProcessScenarios, ...localWorkers }) }

@@ -1,6 +1,5 @@
 import { stat } from 'node:fs/promises'
 import { pathToFileURL } from 'node:url'
-import { createJiti } from 'jiti'
 import { QueueError, toError, type WorkerModule } from '../../kernel/index.ts'
 
 /**
@@ -18,14 +17,16 @@ export async function loadModule(file: string): Promise<WorkerModule> {
     throw unloadable(file, cause)
   })
   const { default: handler, config } = exported as { default?: unknown; config?: WorkerModule['config'] }
-  if (typeof handler !== 'function') {
+  // What another runtime runs may have its handler in a program that the config names.
+  const elsewhere = handler === undefined && config?.runtime !== undefined && config.runtime !== 'node'
+  if (typeof handler !== 'function' && !elsewhere) {
     const came = handler === undefined ? 'no default export' : `a ${typeof handler} as default export`
     throw new QueueError(
       'WORKER_INVALID',
       `${file} has ${came}. Export a handler: export default defineQueueWorker(…).`,
     )
   }
-  return { handler: handler as NonNullable<WorkerModule['handler']>, config }
+  return { handler: handler as WorkerModule['handler'], config }
 }
 
 /** What Node will not read, as opposed to what its author's code throws, which must not run twice. */
@@ -44,6 +45,7 @@ function isRefusal(error: unknown): boolean {
 
 async function loadWithJiti(file: string): Promise<unknown> {
   try {
+    const { createJiti } = await import('jiti')
     return await createJiti(import.meta.url, { moduleCache: false, tryNative: false }).import(file)
   } catch (cause) {
     throw unloadable(file, cause)

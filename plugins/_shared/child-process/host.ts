@@ -1,0 +1,91 @@
+import {
+  QueueError,
+  type Kernel,
+  type MaybePromise,
+  type RunContext,
+  type WorkerDefinition,
+} from '../../../kernel/index.ts'
+import { createChild, type Child, type ChildOptions } from './child.ts'
+import { environmentOf, processOptions, type HostOptions, type ResolvedProcessOptions } from './options.ts'
+import { createPool } from './pool.ts'
+import { spawnProcess, type Command, type SpawnedProcess } from './spawn.ts'
+import { createSupervisor } from './supervisor.ts'
+import { recordUsage } from './usage.ts'
+
+/** What a runtime starts for a worker. */
+export interface Launch extends Pick<Command, 'command' | 'args' | 'channel'> {
+  /** What the child is told to load. */
+  file: string
+  /** Where it runs unless the options say otherwise. */
+  cwd?: string
+  /** Over the variables of the options. */
+  env?: Readonly<Record<string, string>>
+}
+
+/** A child about to be: what it runs, and what starts it. */
+export interface Birth extends ChildOptions {
+  launch: Launch
+  /** Starts the process, with more variables if need be. */
+  spawn(env?: Readonly<Record<string, string>>): Promise<SpawnedProcess>
+}
+
+export interface HostSpec {
+  /** The name of the runtime. */
+  runtime: string
+  launch(worker: WorkerDefinition): MaybePromise<Launch>
+  /** Default: one that speaks the protocol. */
+  createChild?(birth: Birth): Promise<Child>
+}
+
+/** Runs the jobs of a runtime in processes of their own. */
+export function createChildHost(kernel: Kernel, options: HostOptions, { runtime, launch, ...spec }: HostSpec) {
+  const { maxChildren, ...defaults } = options
+  const supervisor = createSupervisor()
+  const facts = recordUsage(kernel, runtime)
+  // Escapes and base64 make the text of a value longer than the value.
+  const maxMessage = 4 * kernel.config.payloadLimit + 1024 * 1024
+  const create = spec.createChild ?? (async (birth) => createChild(await birth.spawn(), birth))
+  const pool = createPool({
+    maxChildren,
+    optionsOf: (worker) => optionsOf(worker, defaults),
+    async spawn(worker) {
+      const own = optionsOf(worker, defaults)
+      const launched = await launch(worker)
+      const { command, args, channel, file, cwd = own.cwd, env } = launched
+      const spawn: Birth['spawn'] = (more) =>
+        spawnProcess({ command, args, channel, cwd, env: { ...environmentOf(own), ...env, ...more } }, supervisor)
+      return create({ worker, launch: launched, file, options: own, maxMessage, facts, spawn })
+    },
+  })
+
+  return {
+    /** @throws QueueError `RUNTIME_START_FAILED`, `RUNTIME_EXITED`, `RUNTIME_SILENT`, `PROTOCOL_VIOLATION`, `PAYLOAD_TOO_LARGE`; or what the handler throws */
+    async execute(worker: WorkerDefinition, ctx: RunContext): Promise<unknown> {
+      const member = await pool.acquire(worker, ctx.signal)
+      try {
+        return await member.child.execute(ctx)
+      } finally {
+        pool.release(member)
+      }
+    },
+    async close(): Promise<void> {
+      await pool.close()
+      supervisor.close()
+    },
+  }
+}
+export type ChildHost = ReturnType<typeof createChildHost>
+
+/** The options of the runtime, and over them those of the worker. */
+function optionsOf({ id, worker }: WorkerDefinition, defaults: ResolvedProcessOptions): ResolvedProcessOptions {
+  const given = worker.process
+  if (given === undefined) return defaults
+  const { success, data, error } = processOptions.safeParse(given)
+  if (!success) {
+    const [issue] = error.issues
+    const where = ['process', ...issue!.path].join('.')
+    throw new QueueError('OPTION_INVALID', `Option "${where}" of worker "${id}": ${issue!.message}.`)
+  }
+  const named = Object.keys(given) as (keyof ResolvedProcessOptions)[]
+  return { ...defaults, ...Object.fromEntries(named.map((key) => [key, data[key]])) }
+}

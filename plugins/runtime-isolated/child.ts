@@ -1,0 +1,116 @@
+/** The program of an isolated worker: loads its file, then runs one job after another until the host is gone. */
+import { Socket } from 'node:net'
+import { QueueError, runScope, toError, type WorkerModule } from '../../kernel/index.ts'
+import { createLineReader } from '../_shared/child-process/lines.ts'
+import { createPeer } from '../_shared/child-process/peer.ts'
+import {
+  CHANNEL_FD,
+  CHANNEL_VARIABLE,
+  PROTOCOL,
+  RPC,
+  type CancelParams,
+  type ExecuteParams,
+  type ExecuteResult,
+  type InitializeParams,
+  type InitializeResult,
+  type Params,
+} from '../_shared/child-process/protocol.ts'
+import { RpcError } from '../_shared/child-process/wire-error.ts'
+import { loadModule } from '../_shared/load-module.ts'
+import { asDeferral, createRemoteContext, type RemoteContext } from './context.ts'
+
+interface Running {
+  execution: number
+  ctx: RemoteContext
+  /** Ends the execution although the handler has not settled. */
+  fail(error: Error): void
+}
+
+const socket = new Socket({ fd: Number(process.env[CHANNEL_VARIABLE] ?? CHANNEL_FD), readable: true, writable: true })
+// What the handler starts has no business with the channel.
+delete process.env[CHANNEL_VARIABLE]
+
+let about: InitializeParams['worker'] | undefined
+let module: WorkerModule | undefined
+let maxMessage = Infinity
+let running: Running | undefined
+
+const peer = createPeer({
+  send: (line) => void socket.write(line),
+  call,
+  onInvalid: (code, message) => peer.complain(code, message),
+  maxMessage: () => maxMessage,
+})
+const reader = createLineReader({ max: Infinity, onLine: (text) => peer.receive(text) })
+socket.on('data', (chunk: Buffer) => reader.push(chunk))
+socket.on('end', () => process.exit(0))
+socket.on('error', () => process.exit(0))
+process.on('uncaughtException', (thrown) => {
+  const error = toError(thrown)
+  if (!running) process.stderr.write(`${error.stack ?? error.message}\n`)
+  running?.fail(error)
+  // What threw may have left anything behind: the answer goes out, then this process.
+  setImmediate(() => socket.end(() => process.exit(1)))
+})
+
+function call(method: string, params: Params, id?: number | string): unknown {
+  switch (method) {
+    case 'initialize':
+      return initialize(params as unknown as InitializeParams)
+    case 'execute':
+      return execute(params as unknown as ExecuteParams, Number(id))
+    case 'cancel':
+      return cancel(params as unknown as CancelParams)
+    case 'ping':
+      return {}
+    default:
+      throw new RpcError(RPC.method, `A worker has no method "${method}".`)
+  }
+}
+
+async function initialize({ protocol, worker, maxMessage: limit }: InitializeParams): Promise<InitializeResult> {
+  if (protocol !== PROTOCOL) {
+    throw new RpcError(RPC.version, `This speaks version ${PROTOCOL} of the protocol, not ${String(protocol)}.`)
+  }
+  maxMessage = limit
+  about = worker
+  module = await loadModule(worker.file).catch((error: unknown) => {
+    throw new RpcError(RPC.load, toError(error).message, error)
+  })
+  if (!module.handler) throw new RpcError(RPC.load, `${worker.file} has no handler. Export one as default.`)
+  return { protocol, runtime: { name: 'node', version: process.versions.node }, capabilities: { undefined: true } }
+}
+
+async function execute(params: ExecuteParams, execution: number): Promise<ExecuteResult> {
+  if (!about || !module?.handler) throw new RpcError(RPC.invalid, 'Send "initialize" first.')
+  if (running) throw new RpcError(RPC.invalid, `Execution ${running.execution} is still under way.`)
+  const { handler, config } = module
+  const context = createRemoteContext(peer, execution, params, { ...about, config })
+  const { ctx } = context
+  try {
+    const value = await new Promise((resolve, reject) => {
+      running = { execution, ctx: context, fail: reject }
+      resolve(runScope(ctx, () => handler(ctx.job, ctx)))
+    })
+    await context.settle()
+    const defer = asDeferral(value)
+    return { ...(defer ? { defer } : { value }), usage: usage() }
+  } catch (thrown) {
+    const defer = asDeferral(thrown)
+    if (defer) return { defer, usage: usage() }
+    throw thrown
+  } finally {
+    running = undefined
+    context.end()
+  }
+}
+
+function cancel({ execution, reason }: CancelParams): void {
+  if (running?.execution !== execution) return
+  running.ctx.abort(new QueueError(reason.code as QueueError['code'], reason.message))
+}
+
+function usage() {
+  const { maxRSS, userCPUTime, systemCPUTime } = process.resourceUsage()
+  return { maxRss: maxRSS * 1024, cpu: (userCPUTime + systemCPUTime) / 1000 }
+}

@@ -1,0 +1,154 @@
+import {
+  defineWorker,
+  QueueError,
+  systemClock,
+  type DeferOptions,
+  type Kernel,
+  type RunContext,
+  type StoredEvent,
+  type WorkerConfig,
+} from '../../kernel/index.ts'
+import type { Peer } from '../_shared/child-process/peer.ts'
+import type { ExecuteParams, ExecuteResult } from '../_shared/child-process/protocol.ts'
+import { createRemoteState } from './state.ts'
+
+interface About {
+  id: string
+  file: string
+  config: WorkerConfig | undefined
+}
+
+/** Calls a method of the host's context for one execution. */
+export type Ask = (method: string, params?: object) => Promise<unknown>
+
+/** The context of a job whose run lives in another process: the same members, by way of the host. */
+export function createRemoteContext(
+  peer: Peer,
+  execution: number,
+  { job, claim }: ExecuteParams,
+  { id, file, config }: About,
+) {
+  const controller = new AbortController()
+  const tracked: Promise<unknown>[] = []
+  let ended = false
+
+  const ask: Ask = async (method, params) => {
+    if (ended) {
+      throw new QueueError('RUN_ENDED', `"${method}" came after its job had ended. Await what a handler starts.`)
+    }
+    return peer.request(method, { execution, ...params }).answer
+  }
+  const log: RunContext['logger']['log'] = async (level, message, meta) => {
+    if (!ended) peer.notify('ctx.logger.log', { execution, level, message, ...(meta && { meta }) })
+  }
+
+  const members = {
+    kernel: remoteKernel(ask),
+    job,
+    worker: { ...defineWorker({ id, config, absPath: file }), queue: { name: job.queue }, name: job.name },
+    runId: job.runId,
+    attempt: job.attempt,
+    claim,
+    signal: controller.signal,
+    get cancelled() {
+      return controller.signal.aborted
+    },
+    state: createRemoteState(ask),
+    logger: {
+      log,
+      debug: (message, meta) => log('debug', message, meta),
+      info: (message, meta) => log('info', message, meta),
+      warn: (message, meta) => log('warn', message, meta),
+      error: (message, meta) => log('error', message, meta),
+    },
+    flow: {
+      emit: async (event, payload, { immediate } = {}) =>
+        void (await ask('ctx.flow.emit', { event, ...given({ payload, immediate }) })),
+      cancel: async (reason) => void (await ask('ctx.flow.cancel', given({ reason }))),
+    },
+    client: { send: async (type, data) => void (await ask('ctx.client.send', { type, ...given({ data }) })) },
+    progress: async (value, message) => void (await ask('ctx.progress', { value, ...given({ message }) })),
+    reportProgress: async (value) => void (await ask('ctx.progress', { value })),
+    step: remoteSteps(ask),
+    emit: (type, data, { key } = {}) =>
+      ask('ctx.emit', { type, ...given({ data, key }) }) as Promise<StoredEvent | undefined>,
+    track(promise) {
+      promise.catch(() => {})
+      tracked.push(promise)
+      return promise
+    },
+    outbox: [],
+    append: () => Promise.reject(missing('append')),
+    defer: (options) => new RemoteDeferral(options),
+  } satisfies Partial<RunContext>
+
+  return {
+    /** What plugins of the application add to contexts is not there, as the guide tells. */
+    ctx: members as object as RunContext,
+    abort: (reason: Error) => controller.abort(reason),
+    /** Waits for what the handler has tracked, also for what is tracked meanwhile. */
+    async settle(): Promise<void> {
+      for (let next = tracked.shift(); next; next = tracked.shift()) await next
+    },
+    end: () => void (ended = true),
+  }
+}
+export type RemoteContext = ReturnType<typeof createRemoteContext>
+
+function remoteSteps(ask: Ask): RunContext['step'] {
+  const used = new Map<string, number>()
+  const lookup: RunContext['step']['lookup'] = (name) =>
+    ask('ctx.step.lookup', { name }) as ReturnType<RunContext['step']['lookup']>
+  const record: RunContext['step']['record'] = (name, result) => ask('ctx.step.record', { name, result })
+
+  async function run<T>(given: string, fn: () => T | Promise<T>): Promise<T> {
+    const times = (used.get(given) ?? 0) + 1
+    used.set(given, times)
+    const name = times === 1 ? given : `${given}#${times}`
+    const { found, result } = await lookup(name)
+    return (found ? result : await record(name, await fn())) as T
+  }
+
+  return { run, lookup, record }
+}
+
+/** A class so that one is known when it is returned or thrown. */
+class RemoteDeferral {
+  readonly runAt: number
+  readonly holdQueue: boolean
+
+  constructor({ delay = 0, until, holdQueue = false }: DeferOptions) {
+    this.runAt = Number(until ?? systemClock.now() + delay)
+    this.holdQueue = holdQueue
+  }
+}
+
+export function asDeferral(value: unknown): ExecuteResult['defer'] {
+  return value instanceof RemoteDeferral ? { until: value.runAt, holdQueue: value.holdQueue } : undefined
+}
+
+/** Of the kernel a handler elsewhere has what it may need for its work: to enqueue, and the time. */
+function remoteKernel(ask: Ask): Kernel {
+  const kernel = {
+    clock: systemClock,
+    enqueue: (worker: unknown, data?: unknown, options?: object) =>
+      ask('ctx.enqueue', { worker, ...given({ data, options }) }),
+  }
+  return new Proxy(kernel as unknown as Kernel, {
+    get(target, name) {
+      if (name in target || typeof name === 'symbol' || name === 'then') return Reflect.get(target, name) as unknown
+      throw missing(`kernel.${name}`)
+    },
+  })
+}
+
+function missing(member: string): QueueError {
+  const hint =
+    'It lives in the process of the application. Enqueue a job there, or run this worker with runtime "node".'
+  return new QueueError('CONTEXT_MISSING', `"ctx.${member}" is not there in a process of its own. ${hint}`)
+}
+
+/** Without what was not given, which would have to be written down as such. */
+function given(params: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(params).filter(([, value]) => value !== undefined))
+}

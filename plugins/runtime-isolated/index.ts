@@ -1,0 +1,69 @@
+import { fileURLToPath } from 'node:url'
+import { z } from 'zod'
+import { definePlugin, QueueError, type WorkerDefinition } from '../../kernel/index.ts'
+import { createChildHost } from '../_shared/child-process/host.ts'
+import { hostOptions } from '../_shared/child-process/options.ts'
+
+declare module 'nuxt-queue/kernel' {
+  interface WorkerConfig {
+    /** Limits and flags of the worker's Node processes, with `runtime: 'node-isolated'`. */
+    isolated?: IsolatedOptions
+  }
+}
+
+const megabytes = z.number().positive()
+
+const isolatedOptions = z.strictObject({
+  /** What V8 may use, in megabytes, under the names of `worker_threads`. Default: Node's own limits. */
+  resourceLimits: z
+    .strictObject({
+      maxOldGenerationSizeMb: megabytes.optional(),
+      maxYoungGenerationSizeMb: megabytes.optional(),
+      stackSizeMb: megabytes.optional(),
+    })
+    .default({}),
+  /** Further flags of Node, such as `--import`. Default none; ours are not inherited. */
+  execArgv: z.array(z.string()).default([]),
+})
+export type IsolatedOptions = z.input<typeof isolatedOptions>
+
+const NAME = 'node-isolated'
+const CHILD = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './child.ts' : './child.js', import.meta.url))
+
+/** Runs workers of TypeScript or JavaScript in a Node process of their own. */
+export default definePlugin({
+  name: 'runtime-isolated',
+  configKey: 'isolated',
+  options: hostOptions.extend(isolatedOptions.shape),
+  setup(kernel, { resourceLimits, execArgv, ...host }) {
+    const children = createChildHost(kernel, host, {
+      runtime: NAME,
+      launch(worker) {
+        const file = fileOf(worker)
+        const own = { resourceLimits, execArgv, ...worker.worker.isolated }
+        const args = [...limitFlags(own.resourceLimits), ...own.execArgv, CHILD]
+        return { command: process.execPath, args, channel: 'fd', file }
+      },
+    })
+    kernel.provide('runtime', { name: NAME, extensions: [], execute: children.execute })
+    return () => children.close()
+  },
+})
+
+function fileOf({ id, absPath }: WorkerDefinition): string {
+  if (absPath !== undefined) return absPath
+  const hint = 'A function cannot move to another process. Put the handler into a file, and name that as absPath.'
+  throw new QueueError('WORKER_INVALID', `Worker "${id}" has no file, which runtime "${NAME}" needs. ${hint}`, {
+    retryable: false,
+  })
+}
+
+/** The young generation holds three semi-spaces; the stack is counted in kilobytes. */
+function limitFlags(limits: NonNullable<IsolatedOptions['resourceLimits']>): string[] {
+  const { maxOldGenerationSizeMb: old, maxYoungGenerationSizeMb: young, stackSizeMb: stack } = limits
+  return [
+    ...(old === undefined ? [] : [`--max-old-space-size=${Math.ceil(old)}`]),
+    ...(young === undefined ? [] : [`--max-semi-space-size=${Math.max(1, Math.floor(young / 3))}`]),
+    ...(stack === undefined ? [] : [`--stack-size=${Math.floor(stack * 1024)}`]),
+  ]
+}

@@ -1,0 +1,12 @@
+import { runtimeConformance } from 'nuxt-queue/testing/conformance'
+import runtimeIsolated from '../../plugins/runtime-isolated/index.ts'
+import { scenarioFiles } from '../fixtures/runtime/files.ts'
+
+const workers = scenarioFiles('isolated', 'ts')
+runtimeConformance({
+  name: 'runtime-isolated',
+  runtime: 'node-isolated',
+  plugins: [runtimeIsolated],
+  workers,
+  time: 'real',
+})
