@@ -7,8 +7,10 @@ import logger from '../plugins/logger/index.ts'
 import progress from '../plugins/progress/index.ts'
 import registry from '../plugins/registry/index.ts'
 import retention from '../plugins/retention/index.ts'
+import runtimeExec from '../plugins/runtime-exec/index.ts'
 import runtimeIsolated from '../plugins/runtime-isolated/index.ts'
 import runtimeNode from '../plugins/runtime-node/index.ts'
+import runtimePython from '../plugins/runtime-python/index.ts'
 import schedule from '../plugins/schedule/index.ts'
 import state from '../plugins/state/index.ts'
 import step from '../plugins/step/index.ts'
@@ -20,6 +22,8 @@ export const capabilities: readonly AnyPlugin[] = [
   jobOptions,
   runtimeNode,
   runtimeIsolated,
+  runtimePython,
+  runtimeExec,
   control,
   state,
   logger,

@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { extname, join, relative } from 'pathe'
-import { isQueueError, QueueError, type Kernel, type Runtime } from '../../kernel/index.ts'
+import { isQueueError, QueueError, type Kernel, type Runtime, type WorkerInput } from '../../kernel/index.ts'
 
 /** Files that may lie beside workers without being any. */
 const NO_WORKER =
-  /(?:^|\/)[._][^/]*|\.d\.[cm]?ts$|\.(?:test|spec)\.[cm]?[jt]s$|\.(?:md|json|jsonl|txt|csv|sql|map|pyc)$/
+  /(?:^|\/)[._][^/]*|\.d\.[cm]?ts$|\.(?:test|spec)\.[cm]?[jt]s$|(?:^|\/)test_[^/]*\.py$|_test\.py$|\.(?:md|json|jsonl|txt|csv|sql|map|pyc)$/
 
 /** `ml/train` for `<folder>/ml/train.ts`. */
 function workerId(folder: string, file: string): string {
@@ -22,21 +22,36 @@ export function createScanner(kernel: Kernel, folders: readonly string[]) {
     throw new QueueError('WORKER_INVALID', `No runtime loads ${extension || 'such'} files. Loaded are: ${known}.`)
   }
 
-  async function load(folder: string, file: string, replace: boolean): Promise<void> {
+  /** Reads a worker file. Answers what registers it, so that files may be read at once and registered in order. */
+  async function read(folder: string, file: string): Promise<(options: { replace: boolean }) => Promise<void>> {
     try {
       const runtime = runtimeFor(file)
       const { config, handler } = await runtime.load!(file)
-      const withRuntime = { runtime: runtime.name, ...config }
-      await kernel.registerWorker(
-        { id: workerId(folder, file), config: withRuntime, handler, absPath: file },
-        { replace },
-      )
+      const worker = {
+        id: workerId(folder, file),
+        config: { runtime: runtime.name, ...config },
+        handler,
+        absPath: file,
+      }
+      return (options) => register(worker, options)
+    } catch (error) {
+      return async () => leaveOut(file, error)
+    }
+  }
+
+  async function register(worker: WorkerInput & { absPath: string }, options: { replace: boolean }): Promise<void> {
+    try {
+      await kernel.registerWorker(worker, options)
     } catch (error) {
       // Two workers for one job would be a matter of luck, so that is no affair of one file.
-      if (isQueueError(error, 'WORKER_DUPLICATE') && !replace) throw error
-      const said = error instanceof Error ? error.message : String(error)
-      kernel.reporter.error(`Worker file ${file} is left out: ${said}`, error)
+      if (isQueueError(error, 'WORKER_DUPLICATE') && !options.replace) throw error
+      leaveOut(worker.absPath, error)
     }
+  }
+
+  function leaveOut(file: string, error: unknown): void {
+    const said = error instanceof Error ? error.message : String(error)
+    kernel.reporter.error(`Worker file ${file} is left out: ${said}`, error)
   }
 
   return {
@@ -45,16 +60,16 @@ export function createScanner(kernel: Kernel, folders: readonly string[]) {
       for (const folder of folders) {
         const entries = existsSync(folder) ? await readdir(folder, { recursive: true, withFileTypes: true }) : []
         const files = entries.filter((entry) => entry.isFile()).map(({ parentPath, name }) => join(parentPath, name))
-        for (const file of files.toSorted()) {
-          if (!NO_WORKER.test(relative(folder, file))) await load(folder, file, false)
-        }
+        const workers = files.filter((file) => !NO_WORKER.test(relative(folder, file))).toSorted()
+        const reading = workers.map((file) => read(folder, file))
+        for (const registers of reading) await (await registers)({ replace: false })
       }
     },
     /** Loads one file again, or drops its worker when the file is gone. */
     async refresh(file: string): Promise<void> {
       const folder = folders.find((candidate) => file.startsWith(`${candidate}/`))
       if (folder === undefined || NO_WORKER.test(relative(folder, file))) return
-      if (existsSync(file)) return load(folder, file, true)
+      if (existsSync(file)) return (await read(folder, file))({ replace: true })
       await kernel.unregisterWorker(workerId(folder, file))
     },
   }

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
-import { definePlugin, QueueError, type WorkerDefinition } from '../../kernel/index.ts'
-import { createChildHost } from '../_shared/child-process/host.ts'
+import { definePlugin } from '../../kernel/index.ts'
+import { createChildHost, fileOf } from '../_shared/child-process/host.ts'
 import { hostOptions } from '../_shared/child-process/options.ts'
 
 declare module 'nuxt-queue/kernel' {
@@ -39,7 +39,7 @@ export default definePlugin({
     const children = createChildHost(kernel, host, {
       runtime: NAME,
       launch(worker) {
-        const file = fileOf(worker)
+        const file = fileOf(worker, NAME)
         const own = { resourceLimits, execArgv, ...worker.worker.isolated }
         const args = [...limitFlags(own.resourceLimits), ...own.execArgv, CHILD]
         return { command: process.execPath, args, channel: 'fd', file }
@@ -49,14 +49,6 @@ export default definePlugin({
     return () => children.close()
   },
 })
-
-function fileOf({ id, absPath }: WorkerDefinition): string {
-  if (absPath !== undefined) return absPath
-  const hint = 'A function cannot move to another process. Put the handler into a file, and name that as absPath.'
-  throw new QueueError('WORKER_INVALID', `Worker "${id}" has no file, which runtime "${NAME}" needs. ${hint}`, {
-    retryable: false,
-  })
-}
 
 /** The young generation holds three semi-spaces; the stack is counted in kilobytes. */
 function limitFlags(limits: NonNullable<IsolatedOptions['resourceLimits']>): string[] {

@@ -191,7 +191,7 @@ export function startError(worker: string, thrown: unknown, tail: readonly strin
   return error
 }
 
-function tooLarge(worker: string, limit: number): QueueError {
+export function tooLarge(worker: string, limit: number): QueueError {
   const hint = 'Store what is large elsewhere and return a reference, or raise payloadLimit.'
   return new QueueError('PAYLOAD_TOO_LARGE', `Worker "${worker}" sent a message of more than ${limit} bytes. ${hint}`)
 }

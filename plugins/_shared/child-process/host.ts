@@ -32,7 +32,7 @@ export interface Birth extends ChildOptions {
 export interface HostSpec {
   /** The name of the runtime. */
   runtime: string
-  launch(worker: WorkerDefinition): MaybePromise<Launch>
+  launch(worker: WorkerDefinition, options: ResolvedProcessOptions): MaybePromise<Launch>
   /** Default: one that speaks the protocol. */
   createChild?(birth: Birth): Promise<Child>
 }
@@ -50,7 +50,7 @@ export function createChildHost(kernel: Kernel, options: HostOptions, { runtime,
     optionsOf: (worker) => optionsOf(worker, defaults),
     async spawn(worker) {
       const own = optionsOf(worker, defaults)
-      const launched = await launch(worker)
+      const launched = await launch(worker, own)
       const { command, args, channel, file, cwd = own.cwd, env } = launched
       const spawn: Birth['spawn'] = (more) =>
         spawnProcess({ command, args, channel, cwd, env: { ...environmentOf(own), ...env, ...more } }, supervisor)
@@ -75,6 +75,15 @@ export function createChildHost(kernel: Kernel, options: HostOptions, { runtime,
   }
 }
 export type ChildHost = ReturnType<typeof createChildHost>
+
+/** @throws QueueError `WORKER_INVALID` for a worker that is a function */
+export function fileOf({ id, absPath }: WorkerDefinition, runtime: string): string {
+  if (absPath !== undefined) return absPath
+  const hint = 'A function cannot move to another process. Put the handler into a file, and name that as absPath.'
+  throw new QueueError('WORKER_INVALID', `Worker "${id}" has no file, which runtime "${runtime}" needs. ${hint}`, {
+    retryable: false,
+  })
+}
 
 /** The options of the runtime, and over them those of the worker. */
 function optionsOf({ id, worker }: WorkerDefinition, defaults: ResolvedProcessOptions): ResolvedProcessOptions {

@@ -1,0 +1,78 @@
+import { QueueError, type WorkerConfig, type WorkerModule } from '../../kernel/index.ts'
+import { createDescriptionCache, hashes } from './cache.ts'
+
+/** What the SDK tells of a worker's file. */
+interface Described {
+  file: string
+  config?: WorkerConfig
+  /** Every file of the user's that was loaded for it, itself included. */
+  sources?: string[]
+  error?: { message: string; stack?: string }
+}
+
+interface Wanted {
+  file: string
+  resolve(module: WorkerModule): void
+  reject(error: unknown): void
+}
+
+export interface DescriberOptions {
+  /** Runs the SDK with these arguments and answers what it printed, whatever its exit code. */
+  run(args: readonly string[]): Promise<{ stdout: string; stderr: string }>
+  /** Tells interpreters and versions of the SDK apart. */
+  fingerprint(): Promise<string>
+  cacheFile: string
+}
+
+/**
+ * Reads the configs of Python workers by running their files. Files asked for together share one
+ * interpreter, and none is started for a file that has not changed, nor what it imports.
+ */
+export function createDescriber({ run, fingerprint, cacheFile }: DescriberOptions) {
+  const cache = createDescriptionCache(cacheFile)
+  let wanted: Wanted[] = []
+
+  async function load(file: string): Promise<WorkerModule> {
+    const print = await fingerprint()
+    const known = await cache.get(file, print)
+    if (known) return { config: known }
+    return new Promise((resolve, reject) => {
+      if (wanted.push({ file, resolve, reject }) === 1) setImmediate(() => void describe(print))
+    })
+  }
+
+  async function describe(print: string): Promise<void> {
+    const batch = wanted
+    wanted = []
+    try {
+      const { stdout, stderr } = await run(['describe', ...batch.map(({ file }) => file)])
+      const lines = stdout.split('\n').filter((line) => line !== '')
+      for (const [index, one] of batch.entries()) {
+        const line = lines[index]
+        if (line === undefined) one.reject(unreadable(one.file, stderr))
+        else settle(one, JSON.parse(line) as Described)
+      }
+      await cache.put(await Promise.all(lines.map((line) => entryOf(JSON.parse(line) as Described))), print)
+    } catch (error) {
+      for (const { reject } of batch) reject(error)
+    }
+  }
+
+  return { load }
+}
+
+function settle({ file, resolve, reject }: Wanted, { config = {}, error }: Described): void {
+  if (!error) return resolve({ config })
+  const invalid = new QueueError('WORKER_INVALID', `${file} cannot be loaded: ${error.message}`)
+  if (error.stack !== undefined) invalid.stack = `${invalid.name}: ${invalid.message}\n${error.stack}`
+  reject(invalid)
+}
+
+async function entryOf({ file, config, sources = [file], error }: Described) {
+  if (error) return undefined
+  return { file, config: config ?? {}, sources: await hashes(sources) }
+}
+
+function unreadable(file: string, stderr: string): QueueError {
+  return new QueueError('WORKER_INVALID', `${file} cannot be loaded: Python ended without a word of it.\n${stderr}`)
+}

@@ -1,0 +1,104 @@
+import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { join, relative, resolve } from 'pathe'
+import { z } from 'zod'
+import { definePlugin, isQueueError, type Kernel, type WorkerModule } from '../../kernel/index.ts'
+import { createChildHost, fileOf } from '../_shared/child-process/host.ts'
+import { environmentOf, hostOptions, type HostOptions } from '../_shared/child-process/options.ts'
+import { HOST } from '../_shared/child-process/protocol.ts'
+import { loadModule } from '../_shared/load-module.ts'
+import { createDescriber } from './describe.ts'
+import { findInterpreter, type Interpreter } from './interpreter.ts'
+
+const NAME = 'python'
+/** The SDK lies beside the sources, and beside what is built of them. */
+const FROM_HERE = import.meta.url.endsWith('.ts') ? '../../python-sdk/src' : '../../../python-sdk/src'
+const SDK = fileURLToPath(new URL(FROM_HERE, import.meta.url))
+
+/** Runs Python workers, each job in an interpreter of its own unless told otherwise. */
+export default definePlugin({
+  name: 'runtime-python',
+  configKey: NAME,
+  options: hostOptions.extend({
+    /** The interpreter: a path, or a name on the PATH. Default: that of `venv`, of `VIRTUAL_ENV`, else `python3`. */
+    command: z.string().optional(),
+    /** The folder of a virtual environment, relative to `rootDir`. */
+    venv: z.string().optional(),
+    /** What paths here are relative to. Default: the working directory. */
+    rootDir: z.string().optional(),
+    /**
+     * What runs in this process where there is no Python: the path of a Python worker, and that of a
+     * TypeScript worker that does the same. Its use is reported. Default: none, and the worker is left out.
+     */
+    fallback: z.record(z.string(), z.string()).default({}),
+  }),
+  setup(kernel, { command, venv, rootDir = process.cwd(), fallback, ...host }) {
+    let finding: Promise<Interpreter> | undefined
+    const interpreter = (): Promise<Interpreter> =>
+      (finding ??= findInterpreter({ command, venv: venv && resolve(rootDir, venv) }))
+
+    const describer = createDescriber({
+      async run(args) {
+        const { execa } = await import('execa')
+        const { executable } = await interpreter()
+        const env = { ...environmentOf(host), ...pythonPath(host) }
+        const settings = { env, extendEnv: false, cwd: host.cwd, reject: false, stdin: 'ignore' } as const
+        return execa(executable, ['-m', 'nuxt_queue', ...args], settings)
+      },
+      fingerprint: async () =>
+        Object.values(await interpreter())
+          .concat(HOST.version)
+          .join(' '),
+      cacheFile: cacheFileOf(rootDir),
+    })
+
+    const children = createChildHost(kernel, host, {
+      runtime: NAME,
+      launch: async (worker, options) => ({
+        command: (await interpreter()).executable,
+        args: ['-m', 'nuxt_queue', 'serve'],
+        channel: 'fd',
+        file: fileOf(worker, NAME),
+        env: pythonPath(options),
+      }),
+    })
+
+    kernel.provide('runtime', {
+      name: NAME,
+      extensions: ['.py'],
+      load: async (file) => {
+        try {
+          await interpreter()
+        } catch (error) {
+          const instead = fallback[relative(rootDir, file)]
+          if (!isQueueError(error, 'RUNTIME_MISSING') || instead === undefined) throw error
+          return loadInstead(kernel, file, resolve(rootDir, instead), error.message)
+        }
+        return describer.load(file)
+      },
+      execute: children.execute,
+    })
+    return () => children.close()
+  },
+})
+
+async function loadInstead(kernel: Kernel, file: string, instead: string, reason: string): Promise<WorkerModule> {
+  kernel.reporter.warn(`${file} runs in process instead, by ${instead}, as python.fallback says. ${reason}`)
+  const { config, handler } = await loadModule(instead)
+  return { config: { ...config, runtime: 'node' }, handler }
+}
+
+/** Ours first, so that an SDK that is installed beside does not mix with it. */
+function pythonPath({ env }: Pick<HostOptions, 'env'>): { PYTHONPATH: string } {
+  const own = env.PYTHONPATH ?? process.env.PYTHONPATH
+  return { PYTHONPATH: [SDK, ...(own ? [own] : [])].join(delimiter) }
+}
+
+function cacheFileOf(rootDir: string): string {
+  const modules = join(rootDir, 'node_modules')
+  if (existsSync(modules)) return join(modules, '.cache', 'nuxt-queue', 'python.json')
+  return join(tmpdir(), `nuxt-queue-python-${createHash('sha256').update(rootDir).digest('hex').slice(0, 16)}.json`)
+}

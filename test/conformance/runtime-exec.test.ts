@@ -1,0 +1,6 @@
+import { runtimeConformance } from 'nuxt-queue/testing/conformance'
+import runtimeExec from '../../plugins/runtime-exec/index.ts'
+import { scenarioFiles } from '../fixtures/runtime/files.ts'
+
+const workers = scenarioFiles('perl', 'pl', { exec: { mode: 'protocol' } })
+runtimeConformance({ name: 'runtime-exec (Perl)', runtime: 'exec', plugins: [runtimeExec], workers, time: 'real' })
