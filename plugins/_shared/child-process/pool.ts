@@ -1,4 +1,4 @@
-import { QueueError, toError, type WorkerDefinition } from '../../../kernel/index.ts'
+import { QueueError, toError, type MaybePromise, type WorkerDefinition } from '../../../kernel/index.ts'
 import { createBreaker, type Breaker } from './breaker.ts'
 import { startError, type Child } from './child.ts'
 import type { ResolvedProcessOptions } from './options.ts'
@@ -25,8 +25,8 @@ interface Lane {
   breaker: Breaker
   /** Those that wait for a job, the one that waits longest first. */
   ready: Member[]
-  /** How many are being started ahead. */
-  starting: number
+  /** Those that are being started ahead, and are no job's yet. */
+  coming: Promise<Member>[]
   usedAt: number
   retired: boolean
 }
@@ -54,7 +54,7 @@ export function createPool({ maxChildren, optionsOf, spawn }: PoolOptions) {
       const { id } = worker
       for (const other of lanes.values()) if (other.worker.id === id) retire(other)
       const options = optionsOf(worker)
-      lane = { worker, options, breaker: createBreaker(id), ready: [], starting: 0, usedAt: 0, retired: false }
+      lane = { worker, options, breaker: createBreaker(id), ready: [], coming: [], usedAt: 0, retired: false }
       lanes.set(worker, lane)
     }
     return lane
@@ -77,11 +77,12 @@ export function createPool({ maxChildren, optionsOf, spawn }: PoolOptions) {
       for (let called = waiting.length === 0; ; called = true) {
         signal.throwIfAborted()
         if (closed) throw new QueueError('KERNEL_CLOSED', `Worker "${worker.id}" starts no processes any more.`)
-        const member = called ? take(lane) : undefined
-        if (member) return member
-        lane.breaker.check()
-        if (called && places < maxChildren) return await start(lane)
-        await turn(lane, signal, called)
+        if (called) {
+          const member = await claim(lane)
+          if (member && signal.aborted) settle(member)
+          else if (member) return use(member)
+        }
+        if (!signal.aborted) await turn(lane, signal, called)
       }
     } catch (error) {
       // Whoever was called and cannot go passes the call on.
@@ -90,24 +91,20 @@ export function createPool({ maxChildren, optionsOf, spawn }: PoolOptions) {
     }
   }
 
-  function take(lane: Lane): Member | undefined {
-    const member = lane.ready.shift()
-    if (!member) return undefined
-    use(member)
-    return member
+  /** A process that is ready, or about to be, or a new one if there is a place for it. */
+  function claim(lane: Lane): MaybePromise<Member | undefined> {
+    const ready = lane.ready.shift()
+    if (ready) return ready
+    lane.breaker.check()
+    return lane.coming.shift() ?? (places < maxChildren ? launch(lane) : undefined)
   }
 
-  function use(member: Member): void {
+  function use(member: Member): Member {
     clearTimeout(member.idle)
     member.uses++
     member.lane.usedAt = Date.now()
     // Off the path of this job.
     setImmediate(() => prepareNext(member.lane))
-  }
-
-  async function start(lane: Lane): Promise<Member> {
-    const member = await launch(lane)
-    use(member)
     return member
   }
 
@@ -143,17 +140,25 @@ export function createPool({ maxChildren, optionsOf, spawn }: PoolOptions) {
     if (closed || lane.retired || lane.breaker.open || waiting.length > 0) return
     if (Date.now() - lane.usedAt > idleTimeout) return
     const returning = reuse > 1 ? count(members, (one) => one.lane === lane && one.uses < reuse) : lane.ready.length
-    if (returning + lane.starting >= spare || places >= maxChildren) return
-    lane.starting++
-    launch(lane).then(
+    if (returning + lane.coming.length >= spare || places >= maxChildren) return
+    const coming = launch(lane)
+    lane.coming.push(coming)
+    coming.then(
       (member) => {
-        lane.starting--
+        if (!unclaim(lane, coming)) return
         settle(member)
         prepareNext(lane)
       },
       // The next job starts one itself and tells why that fails.
-      () => void lane.starting--,
+      () => void unclaim(lane, coming),
     )
+  }
+
+  /** True when no job waits for it. */
+  function unclaim(lane: Lane, coming: Promise<Member>): boolean {
+    const at = lane.coming.indexOf(coming)
+    if (at !== -1) lane.coming.splice(at, 1)
+    return at !== -1
   }
 
   /** Puts a process that is free where the next job finds it. */

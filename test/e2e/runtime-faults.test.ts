@@ -1,0 +1,207 @@
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createKernel, type EnqueueOptions, type Kernel, type KernelConfig } from 'nuxt-queue/kernel'
+import dev from '../../presets/dev.ts'
+import { childrenOf, gone, isAlive } from './process-tree.ts'
+
+const FIXTURES = join(import.meta.dirname, '../fixtures/runtime/faults')
+
+interface Language {
+  name: string
+  runtime: string
+  file: string
+  /** How the words for the same thing differ. */
+  says: { thrown: string; segfault: RegExp; memory: RegExp; unserialisable: RegExp }
+  config?: KernelConfig
+}
+
+const LANGUAGES: Language[] = [
+  {
+    name: 'isolated Node',
+    runtime: 'node-isolated',
+    file: 'faults.ts',
+    says: {
+      thrown: 'RangeError',
+      segfault: /signal SIGSEGV.*native code.*about to crash/s,
+      memory: /signal SIGABRT.*heap/s,
+      unserialisable: /function/,
+    },
+    config: { isolated: { resourceLimits: { maxOldGenerationSizeMb: 128 } } },
+  },
+]
+
+describe.each(LANGUAGES)('$name', ({ runtime, file, says, config }) => {
+  let kernel: Kernel
+
+  beforeAll(async () => {
+    kernel = await createKernel({
+      preset: dev,
+      config: { registry: { dirs: [] }, retention: { sweepInterval: 0 }, ...config },
+    })
+    const process = { cancelGrace: 100, killGrace: 100 }
+    const absPath = join(FIXTURES, file)
+    await kernel.registerWorker({
+      id: 'faults',
+      absPath,
+      config: { runtime, process, concurrency: 2, queue: 'faults' },
+    })
+    await kernel.registerWorker({
+      id: 'reused',
+      absPath,
+      config: { runtime, process: { ...process, reuse: 100 }, queue: 'reused' },
+    })
+    await kernel.start()
+  })
+  afterAll(() => kernel.close({ timeout: 0 }))
+
+  /** Runs a job to its end, and sees that the next one is none the worse for it. */
+  async function outcome(what: string, options?: EnqueueOptions) {
+    const job = await kernel.enqueue('faults', what, options)
+    const settled = await kernel.result(job).then(
+      (result) => ({ result, error: undefined }),
+      (error: unknown) => ({ result: undefined, error: error as Error & { code?: string; cause?: unknown } }),
+    )
+    expect(await kernel.result(await kernel.enqueue('faults', 'pid'))).toEqual(expect.any(Number))
+    const events = await kernel.port('events').read(job.runId)
+    const logs = events.filter(({ type }) => type === 'runner.log').map(({ data }) => data as { message: string })
+    return { ...settled, logs, end: events.find(({ type }) => /^step\.(?:completed|failed)$/.test(type)), job }
+  }
+
+  /** Waits until the handler of a job is at work, and tells its process. */
+  async function atWork(what: string) {
+    const runId = crypto.randomUUID()
+    const working = Promise.withResolvers<number>()
+    const onMessage = ({ data }: { data?: unknown }): void =>
+      working.resolve(Number((data as { message: string }).message))
+    await kernel.port('events').subscribe(runId, { onMessage }, () => {})
+    const job = await kernel.enqueue('faults', what, { runId })
+    return { job, pid: await working.promise }
+  }
+
+  test.each([
+    ['throw', 'out of order'],
+    ['reject', 'later'],
+  ])('%s: the error comes back with its name and the stack of the child', async (what, message) => {
+    const { error, end } = await outcome(what)
+    expect(error).toMatchObject({ message })
+    const stored = (end!.data as { error: { name: string; stack: string } }).error
+    expect(stored.name).toBe(says.thrown)
+    expect(stored.stack).toContain(file)
+  })
+
+  test('a process that exits in the middle of its job fails the attempt', async () => {
+    const { error } = await outcome('exit')
+    expect(error).toMatchObject({ code: 'RUNTIME_EXITED', message: expect.stringContaining('exit code 0') as string })
+  })
+
+  test('a crash tells its signal and the last words on stderr', async () => {
+    const { error, logs } = await outcome('segfault')
+    expect(error).toMatchObject({ code: 'RUNTIME_EXITED', message: expect.stringMatching(says.segfault) as string })
+    expect(logs).toMatchObject([{ message: 'about to crash', level: 'warn', meta: { stream: 'stderr' } }])
+  })
+
+  test('out of memory fails the attempt', async () => {
+    const { error } = await outcome('memory')
+    expect(error?.message).toMatch(says.memory)
+  })
+
+  test('a busy loop ends with its timeout, and its process goes', async () => {
+    const { error, end } = await outcome('loop', { timeout: 300 })
+    expect(error).toMatchObject({ code: 'JOB_TIMEOUT' })
+    await gone((end!.data as { process: { pid: number } }).process.pid)
+  })
+
+  test.each(['loop', 'stubborn'])('%s: a cancelled job that does not listen loses its process', async (what) => {
+    const { job, pid } = await atWork(what)
+    expect(await kernel.cancel(job)).toBe(true)
+    await expect(kernel.result(job)).rejects.toMatchObject({ code: 'JOB_CANCELLED' })
+    await gone(pid)
+    expect(await kernel.result(await kernel.enqueue('faults', 'pid'))).toEqual(expect.any(Number))
+  })
+
+  test('a grandchild goes with its group', async () => {
+    const { result } = await outcome('grandchild')
+    await gone(result as number)
+  })
+
+  test('10 MB of output without a newline are cut, and harm nobody', async () => {
+    const { result, logs } = await outcome('noise')
+    expect(result).toBe('done')
+    expect(logs).toHaveLength(1)
+    expect(logs[0]!.message).toMatch(/^x{16384}… \(\d+ more bytes\)$/)
+  })
+
+  test('binary rubbish and forged frames on stdout are log lines', async () => {
+    const { result, logs } = await outcome('rubbish')
+    expect(result).toBe('done')
+    expect(logs.length).toBeGreaterThanOrEqual(3)
+    expect(logs.at(-1)!.message).toContain('forged')
+  })
+
+  test('a result that is too large fails the attempt', async () => {
+    const { error } = await outcome('huge')
+    expect(error).toMatchObject({ code: 'PAYLOAD_TOO_LARGE' })
+  })
+
+  test('a result that cannot be written down fails the attempt', async () => {
+    const { error } = await outcome('function')
+    expect(error).toMatchObject({
+      code: 'VALUE_UNSUPPORTED',
+      message: expect.stringMatching(says.unserialisable) as string,
+    })
+  })
+
+  test('text of every kind, odd numbers and 64-bit integers come back unchanged', async () => {
+    const { result } = await outcome('values')
+    expect(result).toEqual({
+      text: '😀 \ud83d \u0000',
+      odd: [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY],
+      big: 9223372036854775807n,
+      small: -9223372036854775808n,
+    })
+  })
+
+  test('the event that ends a step tells what its process has used', async () => {
+    const { end } = await outcome('slow')
+    const { process: used } = end!.data as { process: { pid: number; maxRss: number; cpu: number } }
+    expect(used.pid).toBeGreaterThan(1)
+    expect(used.maxRss).toBeGreaterThan(1024 * 1024)
+    expect(used.cpu).toBeGreaterThan(0)
+  })
+
+  test('a process that is used again runs jobs until its number is up', async () => {
+    const jobs = await kernel.enqueueMany(Array.from({ length: 150 }, () => ({ worker: 'reused', data: 'pid' })))
+    const pids = await Promise.all(jobs.map((job) => kernel.result(job)))
+    expect(new Set(pids.slice(0, 100)).size).toBe(1)
+    expect(new Set(pids).size).toBe(2)
+  })
+
+  test('200 jobs at once share 8 processes at most', async () => {
+    await using busy = await createCrowd()
+    const jobs = await busy.kernel.enqueueMany(Array.from({ length: 200 }, () => ({ worker: 'crowd', data: 'slow' })))
+    let most = 0
+    const count = setInterval(
+      () => void childrenOf(process.pid).then((pids) => (most = Math.max(most, pids.length))),
+      20,
+    )
+    const pids = await Promise.all(jobs.map((job) => busy.kernel.result(job)))
+    clearInterval(count)
+    expect(new Set(pids).size).toBeGreaterThan(1)
+    // Ours and those of the kernel of the other tests: two processes, one spare for each of its workers, two shells.
+    expect(most).toBeLessThanOrEqual(8 + 6)
+    await busy.kernel.close()
+    expect(await Promise.all(pids.map((pid) => isAlive(pid as number)))).not.toContain(true)
+  })
+
+  async function createCrowd() {
+    const section = runtime === 'python' ? 'python' : 'isolated'
+    const crowd = await createKernel({
+      preset: dev,
+      config: { registry: { dirs: [] }, [section]: { maxChildren: 8, reuse: 10 } },
+    })
+    const crowdConfig = { runtime, concurrency: 200, queue: 'crowd' }
+    await crowd.registerWorker({ id: 'crowd', absPath: join(FIXTURES, file), config: crowdConfig })
+    await crowd.start()
+    return { kernel: crowd, [Symbol.asyncDispose]: async () => void (await crowd.close()) }
+  }
+})
