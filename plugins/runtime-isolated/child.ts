@@ -15,9 +15,12 @@ import {
   type InitializeResult,
   type Params,
 } from '../_shared/child-process/protocol.ts'
-import { RpcError } from '../_shared/child-process/wire-error.ts'
+import { isRecord, RpcError } from '../_shared/child-process/wire-error.ts'
 import { loadModule } from '../_shared/load-module.ts'
 import { asDeferral, createRemoteContext, type RemoteContext } from './context.ts'
+
+/** Room for any error. */
+const MIN_MESSAGE = 4096
 
 interface Running {
   execution: number
@@ -72,6 +75,9 @@ async function initialize({ protocol, worker, maxMessage: limit }: InitializePar
   if (protocol !== PROTOCOL) {
     throw new RpcError(RPC.version, `This speaks version ${PROTOCOL} of the protocol, not ${String(protocol)}.`)
   }
+  if (typeof worker?.file !== 'string' || !(limit >= MIN_MESSAGE)) {
+    throw new RpcError(RPC.params, `"initialize" needs worker.file, and maxMessage of ${MIN_MESSAGE} or more.`)
+  }
   maxMessage = limit
   about = worker
   module = await loadModule(worker.file).catch((error: unknown) => {
@@ -82,6 +88,7 @@ async function initialize({ protocol, worker, maxMessage: limit }: InitializePar
 }
 
 async function execute(params: ExecuteParams, execution: number): Promise<ExecuteResult> {
+  if (!isRecord(params.job)) throw new RpcError(RPC.params, '"execute" needs a job.')
   if (!about || !module?.handler) throw new RpcError(RPC.invalid, 'Send "initialize" first.')
   if (running) throw new RpcError(RPC.invalid, `Execution ${running.execution} is still under way.`)
   const { handler, config } = module

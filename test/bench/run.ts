@@ -9,6 +9,7 @@ const BENCHES: Record<string, () => Promise<{ default: Bench }>> = {
   embedded: () => import('./embedded.ts'),
   redis: () => import('./redis.ts'),
   postgres: () => import('./postgres.ts'),
+  runtimes: () => import('./runtimes.ts'),
 }
 
 const args = process.argv.slice(2)

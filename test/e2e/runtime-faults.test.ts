@@ -2,9 +2,11 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createKernel, type EnqueueOptions, type Kernel, type KernelConfig } from 'nuxt-queue/kernel'
 import dev from '../../presets/dev.ts'
+import { ROOT, startNode } from './processes.ts'
 import { childrenOf, gone, isAlive } from './process-tree.ts'
 
 const FIXTURES = join(import.meta.dirname, '../fixtures/runtime/faults')
+const PARENT = join(import.meta.dirname, '../fixtures/runtime/parent.ts')
 
 interface Language {
   name: string
@@ -191,6 +193,16 @@ describe.each(LANGUAGES)('$name', ({ runtime, file, says, config }) => {
     expect(most).toBeLessThanOrEqual(8 + 6)
     await busy.kernel.close()
     expect(await Promise.all(pids.map((pid) => isAlive(pid as number)))).not.toContain(true)
+  })
+
+  test('when the application is killed no process is left after two seconds', async () => {
+    await using parent = startNode([PARENT, runtime, join(FIXTURES, file)], ROOT)
+    const [, pids] = await parent.until(/at work: ([\d ]+)\n/)
+    const all = pids!.split(' ').map(Number)
+    expect(await Promise.all(all.map(isAlive))).toEqual([true, true, true, true])
+    const spares = await childrenOf(parent.pid)
+    parent.kill('SIGKILL')
+    await Promise.all([...all, ...spares].map((pid) => gone(pid, 2000)))
   })
 
   async function createCrowd() {

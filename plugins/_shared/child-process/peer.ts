@@ -47,12 +47,13 @@ export function createPeer({ send, call, onInvalid, maxMessage = () => Infinity 
   }
 
   /** @throws RpcError for a message beyond the limit, QueueError for a value that cannot travel */
-  function encode({ params, ...message }: { params?: object } & Record<string, unknown>): string {
-    const line = `${encodeJson(params === undefined ? message : { ...message, params })}\n`
+  function encode(message: Message): string {
+    const line = write(message)
     const limit = maxMessage()
     // No character has more than three bytes for each unit of its length.
-    if (line.length * 3 <= limit || Buffer.byteLength(line) <= limit) return line
+    if (line.length * 3 <= limit) return line
     const size = Buffer.byteLength(line)
+    if (size <= limit) return line
     throw new RpcError(RPC.tooLarge, `A message of ${size} bytes is too large: the host takes ${limit}.`)
   }
 
@@ -62,7 +63,7 @@ export function createPeer({ send, call, onInvalid, maxMessage = () => Infinity 
     try {
       line = encode({ jsonrpc: '2.0', id, ...members })
     } catch (error) {
-      line = encode({ jsonrpc: '2.0', id, error: toWire(error) })
+      line = write({ jsonrpc: '2.0', id, error: toWire(error) })
     }
     send(line)
   }
@@ -113,7 +114,7 @@ export function createPeer({ send, call, onInvalid, maxMessage = () => Infinity 
     notify,
     receive,
     /** Says that a line made no sense. */
-    complain: (code: number, message: string) => send(encode({ jsonrpc: '2.0', id: null, error: { code, message } })),
+    complain: (code: number, message: string) => send(write({ jsonrpc: '2.0', id: null, error: { code, message } })),
     /** Fails what is under way, and whatever is asked from now on. */
     end(error: Error): void {
       ended ??= error
@@ -123,6 +124,12 @@ export function createPeer({ send, call, onInvalid, maxMessage = () => Infinity 
   }
 }
 export type Peer = ReturnType<typeof createPeer>
+
+type Message = { params?: object } & Record<string, unknown>
+
+function write({ params, ...message }: Message): string {
+  return `${encodeJson(params === undefined ? message : { ...message, params })}\n`
+}
 
 function isId(id: unknown): id is Id {
   return typeof id === 'number' || typeof id === 'string'

@@ -1,0 +1,100 @@
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import type { RunContext } from '../../kernel/index.ts'
+import { createLineReader } from '../../plugins/_shared/child-process/lines.ts'
+import { environmentOf, processOptions } from '../../plugins/_shared/child-process/options.ts'
+import { spawnProcess } from '../../plugins/_shared/child-process/spawn.ts'
+import { createSupervisor } from '../../plugins/_shared/child-process/supervisor.ts'
+import { conversationsOf } from '../fixtures/runtime/conversations.ts'
+import { CHILD_COMMANDS } from '../fixtures/runtime/commands.ts'
+import { createMutator } from '../fixtures/runtime/mutate.ts'
+import { openPuppet } from '../unit/_shared/child-process/puppet.ts'
+
+const FRAMES = 100_000
+/** So many frames at most meet one execution. */
+const PATIENCE = 500
+const SEED = 20_261_125
+
+/** What one side says in all conversations. */
+function saidBy(speaker: 'host' | 'child'): string[] {
+  return conversationsOf(speaker === 'host' ? 'child' : 'host')
+    .flatMap(({ frames }) => frames)
+    .flatMap(([side, script]) => (side === speaker ? [JSON.stringify(script)] : []))
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
+
+/** A context with state that keeps nothing, and nothing else. */
+function emptyContext(): RunContext {
+  const state = {
+    get: async () => null,
+    set: async () => {},
+    getAll: async () => ({}),
+    compareAndSet: async () => true,
+  }
+  const ctx = { job: { id: '1', data: null, options: {} }, claim: 1, signal: new AbortController().signal, state }
+  const track = <T>(promise: Promise<T>): Promise<T> => promise.catch(() => undefined as T)
+  return { ...ctx, track, defer: () => ({}), cancelled: false } as object as RunContext
+}
+
+describe('nearly right frames', () => {
+  it(`never leave the host waiting, ${FRAMES} of them`, async () => {
+    const next = createMutator(saidBy('child'), SEED)
+    const outcomes = { answered: 0, refused: 0 }
+    let sent = 0
+    while (sent < FRAMES) {
+      const puppet = openPuppet()
+      puppet.say({ jsonrpc: '2.0', id: 1, result: { protocol: 1, runtime: { name: 'x', version: 'x' } } })
+      await puppet.child.ready
+      let over = false
+      const executed = puppet.child.execute(emptyContext()).then(
+        () => void outcomes.answered++,
+        () => void outcomes.refused++,
+      )
+      void executed.then(() => (over = true))
+      for (let frames = 0; frames < PATIENCE && !over; frames++, sent++) {
+        puppet.write(next())
+        if (frames % 4 === 0) await turn()
+      }
+      await puppet.close()
+      await executed
+    }
+    expect(outcomes.refused).toBeGreaterThan(1000)
+    expect(outcomes.answered).toBeGreaterThan(10)
+    expect(Object.prototype).not.toHaveProperty('polluted')
+  }, 120_000)
+
+  it.each(CHILD_COMMANDS.filter(({ name }) => name === 'Node'))(
+    `leave the $name child with its wits, ${FRAMES} of them`,
+    async ({ folder, extension, command }) => {
+      const file = join(import.meta.dirname, '../fixtures/runtime', folder, `nothing.${extension}`)
+      const [program, ...args] = command(file)
+      const supervisor = createSupervisor()
+      const env = environmentOf(processOptions.parse({}))
+      const child = await spawnProcess({ command: program!, args, env, channel: 'fd' }, supervisor)
+      const replies: unknown[] = []
+      const pong = Promise.withResolvers<void>()
+      const { push } = createLineReader({
+        max: Infinity,
+        onLine(line) {
+          const message = JSON.parse(line) as { id?: unknown }
+          replies.push(message)
+          if (message.id === 'the end') pong.resolve()
+        },
+      })
+      child.input!.on('data', push)
+      void child.exited.then((exit) => pong.reject(new Error(`It ended early: ${JSON.stringify(exit)}`)))
+      const next = createMutator(saidBy('host'), SEED)
+      for (let sent = 0; sent < FRAMES; sent++) {
+        if (!child.output!.write(next())) await new Promise((resolve) => child.output!.once('drain', resolve))
+      }
+      child.output!.write(`${JSON.stringify({ jsonrpc: '2.0', id: 'the end', method: 'ping' })}\n`)
+      await pong.promise
+      expect(replies.length).toBeGreaterThan(1000)
+      child.output!.end()
+      expect(await child.exited).toEqual({ code: 0, signal: null })
+      supervisor.close()
+    },
+    120_000,
+  )
+})

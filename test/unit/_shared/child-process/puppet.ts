@@ -1,0 +1,59 @@
+import { PassThrough } from 'node:stream'
+import { createChild, type Child } from '../../../../plugins/_shared/child-process/child.ts'
+import { createLineReader } from '../../../../plugins/_shared/child-process/lines.ts'
+import { processOptions } from '../../../../plugins/_shared/child-process/options.ts'
+import type { Exit } from '../../../../plugins/_shared/child-process/exit-error.ts'
+import { defineWorker, type RunContext } from '../../../../kernel/index.ts'
+
+/** The host's end of a channel whose other end the test holds. */
+export function openPuppet({ id = 'puppet', maxMessage = 65_536 } = {}) {
+  const input = new PassThrough()
+  const output = new PassThrough()
+  const exit = Promise.withResolvers<Exit>()
+  const heard: string[] = []
+  let hearing: (() => void) | undefined
+  const { push } = createLineReader({
+    max: Infinity,
+    onLine(line) {
+      heard.push(line)
+      hearing?.()
+    },
+  })
+  output.on('data', push)
+  const end = (signal: NodeJS.Signals): void => exit.resolve({ code: null, signal })
+  const child: Child = createChild(
+    {
+      pid: process.pid,
+      stdin: undefined,
+      stdout: new PassThrough(),
+      stderr: new PassThrough(),
+      input,
+      output,
+      exited: exit.promise,
+      terminate: () => end('SIGTERM'),
+      kill: () => end('SIGKILL'),
+    },
+    {
+      worker: defineWorker({ id }),
+      file: `/workers/${id}`,
+      options: processOptions.parse({}),
+      maxMessage,
+      facts: new WeakMap<RunContext, never>(),
+    },
+  )
+  return {
+    child,
+    exited: exit.promise,
+    say: (message: unknown) => void input.write(`${typeof message === 'string' ? message : JSON.stringify(message)}\n`),
+    write: (bytes: Buffer) => void input.write(bytes),
+    /** What the host says next. */
+    async hear(): Promise<unknown> {
+      while (heard.length === 0) await new Promise<void>((resolve) => void (hearing = resolve))
+      return JSON.parse(heard.shift()!)
+    },
+    async close(): Promise<void> {
+      end('SIGKILL')
+      await child.exited
+    },
+  }
+}
