@@ -10,17 +10,14 @@ import { CHILD_COMMANDS } from '../../../fixtures/runtime/commands.ts'
 const FIXTURES = join(import.meta.dirname, '../../../fixtures/runtime')
 const env = environmentOf(processOptions.parse({}))
 
-describe.each(CHILD_COMMANDS)('the $name child', ({ folder, extension, command, lacks }) => {
+describe.each(CHILD_COMMANDS)('the $name child', ({ folder, extension, command, env: more, lacks }) => {
   test.each(conversationsOf('child', lacks).map((one) => [one.name, one] as const))(
     '%s',
     async (_name, { worker, frames }) => {
       const file = join(FIXTURES, folder, `${worker}.${extension}`)
       const supervisor = createSupervisor()
       const [program, ...args] = command(file)
-      const child = await spawnProcess(
-        { command: program!, args, env: { ...env, ...command.env }, channel: 'fd' },
-        supervisor,
-      )
+      const child = await spawnProcess({ command: program, args, env: { ...env, ...more }, channel: 'fd' }, supervisor)
       onTestFinished(async () => {
         child.kill()
         await child.exited

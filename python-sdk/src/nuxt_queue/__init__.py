@@ -1,0 +1,33 @@
+"""Workers of nuxt-queue in Python.
+
+    # server/queues/train.py
+    from nuxt_queue import Job, RunContext, define_config, define_worker
+
+    config = define_config(concurrency=2, attempts=3, backoff=1000)
+
+    @define_worker
+    def train(job: Job, ctx: RunContext) -> dict[str, float]:
+        ctx.logger.info("training", epochs=job.data["epochs"])
+        ctx.progress(0.5)
+        return {"loss": 0.25}
+"""
+
+from .aio import AsyncRunContext
+from .config import WorkerConfig, define_config, define_worker
+from .context import RunContext
+from .errors import Deferral, QueueError
+from .job import Job
+
+__version__ = "0.6.0"
+
+__all__ = [
+    "AsyncRunContext",
+    "Deferral",
+    "Job",
+    "QueueError",
+    "RunContext",
+    "WorkerConfig",
+    "define_config",
+    "define_worker",
+    "__version__",
+]

@@ -1,0 +1,147 @@
+"""The context of handlers that are coroutines: the same members, to be awaited."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Awaitable, Callable, Mapping, Optional, TypeVar, Union, cast
+
+from .context import UPDATE_TRIES, BaseContext, Calls, Names, given
+from .errors import QueueError
+from .job import Job
+
+if TYPE_CHECKING:
+    import asyncio
+
+T = TypeVar("T")
+Ask = Callable[[str, "dict[str, Any]"], Awaitable[Any]]
+
+
+async def _settled(value: Union[T, Awaitable[T]]) -> T:
+    """What a function answered that may be a coroutine or not."""
+    return await cast("Awaitable[T]", value) if hasattr(value, "__await__") else cast("T", value)
+
+
+class AsyncState:
+    """State of the run. Every write is an event; reads fold the events up to the call."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+
+    async def get(self, key: str, default: Any = None) -> Any:
+        """The value, or ``default`` where there is none."""
+        value = await self._ask("ctx.state.get", {"key": key})
+        return default if value is None else value
+
+    async def has(self, key: str) -> bool:
+        return bool(await self._ask("ctx.state.has", {"key": key}))
+
+    async def get_all(self) -> dict[str, Any]:
+        return await self._ask("ctx.state.getAll", {})
+
+    async def set(self, key: str, value: Any) -> None:
+        """Returns once stored. Raises QueueError ``VALIDATION_FAILED``, ``VALUE_UNSUPPORTED``, ``RUN_ENDED``."""
+        await self._ask("ctx.state.set", {"key": key, "value": value})
+
+    async def set_batch(self, values: Mapping[str, Any]) -> None:
+        """Writes several keys in one event: all or none."""
+        await self._ask("ctx.state.setBatch", {"values": dict(values)})
+
+    async def delete(self, key: str) -> None:
+        await self._ask("ctx.state.delete", {"key": key})
+
+    async def update(self, key: str, change: Callable[[Any], Union[T, Awaitable[T]]]) -> T:
+        """Computes a value from the present one (``None`` where there is none), again if somebody was faster.
+
+        >>> await ctx.state.update("count", lambda count: (count or 0) + 1)
+        """
+        for _ in range(UPDATE_TRIES):
+            seen = await self._ask("ctx.state.read", {"key": key})
+            value = await _settled(change(seen["value"]))
+            swap = await self._ask("ctx.state.swap", {"key": key, "token": seen["token"], "value": value})
+            if swap["swapped"]:
+                return swap["value"]
+        raise QueueError("EVENTS_CONFLICT", f'State "{key}" changed {UPDATE_TRIES} times during an update.')
+
+
+class AsyncFlow:
+    """The flow that the job is a step of."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+
+    async def emit(self, event: str, payload: Any = None, *, immediate: bool = False) -> None:
+        """Starts the steps that subscribe to an event once this step completes; with ``immediate`` now."""
+        await self._ask("ctx.flow.emit", {"event": event, **given(payload=payload, immediate=immediate or None)})
+
+    async def cancel(self, reason: Optional[str] = None) -> None:
+        """Ends the run as cancelled, this step included."""
+        await self._ask("ctx.flow.cancel", given(reason=reason))
+
+
+class AsyncClient:
+    """Whoever watches the run."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+
+    async def send(self, type: str, data: Any = None) -> None:
+        """Sends a message to those who follow the run right now. Not stored."""
+        await self._ask("ctx.client.send", {"type": type, **given(data=data)})
+
+
+class AsyncStep:
+    """Parts of a handler that are done once for all its attempts."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        self._names = Names()
+
+    async def run(self, name: str, fn: Callable[[], Union[T, Awaitable[T]]]) -> T:
+        """Runs a function or coroutine function, or answers what it returned when an earlier attempt finished it."""
+        counted = self._names.next(name)
+        found = await self._ask("ctx.step.lookup", {"name": counted})
+        if found["found"]:
+            return found.get("result")
+        return await self._ask("ctx.step.record", {"name": counted, "result": await _settled(fn())})
+
+
+class AsyncRunContext(BaseContext):
+    """The context of a handler that is ``async def``. Its methods are awaited, any number at once."""
+
+    def __init__(self, job: Job, calls: Calls, claim: int = 1) -> None:
+        super().__init__(job, calls, claim)
+        self._ask: Ask = calls.ask
+        self.state = AsyncState(self._ask)
+        self.flow = AsyncFlow(self._ask)
+        self.client = AsyncClient(self._ask)
+        self.step = AsyncStep(self._ask)
+        self._signal: Optional[asyncio.Event] = None
+
+    @property
+    def signal(self) -> asyncio.Event:
+        """Set once the handler should stop: ``await ctx.signal.wait()``."""
+        if self._signal is None:
+            import asyncio
+
+            self._signal = asyncio.Event()
+            if self.cancelled:
+                self._signal.set()
+        return self._signal
+
+    def cancel(self, reason: QueueError) -> None:
+        """Tells the handler to stop; the first reason stands. Called in the thread of the event loop."""
+        self.cancel_reason = self.cancel_reason or reason
+        if self._signal is not None:
+            self._signal.set()
+
+    async def progress(self, value: float, message: Optional[str] = None) -> None:
+        """How far the work is, between 0 and 1. Kept with the job and sent to whoever follows the run."""
+        await self._ask("ctx.progress", {"value": value, **given(message=message)})
+
+    async def emit(self, type: str, data: Any = None, *, key: Optional[str] = None) -> Optional[dict[str, Any]]:
+        """Appends an event of your own and answers it as stored; ``None`` when its key was there already."""
+        return await self._ask("ctx.emit", {"type": type, **given(data=data, key=key)})
+
+    async def enqueue(self, worker: Union[str, Mapping[str, str]], data: Any = None, **options: Any) -> dict[str, Any]:
+        """Enqueues a job for a worker, with the options of ``enqueue`` in camelCase, durations in milliseconds."""
+        target = worker if isinstance(worker, str) else dict(worker)
+        return await self._ask("ctx.enqueue", {"worker": target, **given(data=data, options=options or None)})

@@ -1,0 +1,225 @@
+"""What a handler receives beside its job."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime
+from typing import Any, Callable, Mapping, Optional, Protocol, TypeVar, Union
+
+from .errors import Deferral, QueueError
+from .job import Job
+
+T = TypeVar("T")
+
+#: How often an update tries before it gives up; each failure means that somebody else succeeded.
+UPDATE_TRIES = 1000
+
+
+class Calls(Protocol):
+    """Carries the calls of a context to the host, or to a stand-in."""
+
+    def ask(self, method: str, params: dict[str, Any]) -> Any: ...
+
+    def notify(self, method: str, params: dict[str, Any]) -> None: ...
+
+
+def given(**params: Any) -> dict[str, Any]:
+    """Without what was not given."""
+    return {name: value for name, value in params.items() if value is not None}
+
+
+class Logger:
+    """Logs that are events of the run. Never waits; should one not be stored, the attempt fails."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+
+    def log(self, level: str, message: str, meta: Optional[Mapping[str, Any]] = None, **more: Any) -> None:
+        """``level`` is ``debug``, ``info``, ``warn`` or ``error``; keywords are added to ``meta``."""
+        whole = {**(meta or {}), **more}
+        self._calls.notify("ctx.logger.log", {"level": level, "message": message, **({"meta": whole} if whole else {})})
+
+    def debug(self, message: str, meta: Optional[Mapping[str, Any]] = None, **more: Any) -> None:
+        self.log("debug", message, meta, **more)
+
+    def info(self, message: str, meta: Optional[Mapping[str, Any]] = None, **more: Any) -> None:
+        self.log("info", message, meta, **more)
+
+    def warning(self, message: str, meta: Optional[Mapping[str, Any]] = None, **more: Any) -> None:
+        self.log("warn", message, meta, **more)
+
+    warn = warning
+
+    def error(self, message: str, meta: Optional[Mapping[str, Any]] = None, **more: Any) -> None:
+        self.log("error", message, meta, **more)
+
+
+class State:
+    """State of the run. Every write is an event; reads fold the events up to the call."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._ask = calls.ask
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value, or ``default`` where there is none."""
+        value = self._ask("ctx.state.get", {"key": key})
+        return default if value is None else value
+
+    def has(self, key: str) -> bool:
+        return bool(self._ask("ctx.state.has", {"key": key}))
+
+    def get_all(self) -> dict[str, Any]:
+        return self._ask("ctx.state.getAll", {})
+
+    def set(self, key: str, value: Any) -> None:
+        """Returns once stored. Raises QueueError ``VALIDATION_FAILED``, ``VALUE_UNSUPPORTED``, ``RUN_ENDED``."""
+        self._ask("ctx.state.set", {"key": key, "value": value})
+
+    def set_batch(self, values: Mapping[str, Any]) -> None:
+        """Writes several keys in one event: all or none."""
+        self._ask("ctx.state.setBatch", {"values": dict(values)})
+
+    def delete(self, key: str) -> None:
+        self._ask("ctx.state.delete", {"key": key})
+
+    def update(self, key: str, change: Callable[[Any], T]) -> T:
+        """Computes a value from the present one (``None`` where there is none), again if somebody was faster.
+
+        >>> ctx.state.update("count", lambda count: (count or 0) + 1)
+        """
+        for _ in range(UPDATE_TRIES):
+            seen = self._ask("ctx.state.read", {"key": key})
+            params = {"key": key, "token": seen["token"], "value": change(seen["value"])}
+            swap = self._ask("ctx.state.swap", params)
+            if swap["swapped"]:
+                return swap["value"]
+        raise QueueError("EVENTS_CONFLICT", f'State "{key}" changed {UPDATE_TRIES} times during an update.')
+
+
+class Flow:
+    """The flow that the job is a step of."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._ask = calls.ask
+
+    def emit(self, event: str, payload: Any = None, *, immediate: bool = False) -> None:
+        """Starts the steps that subscribe to an event once this step completes; with ``immediate`` now.
+
+        Raises QueueError ``FLOW_INVALID`` for an event that no step waits for.
+        """
+        self._ask("ctx.flow.emit", {"event": event, **given(payload=payload, immediate=immediate or None)})
+
+    def cancel(self, reason: Optional[str] = None) -> None:
+        """Ends the run as cancelled, this step included."""
+        self._ask("ctx.flow.cancel", given(reason=reason))
+
+
+class Client:
+    """Whoever watches the run."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._ask = calls.ask
+
+    def send(self, type: str, data: Any = None) -> None:
+        """Sends a message to those who follow the run right now. Not stored."""
+        self._ask("ctx.client.send", {"type": type, **given(data=data)})
+
+
+class Names:
+    """Counts names that are used again in one attempt: ``page``, ``page#2``, …"""
+
+    def __init__(self) -> None:
+        self._used: dict[str, int] = {}
+
+    def next(self, name: str) -> str:
+        times = self._used[name] = self._used.get(name, 0) + 1
+        return name if times == 1 else f"{name}#{times}"
+
+
+class Step:
+    """Parts of a handler that are done once for all its attempts."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._ask = calls.ask
+        self._names = Names()
+
+    def run(self, name: str, fn: Callable[[], T]) -> T:
+        """Runs a function, or answers what it returned when an earlier attempt finished it.
+
+        >>> charge = ctx.step.run("charge", lambda: payments.charge(order))
+        """
+        counted = self._names.next(name)
+        found = self._ask("ctx.step.lookup", {"name": counted})
+        if found["found"]:
+            return found.get("result")
+        return self._ask("ctx.step.record", {"name": counted, "result": fn()})
+
+
+class BaseContext:
+    """What contexts of both kinds have."""
+
+    def __init__(self, job: Job, calls: Calls, claim: int = 1) -> None:
+        self.job = job
+        self.run_id = job.run_id
+        #: 1 for the first try.
+        self.attempt = job.attempt
+        #: How often the job was handed out.
+        self.claim = claim
+        self.logger = Logger(calls)
+        self.cancel_reason: Optional[QueueError] = None
+
+    @property
+    def cancelled(self) -> bool:
+        """True once the handler should stop: timeout, cancellation, shutdown or a lost lease."""
+        return self.cancel_reason is not None
+
+    def raise_if_cancelled(self) -> None:
+        """Raises the QueueError that tells why the handler should stop."""
+        if self.cancel_reason:
+            raise self.cancel_reason
+
+    def defer(self, *, delay: Optional[float] = None, until: Union[datetime, float, None] = None) -> Deferral:
+        """``return ctx.defer(delay=5000)``: run again later without using up an attempt. Milliseconds."""
+        moment = until.timestamp() * 1000 if isinstance(until, datetime) else until
+        return Deferral(given(delay=delay, until=moment))
+
+
+class RunContext(BaseContext):
+    """The context of a handler that is a plain function. Its methods wait for the host."""
+
+    def __init__(self, job: Job, calls: Calls, claim: int = 1) -> None:
+        super().__init__(job, calls, claim)
+        self._ask = calls.ask
+        self.state = State(calls)
+        self.flow = Flow(calls)
+        self.client = Client(calls)
+        self.step = Step(calls)
+        self._signal: Optional[threading.Event] = None
+
+    @property
+    def signal(self) -> threading.Event:
+        """Set once the handler should stop: ``ctx.signal.wait(5)``, in seconds as ``threading`` has it."""
+        if self._signal is None:
+            self._signal = threading.Event()
+            if self.cancelled:
+                self._signal.set()
+        return self._signal
+
+    def cancel(self, reason: QueueError) -> None:
+        """Tells the handler to stop; the first reason stands."""
+        self.cancel_reason = self.cancel_reason or reason
+        if self._signal is not None:
+            self._signal.set()
+
+    def progress(self, value: float, message: Optional[str] = None) -> None:
+        """How far the work is, between 0 and 1. Kept with the job and sent to whoever follows the run."""
+        self._ask("ctx.progress", {"value": value, **given(message=message)})
+
+    def emit(self, type: str, data: Any = None, *, key: Optional[str] = None) -> Optional[dict[str, Any]]:
+        """Appends an event of your own and answers it as stored; ``None`` when its key was there already."""
+        return self._ask("ctx.emit", {"type": type, **given(data=data, key=key)})
+
+    def enqueue(self, worker: Union[str, Mapping[str, str]], data: Any = None, **options: Any) -> dict[str, Any]:
+        """Enqueues a job for a worker, with the options of ``enqueue`` in camelCase, durations in milliseconds."""
+        target = worker if isinstance(worker, str) else dict(worker)
+        return self._ask("ctx.enqueue", {"worker": target, **given(data=data, options=options or None)})
