@@ -30,6 +30,17 @@ const LANGUAGES: Language[] = [
     },
     config: { isolated: { resourceLimits: { maxOldGenerationSizeMb: 128 } } },
   },
+  {
+    name: 'Python',
+    runtime: 'python',
+    file: 'faults.py',
+    says: {
+      thrown: 'IndexError',
+      segfault: /signal SIGSEGV.*native code.*about to crash/s,
+      memory: /MemoryError/,
+      unserialisable: /function at "result\.value\.call"/,
+    },
+  },
 ]
 
 describe.each(LANGUAGES)('$name', ({ runtime, file, says, config }) => {
