@@ -38,7 +38,9 @@ export interface ChildOptions {
 interface Execution {
   id: number
   ctx: RunContext
-  calls: ContextCalls
+  /** Made with the first call. */
+  calls: ContextCalls | undefined
+  since: number
 }
 
 /** Speaks the protocol with a process. Whatever it does, this settles: with an answer, or with why there is none. */
@@ -57,6 +59,7 @@ export function createChild(
   let heard = performance.now()
   let underWay = 0
   let cpuBefore = 0
+  let rest = (): void => {}
 
   const peer = createPeer({
     send: (line) => void channel!.write(line),
@@ -76,6 +79,7 @@ export function createChild(
 
   const exited = spawned.exited.then((exit) => {
     alive = false
+    rest()
     peer.end(exitError(worker.id, exit, printed.tail()))
   })
 
@@ -91,7 +95,8 @@ export function createChild(
     if (!current || params.execution !== current.id) {
       throw new RpcError(RPC.execution, `Execution ${String(params.execution)} has ended, or never was.`)
     }
-    const { ctx, calls } = current
+    const { ctx } = current
+    const calls = (current.calls ??= createContextCalls(ctx, capabilities.undefined === true ? undefined : null))
     const called = new Promise((resolve) => resolve(calls(method, params)))
     return counted(id === undefined ? ctx.track(called) : called)
   }
@@ -116,6 +121,7 @@ export function createChild(
       if (protocol !== PROTOCOL)
         throw new Error(`It speaks version ${String(protocol)} of the protocol, not ${PROTOCOL}.`)
       capabilities = isRecord(offered) ? offered : {}
+      if (capabilities.heartbeat === true) rest = watchSilence()
     } catch (cause) {
       const error = startError(worker.id, cause, printed.tail())
       giveUp(error)
@@ -125,10 +131,21 @@ export function createChild(
     }
   }
 
+  function watchSilence(): () => void {
+    const limit = options.heartbeatTimeout
+    return startHeartbeat({
+      limit,
+      busySince: () => current?.since,
+      heard: () => heard,
+      ping: () => peer.request('ping').answer,
+      silent: () => giveUp(silence(worker.id, limit)),
+    })
+  }
+
   async function execute(ctx: RunContext): Promise<unknown> {
     const { job, claim } = ctx
     const { id, answer } = peer.request('execute', { job: defined({ ...job, options: defined(job.options) }), claim })
-    current = { id, ctx, calls: createContextCalls(ctx, capabilities.undefined === true ? undefined : null) }
+    current = { id, ctx, calls: undefined, since: performance.now() }
     printed.begin(ctx)
     const note = (usage = readUsage(pid)): void => {
       const own = usage && { ...usage, cpu: Math.max(0, usage.cpu - cpuBefore) }
@@ -141,9 +158,6 @@ export function createChild(
       terminate: () => spawned.terminate(options.killGrace),
       grace: options.cancelGrace,
     })
-    const silent = (): void => giveUp(silence(worker.id, options.heartbeatTimeout))
-    const limit = capabilities.heartbeat === true ? options.heartbeatTimeout : 0
-    const rest = startHeartbeat({ limit, heard: () => heard, ping: () => peer.request('ping').answer, silent })
     try {
       const result = await answer.finally(() => printed.end())
       if (!isRecord(result)) throw new QueueError('PROTOCOL_VIOLATION', `Worker "${worker.id}" answered no object.`)
@@ -156,7 +170,6 @@ export function createChild(
     } finally {
       current = undefined
       unwatch()
-      rest()
     }
   }
 

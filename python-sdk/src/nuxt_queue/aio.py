@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Awaitable, Callable, Mapping, Optional, TypeVar, Union, cast
 
 from .context import UPDATE_TRIES, BaseContext, Calls, Names, given
@@ -110,11 +111,23 @@ class AsyncRunContext(BaseContext):
     def __init__(self, job: Job, calls: Calls, claim: int = 1) -> None:
         super().__init__(job, calls, claim)
         self._ask: Ask = calls.ask
-        self.state = AsyncState(self._ask)
-        self.flow = AsyncFlow(self._ask)
-        self.client = AsyncClient(self._ask)
-        self.step = AsyncStep(self._ask)
         self._signal: Optional[asyncio.Event] = None
+
+    @cached_property
+    def state(self) -> AsyncState:
+        return AsyncState(self._ask)
+
+    @cached_property
+    def flow(self) -> AsyncFlow:
+        return AsyncFlow(self._ask)
+
+    @cached_property
+    def client(self) -> AsyncClient:
+        return AsyncClient(self._ask)
+
+    @cached_property
+    def step(self) -> AsyncStep:
+        return AsyncStep(self._ask)
 
     @property
     def signal(self) -> asyncio.Event:

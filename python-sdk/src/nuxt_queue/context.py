@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Callable, Mapping, Optional, Protocol, TypeVar, Union
 
 from .errors import Deferral, QueueError
@@ -165,8 +166,12 @@ class BaseContext:
         self.attempt = job.attempt
         #: How often the job was handed out.
         self.claim = claim
-        self.logger = Logger(calls)
+        self._calls = calls
         self.cancel_reason: Optional[QueueError] = None
+
+    @cached_property
+    def logger(self) -> Logger:
+        return Logger(self._calls)
 
     @property
     def cancelled(self) -> bool:
@@ -190,11 +195,25 @@ class RunContext(BaseContext):
     def __init__(self, job: Job, calls: Calls, claim: int = 1) -> None:
         super().__init__(job, calls, claim)
         self._ask = calls.ask
-        self.state = State(calls)
-        self.flow = Flow(calls)
-        self.client = Client(calls)
-        self.step = Step(calls)
         self._signal: Optional[threading.Event] = None
+
+    # Made on first use: most handlers use few of them.
+
+    @cached_property
+    def state(self) -> State:
+        return State(self._calls)
+
+    @cached_property
+    def flow(self) -> Flow:
+        return Flow(self._calls)
+
+    @cached_property
+    def client(self) -> Client:
+        return Client(self._calls)
+
+    @cached_property
+    def step(self) -> Step:
+        return Step(self._calls)
 
     @property
     def signal(self) -> threading.Event:

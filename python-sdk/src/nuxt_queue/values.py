@@ -36,7 +36,8 @@ def dumps(value: Any) -> str:
 
 def loads(line: bytes) -> Any:
     """Reads what ``dumps`` wrote, and any other JSON. Raises ValueError for what is no JSON."""
-    value = json.loads(line)
+    # Decoded here, since `loads` would look for other encodings first.
+    value = json.loads(line.decode("utf-8"))
     return untag(value) if b'"$' in line else value
 
 
