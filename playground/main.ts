@@ -3,6 +3,7 @@ import { createKernel, type StoredEvent } from 'nuxt-queue'
 import { followTimeline, formatDuration } from 'nuxt-queue/plugins/cli'
 import history from 'nuxt-queue/plugins/history'
 import { relative, resolve } from 'pathe'
+import queueConfig from './nuxt-queue.config.ts'
 import { outputOf, PLAYGROUND } from './lib/paths.ts'
 import { startStore } from './lib/store.ts'
 import { state } from './lib/state.ts'
@@ -11,12 +12,16 @@ import { ranked, sum } from './lib/statistics.ts'
 type Print = (line: string) => void
 
 /** Runs the flow over a file of strikes and answers what there is to tell about the run. */
-async function run(preset: string, file: string | undefined, print: Print) {
+async function run(preset: string, file: string | undefined, python: object, print: Print) {
   await using store = await startStore(preset)
   const kernel = await createKernel({
     preset,
     plugins: [history],
-    config: { ...store.config, registry: { rootDir: PLAYGROUND, dirs: ['queues'] } },
+    config: {
+      ...store.config,
+      registry: { rootDir: PLAYGROUND, dirs: ['queues'] },
+      python: { rootDir: PLAYGROUND, ...(queueConfig.python as object), ...python },
+    },
   })
   try {
     await kernel.start()
@@ -45,10 +50,20 @@ const here = (path: string): string => relative(process.cwd(), path)
 
 try {
   const { values } = parseArgs({
-    options: { json: { type: 'boolean' }, file: { type: 'string' }, preset: { type: 'string', default: 'dev' } },
+    options: {
+      json: { type: 'boolean' },
+      file: { type: 'string' },
+      preset: { type: 'string', default: 'dev' },
+      python: { type: 'string' },
+    },
   })
   const print: Print = values.json ? () => {} : (line) => void process.stdout.write(`${line}\n`)
-  const { runId, read, years, files, historyFile, duration, events } = await run(values.preset, values.file, print)
+  const { runId, read, years, files, historyFile, duration, events } = await run(
+    values.preset,
+    values.file,
+    values.python === undefined ? {} : { command: values.python },
+    print,
+  )
   const summary = {
     run: runId,
     preset: values.preset,

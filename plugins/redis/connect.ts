@@ -41,7 +41,7 @@ export async function createConnector({
       clusterRetryStrategy: PATIENT.retryStrategy,
       redisOptions: { ...PATIENT, ...cluster.options?.redisOptions, ...options },
     }
-    return () => new client.Cluster(cluster.nodes, clusterOptions)
+    return () => shared(new client.Cluster(cluster.nodes, clusterOptions))
   }
   if (
     url === undefined &&
@@ -53,7 +53,13 @@ export async function createConnector({
     throw new QueueError('CONFIG_INVALID', `The Redis plugins need to know where Redis is. ${hint}`)
   }
   const all: RedisOptions = { ...PATIENT, ...options }
-  return () => (url === undefined ? new client.Redis(all) : new client.Redis(url, all))
+  return () => shared(url === undefined ? new client.Redis(all) : new client.Redis(url, all))
+}
+
+/** Every queue listens to its connection: more than ten of them are no leak that Node would have to warn of. */
+function shared(client: RedisClient): RedisClient {
+  client.setMaxListeners(0)
+  return client
 }
 
 /** Connects, or says within `timeout` milliseconds why not. */

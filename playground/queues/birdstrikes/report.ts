@@ -1,31 +1,28 @@
 import { rm, writeFile } from 'node:fs/promises'
 import { defineQueueConfig, defineQueueWorker } from 'nuxt-queue'
 import { z } from 'zod'
-import { strikeChart, type Years } from '../../lib/chart.ts'
+import type { Years } from '../../lib/chart.ts'
 import { outputOf } from '../../lib/paths.ts'
-import { incompleteYear, markdownReport } from '../../lib/report.ts'
+import { markdownReport } from '../../lib/report.ts'
 import { state } from '../../lib/state.ts'
 import { sum } from '../../lib/statistics.ts'
 
 const REPORT = 'report.md'
-const CHART = 'strikes-by-year.svg'
 
-/** Runs once, when every year is done, and writes what the steps before it left in the state. */
+/** Runs once the chart is drawn, and writes what the steps before it left in the state. */
 export const config = defineQueueConfig({
-  flow: { name: 'birdstrikes', role: 'step', step: 'report', subscribes: 'year.done', gather: 'year.ready' },
-  input: z.object({ 'year.done': z.array(z.object({ year: z.string() })) }),
+  flow: { name: 'birdstrikes', role: 'step', step: 'report', subscribes: 'chart.drawn' },
+  input: z.object({ chart: z.string(), years: z.array(z.string()) }),
   state,
 })
 
 export default defineQueueWorker<typeof config>(async (job, ctx) => {
+  const { chart, years: done } = job.data
   const { read, years: stats = {} } = await ctx.state.getAll()
   if (!read) throw new Error('The state holds no "read". The entry has to run first.')
-  const done = job.data['year.done'].map(({ year }) => year).toSorted()
   const years: Years = done.map((year) => [year, stats[year]!])
-  await writeFile(outputOf(ctx.runId, CHART), strikeChart(years, incompleteYear(years)))
-  await ctx.progress(0.5, CHART)
-  await writeFile(outputOf(ctx.runId, REPORT), markdownReport(years, read, CHART))
-  const files = { report: REPORT, chart: CHART }
+  await writeFile(outputOf(ctx.runId, REPORT), markdownReport(years, read, chart))
+  const files = { report: REPORT, chart }
   await ctx.state.set('files', files)
   await rm(outputOf(ctx.runId, 'years'), { recursive: true, force: true })
   const totals = {

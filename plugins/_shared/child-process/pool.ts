@@ -33,7 +33,8 @@ interface Lane {
 
 interface Waiter {
   lane: Lane
-  resolve(): void
+  /** Takes it out of the line. */
+  leave(wasCalled: boolean): void
 }
 
 /**
@@ -46,6 +47,8 @@ export function createPool({ maxChildren, optionsOf, spawn }: PoolOptions) {
   const waiting: Waiter[] = []
   /** Processes that live or are being started. */
   let places = 0
+  /** Jobs that were called from the line and are about to take what they were called for. */
+  let called = 0
   let closed = false
 
   function laneOf(worker: WorkerDefinition): Lane {
@@ -74,15 +77,15 @@ export function createPool({ maxChildren, optionsOf, spawn }: PoolOptions) {
   async function acquire(worker: WorkerDefinition, signal: AbortSignal): Promise<Member> {
     const lane = laneOf(worker)
     try {
-      for (let called = waiting.length === 0; ; called = true) {
+      for (let due = waiting.length === 0; ; due = true) {
         signal.throwIfAborted()
         if (closed) throw new QueueError('KERNEL_CLOSED', `Worker "${worker.id}" starts no processes any more.`)
-        if (called) {
+        if (due) {
           const member = await claim(lane)
           if (member && signal.aborted) settle(member)
           else if (member) return use(member)
         }
-        if (!signal.aborted) await turn(lane, signal, called)
+        if (!signal.aborted && (await turn(lane, signal, due))) called--
       }
     } catch (error) {
       // Whoever was called and cannot go passes the call on.
@@ -137,7 +140,7 @@ export function createPool({ maxChildren, optionsOf, spawn }: PoolOptions) {
   /** Starts ahead what the next jobs of a worker will want. */
   function prepareNext(lane: Lane): void {
     const { spare, reuse, idleTimeout } = lane.options
-    if (closed || lane.retired || lane.breaker.open || waiting.length > 0) return
+    if (closed || lane.retired || lane.breaker.open || waiting.length + called > 0) return
     if (Date.now() - lane.usedAt > idleTimeout) return
     const returning = reuse > 1 ? count(members, (one) => one.lane === lane && one.uses < reuse) : lane.ready.length
     if (returning + lane.coming.length >= spare || places >= maxChildren) return
@@ -205,16 +208,20 @@ export function createPool({ maxChildren, optionsOf, spawn }: PoolOptions) {
     if (idle) dismiss(idle)
   }
 
-  function turn(lane: Lane, signal: AbortSignal, first: boolean): Promise<void> {
+  /** Waits in line, at its head if it was there already. True when it was called, false when it gave up. */
+  function turn(lane: Lane, signal: AbortSignal, first: boolean): Promise<boolean> {
     return new Promise((resolve) => {
-      const waiter: Waiter = { lane, resolve: () => leave() }
-      const leave = (): void => {
-        signal.removeEventListener('abort', leave)
-        const at = waiting.indexOf(waiter)
-        if (at !== -1) waiting.splice(at, 1)
-        resolve()
+      const giveUp = (): void => waiter.leave(false)
+      const waiter: Waiter = {
+        lane,
+        leave(wasCalled) {
+          signal.removeEventListener('abort', giveUp)
+          const at = waiting.indexOf(waiter)
+          if (at !== -1) waiting.splice(at, 1)
+          resolve(wasCalled)
+        },
       }
-      signal.addEventListener('abort', leave)
+      signal.addEventListener('abort', giveUp)
       if (first) waiting.unshift(waiter)
       else waiting.push(waiter)
       next()
@@ -224,7 +231,10 @@ export function createPool({ maxChildren, optionsOf, spawn }: PoolOptions) {
   /** Lets the first one in line go that finds something: a process of its worker, or a free place. */
   function next(): void {
     const found = waiting.find(({ lane }) => lane.ready.length > 0 || places < maxChildren)
-    if (found) return found.resolve()
+    if (found) {
+      called++
+      return found.leave(true)
+    }
     const first = waiting[0]
     if (first) makeRoom(first.lane)
   }
@@ -235,7 +245,7 @@ export function createPool({ maxChildren, optionsOf, spawn }: PoolOptions) {
     /** Ends all processes and waits until they are gone. */
     async close(): Promise<void> {
       closed = true
-      for (const { resolve } of [...waiting]) resolve()
+      for (const { leave } of [...waiting]) leave(false)
       const all = [...members]
       for (const member of all) dismiss(member)
       await Promise.all(all.map(({ child }) => child.exited))

@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises'
 import { defineQueueConfig, defineQueueWorker } from 'nuxt-queue'
 import { z } from 'zod'
-import { outputOf } from '../../lib/paths.ts'
-import { state } from '../../lib/state.ts'
-import { yearStatistics } from '../../lib/statistics.ts'
-import type { Strike } from '../../lib/strike.ts'
+import { outputOf } from './paths.ts'
+import { state } from './state.ts'
+import { yearStatistics } from './statistics.ts'
+import type { Strike } from './strike.ts'
 
-/** Computes the statistics of one year. Four years at a time. */
+/** What `queues/birdstrikes/year.py` does, for machines without Python: see `python.fallback` in the configuration. */
 export const config = defineQueueConfig({
   concurrency: 4,
   attempts: 2,

@@ -1,0 +1,218 @@
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createKernel, type Kernel, type KernelConfig } from 'nuxt-queue/kernel'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import dev from '../../presets/dev.ts'
+import { collectReports } from '../../testing/conformance/harness.ts'
+import { ROOT } from './processes.ts'
+
+const PYTHON_WORKER = `
+from nuxt_queue import define_config, define_worker
+
+config = define_config(concurrency=3, rate_limit={"max": 100, "duration": 1000}, process={"idle_timeout": 5000})
+
+@define_worker
+def hello(job, ctx):
+    print("hello from", job.name)
+    return f"hello {job.data['name']}"
+`
+
+let folder: string
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'nuxt-queue-'))
+})
+afterAll(() => rm(folder, { recursive: true }))
+
+/** An application with these files in `server/queues`. */
+async function app(files: Record<string, string>, config: KernelConfig = {}) {
+  const rootDir = await mkdtemp(join(folder, 'app-'))
+  for (const [path, text] of Object.entries(files)) {
+    const file = join(rootDir, 'server/queues', path)
+    await mkdir(join(file, '..'), { recursive: true })
+    await writeFile(file, text)
+    if (text.startsWith('#!')) await chmod(file, 0o755)
+  }
+  return open(rootDir, config)
+}
+
+async function open(rootDir: string, { python, ...config }: KernelConfig = {}) {
+  const { reports, reporter } = collectReports()
+  const kernel = await createKernel({
+    preset: dev,
+    config: { registry: { rootDir }, python: { rootDir, ...(python as object) }, ...config },
+    reporter,
+  })
+  onTestFinished(async () => void (await kernel.close()))
+  await kernel.start()
+  return { kernel, reports, rootDir }
+}
+
+async function run(kernel: Kernel, worker: string, data?: unknown): Promise<unknown> {
+  return kernel.result(await kernel.enqueue(worker, data))
+}
+
+/** Ours aside. */
+const workersOf = ({ registry }: Kernel): string[] =>
+  registry.workers.map(({ id }) => id).filter((id) => !id.startsWith('_'))
+
+const logsOf = async (kernel: Kernel, runId: string): Promise<unknown[]> =>
+  (await kernel.port('events').read(runId, { types: ['runner.log'] })).map(({ data }) => data)
+
+describe('Python workers in a folder', () => {
+  test('are workers beside others, with their config, and what they print is their log', async () => {
+    const { kernel, reports } = await app({
+      'ml/hello.py': PYTHON_WORKER,
+      'ml/_helpers.py': 'x = 1',
+      'ml/test_hello.py': 'def test(): pass',
+      'plain.mjs': 'export default (job) => job.data',
+    })
+    expect(reports).toEqual([])
+    expect(workersOf(kernel)).toEqual(['ml/hello', 'plain'])
+    expect(kernel.registry.get('ml/hello')!.worker).toMatchObject({
+      runtime: 'python',
+      concurrency: 3,
+      rateLimit: { max: 100, duration: 1000 },
+      process: { idleTimeout: 5000 },
+    })
+    const job = await kernel.enqueue('ml/hello', { name: 'Ada' })
+    expect(await kernel.result(job)).toBe('hello Ada')
+    expect(await logsOf(kernel, job.runId)).toEqual([
+      { level: 'info', message: 'hello from ml/hello', meta: { stream: 'stdout' } },
+    ])
+  })
+
+  test('a hundred of them are described by one interpreter, and by none while nothing has changed', async () => {
+    const files = Object.fromEntries(
+      Array.from({ length: 100 }, (_, n) => [`w${n}.py`, `${PYTHON_WORKER}\nopen(__file__ + ".log", "a").write("x")`]),
+    )
+    const { rootDir, kernel } = await app(files)
+    expect(workersOf(kernel)).toHaveLength(100)
+    const again = await open(rootDir)
+    expect(workersOf(again.kernel)).toHaveLength(100)
+    expect(await readFile(join(rootDir, 'server/queues/w7.py.log'), 'utf8')).toBe('x')
+    await writeFile(join(rootDir, 'server/queues/w7.py'), PYTHON_WORKER.replace('=3', '=4'))
+    const changed = await open(rootDir)
+    expect(changed.kernel.registry.get('w7')!.worker.concurrency).toBe(4)
+  })
+
+  test.each([
+    ['an import that fails', 'import no_such_module\n', /No module named 'no_such_module'/, /line 1/],
+    ['a syntax error', 'def broken(:\n', /SyntaxError/, /broken/],
+    ['no handler', 'x = 1\n', /has no handler\. Write one:/, /define_worker/],
+    [
+      'two handlers',
+      'from nuxt_queue import define_worker\n@define_worker\ndef a(job, ctx): pass\n@define_worker\ndef b(job, ctx): pass\n',
+      /several handlers: a, b/,
+      /handler/,
+    ],
+    ['an exit', 'raise SystemExit(3)\n', /SystemExit: 3/, /line 1/],
+  ])('%s leaves the file out, with what Python says, and the others in', async (_what, text, message, stack) => {
+    const { kernel, reports } = await app({ 'bad.py': text, 'good.py': PYTHON_WORKER })
+    expect(workersOf(kernel)).toEqual(['good'])
+    const [report] = reports
+    expect(report).toMatchObject({ level: 'error', message: expect.stringMatching(message) as string })
+    expect((report!.detail as Error).stack).toMatch(stack)
+    expect(await run(kernel, 'good', { name: 'you' })).toBe('hello you')
+  })
+
+  test('without Python say what was tried, or run in process where the config says by what', async () => {
+    const files = { 'hello.py': PYTHON_WORKER, '_instead.mjs': 'export default (job) => `in process ${job.data.name}`' }
+    const missing = await app(files, { python: { command: 'no-such-python' } })
+    expect(workersOf(missing.kernel)).toEqual([])
+    expect(missing.reports[0]!.message).toMatch(/Tried: no-such-python \(not found\)\. Install Python 3\.9 or later/)
+
+    const fallback = { 'server/queues/hello.py': 'server/queues/_instead.mjs' }
+    const { kernel, reports } = await app(files, { python: { command: 'no-such-python', fallback } })
+    expect(reports).toMatchObject([{ level: 'warn', message: expect.stringContaining('python.fallback') as string }])
+    expect(await run(kernel, 'hello', { name: 'Ada' })).toBe('in process Ada')
+  })
+
+  test('with a Python that is too old are told so', async () => {
+    const { reports } = await app(
+      { 'hello.py': PYTHON_WORKER, '../../old': '#!/bin/sh\necho /usr/bin/python2\necho 2.7.18\n' },
+      { python: { command: join(folder, 'old') } },
+    )
+    expect(reports[0]!.message).toMatch(/old \((?:not found|Python 2\.7\.18)\)/)
+  })
+})
+
+describe('the examples of the playground', () => {
+  test('a shell script takes JSON and prints JSON; a Perl script has all of the context', async () => {
+    const { kernel } = await open(join(ROOT, 'playground'), {
+      registry: { rootDir: ROOT, dirs: ['playground/queues'] },
+    })
+    const disk = await kernel.enqueue('examples/disk', '/')
+    expect(await kernel.result(disk)).toEqual({
+      path: expect.any(String) as string,
+      percent: expect.any(Number) as number,
+      freeKb: expect.any(Number) as number,
+    })
+    expect(await logsOf(kernel, disk.runId)).toMatchObject([{ level: 'warn', message: 'looking at /' }])
+    const words = await kernel.enqueue('examples/anagrams', {
+      words: ['listen', 'silent', 'enlist', 'cat', 'act', 'dog'],
+    })
+    expect(await kernel.result(words)).toEqual([
+      ['cat', 'act'],
+      ['listen', 'silent', 'enlist'],
+    ])
+    expect(await kernel.state(words.runId)).toEqual({ groups: 2 })
+    expect(await logsOf(kernel, words.runId)).toMatchObject([{ message: '2 groups' }])
+  })
+})
+
+describe('executables', () => {
+  const sh = (body: string): string => `#!/bin/sh\n${body}\n`
+
+  test('get their job in the environment, and fail by their exit code with their last words', async () => {
+    const { kernel, reports } = await app({
+      'env.sh': sh('cat > /dev/null; printf \'{"id":"%s","attempt":%s}\' "$NUXT_QUEUE_JOB_ID" "$NUXT_QUEUE_ATTEMPT"'),
+      'fails.sh': sh('echo "no such account" >&2; exit 3'),
+      'talks.sh': sh('echo hello there'),
+      'silent.sh': sh('exit 0'),
+      'sleeps.sh': sh('sleep 100'),
+      'forever.sh': sh('yes'),
+    })
+    expect(reports).toEqual([])
+    const job = await kernel.enqueue('env', null, { id: 'e1' })
+    expect(await kernel.result(job)).toEqual({ id: 'e1', attempt: 1 })
+    await expect(run(kernel, 'fails')).rejects.toMatchObject({
+      code: 'RUNTIME_EXITED',
+      message: expect.stringMatching(/exit code 3.*no such account/s) as string,
+    })
+    await expect(run(kernel, 'talks')).rejects.toMatchObject({
+      code: 'PROTOCOL_VIOLATION',
+      message: expect.stringContaining('printed what is not JSON: hello there') as string,
+    })
+    expect(await run(kernel, 'silent')).toBeUndefined()
+    await expect(run(kernel, 'forever')).rejects.toMatchObject({ code: 'PAYLOAD_TOO_LARGE' })
+    const slow = await kernel.enqueue('sleeps', null, { timeout: 100 })
+    await expect(kernel.result(slow)).rejects.toMatchObject({ code: 'JOB_TIMEOUT' })
+  })
+
+  test('that may not be executed are left out, with what to do', async () => {
+    const { reports } = await app({ 'plain.sh': 'echo 1\n' })
+    expect(reports[0]!.message).toMatch(/may not be executed\. Begin it with .* and run: chmod \+x/)
+  })
+
+  test('can be named by a TypeScript file that has their config', async () => {
+    const { kernel } = await app({
+      'sum.mjs': "export const config = { runtime: 'exec', exec: { command: './_sum' }, attempts: 2 }",
+      _sum: sh('read -r numbers; echo "$numbers" | tr -d "[]" | tr "," "\\n" | awk \'{ s += $1 } END { print s }\''),
+    })
+    expect(await run(kernel, 'sum', [1, 2, 3])).toBe(6)
+  })
+
+  test('whose program is missing fail clearly, and rest after three times', async () => {
+    const { kernel } = await app({
+      'gone.mjs': "export const config = { runtime: 'exec', exec: { command: 'no-such', mode: 'protocol' } }",
+    })
+    const errors: string[] = []
+    for (let n = 0; n < 4; n++)
+      errors.push(await run(kernel, 'gone').then(String, (error: unknown) => (error as Error).message))
+    expect(errors.slice(0, 3)).toEqual(
+      Array.from({ length: 3 }, () => expect.stringMatching(/could not be started.*ENOENT/s)),
+    )
+    expect(errors[3]).toMatch(/failed to start 3 times in a row and rests for \d+ ms/)
+  })
+})
