@@ -9,6 +9,7 @@ export default defineConfig({
     alias: [
       { find: /^nuxt-queue$/, replacement: source('./index.ts') },
       { find: /^nuxt-queue\/(kernel|presets|testing|testing\/conformance)$/, replacement: source('./$1/index.ts') },
+      { find: /^nuxt-queue\/child-process$/, replacement: source('./plugins/_shared/child-process/index.ts') },
       { find: /^nuxt-queue\/plugins\/(.+)$/, replacement: source('./plugins/$1/index.ts') },
     ],
   },

@@ -40,7 +40,7 @@ export function createRemoteState(ask: Ask): RunContext['state'] {
     set: async (key, value) => void (await ask('ctx.state.set', { key, value })),
     setBatch: async (values) => void (await ask('ctx.state.setBatch', { values })),
     delete: async (key) => void (await ask('ctx.state.delete', { key })),
-    update: update as RunContext['state']['update'],
+    update,
     compareAndSet,
   }
 }

@@ -46,13 +46,13 @@ describe('nearly right frames', () => {
       const puppet = openPuppet()
       puppet.say({ jsonrpc: '2.0', id: 1, result: { protocol: 1, runtime: { name: 'x', version: 'x' } } })
       await puppet.child.ready
-      let over = false
+      const before = outcomes.answered + outcomes.refused
       const executed = puppet.child.execute(emptyContext()).then(
         () => void outcomes.answered++,
         () => void outcomes.refused++,
       )
-      void executed.then(() => (over = true))
-      for (let frames = 0; frames < PATIENCE && !over; frames++, sent++) {
+      const waits = (): boolean => outcomes.answered + outcomes.refused === before
+      for (let frames = 0; frames < PATIENCE && waits(); frames++, sent++) {
         puppet.write(next())
         if (frames % 4 === 0) await turn()
       }

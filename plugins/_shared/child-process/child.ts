@@ -142,6 +142,15 @@ export function createChild(
     })
   }
 
+  /** An answer, after what was printed before it. */
+  async function answered(answer: Promise<unknown>): Promise<unknown> {
+    try {
+      return await answer
+    } finally {
+      await printed.end()
+    }
+  }
+
   async function execute(ctx: RunContext): Promise<unknown> {
     const { job, claim } = ctx
     const { id, answer } = peer.request('execute', { job: defined({ ...job, options: defined(job.options) }), claim })
@@ -159,7 +168,7 @@ export function createChild(
       grace: options.cancelGrace,
     })
     try {
-      const result = await answer.finally(() => printed.end())
+      const result = await answered(answer)
       if (!isRecord(result)) throw new QueueError('PROTOCOL_VIOLATION', `Worker "${worker.id}" answered no object.`)
       const { value, defer, usage } = result as ExecuteResult
       if (!ctx.cancelled) note(usage)

@@ -1,4 +1,4 @@
-import type { EnqueueOptions, RunContext } from '../../../kernel/index.ts'
+import type { RunContext } from '../../../kernel/index.ts'
 import { RPC, type Params } from './protocol.ts'
 import { RpcError } from './wire-error.ts'
 
@@ -48,7 +48,7 @@ export function createContextCalls(ctx: RunContext, absent: null | undefined) {
     'ctx.step.record': ({ name, result }) => ctx.step.record(text(name, 'name'), result),
     'ctx.emit': ({ type, data, key }) => ctx.emit(text(type, 'type'), data, { key: optional(key, 'key', text) }),
     'ctx.enqueue': ({ worker, data, options }) =>
-      ctx.kernel.enqueue(target(worker), data, optional(options, 'options', record) as EnqueueOptions | undefined),
+      ctx.kernel.enqueue(target(worker), data, optional(options, 'options', record)),
     'ctx.cancelled': () => ctx.cancelled,
   }
 

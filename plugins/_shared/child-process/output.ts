@@ -65,6 +65,8 @@ export function createOutput(limit: number) {
     if (pending === 0) drained?.()
   }
 
+  const busy = (): boolean => pending > 0
+
   return {
     follow,
     /** The last lines on stderr. */
@@ -81,7 +83,7 @@ export function createOutput(limit: number) {
      */
     async end(): Promise<void> {
       await new Promise((resolve) => void setImmediate(resolve))
-      while (pending > 0) {
+      while (busy()) {
         await new Promise<void>((resolve) => void (drained = resolve))
         await new Promise((resolve) => void setImmediate(resolve))
       }
@@ -94,4 +96,3 @@ export function createOutput(limit: number) {
     },
   }
 }
-export type Output = ReturnType<typeof createOutput>

@@ -160,7 +160,7 @@ export function createPool({ maxChildren, optionsOf, spawn }: PoolOptions) {
   /** True when no job waits for it. */
   function unclaim(lane: Lane, coming: Promise<Member>): boolean {
     const at = lane.coming.indexOf(coming)
-    if (at !== -1) lane.coming.splice(at, 1)
+    if (at !== -1) void lane.coming.splice(at, 1)
     return at !== -1
   }
 
@@ -252,7 +252,6 @@ export function createPool({ maxChildren, optionsOf, spawn }: PoolOptions) {
     },
   }
 }
-export type Pool = ReturnType<typeof createPool>
 
 function count<T>(of: Iterable<T>, test: (one: T) => boolean): number {
   let found = 0

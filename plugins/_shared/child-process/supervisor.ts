@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process'
+import type { Socket } from 'node:net'
 
 /**
  * Reads `+ <pid>` and `- <pid>` and, once its input ends, kills the groups that are left: also when
@@ -32,8 +33,9 @@ export function createSupervisor() {
     const started = spawn('/bin/sh', ['-c', SCRIPT], { stdio: ['pipe', 'ignore', 'ignore'], detached: true, env: {} })
     started.unref()
     started.on('error', () => {})
-    started.stdin!.on('error', () => {})
-    ;(started.stdin as unknown as { unref(): void }).unref()
+    const input = started.stdin as unknown as Socket
+    input.on('error', () => {})
+    input.unref()
     started.once('exit', () => {
       if (shell !== started) return
       shell = undefined

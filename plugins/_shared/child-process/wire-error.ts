@@ -33,7 +33,7 @@ export function toWire(thrown: unknown): WireError {
 /** The error as it is thrown on the other side, with the stack of where it arose. */
 export function fromWire({ code, message, data }: WireError): Error {
   if (code === RPC.tooLarge) return new QueueError('PAYLOAD_TOO_LARGE', message)
-  const { name, stack, cause, ...facts } = (isRecord(data) ? data : {}) as NonNullable<WireError['data']>
+  const { name, stack, cause, ...facts }: NonNullable<WireError['data']> = isRecord(data) ? data : {}
   const error = new Error(message, isRecord(cause) ? { cause: fromStored(cause) } : {})
   error.name = typeof name === 'string' ? name : 'Error'
   error.stack = typeof stack === 'string' ? stack : `${error.name}: ${message}`

@@ -41,14 +41,15 @@ def load(file: str, worker: Optional[str] = None) -> Loaded:
 def _run(file: str, worker: str) -> Any:
     name = re.sub(r"\W", "_", worker)
     spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
+    loader: Any = spec and spec.loader
+    if spec is None or loader is None:
         raise QueueError("WORKER_INVALID", f"{file} is no Python file.")
     sys.argv = [file]
     sys.path.insert(0, os.path.dirname(file))
     module = importlib.util.module_from_spec(spec)
     # Known by name, so that dataclasses, pickle and multiprocessing find what it defines.
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    loader.exec_module(module)
     return module
 
 

@@ -24,15 +24,12 @@ describe.each(CHILD_COMMANDS)('the $name child', ({ folder, extension, command, 
         supervisor.close()
       })
       const lines = linesOf(child.input!)
-      for (const [index, [side, script]] of frames.entries()) {
-        if (side === 'host') {
-          const said = typeof script === 'string' ? script : JSON.stringify(concrete(script, file))
-          child.output!.write(`${said}\n`)
-        } else {
-          const said = JSON.parse(await lines.next()) as unknown
-          expect(abstract(said, script), `frame ${index}`).toEqual(script)
-        }
+      const said: unknown[] = []
+      for (const [side, script] of frames) {
+        if (side === 'child') said.push(abstract(JSON.parse(await lines.next()), script))
+        else child.output!.write(`${typeof script === 'string' ? script : JSON.stringify(concrete(script, file))}\n`)
       }
+      expect(said).toEqual(frames.flatMap(([side, script]) => (side === 'child' ? [script] : [])))
       child.output!.end()
       expect(await child.exited).toEqual({ code: 0, signal: null })
     },
