@@ -58,7 +58,7 @@ export async function createConnector({
 
 /** Every queue listens to its connection: more than ten of them are no leak that Node would have to warn of. */
 function shared(client: RedisClient): RedisClient {
-  client.setMaxListeners(0)
+  client.setMaxListeners(Infinity)
   return client
 }
 

@@ -137,6 +137,116 @@ describe('Python workers in a folder', () => {
   })
 })
 
+describe('Python handlers', () => {
+  const worker = (body: string): string =>
+    `import asyncio, logging, sys, threading, time\nfrom nuxt_queue import define_worker\n${body}`
+
+  test('log by the logging module, with the traceback of what they caught', async () => {
+    const { kernel } = await app({
+      'logs.py': worker(`
+@define_worker
+def logs(job, ctx):
+    logging.getLogger("my.module").warning("careful: %s", 1)
+    try:
+        1 / 0
+    except ZeroDivisionError:
+        logging.exception("caught")
+`),
+    })
+    const job = await kernel.enqueue('logs')
+    await kernel.result(job)
+    expect(await logsOf(kernel, job.runId)).toMatchObject([
+      { level: 'warn', message: 'careful: 1', meta: { logger: 'my.module' } },
+      { level: 'error', message: 'caught', meta: { stack: expect.stringContaining('ZeroDivisionError') as string } },
+    ])
+  })
+
+  test('call the context from many threads, and from many tasks', async () => {
+    const { kernel } = await app({
+      'threads.py': worker(`
+@define_worker
+def threads(job, ctx):
+    def add(n):
+        ctx.state.update("sum", lambda total: (total or 0) + n)
+    all = [threading.Thread(target=add, args=(n,)) for n in range(1, 9)]
+    for thread in all: thread.start()
+    for thread in all: thread.join()
+    return ctx.state.get("sum")
+`),
+      'tasks.py': worker(`
+@define_worker
+async def tasks(job, ctx):
+    await asyncio.gather(*(ctx.state.set(f"k{n}", n) for n in range(50)))
+    values = await asyncio.gather(*(ctx.state.get(f"k{n}") for n in range(50)))
+    return sum(values)
+`),
+    })
+    expect(await run(kernel, 'threads')).toBe(36)
+    expect(await run(kernel, 'tasks')).toBe(1225)
+  })
+
+  test('hear of their timeout while they compute, sleep or await', async () => {
+    const { kernel } = await app({
+      'busy.py': worker(`
+@define_worker
+def busy(job, ctx):
+    ctx.progress(0.5)
+    while not ctx.cancelled: pass
+    print("heard", file=sys.stderr, flush=True)
+    open(job.data, "w").write(ctx.cancel_reason.code)
+`),
+      'awaits.py': worker(`
+@define_worker
+async def awaits(job, ctx):
+    await ctx.signal.wait()
+    open(job.data, "w").write(ctx.cancel_reason.code)
+`),
+    })
+    for (const name of ['busy', 'awaits']) {
+      const file = join(folder, `${name}.txt`)
+      const job = await kernel.enqueue(name, file, { timeout: 500 })
+      await expect(kernel.result(job)).rejects.toMatchObject({ code: 'JOB_TIMEOUT' })
+      await expect.poll(() => readFile(file, 'utf8').catch(() => ''), { timeout: 5000 }).toBe('JOB_TIMEOUT')
+    }
+  })
+
+  test('that exit by sys.exit fail, and so do those that write what nobody may', async () => {
+    const { kernel } = await app({
+      'leaves.py': worker(`
+@define_worker
+def leaves(job, ctx):
+    sys.exit(3)
+`),
+      'final.py': worker(`
+class Fatal(Exception):
+    retryable = False
+
+@define_worker(attempts=5)
+def final(job, ctx):
+    raise Fatal("never again")
+`),
+    })
+    await expect(run(kernel, 'leaves')).rejects.toThrow('The handler called sys.exit(3)')
+    const job = await kernel.enqueue('final')
+    await expect(kernel.result(job)).rejects.toThrow('never again')
+    expect(await kernel.port('queue').getJob(job.queue, job.id)).toMatchObject({ attemptsMade: 1 })
+  })
+
+  test('go on behind the last finished step in the next attempt', async () => {
+    const { kernel } = await app({
+      'steps.py': worker(`
+@define_worker(attempts=2)
+def steps(job, ctx):
+    first = ctx.step.run("first", lambda: ctx.attempt)
+    if ctx.attempt == 1:
+        raise ValueError("once")
+    return [first, ctx.step.run("second", lambda: ctx.attempt)]
+`),
+    })
+    expect(await run(kernel, 'steps')).toEqual([1, 2])
+  })
+})
+
 describe('the examples of the playground', () => {
   test('a shell script takes JSON and prints JSON; a Perl script has all of the context', async () => {
     const { kernel } = await open(join(ROOT, 'playground'), {

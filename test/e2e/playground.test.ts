@@ -117,14 +117,14 @@ describe('the flow over ten thousand rows', () => {
     expect(Object.keys(partitions)).toHaveLength(13)
   })
 
-  test('runs a job a year and the report once', async () => {
+  test('runs a job a year, the chart and the report once', async () => {
     const { run, events } = (await cliJson(['show', summary.history], ROOT)) as {
       run: { runId: string }
       events: { type: string; step?: string }[]
     }
     const completed = events.filter(({ type }) => type === 'step.completed').map(({ step }) => step)
     expect(run).toMatchObject({ runId: summary.run, flow: 'birdstrikes', status: 'completed', head: summary.events })
-    expect(completed).toEqual(['read', ...Array.from({ length: 13 }, () => 'year'), 'report'])
+    expect(completed).toEqual(['read', ...Array.from({ length: 13 }, () => 'year'), 'chart', 'report'])
     expect(events.at(-1)!.type).toBe('flow.completed')
   })
 
@@ -170,6 +170,16 @@ describe('the flow over ten thousand rows', () => {
     expect(await cliJson(['runs', summary.history], ROOT)).toMatchObject([{ runId: summary.run, status: 'completed' }])
     expect(await cliJson(['runs', summary.history, '--status', 'failed'], ROOT)).toEqual([])
   })
+})
+
+test('without Python the statistics are computed in process, which is said, and the same', async () => {
+  const instead = await play('--json', '--python', 'no-such-python')
+  const { history, run } = summaryOf(instead)
+  left.push(run)
+  expect(instead.stderr).toMatch(/year\.py runs in process instead, by .*lib\/year\.ts, as python\.fallback says/)
+  const withPython = summaryOf(await play('--json'))
+  left.push(withPython.run)
+  expect(await cliJson(['state', history], ROOT)).toEqual(await cliJson(['state', withPython.history], ROOT))
 })
 
 describe('a file of your own', () => {

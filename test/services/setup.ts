@@ -1,5 +1,6 @@
 /** Makes sure that the tests find their services. Run before them. */
 import { aptInstall, findBinary, mayInstall, requireBinary } from './binaries.ts'
+import { pythonWithPytest } from './python.ts'
 
 const NEEDED = [
   { binary: 'redis-server', apt: 'redis-server', variable: 'REDIS_URL' },
@@ -14,6 +15,13 @@ try {
       aptInstall(apt)
     }
     requireBinary(binary)
+  }
+  if (pythonWithPytest() === undefined) {
+    const hint = 'The tests need Python 3.9 or later with pytest. Install them: apt-get install python3-pytest'
+    if (!mayInstall()) throw new Error(hint)
+    process.stderr.write('Installing python3-pytest for the tests.\n')
+    aptInstall('python3-pytest')
+    if (pythonWithPytest() === undefined) throw new Error(hint)
   }
 } catch (error) {
   process.stderr.write(`${(error as Error).message}\n`)

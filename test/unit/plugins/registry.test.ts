@@ -30,7 +30,7 @@ describe('the scan of a folder', () => {
     const messages = test.reports.map(({ message }) => message)
     expect(messages).toEqual([
       expect.stringMatching(/broken\/no-handler\.ts is left out: .*no default export/),
-      expect.stringMatching(/broken\/other\.rb is left out: No runtime loads \.rb files/),
+      expect.stringMatching(/broken\/other\.lua is left out: No runtime loads \.lua files/),
       expect.stringMatching(/broken\/syntax\.ts is left out: .*syntax\.ts cannot be loaded/),
       expect.stringMatching(/broken\/throws\.ts is left out: .*no database/),
     ])

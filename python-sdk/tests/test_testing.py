@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nuxt_queue import AsyncRunContext, Job, QueueError, RunContext, define_config, define_worker
+from nuxt_queue.testing import AsyncFakeContext, FakeContext, run_worker
+
+
+def everything(job: Job, ctx: RunContext) -> Any:
+    ctx.logger.info("begin", n=1)
+    ctx.logger.warning("careful")
+    ctx.progress(0.5, "half")
+    ctx.state.set("seen", job.data)
+    ctx.state.set_batch({"a": 1, "b": 2})
+    ctx.state.delete("b")
+    ctx.state.update("count", lambda count: (count or 0) + 1)
+    ctx.flow.emit("done", {"n": 1})
+    ctx.client.send("token", "x")
+    ctx.enqueue("mail", {"to": "ada"}, delay=500)
+    ctx.emit("own", 1, key="once")
+    assert ctx.emit("own", 1, key="once") is None
+    pages = [ctx.step.run("page", lambda: n) for n in (1, 2)]
+    return {"all": ctx.state.get_all(), "has": ctx.state.has("b"), "pages": pages}
+
+
+def test_a_fake_context_does_what_the_queue_does_and_remembers_it() -> None:
+    ctx = FakeContext({"x": 1}, state={"count": 4})
+    assert everything(ctx.job, ctx) == {
+        "all": {"count": 5, "seen": {"x": 1}, "a": 1},
+        "has": False,
+        "pages": [1, 2],
+    }
+    assert ctx.logs == [("info", "begin", {"n": 1}), ("warn", "careful", {})]
+    assert ctx.progress_values == [0.5]
+    assert ctx.emitted == [("done", {"n": 1})]
+    assert ctx.sent == [("token", "x")]
+    assert ctx.enqueued == [("mail", {"to": "ada"}, {"delay": 500})]
+    assert ctx.events == [("own", 1)]
+    assert ctx.recorder.steps == {"page": 1, "page#2": 2}
+
+
+async def counts(job: Job, ctx: AsyncRunContext) -> Any:
+    await ctx.state.update("count", lambda count: (count or 0) + job.data)
+    await ctx.step.run("once", lambda: 1)
+    await ctx.progress(1)
+    return await ctx.state.get("count"), ctx.cancelled
+
+
+def test_coroutines_run_too() -> None:
+    assert run_worker(counts, 2, state={"count": 1}) == (3, False)
+
+
+def test_a_step_that_an_earlier_attempt_finished_is_not_done_again() -> None:
+    ctx = FakeContext()
+    ctx.recorder.steps["charge"] = "paid"
+    assert ctx.step.run("charge", lambda: pytest.fail("done twice")) == "paid"
+
+
+def test_cancelled_handlers_are_told() -> None:
+    ctx = FakeContext()
+    ctx.cancel(QueueError("JOB_TIMEOUT", "too slow"))
+    assert ctx.cancelled and ctx.signal.is_set()
+    with pytest.raises(QueueError, match="too slow"):
+        ctx.raise_if_cancelled()
+
+
+def test_what_could_not_travel_fails_in_the_test_already() -> None:
+    with pytest.raises(QueueError, match="cannot travel"):
+        FakeContext().state.set("bad", {1, 2})
+    with pytest.raises(QueueError, match="from 0 to 1"):
+        FakeContext().progress(50)
+
+
+def test_deferral() -> None:
+    assert FakeContext().defer(delay=5000).wire == {"delay": 5000}
+
+
+def test_config_is_camel_cased_but_for_names_of_variables() -> None:
+    config = define_config(
+        dead_letter="dead",
+        rate_limit={"max": 1, "duration": 1000},
+        backoff={"type": "exponential", "delay": 1, "max_delay": 10},
+        process={"idle_timeout": 1, "env": {"my_var": "x"}},
+        my_plugin=True,
+    )
+    assert config == {
+        "deadLetter": "dead",
+        "rateLimit": {"max": 1, "duration": 1000},
+        "backoff": {"type": "exponential", "delay": 1, "maxDelay": 10},
+        "process": {"idleTimeout": 1, "env": {"my_var": "x"}},
+        "myPlugin": True,
+    }
+
+
+def test_define_worker_leaves_the_function_as_it_is() -> None:
+    @define_worker(concurrency=2)
+    def handler(job: Job, ctx: RunContext) -> str:
+        return "x"
+
+    ctx = AsyncFakeContext()
+    assert handler(ctx.job, FakeContext()) == "x"

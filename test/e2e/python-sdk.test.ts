@@ -1,0 +1,25 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { pythonWithPytest } from '../services/python.ts'
+import { ROOT } from './processes.ts'
+
+test('the tests of the Python SDK pass', () => {
+  const args = ['-m', 'pytest', '-q', '-p', 'no:cacheprovider', join(ROOT, 'python-sdk/tests')]
+  const env = { ...process.env, PYTHONDONTWRITEBYTECODE: '1' }
+  const { status, stdout, stderr } = spawnSync(pythonWithPytest()!, args, { encoding: 'utf8', env })
+  expect(status, stdout + stderr).toBe(0)
+  expect(stdout).toMatch(/\d+ passed/)
+})
+
+test('the package holds the SDK and nothing that Python leaves behind', () => {
+  const listed = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+    cwd: ROOT,
+    encoding: 'utf8',
+  })
+  const files = (JSON.parse(listed) as [{ files: { path: string }[] }])[0].files.map(({ path }) => path)
+  expect(files).toContain('python-sdk/src/nuxt_queue/_serve.py')
+  expect(files).toContain('python-sdk/src/nuxt_queue/py.typed')
+  expect(files).toContain('dist/plugins/runtime-isolated/child.js')
+  expect(files.filter((path) => /\.pyc$|__pycache__/.test(path))).toEqual([])
+})
