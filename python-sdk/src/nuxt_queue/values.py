@@ -19,6 +19,9 @@ MAX_DEPTH = 200
 #: Text that may hold what JSON has no notation for: a tag, an integer of many digits, a negative zero.
 _SUSPECT = re.compile(r'"\$|\d{16}|-0\.0')
 
+# Made once: `json.dumps` makes one for each call that is not all defaults.
+_encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+
 
 def dumps(value: Any) -> str:
     """Writes a value on one line.
@@ -26,12 +29,12 @@ def dumps(value: Any) -> str:
     Raises QueueError ``VALUE_UNSUPPORTED`` with the path of what cannot travel.
     """
     try:
-        text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+        text = _encode(value)
         if not _SUSPECT.search(text):
             return text
     except (TypeError, ValueError, RecursionError):
         pass  # Something that has to be converted, or cannot be: the walk finds out.
-    return json.dumps(tag(value), allow_nan=False, separators=(",", ":"))
+    return _encode(tag(value))
 
 
 def loads(line: bytes) -> Any:
