@@ -83,6 +83,10 @@ def describe(file: str) -> dict[str, Any]:
     return {"file": file, "config": config, "handler": about, "sources": _sources()}
 
 
+#: Where distributions and virtual environments keep what is installed.
+_PACKAGES = {"site-packages", "dist-packages"}
+
+
 def _sources() -> list[str]:
     """Files that were loaded, those of Python, of packages and of this one left out."""
     import sysconfig
@@ -92,7 +96,8 @@ def _sources() -> list[str]:
     foreign.append(os.path.dirname(os.path.abspath(__file__)))
     files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
     own = {os.path.abspath(file) for file in files if file}
-    return sorted(file for file in own if not file.startswith(tuple(f"{folder}{os.sep}" for folder in foreign)))
+    prefixes = tuple(f"{folder}{os.sep}" for folder in foreign)
+    return sorted(file for file in own if not file.startswith(prefixes) and not _PACKAGES & set(file.split(os.sep)))
 
 
 def run_file(options: argparse.Namespace) -> int:
