@@ -1,4 +1,4 @@
-import { QueueError, toError, type RunContext, type WorkerDefinition } from '../../../kernel/index.ts'
+import { QueueError, toError, type Job, type RunContext, type WorkerDefinition } from '../../../kernel/index.ts'
 import { watchAbort } from './abort.ts'
 import { createContextCalls, type ContextCalls } from './context-calls.ts'
 import { exitError } from './exit-error.ts'
@@ -152,8 +152,7 @@ export function createChild(
   }
 
   async function execute(ctx: RunContext): Promise<unknown> {
-    const { job, claim } = ctx
-    const { id, answer } = peer.request('execute', { job: defined({ ...job, options: defined(job.options) }), claim })
+    const { id, answer } = peer.request('execute', { job: asJson(ctx.job), claim: ctx.claim })
     current = { id, ctx, calls: undefined, since: performance.now() }
     printed.begin(ctx)
     const note = (usage = readUsage(pid)): void => {
@@ -197,9 +196,9 @@ export function createChild(
   }
 }
 
-/** Without the members that are `undefined`, which would have to be written down as such. */
-function defined<T extends object>(value: T): Partial<T> {
-  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as Partial<T>
+/** A job without the member that most have no value for, which would have to be written down as such. */
+function asJson({ flow, ...job }: Job): object {
+  return flow ? { ...job, flow: flow.cause === undefined ? { name: flow.name, step: flow.step } : flow } : job
 }
 
 export function startError(worker: string, thrown: unknown, tail: readonly string[] = []): QueueError {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import math
-import re
 import sys
 from datetime import date, datetime, timezone
 from enum import Enum
@@ -16,8 +15,6 @@ from .errors import QueueError
 
 SAFE = 2**53 - 1
 MAX_DEPTH = 200
-#: Text that may hold what JSON has no notation for: a tag, an integer of many digits, a negative zero.
-_SUSPECT = re.compile(r'"\$|\d{16}|-0\.0')
 
 # Made once: `json.dumps` makes one for each call that is not all defaults.
 _encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
@@ -30,11 +27,33 @@ def dumps(value: Any) -> str:
     """
     try:
         text = _encode(value)
-        if not _SUSPECT.search(text):
+        if _is_json(value):
             return text
     except (TypeError, ValueError, RecursionError):
         pass  # Something that has to be converted, or cannot be: the walk finds out.
     return _encode(tag(value))
+
+
+def _is_json(value: Any) -> bool:
+    """Whether JSON says just this value, which has no cycles. Most do, and need not be copied."""
+    left = [value]
+    while left:
+        item = left.pop()
+        kind = type(item)
+        if kind is str or kind is bool or item is None:
+            continue
+        if kind is int:
+            if not -SAFE <= item <= SAFE:
+                return False
+        elif kind is dict:
+            if len(item) == 1 and _looks_tagged(item) or not all(type(key) is str for key in item):
+                return False
+            left.extend(item.values())
+        elif kind is list:
+            left.extend(item)
+        elif kind is not float or item == 0 and math.copysign(1, item) < 0:
+            return False
+    return True
 
 
 def loads(line: bytes) -> Any:
@@ -142,7 +161,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
 
 
 def _looks_tagged(value: dict[str, Any]) -> bool:
-    return len(value) == 1 and next(iter(value)).startswith("$")
+    return len(value) == 1 and str(next(iter(value))).startswith("$")
 
 
 def _unsupported(value: Any, path: tuple[str, ...], hint: str) -> QueueError:

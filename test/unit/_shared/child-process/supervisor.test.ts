@@ -16,8 +16,8 @@ test('kills the groups it watches when its input ends, also after it was killed 
   supervisor.watch(watched.pid)
   supervisor.watch(forgotten.pid)
   supervisor.forget(forgotten.pid)
-  const known = [...before, watched.pid, forgotten.pid]
-  const shells = async (): Promise<number[]> => (await childrenOf(process.pid)).filter((pid) => !known.includes(pid))
+  const known = new Set([...before, watched.pid, forgotten.pid])
+  const shells = async (): Promise<number[]> => (await childrenOf(process.pid)).filter((pid) => !known.has(pid))
   const [shell] = await shells()
   process.kill(shell!, 'SIGKILL')
   await expect.poll(async () => (await shells()).filter((pid) => pid !== shell)).toHaveLength(1)
