@@ -210,6 +210,27 @@ async def awaits(job, ctx):
     }
   })
 
+  test('that stop answering while their process lives fail, and those that only compute do not', async () => {
+    const { kernel } = await app({
+      'stopped.py': worker(`
+import os, signal
+@define_worker(process={"heartbeat_timeout": 400})
+def stopped(job, ctx):
+    os.kill(os.getpid(), signal.SIGSTOP)
+`),
+      'computes.py': worker(`
+@define_worker(process={"heartbeat_timeout": 400})
+def computes(job, ctx):
+    end = time.monotonic() + 1.2
+    while time.monotonic() < end: pass
+    return "done"
+`),
+    })
+    const stopped = run(kernel, 'stopped')
+    await expect(stopped).rejects.toMatchObject({ code: 'RUNTIME_SILENT' })
+    expect(await run(kernel, 'computes')).toBe('done')
+  })
+
   test('that exit by sys.exit fail, and so do those that write what nobody may', async () => {
     const { kernel } = await app({
       'leaves.py': worker(`

@@ -70,7 +70,7 @@ test('a process that does not get ready in time is told what to do about it', as
 
 test.each([
   [{ process: { reuse: 0 } }, /Option "process\.reuse" of worker "child"/],
-  [{ process: { resue: 2 } }, /resue/],
+  [{ process: JSON.parse('{ "resue": 2 }') as object }, /resue/],
 ])('a wrong option of a process fails the job: %o', async (config, message) => {
   await expect(run(await open(config), 'pid')).rejects.toThrow(message)
 })
