@@ -1,4 +1,3 @@
-import { loadConfig } from 'c12'
 import { defu } from 'defu'
 import { QueueError, orderPlugins, type AnyPlugin, type KernelConfig, type KernelOptions } from '../kernel/index.ts'
 import { configFromEnv } from './env.ts'
@@ -33,6 +32,8 @@ export function defineConfig(config: QueueConfig): QueueConfig {
  * @param options.overrides what wins over the file, such as command line flags
  */
 export async function loadQueueConfig(options: { cwd?: string; overrides?: QueueConfig } = {}): Promise<QueueConfig> {
+  // Takes longer to load than all the rest of this package together, and isolated workers never use it.
+  const { loadConfig } = await import('c12')
   const { config } = await loadConfig<QueueConfig>({
     name: 'nuxt-queue',
     cwd: options.cwd,

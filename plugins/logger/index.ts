@@ -1,4 +1,3 @@
-import { createConsola } from 'consola'
 import { z } from 'zod'
 import { definePlugin, type RunContext } from '../../kernel/index.ts'
 import { addLazyMember } from '../_shared/lazy-member.ts'
@@ -32,12 +31,12 @@ export default definePlugin({
     /** Entries below it are dropped. Default `debug`. */
     level: z.enum(LEVELS).default('debug'),
   }),
-  setup(kernel, { route, level: lowest }) {
-    const output = createConsola({ level: Infinity })
+  async setup(kernel, { route, level: lowest }) {
+    const output = route === 'internal' ? undefined : (await import('consola')).createConsola({ level: Infinity })
 
     function createLogger(ctx: RunContext): RunLogger {
       const { name, id } = ctx.job
-      const print = route === 'internal' ? undefined : output.withTag(`${name} ${id}`)
+      const print = output?.withTag(`${name} ${id}`)
 
       async function write(level: LogLevel, message: string, meta?: object): Promise<void> {
         if (!LEVELS.includes(level) || LEVELS.indexOf(level) < LEVELS.indexOf(lowest)) return
