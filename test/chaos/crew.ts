@@ -24,6 +24,7 @@ export function createCrew(adapter: ChaosAdapter, roles: readonly ProcessOptions
   const files = { acknowledged: join(folder, 'acknowledged.jsonl'), log: join(folder, 'processes.log') }
   const counts = { acknowledged: 0, deaths: 0, byFailpoint: 0 }
   const members: Member[] = []
+  const closed: Promise<unknown>[] = []
   let stopping = false
   for (const name of Object.values(files)) appendFileSync(name, '')
 
@@ -33,6 +34,8 @@ export function createCrew(adapter: ChaosAdapter, roles: readonly ProcessOptions
       env: { ...process.env, CHAOS },
       stdio: ['pipe', 'pipe', 'pipe'],
     })
+    // What a process has printed may arrive after its exit, and the folder of the log goes with the run.
+    closed.push(once(child, 'close'))
     child.stderr.on('data', (text: Buffer) => appendFileSync(files.log, text))
     createInterface({ input: child.stdout }).on('line', (line) => {
       const [word = ''] = line.split(' ', 1)
@@ -97,6 +100,7 @@ export function createCrew(adapter: ChaosAdapter, roles: readonly ProcessOptions
       })
       const found = await Promise.race([verdict, died])
       died.catch(() => {})
+      await Promise.all(closed)
       return found
     },
   }
