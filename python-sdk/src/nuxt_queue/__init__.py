@@ -15,19 +15,20 @@
 from .aio import AsyncRunContext
 from .config import WorkerConfig, define_config, define_worker
 from .context import RunContext
-from .errors import Deferral, QueueError
-from .job import Job
+from .errors import QueueError
+from .job import Deferral, EnqueuedJob, Job
 
 __version__ = "0.6.0"
 
 __all__ = [
     "AsyncRunContext",
     "Deferral",
+    "EnqueuedJob",
     "Job",
     "QueueError",
     "RunContext",
     "WorkerConfig",
+    "__version__",
     "define_config",
     "define_worker",
-    "__version__",
 ]

@@ -3,246 +3,299 @@
 from __future__ import annotations
 
 import os
-import socket
-import threading
-from typing import Any, Callable, Optional
+import select
+from _thread import allocate_lock, get_ident
+from collections import deque
 
-from . import values
-from ._wire import INVALID, PARSE, TOO_LARGE, from_wire
+from . import _frames
+from ._errors import to_wire
+from ._frames import NOTIFICATION, Request, Response, WireError
+from ._watch import Watch
 from .errors import QueueError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
 _CHUNK = 65536
-#: So long a handler runs before the watcher reads in its place, in seconds.
-_TICK = 0.01
-#: So long the watcher waits for a message before it looks whether it is still wanted, in seconds.
-_PATIENCE = 0.05
-#: So many ticks without a job, and the watcher sleeps until the next one.
-_IDLE_TICKS = 100
 
 
 class Pending:
-    """An answer to come. ``wake`` tells whoever waits in a way of his own."""
+    """Something to come from the host; ``wake`` tells whoever waits for it in another way than by reading."""
 
     __slots__ = ("done", "error", "result", "wake")
 
-    def __init__(self, wake: Optional[Callable[[], None]] = None) -> None:
+    def __init__(self, wake: Callable[[], object] | None = None) -> None:
         self.done = False
         self.result: Any = None
-        self.error: Optional[QueueError] = None
+        self.error: QueueError | None = None
         self.wake = wake
+
+    def settle(self, result: object = None, error: QueueError | None = None) -> None:
+        """Ends the wait. Called by whichever thread reads."""
+        self.result = result
+        self.error = error
+        self.done = True
+        if self.wake:
+            self.wake()
+
+    def outcome(self) -> Any:
+        """What came. Raises what the host refused."""
+        if self.error:
+            raise self.error
+        return self.result
+
+
+def _as_answer(unsent: QueueError) -> Exception:
+    if unsent.code != "PAYLOAD_TOO_LARGE":
+        return unsent
+    return WireError(_frames.TOO_LARGE, str(unsent), {"name": unsent.name, "code": unsent.code})
 
 
 class Channel:
-    """Whoever waits for something reads for all: an answer costs no switch of threads.
+    """Whoever waits for something reads for all, so an answer costs no switch of threads.
 
-    Only while a handler computes or sleeps nobody waits. A watcher thread then reads, so that the host can
-    cancel it and hear that it lives.
+    Only while a handler computes or sleeps nobody waits. The watch is armed then, and its thread reads what comes, so
+    that the host can cancel the handler and hear that it lives. Whoever reads holds ``_reading``; whoever lets go of it
+    arms the watch, so that there is always one of the two.
+
+    Args:
+        fd: A stream socket.
+        serve: Takes requests that are answered at once, by whichever thread reads. False for a method there is not.
+        gone: Called when the host has gone while a handler runs, or is sent something.
     """
 
-    def __init__(self, sock: socket.socket, serve: Callable[[dict[str, Any]], None]) -> None:
-        self._sock = sock
+    def __init__(self, fd: int, serve: Callable[[Request], bool], gone: Callable[[], None]) -> None:
+        os.set_blocking(fd, True)
+        self.fd = fd
+        self.closed = False
+        #: True while a handler runs.
+        self.busy = False
+        self.max_message: float = float("inf")
         self._serve = serve
+        self._gone = gone
         self._parts: list[bytes] = []
+        self._requests: deque[Request] = deque()
+        self._idle: Pending | None = None
         self._last_id = 0
-        self._pending: dict[Any, Pending] = {}
-        self._sending = threading.Lock()
-        self._state = threading.Condition(threading.Lock())
-        self._led = False
-        self._receiving = threading.Lock()
-        self._watcher: Optional[threading.Thread] = None
-        self._asleep = threading.Semaphore(0)
-        self._sleeping = False
-        #: Counts executions; odd while one runs.
-        self.epoch = 0
-        #: True while an event loop reads.
-        self.looped = False
-        self.max_message = float("inf")
+        self._pending: dict[object, Pending] = {}
+        self._ids = allocate_lock()
+        self._outbox: deque[bytes] = deque()
+        self._sending = allocate_lock()
+        self._reading = allocate_lock()
+        self._reader = 0
+        self._kept = False
+        self._readable = select.poll()
+        self._readable.register(fd, select.POLLIN)
+        self._watch = Watch(fd, self._receive_now)
+        self._watch.start()
+        os.register_at_fork(after_in_child=self._forked)
 
     # Speaking
 
-    def send(self, message: dict[str, Any]) -> None:
-        """Raises QueueError for what cannot be written, or is too large."""
-        line = values.dumps(message).encode("ascii")
-        if len(line) >= self.max_message:
-            text = f"A message of {len(line)} bytes is too large: the host takes {self.max_message}."
+    def send(self, line: str) -> None:
+        """Sends a line. Raises QueueError ``PAYLOAD_TOO_LARGE``."""
+        if len(line) > self.max_message:
+            text = f"A message of {len(line)} bytes is too large: the host takes {self.max_message:.0f}."
             raise QueueError("PAYLOAD_TOO_LARGE", text)
-        self.send_line(line)
+        # A finalizer may log while this very thread is sending. Its line then waits for the end of the one under way
+        # rather than for a lock that nobody would open, as do those of other threads.
+        self._outbox.append(line.encode("ascii"))
+        while self._outbox and self._sending.acquire(False):
+            try:
+                while self._outbox:
+                    self._write(self._outbox.popleft())
+            finally:
+                self._sending.release()
 
-    def send_line(self, line: bytes) -> None:
+    def _write(self, line: bytes) -> None:
         try:
-            with self._sending:
-                self._sock.sendall(line + b"\n")
+            written = os.write(self.fd, line)
+            while written < len(line):
+                line = line[written:]
+                written = os.write(self.fd, line)
         except OSError:
-            self.host_gone()
+            self._gone()
 
-    def answer(self, id_: Any, **members: Any) -> None:
-        """Answers a request; what cannot be said becomes an error that can."""
+    def answer(self, id_: object, result: str) -> None:
+        """Answers a request with a result that is written already, or with why that cannot be sent."""
         try:
-            self.send({"jsonrpc": "2.0", "id": id_, **members})
-        except QueueError as error:
-            from ._wire import to_wire
+            self.send(_frames.result(id_, result))
+        except QueueError as unsent:
+            self.fail(id_, _as_answer(unsent))
 
-            wire = to_wire(error)
-            if error.code == "PAYLOAD_TOO_LARGE":
-                wire = {"code": TOO_LARGE, "message": str(error), "data": {"code": error.code}}
-            self.send_line(values.dumps({"jsonrpc": "2.0", "id": id_, "error": wire}).encode("ascii"))
+    def fail(self, id_: object, error: BaseException) -> None:
+        """Answers a request with an error, or with what can be said of it."""
+        if id_ is NOTIFICATION:
+            return
+        try:
+            self.send(_frames.failure(id_, to_wire(error)))
+        except QueueError as unsent:
+            self.send(_frames.failure(id_, to_wire(_as_answer(unsent))))
 
-    def ask(self, method: str, params: dict[str, Any], wake: Optional[Callable[[], None]] = None) -> Pending:
+    def ask(self, method: str, params: dict[str, object], wake: Callable[[], object] | None = None) -> Pending:
+        """Sends a request. Raises QueueError for what cannot travel."""
+        self._check()
         pending = Pending(wake)
-        with self._state:
-            self._last_id += 1
-            id_ = self._last_id
+        with self._ids:
+            id_ = self._last_id + 1
+            line = _frames.request(method, params, id_)
+            self._last_id = id_
             self._pending[id_] = pending
         try:
-            self.send({"jsonrpc": "2.0", "id": id_, "method": method, "params": params})
+            self.send(line)
         except QueueError:
-            self._pending.pop(id_, None)
+            del self._pending[id_]
             raise
         return pending
 
-    def notify(self, method: str, params: dict[str, Any]) -> None:
-        self.send({"jsonrpc": "2.0", "method": method, "params": params})
+    def notify(self, method: str, params: dict[str, object]) -> None:
+        """Sends a notification. Raises QueueError for what cannot travel."""
+        self._check()
+        self.send(_frames.request(method, params))
+
+    def _check(self) -> None:
+        if self.closed:
+            raise QueueError("CONTEXT_MISSING", "There is no host to call: it is gone, or this process was forked.")
 
     # Hearing
 
-    def wait(self, ready: Callable[[], bool]) -> bool:
-        """Waits until something holds, and reads meanwhile unless somebody does. False when the host is gone."""
-        with self._state:
-            while not ready():
-                if not self._led:
-                    self._led = True
-                    break
-                self._state.wait()
-            else:
-                return True
+    def next_request(self) -> Request | None:
+        """Waits for the next request that takes its time; None when the host is gone."""
+        while not self._requests:
+            if self.closed:
+                return None
+            if self._kept:
+                self.receive()
+                continue
+            # Announced first, looked at again then: what comes in between settles it.
+            pending = self._idle = Pending()
+            if not self._requests and not self.closed:
+                self.wait(pending)
+        return self._requests.popleft()
+
+    def begin(self) -> None:
+        """The thread that takes requests turns to one of them: others may read."""
+        self.busy = True
+        if self._kept:
+            self._kept = False
+            self.step_down()
+
+    def finish(self) -> None:
+        """It is done, and reads before it answers: what the answer brings should not have to wake the watch."""
+        self.busy = False
+        self._kept = self.lead()
+
+    def call(self, method: str, params: dict[str, object]) -> Any:
+        """Sends a request and waits for its result. Raises QueueError."""
+        if not self.lead():
+            pending = self.ask(method, params)
+            self.wait(pending)
+            return pending.outcome()
         try:
-            while not ready():
-                if not self.receive():
-                    return False
-            return True
+            pending = self.ask(method, params)
+            while not pending.done:
+                self.receive()
         finally:
-            self._step_down()
+            self.step_down()
+        return pending.outcome()
 
-    def _step_down(self) -> None:
-        with self._state:
-            self._led = False
-            self._state.notify_all()
+    def wait(self, pending: Pending) -> None:
+        """Waits for something to come, and reads for all meanwhile unless somebody does."""
+        if self._reader == get_ident():
+            text = "A signal handler called the context while a call of it was under way. Set a flag there, act later."
+            raise QueueError("CONTEXT_MISSING", text)
+        if self.lead():
+            try:
+                while not pending.done:
+                    self.receive()
+            finally:
+                self.step_down()
+        else:
+            gate = allocate_lock()
+            gate.acquire()
+            pending.wake = gate.release
+            if not pending.done:
+                gate.acquire()
 
-    def receive(self, flags: int = 0) -> bool:
-        """Reads once and passes on what came. False when the host is gone."""
-        with self._receiving:
-            chunk = self._sock.recv(_CHUNK, flags)
-            if not chunk:
-                return False
-            self._parts.append(chunk)
-            if b"\n" not in chunk:
-                return True
-            *lines, rest = b"".join(self._parts).split(b"\n")
-            self._parts = [rest] if rest else []
+    def lead(self) -> bool:
+        """Begins to read for all; False when somebody does already."""
+        if not self._reading.acquire(False):
+            return False
+        self._reader = get_ident()
+        self._watch.disarm()
+        return True
+
+    def step_down(self) -> None:
+        """Lets another read."""
+        self._reader = 0
+        self._reading.release()
+        if not self.closed:
+            self._watch.arm()
+
+    def receive(self) -> None:
+        """Reads once, waiting for it, and passes on what came. For who leads."""
+        try:
+            chunk = os.read(self.fd, _CHUNK)
+        except OSError:
+            chunk = b""
+        if not chunk:
+            return self._end()
+        if b"\n" not in chunk:
+            return self._parts.append(chunk)
+        *lines, rest = b"".join([*self._parts, chunk]).split(b"\n")
+        self._parts = [rest] if rest else []
         for line in lines:
             self._dispatch(line)
-        with self._state:
-            self._state.notify_all()
-        return True
+
+    def _receive_now(self) -> None:
+        """Reads what is there in the thread of the watch, unless another has come first."""
+        if not self.closed and self.lead():
+            try:
+                if self._readable.poll(0):
+                    self.receive()
+            finally:
+                self.step_down()
 
     def _dispatch(self, line: bytes) -> None:
         try:
-            message = values.loads(line)
-        except (ValueError, RecursionError):
-            return self._complain(PARSE, "A line that is not JSON came.")
-        if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
-            return self._complain(INVALID, "A line that is no JSON-RPC 2.0 message came.")
-        if isinstance(message.get("method"), str):
-            id_ = message.get("id")
-            if isinstance(id_, (dict, list)) or not isinstance(message.get("params", {}), dict):
-                return self._complain(INVALID, "A request with wrong params or id came.")
-            return self._serve(message)
-        id_ = message.get("id")
-        pending = self._pending.pop(id_, None) if isinstance(id_, (int, str)) else None
-        if pending is None:
-            return
-        if "error" in message:
-            pending.error = from_wire(message["error"])
-        else:
-            pending.result = message.get("result")
-        pending.done = True
-        if pending.wake:
-            pending.wake()
+            message = _frames.read(line)
+        except WireError as error:
+            return self.fail(None, error)
+        if isinstance(message, Response):
+            pending = self._pending.pop(message.id, None)
+            if pending:
+                pending.settle(message.result, message.error)
+        elif message.method in ("execute", "initialize"):
+            self._requests.append(message)
+            self._wake_idle()
+        elif not self._serve(message):
+            self.fail(message.id, WireError(_frames.METHOD, f'A worker has no method "{message.method}".'))
 
-    def _complain(self, number: int, text: str) -> None:
-        self.answer(None, error={"code": number, "message": text})
+    # Ending
 
-    def fileno(self) -> int:
-        return self._sock.fileno()
+    def forget(self, error: QueueError) -> None:
+        """Ends the wait of whoever waits for an answer."""
+        while self._pending:
+            self._pending.popitem()[1].settle(None, error)
 
-    @staticmethod
-    def host_gone() -> None:
-        """Without a host there is nobody to tell anything: not a result, not an error."""
-        os._exit(0)
+    def _end(self) -> None:
+        self.closed = True
+        self._watch.disarm()
+        if self.busy:
+            self._gone()
+        self.forget(QueueError("CONTEXT_MISSING", "The host is gone."))
+        self._wake_idle()
 
-    # Watching
+    def _wake_idle(self) -> None:
+        idle, self._idle = self._idle, None
+        if idle:
+            idle.settle()
 
-    def begin(self) -> None:
-        """An execution begins: should it take long, somebody has to read."""
-        self.epoch += 1
-        if self._watcher is None:
-            self._watcher = threading.Thread(target=self._watch, name="nuxt-queue", daemon=True)
-            self._watcher.start()
-        elif self._sleeping:
-            self._sleeping = False
-            self._asleep.release()
-
-    def end(self) -> None:
-        self.epoch += 1
-
-    def _watch(self) -> None:
-        import time
-
-        idle = 0
-        readable = False
-        while True:
-            before = self.epoch
-            time.sleep(_TICK)
-            if self.epoch != before:
-                idle = 0
-                continue
-            if before % 2 == 0:
-                idle += 1
-                if idle > _IDLE_TICKS:
-                    self._sleeping = True
-                    if self.epoch == before:
-                        self._asleep.acquire()
-                    self._sleeping = False
-                    idle = 0
-                continue
-            if self.looped:
-                # What the loop has not read since the last look it will not read before its handler lets it.
-                waiting = self._readable(0)
-                if waiting and readable:
-                    self._receive_now()
-                readable = waiting
-            elif self._lead():
-                while self.epoch == before and not self.looped:
-                    if self._readable(_PATIENCE):
-                        self._receive_now()
-                self._step_down()
-
-    def _readable(self, timeout: float) -> bool:
-        import select
-
-        return bool(select.select([self._sock], [], [], timeout)[0])
-
-    def _lead(self) -> bool:
-        with self._state:
-            if self._led:
-                return False
-            self._led = True
-            return True
-
-    def _receive_now(self) -> None:
-        """Reads what is there; never waits, since others may have to."""
-        try:
-            if not self.receive(socket.MSG_DONTWAIT):
-                self.host_gone()
-        except BlockingIOError:
-            pass
+    def _forked(self) -> None:
+        """In a process that was forked by a handler: the channel is its parent's, and must end with that."""
+        if not self.closed:
+            self.closed = True
+            os.close(self.fd)
+            self._watch.close()

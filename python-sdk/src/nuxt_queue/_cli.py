@@ -3,133 +3,96 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
-from typing import Any, Optional, Sequence
 
-from . import values
-from ._wire import WireError, traceback_of
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+EXAMPLE = """\
+example:
+  python -m nuxt_queue run server/queues/train.py --data '{"epochs": 3}' > result.json
+"""
 
 
 def main(argv: Sequence[str]) -> int:
+    """Runs a command and answers its exit code: 0 done, 1 failed, 2 not understood."""
+    options = _parser().parse_args(argv)
+    if options.command == "describe":
+        from ._describe import describe_files
+
+        return describe_files(options.file)
+    return _run(options)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m nuxt_queue", description="Workers of nuxt-queue in Python.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
 
-    describe = commands.add_parser("describe", help="print what worker files say about themselves, a line of JSON each")
-    describe.add_argument("file", nargs="+")
+    about = "Print what worker files say about themselves: one line of JSON a file, in order."
+    describe = commands.add_parser("describe", help="print what worker files say about themselves", description=about)
+    describe.add_argument("file", nargs="+", help="a Python file with a worker")
 
-    run = commands.add_parser("run", help="run a worker once, without a queue; logs go to stderr, the result to stdout")
-    run.add_argument("file")
+    about = "Run a worker once, with no queue: logs and progress go to stderr, the result goes to stdout as JSON."
+    run = commands.add_parser(
+        "run",
+        help="run a worker once, with no queue",
+        description=about,
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    run.add_argument("file", help="a Python file with a worker")
     run.add_argument("--data", default="null", metavar="JSON", help="data of the job (default: null)")
     run.add_argument("--state", default="{}", metavar="JSON", help="state that the run has already (default: {})")
     run.add_argument("--id", default="1", help="id of the job (default: 1)")
     run.add_argument("--attempt", type=int, default=1, metavar="N", help="which attempt it is (default: 1)")
+    run.add_argument("--attempts", type=int, default=1, metavar="N", help="how many there may be (default: 1)")
 
-    commands.add_parser("serve", help="serve a host over the file descriptor that NUXT_QUEUE_FD names")
-    options = parser.parse_args(argv)
-    if options.command == "describe":
-        return describe_files(options.file)
-    return run_file(options)
+    commands.add_parser("serve", help="serve a host on the file descriptor that NUXT_QUEUE_FD names (default: 3)")
+    return parser
 
 
-def describe_files(files: Sequence[str]) -> int:
-    """Each file in a process of its own, where there is ``fork``: modules of two folders may share a name."""
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    # What the files print is none of the answer.
-    os.dup2(2, 1)
-    failed = False
-    for file in files:
-        line = _in_fork(file) if hasattr(os, "fork") and len(files) > 1 else json.dumps(describe(file))
-        failed = failed or '"error": ' in line
-        out.write(line + "\n")
-        out.flush()
-    return 1 if failed else 0
-
-
-def _in_fork(file: str) -> str:
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(reading)
-        with os.fdopen(writing, "w") as pipe:
-            pipe.write(json.dumps(describe(file)))
-        sys.stdout.flush()
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
-        line = pipe.read()
-    _, status = os.waitpid(pid, 0)
-    if line:
-        return line
-    message = f"Python ended while it loaded the file (status {status})."
-    return json.dumps({"file": file, "error": {"code": "WORKER_INVALID", "message": message}})
-
-
-def describe(file: str) -> dict[str, Any]:
-    """The config of a worker file, and every file of the user's it was made of."""
+def _run(options: argparse.Namespace) -> int:
+    from ._errors import traceback_of
+    from ._frames import WireError
     from ._load import load
-
-    try:
-        handler, config, is_async = load(file)
-    except WireError as error:
-        return {"file": file, "error": {"code": "WORKER_INVALID", "message": str(error), **(error.data or {})}}
-    about = {"name": getattr(handler, "__name__", "handler"), "async": is_async}
-    try:
-        json.dumps(config)
-    except (TypeError, ValueError) as error:
-        message = f"The config is no JSON: {error}."
-        return {"file": file, "error": {"code": "WORKER_INVALID", "message": message}}
-    return {"file": file, "config": config, "handler": about, "sources": _sources()}
-
-
-#: Where distributions and virtual environments keep what is installed.
-_PACKAGES = {"site-packages", "dist-packages"}
-
-
-def _sources() -> list[str]:
-    """Files that were loaded, those of Python, of packages and of this one left out."""
-    import sysconfig
-
-    paths = sysconfig.get_paths()
-    foreign = [paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    foreign.append(os.path.dirname(os.path.abspath(__file__)))
-    files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
-    own = {os.path.abspath(file) for file in files if file}
-    prefixes = tuple(f"{folder}{os.sep}" for folder in foreign)
-    return sorted(file for file in own if not file.startswith(prefixes) and not _PACKAGES & set(file.split(os.sep)))
-
-
-def run_file(options: argparse.Namespace) -> int:
-    from ._load import load
+    from .job import Deferral
     from .testing import run_worker
+    from .values import dumps
 
+    data, state = _json(options.data, "--data"), _json(options.state, "--state")
+    if not isinstance(state, dict):
+        return _misunderstood("--state is no object")
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    # What the handler prints is none of its result.
     os.dup2(2, 1)
-    sys.stdout = sys.stderr
+    about = {"id": options.id, "attempt": options.attempt, "attempts": options.attempts}
     try:
-        data, state = _parse(options.data, "--data"), _parse(options.state, "--state")
-        handler = load(options.file).handler
-        result = run_worker(handler, data, state=state, id=options.id, attempt=options.attempt, verbose=True)
-        text = values.dumps(result)
+        result = run_worker(load(options.file).handler, data, state=state, verbose=True, **about)
+        text = dumps({"defer": result.wire} if isinstance(result, Deferral) else result)
     except WireError as error:
         print((error.data or {}).get("stack", error), file=sys.stderr)
         return 1
     except Exception as error:
         print(traceback_of(error), file=sys.stderr)
         return 1
+    sys.stdout.flush()
     out.write(text + "\n")
     out.flush()
     return 0
 
 
-def _parse(text: str, option: str) -> Any:
+def _json(text: str, option: str) -> Any:
+    from .values import loads
+
     try:
-        return values.loads(text.encode("utf-8"))
+        return loads(text)
     except ValueError as error:
-        raise SystemExit(f"{option} is no JSON: {error}") from None
+        raise SystemExit(_misunderstood(f"{option} is no JSON: {error}")) from None
 
 
-def note(message: str, meta: Optional[Any] = None) -> None:
-    """What a handler says, for who looks on."""
-    print(message if not meta else f"{message} {values.dumps(meta)}", file=sys.stderr)
+def _misunderstood(message: str) -> int:
+    print(f"python -m nuxt_queue run: {message}", file=sys.stderr)
+    return 2

@@ -4,42 +4,68 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import re
 import sys
-from typing import Any, Callable, NamedTuple, Optional
 
-from ._wire import LOAD, WireError, traceback_of
+from ._errors import message_of, traceback_of
+from ._frames import UNLOADABLE, WireError
 from .config import MARK, WorkerConfig, merge
 from .errors import QueueError
 
-HINT = "Write one:\n\n    @define_worker\n    def handler(job, ctx):\n        …"
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any
+
+#: Begins the names of workers' modules, which else would hide others: a worker may well be called `email`.
+PREFIX = "nuxt_queue_worker_"
+
+HINT = "Write one:\n\n    from nuxt_queue import define_worker\n\n    @define_worker\n    def handler(job, ctx):\n        ..."
+
+_CO_GENERATOR, _CO_COROUTINE, _CO_ASYNC_GENERATOR = 0x20, 0x80, 0x200
 
 
-class Loaded(NamedTuple):
-    handler: Callable[..., Any]
-    config: WorkerConfig
-    is_async: bool
+class Loaded:
+    """A worker that is ready to run."""
+
+    __slots__ = ("config", "file", "handler", "is_async")
+
+    def __init__(self, file: str, handler: Callable[..., Any], config: WorkerConfig) -> None:
+        flags = _flags_of(handler)
+        if flags & (_CO_GENERATOR | _CO_ASYNC_GENERATOR):
+            raise QueueError("WORKER_INVALID", f"The handler of {file} is a generator. Return a list instead.")
+        self.file = file
+        self.handler = handler
+        self.config = config
+        self.is_async = bool(flags & _CO_COROUTINE)
 
 
-def load(file: str, worker: Optional[str] = None) -> Loaded:
-    """Runs the file and finds its worker. Raises WireError with ``WORKER_INVALID`` and the traceback."""
+def load(file: str, worker: str | None = None) -> Loaded:
+    """Runs a file and finds its worker.
+
+    Raises:
+        WireError: With ``WORKER_INVALID`` and the traceback of the file.
+    """
+    path = os.path.abspath(file)
     try:
-        module = _run(os.path.abspath(file), worker or os.path.splitext(os.path.basename(file))[0])
+        module = _run(path, worker or os.path.splitext(os.path.basename(path))[0])
         handler = _handler_of(module, file)
         config = merge(getattr(module, "config", None), getattr(handler, MARK))
+        return Loaded(path, handler, config)
     except QueueError as error:
-        raise WireError(LOAD, str(error), {"code": "WORKER_INVALID", "stack": str(error)}) from error
+        data: dict[str, Any] = {"code": "WORKER_INVALID", "name": "QueueError", "stack": str(error)}
+        raise WireError(UNLOADABLE, str(error), data) from error
     except (Exception, SystemExit) as error:
-        message = f"{type(error).__name__}: {error}"
-        data = {"code": "WORKER_INVALID", "name": type(error).__name__, "stack": traceback_of(error)}
-        raise WireError(LOAD, message, data) from error
-    # CO_COROUTINE; `inspect` knows it too, but takes its time to load.
-    code = getattr(handler, "__code__", None)
-    return Loaded(handler, config, bool(code and code.co_flags & 0x80))
+        name = type(error).__name__
+        message = f"SystemExit: {error.code!r}. {file} called sys.exit" if isinstance(error, SystemExit) else f"{name}: {message_of(error)}"
+        raise WireError(
+            UNLOADABLE, message, {"code": "WORKER_INVALID", "name": name, "stack": traceback_of(error)}
+        ) from error
 
 
-def _run(file: str, worker: str) -> Any:
-    name = re.sub(r"\W", "_", worker)
+def _run(file: str, worker: str) -> ModuleType:
+    name = PREFIX + "".join(char if char.isalnum() else "_" for char in worker)
     spec = importlib.util.spec_from_file_location(name, file)
     loader: Any = spec and spec.loader
     if spec is None or loader is None:
@@ -53,19 +79,34 @@ def _run(file: str, worker: str) -> Any:
     return module
 
 
-def _handler_of(module: Any, file: str) -> Callable[..., Any]:
-    found = [
-        (name, value)
+class SpawnedFinder:
+    """Finds the worker's module in a process that ``multiprocessing`` spawned, which knows its file as ``argv[0]``."""
+
+    def find_spec(self, name: str, path: object = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """What `sys.meta_path` asks for."""
+        return importlib.util.spec_from_file_location(name, sys.argv[0]) if name.startswith(PREFIX) else None
+
+
+def _handler_of(module: ModuleType, file: str) -> Callable[..., Any]:
+    found = {
+        name: value
         for name, value in vars(module).items()
         if hasattr(value, MARK) and getattr(value, "__module__", None) == module.__name__
-    ]
-    handlers = {id(value): value for _, value in found}
+    }
+    handlers = list({id(value): value for value in found.values()}.values())
     if len(handlers) == 1:
-        return next(iter(handlers.values()))
-    named = [value for name, value in found if name in ("default", "handler")]
+        return handlers[0]
+    named = found.get("default", found.get("handler"))
     if named:
-        return named[0]
+        return named
     if not found:
         raise QueueError("WORKER_INVALID", f"{file} has no handler. {HINT}")
-    names = ", ".join(name for name, _ in found)
-    raise QueueError("WORKER_INVALID", f"{file} has several handlers: {names}. Call one of them `handler`.")
+    raise QueueError(
+        "WORKER_INVALID", f"{file} has several handlers: {', '.join(found)}. Call one of them `handler`."
+    )
+
+
+def _flags_of(handler: Callable[..., Any]) -> int:
+    # `inspect` knows this too, but takes its time to load.
+    code = getattr(handler, "__code__", None) or getattr(getattr(type(handler), "__call__", None), "__code__", None)
+    return code.co_flags if code else 0

@@ -2,36 +2,90 @@
 
 from __future__ import annotations
 
-import logging
-from typing import Any, Callable
+import sys
 
-_LEVELS = ((logging.ERROR, "error"), (logging.WARNING, "warn"), (logging.INFO, "info"))
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from importlib.machinery import ModuleSpec
+    from logging import LogRecord
+    from types import ModuleType
+    from typing import Any
+
+    from .context import BaseContext
+
+    GetContext = Callable[[], "BaseContext | None"]
 
 
-class BridgeHandler(logging.Handler):
-    """Passes records on to the job that runs, and to stderr where none does."""
+def bridge(context: GetContext) -> None:
+    """Passes records to the log of the job that runs, INFO and above; to stderr where none does.
 
-    def __init__(self, context: Callable[[], Any]) -> None:
-        super().__init__()
+    Whoever configures logging himself, with ``basicConfig`` or ``dictConfig``, gets what he asks for instead.
+    Loading ``logging`` takes milliseconds, so that is left to who needs it.
+    """
+    if "logging" in sys.modules:
+        _install(context)
+    else:
+        sys.meta_path.insert(0, _LoggingFinder(context))
+
+
+class _LoggingFinder:
+    """Finds ``logging`` as the other finders do, once, and installs the bridge when it has been loaded."""
+
+    def __init__(self, context: GetContext) -> None:
         self._context = context
-        self._elsewhere = logging.StreamHandler()
 
-    def emit(self, record: logging.LogRecord) -> None:
-        ctx = self._context()
-        if ctx is None:
-            return self._elsewhere.emit(record)
-        try:
-            level = next((name for least, name in _LEVELS if record.levelno >= least), "debug")
-            meta = {"logger": record.name}
-            if record.exc_info:
-                meta["stack"] = (self.formatter or logging.Formatter()).formatException(record.exc_info)
-            ctx.logger.log(level, record.getMessage(), meta)
-        except Exception:
-            self.handleError(record)
+    def find_spec(self, name: str, path: object = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if name != "logging":
+            return None
+        sys.meta_path.remove(self)  # type: ignore[arg-type]
+        found = (finder.find_spec(name, None, target) for finder in sys.meta_path)
+        spec = next(filter(None, found), None)
+        if spec is None or spec.loader is None:
+            return spec
+        loader: Any = spec.loader
+        load = loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            load(module)
+            _install(self._context)
+
+        loader.exec_module = exec_module
+        return spec
 
 
-def bridge(context: Callable[[], Any]) -> None:
-    """Does what ``logging.basicConfig`` does, which then does nothing more; INFO and above unless told otherwise."""
+def _install(context: GetContext) -> None:
+    import logging
+
+    levels = ((logging.ERROR, "error"), (logging.WARNING, "warn"), (logging.INFO, "info"))
+
+    class Bridge(logging.Handler):
+        def emit(self, record: LogRecord) -> None:
+            ctx = context()
+            if ctx is None:
+                elsewhere.handle(record)
+                return
+            try:
+                level = next((name for least, name in levels if record.levelno >= least), "debug")
+                meta = {"logger": record.name}
+                if record.exc_info:
+                    meta["stack"] = logging.Formatter().formatException(record.exc_info)
+                ctx.logger.log(level, record.getMessage(), meta)
+            except Exception:
+                self.handleError(record)
+
+    elsewhere = logging.StreamHandler()
     root = logging.getLogger()
-    root.addHandler(BridgeHandler(context))
+    if root.handlers:
+        return
+    handler = Bridge()
+    root.addHandler(handler)
     root.setLevel(logging.INFO)
+    configure = logging.basicConfig
+
+    # It does nothing where there is a handler, and must not take ours for the user's.
+    def basic_config(**options: Any) -> None:
+        root.removeHandler(handler)
+        configure(**options)
+
+    logging.basicConfig = basic_config

@@ -3,86 +3,93 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-from typing import TYPE_CHECKING, Any, Callable
+import selectors
+from _thread import get_ident
 
-from ._channel import Pending
 from .aio import AsyncRunContext
-from .job import Job
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ._serve import Execution, Server
+    from collections.abc import Coroutine
+    from typing import Any
+
+    from ._channel import Channel
+    from ._serve import Execution
+    from .job import Job
+
+
+class ChannelSelector(selectors.DefaultSelector):
+    """Reads the channel while its loop waits; while the loop runs callbacks the channel's watch does."""
+
+    def __init__(self, channel: Channel) -> None:
+        super().__init__()
+        self._channel = channel
+        self.register(channel.fd, selectors.EVENT_READ)
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        channel = self._channel
+        leads = channel.lead()
+        try:
+            events = super().select(timeout)
+            for index, (key, _) in enumerate(events):
+                if key.fd == channel.fd:
+                    del events[index]
+                    if leads:
+                        channel.receive()
+                    break
+            return events
+        finally:
+            if leads:
+                channel.step_down()
 
 
 class AsyncExecution:
     """The calls of an execution, each awaited."""
 
-    def __init__(self, execution: Execution, server: Server, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, execution: Execution, loop: asyncio.AbstractEventLoop, thread: int) -> None:
         self._execution = execution
-        self._channel = server.channel
         self._loop = loop
+        self._thread = thread
         self.notify = execution.notify
 
-    async def ask(self, method: str, params: dict[str, Any]) -> Any:
-        from ._serve import outcome
-
-        self._execution._check(method)
-        answered: asyncio.Future[None] = self._loop.create_future()
+    async def ask(self, method: str, params: dict[str, object]) -> Any:
+        self._execution.check(method)
+        answered = self._loop.create_future()
 
         def settle() -> None:
             if not answered.done():
                 answered.set_result(None)
 
-        # The watcher may be the one who reads.
-        wake: Callable[[], None] = lambda: _soon(self._loop, settle)
-        pending: Pending = self._channel.ask(method, {"execution": self._execution.id, **params}, wake)
+        def wake() -> None:
+            if get_ident() == self._thread:
+                settle()
+            else:
+                self._loop.call_soon_threadsafe(settle)
+
+        pending = self._execution.channel.ask(method, {"execution": self._execution.id, **params}, wake)
         await answered
-        return outcome(pending)
+        return pending.outcome()
 
 
 class Loop:
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self._loop = asyncio.new_event_loop()
+    """One event loop for all jobs of the process, so that what a worker keeps between them stays usable."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._loop = asyncio.SelectorEventLoop(ChannelSelector(channel))
+        self._thread = get_ident()
         asyncio.set_event_loop(self._loop)
-        server.call_soon = lambda fn, *args: _soon(self._loop, fn, *args)
 
-    def run(self, handler: Callable[..., Any], execution: Execution, job: Job, claim: int) -> Any:
-        loop, channel = self._loop, self._server.channel
-        ctx = AsyncRunContext(job, AsyncExecution(execution, self._server, loop), claim)
-        self._server.running(execution, ctx)
-        channel.looped = True
-        loop.add_reader(channel.fileno(), self._read)
+    def context(self, execution: Execution, job: Job[Any], claim: int) -> AsyncRunContext:
+        """The context of a job that is about to run."""
+        return AsyncRunContext(job, AsyncExecution(execution, self._loop, self._thread), claim)
+
+    def run(self, handling: Coroutine[Any, Any, object]) -> object:
+        """Runs a handler to its end, and ends the tasks that it left behind."""
         try:
-            return loop.run_until_complete(handler(job, ctx))
+            return self._loop.run_until_complete(handling)
         finally:
-            loop.remove_reader(channel.fileno())
-            channel.looped = False
-            self._stop_tasks()
-
-    def _read(self) -> None:
-        try:
-            if not self._server.channel.receive(socket.MSG_DONTWAIT):
-                self._server.channel.host_gone()
-        except BlockingIOError:
-            pass  # The watcher was faster.
-
-    def _stop_tasks(self) -> None:
-        """What a handler has left running ends with it."""
-        tasks = asyncio.all_tasks(self._loop)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-
-
-def _soon(loop: asyncio.AbstractEventLoop, fn: Callable[..., Any], *args: Any) -> None:
-    """Runs code in the loop, from whatever thread."""
-    try:
-        running = asyncio.get_running_loop()
-    except RuntimeError:
-        running = None
-    if running is loop:
-        fn(*args)
-    else:
-        loop.call_soon_threadsafe(fn, *args)
+            tasks = asyncio.all_tasks(self._loop)
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))

@@ -4,124 +4,137 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
-from collections import deque
-from typing import Any, Callable, Optional, Union
 
-from . import _wire, values
-from ._channel import Channel, Pending
+from . import _frames, _logging
+from ._channel import Channel
+from ._frames import Request, WireError
 from ._load import Loaded, load
-from ._wire import WireError, to_wire
-from .aio import AsyncRunContext
 from .context import RunContext
-from .errors import Deferral, QueueError
-from .job import Job
+from .errors import QueueError
+from .job import Deferral, Job
+from .values import dumps, is_object
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ._loop import Loop
+    from .aio import AsyncRunContext
 
 PROTOCOL = 1
-#: Room for any error.
-_MIN_MESSAGE = 4096
+#: The least `maxMessage` there may be: room for an error that says that something else was too large.
+MIN_MESSAGE = 4096
 
-Context = Union[RunContext, AsyncRunContext]
+_RESULT = ("result", "value")
+
+ENDED = 'came after its job had ended. Wait for what a handler starts before it returns.'
 
 
 class Execution:
-    """One job, and what its context calls."""
+    """One job, and the calls of its context."""
 
-    def __init__(self, channel: Channel, id_: Any) -> None:
+    def __init__(self, channel: Channel, id_: object) -> None:
         self.id = id_
         self.ended = False
-        self._channel = channel
+        self.channel = channel
 
-    def ask(self, method: str, params: dict[str, Any]) -> Any:
-        self._check(method)
-        pending = self._channel.ask(method, {"execution": self.id, **params})
-        if not self._channel.wait(lambda: pending.done):
-            self._channel.host_gone()
-        return outcome(pending)
+    def ask(self, method: str, params: dict[str, object]) -> Any:
+        self.check(method)
+        return self.channel.call(method, {"execution": self.id, **params})
 
-    def notify(self, method: str, params: dict[str, Any]) -> None:
-        self._check(method)
-        self._channel.notify(method, {"execution": self.id, **params})
+    def notify(self, method: str, params: dict[str, object]) -> None:
+        self.check(method)
+        self.channel.notify(method, {"execution": self.id, **params})
 
-    def _check(self, method: str) -> None:
+    def check(self, method: str) -> None:
+        """Raises QueueError ``RUN_ENDED`` for a context that has outlived its job."""
         if self.ended:
-            message = f'"{method}" came after its job had ended. Wait for what a handler starts.'
-            raise QueueError("RUN_ENDED", message)
-
-
-def outcome(pending: Pending) -> Any:
-    if pending.error:
-        raise pending.error
-    return pending.result
+            raise QueueError("RUN_ENDED", f'"{method}" {ENDED}')
 
 
 class Server:
-    def __init__(self, sock: socket.socket) -> None:
-        self.channel = Channel(sock, self.serve)
-        self._queue: deque[dict[str, Any]] = deque()
-        self._worker: Optional[Loaded] = None
-        self._running: Optional[tuple[Any, Context]] = None
-        #: Runs code in the thread of the handler, where that is an event loop.
-        self.call_soon: Callable[..., Any] = lambda fn, *args: fn(*args)
-        self._loop: Any = None
+    """Answers the host.
+
+    Args:
+        fd: The socket to the host.
+        gone: Called when the host has gone while somebody needs it.
+    """
+
+    def __init__(self, fd: int, gone: Callable[[], None]) -> None:
+        self.channel = Channel(fd, self._serve, gone)
+        self._worker: Loaded | None = None
+        self._running: tuple[Execution, RunContext | AsyncRunContext] | None = None
+        self._loop: Loop | None = None
 
     def run(self) -> None:
-        while self.channel.wait(lambda: bool(self._queue)):
-            message = self._queue.popleft()
-            id_, params = message.get("id"), message.get("params", {})
-            carry_out = self._initialize if message["method"] == "initialize" else self._execute
+        """Carries out one request after the other until the host is gone."""
+        while True:
+            request = self.channel.next_request()
+            if request is None:
+                return
+            carry_out = self._execute if request.method == "execute" else self._initialize
             try:
-                result = carry_out(id_, params)
-            except BaseException as error:  # Whatever a handler raises is the end of its attempt only.
-                self._flush()
-                self.channel.answer(id_, error=to_wire(error))
+                if not is_object(request.params):
+                    raise WireError(_frames.PARAMS, f'The params of "{request.method}" must be an object.')
+                result = carry_out(request.id, request.params)
+            except BaseException as error:  # whatever a handler raises is the end of its attempt only
+                _flush()
+                self.channel.fail(request.id, error)
             else:
-                self._flush()
-                self.channel.answer(id_, result=result)
+                _flush()
+                self.channel.answer(request.id, result)
 
-    def serve(self, message: dict[str, Any]) -> None:
-        """What the host asks; called by whichever thread reads."""
-        method, id_, params = message["method"], message.get("id"), message.get("params", {})
-        if method in ("initialize", "execute"):
-            self._queue.append(message)
-        elif method == "cancel":
-            running = self._running
+    def context(self) -> RunContext | AsyncRunContext | None:
+        """The context of the job that runs in this process."""
+        return self._running[1] if self._running and not self.channel.closed else None
+
+    def _serve(self, request: Request) -> bool:
+        if request.method == "cancel":
+            self._cancel(request.params)
+        elif request.method != "ping":
+            return False
+        if request.id is not _frames.NOTIFICATION:
+            self.channel.answer(request.id, "{}")
+        return True
+
+    def _cancel(self, params: object) -> None:
+        running = self._running
+        if running and is_object(params) and running[0].id == params.get("execution"):
             reason = params.get("reason")
-            if running and running[0] == params.get("execution") and isinstance(reason, dict):
-                error = QueueError(str(reason.get("code")), str(reason.get("message")))
-                self.call_soon(running[1].cancel, error)
-        elif id_ is not None:
-            if method == "ping":
-                self.channel.answer(id_, result={})
-            else:
-                text = f'A worker has no method "{method}".'
-                self.channel.answer(id_, error={"code": _wire.METHOD, "message": text})
+            facts = reason if is_object(reason) else {}
+            code, message = facts.get("code", "JOB_CANCELLED"), facts.get("message", "The job was cancelled.")
+            running[1].cancel(QueueError(str(code), str(message)))
 
-    def _initialize(self, _id: Any, params: dict[str, Any]) -> dict[str, Any]:
+    def _initialize(self, _id: object, params: dict[str, Any]) -> str:
         if params.get("protocol") != PROTOCOL:
-            text = f"This speaks version {PROTOCOL} of the protocol, not {params.get('protocol')}."
-            raise WireError(_wire.VERSION, text)
+            text = f"This speaks version {PROTOCOL} of the protocol, not {params.get('protocol')!r}."
+            raise WireError(_frames.VERSION, text)
         worker, limit = params.get("worker"), params.get("maxMessage")
-        if not isinstance(worker, dict) or not isinstance(worker.get("file"), str):
-            raise WireError(_wire.PARAMS, '"initialize" needs worker.file.')
-        if not isinstance(limit, (int, float)) or limit < _MIN_MESSAGE:
-            raise WireError(_wire.PARAMS, f'"initialize" needs a maxMessage of {_MIN_MESSAGE} or more.')
+        if not is_object(worker) or not isinstance(worker.get("file"), str):
+            raise WireError(_frames.PARAMS, '"initialize" needs worker.file.')
+        if isinstance(limit, bool) or not isinstance(limit, (int, float)) or limit < MIN_MESSAGE:
+            raise WireError(_frames.PARAMS, f'"initialize" needs a maxMessage of {MIN_MESSAGE} or more.')
+        if self._worker:
+            raise WireError(_frames.INVALID, f"This child runs {self._worker.file} already.")
         self.channel.max_message = limit
-        self._worker = load(worker["file"], str(worker.get("id")))
+        self.channel.begin()
+        try:
+            self._worker = load(worker["file"], str(worker.get("id")))
+        finally:
+            self.channel.finish()
         version = ".".join(map(str, sys.version_info[:3]))
         runtime = {"name": "python", "version": version}
-        return {"protocol": PROTOCOL, "runtime": runtime, "capabilities": {"heartbeat": True}}
+        return dumps({"protocol": PROTOCOL, "runtime": runtime, "capabilities": {"heartbeat": True}})
 
-    def _execute(self, id_: Any, params: dict[str, Any]) -> dict[str, Any]:
+    def _execute(self, id_: object, params: dict[str, Any]) -> str:
         if self._worker is None:
-            raise WireError(_wire.INVALID, 'Send "initialize" first.')
-        if not isinstance(params.get("job"), dict):
-            raise WireError(_wire.PARAMS, '"execute" needs a job.')
+            raise WireError(_frames.INVALID, 'Send "initialize" first.')
         try:
-            job = Job(params["job"])
-        except KeyError as error:
-            raise WireError(_wire.PARAMS, f'The job has no "{error.args[0]}".') from None
+            job = Job.from_wire(params.get("job"))
+        except (KeyError, TypeError) as error:
+            raise WireError(_frames.PARAMS, f"The job of \"execute\" is not one: {error}.") from None
         execution = Execution(self.channel, id_)
         self.channel.begin()
         try:
@@ -129,62 +142,73 @@ class Server:
         finally:
             execution.ended = True
             self._running = None
-            self.channel.end()
-        result = {"defer": value.wire} if isinstance(value, Deferral) else {"value": value}
-        return {**result, **_usage()}
+            self.channel.finish()
+            self.channel.forget(QueueError("RUN_ENDED", f"A call of the context {ENDED}"))
+        if isinstance(value, Deferral):
+            answer = f'"defer":{dumps(value.wire)}'
+        elif value is None:
+            answer = ""
+        else:
+            answer = f'"value":{dumps(value, _RESULT)}'
+        return "{" + ",".join(filter(None, (answer, usage()))) + "}"
 
-    def _handle(self, worker: Loaded, execution: Execution, job: Job, claim: int) -> Any:
+    def _handle(self, worker: Loaded, execution: Execution, job: Job[Any], claim: int) -> object:
         if worker.is_async:
             if self._loop is None:
                 from ._loop import Loop
 
-                self._loop = Loop(self)
-            return self._loop.run(worker.handler, execution, job, claim)
+                self._loop = Loop(self.channel)
+            ctx = self._loop.context(execution, job, claim)
+            self._running = (execution, ctx)
+            return self._loop.run(worker.handler(job, ctx))
         ctx = RunContext(job, execution, claim)
-        self.running(execution, ctx)
-        return worker.handler(job, ctx)
+        self._running = (execution, ctx)
+        value = worker.handler(job, ctx)
+        if hasattr(value, "__await__"):
+            raise TypeError("The handler answered with an awaitable. Define it with `async def`.")
+        return value
 
-    def running(self, execution: Execution, ctx: Context) -> None:
-        self._running = (execution.id, ctx)
 
-    def context(self) -> Optional[Context]:
-        return self._running[1] if self._running else None
-
-    @staticmethod
-    def _flush() -> None:
-        for stream in (sys.stdout, sys.stderr):
-            try:
-                stream.flush()
-            except (OSError, ValueError):
-                pass  # Closed by the handler.
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):
+            pass  # closed or replaced by the handler
 
 
 try:
     import resource
 
-    def _usage() -> dict[str, Any]:
+    def usage() -> str:
+        """What this process has used so far, as members of a result."""
         used = resource.getrusage(resource.RUSAGE_SELF)
-        # Kilobytes, but for macOS.
         size = used.ru_maxrss if sys.platform == "darwin" else used.ru_maxrss * 1024
-        return {"usage": {"maxRss": size, "cpu": round((used.ru_utime + used.ru_stime) * 1000, 1)}}
+        return f'"usage":{{"maxRss":{size},"cpu":{(used.ru_utime + used.ru_stime) * 1000:.0f}}}'
 
-except ImportError:  # Windows.
+except ImportError:  # Windows
 
-    def _usage() -> dict[str, Any]:
-        return {}
+    def usage() -> str:
+        """Nothing: there is no way to know."""
+        return ""
+
+
+def _end_process() -> None:
+    """Without a host there is nobody to tell anything: not a result, not an error."""
+    _flush()
+    os._exit(0)
 
 
 def main() -> None:
-    channel = socket.socket(fileno=int(os.environ.pop("NUXT_QUEUE_FD", "3")))
+    """Serves the host on the descriptor that ``NUXT_QUEUE_FD`` names, 3 by default."""
+    fd = int(os.environ.pop("NUXT_QUEUE_FD", "3"))
     # What the handler starts has no business with the channel.
-    os.set_inheritable(channel.fileno(), False)
-    channel.setblocking(True)
+    os.set_inheritable(fd, False)
     # The host decides, also when somebody presses Ctrl-C.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
-    server = Server(channel)
-    from ._logging import bridge
-
-    bridge(server.context)
+    server = Server(fd, _end_process)
+    _logging.bridge(server.context)
     server.run()

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from _thread import get_ident
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Awaitable, Callable, Mapping, Optional, TypeVar, Union, cast
 
-from .context import UPDATE_TRIES, BaseContext, Calls, Names, given
+from .context import UPDATE_TRIES, BaseContext, Names, conflict, enqueueing, given
 from .errors import QueueError
-from .job import Job
+from .job import EnqueuedJob, Job
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Awaitable, Callable, Mapping
+    from typing import Any, Protocol, TypeVar
 
-T = TypeVar("T")
-Ask = Callable[[str, "dict[str, Any]"], Awaitable[Any]]
+    from .context import Notifies
+
+    T = TypeVar("T")
+    Ask = Callable[[str, dict[str, object]], Awaitable[Any]]
+
+    class AsyncCalls(Notifies, Protocol):
+        """Carries the calls of a context to the host, or to a stand-in."""
+
+        def ask(self, method: str, params: dict[str, object]) -> Awaitable[Any]: ...
 
 
-async def _settled(value: Union[T, Awaitable[T]]) -> T:
-    """What a function answered that may be a coroutine or not."""
-    return await cast("Awaitable[T]", value) if hasattr(value, "__await__") else cast("T", value)
+async def _settled(value: Any) -> Any:
+    """What a function answered that may be a coroutine function or not."""
+    return await value if hasattr(value, "__await__") else value
 
 
 class AsyncState:
@@ -49,7 +59,7 @@ class AsyncState:
     async def delete(self, key: str) -> None:
         await self._ask("ctx.state.delete", {"key": key})
 
-    async def update(self, key: str, change: Callable[[Any], Union[T, Awaitable[T]]]) -> T:
+    async def update(self, key: str, change: Callable[[Any], T | Awaitable[T]]) -> T:
         """Computes a value from the present one (``None`` where there is none), again if somebody was faster.
 
         >>> await ctx.state.update("count", lambda count: (count or 0) + 1)
@@ -60,7 +70,7 @@ class AsyncState:
             swap = await self._ask("ctx.state.swap", {"key": key, "token": seen["token"], "value": value})
             if swap["swapped"]:
                 return swap["value"]
-        raise QueueError("EVENTS_CONFLICT", f'State "{key}" changed {UPDATE_TRIES} times during an update.')
+        raise conflict(key)
 
 
 class AsyncFlow:
@@ -73,7 +83,7 @@ class AsyncFlow:
         """Starts the steps that subscribe to an event once this step completes; with ``immediate`` now."""
         await self._ask("ctx.flow.emit", {"event": event, **given(payload=payload, immediate=immediate or None)})
 
-    async def cancel(self, reason: Optional[str] = None) -> None:
+    async def cancel(self, reason: str | None = None) -> None:
         """Ends the run as cancelled, this step included."""
         await self._ask("ctx.flow.cancel", given(reason=reason))
 
@@ -96,7 +106,7 @@ class AsyncStep:
         self._ask = ask
         self._names = Names()
 
-    async def run(self, name: str, fn: Callable[[], Union[T, Awaitable[T]]]) -> T:
+    async def run(self, name: str, fn: Callable[[], T | Awaitable[T]]) -> T:
         """Runs a function or coroutine function, or answers what it returned when an earlier attempt finished it."""
         counted = self._names.next(name)
         found = await self._ask("ctx.step.lookup", {"name": counted})
@@ -108,10 +118,12 @@ class AsyncStep:
 class AsyncRunContext(BaseContext):
     """The context of a handler that is ``async def``. Its methods are awaited, any number at once."""
 
-    def __init__(self, job: Job, calls: Calls, claim: int = 1) -> None:
+    def __init__(self, job: Job[Any], calls: AsyncCalls, claim: int = 1) -> None:
         super().__init__(job, calls, claim)
-        self._ask: Ask = calls.ask
-        self._signal: Optional[asyncio.Event] = None
+        self._ask = calls.ask
+        self._signal: asyncio.Event | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
 
     @cached_property
     def state(self) -> AsyncState:
@@ -135,26 +147,30 @@ class AsyncRunContext(BaseContext):
         if self._signal is None:
             import asyncio
 
+            self._loop, self._thread = asyncio.get_running_loop(), get_ident()
             self._signal = asyncio.Event()
             if self.cancelled:
                 self._signal.set()
         return self._signal
 
     def cancel(self, reason: QueueError) -> None:
-        """Tells the handler to stop; the first reason stands. Called in the thread of the event loop."""
+        """Tells the handler to stop; the first reason stands. Called from any thread, even while the loop is busy."""
         self.cancel_reason = self.cancel_reason or reason
-        if self._signal is not None:
+        if self._signal is None or self._loop is None:
+            return
+        if get_ident() == self._thread:
             self._signal.set()
+        else:
+            self._loop.call_soon_threadsafe(self._signal.set)
 
-    async def progress(self, value: float, message: Optional[str] = None) -> None:
+    async def progress(self, value: float, message: str | None = None) -> None:
         """How far the work is, between 0 and 1. Kept with the job and sent to whoever follows the run."""
         await self._ask("ctx.progress", {"value": value, **given(message=message)})
 
-    async def emit(self, type: str, data: Any = None, *, key: Optional[str] = None) -> Optional[dict[str, Any]]:
+    async def emit(self, type: str, data: Any = None, *, key: str | None = None) -> dict[str, Any] | None:
         """Appends an event of your own and answers it as stored; ``None`` when its key was there already."""
         return await self._ask("ctx.emit", {"type": type, **given(data=data, key=key)})
 
-    async def enqueue(self, worker: Union[str, Mapping[str, str]], data: Any = None, **options: Any) -> dict[str, Any]:
-        """Enqueues a job for a worker, with the options of ``enqueue`` in camelCase, durations in milliseconds."""
-        target = worker if isinstance(worker, str) else dict(worker)
-        return await self._ask("ctx.enqueue", {"worker": target, **given(data=data, options=options or None)})
+    async def enqueue(self, worker: str | Mapping[str, str], data: Any = None, **options: Any) -> EnqueuedJob:
+        """Enqueues a job, as ``RunContext.enqueue`` does."""
+        return EnqueuedJob.from_wire(await self._ask("ctx.enqueue", enqueueing(worker, data, options)))

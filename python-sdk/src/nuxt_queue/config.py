@@ -3,34 +3,38 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Callable, Mapping, Optional, Sequence, TypeVar, Union, overload
 
 from .errors import QueueError
 
-F = TypeVar("F", bound=Callable[..., Any])
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any, TypeVar, overload
+
+    F = TypeVar("F", bound=Callable[..., Any])
 
 #: Where ``define_worker`` notes that a function is one.
 MARK = "__nuxt_queue_worker__"
 
 
-class WorkerConfig(dict[str, Any]):
+class WorkerConfig(dict[str, "Any"]):
     """Options of a worker under the names the queue knows them by."""
 
 
 def define_config(
     *,
-    queue: Optional[str] = None,
-    name: Optional[str] = None,
-    concurrency: Optional[int] = None,
-    concurrency_per_key: Optional[int] = None,
-    rate_limit: Optional[Mapping[str, float]] = None,
-    attempts: Optional[int] = None,
-    backoff: Union[float, Mapping[str, Any], None] = None,
-    timeout: Optional[float] = None,
-    priority: Optional[float] = None,
-    dead_letter: Optional[str] = None,
-    flow: Optional[Mapping[str, Any]] = None,
-    process: Optional[Mapping[str, Any]] = None,
+    queue: str | None = None,
+    name: str | None = None,
+    concurrency: int | None = None,
+    concurrency_per_key: int | None = None,
+    rate_limit: Mapping[str, float] | None = None,
+    attempts: int | None = None,
+    backoff: float | Mapping[str, Any] | None = None,
+    timeout: float | None = None,
+    priority: float | None = None,
+    dead_letter: str | None = None,
+    flow: Mapping[str, Any] | None = None,
+    process: Mapping[str, Any] | None = None,
     **more: Any,
 ) -> WorkerConfig:
     """Options of the worker in this file, and defaults of its jobs. Durations are milliseconds.
@@ -61,33 +65,50 @@ def define_config(
         "process": process,
         **more,
     }
-    return WorkerConfig(_camel_keys({key: value for key, value in options.items() if value is not None}))
+    return WorkerConfig(camel_keys({key: value for key, value in options.items() if value is not None}))
 
 
-@overload
-def define_worker(handler: F, /) -> F: ...
-@overload
-def define_worker(**options: Any) -> Callable[[F], F]: ...
-def define_worker(handler: Optional[Callable[..., Any]] = None, /, **options: Any) -> Any:
+if TYPE_CHECKING:
+
+    @overload
+    def define_worker(handler: F, /) -> F: ...
+    @overload
+    def define_worker(**options: Any) -> Callable[[F], F]: ...
+
+
+def define_worker(handler: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Makes a function or coroutine function the worker of its file.
 
-    >>> @define_worker
-    ... def hello(job: Job, ctx: RunContext) -> str:
-    ...     return f"hello {job.data['name']}"
+    Args:
+        handler: Takes a ``Job`` and a ``RunContext``, or an ``AsyncRunContext`` where it is ``async def``. What it
+            returns is the result of the job.
+        options: Those of ``define_config``, instead of it or beside it: ``@define_worker(concurrency=2)``.
 
-    With keywords, those of ``define_config``: ``@define_worker(concurrency=2)``.
+    Example:
+        >>> @define_worker
+        ... def hello(job: Job[str], ctx: RunContext) -> str:
+        ...     return f"hello {job.data}"
     """
+    if handler is not None and not callable(handler):
+        raise TypeError("define_worker takes a function, or options by keyword: @define_worker(concurrency=2)")
 
-    def mark(function: F) -> F:
+    def mark(function: Callable[..., Any]) -> Callable[..., Any]:
         setattr(function, MARK, define_config(**options))
         return function
 
     return mark(handler) if handler is not None else mark
 
 
-def merge(module: Optional[Mapping[str, Any]], decorator: Mapping[str, Any]) -> WorkerConfig:
-    """The config of the module and that of the decorator, which must not contradict each other."""
-    merged = WorkerConfig(module or {})
+def merge(module: object, decorator: Mapping[str, Any]) -> WorkerConfig:
+    """What a file calls ``config`` and the options of its decorator, which must not contradict each other.
+
+    Raises:
+        QueueError: ``WORKER_INVALID``.
+    """
+    if isinstance(module, dict) and not isinstance(module, WorkerConfig):
+        raise QueueError("WORKER_INVALID", "`config` is a plain dict. Write config = define_config(...).")
+    # Anything else of that name, such as a module that was imported, is the worker's own affair.
+    merged = WorkerConfig(module if isinstance(module, WorkerConfig) else {})
     for key, value in decorator.items():
         if key in merged and merged[key] != value:
             message = f'"{key}" is {merged[key]!r} in config and {value!r} in define_worker. Say it once.'
@@ -96,16 +117,18 @@ def merge(module: Optional[Mapping[str, Any]], decorator: Mapping[str, Any]) -> 
     return merged
 
 
-def _camel_keys(value: Any) -> Any:
-    """Names as the queue has them; those of environment variables are nobody's options and stay."""
-    if isinstance(value, Mapping):
-        return {
-            _camel(str(key)): dict(member) if key == "env" else _camel_keys(member)
-            for key, member in value.items()
-        }
-    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        return [_camel_keys(item) for item in value]
-    return value
+def camel_keys(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options under the names the queue has for them, those inside of the ones it knows as well."""
+    camel = {_camel(name): value for name, value in options.items()}
+    for name in _NESTED.intersection(camel):
+        if isinstance(camel[name], dict):
+            camel[name] = {_camel(str(inner)): value for inner, value in camel[name].items()}
+    return camel
+
+
+#: Options that hold options. Not what is inside of others, nor deeper: the names of variables in ``process["env"]``
+#: are nobody's options.
+_NESTED = frozenset({"backoff", "flow", "process", "rateLimit"})
 
 
 def _camel(name: str) -> str:

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-import threading
-from datetime import datetime
 from functools import cached_property
-from typing import Any, Callable, Mapping, Optional, Protocol, TypeVar, Union
 
-from .errors import Deferral, QueueError
-from .job import Job
+from .config import camel_keys
+from .errors import QueueError
+from .job import Deferral, EnqueuedJob, Job
 
-T = TypeVar("T")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+    from typing import Any, Protocol, TypeVar
+
+    T = TypeVar("T")
+
+    class Notifies(Protocol):
+        """Carries calls that nobody waits for."""
+
+        def notify(self, method: str, params: dict[str, object]) -> None: ...
+
+    class Calls(Notifies, Protocol):
+        """Carries the calls of a context to the host, or to a stand-in."""
+
+        def ask(self, method: str, params: dict[str, object]) -> Any: ...
+
 
 #: How often an update tries before it gives up; each failure means that somebody else succeeded.
 UPDATE_TRIES = 1000
-
-
-class Calls(Protocol):
-    """Carries the calls of a context to the host, or to a stand-in."""
-
-    def ask(self, method: str, params: dict[str, Any]) -> Any: ...
-
-    def notify(self, method: str, params: dict[str, Any]) -> None: ...
 
 
 def given(**params: Any) -> dict[str, Any]:
@@ -29,29 +37,61 @@ def given(**params: Any) -> dict[str, Any]:
     return {name: value for name, value in params.items() if value is not None}
 
 
+def enqueueing(worker: str | Mapping[str, str], data: object, options: Mapping[str, Any]) -> dict[str, object]:
+    """The parameters of ``ctx.enqueue``."""
+    target = worker if isinstance(worker, str) else dict(worker)
+    return {"worker": target, **given(data=data, options=camel_keys(options) or None)}
+
+
+def conflict(key: str) -> QueueError:
+    """An update has lost each of its races."""
+    return QueueError("EVENTS_CONFLICT", f'State "{key}" changed {UPDATE_TRIES} times during an update.')
+
+
+_LEVELS = frozenset({"debug", "info", "warn", "error"})
+
+
 class Logger:
     """Logs that are events of the run. Never waits; should one not be stored, the attempt fails."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: Notifies) -> None:
         self._calls = calls
 
-    def log(self, level: str, message: str, meta: Optional[Mapping[str, Any]] = None, **more: Any) -> None:
-        """``level`` is ``debug``, ``info``, ``warn`` or ``error``; keywords are added to ``meta``."""
-        whole = {**(meta or {}), **more}
-        self._calls.notify("ctx.logger.log", {"level": level, "message": message, **({"meta": whole} if whole else {})})
+    def log(self, level: str, message: str, meta: Mapping[str, Any] | None = None, **more: Any) -> None:
+        """Adds an entry.
 
-    def debug(self, message: str, meta: Optional[Mapping[str, Any]] = None, **more: Any) -> None:
+        Args:
+            level: ``debug``, ``info``, ``warn`` (or ``warning``) or ``error``.
+            message: Text.
+            meta: Facts beside it.
+            more: Further facts, by keyword.
+
+        Raises:
+            QueueError: ``OPTION_INVALID`` for another level, ``VALUE_UNSUPPORTED``, ``RUN_ENDED``.
+        """
+        if level == "warning":
+            level = "warn"
+        if level not in _LEVELS:
+            raise QueueError("OPTION_INVALID", f"There is no level {level!r}. Pass debug, info, warn or error.")
+        whole = {**(meta or {}), **more}
+        self._calls.notify("ctx.logger.log", {"level": level, "message": str(message), **given(meta=whole or None)})
+
+    def debug(self, message: str, meta: Mapping[str, Any] | None = None, **more: Any) -> None:
+        """Adds an entry for who looks for a fault."""
         self.log("debug", message, meta, **more)
 
-    def info(self, message: str, meta: Optional[Mapping[str, Any]] = None, **more: Any) -> None:
+    def info(self, message: str, meta: Mapping[str, Any] | None = None, **more: Any) -> None:
+        """Adds an entry."""
         self.log("info", message, meta, **more)
 
-    def warning(self, message: str, meta: Optional[Mapping[str, Any]] = None, **more: Any) -> None:
+    def warning(self, message: str, meta: Mapping[str, Any] | None = None, **more: Any) -> None:
+        """Adds an entry of something odd."""
         self.log("warn", message, meta, **more)
 
     warn = warning
 
-    def error(self, message: str, meta: Optional[Mapping[str, Any]] = None, **more: Any) -> None:
+    def error(self, message: str, meta: Mapping[str, Any] | None = None, **more: Any) -> None:
+        """Adds an entry of something that failed. Does not fail the attempt."""
         self.log("error", message, meta, **more)
 
 
@@ -90,11 +130,11 @@ class State:
         """
         for _ in range(UPDATE_TRIES):
             seen = self._ask("ctx.state.read", {"key": key})
-            params = {"key": key, "token": seen["token"], "value": change(seen["value"])}
-            swap = self._ask("ctx.state.swap", params)
+            value = change(seen["value"])
+            swap = self._ask("ctx.state.swap", {"key": key, "token": seen["token"], "value": value})
             if swap["swapped"]:
                 return swap["value"]
-        raise QueueError("EVENTS_CONFLICT", f'State "{key}" changed {UPDATE_TRIES} times during an update.')
+        raise conflict(key)
 
 
 class Flow:
@@ -110,7 +150,7 @@ class Flow:
         """
         self._ask("ctx.flow.emit", {"event": event, **given(payload=payload, immediate=immediate or None)})
 
-    def cancel(self, reason: Optional[str] = None) -> None:
+    def cancel(self, reason: str | None = None) -> None:
         """Ends the run as cancelled, this step included."""
         self._ask("ctx.flow.cancel", given(reason=reason))
 
@@ -159,7 +199,7 @@ class Step:
 class BaseContext:
     """What contexts of both kinds have."""
 
-    def __init__(self, job: Job, calls: Calls, claim: int = 1) -> None:
+    def __init__(self, job: Job[Any], calls: Notifies, claim: int = 1) -> None:
         self.job = job
         self.run_id = job.run_id
         #: 1 for the first try.
@@ -167,7 +207,7 @@ class BaseContext:
         #: How often the job was handed out.
         self.claim = claim
         self._calls = calls
-        self.cancel_reason: Optional[QueueError] = None
+        self.cancel_reason: QueueError | None = None
 
     @cached_property
     def logger(self) -> Logger:
@@ -183,42 +223,44 @@ class BaseContext:
         if self.cancel_reason:
             raise self.cancel_reason
 
-    def defer(self, *, delay: Optional[float] = None, until: Union[datetime, float, None] = None) -> Deferral:
+    def defer(self, *, delay: float | None = None, until: datetime | float | None = None) -> Deferral:
         """``return ctx.defer(delay=5000)``: run again later without using up an attempt. Milliseconds."""
-        moment = until.timestamp() * 1000 if isinstance(until, datetime) else until
-        return Deferral(given(delay=delay, until=moment))
+        return Deferral(delay=delay, until=until)
 
 
 class RunContext(BaseContext):
     """The context of a handler that is a plain function. Its methods wait for the host."""
 
-    def __init__(self, job: Job, calls: Calls, claim: int = 1) -> None:
+    def __init__(self, job: Job[Any], calls: Calls, claim: int = 1) -> None:
         super().__init__(job, calls, claim)
+        self._asking = calls
         self._ask = calls.ask
-        self._signal: Optional[threading.Event] = None
+        self._signal: threading.Event | None = None
 
     # Made on first use: most handlers use few of them.
 
     @cached_property
     def state(self) -> State:
-        return State(self._calls)
+        return State(self._asking)
 
     @cached_property
     def flow(self) -> Flow:
-        return Flow(self._calls)
+        return Flow(self._asking)
 
     @cached_property
     def client(self) -> Client:
-        return Client(self._calls)
+        return Client(self._asking)
 
     @cached_property
     def step(self) -> Step:
-        return Step(self._calls)
+        return Step(self._asking)
 
     @property
     def signal(self) -> threading.Event:
         """Set once the handler should stop: ``ctx.signal.wait(5)``, in seconds as ``threading`` has it."""
         if self._signal is None:
+            import threading
+
             self._signal = threading.Event()
             if self.cancelled:
                 self._signal.set()
@@ -230,15 +272,23 @@ class RunContext(BaseContext):
         if self._signal is not None:
             self._signal.set()
 
-    def progress(self, value: float, message: Optional[str] = None) -> None:
+    def progress(self, value: float, message: str | None = None) -> None:
         """How far the work is, between 0 and 1. Kept with the job and sent to whoever follows the run."""
         self._ask("ctx.progress", {"value": value, **given(message=message)})
 
-    def emit(self, type: str, data: Any = None, *, key: Optional[str] = None) -> Optional[dict[str, Any]]:
+    def emit(self, type: str, data: Any = None, *, key: str | None = None) -> dict[str, Any] | None:
         """Appends an event of your own and answers it as stored; ``None`` when its key was there already."""
         return self._ask("ctx.emit", {"type": type, **given(data=data, key=key)})
 
-    def enqueue(self, worker: Union[str, Mapping[str, str]], data: Any = None, **options: Any) -> dict[str, Any]:
-        """Enqueues a job for a worker, with the options of ``enqueue`` in camelCase, durations in milliseconds."""
-        target = worker if isinstance(worker, str) else dict(worker)
-        return self._ask("ctx.enqueue", {"worker": target, **given(data=data, options=options or None)})
+    def enqueue(self, worker: str | Mapping[str, str], data: Any = None, **options: Any) -> EnqueuedJob:
+        """Enqueues a job.
+
+        Args:
+            worker: Its id, or ``{"queue", "name"}``.
+            data: What its handler receives.
+            options: Those of jobs: ``delay`` (milliseconds, or a datetime), ``attempts``, ``priority``, ``id``, …
+
+        Example:
+            >>> ctx.enqueue("mail", {"to": "ada@example.com"}, delay=500, dead_letter="lost")
+        """
+        return EnqueuedJob.from_wire(self._ask("ctx.enqueue", enqueueing(worker, data, options)))

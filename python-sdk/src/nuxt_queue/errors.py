@@ -1,32 +1,54 @@
-"""The error of this package, and the third way out of a handler."""
+"""What goes wrong, as an exception with a code."""
 
 from __future__ import annotations
 
-from typing import Any, Optional
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class QueueError(Exception):
-    """What the queue refuses. Tell errors apart by ``code``, such as ``RUN_ENDED`` or ``VALIDATION_FAILED``.
+    """An error that programs can tell apart by its code.
 
-    Any exception of your own may carry ``retryable = False``, which ends the job whatever attempts are left.
+    Raised by calls of the context, and yours to raise from a handler.
+
+    Args:
+        code: What went wrong, such as ``RUN_ENDED``. The codes of the engine are listed in its documentation.
+        message: What came, what was expected and what to do.
+        retryable: ``False`` fails the job at once, whatever attempts are left.
+        details: Facts for programs; they travel as JSON.
+        name: The class of the error where it arose. Only differs for errors of the host.
+
+    Example:
+        >>> raise QueueError("CARD_REFUSED", "The card was refused.", retryable=False)
+        Traceback (most recent call last):
+        nuxt_queue.QueueError: The card was refused.
     """
+
+    code: str
+    retryable: bool
+    details: Mapping[str, object] | None
+    name: str
 
     def __init__(
         self,
         code: str,
         message: str,
         *,
-        retryable: Optional[bool] = None,
-        details: Optional[dict[str, Any]] = None,
+        retryable: bool = True,
+        details: Mapping[str, object] | None = None,
+        name: str = "QueueError",
     ) -> None:
-        super().__init__(message)
+        # Both as `args`, so that it survives pickling on its way out of a process pool.
+        super().__init__(code, message)
         self.code = code
+        self.message = message
         self.retryable = retryable
         self.details = details
+        self.name = name
 
+    #: As tracebacks name it, and pickles find it.
+    __module__ = "nuxt_queue"
 
-class Deferral:
-    """Made by ``ctx.defer(…)``; a handler returns it to run again later without using up an attempt."""
-
-    def __init__(self, wire: dict[str, Any]) -> None:
-        self.wire = wire
+    def __str__(self) -> str:
+        return self.message

@@ -10,103 +10,17 @@
 
 from __future__ import annotations
 
-import copy
-from typing import Any, Callable, Mapping, Optional
-
-from . import values
+from ._memory import Recorder
 from .aio import AsyncRunContext
 from .context import RunContext
 from .errors import QueueError
 from .job import Job
+from .values import copy
 
-
-class Recorder:
-    """Answers the calls of a context as the queue does, and keeps them."""
-
-    def __init__(self, state: Optional[Mapping[str, Any]] = None, verbose: bool = False) -> None:
-        self.values: dict[str, Any] = copy.deepcopy(dict(state or {}))
-        self.logs: list[tuple[str, str, dict[str, Any]]] = []
-        self.emitted: list[tuple[str, Any]] = []
-        self.sent: list[tuple[str, Any]] = []
-        self.progress_values: list[float] = []
-        self.enqueued: list[tuple[Any, Any, dict[str, Any]]] = []
-        self.events: list[tuple[str, Any]] = []
-        self.steps: dict[str, Any] = {}
-        self._keys: set[str] = set()
-        self._verbose = verbose
-
-    def notify(self, method: str, params: dict[str, Any]) -> None:
-        self.ask(method, params)
-
-    def ask(self, method: str, params: dict[str, Any]) -> Any:
-        # Over the wire and back, so that a test sees what would travel.
-        given = values.loads(values.dumps(params).encode("ascii"))
-        if self._verbose and not method.startswith("ctx.state.") and not method.startswith("ctx.step."):
-            from ._cli import note
-
-            note(f"{method[4:]}:", given)
-        return getattr(self, "_" + method[4:].replace(".", "_"))(**given)
-
-    def _state_get(self, key: str) -> Any:
-        return copy.deepcopy(self.values.get(key))
-
-    def _state_has(self, key: str) -> bool:
-        return key in self.values
-
-    def _state_getAll(self) -> dict[str, Any]:
-        return copy.deepcopy(self.values)
-
-    def _state_set(self, key: str, value: Any) -> None:
-        self.values[key] = value
-
-    def _state_setBatch(self, values: dict[str, Any]) -> None:
-        self.values.update(values)
-
-    def _state_delete(self, key: str) -> None:
-        self.values.pop(key, None)
-
-    def _state_read(self, key: str) -> dict[str, Any]:
-        return {"value": self._state_get(key), "token": 1}
-
-    def _state_swap(self, key: str, token: int, value: Any) -> dict[str, Any]:
-        self.values[key] = value
-        return {"swapped": True, "value": value}
-
-    def _logger_log(self, level: str, message: str, meta: Optional[dict[str, Any]] = None) -> None:
-        self.logs.append((level, message, meta or {}))
-
-    def _flow_emit(self, event: str, payload: Any = None, immediate: bool = False) -> None:
-        self.emitted.append((event, payload))
-
-    def _flow_cancel(self, reason: Optional[str] = None) -> None:
-        raise QueueError("JOB_CANCELLED", f"The run was cancelled: {reason or 'by a step'}.")
-
-    def _client_send(self, type: str, data: Any = None) -> None:
-        self.sent.append((type, data))
-
-    def _progress(self, value: float, message: Optional[str] = None) -> None:
-        if not 0 <= value <= 1:
-            raise QueueError("OPTION_INVALID", f"Progress is from 0 to 1, got {value}.")
-        self.progress_values.append(value)
-
-    def _step_lookup(self, name: str) -> dict[str, Any]:
-        return {"found": True, "result": self.steps[name]} if name in self.steps else {"found": False}
-
-    def _step_record(self, name: str, result: Any) -> Any:
-        return self.steps.setdefault(name, result)
-
-    def _emit(self, type: str, data: Any = None, key: Optional[str] = None) -> Optional[dict[str, Any]]:
-        if key is not None and key in self._keys:
-            return None
-        self._keys.update([key] if key is not None else [])
-        self.events.append((type, data))
-        return {"seq": len(self.events), "type": type, "data": data}
-
-    def _enqueue(self, worker: Any, data: Any = None, options: Optional[dict[str, Any]] = None) -> dict[str, Any]:
-        self.enqueued.append((worker, data, options or {}))
-        name = worker if isinstance(worker, str) else worker["name"]
-        id_ = (options or {}).get("id", str(len(self.enqueued)))
-        return {"id": id_, "runId": id_, "queue": name, "name": name, "deduplicated": False}
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
 
 class _AsyncRecorder:
@@ -114,90 +28,136 @@ class _AsyncRecorder:
         self._recorder = recorder
         self.notify = recorder.notify
 
-    async def ask(self, method: str, params: dict[str, Any]) -> Any:
+    async def ask(self, method: str, params: dict[str, object]) -> Any:
         return self._recorder.ask(method, params)
 
 
 class _Fake:
-    """What both kinds of fake contexts show of what happened."""
+    """What both kinds of fakes show of what their handler did."""
 
     recorder: Recorder
 
     @property
     def logs(self) -> list[tuple[str, str, dict[str, Any]]]:
-        """Each as level, message, meta."""
+        """Entries of the log, each as level, message, meta."""
         return self.recorder.logs
 
     @property
     def emitted(self) -> list[tuple[str, Any]]:
-        """What went to ``ctx.flow.emit``."""
+        """What went to ``ctx.flow.emit``, each as event, payload."""
         return self.recorder.emitted
 
     @property
     def sent(self) -> list[tuple[str, Any]]:
-        """What went to ``ctx.client.send``."""
+        """What went to ``ctx.client.send``, each as type, data."""
         return self.recorder.sent
 
     @property
     def progress_values(self) -> list[float]:
+        """What went to ``ctx.progress``."""
         return self.recorder.progress_values
 
     @property
-    def enqueued(self) -> list[tuple[Any, Any, dict[str, Any]]]:
-        """Each as worker, data, options."""
+    def enqueued(self) -> list[tuple[str | dict[str, str], Any, dict[str, Any]]]:
+        """What went to ``ctx.enqueue``, each as worker, data, options under the names the queue has for them."""
         return self.recorder.enqueued
 
     @property
     def events(self) -> list[tuple[str, Any]]:
-        """What went to ``ctx.emit``."""
+        """What went to ``ctx.emit``, each as type, data."""
         return self.recorder.events
 
+    @property
+    def state_values(self) -> dict[str, Any]:
+        """All state of the run, to look at or to change behind the handler's back."""
+        return self.recorder.state
 
-def _job(data: Any, id: str, attempt: int) -> Job:
-    travelled = values.loads(values.dumps(data).encode("ascii"))
-    wire = {"id": id, "queue": "test", "name": "test", "data": travelled, "runId": f"run-{id}", "attempt": attempt}
-    return Job({**wire, "attempts": attempt})
+
+def _job(data: object, id: str, attempt: int, attempts: int) -> Job[Any]:
+    run_id = f"run-{id}"
+    return Job(
+        id=id, queue="test", name="test", data=copy(data), run_id=run_id, attempt=attempt, attempts=max(attempts, attempt)
+    )
+
+
+def _reason() -> QueueError:
+    return QueueError("JOB_CANCELLED", "The job was cancelled.")
 
 
 class FakeContext(RunContext, _Fake):
-    """The context of a handler that is a plain function, in memory."""
+    """The context of a handler that is a plain function, in memory.
+
+    Args:
+        data: Data of the job, as the handler receives it after its way through the queue.
+        state: State that the run has already.
+        id: Of the job.
+        attempt: Which attempt it is.
+        attempts: How many there may be.
+        verbose: Whether logs, progress and what is sent are printed on stderr.
+    """
 
     def __init__(
         self,
-        data: Any = None,
+        data: object = None,
         *,
-        state: Optional[Mapping[str, Any]] = None,
+        state: Mapping[str, object] | None = None,
         id: str = "1",
         attempt: int = 1,
+        attempts: int = 1,
         verbose: bool = False,
     ) -> None:
         self.recorder = Recorder(state, verbose)
-        super().__init__(_job(data, id, attempt), self.recorder)
+        super().__init__(_job(data, id, attempt, attempts), self.recorder)
+
+    def cancel(self, reason: QueueError | None = None) -> None:
+        """Tells the handler to stop, as a cancelled job is told, or for another reason."""
+        super().cancel(reason or _reason())
 
 
 class AsyncFakeContext(AsyncRunContext, _Fake):
-    """The context of a handler that is ``async def``, in memory."""
+    """The context of a handler that is ``async def``, in memory. Arguments are those of ``FakeContext``."""
 
     def __init__(
         self,
-        data: Any = None,
+        data: object = None,
         *,
-        state: Optional[Mapping[str, Any]] = None,
+        state: Mapping[str, object] | None = None,
         id: str = "1",
         attempt: int = 1,
+        attempts: int = 1,
         verbose: bool = False,
     ) -> None:
         self.recorder = Recorder(state, verbose)
-        super().__init__(_job(data, id, attempt), _AsyncRecorder(self.recorder))
+        super().__init__(_job(data, id, attempt, attempts), _AsyncRecorder(self.recorder))
+
+    def cancel(self, reason: QueueError | None = None) -> None:
+        """Tells the handler to stop, as a cancelled job is told, or for another reason."""
+        super().cancel(reason or _reason())
 
 
-def run_worker(handler: Callable[..., Any], data: Any = None, **options: Any) -> Any:
-    """Runs a handler of either kind once and answers what it returned. Options are those of ``FakeContext``."""
-    import asyncio
+def run_worker(handler: Callable[..., Any], data: object = None, **options: Any) -> Any:
+    """Runs a handler of either kind once, in an event loop of its own where it needs one.
+
+    Args:
+        handler: A worker, decorated or not.
+        data: Data of the job.
+        options: Those of ``FakeContext``.
+
+    Returns:
+        What the handler returned.
+
+    Raises:
+        Exception: What the handler raised.
+    """
     import inspect
 
     if inspect.iscoroutinefunction(handler):
-        ctx = AsyncFakeContext(data, **options)
-        return asyncio.run(handler(ctx.job, ctx))
-    plain = FakeContext(data, **options)
-    return handler(plain.job, plain)
+        import asyncio
+
+        waiting = AsyncFakeContext(data, **options)
+        recorder, result = waiting.recorder, asyncio.run(handler(waiting.job, waiting))
+    else:
+        ctx = FakeContext(data, **options)
+        recorder, result = ctx.recorder, handler(ctx.job, ctx)
+    recorder.ended = True
+    return result
