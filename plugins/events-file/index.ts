@@ -46,5 +46,6 @@ function durable(store: EventStore, journal: Journal): EventStore {
     append: (stream, events, options) => kept(store.append(stream, events, options)),
     snapshots: { ...store.snapshots, put: (stream, snapshot) => kept(store.snapshots.put(stream, snapshot)) },
     trim: (stream, seq) => kept(store.trim(stream, seq)),
+    expire: (policy) => kept(store.expire(policy)),
   }
 }
