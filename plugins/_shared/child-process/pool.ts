@@ -1,4 +1,4 @@
-import { QueueError, toError, type MaybePromise, type WorkerDefinition } from '../../../kernel/index.ts'
+import { isQueueError, QueueError, toError, type MaybePromise, type WorkerDefinition } from '../../../kernel/index.ts'
 import { createBreaker, type Breaker } from './breaker.ts'
 import { startError, type Child } from './child.ts'
 import type { ResolvedProcessOptions } from './options.ts'
@@ -6,7 +6,7 @@ import type { ResolvedProcessOptions } from './options.ts'
 export interface PoolOptions {
   maxChildren: number
   optionsOf(worker: WorkerDefinition): ResolvedProcessOptions
-  spawn(worker: WorkerDefinition): Promise<Child>
+  spawn(worker: WorkerDefinition, options: ResolvedProcessOptions): Promise<Child>
 }
 
 /** A process and its place in the pool. */
@@ -50,6 +50,7 @@ export function createPool({ maxChildren, optionsOf, spawn }: PoolOptions) {
   /** Jobs that were called from the line and are about to take what they were called for. */
   let called = 0
   let closed = false
+  let emptied: (() => void) | undefined
 
   function laneOf(worker: WorkerDefinition): Lane {
     let lane = lanes.get(worker)
@@ -115,14 +116,16 @@ export function createPool({ maxChildren, optionsOf, spawn }: PoolOptions) {
     places++
     let child: Child
     try {
-      child = await spawn(lane.worker)
+      child = await spawn(lane.worker, lane.options)
     } catch (error) {
       left()
-      throw failed(lane, startError(lane.worker.id, error))
+      // What the runtime says of it in words of its own stays that.
+      throw failed(lane, isQueueError(error) ? error : startError(lane.worker.id, error))
     }
     const member: Member = { lane, child, uses: 0, idle: undefined, dismissed: false }
     members.add(member)
     void child.exited.then(() => gone(member))
+    if (closed) dismiss(member)
     try {
       await child.ready
     } catch (error) {
@@ -198,6 +201,7 @@ export function createPool({ maxChildren, optionsOf, spawn }: PoolOptions) {
 
   function left(): void {
     places--
+    if (places === 0) emptied?.()
     next()
   }
 
@@ -242,13 +246,12 @@ export function createPool({ maxChildren, optionsOf, spawn }: PoolOptions) {
   return {
     acquire,
     release,
-    /** Ends all processes and waits until they are gone. */
+    /** Ends all processes, those that are being started included, and waits until they are gone. */
     async close(): Promise<void> {
       closed = true
       for (const { leave } of [...waiting]) leave(false)
-      const all = [...members]
-      for (const member of all) dismiss(member)
-      await Promise.all(all.map(({ child }) => child.exited))
+      for (const member of members) dismiss(member)
+      if (places > 0) await new Promise<void>((resolve) => void (emptied = resolve))
     },
   }
 }

@@ -61,16 +61,20 @@ export async function spawnProcess(
   for (const stream of streams) stream.on('error', () => {})
   const socket = child.stdio[CHANNEL_FD] as Duplex | undefined
   let killing: NodeJS.Timeout | undefined
+  let gone = false
+  /** Only while it is there: its number may be somebody else's later. */
+  const signal = (name: NodeJS.Signals): void => void (gone || signalGroup(pid, name))
 
   const exited = new Promise<Exit>((resolve) => {
     const closed = new Promise((close) => void child.once('close', close))
-    child.once('exit', (code, signal) => {
+    child.once('exit', (code, by) => {
       clearTimeout(killing)
-      signalGroup(pid, 'SIGKILL')
+      signal('SIGKILL')
+      gone = true
       supervisor.forget(pid)
       void Promise.race([closed, sleep(OUTPUT_GRACE, undefined, { ref: false })]).then(() => {
         for (const stream of streams) stream.destroy()
-        resolve({ code, signal })
+        resolve({ code, signal: by })
       })
     })
   })
@@ -83,9 +87,10 @@ export async function spawnProcess(
     output: channel === 'stdio' ? child.stdin! : socket,
     exited,
     terminate(grace) {
-      signalGroup(pid, 'SIGTERM')
-      killing ??= setTimeout(() => signalGroup(pid, 'SIGKILL'), grace)
+      if (gone) return
+      signal('SIGTERM')
+      killing ??= setTimeout(() => signal('SIGKILL'), grace)
     },
-    kill: () => signalGroup(pid, 'SIGKILL'),
+    kill: () => signal('SIGKILL'),
   }
 }
