@@ -10,6 +10,7 @@ import {
 } from '../../kernel/index.ts'
 import type { Peer } from '../_shared/child-process/peer.ts'
 import type { ExecuteParams, ExecuteResult } from '../_shared/child-process/protocol.ts'
+import { createStepRunner } from '../_shared/sub-steps.ts'
 import { createRemoteState } from './state.ts'
 
 interface About {
@@ -96,20 +97,10 @@ export function createRemoteContext(
 export type RemoteContext = ReturnType<typeof createRemoteContext>
 
 function remoteSteps(ask: Ask): RunContext['step'] {
-  const used = new Map<string, number>()
   const lookup: RunContext['step']['lookup'] = (name) =>
     ask('ctx.step.lookup', { name }) as ReturnType<RunContext['step']['lookup']>
   const record: RunContext['step']['record'] = (name, result) => ask('ctx.step.record', { name, result })
-
-  async function run<T>(given: string, fn: () => T | Promise<T>): Promise<T> {
-    const times = (used.get(given) ?? 0) + 1
-    used.set(given, times)
-    const name = times === 1 ? given : `${given}#${times}`
-    const { found, result } = await lookup(name)
-    return (found ? result : await record(name, await fn())) as T
-  }
-
-  return { run, lookup, record }
+  return { run: createStepRunner({ lookup, record }), lookup, record }
 }
 
 /** A class so that one is known when it is returned or thrown. */

@@ -1,5 +1,6 @@
 import { definePlugin, refusal, type Kernel, type RunContext } from '../../kernel/index.ts'
 import { addLazyMember } from '../_shared/lazy-member.ts'
+import { createStepRunner } from '../_shared/sub-steps.ts'
 import { copyValue } from '../_shared/value.ts'
 
 /** Parts of a handler that are done once for all its attempts. */
@@ -41,13 +42,6 @@ export default definePlugin({
 
 function createSubSteps(kernel: Kernel, ctx: RunContext): SubSteps {
   const { job, runId } = ctx
-  const used = new Map<string, number>()
-
-  function count(name: string): string {
-    const times = (used.get(name) ?? 0) + 1
-    used.set(name, times)
-    return times === 1 ? name : `${name}#${times}`
-  }
 
   async function stored(name: string): Promise<Memo | undefined> {
     return (await kernel.port('events').byKey(runId, keyOf(name)))?.data as Memo | undefined
@@ -70,11 +64,6 @@ function createSubSteps(kernel: Kernel, ctx: RunContext): SubSteps {
     return appended.events.length > 0 ? result : (await stored(name))?.result
   }
 
-  async function run<T>(given: string, fn: () => T | Promise<T>): Promise<T> {
-    const name = count(given)
-    const { found, result } = await lookup(name)
-    return (found ? result : await record(name, await fn())) as T
-  }
-
-  return { run, lookup, record: (name, result) => ctx.track(record(name, result)) }
+  const tracked: SubSteps['record'] = (name, result) => ctx.track(record(name, result))
+  return { run: createStepRunner({ lookup, record: tracked }), lookup, record: tracked }
 }
