@@ -7,6 +7,8 @@ import { watchFolders } from './watch.ts'
 /** Registers the workers that lie in a folder. */
 export default definePlugin({
   name: 'registry',
+  // After the application's own plugins, whose runtimes load files too.
+  enforce: 'post',
   requires: ['runtime-node'],
   options: z.strictObject({
     /** Folders of worker files, relative to `rootDir`. Default `server/queues`. */

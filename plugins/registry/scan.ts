@@ -16,7 +16,10 @@ function workerId(folder: string, file: string): string {
 export function createScanner(kernel: Kernel, folders: readonly string[]) {
   function runtimeFor(file: string): Runtime {
     const extension = extname(file)
-    const runtime = [...kernel.runtimes.values()].find(({ extensions, load }) => load && extensions.includes(extension))
+    // The one added last, so that an application's own plugin wins over ours.
+    const runtime = [...kernel.runtimes.values()].findLast(
+      ({ extensions, load }) => load && extensions.includes(extension),
+    )
     if (runtime) return runtime
     const known = [...kernel.runtimes.values()].flatMap(({ extensions }) => extensions).join(', ')
     throw new QueueError('WORKER_INVALID', `No runtime loads ${extension || 'such'} files. Loaded are: ${known}.`)
