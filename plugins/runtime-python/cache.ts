@@ -16,10 +16,9 @@ export function createDescriptionCache(file: string) {
   let writing: Promise<void> = Promise.resolve()
 
   const read = (): NonNullable<typeof reading> =>
-    (reading ??= readFile(file, 'utf8').then(
-      (text) => JSON.parse(text) as Record<string, Entry & { print: string }>,
-      () => ({}),
-    )).catch(() => ({}))
+    (reading ??= readFile(file, 'utf8')
+      .then((text) => JSON.parse(text) as Record<string, Entry & { print: string }>)
+      .catch(() => ({})))
 
   async function write(entries: readonly ((Entry & { file: string }) | undefined)[], print: string): Promise<void> {
     const all = await read()

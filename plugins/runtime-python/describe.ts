@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises'
 import { QueueError, type WorkerConfig, type WorkerModule } from '../../kernel/index.ts'
 import { createDescriptionCache, hashes } from './cache.ts'
 
@@ -43,6 +44,7 @@ export function createDescriber({ run, fingerprint, cacheFile }: DescriberOption
 
   async function describe(print: string): Promise<void> {
     const batch = wanted
+    const began = Date.now()
     wanted = []
     try {
       const { stdout, stderr } = await run(['describe', ...batch.map(({ file }) => file)])
@@ -52,7 +54,7 @@ export function createDescriber({ run, fingerprint, cacheFile }: DescriberOption
         if (line === undefined) one.reject(unreadable(one.file, stderr))
         else settle(one, JSON.parse(line) as Described)
       }
-      await cache.put(await Promise.all(lines.map((line) => entryOf(JSON.parse(line) as Described))), print)
+      await cache.put(await Promise.all(lines.map((line) => entryOf(JSON.parse(line) as Described, began))), print)
     } catch (error) {
       for (const { reject } of batch) reject(error)
     }
@@ -68,9 +70,21 @@ function settle({ file, resolve, reject }: Wanted, { config = {}, error }: Descr
   reject(invalid)
 }
 
-async function entryOf({ file, config, sources = [file], error }: Described) {
+async function entryOf({ file, config, sources = [file], error }: Described, began: number) {
   if (error) return undefined
-  return { file, config: config ?? {}, sources: await hashes(sources) }
+  const read = await hashes(sources)
+  // Looked at last: what was written since Python began is another version than the one its config is of.
+  return (await areOlder(sources, began)) ? { file, config: config ?? {}, sources: read } : undefined
+}
+
+async function areOlder(files: readonly string[], moment: number): Promise<boolean> {
+  const times = files.map((file) =>
+    stat(file).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => Infinity,
+    ),
+  )
+  return (await Promise.all(times)).every((time) => time < moment)
 }
 
 function unreadable(file: string, stderr: string): QueueError {
