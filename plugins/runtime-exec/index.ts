@@ -1,9 +1,9 @@
 import { dirname, resolve } from 'pathe'
 import { z } from 'zod'
-import { definePlugin, QueueError, type WorkerDefinition } from '../../kernel/index.ts'
+import { definePlugin, type WorkerDefinition } from '../../kernel/index.ts'
 import { createChild } from '../_shared/child-process/child.ts'
 import { createChildHost, fileOf, type Launch } from '../_shared/child-process/host.ts'
-import { hostOptions } from '../_shared/child-process/options.ts'
+import { hostOptions, ownOptions } from '../_shared/child-process/options.ts'
 import { loadExecutable } from './load.ts'
 import { createSimpleChild } from './simple-child.ts'
 
@@ -17,14 +17,14 @@ declare module 'nuxt-queue/kernel' {
 const execOptions = z.strictObject({
   /** The program: a path relative to the worker's file if it has a slash, else a name on the PATH. Default: the file itself. */
   command: z.string().optional(),
-  args: z.array(z.string()).default([]),
+  args: z.array(z.string()).optional(),
   /**
    * `simple` passes the data of the job as JSON on stdin and takes JSON from stdout, exit code 0 meaning that it
    * worked. `protocol` speaks the worker protocol, with all of the context. Default `simple`.
    */
-  mode: z.enum(['simple', 'protocol']).default('simple'),
+  mode: z.enum(['simple', 'protocol']).optional(),
   /** Where the protocol goes: file descriptor 3, or stdin and stdout. Default `fd`. */
-  channel: z.enum(['fd', 'stdio']).default('fd'),
+  channel: z.enum(['fd', 'stdio']).optional(),
 })
 export type ExecOptions = z.input<typeof execOptions>
 
@@ -51,13 +51,7 @@ export default definePlugin({
 })
 
 function launchOf(worker: WorkerDefinition): Launch {
-  const { success, data, error } = execOptions.safeParse(worker.worker.exec ?? {})
-  if (!success) {
-    const [issue] = error.issues
-    const message = `Option "${['exec', ...issue!.path].join('.')}" of worker "${worker.id}": ${issue!.message}.`
-    throw new QueueError('OPTION_INVALID', message, { retryable: false })
-  }
-  const { command, args, mode, channel } = data
+  const { command, args = [], mode = 'simple', channel = 'fd' } = ownOptions(execOptions, 'exec', worker)
   const file = fileOf(worker, NAME)
   const program = command === undefined ? file : command.includes('/') ? resolve(dirname(file), command) : command
   return { command: program, args, channel: mode === 'simple' ? 'none' : channel, file }

@@ -4,7 +4,7 @@ import { join } from 'pathe'
 import { z } from 'zod'
 import { definePlugin } from '../../kernel/index.ts'
 import { createChildHost, fileOf } from '../_shared/child-process/host.ts'
-import { hostOptions } from '../_shared/child-process/options.ts'
+import { hostOptions, ownOptions } from '../_shared/child-process/options.ts'
 
 declare module 'nuxt-queue/kernel' {
   interface WorkerConfig {
@@ -45,7 +45,7 @@ export default definePlugin({
       runtime: NAME,
       launch(worker, { env }) {
         const file = fileOf(worker, NAME)
-        const own = { resourceLimits, execArgv, ...worker.worker.isolated }
+        const own = { resourceLimits, execArgv, ...ownOptions(isolatedOptions, 'isolated', worker) }
         const args = [...limitFlags(own.resourceLimits), ...own.execArgv, CHILD]
         return { command: process.execPath, args, channel: 'fd', file, env: { ...COMPILE_CACHE, ...env } }
       },

@@ -206,7 +206,8 @@ export function startError(worker: string, thrown: unknown, tail: readonly strin
   const exited = (cause as Partial<QueueError>).code === 'RUNTIME_EXITED'
   const said = tail.length > 0 && !exited ? ` Its last words:\n${tail.join('\n')}` : ''
   const message = `Worker "${worker}" could not be started: ${cause.message}${said}`
-  const error = new QueueError('RUNTIME_START_FAILED', message, { cause })
+  const { retryable } = cause as Partial<QueueError>
+  const error = new QueueError('RUNTIME_START_FAILED', message, { cause, retryable })
   // Where the user's file failed says more than where that was noticed.
   if (cause.stack !== undefined) error.stack = `QueueError: ${message}\n${cause.stack}`
   return error

@@ -1,6 +1,6 @@
 import type { RunContext } from '../../../kernel/index.ts'
 import { RPC, type Params } from './protocol.ts'
-import { RpcError } from './wire-error.ts'
+import { isRecord, RpcError } from './wire-error.ts'
 
 /** How many reads a swap can still refer to. */
 const MAX_TOKENS = 1000
@@ -86,7 +86,7 @@ function text(value: unknown, name: string): string {
 }
 
 function record(value: unknown, name: string): Record<string, unknown> {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
+  if (isRecord(value)) return value
   throw wrong(name, 'an object', value)
 }
 

@@ -6,7 +6,7 @@ import {
   type WorkerDefinition,
 } from '../../../kernel/index.ts'
 import { createChild, type Child, type ChildOptions } from './child.ts'
-import { environmentOf, processOptions, type HostOptions, type ResolvedProcessOptions } from './options.ts'
+import { environmentOf, ownOptions, processOptions, type HostOptions, type ResolvedProcessOptions } from './options.ts'
 import { createPool } from './pool.ts'
 import { spawnProcess, type Command, type SpawnedProcess } from './spawn.ts'
 import { createSupervisor } from './supervisor.ts'
@@ -16,8 +16,6 @@ import { recordUsage } from './usage.ts'
 export interface Launch extends Pick<Command, 'command' | 'args' | 'channel'> {
   /** What the child is told to load. */
   file: string
-  /** Where it runs unless the options say otherwise. */
-  cwd?: string
   /** Over the variables of the options. */
   env?: Readonly<Record<string, string>>
 }
@@ -47,13 +45,15 @@ export function createChildHost(kernel: Kernel, options: HostOptions, { runtime,
   const create = spec.createChild ?? (async (birth) => createChild(await birth.spawn(), birth))
   const pool = createPool({
     maxChildren,
-    optionsOf: (worker) => optionsOf(worker, defaults),
-    async spawn(worker) {
-      const own = optionsOf(worker, defaults)
+    optionsOf: (worker) => ({ ...defaults, ...ownOptions(processOptions, 'process', worker) }),
+    async spawn(worker, own) {
       const launched = await launch(worker, own)
-      const { command, args, channel, file, cwd = own.cwd, env } = launched
+      const { command, args, channel, file, env } = launched
       const spawn: Birth['spawn'] = (more) =>
-        spawnProcess({ command, args, channel, cwd, env: { ...environmentOf(own), ...env, ...more } }, supervisor)
+        spawnProcess(
+          { command, args, channel, cwd: own.cwd, env: { ...environmentOf(own), ...env, ...more } },
+          supervisor,
+        )
       return create({ worker, launch: launched, file, options: own, maxMessage, facts, spawn })
     },
   })
@@ -83,18 +83,4 @@ export function fileOf({ id, absPath }: WorkerDefinition, runtime: string): stri
   throw new QueueError('WORKER_INVALID', `Worker "${id}" has no file, which runtime "${runtime}" needs. ${hint}`, {
     retryable: false,
   })
-}
-
-/** The options of the runtime, and over them those of the worker. */
-function optionsOf({ id, worker }: WorkerDefinition, defaults: ResolvedProcessOptions): ResolvedProcessOptions {
-  const given = worker.process
-  if (given === undefined) return defaults
-  const { success, data, error } = processOptions.safeParse(given)
-  if (!success) {
-    const [issue] = error.issues
-    const where = ['process', ...issue!.path].join('.')
-    throw new QueueError('OPTION_INVALID', `Option "${where}" of worker "${id}": ${issue!.message}.`)
-  }
-  const named = Object.keys(given) as (keyof ResolvedProcessOptions)[]
-  return { ...defaults, ...Object.fromEntries(named.map((key) => [key, data[key]])) }
 }

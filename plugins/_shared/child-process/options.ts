@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { z } from 'zod'
+import { QueueError, type WorkerConfig, type WorkerDefinition } from '../../../kernel/index.ts'
 
 declare module 'nuxt-queue/kernel' {
   interface WorkerConfig {
@@ -52,6 +53,26 @@ export const hostOptions = processOptions.extend({
     .default(Math.max(4, 2 * availableParallelism())),
 })
 export type HostOptions = z.output<typeof hostOptions>
+
+/**
+ * What a worker says under a key of its config, checked, and without the defaults of what it does not say.
+ *
+ * @throws QueueError `OPTION_INVALID`
+ */
+export function ownOptions<S extends z.ZodObject>(
+  schema: S,
+  key: keyof WorkerConfig,
+  { id, worker }: WorkerDefinition,
+): Partial<z.output<S>> {
+  const given = worker[key] ?? {}
+  const { success, data, error } = schema.safeParse(given)
+  if (!success) {
+    const [issue] = error.issues
+    const message = `Option "${[key, ...issue!.path].join('.')}" of worker "${id}": ${issue!.message}.`
+    throw new QueueError('OPTION_INVALID', message, { retryable: false })
+  }
+  return Object.fromEntries(Object.entries(data).filter(([name]) => name in (given as object))) as Partial<z.output<S>>
+}
 
 const INHERITED =
   /^(?:PATH|HOME|LANG|LANGUAGE|LC_.*|TZ|TMPDIR|TEMP|TMP|USER|USERNAME|LOGNAME|SHELL|NODE_ENV|NODE_EXTRA_CA_CERTS|SSL_CERT_(?:FILE|DIR)|LD_LIBRARY_PATH|SYSTEMROOT|WINDIR|COMSPEC|PATHEXT|APPDATA|LOCALAPPDATA|PROGRAMDATA)$/i

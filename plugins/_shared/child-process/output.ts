@@ -20,7 +20,7 @@ interface Line {
 /**
  * What a child prints, as entries of its job's log.
  *
- * @param limit bytes a job may print; what is beyond is counted, and the log says how much it was
+ * @param limit characters a job may print; what is beyond is counted, and the log says how much it was
  */
 export function createOutput(limit: number) {
   const readers: { stream: Readable; flush(): void }[] = []
@@ -29,6 +29,8 @@ export function createOutput(limit: number) {
   let ctx: RunContext | undefined
   let printed = 0
   let dropped = 0
+  /** Of what was printed between jobs. */
+  let missed = 0
   let pending = 0
   let drained: (() => void) | undefined
 
@@ -48,7 +50,7 @@ export function createOutput(limit: number) {
 
   function line(entry: Line): void {
     if (entry.stream === 'stderr' && tail.push(entry.text) > TAIL_LINES) tail.shift()
-    if (!ctx) return void (early.length < MAX_EARLY && early.push(entry))
+    if (!ctx) return void (early.length < MAX_EARLY ? early.push(entry) : (missed += entry.text.length))
     printed += entry.text.length
     if (printed > limit) dropped += entry.text.length
     else store(ctx, entry.stream === 'stderr' ? 'warn' : 'info', entry.text, { stream: entry.stream })
@@ -74,7 +76,9 @@ export function createOutput(limit: number) {
     /** From now on what is printed belongs to this job. */
     begin(job: RunContext): void {
       ctx = job
-      printed = dropped = 0
+      printed = 0
+      dropped = missed
+      missed = 0
       for (const entry of early.splice(0)) line(entry)
     },
     /**
@@ -89,7 +93,7 @@ export function createOutput(limit: number) {
       }
       for (const { flush } of readers) flush()
       if (dropped > 0) {
-        const message = `${dropped} characters of output were left out: a job may print ${limit}. Raise maxOutput.`
+        const message = `${dropped} characters of output were left out: a job may print ${limit}, and ${MAX_EARLY} lines before it begins.`
         store(ctx!, 'warn', message, { dropped })
       }
       ctx = undefined
