@@ -33,6 +33,12 @@ def job(data: object = None, **members: object) -> dict[str, Any]:
     options = {"priority": 0, "createdAt": 1767225600000, "options": {}}
     return {"job": {**defaults, **options, "data": data, **members}, "claim": 1}
 
+#: Begins the source of workers.
+HEAD = """
+import logging, os, sys, threading, time
+from nuxt_queue import QueueError, define_config, define_worker
+"""
+
 
 class Host:
     """Talks to a real child."""

@@ -10,6 +10,7 @@ from collections import deque
 from . import _frames
 from ._errors import to_wire
 from ._frames import NOTIFICATION, Request, Response, WireError
+from ._pending import Pending
 from ._watch import Watch
 from .errors import QueueError
 
@@ -19,32 +20,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 _CHUNK = 65536
-
-
-class Pending:
-    """Something to come from the host; ``wake`` tells whoever waits for it in another way than by reading."""
-
-    __slots__ = ("done", "error", "result", "wake")
-
-    def __init__(self, wake: Callable[[], object] | None = None) -> None:
-        self.done = False
-        self.result: Any = None
-        self.error: QueueError | None = None
-        self.wake = wake
-
-    def settle(self, result: object = None, error: QueueError | None = None) -> None:
-        """Ends the wait. Called by whichever thread reads."""
-        self.result = result
-        self.error = error
-        self.done = True
-        if self.wake:
-            self.wake()
-
-    def outcome(self) -> Any:
-        """What came. Raises what the host refused."""
-        if self.error:
-            raise self.error
-        return self.result
 
 
 def _as_answer(unsent: QueueError) -> Exception:
