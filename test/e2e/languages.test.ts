@@ -1,7 +1,8 @@
+import { execFileSync } from 'node:child_process'
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createKernel, type Kernel, type KernelConfig } from 'nuxt-queue/kernel'
+import { createKernel, definePlugin, type Kernel, type KernelConfig } from 'nuxt-queue/kernel'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import dev from '../../presets/dev.ts'
 import { collectReports } from '../../testing/conformance/harness.ts'
@@ -126,6 +127,24 @@ describe('Python workers in a folder', () => {
     const { kernel, reports } = await app(files, { python: { command: 'no-such-python', fallback } })
     expect(reports).toMatchObject([{ level: 'warn', message: expect.stringContaining('python.fallback') as string }])
     expect(await run(kernel, 'hello', { name: 'Ada' })).toBe('in process Ada')
+  })
+
+  test('run in the virtual environment that is named', async () => {
+    const source = PYTHON_WORKER.replace('return f"hello', 'import sys; return sys.prefix + f" hello')
+    const { kernel, rootDir } = await app({ 'hello.py': source, '../../make': '#!/bin/sh\n' })
+    await kernel.close()
+    execFileSync('python3', ['-m', 'venv', '--without-pip', join(rootDir, '.venv')])
+    const again = await open(rootDir, { python: { venv: '.venv' } })
+    expect(await run(again.kernel, 'hello', { name: 'Ada' })).toBe(`${join(rootDir, '.venv')} hello Ada`)
+  })
+
+  test('are read again when what they import changes', async () => {
+    const source = PYTHON_WORKER.replace('concurrency=3', 'concurrency=_n.N').replace('\n', '\nimport _n\n')
+    const { rootDir, kernel } = await app({ 'hello.py': source, '_n.py': 'N = 3' })
+    expect(kernel.registry.get('hello')!.worker.concurrency).toBe(3)
+    await writeFile(join(rootDir, 'server/queues/_n.py'), 'N = 44')
+    const again = await open(rootDir)
+    expect(again.kernel.registry.get('hello')!.worker.concurrency).toBe(44)
   })
 
   test('with a Python that is too old are told so', async () => {
@@ -319,6 +338,32 @@ describe('executables', () => {
     await expect(run(kernel, 'forever')).rejects.toMatchObject({ code: 'PAYLOAD_TOO_LARGE' })
     const slow = await kernel.enqueue('sleeps', null, { timeout: 100 })
     await expect(kernel.result(slow)).rejects.toMatchObject({ code: 'JOB_TIMEOUT' })
+  })
+
+  test('speak the protocol on stdin and stdout where they are told to', async () => {
+    const { kernel } = await app({})
+    const absPath = join(ROOT, 'test/fixtures/runtime/perl/use.pl')
+    await kernel.registerWorker({
+      id: 'use',
+      absPath,
+      config: { runtime: 'exec', exec: { mode: 'protocol', channel: 'stdio' } },
+    })
+    expect(await run(kernel, 'use', 'a')).toEqual({ seen: 'a', count: 1 })
+  })
+
+  test('of an ending that a plugin of the application claims are its own', async () => {
+    const rootDir = await mkdtemp(join(folder, 'app-'))
+    await mkdir(join(rootDir, 'server/queues'), { recursive: true })
+    await writeFile(join(rootDir, 'server/queues/mine.pl'), 'no program')
+    const mine = definePlugin({
+      name: 'runtime-mine',
+      setup: (kernel) =>
+        kernel.provide('runtime', { name: 'mine', extensions: ['.pl'], load: async () => ({}), execute: () => 'mine' }),
+    })
+    const kernel = await createKernel({ preset: dev, plugins: [mine], config: { registry: { rootDir } } })
+    onTestFinished(async () => void (await kernel.close()))
+    await kernel.start()
+    expect(await run(kernel, 'mine')).toBe('mine')
   })
 
   test('that may not be executed are left out, with what to do', async () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { createKernel, type Kernel, type WorkerConfig } from 'nuxt-queue/kernel'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import dev from '../../presets/dev.ts'
-import { gone } from './process-tree.ts'
+import { childrenOf, gone } from './process-tree.ts'
 
 const WORKER = `
 export default async (job, ctx) => {
@@ -28,7 +28,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'nuxt-queue-'))
   // What a bundler leaves: plain JavaScript, without a dependency.
   await writeFile(join(folder, 'worker.mjs'), WORKER)
-  await writeFile(join(folder, 'slow.mjs'), 'await new Promise((resolve) => setTimeout(resolve, 60_000))')
+  await writeFile(join(folder, 'slow.mjs'), 'setInterval(() => {}, 1000); await new Promise(() => {})')
 })
 afterAll(() => rm(folder, { recursive: true }))
 
@@ -73,6 +73,27 @@ test.each([
   [{ process: JSON.parse('{ "resue": 2 }') as object }, /resue/],
 ])('a wrong option of a process fails the job: %o', async (config, message) => {
   await expect(run(await open(config), 'pid')).rejects.toThrow(message)
+})
+
+test('a wrong option of an isolated worker fails the job, whatever attempts are left', async () => {
+  const kernel = await open({ isolated: JSON.parse('{ "resourceLimit": {} }') as object })
+  const job = await kernel.enqueue('child', 'pid', { attempts: 3 })
+  await expect(kernel.result(job)).rejects.toMatchObject({
+    code: 'OPTION_INVALID',
+    message: expect.stringContaining('resourceLimit') as string,
+  })
+  expect(await kernel.port('queue').getJob(job.queue, job.id)).toMatchObject({ attemptsMade: 1 })
+})
+
+test('a kernel that closes while a process is being started leaves none behind', async () => {
+  const before = new Set(await childrenOf(process.pid))
+  const mine = async (): Promise<number[]> => (await childrenOf(process.pid)).filter((pid) => !before.has(pid))
+  const kernel = await open({}, 'slow.mjs')
+  const job = await kernel.enqueue('child', 'pid')
+  await expect.poll(mine).not.toEqual([])
+  await kernel.close({ timeout: 0 })
+  expect(await kernel.port('queue').getJob(job.queue, job.id)).toMatchObject({ state: 'waiting' })
+  await expect.poll(mine).toEqual([])
 })
 
 test('a worker that is a function cannot move to a process', async () => {
