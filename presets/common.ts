@@ -1,4 +1,5 @@
 import type { AnyPlugin } from '../kernel/index.ts'
+import bus from '../plugins/bus/index.ts'
 import control from '../plugins/control/index.ts'
 import flow from '../plugins/flow/index.ts'
 import jobOptions from '../plugins/job-options/index.ts'
@@ -25,6 +26,7 @@ export const capabilities: readonly AnyPlugin[] = [
   runtimePython,
   runtimeExec,
   control,
+  bus,
   state,
   logger,
   progress,

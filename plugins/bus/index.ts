@@ -1,0 +1,74 @@
+import { definePlugin, type EnqueuedJob } from '../../kernel/index.ts'
+import { copyValue } from '../_shared/value.ts'
+
+/** Something that happened outside of any run, as listeners receive it. */
+export interface BusEvent {
+  /** Sent again under the same id it is the same event. */
+  id: string
+  name: string
+  /** What it is about, such as the number of an order; `''` when the sender gave none. */
+  key: string
+  payload: unknown
+  /** Milliseconds since the epoch at which it was sent. */
+  at: number
+}
+
+export interface SendOptions {
+  /** Makes sending it twice the same as once. Default: one of its own. */
+  id?: string
+  /** What it is about: who waits for this event and this key gets it. Default `''`. */
+  key?: string
+}
+
+declare module 'nuxt-queue/kernel' {
+  interface Kernel {
+    /**
+     * Tells everybody who waits for an event, or starts from it, that it has happened. One durable
+     * write: once it resolves, the event reaches them even if this process dies.
+     *
+     * @throws QueueError `OPTION_INVALID`, `VALUE_UNSUPPORTED`, `PAYLOAD_TOO_LARGE`
+     * @example
+     * await kernel.sendEvent('payment.received', { order: 7 }, { key: '7' })
+     */
+    sendEvent(name: string, payload?: unknown, options?: SendOptions): Promise<EnqueuedJob>
+    /**
+     * For plugins: called with every event, inside a job that is repeated until all listeners have
+     * settled. So a listener may see an event again, and has to make that do no harm.
+     */
+    onEvent(listener: (event: Readonly<BusEvent>) => Promise<void>): void
+  }
+}
+
+const BUS_QUEUE = '_bus'
+const DELIVER = '_bus/deliver'
+
+/** Carries events from whoever sends them to the plugins that act on them. */
+export default definePlugin({
+  name: 'bus',
+  requires: ['queue'],
+  async setup(kernel) {
+    const listeners: ((event: BusEvent) => Promise<void>)[] = []
+
+    await kernel.registerWorker({
+      id: DELIVER,
+      config: {
+        queue: BUS_QUEUE,
+        concurrency: 10,
+        attempts: 50,
+        backoff: { type: 'exponential', delay: 500, maxDelay: 60_000 },
+      },
+      async handler({ data }) {
+        for (const listener of listeners) await listener(data as BusEvent)
+      },
+    })
+
+    kernel.extend({
+      async sendEvent(name, payload, { id = kernel.newId(), key = '' } = {}) {
+        const copy = copyValue(payload, kernel.config.payloadLimit, `payload of event "${name}"`)
+        const event: BusEvent = { id, name, key, payload: copy, at: kernel.clock.now() }
+        return kernel.enqueue(DELIVER, event, { id: `${name}.${id}` })
+      },
+      onEvent: (listener) => void listeners.push(listener),
+    })
+  },
+})
