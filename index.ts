@@ -9,6 +9,7 @@ export type { LogLevel, RunLogger } from './plugins/logger/index.ts'
 export type { ProgressMessage } from './plugins/progress/index.ts'
 export type { Schedule, ScheduleOption } from './plugins/schedule/index.ts'
 export type { RunState } from './plugins/state/index.ts'
+export type { Webhooks } from './plugins/webhooks/index.ts'
 export { defineConfig, type QueueConfig } from './presets/index.ts'
 
 export interface CreateKernelOptions extends Omit<KernelOptions, 'preset' | 'config'> {

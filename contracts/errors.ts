@@ -94,6 +94,18 @@ export type ErrorCode =
   | 'FLOW_INVALID'
   /** A cron expression, time zone or schedule target is wrong. */
   | 'SCHEDULE_INVALID'
+  /** A webhook's path is wrong or taken, or a request cannot be read. */
+  | 'WEBHOOK_INVALID'
+  /** Nothing answers at that path. */
+  | 'WEBHOOK_UNKNOWN'
+  /** A request does not prove where it comes from. */
+  | 'WEBHOOK_REFUSED'
+  /** There is no trigger of that name. */
+  | 'TRIGGER_UNKNOWN'
+  /** The definition of a trigger or of a subscription to one is wrong. */
+  | 'TRIGGER_INVALID'
+  /** More came than a rate limit lets through; `details.retryAfter` tells how many milliseconds to wait. */
+  | 'RATE_LIMITED'
   /** Jobs live in the process that holds them, and none runs in that folder. */
   | 'DEV_MISSING'
   /** Another process serves that folder already. */
