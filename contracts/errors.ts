@@ -92,6 +92,20 @@ export type ErrorCode =
   | 'FLOW_UNKNOWN'
   /** The steps of a flow do not fit together. */
   | 'FLOW_INVALID'
+  /** A path through a flow ran a step more often than its limit. */
+  | 'FLOW_LIMIT'
+  /** A run that another one waited for has failed or was cancelled. */
+  | 'FLOW_CHILD_FAILED'
+  /** What a worker or a handler waits for is described wrongly. */
+  | 'WAIT_INVALID'
+  /** What was waited for did not come in time. */
+  | 'WAIT_TIMEOUT'
+  /** Nobody waits, or has waited, under that token. */
+  | 'WAIT_UNKNOWN'
+  /** The wait is over: it was resolved before, timed out, or its run has ended. */
+  | 'WAIT_OVER'
+  /** An attempt of a handler asks for other parts than those that were recorded. */
+  | 'STEP_MISMATCH'
   /** A cron expression, time zone or schedule target is wrong. */
   | 'SCHEDULE_INVALID'
   /** A webhook's path is wrong or taken, or a request cannot be read. */

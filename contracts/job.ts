@@ -40,8 +40,19 @@ export type StoredJobOptions = Omit<JobOptions, 'id' | 'delay' | 'priority'>
 export interface JobFlow {
   name: string
   step: string
-  /** `seq` of the event that caused the step; absent for the entry. */
-  cause?: number
+  /** Names the emit that caused the step, within its run; absent for the entry. */
+  cause?: string
+  /** How many emits lie between it and the entry. Default 0. */
+  depth?: number
+  /** What a run begins with, which its entry carries. */
+  start?: FlowStart
+}
+
+/** What a run of a flow is told by whoever starts it, beside its input. */
+export interface FlowStart {
+  tags?: readonly string[]
+  /** The step of another run that started it, and whether that waits for its end. */
+  parent?: { runId: string; jobId: string; waits: boolean }
 }
 
 /** A job on its way to the queue port. */

@@ -205,11 +205,11 @@ export function createProcessor(
     return result.ok ? { type: 'retry', error: stored, runAt } : turnedAway(attempt, result)
   }
 
-  async function deferred(attempt: Attempt, { runAt, holdQueue }: DeferredRun): Promise<Settlement> {
+  async function deferred(attempt: Attempt, deferral: DeferredRun): Promise<Settlement> {
     attempt.outbox.length = 0
     await Promise.resolve(attempt.settle()).catch(() => {})
-    const event = attempt.event('step.deferred', { runAt })
-    const result = await attempt.append([event])
+    const { runAt, holdQueue } = deferral
+    const result = await attempt.append([attempt.event('step.deferred', { runAt })])
     return result.ok ? { type: 'defer', runAt, holdQueue } : turnedAway(attempt, result)
   }
 

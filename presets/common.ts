@@ -17,6 +17,7 @@ import state from '../plugins/state/index.ts'
 import step from '../plugins/step/index.ts'
 import streaming from '../plugins/streaming/index.ts'
 import validation from '../plugins/validation/index.ts'
+import wait from '../plugins/wait/index.ts'
 import webhooks from '../plugins/webhooks/index.ts'
 
 /** What every preset has, whatever it stores in. */
@@ -29,6 +30,7 @@ export const capabilities: readonly AnyPlugin[] = [
   control,
   bus,
   webhooks,
+  wait,
   state,
   logger,
   progress,

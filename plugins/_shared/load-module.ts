@@ -16,7 +16,8 @@ export async function loadModule(file: string): Promise<WorkerModule> {
     if (isRefusal(cause)) return loadWithJiti(file)
     throw unloadable(file, cause)
   })
-  const { default: handler, config } = exported as { default?: unknown; config?: WorkerModule['config'] }
+  const { default: handler, config: given, ...others } = exported as Exported
+  const config = withLifecycle(given, others)
   // What another runtime runs may have its handler in a program that the config names.
   const elsewhere = handler === undefined && config?.runtime !== undefined && config.runtime !== 'node'
   if (typeof handler !== 'function' && !elsewhere) {
@@ -27,6 +28,19 @@ export async function loadModule(file: string): Promise<WorkerModule> {
     )
   }
   return { handler: handler as WorkerModule['handler'], config }
+}
+
+interface Exported extends Record<string, unknown> {
+  default?: unknown
+  config?: WorkerModule['config']
+}
+
+/** Exports such as `onAwaitRegister` are part of the config that stands beside them. */
+function withLifecycle(config: WorkerModule['config'], others: Record<string, unknown>): WorkerModule['config'] {
+  const lifecycle = Object.entries(others).filter(
+    ([name, value]) => /^on[A-Z]/.test(name) && typeof value === 'function',
+  )
+  return lifecycle.length > 0 ? { ...Object.fromEntries(lifecycle), ...config } : config
 }
 
 /** What Node will not read, as opposed to what its author's code throws, which must not run twice. */

@@ -19,9 +19,9 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
     hello: async () => ({ pid: process.pid, cwd }),
     enqueue: ({ worker, data, id, delay }) =>
       kernel.enqueue(worker, data, { ...(id !== undefined && { id }), ...(delay !== undefined && { delay }) }),
-    result(job) {
-      const flow = kernel.registry.find(job.queue, job.name)?.worker.flow
-      return flow?.role === 'entry' ? kernel.flow(flow.name).result(job.runId) : kernel.result(job)
+    async result(job) {
+      const { flow } = (await kernel.port('queue').getJob(job.queue, job.id)) ?? {}
+      return flow ? kernel.flow(flow.name).result(job.runId) : kernel.result(job)
     },
     runs: async (filter) => store.runs.list({ ...filter, hideInternal: true }),
     async run({ runId }) {

@@ -43,7 +43,7 @@ function announce({ registry }: Kernel, cwd: string, output: Output): void {
   if (workers.length === 0) output.line('No workers yet. Put one into server/queues/, or set registry.dirs.')
   const width = Math.max(...workers.map(({ id }) => id.length))
   for (const { id, queue, flow, file } of workers) {
-    const role = flow === undefined ? '' : `  ${flow.role} of flow ${flow.name}`
+    const role = flow.map((place) => `  ${place.role} of flow ${place.name}`).join('')
     output.line(
       `  ${colors.bold(id.padEnd(width))}  queue ${queue}${role}  ${colors.dim(file ?? 'registered by code')}`,
     )
@@ -51,7 +51,8 @@ function announce({ registry }: Kernel, cwd: string, output: Output): void {
 }
 
 function describe({ id, name, queue, worker, absPath }: WorkerDefinition, cwd: string) {
-  const flow = worker.flow && { name: worker.flow.name, role: worker.flow.role }
+  const places = worker.flow === undefined ? [] : [worker.flow].flat()
+  const flow = places.map(({ name: flows, role }) => ({ name: [flows].flat().join(', '), role }))
   return { id, name, queue: queue.name, flow, file: absPath && relative(cwd, absPath) }
 }
 

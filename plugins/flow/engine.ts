@@ -1,22 +1,21 @@
-import {
-  isQueueError,
-  serializeError,
-  type EnqueueItem,
-  type EventDraft,
-  type Kernel,
-  type RunOutcome,
-} from '../../kernel/index.ts'
+import type { EventDraft, Kernel, RunOutcome } from '../../kernel/index.ts'
+import { oneAtATime } from '../_shared/one-at-a-time.ts'
 import { createProjection } from '../_shared/projection.ts'
-import { createFlowState, foldFlow, type FlowState, type Instance } from './fold.ts'
+import { foldFlow } from './fold.ts'
 import { buildGraph, type FlowGraph } from './graph.ts'
+import { createFlowRun, type FlowRun, type Instance } from './run.ts'
+import { createStepStarter, type Append, type Startable } from './start.ts'
+import { createStopper } from './stop.ts'
 
-/** Refusals that will be the same next time: they fail the step instead of trying for ever. */
-const FINAL_REFUSALS: ReadonlySet<string> = new Set([
-  'VALIDATION_FAILED',
-  'VALUE_UNSUPPORTED',
-  'PAYLOAD_TOO_LARGE',
-  'ENQUEUE_VETOED',
-])
+/** What waits for a run of another flow listens to it, under the run's id. */
+export const FLOW_ENDED = 'flow.ended'
+
+export interface FlowEnded {
+  runId: string
+  flow: string
+  outcome: RunOutcome
+  data: object
+}
 
 /**
  * Carries runs on: decides by the log what is owed, and does it. All of it may be done twice, by
@@ -31,125 +30,132 @@ export function createFlowEngine(kernel: Kernel) {
     return graph
   }
 
-  const projection = createProjection<FlowState>(() => kernel.port('events'), {
-    reducer: 'flow@1',
-    initial: createFlowState,
-    apply: (state, events) => foldFlow(state, events, graphOf),
+  const projection = createProjection<FlowRun>(() => kernel.port('events'), {
+    reducer: 'flow@2',
+    initial: createFlowRun,
+    apply: (run, events) => foldFlow(run, events, graphOf),
   })
+  const own = new WeakSet<EventDraft[]>()
+  /** Appends what follows from the log, which owes nothing that this engine is not about to do. */
+  const append: Append = (runId, events, options) => {
+    own.add(events)
+    return kernel.emit(runId, events, options)
+  }
+  const starter = createStepStarter(kernel, append)
+  const stopper = createStopper(kernel, append)
 
   /**
-   * Starts the steps that are due and ends the run when nothing is open.
-   *
-   * @param repair also queues again what was queued on record but never started
+   * Starts the steps that are due, stops those that nobody waits for, and ends the run when nothing is
+   * open. With `repair` it also does again what is on record as done and may have got lost.
    */
-  async function carryOn(runId: string, { repair = false } = {}): Promise<void> {
-    const { state } = await projection.current(runId)
-    if (state.flow === undefined) return
-    if (state.ended) return projection.forget(runId)
-    if (state.failure) {
-      const { step, error } = state.failure
-      await end(runId, state, 'failed', { step, error }, `step "${step}" failed`)
-      return
-    }
-    const graph = graphOf(state.flow)
-    const due = [...state.open].filter(({ status }) => status === 'due')
-    const lost = repair ? [...state.open].filter(({ status, cause }) => status === 'queued' && cause !== undefined) : []
-    if (due.length > 0 || lost.length > 0) {
-      const recorded = await record(runId, graph, due)
-      const refused = await enqueue(runId, graph, [...recorded, ...lost])
-      if (refused) return carryOn(runId)
-    }
-    if (state.open.size === 0) await end(runId, state, 'completed', { result: state.result }, 'the run is complete')
-  }
-
-  /** Puts due steps on record. Answers those that nobody else had. */
-  async function record(runId: string, graph: FlowGraph, due: readonly Instance[]): Promise<Instance[]> {
-    if (due.length === 0) return []
-    const events = due.map(({ id, step, cause }) => ({
-      ...eventOf(graph, { id, step }, 'step.queued', { cause }),
-      key: `queued:${id}`,
-    }))
-    const result = await kernel.emit(runId, events)
-    if (!result.ok) return []
-    const mine = new Set(result.events.map(({ stepId }) => stepId))
-    return due.filter(({ id }) => mine.has(id))
-  }
-
-  /** True when a step was refused for good and the run has to be looked at again. */
-  async function enqueue(runId: string, graph: FlowGraph, instances: readonly Instance[]): Promise<boolean> {
-    const items = instances.map((instance) => itemOf(runId, graph, instance))
-    try {
-      await kernel.enqueueMany(items)
-      return false
-    } catch (error) {
-      if (!isFinal(error)) throw error
-    }
-    let refused = false
-    for (const [index, { worker, data, options }] of items.entries()) {
-      try {
-        await kernel.enqueue(worker, data, options)
-      } catch (error) {
-        if (!isFinal(error)) throw error
-        refused = true
-        const instance = instances[index]!
-        const event = eventOf(graph, instance, 'step.failed', { error: serializeError(error) })
-        await kernel.emit(runId, [{ ...event, key: `end:${instance.id}` }])
+  const carryOn = oneAtATime(async (runId: string, { repair }: { repair: boolean }): Promise<void> => {
+    let again = repair
+    for (let owes = true; owes; again = false) {
+      const { state: run } = await projection.current(runId)
+      if (run.flow === undefined) return
+      const graph = graphOf(run.flow)
+      if (run.outcome) {
+        projection.forget(runId)
+        if (repair) await afterEnd(runId, graph, run, run.outcome, `the run is ${run.outcome}`)
+        return
       }
+      owes = run.failure ? await wind(runId, graph, run, again) : await step(runId, graph, run, again)
     }
-    return refused
+  })
+
+  /** True when the log has changed and has to be looked at again. */
+  async function step(runId: string, graph: FlowGraph, run: FlowRun, repair: boolean): Promise<boolean> {
+    if (run.losing.size > 0) {
+      await stopper.stop(runId, graph, [...run.losing], 'nobody waits for it any more')
+      return true
+    }
+    if (run.due.size > 0 || repair) {
+      const refused = await starter.start(runId, graph, [...run.due], repair ? lost(run) : [])
+      if (refused) return true
+    }
+    if (run.open.size === 0) await end(runId, run, 'completed', { result: run.result })
+    return false
   }
 
-  async function end(
-    runId: string,
-    state: FlowState,
-    outcome: RunOutcome,
-    data: object,
-    reason: string,
-  ): Promise<boolean> {
-    const flow = state.flow!
-    const result = await kernel.emit(runId, [{ type: `flow.${outcome}`, key: 'end', flow, data }], {
-      unless: 'end',
-      run: { status: outcome },
-    })
+  /** What is left to do in a run that has failed: undo what was completed if that is asked for, then end. */
+  async function wind(runId: string, graph: FlowGraph, run: FlowRun, repair: boolean): Promise<boolean> {
+    const { step, error, compensate } = run.failure!
+    if (!run.compensating && compensate && graph.compensations.size > 0) {
+      const begun = { type: 'flow.compensating', key: 'compensating', flow: graph.name, data: { step, error } }
+      await append(runId, [begun])
+      return true
+    }
+    if (run.compensating) {
+      const others = [...run.open].filter((instance) => graph.steps.get(instance.step)?.role !== 'compensation')
+      if (others.length > 0) {
+        await stopper.stop(runId, graph, others, `step "${step}" failed`)
+        return true
+      }
+      const refused = await starter.start(runId, graph, [...run.due], repair ? lost(run) : [])
+      if (refused || run.open.size > 0) return refused
+    }
+    const { compensated, uncompensated } = run
+    const undone = run.compensating ? { compensated, ...(uncompensated.length > 0 && { uncompensated }) } : {}
+    await end(runId, run, 'failed', { step, error, ...undone })
+    return false
+  }
+
+  async function end(runId: string, run: FlowRun, outcome: RunOutcome, data: object): Promise<boolean> {
+    const graph = graphOf(run.flow!)
+    const event: EventDraft = { type: `flow.${outcome}`, key: 'end', flow: graph.name, data }
+    const result = await append(runId, [event], { unless: 'end', run: { status: outcome } })
     projection.forget(runId)
     if (!result.ok) return false
-    if (state.open.size > 0) await clear(runId, graphOf(flow), state, reason)
+    await afterEnd(runId, graph, run, outcome, reasonOf(outcome, data), data)
     return true
   }
 
-  /** Takes out what still waits and stops what runs: the log refuses both from now on. */
-  async function clear(runId: string, graph: FlowGraph, state: FlowState, reason: string): Promise<void> {
-    for (const { id, step } of state.open) {
-      const worker = graph.steps.get(step)?.worker
-      if (worker) await kernel.port('queue').cancel(worker.queue.name, id)
+  /** Takes out what still waits, stops what runs, and tells whoever waits for the run. */
+  async function afterEnd(
+    runId: string,
+    graph: FlowGraph,
+    run: FlowRun,
+    outcome: RunOutcome,
+    reason: string,
+    data?: object,
+  ): Promise<void> {
+    if (run.open.size > 0) await stopper.clear(runId, graph, [...run.open], reason)
+    if (outcome !== 'completed') {
+      for (const [child, flow] of run.children) await kernel.flow(flow).cancel(child, { reason })
     }
-    await kernel.broadcastAbort({ runId }, reason)
+    if (!run.start.parent?.waits) return
+    const ended: FlowEnded = { runId, flow: graph.name, outcome, data: data ?? (await endOf(runId)) }
+    await kernel.sendEvent(FLOW_ENDED, ended, { id: runId, key: runId })
+  }
+
+  async function endOf(runId: string): Promise<object> {
+    const event = await kernel.port('events').byKey(runId, 'end')
+    return event?.data ?? {}
   }
 
   return {
     graphOf,
     carryOn,
+    isOwn: (events: EventDraft[]): boolean => own.has(events),
+    /** The run as its log tells it now. Not to be changed. */
+    current: async (runId: string): Promise<Readonly<FlowRun>> => (await projection.current(runId)).state,
+    start: (runId: string, graph: FlowGraph, instances: readonly Startable[]) =>
+      starter.enqueue(runId, graph, instances),
     forgetGraphs: () => graphs.clear(),
     async cancel(runId: string, reason: string): Promise<boolean> {
-      const { state } = await projection.current(runId)
-      return state.flow === undefined ? false : end(runId, state, 'cancelled', { reason }, reason)
+      const { state: run } = await projection.current(runId)
+      return run.flow === undefined || run.outcome !== undefined ? false : end(runId, run, 'cancelled', { reason })
     },
   }
 }
+export type FlowEngine = ReturnType<typeof createFlowEngine>
 
-function eventOf(
-  { name }: FlowGraph,
-  { id, step }: { id: string; step: string },
-  type: string,
-  data: object,
-): EventDraft {
-  return { type, data, flow: name, step, stepId: id }
+/** Jobs that are on record as queued: whoever recorded them may have died before it queued them. */
+function lost({ open }: FlowRun): Instance[] {
+  return [...open].filter(({ status }) => status === 'queued')
 }
 
-function itemOf(runId: string, { name, steps }: FlowGraph, { id, step, cause, data }: Instance): EnqueueItem {
-  return { worker: steps.get(step)!.worker.id, data, options: { id, runId, flow: { name, step, cause } } }
-}
-
-function isFinal(error: unknown): boolean {
-  return isQueueError(error) && FINAL_REFUSALS.has(error.code)
+function reasonOf(outcome: RunOutcome, data: { step?: string; reason?: string }): string {
+  if (outcome === 'completed') return 'the run is complete'
+  return outcome === 'failed' ? `step "${data.step}" failed` : (data.reason ?? 'the run was cancelled')
 }

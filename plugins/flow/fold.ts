@@ -1,222 +1,228 @@
 import type { SerializedError, StoredEvent } from '../../kernel/index.ts'
+import { closeGroup, closeGroups, gather, leaveGroups, branchOf } from './groups.ts'
 import type { FlowGraph, FlowStep } from './graph.ts'
+import { arriveAtJoin, isLosing } from './joins.ts'
+import {
+  causeOf,
+  instanceId,
+  MAX_DEPTH,
+  type Branch,
+  type EmitData,
+  type FlowRun,
+  type Group,
+  type Instance,
+  type StartedData,
+} from './run.ts'
 
-/** One job of a flow, as its events tell. */
-export interface Instance {
-  /** Its job id. */
-  id: string
-  step: string
-  /** `due`: something caused it, `queued`: that is on record, `open`: it has started. */
-  status: 'due' | 'queued' | 'open' | 'ended'
-  /** `seq` of the event that caused it; absent for the entry. */
-  cause: number | undefined
-  /** What its job receives; forgotten once it has started. */
+/** What an instance begins with. */
+interface Beginning {
+  cause: string
   data: unknown
-  /** The fan-outs it descends from. */
-  groups: readonly Group[]
-}
-
-/** What one job fanned out with one event. */
-interface Group {
-  event: string
-  /** `seq` of the first emit. */
   seq: number
-  parent: Instance
-  /** Jobs in it that have not ended. */
-  open: number
-  /** No more will come, since the job that emits has ended. */
-  closed: boolean
-  /** What its jobs emitted for the steps that gather it, by step and event. */
-  gathered: Map<string, Map<string, unknown[]>>
+  lineage: readonly Branch[]
+  /** The instance whose end or emit brought it about. */
+  from: Instance
 }
 
-interface Arrival {
-  payload: unknown
-  emitter: Instance
-}
-
-/** Everything the engine decides by, derived from the log alone. */
-export interface FlowState {
-  flow: string | undefined
-  ended: boolean
-  instances: Map<string, Instance>
-  /** Instances that have not ended. */
-  open: Set<Instance>
-  /** The first step that failed for good. */
-  failure: { step: string; error: SerializedError } | undefined
-  /** What the last completed step returned. */
-  result: unknown
-  groups: Map<string, Group>
-  arrivals: Map<string, Map<string, Arrival>>
-  /** Steps with `join: 'any'` that have been started. */
-  fired: Set<string>
-}
-
-export interface EmitData {
-  event: string
-  payload: unknown
-}
-
-export function createFlowState(): FlowState {
-  return {
-    flow: undefined,
-    ended: false,
-    instances: new Map(),
-    open: new Set(),
-    failure: undefined,
-    result: undefined,
-    groups: new Map(),
-    arrivals: new Map(),
-    fired: new Set(),
-  }
-}
-
-/** Job ids derive from what causes a step, so that doing it twice is doing it once. */
-export function instanceId(runId: string, step: string, cause?: number): string {
-  return cause === undefined ? `${runId}.${step}` : `${runId}.${step}.${cause}`
-}
-
-export function foldFlow(state: FlowState, events: readonly StoredEvent[], graphOf: (flow: string) => FlowGraph): void {
+export function foldFlow(run: FlowRun, events: readonly StoredEvent[], graphOf: (flow: string) => FlowGraph): void {
   for (const event of events) {
-    if (event.flow === undefined) continue
-    state.flow = event.flow
-    const graph = graphOf(event.flow)
-    switch (event.type) {
-      case 'step.queued':
-        advance(state, event, 'queued')
-        break
-      case 'step.started':
-        advance(state, event, 'open')
-        break
-      case 'emit':
-        arrive(state, graph, event)
-        break
-      case 'step.completed':
-        state.result = (event.data as { result?: unknown }).result
-        finish(state, graph, event)
-        break
-      case 'step.failed':
-        if (graph.steps.get(event.step!)?.onError !== 'continue') {
-          state.failure ??= { step: event.step!, error: (event.data as { error: SerializedError }).error }
-        }
-        finish(state, graph, event)
-        break
-      case 'step.cancelled':
-        finish(state, graph, event)
-        break
-      case 'flow.completed':
-      case 'flow.failed':
-      case 'flow.cancelled':
-        state.ended = true
-    }
+    if (event.flow !== undefined) foldEvent(run, event, graphOf(event.flow))
   }
 }
 
-/** The entry is known by its first event; every other instance by what caused it. */
-function instanceOf(state: FlowState, { stepId, step }: StoredEvent): Instance {
-  return state.instances.get(stepId!) ?? add(state, stepId!, step!, undefined, undefined, [])
+function foldEvent(run: FlowRun, event: StoredEvent, graph: FlowGraph): void {
+  switch (event.type) {
+    case 'flow.started':
+      begin(run, event)
+      break
+    case 'step.queued':
+    case 'step.started':
+      advance(run, graph, event)
+      break
+    case 'emit':
+      arrive(run, graph, event)
+      break
+    case 'group.closed': {
+      const group = closeGroup(instanceOf(run, event), (event.data as { event: string }).event, event)
+      if (!run.failure) startGathered(run, graph, event.runId, [group])
+      break
+    }
+    case 'step.completed':
+      complete(run, graph, event)
+      break
+    case 'step.failed':
+      fail(run, graph, event)
+      break
+    case 'step.cancelled':
+      finish(run, graph, event)
+      break
+    case 'flow.child': {
+      const { runId, flow, wait } = event.data as { runId: string; flow: string; wait: boolean }
+      if (wait) run.children.set(runId, flow)
+      break
+    }
+    case 'flow.compensating':
+      run.compensating = true
+      compensateNext(run, graph, event.runId)
+      break
+    case 'flow.completed':
+    case 'flow.failed':
+    case 'flow.cancelled':
+      run.outcome = event.type.slice('flow.'.length) as FlowRun['outcome']
+  }
 }
 
-function add(
-  state: FlowState,
-  id: string,
-  step: string,
-  cause: number | undefined,
-  data: unknown,
-  groups: readonly Group[],
-): Instance {
-  const instance: Instance = { id, step, status: 'due', cause, data, groups }
-  state.instances.set(id, instance)
-  state.open.add(instance)
-  for (const group of groups) group.open++
+function begin(run: FlowRun, { runId, seq, flow, data }: StoredEvent): void {
+  const { input, step, version, tags, parent } = data as StartedData
+  run.flow = flow
+  run.version = version
+  run.start = { tags, parent }
+  const instance = add(run, instanceId(runId, step), step, undefined)
+  instance.data = input
+  instance.seq = seq
+  advanceTo(run, instance, 'queued')
+}
+
+function instanceOf(run: FlowRun, { stepId, step }: StoredEvent): Instance {
+  return run.instances.get(stepId!) ?? add(run, stepId!, step!, undefined)
+}
+
+function add(run: FlowRun, id: string, step: string, begins: Beginning | undefined): Instance {
+  const { cause, data, seq = 0, lineage = [], from } = begins ?? {}
+  const depth = from ? from.depth + 1 : 0
+  const visits = from?.visits ?? new Map<string, number>()
+  const instance: Instance = {
+    id,
+    step,
+    status: 'due',
+    cause,
+    depth,
+    visits,
+    data,
+    seq,
+    lineage,
+    groups: undefined,
+  }
+  run.instances.set(id, instance)
+  run.open.add(instance)
+  run.due.add(instance)
+  for (const { group } of lineage) group.open++
   return instance
 }
 
-function advance(state: FlowState, event: StoredEvent, status: 'queued' | 'open'): void {
-  const instance = instanceOf(state, event)
+function advance(run: FlowRun, graph: FlowGraph, event: StoredEvent): void {
+  const instance = instanceOf(run, event)
   if (instance.status === 'ended') return
-  instance.status = status
-  if (status === 'open') instance.data = undefined
+  advanceTo(run, instance, event.type === 'step.started' ? 'open' : 'queued')
+  if (event.type === 'step.started' && !graph.compensations.has(instance.step)) instance.data = undefined
 }
 
-function arrive(state: FlowState, graph: FlowGraph, { seq, runId, data, ...event }: StoredEvent): void {
-  const emitter = instanceOf(state, { seq, runId, data, ...event })
-  const { event: name, payload } = data as EmitData
-  const groups = withGroup(state, graph, emitter, name, seq)
-  const start = (step: FlowStep, input: unknown, lineage: readonly Group[]): void => {
-    add(state, instanceId(runId, step.step, seq), step.step, seq, input, lineage)
-  }
+function advanceTo(run: FlowRun, instance: Instance, status: 'queued' | 'open'): void {
+  if (instance.status !== 'open') instance.status = status
+  run.due.delete(instance)
+}
+
+/** Starts what an emit causes. After a failure nothing new begins. */
+function arrive(run: FlowRun, graph: FlowGraph, event: StoredEvent): void {
+  if (run.failure) return
+  const { event: name, payload, n } = event.data as EmitData
+  const from = instanceOf(run, event)
+  const cause = causeOf(event.runId, from.id, n)
+  const branch = graph.gatherers.has(name) ? branchOf(from, name, cause, event) : undefined
+  const lineage = branch ? [...from.lineage, branch] : from.lineage
   for (const step of graph.subscribers.get(name) ?? []) {
-    if (step.trigger === 'each') start(step, payload, groups)
-    else if (step.trigger === 'gather') gather(emitter, step, name, payload)
-    else if (step.trigger === 'any') {
-      if (!state.fired.has(step.step)) start(step, payload, groups)
-      state.fired.add(step.step)
-    } else joinAll(state, step, name, { payload, emitter }, start)
-  }
-}
-
-/** The lineage of what an emit starts: its emitter's, and the fan-out if a step gathers it. */
-function withGroup(
-  state: FlowState,
-  graph: FlowGraph,
-  emitter: Instance,
-  event: string,
-  seq: number,
-): readonly Group[] {
-  if (!graph.gatherers.has(event)) return emitter.groups
-  const key = `${emitter.id} ${event}`
-  let group = state.groups.get(key)
-  if (!group) {
-    group = { event, seq, parent: emitter, open: 0, closed: false, gathered: new Map() }
-    state.groups.set(key, group)
-  }
-  return [...emitter.groups, group]
-}
-
-function gather(emitter: Instance, step: FlowStep, event: string, payload: unknown): void {
-  const group = emitter.groups.findLast((candidate) => candidate.event === step.gather)
-  if (!group) return
-  const byEvent = group.gathered.get(step.step) ?? new Map<string, unknown[]>()
-  group.gathered.set(step.step, byEvent)
-  const payloads = byEvent.get(event)
-  if (payloads) payloads.push(payload)
-  else byEvent.set(event, [payload])
-}
-
-function joinAll(
-  state: FlowState,
-  step: FlowStep,
-  event: string,
-  arrival: Arrival,
-  start: (step: FlowStep, input: unknown, lineage: readonly Group[]) => void,
-): void {
-  const arrived = state.arrivals.get(step.step) ?? new Map<string, Arrival>()
-  state.arrivals.set(step.step, arrived.set(event, arrival))
-  if (!step.subscribes.every((name) => arrived.has(name))) return
-  state.arrivals.delete(step.step)
-  const [first, ...others] = [...arrived.values()].map(({ emitter }) => emitter.groups)
-  const lineage = first!.filter((group) => others.every((groups) => groups.includes(group)))
-  start(step, Object.fromEntries([...arrived].map(([name, { payload }]) => [name, payload])), lineage)
-}
-
-function finish(state: FlowState, graph: FlowGraph, event: StoredEvent): void {
-  const instance = instanceOf(state, event)
-  if (instance.status === 'ended') return
-  instance.status = 'ended'
-  instance.data = undefined
-  state.open.delete(instance)
-  for (const group of state.groups.values()) {
-    if (group.parent === instance) group.closed = true
-  }
-  for (const group of instance.groups) group.open--
-  for (const [key, group] of state.groups) {
-    if (!group.closed || group.open > 0) continue
-    state.groups.delete(key)
-    for (const step of graph.gatherers.get(group.event) ?? []) {
-      const gathered = group.gathered.get(step.step)
-      const data = Object.fromEntries(step.subscribes.map((name) => [name, gathered?.get(name) ?? []]))
-      add(state, instanceId(event.runId, step.step, group.seq), step.step, group.seq, data, group.parent.groups)
+    if (step.trigger === 'gather') gather(from, step, name, payload)
+    else if (step.trigger === 'each')
+      startStep(run, graph, event.runId, step, { cause, data: payload, seq: event.seq, lineage, from })
+    else {
+      const data = arriveAtJoin(run, graph, step, { event: name, payload, lineage, from })
+      if (data) startStep(run, graph, event.runId, step, { cause, data: data.data, seq: event.seq, lineage, from })
     }
   }
+}
+
+function startStep(run: FlowRun, graph: FlowGraph, runId: string, step: FlowStep, begins: Beginning): void {
+  const id = instanceId(runId, step.step, begins.cause)
+  if (run.instances.has(id)) return
+  const instance = add(run, id, step.step, begins)
+  const seen = step.limit === undefined ? 0 : (begins.from.visits.get(step.step) ?? 0) + 1
+  if (step.limit !== undefined) instance.visits = new Map(instance.visits).set(step.step, seen)
+  if (seen > (step.limit ?? 0)) return exceed(run, step, `more than ${step.limit} times on one path`)
+  if (instance.depth > MAX_DEPTH) return exceed(run, step, `at the end of a path of more than ${MAX_DEPTH} emits`)
+  if (isLosing(run, graph, instance)) run.losing.add(instance)
+}
+
+function exceed(run: FlowRun, { step, onError }: FlowStep, how: string): void {
+  const message = `Step "${step}" would run ${how}. Raise its "limit", or see why the loop does not end.`
+  const error: SerializedError = { name: 'QueueError', code: 'FLOW_LIMIT', message }
+  run.failure ??= { step, error, compensate: onError === 'compensate' }
+}
+
+function complete(run: FlowRun, graph: FlowGraph, event: StoredEvent): void {
+  const instance = instanceOf(run, event)
+  if (instance.status === 'ended') return
+  const { result } = event.data as { result?: unknown }
+  if (graph.steps.get(instance.step)?.role === 'compensation') run.compensated.push(instance.step)
+  else run.result = result
+  if (graph.compensations.has(instance.step)) run.undo.push({ instance, result })
+  finish(run, graph, event)
+}
+
+function fail(run: FlowRun, graph: FlowGraph, event: StoredEvent): void {
+  const instance = instanceOf(run, event)
+  if (instance.status === 'ended') return
+  const { role, onError = 'fail' } = graph.steps.get(instance.step) ?? {}
+  const { error } = event.data as { error: SerializedError }
+  if (role === 'compensation') run.uncompensated.push(instance.step)
+  else if (onError !== 'continue') {
+    run.failure ??= { step: instance.step, error, compensate: onError === 'compensate' }
+  }
+  finish(run, graph, event)
+}
+
+function finish(run: FlowRun, graph: FlowGraph, event: StoredEvent): void {
+  const instance = instanceOf(run, event)
+  if (instance.status === 'ended') return
+  instance.status = 'ended'
+  if (!graph.compensations.has(instance.step)) instance.data = undefined
+  run.open.delete(instance)
+  run.due.delete(instance)
+  run.losing.delete(instance)
+  const over = [...closeGroups(instance), ...leaveGroups(instance)]
+  if (!run.failure) startGathered(run, graph, event.runId, over)
+  if (run.compensating) compensateNext(run, graph, event.runId)
+}
+
+/** Starts the steps that gather groups in which nothing is open and to which nothing is added any more. */
+function startGathered(run: FlowRun, graph: FlowGraph, runId: string, groups: readonly Group[]): void {
+  for (const group of groups) {
+    if (!group.closed || group.open > 0) continue
+    const { cause, parent, seq } = group
+    group.parent.groups?.delete(group.event)
+    for (const step of graph.gatherers.get(group.event) ?? []) {
+      const data = gatheredOf(step, group)
+      startStep(run, graph, runId, step, { cause, data, seq, lineage: parent.lineage, from: parent })
+    }
+  }
+}
+
+function gatheredOf(step: FlowStep, { gathered }: Group): Record<string, unknown[]> {
+  return Object.fromEntries(step.subscribes.map((event) => [event, gathered.get(step.step)?.get(event) ?? []]))
+}
+
+/** Undoes one completed step at a time, the last one first, once nothing else is open. */
+function compensateNext(run: FlowRun, graph: FlowGraph, runId: string): void {
+  const next = run.open.size === 0 ? run.undo.pop() : undefined
+  if (!next) return
+  const { instance, result } = next
+  const step = graph.compensations.get(instance.step)!
+  const cause = causeOf(runId, instance.id, 'undo')
+  const data = { input: instance.data, result, error: run.failure?.error }
+  add(run, instanceId(runId, step.step, cause), step.step, {
+    cause,
+    data,
+    seq: instance.seq,
+    lineage: [],
+    from: instance,
+  })
 }

@@ -1,54 +1,17 @@
-import {
-  definePlugin,
-  QueueError,
-  type EmitPayload,
-  type EnqueuedJob,
-  type RunContext,
-  type RunInfo,
-  type SerializedError,
-} from '../../kernel/index.ts'
+import { definePlugin, QueueError, type EmitPayload, type Job } from '../../kernel/index.ts'
 import { addLazyMember } from '../_shared/lazy-member.ts'
-import { copyValue } from '../_shared/value.ts'
+import { createFlowContext, type FlowContext } from './context.ts'
 import { createFlowEngine } from './engine.ts'
-import { instanceId, type EmitData } from './fold.ts'
-import { assertEmits, type FlowOptions } from './graph.ts'
+import { placesOf } from './graph.ts'
+import { createFlowHandle, type FlowHandle } from './handle.ts'
+import { planNext, type Plan } from './plan.ts'
+import type { StartedData } from './run.ts'
 
-export type { FlowOptions } from './graph.ts'
-
-/** What a handler of a flow can do with its run. */
-export interface FlowContext {
-  /**
-   * Starts the steps that subscribe to an event. Stored with the completion of this step, so a
-   * failed attempt starts nothing; with `immediate` stored now, once for all attempts.
-   *
-   * @throws QueueError `FLOW_INVALID` for an event that no step waits for
-   */
-  emit(event: string, payload?: unknown, options?: { immediate?: boolean }): Promise<void>
-  /** Ends the run as cancelled: queued steps go, running ones abort, this one included. */
-  cancel(reason?: string): Promise<void>
-}
-
-export interface FlowHandle {
-  /** Starts a run; with an `id` only if there is no run of that id, which is also its `runId`. */
-  start(input?: unknown, options?: { id?: string }): Promise<EnqueuedJob>
-  /** False when the run has ended already, or has not begun. */
-  cancel(runId: string, options?: { reason?: string }): Promise<boolean>
-  /** @throws QueueError `RUN_NOT_FOUND` */
-  status(runId: string): Promise<RunInfo>
-  /**
-   * Waits for the end of a run and answers what its last step returned.
-   *
-   * @param options.timeout milliseconds; default: as long as it takes
-   * @throws QueueError `JOB_CANCELLED`, `JOB_TIMEOUT`; or an Error with the message of the failed step's
-   */
-  result(runId: string, options?: { timeout?: number }): Promise<unknown>
-}
+export type { FlowContext } from './context.ts'
+export type { FlowHandle, StartOptions } from './handle.ts'
+export type { FlowOptions } from './options.ts'
 
 declare module 'nuxt-queue/kernel' {
-  interface WorkerConfig {
-    /** Makes the worker a part of a flow. */
-    flow?: FlowOptions
-  }
   interface RunContext {
     readonly flow: FlowContext
   }
@@ -58,100 +21,76 @@ declare module 'nuxt-queue/kernel' {
   }
 }
 
-/** Runs graphs of workers: an entry, and steps that subscribe to what others emit. */
+/** Runs graphs of workers: entries, and steps that subscribe to what others emit. */
 export default definePlugin({
   name: 'flow',
-  requires: ['queue', 'events', 'control'],
+  requires: ['queue', 'events', 'control', 'bus', 'step'],
   setup(kernel) {
     const engine = createFlowEngine(kernel)
-    kernel.onWorkerStart(({ worker }) => {
+    kernel.onWorkerStart((worker) => {
       engine.forgetGraphs()
-      if (worker.flow?.role === 'entry') engine.graphOf(worker.flow.name)
+      for (const { name, role } of placesOf(worker)) if (role === 'entry') engine.graphOf(name)
     })
 
     kernel.hook(
       'enqueue',
       ({ job, worker }, next) => {
-        const { name, step } = worker!.worker.flow!
-        job.flow ??= { name, step: step ?? worker!.id }
+        const entries = placesOf(worker!).filter(({ role }) => role === 'entry')
+        if (entries.length > 1) {
+          const names = entries.map(({ name }) => `kernel.flow('${name}').start()`).join(' or ')
+          throw new QueueError('FLOW_INVALID', `Worker "${worker!.id}" begins several flows. Use ${names}.`)
+        }
+        const [{ name, step }] = entries as [(typeof entries)[number]]
+        job.flow = { name, step: step ?? worker!.id }
         return next()
       },
-      { when: ({ worker }) => worker?.worker.flow?.role === 'entry' },
+      { when: ({ job, worker }) => job.flow === undefined && worker !== undefined && isEntry(worker) },
     )
-    addLazyMember(kernel, 'flow', createContext)
+    addLazyMember(kernel, 'flow', (ctx) => createFlowContext(kernel, engine, ctx))
     kernel.hook('emit', emitInFlow, {
-      when: ({ ctx, events }) => (ctx ? ctx.job.flow !== undefined : events[0]?.flow !== undefined),
+      when: ({ ctx, events }) =>
+        ctx ? ctx.job.flow !== undefined : events[0]?.flow !== undefined && !engine.isOwn(events),
     })
 
     async function emitInFlow(payload: EmitPayload, next: () => unknown): Promise<void> {
       const { ctx, stream, events } = payload
       const starts = events[0]?.type === 'step.started'
-      const { flow, data: input } = ctx?.job ?? {}
-      if (starts && flow && flow.cause === undefined) {
-        events.unshift({ type: 'flow.started', key: 'flow.started', flow: flow.name, data: { input } })
-        payload.options.run = { name: flow.name, flow: flow.name }
-      }
+      const job = ctx?.job
+      if (starts && job?.flow && job.flow.cause === undefined) begin(payload, job)
+      const plan = job && events.at(-1)?.type === 'step.completed' ? planFor(payload, job) : undefined
       await next()
       const { result } = payload
-      if (result?.ok && events.some(({ type }) => FOLLOWED.has(type))) await engine.carryOn(stream)
-      // A second delivery of a job that has ended: whoever ended it may have died before the rest was done.
-      if (starts && result?.ok === false && result.reason === 'unless') await engine.carryOn(stream, { repair: true })
-    }
-
-    function createContext(ctx: RunContext): FlowContext {
-      const { job, runId, worker } = ctx
-      let emitted = 0
-      return {
-        async emit(event, payload, { immediate = false } = {}) {
-          if (!job.flow) {
-            throw new QueueError(
-              'FLOW_INVALID',
-              `Job "${job.name}" is not part of a flow. Start it with kernel.flow(…).start().`,
-            )
-          }
-          assertEmits(engine.graphOf(job.flow.name), worker, event)
-          const what = `payload of event "${event}"`
-          const data: EmitData = { event, payload: copyValue(payload, kernel.config.payloadLimit, what) }
-          const { name, step } = job.flow
-          if (immediate) await ctx.emit('emit', data, { key: `emit:${job.id}:${emitted++}` })
-          else ctx.outbox.push({ type: 'emit', data, flow: name, step, stepId: job.id })
-        },
-        async cancel(reason = 'by a step') {
-          await engine.cancel(runId, reason)
-        },
+      if (result?.ok) {
+        const refused = plan && (await engine.start(stream, engine.graphOf(job!.flow!.name), plan.steps))
+        const owes = plan ? plan.needsRun || refused : events.some(({ type }) => FOLLOWED.has(type))
+        if (owes) await engine.carryOn(stream, { repair: false })
+      } else if (starts && result?.reason === 'unless') {
+        // A second delivery of a job that has ended: whoever ended it may have died before the rest was done.
+        await engine.carryOn(stream, { repair: true })
       }
     }
 
-    function handleOf(name: string): FlowHandle {
-      const { entry } = engine.graphOf(name)
-      return {
-        start(input, { id: runId = kernel.newId() } = {}) {
-          const flow = { name, step: entry.step }
-          return kernel.enqueue(entry.worker.id, input, { id: instanceId(runId, entry.step), runId, flow })
-        },
-        cancel: (runId, { reason = 'on request' } = {}) => engine.cancel(runId, reason),
-        async status(runId) {
-          const info = await kernel.port('events').runs.get(runId)
-          if (info?.flow === name) return info
-          throw new QueueError(
-            'RUN_NOT_FOUND',
-            `Flow "${name}" has no run "${runId}". It may not have begun, or have expired.`,
-          )
-        },
-        async result(runId, options) {
-          const { type, data } = await kernel.waitFor(runId, 'end', options)
-          if (type === 'flow.completed') return (data as { result?: unknown }).result
-          if (type === 'flow.cancelled') {
-            throw new QueueError('JOB_CANCELLED', `Run ${runId} was cancelled: ${(data as { reason: string }).reason}.`)
-          }
-          const { step, error } = data as { step: string; error: SerializedError }
-          throw Object.assign(new Error(error.message), { name: error.name, step, cause: error })
-        },
-      }
+    function begin({ events, options }: EmitPayload, { data: input, flow }: Job): void {
+      const { name, step, start = {} } = flow!
+      const data: StartedData = { input, step, version: engine.graphOf(name).version, ...start }
+      events.unshift({ type: 'flow.started', key: 'flow.started', flow: name, data })
+      options.run = { name, flow: name, ...(start.tags && { tags: [...start.tags] }) }
     }
-    kernel.extend({ flow: handleOf })
+
+    function planFor({ events }: EmitPayload, job: Job): Plan {
+      const plan = planNext(engine.graphOf(job.flow!.name), job, events)
+      events.splice(-1, 0, ...plan.closed)
+      events.push(...plan.queued)
+      return plan
+    }
+
+    kernel.extend({ flow: (name: string) => createFlowHandle(kernel, engine, name) })
   },
 })
+
+function isEntry(worker: Parameters<typeof placesOf>[0]): boolean {
+  return worker.worker.flow !== undefined && placesOf(worker).some(({ role }) => role === 'entry')
+}
 
 /** What may owe a step or the end of the run. */
 const FOLLOWED = new Set(['step.completed', 'step.failed', 'step.cancelled', 'emit'])

@@ -11,7 +11,11 @@ import {
 import type { Peer } from '../_shared/child-process/peer.ts'
 import type { ExecuteParams, ExecuteResult } from '../_shared/child-process/protocol.ts'
 import { createStepRunner } from '../_shared/sub-steps.ts'
+import type { Suspendable } from '../_shared/suspension.ts'
 import { createRemoteState } from './state.ts'
+
+type StartFlow = RunContext['flow']['start']
+type EventWait = Parameters<RunContext['step']['waitForEvent']>[1]
 
 interface About {
   id: string
@@ -43,6 +47,7 @@ export function createRemoteContext(
     if (!ended) peer.notify('ctx.logger.log', { execution, level, message, ...(meta && { meta }) })
   }
 
+  const { steps, pause } = remoteSteps(ask)
   const members = {
     kernel: remoteKernel(ask),
     job,
@@ -66,11 +71,15 @@ export function createRemoteContext(
       emit: async (event, payload, { immediate } = {}) =>
         void (await ask('ctx.flow.emit', { event, ...given({ payload, immediate }) })),
       cancel: async (reason) => void (await ask('ctx.flow.cancel', given({ reason }))),
+      start: ((flow: string, input?: unknown, options?: object) =>
+        pause(
+          () => ask('ctx.flow.start', { flow, ...given({ input, options }) }) as Promise<Suspendable>,
+        )) as StartFlow,
     },
     client: { send: async (type, data) => void (await ask('ctx.client.send', { type, ...given({ data }) })) },
     progress: async (value, message) => void (await ask('ctx.progress', { value, ...given({ message }) })),
     reportProgress: async (value) => void (await ask('ctx.progress', { value })),
-    step: remoteSteps(ask),
+    step: steps,
     emit: (type, data, { key } = {}) =>
       ask('ctx.emit', { type, ...given({ data, key }) }) as Promise<StoredEvent | undefined>,
     track(promise) {
@@ -96,11 +105,33 @@ export function createRemoteContext(
 }
 export type RemoteContext = ReturnType<typeof createRemoteContext>
 
-function remoteSteps(ask: Ask): RunContext['step'] {
+function remoteSteps(ask: Ask) {
   const lookup: RunContext['step']['lookup'] = (name) =>
     ask('ctx.step.lookup', { name }) as ReturnType<RunContext['step']['lookup']>
   const record: RunContext['step']['record'] = (name, result) => ask('ctx.step.record', { name, result })
-  return { run: createStepRunner({ lookup, record }), lookup, record }
+  const wait: RunContext['step']['wait'] = (name, asked) =>
+    ask('ctx.step.wait', { name, wait: asked }) as ReturnType<RunContext['step']['wait']>
+  const runner = createStepRunner({ lookup, record, leave: () => new RemoteDeferral({}, true) })
+  const waitFor = (given: string, asked: Parameters<typeof wait>[1]): Promise<unknown> => {
+    const name = runner.counted(given)
+    return runner.pause(() => wait(name, asked))
+  }
+  const steps: RunContext['step'] = {
+    run: runner.run,
+    lookup,
+    record,
+    wait,
+    async sleep(name, until) {
+      const asked = typeof until === 'number' ? { delay: until } : { until: until.getTime() }
+      await waitFor(name, { kind: 'sleep', ...asked })
+    },
+    async waitForEvent<T>(name: string, { filter, ...options }: EventWait) {
+      if (filter) throw missing('step.waitForEvent(…, { filter })')
+      return (await waitFor(name, { kind: 'event', ...options })) as T | undefined
+    },
+    deferral: () => new RemoteDeferral({}, true),
+  }
+  return { steps, pause: runner.pause }
 }
 
 /** A class so that one is known when it is returned or thrown. */
@@ -108,14 +139,20 @@ class RemoteDeferral {
   readonly runAt: number
   readonly holdQueue: boolean
 
-  constructor({ delay = 0, until, holdQueue = false }: DeferOptions) {
+  /** It was left at a wait that the host knows of. */
+  readonly suspended: boolean
+
+  constructor({ delay = 0, until, holdQueue = false }: DeferOptions, suspended = false) {
     this.runAt = Number(until ?? systemClock.now() + delay)
     this.holdQueue = holdQueue
+    this.suspended = suspended
   }
 }
 
 export function asDeferral(value: unknown): ExecuteResult['defer'] {
-  return value instanceof RemoteDeferral ? { until: value.runAt, holdQueue: value.holdQueue } : undefined
+  if (!(value instanceof RemoteDeferral)) return undefined
+  const { runAt, holdQueue, suspended } = value
+  return { until: runAt, holdQueue, ...(suspended && { suspended }) }
 }
 
 /** Of the kernel a handler elsewhere has what it may need for its work: to enqueue, and the time. */

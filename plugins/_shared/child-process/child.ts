@@ -171,7 +171,8 @@ export function createChild(
       if (!isRecord(result)) throw new QueueError('PROTOCOL_VIOLATION', `Worker "${worker.id}" answered no object.`)
       const { value, defer, usage } = result as ExecuteResult
       if (!ctx.cancelled) note(usage)
-      return defer ? ctx.defer(defer) : value
+      if (defer) return defer.suspended ? ctx.step.deferral() : ctx.defer(defer)
+      return value
     } catch (error) {
       if (alive && !ctx.cancelled) note()
       throw error
@@ -198,7 +199,9 @@ export function createChild(
 
 /** A job without the member that most have no value for, which would have to be written down as such. */
 function asJson({ flow, ...job }: Job): object {
-  return flow ? { ...job, flow: flow.cause === undefined ? { name: flow.name, step: flow.step } : flow } : job
+  if (!flow) return job
+  const { name, step, cause } = flow
+  return { ...job, flow: cause === undefined ? { name, step } : { name, step, cause } }
 }
 
 export function startError(worker: string, thrown: unknown, tail: readonly string[] = []): QueueError {

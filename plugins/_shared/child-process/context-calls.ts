@@ -1,6 +1,10 @@
 import type { RunContext } from '../../../kernel/index.ts'
+import { suspendable } from '../suspension.ts'
 import { RPC, type Params } from './protocol.ts'
 import { isRecord, RpcError } from './wire-error.ts'
+
+type Wait = Parameters<RunContext['step']['wait']>[1]
+type ChildOptions = { id?: string; tags?: readonly string[] }
 
 /** How many reads a swap can still refer to. */
 const MAX_TOKENS = 1000
@@ -23,6 +27,11 @@ export function createContextCalls(ctx: RunContext, absent: null | undefined) {
     return swapped ? { swapped, value } : { swapped }
   }
 
+  function startFlow(flow: string, input: unknown, options: ChildOptions & { wait?: boolean } = {}): Promise<unknown> {
+    const { wait, ...others } = options
+    return wait === true ? ctx.flow.start(flow, input, { ...others, wait }) : ctx.flow.start(flow, input, others)
+  }
+
   const calls: Record<string, (params: Params) => unknown> = {
     'ctx.state.get': ({ key }) => ctx.state.get(text(key, 'key')),
     'ctx.state.has': ({ key }) => ctx.state.has(text(key, 'key')),
@@ -41,11 +50,14 @@ export function createContextCalls(ctx: RunContext, absent: null | undefined) {
       ctx.logger.log(oneOf(level, 'level', LEVELS), text(message, 'message'), optional(meta, 'meta', record)),
     'ctx.flow.emit': ({ event, payload, immediate }) =>
       ctx.flow.emit(text(event, 'event'), payload, { immediate: immediate === true }),
+    'ctx.flow.start': ({ flow, input, options }) =>
+      suspendable(() => startFlow(text(flow, 'flow'), input, optional(options, 'options', record))),
     'ctx.flow.cancel': ({ reason }) => ctx.flow.cancel(optional(reason, 'reason', text)),
     'ctx.client.send': ({ type, data }) => ctx.client.send(text(type, 'type'), data),
     'ctx.progress': ({ value, message }) => ctx.progress(Number(value), optional(message, 'message', text)),
     'ctx.step.lookup': ({ name }) => ctx.step.lookup(text(name, 'name')),
     'ctx.step.record': ({ name, result }) => ctx.step.record(text(name, 'name'), result),
+    'ctx.step.wait': ({ name, wait }) => ctx.step.wait(text(name, 'name'), record(wait, 'wait') as unknown as Wait),
     'ctx.emit': ({ type, data, key }) => ctx.emit(text(type, 'type'), data, { key: optional(key, 'key', text) }),
     'ctx.enqueue': ({ worker, data, options }) =>
       ctx.kernel.enqueue(target(worker), data, optional(options, 'options', record)),

@@ -44,7 +44,13 @@ export interface ExecuteParams {
 
 export interface ExecuteResult {
   value?: unknown
-  defer?: { delay?: number; until?: number; holdQueue?: boolean }
+  defer?: {
+    delay?: number
+    until?: number
+    holdQueue?: boolean
+    /** The handler was left at a wait: it is due with the first of those it has begun. */
+    suspended?: boolean
+  }
   usage?: Usage
 }
 

@@ -1,18 +1,7 @@
 import { expect, it } from 'vitest'
 import { codeOf } from '../harness.ts'
-import type { Handler, PresetTest, Worker } from './rig.ts'
-
-type Step = { subscribes: string | string[]; [option: string]: unknown }
-
-const entry = (handler: Handler, config: object = {}): Worker => [
-  { flow: { name: 'f', role: 'entry' }, ...config },
-  handler,
-]
-const step = (flow: Step, handler: Handler, config: object = {}): Worker => [
-  { flow: { name: 'f', role: 'step', ...flow }, ...config },
-  handler,
-]
-const range = (count: number): number[] => Array.from({ length: count }, (_, index) => index)
+import { entry, range, step } from './flow-workers.ts'
+import type { PresetTest } from './rig.ts'
 
 /** Flows, from their start to their one end. */
 export function flowTests(test: PresetTest): void {

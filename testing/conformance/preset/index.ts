@@ -1,8 +1,12 @@
 import { describe } from 'vitest'
 import { flowTests } from './flows.ts'
+import { graphTests } from './graphs.ts'
 import { jobTests } from './jobs.ts'
 import { presetTest, type PresetConformanceOptions } from './rig.ts'
+import { sagaTests } from './sagas.ts'
 import { stateTests } from './states.ts'
+import { subStepTests } from './sub-steps.ts'
+import { waitTests } from './waits.ts'
 
 export type { PresetConformanceOptions, PresetHarness, PresetHarnessOptions } from './rig.ts'
 
@@ -26,6 +30,14 @@ export function presetConformance({ name, create }: PresetConformanceOptions): v
     })
     describe('flows', () => {
       flowTests(test)
+      graphTests(test)
+      sagaTests(test)
+    })
+    describe('waits', () => {
+      waitTests(test)
+    })
+    describe('sub-steps', () => {
+      subStepTests(test)
     })
     describe('state', () => {
       stateTests(test)

@@ -1,0 +1,77 @@
+import {
+  QueueError,
+  type EnqueuedJob,
+  type FlowStart,
+  type Kernel,
+  type RunFilter,
+  type RunInfo,
+  type SerializedError,
+} from '../../kernel/index.ts'
+import type { FlowEngine } from './engine.ts'
+import { entryOf } from './graph.ts'
+import { instanceId } from './run.ts'
+
+export interface StartOptions extends FlowStart {
+  /** Starts a run of this id only if there is none; it is also its `runId`. Default: one of its own. */
+  id?: string
+  /** The entry to start with, for a flow that has several. */
+  entry?: string
+}
+
+export interface FlowHandle {
+  /**
+   * Starts a run. One durable write: once it resolves the run goes its way, whoever dies.
+   *
+   * @throws QueueError `FLOW_INVALID` when the flow has several entries and none is named
+   */
+  start(input?: unknown, options?: StartOptions): Promise<EnqueuedJob>
+  /**
+   * Ends a run as cancelled, from any instance: queued steps go, running ones abort, the runs it waits
+   * for are cancelled as well. False when it has ended already, or has not begun.
+   */
+  cancel(runId: string, options?: { reason?: string }): Promise<boolean>
+  /** @throws QueueError `RUN_NOT_FOUND` */
+  status(runId: string): Promise<RunInfo>
+  /** Its runs, newest first, such as those with a tag. */
+  runs(filter?: Omit<RunFilter, 'flow'>): Promise<RunInfo[]>
+  /**
+   * Waits for the end of a run and answers what its last step returned.
+   *
+   * @param options.timeout milliseconds; default: as long as it takes
+   * @throws QueueError `JOB_CANCELLED`, `JOB_TIMEOUT`; or an Error with the message of the failed step's
+   */
+  result(runId: string, options?: { timeout?: number }): Promise<unknown>
+}
+
+export function createFlowHandle(kernel: Kernel, engine: FlowEngine, name: string): FlowHandle {
+  const graph = engine.graphOf(name)
+  return {
+    async start(input, { id: runId = kernel.newId(), entry, tags, parent } = {}) {
+      const { step, worker } = entryOf(graph, entry)
+      const start: FlowStart = { ...(tags && { tags }), ...(parent && { parent }) }
+      const flow = { name, step, ...((tags || parent) && { start }) }
+      return kernel.enqueue(worker.id, input, { id: instanceId(runId, step), runId, flow })
+    },
+    async cancel(runId, { reason = 'on request' } = {}) {
+      return engine.cancel(runId, reason)
+    },
+    async status(runId) {
+      const info = await kernel.port('events').runs.get(runId)
+      if (info?.flow === name) return info
+      throw new QueueError(
+        'RUN_NOT_FOUND',
+        `Flow "${name}" has no run "${runId}". It may not have begun, or have expired.`,
+      )
+    },
+    runs: async (filter = {}) => kernel.port('events').runs.list({ ...filter, flow: name }),
+    async result(runId, options) {
+      const { type, data } = await kernel.waitFor(runId, 'end', options)
+      if (type === 'flow.completed') return (data as { result?: unknown }).result
+      if (type === 'flow.cancelled') {
+        throw new QueueError('JOB_CANCELLED', `Run ${runId} was cancelled: ${(data as { reason: string }).reason}.`)
+      }
+      const { step, error } = data as { step: string; error: SerializedError }
+      throw Object.assign(new Error(error.message), { name: error.name, step, cause: error })
+    },
+  }
+}

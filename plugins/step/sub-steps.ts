@@ -1,0 +1,108 @@
+import { QueueError, refusal, type Kernel, type RunContext } from '../../kernel/index.ts'
+import { createStepRunner } from '../_shared/sub-steps.ts'
+import { copyValue } from '../_shared/value.ts'
+import type { Suspendable } from '../_shared/suspension.ts'
+import type { EventWait, SubSteps, Wait } from './api.ts'
+import type { Memo, MemosOf } from './memos.ts'
+import { requestOf } from './request.ts'
+import { createSuspension, VERBS } from './suspension.ts'
+
+export function createSubSteps(kernel: Kernel, ctx: RunContext, memosOf: MemosOf): SubSteps {
+  const { job, runId } = ctx
+  /** What earlier attempts recorded and this one has not asked for yet. */
+  let unasked: Promise<Map<string, Memo>> | undefined
+  /** Parts that have begun in this attempt and are not recorded. */
+  let underway = 0
+  const suspend = createSuspension(ctx)
+
+  // A first attempt that was handed out once has nothing behind it.
+  const remembered = (): Promise<Map<string, Memo>> =>
+    (unasked ??= ctx.claim > 1 ? memosOf(runId, job.id).then((memos) => new Map(memos)) : Promise.resolve(new Map()))
+
+  /** @throws QueueError `STEP_MISMATCH` */
+  async function recall(name: string, kind: Memo['kind']): Promise<Memo | undefined> {
+    const left = await remembered()
+    const memo = left.get(name)
+    left.delete(name)
+    if (memo && memo.kind !== kind) {
+      throw mismatch(`asks "${name}" to ${VERBS[kind]}, which an earlier attempt had ${VERBS[memo.kind]}`)
+    }
+    if (memo) return memo
+    underway++
+    // What is asked for beside it comes within the same turn.
+    if (isAhead(left)) await new Promise((resolve) => setImmediate(resolve))
+    if (isAhead(left)) {
+      const names = [...left.keys()].map((one) => `"${one}"`).join(', ')
+      throw mismatch(`asks for "${name}" without having asked for ${names}, which an earlier attempt has done`)
+    }
+    return undefined
+  }
+
+  /** One after the other, the recorded parts come before any new one. */
+  const isAhead = (left: ReadonlyMap<string, Memo>): boolean => left.size > 0 && underway === 1
+
+  function mismatch(what: string): QueueError {
+    const hint = 'Ask for the same names in the same order each time: what varies belongs inside step.run.'
+    return new QueueError('STEP_MISMATCH', `This attempt of "${job.name}" ${what}. ${hint}`, { retryable: false })
+  }
+
+  async function lookup(name: string) {
+    const memo = await recall(name, 'run')
+    return memo ? { found: true, result: memo.result } : { found: false }
+  }
+
+  async function record(name: string, given: unknown): Promise<unknown> {
+    const result = copyValue(given, kernel.config.payloadLimit, `result of "${name}"`)
+    const key = `step:${job.id}:${name}`
+    const place = { flow: job.flow?.name, step: job.flow?.step ?? job.name, stepId: job.id }
+    const appended = await ctx.append([{ type: 'step.memo', data: { name, result }, key, ...place }])
+    if (!appended.ok) throw refusal(appended.reason, job)
+    underway--
+    if (appended.events.length > 0) return result
+    const first = await kernel.port('events').byKey(runId, key)
+    return (first?.data as { result: unknown } | undefined)?.result
+  }
+
+  async function wait(name: string, asked: Wait): Promise<Suspendable> {
+    const memo = await recall(name, 'wait')
+    const known = memo?.kind === 'wait' ? memo.result : undefined
+    const status = await kernel.waits.look(ctx, name, () => requestOf(asked, kernel.clock.now()), { known })
+    if (status.over) return { over: true, result: status.result.payload }
+    suspend.until(status.wakeAt)
+    return { over: false, until: status.wakeAt }
+  }
+
+  /** The end of the attempt waits for what goes on beside it. */
+  const tracked = <T>(promise: Promise<T>): Promise<T> => {
+    void ctx.track(
+      promise.then(
+        () => {},
+        () => {},
+      ),
+    )
+    return promise
+  }
+
+  const { run, pause, counted } = createStepRunner({
+    lookup,
+    record,
+    leave: suspend.deferral,
+  })
+  const ask = (given: string, asked: Wait): Promise<unknown> => {
+    const name = counted(given)
+    return pause(() => tracked(wait(name, asked)))
+  }
+
+  return {
+    run: (name, fn) => tracked(run(name, fn)),
+    async sleep(name, until) {
+      await ask(name, { kind: 'sleep', ...(typeof until === 'number' ? { delay: until } : { until: until.getTime() }) })
+    },
+    waitForEvent: <T>(name: string, options: EventWait) =>
+      ask(name, { kind: 'event', ...options }) as Promise<T | undefined>,
+    lookup,
+    record: (name, result) => ctx.track(record(name, result)),
+    wait: (name, asked) => tracked(wait(name, asked)),
+    deferral: suspend.deferral,
+  }
+}

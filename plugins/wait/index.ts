@@ -1,0 +1,73 @@
+import { z } from 'zod'
+import { definePlugin, type EmitPayload } from '../../kernel/index.ts'
+import { deliverEvents, payloadOf, resolveWebhook } from './deliver.ts'
+import { createStages } from './stage.ts'
+import { createStreams, TIDY, WAIT_QUEUE } from './streams.ts'
+import { createWaits, type Waits } from './waits.ts'
+import { abandonWaits } from './abandon.ts'
+
+export type {
+  AwaitEvent,
+  AwaitLimits,
+  AwaitOptions,
+  AwaitPart,
+  AwaitRegistration,
+  AwaitSchedule,
+  AwaitTime,
+  AwaitWebhook,
+  Awaited,
+} from './options.ts'
+export type { Waits } from './waits.ts'
+
+declare module 'nuxt-queue/kernel' {
+  interface Kernel {
+    /** For plugins: waits of jobs, which cost neither a process nor a timer. */
+    readonly waits: Waits
+    /**
+     * Answers a wait for a webhook by the token at the end of its URL, for those who do without HTTP.
+     *
+     * @throws QueueError `WAIT_UNKNOWN`; `WAIT_OVER` when it was answered before, timed out, or its run has ended
+     */
+    resolveWait(token: string, payload?: unknown): Promise<void>
+  }
+}
+
+const DAY = 24 * 3_600_000
+
+/** Lets jobs wait for moments, events and requests: they go back to their queue until it is time. */
+export default definePlugin({
+  name: 'wait',
+  requires: ['queue', 'events', 'bus', 'webhooks'],
+  options: z.strictObject({
+    /** Milliseconds that an event is kept for waits that begin after it. Default one day. */
+    keep: z.number().int().min(1000).default(DAY),
+    /** By event, the field of its payload that is its key where the sender gives none: `{ 'order.paid': 'order.id' }`. */
+    keys: z.record(z.string(), z.string()).default({}),
+  }),
+  async setup(kernel, { keep, keys }) {
+    const streams = createStreams(kernel, keep)
+    const waits = createWaits(kernel, streams)
+    const stages = createStages(kernel, waits)
+
+    await kernel.registerWorker({
+      id: TIDY,
+      config: { queue: WAIT_QUEUE, concurrency: 10, attempts: 10, backoff: 1000 },
+      handler: ({ data }) => streams.tidy((data as { stream: string }).stream),
+    })
+    deliverEvents(kernel, streams, keys)
+    kernel.webhooks.route('wait/', async (request, token) => {
+      await resolveWebhook(kernel, token, await payloadOf(request))
+      return Response.json({ status: 'accepted' }, { status: 202 })
+    })
+    kernel.extend({ waits, resolveWait: (token, payload) => resolveWebhook(kernel, token, payload) })
+    kernel.hook('dispatch', stages, {
+      when: ({ worker: { worker } }) => worker.awaitBefore !== undefined || worker.awaitAfter !== undefined,
+    })
+    kernel.hook('emit', (payload, next) => abandonWaits(kernel, streams, waits, payload, next), {
+      when: ({ ctx, events }) => (ctx ? waits.pending(ctx) : ENDED.has(events[0]?.type ?? '')),
+    })
+  },
+})
+
+/** What ends jobs from outside, which may be waiting. */
+const ENDED = new Set<EmitPayload['events'][number]['type']>(['flow.failed', 'flow.cancelled', 'step.cancelled'])

@@ -1,0 +1,72 @@
+import { randomUUID } from 'node:crypto'
+import { Cron } from 'croner'
+import { QueueError, toError, type Clock, type Job } from '../../kernel/index.ts'
+import type { AwaitOptions, AwaitPart } from './options.ts'
+import { fieldOf } from './field.ts'
+import { WEBHOOK_EVENT, type Part, type WaitRequest } from './record.ts'
+
+/**
+ * What a worker's `awaitBefore` or `awaitAfter` comes to for one job.
+ *
+ * @throws QueueError `WAIT_INVALID`
+ */
+export function describeWait(options: AwaitOptions, job: Job, clock: Clock): WaitRequest {
+  const mode = 'any' in options ? 'any' : 'all' in options ? 'all' : 'one'
+  const given: readonly AwaitPart[] = 'any' in options ? options.any : 'all' in options ? options.all : [options]
+  return {
+    mode,
+    parts: given.map((part) => describePart(part, job, clock)),
+    filters: given.map((part) => {
+      const filter = part.type === 'event' ? part.filter : undefined
+      return filter && ((payload: unknown) => filter(payload, job))
+    }),
+    timeout: options.timeout,
+    lookback: Math.max(0, ...given.map((part) => (part.type === 'event' ? (part.lookback ?? 0) : 0))),
+  }
+}
+
+function describePart(part: AwaitPart, job: Job, clock: Clock): Part {
+  switch (part.type) {
+    case 'time':
+      return { type: 'time', at: momentOf(part, job, clock.now()) }
+    case 'schedule':
+      return { type: 'schedule', at: nextMoment(part, clock.now()) }
+    case 'webhook':
+      return { type: 'webhook', event: WEBHOOK_EVENT, key: randomUUID(), once: true }
+    case 'event':
+      return { type: 'event', event: part.event, key: keyOf(part, job) }
+    default: {
+      const came = (part as { type?: unknown }).type
+      throw new QueueError('WAIT_INVALID', `A wait is of type time, event, webhook or schedule; got ${String(came)}.`)
+    }
+  }
+}
+
+function momentOf({ delay, until }: Extract<AwaitPart, { type: 'time' }>, job: Job, now: number): number {
+  const at = until === undefined ? now + (delay ?? NaN) : Number(typeof until === 'function' ? until(job) : until)
+  if (Number.isFinite(at)) return at
+  throw new QueueError('WAIT_INVALID', 'A wait for a time needs "delay" in milliseconds, or "until" as a valid date.')
+}
+
+function nextMoment({ cron, timeZone }: Extract<AwaitPart, { type: 'schedule' }>, now: number): number {
+  try {
+    const next = new Cron(cron, { timezone: timeZone, paused: true }).nextRun(new Date(now))
+    if (next) return next.getTime()
+  } catch (cause) {
+    throw new QueueError('WAIT_INVALID', `A wait has an invalid schedule "${cron}": ${toError(cause).message}`, {
+      cause,
+    })
+  }
+  throw new QueueError('WAIT_INVALID', `The schedule "${cron}" of a wait has no moment to come.`)
+}
+
+function keyOf({ event, match }: Extract<AwaitPart, { type: 'event' }>, job: Job): string {
+  if (match === undefined) return ''
+  const key = typeof match === 'function' ? match(job) : fieldOf(job.data, match)
+  if (typeof key === 'string' || typeof key === 'number') return String(key)
+  const where = typeof match === 'function' ? 'what "match" answers' : `field "${match}" of the job's data`
+  throw new QueueError(
+    'WAIT_INVALID',
+    `Waiting for "${event}" needs a string or a number as ${where}; got ${typeof key}.`,
+  )
+}

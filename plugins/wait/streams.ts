@@ -1,0 +1,107 @@
+import { createHash } from 'node:crypto'
+import type { EventDraft, Kernel, RunOutcome } from '../../kernel/index.ts'
+import { createProjection } from '../_shared/projection.ts'
+import { createBook, foldBook, staleBefore, type Book, type OpenWait } from './book.ts'
+import { streamOf, type Part, type WaitRecord } from './record.ts'
+
+export const WAIT_QUEUE = '_wait'
+export const TIDY = '_wait/tidy'
+
+/** How many jobs are woken at once. */
+const AT_ONCE = 100
+
+/** The streams in which waits and events meet, one for each name and key. */
+export function createStreams(kernel: Kernel, keep: number) {
+  const books = createProjection<Book>(() => kernel.port('events'), {
+    reducer: 'wait@1',
+    initial: createBook,
+    apply: foldBook,
+  })
+
+  async function write(stream: string, event: EventDraft, status: RunOutcome | 'running'): Promise<boolean> {
+    const run = { status, name: stream, queue: WAIT_QUEUE }
+    const result = await kernel.emit(stream, [event], { reopen: true, run })
+    return result.ok && result.events.length > 0
+  }
+
+  /** A job that looks after the stream once its events are too old to be asked for. */
+  async function tidyLater(stream: string): Promise<void> {
+    const moment = (Math.floor(kernel.clock.now() / keep) + 2) * keep
+    const id = createHash('sha256').update(`${stream} ${moment}`).digest('hex').slice(0, 32)
+    await kernel.enqueue(TIDY, { stream }, { id, delay: new Date(moment) })
+  }
+
+  return {
+    book: async (stream: string): Promise<Readonly<Book>> => (await books.current(stream)).state,
+
+    async register({ name, parts, since }: WaitRecord, wait: OpenWait): Promise<void> {
+      const registered = ofEvents(parts).map(async (part, index) => {
+        const waitId = idOf(wait.jobId, name, index)
+        const event = { type: 'wait.registered', key: `wait:${waitId}`, data: { waitId, since, ...wait } }
+        await write(streamOf(part.event, part.key), event, 'running')
+      })
+      await Promise.all(registered)
+    },
+
+    /** A stream that nobody else will use ends with its only wait. */
+    async close({ name, parts }: Pick<WaitRecord, 'name' | 'parts'>, jobId: string): Promise<void> {
+      const closed = ofEvents(parts).map(async ({ event, key, once = false }, index) => {
+        const [stream, waitId] = [streamOf(event, key), idOf(jobId, name, index)]
+        const draft = { type: 'wait.closed', key: `closed:${waitId}`, data: { waitId } }
+        const fresh = await write(stream, draft, once ? 'completed' : 'running')
+        if (once) books.forget(stream)
+        else if (fresh) await tidyLater(stream)
+      })
+      await Promise.all(closed)
+    },
+
+    /** Files an event and wakes whoever waits for it. They decide themselves whether it is the one. */
+    async file(name: string, key: string, { id, payload }: { id: string; payload: unknown }): Promise<void> {
+      const stream = streamOf(name, key)
+      await write(stream, { type: 'wait.event', key: `event:${id}`, data: { payload } }, 'running')
+      const { state: book } = await books.current(stream)
+      const waits = Object.values(book.open)
+      for (let index = 0; index < waits.length; index += AT_ONCE) {
+        const woken = waits
+          .slice(index, index + AT_ONCE)
+          .map(async ({ queue, jobId }) => kernel.port('queue').promote(queue, jobId))
+        await Promise.all(woken)
+      }
+      await tidyLater(stream)
+    },
+
+    /** Forgets what is too old, and ends the stream when nothing is left. */
+    async tidy(stream: string): Promise<void> {
+      const { state: book, seq } = await books.current(stream)
+      const before = staleBefore(book, kernel.clock.now(), keep)
+      const left = book.events.filter(({ at }) => at >= before)
+      const idle = left.length === 0 && Object.keys(book.open).length === 0
+      if (idle) {
+        const ended = { type: 'wait.tidied', data: { before } }
+        await kernel.emit(stream, [ended], { expectedSeq: seq, run: { status: 'completed' } })
+        books.forget(stream)
+        return
+      }
+      const cut = (left[0]?.seq ?? seq + 1) - 1
+      if (cut > 0) await trim(stream, cut, book)
+      if (left.length > 0) await tidyLater(stream)
+    },
+  }
+
+  /** What lies below is in the snapshot, but for the events that are too old. */
+  async function trim(stream: string, seq: number, book: Readonly<Book>): Promise<void> {
+    const state: Book = { open: book.open, events: [] }
+    await kernel.port('events').snapshots.put(stream, { reducer: 'wait@1', seq, state })
+    await kernel.port('events').trim(stream, seq)
+    books.forget(stream)
+  }
+}
+export type WaitStreams = ReturnType<typeof createStreams>
+
+function ofEvents(parts: readonly Part[]) {
+  return parts.filter((part) => 'event' in part)
+}
+
+function idOf(jobId: string, name: string, index: number): string {
+  return `${jobId}/${name}/${index}`
+}

@@ -1,0 +1,160 @@
+import { expect, it } from 'vitest'
+import { entry, step, undo } from './flow-workers.ts'
+import type { PresetTest } from './rig.ts'
+
+/** What becomes of runs whose steps fail, and of runs that others wait for. */
+export function sagaTests(test: PresetTest): void {
+  it(
+    'undoes what was completed, the last first, when a step fails that asks for it',
+    test(async ({ kernel, start, event, types }) => {
+      const undone: unknown[] = []
+      await start({
+        reserve: entry(async ({ data }, ctx) => {
+          await ctx.flow.emit('reserved', data)
+          return 'reservation 1'
+        }),
+        charge: step({ subscribes: 'reserved' }, async (_job, ctx) => {
+          await ctx.flow.emit('charged')
+          return 'charge 2'
+        }),
+        ship: step({ subscribes: 'charged', onError: 'compensate' }, () => {
+          throw new Error('no truck')
+        }),
+        refund: undo('charge', ({ data }) => void undone.push(data)),
+        release: undo('reserve', ({ data }) => void undone.push(data)),
+      })
+      const { runId } = await kernel.flow('f').start({ sku: 'A1' })
+      expect(await event(runId, 'end')).toMatchObject({
+        type: 'flow.failed',
+        data: { step: 'ship', error: { message: 'no truck' }, compensated: ['refund', 'release'] },
+      })
+      expect(undone).toMatchObject([
+        { input: { sku: 'A1' }, result: 'charge 2', error: { message: 'no truck' } },
+        { input: { sku: 'A1' }, result: 'reservation 1', error: { message: 'no truck' } },
+      ])
+      expect((await types(runId)).filter((type) => type === 'flow.compensating')).toHaveLength(1)
+      await expect(kernel.flow('f').result(runId)).rejects.toThrow('no truck')
+    }),
+  )
+
+  it(
+    'stops what else runs before it undoes, and tells what could not be undone',
+    test(async ({ kernel, start, event, events }) => {
+      const works = Promise.withResolvers<void>()
+      await start({
+        split: entry(async (_job, ctx) => {
+          await ctx.flow.emit('slow')
+          await ctx.flow.emit('bad')
+        }),
+        slow: step({ subscribes: 'slow' }, async (_job, { signal }) => {
+          works.resolve()
+          await new Promise((resolve) => signal.addEventListener('abort', resolve))
+        }),
+        bad: step({ subscribes: 'bad', onError: 'compensate' }, async () => {
+          await works.promise
+          throw new Error('boom')
+        }),
+        unsplit: undo('split', () => {
+          throw new Error('cannot')
+        }),
+      })
+      const { runId } = await kernel.flow('f').start()
+      expect(await event(runId, 'end')).toMatchObject({
+        type: 'flow.failed',
+        data: { step: 'bad', error: { message: 'boom' }, compensated: [], uncompensated: ['unsplit'] },
+      })
+      const order = (await events(runId)).map(({ type, step: name }) => `${type} ${name ?? ''}`)
+      expect(order.indexOf('step.cancelled slow')).toBeLessThan(order.indexOf('step.queued unsplit'))
+      expect(order).toContain('step.cancelled slow')
+    }),
+  )
+
+  it(
+    'waits for runs of other flows without keeping a process, however deep',
+    test(async ({ kernel, start, event, events }) => {
+      await start({
+        outer: entry(async ({ data }, ctx) => `outer ${String(await ctx.flow.start('middle', data, { wait: true }))}`),
+        middle: [
+          { flow: { name: 'middle', role: 'entry' } },
+          async ({ data }, ctx) => `middle ${String(await ctx.flow.start('inner', data, { wait: true }))}`,
+        ],
+        inner: [{ flow: { name: 'inner', role: 'entry' } }, ({ data }) => `inner ${String(data)}`],
+      })
+      const { runId } = await kernel.flow('f').start('x')
+      expect((await event(runId, 'end')).data).toEqual({ result: 'outer middle inner x' })
+      const [child] = await kernel.flow('middle').runs()
+      const started = (await events(child!.runId)).find(({ type }) => type === 'flow.started')
+      expect(started?.data).toMatchObject({ parent: { runId, waits: true } })
+    }),
+  )
+
+  it(
+    'fails with the run it waits for, and is told why',
+    test(async ({ kernel, start, event }) => {
+      await start({
+        outer: entry(async (_job, ctx) => ctx.flow.start('inner', 1, { wait: true })),
+        inner: [
+          { flow: { name: 'inner', role: 'entry' } },
+          () => {
+            throw new Error('broken inside')
+          },
+        ],
+      })
+      const { runId } = await kernel.flow('f').start()
+      expect(await event(runId, 'end')).toMatchObject({
+        type: 'flow.failed',
+        data: { error: { code: 'FLOW_CHILD_FAILED', message: expect.stringContaining('broken inside') as string } },
+      })
+    }),
+  )
+
+  it(
+    'is cancelled together with the runs it waits for',
+    test(async ({ kernel, start, event, until }) => {
+      const inside = Promise.withResolvers<string>()
+      let stopped = false
+      await start({
+        outer: entry(async (_job, ctx) => ctx.flow.start('inner', 1, { wait: true })),
+        inner: [
+          { flow: { name: 'inner', role: 'entry' } },
+          async ({ runId }, { signal }) => {
+            inside.resolve(runId)
+            await new Promise((resolve) => signal.addEventListener('abort', resolve))
+            stopped = true
+          },
+        ],
+      })
+      const { runId } = await kernel.flow('f').start()
+      const child = await inside.promise
+      await until('the outer one waits', async () =>
+        (await kernel.port('events').read(runId)).some(({ type }) => type === 'step.deferred'),
+      )
+      expect(await kernel.flow('f').cancel(runId, { reason: 'enough' })).toBe(true)
+      expect(await event(child, 'end')).toMatchObject({ type: 'flow.cancelled', data: { reason: 'enough' } })
+      await until('the inner one is stopped', () => stopped)
+    }),
+  )
+
+  it(
+    'starts a run of another flow once for all attempts, and need not wait for it',
+    test(async ({ kernel, start, event }) => {
+      const inputs: unknown[] = []
+      await start({
+        outer: entry(
+          async (_job, ctx) => {
+            const { runId } = await ctx.flow.start('inner', 'x', { tags: ['child'] })
+            if (ctx.attempt === 1) throw new Error('once')
+            return runId
+          },
+          { attempts: 2 },
+        ),
+        inner: [{ flow: { name: 'inner', role: 'entry' } }, ({ data }) => void inputs.push(data)],
+      })
+      const { runId } = await kernel.flow('f').start()
+      const { result } = (await event(runId, 'end')).data as { result: string }
+      await event(result, 'end')
+      expect(inputs).toEqual(['x'])
+      expect(await kernel.flow('inner').runs({ tag: 'child' })).toMatchObject([{ runId: result }])
+    }),
+  )
+}

@@ -1,0 +1,124 @@
+import { expect, it } from 'vitest'
+import type { PresetTest } from './rig.ts'
+
+/** Parts of a handler that are done once, and waits inside it. */
+export function subStepTests(test: PresetTest): void {
+  it(
+    'sleeps in no process and goes on where it left off',
+    test(async ({ kernel, start, reach, events, now }) => {
+      const calls: string[] = []
+      await start({
+        work: async (_job, ctx) => {
+          const one = await ctx.step.run('one', () => calls.push('one'))
+          await ctx.step.sleep('nap', 100)
+          const two = await ctx.step.run('two', () => calls.push('two'))
+          return { one, two, attempt: ctx.attempt }
+        },
+      })
+      const begun = now()
+      const job = await kernel.enqueue('work')
+      expect((await reach(job, 'completed')).result).toEqual({ one: 1, two: 2, attempt: 1 })
+      expect(now() - begun).toBeGreaterThanOrEqual(100)
+      expect(calls).toEqual(['one', 'two'])
+      const told = (await events(job.runId)).map(({ type }) => type)
+      const first = ['step.started', 'step.memo', 'step.awaiting', 'step.deferred']
+      expect(told).toEqual([...first, 'step.started', 'step.resumed', 'step.memo', 'step.completed'])
+    }),
+  )
+
+  it(
+    'waits for an event by its key, or until it takes too long',
+    test(async ({ kernel, start, reach, until }) => {
+      await start({
+        work: async ({ data }, ctx) => {
+          const paid = await ctx.step.waitForEvent<string>('paid', { event: 'paid', key: String(data) })
+          const rated = await ctx.step.waitForEvent('rated', { event: 'rated', key: String(data), timeout: 50 })
+          return { paid, rated }
+        },
+      })
+      const jobs = await Promise.all(['a', 'b'].map((key) => kernel.enqueue('work', key)))
+      for (const { runId } of jobs) {
+        await until('it waits', async () =>
+          (await kernel.port('events').read(runId)).some(({ type }) => type === 'step.deferred'),
+        )
+      }
+      await kernel.sendEvent('paid', 'for b', { key: 'b' })
+      expect((await reach(jobs[1]!, 'completed')).result).toEqual({ paid: 'for b', rated: undefined })
+      await kernel.sendEvent('paid', 'for a', { key: 'a' })
+      expect((await reach(jobs[0]!, 'completed')).result).toEqual({ paid: 'for a', rated: undefined })
+    }),
+  )
+
+  it(
+    'goes on with the first of two waits, and with both of two',
+    test(async ({ kernel, start, reach }) => {
+      await start({
+        race: (_job, ctx) =>
+          Promise.race([
+            ctx.step.sleep('long', 60_000).then(() => 'long'),
+            ctx.step.sleep('short', 30).then(() => 'short'),
+          ]),
+        both: async (_job, ctx) => {
+          let worked = 0
+          await Promise.all([ctx.step.sleep('a', 40), ctx.step.sleep('b', 20), ctx.step.run('beside', () => ++worked)])
+          return worked
+        },
+      })
+      expect((await reach(await kernel.enqueue('race'), 'completed')).result).toBe('short')
+      expect((await reach(await kernel.enqueue('both'), 'completed')).result).toBe(0)
+    }),
+  )
+
+  it(
+    'tells when an attempt goes another way than the one before',
+    test(async ({ kernel, start, reach }) => {
+      await start({
+        renamed: [
+          { attempts: 2 },
+          async (_job, ctx) => {
+            await ctx.step.run(ctx.attempt === 1 ? 'charge' : 'bill', () => 1)
+            if (ctx.attempt === 1) throw new Error('once')
+          },
+        ],
+        changed: [
+          { attempts: 2 },
+          async (_job, ctx) => {
+            if (ctx.attempt === 1) await ctx.step.run('pause', () => 1)
+            else await ctx.step.sleep('pause', 1)
+            throw new Error('once')
+          },
+        ],
+      })
+      const renamed = await reach(await kernel.enqueue('renamed'), 'failed')
+      expect(renamed.error).toMatchObject({
+        code: 'STEP_MISMATCH',
+        message: expect.stringMatching(/asks for "bill" without having asked for "charge"/) as string,
+      })
+      const changed = await reach(await kernel.enqueue('changed'), 'failed')
+      expect(changed.error).toMatchObject({ code: 'STEP_MISMATCH' })
+    }),
+  )
+
+  it(
+    'keeps a retry behind what was finished, and waits across attempts',
+    test(async ({ kernel, start, reach }) => {
+      const calls: string[] = []
+      await start({
+        work: [
+          { attempts: 3 },
+          async (_job, ctx) => {
+            await ctx.step.run('a', () => calls.push('a'))
+            await ctx.step.sleep('nap', 10)
+            await ctx.step.run('b', () => {
+              calls.push('b')
+              if (ctx.attempt < 3) throw new Error('not yet')
+            })
+            return ctx.attempt
+          },
+        ],
+      })
+      expect((await reach(await kernel.enqueue('work'), 'completed')).result).toBe(3)
+      expect(calls).toEqual(['a', 'b', 'b', 'b'])
+    }),
+  )
+}
