@@ -72,12 +72,12 @@ function foldEvent(run: FlowRun, event: StoredEvent, graph: FlowGraph): void {
   }
 }
 
-function begin(run: FlowRun, { runId, seq, flow, data }: StoredEvent): void {
+function begin(run: FlowRun, { seq, flow, stepId, data }: StoredEvent): void {
   const { input, step, version, tags, parent } = data as StartedData
   run.flow = flow
   run.version = version
   run.start = { tags, parent }
-  const instance = add(run, instanceId(runId, step), step, undefined)
+  const instance = add(run, stepId!, step, undefined)
   instance.data = input
   instance.seq = seq
   advanceTo(run, instance, 'queued')
@@ -127,7 +127,7 @@ function arrive(run: FlowRun, graph: FlowGraph, event: StoredEvent): void {
   if (run.failure) return
   const { event: name, payload, n } = event.data as EmitData
   const from = instanceOf(run, event)
-  const cause = causeOf(event.runId, from.id, n)
+  const cause = causeOf(from, n)
   const branch = graph.gatherers.has(name) ? branchOf(from, name, cause, event) : undefined
   const lineage = branch ? [...from.lineage, branch] : from.lineage
   for (const step of graph.subscribers.get(name) ?? []) {
@@ -216,7 +216,7 @@ function compensateNext(run: FlowRun, graph: FlowGraph, runId: string): void {
   if (!next) return
   const { instance, result } = next
   const step = graph.compensations.get(instance.step)!
-  const cause = causeOf(runId, instance.id, 'undo')
+  const cause = causeOf(instance, 'undo')
   const data = { input: instance.data, result, error: run.failure?.error }
   add(run, instanceId(runId, step.step, cause), step.step, {
     cause,

@@ -3,7 +3,6 @@ import { causeOf, type Branch, type Group, type Instance } from './run.ts'
 
 /** The place in the log that an event has. */
 interface Place {
-  runId: string
   seq: number
 }
 
@@ -12,11 +11,11 @@ export function branchOf(parent: Instance, event: string, cause: string, place: 
   return { group: groupOf(parent, event, place), cause }
 }
 
-function groupOf(parent: Instance, event: string, { runId, seq }: Place): Group {
+function groupOf(parent: Instance, event: string, { seq }: Place): Group {
   const groups = (parent.groups ??= new Map<string, Group>())
   const there = groups.get(event)
   if (there) return there
-  const cause = causeOf(runId, parent.id, `group ${event}`)
+  const cause = causeOf(parent, `group ${event}`)
   const group: Group = { event, cause, parent, seq, open: 0, closed: false, gathered: new Map() }
   groups.set(event, group)
   return group

@@ -70,10 +70,10 @@ export default definePlugin({
       }
     }
 
-    function begin({ events, options }: EmitPayload, { data: input, flow }: Job): void {
+    function begin({ events, options }: EmitPayload, { id: stepId, data: input, flow }: Job): void {
       const { name, step, start = {} } = flow!
       const data: StartedData = { input, step, version: engine.graphOf(name).version, ...start }
-      events.unshift({ type: 'flow.started', key: 'flow.started', flow: name, data })
+      events.unshift({ type: 'flow.started', key: 'flow.started', flow: name, stepId, data })
       options.run = { name, flow: name, ...(start.tags && { tags: [...start.tags] }) }
     }
 

@@ -33,7 +33,7 @@ export function planNext(
   for (const { type, data } of events) {
     if (type !== 'emit') continue
     const { event, payload, n } = data as EmitData
-    const cause = causeOf(runId, id, n)
+    const cause = causeOf(flow!, n)
     for (const { step, trigger, limit } of graph.subscribers.get(event) ?? []) {
       if (!alone || trigger !== 'each' || limit !== undefined) plan.needsRun = true
       else plan.steps.push({ id: instanceId(runId, step, cause), step, cause, depth, data: payload })

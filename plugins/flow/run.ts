@@ -140,6 +140,6 @@ export function instanceId(runId: string, step: string, cause?: string): string 
  * Names what a job caused, within its run. The run's own id is left out, so that a fork of a run finds
  * the same causes.
  */
-export function causeOf(runId: string, emitter: string, n: string): string {
-  return hash('sha1', `${emitter.slice(runId.length)} ${n}`, 'base64url').slice(0, 14)
+export function causeOf({ step, cause = '' }: { step: string; cause?: string | undefined }, n: string): string {
+  return hash('sha1', `${step}.${cause} ${n}`, 'base64url').slice(0, 14)
 }

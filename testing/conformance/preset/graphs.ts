@@ -160,6 +160,8 @@ export function graphTests(test: PresetTest): void {
       await expect(kernel.flow('f').start()).rejects.toMatchObject({ code: 'FLOW_INVALID' })
       const second = await kernel.flow('f').start(undefined, { entry: 'two' })
       expect((await event(second.runId, 'end')).data).toEqual({ result: 'shared 2' })
+      const direct = await kernel.enqueue('one', 'x', { id: 'direct' })
+      expect((await event(direct.runId, 'end')).data).toEqual({ result: 'shared 1' })
       const third = await kernel.flow('g').start()
       expect((await event(third.runId, 'end')).data).toEqual({ result: 'shared 3' })
     }),
