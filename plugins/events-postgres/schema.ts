@@ -4,7 +4,7 @@ import { appendFunctions, roundFunctions } from './sql-append.ts'
 /** Statements of each version of the schema. */
 export function eventVersions(schema: string, channel: string): string[] {
   const s = quoteName(schema)
-  return [`${tables(s)}\n${appendFunctions(s, channel)}`, `${tags(s)}\n${roundFunctions(s, { tags: true })}`]
+  return [`${tables(s)}\n${appendFunctions(s, channel)}`, `${tags(s)}\n${fences(s)}\n${roundFunctions(s, 2)}`]
 }
 
 /**
@@ -87,4 +87,18 @@ function tags(s: string): string {
   return `
 ALTER TABLE ${s}.nq_stream ADD COLUMN tags text[];
 CREATE INDEX nq_stream_tags ON ${s}.nq_stream USING gin (tags) WHERE tags IS NOT NULL;`
+}
+
+/** A run of many jobs has as many fences, which its row would have to carry with every append. */
+function fences(s: string): string {
+  return `
+CREATE TABLE ${s}.nq_fence (
+  stream bigint NOT NULL,
+  job text NOT NULL,
+  token bigint NOT NULL,
+  PRIMARY KEY (stream, job)
+);
+INSERT INTO ${s}.nq_fence (stream, job, token)
+SELECT t.id, f.key, f.value::bigint FROM ${s}.nq_stream t, jsonb_each_text(t.fences) f;
+ALTER TABLE ${s}.nq_stream DROP COLUMN fences;`
 }

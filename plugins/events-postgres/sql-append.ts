@@ -12,6 +12,11 @@ const TAGGED = `${APPENDS}, rg text[]`
 /** `i` tells whose it is, `o` its place among those. */
 const EVENTS = `i int, o int, y text, k text, f text, s text, d text, a int, v text`
 
+/** As version 1 keeps the fences of further jobs. */
+const FENCES_IN_ROW = `    fences = CASE WHEN t.fence_job <> d.j
+      THEN coalesce(t.fences, '{}') || jsonb_build_object(d.j, greatest((t.fences ->> d.j)::bigint, d.t)) ELSE t.fences END,
+`
+
 /** After how many batches a writer forgets those before. */
 const SWEEP_EVERY = 256
 /** How long what a dead writer left stays: an outage that is longer could make a batch take effect twice. */
@@ -32,14 +37,22 @@ const KEPT_FOR = '7 days'
  * through LATERAL look-ups, by scalar queries and by row address, so that no plan ever reads one whole.
  */
 export function appendFunctions(s: string, channel: string): string {
-  return `${roundFunctions(s, { tags: false })}${appendFunction(s, channel)}`
+  return `${roundFunctions(s, 1)}${appendFunction(s, channel)}`
 }
 
-/** One round; `tags` makes what version 1 knows nothing of. */
-export function roundFunctions(s: string, { tags }: { tags: boolean }): string {
+/** One round, as a version of the schema has it. */
+export function roundFunctions(s: string, version: 1 | 2): string {
+  const tags = version === 2
   const [create, appends] = tags ? ['CREATE OR REPLACE', TAGGED] : ['CREATE', APPENDS]
   /** What is said of tags, where they are known. */
   const tagged = (sql: string): string => (tags ? sql : '')
+  const fenced = tagged
+  /** Where the fences are of a stream that several jobs write to, but for the first of them. */
+  const others = {
+    1: '(t.fences ->> x.j)::bigint',
+    2: `(SELECT f.token FROM ${s}.nq_fence f WHERE f.stream = t.id AND f.job = x.j)`,
+  }[version]
+  const [column, keep] = version === 1 ? [', t.fences', FENCES_IN_ROW] : ['', '']
   return `
 ${create} FUNCTION ${s}.nq_append_round(p_appends text, p_events text)
 RETURNS text LANGUAGE plpgsql ${BY_INDEX} AS $fn$
@@ -58,6 +71,7 @@ DECLARE
   v_commits xid8[];
   v_fresh text[];
   v_heads int[];
+  v_crowded boolean;
 BEGIN
   WITH a AS MATERIALIZED (
     SELECT x.* FROM json_to_recordset(p_appends::json) AS x (${appends})
@@ -93,12 +107,12 @@ BEGIN
         WHEN x.i = ANY (v_new) THEN 'new'
         WHEN x.u IS NOT NULL AND EXISTS (SELECT FROM ${s}.nq_event k WHERE k.stream = t.id AND k.key = x.u) THEN 'unless'
         WHEN t.status <> 'running' AND NOT coalesce(x.r, false) THEN 'ended'
-        WHEN x.t < CASE WHEN t.fence_job = x.j THEN t.fence_token ELSE (t.fences ->> x.j)::bigint END THEN 'fence'
+        WHEN x.t < CASE WHEN t.fence_job = x.j THEN t.fence_token ELSE ${others} END THEN 'fence'
         WHEN x.x <> coalesce(t.head, 0) THEN 'expectedSeq'
       END AS reason
     FROM json_to_recordset(p_appends::json) AS x (${appends})
     LEFT JOIN LATERAL (
-      SELECT t.ctid AS row, t.id, t.head, t.ts AS last, t.xid, t.status, t.fence_job, t.fence_token, t.fences
+      SELECT t.ctid AS row, t.id, t.head, t.ts AS last, t.xid, t.status, t.fence_job, t.fence_token${column}
       FROM ${s}.nq_stream t WHERE t.name = x.s LIMIT 1
     ) t ON true
   ), e AS MATERIALIZED (
@@ -116,10 +130,11 @@ BEGIN
   SELECT array_agg(a.i ORDER BY a.i), array_agg(a.reason ORDER BY a.i),
     array_agg(CASE WHEN a.reason IS NULL THEN a.row END ORDER BY a.i), array_agg(c.n ORDER BY a.i),
     array_agg(a.now ORDER BY a.i), array_agg(a.commit ORDER BY a.i), array_agg(coalesce(a.head, 0) + c.n ORDER BY a.i),
-    array_agg(CASE WHEN c.n <> a.n THEN coalesce(c.fresh, '') END ORDER BY a.i)
-  INTO v_is, v_reasons, v_rows, v_added, v_nows, v_commits, v_heads, v_fresh
+    array_agg(CASE WHEN c.n <> a.n THEN coalesce(c.fresh, '') END ORDER BY a.i),
+    bool_or(a.reason IS NULL AND a.fence_job <> a.j)
+  INTO v_is, v_reasons, v_rows, v_added, v_nows, v_commits, v_heads, v_fresh, v_crowded
   FROM a JOIN c ON c.i = a.i;
-  PERFORM ${s}.nq_touch(p_appends, v_rows, v_added, v_nows, v_commits);
+${fenced(`  IF v_crowded THEN PERFORM ${s}.nq_fence_others(p_appends, v_rows); END IF;\n`)}  PERFORM ${s}.nq_touch(p_appends, v_rows, v_added, v_nows, v_commits);
   RETURN '{"ts":' || v_began || ',"old":[' || (
     SELECT string_agg('{"i":' || x.i || ',"head":' || x.head || ',"ts":' || x.now
       || coalesce(',"reason":"' || x.reason || '"', '') || coalesce(',"fresh":[' || x.fresh || ']', '') || '}', ',')
@@ -135,9 +150,7 @@ BEGIN
     head = t.head + d.added, ts = d.now, xid = d.commit, updated = d.now,
     fence_job = coalesce(t.fence_job, d.j),
     fence_token = CASE WHEN coalesce(t.fence_job, d.j) = d.j THEN greatest(t.fence_token, d.t) ELSE t.fence_token END,
-    fences = CASE WHEN t.fence_job <> d.j
-      THEN coalesce(t.fences, '{}') || jsonb_build_object(d.j, greatest((t.fences ->> d.j)::bigint, d.t)) ELSE t.fences END,
-    status = CASE WHEN d.p THEN coalesce(d.rs, t.status, 'running') WHEN d.r THEN 'running' ELSE t.status END,
+${keep}    status = CASE WHEN d.p THEN coalesce(d.rs, t.status, 'running') WHEN d.r THEN 'running' ELSE t.status END,
     run_name = CASE WHEN d.p OR d.r THEN coalesce(d.rn, t.run_name, '') ELSE t.run_name END,
     queue = coalesce(d.rq, t.queue), job_id = coalesce(d.rj, t.job_id), flow = coalesce(d.rf, t.flow),
     started = CASE WHEN d.p OR d.r THEN coalesce(t.started, d.now) ELSE t.started END,
@@ -147,6 +160,23 @@ BEGIN
     json_to_recordset(p_appends::json) AS (${appends}), unnest(p_rows), unnest(p_added), unnest(p_nows), unnest(p_commits)
   ) AS d (i, s, u, j, t, x, r, p, rs, rn, rq, rj, rf, n${tagged(', rg')}, row, added, now, commit)
   WHERE t.ctid = d.row;
+END $fn$;
+${fenced(fenceFunction(s, appends))}`
+}
+
+/** The rows of streams are written with each append, so they hold the fence of one job only. */
+function fenceFunction(s: string, appends: string): string {
+  return `
+CREATE FUNCTION ${s}.nq_fence_others(p_appends text, p_rows tid[])
+RETURNS void LANGUAGE plpgsql ${BY_ADDRESS} AS $fn$
+#variable_conflict use_column
+BEGIN
+  INSERT INTO ${s}.nq_fence AS f (stream, job, token)
+  SELECT t.id, d.j, d.t FROM ROWS FROM (json_to_recordset(p_appends::json) AS (${appends}), unnest(p_rows))
+    AS d (i, s, u, j, t, x, r, p, rs, rn, rq, rj, rf, n, rg, row)
+  JOIN ${s}.nq_stream t ON t.ctid = d.row
+  WHERE t.fence_job <> d.j
+  ON CONFLICT (stream, job) DO UPDATE SET token = excluded.token WHERE f.token < excluded.token;
 END $fn$;
 `
 }

@@ -53,7 +53,9 @@ export function createStepStarter(kernel: Kernel, append: Append) {
   async function enqueueChunk(runId: string, graph: FlowGraph, instances: readonly Startable[]): Promise<boolean> {
     const items = instances.map((instance) => itemOf(runId, graph, instance))
     try {
-      await kernel.enqueueMany(items)
+      // A single one shares its write with those of other runs.
+      if (items.length > 1) await kernel.enqueueMany(items)
+      else await kernel.enqueue(items[0]!.worker, items[0]!.data, items[0]!.options)
       return false
     } catch (error) {
       if (!isFinal(error)) throw error

@@ -10,6 +10,7 @@ const BENCHES: Record<string, () => Promise<{ default: Bench }>> = {
   redis: () => import('./redis.ts'),
   postgres: () => import('./postgres.ts'),
   runtimes: () => import('./runtimes.ts'),
+  flows: () => import('./flows.ts'),
 }
 
 const args = process.argv.slice(2)
