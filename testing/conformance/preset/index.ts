@@ -2,6 +2,7 @@ import { describe } from 'vitest'
 import { flowTests } from './flows.ts'
 import { jobTests } from './jobs.ts'
 import { presetTest, type PresetConformanceOptions } from './rig.ts'
+import { scheduleTests } from './schedules.ts'
 import { stateTests } from './states.ts'
 
 export type { PresetConformanceOptions, PresetHarness, PresetHarnessOptions } from './rig.ts'
@@ -26,6 +27,9 @@ export function presetConformance({ name, create }: PresetConformanceOptions): v
     })
     describe('flows', () => {
       flowTests(test)
+    })
+    describe('schedules', () => {
+      scheduleTests(test)
     })
     describe('state', () => {
       stateTests(test)
