@@ -4,6 +4,7 @@ import { jobTests } from './jobs.ts'
 import { presetTest, type PresetConformanceOptions } from './rig.ts'
 import { scheduleTests } from './schedules.ts'
 import { stateTests } from './states.ts'
+import { triggerTests } from './triggers.ts'
 
 export type { PresetConformanceOptions, PresetHarness, PresetHarnessOptions } from './rig.ts'
 
@@ -30,6 +31,9 @@ export function presetConformance({ name, create }: PresetConformanceOptions): v
     })
     describe('schedules', () => {
       scheduleTests(test)
+    })
+    describe('triggers', () => {
+      triggerTests(test)
     })
     describe('state', () => {
       stateTests(test)
