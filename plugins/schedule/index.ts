@@ -110,7 +110,6 @@ export default definePlugin({
       }, SOW_EVERY)
     }
 
-    kernel.extend({ schedule: add, unschedule: ticks.remove, schedules: ticks.list })
     async function addOf(worker: WorkerDefinition): Promise<void> {
       if (seen.has(worker)) return
       seen.add(worker)
@@ -130,6 +129,7 @@ export default definePlugin({
       }
     }
 
+    kernel.extend({ schedule: add, unschedule: ticks.remove, schedules: ticks.list })
     kernel.onWorkerStart((worker) => (worker.id === TICK_WORKER ? begin() : addOf(worker)))
     return () => {
       closed = true

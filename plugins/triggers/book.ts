@@ -37,11 +37,15 @@ export function createBook(kernel: Kernel) {
   const all = (): Trigger[] => [...declared.values(), ...kernel.registry.workers.flatMap(ofWorker)]
 
   function get(name: string): Trigger {
-    const triggers = all()
-    const found = declared.get(name) ?? triggers.find((trigger) => trigger.name === name)
+    const found = declared.get(name) ?? all().find((trigger) => trigger.name === name)
     if (found) return found
-    const known = triggers.map((trigger) => trigger.name).join(', ') || 'none'
-    throw new QueueError('TRIGGER_UNKNOWN', `There is no trigger "${name}" in this instance. Known: ${known}.`)
+    const known = all()
+      .map((trigger) => trigger.name)
+      .join(', ')
+    throw new QueueError(
+      'TRIGGER_UNKNOWN',
+      `There is no trigger "${name}" in this instance. Known: ${known || 'none'}.`,
+    )
   }
 
   function subscriptionsOf({ name, own }: Trigger): Subscription[] {

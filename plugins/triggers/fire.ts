@@ -66,7 +66,7 @@ export function createFiring(kernel: Kernel, book: Book, history: History) {
     const { payload: raw, admitted, ...event } = job.data as FireData
     const trigger = book.get(event.trigger)
     const { rateLimit } = trigger.options
-    if (rateLimit && !admitted) {
+    if (rateLimit && !admitted && job.attempt === 1) {
       const wait = await kernel.port('limits').take(bucketOf(trigger.name), rateLimit, job.id)
       if (wait > 0) return ctx.defer({ delay: wait })
     }

@@ -4,7 +4,7 @@ import prodPostgres from '../../presets/prod-postgres.ts'
 import prodRedis from '../../presets/prod-redis.ts'
 import { postgresForFile } from '../conformance/postgres-rig.ts'
 import { sharedRedis } from '../services/redis.ts'
-import { until } from './redis/rig.ts'
+import { collect, until } from './redis/rig.ts'
 
 const redis = await sharedRedis()
 afterAll(() => redis.stop())
@@ -41,7 +41,7 @@ describe.each(stores)('schedules of several instances on $name', ({ preset, conf
     const store = await config()
     const ran: Run[] = []
     const start = async (instance: number, schedules?: object): Promise<Kernel> => {
-      const kernel = await createKernel({ preset, config: { ...COMMON, ...store, schedules } })
+      const kernel = await createKernel({ preset, config: { ...COMMON, ...store, schedules }, reporter: collect() })
       onTestFinished(async () => void (await kernel.close({ timeout: 0 })))
       await kernel.registerWorker({
         id: 'note',
@@ -101,7 +101,7 @@ describe.each(stores)('schedules of several instances on $name', ({ preset, conf
     const began: number[] = []
     const passed: number[] = []
     for (const instance of [1, 2]) {
-      const kernel = await createKernel({ preset, config: { ...COMMON, ...store } })
+      const kernel = await createKernel({ preset, config: { ...COMMON, ...store }, reporter: collect() })
       onTestFinished(async () => void (await kernel.close({ timeout: 0 })))
       await kernel.registerWorker({
         id: 'busy',

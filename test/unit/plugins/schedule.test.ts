@@ -226,6 +226,27 @@ describe('a schedule', () => {
     await test.close()
   })
 
+  it.each([
+    { catchUp: 'last' as const, caughtUp: [10] },
+    { catchUp: 'all' as const, caughtUp: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10] },
+    // A tick that is up to a minute late is not too late.
+    { catchUp: false as const, caughtUp: [10] },
+  ])('makes up for ticks that could not run, whoever sowed them: $catchUp', async ({ catchUp, caughtUp }) => {
+    const ran: number[] = []
+    const start = Date.UTC(2026, 0, 1)
+    const note = ({ id }: { id: string }) => void ran.push((Number(id.split('.')[1]) - start) / 60_000)
+    await using test = await createTestKernel({ workers: { tick: note } })
+    const queue = test.kernel.port('queue')
+    await test.kernel.schedule('s', { every: 60_000, worker: 'tick', catchUp })
+    await queue.pause('_schedule')
+    await test.advance('630s')
+    await queue.resume('_schedule')
+    await test.drain()
+    expect(ran).toEqual(caughtUp)
+    await test.advance('1m')
+    expect(ran).toEqual([...caughtUp, 11])
+  })
+
   it('goes on behind a job that is refused', async () => {
     const ran: unknown[] = []
     await using test = await createTestKernel({
