@@ -4,8 +4,8 @@ import {
   type AppendResult,
   type EventDraft,
   type Kernel,
+  type StoredEvent,
 } from '../../kernel/index.ts'
-import type { StoredEvent } from '../../kernel/index.ts'
 
 /** A stream has no state, so that whatever it holds may go: said once, for every `seq` there can be. */
 const COVERS_ALL = { reducer: 'bounded', seq: 2 ** 31 - 1, state: null }

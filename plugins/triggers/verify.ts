@@ -76,7 +76,7 @@ function readSignature(verify: Hmac, headers: Headers) {
       pairs.flatMap(([name, value]) => (name === wanted && value ? [value] : []))
     return { header, signatures: valuesOf('v1'), timestamp: valuesOf('t')[0], signed: '{timestamp}.{body}' }
   }
-  const own: Partial<OwnHmac> & typeof GITHUB = 'header' in verify ? { prefix: '', ...verify } : GITHUB
+  const own: Partial<OwnHmac> & typeof GITHUB = 'header' in verify ? { ...verify, prefix: verify.prefix ?? '' } : GITHUB
   const value = headers.get(own.header)
   const signatures = value?.startsWith(own.prefix) ? [value.slice(own.prefix.length)] : []
   const timestamp = own.timestampHeader === undefined ? undefined : headers.get(own.timestampHeader)
