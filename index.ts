@@ -7,8 +7,17 @@ export type { Control, JobRef } from './plugins/control/index.ts'
 export type { FlowContext, FlowHandle, FlowOptions } from './plugins/flow/index.ts'
 export type { LogLevel, RunLogger } from './plugins/logger/index.ts'
 export type { ProgressMessage } from './plugins/progress/index.ts'
-export type { Schedule, ScheduleOption } from './plugins/schedule/index.ts'
+export type { Schedule, ScheduleInfo, ScheduleOption } from './plugins/schedule/index.ts'
 export type { RunState } from './plugins/state/index.ts'
+export type {
+  TriggerDefinition,
+  TriggerEvent,
+  TriggerInfo,
+  TriggerRecord,
+  TriggerSubscription,
+  Verify,
+  WebhookFacts,
+} from './plugins/triggers/index.ts'
 export type { Webhooks } from './plugins/webhooks/index.ts'
 export { defineConfig, type QueueConfig } from './presets/index.ts'
 

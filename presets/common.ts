@@ -16,6 +16,7 @@ import schedule from '../plugins/schedule/index.ts'
 import state from '../plugins/state/index.ts'
 import step from '../plugins/step/index.ts'
 import streaming from '../plugins/streaming/index.ts'
+import triggers from '../plugins/triggers/index.ts'
 import validation from '../plugins/validation/index.ts'
 import wait from '../plugins/wait/index.ts'
 import webhooks from '../plugins/webhooks/index.ts'
@@ -39,6 +40,7 @@ export const capabilities: readonly AnyPlugin[] = [
   limits,
   flow,
   schedule,
+  triggers,
   retention,
   validation,
   registry,

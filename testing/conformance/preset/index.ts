@@ -4,8 +4,10 @@ import { graphTests } from './graphs.ts'
 import { jobTests } from './jobs.ts'
 import { presetTest, type PresetConformanceOptions } from './rig.ts'
 import { sagaTests } from './sagas.ts'
+import { scheduleTests } from './schedules.ts'
 import { stateTests } from './states.ts'
 import { subStepTests } from './sub-steps.ts'
+import { triggerTests } from './triggers.ts'
 import { waitTests } from './waits.ts'
 
 export type { PresetConformanceOptions, PresetHarness, PresetHarnessOptions } from './rig.ts'
@@ -38,6 +40,12 @@ export function presetConformance({ name, create }: PresetConformanceOptions): v
     })
     describe('sub-steps', () => {
       subStepTests(test)
+    })
+    describe('schedules', () => {
+      scheduleTests(test)
+    })
+    describe('triggers', () => {
+      triggerTests(test)
     })
     describe('state', () => {
       stateTests(test)

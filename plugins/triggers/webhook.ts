@@ -1,0 +1,71 @@
+import { isQueueError, QueueError, type Kernel } from '../../kernel/index.ts'
+import type { Book } from './book.ts'
+import type { TriggerSource, WebhookFacts } from './definition.ts'
+import type { Firing } from './fire.ts'
+
+type WebhookSource = Extract<TriggerSource, { type: 'webhook' }>
+
+/** The path prefix of all webhooks that fire triggers. */
+export const ROUTE = 'triggers/'
+
+/** Headers that name a delivery, whoever sends it. */
+const DELIVERY_HEADERS = ['x-github-delivery', 'webhook-id', 'idempotency-key']
+
+/** Answers requests to the webhooks of triggers. */
+export function createWebhookHandler(kernel: Kernel, book: Book, { fire }: Firing) {
+  return async (request: Request, path: string): Promise<Response> => {
+    const trigger = book.all().find(({ options }) => options.type === 'webhook' && options.path === path)
+    if (trigger?.options.type !== 'webhook') {
+      throw new QueueError('TRIGGER_UNKNOWN', `No trigger has a webhook at "${path}".`)
+    }
+    if (request.method !== 'POST') {
+      const message = `A webhook takes POST; got ${request.method}.`
+      throw new QueueError('WEBHOOK_INVALID', message, { details: { status: 405 } })
+    }
+    const rawBody = new Uint8Array(await request.clone().arrayBuffer())
+    await trigger.verify!(request, rawBody, kernel.clock.now())
+    const { headers, url } = request
+    const facts: WebhookFacts = {
+      headers,
+      query: new URL(url).searchParams,
+      body: parseBody(headers, rawBody),
+      rawBody,
+    }
+    const [id, payload] = read(trigger.options, facts)
+    const { deduplicated } = await fire(trigger, payload, { id })
+    return Response.json({ id, deduplicated }, { status: 202 })
+  }
+
+  function read({ id, payload, verify }: WebhookSource, facts: WebhookFacts): [id: string, payload: unknown] {
+    try {
+      const named: unknown = id ? id(facts) : (deliveryOf(facts, verify) ?? kernel.newId())
+      if (typeof named !== 'string' || named === '' || named.length > 255) {
+        throw new QueueError('WEBHOOK_INVALID', 'The id of a delivery is text of 1 to 255 characters; there is none.')
+      }
+      return [named, payload ? payload(facts) : facts.body]
+    } catch (cause) {
+      if (isQueueError(cause)) throw cause
+      throw new QueueError('WEBHOOK_INVALID', 'The request does not hold what this trigger reads from it.', { cause })
+    }
+  }
+}
+
+function deliveryOf({ headers, body }: WebhookFacts, verify: WebhookSource['verify']): string | undefined {
+  const stripe = typeof verify === 'object' && 'scheme' in verify && verify.scheme === 'stripe'
+  if (stripe && typeof body === 'object' && body !== null && 'id' in body) return String(body.id)
+  const header = DELIVERY_HEADERS.find((name) => headers.get(name))
+  return header && headers.get(header)!
+}
+
+function parseBody(headers: Headers, rawBody: Uint8Array): unknown {
+  if (rawBody.byteLength === 0) return undefined
+  const text = new TextDecoder().decode(rawBody)
+  const type = headers.get('content-type') ?? ''
+  if (type.startsWith('application/x-www-form-urlencoded')) return Object.fromEntries(new URLSearchParams(text))
+  if (!/^application\/(?:[\w.+-]+\+)?json\b/.test(type)) return text
+  try {
+    return JSON.parse(text) as unknown
+  } catch (cause) {
+    throw new QueueError('WEBHOOK_INVALID', 'The body says that it is JSON, and is not.', { cause })
+  }
+}

@@ -1,0 +1,297 @@
+import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import type { KernelConfig } from 'nuxt-queue/kernel'
+import { createTestKernel, type TestKernel } from '../../../testing/index.ts'
+
+const HOOKS = 'https://example.com/_queue/triggers/'
+
+async function post(test: TestKernel, path: string, init: RequestInit): Promise<{ status: number; body: unknown }> {
+  const response = await test.kernel.webhooks.fetch(new Request(HOOKS + path, { method: 'POST', ...init }))
+  return { status: response.status, body: await response.json() }
+}
+
+const json = (value: unknown, headers: Record<string, string> = {}): RequestInit => ({
+  body: JSON.stringify(value),
+  headers: { 'content-type': 'application/json', ...headers },
+})
+
+/** A kernel whose worker `w` tells what it received. */
+async function noting(config?: KernelConfig): Promise<{ test: TestKernel; ran: unknown[] }> {
+  const ran: unknown[] = []
+  const test = await createTestKernel({ config, workers: { w: ({ data }) => void ran.push(data) } })
+  return { test, ran }
+}
+
+describe('triggers of the configuration', () => {
+  it('have schemas and functions, and start their target', async () => {
+    const { test, ran } = await noting({
+      triggers: {
+        sums: {
+          type: 'manual',
+          input: z.object({ values: z.array(z.number()) }),
+          filter: ({ values }: { values: number[] }) => values.length > 0,
+          transform: ({ values }: { values: number[] }) => values.reduce((sum, value) => sum + value, 0),
+          worker: 'w',
+        },
+        hourly: { type: 'schedule', every: 3_600_000, data: (moment: Date) => moment.getTime(), worker: 'w' },
+      },
+    })
+    await test.kernel.emitTrigger('sums', { values: [1, 2] })
+    await test.kernel.emitTrigger('sums', { values: [] })
+    await test.advance('1h')
+    expect(ran).toEqual([3, Date.UTC(2026, 0, 1, 1)])
+    await test.close()
+  })
+
+  it.each<[string, object, RegExp]>([
+    ['of no type', { worker: 'w' }, /type/],
+    ['with two targets', { type: 'manual', worker: 'w', flow: 'f' }, /one of flow and worker/],
+    ['with an option nobody knows', { type: 'manual', fliter: () => true }, /fliter/],
+    ['with an option of another type', { type: 'manual', path: 'x' }, /path/],
+    ['with a filter that is none', { type: 'manual', filter: 'yes' }, /function/],
+    ['with a path that is none', { type: 'webhook', path: '/a b', verify: 'none' }, /path/],
+    ['with a rate limit of nothing', { type: 'manual', rateLimit: { max: 0, duration: 1 } }, /max/],
+  ])('are refused %s', async (_what, trigger, message) => {
+    await expect(createTestKernel({ config: { triggers: { t: trigger } } })).rejects.toMatchObject({
+      cause: { code: 'TRIGGER_INVALID', message: expect.stringMatching(message) },
+    })
+  })
+
+  it('are refused with a schedule that makes no sense', async () => {
+    const triggers = { t: { type: 'schedule', cron: '99 * * * *', worker: 'w' } }
+    await expect(createTestKernel({ config: { triggers } })).rejects.toMatchObject({ code: 'SCHEDULE_INVALID' })
+  })
+})
+
+describe('triggers of a worker', () => {
+  it('are known before the kernel starts, by its id', async () => {
+    await using test = await createTestKernel()
+    await test.kernel.registerWorker({
+      id: 'late',
+      config: {
+        trigger: [
+          { type: 'manual' },
+          { type: 'event', event: 'e' },
+          { type: 'webhook', path: 'p', verify: 'none', name: 'named' },
+        ],
+      },
+      handler: () => {},
+    })
+    const own = [{ id: 'worker:late', worker: 'late' }]
+    expect(test.kernel.triggers()).toMatchObject([
+      { name: 'late', type: 'manual', subscriptions: own },
+      { name: 'late.1', type: 'event', event: 'e', subscriptions: own },
+      { name: 'named', type: 'webhook', path: 'p', url: undefined, subscriptions: own },
+    ])
+  })
+
+  it('go with the worker that is replaced', async () => {
+    const ran: unknown[] = []
+    await using test = await createTestKernel()
+    const register = (every: number | undefined) =>
+      test.kernel.registerWorker(
+        {
+          id: 'w',
+          config: { trigger: every === undefined ? [] : { type: 'schedule', every } },
+          handler: ({ createdAt }) => void ran.push(createdAt),
+        },
+        { replace: true },
+      )
+    await register(60_000)
+    await test.advance('2m')
+    await register(undefined)
+    await test.advance('10m')
+    expect(ran).toHaveLength(2)
+    expect(test.kernel.triggers()).toEqual([])
+  })
+
+  it('share no name and no path', async () => {
+    const worker = (trigger: object) => ({ config: { trigger: trigger as { type: 'manual' } }, handler: () => {} })
+    const start = (a: object, b: object) => createTestKernel({ workers: { a: worker(a), b: worker(b) } })
+    await expect(start({ type: 'manual', name: 'x' }, { type: 'manual', name: 'x' })).rejects.toMatchObject({
+      code: 'TRIGGER_INVALID',
+      message: expect.stringContaining('Two triggers are called "x"'),
+    })
+    const hook = { type: 'webhook', path: 'p', verify: 'none' }
+    await expect(start(hook, hook)).rejects.toThrow('Two webhooks have the path "p"')
+  })
+})
+
+describe('a subscription', () => {
+  it('needs a trigger, one target and an id of its own', async () => {
+    const { test, ran } = await noting({ triggers: { t: { type: 'manual', worker: 'w' } } })
+    const { kernel } = test
+    expect(() => kernel.subscribeTrigger('other', { worker: 'w' })).toThrow(/no trigger "other".*Known: t/)
+    expect(() => kernel.subscribeTrigger('t', {})).toThrow('one of flow and worker')
+    expect(() => kernel.subscribeTrigger('t', { worker: 'w' })).toThrow('Give this one an id of its own')
+    kernel.subscribeTrigger('t', { worker: 'w', id: 'second', transform: () => 'second' })
+    await kernel.emitTrigger('t', 'first')
+    await test.drain()
+    expect(ran).toEqual(['first', 'second'])
+    await test.close()
+  })
+})
+
+describe('a registered trigger', () => {
+  it('can be taken away again, with its schedule and subscriptions', async () => {
+    const { test, ran } = await noting()
+    const { kernel } = test
+    await kernel.registerTrigger({ name: 't', type: 'schedule', every: 60_000 })
+    kernel.subscribeTrigger('t', { worker: 'w' })
+    await expect(kernel.registerTrigger({ name: 't', type: 'manual' })).rejects.toMatchObject({
+      code: 'TRIGGER_INVALID',
+    })
+    await test.advance('1m')
+    expect([kernel.unregisterTrigger('t'), kernel.unregisterTrigger('t')]).toEqual([true, false])
+    await test.advance('5m')
+    expect(ran).toHaveLength(1)
+    await kernel.registerTrigger({ name: 't', type: 'manual' })
+    expect(kernel.triggers()).toEqual([{ name: 't', type: 'manual', subscriptions: [] }])
+    await test.close()
+  })
+
+  it('that is not known where its event arrives is tried again until it is', async () => {
+    const { test, ran } = await noting()
+    const { kernel } = test
+    await kernel.registerTrigger({ name: 't', type: 'manual', worker: 'w' })
+    await kernel.port('queue').pause('_triggers')
+    await kernel.emitTrigger('t', 'kept')
+    kernel.unregisterTrigger('t')
+    await kernel.port('queue').resume('_triggers')
+    await test.advance('10s')
+    expect(ran).toEqual([])
+    await kernel.registerTrigger({ name: 't', type: 'manual', worker: 'w' })
+    await test.advance('1m')
+    expect(ran).toEqual(['kept'])
+    await test.close()
+  })
+
+  it('with a filter that always fails says so in the end', async () => {
+    const { test } = await noting()
+    const filter = (): boolean => {
+      throw new Error('broken filter')
+    }
+    await test.kernel.registerTrigger({ name: 't', type: 'manual', filter, worker: 'w' })
+    await test.kernel.emitTrigger('t', 1)
+    await test.advance('1h')
+    expect(await test.kernel.triggerHistory('t')).toMatchObject([
+      { type: 'refused', reason: 'FAILED', message: 'broken filter', payload: 1 },
+    ])
+    await test.close()
+  })
+})
+
+describe('a webhook', () => {
+  const verify = 'none'
+
+  it('has a URL where the application has one', async () => {
+    const { test } = await noting({
+      webhooks: { baseUrl: 'https://example.com/api/' },
+      triggers: { t: { type: 'webhook', path: 'a/b', verify } },
+    })
+    expect(test.kernel.triggers()[0]!.url).toBe('https://example.com/api/triggers/a/b')
+    await test.close()
+  })
+
+  it('passes JSON, forms and text on, or what its trigger reads from the request', async () => {
+    const { test, ran } = await noting({
+      triggers: {
+        plain: { type: 'webhook', path: 'plain', verify, worker: 'w' },
+        read: {
+          type: 'webhook',
+          path: 'read',
+          verify,
+          id: ({ body }: { body: { n: number } }) => `n${body.n}`,
+          payload: ({ headers, query, body }: { headers: Headers; query: URLSearchParams; body: unknown }) => [
+            headers.get('x-github-event'),
+            query.get('q'),
+            body,
+          ],
+          worker: 'w',
+        },
+      },
+    })
+    await post(test, 'plain', json({ n: 1 }, { 'content-type': 'application/vnd.api+json' }))
+    await post(test, 'plain', { body: new URLSearchParams({ a: 'b c' }) })
+    await post(test, 'plain', { body: 'text' })
+    await post(test, 'plain', {})
+    await test.drain()
+    expect(ran.splice(0)).toEqual([{ n: 1 }, { a: 'b c' }, 'text', undefined])
+    const read = await post(test, 'read?q=2', json({ n: 1 }, { 'x-github-event': 'push' }))
+    expect(read).toEqual({ status: 202, body: { id: 'n1', deduplicated: false } })
+    await test.drain()
+    expect(ran).toEqual([['push', '2', { n: 1 }]])
+    await test.close()
+  })
+
+  it('tells its sender by status and code what was wrong', async () => {
+    const { test, ran } = await noting({
+      webhooks: { maxBody: 100 },
+      triggers: {
+        t: {
+          type: 'webhook',
+          path: 't',
+          verify,
+          input: z.object({ n: z.number() }),
+          rateLimit: { max: 1, duration: 10_000 },
+          worker: 'w',
+        },
+        read: {
+          type: 'webhook',
+          path: 'read',
+          verify,
+          id: ({ body }: { body: { id: string } }) => body.id,
+          worker: 'w',
+        },
+      },
+    })
+    const failing = (code: string) => ({ error: { code, message: expect.any(String) } })
+    expect(await post(test, 'other', {})).toEqual({ status: 404, body: failing('TRIGGER_UNKNOWN') })
+    expect(await post(test, 't', { method: 'PUT' })).toEqual({ status: 405, body: failing('WEBHOOK_INVALID') })
+    const broken = { body: '{"n":', headers: { 'content-type': 'application/json' } }
+    expect(await post(test, 't', broken)).toEqual({ status: 400, body: failing('WEBHOOK_INVALID') })
+    expect(await post(test, 'read', {})).toEqual({ status: 400, body: failing('WEBHOOK_INVALID') })
+    expect(await post(test, 'read', json({ id: '' }))).toEqual({ status: 400, body: failing('WEBHOOK_INVALID') })
+    expect(await post(test, 't', { body: 'x'.repeat(101) })).toEqual({
+      status: 413,
+      body: failing('PAYLOAD_TOO_LARGE'),
+    })
+    expect(await post(test, 't', json({ n: 'x' }))).toEqual({ status: 422, body: failing('VALIDATION_FAILED') })
+    expect(await post(test, 't', json({ n: 1 }))).toMatchObject({ status: 202 })
+    const limited = await test.kernel.webhooks.fetch(new Request(`${HOOKS}t`, { method: 'POST', ...json({ n: 2 }) }))
+    expect([limited.status, Number(limited.headers.get('retry-after'))]).toEqual([429, 10])
+    await test.drain()
+    expect(ran).toEqual([{ n: 1 }])
+    await test.close()
+  })
+})
+
+describe('the history of a trigger', () => {
+  it('keeps the newest thousand, without payloads that are large', async () => {
+    const { test } = await noting({ triggers: { t: { type: 'manual' } } })
+    const { kernel } = test
+    await kernel.emitTrigger('t', 'x'.repeat(20_000), { id: 'large' })
+    await test.drain()
+    expect(await kernel.triggerHistory('t')).toEqual([
+      { type: 'fired', at: test.clock.now(), id: 'large', key: '', started: [] },
+    ])
+    for (let n = 0; n < 1200; n++) await kernel.emitTrigger('t', n, { id: `n${n}` })
+    await test.drain()
+    const records = await kernel.triggerHistory('t', { limit: 5000 })
+    expect([records.length, records[0]!.id, records.at(-1)!.id]).toEqual([1000, 'n1199', 'n200'])
+    expect(await kernel.triggerHistory('t', { limit: 2 })).toMatchObject([{ id: 'n1199' }, { id: 'n1198' }])
+    await test.close()
+  })
+
+  it('tells once what was recorded twice, and is no run', async () => {
+    const { test } = await noting({ triggers: { t: { type: 'manual' } } })
+    const { kernel } = test
+    await kernel.emitTrigger('t', 1, { id: 'e' })
+    await test.drain()
+    const [event] = await kernel.port('events').read('trigger:t')
+    await kernel.port('events').append('trigger:t', [{ type: event!.type, data: event!.data }])
+    expect(await kernel.triggerHistory('t')).toHaveLength(1)
+    expect(await kernel.port('events').runs.get('trigger:t')).toBeUndefined()
+    await test.close()
+  })
+})

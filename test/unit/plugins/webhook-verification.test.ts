@@ -1,0 +1,234 @@
+import { createHmac } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import type { Verify } from '../../../plugins/triggers/index.ts'
+import { createTestKernel } from '../../../testing/index.ts'
+
+/** 2026-01-01T00:00:00Z, where virtual time starts, in seconds. */
+const NOW = 1_767_225_600
+
+interface Sent {
+  body?: string | Uint8Array
+  headers?: Record<string, string>
+  query?: string
+}
+
+/** Sends one request to a webhook that is verified so, and answers its status and code. */
+async function answerTo(verify: Verify, { body = '{}', headers, query = '' }: Sent, now = NOW): Promise<string> {
+  await using test = await createTestKernel({ now: now * 1000 })
+  await test.kernel.registerTrigger({ name: 't', type: 'webhook', path: 'hook', verify })
+  const url = `https://example.com/_queue/triggers/hook${query}`
+  const response = await test.kernel.webhooks.fetch(new Request(url, { method: 'POST', body, headers }))
+  const { error } = (await response.json()) as { error?: { code: string } }
+  return error ? `${response.status} ${error.code}` : String(response.status)
+}
+
+const REFUSED = '401 WEBHOOK_REFUSED'
+
+/** As GitHub documents it. */
+const GITHUB = {
+  secret: "It's a Secret to Everybody",
+  body: 'Hello, World!',
+  signature: 'sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17',
+}
+/** Signed by another implementation of HMAC. */
+const STRIPE = {
+  secret: 'whsec_test',
+  body: '{"id":"evt_1","object":"event","type":"charge.succeeded"}',
+  signature: '49eeca1896ab4068b4e18448c00cfd6754f93259ac2bb44779a149e05fa7b064',
+}
+/** As Slack documents it. */
+const SLACK = {
+  secret: '8f742231b10e8888abcd99yyyzzz85a5',
+  timestamp: 1_531_420_618,
+  body:
+    'token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V&' +
+    'channel_name=foobar&user_id=U2CERLKJA&user_name=roadrunner&command=%2Fwebhook-collect&text=&' +
+    'response_url=https%3A%2F%2Fhooks.slack.com%2Fcommands%2FT1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN&' +
+    'trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c',
+  signature: 'v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503',
+}
+
+describe('GitHub', () => {
+  const verify = { type: 'hmac', scheme: 'github', secret: GITHUB.secret } as const
+  const headers = { 'x-hub-signature-256': GITHUB.signature }
+
+  it('is known by its signature', async () => {
+    expect(await answerTo(verify, { body: GITHUB.body, headers })).toBe('202')
+  })
+
+  it.each([
+    ['another body', { body: 'Hello, World?', headers }],
+    ['a body with one more byte', { body: `${GITHUB.body}\n`, headers }],
+    ['no signature', { body: GITHUB.body }],
+    ['an empty signature', { body: GITHUB.body, headers: { 'x-hub-signature-256': 'sha256=' } }],
+    ['a shortened signature', { body: GITHUB.body, headers: { 'x-hub-signature-256': GITHUB.signature.slice(0, -1) } }],
+    [
+      'a signature without its prefix',
+      { body: GITHUB.body, headers: { 'x-hub-signature-256': GITHUB.signature.slice(7) } },
+    ],
+    ['the old signature only', { body: GITHUB.body, headers: { 'x-hub-signature': 'sha1=abc' } }],
+  ])('is not %s', async (_what, sent) => {
+    expect(await answerTo(verify, sent)).toBe(REFUSED)
+  })
+
+  it('may change its secret while two count, and not with one that is gone', async () => {
+    const rotated = { ...verify, secret: ['new secret', GITHUB.secret] }
+    expect(await answerTo(rotated, { body: GITHUB.body, headers })).toBe('202')
+    expect(await answerTo({ ...verify, secret: ['new secret'] }, { body: GITHUB.body, headers })).toBe(REFUSED)
+  })
+
+  it('signs bytes, whatever they are', async () => {
+    const body = new Uint8Array([0xff, 0xfe, 0x00, 0x80])
+    const signature = createHmac('sha256', GITHUB.secret).update(body).digest('hex')
+    const sent = { body, headers: { 'x-hub-signature-256': `sha256=${signature}` } }
+    expect(await answerTo(verify, sent)).toBe('202')
+    expect(await answerTo(verify, { ...sent, body: new TextDecoder().decode(body) })).toBe(REFUSED)
+  })
+})
+
+describe('Stripe', () => {
+  const verify = { type: 'hmac', scheme: 'stripe', secret: STRIPE.secret } as const
+  const sent = (header: string) => ({ body: STRIPE.body, headers: { 'stripe-signature': header } })
+  const header = `t=${NOW},v1=${STRIPE.signature}`
+
+  it('is known by one of its signatures', async () => {
+    expect(await answerTo(verify, sent(header))).toBe('202')
+    expect(await answerTo(verify, sent(`t=${NOW}, v1=0000, v1=${STRIPE.signature}, v0=1111`))).toBe('202')
+  })
+
+  it('is not known by an old request that comes again, nor by one from the future', async () => {
+    expect(await answerTo(verify, sent(header), NOW + 300)).toBe('202')
+    expect(await answerTo(verify, sent(header), NOW + 301)).toBe(REFUSED)
+    expect(await answerTo(verify, sent(header), NOW - 301)).toBe(REFUSED)
+    expect(await answerTo({ ...verify, tolerance: 60_000 }, sent(header), NOW + 61)).toBe(REFUSED)
+  })
+
+  it.each([
+    ['another timestamp', `t=${NOW + 1},v1=${STRIPE.signature}`],
+    ['no timestamp', `v1=${STRIPE.signature}`],
+    ['a timestamp that is none', `t=soon,v1=${STRIPE.signature}`],
+    ['no signature', `t=${NOW}`],
+    ['a signature of the test scheme only', `t=${NOW},v0=${STRIPE.signature}`],
+    ['nothing', ''],
+  ])('is not known by %s', async (_what, value) => {
+    expect(await answerTo(verify, sent(value))).toBe(REFUSED)
+  })
+
+  it('names its events, so that one delivered again starts nothing', async () => {
+    await using test = await createTestKernel()
+    await test.kernel.registerTrigger({ name: 't', type: 'webhook', path: 'hook', verify })
+    const deliver = async (): Promise<unknown> => {
+      const url = 'https://example.com/_queue/triggers/hook'
+      const headers = { 'stripe-signature': header, 'content-type': 'application/json; charset=utf-8' }
+      const request = new Request(url, { method: 'POST', body: STRIPE.body, headers })
+      return (await test.kernel.webhooks.fetch(request)).json()
+    }
+    expect(await deliver()).toEqual({ id: 'evt_1', deduplicated: false })
+    expect(await deliver()).toEqual({ id: 'evt_1', deduplicated: true })
+  })
+})
+
+describe('a signature of another kind', () => {
+  it('is checked as Slack makes it', async () => {
+    const verify: Verify = {
+      type: 'hmac',
+      header: 'x-slack-signature',
+      prefix: 'v0=',
+      timestampHeader: 'x-slack-request-timestamp',
+      signed: 'v0:{timestamp}:{body}',
+      secret: SLACK.secret,
+    }
+    const headers = { 'x-slack-signature': SLACK.signature, 'x-slack-request-timestamp': String(SLACK.timestamp) }
+    expect(await answerTo(verify, { body: SLACK.body, headers }, SLACK.timestamp)).toBe('202')
+    expect(await answerTo(verify, { body: SLACK.body, headers }, SLACK.timestamp + 400)).toBe(REFUSED)
+    const moved = { ...headers, 'x-slack-request-timestamp': String(SLACK.timestamp + 400) }
+    expect(await answerTo(verify, { body: SLACK.body, headers: moved }, SLACK.timestamp + 400)).toBe(REFUSED)
+  })
+
+  it('may be in base64 and of another algorithm', async () => {
+    const verify: Verify = { type: 'hmac', header: 'x-sign', secret: 's3cret', algorithm: 'sha512', encoding: 'base64' }
+    const signature = '/wY0ELVsMGLfm8hUxTwcTY4CPs9lltu5knyiSAUSncKLoyEECQ0TQ/tGPLIzkfEn4Kzg635JV8iQGP5ekI3WiA=='
+    expect(await answerTo(verify, { body: '{"n":1}', headers: { 'x-sign': signature } })).toBe('202')
+    expect(await answerTo(verify, { body: '{"n":2}', headers: { 'x-sign': signature } })).toBe(REFUSED)
+    expect(await answerTo(verify, { body: '{"n":1}', headers: { 'x-sign': signature.toLowerCase() } })).toBe(REFUSED)
+  })
+})
+
+const basic = (text: string): string => `Basic ${Buffer.from(text).toString('base64')}`
+
+describe('a secret', () => {
+  it.each<[string, Verify, Sent, Sent[]]>([
+    [
+      'as bearer token',
+      { type: 'bearer', secret: ['old', 'new'] },
+      { headers: { authorization: 'Bearer new' } },
+      [{}, { headers: { authorization: 'Bearer newer' } }, { headers: { authorization: 'new' } }],
+    ],
+    [
+      'in a header',
+      { type: 'apiKey', header: 'x-api-key', secret: 'key' },
+      { headers: { 'x-api-key': 'key' } },
+      [{}, { headers: { 'x-api-key': 'ke' } }, { query: '?x-api-key=key' }],
+    ],
+    [
+      'in the URL',
+      { type: 'apiKey', query: 'key', secret: 'k&y' },
+      { query: '?key=k%26y' },
+      [{}, { query: '?key=k' }, { headers: { key: 'k&y' } }],
+    ],
+    [
+      'as password',
+      { type: 'basic', username: 'ada', secret: 'pass:word' },
+      { headers: { authorization: basic('ada:pass:word') } },
+      [{}, { headers: { authorization: basic('ada:') } }, { headers: { authorization: basic('eve:pass:word') } }],
+    ],
+  ])('counts %s', async (_where, verify, right, wrong) => {
+    expect(await answerTo(verify, right)).toBe('202')
+    for (const sent of wrong) expect(await answerTo(verify, sent)).toBe(REFUSED)
+  })
+})
+
+describe('a function', () => {
+  it('decides by true, and has the body as it came', async () => {
+    const verify: Verify = async (request, rawBody) =>
+      request.headers.get('x-length') === String(rawBody.byteLength) && (await request.text()) === 'héllo'
+    expect(await answerTo(verify, { body: 'héllo', headers: { 'x-length': '6' } })).toBe('202')
+    expect(await answerTo(verify, { body: 'héllo', headers: { 'x-length': '5' } })).toBe(REFUSED)
+    expect(await answerTo((() => 'yes') as unknown as Verify, {})).toBe(REFUSED)
+    const broken = (): boolean => {
+      throw new Error('broken')
+    }
+    expect(await answerTo(broken, {})).toBe('500 INTERNAL')
+  })
+})
+
+describe('verification', () => {
+  it('lets anybody in only where it says so', async () => {
+    expect(await answerTo('none', {})).toBe('202')
+  })
+
+  it.each<[string, unknown, RegExp]>([
+    ['missing', undefined, /how requests prove where they come from/],
+    ['false', false, /how requests prove where they come from/],
+    ['of an unknown type', { type: 'magic', secret: 'x' }, /verify/],
+    ['without a secret', { type: 'hmac', scheme: 'github' }, /secret is missing/],
+    ['with an empty secret', { type: 'bearer', secret: '' }, /secret is missing/],
+    ['with no secrets', { type: 'bearer', secret: [] }, /secret is missing/],
+    ['with an empty secret among others', { type: 'bearer', secret: ['x', ''] }, /secret is missing/],
+    ['with scheme and header', { type: 'hmac', scheme: 'github', header: 'x', secret: 'x' }, /header/],
+    ['with neither', { type: 'hmac', secret: 'x' }, /header/],
+    [
+      'with a timestamp that is not signed',
+      { type: 'hmac', header: 'x', timestampHeader: 't', signed: '{body}', secret: 'x' },
+      /proves nothing/,
+    ],
+    ['with a tolerance for no timestamp', { type: 'hmac', header: 'x', tolerance: 5, secret: 'x' }, /timestampHeader/],
+    ['with a key nowhere', { type: 'apiKey', secret: 'x' }, /one of header and query/],
+  ])('is refused at registration when it is %s', async (_what, verify, message) => {
+    await using test = await createTestKernel()
+    const definition = { name: 't', type: 'webhook', path: 'hook', verify: verify as Verify } as const
+    const refusal = { code: 'TRIGGER_INVALID', message: expect.stringMatching(message) }
+    await expect(test.kernel.registerTrigger(definition)).rejects.toMatchObject(refusal)
+    expect(test.kernel.triggers()).toEqual([])
+  })
+})

@@ -1,0 +1,107 @@
+import { expect, it } from 'vitest'
+import type { PresetTest } from './rig.ts'
+
+/** Starts by time. Moments are short, and how many pass is left open: what counts is that each starts once. */
+export function scheduleTests(test: PresetTest): void {
+  it(
+    'starts a worker once for each moment, which names the job',
+    test(async ({ kernel, start, until }) => {
+      const ran: { id: string; data: unknown }[] = []
+      await start({ w: ({ id, data }) => void ran.push({ id, data }) })
+      const data = (moment: Date): number => moment.getTime()
+      for (let instance = 0; instance < 3; instance++) await kernel.schedule('often', { every: 200, worker: 'w', data })
+      await until('five moments have passed', () => ran.length >= 5)
+      expect(kernel.unschedule('often')).toBe(true)
+      const moments = ran.map((job) => Number(job.data))
+      expect(ran.map(({ id }) => id)).toEqual(moments.map((moment) => `often.${moment}`))
+      expect(moments.every((moment) => moment % 200 === 0)).toBe(true)
+      expect(moments).toEqual([...new Set(moments)].toSorted((a, b) => a - b))
+    }),
+  )
+
+  it(
+    'starts a flow at a moment, once',
+    test(async ({ kernel, start, now, event }) => {
+      const entry = { flow: { name: 'f', role: 'entry' } } as const
+      await start({ first: [entry, ({ data }) => data] })
+      const at = now() + 500
+      await kernel.schedule('launch', { at: new Date(at), flow: 'f', data: 'go' })
+      expect(kernel.schedules()).toMatchObject([{ name: 'launch', flow: 'f', next: at }])
+      expect((await event(`launch.${at}`, 'end')).data).toEqual({ result: 'go' })
+      await kernel.schedule('launch', { at: new Date(at), flow: 'f', data: 'again' })
+      expect(kernel.schedules()).toMatchObject([{ name: 'launch', next: undefined }])
+    }),
+  )
+
+  it(
+    'leaves moments out while an earlier job has not ended, where it is to skip',
+    test(async ({ kernel, start, until }) => {
+      const gate = Promise.withResolvers<void>()
+      const began: string[] = []
+      await start({
+        busy: [
+          { concurrency: 5 },
+          async ({ id }) => {
+            began.push(id)
+            await gate.promise
+          },
+        ],
+        w: () => {},
+      })
+      await kernel.schedule('busy', { every: 100, worker: 'busy', overlap: 'skip' })
+      await until('it works', () => began.length > 0)
+      // One that ticks just as often shows that moments pass.
+      let passed = 0
+      const stop = kernel.port('queue').on('w', 'completed', () => void passed++)
+      await kernel.schedule('beside', { every: 100, worker: 'w' })
+      await until('four moments have passed', () => passed >= 4)
+      stop()
+      const counts = await kernel.port('queue').getJobCounts('busy')
+      expect([began.length, counts.active, counts.waiting]).toEqual([1, 1, 0])
+      gate.resolve()
+      await until('the next moment starts it again', () => began.length > 1)
+    }),
+  )
+
+  it(
+    'cancels what an earlier moment has started, where it is to replace it',
+    test(async ({ kernel, start, until }) => {
+      const began: string[] = []
+      const stopped: string[] = []
+      await start({
+        slow: [
+          { concurrency: 10 },
+          async ({ id }, { signal }) => {
+            began.push(id)
+            await new Promise((resolve) => signal.addEventListener('abort', resolve))
+            stopped.push(id)
+          },
+        ],
+      })
+      await kernel.schedule('slow', { every: 300, worker: 'slow', overlap: 'replace' })
+      await until('the third one works', () => began.length >= 3)
+      kernel.unschedule('slow')
+      const ticking = async (): Promise<number> => (await kernel.port('queue').getJobCounts('_schedule')).active
+      await until('no tick is under way', async () => (await ticking()) === 0)
+      await until('those before it have stopped', () => stopped.length >= began.length - 1)
+      expect(stopped).toEqual(began.slice(0, -1))
+      const states = (await kernel.port('queue').getJobs({ queue: 'slow' })).map(({ state }) => state)
+      expect(states.toSorted()).toEqual(['active', ...stopped.map(() => 'cancelled')])
+    }),
+  )
+
+  it(
+    'goes on after its queued tick was taken out and it is declared again, as every start does',
+    test(async ({ kernel, start, until, now }) => {
+      const ran: string[] = []
+      await start({ w: ({ id }) => void ran.push(id) })
+      const at = now() + 500
+      await kernel.schedule('s', { at, worker: 'w' })
+      const [tick] = await kernel.port('queue').getJobs({ queue: '_schedule', states: ['delayed'] })
+      expect(await kernel.port('queue').remove('_schedule', tick!.id)).toBe(true)
+      await kernel.schedule('s', { at, worker: 'w' })
+      await until('it has run', () => ran.length > 0)
+      expect(ran).toEqual([`s.${at}`])
+    }),
+  )
+}
