@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { QueueError, type Registry, type WorkerDefinition } from '../../kernel/index.ts'
+import { placesOf } from '../_shared/flow-places.ts'
 import type { FlowOptions } from './options.ts'
 
 export interface FlowStep {
@@ -32,12 +33,6 @@ export interface FlowGraph {
   gatherers: ReadonlyMap<string, readonly FlowStep[]>
   /** The steps that undo others, by what they undo. */
   compensations: ReadonlyMap<string, FlowStep>
-}
-
-/** Every place that a worker has in flows, with one name each. */
-export function placesOf({ worker }: WorkerDefinition): (FlowOptions & { name: string })[] {
-  const places = worker.flow === undefined ? [] : [worker.flow].flat()
-  return places.flatMap((place) => [place.name].flat().map((name) => ({ ...place, name })))
 }
 
 /** @throws QueueError `FLOW_UNKNOWN`, `FLOW_INVALID` */

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { definePlugin, QueueError, type WorkerDefinition } from '../../kernel/index.ts'
+import { placesOf, startOf } from '../_shared/flow-places.ts'
 import { scheduleShape, type Schedule, type ScheduleInfo, type ScheduleOption } from './schedule.ts'
 import { createTicks, SCHEDULE_QUEUE, TICK_WORKER } from './ticks.ts'
 
@@ -71,9 +72,10 @@ export default definePlugin({
       if (started && !stop) watch()
     }
 
-    async function addOwn({ id, worker }: WorkerDefinition): Promise<void> {
-      const { schedule = [], flow } = worker
-      const target = flow?.role === 'entry' ? { flow: flow.name } : { worker: id }
+    async function addOwn(worker: WorkerDefinition): Promise<void> {
+      const { id } = worker
+      const { schedule = [] } = worker.worker
+      const target = startOf(worker)
       const own = [schedule].flat().map((option, index) => ({ name: index === 0 ? id : `${id}.${index}`, option }))
       const names = own.map(({ name }) => name)
       for (const name of owned.get(id) ?? []) if (!names.includes(name)) ticks.remove(name)
@@ -84,9 +86,9 @@ export default definePlugin({
       }
     }
 
-    async function addConfigured({ id, worker: { flow } }: WorkerDefinition): Promise<void> {
+    async function addConfigured(worker: WorkerDefinition): Promise<void> {
       for (const [name, schedule] of Object.entries(configured)) {
-        const wanted = schedule.flow === undefined ? schedule.worker === id : isEntry(flow, schedule.flow)
+        const wanted = schedule.flow === undefined ? schedule.worker === worker.id : isEntry(worker, schedule.flow)
         if (wanted) await add(name, schedule)
       }
     }
@@ -95,7 +97,7 @@ export default definePlugin({
     function warnOfStrangers(): void {
       const { workers } = kernel.registry
       for (const [name, { worker, flow }] of Object.entries(configured)) {
-        const known = workers.some((one) => (flow === undefined ? one.id === worker : isEntry(one.worker.flow, flow)))
+        const known = workers.some((one) => (flow === undefined ? one.id === worker : isEntry(one, flow)))
         const target = flow === undefined ? `worker "${worker}"` : `flow "${flow}"`
         if (!known) kernel.reporter.warn(`Schedule "${name}" is for ${target}, which this instance does not have.`)
       }
@@ -138,8 +140,8 @@ export default definePlugin({
   },
 })
 
-function isEntry(flow: WorkerDefinition['worker']['flow'], name: string): boolean {
-  return flow?.role === 'entry' && flow.name === name
+function isEntry(worker: WorkerDefinition, name: string): boolean {
+  return placesOf(worker).some((place) => place.role === 'entry' && place.name === name)
 }
 
 function twice(name: string, worker: string): QueueError {

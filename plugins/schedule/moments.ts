@@ -1,19 +1,11 @@
 import { createHash } from 'node:crypto'
-import { Cron } from 'croner'
 import { QueueError } from '../../kernel/index.ts'
+import { cronMoments, type CronMoments } from '../_shared/cron.ts'
 import type { Timing } from './schedule.ts'
 
-/** The moments of a schedule, in milliseconds since the epoch. */
-export interface Moments {
-  /** The first one after a moment; `undefined` when there is none. */
-  next(after: number): number | undefined
-  /** The last one up to a moment; `undefined` when there is none. */
-  last(until: number): number | undefined
-}
-
 /** @throws QueueError `SCHEDULE_INVALID` for a cron expression or time zone that makes no sense */
-export function momentsOf(name: string, { cron, timeZone, every, anchor = 0, at }: Timing): Moments {
-  if (cron !== undefined) return cronMoments(name, cron, timeZone)
+export function momentsOf(name: string, { cron, timeZone, every, anchor = 0, at }: Timing): CronMoments {
+  if (cron !== undefined) return namedCron(name, cron, timeZone)
   if (every !== undefined) {
     const start = millis(anchor)
     const last = (until: number): number => start + Math.floor((until - start) / every) * every
@@ -26,15 +18,9 @@ export function momentsOf(name: string, { cron, timeZone, every, anchor = 0, at 
   }
 }
 
-function cronMoments(name: string, cron: string, timeZone: string | undefined): Moments {
+function namedCron(name: string, cron: string, timeZone: string | undefined): CronMoments {
   try {
-    const times = new Cron(cron, { timezone: timeZone, paused: true })
-    // Expressions are read here, time zones when they are first used.
-    times.nextRun(new Date(0))
-    return {
-      next: (after) => times.nextRun(new Date(after))?.getTime(),
-      last: (until) => times.previousRuns(1, new Date(until + 1))[0]?.getTime(),
-    }
+    return cronMoments(cron, timeZone)
   } catch (cause) {
     const zone = timeZone === undefined ? '' : ` in time zone "${timeZone}"`
     const said = cause instanceof Error ? cause.message : String(cause)

@@ -40,6 +40,8 @@ export interface Schedule extends ScheduleOption {
   worker?: string
   /** The name of the flow to start. */
   flow?: string
+  /** The entry to start with, for a flow that has several. */
+  entry?: string
 }
 
 export interface ScheduleInfo extends Schedule {
@@ -64,6 +66,7 @@ export const scheduleShape = z
     overlap: z.enum(['queue', 'skip', 'replace']).optional(),
     worker: z.string().min(1).optional(),
     flow: z.string().min(1).optional(),
+    entry: z.string().min(1).optional(),
   })
   .refine(({ cron, every, at }) => given(cron, every, at) === 1, 'It takes one of cron, every and at.')
   .refine(({ worker, flow }) => given(worker, flow) === 1, 'It takes one of worker and flow.')

@@ -15,9 +15,9 @@ const ENDED: ReadonlySet<string> = new Set(['completed', 'failed', 'cancelled'])
 export function createStarter(kernel: Kernel) {
   const history = createBoundedStream(kernel, 10)
 
-  function begin({ worker, flow, data }: Schedule, id: string, at: number): Promise<EnqueuedJob> {
+  function begin({ worker, flow, entry, data }: Schedule, id: string, at: number): Promise<EnqueuedJob> {
     const input: unknown = typeof data === 'function' ? data(new Date(at)) : data
-    return flow === undefined ? kernel.enqueue(worker!, input, { id }) : kernel.flow(flow).start(input, { id })
+    return flow === undefined ? kernel.enqueue(worker!, input, { id }) : kernel.flow(flow).start(input, { id, entry })
   }
 
   /** The stream says who is about to start before he does, so that of two moments at once one sees the other. */

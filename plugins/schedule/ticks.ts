@@ -1,5 +1,6 @@
 import type { Deferral, Job, Kernel, RunContext } from '../../kernel/index.ts'
-import { formOf, jitterOf, momentsOf, type Moments } from './moments.ts'
+import type { CronMoments } from '../_shared/cron.ts'
+import { formOf, jitterOf, momentsOf } from './moments.ts'
 import { checkSchedule, type Schedule, type ScheduleInfo } from './schedule.ts'
 import { createStarter } from './target.ts'
 
@@ -17,7 +18,7 @@ interface TickData {
 interface Entry {
   name: string
   schedule: Schedule
-  moments: Moments
+  moments: CronMoments
   form: string
 }
 

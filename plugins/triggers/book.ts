@@ -1,4 +1,5 @@
 import { QueueError, type Kernel, type WorkerDefinition } from '../../kernel/index.ts'
+import { startOf } from '../_shared/flow-places.ts'
 import { checkDefinition, checkSubscription } from './definition.ts'
 import type { TriggerDefinition, TriggerOptions, TriggerSubscription } from './definition.ts'
 import { createVerifier, type Verifier } from './verify.ts'
@@ -24,8 +25,8 @@ export function createBook(kernel: Kernel) {
   function ofWorker(worker: WorkerDefinition): Trigger[] {
     const known = perWorker.get(worker)
     if (known) return known
-    const { trigger = [], flow } = worker.worker
-    const target = flow?.role === 'entry' ? { flow: flow.name } : { worker: worker.id }
+    const { trigger = [] } = worker.worker
+    const target = startOf(worker)
     const triggers = [trigger].flat().map((options, index) => {
       const name = options.name ?? (index === 0 ? worker.id : `${worker.id}.${index}`)
       return createTrigger({ ...options, ...target, name })
@@ -103,8 +104,8 @@ export type Book = ReturnType<typeof createBook>
 
 function createTrigger(definition: TriggerDefinition): Trigger {
   checkDefinition(definition)
-  const { name, flow, worker, ...options } = definition
-  const own = flow === undefined && worker === undefined ? undefined : named({ flow, worker })
+  const { name, flow, entry, worker, ...options } = definition
+  const own = flow === undefined && worker === undefined ? undefined : named({ flow, entry, worker })
   return { name, options, own, verify: options.type === 'webhook' ? createVerifier(options.verify) : undefined }
 }
 

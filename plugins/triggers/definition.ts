@@ -35,6 +35,8 @@ interface Shaping {
 export interface TriggerSubscription extends Shaping {
   /** The name of the flow to start. */
   flow?: string
+  /** The entry to start with, for a flow that has several. */
+  entry?: string
   /** The id of the worker to enqueue, in place of a flow. */
   worker?: string
   /** Unique among the subscriptions of a trigger. Default: its target. */
@@ -78,7 +80,7 @@ export type TriggerOptions = TriggerSource &
   }
 
 /** A trigger of the configuration, where its name is the key; with a first subscription, if it has a target. */
-export type ConfiguredTrigger = TriggerOptions & Pick<TriggerSubscription, 'flow' | 'worker'>
+export type ConfiguredTrigger = TriggerOptions & Pick<TriggerSubscription, 'flow' | 'entry' | 'worker'>
 export type TriggerDefinition = ConfiguredTrigger & { name: string }
 
 const fn = z.custom<() => unknown>((value) => typeof value === 'function', 'It has to be a function.').optional()
@@ -92,6 +94,7 @@ const common = {
   transform: fn,
   rateLimit: z.strictObject({ max: z.number().int().min(1), duration: z.number().min(1) }).optional(),
   flow: target,
+  entry: target,
   worker: target,
 }
 /** The schedule plugin checks them. */
@@ -114,7 +117,7 @@ const definitionShape = z
   .refine(({ flow, worker }) => flow === undefined || worker === undefined, 'It takes one of flow and worker.')
 
 const subscriptionShape = z
-  .strictObject({ flow: target, worker: target, id: target, filter: fn, transform: fn })
+  .strictObject({ flow: target, entry: target, worker: target, id: target, filter: fn, transform: fn })
   .refine(({ flow, worker }) => (flow === undefined) !== (worker === undefined), 'It takes one of flow and worker.')
 
 /** @throws QueueError `TRIGGER_INVALID` */

@@ -110,11 +110,12 @@ export function createFiring(kernel: Kernel, book: Book, history: History) {
   }
 
   async function start(subscription: Subscription, payload: unknown, event: TriggerEvent) {
-    const { filter, transform, flow, worker } = subscription
+    const { filter, transform, flow, entry, worker } = subscription
     if (filter && !(await filter(payload, event))) return { reason: 'FILTERED', message: 'Its filter has said no.' }
     const input: unknown = transform ? await transform(payload, event) : payload
     const id = startId(event, subscription)
-    const job = flow === undefined ? kernel.enqueue(worker!, input, { id }) : kernel.flow(flow).start(input, { id })
+    const job =
+      flow === undefined ? kernel.enqueue(worker!, input, { id }) : kernel.flow(flow).start(input, { id, entry })
     const { queue, runId, id: jobId } = await job
     return { queue, runId, jobId }
   }

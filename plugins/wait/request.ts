@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { Cron } from 'croner'
 import { QueueError, toError, type Clock, type Job } from '../../kernel/index.ts'
+import { cronMoments } from '../_shared/cron.ts'
 import type { AwaitOptions, AwaitPart } from './options.ts'
 import { fieldOf } from './field.ts'
 import { WEBHOOK_EVENT, type Part, type WaitRequest } from './record.ts'
@@ -50,8 +50,8 @@ function momentOf({ delay, until }: Extract<AwaitPart, { type: 'time' }>, job: J
 
 function nextMoment({ cron, timeZone }: Extract<AwaitPart, { type: 'schedule' }>, now: number): number {
   try {
-    const next = new Cron(cron, { timezone: timeZone, paused: true }).nextRun(new Date(now))
-    if (next) return next.getTime()
+    const next = cronMoments(cron, timeZone).next(now)
+    if (next !== undefined) return next
   } catch (cause) {
     throw new QueueError('WAIT_INVALID', `A wait has an invalid schedule "${cron}": ${toError(cause).message}`, {
       cause,
