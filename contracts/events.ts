@@ -32,6 +32,8 @@ export interface RunInfo {
   queue?: string
   jobId?: string
   flow?: string
+  /** Words to find it by, each once; absent when there are none. */
+  tags?: readonly string[]
   /** Milliseconds since the epoch. */
   startedAt: number
   updatedAt: number
@@ -40,8 +42,8 @@ export interface RunInfo {
   head: number
 }
 
-/** What an append changes in the run index, atomically with the events. */
-export type RunPatch = Partial<Pick<RunInfo, 'status' | 'name' | 'queue' | 'jobId' | 'flow'>>
+/** What an append changes in the run index, atomically with the events. Tags take the place of those before; `[]` removes them. */
+export type RunPatch = Partial<Pick<RunInfo, 'status' | 'name' | 'queue' | 'jobId' | 'flow' | 'tags'>>
 
 export interface AppendOptions {
   /** Store nothing if an event with this key is in the stream. */
@@ -91,6 +93,15 @@ export interface SubscribeOptions {
 
 /** Which runs to list, newest first. */
 export interface RunFilter extends Partial<Pick<RunInfo, 'status' | 'flow' | 'name' | 'queue'>> {
+  /** Only runs that carry it. Found by an index. */
+  tag?: string
+  /** Only runs that started before this moment, in milliseconds since the epoch. */
+  startedBefore?: number
+  /**
+   * The next page: only runs behind this one, the last of the page before, also where many started in
+   * one millisecond. Is it forgotten meanwhile, those of its millisecond come again and none is left out.
+   */
+  after?: Pick<RunInfo, 'runId' | 'startedAt'>
   /** Leaves out runs on queues that start with `_`. Default false. */
   hideInternal?: boolean
   /** Default 100. */

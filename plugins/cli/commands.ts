@@ -107,10 +107,11 @@ export function createCommands(host: Host): Record<string, CommandDef> {
       file: { type: 'positional', required: false, description: 'A history file instead of the project' },
       status: { type: 'string', description: 'running, completed, failed or cancelled' },
       flow: { type: 'string', description: 'Only runs of this flow' },
+      tag: { type: 'string', description: 'Only runs that carry this tag' },
       limit: { type: 'string', description: 'At most this many', default: '20' },
     },
-    ({ file, status, flow, limit }, { cwd, output }) => {
-      const filter = { status: parseStatus(status), flow, limit: parseWhole('limit', limit) }
+    ({ file, status, flow, tag, limit }, { cwd, output }) => {
+      const filter = { status: parseStatus(status), flow, tag, limit: parseWhole('limit', limit) }
       return using(file === undefined ? openBackend(host, cwd) : openHistoryFile(file, cwd), async (backend) => {
         const found = await backend.ask('runs', filter)
         if (output.json) return output.value(found)

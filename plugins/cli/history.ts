@@ -12,7 +12,7 @@ import type { Method } from './requests.ts'
  */
 export async function openHistory(file: string, memory: Preset, cwd: string): Promise<Backend & { runId: string }> {
   const { run, events } = await readHistory(file)
-  const { runId, status, name, queue, jobId, flow } = run
+  const { runId, status, name, queue, jobId, flow, tags } = run
   let now = run.startedAt
   const recordedTime = definePlugin({
     name: 'recorded-time',
@@ -24,7 +24,7 @@ export async function openHistory(file: string, memory: Preset, cwd: string): Pr
   const store = kernel.port('events')
   for (const [index, event] of events.entries()) {
     now = event.ts
-    const begins = index === 0 && { status: 'running' as const, name, queue, jobId, flow }
+    const begins = index === 0 && { status: 'running' as const, name, queue, jobId, flow, tags }
     // A run that has ended takes no more events, so its end comes with the last.
     const ends = index === events.length - 1 && { status }
     const patch = { ...begins, ...ends }

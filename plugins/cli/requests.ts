@@ -20,6 +20,7 @@ export const params = {
   runs: z.object({
     status: z.enum(['running', 'completed', 'failed', 'cancelled']).optional(),
     flow: z.string().optional(),
+    tag: z.string().optional(),
     limit: z.number().optional(),
   }),
   /** A run with its events. */

@@ -98,7 +98,7 @@ function checkOptions({ unless, fence, run }: AppendOptions): void {
   if (unless !== undefined) checkText(unless, 'event key')
   if (fence) checkText(fence.job, 'job id')
   if (!run) return
-  for (const text of [run.name, run.queue, run.jobId, run.flow])
+  for (const text of [run.name, run.queue, run.jobId, run.flow, ...(run.tags ?? [])])
     if (text !== undefined) checkText(text, 'field of a run')
 }
 

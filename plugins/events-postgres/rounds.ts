@@ -1,4 +1,5 @@
 import type { AppendOptions, EventDraft } from '../../kernel/index.ts'
+import { tagsOf } from '../_shared/tags.ts'
 
 /** An append that waits for its group. */
 export interface Pending {
@@ -89,6 +90,7 @@ function encodeAppend({ members, options }: Packed, index: number): string {
     if (run.queue !== undefined) text += `,"rq":${JSON.stringify(run.queue)}`
     if (run.jobId !== undefined) text += `,"rj":${JSON.stringify(run.jobId)}`
     if (run.flow !== undefined) text += `,"rf":${JSON.stringify(run.flow)}`
+    if (run.tags !== undefined) text += `,"rg":${JSON.stringify(tagsOf(run.tags) ?? [])}`
   }
   const events = members.reduce((sum, member) => sum + member.events.length, 0)
   return `${text},"n":${events}}`

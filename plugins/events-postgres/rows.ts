@@ -40,13 +40,14 @@ export interface RunRow {
   queue: string | null
   job_id: string | null
   flow: string | null
+  tags: string[] | null
   started: string
   updated: string
   ended: string | null
   head: number
 }
 
-export const RUN_COLUMNS = 'name, status, run_name, queue, job_id, flow, started, updated, ended, head'
+export const RUN_COLUMNS = 'name, status, run_name, queue, job_id, flow, tags, started, updated, ended, head'
 
 export function runOf(row: RunRow): RunInfo {
   return {
@@ -56,6 +57,7 @@ export function runOf(row: RunRow): RunInfo {
     queue: row.queue ?? undefined,
     jobId: row.job_id ?? undefined,
     flow: row.flow ?? undefined,
+    tags: row.tags ?? undefined,
     startedAt: Number(row.started),
     updatedAt: Number(row.updated),
     endedAt: row.ended === null ? undefined : Number(row.ended),

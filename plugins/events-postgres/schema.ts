@@ -1,10 +1,10 @@
 import { quoteName } from '../_shared/postgres.ts'
-import { appendFunctions } from './sql-append.ts'
+import { appendFunctions, roundFunctions } from './sql-append.ts'
 
 /** Statements of each version of the schema. */
 export function eventVersions(schema: string, channel: string): string[] {
   const s = quoteName(schema)
-  return [`${tables(s)}\n${appendFunctions(s, channel)}`]
+  return [`${tables(s)}\n${appendFunctions(s, channel)}`, `${tags(s)}\n${roundFunctions(s, { tags: true })}`]
 }
 
 /**
@@ -80,4 +80,11 @@ CREATE UNLOGGED TABLE ${s}.nq_message (
   at timestamptz NOT NULL DEFAULT now(),
   messages text NOT NULL
 );`
+}
+
+/** Runs are found by their tags; those without any are in no index for it. */
+function tags(s: string): string {
+  return `
+ALTER TABLE ${s}.nq_stream ADD COLUMN tags text[];
+CREATE INDEX nq_stream_tags ON ${s}.nq_stream USING gin (tags) WHERE tags IS NOT NULL;`
 }

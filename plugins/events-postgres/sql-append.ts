@@ -8,6 +8,7 @@ SET enable_bitmapscan = off`
 
 const APPENDS = `i int, s text, u text, j text, t bigint, x int, r boolean, p boolean,
       rs text, rn text, rq text, rj text, rf text, n int`
+const TAGGED = `${APPENDS}, rg text[]`
 /** `i` tells whose it is, `o` its place among those. */
 const EVENTS = `i int, o int, y text, k text, f text, s text, d text, a int, v text`
 
@@ -31,8 +32,16 @@ const KEPT_FOR = '7 days'
  * through LATERAL look-ups, by scalar queries and by row address, so that no plan ever reads one whole.
  */
 export function appendFunctions(s: string, channel: string): string {
+  return `${roundFunctions(s, { tags: false })}${appendFunction(s, channel)}`
+}
+
+/** One round; `tags` makes what version 1 knows nothing of. */
+export function roundFunctions(s: string, { tags }: { tags: boolean }): string {
+  const [create, appends] = tags ? ['CREATE OR REPLACE', TAGGED] : ['CREATE', APPENDS]
+  /** What is said of tags, where they are known. */
+  const tagged = (sql: string): string => (tags ? sql : '')
   return `
-CREATE FUNCTION ${s}.nq_append_round(p_appends text, p_events text)
+${create} FUNCTION ${s}.nq_append_round(p_appends text, p_events text)
 RETURNS text LANGUAGE plpgsql ${BY_INDEX} AS $fn$
 #variable_conflict use_column
 DECLARE
@@ -51,16 +60,16 @@ DECLARE
   v_heads int[];
 BEGIN
   WITH a AS MATERIALIZED (
-    SELECT x.* FROM json_to_recordset(p_appends::json) AS x (${APPENDS})
+    SELECT x.* FROM json_to_recordset(p_appends::json) AS x (${appends})
   ), ins AS (
     INSERT INTO ${s}.nq_stream (
-      name, head, ts, xid, fence_job, fence_token, status, run_name, queue, job_id, flow, started, updated, ended
+      name, head, ts, xid, fence_job, fence_token, status, run_name, queue, job_id, flow, started, updated, ended${tagged(', tags')}
     )
     SELECT a.s, a.n, v_now, v_xid, a.j, a.t,
       CASE WHEN a.p THEN coalesce(a.rs, 'running') WHEN a.r THEN 'running' END,
       CASE WHEN a.p OR a.r THEN coalesce(a.rn, '') END, a.rq, a.rj, a.rf,
       CASE WHEN a.p OR a.r THEN v_now END, v_now,
-      CASE WHEN a.p AND a.rs <> 'running' THEN v_now END
+      CASE WHEN a.p AND a.rs <> 'running' THEN v_now END${tagged(", nullif(a.rg, '{}')")}
     FROM a WHERE coalesce(a.x, 0) = 0 ORDER BY a.s COLLATE "C"
     ON CONFLICT (name) DO NOTHING
     RETURNING name, id
@@ -87,7 +96,7 @@ BEGIN
         WHEN x.t < CASE WHEN t.fence_job = x.j THEN t.fence_token ELSE (t.fences ->> x.j)::bigint END THEN 'fence'
         WHEN x.x <> coalesce(t.head, 0) THEN 'expectedSeq'
       END AS reason
-    FROM json_to_recordset(p_appends::json) AS x (${APPENDS})
+    FROM json_to_recordset(p_appends::json) AS x (${appends})
     LEFT JOIN LATERAL (
       SELECT t.ctid AS row, t.id, t.head, t.ts AS last, t.xid, t.status, t.fence_job, t.fence_token, t.fences
       FROM ${s}.nq_stream t WHERE t.name = x.s LIMIT 1
@@ -118,7 +127,7 @@ BEGIN
     WHERE x.reason IS DISTINCT FROM 'new') || ']}';
 END $fn$;
 
-CREATE FUNCTION ${s}.nq_touch(p_appends text, p_rows tid[], p_added int[], p_nows bigint[], p_commits xid8[])
+${create} FUNCTION ${s}.nq_touch(p_appends text, p_rows tid[], p_added int[], p_nows bigint[], p_commits xid8[])
 RETURNS void LANGUAGE plpgsql ${BY_ADDRESS} AS $fn$
 #variable_conflict use_column
 BEGIN
@@ -133,13 +142,17 @@ BEGIN
     queue = coalesce(d.rq, t.queue), job_id = coalesce(d.rj, t.job_id), flow = coalesce(d.rf, t.flow),
     started = CASE WHEN d.p OR d.r THEN coalesce(t.started, d.now) ELSE t.started END,
     ended = CASE WHEN d.p THEN CASE WHEN coalesce(d.rs, t.status, 'running') <> 'running' THEN d.now END
-      WHEN d.r THEN NULL ELSE t.ended END
+      WHEN d.r THEN NULL ELSE t.ended END${tagged(", tags = nullif(coalesce(d.rg, t.tags), '{}')")}
   FROM ROWS FROM (
-    json_to_recordset(p_appends::json) AS (${APPENDS}), unnest(p_rows), unnest(p_added), unnest(p_nows), unnest(p_commits)
-  ) AS d (i, s, u, j, t, x, r, p, rs, rn, rq, rj, rf, n, row, added, now, commit)
+    json_to_recordset(p_appends::json) AS (${appends}), unnest(p_rows), unnest(p_added), unnest(p_nows), unnest(p_commits)
+  ) AS d (i, s, u, j, t, x, r, p, rs, rn, rq, rj, rf, n${tagged(', rg')}, row, added, now, commit)
   WHERE t.ctid = d.row;
 END $fn$;
+`
+}
 
+function appendFunction(s: string, channel: string): string {
+  return `
 CREATE FUNCTION ${s}.nq_append(
   p_appends text, p_events text, p_rest text, p_notify text, p_writer uuid, p_batch bigint)
 RETURNS text LANGUAGE plpgsql ${BY_INDEX} AS $fn$

@@ -16,6 +16,8 @@ import { createMessenger } from './messages.ts'
 import { EVENT_COLUMNS, eventOf, RUN_COLUMNS, runOf, type EventRow, type RunRow } from './rows.ts'
 
 const AGAIN = { repeatable: true }
+/** Behind every row. */
+const LAST_ID = '9223372036854775807'
 
 /** Events, snapshots and the index of runs in tables. */
 export async function createPostgresEventStore(
@@ -105,7 +107,7 @@ export async function createPostgresEventStore(
       },
       async list({ limit = 100, ...filter } = {}) {
         const values: unknown[] = [limit]
-        const text = `SELECT ${RUN_COLUMNS} FROM ${s}.nq_stream WHERE ${conditions(filter, values)}
+        const text = `SELECT ${RUN_COLUMNS} FROM ${s}.nq_stream WHERE ${conditions(s, filter, values)}
           ORDER BY started DESC, id DESC LIMIT $1`
         return (await db.query<RunRow>(text, values, AGAIN)).map(runOf)
       },
@@ -138,13 +140,22 @@ export async function createPostgresEventStore(
 }
 
 /** Adds the values it compares with. */
-function conditions({ hideInternal, status, name, queue, flow }: RunFilter, values: unknown[]): string {
+function conditions(s: string, filter: RunFilter, values: unknown[]): string {
+  const { hideInternal, status, name, queue, flow, tag, startedBefore, after } = filter
   const where = ['status IS NOT NULL']
   // As a constant, by which the planner sees that the index of what has not completed will do.
   if (status !== undefined) where.push(`status = ${quoteText(status)}`)
   const wanted = { run_name: name, queue, flow }
   for (const [column, value] of Object.entries(wanted)) {
     if (value !== undefined) where.push(`${column} = $${values.push(value)}`)
+  }
+  if (tag !== undefined) where.push(`tags @> ARRAY[$${values.push(tag)}::text]`)
+  if (startedBefore !== undefined) where.push(`started < $${values.push(startedBefore)}::float8`)
+  if (after) {
+    const [runId, startedAt] = [values.push(after.runId), values.push(after.startedAt)]
+    const id = `SELECT l.id FROM ${s}.nq_stream l WHERE l.name = $${runId} AND l.started = $${startedAt}::bigint`
+    // Of a run that is gone only the millisecond is known.
+    where.push(`(started, id) < ($${startedAt}::bigint, coalesce((${id}), ${LAST_ID}))`)
   }
   if (hideInternal) where.push(`(queue IS NULL OR left(queue, 1) <> '_')`)
   return where.join(' AND ')

@@ -11,7 +11,7 @@ const MOST_IN_ENTRY = 64
  *   1, 2, …     ids of their entries in the log
  *   k:<key>     seq of the event with that key; see `codec.ts` for those that end with the stream's name
  *   t:<job>     the newest fence token of that job, likewise
- *   s, p        status of the run, if it is one; and what it is called, see `codec.ts`
+ *   s, p        status of the run, if it is one; and what it is called and tagged, see `codec.ts`
  *   m           there are snapshots
  *   b, u, e     when it began, was updated while open, and ended; b and e with a fraction that keeps their order
  *
@@ -64,6 +64,7 @@ local function merge(old, new)
   for index = 1, 4 do
     if fresh[index] ~= '' then names[index] = fresh[index] end
   end
+  if fresh[5] then names[5] = fresh[5] end
   return encode(names)
 end
 
@@ -174,7 +175,13 @@ while a[i] do
       gather(indexed, tag .. ':' .. status, status == 'running' and began or ended, name)
     end
     if names ~= wasNames and sub(names, -3) ~= '""]' then
-      gather(indexed, tag .. ':flow:' .. cjson.decode(names)[4], began, name)
+      local called = cjson.decode(names)
+      if called[4] ~= '' then gather(indexed, tag .. ':flow:' .. called[4], began, name) end
+      local gone = wasNames and cjson.decode(wasNames)[5]
+      if gone and gone ~= 0 then for _, one in ipairs(gone) do call('ZREM', tag .. ':tag:' .. one, name) end end
+      if called[5] and called[5] ~= 0 then
+        for _, one in ipairs(called[5]) do gather(indexed, tag .. ':tag:' .. one, began, name) end
+      end
     end
     if head > wasHead then gather(woken, tag .. ':wake', head, name) end
   end

@@ -1,5 +1,6 @@
 import type { EventDraft, RunInfo, RunPatch, StoredEvent } from '../../kernel/index.ts'
 import { decodeJson, encodeJson } from '../_shared/json.ts'
+import { tagsOf } from '../_shared/tags.ts'
 
 /** An event as it lies in the log: JSON, with data as the payload codec writes it. */
 export function encodeEvent({ type, key, flow, step, stepId, attempt, data }: EventDraft): string {
@@ -23,11 +24,16 @@ export function fieldOf(kind: 'k' | 't', stream: string, name: string): string {
   return `${kind.toUpperCase()}:${name.slice(0, -stream.length)}`
 }
 
-type Names = [name: string, queue: string, jobId: string | true, flow: string]
+type Names = [name: string, queue: string, jobId: string | true, flow: string, tags?: readonly string[] | 0]
 
-/** What a run is called, short enough for a compact hash: a job that shares its run's id is `true`. */
-export function encodeNames(runId: string, { name = '', queue = '', jobId = '', flow = '' }: RunPatch): string {
-  return JSON.stringify([name, queue, jobId === runId ? true : jobId, flow] satisfies Names)
+/**
+ * What a run is called, short enough for a compact hash: a job that shares its run's id is `true`. Tags
+ * only if they are set, and 0 if to none, since Lua has no empty array.
+ */
+export function encodeNames(runId: string, { name = '', queue = '', jobId = '', flow = '', tags }: RunPatch): string {
+  const names: Names = [name, queue, jobId === runId ? true : jobId, flow]
+  if (tags !== undefined) names.push(tagsOf(tags) ?? 0)
+  return JSON.stringify(names)
 }
 
 /** The fields of a stream that tell of its run. */
@@ -36,7 +42,7 @@ export const RUN_FIELDS = ['s', 'p', 'b', 'u', 'e', 'h'] as const
 export function decodeRun(runId: string, fields: readonly (string | null)[]): RunInfo {
   const [status, names, began, updated, ended, head] = fields.map((field) => field || undefined)
   const endedAt = ended === undefined ? undefined : Math.floor(Number(ended))
-  const [name, queue, jobId, flow] = JSON.parse(names ?? '["","","",""]') as Names
+  const [name, queue, jobId, flow, tags] = JSON.parse(names ?? '["","","",""]') as Names
   return {
     runId,
     status: status as RunInfo['status'],
@@ -44,6 +50,7 @@ export function decodeRun(runId: string, fields: readonly (string | null)[]): Ru
     queue: queue || undefined,
     jobId: jobId === true ? runId : jobId || undefined,
     flow: flow || undefined,
+    tags: tags || undefined,
     startedAt: Math.floor(Number(began)),
     updatedAt: endedAt ?? Number(updated),
     endedAt,

@@ -89,38 +89,58 @@ return 0
 /**
  * The newest runs of each shard that match. What has ended is indexed by its end, and a run began
  * before it ended: so the search may stop at the first that ended before the last one found began.
+ * Runs that began at one moment are ordered by name.
  */
 export const LIST_RUNS = `
 local wanted = cjson.decode(ARGV[1])
 local limit = wanted.limit
 local sources = { ':running', ':completed', ':failed', ':cancelled' }
-if wanted.flow then sources = { ':flow:' .. wanted.flow } elseif wanted.s then sources = { ':' .. wanted.s } end
+if wanted.tag then sources = { ':tag:' .. wanted.tag }
+elseif wanted.flow then sources = { ':flow:' .. wanted.flow }
+elseif wanted.s then sources = { ':' .. wanted.s } end
+local byBegin = wanted.tag or wanted.flow
+local last = wanted.began and tonumber(wanted.began)
 local out = {}
 
+-- By bytes, as sorted sets are, since Lua compares by the locale of the server.
+local function newer(a, b)
+  if a.began ~= b.began then return a.began > b.began end
+  for at = 1, math.min(#a.name, #b.name) do
+    local one, other = string.byte(a.name, at), string.byte(b.name, at)
+    if one ~= other then return one > other end
+  end
+  return #a.name > #b.name
+end
+
 local function search(tag, source)
-  local byEnd = not wanted.flow and source ~= ':running'
+  local byEnd = not byBegin and source ~= ':running'
+  local from = '+inf'
+  if not byEnd then from = wanted.began or wanted.before and '(' .. wanted.before or from end
   local rows, offset, more = {}, 0, true
   while more and limit > 0 do
-    local page = redis.call('ZREVRANGE', tag .. source, offset, offset + 199, 'WITHSCORES')
+    local page = redis.call('ZRANGE', tag .. source, from, '-inf', 'BYSCORE', 'REV', 'LIMIT', offset, 200, 'WITHSCORES')
     offset = offset + 200
     more = #page == 400
     for index = 1, #page, 2 do
       if #rows >= limit then
         if not byEnd then more = false break end
-        table.sort(rows, function(a, b) return a.began > b.began end)
+        table.sort(rows, newer)
         rows[limit + 1] = nil
         if tonumber(page[index + 1]) < rows[limit].began then more = false break end
       end
       local name = page[index]
       local run = redis.call('HMGET', tag .. ':r:' .. name, 's', 'p', 'b', 'u', 'e', 'h')
       local called = run[2] and cjson.decode(run[2]) or {}
+      local row = { name = name, run = run, began = tonumber(run[3] or 0) }
       local fits = run[1] and (not wanted.s or run[1] == wanted.s) and (not wanted.n or called[1] == wanted.n)
         and (not wanted.q or called[2] == wanted.q) and (not wanted.flow or called[4] == wanted.flow)
         and not (wanted.hideInternal and called[2] and string.sub(called[2], 1, 1) == '_')
-      if fits then rows[#rows + 1] = { name = name, run = run, began = tonumber(run[3]) } end
+        and (not wanted.before or row.began < wanted.before)
+        and (not last or newer({ began = last, name = wanted.last }, row))
+      if fits then rows[#rows + 1] = row end
     end
   end
-  table.sort(rows, function(a, b) return a.began > b.began end)
+  table.sort(rows, newer)
   for index = 1, math.min(limit, #rows) do
     local row = { rows[index].name }
     for field = 1, 6 do row[field + 1] = rows[index].run[field] or '' end
@@ -128,7 +148,7 @@ local function search(tag, source)
   end
 end
 
-for _, tag in ipairs(wanted.tags) do
+for _, tag in ipairs(wanted.shards) do
   for _, source in ipairs(sources) do search(tag, source) end
 end
 return out
@@ -152,7 +172,11 @@ for at = 2, #ARGV, 3 do
     if known[7] then keys[#keys + 1] = tag .. ':snap:' .. name end
     local called, head = known[1], tonumber(known[2] or 0)
     if called and string.sub(called, -3) ~= '""]' then
-      call('ZREM', tag .. ':flow:' .. cjson.decode(called)[4], name)
+      local names = cjson.decode(called)
+      if names[4] ~= '' then call('ZREM', tag .. ':flow:' .. names[4], name) end
+      if names[5] and names[5] ~= 0 then
+        for _, one in ipairs(names[5]) do call('ZREM', tag .. ':tag:' .. one, name) end
+      end
     end
     for field = 3, 6 do
       local id = known[field]

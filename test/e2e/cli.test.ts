@@ -69,6 +69,7 @@ test('a job queued from another process runs, and all there is to know of it can
   expect(await cliJson(['state', job.runId, '--at', before], cwd)).toEqual({})
   expect(await cliJson(['runs', '--status', 'completed'], cwd)).toEqual([run])
   expect(await cliJson(['runs', '--status', 'failed'], cwd)).toEqual([])
+  expect(await cliJson(['runs', '--tag', 'urgent'], cwd)).toEqual([])
 })
 
 test('people read the same as lines of text', async () => {

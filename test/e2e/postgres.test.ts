@@ -2,6 +2,8 @@ import { Client, Pool } from 'pg'
 import { fromKnex, PgBoss } from 'pg-boss'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { Kernel } from '../../index.ts'
+import { migrate } from '../../plugins/_shared/migrate.ts'
+import { eventVersions } from '../../plugins/events-postgres/schema.ts'
 import { sharedPostgres } from '../services/postgres.ts'
 import { openKernel, runTask } from './postgres-rig.ts'
 
@@ -157,9 +159,10 @@ describe('many processes over one PostgreSQL', () => {
     const schema = freshSchema()
     const tasks = Array.from({ length: 6 }, () => runTask('start', service.url, schema))
     expect(await Promise.all(tasks.map(({ exited }) => exited))).toEqual([0, 0, 0, 0, 0, 0])
-    const { rows } = await pool.query(`SELECT name, version FROM ${schema}.nq_migration ORDER BY name`)
+    const { rows } = await pool.query(`SELECT name, version FROM ${schema}.nq_migration ORDER BY name, version`)
     expect(rows).toEqual([
       { name: 'events', version: 1 },
+      { name: 'events', version: 2 },
       { name: 'queue', version: 1 },
     ])
   })
@@ -228,5 +231,22 @@ describe('many processes over one PostgreSQL', () => {
     const types = (await kernel.port('events').read(job.runId)).map(({ type }) => type)
     expect(types.filter((type) => type !== 'step.started')).toEqual(['step.completed'])
     expect(types.at(-1)).toBe('step.completed')
+  })
+})
+
+describe('PostgreSQL with tables of an earlier release', () => {
+  it('keeps their runs, which can be tagged from then on', async () => {
+    const schema = freshSchema()
+    const query = async <T extends object>(text: string, values: readonly unknown[] = []): Promise<T[]> =>
+      (await pool.query<T>(text, [...values])).rows
+    await migrate({ schema, query }, 'events', eventVersions(schema, 'old').slice(0, 1))
+    const append = { i: 0, s: 'old', p: true, rs: 'running', rn: 'mail', n: 1 }
+    const values = [[append], [{ i: 0, o: 0, y: 'began' }]].map((value) => JSON.stringify(value))
+    await query(`SELECT ${schema}.nq_append($1, $2, NULL, '', gen_random_uuid(), 1)`, values)
+    const store = (await kernelIn(schema)).port('events')
+    expect(await store.runs.list()).toMatchObject([{ runId: 'old', name: 'mail', head: 1, tags: undefined }])
+    await store.append('old', [{ type: 'more' }], { run: { tags: ['red'] } })
+    await store.append('new', [{ type: 'began' }], { run: { tags: ['red'] } })
+    expect((await store.runs.list({ tag: 'red' })).map(({ runId }) => runId)).toEqual(['new', 'old'])
   })
 })

@@ -4,7 +4,6 @@ import {
   type EventDraft,
   type EventStore,
   type Kernel,
-  type RunFilter,
   type RunInfo,
   type RunPatch,
   type Snapshot,
@@ -13,6 +12,7 @@ import {
 import { ChurnMap } from '../churn-map.ts'
 import { endedByOutcome } from '../ended.ts'
 import { cloneValue, copyValue } from '../value.ts'
+import { createRunIndex } from './runs.ts'
 import { Stream } from './stream.ts'
 import { createSubscribers } from './subscribers.ts'
 
@@ -26,6 +26,7 @@ const NO_RUN: RunInfo = {
   queue: undefined,
   jobId: undefined,
   flow: undefined,
+  tags: undefined,
   startedAt: 0,
   updatedAt: 0,
   endedAt: undefined,
@@ -74,17 +75,19 @@ export function createLocalEvents(kernel: Host, { durable, journal }: LocalEvent
   const subscribers = createSubscribers(kernel.reporter)
   /** The newest moment given to an event: time does not go back, whatever the clock does. */
   let latest = 0
+  const runs = createRunIndex(streams)
   /** Ended runs by outcome, the one that ended first in front. */
   const ended = endedByOutcome<Stream>()
 
   function patchRun(stream: Stream, patch: RunPatch, now: number): void {
     unlist(stream)
-    const info = (stream.info ??= { ...NO_RUN, runId: stream.name, startedAt: now, updatedAt: now })
+    const info = stream.info ?? runs.begin(stream, { ...NO_RUN, runId: stream.name, startedAt: now, updatedAt: now })
     if (patch.status !== undefined) info.status = patch.status
     if (patch.name !== undefined) info.name = patch.name
     if (patch.queue !== undefined) info.queue = patch.queue
     if (patch.jobId !== undefined) info.jobId = patch.jobId
     if (patch.flow !== undefined) info.flow = patch.flow
+    if (patch.tags !== undefined) runs.tag(stream, patch.tags)
     info.endedAt = info.status === 'running' ? undefined : now
     list(stream)
   }
@@ -176,16 +179,14 @@ export function createLocalEvents(kernel: Host, { durable, journal }: LocalEvent
     publish: (name, messages) => subscribers.messages(name, messages),
     runs: {
       get: (runId) => cloneValue(streams.get(runId)?.info),
-      list({ limit = 100, ...filter } = {}) {
-        const infos = [...streams.values()].flatMap(({ info }) => (info && matches(info, filter) ? [info] : []))
-        return infos.toReversed().slice(0, limit).map(cloneValue)
-      },
+      list: (filter) => runs.list(filter).map(cloneValue),
     },
     expire({ outcome, ...bounds }) {
       const expired = [...ended[outcome].expire(bounds)]
       let events = 0
       for (const stream of expired) {
         streams.delete(stream.name)
+        runs.forget(stream)
         events += stream.events.length
       }
       if (expired.length > 0)
@@ -214,8 +215,10 @@ export function createLocalEvents(kernel: Host, { durable, journal }: LocalEvent
       stream(name, memory, info) {
         const stream = new Stream(name)
         stream.recall(memory)
-        stream.info = info && { ...NO_RUN, ...info }
+        const before = streams.get(name)
+        if (before) runs.forget(before)
         streams.set(name, stream)
+        if (info) runs.begin(stream, { ...NO_RUN, ...info })
       },
       change(name, { seq, ts, events, ...options }) {
         const stream = streams.get(name) ?? new Stream(name)
@@ -234,7 +237,9 @@ export function createLocalEvents(kernel: Host, { durable, journal }: LocalEvent
       expired(names) {
         for (const name of names) {
           const stream = streams.get(name)
-          if (stream) unlist(stream)
+          if (!stream) continue
+          unlist(stream)
+          runs.forget(stream)
           streams.delete(name)
         }
       },
@@ -246,9 +251,4 @@ export function createLocalEvents(kernel: Host, { durable, journal }: LocalEvent
       },
     },
   }
-}
-
-function matches(info: RunInfo, { hideInternal, ...wanted }: RunFilter): boolean {
-  if (hideInternal && info.queue?.startsWith('_')) return false
-  return Object.entries(wanted).every(([key, value]) => value === undefined || info[key as keyof RunInfo] === value)
 }

@@ -20,6 +20,8 @@ export class Stream {
   readonly events: StoredEvent[] = []
   trimmed = 0
   info: RunInfo | undefined
+  /** Its place among the runs in the order in which they began. */
+  begun = 0
   snapshots: Snapshot[] | undefined
   /** Its place among the ended runs. */
   ended: EndedNode<Stream> | undefined

@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { formatHistory } from '../../../plugins/_shared/history.ts'
 import { openHistory } from '../../../plugins/cli/history.ts'
 import history from '../../../plugins/history/index.ts'
 import { dev } from '../../../presets/index.ts'
@@ -54,6 +55,17 @@ test('a run that was exported opens as it was: run, events, and its state at eve
 test('a run that is not there cannot be exported', async () => {
   await using kit = await createTestKernel({ plugins: [history] })
   await expect(kit.kernel.exportRun('nobody', join(folder, 'x.jsonl'))).rejects.toMatchObject({ code: 'RUN_NOT_FOUND' })
+})
+
+test('a file of a run with tags is found by them', async () => {
+  const { kit, runId, file } = await recorded()
+  await using _kit = kit
+  const { run, events } = await kit.kernel.exportRun(runId, file)
+  await writeFile(file, formatHistory({ run: { ...run, tags: ['red', 'big'] }, events }))
+  const opened = await openHistory(file, dev, folder)
+  expect(await opened.ask('runs', { tag: 'big' })).toMatchObject([{ runId, tags: ['red', 'big'] }])
+  expect(await opened.ask('runs', { tag: 'blue' })).toEqual([])
+  await opened.close()
 })
 
 test.each([

@@ -31,7 +31,12 @@ function anyAppend(random: () => number): Append {
       fence: maybe(0.7, () => ({ job: pick(['j', 'other']), token: 1 + Math.floor(random() * 3) })),
       expectedSeq: maybe(0.1, () => Math.floor(random() * 4)),
       reopen: maybe(0.3, () => true),
-      run: maybe(0.6, () => ({ status, name: maybe(0.5, () => pick(['n', 'm'])), queue: maybe(0.3, () => 'q') })),
+      run: maybe(0.6, () => ({
+        status,
+        name: maybe(0.5, () => pick(['n', 'm'])),
+        queue: maybe(0.3, () => 'q'),
+        tags: maybe(0.3, () => pick([[], ['t'], ['u', 't', 'u']])),
+      })),
     },
   }
 }

@@ -96,7 +96,7 @@ export function readTests(test: EventsTest): void {
       `takes "${name.slice(0, 20)}" as the name of a stream, a type, a key, a job and a reducer`,
       test(async ({ append, events, follow, until }) => {
         const follower = await follow(name)
-        const run = { status: 'running' as const, name, queue: name, flow: name, jobId: name }
+        const run = { status: 'running' as const, name, queue: name, flow: name, jobId: name, tags: [name] }
         const event = { type: name, key: name, flow: name, step: name, stepId: name }
         await append(name, [event], { fence: { job: name, token: 2 }, run })
         expect(await append(name, 'a', { fence: { job: name, token: 1 } })).toMatchObject({ reason: 'fence' })
@@ -105,7 +105,9 @@ export function readTests(test: EventsTest): void {
           { ...event, seq: 1, runId: name, id: `${name}:1` },
         ])
         expect(await events.byKey(name, name)).toMatchObject(event)
-        expect(await events.runs.list({ name, queue: name, flow: name })).toMatchObject([{ ...run, runId: name }])
+        expect(await events.runs.list({ name, queue: name, flow: name, tag: name })).toMatchObject([
+          { ...run, runId: name },
+        ])
         await events.snapshots.put(name, { reducer: name, seq: 1, state: { [name]: 1 } })
         expect(await events.snapshots.get(name, name)).toEqual({ reducer: name, seq: 1, state: { [name]: 1 } })
         await until('the follower has it', () => follower.events.length === 1)

@@ -3,6 +3,8 @@ import type {
   AppendResult,
   EventDraft,
   EventStore,
+  RunFilter,
+  RunInfo,
   RunPatch,
   StoredEvent,
   StreamMessage,
@@ -40,6 +42,9 @@ interface EventsRig extends Time {
   follow(stream: string, options?: SubscribeOptions): Promise<Follower>
   /** A run with one event that is running, or has ended. */
   run(runId: string, patch?: RunPatch): Promise<void>
+  /** The ids of the runs that match, newest first: at once, or in pages of so many. */
+  ids(filter?: RunFilter): Promise<string[]>
+  pages(filter: RunFilter, limit: number): Promise<string[]>
 }
 
 export type EventsTest = (test: (rig: EventsRig) => Promise<void>) => () => Promise<void>
@@ -92,6 +97,15 @@ function createRig(harness: EventsHarness, reports: readonly Report[]): EventsRi
         time.notify()
       })
       return { events: seen, messages, cursors, seqs: () => seen.map(({ seq }) => seq), stop }
+    },
+    ids: async (filter) => (await events.runs.list(filter)).map(({ runId }) => runId),
+    async pages(filter, limit) {
+      const found: RunInfo[] = []
+      for (;;) {
+        const page = await events.runs.list({ ...filter, limit, after: found.at(-1) })
+        if (page.length === 0) return found.map(({ runId }) => runId)
+        found.push(...page)
+      }
     },
     async run(runId, patch) {
       await append(runId, 'begins', { run: { status: 'running', name: 'job', ...patch } })

@@ -1,5 +1,4 @@
 import { expect, it } from 'vitest'
-import type { RunFilter } from '../../../kernel/index.ts'
 import type { EventsTest } from './rig.ts'
 
 /** The index of runs, and how ended runs go. */
@@ -47,7 +46,7 @@ export function runTests(test: EventsTest): void {
 
   it(
     'lists runs, newest first, by status, flow, name and queue',
-    test(async ({ run, append, events, elapse }) => {
+    test(async ({ run, append, elapse, ids }) => {
       const line = async (runId: string, patch: Parameters<typeof run>[1]): Promise<void> => {
         await run(runId, patch)
         await elapse(3)
@@ -58,8 +57,6 @@ export function runTests(test: EventsTest): void {
       await line('d', { name: 'tick', queue: '_schedule' })
       await append('a', 'ends', { run: { status: 'completed' } })
       await append('c', 'ends', { run: { status: 'failed' } })
-      const ids = async (filter?: RunFilter): Promise<string[]> =>
-        (await events.runs.list(filter)).map(({ runId }) => runId)
       expect(await ids()).toEqual(['d', 'c', 'b', 'a'])
       expect(await ids({ hideInternal: true })).toEqual(['c', 'b', 'a'])
       expect(await ids({ status: 'running' })).toEqual(['d', 'b'])
@@ -72,6 +69,108 @@ export function runTests(test: EventsTest): void {
       expect(await ids({ flow: undefined, name: undefined })).toEqual(['d', 'c', 'b', 'a'])
       expect(await ids({ limit: 2 })).toEqual(['d', 'c'])
       expect(await ids({ name: 'mail', limit: 1 })).toEqual(['c'])
+    }),
+  )
+
+  it(
+    'finds runs by a tag, newest first, together with what else is asked for',
+    test(async ({ run, append, events, elapse, ids }) => {
+      for (const [runId, tags, name] of [
+        ['a', ['red', 'big'], 'mail'],
+        ['b', ['red'], 'order'],
+        ['c', undefined, 'mail'],
+        ['d', ['blue', 'red', 'blue'], 'mail'],
+        ['e', [], 'mail'],
+      ] as const) {
+        await run(runId, { name, tags })
+        await elapse(3)
+      }
+      await append('a', 'ends', { run: { status: 'completed' } })
+      expect((await events.runs.get('a'))?.tags).toEqual(['red', 'big'])
+      expect((await events.runs.get('d'))?.tags).toEqual(['blue', 'red'])
+      expect((await events.runs.get('c'))?.tags).toBeUndefined()
+      expect((await events.runs.get('e'))?.tags).toBeUndefined()
+      expect(await ids({ tag: 'red' })).toEqual(['d', 'b', 'a'])
+      expect(await ids({ tag: 'blue' })).toEqual(['d'])
+      expect(await ids({ tag: 'none' })).toEqual([])
+      expect(await ids({ tag: 'red', status: 'running' })).toEqual(['d', 'b'])
+      expect(await ids({ tag: 'red', status: 'completed', name: 'mail' })).toEqual(['a'])
+      expect(await ids({ tag: 'red', name: 'mail', limit: 1 })).toEqual(['d'])
+      const { startedAt } = (await events.runs.get('b'))!
+      expect(await ids({ tag: 'red', startedBefore: startedAt })).toEqual(['a'])
+    }),
+  )
+
+  it(
+    'puts new tags in the place of those before, and forgets them with the run',
+    test(async ({ run, append, events, ids }) => {
+      await run('r', { tags: ['red', 'big'], flow: 'f' })
+      await append('r', 'a', { unless: 'k', run: { tags: ['red', 'blue'] } })
+      expect([await ids({ tag: 'big' }), await ids({ tag: 'blue' }), await ids({ tag: 'red' })]).toEqual([
+        [],
+        ['r'],
+        ['r'],
+      ])
+      await append('r', 'b', { run: { tags: [] } })
+      expect([await ids({ tag: 'blue' }), await ids({ tag: 'red' }), await ids({ flow: 'f' })]).toEqual([[], [], ['r']])
+      await append('r', 'c', { run: { tags: ['late'] } })
+      expect(await ids({ tag: 'late' })).toEqual(['r'])
+      await append('r', 'ends', { run: { status: 'completed' } })
+      expect((await events.runs.get('r'))?.tags).toEqual(['late'])
+      await append('r', 'later', { run: { tags: ['refused'] } })
+      expect(await ids({ tag: 'refused' })).toEqual([])
+      expect(await events.expire({ outcome: 'completed', endedBefore: 0, keep: 0 })).toBe(1)
+      expect([await ids({ tag: 'late' }), await ids({ flow: 'f' })]).toEqual([[], []])
+      await run('r')
+      expect(await ids({ tag: 'late' })).toEqual([])
+    }),
+  )
+
+  it(
+    'goes through runs page by page and leaves none out, however many began at once',
+    test(async ({ run, append, events, elapse, ids, pages }) => {
+      const names = Array.from({ length: 40 }, (_, n) => `r${n}`)
+      const half = async (some: readonly string[]): Promise<void> => {
+        await Promise.all(some.map((id, n) => run(id, { flow: n % 2 === 0 ? 'even' : undefined, tags: ['t'] })))
+      }
+      await half(names.slice(0, 20))
+      await elapse(3)
+      await half(names.slice(20))
+      for (const id of names.slice(15, 25)) await append(id, 'ends', { run: { status: 'completed' } })
+      const all = await ids()
+      expect(all.toSorted()).toEqual(names.toSorted())
+      for (const filter of [
+        {},
+        { tag: 't' },
+        { flow: 'even' },
+        { status: 'running' },
+        { status: 'completed' },
+      ] as const) {
+        const whole = await ids(filter)
+        expect(whole).toEqual(all.filter((id) => whole.includes(id)))
+        for (const limit of [1, 3, 7]) expect(await pages(filter, limit)).toEqual(whole)
+      }
+      const first = (await events.runs.get(all[20]!))!.startedAt
+      expect((await ids({ startedBefore: first })).every((id) => all.indexOf(id) > 19)).toBe(true)
+      expect(await ids({ startedBefore: first + 1 })).toEqual(expect.arrayContaining(all.slice(20)))
+      expect(await ids({ startedBefore: Infinity })).toEqual(all)
+      expect(await ids({ startedBefore: 0 })).toEqual([])
+    }),
+  )
+
+  it(
+    'goes on behind a run that is forgotten, and leaves none of its millisecond out',
+    test(async ({ run, append, events, elapse, ids }) => {
+      await Promise.all(['a', 'b', 'c', 'd'].map((id) => run(id, { tags: ['t'] })))
+      await elapse(3)
+      await run('e', { tags: ['t'] })
+      const [, gone, ...rest] = await events.runs.list({ tag: 't' })
+      await append(gone!.runId, 'ends', { run: { status: 'failed' } })
+      await events.expire({ outcome: 'failed', endedBefore: 0, keep: 0 })
+      const { runId, startedAt } = gone!
+      const behind = rest.map((one) => one.runId)
+      expect(await ids({ after: { runId, startedAt }, tag: 't' })).toEqual(behind)
+      expect(await ids({ after: { runId, startedAt } })).toEqual(behind)
     }),
   )
 

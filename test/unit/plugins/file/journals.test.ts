@@ -165,6 +165,21 @@ describe('journals', () => {
     expect(await contentsOf(after.kernel)).toEqual(contents)
   })
 
+  it('bring back tags as they were last, also those that were compacted', async () => {
+    const folder = newFolder()
+    const before = await openFolder(folder, { compactAfter: 5 })
+    const store = before.kernel.port('events')
+    for (let n = 0; n < 20; n++) await store.append('old', [{ type: 'a' }], { run: { tags: ['even', `n${n}`] } })
+    await store.append('new', [{ type: 'a' }], { run: { tags: ['even'] } })
+    await before.close()
+    await using after = await openFolder(folder)
+    const find = async (tag: string): Promise<string[]> =>
+      (await after.kernel.port('events').runs.list({ tag })).map(({ runId }) => runId)
+    expect([await find('even'), await find('n19'), await find('n18')]).toEqual([['new', 'old'], ['old'], []])
+    await after.kernel.port('events').append('old', [], { run: { tags: [] } })
+    expect(await find('even')).toEqual(['new'])
+  })
+
   it('keep queues of any name apart', async () => {
     const folder = newFolder()
     const names = ['a/b', 'A/b', '../up', '.hidden', 'ü:%41', 'x'.repeat(300), '__proto__', ' ']
@@ -173,7 +188,7 @@ describe('journals', () => {
     await test.close()
     await using after = await openFolder(folder)
     const queues = await after.kernel.port('queue').getQueues()
-    expect(queues.filter((name) => name !== '_schedule').toSorted()).toEqual(names.toSorted())
+    expect(queues.filter((name) => !['_bus', '_schedule'].includes(name)).toSorted()).toEqual(names.toSorted())
     for (const queue of names) {
       expect(await after.kernel.port('queue').getJobs({ queue })).toMatchObject([{ queue, data: queue }])
     }
