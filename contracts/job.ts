@@ -23,6 +23,11 @@ export interface JobOptions {
   delay?: number | Date
   /** The larger, the more urgent. Default 0. Jobs of one priority run in the order of arrival. */
   priority?: number
+  /**
+   * Milliseconds of waiting that count as one unit of priority, so that nothing waits for ever behind what
+   * is more urgent. What ages comes behind what does not, so give it to all jobs of a queue. Default: none do.
+   */
+  ageing?: number
   /** Milliseconds a handler may take; then its signal aborts and the attempt has failed. Default: no limit. */
   timeout?: number
   /** At most `concurrencyPerKey` jobs of the worker with the same key run at once. */
@@ -34,7 +39,7 @@ export interface JobOptions {
 }
 
 /** The options a job carries once enqueued. */
-export type StoredJobOptions = Omit<JobOptions, 'id' | 'delay' | 'priority'>
+export type StoredJobOptions = Omit<JobOptions, 'id' | 'delay' | 'priority' | 'ageing'>
 
 /** The place of a job in a flow. Set by the flow plugin, carried by every adapter. */
 export interface JobFlow {

@@ -10,6 +10,7 @@ const RULES: Record<string, Rule> = {
   backoff: ['milliseconds, or { type: "fixed" | "exponential", delay, maxDelay?, jitter? }', isBackoff],
   delay: ['milliseconds, a number from 0, or a valid Date', (value) => isDuration(value) || isDate(value)],
   priority: ['a finite number', (value) => Number.isFinite(value)],
+  ageing: ['milliseconds, a number above 0', (value) => isDuration(value) && value !== 0],
   timeout: ['milliseconds, a number above 0', (value) => isDuration(value) && value !== 0],
   concurrencyKey: text,
   rateLimitKey: text,

@@ -1,4 +1,5 @@
 import { describe } from 'vitest'
+import { flowControlTests } from './flow-control.ts'
 import { flowTests } from './flows.ts'
 import { jobTests } from './jobs.ts'
 import { presetTest, type PresetConformanceOptions } from './rig.ts'
@@ -23,6 +24,9 @@ export function presetConformance({ name, create }: PresetConformanceOptions): v
     const test = presetTest(create)
     describe('jobs', () => {
       jobTests(test)
+    })
+    describe('flow control', () => {
+      flowControlTests(test)
     })
     describe('flows', () => {
       flowTests(test)
