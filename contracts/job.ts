@@ -36,7 +36,30 @@ export interface JobOptions {
   rateLimitKey?: string
   /** A queue that receives a copy of the job when it fails for good. */
   deadLetter?: string
+  /** Holds jobs of one key back until they stop coming; then one runs, with the newest data. */
+  debounce?: Debounce
+  /** Lets so many jobs of one key through in each period, and drops the others. */
+  throttle?: Throttle
 }
+
+export interface Debounce {
+  /** What belongs together; in a worker's config also made from the data. Default: all jobs of the worker. */
+  key?: JobKey
+  /** Milliseconds of silence before the job runs. */
+  delay: number
+  /** Milliseconds after the first that it runs at the latest, however many come. Default: no limit. */
+  maxWait?: number
+}
+
+export interface Throttle {
+  /** What belongs together; in a worker's config also made from the data. Default: all jobs of the worker. */
+  key?: JobKey
+  /** Milliseconds; periods begin at multiples of it since the epoch. */
+  period: number
+  /** How many are let through in each. Default 1. */
+  max?: number
+}
+export type JobKey = string | ((data: never) => string)
 
 /** The options a job carries once enqueued. */
 export type StoredJobOptions = Omit<JobOptions, 'id' | 'delay' | 'priority' | 'ageing'>

@@ -1,6 +1,7 @@
 import type { AnyPlugin } from '../kernel/index.ts'
 import bus from '../plugins/bus/index.ts'
 import control from '../plugins/control/index.ts'
+import debounce from '../plugins/debounce/index.ts'
 import flow from '../plugins/flow/index.ts'
 import jobOptions from '../plugins/job-options/index.ts'
 import limits from '../plugins/limits/index.ts'
@@ -16,6 +17,7 @@ import schedule from '../plugins/schedule/index.ts'
 import state from '../plugins/state/index.ts'
 import step from '../plugins/step/index.ts'
 import streaming from '../plugins/streaming/index.ts'
+import throttle from '../plugins/throttle/index.ts'
 import validation from '../plugins/validation/index.ts'
 
 /** What every preset has, whatever it stores in. */
@@ -32,6 +34,8 @@ export const capabilities: readonly AnyPlugin[] = [
   progress,
   streaming,
   step,
+  debounce,
+  throttle,
   limits,
   flow,
   schedule,

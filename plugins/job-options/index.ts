@@ -28,8 +28,12 @@ declare module 'nuxt-queue/kernel' {
   }
 }
 
-const WORKER_OPTIONS = ['attempts', 'backoff', 'timeout', 'deadLetter', 'priority', 'ageing'] as const
-const STORED_OPTIONS = ['attempts', 'backoff', 'timeout', 'deadLetter', 'concurrencyKey', 'rateLimitKey'] as const
+const FLOW_CONTROL = ['debounce', 'throttle'] as const
+const WORKER_OPTIONS = ['attempts', 'backoff', 'timeout', 'deadLetter', 'priority', 'ageing', ...FLOW_CONTROL] as const
+const STORED_OPTIONS = [
+  ...(['attempts', 'backoff', 'timeout', 'deadLetter', 'concurrencyKey', 'rateLimitKey'] as const),
+  ...FLOW_CONTROL,
+] as const
 
 interface Defaults {
   options: StoredJobOptions

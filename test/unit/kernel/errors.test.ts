@@ -242,6 +242,8 @@ describe('a kernel', () => {
     ['id', ''],
     ['deadLetter', 7],
     ['ageing', 0],
+    ['debounce', { delay: '1s' }],
+    ['throttle', { period: 10, max: 0 }],
   ])('refuses the job option %s of %s', async (option, value) => {
     await using test = await createTestKernel({ workers: { any: () => null } })
     expect(await failureOf(test.kernel.enqueue('any', null, { [option]: value }))).toMatchObject({

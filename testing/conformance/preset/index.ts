@@ -4,6 +4,7 @@ import { flowTests } from './flows.ts'
 import { jobTests } from './jobs.ts'
 import { presetTest, type PresetConformanceOptions } from './rig.ts'
 import { stateTests } from './states.ts'
+import { windowTests } from './windows.ts'
 
 export type { PresetConformanceOptions, PresetHarness, PresetHarnessOptions } from './rig.ts'
 
@@ -27,6 +28,7 @@ export function presetConformance({ name, create }: PresetConformanceOptions): v
     })
     describe('flow control', () => {
       flowControlTests(test)
+      windowTests(test)
     })
     describe('flows', () => {
       flowTests(test)
