@@ -1,4 +1,5 @@
 import type { AnyPlugin } from '../kernel/index.ts'
+import batch from '../plugins/batch/index.ts'
 import bus from '../plugins/bus/index.ts'
 import control from '../plugins/control/index.ts'
 import debounce from '../plugins/debounce/index.ts'
@@ -41,5 +42,6 @@ export const capabilities: readonly AnyPlugin[] = [
   schedule,
   retention,
   validation,
+  batch,
   registry,
 ]

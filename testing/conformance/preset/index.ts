@@ -1,4 +1,5 @@
 import { describe } from 'vitest'
+import { batchTests } from './batches.ts'
 import { flowControlTests } from './flow-control.ts'
 import { flowTests } from './flows.ts'
 import { jobTests } from './jobs.ts'
@@ -29,6 +30,9 @@ export function presetConformance({ name, create }: PresetConformanceOptions): v
     describe('flow control', () => {
       flowControlTests(test)
       windowTests(test)
+    })
+    describe('batches', () => {
+      batchTests(test)
     })
     describe('flows', () => {
       flowTests(test)
