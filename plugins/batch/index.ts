@@ -39,12 +39,12 @@ export default definePlugin({
   enforce: 'post',
   requires: ['workers'],
   setup(kernel) {
-    const gathers = new Map<WorkerDefinition, Gather<Member>>()
+    const gathers = new Map<string, { definition: WorkerDefinition; gather: Gather<Member> }>()
     const workers = kernel.port('workers')
     const { closeAll } = workers
     // Nobody else tells that no more jobs will come.
     workers.closeAll = (options) => {
-      for (const gather of gathers.values()) gather.flush()
+      for (const { gather } of gathers.values()) gather.flush()
       return closeAll.call(workers, options)
     }
 
@@ -61,9 +61,13 @@ export default definePlugin({
     kernel.hook('dispatch', join, { when: ({ worker }) => worker.worker.batch !== undefined })
 
     function gatherOf(definition: WorkerDefinition): Gather<Member> {
+      const there = gathers.get(definition.id)
+      if (there?.definition === definition) return there.gather
+      // Another has taken its place.
+      there?.gather.flush()
       const { batch, concurrency } = definition.worker
-      const gather = gathers.get(definition) ?? createGather({ ...batch!, clock: kernel.clock, concurrency }, share)
-      gathers.set(definition, gather)
+      const gather = createGather({ ...batch!, clock: kernel.clock, concurrency }, share)
+      gathers.set(definition.id, { definition, gather })
       return gather
     }
 

@@ -58,12 +58,22 @@ export default definePlugin({
       const { delay, maxWait = Infinity } = job.options.debounce!
       job.runAt = job.createdAt + Math.min(delay, maxWait)
       job.id = job.runId = await windows.current(stream)
-      await next()
+      try {
+        await next()
+      } finally {
+        if (!payload.result) await abandon(payload, stream)
+      }
       while (payload.result && !(await addCall(payload)) && !(await isOfCall(payload))) {
         job.id = job.runId = await windows.current(stream, job.id)
         const receipt = await kernel.port('queue').enqueue(job)
         payload.result = { ...receipt, queue: job.queue, name: job.name }
       }
+    }
+
+    /** A call that was refused leaves no window open that has no job. */
+    async function abandon({ job }: EnqueuePayload, stream: string): Promise<void> {
+      const stored = await kernel.port('queue').getJob(job.queue, job.id)
+      if (!stored) await windows.close(stream, job.id)
     }
 
     /** False when its window is over. */
