@@ -72,6 +72,8 @@ export type ErrorCode =
   | 'JOB_RELEASED'
   /** The handler threw something that is not an Error. */
   | 'HANDLER_FAILED'
+  /** The handler of a batch did not return one result for each job. */
+  | 'BATCH_RESULT'
   /** The job was handed to another worker meanwhile. */
   | 'LEASE_LOST'
   /** There is no such run. */

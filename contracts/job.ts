@@ -23,6 +23,11 @@ export interface JobOptions {
   delay?: number | Date
   /** The larger, the more urgent. Default 0. Jobs of one priority run in the order of arrival. */
   priority?: number
+  /**
+   * Milliseconds of waiting that count as one unit of priority, so that nothing waits for ever behind what
+   * is more urgent. What ages comes behind what does not, so give it to all jobs of a queue. Default: none do.
+   */
+  ageing?: number
   /** Milliseconds a handler may take; then its signal aborts and the attempt has failed. Default: no limit. */
   timeout?: number
   /** At most `concurrencyPerKey` jobs of the worker with the same key run at once. */
@@ -31,10 +36,33 @@ export interface JobOptions {
   rateLimitKey?: string
   /** A queue that receives a copy of the job when it fails for good. */
   deadLetter?: string
+  /** Holds jobs of one key back until they stop coming; then one runs, with the newest data. */
+  debounce?: Debounce
+  /** Lets so many jobs of one key through in each period, and drops the others. */
+  throttle?: Throttle
 }
 
+export interface Debounce {
+  /** What belongs together; in a worker's config also made from the data. Default: all jobs of the worker. */
+  key?: JobKey
+  /** Milliseconds of silence before the job runs. */
+  delay: number
+  /** Milliseconds after the first that it runs at the latest, however many come. Default: no limit. */
+  maxWait?: number
+}
+
+export interface Throttle {
+  /** What belongs together; in a worker's config also made from the data. Default: all jobs of the worker. */
+  key?: JobKey
+  /** Milliseconds; periods begin at multiples of it since the epoch. */
+  period: number
+  /** How many are let through in each. Default 1. */
+  max?: number
+}
+export type JobKey = string | ((data: never) => string)
+
 /** The options a job carries once enqueued. */
-export type StoredJobOptions = Omit<JobOptions, 'id' | 'delay' | 'priority'>
+export type StoredJobOptions = Omit<JobOptions, 'id' | 'delay' | 'priority' | 'ageing'>
 
 /** The place of a job in a flow. Set by the flow plugin, carried by every adapter. */
 export interface JobFlow {

@@ -17,7 +17,7 @@ export interface Reporter {
 /** Settings of the kernel itself. */
 export interface CoreConfig {
   /** Defaults of every job; the worker's config and `enqueue` override them. */
-  jobs: Pick<JobOptions, 'attempts' | 'backoff' | 'timeout' | 'priority'>
+  jobs: Pick<JobOptions, 'attempts' | 'backoff' | 'timeout' | 'priority' | 'ageing'>
   /** The largest payload, result or event, in bytes as encoded. Default 1 MiB. */
   payloadLimit: number
   /** Milliseconds a plugin has to set itself up. Default 10,000. */

@@ -1,6 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import type { HandlerContext, RunContext } from './context.ts'
-import type { Job, JobOptions } from './job.ts'
+import type { Deferral, HandlerContext, RunContext } from './context.ts'
+import type { Job, JobKey, JobOptions } from './job.ts'
 import type { MaybePromise, RateLimit } from './ports.ts'
 
 /**
@@ -15,29 +15,50 @@ export interface WorkerConfig extends Omit<JobOptions, 'id' | 'delay' | 'concurr
   name?: string
   /** What runs it: `node`, or what a runtime plugin is called. Default: what loads its file. */
   runtime?: string
-  /** How many of its jobs run at once in one process. Default 1. */
+  /** How many of its jobs, or of its batches, run at once in one process. Default 1. */
   concurrency?: number
   /** How many jobs of one `concurrencyKey` run at once in all processes. Default 1. */
   concurrencyPerKey?: number
   /** How many jobs may start in a span of milliseconds, over all processes. */
   rateLimit?: RateLimit
+  /** Hands several jobs to the handler at once: its data is an array, and so is what it returns. */
+  batch?: Batch
   /** Checks `data` when a job is enqueued (any Standard Schema); the handler receives what it parsed. */
   input?: StandardSchemaV1
   /** Checks what the handler returns; the attempt fails where it does not match. */
   output?: StandardSchemaV1
 }
 
+export interface Batch {
+  /** How many jobs at most. */
+  size: number
+  /** Milliseconds that the first one waits for others at most. */
+  wait: number
+  /** Only jobs of one key come together. Default: any. */
+  key?: JobKey
+}
+
 /** What `enqueue` takes as data for a worker of this config. */
 export type InputOf<C> = C extends { input: StandardSchemaV1<infer Input, unknown> } ? Input : unknown
-/** What the handler receives: the input after parsing. */
+/** The data of a job: the input after parsing. */
 export type DataOf<C> = C extends { input: infer S extends StandardSchemaV1 }
   ? StandardSchemaV1.InferOutput<S>
   : unknown
-/** What the handler has to return. */
+/** The result of a job. */
 export type OutputOf<C> = C extends { output: StandardSchemaV1<infer Input, unknown> } ? Input : unknown
 
+/** What the handler receives. */
+export type HandlerDataOf<C> = C extends { batch: Batch } ? DataOf<C>[] : DataOf<C>
+/** What the handler has to return; of a batch an Error fails one job, and a deferral puts one off. */
+export type HandlerResultOf<C> = C extends { batch: Batch }
+  ? readonly (OutputOf<C> | Error | Deferral)[] | Deferral
+  : OutputOf<C>
+
 /** The user's code for one job name on one queue. */
-export type QueueHandler<C = WorkerConfig> = (job: Job<DataOf<C>>, ctx: HandlerContext<C>) => MaybePromise<OutputOf<C>>
+export type QueueHandler<C = WorkerConfig> = (
+  job: Job<HandlerDataOf<C>>,
+  ctx: HandlerContext<C>,
+) => MaybePromise<HandlerResultOf<C>>
 
 /** What a worker file exports. The handler is absent for a runtime that runs the file elsewhere. */
 export interface WorkerModule {

@@ -72,8 +72,8 @@ export function createLifecycle(
 
   async function startWorker(worker: WorkerDefinition): Promise<void> {
     await ports.runtimeOf(worker).prepare?.(worker)
-    const { concurrency } = worker.worker
-    await ports.port('workers').registerWorker(worker.queue.name, worker.name, runner.process, { concurrency })
+    const claims = { concurrency: worker.worker.concurrency * Math.max(1, worker.worker.batch?.size ?? 1) }
+    await ports.port('workers').registerWorker(worker.queue.name, worker.name, runner.process, claims)
     for (const watcher of watchers) await watcher(worker)
   }
 

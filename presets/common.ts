@@ -1,6 +1,8 @@
 import type { AnyPlugin } from '../kernel/index.ts'
+import batch from '../plugins/batch/index.ts'
 import bus from '../plugins/bus/index.ts'
 import control from '../plugins/control/index.ts'
+import debounce from '../plugins/debounce/index.ts'
 import flow from '../plugins/flow/index.ts'
 import jobOptions from '../plugins/job-options/index.ts'
 import limits from '../plugins/limits/index.ts'
@@ -16,6 +18,7 @@ import schedule from '../plugins/schedule/index.ts'
 import state from '../plugins/state/index.ts'
 import step from '../plugins/step/index.ts'
 import streaming from '../plugins/streaming/index.ts'
+import throttle from '../plugins/throttle/index.ts'
 import triggers from '../plugins/triggers/index.ts'
 import validation from '../plugins/validation/index.ts'
 import wait from '../plugins/wait/index.ts'
@@ -37,11 +40,14 @@ export const capabilities: readonly AnyPlugin[] = [
   progress,
   streaming,
   step,
+  debounce,
+  throttle,
   limits,
   flow,
   schedule,
   triggers,
   retention,
   validation,
+  batch,
   registry,
 ]

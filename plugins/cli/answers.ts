@@ -28,6 +28,7 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
       const run = await findRun(runId)
       return { run, events: await store.read(runId) }
     },
+    redrive: ({ queue, limit }) => kernel.redrive(queue, { limit }),
     async state({ runId, at }) {
       await findRun(runId)
       return kernel.state(runId, { at })

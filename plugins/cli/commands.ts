@@ -147,5 +147,20 @@ export function createCommands(host: Host): Record<string, CommandDef> {
     },
   )
 
-  return { dev, enqueue, runs, show, state }
+  const redrive = command(
+    'Move dead letters back to the queues they came from',
+    {
+      queue: { type: 'positional', required: true, description: 'The queue that holds the dead letters' },
+      limit: { type: 'string', description: 'At most this many. Default: all' },
+    },
+    ({ queue, limit }, { cwd, output }) =>
+      using(openBackend(host, cwd), async (backend) => {
+        const moved = await backend.ask('redrive', { queue, limit: parseWhole('limit', limit) })
+        if (output.json) return output.value(moved)
+        for (const { letter, job } of moved) output.line(`${letter} → job ${job.id} (${job.name} on ${job.queue})`)
+        output.line(`Moved ${moved.length} dead ${moved.length === 1 ? 'letter' : 'letters'}.`)
+      }),
+  )
+
+  return { dev, enqueue, runs, show, state, redrive }
 }

@@ -1,4 +1,11 @@
-import { QueueError, serializeError, type EnqueuedJob, type RunInfo, type SerializedError } from '../../kernel/index.ts'
+import {
+  QueueError,
+  serializeError,
+  type EnqueuedJob,
+  type Kernel,
+  type RunInfo,
+  type SerializedError,
+} from '../../kernel/index.ts'
 import type { RunHistory } from '../_shared/history.ts'
 import { encodeJson } from '../_shared/json.ts'
 import type { Method, Params } from './requests.ts'
@@ -16,6 +23,7 @@ export interface Results {
   runs: RunInfo[]
   run: RunHistory
   state: Record<string, unknown>
+  redrive: Awaited<ReturnType<Kernel['redrive']>>
 }
 
 /** Whoever can answer: a dev process at the other end of a socket, a kernel, the history in a file. */

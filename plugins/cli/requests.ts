@@ -27,6 +27,8 @@ export const params = {
   run: z.object({ runId: z.string() }),
   /** The state of a run: now, at a `seq`, or at a date. */
   state: z.object({ runId: z.string(), at: moment.optional() }),
+  /** Moves dead letters back to where they came from. */
+  redrive: z.object({ queue: z.string(), limit: z.number().optional() }),
 }
 
 export type Method = keyof typeof params

@@ -3,20 +3,42 @@ import {
   QueueError,
   type DispatchPayload,
   type EmitPayload,
-  type EventDraft,
   type Next,
   type EnqueuePayload,
   type StoredJobOptions,
   type WorkerDefinition,
 } from '../../kernel/index.ts'
+import { aged } from './ageing.ts'
+import { createRedrive, letterOf, type Redriven, type RedriveOptions } from './dead-letters.ts'
 import { checkJobOptions } from './rules.ts'
 
-const WORKER_OPTIONS = ['attempts', 'backoff', 'timeout', 'deadLetter', 'priority'] as const
-const STORED_OPTIONS = ['attempts', 'backoff', 'timeout', 'deadLetter', 'concurrencyKey', 'rateLimitKey'] as const
+export type { DeadLetter, Redriven, RedriveOptions } from './dead-letters.ts'
+
+declare module 'nuxt-queue/kernel' {
+  interface Kernel {
+    /**
+     * Moves dead letters back to the queues and names they came from, the oldest first, with their data, their
+     * options and all their attempts. Stopped in the middle it has lost none, and doing it again doubles none.
+     * Letters of flow steps stay, since their flows have ended; so does what is not a dead letter.
+     *
+     * @example
+     * await kernel.redrive('dead', { filter: ({ error }) => error.message.includes('ECONNREFUSED') })
+     */
+    redrive(queue: string, options?: RedriveOptions): Promise<Redriven[]>
+  }
+}
+
+const FLOW_CONTROL = ['debounce', 'throttle'] as const
+const WORKER_OPTIONS = ['attempts', 'backoff', 'timeout', 'deadLetter', 'priority', 'ageing', ...FLOW_CONTROL] as const
+const STORED_OPTIONS = [
+  ...(['attempts', 'backoff', 'timeout', 'deadLetter', 'concurrencyKey', 'rateLimitKey'] as const),
+  ...FLOW_CONTROL,
+] as const
 
 interface Defaults {
   options: StoredJobOptions
   priority: number
+  ageing: number | undefined
 }
 
 /** Checks job options, and fills them up from the worker and from `config.jobs`. */
@@ -26,13 +48,14 @@ export default definePlugin({
   setup(kernel) {
     const perWorker = new WeakMap<WorkerDefinition, Defaults>()
     checkJobOptions(kernel.config.jobs, 'config "jobs"')
-    const general = Object.freeze(merge(kernel.config.jobs, {}))
+    const { priority, ageing, ...general } = kernel.config.jobs
+    const unknown: Defaults = { options: Object.freeze(general), priority: priority ?? 0, ageing }
 
     function defaultsOf(worker: WorkerDefinition): Defaults {
       const own = pick(worker.worker, WORKER_OPTIONS)
       checkJobOptions(own, `worker "${worker.id}"`)
-      const { priority = 0, ...options } = merge(kernel.config.jobs, own)
-      const defaults = { options: Object.freeze(options), priority }
+      const { priority = 0, ageing, ...options } = merge(kernel.config.jobs, own)
+      const defaults = { options: Object.freeze(options), priority, ageing }
       perWorker.set(worker, defaults)
       return defaults
     }
@@ -42,7 +65,7 @@ export default definePlugin({
       const option =
         !capabilities.delay && job.runAt > job.createdAt
           ? 'delay'
-          : !capabilities.priority && options.priority !== undefined
+          : !capabilities.priority && (options.priority ?? options.ageing) !== undefined
             ? 'priority'
             : !capabilities.transaction && options.db !== undefined && 'db'
       if (!option) return
@@ -52,7 +75,7 @@ export default definePlugin({
 
     kernel.hook('enqueue', (payload, next) => {
       const { job, options, worker } = payload
-      const defaults = worker ? (perWorker.get(worker) ?? defaultsOf(worker)) : { options: general, priority: 0 }
+      const defaults = worker ? (perWorker.get(worker) ?? defaultsOf(worker)) : unknown
       job.options = defaults.options
       job.priority = defaults.priority
       for (const _any in options) {
@@ -62,9 +85,12 @@ export default definePlugin({
         assertSupported(payload)
         break
       }
+      const ageing = options.ageing ?? defaults.ageing
+      if (ageing !== undefined) job.priority = aged(job, ageing)
       return next()
     })
 
+    kernel.extend({ redrive: createRedrive(kernel) })
     kernel.hook('dispatch', refuseCrashed, { when: ({ job }) => job.crashes >= kernel.config.maxCrashes })
 
     /** An attempt counts failures of the handler; what takes its worker down would otherwise be tried for ever. */
@@ -92,22 +118,17 @@ export default definePlugin({
     async function withDeadLetter(payload: EmitPayload, next: Next): Promise<void> {
       await next()
       const { ctx, stream, result, events } = payload
-      const { id, queue, name, data, options } = ctx!.job
       const refused =
         result?.ok === false && result.reason === 'unless' && events.some(({ type }) => type === 'step.started')
       const key = payload.options.unless
       const end = refused ? await kernel.port('events').byKey(stream, key!) : events.find((event) => event.key === key)
       if (end?.type !== 'step.failed') return
+      const { job } = ctx!
       const letter = { id: `dead.${stream}.${key}`, attempts: 1 }
-      await kernel.enqueue({ queue: options.deadLetter!, name }, { ...letterOf(end, queue), id, data }, letter)
+      await kernel.enqueue({ queue: job.options.deadLetter!, name: job.name }, letterOf(job, end), letter)
     }
   },
 })
-
-/** What a dead letter tells beside the data of the job. */
-function letterOf({ data }: EventDraft, queue: string): { queue: string; error: unknown } {
-  return { queue, error: (data as { error: unknown }).error }
-}
 
 function pick<T extends object, K extends keyof T>(from: T, keys: readonly K[]): Partial<Pick<T, K>> {
   return Object.fromEntries(keys.flatMap((key) => (from[key] === undefined ? [] : [[key, from[key]]]))) as Partial<

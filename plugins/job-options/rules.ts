@@ -10,10 +10,13 @@ const RULES: Record<string, Rule> = {
   backoff: ['milliseconds, or { type: "fixed" | "exponential", delay, maxDelay?, jitter? }', isBackoff],
   delay: ['milliseconds, a number from 0, or a valid Date', (value) => isDuration(value) || isDate(value)],
   priority: ['a finite number', (value) => Number.isFinite(value)],
+  ageing: ['milliseconds, a number above 0', (value) => isDuration(value) && value !== 0],
   timeout: ['milliseconds, a number above 0', (value) => isDuration(value) && value !== 0],
   concurrencyKey: text,
   rateLimitKey: text,
   deadLetter: text,
+  debounce: ['{ delay, maxWait?, key? }, in milliseconds', isDebounce],
+  throttle: ['{ period, max?, key? }, a period in milliseconds and a whole number from 1', isThrottle],
 } satisfies Record<keyof JobOptions, Rule>
 
 /** What plugins pass beside them. */
@@ -34,6 +37,23 @@ export function checkJobOptions(options: object, owner: string): void {
       details: { option: key },
     })
   }
+}
+
+function isDebounce(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  const { delay, maxWait = 0, key = 'key', ...others } = value as Record<string, unknown>
+  return isDuration(delay) && isDuration(maxWait) && isKey(key) && Object.keys(others).length === 0
+}
+
+function isThrottle(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  const { period, max = 1, key = 'key', ...others } = value as Record<string, unknown>
+  const whole = Number.isInteger(max) && (max as number) >= 1
+  return isDuration(period) && period !== 0 && whole && isKey(key) && Object.keys(others).length === 0
+}
+
+function isKey(value: unknown): boolean {
+  return typeof value === 'string' || typeof value === 'function'
 }
 
 function isDuration(value: unknown): boolean {

@@ -27,8 +27,8 @@ async function openChains(preset: Preset, config?: KernelConfig) {
     const flow: Handler = next === undefined ? last : ({ data }, ctx) => ctx.flow.emit(next, data)
     const place = index === 0 ? { role: 'entry' as const } : { role: 'step' as const, subscribes: name }
     const emits = next === undefined ? [] : [next]
-    const config = { queue: 'flow', concurrency: 5, flow: { name: 'chain', ...place, emits } }
-    await kernel.registerWorker({ id: `flow-${name}`, config, handler: flow })
+    const options = { queue: 'flow', concurrency: 5, flow: { name: 'chain', ...place, emits } }
+    await kernel.registerWorker({ id: `flow-${name}`, config: options, handler: flow })
   }
   await kernel.start()
   const measure = async (runs: number, start: () => Promise<unknown>): Promise<number> => {

@@ -100,6 +100,22 @@ test('a job of an id that the queue knows is not queued again', async () => {
   expect(second).toEqual({ ...first, deduplicated: true })
 })
 
+test('dead letters are moved back to the queue they came from', async () => {
+  const fails = `export const config = { queue: 'q', deadLetter: 'dead' }
+    export default () => { throw new Error('broken') }`
+  await using project = await createProject({ fails })
+  const { cwd } = project
+  await using _dev = await startDev(cwd)
+  expect(await cliJson(['redrive', 'dead'], cwd)).toEqual([])
+  expect((await cli(['enqueue', 'fails', '--wait'], cwd)).code).toBe(1)
+  const [moved] = (await cliJson(['redrive', 'dead', '--limit', '1'], cwd)) as { job: Job }[]
+  expect(moved).toMatchObject({ job: { queue: 'q', name: 'fails', deduplicated: false } })
+  await expect.poll(() => cliJson(['runs', '--status', 'failed'], cwd), { timeout: 10_000 }).toHaveLength(2)
+  expect((await cli(['redrive', 'dead'], cwd)).stdout).toMatch(
+    /^dead\.\S+ → job \S+ \(fails on q\)\nMoved 1 dead letter\.\n$/,
+  )
+})
+
 test('the entry of a flow is waited for until the flow is done', async () => {
   const flow = (role: string): string => `export const config = { flow: { name: 'words', ${role} } }`
   await using project = await createProject({
@@ -214,14 +230,17 @@ describe('the socket of a folder', () => {
 })
 
 describe('without a dev process', () => {
-  test.each([['enqueue', 'greet'], ['runs'], ['show', 'r'], ['state', 'r']])('%s says so', async (...command) => {
-    await using project = await createProject({ greet: GREET })
-    const { code, stdout } = await cli([...command, '--json'], project.cwd)
-    expect(code).toBe(1)
-    expect(JSON.parse(stdout)).toMatchObject({
-      error: { code: 'DEV_MISSING', message: expect.stringContaining('npx nuxt-queue dev') as string },
-    })
-  })
+  test.each([['enqueue', 'greet'], ['redrive', 'dead'], ['runs'], ['show', 'r'], ['state', 'r']])(
+    '%s says so',
+    async (...command) => {
+      await using project = await createProject({ greet: GREET })
+      const { code, stdout } = await cli([...command, '--json'], project.cwd)
+      expect(code).toBe(1)
+      expect(JSON.parse(stdout)).toMatchObject({
+        error: { code: 'DEV_MISSING', message: expect.stringContaining('npx nuxt-queue dev') as string },
+      })
+    },
+  )
 })
 
 test('a worker file that cannot be loaded is reported, and the others run', async () => {

@@ -43,7 +43,7 @@ export function createEntry(record: JobRecord): Entry {
 
 /** Jobs that may run: a line for each priority, most urgent first, each in the order of arrival. */
 export class WaitingJobs {
-  #lines: Line[] = []
+  readonly #lines: Line[] = []
   size = 0
 
   add(entry: Entry): void {
@@ -72,16 +72,28 @@ export class WaitingJobs {
     else line.last = previous
     entry.line = entry.previous = entry.next = undefined
     this.size--
-    if (!line.first) this.#lines = this.#lines.filter((other) => other !== line)
+    if (!line.first) this.#lines.splice(this.#find(line.priority), 1)
   }
 
   #lineOf(priority: number): Line {
-    const index = this.#lines.findIndex((line) => line.priority <= priority)
+    const index = this.#find(priority)
     const found = this.#lines[index]
     if (found?.priority === priority) return found
     const line: Line = { priority, first: undefined, last: undefined }
-    this.#lines = this.#lines.toSpliced(index === -1 ? this.#lines.length : index, 0, line)
+    this.#lines.splice(index, 0, line)
     return line
+  }
+
+  /** Where the line of a priority stands, or would. There may be as many as jobs. */
+  #find(priority: number): number {
+    let low = 0
+    let high = this.#lines.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (this.#lines[middle]!.priority > priority) low = middle + 1
+      else high = middle
+    }
+    return low
   }
 }
 

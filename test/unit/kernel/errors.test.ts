@@ -241,6 +241,9 @@ describe('a kernel', () => {
     ['backoff', { type: 'fixed', delay: 5, jitter: 2 }],
     ['id', ''],
     ['deadLetter', 7],
+    ['ageing', 0],
+    ['debounce', { delay: '1s' }],
+    ['throttle', { period: 10, max: 0 }],
   ])('refuses the job option %s of %s', async (option, value) => {
     await using test = await createTestKernel({ workers: { any: () => null } })
     expect(await failureOf(test.kernel.enqueue('any', null, { [option]: value }))).toMatchObject({

@@ -144,7 +144,10 @@ describe('dead letters', () => {
     await test.kernel.enqueue('fails', { n: 1 }, { id: 'j', attempts: 2, deadLetter: 'dead' })
     await test.drain()
     expect(letters).toEqual([
-      { queue: 'default', id: 'j', data: { n: 1 }, error: expect.objectContaining({ message: 'for good' }) },
+      {
+        ...{ queue: 'default', id: 'j', data: { n: 1 }, options: { attempts: 2, deadLetter: 'dead' }, priority: 0 },
+        error: expect.objectContaining({ message: 'for good' }),
+      },
     ])
   })
 })

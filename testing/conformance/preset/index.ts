@@ -1,4 +1,6 @@
 import { describe } from 'vitest'
+import { batchTests } from './batches.ts'
+import { flowControlTests } from './flow-control.ts'
 import { flowTests } from './flows.ts'
 import { graphTests } from './graphs.ts'
 import { jobTests } from './jobs.ts'
@@ -9,6 +11,7 @@ import { stateTests } from './states.ts'
 import { subStepTests } from './sub-steps.ts'
 import { triggerTests } from './triggers.ts'
 import { waitTests } from './waits.ts'
+import { windowTests } from './windows.ts'
 
 export type { PresetConformanceOptions, PresetHarness, PresetHarnessOptions } from './rig.ts'
 
@@ -29,6 +32,13 @@ export function presetConformance({ name, create }: PresetConformanceOptions): v
     const test = presetTest(create)
     describe('jobs', () => {
       jobTests(test)
+    })
+    describe('flow control', () => {
+      flowControlTests(test)
+      windowTests(test)
+    })
+    describe('batches', () => {
+      batchTests(test)
     })
     describe('flows', () => {
       flowTests(test)

@@ -1,0 +1,138 @@
+import { expect, it } from 'vitest'
+import { codeOf } from '../harness.ts'
+import type { PresetTest } from './rig.ts'
+
+/** Who comes first, and what happens to those that failed for good. */
+export function flowControlTests(test: PresetTest): void {
+  it(
+    'lets what has waited long enough come before what is more urgent',
+    test(async ({ kernel, start, reach, elapse }) => {
+      const ran: unknown[] = []
+      await start({ w: [{ queue: 'w', ageing: 20 }, ({ data }) => void ran.push(data)] })
+      await kernel.port('queue').pause('w')
+      await kernel.enqueue('w', 'old')
+      await kernel.enqueue('w', 'old too')
+      await elapse(200)
+      // Worth a hundred milliseconds of waiting, which is less than the others have waited.
+      await kernel.enqueue('w', 'urgent', { priority: 5 })
+      await kernel.enqueue('w', 'vip', { priority: 1000 })
+      await kernel.enqueue('w', 'patient', { priority: -1, ageing: 1 })
+      const last = await kernel.enqueue('w', 'idle', { priority: -5 })
+      await kernel.port('queue').resume('w')
+      await reach(last, 'completed')
+      expect(ran).toEqual(['vip', 'old', 'old too', 'urgent', 'patient', 'idle'])
+    }),
+  )
+
+  it(
+    'keeps the order of arrival of many jobs that age, and the most urgent in front',
+    test(async ({ kernel, start, until }) => {
+      const ran: number[] = []
+      await start({ w: [{ queue: 'w', ageing: 60_000 }, ({ data }) => void ran.push(Number(data))] })
+      await kernel.port('queue').pause('w')
+      for (let n = 0; n < 30; n++) await kernel.enqueue('w', n, { priority: n % 3 })
+      await kernel.port('queue').resume('w')
+      await until('all have run', () => ran.length === 30)
+      const expected = [2, 1, 0].flatMap((rest) => Array.from({ length: 10 }, (_, index) => 3 * index + rest))
+      expect(ran).toEqual(expected)
+    }),
+  )
+
+  it(
+    'moves dead letters back, with their data and all their attempts',
+    test(async ({ kernel, start, reach }) => {
+      let broken = true
+      const seen: unknown[] = []
+      await start({
+        w: [
+          { queue: 'w', attempts: 2, deadLetter: 'dead' },
+          ({ data, attempt, attempts }) => {
+            seen.push([data, attempt, attempts])
+            if (broken) throw new Error(`broken ${String(data)}`)
+          },
+        ],
+      })
+      for (const data of ['a', 'b']) await reach(await kernel.enqueue('w', data), 'failed')
+      const third = await kernel.enqueue('w', 'c', { attempts: 3, priority: 2 })
+      await reach(third, 'failed')
+      await kernel.enqueue({ queue: 'dead', name: 'other' }, 'not a letter')
+      broken = false
+      seen.length = 0
+      expect(await kernel.redrive('dead', { filter: ({ error }) => error.message === 'no such' })).toEqual([])
+      const filtered = await kernel.redrive('dead', { filter: ({ data, name }) => data === 'c' && name === 'w' })
+      expect(filtered).toMatchObject([{ job: { queue: 'w', name: 'w', deduplicated: false } }])
+      expect(await reach(filtered[0]!.job, 'completed')).toMatchObject({ priority: 2, data: 'c' })
+      expect(seen).toEqual([['c', 1, 3]])
+      expect(await kernel.redrive('dead', { limit: 1 })).toHaveLength(1)
+      const [last, ...none] = await kernel.redrive('dead')
+      expect(none).toEqual([])
+      await reach(last!.job, 'completed')
+      expect(seen).toEqual([
+        ['c', 1, 3],
+        ['a', 1, 2],
+        ['b', 1, 2],
+      ])
+      expect(await kernel.port('queue').getJobs({ queue: 'dead' })).toMatchObject([{ data: 'not a letter' }])
+      expect(await kernel.redrive('dead')).toEqual([])
+    }),
+  )
+
+  it(
+    'doubles no job when it is stopped before the letter is gone',
+    test(async ({ kernel, start, reach }) => {
+      let runs = 0
+      await start({
+        w: [
+          { queue: 'w', deadLetter: 'dead' },
+          () => {
+            if (++runs === 1) throw new Error('broken')
+          },
+        ],
+      })
+      await reach(await kernel.enqueue('w', 'a'), 'failed')
+      const [letter] = await kernel.port('queue').getJobs({ queue: 'dead' })
+      const [moved] = await kernel.redrive('dead')
+      await reach(moved!.job, 'completed')
+      // What was left by whoever died between the two writes.
+      const { id, name, data, runId, options, priority, createdAt, runAt } = letter!
+      const left = { id, queue: 'dead', name, data, runId, options, priority, createdAt, runAt, flow: undefined }
+      await kernel.port('queue').enqueue(left)
+      const again = await kernel.redrive('dead')
+      expect(again).toMatchObject([{ letter: id, job: { id: moved!.job.id, deduplicated: true } }])
+      expect(await kernel.port('queue').getJobs({ queue: 'dead' })).toEqual([])
+      expect(runs).toBe(2)
+    }),
+  )
+
+  it(
+    'writes a new letter when a job that was moved back fails again',
+    test(async ({ kernel, start, reach, until }) => {
+      await start({
+        w: [
+          { queue: 'w', deadLetter: 'dead' },
+          () => {
+            throw new Error('still broken')
+          },
+        ],
+      })
+      await reach(await kernel.enqueue('w', 'a'), 'failed')
+      const [first, ...more] = await kernel.redrive('dead')
+      expect(more).toEqual([])
+      await reach(first!.job, 'failed')
+      const letters = await until('there is another letter', async () => {
+        const found = await kernel.port('queue').getJobs({ queue: 'dead' })
+        return found.length > 0 && found
+      })
+      expect(letters).toMatchObject([{ data: { queue: 'w', id: first!.job.id, data: 'a' } }])
+      expect(letters[0]!.id).not.toBe(first!.letter)
+    }),
+  )
+
+  it(
+    'refuses options that are not what they should be',
+    test(async ({ kernel, start }) => {
+      await start({ w: () => {} })
+      expect(await codeOf(() => kernel.enqueue('w', null, { ageing: 0 }))).toBe('OPTION_INVALID')
+    }),
+  )
+}
