@@ -18,7 +18,6 @@ import {
 interface Beginning {
   cause: string
   data: unknown
-  seq: number
   lineage: readonly Branch[]
   /** The instance whose end or emit brought it about. */
   from: Instance
@@ -37,13 +36,13 @@ function foldEvent(run: FlowRun, event: StoredEvent, graph: FlowGraph): void {
       break
     case 'step.queued':
     case 'step.started':
-      advance(run, graph, event)
+      advance(run, event)
       break
     case 'emit':
       arrive(run, graph, event)
       break
     case 'group.closed': {
-      const group = closeGroup(instanceOf(run, event), (event.data as { event: string }).event, event)
+      const group = closeGroup(instanceOf(run, event), (event.data as { event: string }).event)
       if (!run.failure) startGathered(run, graph, event.runId, [group])
       break
     }
@@ -72,14 +71,13 @@ function foldEvent(run: FlowRun, event: StoredEvent, graph: FlowGraph): void {
   }
 }
 
-function begin(run: FlowRun, { seq, flow, stepId, data }: StoredEvent): void {
+function begin(run: FlowRun, { flow, stepId, data }: StoredEvent): void {
   const { input, step, version, tags, parent } = data as StartedData
   run.flow = flow
   run.version = version
   run.start = { tags, parent }
   const instance = add(run, stepId!, step, undefined)
   instance.data = input
-  instance.seq = seq
   advanceTo(run, instance, 'queued')
 }
 
@@ -88,7 +86,7 @@ function instanceOf(run: FlowRun, { stepId, step }: StoredEvent): Instance {
 }
 
 function add(run: FlowRun, id: string, step: string, begins: Beginning | undefined): Instance {
-  const { cause, data, seq = 0, lineage = [], from } = begins ?? {}
+  const { cause, data, lineage = [], from } = begins ?? {}
   const depth = from ? from.depth + 1 : 0
   const visits = from?.visits ?? new Map<string, number>()
   const instance: Instance = {
@@ -99,7 +97,6 @@ function add(run: FlowRun, id: string, step: string, begins: Beginning | undefin
     depth,
     visits,
     data,
-    seq,
     lineage,
     groups: undefined,
   }
@@ -110,11 +107,10 @@ function add(run: FlowRun, id: string, step: string, begins: Beginning | undefin
   return instance
 }
 
-function advance(run: FlowRun, graph: FlowGraph, event: StoredEvent): void {
+function advance(run: FlowRun, event: StoredEvent): void {
   const instance = instanceOf(run, event)
   if (instance.status === 'ended') return
   advanceTo(run, instance, event.type === 'step.started' ? 'open' : 'queued')
-  if (event.type === 'step.started' && !graph.compensations.has(instance.step)) instance.data = undefined
 }
 
 function advanceTo(run: FlowRun, instance: Instance, status: 'queued' | 'open'): void {
@@ -128,15 +124,14 @@ function arrive(run: FlowRun, graph: FlowGraph, event: StoredEvent): void {
   const { event: name, payload, n } = event.data as EmitData
   const from = instanceOf(run, event)
   const cause = causeOf(from, n)
-  const branch = graph.gatherers.has(name) ? branchOf(from, name, cause, event) : undefined
+  const branch = graph.gatherers.has(name) ? branchOf(from, name, cause) : undefined
   const lineage = branch ? [...from.lineage, branch] : from.lineage
   for (const step of graph.subscribers.get(name) ?? []) {
     if (step.trigger === 'gather') gather(from, step, name, payload)
-    else if (step.trigger === 'each')
-      startStep(run, graph, event.runId, step, { cause, data: payload, seq: event.seq, lineage, from })
+    else if (step.trigger === 'each') startStep(run, graph, event.runId, step, { cause, data: payload, lineage, from })
     else {
       const data = arriveAtJoin(run, graph, step, { event: name, payload, lineage, from })
-      if (data) startStep(run, graph, event.runId, step, { cause, data: data.data, seq: event.seq, lineage, from })
+      if (data) startStep(run, graph, event.runId, step, { cause, data: data.data, lineage, from })
     }
   }
 }
@@ -197,11 +192,11 @@ function finish(run: FlowRun, graph: FlowGraph, event: StoredEvent): void {
 function startGathered(run: FlowRun, graph: FlowGraph, runId: string, groups: readonly Group[]): void {
   for (const group of groups) {
     if (!group.closed || group.open > 0) continue
-    const { cause, parent, seq } = group
+    const { cause, parent } = group
     group.parent.groups?.delete(group.event)
     for (const step of graph.gatherers.get(group.event) ?? []) {
       const data = gatheredOf(step, group)
-      startStep(run, graph, runId, step, { cause, data, seq, lineage: parent.lineage, from: parent })
+      startStep(run, graph, runId, step, { cause, data, lineage: parent.lineage, from: parent })
     }
   }
 }
@@ -221,7 +216,6 @@ function compensateNext(run: FlowRun, graph: FlowGraph, runId: string): void {
   add(run, instanceId(runId, step.step, cause), step.step, {
     cause,
     data,
-    seq: instance.seq,
     lineage: [],
     from: instance,
   })

@@ -1,22 +1,17 @@
 import type { FlowStep } from './graph.ts'
 import { causeOf, type Branch, type Group, type Instance } from './run.ts'
 
-/** The place in the log that an event has. */
-interface Place {
-  seq: number
-}
-
 /** The branch that an emit opens in what its job fans out. */
-export function branchOf(parent: Instance, event: string, cause: string, place: Place): Branch {
-  return { group: groupOf(parent, event, place), cause }
+export function branchOf(parent: Instance, event: string, cause: string): Branch {
+  return { group: groupOf(parent, event), cause }
 }
 
-function groupOf(parent: Instance, event: string, { seq }: Place): Group {
+function groupOf(parent: Instance, event: string): Group {
   const groups = (parent.groups ??= new Map<string, Group>())
   const there = groups.get(event)
   if (there) return there
   const cause = causeOf(parent, `group ${event}`)
-  const group: Group = { event, cause, parent, seq, open: 0, closed: false, gathered: new Map() }
+  const group: Group = { event, cause, parent, open: 0, closed: false, gathered: new Map() }
   groups.set(event, group)
   return group
 }
@@ -33,8 +28,8 @@ export function gather(from: Instance, step: FlowStep, event: string, payload: u
 }
 
 /** Also of a group that nothing was emitted to. */
-export function closeGroup(parent: Instance, event: string, place: Place): Group {
-  const group = groupOf(parent, event, place)
+export function closeGroup(parent: Instance, event: string): Group {
+  const group = groupOf(parent, event)
   group.closed = true
   return group
 }

@@ -1,6 +1,8 @@
+import { z } from 'zod'
 import { definePlugin, QueueError, type EmitPayload, type Job } from '../../kernel/index.ts'
 import { placesOf } from '../_shared/flow-places.ts'
 import { addLazyMember } from '../_shared/lazy-member.ts'
+import { createCheck } from './check.ts'
 import { createFlowContext, type FlowContext } from './context.ts'
 import { createFlowEngine } from './engine.ts'
 import { createFlowHandle, type FlowHandle } from './handle.ts'
@@ -25,8 +27,15 @@ declare module 'nuxt-queue/kernel' {
 export default definePlugin({
   name: 'flow',
   requires: ['queue', 'events', 'control', 'bus', 'step'],
-  setup(kernel) {
+  options: z.strictObject({
+    /** Milliseconds between two looks at runs in which nothing happens; 0 for none. Default one minute. */
+    checkInterval: z.number().int().min(0).default(60_000),
+    /** Milliseconds in which nothing has happened before a run is looked at. Default five minutes. */
+    checkAfter: z.number().int().min(0).default(300_000),
+  }),
+  async setup(kernel, { checkInterval: interval, checkAfter: quiet }) {
     const engine = createFlowEngine(kernel)
+    const watch = await createCheck(kernel, engine, { interval, quiet })
     kernel.onWorkerStart((worker) => {
       engine.forgetGraphs()
       for (const { name, role } of placesOf(worker)) if (role === 'entry') engine.graphOf(name)
@@ -56,7 +65,10 @@ export default definePlugin({
       const { ctx, stream, events } = payload
       const starts = events[0]?.type === 'step.started'
       const job = ctx?.job
-      if (starts && job?.flow && job.flow.cause === undefined) begin(payload, job)
+      if (starts && job?.flow && job.flow.cause === undefined) {
+        begin(payload, job)
+        await watch()
+      }
       const plan = job && events.at(-1)?.type === 'step.completed' ? planFor(payload, job) : undefined
       await next()
       const { result } = payload

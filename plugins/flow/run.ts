@@ -17,10 +17,8 @@ export interface Instance {
   depth: number
   /** How often its path has been through each step that has a limit. */
   visits: ReadonlyMap<string, number>
-  /** What its job receives; forgotten once it has started, unless it can be undone. */
+  /** What its job receives; forgotten once it has ended, unless it can be undone. */
   data: unknown
-  /** `seq` of the event that carries its data. */
-  seq: number
   /** The branches of fan-outs it descends from, outermost first. */
   lineage: readonly Branch[]
   /** What it has fanned out. */
@@ -32,8 +30,6 @@ export interface Group {
   event: string
   cause: string
   parent: Instance
-  /** `seq` of the first emit. */
-  seq: number
   /** Jobs in it that have not ended. */
   open: number
   /** No more will come: the job that fans out has ended. */

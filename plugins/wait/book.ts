@@ -7,8 +7,9 @@ export interface OpenWait {
   queue: string
 }
 
-export interface Arrived {
+interface Arrived {
   seq: number
+  id: string
   /** Milliseconds since the epoch at which it was filed. */
   at: number
   payload: unknown
@@ -18,10 +19,12 @@ export interface Arrived {
 export interface Book {
   open: Record<string, OpenWait & { since: number }>
   events: Arrived[]
+  /** By run, the `seq` of the last event that a wait of it has taken: the next one takes a later one. */
+  taken: Record<string, { seq: number; at: number }>
 }
 
 export function createBook(): Book {
-  return { open: {}, events: [] }
+  return { open: {}, events: [], taken: {} }
 }
 
 /** What of a book nobody can ask for any more: older than `keep` milliseconds and than every open wait. */
@@ -29,16 +32,29 @@ export function staleBefore({ open }: Book, now: number, keep: number): number {
   return Object.values(open).reduce((oldest, { since }) => Math.min(oldest, since), now - keep)
 }
 
-export function foldBook(book: Book, events: readonly StoredEvent[]): void {
-  for (const { type, seq, ts, data } of events) {
-    if (type === 'wait.event') book.events.push({ seq, at: ts, payload: (data as { payload: unknown }).payload })
-    else if (type === 'wait.registered') {
+/** Without what is older than a moment. */
+export function prune({ open, events, taken }: Book, before: number): Book {
+  return {
+    open,
+    events: events.filter(({ at }) => at >= before),
+    taken: Object.fromEntries(Object.entries(taken).filter(([, { at }]) => at >= before)),
+  }
+}
+
+export function foldBook(book: Book, stored: readonly StoredEvent[]): void {
+  for (const { type, seq, ts, data } of stored) {
+    if (type === 'wait.event') {
+      const { id, payload } = data as Pick<Arrived, 'id' | 'payload'>
+      // Filed again, soon after, by whoever did not know that it had been.
+      if (!book.events.slice(-100).some((event) => event.id === id)) book.events.push({ seq, id, at: ts, payload })
+    } else if (type === 'wait.registered') {
       const { waitId, ...wait } = data as { waitId: string } & Book['open'][string]
       book.open[waitId] = wait
-    } else if (type === 'wait.closed') delete book.open[(data as { waitId: string }).waitId]
-    else if (type === 'wait.tidied') {
-      const { before } = data as { before: number }
-      book.events = book.events.filter(({ at }) => at >= before)
-    }
+    } else if (type === 'wait.closed') {
+      const { waitId, taken } = data as { waitId: string; taken?: number }
+      const runId = book.open[waitId]?.runId
+      if (taken !== undefined && runId !== undefined) book.taken[runId] = { seq: taken, at: ts }
+      delete book.open[waitId]
+    } else if (type === 'wait.tidied') Object.assign(book, prune(book, (data as { before: number }).before))
   }
 }

@@ -2,8 +2,8 @@
 export type Part =
   /** Milliseconds since the epoch. */
   | { type: 'time' | 'schedule'; at: number }
-  /** `once`: nobody else will ever wait under this key. */
-  | { type: 'event' | 'webhook'; event: string; key: string; once?: boolean }
+  /** `once`: nobody else will ever wait under this key; `after`: an earlier wait of the run has taken what came up to this `seq`. */
+  | { type: 'event' | 'webhook'; event: string; key: string; once?: boolean; after?: number }
 
 /** Data of `step.awaiting`. */
 export interface WaitRecord {
@@ -35,7 +35,7 @@ export interface WaitRequest {
   lookback?: number
 }
 
-export type WaitStatus = { over: true; result: WaitResult; fresh: boolean } | { over: false; wakeAt: number }
+export type WaitStatus = { over: true; result: WaitResult } | { over: false; wakeAt: number }
 
 export const WEBHOOK_EVENT = 'webhook'
 

@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto'
 import type { EventDraft, Kernel, RunOutcome } from '../../kernel/index.ts'
 import { createProjection } from '../_shared/projection.ts'
-import { createBook, foldBook, staleBefore, type Book, type OpenWait } from './book.ts'
+import { createBook, foldBook, prune, staleBefore, type Book, type OpenWait } from './book.ts'
 import { streamOf, type Part, type WaitRecord } from './record.ts'
 
 export const WAIT_QUEUE = '_wait'
 export const TIDY = '_wait/tidy'
+
+type Taken = readonly (number | undefined)[]
 
 /** How many jobs are woken at once. */
 const AT_ONCE = 100
@@ -18,10 +20,10 @@ export function createStreams(kernel: Kernel, keep: number) {
     apply: foldBook,
   })
 
-  async function write(stream: string, event: EventDraft, status: RunOutcome | 'running'): Promise<boolean> {
+  /** Its events have no keys, which would outlive what is trimmed: the book knows those that come twice. */
+  async function write(stream: string, event: EventDraft, status: RunOutcome | 'running'): Promise<void> {
     const run = { status, name: stream, queue: WAIT_QUEUE }
-    const result = await kernel.emit(stream, [event], { reopen: true, run })
-    return result.ok && result.events.length > 0
+    await kernel.emit(stream, [event], { reopen: true, run })
   }
 
   /** A job that looks after the stream once its events are too old to be asked for. */
@@ -37,20 +39,25 @@ export function createStreams(kernel: Kernel, keep: number) {
     async register({ name, parts, since }: WaitRecord, wait: OpenWait): Promise<void> {
       const registered = ofEvents(parts).map(async (part, index) => {
         const waitId = idOf(wait.jobId, name, index)
-        const event = { type: 'wait.registered', key: `wait:${waitId}`, data: { waitId, since, ...wait } }
+        const event = { type: 'wait.registered', data: { waitId, since, ...wait } }
         await write(streamOf(part.event, part.key), event, 'running')
       })
       await Promise.all(registered)
     },
 
-    /** A stream that nobody else will use ends with its only wait. */
-    async close({ name, parts }: Pick<WaitRecord, 'name' | 'parts'>, jobId: string): Promise<void> {
-      const closed = ofEvents(parts).map(async ({ event, key, once = false }, index) => {
-        const [stream, waitId] = [streamOf(event, key), idOf(jobId, name, index)]
-        const draft = { type: 'wait.closed', key: `closed:${waitId}`, data: { waitId } }
-        const fresh = await write(stream, draft, once ? 'completed' : 'running')
+    /**
+     * A stream that nobody else will use ends with its only wait.
+     *
+     * @param taken by part, the `seq` of the event it was over with
+     */
+    async close({ name, parts }: Pick<WaitRecord, 'name' | 'parts'>, jobId: string, taken: Taken = []): Promise<void> {
+      const closed = ofEvents(parts).map(async (part, index) => {
+        const { event, key, once = false } = part
+        const stream = streamOf(event, key)
+        const data = { waitId: idOf(jobId, name, index), taken: taken[parts.indexOf(part)] }
+        await write(stream, { type: 'wait.closed', data }, once ? 'completed' : 'running')
         if (once) books.forget(stream)
-        else if (fresh) await tidyLater(stream)
+        else await tidyLater(stream)
       })
       await Promise.all(closed)
     },
@@ -58,7 +65,7 @@ export function createStreams(kernel: Kernel, keep: number) {
     /** Files an event and wakes whoever waits for it. They decide themselves whether it is the one. */
     async file(name: string, key: string, { id, payload }: { id: string; payload: unknown }): Promise<void> {
       const stream = streamOf(name, key)
-      await write(stream, { type: 'wait.event', key: `event:${id}`, data: { payload } }, 'running')
+      await write(stream, { type: 'wait.event', data: { id, payload } }, 'running')
       const { state: book } = await books.current(stream)
       const waits = Object.values(book.open)
       for (let index = 0; index < waits.length; index += AT_ONCE) {
@@ -74,7 +81,7 @@ export function createStreams(kernel: Kernel, keep: number) {
     async tidy(stream: string): Promise<void> {
       const { state: book, seq } = await books.current(stream)
       const before = staleBefore(book, kernel.clock.now(), keep)
-      const left = book.events.filter(({ at }) => at >= before)
+      const { events: left } = prune(book, before)
       const idle = left.length === 0 && Object.keys(book.open).length === 0
       if (idle) {
         const ended = { type: 'wait.tidied', data: { before } }
@@ -83,14 +90,13 @@ export function createStreams(kernel: Kernel, keep: number) {
         return
       }
       const cut = (left[0]?.seq ?? seq + 1) - 1
-      if (cut > 0) await trim(stream, cut, book)
+      if (cut > 0) await trim(stream, cut, { ...prune(book, before), events: [] })
       if (left.length > 0) await tidyLater(stream)
     },
   }
 
   /** What lies below is in the snapshot, but for the events that are too old. */
-  async function trim(stream: string, seq: number, book: Readonly<Book>): Promise<void> {
-    const state: Book = { open: book.open, events: [] }
+  async function trim(stream: string, seq: number, state: Book): Promise<void> {
     await kernel.port('events').snapshots.put(stream, { reducer: 'wait@1', seq, state })
     await kernel.port('events').trim(stream, seq)
     books.forget(stream)

@@ -1,7 +1,6 @@
 import { refusal, type Kernel, type RunContext } from '../../kernel/index.ts'
-import type { Arrived } from './book.ts'
 import { awaitingKey, resumedKey, streamOf } from './record.ts'
-import type { WaitRecord, WaitRequest, WaitResult, WaitStatus } from './record.ts'
+import type { Part, WaitRecord, WaitRequest, WaitResult, WaitStatus } from './record.ts'
 import type { WaitStreams } from './streams.ts'
 
 /** Milliseconds after which a job that waits looks again by itself, whatever it waits for. */
@@ -28,6 +27,19 @@ interface LookOptions {
   registered?: (record: WaitRecord) => Promise<void>
 }
 
+/** What a part has come to; a moment has no `seq`. */
+interface Arrival {
+  seq?: number
+  at: number
+  payload: unknown
+}
+
+/** How a wait is over, and which events it was over with. */
+interface Verdict {
+  result: WaitResult
+  taken: (number | undefined)[]
+}
+
 export function createWaits(kernel: Kernel, streams: WaitStreams): Waits {
   const pending = new WeakMap<RunContext, Map<string, WaitRecord>>()
 
@@ -43,14 +55,23 @@ export function createWaits(kernel: Kernel, streams: WaitStreams): Waits {
     return result.events.length > 0
   }
 
+  /** Of several waits of a run for one event each takes another: the next one starts behind the last one taken. */
+  async function behindTaken(runId: string, part: Part): Promise<Part> {
+    if (!('event' in part) || part.once) return part
+    const { taken } = await streams.book(streamOf(part.event, part.key))
+    const after = Object.hasOwn(taken, runId) ? taken[runId]!.seq : undefined
+    return after === undefined ? part : { ...part, after }
+  }
+
   async function begin(ctx: RunContext, name: string, request: WaitRequest): Promise<WaitRecord> {
     const now = kernel.clock.now()
     const events = request.parts.some(({ type }) => type === 'event' || type === 'webhook')
     const run = events ? await kernel.port('events').runs.get(ctx.runId) : undefined
+    const parts = events ? await Promise.all(request.parts.map((part) => behindTaken(ctx.runId, part))) : request.parts
     const record: WaitRecord = {
       name,
       mode: request.mode,
-      parts: request.parts,
+      parts,
       since: (run?.startedAt ?? ctx.job.createdAt) - (request.lookback ?? 0),
       ...(request.timeout !== undefined && { until: now + request.timeout }),
     }
@@ -60,34 +81,36 @@ export function createWaits(kernel: Kernel, streams: WaitStreams): Waits {
   }
 
   /** What each part has come to: the event, a moment that has passed, or nothing yet. */
-  async function arrivals({ parts, since }: WaitRecord, filters: WaitRequest['filters']) {
+  async function arrivals({ parts, since, until = Infinity }: WaitRecord, filters: WaitRequest['filters']) {
     const now = kernel.clock.now()
     return Promise.all(
-      parts.map(async (part, index): Promise<Omit<Arrived, 'seq'> | undefined> => {
-        if ('at' in part) return part.at <= now ? { at: part.at, payload: undefined } : undefined
+      parts.map(async (part, index): Promise<Arrival | undefined> => {
+        if ('at' in part) return part.at <= Math.min(now, until) ? { at: part.at, payload: undefined } : undefined
         const { events } = await streams.book(streamOf(part.event, part.key))
-        return events.find(({ at, payload }) => at >= since && (filters[index]?.(payload) ?? true))
+        const { after = 0 } = part
+        const meant = filters[index] ?? (() => true)
+        return events.find(({ seq, at, payload }) => seq > after && at >= since && at <= until && meant(payload))
       }),
     )
   }
 
-  async function evaluate(record: WaitRecord, filters: WaitRequest['filters']): Promise<WaitResult | undefined> {
+  async function evaluate(record: WaitRecord, filters: WaitRequest['filters']): Promise<Verdict | undefined> {
     const { name, mode, until = Infinity } = record
     const came = await arrivals(record, filters)
-    const inTime = came.map((one) => (one && one.at <= until ? one : undefined))
-    if (mode === 'all' && inTime.every((one) => one !== undefined)) {
-      return { name, timedOut: false, payloads: inTime.map(({ payload }) => payload) }
+    if (mode === 'all' && came.every((one) => one !== undefined)) {
+      const payloads = came.map(({ payload }) => payload)
+      return { result: { name, timedOut: false, payloads }, taken: came.map(({ seq }) => seq) }
     }
-    if (mode !== 'all') {
-      const first = inTime.reduce((best, one, index) => {
-        return one && one.at < (inTime[best]?.at ?? Infinity) ? index : best
-      }, -1)
-      if (first >= 0) {
-        const index = mode === 'any' ? { index: first } : {}
-        return { name, timedOut: false, payload: inTime[first]!.payload, ...index }
+    const first = came.reduce((best, one, index) => (one && one.at < (came[best]?.at ?? Infinity) ? index : best), -1)
+    if (mode !== 'all' && first >= 0) {
+      const { payload, seq } = came[first]!
+      const index = mode === 'any' ? { index: first } : {}
+      return {
+        result: { name, timedOut: false, payload, ...index },
+        taken: came.map((one) => (one === came[first] ? seq : undefined)),
       }
     }
-    return until <= kernel.clock.now() ? { name, timedOut: true } : undefined
+    return until <= kernel.clock.now() ? { result: { name, timedOut: true }, taken: [] } : undefined
   }
 
   function wakeAt({ parts, until = Infinity }: WaitRecord): number {
@@ -110,21 +133,21 @@ export function createWaits(kernel: Kernel, streams: WaitStreams): Waits {
     if (before) {
       // Whoever noted the result may have died before it left the streams.
       if (started) await streams.close(started, job.id)
-      return { over: true, result: before, fresh: false }
+      return { over: true, result: before }
     }
     const request = describe()
     const record = started ?? (await begin(ctx, name, request))
     await streams.register(record, { runId, jobId: job.id, queue: job.queue })
     await registered?.(record)
-    const result = await evaluate(record, request.filters)
-    if (!result) {
+    const verdict = await evaluate(record, request.filters)
+    if (!verdict) {
       const others = pending.get(ctx) ?? new Map<string, WaitRecord>()
       pending.set(ctx, others.set(name, record))
       return { over: false, wakeAt: wakeAt(record) }
     }
-    await append(ctx, 'step.resumed', result, resumedKey(job.id, name))
-    await streams.close(record, job.id)
-    return { over: true, result, fresh: true }
+    await append(ctx, 'step.resumed', verdict.result, resumedKey(job.id, name))
+    await streams.close(record, job.id, verdict.taken)
+    return { over: true, result: verdict.result }
   }
 
   return {

@@ -157,4 +157,55 @@ export function sagaTests(test: PresetTest): void {
       expect(await kernel.flow('inner').runs({ tag: 'child' })).toMatchObject([{ runId: result }])
     }),
   )
+
+  it(
+    'goes on although a job of it was taken out of its queue by hand',
+    test(
+      async ({ kernel, start, event, reach, reports }) => {
+        await start({
+          first: entry((_job, ctx) => ctx.flow.emit('next', 'kept')),
+          second: step({ subscribes: 'next' }, ({ data }) => data, { awaitBefore: { type: 'time', delay: 300 } }),
+        })
+        const { runId } = await kernel.flow('f').start()
+        const { stepId } = await event(runId, 'end:' + runId + '.first').then(async () => {
+          const [queued] = await kernel.port('events').read(runId, { types: ['step.queued'] })
+          return queued!
+        })
+        await reach({ queue: 'second', id: stepId! }, 'delayed')
+        expect(await kernel.port('queue').remove('second', stepId!)).toBe(true)
+        expect((await event(runId, 'end')).data).toEqual({ result: 'kept' })
+        expect(reports.map(({ message }) => message)).toEqual([expect.stringContaining('had left its queue')])
+      },
+      { flow: { checkInterval: 100, checkAfter: 0 } },
+    ),
+  )
+
+  it(
+    'stays open while a step of it has no worker',
+    test(
+      async ({ kernel, start, event, until, reports }) => {
+        await start({
+          first: entry((_job, ctx) => ctx.flow.emit('next', 'kept'), {
+            awaitBefore: { type: 'event', event: 'go' },
+          }),
+          second: step({ subscribes: 'next' }, ({ data }) => data),
+        })
+        const { runId } = await kernel.flow('f').start()
+        await event(runId, `awaiting:${runId}.first:before`)
+        await kernel
+          .port('events')
+          .append(runId, [{ type: 'step.queued', flow: 'f', step: 'gone', stepId: `${runId}.gone` }])
+        await kernel.sendEvent('go')
+        await until('it is told', () => reports.some(({ message }) => message.includes('needs step "gone"')))
+        expect(await kernel.port('events').byKey(runId, 'end')).toBeUndefined()
+        await kernel.registerWorker({
+          id: 'gone',
+          config: { queue: 'gone', flow: { name: 'f', role: 'step', subscribes: 'back' } },
+          handler: () => 'back again',
+        })
+        expect((await event(runId, 'end')).type).toBe('flow.completed')
+      },
+      { flow: { checkInterval: 100, checkAfter: 0 } },
+    ),
+  )
 }

@@ -96,6 +96,44 @@ export function waitTests(test: PresetTest): void {
   )
 
   it(
+    'takes another event with each wait of a run, and the same one in waits beside each other',
+    test(async ({ kernel, start, event, until }) => {
+      await start({
+        both: entry(async (_job, ctx) => {
+          await ctx.flow.emit('a')
+          await ctx.flow.emit('b')
+        }),
+        a: step({ subscribes: 'a' }, (_job, ctx) => ctx.flow.emit('a.done', ctx.awaited?.payload), {
+          awaitBefore: { type: 'event', event: 'tick' },
+        }),
+        b: step({ subscribes: 'b' }, (_job, ctx) => ctx.flow.emit('b.done', ctx.awaited?.payload), {
+          awaitBefore: { type: 'event', event: 'tick' },
+        }),
+        last: step(
+          { subscribes: ['a.done', 'b.done'] },
+          ({ data }, ctx) => ({ ...(data as object), c: ctx.awaited?.payload }),
+          {
+            awaitBefore: { type: 'event', event: 'tick' },
+          },
+        ),
+      })
+      const { runId } = await kernel.flow('f').start()
+      const waiting = async (count: number): Promise<void> => {
+        await until(`${count} waits have begun`, async () => {
+          const told = await kernel.port('events').read(runId, { types: ['step.awaiting'] })
+          return told.length === count
+        })
+      }
+      await waiting(2)
+      await kernel.sendEvent('tick', 1, { id: 'first' })
+      await waiting(3)
+      await kernel.sendEvent('tick', 1, { id: 'first' })
+      await kernel.sendEvent('tick', 2)
+      expect((await event(runId, 'end')).data).toEqual({ result: { 'a.done': 1, 'b.done': 1, c: 2 } })
+    }),
+  )
+
+  it(
     'waits for a request, of which the first counts and later ones are told so',
     test(async ({ kernel, start, event }) => {
       const registered = Promise.withResolvers<AwaitRegistration>()
