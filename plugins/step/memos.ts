@@ -32,6 +32,8 @@ function fold(memos: Memos, events: readonly StoredEvent[]): void {
       entry(memos, stepId).set(name, { kind: 'run', result })
     } else if (type === 'step.resumed') {
       const result = data as WaitMemo
+      // Those around the handler are not its own.
+      if (result.name.startsWith('(')) continue
       entry(memos, stepId).set(result.name, { kind: 'wait', result })
     } else if (type === 'step.completed' || type === 'step.cancelled') memos.delete(stepId)
   }

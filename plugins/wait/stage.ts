@@ -8,7 +8,7 @@ import {
 } from '../../kernel/index.ts'
 import { isDeferral } from '../_shared/suspension.ts'
 import type { Awaited } from './options.ts'
-import type { WaitRecord } from './record.ts'
+import { stageWait, type WaitRecord } from './record.ts'
 import { describeWait } from './request.ts'
 import type { Waits } from './waits.ts'
 
@@ -45,7 +45,7 @@ export function createStages(kernel: Kernel, waits: Waits) {
   async function hold(dispatch: DispatchPayload, stage: 'before' | 'after'): Promise<Verdict> {
     const { ctx, job, worker } = dispatch
     const options = (stage === 'before' ? worker.worker.awaitBefore : worker.worker.awaitAfter)!
-    const status = await waits.look(ctx, stage, () => describeWait(options, job, kernel.clock), {
+    const status = await waits.look(ctx, stageWait(stage), () => describeWait(options, job, kernel.clock), {
       registered: (record) => announce(dispatch, stage, record),
     })
     if (!status.over) {

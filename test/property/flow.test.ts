@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { definePlugin, type AnyPlugin } from '../../kernel/index.ts'
 import { createTestKernel, type TestKernel, type TestWorker } from '../../testing/index.ts'
+import { dyingAt } from './dying.ts'
 
 /** Fan-out over three, fan-in, a join of two branches, and a step that fails twice before it succeeds. */
 const workers: Record<string, TestWorker> = {
@@ -44,28 +44,6 @@ const workers: Record<string, TestWorker> = {
 
 /** A write inside a handler that fails is the handler's failure, and takes one of these. */
 const config = { jobs: { attempts: 5 } }
-
-/** Fails at the n-th passage of a hook, before or after what lies inside it, as a process would that dies there. */
-function dyingAt(
-  hook: 'emit' | 'enqueue',
-  passage: number,
-  when: 'before' | 'after',
-): { plugin: AnyPlugin; passages: () => number } {
-  let passages = 0
-  const plugin = definePlugin({
-    name: 'dies',
-    enforce: 'post',
-    setup(kernel) {
-      kernel.hook(hook, async (_payload: unknown, next: () => unknown) => {
-        const dies = ++passages === passage
-        if (dies && when === 'before') throw new Error('died here')
-        await next()
-        if (dies) throw new Error('died here')
-      })
-    },
-  })
-  return { plugin, passages: () => passages }
-}
 
 async function outcome(test: TestKernel): Promise<{ state: object; ends: string[]; completed: string[] }> {
   const { runId } = await test.kernel.flow('all').start(undefined, { id: 'run' })

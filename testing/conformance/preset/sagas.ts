@@ -191,7 +191,7 @@ export function sagaTests(test: PresetTest): void {
           second: step({ subscribes: 'next' }, ({ data }) => data),
         })
         const { runId } = await kernel.flow('f').start()
-        await event(runId, `awaiting:${runId}.first:before`)
+        await event(runId, `awaiting:${runId}.first:(before)`)
         await kernel
           .port('events')
           .append(runId, [{ type: 'step.queued', flow: 'f', step: 'gone', stepId: `${runId}.gone` }])

@@ -89,7 +89,7 @@ export function waitTests(test: PresetTest): void {
         }),
       })
       const { runId } = await kernel.flow('f').start()
-      await event(runId, `awaiting:${runId}.only:before`)
+      await event(runId, `awaiting:${runId}.only:(before)`)
       for (const price of [5, 8, 12, 20]) await kernel.sendEvent('price', price)
       expect((await event(runId, 'end')).data).toEqual({ result: 12 })
     }),
@@ -235,8 +235,8 @@ export function waitTests(test: PresetTest): void {
         ],
       })
       const [any, all] = [await kernel.flow('f').start(), await kernel.flow('g').start()]
-      await event(any.runId, `awaiting:${any.runId}.any:before`)
-      await event(all.runId, `awaiting:${all.runId}.all:before`)
+      await event(any.runId, `awaiting:${any.runId}.any:(before)`)
+      await event(all.runId, `awaiting:${all.runId}.all:(before)`)
       await kernel.sendEvent('go', 1)
       expect((await event(any.runId, 'end')).data).toEqual({ result: { payload: 1, index: 1, timedOut: false } })
       await kernel.sendEvent('set', 2)
@@ -260,7 +260,7 @@ export function waitTests(test: PresetTest): void {
         next: step({ subscribes: 'next' }, ({ data }) => data),
       })
       const { runId } = await kernel.flow('f').start()
-      await event(runId, `awaiting:${runId}.first:after`)
+      await event(runId, `awaiting:${runId}.first:(after)`)
       expect(await types(runId)).not.toContain('step.queued')
       await kernel.sendEvent('release')
       expect((await event(runId, 'end')).data).toEqual({ result: 'kept' })
