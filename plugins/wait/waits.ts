@@ -5,6 +5,8 @@ import type { WaitStreams } from './streams.ts'
 
 /** Milliseconds after which a job that waits looks again by itself, whatever it waits for. */
 const LOOK_AGAIN = 7 * 24 * 3_600_000
+/** Milliseconds it rests at least: a store whose clock is ahead of ours hands it out before its time. */
+const EARLY = 20
 
 export interface Waits {
   /**
@@ -81,8 +83,11 @@ export function createWaits(kernel: Kernel, streams: WaitStreams): Waits {
   }
 
   /** What each part has come to: the event, a moment that has passed, or nothing yet. */
-  async function arrivals({ parts, since, until = Infinity }: WaitRecord, filters: WaitRequest['filters']) {
-    const now = kernel.clock.now()
+  async function arrivals(
+    { parts, since, until = Infinity }: WaitRecord,
+    filters: WaitRequest['filters'],
+    now: number,
+  ) {
     return Promise.all(
       parts.map(async (part, index): Promise<Arrival | undefined> => {
         if ('at' in part) return part.at <= Math.min(now, until) ? { at: part.at, payload: undefined } : undefined
@@ -94,9 +99,13 @@ export function createWaits(kernel: Kernel, streams: WaitStreams): Waits {
     )
   }
 
-  async function evaluate(record: WaitRecord, filters: WaitRequest['filters']): Promise<Verdict | undefined> {
+  async function evaluate(
+    record: WaitRecord,
+    filters: WaitRequest['filters'],
+    now: number,
+  ): Promise<Verdict | undefined> {
     const { name, mode, until = Infinity } = record
-    const came = await arrivals(record, filters)
+    const came = await arrivals(record, filters, now)
     if (mode === 'all' && came.every((one) => one !== undefined)) {
       const payloads = came.map(({ payload }) => payload)
       return { result: { name, timedOut: false, payloads }, taken: came.map(({ seq }) => seq) }
@@ -110,13 +119,13 @@ export function createWaits(kernel: Kernel, streams: WaitStreams): Waits {
         taken: came.map((one) => (one === came[first] ? seq : undefined)),
       }
     }
-    return until <= kernel.clock.now() ? { result: { name, timedOut: true }, taken: [] } : undefined
+    return until <= now ? { result: { name, timedOut: true }, taken: [] } : undefined
   }
 
-  function wakeAt({ parts, until = Infinity }: WaitRecord): number {
-    const now = kernel.clock.now()
+  /** @param now the moment that the wait was found to go on at */
+  function wakeAt({ parts, until = Infinity }: WaitRecord, now: number): number {
     const moments = parts.flatMap((part) => ('at' in part && part.at > now ? [part.at] : []))
-    return Math.min(now + LOOK_AGAIN, until, ...moments)
+    return Math.max(now + EARLY, Math.min(now + LOOK_AGAIN, until, ...moments))
   }
 
   async function look(
@@ -139,11 +148,12 @@ export function createWaits(kernel: Kernel, streams: WaitStreams): Waits {
     const record = started ?? (await begin(ctx, name, request))
     await streams.register(record, { runId, jobId: job.id, queue: job.queue })
     await registered?.(record)
-    const verdict = await evaluate(record, request.filters)
+    const now = kernel.clock.now()
+    const verdict = await evaluate(record, request.filters, now)
     if (!verdict) {
       const others = pending.get(ctx) ?? new Map<string, WaitRecord>()
       pending.set(ctx, others.set(name, record))
-      return { over: false, wakeAt: wakeAt(record) }
+      return { over: false, wakeAt: wakeAt(record, now) }
     }
     await append(ctx, 'step.resumed', verdict.result, resumedKey(job.id, name))
     await streams.close(record, job.id, verdict.taken)

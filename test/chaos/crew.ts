@@ -8,6 +8,7 @@ import type { ChaosAdapter } from './adapters.ts'
 import type { ProcessOptions } from './process.ts'
 import type { Failpoint } from './schedule.ts'
 import type { Verdict } from './verify.ts'
+import type { Workload } from './workload.ts'
 
 const PROCESS = fileURLToPath(new URL('process.ts', import.meta.url))
 
@@ -19,7 +20,12 @@ interface Member {
 }
 
 /** The processes of a run. Whoever dies is replaced until the crew is stopped. */
-export function createCrew(adapter: ChaosAdapter, roles: readonly ProcessOptions['role'][], folder: string) {
+export function createCrew(
+  adapter: ChaosAdapter,
+  roles: readonly ProcessOptions['role'][],
+  folder: string,
+  workload: Workload,
+) {
   const config = { registry: { dirs: [] }, limits: { placeTtl: 3000 }, retention: KEEP_ALL, ...adapter.config }
   const files = { acknowledged: join(folder, 'acknowledged.jsonl'), log: join(folder, 'processes.log') }
   const counts = { acknowledged: 0, deaths: 0, byFailpoint: 0 }
@@ -28,8 +34,8 @@ export function createCrew(adapter: ChaosAdapter, roles: readonly ProcessOptions
   let stopping = false
   for (const name of Object.values(files)) appendFileSync(name, '')
 
-  function launch(options: Omit<ProcessOptions, 'preset' | 'config'>): ChildProcess {
-    const CHAOS = JSON.stringify({ ...options, preset: adapter.preset, config })
+  function launch(options: Omit<ProcessOptions, 'preset' | 'config' | 'workload'>): ChildProcess {
+    const CHAOS = JSON.stringify({ ...options, workload, preset: adapter.preset, config })
     const child = spawn(process.execPath, [PROCESS], {
       env: { ...process.env, CHAOS },
       stdio: ['pipe', 'pipe', 'pipe'],

@@ -4,7 +4,7 @@ import { createKernel, type KernelConfig } from 'nuxt-queue'
 import { failpoint, skewedClock } from './failpoints.ts'
 import type { Failpoint } from './schedule.ts'
 import { verify } from './verify.ts'
-import { produce, registerWorkers } from './workload.ts'
+import { produce, registerWorkers, type Workload } from './workload.ts'
 
 export interface ProcessOptions {
   /** `verify` works off what is left, and checks it. */
@@ -15,6 +15,7 @@ export interface ProcessOptions {
   name: string
   failpoint?: Failpoint
   skew: number
+  workload: Workload
   /** For `verify`: a file with what was acknowledged. */
   acknowledged?: string
 }
@@ -48,7 +49,7 @@ async function produceAll(): Promise<void> {
     const id = `${options.name}-${n}`
     while (!signal.aborted) {
       try {
-        await produce(kernel, id, n)
+        await produce(kernel, id, n, options.workload)
         say('acknowledged', [id, n])
         break
       } catch (error) {
@@ -56,14 +57,14 @@ async function produceAll(): Promise<void> {
         await sleep(100)
       }
     }
-    await sleep(5)
+    await sleep(options.workload === 'orders' ? 100 : 5)
   }
 }
 
 if (options.role !== 'produce') await kernel.start()
 say('ready', options.name)
 if (options.role === 'verify') {
-  say('verified', await verify(kernel, options.acknowledged!))
+  say('verified', await verify(kernel, options.acknowledged!, options.workload))
 } else if (options.role === 'work') {
   while (!signal.aborted) await sleep(20)
 } else {

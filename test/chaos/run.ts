@@ -10,6 +10,13 @@ import type { ProcessOptions } from './process.ts'
 import { createRandom } from './random.ts'
 import { createSchedule, type Fault } from './schedule.ts'
 import type { Verdict } from './verify.ts'
+import type { Workload } from './workload.ts'
+
+interface RunOptions {
+  seed: number
+  seconds: number
+  workload: Workload
+}
 
 interface Outcome extends Verdict {
   adapter: string
@@ -24,11 +31,15 @@ interface Outcome extends Verdict {
 const SHARED: ProcessOptions['role'][] = ['produce', 'produce', 'work', 'work', 'work']
 const ALONE: ProcessOptions['role'][] = ['both']
 
-async function run(name: string, seed: number, seconds: number, print: (line: string) => void): Promise<Outcome> {
+async function run(
+  name: string,
+  { seed, seconds, workload }: RunOptions,
+  print: (line: string) => void,
+): Promise<Outcome> {
   const folder = mkdtempSync(join(tmpdir(), 'nuxt-queue-chaos-log-'))
   const adapter = await adapters[name]!()
   const roles = adapter.shared ? SHARED : ALONE
-  const crew = createCrew(adapter, roles, folder)
+  const crew = createCrew(adapter, roles, folder, workload)
   const store: Record<string, number> = {}
   const schedule = createSchedule(createRandom(seed), {
     ...{ seconds, processes: roles.length, store: adapter.service !== undefined, lease: LEASE },
@@ -80,6 +91,7 @@ const { values } = parseArgs({
     adapter: { type: 'string', default: 'all' },
     seed: { type: 'string', default: '1' },
     seconds: { type: 'string', default: '60' },
+    workload: { type: 'string', default: 'mixed' },
     json: { type: 'boolean', default: false },
   },
 })
@@ -89,9 +101,14 @@ if (unknown !== undefined) {
   process.stderr.write(`There is no adapter "${unknown}". There are: ${Object.keys(adapters).join(', ')}, all.\n`)
   process.exit(2)
 }
+const { workload } = values
+if (workload !== 'mixed' && workload !== 'orders') {
+  process.stderr.write(`There is no workload "${workload}". There are: mixed, orders.\n`)
+  process.exit(2)
+}
 for (const name of names) {
   const print = values.json ? () => {} : (line: string) => void process.stdout.write(`${line}\n`)
-  const outcome = await run(name, Number(values.seed), Number(values.seconds), print)
+  const outcome = await run(name, { seed: Number(values.seed), seconds: Number(values.seconds), workload }, print)
   process.stdout.write(`${values.json ? JSON.stringify(outcome) : JSON.stringify(outcome, undefined, 2)}\n`)
   if (outcome.violations.length > 0) process.exitCode = 1
 }

@@ -41,6 +41,19 @@ const FAILPOINTS = [
   'emit:after:step.queued',
   'emit:before:flow.completed',
   'emit:after:flow.completed',
+  'emit:before:step.awaiting',
+  'emit:after:step.awaiting',
+  'emit:after:step.deferred',
+  'emit:before:step.resumed',
+  'emit:after:step.resumed',
+  'emit:after:step.memo',
+  'emit:after:step.returned',
+  'emit:after:flow.child',
+  'emit:before:wait.registered',
+  'emit:after:wait.registered',
+  'emit:before:wait.event',
+  'emit:after:wait.event',
+  'emit:after:wait.closed',
 ]
 
 /** Kills about every two seconds of each process, and each fault of the store about every fifteenth, at least three. */
@@ -51,11 +64,14 @@ export function createSchedule(random: Random, { seconds, processes, store, leas
     const span = ms / count
     for (let n = 0; n < count; n++) faults.push(fault(Math.floor(n * span + random.between(0, span * 0.8))))
   }
+  let turn = random.between(0, FAILPOINTS.length - 1)
+  /** One failpoint after the other, so that a long run has been through all of them. */
+  const nextFailpoint = (): string => FAILPOINTS[turn++ % FAILPOINTS.length]!
   spread(Math.max(3, Math.ceil(seconds / 2.4)), (at) => ({
     at,
     kind: 'kill',
     process: random.between(0, processes - 1),
-    failpoint: random.between(0, 2) === 0 ? undefined : { name: random.pick(FAILPOINTS), nth: random.between(1, 20) },
+    failpoint: random.between(0, 2) === 0 ? undefined : { name: nextFailpoint(), nth: random.between(1, 20) },
     skew: random.between(-2000, 2000),
   }))
   if (store) {

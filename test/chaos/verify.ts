@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import type { Kernel, RunInfo, StoredEvent } from 'nuxt-queue'
-import { FLOW_RESULT, madeBy } from './workload.ts'
+import { FLOW_RESULTS, FLOW_STATES, madeBy, type Workload } from './workload.ts'
 
 export interface Verdict {
   jobs: number
@@ -13,7 +14,7 @@ export interface Verdict {
   violations: string[]
 }
 
-const QUEUES = ['plain', 'keyed', 'fan']
+const QUEUES = ['plain', 'keyed', 'fan', 'order']
 const TERMINAL = /^(?:step|flow)\.(?:completed|failed|cancelled)$/
 /** How long the rest may take, in milliseconds. */
 const PATIENCE = 90_000
@@ -22,7 +23,7 @@ const MANY = 1_000_000
 const COUNTED = ['runs', 'parts']
 
 /** Waits until nothing is left to do, then looks at everything that was stored. */
-export async function verify(kernel: Kernel, file: string): Promise<Verdict> {
+export async function verify(kernel: Kernel, file: string, workload: Workload): Promise<Verdict> {
   const violations: string[] = []
   const fail = (what: string): void => void violations.push(what)
   const idle = await workOff(kernel)
@@ -36,7 +37,7 @@ export async function verify(kernel: Kernel, file: string): Promise<Verdict> {
   const known = new Set(ours.map(({ queue, id }) => `${queue}/${id}`))
   for (const line of readFileSync(file, 'utf8').split('\n').filter(Boolean)) {
     const [id, n] = JSON.parse(line) as [string, number]
-    const made = madeBy(id, n)
+    const made = madeBy(id, n, workload)
     if ('run' in made) {
       if (!runs.has(made.run)) fail(`run ${made.run} was acknowledged and is lost`)
     } else {
@@ -60,6 +61,9 @@ export async function verify(kernel: Kernel, file: string): Promise<Verdict> {
     const told = await kernel.state(runId)
     if (JSON.stringify(told) !== JSON.stringify(folded(stored)))
       fail(`run ${runId}: its state is not what its events say`)
+    const expected = FLOW_STATES[runs.get(runId)?.flow ?? '']
+    if (expected !== undefined && !isDeepStrictEqual(told, expected))
+      fail(`run ${runId}: its state is ${JSON.stringify(told)}`)
     for (const key of COUNTED) {
       const writes = stored.filter(({ type, data }) => type === 'state.set' && (data as { key: string }).key === key)
       if ((told[key] ?? 0) !== writes.length)
@@ -86,7 +90,10 @@ async function workOff(kernel: Kernel): Promise<string | undefined> {
     )
     if (left.every((count) => count === 0) && open.length === 0) return undefined
     if (Date.now() > deadline) {
-      const rest = await kernel.port('queue').getJobs({ states: ['waiting', 'active', 'delayed'], limit: 5 })
+      const states = ['waiting', 'active', 'delayed'] as const
+      const rest = (
+        await Promise.all(QUEUES.map((queue) => kernel.port('queue').getJobs({ queue, states, limit: 2 })))
+      ).flat()
       return `after ${PATIENCE} ms there are ${left.join(', ')} jobs in ${QUEUES.join(', ')}, open runs ${open.map(({ runId }) => runId).join(', ')}; ${JSON.stringify(rest)}`
     }
     await sleep(100)
@@ -112,7 +119,9 @@ function* runFaults(run: RunInfo | undefined, events: readonly StoredEvent[]): G
   const [end] = ends
   if (ends.length !== 1) return yield `has ${ends.length} ends`
   if (end!.type.split('.')[1] !== run.status) yield `the index says ${run.status}, its end says ${end!.type}`
-  if (end!.type === 'flow.completed' && (end!.data as { result?: unknown }).result !== FLOW_RESULT) {
+  if (run.flow === undefined) return
+  const { result } = end!.data as { result?: unknown }
+  if (end!.type !== 'flow.completed' || result !== FLOW_RESULTS[run.flow]) {
     yield `its flow results in ${JSON.stringify(end!.data)}`
   }
 }

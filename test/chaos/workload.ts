@@ -1,9 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { EnqueueItem, Kernel } from 'nuxt-queue'
+import { ORDER_RESULT, ORDER_STATE, registerOrders } from './orders.ts'
 import { shareOf } from './random.ts'
 
 /** Jobs that work a little, write state, fail now and then, wait, and belong together. */
 export async function registerWorkers(kernel: Kernel): Promise<void> {
+  await registerOrders(kernel)
   await kernel.registerWorker({
     id: 'plain',
     config: { queue: 'plain', concurrency: 8, attempts: 3, backoff: 50 },
@@ -50,15 +52,23 @@ export async function registerWorkers(kernel: Kernel): Promise<void> {
 }
 
 const PARTS = 4
-/** What each run of the flow results in. */
-export const FLOW_RESULT = 14
+/** What each run of a flow results in. */
+export const FLOW_RESULTS: Readonly<Record<string, unknown>> = { fan: 14, order: ORDER_RESULT, label: 'label' }
+/** What its state is then, where that does not depend on how often its steps were tried. */
+export const FLOW_STATES: Readonly<Record<string, unknown>> = { order: ORDER_STATE }
+
+/** What producers make: a bit of everything, or only runs of the flow that waits. */
+export type Workload = 'mixed' | 'orders'
 
 /** The nth thing a producer does: one job, several at once, or the start of a flow. */
-export function produce(kernel: Kernel, id: string, n: number): Promise<unknown> {
+export function produce(kernel: Kernel, id: string, n: number, workload: Workload): Promise<unknown> {
+  if (workload === 'orders') return kernel.flow('order').start({ n }, { id })
   const options = { id, priority: n % 3, delay: n % 5 === 0 ? n % 400 : 0 }
   switch (n % 8) {
     case 0:
       return kernel.flow('fan').start({ n }, { id })
+    case 4:
+      return kernel.flow('order').start({ n }, { id })
     case 1:
       return kernel.enqueue('keyed', { n }, { ...options, concurrencyKey: `key-${n % 3}` })
     case 2:
@@ -71,8 +81,8 @@ export function produce(kernel: Kernel, id: string, n: number): Promise<unknown>
 }
 
 /** The jobs that `produce` makes of an id, or the run that it starts. */
-export function madeBy(id: string, n: number): { queue: string; ids: string[] } | { run: string } {
-  if (n % 8 === 0) return { run: id }
+export function madeBy(id: string, n: number, workload: Workload): { queue: string; ids: string[] } | { run: string } {
+  if (workload === 'orders' || n % 4 === 0) return { run: id }
   if (n % 8 === 2) return { queue: 'plain', ids: several(id) }
   return { queue: n % 8 === 1 ? 'keyed' : 'plain', ids: [id] }
 }
