@@ -1,0 +1,77 @@
+import { createKernel, type Kernel } from 'nuxt-queue/kernel'
+import { afterAll, expect, it } from 'vitest'
+import prodPostgres from '../../presets/prod-postgres.ts'
+import prodRedis from '../../presets/prod-redis.ts'
+import { sharedPostgres } from '../services/postgres.ts'
+import { sharedRedis } from '../services/redis.ts'
+
+const RUNS = 2000
+const AT_ONCE = 100
+
+const [redis, postgres] = await Promise.all([sharedRedis(), sharedPostgres()])
+afterAll(() => Promise.all([redis.stop(), postgres.stop()]))
+
+const quiet = { registry: { dirs: [] }, retention: { sweepInterval: 0, completed: { count: Infinity } } }
+
+const stores: Record<string, () => Promise<Kernel>> = {
+  Redis: pairOf(prodRedis, { redis: { url: redis.url, prefix: crypto.randomUUID(), checkServer: false } }),
+  Postgres: pairOf(prodPostgres, { postgres: { url: postgres.url, schema: `race_${Date.now()}` } }),
+}
+
+function pairOf(preset: typeof prodRedis, config: object): () => Promise<Kernel> {
+  return () => createKernel({ preset, config: { ...quiet, ...config } })
+}
+
+/** Both instances have room for half of the last steps, which are let go in pairs. */
+async function start(kernel: Kernel, meet: (runId: string, kernel: Kernel) => Promise<void>): Promise<void> {
+  const flow = { name: 'race' }
+  await kernel.registerWorker({
+    id: 'begin',
+    config: { queue: 'begin', concurrency: AT_ONCE, flow: { ...flow, role: 'entry', emits: ['left', 'right'] } },
+    async handler(_job, ctx) {
+      await ctx.flow.emit('left')
+      await ctx.flow.emit('right')
+    },
+  })
+  for (const side of ['left', 'right']) {
+    const place = { ...flow, role: 'step' as const, subscribes: side, emits: [] }
+    const config = { queue: side, concurrency: AT_ONCE / 2, flow: place }
+    await kernel.registerWorker({ id: side, config, handler: ({ runId }) => meet(runId, kernel) })
+  }
+  await kernel.start()
+}
+
+it.each(Object.keys(stores))(
+  'two instances that finish the last two steps of a run at once end it once, on %s',
+  { timeout: 120_000 },
+  async (store) => {
+    const arrived = new Map<string, { kernel: Kernel; go: () => void }>()
+    let apart = 0
+    const meet = async (runId: string, kernel: Kernel): Promise<void> => {
+      const other = arrived.get(runId)
+      if (!other) return new Promise((go) => arrived.set(runId, { kernel, go }))
+      if (other.kernel !== kernel) apart++
+      other.go()
+    }
+    const [one, two] = [await stores[store]!(), await stores[store]!()]
+    try {
+      await start(one, meet)
+      await start(two, meet)
+      for (let from = 0; from < RUNS; from += AT_ONCE) {
+        const ids = Array.from({ length: AT_ONCE }, (_, index) => `run-${from + index}`)
+        await Promise.all(ids.map((id) => one.flow('race').start(undefined, { id })))
+        await Promise.all(ids.map((id) => one.waitFor(id, 'end', { timeout: 30_000 })))
+        for (const id of ids) {
+          const types = (await one.port('events').read(id)).map(({ type }) => type)
+          expect(types.filter((type) => type.startsWith('flow.'))).toEqual(['flow.started', 'flow.completed'])
+          expect(types.at(-1)).toBe('flow.completed')
+        }
+      }
+      expect(apart).toBeGreaterThan(RUNS / 10)
+      expect(await two.flow('race').runs({ status: 'running' })).toEqual([])
+      expect(await two.flow('race').runs({ status: 'completed', limit: RUNS + 1 })).toHaveLength(RUNS)
+    } finally {
+      await Promise.all([one.close(), two.close()])
+    }
+  },
+)
