@@ -3,12 +3,14 @@ import { resolveConfig, type QueueConfig } from './presets/index.ts'
 
 export * from './kernel/index.ts'
 // Naming the plugins' types here also brings their additions to the kernel's types along.
+export type { BusEvent, SendOptions } from './plugins/bus/index.ts'
 export type { Control, JobRef } from './plugins/control/index.ts'
-export type { FlowContext, FlowHandle, FlowOptions } from './plugins/flow/index.ts'
+export type { FlowContext, FlowHandle, FlowOptions, StartOptions } from './plugins/flow/index.ts'
 export type { LogLevel, RunLogger } from './plugins/logger/index.ts'
 export type { ProgressMessage } from './plugins/progress/index.ts'
 export type { Schedule, ScheduleInfo, ScheduleOption } from './plugins/schedule/index.ts'
 export type { RunState } from './plugins/state/index.ts'
+export type { EventWait, SubSteps } from './plugins/step/index.ts'
 export type {
   TriggerDefinition,
   TriggerEvent,
@@ -18,6 +20,7 @@ export type {
   Verify,
   WebhookFacts,
 } from './plugins/triggers/index.ts'
+export type { AwaitOptions, AwaitPart, AwaitRegistration, Awaited } from './plugins/wait/index.ts'
 export type { Webhooks } from './plugins/webhooks/index.ts'
 export { defineConfig, type QueueConfig } from './presets/index.ts'
 

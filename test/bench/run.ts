@@ -11,6 +11,7 @@ const BENCHES: Record<string, () => Promise<{ default: Bench }>> = {
   postgres: () => import('./postgres.ts'),
   runtimes: () => import('./runtimes.ts'),
   flows: () => import('./flows.ts'),
+  waiting: () => import('./waiting.ts'),
 }
 
 const args = process.argv.slice(2)

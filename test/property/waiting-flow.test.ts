@@ -55,7 +55,7 @@ async function outcome(test: TestKernel) {
   expect(events.map(({ seq }) => seq)).toEqual(events.map((_event, index) => index + 1))
   const [child] = await test.kernel.flow('label').runs()
   const steps = events.filter(({ type }) => type === 'step.completed').map(({ step }) => step!)
-  const once = ['step.resumed', 'step.memo', 'step.returned']
+  const once = new Set(['step.resumed', 'step.memo', 'step.returned'])
   return {
     state: await test.kernel.state(runId),
     end: events
@@ -66,7 +66,7 @@ async function outcome(test: TestKernel) {
     child: child?.status,
     completed: steps.toSorted(),
     kept: events
-      .filter(({ type }) => once.includes(type))
+      .filter(({ type }) => once.has(type))
       .map(({ type }) => type)
       .toSorted(),
   }

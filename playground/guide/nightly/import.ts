@@ -1,0 +1,23 @@
+import { createReadStream } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { defineQueueConfig, defineQueueWorker } from 'nuxt-queue'
+import { DATASET } from '../../lib/paths.ts'
+
+export const config = defineQueueConfig({
+  // Once a night however many instances there are, and never twice at a time.
+  schedule: {
+    cron: '0 3 * * *',
+    timeZone: 'Europe/Berlin',
+    overlap: 'skip',
+    data: (at: Date) => ({ night: at.toISOString() }),
+  },
+  attempts: 3,
+  backoff: { type: 'exponential', delay: 1000 },
+})
+
+export default defineQueueWorker(async (job, ctx) => {
+  let rows = -1
+  for await (const _line of createInterface({ input: createReadStream(DATASET) })) rows++
+  await ctx.state.set('rows', rows)
+  return { ...(job.data as { night: string }), rows }
+})

@@ -1,0 +1,22 @@
+import { defineQueueConfig, defineQueueWorker, type AwaitRegistration, type Job } from 'nuxt-queue'
+import { askForApproval } from '../../lib/examples/approvals.ts'
+
+type Order = { id: string; total: number }
+
+// The run waits here, for a day if need be, in no process: until somebody opens the URL, or the time is up.
+export const config = defineQueueConfig({
+  flow: { name: 'order', role: 'step', subscribes: 'placed', emits: ['approved', 'declined'] },
+  awaitBefore: { type: 'webhook', timeout: 1500, timeoutAction: 'continue' },
+})
+
+export function onAwaitRegister({ url }: AwaitRegistration, job: Job): void {
+  askForApproval(job.data as Order, url!)
+}
+
+export default defineQueueWorker(async (job, ctx) => {
+  const { payload, timedOut } = ctx.awaited!
+  const approved = !timedOut && (payload as { approved?: boolean }).approved === true
+  const reason = timedOut ? 'nobody answered in time' : 'it was turned down'
+  if (approved) await ctx.flow.emit('approved', job.data)
+  else await ctx.flow.emit('declined', { ...(job.data as Order), reason })
+})

@@ -1,0 +1,8 @@
+import { defineQueueConfig, defineQueueWorker } from 'nuxt-queue'
+
+export const config = defineQueueConfig({ flow: { name: 'order', role: 'step', subscribes: 'declined' } })
+
+export default defineQueueWorker((job) => {
+  const { id, reason } = job.data as { id: string; reason: string }
+  return `order ${id} was declined: ${reason}`
+})

@@ -1,0 +1,8 @@
+import { defineQueueConfig, defineQueueWorker } from 'nuxt-queue'
+
+export const config = defineQueueConfig({ flow: { name: 'trip', role: 'compensation', compensates: 'trip/hotel' } })
+
+export default defineQueueWorker(async (job, ctx) => {
+  const { result } = job.data as { result: { room: number } }
+  await ctx.state.update('undone', (undone = []) => [...(undone as string[]), `room ${result.room}`])
+})
