@@ -66,14 +66,14 @@ export function flowTests(test: PresetTest): void {
   )
 
   it(
-    'fans out to a hundred jobs and gathers what they emit',
-    test(async ({ kernel, start, event, types }) => {
+    'fans out to a thousand jobs and gathers what they emit',
+    test(async ({ kernel, start, event, types, until }) => {
       await start({
         split: entry(async (_job, ctx) => {
-          for (const n of range(100)) await ctx.flow.emit('part', n)
+          for (const n of range(1000)) await ctx.flow.emit('part', n)
         }),
         work: step({ subscribes: 'part' }, ({ data }, ctx) => ctx.flow.emit('square', Number(data) ** 2), {
-          concurrency: 10,
+          concurrency: 50,
         }),
         sum: step({ subscribes: 'square', gather: 'part' }, ({ data }) => {
           const { square } = data as { square: number[] }
@@ -81,10 +81,11 @@ export function flowTests(test: PresetTest): void {
         }),
       })
       const { runId } = await kernel.flow('f').start()
-      expect((await event(runId, 'end')).data).toEqual({ result: { count: 100, sum: 328_350 } })
+      await until('half is done', async () => (await kernel.port('events').head(runId)) > 4000)
+      expect((await event(runId, 'end')).data).toEqual({ result: { count: 1000, sum: 332_833_500 } })
       const counted = await types(runId)
-      expect(counted.filter((type) => type === 'step.completed')).toHaveLength(102)
-      expect(counted.filter((type) => type === 'step.queued')).toHaveLength(101)
+      expect(counted.filter((type) => type === 'step.completed')).toHaveLength(1002)
+      expect(counted.filter((type) => type === 'step.queued')).toHaveLength(1001)
     }),
   )
 

@@ -1,5 +1,6 @@
 import { describe } from 'vitest'
 import { batchTests } from './batches.ts'
+import { cancelTests } from './cancelling.ts'
 import { flowControlTests } from './flow-control.ts'
 import { flowTests } from './flows.ts'
 import { graphTests } from './graphs.ts'
@@ -44,6 +45,7 @@ export function presetConformance({ name, create }: PresetConformanceOptions): v
       flowTests(test)
       graphTests(test)
       sagaTests(test)
+      cancelTests(test)
     })
     describe('waits', () => {
       waitTests(test)

@@ -27,6 +27,17 @@ export function waitTests(test: PresetTest): void {
   )
 
   it(
+    'waits for the next moment of a schedule',
+    test(async ({ kernel, start, event, now }) => {
+      await start({ only: entry(() => now(), { awaitBefore: { type: 'schedule', cron: '* * * * * *' } }) })
+      const begun = now()
+      const { runId } = await kernel.flow('f').start()
+      const { result } = (await event(runId, 'end')).data as { result: number }
+      expect(Math.floor(result / 1000)).toBe(Math.floor(begun / 1000) + 1)
+    }),
+  )
+
+  it(
     'waits for an event of its own order, whatever others there are',
     test(async ({ kernel, start, event, until }) => {
       await start({

@@ -1,0 +1,101 @@
+import { expect, it } from 'vitest'
+import type { Kernel, StoredEvent } from '../../../kernel/index.ts'
+import { entry, step, undo } from './flow-workers.ts'
+import type { PresetTest, Worker } from './rig.ts'
+
+/** Where a run may be when it is cancelled: its workers, and the event that says it has got there. */
+interface Stage {
+  workers: Record<string, Worker>
+  there: (event: StoredEvent) => boolean
+  before?: (kernel: Kernel) => unknown
+}
+
+const typed =
+  (type: string, name?: string) =>
+  (event: StoredEvent): boolean =>
+    event.type === type && (name === undefined || event.step === name)
+
+/** Runs until it is told to stop. */
+const untilStopped = async (_job: unknown, { signal }: { signal: AbortSignal }): Promise<void> => {
+  if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve))
+}
+const next = (): Worker => entry((_job, ctx) => ctx.flow.emit('next'))
+
+const STAGES: Record<string, Stage> = {
+  'while its first step runs': { workers: { first: entry(untilStopped) }, there: typed('step.started') },
+  'while a step is queued': {
+    workers: { first: next(), second: step({ subscribes: 'next' }, () => {}) },
+    before: (kernel) => kernel.port('queue').pause('second'),
+    there: typed('step.queued', 'second'),
+  },
+  'while a step waits before its handler': {
+    workers: {
+      first: next(),
+      second: step({ subscribes: 'next' }, () => {}, { awaitBefore: { type: 'event', event: 'x' } }),
+    },
+    there: typed('step.deferred', 'second'),
+  },
+  'while a step waits after its handler': {
+    workers: { first: entry(() => 'done', { awaitAfter: { type: 'time', delay: 60_000 } }) },
+    there: typed('step.deferred', 'first'),
+  },
+  'while a handler sleeps': {
+    workers: { first: entry(async (_job, ctx) => ctx.step.sleep('nap', 60_000)) },
+    there: typed('step.deferred', 'first'),
+  },
+  'between two attempts': {
+    workers: {
+      first: entry(
+        () => {
+          throw new Error('once')
+        },
+        { attempts: 2, backoff: 60_000 },
+      ),
+    },
+    there: typed('step.retry', 'first'),
+  },
+  'in a fan-out': {
+    workers: {
+      first: entry(async (_job, ctx) => {
+        for (const part of [1, 2, 3]) await ctx.flow.emit('part', part)
+      }),
+      part: step({ subscribes: 'part' }, untilStopped, { concurrency: 2 }),
+      sum: step({ subscribes: 'done', gather: 'part' }, () => {}),
+    },
+    there: typed('step.started', 'part'),
+  },
+  'while it is undone': {
+    workers: {
+      first: next(),
+      second: step({ subscribes: 'next', onError: 'compensate' }, () => {
+        throw new Error('boom')
+      }),
+      undo: undo('first', untilStopped),
+    },
+    there: typed('step.started', 'undo'),
+  },
+}
+
+/** A run that is cancelled ends as cancelled, wherever it is, and leaves no job behind. */
+export function cancelTests(test: PresetTest): void {
+  for (const [name, { workers, there, before }] of Object.entries(STAGES)) {
+    it(
+      `is cancelled ${name}`,
+      test(async ({ kernel, start, until, events }) => {
+        await start(workers)
+        await before?.(kernel)
+        const { runId } = await kernel.flow('f').start()
+        await until('it is there', async () => (await events(runId)).some(there))
+        expect(await kernel.flow('f').cancel(runId)).toBe(true)
+        await until('none of its jobs is left', async () => {
+          const jobs = await kernel.port('queue').getJobs({ runId })
+          return jobs.every(({ state }) => ['completed', 'failed', 'cancelled'].includes(state))
+        })
+        expect(await kernel.flow('f').cancel(runId)).toBe(false)
+        expect(await kernel.flow('f').status(runId)).toMatchObject({ status: 'cancelled' })
+        expect((await events(runId)).filter(({ key }) => key === 'end')).toMatchObject([{ type: 'flow.cancelled' }])
+        expect((await events(runId)).at(-1)!.type).toBe('flow.cancelled')
+      }),
+    )
+  }
+}
