@@ -1,4 +1,4 @@
-import type { EventStore, MaybePromise, StoredEvent } from '../../kernel/index.ts'
+import { isQueueError, type EventStore, type MaybePromise, type StoredEvent } from '../../kernel/index.ts'
 
 /** How many runs a projection keeps folded; the least recently used one goes first. */
 const CACHED_RUNS = 1000
@@ -44,8 +44,15 @@ export function createProjection<S>(
       : { seq: 0, state: initial() }
   }
 
-  async function forward(folded: Folded<S>, runId: string): Promise<Folded<S>> {
-    const fresh = await events().read(runId, { after: folded.seq })
+  async function forward(kept: Folded<S>, runId: string): Promise<Folded<S>> {
+    let folded = kept
+    const read = async () => events().read(runId, { after: folded.seq })
+    const fresh = await read().catch(async (error: unknown) => {
+      if (!isQueueError(error, 'EVENTS_TRIMMED')) throw error
+      // What has been trimmed meanwhile is in a snapshot.
+      folded = await start(runId)
+      return read()
+    })
     if (fresh.length === 0) return folded
     await apply(folded.state, fresh, runId)
     const seq = fresh.at(-1)!.seq

@@ -57,7 +57,7 @@ export function createFlowContext(kernel: Kernel, engine: FlowEngine, ctx: RunCo
     await ctx.emit('flow.child', { runId: child, flow, wait: wait === true }, { key: `child:${child}` })
     await kernel.flow(flow).start(input, { id: child, tags, parent: { runId, jobId: job.id, waits: wait === true } })
     if (!wait) return { runId: child }
-    const ended = await ctx.step.waitForEvent(`${flow}#${times}`, { event: FLOW_ENDED, key: child })
+    const ended = await ctx.step.waitForEvent(`${flow}#${times}`, { event: FLOW_ENDED, key: child, once: true })
     return resultOf(ended as FlowEnded)
   }
 

@@ -9,6 +9,8 @@ export interface EventWait {
   timeout?: number
   /** Milliseconds before the start of the run from which on an event counts. Default 0. */
   lookback?: number
+  /** Nobody else will ever wait for this event with this key: what is kept of them goes with the wait. Default false. */
+  once?: boolean
   /** Passes over events that are not meant. Not for handlers in other processes. */
   filter?: (payload: unknown) => boolean
 }

@@ -10,9 +10,15 @@ export function requestOf(wait: Wait, now: number): WaitRequest {
     if (Number.isFinite(at)) return { mode: 'one', parts: [{ type: 'time', at }], filters: [] }
     throw new QueueError('WAIT_INVALID', 'A handler sleeps for milliseconds, or until a valid date.')
   }
-  const { event, key = '', timeout, lookback, filter } = wait
+  const { event, key = '', timeout, lookback, once, filter } = wait
   if (typeof event !== 'string' || event === '') {
     throw new QueueError('WAIT_INVALID', `An event to wait for has a name; got ${typeof event}.`)
   }
-  return { mode: 'one', parts: [{ type: 'event', event, key }], filters: [filter], timeout, lookback }
+  return {
+    mode: 'one',
+    parts: [{ type: 'event', event, key, ...(once && { once }) }],
+    filters: [filter],
+    timeout,
+    lookback,
+  }
 }

@@ -1,10 +1,17 @@
 import type { StoredEvent } from '../../kernel/index.ts'
 
-/** Who waits in a stream. */
-export interface OpenWait {
+/** The job that waits. */
+export interface JobAddress {
   runId: string
   jobId: string
   queue: string
+}
+
+interface OpenWait extends JobAddress {
+  /** Events from this moment on count, in milliseconds since the epoch. */
+  since: number
+  /** Nobody else will ever wait here. */
+  once?: boolean
 }
 
 interface Arrived {
@@ -17,7 +24,7 @@ interface Arrived {
 
 /** Who waits for the events of one name and key, and which have come. */
 export interface Book {
-  open: Record<string, OpenWait & { since: number }>
+  open: Record<string, OpenWait>
   events: Arrived[]
   /** By run, the `seq` of the last event that a wait of it has taken: the next one takes a later one. */
   taken: Record<string, { seq: number; at: number }>

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { EventDraft, Kernel, RunOutcome } from '../../kernel/index.ts'
 import { createProjection } from '../_shared/projection.ts'
-import { createBook, foldBook, prune, staleBefore, type Book, type OpenWait } from './book.ts'
+import { createBook, foldBook, prune, staleBefore, type Book, type JobAddress } from './book.ts'
 import { streamOf, type Part, type WaitRecord } from './record.ts'
 
 export const WAIT_QUEUE = '_wait'
@@ -36,11 +36,14 @@ export function createStreams(kernel: Kernel, keep: number) {
   return {
     book: async (stream: string): Promise<Readonly<Book>> => (await books.current(stream)).state,
 
-    async register({ name, parts, since }: WaitRecord, wait: OpenWait): Promise<void> {
-      const registered = ofEvents(parts).map(async (part, index) => {
+    /** @param again it may be registered already */
+    async register({ name, parts, since }: WaitRecord, wait: JobAddress, again: boolean): Promise<void> {
+      const registered = ofEvents(parts).map(async ({ event, key, once }, index) => {
+        const stream = streamOf(event, key)
         const waitId = idOf(wait.jobId, name, index)
-        const event = { type: 'wait.registered', data: { waitId, since, ...wait } }
-        await write(streamOf(part.event, part.key), event, 'running')
+        if (again && Object.hasOwn((await books.current(stream)).state.open, waitId)) return
+        const data = { waitId, since, ...(once && { once }), ...wait }
+        await write(stream, { type: 'wait.registered', data }, 'running')
       })
       await Promise.all(registered)
     },
@@ -74,7 +77,8 @@ export function createStreams(kernel: Kernel, keep: number) {
           .map(async ({ queue, jobId }) => kernel.port('queue').promote(queue, jobId))
         await Promise.all(woken)
       }
-      await tidyLater(stream)
+      // The only wait there will be takes the stream with it.
+      if (!waits.some(({ once }) => once)) await tidyLater(stream)
     },
 
     /** Forgets what is too old, and ends the stream when nothing is left. */

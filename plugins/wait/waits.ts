@@ -146,7 +146,7 @@ export function createWaits(kernel: Kernel, streams: WaitStreams): Waits {
     }
     const request = describe()
     const record = started ?? (await begin(ctx, name, request))
-    await streams.register(record, { runId, jobId: job.id, queue: job.queue })
+    await streams.register(record, { runId, jobId: job.id, queue: job.queue }, started !== undefined)
     await registered?.(record)
     const now = kernel.clock.now()
     const verdict = await evaluate(record, request.filters, now)
