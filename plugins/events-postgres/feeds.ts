@@ -73,7 +73,8 @@ export function createFeeds(db: PostgresPort, source: FeedSource) {
       const after = Math.min(...[...feed.subscribers].map(({ seq }) => seq))
       try {
         const events = await source.read(feed.stream, after)
-        for (const subscriber of feed.subscribers) advance(subscriber, events)
+        // Who came during the read may be behind where it began, and has one of its own coming.
+        for (const subscriber of feed.subscribers) if (subscriber.seq >= after) advance(subscriber, events)
       } catch (error) {
         if (closed) return
         reporter.error(`Stream "${feed.stream}" could not be read for those who follow it.`, error)
