@@ -54,11 +54,20 @@ export function createFlowContext(kernel: Kernel, engine: FlowEngine, ctx: RunCo
     const times = (started.get(flow) ?? 0) + 1
     started.set(flow, times)
     const child = id ?? `${runId}.${hash('sha1', `${job.id} ${flow} ${times}`, 'base64url').slice(0, 14)}`
-    await ctx.emit('flow.child', { runId: child, flow, wait: wait === true }, { key: `child:${child}` })
-    await kernel.flow(flow).start(input, { id: child, tags, parent: { runId, jobId: job.id, waits: wait === true } })
+    const name = `${flow}#${times}`
+    if (!(wait && (await hasWaited(name)))) {
+      await ctx.emit('flow.child', { runId: child, flow, wait: wait === true }, { key: `child:${child}` })
+      await kernel.flow(flow).start(input, { id: child, tags, parent: { runId, jobId: job.id, waits: wait === true } })
+    }
     if (!wait) return { runId: child }
-    const ended = await ctx.step.waitForEvent(`${flow}#${times}`, { event: FLOW_ENDED, key: child })
+    const ended = await ctx.step.waitForEvent(name, { event: FLOW_ENDED, key: child })
     return resultOf(ended as FlowEnded)
+  }
+
+  /** In a fork, the run that was waited for is that of the other run, and is not started again. */
+  async function hasWaited(name: string): Promise<boolean> {
+    if (!job.flow?.forked) return false
+    return (await kernel.port('events').byKey(runId, `resumed:${job.id}:${name}`)) !== undefined
   }
 
   return {

@@ -1,13 +1,16 @@
 import { definePlugin, QueueError, type EmitPayload, type Job } from '../../kernel/index.ts'
 import { placesOf } from '../_shared/flow-places.ts'
 import { addLazyMember } from '../_shared/lazy-member.ts'
+import { createCarrier } from './carry.ts'
 import { createFlowContext, type FlowContext } from './context.ts'
 import { createFlowEngine } from './engine.ts'
+import { createForks } from './fork.ts'
 import { createFlowHandle, type FlowHandle } from './handle.ts'
 import { planNext, type Plan } from './plan.ts'
 import type { StartedData } from './run.ts'
 
 export type { FlowContext } from './context.ts'
+export type { ForkedRun, ForkOptions, RerunOptions } from './fork.ts'
 export type { FlowHandle, StartOptions } from './handle.ts'
 export type { FlowOptions } from './options.ts'
 
@@ -25,8 +28,10 @@ declare module 'nuxt-queue/kernel' {
 export default definePlugin({
   name: 'flow',
   requires: ['queue', 'events', 'control', 'bus', 'step'],
-  setup(kernel) {
+  async setup(kernel) {
     const engine = createFlowEngine(kernel)
+    const forks = createForks(kernel, engine)
+    const carrier = await createCarrier(kernel, engine, forks.copy)
     kernel.onWorkerStart((worker) => {
       engine.forgetGraphs()
       for (const { name, role } of placesOf(worker)) if (role === 'entry') engine.graphOf(name)
@@ -84,7 +89,7 @@ export default definePlugin({
       return plan
     }
 
-    kernel.extend({ flow: (name: string) => createFlowHandle(kernel, engine, name) })
+    kernel.extend({ flow: (name: string) => createFlowHandle(kernel, engine, { forks, carrier }, name) })
   },
 })
 

@@ -4,6 +4,7 @@ import { flowControlTests } from './flow-control.ts'
 import { flowTests } from './flows.ts'
 import { graphTests } from './graphs.ts'
 import { jobTests } from './jobs.ts'
+import { lookingBackTests } from './looking-back.ts'
 import { presetTest, type PresetConformanceOptions } from './rig.ts'
 import { sagaTests } from './sagas.ts'
 import { scheduleTests } from './schedules.ts'
@@ -44,6 +45,9 @@ export function presetConformance({ name, create }: PresetConformanceOptions): v
       flowTests(test)
       graphTests(test)
       sagaTests(test)
+    })
+    describe('looking back', () => {
+      lookingBackTests(test)
     })
     describe('waits', () => {
       waitTests(test)
