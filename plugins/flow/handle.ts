@@ -9,6 +9,7 @@ import {
 } from '../../kernel/index.ts'
 import type { Carrier } from './carry.ts'
 import type { FlowEngine } from './engine.ts'
+import { explainRun, type RunExplanation } from './explain.ts'
 import type { ForkedRun, ForkOptions, Forks, RerunOptions } from './fork.ts'
 import { entryOf } from './graph.ts'
 import { instanceId } from './run.ts'
@@ -52,6 +53,13 @@ export interface FlowHandle {
   rerunFrom(runId: string, step: string, options?: RerunOptions): Promise<ForkedRun>
   /** @throws QueueError `RUN_NOT_FOUND` */
   status(runId: string): Promise<RunInfo>
+  /**
+   * What a run waits for: its open jobs, the joins that have begun and what has arrived at them, the fan-outs
+   * that steps gather.
+   *
+   * @throws QueueError `RUN_NOT_FOUND`
+   */
+  explain(runId: string): Promise<RunExplanation>
   /** Its runs, newest first, such as those with a tag. */
   runs(filter?: Omit<RunFilter, 'flow'>): Promise<RunInfo[]>
   /**
@@ -90,6 +98,7 @@ export function createFlowHandle(
         `Flow "${name}" has no run "${runId}". It may not have begun, or have expired.`,
       )
     },
+    explain: (runId) => explainRun(engine, graph, runId),
     runs: async (filter = {}) => kernel.port('events').runs.list({ ...filter, flow: name }),
     async result(runId, options) {
       const { type, data } = await kernel.waitFor(runId, 'end', options)

@@ -10,6 +10,7 @@ import { planNext, type Plan } from './plan.ts'
 import type { StartedData } from './run.ts'
 
 export type { FlowContext } from './context.ts'
+export type { OpenGather, OpenJob, OpenJoin, RunExplanation } from './explain.ts'
 export type { ForkedRun, ForkOptions, RerunOptions } from './fork.ts'
 export type { FlowHandle, StartOptions } from './handle.ts'
 export type { FlowOptions } from './options.ts'

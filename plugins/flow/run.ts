@@ -51,6 +51,7 @@ export interface Branch {
 }
 
 interface Join {
+  step: string
   /** Payloads by event. */
   arrived: Map<string, unknown>
   fired: boolean

@@ -1,5 +1,6 @@
 import { describe } from 'vitest'
 import { batchTests } from './batches.ts'
+import { explanationTests } from './explanations.ts'
 import { flowControlTests } from './flow-control.ts'
 import { flowTests } from './flows.ts'
 import { graphTests } from './graphs.ts'
@@ -48,6 +49,7 @@ export function presetConformance({ name, create }: PresetConformanceOptions): v
     })
     describe('looking back', () => {
       lookingBackTests(test)
+      explanationTests(test)
     })
     describe('waits', () => {
       waitTests(test)
