@@ -72,6 +72,8 @@ export interface JobFlow {
   cause?: string
   /** How many emits lie between it and the entry. Default 0. */
   depth?: number
+  /** Its run is a fork, in which parts of this job are on record that it has not done itself. */
+  forked?: boolean
   /** What a run begins with, which its entry carries. */
   start?: FlowStart
 }

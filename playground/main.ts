@@ -1,7 +1,6 @@
 import { parseArgs } from 'node:util'
 import { createKernel, type StoredEvent } from 'nuxt-queue'
 import { followTimeline, formatDuration } from 'nuxt-queue/plugins/cli'
-import history from 'nuxt-queue/plugins/history'
 import { relative, resolve } from 'pathe'
 import queueConfig from './nuxt-queue.config.ts'
 import { outputOf, PLAYGROUND } from './lib/paths.ts'
@@ -16,7 +15,6 @@ async function run(preset: string, file: string | undefined, python: object, pri
   await using store = await startStore(preset)
   const kernel = await createKernel({
     preset,
-    plugins: [history],
     config: {
       ...store.config,
       registry: { rootDir: PLAYGROUND, dirs: ['queues'] },

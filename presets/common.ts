@@ -3,7 +3,9 @@ import batch from '../plugins/batch/index.ts'
 import bus from '../plugins/bus/index.ts'
 import control from '../plugins/control/index.ts'
 import debounce from '../plugins/debounce/index.ts'
+import explain from '../plugins/explain/index.ts'
 import flow from '../plugins/flow/index.ts'
+import history from '../plugins/history/index.ts'
 import jobOptions from '../plugins/job-options/index.ts'
 import limits from '../plugins/limits/index.ts'
 import logger from '../plugins/logger/index.ts'
@@ -47,6 +49,8 @@ export const capabilities: readonly AnyPlugin[] = [
   schedule,
   triggers,
   retention,
+  history,
+  explain,
   validation,
   batch,
   registry,

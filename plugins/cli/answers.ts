@@ -28,6 +28,7 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
       const run = await findRun(runId)
       return { run, events: await store.read(runId) }
     },
+    explain: ({ id, queue }) => kernel.explain(queue === undefined ? id : { queue, id }),
     redrive: ({ queue, limit }) => kernel.redrive(queue, { limit }),
     async state({ runId, at }) {
       await findRun(runId)

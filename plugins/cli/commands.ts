@@ -147,6 +147,22 @@ export function createCommands(host: Host): Record<string, CommandDef> {
     },
   )
 
+  const explain = command(
+    'Tell why a job does not run, or what became of it',
+    {
+      job: { type: 'positional', required: true, description: 'The id of a job' },
+      queue: { type: 'string', description: 'Its queue. Default: the job is looked for in all' },
+    },
+    ({ job, queue }, { cwd, output }) =>
+      using(openBackend(host, cwd), async (backend) => {
+        const explanation = await backend.ask('explain', { id: job, queue })
+        if (output.json) return output.value(explanation)
+        const { name, queue: found, state = 'unknown', reasons } = explanation
+        output.line(`job ${job}: ${state}${name === undefined ? '' : ` (${name} on ${found})`}`)
+        for (const { code, sentence } of reasons) output.line(`  ${code.padEnd(15)}  ${sentence}`)
+      }),
+  )
+
   const redrive = command(
     'Move dead letters back to the queues they came from',
     {
@@ -162,5 +178,5 @@ export function createCommands(host: Host): Record<string, CommandDef> {
       }),
   )
 
-  return { dev, enqueue, runs, show, state, redrive }
+  return { dev, enqueue, runs, show, state, explain, redrive }
 }

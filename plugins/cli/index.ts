@@ -12,7 +12,7 @@ export { createTimeline, followTimeline, formatDuration, type Timeline } from '.
  */
 export default definePlugin({
   name: 'cli',
-  requires: ['queue', 'events', 'control', 'state', 'flow'],
+  requires: ['queue', 'events', 'control', 'state', 'flow', 'explain'],
   options: z.strictObject({
     /** The folder commands are run in. Default: the working directory. */
     cwd: z.string().optional(),

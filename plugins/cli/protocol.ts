@@ -23,6 +23,7 @@ export interface Results {
   runs: RunInfo[]
   run: RunHistory
   state: Record<string, unknown>
+  explain: Awaited<ReturnType<Kernel['explain']>>
   redrive: Awaited<ReturnType<Kernel['redrive']>>
 }
 

@@ -27,6 +27,8 @@ export const params = {
   run: z.object({ runId: z.string() }),
   /** The state of a run: now, at a `seq`, or at a date. */
   state: z.object({ runId: z.string(), at: moment.optional() }),
+  /** Why a job does not run, or what became of it; without a queue it is looked for in all. */
+  explain: z.object({ id: z.string(), queue: z.string().optional() }),
   /** Moves dead letters back to where they came from. */
   redrive: z.object({ queue: z.string(), limit: z.number().optional() }),
 }

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import { QueueError, type JobFlow, type Kernel, type RunContext, type SerializedError } from '../../kernel/index.ts'
 import { copyValue } from '../_shared/value.ts'
+import type { Carrier } from './carry.ts'
 import { FLOW_ENDED, type FlowEnded, type FlowEngine } from './engine.ts'
 import { assertEmits } from './graph.ts'
 import type { EmitData } from './run.ts'
@@ -34,7 +35,7 @@ export interface FlowContext {
   start(flow: string, input?: unknown, options?: ChildOptions & { wait?: false }): Promise<{ runId: string }>
 }
 
-export function createFlowContext(kernel: Kernel, engine: FlowEngine, ctx: RunContext): FlowContext {
+export function createFlowContext(kernel: Kernel, engine: FlowEngine, carrier: Carrier, ctx: RunContext): FlowContext {
   const { job, runId } = ctx
   let emitted = 0
   let immediately = 0
@@ -54,11 +55,20 @@ export function createFlowContext(kernel: Kernel, engine: FlowEngine, ctx: RunCo
     const times = (started.get(flow) ?? 0) + 1
     started.set(flow, times)
     const child = id ?? `${runId}.${hash('sha1', `${job.id} ${flow} ${times}`, 'base64url').slice(0, 14)}`
-    await ctx.emit('flow.child', { runId: child, flow, wait: wait === true }, { key: `child:${child}` })
-    await kernel.flow(flow).start(input, { id: child, tags, parent: { runId, jobId: job.id, waits: wait === true } })
+    const name = `${flow}#${times}`
+    if (!(wait && (await hasWaited(name)))) {
+      await ctx.emit('flow.child', { runId: child, flow, wait: wait === true }, { key: `child:${child}` })
+      await kernel.flow(flow).start(input, { id: child, tags, parent: { runId, jobId: job.id, waits: wait === true } })
+    }
     if (!wait) return { runId: child }
-    const ended = await ctx.step.waitForEvent(`${flow}#${times}`, { event: FLOW_ENDED, key: child, once: true })
+    const ended = await ctx.step.waitForEvent(name, { event: FLOW_ENDED, key: child, once: true })
     return resultOf(ended as FlowEnded)
+  }
+
+  /** In a fork, the run that was waited for is that of the other run, and is not started again. */
+  async function hasWaited(name: string): Promise<boolean> {
+    if (!job.flow?.forked) return false
+    return (await kernel.port('events').byKey(runId, `resumed:${job.id}:${name}`)) !== undefined
   }
 
   return {
@@ -72,7 +82,7 @@ export function createFlowContext(kernel: Kernel, engine: FlowEngine, ctx: RunCo
       else ctx.outbox.push({ type: 'emit', data, flow: name, step, stepId: job.id })
     },
     async cancel(reason = 'by a step') {
-      await engine.cancel(runId, reason)
+      await carrier.cancel(runId, reason)
     },
     start: start as FlowContext['start'],
   }

@@ -52,7 +52,7 @@ export function createFlowEngine(kernel: Kernel) {
     let again = repair
     for (let owes = true; owes; again = false) {
       const { state: run } = await projection.current(runId)
-      if (run.flow === undefined) return
+      if (run.flow === undefined || run.copying) return
       const graph = graphOf(run.flow)
       if (run.outcome) {
         projection.forget(runId)

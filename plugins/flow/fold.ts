@@ -1,4 +1,5 @@
 import type { SerializedError, StoredEvent } from '../../kernel/index.ts'
+import type { ForkedData } from './copy.ts'
 import { closeGroup, closeGroups, gather, leaveGroups, branchOf } from './groups.ts'
 import type { FlowGraph, FlowStep } from './graph.ts'
 import { arriveAtJoin, isLosing } from './joins.ts'
@@ -33,6 +34,9 @@ function foldEvent(run: FlowRun, event: StoredEvent, graph: FlowGraph): void {
   switch (event.type) {
     case 'flow.started':
       begin(run, event)
+      break
+    case 'flow.forked':
+      goOn(run, event)
       break
     case 'step.queued':
     case 'step.started':
@@ -72,13 +76,24 @@ function foldEvent(run: FlowRun, event: StoredEvent, graph: FlowGraph): void {
 }
 
 function begin(run: FlowRun, { flow, stepId, data }: StoredEvent): void {
-  const { input, step, version, tags, parent } = data as StartedData
+  const { input, step, version, tags, parent, forkedFrom } = data as StartedData
   run.flow = flow
   run.version = version
   run.start = { tags, parent }
+  run.copying = forkedFrom !== undefined
   const instance = add(run, stepId!, step, undefined)
   instance.data = input
   advanceTo(run, instance, 'queued')
+}
+
+/** The copy that a fork begins with is complete. */
+function goOn(run: FlowRun, { data }: StoredEvent): void {
+  const { replace } = data as ForkedData
+  run.copying = false
+  for (const instance of run.open) {
+    instance.forked = true
+    if (replace && (replace.job ?? instance.id) === instance.id) instance.data = replace.data
+  }
 }
 
 function instanceOf(run: FlowRun, { stepId, step }: StoredEvent): Instance {

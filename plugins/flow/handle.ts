@@ -7,7 +7,10 @@ import {
   type RunInfo,
   type SerializedError,
 } from '../../kernel/index.ts'
+import type { Carrier } from './carry.ts'
 import type { FlowEngine } from './engine.ts'
+import { explainRun, type RunExplanation } from './explain.ts'
+import type { ForkedRun, ForkOptions, Forks, RerunOptions } from './fork.ts'
 import { entryOf } from './graph.ts'
 import { instanceId } from './run.ts'
 
@@ -30,8 +33,33 @@ export interface FlowHandle {
    * for are cancelled as well. False when it has ended already, or has not begun.
    */
   cancel(runId: string, options?: { reason?: string }): Promise<boolean>
+  /**
+   * Makes a new run that has the history of another up to a moment, and goes on from there on its own:
+   * state, results and finished sub-steps are there, jobs that had not ended run again from the start. One
+   * durable write, as with `start`.
+   *
+   * @throws QueueError `RUN_NOT_FOUND`, `EVENTS_TRIMMED`, `OPTION_INVALID`
+   * @example
+   * await kernel.flow('order').fork(runId, { at: 12, state: { discount: 0 } })
+   */
+  fork(runId: string, options?: ForkOptions): Promise<ForkedRun>
+  /**
+   * Forks a run at the moment before a step began, which then runs again, with other input if that is
+   * given.
+   *
+   * @param step its name, of which the first job counts, or the id of one of its jobs
+   * @throws QueueError `RUN_NOT_FOUND`, `EVENTS_TRIMMED`, `OPTION_INVALID`
+   */
+  rerunFrom(runId: string, step: string, options?: RerunOptions): Promise<ForkedRun>
   /** @throws QueueError `RUN_NOT_FOUND` */
   status(runId: string): Promise<RunInfo>
+  /**
+   * What a run waits for: its open jobs, the joins that have begun and what has arrived at them, the fan-outs
+   * that steps gather.
+   *
+   * @throws QueueError `RUN_NOT_FOUND`
+   */
+  explain(runId: string): Promise<RunExplanation>
   /** Its runs, newest first, such as those with a tag. */
   runs(filter?: Omit<RunFilter, 'flow'>): Promise<RunInfo[]>
   /**
@@ -43,7 +71,12 @@ export interface FlowHandle {
   result(runId: string, options?: { timeout?: number }): Promise<unknown>
 }
 
-export function createFlowHandle(kernel: Kernel, engine: FlowEngine, name: string): FlowHandle {
+export function createFlowHandle(
+  kernel: Kernel,
+  engine: FlowEngine,
+  { forks, carrier }: { forks: Forks; carrier: Carrier },
+  name: string,
+): FlowHandle {
   const graph = engine.graphOf(name)
   return {
     async start(input, { id: runId = kernel.newId(), entry, tags, parent } = {}) {
@@ -53,8 +86,10 @@ export function createFlowHandle(kernel: Kernel, engine: FlowEngine, name: strin
       return kernel.enqueue(worker.id, input, { id: instanceId(runId, step), runId, flow })
     },
     async cancel(runId, { reason = 'on request' } = {}) {
-      return engine.cancel(runId, reason)
+      return carrier.cancel(runId, reason)
     },
+    fork: (runId, options = {}) => forks.fork(carrier, name, runId, options),
+    rerunFrom: (runId, step, options = {}) => forks.rerunFrom(carrier, name, runId, step, options),
     async status(runId) {
       const info = await kernel.port('events').runs.get(runId)
       if (info?.flow === name) return info
@@ -63,6 +98,7 @@ export function createFlowHandle(kernel: Kernel, engine: FlowEngine, name: strin
         `Flow "${name}" has no run "${runId}". It may not have begun, or have expired.`,
       )
     },
+    explain: (runId) => explainRun(engine, graph, runId),
     runs: async (filter = {}) => kernel.port('events').runs.list({ ...filter, flow: name }),
     async result(runId, options) {
       const { type, data } = await kernel.waitFor(runId, 'end', options)

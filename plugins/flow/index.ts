@@ -2,14 +2,18 @@ import { z } from 'zod'
 import { definePlugin, QueueError, type EmitPayload, type Job } from '../../kernel/index.ts'
 import { placesOf } from '../_shared/flow-places.ts'
 import { addLazyMember } from '../_shared/lazy-member.ts'
+import { createCarrier } from './carry.ts'
 import { createCheck } from './check.ts'
 import { createFlowContext, type FlowContext } from './context.ts'
 import { createFlowEngine } from './engine.ts'
+import { createForks } from './fork.ts'
 import { createFlowHandle, type FlowHandle } from './handle.ts'
 import { planNext, type Plan } from './plan.ts'
 import type { StartedData } from './run.ts'
 
 export type { FlowContext } from './context.ts'
+export type { OpenGather, OpenJob, OpenJoin, RunExplanation } from './explain.ts'
+export type { ForkedRun, ForkOptions, RerunOptions } from './fork.ts'
 export type { FlowHandle, StartOptions } from './handle.ts'
 export type { FlowOptions } from './options.ts'
 
@@ -36,6 +40,8 @@ export default definePlugin({
   async setup(kernel, { checkInterval: interval, checkAfter: quiet }) {
     const engine = createFlowEngine(kernel)
     const watch = await createCheck(kernel, engine, { interval, quiet })
+    const forks = createForks(kernel, engine)
+    const carrier = await createCarrier(kernel, engine, forks.copy)
     kernel.onWorkerStart((worker) => {
       engine.forgetGraphs()
       for (const { name, role } of placesOf(worker)) if (role === 'entry') engine.graphOf(name)
@@ -55,7 +61,7 @@ export default definePlugin({
       },
       { when: ({ job, worker }) => job.flow === undefined && worker !== undefined && isEntry(worker) },
     )
-    addLazyMember(kernel, 'flow', (ctx) => createFlowContext(kernel, engine, ctx))
+    addLazyMember(kernel, 'flow', (ctx) => createFlowContext(kernel, engine, carrier, ctx))
     kernel.hook('emit', emitInFlow, {
       when: ({ ctx, events }) =>
         ctx ? ctx.job.flow !== undefined : events[0]?.flow !== undefined && !engine.isOwn(events),
@@ -96,7 +102,7 @@ export default definePlugin({
       return plan
     }
 
-    kernel.extend({ flow: (name: string) => createFlowHandle(kernel, engine, name) })
+    kernel.extend({ flow: (name: string) => createFlowHandle(kernel, engine, { forks, carrier }, name) })
   },
 })
 

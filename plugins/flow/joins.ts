@@ -20,7 +20,8 @@ export function arriveAtJoin(
   { event, payload, lineage, from }: Arrival,
 ): { data: unknown } | undefined {
   const key = keyOf(step.step, lineage)
-  const join = run.joins.get(key) ?? { arrived: new Map<string, unknown>(), fired: false, losers: undefined }
+  const begun = { step: step.step, arrived: new Map<string, unknown>(), fired: false, losers: undefined }
+  const join = run.joins.get(key) ?? begun
   run.joins.set(key, join)
   if (join.fired) return undefined
   join.arrived.set(event, payload)

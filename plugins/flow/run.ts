@@ -23,6 +23,8 @@ export interface Instance {
   lineage: readonly Branch[]
   /** What it has fanned out. */
   groups: Map<string, Group> | undefined
+  /** Begun in the run that this one is a fork of, which may have left parts of it on record. */
+  forked?: boolean
 }
 
 /** What one job fanned out with one event. */
@@ -45,6 +47,7 @@ export interface Branch {
 }
 
 interface Join {
+  step: string
   /** Payloads by event. */
   arrived: Map<string, unknown>
   fired: boolean
@@ -70,6 +73,8 @@ export interface FlowRun {
   /** The version of the flow it began on. */
   version: string | undefined
   start: FlowStart
+  /** It is a fork, the copy of which is not complete: nothing of it may start. */
+  copying: boolean
   outcome: 'completed' | 'failed' | 'cancelled' | undefined
   instances: Map<string, Instance>
   /** Instances that have not ended. */
@@ -98,6 +103,7 @@ export function createFlowRun(): FlowRun {
     flow: undefined,
     version: undefined,
     start: {},
+    copying: false,
     outcome: undefined,
     instances: new Map(),
     open: new Set(),
@@ -125,6 +131,8 @@ export interface StartedData extends FlowStart {
   input: unknown
   step: string
   version: string
+  /** The run whose history up to that `seq` it has. */
+  forkedFrom?: { runId: string; at: number }
 }
 
 /** Job ids derive from what causes a step, so that doing it twice is doing it once. */

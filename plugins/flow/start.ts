@@ -27,7 +27,7 @@ const CHUNK = 1000
 export type Append = (runId: string, events: EventDraft[], options?: AppendOptions) => MaybePromise<AppendResult>
 
 /** What the start of a job needs to know. */
-export type Startable = Pick<Instance, 'id' | 'step' | 'cause' | 'depth' | 'data'>
+export type Startable = Pick<Instance, 'id' | 'step' | 'cause' | 'depth' | 'data' | 'forked'>
 
 /** Puts steps on record and into their queues. */
 export function createStepStarter(kernel: Kernel, append: Append) {
@@ -100,8 +100,9 @@ export function queuedEvent({ name }: FlowGraph, { id, step, cause }: Startable)
   return { type: 'step.queued', data: { cause }, flow: name, step, stepId: id }
 }
 
-function itemOf(runId: string, { name, steps }: FlowGraph, { id, step, cause, depth, data }: Startable): EnqueueItem {
-  const flow: JobFlow = { name, step, cause, depth }
+function itemOf(runId: string, { name, steps }: FlowGraph, instance: Startable): EnqueueItem {
+  const { id, step, cause, depth, data, forked } = instance
+  const flow: JobFlow = { name, step, cause, depth, ...(forked && { forked }) }
   return { worker: steps.get(step)!.worker.id, data, options: { id, runId, flow } }
 }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { definePlugin, type DispatchPayload, type Next } from '../../kernel/index.ts'
+import { definePlugin, type DispatchPayload, type Next, type RunContext } from '../../kernel/index.ts'
 
 /** Keeps `concurrencyKey` and `rateLimit` over all instances, through the `limits` port. */
 export default definePlugin({
@@ -16,6 +16,16 @@ export default definePlugin({
       .default(15 * 60_000),
   }),
   setup(kernel, { placeTtl }) {
+    /** Which limit an attempt met, for whoever asks why its job does not run. */
+    const met = new WeakMap<RunContext, 'concurrencyKey' | 'rateLimit'>()
+    kernel.hook(
+      'emit',
+      ({ ctx, events: [deferred] }, next) => {
+        deferred!.data = { ...(deferred!.data as object), limit: met.get(ctx!) }
+        return next()
+      },
+      { when: ({ ctx, events }) => events[0]?.type === 'step.deferred' && ctx !== undefined && met.has(ctx) },
+    )
     kernel.hook(
       'dispatch',
       (dispatch, next) => {
@@ -31,6 +41,7 @@ export default definePlugin({
       const { job, worker, ctx } = dispatch
       const max = worker.worker.concurrencyPerKey ?? 1
       if (!(await kernel.port('limits').acquire(key, max, placeTtl, job.id))) {
+        met.set(ctx, 'concurrencyKey')
         dispatch.result = ctx.defer({ delay: placeTtl })
         return
       }
@@ -59,6 +70,7 @@ export default definePlugin({
       const bucket = `${job.queue}/${job.name}${key === undefined ? '' : `/${key}`}`
       const wait = await kernel.port('limits').take(bucket, rateLimit, key === undefined ? undefined : job.id)
       if (wait === 0) return next()
+      met.set(ctx, 'rateLimit')
       dispatch.result = ctx.defer({ delay: wait, holdQueue: key === undefined })
     }
   },

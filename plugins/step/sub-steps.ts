@@ -15,9 +15,12 @@ export function createSubSteps(kernel: Kernel, ctx: RunContext, memosOf: MemosOf
   let underway = 0
   const suspend = createSuspension(ctx)
 
-  // A first attempt that was handed out once has nothing behind it.
+  // A first attempt that was handed out once has nothing behind it, unless somebody else did it.
   const remembered = (): Promise<Map<string, Memo>> =>
-    (unasked ??= ctx.claim > 1 ? memosOf(runId, job.id).then((memos) => new Map(memos)) : Promise.resolve(new Map()))
+    (unasked ??=
+      ctx.claim > 1 || job.flow?.forked
+        ? memosOf(runId, job.id).then((memos) => new Map(memos))
+        : Promise.resolve(new Map()))
 
   /** @throws QueueError `STEP_MISMATCH` */
   async function recall(name: string, kind: Memo['kind']): Promise<Memo | undefined> {

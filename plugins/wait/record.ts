@@ -1,29 +1,6 @@
-/** One thing that is waited for, as it is kept. */
-export type Part =
-  /** Milliseconds since the epoch. */
-  | { type: 'time' | 'schedule'; at: number }
-  /** `once`: nobody else will ever wait under this key; `after`: an earlier wait of the run has taken what came up to this `seq`. */
-  | { type: 'event' | 'webhook'; event: string; key: string; once?: boolean; after?: number }
+import type { Part, WaitRecord, WaitResult } from '../_shared/wait-record.ts'
 
-/** Data of `step.awaiting`. */
-export interface WaitRecord {
-  name: string
-  mode: 'one' | 'any' | 'all'
-  parts: readonly Part[]
-  /** Events from this moment on count, in milliseconds since the epoch. */
-  since: number
-  /** When it times out. */
-  until?: number
-}
-
-/** Data of `step.resumed`. */
-export interface WaitResult {
-  name: string
-  timedOut: boolean
-  index?: number
-  payload?: unknown
-  payloads?: readonly unknown[]
-}
+export type { Part, WaitRecord, WaitResult } from '../_shared/wait-record.ts'
 
 /** What a step asks for; the functions in it stay in its process. */
 export interface WaitRequest {

@@ -135,7 +135,7 @@ export function createWaits(kernel: Kernel, streams: WaitStreams): Waits {
     { known, registered }: LookOptions = {},
   ): Promise<WaitStatus> {
     const { runId, job, claim } = ctx
-    const again = claim > 1
+    const again = claim > 1 || job.flow?.forked === true
     const before = known ?? (again ? await stored<WaitResult>(runId, resumedKey(job.id, name)) : undefined)
     const started =
       again && (!before || job.crashes > 0) ? await stored<WaitRecord>(runId, awaitingKey(job.id, name)) : undefined

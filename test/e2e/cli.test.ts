@@ -116,6 +116,17 @@ test('dead letters are moved back to the queue they came from', async () => {
   )
 })
 
+test('a job tells why it does not run', async () => {
+  await using project = await createProject({ greet: GREET })
+  const { cwd } = project
+  await using _dev = await startDev(cwd)
+  const { id } = (await cliJson(['enqueue', 'greet', '--delay', '3600000'], cwd)) as { id: string }
+  const explained = { id, queue: 'greetings', state: 'delayed', reasons: [{ code: 'delayed' }] }
+  expect(await cliJson(['explain', id, '--queue', 'greetings'], cwd)).toMatchObject(explained)
+  const { stdout } = await cli(['explain', id], cwd)
+  expect(stdout).toMatch(new RegExp(`^job ${id}: delayed \\(greet on greetings\\)\n +delayed +It was asked to run at`))
+})
+
 test('the entry of a flow is waited for until the flow is done', async () => {
   const flow = (role: string): string => `export const config = { flow: { name: 'words', ${role} } }`
   await using project = await createProject({

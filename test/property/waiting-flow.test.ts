@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { definePlugin } from '../../kernel/index.ts'
 import { createTestKernel, type TestKernel, type TestWorker } from '../../testing/index.ts'
 import { dyingAt } from './dying.ts'
 
@@ -96,4 +97,40 @@ describe('a flow that waits, whose process dies between any two writes', () => {
       }
     }
   })
+})
+
+it('cancels the runs that a run waits for although whoever cancelled it died right after', async () => {
+  let died = false
+  const dies = definePlugin({
+    name: 'dies',
+    enforce: 'post',
+    setup(kernel) {
+      kernel.hook('emit', async ({ events }, next) => {
+        await next()
+        if (died || !events.some(({ type }) => type === 'flow.cancelled')) return
+        died = true
+        throw new Error('died here')
+      })
+    },
+  })
+  await using test = await createTestKernel({
+    plugins: [dies],
+    workers: {
+      outer: {
+        config: { flow: { name: 'outer', role: 'entry' } },
+        handler: (_job, ctx) => ctx.flow.start('inner', 1, { wait: true, id: 'child' }),
+      },
+      inner: {
+        config: { flow: { name: 'inner', role: 'entry' }, awaitBefore: { type: 'event', event: 'never' } },
+        handler: () => {},
+      },
+    },
+  })
+  const { kernel } = test
+  const { runId } = await kernel.flow('outer').start()
+  await test.drain()
+  await expect(kernel.flow('outer').cancel(runId)).rejects.toThrow('died here')
+  expect(await kernel.flow('inner').status('child')).toMatchObject({ status: 'running' })
+  await test.advance('10s')
+  expect(await kernel.flow('inner').status('child')).toMatchObject({ status: 'cancelled' })
 })

@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { formatHistory } from '../../../plugins/_shared/history.ts'
 import { openHistory } from '../../../plugins/cli/history.ts'
-import history from '../../../plugins/history/index.ts'
 import { dev } from '../../../presets/index.ts'
 import { createTestKernel, type TestKernel } from '../../../testing/index.ts'
 
@@ -16,7 +15,6 @@ afterAll(() => rm(folder, { recursive: true }))
 
 async function recorded(): Promise<{ kit: TestKernel; runId: string; file: string }> {
   const kit = await createTestKernel({
-    plugins: [history],
     workers: {
       odd: async (_job, ctx) => {
         await ctx.state.set('when', new Date(86_400_000))
@@ -53,7 +51,7 @@ test('a run that was exported opens as it was: run, events, and its state at eve
 })
 
 test('a run that is not there cannot be exported', async () => {
-  await using kit = await createTestKernel({ plugins: [history] })
+  await using kit = await createTestKernel()
   await expect(kit.kernel.exportRun('nobody', join(folder, 'x.jsonl'))).rejects.toMatchObject({ code: 'RUN_NOT_FOUND' })
 })
 

@@ -1,10 +1,12 @@
 import { describe } from 'vitest'
 import { batchTests } from './batches.ts'
 import { cancelTests } from './cancelling.ts'
+import { explanationTests } from './explanations.ts'
 import { flowControlTests } from './flow-control.ts'
 import { flowTests } from './flows.ts'
 import { graphTests } from './graphs.ts'
 import { jobTests } from './jobs.ts'
+import { lookingBackTests } from './looking-back.ts'
 import { presetTest, type PresetConformanceOptions } from './rig.ts'
 import { sagaTests } from './sagas.ts'
 import { scheduleTests } from './schedules.ts'
@@ -46,6 +48,10 @@ export function presetConformance({ name, create }: PresetConformanceOptions): v
       graphTests(test)
       sagaTests(test)
       cancelTests(test)
+    })
+    describe('looking back', () => {
+      lookingBackTests(test)
+      explanationTests(test)
     })
     describe('waits', () => {
       waitTests(test)

@@ -1,0 +1,90 @@
+import type { EventDraft, StoredEvent } from '../../kernel/index.ts'
+import { instanceId, type StartedData } from './run.ts'
+
+/** A run that goes on from a moment of another one, as its carry job keeps it. */
+export interface Fork {
+  runId: string
+  from: string
+  /** `seq` of the last event it shares with the other run. */
+  at: number
+  tags?: readonly string[]
+  /** Written to its state behind the copy. */
+  state?: Readonly<Record<string, unknown>>
+  /** What jobs that had not ended receive instead; with `job`, the id in the other run, that one only. */
+  replace?: { data: unknown; job?: string }
+}
+
+/** Data of the event behind the copy, which the run waits for. */
+export interface ForkedData {
+  from: string
+  at: number
+  replace?: Fork['replace']
+}
+
+/** The key of the event behind the copy. */
+export const FORKED = 'flow.forked'
+
+const TERMINAL = /^step\.(?:completed|failed|cancelled)$/
+/** What belongs to the other run as a whole. */
+const NOT_COPIED = /^flow\.(?:completed|failed|cancelled|forked)$/
+
+/**
+ * The events that a fork begins with, derived from those of the other run alone. Jobs that had not ended
+ * leave behind what they cannot do twice, and else run again from the start.
+ *
+ * @param events those of the other run up to the moment
+ * @param version the version of the flow as it is now
+ */
+export function copyOf(events: readonly StoredEvent[], fork: Fork, version: string): EventDraft[] {
+  const started = events.find(({ type }) => type === 'flow.started')!
+  const { flow } = started
+  const { input, step, tags: ofOther } = started.data as StartedData
+  const tags = fork.tags ?? ofOther
+  const forkedFrom = { runId: fork.from, at: fork.at }
+  const data: StartedData = { input, step, version, ...(tags && { tags }), forkedFrom }
+  const begun = { ...draftOf(started), stepId: instanceId(fork.runId, step), data }
+
+  const ended = new Set(events.flatMap(({ type, stepId }) => (TERMINAL.test(type) && stepId ? [stepId] : [])))
+  const rename = renamer(fork, started.stepId!, begun.stepId)
+  const copied = events
+    .filter((event) => event !== started && !NOT_COPIED.test(event.type))
+    .filter((event) => event.stepId === undefined || ended.has(event.stepId) || outlives(event, fork.replace))
+    .map((event) => rename(draftOf(event)))
+
+  const drafts: EventDraft[] = [begun, ...copied]
+  if (fork.state) {
+    const changes = Object.entries(fork.state).map(([key, value]) => ({ key, value }))
+    drafts.push({ type: 'state.batch', data: { changes }, flow })
+  }
+  const { data: replacement, job } = fork.replace ?? {}
+  const replace = { data: replacement, ...(job !== undefined && { job: rename({ type: '', stepId: job }).stepId! }) }
+  const forked: ForkedData = { ...{ from: fork.from, at: fork.at }, ...(fork.replace && { replace }) }
+  return [...drafts, { type: 'flow.forked', key: FORKED, flow, data: forked }]
+}
+
+/** What a job that had not ended has done once and for all: its parts, unless it is to have other data, and what it emitted at once. */
+function outlives({ type, key, stepId }: StoredEvent, replace: Fork['replace']): boolean {
+  if (type === 'step.queued') return true
+  if (type === 'emit') return key !== undefined
+  const replaced = replace !== undefined && (replace.job ?? stepId) === stepId
+  return !replaced && (type === 'step.memo' || type === 'step.resumed')
+}
+
+function draftOf({ type, data, key, flow, step, stepId, attempt }: StoredEvent): EventDraft {
+  return { type, data, key, flow, step, stepId, attempt }
+}
+
+/** Gives jobs the ids that they have in the fork, in their keys as well: `end:<id>`, `step:<id>:<name>`, … */
+function renamer({ runId, from }: Fork, entry: string, newEntry: string) {
+  const idOf = (id: string): string =>
+    id === entry ? newEntry : id.startsWith(`${from}.`) ? `${runId}${id.slice(from.length)}` : id
+
+  return (draft: EventDraft): EventDraft => {
+    const { key, stepId } = draft
+    if (stepId === undefined) return draft
+    const [, kind, rest] = /^([a-z]+:)(.*)$/s.exec(key ?? '') ?? []
+    const names = rest !== undefined && rest.startsWith(stepId) && /^(?:$|[:#])/.test(rest.slice(stepId.length))
+    const renamed = names ? `${kind}${idOf(stepId)}${rest.slice(stepId.length)}` : key
+    return { ...draft, stepId: idOf(stepId), key: renamed }
+  }
+}
