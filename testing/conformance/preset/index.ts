@@ -13,6 +13,7 @@ import { scheduleTests } from './schedules.ts'
 import { stateTests } from './states.ts'
 import { subStepTests } from './sub-steps.ts'
 import { triggerTests } from './triggers.ts'
+import { upcastTests } from './upcasts.ts'
 import { waitTests } from './waits.ts'
 import { windowTests } from './windows.ts'
 
@@ -67,6 +68,7 @@ export function presetConformance({ name, create }: PresetConformanceOptions): v
     })
     describe('state', () => {
       stateTests(test)
+      upcastTests(test)
     })
   })
 }
