@@ -17,7 +17,7 @@ async function open(preset: Preset, config: KernelConfig = {}): Promise<Kernel> 
 async function openChains(preset: Preset, config?: KernelConfig) {
   const kernel = await open(preset, config)
   let hit = (): void => {}
-  const last: Handler = () => void hit()
+  const last: Handler = () => hit()
   const names = Array.from({ length: STEPS }, (_, index) => `${index}`)
   for (const [index, name] of names.entries()) {
     const next = names[index + 1]
