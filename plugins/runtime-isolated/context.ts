@@ -152,7 +152,7 @@ class RemoteDeferral {
 export function asDeferral(value: unknown): ExecuteResult['defer'] {
   if (!(value instanceof RemoteDeferral)) return undefined
   const { runAt, holdQueue, suspended } = value
-  return { until: runAt, holdQueue, ...(suspended && { suspended }) }
+  return suspended ? { suspended } : { until: runAt, holdQueue }
 }
 
 /** Of the kernel a handler elsewhere has what it may need for its work: to enqueue, and the time. */

@@ -54,6 +54,6 @@ export interface SubSteps {
   record(name: string, result: unknown): Promise<unknown>
   /** For runtimes: how a wait under a name that is already counted stands. Until it is over, when to look again. */
   wait(name: string, wait: Wait): Promise<Suspendable>
-  /** For runtimes: what a handler that was left at a wait comes to. */
-  deferral(): Deferral
+  /** For runtimes: what a handler that was left at a wait comes to; nothing when it has begun none. */
+  deferral(): Deferral | undefined
 }

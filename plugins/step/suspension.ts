@@ -12,7 +12,7 @@ export function createSuspension(ctx: RunContext) {
       deferral ??= ctx.defer({ until: moment })
       if (moment < deferral.runAt) Object.assign(deferral, { runAt: moment })
     },
-    deferral: (): Deferral => (deferral ??= ctx.defer({})),
+    deferral: (): Deferral | undefined => deferral,
   }
 }
 

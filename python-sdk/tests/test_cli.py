@@ -87,3 +87,16 @@ def test_a_wheel_builds_with_nothing_installed_and_can_be_imported(tmp_path: Pat
     done = subprocess.run([sys.executable, "-B", "-c", imported], env={"PYTHONPATH": str(tmp_path / name)}, capture_output=True, text=True)
     version = json.loads((SDK.parent / "package.json").read_text())["version"]
     assert done.stdout.startswith(f"{version} {tmp_path}")
+
+
+def test_run_finds_what_the_handler_waits_for(tmp_path: Path) -> None:
+    file = tmp_path / "waits.py"
+    file.write_text(
+        "from nuxt_queue import define_worker\n@define_worker\ndef w(job, ctx):\n"
+        "    paid = ctx.step.wait_for_event('paid', 'payment')\n"
+        "    return [paid, ctx.flow.start('invoice', wait=True)]"
+    )
+    done = call("run", str(file), "--arrived", '{"payment": 5}', "--results", '{"invoice": "no. 1"}', cwd=tmp_path)
+    assert json.loads(done.stdout) == [5, "no. 1"]
+    waits = call("run", str(file), cwd=tmp_path)
+    assert (json.loads(waits.stdout), waits.returncode) == ({"defer": {"suspended": True}}, 0)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import asyncio
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
 
-from nuxt_queue import AsyncRunContext, Job, QueueError, RunContext, define_config, define_worker
+from nuxt_queue import AsyncRunContext, Job, QueueError, RunContext, Suspended, define_config, define_worker
 from nuxt_queue.testing import AsyncFakeContext, FakeContext, run_worker
 
 
@@ -56,6 +58,59 @@ def test_a_step_that_an_earlier_attempt_finished_is_not_done_again() -> None:
     ctx = FakeContext()
     ctx.recorder.steps["charge"] = "paid"
     assert ctx.step.run("charge", lambda: pytest.fail("done twice")) == "paid"
+
+
+def ships(job: Job, ctx: RunContext) -> Any:
+    ctx.step.sleep("nap", 60_000)
+    ctx.step.sleep("until", datetime(2026, 1, 31, tzinfo=timezone.utc))
+    paid = ctx.step.wait_for_event("paid", "payment.received", key=job.data)
+    rated = ctx.step.wait_for_event("rated", "rated", timeout=50)
+    run = ctx.flow.start("mail", paid, tags=["child"])
+    return paid, rated, run.run_id, ctx.flow.start("invoice", {"n": 1}, wait=True)
+
+
+def test_waits_find_what_the_test_has_given_them() -> None:
+    ctx = FakeContext("7", arrived={"payment.received": {"amount": 5}}, results={"invoice": "no. 1"})
+    assert ships(ctx.job, ctx) == ({"amount": 5}, None, "mail-1", "no. 1")
+    assert ctx.waits == [
+        ("nap", {"kind": "sleep", "delay": 60_000}),
+        ("until", {"kind": "sleep", "until": 1769817600000}),
+        ("paid", {"kind": "event", "event": "payment.received", "key": "7"}),
+        ("rated", {"kind": "event", "event": "rated", "timeout": 50}),
+    ]
+    assert ctx.started == [("mail", {"amount": 5}, {"tags": ["child"]}), ("invoice", {"n": 1}, {"wait": True})]
+
+
+def test_a_wait_that_is_not_over_leaves_the_handler_past_its_except() -> None:
+    def careless(job: Job, ctx: RunContext) -> str:
+        try:
+            ctx.step.wait_for_event("paid", "payment.received")
+        except Exception:
+            pass
+        return "went on"
+
+    with pytest.raises(Suspended):
+        run_worker(careless)
+    with pytest.raises(Suspended):
+        run_worker(ships, "7", arrived={"payment.received": 1})
+
+
+async def races(job: Job, ctx: AsyncRunContext) -> str:
+    async def named(name: str) -> str:
+        await ctx.step.wait_for_event(name, name)
+        return name
+
+    tasks = [asyncio.ensure_future(named(name)) for name in ("never", "soon")]
+    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    return done.pop().result()
+
+
+def test_of_two_waits_beside_each_other_the_one_that_is_over_wins() -> None:
+    assert run_worker(races, arrived={"soon": 1}) == "soon"
+    with pytest.raises(Suspended):
+        run_worker(races)
 
 
 def test_cancelled_handlers_are_told() -> None:

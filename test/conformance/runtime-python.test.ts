@@ -6,6 +6,6 @@ runtimeConformance({
   name: 'runtime-python',
   runtime: 'python',
   plugins: [runtimePython],
-  workers: scenarioFiles('python', 'py'),
+  workers: scenarioFiles('python', 'py', {}, ['races']),
   time: 'real',
 })

@@ -20,8 +20,8 @@ const PRESETS: { preset: Preset; config: () => MaybePromise<KernelConfig> }[] = 
 ]
 const RUNTIMES = [
   { runtime: 'node', workers: undefined },
-  { runtime: 'node-isolated', workers: scenarioFiles('isolated', 'ts') },
-  { runtime: 'python', workers: scenarioFiles('python', 'py') },
+  { runtime: 'node-isolated', workers: scenarioFiles('isolated', 'ts', {}, ['races']) },
+  { runtime: 'python', workers: scenarioFiles('python', 'py', {}, ['races']) },
   { runtime: 'exec', workers: scenarioFiles('perl', 'pl', { exec: { mode: 'protocol' } }) },
 ]
 

@@ -52,6 +52,7 @@ sub execute {
     my $value = eval { $handler->($params->{job}, $ctx) };
     my $failed = $@;
     return answer($id, result => { value => $value }) if !$failed;
+    return answer($id, result => { defer => { suspended => JSON::PP::true } }) if ref $failed eq 'NuxtQueue::Suspended';
     my %data = ref $failed eq 'HASH' ? %$failed : (message => "$failed");
     chomp(my $text = delete $data{message});
     (my $message = $text) =~ s/ at \S+ line \d+\.$//;
@@ -93,6 +94,34 @@ sub say {
     $message{id} = $id if defined $id;
     print {$out} $json->encode(\%message), "\n";
 }
+
+# Runs a function once for all attempts, and answers what it returned.
+sub run {
+    my ($self, $name, $function) = @_;
+    $name = $self->counted($name);
+    my $known = $self->call('ctx.step.lookup', name => $name);
+    return $known->{found} ? $known->{result} : $self->call('ctx.step.record', name => $name, result => $function->());
+}
+
+# Goes on after so many milliseconds. This and what follows leave the handler by a `die` with a NuxtQueue::Suspended:
+# an `eval` around them has to die with it again. The handler is then run from its beginning when it is time.
+sub sleep_for { my ($self, $name, $delay) = @_; $self->wait($name, kind => 'sleep', delay => $delay); return }
+
+# Answers the payload of an event, or undef: $ctx->wait_for_event('paid', event => 'payment', key => $id, timeout => 1000).
+sub wait_for_event { my ($self, $name, %options) = @_; return $self->wait($name, kind => 'event', %options) }
+
+# Starts another flow; with `wait => 1` answers its result: $ctx->start_flow('invoice', $order, wait => 1).
+sub start_flow {
+    my ($self, $flow, $input, %options) = @_;
+    $options{wait} = $options{wait} ? JSON::PP::true : JSON::PP::false if exists $options{wait};
+    return over($self->call('ctx.flow.start', flow => $flow, input => $input, options => \%options));
+}
+
+sub wait { my ($self, $name, %wait) = @_; return over($self->call('ctx.step.wait', name => $self->counted($name), wait => \%wait)) }
+sub over { my ($answer) = @_; $answer->{over} or die bless {}, 'NuxtQueue::Suspended'; return $answer->{result} }
+
+# A name that is used again counts on: page, page#2, …
+sub counted { my ($self, $name) = @_; my $times = ++$self->{used}{$name}; return $times == 1 ? $name : "$name#$times" }
 
 # Whether the handler was told to stop. Asks the host, since nothing is read while a handler runs.
 sub cancelled { my ($self) = @_; return $self->{cancelled} || $self->call('ctx.cancelled') }

@@ -1,4 +1,11 @@
-import { QueueError, toError, type Job, type RunContext, type WorkerDefinition } from '../../../kernel/index.ts'
+import {
+  QueueError,
+  toError,
+  type Deferral,
+  type Job,
+  type RunContext,
+  type WorkerDefinition,
+} from '../../../kernel/index.ts'
 import { watchAbort } from './abort.ts'
 import { createContextCalls, type ContextCalls } from './context-calls.ts'
 import { exitError } from './exit-error.ts'
@@ -171,7 +178,7 @@ export function createChild(
       if (!isRecord(result)) throw new QueueError('PROTOCOL_VIOLATION', `Worker "${worker.id}" answered no object.`)
       const { value, defer, usage } = result as ExecuteResult
       if (!ctx.cancelled) note(usage)
-      if (defer) return defer.suspended ? ctx.step.deferral() : ctx.defer(defer)
+      if (defer) return defer.suspended === true ? suspended(ctx, worker.id) : ctx.defer(defer)
       return value
     } catch (error) {
       if (alive && !ctx.cancelled) note()
@@ -202,6 +209,13 @@ function asJson({ flow, ...job }: Job): object {
   if (!flow) return job
   const { name, step, cause } = flow
   return { ...job, flow: cause === undefined ? { name, step } : { name, step, cause } }
+}
+
+/** A handler was left: it is due with the first of the waits it has begun. */
+function suspended({ step }: Partial<RunContext>, worker: string): Deferral {
+  const deferral = step?.deferral()
+  if (deferral) return deferral
+  throw new QueueError('PROTOCOL_VIOLATION', `Worker "${worker}" answered that it waits, and has begun no wait.`)
 }
 
 export function startError(worker: string, thrown: unknown, tail: readonly string[] = []): QueueError {

@@ -16,7 +16,8 @@ from .aio import AsyncRunContext
 from .config import WorkerConfig, define_config, define_worker
 from .context import RunContext
 from .errors import QueueError
-from .job import Deferral, EnqueuedJob, Job
+from .job import Deferral, EnqueuedJob, Job, StartedRun
+from .suspension import Suspended
 
 __version__ = "0.6.0"
 
@@ -27,6 +28,8 @@ __all__ = [
     "Job",
     "QueueError",
     "RunContext",
+    "StartedRun",
+    "Suspended",
     "WorkerConfig",
     "__version__",
     "define_config",

@@ -46,6 +46,10 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("file", help="a Python file with a worker")
     run.add_argument("--data", default="null", metavar="JSON", help="data of the job (default: null)")
     run.add_argument("--state", default="{}", metavar="JSON", help="state that the run has already (default: {})")
+    about = "payloads of the events that it waits for, by name (default: {})"
+    run.add_argument("--arrived", default="{}", metavar="JSON", help=about)
+    about = "results of the flows that it waits for, by name (default: {})"
+    run.add_argument("--results", default="{}", metavar="JSON", help=about)
     run.add_argument("--id", default="1", help="id of the job (default: 1)")
     run.add_argument("--attempt", type=int, default=1, metavar="N", help="which attempt it is (default: 1)")
     run.add_argument("--attempts", type=int, default=1, metavar="N", help="how many there may be (default: 1)")
@@ -59,18 +63,21 @@ def _run(options: argparse.Namespace) -> int:
     from ._frames import WireError
     from ._load import load
     from .job import Deferral
+    from .suspension import is_suspension
     from .testing import run_worker
     from .values import dumps
 
-    data, state = _json(options.data, "--data"), _json(options.state, "--state")
-    if not isinstance(state, dict):
-        return _misunderstood("--state is no object")
+    data = _json(options.data, "--data")
+    world = {name: _json(getattr(options, name), f"--{name}") for name in ("state", "arrived", "results")}
+    for name, value in world.items():
+        if not isinstance(value, dict):
+            return _misunderstood(f"--{name} is no object")
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     # What the handler prints is none of its result.
     os.dup2(2, 1)
     about = {"id": options.id, "attempt": options.attempt, "attempts": options.attempts}
     try:
-        result = run_worker(load(options.file).handler, data, state=state, verbose=True, **about)
+        result = run_worker(load(options.file).handler, data, verbose=True, **world, **about)
         text = dumps({"defer": result.wire} if isinstance(result, Deferral) else result)
     except WireError as error:
         print((error.data or {}).get("stack", error), file=sys.stderr)
@@ -78,6 +85,10 @@ def _run(options: argparse.Namespace) -> int:
     except Exception as error:
         print(traceback_of(error), file=sys.stderr)
         return 1
+    except BaseException as raised:
+        if not is_suspension(raised):
+            raise
+        text = dumps({"defer": {"suspended": True}})
     sys.stdout.flush()
     out.write(text + "\n")
     out.flush()

@@ -7,10 +7,11 @@ import selectors
 from _thread import get_ident
 
 from .aio import AsyncRunContext
+from .suspension import report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
     from typing import Any
 
     from ._channel import Channel
@@ -24,9 +25,19 @@ class ChannelSelector(selectors.DefaultSelector):
     def __init__(self, channel: Channel) -> None:
         super().__init__()
         self._channel = channel
+        self._when_idle: list[Callable[[], None]] = []
         self.register(channel.fd, selectors.EVENT_READ)
 
+    def when_idle(self, call: Callable[[], None]) -> None:
+        """Calls back once no callback of the loop is due."""
+        self._when_idle.append(call)
+
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if self._when_idle and timeout != 0:
+            calls, self._when_idle = self._when_idle, []
+            for call in calls:
+                call()
+            timeout = 0
         channel = self._channel
         leads = channel.lead()
         try:
@@ -46,11 +57,12 @@ class ChannelSelector(selectors.DefaultSelector):
 class AsyncExecution:
     """The calls of an execution, each awaited."""
 
-    def __init__(self, execution: Execution, loop: asyncio.AbstractEventLoop, thread: int) -> None:
+    def __init__(self, execution: Execution, loop: Loop) -> None:
         self._execution = execution
-        self._loop = loop
-        self._thread = thread
+        self._loop = loop.loop
+        self._thread = loop.thread
         self.notify = execution.notify
+        self.when_idle = loop.selector.when_idle
 
     async def ask(self, method: str, params: dict[str, object]) -> Any:
         self._execution.check(method)
@@ -75,21 +87,23 @@ class Loop:
     """One event loop for all jobs of the process, so that what a worker keeps between them stays usable."""
 
     def __init__(self, channel: Channel) -> None:
-        self._loop = asyncio.SelectorEventLoop(ChannelSelector(channel))
-        self._thread = get_ident()
-        asyncio.set_event_loop(self._loop)
+        self.selector = ChannelSelector(channel)
+        self.loop = asyncio.SelectorEventLoop(self.selector)
+        self.thread = get_ident()
+        self.loop.set_exception_handler(report)
+        asyncio.set_event_loop(self.loop)
 
     def context(self, execution: Execution, job: Job[Any], claim: int) -> AsyncRunContext:
         """The context of a job that is about to run."""
-        return AsyncRunContext(job, AsyncExecution(execution, self._loop, self._thread), claim)
+        return AsyncRunContext(job, AsyncExecution(execution, self), claim)
 
     def run(self, handling: Coroutine[Any, Any, object]) -> object:
         """Runs a handler to its end, and ends the tasks that it left behind."""
         try:
-            return self._loop.run_until_complete(handling)
+            return self.loop.run_until_complete(handling)
         finally:
-            tasks = asyncio.all_tasks(self._loop)
+            tasks = asyncio.all_tasks(self.loop)
             for task in tasks:
                 task.cancel()
             if tasks:
-                self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+                self.loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))

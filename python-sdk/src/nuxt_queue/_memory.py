@@ -21,9 +21,21 @@ class Recorder:
     Args:
         state: State that the run has already.
         verbose: Whether logs, progress and what is sent are printed on stderr.
+        arrived: Payloads of events that waits find, by name. Others are not over unless they have a timeout.
+        results: Of other flows that are waited for, by name. Others are not over.
     """
 
-    def __init__(self, state: Mapping[str, object] | None = None, verbose: bool = False) -> None:
+    def __init__(
+        self,
+        state: Mapping[str, object] | None = None,
+        verbose: bool = False,
+        arrived: Mapping[str, object] | None = None,
+        results: Mapping[str, object] | None = None,
+    ) -> None:
+        self.arrived: dict[str, Any] = copy(dict(arrived or {}))
+        self.results: dict[str, Any] = copy(dict(results or {}))
+        self.waits: list[tuple[str, dict[str, Any]]] = []
+        self.started: list[tuple[str, Any, dict[str, Any]]] = []
         self.state: dict[str, Any] = copy(dict(state or {}))
         self.logs: list[tuple[str, str, dict[str, Any]]] = []
         self.emitted: list[tuple[str, Any]] = []
@@ -112,6 +124,19 @@ class Recorder:
 
     def _step_record(self, name: str, result: Any) -> Any:
         return self.steps.setdefault(name, result)
+
+    def _step_wait(self, name: str, wait: dict[str, Any]) -> dict[str, Any]:
+        self.waits.append((name, wait))
+        event = wait.get("event")
+        if event in self.arrived:
+            return {"over": True, "result": self.arrived[event]}
+        return {"over": wait["kind"] == "sleep" or "timeout" in wait}
+
+    def _flow_start(self, flow: str, input: Any = None, options: dict[str, Any] | None = None) -> dict[str, Any]:
+        self.started.append((flow, input, options or {}))
+        if not (options or {}).get("wait"):
+            return {"over": True, "result": {"runId": (options or {}).get("id", f"{flow}-{len(self.started)}")}}
+        return {"over": True, "result": self.results[flow]} if flow in self.results else {"over": False}
 
     def _emit(self, type: str, data: Any = None, key: str | None = None) -> dict[str, int] | None:
         if key in self._keys:

@@ -13,6 +13,7 @@ from ._load import Loaded, load
 from .context import RunContext
 from .errors import QueueError
 from .job import Deferral, Job
+from .suspension import is_suspension
 from .values import dumps, is_object
 
 TYPE_CHECKING = False
@@ -136,15 +137,22 @@ class Server:
         except (KeyError, TypeError) as error:
             raise WireError(_frames.PARAMS, f"The job of \"execute\" is not one: {error}.") from None
         execution = Execution(self.channel, id_)
+        value = left = None
         self.channel.begin()
         try:
             value = self._handle(self._worker, execution, job, params.get("claim", 1))
+        except BaseException as raised:
+            left = is_suspension(raised)
+            if not left:
+                raise
         finally:
             execution.ended = True
             self._running = None
             self.channel.finish()
             self.channel.forget(QueueError("RUN_ENDED", f"A call of the context {ENDED}"))
-        if isinstance(value, Deferral):
+        if left:
+            answer = '"defer":{"suspended":true}'
+        elif isinstance(value, Deferral):
             answer = f'"defer":{dumps(value.wire)}'
         elif value is None:
             answer = ""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from _thread import get_ident
 from functools import cached_property
 
-from .context import UPDATE_TRIES, BaseContext, Names, conflict, enqueueing, given
+from ._aio_steps import AsyncFlow, AsyncStep, Parts, settled
+from ._calls import given
+from .context import UPDATE_TRIES, BaseContext, conflict, enqueueing
 from .errors import QueueError
 from .job import EnqueuedJob, Job
 
@@ -13,22 +15,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable, Mapping
-    from typing import Any, Protocol, TypeVar
+    from typing import Any, TypeVar
 
-    from .context import Notifies
+    from ._calls import AsyncCalls
 
     T = TypeVar("T")
     Ask = Callable[[str, dict[str, object]], Awaitable[Any]]
-
-    class AsyncCalls(Notifies, Protocol):
-        """Carries the calls of a context to the host, or to a stand-in."""
-
-        def ask(self, method: str, params: dict[str, object]) -> Awaitable[Any]: ...
-
-
-async def _settled(value: Any) -> Any:
-    """What a function answered that may be a coroutine function or not."""
-    return await value if hasattr(value, "__await__") else value
 
 
 class AsyncState:
@@ -66,26 +58,11 @@ class AsyncState:
         """
         for _ in range(UPDATE_TRIES):
             seen = await self._ask("ctx.state.read", {"key": key})
-            value = await _settled(change(seen["value"]))
+            value = await settled(change(seen["value"]))
             swap = await self._ask("ctx.state.swap", {"key": key, "token": seen["token"], "value": value})
             if swap["swapped"]:
                 return swap["value"]
         raise conflict(key)
-
-
-class AsyncFlow:
-    """The flow that the job is a step of."""
-
-    def __init__(self, ask: Ask) -> None:
-        self._ask = ask
-
-    async def emit(self, event: str, payload: Any = None, *, immediate: bool = False) -> None:
-        """Starts the steps that subscribe to an event once this step completes; with ``immediate`` now."""
-        await self._ask("ctx.flow.emit", {"event": event, **given(payload=payload, immediate=immediate or None)})
-
-    async def cancel(self, reason: str | None = None) -> None:
-        """Ends the run as cancelled, this step included."""
-        await self._ask("ctx.flow.cancel", given(reason=reason))
 
 
 class AsyncClient:
@@ -99,31 +76,20 @@ class AsyncClient:
         await self._ask("ctx.client.send", {"type": type, **given(data=data)})
 
 
-class AsyncStep:
-    """Parts of a handler that are done once for all its attempts."""
-
-    def __init__(self, ask: Ask) -> None:
-        self._ask = ask
-        self._names = Names()
-
-    async def run(self, name: str, fn: Callable[[], T | Awaitable[T]]) -> T:
-        """Runs a function or coroutine function, or answers what it returned when an earlier attempt finished it."""
-        counted = self._names.next(name)
-        found = await self._ask("ctx.step.lookup", {"name": counted})
-        if found["found"]:
-            return found.get("result")
-        return await self._ask("ctx.step.record", {"name": counted, "result": await _settled(fn())})
-
-
 class AsyncRunContext(BaseContext):
     """The context of a handler that is ``async def``. Its methods are awaited, any number at once."""
 
     def __init__(self, job: Job[Any], calls: AsyncCalls, claim: int = 1) -> None:
         super().__init__(job, calls, claim)
+        self._asking = calls
         self._ask = calls.ask
         self._signal: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
+
+    @cached_property
+    def _parts(self) -> Parts:
+        return Parts(self._asking)
 
     @cached_property
     def state(self) -> AsyncState:
@@ -131,7 +97,7 @@ class AsyncRunContext(BaseContext):
 
     @cached_property
     def flow(self) -> AsyncFlow:
-        return AsyncFlow(self._ask)
+        return AsyncFlow(self._asking, self._parts)
 
     @cached_property
     def client(self) -> AsyncClient:
@@ -139,7 +105,7 @@ class AsyncRunContext(BaseContext):
 
     @cached_property
     def step(self) -> AsyncStep:
-        return AsyncStep(self._ask)
+        return AsyncStep(self._asking, self._parts)
 
     @property
     def signal(self) -> asyncio.Event:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from ._calls import given
+from ._steps import Flow, Step
 from .config import camel_keys
 from .errors import QueueError
 from .job import Deferral, EnqueuedJob, Job
@@ -13,28 +15,15 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Mapping
     from datetime import datetime
-    from typing import Any, Protocol, TypeVar
+    from typing import Any, TypeVar
+
+    from ._calls import Calls, Notifies
 
     T = TypeVar("T")
-
-    class Notifies(Protocol):
-        """Carries calls that nobody waits for."""
-
-        def notify(self, method: str, params: dict[str, object]) -> None: ...
-
-    class Calls(Notifies, Protocol):
-        """Carries the calls of a context to the host, or to a stand-in."""
-
-        def ask(self, method: str, params: dict[str, object]) -> Any: ...
 
 
 #: How often an update tries before it gives up; each failure means that somebody else succeeded.
 UPDATE_TRIES = 1000
-
-
-def given(**params: Any) -> dict[str, Any]:
-    """Without what was not given."""
-    return {name: value for name, value in params.items() if value is not None}
 
 
 def enqueueing(worker: str | Mapping[str, str], data: object, options: Mapping[str, Any]) -> dict[str, object]:
@@ -137,24 +126,6 @@ class State:
         raise conflict(key)
 
 
-class Flow:
-    """The flow that the job is a step of."""
-
-    def __init__(self, calls: Calls) -> None:
-        self._ask = calls.ask
-
-    def emit(self, event: str, payload: Any = None, *, immediate: bool = False) -> None:
-        """Starts the steps that subscribe to an event once this step completes; with ``immediate`` now.
-
-        Raises QueueError ``FLOW_INVALID`` for an event that no step waits for.
-        """
-        self._ask("ctx.flow.emit", {"event": event, **given(payload=payload, immediate=immediate or None)})
-
-    def cancel(self, reason: str | None = None) -> None:
-        """Ends the run as cancelled, this step included."""
-        self._ask("ctx.flow.cancel", given(reason=reason))
-
-
 class Client:
     """Whoever watches the run."""
 
@@ -164,36 +135,6 @@ class Client:
     def send(self, type: str, data: Any = None) -> None:
         """Sends a message to those who follow the run right now. Not stored."""
         self._ask("ctx.client.send", {"type": type, **given(data=data)})
-
-
-class Names:
-    """Counts names that are used again in one attempt: ``page``, ``page#2``, …"""
-
-    def __init__(self) -> None:
-        self._used: dict[str, int] = {}
-
-    def next(self, name: str) -> str:
-        times = self._used[name] = self._used.get(name, 0) + 1
-        return name if times == 1 else f"{name}#{times}"
-
-
-class Step:
-    """Parts of a handler that are done once for all its attempts."""
-
-    def __init__(self, calls: Calls) -> None:
-        self._ask = calls.ask
-        self._names = Names()
-
-    def run(self, name: str, fn: Callable[[], T]) -> T:
-        """Runs a function, or answers what it returned when an earlier attempt finished it.
-
-        >>> charge = ctx.step.run("charge", lambda: payments.charge(order))
-        """
-        counted = self._names.next(name)
-        found = self._ask("ctx.step.lookup", {"name": counted})
-        if found["found"]:
-            return found.get("result")
-        return self._ask("ctx.step.record", {"name": counted, "result": fn()})
 
 
 class BaseContext:

@@ -127,7 +127,7 @@ class Deferral:
         if (delay is None) == (until is None):
             raise QueueError("OPTION_INVALID", "Defer a job by a delay or until a moment: pass one of the two.")
         self.delay = delay
-        self.until: float | None = until if until is None or isinstance(until, (int, float)) else _milliseconds(until)
+        self.until: float | None = until if until is None or isinstance(until, (int, float)) else milliseconds(until)
         wait: object = self.delay if delay is not None else self.until
         if isinstance(wait, bool) or not isinstance(wait, (int, float)) or not 0 <= wait < float("inf"):
             raise QueueError("OPTION_INVALID", f"A job cannot be deferred by {wait!r}: pass milliseconds, 0 or more.")
@@ -141,8 +141,25 @@ class Deferral:
         return {"until": self.until}
 
 
-def _milliseconds(moment: datetime) -> int:
+def milliseconds(moment: datetime) -> int:
+    """Since the epoch; a naive datetime is local time."""
     return int(moment.timestamp() * 1000)
+
+
+class StartedRun:
+    """A run of a flow that was started.
+
+    Attributes:
+        run_id: Its id.
+    """
+
+    __slots__ = ("run_id",)
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+
+    def __repr__(self) -> str:
+        return f"StartedRun(run_id={self.run_id!r})"
 
 
 class EnqueuedJob:

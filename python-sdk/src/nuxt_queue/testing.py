@@ -15,6 +15,7 @@ from .aio import AsyncRunContext
 from .context import RunContext
 from .errors import QueueError
 from .job import Job
+from .suspension import report
 from .values import copy
 
 TYPE_CHECKING = False
@@ -30,6 +31,12 @@ class _AsyncRecorder:
 
     async def ask(self, method: str, params: dict[str, object]) -> Any:
         return self._recorder.ask(method, params)
+
+    def when_idle(self, call: Callable[[], None]) -> None:
+        from asyncio import get_running_loop
+
+        # Any loop will do in a test, and none tells when it is idle: nothing that is asked here takes as long.
+        get_running_loop().call_later(0.01, call)
 
 
 class _Fake:
@@ -68,6 +75,16 @@ class _Fake:
         return self.recorder.events
 
     @property
+    def waits(self) -> list[tuple[str, dict[str, Any]]]:
+        """What it slept and waited for, each as name and as the protocol writes it."""
+        return self.recorder.waits
+
+    @property
+    def started(self) -> list[tuple[str, Any, dict[str, Any]]]:
+        """What went to ``ctx.flow.start``, each as flow, input, options."""
+        return self.recorder.started
+
+    @property
     def state_values(self) -> dict[str, Any]:
         """All state of the run, to look at or to change behind the handler's back."""
         return self.recorder.state
@@ -94,6 +111,9 @@ class FakeContext(RunContext, _Fake):
         attempt: Which attempt it is.
         attempts: How many there may be.
         verbose: Whether logs, progress and what is sent are printed on stderr.
+        arrived: Payloads of the events that it waits for, by name: ``{"paid": {"order": 7}}``. A wait for another one
+            takes its timeout at once, and without one raises ``Suspended``; sleeps are over at once.
+        results: Results of the flows that it waits for, by name; waiting for another one raises ``Suspended``.
     """
 
     def __init__(
@@ -105,8 +125,10 @@ class FakeContext(RunContext, _Fake):
         attempt: int = 1,
         attempts: int = 1,
         verbose: bool = False,
+        arrived: Mapping[str, object] | None = None,
+        results: Mapping[str, object] | None = None,
     ) -> None:
-        self.recorder = Recorder(state, verbose)
+        self.recorder = Recorder(state, verbose, arrived, results)
         super().__init__(_job(data, id, attempt, attempts), self.recorder)
 
     def cancel(self, reason: QueueError | None = None) -> None:
@@ -126,8 +148,10 @@ class AsyncFakeContext(AsyncRunContext, _Fake):
         attempt: int = 1,
         attempts: int = 1,
         verbose: bool = False,
+        arrived: Mapping[str, object] | None = None,
+        results: Mapping[str, object] | None = None,
     ) -> None:
-        self.recorder = Recorder(state, verbose)
+        self.recorder = Recorder(state, verbose, arrived, results)
         super().__init__(_job(data, id, attempt, attempts), _AsyncRecorder(self.recorder))
 
     def cancel(self, reason: QueueError | None = None) -> None:
@@ -155,7 +179,12 @@ def run_worker(handler: Callable[..., Any], data: object = None, **options: Any)
         import asyncio
 
         waiting = AsyncFakeContext(data, **options)
-        recorder, result = waiting.recorder, asyncio.run(handler(waiting.job, waiting))
+
+        async def handled() -> Any:
+            asyncio.get_running_loop().set_exception_handler(report)
+            return await handler(waiting.job, waiting)
+
+        recorder, result = waiting.recorder, asyncio.run(handled())
     else:
         ctx = FakeContext(data, **options)
         recorder, result = ctx.recorder, handler(ctx.job, ctx)

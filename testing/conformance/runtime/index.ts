@@ -73,6 +73,7 @@ export function runtimeConformance(options: RuntimeConformanceOptions): void {
     resultTests(test)
     stopTests(test)
     contextTests(test)
+    waitTests(test, options)
     const local = { functions: localTests, files: (): void => {} }
     local[options.workers ? 'files' : 'functions'](test)
   })
@@ -256,6 +257,63 @@ function contextTests(test: RuntimeTest): void {
       expect(await kernel.flow('conformance').result(runId)).toEqual({ n: 1 })
     }),
   )
+}
+
+function waitTests(test: RuntimeTest, { workers = inProcessScenarios }: RuntimeConformanceOptions): void {
+  it(
+    'leaves a handler that sleeps and goes on behind that, each sub-step done once',
+    test(async ({ kernel, start, reach }) => {
+      const job = await start('naps')
+      expect((await reach(job, 'completed')).result).toEqual({ before: 1, after: 1, attempt: 1 })
+      expect(await kernel.state(job.runId)).toEqual({ before: 1, after: 1 })
+      const types = (await kernel.port('events').read(job.runId)).map(({ type }) => type)
+      const asleep = ['step.started', 'state.set', 'step.memo', 'step.awaiting', 'step.deferred']
+      expect(types).toEqual([...asleep, 'step.started', 'step.resumed', 'state.set', 'step.memo', 'step.completed'])
+    }),
+  )
+
+  it(
+    'gives the process of a handler that waits for an event to the next job, and answers what came, by its key',
+    test(async ({ kernel, start, reach, until }) => {
+      const waits = async (runId: string): Promise<boolean> =>
+        (await kernel.port('events').read(runId)).some(({ type }) => type === 'step.deferred')
+      const first = await start('awaits', 'a')
+      await until('the first waits', () => waits(first.runId))
+      const second = await start('awaits', 'b')
+      await until('the second waits', () => waits(second.runId))
+      await kernel.sendEvent('paid', { amount: 5 }, { key: 'b' })
+      expect((await reach(second, 'completed')).result).toEqual({ paid: { amount: 5 }, rated: null })
+      await kernel.sendEvent('paid', 'all', { key: 'a' })
+      expect((await reach(first, 'completed')).result).toEqual({ paid: 'all', rated: null })
+      const ends = await Promise.all(
+        [first, second].map(({ runId, id }) => kernel.port('events').byKey(runId, `end:${id}`)),
+      )
+      // One process for all of it, where there are processes.
+      const pids = ends.map((end) => (end!.data as { process?: { pid: number } }).process?.pid)
+      expect(new Set(pids).size).toBe(1)
+    }),
+  )
+
+  it(
+    'starts another flow, waits for it and answers its result',
+    test(async ({ kernel, start, reach }) => {
+      const job = await start('starts', { n: 1 })
+      expect((await reach(job, 'completed')).result).toEqual({ n: 1 })
+      const runs = await kernel.flow('conformance').runs()
+      expect(runs).toHaveLength(1)
+      expect((await kernel.port('events').read(job.runId)).map(({ type }) => type)).toContain('step.resumed')
+    }),
+  )
+
+  const races = (): void =>
+    it(
+      'goes on with the first of two waits beside each other',
+      test(async ({ start, reach }) => {
+        expect((await reach(await start('races'), 'completed')).result).toBe('short')
+      }),
+    )
+  const alone = (): void => {}
+  ;(workers.races ? races : alone)()
 }
 
 function localTests(test: RuntimeTest): void {

@@ -34,6 +34,23 @@ export interface RuntimeScenarios {
   emits: ScenarioWorker
   /** The step of that flow that subscribes to `done`: returns its data. */
   receives: ScenarioWorker
+  /**
+   * Adds 1 to state `before` in a sub-step `before`, sleeps 50 ms as `nap`, adds 1 to state `after` in a
+   * sub-step `after`, and returns `{ before, after, attempt }` with what the sub-steps answered.
+   */
+  naps: ScenarioWorker
+  /**
+   * Waits as `paid` for the event `paid` with its data as key, then as `rated` at most 50 ms for the event
+   * `rated`, and returns both payloads as `{ paid, rated }`, with `null` for one that did not come.
+   */
+  awaits: ScenarioWorker
+  /** Starts the flow `conformance` with its data, waits for it and returns its result. */
+  starts: ScenarioWorker
+  /**
+   * Sleeps 60 s as `long` and, beside that, 50 ms as `short`, and returns the name of the one that is
+   * over first. Leave it out where a handler does one thing at a time.
+   */
+  races?: ScenarioWorker
 }
 export type ScenarioWorker = Omit<WorkerInput, 'id'>
 
@@ -41,6 +58,8 @@ export type ScenarioWorker = Omit<WorkerInput, 'id'>
 export const SCENARIO_CONFIGS: Readonly<Record<string, WorkerConfig>> = {
   emits: { flow: { name: 'conformance', role: 'entry' } },
   receives: { flow: { name: 'conformance', role: 'step', subscribes: 'done' } },
+  // So that one that waits has to make room for the next, in one process where there are any.
+  awaits: { concurrency: 1, process: { reuse: 10, spare: 0 } },
 }
 
 const soon = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
@@ -87,6 +106,26 @@ export const inProcessScenarios: RuntimeScenarios = {
   },
   emits: { handler: (job, ctx) => ctx.flow.emit('done', job.data) },
   receives: { handler: (job) => job.data },
+  naps: {
+    async handler(_job, { state, step, attempt }) {
+      const count = (key: string): Promise<unknown> => state.update(key, (value) => Number(value ?? 0) + 1)
+      const before = await step.run('before', () => count('before'))
+      await step.sleep('nap', 50)
+      return { before, after: await step.run('after', () => count('after')), attempt }
+    },
+  },
+  awaits: {
+    async handler({ data }, { step }) {
+      const paid = await step.waitForEvent('paid', { event: 'paid', key: String(data) })
+      const rated = await step.waitForEvent('rated', { event: 'rated', timeout: 50 })
+      return { paid, rated: rated ?? null }
+    },
+  },
+  starts: { handler: ({ data }, { flow }) => flow.start('conformance', data, { wait: true }) },
+  races: {
+    handler: (_job, { step }) =>
+      Promise.race([step.sleep('long', 60_000).then(() => 'long'), step.sleep('short', 50).then(() => 'short')]),
+  },
 }
 
 /** What only functions in this process can do. */

@@ -4,6 +4,11 @@ import { decodeJson } from '../../../../plugins/_shared/json.ts'
 import { abstract, concrete, conversationsOf, type Conversation } from '../../../fixtures/runtime/conversations.ts'
 import { openPuppet } from './puppet.ts'
 
+/** What the host answers for a handler that was left. */
+const DEFERRAL = { runAt: 0, holdQueue: false }
+
+type Suspendable = { over: true; result?: unknown } | { over: false; until: number }
+type Attempt = { job: Job; claim: number }
 type Message = Record<string, unknown> & { params?: Record<string, unknown> }
 
 test.each(conversationsOf('host').map((one) => [one.name, one] as const))('%s', async (_name, conversation) => {
@@ -24,8 +29,8 @@ test.each(conversationsOf('host').map((one) => [one.name, one] as const))('%s', 
       ready = true
       // One after the other, as the runner does.
       await Promise.allSettled(ended)
-      const { job } = decodeJson(JSON.stringify(params)) as { job: Job }
-      ended.push(puppet.child.execute(scripted(job, conversation, controller.signal)))
+      const attempt = decodeJson(JSON.stringify(params)) as Attempt
+      ended.push(puppet.child.execute(scripted(attempt, conversation, controller.signal)))
       ended.at(-1)!.catch(() => {})
     } else if (method === 'cancel') {
       const { reason } = params as unknown as { reason: { code: string; message: string } }
@@ -49,15 +54,19 @@ function answersOf(frames: Conversation['frames']): unknown[] {
     const answer = frames.find(
       ([side, script]) => side === 'child' && !('method' in (script as Message)) && (script as Message).id === id,
     )
-    const { result, error } = answer![1] as { result?: { value?: unknown }; error?: { message: string } }
+    const { result, error } = answer![1] as {
+      result?: { value?: unknown; defer?: object }
+      error?: { message: string }
+    }
     if (error) return { failed: concrete(error.message, 'x') }
+    if (result?.defer) return { value: DEFERRAL }
     const { value } = decodeJson(JSON.stringify(concrete(result, 'x'))) as { value?: unknown }
     return { value }
   })
 }
 
 /** A context that answers each call as the host does in the conversation. */
-function scripted(job: Job, { frames }: Conversation, signal: AbortSignal): RunContext {
+function scripted({ job, claim }: Attempt, { frames }: Conversation, signal: AbortSignal): RunContext {
   const messages = frames.map(([, script]) => script as Message)
   const replies = frames.flatMap(([side, script]) =>
     side === 'host' && !(script as Message).method ? [script as Message] : [],
@@ -78,7 +87,7 @@ function scripted(job: Job, { frames }: Conversation, signal: AbortSignal): RunC
 
   const members = {
     job,
-    claim: 1,
+    claim,
     signal,
     get cancelled() {
       return signal.aborted
@@ -96,7 +105,20 @@ function scripted(job: Job, { frames }: Conversation, signal: AbortSignal): RunC
     logger: {
       log: (level: string, message: string, meta: object) => answer('ctx.logger.log', { level, message, meta }),
     },
-    flow: { emit: (event: string, payload: unknown) => answer('ctx.flow.emit', { event, payload }) },
+    flow: {
+      emit: (event: string, payload: unknown) => answer('ctx.flow.emit', { event, payload }),
+      async start(flow: string, input: unknown, options: object) {
+        const status = (await answer('ctx.flow.start', { flow, input, options })) as Suspendable
+        if (status.over) return status.result
+        throw { runAt: status.until, holdQueue: false } // oxlint-disable-line no-throw-literal, typescript/only-throw-error -- how a handler is left
+      },
+    },
+    step: {
+      lookup: (name: string) => answer('ctx.step.lookup', { name }),
+      record: (name: string, result: unknown) => answer('ctx.step.record', { name, result }),
+      wait: (name: string, wait: object) => answer('ctx.step.wait', { name, wait }),
+      deferral: () => DEFERRAL,
+    },
     progress: (value: number) => answer('ctx.progress', { value }),
   }
   return members as object as RunContext

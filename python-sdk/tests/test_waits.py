@@ -1,0 +1,146 @@
+"""Handlers that wait, in a real child."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from host import Host
+
+SUSPENDED = {"suspended": True}
+
+
+def answer(host: Host, **over: bool) -> None:
+    """Answers as many waits as are named, in the order in which they come; each says whether it is over."""
+    asked = {}
+    while asked.keys() != over.keys():
+        frame = host.receive()
+        assert frame["method"] == "ctx.step.wait"
+        asked[frame["params"]["name"]] = frame
+    for name, is_over in over.items():
+        host.respond(asked[name], {"over": True, "result": name} if is_over else {"over": False, "until": 1})
+
+
+def outcome(host: Host) -> object:
+    result = host.receive()["result"]
+    return result.get("defer", result.get("value"))
+
+
+@pytest.mark.parametrize("prefix", ["def", "async def"])
+def test_a_handler_is_left_past_its_except_and_not_past_its_finally(worker, prefix):
+    await_ = "await " if prefix == "async def" else ""
+    host = worker(f"""
+@define_worker
+{prefix} work(job, ctx):
+    try:
+        return {await_}ctx.step.wait_for_event("paid", "payment", key="7", timeout=50, lookback=10)
+    except Exception:
+        return "went on"
+    finally:
+        ctx.logger.info("left")
+""")
+    for over, ends in ((False, SUSPENDED), (True, "paid")):
+        host.start()
+        frame = host.receive()
+        event = {"kind": "event", "event": "payment", "key": "7", "timeout": 50, "lookback": 10}
+        assert frame["params"] == {"execution": frame["params"]["execution"], "name": "paid", "wait": event}
+        host.respond(frame, {"over": over, "result": "paid"} if over else {"over": False, "until": 1})
+        assert host.receive()["params"]["message"] == "left"
+        assert outcome(host) == ends
+
+
+@pytest.mark.parametrize("prefix", ["def", "async def"])
+def test_a_run_of_another_flow_is_started_and_waited_for(worker, prefix):
+    await_ = "await " if prefix == "async def" else ""
+    host = worker(f"""
+@define_worker
+{prefix} work(job, ctx):
+    started = {await_}ctx.flow.start("mail", 1, id="m", tags=("a", "b"))
+    return [started.run_id, {await_}ctx.flow.start("invoice", wait=True)]
+""")
+    for over, ends in ((False, SUSPENDED), (True, ["m", "no. 1"])):
+        execution = host.start()
+        frame = host.receive()
+        options = {"id": "m", "tags": ["a", "b"]}
+        assert frame["params"] == {"execution": execution, "flow": "mail", "input": 1, "options": options}
+        host.respond(frame, {"over": True, "result": {"runId": "m"}})
+        frame = host.receive()
+        assert frame["params"] == {"execution": execution, "flow": "invoice", "options": {"wait": True}}
+        host.respond(frame, {"over": True, "result": "no. 1"} if over else {"over": False, "until": 1})
+        assert outcome(host) == ends
+
+
+RACE = """
+import asyncio
+
+async def nap(ctx, name):
+    await ctx.step.sleep(name, 10)
+    return name
+
+@define_worker
+async def work(job, ctx):
+    tasks = [asyncio.ensure_future(nap(ctx, name)) for name in ("a", "b")]
+    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    first = sorted(task.result() for task in done)
+    {then}
+    return first
+"""
+
+
+@pytest.mark.parametrize("then", ["for task in pending: task.cancel()", "pass", "await asyncio.sleep(0.05)"])
+@pytest.mark.parametrize(
+    ("over", "ends"),
+    [({"a": False, "b": True}, ["b"]), ({"b": True, "a": False}, ["b"]), ({"a": False, "b": False}, SUSPENDED)],
+)
+def test_in_a_race_of_two_waits_the_one_that_is_over_wins(worker, then, over, ends):
+    host = worker(RACE.format(then=then))
+    host.start()
+    answer(host, **over)
+    # Whoever lost has nobody to tell, and says nothing.
+    assert outcome(host) == ends
+
+
+def test_a_handler_is_left_only_when_what_goes_on_beside_its_wait_is_recorded(worker):
+    host = worker("""
+import asyncio
+
+async def slow():
+    await asyncio.sleep(0.05)
+    return "done"
+
+@define_worker
+async def work(job, ctx):
+    await asyncio.gather(ctx.step.sleep("a", 10), ctx.step.run("slow", slow))
+""")
+    host.start()
+    wait, lookup = host.receive(), host.receive()
+    host.respond(wait, {"over": False, "until": 1})
+    host.respond(lookup, {"found": False})
+    record = host.receive()
+    assert record["params"]["result"] == "done"
+    host.respond(record, "done")
+    assert outcome(host) == SUSPENDED
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python before 3.11 has no groups of tasks")
+@pytest.mark.parametrize(("fails", "ends"), [("", SUSPENDED), ("raise ValueError('boom')", None)])
+def test_a_group_of_tasks_is_left_as_one(worker, fails, ends):
+    host = worker(f"""
+import asyncio
+
+async def nap(ctx, name):
+    try: await ctx.step.sleep(name, 10)
+    finally:
+        if name == "b":
+            {fails or "pass"}
+
+@define_worker
+async def work(job, ctx):
+    async with asyncio.TaskGroup() as group:
+        for name in ("a", "b"): group.create_task(nap(ctx, name))
+""")
+    host.start()
+    answer(host, a=False, b=False)
+    said = host.receive()
+    assert said.get("result", {}).get("defer") == ends
+    assert ("error" in said) is (ends is None)
