@@ -54,13 +54,15 @@ export function createProjection<S>(
 
   async function forward(kept: Folded<S>, runId: string): Promise<Folded<S>> {
     let folded = kept
-    const read = async () => events().read(runId, { after: folded.seq })
-    const fresh = await read().catch(async (error: unknown) => {
+    let fresh: StoredEvent[]
+    try {
+      fresh = await events().read(runId, { after: folded.seq })
+    } catch (error) {
       if (!isQueueError(error, 'EVENTS_TRIMMED')) throw error
       // What has been trimmed meanwhile is in a snapshot.
       folded = await start(runId)
-      return read()
-    })
+      fresh = await events().read(runId, { after: folded.seq })
+    }
     if (fresh.length === 0) return folded
     await apply(folded.state, fresh, runId)
     const seq = fresh.at(-1)!.seq
