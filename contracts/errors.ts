@@ -108,6 +108,8 @@ export type ErrorCode =
   | 'WAIT_OVER'
   /** An attempt of a handler asks for other parts than those that were recorded. */
   | 'STEP_MISMATCH'
+  /** An upcaster threw, or answered something that is no event. */
+  | 'UPCAST_FAILED'
   /** A cron expression, time zone or schedule target is wrong. */
   | 'SCHEDULE_INVALID'
   /** A webhook's path is wrong or taken, or a request cannot be read. */

@@ -43,7 +43,8 @@ export interface EmitPayload {
 
 export interface ReducePayload {
   readonly runId: string
-  readonly events: readonly StoredEvent[]
+  /** May be replaced until `next()`; the events themselves are as they were stored. */
+  events: readonly StoredEvent[]
   /** The moment asked for: a `seq`, a date, or the head. */
   readonly at: number | Date | undefined
   /** The fold so far; change it in place. Has no prototype, so that every key is safe. */

@@ -22,12 +22,14 @@ import step from '../plugins/step/index.ts'
 import streaming from '../plugins/streaming/index.ts'
 import throttle from '../plugins/throttle/index.ts'
 import triggers from '../plugins/triggers/index.ts'
+import upcast from '../plugins/upcast/index.ts'
 import validation from '../plugins/validation/index.ts'
 import wait from '../plugins/wait/index.ts'
 import webhooks from '../plugins/webhooks/index.ts'
 
 /** What every preset has, whatever it stores in. */
 export const capabilities: readonly AnyPlugin[] = [
+  upcast,
   jobOptions,
   runtimeNode,
   runtimeIsolated,

@@ -12,14 +12,19 @@ export interface Projection<S> {
 }
 
 interface Folded<S> {
+  /** What folded it. */
+  reducer: string
   /** `seq` of the last event folded. */
   seq: number
   state: S
 }
 
 export interface ProjectionOptions<S> {
-  /** Name and version of the fold. Snapshots are found under it; change it whenever the fold changes. */
-  reducer: string
+  /**
+   * Name and version of the fold. Snapshots are found under it; change it whenever the fold changes. A
+   * function where that may happen at run time: what was folded before is then folded anew.
+   */
+  reducer: string | (() => string)
   initial: () => S
   /** Folds events into `state`, in place. */
   apply: (state: S, events: readonly StoredEvent[], runId: string, at?: number | Date) => MaybePromise<void>
@@ -36,12 +41,15 @@ export function createProjection<S>(
   { reducer, initial, apply, snapshotEvery = Infinity }: ProjectionOptions<S>,
 ): Projection<S> {
   const cache = new Map<string, Promise<Folded<S>>>()
+  const nameOf = typeof reducer === 'string' ? () => reducer : reducer
+  let cachedBy: string | undefined
 
   async function start(runId: string, until?: number): Promise<Folded<S>> {
-    const snapshot = await events().snapshots.get(runId, reducer, until)
+    const name = nameOf()
+    const snapshot = await events().snapshots.get(runId, name, until)
     return snapshot
-      ? { seq: snapshot.seq, state: Object.assign(initial() as object, snapshot.state) as S }
-      : { seq: 0, state: initial() }
+      ? { reducer: name, seq: snapshot.seq, state: Object.assign(initial() as object, snapshot.state) as S }
+      : { reducer: name, seq: 0, state: initial() }
   }
 
   async function forward(folded: Folded<S>, runId: string): Promise<Folded<S>> {
@@ -50,7 +58,7 @@ export function createProjection<S>(
     await apply(folded.state, fresh, runId)
     const seq = fresh.at(-1)!.seq
     if (Math.floor(seq / snapshotEvery) > Math.floor(folded.seq / snapshotEvery)) {
-      await events().snapshots.put(runId, { reducer, seq, state: folded.state })
+      await events().snapshots.put(runId, { reducer: folded.reducer, seq, state: folded.state })
     }
     folded.seq = seq
     return folded
@@ -59,6 +67,9 @@ export function createProjection<S>(
   return {
     /** Calls for one run queue up behind each other, since folding happens in place. */
     current(runId) {
+      const name = nameOf()
+      if (name !== cachedBy) cache.clear()
+      cachedBy = name
       const before = cache.get(runId)
       const folded = (before ? before.catch(() => start(runId)) : start(runId)).then((from) => forward(from, runId))
       cache.delete(runId)

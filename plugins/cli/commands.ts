@@ -58,7 +58,8 @@ export function createCommands(host: Host): Record<string, CommandDef> {
 
   async function openHistoryFile(file: string, cwd: string): Promise<Backend & { runId: string }> {
     assertHistoryFile(file)
-    return openHistory(resolve(cwd, file), await host.memory(), cwd)
+    const { upcast } = await host.loadQueueConfig({ cwd })
+    return openHistory(resolve(cwd, file), await host.memory(), cwd, { upcast })
   }
 
   /** Whoever knows the run: the history file that is named, or the project. */

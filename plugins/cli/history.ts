@@ -8,9 +8,15 @@ import type { Method } from './requests.ts'
  * Opens the history of a run as if it were still in the store: its events are appended to one in
  * memory, at the times they were recorded.
  *
+ * @param options.upcast the section of the configuration: what reads events of older versions
  * @throws QueueError `HISTORY_INVALID`
  */
-export async function openHistory(file: string, memory: Preset, cwd: string): Promise<Backend & { runId: string }> {
+export async function openHistory(
+  file: string,
+  memory: Preset,
+  cwd: string,
+  { upcast }: { upcast?: unknown } = {},
+): Promise<Backend & { runId: string }> {
   const { run, events } = await readHistory(file)
   const { runId, status, name, queue, jobId, flow, tags } = run
   let now = run.startedAt
@@ -19,7 +25,7 @@ export async function openHistory(file: string, memory: Preset, cwd: string): Pr
     enforce: 'pre',
     setup: (kernel) => kernel.provide('clock', { now: () => now, setTimeout: () => () => {} }),
   })
-  const config = { payloadLimit: Infinity, registry: { dirs: [] } }
+  const config = { payloadLimit: Infinity, registry: { dirs: [] }, ...(upcast !== undefined && { upcast }) }
   const kernel = await createKernel({ preset: memory, plugins: [recordedTime], config })
   const store = kernel.port('events')
   for (const [index, event] of events.entries()) {

@@ -1,6 +1,6 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { dirname } from 'pathe'
-import { definePlugin, QueueError, type RunInfo } from '../../kernel/index.ts'
+import { definePlugin, QueueError, type Kernel, type RunInfo } from '../../kernel/index.ts'
 import { formatHistory, type RunHistory } from '../_shared/history.ts'
 import { foldTimeline } from './fold.ts'
 import type { Timeline } from './timeline.ts'
@@ -49,7 +49,8 @@ export default definePlugin({
 
     async function timelineOf(found: RunInfo | undefined, runId: string, depth: number): Promise<Timeline> {
       const { run, events } = await read(found, runId)
-      const timeline = foldTimeline(run, events)
+      const { upcasts }: Partial<Pick<Kernel, 'upcasts'>> = kernel
+      const timeline = foldTimeline(run, upcasts?.apply(events) ?? events)
       if (depth <= 0) return timeline
       for (const child of timeline.jobs.flatMap(({ children }) => children)) {
         const begun = await find(child.runId)

@@ -1,6 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { z } from 'zod'
-import { definePlugin, type WorkerDefinition } from '../../kernel/index.ts'
+import { definePlugin, type Kernel, type WorkerDefinition } from '../../kernel/index.ts'
 import { addLazyMember } from '../_shared/lazy-member.ts'
 import { createProjection } from '../_shared/projection.ts'
 import { cloneValue } from '../_shared/value.ts'
@@ -48,7 +48,7 @@ export default definePlugin({
   setup(kernel, { snapshotEvery }) {
     const schemas = new WeakMap<WorkerDefinition, StateSchema>()
     const projection = createProjection<Record<string, unknown>>(() => kernel.port('events'), {
-      reducer: 'state@1',
+      reducer: () => foldedBy(kernel),
       initial: () => Object.create(null) as Record<string, unknown>,
       apply: (state, events, runId, at) => kernel.reduce({ runId, events, at, state }),
       snapshotEvery,
@@ -75,3 +75,8 @@ export default definePlugin({
     })
   },
 })
+
+/** The fold is that of this plugin over events as upcasters make them, where there are any. */
+function foldedBy({ upcasts }: Partial<Pick<Kernel, 'upcasts'>>): string {
+  return upcasts?.version ? `state@1+${upcasts.version}` : 'state@1'
+}

@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { StoredEvent } from '../../../kernel/index.ts'
 import { formatHistory } from '../../../plugins/_shared/history.ts'
 import { openHistory } from '../../../plugins/cli/history.ts'
 import { dev } from '../../../presets/index.ts'
@@ -63,6 +64,24 @@ test('a file of a run with tags is found by them', async () => {
   const opened = await openHistory(file, dev, folder)
   expect(await opened.ask('runs', { tag: 'big' })).toMatchObject([{ runId, tags: ['red', 'big'] }])
   expect(await opened.ask('runs', { tag: 'blue' })).toEqual([])
+  await opened.close()
+})
+
+test('a file that an older version has written is read as of today', async () => {
+  const { kit, runId, file } = await recorded()
+  await using _kit = kit
+  await kit.kernel.exportRun(runId, file)
+  const upcast = {
+    'state.set': (event: StoredEvent) => {
+      const { key, value } = event.data as { key: string; value: unknown }
+      return { ...event, data: { key: `old ${key}`, value } }
+    },
+    'state.delete': () => undefined,
+  }
+  const opened = await openHistory(file, dev, folder, { upcast })
+  const state = await opened.ask('state', { runId })
+  expect(Object.keys(state)).toEqual(['old when', 'old big', 'old bytes', 'old tag'])
+  expect(await opened.ask('run', { runId })).toMatchObject({ events: await kit.events(runId) })
   await opened.close()
 })
 

@@ -12,6 +12,7 @@ import { scheduleTests } from './schedules.ts'
 import { stateTests } from './states.ts'
 import { subStepTests } from './sub-steps.ts'
 import { triggerTests } from './triggers.ts'
+import { upcastTests } from './upcasts.ts'
 import { waitTests } from './waits.ts'
 import { windowTests } from './windows.ts'
 
@@ -65,6 +66,7 @@ export function presetConformance({ name, create }: PresetConformanceOptions): v
     })
     describe('state', () => {
       stateTests(test)
+      upcastTests(test)
     })
   })
 }
