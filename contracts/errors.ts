@@ -94,6 +94,8 @@ export type ErrorCode =
   | 'FLOW_UNKNOWN'
   /** The steps of a flow do not fit together. */
   | 'FLOW_INVALID'
+  /** Open runs need a step that no worker of this instance is. Reported, not thrown. */
+  | 'FLOW_STEP_MISSING'
   /** A path through a flow ran a step more often than its limit. */
   | 'FLOW_LIMIT'
   /** A run that another one waited for has failed or was cancelled. */

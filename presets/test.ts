@@ -5,5 +5,11 @@ import dev from './dev.ts'
 export default definePreset({
   name: 'test',
   extends: dev,
-  config: { abortGrace: 0, retention: { sweepInterval: 0 }, flow: { checkInterval: 0 }, registry: { dirs: [] } },
+  config: {
+    abortGrace: 0,
+    retention: { sweepInterval: 0 },
+    flow: { checkInterval: 0 },
+    instances: { heartbeat: 0 },
+    registry: { dirs: [] },
+  },
 })

@@ -22,6 +22,8 @@ export interface StartOptions extends FlowStart {
 }
 
 export interface FlowHandle {
+  /** Of the flow as it is in this process: what its entry declares, or a hash of its steps. */
+  readonly version: string
   /**
    * Starts a run. One durable write: once it resolves the run goes its way, whoever dies.
    *
@@ -79,6 +81,7 @@ export function createFlowHandle(
 ): FlowHandle {
   const graph = engine.graphOf(name)
   return {
+    version: graph.version,
     async start(input, { id: runId = kernel.newId(), entry, tags, parent } = {}) {
       const { step, worker } = entryOf(graph, entry)
       const start: FlowStart = { ...(tags && { tags }), ...(parent && { parent }) }

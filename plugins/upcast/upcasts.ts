@@ -81,8 +81,8 @@ function tableOf(workers: readonly WorkerDefinition[], configured: UpcastTable):
 
 function versionOf(table: ReadonlyMap<string, Upcast>): string {
   if (table.size === 0) return ''
-  const texts = [...table].map(([type, upcast]) => `${type} ${upcast.toString()}`).toSorted()
-  return createHash('sha256').update(JSON.stringify(texts)).digest('hex').slice(0, 8)
+  const texts = [...table].map(([type, upcast]) => JSON.stringify([type, upcast.toString()])).toSorted()
+  return createHash('sha256').update(texts.join()).digest('hex').slice(0, 8)
 }
 
 /** @throws QueueError `UPCAST_FAILED` */

@@ -26,6 +26,7 @@ export function openFolder(
   const config = {
     file: { dir, fsync: 'never', ...file },
     retention: { sweepInterval: 0 },
+    instances: { heartbeat: 0 },
     registry: { dirs: [] },
     abortGrace: 0,
   }

@@ -1,0 +1,40 @@
+import { expect, it } from 'vitest'
+import { definePlugin } from '../../../kernel/index.ts'
+import { createTestKernel } from '../../../testing/index.ts'
+
+/** Keeps what an instance tells, also while it closes, when nobody can read it any more. */
+function watcher(told: string[], fail = false) {
+  return definePlugin({
+    name: 'watcher',
+    setup(kernel) {
+      kernel.hook('emit', async ({ stream, events }, next) => {
+        if (fail && stream === 'registry') throw new Error('no store')
+        await next()
+        if (stream === 'registry') told.push(...events.map(({ type }) => type))
+      })
+    },
+  })
+}
+
+it('an instance says when it starts, lives and goes', async () => {
+  const told: string[] = []
+  const config = { instances: { heartbeat: 60_000 } }
+  const test = await createTestKernel({ config, plugins: [watcher(told)], workers: { a: () => {}, b: () => {} } })
+  await test.advance('150s')
+  expect(told).toEqual(['worker.registered', 'worker.heartbeat', 'worker.heartbeat'])
+  const [self] = await test.kernel.instances()
+  expect(self).toMatchObject({ workers: [{ id: 'a' }, { id: 'b' }] })
+  await test.close()
+  expect(told.at(-1)).toBe('worker.stopped')
+  expect(test.clock.timers).toBe(0)
+})
+
+it('an instance whose store refuses its signs runs all the same, and tries again', async () => {
+  const config = { instances: { heartbeat: 60_000 } }
+  await using test = await createTestKernel({ config, plugins: [watcher([], true)], workers: { a: () => 'done' } })
+  const job = await test.kernel.enqueue('a')
+  expect(await test.kernel.result(job)).toBe('done')
+  await test.advance('61s')
+  const warnings = test.reports.filter(({ message }) => message.includes('sign of life'))
+  expect(warnings.length).toBeGreaterThanOrEqual(2)
+})

@@ -1,0 +1,114 @@
+import { expect, it } from 'vitest'
+import { entry, step } from './flow-workers.ts'
+import type { PresetTest } from './rig.ts'
+
+/** Who runs what. */
+export function instanceTests(test: PresetTest): void {
+  const registered = (events: readonly { type: string }[]): number =>
+    events.filter(({ type }) => type === 'worker.registered').length
+
+  it(
+    'tells which workers an instance runs, in which version of their flows, until it falls silent',
+    test(
+      async ({ kernel, start, events, until, elapse }) => {
+        await start({
+          first: entry(() => {}, { flow: { name: 'f', role: 'entry', version: '7' } }),
+          next: step({ subscribes: 'x' }, () => {}, { concurrency: 3 }),
+        })
+        const [self, ...others] = await until('it is registered', async () => {
+          const found = await kernel.instances()
+          return found.length > 0 && found
+        })
+        expect(others).toEqual([])
+        expect(self).toMatchObject({ pid: process.pid, flows: { f: '7' }, version: expect.stringMatching(/^\d+\.\d+/) })
+        expect(self!.workers).toEqual([
+          {
+            id: 'first',
+            queue: 'first',
+            name: 'first',
+            runtime: 'node',
+            concurrency: 1,
+            flows: [{ flow: 'f', role: 'entry', step: 'first' }],
+          },
+          {
+            id: 'next',
+            queue: 'next',
+            name: 'next',
+            runtime: 'node',
+            concurrency: 3,
+            flows: [{ flow: 'f', role: 'step', step: 'next' }],
+          },
+        ])
+        await kernel.registerWorker({ id: 'late', config: { queue: 'late' }, handler: () => {} })
+        await until('the newcomer is told', async () => (await kernel.instances())[0]?.workers.length === 3)
+        expect(registered(await events('registry'))).toBe(2)
+        await until('it gives signs of life', async () =>
+          (await events('registry')).some(({ type }) => type === 'worker.heartbeat'),
+        )
+
+        const [sign] = await events('registry')
+        const other = (id: string) => ({ ...(sign!.data as object), id, startedAt: 0 })
+        const silent = { ...other('silent'), heartbeat: 1 }
+        await kernel.emit('registry', [
+          { type: 'worker.registered', data: silent },
+          { type: 'worker.registered', data: { ...other('stopped'), heartbeat: 60_000 } },
+          { type: 'worker.registered', data: { ...other('alive'), heartbeat: 60_000 } },
+          { type: 'worker.stopped', data: { ...other('stopped'), heartbeat: 60_000 } },
+        ])
+        await elapse(10)
+        const ids = (await kernel.instances()).map(({ id }) => id)
+        expect(ids).toEqual(['alive', self!.id])
+      },
+      { instances: { heartbeat: 300 } },
+    ),
+  )
+
+  it(
+    'reports a step that open runs need and a deploy has taken away, once',
+    test(
+      async ({ kernel, start, event, events, reports, until }) => {
+        const gone = { type: 'step.queued', flow: 'f', step: 'gone', data: {} }
+        for (const runId of ['one', 'two']) {
+          const begun = { step: 'first', input: 1, version: '1' }
+          const started = {
+            type: 'flow.started',
+            key: 'flow.started',
+            flow: 'f',
+            stepId: `${runId}.first`,
+            data: begun,
+          }
+          const ended = { type: 'step.completed', key: `end:${runId}.first`, flow: 'f', step: 'first', data: {} }
+          const history = [started, { ...ended, stepId: `${runId}.first` }, { ...gone, stepId: `${runId}.gone.c` }]
+          await kernel.port('events').append(runId, history, { run: { name: 'f', flow: 'f' } })
+        }
+        await start({ first: entry(() => 'done') })
+        const told = () => reports.filter(({ detail }) => (detail as { code?: string })?.code === 'FLOW_STEP_MISSING')
+        await until('it is reported', () => told().length > 0)
+        expect(told()[0]).toMatchObject({
+          level: 'warn',
+          message: expect.stringMatching(/flow "f" need step "gone"/) as string,
+          detail: { details: { flow: 'f', step: 'gone', runs: expect.arrayContaining(['one', 'two']) as string[] } },
+        })
+        await kernel.registerWorker({ id: 'late', config: { queue: 'late' }, handler: () => {} })
+        await until('it is registered again', async () => registered(await events('registry')) === 2)
+        const { runId } = await kernel.flow('f').start()
+        await event(runId, 'end')
+        expect(told()).toHaveLength(1)
+      },
+      { instances: { heartbeat: 60_000 } },
+    ),
+  )
+
+  it(
+    'gives no sign where it is not to',
+    test(
+      async ({ kernel, start, reach, events }) => {
+        await start({ work: () => {} })
+        await reach(await kernel.enqueue('work'), 'completed')
+        expect(await events('registry')).toEqual([])
+        expect(await kernel.instances()).toEqual([])
+      },
+      { instances: { heartbeat: 0 } },
+    ),
+  )
+}
