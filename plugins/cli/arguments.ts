@@ -29,9 +29,9 @@ export function isHistoryFile(target: string): boolean {
   return target.endsWith('.jsonl')
 }
 
-export function assertHistoryFile(file: string): void {
-  if (!isHistoryFile(file))
-    throw wrong(`runs takes a history file (*.jsonl); got "${file}". For one run use: show ${file}`)
+export function assertHistoryFile(command: string, file: string): void {
+  if (isHistoryFile(file)) return
+  throw wrong(`${command} takes a history file (*.jsonl); got "${file}". For a run of the project use: show ${file}`)
 }
 
 export function parseData(text: string | undefined): unknown {

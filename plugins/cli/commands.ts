@@ -11,7 +11,7 @@ import {
   parseWhole,
 } from './arguments.ts'
 import { openBackend, type Host } from './backend.ts'
-import { openHistory } from './history.ts'
+import { openHistory, type OpenedHistory } from './history.ts'
 import { createOutput, formatRun, pretty, type Output } from './output.ts'
 import type { Backend } from './protocol.ts'
 import { createTimeline } from './timeline.ts'
@@ -56,8 +56,7 @@ export function createCommands(host: Host): Record<string, CommandDef> {
     }
   }
 
-  async function openHistoryFile(file: string, cwd: string): Promise<Backend & { runId: string }> {
-    assertHistoryFile(file)
+  async function openHistoryFile(file: string, cwd: string): Promise<OpenedHistory> {
     const { upcast } = await host.loadQueueConfig({ cwd })
     return openHistory(resolve(cwd, file), await host.memory(), cwd, { upcast })
   }
@@ -112,6 +111,7 @@ export function createCommands(host: Host): Record<string, CommandDef> {
       limit: { type: 'string', description: 'At most this many', default: '20' },
     },
     ({ file, status, flow, tag, limit }, { cwd, output }) => {
+      if (file !== undefined) assertHistoryFile('runs', file)
       const filter = { status: parseStatus(status), flow, tag, limit: parseWhole('limit', limit) }
       return using(file === undefined ? openBackend(host, cwd) : openHistoryFile(file, cwd), async (backend) => {
         const found = await backend.ask('runs', filter)
@@ -148,6 +148,25 @@ export function createCommands(host: Host): Record<string, CommandDef> {
     },
   )
 
+  const replay = command(
+    'Step through a run that was exported: event after event with the state that results',
+    {
+      file: { type: 'positional', required: true, description: 'A history file (*.jsonl)' },
+      to: { type: 'string', valueHint: 'seq', description: 'Up to this event. Default: all' },
+      types: { type: 'string', valueHint: 'a,b', description: 'Only events of these types. Default: all' },
+    },
+    ({ file, to, types }, { cwd, output }) => {
+      const filter = { to: parseWhole('to', to), types: types?.split(',') }
+      assertHistoryFile('replay', file)
+      return using(openHistoryFile(file, cwd), async ({ recording }) => {
+        const { printReplay, stepThrough } = await import('./replay.ts')
+        const interactive = !output.json && process.stdin.isTTY && process.stdout.isTTY
+        if (interactive) return stepThrough(recording, filter, { input: process.stdin, output: process.stdout })
+        return printReplay(recording, filter, output)
+      })
+    },
+  )
+
   const explain = command(
     'Tell why a job does not run, or what became of it',
     {
@@ -179,5 +198,5 @@ export function createCommands(host: Host): Record<string, CommandDef> {
       }),
   )
 
-  return { dev, enqueue, runs, show, state, explain, redrive }
+  return { dev, enqueue, runs, show, state, replay, explain, redrive }
 }

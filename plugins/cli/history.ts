@@ -1,8 +1,13 @@
 import { createKernel, definePlugin, type Preset } from '../../kernel/index.ts'
 import { readHistory } from '../_shared/history.ts'
+import { cloneValue } from '../_shared/value.ts'
 import { createAnswers, type Answers } from './answers.ts'
 import type { Backend } from './protocol.ts'
+import type { Recording } from './replay.ts'
 import type { Method } from './requests.ts'
+
+/** A run from a file: answers like any other, and can be stepped through. */
+export type OpenedHistory = Backend & { runId: string; recording: Recording }
 
 /**
  * Opens the history of a run as if it were still in the store: its events are appended to one in
@@ -16,7 +21,7 @@ export async function openHistory(
   memory: Preset,
   cwd: string,
   { upcast }: { upcast?: unknown } = {},
-): Promise<Backend & { runId: string }> {
+): Promise<OpenedHistory> {
   const { run, events } = await readHistory(file)
   const { runId, status, name, queue, jobId, flow, tags } = run
   let now = run.startedAt
@@ -36,7 +41,19 @@ export async function openHistory(
     const patch = { ...begins, ...ends }
     await store.append(runId, [event], Object.keys(patch).length > 0 ? { run: patch } : {})
   }
-  return { runId, ...kernelBackend(createAnswers(kernel, cwd), async () => void (await kernel.close())) }
+  const recording: Recording = {
+    run,
+    events,
+    async *states() {
+      const state = Object.create(null) as Record<string, unknown>
+      for (const event of events) {
+        await kernel.reduce({ runId, events: [{ ...event, runId, id: `${runId}:${event.seq}` }], at: event.seq, state })
+        yield cloneValue({ ...state })
+      }
+    },
+    stateAt: (seq) => kernel.state(runId, { at: seq }),
+  }
+  return { runId, recording, ...kernelBackend(createAnswers(kernel, cwd), async () => void (await kernel.close())) }
 }
 
 /** A kernel in this process behind the same face as one at the other end of a socket. */

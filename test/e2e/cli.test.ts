@@ -127,6 +127,35 @@ test('a job tells why it does not run', async () => {
   expect(stdout).toMatch(new RegExp(`^job ${id}: delayed \\(greet on greetings\\)\n +delayed +It was asked to run at`))
 })
 
+test('a run that was exported is stepped through, read as the configuration says', async () => {
+  await using project = await createProject({})
+  const { cwd } = project
+  const run = { runId: 'r', status: 'completed', name: 'w', startedAt: 1000, updatedAt: 3000, endedAt: 3000, head: 3 }
+  const set = (seq: number, key: string) => ({ seq, ts: seq * 1000, type: 'state.set', data: { key, value: seq } })
+  const lines = [run, set(1, 'a'), { seq: 2, ts: 2000, type: 'noted' }, set(3, 'b')].map((line) => JSON.stringify(line))
+  await project.write('run.jsonl', `${lines.join('\n')}\n`)
+  const replay = async (...args: string[]): Promise<unknown[]> => {
+    const { code, stdout } = await cli(['replay', 'run.jsonl', '--json', ...args], cwd)
+    expect(code).toBe(0)
+    return stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as unknown)
+  }
+  expect(await replay()).toMatchObject([
+    { seq: 1, type: 'state.set', state: { a: 1 } },
+    { seq: 2, type: 'noted', state: { a: 1 } },
+    { seq: 3, type: 'state.set', state: { a: 1, b: 3 } },
+  ])
+  expect(await replay('--types', 'noted')).toMatchObject([{ seq: 2, state: { a: 1 } }])
+  expect(await replay('--to', '1')).toMatchObject([{ seq: 1 }])
+  expect((await cli(['replay', 'run.jsonl'], cwd)).stdout).toMatch(/ 1 .* state\.set .*\n +\{ a: 1 \}\n +2 .* noted/)
+  const upcast = `(event) => ({ ...event, type: 'state.set', data: { key: 'noted', value: true } })`
+  await project.write('nuxt-queue.config.ts', `export default { upcast: { noted: ${upcast} } }`)
+  expect(await cliJson(['state', 'run.jsonl'], cwd)).toEqual({ a: 1, b: 3, noted: true })
+  expect(await replay('--to', '2', '--types', 'noted')).toMatchObject([{ type: 'noted', state: { noted: true } }])
+})
+
 test('the entry of a flow is waited for until the flow is done', async () => {
   const flow = (role: string): string => `export const config = { flow: { name: 'words', ${role} } }`
   await using project = await createProject({
@@ -294,6 +323,7 @@ test.each([
   [['runs', '--status', 'odd'], '--status takes one of'],
   [['runs', '--nope'], 'no option --nope'],
   [['runs', 'run-1'], 'runs takes a history file'],
+  [['replay', 'run-1'], 'replay takes a history file'],
   [['state', 'r', '--at', 'yesterday'], '--at takes the seq of an event or an ISO date'],
 ])('%j cannot be understood and exits with 2', async (command, message) => {
   await using project = await createProject({ greet: GREET })
