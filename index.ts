@@ -5,7 +5,17 @@ export * from './kernel/index.ts'
 // Naming the plugins' types here also brings their additions to the kernel's types along.
 export type { BusEvent, SendOptions } from './plugins/bus/index.ts'
 export type { Control, JobRef } from './plugins/control/index.ts'
-export type { FlowContext, FlowHandle, FlowOptions, StartOptions } from './plugins/flow/index.ts'
+export type { Explanation, Reason, ReasonCode } from './plugins/explain/index.ts'
+export type {
+  FlowContext,
+  FlowHandle,
+  FlowOptions,
+  ForkOptions,
+  RerunOptions,
+  StartOptions,
+} from './plugins/flow/index.ts'
+export type { Timeline, TimelineJob } from './plugins/history/index.ts'
+export type { InstanceInfo } from './plugins/instances/index.ts'
 export type { LogLevel, RunLogger } from './plugins/logger/index.ts'
 export type { ProgressMessage } from './plugins/progress/index.ts'
 export type { Schedule, ScheduleInfo, ScheduleOption } from './plugins/schedule/index.ts'
@@ -20,6 +30,7 @@ export type {
   Verify,
   WebhookFacts,
 } from './plugins/triggers/index.ts'
+export type { Upcast, UpcastEvent, UpcastTable } from './plugins/upcast/index.ts'
 export type { AwaitOptions, AwaitPart, AwaitRegistration, Awaited } from './plugins/wait/index.ts'
 export type { Webhooks } from './plugins/webhooks/index.ts'
 export { defineConfig, type QueueConfig } from './presets/index.ts'

@@ -45,20 +45,23 @@ export function copyOf(events: readonly StoredEvent[], fork: Fork, version: stri
   const begun = { ...draftOf(started), stepId: instanceId(fork.runId, step), data }
 
   const ended = new Set(events.flatMap(({ type, stepId }) => (TERMINAL.test(type) && stepId ? [stepId] : [])))
-  const rename = renamer(fork, started.stepId!, begun.stepId)
+  const idOf = (id: string): string => {
+    if (id === started.stepId) return begun.stepId
+    return id.startsWith(`${fork.from}.`) ? `${fork.runId}${id.slice(fork.from.length)}` : id
+  }
   const copied = events
     .filter((event) => event !== started && !NOT_COPIED.test(event.type))
     .filter((event) => event.stepId === undefined || ended.has(event.stepId) || outlives(event, fork.replace))
-    .map((event) => rename(draftOf(event)))
+    .map((event) => renamed(draftOf(event), idOf))
 
   const drafts: EventDraft[] = [begun, ...copied]
   if (fork.state) {
     const changes = Object.entries(fork.state).map(([key, value]) => ({ key, value }))
     drafts.push({ type: 'state.batch', data: { changes }, flow })
   }
-  const { data: replacement, job } = fork.replace ?? {}
-  const replace = { data: replacement, ...(job !== undefined && { job: rename({ type: '', stepId: job }).stepId! }) }
-  const forked: ForkedData = { ...{ from: fork.from, at: fork.at }, ...(fork.replace && { replace }) }
+  const { replace } = fork
+  const forked: ForkedData = { from: fork.from, at: fork.at }
+  if (replace) forked.replace = { ...replace, ...(replace.job !== undefined && { job: idOf(replace.job) }) }
   return [...drafts, { type: 'flow.forked', key: FORKED, flow, data: forked }]
 }
 
@@ -74,17 +77,12 @@ function draftOf({ type, data, key, flow, step, stepId, attempt }: StoredEvent):
   return { type, data, key, flow, step, stepId, attempt }
 }
 
-/** Gives jobs the ids that they have in the fork, in their keys as well: `end:<id>`, `step:<id>:<name>`, … */
-function renamer({ runId, from }: Fork, entry: string, newEntry: string) {
-  const idOf = (id: string): string =>
-    id === entry ? newEntry : id.startsWith(`${from}.`) ? `${runId}${id.slice(from.length)}` : id
-
-  return (draft: EventDraft): EventDraft => {
-    const { key, stepId } = draft
-    if (stepId === undefined) return draft
-    const [, kind, rest] = /^([a-z]+:)(.*)$/s.exec(key ?? '') ?? []
-    const names = rest !== undefined && rest.startsWith(stepId) && /^(?:$|[:#])/.test(rest.slice(stepId.length))
-    const renamed = names ? `${kind}${idOf(stepId)}${rest.slice(stepId.length)}` : key
-    return { ...draft, stepId: idOf(stepId), key: renamed }
-  }
+/** Gives a job the id that it has in the fork, in its keys as well: `end:<id>`, `step:<id>:<name>`, … */
+function renamed(draft: EventDraft, idOf: (id: string) => string): EventDraft {
+  const { key, stepId } = draft
+  if (stepId === undefined) return draft
+  const [, kind, rest = ''] = /^([a-z]+:)(.*)$/s.exec(key ?? '') ?? []
+  const behind = rest.slice(stepId.length)
+  const named = kind !== undefined && rest.startsWith(stepId) && /^(?:$|[:#])/.test(behind)
+  return { ...draft, stepId: idOf(stepId), key: named ? `${kind}${idOf(stepId)}${behind}` : key }
 }

@@ -38,7 +38,7 @@ export function createForks(kernel: Kernel, engine: FlowEngine) {
 
   async function historyOf(flow: string, runId: string): Promise<StoredEvent[]> {
     const events = await store.read(runId)
-    if (events.find(({ type }) => type === 'flow.started')?.flow === flow) return events
+    if (flowOf(events) === flow) return events
     const hint = 'It may not have begun, or have expired.'
     throw new QueueError('RUN_NOT_FOUND', `Flow "${flow}" has no run "${runId}" to start from. ${hint}`)
   }
@@ -46,11 +46,12 @@ export function createForks(kernel: Kernel, engine: FlowEngine) {
   /** Goes on where whoever began the copy has stopped: what stands in the stream is the beginning of it. */
   async function copy(fork: Fork, events?: readonly StoredEvent[]): Promise<void> {
     const shared = events ?? (await store.read(fork.from, { until: fork.at }))
-    const { flow } = shared.find(({ type }) => type === 'flow.started')!
-    const drafts = copyOf(shared, fork, engine.graphOf(flow!).version)
+    const flow = flowOf(shared)
+    if (flow === undefined) return assertCopied(fork)
+    const drafts = copyOf(shared, fork, engine.graphOf(flow).version)
     const { tags } = drafts[0]!.data as StartedData
     for (let head = 0; head < drafts.length;) {
-      const run = head === 0 ? { name: flow!, flow: flow!, ...(tags && { tags: [...tags] }) } : undefined
+      const run = head === 0 ? { name: flow, flow, ...(tags && { tags: [...tags] }) } : undefined
       const chunk = drafts.slice(head, head + CHUNK)
       const result = await store.append(fork.runId, chunk, { expectedSeq: head, unless: FORKED, run })
       if (!result.ok) {
@@ -66,7 +67,16 @@ export function createForks(kernel: Kernel, engine: FlowEngine) {
     const started = await store.byKey(runId, 'flow.started')
     if ((started?.data as StartedData | undefined)?.forkedFrom?.runId === from) return
     const hint = 'Leave "id" out, or give one that is not taken.'
-    throw new QueueError('OPTION_INVALID', `Run "${runId}" is there already and is no fork of "${from}". ${hint}`)
+    throw new QueueError('OPTION_INVALID', `Run "${runId}" is there already and is no fork of "${from}". ${hint}`, {
+      retryable: false,
+    })
+  }
+
+  /** @throws QueueError `RUN_NOT_FOUND` when the other run has expired before it was copied */
+  async function assertCopied({ runId, from }: Fork): Promise<void> {
+    if (await store.byKey(runId, FORKED)) return
+    const message = `Run "${from}" has expired before its fork "${runId}" was complete. Start the flow again.`
+    throw new QueueError('RUN_NOT_FOUND', message, { retryable: false })
   }
 
   async function begin(
@@ -112,6 +122,10 @@ export function createForks(kernel: Kernel, engine: FlowEngine) {
 }
 export type Forks = ReturnType<typeof createForks>
 
+function flowOf(events: readonly StoredEvent[]): string | undefined {
+  return events.find(({ type }) => type === 'flow.started')?.flow
+}
+
 /** @throws QueueError `OPTION_INVALID` for a moment at which the run had not begun, or that has not come */
 function seqOf(events: readonly StoredEvent[], at: number | Date | undefined): number {
   const head = events.at(-1)!.seq
@@ -120,8 +134,9 @@ function seqOf(events: readonly StoredEvent[], at: number | Date | undefined): n
   const begun = events.find(({ type }) => type === 'flow.started')!.seq
   if (Number.isInteger(seq) && seq >= begun && seq <= head) return seq
   const expected = `the seq of an event from ${begun} to ${head}, or a date after the start of the run`
-  const came = typeof at === 'number' ? at : at.toISOString()
-  throw new QueueError('OPTION_INVALID', `A run is forked at ${expected}; got ${came}.`, { details: { option: 'at' } })
+  throw new QueueError('OPTION_INVALID', `A run is forked at ${expected}; got ${String(at)}.`, {
+    details: { option: 'at' },
+  })
 }
 
 /** Where a step began, or ended without having begun; of several jobs the first, or the one of that id. */

@@ -106,3 +106,17 @@ describe('a fork that is copied to the half', () => {
     expect(await test.kernel.flow('wide').status('half')).toMatchObject({ status: 'cancelled' })
   })
 })
+
+describe('a fork of a run that has expired', () => {
+  it('is given up when it is not complete, and left alone when it is', async () => {
+    await using test = await createTestKernel({ workers })
+    const fork = { runId: 'fork', from: 'gone', at: 3 }
+    const early = await test.kernel.enqueue('_flow/carry', { runId: 'fork', fork })
+    await expect(test.kernel.result(early)).rejects.toMatchObject({ code: 'RUN_NOT_FOUND' })
+    await test.kernel
+      .port('events')
+      .append('fork', [{ type: 'flow.forked', key: 'flow.forked', flow: 'wide', data: {} }])
+    const late = await test.kernel.enqueue('_flow/carry', { runId: 'fork', fork })
+    await expect(test.kernel.result(late)).resolves.toBeUndefined()
+  })
+})

@@ -98,7 +98,7 @@ export function lookingBackTests(test: PresetTest): void {
       expect(told.filter(({ type }) => type === 'step.completed')).toHaveLength(5)
       expect(await codeOf(() => flow.fork('once', { id: runId }))).toBe('OPTION_INVALID')
       expect(await codeOf(() => flow.fork('nobody'))).toBe('RUN_NOT_FOUND')
-      for (const at of [0, 1000, 1.5, new Date(0)]) {
+      for (const at of [0, 1000, 1.5, new Date(0), new Date(NaN)]) {
         expect(await codeOf(() => flow.fork(runId, { at }))).toBe('OPTION_INVALID')
       }
       expect(await codeOf(() => flow.rerunFrom(runId, 'z'))).toBe('OPTION_INVALID')
