@@ -89,6 +89,26 @@ export function sagaTests(test: PresetTest): void {
   )
 
   it(
+    'waits for several runs beside each other, whichever of them ends first',
+    test(async ({ kernel, start, event }) => {
+      await start({
+        outer: entry((_job, ctx) =>
+          Promise.all(['slow', 'fast', 'slower'].map((data) => ctx.flow.start('inner', data, { wait: true }))),
+        ),
+        inner: [
+          { flow: { name: 'inner', role: 'entry' }, concurrency: 3 },
+          async ({ data }, ctx) => {
+            if (data !== 'fast') await ctx.step.sleep('nap', data === 'slow' ? 60 : 120)
+            return data
+          },
+        ],
+      })
+      const { runId } = await kernel.flow('f').start()
+      expect((await event(runId, 'end')).data).toEqual({ result: ['slow', 'fast', 'slower'] })
+    }),
+  )
+
+  it(
     'fails with the run it waits for, and is told why',
     test(async ({ kernel, start, event }) => {
       await start({

@@ -1,5 +1,8 @@
 import { expect, it } from 'vitest'
+import type { RunContext } from '../../../kernel/index.ts'
 import type { PresetTest } from './rig.ts'
+
+type Wait = Parameters<RunContext['step']['wait']>[1]
 
 /** Parts of a handler that are done once, and waits inside it. */
 export function subStepTests(test: PresetTest): void {
@@ -66,6 +69,26 @@ export function subStepTests(test: PresetTest): void {
       })
       expect((await reach(await kernel.enqueue('race'), 'completed')).result).toBe('short')
       expect((await reach(await kernel.enqueue('both'), 'completed')).result).toBe(0)
+    }),
+  )
+
+  it(
+    'refuses a wait that it does not understand',
+    test(async ({ kernel, start, reach }) => {
+      const event = 'paid'
+      const waits: Record<string, unknown> = {
+        moment: { kind: 'sleep', until: NaN },
+        name: { kind: 'event', event: '' },
+        key: { kind: 'event', event, key: 7 },
+        timeout: { kind: 'event', event, timeout: -1 },
+        filter: { kind: 'event', event, filter: 'any' },
+        kind: { kind: 'dream' },
+      }
+      await start({ work: ({ data }, ctx) => ctx.step.wait('it', waits[String(data)] as Wait) })
+      for (const what of Object.keys(waits)) {
+        const { error } = await reach(await kernel.enqueue('work', what), 'failed')
+        expect({ what, code: error?.code }).toEqual({ what, code: 'WAIT_INVALID' })
+      }
     }),
   )
 
