@@ -45,6 +45,17 @@ test.each(conversationsOf('host').map((one) => [one.name, one] as const))('%s', 
   expect(said).toEqual(answersOf(frames))
 })
 
+test('a child that says it was left at a wait, and has begun none', async () => {
+  const puppet = openPuppet()
+  onTestFinished(puppet.close)
+  puppet.say({ jsonrpc: '2.0', id: 1, result: { protocol: 1, runtime: { name: 'x', version: 'x' } } })
+  await puppet.child.ready
+  const none = { job: { id: '1', data: null }, claim: 1, signal: new AbortController().signal, step: { deferral() {} } }
+  const executed = puppet.child.execute(none as object as RunContext)
+  puppet.say({ jsonrpc: '2.0', id: 2, result: { defer: { suspended: true } } })
+  await expect(executed).rejects.toMatchObject({ code: 'PROTOCOL_VIOLATION' })
+})
+
 /** What the executions end with, by what the child has said. */
 function answersOf(frames: Conversation['frames']): unknown[] {
   const executions = frames.flatMap(([, script]) =>
