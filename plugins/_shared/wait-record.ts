@@ -24,3 +24,5 @@ export interface WaitResult {
   payload?: unknown
   payloads?: readonly unknown[]
 }
+
+export const resumedKey = (jobId: string, name: string): string => `resumed:${jobId}:${name}`

@@ -1,4 +1,5 @@
-import { QueueError, type Deferral, type DispatchPayload, type Job, type RunContext } from '../../kernel/index.ts'
+import { QueueError, type DispatchPayload, type Job, type RunContext } from '../../kernel/index.ts'
+import { isDeferral } from '../_shared/suspension.ts'
 
 export interface Member {
   dispatch: DispatchPayload
@@ -57,8 +58,4 @@ function resultsOf(result: unknown, size: number, name: string): readonly unknow
   const came = Array.isArray(result) ? `an array of ${result.length}` : typeof result
   const message = `The handler of a batch of "${name}" returns an array with one result for each of ${size} jobs; got ${came}.`
   throw new QueueError('BATCH_RESULT', message)
-}
-
-function isDeferral(value: unknown): value is Deferral {
-  return typeof value === 'object' && value !== null && 'runAt' in value && 'holdQueue' in value
 }

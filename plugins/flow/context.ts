@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import { QueueError, type JobFlow, type Kernel, type RunContext, type SerializedError } from '../../kernel/index.ts'
 import { copyValue } from '../_shared/value.ts'
+import { resumedKey } from '../_shared/wait-record.ts'
 import type { Carrier } from './carry.ts'
 import { FLOW_ENDED, type FlowEnded, type FlowEngine } from './engine.ts'
 import { assertEmits } from './graph.ts'
@@ -68,7 +69,7 @@ export function createFlowContext(kernel: Kernel, engine: FlowEngine, carrier: C
   /** In a fork, the run that was waited for is that of the other run, and is not started again. */
   async function hasWaited(name: string): Promise<boolean> {
     if (!job.flow?.forked) return false
-    return (await kernel.port('events').byKey(runId, `resumed:${job.id}:${name}`)) !== undefined
+    return (await kernel.port('events').byKey(runId, resumedKey(job.id, name))) !== undefined
   }
 
   return {

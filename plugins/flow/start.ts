@@ -1,5 +1,4 @@
 import {
-  isQueueError,
   serializeError,
   type AppendOptions,
   type AppendResult,
@@ -9,16 +8,9 @@ import {
   type Kernel,
   type MaybePromise,
 } from '../../kernel/index.ts'
+import { isFinalRefusal } from '../_shared/final-refusals.ts'
 import type { FlowGraph } from './graph.ts'
 import type { Instance } from './run.ts'
-
-/** Refusals that will be the same next time: they fail the step instead of trying for ever. */
-const FINAL_REFUSALS: ReadonlySet<string> = new Set([
-  'VALIDATION_FAILED',
-  'VALUE_UNSUPPORTED',
-  'PAYLOAD_TOO_LARGE',
-  'ENQUEUE_VETOED',
-])
 
 /** How many jobs are recorded, and queued, in one call. */
 const CHUNK = 1000
@@ -58,14 +50,14 @@ export function createStepStarter(kernel: Kernel, append: Append) {
       else await kernel.enqueue(items[0]!.worker, items[0]!.data, items[0]!.options)
       return false
     } catch (error) {
-      if (!isFinal(error)) throw error
+      if (!isFinalRefusal(error)) throw error
     }
     let refused = false
     for (const [index, { worker, data, options }] of items.entries()) {
       try {
         await kernel.enqueue(worker, data, options)
       } catch (error) {
-        if (!isFinal(error)) throw error
+        if (!isFinalRefusal(error)) throw error
         refused = true
         const { id, step } = instances[index]!
         const failed = { type: 'step.failed', key: `end:${id}`, data: { error: serializeError(error) } }
@@ -104,8 +96,4 @@ function itemOf(runId: string, { name, steps }: FlowGraph, instance: Startable):
   const { id, step, cause, depth, data, forked } = instance
   const flow: JobFlow = { name, step, cause, depth, ...(forked && { forked }) }
   return { worker: steps.get(step)!.worker.id, data, options: { id, runId, flow } }
-}
-
-function isFinal(error: unknown): boolean {
-  return isQueueError(error) && FINAL_REFUSALS.has(error.code)
 }

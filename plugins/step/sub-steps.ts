@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { QueueError, refusal, type Kernel, type RunContext } from '../../kernel/index.ts'
+import { QueueError, type Kernel, type RunContext } from '../../kernel/index.ts'
 import { createStepRunner } from '../_shared/sub-steps.ts'
 import { copyValue } from '../_shared/value.ts'
 import { over, type Suspendable } from '../_shared/suspension.ts'
@@ -74,11 +74,9 @@ export function createSubSteps(kernel: Kernel, ctx: RunContext, memosOf: MemosOf
   async function record(name: string, given: unknown): Promise<unknown> {
     const result = copyValue(given, kernel.config.payloadLimit, `result of "${name}"`)
     const key = `step:${job.id}:${name}`
-    const place = { flow: job.flow?.name, step: job.flow?.step ?? job.name, stepId: job.id }
-    const appended = await ctx.append([{ type: 'step.memo', data: { name, result }, key, ...place }])
-    if (!appended.ok) throw refusal(appended.reason, job)
+    const stored = await ctx.emit('step.memo', { name, result }, { key })
     underway--
-    if (appended.events.length > 0) return result
+    if (stored) return result
     const first = await kernel.port('events').byKey(runId, key)
     return (first?.data as { result: unknown } | undefined)?.result
   }

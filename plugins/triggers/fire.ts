@@ -7,6 +7,7 @@ import {
   type Kernel,
   type RunContext,
 } from '../../kernel/index.ts'
+import { isFinalRefusal } from '../_shared/final-refusals.ts'
 import { parse } from '../_shared/parse.ts'
 import { copyValue } from '../_shared/value.ts'
 import type { Book, Subscription, Trigger } from './book.ts'
@@ -15,14 +16,6 @@ import { refusalOf, type History, type TriggerStart } from './history.ts'
 
 export const TRIGGER_QUEUE = '_triggers'
 export const FIRE = '_triggers/fire'
-
-/** Refusals that will be the same next time. */
-const FINAL: ReadonlySet<string> = new Set([
-  'VALIDATION_FAILED',
-  'VALUE_UNSUPPORTED',
-  'PAYLOAD_TOO_LARGE',
-  'ENQUEUE_VETOED',
-])
 
 /** What the job of an event carries. */
 export interface FireData extends TriggerEvent {
@@ -72,9 +65,9 @@ export function createFiring(kernel: Kernel, book: Book, history: History) {
     }
     const last = job.attempt >= job.attempts
     const shaped = await shape(trigger, raw, event).catch(async (error: unknown) => {
-      if (!isFinal(error) && !last) throw error
+      if (!isFinalRefusal(error) && !last) throw error
       await history.refused(event, raw, refusalOf(error))
-      if (!isFinal(error)) throw error
+      if (!isFinalRefusal(error)) throw error
       return undefined
     })
     if (!shaped) return undefined
@@ -101,7 +94,7 @@ export function createFiring(kernel: Kernel, book: Book, history: History) {
         started.push({ subscription: subscription.id, ...(await start(subscription, payload, event)) })
       } catch (error) {
         started.push({ subscription: subscription.id, ...refusalOf(error) })
-        if (!isFinal(error)) failures.push(error)
+        if (!isFinalRefusal(error)) failures.push(error)
       }
     }
     if (failures.length === 0 || last) await history.fired(event, raw, started)
@@ -132,8 +125,4 @@ function startId({ trigger, id }: TriggerEvent, subscription: Subscription): str
 
 function bucketOf(name: string): string {
   return `trigger/${name}`
-}
-
-function isFinal(error: unknown): boolean {
-  return isQueueError(error) && FINAL.has(error.code)
 }

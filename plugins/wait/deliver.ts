@@ -1,7 +1,7 @@
 import { QueueError, type Kernel, type WorkerDefinition } from '../../kernel/index.ts'
 import { fieldOf } from './field.ts'
-import type { AwaitOptions } from './options.ts'
 import { streamOf, WEBHOOK_EVENT } from './record.ts'
+import { partsOf } from './request.ts'
 import type { WaitStreams } from './streams.ts'
 
 /** Files each event under its key, and under those that waits of workers look for in its payload. */
@@ -24,10 +24,6 @@ function matchesOf({ worker: { awaitBefore, awaitAfter } }: WorkerDefinition, ev
     .flatMap((part) =>
       part.type === 'event' && part.event === event && typeof part.match === 'string' ? [part.match] : [],
     )
-}
-
-function partsOf(options: AwaitOptions) {
-  return 'any' in options ? options.any : 'all' in options ? options.all : [options]
 }
 
 function isKey(value: unknown): boolean {

@@ -22,7 +22,6 @@ export function streamOf(event: string, key: string): string {
 }
 
 export const awaitingKey = (jobId: string, name: string): string => `awaiting:${jobId}:${name}`
-export const resumedKey = (jobId: string, name: string): string => `resumed:${jobId}:${name}`
 
 /** Tells the waits around a handler from those that it begins itself. */
 export const stageWait = (stage: 'before' | 'after'): string => `(${stage})`

@@ -12,7 +12,7 @@ import { WEBHOOK_EVENT, type Part, type WaitRequest } from './record.ts'
  */
 export function describeWait(options: AwaitOptions, job: Job, clock: Clock): WaitRequest {
   const mode = 'any' in options ? 'any' : 'all' in options ? 'all' : 'one'
-  const given: readonly AwaitPart[] = 'any' in options ? options.any : 'all' in options ? options.all : [options]
+  const given = partsOf(options)
   return {
     mode,
     parts: given.map((part) => describePart(part, job, clock)),
@@ -23,6 +23,10 @@ export function describeWait(options: AwaitOptions, job: Job, clock: Clock): Wai
     timeout: options.timeout,
     lookback: Math.max(0, ...given.map((part) => (part.type === 'event' ? (part.lookback ?? 0) : 0))),
   }
+}
+
+export function partsOf(options: AwaitOptions): readonly AwaitPart[] {
+  return 'any' in options ? options.any : 'all' in options ? options.all : [options]
 }
 
 function describePart(part: AwaitPart, job: Job, clock: Clock): Part {

@@ -1,11 +1,4 @@
-import {
-  QueueError,
-  refusal,
-  type DispatchPayload,
-  type EventDraft,
-  type Kernel,
-  type Next,
-} from '../../kernel/index.ts'
+import { QueueError, type DispatchPayload, type EventDraft, type Kernel, type Next } from '../../kernel/index.ts'
 import { isDeferral } from '../_shared/suspension.ts'
 import type { Awaited } from './options.ts'
 import { stageWait, type WaitRecord } from './record.ts'
@@ -97,8 +90,6 @@ export function createStages(kernel: Kernel, waits: Waits) {
   /** The handler is done, and is not run again after the wait. */
   async function keep({ ctx, job, result }: DispatchPayload): Promise<void> {
     const data: Kept = { result, outbox: ctx.outbox }
-    const place = { flow: job.flow?.name, step: job.flow?.step ?? job.name, stepId: job.id }
-    const appended = await ctx.append([{ type: 'step.returned', data, key: keptKey(job.id), ...place }])
-    if (!appended.ok) throw refusal(appended.reason, job)
+    await ctx.emit('step.returned', data, { key: keptKey(job.id) })
   }
 }

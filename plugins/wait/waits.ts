@@ -1,5 +1,6 @@
-import { refusal, type Kernel, type RunContext } from '../../kernel/index.ts'
-import { awaitingKey, resumedKey, streamOf } from './record.ts'
+import type { Kernel, RunContext } from '../../kernel/index.ts'
+import { resumedKey } from '../_shared/wait-record.ts'
+import { awaitingKey, streamOf } from './record.ts'
 import type { Part, WaitRecord, WaitRequest, WaitResult, WaitStatus } from './record.ts'
 import type { WaitStreams } from './streams.ts'
 
@@ -49,14 +50,6 @@ export function createWaits(kernel: Kernel, streams: WaitStreams): Waits {
     return (await kernel.port('events').byKey(runId, key))?.data as T | undefined
   }
 
-  async function append(ctx: RunContext, type: string, data: object, key: string): Promise<boolean> {
-    const { job } = ctx
-    const place = { flow: job.flow?.name, step: job.flow?.step ?? job.name, stepId: job.id }
-    const result = await ctx.append([{ type, data, key, ...place }])
-    if (!result.ok) throw refusal(result.reason, job)
-    return result.events.length > 0
-  }
-
   /** Of several waits of a run for one event each takes another: the next one starts behind the last one taken. */
   async function behindTaken(runId: string, part: Part): Promise<Part> {
     if (!('event' in part) || part.once) return part
@@ -68,8 +61,10 @@ export function createWaits(kernel: Kernel, streams: WaitStreams): Waits {
   async function begin(ctx: RunContext, name: string, request: WaitRequest): Promise<WaitRecord> {
     const now = kernel.clock.now()
     const events = request.parts.some(({ type }) => type === 'event' || type === 'webhook')
-    const run = events ? await kernel.port('events').runs.get(ctx.runId) : undefined
-    const parts = events ? await Promise.all(request.parts.map((part) => behindTaken(ctx.runId, part))) : request.parts
+    const [run, ...parts] = await Promise.all([
+      events ? kernel.port('events').runs.get(ctx.runId) : undefined,
+      ...request.parts.map((part) => behindTaken(ctx.runId, part)),
+    ])
     const record: WaitRecord = {
       name,
       mode: request.mode,
@@ -78,7 +73,7 @@ export function createWaits(kernel: Kernel, streams: WaitStreams): Waits {
       ...(request.timeout !== undefined && { until: now + request.timeout }),
     }
     const key = awaitingKey(ctx.job.id, name)
-    if (await append(ctx, 'step.awaiting', record, key)) return record
+    if (await ctx.emit('step.awaiting', record, { key })) return record
     return (await stored<WaitRecord>(ctx.runId, key))!
   }
 
@@ -155,7 +150,7 @@ export function createWaits(kernel: Kernel, streams: WaitStreams): Waits {
       pending.set(ctx, others.set(name, record))
       return { over: false, wakeAt: wakeAt(record, now) }
     }
-    await append(ctx, 'step.resumed', verdict.result, resumedKey(job.id, name))
+    await ctx.emit('step.resumed', verdict.result, { key: resumedKey(job.id, name) })
     await streams.close(record, job.id, verdict.taken)
     return { over: true, result: verdict.result }
   }
