@@ -81,7 +81,8 @@ export default definePlugin({
       if (result?.ok) {
         const refused = plan && (await engine.start(stream, engine.graphOf(job!.flow!.name), plan.steps))
         const owes = plan ? plan.needsRun || refused : events.some(({ type }) => FOLLOWED.has(type))
-        if (owes) await engine.carryOn(stream, { repair: false })
+        // What is known already was emitted by an attempt that may have died before the rest was done.
+        if (owes) await engine.carryOn(stream, { repair: result.events.length < events.length })
       } else if (starts && result?.reason === 'unless') {
         // A second delivery of a job that has ended: whoever ended it may have died before the rest was done.
         await engine.carryOn(stream, { repair: true })

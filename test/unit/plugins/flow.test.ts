@@ -1,0 +1,43 @@
+import { expect, it } from 'vitest'
+import { createTestKernel, type TestWorker } from '../../../testing/index.ts'
+import { dyingAt } from '../../property/dying.ts'
+
+it('ends a loop that nobody limits', async () => {
+  const flow = { name: 'endless' }
+  await using test = await createTestKernel({
+    workers: {
+      begin: { config: { flow: { ...flow, role: 'entry' } }, handler: (_job, ctx) => ctx.flow.emit('ping') },
+      ping: {
+        config: { flow: { ...flow, role: 'step', subscribes: 'ping' } },
+        handler: (_job, ctx) => ctx.flow.emit('ping'),
+      },
+    },
+  })
+  const { runId } = await test.kernel.flow('endless').start()
+  await test.drain()
+  await expect(test.kernel.flow('endless').result(runId)).rejects.toMatchObject({
+    step: 'ping',
+    cause: { code: 'FLOW_LIMIT', message: expect.stringContaining('1000 emits') as string },
+  })
+  const ran = (await test.events(runId)).filter(({ type, step }) => type === 'step.completed' && step === 'ping')
+  expect(ran).toHaveLength(1000)
+})
+
+it('starts what was emitted at once although whoever emitted died before it was queued', async () => {
+  const flow = { name: 'early' }
+  const workers: Record<string, TestWorker> = {
+    begin: {
+      config: { attempts: 3, flow: { ...flow, role: 'entry' } },
+      handler: (_job, ctx) => ctx.flow.emit('now', 1, { immediate: true }),
+    },
+    now: { config: { flow: { ...flow, role: 'step', subscribes: 'now' } }, handler: ({ data }) => data },
+  }
+  // The first enqueue is the start of the run.
+  const { plugin } = dyingAt('enqueue', 2, 'before')
+  await using test = await createTestKernel({ workers, plugins: [plugin] })
+  const { runId } = await test.kernel.flow('early').start()
+  await test.drain()
+  const ran = (await test.events(runId)).filter(({ type }) => type === 'step.completed').map(({ step }) => step!)
+  expect(ran.toSorted()).toEqual(['begin', 'now'])
+  expect(await test.kernel.flow('early').status(runId)).toMatchObject({ status: 'completed' })
+})
