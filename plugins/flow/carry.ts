@@ -34,12 +34,11 @@ export async function createCarrier(kernel: Kernel, engine: FlowEngine, copy: (f
     /** Stored before what it follows up. */
     later: (carry: Carry) => kernel.enqueue(CARRY, carry, { id: `carry.${carry.runId}` }),
     /** Ends a run as cancelled. What follows is done here, and once more by a job in case this process dies. */
-    async cancel(runId: string, reason: string): Promise<boolean> {
-      const { flow, outcome } = await engine.current(runId)
-      if (flow === undefined || outcome !== undefined) return false
+    cancel(runId: string, reason: string): Promise<boolean> {
       const carry: Carry = { runId }
-      await kernel.enqueue(CARRY, carry, { id: `cancel.${runId}`, delay: AFTERWARDS })
-      return engine.cancel(runId, reason)
+      return engine.cancel(runId, reason, () =>
+        kernel.enqueue(CARRY, carry, { id: `cancel.${runId}`, delay: AFTERWARDS }),
+      )
     },
   }
 }

@@ -86,6 +86,7 @@ export async function createCheck(kernel: Kernel, engine: FlowEngine, options: C
       )
       await engine.start(runId, graph, [instance])
     }
+    engine.forget(runId)
   }
   return watch
 }

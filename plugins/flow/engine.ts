@@ -142,10 +142,15 @@ export function createFlowEngine(kernel: Kernel) {
     start: (runId: string, graph: FlowGraph, instances: readonly Startable[]) =>
       starter.enqueue(runId, graph, instances),
     forgetGraphs: () => graphs.clear(),
-    async cancel(runId: string, reason: string): Promise<boolean> {
+    /** @param before what has to be stored before a run that goes on is ended */
+    async cancel(runId: string, reason: string, before: () => Promise<unknown>): Promise<boolean> {
       const { state: run } = await projection.current(runId)
-      return run.flow === undefined || run.outcome !== undefined ? false : end(runId, run, 'cancelled', { reason })
+      if (run.flow === undefined || run.outcome !== undefined) return false
+      await before()
+      return end(runId, run, 'cancelled', { reason })
     },
+    /** Makes room for runs in which something happens. */
+    forget: (runId: string) => projection.forget(runId),
   }
 }
 export type FlowEngine = ReturnType<typeof createFlowEngine>

@@ -23,6 +23,9 @@ export type Startable = Pick<Instance, 'id' | 'step' | 'cause' | 'depth' | 'data
 
 /** Puts steps on record and into their queues. */
 export function createStepStarter(kernel: Kernel, append: Append) {
+  /** Steps that are missing here, told once. */
+  const told = new Set<string>()
+
   /** Answers those that nobody else had put on record. */
   async function record<I extends Startable>(runId: string, graph: FlowGraph, due: readonly I[]): Promise<I[]> {
     const events = due.map((instance) => ({ ...queuedEvent(graph, instance), key: `queued:${instance.id}` }))
@@ -70,6 +73,8 @@ export function createStepStarter(kernel: Kernel, append: Append) {
   /** A step that a deploy has taken away cannot run; its run stays open for when it comes back. */
   function served(runId: string, { name, steps }: FlowGraph, { step }: Startable): boolean {
     if (steps.has(step)) return true
+    if (told.has(`${name} ${step}`)) return false
+    told.add(`${name} ${step}`)
     const hint = 'Bring its worker back, or cancel the run.'
     kernel.reporter.warn(`Run ${runId} of flow "${name}" needs step "${step}", which no worker is. ${hint}`)
     return false

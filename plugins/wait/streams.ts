@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { EventDraft, Kernel, RunOutcome } from '../../kernel/index.ts'
+import type { EventDraft, JobState, Kernel, RunOutcome } from '../../kernel/index.ts'
 import { createProjection } from '../_shared/projection.ts'
 import { createBook, foldBook, prune, staleBefore, type Book, type JobAddress } from './book.ts'
 import { streamOf, type Part, type WaitRecord } from './record.ts'
@@ -8,6 +8,9 @@ export const WAIT_QUEUE = '_wait'
 export const TIDY = '_wait/tidy'
 
 type Taken = readonly (number | undefined)[]
+
+/** States in which a job waits for nothing any more. */
+const ENDED: ReadonlySet<JobState> = new Set(['completed', 'failed', 'cancelled'])
 
 /** How many jobs are woken at once. */
 const AT_ONCE = 100
@@ -70,15 +73,15 @@ export function createStreams(kernel: Kernel, keep: number) {
       const stream = streamOf(name, key)
       await write(stream, { type: 'wait.event', data: { id, payload } }, 'running')
       const { state: book } = await books.current(stream)
-      const waits = Object.values(book.open)
+      const waits = Object.entries(book.open)
       for (let index = 0; index < waits.length; index += AT_ONCE) {
         const woken = waits
           .slice(index, index + AT_ONCE)
-          .map(async ({ queue, jobId }) => kernel.port('queue').promote(queue, jobId))
+          .map(([waitId, { queue, jobId }]) => wake(stream, waitId, queue, jobId))
         await Promise.all(woken)
       }
       // The only wait there will be takes the stream with it.
-      if (!waits.some(({ once }) => once)) await tidyLater(stream)
+      if (!waits.some(([, { once }]) => once)) await tidyLater(stream)
     },
 
     /** Forgets what is too old, and ends the stream when nothing is left. */
@@ -97,6 +100,14 @@ export function createStreams(kernel: Kernel, keep: number) {
       if (cut > 0) await trim(stream, cut, { ...prune(book, before), events: [] })
       if (left.length > 0) await tidyLater(stream)
     },
+  }
+
+  /** Whoever ended a job that waits may have died before its wait was closed, which is made good here. */
+  async function wake(stream: string, waitId: string, queue: string, jobId: string): Promise<void> {
+    if (await kernel.port('queue').promote(queue, jobId)) return
+    const job = await kernel.port('queue').getJob(queue, jobId)
+    if (job && !ENDED.has(job.state)) return
+    await write(stream, { type: 'wait.closed', data: { waitId } }, 'running')
   }
 
   /** What lies below is in the snapshot, but for the events that are too old. */

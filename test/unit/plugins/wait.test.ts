@@ -114,3 +114,16 @@ it('tells a worker that waits for a webhook and has nobody to tell its URL', asy
     message: expect.stringContaining('onAwaitRegister') as string,
   })
 })
+
+it('closes the wait of a job that has gone without closing it', async () => {
+  await using test = await createTestKernel({
+    workers: { last: { handler: (_job, ctx) => ctx.step.waitForEvent('tick', { event: 'tick' }) } },
+  })
+  const { kernel } = test
+  const job = await kernel.enqueue('last')
+  await test.drain()
+  await kernel.port('queue').remove(job.queue, job.id)
+  await kernel.sendEvent('tick')
+  await test.drain()
+  expect((await test.events(STREAM)).map(({ type }) => type)).toEqual(['wait.registered', 'wait.event', 'wait.closed'])
+})
