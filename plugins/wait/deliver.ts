@@ -50,8 +50,17 @@ export async function resolveWebhook(kernel: Kernel, token: string, payload: unk
   if (deduplicated) throw over('it was answered before')
 }
 
-/** The body of a request as JSON or text; its query when it has none. */
+/**
+ * The body of a request as JSON or text; its query when it has none.
+ *
+ * @throws QueueError `WAIT_INVALID` for a request that only looks, such as that of a link preview, and for a body that is no JSON
+ */
 export async function payloadOf(request: Request): Promise<unknown> {
+  if (request.method === 'HEAD' || request.method === 'OPTIONS') {
+    throw new QueueError('WAIT_INVALID', `${request.method} answers no wait; use POST or GET.`, {
+      details: { status: 405 },
+    })
+  }
   const text = await request.text()
   if (text === '') return Object.fromEntries(new URL(request.url).searchParams)
   if (!/\bjson\b/.test(request.headers.get('content-type') ?? '')) return text

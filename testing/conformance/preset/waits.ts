@@ -167,6 +167,7 @@ export function waitTests(test: PresetTest): void {
             headers: { 'content-type': 'application/json' },
           }),
         )
+      expect((await kernel.webhooks.fetch(new Request(url!, { method: 'HEAD' }))).status).toBe(405)
       expect((await post({ approved: true })).status).toBe(202)
       expect((await event(runId, 'end')).data).toEqual({ result: { approved: true } })
       expect(resolved).toEqual([{ payload: { approved: true }, timedOut: false }])
