@@ -1,5 +1,5 @@
 import { createKernel as createBareKernel, type Kernel, type KernelOptions } from './kernel/index.ts'
-import { resolveConfig, type QueueConfig } from './presets/index.ts'
+import { resolveConfig, type QueueConfig } from './presets/config.ts'
 
 export * from './kernel/index.ts'
 // Naming the plugins' types here also brings their additions to the kernel's types along.
@@ -33,7 +33,7 @@ export type {
 export type { Upcast, UpcastEvent, UpcastTable } from './plugins/upcast/index.ts'
 export type { AwaitOptions, AwaitPart, AwaitRegistration, Awaited } from './plugins/wait/index.ts'
 export type { Webhooks } from './plugins/webhooks/index.ts'
-export { defineConfig, type QueueConfig } from './presets/index.ts'
+export { defineConfig, type QueueConfig } from './presets/config.ts'
 
 export interface CreateKernelOptions extends Omit<KernelOptions, 'preset' | 'config'> {
   /** A preset's name, or a preset of your own. Default: by the environment, `dev` in development. */

@@ -6,6 +6,11 @@ import { ADAPTERS, presets, resolvePreset, type PresetChoice, type PresetEnviron
 /** What `nuxt-queue.config.ts` exports. Sections are named after the plugins they configure. */
 export interface QueueConfig extends KernelConfig, PresetChoice {
   plugins?: readonly AnyPlugin[]
+  /**
+   * For what runs a kernel: whether it starts workers. False in instances that only queue jobs, such
+   * as web servers whose workers scale apart. Default true.
+   */
+  worker?: boolean
 }
 
 /** Settings of the kernel itself, beside the sections of plugins. */
@@ -26,26 +31,6 @@ export function defineConfig(config: QueueConfig): QueueConfig {
 }
 
 /**
- * Loads `nuxt-queue.config.*`, `.env` and overrides from a folder.
- *
- * @param options.cwd default: the working directory
- * @param options.overrides what wins over the file, such as command line flags
- */
-export async function loadQueueConfig(options: { cwd?: string; overrides?: QueueConfig } = {}): Promise<QueueConfig> {
-  // Takes longer to load than all the rest of this package together, and isolated workers never use it.
-  const { loadConfig } = await import('c12')
-  const { config } = await loadConfig<QueueConfig>({
-    name: 'nuxt-queue',
-    cwd: options.cwd,
-    overrides: options.overrides,
-    dotenv: true,
-    rcFile: false,
-    packageJson: false,
-  })
-  return config
-}
-
-/**
  * Turns a configuration into what the kernel takes: the preset chosen, `NUXT_QUEUE_*` variables put
  * over everything, sections checked.
  *
@@ -54,7 +39,7 @@ export async function loadQueueConfig(options: { cwd?: string; overrides?: Queue
 export function resolveConfig(config: QueueConfig, environment: PresetEnvironment = {}): KernelOptions {
   const env = environment.env ?? process.env
   const fromEnv = configFromEnv(env, [...everySection(config.plugins ?? []), ...ADAPTER_SECTIONS, 'jobs'])
-  const { preset: choice, adapter, plugins = [], ...sections } = defu(fromEnv, config) as QueueConfig
+  const { preset: choice, adapter, plugins = [], worker: _host, ...sections } = defu(fromEnv, config) as QueueConfig
   const named = typeof config.preset === 'object' && fromEnv.preset === undefined ? config.preset : choice
   const preset = resolvePreset(fromEnv.adapter !== undefined ? { adapter } : { preset: named, adapter }, environment)
   const own = config.plugins ?? plugins

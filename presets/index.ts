@@ -1,5 +1,6 @@
-export { defineConfig, loadQueueConfig, resolveConfig } from './config.ts'
+export { defineConfig, resolveConfig } from './config.ts'
 export type { QueueConfig } from './config.ts'
+export { loadQueueConfig } from './load.ts'
 export { presetName, presets, resolvePreset } from './resolve.ts'
 export type { PresetChoice, PresetEnvironment } from './resolve.ts'
 export { default as dev } from './dev.ts'
