@@ -10,6 +10,8 @@ type RollupConfig = Parameters<NitroHooks['rollup:before']>[1]
 /** What creates the application. */
 const APP = /\/runtime\/internal\/app\.[cm]?[jt]s$/
 
+const RUNTIME = /\/nitropack\/dist\/(?:runtime|presets)\//
+
 /** What each entry is made of: the module of its worker, which the server shares. */
 const ENTRY = '\0nuxt-queue-entry:'
 
@@ -28,12 +30,15 @@ const PROGRAMS = ['isolated-child', 'supervisor', 'pglite-thread'].map((name) =>
 /** Makes each worker an entry beside the server, so that a process of its own can load it without the server. */
 export function addEntries(config: RollupConfig, serverEntry: string, entries: Entries): void {
   const output = config.output as OutputOptions
-  const chunkOf = output.manualChunks as GetManualChunk | undefined
-  if (chunkOf) output.manualChunks = keepServerApart(chunkOf, normalize(serverEntry))
+  const chunkOf = (output.manualChunks as GetManualChunk | undefined) ?? runtimeChunk
+  output.manualChunks = keepServerApart(chunkOf, normalize(serverEntry))
+  // In development Nitro makes one file of everything.
   output.inlineDynamicImports = false
   const plugins = config.plugins as Plugin[]
   plugins.unshift(entriesPlugin(entries))
 }
+
+const runtimeChunk: GetManualChunk = (id) => (RUNTIME.test(normalize(id)) ? 'nitro' : null)
 
 /**
  * Nitro puts all of its runtime into one chunk. Whoever uses any of it, such as the runtime config,
