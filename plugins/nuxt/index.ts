@@ -48,7 +48,7 @@ const module: NuxtModule<ModuleOptions> = defineNuxtModule<ModuleOptions>({
         getContents: async () =>
           typeDeclarations(await findWorkers(folders), dirname(join(nuxt.options.buildDir, TYPES))),
       },
-      { nuxt: true, nitro: true, node: true },
+      { nitro: true },
     )
   },
 })

@@ -80,11 +80,18 @@ async function setUp(nitro: Nitro, given: NitroModuleOptions): Promise<void> {
 
 function addImports({ options }: Nitro): void {
   if (!options.imports) return
-  options.imports.presets ??= []
-  options.imports.presets.push(
-    { from: 'nuxt-queue', imports: ['defineQueueConfig', 'defineQueueWorker', 'useKernel', 'useRunContext'] },
-    { from: 'nuxt-queue/nitro/runtime', imports: ['queueReady', 'useQueue', 'useQueueRegistry'] },
-  )
+  // Nitro looks for the types of a path below a package in a folder of that name, which there need not be.
+  const from = (source: string, path: string, names: readonly string[]) =>
+    names.map((name) => ({ name, from: source, typeFrom: join(PACKAGE, path) }))
+  options.imports.imports = [
+    ...(options.imports.imports ?? []),
+    ...from('nuxt-queue', 'index.js', ['defineQueueConfig', 'defineQueueWorker', 'useKernel', 'useRunContext']),
+    ...from('nuxt-queue/nitro/runtime', 'plugins/_shared/nitro/runtime/index.js', [
+      'queueReady',
+      'useQueue',
+      'useQueueRegistry',
+    ]),
+  ]
 }
 
 function findConfig(folders: readonly string[]): string | undefined {
