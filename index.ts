@@ -58,7 +58,7 @@ export async function createKernel(options: CreateKernelOptions = {}): Promise<K
   const own = [...(config.plugins ?? []), ...plugins]
   const kernel = await createBareKernel({
     ...rest,
-    ...resolveConfig({ ...config, plugins: own, preset: preset ?? config.preset }),
+    ...(await resolveConfig({ ...config, plugins: own, preset: preset ?? config.preset })),
   })
   const lost = kernel.hasPort('queue') && !kernel.port('queue').capabilities.durable
   if (lost && process.env.NODE_ENV === 'production') {

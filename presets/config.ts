@@ -1,7 +1,14 @@
 import { defu } from 'defu'
-import { QueueError, orderPlugins, type AnyPlugin, type KernelConfig, type KernelOptions } from '../kernel/index.ts'
+import {
+  orderPlugins,
+  QueueError,
+  type AnyPlugin,
+  type KernelConfig,
+  type KernelOptions,
+  type Preset,
+} from '../kernel/index.ts'
 import { configFromEnv } from './env.ts'
-import { ADAPTERS, presets, resolvePreset, type PresetChoice, type PresetEnvironment } from './resolve.ts'
+import { ADAPTERS, resolvePreset, type PresetChoice, type PresetEnvironment } from './resolve.ts'
 
 /** What `nuxt-queue.config.ts` exports. Sections are named after the plugins they configure. */
 export interface QueueConfig extends KernelConfig, PresetChoice {
@@ -36,25 +43,34 @@ export function defineConfig(config: QueueConfig): QueueConfig {
  *
  * @throws QueueError `PRESET_UNKNOWN`; `CONFIG_INVALID` for a key that nothing takes
  */
-export function resolveConfig(config: QueueConfig, environment: PresetEnvironment = {}): KernelOptions {
+export async function resolveConfig(
+  config: QueueConfig,
+  environment: PresetEnvironment = {},
+): Promise<KernelOptions> {
   const env = environment.env ?? process.env
-  const fromEnv = configFromEnv(env, [...everySection(config.plugins ?? []), ...ADAPTER_SECTIONS, 'jobs'])
-  const { preset: choice, adapter, plugins = [], worker: _host, ...sections } = defu(fromEnv, config) as QueueConfig
-  const named = typeof config.preset === 'object' && fromEnv.preset === undefined ? config.preset : choice
-  const preset = resolvePreset(fromEnv.adapter !== undefined ? { adapter } : { preset: named, adapter }, environment)
-  const own = config.plugins ?? plugins
-  const used = [...orderPlugins(preset, own)].map(sectionOf)
+  const plugins = config.plugins ?? []
+  const preset = await choosePreset(config, environment, env)
+  const used = orderPlugins(preset, plugins).map(sectionOf)
+  const fromEnv = configFromEnv(env, [...used, ...ADAPTER_SECTIONS, 'jobs'])
+  const { preset: _preset, adapter: _adapter, plugins: _own, worker: _host, ...sections } = defu(fromEnv, config)
   const kept: KernelConfig = {}
   for (const [key, value] of Object.entries(sections)) {
     if (CORE_KEYS.includes(key) || used.includes(key)) kept[key] = value
     else if (!ADAPTER_SECTIONS.includes(key)) throw unknownKey(key, used)
   }
-  return { preset, plugins: own, config: kept }
+  return { preset, plugins, config: kept }
 }
 
-function everySection(own: readonly AnyPlugin[]): string[] {
-  const shipped = Object.values(presets).flatMap((preset) => orderPlugins(preset, []))
-  return [...new Set([...shipped, ...own].map(sectionOf))]
+/** A variable that names a preset or an adapter puts both of those configured out of force. */
+function choosePreset(
+  config: PresetChoice,
+  environment: PresetEnvironment,
+  env: NonNullable<PresetEnvironment['env']>,
+): Promise<Preset> {
+  const { preset, adapter } = configFromEnv(env, []) as { preset?: string; adapter?: string }
+  if (adapter !== undefined) return resolvePreset({ adapter }, environment)
+  if (preset !== undefined) return resolvePreset({ preset }, environment)
+  return resolvePreset({ preset: config.preset, adapter: config.adapter }, environment)
 }
 
 function sectionOf({ configKey, name }: AnyPlugin): string {

@@ -1,7 +1,7 @@
 export { defineConfig, resolveConfig } from './config.ts'
 export type { QueueConfig } from './config.ts'
 export { loadQueueConfig } from './load.ts'
-export { presetName, presets, resolvePreset } from './resolve.ts'
+export { presetName, resolvePreset } from './resolve.ts'
 export type { PresetChoice, PresetEnvironment } from './resolve.ts'
 export { default as dev } from './dev.ts'
 export { default as devFile } from './dev-file.ts'
