@@ -1,0 +1,47 @@
+import type { Kernel, StoredEvent, StreamMessage } from '../../kernel/index.ts'
+import type { StreamFollower } from './api.ts'
+
+/** One follower of a feed. */
+export interface Member {
+  readonly follower: StreamFollower
+  /** Receives what the feed receives; before that it is caught up on its own. */
+  live: boolean
+  left: boolean
+}
+
+type Host = Pick<Kernel, 'reporter'>
+
+/** Calls a follower; what it throws, or rejects with, is reported. */
+export async function tell(
+  { reporter }: Host,
+  { left, follower }: Member,
+  events: readonly StoredEvent[],
+  cursor?: string,
+): Promise<void> {
+  if (left) return
+  try {
+    await follower.onEvents(events, cursor)
+  } catch (error) {
+    reporter.error('A follower of a stream failed.', error)
+  }
+}
+
+export function pass({ reporter }: Host, { left, follower }: Member, message: StreamMessage, stream: string): void {
+  if (left) return
+  try {
+    follower.onMessage?.(message, stream)
+  } catch (error) {
+    reporter.error('A follower of a stream failed.', error)
+  }
+}
+
+/** Tells a follower that nothing more comes. */
+export function end({ reporter }: Host, member: Member, reason: unknown): void {
+  if (member.left) return
+  member.left = true
+  try {
+    member.follower.onError?.(reason)
+  } catch (error) {
+    reporter.error('A follower of a stream failed.', error)
+  }
+}
