@@ -1,0 +1,5 @@
+export type { BackoffOptions } from './backoff.ts'
+export { QueueClientError, type Problem } from './error.ts'
+export { follow } from './follow.ts'
+export type { EphemeralMessage, RequestHeaders, RunEnd } from './frames.ts'
+export { subscribe, type SubscribeOptions, type Subscription, type SubscriptionStatus } from './subscribe.ts'
