@@ -71,7 +71,8 @@ export function provideQueue(options: ClientOptions): void {
 }
 
 /**
- * Follows a run and shows how it is, from its first event to its end. On a server it does nothing. It ends with
+ * Follows a run and shows how it is, from its first event to its end. On a server it does nothing,
+ * and is `connecting`. It ends with
  * the component, or effect scope, that it was called in; another run id follows another run.
  *
  * @example
@@ -84,7 +85,8 @@ export function useQueueStream<S extends object = Record<string, unknown>>(
   const { limit = 1_000, transport, backoff, silence, ...own } = options
   const client = createClient({ ...(hasInjectionContext() ? inject(OPTIONS, {}) : {}), ...own })
   const view = shallowRef(createRunView(limit).now)
-  const connection = shallowRef<'idle' | SubscriptionStatus>('idle')
+  // The same on a server as in the first moment of a browser, which takes over what the server has rendered.
+  const connection = shallowRef<'idle' | SubscriptionStatus>(toValue(runId) === undefined ? 'idle' : 'connecting')
   const failure = shallowRef<QueueClientError>()
   const callbacks = new Set<{ type: string; callback: (data: unknown, message: ClientMessageView) => void }>()
   let stop: (() => void) | undefined

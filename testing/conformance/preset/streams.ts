@@ -74,7 +74,7 @@ export function streamTests(test: PresetTest): void {
         w: [
           { client: { token: z.string().trim(), answer: { schema: z.object({ text: z.string() }), store: true } } },
           async (_job, ctx) => {
-            const send = ctx.client.send as (type: string, data?: unknown, options?: object) => Promise<void>
+            const { send } = ctx.client
             await send('token', ' Once ')
             await send('answer', { text: 'kept' })
             await send('answer', { text: 'gone' }, { store: false })
