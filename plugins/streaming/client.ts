@@ -4,7 +4,7 @@ import { copyValue } from '../_shared/value.ts'
 import type { Streams } from './api.ts'
 import type { ClientOption, ClientSchemas } from './schema.ts'
 
-export interface SendOptions {
+export interface ClientSendOptions {
   /**
    * Stores the message as an event `client.message` of the run, with data `{ type, data }`: it has a `seq`,
    * and who comes later receives it too. Default: as the worker's `client` option says for the type, else false.
@@ -12,7 +12,7 @@ export interface SendOptions {
   store?: boolean
 }
 
-type Rest<T> = undefined extends T ? [data?: T, options?: SendOptions] : [data: T, options?: SendOptions]
+type Rest<T> = undefined extends T ? [data?: T, options?: ClientSendOptions] : [data: T, options?: ClientSendOptions]
 
 /** What a handler can tell those who watch its run. */
 export interface ClientChannel<M extends object = Record<string, unknown>> {
@@ -55,7 +55,11 @@ export function createClientChannel(
 ): ClientChannel {
   const { job, runId } = ctx
 
-  async function send(type: string, given: unknown, { store = schemas.stored(type) }: SendOptions): Promise<void> {
+  async function send(
+    type: string,
+    given: unknown,
+    { store = schemas.stored(type) }: ClientSendOptions,
+  ): Promise<void> {
     const parsed = await schemas.parse(type, given)
     const data = copyValue(parsed, kernel.config.payloadLimit, `client message "${type}"`)
     const step = job.flow?.step ?? job.name

@@ -7,7 +7,7 @@ import { createHub } from './hub.ts'
 import { createClientSchemas, type ClientOption, type ClientSchemas } from './schema.ts'
 
 export type { FollowOptions, StreamFollower, Streams } from './api.ts'
-export type { ClientChannel, ClientMessage, SendOptions } from './client.ts'
+export type { ClientChannel, ClientMessage, ClientSendOptions } from './client.ts'
 export type { ClientDeclaration, ClientOption } from './schema.ts'
 
 declare module 'nuxt-queue/kernel' {
