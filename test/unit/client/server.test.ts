@@ -75,7 +75,7 @@ describe.each(['sse', 'websocket'] as const)('the client and the HTTP plugin, by
   it('tells what the server refuses by the code of its error', async () => {
     await expect(client.runs.get('nobody')).rejects.toMatchObject({ code: 'RUN_NOT_FOUND', status: 404 })
     await expect(client.jobs.enqueue('nobody')).rejects.toMatchObject({ code: 'WORKER_UNKNOWN' })
-    const lost = client.stream({ transport, after: 'x' })
+    const lost = client.stream({ after: 'x' })
     await lost.closed
     expect(lost.error).toMatchObject({ code: 'OPTION_UNSUPPORTED', status: 400 })
   })

@@ -104,6 +104,16 @@ describe('subscribe', () => {
     expect(server.asked).toHaveLength(1)
   })
 
+  it('asks by HTTP why a WebSocket is refused, and refuses headers that it cannot send', async () => {
+    await using server = await serve(problem(503, 'DOWN'), problem(503, 'DOWN'), problem(404, 'RUN_NOT_FOUND'))
+    const { subscription, told } = watch(server.url, { transport: 'websocket' })
+    await subscription.closed
+    expect(told).toEqual(['RUN_NOT_FOUND'])
+    const wrong = watch(server.url, { transport: 'websocket', headers: { authorization: 'me' } })
+    await wrong.subscription.closed
+    expect(wrong.told).toEqual(['OPTION_INVALID'])
+  })
+
   it('notices silence and connects again; heartbeats are none', async () => {
     await using server = await serve(
       async (response) => {
