@@ -8,6 +8,7 @@ import type { PresetTest } from './rig.ts'
 async function watch(kernel: Kernel, stream: string, after?: number | string) {
   const types: string[] = []
   const seqs: number[] = []
+  const ids: string[] = []
   const messages: StreamMessage[] = []
   let cursor: string | undefined
   const leave = await kernel.streams.follow(
@@ -17,12 +18,13 @@ async function watch(kernel: Kernel, stream: string, after?: number | string) {
       onEvents(events, now) {
         types.push(...events.map(({ type }) => type))
         seqs.push(...events.map(({ seq }) => seq))
+        ids.push(...events.map(({ id }) => id))
         cursor = now
       },
       onMessage: (message) => void messages.push(message),
     },
   )
-  return { types, seqs, messages, leave, cursor: () => cursor }
+  return { types, seqs, ids, messages, leave, cursor: () => cursor }
 }
 
 const said = (messages: readonly StreamMessage[]): unknown[] =>
@@ -105,24 +107,28 @@ export function streamTests(test: PresetTest): void {
   it(
     'follows everything, from a cursor where the store has one',
     test(async ({ kernel, start, reach, until }) => {
-      await start({ w: () => {} })
+      await start({ w: [{ concurrency: 5 }, () => {}] })
       const every = await watch(kernel, '*')
-      const first = await kernel.enqueue('w')
-      await reach(first, 'completed')
-      const { globalCursor } = kernel.port('events').capabilities
+      await reach(await kernel.enqueue('w'), 'completed')
       await until('the first is seen', () => every.types.includes('step.completed'))
+      const { globalCursor } = kernel.port('events').capabilities
       const from = every.cursor()
       expect(typeof from).toBe(globalCursor ? 'string' : 'undefined')
-      const before = every.types.length
-      await reach(await kernel.enqueue('w'), 'completed')
-      await until('the second is seen', () => every.types.slice(before).includes('step.completed'))
+      const before = every.ids.length
+      const ends = (types: string[]): number => types.filter((type) => type === 'step.completed').length
+      const work = (jobs: number) => Promise.all(Array.from({ length: jobs }, () => kernel.enqueue('w')))
+      await work(5)
+      await until('some of them are seen', () => ends(every.types) > 2)
       const again = await codeOf(async () => {
+        const working = work(10)
         const resumed = await watch(kernel, '*', from ?? 'none')
-        await until('it is replayed', () => resumed.types.includes('step.completed'))
-        await reach(await kernel.enqueue('w'), 'completed')
-        const ends = (types: string[]): number => types.filter((type) => type === 'step.completed').length
-        await until('it goes on', () => ends(every.types) === 3 && ends(resumed.types) === 2)
-        expect(resumed.types.slice(-2)).toEqual(every.types.slice(-2))
+        await working
+        await work(5)
+        await until('both have seen all', () => ends(every.types) === 21 && ends(resumed.types) === 20)
+        expect(new Set(resumed.ids).size).toBe(resumed.ids.length)
+        expect(resumed.ids.toSorted()).toEqual(every.ids.slice(before).toSorted())
+        const [one] = await work(1)
+        await until('both see another', () => [every, resumed].every(({ ids }) => ids.includes(`${one!.runId}:2`)))
       })
       expect(again).toBe(globalCursor ? undefined : 'OPTION_UNSUPPORTED')
     }),
