@@ -132,6 +132,18 @@ export type ErrorCode =
   | 'DEV_RUNNING'
   /** A file is not the history of a run, or not all of it. */
   | 'HISTORY_INVALID'
+  /** Nothing answers at that path of the HTTP interface, or not to this request. */
+  | 'ROUTE_UNKNOWN'
+  /** The path is right and the method is not. */
+  | 'METHOD_UNKNOWN'
+  /** An HTTP request cannot be read: its path, its query, or a body that is no JSON. */
+  | 'REQUEST_INVALID'
+  /** The body of an HTTP request is not declared as JSON. */
+  | 'MEDIA_TYPE_UNKNOWN'
+  /** The request may not do that, comes from another site, or to a host name that is not this server's. */
+  | 'REQUEST_FORBIDDEN'
+  /** As many streams are open as `http.maxConnections` allows. */
+  | 'CONNECTIONS_FULL'
 
 /** What else an error says: `plugin` and `hook` where it arose, `details` for programs. */
 export interface QueueErrorFacts {

@@ -6,6 +6,7 @@ import debounce from '../plugins/debounce/index.ts'
 import explain from '../plugins/explain/index.ts'
 import flow from '../plugins/flow/index.ts'
 import history from '../plugins/history/index.ts'
+import http from '../plugins/http/index.ts'
 import instances from '../plugins/instances/index.ts'
 import jobOptions from '../plugins/job-options/index.ts'
 import limits from '../plugins/limits/index.ts'
@@ -55,6 +56,7 @@ export const capabilities: readonly AnyPlugin[] = [
   history,
   explain,
   instances,
+  http,
   validation,
   batch,
   registry,

@@ -9,6 +9,7 @@ export default definePreset({
     abortGrace: 0,
     retention: { sweepInterval: 0 },
     flow: { checkInterval: 0 },
+    streaming: { linger: 0 },
     instances: { heartbeat: 0 },
     registry: { dirs: [] },
   },

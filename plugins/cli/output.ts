@@ -1,6 +1,7 @@
 import { inspect, stripVTControlCharacters } from 'node:util'
 import { colors } from 'consola/utils'
 import { isQueueError, serializeError, type Reporter, type RunInfo } from '../../kernel/index.ts'
+import { toPlainJson } from '../_shared/plain-json.ts'
 import { formatDuration } from './timeline.ts'
 
 /** Where a command writes: text for people, or with `--json` one value for programs. */
@@ -14,7 +15,7 @@ export interface Output {
 }
 
 export function createOutput(json: boolean): Output {
-  const value = (result: unknown): void => void process.stdout.write(`${toJson(result)}\n`)
+  const value = (result: unknown): void => void process.stdout.write(`${toPlainJson(result)}\n`)
   return {
     json,
     value,
@@ -28,15 +29,6 @@ export function createOutput(json: boolean): Output {
       else process.stderr.write(`${colors.red('✖')} ${message}${code === undefined ? '' : colors.dim(` [${code}]`)}\n`)
     },
   }
-}
-
-/** Plain JSON for other programs: dates as ISO text, bigints as digits, bytes as base64, nothing for undefined. */
-function toJson(result: unknown): string {
-  const plain = (_key: string, value: unknown): unknown => {
-    if (typeof value === 'bigint') return value.toString()
-    return value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value
-  }
-  return JSON.stringify(result, plain) ?? 'null'
 }
 
 /** What a kernel has to tell beside its events, one line each on stderr, and where an error came from. */

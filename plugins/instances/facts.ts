@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module'
 import { hostname } from 'node:os'
 import type { Kernel } from '../../kernel/index.ts'
 import { placesOf } from '../_shared/flow-places.ts'
@@ -24,15 +23,6 @@ export interface InstanceWorker {
   runtime: string
   concurrency: number
   flows: { flow: string; role: string; step: string }[]
-}
-
-/** `unknown` where this package was bundled into another. */
-export function packageVersion(): string {
-  try {
-    return (createRequire(import.meta.url)('nuxt-queue/package.json') as { version: string }).version
-  } catch {
-    return 'unknown'
-  }
 }
 
 /** An instance as it is now: workers come and go. Those of plugins are not told. */

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { definePlugin, type EventDraft, type WorkerDefinition } from '../../kernel/index.ts'
 import { createBoundedStream } from '../_shared/bounded-stream.ts'
-import { factsOf, packageVersion, type InstanceFacts } from './facts.ts'
+import { packageVersion } from '../_shared/package-version.ts'
+import { factsOf, type InstanceFacts } from './facts.ts'
 import { foldInstances, type InstanceInfo } from './fold.ts'
 import { createMissingSteps } from './missing-steps.ts'
 

@@ -1,6 +1,6 @@
 import { QueueError, type Kernel } from '../../kernel/index.ts'
+import { receiveBody } from '../_shared/request-body.ts'
 import { answerError } from './answers.ts'
-import { withBody } from './body.ts'
 
 export type WebhookHandler = (request: Request, rest: string) => Promise<Response>
 
@@ -77,6 +77,14 @@ export function createWebhooks({ reporter }: Pick<Kernel, 'reporter'>, { baseUrl
       }
     },
   }
+}
+
+/** The same request with its body received. @throws QueueError `PAYLOAD_TOO_LARGE` */
+async function withBody(request: Request, limit: number): Promise<Request> {
+  const body = await receiveBody(request, limit, 'webhooks.maxBody')
+  if (!body) return request
+  const { url, method, headers, signal } = request
+  return new Request(url, { method, headers, signal, body })
 }
 
 function withSlash(url: URL): URL {

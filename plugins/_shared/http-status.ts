@@ -1,0 +1,20 @@
+import type { ErrorCode } from '../../kernel/index.ts'
+
+/** The status of what whoever sent a request can do something about, or may try again later. */
+export const HTTP_STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
+  WEBHOOK_INVALID: 400,
+  OPTION_INVALID: 400,
+  VALUE_UNSUPPORTED: 400,
+  WEBHOOK_REFUSED: 401,
+  WEBHOOK_UNKNOWN: 404,
+  TRIGGER_UNKNOWN: 404,
+  RUN_NOT_FOUND: 404,
+  RUN_ENDED: 409,
+  JOB_STATE: 409,
+  ENQUEUE_VETOED: 409,
+  PAYLOAD_TOO_LARGE: 413,
+  VALIDATION_FAILED: 422,
+  RATE_LIMITED: 429,
+  QUEUE_FULL: 503,
+  KERNEL_CLOSED: 503,
+}

@@ -1,0 +1,89 @@
+import { QueueError, type Kernel } from '../../kernel/index.ts'
+import type { HttpAction } from './access.ts'
+import type { HttpOptions } from './options.ts'
+import { routeUnknown } from './problems.ts'
+
+export interface Guard {
+  /** False where nothing is authorized, so that this interface must not show that it is there. */
+  readonly open: boolean
+  /** @throws QueueError `REQUEST_FORBIDDEN` for a request that another site has made a browser send */
+  assertSameSite(request: Request): void
+  /**
+   * @throws QueueError `REQUEST_FORBIDDEN`, `ROUTE_UNKNOWN` where nobody may do anything
+   * @throws Response that `authorize` has chosen
+   */
+  assertAllowed(request: Request, action: HttpAction): Promise<void>
+  /** Whether an entry of a list may be seen. */
+  mayRead(request: Request, action: HttpAction): Promise<boolean>
+  /** The headers that let an allowed origin read the answer. */
+  corsHeaders(request: Request): Record<string, string>
+}
+
+const LOCAL_HOSTS = ['localhost', '127.0.0.1', '[::1]']
+
+export function createGuard(kernel: Kernel, { authorize, cors, allowedHosts, production }: HttpOptions): Guard {
+  const origins = new Set((cors || []).map((url) => new URL(url).origin))
+  const hosts = new Set([...LOCAL_HOSTS, ...allowedHosts.map((name) => name.toLowerCase())])
+
+  async function ask(request: Request, action: HttpAction): Promise<boolean | Response> {
+    if (authorize) return authorize(request, action, kernel)
+    return !production
+  }
+
+  return {
+    open: authorize !== undefined || !production,
+    assertSameSite(request) {
+      if (!authorize) assertKnownHost(request, hosts)
+      const origin = request.headers.get('origin')
+      const site = request.headers.get('sec-fetch-site')
+      if (site === 'same-origin' || (origin !== null && origins.has(origin))) return
+      const foreign = origin === null ? site === 'cross-site' : !hostsOf(request).includes(hostOf(origin) ?? '')
+      if (!foreign) return
+      const hint = 'Add its origin to http.cors if it may.'
+      throw forbidden(`A page of another site (${origin ?? 'unknown'}) sent this request. ${hint}`)
+    },
+    async assertAllowed(request, action) {
+      const answer = await ask(request, action)
+      if (answer === true) return
+      if (answer instanceof Response) throw answer
+      if (!authorize) throw routeUnknown()
+      throw forbidden(`This request may not do "${action.type}" here.`)
+    },
+    mayRead: async (request, action) => (await ask(request, action)) === true,
+    corsHeaders(request): Record<string, string> {
+      if (origins.size === 0) return {}
+      const origin = request.headers.get('origin')
+      if (origin === null || !origins.has(origin)) return { vary: 'Origin' }
+      return {
+        vary: 'Origin',
+        'access-control-allow-origin': origin,
+        'access-control-allow-credentials': 'true',
+        'access-control-expose-headers': 'retry-after',
+      }
+    },
+  }
+}
+
+/** Keeps out pages that have let their own host name point to this machine. */
+function assertKnownHost(request: Request, known: ReadonlySet<string>): void {
+  const host = hostsOf(request)[0]!
+  const name = host.replace(/:\d+$/, '').toLowerCase()
+  if (known.has(name)) return
+  const hint = 'Add it to http.allowedHosts, or say with http.authorize who may do what.'
+  throw forbidden(`Without http.authorize only local requests are served; this one came to "${name}". ${hint}`)
+}
+
+/** The host a request was sent to; after it what a proxy says, which no page of another site can make a browser send. */
+function hostsOf(request: Request): string[] {
+  const forwarded = request.headers.get('x-forwarded-host')?.split(',')[0]?.trim()
+  const host = request.headers.get('host') ?? new URL(request.url).host
+  return forwarded ? [host, forwarded] : [host]
+}
+
+function hostOf(origin: string): string | undefined {
+  return URL.canParse(origin) ? new URL(origin).host : undefined
+}
+
+function forbidden(message: string): QueueError {
+  return new QueueError('REQUEST_FORBIDDEN', message)
+}

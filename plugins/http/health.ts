@@ -1,0 +1,43 @@
+import { toError, type Kernel } from '../../kernel/index.ts'
+
+export interface Health {
+  status: 'ok' | 'unavailable'
+  checks: Record<string, { ok: boolean; ms: number; message?: string }>
+}
+
+/** How long a store has to answer, in milliseconds. */
+const PATIENCE = 5_000
+/** A stream that nobody writes to. */
+const NOTHING = '_health'
+
+/** Asks each store for something small. */
+export async function checkHealth(kernel: Kernel): Promise<Health> {
+  const checks = await Promise.all([
+    check(kernel, 'queue', async () => kernel.port('queue').isPaused(NOTHING)),
+    check(kernel, 'events', async () => kernel.port('events').head(NOTHING)),
+  ])
+  const ok = checks.every(([, check]) => check.ok)
+  return { status: ok ? 'ok' : 'unavailable', checks: Object.fromEntries(checks) }
+}
+
+async function check(
+  { clock }: Kernel,
+  store: string,
+  ask: () => Promise<unknown>,
+): Promise<[string, Health['checks'][string]]> {
+  const began = performance.now()
+  const late = Promise.withResolvers<never>()
+  const stop = clock.setTimeout(() => late.reject(new Error(`It did not answer within ${PATIENCE} ms.`)), PATIENCE)
+  const answer = ask()
+  // It may fail after its time is up.
+  answer.catch(() => {})
+  try {
+    await Promise.race([answer, late.promise])
+    return [store, { ok: true, ms: Math.round(performance.now() - began) }]
+  } catch (error) {
+    const { message } = toError(error)
+    return [store, { ok: false, ms: Math.round(performance.now() - began), message }]
+  } finally {
+    stop()
+  }
+}

@@ -1,0 +1,141 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { definePlugin, QueueError } from '../../kernel/index.ts'
+import type { Listening, ListenOptions } from './listen.ts'
+import { options } from './options.ts'
+import type { Service } from './service.ts'
+import { createSocketHooks, type SocketHooks } from './websocket.ts'
+
+export type { Authorize, HttpAction } from './access.ts'
+export type { Health } from './health.ts'
+export type { Listening, ListenOptions } from './listen.ts'
+export type { Problem } from './problems.ts'
+export type { SocketHooks, SocketPeer } from './websocket.ts'
+
+/** The kernel over HTTP, whatever server there is. */
+export interface Http {
+  /** The path that everything lies below, with a slash at its end. */
+  readonly path: string
+  /**
+   * Answers requests below `<path>api/`, and hands all others to `kernel.webhooks.fetch`. Never rejects.
+   *
+   * @example
+   * serve({ fetch: (request) => kernel.http.fetch(request) })
+   */
+  fetch(request: Request): Promise<Response>
+  /**
+   * The same as a listener for Node's servers; streams are written straight to the response. Never rejects.
+   *
+   * @example
+   * createServer(kernel.http.node)
+   */
+  node(request: IncomingMessage, response: ServerResponse): Promise<void>
+  /** Streams as WebSockets: hooks for crossws, and so for `defineWebSocketHandler`. */
+  readonly websocket: SocketHooks
+  /**
+   * Streams as WebSockets for Node's servers. It answers every upgrade; let it have those below `path` only,
+   * if there are others.
+   *
+   * @example
+   * server.on('upgrade', kernel.http.upgrade)
+   */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
+  /** A server of its own, which closes with the kernel. @throws QueueError `KERNEL_CLOSED` */
+  listen(options?: ListenOptions): Promise<Listening>
+}
+
+declare module 'nuxt-queue/kernel' {
+  interface Kernel {
+    readonly http: Http
+  }
+}
+
+/** Offers queues, jobs, runs, flows and their streams over HTTP. Costs nothing before the first request. */
+export default definePlugin({
+  name: 'http',
+  requires: [
+    ...(['queue', 'workers', 'events', 'control', 'webhooks', 'bus', 'wait', 'state', 'streaming'] as const),
+    ...(['job-options', 'flow', 'schedule', 'triggers', 'history', 'explain', 'instances'] as const),
+  ],
+  options,
+  setup(kernel, options) {
+    const servers = new Set<Listening>()
+    let loading: Promise<Service> | undefined
+    let handling: Promise<(request: IncomingMessage, response: ServerResponse) => unknown> | undefined
+    let upgrading: Promise<(request: IncomingMessage, socket: Duplex, head: Buffer) => Promise<void>> | undefined
+    let closed = false
+
+    async function load(): Promise<Service> {
+      if (closed) throw closing()
+      return (loading ??= import('./service.ts').then(({ createService }) => createService(kernel, options)))
+    }
+
+    async function toNode() {
+      const { toNodeHandler } = await import('h3')
+      return toNodeHandler({ fetch: http.fetch } as Parameters<typeof toNodeHandler>[0])
+    }
+
+    async function toUpgrade() {
+      const { createUpgrade } = await import('./upgrade.ts')
+      return createUpgrade(kernel, http.websocket)
+    }
+
+    const http: Http = {
+      path: options.path,
+      async fetch(request) {
+        if (!isApi(request.url)) return kernel.webhooks.fetch(request)
+        try {
+          const { api } = await load()
+          return await api.fetch(request)
+        } catch (error) {
+          const { problemResponse } = await import('./problems.ts')
+          return problemResponse(error, kernel.reporter)
+        }
+      },
+      async node(request, response) {
+        try {
+          const handle = await (handling ??= toNode())
+          await handle(request, response)
+        } catch (error) {
+          kernel.reporter.error('A request to the HTTP interface failed.', error)
+          response.destroy()
+        }
+      },
+      websocket: createSocketHooks(kernel, load),
+      upgrade(request, socket, head) {
+        // Until somebody listens to it, a client that goes away would be an error that nobody handles.
+        socket.on('error', () => socket.destroy())
+        const upgraded = (upgrading ??= toUpgrade()).then((handle) => handle(request, socket, head))
+        upgraded.catch((error: unknown) => {
+          kernel.reporter.error('A WebSocket could not be opened.', error)
+          socket.destroy()
+        })
+      },
+      async listen(where = {}) {
+        if (closed) throw closing()
+        const { listen } = await import('./listen.ts')
+        const server = await listen(http, where)
+        servers.add(server)
+        return server
+      },
+    }
+
+    function isApi(url: string): boolean {
+      const api = `${options.path}api/`
+      const { pathname } = new URL(url)
+      return pathname.startsWith(api) || `${pathname}/` === api
+    }
+
+    kernel.extend({ http })
+    return async () => {
+      closed = true
+      const service = await loading
+      service?.connections.close()
+      await Promise.all([...servers].map((server) => server.close()))
+    }
+  },
+})
+
+function closing(): QueueError {
+  return new QueueError('KERNEL_CLOSED', 'The kernel is closing or closed. Create a new one.')
+}

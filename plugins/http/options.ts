@@ -1,0 +1,30 @@
+import { z } from 'zod'
+import type { Authorize } from './access.ts'
+
+const MIB = 1024 * 1024
+
+export const options = z.strictObject({
+  /** The path that everything lies below. Default `/_queue/`. */
+  path: z
+    .string()
+    .regex(/^\/(?:[^/?#\s%:*]+\/)*$/, 'It starts and ends with a slash, such as "/_queue/".')
+    .default('/_queue/'),
+  /** Who may do what. Default: everybody who reaches a development server by a local name; nobody in production. */
+  authorize: z.custom<Authorize>((value) => typeof value === 'function', 'It is a function.').optional(),
+  /** Origins of other sites that may use it from a browser, such as `https://admin.example.com`. Default: none. */
+  cors: z.union([z.literal(false), z.array(z.url({ protocol: /^https?$/ }))]).default(false),
+  /** Further names of this host, without a port, that are served while nothing authorizes requests. */
+  allowedHosts: z.array(z.string().min(1)).default([]),
+  /** Milliseconds between two signs of life on each stream. Default 15,000. */
+  heartbeat: z.number().int().min(100).default(15_000),
+  /** How many streams may be open in this process. Default 10,000. */
+  maxConnections: z.number().int().min(0).default(10_000),
+  /** The largest body, in bytes. Default 1 MiB. */
+  maxBody: z.number().int().min(0).default(MIB),
+  /** How many bytes a stream may be ahead of its client before that is disconnected. Default 1 MiB. */
+  maxBacklog: z.number().int().min(1024).default(MIB),
+  /** Whether `authorize` is needed. Default: whether `NODE_ENV` is `production`. */
+  production: z.boolean().default(() => process.env.NODE_ENV === 'production'),
+})
+
+export type HttpOptions = z.infer<typeof options>

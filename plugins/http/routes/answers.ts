@@ -1,0 +1,199 @@
+import { z } from 'zod'
+
+/*
+ * What routes answer, for the OpenAPI document. Objects are loose where plugins add members to them.
+ * Moments are milliseconds since the epoch.
+ */
+
+const STATES = ['waiting', 'delayed', 'active', 'completed', 'failed', 'cancelled'] as const
+const STATUSES = ['running', 'completed', 'failed', 'cancelled'] as const
+
+export const state = z.enum(STATES)
+export const status = z.enum(STATUSES)
+
+export const error = z.looseObject({ name: z.string(), message: z.string(), code: z.string().optional() })
+
+export const enqueued = z.object({
+  queue: z.string(),
+  name: z.string(),
+  id: z.string(),
+  runId: z.string(),
+  deduplicated: z.boolean(),
+})
+
+export const counts = z.object(
+  Object.fromEntries(STATES.map((name) => [name, z.number().int()])) as Record<(typeof STATES)[number], z.ZodInt>,
+)
+
+export const queue = z.object({ name: z.string(), paused: z.boolean(), counts })
+
+export const job = z.looseObject({
+  id: z.string(),
+  queue: z.string(),
+  name: z.string(),
+  runId: z.string(),
+  state,
+  data: z.unknown().optional(),
+  priority: z.number(),
+  createdAt: z.number(),
+  runAt: z.number(),
+  attemptsMade: z.number().int(),
+  claims: z.number().int(),
+  crashes: z.number().int(),
+  round: z.number().int(),
+  startedAt: z.number().optional(),
+  finishedAt: z.number().optional(),
+  progress: z.number().optional(),
+  result: z.unknown().optional(),
+  error: error.optional(),
+})
+
+export const explanation = z.looseObject({
+  id: z.string(),
+  queue: z.string().optional(),
+  name: z.string().optional(),
+  runId: z.string().optional(),
+  state: state.optional(),
+  reasons: z.array(z.looseObject({ code: z.string(), sentence: z.string() })),
+})
+
+export const run = z.object({
+  runId: z.string(),
+  status,
+  name: z.string(),
+  queue: z.string().optional(),
+  jobId: z.string().optional(),
+  flow: z.string().optional(),
+  tags: z.array(z.string()).optional(),
+  startedAt: z.number(),
+  updatedAt: z.number(),
+  endedAt: z.number().optional(),
+  head: z.number().int(),
+})
+
+export const event = z.looseObject({
+  id: z.string(),
+  runId: z.string(),
+  seq: z.number().int().min(1),
+  ts: z.number(),
+  type: z.string(),
+  data: z.unknown().optional(),
+  key: z.string().optional(),
+  flow: z.string().optional(),
+  step: z.string().optional(),
+  stepId: z.string().optional(),
+  attempt: z.number().int().optional(),
+})
+
+export const timeline = z.looseObject({
+  run,
+  duration: z.number(),
+  jobs: z.array(
+    z.looseObject({
+      jobId: z.string(),
+      step: z.string(),
+      status: z.string(),
+      attempts: z.array(z.looseObject({ attempt: z.number(), startedAt: z.number(), outcome: z.string() })),
+    }),
+  ),
+})
+
+export const runExplanation = z.looseObject({
+  runId: z.string(),
+  status,
+  phase: z.string(),
+  jobs: z.array(z.looseObject({ id: z.string(), step: z.string(), status: z.string() })),
+  joins: z.array(z.looseObject({ step: z.string() })),
+  gathers: z.array(z.looseObject({ event: z.string() })),
+  sentences: z.array(z.string()),
+})
+
+export const result = z.object({
+  status,
+  /** Of a run that is `completed`. */
+  result: z.unknown().optional(),
+  /** Of a run that is `failed`. */
+  error: error.optional(),
+  /** Of a run that is `cancelled`. */
+  reason: z.string().optional(),
+})
+
+export const forked = z.object({ runId: z.string(), deduplicated: z.boolean() })
+
+export const flow = z.object({
+  name: z.string(),
+  version: z.string(),
+  steps: z.array(
+    z.looseObject({
+      step: z.string(),
+      worker: z.string(),
+      queue: z.string(),
+      role: z.enum(['entry', 'step', 'compensation']),
+      subscribes: z.unknown().optional(),
+      emits: z.unknown().optional(),
+    }),
+  ),
+})
+
+export const worker = z.object({
+  id: z.string(),
+  queue: z.string(),
+  name: z.string(),
+  runtime: z.string(),
+  concurrency: z.number(),
+  /** Whether it consumes in this process. */
+  started: z.boolean(),
+  flows: z.array(z.object({ flow: z.string(), role: z.string(), step: z.string() })),
+})
+
+export const instance = z.looseObject({
+  id: z.string(),
+  host: z.string(),
+  pid: z.number(),
+  version: z.string(),
+  startedAt: z.number(),
+  seenAt: z.number(),
+  workers: z.array(z.looseObject({ id: z.string(), queue: z.string() })),
+  flows: z.record(z.string(), z.string()),
+})
+
+export const trigger = z.looseObject({
+  name: z.string(),
+  type: z.string(),
+  event: z.string().optional(),
+  path: z.string().optional(),
+  url: z.string().optional(),
+  subscriptions: z.array(z.object({ id: z.string(), flow: z.string().optional(), worker: z.string().optional() })),
+})
+
+export const triggerRecord = z.looseObject({ type: z.enum(['fired', 'refused']), id: z.string(), at: z.number() })
+
+export const schedule = z.looseObject({ name: z.string(), next: z.number().optional() })
+
+export const health = z.object({
+  status: z.enum(['ok', 'unavailable']),
+  /** Each store that was asked. */
+  checks: z.record(z.string(), z.object({ ok: z.boolean(), ms: z.number(), message: z.string().optional() })),
+})
+
+export const changed = z.object({
+  /** False when there was nothing to change. */
+  changed: z.boolean(),
+})
+
+export const problem = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.number().int(),
+  detail: z.string(),
+  /** The code of the error, or `INTERNAL`. */
+  code: z.string(),
+})
+
+/** By the names that they have in the document. */
+export const named: Readonly<Record<string, z.ZodType>> = {
+  ...{ Enqueued: enqueued, Queue: queue, Job: job, JobExplanation: explanation, Run: run, Event: event },
+  ...{ Timeline: timeline, RunExplanation: runExplanation, RunResult: result, ForkedRun: forked, Flow: flow },
+  ...{ Worker: worker, Instance: instance, Trigger: trigger, TriggerRecord: triggerRecord, Schedule: schedule },
+  ...{ Health: health, Changed: changed, Problem: problem, SerializedError: error },
+}

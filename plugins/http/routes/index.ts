@@ -1,0 +1,17 @@
+import { flowRoutes } from './flows.ts'
+import { jobRoutes } from './jobs.ts'
+import { otherRoutes } from './others.ts'
+import { queueRoutes } from './queues.ts'
+import type { Route } from './route.ts'
+import { runRoutes } from './runs.ts'
+import { streamRoutes } from './streams.ts'
+
+/** Everything that is answered below `<path>api/`. */
+export const routes: readonly Route[] = [
+  ...queueRoutes,
+  ...jobRoutes,
+  ...runRoutes,
+  ...streamRoutes,
+  ...flowRoutes,
+  ...otherRoutes,
+]

@@ -1,0 +1,173 @@
+import { z } from 'zod'
+import { QueueError, type Kernel, type WorkerDefinition } from '../../../kernel/index.ts'
+import * as answers from './answers.ts'
+import { route, type Route } from './route.ts'
+import { bodyMoment, limit, whole, words } from './values.ts'
+
+const ms = z.number().min(0)
+const name = z.string().min(1)
+/** Names of queues that are not those of plugins. */
+const queueName = name.regex(/^[^_]/, 'Names that start with "_" are those of plugins')
+
+const options = z.strictObject({
+  /** While the queue knows a job of this id, that one is answered. */
+  id: name.optional(),
+  attempts: z.number().int().min(1).optional(),
+  backoff: z
+    .union([
+      ms,
+      z.strictObject({
+        type: z.enum(['fixed', 'exponential']),
+        delay: ms,
+        maxDelay: ms.optional(),
+        jitter: z.number().min(0).max(1).optional(),
+      }),
+    ])
+    .optional(),
+  /** Milliseconds, or an ISO date before which it does not run. */
+  delay: bodyMoment.optional(),
+  priority: z.number().int().optional(),
+  ageing: ms.optional(),
+  timeout: ms.optional(),
+  concurrencyKey: name.optional(),
+  rateLimitKey: name.optional(),
+  deadLetter: queueName.optional(),
+  debounce: z.strictObject({ key: name.optional(), delay: ms, maxWait: ms.optional() }).optional(),
+  throttle: z.strictObject({ key: name.optional(), period: ms, max: z.number().int().min(1).optional() }).optional(),
+})
+
+/** Those of plugins are not for callers from outside. */
+function workerOf(kernel: Kernel, id: unknown): WorkerDefinition | undefined {
+  const worker = typeof id === 'string' ? kernel.registry.get(id) : undefined
+  return worker?.queue.name.startsWith('_') ? undefined : worker
+}
+
+async function find(kernel: Kernel, queue: string, id: string) {
+  const job = await kernel.port('queue').getJob(queue, id)
+  if (job) return job
+  throw new QueueError(
+    'JOB_NOT_FOUND',
+    `Queue "${queue}" holds no job "${id}". It may have been removed or have expired.`,
+  )
+}
+
+export const jobRoutes: readonly Route[] = [
+  route({
+    id: 'listJobs',
+    method: 'GET',
+    path: 'jobs',
+    action: 'jobs.read',
+    summary:
+      'Jobs, the oldest first; a page may hold fewer than its limit. Those of plugins come if their queue is named',
+    query: z.strictObject({
+      queue: name.optional(),
+      name: name.optional(),
+      runId: name.optional(),
+      state: words(answers.state.options).optional(),
+      limit: limit(100, 1000),
+      offset: whole().default(0),
+    }),
+    answer: z.object({
+      jobs: z.array(answers.job),
+      /** The offset of the next page, if there may be one. */
+      next: z.number().int().optional(),
+    }),
+    async handle({ kernel, query: { state: states, ...query }, mayRead }) {
+      const page = await kernel.port('queue').getJobs({ ...query, states })
+      const jobs = []
+      for (const job of page) {
+        const { queue, id, runId } = job
+        const shown = query.queue !== undefined || !queue.startsWith('_')
+        if (shown && (await mayRead({ type: 'jobs.read', queue, job: id, runId }))) jobs.push(job)
+      }
+      return { jobs, ...(page.length === query.limit && { next: query.offset + page.length }) }
+    },
+  }),
+  route({
+    id: 'enqueueJob',
+    method: 'POST',
+    path: 'jobs',
+    action: 'jobs.enqueue',
+    summary: 'Queue a job for a worker',
+    body: z.strictObject({ worker: name, data: z.unknown().optional(), options: options.optional() }),
+    answer: answers.enqueued,
+    status: 202,
+    subject(kernel, { worker }) {
+      const known = workerOf(kernel, worker)
+      return { ...(typeof worker === 'string' && { worker }), ...(known && { queue: known.queue.name }) }
+    },
+    async handle({ kernel, body: { worker, data, options: given = {} } }) {
+      if (!workerOf(kernel, worker)) {
+        throw new QueueError('WORKER_UNKNOWN', `There is no worker "${worker}" here. List them with GET workers.`)
+      }
+      return kernel.enqueue(worker, data, given)
+    },
+  }),
+  route({
+    id: 'getJob',
+    method: 'GET',
+    path: 'jobs/:queue/:job',
+    action: 'jobs.read',
+    summary: 'One job',
+    answer: answers.job,
+    handle: ({ kernel, params }) => find(kernel, params.queue, params.job),
+  }),
+  route({
+    id: 'explainJob',
+    method: 'GET',
+    path: 'jobs/:queue/:job/explain',
+    action: 'jobs.read',
+    summary: 'Why a job does not run, or what became of it',
+    query: z.strictObject({
+      /** Its run, where one that the queue has forgotten is looked up. */
+      runId: name.optional(),
+    }),
+    answer: answers.explanation,
+    handle: ({ kernel, params: { queue, job }, query }) => kernel.explain({ queue, id: job, ...query }),
+  }),
+  route({
+    id: 'retryJob',
+    method: 'POST',
+    path: 'jobs/:queue/:job/retry',
+    action: 'jobs.retry',
+    summary: 'Run a failed or cancelled job again with all its attempts',
+    answer: answers.job,
+    async handle({ kernel, params: { queue, job } }) {
+      await kernel.retry({ queue, id: job })
+      return find(kernel, queue, job)
+    },
+  }),
+  route({
+    id: 'cancelJob',
+    method: 'POST',
+    path: 'jobs/:queue/:job/cancel',
+    action: 'jobs.cancel',
+    summary: 'End a job as cancelled',
+    body: z.strictObject({ reason: z.string().optional() }),
+    answer: answers.changed,
+    handle: async ({ kernel, params: { queue, job }, body }) => ({
+      changed: await kernel.cancel({ queue, id: job }, body),
+    }),
+  }),
+  route({
+    id: 'promoteJob',
+    method: 'POST',
+    path: 'jobs/:queue/:job/promote',
+    action: 'jobs.promote',
+    summary: 'Make a delayed job due now',
+    answer: answers.changed,
+    async handle({ kernel, params: { queue, job } }) {
+      await find(kernel, queue, job)
+      return { changed: await kernel.port('queue').promote(queue, job) }
+    },
+  }),
+  route({
+    id: 'removeJob',
+    method: 'DELETE',
+    path: 'jobs/:queue/:job',
+    action: 'jobs.remove',
+    summary: 'Forget a job that is not running',
+    answer: answers.changed,
+    handle: async ({ kernel, params: { queue, job } }) => ({ changed: await kernel.port('queue').remove(queue, job) }),
+  }),
+]
