@@ -8,6 +8,7 @@ export interface JobAddress {
 }
 
 /** A worker's id, or the address of one. */
+// oxlint-disable-next-line typescript/no-redundant-type-constituents -- names are known once the modules have written them
 export type JobTarget = WorkerId | (string & {}) | JobAddress
 
 /** Data and options of a job; the data may be left out where the worker is not known to need it. */

@@ -57,7 +57,7 @@ export type OutputOf<C> = C extends { output: StandardSchemaV1<infer Input, unkn
  * }
  */
 export interface QueueWorkers {}
-export type WorkerId = keyof QueueWorkers & string
+export type WorkerId = Extract<keyof QueueWorkers, string>
 type ConfigOf<T> = T extends keyof QueueWorkers ? (QueueWorkers[T] extends { config: infer C } ? C : unknown) : unknown
 /** What a worker takes as data, where it is known. */
 export type JobInput<T> = InputOf<ConfigOf<T>>

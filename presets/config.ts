@@ -43,10 +43,7 @@ export function defineConfig(config: QueueConfig): QueueConfig {
  *
  * @throws QueueError `PRESET_UNKNOWN`; `CONFIG_INVALID` for a key that nothing takes
  */
-export async function resolveConfig(
-  config: QueueConfig,
-  environment: PresetEnvironment = {},
-): Promise<KernelOptions> {
+export async function resolveConfig(config: QueueConfig, environment: PresetEnvironment = {}): Promise<KernelOptions> {
   const env = environment.env ?? process.env
   const plugins = config.plugins ?? []
   const preset = await choosePreset(config, environment, env)

@@ -38,10 +38,7 @@ export interface PresetEnvironment {
  *
  * @throws QueueError `PRESET_UNKNOWN` that lists what there is; `CONFIG_INVALID` when nothing is named in production
  */
-export async function resolvePreset(
-  choice: PresetChoice = {},
-  environment: PresetEnvironment = {},
-): Promise<Preset> {
+export async function resolvePreset(choice: PresetChoice = {}, environment: PresetEnvironment = {}): Promise<Preset> {
   if (typeof choice.preset === 'object') return choice.preset
   return lookUp(presetName({ ...choice, preset: choice.preset }, environment))
 }

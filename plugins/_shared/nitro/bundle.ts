@@ -1,7 +1,7 @@
 import { posix } from 'node:path'
 import { normalize } from 'pathe'
 import type { NitroHooks } from 'nitropack/types'
-import type { GetManualChunk, ManualChunkMeta, OutputOptions, Plugin } from 'rollup'
+import type { GetManualChunk, ManualChunkMeta, Plugin } from 'rollup'
 import { ENTRIES, ROOT_PLACEHOLDER, WORKER_ENTRY } from './virtual.ts'
 import type { WorkerFile } from './workers.ts'
 
@@ -29,7 +29,7 @@ const PROGRAMS = ['isolated-child', 'supervisor', 'pglite-thread'].map((name) =>
 
 /** Makes each worker an entry beside the server, so that a process of its own can load it without the server. */
 export function addEntries(config: RollupConfig, serverEntry: string, entries: Entries): void {
-  const output = config.output as OutputOptions
+  const { output } = config
   const chunkOf = (output.manualChunks as GetManualChunk | undefined) ?? runtimeChunk
   output.manualChunks = keepServerApart(chunkOf, normalize(serverEntry))
   // In development Nitro makes one file of everything.

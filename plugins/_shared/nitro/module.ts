@@ -63,6 +63,7 @@ async function setUp(nitro: Nitro, given: NitroModuleOptions): Promise<void> {
   })
   options.plugins.push('#nuxt-queue/plugin')
   options.handlers.push({ route: `${pathOf(queue)}**`, handler: '#nuxt-queue/handler', lazy: true })
+  options.experimental.websocket ??= true
   options.externals = defu(options.externals, { external: [isOurs] })
   nitro.hooks.hook('rollup:before', (_nitro, config) =>
     addEntries(config, options.entry, {

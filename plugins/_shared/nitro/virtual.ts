@@ -53,8 +53,8 @@ export default (nitroApp) => startQueue(nitroApp, { ...app, createKernel, runtim
 /** Hands what lies below the path of the queue to it. */
 export const HANDLER_MODULE = `
 import { defineEventHandler } from 'h3'
-import { handleRequest } from 'nuxt-queue/nitro/runtime'
-export default defineEventHandler((event) => handleRequest(event.node.req, event.node.res))
+import { handleRequest, websocket } from 'nuxt-queue/nitro/runtime'
+export default defineEventHandler({ handler: (event) => handleRequest(event.node.req, event.node.res), websocket })
 `
 
 /** Runs workers without a server. */

@@ -160,7 +160,7 @@ export async function openSocket(url: string): Promise<Inbox & AsyncDisposable &
   const closed = Promise.withResolvers<number>()
   socket.addEventListener('message', ({ data }) => {
     const { kind, id, event, ...others } = JSON.parse(String(data)) as { kind: string; id?: string; event?: unknown }
-    inbox.push({ kind, ...(id !== undefined && { id: String(id) }), data: event ?? others })
+    inbox.push({ kind, ...(id !== undefined && { id }), data: event ?? others })
   })
   socket.addEventListener('close', ({ code }) => {
     closed.resolve(code)

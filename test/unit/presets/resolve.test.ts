@@ -38,7 +38,9 @@ describe('choosing a preset', () => {
   })
 
   it('lists what there is when a name is unknown', async () => {
-    await expect(resolvePreset({ preset: 'devel' })).rejects.toThrow(/no preset "devel". There are: dev, dev-file, .*test\./)
+    await expect(resolvePreset({ preset: 'devel' })).rejects.toThrow(
+      /no preset "devel". There are: dev, dev-file, .*test\./,
+    )
     await expect(resolvePreset({ adapter: 'mongo' })).rejects.toThrow(
       /no adapter "mongo". There are: memory, file, redis, postgres\./,
     )

@@ -9,6 +9,7 @@ import type {
 } from '../../../../kernel/index.ts'
 
 /** The names of the workers that are known; any name as long as none is. */
+// oxlint-disable-next-line typescript/no-redundant-type-constituents -- names are known once the modules have written them
 type KnownTarget = [WorkerId] extends [never] ? JobTarget : WorkerId | JobAddress
 
 /** The kernel, whose workers are known by name. */

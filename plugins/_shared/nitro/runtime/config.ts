@@ -34,7 +34,7 @@ export interface ResolvedAppConfig {
 
 /** Puts together what is configured where, and what the build found. */
 export function resolveAppConfig(app: QueueApp, env: NodeJS.ProcessEnv = process.env): ResolvedAppConfig {
-  const merged = defu(app.runtimeConfig as AppConfig, app.config) as AppConfig
+  const merged = defu(app.runtimeConfig as AppConfig, app.config)
   for (const [variable, path] of Object.entries(app.build.fromEnvironment)) {
     const [section, key] = path.split('.') as [string, string]
     const value = env[variable]

@@ -30,10 +30,18 @@ export function startQueue(nitroApp: NitroApp, app: QueueApp): void {
     if (!app.build.dev) process.exit(1)
   })
   nitroApp.hooks.hook('request', () => own.ready)
+  if (!app.build.dev && !process.env.NITRO_SHUTDOWN_DISABLED) endStreamsOnSignal(own)
   nitroApp.hooks.hook('close', async () => {
     await own.ready
     await own.kernel?.close(app.build.dev ? { timeout: HANDOVER } : {})
   })
+}
+
+/** Nitro waits for its connections before it calls `close`, and streams would let it wait for long. */
+function endStreamsOnSignal(own: NonNullable<typeof current>): void {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => void own.kernel?.http.drain())
+  }
 }
 
 async function boot(own: NonNullable<typeof current>, app: QueueApp): Promise<void> {
@@ -51,7 +59,7 @@ async function boot(own: NonNullable<typeof current>, app: QueueApp): Promise<vo
  * export default defineEventHandler(async () => useQueue().enqueue('emails', { to: 'ada@example.com' }))
  */
 export function useQueue(): QueueClient {
-  if (current?.kernel) return current.kernel as QueueClient
+  if (current?.kernel) return current.kernel
   if (current?.failure) throw current.failure
   const hint = 'Requests wait for it; elsewhere on the server, await queueReady() first.'
   throw new QueueError('KERNEL_CLOSED', `The queue has not started here yet. ${hint}`)
@@ -70,8 +78,16 @@ export function useQueueRegistry(): Registry {
 
 /** Answers a request below the path of the queue. */
 export async function handleRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const { http } = useQueue() as unknown as { http: { node: (a: IncomingMessage, b: ServerResponse) => Promise<void> } }
-  await http.node(request, response)
+  await useQueue().http.node(request, response)
+}
+
+/** Streams as WebSockets, for `defineWebSocketHandler`: the queue is looked up with each connection. */
+export const websocket: Kernel['http']['websocket'] = {
+  upgrade: (request) => useQueue().http.websocket.upgrade(request),
+  open: (peer) => useQueue().http.websocket.open(peer),
+  message: (peer, message) => useQueue().http.websocket.message(peer, message),
+  close: (peer) => useQueue().http.websocket.close(peer),
+  error: (peer, error) => useQueue().http.websocket.error(peer, error),
 }
 
 /** Runs jobs until it is told to end; a second signal does not wait for those that run. */
