@@ -1,12 +1,13 @@
 import type { NitroConfig } from 'nitropack/types'
-import { addTypeTemplate, defineNuxtModule, getLayerDirectories } from 'nuxt/kit'
-import type { NuxtModule } from 'nuxt/schema'
+import { addImports, addPluginTemplate, addTypeTemplate, defineNuxtModule, getLayerDirectories } from 'nuxt/kit'
+import type { Nuxt, NuxtModule } from 'nuxt/schema'
 import { dirname, join } from 'pathe'
 import type { KernelConfig } from '../../kernel/index.ts'
-import { createNitroModule } from '../_shared/nitro/module.ts'
+import { createNitroModule, httpPath } from '../_shared/nitro/module.ts'
 import { typeDeclarations } from '../_shared/nitro/types.ts'
 import { findWorkers, workerFolders } from '../_shared/nitro/workers.ts'
 import { developmentFolder } from './development-folder.ts'
+import { DEVTOOLS_PAGE } from './devtools-page.ts'
 
 /** The section `queue` of `nuxt.config.ts`: what `nuxt-queue.config.ts` holds, as far as it is plain data. */
 export interface ModuleOptions extends KernelConfig {
@@ -38,6 +39,7 @@ const module: NuxtModule<ModuleOptions> = defineNuxtModule<ModuleOptions>({
       folders,
       configDirs: layers.map(({ root }) => root),
       folder: nuxt.options.dev ? developmentFolder() : undefined,
+      pages: nuxt.options.dev ? { devtools: DEVTOOLS_PAGE } : {},
     })
     // Typed by the server that Nuxt brings, which this package does not depend on.
     const hook = nuxt.hook as (name: string, callback: (config: NitroConfig) => void) => void
@@ -50,7 +52,36 @@ const module: NuxtModule<ModuleOptions> = defineNuxtModule<ModuleOptions>({
       },
       { nitro: true },
     )
+    addClient(options)
+    if (nuxt.options.dev) addDevtools(nuxt, options)
   },
 })
+
+/** `useQueueStream` and `useQueueClient` on pages, and where they find the server. */
+function addClient(options: ModuleOptions): void {
+  addImports(['useQueueStream', 'useQueueClient'].map((name) => ({ name, from: 'nuxt-queue/vue' })))
+  addPluginTemplate({
+    filename: 'nuxt-queue-client.mjs',
+    getContents: () => `import { defineNuxtPlugin, useRuntimeConfig } from '#imports'
+import { createQueuePlugin } from 'nuxt-queue/vue'
+export default defineNuxtPlugin({
+  name: 'nuxt-queue',
+  setup(nuxtApp) {
+    const base = useRuntimeConfig().app.baseURL.replace(/\\/$/, '')
+    nuxtApp.vueApp.use(createQueuePlugin({ baseURL: base + ${JSON.stringify(`${httpPath(options)}api/`)} }))
+  },
+})
+`,
+  })
+}
+
+/** A tab that shows queues and runs. */
+function addDevtools(nuxt: Nuxt, options: ModuleOptions): void {
+  const src = `${nuxt.options.app.baseURL.replace(/\/$/, '')}${httpPath(options)}devtools`
+  const hook = nuxt.hook as unknown as (name: string, callback: (tabs: object[]) => void) => void
+  hook('devtools:customTabs', (tabs) => {
+    tabs.push({ name: 'nuxt-queue', title: 'Queue', icon: 'carbon:flow-stream', view: { type: 'iframe', src } })
+  })
+}
 
 export default module

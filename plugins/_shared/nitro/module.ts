@@ -10,7 +10,7 @@ import { addEntries } from './bundle.ts'
 import { environmentReads } from './environment.ts'
 import { completeOutput } from './output.ts'
 import { typeDeclarations } from './types.ts'
-import { appModule, HANDLER_MODULE, PLUGIN_MODULE, WORKER_MODULE } from './virtual.ts'
+import { appModule, HANDLER_MODULE, pageModule, PLUGIN_MODULE, WORKER_MODULE } from './virtual.ts'
 import { findWorkers, workerFolders } from './workers.ts'
 
 declare module 'nitropack/types' {
@@ -29,6 +29,8 @@ export interface NitroModuleOptions {
   configDirs?: readonly string[]
   /** In development: where jobs in memory are kept while servers come and go. Default: they go with each. */
   folder?: string
+  /** Pages of HTML below the path of the queue, by name. Default: none. */
+  pages?: Readonly<Record<string, string>>
 }
 
 /** The folder that holds what this package was built into. */
@@ -61,8 +63,12 @@ async function setUp(nitro: Nitro, given: NitroModuleOptions): Promise<void> {
     '#nuxt-queue/handler': HANDLER_MODULE,
     '#nuxt-queue/worker': WORKER_MODULE,
   })
+  for (const [name, html] of Object.entries(given.pages ?? {})) {
+    options.virtual[`#nuxt-queue/pages/${name}`] = pageModule(html)
+    options.handlers.push({ route: `${httpPath(queue)}${name}`, handler: `#nuxt-queue/pages/${name}`, lazy: true })
+  }
   options.plugins.push('#nuxt-queue/plugin')
-  options.handlers.push({ route: `${pathOf(queue)}**`, handler: '#nuxt-queue/handler', lazy: true })
+  options.handlers.push({ route: `${httpPath(queue)}**`, handler: '#nuxt-queue/handler', lazy: true })
   options.experimental.websocket ??= true
   options.externals = defu(options.externals, { external: [isOurs] })
   nitro.hooks.hook('rollup:before', (_nitro, config) =>
@@ -100,7 +106,8 @@ function findConfig(folders: readonly string[]): string | undefined {
   return files.find((file) => existsSync(file))
 }
 
-function pathOf({ http }: KernelConfig): string {
+/** The path that requests to the queue lie below. */
+export function httpPath({ http }: KernelConfig): string {
   return (http as { path?: string } | undefined)?.path ?? DEFAULT_PATH
 }
 

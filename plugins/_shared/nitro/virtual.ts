@@ -57,6 +57,16 @@ import { handleRequest, websocket } from 'nuxt-queue/nitro/runtime'
 export default defineEventHandler({ handler: (event) => handleRequest(event.node.req, event.node.res), websocket })
 `
 
+/** Answers with a page. */
+export function pageModule(html: string): string {
+  return `import { defineEventHandler, setResponseHeader } from 'h3'
+export default defineEventHandler((event) => {
+  setResponseHeader(event, 'content-type', 'text/html; charset=utf-8')
+  return ${json(html)}
+})
+`
+}
+
 /** Runs workers without a server. */
 export const WORKER_MODULE = `
 import '#nitro-internal-pollyfills'

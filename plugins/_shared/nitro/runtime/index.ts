@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { QueueError, toError, type Kernel, type Registry } from '../../../../kernel/index.ts'
 import { resolveAppConfig, type QueueApp } from './config.ts'
-import type { QueueClient } from './client.ts'
+import type { AppQueue } from './app-queue.ts'
 
-export type { QueueClient } from './client.ts'
+export type { AppQueue } from './app-queue.ts'
 
 /** What of Nitro's application is used here. */
 export interface NitroApp {
@@ -58,7 +58,7 @@ async function boot(own: NonNullable<typeof current>, app: QueueApp): Promise<vo
  * @example
  * export default defineEventHandler(async () => useQueue().enqueue('emails', { to: 'ada@example.com' }))
  */
-export function useQueue(): QueueClient {
+export function useQueue(): AppQueue {
   if (current?.kernel) return current.kernel
   if (current?.failure) throw current.failure
   const hint = 'Requests wait for it; elsewhere on the server, await queueReady() first.'
@@ -66,7 +66,7 @@ export function useQueue(): QueueClient {
 }
 
 /** Resolves once the queue of this server has started: for code that runs before the first request. */
-export async function queueReady(): Promise<QueueClient> {
+export async function queueReady(): Promise<AppQueue> {
   await current?.ready
   return useQueue()
 }

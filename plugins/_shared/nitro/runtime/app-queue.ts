@@ -13,7 +13,7 @@ import type {
 type KnownTarget = [WorkerId] extends [never] ? JobTarget : WorkerId | JobAddress
 
 /** The kernel, whose workers are known by name. */
-export interface QueueClient extends Omit<Kernel, 'enqueue'> {
+export interface AppQueue extends Omit<Kernel, 'enqueue'> {
   /**
    * Queues a job; resolves once it is stored. Names and data are checked against the files in
    * `server/queues`; a worker that only other applications have is addressed by queue and name.
