@@ -1,5 +1,6 @@
 import { defineCommand, type ArgsDef, type CommandDef } from 'citty'
 import { resolve } from 'pathe'
+import { QueueError } from '../../kernel/index.ts'
 import {
   assertHistoryFile,
   assertKnown,
@@ -14,6 +15,7 @@ import { openBackend, type Host } from './backend.ts'
 import { openHistory, type OpenedHistory } from './history.ts'
 import { createOutput, formatRun, pretty, type Output } from './output.ts'
 import type { Backend } from './protocol.ts'
+import { httpArgs, parseHttp } from './serving.ts'
 import { createTimeline } from './timeline.ts'
 
 interface Call {
@@ -67,10 +69,25 @@ export function createCommands(host: Host): Record<string, CommandDef> {
     return { ...(await openBackend(host, cwd)), runId: run }
   }
 
-  const dev = command('Run the workers of a project and show what happens', {}, async (_args, { cwd, output }) => {
+  const dev = command('Run the workers of a project and show what happens', httpArgs, async (args, { cwd, output }) => {
+    const http = parseHttp(args)
     const { runDev } = await import('./dev.ts')
-    return runDev(host, cwd, output)
+    return runDev(host, cwd, output, http)
   })
+
+  const start = command(
+    'Run the workers of a project, as in production',
+    {
+      ...httpArgs,
+      worker: { type: 'boolean', default: true, description: 'Run jobs', negativeDescription: 'Serve HTTP only' },
+    },
+    async ({ worker, ...args }, { cwd, output }) => {
+      const http = parseHttp(args)
+      if (!worker && !http) throw new QueueError('OPTION_INVALID', '--no-worker leaves nothing to do without --http.')
+      const { runStart } = await import('./start.ts')
+      return runStart(host, cwd, output, { worker, http })
+    },
+  )
 
   const enqueue = command(
     'Queue a job',
@@ -198,5 +215,5 @@ export function createCommands(host: Host): Record<string, CommandDef> {
       }),
   )
 
-  return { dev, enqueue, runs, show, state, replay, explain, redrive }
+  return { dev, start, enqueue, runs, show, state, replay, explain, redrive }
 }

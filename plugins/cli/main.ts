@@ -27,7 +27,7 @@ export async function main(args: readonly string[], host: Host, version: string)
     return EXIT.ok
   }
   try {
-    await runCommand(root, { rawArgs: [...args] })
+    await runCommand(root, { rawArgs: withValues(args) })
     return EXIT.ok
   } catch (error) {
     createOutput(args.includes('--json')).error(error)
@@ -35,6 +35,11 @@ export async function main(args: readonly string[], host: Host, version: string)
     process.stderr.write(`\nSee: nuxt-queue ${called ? `${name} ` : ''}--help\n`)
     return EXIT.usage
   }
+}
+
+/** `--http` may stand without its value, which would otherwise be whatever comes next. */
+function withValues(args: readonly string[]): string[] {
+  return args.map((arg, index) => (arg === '--http' && !/^[^-]/.test(args[index + 1] ?? '') ? '--http=' : arg))
 }
 
 function usage(root: CommandDef, name: string, called: CommandDef | undefined): Promise<string> {

@@ -40,6 +40,8 @@ export interface Http {
    * server.on('upgrade', kernel.http.upgrade)
    */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
+  /** How many streams are open in this process. */
+  readonly connections: number
   /** A server of its own, which closes with the kernel. @throws QueueError `KERNEL_CLOSED` */
   listen(options?: ListenOptions): Promise<Listening>
 }
@@ -61,13 +63,16 @@ export default definePlugin({
   setup(kernel, options) {
     const servers = new Set<Listening>()
     let loading: Promise<Service> | undefined
+    let service: Service | undefined
     let handling: Promise<(request: IncomingMessage, response: ServerResponse) => unknown> | undefined
     let upgrading: Promise<(request: IncomingMessage, socket: Duplex, head: Buffer) => Promise<void>> | undefined
     let closed = false
 
     async function load(): Promise<Service> {
       if (closed) throw closing()
-      return (loading ??= import('./service.ts').then(({ createService }) => createService(kernel, options)))
+      return (loading ??= import('./service.ts').then(
+        async ({ createService }) => (service = await createService(kernel, options)),
+      ))
     }
 
     async function toNode() {
@@ -101,6 +106,9 @@ export default definePlugin({
           response.destroy()
         }
       },
+      get connections() {
+        return service?.connections.size ?? 0
+      },
       websocket: createSocketHooks(kernel, load),
       upgrade(request, socket, head) {
         // Until somebody listens to it, a client that goes away would be an error that nobody handles.
@@ -116,6 +124,9 @@ export default definePlugin({
         const { listen } = await import('./listen.ts')
         const server = await listen(http, where)
         servers.add(server)
+        if (options.production && !options.authorize) {
+          kernel.reporter.warn('http.authorize is not set: in production only webhooks are answered without it.')
+        }
         return server
       },
     }
@@ -129,7 +140,7 @@ export default definePlugin({
     kernel.extend({ http })
     return async () => {
       closed = true
-      const service = await loading
+      await loading?.catch(() => {})
       service?.connections.close()
       await Promise.all([...servers].map((server) => server.close()))
     }

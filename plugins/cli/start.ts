@@ -1,0 +1,35 @@
+import type { Kernel } from '../../kernel/index.ts'
+import { createAnswers } from './answers.ts'
+import { configOf, type Host } from './backend.ts'
+import { reporter, type Output } from './output.ts'
+import { serve } from './server.ts'
+import { announce, closeOnSignal, signalled, type HttpPlace } from './serving.ts'
+
+export interface StartOptions {
+  /** Whether this process runs jobs. */
+  worker: boolean
+  http?: HttpPlace
+}
+
+/** Runs the workers of a folder, or serves HTTP, until SIGINT or SIGTERM; a second signal does not wait for running jobs. */
+export async function runStart(host: Host, cwd: string, output: Output, { worker, http }: StartOptions): Promise<void> {
+  const stop = signalled()
+  const kernel = await host.createKernel({ config: await configOf(host, cwd), reporter })
+  let socket: Awaited<ReturnType<typeof serve>> | undefined
+  let url: string | undefined
+  try {
+    if (isAlone(kernel)) socket = await serve(cwd, createAnswers(kernel, cwd))
+    if (worker) await kernel.start()
+    if (http) url = (await kernel.http.listen(http)).url
+    announce(kernel, { command: 'start', cwd, facts: { started: worker }, url }, output)
+    await closeOnSignal(kernel, stop, output)
+  } finally {
+    await socket?.close()
+    await kernel.close()
+  }
+}
+
+/** Where no other process can open the store, other commands have to ask this one. */
+function isAlone(kernel: Kernel): boolean {
+  return !kernel.port('queue').capabilities.shared
+}

@@ -1,0 +1,128 @@
+import { expect, it } from 'vitest'
+import { z } from 'zod'
+import { serve, type Answer, type Rig } from './rig.ts'
+
+interface Operation {
+  operationId: string
+  'x-action': string
+  parameters?: { name: string; in: string }[]
+  responses: Record<string, { content: Record<string, { schema: { $ref: string } }> }>
+}
+interface Document {
+  openapi: string
+  paths: Record<string, Record<string, Operation>>
+  components: { schemas: Record<string, unknown> }
+}
+
+/** What a store holds by the time that every route is asked. */
+async function fill({ kernel, drain }: Rig) {
+  const greeted = await kernel.enqueue('ml/train', { n: 1 })
+  const failed = await kernel.enqueue('fails')
+  const later = await kernel.enqueue('ml/train', { n: 2 }, { delay: 60_000 })
+  const gone = await kernel.enqueue('ml/train', { n: 3 }, { delay: 60_000 })
+  const dropped = await kernel.enqueue('ml/train', { n: 4 }, { delay: 60_000 })
+  const letter = await kernel.enqueue('mourned')
+  const order = await kernel.flow('order').start({ id: 7 }, { tags: ['customer:7'] })
+  const open = await kernel.flow('approval').start({ id: 7 })
+  await drain()
+  return { greeted, failed, later, gone, dropped, letter, order, open }
+}
+
+const workers = (onAwaitRegister: (registration: { url?: string }) => void) =>
+  ({
+    'ml/train': ({ data }: { data: unknown }) => data,
+    fails: () => {
+      throw new Error('no luck')
+    },
+    mourned: {
+      config: { deadLetter: 'dead' },
+      handler: () => {
+        throw new Error('no luck')
+      },
+    },
+    place: { config: { flow: { name: 'order', role: 'entry' } }, handler: () => 'placed' },
+    ask: {
+      config: { flow: { name: 'approval', role: 'entry' }, awaitBefore: { type: 'webhook' }, onAwaitRegister },
+      handler: () => 'asked',
+    },
+    rung: { config: { trigger: { type: 'manual', name: 'bell' } }, handler: () => 'rung' },
+  }) as never
+
+it('answers of every route are what the document says that is served', async () => {
+  const asking = Promise.withResolvers<string>()
+  const heard = ({ url }: { url?: string }): void => asking.resolve(url!.split('/').at(-1)!)
+  await using rig = await serve(
+    {},
+    { workers: workers(heard), config: { webhooks: { baseUrl: 'http://localhost/_queue/' } } },
+  )
+  const { ask, post } = rig
+  const made = await fill(rig)
+  const document = (await ask('openapi.json')).body as Document
+  const job = (of: { queue: string; id: string }): string => `jobs/${of.queue}/${encodeURIComponent(of.id)}`
+  const run = (of: { runId: string }): string => `runs/${encodeURIComponent(of.runId)}`
+  const asked: Record<string, () => Promise<Answer>> = {
+    listQueues: () => ask('queues?internal=true'),
+    getQueue: () => ask('queues/default'),
+    pauseQueue: () => post('queues/default/pause'),
+    resumeQueue: () => post('queues/default/resume'),
+    redriveQueue: () => post('queues/dead/redrive', { limit: 1 }),
+    listJobs: () => ask('jobs?state=completed,failed&limit=2'),
+    enqueueJob: () => post('jobs', { worker: 'ml/train', data: { n: 5 }, options: { priority: 3, delay: 1000 } }),
+    getJob: () => ask(job(made.greeted)),
+    explainJob: () => ask(`${job(made.later)}/explain`),
+    retryJob: () => post(`${job(made.failed)}/retry`),
+    cancelJob: () => post(`${job(made.gone)}/cancel`, { reason: 'not needed' }),
+    promoteJob: () => post(`${job(made.later)}/promote`),
+    removeJob: () => ask(job(made.dropped), { method: 'DELETE' }),
+    listRuns: () => ask('runs?tag=customer:7&limit=1'),
+    getRun: () => ask(run(made.greeted)),
+    listEvents: () => ask(`${run(made.order)}/events?types=flow.started,flow.completed&reverse=true`),
+    getState: () => ask(`${run(made.greeted)}/state?at=1`),
+    getTimeline: () => ask(`${run(made.order)}/timeline`),
+    explainRun: () => ask(`${run(made.open)}/explain`),
+    getResult: () => ask(`${run(made.greeted)}/result`),
+    exportRun: () => ask(`${run(made.greeted)}/export`),
+    streamRun: () => ask(`${run(made.greeted)}/stream`),
+    streamAll: () => ask('stream', { method: 'HEAD' }),
+    forkRun: () => post(`${run(made.order)}/fork`, { at: 1, tags: ['forked'] }),
+    rerunFrom: () => post(`${run(made.order)}/rerun`, { step: 'place', input: { id: 8 } }),
+    listFlows: () => ask('flows'),
+    getFlow: () => ask('flows/order'),
+    startFlow: () => post('flows/order', { input: { id: 9 }, id: 'order-9', tags: ['customer:9'] }),
+    sendEvent: () => post('events', { name: 'order.paid', key: '7', payload: { amount: 12 } }),
+    listTriggers: () => ask('triggers'),
+    fireTrigger: () => post('triggers/bell', { payload: 1, id: 'once' }),
+    triggerHistory: () => ask('triggers/bell/history?limit=5'),
+    resolveWait: async () => post(`waits/${await asking.promise}`, { payload: { approved: true } }),
+    cancelRun: () => post(`${run(made.open)}/cancel`, { reason: 'too late' }),
+    listSchedules: () => ask('schedules'),
+    listWorkers: () => ask('workers'),
+    listInstances: () => ask('instances'),
+    getHealth: () => ask('health'),
+    getDocument: () => ask('openapi.json'),
+  }
+  const operations = Object.values(document.paths).flatMap((path) => Object.values(path))
+  expect(Object.keys(asked).toSorted()).toEqual(operations.map(({ operationId }) => operationId).toSorted())
+
+  expect(wrongs(document, { $ref: '#/components/schemas/Run' }, { runId: 7 })).toHaveProperty('wrong')
+
+  const order = Object.keys(asked)
+  for (const operation of operations.toSorted((a, b) => order.indexOf(a.operationId) - order.indexOf(b.operationId))) {
+    const { operationId, responses } = operation
+    const { status, headers, body } = await asked[operationId]!()
+    const [documented, { content }] = Object.entries(responses)[0]!
+    const [type, { schema }] = Object.entries(content)[0]!
+    expect({ operationId, status: String(status), type: headers.get('content-type')?.split(';')[0], body }).toEqual({
+      ...{ operationId, status: documented, type, body },
+    })
+    expect({ operationId, body, ...wrongs(document, schema, body) }).toEqual({ operationId, body })
+  }
+})
+
+function wrongs({ components }: Document, schema: object, body: unknown): object {
+  const whole = JSON.stringify({ ...schema, $defs: components.schemas }).replaceAll('#/components/schemas/', '#/$defs/')
+  const { success, error } = z
+    .fromJSONSchema(JSON.parse(whole) as Parameters<typeof z.fromJSONSchema>[0])
+    .safeParse(body)
+  return success ? {} : { wrong: z.prettifyError(error) }
+}
