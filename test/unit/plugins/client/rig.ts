@@ -50,14 +50,14 @@ export function begin(response: ServerResponse): ServerResponse {
 
 /** Answers a stream; without `END` in it, it is closed in the middle. */
 export const stream =
-  (text: string): Answer =>
-  (response) =>
+  (text: string) =>
+  (response: ServerResponse): void =>
     void begin(response).end(text)
 
 /** The same bytes, one at a time. */
 export const trickle =
-  (text: string): Answer =>
-  async (response) => {
+  (text: string) =>
+  async (response: ServerResponse): Promise<void> => {
     begin(response)
     for (const byte of Buffer.from(text)) {
       response.write(Uint8Array.of(byte))
@@ -68,14 +68,14 @@ export const trickle =
 
 /** Writes what it is given and drops the connection without an end. */
 export const cut =
-  (text: string): Answer =>
-  (response) => {
+  (text: string) =>
+  (response: ServerResponse): void => {
     begin(response).write(text, () => response.destroy())
   }
 
 export const problem =
-  (status: number, code: string, headers: Record<string, string> = {}): Answer =>
-  (response) =>
+  (status: number, code: string, headers: Record<string, string> = {}) =>
+  (response: ServerResponse): void =>
     void response
       .writeHead(status, { 'content-type': 'application/problem+json', ...headers })
       .end(JSON.stringify({ type: 'about:blank', title: 'x', status, detail: `It is ${code}.`, code }))

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { effectScope, watch } from 'vue'
 import { z } from 'zod'
-import { createClient, type QueueClient } from '../../../plugins/client/index.ts'
-import { useQueueStream } from '../../../plugins/client/vue.ts'
-import { createKernel, type Kernel } from '../../../index.ts'
+import { createClient, type QueueClient } from '../../../../plugins/client/index.ts'
+import { useQueueStream } from '../../../../plugins/client/vue.ts'
+import { createKernel, type Kernel } from '../../../../index.ts'
 
 /** The client against the real HTTP interface. */
 describe.each(['sse', 'websocket'] as const)('the client and the HTTP plugin, by %s', (transport) => {

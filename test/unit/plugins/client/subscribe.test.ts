@@ -1,6 +1,7 @@
 import { createServer } from 'node:http'
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { follow, subscribe, type SubscribeOptions, type SubscriptionStatus } from '../../../plugins/client/index.ts'
+import { follow, subscribe, type SubscribeOptions, type SubscriptionStatus } from '../../../../plugins/client/index.ts'
 import { begin, cut, END, ephemeral, event, events, problem, serve, stream, trickle } from './rig.ts'
 
 const QUICK = { min: 1, max: 5 }
@@ -178,6 +179,34 @@ describe('subscribe', () => {
     await never.subscription.closed
     expect(server.asked).toHaveLength(2)
   })
+})
+
+it('delivers every event once and in order, whatever becomes of its connections', async () => {
+  const connection = fc.record({
+    again: fc.nat(5),
+    more: fc.nat(20),
+    kept: fc.double({ min: 0, max: 1, noNaN: true }),
+    status: fc.constantFrom(200, 200, 200, 503),
+    ended: fc.boolean(),
+  })
+  const property = fc.asyncProperty(fc.array(connection, { maxLength: 8 }), async (connections) => {
+    const left = [...connections]
+    await using server = await serve((response, { url }) => {
+      const after = Number(url.searchParams.get('after') ?? 0)
+      const next = left.shift()
+      if (!next) return stream(events(after + 1, 100) + END)(response)
+      if (next.status !== 200) return problem(next.status, 'DOWN')(response)
+      const bytes = Buffer.from(events(Math.max(1, after + 1 - next.again), Math.min(99, after + next.more)))
+      begin(response).write(bytes.subarray(0, Math.ceil(next.kept * bytes.length)), () =>
+        next.ended ? response.end() : response.destroy(),
+      )
+    })
+    const { subscription, seqs, data } = watch(server.url, { backoff: { min: 0, max: 1 } })
+    await subscription.closed
+    expect(seqs).toEqual(upTo(100))
+    expect(new Set(data)).toEqual(new Set(['é😀']))
+  })
+  await fc.assert(property, { numRuns: 30 })
 })
 
 describe('follow', () => {
