@@ -27,6 +27,9 @@ export interface QueueApp {
 /** Milliseconds that a server which starts waits for the one before it to let go of a folder. */
 const LOCK_TIMEOUT = 9000
 
+/** What the runtime config of the framework is read from, which isolated workers may ask for too. */
+const FRAMEWORK_VARIABLES = ['NUXT_*', 'NITRO_*']
+
 export interface ResolvedAppConfig {
   worker: boolean | 'only'
   config: KernelConfig
@@ -42,7 +45,7 @@ export function resolveAppConfig(app: QueueApp, env: NodeJS.ProcessEnv = process
   }
   const { worker = true, ...rest } = merged
   const config: KernelConfig = {
-    ...rest,
+    ...defu(rest, { isolated: { inheritEnv: FRAMEWORK_VARIABLES } }),
     registry: { ...(rest.registry as object), dirs: [], bundled: app.bundled, files: app.files },
   }
   return {
