@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { promisify } from 'node:util'
 import { join } from 'pathe'
@@ -13,6 +13,7 @@ const run = promisify(execFile)
 /** What users install beside this package, in the versions that it is developed with. */
 const BESIDE = ['nuxt', 'nitropack', 'bullmq', 'ioredis', 'pg', 'pg-boss', 'zod', 'typescript', '@types/node']
 const INSTALL_TIMEOUT = 120_000
+const KEEP = 24 * 60 * 60 * 1000
 
 /**
  * A folder with this package, packed and installed as a user would. It is far from this repository,
@@ -35,6 +36,7 @@ export async function appFolder(name: string): Promise<string> {
 }
 
 async function install(folder: string): Promise<void> {
+  await removeOld()
   const making = `${folder}.making`
   await rm(making, { recursive: true, force: true })
   await mkdir(making, { recursive: true })
@@ -51,6 +53,15 @@ async function install(folder: string): Promise<void> {
   await writeFile(join(making, 'package.json'), JSON.stringify(own, undefined, 2))
   await run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: making })
   await rename(making, folder)
+}
+
+/** Those of builds that are long gone. */
+async function removeOld(): Promise<void> {
+  const names = (await readdir(tmpdir())).filter((name) => name.startsWith('nuxt-queue-apps-'))
+  for (const folder of names.map((name) => join(tmpdir(), name))) {
+    const age = Date.now() - (await stat(folder)).mtimeMs
+    if (age > KEEP) await rm(folder, { recursive: true, force: true })
+  }
 }
 
 function manifest() {
