@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { defu } from 'defu'
 import type { Nitro, NitroModule } from 'nitropack/types'
 import { dirname, join, relative, resolve } from 'pathe'
 import type { KernelConfig } from '../../../kernel/index.ts'
+import { codeFile } from '../package-files.ts'
 import { watchFolders } from '../watch-folders.ts'
 import { addEntries } from './bundle.ts'
 import { environmentReads } from './environment.ts'
@@ -34,7 +34,7 @@ export interface NitroModuleOptions {
 }
 
 /** The folder that holds what this package was built into. */
-const PACKAGE = fileURLToPath(new URL('../../../', import.meta.url))
+const PACKAGE = codeFile('.')
 const CONFIG_ENDINGS = ['ts', 'mts', 'js', 'mjs']
 const DEFAULT_PATH = '/_queue/'
 
