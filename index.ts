@@ -23,6 +23,15 @@ export type { Schedule, ScheduleInfo, ScheduleOption } from './plugins/schedule/
 export type { RunState } from './plugins/state/index.ts'
 export type { EventWait, SubSteps } from './plugins/step/index.ts'
 export type {
+  ClientChannel,
+  ClientMessage,
+  ClientOption,
+  ClientSendOptions,
+  FollowOptions,
+  StreamFollower,
+  Streams,
+} from './plugins/streaming/index.ts'
+export type {
   TriggerDefinition,
   TriggerEvent,
   TriggerInfo,

@@ -10,6 +10,8 @@ export default defineConfig({
       { find: /^nuxt-queue$/, replacement: source('./index.ts') },
       { find: /^nuxt-queue\/(kernel|presets|testing|testing\/conformance)$/, replacement: source('./$1/index.ts') },
       { find: /^nuxt-queue\/child-process$/, replacement: source('./plugins/_shared/child-process/index.ts') },
+      { find: /^nuxt-queue\/client$/, replacement: source('./plugins/client/index.ts') },
+      { find: /^nuxt-queue\/vue$/, replacement: source('./plugins/client/vue.ts') },
       { find: /^nuxt-queue\/plugins\/(.+)$/, replacement: source('./plugins/$1/index.ts') },
     ],
   },

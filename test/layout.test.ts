@@ -141,6 +141,15 @@ describe('layout', () => {
     expect(long.filter((path) => !path.startsWith('testing/conformance/'))).toEqual([])
   })
 
+  it('keeps what runs in browsers free of Node', () => {
+    const browser = [...sourcesIn('plugins/client'), read('plugins/_shared/fold-state.ts')]
+    const imported = browser.flatMap(({ path, imports }) =>
+      imports.filter(({ typeOnly }) => !typeOnly).map((one) => ({ path, imported: one.path })),
+    )
+    const others = imported.filter((one) => !browser.some(({ path }) => path === one.imported))
+    expect(others).toEqual([{ path: 'plugins/client/vue.ts', imported: 'vue' }])
+  })
+
   it('exports every plugin from its index', () => {
     const missing = pluginFolders.filter(
       (name) => name !== '_shared' && !existsSync(join(ROOT, 'plugins', name, 'index.ts')),

@@ -76,7 +76,11 @@ export function createRemoteContext(
           () => ask('ctx.flow.start', { flow, ...given({ input, options }) }) as Promise<Suspendable>,
         )) as StartFlow,
     },
-    client: { send: async (type, data) => void (await ask('ctx.client.send', { type, ...given({ data }) })) },
+    client: {
+      send: async (type, data?, { store } = {}) =>
+        void (await ask('ctx.client.send', { type, ...given({ data, store }) })),
+      hasSubscribers: async () => (await ask('ctx.client.hasSubscribers')) === true,
+    },
     progress: async (value, message) => void (await ask('ctx.progress', { value, ...given({ message }) })),
     reportProgress: async (value) => void (await ask('ctx.progress', { value })),
     step: steps,

@@ -2,10 +2,11 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { z } from 'zod'
 import { definePlugin, type Kernel, type WorkerDefinition } from '../../kernel/index.ts'
 import { addLazyMember } from '../_shared/lazy-member.ts'
+import { foldState } from '../_shared/fold-state.ts'
 import { createProjection } from '../_shared/projection.ts'
 import { cloneValue } from '../_shared/value.ts'
 import type { RunState } from './api.ts'
-import { foldState } from './fold.ts'
+
 import { createStateHandle } from './handle.ts'
 import { anyState, createStateSchema, type StateOption, type StateSchema } from './schema.ts'
 

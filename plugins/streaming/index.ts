@@ -1,41 +1,36 @@
 import { z } from 'zod'
-import { definePlugin } from '../../kernel/index.ts'
+import { definePlugin, type WorkerDefinition } from '../../kernel/index.ts'
 import { addLazyMember } from '../_shared/lazy-member.ts'
-import { copyValue } from '../_shared/value.ts'
 import type { Streams } from './api.ts'
+import { createClientChannel, type ClientChannel, type ClientMessagesOf } from './client.ts'
 import { createHub } from './hub.ts'
+import { createClientSchemas, type ClientOption, type ClientSchemas } from './schema.ts'
 
 export type { FollowOptions, StreamFollower, Streams } from './api.ts'
-
-/** What a handler can tell those who watch its run. */
-export interface ClientChannel {
-  /**
-   * Sends a message of your own to whoever follows the run right now. Not stored: who comes later does not
-   * see it.
-   *
-   * @throws QueueError `VALUE_UNSUPPORTED`, `PAYLOAD_TOO_LARGE`
-   * @example
-   * await ctx.client.send('token', { text: 'Once' })
-   */
-  send(type: string, data?: unknown): Promise<void>
-}
+export type { ClientChannel, ClientMessage, ClientSendOptions } from './client.ts'
+export type { ClientDeclaration, ClientOption } from './schema.ts'
 
 declare module 'nuxt-queue/kernel' {
+  interface WorkerConfig {
+    /**
+     * The messages that its handler may send to clients, each checked by its schema (any Standard Schema).
+     * Default: any.
+     *
+     * @example
+     * client: { token: z.object({ text: z.string() }), answer: { schema: z.string(), store: true } }
+     */
+    client?: ClientOption
+  }
   interface RunContext {
     readonly client: ClientChannel
+  }
+  interface ConfiguredContext<C> {
+    readonly client: ClientChannel<ClientMessagesOf<C>>
   }
   interface Kernel {
     /** What happens in runs, for any number of those who watch. */
     readonly streams: Streams
   }
-}
-
-/** What followers of a run receive as a message of type `client`. */
-export interface ClientMessage {
-  jobId: string
-  step: string
-  type: string
-  data: unknown
 }
 
 /** Gives handlers `ctx.client`, and the kernel `streams`. */
@@ -47,15 +42,19 @@ export default definePlugin({
     linger: z.number().int().min(0).default(5_000),
   }),
   setup(kernel, options) {
-    const hub = createHub(kernel, options)
-    kernel.extend({ streams: hub.streams })
-    addLazyMember(kernel, 'client', ({ job, runId }) => ({
-      async send(type, data) {
-        const copy = copyValue(data, kernel.config.payloadLimit, `client message "${type}"`)
-        const message: ClientMessage = { jobId: job.id, step: job.flow?.step ?? job.name, type, data: copy }
-        await kernel.port('events').publish(runId, [{ type: 'client', data: message }])
-      },
-    }))
-    return hub.close
+    const { streams, close } = createHub(kernel, options)
+    const schemas = new WeakMap<WorkerDefinition, ClientSchemas>()
+
+    function schemasOf(worker: WorkerDefinition): ClientSchemas {
+      const there = schemas.get(worker) ?? createClientSchemas(worker)
+      schemas.set(worker, there)
+      return there
+    }
+
+    // Tells at the start what is wrong, rather than when somebody sends.
+    kernel.onWorkerStart((worker) => void schemasOf(worker))
+    addLazyMember(kernel, 'client', (ctx) => createClientChannel(kernel, ctx, schemasOf(ctx.worker), streams))
+    kernel.extend({ streams })
+    return close
   },
 })

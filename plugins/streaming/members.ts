@@ -11,18 +11,20 @@ export interface Member {
 
 type Host = Pick<Kernel, 'reporter'>
 
-/** Calls a follower; what it throws, or rejects with, is reported. */
-export async function tell(
+/** Calls a follower; what it throws, or rejects with, is reported. A promise only where it answers one: there may be many. */
+export function tell(
   { reporter }: Host,
   { left, follower }: Member,
   events: readonly StoredEvent[],
   cursor?: string,
-): Promise<void> {
-  if (left) return
+): void | Promise<void> {
+  if (left) return undefined
+  const failed = (error: unknown): void => reporter.error('A follower of a stream failed.', error)
   try {
-    await follower.onEvents(events, cursor)
+    const taken = follower.onEvents(events, cursor)
+    return taken instanceof Promise ? taken.catch(failed) : taken
   } catch (error) {
-    reporter.error('A follower of a stream failed.', error)
+    return failed(error)
   }
 }
 

@@ -70,6 +70,7 @@ export function createRunFeed(kernel: Kernel, stream: string, fail: Fail): Feed 
         if (events.length > 0) await tell(kernel, member, events)
       } catch (error) {
         if (isQueueError(error) || ++failures > RETRIES) return fail(member, error)
+        if (member.left) return
         await new Promise<void>((resolve) => kernel.clock.setTimeout(resolve, RETRY_DELAY))
       }
     }
@@ -92,8 +93,7 @@ export function createRunFeed(kernel: Kernel, stream: string, fail: Fail): Feed 
       const start = after === undefined ? await store.head(stream) : Number(after)
       const member: RunMember = { follower, cursor: start, live: false, left: false }
       members.add(member)
-      // Not before the caller has its answer.
-      queueMicrotask(() => void catchUp(member))
+      void catchUp(member)
       return member
     },
   }

@@ -20,6 +20,8 @@ def everything(job: Job, ctx: RunContext) -> Any:
     ctx.state.update("count", lambda count: (count or 0) + 1)
     ctx.flow.emit("done", {"n": 1})
     ctx.client.send("token", "x")
+    if not ctx.client.has_subscribers():
+        ctx.client.send("answer", "y", store=True)
     ctx.enqueue("mail", {"to": "ada"}, delay=500)
     ctx.emit("own", 1, key="once")
     assert ctx.emit("own", 1, key="once") is None
@@ -37,7 +39,8 @@ def test_a_fake_context_does_what_the_queue_does_and_remembers_it() -> None:
     assert ctx.logs == [("info", "begin", {"n": 1}), ("warn", "careful", {})]
     assert ctx.progress_values == [0.5]
     assert ctx.emitted == [("done", {"n": 1})]
-    assert ctx.sent == [("token", "x")]
+    assert ctx.sent == [("token", "x"), ("answer", "y")]
+    assert ctx.recorder.stored == [("answer", "y")]
     assert ctx.enqueued == [("mail", {"to": "ada"}, {"delay": 500})]
     assert ctx.events == [("own", 1)]
     assert ctx.recorder.steps == {"page": 1, "page#2": 2}
@@ -47,6 +50,7 @@ async def counts(job: Job, ctx: AsyncRunContext) -> Any:
     await ctx.state.update("count", lambda count: (count or 0) + job.data)
     await ctx.step.run("once", lambda: 1)
     await ctx.progress(1)
+    await ctx.client.send("done", store=not await ctx.client.has_subscribers())
     return await ctx.state.get("count"), ctx.cancelled
 
 

@@ -1,4 +1,4 @@
-import { createKernel } from 'nuxt-queue/kernel'
+import { createKernel, type Kernel } from 'nuxt-queue/kernel'
 import { presetConformance } from 'nuxt-queue/testing/conformance'
 import prodPostgres from '../../presets/prod-postgres.ts'
 import { postgresForFile } from './postgres-rig.ts'
@@ -9,7 +9,8 @@ presetConformance({
   name: 'prod-postgres',
   async create({ config, reporter }) {
     await empty()
-    const kernel = await createKernel({ preset: prodPostgres, config: { ...config, postgres }, reporter })
-    return { kernel, dispose: () => {} }
+    const sibling = (): Promise<Kernel> =>
+      createKernel({ preset: prodPostgres, config: { ...config, postgres }, reporter })
+    return { kernel: await sibling(), sibling, dispose: () => {} }
   },
 })

@@ -1,4 +1,4 @@
-import { createKernel } from 'nuxt-queue/kernel'
+import { createKernel, type Kernel } from 'nuxt-queue/kernel'
 import { presetConformance } from 'nuxt-queue/testing/conformance'
 import { afterAll } from 'vitest'
 import prodRedis from '../../presets/prod-redis.ts'
@@ -11,9 +11,7 @@ presetConformance({
   name: 'prod-redis',
   async create({ config, reporter }) {
     const redis = { url: server.url, prefix: crypto.randomUUID(), checkServer: false }
-    return {
-      kernel: await createKernel({ preset: prodRedis, config: { ...config, redis }, reporter }),
-      dispose: () => {},
-    }
+    const sibling = (): Promise<Kernel> => createKernel({ preset: prodRedis, config: { ...config, redis }, reporter })
+    return { kernel: await sibling(), sibling, dispose: () => {} }
   },
 })

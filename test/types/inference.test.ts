@@ -25,6 +25,7 @@ const config = defineQueueConfig({
   input: z.object({ to: z.string(), at: z.coerce.date().default(() => new Date()) }),
   output: z.object({ sent: z.boolean() }),
   state: z.object({ count: z.number(), log: z.array(z.string()) }),
+  client: { token: z.string(), answer: { schema: z.object({ text: z.string() }), store: true }, done: z.undefined() },
   concurrency: 5,
 })
 
@@ -51,6 +52,15 @@ describe('a config and its handler', () => {
       // @ts-expect-error there is no such key
       await ctx.state.set('cuont', 1)
       await ctx.state.update('count', (count = 0) => count + 1)
+      await ctx.client.send('token', 'Once', { store: true })
+      await ctx.client.send('answer', { text: 'Once' })
+      await ctx.client.send('done')
+      // @ts-expect-error a token is a string
+      await ctx.client.send('token', 1)
+      // @ts-expect-error there is no such message
+      await ctx.client.send('tokne', 'Once')
+      // @ts-expect-error an answer has data
+      await ctx.client.send('answer')
       return { sent: true }
     })
   })
@@ -60,6 +70,8 @@ describe('a config and its handler', () => {
       expectTypeOf(job).toExtend<Job>()
       expectTypeOf(job.data).toEqualTypeOf<unknown>()
       expectTypeOf(ctx.state.get('anything')).toEqualTypeOf<Promise<unknown>>()
+      expectTypeOf(ctx.client.send('anything', 1)).toEqualTypeOf<Promise<void>>()
+      expectTypeOf(ctx.client.hasSubscribers()).toEqualTypeOf<Promise<boolean>>()
     })
   })
 

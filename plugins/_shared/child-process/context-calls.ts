@@ -53,7 +53,9 @@ export function createContextCalls(ctx: RunContext, absent: null | undefined) {
     'ctx.flow.start': ({ flow, input, options }) =>
       suspendable(() => startFlow(text(flow, 'flow'), input, optional(options, 'options', record))),
     'ctx.flow.cancel': ({ reason }) => ctx.flow.cancel(optional(reason, 'reason', text)),
-    'ctx.client.send': ({ type, data }) => ctx.client.send(text(type, 'type'), data),
+    'ctx.client.send': ({ type, data, store }) =>
+      ctx.client.send(text(type, 'type'), data, { store: optional(store, 'store', flag) }),
+    'ctx.client.hasSubscribers': () => ctx.client.hasSubscribers(),
     'ctx.progress': ({ value, message }) => ctx.progress(Number(value), optional(message, 'message', text)),
     'ctx.step.lookup': ({ name }) => ctx.step.lookup(text(name, 'name')),
     'ctx.step.record': ({ name, result }) => ctx.step.record(text(name, 'name'), result),
@@ -95,6 +97,11 @@ function optional<T>(value: unknown, name: string, read: (value: unknown, name: 
 function text(value: unknown, name: string): string {
   if (typeof value === 'string') return value
   throw wrong(name, 'a string', value)
+}
+
+function flag(value: unknown, name: string): boolean {
+  if (typeof value === 'boolean') return value
+  throw wrong(name, 'a boolean', value)
 }
 
 function record(value: unknown, name: string): Record<string, unknown> {

@@ -40,6 +40,10 @@ class Recorder:
         self.logs: list[tuple[str, str, dict[str, Any]]] = []
         self.emitted: list[tuple[str, Any]] = []
         self.sent: list[tuple[str, Any]] = []
+        #: What of it was sent with ``store``.
+        self.stored: list[tuple[str, Any]] = []
+        #: What ``ctx.client.has_subscribers()`` answers.
+        self.followed = False
         self.progress_values: list[float] = []
         self.enqueued: list[tuple[str | dict[str, str], Any, dict[str, Any]]] = []
         self.events: list[tuple[str, Any]] = []
@@ -111,8 +115,13 @@ class Recorder:
     def _flow_cancel(self, reason: str = "by a step") -> None:
         raise QueueError("JOB_CANCELLED", f"The run was cancelled: {reason}.")
 
-    def _client_send(self, type: str, data: Any = None) -> None:
+    def _client_send(self, type: str, data: Any = None, store: bool = False) -> None:
         self.sent.append((type, data))
+        if store:
+            self.stored.append((type, data))
+
+    def _client_hasSubscribers(self) -> bool:
+        return self.followed
 
     def _progress(self, value: float, message: str | None = None) -> None:
         if not 0 <= value <= 1:

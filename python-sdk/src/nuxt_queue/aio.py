@@ -71,9 +71,13 @@ class AsyncClient:
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
 
-    async def send(self, type: str, data: Any = None) -> None:
-        """Sends a message to those who follow the run right now. Not stored."""
-        await self._ask("ctx.client.send", {"type": type, **given(data=data)})
+    async def send(self, type: str, data: Any = None, *, store: bool | None = None) -> None:
+        """Sends a message to those who follow the run. With ``store``, who comes later receives it too."""
+        await self._ask("ctx.client.send", {"type": type, **given(data=data, store=store)})
+
+    async def has_subscribers(self) -> bool:
+        """Whether anybody follows the run, in whatever process. The answer may be a few seconds old."""
+        return await self._ask("ctx.client.hasSubscribers", {})
 
 
 class AsyncRunContext(BaseContext):

@@ -132,9 +132,13 @@ class Client:
     def __init__(self, calls: Calls) -> None:
         self._ask = calls.ask
 
-    def send(self, type: str, data: Any = None) -> None:
-        """Sends a message to those who follow the run right now. Not stored."""
-        self._ask("ctx.client.send", {"type": type, **given(data=data)})
+    def send(self, type: str, data: Any = None, *, store: bool | None = None) -> None:
+        """Sends a message to those who follow the run. With ``store``, who comes later receives it too."""
+        self._ask("ctx.client.send", {"type": type, **given(data=data, store=store)})
+
+    def has_subscribers(self) -> bool:
+        """Whether anybody follows the run, in whatever process. The answer may be a few seconds old."""
+        return self._ask("ctx.client.hasSubscribers", {})
 
 
 class BaseContext:

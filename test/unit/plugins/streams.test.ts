@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
 import type { Kernel, StoredEvent, StreamMessage } from '../../../index.ts'
 import { createTestKernel } from '../../../testing/index.ts'
 
@@ -158,6 +159,38 @@ describe('kernel.streams', () => {
       await expect(streams.follow('run', { after }, recorder())).rejects.toMatchObject({ code: 'OPTION_INVALID' })
     }
     await expect(streams.follow('*', { after: 'x' }, recorder())).rejects.toMatchObject({ code: 'OPTION_UNSUPPORTED' })
+  })
+
+  it('stores what is sent and not awaited before its job completes, unless it is refused', async () => {
+    await using test = await createTestKernel({
+      workers: {
+        sends: (_job, ctx) => {
+          void ctx.client.send('answer', 'kept', { store: true })
+        },
+        refused: async (_job, ctx) => {
+          const sent = ctx.client.send('big', 'x'.repeat(2 ** 21), { store: true })
+          return sent.catch((error: { code: string }) => error.code)
+        },
+      },
+    })
+    const job = await test.kernel.enqueue('sends')
+    await test.kernel.result(job)
+    expect((await test.events(job.runId)).map(({ type }) => type).slice(-2)).toEqual([
+      'client.message',
+      'step.completed',
+    ])
+    expect(await test.kernel.result(await test.kernel.enqueue('refused'))).toBe('PAYLOAD_TOO_LARGE')
+  })
+
+  it.each([
+    ['a schema for all', z.object({})],
+    ['no schema', { token: 'string' }],
+    ['nothing', { token: { schema: undefined } }],
+    ['another store', { token: { schema: z.string(), store: 'yes' } }],
+  ])('does not start a worker whose client messages are described by %s', async (_what, client) => {
+    await using test = await createTestKernel()
+    const registered = test.kernel.registerWorker({ id: 'w', config: { client: client as never }, handler: () => {} })
+    await expect(registered).rejects.toMatchObject({ code: 'WORKER_INVALID' })
   })
 
   it('closes with the kernel', async () => {

@@ -13,6 +13,7 @@ import { presetTest, type PresetConformanceOptions } from './rig.ts'
 import { sagaTests } from './sagas.ts'
 import { scheduleTests } from './schedules.ts'
 import { stateTests } from './states.ts'
+import { streamTests } from './streams.ts'
 import { subStepTests } from './sub-steps.ts'
 import { triggerTests } from './triggers.ts'
 import { upcastTests } from './upcasts.ts'
@@ -73,6 +74,9 @@ export function presetConformance({ name, create }: PresetConformanceOptions): v
     })
     describe('instances', () => {
       instanceTests(test)
+    })
+    describe('streams', () => {
+      streamTests(test)
     })
     describe('state', () => {
       stateTests(test)

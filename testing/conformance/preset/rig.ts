@@ -14,6 +14,11 @@ import { createTime, type Time } from '../time.ts'
 export interface PresetHarness extends Harness {
   /** Built from the preset, not started, without workers of its own. */
   kernel: Kernel
+  /**
+   * Makes another kernel on the same store, as another process would have. For stores that processes
+   * share; the suite closes it.
+   */
+  sibling?(): Promise<Kernel>
 }
 
 export interface PresetHarnessOptions extends HarnessOptions {
@@ -30,6 +35,8 @@ export interface PresetConformanceOptions {
 interface PresetRig extends Time {
   kernel: Kernel
   reports: readonly Report[]
+  /** A kernel as in another process, where several share a store; else the same one. */
+  sibling(): Promise<Kernel>
   /** Registers workers by id and starts the kernel. */
   start(workers: Readonly<Record<string, Worker>>): Promise<void>
   /** Waits until a job is in a state, and answers it. */
@@ -54,17 +61,25 @@ export function presetTest(create: PresetConformanceOptions['create']): PresetTe
       const harness = await create({ reporter, config: { ...NO_HOUSEKEEPING, ...config } })
       const stop = harness.kernel.port('queue').on('*', '*', () => time.notify())
       const time = createTime(harness)
+      const siblings: Kernel[] = []
+      async function sibling(): Promise<Kernel> {
+        if (!harness.sibling) return harness.kernel
+        const made = await harness.sibling()
+        siblings.push(made)
+        return made
+      }
       try {
-        await test(createRig(harness.kernel, time, reports))
+        await test({ ...createRig(harness.kernel, time, reports), sibling })
       } finally {
         stop()
+        for (const one of siblings) await one.close({ timeout: 0 })
         await harness.kernel.close({ timeout: 0 })
         await harness.dispose()
       }
     }
 }
 
-function createRig(kernel: Kernel, time: Time, reports: readonly Report[]): PresetRig {
+function createRig(kernel: Kernel, time: Time, reports: readonly Report[]): Omit<PresetRig, 'sibling'> {
   const events: PresetRig['events'] = async (runId) => kernel.port('events').read(runId)
   return {
     ...time,

@@ -250,6 +250,31 @@ function contextTests(test: RuntimeTest): void {
   )
 
   it(
+    'sends followers of a run what a handler has to say, and stores what it says to',
+    test(async ({ kernel, start, reach, until }) => {
+      const told: unknown[] = []
+      const about = { jobId: expect.any(String) as string, step: 'tells' }
+      const leave = await kernel.streams.follow(
+        'told',
+        {},
+        {
+          onEvents: (events) =>
+            void told.push(...events.filter(({ type }) => type === 'client.message').map(({ data }) => data)),
+          onMessage: ({ data }) => void told.push(data),
+        },
+      )
+      const job = await start('tells', { n: 1 }, { runId: 'told' })
+      expect((await reach(job, 'completed')).result).toBe(true)
+      await until('all is told', () => told.length === 3)
+      expect(told).toHaveLength(3)
+      expect(told).toContainEqual({ ...about, value: 0.5, message: 'half' })
+      expect(told).toContainEqual({ ...about, type: 'note', data: { n: 1 } })
+      expect(told).toContainEqual({ type: 'kept', data: { n: 1 } })
+      leave()
+    }),
+  )
+
+  it(
     'starts the next step of a flow with what a handler emits',
     test(async ({ kernel, until }) => {
       const { runId } = await kernel.flow('conformance').start({ n: 1 })

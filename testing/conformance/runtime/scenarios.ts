@@ -35,6 +35,11 @@ export interface RuntimeScenarios {
   /** The step of that flow that subscribes to `done`: returns its data. */
   receives: ScenarioWorker
   /**
+   * Sets progress 0.5 with the message `half`, sends its data to clients as `note` and stored as `kept`, and
+   * returns whether anybody follows its run.
+   */
+  tells: ScenarioWorker
+  /**
    * Adds 1 to state `before` in a sub-step `before`, sleeps 50 ms as `nap`, adds 1 to state `after` in a
    * sub-step `after`, and returns `{ before, after, attempt }` with what the sub-steps answered.
    */
@@ -106,6 +111,14 @@ export const inProcessScenarios: RuntimeScenarios = {
   },
   emits: { handler: (job, ctx) => ctx.flow.emit('done', job.data) },
   receives: { handler: (job) => job.data },
+  tells: {
+    async handler({ data }, { client, progress }) {
+      await progress(0.5, 'half')
+      await client.send('note', data)
+      await client.send('kept', data, { store: true })
+      return client.hasSubscribers()
+    },
+  },
   naps: {
     async handler(_job, { state, step, attempt }) {
       const count = (key: string): Promise<unknown> => state.update(key, (value) => Number(value ?? 0) + 1)

@@ -130,7 +130,13 @@ function scripted({ job, claim }: Attempt, { frames }: Conversation, signal: Abo
       wait: (name: string, wait: object) => answer('ctx.step.wait', { name, wait }),
       deferral: () => DEFERRAL,
     },
-    progress: (value: number) => answer('ctx.progress', { value }),
+    client: {
+      send: (type: string, data: unknown, { store }: { store?: boolean }) =>
+        answer('ctx.client.send', { type, data, ...(store !== undefined && { store }) }),
+      hasSubscribers: () => answer('ctx.client.hasSubscribers', {}),
+    },
+    progress: (value: number, message?: string) =>
+      answer('ctx.progress', { value, ...(message !== undefined && { message }) }),
   }
   return members as object as RunContext
 }

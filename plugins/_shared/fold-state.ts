@@ -5,8 +5,8 @@ interface Change {
   value?: unknown
 }
 
-/** Folds the three kinds of state events into the state of a run. */
-export function foldState({ events, state }: ReducePayload): void {
+/** Folds the three kinds of state events into the state of a run. Runs in browsers too. */
+export function foldState({ events, state }: Pick<ReducePayload, 'events' | 'state'>): void {
   for (const event of events) {
     if (event.type === 'state.set') {
       const { key, value } = event.data as Change

@@ -1,0 +1,231 @@
+import { createServer } from 'node:http'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { follow, subscribe, type SubscribeOptions, type SubscriptionStatus } from '../../../../plugins/client/index.ts'
+import { begin, cut, END, ephemeral, event, events, problem, serve, stream, trickle } from './rig.ts'
+
+const QUICK = { min: 1, max: 5 }
+const upTo = (last: number): number[] => Array.from({ length: last }, (_, index) => index + 1)
+
+/** Follows to the end, and tells what came. */
+function watch(url: string, options: SubscribeOptions = {}) {
+  const [seqs, data, told]: [number[], unknown[], string[]] = [[], [], []]
+  const statuses: SubscriptionStatus[] = []
+  const subscription = subscribe(url, {
+    backoff: QUICK,
+    ...options,
+    onEvent(given) {
+      seqs.push(given.seq)
+      data.push(given.data)
+      return options.onEvent?.(given)
+    },
+    onMessage: ({ type }) => void told.push(type),
+    onEnd: (status) => void told.push(status),
+    onError: ({ code }) => void told.push(code),
+    onStatus: (status, reason) => {
+      statuses.push(status)
+      options.onStatus?.(status, reason)
+    },
+  })
+  return { subscription, seqs, data, told, statuses }
+}
+
+describe('subscribe', () => {
+  it('delivers events and messages in order until the run ends, and does not come back then', async () => {
+    await using server = await serve(
+      stream(`retry: 1000\n: hi\n\n${events(1, 2)}${ephemeral('progress', {})}${event(3)}${END}`),
+    )
+    const { subscription, seqs, told, statuses } = watch(server.url, { headers: () => ({ authorization: 'me' }) })
+    await subscription.closed
+    expect(seqs).toEqual([1, 2, 3])
+    expect(told).toEqual(['progress', 'completed'])
+    expect(statuses).toEqual(['open', 'ended'])
+    expect(subscription).toMatchObject({ status: 'ended', cursor: 3, error: undefined })
+    expect(server.asked).toHaveLength(1)
+    expect(server.asked[0]!.headers).toMatchObject({ authorization: 'me', accept: 'text/event-stream' })
+  })
+
+  it('puts together what arrives in single bytes', async () => {
+    await using server = await serve(trickle(events(1, 3) + END))
+    const { subscription, data } = watch(server.url)
+    await subscription.closed
+    expect(data).toEqual(['é😀', 'é😀', 'é😀'])
+  })
+
+  it('goes on from where it stood after every cut, however far a frame had come', async () => {
+    const text = event(2)
+    const cuts = Array.from({ length: Buffer.byteLength(text) }, (_, index) =>
+      cut(event(1) + Buffer.from(text).subarray(0, index).toString('latin1')),
+    )
+    await using server = await serve(...cuts.filter((_, index) => index % 7 === 0), stream(events(2, 3) + END))
+    const { subscription, seqs, statuses } = watch(server.url)
+    await subscription.closed
+    expect(seqs).toEqual([1, 2, 3])
+    expect(server.asked[0]!.url.search).toBe('')
+    expect(new Set(server.asked.slice(1).map(({ url }) => url.searchParams.get('after')))).toEqual(new Set(['1']))
+    expect(statuses.slice(0, 4)).toEqual(['open', 'reconnecting', 'open', 'reconnecting'])
+  })
+
+  it('delivers none twice and none out of order, whatever a server repeats', async () => {
+    const answers = [events(1, 5), events(2, 7) + events(3, 4), events(1, 9) + END]
+    await using server = await serve(...answers.map((text) => stream(text)))
+    const { subscription, seqs } = watch(server.url)
+    await subscription.closed
+    expect(seqs).toEqual(upTo(9))
+  })
+
+  it('tries again what may pass, and waits as long as the server asks', async () => {
+    const answers = [problem(503, 'QUEUE_DOWN'), problem(429, 'RATE_LIMITED', { 'retry-after': '0.05' }), cut('')]
+    await using server = await serve(...answers, stream(event(1) + END))
+    const reasons: unknown[] = []
+    const started = performance.now()
+    const { subscription, seqs } = watch(server.url, {
+      onStatus: (_status, reason) => reason && reasons.push(reason.code),
+    })
+    await subscription.closed
+    expect(seqs).toEqual([1])
+    expect(reasons).toEqual(['QUEUE_DOWN', 'RATE_LIMITED', 'INTERRUPTED'])
+    expect(performance.now() - started).toBeGreaterThan(45)
+  })
+
+  it.each([
+    ['a problem', problem(404, 'RUN_NOT_FOUND'), 'RUN_NOT_FOUND'],
+    ['a page', (response: { end(text: string): void }) => response.end('<html>'), 'NOT_A_STREAM'],
+    [
+      'a failure',
+      stream(`${event(1)}event: failure\ndata: {"code":"EVENTS_TRIMMED","status":410}\n\n`),
+      'EVENTS_TRIMMED',
+    ],
+  ])('stops at %s that would come again', async (_what, answer, code) => {
+    await using server = await serve(answer)
+    const { subscription, told } = watch(server.url)
+    await subscription.closed
+    expect(told).toEqual([code])
+    expect(subscription).toMatchObject({ status: 'failed', error: { code } })
+    expect(server.asked).toHaveLength(1)
+  })
+
+  it('asks by HTTP why a WebSocket is refused, and refuses headers that it cannot send', async () => {
+    await using server = await serve(problem(503, 'DOWN'), problem(503, 'DOWN'), problem(404, 'RUN_NOT_FOUND'))
+    const { subscription, told } = watch(server.url, { transport: 'websocket' })
+    await subscription.closed
+    expect(told).toEqual(['RUN_NOT_FOUND'])
+    const wrong = watch(server.url, { transport: 'websocket', headers: { authorization: 'me' } })
+    await wrong.subscription.closed
+    expect(wrong.told).toEqual(['OPTION_INVALID'])
+  })
+
+  it('notices silence and connects again; heartbeats are none', async () => {
+    await using server = await serve(
+      async (response) => {
+        begin(response).write(event(1))
+        for (let beat = 0; beat < 4; beat++) {
+          await new Promise((resolve) => setTimeout(resolve, 40))
+          response.write(': ping\n\n')
+        }
+        response.write(event(2))
+      },
+      stream(event(3) + END),
+    )
+    const { subscription, seqs, statuses } = watch(server.url, { silence: 80 })
+    await subscription.closed
+    expect(seqs).toEqual([1, 2, 3])
+    expect(statuses).toEqual(['open', 'reconnecting', 'open', 'ended'])
+  })
+
+  it('finds a server again that was away', async () => {
+    const down = await serve(stream(event(1)))
+    const { subscription, seqs } = watch(down.url, {
+      onStatus(_status, reason) {
+        if (reason?.code === 'UNREACHABLE') back.resolve()
+      },
+    })
+    const back = Promise.withResolvers<void>()
+    while (seqs.length === 0) await new Promise((resolve) => setImmediate(resolve))
+    await down[Symbol.asyncDispose]()
+    await back.promise
+    const up = createServer((_request, response) => begin(response).end(event(2) + END))
+    await new Promise<void>((resolve) => up.listen(down.port, '127.0.0.1', resolve))
+    await subscription.closed
+    expect(seqs).toEqual([1, 2])
+    up.close()
+  })
+
+  it('keeps the place in a stream of everything, where events between two cursors may come again', async () => {
+    const of = (runId: string, seq: number, id?: string): string =>
+      `${id === undefined ? '' : `id: ${id}\n`}data: ${JSON.stringify({ runId, seq, type: 'x', data: `${runId}${seq}` })}\n\n`
+    await using server = await serve(
+      stream(of('a', 7) + of('b', 1, 'c1') + of('a', 8) + of('b', 2)),
+      stream(of('a', 8) + of('b', 2) + of('c', 1, 'c2') + END),
+    )
+    const { subscription, data } = watch(server.url)
+    await subscription.closed
+    expect(data).toEqual(['a7', 'b1', 'a8', 'b2', 'c1'])
+    expect(server.asked[1]!.url.searchParams.get('after')).toBe('c1')
+    expect(subscription.cursor).toBe('c2')
+  })
+
+  it('delivers nothing after it was closed, by hand or by a signal', async () => {
+    await using server = await serve((response) => void begin(response).write(events(1, 3)))
+    const byHand = watch(server.url, { onEvent: () => byHand.subscription.close() })
+    await byHand.subscription.closed
+    expect(byHand.seqs).toEqual([1])
+    const controller = new AbortController()
+    const bySignal = watch(server.url, { signal: controller.signal, onEvent: () => controller.abort() })
+    await bySignal.subscription.closed
+    expect(bySignal.seqs).toEqual([1])
+    expect(bySignal.statuses.at(-1)).toBe('closed')
+    const never = watch(server.url, { signal: AbortSignal.abort() })
+    await never.subscription.closed
+    expect(server.asked).toHaveLength(2)
+  })
+})
+
+it('delivers every event once and in order, whatever becomes of its connections', async () => {
+  const connection = fc.record({
+    again: fc.nat(5),
+    more: fc.nat(20),
+    kept: fc.double({ min: 0, max: 1, noNaN: true }),
+    status: fc.constantFrom(200, 200, 200, 503),
+    ended: fc.boolean(),
+  })
+  const property = fc.asyncProperty(fc.array(connection, { maxLength: 8 }), async (connections) => {
+    const left = [...connections]
+    await using server = await serve((response, { url }) => {
+      const after = Number(url.searchParams.get('after') ?? 0)
+      const next = left.shift()
+      if (!next) return stream(events(after + 1, 100) + END)(response)
+      if (next.status !== 200) return problem(next.status, 'DOWN')(response)
+      const bytes = Buffer.from(events(Math.max(1, after + 1 - next.again), Math.min(99, after + next.more)))
+      begin(response).write(bytes.subarray(0, Math.ceil(next.kept * bytes.length)), () =>
+        next.ended ? response.end() : response.destroy(),
+      )
+    })
+    const { subscription, seqs, data } = watch(server.url, { backoff: { min: 0, max: 1 } })
+    await subscription.closed
+    expect(seqs).toEqual(upTo(100))
+    expect(new Set(data)).toEqual(new Set(['é😀']))
+  })
+  await fc.assert(property, { numRuns: 30 })
+})
+
+describe('follow', () => {
+  it('hands events to a loop as fast as it takes them, over reconnections', async () => {
+    await using server = await serve(stream(events(1, 20)), stream(events(21, 30) + END))
+    const seqs: number[] = []
+    for await (const { seq } of follow(server.url, { backoff: QUICK })) {
+      seqs.push(seq)
+      if (seq % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 1))
+    }
+    expect(seqs).toEqual(upTo(30))
+  })
+
+  it('closes when the loop is left, and throws what ends it', async () => {
+    await using server = await serve((response) => void begin(response).write(events(1, 3)), problem(403, 'NO'))
+    for await (const { seq } of follow(server.url)) if (seq === 2) break
+    const refused = async (): Promise<void> => {
+      for await (const _event of follow(server.url)) expect.unreachable()
+    }
+    await expect(refused()).rejects.toMatchObject({ code: 'NO', status: 403 })
+  })
+})
