@@ -1,5 +1,5 @@
 import { createKernel as createBareKernel, type Kernel, type KernelOptions } from './kernel/index.ts'
-import { resolveConfig, type QueueConfig } from './presets/index.ts'
+import { resolveConfig, type QueueConfig } from './presets/config.ts'
 
 export * from './kernel/index.ts'
 // Naming the plugins' types here also brings their additions to the kernel's types along.
@@ -15,7 +15,7 @@ export type {
   StartOptions,
 } from './plugins/flow/index.ts'
 export type { Timeline, TimelineJob } from './plugins/history/index.ts'
-export type { Authorize, Http, HttpAction, Listening, ListenOptions, Problem } from './plugins/http/index.ts'
+export type { Authorize, Health, Http, HttpAction, Listening, ListenOptions, Problem } from './plugins/http/index.ts'
 export type { InstanceInfo } from './plugins/instances/index.ts'
 export type { LogLevel, RunLogger } from './plugins/logger/index.ts'
 export type { ProgressMessage } from './plugins/progress/index.ts'
@@ -43,7 +43,7 @@ export type {
 export type { Upcast, UpcastEvent, UpcastTable } from './plugins/upcast/index.ts'
 export type { AwaitOptions, AwaitPart, AwaitRegistration, Awaited } from './plugins/wait/index.ts'
 export type { Webhooks } from './plugins/webhooks/index.ts'
-export { defineConfig, type QueueConfig } from './presets/index.ts'
+export { defineConfig, type QueueConfig } from './presets/config.ts'
 
 export interface CreateKernelOptions extends Omit<KernelOptions, 'preset' | 'config'> {
   /** A preset's name, or a preset of your own. Default: by the environment, `dev` in development. */
@@ -68,7 +68,7 @@ export async function createKernel(options: CreateKernelOptions = {}): Promise<K
   const own = [...(config.plugins ?? []), ...plugins]
   const kernel = await createBareKernel({
     ...rest,
-    ...resolveConfig({ ...config, plugins: own, preset: preset ?? config.preset }),
+    ...(await resolveConfig({ ...config, plugins: own, preset: preset ?? config.preset })),
   })
   const lost = kernel.hasPort('queue') && !kernel.port('queue').capabilities.durable
   if (lost && process.env.NODE_ENV === 'production') {

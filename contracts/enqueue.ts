@@ -1,7 +1,21 @@
 import type { EnqueuedJob, JobFlow, JobOptions } from './job.ts'
+import type { JobInput, JobOutput, WorkerId } from './worker.ts'
 
-/** A worker's id, or the address of one that this instance need not know. */
-export type JobTarget = string | { queue: string; name: string }
+/** Where a worker listens, which this instance need not know. */
+export interface JobAddress {
+  queue: string
+  name: string
+}
+
+/** A worker's id, or the address of one. */
+// oxlint-disable-next-line typescript/no-redundant-type-constituents -- names are known once the modules have written them
+export type JobTarget = WorkerId | (string & {}) | JobAddress
+
+/** Data and options of a job; the data may be left out where the worker is not known to need it. */
+export type JobArguments<T> =
+  undefined extends JobInput<T>
+    ? [data?: JobInput<T>, options?: EnqueueOptions]
+    : [data: JobInput<T>, options?: EnqueueOptions]
 
 /** What runs SQL in the caller's own transaction: a `pg` client, or what pg-boss's `fromKnex` and its like make. */
 export type SqlClient =
@@ -40,7 +54,7 @@ export interface Enqueue {
    * @example
    * await kernel.enqueue('mail', { to: 'ada@example.com' }, { attempts: 5, backoff: 1000 })
    */
-  enqueue(worker: JobTarget, data?: unknown, options?: EnqueueOptions): Promise<EnqueuedJob>
+  enqueue<const T extends JobTarget>(worker: T, ...job: JobArguments<T>): Promise<EnqueuedJob<JobOutput<T>>>
   /** Queues all or, if one is refused, none; in one round trip where the adapter can. */
   enqueueMany(jobs: readonly EnqueueItem[]): Promise<EnqueuedJob[]>
 }

@@ -138,7 +138,11 @@ export interface EnqueueReceipt {
   /** True when the id was known already and nothing was added. */
   deduplicated: boolean
 }
-export type EnqueuedJob = EnqueueReceipt & Pick<JobDraft, 'queue' | 'name'>
+
+export interface EnqueuedJob<Result = unknown> extends EnqueueReceipt, Pick<JobDraft, 'queue' | 'name'> {
+  /** Never there: carries the type of what `kernel.result()` will answer. */
+  readonly '~result'?: Result
+}
 
 /** What the adapter has to do with a claimed job once the runner is done with it. */
 export type Settlement = (

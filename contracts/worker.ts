@@ -47,6 +47,23 @@ export type DataOf<C> = C extends { input: infer S extends StandardSchemaV1 }
 /** The result of a job. */
 export type OutputOf<C> = C extends { output: StandardSchemaV1<infer Input, unknown> } ? Input : unknown
 
+/**
+ * The workers of an application by id, each as what its file exports. The Nuxt and Nitro modules
+ * write it; elsewhere it is empty, and names and data are not checked.
+ *
+ * @example
+ * declare module 'nuxt-queue/kernel' {
+ *   interface QueueWorkers { mail: typeof import('./server/queues/mail.ts') }
+ * }
+ */
+export interface QueueWorkers {}
+export type WorkerId = Extract<keyof QueueWorkers, string>
+type ConfigOf<T> = T extends keyof QueueWorkers ? (QueueWorkers[T] extends { config: infer C } ? C : unknown) : unknown
+/** What a worker takes as data, where it is known. */
+export type JobInput<T> = InputOf<ConfigOf<T>>
+/** What a worker answers, where it is known. */
+export type JobOutput<T> = OutputOf<ConfigOf<T>>
+
 /** What the handler receives. */
 export type HandlerDataOf<C> = C extends { batch: Batch } ? DataOf<C>[] : DataOf<C>
 /** What the handler has to return; of a batch an Error fails one job, and a deferral puts one off. */

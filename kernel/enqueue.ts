@@ -1,5 +1,5 @@
 import type { Chains, Enqueue, EnqueuedJob, EnqueueOptions, EnqueuePayload } from '../contracts/index.ts'
-import type { EnqueueReceipt, JobTarget, Kernel, MaybePromise } from '../contracts/index.ts'
+import type { EnqueueReceipt, JobArguments, JobTarget, Kernel, MaybePromise } from '../contracts/index.ts'
 import { QueueError } from './errors.ts'
 import { after } from './hooks.ts'
 
@@ -28,7 +28,7 @@ export function createEnqueue(kernel: Kernel, chains: Chains, assertOpen: () => 
     after(kernel.port('queue').enqueue(payload.job, payload.options), (receipt) => received(payload, receipt))
 
   return {
-    async enqueue(target, data, options) {
+    async enqueue<T extends JobTarget>(target: T, ...[data, options]: JobArguments<T>) {
       const payload = prepare(target, data, options)
       return after(chains.enqueue(payload, store), () => answer(payload))
     },
@@ -55,8 +55,8 @@ function received(payload: EnqueuePayload, receipt: EnqueueReceipt): void {
   payload.result = { ...receipt, queue, name }
 }
 
-function answer({ result, veto, job }: EnqueuePayload): EnqueuedJob {
-  if (result) return result
+function answer<Result>({ result, veto, job }: EnqueuePayload): EnqueuedJob<Result> {
+  if (result) return result as EnqueuedJob<Result>
   const reason = veto ?? 'a plugin did not call next() and gave no reason'
   throw new QueueError('ENQUEUE_VETOED', `Job "${job.name}" was refused: ${reason}.`, { details: { reason } })
 }

@@ -1,11 +1,23 @@
 import { defu } from 'defu'
-import { QueueError, orderPlugins, type AnyPlugin, type KernelConfig, type KernelOptions } from '../kernel/index.ts'
+import {
+  orderPlugins,
+  QueueError,
+  type AnyPlugin,
+  type KernelConfig,
+  type KernelOptions,
+  type Preset,
+} from '../kernel/index.ts'
 import { configFromEnv } from './env.ts'
-import { ADAPTERS, presets, resolvePreset, type PresetChoice, type PresetEnvironment } from './resolve.ts'
+import { ADAPTERS, resolvePreset, type PresetChoice, type PresetEnvironment } from './resolve.ts'
 
 /** What `nuxt-queue.config.ts` exports. Sections are named after the plugins they configure. */
 export interface QueueConfig extends KernelConfig, PresetChoice {
   plugins?: readonly AnyPlugin[]
+  /**
+   * For what runs a kernel: whether it starts workers. False in instances that only queue jobs, such
+   * as web servers whose workers scale apart. Default true.
+   */
+  worker?: boolean
 }
 
 /** Settings of the kernel itself, beside the sections of plugins. */
@@ -26,50 +38,36 @@ export function defineConfig(config: QueueConfig): QueueConfig {
 }
 
 /**
- * Loads `nuxt-queue.config.*`, `.env` and overrides from a folder.
- *
- * @param options.cwd default: the working directory
- * @param options.overrides what wins over the file, such as command line flags
- */
-export async function loadQueueConfig(options: { cwd?: string; overrides?: QueueConfig } = {}): Promise<QueueConfig> {
-  // Takes longer to load than all the rest of this package together, and isolated workers never use it.
-  const { loadConfig } = await import('c12')
-  const { config } = await loadConfig<QueueConfig>({
-    name: 'nuxt-queue',
-    cwd: options.cwd,
-    overrides: options.overrides,
-    dotenv: true,
-    rcFile: false,
-    packageJson: false,
-  })
-  return config
-}
-
-/**
  * Turns a configuration into what the kernel takes: the preset chosen, `NUXT_QUEUE_*` variables put
  * over everything, sections checked.
  *
  * @throws QueueError `PRESET_UNKNOWN`; `CONFIG_INVALID` for a key that nothing takes
  */
-export function resolveConfig(config: QueueConfig, environment: PresetEnvironment = {}): KernelOptions {
+export async function resolveConfig(config: QueueConfig, environment: PresetEnvironment = {}): Promise<KernelOptions> {
   const env = environment.env ?? process.env
-  const fromEnv = configFromEnv(env, [...everySection(config.plugins ?? []), ...ADAPTER_SECTIONS, 'jobs'])
-  const { preset: choice, adapter, plugins = [], ...sections } = defu(fromEnv, config) as QueueConfig
-  const named = typeof config.preset === 'object' && fromEnv.preset === undefined ? config.preset : choice
-  const preset = resolvePreset(fromEnv.adapter !== undefined ? { adapter } : { preset: named, adapter }, environment)
-  const own = config.plugins ?? plugins
-  const used = [...orderPlugins(preset, own)].map(sectionOf)
+  const plugins = config.plugins ?? []
+  const preset = await choosePreset(config, environment, env)
+  const used = orderPlugins(preset, plugins).map(sectionOf)
+  const fromEnv = configFromEnv(env, [...used, ...ADAPTER_SECTIONS, 'jobs'])
+  const { preset: _preset, adapter: _adapter, plugins: _own, worker: _host, ...sections } = defu(fromEnv, config)
   const kept: KernelConfig = {}
   for (const [key, value] of Object.entries(sections)) {
     if (CORE_KEYS.includes(key) || used.includes(key)) kept[key] = value
     else if (!ADAPTER_SECTIONS.includes(key)) throw unknownKey(key, used)
   }
-  return { preset, plugins: own, config: kept }
+  return { preset, plugins, config: kept }
 }
 
-function everySection(own: readonly AnyPlugin[]): string[] {
-  const shipped = Object.values(presets).flatMap((preset) => orderPlugins(preset, []))
-  return [...new Set([...shipped, ...own].map(sectionOf))]
+/** A variable that names a preset or an adapter puts both of those configured out of force. */
+function choosePreset(
+  config: PresetChoice,
+  environment: PresetEnvironment,
+  env: NonNullable<PresetEnvironment['env']>,
+): Promise<Preset> {
+  const { preset, adapter } = configFromEnv(env, []) as { preset?: string; adapter?: string }
+  if (adapter !== undefined) return resolvePreset({ adapter }, environment)
+  if (preset !== undefined) return resolvePreset({ preset }, environment)
+  return resolvePreset({ preset: config.preset, adapter: config.adapter }, environment)
 }
 
 function sectionOf({ configKey, name }: AnyPlugin): string {

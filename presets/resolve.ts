@@ -1,19 +1,13 @@
 import { QueueError, type Preset } from '../kernel/index.ts'
-import dev from './dev.ts'
-import devFile from './dev-file.ts'
-import embedded from './embedded.ts'
-import prodPostgres from './prod-postgres.ts'
-import prodRedis from './prod-redis.ts'
-import test from './test.ts'
 
-/** The presets of this package by name. */
-export const presets: Readonly<Record<string, Preset>> = {
-  dev,
-  'dev-file': devFile,
-  embedded,
-  'prod-redis': prodRedis,
-  'prod-postgres': prodPostgres,
-  test,
+/** The presets of this package by name, each loaded when it is asked for: an adapter costs its share of the start. */
+const PRESETS: Readonly<Record<string, () => Promise<{ default: Preset }>>> = {
+  dev: () => import('./dev.ts'),
+  'dev-file': () => import('./dev-file.ts'),
+  embedded: () => import('./embedded.ts'),
+  'prod-redis': () => import('./prod-redis.ts'),
+  'prod-postgres': () => import('./prod-postgres.ts'),
+  test: () => import('./test.ts'),
 }
 
 /** The names the brief option `adapter` takes, and the presets they stand for. */
@@ -44,7 +38,7 @@ export interface PresetEnvironment {
  *
  * @throws QueueError `PRESET_UNKNOWN` that lists what there is; `CONFIG_INVALID` when nothing is named in production
  */
-export function resolvePreset(choice: PresetChoice = {}, environment: PresetEnvironment = {}): Preset {
+export async function resolvePreset(choice: PresetChoice = {}, environment: PresetEnvironment = {}): Promise<Preset> {
   if (typeof choice.preset === 'object') return choice.preset
   return lookUp(presetName({ ...choice, preset: choice.preset }, environment))
 }
@@ -68,11 +62,11 @@ export function presetName(
   throw new QueueError('CONFIG_INVALID', `In production the queue needs to know where to keep its jobs. ${hint}`)
 }
 
-function lookUp(name: string): Preset {
-  const preset = Object.hasOwn(presets, name) ? presets[name] : undefined
-  if (preset) return preset
-  const known = Object.keys(presets).join(', ')
-  throw new QueueError('PRESET_UNKNOWN', `There is no preset "${name}". There are: ${known}.`, {
-    details: { preset: name, known: Object.keys(presets) },
+async function lookUp(name: string): Promise<Preset> {
+  const load = Object.hasOwn(PRESETS, name) ? PRESETS[name] : undefined
+  if (load) return (await load()).default
+  const known = Object.keys(PRESETS)
+  throw new QueueError('PRESET_UNKNOWN', `There is no preset "${name}". There are: ${known.join(', ')}.`, {
+    details: { preset: name, known },
   })
 }

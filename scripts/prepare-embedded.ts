@@ -30,7 +30,7 @@ async function make(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'nuxt-queue-pglite-'))
   rmSync(ARCHIVE, { force: true })
   try {
-    const config = { embedded: { dir: folder }, registry: { dirs: [] }, setupTimeout: 120_000 }
+    const config = { embedded: { path: folder }, registry: { dirs: [] }, setupTimeout: 120_000 }
     const kernel = await createKernel({ preset: 'embedded', config })
     await kernel.close()
     const db = new PGlite({ dataDir: join(folder, 'data') })

@@ -13,8 +13,8 @@ interface Store extends AsyncDisposable {
 /** What a preset keeps its jobs in: a server that `REDIS_URL` or `DATABASE_URL` names, else one started for this run. */
 export async function startStore(preset: string): Promise<Store> {
   const dir = join(PLAYGROUND, '.nuxt-queue', preset)
-  if (preset === 'dev-file') return local({ file: { dir } })
-  if (preset === 'embedded') return local({ embedded: { dir } })
+  if (preset === 'dev-file') return local({ file: { path: dir } })
+  if (preset === 'embedded') return local({ embedded: { path: dir } })
   if (preset === 'prod-redis' && !process.env.REDIS_URL) {
     return served(await startRedis({ appendfsync: 'always' }), 'redis')
   }

@@ -16,6 +16,15 @@ export async function loadModule(file: string): Promise<WorkerModule> {
     if (isRefusal(cause)) return loadWithJiti(file)
     throw unloadable(file, cause)
   })
+  return readWorkerModule(file, exported)
+}
+
+/**
+ * Config and handler of what a worker file exports.
+ *
+ * @throws QueueError `WORKER_INVALID` that names the file
+ */
+export function readWorkerModule(file: string, exported: unknown): WorkerModule {
   const { default: handler, config: given, ...others } = exported as Exported
   const config = withLifecycle(given, others)
   // What another runtime runs may have its handler in a program that the config names.

@@ -10,12 +10,13 @@ import {
   watch,
   type InjectionKey,
   type MaybeRefOrGetter,
+  type Plugin,
   type ShallowRef,
 } from 'vue'
 import type { SerializedError, StoredEvent } from '../../kernel/index.ts'
 import type { QueueClientError } from './error.ts'
 import type { RunEnd } from './frames.ts'
-import { createClient, type ClientOptions } from './rest.ts'
+import { createClient, type ClientOptions, type QueueClient } from './rest.ts'
 import { createRunView, type ClientMessageView, type LogView, type Progress, type StepView } from './run-view.ts'
 import type { Subscription, SubscriptionStatus, SubscribeOptions } from './subscribe.ts'
 
@@ -71,6 +72,27 @@ export function provideQueue(options: ClientOptions): void {
 }
 
 /**
+ * The same for a whole application, as a plugin of Vue.
+ *
+ * @example
+ * createApp(App).use(createQueuePlugin({ baseURL: '/jobs/api/' }))
+ */
+export function createQueuePlugin(options: ClientOptions): Plugin {
+  return { install: (app) => void app.provide(OPTIONS, options) }
+}
+
+/**
+ * A client of the API, where the application says it is.
+ *
+ * @example
+ * const queue = useQueueClient()
+ * const { runId } = await queue.flows.start('order', { cart })
+ */
+export function useQueueClient(options: ClientOptions = {}): QueueClient {
+  return createClient({ ...(hasInjectionContext() ? inject(OPTIONS, {}) : {}), ...options })
+}
+
+/**
  * Follows a run and shows how it is, from its first event to its end. On a server it does nothing,
  * and is `connecting`. It ends with
  * the component, or effect scope, that it was called in; another run id follows another run.
@@ -83,7 +105,7 @@ export function useQueueStream<S extends object = Record<string, unknown>>(
   options: QueueStreamOptions = {},
 ): QueueStream<S> {
   const { limit = 1_000, transport, backoff, silence, ...own } = options
-  const client = createClient({ ...(hasInjectionContext() ? inject(OPTIONS, {}) : {}), ...own })
+  const client = useQueueClient(own)
   const view = shallowRef(createRunView(limit).now)
   // The same on a server as in the first moment of a browser, which takes over what the server has rendered.
   const connection = shallowRef<'idle' | SubscriptionStatus>(toValue(runId) === undefined ? 'idle' : 'connecting')

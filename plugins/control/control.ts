@@ -1,6 +1,7 @@
 import {
   endKey,
   QueueError,
+  type EnqueuedJob,
   type JobRecord,
   type Kernel,
   type SerializedError,
@@ -40,7 +41,10 @@ export interface Control {
    * @param options.timeout milliseconds; default: as long as it takes
    * @throws QueueError `JOB_CANCELLED`, `JOB_TIMEOUT`; or an Error with the message of the handler's
    */
-  result(job: JobRef & { runId: string }, options?: { timeout?: number }): Promise<unknown>
+  result<Result = unknown>(
+    job: JobRef & Pick<EnqueuedJob<Result>, 'runId' | '~result'>,
+    options?: { timeout?: number },
+  ): Promise<Result>
   /** Waits for an event of a run by its key, stored already or yet to come. @throws QueueError `JOB_TIMEOUT` */
   waitFor(runId: string, key: string, options?: { timeout?: number }): Promise<StoredEvent>
   /** Aborts attempts of a run, or of one of its jobs, in every instance. Their end must be in the log. */
@@ -76,14 +80,14 @@ export function createControl(kernel: Kernel): { members: Control; listen: () =>
       }
       await kernel.port('queue').retry(ref.queue, ref.id)
     },
-    async result(job, options) {
+    async result<Result>(job: Parameters<Control['result']>[0], options?: { timeout?: number }) {
       const record = await kernel.port('queue').getJob(job.queue, job.id)
       const { type, data } = await members.waitFor(
         job.runId,
         endKey({ id: job.id, round: record?.round ?? 0 }),
         options,
       )
-      if (type === 'step.completed') return (data as { result?: unknown }).result
+      if (type === 'step.completed') return (data as { result: Result }).result
       if (type === 'step.failed') throw revive((data as { error: SerializedError }).error)
       throw cancelled(job.id, (data as { reason: string }).reason)
     },

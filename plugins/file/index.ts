@@ -13,7 +13,7 @@ export default definePlugin({
   name: 'file',
   options: z.strictObject({
     /** Where jobs and events are kept, from the working directory. Default `.nuxt-queue/data`. */
-    dir: z.string().min(1).default('.nuxt-queue/data'),
+    path: z.string().min(1).default('.nuxt-queue/data'),
     /**
      * When a write is on the disk: `always` before anything else happens, `batch` before it is
      * acknowledged, `never` when the system likes. Default `batch`.
@@ -26,8 +26,8 @@ export default definePlugin({
     /** How many obsolete lines a journal holds at the least before it is compacted. Default 10,000. */
     compactAfter: z.number().int().min(1).default(10_000),
   }),
-  async setup(kernel, { dir, fsync, lockTimeout, maxQueueSize, compactAfter }) {
-    const folder = resolve(dir)
+  async setup(kernel, { path, fsync, lockTimeout, maxQueueSize, compactAfter }) {
+    const folder = resolve(path)
     const lock = await lockFolder(folder, lockTimeout)
     const { reporter } = kernel
     kernel.provide('file', {
@@ -35,9 +35,9 @@ export default definePlugin({
       fsync,
       maxQueueSize,
       open(name, options, apply) {
-        const path = join(folder, `${name}${EXTENSION}`)
-        mkdirSync(dirname(path), { recursive: true })
-        return Journal.open({ ...options, path, fsync, reporter, minGarbage: compactAfter }, apply)
+        const file = join(folder, `${name}${EXTENSION}`)
+        mkdirSync(dirname(file), { recursive: true })
+        return Journal.open({ ...options, path: file, fsync, reporter, minGarbage: compactAfter }, apply)
       },
       header: (name) => readHeader(join(folder, `${name}${EXTENSION}`)),
       list(subfolder) {

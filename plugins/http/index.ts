@@ -42,6 +42,11 @@ export interface Http {
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
   /** How many streams are open in this process. */
   readonly connections: number
+  /**
+   * Ends all streams and opens no more: for servers that wait for their connections before they
+   * close. Clients connect again, to another instance.
+   */
+  drain(): Promise<void>
   /** A server of its own, which closes with the kernel. @throws QueueError `KERNEL_CLOSED` */
   listen(options?: ListenOptions): Promise<Listening>
 }
@@ -85,6 +90,11 @@ export default definePlugin({
       return createUpgrade(kernel, http.websocket)
     }
 
+    async function drain(): Promise<void> {
+      const service = await loading
+      service?.connections.close()
+    }
+
     const http: Http = {
       path: options.path,
       async fetch(request) {
@@ -119,6 +129,7 @@ export default definePlugin({
           socket.destroy()
         })
       },
+      drain,
       async listen(where = {}) {
         if (closed) throw closing()
         const { listen } = await import('./listen.ts')

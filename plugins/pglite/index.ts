@@ -19,7 +19,7 @@ export default definePlugin({
   configKey: 'embedded',
   options: z.strictObject({
     /** Where the database is kept, from the working directory. Default `.nuxt-queue/pglite`. */
-    dir: z.string().min(1).default('.nuxt-queue/pglite'),
+    path: z.string().min(1).default('.nuxt-queue/pglite'),
     /** The schema that holds all tables. */
     schema: z
       .string()
@@ -28,8 +28,8 @@ export default definePlugin({
     /** Milliseconds to wait for another process that has the folder. Default 0: refuse at once. */
     lockTimeout: z.number().min(0).default(0),
   }),
-  async setup(kernel, { dir, schema, lockTimeout }) {
-    const folder = resolve(dir)
+  async setup(kernel, { path, schema, lockTimeout }) {
+    const folder = resolve(path)
     const lock = await lockFolder(folder, lockTimeout)
     try {
       await import('@electric-sql/pglite').catch((cause: unknown) => {

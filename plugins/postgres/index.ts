@@ -11,6 +11,8 @@ export default definePlugin({
   options: z.strictObject({
     /** Connection string. Default: `DATABASE_URL`, read when the kernel starts. */
     url: z.string().min(1).optional(),
+    /** The same under the name that `pg` has for it. */
+    connectionString: z.string().min(1).optional(),
     /** Settings of the `pg` pool: `max`, `ssl`, `connectionTimeoutMillis`, … Default: ten connections. */
     pool: z.record(z.string(), z.unknown()).default({}),
     /** The schema that holds all tables; made when it is missing. */
@@ -23,7 +25,12 @@ export default definePlugin({
     /** Milliseconds between looks for jobs and events that no notification told of. */
     pollInterval: z.number().min(50).default(5000),
   }),
-  async setup(kernel, { url = process.env.DATABASE_URL, pool, schema, lease, pollInterval }) {
+  async setup(kernel, { pool, schema, lease, pollInterval, ...given }) {
+    const url = given.url ?? given.connectionString ?? process.env.DATABASE_URL
+    if (given.url && given.connectionString && given.url !== given.connectionString) {
+      const names = 'postgres.url and postgres.connectionString, which mean the same, differ'
+      throw new QueueError('CONFIG_INVALID', `${names}. Give one of them.`)
+    }
     const named = 'host' in pool || 'connectionString' in pool
     if (!url && !named) {
       const hint = 'Set DATABASE_URL, or postgres.url in the configuration.'

@@ -1,8 +1,9 @@
 import { resolve } from 'pathe'
 import { z } from 'zod'
 import { definePlugin } from '../../kernel/index.ts'
+import { watchFolders } from '../_shared/watch-folders.ts'
+import type { BundledWorker } from '../_shared/worker-files.ts'
 import { createScanner } from './scan.ts'
-import { watchFolders } from './watch.ts'
 
 /** Registers the workers that lie in a folder. */
 export default definePlugin({
@@ -17,11 +18,16 @@ export default definePlugin({
     rootDir: z.string().optional(),
     /** Load files again when they change. Default false. */
     watch: z.boolean().default(false),
+    /** Worker files that lie anywhere, by the id they shall have. */
+    files: z.record(z.string(), z.string()).default({}),
+    /** Workers that are part of a bundle, by id. */
+    bundled: z.record(z.string(), z.custom<BundledWorker>()).default({}),
   }),
-  async setup(kernel, { dirs, rootDir = process.cwd(), watch }) {
+  async setup(kernel, { dirs, rootDir = process.cwd(), watch, files, bundled }) {
     const folders = dirs.map((dir) => resolve(rootDir, dir))
     const scanner = createScanner(kernel, folders)
     await scanner.scan()
+    await scanner.add(files, bundled)
     if (watch) return watchFolders(folders, (file) => scanner.refresh(file), kernel.reporter)
   },
 })

@@ -1,17 +1,11 @@
 import { existsSync } from 'node:fs'
-import { readdir } from 'node:fs/promises'
-import { extname, join, relative } from 'pathe'
+import { extname, resolve } from 'pathe'
 import { isQueueError, QueueError, type Kernel, type Runtime, type WorkerInput } from '../../kernel/index.ts'
+import { readWorkerModule } from '../_shared/load-module.ts'
+import { filesIn, isWorkerFile, workerId, type BundledWorker } from '../_shared/worker-files.ts'
 
-/** Files that may lie beside workers without being any. */
-const NO_WORKER =
-  /(?:^|\/)[._][^/]*|\.d\.[cm]?ts$|\.(?:test|spec)\.[cm]?[jt]s$|(?:^|\/)test_[^/]*\.py$|_test\.py$|\.(?:md|json|jsonl|txt|csv|sql|map|pyc)$/
-
-/** `ml/train` for `<folder>/ml/train.ts`. */
-function workerId(folder: string, file: string): string {
-  const path = relative(folder, file)
-  return path.slice(0, path.length - extname(path).length)
-}
+/** What can be put into the registry, once those before it are there. */
+type Registration = (options: { replace: boolean }) => Promise<void>
 
 export function createScanner(kernel: Kernel, folders: readonly string[]) {
   function runtimeFor(file: string): Runtime {
@@ -26,20 +20,28 @@ export function createScanner(kernel: Kernel, folders: readonly string[]) {
   }
 
   /** Reads a worker file. Answers what registers it, so that files may be read at once and registered in order. */
-  async function read(folder: string, file: string): Promise<(options: { replace: boolean }) => Promise<void>> {
+  async function read(id: string, file: string): Promise<Registration> {
     try {
       const runtime = runtimeFor(file)
       const { config, handler } = await runtime.load!(file)
-      const worker = {
-        id: workerId(folder, file),
-        config: { runtime: runtime.name, ...config },
-        handler,
-        absPath: file,
-      }
+      const worker = { id, config: { runtime: runtime.name, ...config }, handler, absPath: file }
       return (options) => register(worker, options)
     } catch (error) {
       return async () => leaveOut(file, error)
     }
+  }
+
+  async function readBundled(id: string, { file, load }: BundledWorker): Promise<Registration> {
+    try {
+      const { config, handler } = readWorkerModule(file, await load())
+      return (options) => register({ id, config, handler, absPath: file }, options)
+    } catch (error) {
+      return async () => leaveOut(file, error)
+    }
+  }
+
+  async function addAll(reading: readonly Promise<Registration>[]): Promise<void> {
+    for (const registers of reading) await (await registers)({ replace: false })
   }
 
   async function register(worker: WorkerInput & { absPath: string }, options: { replace: boolean }): Promise<void> {
@@ -61,18 +63,20 @@ export function createScanner(kernel: Kernel, folders: readonly string[]) {
     /** Loads every worker file, in the order of their paths. Those that cannot be loaded are reported. */
     async scan(): Promise<void> {
       for (const folder of folders) {
-        const entries = existsSync(folder) ? await readdir(folder, { recursive: true, withFileTypes: true }) : []
-        const files = entries.filter((entry) => entry.isFile()).map(({ parentPath, name }) => join(parentPath, name))
-        const workers = files.filter((file) => !NO_WORKER.test(relative(folder, file))).toSorted()
-        const reading = workers.map((file) => read(folder, file))
-        for (const registers of reading) await (await registers)({ replace: false })
+        const files = (await filesIn(folder)).filter((file) => isWorkerFile(folder, file))
+        await addAll(files.map((file) => read(workerId(folder, file), file)))
       }
+    },
+    /** Loads files that lie anywhere, and what a build has bundled, by worker id. */
+    async add(files: Record<string, string>, bundled: Record<string, BundledWorker>): Promise<void> {
+      await addAll(Object.entries(bundled).map(([id, worker]) => readBundled(id, worker)))
+      await addAll(Object.entries(files).map(([id, file]) => read(id, resolve(file))))
     },
     /** Loads one file again, or drops its worker when the file is gone. */
     async refresh(file: string): Promise<void> {
       const folder = folders.find((candidate) => file.startsWith(`${candidate}/`))
-      if (folder === undefined || NO_WORKER.test(relative(folder, file))) return
-      if (existsSync(file)) return (await read(folder, file))({ replace: true })
+      if (folder === undefined || !isWorkerFile(folder, file)) return
+      if (existsSync(file)) return (await read(workerId(folder, file), file))({ replace: true })
       await kernel.unregisterWorker(workerId(folder, file))
     },
   }

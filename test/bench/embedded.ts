@@ -56,7 +56,7 @@ async function bossOnPglite(dataDir: string): Promise<BareLibrary & { close(): P
 export default async function bench(emit: (result: BenchResult) => void): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'nuxt-queue-bench-'))
   let folders = 0
-  const config = () => ({ embedded: { dir: join(folder, String(++folders)) }, setupTimeout: 60_000 })
+  const config = () => ({ embedded: { path: join(folder, String(++folders)) }, setupTimeout: 60_000 })
   const bare = await bossOnPglite(join(folder, 'bare'))
   try {
     await benchAdapter(

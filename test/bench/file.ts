@@ -89,7 +89,7 @@ const JOBS = 50_000
 const IN_FLIGHT = 100
 
 function open(dir: string): Promise<Kernel> {
-  return createKernel({ preset: 'dev-file', config: { file: { dir }, registry: { dirs: [] } } })
+  return createKernel({ preset: 'dev-file', config: { file: { path: dir }, registry: { dirs: [] } } })
 }
 
 /** Producers and workers at once: from the call of enqueue to the end of the last job, each acknowledged. */
@@ -140,7 +140,7 @@ export default async function bench(emit: (result: BenchResult) => void): Promis
         name: 'file',
         preset: devFile,
         events: 'events-file',
-        config: () => ({ file: { dir: join(folder, String(++folders)) } }),
+        config: () => ({ file: { path: join(folder, String(++folders)) } }),
         bare,
       },
       emit,

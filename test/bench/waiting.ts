@@ -45,7 +45,7 @@ export default async function bench(emit: (result: BenchResult) => void): Promis
   const folder = mkdtempSync(join(tmpdir(), 'nuxt-queue-bench-'))
   const presets: [name: string, preset: Preset, config: KernelConfig][] = [
     ['memory', dev, {}],
-    ['file', devFile, { file: { dir: folder } }],
+    ['file', devFile, { file: { path: folder } }],
     ['redis', prodRedis, { redis: { url: redis.url, checkServer: false } }],
     ['postgres', prodPostgres, { postgres: { url: postgres.url } }],
   ]

@@ -35,7 +35,7 @@ for (const { fsync, time } of VARIANTS) {
   const open = ({ reporter, maxQueueSize }: HarnessOptions & { maxQueueSize?: number }) =>
     createPluginHarness({
       plugins: [file, queueFile, eventsFile],
-      config: { file: { dir: folder(), fsync, maxQueueSize } },
+      config: { file: { path: folder(), fsync, maxQueueSize } },
       reporter,
       time,
     })
@@ -68,7 +68,7 @@ for (const { fsync, time } of VARIANTS) {
 presetConformance({
   name: 'dev-file, in real time',
   async create({ config, reporter }) {
-    const kernel = await createKernel({ preset: devFile, reporter, config: { ...config, file: { dir: folder() } } })
+    const kernel = await createKernel({ preset: devFile, reporter, config: { ...config, file: { path: folder() } } })
     return { kernel, dispose: () => {} }
   },
 })

@@ -18,7 +18,7 @@ const PRODUCER = `
   const kernel = await createKernel({
     preset: 'dev-file',
     reporter: { warn: say, error: (message) => say('error ' + message) },
-    config: { file: { dir: ${JSON.stringify(folder)} }, registry: { dirs: [] } },
+    config: { file: { path: ${JSON.stringify(folder)} }, registry: { dirs: [] } },
   })
   for (let n = 0; n < 100; n++) {
     await kernel.enqueue({ queue: 'q', name: 'n' }, 'x'.repeat(1000), { id: 'job-' + n })

@@ -37,11 +37,11 @@ describe('configuration', () => {
     )
   })
 
-  it('lets variables win over everything', () => {
-    fc.assert(
-      fc.property(core, fc.nat(), fc.integer({ min: 1, max: 9 }), (user, limit, attempts) => {
+  it('lets variables win over everything', async () => {
+    await fc.assert(
+      fc.asyncProperty(core, fc.nat(), fc.integer({ min: 1, max: 9 }), async (user, limit, attempts) => {
         const env = { NUXT_QUEUE_PAYLOAD_LIMIT: String(limit), NUXT_QUEUE_JOBS_ATTEMPTS: String(attempts) }
-        const { config } = resolveConfig(user, { env })
+        const { config } = await resolveConfig(user, { env })
         expect(config).toMatchObject(merged([{ payloadLimit: limit, jobs: { attempts } }, user]))
       }),
     )

@@ -4,6 +4,7 @@ import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { join } from 'pathe'
 import { QueueError } from '../../../kernel/index.ts'
+import { isDoorOpen, openDoor } from './door.ts'
 
 /** How often a holder shows that it is alive, for those on other machines, who cannot look for its process. */
 const BEAT = 5000
@@ -20,6 +21,8 @@ interface Holder {
   /** When the process started, as the system tells it: pids are used again. */
   started: string | undefined
   nonce: string
+  /** Where a thread that is not the main one answers as long as it lives. */
+  door?: string
 }
 
 export interface FolderLock {
@@ -37,10 +40,14 @@ export async function lockFolder(folder: string, timeout: number): Promise<Folde
   mkdirSync(folder, { recursive: true })
   const path = join(folder, 'lock')
   const deadline = Date.now() + timeout
-  const mine: Holder = { pid: process.pid, host: hostname(), started: startOf(process.pid), nonce: randomUUID() }
-  for (;;) {
-    if (create(path, mine) || takeOver(path, mine)) break
-    if (Date.now() >= deadline) throw locked(folder, readHolder(path))
+  const nonce = randomUUID()
+  const door = await openDoor(nonce)
+  const mine: Holder = { pid: process.pid, host: hostname(), started: startOf(process.pid), nonce, door: door?.path }
+  while (!create(path, mine) && !(await takeOver(path, mine))) {
+    if (Date.now() >= deadline) {
+      door?.close()
+      throw locked(folder, readHolder(path))
+    }
     await sleep(RETRY)
   }
   const beat = setInterval(() => touch(path), BEAT).unref()
@@ -48,6 +55,7 @@ export async function lockFolder(folder: string, timeout: number): Promise<Folde
     release() {
       clearInterval(beat)
       if (readHolder(path)?.nonce === mine.nonce) rmSync(path, { force: true })
+      door?.close()
     },
   }
 }
@@ -63,15 +71,15 @@ function create(path: string, holder: Holder): boolean {
 }
 
 /** Replaces a stale lock. A second file sees to it that only one process does so at a time. */
-function takeOver(path: string, mine: Holder): boolean {
-  if (isHeld(path)) return false
+async function takeOver(path: string, mine: Holder): Promise<boolean> {
+  if (await isHeld(path)) return false
   const guard = `${path}.takeover`
   if (!create(guard, mine)) {
     if (ageOf(guard) > UNFINISHED) rmSync(guard, { force: true })
     return false
   }
   try {
-    if (isHeld(path)) return false
+    if (await isHeld(path)) return false
     const fresh = `${path}.${mine.nonce}`
     writeFileSync(fresh, `${JSON.stringify(mine)}\n`)
     renameSync(fresh, path)
@@ -81,11 +89,12 @@ function takeOver(path: string, mine: Holder): boolean {
   }
 }
 
-function isHeld(path: string): boolean {
+async function isHeld(path: string): Promise<boolean> {
   const holder = readHolder(path)
   if (!holder) return ageOf(path) < UNFINISHED
   if (holder.host !== hostname()) return ageOf(path) < STALE
-  return isAlive(holder.pid) && (holder.started === undefined || holder.started === startOf(holder.pid))
+  if (!isAlive(holder.pid) || (holder.started !== undefined && holder.started !== startOf(holder.pid))) return false
+  return holder.door === undefined || isDoorOpen(holder.door)
 }
 
 function readHolder(path: string): Holder | undefined {

@@ -17,7 +17,7 @@ function restartable(schedules: object) {
   const ran: { at: number; moment: number; name: string }[] = []
   const config = {
     schedules,
-    file: { dir, fsync: 'never' },
+    file: { path: dir, fsync: 'never' },
     registry: { dirs: [] },
     retention: { sweepInterval: 0 },
     abortGrace: 0,

@@ -33,22 +33,24 @@ describe('choosing a preset', () => {
     expect(presetName(choice, environment)).toBe(name)
   })
 
-  it('says what to set when production names nothing', () => {
-    expect(() => resolvePreset({}, { env: {}, ...production })).toThrow(/Set REDIS_URL or DATABASE_URL/)
+  it('says what to set when production names nothing', async () => {
+    await expect(resolvePreset({}, { env: {}, ...production })).rejects.toThrow(/Set REDIS_URL or DATABASE_URL/)
   })
 
-  it('lists what there is when a name is unknown', () => {
-    expect(() => resolvePreset({ preset: 'devel' })).toThrow(/no preset "devel". There are: dev, dev-file, .*test\./)
-    expect(() => resolvePreset({ adapter: 'mongo' })).toThrow(
+  it('lists what there is when a name is unknown', async () => {
+    await expect(resolvePreset({ preset: 'devel' })).rejects.toThrow(
+      /no preset "devel". There are: dev, dev-file, .*test\./,
+    )
+    await expect(resolvePreset({ adapter: 'mongo' })).rejects.toThrow(
       /no adapter "mongo". There are: memory, file, redis, postgres\./,
     )
-    expect(() => resolvePreset({ preset: 'toString' })).toThrow(QueueError)
+    await expect(resolvePreset({ preset: 'toString' })).rejects.toThrow(QueueError)
   })
 
-  it('takes a preset of your own', () => {
+  it('takes a preset of your own', async () => {
     const mine = definePreset({ name: 'mine', extends: dev })
-    expect(resolvePreset({ preset: mine })).toBe(mine)
-    expect(resolveConfig({ preset: mine }, { env: {} }).preset).toBe(mine)
+    expect(await resolvePreset({ preset: mine })).toBe(mine)
+    expect((await resolveConfig({ preset: mine }, { env: {} })).preset).toBe(mine)
   })
 })
 
@@ -68,20 +70,20 @@ describe('a development adapter in production', () => {
 })
 
 describe('configuration', () => {
-  it('refuses a key that nothing takes and lists those there are', () => {
-    expect(() => resolveConfig({ memroy: {} }, { env: {} })).toThrow(
+  it('refuses a key that nothing takes and lists those there are', async () => {
+    await expect(resolveConfig({ memroy: {} }, { env: {} })).rejects.toThrow(
       /unknown key "memroy". There are: preset, adapter, plugins, jobs[^]*memory/,
     )
   })
 
-  it('keeps sections of adapters that are not in use out of the kernel', () => {
-    const { config } = resolveConfig({ redis: { url: 'redis://x' }, memory: { maxQueueSize: 5 } }, { env: {} })
+  it('keeps sections of adapters that are not in use out of the kernel', async () => {
+    const { config } = await resolveConfig({ redis: { url: 'redis://x' }, memory: { maxQueueSize: 5 } }, { env: {} })
     expect(config).toEqual({ memory: { maxQueueSize: 5 } })
   })
 
-  it('takes sections of your own plugins', () => {
+  it('takes sections of your own plugins', async () => {
     const mine = definePlugin({ name: 'mine', setup() {} })
-    expect(resolveConfig({ plugins: [mine], mine: { a: 1 } }, { env: {} }).config).toEqual({ mine: { a: 1 } })
+    expect((await resolveConfig({ plugins: [mine], mine: { a: 1 } }, { env: {} })).config).toEqual({ mine: { a: 1 } })
   })
 
   it('reads variables by section and key', () => {
@@ -103,8 +105,8 @@ describe('configuration', () => {
     })
   })
 
-  it('lets a variable choose the adapter over what is configured', () => {
-    const { preset } = resolveConfig({ preset: 'test' }, { env: { NUXT_QUEUE_ADAPTER: 'memory' } })
+  it('lets a variable choose the adapter over what is configured', async () => {
+    const { preset } = await resolveConfig({ preset: 'test' }, { env: { NUXT_QUEUE_ADAPTER: 'memory' } })
     expect(preset).toBe(dev)
   })
 

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
+import { Worker } from 'node:worker_threads'
 import { join } from 'pathe'
 import { describe, expect, it } from 'vitest'
 import { newFolder, openFolder } from './rig.ts'
@@ -16,6 +17,17 @@ function holder(folder: string) {
   const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
   const said = once(child.stdout, 'data').then(([text]) => String(text).trim())
   return { child, said }
+}
+
+/** A thread of this process that takes the lock, and keeps its event loop busy from then on. */
+function thread(folder: string) {
+  const script = `import { parentPort } from 'node:worker_threads'
+    import { lockFolder } from ${JSON.stringify(LOCK)}
+    try { await lockFolder(${JSON.stringify(folder)}, 0); parentPort.postMessage('has it'); for (;;); }
+    catch (error) { parentPort.postMessage(error.code) }`
+  const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(script)}`))
+  const said = once(worker, 'message').then(([text]) => String(text))
+  return { worker, said }
 }
 
 describe('the lock of a folder', () => {
@@ -54,6 +66,16 @@ describe('the lock of a folder', () => {
     for (const one of many) one.child.kill('SIGKILL')
     expect(answers.filter((answer) => answer === 'has it')).toHaveLength(1)
     expect(answers.filter((answer) => answer === 'STORE_LOCKED')).toHaveLength(5)
+  })
+
+  it('is kept by a thread of this process that is busy, and taken over once it was terminated', async () => {
+    const folder = newFolder()
+    const { worker, said } = thread(folder)
+    expect(await said).toBe('has it')
+    await expect(openFolder(folder)).rejects.toMatchObject({ cause: { code: 'STORE_LOCKED' } })
+    const second = openFolder(folder, { lockTimeout: 10_000 })
+    await worker.terminate()
+    await (await second).close()
   })
 
   it('is not fooled by another process that was given the same id', async () => {

@@ -24,7 +24,7 @@ export function openFolder(
   options: Pick<TestKernelOptions, 'workers' | 'now'> = {},
 ): Promise<TestKernel> {
   const config = {
-    file: { dir, fsync: 'never', ...file },
+    file: { path: dir, fsync: 'never', ...file },
     retention: { sweepInterval: 0 },
     instances: { heartbeat: 0 },
     registry: { dirs: [] },

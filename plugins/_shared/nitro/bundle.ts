@@ -1,0 +1,103 @@
+import { posix } from 'node:path'
+import { normalize } from 'pathe'
+import type { NitroHooks } from 'nitropack/types'
+import type { GetManualChunk, ManualChunkMeta, Plugin } from 'rollup'
+import { ENTRIES, ROOT_PLACEHOLDER, WORKER_ENTRY } from './virtual.ts'
+import type { WorkerFile } from './workers.ts'
+
+type RollupConfig = Parameters<NitroHooks['rollup:before']>[1]
+
+/** What creates the application. */
+const APP = /\/runtime\/internal\/app\.[cm]?[jt]s$/
+
+const RUNTIME = /\/nitropack\/dist\/(?:runtime|presets)\//
+
+/** What each entry is made of: the module of its worker, which the server shares. */
+const ENTRY = '\0nuxt-queue-entry:'
+
+export interface Entries {
+  /** Asked at each build, since workers come and go in development. */
+  workers: () => Promise<WorkerFile[]>
+  /** Files that the bundle does not hold, and whose change makes it out of date. */
+  watched: () => Promise<string[]>
+  /** Whether there is a program that runs workers without a server. */
+  workerEntry: boolean
+}
+
+/** What of this package is loaded by processes of its own, which following the imports does not show. */
+const PROGRAMS = ['isolated-child', 'supervisor', 'pglite-thread'].map((name) => `nuxt-queue/programs/${name}`)
+
+/** Makes each worker an entry beside the server, so that a process of its own can load it without the server. */
+export function addEntries(config: RollupConfig, serverEntry: string, entries: Entries): void {
+  const { output } = config
+  const chunkOf = (output.manualChunks as GetManualChunk | undefined) ?? runtimeChunk
+  output.manualChunks = keepServerApart(chunkOf, normalize(serverEntry))
+  // In development Nitro makes one file of everything.
+  output.inlineDynamicImports = false
+  const plugins = config.plugins as Plugin[]
+  plugins.unshift(entriesPlugin(entries))
+}
+
+const runtimeChunk: GetManualChunk = (id) => (RUNTIME.test(normalize(id)) ? 'nitro' : null)
+
+/**
+ * Nitro puts all of its runtime into one chunk. Whoever uses any of it, such as the runtime config,
+ * would then start to listen, or build an application at least. So what listens goes into the
+ * entry, and what needs the application into a chunk of its own.
+ */
+function keepServerApart(chunkOf: GetManualChunk, serverEntry: string): GetManualChunk {
+  return (id, meta) => {
+    if (normalize(id).startsWith(serverEntry.replace(/\.[cm]?[jt]s$/, ''))) return null
+    const chunk = chunkOf(id, meta)
+    // Code of others that the runtime uses has to come along, or it lands where the application is.
+    const usedBy = [...reached(id, (module) => meta.getModuleInfo(module)?.importers)]
+    const shared = usedBy.find((module) => typeof chunkOf(module, meta) === 'string' && !needsApp(module, meta))
+    return shared === undefined ? chunk : `${String(chunkOf(shared, meta))}-runtime`
+  }
+}
+
+/** Whether a module imports, directly or not, what creates the application. */
+function needsApp(id: string, { getModuleInfo }: ManualChunkMeta): boolean {
+  return [...reached(id, (module) => getModuleInfo(module)?.importedIds)].some((module) => APP.test(module))
+}
+
+/** A module and all that it leads to. */
+function reached(id: string, next: (module: string) => readonly string[] | undefined): Set<string> {
+  const modules = new Set([id])
+  // What is added while the loop runs is visited too.
+  for (const module of modules) for (const other of next(module) ?? []) modules.add(other)
+  return modules
+}
+
+function entriesPlugin({ workers, watched, workerEntry }: Entries): Plugin {
+  const sources = new Map<string, string>()
+  return {
+    name: 'nuxt-queue',
+    async buildStart() {
+      for (const file of await watched()) this.addWatchFile(file)
+      // Whoever resolves them notes that they have to come along.
+      for (const program of PROGRAMS) await this.resolve(program)
+      sources.clear()
+      for (const { id, file } of (await workers()).filter(({ bundled }) => bundled)) {
+        sources.set(`${ENTRY}${id}`, file)
+        this.emitFile({ type: 'chunk', id: `${ENTRY}${id}`, fileName: `${ENTRIES}/${id}.mjs` })
+      }
+      if (workerEntry) this.emitFile({ type: 'chunk', id: '#nuxt-queue/worker', fileName: WORKER_ENTRY })
+    },
+    resolveId: (id) => (id.startsWith(ENTRY) ? { id, moduleSideEffects: true } : null),
+    load(id) {
+      const file = sources.get(id)
+      if (file === undefined) return null
+      // A worker may have no default export, when a program that its config names runs it.
+      return `export * from ${JSON.stringify(file)}\nimport * as all from ${JSON.stringify(file)}\nexport default all.default`
+    },
+    renderChunk: {
+      order: 'post',
+      handler(code, chunk) {
+        if (!code.includes(ROOT_PLACEHOLDER)) return null
+        const root = posix.relative(posix.dirname(chunk.fileName), '.') || '.'
+        return { code: code.replaceAll(ROOT_PLACEHOLDER, `${root}/`), map: null }
+      },
+    },
+  }
+}

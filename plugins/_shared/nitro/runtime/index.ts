@@ -1,0 +1,110 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { QueueError, toError, type Kernel, type Registry } from '../../../../kernel/index.ts'
+import { resolveAppConfig, type QueueApp } from './config.ts'
+import type { AppQueue } from './app-queue.ts'
+
+export type { AppQueue } from './app-queue.ts'
+
+/** What of Nitro's application is used here. */
+export interface NitroApp {
+  hooks: { hook(name: 'request' | 'close', callback: () => Promise<void>): unknown }
+}
+
+/** In development the next server waits for this one, so running jobs are handed over to it after so many milliseconds. */
+const HANDOVER = 250
+
+/** One server, one queue: Nitro knows one application a process or thread. */
+let current: { kernel?: Kernel; ready: Promise<void>; failure?: Error } | undefined
+
+/**
+ * Starts the queue of an application with its server. The first requests wait until it is there.
+ * Where it cannot start in production, neither does the server.
+ */
+export function startQueue(nitroApp: NitroApp, app: QueueApp): void {
+  if (!app.build.dev) process.env.NODE_ENV ??= 'production'
+  const own: NonNullable<typeof current> = { ready: Promise.resolve() }
+  current = own
+  own.ready = boot(own, app).catch((error: unknown) => {
+    own.failure = toError(error)
+    console.error(`[nuxt-queue] ${own.failure.message}`)
+    if (!app.build.dev) process.exit(1)
+  })
+  nitroApp.hooks.hook('request', () => own.ready)
+  if (!app.build.dev && !process.env.NITRO_SHUTDOWN_DISABLED) endStreamsOnSignal(own)
+  nitroApp.hooks.hook('close', async () => {
+    await own.ready
+    await own.kernel?.close(app.build.dev ? { timeout: HANDOVER } : {})
+  })
+}
+
+/** Nitro waits for its connections before it calls `close`, and streams would let it wait for long. */
+function endStreamsOnSignal(own: NonNullable<typeof current>): void {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => void own.kernel?.http.drain())
+  }
+}
+
+async function boot(own: NonNullable<typeof current>, app: QueueApp): Promise<void> {
+  const { worker, config } = resolveAppConfig(app)
+  const kernel = await app.createKernel({ config })
+  own.kernel = kernel
+  if (worker !== false) await kernel.start()
+}
+
+/**
+ * The queue of this server.
+ *
+ * @throws QueueError `KERNEL_CLOSED` before it has started; what it failed with when it could not
+ * @example
+ * export default defineEventHandler(async () => useQueue().enqueue('emails', { to: 'ada@example.com' }))
+ */
+export function useQueue(): AppQueue {
+  if (current?.kernel) return current.kernel
+  if (current?.failure) throw current.failure
+  const hint = 'Requests wait for it; elsewhere on the server, await queueReady() first.'
+  throw new QueueError('KERNEL_CLOSED', `The queue has not started here yet. ${hint}`)
+}
+
+/** Resolves once the queue of this server has started: for code that runs before the first request. */
+export async function queueReady(): Promise<AppQueue> {
+  await current?.ready
+  return useQueue()
+}
+
+/** The workers of this server: id, queue, config and file of each. */
+export function useQueueRegistry(): Registry {
+  return useQueue().registry
+}
+
+/** Answers a request below the path of the queue. */
+export async function handleRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  await useQueue().http.node(request, response)
+}
+
+/** Streams as WebSockets, for `defineWebSocketHandler`: the queue is looked up with each connection. */
+export const websocket: Kernel['http']['websocket'] = {
+  upgrade: (request) => useQueue().http.websocket.upgrade(request),
+  open: (peer) => useQueue().http.websocket.open(peer),
+  message: (peer, message) => useQueue().http.websocket.message(peer, message),
+  close: (peer) => useQueue().http.websocket.close(peer),
+  error: (peer, error) => useQueue().http.websocket.error(peer, error),
+}
+
+/** Runs jobs until it is told to end; a second signal does not wait for those that run. */
+export async function runUntilSignal(nitroApp: {
+  hooks: { callHook(name: 'close'): Promise<unknown> }
+}): Promise<void> {
+  await current?.ready
+  const stop = Promise.withResolvers<void>()
+  const heard = (): void => {
+    stop.resolve()
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(130))
+  }
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, heard)
+  // Nothing else may hold the process: a queue in memory has no connection.
+  const hold = setInterval(() => {}, 2 ** 30)
+  await stop.promise
+  clearInterval(hold)
+  await nitroApp.hooks.callHook('close')
+  process.exit(0)
+}

@@ -1,0 +1,172 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'pathe'
+import { onTestFinished } from 'vitest'
+import { appFolder } from './workspace.ts'
+
+export type Env = Readonly<Record<string, string>>
+
+export interface Server extends AsyncDisposable {
+  url: string
+  pid: number
+  output(): string
+  /** Waits for output that matches, from here on. */
+  prints(pattern: RegExp): Promise<void>
+  get(path: string): Promise<Response>
+  post(path: string, body?: unknown): Promise<Response>
+  /** Ends it with a signal and answers its exit code. */
+  stop(signal?: NodeJS.Signals): Promise<number | null>
+}
+
+export interface App {
+  folder: string
+  write(path: string, content: string): Promise<void>
+  read(path: string): Promise<string>
+  /** Builds it for production and answers what was printed. */
+  build(env?: Env): Promise<string>
+  /** Checks a project of TypeScript and answers what is wrong. */
+  typeErrors(tsconfig: string): Promise<string>
+  /** Starts what was built, from another folder, and waits until it listens. */
+  start(env?: Env): Promise<Server>
+  /** Runs a built program to its end. */
+  program(file: string, env?: Env): Promise<{ code: number | null; output: string }>
+  /** Starts the workers without a server. */
+  workers(env?: Env): Server
+  /** `nuxt dev`. */
+  dev(env?: Env): Promise<Server>
+}
+
+/** Writes an application into the workspace. It goes, and all its processes, with the test. */
+export async function createApp(name: string, files: Readonly<Record<string, string>>): Promise<App> {
+  const folder = await appFolder(name)
+  onTestFinished(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }))
+  const write = async (path: string, content: string): Promise<void> => {
+    await mkdir(dirname(join(folder, path)), { recursive: true })
+    await writeFile(join(folder, path), content)
+  }
+  await write('package.json', JSON.stringify({ name, private: true, type: 'module' }))
+  for (const [path, content] of Object.entries(files)) await write(path, content)
+  const installed = (path: string): string => join(folder, '../node_modules', path)
+  const nuxt = installed('nuxt/bin/nuxt.mjs')
+  const builder = 'nitro.config.ts' in files ? installed('nitropack/dist/cli/index.mjs') : nuxt
+  const server = (file: string): string => join(folder, '.output/server', file)
+
+  return {
+    folder,
+    write,
+    read: (path) => readFile(join(folder, path), 'utf8'),
+    async build(env) {
+      const { code, output } = await finished(start([builder, 'build'], folder, env))
+      if (code !== 0) throw new Error(`The build failed:\n${output}`)
+      return output
+    },
+    async typeErrors(tsconfig) {
+      const { output } = await finished(start([installed('typescript/bin/tsc'), '--noEmit', '-p', tsconfig], folder))
+      return output
+    },
+    async start(env) {
+      const port = await freePort()
+      const started = start([server('index.mjs')], '/', { ...env, PORT: String(port), HOST: '127.0.0.1' })
+      await seen(started.child, started.output, /Listening on/)
+      return served(started, port)
+    },
+    program: (file, env) => finished(start([server(file)], '/', env)),
+    workers: (env) => served(start([server('queue.mjs')], '/', env), 0),
+    async dev(env) {
+      const port = await freePort()
+      const started = start([nuxt, 'dev', '--port', String(port), '--host', '127.0.0.1'], folder, env)
+      await seen(started.child, started.output, /Nitro server built in/)
+      return served(started, port)
+    },
+  }
+}
+
+interface Started {
+  child: ChildProcess
+  output: () => string
+}
+
+/** Without what the tests themselves run under. */
+function start(args: readonly string[], cwd: string, env: Env = {}): Started {
+  const own = Object.entries(process.env).filter(
+    ([name]) => !/^(?:NUXT_|NITRO_|VITEST|NODE_ENV$|CI$|TEST$|REDIS_URL$|DATABASE_URL$)/.test(name),
+  )
+  const child = spawn(process.execPath, args, {
+    cwd,
+    env: { ...Object.fromEntries(own), NO_COLOR: '1', NUXT_TELEMETRY_DISABLED: '1', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  })
+  let text = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
+  }
+  onTestFinished(() => killGroup(child, 'SIGKILL'))
+  return { child, output: () => text }
+}
+
+async function finished({ child, output }: Started): Promise<{ code: number | null; output: string }> {
+  const [code] = (await once(child, 'close')) as [number | null]
+  return { code, output: output() }
+}
+
+function served({ child, output }: Started, port: number): Server {
+  const url = `http://127.0.0.1:${port}`
+  const closed = once(child, 'close') as Promise<[number | null]>
+  const send = (path: string, init?: RequestInit): Promise<Response> => fetch(new URL(path, url), init)
+  const stop = async (signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> => {
+    child.kill(signal)
+    return (await closed)[0]
+  }
+  return {
+    url,
+    pid: child.pid!,
+    output,
+    prints(pattern) {
+      const before = output().length
+      return seen(child, () => output().slice(before), pattern)
+    },
+    get: (path) => send(path),
+    post: (path, body) =>
+      send(path, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body ?? {}),
+      }),
+    stop,
+    async [Symbol.asyncDispose]() {
+      killGroup(child, 'SIGKILL')
+      await closed
+    },
+  }
+}
+
+function seen(child: ChildProcess, output: () => string, pattern: RegExp): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const look = (): void => {
+      if (pattern.test(output())) resolve()
+    }
+    for (const stream of [child.stdout!, child.stderr!]) stream.on('data', look)
+    child.once('close', () => reject(new Error(`Ended without ${String(pattern)}:\n${output()}`)))
+    look()
+  })
+}
+
+function killGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-pid!, signal)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  server.close()
+  await once(server, 'close')
+  return port
+}
