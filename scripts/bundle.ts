@@ -17,7 +17,9 @@ function entries(): Record<string, string> {
     bin: Record<string, string>
     exports: Record<string, string | { default: string }>
   }
-  const targets = Object.values(manifest.exports).map((target) => (typeof target === 'string' ? target : target.default))
+  const targets = Object.values(manifest.exports).map((target) =>
+    typeof target === 'string' ? target : target.default,
+  )
   const patterns = [...targets, ...Object.values(manifest.bin)].filter((target) => target.endsWith('.js'))
   const files = patterns.flatMap((pattern) => globSync(pattern, { cwd: ROOT }))
   return Object.fromEntries(files.map((file) => [relative('dist', file).replace(/\.js$/, ''), join(ROOT, file)]))

@@ -41,7 +41,7 @@ async function install(folder: string): Promise<void> {
   await rm(making, { recursive: true, force: true })
   await mkdir(making, { recursive: true })
   await run('npm', ['pack', '--ignore-scripts', '--pack-destination', making], { cwd: ROOT })
-  const [tarball] = (await readdir(making)).filter((name) => name.endsWith('.tgz'))
+  const tarball = (await readdir(making)).find((name) => name.endsWith('.tgz'))
   const { dependencies, devDependencies, overrides } = manifest()
   const versions = BESIDE.map((name) => [name, devDependencies[name] ?? dependencies[name]])
   const own = {
