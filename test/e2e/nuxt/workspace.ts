@@ -19,7 +19,7 @@ const KEEP = 24 * 60 * 60 * 1000
  * A folder with this package, packed and installed as a user would. It is far from this repository,
  * so that nothing is found here that would be missing there. Made once for what is built, and kept.
  */
-export async function workspace(): Promise<string> {
+async function workspace(): Promise<string> {
   const folder = join(tmpdir(), `nuxt-queue-apps-${await fingerprint()}`)
   const lock = await lockFolder(`${folder}.lock`, INSTALL_TIMEOUT)
   try {
