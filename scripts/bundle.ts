@@ -39,7 +39,11 @@ const program = join(DIST, 'plugins/runtime-isolated/child.js')
 const child = reached('kernel/index.js', relative(DIST, program))
 child.delete(program)
 const application = reached('index.js', 'presets/dev.js')
+const browser = reached('plugins/client/index.js', 'plugins/client/vue.js')
+browser.delete(join(DIST, 'plugins/client/vue.js'))
 const groups = [
+  // What servers share with it must not bring them into browsers.
+  { name: 'browser', test: (id: string) => browser.has(id), priority: 3 },
   // Each process of an isolated worker loads this, and should load no more.
   { name: 'base', test: (id: string) => child.has(id), priority: 2 },
   { name: 'core', test: (id: string) => application.has(id), priority: 1 },
@@ -49,7 +53,7 @@ const made = mkdtempSync(join(tmpdir(), 'nuxt-queue-dist-'))
 const bundle = await rolldown({
   input: entries(),
   external: /^[^./]/,
-  platform: 'node',
+  platform: 'neutral',
   treeshake: false,
   // What is loaded later by most may be loaded at once by few.
   checks: { ineffectiveDynamicImport: false },
