@@ -52,7 +52,7 @@ const made = mkdtempSync(join(tmpdir(), 'nuxt-queue-dist-'))
 const bundle = await rolldown({
   input: entries(),
   external: /^[^./]/,
-  platform: 'node',
+  platform: 'neutral',
   treeshake: false,
   // What is loaded later by most may be loaded at once by few.
   checks: { ineffectiveDynamicImport: false },
