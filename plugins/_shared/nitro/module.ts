@@ -46,6 +46,7 @@ export function createNitroModule(given: NitroModuleOptions = {}): NitroModule {
 async function setUp(nitro: Nitro, given: NitroModuleOptions): Promise<void> {
   const { options } = nitro
   addImports(nitro)
+  options.externals = defu(options.externals, { external: [isOurs] })
   if (options.preset === 'nitro-prerender') return
   const queue = given.queue ?? (options as { queue?: KernelConfig }).queue ?? {}
   const folders = given.folders ?? workerFolders(options.scanDirs, options.rootDir)
@@ -67,10 +68,10 @@ async function setUp(nitro: Nitro, given: NitroModuleOptions): Promise<void> {
     options.virtual[`#nuxt-queue/pages/${name}`] = pageModule(html)
     options.handlers.push({ route: `${httpPath(queue)}${name}`, handler: `#nuxt-queue/pages/${name}`, lazy: true })
   }
-  options.plugins.push('#nuxt-queue/plugin')
+  // Before those of the application, which may wait for the queue.
+  options.plugins.unshift('#nuxt-queue/plugin')
   options.handlers.push({ route: `${httpPath(queue)}**`, handler: '#nuxt-queue/handler', lazy: true })
   options.experimental.websocket ??= true
-  options.externals = defu(options.externals, { external: [isOurs] })
   nitro.hooks.hook('rollup:before', (_nitro, config) =>
     addEntries(config, options.entry, {
       workers: async () => (await find()).workers,

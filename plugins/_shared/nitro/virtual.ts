@@ -47,14 +47,17 @@ import { createKernel } from 'nuxt-queue'
 import { startQueue } from 'nuxt-queue/nitro/runtime'
 import { useRuntimeConfig } from 'nitropack/runtime'
 import * as app from '#nuxt-queue/app'
-export default (nitroApp) => startQueue(nitroApp, { ...app, createKernel, runtimeConfig: useRuntimeConfig().queue })
+export default (nitroApp) => {
+  const { queue: runtimeConfig, app: { baseURL } } = useRuntimeConfig()
+  startQueue(nitroApp, { ...app, createKernel, runtimeConfig, baseURL })
+}
 `
 
 /** Hands what lies below the path of the queue to it. */
 export const HANDLER_MODULE = `
 import { defineEventHandler } from 'h3'
-import { handleRequest, websocket } from 'nuxt-queue/nitro/runtime'
-export default defineEventHandler({ handler: (event) => handleRequest(event.node.req, event.node.res), websocket })
+import { handleRequest } from 'nuxt-queue/nitro/runtime'
+export default defineEventHandler((event) => handleRequest(event.node.req, event.node.res))
 `
 
 /** Answers with a page. */

@@ -14,6 +14,8 @@ export type AppConfig = KernelConfig & {
 export interface QueueApp {
   config: AppConfig
   runtimeConfig: unknown
+  /** What all paths of the application begin with, such as `/` or `/shop/`. */
+  baseURL: string
   bundled: Record<string, BundledWorker>
   files: Record<string, string>
   build: {
