@@ -47,15 +47,18 @@ async function setUp(nitro: Nitro, given: NitroModuleOptions): Promise<void> {
   const { options } = nitro
   addImports(nitro)
   options.externals = defu(options.externals, { external: [isOurs] })
-  if (options.preset === 'nitro-prerender') return
-  const queue = given.queue ?? (options as { queue?: KernelConfig }).queue ?? {}
   const folders = given.folders ?? workerFolders(options.scanDirs, options.rootDir)
+  addTypes(nitro, folders)
+  // Pages that are made in advance have no server behind them.
+  if (options.preset === 'nitro-prerender' || (options.static && !options.dev)) return
+  const queue = given.queue ?? (options as { queue?: KernelConfig }).queue ?? {}
   const find = () => findWorkers(folders)
   const app = {
     configFile: findConfig(given.configDirs ?? [options.rootDir]),
     dev: options.dev,
     fromEnvironment: environmentReads(queue, process.env),
     folder: given.folder,
+    path: httpPath(queue),
   }
   options.runtimeConfig.queue = defu(options.runtimeConfig.queue, queue)
   Object.assign(options.virtual, {
@@ -82,10 +85,6 @@ async function setUp(nitro: Nitro, given: NitroModuleOptions): Promise<void> {
   nitro.hooks.hook('compiled', async () => {
     if (!options.dev) await completeOutput(options.output.serverDir, await find())
   })
-  const types = join(options.buildDir, 'types/nuxt-queue.d.ts')
-  nitro.hooks.hook('types:extend', () => writeTypes(types, folders))
-  const tsconfig = resolve(options.buildDir, options.typescript.tsconfigPath ?? 'types/tsconfig.json')
-  options.typescript.tsConfig = defu(options.typescript.tsConfig, { include: [relative(dirname(tsconfig), types)] })
   if (options.dev) watchWorkers(nitro, folders)
 }
 
@@ -103,6 +102,14 @@ function addImports({ options }: Nitro): void {
       'useQueueRegistry',
     ]),
   ]
+}
+
+/** Declares the workers to TypeScript. */
+function addTypes({ options, hooks }: Nitro, folders: readonly string[]): void {
+  const types = join(options.buildDir, 'types/nuxt-queue.d.ts')
+  hooks.hook('types:extend', () => writeTypes(types, folders))
+  const tsconfig = resolve(options.buildDir, options.typescript.tsconfigPath ?? 'types/tsconfig.json')
+  options.typescript.tsConfig = defu(options.typescript.tsConfig, { include: [relative(dirname(tsconfig), types)] })
 }
 
 function findConfig(folders: readonly string[]): string | undefined {

@@ -17,10 +17,12 @@ export interface AppModule {
   fromEnvironment: Record<string, string>
   /** In development: where an application without a store of its own keeps its jobs as long as the command runs. */
   folder: string | undefined
+  /** The path that is routed to the queue. */
+  path: string
 }
 
 /** What the plugin needs to know of this application. */
-export function appModule({ workers }: FoundWorkers, { configFile, dev, fromEnvironment, folder }: AppModule): string {
+export function appModule({ workers }: FoundWorkers, { configFile, ...build }: AppModule): string {
   const bundled = workers
     .filter((worker) => worker.bundled)
     .map(({ id, file }) => {
@@ -29,7 +31,9 @@ export function appModule({ workers }: FoundWorkers, { configFile, dev, fromEnvi
     })
   const files = workers
     .filter((worker) => !worker.bundled)
-    .map(({ id, file }) => `  ${json(id)}: ${dev ? json(file) : `at(${json(`${FILES}/${id}${extname(file)}`)})`},`)
+    .map(
+      ({ id, file }) => `  ${json(id)}: ${build.dev ? json(file) : `at(${json(`${FILES}/${id}${extname(file)}`)})`},`,
+    )
   return [
     `import { fileURLToPath } from 'node:url'`,
     configFile ? `import given from ${json(configFile)}` : 'const given = {}',
@@ -37,7 +41,7 @@ export function appModule({ workers }: FoundWorkers, { configFile, dev, fromEnvi
     `export const config = given`,
     `export const bundled = {\n${bundled.join('\n')}\n}`,
     `export const files = {\n${files.join('\n')}\n}`,
-    `export const build = ${json({ dev, fromEnvironment, folder })}`,
+    `export const build = ${json(build)}`,
   ].join('\n')
 }
 

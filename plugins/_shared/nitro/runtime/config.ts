@@ -22,6 +22,7 @@ export interface QueueApp {
     dev: boolean
     fromEnvironment: Record<string, string>
     folder: string | undefined
+    path: string
   }
   createKernel: (options: { config: KernelConfig }) => Promise<Kernel>
 }

@@ -53,6 +53,14 @@ function endStreamsOnSignal(own: NonNullable<typeof current>): void {
 async function boot(own: NonNullable<typeof current>, app: QueueApp): Promise<void> {
   const { worker, config } = resolveAppConfig(app)
   const kernel = await app.createKernel({ config })
+  if (kernel.http.path !== app.build.path) {
+    await kernel.close()
+    const where = 'Set it in nuxt.config or nitro.config, section queue, and build again.'
+    throw new QueueError(
+      'CONFIG_INVALID',
+      `http.path is "${kernel.http.path}", but what is built has routes below "${app.build.path}". ${where}`,
+    )
+  }
   own.kernel = kernel
   if (worker !== false) await kernel.start()
 }
