@@ -22,6 +22,16 @@ const FILES = {
   'app/app.vue': `<template><h1>An app</h1></template>\n`,
   'server/queues/versioned.ts': worker('one'),
   'server/queues/snake.py': snake('one'),
+  'server/queues/held.ts': `export const config = defineQueueConfig({ queue: 'held' })
+export default defineQueueWorker((_job, ctx) => new Promise((_resolve, reject) => {
+  ctx.signal.addEventListener('abort', () => reject(ctx.signal.reason))
+}))
+`,
+  'server/api/held.get.ts': `export default defineEventHandler(async () => {
+  const [job] = await useQueue().port('queue').getJobs({ queue: 'held' })
+  return { state: job?.state, result: job?.result }
+})
+`,
   'server/api/many.post.ts': `export default defineEventHandler(async () => {
   const jobs = Array.from({ length: ${JOBS} }, (_, index) => ({ worker: 'versioned', data: index }))
   return (await useQueue().enqueueMany(jobs)).length
@@ -56,6 +66,10 @@ def snake(job, ctx):
 `
 }
 
+const RELEASED = `export const config = defineQueueConfig({ queue: 'held' })
+export default defineQueueWorker((job) => \`attempt \${job.attempt}\`)
+`
+
 interface Done {
   state: string
   result?: { version: string; at: number }
@@ -85,14 +99,18 @@ describe('nuxt dev', () => {
       },
     ],
   ])(
-    `%s: of ${JOBS} queued jobs none is lost when their worker is edited, each is done by one version, later ones by the new`,
+    `%s: of ${JOBS} queued jobs none is lost when their worker is edited, each is done by one version, later ones by the new, and one that runs is handed over`,
     async (_adapter, env) => {
       const app = await createApp('dev', FILES)
       const server = await app.dev(env)
       onTestFinished(() => server[Symbol.asyncDispose]())
+      const held = (): Promise<object> => json(server.get('/api/held'))
+      await server.post('/api/run', { worker: 'held', options: {} })
       expect(await json(server.post('/api/many'))).toBe(JOBS)
       await until(async () => completed(await jobs(server)).length >= 50)
+      expect(await held()).toEqual({ state: 'active' })
       const rebuilt = server.prints(/Nitro server built in/)
+      await app.write('server/queues/held.ts', RELEASED)
       await app.write('server/queues/versioned.ts', worker('two'))
       await rebuilt
       const done = await until(async () => {
@@ -107,6 +125,7 @@ describe('nuxt dev', () => {
       expect(before.length).toBeGreaterThanOrEqual(50)
       expect(after.length).toBeGreaterThan(0)
       expect(Math.max(...before)).toBeLessThanOrEqual(Math.min(...after))
+      expect(await held()).toEqual({ state: 'completed', result: 'attempt 1' })
       const around = done.filter(({ result }) => Math.abs(result!.at - Math.max(...before)) < 50)
       const ends = await Promise.all(around.map(({ runId }) => json<number>(server.get(`/api/ends?id=${runId}`))))
       expect(ends).toEqual(around.map(() => 1))
