@@ -12,6 +12,7 @@ const CHART = 'strikes-by-year.svg'
 export const config = defineQueueConfig({
   runtime: 'node-isolated',
   isolated: { resourceLimits: { maxOldGenerationSizeMb: 256 } },
+  process: { inheritEnv: ['PLAYGROUND_OUTPUT'] },
   flow: {
     name: 'birdstrikes',
     role: 'step',
