@@ -18,6 +18,7 @@ export default defineQueueWorker<typeof config>(async (job, ctx) => {
   const { year, rows } = job.data
   const strikes = JSON.parse(await readFile(rows, 'utf8')) as Strike[]
   const stats = yearStatistics(strikes)
+  await ctx.logger.info(`${year}: ${stats.strikes} strikes, ${stats.damaging} with damage`)
   await ctx.state.update('years', (years = {}) => ({ ...years, [year]: stats }))
   await ctx.flow.emit('year.done', { year })
   return { year, strikes: stats.strikes, cost: stats.cost }

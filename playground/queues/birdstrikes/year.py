@@ -46,6 +46,7 @@ def year(job: Job, ctx: RunContext) -> dict[str, Any]:
     name = job.data["year"]
     strikes = json.loads(Path(job.data["rows"]).read_text(encoding="utf-8"))
     stats = year_statistics(strikes)
+    ctx.logger.info(f"{name}: {stats['strikes']} strikes, {stats['damaging']} with damage")
     ctx.state.update("years", lambda years: {**(years or {}), name: stats})
     ctx.flow.emit("year.done", {"year": name})
     return {"year": name, "strikes": stats["strikes"], "cost": stats["cost"]}

@@ -11,14 +11,18 @@ import { ROOT } from '../processes.ts'
 const run = promisify(execFile)
 
 /** What users install beside this package, in the versions that it is developed with. */
-const BESIDE = ['nuxt', 'nitropack', 'bullmq', 'ioredis', 'pg', 'pg-boss', 'zod', 'typescript', '@types/node']
+const BESIDE = [
+  ...['nuxt', 'nitropack', 'bullmq', 'ioredis', 'pg', 'pg-boss', 'zod', 'typescript', '@types/node'],
+  // What the playground needs.
+  ...['csv-parse', 'vega-datasets', 'pathe', 'vue'],
+]
 const INSTALL_TIMEOUT = 120_000
 
 /**
  * A folder with this package, packed and installed as a user would. It is far from this repository,
  * so that nothing is found here that would be missing there. Made once for what is built, and kept.
  */
-export async function workspace(): Promise<string> {
+async function workspace(): Promise<string> {
   const folder = join(tmpdir(), `nuxt-queue-apps-${await fingerprint()}`)
   const lock = await lockFolder(`${folder}.lock`, INSTALL_TIMEOUT)
   try {
@@ -39,7 +43,7 @@ async function install(folder: string): Promise<void> {
   await rm(making, { recursive: true, force: true })
   await mkdir(making, { recursive: true })
   await run('npm', ['pack', '--ignore-scripts', '--pack-destination', making], { cwd: ROOT })
-  const [tarball] = (await readdir(making)).filter((name) => name.endsWith('.tgz'))
+  const tarball = (await readdir(making)).find((name) => name.endsWith('.tgz'))
   const { dependencies, devDependencies, overrides } = manifest()
   const versions = BESIDE.map((name) => [name, devDependencies[name] ?? dependencies[name]])
   const own = {

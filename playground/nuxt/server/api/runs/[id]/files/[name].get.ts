@@ -10,9 +10,9 @@ const TYPES: Readonly<Record<string, string>> = {
 export default defineEventHandler(async (event) => {
   const { id = '', name = '' } = getRouterParams(event, { decode: true })
   const type = TYPES[name]
-  const known = type !== undefined && (await useQueue().port('events').runs.get(id)) !== undefined
-  const content = known && (await readFile(outputOf(id, name)).catch(() => undefined))
+  const run = await useQueue().port('events').runs.get(id)
+  const content = run && type && (await readFile(outputOf(id, name)).catch(() => undefined))
   if (!content) throw createError({ statusCode: 404, statusMessage: 'No such file' })
-  setResponseHeader(event, 'content-type', type!)
+  setResponseHeader(event, 'content-type', type)
   return content
 })
