@@ -12,6 +12,8 @@ export interface Server extends AsyncDisposable {
   url: string
   pid: number
   output(): string
+  /** Waits for output that matches, from here on. */
+  prints(pattern: RegExp): Promise<void>
   get(path: string): Promise<Response>
   post(path: string, body?: unknown): Promise<Response>
   /** Ends it with a signal and answers its exit code. */
@@ -85,7 +87,7 @@ export async function createApp(
     async dev(env) {
       const port = await freePort()
       const child = start([nuxt, 'dev', '--port', String(port), '--host', '127.0.0.1'], root, env)
-      return served(child, port, /Server built in/)
+      return served(child, port, /Nitro server built in/)
     },
   }
 }
@@ -131,6 +133,10 @@ async function served({ child, output }: Started, port: number, ready: RegExp | 
     url,
     pid: child.pid!,
     output,
+    prints(pattern) {
+      const before = output().length
+      return seen(child, () => output().slice(before), pattern)
+    },
     get: (path) => send(path),
     post: (path, body) =>
       send(path, {
@@ -151,7 +157,7 @@ function seen(child: ChildProcess, output: () => string, pattern: RegExp): Promi
     const look = (): void => {
       if (pattern.test(output())) resolve()
     }
-    child.stdout!.on('data', look)
+    for (const stream of [child.stdout!, child.stderr!]) stream.on('data', look)
     child.once('close', () => reject(new Error(`Ended without ${String(pattern)}:\n${output()}`)))
     look()
   })

@@ -146,7 +146,7 @@ function place(name: string, app: App): Record<string, string> {
 async function clientCode(app: App): Promise<string> {
   const folder = join(app.folder, '.output/public/_nuxt')
   expect(existsSync(folder)).toBe(true)
-  const names = await readdir(folder)
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.js'))
   const texts = await Promise.all(names.map((name) => app.read(join('.output/public/_nuxt', name))))
   return texts.join('\n')
 }

@@ -16,7 +16,7 @@ export default defineQueueWorker<typeof config>(async (job, ctx) => {
 export const config = defineQueueConfig({ runtime: 'node-isolated' })
 export default defineQueueWorker(async () => ({ said: greeting(useRuntimeConfig().public.who as string), pid: process.pid }))
 `,
-  'server/queues/snake.py': `from helper import shout
+  'server/queues/snake.py': `from _helper import shout
 from nuxt_queue import Job, RunContext, define_config, define_worker
 
 config = define_config(queue="snake")
@@ -25,7 +25,7 @@ config = define_config(queue="snake")
 def snake(job: Job, ctx: RunContext) -> str:
     return shout(job.data["name"])
 `,
-  'server/queues/helper.py': `def shout(name: str) -> str:
+  'server/queues/_helper.py': `def shout(name: str) -> str:
     return f"HELLO {name.upper()}"
 `,
   'server/api/run.post.ts': `export default defineEventHandler(async (event) => {

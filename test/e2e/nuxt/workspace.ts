@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { promisify } from 'node:util'
 import { join } from 'pathe'
@@ -17,6 +17,7 @@ const BESIDE = [
   ...['csv-parse', 'vega-datasets', 'pathe', 'vue'],
 ]
 const INSTALL_TIMEOUT = 120_000
+const KEEP = 24 * 60 * 60 * 1000
 
 /**
  * A folder with this package, packed and installed as a user would. It is far from this repository,
@@ -39,6 +40,7 @@ export async function appFolder(name: string): Promise<string> {
 }
 
 async function install(folder: string): Promise<void> {
+  await removeOld()
   const making = `${folder}.making`
   await rm(making, { recursive: true, force: true })
   await mkdir(making, { recursive: true })
@@ -57,6 +59,15 @@ async function install(folder: string): Promise<void> {
   await rename(making, folder)
 }
 
+/** Those of builds that are long gone. */
+async function removeOld(): Promise<void> {
+  const names = (await readdir(tmpdir())).filter((name) => name.startsWith('nuxt-queue-apps-'))
+  for (const folder of names.map((name) => join(tmpdir(), name))) {
+    const age = Date.now() - (await stat(folder)).mtimeMs
+    if (age > KEEP) await rm(folder, { recursive: true, force: true })
+  }
+}
+
 function manifest() {
   return JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Record<
     'dependencies' | 'devDependencies' | 'overrides',
@@ -66,7 +77,9 @@ function manifest() {
 
 /** Tells one state of what is built from another. */
 async function fingerprint(): Promise<string> {
-  const hash = createHash('sha256').update(await readFile(join(ROOT, 'package.json')))
+  const hash = createHash('sha256')
+    .update(BESIDE.join())
+    .update(await readFile(join(ROOT, 'package.json')))
   const files = await readdir(join(ROOT, 'dist'), { recursive: true, withFileTypes: true })
   const paths = files.filter((file) => file.isFile()).map(({ parentPath, name }) => join(parentPath, name))
   for (const path of paths.toSorted()) hash.update(path).update(await readFile(path))

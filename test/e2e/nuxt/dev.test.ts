@@ -1,0 +1,151 @@
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
+import { sharedRedis } from '../../services/redis.ts'
+import { until } from '../redis/rig.ts'
+import { createApp, type Env, type Server } from './app.ts'
+
+const TIMEOUT = 120_000
+const JOBS = 1000
+const redis = await sharedRedis()
+afterAll(() => redis.stop())
+
+/** Tells which code it is, and when it began. */
+const worker = (version: string): string => `export const config = defineQueueConfig({ concurrency: 5 })
+export default defineQueueWorker(async () => {
+  const at = Date.now()
+  await new Promise((resolve) => setTimeout(resolve, 10))
+  return { version: '${version}', at }
+})
+`
+
+const FILES = {
+  'nuxt.config.ts': `export default defineNuxtConfig({ modules: ['nuxt-queue'] })\n`,
+  'app/app.vue': `<template><h1>An app</h1></template>\n`,
+  'server/queues/versioned.ts': worker('one'),
+  'server/queues/snake.py': snake('one'),
+  'server/api/many.post.ts': `export default defineEventHandler(async () => {
+  const jobs = Array.from({ length: ${JOBS} }, (_, index) => ({ worker: 'versioned', data: index }))
+  return (await useQueue().enqueueMany(jobs)).length
+})
+`,
+  'server/api/jobs.get.ts': `export default defineEventHandler(async () => {
+  const jobs = await useQueue().port('queue').getJobs({ queue: 'versioned', limit: ${2 * JOBS} })
+  return jobs.map(({ state, result, runId }) => ({ state, result, runId }))
+})
+`,
+  'server/api/ends.get.ts': `export default defineEventHandler(async (event) => {
+  const events = await useQueue().port('events').read(String(getQuery(event).id), { types: ['step.completed'] })
+  return events.length
+})
+`,
+  'server/api/run.post.ts': `export default defineEventHandler(async (event) => {
+  const { worker, options } = await readBody(event)
+  const job = await useQueue().enqueue(worker, null, options)
+  return options ? job : { result: await useQueue().result(job, { timeout: 20_000 }) }
+})
+`,
+}
+
+function snake(version: string): string {
+  return `from nuxt_queue import define_config, define_worker
+
+config = define_config(queue="snake")
+
+@define_worker
+def snake(job, ctx):
+    return "${version}"
+`
+}
+
+interface Done {
+  state: string
+  result?: { version: string; at: number }
+  runId: string
+}
+
+async function json<T>(response: Promise<Response>): Promise<T> {
+  return (await (await response).json()) as T
+}
+
+const jobs = (server: Server): Promise<Done[]> => json(server.get('/api/jobs'))
+const completed = (all: readonly Done[]): Done[] => all.filter(({ state }) => state === 'completed')
+const versionOf = async (server: Server, worker: string): Promise<unknown> =>
+  (await json<{ result: unknown }>(server.post('/api/run', { worker }))).result
+
+describe('nuxt dev', () => {
+  it.each<[string, Env]>([
+    ['memory', {}],
+    ['file', { NUXT_QUEUE_ADAPTER: 'file' }],
+    [
+      'redis',
+      {
+        NUXT_QUEUE_ADAPTER: 'redis',
+        NUXT_QUEUE_REDIS_URL: redis.url,
+        NUXT_QUEUE_REDIS_PREFIX: crypto.randomUUID(),
+        NUXT_QUEUE_REDIS_CHECK_SERVER: 'false',
+      },
+    ],
+  ])(
+    `%s: of ${JOBS} queued jobs none is lost when their worker is edited, each is done by one version, later ones by the new`,
+    async (_adapter, env) => {
+      const app = await createApp('dev', FILES)
+      const server = await app.dev(env)
+      onTestFinished(() => server[Symbol.asyncDispose]())
+      expect(await json(server.post('/api/many'))).toBe(JOBS)
+      await until(async () => completed(await jobs(server)).length >= 50)
+      const rebuilt = server.prints(/Nitro server built in/)
+      await app.write('server/queues/versioned.ts', worker('two'))
+      await rebuilt
+      const done = await until(async () => {
+        const found = completed(await jobs(server))
+        return found.length >= JOBS && found
+      })
+      expect(done).toHaveLength(JOBS)
+      const at = (version: string): number[] =>
+        done.filter(({ result }) => result!.version === version).map(({ result }) => result!.at)
+      const [before, after] = [at('one'), at('two')]
+      expect(before.length + after.length).toBe(JOBS)
+      expect(before.length).toBeGreaterThanOrEqual(50)
+      expect(after.length).toBeGreaterThan(0)
+      expect(Math.max(...before)).toBeLessThanOrEqual(Math.min(...after))
+      const around = done.filter(({ result }) => Math.abs(result!.at - Math.max(...before)) < 50)
+      const ends = await Promise.all(around.map(({ runId }) => json<number>(server.get(`/api/ends?id=${runId}`))))
+      expect(ends).toEqual(around.map(() => 1))
+    },
+    TIMEOUT,
+  )
+
+  it(
+    'takes up workers that are edited, added or removed in any language, and keeps jobs while the code does not compile',
+    async () => {
+      const app = await createApp('dev', FILES)
+      const server = await app.dev()
+      onTestFinished(() => server[Symbol.asyncDispose]())
+      const change = async (path: string, content: string): Promise<void> => {
+        const rebuilt = server.prints(/Nitro server built in/)
+        await app.write(path, content)
+        await rebuilt
+      }
+      expect(await versionOf(server, 'snake')).toBe('one')
+      await change('server/queues/snake.py', snake('two'))
+      expect(await versionOf(server, 'snake')).toBe('two')
+      await change('server/queues/added/later.ts', `export default defineQueueWorker(() => 'added')\n`)
+      expect(await versionOf(server, 'added/later')).toBe('added')
+
+      await json(server.post('/api/run', { worker: 'versioned', options: { delay: 2000 } }))
+      const broken = server.prints(/ERROR/)
+      await app.write('server/queues/versioned.ts', 'export default defineQueueWorker(() => {')
+      await broken
+      await change('server/queues/versioned.ts', worker('mended'))
+      const [job] = await until(async () => {
+        const found = completed(await jobs(server))
+        return found.length > 0 && found
+      })
+      expect(job!.result).toMatchObject({ version: 'mended' })
+
+      await change('server/queues/versioned.ts', `throw new Error('on purpose')\n`)
+      expect(await versionOf(server, 'added/later')).toBe('added')
+      expect(server.output()).toMatch(/versioned\.\w+ (?:is left out|cannot be loaded).*on purpose/s)
+    },
+    TIMEOUT,
+  )
+})
