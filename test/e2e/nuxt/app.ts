@@ -6,7 +6,7 @@ import { dirname, join } from 'pathe'
 import { onTestFinished } from 'vitest'
 import { appFolder } from './workspace.ts'
 
-type Env = Readonly<Record<string, string>>
+export type Env = Readonly<Record<string, string>>
 
 export interface Server extends AsyncDisposable {
   url: string
