@@ -16,5 +16,7 @@ symlinkSync(ROOT, link, 'junction')
 
 const nuxt = join(dirname(createRequire(import.meta.url).resolve('nuxt/package.json')), 'bin/nuxt.mjs')
 const child = spawn(process.execPath, [nuxt, 'dev', APP, ...process.argv.slice(2)], { stdio: 'inherit' })
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal))
+// A terminal interrupts both of them.
+process.on('SIGINT', () => {})
+process.on('SIGTERM', () => child.kill())
 child.on('close', (code) => (process.exitCode = code ?? 1))
