@@ -15,7 +15,7 @@ export type {
   StartOptions,
 } from './plugins/flow/index.ts'
 export type { Timeline, TimelineJob } from './plugins/history/index.ts'
-export type { Authorize, Health, Http, HttpAction } from './plugins/http/index.ts'
+export type { Authorize, Health, Http, HttpAction, Listening, ListenOptions, Problem } from './plugins/http/index.ts'
 export type { InstanceInfo } from './plugins/instances/index.ts'
 export type { LogLevel, RunLogger } from './plugins/logger/index.ts'
 export type { ProgressMessage } from './plugins/progress/index.ts'

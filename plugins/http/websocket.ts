@@ -1,5 +1,4 @@
 import type { Ending, Sink } from './stream/sink.ts'
-import { problemResponse } from './problems.ts'
 import type { Admission } from './api.ts'
 import type { Kernel } from '../../kernel/index.ts'
 import type { Service } from './service.ts'
@@ -53,6 +52,7 @@ export function createSocketHooks(kernel: Kernel, load: () => Promise<Service>):
         const admission = await admit(request)
         return admission instanceof Response ? admission : { context: { [ADMISSION]: admission } }
       } catch (error) {
+        const { problemResponse } = await import('./problems.ts')
         return problemResponse(error, kernel.reporter)
       }
     },

@@ -1,10 +1,10 @@
 import { Worker } from 'node:worker_threads'
 import { QueueError, type Reporter } from '../../kernel/index.ts'
+import { programFile } from '../_shared/package-files.ts'
 import type { PostgresPort } from '../_shared/postgres.ts'
 import type { FromThread, ThreadData, ToThread } from './protocol.ts'
 
-/** The same ending as this file: sources run as they are, too. */
-const THREAD = new URL(import.meta.url.endsWith('.ts') ? 'thread.ts' : 'thread.js', import.meta.url)
+const THREAD = programFile('plugins/pglite/thread')
 /** How long to wait before a thread that died is started again, in milliseconds. */
 const RESTART = 200
 

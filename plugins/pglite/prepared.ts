@@ -1,8 +1,8 @@
 import { existsSync, openAsBlob } from 'node:fs'
-import { fileURLToPath } from 'node:url'
+import { codeFile } from '../_shared/package-files.ts'
 
 /** An empty database as PGlite packs it: unpacking takes a third of the time that making one takes. */
-export const PREPARED = fileURLToPath(new URL('prepared.tar.gz', import.meta.url))
+export const PREPARED = codeFile('plugins/pglite/prepared.tar.gz')
 
 /** The archive, where the build has put one. */
 export async function readPrepared(): Promise<Blob | undefined> {

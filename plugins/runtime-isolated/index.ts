@@ -1,10 +1,10 @@
 import { tmpdir } from 'node:os'
-import { fileURLToPath } from 'node:url'
 import { join } from 'pathe'
 import { z } from 'zod'
 import { definePlugin } from '../../kernel/index.ts'
 import { createChildHost, fileOf } from '../_shared/child-process/host.ts'
 import { hostOptions, ownOptions } from '../_shared/child-process/options.ts'
+import { programFile } from '../_shared/package-files.ts'
 
 declare module 'nuxt-queue/kernel' {
   interface WorkerConfig {
@@ -30,7 +30,7 @@ const isolatedOptions = z.strictObject({
 export type IsolatedOptions = z.input<typeof isolatedOptions>
 
 const NAME = 'node-isolated'
-const CHILD = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './child.ts' : './child.js', import.meta.url))
+const CHILD = programFile('plugins/runtime-isolated/child')
 
 /** Halves the start of a process. The folder is the one that `module.enableCompileCache()` takes by itself. */
 const COMPILE_CACHE = { NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(tmpdir(), 'node-compile-cache') }

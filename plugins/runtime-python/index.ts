@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { join, relative, resolve } from 'pathe'
 import { z } from 'zod'
 import { definePlugin, isQueueError, type Kernel, type WorkerModule } from '../../kernel/index.ts'
@@ -10,13 +9,12 @@ import { createChildHost, fileOf } from '../_shared/child-process/host.ts'
 import { environmentOf, hostOptions, type HostOptions } from '../_shared/child-process/options.ts'
 import { HOST } from '../_shared/child-process/protocol.ts'
 import { loadModule } from '../_shared/load-module.ts'
+import { packageFile } from '../_shared/package-files.ts'
 import { createDescriber } from './describe.ts'
 import { findInterpreter, type Interpreter } from './interpreter.ts'
 
 const NAME = 'python'
-/** The SDK lies beside the sources, and beside what is built of them. */
-const FROM_HERE = import.meta.url.endsWith('.ts') ? '../../python-sdk/src' : '../../../python-sdk/src'
-const SDK = fileURLToPath(new URL(FROM_HERE, import.meta.url))
+const SDK = packageFile('python-sdk/src')
 
 /** Runs Python workers, each job in an interpreter of its own unless told otherwise. */
 export default definePlugin({

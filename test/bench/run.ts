@@ -12,6 +12,7 @@ const BENCHES: Record<string, () => Promise<{ default: Bench }>> = {
   runtimes: () => import('./runtimes.ts'),
   flows: () => import('./flows.ts'),
   waiting: () => import('./waiting.ts'),
+  http: () => import('./http.ts'),
 }
 
 const args = process.argv.slice(2)

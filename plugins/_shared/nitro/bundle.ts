@@ -25,7 +25,7 @@ export interface Entries {
 }
 
 /** What of this package is loaded by processes of its own, which following the imports does not show. */
-const PROGRAMS = ['isolated-child', 'supervisor', 'pglite-thread'].map((name) => `nuxt-queue/programs/${name}`)
+const PROGRAMS = ['isolated-child', 'pglite-thread'].map((name) => `nuxt-queue/programs/${name}`)
 
 /** Makes each worker an entry beside the server, so that a process of its own can load it without the server. */
 export function addEntries(config: RollupConfig, serverEntry: string, entries: Entries): void {

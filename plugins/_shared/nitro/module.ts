@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { defu } from 'defu'
 import type { Nitro, NitroModule } from 'nitropack/types'
-import { join } from 'pathe'
+import { dirname, join, relative, resolve } from 'pathe'
 import type { KernelConfig } from '../../../kernel/index.ts'
+import { codeFile } from '../package-files.ts'
 import { watchFolders } from '../watch-folders.ts'
 import { addEntries } from './bundle.ts'
 import { environmentReads } from './environment.ts'
@@ -34,7 +34,7 @@ export interface NitroModuleOptions {
 }
 
 /** The folder that holds what this package was built into. */
-const PACKAGE = fileURLToPath(new URL('../../../', import.meta.url))
+const PACKAGE = codeFile('.')
 const CONFIG_ENDINGS = ['ts', 'mts', 'js', 'mjs']
 const DEFAULT_PATH = '/_queue/'
 
@@ -81,7 +81,10 @@ async function setUp(nitro: Nitro, given: NitroModuleOptions): Promise<void> {
   nitro.hooks.hook('compiled', async () => {
     if (!options.dev) await completeOutput(options.output.serverDir, await find())
   })
-  nitro.hooks.hook('types:extend', () => writeTypes(nitro, folders))
+  const types = join(options.buildDir, 'types/nuxt-queue.d.ts')
+  nitro.hooks.hook('types:extend', () => writeTypes(types, folders))
+  const tsconfig = resolve(options.buildDir, options.typescript.tsconfigPath ?? 'types/tsconfig.json')
+  options.typescript.tsConfig = defu(options.typescript.tsConfig, { include: [relative(dirname(tsconfig), types)] })
   if (options.dev) watchWorkers(nitro, folders)
 }
 
@@ -116,10 +119,9 @@ function isOurs(id: string): boolean {
   return /^nuxt-queue(?:\/|$)/.test(id) || id.startsWith(PACKAGE)
 }
 
-async function writeTypes({ options }: Nitro, folders: readonly string[]): Promise<void> {
-  const folder = join(options.buildDir, 'types')
-  await mkdir(folder, { recursive: true })
-  await writeFile(join(folder, 'nuxt-queue.d.ts'), typeDeclarations(await findWorkers(folders), folder))
+async function writeTypes(file: string, folders: readonly string[]): Promise<void> {
+  await mkdir(dirname(file), { recursive: true })
+  await writeFile(file, typeDeclarations(await findWorkers(folders), dirname(file)))
 }
 
 /** A worker that is added or removed changes what there is to bundle. */

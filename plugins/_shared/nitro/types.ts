@@ -8,11 +8,11 @@ export function typeDeclarations({ workers }: FoundWorkers, folder: string): str
     return `    ${JSON.stringify(id)}: ${bundled ? `typeof import(${JSON.stringify(path)})` : 'object'}`
   })
   return `// Written by nuxt-queue from the files of the workers.
+import 'nuxt-queue/nitro'
 declare module 'nuxt-queue/kernel' {
   interface QueueWorkers {
 ${lines.join('\n')}
   }
 }
-export {}
 `
 }

@@ -26,12 +26,14 @@ export interface App {
   read(path: string): Promise<string>
   /** Builds it for production and answers what was printed. */
   build(env?: Env): Promise<string>
+  /** Checks a project of TypeScript and answers what is wrong. */
+  typeErrors(tsconfig: string): Promise<string>
   /** Starts what was built, from another folder, on `PORT` or a free one, and waits until it listens. */
   start(env?: Env): Promise<Server>
   /** Runs a built program to its end. */
   program(file: string, env?: Env): Promise<{ code: number | null; output: string }>
   /** Starts the workers without a server. */
-  workers(env?: Env): Promise<Server>
+  workers(env?: Env): Server
   /** `nuxt dev`. */
   dev(env?: Env): Promise<Server>
 }
@@ -63,7 +65,9 @@ export async function createApp(
   }
   await write('package.json', JSON.stringify({ name, private: true, type: 'module' }))
   for (const [path, content] of Object.entries(files)) await write(path, content)
-  const nuxt = join(folder, '../node_modules/nuxt/bin/nuxt.mjs')
+  const installed = (path: string): string => join(folder, '../node_modules', path)
+  const nuxt = installed('nuxt/bin/nuxt.mjs')
+  const builder = 'nitro.config.ts' in files ? installed('nitropack/dist/cli/index.mjs') : nuxt
   const server = (file: string): string => join(root, '.output/server', file)
 
   return {
@@ -71,23 +75,27 @@ export async function createApp(
     write,
     read: (path) => readFile(join(folder, path), 'utf8'),
     async build(env) {
-      const { code, output } = await finished(start([nuxt, 'build'], root, env))
+      const { code, output } = await finished(start([builder, 'build'], root, env))
       if (code !== 0) throw new Error(`The build failed:\n${output}`)
+      return output
+    },
+    async typeErrors(tsconfig) {
+      const { output } = await finished(start([installed('typescript/bin/tsc'), '--noEmit', '-p', tsconfig], root))
       return output
     },
     async start(env) {
       const port = Number(env?.PORT ?? (await freePort()))
-      const child = start([server('index.mjs')], '/', { ...env, PORT: String(port), HOST: '127.0.0.1' })
-      return served(child, port, /Listening on/)
+      const started = start([server('index.mjs')], '/', { ...env, PORT: String(port), HOST: '127.0.0.1' })
+      await seen(started.child, started.output, /Listening on/)
+      return served(started, port)
     },
     program: (file, env) => finished(start([server(file)], '/', env)),
-    async workers(env) {
-      return served(start([server('queue.mjs')], '/', env), 0, undefined)
-    },
+    workers: (env) => served(start([server('queue.mjs')], '/', env), 0),
     async dev(env) {
       const port = await freePort()
-      const child = start([nuxt, 'dev', '--port', String(port), '--host', '127.0.0.1'], root, env)
-      return served(child, port, /Nitro server built in/)
+      const started = start([nuxt, 'dev', '--port', String(port), '--host', '127.0.0.1'], root, env)
+      await seen(started.child, started.output, /Nitro server built in/)
+      return served(started, port)
     },
   }
 }
@@ -120,10 +128,9 @@ async function finished({ child, output }: Started): Promise<{ code: number | nu
   return { code, output: output() }
 }
 
-async function served({ child, output }: Started, port: number, ready: RegExp | undefined): Promise<Server> {
+function served({ child, output }: Started, port: number): Server {
   const url = `http://127.0.0.1:${port}`
   const closed = once(child, 'close') as Promise<[number | null]>
-  if (ready) await seen(child, output, ready)
   const send = (path: string, init?: RequestInit): Promise<Response> => fetch(new URL(path, url), init)
   const stop = async (signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> => {
     child.kill(signal)

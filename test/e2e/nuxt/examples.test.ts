@@ -103,6 +103,7 @@ describe('the configurations of the documentation, in applications that installe
       const { job } = await runAll(server)
       expect(await (await server.get(`/api/state?id=${job.runId}`)).json()).toEqual({ greeted: 'Ada' })
       expect(await run(server, 'layered')).toMatchObject({ result: 'from a layer' })
+      expect(await app.typeErrors('.nuxt/tsconfig.server.json')).toBe('')
       const tab = await server.get('/_queue/devtools')
       expect(await tab.text()).toContain('<title>Queue</title>')
       await app.build()

@@ -35,6 +35,23 @@ def snake(job: Job, ctx: RunContext) -> str:
   return { job, result: await queue.result(job, { timeout: 30_000 }), pid: process.pid }
 })
 `,
+  'server/api/typed.get.ts': `export default defineEventHandler(async () => {
+  const queue = useQueue()
+  const job = await queue.enqueue('hello', { name: 'Ada' }, { delay: 5 })
+  const text: string = await queue.result(job)
+  // @ts-expect-error it is a string
+  const count: number = await queue.result(job)
+  // @ts-expect-error it takes a name
+  await queue.enqueue('hello', { nom: 'Ada' })
+  // @ts-expect-error there is no such worker
+  await queue.enqueue('helo', { name: 'Ada' })
+  // @ts-expect-error it needs data
+  await queue.enqueue('hello')
+  await queue.enqueue('snake', { any: 'thing' })
+  await queue.enqueue({ queue: 'elsewhere', name: 'other' })
+  return [text, count]
+})
+`,
   'server/api/run.get.ts': `export default defineEventHandler(async (event) => {
   const run = await useQueue().port('events').runs.get(String(getQuery(event).id))
   return run ?? { status: 'unknown' }

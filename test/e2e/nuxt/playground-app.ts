@@ -1,6 +1,4 @@
-import { execFile } from 'node:child_process'
 import { cp } from 'node:fs/promises'
-import { promisify } from 'node:util'
 import { join, relative } from 'pathe'
 import { ROOT } from '../processes.ts'
 import { createApp, type App, type AppOptions } from './app.ts'
@@ -16,15 +14,4 @@ export async function buildPlayground(onEnd: AppOptions['onEnd']): Promise<App> 
   const output = await app.build()
   if (/could not be resolved|circular/i.test(output)) throw new Error(`The build complains:\n${output}`)
   return app
-}
-
-/** Checks the types of what was built, other than those of templates. @throws Error with what the compiler says */
-export async function checkTypes({ folder }: App): Promise<void> {
-  const tsc = join(folder, '../node_modules/typescript/bin/tsc')
-  for (const part of ['app', 'server', 'node']) {
-    const project = join(folder, `nuxt/.nuxt/tsconfig.${part}.json`)
-    await promisify(execFile)(process.execPath, [tsc, '--noEmit', '-p', project]).catch((error: { stdout: string }) => {
-      throw new Error(error.stdout)
-    })
-  }
 }

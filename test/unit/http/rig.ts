@@ -24,7 +24,7 @@ export async function serve(http: KernelConfig = {}, options: TestKernelOptions 
   async function ask(path: string, init?: RequestInit): Promise<Answer> {
     const response = await fetch(api + path, init)
     const text = await response.text()
-    const isJson = /json$/.test(response.headers.get('content-type') ?? '') && text !== ''
+    const isJson = response.headers.get('content-type')?.endsWith('json') === true && text !== ''
     return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text }
   }
 
@@ -74,7 +74,7 @@ export const seqs = (frames: readonly Frame[]): number[] =>
   frames.flatMap(({ kind, data }) => (kind === 'event' ? [(data as StoredEvent).seq] : []))
 
 /** Frames as they come, to be waited for. */
-export function createInbox() {
+function createInbox() {
   const frames: Frame[] = []
   const watchers = new Set<() => void>()
   let over = false
@@ -159,8 +159,12 @@ export async function openSocket(url: string): Promise<Inbox & AsyncDisposable &
   const inbox = createInbox()
   const closed = Promise.withResolvers<number>()
   socket.addEventListener('message', ({ data }) => {
-    const { kind, id, event, ...others } = JSON.parse(String(data)) as { kind: string; id?: string; event?: unknown }
-    inbox.push({ kind, ...(id !== undefined && { id }), data: event ?? others })
+    const { kind, id, event, ...others } = JSON.parse(String(data)) as {
+      kind: string
+      id?: number | string
+      event?: unknown
+    }
+    inbox.push({ kind, ...(id !== undefined && { id: String(id) }), data: event ?? others })
   })
   socket.addEventListener('close', ({ code }) => {
     closed.resolve(code)

@@ -5,6 +5,7 @@ import { explanationTests } from './explanations.ts'
 import { flowControlTests } from './flow-control.ts'
 import { flowTests } from './flows.ts'
 import { graphTests } from './graphs.ts'
+import { httpTests } from './http.ts'
 import { instanceTests } from './instances.ts'
 import { jobTests } from './jobs.ts'
 import { lookingBackTests } from './looking-back.ts'
@@ -67,6 +68,9 @@ export function presetConformance({ name, create }: PresetConformanceOptions): v
     })
     describe('triggers', () => {
       triggerTests(test)
+    })
+    describe('HTTP', () => {
+      httpTests(test)
     })
     describe('instances', () => {
       instanceTests(test)

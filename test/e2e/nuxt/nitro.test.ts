@@ -1,0 +1,116 @@
+import { afterAll, describe, expect, it } from 'vitest'
+import { sharedRedis } from '../../services/redis.ts'
+import { until } from '../redis/rig.ts'
+import { createApp, type Server } from './app.ts'
+import { FILES } from './fixture.ts'
+
+const TIMEOUT = 120_000
+const redis = await sharedRedis()
+afterAll(() => redis.stop())
+
+const { 'app/app.vue': _page, 'server/api/typed.get.ts': _strict, ...SERVER } = FILES
+
+const NITRO = {
+  ...SERVER,
+  'nitro.config.ts': `import { defineNitroConfig } from 'nitropack/config'
+
+export default defineNitroConfig({
+  srcDir: 'server',
+  compatibilityDate: '2026-01-01',
+  modules: ['nuxt-queue/nitro'],
+  runtimeConfig: { public: { who: 'you' } },
+  queue: { adapter: 'redis' },
+})
+`,
+  'tsconfig.json': `{ "extends": "./.nitro/types/tsconfig.json", "compilerOptions": { "types": ["node"] } }`,
+  'nuxt-queue.config.ts': `import { defineConfig, definePlugin } from 'nuxt-queue'
+
+const signature = definePlugin({
+  name: 'signature',
+  setup(kernel) {
+    kernel.hook('dispatch', async (dispatch, next) => {
+      await next()
+      if (dispatch.job.name === 'pid') dispatch.result = { pid: process.pid, signed: true }
+    })
+  },
+})
+export default defineConfig({
+  plugins: [signature],
+  http: { authorize: (request) => request.headers.get('authorization') === 'Bearer secret' },
+})
+`,
+  'server/queues/pid.ts': `export const config = defineQueueConfig({ queue: 'pid' })
+export default defineQueueWorker(async (job) => {
+  if (job.data === 'slow') await new Promise((resolve) => setTimeout(resolve, 1000))
+  return process.pid
+})
+`,
+  'server/api/enqueue.post.ts': `export default defineEventHandler(async (event) => {
+  const { worker, data } = await readBody<{ worker: 'pid'; data: unknown }>(event)
+  return useQueue().enqueue(worker, data)
+})
+`,
+  'server/api/job.get.ts': `export default defineEventHandler(async (event) => {
+  const { queue, id } = getQuery(event) as { queue: string; id: string }
+  return (await useQueue().port('queue').getJob(queue, id)) ?? { state: 'unknown' }
+})
+`,
+}
+
+interface JobView {
+  state: string
+  result?: { pid: number; signed: boolean }
+}
+
+async function enqueue(server: Server, worker: string, data: unknown): Promise<() => Promise<JobView>> {
+  const { queue, id } = (await (await server.post('/api/enqueue', { worker, data })).json()) as Record<string, string>
+  return async () => (await (await server.get(`/api/job?queue=${queue!}&id=${id!}`)).json()) as JobView
+}
+
+const ended = (job: () => Promise<JobView>): Promise<JobView> =>
+  until(async () => {
+    const found = await job()
+    return found.state === 'completed' && found
+  })
+
+describe('an application of Nitro without Nuxt', () => {
+  it(
+    'runs workers apart from the web, with the plugins and functions of its config; each ends in order',
+    async () => {
+      const app = await createApp('nitro', NITRO)
+      expect(await app.build()).not.toMatch(/warn|circular|could not be resolved/i)
+      expect(await app.typeErrors('tsconfig.json')).toBe('')
+      const store = { NUXT_QUEUE_REDIS_CHECK_SERVER: 'false', REDIS_URL: redis.url, NITRO_PUBLIC_WHO: 'us' }
+      const web = await app.start({ ...store, NUXT_QUEUE_WORKER: 'false' })
+      const first = await enqueue(web, 'pid', 'quick')
+      expect(await first()).toMatchObject({ state: 'waiting' })
+
+      const workers = app.workers(store)
+      const { result } = await ended(first)
+      expect(result).toEqual({ pid: workers.pid, signed: true })
+      for (const [worker, expected] of [
+        ['hello', 'hello Ada'],
+        ['apart/isolated', { said: 'hello us', pid: expect.any(Number) as number }],
+        ['snake', 'HELLO ADA'],
+      ] as const) {
+        expect((await ended(await enqueue(web, worker, { name: 'Ada' }))).result).toEqual(expected)
+      }
+
+      const slow = await enqueue(web, 'pid', 'slow')
+      await until(async () => (await slow()).state === 'active')
+      expect(await workers.stop('SIGTERM'), workers.output()).toBe(0)
+      expect(await slow()).toMatchObject({ state: 'completed', result: { pid: workers.pid } })
+
+      const api = new URL('/_queue/api/queues', web.url)
+      expect((await fetch(api)).status).toBe(403)
+      const headers = { authorization: 'Bearer secret' }
+      expect(await (await fetch(api, { headers })).json()).toMatchObject({ queues: expect.any(Array) as unknown[] })
+      const stream = await fetch(new URL('/_queue/api/stream', web.url), { headers })
+      expect(stream.headers.get('content-type')).toContain('text/event-stream')
+      const text = stream.text()
+      expect(await web.stop('SIGTERM'), web.output()).toBe(0)
+      expect(await text).toContain('retry: 1000')
+    },
+    TIMEOUT,
+  )
+})
