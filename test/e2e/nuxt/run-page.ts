@@ -7,7 +7,7 @@ export interface RunPage {
   page: Page
   /** Starts a run over so many rows and answers its id. */
   start(rows: number): Promise<string>
-  /** Waits until the run is said to be in this status. */
+  /** Waits until the run is said to be in this status. @throws Error with what the page shows when it has failed */
   status(text: string): Promise<void>
   connection(text: string): Promise<void>
   /** Waits until the event of this `seq` is listed. */
@@ -39,7 +39,11 @@ export async function openPage(browser: Browser, server: Server, path = '/'): Pr
       await page.waitForURL(/\?run=/)
       return new URL(page.url()).searchParams.get('run')!
     },
-    status: (text) => page.getByRole('status').getByText(text, { exact: true }).waitFor(),
+    async status(text) {
+      const shown = page.getByRole('status').getByText(new RegExp(`^(?:${text}|Failed)$`))
+      await shown.waitFor()
+      if ((await shown.innerText()) !== text) throw new Error(await page.getByRole('main').innerText())
+    },
     connection: (text) => page.locator('[data-part=connection]').getByText(text).waitFor(),
     shows: (seq) => page.locator(`[data-seq="${seq}"]`).waitFor({ state: 'attached' }),
     async events() {
