@@ -39,11 +39,10 @@ const program = join(DIST, 'plugins/runtime-isolated/child.js')
 const child = reached('kernel/index.js', relative(DIST, program))
 child.delete(program)
 const application = reached('index.js', 'presets/dev.js')
+// What browsers load as well may not be in one file with what they cannot.
 const browser = reached('plugins/client/index.js', 'plugins/client/vue.js')
-browser.delete(join(DIST, 'plugins/client/vue.js'))
 const groups = [
-  // What servers share with it must not bring them into browsers.
-  { name: 'browser', test: (id: string) => browser.has(id), priority: 3 },
+  { name: 'shared', test: (id: string) => browser.has(id) && application.has(id), priority: 3 },
   // Each process of an isolated worker loads this, and should load no more.
   { name: 'base', test: (id: string) => child.has(id), priority: 2 },
   { name: 'core', test: (id: string) => application.has(id), priority: 1 },

@@ -98,7 +98,7 @@ export default definePlugin({
     const http: Http = {
       path: options.path,
       async fetch(request) {
-        if (!isApi(request.url)) return kernel.webhooks.fetch(request)
+        if (!isApi(request.url)) return kernel.webhooks.fetch(request, options.path)
         try {
           const { api } = await load()
           return await api.fetch(request)

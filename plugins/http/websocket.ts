@@ -50,7 +50,11 @@ export function createSocketHooks(kernel: Kernel, load: () => Promise<Service>):
     async upgrade(request) {
       try {
         const admission = await admit(request)
-        return admission instanceof Response ? admission : { context: { [ADMISSION]: admission } }
+        if (admission instanceof Response) return admission
+        // Up to version 0.3, crossws takes over what is written here and not what is answered.
+        const { context } = request as { context?: Record<string, unknown> }
+        if (context) context[ADMISSION] = admission
+        return { context: { [ADMISSION]: admission } }
       } catch (error) {
         const { problemResponse } = await import('./problems.ts')
         return problemResponse(error, kernel.reporter)

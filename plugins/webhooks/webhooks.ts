@@ -21,15 +21,16 @@ export interface Webhooks {
   url(path: string): string
   /**
    * For HTTP servers: answers a request whose path lies below that of `webhooks.baseUrl`, or below
-   * `/_queue/` when it is not set. Never rejects.
+   * `root`, which a server names that has taken off the beginning of the path, or has its own.
+   * `root` starts and ends with a slash; default `/_queue/`. Never rejects.
    *
    * @example
    * app.all('/_queue/**', (event) => kernel.webhooks.fetch(toRequest(event)))
    */
-  fetch(request: Request): Promise<Response>
+  fetch(request: Request, root?: string): Promise<Response>
 }
 
-/** Where `fetch` looks as long as nobody has said where the world reaches it. */
+/** Where `fetch` looks as long as nobody has said anything else. */
 const DEFAULT_PATH = '/_queue/'
 
 export interface WebhookOptions {
@@ -40,10 +41,10 @@ export interface WebhookOptions {
 export function createWebhooks({ reporter }: Pick<Kernel, 'reporter'>, { baseUrl, maxBody }: WebhookOptions): Webhooks {
   const routes = new Map<string, WebhookHandler>()
   const base = baseUrl === undefined ? undefined : withSlash(new URL(baseUrl))
-  const root = base?.pathname ?? DEFAULT_PATH
 
-  function find(url: URL): { handler: WebhookHandler; rest: string } {
-    const path = url.pathname.startsWith(root) ? url.pathname.slice(root.length) : undefined
+  function find(url: URL, given: string): { handler: WebhookHandler; rest: string } {
+    const root = [base?.pathname ?? given, given].find((one) => url.pathname.startsWith(one))
+    const path = root === undefined ? undefined : url.pathname.slice(root.length)
     const prefixes = [...routes.keys()].filter((prefix) => path?.startsWith(prefix))
     const prefix = prefixes.toSorted((a, b) => b.length - a.length)[0]
     if (path === undefined || prefix === undefined) {
@@ -68,9 +69,9 @@ export function createWebhooks({ reporter }: Pick<Kernel, 'reporter'>, { baseUrl
       const hint = 'Set webhooks.baseUrl, or NUXT_QUEUE_WEBHOOKS_BASE_URL, such as "https://example.com/_queue/".'
       throw new QueueError('CONFIG_INVALID', `The URL of "${path}" is not known: nobody has said where it is. ${hint}`)
     },
-    async fetch(request) {
+    async fetch(request, root = base?.pathname ?? DEFAULT_PATH) {
       try {
-        const { handler, rest } = find(new URL(request.url))
+        const { handler, rest } = find(new URL(request.url), root)
         return await handler(await withBody(request, maxBody), rest)
       } catch (error) {
         return answerError(error, reporter)

@@ -46,15 +46,19 @@ export function createNitroModule(given: NitroModuleOptions = {}): NitroModule {
 async function setUp(nitro: Nitro, given: NitroModuleOptions): Promise<void> {
   const { options } = nitro
   addImports(nitro)
-  if (options.preset === 'nitro-prerender') return
-  const queue = given.queue ?? (options as { queue?: KernelConfig }).queue ?? {}
+  options.externals = defu(options.externals, { external: [isOurs] })
   const folders = given.folders ?? workerFolders(options.scanDirs, options.rootDir)
+  addTypes(nitro, folders)
+  // Pages that are made in advance have no server behind them.
+  if (options.preset === 'nitro-prerender' || (options.static && !options.dev)) return
+  const queue = given.queue ?? (options as { queue?: KernelConfig }).queue ?? {}
   const find = () => findWorkers(folders)
   const app = {
     configFile: findConfig(given.configDirs ?? [options.rootDir]),
     dev: options.dev,
     fromEnvironment: environmentReads(queue, process.env),
     folder: given.folder,
+    path: httpPath(queue),
   }
   options.runtimeConfig.queue = defu(options.runtimeConfig.queue, queue)
   Object.assign(options.virtual, {
@@ -67,10 +71,10 @@ async function setUp(nitro: Nitro, given: NitroModuleOptions): Promise<void> {
     options.virtual[`#nuxt-queue/pages/${name}`] = pageModule(html)
     options.handlers.push({ route: `${httpPath(queue)}${name}`, handler: `#nuxt-queue/pages/${name}`, lazy: true })
   }
-  options.plugins.push('#nuxt-queue/plugin')
+  // Before those of the application, which may wait for the queue.
+  options.plugins.unshift('#nuxt-queue/plugin')
   options.handlers.push({ route: `${httpPath(queue)}**`, handler: '#nuxt-queue/handler', lazy: true })
   options.experimental.websocket ??= true
-  options.externals = defu(options.externals, { external: [isOurs] })
   nitro.hooks.hook('rollup:before', (_nitro, config) =>
     addEntries(config, options.entry, {
       workers: async () => (await find()).workers,
@@ -81,10 +85,6 @@ async function setUp(nitro: Nitro, given: NitroModuleOptions): Promise<void> {
   nitro.hooks.hook('compiled', async () => {
     if (!options.dev) await completeOutput(options.output.serverDir, await find())
   })
-  const types = join(options.buildDir, 'types/nuxt-queue.d.ts')
-  nitro.hooks.hook('types:extend', () => writeTypes(types, folders))
-  const tsconfig = resolve(options.buildDir, options.typescript.tsconfigPath ?? 'types/tsconfig.json')
-  options.typescript.tsConfig = defu(options.typescript.tsConfig, { include: [relative(dirname(tsconfig), types)] })
   if (options.dev) watchWorkers(nitro, folders)
 }
 
@@ -102,6 +102,14 @@ function addImports({ options }: Nitro): void {
       'useQueueRegistry',
     ]),
   ]
+}
+
+/** Declares the workers to TypeScript. */
+function addTypes({ options, hooks }: Nitro, folders: readonly string[]): void {
+  const types = join(options.buildDir, 'types/nuxt-queue.d.ts')
+  hooks.hook('types:extend', () => writeTypes(types, folders))
+  const tsconfig = resolve(options.buildDir, options.typescript.tsconfigPath ?? 'types/tsconfig.json')
+  options.typescript.tsConfig = defu(options.typescript.tsConfig, { include: [relative(dirname(tsconfig), types)] })
 }
 
 function findConfig(folders: readonly string[]): string | undefined {

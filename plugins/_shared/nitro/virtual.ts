@@ -17,10 +17,12 @@ export interface AppModule {
   fromEnvironment: Record<string, string>
   /** In development: where an application without a store of its own keeps its jobs as long as the command runs. */
   folder: string | undefined
+  /** The path that is routed to the queue. */
+  path: string
 }
 
 /** What the plugin needs to know of this application. */
-export function appModule({ workers }: FoundWorkers, { configFile, dev, fromEnvironment, folder }: AppModule): string {
+export function appModule({ workers }: FoundWorkers, { configFile, ...build }: AppModule): string {
   const bundled = workers
     .filter((worker) => worker.bundled)
     .map(({ id, file }) => {
@@ -29,7 +31,9 @@ export function appModule({ workers }: FoundWorkers, { configFile, dev, fromEnvi
     })
   const files = workers
     .filter((worker) => !worker.bundled)
-    .map(({ id, file }) => `  ${json(id)}: ${dev ? json(file) : `at(${json(`${FILES}/${id}${extname(file)}`)})`},`)
+    .map(
+      ({ id, file }) => `  ${json(id)}: ${build.dev ? json(file) : `at(${json(`${FILES}/${id}${extname(file)}`)})`},`,
+    )
   return [
     `import { fileURLToPath } from 'node:url'`,
     configFile ? `import given from ${json(configFile)}` : 'const given = {}',
@@ -37,7 +41,7 @@ export function appModule({ workers }: FoundWorkers, { configFile, dev, fromEnvi
     `export const config = given`,
     `export const bundled = {\n${bundled.join('\n')}\n}`,
     `export const files = {\n${files.join('\n')}\n}`,
-    `export const build = ${json({ dev, fromEnvironment, folder })}`,
+    `export const build = ${json(build)}`,
   ].join('\n')
 }
 
@@ -47,14 +51,17 @@ import { createKernel } from 'nuxt-queue'
 import { startQueue } from 'nuxt-queue/nitro/runtime'
 import { useRuntimeConfig } from 'nitropack/runtime'
 import * as app from '#nuxt-queue/app'
-export default (nitroApp) => startQueue(nitroApp, { ...app, createKernel, runtimeConfig: useRuntimeConfig().queue })
+export default (nitroApp) => {
+  const { queue: runtimeConfig, app: { baseURL } } = useRuntimeConfig()
+  startQueue(nitroApp, { ...app, createKernel, runtimeConfig, baseURL })
+}
 `
 
 /** Hands what lies below the path of the queue to it. */
 export const HANDLER_MODULE = `
 import { defineEventHandler } from 'h3'
-import { handleRequest, websocket } from 'nuxt-queue/nitro/runtime'
-export default defineEventHandler({ handler: (event) => handleRequest(event.node.req, event.node.res), websocket })
+import { handleRequest } from 'nuxt-queue/nitro/runtime'
+export default defineEventHandler((event) => handleRequest(event.node.req, event.node.res))
 `
 
 /** Answers with a page. */

@@ -14,12 +14,15 @@ export type AppConfig = KernelConfig & {
 export interface QueueApp {
   config: AppConfig
   runtimeConfig: unknown
+  /** What all paths of the application begin with, such as `/` or `/shop/`. */
+  baseURL: string
   bundled: Record<string, BundledWorker>
   files: Record<string, string>
   build: {
     dev: boolean
     fromEnvironment: Record<string, string>
     folder: string | undefined
+    path: string
   }
   createKernel: (options: { config: KernelConfig }) => Promise<Kernel>
 }

@@ -2,11 +2,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { QueueError, toError, type Kernel, type Registry } from '../../../../kernel/index.ts'
 import { resolveAppConfig, type QueueApp } from './config.ts'
 import type { AppQueue } from './app-queue.ts'
+import { answerUpgrades, type WebSocketApp } from './websocket.ts'
 
 export type { AppQueue } from './app-queue.ts'
 
 /** What of Nitro's application is used here. */
 export interface NitroApp {
+  h3App: { readonly websocket: WebSocketApp }
   hooks: { hook(name: 'request' | 'close', callback: () => Promise<void>): unknown }
 }
 
@@ -30,6 +32,10 @@ export function startQueue(nitroApp: NitroApp, app: QueueApp): void {
     if (!app.build.dev) process.exit(1)
   })
   nitroApp.hooks.hook('request', () => own.ready)
+  answerUpgrades(nitroApp.h3App.websocket, app.baseURL, async () => {
+    await own.ready
+    return own.kernel?.http
+  })
   if (!app.build.dev && !process.env.NITRO_SHUTDOWN_DISABLED) endStreamsOnSignal(own)
   nitroApp.hooks.hook('close', async () => {
     await own.ready
@@ -47,6 +53,14 @@ function endStreamsOnSignal(own: NonNullable<typeof current>): void {
 async function boot(own: NonNullable<typeof current>, app: QueueApp): Promise<void> {
   const { worker, config } = resolveAppConfig(app)
   const kernel = await app.createKernel({ config })
+  if (kernel.http.path !== app.build.path) {
+    await kernel.close()
+    const where = 'Set it in nuxt.config or nitro.config, section queue, and build again.'
+    throw new QueueError(
+      'CONFIG_INVALID',
+      `http.path is "${kernel.http.path}", but what is built has routes below "${app.build.path}". ${where}`,
+    )
+  }
   own.kernel = kernel
   if (worker !== false) await kernel.start()
 }
@@ -61,11 +75,20 @@ async function boot(own: NonNullable<typeof current>, app: QueueApp): Promise<vo
 export function useQueue(): AppQueue {
   if (current?.kernel) return current.kernel
   if (current?.failure) throw current.failure
+  if (!current) throw new QueueError('KERNEL_CLOSED', 'There is no queue here: none is started to prerender pages.')
   const hint = 'Requests wait for it; elsewhere on the server, await queueReady() first.'
   throw new QueueError('KERNEL_CLOSED', `The queue has not started here yet. ${hint}`)
 }
 
-/** Resolves once the queue of this server has started: for code that runs before the first request. */
+/**
+ * Resolves once the queue of this server has started: for code that runs before the first request.
+ *
+ * @throws QueueError `KERNEL_CLOSED` where there is none, as while pages are prerendered; what it failed with
+ * @example
+ * export default defineNitroPlugin(async () => {
+ *   if (!import.meta.prerender) await (await queueReady()).enqueue('warm-up')
+ * })
+ */
 export async function queueReady(): Promise<AppQueue> {
   await current?.ready
   return useQueue()
@@ -79,15 +102,6 @@ export function useQueueRegistry(): Registry {
 /** Answers a request below the path of the queue. */
 export async function handleRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
   await useQueue().http.node(request, response)
-}
-
-/** Streams as WebSockets, for `defineWebSocketHandler`: the queue is looked up with each connection. */
-export const websocket: Kernel['http']['websocket'] = {
-  upgrade: (request) => useQueue().http.websocket.upgrade(request),
-  open: (peer) => useQueue().http.websocket.open(peer),
-  message: (peer, message) => useQueue().http.websocket.message(peer, message),
-  close: (peer) => useQueue().http.websocket.close(peer),
-  error: (peer, error) => useQueue().http.websocket.error(peer, error),
 }
 
 /** Runs jobs until it is told to end; a second signal does not wait for those that run. */

@@ -1,0 +1,190 @@
+import { createHmac } from 'node:crypto'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { request } from 'node:http'
+import { text } from 'node:stream/consumers'
+import { join } from 'pathe'
+import { describe, expect, it } from 'vitest'
+import { routes } from '../../../plugins/http/routes/index.ts'
+import { openSocket } from '../../unit/http/rig.ts'
+import { createApp, type App, type Server } from './app.ts'
+
+const TIMEOUT = 120_000
+const SECRET = 'of the sender'
+const JSON_TYPE = { 'content-type': 'application/json' }
+
+const FILES = {
+  'nuxt.config.ts': `export default defineNuxtConfig({
+  modules: ['nuxt-queue'],
+  app: { baseURL: '/base/' },
+  queue: { adapter: 'file', http: { path: '/jobs/' } },
+  nitro: { prerender: { routes: ['/about'] } },
+})
+`,
+  'nuxt-queue.config.ts': `import { defineConfig } from 'nuxt-queue'
+
+const transform = () => ({ name: 'hook' })
+export default defineConfig({
+  http: process.env.OPEN ? { authorize: () => true } : {},
+  triggers: {
+    push: { type: 'webhook', path: 'push', verify: { type: 'hmac', scheme: 'github', secret: process.env.SECRET ?? 'none' }, worker: 'hello', transform },
+    paid: { type: 'webhook', path: 'paid', verify: { type: 'hmac', scheme: 'stripe', secret: process.env.SECRET ?? 'none' }, worker: 'hello', transform },
+  },
+})
+`,
+  'app/app.vue': `<template><NuxtPage /></template>\n`,
+  'app/pages/about.vue': `<template><p>About</p></template>\n`,
+  'app/pages/index.vue': `<script setup lang="ts">
+const { status, progress, result } = useQueueStream(() => useRoute().query.run as string | undefined)
+const shown: string = status.value
+</script>
+<template><p>{{ shown }} {{ progress?.value }} {{ result }}</p></template>
+`,
+  'server/queues/hello.ts': `import { z } from 'zod'
+
+export const config = defineQueueConfig({ input: z.object({ name: z.string() }), output: z.string() })
+export default defineQueueWorker<typeof config>((job) => \`hello \${job.data.name}\`)
+`,
+  'server/queues/broken.ts': `throw new Error('on purpose')\n`,
+  'layers/base/nuxt.config.ts': `export default defineNuxtConfig({})\n`,
+  'layers/base/server/queues/hello.ts': `export default defineQueueWorker(() => 'not this one')\n`,
+  'layers/base/server/queues/layered.ts': `export default defineQueueWorker(() => 'from a layer')\n`,
+  'server/plugins/early.ts': `export default defineNitroPlugin(async () => {
+  if (import.meta.prerender) return
+  try {
+    useQueue()
+  } catch (error) {
+    console.log(String(error))
+  }
+  const queue = await queueReady()
+  console.log('The plugin has', queue.registry.get('hello')?.id)
+})
+`,
+  'server/api/run.post.ts': `export default defineEventHandler(async (event) => {
+  const { worker, data } = await readBody<{ worker: 'hello'; data: { name: string } }>(event)
+  const job = await useQueue().enqueue(worker, data)
+  return { runId: job.runId, result: await useQueue().result(job, { timeout: 10_000 }) }
+})
+`,
+}
+
+interface Answer {
+  status: number
+  body: string
+}
+
+/** A request exactly as it is written: no client puts its path right. */
+async function send(server: Server, method: string, path: string, headers = {}, body = ''): Promise<Answer> {
+  const { hostname, port } = new URL(server.url)
+  const sent = request({ hostname, port, method, path, headers, agent: false }).end(body)
+  const [response] = (await once(sent, 'response')) as [Parameters<typeof text>[0] & { statusCode: number }]
+  return { status: response.statusCode, body: await text(response) }
+}
+
+const hmac = (content: string, secret = SECRET): string => createHmac('sha256', secret).update(content).digest('hex')
+
+function push(server: Server, body: string, signature = hmac(body)): Promise<Answer> {
+  const headers = { ...JSON_TYPE, 'x-hub-signature-256': `sha256=${signature}`, 'x-github-delivery': 'one' }
+  return send(server, 'POST', '/base/jobs/triggers/push', headers, body)
+}
+
+function paid(server: Server, at: number): Promise<Answer> {
+  const seconds = Math.floor(at / 1000)
+  const headers = { ...JSON_TYPE, 'stripe-signature': `t=${seconds},v1=${hmac(`${seconds}.{}`)}` }
+  return send(server, 'POST', '/base/jobs/triggers/paid', headers, '{}')
+}
+
+async function ran(server: Server, worker: string): Promise<unknown> {
+  const { body } = await send(
+    server,
+    'POST',
+    '/base/api/run',
+    JSON_TYPE,
+    JSON.stringify({ worker, data: { name: 'Ada' } }),
+  )
+  return (JSON.parse(body) as { result: unknown }).result
+}
+
+/** Nobody is told more than that there is nothing, and the server goes on. */
+async function refusesStrangers(server: Server): Promise<void> {
+  const paths = routes.map(({ method, path }) => [method, `/base/jobs/api/${path.replaceAll(/:\w+/g, 'x')}`] as const)
+  const answers = await Promise.all(paths.map(([method, path]) => send(server, method, path, JSON_TYPE)))
+  expect(answers.length).toBeGreaterThan(25)
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([404]))
+  expect(new Set(answers.map(({ body }) => body)).size).toBe(1)
+  for (const path of [
+    '..%2f..%2fapi/queues',
+    '../jobs/..%2fapi/queues',
+    '%2e%2e/api',
+    'api%2fqueues',
+    'api/%',
+    '//api',
+  ]) {
+    expect((await send(server, 'GET', `/base/jobs/${path}`)).status, path).toBe(404)
+  }
+  await expect(openSocket(`${server.url}/base/jobs/api/stream`)).rejects.toThrow('did not open')
+}
+
+async function provesWebhooks(server: Server): Promise<void> {
+  expect(await push(server, '{}')).toEqual({ status: 202, body: '{"id":"one","deduplicated":false}' })
+  expect(await push(server, '{}')).toEqual({ status: 202, body: '{"id":"one","deduplicated":true}' })
+  expect((await push(server, '{"more":1}', hmac('{}'))).status).toBe(401)
+  expect((await push(server, '{}', hmac('{}', 'of somebody'))).status).toBe(401)
+  expect((await push(server, '{"a":')).status).toBe(400)
+  expect((await push(server, JSON.stringify('x'.repeat(5000)))).status).toBe(413)
+  expect((await paid(server, Date.now())).status).toBe(202)
+  expect((await paid(server, Date.now() - 600_000)).status).toBe(401)
+}
+
+async function streams(server: Server): Promise<void> {
+  const api = `${server.url}/base/jobs/api/`
+  expect((await fetch(`${api}health`)).status).toBe(200)
+  await using all = await openSocket(`${api}stream`)
+  const started = all.until((frames) =>
+    frames.some(({ data }) => (data as { type?: string }).type === 'step.completed'),
+  )
+  expect(await ran(server, 'hello')).toBe('hello Ada')
+  const [first] = await started
+  const { runId } = first!.data as { runId: string }
+  await using one = await openSocket(`${api}runs/${runId}/stream`)
+  expect(await one.ended()).toMatchObject([{ kind: 'event' }, { kind: 'event' }, { kind: 'end' }])
+}
+
+async function builtPages(app: App): Promise<void> {
+  const log = await app.build({ NITRO_PRESET: 'static' })
+  expect(log).not.toMatch(/ERROR|unhandled/)
+  expect(existsSync(join(app.folder, '.output/public/about/index.html'))).toBe(true)
+  expect(existsSync(join(app.folder, '.output/server'))).toBe(false)
+}
+
+describe('the module in an application with a base URL, a path of its own, a layer and a worker that is broken', () => {
+  it(
+    'is prerendered, typed, streams over WebSockets, verifies webhooks, and shows nothing to whom nobody has let in',
+    async () => {
+      const app = await createApp('module', FILES)
+      await builtPages(app)
+      expect(await app.build()).not.toMatch(/ERROR|unhandled/)
+      expect(existsSync(join(app.folder, '.output/public/about/index.html'))).toBe(true)
+      for (const part of ['app', 'server']) expect(await app.typeErrors(`.nuxt/tsconfig.${part}.json`)).toBe('')
+
+      const env = { SECRET, NUXT_QUEUE_FILE_PATH: join(app.folder, 'data') }
+      const server = await app.start({ ...env, NUXT_QUEUE_WEBHOOKS_MAX_BODY: '4000' })
+      expect(server.output()).toMatch(/not started here yet.*await queueReady\(\)/)
+      expect(server.output()).toMatch(/broken\.mjs is left out: on purpose/)
+      expect(await ran(server, 'hello')).toBe('hello Ada')
+      expect(await ran(server, 'layered')).toBe('from a layer')
+      expect(server.output()).toContain('The plugin has hello')
+      await refusesStrangers(server)
+      await provesWebhooks(server)
+      expect(await server.stop()).toBe(0)
+
+      const open = await app.start({ ...env, OPEN: 'yes' })
+      await streams(open)
+      expect(await open.stop()).toBe(0)
+
+      const moved = await app.program('index.mjs', { ...env, NUXT_QUEUE_HTTP_PATH: '/elsewhere/' })
+      expect(moved).toMatchObject({ code: 1, output: expect.stringMatching(/http\.path.*build again/) as string })
+    },
+    TIMEOUT,
+  )
+})
