@@ -28,7 +28,10 @@ export async function openPage(browser: Browser, server: Server, path = '/'): Pr
   const page = await context.newPage()
   const problems: string[] = []
   page.on('pageerror', (error) => problems.push(String(error)))
-  page.on('console', (message) => message.type() === 'error' && problems.push(message.text()))
+  page.on(
+    'console',
+    (message) => message.type() === 'error' && problems.push(`${message.text()} ${message.location().url}`),
+  )
   await page.goto(new URL(path, server.url).href)
   const button = (name: string): Locator => page.getByRole('button', { name, exact: true })
   return {
