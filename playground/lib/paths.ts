@@ -5,9 +5,11 @@ import { join } from 'pathe'
 export const PLAYGROUND = fileURLToPath(new URL('..', import.meta.url))
 
 /** 10,000 rows of the wildlife strike database of the FAA. */
-export const DATASET = fileURLToPath(new URL('../data/birdstrikes.csv', import.meta.resolve('vega-datasets')))
+export function datasetFile(): string {
+  return fileURLToPath(new URL('../data/birdstrikes.csv', import.meta.resolve('vega-datasets')))
+}
 
-/** Where a run leaves its files. */
+/** Where a run leaves its files. In a bundle the playground is nowhere, so there `PLAYGROUND_OUTPUT` says where. */
 export function outputOf(runId: string, ...path: string[]): string {
-  return join(PLAYGROUND, 'output', runId, ...path)
+  return join(process.env.PLAYGROUND_OUTPUT ?? join(PLAYGROUND, 'output'), runId, ...path)
 }

@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { defineQueueConfig, defineQueueWorker } from 'nuxt-queue'
 import { z } from 'zod'
-import { outputOf } from './paths.ts'
 import { state } from './state.ts'
 import { yearStatistics } from './statistics.ts'
 import type { Strike } from './strike.ts'
@@ -11,14 +10,15 @@ export const config = defineQueueConfig({
   concurrency: 4,
   attempts: 2,
   flow: { name: 'birdstrikes', role: 'step', step: 'year', subscribes: 'year.ready', emits: ['year.done'] },
-  input: z.object({ year: z.string() }),
+  input: z.object({ year: z.string(), rows: z.string() }),
   state,
 })
 
 export default defineQueueWorker<typeof config>(async (job, ctx) => {
-  const { year } = job.data
-  const strikes = JSON.parse(await readFile(outputOf(ctx.runId, 'years', `${year}.json`), 'utf8')) as Strike[]
+  const { year, rows } = job.data
+  const strikes = JSON.parse(await readFile(rows, 'utf8')) as Strike[]
   const stats = yearStatistics(strikes)
+  await ctx.logger.info(`${year}: ${stats.strikes} strikes, ${stats.damaging} with damage`)
   await ctx.state.update('years', (years = {}) => ({ ...years, [year]: stats }))
   await ctx.flow.emit('year.done', { year })
   return { year, strikes: stats.strikes, cost: stats.cost }

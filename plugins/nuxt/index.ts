@@ -52,10 +52,23 @@ const module: NuxtModule<ModuleOptions> = defineNuxtModule<ModuleOptions>({
       },
       { nitro: true },
     )
+    allowImports(nuxt)
     addClient(options)
     if (nuxt.options.dev) addDevtools(nuxt, options)
   },
 })
+
+/**
+ * Nuxt keeps applications from importing what a module is called by. In a workspace, where this package is
+ * linked, that is `nuxt-queue` itself, which workers import.
+ */
+function allowImports(nuxt: Nuxt): void {
+  nuxt.hook('modules:done', () => {
+    for (const installed of nuxt.options._installedModules) {
+      if (installed.entryPath === 'nuxt-queue') installed.entryPath = 'nuxt-queue/nuxt'
+    }
+  })
+}
 
 /** `useQueueStream` and `useQueueClient` on pages, and where they find the server. */
 function addClient(options: ModuleOptions): void {

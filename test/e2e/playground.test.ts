@@ -5,7 +5,7 @@ import { delimiter, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { parse } from 'csv-parse/sync'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { DATASET } from '../../playground/lib/paths.ts'
+import { datasetFile } from '../../playground/lib/paths.ts'
 import { cli, cliJson, ROOT, startNode, type Finished } from './processes.ts'
 
 interface Summary {
@@ -101,7 +101,7 @@ describe('the flow over ten thousand rows', () => {
   beforeAll(async () => {
     finished = await play('--json')
     summary = summaryOf(finished)
-    truth = expected(parse<Row>(await readFile(DATASET), { columns: true }))
+    truth = expected(parse<Row>(await readFile(datasetFile()), { columns: true }))
   })
 
   test('succeeds and prints its summary as one line of JSON', () => {
@@ -200,7 +200,7 @@ describe('a file of your own', () => {
     [13, '-1', 'speed is negative'],
   ]
   const withHeader = async (rows: readonly (readonly string[])[]): Promise<string> => {
-    const [header] = (await readFile(DATASET, 'utf8')).split(/\r?\n/, 1)
+    const [header] = (await readFile(datasetFile(), 'utf8')).split(/\r?\n/, 1)
     return [header, ...rows.map((row) => row.join(','))].join('\n')
   }
   let folder: string

@@ -33,6 +33,7 @@ export function findBinary(name: string): string | undefined {
 const INSTALL: Readonly<Record<string, string>> = {
   'redis-server': 'Install Redis (apt-get install redis-server, brew install redis), or set REDIS_URL.',
   initdb: 'Install PostgreSQL (apt-get install postgresql, brew install postgresql), or set DATABASE_URL.',
+  chromium: 'Install Chromium (apt-get install chromium), or set CHROMIUM_PATH to a Chrome or Chromium.',
 }
 
 /** @throws Error that says what to install */

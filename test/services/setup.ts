@@ -5,6 +5,7 @@ import { pythonWithPytest } from './python.ts'
 const NEEDED = [
   { binary: 'redis-server', apt: 'redis-server', variable: 'REDIS_URL' },
   { binary: 'initdb', apt: 'postgresql', variable: 'DATABASE_URL' },
+  { binary: 'chromium', apt: 'chromium', variable: 'CHROMIUM_PATH' },
 ]
 
 try {

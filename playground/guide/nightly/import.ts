@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { defineQueueConfig, defineQueueWorker } from 'nuxt-queue'
-import { DATASET } from '../../lib/paths.ts'
+import { datasetFile } from '../../lib/paths.ts'
 
 export const config = defineQueueConfig({
   // Once a night however many instances there are, and never twice at a time.
@@ -17,7 +17,7 @@ export const config = defineQueueConfig({
 
 export default defineQueueWorker(async (job, ctx) => {
   let rows = -1
-  for await (const _line of createInterface({ input: createReadStream(DATASET) })) rows++
+  for await (const _line of createInterface({ input: createReadStream(datasetFile()) })) rows++
   await ctx.state.set('rows', rows)
   return { ...(job.data as { night: string }), rows }
 })

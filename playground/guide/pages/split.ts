@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { defineQueueConfig, defineQueueWorker } from 'nuxt-queue'
 import { z } from 'zod'
-import { DATASET } from '../../lib/paths.ts'
+import { datasetFile } from '../../lib/paths.ts'
 
 export const config = defineQueueConfig({
   input: z.object({ pages: z.number().int().min(1) }),
@@ -10,7 +10,7 @@ export const config = defineQueueConfig({
 
 /** Deals the rows of the data set out to so many pages; each becomes a job. */
 export default defineQueueWorker<typeof config>(async (job, ctx) => {
-  const [, ...rows] = (await readFile(DATASET, 'utf8')).trimEnd().split('\n')
+  const [, ...rows] = (await readFile(datasetFile(), 'utf8')).trimEnd().split('\n')
   const size = Math.ceil(rows.length / job.data.pages)
   for (let from = 0; from < rows.length; from += size) await ctx.flow.emit('page', rows.slice(from, from + size))
 })

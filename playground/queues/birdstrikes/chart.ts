@@ -12,6 +12,7 @@ const CHART = 'strikes-by-year.svg'
 export const config = defineQueueConfig({
   runtime: 'node-isolated',
   isolated: { resourceLimits: { maxOldGenerationSizeMb: 256 } },
+  process: { inheritEnv: ['PLAYGROUND_OUTPUT'] },
   flow: {
     name: 'birdstrikes',
     role: 'step',
@@ -27,6 +28,10 @@ export const config = defineQueueConfig({
 export default defineQueueWorker<typeof config>(async (job, ctx) => {
   const { years: stats = {} } = await ctx.state.getAll()
   const done = job.data['year.done'].map(({ year }) => year).toSorted()
+  if (done.length === 0) {
+    const message = 'No year was counted. Does the worker "birdstrikes/year" run here? It needs Python 3.9 or later.'
+    throw Object.assign(new Error(message), { retryable: false })
+  }
   const years: Years = done.map((year) => [year, stats[year]!])
   await writeFile(outputOf(ctx.runId, CHART), strikeChart(years, incompleteYear(years)))
   await ctx.flow.emit('chart.drawn', { chart: CHART, years: done })

@@ -4,16 +4,16 @@ import { pipeline } from 'node:stream'
 import { parse } from 'csv-parse'
 import { defineQueueConfig, defineQueueWorker } from 'nuxt-queue'
 import { z } from 'zod'
-import { DATASET, outputOf } from '../../lib/paths.ts'
+import { datasetFile, outputOf } from '../../lib/paths.ts'
 import { state } from '../../lib/state.ts'
 import { readStrike, type Strike } from '../../lib/strike.ts'
 
-const PROGRESS_EVERY = 2500
+const PROGRESS_EVERY = 500
 
 /** Reads the file, leaves out rows that cannot be true, and fans out a job a year. */
 export const config = defineQueueConfig({
   flow: { name: 'birdstrikes', role: 'entry', step: 'read', emits: ['year.ready'] },
-  input: z.object({ file: z.string().default(DATASET) }).prefault({}),
+  input: z.object({ file: z.string().default(datasetFile) }).prefault({}),
   state,
 })
 
@@ -53,8 +53,9 @@ export default defineQueueWorker<typeof config>(async (job, ctx) => {
   const folder = outputOf(ctx.runId, 'years')
   await mkdir(folder, { recursive: true })
   for (const [year, rowsOfYear] of years) {
-    await writeFile(outputOf(ctx.runId, 'years', `${year}.json`), JSON.stringify(rowsOfYear))
-    await ctx.flow.emit('year.ready', { year })
+    const rows = outputOf(ctx.runId, 'years', `${year}.json`)
+    await writeFile(rows, JSON.stringify(rowsOfYear))
+    await ctx.flow.emit('year.ready', { year, rows })
   }
   return { rows: read, years: years.size }
 })

@@ -10,8 +10,6 @@ from typing import Any
 
 from nuxt_queue import Job, RunContext, define_config, define_worker
 
-OUTPUT = Path(__file__).resolve().parents[2] / "output"
-
 config = define_config(
     concurrency=4,
     attempts=2,
@@ -46,8 +44,9 @@ def year_statistics(strikes: list[dict[str, Any]]) -> dict[str, Any]:
 @define_worker
 def year(job: Job, ctx: RunContext) -> dict[str, Any]:
     name = job.data["year"]
-    strikes = json.loads((OUTPUT / ctx.run_id / "years" / f"{name}.json").read_text(encoding="utf-8"))
+    strikes = json.loads(Path(job.data["rows"]).read_text(encoding="utf-8"))
     stats = year_statistics(strikes)
+    ctx.logger.info(f"{name}: {stats['strikes']} strikes, {stats['damaging']} with damage")
     ctx.state.update("years", lambda years: {**(years or {}), name: stats})
     ctx.flow.emit("year.done", {"year": name})
     return {"year": name, "strikes": stats["strikes"], "cost": stats["cost"]}

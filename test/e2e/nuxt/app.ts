@@ -28,7 +28,7 @@ export interface App {
   build(env?: Env): Promise<string>
   /** Checks a project of TypeScript and answers what is wrong. */
   typeErrors(tsconfig: string): Promise<string>
-  /** Starts what was built, from another folder, and waits until it listens. */
+  /** Starts what was built, from another folder, on `PORT` or a free one, and waits until it listens. */
   start(env?: Env): Promise<Server>
   /** Runs a built program to its end. */
   program(file: string, env?: Env): Promise<{ code: number | null; output: string }>
@@ -38,10 +38,27 @@ export interface App {
   dev(env?: Env): Promise<Server>
 }
 
-/** Writes an application into the workspace. It goes, and all its processes, with the test. */
-export async function createApp(name: string, files: Readonly<Record<string, string>>): Promise<App> {
+export interface AppOptions {
+  /** The folder below that of the application in which its config is. Default: itself. */
+  rootDir?: string
+  /** Is given what puts the application and its processes away. Default: it is done with the test. */
+  onEnd?: (callback: () => Promise<void> | void) => void
+}
+
+/** Writes an application into the workspace. */
+export async function createApp(
+  name: string,
+  files: Readonly<Record<string, string>>,
+  { rootDir = '', onEnd = onTestFinished }: AppOptions = {},
+): Promise<App> {
   const folder = await appFolder(name)
-  onTestFinished(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }))
+  onEnd(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }))
+  const root = join(folder, rootDir)
+  const start = (args: readonly string[], cwd: string, env?: Env): Started => {
+    const started = spawnNode(args, cwd, env)
+    onEnd(() => killGroup(started.child, 'SIGKILL'))
+    return started
+  }
   const write = async (path: string, content: string): Promise<void> => {
     await mkdir(dirname(join(folder, path)), { recursive: true })
     await writeFile(join(folder, path), content)
@@ -51,23 +68,23 @@ export async function createApp(name: string, files: Readonly<Record<string, str
   const installed = (path: string): string => join(folder, '../node_modules', path)
   const nuxt = installed('nuxt/bin/nuxt.mjs')
   const builder = 'nitro.config.ts' in files ? installed('nitropack/dist/cli/index.mjs') : nuxt
-  const server = (file: string): string => join(folder, '.output/server', file)
+  const server = (file: string): string => join(root, '.output/server', file)
 
   return {
     folder,
     write,
     read: (path) => readFile(join(folder, path), 'utf8'),
     async build(env) {
-      const { code, output } = await finished(start([builder, 'build'], folder, env))
+      const { code, output } = await finished(start([builder, 'build'], root, env))
       if (code !== 0) throw new Error(`The build failed:\n${output}`)
       return output
     },
     async typeErrors(tsconfig) {
-      const { output } = await finished(start([installed('typescript/bin/tsc'), '--noEmit', '-p', tsconfig], folder))
+      const { output } = await finished(start([installed('typescript/bin/tsc'), '--noEmit', '-p', tsconfig], root))
       return output
     },
     async start(env) {
-      const port = await freePort()
+      const port = Number(env?.PORT ?? (await freePort()))
       const started = start([server('index.mjs')], '/', { ...env, PORT: String(port), HOST: '127.0.0.1' })
       await seen(started.child, started.output, /Listening on/)
       return served(started, port)
@@ -76,7 +93,7 @@ export async function createApp(name: string, files: Readonly<Record<string, str
     workers: (env) => served(start([server('queue.mjs')], '/', env), 0),
     async dev(env) {
       const port = await freePort()
-      const started = start([nuxt, 'dev', '--port', String(port), '--host', '127.0.0.1'], folder, env)
+      const started = start([nuxt, 'dev', '--port', String(port), '--host', '127.0.0.1'], root, env)
       await seen(started.child, started.output, /Nitro server built in/)
       return served(started, port)
     },
@@ -89,7 +106,7 @@ interface Started {
 }
 
 /** Without what the tests themselves run under. */
-function start(args: readonly string[], cwd: string, env: Env = {}): Started {
+function spawnNode(args: readonly string[], cwd: string, env: Env = {}): Started {
   const own = Object.entries(process.env).filter(
     ([name]) => !/^(?:NUXT_|NITRO_|VITEST|NODE_ENV$|CI$|TEST$|REDIS_URL$|DATABASE_URL$)/.test(name),
   )
@@ -103,7 +120,6 @@ function start(args: readonly string[], cwd: string, env: Env = {}): Started {
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
   }
-  onTestFinished(() => killGroup(child, 'SIGKILL'))
   return { child, output: () => text }
 }
 

@@ -11,7 +11,11 @@ import { ROOT } from '../processes.ts'
 const run = promisify(execFile)
 
 /** What users install beside this package, in the versions that it is developed with. */
-const BESIDE = ['nuxt', 'nitropack', 'bullmq', 'ioredis', 'pg', 'pg-boss', 'zod', 'typescript', '@types/node']
+const BESIDE = [
+  ...['nuxt', 'nitropack', 'bullmq', 'ioredis', 'pg', 'pg-boss', 'zod', 'typescript', '@types/node'],
+  // What the playground needs.
+  ...['csv-parse', 'vega-datasets', 'pathe', 'vue'],
+]
 const INSTALL_TIMEOUT = 120_000
 const KEEP = 24 * 60 * 60 * 1000
 
@@ -73,7 +77,9 @@ function manifest() {
 
 /** Tells one state of what is built from another. */
 async function fingerprint(): Promise<string> {
-  const hash = createHash('sha256').update(await readFile(join(ROOT, 'package.json')))
+  const hash = createHash('sha256')
+    .update(BESIDE.join())
+    .update(await readFile(join(ROOT, 'package.json')))
   const files = await readdir(join(ROOT, 'dist'), { recursive: true, withFileTypes: true })
   const paths = files.filter((file) => file.isFile()).map(({ parentPath, name }) => join(parentPath, name))
   for (const path of paths.toSorted()) hash.update(path).update(await readFile(path))

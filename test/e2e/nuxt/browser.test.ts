@@ -1,0 +1,163 @@
+import { join } from 'pathe'
+import type { Browser } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startChromium } from '../../services/chromium.ts'
+import { sharedPostgres } from '../../services/postgres.ts'
+import { sharedRedis } from '../../services/redis.ts'
+import type { App, Server } from './app.ts'
+import { buildPlayground } from './playground-app.ts'
+import { apiOf, openPage, type RunPage } from './run-page.ts'
+
+const TIMEOUT = 60_000
+/** Three years of reports. */
+const ROWS = 1500
+
+const [redis, postgres] = await Promise.all([sharedRedis(), sharedPostgres()])
+const endings: (() => unknown)[] = [() => redis.stop(), () => postgres.stop()]
+const onEnd = (callback: () => unknown): void => void endings.unshift(callback)
+let app: App
+let browser: Browser
+
+beforeAll(async () => {
+  ;[app, browser] = await Promise.all([buildPlayground(onEnd), startChromium()])
+  onEnd(() => browser.close())
+}, 180_000)
+afterAll(async () => {
+  for (const end of endings) await end()
+})
+
+const PRESETS = {
+  dev: {},
+  'prod-redis': { REDIS_URL: redis.url, NUXT_QUEUE_REDIS_CHECK_SERVER: 'false' },
+  'prod-postgres': { DATABASE_URL: postgres.url },
+}
+
+function start(preset: keyof typeof PRESETS, env: Record<string, string> = {}): Promise<Server> {
+  const output = join(app.folder, 'output')
+  return app.start({ NUXT_QUEUE_PRESET: preset, PLAYGROUND_OUTPUT: output, ...PRESETS[preset], ...env })
+}
+
+/** Waits until the page lists as many events as the run has, and answers them and what the server has. */
+async function listed(tab: RunPage, server: Server, runId: string): Promise<[shown: string[], stored: string[]]> {
+  const stored = await apiOf(server, runId).events()
+  await tab.shows(stored.length)
+  return [await tab.events(), stored]
+}
+
+it(
+  'the playground has sound types, with what the module declares',
+  async () => {
+    for (const part of ['app', 'server', 'node']) expect(await app.typeErrors(`.nuxt/tsconfig.${part}.json`)).toBe('')
+  },
+  TIMEOUT,
+)
+
+describe.each(['dev', 'prod-redis', 'prod-postgres'] as const)('the page of the playground on %s', (preset) => {
+  let server: Server
+  beforeAll(async () => {
+    server = await start(preset)
+  }, TIMEOUT)
+  afterAll(() => server.stop())
+
+  it(
+    'shows a run live, takes the approval, and shows the result and its state at an earlier event',
+    async () => {
+      const tab = await openPage(browser, server)
+      const runId = await tab.start(ROWS)
+      await tab.connection('live')
+      await tab.step('year').getByText('3 of 3 jobs').waitFor()
+      await tab.status('Waiting for your approval')
+      expect(await tab.page.getByRole('progressbar').getAttribute('value')).toBe('90')
+      await tab.button('Approve').click()
+      await tab.status('Completed')
+      expect(await tab.step('report').innerText()).toContain('completed')
+      expect(await tab.page.getByRole('region', { name: 'Result' }).innerText()).toMatch(/Strikes\s+1,474\s/)
+      expect(await tab.page.getByRole('log').innerText()).toMatch(/1500 rows, 26 left out[^]*year[^]*1990: 453 strikes/)
+      await tab.page.waitForFunction('[...document.images].every(({ naturalWidth }) => naturalWidth > 0)')
+      const [shown, stored] = await listed(tab, server, runId)
+      expect(shown).toEqual(stored)
+
+      const middle = stored.findIndex((line) => line.endsWith('step.completed year')) + 1
+      await tab.page.getByRole('slider').fill(String(middle))
+      const state = tab.page.getByRole('region', { name: 'State' })
+      await state.getByText('Years counted: 1').waitFor()
+      await state.getByText('As JSON').click()
+      const then = await apiOf(server, runId).state<object>(middle)
+      expect(JSON.parse(await state.locator('pre').innerText())).toEqual(then)
+      await tab.page.locator('[data-seq="1"] button').click()
+      await state.getByText('Nothing is in the state yet.').waitFor()
+      await tab.button('Follow the run').click()
+      await state.getByText('Years counted: 3').waitFor()
+      expect(tab.problems).toEqual([])
+    },
+    TIMEOUT,
+  )
+
+  it(
+    'goes on after a reload, and in a second tab, without an event twice or missing',
+    async () => {
+      const first = await openPage(browser, server)
+      const runId = await first.start(ROWS)
+      await first.step('read').getByText('completed').waitFor()
+      await first.page.reload()
+      const second = await openPage(browser, server, `/?run=${runId}`)
+      for (const tab of [first, second]) await tab.status('Waiting for your approval')
+      await first.page.reload()
+      await second.button('Approve').click()
+      for (const tab of [first, second]) {
+        await tab.status('Completed')
+        const [shown, stored] = await listed(tab, server, runId)
+        expect(shown).toEqual(stored)
+        expect(tab.problems).toEqual([])
+      }
+    },
+    TIMEOUT,
+  )
+
+  it(
+    'cancels a run that waits',
+    async () => {
+      const tab = await openPage(browser, server)
+      const runId = await tab.start(ROWS)
+      await tab.status('Waiting for your approval')
+      await tab.button('Cancel').click()
+      await tab.status('Cancelled')
+      expect(await tab.button('Approve').count()).toBe(0)
+      expect(await apiOf(server, runId).result()).toMatchObject({ status: 'cancelled' })
+      expect(tab.problems).toEqual([])
+    },
+    TIMEOUT,
+  )
+})
+
+it.each(['prod-redis', 'prod-postgres'] as const)(
+  'on %s the page outlives its server: it comes back by itself and gets what it has missed',
+  async (preset) => {
+    const killed = await start(preset)
+    const tab = await openPage(browser, killed)
+    const runId = await tab.start(ROWS)
+    await tab.status('Waiting for your approval')
+    const [before] = await listed(tab, killed, runId)
+
+    // The page is kept out until the run has ended without it.
+    await tab.page.route(/\/stream/, (route) => route.abort())
+    await killed.stop('SIGKILL')
+    await tab.connection('reconnecting')
+    const server = await start(preset, { PORT: new URL(killed.url).port })
+    const api = apiOf(server, runId)
+    expect((await server.post(await api.approvalPath(), { approved: true })).ok).toBe(true)
+    expect(await api.result()).toMatchObject({ status: 'completed' })
+    expect(await tab.events()).toEqual(before)
+
+    const comesBack = tab.page.waitForRequest(/\/stream/)
+    await tab.page.unroute(/\/stream/)
+    const request = await comesBack
+    expect(new URL(request.url()).searchParams.get('after')).toBe(String(before.length))
+    await tab.status('Completed')
+    const [shown, stored] = await listed(tab, server, runId)
+    expect(stored.length).toBeGreaterThan(before.length)
+    expect(shown).toEqual(stored)
+    await server.stop()
+  },
+  TIMEOUT,
+)

@@ -1,0 +1,81 @@
+import type { Browser, Locator, Page } from 'playwright-core'
+import { onTestFinished } from 'vitest'
+import type { StoredEvent } from '../../../index.ts'
+import type { Server } from './app.ts'
+
+export interface RunPage {
+  page: Page
+  /** Starts a run over so many rows and answers its id. */
+  start(rows: number): Promise<string>
+  /** Waits until the run is said to be in this status. @throws Error with what the page shows when it has failed */
+  status(text: string): Promise<void>
+  connection(text: string): Promise<void>
+  /** Waits until the event of this `seq` is listed. */
+  shows(seq: number): Promise<void>
+  /** The events in the list, as `<seq> <type> <step>`. */
+  events(): Promise<string[]>
+  button(name: string): Locator
+  /** A step by its name in the flow. */
+  step(name: string): Locator
+  /** What the page has complained of. */
+  problems: readonly string[]
+}
+
+/** A window of its own, at a path of the server. */
+export async function openPage(browser: Browser, server: Server, path = '/'): Promise<RunPage> {
+  const context = await browser.newContext()
+  onTestFinished(() => context.close())
+  const page = await context.newPage()
+  const problems: string[] = []
+  page.on('pageerror', (error) => problems.push(String(error)))
+  page.on(
+    'console',
+    (message) => message.type() === 'error' && problems.push(`${message.text()} ${message.location().url}`),
+  )
+  await page.goto(new URL(path, server.url).href)
+  const button = (name: string): Locator => page.getByRole('button', { name, exact: true })
+  return {
+    page,
+    async start(rows) {
+      await page.getByLabel('Rows').selectOption(String(rows))
+      await page.getByRole('button', { name: /^Start/ }).click()
+      await page.waitForURL(/\?run=/)
+      return new URL(page.url()).searchParams.get('run')!
+    },
+    async status(text) {
+      const shown = page.getByRole('status').getByText(new RegExp(`^(?:${text}|Failed)$`))
+      await shown.waitFor()
+      if ((await shown.innerText()) !== text) throw new Error(await page.getByRole('main').innerText())
+    },
+    connection: (text) => page.locator('[data-part=connection]').getByText(text).waitFor(),
+    shows: (seq) => page.locator(`[data-seq="${seq}"]`).waitFor({ state: 'attached' }),
+    async events() {
+      const items = await page.getByRole('list', { name: 'Events' }).getByRole('listitem').all()
+      const texts = await Promise.all(items.map((item) => item.locator('span').allInnerTexts()))
+      return texts.map((parts) => parts.join(' ').trim())
+    },
+    button,
+    step: (name) => page.locator(`[data-step=${name}]`),
+    problems,
+  }
+}
+
+/** What the server says about a run. */
+export function apiOf(server: Server, runId: string) {
+  const get = async <T>(path: string): Promise<T> =>
+    (await (await server.get(`/_queue/api/runs/${runId}/${path}`)).json()) as T
+  return {
+    /** As the page lists them. */
+    async events(): Promise<string[]> {
+      const { events } = await get<{ events: StoredEvent[] }>('events')
+      return events.map(({ seq, type, step = '' }) => `${seq} ${type} ${step}`.trim())
+    },
+    state: <T>(at: number) => get<T>(`state?at=${at}`),
+    /** Waits for the end of the run. */
+    result: () => get<{ status: string }>('result?wait=30000'),
+    async approvalPath(): Promise<string> {
+      const { events } = await get<{ events: { data: { data: { path: string } } }[] }>('events?types=client.message')
+      return events.at(-1)!.data.data.path
+    },
+  }
+}
