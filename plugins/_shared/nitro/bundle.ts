@@ -88,8 +88,9 @@ function entriesPlugin({ workers, watched, workerEntry }: Entries): Plugin {
     load(id) {
       const file = sources.get(id)
       if (file === undefined) return null
-      // A worker may have no default export, when a program that its config names runs it.
-      return `export * from ${JSON.stringify(file)}\nimport * as all from ${JSON.stringify(file)}\nexport default all.default`
+      const path = JSON.stringify(file)
+      // Asked for in a way that is no mistake where there is none: a program may run the worker.
+      return `export * from ${path}\nimport * as all from ${path}\nexport default Reflect.get(all, 'default')`
     },
     renderChunk: {
       order: 'post',

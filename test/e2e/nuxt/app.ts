@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'pathe'
 import { onTestFinished } from 'vitest'
 import { appFolder } from './workspace.ts'
@@ -60,8 +60,11 @@ export async function createApp(
     return started
   }
   const write = async (path: string, content: string): Promise<void> => {
-    await mkdir(dirname(join(folder, path)), { recursive: true })
-    await writeFile(join(folder, path), content)
+    const file = join(folder, path)
+    await mkdir(dirname(file), { recursive: true })
+    // At once, or a bundler that watches may read a part of it.
+    await writeFile(`${folder}.part`, content)
+    await rename(`${folder}.part`, file)
   }
   await write('package.json', JSON.stringify({ name, private: true, type: 'module' }))
   for (const [path, content] of Object.entries(files)) await write(path, content)

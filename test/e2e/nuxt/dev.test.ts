@@ -80,7 +80,16 @@ async function json<T>(response: Promise<Response>): Promise<T> {
   return (await (await response).json()) as T
 }
 
-const jobs = (server: Server): Promise<Done[]> => json(server.get('/api/jobs'))
+/** Nitro leaves a request without an answer that comes while one server follows another. */
+async function ask<T>(server: Server, path: string): Promise<T | undefined> {
+  try {
+    return await json(fetch(new URL(path, server.url), { signal: AbortSignal.timeout(3000) }))
+  } catch {
+    return undefined
+  }
+}
+
+const jobs = async (server: Server): Promise<Done[]> => (await ask<Done[]>(server, '/api/jobs')) ?? []
 const completed = (all: readonly Done[]): Done[] => all.filter(({ state }) => state === 'completed')
 const versionOf = async (server: Server, worker: string): Promise<unknown> =>
   (await json<{ result: unknown }>(server.post('/api/run', { worker }))).result
@@ -104,7 +113,7 @@ describe('nuxt dev', () => {
       const app = await createApp('dev', FILES)
       const server = await app.dev(env)
       onTestFinished(() => server[Symbol.asyncDispose]())
-      const held = (): Promise<object> => json(server.get('/api/held'))
+      const held = (): Promise<unknown> => ask(server, '/api/held')
       await server.post('/api/run', { worker: 'held', options: {} })
       expect(await json(server.post('/api/many'))).toBe(JOBS)
       await until(async () => completed(await jobs(server)).length >= 50)
