@@ -13,6 +13,7 @@ const BENCHES: Record<string, () => Promise<{ default: Bench }>> = {
   flows: () => import('./flows.ts'),
   waiting: () => import('./waiting.ts'),
   http: () => import('./http.ts'),
+  nuxt: () => import('./nuxt.ts'),
 }
 
 const args = process.argv.slice(2)

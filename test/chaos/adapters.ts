@@ -26,7 +26,7 @@ const folder = (): string => mkdtempSync(join(tmpdir(), 'nuxt-queue-chaos-'))
 
 async function inFolder(preset: string, section: string): Promise<ChaosAdapter> {
   const dir = folder()
-  const config = { [section]: { dir, lockTimeout: 5000 } }
+  const config = { [section]: { path: dir, lockTimeout: 5000 } }
   return { preset, config, shared: false, dispose: async () => rmSync(dir, { recursive: true, force: true }) }
 }
 

@@ -1,15 +1,34 @@
-import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { copyFile, cp, mkdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'pathe'
+import { codeFile, packageFile } from '../package-files.ts'
 import { FILES, WORKER_SCRIPT } from './virtual.ts'
 import type { FoundWorkers } from './workers.ts'
 
+const SDK = 'python-sdk/src'
+const PREPARED = 'plugins/pglite/prepared.tar.gz'
+
 /** Puts beside the built server what the bundler does not: workers in other languages and `queue.mjs`. */
 export async function completeOutput(serverDir: string, { others }: FoundWorkers): Promise<void> {
-  await rm(join(serverDir, FILES), { recursive: true, force: true })
+  const files = join(serverDir, FILES)
+  await rm(files, { recursive: true, force: true })
   for (const [path, file] of others) {
-    const target = join(serverDir, FILES, path)
-    await mkdir(dirname(target), { recursive: true })
-    await copyFile(file, target)
+    await mkdir(dirname(join(files, path)), { recursive: true })
+    await copyFile(file, join(files, path))
   }
   await writeFile(join(serverDir, 'queue.mjs'), WORKER_SCRIPT)
+  await completePackage(join(serverDir, 'node_modules'), others)
+}
+
+/** What this package reads beside its code. */
+async function completePackage(modules: string, others: FoundWorkers['others']): Promise<void> {
+  const own = join(modules, 'nuxt-queue')
+  const python = [...others.keys()].some((path) => path.endsWith('.py'))
+  if (python) {
+    const filter = (path: string): boolean => !path.endsWith('__pycache__')
+    await cp(packageFile(SDK), join(own, SDK), { recursive: true, filter })
+  }
+  if (existsSync(join(modules, '@electric-sql/pglite')) && existsSync(codeFile(PREPARED))) {
+    await cp(codeFile(PREPARED), join(own, 'dist', PREPARED))
+  }
 }

@@ -82,8 +82,8 @@ import { runUntilSignal } from 'nuxt-queue/nitro/runtime'
 await runUntilSignal(useNitroApp())
 `
 
-/** What is started; says which part it plays before the server's code runs. */
-export const WORKER_SCRIPT = `process.env.NUXT_QUEUE_WORKER = 'only'
+/** What is started; says that it works, whatever the servers do, before their code runs. */
+export const WORKER_SCRIPT = `process.env.NUXT_QUEUE_WORKER = 'true'
 await import('./${WORKER_ENTRY}')
 `
 

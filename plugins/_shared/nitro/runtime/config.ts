@@ -6,8 +6,8 @@ import type { BundledWorker } from '../../worker-files.ts'
 export type AppConfig = KernelConfig & {
   preset?: unknown
   adapter?: string
-  /** False in instances that only queue jobs; `only` in those that only run them. Default true. */
-  worker?: boolean | 'only'
+  /** False in instances that only queue jobs. Default true. */
+  worker?: boolean
 }
 
 /** What the build knows of an application. */
@@ -34,7 +34,7 @@ const LOCK_TIMEOUT = 9000
 const FRAMEWORK_VARIABLES = ['NUXT_*', 'NITRO_*']
 
 export interface ResolvedAppConfig {
-  worker: boolean | 'only'
+  worker: boolean
   config: KernelConfig
 }
 
@@ -57,9 +57,8 @@ export function resolveAppConfig(app: QueueApp, env: NodeJS.ProcessEnv = process
   }
 }
 
-function workerOf(value: string | undefined): boolean | 'only' | undefined {
-  if (value === undefined || value === '') return undefined
-  return value === 'only' ? 'only' : value !== 'false' && value !== '0'
+function workerOf(value: string | undefined): boolean | undefined {
+  return value ? value !== 'false' && value !== '0' : undefined
 }
 
 /**

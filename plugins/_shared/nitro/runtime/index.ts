@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { QueueError, toError, type Kernel, type Registry } from '../../../../kernel/index.ts'
+import { CHANNEL_VARIABLE } from '../../child-process/protocol.ts'
 import { resolveAppConfig, type QueueApp } from './config.ts'
 import type { AppQueue } from './app-queue.ts'
 import { answerUpgrades, type WebSocketApp } from './websocket.ts'
@@ -25,6 +26,8 @@ let current: { kernel?: Kernel; ready: Promise<void>; failure?: Error } | undefi
  * Where it cannot start in production, neither does the server.
  */
 export function startQueue(nitroApp: NitroApp, app: QueueApp): void {
+  // An isolated worker may use code of the server, but is none.
+  if (process.env[CHANNEL_VARIABLE] !== undefined) return
   if (!app.build.dev) process.env.NODE_ENV ??= 'production'
   const own: NonNullable<typeof current> = { ready: Promise.resolve() }
   current = own
@@ -70,7 +73,7 @@ async function boot(own: NonNullable<typeof current>, app: QueueApp): Promise<vo
     )
   }
   own.kernel = kernel
-  if (worker !== false) await kernel.start()
+  if (worker) await kernel.start()
 }
 
 /**
@@ -83,7 +86,10 @@ async function boot(own: NonNullable<typeof current>, app: QueueApp): Promise<vo
 export function useQueue(): AppQueue {
   if (current?.kernel) return current.kernel
   if (current?.failure) throw current.failure
-  if (!current) throw new QueueError('KERNEL_CLOSED', 'There is no queue here: none is started to prerender pages.')
+  if (!current) {
+    const where = 'while pages are prerendered, and in isolated workers, which have ctx.kernel.enqueue'
+    throw new QueueError('KERNEL_CLOSED', `There is no queue here: none is started ${where}.`)
+  }
   const hint = 'Requests wait for it; elsewhere on the server, await queueReady() first.'
   throw new QueueError('KERNEL_CLOSED', `The queue has not started here yet. ${hint}`)
 }
