@@ -1,6 +1,5 @@
 import { defineCommand, type ArgsDef, type CommandDef } from 'citty'
 import { resolve } from 'pathe'
-import { QueueError } from '../../kernel/index.ts'
 import {
   assertHistoryFile,
   assertKnown,
@@ -83,7 +82,6 @@ export function createCommands(host: Host): Record<string, CommandDef> {
     },
     async ({ worker, ...args }, { cwd, output }) => {
       const http = parseHttp(args)
-      if (!worker && !http) throw new QueueError('OPTION_INVALID', '--no-worker leaves nothing to do without --http.')
       const { runStart } = await import('./start.ts')
       return runStart(host, cwd, output, { worker, http })
     },

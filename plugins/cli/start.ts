@@ -1,4 +1,5 @@
-import type { Kernel } from '../../kernel/index.ts'
+import { QueueError, type Kernel } from '../../kernel/index.ts'
+import { workerSwitch } from '../_shared/worker-switch.ts'
 import { createAnswers } from './answers.ts'
 import { configOf, type Host } from './backend.ts'
 import { reporter, type Output } from './output.ts'
@@ -6,7 +7,7 @@ import { serve } from './server.ts'
 import { announce, closeOnSignal, signalled, type HttpPlace } from './serving.ts'
 
 export interface StartOptions {
-  /** Whether this process runs jobs. */
+  /** False: this process runs no jobs, whatever its configuration says. */
   worker: boolean
   http?: HttpPlace
 }
@@ -14,14 +15,19 @@ export interface StartOptions {
 /** Runs the workers of a folder, or serves HTTP, until SIGINT or SIGTERM; a second signal does not wait for running jobs. */
 export async function runStart(host: Host, cwd: string, output: Output, { worker, http }: StartOptions): Promise<void> {
   const stop = signalled()
-  const kernel = await host.createKernel({ config: await configOf(host, cwd), reporter })
+  const config = await configOf(host, cwd)
+  const works = worker && (workerSwitch(process.env) ?? config.worker ?? true)
+  if (!works && !http) {
+    throw new QueueError('OPTION_INVALID', 'A process that runs no workers has nothing to do without --http.')
+  }
+  const kernel = await host.createKernel({ config, reporter })
   let socket: Awaited<ReturnType<typeof serve>> | undefined
   let url: string | undefined
   try {
     if (isAlone(kernel)) socket = await serve(cwd, createAnswers(kernel, cwd))
-    if (worker) await kernel.start()
+    if (works) await kernel.start()
     if (http) url = (await kernel.http.listen(http)).url
-    announce(kernel, { command: 'start', cwd, facts: { started: worker }, url }, output)
+    announce(kernel, { command: 'start', cwd, facts: { started: works }, url }, output)
     await closeOnSignal(kernel, stop, output)
   } finally {
     await socket?.close()

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { stat } from 'node:fs/promises'
+import { stat, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -384,4 +384,6 @@ test('start without workers queues what others run', async () => {
   expect([health.status, await health.json()]).toEqual([200, expect.objectContaining({ status: 'ok' })])
   start.kill('SIGTERM')
   expect((await start.ended).code).toBe(0)
+  await writeFile(join(cwd, 'nuxt-queue.config.ts'), 'export default { worker: false }')
+  expect(await cli(['start'], cwd)).toMatchObject({ code: 2, stderr: expect.stringContaining('--http') as string })
 })

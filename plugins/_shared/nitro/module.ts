@@ -23,7 +23,7 @@ declare module 'nitropack/types' {
 export interface NitroModuleOptions {
   /** Default: the section `queue` of Nitro's config. */
   queue?: KernelConfig
-  /** Folders of workers. Default: `queues` below each of Nitro's `scanDirs`, and `server/queues`. */
+  /** Folders of workers, from Nitro's root. Default: `queues` below each of Nitro's `scanDirs`, and `server/queues`. */
   folders?: readonly string[]
   /** Folders that may hold `nuxt-queue.config.*`; the first that does counts. Default: Nitro's root. */
   configDirs?: readonly string[]
@@ -47,7 +47,8 @@ async function setUp(nitro: Nitro, given: NitroModuleOptions): Promise<void> {
   const { options } = nitro
   addImports(nitro)
   options.externals = defu(options.externals, { external: [isOurs] })
-  const folders = given.folders ?? workerFolders(options.scanDirs, options.rootDir)
+  const folders =
+    given.folders?.map((folder) => resolve(options.rootDir, folder)) ?? workerFolders(options.scanDirs, options.rootDir)
   addTypes(nitro, folders)
   // Pages that are made in advance have no server behind them.
   if (options.preset === 'nitro-prerender' || (options.static && !options.dev)) return

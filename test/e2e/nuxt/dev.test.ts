@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { sharedRedis } from '../../services/redis.ts'
+import { openSocket } from '../../unit/http/rig.ts'
 import { until } from '../redis/rig.ts'
 import { createApp, type Env, type Server } from './app.ts'
 
@@ -153,7 +154,9 @@ describe('nuxt dev', () => {
         await app.write(path, content)
         await rebuilt
       }
+      await using stream = await openSocket(`${server.url}/_queue/api/stream`)
       expect(await versionOf(server, 'snake')).toBe('one')
+      await stream.until((frames) => frames.some(({ data }) => (data as { type?: string }).type === 'step.completed'))
       await change('server/queues/snake.py', snake('two'))
       expect(await versionOf(server, 'snake')).toBe('two')
       await change('server/queues/added/later.ts', `export default defineQueueWorker(() => 'added')\n`)

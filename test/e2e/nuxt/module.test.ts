@@ -1,8 +1,11 @@
+import { execFile } from 'node:child_process'
 import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { request } from 'node:http'
+import { connect, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
+import { promisify } from 'node:util'
 import { join } from 'pathe'
 import { describe, expect, it } from 'vitest'
 import { routes } from '../../../plugins/http/routes/index.ts'
@@ -10,6 +13,8 @@ import { openSocket } from '../../unit/http/rig.ts'
 import { createApp, type App, type Server } from './app.ts'
 
 const TIMEOUT = 120_000
+/** As many connections as the limit of open files allows, and no more than this. */
+const IDLERS = 10_000
 const SECRET = 'of the sender'
 const JSON_TYPE = { 'content-type': 'application/json' }
 
@@ -150,6 +155,23 @@ async function streams(server: Server): Promise<void> {
   expect(await one.ended()).toMatchObject([{ kind: 'event' }, { kind: 'event' }, { kind: 'end' }])
 }
 
+/** Connections that ask for nothing keep nobody else from an answer. */
+async function standsIdlers(server: Server): Promise<void> {
+  const { stdout } = await promisify(execFile)('sh', ['-c', 'ulimit -n'])
+  const many = Math.min(IDLERS, (Number(stdout) || Infinity) - 500)
+  const { hostname, port } = new URL(server.url)
+  const sockets: Socket[] = []
+  while (sockets.length < many) {
+    const more = Array.from({ length: Math.min(500, many - sockets.length) }, () => connect(Number(port), hostname))
+    await Promise.all(more.map((socket) => once(socket, 'connect')))
+    sockets.push(...more)
+  }
+  expect(await ran(server, 'hello')).toBe('hello Ada')
+  expect((await fetch(`${server.url}/base/jobs/api/health`)).status).toBe(200)
+  expect(sockets.filter(({ readyState }) => readyState === 'open')).toHaveLength(many)
+  for (const socket of sockets) socket.destroy()
+}
+
 async function builtPages(app: App): Promise<void> {
   const log = await app.build({ NITRO_PRESET: 'static' })
   expect(log).not.toMatch(/ERROR|unhandled/)
@@ -180,6 +202,7 @@ describe('the module in an application with a base URL, a path of its own, a lay
 
       const open = await app.start({ ...env, OPEN: 'yes' })
       await streams(open)
+      await standsIdlers(open)
       expect(await open.stop()).toBe(0)
 
       const moved = await app.program('index.mjs', { ...env, NUXT_QUEUE_HTTP_PATH: '/elsewhere/' })

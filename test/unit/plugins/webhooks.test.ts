@@ -61,6 +61,14 @@ describe('baseUrl', () => {
     expect((await app.ask('/_queue/echo/a')).status).toBe(404)
   })
 
+  it('and the path that a server names are both answered, so a proxy or a base URL may take off the beginning', async () => {
+    await using app = await echoing({ baseUrl: `${ORIGIN}/shop/jobs/` })
+    const at = async (path: string) => (await app.kernel.webhooks.fetch(new Request(ORIGIN + path), '/jobs/')).status
+    expect([await at('/shop/jobs/echo/a'), await at('/jobs/echo/a'), await at('/_queue/echo/a')]).toEqual([
+      200, 200, 404,
+    ])
+  })
+
   it('is asked for when it is missing, and has to be a URL', async () => {
     await using app = await echoing()
     expect(() => app.kernel.webhooks.url('echo/a')).toThrow(

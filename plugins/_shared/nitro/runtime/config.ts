@@ -1,6 +1,7 @@
 import { defu } from 'defu'
 import type { Kernel, KernelConfig } from '../../../../kernel/index.ts'
 import type { BundledWorker } from '../../worker-files.ts'
+import { workerSwitch } from '../../worker-switch.ts'
 
 /** What `nuxt-queue.config.ts` and the `queue` section of a framework's config hold. */
 export type AppConfig = KernelConfig & {
@@ -52,13 +53,9 @@ export function resolveAppConfig(app: QueueApp, env: NodeJS.ProcessEnv = process
     registry: { ...(rest.registry as object), dirs: [], bundled: app.bundled, files: app.files },
   }
   return {
-    worker: workerOf(env.NUXT_QUEUE_WORKER) ?? worker,
+    worker: workerSwitch(env) ?? worker,
     config: app.build.dev ? forDevelopment(config, app.build.folder, env) : config,
   }
-}
-
-function workerOf(value: string | undefined): boolean | undefined {
-  return value ? value !== 'false' && value !== '0' : undefined
 }
 
 /**

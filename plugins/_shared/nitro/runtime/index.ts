@@ -13,6 +13,8 @@ export interface NitroApp {
   hooks: { hook(name: 'request' | 'close', callback: () => Promise<void>): unknown }
 }
 
+/** Milliseconds that are kept for what comes after running jobs when a server ends. */
+const REST_OF_END = 3000
 /** In development the next server waits for this one, so running jobs are handed over to it after so many milliseconds. */
 const HANDOVER = 250
 
@@ -42,7 +44,7 @@ export function startQueue(nitroApp: NitroApp, app: QueueApp): void {
   if (!app.build.dev && !process.env.NITRO_SHUTDOWN_DISABLED) endStreamsOnSignal(own)
   nitroApp.hooks.hook('close', async () => {
     await own.ready
-    await own.kernel?.close(app.build.dev ? { timeout: HANDOVER } : {})
+    await own.kernel?.close(app.build.dev ? { timeout: HANDOVER } : patience())
   })
 }
 
@@ -51,6 +53,12 @@ function endStreamsOnSignal(own: NonNullable<typeof current>): void {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => void own.kernel?.http.drain())
   }
+}
+
+/** How long running jobs have: Nitro's own time, less what the rest of the end takes; as long as the kernel says without it. */
+function patience({ NITRO_SHUTDOWN_TIMEOUT: given } = process.env): { timeout?: number } {
+  const ms = Number(given)
+  return ms > 0 ? { timeout: Math.max(0, ms - REST_OF_END) } : {}
 }
 
 async function boot(own: NonNullable<typeof current>, app: QueueApp): Promise<void> {
