@@ -1,3 +1,5 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'pathe'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { sharedRedis } from '../../services/redis.ts'
 import { openSocket } from '../../unit/http/rig.ts'
@@ -95,6 +97,15 @@ const completed = (all: readonly Done[]): Done[] => all.filter(({ state }) => st
 const versionOf = async (server: Server, worker: string): Promise<unknown> =>
   (await json<{ result: unknown }>(server.post('/api/run', { worker }))).result
 
+/** Whether there is a process, or with a negative id any of its group. */
+function isThere(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
 describe('nuxt dev', () => {
   it.each<[string, Env]>([
     ['memory', {}],
@@ -144,10 +155,13 @@ describe('nuxt dev', () => {
   )
 
   it(
-    'takes up workers that are edited, added or removed in any language, and keeps jobs while the code does not compile',
+    'takes up workers that are edited, added or removed in any language, keeps jobs while the code does not compile, and leaves nothing behind',
     async () => {
       const app = await createApp('dev', FILES)
-      const server = await app.dev()
+      const own = async (): Promise<string[]> =>
+        (await readdir(join(app.folder, 'tmp'))).filter((name) => name.startsWith('nuxt-queue-'))
+      await app.write('tmp/here', '')
+      const server = await app.dev({ TMPDIR: join(app.folder, 'tmp') })
       onTestFinished(() => server[Symbol.asyncDispose]())
       const change = async (path: string, content: string): Promise<void> => {
         const rebuilt = server.prints(/Nitro server built in/)
@@ -176,6 +190,11 @@ describe('nuxt dev', () => {
       await change('server/queues/versioned.ts', `throw new Error('on purpose')\n`)
       expect(await versionOf(server, 'added/later')).toBe('added')
       expect(server.output()).toMatch(/versioned\.\w+ (?:is left out|cannot be loaded).*on purpose/s)
+
+      expect(await own()).toHaveLength(1)
+      expect(await server.stop('SIGINT')).toBe(0)
+      expect(await own()).toEqual([])
+      await until(async () => !isThere(-server.pid))
     },
     TIMEOUT,
   )
