@@ -18,6 +18,8 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     testTimeout: 20_000,
+    // Most of the time is spent waiting for processes and stores.
+    maxWorkers: 2,
     typecheck: { enabled: false },
   },
 })

@@ -3,7 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { defu } from 'defu'
 import type { Nitro, NitroModule } from 'nitropack/types'
 import { dirname, join, relative, resolve } from 'pathe'
-import type { KernelConfig } from '../../../kernel/index.ts'
+import { QueueError, type KernelConfig } from '../../../kernel/index.ts'
 import { codeFile } from '../package-files.ts'
 import { watchFolders } from '../watch-folders.ts'
 import { addEntries } from './bundle.ts'
@@ -61,6 +61,7 @@ async function setUp(nitro: Nitro, given: NitroModuleOptions): Promise<void> {
     folder: given.folder,
     path: httpPath(queue),
   }
+  if (!options.dev) assertInstalled()
   options.runtimeConfig.queue = defu(options.runtimeConfig.queue, queue)
   Object.assign(options.virtual, {
     '#nuxt-queue/app': async () => appModule(await find(), app),
@@ -126,6 +127,13 @@ export function httpPath({ http }: KernelConfig): string {
 /** Nuxt would bundle its modules; this package finds its programs beside itself, and is one with that of its children. */
 function isOurs(id: string): boolean {
   return /^nuxt-queue(?:\/|$)/.test(id) || id.startsWith(PACKAGE)
+}
+
+/** Nitro takes along what is installed, and bundles all else, which this package is not made for. */
+function assertInstalled(): void {
+  if (PACKAGE.includes('/node_modules/')) return
+  const hint = 'Install it, from the registry or as what npm pack makes, to build for production.'
+  throw new QueueError('CONFIG_INVALID', `nuxt-queue is linked here: it lies in ${PACKAGE}. ${hint}`)
 }
 
 async function writeTypes(file: string, folders: readonly string[]): Promise<void> {
