@@ -45,7 +45,7 @@ function bound(file: string, args: string[], uid: string | undefined): [string, 
   return [setpriv, ['--pdeathsig', 'KILL', ...user, file, ...args]]
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as { port: number }

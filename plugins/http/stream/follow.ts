@@ -116,7 +116,10 @@ export function followInto(host: StreamHost, { stream, after, sink, frames, visi
   }
 
   async function begin(): Promise<void> {
-    if (isRun && after === undefined) last = await kernel.port('events').head(stream)
+    if (isRun && after === undefined) {
+      last = await kernel.port('events').head(stream)
+      write(frames.place(last))
+    }
     const unsubscribe = await kernel.streams.follow(
       stream,
       { after: isRun ? last : after },

@@ -10,6 +10,8 @@ export interface Frames<Frame extends string | Buffer = string | Buffer> {
   events(events: readonly StoredEvent[], cursor?: string): readonly Frame[]
   /** The same where a seq is the place of an event. */
   numbered(events: readonly StoredEvent[]): readonly Frame[]
+  /** Tells a client where it stands before there is an event, so that it can come back to there. */
+  place(seq: number): Frame
   ephemeral(message: StreamMessage, runId: string): Frame
   end(status: RunOutcome): Frame
   failure(problem: Problem): Frame
@@ -55,6 +57,7 @@ export function createSseFrames(): Frames<Buffer> {
     ping: Buffer.from(': ping\n\n'),
     events: placed,
     numbered,
+    place: (seq) => Buffer.from(`id: ${seq}\n\n`),
     ephemeral,
     end: (status) => Buffer.from(`event: end\ndata: ${JSON.stringify({ status })}\n\n`),
     failure: (problem) => Buffer.from(`event: failure\ndata: ${JSON.stringify(problem)}\n\n`),
@@ -71,6 +74,7 @@ export function createSocketFrames(): Frames<string> {
     events: perTurn((events: readonly StoredEvent[], cursor?: string) =>
       events.map((event, index) => frame(event, index === events.length - 1 ? cursor : undefined)),
     ),
+    place: (seq) => `{"kind":"cursor","id":${seq}}`,
     ephemeral: perTurn((message: StreamMessage, runId?: string) =>
       toPlainJson({ kind: 'ephemeral', runId, type: message.type, data: message.data }),
     ),

@@ -149,6 +149,7 @@ function frameOf(block: string): Frame {
     block.split('\n').map((line) => [/^[^:]*/.exec(line)![0], line.replace(/^[^:]*: ?/, '')]),
   )
   const { event = 'event', id, data } = fields
+  if (data === undefined && id !== undefined) return { kind: 'cursor', id, data: {} }
   if (data === undefined) return { kind: 'comment', data: block }
   return { kind: event, ...(id !== undefined && { id }), data: JSON.parse(data) as unknown }
 }

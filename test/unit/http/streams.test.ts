@@ -50,6 +50,10 @@ describe.each([
     await listening(rig, 2)
     await append(rig.kernel, 'a', 1)
     expect([seqs(await later.until(has(3))), seqs(await now.until(has(1)))]).toEqual([[4, 5, 6], [6]])
+    const places = now.frames.filter(({ kind }) => kind === 'cursor')
+    expect(places, 'so that who is cut off before the first event comes back to here').toEqual([
+      { kind: 'cursor', id: '5', data: {} },
+    ])
   })
 
   it('end at once for a run that is over, whatever of it is there already', async () => {
