@@ -71,12 +71,12 @@ export default definePlugin({
       const { ctx, stream, events } = payload
       const starts = events[0]?.type === 'step.started'
       const job = ctx?.job
-      if (starts && job?.flow && job.flow.cause === undefined) {
-        begin(payload, job)
-        await watch()
-      }
+      const begins = starts && job?.flow !== undefined && job.flow.cause === undefined
+      if (begins) begin(payload, job)
       const plan = job && events.at(-1)?.type === 'step.completed' ? planFor(payload, job) : undefined
       await next()
+      // Not before: a check that came in between would see no open run, and be the last one.
+      if (begins) await watch()
       const { result } = payload
       if (result?.ok) {
         const refused = plan && (await engine.start(stream, engine.graphOf(job!.flow!.name), plan.steps))

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { definePlugin } from '../../../kernel/index.ts'
 import { createTestKernel, type TestWorker } from '../../../testing/index.ts'
 import { dyingAt } from '../../property/dying.ts'
 
@@ -40,4 +41,33 @@ it('starts what was emitted at once although whoever emitted died before it was 
   const ran = (await test.events(runId)).filter(({ type }) => type === 'step.completed').map(({ step }) => step!)
   expect(ran.toSorted()).toEqual(['begin', 'now'])
   expect(await test.kernel.flow('early').status(runId)).toMatchObject({ status: 'completed' })
+})
+
+it('looks after a run although the check before it came while the run was about to begin', async () => {
+  const beginning = Promise.withResolvers<void>()
+  const goOn = Promise.withResolvers<void>()
+  const slow = definePlugin({
+    name: 'slow-store',
+    enforce: 'post',
+    setup: (kernel) =>
+      void kernel.hook('emit', async ({ events }, next) => {
+        if (events.some(({ type }) => type === 'flow.started')) {
+          beginning.resolve()
+          await goOn.promise
+        }
+        await next()
+      }),
+  })
+  const flow = { name: 'late', role: 'entry' } as const
+  await using test = await createTestKernel({
+    workers: { begin: { config: { flow }, handler: (_job, ctx) => ctx.defer({ delay: 60_000 }) } },
+    plugins: [slow],
+    config: { flow: { checkInterval: 1000 } },
+  })
+  await test.kernel.flow('late').start()
+  await beginning.promise
+  await test.advance(1500)
+  goOn.resolve()
+  await test.advance(1500)
+  expect(await test.kernel.port('queue').getJobs({ queue: '_flow', states: ['delayed'] })).toHaveLength(1)
 })
