@@ -1,9 +1,10 @@
 import { colors } from 'consola/utils'
 import { isQueueError } from '../../kernel/index.ts'
+import { signalled } from '../_shared/signals.ts'
 import { configOf, type Host } from './backend.ts'
 import cli, { followTimeline } from './index.ts'
 import { reporter, type Output } from './output.ts'
-import { announce, closeOnSignal, signalled, type HttpPlace } from './serving.ts'
+import { announce, closeOnSignal, type HttpPlace } from './serving.ts'
 import { socketPath } from './socket-path.ts'
 
 /** Runs the workers of a folder until SIGINT or SIGTERM; a second signal does not wait for running jobs. */

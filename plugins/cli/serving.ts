@@ -1,6 +1,7 @@
 import { colors } from 'consola/utils'
 import { relative } from 'pathe'
 import { QueueError, type Kernel, type WorkerDefinition } from '../../kernel/index.ts'
+import { signalled } from '../_shared/signals.ts'
 import { parseWhole } from './arguments.ts'
 import type { Output } from './output.ts'
 
@@ -30,18 +31,6 @@ export function parseHttp({ http, host }: { http?: unknown; host?: string }): Ht
   const port = parseWhole('http', given)!
   if (port <= LARGEST_PORT) return { port, host }
   throw new QueueError('OPTION_INVALID', `--http takes a port up to ${LARGEST_PORT}; got "${given}".`)
-}
-
-/** The first signal to end. Listens no more then, so that the next one does what signals do. */
-export function signalled(): Promise<NodeJS.Signals> {
-  const { promise, resolve } = Promise.withResolvers<NodeJS.Signals>()
-  const signals = ['SIGINT', 'SIGTERM'] as const
-  const heard = (signal: NodeJS.Signals): void => {
-    for (const name of signals) process.off(name, heard)
-    resolve(signal)
-  }
-  for (const name of signals) process.on(name, heard)
-  return promise
 }
 
 /** Waits for a signal, then closes the kernel; a second signal does not wait for running jobs. */

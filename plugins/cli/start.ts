@@ -1,10 +1,11 @@
 import { QueueError, type Kernel } from '../../kernel/index.ts'
+import { signalled } from '../_shared/signals.ts'
 import { workerSwitch } from '../_shared/worker-switch.ts'
 import { createAnswers } from './answers.ts'
 import { configOf, type Host } from './backend.ts'
 import { reporter, type Output } from './output.ts'
 import { serve } from './server.ts'
-import { announce, closeOnSignal, signalled, type HttpPlace } from './serving.ts'
+import { announce, closeOnSignal, type HttpPlace } from './serving.ts'
 
 export interface StartOptions {
   /** False: this process runs no jobs, whatever its configuration says. */

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { QueueError, toError, type Kernel, type Registry } from '../../../../kernel/index.ts'
 import { CHANNEL_VARIABLE } from '../../child-process/protocol.ts'
+import { signalled } from '../../signals.ts'
 import { resolveAppConfig, type QueueApp } from './config.ts'
 import type { AppQueue } from './app-queue.ts'
 import { answerUpgrades, type WebSocketApp } from './websocket.ts'
@@ -122,16 +123,13 @@ export async function handleRequest(request: IncomingMessage, response: ServerRe
 export async function runUntilSignal(nitroApp: {
   hooks: { callHook(name: 'close'): Promise<unknown> }
 }): Promise<void> {
+  // From the beginning: that streams end with a signal keeps it from ending the process.
+  const stop = signalled()
   await current?.ready
-  const stop = Promise.withResolvers<void>()
-  const heard = (): void => {
-    stop.resolve()
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(130))
-  }
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, heard)
   // Nothing else may hold the process: a queue in memory has no connection.
   const hold = setInterval(() => {}, 2 ** 30)
-  await stop.promise
+  await stop
+  void signalled().then(() => process.exit(130))
   clearInterval(hold)
   await nitroApp.hooks.callHook('close')
   process.exit(0)
