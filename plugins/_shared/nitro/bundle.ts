@@ -3,7 +3,7 @@ import { normalize } from 'pathe'
 import type { NitroHooks } from 'nitropack/types'
 import type { GetManualChunk, ManualChunkMeta, Plugin } from 'rollup'
 import { ENTRIES, ROOT_PLACEHOLDER, WORKER_ENTRY } from './virtual.ts'
-import type { WorkerFile } from './workers.ts'
+import type { FoundWorkers } from './workers.ts'
 
 type RollupConfig = Parameters<NitroHooks['rollup:before']>[1]
 
@@ -17,11 +17,8 @@ const ENTRY = '\0nuxt-queue-entry:'
 
 export interface Entries {
   /** Asked at each build, since workers come and go in development. */
-  workers: () => Promise<WorkerFile[]>
-  /** Files that the bundle does not hold, and whose change makes it out of date. */
-  watched: () => Promise<string[]>
-  /** Whether there is a program that runs workers without a server. */
-  workerEntry: boolean
+  find: () => Promise<FoundWorkers>
+  dev: boolean
 }
 
 /** What of this package is loaded by processes of its own, which following the imports does not show. */
@@ -46,19 +43,30 @@ const runtimeChunk: GetManualChunk = (id) => (RUNTIME.test(normalize(id)) ? 'nit
  * entry, and what needs the application into a chunk of its own.
  */
 function keepServerApart(chunkOf: GetManualChunk, serverEntry: string): GetManualChunk {
+  /** By what looks into the modules of one build: in development there are many. */
+  const apart = new WeakMap<ManualChunkMeta['getModuleInfo'], Map<string, string>>()
   return (id, meta) => {
     if (normalize(id).startsWith(serverEntry.replace(/\.[cm]?[jt]s$/, ''))) return null
-    const chunk = chunkOf(id, meta)
-    // Code of others that the runtime uses has to come along, or it lands where the application is.
-    const usedBy = [...reached(id, (module) => meta.getModuleInfo(module)?.importers)]
-    const shared = usedBy.find((module) => typeof chunkOf(module, meta) === 'string' && !needsApp(module, meta))
-    return shared === undefined ? chunk : `${String(chunkOf(shared, meta))}-runtime`
+    const chunks = apart.get(meta.getModuleInfo) ?? chunksWithoutApp(chunkOf, meta)
+    apart.set(meta.getModuleInfo, chunks)
+    return chunks.get(id) ?? chunkOf(id, meta)
   }
 }
 
-/** Whether a module imports, directly or not, what creates the application. */
-function needsApp(id: string, { getModuleInfo }: ManualChunkMeta): boolean {
-  return [...reached(id, (module) => getModuleInfo(module)?.importedIds)].some((module) => APP.test(module))
+/**
+ * The chunks of those modules of the runtime that do not import, directly or not, what creates the
+ * application. Code of others that they use comes along, or it would land where the application is.
+ */
+function chunksWithoutApp(chunkOf: GetManualChunk, meta: ManualChunkMeta): Map<string, string> {
+  const chunks = new Map<string, string>()
+  for (const id of meta.getModuleIds()) {
+    const chunk = chunkOf(id, meta)
+    if (typeof chunk !== 'string') continue
+    const used = reached(id, (module) => meta.getModuleInfo(module)?.importedIds)
+    if ([...used].some((module) => APP.test(module))) continue
+    for (const module of used) chunks.set(module, `${chunk}-runtime`)
+  }
+  return chunks
 }
 
 /** A module and all that it leads to. */
@@ -69,20 +77,23 @@ function reached(id: string, next: (module: string) => readonly string[] | undef
   return modules
 }
 
-function entriesPlugin({ workers, watched, workerEntry }: Entries): Plugin {
+function entriesPlugin({ find, dev }: Entries): Plugin {
   const sources = new Map<string, string>()
   return {
     name: 'nuxt-queue',
     async buildStart() {
-      for (const file of await watched()) this.addWatchFile(file)
+      const { workers, others } = await find()
+      // What the bundle does not hold makes it out of date all the same.
+      if (dev) for (const file of others.values()) this.addWatchFile(file)
       // Whoever resolves them notes that they have to come along.
       for (const program of PROGRAMS) await this.resolve(program)
       sources.clear()
-      for (const { id, file } of (await workers()).filter(({ bundled }) => bundled)) {
+      for (const { id, file } of workers.filter(({ bundled }) => bundled)) {
         sources.set(`${ENTRY}${id}`, file)
         this.emitFile({ type: 'chunk', id: `${ENTRY}${id}`, fileName: `${ENTRIES}/${id}.mjs` })
       }
-      if (workerEntry) this.emitFile({ type: 'chunk', id: '#nuxt-queue/worker', fileName: WORKER_ENTRY })
+      // The program that runs workers without a server.
+      if (!dev) this.emitFile({ type: 'chunk', id: '#nuxt-queue/worker', fileName: WORKER_ENTRY })
     },
     resolveId: (id) => (id.startsWith(ENTRY) ? { id, moduleSideEffects: true } : null),
     load(id) {

@@ -77,13 +77,7 @@ async function setUp(nitro: Nitro, given: NitroModuleOptions): Promise<void> {
   options.plugins.unshift('#nuxt-queue/plugin')
   options.handlers.push({ route: `${httpPath(queue)}**`, handler: '#nuxt-queue/handler', lazy: true })
   options.experimental.websocket ??= true
-  nitro.hooks.hook('rollup:before', (_nitro, config) =>
-    addEntries(config, options.entry, {
-      workers: async () => (await find()).workers,
-      watched: async () => (options.dev ? [...(await find()).others.values()] : []),
-      workerEntry: !options.dev,
-    }),
-  )
+  nitro.hooks.hook('rollup:before', (_nitro, config) => addEntries(config, options.entry, { find, dev: options.dev }))
   nitro.hooks.hook('compiled', async () => {
     if (!options.dev) await completeOutput(options.output.serverDir, await find())
   })
