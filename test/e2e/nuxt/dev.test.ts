@@ -4,7 +4,7 @@ import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { sharedRedis } from '../../services/redis.ts'
 import { openSocket } from '../../unit/http/rig.ts'
 import { until } from '../redis/rig.ts'
-import { createApp, type Env, type Server } from './app.ts'
+import { createApp, type App, type Env, type Server } from './app.ts'
 
 const TIMEOUT = 120_000
 const JOBS = 1000
@@ -84,9 +84,12 @@ async function json<T>(response: Promise<Response>): Promise<T> {
 }
 
 /** Nitro leaves a request without an answer that comes while one server follows another. */
-async function ask<T>(server: Server, path: string): Promise<T | undefined> {
+async function ask<T>(server: Server, path: string, body?: object): Promise<T | undefined> {
+  const post = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
   try {
-    return await json(fetch(new URL(path, server.url), { signal: AbortSignal.timeout(3000) }))
+    const signal = AbortSignal.timeout(3000)
+    const response = await fetch(new URL(path, server.url), { ...(body && post), signal })
+    return response.ok ? ((await response.json()) as T) : undefined
   } catch {
     return undefined
   }
@@ -95,7 +98,17 @@ async function ask<T>(server: Server, path: string): Promise<T | undefined> {
 const jobs = async (server: Server): Promise<Done[]> => (await ask<Done[]>(server, '/api/jobs')) ?? []
 const completed = (all: readonly Done[]): Done[] => all.filter(({ state }) => state === 'completed')
 const versionOf = async (server: Server, worker: string): Promise<unknown> =>
-  (await json<{ result: unknown }>(server.post('/api/run', { worker }))).result
+  (await ask<{ result: unknown }>(server, '/api/run', { worker }))?.result
+
+/** Saves a file until that is noticed: a watcher loses one that is saved again before it looks. */
+async function save(app: App, path: string, content: string, noticed: () => Promise<boolean> | boolean): Promise<void> {
+  let lost = true
+  while (lost) {
+    await app.write(path, content)
+    const end = Date.now() + 5000
+    lost = (await until(async () => ((await noticed()) && 'noticed') || (Date.now() > end && 'lost'))) === 'lost'
+  }
+}
 
 /** Whether there is a process, or with a negative id any of its group. */
 function isThere(pid: number): boolean {
@@ -163,33 +176,30 @@ describe('nuxt dev', () => {
       await app.write('tmp/here', '')
       const server = await app.dev({ TMPDIR: join(app.folder, 'tmp') })
       onTestFinished(() => server[Symbol.asyncDispose]())
-      const change = async (path: string, content: string): Promise<void> => {
-        const rebuilt = server.prints(/Nitro server built in/)
-        await app.write(path, content)
-        await rebuilt
-      }
+      const says = (worker: string, text: string) => async (): Promise<boolean> =>
+        (await versionOf(server, worker)) === text
       await using stream = await openSocket(`${server.url}/_queue/api/stream`)
       expect(await versionOf(server, 'snake')).toBe('one')
       await stream.until((frames) => frames.some(({ data }) => (data as { type?: string }).type === 'step.completed'))
-      await change('server/queues/snake.py', snake('two'))
-      expect(await versionOf(server, 'snake')).toBe('two')
-      await change('server/queues/added/later.ts', `export default defineQueueWorker(() => 'added')\n`)
-      expect(await versionOf(server, 'added/later')).toBe('added')
+      await save(app, 'server/queues/snake.py', snake('two'), says('snake', 'two'))
+      const added = `export default defineQueueWorker(() => 'added')\n`
+      await save(app, 'server/queues/added/later.ts', added, says('added/later', 'added'))
 
-      await json(server.post('/api/run', { worker: 'versioned', options: { delay: 2000 } }))
-      const broken = server.prints(/ERROR/)
-      await app.write('server/queues/versioned.ts', 'export default defineQueueWorker(() => {')
-      await broken
-      await change('server/queues/versioned.ts', worker('mended'))
-      const [job] = await until(async () => {
-        const found = completed(await jobs(server))
-        return found.length > 0 && found
-      })
-      expect(job!.result).toMatchObject({ version: 'mended' })
+      await until(() => ask(server, '/api/run', { worker: 'versioned', options: { id: 'kept', delay: 2000 } }))
+      const broken = 'export default defineQueueWorker(() => {'
+      await save(app, 'server/queues/versioned.ts', broken, () => /ERROR/.test(server.output()))
+      await save(
+        app,
+        'server/queues/versioned.ts',
+        worker('mended'),
+        async () => completed(await jobs(server)).length > 0,
+      )
+      expect(completed(await jobs(server))).toMatchObject([{ result: { version: 'mended' } }])
 
-      await change('server/queues/versioned.ts', `throw new Error('on purpose')\n`)
-      expect(await versionOf(server, 'added/later')).toBe('added')
-      expect(server.output()).toMatch(/versioned\.\w+ (?:is left out|cannot be loaded).*on purpose/s)
+      const leftOut = /versioned\.\w+ (?:is left out|cannot be loaded).*on purpose/s
+      const throwing = `throw new Error('on purpose')\n`
+      await save(app, 'server/queues/versioned.ts', throwing, () => leftOut.test(server.output()))
+      await until(says('added/later', 'added'))
 
       expect(await own()).toHaveLength(1)
       expect(await server.stop('SIGINT')).toBe(0)
