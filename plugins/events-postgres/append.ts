@@ -21,6 +21,9 @@ interface RoundAnswer {
   old?: (Answer & { i: number })[]
 }
 
+/** Appends of a group at most. Start and end of a job are one append to the store if they travel together. */
+const LARGEST_GROUP = 4000
+
 /**
  * Appends: those that are made at the same time, to whatever streams, are one statement and one commit.
  * A batch has a number, so it is sent again when its connection broke, and takes effect once.
@@ -31,6 +34,7 @@ export function createAppender(db: PostgresPort, payloadLimit: number) {
   let batch = 0
 
   const group = createGroupCommit<Pending, AppendResult>({
+    maxItems: LARGEST_GROUP,
     sizeOf: ({ size }) => size,
     async commit(items) {
       const rounds = packRounds(items)

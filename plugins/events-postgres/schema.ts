@@ -1,10 +1,10 @@
 import { quoteName } from '../_shared/postgres.ts'
-import { appendFunctions, roundFunctions } from './sql-append.ts'
+import { appendFunctions } from './sql-append.ts'
 
-/** Statements of each version of the schema. */
+/** Statements of each version of the schema. Functions are made by the last one, over those of earlier releases. */
 export function eventVersions(schema: string, channel: string): string[] {
   const s = quoteName(schema)
-  return [`${tables(s)}\n${appendFunctions(s, channel)}`, `${tags(s)}\n${fences(s)}\n${roundFunctions(s, 2)}`]
+  return [tables(s), `${tags(s)}\n${fences(s)}`, appendFunctions(s, channel)]
 }
 
 /**

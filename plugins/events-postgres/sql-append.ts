@@ -7,15 +7,9 @@ const BY_ADDRESS = `${BY_INDEX} SET enable_hashjoin = off SET enable_indexscan =
 SET enable_bitmapscan = off`
 
 const APPENDS = `i int, s text, u text, j text, t bigint, x int, r boolean, p boolean,
-      rs text, rn text, rq text, rj text, rf text, n int`
-const TAGGED = `${APPENDS}, rg text[]`
+      rs text, rn text, rq text, rj text, rf text, n int, rg text[]`
 /** `i` tells whose it is, `o` its place among those. */
 const EVENTS = `i int, o int, y text, k text, f text, s text, d text, a int, v text`
-
-/** As version 1 keeps the fences of further jobs. */
-const FENCES_IN_ROW = `    fences = CASE WHEN t.fence_job <> d.j
-      THEN coalesce(t.fences, '{}') || jsonb_build_object(d.j, greatest((t.fences ->> d.j)::bigint, d.t)) ELSE t.fences END,
-`
 
 /** After how many batches a writer forgets those before. */
 const SWEEP_EVERY = 256
@@ -37,32 +31,21 @@ const KEPT_FOR = '7 days'
  * through LATERAL look-ups, by scalar queries and by row address, so that no plan ever reads one whole.
  */
 export function appendFunctions(s: string, channel: string): string {
-  return `${roundFunctions(s, 1)}${appendFunction(s, channel)}`
+  return `${roundFunction(s)}${touchFunctions(s)}${appendFunction(s, channel)}`
 }
 
-/** One round, as a version of the schema has it. */
-export function roundFunctions(s: string, version: 1 | 2): string {
-  const tags = version === 2
-  const [create, appends] = tags ? ['CREATE OR REPLACE', TAGGED] : ['CREATE', APPENDS]
-  /** What is said of tags, where they are known. */
-  const tagged = (sql: string): string => (tags ? sql : '')
-  const fenced = tagged
-  /** Where the fences are of a stream that several jobs write to, but for the first of them. */
-  const others = {
-    1: '(t.fences ->> x.j)::bigint',
-    2: `(SELECT f.token FROM ${s}.nq_fence f WHERE f.stream = t.id AND f.job = x.j)`,
-  }[version]
-  const [column, keep] = version === 1 ? [', t.fences', FENCES_IN_ROW] : ['', '']
+function roundFunction(s: string): string {
   return `
-${create} FUNCTION ${s}.nq_append_round(p_appends text, p_events text)
+CREATE OR REPLACE FUNCTION ${s}.nq_append_round(p_appends text, p_events text)
 RETURNS text LANGUAGE plpgsql ${BY_INDEX} AS $fn$
 #variable_conflict use_column
 DECLARE
   v_now bigint := floor(extract(epoch FROM clock_timestamp()) * 1000);
   v_xid xid8 := pg_current_xact_id();
   v_began bigint := v_now;
-  v_new int[];
-  v_old text[];
+  v_old int[];
+  v_names text[];
+  v_appends text;
   v_is int[];
   v_reasons text[];
   v_rows tid[];
@@ -74,16 +57,16 @@ DECLARE
   v_crowded boolean;
 BEGIN
   WITH a AS MATERIALIZED (
-    SELECT x.* FROM json_to_recordset(p_appends::json) AS x (${appends})
+    SELECT x.* FROM json_to_recordset(p_appends::json) AS x (${APPENDS})
   ), ins AS (
     INSERT INTO ${s}.nq_stream (
-      name, head, ts, xid, fence_job, fence_token, status, run_name, queue, job_id, flow, started, updated, ended${tagged(', tags')}
+      name, head, ts, xid, fence_job, fence_token, status, run_name, queue, job_id, flow, started, updated, ended, tags
     )
     SELECT a.s, a.n, v_now, v_xid, a.j, a.t,
       CASE WHEN a.p THEN coalesce(a.rs, 'running') WHEN a.r THEN 'running' END,
       CASE WHEN a.p OR a.r THEN coalesce(a.rn, '') END, a.rq, a.rj, a.rf,
       CASE WHEN a.p OR a.r THEN v_now END, v_now,
-      CASE WHEN a.p AND a.rs <> 'running' THEN v_now END${tagged(", nullif(a.rg, '{}')")}
+      CASE WHEN a.p AND a.rs <> 'running' THEN v_now END, nullif(a.rg, '{}')
     FROM a WHERE coalesce(a.x, 0) = 0 ORDER BY a.s COLLATE "C"
     ON CONFLICT (name) DO NOTHING
     RETURNING name, id
@@ -95,24 +78,26 @@ BEGIN
     FROM json_to_recordset(p_events::json) AS e (${EVENTS}) JOIN new ON new.i = e.i WHERE new.id IS NOT NULL
     ORDER BY e.i, e.o
   )
-  SELECT array_agg(new.i) FILTER (WHERE new.id IS NOT NULL), array_agg(new.s) FILTER (WHERE new.id IS NULL)
-  INTO v_new, v_old FROM new;
+  SELECT array_agg(new.i), array_agg(new.s) INTO v_old, v_names FROM new WHERE new.id IS NULL;
   IF v_old IS NULL THEN RETURN '{"ts":' || v_now || '}'; END IF;
 
-  PERFORM FROM ${s}.nq_stream t WHERE t.name = ANY (v_old) ORDER BY t.name FOR UPDATE;
+  PERFORM FROM ${s}.nq_stream t WHERE t.name = ANY (v_names) ORDER BY t.name FOR UPDATE;
   v_now := floor(extract(epoch FROM clock_timestamp()) * 1000);
+  SELECT '[' || string_agg(x.append::text, ',' ORDER BY x.place) || ']' INTO v_appends
+  FROM json_array_elements(p_appends::json) WITH ORDINALITY AS x (append, place)
+  JOIN unnest(v_old) AS old (i) ON old.i = x.place - 1;
   WITH a AS MATERIALIZED (
     SELECT x.*, t.*, greatest(v_now, t.last) AS now, greatest(v_xid, t.xid) AS commit,
       CASE
-        WHEN x.i = ANY (v_new) THEN 'new'
         WHEN x.u IS NOT NULL AND EXISTS (SELECT FROM ${s}.nq_event k WHERE k.stream = t.id AND k.key = x.u) THEN 'unless'
         WHEN t.status <> 'running' AND NOT coalesce(x.r, false) THEN 'ended'
-        WHEN x.t < CASE WHEN t.fence_job = x.j THEN t.fence_token ELSE ${others} END THEN 'fence'
+        WHEN x.t < CASE WHEN t.fence_job = x.j THEN t.fence_token
+          ELSE (SELECT f.token FROM ${s}.nq_fence f WHERE f.stream = t.id AND f.job = x.j) END THEN 'fence'
         WHEN x.x <> coalesce(t.head, 0) THEN 'expectedSeq'
       END AS reason
-    FROM json_to_recordset(p_appends::json) AS x (${appends})
+    FROM json_to_recordset(v_appends::json) AS x (${APPENDS})
     LEFT JOIN LATERAL (
-      SELECT t.ctid AS row, t.id, t.head, t.ts AS last, t.xid, t.status, t.fence_job, t.fence_token${column}
+      SELECT t.ctid AS row, t.id, t.head, t.ts AS last, t.xid, t.status, t.fence_job, t.fence_token
       FROM ${s}.nq_stream t WHERE t.name = x.s LIMIT 1
     ) t ON true
   ), e AS MATERIALIZED (
@@ -134,15 +119,21 @@ BEGIN
     bool_or(a.reason IS NULL AND a.fence_job <> a.j)
   INTO v_is, v_reasons, v_rows, v_added, v_nows, v_commits, v_heads, v_fresh, v_crowded
   FROM a JOIN c ON c.i = a.i;
-${fenced(`  IF v_crowded THEN PERFORM ${s}.nq_fence_others(p_appends, v_rows); END IF;\n`)}  PERFORM ${s}.nq_touch(p_appends, v_rows, v_added, v_nows, v_commits);
+  IF v_crowded THEN PERFORM ${s}.nq_fence_others(v_appends, v_rows); END IF;
+  PERFORM ${s}.nq_touch(v_appends, v_rows, v_added, v_nows, v_commits);
   RETURN '{"ts":' || v_began || ',"old":[' || (
     SELECT string_agg('{"i":' || x.i || ',"head":' || x.head || ',"ts":' || x.now
       || coalesce(',"reason":"' || x.reason || '"', '') || coalesce(',"fresh":[' || x.fresh || ']', '') || '}', ',')
-    FROM unnest(v_is, v_reasons, v_heads, v_nows, v_fresh) AS x (i, reason, head, now, fresh)
-    WHERE x.reason IS DISTINCT FROM 'new') || ']}';
+    FROM unnest(v_is, v_reasons, v_heads, v_nows, v_fresh) AS x (i, reason, head, now, fresh)) || ']}';
 END $fn$;
+`
+}
 
-${create} FUNCTION ${s}.nq_touch(p_appends text, p_rows tid[], p_added int[], p_nows bigint[], p_commits xid8[])
+/** What an append to a stream that was there writes to its row; that holds the fence of one job only. */
+function touchFunctions(s: string): string {
+  return `
+CREATE OR REPLACE FUNCTION ${s}.nq_touch(
+  p_appends text, p_rows tid[], p_added int[], p_nows bigint[], p_commits xid8[])
 RETURNS void LANGUAGE plpgsql ${BY_ADDRESS} AS $fn$
 #variable_conflict use_column
 BEGIN
@@ -150,29 +141,24 @@ BEGIN
     head = t.head + d.added, ts = d.now, xid = d.commit, updated = d.now,
     fence_job = coalesce(t.fence_job, d.j),
     fence_token = CASE WHEN coalesce(t.fence_job, d.j) = d.j THEN greatest(t.fence_token, d.t) ELSE t.fence_token END,
-${keep}    status = CASE WHEN d.p THEN coalesce(d.rs, t.status, 'running') WHEN d.r THEN 'running' ELSE t.status END,
+    status = CASE WHEN d.p THEN coalesce(d.rs, t.status, 'running') WHEN d.r THEN 'running' ELSE t.status END,
     run_name = CASE WHEN d.p OR d.r THEN coalesce(d.rn, t.run_name, '') ELSE t.run_name END,
     queue = coalesce(d.rq, t.queue), job_id = coalesce(d.rj, t.job_id), flow = coalesce(d.rf, t.flow),
     started = CASE WHEN d.p OR d.r THEN coalesce(t.started, d.now) ELSE t.started END,
     ended = CASE WHEN d.p THEN CASE WHEN coalesce(d.rs, t.status, 'running') <> 'running' THEN d.now END
-      WHEN d.r THEN NULL ELSE t.ended END${tagged(", tags = nullif(coalesce(d.rg, t.tags), '{}')")}
+      WHEN d.r THEN NULL ELSE t.ended END, tags = nullif(coalesce(d.rg, t.tags), '{}')
   FROM ROWS FROM (
-    json_to_recordset(p_appends::json) AS (${appends}), unnest(p_rows), unnest(p_added), unnest(p_nows), unnest(p_commits)
-  ) AS d (i, s, u, j, t, x, r, p, rs, rn, rq, rj, rf, n${tagged(', rg')}, row, added, now, commit)
+    json_to_recordset(p_appends::json) AS (${APPENDS}), unnest(p_rows), unnest(p_added), unnest(p_nows), unnest(p_commits)
+  ) AS d (i, s, u, j, t, x, r, p, rs, rn, rq, rj, rf, n, rg, row, added, now, commit)
   WHERE t.ctid = d.row;
 END $fn$;
-${fenced(fenceFunction(s, appends))}`
-}
 
-/** The rows of streams are written with each append, so they hold the fence of one job only. */
-function fenceFunction(s: string, appends: string): string {
-  return `
-CREATE FUNCTION ${s}.nq_fence_others(p_appends text, p_rows tid[])
+CREATE OR REPLACE FUNCTION ${s}.nq_fence_others(p_appends text, p_rows tid[])
 RETURNS void LANGUAGE plpgsql ${BY_ADDRESS} AS $fn$
 #variable_conflict use_column
 BEGIN
   INSERT INTO ${s}.nq_fence AS f (stream, job, token)
-  SELECT t.id, d.j, d.t FROM ROWS FROM (json_to_recordset(p_appends::json) AS (${appends}), unnest(p_rows))
+  SELECT t.id, d.j, d.t FROM ROWS FROM (json_to_recordset(p_appends::json) AS (${APPENDS}), unnest(p_rows))
     AS d (i, s, u, j, t, x, r, p, rs, rn, rq, rj, rf, n, rg, row)
   JOIN ${s}.nq_stream t ON t.ctid = d.row
   WHERE t.fence_job <> d.j
@@ -183,7 +169,7 @@ END $fn$;
 
 function appendFunction(s: string, channel: string): string {
   return `
-CREATE FUNCTION ${s}.nq_append(
+CREATE OR REPLACE FUNCTION ${s}.nq_append(
   p_appends text, p_events text, p_rest text, p_notify text, p_writer uuid, p_batch bigint)
 RETURNS text LANGUAGE plpgsql ${BY_INDEX} AS $fn$
 #variable_conflict use_column

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
 /** NOTIFY carries less than 8000 bytes. */
 export const LARGEST_NOTIFICATION = 7900
@@ -6,7 +6,7 @@ const MARK = 6
 
 /** Six characters that stand for a stream in a wake-up. Two streams may share them, which wakes one too many. */
 export function markOf(stream: string): string {
-  return createHash('md5').update(stream).digest('base64url').slice(0, MARK)
+  return hash('md5', stream, 'base64url').slice(0, MARK)
 }
 
 /** A wake-up for streams: their marks, or `*` for too many. */

@@ -163,6 +163,7 @@ describe('many processes over one PostgreSQL', () => {
     expect(rows).toEqual([
       { name: 'events', version: 1 },
       { name: 'events', version: 2 },
+      { name: 'events', version: 3 },
       { name: 'queue', version: 1 },
     ])
   })
@@ -240,11 +241,14 @@ describe('PostgreSQL with tables of an earlier release', () => {
     const query = async <T extends object>(text: string, values: readonly unknown[] = []): Promise<T[]> =>
       (await pool.query<T>(text, [...values])).rows
     await migrate({ schema, query }, 'events', eventVersions(schema, 'old').slice(0, 1))
-    const append = { i: 0, s: 'old', p: true, rs: 'running', rn: 'mail', n: 1 }
-    const values = [[append], [{ i: 0, o: 0, y: 'began' }]].map((value) => JSON.stringify(value))
-    await query(`SELECT ${schema}.nq_append($1, $2, NULL, '', gen_random_uuid(), 1)`, values)
+    await query(`WITH run AS (
+      INSERT INTO ${schema}.nq_stream (name, head, ts, xid, fence_job, fence_token, fences, status, run_name, started, updated)
+      VALUES ('old', 1, 1, '1', 'a', 1, '{"b": 3}', 'running', 'mail', 1, 1) RETURNING id
+    ) INSERT INTO ${schema}.nq_event (stream, seq, ts, xid, type) SELECT id, 1, 1, '1', 'began' FROM run`)
     const store = (await kernelIn(schema)).port('events')
     expect(await store.runs.list()).toMatchObject([{ runId: 'old', name: 'mail', head: 1, tags: undefined }])
+    const late = await store.append('old', [{ type: 'late' }], { fence: { job: 'b', token: 2 } })
+    expect(late).toMatchObject({ ok: false, reason: 'fence' })
     await store.append('old', [{ type: 'more' }], { run: { tags: ['red'] } })
     await store.append('new', [{ type: 'began' }], { run: { tags: ['red'] } })
     expect((await store.runs.list({ tag: 'red' })).map(({ runId }) => runId)).toEqual(['new', 'old'])
