@@ -84,8 +84,10 @@ export interface QueueProvider {
 
 /** What a claim gives the runner beside the job. */
 export interface Lease {
-  /** Aborts when the adapter knows that the job is somebody else's now. */
-  signal?: AbortSignal
+  /** Takes what to call once the adapter knows that the job is somebody else's now. */
+  onLost?(tell: () => void): void
+  /** Told when the handler has succeeded and only its end is left to store: its slot may take another job. */
+  handled?(): void
   /** Stores progress between 0 and 1. */
   progress(value: number): MaybePromise<void>
 }

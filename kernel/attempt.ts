@@ -46,7 +46,7 @@ export class Attempt implements DispatchPayload {
   index = 0
   /** What the adapter is going to be told. */
   settling: Promise<Settlement> | undefined
-  readonly #lease: Lease
+  readonly lease: Lease
   #controller: AbortController | undefined
   #tracked: Promise<unknown>[] | undefined
 
@@ -58,7 +58,7 @@ export class Attempt implements DispatchPayload {
     this.attempt = record.attemptsMade + 1
     this.claim = record.claims
     this.endKey = endKey(record)
-    this.#lease = lease
+    this.lease = lease
     const { id, queue, name, data, runId, options, priority, createdAt, flow, crashes } = record
     const attempts = options.attempts ?? 1
     this.job = {
@@ -132,7 +132,7 @@ export class Attempt implements DispatchPayload {
 
   async reportProgress(value: number): Promise<void> {
     if (!(value >= 0 && value <= 1)) throw new QueueError('OPTION_INVALID', `Progress is from 0 to 1, got ${value}.`)
-    await this.#lease.progress(value)
+    await this.lease.progress(value)
   }
 
   defer(options: DeferOptions): DeferredRun {

@@ -4,7 +4,6 @@ import type {
   DispatchPayload,
   JobRecord,
   Kernel,
-  Lease,
   MaybePromise,
   Processor,
   RunPatch,
@@ -51,9 +50,8 @@ export function createProcessor(
     const worker = kernel.registry.find(record.queue, record.name) ?? unknownWorker(record)
     const attempt = new KernelAttempt(kernel, record, worker, lease)
     attempt.index = running.push(attempt) - 1
-    const unwatch = watchLease(attempt, lease)
+    lease.onLost?.(() => attempt.abort(refusal('fence', record)))
     const settle = (settlement: Settlement): Settlement => {
-      unwatch?.()
       // Swapped out, since a Set that turns over with every job is slow to collect.
       const last = running.pop()!
       if (last !== attempt) running[(last.index = attempt.index)] = last
@@ -172,6 +170,7 @@ export function createProcessor(
   }
 
   function endOrFail(attempt: Attempt, result: unknown): MaybePromise<Settlement> {
+    attempt.lease.handled?.()
     const recover = (error: unknown): Promise<Settlement> => {
       const unstorable = isQueueError(error, 'VALUE_UNSUPPORTED') || isQueueError(error, 'PAYLOAD_TOO_LARGE')
       if (!unstorable) throw error
@@ -237,13 +236,6 @@ export function createProcessor(
 function runPatch(record: JobRecord, status: RunPatch['status']): RunPatch | undefined {
   if (record.flow) return undefined
   return { status, name: record.name, queue: record.queue, jobId: record.id }
-}
-
-function watchLease(attempt: Attempt, { signal }: Lease): (() => void) | undefined {
-  if (!signal) return undefined
-  const lost = (): void => attempt.abort(refusal('fence', attempt.record))
-  signal.addEventListener('abort', lost, { once: true })
-  return () => signal.removeEventListener('abort', lost)
 }
 
 function failure(error: unknown): Outcome {

@@ -1,25 +1,14 @@
-import type { Clock, JobRecord, Processor, QueueEvent, Settlement } from '../../kernel/index.ts'
-import { toError } from '../../kernel/index.ts'
+import type { Clock, JobRecord, Processor, QueueEvent } from '../../kernel/index.ts'
 import { quoteName, type PostgresPort } from '../_shared/postgres.ts'
 import type { Consumer } from '../_shared/worker-manager.ts'
-import { encodeQueue } from './names.ts'
-import { recordOf, type JobRow } from './record.ts'
-import { settlementOf, type Settled } from './settlement.ts'
 import type { Arrivals } from './arrivals.ts'
+import { encodeQueue } from './names.ts'
+import { createPace } from './pace.ts'
+import type { Settled } from './settlement.ts'
 import type { Signals } from './signals.ts'
+import { createSlots, type ClaimedRow, type Held } from './slots.ts'
 
-/** A job that this process holds. */
-export interface Held {
-  readonly uuid: string
-  /** What pg-boss counts its claims with. */
-  readonly count: number
-  readonly record: JobRecord
-  readonly lost: AbortController
-  /** When it was claimed, or its lease last renewed. */
-  since: number
-}
-
-interface TurnRow extends JobRow {
+interface TurnRow extends ClaimedRow {
   kind: 's' | 'c' | 'd'
 }
 
@@ -40,6 +29,8 @@ export interface ConsumerHost {
   signals: Signals
   arrivals: Arrivals
   progress(name: string, held: Held, value: number): Promise<void>
+  /** Tells all instances that there may be work. */
+  announce(name: string): Promise<unknown>
   /** Told when the consumer is gone. */
   onClose(consumer: QueueConsumer): void
 }
@@ -53,7 +44,7 @@ const LONGEST_TIMER = 2_147_483_647
 
 /**
  * Runs the jobs of one queue. Each turn is one round trip that settles what has run and claims jobs for
- * the slots that are free; while turns are under way the next one gathers.
+ * the slots that are free, or are about to be; while turns are under way the next one gathers.
  */
 export function createConsumer(
   queue: string,
@@ -63,11 +54,20 @@ export function createConsumer(
 ): QueueConsumer {
   const { db, clock, signals } = host
   const name = encodeQueue(queue)
-  const turn = `SELECT * FROM ${quoteName(db.schema)}.nq_turn($1, $2, $3, $4, $5)`
-  const held = new Map<string, Held>()
+  const turn = `SELECT * FROM ${quoteName(db.schema)}.nq_take_turn($1, $2, $3, $4, $5, $6, $7)`
+  const pace = createPace()
+  const slots = createSlots(queue, processor, initialConcurrency, {
+    clock,
+    signals,
+    arrivals: host.arrivals,
+    pace,
+    progress: (job, value) => host.progress(name, job, value),
+    settled: noteSettled,
+    changed: schedule,
+  })
   let concurrency = initialConcurrency
-  /** Slots that are taken: by jobs, by code that outlived its job, by claims that are under way. */
-  let taken = 0
+  /** What the claims may bring that are under way. */
+  let coming = 0
   let settled: Settled[] = []
   let open = true
   let stopped = false
@@ -76,6 +76,8 @@ export function createConsumer(
   let wakes = 0
   /** Whether the last claim got all it asked for. */
   let fruitful = false
+  /** Until when what is claimed goes back, since its queue is held. */
+  let heldUntil = 0
   let turns = 0
   let claims = 0
   let scheduled = false
@@ -97,12 +99,26 @@ export function createConsumer(
   /** How many jobs a turn would claim. A second one claims only while there is plenty. */
   function wantedNow(): number {
     if (!open || !hungry || (claims > 0 && !fruitful)) return 0
-    const share = Math.max(WORTH_A_TURN, Math.ceil(concurrency / MOST_TURNS))
-    return Math.max(0, Math.min(concurrency - taken, share))
+    const ahead = concurrency > 1 ? pace.ahead : 0
+    const share = Math.max(WORTH_A_TURN, Math.ceil(Math.max(concurrency, ahead) / MOST_TURNS))
+    // Beside those that wait for a slot there are about as many whose end is being stored.
+    const room = concurrency + 2 * ahead - slots.held.size
+    const line = Math.max(slots.free, ahead) - slots.waiting
+    return Math.max(0, Math.min(Math.min(line, room) - coming, share))
+  }
+
+  function noteSettled(one: Settled): void {
+    settled.push(one)
+    // What goes on, or back, would be there for a claim.
+    if (one.again) notice()
+    if (one.hold > 0) {
+      heldUntil = Math.max(heldUntil, clock.now() + one.hold)
+      slots.giveBack()
+    }
   }
 
   function checkIdle(): void {
-    if (held.size > 0 || settled.length > 0 || turns > 0) return
+    if (slots.held.size > 0 || settled.length > 0 || turns > 0) return
     for (const resolve of whenIdle) resolve()
     whenIdle = []
   }
@@ -115,25 +131,34 @@ export function createConsumer(
     const claim = wanted > 0 ? 1 : 0
     turns++
     claims += claim
-    taken += wanted
+    coming += wanted
     const over = (): void => {
       turns--
       claims -= claim
-      taken -= wanted
+      coming -= wanted
     }
+    const began = performance.now()
     const settle = batch.length === 0 ? null : `[${batch.map(({ text }) => text).join(',')}]`
+    const rows = batch.map(({ at }) => at)
+    const told = signals.any
     const hold = Math.max(0, ...batch.map((one) => one.hold))
     try {
       let repeated = false
       const onRepeat = (): void => void (repeated = true)
-      const values = [name, wanted, db.lease, settle, hold]
+      const values = [name, wanted, db.lease, settle, rows, told, hold]
       const turned = db.query<TurnRow>(turn, values, { repeatable: true, onRepeat })
       schedule()
-      const rows = await turned
+      const answer = await turned
       over()
-      const { claimed, due } = read(batch, rows, repeated)
-      for (const row of claimed) start(row)
-      if (wanted > 0) noteClaim(claimed.length === wanted, known, due)
+      const { claimed, due } = read(batch, answer, repeated)
+      if (wanted > 0) {
+        pace.turned(performance.now() - began)
+        noteClaim(claimed.length === wanted, known, due)
+      }
+      slots.add(claimed)
+      if (open && clock.now() >= heldUntil) slots.fill()
+      else slots.giveBack()
+      if (batch.some((one) => one.returned)) announce()
     } catch (error) {
       over()
       if (stopped) return
@@ -143,6 +168,12 @@ export function createConsumer(
       await new Promise((resolve) => setTimeout(resolve, 1000))
     }
     schedule()
+  }
+
+  function announce(): void {
+    const failed = (error: unknown): void =>
+      db.reporter.warn(`Others were not told of jobs that were given back to queue "${queue}".`, error)
+    host.announce(name).catch(failed)
   }
 
   function noteClaim(full: boolean, known: number, due: number | null): void {
@@ -194,43 +225,6 @@ export function createConsumer(
     wakes++
   }
 
-  function start(row: TurnRow): void {
-    const record = recordOf(queue, row, 'active')
-    const now = clock.now()
-    // The database has decided that it is due, whatever the clock here says.
-    if (record.runAt > now) record.runAt = now
-    held.get(row.id)?.lost.abort()
-    const job: Held = { uuid: row.id, count: row.retry_count, record, lost: new AbortController(), since: now }
-    held.set(row.id, job)
-    taken++
-    host.arrivals.claimed(record)
-    if (signals.any) tell('active', record)
-    const progress = (value: number): Promise<void> => host.progress(name, job, value)
-    void processor(record, { signal: job.lost.signal, progress }).then(
-      (settlement) => end(job, settlement),
-      (error: unknown) => end(job, { type: 'defer', runAt: clock.now(), slot: Promise.reject(toError(error)) }),
-    )
-  }
-
-  function end(job: Held, settlement: Settlement): void {
-    if (held.get(job.uuid) === job) held.delete(job.uuid)
-    const { slot } = settlement
-    if (slot) void slot.catch(() => {}).then(release)
-    else taken--
-    if (settlement.type !== 'lost') {
-      const one = settlementOf(job, settlement, clock.now())
-      settled.push(one)
-      // The turn that settles it also tells when it is due.
-      if (one.again) notice()
-    }
-    schedule()
-  }
-
-  function release(): void {
-    taken--
-    schedule()
-  }
-
   function idle(): Promise<void> {
     return new Promise((resolve) => {
       whenIdle.push(resolve)
@@ -240,24 +234,27 @@ export function createConsumer(
 
   const consumer: QueueConsumer = {
     name,
-    held,
+    held: slots.held,
     wake,
     setConcurrency(value) {
       concurrency = value
+      slots.resize(value)
       wake()
     },
     async close({ timeout }) {
       open = false
       clearTimeout(timer)
+      slots.giveBack()
       const late = Promise.withResolvers<void>()
       const limit = timeout === Infinity ? undefined : setTimeout(late.resolve, timeout)
       await Promise.race([idle(), late.promise])
       clearTimeout(limit)
-      if (held.size === 0) host.onClose(consumer)
+      if (slots.held.size === 0) host.onClose(consumer)
     },
     async stop() {
       open = false
       clearTimeout(timer)
+      slots.giveBack()
       await Promise.race([idle(), new Promise((resolve) => setTimeout(resolve, 2000).unref())])
       stopped = true
       host.onClose(consumer)

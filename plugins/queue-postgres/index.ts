@@ -35,6 +35,8 @@ export default definePlugin({
       wakeAll,
     )
 
+    const announce = (name: string): Promise<unknown> =>
+      db.query('SELECT pg_notify($1, $2)', [boss.channel, name], { repeatable: true })
     const setProgress = `UPDATE ${quoteName(db.schema)}.job j SET trace_context =
         jsonb_set(coalesce(j.trace_context, '{}'), '{nq}', coalesce(j.trace_context -> 'nq', '{}') || jsonb_build_object('g', $4::float8))
       WHERE j.name = $1 AND j.id = $2 AND j.state = 'active' AND j.retry_count = $3`
@@ -48,6 +50,7 @@ export default definePlugin({
         record.progress = value
         signals.emit('progress', record.queue, () => ({ ...record }))
       },
+      announce,
       onClose: (consumer) => void consumers.delete(consumer),
     }
 
@@ -57,6 +60,7 @@ export default definePlugin({
       boss,
       signals,
       arrivals,
+      announce,
       consumed: () => [...consumers].map(({ name }) => name),
     })
     kernel.provide('queue', provider)

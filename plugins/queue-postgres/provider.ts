@@ -21,6 +21,8 @@ export interface ProviderHost {
   boss: Boss
   signals: Signals
   arrivals: Arrivals
+  /** Tells all instances that a queue, as pg-boss calls it, may have work. */
+  announce(name: string): Promise<unknown>
   /** Queues that this process consumes, as pg-boss calls them. */
   consumed(): Iterable<string>
 }
@@ -28,7 +30,15 @@ export interface ProviderHost {
 const AGAIN = { repeatable: true }
 
 /** The jobs of pg-boss as the queue port sees them. */
-export function createPostgresQueues({ kernel, db, boss, signals, arrivals, consumed }: ProviderHost): QueueProvider {
+export function createPostgresQueues({
+  kernel,
+  db,
+  boss,
+  signals,
+  arrivals,
+  announce,
+  consumed,
+}: ProviderHost): QueueProvider {
   const s = quoteName(db.schema)
   const store = createJobStore(db, boss, { clock: kernel.clock, payloadLimit: kernel.config.payloadLimit })
   const clean = createCleaner(db, (row) => {
@@ -54,8 +64,7 @@ export function createPostgresQueues({ kernel, db, boss, signals, arrivals, cons
       coalesce(j.trace_context -> 'nq', '{}')${without} || jsonb_build_object(${fields}))`
   const NOW_MS = 'floor(extract(epoch FROM clock_timestamp()) * 1000)'
 
-  const wakeUp = (queue: string): Promise<unknown> =>
-    db.query('SELECT pg_notify($1, $2)', [boss.channel, encodeQueue(queue)], AGAIN)
+  const wakeUp = (queue: string): Promise<unknown> => announce(encodeQueue(queue))
 
   async function setPaused(queue: string, paused: boolean): Promise<void> {
     const text = `INSERT INTO ${s}.nq_queue AS q (name, paused) VALUES ($1, $2)

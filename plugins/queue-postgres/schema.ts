@@ -6,11 +6,13 @@ import { upkeepFunctions } from './sql-upkeep.ts'
 
 /**
  * Statements of each version of the schema. The tables of pg-boss are there when they run, and stay as
- * they are: ours stand beside them.
+ * they are: ours stand beside them. Functions that only earlier releases call (`nq_turn` of version 1)
+ * are left where they are, for instances that are still to be updated, and not made anew.
  */
 export function queueVersions(schema: string, channel: string): string[] {
   const s = quoteName(schema)
-  return [[tables(s), enqueueFunction(s, channel), turnFunctions(s), upkeepFunctions(s), limitStatements(s)].join('\n')]
+  const first = [tables(s), enqueueFunction(s, channel), upkeepFunctions(s), limitStatements(s)]
+  return [first.join('\n'), turnFunctions(s)]
 }
 
 /** What pg-boss does not know of a queue: whether it is paused, and until when a rate limit holds it. */

@@ -1,16 +1,20 @@
 import type { JobRecord, QueueEvent, Settlement } from '../../kernel/index.ts'
-import type { Held } from './consumer.ts'
+import type { Held } from './slots.ts'
 import { encodeJsonb, encodeOutput, type Envelope } from './record.ts'
 
-/** A job that has run, as `nq_turn` takes it. */
+/** A job that has run, as `nq_take_turn` takes it. */
 export interface Settled {
   readonly uuid: string
+  /** Where its row was last seen. */
+  readonly at: string
   /** JSON. */
   readonly text: string
   /** Milliseconds for which the queue claims nothing. */
   readonly hold: number
   /** Whether it runs again. */
   readonly again: boolean
+  /** Whether others have to be told that they may run it. */
+  readonly returned: boolean
   /** Tells what has become of the job. */
   tell(emit: (event: QueueEvent, record: JobRecord) => void): void
 }
@@ -26,6 +30,11 @@ interface Change {
   hold?: number
 }
 
+/** What to write for a job that has not been begun: it is in its old place again. */
+export function returned({ uuid, at, count }: Held): Settled {
+  return { uuid, at, text: `{"i":"${uuid}","n":${count},"s":"retry"}`, hold: 0, again: true, returned: true, tell() {} }
+}
+
 /** What to write for a settlement. */
 export function settlementOf(held: Held, settlement: Settlement, now: number): Settled {
   const { state, output, delay, envelope, record, events, hold = 0 } = changeOf(held.record, settlement, now)
@@ -35,9 +44,11 @@ export function settlementOf(held: Held, settlement: Settlement, now: number): S
   if (envelope) text += `,"p":${JSON.stringify(envelope)}`
   return {
     uuid: held.uuid,
+    at: held.at,
     text: `${text}}`,
     hold,
     again: delay !== undefined,
+    returned: false,
     tell(emit) {
       const job = { ...held.record, ...record }
       for (const event of events) emit(event, job)

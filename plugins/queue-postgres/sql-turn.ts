@@ -3,40 +3,49 @@ import { BY_ADDRESS, IN_ORDER } from './sql-plans.ts'
 import { HELD } from './sql-upkeep.ts'
 
 const SETTLED = `i uuid, n int, s text, o jsonb, d double precision, p jsonb`
-const ROW = `id uuid, data text, env text, retry_count int, priority int, retry_limit int, retry_delay int,
+const ROW = `id uuid, at text, data text, env text, retry_count int, priority int, retry_limit int, retry_delay int,
   retry_backoff boolean, retry_delay_max int, started double precision, created double precision, due double precision`
+const NO_ROW = `NULL::text, NULL::text, NULL::text, NULL::int, NULL::int, NULL::int, NULL::int, NULL::boolean,
+  NULL::int, NULL::double precision, NULL::double precision`
 
 /**
  * One turn of a consumer: settles what has run, claims what may run, and tells in how many
  * milliseconds the next job is due. One round trip and one commit for all of it.
  *
  * Rows are found and locked first, each by its id or in the order of the index, and then written by
- * their address: a plan cannot turn into one that reads all jobs of the queue.
+ * their address: a plan cannot turn into one that reads all jobs of the queue. A job that is settled
+ * mostly lies where its claim has put it, and is not looked for.
  */
 export function turnFunctions(s: string): string {
   return `
-CREATE FUNCTION ${s}.nq_settle(p_queue text, p_settle text, p_rows tid[])
-RETURNS SETOF uuid LANGUAGE plpgsql ${BY_ADDRESS} AS $fn$
+CREATE FUNCTION ${s}.nq_settle_rows(p_queue text, p_settle text, p_rows tid[])
+RETURNS uuid[] LANGUAGE plpgsql ${BY_ADDRESS} AS $fn$
+DECLARE
+  v_ids uuid[];
 BEGIN
-  RETURN QUERY UPDATE ${s}.job j SET
-    state = x.s::${s}.job_state,
-    completed_on = CASE WHEN x.s <> 'retry' THEN clock_timestamp() END,
-    output = CASE WHEN x.s = 'retry' AND x.o IS NULL THEN j.output ELSE x.o END,
-    start_after = CASE WHEN x.d IS NULL THEN j.start_after
-      WHEN x.o IS NULL AND j.trace_context #> '{nq,u}' IS NOT NULL THEN clock_timestamp()
-      ELSE clock_timestamp() + x.d * interval '1 ms' END,
-    created_on = CASE WHEN x.d IS NULL THEN j.created_on
-      ELSE clock_timestamp() - coalesce((j.trace_context #>> '{nq,f}')::double precision, 0) * interval '${FRACTION} ms'
-        + CASE WHEN x.o IS NULL AND j.trace_context #> '{nq,u}' IS NOT NULL THEN 0 ELSE x.d END * interval '1 ms' END,
-    heartbeat_seconds = nullif(j.heartbeat_seconds - ${HELD}, 0),
-    trace_context = CASE WHEN x.p IS NULL THEN j.trace_context ELSE jsonb_set(
-      coalesce(j.trace_context, '{}'), '{nq}', coalesce(j.trace_context -> 'nq', '{}') - 'u' || x.p) END
-  FROM ROWS FROM (json_to_recordset(p_settle::json) AS (${SETTLED}), unnest(p_rows)) AS x (i, n, s, o, d, p, row)
-  WHERE j.ctid = x.row AND j.name = p_queue
-  RETURNING j.id;
+  WITH settled AS (
+    UPDATE ${s}.job j SET
+      state = x.s::${s}.job_state,
+      completed_on = CASE WHEN x.s <> 'retry' THEN clock_timestamp() END,
+      output = CASE WHEN x.s = 'retry' AND x.o IS NULL THEN j.output ELSE x.o END,
+      start_after = CASE WHEN x.d IS NULL THEN j.start_after
+        WHEN x.o IS NULL AND j.trace_context #> '{nq,u}' IS NOT NULL THEN clock_timestamp()
+        ELSE clock_timestamp() + x.d * interval '1 ms' END,
+      created_on = CASE WHEN x.d IS NULL THEN j.created_on
+        ELSE clock_timestamp() - coalesce((j.trace_context #>> '{nq,f}')::double precision, 0) * interval '${FRACTION} ms'
+          + CASE WHEN x.o IS NULL AND j.trace_context #> '{nq,u}' IS NOT NULL THEN 0 ELSE x.d END * interval '1 ms' END,
+      heartbeat_seconds = nullif(j.heartbeat_seconds - ${HELD}, 0),
+      trace_context = CASE WHEN x.p IS NULL THEN j.trace_context ELSE jsonb_set(
+        coalesce(j.trace_context, '{}'), '{nq}', coalesce(j.trace_context -> 'nq', '{}') - 'u' || x.p) END
+    FROM ROWS FROM (json_to_recordset(p_settle::json) AS (${SETTLED}), unnest(p_rows)) AS x (i, n, s, o, d, p, row)
+    WHERE j.ctid = x.row AND j.name = p_queue AND j.id = x.i AND j.state::text = 'active' AND j.retry_count = x.n
+    RETURNING j.id
+  )
+  SELECT array_agg(id) INTO v_ids FROM settled;
+  RETURN coalesce(v_ids, '{}');
 END $fn$;
 
-CREATE FUNCTION ${s}.nq_mark(p_queue text, p_lease double precision, p_rows tid[])
+CREATE FUNCTION ${s}.nq_claim_rows(p_queue text, p_lease double precision, p_rows tid[])
 RETURNS TABLE (${ROW}) LANGUAGE plpgsql ${BY_ADDRESS} AS $fn$
 #variable_conflict use_column
 BEGIN
@@ -45,13 +54,13 @@ BEGIN
     heartbeat_seconds = ${HELD} + coalesce(j.heartbeat_seconds, 0) % ${HELD},
     retry_count = CASE WHEN j.started_on IS NOT NULL THEN j.retry_count + 1 ELSE j.retry_count END
   FROM unnest(p_rows) AS x (row) WHERE j.ctid = x.row AND j.name = p_queue
-  RETURNING j.id, j.data::text, (j.trace_context -> 'nq')::text, j.retry_count, j.priority, j.retry_limit,
-    j.retry_delay, j.retry_backoff, j.retry_delay_max, extract(epoch FROM j.started_on)::double precision * 1000,
-    extract(epoch FROM j.created_on)::double precision * 1000,
-    extract(epoch FROM j.start_after)::double precision * 1000;
+  RETURNING j.id, j.ctid::text, j.data::text, (j.trace_context -> 'nq')::text, j.retry_count, j.priority, j.retry_limit,
+    j.retry_delay, j.retry_backoff, j.retry_delay_max, date_part('epoch', j.started_on) * 1000,
+    date_part('epoch', j.created_on) * 1000, date_part('epoch', j.start_after) * 1000;
 END $fn$;
 
-CREATE FUNCTION ${s}.nq_turn(p_queue text, p_limit int, p_lease double precision, p_settle text, p_hold double precision)
+CREATE FUNCTION ${s}.nq_take_turn(
+  p_queue text, p_limit int, p_lease double precision, p_settle text, p_rows tid[], p_tell boolean, p_hold double precision)
 RETURNS TABLE (kind text, ${ROW}) LANGUAGE plpgsql ${IN_ORDER} AS $fn$
 #variable_conflict use_column
 DECLARE
@@ -60,17 +69,23 @@ DECLARE
   v_until timestamptz;
   v_due timestamptz;
   v_rows tid[];
+  v_settled uuid[];
 BEGIN
   IF p_settle IS NOT NULL THEN
-    SELECT array_agg(l.row) INTO v_rows
-    FROM json_to_recordset(p_settle::json) AS x (${SETTLED}) LEFT JOIN LATERAL (
-      -- The state as a text, so that a job is found by its id and not among all active ones.
-      SELECT j.ctid AS row FROM ${s}.job j
-      WHERE j.name = p_queue AND j.id = x.i AND j.state::text = 'active' AND j.retry_count = x.n LIMIT 1 FOR UPDATE
-    ) l ON true;
-    RETURN QUERY SELECT 's', x.id, NULL::text, NULL::text, NULL::int, NULL::int, NULL::int, NULL::int, NULL::boolean,
-      NULL::int, NULL::double precision, NULL::double precision, NULL::double precision
-    FROM ${s}.nq_settle(p_queue, p_settle, v_rows) AS x (id);
+    v_settled := ${s}.nq_settle_rows(p_queue, p_settle, p_rows);
+    IF cardinality(v_settled) < cardinality(p_rows) THEN
+      SELECT array_agg(l.row) INTO v_rows
+      FROM json_to_recordset(p_settle::json) AS x (${SETTLED}) LEFT JOIN LATERAL (
+        -- The state as a text, so that a job is found by its id and not among all active ones.
+        SELECT j.ctid AS row FROM ${s}.job j
+        WHERE x.i <> ALL (v_settled)
+          AND j.name = p_queue AND j.id = x.i AND j.state::text = 'active' AND j.retry_count = x.n LIMIT 1 FOR UPDATE
+      ) l ON true;
+      v_settled := v_settled || ${s}.nq_settle_rows(p_queue, p_settle, v_rows);
+    END IF;
+    IF p_tell THEN
+      RETURN QUERY SELECT 's', x.id, ${NO_ROW}, NULL::double precision FROM unnest(v_settled) AS x (id);
+    END IF;
   END IF;
   IF p_hold > 0 THEN
     INSERT INTO ${s}.nq_queue AS q (name, held_until) VALUES (p_queue, clock_timestamp() + p_hold * interval '1 ms')
@@ -90,7 +105,7 @@ BEGIN
       FOR UPDATE OF j SKIP LOCKED
     );
     IF cardinality(v_rows) > 0 THEN
-      RETURN QUERY SELECT 'c', x.* FROM ${s}.nq_mark(p_queue, p_lease, v_rows) AS x;
+      RETURN QUERY SELECT 'c', x.* FROM ${s}.nq_claim_rows(p_queue, p_lease, v_rows) AS x;
     END IF;
     IF cardinality(v_rows) >= p_limit THEN RETURN; END IF;
     SELECT min(a.at) INTO v_due FROM (
@@ -100,8 +115,6 @@ BEGIN
       (SELECT j.start_after FROM ${s}.job j WHERE j.name = p_queue AND j.state = 'retry' AND NOT j.blocked
         AND j.start_after > v_now ORDER BY j.start_after LIMIT 1)) a;
   END IF;
-  RETURN QUERY SELECT 'd', NULL::uuid, NULL::text, NULL::text, NULL::int, NULL::int, NULL::int, NULL::int, NULL::boolean,
-    NULL::int, NULL::double precision, NULL::double precision,
-    extract(epoch FROM v_due - clock_timestamp())::double precision * 1000;
+  RETURN QUERY SELECT 'd', NULL::uuid, ${NO_ROW}, date_part('epoch', v_due - clock_timestamp()) * 1000;
 END $fn$;`
 }

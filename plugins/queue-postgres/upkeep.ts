@@ -27,7 +27,7 @@ export function createUpkeep(db: PostgresPort, consumers: ReadonlySet<QueueConsu
     const renewed = new Set(rows.map(({ id }) => id))
     for (const job of due) {
       if (renewed.has(job.uuid)) job.since = now
-      else job.lost.abort()
+      else job.lose()
     }
   }
 

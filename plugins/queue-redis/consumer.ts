@@ -14,6 +14,8 @@ const MOST_CLAIMED = 50
 const MOST_SETTLED = 500
 /** How often, in milliseconds, somebody looks for jobs that nobody holds. */
 const RECLAIM_EVERY = 2000
+/** How many jobs whose handler has succeeded may wait for their end to be stored. */
+const MOST_ENDING = 1000
 /**
  * How many turns may be on their way at once, so that neither Redis nor this process waits for the
  * other, and how much a further one has to carry to be worth its call.
@@ -97,7 +99,8 @@ export function createConsumer(
   function go(): void {
     scheduled = false
     if (settlements.length === 0 && turns === 0) for (const resolve of flushed.splice(0)) resolve()
-    const free = closing || !mayHaveWork ? 0 : Math.max(0, concurrency - slots)
+    const free =
+      closing || !mayHaveWork ? 0 : Math.max(0, Math.min(concurrency - slots, concurrency + MOST_ENDING - running.size))
     const want = Math.min(free, MOST_CLAIMED, Math.ceil(concurrency / MOST_TURNS))
     if (settlements.length === 0 && want === 0) return settleIdle()
     if (turns > 0 && (needsRecovery || settlements.length + want < Math.min(WORTH_A_TURN, concurrency / 4))) return
@@ -155,12 +158,14 @@ export function createConsumer(
     record.startedAt = now - skew
     // Redis has decided that it is due, whatever the clock of this machine says.
     record.runAt = Math.min(record.runAt, kernel.clock.now())
-    const claimed: Claimed = { storedId, record, lost: undefined }
+    const claimed: Claimed = { storedId, record, lost: undefined, busy: true }
     running.add(claimed)
     if (listeners.some) listeners.emit('active', queue, record)
     const lease = {
-      get signal() {
-        return (claimed.lost ??= new AbortController()).signal
+      onLost: (tell: () => void) => void (claimed.lost = tell),
+      handled(): void {
+        // One after the other means that the end of one is stored before the next begins.
+        if (concurrency > 1) release(claimed)
       },
       progress: (value: number) => tellProgress(claimed, value),
     }
@@ -170,12 +175,14 @@ export function createConsumer(
   function settle(claimed: Claimed, settlement: Settlement): void {
     if (settlement.type === 'lost') running.delete(claimed)
     else settlements.push({ claimed, settlement })
-    if (!settlement.slot) return release()
-    void settlement.slot.then(release)
+    if (settlement.slot && claimed.busy) void settlement.slot.then(() => release(claimed))
+    else release(claimed)
     kick()
   }
 
-  function release(): void {
+  function release(claimed: Claimed): void {
+    if (!claimed.busy) return
+    claimed.busy = false
     slots--
     mayHaveWork = true
     kick()
@@ -194,7 +201,7 @@ export function createConsumer(
     try {
       const args = held.flatMap(({ storedId, record }) => [storedId, record.claims])
       const lost = new Set((await renew(keys, [base, holder, lease, ...args])) as string[])
-      for (const claimed of held) if (lost.has(claimed.storedId) && running.has(claimed)) claimed.lost?.abort()
+      for (const claimed of held) if (lost.has(claimed.storedId) && running.has(claimed)) claimed.lost?.()
     } catch (error) {
       if (!stopped) kernel.reporter.warn(`The leases of queue "${queue}" could not be renewed.`, error)
     }

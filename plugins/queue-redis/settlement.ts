@@ -7,7 +7,10 @@ export interface Claimed {
   readonly storedId: string
   readonly record: JobRecord
   /** Made when somebody wants to know; aborts when the job is found to be another's. */
-  lost: AbortController | undefined
+  /** Tells the runner that somebody else has it. */
+  lost: (() => void) | undefined
+  /** Whether it takes a slot. */
+  busy: boolean
 }
 
 type Argument = string | number

@@ -165,6 +165,7 @@ describe('many processes over one PostgreSQL', () => {
       { name: 'events', version: 2 },
       { name: 'events', version: 3 },
       { name: 'queue', version: 1 },
+      { name: 'queue', version: 2 },
     ])
   })
 
@@ -208,6 +209,35 @@ describe('many processes over one PostgreSQL', () => {
     expect(await kernel.result(job, { timeout: 10_000 })).toBe('elsewhere')
     expect(Date.now() - killed).toBeLessThan(1000 + 5000)
     expect(seen).toEqual([2, 1])
+  })
+
+  it('share what one has claimed ahead when its slots turn out to be taken', async () => {
+    const schema = freshSchema()
+    const [busy, other] = [await kernelIn(schema), await kernelIn(schema)]
+    const gate = Promise.withResolvers<void>()
+    const stuck = Promise.withResolvers<void>()
+    let begun = 0
+    await busy.registerWorker({
+      id: 'work',
+      config: { queue: 'work', concurrency: 5 },
+      async handler() {
+        if (++begun <= 200) return 'quick'
+        if (begun === 205) stuck.resolve()
+        await gate.promise
+        return 'slow'
+      },
+    })
+    const jobs = await busy.enqueueMany(Array.from({ length: 1000 }, () => ({ worker: 'work' })))
+    await busy.start()
+    await stuck.promise
+    await other.registerWorker({ id: 'work', config: { queue: 'work', concurrency: 5 }, handler: () => 'elsewhere' })
+    await other.start()
+    await until(async () => (await other.port('queue').getJobCounts('work')).completed === 995)
+    expect(begun).toBe(205)
+    gate.resolve()
+    const results = await Promise.all(jobs.map((job) => other.result(job, { timeout: 10_000 })))
+    const count = (value: string): number => results.filter((result) => result === value).length
+    expect(['quick', 'slow', 'elsewhere'].map(count)).toEqual([200, 5, 795])
   })
 
   it('take a job from a process that was frozen for longer than its lease, and tell it', async () => {

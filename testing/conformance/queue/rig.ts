@@ -143,7 +143,9 @@ async function openRig(
         const claim = { job, lease, at: time.now() }
         claims.push(claim)
         time.notify()
-        return settle(claim)
+        const settlement = await settle(claim)
+        if (settlement.type === 'completed') lease.handled?.()
+        return settlement
       }
       await workers.registerWorker(name, jobName, processor, { concurrency })
       return claims

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import type { MaybePromise } from '../../../kernel/index.ts'
 import { completed, type QueueRig, type QueueTest } from './rig.ts'
 
 interface Load {
@@ -93,6 +94,87 @@ export function workerTests(test: QueueTest): void {
       expect(jobs.map(({ id, claims }) => `${id}: ${claims}`).toSorted()).toEqual(
         ids.map((id) => `${id}: 1`).toSorted(),
       )
+    }),
+  )
+
+  it(
+    'begins no more jobs once its queue is paused, however quick they are',
+    test(async (rig) => {
+      const { queue } = rig
+      let begun = 0
+      let paused: MaybePromise<void>
+      const claims = await rig.work(
+        async () => {
+          if (++begun === 100) paused = queue.pause('q')
+          await paused
+          return completed()
+        },
+        { concurrency: 5 },
+      )
+      await addMany(rig, 1000)
+      await rig.until('nothing runs any more', async () => {
+        const { active } = await queue.getJobCounts('q')
+        return begun >= 100 && active === 0
+      })
+      const { waiting, completed: ended } = await queue.getJobCounts('q')
+      expect(waiting).toBeGreaterThan(0)
+      expect(ended + waiting).toBe(1000)
+      expect(claims).toHaveLength(ended)
+      await queue.resume('q')
+      await allCompleted(rig, 1000)
+      expect(new Set(claims.map(({ job }) => job.id)).size).toBe(1000)
+      expect(claims).toHaveLength(1000)
+    }),
+  )
+
+  it(
+    'begins no more jobs of a queue that one of them holds, however quick they are',
+    test(async (rig) => {
+      const claims = await rig.work(
+        () => (claims.length === 500 ? { type: 'defer', runAt: rig.now() + 500, holdQueue: true } : completed()),
+        { concurrency: 5 },
+      )
+      await addMany(rig, 1000)
+      await rig.until('nothing runs any more', async () => {
+        const { active } = await rig.queue.getJobCounts('q')
+        return claims.length >= 500 && active === 0
+      })
+      // What was on its way, or in another slot.
+      expect(claims.length).toBeLessThanOrEqual(510)
+      await allCompleted(rig, 1000)
+      expect(claims).toHaveLength(1001)
+    }),
+  )
+
+  it(
+    'leaves to others what it has not begun when it closes',
+    test(async (rig) => {
+      const { queue, workers } = rig
+      const gate = Promise.withResolvers<void>()
+      let running = 0
+      const first = await rig.work(
+        async () => {
+          if (first.length > 100) {
+            running++
+            await gate.promise
+          }
+          return completed()
+        },
+        { concurrency: 5 },
+      )
+      await addMany(rig, 1000)
+      await rig.until('five jobs are held', () => running === 5)
+      const closing = workers.closeAll({ timeout: 10_000 })
+      await rig.until('only those are', async () => (await queue.getJobCounts('q')).active === 5)
+      gate.resolve()
+      await closing
+      const { waiting, active, completed: ended } = await queue.getJobCounts('q')
+      expect([active, ended, waiting]).toEqual([0, first.length, 1000 - first.length])
+      expect(first).toHaveLength(105)
+      const others = await rig.work(() => completed(), { concurrency: 5 })
+      await allCompleted(rig, 1000)
+      expect(new Set([...first, ...others].map(({ job }) => job.id)).size).toBe(1000)
+      expect(others).toHaveLength(895)
     }),
   )
 

@@ -1,0 +1,62 @@
+import { expect, it } from 'vitest'
+import { createKernel, definePlugin, definePreset, type Kernel, type WorkerInput } from '../../../index.ts'
+import queueMemory from '../../../plugins/queue-memory/index.ts'
+import { dev } from '../../../presets/index.ts'
+
+/** What an adapter is told of a job and what is stored of it, in order. */
+async function told(handler: WorkerInput['handler']): Promise<string[]> {
+  const order: string[] = []
+  const queue = definePlugin({
+    ...queueMemory,
+    setup(kernel: Kernel, options) {
+      const provide: Kernel['provide'] = (name, port) => {
+        if (name !== 'workers') return kernel.provide(name, port)
+        const workers = port as ReturnType<typeof kernel.port<'workers'>>
+        kernel.provide('workers', {
+          ...workers,
+          registerWorker: (...[queueName, job, processor, limits]) =>
+            workers.registerWorker(
+              queueName,
+              job,
+              async (record, lease) => {
+                const settlement = await processor(record, { ...lease, handled: () => void order.push('handled') })
+                order.push(`settled: ${settlement.type}`)
+                return settlement
+              },
+              limits,
+            ),
+        })
+      }
+      return queueMemory.setup(Object.assign(Object.create(kernel) as Kernel, { provide }), options)
+    },
+  })
+  const events = definePlugin({
+    name: 'order',
+    setup: (kernel) =>
+      kernel.hook('emit', (payload, next) => {
+        if (payload.ctx) order.push(...payload.events.map(({ type }) => type))
+        return next()
+      }),
+  })
+  const preset = definePreset({ name: 'told', extends: dev, plugins: [queue, events] })
+  const kernel = await createKernel({ preset, config: { registry: { dirs: [] } } })
+  await kernel.registerWorker({ id: 'work', handler })
+  const job = await kernel.enqueue('work')
+  await kernel.start()
+  await kernel.result(job).catch(() => {})
+  await kernel.close()
+  return order
+}
+
+it('tells that a slot is free when the handler has succeeded, before the end of the job is stored', async () => {
+  const order = await told(async (_job, ctx) => {
+    // What is left running is part of it.
+    void Promise.resolve().then(() => ctx.state.set('late', true))
+  })
+  expect(order).toEqual(['step.started', 'state.set', 'handled', 'step.completed', 'settled: completed'])
+})
+
+it('keeps the slot of a handler that fails until that is stored', async () => {
+  const order = await told(() => Promise.reject(new Error('boom')))
+  expect(order).toEqual(['step.started', 'step.failed', 'settled: failed'])
+})
