@@ -38,7 +38,9 @@ export function createPace(now = () => performance.now()): Pace {
       turn += (ms - turn) / 4
       const elapsed = now() - since
       if (elapsed < WINDOW) return
-      rate += (handled / elapsed - rate) / 2
+      const latest = handled / elapsed
+      // A few that end together are no sign yet; one that takes long is.
+      rate += (latest - rate) / (latest > rate ? 8 : 2)
       handled = 0
       since += elapsed
     },
