@@ -6,7 +6,6 @@ import type { Listeners } from './listeners.ts'
 export interface Claimed {
   readonly storedId: string
   readonly record: JobRecord
-  /** Made when somebody wants to know; aborts when the job is found to be another's. */
   /** Tells the runner that somebody else has it. */
   lost: (() => void) | undefined
   /** Whether it takes a slot. */
