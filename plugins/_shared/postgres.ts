@@ -55,6 +55,12 @@ export function quoteText(text: string): string {
   return `'${text.replaceAll("'", "''")}'`
 }
 
+/** Texts as the value of an array parameter. */
+export function arrayLiteral(texts: readonly (string | undefined)[]): string {
+  const elements = texts.map((text) => (text === undefined ? 'NULL' : `"${text.replace(/["\\]/g, '\\$&')}"`))
+  return `{${elements.join(',')}}`
+}
+
 /** @throws QueueError `VALUE_UNSUPPORTED` for a text that PostgreSQL cannot hold */
 export function checkText(text: string, what: string): void {
   if (text.isWellFormed() && !text.includes('\0')) return

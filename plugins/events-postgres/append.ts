@@ -4,8 +4,9 @@ import { createGroupCommit } from '../_shared/group-commit.ts'
 import { encodeJson } from '../_shared/json.ts'
 import { checkText, quoteName, type PostgresPort } from '../_shared/postgres.ts'
 import { copyValue } from '../_shared/value.ts'
-import { packRounds, type Pending, type Round } from './rounds.ts'
+import { encodeRound, packRounds, type Packed, type Pending } from './rounds.ts'
 import { packNames } from './wake-ups.ts'
+import { encodeWhole, isWhole } from './whole.ts'
 
 /** What became of an append: `reason` when it was refused, `fresh` when some of its events were known. */
 interface Answer {
@@ -21,6 +22,15 @@ interface RoundAnswer {
   old?: (Answer & { i: number })[]
 }
 
+/** Of a batch: places of whole runs whose stream was there, and what became of the rounds. */
+interface BatchAnswer {
+  ts: number
+  old: number[]
+  rounds: RoundAnswer[]
+}
+
+type Results = Map<Pending, AppendResult>
+
 /** Appends of a group at most. Start and end of a job are one append to the store if they travel together. */
 const LARGEST_GROUP = 4000
 
@@ -29,7 +39,8 @@ const LARGEST_GROUP = 4000
  * A batch has a number, so it is sent again when its connection broke, and takes effect once.
  */
 export function createAppender(db: PostgresPort, payloadLimit: number) {
-  const text = `SELECT ${quoteName(db.schema)}.nq_append($1, $2, $3, $4, $5, $6) AS answer`
+  const parameters = Array.from({ length: 16 }, (_, index) => `$${index + 1}`)
+  const text = `SELECT ${quoteName(db.schema)}.nq_append(${parameters.join(', ')}) AS answer`
   const writer = randomUUID()
   let batch = 0
 
@@ -37,17 +48,35 @@ export function createAppender(db: PostgresPort, payloadLimit: number) {
     maxItems: LARGEST_GROUP,
     sizeOf: ({ size }) => size,
     async commit(items) {
-      const rounds = packRounds(items)
-      const [{ appends, events }, ...others] = rounds
-      const rest = others.length === 0 ? null : JSON.stringify(others.map(sent))
-      const values = [appends, events, rest, packNames(items.map(({ stream }) => stream)), writer, ++batch]
-      const [row] = await db.query<{ answer: string }>(text, values, { repeatable: true })
-      const answers = JSON.parse(row!.answer) as RoundAnswer[]
-      const results = new Map<Pending, AppendResult>()
-      for (const [index, { members }] of rounds.entries()) tellRound(members, answers[index]!, results)
+      const [first = [], ...rest] = packRounds(items)
+      const whole = first.filter(isWhole)
+      const others = first.filter((packed) => !isWhole(packed))
+      const results: Results = new Map()
+      const old = await send(whole, others.length === 0 ? [] : [others, ...rest], results)
+      // A run that was there can refuse, and has events of its own.
+      if (old.length > 0) await send([], [old], results)
       return items.map((item) => results.get(item)!)
     },
   })
+
+  /** Stores a batch; answers the whole runs whose stream was there, of which nothing is stored. */
+  async function send(whole: readonly Packed[], rounds: readonly Packed[][], results: Results): Promise<Packed[]> {
+    const [first, ...rest] = rounds.map(encodeRound)
+    const streams = [whole, ...rounds].flatMap((round) => round.map(({ stream }) => stream))
+    const values = [
+      ...encodeWhole(whole),
+      ...[first?.appends ?? null, first?.events ?? null, rest.length === 0 ? null : JSON.stringify(rest)],
+      ...[packNames(streams), writer, ++batch],
+    ]
+    const [row] = await db.query<{ answer: string }>(text, values, { repeatable: true })
+    const answer = JSON.parse(row!.answer) as BatchAnswer
+    const old = new Set(answer.old)
+    for (const [index, packed] of whole.entries()) {
+      if (!old.has(index)) tellMembers(packed, { head: packed.events.length, ts: answer.ts }, results)
+    }
+    for (const [index, round] of rounds.entries()) tellRound(round, answer.rounds[index]!, results)
+    return whole.filter((_packed, index) => old.has(index))
+  }
 
   return {
     append(stream: string, drafts: readonly EventDraft[], options: AppendOptions = {}): Promise<AppendResult> {
@@ -55,11 +84,6 @@ export function createAppender(db: PostgresPort, payloadLimit: number) {
     },
     idle: () => group.idle(),
   }
-}
-
-/** A round as the function takes it. */
-function sent({ appends, events }: Round): Pick<Round, 'appends' | 'events'> {
-  return { appends, events }
 }
 
 function prepare(stream: string, drafts: readonly EventDraft[], options: AppendOptions, limit: number): Pending {
@@ -111,20 +135,23 @@ function textOf(text: string, what: string): string {
   return JSON.stringify(text)
 }
 
-/** Takes the answer of a round apart, for each of the appends that travelled as one. */
-function tellRound(members: readonly Pending[][], { ts, old = [] }: RoundAnswer, results: Map<Pending, AppendResult>) {
+/** Takes the answer of a round apart. */
+function tellRound(round: readonly Packed[], { ts, old = [] }: RoundAnswer, results: Results): void {
   const told = new Map<number, Answer>(old.map((answer) => [answer.i, answer]))
-  for (const [index, appends] of members.entries()) {
-    const total = appends.reduce((sum, { data }) => sum + data.length, 0)
-    const answer = told.get(index) ?? { head: total, ts }
-    let before = answer.head - (answer.fresh?.length ?? total)
-    let offset = 0
-    for (const one of appends) {
-      const result = resultOf(one, answer, before, offset)
-      results.set(one, result)
-      if (result.ok) before += result.events.length
-      offset += one.data.length
-    }
+  for (const [index, packed] of round.entries()) {
+    tellMembers(packed, told.get(index) ?? { head: packed.events.length, ts }, results)
+  }
+}
+
+/** Takes an answer apart, for each of the appends that travelled as one. */
+function tellMembers({ members, events }: Packed, answer: Answer, results: Results): void {
+  let before = answer.head - (answer.fresh?.length ?? events.length)
+  let offset = 0
+  for (const one of members) {
+    const result = resultOf(one, answer, before, offset)
+    results.set(one, result)
+    if (result.ok) before += result.events.length
+    offset += one.data.length
   }
 }
 

@@ -28,7 +28,7 @@ export function createExpirer(db: PostgresPort): (policy: ExpirePolicy) => Promi
             AND (ended < $2::bigint OR (ended, id) <= ($3::bigint, $4::bigint))
           ORDER BY status, ended, id LIMIT ${BATCH} FOR UPDATE SKIP LOCKED
         ) AND status = $1 RETURNING id
-      ), events AS (DELETE FROM ${s}.nq_event e USING gone WHERE e.stream = gone.id),
+      ), events AS (DELETE FROM ${s}.nq_event_row e USING gone WHERE e.stream = gone.id),
       fences AS (DELETE FROM ${s}.nq_fence f USING gone WHERE f.stream = gone.id),
       snapshots AS (DELETE FROM ${s}.nq_snapshot p USING gone WHERE p.stream = gone.id)
       SELECT count(*)::int AS count FROM gone`

@@ -1,6 +1,7 @@
 import { QueueError, type StoredEvent } from '../../kernel/index.ts'
 import { quoteName, type PostgresPort } from '../_shared/postgres.ts'
 import { EVENT_COLUMNS, eventOf, type EventRow } from './rows.ts'
+import { ownEvents } from './sql-whole.ts'
 
 const PAGE = 1000
 
@@ -23,17 +24,24 @@ export function createGlobalReader(db: PostgresPort) {
   return {
     async readAll(cursor: string): Promise<{ events: StoredEvent[]; cursor: string }> {
       const [xid, stream, seq] = parts(cursor)
-      const text = `SELECT t.name, e.xid, e.stream, ${EVENT_COLUMNS}
-        FROM (SELECT * FROM ${s}.nq_event e
-          WHERE e.xid >= $1::xid8 AND e.xid < pg_snapshot_xmin(pg_current_snapshot())
-            AND (e.xid > $1::xid8 OR (e.stream, e.seq) > ($2::bigint, $3::int))
-          ORDER BY e.xid, e.stream, e.seq LIMIT ${PAGE}) e
+      const rows = `SELECT e.xid, e.stream, ${EVENT_COLUMNS} FROM ${s}.nq_event_row e
+        WHERE e.xid >= $1::xid8 AND e.xid < pg_snapshot_xmin(pg_current_snapshot())
+          AND (e.xid > $1::xid8 OR (e.stream, e.seq) > ($2::bigint, $3::int))
+        ORDER BY e.xid, e.stream, e.seq LIMIT ${PAGE}`
+      const whole = `SELECT t.xid, t.id AS stream, e.seq::int, t.ts, e.y, e.k, e.f, e.s, e.d, e.a, e.v
+        FROM (SELECT * FROM ${s}.nq_stream t
+          WHERE t.events IS NOT NULL AND t.xid >= $1::xid8 AND t.xid < pg_snapshot_xmin(pg_current_snapshot())
+            AND (t.xid > $1::xid8 OR t.id >= $2::bigint)
+          ORDER BY t.xid, t.id LIMIT ${PAGE}) t, ${ownEvents('t')}
+        WHERE t.xid > $1::xid8 OR (t.id, e.seq) > ($2::bigint, $3::int)`
+      const text = `SELECT t.name, e.*
+        FROM (SELECT * FROM ((${rows}) UNION ALL (${whole})) e ORDER BY e.xid, e.stream, e.seq LIMIT ${PAGE}) e
         LEFT JOIN ${s}.nq_stream t ON t.id = e.stream AND e.seq > t.trimmed
         ORDER BY e.xid, e.stream, e.seq`
-      const rows = await db.query<GlobalRow>(text, [xid, stream, seq], { repeatable: true })
-      const last = rows.at(-1)
+      const found = await db.query<GlobalRow>(text, [xid, stream, seq], { repeatable: true })
+      const last = found.at(-1)
       return {
-        events: rows.flatMap((row) => (row.name === null ? [] : [eventOf(row.name, row)])),
+        events: found.flatMap((row) => (row.name === null ? [] : [eventOf(row.name, row)])),
         cursor: last ? `${last.xid}.${last.stream}.${last.seq}` : cursor,
       }
     },

@@ -14,71 +14,73 @@ export interface Pending {
 }
 
 /** What is sent for one or more appends to a stream. */
-interface Packed {
+export interface Packed {
+  stream: string
   members: Pending[]
   options: AppendOptions
-  keys: Set<string>
-}
-
-export interface Round {
-  /** Its appends as JSON, and their events: in one list, which is read at a stroke. */
-  appends: string
-  events: string
-  /** Who travels in each of them. */
-  members: Pending[][]
+  /** The drafts of all members as JSON, without the braces. */
+  events: string[]
+  /** Its place among those of its stream. */
+  round: number
+  /** Whether another one for its stream follows. */
+  followed: boolean
 }
 
 /**
- * Puts a group into rounds in which each stream comes once. Appends to one stream that follow each
- * other and would be accepted or refused together become one: a short job's start and end, its logs.
+ * Appends of a group. Those to one stream that follow each other and would be accepted or refused
+ * together are one: a short job's start and end, its logs. In a round each stream comes once.
  */
-export function packRounds(items: readonly Pending[]): [Round, ...Round[]] {
+export function packRounds(items: readonly Pending[]): Packed[][] {
   const rounds: Packed[][] = []
-  const last = new Map<string, { packed: Packed; round: number }>()
+  const last = new Map<string, Packed>()
   for (const item of items) {
-    const before = last.get(item.stream)
-    if (before && merge(before.packed, item)) continue
+    const { stream, options } = item
+    const before = last.get(stream)
+    if (before && merge(before, item)) continue
+    if (before) before.followed = true
     const round = before ? before.round + 1 : 0
-    const packed: Packed = { members: [item], options: item.options, keys: keysOf(item) }
+    const packed = { stream, members: [item], options, events: [...item.events], round, followed: false }
     ;(rounds[round] ??= []).push(packed)
-    last.set(item.stream, { packed, round })
+    last.set(stream, packed)
   }
-  const [first, ...others] = rounds.map((round) => ({
-    appends: `[${round.map(encodeAppend).join(',')}]`,
-    events: `[${round.flatMap(encodeEvents).join(',')}]`,
-    members: round.map(({ members }) => members),
-  }))
-  return [first!, ...others]
+  return rounds
 }
 
 /** Adds an append to the one in front of it, if nothing can tell the difference. */
 function merge(packed: Packed, item: Pending): boolean {
-  const { options, keys } = packed
+  const { options } = packed
   const { unless, fence, expectedSeq, reopen, run } = item.options
   if (expectedSeq !== undefined || options.expectedSeq !== undefined || reopen || options.reopen) return false
   if (unless !== options.unless || fence?.job !== options.fence?.job || fence?.token !== options.fence?.token)
     return false
   // Behind the end of the run, or behind the key that it must not meet, it is refused on its own.
   if (options.run?.status !== undefined && options.run.status !== 'running') return false
-  if (unless !== undefined && keys.has(unless)) return false
-  for (const { key } of item.drafts) if (key !== undefined && keys.has(key)) return false
+  if (unless !== undefined && hasKey(packed, unless)) return false
+  for (const { key } of item.drafts) if (key !== undefined && hasKey(packed, key)) return false
   packed.members.push(item)
-  for (const key of keysOf(item)) keys.add(key)
-  if (run) packed.options = { ...options, run: { ...options.run, ...definedOf(run) } }
+  packed.events.push(...item.events)
+  if (run) packed.options = { ...options, run: mergeRun(options.run, run) }
   return true
 }
 
-function keysOf({ drafts }: Pending): Set<string> {
-  return new Set(drafts.flatMap(({ key }) => (key === undefined ? [] : [key])))
+function hasKey({ members }: Packed, key: string): boolean {
+  return members.some(({ drafts }) => drafts.some((draft) => draft.key === key))
 }
 
-function definedOf<T extends object>(value: T): Partial<T> {
-  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as Partial<T>
+function mergeRun(before: AppendOptions['run'], run: NonNullable<AppendOptions['run']>): AppendOptions['run'] {
+  if (!before) return run
+  const { name = before.name, status = before.status, queue = before.queue, flow = before.flow } = run
+  return { name, status, queue, flow, jobId: run.jobId ?? before.jobId, tags: run.tags ?? before.tags }
 }
 
-function encodeAppend({ members, options }: Packed, index: number): string {
+/** A round as `nq_append` takes it, as JSON: its appends, and their events in one list, which is read at a stroke. */
+export function encodeRound(round: readonly Packed[]): { appends: string; events: string } {
+  return { appends: `[${round.map(encodeAppend).join(',')}]`, events: `[${round.flatMap(encodeEvents).join(',')}]` }
+}
+
+function encodeAppend({ stream, events, options }: Packed, index: number): string {
   const { unless, fence, expectedSeq, reopen, run } = options
-  let text = `{"i":${index},"s":${JSON.stringify(members[0]!.stream)}`
+  let text = `{"i":${index},"s":${JSON.stringify(stream)}`
   if (unless !== undefined) text += `,"u":${JSON.stringify(unless)}`
   if (fence) text += `,"j":${JSON.stringify(fence.job)},"t":${fence.token}`
   if (expectedSeq !== undefined) text += `,"x":${expectedSeq}`
@@ -92,12 +94,9 @@ function encodeAppend({ members, options }: Packed, index: number): string {
     if (run.flow !== undefined) text += `,"rf":${JSON.stringify(run.flow)}`
     if (run.tags !== undefined) text += `,"rg":${JSON.stringify(tagsOf(run.tags) ?? [])}`
   }
-  const events = members.reduce((sum, member) => sum + member.events.length, 0)
-  return `${text},"n":${events}}`
+  return `${text},"n":${events.length}}`
 }
 
-function encodeEvents({ members }: Packed, index: number): string[] {
-  let order = 0
-  const events = members.flatMap((member) => member.events)
-  return events.map((event) => `{"i":${index},"o":${order++},${event}}`)
+function encodeEvents({ events }: Packed, index: number): string[] {
+  return events.map((event, order) => `{"i":${index},"o":${order},${event}}`)
 }

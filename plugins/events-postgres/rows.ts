@@ -1,5 +1,6 @@
 import type { RunInfo, StoredEvent } from '../../kernel/index.ts'
 import { decodeJson } from '../_shared/json.ts'
+import { ownEvents } from './sql-whole.ts'
 
 export interface EventRow {
   seq: number
@@ -15,6 +16,13 @@ export interface EventRow {
 
 /** Columns of `EventRow`, of an event called `e`. */
 export const EVENT_COLUMNS = 'e.seq, e.ts, e.type, e.key, e.flow, e.step, e.step_id, e.attempt, e.data'
+
+/** The events of a stream called `t`, wherever they are kept, as a table `e`. */
+export function eventsOf(s: string): string {
+  return `(SELECT ${EVENT_COLUMNS}
+      FROM ${s}.nq_event_row e WHERE e.stream = t.id
+    UNION ALL SELECT e.seq::int, t.ts, e.y, e.k, e.f, e.s, e.d, e.a, e.v FROM ${ownEvents('t')}) e`
+}
 
 export function eventOf(runId: string, row: EventRow): StoredEvent {
   const { seq, ts, type, key, flow, step, step_id, attempt, data } = row

@@ -1,10 +1,14 @@
 import { quoteName } from '../_shared/postgres.ts'
 import { appendFunctions } from './sql-append.ts'
+import { wholeRuns } from './sql-whole.ts'
 
-/** Statements of each version of the schema. Functions are made by the last one, over those of earlier releases. */
+/**
+ * Statements of each version of the schema. Functions are made by the last one, over those of earlier
+ * releases: `nq_append` as version 3 has it stays for instances that are still to be updated.
+ */
 export function eventVersions(schema: string, channel: string): string[] {
   const s = quoteName(schema)
-  return [tables(s), `${tags(s)}\n${fences(s)}`, appendFunctions(s, channel)]
+  return [tables(s), `${tags(s)}\n${fences(s)}`, '', `${wholeRuns(s)}\n${appendFunctions(s, channel)}`]
 }
 
 /**

@@ -13,7 +13,7 @@ import { createExpirer } from './expire.ts'
 import { createFeeds } from './feeds.ts'
 import { createGlobalReader } from './global.ts'
 import { createMessenger } from './messages.ts'
-import { EVENT_COLUMNS, eventOf, RUN_COLUMNS, runOf, type EventRow, type RunRow } from './rows.ts'
+import { EVENT_COLUMNS, eventOf, eventsOf, RUN_COLUMNS, runOf, type EventRow, type RunRow } from './rows.ts'
 
 const AGAIN = { repeatable: true }
 /** Behind every row. */
@@ -34,14 +34,14 @@ export async function createPostgresEventStore(
     const { after = 0, until, types, limit, reverse = false } = options
     const values: unknown[] = [stream, after]
     const use = (value: unknown): string => `$${values.push(value)}`
-    const where = ['e.stream = t.id', 'e.seq > greatest($2::float8, t.trimmed)']
+    const where = ['e.seq > greatest($2::float8, t.trimmed)']
     if (typeof until === 'number') where.push(`e.seq <= ${use(until)}::float8`)
     if (until instanceof Date) where.push(`e.ts <= ${use(until.getTime())}`)
     if (types) where.push(`e.type = ANY (${use(types)}::text[])`)
     const order = `ORDER BY e.seq ${reverse ? 'DESC' : ''} ${limit === undefined || limit === Infinity ? '' : `LIMIT ${use(limit)}`}`
     // One row comes without an event, to tell what has been trimmed.
     const text = `SELECT t.trimmed, ${EVENT_COLUMNS} FROM ${s}.nq_stream t LEFT JOIN LATERAL (
-        SELECT * FROM ${s}.nq_event e WHERE ${where.join(' AND ')} ${order}) e ON true
+        SELECT * FROM ${eventsOf(s)} WHERE ${where.join(' AND ')} ${order}) e ON true
       WHERE t.name = $1 ORDER BY e.seq ${reverse ? 'DESC' : ''}`
     const rows = await db.query<EventRow & { trimmed: number }>(text, values, AGAIN)
     const trimmed = rows[0]?.trimmed ?? 0
@@ -76,8 +76,8 @@ export async function createPostgresEventStore(
     append: async (stream, drafts, options) => appender.append(stream, drafts, options),
     read,
     async byKey(stream, key) {
-      const text = `SELECT ${EVENT_COLUMNS} FROM ${s}.nq_stream t JOIN ${s}.nq_event e ON e.stream = t.id AND e.key = $2
-        WHERE t.name = $1 AND e.seq > t.trimmed`
+      const text = `SELECT ${EVENT_COLUMNS} FROM ${s}.nq_stream t, LATERAL ${eventsOf(s)}
+        WHERE t.name = $1 AND e.key = $2 AND e.seq > t.trimmed`
       const [row] = await db.query<EventRow>(text, [stream, key], AGAIN)
       return row && eventOf(stream, row)
     },
@@ -123,11 +123,12 @@ export async function createPostgresEventStore(
         const message = `No snapshot of run ${stream} covers seq ${seq}, so nothing was trimmed.`
         throw new QueueError('EVENTS_CONFLICT', message)
       }
+      await db.query(`SELECT ${s}.nq_unfold(ARRAY[$1::text])`, [stream], AGAIN)
       // Events with a key stay as what refuses it.
       const trim = `WITH t AS (
           UPDATE ${s}.nq_stream SET trimmed = least(head, $2) WHERE name = $1 AND trimmed < $2 RETURNING id, trimmed
-        ), gone AS (DELETE FROM ${s}.nq_event e USING t WHERE e.stream = t.id AND e.seq <= t.trimmed AND e.key IS NULL)
-        UPDATE ${s}.nq_event e SET data = NULL FROM t
+        ), gone AS (DELETE FROM ${s}.nq_event_row e USING t WHERE e.stream = t.id AND e.seq <= t.trimmed AND e.key IS NULL)
+        UPDATE ${s}.nq_event_row e SET data = NULL FROM t
         WHERE e.stream = t.id AND e.seq <= t.trimmed AND e.key IS NOT NULL AND e.data IS NOT NULL`
       await db.query(trim, [stream, seq], AGAIN)
     },

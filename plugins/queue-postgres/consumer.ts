@@ -6,7 +6,7 @@ import { encodeQueue } from './names.ts'
 import { createPace } from './pace.ts'
 import type { Settled } from './settlement.ts'
 import type { Signals } from './signals.ts'
-import { createSlots, type ClaimedRow, type Held } from './slots.ts'
+import { createSlots, type Claim, type ClaimedRow } from './slots.ts'
 
 interface TurnRow extends ClaimedRow {
   kind: 's' | 'c' | 'd'
@@ -16,7 +16,7 @@ export interface QueueConsumer extends Consumer {
   /** The queue in pg-boss. */
   readonly name: string
   /** Jobs by their id in pg-boss. */
-  readonly held: ReadonlyMap<string, Held>
+  readonly held: ReadonlyMap<string, Claim>
   /** There may be work now. */
   wake(): void
   /** Stops for good, once what has run is settled. */
@@ -28,7 +28,7 @@ export interface ConsumerHost {
   clock: Clock
   signals: Signals
   arrivals: Arrivals
-  progress(name: string, held: Held, value: number): Promise<void>
+  progress(name: string, claim: Claim, record: JobRecord, value: number): Promise<void>
   /** Tells all instances that there may be work. */
   announce(name: string): Promise<unknown>
   /** Told when the consumer is gone. */
@@ -61,7 +61,7 @@ export function createConsumer(
     signals,
     arrivals: host.arrivals,
     pace,
-    progress: (job, value) => host.progress(name, job, value),
+    progress: (claim, record, value) => host.progress(name, claim, record, value),
     settled: noteSettled,
     changed: schedule,
   })

@@ -45,7 +45,7 @@ export default definePlugin({
       clock: kernel.clock,
       signals,
       arrivals,
-      async progress(name, { uuid, count, record }, value) {
+      async progress(name, { uuid, count }, record, value) {
         await db.query(setProgress, [name, uuid, count, value], { repeatable: true })
         record.progress = value
         signals.emit('progress', record.queue, () => ({ ...record }))

@@ -1,5 +1,5 @@
 /** The most jobs that are claimed ahead, and how many milliseconds of a turn are made up for. */
-const MOST_AHEAD = 256
+const MOST_AHEAD = 512
 const LONGEST_TURN = 50
 /** Milliseconds that are looked at together. */
 const WINDOW = 5

@@ -1,5 +1,5 @@
 import type { JobRecord, QueueEvent, Settlement } from '../../kernel/index.ts'
-import type { Held } from './slots.ts'
+import type { Claim } from './slots.ts'
 import { encodeJsonb, encodeOutput, type Envelope } from './record.ts'
 
 /** A job that has run, as `nq_take_turn` takes it. */
@@ -31,26 +31,31 @@ interface Change {
 }
 
 /** What to write for a job that has not been begun: it is in its old place again. */
-export function returned({ uuid, at, count }: Held): Settled {
+export function returned({ uuid, at, count }: Claim): Settled {
   return { uuid, at, text: `{"i":"${uuid}","n":${count},"s":"retry"}`, hold: 0, again: true, returned: true, tell() {} }
 }
 
 /** What to write for a settlement. */
-export function settlementOf(held: Held, settlement: Settlement, now: number): Settled {
-  const { state, output, delay, envelope, record, events, hold = 0 } = changeOf(held.record, settlement, now)
-  let text = `{"i":"${held.uuid}","n":${held.count},"s":"${state}"`
+export function settlementOf(
+  { uuid, at, count }: Claim,
+  before: JobRecord,
+  settlement: Settlement,
+  now: number,
+): Settled {
+  const { state, output, delay, envelope, record, events, hold = 0 } = changeOf(before, settlement, now)
+  let text = `{"i":"${uuid}","n":${count},"s":"${state}"`
   if (output !== undefined) text += `,"o":${output}`
   if (delay !== undefined) text += `,"d":${delay}`
   if (envelope) text += `,"p":${JSON.stringify(envelope)}`
   return {
-    uuid: held.uuid,
-    at: held.at,
+    uuid,
+    at,
     text: `${text}}`,
     hold,
     again: delay !== undefined,
     returned: false,
     tell(emit) {
-      const job = { ...held.record, ...record }
+      const job = { ...before, ...record }
       for (const event of events) emit(event, job)
     },
   }

@@ -12,19 +12,20 @@ export interface ClaimedRow extends JobRow {
 }
 
 /** A job that this process holds. */
-export interface Held {
+export interface Claim {
   readonly uuid: string
   readonly at: string
   /** What pg-boss counts its claims with. */
   readonly count: number
-  readonly record: JobRecord
   /** When it was claimed, or its lease last renewed. */
   since: number
   /** It is somebody else's now. */
   lose(): void
 }
 
-interface Claimed extends Held {
+interface Claimed extends Claim {
+  /** Read when the job begins: what a row tells is many times as large once it is taken apart. */
+  readonly row: ClaimedRow
   readonly claimedAt: number
   lost: boolean
   onLost: (() => void) | undefined
@@ -34,7 +35,7 @@ interface Claimed extends Held {
 
 export interface Slots {
   /** Jobs by their id in pg-boss. */
-  readonly held: ReadonlyMap<string, Held>
+  readonly held: ReadonlyMap<string, Claim>
   /** How many take no job at the moment; less than nothing after there were more of them. */
   readonly free: number
   /** Jobs that wait for a slot. */
@@ -52,7 +53,7 @@ export interface SlotsHost {
   signals: Signals
   arrivals: Arrivals
   pace: Pace
-  progress(held: Held, value: number): Promise<void>
+  progress(claim: Claim, record: JobRecord, value: number): Promise<void>
   /** Told of each job that has run or goes back. */
   settled(one: Settled): void
   /** Told when a slot or a job has become free. */
@@ -76,16 +77,13 @@ export function createSlots(queue: string, processor: Processor, initialConcurre
   let watching: NodeJS.Timeout | undefined
 
   function take(row: ClaimedRow): void {
-    const record = recordOf(queue, row, 'active')
     const now = clock.now()
-    // The database has decided that it is due, whatever the clock here says.
-    if (record.runAt > now) record.runAt = now
     held.get(row.id)?.lose()
     const job: Claimed = {
       uuid: row.id,
       at: row.at,
       count: row.retry_count,
-      record,
+      row,
       since: now,
       claimedAt: now,
       busy: false,
@@ -97,7 +95,6 @@ export function createSlots(queue: string, processor: Processor, initialConcurre
       },
     }
     held.set(row.id, job)
-    host.arrivals.claimed(record)
     waiting.push(job)
   }
 
@@ -133,14 +130,18 @@ export function createSlots(queue: string, processor: Processor, initialConcurre
     if (job.lost) return forget(job)
     job.busy = true
     taken++
-    if (signals.any) signals.emit('active', queue, () => ({ ...job.record }))
-    void processor(job.record, leaseOf(job)).then(
-      (settlement) => end(job, settlement),
-      (error: unknown) => end(job, { type: 'defer', runAt: clock.now(), slot: Promise.reject(toError(error)) }),
+    const record = recordOf(queue, job.row, 'active')
+    // The database has decided that it is due, whatever the clock here says.
+    record.runAt = Math.min(record.runAt, clock.now())
+    host.arrivals.claimed(record)
+    if (signals.any) signals.emit('active', queue, () => ({ ...record }))
+    void processor(record, leaseOf(job, record)).then(
+      (settlement) => end(job, record, settlement),
+      (error: unknown) => end(job, record, { type: 'defer', runAt: clock.now(), slot: Promise.reject(toError(error)) }),
     )
   }
 
-  function leaseOf(job: Claimed): Lease {
+  function leaseOf(job: Claimed, record: JobRecord): Lease {
     return {
       onLost: (tell) => void (job.onLost = tell),
       handled() {
@@ -148,13 +149,13 @@ export function createSlots(queue: string, processor: Processor, initialConcurre
         // One after the other means that the end of one is stored before the next begins.
         if (concurrency > 1) release(job)
       },
-      progress: (value) => host.progress(job, value),
+      progress: (value) => host.progress(job, record, value),
     }
   }
 
-  function end(job: Claimed, settlement: Settlement): void {
+  function end(job: Claimed, record: JobRecord, settlement: Settlement): void {
     forget(job)
-    if (settlement.type !== 'lost') host.settled(settlementOf(job, settlement, clock.now()))
+    if (settlement.type !== 'lost') host.settled(settlementOf(job, record, settlement, clock.now()))
     const { slot } = settlement
     if (slot && job.busy) void slot.catch(() => {}).then(() => release(job))
     else release(job)

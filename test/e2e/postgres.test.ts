@@ -164,6 +164,7 @@ describe('many processes over one PostgreSQL', () => {
       { name: 'events', version: 1 },
       { name: 'events', version: 2 },
       { name: 'events', version: 3 },
+      { name: 'events', version: 4 },
       { name: 'queue', version: 1 },
       { name: 'queue', version: 2 },
     ])

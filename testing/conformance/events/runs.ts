@@ -28,6 +28,49 @@ export function runTests(test: EventsTest): void {
   )
 
   it(
+    'keeps a run that begins and ends at once as it keeps any other',
+    test(async ({ append, events, seqs }) => {
+      const drafts = [
+        { type: 'a', data: { n: 1, text: 'a "quoted" \\u0000 \u0001' } },
+        { type: 'b', key: 'k', flow: 'f', step: 's', stepId: 'i', attempt: 2, data: 'text' },
+        { type: 'c' },
+      ]
+      const fence = { job: 'j', token: 5 }
+      const stored = await append('r', drafts, { unless: 'k', fence, run: { status: 'failed', name: 'n' } })
+      expect(await events.read('r')).toEqual(stored.ok && stored.events)
+      expect(await events.read('r')).toMatchObject(drafts)
+      expect(await seqs('r', { after: 1 })).toEqual([2, 3])
+      expect(await seqs('r', { until: 2 })).toEqual([1, 2])
+      expect(await seqs('r', { types: ['a', 'c'] })).toEqual([1, 3])
+      expect(await seqs('r', { limit: 2 })).toEqual([1, 2])
+      expect(await seqs('r', { limit: 2, reverse: true })).toEqual([3, 2])
+      expect(await events.byKey('r', 'k')).toMatchObject({ seq: 2, type: 'b', stepId: 'i' })
+      expect(await events.byKey('r', 'other')).toBeUndefined()
+      expect(await append('r', 'x', { unless: 'k', reopen: true })).toEqual({ ok: false, reason: 'unless', head: 3 })
+      expect(await append('r', 'x')).toEqual({ ok: false, reason: 'ended', head: 3 })
+      const late = await append('r', 'x', { reopen: true, fence: { job: 'j', token: 4 } })
+      expect(late).toEqual({ ok: false, reason: 'fence', head: 3 })
+      expect(await events.read('r')).toEqual(stored.ok && stored.events)
+      expect(await append('r', 'again:k d', { reopen: true })).toMatchObject({ ok: true, head: 4 })
+      expect(await events.read('r', { until: 3 })).toEqual(stored.ok && stored.events)
+      expect(await seqs('r')).toEqual([1, 2, 3, 4])
+      expect(await events.byKey('r', 'k')).toMatchObject({ seq: 2 })
+    }),
+  )
+
+  it(
+    'trims a run that began and ended at once',
+    test(async ({ append, events, seqs }) => {
+      await append('r', 'a b:k c', { run: { status: 'completed', name: 'n' } })
+      await events.snapshots.put('r', { reducer: 'x@1', seq: 2, state: {} })
+      await events.trim('r', 2)
+      expect(await seqs('r', { after: 2 })).toEqual([3])
+      expect(await append('r', 'x', { unless: 'k', reopen: true })).toEqual({ ok: false, reason: 'unless', head: 3 })
+      expect(await events.runs.get('r')).toMatchObject({ status: 'completed', head: 3 })
+    }),
+  )
+
+  it(
     'changes nothing of a run when the append is refused',
     test(async ({ append, events }) => {
       await append('r', 'a:k', { run: { status: 'running', name: 'mail' } })

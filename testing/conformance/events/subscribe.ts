@@ -215,6 +215,32 @@ function withCursor(test: EventsTest): void {
       expect(second.events.map(({ type }) => type).toSorted()).toEqual(['b', 'c', 'd'])
     }),
   )
+
+  it(
+    'replays thousands of runs from a cursor of "*", each event once and those of a run in order',
+    test(async ({ append, follow, until }) => {
+      const first = await follow('*')
+      await append('first', 'a')
+      await until('the first one arrives', () => first.events.length === 1)
+      first.stop()
+      // Half of them begin and end at once, the others one event after the other, and all at the same time.
+      const runs = Array.from({ length: 800 }, async (_, n) => {
+        const run = { status: 'completed', name: 'n' } as const
+        if (n % 2 === 0) return void (await append(`r${n}`, 'a b c', { run }))
+        await append(`r${n}`, 'a', { run: { name: 'n' } })
+        await append(`r${n}`, 'b c', { run })
+      })
+      await Promise.all(runs)
+      const second = await follow('*', { after: first.cursors.at(-1) })
+      await append('last', 'z')
+      await until('the last one arrives', () => second.events.some(({ type }) => type === 'z'))
+      const seen = Map.groupBy(second.events, ({ runId }) => runId)
+      expect(seen.size).toBe(801)
+      seen.delete('last')
+      for (const events of seen.values())
+        expect(events.map(({ type, seq }) => `${type}${seq}`)).toEqual(['a1', 'b2', 'c3'])
+    }),
+  )
 }
 
 function withoutCursor(test: EventsTest): void {

@@ -31,9 +31,9 @@ describe('the pace of a consumer', () => {
     expect(pace.ahead).toBe(0)
   })
 
-  it('looks no further than 100 ms and 256 jobs ahead, however long turns take', () => {
+  it('looks no further than 100 ms and 512 jobs ahead, however long turns take', () => {
     expect(run({ turns: 40, ms: 1000, jobs: 1000 }).pace.ahead).toBeCloseTo(100, -1)
-    expect(run({ turns: 40, ms: 1000, jobs: 100_000 }).pace.ahead).toBe(256)
+    expect(run({ turns: 40, ms: 1000, jobs: 100_000 }).pace.ahead).toBe(512)
   })
 
   it('begins anew when what it claimed had to wait', () => {

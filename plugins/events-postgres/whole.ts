@@ -1,0 +1,30 @@
+import { arrayLiteral } from '../_shared/postgres.ts'
+import type { Packed } from './rounds.ts'
+
+/** Stands between JSON texts, which hold no control characters: their many quotes need not be escaped. */
+export const SEPARATOR = '\x1f'
+
+/** Whether an append is all there is to a run, if its stream is not there yet: such a one is stored as one row. */
+export function isWhole({ options, followed }: Packed): boolean {
+  const { run, expectedSeq = 0, reopen } = options
+  if (followed || reopen || expectedSeq !== 0) return false
+  return run?.status !== undefined && run.status !== 'running' && !run.tags?.length
+}
+
+/** Whole runs as `nq_append` takes them: a list for each column. */
+export function encodeWhole(runs: readonly Packed[]): (string | null)[] {
+  if (runs.length === 0) return Array.from({ length: 10 }, () => null)
+  const column = (of: (packed: Packed) => string | undefined): string => arrayLiteral(runs.map(of))
+  return [
+    column(({ stream }) => stream),
+    `{${runs.map(({ events }) => events.length).join(',')}}`,
+    column(({ options }) => options.fence?.job),
+    `{${runs.map(({ options }) => options.fence?.token ?? 'NULL').join(',')}}`,
+    column(({ options }) => options.run!.status),
+    column(({ options }) => options.run!.name),
+    column(({ options }) => options.run!.queue),
+    column(({ options }) => options.run!.jobId),
+    column(({ options }) => options.run!.flow),
+    runs.map(({ events }) => `[{${events.join('},{')}}]`).join(SEPARATOR),
+  ]
+}
