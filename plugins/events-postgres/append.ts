@@ -6,7 +6,7 @@ import { checkText, quoteName, type PostgresPort } from '../_shared/postgres.ts'
 import { copyValue } from '../_shared/value.ts'
 import { encodeRound, packRounds, type Packed, type Pending } from './rounds.ts'
 import { packNames } from './wake-ups.ts'
-import { encodeWhole, isWhole } from './whole.ts'
+import { encodeWhole, isWhole, WHOLE_COLUMNS } from './whole.ts'
 
 /** What became of an append: `reason` when it was refused, `fresh` when some of its events were known. */
 interface Answer {
@@ -22,10 +22,11 @@ interface RoundAnswer {
   old?: (Answer & { i: number })[]
 }
 
-/** Of a batch: places of whole runs whose stream was there, and what became of the rounds. */
+/** Of a batch: `old` are the places, from 1, of whole runs whose stream was there, and `met` is their round. */
 interface BatchAnswer {
   ts: number
-  old: number[]
+  old?: number[]
+  met?: RoundAnswer
   rounds: RoundAnswer[]
 }
 
@@ -39,7 +40,7 @@ const LARGEST_GROUP = 4000
  * A batch has a number, so it is sent again when its connection broke, and takes effect once.
  */
 export function createAppender(db: PostgresPort, payloadLimit: number) {
-  const parameters = Array.from({ length: 16 }, (_, index) => `$${index + 1}`)
+  const parameters = Array.from({ length: WHOLE_COLUMNS + 6 }, (_, index) => `$${index + 1}`)
   const text = `SELECT ${quoteName(db.schema)}.nq_append(${parameters.join(', ')}) AS answer`
   const writer = randomUUID()
   let batch = 0
@@ -51,16 +52,22 @@ export function createAppender(db: PostgresPort, payloadLimit: number) {
       const [first = [], ...rest] = packRounds(items)
       const whole = first.filter(isWhole)
       const others = first.filter((packed) => !isWhole(packed))
+      const rounds = others.length === 0 ? [] : [others, ...rest]
+      const answer = await send(whole, rounds)
       const results: Results = new Map()
-      const old = await send(whole, others.length === 0 ? [] : [others, ...rest], results)
-      // A run that was there can refuse, and has events of its own.
-      if (old.length > 0) await send([], [old], results)
+      const old = new Set(answer.old)
+      const [met, made] = [
+        whole.filter((_, index) => old.has(index + 1)),
+        whole.filter((_, index) => !old.has(index + 1)),
+      ]
+      tellRound(made, { ts: answer.ts }, results)
+      if (answer.met) tellRound(met, answer.met, results)
+      for (const [index, round] of rounds.entries()) tellRound(round, answer.rounds[index]!, results)
       return items.map((item) => results.get(item)!)
     },
   })
 
-  /** Stores a batch; answers the whole runs whose stream was there, of which nothing is stored. */
-  async function send(whole: readonly Packed[], rounds: readonly Packed[][], results: Results): Promise<Packed[]> {
+  async function send(whole: readonly Packed[], rounds: readonly Packed[][]): Promise<BatchAnswer> {
     const [first, ...rest] = rounds.map(encodeRound)
     const streams = [whole, ...rounds].flatMap((round) => round.map(({ stream }) => stream))
     const values = [
@@ -69,13 +76,7 @@ export function createAppender(db: PostgresPort, payloadLimit: number) {
       ...[packNames(streams), writer, ++batch],
     ]
     const [row] = await db.query<{ answer: string }>(text, values, { repeatable: true })
-    const answer = JSON.parse(row!.answer) as BatchAnswer
-    const old = new Set(answer.old)
-    for (const [index, packed] of whole.entries()) {
-      if (!old.has(index)) tellMembers(packed, { head: packed.events.length, ts: answer.ts }, results)
-    }
-    for (const [index, round] of rounds.entries()) tellRound(round, answer.rounds[index]!, results)
-    return whole.filter((_packed, index) => old.has(index))
+    return JSON.parse(row!.answer) as BatchAnswer
   }
 
   return {

@@ -15,16 +15,16 @@ export function appendFunctions(s: string, channel: string): string {
 /**
  * Appends to many streams in one commit: runs that are whole, then rounds of the others.
  *
- * The answer is a JSON text: the time, the places of whole runs whose stream was there, and what the
- * rounds answer. It is stored with the events under the number that the writer gave its batch, so that
+ * The answer is a JSON text: the time, the places of whole runs whose stream was there, and what each
+ * round answers. It is stored with the events under the number that the writer gave its batch, so that
  * a batch whose connection broke can be sent again: whether the first copy has been stored, waits for
  * its commit, or is still to arrive, one of them takes effect and both are answered the same.
  */
 function appendFunction(s: string, channel: string): string {
   return `
 CREATE FUNCTION ${s}.nq_append(
-  p_names text[], p_heads int[], p_jobs text[], p_tokens bigint[], p_statuses text[], p_titles text[], p_queues text[],
-  p_job_ids text[], p_flows text[], p_whole text, p_appends text, p_events text, p_rest text, p_notify text, p_writer uuid,
+  p_names text[], p_heads int[], p_unless text[], p_jobs text[], p_tokens bigint[], p_statuses text[], p_titles text[],
+  p_queues text[], p_job_ids text[], p_flows text[], p_whole text, p_appends text, p_events text, p_rest text, p_notify text, p_writer uuid,
   p_batch bigint)
 RETURNS text LANGUAGE plpgsql ${BY_INDEX} AS $fn$
 #variable_conflict use_column
@@ -32,7 +32,8 @@ DECLARE
   v_known bigint;
   v_answer text;
   v_now bigint := floor(extract(epoch FROM clock_timestamp()) * 1000);
-  v_old int[] := '{}';
+  v_old int[];
+  v_met text;
   v_rounds text := '';
   v_round record;
 BEGIN
@@ -43,8 +44,8 @@ BEGIN
   WHERE b.writer = p_writer AND b.batch >= p_batch ORDER BY b.batch LIMIT 1;
   IF v_known IS NOT NULL THEN RETURN v_answer; END IF;
   IF p_names IS NOT NULL THEN
-    v_old := ${s}.nq_append_whole(
-      v_now, p_names, p_heads, p_jobs, p_tokens, p_statuses, p_titles, p_queues, p_job_ids, p_flows, p_whole);
+    SELECT w.old, w.answer INTO v_old, v_met FROM ${s}.nq_append_whole(
+      v_now, p_names, p_heads, p_unless, p_jobs, p_tokens, p_statuses, p_titles, p_queues, p_job_ids, p_flows, p_whole) AS w;
   END IF;
   IF p_appends IS NOT NULL THEN
     v_rounds := ${s}.nq_append_round(p_appends, p_events);
@@ -54,7 +55,8 @@ BEGIN
       v_rounds := v_rounds || ',' || ${s}.nq_append_round(v_round.appends, v_round.events);
     END LOOP;
   END IF;
-  v_answer := '{"ts":' || v_now || ',"old":[' || array_to_string(v_old, ',') || '],"rounds":[' || v_rounds || ']}';
+  v_answer := '{"ts":' || v_now || coalesce(',"old":[' || array_to_string(v_old, ',') || '],"met":' || v_met, '')
+    || ',"rounds":[' || v_rounds || ']}';
   INSERT INTO ${s}.nq_batch (writer, batch, answer) VALUES (p_writer, p_batch, v_answer);
   IF p_batch % ${SWEEP_EVERY} = 0 THEN
     DELETE FROM ${s}.nq_batch b

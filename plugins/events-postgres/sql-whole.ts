@@ -31,32 +31,43 @@ export function ownEvents(stream: string): string {
   return `ROWS FROM (json_to_recordset(${stream}.events::json) AS (${EVENT_FIELDS})) WITH ORDINALITY AS e (y, k, f, s, d, a, v, seq)`
 }
 
-/** Appends that are whole runs, each by its place in the lists; answers the places of those whose stream was there. */
+/**
+ * Appends that are whole runs, each by its place in the lists. Those whose stream was there are appended
+ * as any other; the answer is their places, and what the round of them answers.
+ */
 export function wholeFunctions(s: string): string {
   return `
 CREATE FUNCTION ${s}.nq_append_whole(
-  p_now bigint, p_names text[], p_heads int[], p_jobs text[], p_tokens bigint[], p_statuses text[], p_titles text[], p_queues text[],
-  p_job_ids text[], p_flows text[], p_events text)
-RETURNS int[] LANGUAGE plpgsql ${BY_INDEX} AS $fn$
+  p_now bigint, p_names text[], p_heads int[], p_unless text[], p_jobs text[], p_tokens bigint[], p_statuses text[],
+  p_titles text[], p_queues text[], p_job_ids text[], p_flows text[], p_events text,
+  OUT old int[], OUT answer text)
+LANGUAGE plpgsql ${BY_INDEX} AS $fn$
 DECLARE
   v_xid xid8 := pg_current_xact_id();
+  v_events text[] := string_to_array(p_events, ${quoteText(SEPARATOR)});
   v_count int;
 BEGIN
   INSERT INTO ${s}.nq_stream (
     name, head, ts, xid, fence_job, fence_token, status, run_name, queue, job_id, flow, started, updated, ended, events
   )
   SELECT x.s, x.n, p_now, v_xid, x.j, x.t, x.rs, coalesce(x.rn, ''), x.rq, x.rj, x.rf, p_now, p_now, p_now, x.e
-  FROM unnest(p_names, p_heads, p_jobs, p_tokens, p_statuses, p_titles, p_queues, p_job_ids, p_flows,
-    string_to_array(p_events, ${quoteText(SEPARATOR)}))
+  FROM unnest(p_names, p_heads, p_jobs, p_tokens, p_statuses, p_titles, p_queues, p_job_ids, p_flows, v_events)
     AS x (s, n, j, t, rs, rn, rq, rj, rf, e)
   ORDER BY x.s COLLATE "C"
   ON CONFLICT (name) DO NOTHING;
   GET DIAGNOSTICS v_count = ROW_COUNT;
-  IF v_count = cardinality(p_names) THEN RETURN '{}'; END IF;
-  RETURN ARRAY(
-    SELECT o.place - 1 FROM unnest(p_names) WITH ORDINALITY AS o (name, place) WHERE NOT EXISTS (
-      SELECT FROM ${s}.nq_stream t WHERE t.name = o.name AND t.xid = v_xid AND t.events IS NOT NULL)
-    ORDER BY o.place);
+  IF v_count = cardinality(p_names) THEN RETURN; END IF;
+  old := ARRAY(
+    SELECT x.place::int FROM unnest(p_names) WITH ORDINALITY AS x (name, place) WHERE NOT EXISTS (
+      SELECT FROM ${s}.nq_stream t WHERE t.name = x.name AND t.xid = v_xid AND t.events IS NOT NULL)
+    ORDER BY x.place);
+  answer := ${s}.nq_append_round(
+    (SELECT json_agg(json_build_object(
+      'i', x.i - 1, 's', p_names[x.n], 'n', p_heads[x.n], 'u', p_unless[x.n], 'j', p_jobs[x.n], 't', p_tokens[x.n],
+      'p', true, 'rs', p_statuses[x.n], 'rn', p_titles[x.n], 'rq', p_queues[x.n], 'rj', p_job_ids[x.n], 'rf', p_flows[x.n]
+    ) ORDER BY x.i)::text FROM unnest(old) WITH ORDINALITY AS x (n, i)),
+    (SELECT '[' || string_agg('{"i":' || x.i - 1 || ',"o":' || e.o - 1 || ',' || substr(e.event::text, 2), ',') || ']'
+      FROM unnest(old) WITH ORDINALITY AS x (n, i), json_array_elements(v_events[x.n]::json) WITH ORDINALITY AS e (event, o)));
 END $fn$;
 
 CREATE FUNCTION ${s}.nq_unfold(p_names text[])

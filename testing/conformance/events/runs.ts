@@ -59,6 +59,43 @@ export function runTests(test: EventsTest): void {
   )
 
   it(
+    'tells runs that begin and end at once from those that had begun, when they come together',
+    test(async ({ append, events }) => {
+      const run = { status: 'completed', name: 'n', queue: 'q', jobId: 'j', flow: 'f' } as const
+      await append('begun', 'a:k', { run: { name: 'm' } })
+      await append('ended', 'a b', { run })
+      await append('claimed', 'a', { run: { name: 'm' }, fence: { job: 'j', token: 3 } })
+      const results = await Promise.all([
+        append('new', 'a b:k c', { run, unless: 'k' }),
+        append('begun', 'again:k b c', { run }),
+        append('ended', 'x y', { run }),
+        append('claimed', 'x y', { run, fence: { job: 'j', token: 2 } }),
+        append('newer', 'a b', { run }),
+        append('begun', 'x y', { run, unless: 'k' }),
+      ])
+      expect(results).toMatchObject([
+        { ok: true, head: 3, events: [{ type: 'a', seq: 1 }, { seq: 2 }, { seq: 3 }] },
+        {
+          ok: true,
+          head: 3,
+          events: [
+            { type: 'b', seq: 2 },
+            { type: 'c', seq: 3 },
+          ],
+        },
+        { ok: false, reason: 'ended', head: 2 },
+        { ok: false, reason: 'fence', head: 1 },
+        { ok: true, head: 2 },
+        { ok: false, reason: 'unless', head: 3 },
+      ])
+      expect((await events.read('begun')).map(({ type }) => type)).toEqual(['a', 'b', 'c'])
+      for (const runId of ['new', 'newer', 'begun', 'ended'])
+        expect(await events.runs.get(runId)).toMatchObject({ ...run, runId })
+      expect(await events.runs.get('claimed')).toMatchObject({ status: 'running', name: 'm' })
+    }),
+  )
+
+  it(
     'trims a run that began and ended at once',
     test(async ({ append, events, seqs }) => {
       await append('r', 'a b:k c', { run: { status: 'completed', name: 'n' } })
