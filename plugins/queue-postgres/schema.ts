@@ -6,13 +6,13 @@ import { upkeepFunctions } from './sql-upkeep.ts'
 
 /**
  * Statements of each version of the schema. The tables of pg-boss are there when they run, and stay as
- * they are: ours stand beside them. Functions that only earlier releases call (`nq_turn` of version 1)
+ * they are, but for the room on their pages: ours stand beside them. Functions that only earlier releases call (`nq_turn` of version 1)
  * are left where they are, for instances that are still to be updated, and not made anew.
  */
 export function queueVersions(schema: string, channel: string): string[] {
   const s = quoteName(schema)
   const first = [tables(s), enqueueFunction(s, channel), upkeepFunctions(s), limitStatements(s)]
-  return [first.join('\n'), turnFunctions(s)]
+  return [first.join('\n'), turnFunctions(s), room(s)]
 }
 
 /** What pg-boss does not know of a queue: whether it is paused, and until when a rate limit holds it. */
@@ -23,4 +23,13 @@ CREATE TABLE ${s}.nq_queue (
   paused boolean NOT NULL DEFAULT false,
   held_until timestamptz
 );`
+}
+
+/**
+ * A job is written three times: when it is stored, claimed and settled. Where its page has room for the
+ * next version, that one is told to the log as a difference, and takes the place of the first once it
+ * is dead. The table is no larger for it once jobs have run, the write-ahead log little more than half.
+ */
+function room(s: string): string {
+  return `ALTER TABLE ${s}.job_common SET (fillfactor = 50);`
 }

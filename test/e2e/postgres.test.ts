@@ -167,6 +167,7 @@ describe('many processes over one PostgreSQL', () => {
       { name: 'events', version: 4 },
       { name: 'queue', version: 1 },
       { name: 'queue', version: 2 },
+      { name: 'queue', version: 3 },
     ])
   })
 
