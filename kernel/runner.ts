@@ -177,7 +177,7 @@ export function createProcessor(
       return failed(attempt, error)
     }
     try {
-      const ended = end(attempt, 'completed', { result }, { type: 'completed', result })
+      const ended = end(attempt, 'completed', result === undefined ? {} : { result }, { type: 'completed', result })
       return isPromise(ended) ? ended.catch(recover) : ended
     } catch (error) {
       return recover(error)

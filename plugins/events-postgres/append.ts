@@ -1,5 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import type { AppendOptions, AppendResult, EventDraft, StoredEvent } from '../../kernel/index.ts'
+import {
+  toError,
+  type AppendOptions,
+  type AppendResult,
+  type EventDraft,
+  type StoredEvent,
+} from '../../kernel/index.ts'
 import { createGroupCommit } from '../_shared/group-commit.ts'
 import { encodeJson } from '../_shared/json.ts'
 import { checkText, quoteName, type PostgresPort } from '../_shared/postgres.ts'
@@ -81,7 +87,11 @@ export function createAppender(db: PostgresPort, payloadLimit: number) {
 
   return {
     append(stream: string, drafts: readonly EventDraft[], options: AppendOptions = {}): Promise<AppendResult> {
-      return group.push(prepare(stream, drafts, options, payloadLimit))
+      try {
+        return group.push(prepare(stream, drafts, options, payloadLimit))
+      } catch (error) {
+        return Promise.reject(toError(error))
+      }
     },
     idle: () => group.idle(),
   }

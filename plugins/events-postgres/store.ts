@@ -73,7 +73,7 @@ export async function createPostgresEventStore(
 
   return {
     capabilities: { durable: true, shared: db.backend === 'postgres', globalCursor: true },
-    append: async (stream, drafts, options) => appender.append(stream, drafts, options),
+    append: appender.append,
     read,
     async byKey(stream, key) {
       const text = `SELECT ${EVENT_COLUMNS} FROM ${s}.nq_stream t, LATERAL ${eventsOf(s)}

@@ -1,6 +1,8 @@
 /** The most jobs that are claimed ahead, and how many milliseconds of a turn are made up for. */
 const MOST_AHEAD = 512
-const LONGEST_TURN = 50
+const LONGEST_TURN = 33
+/** Two turns are under way at once, and what the next one is for gathers beside them. */
+const TURNS = 3
 /** Milliseconds that are looked at together. */
 const WINDOW = 5
 
@@ -17,7 +19,7 @@ export interface Pace {
 
 /**
  * A slot must not wait for a claim to travel, so what slots get through during a turn is claimed ahead
- * (Little's law), twice, since turns follow each other. It is nothing for handlers that take long, and
+ * (Little's law), for as many turns as there are. It is nothing for handlers that take long, and
  * never more than slots have just got through in 100 ms, so that no job waits here that another process
  * could run. Only successes count: what is put off would come back at once.
  */
@@ -29,7 +31,7 @@ export function createPace(now = () => performance.now()): Pace {
   let since = now()
   return {
     get ahead() {
-      return Math.min(MOST_AHEAD, Math.floor(2 * rate * Math.min(turn, LONGEST_TURN)))
+      return Math.min(MOST_AHEAD, Math.floor(TURNS * rate * Math.min(turn, LONGEST_TURN)))
     },
     handled() {
       handled++

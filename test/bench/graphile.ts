@@ -51,7 +51,7 @@ export async function graphileCases(
 ): Promise<void> {
   const tuned = { localQueue: { size: 500 }, completeJobBatchDelay: 0 }
   for (const [concurrency, count, name, tuning] of [
-    [50, 10_000, 'drain-vs-graphile', {}],
+    [50, 20_000, 'drain-vs-graphile', {}],
     [200, 20_000, 'drain-200-vs-graphile', {}],
     [200, 20_000, 'drain-200-vs-graphile-tuned', tuned],
   ] as const) {

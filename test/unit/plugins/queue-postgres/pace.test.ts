@@ -21,8 +21,8 @@ describe('the pace of a consumer', () => {
     expect(run({ turns: 0, ms: 10, jobs: 0 }).pace.ahead).toBe(0)
   })
 
-  it('claims twice what succeeds during a turn', () => {
-    expect(run({ turns: 40, ms: 10, jobs: 50 }).pace.ahead).toBeCloseTo(100, -1)
+  it('claims three times what succeeds during a turn', () => {
+    expect(run({ turns: 40, ms: 10, jobs: 50 }).pace.ahead).toBeCloseTo(150, -1)
   })
 
   it('claims nothing ahead of jobs that take long', () => {
