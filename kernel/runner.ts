@@ -217,8 +217,9 @@ export function createProcessor(
     const events = [...attempt.outbox, attempt.event(`step.${status}`, data, attempt.endKey)]
     const appended = attempt.append(events, { run: runPatch(attempt.record, status) })
     // Sent behind the start, which need not be known to be stored before: the store keeps their order.
-    const both = attempt.started ? Promise.all([appended, attempt.started]).then(([result]) => result) : appended
-    return after(both, (result) => (result.ok ? settlement : turnedAway(attempt, result)))
+    return after(appended, (result) => {
+      return after(attempt.started, () => (result.ok ? settlement : turnedAway(attempt, result)))
+    })
   }
 
   /** The log refused: somebody else has the job, or it has ended and is only acknowledged. */

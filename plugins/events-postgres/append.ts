@@ -36,8 +36,6 @@ interface BatchAnswer {
   rounds: RoundAnswer[]
 }
 
-type Results = Map<Pending, AppendResult>
-
 /** Appends of a group at most. Start and end of a job are one append to the store if they travel together. */
 const LARGEST_GROUP = 4000
 
@@ -60,16 +58,18 @@ export function createAppender(db: PostgresPort, payloadLimit: number) {
       const others = first.filter((packed) => !isWhole(packed))
       const rounds = others.length === 0 ? [] : [others, ...rest]
       const answer = await send(whole, rounds)
-      const results: Results = new Map()
       const old = new Set(answer.old)
-      const [met, made] = [
-        whole.filter((_, index) => old.has(index + 1)),
+      tellRound(
         whole.filter((_, index) => !old.has(index + 1)),
-      ]
-      tellRound(made, { ts: answer.ts }, results)
-      if (answer.met) tellRound(met, answer.met, results)
-      for (const [index, round] of rounds.entries()) tellRound(round, answer.rounds[index]!, results)
-      return items.map((item) => results.get(item)!)
+        { ts: answer.ts },
+      )
+      if (answer.met)
+        tellRound(
+          whole.filter((_, index) => old.has(index + 1)),
+          answer.met,
+        )
+      rounds.forEach((round, index) => tellRound(round, answer.rounds[index]!))
+      return items.map(({ result }) => result!)
     },
   })
 
@@ -106,7 +106,8 @@ function prepare(stream: string, drafts: readonly EventDraft[], options: AppendO
   const events = kept.map((draft, index) => encodeEvent(draft, data[index]))
   checkOptions(options)
   const size = events.reduce((sum, { length }) => sum + length, 0)
-  return { stream, drafts: kept, data, options: { ...options, run: options.run && { ...options.run } }, events, size }
+  const copied = { ...options, run: options.run && { ...options.run } }
+  return { stream, drafts: kept, data, options: copied, events, size, result: undefined }
 }
 
 /** Copies, of the first event only for each key. */
@@ -147,21 +148,18 @@ function textOf(text: string, what: string): string {
 }
 
 /** Takes the answer of a round apart. */
-function tellRound(round: readonly Packed[], { ts, old = [] }: RoundAnswer, results: Results): void {
+function tellRound(round: readonly Packed[], { ts, old = [] }: RoundAnswer): void {
   const told = new Map<number, Answer>(old.map((answer) => [answer.i, answer]))
-  for (const [index, packed] of round.entries()) {
-    tellMembers(packed, told.get(index) ?? { head: packed.events.length, ts }, results)
-  }
+  round.forEach((packed, index) => tellMembers(packed, told.get(index) ?? { head: packed.events.length, ts }))
 }
 
 /** Takes an answer apart, for each of the appends that travelled as one. */
-function tellMembers({ members, events }: Packed, answer: Answer, results: Results): void {
+function tellMembers({ members, events }: Packed, answer: Answer): void {
   let before = answer.head - (answer.fresh?.length ?? events.length)
   let offset = 0
   for (const one of members) {
-    const result = resultOf(one, answer, before, offset)
-    results.set(one, result)
-    if (result.ok) before += result.events.length
+    one.result = resultOf(one, answer, before, offset)
+    if (one.result.ok) before += one.result.events.length
     offset += one.data.length
   }
 }
@@ -171,11 +169,11 @@ function resultOf({ stream, drafts, data }: Pending, answer: Answer, before: num
   const { reason, head, ts, fresh } = answer
   if (reason !== undefined) return { ok: false, reason, head }
   const events: StoredEvent[] = []
-  for (const [index, { type, key, flow, step, stepId, attempt }] of drafts.entries()) {
-    if (fresh && !fresh.includes(offset + index)) continue
+  drafts.forEach(({ type, key, flow, step, stepId, attempt }, index) => {
+    if (fresh && !fresh.includes(offset + index)) return
     const seq = before + events.length + 1
     const id = `${stream}:${seq}`
     events.push({ seq, id, ts, type, runId: stream, flow, step, stepId, attempt, data: data[index], key })
-  }
+  })
   return { ok: true, events, head: before + events.length }
 }

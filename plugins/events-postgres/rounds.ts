@@ -1,4 +1,4 @@
-import type { AppendOptions, EventDraft } from '../../kernel/index.ts'
+import type { AppendOptions, AppendResult, EventDraft } from '../../kernel/index.ts'
 import { tagsOf } from '../_shared/tags.ts'
 
 /** An append that waits for its group. */
@@ -11,6 +11,8 @@ export interface Pending {
   events: readonly string[]
   options: AppendOptions
   size: number
+  /** What became of it. */
+  result: AppendResult | undefined
 }
 
 /** What is sent for one or more appends to a stream. */
