@@ -17,11 +17,17 @@ export interface EventRow {
 /** Columns of `EventRow`, of an event called `e`. */
 export const EVENT_COLUMNS = 'e.seq, e.ts, e.type, e.key, e.flow, e.step, e.step_id, e.attempt, e.data'
 
-/** The events of a stream called `t`, wherever they are kept, as a table `e`. */
-export function eventsOf(s: string): string {
-  return `(SELECT ${EVENT_COLUMNS}
-      FROM ${s}.nq_event_row e WHERE e.stream = t.id
-    UNION ALL SELECT e.seq::int, t.ts, e.y, e.k, e.f, e.s, e.d, e.a, e.v FROM ${ownEvents('t')}) e`
+/**
+ * The events of a stream called `t` that fit, as a table `e`. A stream has rows or keeps its events
+ * itself, never both, so each of the two is ordered and limited on its own: in an index, not after all.
+ */
+export function eventsOf(s: string, where: string, order = ''): string {
+  return `(
+    (SELECT ${EVENT_COLUMNS} FROM ${s}.nq_event_row e WHERE e.stream = t.id AND ${where} ${order})
+    UNION ALL
+    (SELECT ${EVENT_COLUMNS} FROM (
+      SELECT e.seq::int, t.ts, e.y AS type, e.k AS key, e.f AS flow, e.s AS step, e.d AS step_id, e.a AS attempt, e.v AS data
+      FROM ${ownEvents('t')}) e WHERE ${where} ${order})) e`
 }
 
 export function eventOf(runId: string, row: EventRow): StoredEvent {

@@ -18,6 +18,7 @@ import { EVENT_COLUMNS, eventOf, eventsOf, RUN_COLUMNS, runOf, type EventRow, ty
 const AGAIN = { repeatable: true }
 /** Behind every row. */
 const LAST_ID = '9223372036854775807'
+const LAST_SEQ = 2_147_483_647
 
 /** Events, snapshots and the index of runs in tables. */
 export async function createPostgresEventStore(
@@ -32,17 +33,17 @@ export async function createPostgresEventStore(
 
   async function read(stream: string, options: ReadOptions = {}): Promise<StoredEvent[]> {
     const { after = 0, until, types, limit, reverse = false } = options
-    const values: unknown[] = [stream, after]
+    const values: unknown[] = [stream, seqOf(after)]
     const use = (value: unknown): string => `$${values.push(value)}`
-    const where = ['e.seq > greatest($2::float8, t.trimmed)']
-    if (typeof until === 'number') where.push(`e.seq <= ${use(until)}::float8`)
+    const where = ['e.seq > greatest($2::int, t.trimmed)']
+    if (typeof until === 'number') where.push(`e.seq <= ${use(seqOf(until))}::int`)
     if (until instanceof Date) where.push(`e.ts <= ${use(until.getTime())}`)
     if (types) where.push(`e.type = ANY (${use(types)}::text[])`)
-    const order = `ORDER BY e.seq ${reverse ? 'DESC' : ''} ${limit === undefined || limit === Infinity ? '' : `LIMIT ${use(limit)}`}`
+    const direction = `ORDER BY e.seq ${reverse ? 'DESC' : ''}`
+    const order = `${direction} ${limit === undefined || limit === Infinity ? '' : `LIMIT ${use(limit)}`}`
     // One row comes without an event, to tell what has been trimmed.
-    const text = `SELECT t.trimmed, ${EVENT_COLUMNS} FROM ${s}.nq_stream t LEFT JOIN LATERAL (
-        SELECT * FROM ${eventsOf(s)} WHERE ${where.join(' AND ')} ${order}) e ON true
-      WHERE t.name = $1 ORDER BY e.seq ${reverse ? 'DESC' : ''}`
+    const text = `SELECT t.trimmed, ${EVENT_COLUMNS} FROM ${s}.nq_stream t
+      LEFT JOIN LATERAL ${eventsOf(s, where.join(' AND '), order)} ON true WHERE t.name = $1 ${direction}`
     const rows = await db.query<EventRow & { trimmed: number }>(text, values, AGAIN)
     const trimmed = rows[0]?.trimmed ?? 0
     if (after < trimmed) {
@@ -76,14 +77,14 @@ export async function createPostgresEventStore(
     append: appender.append,
     read,
     async byKey(stream, key) {
-      const text = `SELECT ${EVENT_COLUMNS} FROM ${s}.nq_stream t, LATERAL ${eventsOf(s)}
-        WHERE t.name = $1 AND e.key = $2 AND e.seq > t.trimmed`
+      const text = `SELECT ${EVENT_COLUMNS} FROM ${s}.nq_stream t, LATERAL ${eventsOf(s, 'e.key = $2 AND e.seq > t.trimmed')}
+        WHERE t.name = $1`
       const [row] = await db.query<EventRow>(text, [stream, key], AGAIN)
       return row && eventOf(stream, row)
     },
     head: async (stream) => (await heads([stream])).get(stream) ?? 0,
     snapshots: {
-      async get(stream, reducer, until = 2_147_483_647) {
+      async get(stream, reducer, until = LAST_SEQ) {
         const text = `SELECT p.seq, p.state FROM ${s}.nq_stream t JOIN ${s}.nq_snapshot p ON p.stream = t.id
           WHERE t.name = $1 AND p.reducer = $2 AND p.seq <= $3::float8 ORDER BY p.seq DESC LIMIT 1`
         const [row] = await db.query<{ seq: number; state: string }>(text, [stream, reducer, until], AGAIN)
@@ -138,6 +139,11 @@ export async function createPostgresEventStore(
       await unlisten()
     },
   }
+}
+
+/** A number that a `seq` is compared with, as a whole one that an index takes. */
+function seqOf(value: number): number {
+  return Math.max(0, Math.min(LAST_SEQ, Math.floor(value)))
 }
 
 /** Adds the values it compares with. */
