@@ -79,3 +79,8 @@ export function isAway(error: unknown): boolean {
   if (typeof code === 'string') return /^(?:E[A-Z]+)$/.test(code)
   return /terminated|timeout|closed|ended|not queryable|Connection/i.test(error.message)
 }
+
+/** Whether a statement was given up, whole, so that another one could go on. */
+export function isDeadlock(error: unknown): boolean {
+  return error instanceof Error && (error as { code?: unknown }).code === '40P01'
+}

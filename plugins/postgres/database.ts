@@ -1,6 +1,6 @@
 import type { PoolClient, PoolConfig } from 'pg'
 import { QueueError, toError, type Reporter } from '../../kernel/index.ts'
-import { isAway, type PostgresPort } from '../_shared/postgres.ts'
+import { isAway, isDeadlock, type PostgresPort } from '../_shared/postgres.ts'
 
 export type Pg = typeof import('pg')
 
@@ -92,7 +92,10 @@ export function createDatabase({ Pool }: Pg, config: PoolConfig, reporter: Repor
       } catch (error) {
         // Its transaction may be open, or it may be gone: nobody gets this connection again.
         client.release(toError(error))
-        if (!isAway(error) || !repeatable || closing.signal.aborted) throw error
+        if (!repeatable || closing.signal.aborted) throw error
+        // Nothing of it has taken effect, and who it stood in the way of goes on.
+        if (isDeadlock(error)) continue
+        if (!isAway(error)) throw error
         tell(error)
         await sleep(FIRST_WAIT)
         onRepeat?.()

@@ -176,6 +176,41 @@ describe('PostgreSQL that goes away', () => {
     await kernel.close()
   }, 30_000)
 
+  it('gives up an append for another one that waits for it: it is sent again, and stored once', async () => {
+    // The server looks once whether a wait goes in circles: the kernel's, when the other one has begun too.
+    const kernel = await openKernel(service.url, 'crossed', undefined, { options: '-c deadlock_timeout=3s' })
+    const events = kernel.port('events')
+    await events.append('other', [{ type: 'a' }])
+    const admin = new Client({ connectionString: service.url })
+    await admin.connect()
+    await admin.query(`SET deadlock_timeout = '1min'`)
+    await admin.query('BEGIN')
+    const insert = 'INSERT INTO crossed.nq_stream (name) VALUES ($1)'
+    await admin.query(insert, ['b'])
+    const run = { status: 'completed', name: 'n' } as const
+    const appends = ['a', 'b'].map((stream) => events.append(stream, [{ type: 'x' }, { type: 'y' }], { run }))
+    await expect
+      .poll(async () => {
+        const waiting = `SELECT count(*)::int AS count FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+          WHERE NOT l.granted AND a.query LIKE '%nq_append%' AND a.query NOT LIKE '%pg_locks%'`
+        const other = new Client({ connectionString: service.url })
+        await other.connect()
+        const { rows } = await other.query<{ count: number }>(waiting)
+        await other.end()
+        return rows[0]!.count
+      })
+      .toBe(1)
+    await admin.query(insert, ['a'])
+    await admin.query('ROLLBACK')
+    expect(await Promise.all(appends)).toMatchObject([
+      { ok: true, head: 2 },
+      { ok: true, head: 2 },
+    ])
+    expect((await events.read('a')).map(({ type }) => type)).toEqual(['x', 'y'])
+    await admin.end()
+    await kernel.close()
+  }, 30_000)
+
   it('gives no answer to an enqueue that it stores later: the job is told to be new, and a second one known', async () => {
     const kernel = await openKernel(service.url, 'late_jobs', undefined, { query_timeout: 200 })
     const target = { queue: 'mail', name: 'send' }
