@@ -39,6 +39,7 @@ async function drain(url: string, pool: Pool, count: number, tuning: Tuning): Pr
   await done
   const rate = perSecond(count, began)
   await runner.stop()
+  await runner.promise
   await pool.query(`DROP SCHEMA ${schema} CASCADE`)
   return rate
 }
