@@ -39,12 +39,13 @@ export async function migrate(
     ); COMMIT`)
   for (const [index, statements] of versions.entries()) {
     if (index < before) continue
-    // Looked at again under the lock, since another instance may have been quicker.
-    await db.query(`BEGIN; ${lock}; DO $nq_guard$ BEGIN
+    // Looked at again under the lock, since another instance may have been quicker; so it may be sent again.
+    const step = `BEGIN; ${lock}; DO $nq_guard$ BEGIN
       IF ${current} = ${index} THEN
         EXECUTE $nq_migrate$ ${statements} $nq_migrate$;
         INSERT INTO ${schema}.nq_migration (name, version) VALUES (${quoteText(name)}, ${index + 1});
       END IF;
-    END $nq_guard$; COMMIT`)
+    END $nq_guard$; COMMIT`
+    await db.query(step, undefined, { repeatable: true })
   }
 }

@@ -55,12 +55,6 @@ export function quoteText(text: string): string {
   return `'${text.replaceAll("'", "''")}'`
 }
 
-/** Texts as the value of an array parameter. */
-export function arrayLiteral(texts: readonly (string | undefined)[]): string {
-  const elements = texts.map((text) => (text === undefined ? 'NULL' : `"${text.replace(/["\\]/g, '\\$&')}"`))
-  return `{${elements.join(',')}}`
-}
-
 /** @throws QueueError `VALUE_UNSUPPORTED` for a text that PostgreSQL cannot hold */
 export function checkText(text: string, what: string): void {
   if (text.isWellFormed() && !text.includes('\0')) return
@@ -78,9 +72,4 @@ export function isAway(error: unknown): boolean {
   if (typeof severity === 'string' && typeof code === 'string') return AWAY.test(code)
   if (typeof code === 'string') return /^(?:E[A-Z]+)$/.test(code)
   return /terminated|timeout|closed|ended|not queryable|Connection/i.test(error.message)
-}
-
-/** Whether a statement was given up, whole, so that another one could go on. */
-export function isDeadlock(error: unknown): boolean {
-  return error instanceof Error && (error as { code?: unknown }).code === '40P01'
 }

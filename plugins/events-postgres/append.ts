@@ -59,15 +59,10 @@ export function createAppender(db: PostgresPort, payloadLimit: number) {
       const rounds = others.length === 0 ? [] : [others, ...rest]
       const answer = await send(whole, rounds)
       const old = new Set(answer.old)
-      tellRound(
-        whole.filter((_, index) => !old.has(index + 1)),
-        { ts: answer.ts },
-      )
-      if (answer.met)
-        tellRound(
-          whole.filter((_, index) => old.has(index + 1)),
-          answer.met,
-        )
+      const made = whole.filter((_, index) => !old.has(index + 1))
+      const met = whole.filter((_, index) => old.has(index + 1))
+      tellRound(made, { ts: answer.ts })
+      if (answer.met) tellRound(met, answer.met)
       rounds.forEach((round, index) => tellRound(round, answer.rounds[index]!))
       return items.map(({ result }) => result!)
     },

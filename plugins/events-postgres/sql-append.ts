@@ -24,8 +24,8 @@ function appendFunction(s: string, channel: string): string {
   return `
 CREATE FUNCTION ${s}.nq_append(
   p_names text[], p_heads int[], p_unless text[], p_jobs text[], p_tokens bigint[], p_statuses text[], p_titles text[],
-  p_queues text[], p_job_ids text[], p_flows text[], p_whole text, p_appends text, p_events text, p_rest text, p_notify text, p_writer uuid,
-  p_batch bigint)
+  p_queues text[], p_job_ids text[], p_flows text[], p_whole text, p_appends text, p_events text, p_rest text,
+  p_notify text, p_writer uuid, p_batch bigint)
 RETURNS text LANGUAGE plpgsql ${BY_INDEX} AS $fn$
 #variable_conflict use_column
 DECLARE

@@ -14,7 +14,9 @@ export const EVENT_FIELDS = 'y text, k text, f text, s text, d text, a int, v te
  * `nq_event` is all events, for whoever reads them with SQL.
  */
 export function wholeRuns(s: string): string {
+  // In the order in which appends lock them, which instances of the release before make meanwhile.
   return `
+LOCK TABLE ${s}.nq_stream, ${s}.nq_event IN ACCESS EXCLUSIVE MODE;
 ALTER TABLE ${s}.nq_event RENAME TO nq_event_row;
 ALTER TABLE ${s}.nq_stream ADD COLUMN events text;
 CREATE INDEX nq_stream_whole ON ${s}.nq_stream (xid, id) WHERE events IS NOT NULL;
@@ -23,10 +25,14 @@ CREATE VIEW ${s}.nq_event AS
   UNION ALL
   SELECT t.id, e.seq::int, t.ts, t.xid, e.y, e.k, e.f, e.s, e.d, e.a, e.v
   FROM ${s}.nq_stream t, ${ownEvents('t')} WHERE t.events IS NOT NULL;
+-- Instances of the release before still mean the table.
+CREATE RULE nq_event_insert AS ON INSERT TO ${s}.nq_event DO INSTEAD INSERT INTO ${s}.nq_event_row VALUES (NEW.*);
+CREATE RULE nq_event_delete AS ON DELETE TO ${s}.nq_event DO INSTEAD
+  DELETE FROM ${s}.nq_event_row r WHERE r.stream = OLD.stream AND r.seq = OLD.seq;
 `
 }
 
-/** The events that a stream keeps itself, as a table \`e\` whose columns are those of \`EVENT_FIELDS\` and \`seq\`. */
+/** The events that a stream keeps itself, as a table `e` with the columns of `EVENT_FIELDS` and `seq`. */
 export function ownEvents(stream: string): string {
   return `ROWS FROM (json_to_recordset(${stream}.events::json) AS (${EVENT_FIELDS})) WITH ORDINALITY AS e (y, k, f, s, d, a, v, seq)`
 }

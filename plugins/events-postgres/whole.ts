@@ -1,4 +1,3 @@
-import { arrayLiteral } from '../_shared/postgres.ts'
 import type { Packed } from './rounds.ts'
 
 /** Stands between JSON texts, which hold no control characters: their many quotes need not be escaped. */
@@ -34,4 +33,10 @@ export function encodeWhole(runs: readonly Packed[]): (string | null)[] {
     column(({ options }) => options.run!.flow),
     runs.map(({ events }) => `[{${events.join('},{')}}]`).join(SEPARATOR),
   ]
+}
+
+/** Texts as the value of an array parameter. */
+function arrayLiteral(texts: readonly (string | undefined)[]): string {
+  const elements = texts.map((text) => (text === undefined ? 'NULL' : `"${text.replace(/["\\]/g, '\\$&')}"`))
+  return `{${elements.join(',')}}`
 }

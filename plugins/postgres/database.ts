@@ -1,6 +1,6 @@
 import type { PoolClient, PoolConfig } from 'pg'
 import { QueueError, toError, type Reporter } from '../../kernel/index.ts'
-import { isAway, isDeadlock, type PostgresPort } from '../_shared/postgres.ts'
+import { isAway, type PostgresPort } from '../_shared/postgres.ts'
 
 export type Pg = typeof import('pg')
 
@@ -119,4 +119,9 @@ export function createDatabase({ Pool }: Pg, config: PoolConfig, reporter: Repor
       await pool.end()
     },
   }
+}
+
+/** Whether a statement was given up, whole, so that another one could go on. */
+function isDeadlock(error: unknown): boolean {
+  return error instanceof Error && (error as { code?: unknown }).code === '40P01'
 }

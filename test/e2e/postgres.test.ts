@@ -284,5 +284,13 @@ describe('PostgreSQL with tables of an earlier release', () => {
     await store.append('old', [{ type: 'more' }], { run: { tags: ['red'] } })
     await store.append('new', [{ type: 'began' }], { run: { tags: ['red'] } })
     expect((await store.runs.list({ tag: 'red' })).map(({ runId }) => runId)).toEqual(['new', 'old'])
+    // As an instance of that release still does, while others are updated.
+    const idOf = (name: string): string => `(SELECT id FROM ${schema}.nq_stream WHERE name = '${name}')`
+    await query(
+      `INSERT INTO ${schema}.nq_event (stream, seq, ts, xid, type) VALUES (${idOf('old')}, 3, 1, '1', 'theirs')`,
+    )
+    await query(`DELETE FROM ${schema}.nq_event WHERE stream = ${idOf('new')}`)
+    expect((await store.read('old')).map(({ type }) => type)).toEqual(['began', 'more', 'theirs'])
+    expect(await store.read('new')).toEqual([])
   })
 })
