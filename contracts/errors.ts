@@ -142,6 +142,8 @@ export type ErrorCode =
   | 'MEDIA_TYPE_UNKNOWN'
   /** The request may not do that, comes from another site, or to a host name that is not this server's. */
   | 'REQUEST_FORBIDDEN'
+  /** The request carries no token, or one that `http.token` does not name. Sent, not thrown. */
+  | 'REQUEST_UNAUTHORIZED'
   /** As many streams are open as `http.maxConnections` allows. */
   | 'CONNECTIONS_FULL'
 

@@ -2,7 +2,7 @@ import { QueueError, type Kernel } from '../../kernel/index.ts'
 import { signalled } from '../_shared/signals.ts'
 import { workerSwitch } from '../_shared/worker-switch.ts'
 import { createAnswers } from './answers.ts'
-import { configOf, type Host } from './backend.ts'
+import { configOf, type Host, type LoadedConfig } from './backend.ts'
 import { reporter, type Output } from './output.ts'
 import { serve } from './server.ts'
 import { announce, closeOnSignal, type HttpPlace } from './serving.ts'
@@ -16,7 +16,9 @@ export interface StartOptions {
 /** Runs the workers of a folder, or serves HTTP, until SIGINT or SIGTERM; a second signal does not wait for running jobs. */
 export async function runStart(host: Host, cwd: string, output: Output, { worker, http }: StartOptions): Promise<void> {
   const stop = signalled()
-  const config = await configOf(host, cwd)
+  // Whatever NODE_ENV says: who starts a service does not mean to develop.
+  const given = await configOf(host, cwd)
+  const config: LoadedConfig = { ...given, http: { ...(given.http as object | undefined), production: true } }
   const works = worker && (workerSwitch(process.env) ?? config.worker ?? true)
   if (!works && !http) {
     throw new QueueError('OPTION_INVALID', 'A process that runs no workers has nothing to do without --http.')

@@ -1,7 +1,9 @@
 import { QueueError, type Kernel } from '../../kernel/index.ts'
 import type { HttpAction } from './access.ts'
 import type { HttpOptions } from './options.ts'
-import { routeUnknown } from './problems.ts'
+import { remoteReason } from '../_shared/peer.ts'
+import { PROBLEM_TYPE, routeUnknown } from './problems.ts'
+import { createTokenCheck, permits } from './token.ts'
 
 export interface Guard {
   /** False where nothing is authorized, so that this interface must not show that it is there. */
@@ -21,19 +23,25 @@ export interface Guard {
 
 const LOCAL_HOSTS = ['localhost', '127.0.0.1', '[::1]']
 
-export function createGuard(kernel: Kernel, { authorize, cors, allowedHosts, production }: HttpOptions): Guard {
+export function createGuard(kernel: Kernel, options: HttpOptions): Guard {
+  const { authorize, token, cors, allowedHosts, production } = options
   const origins = new Set((cors || []).map((url) => new URL(url).origin))
   const hosts = new Set([...LOCAL_HOSTS, ...allowedHosts.map((name) => name.toLowerCase())])
+  const roleOf = token && createTokenCheck(token)
 
+  /** A token that is known decides; then `authorize`; without either, what `isProtected` says. */
   async function ask(request: Request, action: HttpAction): Promise<boolean | Response> {
+    const role = roleOf?.(request)
+    if (role !== undefined) return permits(role, action)
     if (authorize) return authorize(request, action, kernel)
+    if (roleOf) return action.type === 'health.read' || unauthorized()
     return !production
   }
 
   return {
-    open: authorize !== undefined || !production,
+    open: isProtected(options) || !production,
     assertSameSite(request) {
-      if (!authorize) assertKnownHost(request, hosts)
+      if (!isProtected(options)) assertLocal(request, hosts)
       const origin = request.headers.get('origin')
       const site = request.headers.get('sec-fetch-site')
       if (site === 'same-origin' || (origin !== null && origins.has(origin))) return
@@ -46,7 +54,7 @@ export function createGuard(kernel: Kernel, { authorize, cors, allowedHosts, pro
       const answer = await ask(request, action)
       if (answer === true) return
       if (answer instanceof Response) throw answer
-      if (!authorize) throw routeUnknown()
+      if (!isProtected(options)) throw routeUnknown()
       throw forbidden(`This request may not do "${action.type}" here.`)
     },
     mayRead: async (request, action) => (await ask(request, action)) === true,
@@ -64,13 +72,32 @@ export function createGuard(kernel: Kernel, { authorize, cors, allowedHosts, pro
   }
 }
 
-/** Keeps out pages that have let their own host name point to this machine. */
-function assertKnownHost(request: Request, known: ReadonlySet<string>): void {
-  const host = hostsOf(request)[0]!
-  const name = host.replace(/:\d+$/, '').toLowerCase()
+/** Whether `http.authorize` or `http.token` says who may do what. */
+export function isProtected({ authorize, token }: Pick<HttpOptions, 'authorize' | 'token'>): boolean {
+  return authorize !== undefined || token !== undefined
+}
+
+/** Keeps out other machines, and pages that have let their own host name point to this one. */
+function assertLocal(request: Request, known: ReadonlySet<string>): void {
+  const open = 'Without http.authorize or http.token only requests from this machine are served'
+  const reason = remoteReason(request)
+  if (reason !== undefined)
+    throw forbidden(`${open}, and ${reason}. Set http.token, or say with http.authorize who may.`)
+  const name = hostsOf(request)[0]!.replace(/:\d+$/, '').toLowerCase()
   if (known.has(name)) return
-  const hint = 'Add it to http.allowedHosts, or say with http.authorize who may do what.'
-  throw forbidden(`Without http.authorize only local requests are served; this one came to "${name}". ${hint}`)
+  const hint = 'Add it to http.allowedHosts, set http.token, or say with http.authorize who may.'
+  throw forbidden(`${open}, and this one was sent to the host "${name}". ${hint}`)
+}
+
+function unauthorized(): Response {
+  const problem = { type: 'about:blank', title: 'Unauthorized', status: 401, code: 'REQUEST_UNAUTHORIZED' }
+  const detail = 'Send the header "Authorization: Bearer <token>" with a token of http.token.'
+  const headers = {
+    'content-type': PROBLEM_TYPE,
+    'cache-control': 'no-store',
+    'www-authenticate': 'Bearer realm="nuxt-queue"',
+  }
+  return new Response(JSON.stringify({ ...problem, detail }), { status: 401, headers })
 }
 
 /** The host a request was sent to; after it what a proxy says, which no page of another site can make a browser send. */

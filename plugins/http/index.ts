@@ -2,13 +2,16 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { definePlugin, QueueError } from '../../kernel/index.ts'
 import type { Listening, ListenOptions } from './listen.ts'
+import { isProtected } from './guard.ts'
 import { options } from './options.ts'
+import { recordPeer, type Peer } from '../_shared/peer.ts'
 import type { Service } from './service.ts'
 import { createSocketHooks, type SocketHooks } from './websocket.ts'
 
 export type { Authorize, HttpAction } from './access.ts'
 export type { Health } from './health.ts'
 export type { Listening, ListenOptions } from './listen.ts'
+export type { Peer } from '../_shared/peer.ts'
 export type { Problem } from './problems.ts'
 export type { SocketHooks, SocketPeer } from './websocket.ts'
 
@@ -18,18 +21,23 @@ export interface Http {
   readonly path: string
   /**
    * Answers requests below `<path>api/`, and hands all others to `kernel.webhooks.fetch`. Never rejects.
+   * Without `http.authorize` and `http.token` it serves requests from this machine only: it asks the socket of
+   * requests that srvx or h3 made; for any other say so with `peer`.
    *
+   * @param peer what the caller knows of whoever sent the request
    * @example
    * serve({ fetch: (request) => kernel.http.fetch(request) })
+   * await kernel.http.fetch(new Request('http://localhost/_queue/api/queues'), { trusted: true })
    */
-  fetch(request: Request): Promise<Response>
+  fetch(request: Request, peer?: Peer): Promise<Response>
   /**
    * The same as a listener for Node's servers; streams are written straight to the response. Never rejects.
    *
+   * @param peer what the caller knows of whoever sent the request, where its socket does not show it
    * @example
-   * createServer(kernel.http.node)
+   * createServer((request, response) => kernel.http.node(request, response))
    */
-  node(request: IncomingMessage, response: ServerResponse): Promise<void>
+  node(request: IncomingMessage, response: ServerResponse, peer?: Peer): Promise<void>
   /** Streams as WebSockets: hooks for crossws, and so for `defineWebSocketHandler`. */
   readonly websocket: SocketHooks
   /**
@@ -47,7 +55,12 @@ export interface Http {
    * close. Clients connect again, to another instance.
    */
   drain(): Promise<void>
-  /** A server of its own, which closes with the kernel. @throws QueueError `KERNEL_CLOSED` */
+  /**
+   * Starts a server of its own, which closes with the kernel.
+   *
+   * @throws QueueError `KERNEL_CLOSED`; `CONFIG_INVALID` for a host that other machines reach while neither
+   * `http.authorize` nor `http.token` is set
+   */
   listen(options?: ListenOptions): Promise<Listening>
 }
 
@@ -97,7 +110,8 @@ export default definePlugin({
 
     const http: Http = {
       path: options.path,
-      async fetch(request) {
+      async fetch(request, peer) {
+        if (peer) recordPeer(request, peer)
         if (!isApi(request.url)) return kernel.webhooks.fetch(request, options.path)
         try {
           const { api } = await load()
@@ -107,7 +121,8 @@ export default definePlugin({
           return problemResponse(error, kernel.reporter)
         }
       },
-      async node(request, response) {
+      async node(request, response, peer) {
+        if (peer) recordPeer(request, peer)
         try {
           const handle = await (handling ??= toNode())
           await handle(request, response)
@@ -133,10 +148,11 @@ export default definePlugin({
       async listen(where = {}) {
         if (closed) throw closing()
         const { listen } = await import('./listen.ts')
-        const server = await listen(http, where)
+        const server = await listen(http, where, isProtected(options))
         servers.add(server)
-        if (options.production && !options.authorize) {
-          kernel.reporter.warn('http.authorize is not set: in production only webhooks are answered without it.')
+        if (options.production && !isProtected(options)) {
+          const open = 'Neither http.authorize nor http.token is set'
+          kernel.reporter.warn(`${open}: in production only webhooks are answered without them.`)
         }
         return server
       },

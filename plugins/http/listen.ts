@@ -1,6 +1,8 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import { QueueError } from '../../kernel/index.ts'
 import type { Http } from './index.ts'
+import { isLoopback } from '../_shared/peer.ts'
 
 export interface ListenOptions {
   /** Default 0, which is any that is free. */
@@ -20,11 +22,13 @@ export interface Listening {
 /** How long requests that are being answered have when the server closes, in milliseconds. */
 const GRACE = 2_000
 
-/** A server of Node's with all of the interface. @throws Error of Node's, such as `EADDRINUSE` */
+/** A server of Node's with all of the interface. @throws `CONFIG_INVALID`; Error of Node's, such as `EADDRINUSE` */
 export async function listen(
   http: Pick<Http, 'node' | 'upgrade'>,
   { port = 0, host = '127.0.0.1' }: ListenOptions,
+  isProtected: boolean,
 ): Promise<Listening> {
+  if (!isProtected && !isLoopback(host)) throw unprotected(host)
   const server = createServer((request, response) => void http.node(request, response))
   server.on('upgrade', http.upgrade)
   /** Sockets that became WebSockets are the server's no more, and it does not wait for them. */
@@ -51,6 +55,12 @@ export async function listen(
   }
 
   return { url: `http://${name}:${taken}`, port: taken, close: () => (closing ??= close()) }
+}
+
+function unprotected(host: string): QueueError {
+  const what = `The HTTP interface was to listen on "${host}", which other machines reach, and nothing says who may use it`
+  const hint = 'Set http.token (NUXT_QUEUE_HTTP_TOKEN) or http.authorize; () => false serves webhooks only'
+  return new QueueError('CONFIG_INVALID', `${what}. ${hint}. Or listen on 127.0.0.1.`)
 }
 
 function opened(server: Server, port: number, host: string): Promise<void> {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Authorize } from './access.ts'
+import { token } from './token.ts'
 
 const MIB = 1024 * 1024
 
@@ -9,8 +10,17 @@ export const options = z.strictObject({
     .string()
     .regex(/^\/(?:[^/?#\s%:*]+\/)*$/, 'It starts and ends with a slash, such as "/_queue/".')
     .default('/_queue/'),
-  /** Who may do what. Default: everybody who reaches a development server by a local name; nobody in production. */
+  /** Who may do what. Default: in development whoever sends requests from this machine, nobody in production. */
   authorize: z.custom<Authorize>((value) => typeof value === 'function', 'It is a function.').optional(),
+  /**
+   * Bearer tokens that may use the interface, each of at least 16 characters: one, or several while one
+   * replaces another. `{ token, role: 'read' }` may only read. Where `authorize` is set too, it decides for
+   * requests without one of these tokens. As text, also in `NUXT_QUEUE_HTTP_TOKEN`: `first,second,read:third`.
+   *
+   * @example
+   * http: { token: process.env.QUEUE_TOKEN }
+   */
+  token: token.optional(),
   /** Origins of other sites that may use it from a browser, such as `https://admin.example.com`. Default: none. */
   cors: z.union([z.literal(false), z.array(z.url({ protocol: /^https?$/ }))]).default(false),
   /** Further names of this host, without a port, that are served while nothing authorizes requests. */

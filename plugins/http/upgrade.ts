@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Kernel } from '../../kernel/index.ts'
+import { recordPeer } from '../_shared/peer.ts'
 import type { SocketHooks } from './websocket.ts'
 
 /** The largest message of a client, in bytes; none is expected. */
@@ -23,9 +24,11 @@ export async function createUpgrade(kernel: Kernel, hooks: SocketHooks) {
   }
 }
 
-function requestOf({ url = '/', headers }: IncomingMessage): Request {
+function requestOf({ url = '/', headers, socket }: IncomingMessage): Request {
   const given = Object.entries(headers).flatMap(([name, value]) =>
     [value ?? []].flat().map((one): [string, string] => [name, one]),
   )
-  return new Request(new URL(url, `http://${headers.host ?? 'localhost'}`), { headers: given })
+  const request = new Request(new URL(url, `http://${headers.host ?? 'localhost'}`), { headers: given })
+  recordPeer(request, { address: socket.remoteAddress })
+  return request
 }

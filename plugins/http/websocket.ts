@@ -1,6 +1,7 @@
 import type { Ending, Sink } from './stream/sink.ts'
 import type { Admission } from './api.ts'
 import type { Kernel } from '../../kernel/index.ts'
+import { peerOf, recordPeer, type Peer } from '../_shared/peer.ts'
 import type { Service } from './service.ts'
 
 /** What is used of a peer of crossws, in any version of it. */
@@ -15,7 +16,8 @@ export interface SocketPeer {
 
 /** Hooks for crossws, as `defineWebSocketHandler` and its adapters take them. */
 export interface SocketHooks {
-  upgrade(request: Request): Promise<Response | { context: Record<string, unknown> }>
+  /** @param peer what the caller knows of whoever sent the request, where its socket does not show it */
+  upgrade(request: Request, peer?: Peer): Promise<Response | { context: Record<string, unknown> }>
   open(peer: SocketPeer): Promise<void>
   message(peer: SocketPeer, message: unknown): void
   close(peer: SocketPeer): void
@@ -32,10 +34,12 @@ const LOOK = 50
 export function createSocketHooks(kernel: Kernel, load: () => Promise<Service>): SocketHooks {
   const gone = new WeakMap<SocketPeer, () => void>()
 
-  async function admit(request: unknown): Promise<Admission | Response> {
+  async function admit(request: unknown, peer = peerOf(request as Request)): Promise<Admission | Response> {
     const { url, headers } = request as Request
     const { api, connections } = await load()
-    const admission = await api.admit(new Request(url, { headers }))
+    const copy = new Request(url, { headers })
+    recordPeer(copy, peer)
+    const admission = await api.admit(copy)
     if (admission instanceof Response) return admission
     connections.assertRoom()
     return admission
@@ -47,9 +51,9 @@ export function createSocketHooks(kernel: Kernel, load: () => Promise<Service>):
   }
 
   return {
-    async upgrade(request) {
+    async upgrade(request, peer) {
       try {
-        const admission = await admit(request)
+        const admission = await admit(request, peer)
         if (admission instanceof Response) return admission
         // Up to version 0.3, crossws takes over what is written here and not what is answered.
         const { context } = request as { context?: Record<string, unknown> }

@@ -1,3 +1,4 @@
+import type { Server } from 'node:http'
 import type { NitroConfig } from 'nitropack/types'
 import { addImports, addPluginTemplate, addTypeTemplate, defineNuxtModule, getLayerDirectories } from 'nuxt/kit'
 import type { Nuxt, NuxtModule } from 'nuxt/schema'
@@ -39,6 +40,7 @@ const module: NuxtModule<ModuleOptions> = defineNuxtModule<ModuleOptions>({
       folders,
       configDirs: layers.map(({ root }) => root),
       folder: nuxt.options.dev ? developmentFolder() : undefined,
+      onListen: (callback) => nuxt.hook('listen', (server) => callback(server as Server)),
       pages: nuxt.options.dev ? { devtools: DEVTOOLS_PAGE } : {},
     })
     // Typed by the server that Nuxt brings, which this package does not depend on.

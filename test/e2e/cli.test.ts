@@ -342,17 +342,32 @@ test('help and version exit with 0', async () => {
   expect((await cli(['--version'], '.')).stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
 })
 
+const TOKEN = 'a-token-of-enough-letters'
+const BEARER = { authorization: `Bearer ${TOKEN}` }
+
+test('start is production whatever NODE_ENV says, and does not listen to other machines unprotected', async () => {
+  await using project = await createProject({ greet: GREET })
+  const { cwd } = project
+  const refused = await cli(['start', '--http', '0', '--host', '0.0.0.0'], cwd)
+  expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('NUXT_QUEUE_HTTP_TOKEN') as string })
+  await using start = startCli(['start', '--json', '--http', '0'], cwd)
+  const { url } = JSON.parse((await start.until(/.+\n/))[0]) as { url: string }
+  expect((await fetch(`${url}/_queue/api/queues`)).status).toBe(404)
+  start.kill('SIGTERM')
+  expect((await start.ended).code).toBe(0)
+})
+
 test('start runs workers and serves HTTP until it is told to end, and lets what runs finish', async () => {
   await using gate = await createGate()
   const slow = `export default async () => { ${gate.pass}; return 'done' }`
   await using project = await createProject({ greet: GREET, slow })
   const { cwd } = project
-  await using start = startCli(['start', '--json', '--http', '0'], cwd)
+  await using start = startCli(['start', '--json', '--http', '0'], cwd, { NUXT_QUEUE_HTTP_TOKEN: TOKEN })
   const { url, workers } = JSON.parse((await start.until(/.+\n/))[0]) as { url: string; workers: { id: string }[] }
   expect(workers.map(({ id }) => id)).toEqual(['greet', 'slow'])
 
   const post = async (worker: string): Promise<{ runId: string }> => {
-    const init = { method: 'POST', headers: { 'content-type': 'application/json' } }
+    const init = { method: 'POST', headers: { ...BEARER, 'content-type': 'application/json' } }
     const response = await fetch(`${url}/_queue/api/jobs`, {
       ...init,
       body: JSON.stringify({ worker, data: { name: 'Ada' } }),
@@ -360,13 +375,13 @@ test('start runs workers and serves HTTP until it is told to end, and lets what 
     return (await response.json()) as { runId: string }
   }
   const { runId } = await post('greet')
-  const result = await fetch(`${url}/_queue/api/runs/${runId}/result?wait=10000`)
+  const result = await fetch(`${url}/_queue/api/runs/${runId}/result?wait=10000`, { headers: BEARER })
   expect(await result.json()).toEqual({ status: 'completed', result: { greeting: 'hello Ada' } })
   expect(await cliJson(['runs'], cwd)).toMatchObject([{ runId, status: 'completed' }])
 
   const { runId: running } = await post('slow')
   await gate.reached
-  const stream = await fetch(`${url}/_queue/api/runs/${running}/stream`)
+  const stream = await fetch(`${url}/_queue/api/runs/${running}/stream`, { headers: BEARER })
   start.kill('SIGTERM')
   await gate.open()
   expect(await stream.text()).toContain('event: end')
@@ -377,7 +392,7 @@ test('start without workers queues what others run', async () => {
   await using project = await createProject({ greet: GREET })
   const { cwd } = project
   expect((await cli(['start', '--no-worker'], cwd)).code).toBe(2)
-  await using start = startCli(['start', '--json', '--no-worker', '--http', '0'], cwd)
+  await using start = startCli(['start', '--json', '--no-worker', '--http', '0'], cwd, { NUXT_QUEUE_HTTP_TOKEN: TOKEN })
   const { url, started } = JSON.parse((await start.until(/.+\n/))[0]) as { url: string; started: boolean }
   expect(started).toBe(false)
   const health = await fetch(`${url}/_queue/api/health`)

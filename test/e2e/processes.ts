@@ -20,11 +20,11 @@ export interface Running extends AsyncDisposable {
 }
 
 /** Starts a file in a Node process of its own. Disposing of it kills it. */
-export function startNode(args: readonly string[], cwd: string): Running {
+export function startNode(args: readonly string[], cwd: string, added: NodeJS.ProcessEnv = {}): Running {
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('NUXT_QUEUE_')))
   const child = spawn(process.execPath, args, {
     cwd,
-    env: { ...env, NO_COLOR: '1' },
+    env: { ...env, NO_COLOR: '1', ...added },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const output = { stdout: '', stderr: '' }
@@ -61,9 +61,9 @@ function collect(child: ChildProcess, output: { stdout: string; stderr: string }
   }
 }
 
-/** Starts `nuxt-queue` with these arguments. */
-export function startCli(args: readonly string[], cwd: string): Running {
-  return startNode([BIN, ...args], cwd)
+/** Starts `nuxt-queue` with these arguments, and with these variables beside those of the tests. */
+export function startCli(args: readonly string[], cwd: string, env: NodeJS.ProcessEnv = {}): Running {
+  return startNode([BIN, ...args], cwd, env)
 }
 
 /** Runs a command to its end. */

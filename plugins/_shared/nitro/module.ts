@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
+import type { Server } from 'node:http'
 import { defu } from 'defu'
 import type { Nitro, NitroModule } from 'nitropack/types'
 import { dirname, join, relative, resolve } from 'pathe'
@@ -7,6 +9,7 @@ import { QueueError, type KernelConfig } from '../../../kernel/index.ts'
 import { codeFile } from '../package-files.ts'
 import { watchFolders } from '../watch-folders.ts'
 import { addEntries } from './bundle.ts'
+import { createVoucher } from './development-peer.ts'
 import { environmentReads } from './environment.ts'
 import { completeOutput } from './output.ts'
 import { typeDeclarations } from './types.ts'
@@ -29,6 +32,8 @@ export interface NitroModuleOptions {
   configDirs?: readonly string[]
   /** In development: where jobs in memory are kept while servers come and go. Default: they go with each. */
   folder?: string
+  /** In development: takes what wants to know the server that listens, where the host can tell. */
+  onListen?: (callback: (server: Server) => void) => void
   /** Pages of HTML below the path of the queue, by name. Default: none. */
   pages?: Readonly<Record<string, string>>
 }
@@ -60,6 +65,12 @@ async function setUp(nitro: Nitro, given: NitroModuleOptions): Promise<void> {
     fromEnvironment: environmentReads(queue, process.env),
     folder: given.folder,
     path: httpPath(queue),
+    secret: options.dev ? randomUUID() : undefined,
+  }
+  if (app.secret !== undefined) {
+    const voucher = createVoucher(app.secret)
+    options.devHandlers.push({ handler: voucher.handler })
+    given.onListen?.(voucher.watch)
   }
   if (!options.dev) assertInstalled()
   options.runtimeConfig.queue = defu(options.runtimeConfig.queue, queue)

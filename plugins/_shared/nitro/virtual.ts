@@ -19,6 +19,8 @@ export interface AppModule {
   folder: string | undefined
   /** The path that is routed to the queue. */
   path: string
+  /** In development: what the development server vouches with for requests from this machine. */
+  secret: string | undefined
 }
 
 /** What the plugin needs to know of this application. */

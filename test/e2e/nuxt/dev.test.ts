@@ -180,6 +180,11 @@ describe('nuxt dev', () => {
         (await versionOf(server, worker)) === text
       await using stream = await openSocket(`${server.url}/_queue/api/stream`)
       expect(await versionOf(server, 'snake')).toBe('one')
+      const api = `${server.url}/_queue/api/queues`
+      for (const name of ['x-forwarded-for', 'forwarded', 'x-real-ip']) {
+        expect((await fetch(api, { headers: { [name]: '127.0.0.1' } })).status).toBe(403)
+      }
+      expect((await fetch(api, { headers: { 'x-nuxt-queue-local': 'guessed' } })).status).toBe(200)
       await stream.until((frames) => frames.some(({ data }) => (data as { type?: string }).type === 'step.completed'))
       await save(app, 'server/queues/snake.py', snake('two'), says('snake', 'two'))
       const added = `export default defineQueueWorker(() => 'added')\n`

@@ -128,8 +128,9 @@ describe('in development', () => {
     await using rig = await serve()
     const own = { host: 'localhost:3000', origin: 'http://localhost:3000' }
     expect(await rig.raw('/_queue/api/queues', { headers: own })).toMatchObject({ status: 200 })
+    await using behind = await serve({ authorize: () => true })
     const proxied = { 'x-forwarded-host': 'app.example', origin: 'https://app.example', host: '127.0.0.1:3000' }
-    expect(await rig.raw('/_queue/api/queues', { headers: proxied })).toMatchObject({ status: 200 })
+    expect(await behind.raw('/_queue/api/queues', { headers: proxied })).toMatchObject({ status: 200 })
   })
 })
 

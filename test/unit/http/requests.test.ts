@@ -191,7 +191,7 @@ describe('what cannot be done', () => {
   it('is told with 503 once the kernel is closed', async () => {
     const rig = await serve()
     await rig.close()
-    const answer = await rig.kernel.http.fetch(new Request('http://localhost/_queue/api/queues'))
+    const answer = await rig.kernel.http.fetch(new Request('http://localhost/_queue/api/queues'), { trusted: true })
     expect([answer.status, await answer.json()]).toEqual([503, expect.objectContaining({ code: 'KERNEL_CLOSED' })])
   })
 })

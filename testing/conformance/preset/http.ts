@@ -5,7 +5,7 @@ import type { PresetTest } from './rig.ts'
 const API = 'http://localhost/_queue/api/'
 
 async function open(kernel: Kernel, path: string): Promise<ReadableStreamDefaultReader<string>> {
-  const response = await kernel.http.fetch(new Request(API + path))
+  const response = await kernel.http.fetch(new Request(API + path), { trusted: true })
   expect(response.status).toBe(200)
   return response.body!.pipeThrough(new TextDecoderStream()).getReader()
 }
@@ -64,7 +64,7 @@ export function httpTests(test: PresetTest): void {
       const second = await kernel.enqueue('work')
       await reach(second, 'completed')
       const path = `stream?after=${encodeURIComponent(cursor ?? 'none')}`
-      const again = await kernel.http.fetch(new Request(API + path))
+      const again = await kernel.http.fetch(new Request(API + path), { trusted: true })
       const wanted = globalCursor ? `"key":"end:${second.id}` : 'OPTION_UNSUPPORTED'
       const later = again.body!.pipeThrough(new TextDecoderStream()).getReader()
       expect(await read(later, wanted)).toContain(wanted)

@@ -24,6 +24,8 @@ export interface QueueApp {
     fromEnvironment: Record<string, string>
     folder: string | undefined
     path: string
+    /** In development: what the development server vouches with for requests from this machine. */
+    secret: string | undefined
   }
   createKernel: (options: { config: KernelConfig }) => Promise<Kernel>
 }
@@ -54,8 +56,13 @@ export function resolveAppConfig(app: QueueApp, env: NodeJS.ProcessEnv = process
   }
   return {
     worker: workerSwitch(env) ?? worker,
-    config: app.build.dev ? forDevelopment(config, app.build.folder, env) : config,
+    config: app.build.dev ? forDevelopment(config, app.build.folder, env) : forProduction(config),
   }
+}
+
+/** What is built is production, whatever NODE_ENV says, unless the configuration says otherwise. */
+function forProduction(config: KernelConfig): KernelConfig {
+  return defu(config, { http: { production: true } })
 }
 
 /**

@@ -1,7 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { QueueError, toError, type Kernel, type Registry } from '../../../../kernel/index.ts'
 import { CHANNEL_VARIABLE } from '../../child-process/protocol.ts'
+import { peerOf } from '../../peer.ts'
 import { signalled } from '../../signals.ts'
+import { developmentPeer, upgradePeer } from '../development-peer.ts'
 import { resolveAppConfig, type QueueApp } from './config.ts'
 import type { AppQueue } from './app-queue.ts'
 import { answerUpgrades, type WebSocketApp } from './websocket.ts'
@@ -20,7 +22,7 @@ const REST_OF_END = 3000
 const HANDOVER = 250
 
 /** One server, one queue: Nitro knows one application a process or thread. */
-let current: { kernel?: Kernel; ready: Promise<void>; failure?: Error } | undefined
+let current: { kernel?: Kernel; ready: Promise<void>; failure?: Error; secret?: string } | undefined
 
 /**
  * Starts the queue of an application with its server. The first requests wait until it is there.
@@ -30,7 +32,7 @@ export function startQueue(nitroApp: NitroApp, app: QueueApp): void {
   // An isolated worker may use code of the server, but is none.
   if (process.env[CHANNEL_VARIABLE] !== undefined) return
   if (!app.build.dev) process.env.NODE_ENV ??= 'production'
-  const own: NonNullable<typeof current> = { ready: Promise.resolve() }
+  const own: NonNullable<typeof current> = { ready: Promise.resolve(), secret: app.build.secret }
   current = own
   own.ready = boot(own, app).catch((error: unknown) => {
     own.failure = toError(error)
@@ -38,10 +40,13 @@ export function startQueue(nitroApp: NitroApp, app: QueueApp): void {
     if (!app.build.dev) process.exit(1)
   })
   nitroApp.hooks.hook('request', () => own.ready)
-  answerUpgrades(nitroApp.h3App.websocket, app.baseURL, async () => {
+  const ready = async () => {
     await own.ready
     return own.kernel?.http
-  })
+  }
+  const { secret } = own
+  const sender = secret === undefined ? peerOf : (request: Request) => upgradePeer(request, secret)
+  answerUpgrades(nitroApp.h3App.websocket, { base: app.baseURL, ready, peerOf: sender })
   if (!app.build.dev && !process.env.NITRO_SHUTDOWN_DISABLED) endStreamsOnSignal(own)
   nitroApp.hooks.hook('close', async () => {
     await own.ready
@@ -116,7 +121,8 @@ export function useQueueRegistry(): Registry {
 
 /** Answers a request below the path of the queue. */
 export async function handleRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
-  await useQueue().http.node(request, response)
+  const peer = current?.secret === undefined ? undefined : developmentPeer(request, current.secret)
+  await useQueue().http.node(request, response, peer)
 }
 
 /** Runs jobs until it is told to end; a second signal does not wait for those that run. */

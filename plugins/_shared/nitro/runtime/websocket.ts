@@ -1,4 +1,5 @@
 import type { Kernel } from '../../../../kernel/index.ts'
+import type { Peer } from '../../peer.ts'
 
 type Http = Pick<Kernel['http'], 'path' | 'websocket'>
 type Hooks = Partial<Http['websocket']>
@@ -16,19 +17,29 @@ export interface WebSocketApp {
   resolve?(from: Upgrade): Promise<Hooks>
 }
 
+export interface UpgradeOptions {
+  /** What all paths of the application begin with. */
+  base: string
+  /** Resolves once the queue has started. */
+  ready: () => Promise<Http | undefined>
+  /** Who sent a request. */
+  peerOf: (request: Request) => Peer
+}
+
 /**
- * Answers WebSockets below the path of the queue, once it has started. Not by a route of h3, which
+ * Serves WebSockets below the path of the queue, once it has started. It does not use a route of h3, which
  * does not find those below a base URL when the application has middleware.
  */
-export function answerUpgrades(app: WebSocketApp, baseURL: string, ready: () => Promise<Http | undefined>): void {
+export function answerUpgrades(app: WebSocketApp, options: UpgradeOptions): void {
+  const { ready, peerOf } = options
   const others = app.resolve?.bind(app)
-  const base = baseURL.replace(/\/$/, '')
+  const base = options.base.replace(/\/$/, '')
   app.resolve = async (from) => {
     const http = await ready()
     const url = new URL(from.request?.url ?? from.url ?? '/', 'http://localhost')
     if (!http || !url.pathname.startsWith(base + http.path)) return (await others?.(from)) ?? {}
     const { websocket } = http
-    return { ...websocket, upgrade: (request) => websocket.upgrade(withoutBase(request, base)) }
+    return { ...websocket, upgrade: (request) => websocket.upgrade(withoutBase(request, base), peerOf(request)) }
   }
 }
 

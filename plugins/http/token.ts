@@ -1,0 +1,52 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { z } from 'zod'
+import type { HttpAction } from './access.ts'
+
+/** Short tokens can be guessed: 16 characters of base64 are 96 bits. */
+const SHORTEST = 16
+
+const secret = z
+  .string()
+  .min(SHORTEST, `A token has at least ${SHORTEST} characters. Make one with: openssl rand -base64 24`)
+  .regex(/^[\x21-\x7e]+$/, 'A token consists of printable ASCII characters, without spaces')
+const entry = z.union([secret, z.strictObject({ token: secret, role: z.enum(['read', 'write']).default('write') })])
+
+/**
+ * A token, or several while one replaces another. As text: tokens separated by commas, those that start with
+ * `read:` may only read.
+ */
+export const token = z.preprocess(
+  (value) => (typeof value === 'string' ? value.split(',').map(fromText) : value),
+  z.array(entry).min(1, 'Name at least one token, or leave http.token out.'),
+)
+
+type Token = z.infer<typeof token>
+export type Role = 'read' | 'write'
+
+function fromText(text: string): unknown {
+  const [, role, secret] = /^\s*(?:(read|write):)?(.*?)\s*$/s.exec(text)!
+  return role === undefined ? secret : { token: secret, role }
+}
+
+/** Returns what finds the role of a request by its bearer token. Compares digests, each in constant time. */
+export function createTokenCheck(tokens: Token): (request: Request) => Role | undefined {
+  const known = tokens.map((one) => {
+    const { token, role } = typeof one === 'string' ? { token: one, role: 'write' as const } : one
+    return { digest: digest(token), role }
+  })
+  return ({ headers }) => {
+    const given = digest(/^bearer +(\S+) *$/i.exec(headers.get('authorization') ?? '')?.[1] ?? '')
+    // All of them, so that the time does not tell which one it was.
+    const matches = known.filter((one) => timingSafeEqual(one.digest, given))
+    return matches.find(({ role }) => role === 'write')?.role ?? matches[0]?.role
+  }
+}
+
+/** Whether a role may do something: `read` may what ends in `.read`. */
+export function permits(role: Role, { type }: HttpAction): boolean {
+  return role === 'write' || type.endsWith('.read')
+}
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest()
+}
