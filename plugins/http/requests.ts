@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import { QueueError, type ErrorCode } from '../../kernel/index.ts'
 import { receiveBody } from '../_shared/request-body.ts'
 import type { Route, Subject } from './routes/route.ts'
+import { flag } from './routes/values.ts'
 
 /** Each parameter decoded: what stands in one segment of a path may hold any character. @throws QueueError `REQUEST_INVALID` */
 export function paramsOf(raw: Readonly<Record<string, string>>): Record<string, string> {
@@ -16,12 +17,12 @@ export function paramsOf(raw: Readonly<Record<string, string>>): Record<string, 
   )
 }
 
-/** The query as its route declares it; what is given without a value counts as not given. @throws QueueError `REQUEST_INVALID` */
+/** The query as its route declares it; what is given without a value, and is no flag, counts as not given. @throws QueueError `REQUEST_INVALID` */
 export function queryOf({ query }: Route, url: URL): unknown {
   const given: Record<string, string> = {}
   for (const [name, text] of url.searchParams) {
     if (Object.hasOwn(given, name)) throw new QueueError('REQUEST_INVALID', `The query names "${name}" twice.`)
-    if (text !== '') given[name] = text
+    if (text !== '' || query?.shape[name] === flag) given[name] = text
   }
   if (query) return check(query, given, 'REQUEST_INVALID', 'query')
   const unknown = Object.keys(given)[0]

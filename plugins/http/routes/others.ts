@@ -95,7 +95,7 @@ export const otherRoutes: readonly Route[] = [
     summary: 'The workers of this process',
     query: z.strictObject({
       /** Also those that plugins use for themselves. */
-      internal: flag.default(false),
+      internal: flag,
     }),
     answer: z.object({ workers: z.array(answers.worker) }),
     handle({ kernel, query }) {
@@ -129,7 +129,7 @@ export const otherRoutes: readonly Route[] = [
     summary: 'Whether this process serves, and its stores answer; 503 where they do not',
     query: z.strictObject({
       /** Asks no store: whether the process is alive. */
-      live: flag.default(false),
+      live: flag,
     }),
     answer: answers.health,
     async handle({ kernel, query, mayRead }) {

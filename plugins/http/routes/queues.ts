@@ -19,7 +19,7 @@ export const queueRoutes: readonly Route[] = [
     summary: 'The queues that hold jobs, have a worker or a consumer',
     query: z.strictObject({
       /** Also those that plugins use for themselves. */
-      internal: flag.default(false),
+      internal: flag,
     }),
     answer: z.object({ queues: z.array(answers.queue) }),
     async handle({ kernel, query, mayRead }) {

@@ -43,7 +43,7 @@ export const runRoutes: readonly Route[] = [
       queue: name.optional(),
       tag: name.optional(),
       /** Also those that plugins use for themselves. */
-      internal: flag.default(false),
+      internal: flag,
       limit: limit(100, 1000),
       /** `next` of the page before. */
       after: z.string().optional(),
@@ -84,7 +84,7 @@ export const runRoutes: readonly Route[] = [
       until: moment.optional(),
       types: words().optional(),
       limit: limit(1000, MOST_EVENTS),
-      reverse: flag.default(false),
+      reverse: flag,
     }),
     answer: z.object({
       events: z.array(answers.event),

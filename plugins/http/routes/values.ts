@@ -20,7 +20,11 @@ export function words<const T extends readonly string[]>(known?: T) {
     .pipe(z.array(item as unknown as z.ZodType<T[number], string>))
 }
 
-export const flag = z.enum(['true', 'false']).transform((text) => text === 'true')
+/** On with `1`, `true` or no value at all (`?live`), off with `0` or `false`, and where it is absent. */
+export const flag = z
+  .enum(['true', '1', '', 'false', '0'])
+  .transform((text) => text !== 'false' && text !== '0')
+  .default(false)
 
 /** An ISO date, as a Date. */
 const date = z
