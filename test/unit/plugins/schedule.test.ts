@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import { cronMoments } from '../../../plugins/_shared/cron.ts'
 import { createTestKernel, type TestKernel } from '../../../testing/index.ts'
 
 /** A kernel that notes when its worker `tick` ran, as ISO text without milliseconds. */
@@ -147,6 +148,41 @@ describe('cron around a change of the clocks', () => {
       '2026-10-25T02:30',
     ])
   })
+
+  it.each([
+    ['*/10 2 * * *', ['00:00', '00:10', '00:20', '00:30', '00:40', '00:50']],
+    ['0,30 2,3 * * *', ['00:00', '00:30', '02:00', '02:30']],
+    ['0 */2 * * *', ['00:00']],
+    ['30 0-23 * * *', ['00:30', '01:30', '02:30']],
+    ['@hourly', ['00:00', '01:00', '02:00']],
+  ])('runs %s once in the hour that autumn repeats, at each of its moments', async (cron, times) => {
+    expect(await moments('2026-10-24T23:45:00Z', cron)).toEqual(times.map((time) => `2026-10-25T${time}`))
+  })
+
+  it.each([
+    ['30 2,3 * * *', ['01:00', '01:30']],
+    ['*/10 2 * * *', ['01:00']],
+    ['0 2,3 * * *', ['01:00']],
+    ['30 * * * *', ['00:30', '01:30', '02:30']],
+  ])('runs %s right after the hour that spring leaves out', async (cron, times) => {
+    expect(await moments('2026-03-29T00:00:00Z', cron)).toEqual(times.map((time) => `2026-03-29T${time}`))
+  })
+
+  it.each(['Europe/Berlin', 'America/New_York', 'Australia/Lord_Howe', 'Pacific/Apia', 'Asia/Kathmandu', undefined])(
+    'finds the same moments forwards and backwards in %s',
+    (zone) => {
+      const [from, to] = [Date.UTC(2011, 11, 1), Date.UTC(2012, 11, 1)]
+      for (const cron of ['*/20 2 * * *', '30 1-3 * * 0', '45 */3 * * *', '0 0 * * *', '17 * * * 6', '@weekly']) {
+        const { next, last } = cronMoments(cron, zone)
+        const found: number[] = []
+        for (let at = next(from)!; at <= to; at = next(at)!) found.push(at)
+        const back: number[] = []
+        for (let at = last(to)!; at > from; at = last(at - 1)!) back.unshift(at)
+        expect({ cron, found }).toEqual({ cron, found: back })
+        expect(new Set(found).size).toBe(found.length)
+      }
+    },
+  )
 
   it('counts seconds, and knows the 29th of February', async () => {
     const { test } = await noting('2027-01-01T00:00:00Z')
