@@ -88,6 +88,15 @@ export type ErrorCode =
   | 'EVENTS_TRIMMED'
   /** Another process, or another kernel in this one, uses the folder. */
   | 'STORE_LOCKED'
+  /**
+   * The store did not take a call and may take it later: its connection broke, it has no room, or it is busy. It may
+   * have taken effect. What the queue does on behalf of a job is tried again and uses up no attempt.
+   */
+  | 'STORE_UNAVAILABLE'
+  /** The store refuses what a setup is for: it is read-only, or does not let this user in or do that. */
+  | 'STORE_REFUSED'
+  /** The store took longer for a call than its time limit allows; the message names the call. */
+  | 'STORE_TIMEOUT'
   /** What is stored was written by a newer version, or by something else. */
   | 'STORE_INCOMPATIBLE'
   /** No registered worker is the entry of that flow. */

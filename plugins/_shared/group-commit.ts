@@ -15,6 +15,11 @@ export interface GroupCommitOptions<Item, Answer> {
   maxBytes?: number
   /** How many groups may be under way. Default 1, which keeps the order of calls. */
   parallel?: number
+  /**
+   * Whether a failed commit has stored nothing and may be the fault of a single item. Then the group is halved until
+   * that item stands alone, and only its call fails. Default: all calls of the group fail.
+   */
+  splitOn?: (error: unknown) => boolean
 }
 
 export interface GroupCommit<Item, Answer> {
@@ -29,7 +34,7 @@ export interface GroupCommit<Item, Answer> {
  * timer.
  */
 export function createGroupCommit<Item, Answer>(options: GroupCommitOptions<Item, Answer>): GroupCommit<Item, Answer> {
-  const { commit, maxItems = 1000, maxBytes = 8 * 1024 * 1024, sizeOf, parallel = 1 } = options
+  const { commit, maxItems = 1000, maxBytes = 8 * 1024 * 1024, sizeOf, parallel = 1, splitOn } = options
   let waiting: Waiting<Item, Answer>[] = []
   let underWay = 0
   let scheduled = false
@@ -53,16 +58,25 @@ export function createGroupCommit<Item, Answer>(options: GroupCommitOptions<Item
     return group.slice(0, count)
   }
 
-  async function flush(): Promise<void> {
-    const group = take()
-    underWay++
+  /** Commits a group, or its halves one after the other, so that the order of calls is kept. */
+  async function settle(group: Waiting<Item, Answer>[]): Promise<void> {
     try {
       const answers = await commit(group.map(({ item }) => item))
       // A pair for each of thousands of callers would be garbage.
       group.forEach(({ resolve }, index) => resolve(answers[index]!))
     } catch (error) {
+      if (group.length > 1 && splitOn?.(error)) {
+        const half = group.length >> 1
+        await settle(group.slice(0, half))
+        return settle(group.slice(half))
+      }
       for (const { reject } of group) reject(error)
     }
+  }
+
+  async function flush(): Promise<void> {
+    underWay++
+    await settle(take())
     underWay--
     schedule()
     if (underWay > 0 || waiting.length > 0) return
