@@ -12,8 +12,13 @@ export interface EnqueuePayload {
   readonly options: Readonly<EnqueueOptions>
   /** Absent when this instance does not know the worker. */
   readonly worker: WorkerDefinition | undefined
-  /** Set by `next()`, in a batch before it is stored; without `next()`, what the caller is answered. */
+  /** Set by `next()`; without `next()`, what the caller receives. */
   result: EnqueuedJob | undefined
+  /**
+   * True for a job of `enqueueMany`. Its `next()` resolves once all jobs of the call are stored, so a handler that
+   * makes jobs wait for each other lets the next one go before it awaits `next()`.
+   */
+  readonly batch: boolean
   /** Why the job is refused, for a handler that does not call `next()`. */
   veto: string | undefined
 }

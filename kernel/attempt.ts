@@ -14,6 +14,7 @@ import type {
   Settlement,
   WorkerDefinition,
 } from '../contracts/index.ts'
+import { checkComposed, checkText } from './bounds.ts'
 import { DeferredRun } from './deferral.ts'
 import { QueueError } from './errors.ts'
 
@@ -112,6 +113,8 @@ export class Attempt implements DispatchPayload {
   }
 
   async emit(type: string, data?: unknown, { key }: { key?: string } = {}) {
+    checkText('The type of an event', type)
+    if (key !== undefined) checkComposed('The key of an event', key)
     const result = await this.append([this.event(type, data, key)])
     if (!result.ok) throw refusal(result.reason, this.record)
     return result.events[0]

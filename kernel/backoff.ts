@@ -1,11 +1,21 @@
 import type { JobOptions } from '../contracts/index.ts'
+import { MAX_DURATION } from './bounds.ts'
 
 const ONE_DAY = 86_400_000
 
-/** The time a failed attempt waits, in milliseconds. `random` is in [0, 1). */
+/**
+ * The time a failed attempt waits, in milliseconds. `random` is in [0, 1). Total: whatever a foreign producer has
+ * stored, the result is a duration that every store takes.
+ */
 export function backoffDelay(backoff: JobOptions['backoff'], attempt: number, random = Math.random): number {
-  if (typeof backoff !== 'object') return backoff ?? 0
+  if (typeof backoff !== 'object' || backoff === null) return clamp(backoff)
   const { type, delay, jitter = 0, maxDelay = ONE_DAY } = backoff
-  const wait = type === 'fixed' ? delay : Math.min(delay * 2 ** (attempt - 1), maxDelay)
-  return Math.round(wait * (1 - jitter * random()))
+  // Beyond a thousand doublings the factor is infinite, which times 0 is no number.
+  const wait =
+    type === 'exponential' ? Math.min(clamp(delay) * 2 ** Math.min(attempt - 1, 1000), clamp(maxDelay)) : delay
+  return Math.round(clamp(wait) * (1 - Math.min(1, clamp(jitter)) * random()))
+}
+
+function clamp(value: unknown): number {
+  return typeof value === 'number' && value > 0 ? Math.min(value, MAX_DURATION) : 0
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { ErrorCode } from '../contracts/index.ts'
 import { QueueError } from './errors.ts'
 import { shown } from './shown.ts'
@@ -75,10 +76,64 @@ export function checkText(what: string, value: unknown, code?: ErrorCode): strin
   throw invalid(what, EXPECTED.text, value, code)
 }
 
-/** Returns an id or key that a plugin has put together. @throws QueueError `OPTION_INVALID` */
+/** Returns an id or key that may be put together from two texts. @throws QueueError `OPTION_INVALID` */
 export function checkComposed(what: string, value: unknown): string {
   if (isText(value, MAX_COMPOSED_BYTES)) return value
-  throw invalid(what, EXPECTED.text, value)
+  throw invalid(what, EXPECTED.text.replace(String(MAX_TEXT_BYTES), String(MAX_COMPOSED_BYTES)), value)
+}
+
+/** Returns an id that is put together from others: as it is, or with a hash in place of what exceeds the limit. */
+export function fitText(text: string): string {
+  if (text.length <= SURELY_SHORT || Buffer.byteLength(text) <= MAX_TEXT_BYTES) return text
+  const hash = createHash('sha256').update(text).digest('hex')
+  return `${Buffer.from(text)
+    .toString('utf8', 0, 400)
+    .replace(/\ufffd+$/, '')}~${hash}`
+}
+
+/** Returns tags as they are. @throws QueueError `OPTION_INVALID` */
+export function checkTags(what: string, tags: unknown): readonly string[] {
+  if (Array.isArray(tags) && tags.every((tag) => isText(tag))) return tags
+  throw invalid(what, `an array, each ${EXPECTED.text}`, tags)
+}
+
+/**
+ * Refuses members of an options object that nobody reads.
+ *
+ * @throws QueueError `OPTION_INVALID`, or `code`, that names the closest member there is
+ */
+export function checkKeys(what: string, value: unknown, known: readonly string[], code?: ErrorCode): void {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid(what, 'an object', value, code)
+  for (const key in value) if (!known.includes(key)) throw unknownKey(what, key, known, code)
+}
+
+/** The error of a member that nobody reads, with the closest one there is. */
+export function unknownKey(
+  what: string,
+  key: string,
+  known: readonly string[],
+  code: ErrorCode = 'OPTION_INVALID',
+): QueueError {
+  const closest = known.toSorted((a, b) => distance(key, a) - distance(key, b))[0]
+  const hint =
+    closest !== undefined && distance(key, closest) <= 1 + key.length / 4 ? ` Did you mean "${closest}"?` : ''
+  const list = known.join(', ') || 'none'
+  const message = `${what} has an unknown option ${shown(key)}.${hint} There are: ${list}.`
+  return new QueueError(code, message, { details: { option: key } })
+}
+
+/** How many letters have to be changed, added or left out to make one word of another, whatever their case. */
+function distance(from: string, to: string): number {
+  const [a, b] = [from.slice(0, 40).toLowerCase(), to.toLowerCase()]
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      next[j] = Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1))
+    }
+    row = next
+  }
+  return row[b.length]!
 }
 
 /** Returns a moment as milliseconds since the epoch. @throws QueueError `OPTION_INVALID`, or `code` */
@@ -99,12 +154,13 @@ export function checkCount(what: string, value: unknown, code?: ErrorCode): numb
   throw invalid(what, EXPECTED.count, value, code)
 }
 
-/** The error of a value that is not what it has to be. `what` begins the sentence. */
+/** The error of a value that is not what it has to be. `what` begins the sentence: `Option "id" of job "mail"`. */
 export function invalid(
   what: string,
   expected: string,
   value: unknown,
   code: ErrorCode = 'OPTION_INVALID',
 ): QueueError {
-  return new QueueError(code, `${what} is ${expected}; got ${shown(value)}.`, { details: { option: what } })
+  const option = /^Option "([^"]+)"/.exec(what)?.[1] ?? what
+  return new QueueError(code, `${what} is ${expected}; got ${shown(value)}.`, { details: { option } })
 }

@@ -1,53 +1,146 @@
-import type { Chains, Enqueue, EnqueuedJob, EnqueueOptions, EnqueuePayload } from '../contracts/index.ts'
-import type { EnqueueReceipt, JobArguments, JobTarget, Kernel, MaybePromise } from '../contracts/index.ts'
+import type { Chains, Enqueue, EnqueuedJob, EnqueueItem, EnqueueOptions, EnqueuePayload } from '../contracts/index.ts'
+import type {
+  EnqueueReceipt,
+  JobAddress,
+  JobArguments,
+  JobFlow,
+  JobTarget,
+  Kernel,
+  MaybePromise,
+} from '../contracts/index.ts'
+import {
+  checkComposed,
+  checkDuration,
+  checkKeys,
+  checkMoment,
+  checkTags,
+  checkText,
+  invalid,
+  isMoment,
+  isPriority,
+  EXPECTED,
+} from './bounds.ts'
 import { QueueError } from './errors.ts'
+import { shown } from './shown.ts'
 import { after } from './hooks.ts'
+
+const ITEM_KEYS = ['worker', 'data', 'options']
 
 export function createEnqueue(kernel: Kernel, chains: Chains, assertOpen: () => void): Enqueue {
   function lookUp(target: JobTarget) {
-    if (typeof target !== 'string') return { ...target, worker: kernel.registry.find(target.queue, target.name) }
+    if (typeof target !== 'string') return addressOf(target)
     const worker = kernel.registry.get(target)
     if (worker) return { queue: worker.queue.name, name: worker.name, worker }
     const ids = kernel.registry.workers.map(({ id }) => id).filter((id) => !id.startsWith('_'))
-    const message = `There is no worker "${target}". Known: ${ids.join(', ') || 'none'}. For others, pass { queue, name }.`
+    const message = `There is no worker ${shown(target)}. Known: ${ids.join(', ') || 'none'}. For others, pass { queue, name }.`
     throw new QueueError('WORKER_UNKNOWN', message)
+  }
+
+  function addressOf(target: JobAddress) {
+    const { queue, name } = Object(target) as Partial<JobAddress>
+    if (typeof queue !== 'string' || typeof name !== 'string') {
+      throw invalid('What to enqueue', 'the id of a worker, or { queue, name }', target)
+    }
+    return { queue, name, worker: kernel.registry.find(queue, name) }
   }
 
   function prepare(target: JobTarget, data: unknown, options: EnqueueOptions = {}): EnqueuePayload {
     assertOpen()
     const { queue, name, worker } = lookUp(target)
+    if (typeof options !== 'object' || options === null) throw invalid(`Options of job "${name}"`, 'an object', options)
     const { id = kernel.newId(), priority = 0, delay = 0, flow } = options
     const runId = options.runId ?? (options.id === undefined ? id : kernel.newId())
     const createdAt = kernel.clock.now()
-    const runAt = typeof delay === 'number' ? createdAt + delay : delay.getTime()
+    const runAt = delay === 0 ? createdAt : momentOf(delay, createdAt, name)
     const job = { id, queue, name, data, runId, options, priority, createdAt, runAt, flow }
-    return { worker, options, job, result: undefined, veto: undefined }
+    return { worker, options, job, result: undefined, veto: undefined, batch: false }
   }
 
-  const store = (payload: EnqueuePayload): MaybePromise<void> =>
-    after(kernel.port('queue').enqueue(payload.job, payload.options), (receipt) => received(payload, receipt))
+  const store = (payload: EnqueuePayload): MaybePromise<void> => {
+    checkDraft(payload)
+    return after(kernel.port('queue').enqueue(payload.job, payload.options), (receipt) => received(payload, receipt))
+  }
 
   return {
     async enqueue<T extends JobTarget>(target: T, ...[data, options]: JobArguments<T>) {
       const payload = prepare(target, data, options)
       return after(chains.enqueue(payload, store), () => answer(payload))
     },
-    /** Each job passes its chain; those that arrive at its innermost end are then stored at once. */
+    /** Each job passes its chain. Once all that pass have arrived at its innermost end, they are stored at once. */
     async enqueueMany(items) {
-      const payloads = items.map(({ worker, data, options }) => prepare(worker, data, options))
-      const arrived: EnqueuePayload[] = []
-      const arrive = (payload: EnqueuePayload): void => {
-        arrived.push(payload)
-        received(payload, { id: payload.job.id, runId: payload.job.runId, deduplicated: false })
+      if (!Array.isArray(items)) throw invalid('What to enqueue', 'an array of { worker, data, options }', items)
+      const payloads = items.map((item: EnqueueItem) => {
+        checkKeys('A job to enqueue', item, ITEM_KEYS)
+        return { ...prepare(item.worker, item.data, item.options), batch: true }
+      })
+      const arrived = new Set<EnqueuePayload>()
+      const stored = Promise.withResolvers<void>()
+      // Whoever waits for it hears of a failure; before that, nobody may.
+      stored.promise.catch(() => {})
+      let expected = payloads.length
+
+      async function storeAll(): Promise<void> {
+        const all = [...arrived]
+        const receipts = await kernel.port('queue').enqueueMany(
+          all.map(({ job }) => job),
+          all.map(({ options }) => options),
+        )
+        receipts.forEach((receipt, index) => received(all[index]!, receipt))
       }
-      await Promise.all(payloads.map(async (payload) => chains.enqueue(payload, arrive)))
-      for (const payload of payloads) if (!payload.result) answer(payload)
-      const [jobs, options] = [arrived.map(({ job }) => job), arrived.map((payload) => payload.options)]
-      const receipts = await kernel.port('queue').enqueueMany(jobs, options)
-      receipts.forEach((receipt, index) => received(arrived[index]!, receipt))
+      function storeWhenComplete(): void {
+        if (arrived.size === expected) stored.resolve(storeAll())
+      }
+      const arrive = (payload: EnqueuePayload): Promise<void> => {
+        checkDraft(payload)
+        arrived.add(payload)
+        storeWhenComplete()
+        return stored.promise
+      }
+      const pass = async (payload: EnqueuePayload): Promise<void> => {
+        await chains.enqueue(payload, arrive)
+        if (arrived.has(payload)) return
+        answer(payload)
+        expected--
+        storeWhenComplete()
+      }
+      storeWhenComplete()
+      await Promise.all(payloads.map((payload) => pass(payload).catch(stored.reject)))
+      await stored.promise
       return payloads.map(answer)
     },
   }
+}
+
+/** @throws QueueError `OPTION_INVALID` */
+function momentOf(delay: number | Date, now: number, name: string): number {
+  const what = `Option "delay" of job "${name}"`
+  return typeof delay === 'number' || !isMoment(delay) ? now + checkDuration(what, delay) : checkMoment(what, delay)
+}
+
+/**
+ * What every adapter may rely on, whoever made it: the caller, or a hook on the way.
+ *
+ * @throws QueueError `OPTION_INVALID`
+ */
+function checkDraft({ job, worker }: EnqueuePayload): void {
+  const { id, runId, queue, name, priority, runAt, createdAt, flow } = job
+  checkText('The id of a job', id)
+  if (runId !== id) checkText('The run id of a job', runId)
+  if (queue !== worker?.queue.name) checkText('The queue of a job', queue)
+  // A job without a name goes to the only worker of its queue.
+  if (name !== worker?.name && name !== '') checkText('The name of a job', name)
+  if (!isPriority(priority)) throw invalid('The priority of a job', EXPECTED.priority, priority)
+  if (runAt !== createdAt) checkMoment('The moment a job is due', runAt)
+  checkMoment('The moment a job was made', createdAt)
+  if (flow) checkFlow(flow)
+}
+
+function checkFlow({ name, step, cause, start }: JobFlow): void {
+  checkText('The name of a flow', name)
+  checkText('The name of a step', step)
+  if (cause !== undefined) checkComposed('The cause of a step', cause)
+  if (start?.tags) checkTags('The tags of a run', start.tags)
+  if (start?.parent) checkText('The run id of a parent', start.parent.runId)
 }
 
 function received(payload: EnqueuePayload, receipt: EnqueueReceipt): void {

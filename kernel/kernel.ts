@@ -3,6 +3,7 @@ import { defu } from 'defu'
 import type { AppendResult, CoreConfig, EmitPayload, Kernel, KernelOptions } from '../contracts/index.ts'
 import type { MaybePromise, ResolvedConfig, WorkerInput } from '../contracts/index.ts'
 import { systemClock } from './clock.ts'
+import { checkAppend } from './check-append.ts'
 import { createEnqueue } from './enqueue.ts'
 import { QueueError } from './errors.ts'
 import { after, createHookBus } from './hooks.ts'
@@ -40,10 +41,12 @@ export async function createKernel(options: KernelOptions = {}): Promise<Kernel>
   const ports = createPorts()
   const registry = createRegistry()
 
-  const append = (payload: EmitPayload): MaybePromise<void> =>
-    after(ports.port('events').append(payload.stream, payload.events, payload.options), (result) => {
+  const append = (payload: EmitPayload): MaybePromise<void> => {
+    checkAppend(payload)
+    return after(ports.port('events').append(payload.stream, payload.events, payload.options), (result) => {
       payload.result = result
     })
+  }
 
   const kernel: Kernel = {
     ...ports,

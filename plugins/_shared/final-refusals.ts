@@ -5,6 +5,8 @@ const FINAL: ReadonlySet<string> = new Set([
   'VALUE_UNSUPPORTED',
   'PAYLOAD_TOO_LARGE',
   'ENQUEUE_VETOED',
+  'OPTION_INVALID',
+  'OPTION_UNSUPPORTED',
 ])
 
 /** A refusal of what was to be enqueued that will be the same next time. */

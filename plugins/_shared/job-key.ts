@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { QueueError, type EnqueuePayload, type JobDraft, type JobKey } from '../../kernel/index.ts'
+import { checkText, QueueError, type EnqueuePayload, type JobDraft, type JobKey } from '../../kernel/index.ts'
 
 type Option = 'debounce' | 'throttle'
 
@@ -10,10 +10,7 @@ type Option = 'debounce' | 'throttle'
  */
 export function keyOf(option: Option, key: JobKey | undefined, { name, data }: JobDraft): string {
   const made: unknown = typeof key === 'function' ? key(data as never) : (key ?? '')
-  if (typeof made === 'string') return made
-  throw new QueueError('OPTION_INVALID', `The key of "${option}" of job "${name}" is a string; got ${String(made)}.`, {
-    details: { option },
-  })
+  return made === '' ? '' : checkText(`The key of "${option}" of job "${name}"`, made)
 }
 
 /** Names the jobs of one key of a worker, in an id of a fixed length. */

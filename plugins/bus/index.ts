@@ -1,4 +1,4 @@
-import { definePlugin, type EnqueuedJob } from '../../kernel/index.ts'
+import { checkKeys, checkText, definePlugin, fitText, type EnqueuedJob, type SqlClient } from '../../kernel/index.ts'
 import { copyValue } from '../_shared/value.ts'
 
 /** Something that happened outside of any run, as listeners receive it. */
@@ -18,7 +18,14 @@ export interface SendOptions {
   id?: string
   /** What it is about: who waits for this event and this key gets it. Default `''`. */
   key?: string
+  /**
+   * Sends the event in the caller's transaction: rolled back, it was never sent. For adapters with the capability
+   * `transaction`.
+   */
+  db?: SqlClient
 }
+
+const OPTIONS = ['id', 'key', 'db']
 
 declare module 'nuxt-queue/kernel' {
   interface Kernel {
@@ -26,7 +33,7 @@ declare module 'nuxt-queue/kernel' {
      * Tells everybody who waits for an event, or starts from it, that it has happened. One durable
      * write: once it resolves, the event reaches them even if this process dies.
      *
-     * @throws QueueError `OPTION_INVALID`, `VALUE_UNSUPPORTED`, `PAYLOAD_TOO_LARGE`
+     * @throws QueueError `OPTION_INVALID`, `OPTION_UNSUPPORTED`, `VALUE_UNSUPPORTED`, `PAYLOAD_TOO_LARGE`
      * @example
      * await kernel.sendEvent('payment.received', { order: 7 }, { key: '7' })
      */
@@ -63,10 +70,15 @@ export default definePlugin({
     })
 
     kernel.extend({
-      async sendEvent(name, payload, { id = kernel.newId(), key = '' } = {}) {
+      async sendEvent(name, payload, options = {}) {
+        checkText('The name of an event', name)
+        checkKeys(`Event "${name}"`, options, OPTIONS)
+        const { id = kernel.newId(), key = '', db } = options
+        checkText(`Option "id" of event "${name}"`, id)
+        if (key !== '') checkText(`Option "key" of event "${name}"`, key)
         const copy = copyValue(payload, kernel.config.payloadLimit, `payload of event "${name}"`)
         const event: BusEvent = { id, name, key, payload: copy, at: kernel.clock.now() }
-        return kernel.enqueue(DELIVER, event, { id: `${name}.${id}` })
+        return kernel.enqueue(DELIVER, event, { id: fitText(`${name}.${id}`), ...(db && { db }) })
       },
       onEvent: (listener) => void listeners.push(listener),
     })

@@ -34,7 +34,7 @@ export default definePlugin({
     const windows = createWindows(kernel)
     const turns = inTurn()
 
-    kernel.hook('enqueue', (payload, next) => turns(streamFor(payload), (stream) => hold(payload, next, stream)), {
+    kernel.hook('enqueue', (payload, next) => turns(streamFor(payload), (...turn) => hold(payload, next, ...turn)), {
       when: ({ job }) => job.options.debounce !== undefined,
     })
     kernel.hook('dispatch', release, { when: ({ job }) => job.options.debounce !== undefined })
@@ -52,14 +52,16 @@ export default definePlugin({
       return `debounce.${nameOf(job, key)}`
     }
 
-    /** The job before the data: who comes later relies on it. In a batch it is stored at the end, as all of them. */
-    async function hold(payload: EnqueuePayload, next: Next, stream: string): Promise<void> {
+    /** The job before the data: who comes later relies on it. */
+    async function hold(payload: EnqueuePayload, next: Next, stream: string, release: () => void): Promise<void> {
       const { job } = payload
       const { delay, maxWait = Infinity } = job.options.debounce!
       job.runAt = job.createdAt + Math.min(delay, maxWait)
       job.id = job.runId = await windows.current(stream)
       try {
-        await next()
+        const storing = next()
+        if (payload.batch) release()
+        await storing
       } finally {
         if (!payload.result) await abandon(payload, stream)
       }

@@ -1,4 +1,4 @@
-import type { Kernel } from '../../kernel/index.ts'
+import { fitText, type Kernel } from '../../kernel/index.ts'
 import type { Fork } from './copy.ts'
 import type { FlowEngine } from './engine.ts'
 
@@ -32,12 +32,12 @@ export async function createCarrier(kernel: Kernel, engine: FlowEngine, copy: (f
   })
   return {
     /** Stored before what it follows up. */
-    later: (carry: Carry) => kernel.enqueue(CARRY, carry, { id: `carry.${carry.runId}` }),
+    later: (carry: Carry) => kernel.enqueue(CARRY, carry, { id: fitText(`carry.${carry.runId}`) }),
     /** Ends a run as cancelled. What follows is done here, and once more by a job in case this process dies. */
     cancel(runId: string, reason: string): Promise<boolean> {
       const carry: Carry = { runId }
       return engine.cancel(runId, reason, () =>
-        kernel.enqueue(CARRY, carry, { id: `cancel.${runId}`, delay: AFTERWARDS }),
+        kernel.enqueue(CARRY, carry, { id: fitText(`cancel.${runId}`), delay: AFTERWARDS }),
       )
     },
   }

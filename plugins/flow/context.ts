@@ -1,5 +1,13 @@
 import { hash } from 'node:crypto'
-import { QueueError, type JobFlow, type Kernel, type RunContext, type SerializedError } from '../../kernel/index.ts'
+import {
+  checkKeys,
+  fitText,
+  QueueError,
+  type JobFlow,
+  type Kernel,
+  type RunContext,
+  type SerializedError,
+} from '../../kernel/index.ts'
 import { copyValue } from '../_shared/value.ts'
 import { resumedKey } from '../_shared/wait-record.ts'
 import type { Carrier } from './carry.ts'
@@ -36,6 +44,9 @@ export interface FlowContext {
   start(flow: string, input?: unknown, options?: ChildOptions & { wait?: false }): Promise<{ runId: string }>
 }
 
+const START_OPTIONS = ['id', 'tags', 'wait']
+const EMIT_OPTIONS = ['immediate']
+
 export function createFlowContext(kernel: Kernel, engine: FlowEngine, carrier: Carrier, ctx: RunContext): FlowContext {
   const { job, runId } = ctx
   let emitted = 0
@@ -51,11 +62,13 @@ export function createFlowContext(kernel: Kernel, engine: FlowEngine, carrier: C
   async function start(
     flow: string,
     input?: unknown,
-    { id, tags, wait }: ChildOptions & { wait?: boolean } = {},
+    options: ChildOptions & { wait?: boolean } = {},
   ): Promise<unknown> {
+    checkKeys(`ctx.flow.start("${flow}")`, options, START_OPTIONS)
+    const { id, tags, wait } = options
     const times = (started.get(flow) ?? 0) + 1
     started.set(flow, times)
-    const child = id ?? `${runId}.${hash('sha1', `${job.id} ${flow} ${times}`, 'base64url').slice(0, 14)}`
+    const child = id ?? fitText(`${runId}.${hash('sha1', `${job.id} ${flow} ${times}`, 'base64url').slice(0, 14)}`)
     const name = `${flow}#${times}`
     if (!(wait && (await hasWaited(name)))) {
       await ctx.emit('flow.child', { runId: child, flow, wait: wait === true }, { key: `child:${child}` })
@@ -73,7 +86,9 @@ export function createFlowContext(kernel: Kernel, engine: FlowEngine, carrier: C
   }
 
   return {
-    async emit(event, payload, { immediate = false } = {}) {
+    async emit(event, payload, options = {}) {
+      checkKeys(`ctx.flow.emit("${event}")`, options, EMIT_OPTIONS)
+      const { immediate = false } = options
       const { name, step } = place()
       assertEmits(engine.graphOf(name), step, event)
       const copy = copyValue(payload, kernel.config.payloadLimit, `payload of event "${event}"`)

@@ -1,4 +1,4 @@
-import { QueueError, type Kernel, type StoredEvent } from '../../kernel/index.ts'
+import { checkKeys, checkTags, checkText, QueueError, type Kernel, type StoredEvent } from '../../kernel/index.ts'
 import type { Carrier } from './carry.ts'
 import { copyOf, FORKED, type Fork } from './copy.ts'
 import type { FlowEngine } from './engine.ts'
@@ -6,6 +6,8 @@ import type { StartedData } from './run.ts'
 
 /** How many events are copied in one append. */
 const CHUNK = 500
+
+const RERUN_OPTIONS = ['input', 'state', 'id', 'tags']
 
 export interface RerunOptions {
   /** What the step receives instead. */
@@ -86,6 +88,8 @@ export function createForks(kernel: Kernel, engine: FlowEngine) {
     rest: Pick<Fork, 'from' | 'at' | 'replace'>,
   ): Promise<ForkedRun> {
     const runId = id ?? kernel.newId()
+    checkText('Option "id" of a fork', runId)
+    if (tags !== undefined) checkTags('Option "tags" of a fork', tags)
     const fork: Fork = { runId, ...rest, ...(tags && { tags }), ...(state && { state }) }
     if (id !== undefined && (await store.head(runId)) > 0) await assertOwn(fork)
     const { deduplicated } = await carrier.later({ runId, fork })
@@ -101,6 +105,7 @@ export function createForks(kernel: Kernel, engine: FlowEngine) {
   return {
     copy: (fork: Fork) => copy(fork),
     async fork(carrier: Carrier, flow: string, from: string, options: ForkOptions): Promise<ForkedRun> {
+      checkKeys(`The fork of a run of flow "${flow}"`, options, ['at', ...RERUN_OPTIONS])
       const events = await historyOf(flow, from)
       const at = seqOf(events, options.at)
       const replace = 'input' in options && { replace: { data: options.input } }
@@ -113,6 +118,7 @@ export function createForks(kernel: Kernel, engine: FlowEngine) {
       step: string,
       options: RerunOptions,
     ): Promise<ForkedRun> {
+      checkKeys(`The rerun of a run of flow "${flow}"`, options, RERUN_OPTIONS)
       const events = await historyOf(flow, from)
       const { seq, stepId: job } = beginningOf(events, step)
       const replace = 'input' in options && { replace: { data: options.input, job } }

@@ -1,4 +1,7 @@
 import {
+  checkKeys,
+  checkTags,
+  checkText,
   QueueError,
   type EnqueuedJob,
   type FlowStart,
@@ -6,6 +9,7 @@ import {
   type RunFilter,
   type RunInfo,
   type SerializedError,
+  type SqlClient,
 } from '../../kernel/index.ts'
 import type { Carrier } from './carry.ts'
 import type { FlowEngine } from './engine.ts'
@@ -19,7 +23,14 @@ export interface StartOptions extends FlowStart {
   id?: string
   /** The entry to start with, for a flow that has several. */
   entry?: string
+  /**
+   * Starts the run in the caller's transaction: rolled back, there is none. For adapters with the capability
+   * `transaction`.
+   */
+  db?: SqlClient
 }
+
+const START_OPTIONS = ['id', 'entry', 'tags', 'parent', 'db']
 
 export interface FlowHandle {
   /** Of the flow as it is in this process: what its entry declares, or a hash of its steps. */
@@ -27,7 +38,8 @@ export interface FlowHandle {
   /**
    * Starts a run. One durable write: once it resolves the run goes its way, whoever dies.
    *
-   * @throws QueueError `FLOW_INVALID` when the flow has several entries and none is named
+   * @throws QueueError `FLOW_INVALID` when the flow has several entries and none is named; `OPTION_INVALID`,
+   * `OPTION_UNSUPPORTED`
    */
   start(input?: unknown, options?: StartOptions): Promise<EnqueuedJob>
   /**
@@ -82,11 +94,15 @@ export function createFlowHandle(
   const graph = engine.graphOf(name)
   return {
     version: graph.version,
-    async start(input, { id: runId = kernel.newId(), entry, tags, parent } = {}) {
+    async start(input, options = {}) {
+      checkKeys(`The start of flow "${name}"`, options, START_OPTIONS)
+      const { id: runId = kernel.newId(), entry, tags, parent, db } = options
+      checkText(`Option "id" of flow "${name}"`, runId)
+      if (tags !== undefined) checkTags(`Option "tags" of flow "${name}"`, tags)
       const { step, worker } = entryOf(graph, entry)
       const start: FlowStart = { ...(tags && { tags }), ...(parent && { parent }) }
       const flow = { name, step, ...((tags || parent) && { start }) }
-      return kernel.enqueue(worker.id, input, { id: instanceId(runId, step), runId, flow })
+      return kernel.enqueue(worker.id, input, { id: instanceId(runId, step), runId, flow, ...(db && { db }) })
     },
     async cancel(runId, { reason = 'on request' } = {}) {
       return carrier.cancel(runId, reason)

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import type { FlowStart, SerializedError } from '../../kernel/index.ts'
+import { fitText, type FlowStart, type SerializedError } from '../../kernel/index.ts'
 
 /** The longest path through a flow, in emits: a loop that nobody limits ends here. */
 export const MAX_DEPTH = 1000
@@ -137,7 +137,7 @@ export interface StartedData extends FlowStart {
 
 /** Job ids derive from what causes a step, so that doing it twice is doing it once. */
 export function instanceId(runId: string, step: string, cause?: string): string {
-  return cause === undefined ? `${runId}.${step}` : `${runId}.${step}.${cause}`
+  return fitText(cause === undefined ? `${runId}.${step}` : `${runId}.${step}.${cause}`)
 }
 
 /**

@@ -1,5 +1,6 @@
 import {
   definePlugin,
+  fitText,
   QueueError,
   type DispatchPayload,
   type EmitPayload,
@@ -124,7 +125,7 @@ export default definePlugin({
       const end = refused ? await kernel.port('events').byKey(stream, key!) : events.find((event) => event.key === key)
       if (end?.type !== 'step.failed') return
       const { job } = ctx!
-      const letter = { id: `dead.${stream}.${key}`, attempts: 1 }
+      const letter = { id: fitText(`dead.${stream}.${key}`), attempts: 1 }
       await kernel.enqueue({ queue: job.options.deadLetter!, name: job.name }, letterOf(job, end), letter)
     }
   },

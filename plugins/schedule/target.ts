@@ -1,4 +1,4 @@
-import type { EnqueuedJob, Kernel, StoredEvent } from '../../kernel/index.ts'
+import { fitText, type EnqueuedJob, type Kernel, type StoredEvent } from '../../kernel/index.ts'
 import { createBoundedStream } from '../_shared/bounded-stream.ts'
 import type { Schedule } from './schedule.ts'
 
@@ -70,7 +70,7 @@ export function createStarter(kernel: Kernel) {
   }
 
   return async (name: string, schedule: Schedule, at: number): Promise<void> => {
-    const id = `${name}.${at}`
+    const id = fitText(`${name}.${at}`)
     if ((schedule.overlap ?? 'queue') === 'queue') await begin(schedule, id, at)
     else await beginAlone(name, schedule, id, at)
   }

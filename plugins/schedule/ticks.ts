@@ -1,4 +1,4 @@
-import type { Deferral, Job, Kernel, RunContext } from '../../kernel/index.ts'
+import { fitText, type Deferral, type Job, type Kernel, type RunContext } from '../../kernel/index.ts'
 import type { CronMoments } from '../_shared/cron.ts'
 import { formOf, jitterOf, momentsOf } from './moments.ts'
 import { checkSchedule, type Schedule, type ScheduleInfo } from './schedule.ts'
@@ -95,5 +95,5 @@ export function createTicks(kernel: Kernel) {
 }
 
 function idOf(name: string, form: string, at: number): string {
-  return `${name}.${form}.${at}`
+  return fitText(`${name}.${form}.${at}`)
 }

@@ -21,7 +21,7 @@ export default definePlugin({
 
     await kernel.registerWorker({ id: PERIOD_ENDS, config: { queue: PERIODS, concurrency: 10 }, handler: () => {} })
     const turns = inTurn()
-    kernel.hook('enqueue', (payload, next) => turns(periodOf(payload), (period) => take(payload, next, period)), {
+    kernel.hook('enqueue', (payload, next) => turns(periodOf(payload), (...turn) => take(payload, next, ...turn)), {
       when: ({ job }) => job.options.throttle !== undefined,
     })
     kernel.hook('dispatch', remember, { when: ({ job }) => job.options.throttle !== undefined })
@@ -49,14 +49,16 @@ export default definePlugin({
       return `throttle.${nameOf(job, key)}.${Math.floor(job.createdAt / throttle!.period)}`
     }
 
-    async function take(payload: EnqueuePayload, next: Next, base: string): Promise<void> {
+    async function take(payload: EnqueuePayload, next: Next, base: string, release: () => void): Promise<void> {
       const { job } = payload
       const { queue, name } = job
       const { max = 1 } = job.options.throttle!
       let store = next
       const storeAs = async (id: string): Promise<void> => {
         job.id = job.runId = id
-        await store()
+        const storing = store()
+        if (payload.batch) release()
+        await storing
         // Further on the way it has been already, and only its id is another.
         store = async () => {
           payload.result = { ...(await kernel.port('queue').enqueue(job)), queue, name }

@@ -1,5 +1,8 @@
 import { createHash } from 'node:crypto'
 import {
+  checkKeys,
+  checkText,
+  fitText,
   isQueueError,
   QueueError,
   type EnqueuedJob,
@@ -17,6 +20,8 @@ import { refusalOf, type History, type TriggerStart } from './history.ts'
 export const TRIGGER_QUEUE = '_triggers'
 export const FIRE = '_triggers/fire'
 
+const FIRE_OPTIONS = ['id', 'key']
+
 /** What the job of an event carries. */
 export interface FireData extends TriggerEvent {
   payload: unknown
@@ -27,16 +32,17 @@ export interface FireData extends TriggerEvent {
 /** Between an event and what it starts lies one job, so that whoever fires writes once. */
 export function createFiring(kernel: Kernel, book: Book, history: History) {
   function store(data: FireData): Promise<EnqueuedJob> {
-    return kernel.enqueue(FIRE, data, { id: `${data.trigger}@${data.id}` })
+    return kernel.enqueue(FIRE, data, { id: fitText(`${data.trigger}@${data.id}`) })
   }
 
   /** For a caller who is told what is wrong. */
-  async function fire(trigger: Trigger, payload: unknown, { id = kernel.newId(), key = '' }): Promise<EnqueuedJob> {
+  async function fire(trigger: Trigger, payload: unknown, given: { id?: string; key?: string }): Promise<EnqueuedJob> {
     const { name, options } = trigger
+    checkKeys(`An event of trigger "${name}"`, given, FIRE_OPTIONS)
+    const { id = kernel.newId(), key = '' } = given
+    checkText(`Option "id" of an event of trigger "${name}"`, id)
+    if (key !== '') checkText(`Option "key" of an event of trigger "${name}"`, key)
     const event: TriggerEvent = { trigger: name, id, key, at: kernel.clock.now() }
-    if (id.length === 0 || id.length > 255) {
-      throw new QueueError('OPTION_INVALID', `The id of an event is text of 1 to 255 characters; got "${id}".`)
-    }
     const copy = copyValue(payload, kernel.config.payloadLimit, `payload of trigger "${name}"`)
     try {
       if (options.input) await parse(options.input, copy, `payload of trigger "${name}"`)

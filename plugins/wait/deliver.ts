@@ -1,4 +1,4 @@
-import { QueueError, type Kernel, type WorkerDefinition } from '../../kernel/index.ts'
+import { isText, QueueError, type Kernel, type WorkerDefinition } from '../../kernel/index.ts'
 import { fieldOf } from './field.ts'
 import { streamOf, WEBHOOK_EVENT } from './record.ts'
 import { partsOf } from './request.ts'
@@ -27,7 +27,7 @@ function matchesOf({ worker: { awaitBefore, awaitAfter } }: WorkerDefinition, ev
 }
 
 function isKey(value: unknown): boolean {
-  return typeof value === 'string' || typeof value === 'number'
+  return typeof value === 'number' || isText(value)
 }
 
 /**
@@ -36,18 +36,21 @@ function isKey(value: unknown): boolean {
  * @throws QueueError `WAIT_UNKNOWN`, `WAIT_OVER`
  */
 export async function resolveWebhook(kernel: Kernel, token: string, payload: unknown): Promise<void> {
+  if (!isText(token)) throw unknown()
   const stream = streamOf(WEBHOOK_EVENT, token)
   const events = await kernel.port('events').read(stream, { types: ['wait.event', 'wait.closed'] })
   const over = (how: string): QueueError =>
     new QueueError('WAIT_OVER', `This wait is over: ${how}.`, { details: { status: 409 } })
   if (events.some(({ type }) => type === 'wait.event')) throw over('it was answered before')
   if (events.length > 0) throw over('it has timed out or its run has ended')
-  if ((await kernel.port('events').head(stream)) === 0) {
-    const hint = 'The URL may be misspelt, or the wait ended some time ago.'
-    throw new QueueError('WAIT_UNKNOWN', `Nobody waits here. ${hint}`, { details: { status: 404 } })
-  }
+  if ((await kernel.port('events').head(stream)) === 0) throw unknown()
   const { deduplicated } = await kernel.sendEvent(WEBHOOK_EVENT, payload, { id: token, key: token })
   if (deduplicated) throw over('it was answered before')
+}
+
+function unknown(): QueueError {
+  const hint = 'The URL may be misspelt, or the wait ended some time ago.'
+  return new QueueError('WAIT_UNKNOWN', `Nobody waits here. ${hint}`, { details: { status: 404 } })
 }
 
 /**

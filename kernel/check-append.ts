@@ -1,0 +1,24 @@
+import type { EmitPayload } from '../contracts/index.ts'
+import { checkComposed, checkTags, checkText, invalid } from './bounds.ts'
+
+/**
+ * What every event store may rely on, whoever made it: a handler, an application, or a hook on the way.
+ *
+ * @throws QueueError `OPTION_INVALID`
+ */
+export function checkAppend({ stream, events, options }: EmitPayload): void {
+  checkComposed('The stream of an event', stream)
+  if (!Array.isArray(events)) throw invalid('What to append', 'an array of events', events)
+  for (const { type, key, flow, step, stepId, attempt } of events) {
+    checkText('The type of an event', type)
+    if (key !== undefined) checkComposed('The key of an event', key)
+    if (flow !== undefined) checkText('The flow of an event', flow)
+    // A job of another producer may have no name, which is its step.
+    if (step !== undefined && step !== '') checkComposed('The step of an event', step)
+    if (stepId !== undefined) checkComposed('The step id of an event', stepId)
+    if (attempt !== undefined && !Number.isSafeInteger(attempt)) {
+      throw invalid('The attempt of an event', 'a whole number', attempt)
+    }
+  }
+  if (options.run?.tags) checkTags('The tags of a run', options.run.tags)
+}
