@@ -173,8 +173,7 @@ export function createConsumer(
   }
 
   function settle(claimed: Claimed, settlement: Settlement): void {
-    if (settlement.type === 'lost') running.delete(claimed)
-    else settlements.push({ claimed, settlement })
+    settlements.push({ claimed, settlement })
     if (settlement.slot && claimed.busy) void settlement.slot.then(() => release(claimed))
     else release(claimed)
     kick()

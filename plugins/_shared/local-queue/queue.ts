@@ -37,6 +37,7 @@ const SETTLED: Readonly<Record<Settlement['type'], readonly (keyof JobRecord)[]>
   ended: ['state', 'finishedAt'],
   lost: ['state'],
 }
+const GIVEN_BACK = ['state', 'runAt', 'crashes'] as const
 
 /**
  * One queue. `fastq` runs a task for each job that may start and keeps the concurrency; which job a
@@ -144,7 +145,8 @@ export function createQueue(name: string, host: QueueHost) {
   function finish(entry: Entry, settlement: Settlement, done: fastq.done): void {
     const { slot } = settlement
     settle(entry, settlement)
-    host.journal?.changed(name, entry.record, SETTLED[settlement.type])
+    const crashed = settlement.type === 'defer' && settlement.crashed
+    host.journal?.changed(name, entry.record, crashed ? GIVEN_BACK : SETTLED[settlement.type])
     if (slot) void slot.then(() => release(done))
     else release(done)
   }
@@ -182,6 +184,7 @@ export function createQueue(name: string, host: QueueHost) {
         return admit(entry)
       case 'defer':
         record.runAt = promoted ? host.clock.now() : settlement.runAt
+        if (settlement.crashed) record.crashes++
         if (settlement.holdQueue) hold(settlement.runAt)
         return admit(entry)
       case 'ended':

@@ -4,6 +4,7 @@ import { applicationTests } from './application.ts'
 import { attemptTests } from './attempts.ts'
 import { claimTests } from './claims.ts'
 import { dataTests } from './data.ts'
+import { failureTests } from './failures.ts'
 import { jobTests } from './jobs.ts'
 import { orderTests } from './order.ts'
 import { queueTest, type QueueConformanceOptions } from './rig.ts'
@@ -52,6 +53,9 @@ export function queueConformance({ name, create }: QueueConformanceOptions): voi
     })
     describe('attempts', () => {
       attemptTests(test)
+    })
+    describe('failures', () => {
+      failureTests(test)
     })
     describe('applications', () => {
       applicationTests(test)
