@@ -79,7 +79,7 @@ export function createProcessor(
       }
       return settlement
     }
-    const fail = (error: unknown): Promise<Settlement> => abandon(attempt, error).then(settle)
+    const fail = async (thrown: unknown): Promise<Settlement> => settle(await abandon(attempt, thrown))
     try {
       const settling = run(attempt)
       attempt.settling = isPromise(settling) ? settling.then(settle, fail) : Promise.resolve(settle(settling))

@@ -92,7 +92,7 @@ export function createControl(kernel: Kernel): { members: Control; listen: () =>
       await kernel.port('queue').retry(ref.queue, ref.id)
     },
     async result<Result>(job: Parameters<Control['result']>[0], options?: { timeout?: number }) {
-      return resultOf<Result>(job.id, await results.endOf(job, options?.timeout))
+      return resultOf(job.id, await results.endOf(job, options?.timeout)) as Result
     },
     waitFor: (runId, key, options = {}) => results.waitFor(runId, key, { timeout: options.timeout }),
     async broadcastAbort(target, reason) {

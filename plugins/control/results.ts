@@ -34,11 +34,9 @@ export function createResults(kernel: Kernel) {
 
   /** The end of a job that its queue does not hold any more, if the log of its run is still there. */
   async function endOfForgotten({ queue: name, id, runId }: JobOfRun): Promise<StoredEvent> {
-    const first = runId && (await events().byKey(runId, endKey({ id, round: 0 })))
-    const ends = first ? await events().read(runId!, { types: ENDS, reverse: true }) : []
-    const end = ends.find(({ key }) => key === `end:${id}` || key?.startsWith(`end:${id}#`))
-    if (end) return end
-    throw notFound(name, id)
+    if (runId === undefined || !(await events().byKey(runId, endKey({ id, round: 0 })))) throw notFound(name, id)
+    const ends = await events().read(runId, { types: ENDS, reverse: true })
+    return ends.find(({ key }) => key === `end:${id}` || key?.startsWith(`end:${id}#`))!
   }
 
   async function lookAgain({ queue: name, id, runId }: JobRecord, key: string) {
@@ -144,8 +142,8 @@ export function notFound(queue: string, id: string): QueueError {
 }
 
 /** Returns what a job returned, or throws why it did not. */
-export function resultOf<Result>(id: string, { type, data }: Pick<StoredEvent, 'type' | 'data'>): Result {
-  if (type === 'step.completed') return (data as { result: Result }).result
+export function resultOf(id: string, { type, data }: Pick<StoredEvent, 'type' | 'data'>): unknown {
+  if (type === 'step.completed') return (data as { result: unknown }).result
   if (type === 'step.cancelled') throw cancelled(id, (data as { reason: string }).reason)
   const { error } = data as { error?: SerializedError }
   throw reviveError(error ?? { name: 'Error', message: `Job "${id}" has failed, and why is not on record.` })
