@@ -166,14 +166,11 @@ export interface QueueErrorFacts {
   retryable?: boolean
 }
 
-/** An error as it is stored in events and job records. Each text is cut to a limit, and says so. */
+/** An error as it is stored in events and job records. */
 export interface SerializedError {
   name: string
   message: string
   code?: string
   stack?: string
-  /** At most four deep. */
   cause?: SerializedError
-  /** The first errors of an `AggregateError`. */
-  errors?: SerializedError[]
 }

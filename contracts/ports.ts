@@ -77,6 +77,8 @@ export interface QueueProvider {
   remove(queue: string, id: string): MaybePromise<boolean>
   /** Forgets ended jobs beyond the bounds, in all queues; answers how many. */
   clean(policy: E.ExpirePolicy): MaybePromise<number>
+  /** Rejects, with `STORE_UNAVAILABLE`, while the store takes no writes. Health checks ask it. */
+  checkHealth?(): MaybePromise<void>
   /** `'*'` stands for every queue, or every event. */
   on(queue: string, event: QueueEvent | '*', listener: QueueListener): Unsubscribe
   close(): MaybePromise<void>
@@ -150,6 +152,8 @@ export interface EventStore {
   expire(policy: E.ExpirePolicy): MaybePromise<number>
   /** Drops the events up to `seq`. @throws `EVENTS_CONFLICT` unless a snapshot covers them */
   trim(stream: string, seq: number): MaybePromise<void>
+  /** Rejects, with `STORE_UNAVAILABLE`, while the store takes no writes. Health checks ask it. */
+  checkHealth?(): MaybePromise<void>
   close(): MaybePromise<void>
 }
 

@@ -22,9 +22,6 @@ const DEFAULTS: CoreConfig = {
   setupTimeout: 10_000,
   maxCrashes: 10,
   abortGrace: 1000,
-  handlerGrace: 10_000,
-  maxStuckHandlers: 10,
-  workerWait: 600_000,
 }
 
 /**
@@ -84,8 +81,11 @@ export async function createKernel(options: KernelOptions = {}): Promise<Kernel>
     onWorkerStart: (callback) => lifecycle.onWorkerStart(callback),
     start: () => lifecycle.start(),
     close: (closeOptions) => lifecycle.close(closeOptions),
-    abort: (target, error) => runner.abort(target, error),
-    stuckHandlers: () => runner.stuck(),
+    abort({ runId, jobId }, error) {
+      for (const attempt of [...runner.running]) {
+        if (attempt.runId === runId && (jobId === undefined || attempt.job.id === jobId)) attempt.abort(error)
+      }
+    },
   } satisfies Partial<Kernel> as object as Kernel
 
   const runner = createProcessor(kernel, bus.chains, ports.runtimeOf)

@@ -21,10 +21,7 @@ export interface QueueConfig extends KernelConfig, PresetChoice {
 }
 
 /** Settings of the kernel itself, beside the sections of plugins. */
-const CORE_KEYS = [
-  ...['jobs', 'payloadLimit', 'setupTimeout', 'maxCrashes'],
-  ...['abortGrace', 'handlerGrace', 'maxStuckHandlers', 'workerWait'],
-]
+const CORE_KEYS = ['jobs', 'payloadLimit', 'setupTimeout', 'maxCrashes', 'abortGrace']
 
 /** Sections that may be configured although the preset at hand has no use for them: one config serves many. */
 const ADAPTER_SECTIONS = [...Object.keys(ADAPTERS), 'embedded']

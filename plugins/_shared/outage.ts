@@ -12,13 +12,28 @@ export interface Outage {
   worked(): void
 }
 
+/** What is done when an outage begins and is over. */
+export interface OutageReports {
+  away(error: unknown): void
+  back(): void
+}
+
 /**
  * Reports an outage of a store once when it begins and once when it is over, however many calls fail meanwhile.
  * A store that comes and goes several times in ten seconds is one outage.
  *
  * @param store names it in the reports, for example `PostgreSQL`
  */
-export function createOutage(store: string, reporter: Reporter, now = () => performance.now()): Outage {
+export function createOutage(store: string, reporter: Reporter, now?: () => number): Outage {
+  const reports = {
+    away: (error: unknown) => reporter.warn(`${store} is away; everything waits until it is back.`, error),
+    back: () => reporter.warn(`${store} is back.`),
+  }
+  return watchOutage(reports, now)
+}
+
+/** The same with reports of one's own. */
+export function watchOutage(reports: OutageReports, now = () => performance.now()): Outage {
   let away = false
   let reported = false
   let since = -Infinity
@@ -36,13 +51,13 @@ export function createOutage(store: string, reporter: Reporter, now = () => perf
       }
       if (reported || (since - reportedAt < QUIET && now() - since < QUIET)) return
       reported = true
-      reporter.warn(`${store} is away; everything waits until it is back.`, error)
+      reports.away(error)
     },
     worked() {
       if (!away) return
       away = false
       reportedAt = now()
-      if (reported) reporter.warn(`${store} is back.`)
+      if (reported) reports.back()
     },
   }
 }

@@ -43,7 +43,7 @@ type Peeked = { key: string; count: number; old: number; moments: string[] }
  * what ended first goes first, whatever set it is in, and the cost is that of what goes.
  */
 export function createOldestFirst(redis: RedisPort) {
-  const script = defineScript(redis.client, PEEK)
+  const script = defineScript(redis, PEEK)
   const groupsOf = <T>(all: readonly T[]): (readonly T[])[] => (redis.cluster ? all.map((one) => [one]) : [all])
 
   async function peek(keys: readonly string[], before: string, step = 1, samples = 0): Promise<Peeked[]> {

@@ -3,9 +3,12 @@ import type { ExpirePolicy, RunOutcome } from '../../kernel/index.ts'
 /** Milliseconds between two sweeps of an outcome. */
 const PAUSE = 200
 
+/** Milliseconds that closing waits for a sweep that is under way. */
+const CLOSE_LIMIT = 2000
+
 export interface Sweeps {
   run(policy: ExpirePolicy): Promise<number>
-  /** Sweeps no more; resolves when none is under way. */
+  /** Sweeps no more; resolves when none is under way, or after two seconds, since the store may be away. */
   close(): Promise<void>
 }
 
@@ -46,7 +49,10 @@ export function onePerOutcome(sweep: (policy: ExpirePolicy) => Promise<number>):
     run,
     async close() {
       closed = true
-      await Promise.all(last.values())
+      const over = Promise.withResolvers<void>()
+      const timer = setTimeout(over.resolve, CLOSE_LIMIT)
+      await Promise.race([Promise.allSettled(last.values()), over.promise])
+      clearTimeout(timer)
     },
   }
 }

@@ -18,15 +18,15 @@ const MOST_IN_ENTRY = 64
  * A call is numbered. One that comes again, because the connection broke before its answer, is
  * answered as the first time and does nothing.
  *
- * The fourth argument is a flat JSON array, for each stream: its shard, its name, the number of fields
+ * The fifth argument is a flat JSON array, for each stream: its shard, its name, the number of fields
  * that its appends depend on, those fields, the number of appends, and of each: `unless` and the fence's
  * job as positions among the fields, the token, the seq expected, whether it reopens, the run's new
  * status ("" for the same), its new names, the number of events, and for each the position of its key.
  * `false` stands for what is not asked for. The texts of the events follow as arguments.
  */
 export const APPEND = `
-local callKey, callNumber, publish = ARGV[1], ARGV[2], ARGV[3]
-local a, i, text = cjson.decode(ARGV[4]), 1, 5
+local callKey, callNumber, publish, wake = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local a, i, text = cjson.decode(ARGV[5]), 1, 6
 local call, sub, format, encode = redis.call, string.sub, string.format, cjson.encode
 
 local done = call('GET', callKey)
@@ -91,12 +91,24 @@ local function gather(lists, key, first, second)
   end
 end
 
+-- All streams are read before the first write: one that cannot be read leaves nothing half done.
+local streams, some = {}, 0
 while a[i] do
-  local tag, name, loads = a[i], a[i + 1], a[i + 2]
-  local key, log = tag .. ':r:' .. name, tag .. ':log'
+  local key, loads = a[i] .. ':r:' .. a[i + 1], a[i + 2]
   local fields = { 'h', 's', 'p', 'b' }
   for n = 1, loads do fields[4 + n] = a[i + 2 + n] end
-  local v = read(key, fields)
+  some = some + 1
+  streams[some] = { i, key, fields, read(key, fields) }
+  local appends = a[i + 3 + loads]
+  i = i + 4 + loads
+  for _ = 1, appends do i = i + 8 + a[i + 7] end
+end
+
+for index = 1, some do
+  local key, fields, v
+  i, key, fields, v = unpack(streams[index])
+  local tag, name, loads = a[i], a[i + 1], a[i + 2]
+  local log = tag .. ':log'
   local head, status, names, began = tonumber(v[1] or 0), v[2], v[3], v[4]
   local wasHead, wasStatus, wasNames, wasBegun = head, status, names, began
   local out, n = {}, 0
@@ -183,7 +195,7 @@ while a[i] do
         for _, one in ipairs(called[5]) do gather(indexed, tag .. ':tag:' .. one, began, name) end
       end
     end
-    if head > wasHead then gather(woken, tag .. ':wake', head, name) end
+    if head > wasHead then gather(woken, tag .. wake, head, name) end
   end
 end
 

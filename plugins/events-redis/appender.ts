@@ -7,8 +7,9 @@ import type {
   RunPatch,
   StoredEvent,
 } from '../../kernel/index.ts'
-import { defineScript, type RedisPort } from '../_shared/redis.ts'
+import { defineScript, isFault, wakeChannel, type RedisPort } from '../_shared/redis.ts'
 import { APPEND } from './append-script.ts'
+import { checkAppend } from './check-append.ts'
 import { encodeEvent, encodeNames, fieldOf } from './codec.ts'
 import type { Shards } from './shards.ts'
 
@@ -34,8 +35,9 @@ interface Pending {
  * a time on a lane keeps the order, and lets the store tell a call that comes again from a new one.
  */
 export function createAppender(redis: RedisPort, shards: Shards) {
-  const append = defineScript(redis.client, APPEND)
+  const append = defineScript(redis, APPEND)
   const client = randomUUID()
+  const channel = wakeChannel('', redis.database)
   const publish = redis.cluster ? 'SPUBLISH' : 'PUBLISH'
   const lanes: ReturnType<typeof createLane>[] = []
 
@@ -67,8 +69,28 @@ export function createAppender(redis: RedisPort, shards: Shards) {
 
     function flush(): void {
       scheduled = false
-      const batch = take()
       busy = true
+      void send(take()).finally(() => {
+        busy = false
+        if (queue.length > 0) schedule()
+      })
+    }
+
+    /** Appends what travels together. What Redis refuses for the sake of one is halved until that one stands alone. */
+    async function send(batch: readonly Pending[]): Promise<void> {
+      try {
+        await call(batch)
+      } catch (error) {
+        if (batch.length > 1 && isFault(error)) {
+          const half = batch.length >> 1
+          await send(batch.slice(0, half))
+          return send(batch.slice(half))
+        }
+        for (const { reject } of batch) reject(error)
+      }
+    }
+
+    async function call(batch: readonly Pending[]): Promise<void> {
       // By stream, which the script looks up once; within a stream in the order they came.
       const groups = [...Map.groupBy(batch, ({ stream }) => stream)].map(([stream, some]) => ({
         stream,
@@ -79,20 +101,9 @@ export function createAppender(redis: RedisPort, shards: Shards) {
       )
       const sent = groups.flatMap(({ units }) => units)
       const texts = sent.flatMap(({ members }) => members.flatMap((one) => one.texts))
-      append([`${tag}:log`], [callKey, ++calls, publish, header, ...texts])
-        .then(
-          (answer) => {
-            const answers = (answer as string).split(';')
-            for (const [index, unit] of sent.entries()) resolveUnit(unit, answers[index]!)
-          },
-          (error: unknown) => {
-            for (const one of batch) one.reject(error)
-          },
-        )
-        .finally(() => {
-          busy = false
-          if (queue.length > 0) schedule()
-        })
+      const answer = await append([`${tag}:log`], [callKey, ++calls, publish, channel, header, ...texts])
+      const answers = (answer as string).split(';')
+      for (const [index, unit] of sent.entries()) resolveUnit(unit, answers[index]!)
     }
 
     return (pending: Pending): void => {
@@ -102,6 +113,7 @@ export function createAppender(redis: RedisPort, shards: Shards) {
   }
 
   return (stream: string, events: readonly EventDraft[], options: AppendOptions): Promise<AppendResult> => {
+    checkAppend(stream, events, options)
     const number = redis.cluster ? shards.indexOf(stream) : shards.hashOf(stream) % LANES
     const lane = (lanes[number] ??= createLane(shards.tags[redis.cluster ? number : 0]!, number))
     const texts = events.map(encodeEvent)

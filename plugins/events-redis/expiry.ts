@@ -8,7 +8,7 @@ import type { Shards } from './shards.ts'
 /** Forgets ended runs of all shards, what ended first in front. */
 export function createExpiry(redis: RedisPort, { tags }: Shards) {
   const oldestFirst = createOldestFirst(redis)
-  const script = defineScript(redis.client, FORGET)
+  const script = defineScript(redis, FORGET)
 
   return onePerOutcome(({ outcome, ...bounds }: ExpirePolicy) => {
     const tagOf = new Map(tags.map((tag) => [`${tag}:${outcome}`, tag]))

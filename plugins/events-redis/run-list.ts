@@ -12,7 +12,7 @@ type Row = [runId: string, status: string, names: string, began: string, ...othe
 
 /** Each shard answers its newest, and the newest of all are taken from those. */
 export function createRunList(redis: RedisPort, shards: Shards) {
-  const list = defineScript(redis.client, LIST_RUNS)
+  const list = defineScript(redis, LIST_RUNS)
 
   /** When a run began, which is finer in the store than what a run tells; for one that is gone, the end of its millisecond. */
   async function beganOf({ runId, startedAt }: NonNullable<RunFilter['after']>): Promise<string> {

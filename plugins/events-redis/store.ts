@@ -24,11 +24,11 @@ export function createRedisEventStore(redis: RedisPort, kernel: Pick<Kernel, 'co
   const { client } = redis
   const shards = createShards(redis)
   const append = createAppender(redis, shards)
-  const readScript = defineScript(client, READ)
-  const byKey = defineScript(client, BY_KEY)
-  const putSnapshot = defineScript(client, PUT_SNAPSHOT)
-  const getSnapshot = defineScript(client, GET_SNAPSHOT)
-  const trim = defineScript(client, TRIM)
+  const readScript = defineScript(redis, READ)
+  const byKey = defineScript(redis, BY_KEY)
+  const putSnapshot = defineScript(redis, PUT_SNAPSHOT)
+  const getSnapshot = defineScript(redis, GET_SNAPSHOT)
+  const trim = defineScript(redis, TRIM)
 
   const keyOf = (stream: string): string => `${shards.tagOf(stream)}:r:${stream}`
 
@@ -113,6 +113,7 @@ export function createRedisEventStore(redis: RedisPort, kernel: Pick<Kernel, 'co
       list: createRunList(redis, shards),
     },
     expire: expiry.run,
+    checkHealth: () => redis.checkHealth(),
     async trim(stream, seq) {
       if ((await onStream(trim, stream, seq)) !== -1) return
       throw new QueueError('EVENTS_CONFLICT', `No snapshot of run ${stream} covers seq ${seq}, so nothing was trimmed.`)

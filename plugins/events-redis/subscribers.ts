@@ -8,7 +8,7 @@ import {
   type Unsubscribe,
 } from '../../kernel/index.ts'
 import { encodeJson } from '../_shared/json.ts'
-import type { RedisPort } from '../_shared/redis.ts'
+import { wakeChannel, type RedisPort } from '../_shared/redis.ts'
 import { createFollower, type Follower, type Reads } from './follower.ts'
 import { createGlobalFollower, type GlobalFollower } from './global-follower.ts'
 import type { Shards } from './shards.ts'
@@ -142,7 +142,7 @@ export function createSubscribers(redis: RedisPort, shards: Shards, reads: Reads
       }
     },
     async publish(stream: string, messages: readonly StreamMessage[]): Promise<void> {
-      const channel = `${shards.tagOf(stream)}:wake`
+      const channel = wakeChannel(shards.tagOf(stream), redis.database)
       const text = `m${encodeJson({ stream, messages })}`
       await (redis.cluster ? redis.client.spublish(channel, text) : redis.client.publish(channel, text))
     },

@@ -1,7 +1,7 @@
 import type { Cluster, Redis } from 'ioredis'
 import type { Reporter, StreamMessage } from '../../kernel/index.ts'
 import { decodeJson } from '../_shared/json.ts'
-import type { RedisClient, RedisPort } from '../_shared/redis.ts'
+import { wakeChannel, type RedisClient, type RedisPort } from '../_shared/redis.ts'
 import type { Shards } from './shards.ts'
 
 /** How often followers look for themselves on a Cluster, whose client resubscribes without telling. */
@@ -20,7 +20,7 @@ export interface WakeUpHandlers {
  * wakes; what happened is read from the store, so that a lost connection loses nothing.
  */
 export function createWakeUps(redis: RedisPort, { tags }: Shards, handlers: WakeUpHandlers, reporter: Reporter) {
-  const channelOf = (shard: number): string => `${tags[shard]}:wake`
+  const channelOf = (shard: number): string => wakeChannel(tags[shard]!, redis.database)
   const shardOf = new Map(tags.map((_tag, shard) => [channelOf(shard), shard]))
   /** Channels, and when what happens there wakes. */
   const wanted = new Map<string, Promise<void>>()
@@ -63,8 +63,10 @@ export function createWakeUps(redis: RedisPort, { tags }: Shards, handlers: Wake
           first.resolve()
           handlers.onGap()
         },
-        // The connection went again; the next one does it anew.
-        () => {},
+        (error: unknown) => {
+          // Without the right to it there is no use in trying; where the connection went, the next one does it anew.
+          if (error instanceof Error && error.message.startsWith('NOPERM')) first.reject(error)
+        },
       )
     })
     on.connect().catch(() => {})

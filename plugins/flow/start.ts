@@ -1,5 +1,4 @@
 import {
-  isFinalRefusal,
   serializeError,
   type AppendOptions,
   type AppendResult,
@@ -9,6 +8,7 @@ import {
   type Kernel,
   type MaybePromise,
 } from '../../kernel/index.ts'
+import { isFinalRefusal } from '../_shared/final-refusals.ts'
 import type { FlowGraph } from './graph.ts'
 import type { Instance } from './run.ts'
 

@@ -13,8 +13,16 @@ const NOTHING = '_health'
 /** Asks each store for something small. */
 export async function checkHealth(kernel: Kernel): Promise<Health> {
   const checks = await Promise.all([
-    check(kernel, 'queue', async () => kernel.port('queue').isPaused(NOTHING)),
-    check(kernel, 'events', async () => kernel.port('events').head(NOTHING)),
+    check(kernel, 'queue', async () => {
+      const queue = kernel.port('queue')
+      await queue.checkHealth?.()
+      return queue.isPaused(NOTHING)
+    }),
+    check(kernel, 'events', async () => {
+      const events = kernel.port('events')
+      await events.checkHealth?.()
+      return events.head(NOTHING)
+    }),
   ])
   const ok = checks.every(([, check]) => check.ok)
   return { status: ok ? 'ok' : 'unavailable', checks: Object.fromEntries(checks) }

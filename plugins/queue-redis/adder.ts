@@ -1,5 +1,5 @@
-import type { JobDraft } from '../../kernel/index.ts'
-import { defineScript, type RedisPort } from '../_shared/redis.ts'
+import { QueueError, type JobDraft } from '../../kernel/index.ts'
+import { defineScript, isFault, type RedisPort } from '../_shared/redis.ts'
 import { encodeData, encodeOptions, encodePriority, runIdOf } from './job-codec.ts'
 import { ADD } from './job-scripts.ts'
 import { encodeId } from './names.ts'
@@ -23,7 +23,8 @@ interface Pending {
  * where a job went, or the run of the job that has its id already.
  */
 export function createAdder(redis: RedisPort, queues: Queues) {
-  const script = defineScript(redis.client, ADD)
+  const script = defineScript(redis, ADD)
+  const limit = redis.enqueueTimeout
   let pending: Pending[] = []
 
   function encode(draft: JobDraft): (string | number)[] {
@@ -38,7 +39,8 @@ export function createAdder(redis: RedisPort, queues: Queues) {
   /** One call for each slot: on a Cluster each queue has one of its own. */
   async function call(drafts: readonly JobDraft[], args: readonly (string | number)[][]): Promise<string[]> {
     const keys = [...new Set(drafts.map(({ queue }) => `${queues.baseOf(queue)}:meta`))]
-    const answers = args.length <= MOST_AT_ONCE ? await script(keys, args.flat()) : await transaction(keys, args)
+    const sent = args.length <= MOST_AT_ONCE ? script(keys, args.flat()) : transaction(keys, args)
+    const answers = await inTime(sent)
     return (answers as string[]).map((answer, index) => {
       if (answer === 'waiting' || answer === 'delayed') return answer
       const { queue, id } = drafts[index]!
@@ -94,14 +96,33 @@ export function createAdder(redis: RedisPort, queues: Queues) {
     }
   }
 
+  /** What Redis refuses for the sake of one job is halved until that one stands alone. */
   function send(batch: readonly Pending[]): void {
     call(
       batch.map(({ draft }) => draft),
       batch.map(({ args }) => args),
     ).then(
       (answers) => batch.forEach(({ resolve }, index) => resolve(answers[index]!)),
-      (error: unknown) => batch.forEach(({ reject }) => reject(error)),
+      (error: unknown) => {
+        if (batch.length === 1 || !isFault(error)) return batch.forEach(({ reject }) => reject(error))
+        const half = batch.length >> 1
+        send(batch.slice(0, half))
+        send(batch.slice(half))
+      },
     )
+  }
+
+  /** Answers in time, whatever becomes of the store. */
+  function inTime<T>(answer: Promise<T>): Promise<T> {
+    if (limit === Infinity) return answer
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        const why = redis.outage.reason?.message ?? 'It did not answer.'
+        const hint = 'It may be stored nevertheless; enqueue it again with the same id. See redis.enqueueTimeout.'
+        reject(new QueueError('STORE_UNAVAILABLE', `Redis did not take a job within ${limit} ms. ${why} ${hint}`))
+      }, limit)
+      answer.then(resolve, reject).finally(() => clearTimeout(timer))
+    })
   }
 
   return {

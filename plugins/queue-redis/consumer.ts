@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import type { Kernel, Processor, Settlement } from '../../kernel/index.ts'
 import { defineScript, type RedisPort } from '../_shared/redis.ts'
+import { givenBack, storable } from '../_shared/storable.ts'
 import type { Consumer } from '../_shared/worker-manager.ts'
 import { decodeClaimed } from './job-codec.ts'
 import type { Listeners } from './listeners.ts'
 import type { Queues } from './queues.ts'
-import { encodeSettlement, tellSettled, type Claimed } from './settlement.ts'
+import { encodeSettlement, tellSettled, type Argument, type Claimed } from './settlement.ts'
 import { PROGRESS, RECLAIM, RECOVER, RENEW, TURN } from './turn-script.ts'
 import { createWaker } from './waker.ts'
 
@@ -48,20 +49,20 @@ export function createConsumer(
   processor: Processor,
   initialConcurrency: number,
 ): RedisConsumer {
-  const { client, lease } = redis
+  const { lease } = redis
   const base = queues.baseOf(queue)
   const keys = [`${base}:meta`]
   const holder = randomBytes(9).toString('base64url')
-  const turn = defineScript(client, TURN)
-  const renew = defineScript(client, RENEW)
-  const reclaim = defineScript(client, RECLAIM)
-  const recover = defineScript(client, RECOVER)
-  const progress = defineScript(client, PROGRESS)
+  const turn = defineScript(redis, TURN)
+  const renew = defineScript(redis, RENEW)
+  const reclaim = defineScript(redis, RECLAIM)
+  const recover = defineScript(redis, RECOVER)
+  const progress = defineScript(redis, PROGRESS)
 
   const running = new Set<Claimed>()
   let concurrency = initialConcurrency
   let slots = 0
-  let settlements: { claimed: Claimed; settlement: Settlement }[] = []
+  let settlements: { claimed: Claimed; settlement: Settlement; args: readonly Argument[] }[] = []
   let turns = 0
   let scheduled = false
   let mayHaveWork = true
@@ -127,8 +128,8 @@ export function createConsumer(
     slots += want
     let reply: TurnReply
     try {
-      const args = batch.flatMap(({ claimed, settlement }) => encodeSettlement(claimed, settlement, toStore))
-      reply = (await turn(keys, [base, holder, lease, want, batch.length, ...args])) as TurnReply
+      const settling = batch.flatMap(({ args }) => args)
+      reply = (await turn(keys, [base, holder, lease, want, batch.length, ...settling])) as TurnReply
     } catch (error) {
       settlements = [...batch, ...settlements]
       slots -= want
@@ -173,10 +174,26 @@ export function createConsumer(
   }
 
   function settle(claimed: Claimed, settlement: Settlement): void {
-    settlements.push({ claimed, settlement })
+    if (settlement.type === 'lost') running.delete(claimed)
+    else settlements.push(encode(claimed, settlement))
     if (settlement.slot && claimed.busy) void settlement.slot.then(() => release(claimed))
     else release(claimed)
     kick()
+  }
+
+  /** What cannot be stored must not keep what travels with it from being stored: its job runs again. */
+  function encode(claimed: Claimed, settlement: Settlement): (typeof settlements)[number] {
+    const report = (problem: unknown): void =>
+      kernel.reporter.error(`How job "${claimed.record.id}" ended cannot be stored; it will run again.`, problem)
+    const now = kernel.clock.now()
+    const stored = storable(settlement, now, report)
+    try {
+      return { claimed, settlement: stored, args: encodeSettlement(claimed, stored, toStore) }
+    } catch (error) {
+      report(error)
+      const again = givenBack(settlement, now)
+      return { claimed, settlement: again, args: encodeSettlement(claimed, again, toStore) }
+    }
   }
 
   function release(claimed: Claimed): void {

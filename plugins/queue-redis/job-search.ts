@@ -27,7 +27,7 @@ const PAGE_SIZE = 200
  * for are taken from each, and the oldest of those answered.
  */
 export function createJobSearch(redis: RedisPort, queues: Queues) {
-  const page = defineScript(redis.client, PAGE)
+  const page = defineScript(redis, PAGE)
 
   async function from(
     queue: string,

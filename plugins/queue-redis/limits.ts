@@ -3,10 +3,11 @@ import { defineScript, hashTag, type RedisPort } from '../_shared/redis.ts'
 import { ACQUIRE, RELEASE, TAKE } from './limits-scripts.ts'
 
 /** Counters that all instances share, timed by Redis. Each key lives in a slot of its own and expires by itself. */
-export function createRedisLimits({ client, prefix }: RedisPort): Limits {
-  const acquire = defineScript(client, ACQUIRE)
-  const release = defineScript(client, RELEASE)
-  const take = defineScript(client, TAKE)
+export function createRedisLimits(redis: RedisPort): Limits {
+  const { prefix } = redis
+  const acquire = defineScript(redis, ACQUIRE)
+  const release = defineScript(redis, RELEASE)
+  const take = defineScript(redis, TAKE)
   // A tag ends at the first brace, so those of a name are written in another way.
   const keyOf = (kind: string, name: string): string =>
     `${prefix}:${kind}:${hashTag(name.replaceAll(/[%{}]/g, encodeURIComponent))}`

@@ -1,4 +1,6 @@
 import {
+  EXPECTED,
+  invalid,
   QueueError,
   type EnqueueReceipt,
   type JobDraft,
@@ -8,6 +10,7 @@ import {
   type Kernel,
   type QueueProvider,
 } from '../../kernel/index.ts'
+import { checkDraft } from '../_shared/check-draft.ts'
 import { defineScript, type RedisPort } from '../_shared/redis.ts'
 import { createOldestFirst } from '../_shared/redis-oldest.ts'
 import { onePerOutcome } from '../_shared/sweeps.ts'
@@ -34,13 +37,13 @@ export function createRedisQueueProvider(
   const add = createAdder(redis, queues)
   const search = createJobSearch(redis, queues)
   const oldestFirst = createOldestFirst(redis)
-  const get = defineScript(client, GET)
-  const cancel = defineScript(client, CANCEL)
-  const retry = defineScript(client, RETRY)
-  const promote = defineScript(client, PROMOTE)
-  const remove = defineScript(client, REMOVE)
-  const forget = defineScript(client, FORGET)
-  const pause = defineScript(client, PAUSE)
+  const get = defineScript(redis, GET)
+  const cancel = defineScript(redis, CANCEL)
+  const retry = defineScript(redis, RETRY)
+  const promote = defineScript(redis, PROMOTE)
+  const remove = defineScript(redis, REMOVE)
+  const forget = defineScript(redis, FORGET)
+  const pause = defineScript(redis, PAUSE)
 
   const onJob = (script: typeof get, queue: string, id: string): Promise<unknown> => {
     const base = queues.baseOf(queue)
@@ -64,8 +67,13 @@ export function createRedisQueueProvider(
     if (listeners.some) listeners.emit(event, queue, await getJob(queue, id))
   }
 
+  /** One job that cannot be stored does not fail those that travel with it. */
   function check(draft: JobDraft): JobDraft {
-    const what = `data of job "${draft.name}"`
+    checkDraft(draft)
+    const { queue, id, name } = draft
+    // Others would be stored as another text.
+    for (const text of [queue, id, name]) if (!text.isWellFormed()) throw invalid('Text of a job', EXPECTED.text, text)
+    const what = `data of job "${name}"`
     return { ...draft, data: copyValue(draft.data, kernel.config.payloadLimit, what) }
   }
 
@@ -161,6 +169,7 @@ export function createRedisQueueProvider(
       return true
     },
     clean: sweeps.run,
+    checkHealth: () => redis.checkHealth(),
     on: (queue, event, listener) => listeners.add(queue, event, listener),
     close() {
       listeners.clear()

@@ -58,8 +58,8 @@ export async function createQueues(redis: RedisPort): Promise<Queues> {
     bull(queue) {
       let bull = bulls.get(queue)
       if (!bull) {
-        // The meta of a queue tells whether others use it, see `sidesOf`.
-        const options = { connection: client, prefix, skipMetasUpdate: true }
+        // A user need not have the right to ask for the version. The meta of a queue tells whether others use it, see `sidesOf`.
+        const options = { connection: client, prefix, skipMetasUpdate: true, skipVersionCheck: true }
         bulls.set(queue, (bull = new BullQueue(nameOf(queue), options)))
         // The connection itself tells of its failures.
         bull.on('error', () => {})
@@ -68,7 +68,8 @@ export async function createQueues(redis: RedisPort): Promise<Queues> {
     },
     async close() {
       forgetNotes()
-      await Promise.all([...bulls.values()].map((bull) => bull.close()))
+      // A connection that is away is waited for without end.
+      if (client.status === 'ready') await Promise.all([...bulls.values()].map((bull) => bull.close()))
     },
   }
 }

@@ -12,7 +12,7 @@ export interface Claimed {
   busy: boolean
 }
 
-type Argument = string | number
+export type Argument = string | number
 
 /** As the script takes it: id, claim, kind, attempts made, and three arguments by kind. */
 export function encodeSettlement(
@@ -38,26 +38,14 @@ export function encodeSettlement(
       return [storedId, claims, type, attemptsMade + 1, toStore(runAt), error.message, JSON.stringify(error)]
     }
     case 'defer':
-      return [
-        storedId,
-        claims,
-        type,
-        0,
-        toStore(settlement.runAt),
-        flag(settlement.holdQueue),
-        flag(settlement.crashed),
-      ]
+      return [storedId, claims, type, 0, toStore(settlement.runAt), settlement.holdQueue ? '1' : '0', '']
     case 'ended': {
       const made = settlement.state === 'completed' ? attemptsMade + 1 : attemptsMade
       return [storedId, claims, type, made, settlement.state, '', '']
     }
     case 'lost':
-      return [storedId, claims, type, 0, '', '', '']
+      return [storedId, 0, type, 0, '', '', '']
   }
-}
-
-function flag(value: boolean | undefined): string {
-  return value ? '1' : '0'
 }
 
 /** Tells listeners what became of a job, as the store has decided. */

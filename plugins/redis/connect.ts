@@ -1,21 +1,40 @@
 import type * as ioredis from 'ioredis'
 import type { ClusterOptions, Redis, RedisOptions } from 'ioredis'
-import { QueueError, type Reporter } from '../../kernel/index.ts'
+import { QueueError } from '../../kernel/index.ts'
 import type { RedisClient } from '../_shared/redis.ts'
 import type { RedisPluginOptions } from './options.ts'
 
 /** The longest pause between two tries to connect, in milliseconds. */
 const LONGEST_RETRY = 2000
+/** How long a client that was told READONLY waits before it looks for the primary: first, and at most. */
+const FIRST_LOOK = 50
+const LONGEST_LOOK = 5000
 
 /** Waits for a server that is away, however long: commands queue up and go out when it is back. */
 const PATIENT = {
   maxRetriesPerRequest: null,
   enableReadyCheck: true,
-  lazyConnect: true,
   retryStrategy: (times: number) => Math.min(50 * times, LONGEST_RETRY),
-  // A server that fails over answers READONLY until the client looks for the new primary.
-  reconnectOnError: (error: Error) => (error.message.startsWith('READONLY') ? 2 : false),
 } as const satisfies RedisOptions
+
+/**
+ * A server that fails over refuses writes until the client connects anew and finds the new primary. One that stays a
+ * replica is asked less and less often.
+ */
+function lookForPrimary(onRefused: (error: Error) => void): NonNullable<RedisOptions['reconnectOnError']> {
+  let pause = FIRST_LOOK
+  let nextLook = 0
+  return (error) => {
+    if (!error.message.startsWith('READONLY')) return false
+    onRefused(error)
+    const now = performance.now()
+    if (now < nextLook) return false
+    // After a long time without a refusal, this is another failover.
+    pause = now - nextLook > 2 * LONGEST_LOOK ? FIRST_LOOK : Math.min(2 * pause, LONGEST_LOOK)
+    nextLook = now + pause
+    return 1
+  }
+}
 
 async function loadIoredis(): Promise<Pick<typeof ioredis, 'Redis' | 'Cluster'>> {
   try {
@@ -26,22 +45,32 @@ async function loadIoredis(): Promise<Pick<typeof ioredis, 'Redis' | 'Cluster'>>
   }
 }
 
-/** Answers what makes one more connection by the same configuration. Connecting is the caller's. */
-export async function createConnector({
-  url = process.env.REDIS_URL,
-  options = {},
-  cluster,
-}: RedisPluginOptions): Promise<() => RedisClient> {
+export interface Connector {
+  /** Makes one more connection by the same configuration. Connecting is the caller's. */
+  open(): RedisClient
+  readonly database: number
+}
+
+/** @throws QueueError `CONFIG_INVALID` when it cannot be told where Redis is, or an option would not be honoured */
+export async function createConnector(
+  { url = process.env.REDIS_URL, options = {}, cluster }: RedisPluginOptions,
+  onRefused: (error: Error) => void,
+): Promise<Connector> {
   const client = await loadIoredis()
+  const own = (): RedisOptions => ({ ...PATIENT, reconnectOnError: lookForPrimary(onRefused), ...options })
+  refuseKeyPrefix({ ...options, ...cluster?.options, ...cluster?.options?.redisOptions })
   if (cluster) {
-    const clusterOptions: ClusterOptions = {
-      ...cluster.options,
-      lazyConnect: true,
-      shardedSubscribers: true,
-      clusterRetryStrategy: PATIENT.retryStrategy,
-      redisOptions: { ...PATIENT, ...cluster.options?.redisOptions, ...options },
+    const open = (): RedisClient => {
+      const clusterOptions: ClusterOptions = {
+        ...cluster.options,
+        lazyConnect: true,
+        shardedSubscribers: true,
+        clusterRetryStrategy: PATIENT.retryStrategy,
+        redisOptions: { ...own(), ...cluster.options?.redisOptions, ...options },
+      }
+      return shared(new client.Cluster(cluster.nodes, clusterOptions))
     }
-    return () => shared(new client.Cluster(cluster.nodes, clusterOptions))
+    return { open, database: 0 }
   }
   if (
     url === undefined &&
@@ -52,22 +81,78 @@ export async function createConnector({
     const hint = 'Set REDIS_URL, or redis.url, redis.options or redis.cluster in the configuration.'
     throw new QueueError('CONFIG_INVALID', `The Redis plugins need to know where Redis is. ${hint}`)
   }
-  const all: RedisOptions = { ...PATIENT, ...options }
-  return () => shared(url === undefined ? new client.Redis(all) : new client.Redis(url, all))
+  if (url !== undefined) checkUrl(url)
+  const open = (): Redis => {
+    const all: RedisOptions = { ...own(), lazyConnect: true }
+    return shared(url === undefined ? new client.Redis(all) : new client.Redis(url, all))
+  }
+  const probe = open()
+  const { db = 0 } = probe.options
+  refuseKeyPrefix(probe.options)
+  probe.disconnect()
+  if (!Number.isInteger(db) || db < 0) {
+    throw new QueueError('CONFIG_INVALID', `The number of a Redis database is a whole number from 0; got ${db}.`)
+  }
+  return { open, database: db }
+}
+
+/** ioredis takes "5x" for database 5, "x" for none, and any scheme for its own. The URL holds a password: it is not shown. */
+function checkUrl(url: string): void {
+  if (url.startsWith('/')) return
+  const given = /^([a-z][a-z0-9+.-]*):\/\//i.exec(url)?.[1]?.toLowerCase()
+  if (given !== undefined && given !== 'redis' && given !== 'rediss') {
+    const expected = 'The URL of Redis (REDIS_URL or redis.url) begins with redis:// or rediss://'
+    throw new QueueError('CONFIG_INVALID', `${expected}; got "${given}://".`)
+  }
+  const parsed = URL.parse(given === undefined ? `redis://${url}` : url)
+  if (!parsed) {
+    const hint = 'Percent-encode ":", "/", "@", "#" and "%" in its user name and password.'
+    throw new QueueError('CONFIG_INVALID', `The URL of Redis (REDIS_URL or redis.url) cannot be read. ${hint}`)
+  }
+  const database = parsed.pathname.slice(1)
+  if (/^\d*$/.test(database)) return
+  const expected = 'The path of the URL of Redis (REDIS_URL or redis.url) is the number of a database'
+  throw new QueueError('CONFIG_INVALID', `${expected}; got "${database}". Write for example redis://host:6379/0.`)
+}
+
+/** Scripts make names of keys, which ioredis would not see. */
+function refuseKeyPrefix({ keyPrefix }: RedisOptions): void {
+  if (!keyPrefix) return
+  const hint = 'Set redis.prefix, which every key starts with.'
+  throw new QueueError('CONFIG_INVALID', `The option "keyPrefix" of ioredis does not reach Lua scripts. ${hint}`)
 }
 
 /** Every queue listens to its connection: more than ten of them are no leak that Node would have to warn of. */
-function shared(client: RedisClient): RedisClient {
+function shared<Client extends RedisClient>(client: Client): Client {
   client.setMaxListeners(Infinity)
+  // ioredis would go on in database 0.
+  client.on('error', (error: unknown) => void (isSelectFailure(error) && client.disconnect(true)))
   return client
+}
+
+function isSelectFailure(error: unknown): boolean {
+  return (error as { command?: { name?: string } } | undefined)?.command?.name === 'select'
+}
+
+/** What trying again does not mend: the database is not there, or the user may not connect. */
+function isFinal(error: unknown): error is Error {
+  return isSelectFailure(error) || (error instanceof Error && /^(?:WRONGPASS|NOAUTH|NOPERM)\b/.test(error.message))
 }
 
 /** Connects, or says within `timeout` milliseconds why not. */
 export async function connectWithin(client: RedisClient, timeout: number): Promise<void> {
   let last: unknown
-  const note = (error: unknown): void => void (last = error)
-  client.on('error', note)
   const late = Promise.withResolvers<never>()
+  const refuse = (error: Error): void => {
+    const hint = 'Correct REDIS_URL or the section "redis" of the configuration.'
+    const message = `Redis at ${describe(client)} does not let us in: ${error.message}. ${hint}`
+    late.reject(new QueueError('CONFIG_INVALID', message, { cause: error }))
+  }
+  const note = (error: unknown): void => {
+    last = error
+    if (isFinal(error)) refuse(error)
+  }
+  client.on('error', note)
   const timer = setTimeout(() => {
     const why = last instanceof Error ? `: ${last.message || String((last as { code?: string }).code)}` : ''
     const hint = 'Start it, or correct REDIS_URL or the section "redis" of the configuration.'
@@ -85,27 +170,14 @@ export async function connectWithin(client: RedisClient, timeout: number): Promi
   }
 }
 
-/** Tells of an outage once, and of its end, however often the client tries meanwhile. */
-export function reportOutages(client: RedisClient, reporter: Reporter): void {
-  let away = false
-  client.on('error', (error: Error) => {
-    if (away) return
-    away = true
-    reporter.error(`The connection to Redis at ${describe(client)} was lost; waiting for it to come back.`, error)
-  })
-  client.on('ready', () => {
-    if (away) reporter.warn(`The connection to Redis at ${describe(client)} is back.`)
-    away = false
-  })
-}
-
 /** Ends a connection whatever it is waiting for. */
 export function disconnect(client: RedisClient): void {
   client.on('error', () => {})
   client.disconnect()
 }
 
-function describe(client: RedisClient): string {
+/** Where a client connects to, for messages. */
+export function describe(client: RedisClient): string {
   if (client.isCluster) return 'the cluster'
   const { host, port, path, sentinels } = (client as Redis).options
   return sentinels ? 'the Sentinel group' : (path ?? `${host}:${port}`)

@@ -1,7 +1,9 @@
 import { definePlugin } from '../../kernel/index.ts'
-import type { RedisClient, RedisPort } from '../_shared/redis.ts'
-import { connectWithin, createConnector, disconnect, reportOutages } from './connect.ts'
+import { isRefusal, unavailable, type RedisClient, type RedisPort } from '../_shared/redis.ts'
+import { connectWithin, createConnector, describe, disconnect } from './connect.ts'
 import { redisOptions } from './options.ts'
+import { watchOutages, type OutageWatch } from './outage.ts'
+import { checkRights } from './rights-check.ts'
 import { checkServer } from './server-check.ts'
 
 export type { RedisPort } from '../_shared/redis.ts'
@@ -12,21 +14,28 @@ const CONNECT_SHARE = 0.8
 /** How many shards of events there are unless the options say. */
 const SHARDS = { cluster: 16, single: 1 } as const
 
+/** How long, in milliseconds, the key is kept that a check of health writes. */
+const HEALTH_KEPT = 10_000
+
 /** One configured connection to Redis, for every plugin that stores in it. */
 export default definePlugin({
   name: 'redis',
   options: redisOptions,
   async setup(kernel, options) {
-    const open = await createConnector(options)
-    const client = open()
     const others = new Set<RedisClient>()
+    let outage: OutageWatch | undefined
+    const { open, database } = await createConnector(options, (error) => outage?.refused(error))
+    const client = open()
     try {
       await connectWithin(client, kernel.config.setupTimeout * CONNECT_SHARE)
+      await checkRights(client, options.prefix, database)
     } catch (error) {
       disconnect(client)
       throw error
     }
-    reportOutages(client, kernel.reporter)
+    const watch = (outage = watchOutages(describe(client), kernel.reporter))
+    client.on('error', (error: Error) => watch.lost(error))
+    client.on('ready', () => watch.connected())
     if (options.checkServer) await checkServer(client, kernel.reporter)
     const port: RedisPort = {
       client,
@@ -34,6 +43,20 @@ export default definePlugin({
       prefix: options.prefix,
       lease: options.lease,
       shards: options.shards ?? SHARDS[client.isCluster ? 'cluster' : 'single'],
+      enqueueTimeout: options.enqueueTimeout,
+      database,
+      outage: watch,
+      async checkHealth() {
+        if (client.status !== 'ready') throw watch.reason ?? unavailable(new Error('There is no connection.'))
+        try {
+          await client.set(`${options.prefix}:health`, 1, 'PX', HEALTH_KEPT)
+          watch.accepted()
+        } catch (error) {
+          if (!isRefusal(error)) throw error
+          watch.refused(error)
+          throw unavailable(error)
+        }
+      },
       connect() {
         const other = open()
         // The command connection tells of an outage; once is enough.
@@ -49,6 +72,7 @@ export default definePlugin({
     }
     kernel.provide('redis', port)
     return () => {
+      watch.close()
       for (const other of others) disconnect(other)
       disconnect(client)
     }

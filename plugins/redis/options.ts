@@ -27,6 +27,20 @@ export const redisOptions = z.strictObject({
    */
   lease: z.number().int().min(200).default(30_000),
   /**
+   * How many milliseconds `enqueue` waits for a Redis that is away or refuses calls; then it rejects with
+   * `STORE_UNAVAILABLE`. `Infinity` waits for as long as it takes. Default 10,000.
+   */
+  enqueueTimeout: z
+    .union([
+      z
+        .number()
+        .int()
+        .min(1)
+        .max(2 ** 31 - 1),
+      z.literal(Infinity),
+    ])
+    .default(10_000),
+  /**
    * How many hash slots event streams are spread over. Fixed once the store holds events. Default 16 on
    * a Cluster; 1 on one Redis, where all streams then have one order. Set it to move to a Cluster later.
    */

@@ -9,7 +9,8 @@ const OLDEST_SERVER = 7
 export async function checkServer(client: RedisClient, reporter: Reporter): Promise<void> {
   const [node] = client.isCluster ? (client as Cluster).nodes('master') : [client as Redis]
   if (!node) return
-  const version = Number.parseInt(/redis_version:(\S+)/.exec(await node.info('server'))?.[1] ?? '', 10)
+  const about = await node.info('server').catch(() => '')
+  const version = Number.parseInt(/redis_version:(\S+)/.exec(about)?.[1] ?? '', 10)
   if (version < OLDEST_SERVER) {
     reporter.warn(`Redis ${version} is older than ${OLDEST_SERVER}, which the queue plugins need.`)
   }

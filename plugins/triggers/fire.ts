@@ -3,7 +3,6 @@ import {
   checkKeys,
   checkText,
   fitText,
-  isFinalRefusal,
   isQueueError,
   QueueError,
   type EnqueuedJob,
@@ -11,6 +10,7 @@ import {
   type Kernel,
   type RunContext,
 } from '../../kernel/index.ts'
+import { isFinalRefusal } from '../_shared/final-refusals.ts'
 import { parse } from '../_shared/parse.ts'
 import { copyValue } from '../_shared/value.ts'
 import type { Book, Subscription, Trigger } from './book.ts'

@@ -10,6 +10,7 @@ import {
   type QueueProvider,
   type RunOutcome,
 } from '../../../kernel/index.ts'
+import { checkDraft } from '../check-draft.ts'
 import { endedByOutcome } from '../ended.ts'
 import { cloneValue, copyValue } from '../value.ts'
 import type { OpenConsumer } from '../worker-manager.ts'
@@ -66,6 +67,9 @@ export function createLocalQueues(
         }
       }
     },
+    unstorable({ record }, problem) {
+      kernel.reporter.error(`How job "${record.id}" ended cannot be stored; it will run again.`, problem)
+    },
     ended(entry) {
       const { state, finishedAt } = entry.record
       entry.ended = ended[state as RunOutcome].add(entry, finishedAt!)
@@ -93,6 +97,7 @@ export function createLocalQueues(
 
   /** A record of its own, or the receipt of the job that has the id already. */
   function copyJob(draft: JobDraft): Entry {
+    checkDraft(draft)
     const data = copyValue(draft.data, kernel.config.payloadLimit, `data of job "${draft.name}"`)
     flatten(draft.id)
     return createEntry({

@@ -1,6 +1,7 @@
 import fastq from 'fastq'
 import type { Clock, JobRecord, Processor, QueueEvent, Settlement } from '../../../kernel/index.ts'
 import { ChurnMap } from '../churn-map.ts'
+import { storable } from '../storable.ts'
 import { cloneValue } from '../value.ts'
 import type { Consumer } from '../worker-manager.ts'
 import { DelayedJobs, WaitingJobs, type Entry } from './waiting.ts'
@@ -10,6 +11,8 @@ export interface QueueHost {
   /** Runs a callback soon, outside the current call stack. */
   start(callback: () => void): void
   emit(event: QueueEvent, queue: string, entry?: Entry): void
+  /** Told when how a job ended is nothing that can be kept. */
+  unstorable(entry: Entry, problem: string): void
   /** Told when a job has ended, to keep the order in which jobs expire. */
   ended(entry: Entry): void
   journal?: QueueJournal
@@ -37,7 +40,6 @@ const SETTLED: Readonly<Record<Settlement['type'], readonly (keyof JobRecord)[]>
   ended: ['state', 'finishedAt'],
   lost: ['state'],
 }
-const GIVEN_BACK = ['state', 'runAt', 'crashes'] as const
 
 /**
  * One queue. `fastq` runs a task for each job that may start and keeps the concurrency; which job a
@@ -142,11 +144,11 @@ export function createQueue(name: string, host: QueueHost) {
     void processor(claimed, { progress }).then((settlement) => finish(entry, settlement, done))
   }
 
-  function finish(entry: Entry, settlement: Settlement, done: fastq.done): void {
+  function finish(entry: Entry, given: Settlement, done: fastq.done): void {
+    const settlement = storable(given, host.clock.now(), (problem) => host.unstorable(entry, problem))
     const { slot } = settlement
     settle(entry, settlement)
-    const crashed = settlement.type === 'defer' && settlement.crashed
-    host.journal?.changed(name, entry.record, crashed ? GIVEN_BACK : SETTLED[settlement.type])
+    host.journal?.changed(name, entry.record, SETTLED[settlement.type])
     if (slot) void slot.then(() => release(done))
     else release(done)
   }
@@ -184,7 +186,6 @@ export function createQueue(name: string, host: QueueHost) {
         return admit(entry)
       case 'defer':
         record.runAt = promoted ? host.clock.now() : settlement.runAt
-        if (settlement.crashed) record.crashes++
         if (settlement.holdQueue) hold(settlement.runAt)
         return admit(entry)
       case 'ended':

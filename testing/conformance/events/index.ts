@@ -2,6 +2,7 @@ import { describe } from 'vitest'
 import { collectReports } from '../harness.ts'
 import { appendTests } from './append.ts'
 import { modelTests } from './model.ts'
+import { neighbourTests } from './neighbours.ts'
 import { readTests } from './read.ts'
 import { eventsTest, type EventsConformanceOptions } from './rig.ts'
 import { runTests } from './runs.ts'
@@ -32,6 +33,7 @@ export function eventsConformance({ name, create }: EventsConformanceOptions): v
     describe('append', () => {
       appendTests(test, { rewinds })
       modelTests(test)
+      neighbourTests(test)
     })
     describe('read', () => {
       readTests(test)

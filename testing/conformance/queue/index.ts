@@ -4,8 +4,8 @@ import { applicationTests } from './application.ts'
 import { attemptTests } from './attempts.ts'
 import { claimTests } from './claims.ts'
 import { dataTests } from './data.ts'
-import { failureTests } from './failures.ts'
 import { jobTests } from './jobs.ts'
+import { neighbourTests } from './neighbours.ts'
 import { orderTests } from './order.ts'
 import { queueTest, type QueueConformanceOptions } from './rig.ts'
 import { signalTests } from './signals.ts'
@@ -54,8 +54,8 @@ export function queueConformance({ name, create }: QueueConformanceOptions): voi
     describe('attempts', () => {
       attemptTests(test)
     })
-    describe('failures', () => {
-      failureTests(test)
+    describe('neighbours', () => {
+      neighbourTests(test)
     })
     describe('applications', () => {
       applicationTests(test)

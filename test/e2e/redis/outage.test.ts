@@ -1,0 +1,105 @@
+import { Redis } from 'ioredis'
+import { createKernel } from 'nuxt-queue/kernel'
+import { expect, it, onTestFinished } from 'vitest'
+import eventsRedis from '../../../plugins/events-redis/index.ts'
+import queueRedis from '../../../plugins/queue-redis/index.ts'
+import redis from '../../../plugins/redis/index.ts'
+import { startRedis } from '../../services/redis.ts'
+import { application, collect, until } from './rig.ts'
+
+const LEASE = 1000
+
+async function store() {
+  const server = await startRedis()
+  const admin = new Redis(server.url)
+  onTestFinished(async () => {
+    admin.disconnect()
+    await server.stop()
+  })
+  const connections = async (): Promise<number> =>
+    Number(/total_connections_received:(\d+)/.exec(await admin.info('stats'))![1])
+  return { ...server, admin, connections }
+}
+
+const health = async (kernel: Awaited<ReturnType<typeof application>>): Promise<number> =>
+  (await kernel.http.fetch(new Request('http://localhost/_queue/api/health'))).status
+
+it('says once that a primary has become a replica, is unwell meanwhile, does not storm it, and goes on', async () => {
+  const { url, admin, connections } = await store()
+  const reports = collect()
+  const kernel = await application({ url, lease: LEASE }, reports, { http: { authorize: () => true } })
+  await kernel.registerWorker({ id: 'w', handler: ({ data }: { data: unknown }) => data })
+  await kernel.start()
+  expect(await kernel.result(await kernel.enqueue('w', 1))).toBe(1)
+  expect(await health(kernel)).toBe(200)
+  const before = await connections()
+  await admin.replicaof('127.0.0.1', '1')
+  const waiting = kernel.enqueue('w', 2)
+  await until(() => reports.errors.length > 0)
+  expect(await health(kernel)).toBe(503)
+  await new Promise((resolve) => setTimeout(resolve, 3000))
+  expect(reports.errors).toEqual([expect.stringMatching(/refuses calls: .*READONLY/)])
+  // Two connections, each of which looks for a primary less and less often.
+  expect((await connections()) - before).toBeLessThan(30)
+  expect(await health(kernel)).toBe(503)
+  await admin.call('replicaof', 'no', 'one')
+  expect(await kernel.result(await waiting)).toBe(2)
+  await until(async () => (await health(kernel)) === 200)
+  expect(reports.errors).toHaveLength(1)
+  expect(reports.warnings).toEqual([expect.stringMatching(/is back/)])
+}, 30_000)
+
+it('sends what a busy or full store refuses again, and no job fails for it', async () => {
+  const { url, admin } = await store()
+  const reports = collect()
+  const kernel = await application({ url, lease: LEASE }, reports)
+  let runs = 0
+  const config = { concurrency: 5, concurrencyPerKey: 1, rateLimit: { max: 100, duration: 100 } }
+  await kernel.registerWorker({ id: 'w', config, handler: ({ data }: { data: unknown }) => [data, ++runs] })
+  await kernel.start()
+  const jobs = await kernel.enqueueMany(
+    Array.from({ length: 20 }, (_, data) => ({
+      worker: 'w',
+      data,
+      options: { concurrencyKey: `k${data % 3}`, delay: 300 },
+    })),
+  )
+  await admin.config('SET', 'busy-reply-threshold', '50')
+  const busy = admin.eval(`local t = redis.call('TIME') repeat local n = redis.call('TIME') until n[1] - t[1] >= 2`, 0)
+  await busy
+  await admin.config('SET', 'maxmemory', '1mb')
+  await new Promise((resolve) => setTimeout(resolve, 500))
+  await admin.config('SET', 'maxmemory', '0')
+  for (const job of jobs) await kernel.result(job)
+  expect(runs).toBe(jobs.length)
+  expect(await kernel.port('queue').getJobCounts(jobs[0]!.queue)).toMatchObject({ completed: 20, failed: 0 })
+}, 30_000)
+
+it('gives an enqueue up after its time, with a code, while the store is away', async () => {
+  const { url, freeze, kill, restart } = await store()
+  const kernel = await application({ url, lease: LEASE, enqueueTimeout: 200 })
+  const refused = { code: 'STORE_UNAVAILABLE' }
+  const target = { queue: 'q', name: 'w' }
+  const thawed = freeze(1000)
+  await expect(kernel.enqueue(target, 1)).rejects.toMatchObject(refused)
+  await thawed
+  await kill()
+  await expect(kernel.enqueue(target, 2)).rejects.toMatchObject(refused)
+  await expect(kernel.enqueueMany([{ worker: target, data: 3 }])).rejects.toMatchObject(refused)
+  await restart()
+  await until(() => kernel.enqueue(target, 4).catch(() => undefined))
+}, 30_000)
+
+it('closes in time while the store is away', async () => {
+  const { url, kill } = await store()
+  const config = { redis: { url, checkServer: false } }
+  const kernel = await createKernel({ plugins: [redis, queueRedis, eventsRedis], config, reporter: collect() })
+  await kernel.port('workers').registerWorker('q', 'w', async () => ({ type: 'lost' }), { concurrency: 1 })
+  await kernel.port('queue').getJobCounts('q')
+  await kill()
+  const policy = { outcome: 'completed', endedBefore: Infinity, keep: 0 } as const
+  Promise.resolve(kernel.port('queue').clean(policy)).catch(() => {})
+  Promise.resolve(kernel.port('events').expire(policy)).catch(() => {})
+  const late = new Promise((resolve) => void setTimeout(resolve, 9000, 'late').unref())
+  expect(await Promise.race([kernel.close({ timeout: 100 }), late])).toEqual({ aborted: [] })
+}, 30_000)

@@ -1,0 +1,59 @@
+import { expect, it } from 'vitest'
+import { BAD_MOMENTS } from '../hostile.ts'
+import { completed, type QueueTest } from './rig.ts'
+
+const MOMENTS = BAD_MOMENTS.filter((moment) => typeof moment === 'number')
+
+/** What one job does wrong is no concern of those that are stored beside it. */
+export function neighbourTests(test: QueueTest): void {
+  it(
+    'runs a job again that is to run at no moment, and the others as ever',
+    test(async ({ add, work, reach, now, reports }) => {
+      const claims = await work(
+        ({ job }) => {
+          const moment = job.data as number | undefined
+          if (moment === undefined || job.claims > 1) return completed()
+          if (job.id.startsWith('retry')) {
+            return { type: 'retry', error: { name: 'Error', message: 'boom' }, runAt: moment }
+          }
+          return { type: 'defer', runAt: moment }
+        },
+        { concurrency: 10 },
+      )
+      const innocent: string[] = []
+      const start = now()
+      for (const [index, moment] of MOMENTS.entries()) {
+        await add({ id: `defer-${index}`, data: moment })
+        await add({ id: `retry-${index}`, data: moment })
+        innocent.push((await add()).id)
+      }
+      for (const id of innocent) await reach(id, 'completed')
+      for (const index of MOMENTS.keys()) {
+        for (const kind of ['defer', 'retry'])
+          expect(await reach(`${kind}-${index}`, 'completed')).toMatchObject({ claims: 2 })
+      }
+      // Neither without end nor without rest.
+      const again = claims.filter(({ job }) => job.claims > 1)
+      expect(again.every(({ at }) => at - start >= 100)).toBe(true)
+      expect(claims.filter(({ job }) => innocent.includes(job.id))).toHaveLength(MOMENTS.length)
+      expect(reports).not.toHaveLength(0)
+    }),
+  )
+
+  it(
+    'refuses a job whose id, moment or priority no store can keep, and stores the others',
+    test(async ({ queue, draft }) => {
+      const bad = [
+        draft({ id: 7 as unknown as string }),
+        draft({ runAt: NaN }),
+        draft({ createdAt: Infinity }),
+        draft({ priority: NaN }),
+      ]
+      const outcomes = await Promise.allSettled(
+        bad.flatMap((one, index) => [one, draft({ id: `good-${index}` })]).map(async (one) => queue.enqueue(one)),
+      )
+      expect(outcomes.map(({ status }) => status)).toEqual(bad.flatMap(() => ['rejected', 'fulfilled']))
+      expect(await queue.getJobCounts('q')).toMatchObject({ waiting: bad.length, delayed: 0 })
+    }),
+  )
+}
