@@ -166,11 +166,14 @@ export interface QueueErrorFacts {
   retryable?: boolean
 }
 
-/** An error as it is stored in events and job records. */
+/** An error as it is stored in events and job records. Each text is cut to a limit, and says so. */
 export interface SerializedError {
   name: string
   message: string
   code?: string
   stack?: string
+  /** At most four deep. */
   cause?: SerializedError
+  /** The first errors of an `AggregateError`. */
+  errors?: SerializedError[]
 }

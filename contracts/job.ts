@@ -109,8 +109,10 @@ export interface JobRecord extends JobDraft {
   attemptsMade: number
   /** How often the job was handed out, lost leases and deferrals included. */
   claims: number
-  /** How often it was handed out and never came back. */
+  /** How often it was handed out and never came back, or came back without an end that could be stored. */
   crashes: number
+  /** How often its lease lapsed although its process lived, which is no crash. */
+  lapses?: number
   /** How often a caller has retried it after its end. */
   round: number
   startedAt?: number
@@ -150,11 +152,14 @@ export type Settlement = (
   | { type: 'failed'; error: SerializedError }
   /** Uses up an attempt; runs again at `runAt`. */
   | { type: 'retry'; error: SerializedError; runAt: number }
-  /** Uses up nothing; runs again at `runAt`. With `holdQueue` the queue claims nothing before that. */
-  | { type: 'defer'; runAt: number; holdQueue?: boolean }
+  /**
+   * Uses up nothing; runs again at `runAt`. With `holdQueue` the queue claims nothing before that. With
+   * `crashed` it counts as one of the job's `crashes`.
+   */
+  | { type: 'defer'; runAt: number; holdQueue?: boolean; crashed?: boolean }
   /** Its end is in the log already: acknowledge and keep this state. */
   | { type: 'ended'; state: 'completed' | 'failed' | 'cancelled' }
-  /** Somebody else holds the job now: do nothing. */
+  /** Somebody else holds the job now, and this process lives: take back the crash that was counted. */
   | { type: 'lost' }
 ) & {
   /** Code that still runs: the slot stays taken until this settles. It never rejects. */

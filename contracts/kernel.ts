@@ -26,6 +26,28 @@ export interface CoreConfig {
   maxCrashes: number
   /** Milliseconds `close()` gives handlers to react to their signal. Default 1,000. */
   abortGrace: number
+  /** Milliseconds a handler may run on after its attempt has ended, before this is reported. Default 10,000. */
+  handlerGrace: number
+  /** How many such handlers make this process unwell in health checks. Default 10. */
+  maxStuckHandlers: number
+  /**
+   * Milliseconds a job waits for a worker when the process that claims it has none, as while two versions
+   * run side by side; then it fails with `WORKER_UNKNOWN`. Steps of flows wait without a limit. Default
+   * 600,000 (ten minutes).
+   */
+  workerWait: number
+}
+
+/** A handler that still runs although its attempt has ended, and keeps its slot. */
+export interface StuckHandler {
+  id: string
+  queue: string
+  name: string
+  runId: string
+  /** The id of its worker. */
+  worker: string
+  /** When its attempt ended, in milliseconds since the epoch. */
+  since: number
 }
 /** What a user writes: each plugin adds a section under its `configKey`. */
 export type KernelConfig = Partial<CoreConfig> & Record<string, unknown>
@@ -80,6 +102,8 @@ export interface Kernel extends Enqueue {
   reduce(payload: ReducePayload): MaybePromise<void>
   /** Ends the attempts of a run, or of one of its jobs, that are running in this process. */
   abort(target: { runId: string; jobId?: string }, error: Error): void
+  /** The handlers of this process that run on longer than `handlerGrace` after their attempts have ended. */
+  stuckHandlers(): StuckHandler[]
   newId(): string
   /** Starts consuming. Without it the kernel only produces. */
   start(): Promise<void>

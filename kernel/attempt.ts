@@ -16,7 +16,7 @@ import type {
 } from '../contracts/index.ts'
 import { checkComposed, checkText } from './bounds.ts'
 import { DeferredRun } from './deferral.ts'
-import { QueueError } from './errors.ts'
+import { QueueError, toError } from './errors.ts'
 
 /** Members that plugins add in the `context` hook. */
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- the hook adds them before a handler sees it
@@ -91,7 +91,7 @@ export class Attempt implements DispatchPayload {
 
   /** Tells the handler to stop. The first reason stands. */
   signalAbort(error: Error): void {
-    this.aborted ??= error
+    this.aborted ??= toError(error)
     this.#controller?.abort(this.aborted)
   }
 

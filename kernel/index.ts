@@ -4,10 +4,20 @@ export { backoffDelay } from './backoff.ts'
 export * from './bounds.ts'
 export { systemClock } from './clock.ts'
 export { defineQueueConfig, defineQueueWorker, definePlugin, definePreset } from './define.ts'
-export { isQueueError, QueueError, serializeError, toError } from './errors.ts'
+export {
+  cutText,
+  describeValue,
+  isError,
+  isFinalRefusal,
+  isQueueError,
+  QueueError,
+  readMember,
+  toError,
+} from './errors.ts'
 export { orderPlugins } from './plugins.ts'
 export { isPromise } from './hooks.ts'
 export { createKernel } from './kernel.ts'
 export { defineWorker } from './registry.ts'
 export { shown } from './shown.ts'
+export { reviveError, serializeError } from './stored-error.ts'
 export { runScope, tryUseRunContext, useKernel, useRunContext } from './use.ts'

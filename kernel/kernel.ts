@@ -22,6 +22,9 @@ const DEFAULTS: CoreConfig = {
   setupTimeout: 10_000,
   maxCrashes: 10,
   abortGrace: 1000,
+  handlerGrace: 10_000,
+  maxStuckHandlers: 10,
+  workerWait: 600_000,
 }
 
 /**
@@ -81,11 +84,8 @@ export async function createKernel(options: KernelOptions = {}): Promise<Kernel>
     onWorkerStart: (callback) => lifecycle.onWorkerStart(callback),
     start: () => lifecycle.start(),
     close: (closeOptions) => lifecycle.close(closeOptions),
-    abort({ runId, jobId }, error) {
-      for (const attempt of [...runner.running]) {
-        if (attempt.runId === runId && (jobId === undefined || attempt.job.id === jobId)) attempt.abort(error)
-      }
-    },
+    abort: (target, error) => runner.abort(target, error),
+    stuckHandlers: () => runner.stuck(),
   } satisfies Partial<Kernel> as object as Kernel
 
   const runner = createProcessor(kernel, bus.chains, ports.runtimeOf)

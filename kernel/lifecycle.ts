@@ -1,10 +1,16 @@
 import type { AnyPlugin, CloseReport, Kernel, MaybePromise, Teardown, WorkerDefinition } from '../contracts/index.ts'
+import { systemClock } from './clock.ts'
 import { QueueError, toError } from './errors.ts'
 import type { createHookBus } from './hooks.ts'
 import { parseOptions, pluginRank } from './plugins.ts'
 import type { PortTable } from './port-table.ts'
 import type { Runner } from './runner.ts'
 import { kernelScope } from './use.ts'
+
+/** Milliseconds that a store has for what is left to store when the kernel closes. */
+const LAST_WORDS = 5000
+/** The least a plugin has for its teardown, when those before it have used up the time. */
+const LEAST_TEARDOWN = 500
 
 /** Boot in order, close in reverse. */
 export function createLifecycle(
@@ -83,10 +89,14 @@ export function createLifecycle(
     for (const worker of kernel.registry.workers) await startWorker(worker)
   }
 
+  /** All teardowns together have `setupTimeout`: a plugin whose store is away is left behind. */
   async function tearDown(): Promise<void> {
+    const deadline = performance.now() + kernel.config.setupTimeout
     for (const { plugin, teardown } of teardowns.splice(0).toReversed()) {
+      const ms = Math.max(LEAST_TEARDOWN, Math.ceil(deadline - performance.now()))
       try {
-        await teardown()
+        if (await isWithin(ms, (async () => teardown())())) continue
+        kernel.reporter.warn(`Plugin "${plugin}" was not torn down within ${ms} ms and is left behind.`)
       } catch (error) {
         kernel.reporter.error(`Plugin "${plugin}" failed in its teardown.`, error)
       }
@@ -94,23 +104,31 @@ export function createLifecycle(
   }
 
   async function closeAll(timeout: number): Promise<CloseReport> {
-    await starting?.catch(() => {})
-    if (ports.hasPort('workers')) await ports.port('workers').closeAll({ timeout })
+    if (starting) await isWithin(Math.max(timeout, LAST_WORDS), starting).catch(() => {})
+    if (ports.hasPort('workers')) await stopWorkers(timeout)
     const left = [...runner.running]
     const reason = new QueueError('JOB_RELEASED', `The kernel closes and has waited ${timeout} ms for this job.`)
     for (const attempt of left) attempt.signalAbort(reason)
-    const over = Promise.withResolvers<void>()
-    const timer = setTimeout(over.resolve, left.length > 0 ? kernel.config.abortGrace : 0)
-    await Promise.race([over.promise, Promise.allSettled(left.map(({ settling }) => settling))])
-    clearTimeout(timer)
+    const settling = Promise.allSettled(left.map((attempt) => attempt.settling))
+    await isWithin(left.length > 0 ? kernel.config.abortGrace : 0, settling)
     for (const attempt of left) attempt.abort(reason)
-    await Promise.all(left.map(({ settling }) => settling))
+    await isWithin(LAST_WORDS, settling)
+    runner.close()
     closed = true
     await tearDown()
     const aborted = left.map(({ job: { queue, name, id, runId } }) => ({ queue, name, id, runId }))
     const list = aborted.map(({ name, id }) => `${name} (${id})`).join(', ')
     if (list) kernel.reporter.warn(`Closed after ${timeout} ms with jobs running. Aborted: ${list}.`)
     return { aborted }
+  }
+
+  async function stopWorkers(timeout: number): Promise<void> {
+    try {
+      if (await isWithin(timeout + LAST_WORDS, ports.port('workers').closeAll({ timeout }))) return
+      kernel.reporter.warn(`The queues could not be closed within ${timeout + LAST_WORDS} ms. Their store may be away.`)
+    } catch (error) {
+      kernel.reporter.error('The queues could not be closed.', error)
+    }
   }
 
   /** While it closes, running jobs may still enqueue what they owe. */
@@ -131,5 +149,17 @@ export function createLifecycle(
     workerRemoved: async ({ queue, name }: WorkerDefinition): Promise<void> => {
       if (started) await ports.port('workers').unregisterWorker(queue.name, name)
     },
+  }
+}
+
+/** True when something settles in time. Shutdown is real time, whatever clock the jobs run on. */
+async function isWithin(ms: number, settling: Promise<unknown>): Promise<boolean> {
+  const late = Promise.withResolvers<false>()
+  const stop = ms === Infinity ? () => {} : systemClock.setTimeout(() => late.resolve(false), ms)
+  try {
+    return await Promise.race([settling.then(() => true), late.promise])
+  } finally {
+    stop()
+    settling.catch(() => {})
   }
 }

@@ -21,7 +21,10 @@ export interface QueueConfig extends KernelConfig, PresetChoice {
 }
 
 /** Settings of the kernel itself, beside the sections of plugins. */
-const CORE_KEYS = ['jobs', 'payloadLimit', 'setupTimeout', 'maxCrashes', 'abortGrace']
+const CORE_KEYS = [
+  ...['jobs', 'payloadLimit', 'setupTimeout', 'maxCrashes'],
+  ...['abortGrace', 'handlerGrace', 'maxStuckHandlers', 'workerWait'],
+]
 
 /** Sections that may be configured although the preset at hand has no use for them: one config serves many. */
 const ADAPTER_SECTIONS = [...Object.keys(ADAPTERS), 'embedded']

@@ -1,4 +1,4 @@
-import { QueueError } from '../../kernel/index.ts'
+import { QueueError, toError } from '../../kernel/index.ts'
 
 /** How deep values may nest: what is deeper refers to itself, or overflows a stack elsewhere. */
 const MAX_DEPTH = 200
@@ -29,7 +29,8 @@ export function copyValue<T>(value: T, limit: number, what: string): T {
   } catch (error) {
     if (error === TOO_LARGE) throw tooLarge(limit, what)
     if (error === REFUSED) throw unsupported(value, what)
-    throw error
+    // A getter or a Proxy of the caller's has thrown, and will again.
+    throw unreadable(error, what)
   }
 }
 
@@ -132,8 +133,19 @@ function tooLarge(limit: number, what: string): QueueError {
   })
 }
 
+function unreadable(cause: unknown, what: string): QueueError {
+  const message = `The ${what} cannot be read: ${toError(cause).message} Pass plain data without getters or Proxies.`
+  return new QueueError('VALUE_UNSUPPORTED', message, { cause })
+}
+
 function unsupported(value: unknown, what: string): QueueError {
-  const { kind, path } = findOffender(value, []) ?? { kind: typeof value, path: [] }
+  let found: ReturnType<typeof findOffender>
+  try {
+    found = findOffender(value, [])
+  } catch (error) {
+    return unreadable(error, what)
+  }
+  const { kind, path } = found ?? { kind: typeof value, path: [] }
   const where = path.length === 0 ? '' : ` at "${path.slice(0, 10).join('.')}"`
   const nested = path.length > MAX_DEPTH ? ' It refers to itself, or nests too deeply.' : ''
   const hint =

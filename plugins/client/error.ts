@@ -31,9 +31,19 @@ export class QueueClientError extends Error {
     this.retryAfter = retryAfter
   }
 
+  /**
+   * Whether something other than the API has responded: a page, or a refusal without a code, such as a proxy sends
+   * while a new version is deployed. Not a 401 or 403, which whoever guards the API sends.
+   */
+  get foreign(): boolean {
+    if (this.code === 'NOT_A_STREAM' || this.code === 'NOT_JSON') return true
+    const { status = 0 } = this
+    return this.code === `HTTP_${status}` && status >= 400 && status < 500 && ![401, 403, 407].includes(status)
+  }
+
   /** Whether the same request may succeed later. */
   get passing(): boolean {
-    if (this.code === 'OPTION_INVALID' || this.code === 'NOT_A_STREAM') return false
+    if (this.code === 'OPTION_INVALID' || this.foreign) return false
     return this.status === undefined || this.status >= 500 || PASSING.has(this.status)
   }
 }

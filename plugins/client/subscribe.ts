@@ -1,5 +1,6 @@
 import type { StoredEvent } from '../../kernel/index.ts'
 import { createBackoff, type BackoffOptions } from './backoff.ts'
+import { safely } from './callbacks.ts'
 import { createCursor } from './cursor.ts'
 import { errorOfProblem, QueueClientError } from './error.ts'
 import type { EphemeralMessage, Frame, RequestHeaders, RunEnd } from './frames.ts'
@@ -35,6 +36,12 @@ export interface SubscribeOptions {
   backoff?: BackoffOptions
   /** Milliseconds without any sign of life, heartbeats included, after which it reconnects. Default 45,000. */
   silence?: number
+  /**
+   * Milliseconds for which it tries again, before it has ever been open, when something other than the API responds
+   * (a page, a 404 without a code): a proxy does so while a new version is deployed, and so does a wrong URL. Once
+   * it has been open the URL is right, and it tries again without end. Default 30,000.
+   */
+  patience?: number
   /** Default `sse`. */
   transport?: 'sse' | 'websocket'
 }
@@ -63,13 +70,15 @@ const STABLE = 5_000
  * await run.closed
  */
 export function subscribe(url: string, options: SubscribeOptions = {}): Subscription {
-  const { headers, transport = 'sse', silence = 45_000, signal } = options
+  const { headers, transport = 'sse', silence = 45_000, patience = 30_000, signal } = options
   const cursor = createCursor(options.after)
   const backoff = createBackoff(options.backoff)
   const closing = new AbortController()
   let status: SubscriptionStatus = 'connecting'
   let error: QueueClientError | undefined
   let over = false
+  let wasOpen = false
+  let strangeSince: number | undefined
 
   function change(to: SubscriptionStatus, reason?: QueueClientError): void {
     status = to
@@ -122,6 +131,7 @@ export function subscribe(url: string, options: SubscribeOptions = {}): Subscrip
         signal: AbortSignal.any([closing.signal, lost.signal]),
         onOpen() {
           opened = Date.now()
+          wasOpen = true
           if (!over) change('open')
         },
         onAlive() {
@@ -144,6 +154,13 @@ export function subscribe(url: string, options: SubscribeOptions = {}): Subscrip
     throw new QueueClientError('INTERRUPTED', 'The server closed the stream.')
   }
 
+  function mayPass(reason: QueueClientError): boolean {
+    if (!reason.foreign) strangeSince = undefined
+    if (!reason.foreign || wasOpen) return reason.foreign || reason.passing
+    strangeSince ??= Date.now()
+    return Date.now() - strangeSince < patience
+  }
+
   async function run(): Promise<void> {
     while (!over) {
       try {
@@ -151,7 +168,7 @@ export function subscribe(url: string, options: SubscribeOptions = {}): Subscrip
       } catch (thrown) {
         if (over) return
         const reason = asClientError(thrown)
-        if (!reason.passing) return finish('failed', reason)
+        if (!mayPass(reason)) return finish('failed', reason)
         change('reconnecting', reason)
         await backoff.wait(closing.signal, reason.retryAfter)
       }
@@ -185,21 +202,6 @@ function refusal({ transport, headers }: SubscribeOptions): QueueClientError | u
   if (transport !== 'websocket' || headers === undefined) return undefined
   const hint = 'Authenticate by cookie, or use the transport "sse".'
   return new QueueClientError('OPTION_INVALID', `A WebSocket cannot send "headers". ${hint}`)
-}
-
-/** What a callback throws is an uncaught error as with any event listener, and does not end the stream. */
-function safely(call: () => void | Promise<void>): void | Promise<void> {
-  try {
-    return call()?.catch(uncaught)
-  } catch (thrown) {
-    uncaught(thrown)
-  }
-}
-
-function uncaught(thrown: unknown): void {
-  queueMicrotask(() => {
-    throw thrown
-  })
 }
 
 function asClientError(thrown: unknown): QueueClientError {

@@ -49,12 +49,30 @@ async function open({ url, headers, fetch, signal }: Connection): Promise<Respon
   })
 }
 
-/** Text frames of a WebSocket. */
+/** How many frames of a WebSocket wait while one of them is taken. */
+const MAX_WAITING = 1_000
+
+/** Text frames of a WebSocket, one after the other. */
 export const readSocket: Transport = async (connection) => {
   const { signal } = connection
   const over = Promise.withResolvers<void>()
   const socket = new WebSocket(socketUrl(connection.url))
-  let opened = false
+  const waiting: string[] = []
+  let [taking, full, opened, closed] = [false, false, false, false]
+
+  async function takeAll(): Promise<void> {
+    if (taking) return
+    taking = true
+    for (let text = waiting.shift(); text !== undefined && !signal.aborted; text = waiting.shift()) {
+      const frame = frameOfSocket(text)
+      const taken = frame && connection.onFrame(frame)
+      if (taken) await taken
+    }
+    taking = false
+    if (full) throw new QueueClientError('INTERRUPTED', `More than ${MAX_WAITING} frames waited to be taken.`)
+    if (closed) over.resolve()
+  }
+
   socket.addEventListener('open', () => {
     opened = true
     connection.onOpen()
@@ -62,16 +80,16 @@ export const readSocket: Transport = async (connection) => {
   socket.addEventListener('message', ({ data }) => {
     if (signal.aborted) return
     connection.onAlive()
-    try {
-      const frame = frameOfSocket(String(data))
-      // Nothing can hold a socket back: a server drops who does not keep up, and the cursor brings the rest.
-      if (frame) void connection.onFrame(frame)
-    } catch (error) {
-      over.reject(error)
-    }
+    if (full) return
+    // Nothing can hold a socket back: whoever does not keep up connects again, and the cursor brings the rest.
+    full = waiting.push(String(data)) > MAX_WAITING
+    takeAll().catch(over.reject)
+    if (full) socket.close()
   })
   socket.addEventListener('close', () => {
-    if (opened) over.resolve()
+    closed = true
+    // What has come before the end counts.
+    if (opened) takeAll().catch(over.reject)
     else over.reject(new QueueClientError('UNREACHABLE', `${connection.url} takes no WebSocket.`))
   })
   // A `close` follows.

@@ -14,6 +14,7 @@ import {
   type ShallowRef,
 } from 'vue'
 import type { SerializedError, StoredEvent } from '../../kernel/index.ts'
+import { safely } from './callbacks.ts'
 import type { QueueClientError } from './error.ts'
 import type { RunEnd } from './frames.ts'
 import { createClient, type ClientOptions, type QueueClient } from './rest.ts'
@@ -25,7 +26,8 @@ export type { ClientMessageView, LogView, Progress, StepView } from './run-view.
 /** Milliseconds between two updates of what is shown: a frame of a screen. */
 const FRAME = 16
 
-export interface QueueStreamOptions extends ClientOptions, Pick<SubscribeOptions, 'transport' | 'backoff' | 'silence'> {
+export interface QueueStreamOptions
+  extends ClientOptions, Pick<SubscribeOptions, 'transport' | 'backoff' | 'silence' | 'patience'> {
   /** How many events, logs and messages are kept each, the newest. Default 1,000. */
   limit?: number
 }
@@ -104,7 +106,7 @@ export function useQueueStream<S extends object = Record<string, unknown>>(
   runId: MaybeRefOrGetter<string | undefined>,
   options: QueueStreamOptions = {},
 ): QueueStream<S> {
-  const { limit = 1_000, transport, backoff, silence, ...own } = options
+  const { limit = 1_000, transport, backoff, silence, patience, ...own } = options
   const client = useQueueClient(own)
   const view = shallowRef(createRunView(limit).now)
   // The same on a server as in the first moment of a browser, which takes over what the server has rendered.
@@ -132,7 +134,7 @@ export function useQueueStream<S extends object = Record<string, unknown>>(
       if (message) tell(message)
     }
     const subscription: Subscription = client.runs.stream(id, {
-      ...{ transport, backoff, silence },
+      ...{ transport, backoff, silence, patience },
       after: 0,
       onEvent: (event) => changed(fold.event(event)),
       onMessage: (message) => changed(fold.message(message)),
@@ -155,7 +157,7 @@ export function useQueueStream<S extends object = Record<string, unknown>>(
 
   function tell(message: ClientMessageView): void {
     for (const { type, callback } of callbacks) {
-      if (type === '*' || type === message.type) callback(message.data, message)
+      if (type === '*' || type === message.type) void safely(() => callback(message.data, message))
     }
   }
 

@@ -4,10 +4,10 @@ import {
   type EnqueuedJob,
   type JobRecord,
   type Kernel,
-  type SerializedError,
   type StoredEvent,
   type Unsubscribe,
 } from '../../kernel/index.ts'
+import { cancelled, createResults, notFound, resultOf } from './results.ts'
 
 /** Instances tell each other here what to abort. Messages only; what counts is in the run's log. */
 const CONTROL_STREAM = '_control'
@@ -33,16 +33,23 @@ export interface Control {
    * @throws QueueError `JOB_NOT_FOUND`
    */
   cancel(job: JobRef, options?: { reason?: string }): Promise<boolean>
-  /** Runs a failed or cancelled job again with all its attempts. @throws QueueError `JOB_NOT_FOUND`, `JOB_STATE` */
+  /**
+   * Runs a failed or cancelled job again with all its attempts. Also right after its end was reported, which
+   * may be before its queue knows of it.
+   *
+   * @throws QueueError `JOB_NOT_FOUND`, `JOB_STATE`
+   */
   retry(job: JobRef): Promise<void>
   /**
-   * Waits for the end of a job and answers its result.
+   * Waits for the end of a job and returns its result.
    *
+   * @param job what `enqueue` returned, or `{ queue, id }`
    * @param options.timeout milliseconds; default: as long as it takes
-   * @throws QueueError `JOB_CANCELLED`, `JOB_TIMEOUT`; or an Error with the message of the handler's
+   * @throws QueueError `JOB_NOT_FOUND` when there is no such job, or it is removed in the meantime;
+   * `JOB_CANCELLED`, `JOB_TIMEOUT`; or an Error with the message and the code of the handler's
    */
   result<Result = unknown>(
-    job: JobRef & Pick<EnqueuedJob<Result>, 'runId' | '~result'>,
+    job: JobRef & Partial<Pick<EnqueuedJob<Result>, 'runId' | '~result'>>,
     options?: { timeout?: number },
   ): Promise<Result>
   /** Waits for an event of a run by its key, stored already or yet to come. @throws QueueError `JOB_TIMEOUT` */
@@ -55,9 +62,9 @@ export function createControl(kernel: Kernel): { members: Control; listen: () =>
   async function find({ queue, id }: JobRef): Promise<JobRecord> {
     const job = await kernel.port('queue').getJob(queue, id)
     if (job) return job
-    const hint = 'It may have been removed or have expired.'
-    throw new QueueError('JOB_NOT_FOUND', `Queue "${queue}" holds no job "${id}". ${hint}`)
+    throw notFound(queue, id)
   }
+  const results = createResults(kernel)
 
   const members: Control = {
     async cancel(ref, { reason = 'on request' } = {}) {
@@ -68,44 +75,26 @@ export function createControl(kernel: Kernel): { members: Control; listen: () =>
       const run = flow ? undefined : { status: 'cancelled' as const, name, queue, jobId: id }
       const result = await kernel.emit(runId, [event], { unless: key, run, reopen: !flow && round > 0 })
       if (!result.ok) return false
+      // In this process at once: a handler that has not started yet must not start from here on.
+      kernel.abort({ runId, jobId: id }, cancelled(id, reason))
       await kernel.port('queue').cancel(queue, id)
       await members.broadcastAbort({ runId, jobId: id }, reason)
       return true
     },
     async retry(ref) {
-      const { id, flow } = await find(ref)
+      const job = await find(ref)
+      const { id, flow } = job
       if (flow) {
         const hint = `Start the flow "${flow.name}" again.`
-        throw new QueueError('JOB_STATE', `Job "${id}" is a step of run that has ended. ${hint}`)
+        throw new QueueError('JOB_STATE', `Job "${id}" is a step of a run that has ended. ${hint}`)
       }
+      await results.settled(ref, job)
       await kernel.port('queue').retry(ref.queue, ref.id)
     },
     async result<Result>(job: Parameters<Control['result']>[0], options?: { timeout?: number }) {
-      const record = await kernel.port('queue').getJob(job.queue, job.id)
-      const { type, data } = await members.waitFor(
-        job.runId,
-        endKey({ id: job.id, round: record?.round ?? 0 }),
-        options,
-      )
-      if (type === 'step.completed') return (data as { result: Result }).result
-      if (type === 'step.failed') throw revive((data as { error: SerializedError }).error)
-      throw cancelled(job.id, (data as { reason: string }).reason)
+      return resultOf(job.id, await results.endOf(job, options?.timeout)) as Result
     },
-    async waitFor(runId, key, { timeout } = {}) {
-      const found = Promise.withResolvers<StoredEvent>()
-      const unsubscribe = await kernel.port('events').subscribe(runId, { after: 0 }, (events) => {
-        const event = events.find((candidate) => candidate.key === key)
-        if (event) found.resolve(event)
-      })
-      const late = new QueueError('JOB_TIMEOUT', `Run ${runId} had no event "${key}" within ${timeout} ms.`)
-      const stop = timeout === undefined ? undefined : kernel.clock.setTimeout(() => found.reject(late), timeout)
-      try {
-        return await found.promise
-      } finally {
-        unsubscribe()
-        stop?.()
-      }
-    },
+    waitFor: (runId, key, options = {}) => results.waitFor(runId, key, { timeout: options.timeout }),
     async broadcastAbort(target, reason) {
       const data: AbortMessage = { ...target, reason }
       await kernel.port('events').publish(CONTROL_STREAM, [{ type: 'abort', data }])
@@ -126,13 +115,4 @@ export function createControl(kernel: Kernel): { members: Control; listen: () =>
     )
   }
   return { members, listen }
-}
-
-function cancelled(id: string, reason: string): QueueError {
-  return new QueueError('JOB_CANCELLED', `"${id}" was cancelled: ${reason}.`, { details: { reason } })
-}
-
-/** The handler's error, as far as it was stored. */
-function revive({ name, message, stack, code }: SerializedError): Error {
-  return Object.assign(new Error(message), { name, ...(stack && { stack }), ...(code && { code }) })
 }

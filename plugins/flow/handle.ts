@@ -3,6 +3,7 @@ import {
   checkTags,
   checkText,
   QueueError,
+  reviveError,
   type EnqueuedJob,
   type FlowStart,
   type Kernel,
@@ -80,7 +81,7 @@ export interface FlowHandle {
    * Waits for the end of a run and answers what its last step returned.
    *
    * @param options.timeout milliseconds; default: as long as it takes
-   * @throws QueueError `JOB_CANCELLED`, `JOB_TIMEOUT`; or an Error with the message of the failed step's
+   * @throws QueueError `JOB_CANCELLED`, `JOB_TIMEOUT`; or an Error with the message and the code of the failed step's, and its name as `step`
    */
   result(runId: string, options?: { timeout?: number }): Promise<unknown>
 }
@@ -126,7 +127,7 @@ export function createFlowHandle(
         throw new QueueError('JOB_CANCELLED', `Run ${runId} was cancelled: ${(data as { reason: string }).reason}.`)
       }
       const { step, error } = data as { step: string; error: SerializedError }
-      throw Object.assign(new Error(error.message), { name: error.name, step, cause: error })
+      throw Object.assign(reviveError(error), { step, cause: error })
     },
   }
 }

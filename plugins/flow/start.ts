@@ -1,4 +1,5 @@
 import {
+  isFinalRefusal,
   serializeError,
   type AppendOptions,
   type AppendResult,
@@ -8,7 +9,6 @@ import {
   type Kernel,
   type MaybePromise,
 } from '../../kernel/index.ts'
-import { isFinalRefusal } from '../_shared/final-refusals.ts'
 import type { FlowGraph } from './graph.ts'
 import type { Instance } from './run.ts'
 

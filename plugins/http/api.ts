@@ -9,7 +9,7 @@ import type { HttpOptions } from './options.ts'
 import { problemResponse, routeUnknown } from './problems.ts'
 import { bodyOf, paramsOf, queryOf, receiveJson, subjectOf } from './requests.ts'
 import { routes } from './routes/index.ts'
-import type { Route, StreamRequest } from './routes/route.ts'
+import type { Route, StreamRequest, Subject } from './routes/route.ts'
 
 /** A stream that a request may follow. */
 export interface Admission extends StreamRequest {
@@ -68,7 +68,8 @@ export async function createApi(host: ApiHost) {
     if (!route) throw methodUnknown(request.method, methods)
     const params = paramsOf(event.context.params ?? {})
     const json = route.method === 'POST' ? await receiveJson(request, options.maxBody) : undefined
-    await guard.assertAllowed(request, { type: route.action, ...subjectOf(route, params, json, kernel) })
+    const subject = subjectOf(route, params, json, kernel)
+    await guard.assertAllowed(request, { type: route.action, ...subject })
     const call = {
       kernel,
       request,
@@ -76,6 +77,7 @@ export async function createApi(host: ApiHost) {
       query: queryOf(route, new URL(request.url)) as undefined,
       body: (route.method === 'POST' ? bodyOf(route, json) : undefined) as undefined,
       mayRead: (action: HttpAction) => guard.mayRead(request, action),
+      assertMay: (more: Subject) => guard.assertAllowed(request, { type: route.action, ...subject, ...more }),
       document,
     }
     if (route.stream) return follow({ ...route.stream(call), request }, event, cors)

@@ -96,7 +96,7 @@ export default definePlugin({
 
     /** An attempt counts failures of the handler; what takes its worker down would otherwise be tried for ever. */
     function refuseCrashed({ job }: DispatchPayload): never {
-      const message = `Job "${job.id}" took ${job.crashes} workers down with it and is not tried again.`
+      const message = `Job "${job.id}" was handed out ${job.crashes} times without an end, as when its workers die with it. It is not tried again.`
       throw new QueueError('JOB_CRASHED', message, { retryable: false, details: { crashes: job.crashes } })
     }
 

@@ -29,6 +29,8 @@ export interface ConsumerHost {
   signals: Signals
   arrivals: Arrivals
   progress(name: string, claim: Claim, record: JobRecord, value: number): Promise<void>
+  /** Takes back the crash that was counted for a job whose process lives. */
+  lapsed(queue: string, claim: Claim): void
   /** Tells all instances that there may be work. */
   announce(name: string): Promise<unknown>
   /** Told when the consumer is gone. */
@@ -63,6 +65,7 @@ export function createConsumer(
     pace,
     progress: (claim, record, value) => host.progress(name, claim, record, value),
     settled: noteSettled,
+    lapsed: (claim) => host.lapsed(queue, claim),
     changed: schedule,
   })
   let concurrency = initialConcurrency

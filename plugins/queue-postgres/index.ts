@@ -6,6 +6,7 @@ import { startBoss } from './boss.ts'
 import { createArrivals } from './arrivals.ts'
 import { createConsumer, type ConsumerHost, type QueueConsumer } from './consumer.ts'
 import { createPostgresLimits } from './limits.ts'
+import { encodeQueue } from './names.ts'
 import { createPostgresQueues } from './provider.ts'
 import { queueVersions } from './schema.ts'
 import { createSignals } from './signals.ts'
@@ -40,6 +41,10 @@ export default definePlugin({
     const setProgress = `UPDATE ${quoteName(db.schema)}.job j SET trace_context =
         jsonb_set(coalesce(j.trace_context, '{}'), '{nq}', coalesce(j.trace_context -> 'nq', '{}') || jsonb_build_object('g', $4::float8))
       WHERE j.name = $1 AND j.id = $2 AND j.state = 'active' AND j.retry_count = $3`
+    const countLapse = `UPDATE ${quoteName(db.schema)}.job j SET trace_context = jsonb_set(j.trace_context, '{nq}',
+        (j.trace_context -> 'nq') || jsonb_build_object(
+          'c', (j.trace_context #>> '{nq,c}')::int - 1, 'y', coalesce((j.trace_context #>> '{nq,y}')::int, 0) + 1))
+      WHERE j.name = $1 AND j.id = $2 AND (j.trace_context #>> '{nq,c}')::int > 0`
     const host: ConsumerHost = {
       db,
       clock: kernel.clock,
@@ -49,6 +54,11 @@ export default definePlugin({
         await db.query(setProgress, [name, uuid, count, value], { repeatable: true })
         record.progress = value
         signals.emit('progress', record.queue, () => ({ ...record }))
+      },
+      lapsed(queue, { uuid }) {
+        const failed = (error: unknown): void =>
+          kernel.reporter.warn(`A lapsed lease of queue "${queue}" counts as a crash.`, error)
+        db.query(countLapse, [encodeQueue(queue), uuid]).catch(failed)
       },
       announce,
       onClose: (consumer) => void consumers.delete(consumer),

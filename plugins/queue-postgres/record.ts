@@ -31,6 +31,8 @@ export interface Envelope {
   attempts?: number
   /** Crashes. */
   c?: number
+  /** Lapses: leases that ran out although the process lived. */
+  y?: number
   /** Rounds. */
   k?: number
   /** Progress. */
@@ -170,7 +172,7 @@ function foreignEnvelope(queue: string, row: JobRow, envelope: Envelope): Envelo
 export function recordOf(queue: string, row: JobRow, state: JobState): JobRecord {
   const stored = row.env === null ? {} : (JSON.parse(row.env) as Envelope)
   const foreign = stored.n === undefined
-  const { i, r, n, o, l, f, t, x, attempts, c, k, g, z } = foreign ? foreignEnvelope(queue, row, stored) : stored
+  const { i, r, n, o, l, f, t, x, attempts, c, y, k, g, z } = foreign ? foreignEnvelope(queue, row, stored) : stored
   const id = i ?? row.id
   const due = Math.floor(row.due)
   return {
@@ -194,6 +196,7 @@ export function recordOf(queue: string, row: JobRow, state: JobState): JobRecord
     attemptsMade: attempts ?? 0,
     claims: row.started === null ? 0 : row.retry_count + 1,
     crashes: c ?? 0,
+    lapses: y,
     round: k ?? 0,
     startedAt: row.started === null ? undefined : Math.floor(row.started),
     finishedAt: undefined,

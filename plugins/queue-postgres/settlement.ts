@@ -61,7 +61,7 @@ export function settlementOf(
   }
 }
 
-function changeOf({ attemptsMade }: JobRecord, settlement: Settlement, now: number): Change {
+function changeOf({ attemptsMade, crashes }: JobRecord, settlement: Settlement, now: number): Change {
   switch (settlement.type) {
     case 'completed': {
       const { result } = settlement
@@ -90,8 +90,13 @@ function changeOf({ attemptsMade }: JobRecord, settlement: Settlement, now: numb
       const { state } = settlement
       return { state, record: { state, finishedAt: now }, events: [state] }
     }
-    case 'defer':
-      return { ...waiting(settlement.runAt, now), hold: settlement.holdQueue ? settlement.runAt - now : 0 }
+    case 'defer': {
+      const { runAt, holdQueue, crashed } = settlement
+      const change = waiting(runAt, now)
+      if (crashed) change.envelope = { ...change.envelope, c: crashes + 1 }
+      if (crashed) change.record.crashes = crashes + 1
+      return { ...change, hold: holdQueue ? runAt - now : 0 }
+    }
     case 'lost':
       throw new Error('A job that somebody else holds is not settled.')
   }

@@ -56,6 +56,8 @@ export interface SlotsHost {
   progress(claim: Claim, record: JobRecord, value: number): Promise<void>
   /** Told of each job that has run or goes back. */
   settled(one: Settled): void
+  /** Told of each job that went to another worker while this process lives. */
+  lapsed(claim: Claim): void
   /** Told when a slot or a job has become free. */
   changed(): void
 }
@@ -155,7 +157,8 @@ export function createSlots(queue: string, processor: Processor, initialConcurre
 
   function end(job: Claimed, record: JobRecord, settlement: Settlement): void {
     forget(job)
-    if (settlement.type !== 'lost') host.settled(settlementOf(job, record, settlement, clock.now()))
+    if (settlement.type === 'lost') host.lapsed(job)
+    else host.settled(settlementOf(job, record, settlement, clock.now()))
     const { slot } = settlement
     if (slot && job.busy) void slot.catch(() => {}).then(() => release(job))
     else release(job)

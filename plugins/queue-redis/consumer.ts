@@ -174,8 +174,7 @@ export function createConsumer(
   }
 
   function settle(claimed: Claimed, settlement: Settlement): void {
-    if (settlement.type === 'lost') running.delete(claimed)
-    else settlements.push(encode(claimed, settlement))
+    settlements.push(encode(claimed, settlement))
     if (settlement.slot && claimed.busy) void settlement.slot.then(() => release(claimed))
     else release(claimed)
     kick()

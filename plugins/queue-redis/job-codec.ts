@@ -37,7 +37,7 @@ export const USED_FIELDS = ['atm', 'stc', 'progress', 'nq:round'] as const
 export const ALL_FIELDS = [
   ...FRESH_FIELDS,
   ...USED_FIELDS,
-  ...['ats', 'processedOn', 'finishedOn', 'returnvalue', 'failedReason', 'nq:error'],
+  ...['ats', 'processedOn', 'finishedOn', 'returnvalue', 'failedReason', 'nq:error', 'nq:lapses'],
 ] as const
 
 type Fields = readonly (string | null | undefined)[]
@@ -128,13 +128,14 @@ export function decodeClaimed(queue: string, storedId: string, fields: Fields): 
 
 export function decodeJob(queue: string, storedId: string, state: JobState, fields: Fields): JobRecord {
   const record = decodeClaimed(queue, storedId, fields)
-  const [claims, startedAt, finishedAt, returned, reason, error] = fields.slice(
+  const [claims, startedAt, finishedAt, returned, reason, error, lapses] = fields.slice(
     FRESH_FIELDS.length + USED_FIELDS.length,
   )
   record.state = state
   record.claims = Number(claims ?? 0)
   if (startedAt) record.startedAt = Number(startedAt)
   if (finishedAt) record.finishedAt = Number(finishedAt)
+  if (lapses) record.lapses = Number(lapses)
   // BullMQ counts the attempt that succeeded, we count those that failed.
   if (state === 'completed') record.attemptsMade = Math.max(0, record.attemptsMade - 1)
   if (state === 'completed' && returned) record.result = readValue(returned)

@@ -38,14 +38,26 @@ export function encodeSettlement(
       return [storedId, claims, type, attemptsMade + 1, toStore(runAt), error.message, JSON.stringify(error)]
     }
     case 'defer':
-      return [storedId, claims, type, 0, toStore(settlement.runAt), settlement.holdQueue ? '1' : '0', '']
+      return [
+        storedId,
+        claims,
+        type,
+        0,
+        toStore(settlement.runAt),
+        flag(settlement.holdQueue),
+        flag(settlement.crashed),
+      ]
     case 'ended': {
       const made = settlement.state === 'completed' ? attemptsMade + 1 : attemptsMade
       return [storedId, claims, type, made, settlement.state, '', '']
     }
     case 'lost':
-      return [storedId, 0, type, 0, '', '', '']
+      return [storedId, claims, type, 0, '', '', '']
   }
+}
+
+function flag(value: boolean | undefined): string {
+  return value ? '1' : '0'
 }
 
 /** Tells listeners what became of a job, as the store has decided. */

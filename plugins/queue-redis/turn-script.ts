@@ -63,7 +63,13 @@ for index = 1, settlements do
   local id, claim, kind, made = ARGV[from + 1], ARGV[from + 2], ARGV[from + 3], ARGV[from + 4]
   local a, b, c = ARGV[from + 5], ARGV[from + 6], ARGV[from + 7]
   local key, outcome = keys[index], 'lost'
-  if letGo(index, id, claim) then
+  if kind == 'lost' then
+    -- Whoever took it has counted a crash, and its process lives.
+    if tonumber(call('HGET', key, 'stc') or 0) > 0 then
+      call('HINCRBY', key, 'stc', -1)
+      call('HINCRBY', key, 'nq:lapses', 1)
+    end
+  elseif letGo(index, id, claim) then
     if kind == 'completed' then
       outcome = kind
       if a == '' then
@@ -85,6 +91,7 @@ for index = 1, settlements do
     elseif kind == 'retry' then
       outcome = admit(key, id, tonumber(a), 'atm', made, 'failedReason', b, 'nq:error', c)
     else
+      if c == '1' then call('HINCRBY', key, 'stc', 1) end
       outcome = admit(key, id, tonumber(a))
       if b == '1' and tonumber(a) > now then
         local hold = tonumber(a) - now

@@ -3,6 +3,7 @@ import {
   checkKeys,
   checkText,
   fitText,
+  isFinalRefusal,
   isQueueError,
   QueueError,
   type EnqueuedJob,
@@ -10,7 +11,6 @@ import {
   type Kernel,
   type RunContext,
 } from '../../kernel/index.ts'
-import { isFinalRefusal } from '../_shared/final-refusals.ts'
 import { parse } from '../_shared/parse.ts'
 import { copyValue } from '../_shared/value.ts'
 import type { Book, Subscription, Trigger } from './book.ts'

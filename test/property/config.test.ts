@@ -30,7 +30,10 @@ describe('configuration', () => {
         const preset = definePreset({ name: 'own', extends: base, config: own })
         const before = structuredClone([user, own, inherited])
         const { config } = await createKernel({ preset, config: user })
-        const defaults = { jobs: {}, payloadLimit: 1024 * 1024, setupTimeout: 10_000, maxCrashes: 10, abortGrace: 1000 }
+        const defaults = {
+          ...{ jobs: {}, payloadLimit: 1024 * 1024, setupTimeout: 10_000, maxCrashes: 10, abortGrace: 1000 },
+          ...{ handlerGrace: 10_000, maxStuckHandlers: 10, workerWait: 600_000 },
+        }
         expect(config).toEqual(merged([user, own, inherited, defaults]))
         expect([user, own, inherited]).toEqual(before)
       }),

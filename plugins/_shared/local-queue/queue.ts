@@ -40,6 +40,7 @@ const SETTLED: Readonly<Record<Settlement['type'], readonly (keyof JobRecord)[]>
   ended: ['state', 'finishedAt'],
   lost: ['state'],
 }
+const GIVEN_BACK = ['state', 'runAt', 'crashes'] as const
 
 /**
  * One queue. `fastq` runs a task for each job that may start and keeps the concurrency; which job a
@@ -148,7 +149,8 @@ export function createQueue(name: string, host: QueueHost) {
     const settlement = storable(given, host.clock.now(), (problem) => host.unstorable(entry, problem))
     const { slot } = settlement
     settle(entry, settlement)
-    host.journal?.changed(name, entry.record, SETTLED[settlement.type])
+    const crashed = settlement.type === 'defer' && settlement.crashed
+    host.journal?.changed(name, entry.record, crashed ? GIVEN_BACK : SETTLED[settlement.type])
     if (slot) void slot.then(() => release(done))
     else release(done)
   }
@@ -186,6 +188,7 @@ export function createQueue(name: string, host: QueueHost) {
         return admit(entry)
       case 'defer':
         record.runAt = promoted ? host.clock.now() : settlement.runAt
+        if (settlement.crashed) record.crashes++
         if (settlement.holdQueue) hold(settlement.runAt)
         return admit(entry)
       case 'ended':

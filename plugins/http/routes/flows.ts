@@ -75,6 +75,11 @@ export const flowRoutes: readonly Route[] = [
     }),
     answer: answers.enqueued,
     status: 202,
-    handle: ({ kernel, params, body: { input, ...options } }) => kernel.flow(params.flow).start(input, options),
+    async handle({ kernel, params, body: { input, ...options }, assertMay }) {
+      const run = await kernel.flow(params.flow).start(input, options)
+      // The id may be that of a run that somebody else has started.
+      if (run.deduplicated) await assertMay({ runId: run.runId })
+      return run
+    },
   }),
 ]

@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { QueueError, type Kernel, type WorkerDefinition } from '../../../kernel/index.ts'
+import { QueueError, type JobRecord, type Kernel, type WorkerDefinition } from '../../../kernel/index.ts'
 import * as answers from './answers.ts'
-import { route, type Route } from './route.ts'
+import { route, type Call, type Route } from './route.ts'
 import { bodyMoment, limit, whole, words } from './values.ts'
 
 const ms = z.number().min(0)
@@ -36,15 +36,29 @@ const options = z.strictObject({
   throttle: z.strictObject({ key: name.optional(), period: ms, max: z.number().int().min(1).optional() }).optional(),
 })
 
+type JobCall = Pick<Call<'jobs/:queue/:job', undefined, undefined>, 'kernel' | 'params' | 'assertMay'>
+
 /** Those of plugins are not for callers from outside. */
 function workerOf(kernel: Kernel, id: unknown): WorkerDefinition | undefined {
   const worker = typeof id === 'string' ? kernel.registry.get(id) : undefined
   return worker?.queue.name.startsWith('_') ? undefined : worker
 }
 
-async function find(kernel: Kernel, queue: string, id: string) {
-  const job = await kernel.port('queue').getJob(queue, id)
+/**
+ * The job of a path, or `undefined`. It is asked once more who may, now that its run is known: tenants are often
+ * told apart by their runs.
+ */
+async function known(call: JobCall): Promise<JobRecord | undefined> {
+  const job = await call.kernel.port('queue').getJob(call.params.queue, call.params.job)
+  if (job) await call.assertMay({ runId: job.runId })
+  return job
+}
+
+/** @throws QueueError `JOB_NOT_FOUND` */
+async function find(call: JobCall): Promise<JobRecord> {
+  const job = await known(call)
   if (job) return job
+  const { queue, job: id } = call.params
   throw new QueueError(
     'JOB_NOT_FOUND',
     `Queue "${queue}" holds no job "${id}". It may have been removed or have expired.`,
@@ -96,11 +110,14 @@ export const jobRoutes: readonly Route[] = [
       const known = workerOf(kernel, worker)
       return { ...(typeof worker === 'string' && { worker }), ...(known && { queue: known.queue.name }) }
     },
-    async handle({ kernel, body: { worker, data, options: given = {} } }) {
+    async handle({ kernel, body: { worker, data, options: given = {} }, assertMay }) {
       if (!workerOf(kernel, worker)) {
         throw new QueueError('WORKER_UNKNOWN', `There is no worker "${worker}" here. List them with GET workers.`)
       }
-      return kernel.enqueue(worker, data, given)
+      const job = await kernel.enqueue(worker, data, given)
+      // The id may be that of a job that somebody else has queued.
+      if (job.deduplicated) await assertMay({ queue: job.queue, job: job.id, runId: job.runId })
+      return job
     },
   }),
   route({
@@ -110,7 +127,7 @@ export const jobRoutes: readonly Route[] = [
     action: 'jobs.read',
     summary: 'One job',
     answer: answers.job,
-    handle: ({ kernel, params }) => find(kernel, params.queue, params.job),
+    handle: find,
   }),
   route({
     id: 'explainJob',
@@ -123,7 +140,13 @@ export const jobRoutes: readonly Route[] = [
       runId: name.optional(),
     }),
     answer: answers.explanation,
-    handle: ({ kernel, params: { queue, job }, query }) => kernel.explain({ queue, id: job, ...query }),
+    async handle(call) {
+      const { kernel, params, query, assertMay } = call
+      const job = await kernel.port('queue').getJob(params.queue, params.job)
+      const runId = job?.runId ?? query.runId
+      if (runId !== undefined) await assertMay({ runId })
+      return kernel.explain({ queue: params.queue, id: params.job, runId })
+    },
   }),
   route({
     id: 'retryJob',
@@ -132,9 +155,10 @@ export const jobRoutes: readonly Route[] = [
     action: 'jobs.retry',
     summary: 'Run a failed or cancelled job again with all its attempts',
     answer: answers.job,
-    async handle({ kernel, params: { queue, job } }) {
-      await kernel.retry({ queue, id: job })
-      return find(kernel, queue, job)
+    async handle(call) {
+      const { queue, id } = await find(call)
+      await call.kernel.retry({ queue, id })
+      return find(call)
     },
   }),
   route({
@@ -145,9 +169,7 @@ export const jobRoutes: readonly Route[] = [
     summary: 'End a job as cancelled',
     body: z.strictObject({ reason: z.string().optional() }),
     answer: answers.changed,
-    handle: async ({ kernel, params: { queue, job }, body }) => ({
-      changed: await kernel.cancel({ queue, id: job }, body),
-    }),
+    handle: async (call) => ({ changed: await call.kernel.cancel(await find(call), call.body) }),
   }),
   route({
     id: 'promoteJob',
@@ -156,9 +178,9 @@ export const jobRoutes: readonly Route[] = [
     action: 'jobs.promote',
     summary: 'Make a delayed job due now',
     answer: answers.changed,
-    async handle({ kernel, params: { queue, job } }) {
-      await find(kernel, queue, job)
-      return { changed: await kernel.port('queue').promote(queue, job) }
+    async handle(call) {
+      const { queue, id } = await find(call)
+      return { changed: await call.kernel.port('queue').promote(queue, id) }
     },
   }),
   route({
@@ -168,6 +190,9 @@ export const jobRoutes: readonly Route[] = [
     action: 'jobs.remove',
     summary: 'Forget a job that is not running',
     answer: answers.changed,
-    handle: async ({ kernel, params: { queue, job } }) => ({ changed: await kernel.port('queue').remove(queue, job) }),
+    async handle(call) {
+      const found = await known(call)
+      return { changed: found !== undefined && (await call.kernel.port('queue').remove(found.queue, found.id)) }
+    },
   }),
 ]

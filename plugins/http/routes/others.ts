@@ -44,10 +44,18 @@ export const otherRoutes: readonly Route[] = [
     method: 'GET',
     path: 'triggers/:trigger/history',
     action: 'triggers.read',
-    summary: 'What fired a trigger or was refused, the newest first',
+    summary: 'What fired a trigger or was refused, the newest first; without what started runs that may not be read',
     query: z.strictObject({ limit: limit(100, 1000) }),
     answer: z.object({ records: z.array(answers.triggerRecord) }),
-    handle: async ({ kernel, params, query }) => ({ records: await kernel.triggerHistory(params.trigger, query) }),
+    async handle({ kernel, params, query, mayRead }) {
+      const records = []
+      for (const record of await kernel.triggerHistory(params.trigger, query)) {
+        const runIds = (record.started ?? []).flatMap((start) => ('runId' in start ? [start.runId] : []))
+        const allowed = await Promise.all(runIds.map((runId) => mayRead({ type: 'runs.read', runId })))
+        if (allowed.every(Boolean)) records.push(record)
+      }
+      return { records }
+    },
   }),
   route({
     id: 'fireTrigger',
@@ -58,7 +66,11 @@ export const otherRoutes: readonly Route[] = [
     body: z.strictObject({ payload: z.unknown().optional(), id: name.optional(), key: z.string().optional() }),
     answer: answers.enqueued,
     status: 202,
-    handle: ({ kernel, params, body: { payload, ...options } }) => kernel.emitTrigger(params.trigger, payload, options),
+    async handle({ kernel, params, body: { payload, ...options }, assertMay }) {
+      const job = await kernel.emitTrigger(params.trigger, payload, options)
+      if (job.deduplicated) await assertMay({ queue: job.queue, job: job.id, runId: job.runId })
+      return job
+    },
   }),
   route({
     id: 'resolveWait',

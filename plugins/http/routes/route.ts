@@ -21,8 +21,14 @@ export interface Call<Path extends string, Query, Body> {
   params: Record<ParamsOf<Path>, string>
   query: Output<Query>
   body: Output<Body>
-  /** Whether an entry of a list may be seen. */
+  /** Whether a part of an answer, such as an entry of a list, may be seen. */
   mayRead(action: HttpAction): Promise<boolean>
+  /**
+   * Asks again once it is known what the request is about, such as the run of a job.
+   *
+   * @throws QueueError `REQUEST_FORBIDDEN`
+   */
+  assertMay(subject: Subject): Promise<void>
   /** The OpenAPI document of all routes. */
   document: () => string
 }

@@ -29,6 +29,18 @@ async function flowOf(kernel: Kernel, runId: string): Promise<string> {
   throw new QueueError('FLOW_UNKNOWN', `Run "${runId}" is that of a job and not of a flow.`)
 }
 
+type Timeline = Awaited<ReturnType<Kernel['timeline']>>
+
+/** Runs that jobs have started may be for others: what they hold comes along only where they may be read. */
+async function withoutForeign(timeline: Timeline, mayRead: (runId: string) => Promise<boolean>): Promise<Timeline> {
+  for (const child of timeline.jobs.flatMap(({ children }) => children)) {
+    if (!child.timeline) continue
+    if (await mayRead(child.runId)) await withoutForeign(child.timeline, mayRead)
+    else delete child.timeline
+  }
+  return timeline
+}
+
 export const runRoutes: readonly Route[] = [
   route({
     id: 'listRuns',
@@ -123,7 +135,8 @@ export const runRoutes: readonly Route[] = [
       depth: whole(5).default(0),
     }),
     answer: answers.timeline,
-    handle: ({ kernel, params, query }) => kernel.timeline(params.runId, query),
+    handle: async ({ kernel, params, query, mayRead }) =>
+      withoutForeign(await kernel.timeline(params.runId, query), (runId) => mayRead({ type: 'runs.read', runId })),
   }),
   route({
     id: 'explainRun',

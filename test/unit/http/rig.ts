@@ -47,7 +47,7 @@ function raw(port: number, path: string, { method = 'GET', headers, body }: RawR
       response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
       response.on('end', () => {
         const type = String(response.headers['content-type'])
-        const json = type.includes('json') && text !== ''
+        const json = /json\s*(?:;|$)/.test(type) && text !== ''
         const given = Object.entries(response.headers).map(([name, value]): [string, string] => [name, String(value)])
         resolve({ status: response.statusCode!, headers: new Headers(given), body: json ? JSON.parse(text) : text })
       })

@@ -227,6 +227,7 @@ describe('a kernel', () => {
       message: expect.stringContaining('hello, bye'),
     })
     const job = await test.kernel.enqueue({ queue: 'default', name: 'nobody' })
+    await test.advance('11m')
     await expect(test.kernel.result(job)).rejects.toMatchObject({ code: 'WORKER_UNKNOWN' })
   })
 

@@ -71,7 +71,7 @@ export function applicationTests(test: QueueTest): void {
         config: { queue: 'q' },
         handler: (job: { name: string }) => void ran.push(`${name} ran ${job.name}`),
       })
-      const app = await kernel([at('a'), at('b')])
+      const app = await kernel([at('a'), at('b')], { workerWait: 0 })
       for (const id of ['a', 'b', 'a']) await reach((await app.enqueue(id)).id, 'completed')
       const unknown = await app.enqueue({ queue: 'q', name: 'c' }, null, { attempts: 3 })
       const failed = await reach(unknown.id, 'failed')

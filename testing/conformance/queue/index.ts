@@ -4,6 +4,7 @@ import { applicationTests } from './application.ts'
 import { attemptTests } from './attempts.ts'
 import { claimTests } from './claims.ts'
 import { dataTests } from './data.ts'
+import { failureTests } from './failures.ts'
 import { jobTests } from './jobs.ts'
 import { neighbourTests } from './neighbours.ts'
 import { orderTests } from './order.ts'
@@ -53,6 +54,9 @@ export function queueConformance({ name, create }: QueueConformanceOptions): voi
     })
     describe('attempts', () => {
       attemptTests(test)
+    })
+    describe('failures', () => {
+      failureTests(test)
     })
     describe('neighbours', () => {
       neighbourTests(test)

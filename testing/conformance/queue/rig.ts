@@ -7,6 +7,7 @@ import {
   type JobRecord,
   type JobState,
   type Kernel,
+  type KernelConfig,
   type Lease,
   type Limits,
   type MaybePromise,
@@ -70,7 +71,7 @@ export interface QueueRig extends Time {
   /** Waits until a job is in a state, and answers it. */
   reach(id: string, state: JobState, queue?: string): Promise<JobRecord>
   /** A started kernel over the adapter, with everything else in memory. */
-  kernel(workers: readonly WorkerInput[]): Promise<Kernel>
+  kernel(workers: readonly WorkerInput[], config?: KernelConfig): Promise<Kernel>
 }
 
 export type QueueTest = (
@@ -155,8 +156,8 @@ async function openRig(
         const job = await queue.getJob(name, id)
         return job?.state === state && job
       }),
-    async kernel(definitions) {
-      const kernel = await createKernel({ preset: overPorts(harness), reporter })
+    async kernel(definitions, config) {
+      const kernel = await createKernel({ preset: overPorts(harness), config, reporter })
       kernels.push(kernel)
       for (const definition of definitions) await kernel.registerWorker(definition)
       await kernel.start()

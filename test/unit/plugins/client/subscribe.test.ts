@@ -1,6 +1,7 @@
-import { createServer } from 'node:http'
+import { createServer, type ServerResponse } from 'node:http'
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { createKernel } from '../../../../index.ts'
 import { follow, subscribe, type SubscribeOptions, type SubscriptionStatus } from '../../../../plugins/client/index.ts'
 import { begin, cut, END, ephemeral, event, events, problem, serve, stream, trickle } from './rig.ts'
 
@@ -28,6 +29,27 @@ function watch(url: string, options: SubscribeOptions = {}) {
     },
   })
   return { subscription, seqs, data, told, statuses }
+}
+
+/** A kernel behind a server, whose worker `work` emits as many events as it is told. */
+async function serveKernel() {
+  const config = { registry: { dirs: [] }, http: { authorize: () => true } }
+  const kernel = await createKernel({ preset: 'dev', config })
+  await kernel.registerWorker({
+    id: 'work',
+    async handler({ data }, ctx) {
+      for (let n = 0; n < Number(data ?? 1); n++) await ctx.emit('count', n)
+      await ctx.progress(0.5)
+    },
+  })
+  await kernel.start()
+  const { url } = await kernel.http.listen({ port: 0 })
+  return {
+    enqueue: (worker: string, data?: unknown) => kernel.enqueue(worker, data),
+    result: (job: { queue: string; id: string; runId: string }) => kernel.result(job),
+    urlOf: (runId: string) => `${url}/_queue/api/runs/${runId}/stream`,
+    [Symbol.asyncDispose]: async () => void (await kernel.close()),
+  }
 }
 
 describe('subscribe', () => {
@@ -98,11 +120,86 @@ describe('subscribe', () => {
     ],
   ])('stops at %s that would come again', async (_what, answer, code) => {
     await using server = await serve(answer)
-    const { subscription, told } = watch(server.url)
+    const { subscription, told } = watch(server.url, { patience: 0 })
     await subscription.closed
     expect(told).toEqual([code])
     expect(subscription).toMatchObject({ status: 'failed', error: { code } })
     expect(server.asked).toHaveLength(1)
+  })
+
+  const page =
+    (status: number) =>
+    (response: ServerResponse): void =>
+      void response.writeHead(status, { 'content-type': 'text/html' }).end('<html>')
+  const deploy = [page(502), page(404), page(200), page(503)]
+
+  it('passes over what a proxy sends while a new version is deployed, also before it was ever open', async () => {
+    await using server = await serve(...deploy, stream(event(1)), ...deploy, stream(event(2) + END))
+    const { subscription, seqs, told, statuses } = watch(server.url)
+    await subscription.closed
+    expect(seqs).toEqual([1, 2])
+    expect(told).toEqual(['completed'])
+    expect(statuses.filter((status) => status === 'reconnecting')).toHaveLength(9)
+  })
+
+  it('has patience with strangers only until it was open', async () => {
+    await using server = await serve(stream(event(1)), ...deploy, stream(event(2) + END))
+    const { subscription, seqs } = watch(server.url, { patience: 0 })
+    await subscription.closed
+    expect(seqs).toEqual([1, 2])
+  })
+
+  it.each([401, 403])('stops at a %i that whoever guards the API sends', async (status) => {
+    await using server = await serve(stream(event(1)), page(status))
+    const { subscription, told } = watch(server.url)
+    await subscription.closed
+    expect(told).toEqual([`HTTP_${status}`])
+  })
+
+  describe.each(['sse', 'websocket'] as const)('by %s', (transport) => {
+    it('takes callbacks that return anything, or throw, and reports what they throw', async () => {
+      const reported: unknown[] = []
+      vi.stubGlobal('reportError', (error: unknown) => reported.push(error))
+      onTestFinished(() => void vi.unstubAllGlobals())
+      await using kernel = await serveKernel()
+      const job = await kernel.enqueue('work')
+      const returns = [() => 1, () => 'text', () => null, async () => 1, () => Promise.reject(new Error('no'))]
+      for (const callback of returns as (() => void)[]) {
+        const options = { onEvent: callback, onMessage: callback, onStatus: callback, onEnd: callback }
+        await subscribe(kernel.urlOf(job.runId), { transport, ...options }).closed
+      }
+      expect(new Set(reported.splice(0).map(String))).toEqual(new Set(['Error: no']))
+      const callback = (): never => {
+        throw new Error('thrown')
+      }
+      const options = { onEvent: callback, onStatus: callback, onEnd: callback }
+      const run = subscribe(kernel.urlOf(job.runId), { transport, ...options })
+      await run.closed
+      expect(run.status).toBe('ended')
+      expect(new Set(reported.map(String))).toEqual(new Set(['Error: thrown']))
+    })
+
+    it('takes one event after the other, however many come at once', async () => {
+      await using kernel = await serveKernel()
+      const job = await kernel.enqueue('work', 2_500)
+      await kernel.result(job)
+      const seqs: number[] = []
+      let busy = 0
+      let most = 0
+      const run = subscribe(kernel.urlOf(job.runId), {
+        ...{ transport, backoff: QUICK },
+        async onEvent({ seq }) {
+          most = Math.max(most, ++busy)
+          if (seq % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 1))
+          else await undefined
+          seqs.push(seq)
+          busy--
+        },
+      })
+      await run.closed
+      expect(most).toBe(1)
+      expect(seqs).toEqual(upTo(2_502))
+    })
   })
 
   it('asks by HTTP why a WebSocket is refused, and refuses headers that it cannot send', async () => {

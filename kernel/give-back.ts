@@ -1,0 +1,63 @@
+import type { JobRecord, Kernel, SerializedError, Settlement } from '../contracts/index.ts'
+import { QueueError } from './errors.ts'
+import { serializeError } from './stored-error.ts'
+
+/** Milliseconds that a job rests when its end could not be stored: doubled each time, up to the longest. */
+const FIRST_REST = 1000
+const LONGEST_REST = 60_000
+/** Milliseconds in which a store answers that is there. */
+const PATIENCE = 2000
+/** A stream that nobody writes to. */
+const NOTHING = '_health'
+/** Milliseconds between two reports of one outage. */
+const REPORT_EVERY = 60_000
+/** From this time on it is an error, and no longer a warning. */
+const SERIOUS = 3
+
+/**
+ * What becomes of a job whose start or end could not be stored. While the event store is away the whole
+ * queue waits, and nothing is counted. Otherwise it is about this job: it counts like a crash, so that
+ * it ends after `maxCrashes`, and waits longer each time.
+ */
+export function createGiveBack(kernel: Kernel) {
+  let reportedAt = -Infinity
+
+  async function isAway(): Promise<boolean> {
+    const late = Promise.withResolvers<boolean>()
+    const stop = kernel.clock.setTimeout(() => late.resolve(true), PATIENCE)
+    const asked = (async () => kernel.port('events').head(NOTHING))()
+    const away = asked.then(
+      () => false,
+      () => true,
+    )
+    const answer = await Promise.race([away, late.promise])
+    stop()
+    return answer
+  }
+
+  return async function giveBack(record: JobRecord, error: unknown): Promise<Settlement> {
+    const now = kernel.clock.now()
+    if (await isAway()) {
+      const report = now - reportedAt >= REPORT_EVERY
+      if (report) kernel.reporter.error(`Events cannot be stored. Queue "${record.queue}" waits for the store.`, error)
+      if (report) reportedAt = now
+      return { type: 'defer', runAt: now + FIRST_REST, holdQueue: true }
+    }
+    const times = record.crashes + 1
+    const { maxCrashes } = kernel.config
+    const message = `Job "${record.id}" (${record.name}) could not be settled`
+    if (times >= maxCrashes) return { type: 'failed', error: givenUp(record, times, error) }
+    const rest = Math.min(LONGEST_REST, FIRST_REST * 2 ** record.crashes)
+    const count = `${message}: ${times} of ${maxCrashes} times. It will run again in ${rest} ms.`
+    if (times < SERIOUS) kernel.reporter.warn(count, error)
+    else kernel.reporter.error(count, error)
+    return { type: 'defer', runAt: now + rest, crashed: true }
+  }
+
+  function givenUp({ id, name }: JobRecord, times: number, cause: unknown): SerializedError {
+    const message = `Job "${id}" (${name}) could not be settled ${times} times and is not tried again.`
+    const error = new QueueError('JOB_CRASHED', message, { cause, retryable: false })
+    kernel.reporter.error(message, error)
+    return serializeError(error)
+  }
+}

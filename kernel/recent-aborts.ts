@@ -1,0 +1,35 @@
+import type { Clock } from '../contracts/index.ts'
+
+/** How long, in milliseconds, and how many aborts are remembered. */
+const REMEMBERED = 60_000
+const MOST = 1000
+
+interface Target {
+  runId: string
+  jobId?: string
+}
+
+/**
+ * What was aborted a moment ago. A job that was claimed before, and begins only now, has to ask the
+ * log before its handler starts.
+ */
+export function createRecentAborts(kernel: { clock: Clock }) {
+  const moments = new Map<string, number>()
+  return {
+    add(target: Target): void {
+      const key = keyOf(target)
+      moments.delete(key)
+      moments.set(key, kernel.clock.now())
+      if (moments.size > MOST) moments.delete(moments.keys().next().value!)
+    },
+    has(runId: string, jobId: string): boolean {
+      if (moments.size === 0) return false
+      const moment = moments.get(keyOf({ runId, jobId })) ?? moments.get(keyOf({ runId }))
+      return moment !== undefined && kernel.clock.now() - moment < REMEMBERED
+    },
+  }
+}
+
+function keyOf({ runId, jobId }: Target): string {
+  return jobId === undefined ? runId : `${runId}\n${jobId}`
+}

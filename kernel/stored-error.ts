@@ -1,0 +1,72 @@
+import type { SerializedError } from '../contracts/index.ts'
+import { cutText, isError, readMember, readText, toError } from './errors.ts'
+
+/** The most characters of each part, for the error itself and for each error within it. */
+const LIMITS = {
+  outer: { name: 256, code: 256, message: 8192, stack: 16_384 },
+  inner: { name: 256, code: 256, message: 2048, stack: 4096 },
+} as const
+/** How deep causes go. */
+const MAX_DEPTH = 4
+/** How many of the errors of an `AggregateError` are stored. */
+const MAX_PARTS = 5
+/** How many errors one stored error holds altogether. */
+const MAX_ERRORS = 12
+
+/** What a walk through an error and its causes has seen. */
+type Seen = Set<unknown>
+
+/**
+ * Returns an error as events and job records store it. Takes whatever was thrown and never throws:
+ * names, messages, stacks and codes are cut to a limit and say so; causes go four deep, each once; of
+ * the errors of an `AggregateError` the first five are kept, and the message says how many are missing.
+ * It has at most about 100,000 characters.
+ */
+export function serializeError(thrown: unknown): SerializedError {
+  return serialize(thrown, 0, new Set())
+}
+
+function serialize(thrown: unknown, depth: number, seen: Seen): SerializedError {
+  const error = isError(thrown) ? thrown : toError(thrown)
+  seen.add(thrown)
+  const limits = depth === 0 ? LIMITS.outer : LIMITS.inner
+  const text = (name: keyof typeof limits): string | undefined => {
+    const value = readText(error, name)
+    return value === undefined ? undefined : cutText(value, limits[name])
+  }
+  const stored: SerializedError = { name: text('name') ?? 'Error', message: text('message') ?? '' }
+  if (typeof readMember(error, 'code') === 'string') stored.code = text('code')!
+  const stack = text('stack')
+  if (stack) stored.stack = stack
+  if (depth === MAX_DEPTH) return stored
+  const cause = readMember(error, 'cause')
+  if (isError(cause) && mayAdd(cause, seen)) stored.cause = serialize(cause, depth + 1, seen)
+  const parts = partsOf(error)
+  if (parts.length === 0) return stored
+  stored.errors = parts
+    .slice(0, MAX_PARTS)
+    .flatMap((part) => (mayAdd(part, seen) ? [serialize(part, depth + 1, seen)] : []))
+  const missing = parts.length - stored.errors.length
+  if (missing > 0) stored.message += ` (${missing} of its ${parts.length} errors are left out)`
+  return stored
+}
+
+function mayAdd(error: unknown, seen: Seen): boolean {
+  return seen.size < MAX_ERRORS && !seen.has(error)
+}
+
+function partsOf(error: Error): unknown[] {
+  const parts = readMember(error, 'errors')
+  try {
+    return Array.isArray(parts) ? Array.from<unknown>(parts) : []
+  } catch {
+    return []
+  }
+}
+
+/** Returns the error that was stored, as far as it was, with its code, its stack and its causes. */
+export function reviveError({ name, message, stack, code, cause, errors }: SerializedError): Error {
+  const options = cause && { cause: reviveError(cause) }
+  const error = errors ? new AggregateError(errors.map(reviveError), message, options) : new Error(message, options)
+  return Object.assign(error, { name, ...(stack && { stack }), ...(code && { code }) })
+}

@@ -1,0 +1,43 @@
+import type { Kernel, StuckHandler } from '../contracts/index.ts'
+import type { Attempt } from './attempt.ts'
+
+/** Handlers that go on although their attempts are over. They keep their slots, and somebody has to know. */
+export function createStuckHandlers(kernel: Kernel) {
+  const stuck = new Map<Attempt, StuckHandler>()
+  const timers = new Set<() => void>()
+
+  /** Looks after a handler whose attempt has been settled. */
+  function watch(attempt: Attempt, handling: Promise<unknown>): void {
+    const since = kernel.clock.now()
+    const grace = kernel.config.handlerGrace
+    const stop = kernel.clock.setTimeout(() => {
+      timers.delete(stop)
+      report(attempt, since, grace)
+    }, grace)
+    timers.add(stop)
+    const over = (): void => {
+      stop()
+      timers.delete(stop)
+      stuck.delete(attempt)
+    }
+    handling.then(over, over)
+  }
+
+  function report(attempt: Attempt, since: number, grace: number): void {
+    const { id, queue, name } = attempt.job
+    stuck.set(attempt, { id, queue, name, runId: attempt.runId, worker: attempt.worker.id, since })
+    const what = `The handler of worker "${attempt.worker.id}" still runs ${grace} ms after its attempt at job "${id}" ended`
+    const why = attempt.aborted ? ` (${attempt.aborted.message})` : ''
+    const hint = 'It keeps its slot until it returns. Let it watch ctx.signal, or run it in a process of its own.'
+    kernel.reporter.warn(`${what}${why}. ${hint}`)
+  }
+
+  return {
+    watch,
+    list: (): StuckHandler[] => [...stuck.values()],
+    close(): void {
+      for (const stop of timers) stop()
+      timers.clear()
+    },
+  }
+}

@@ -1,0 +1,66 @@
+import type { JobRecord, Kernel, Settlement, WorkerDefinition } from '../contracts/index.ts'
+import { endKey } from './attempt.ts'
+import { QueueError } from './errors.ts'
+import { defineWorker } from './registry.ts'
+
+/** Milliseconds until a job without a worker is looked at again: longer, the longer it waits. */
+const SHORTEST_LOOK = 500
+const LONGEST_LOOK = 30_000
+
+/**
+ * Jobs that no worker of this process handles, as while an older and a newer version run side by side.
+ * They go back to their queue, where another process may take them. A plain job fails after
+ * `workerWait`; a step of a flow waits until its worker is there again.
+ */
+export function createUnknownWorkers(kernel: Kernel) {
+  const reported = new Set<string>()
+
+  /** Returns `undefined` when the job has waited long enough. */
+  async function putOff(record: JobRecord): Promise<Settlement | undefined> {
+    const end = await kernel.port('events').byKey(record.runId, endKey(record))
+    if (end) return undefined
+    const waited = record.flow ? await waitedInFlow(record) : await waitedAlone(record)
+    if (waited === undefined || (!record.flow && waited >= kernel.config.workerWait)) return undefined
+    report(record)
+    const look = Math.min(LONGEST_LOOK, Math.max(SHORTEST_LOOK, waited / 4))
+    const left = record.flow ? look : kernel.config.workerWait - waited
+    return { type: 'defer', runAt: kernel.clock.now() + Math.ceil(Math.min(look, left)) }
+  }
+
+  async function waitedInFlow({ runId, createdAt }: JobRecord): Promise<number | undefined> {
+    const run = await kernel.port('events').runs.get(runId)
+    if (run && run.status !== 'running') return undefined
+    return Math.max(0, kernel.clock.now() - createdAt)
+  }
+
+  /** The first time is on record, since a job may have been in the queue for long before. */
+  async function waitedAlone(record: JobRecord): Promise<number | undefined> {
+    const { id, runId, queue, name, round, attemptsMade } = record
+    const key = `unknown:${id}#${round}`
+    const data = { runAt: kernel.clock.now(), reason: 'WORKER_UNKNOWN' }
+    const event = { type: 'step.deferred', key, data, step: name, stepId: id, attempt: attemptsMade + 1 }
+    const run = { status: 'running', name, queue, jobId: id } as const
+    const reopen = round > 0 && attemptsMade === 0
+    const result = await kernel.emit(runId, [event], { unless: endKey(record), reopen, run })
+    if (!result.ok) return undefined
+    if (result.events.length > 0) return 0
+    const first = await kernel.port('events').byKey(runId, key)
+    return first && Math.max(0, kernel.clock.now() - first.ts)
+  }
+
+  function report({ queue, name, flow }: JobRecord): void {
+    const where = `"${name}" on queue "${queue}"`
+    if (reported.has(where)) return
+    reported.add(where)
+    const wait = flow ? 'until one is there' : `up to ${kernel.config.workerWait} ms`
+    kernel.reporter.warn(`No worker here handles ${where}. Its jobs go back to the queue and wait for one ${wait}.`)
+  }
+  return putOff
+}
+
+/** A stand-in that fails the job with a message, through the same log as any failure. */
+export function unknownWorker({ queue, name }: JobRecord): WorkerDefinition {
+  const message = `No worker handles "${name}" on queue "${queue}". Register one, or remove the job.`
+  const handler = (): Promise<never> => Promise.reject(new QueueError('WORKER_UNKNOWN', message, { retryable: false }))
+  return { ...defineWorker({ id: name || queue, config: { queue } }), handler }
+}
