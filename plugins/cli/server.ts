@@ -3,6 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { dirname } from 'pathe'
 import { QueueError } from '../../kernel/index.ts'
 import { decodeJson } from '../_shared/json.ts'
+import { PRIVATE_FILE, PRIVATE_FOLDER } from '../_shared/private-folder.ts'
 import type { Answers } from './answers.ts'
 import { connect } from './client.ts'
 import { createLineReader, encodeLine, failure, type Request, type Response } from './protocol.ts'
@@ -17,7 +18,7 @@ import { socketPath } from './socket-path.ts'
 export async function serve(cwd: string, answers: Answers): Promise<{ path: string; close: () => Promise<void> }> {
   const path = socketPath(cwd)
   const onDisk = process.platform !== 'win32'
-  if (onDisk) await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+  if (onDisk) await mkdir(dirname(path), { recursive: true, mode: PRIVATE_FOLDER })
   const sockets = new Set<Socket>()
   const server = createServer((socket) => {
     sockets.add(socket)
@@ -31,7 +32,7 @@ export async function serve(cwd: string, answers: Answers): Promise<{ path: stri
     const error = await listen(server, path)
     if (error) throw error
   }
-  if (onDisk) await chmod(path, 0o600)
+  if (onDisk) await chmod(path, PRIVATE_FILE)
   return {
     path,
     async close() {

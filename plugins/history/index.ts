@@ -2,6 +2,7 @@ import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { dirname } from 'pathe'
 import { definePlugin, QueueError, type Kernel, type RunInfo } from '../../kernel/index.ts'
 import { formatHistory, type RunHistory } from '../_shared/history.ts'
+import { PRIVATE_FILE } from '../_shared/private-folder.ts'
 import { foldTimeline } from './fold.ts'
 import type { Timeline } from './timeline.ts'
 
@@ -64,7 +65,7 @@ export default definePlugin({
       async exportRun(runId, file) {
         const history = await read(await find(runId), runId)
         await mkdir(dirname(file), { recursive: true })
-        await writeFile(`${file}.part`, formatHistory(history))
+        await writeFile(`${file}.part`, formatHistory(history), { mode: PRIVATE_FILE })
         await rename(`${file}.part`, file)
         return history
       },

@@ -1,10 +1,10 @@
-import { tmpdir } from 'node:os'
 import { join } from 'pathe'
 import { z } from 'zod'
 import { definePlugin } from '../../kernel/index.ts'
 import { createChildHost, fileOf } from '../_shared/child-process/host.ts'
 import { hostOptions, ownOptions } from '../_shared/child-process/options.ts'
 import { programFile } from '../_shared/package-files.ts'
+import { privateFolder } from '../_shared/private-folder.ts'
 
 declare module 'nuxt-queue/kernel' {
   interface WorkerConfig {
@@ -32,8 +32,14 @@ export type IsolatedOptions = z.input<typeof isolatedOptions>
 const NAME = 'node-isolated'
 const CHILD = programFile('plugins/runtime-isolated/child')
 
-/** Halves the start of a process. The folder is the one that `module.enableCompileCache()` takes by itself. */
-const COMPILE_CACHE = { NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(tmpdir(), 'node-compile-cache') }
+/**
+ * Compiled code of children, which halves the start of a process; in a folder of the user's, since whoever can
+ * write to it decides what children run.
+ */
+function compileCache({ NODE_COMPILE_CACHE: given } = process.env): Record<string, string> {
+  const folder = given ?? privateFolder()
+  return folder === undefined ? {} : { NODE_COMPILE_CACHE: given ?? join(folder, 'compile-cache') }
+}
 
 /** Runs workers of TypeScript or JavaScript in a Node process of their own. */
 export default definePlugin({
@@ -41,13 +47,14 @@ export default definePlugin({
   configKey: 'isolated',
   options: hostOptions.extend(isolatedOptions.shape),
   setup(kernel, { resourceLimits, execArgv, ...host }) {
+    const cache = compileCache()
     const children = createChildHost(kernel, host, {
       runtime: NAME,
       launch(worker, { env }) {
         const file = fileOf(worker, NAME)
         const own = { resourceLimits, execArgv, ...ownOptions(isolatedOptions, 'isolated', worker) }
         const args = [...limitFlags(own.resourceLimits), ...own.execArgv, CHILD]
-        return { command: process.execPath, args, channel: 'fd', file, env: { ...COMPILE_CACHE, ...env } }
+        return { command: process.execPath, args, channel: 'fd', file, env: { ...cache, ...env } }
       },
     })
     kernel.provide('runtime', { name: NAME, extensions: [], execute: children.execute })

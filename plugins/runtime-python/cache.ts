@@ -1,8 +1,9 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { dirname } from 'pathe'
 import type { WorkerConfig } from '../../kernel/index.ts'
+import { PRIVATE_FILE, PRIVATE_FOLDER } from '../_shared/private-folder.ts'
 
 interface Entry {
   config: WorkerConfig
@@ -10,13 +11,17 @@ interface Entry {
   sources: Record<string, string>
 }
 
-/** The configs of Python workers by what their files hold. Only a cache: what cannot be read is made again. */
-export function createDescriptionCache(file: string) {
+/**
+ * The configs of Python workers by what their files hold. It is only a cache: what cannot be read is made again.
+ *
+ * @param file where it is kept; `undefined` where no folder is safe from other users, so that nothing is kept
+ */
+export function createDescriptionCache(file: string | undefined) {
   let reading: Promise<Record<string, Entry & { print: string }>> | undefined
   let writing: Promise<void> = Promise.resolve()
 
   const read = (): NonNullable<typeof reading> =>
-    (reading ??= readFile(file, 'utf8')
+    (reading ??= (file === undefined ? Promise.resolve('{}') : readFile(file, 'utf8'))
       .then((text) => JSON.parse(text) as Record<string, Entry & { print: string }>)
       .catch(() => ({})))
 
@@ -25,9 +30,10 @@ export function createDescriptionCache(file: string) {
     for (const entry of entries) {
       if (entry) all[entry.file] = { config: entry.config, sources: entry.sources, print }
     }
-    const draft = `${file}.${process.pid}`
-    await mkdir(dirname(file), { recursive: true })
-    await writeFile(draft, JSON.stringify(all))
+    if (file === undefined) return
+    const draft = `${file}.${randomUUID()}`
+    await mkdir(dirname(file), { recursive: true, mode: PRIVATE_FOLDER })
+    await writeFile(draft, JSON.stringify(all), { flag: 'wx', mode: PRIVATE_FILE })
     await rename(draft, file)
   }
 

@@ -22,7 +22,8 @@ export interface DescriberOptions {
   run(args: readonly string[]): Promise<{ stdout: string; stderr: string }>
   /** Tells interpreters and versions of the SDK apart. */
   fingerprint(): Promise<string>
-  cacheFile: string
+  /** Where configs are kept between processes. */
+  cacheFile: string | undefined
 }
 
 /**

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { delimiter } from 'node:path'
 import { join, relative, resolve } from 'pathe'
 import { z } from 'zod'
@@ -10,6 +9,7 @@ import { environmentOf, hostOptions, type HostOptions } from '../_shared/child-p
 import { HOST } from '../_shared/child-process/protocol.ts'
 import { loadModule } from '../_shared/load-module.ts'
 import { packageFile } from '../_shared/package-files.ts'
+import { privateFolder } from '../_shared/private-folder.ts'
 import { createDescriber } from './describe.ts'
 import { findInterpreter, type Interpreter } from './interpreter.ts'
 
@@ -75,7 +75,9 @@ export default definePlugin({
           if (!isQueueError(error, 'RUNTIME_MISSING') || instead === undefined) throw error
           return loadInstead(kernel, file, resolve(rootDir, instead), error.message)
         }
-        return describer.load(file)
+        const { config, handler } = await describer.load(file)
+        // Whatever it says, and whoever has written what was kept of it: a file of Python runs in Python.
+        return { config: { ...config, runtime: NAME }, handler }
       },
       execute: children.execute,
     })
@@ -95,8 +97,11 @@ function pythonPath({ env }: Pick<HostOptions, 'env'>): { PYTHONPATH: string } {
   return { PYTHONPATH: [SDK, ...(own ? [own] : [])].join(delimiter) }
 }
 
-function cacheFileOf(rootDir: string): string {
+/** Beside what is installed, or in a folder of the user's: configs that others could plant would be run. */
+function cacheFileOf(rootDir: string): string | undefined {
   const modules = join(rootDir, 'node_modules')
   if (existsSync(modules)) return join(modules, '.cache', 'nuxt-queue', 'python.json')
-  return join(tmpdir(), `nuxt-queue-python-${createHash('sha256').update(rootDir).digest('hex').slice(0, 16)}.json`)
+  const folder = privateFolder()
+  const name = `python-${createHash('sha256').update(rootDir).digest('hex').slice(0, 16)}.json`
+  return folder === undefined ? undefined : join(folder, name)
 }

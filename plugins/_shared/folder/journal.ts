@@ -1,5 +1,6 @@
 import { closeSync, fdatasyncSync, openSync, renameSync, rmSync } from 'node:fs'
 import type { Reporter } from '../../../kernel/index.ts'
+import { PRIVATE_FILE } from '../private-folder.ts'
 import { dataSync, lineText, syncFolder, writeAll, writeLines, type JournalLine } from './disk.ts'
 import { readJournal } from './read-journal.ts'
 
@@ -233,7 +234,7 @@ export class Journal {
     this.#garbage = 0
     let file: number | undefined
     try {
-      file = openSync(draft, 'w')
+      file = openSync(draft, 'w', PRIVATE_FILE)
       const written = await writeLines(file, header, snapshot())
       const failed = await dataSync(file)
       if (failed) throw failed

@@ -4,6 +4,7 @@ import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { join } from 'pathe'
 import { QueueError } from '../../../kernel/index.ts'
+import { PRIVATE_FOLDER } from '../private-folder.ts'
 import { isDoorOpen, openDoor } from './door.ts'
 
 /** How often a holder shows that it is alive, for those on other machines, who cannot look for its process. */
@@ -37,7 +38,7 @@ export interface FolderLock {
  * @throws QueueError `STORE_LOCKED` that names the process
  */
 export async function lockFolder(folder: string, timeout: number): Promise<FolderLock> {
-  mkdirSync(folder, { recursive: true })
+  mkdirSync(folder, { recursive: true, mode: PRIVATE_FOLDER })
   const path = join(folder, 'lock')
   const deadline = Date.now() + timeout
   const nonce = randomUUID()

@@ -1,5 +1,6 @@
 import { closeSync, copyFileSync, existsSync, ftruncateSync, fsyncSync, openSync, readSync } from 'node:fs'
 import { QueueError, type Reporter } from '../../../kernel/index.ts'
+import { PRIVATE_FILE } from '../private-folder.ts'
 import { decodeJson } from '../json.ts'
 
 export interface ReadJournalOptions {
@@ -25,7 +26,7 @@ const NEWLINE = 0x0a
  */
 export function readJournal(options: ReadJournalOptions, apply: (line: Line) => void): { size: number; lines: number } {
   const { path, header, reporter } = options
-  const file = openSync(path, existsSync(path) ? 'r+' : 'w+')
+  const file = openSync(path, existsSync(path) ? 'r+' : 'w+', PRIVATE_FILE)
   const decoder = new TextDecoder('utf-8', { fatal: true })
   let [size, lines, position] = [0, 0, 0]
   let rest: Buffer = Buffer.alloc(0)

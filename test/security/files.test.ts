@@ -1,0 +1,74 @@
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'pathe'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createDescriptionCache } from '../../plugins/runtime-python/cache.ts'
+import { isOwnersAlone, privateFolder } from '../../plugins/_shared/private-folder.ts'
+import { createKernel } from '../../kernel/index.ts'
+import devFile from '../../presets/dev-file.ts'
+
+let folder: string
+beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'nuxt-queue-files-'))))
+afterEach(() => rmSync(folder, { recursive: true }))
+
+const modeOf = (path: string): number => statSync(path).mode & 0o777
+
+describe('the folder for caches and sockets', () => {
+  it('is made for its user alone', () => {
+    const made = privateFolder({ XDG_CACHE_HOME: folder })
+    expect([made, modeOf(made!)]).toEqual([join(folder, 'nuxt-queue'), 0o700])
+    expect(privateFolder({ XDG_CACHE_HOME: folder })).toBe(made)
+  })
+
+  it('is another one where somebody else may enter it', () => {
+    mkdirSync(join(folder, 'nuxt-queue'))
+    chmodSync(join(folder, 'nuxt-queue'), 0o777)
+    expect(privateFolder({ XDG_CACHE_HOME: folder })).not.toContain(folder)
+  })
+
+  it('is another one where a link stands in its place', () => {
+    mkdirSync(join(folder, 'elsewhere'), { mode: 0o700 })
+    symlinkSync(join(folder, 'elsewhere'), join(folder, 'nuxt-queue'))
+    expect(isOwnersAlone(join(folder, 'elsewhere'))).toBe(true)
+    expect(isOwnersAlone(join(folder, 'nuxt-queue'))).toBe(false)
+    expect(privateFolder({ XDG_CACHE_HOME: folder })).not.toContain(folder)
+  })
+
+  it('is another one where a file or a relative path stands for it', () => {
+    expect(privateFolder({ XDG_CACHE_HOME: 'cache' })).not.toContain('cache/')
+    expect(privateFolder({ XDG_CACHE_HOME: '/proc/version' })).not.toContain('/proc')
+  })
+})
+
+describe('configs of Python workers that were read before', () => {
+  it('are kept in a file of the user alone', async () => {
+    const cache = createDescriptionCache(join(folder, 'cache/python.json'))
+    await cache.put([{ file: '/a.py', config: {}, sources: {} }], 'print')
+    expect(await cache.get('/a.py', 'print')).toEqual({})
+    expect(readdirSync(join(folder, 'cache')).map((name) => [name, modeOf(join(folder, 'cache', name))])).toEqual([
+      ['python.json', 0o600],
+    ])
+  })
+
+  it('are not kept where no folder is private', async () => {
+    const cache = createDescriptionCache(undefined)
+    await cache.put([{ file: '/a.py', config: {}, sources: {} }], 'print')
+    expect(await createDescriptionCache(undefined).get('/a.py', 'print')).toBe(undefined)
+  })
+})
+
+it("journals and exported histories are their owner's alone", async () => {
+  const path = join(folder, 'queue')
+  const kernel = await createKernel({ preset: devFile, config: { file: { path }, registry: { dirs: [] } } })
+  await kernel.registerWorker({ id: 'secret', handler: () => 'secret' })
+  await kernel.start()
+  const job = await kernel.enqueue('secret', 'secret')
+  await kernel.result(job)
+  await kernel.exportRun(job.runId, join(folder, 'run.jsonl'))
+  await kernel.close()
+  expect(modeOf(path)).toBe(0o700)
+  expect(modeOf(join(folder, 'run.jsonl'))).toBe(0o600)
+  const files = readdirSync(path, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+  expect(files.length).toBeGreaterThan(1)
+  for (const { parentPath, name } of files) expect([name, modeOf(join(parentPath, name))]).toEqual([name, 0o600])
+})
