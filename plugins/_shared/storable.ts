@@ -15,7 +15,7 @@ export function storable(settlement: Settlement, now: number, report: (problem: 
   return givenBack(settlement, now)
 }
 
-/** Gives a job back after a pause. */
+/** Gives a job back after a pause. It counts as a crash, so that it does not run without end. */
 export function givenBack({ slot }: Settlement, now: number): Settlement {
-  return { type: 'defer', runAt: now + UNSTORABLE_DELAY, slot }
+  return { type: 'defer', runAt: now + UNSTORABLE_DELAY, crashed: true, slot }
 }
