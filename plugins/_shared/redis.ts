@@ -32,6 +32,8 @@ export interface RedisPort {
   /** The number of the database, which channels need to carry: Redis does not keep them apart. */
   readonly database: number
   readonly outage: Outage
+  /** Takes in what the clock of Redis said, and this machine's (`Date.now()`) before it was asked. */
+  compareClock(storeNow: number, askedAt: number): void
   /** Rejects with `STORE_UNAVAILABLE` unless Redis takes a write now. */
   checkHealth(): Promise<void>
   /** A connection of one's own, for what must not share one: blocking commands and subscriptions. Close it. */

@@ -126,6 +126,7 @@ export function createConsumer(
     const batch = settlements.slice(0, MOST_SETTLED)
     settlements = settlements.slice(batch.length)
     slots += want
+    const asked = Date.now()
     let reply: TurnReply
     try {
       const settling = batch.flatMap(({ args }) => args)
@@ -136,6 +137,7 @@ export function createConsumer(
       throw error
     }
     const [now, settled, claimed, hold, nextDue] = reply
+    redis.compareClock(Number(now), asked)
     noteSkew(Number(now))
     for (const [index, { claimed: job, settlement }] of batch.entries()) {
       running.delete(job)

@@ -1,5 +1,6 @@
-import { definePlugin } from '../../kernel/index.ts'
+import { definePlugin, systemClock } from '../../kernel/index.ts'
 import { isRefusal, unavailable, type RedisClient, type RedisPort } from '../_shared/redis.ts'
+import { createStoreClock } from '../_shared/store-clock.ts'
 import { connectWithin, createConnector, describe, disconnect } from './connect.ts'
 import { redisOptions } from './options.ts'
 import { watchOutages, type OutageWatch } from './outage.ts'
@@ -16,6 +17,9 @@ const SHARDS = { cluster: 16, single: 1 } as const
 
 /** How long, in milliseconds, the key is kept that a check of health writes. */
 const HEALTH_KEPT = 10_000
+
+/** How often, in milliseconds, the clock of this machine is compared with that of Redis. */
+const COMPARE_EVERY = 10_000
 
 /** One configured connection to Redis, for every plugin that stores in it. */
 export default definePlugin({
@@ -37,6 +41,16 @@ export default definePlugin({
     client.on('error', (error: Error) => watch.lost(error))
     client.on('ready', () => watch.connected())
     if (options.checkServer) await checkServer(client, kernel.reporter)
+    const clock = createStoreClock(`Redis at ${describe(client)}`, kernel.reporter)
+    const compareClocks = async (): Promise<void> => {
+      const asked = Date.now()
+      const [seconds, microseconds] = await client.time()
+      clock.compare(Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000), asked)
+    }
+    await compareClocks()
+    const comparing = setInterval(() => void compareClocks().catch(() => {}), COMPARE_EVERY).unref()
+    // Tests bring a clock of their own.
+    if (kernel.clock === systemClock) kernel.provide('clock', clock)
     const port: RedisPort = {
       client,
       cluster: client.isCluster,
@@ -46,6 +60,7 @@ export default definePlugin({
       enqueueTimeout: options.enqueueTimeout,
       database,
       outage: watch,
+      compareClock: clock.compare,
       async checkHealth() {
         if (client.status !== 'ready') throw watch.reason ?? unavailable(new Error('There is no connection.'))
         try {
@@ -72,6 +87,7 @@ export default definePlugin({
     }
     kernel.provide('redis', port)
     return () => {
+      clearInterval(comparing)
       watch.close()
       for (const other of others) disconnect(other)
       disconnect(client)
