@@ -85,17 +85,23 @@ export interface Kernel extends Enqueue {
   extend(members: Partial<Kernel>): void
   /**
    * Adds a worker, and starts it if the kernel has started. With `replace` it takes the place of the
-   * one with its id, from the next job on.
+   * one with its id, from the next job on. A worker that is refused leaves everything as it was.
    *
-   * @throws QueueError `WORKER_DUPLICATE`, `WORKER_INVALID`
+   * @throws QueueError `WORKER_DUPLICATE`, `WORKER_INVALID`, `OPTION_INVALID`; what plugins find wrong with its config,
+   * such as `SCHEDULE_INVALID`
    */
   registerWorker<const C extends WorkerConfig = WorkerConfig>(
     worker: WorkerInput<C>,
     options?: { replace?: boolean },
   ): Promise<WorkerDefinition>
   unregisterWorker(id: string): Promise<void>
-  /** Calls back for each worker that starts to consume. A rejection makes `start()` reject. */
+  /**
+   * Calls back for each worker that is about to consume. A rejection makes `start()` reject, or `registerWorker()`,
+   * which then leaves nothing behind.
+   */
   onWorkerStart(callback: (worker: WorkerDefinition) => MaybePromise<void>): void
+  /** Calls back for each worker that is taken away, or was refused while it started. */
+  onWorkerStop(callback: (worker: WorkerDefinition) => void): void
   /** Appends events through the `emit` hook. For plugins; handlers have `ctx.emit`. */
   emit(stream: string, events: EventDraft[], options?: AppendOptions, ctx?: RunContext): MaybePromise<AppendResult>
   /** Folds events into a state through the `reduce` hook. */

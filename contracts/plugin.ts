@@ -1,8 +1,12 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Kernel, KernelConfig } from './kernel.ts'
 import type { MaybePromise, Ports } from './ports.ts'
+import type { WorkerDefinition } from './worker.ts'
 
 export type Teardown = () => MaybePromise<void>
+
+/** Checks what a worker's config has under one key. Throws a QueueError that says what it has to be. */
+export type WorkerOptionCheck = (value: unknown, worker: WorkerDefinition) => MaybePromise<void>
 
 /** The only unit of capability. Made with `definePlugin`. */
 export interface Plugin<Options = undefined> {
@@ -16,6 +20,14 @@ export interface Plugin<Options = undefined> {
   readonly configKey?: string
   /** Checks and completes the options. Without one, any option is an error. */
   readonly options?: StandardSchemaV1<unknown, Options>
+  /**
+   * The keys of worker configs that this plugin reads, each with a check of its value. `registerWorker` refuses a key
+   * that no plugin reads. Their types are added to `WorkerConfig` by declaration merging.
+   *
+   * @example
+   * workerOptions: { region: workerOption('region', z.enum(['eu', 'us'])) }
+   */
+  readonly workerOptions?: Readonly<Record<string, WorkerOptionCheck>>
   /**
    * Hooks, provides, registers. May return what undoes it; teardowns run in reverse order. Has to
    * settle within `setupTimeout`.

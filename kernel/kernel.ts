@@ -12,6 +12,7 @@ import { orderPlugins, presetChain } from './plugins.ts'
 import { createPorts } from './port-table.ts'
 import { createRegistry, defineWorker } from './registry.ts'
 import { createProcessor } from './runner.ts'
+import { checkWorkerInput, createWorkerCheck } from './worker-check.ts'
 
 /** The types of the kernel and its shipped plugins. Dropping one of them would break the log. */
 const KERNEL_EVENT = /^(?:flow|step|state|worker)\.|^runner\.log$|^emit$/
@@ -43,6 +44,7 @@ export async function createKernel(options: KernelOptions = {}): Promise<Kernel>
   const bus = createHookBus()
   const ports = createPorts()
   const registry = createRegistry()
+  const checkWorker = createWorkerCheck(plugins)
 
   const append = (payload: EmitPayload): MaybePromise<void> => {
     checkAppend(payload)
@@ -70,11 +72,18 @@ export async function createKernel(options: KernelOptions = {}): Promise<Kernel>
     reduce: (payload) => bus.chains.reduce(payload, () => {}),
     newId: options.generateId ?? randomUUID,
     async registerWorker(input, { replace = false } = {}) {
+      checkWorkerInput(input as WorkerInput)
       const worker = defineWorker(input as WorkerInput)
-      const replaced = replace ? registry.remove(input.id) : undefined
-      registry.add(worker)
-      if (replaced && replaced.queue.name !== worker.queue.name) await lifecycle.workerRemoved(replaced)
-      await lifecycle.workerAdded(worker)
+      await checkWorker(worker)
+      const replaced = replace ? registry.get(worker.id) : undefined
+      registry.add(worker, replaced)
+      try {
+        await lifecycle.workerAdded(worker, replaced)
+      } catch (error) {
+        registry.remove(worker.id)
+        if (replaced) registry.add(replaced)
+        throw error
+      }
       return worker
     },
     async unregisterWorker(id) {
@@ -82,6 +91,7 @@ export async function createKernel(options: KernelOptions = {}): Promise<Kernel>
       if (worker) await lifecycle.workerRemoved(worker)
     },
     onWorkerStart: (callback) => lifecycle.onWorkerStart(callback),
+    onWorkerStop: (callback) => lifecycle.onWorkerStop(callback),
     start: () => lifecycle.start(),
     close: (closeOptions) => lifecycle.close(closeOptions),
     abort: (target, error) => runner.abort(target, error),

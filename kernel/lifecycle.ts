@@ -22,6 +22,7 @@ export function createLifecycle(
   const teardowns: { plugin: string; teardown: Teardown }[] = []
   const ready: string[] = []
   const watchers: ((worker: WorkerDefinition) => MaybePromise<void>)[] = []
+  const stoppers: ((worker: WorkerDefinition) => void)[] = []
   let started = false
   let closed = false
   let starting: Promise<void> | undefined
@@ -78,9 +79,34 @@ export function createLifecycle(
 
   async function startWorker(worker: WorkerDefinition): Promise<void> {
     await ports.runtimeOf(worker).prepare?.(worker)
+    // Whoever refuses it does so before it has claimed a job.
+    for (const watcher of watchers) await watcher(worker)
     const claims = { concurrency: worker.worker.concurrency * Math.max(1, worker.worker.batch?.size ?? 1) }
     await ports.port('workers').registerWorker(worker.queue.name, worker.name, runner.process, claims)
-    for (const watcher of watchers) await watcher(worker)
+  }
+
+  function announceStop(worker: WorkerDefinition): void {
+    for (const stopper of stoppers) stopper(worker)
+  }
+
+  async function stopWorker(worker: WorkerDefinition): Promise<void> {
+    announceStop(worker)
+    await ports.port('workers').unregisterWorker(worker.queue.name, worker.name)
+  }
+
+  /** Starts a worker, in the place of another one. If that fails, the other one is as it was. */
+  async function addWorker(worker: WorkerDefinition, replaced?: WorkerDefinition): Promise<void> {
+    const samePlace = replaced?.queue.name === worker.queue.name && replaced.name === worker.name
+    if (replaced) announceStop(replaced)
+    try {
+      await startWorker(worker)
+    } catch (error) {
+      if (samePlace) announceStop(worker)
+      else await stopWorker(worker)
+      if (replaced) await startWorker(replaced)
+      throw error
+    }
+    if (replaced && !samePlace) await ports.port('workers').unregisterWorker(replaced.queue.name, replaced.name)
   }
 
   async function startAll(): Promise<void> {
@@ -143,11 +169,12 @@ export function createLifecycle(
     start: () => (starting ??= startAll()),
     close: ({ timeout = 10_000 }: { timeout?: number } = {}) => (closing ??= closeAll(timeout)),
     onWorkerStart: (watcher: (typeof watchers)[number]) => void watchers.push(watcher),
-    workerAdded: async (worker: WorkerDefinition): Promise<void> => {
-      if (started) await startWorker(worker)
+    onWorkerStop: (stopper: (typeof stoppers)[number]) => void stoppers.push(stopper),
+    workerAdded: async (worker: WorkerDefinition, replaced?: WorkerDefinition): Promise<void> => {
+      if (started) await addWorker(worker, replaced)
     },
-    workerRemoved: async ({ queue, name }: WorkerDefinition): Promise<void> => {
-      if (started) await ports.port('workers').unregisterWorker(queue.name, name)
+    workerRemoved: async (worker: WorkerDefinition): Promise<void> => {
+      if (started) await stopWorker(worker)
     },
   }
 }

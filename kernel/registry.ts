@@ -1,10 +1,11 @@
 import type { Registry, WorkerDefinition, WorkerInput } from '../contracts/index.ts'
+import { isCount } from './bounds.ts'
 import { QueueError } from './errors.ts'
 
 /** Fills in the defaults of a worker: its queue, its job name, runtime, concurrency. */
 export function defineWorker({ id, config = {}, handler, absPath }: WorkerInput): WorkerDefinition {
   const { concurrency = 1, queue, name = id, runtime = 'node' } = config
-  if (typeof id !== 'string' || id === '' || !Number.isInteger(concurrency) || concurrency < 1) {
+  if (typeof id !== 'string' || id === '' || !isCount(concurrency)) {
     const expected = 'A worker has an id, a non-empty string, and a concurrency, a whole number from 1'
     throw new QueueError('WORKER_INVALID', `${expected}; got "${id}" and ${concurrency} in ${absPath ?? 'code'}.`)
   }
@@ -32,15 +33,17 @@ export function createRegistry() {
       const workers = byQueue.get(queue)
       return workers?.get(name) ?? (name === '' && workers?.size === 1 ? [...workers.values()][0] : undefined)
     },
-    add(worker: WorkerDefinition) {
+    /** @param instead the worker whose place it takes */
+    add(worker: WorkerDefinition, instead?: WorkerDefinition) {
       const { id, name, queue } = worker
       const workers = byQueue.get(queue.name) ?? new Map<string, WorkerDefinition>()
-      const there = byId.get(id) ?? workers.get(name)
+      const there = [byId.get(id), workers.get(name)].find((one) => one && one !== instead)
       if (there) {
         const both = [there, worker].map(({ absPath }) => absPath ?? `a worker registered as "${id}"`)
         const message = `${both.join(' and ')} both handle "${name}" on queue "${queue.name}". Rename one.`
         throw new QueueError('WORKER_DUPLICATE', message, { details: { workers: both } })
       }
+      if (instead) byQueue.get(instead.queue.name)?.delete(instead.name)
       byQueue.set(queue.name, workers.set(name, worker))
       byId.set(id, worker)
     },

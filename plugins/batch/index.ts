@@ -2,6 +2,9 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { z } from 'zod'
 import {
   definePlugin,
+  isText,
+  MAX_COUNT,
+  MAX_DURATION,
   QueueError,
   type Batch,
   type DataOf,
@@ -10,6 +13,7 @@ import {
   type Next,
   type WorkerDefinition,
 } from '../../kernel/index.ts'
+import { workerOption } from '../_shared/worker-option.ts'
 import { createGather, type Gather } from './gather.ts'
 import { share, type Member } from './share.ts'
 
@@ -24,10 +28,16 @@ declare module 'nuxt-queue/kernel' {
 }
 
 const shape = z.strictObject({
-  size: z.number().int().min(1),
-  wait: z.number().min(0),
-  key: z.union([z.string(), z.function()]).optional(),
+  size: z.number().int().min(1).max(MAX_COUNT),
+  wait: z.number().min(0).max(MAX_DURATION),
+  key: z
+    .custom(
+      (value) => value === '' || isText(value) || typeof value === 'function',
+      'is text, or a function that makes it',
+    )
+    .optional(),
 })
+const checkBatch = workerOption('batch', shape)
 
 /**
  * Hands several jobs to a handler at once. Each is claimed by itself and waits here for its fellows, then one
@@ -38,6 +48,14 @@ export default definePlugin({
   // Innermost, so that whatever is checked or counted is so for each job.
   enforce: 'post',
   requires: ['workers'],
+  workerOptions: {
+    batch(value, definition) {
+      const { id, worker } = definition
+      if (worker.flow === undefined) return checkBatch(value, definition)
+      const message = `Worker "${id}" has "batch" and "flow". A flow has one job a step, so leave out one of the two.`
+      throw new QueueError('OPTION_INVALID', message, { details: { option: 'batch' } })
+    },
+  },
   setup(kernel) {
     const gathers = new Map<string, { definition: WorkerDefinition; gather: Gather<Member> }>()
     const workers = kernel.port('workers')
@@ -48,16 +66,6 @@ export default definePlugin({
       return closeAll.call(workers, options)
     }
 
-    kernel.onWorkerStart(({ id, worker }) => {
-      if (worker.batch === undefined) return
-      const { error } = shape.safeParse(worker.batch)
-      const wrong = error
-        ? z.prettifyError(error)
-        : worker.flow && 'a flow has one job a step, so leave out one of the two'
-      if (!wrong) return
-      const message = `Option "batch" of worker "${id}" is { size, wait, key? }: ${wrong}.`
-      throw new QueueError('OPTION_INVALID', message, { details: { option: 'batch' } })
-    })
     kernel.hook('dispatch', join, { when: ({ worker }) => worker.worker.batch !== undefined })
 
     function gatherOf(definition: WorkerDefinition): Gather<Member> {

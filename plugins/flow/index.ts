@@ -3,6 +3,7 @@ import { definePlugin, QueueError, type EmitPayload, type Job } from '../../kern
 import { placesOf } from '../_shared/flow-places.ts'
 import { addLazyMember } from '../_shared/lazy-member.ts'
 import { createCarrier } from './carry.ts'
+import { checkFlowOption } from './check-place.ts'
 import { createCheck } from './check.ts'
 import { createFlowContext, type FlowContext } from './context.ts'
 import { createFlowEngine } from './engine.ts'
@@ -37,6 +38,7 @@ export default definePlugin({
     /** Milliseconds in which nothing has happened before a run is looked at. Default five minutes. */
     checkAfter: z.number().int().min(0).default(300_000),
   }),
+  workerOptions: { flow: checkFlowOption },
   async setup(kernel, { checkInterval: interval, checkAfter: quiet }) {
     const engine = createFlowEngine(kernel)
     const watch = await createCheck(kernel, engine, { interval, quiet })

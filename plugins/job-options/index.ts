@@ -11,7 +11,7 @@ import {
 } from '../../kernel/index.ts'
 import { aged } from './ageing.ts'
 import { createRedrive, letterOf, type Redriven, type RedriveOptions } from './dead-letters.ts'
-import { checkJobOptions } from './rules.ts'
+import { checkJobOptions, jobOptionOf } from './rules.ts'
 
 export type { DeadLetter, Redriven, RedriveOptions } from './dead-letters.ts'
 
@@ -46,6 +46,7 @@ interface Defaults {
 export default definePlugin({
   name: 'job-options',
   enforce: 'pre',
+  workerOptions: Object.fromEntries(WORKER_OPTIONS.map((key) => [key, jobOptionOf(key)])),
   setup(kernel) {
     const perWorker = new WeakMap<WorkerDefinition, Defaults>()
     checkJobOptions(kernel.config.jobs, 'config "jobs"')
@@ -54,7 +55,6 @@ export default definePlugin({
 
     function defaultsOf(worker: WorkerDefinition): Defaults {
       const own = pick(worker.worker, WORKER_OPTIONS)
-      checkJobOptions(own, `worker "${worker.id}"`)
       const { priority = 0, ageing, ...options } = merge(kernel.config.jobs, own)
       const defaults = { options: Object.freeze(options), priority, ageing }
       perWorker.set(worker, defaults)

@@ -8,6 +8,7 @@ import {
   isText,
   unknownKey,
   type JobOptions,
+  type WorkerOptionCheck,
 } from '../../kernel/index.ts'
 
 type Rule = readonly [expected: string, test: (value: unknown) => boolean]
@@ -38,6 +39,11 @@ const CALL_OPTIONS: Record<string, Rule> = {
   runId: text,
   flow: ['the place of a job in a flow', (value) => typeof value === 'object' && value !== null],
   db: ['a client with query() or executeSql()', isClient],
+}
+
+/** Checks one option of a worker's config. */
+export function jobOptionOf(key: keyof JobOptions): WorkerOptionCheck {
+  return (value, { id }) => checkJobOptions({ [key]: value }, `worker "${id}"`)
 }
 
 /** @throws QueueError `OPTION_INVALID` for the first option that is unknown, of a wrong type or out of range */

@@ -1,5 +1,18 @@
 import { z } from 'zod'
-import { definePlugin, type DispatchPayload, type Next, type RunContext } from '../../kernel/index.ts'
+import {
+  MAX_COUNT,
+  MAX_DURATION,
+  definePlugin,
+  type DispatchPayload,
+  type Next,
+  type RunContext,
+} from '../../kernel/index.ts'
+import { workerOption } from '../_shared/worker-option.ts'
+
+const rateLimit = z.strictObject({
+  max: z.number().int().min(1).max(MAX_COUNT),
+  duration: z.number().min(1).max(MAX_DURATION),
+})
 
 /** Keeps `concurrencyKey` and `rateLimit` over all instances, through the `limits` port. */
 export default definePlugin({
@@ -15,6 +28,10 @@ export default definePlugin({
       .min(1)
       .default(15 * 60_000),
   }),
+  workerOptions: {
+    concurrencyPerKey: workerOption('concurrencyPerKey', z.number().int().min(1).max(MAX_COUNT)),
+    rateLimit: workerOption('rateLimit', rateLimit),
+  },
   setup(kernel, { placeTtl }) {
     /** Which limit an attempt met, for whoever asks why its job does not run. */
     const met = new WeakMap<RunContext, 'concurrencyKey' | 'rateLimit'>()

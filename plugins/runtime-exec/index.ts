@@ -3,7 +3,8 @@ import { z } from 'zod'
 import { definePlugin, type WorkerDefinition } from '../../kernel/index.ts'
 import { createChild } from '../_shared/child-process/child.ts'
 import { createChildHost, fileOf, type Launch } from '../_shared/child-process/host.ts'
-import { hostOptions, ownOptions } from '../_shared/child-process/options.ts'
+import { hostOptions, ownOptions, processOption } from '../_shared/child-process/options.ts'
+import { workerOption } from '../_shared/worker-option.ts'
 import { loadExecutable } from './load.ts'
 import { createSimpleChild } from './simple-child.ts'
 
@@ -38,6 +39,10 @@ export default definePlugin({
     /** Endings of files that are workers by themselves. Default `.sh`, `.pl`, `.rb`, `.php`. */
     extensions: z.array(z.string().startsWith('.')).default(['.sh', '.pl', '.rb', '.php']),
   }),
+  workerOptions: {
+    process: processOption,
+    exec: workerOption('exec', execOptions),
+  },
   setup(kernel, { extensions, ...host }) {
     const children = createChildHost(kernel, host, {
       runtime: NAME,

@@ -2,9 +2,10 @@ import { join } from 'pathe'
 import { z } from 'zod'
 import { definePlugin } from '../../kernel/index.ts'
 import { createChildHost, fileOf } from '../_shared/child-process/host.ts'
-import { hostOptions, ownOptions } from '../_shared/child-process/options.ts'
+import { hostOptions, ownOptions, processOption } from '../_shared/child-process/options.ts'
 import { programFile } from '../_shared/package-files.ts'
 import { privateFolder } from '../_shared/private-folder.ts'
+import { workerOption } from '../_shared/worker-option.ts'
 
 declare module 'nuxt-queue/kernel' {
   interface WorkerConfig {
@@ -46,6 +47,10 @@ export default definePlugin({
   name: 'runtime-isolated',
   configKey: 'isolated',
   options: hostOptions.extend(isolatedOptions.shape),
+  workerOptions: {
+    process: processOption,
+    isolated: workerOption('isolated', isolatedOptions),
+  },
   setup(kernel, { resourceLimits, execArgv, ...host }) {
     const cache = compileCache()
     const children = createChildHost(kernel, host, {

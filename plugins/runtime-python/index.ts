@@ -5,7 +5,7 @@ import { join, relative, resolve } from 'pathe'
 import { z } from 'zod'
 import { definePlugin, isQueueError, type Kernel, type WorkerModule } from '../../kernel/index.ts'
 import { createChildHost, fileOf } from '../_shared/child-process/host.ts'
-import { environmentOf, hostOptions, type HostOptions } from '../_shared/child-process/options.ts'
+import { environmentOf, hostOptions, type HostOptions, processOption } from '../_shared/child-process/options.ts'
 import { HOST } from '../_shared/child-process/protocol.ts'
 import { loadModule } from '../_shared/load-module.ts'
 import { packageFile } from '../_shared/package-files.ts'
@@ -33,6 +33,7 @@ export default definePlugin({
      */
     fallback: z.record(z.string(), z.string()).default({}),
   }),
+  workerOptions: { process: processOption },
   setup(kernel, { command, venv, rootDir = process.cwd(), fallback, ...host }) {
     let finding: Promise<Interpreter> | undefined
     const interpreter = (): Promise<Interpreter> =>

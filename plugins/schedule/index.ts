@@ -1,7 +1,16 @@
 import { z } from 'zod'
 import { definePlugin, QueueError, type WorkerDefinition } from '../../kernel/index.ts'
 import { placesOf, startOf } from '../_shared/flow-places.ts'
-import { scheduleShape, type Schedule, type ScheduleInfo, type ScheduleOption } from './schedule.ts'
+import { workerOption } from '../_shared/worker-option.ts'
+import { momentsOf } from './moments.ts'
+import {
+  checkSchedule,
+  ownShape,
+  scheduleShape,
+  type Schedule,
+  type ScheduleInfo,
+  type ScheduleOption,
+} from './schedule.ts'
 import { createTicks, SCHEDULE_QUEUE, TICK_WORKER } from './ticks.ts'
 
 export type { Schedule, ScheduleInfo, ScheduleOption, Timing } from './schedule.ts'
@@ -48,6 +57,7 @@ export default definePlugin({
   name: 'schedule',
   requires: ['queue', 'events', 'control', 'flow'],
   configKey: 'schedules',
+  workerOptions: { schedule: checkOwn },
   /** Schedules by name. */
   options: z.record(z.string(), scheduleShape),
   async setup(kernel, configured) {
@@ -133,12 +143,28 @@ export default definePlugin({
 
     kernel.extend({ schedule: add, unschedule: ticks.remove, schedules: ticks.list })
     kernel.onWorkerStart((worker) => (worker.id === TICK_WORKER ? begin() : addOf(worker)))
+    kernel.onWorkerStop((worker) => {
+      seen.delete(worker)
+      for (const name of owned.get(worker.id) ?? []) ticks.remove(name)
+      owned.delete(worker.id)
+    })
     return () => {
       closed = true
       stop?.()
     }
   },
 })
+
+const checkShape = workerOption('schedule', ownShape, { code: 'SCHEDULE_INVALID', list: true })
+
+/** @throws QueueError `SCHEDULE_INVALID` */
+function checkOwn(value: unknown, worker: WorkerDefinition): void {
+  void checkShape(value, worker)
+  for (const option of [value as ScheduleOption].flat()) {
+    checkSchedule(worker.id, { ...option, worker: worker.id })
+    momentsOf(worker.id, option)
+  }
+}
 
 function isEntry(worker: WorkerDefinition, name: string): boolean {
   return placesOf(worker).some((place) => place.role === 'entry' && place.name === name)

@@ -52,22 +52,29 @@ export interface ScheduleInfo extends Schedule {
 
 const moment = z.union([z.date(), z.number(), z.iso.datetime({ offset: true })])
 
+const timing = {
+  cron: z.string().optional(),
+  timeZone: z.string().optional(),
+  every: z.number().int().min(1).optional(),
+  anchor: moment.optional(),
+  at: moment.optional(),
+  jitter: z.number().int().min(0).optional(),
+  catchUp: z.literal(['last', 'all', false]).optional(),
+  data: z.unknown().optional(),
+  overlap: z.enum(['queue', 'skip', 'replace']).optional(),
+}
+const target = {
+  worker: z.string().min(1).optional(),
+  flow: z.string().min(1).optional(),
+  entry: z.string().min(1).optional(),
+}
+
+/** A schedule of a worker, which is its own target. */
+export const ownShape = z.strictObject(timing)
+
 /** Checks what comes from a configuration or from a caller. */
 export const scheduleShape = z
-  .strictObject({
-    cron: z.string().optional(),
-    timeZone: z.string().optional(),
-    every: z.number().int().min(1).optional(),
-    anchor: moment.optional(),
-    at: moment.optional(),
-    jitter: z.number().int().min(0).optional(),
-    catchUp: z.literal(['last', 'all', false]).optional(),
-    data: z.unknown().optional(),
-    overlap: z.enum(['queue', 'skip', 'replace']).optional(),
-    worker: z.string().min(1).optional(),
-    flow: z.string().min(1).optional(),
-    entry: z.string().min(1).optional(),
-  })
+  .strictObject({ ...timing, ...target })
   .refine(({ cron, every, at }) => given(cron, every, at) === 1, 'It takes one of cron, every and at.')
   .refine(({ worker, flow }) => given(worker, flow) === 1, 'It takes one of worker and flow.')
   .refine(({ cron, timeZone }) => timeZone === undefined || cron !== undefined, 'timeZone is for cron.')

@@ -1,6 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { z } from 'zod'
 import { definePlugin, type Kernel, type WorkerDefinition } from '../../kernel/index.ts'
+import { anySchema, workerOption } from '../_shared/worker-option.ts'
 import { addLazyMember } from '../_shared/lazy-member.ts'
 import { foldState } from '../_shared/fold-state.ts'
 import { createProjection } from '../_shared/projection.ts'
@@ -38,6 +39,11 @@ type StateOf<C> = C extends { state: infer S extends StandardSchemaV1 }
   ? StandardSchemaV1.InferOutput<S> & object
   : Record<string, unknown>
 
+const objectSchema = anySchema.refine(
+  (value) => typeof Object(value).shape === 'object',
+  'is a schema of an object that has a `shape`, such as z.object({ … })',
+)
+
 /** Gives handlers `ctx.state` and the kernel `state()`: a fold of the events of a run. */
 export default definePlugin({
   name: 'state',
@@ -46,6 +52,7 @@ export default definePlugin({
     /** A snapshot is kept each time this many events have been folded. */
     snapshotEvery: z.number().int().min(1).default(1000),
   }),
+  workerOptions: { state: workerOption('state', objectSchema) },
   setup(kernel, { snapshotEvery }) {
     const schemas = new WeakMap<WorkerDefinition, StateSchema>()
     const projection = createProjection<Record<string, unknown>>(() => kernel.port('events'), {

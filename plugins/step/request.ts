@@ -1,4 +1,4 @@
-import { QueueError, type Kernel } from '../../kernel/index.ts'
+import { EXPECTED, isDuration, isMoment, isText, QueueError, type Kernel } from '../../kernel/index.ts'
 import type { EventWait, Wait } from './api.ts'
 
 type WaitRequest = ReturnType<Parameters<Kernel['waits']['look']>[2]>
@@ -9,12 +9,12 @@ const optional = (expected: string, test: (value: unknown) => boolean): Rule => 
   expected,
   (value) => value === undefined || test(value),
 ]
-const duration = optional('milliseconds, a number from 0', (value) => Number.isFinite(value) && Number(value) >= 0)
+const duration = optional(EXPECTED.duration, isDuration)
 
 /** Waits come from other processes as well, where no compiler has looked at them. */
 const RULES: readonly [name: keyof EventWait, rule: Rule][] = [
-  ['event', ['a non-empty string', (value) => typeof value === 'string' && value !== '']],
-  ['key', optional('a string', (value) => typeof value === 'string')],
+  ['event', [EXPECTED.text, (value) => isText(value)]],
+  ['key', optional(EXPECTED.text, (value) => value === '' || isText(value))],
   ['timeout', duration],
   ['lookback', duration],
   ['once', optional('true or false', (value) => typeof value === 'boolean')],
@@ -25,8 +25,8 @@ const RULES: readonly [name: keyof EventWait, rule: Rule][] = [
 export function requestOf(wait: Wait, now: number): WaitRequest {
   switch (wait.kind) {
     case 'sleep': {
-      const at = 'until' in wait ? wait.until : now + wait.delay
-      if (Number.isFinite(at)) return { mode: 'one', parts: [{ type: 'time', at }], filters: [] }
+      const at = 'until' in wait ? wait.until : isDuration(wait.delay) && now + wait.delay
+      if (typeof at === 'number' && isMoment(at)) return { mode: 'one', parts: [{ type: 'time', at }], filters: [] }
       throw new QueueError('WAIT_INVALID', 'A handler sleeps for milliseconds, or until a valid date.')
     }
     case 'event': {

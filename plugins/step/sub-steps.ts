@@ -117,7 +117,7 @@ export function createSubSteps(kernel: Kernel, ctx: RunContext, memosOf: MemosOf
   return {
     run: (name, fn) => tracked(run(name, fn)),
     async sleep(name, until) {
-      await ask(name, { kind: 'sleep', ...(typeof until === 'number' ? { delay: until } : { until: until.getTime() }) })
+      await ask(name, { kind: 'sleep', ...(until instanceof Date ? { until: until.getTime() } : { delay: until }) })
     },
     waitForEvent: <T>(name: string, options: EventWait) =>
       ask(name, { kind: 'event', ...options }) as Promise<T | undefined>,

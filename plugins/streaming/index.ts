@@ -41,6 +41,7 @@ export default definePlugin({
     /** Milliseconds that a stream is still followed after its last follower has left. */
     linger: z.number().int().min(0).default(5_000),
   }),
+  workerOptions: { client: (_value, worker) => void createClientSchemas(worker) },
   setup(kernel, options) {
     const { streams, close } = createHub(kernel, options)
     const schemas = new WeakMap<WorkerDefinition, ClientSchemas>()
@@ -51,8 +52,6 @@ export default definePlugin({
       return there
     }
 
-    // Tells at the start what is wrong, rather than when somebody sends.
-    kernel.onWorkerStart((worker) => void schemasOf(worker))
     addLazyMember(kernel, 'client', (ctx) => createClientChannel(kernel, ctx, schemasOf(ctx.worker), streams))
     kernel.extend({ streams })
     return close

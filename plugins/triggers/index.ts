@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { definePlugin, isQueueError, type EnqueuedJob, type WorkerDefinition } from '../../kernel/index.ts'
 import { createBook, type Trigger } from './book.ts'
+import { checkDefinition } from './definition.ts'
 import type { ConfiguredTrigger, TriggerDefinition, TriggerOptions, TriggerSubscription } from './definition.ts'
 import { createFiring, FIRE, TRIGGER_QUEUE, type FireData } from './fire.ts'
 import { createHistory, type TriggerRecord } from './history.ts'
@@ -76,6 +77,7 @@ declare module 'nuxt-queue/kernel' {
 export default definePlugin({
   name: 'triggers',
   requires: ['queue', 'events', 'limits', 'bus', 'webhooks', 'flow', 'schedule'],
+  workerOptions: { trigger: checkOwn },
   /** Triggers by name. */
   options: z.record(
     z.string(),
@@ -138,6 +140,11 @@ export default definePlugin({
       for (const name of Object.keys(configured)) await schedule(book.get(name))
     })
 
+    kernel.onWorkerStop(({ id }) => {
+      for (const name of scheduled.get(id) ?? []) kernel.unschedule(scheduleOf(name))
+      scheduled.delete(id)
+    })
+
     function infoOf(trigger: Trigger): TriggerInfo {
       const { name, options } = trigger
       const subscriptions = book.subscriptionsOf(trigger).map(({ id, flow, worker }) => ({ id, flow, worker }))
@@ -179,6 +186,11 @@ export default definePlugin({
     })
   },
 })
+
+/** @throws QueueError `TRIGGER_INVALID` */
+function checkOwn(value: unknown, { id }: WorkerDefinition): void {
+  for (const trigger of [value as WorkerTrigger].flat()) checkDefinition({ name: id, ...trigger, worker: id })
+}
 
 function scheduleOf(trigger: string): string {
   return `trigger:${trigger}`

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { definePlugin } from '../../kernel/index.ts'
+import { anyFunction, workerOption } from '../_shared/worker-option.ts'
 import { createUpcasts, type Upcast, type Upcasts, type UpcastTable } from './upcasts.ts'
 
 export type { Upcast, UpcastEvent, Upcasts, UpcastTable } from './upcasts.ts'
@@ -24,6 +25,7 @@ export default definePlugin({
     z.string(),
     z.custom<Upcast>((value) => typeof value === 'function', 'is a function that answers the event as of today'),
   ),
+  workerOptions: { upcast: workerOption('upcast', z.record(z.string(), anyFunction), { code: 'WORKER_INVALID' }) },
   setup(kernel, configured) {
     const upcasts = createUpcasts(kernel, configured)
     // Tells at the start what is wrong, rather than when somebody asks for a state.

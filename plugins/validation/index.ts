@@ -1,10 +1,12 @@
 import { definePlugin, type DispatchPayload, type EnqueuePayload, type Next } from '../../kernel/index.ts'
 import { parse } from '../_shared/parse.ts'
+import { anySchema, workerOption } from '../_shared/worker-option.ts'
 
 /** Checks `input` when a job is enqueued, after every other plugin, and `output` when its handler is done. */
 export default definePlugin({
   name: 'validation',
   enforce: 'post',
+  workerOptions: { input: workerOption('input', anySchema), output: workerOption('output', anySchema) },
   setup(kernel) {
     async function checkInput({ job, worker }: EnqueuePayload, next: Next): Promise<void> {
       job.data = await parse(worker!.worker.input!, job.data, `data of job "${job.name}"`)

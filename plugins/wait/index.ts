@@ -1,5 +1,7 @@
 import { z } from 'zod'
 import { definePlugin, type EmitPayload } from '../../kernel/index.ts'
+import { anyFunction, workerOption } from '../_shared/worker-option.ts'
+import { awaitOption } from './check-options.ts'
 import { deliverEvents, payloadOf, resolveWebhook } from './deliver.ts'
 import { createStages } from './stage.ts'
 import { createStreams, TIDY, WAIT_QUEUE } from './streams.ts'
@@ -44,6 +46,12 @@ export default definePlugin({
     /** By event, the field of its payload that is its key where the sender gives none: `{ 'order.paid': 'order.id' }`. */
     keys: z.record(z.string(), z.string()).default({}),
   }),
+  workerOptions: {
+    awaitBefore: awaitOption('awaitBefore'),
+    awaitAfter: awaitOption('awaitAfter'),
+    onAwaitRegister: workerOption('onAwaitRegister', anyFunction),
+    onAwaitResolve: workerOption('onAwaitResolve', anyFunction),
+  },
   async setup(kernel, { keep, keys }) {
     const streams = createStreams(kernel, keep)
     const waits = createWaits(kernel, streams)

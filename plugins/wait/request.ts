@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { QueueError, toError, type Clock, type Job } from '../../kernel/index.ts'
+import { isMoment, QueueError, toError, type Clock, type Job } from '../../kernel/index.ts'
 import { cronMoments } from '../_shared/cron.ts'
 import type { AwaitOptions, AwaitPart } from './options.ts'
 import { fieldOf } from './field.ts'
@@ -48,7 +48,7 @@ function describePart(part: AwaitPart, job: Job, clock: Clock): Part {
 
 function momentOf({ delay, until }: Extract<AwaitPart, { type: 'time' }>, job: Job, now: number): number {
   const at = until === undefined ? now + (delay ?? NaN) : Number(typeof until === 'function' ? until(job) : until)
-  if (Number.isFinite(at)) return at
+  if (isMoment(at)) return at
   throw new QueueError('WAIT_INVALID', 'A wait for a time needs "delay" in milliseconds, or "until" as a valid date.')
 }
 

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { z } from 'zod'
 import { QueueError, type WorkerConfig, type WorkerDefinition } from '../../../kernel/index.ts'
+import { workerOption } from '../worker-option.ts'
 
 declare module 'nuxt-queue/kernel' {
   interface WorkerConfig {
@@ -42,6 +43,8 @@ export const processOptions = z.strictObject({
 
 export type ProcessOptions = z.input<typeof processOptions>
 export type ResolvedProcessOptions = z.output<typeof processOptions>
+
+export const processOption = workerOption('process', processOptions)
 
 /** What all workers of a runtime share. */
 export const hostOptions = processOptions.extend({

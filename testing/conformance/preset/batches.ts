@@ -226,8 +226,7 @@ export function batchTests(test: PresetTest): void {
     'refuses a batch of a flow',
     test(async ({ kernel }) => {
       const config = { batch: { size: 2, wait: 5 }, flow: { name: 'f', role: 'entry' } } as const
-      await kernel.registerWorker({ id: 'w', config, handler: () => [] })
-      expect(await codeOf(() => kernel.start())).toBe('OPTION_INVALID')
+      expect(await codeOf(() => kernel.registerWorker({ id: 'w', config, handler: () => [] }))).toBe('OPTION_INVALID')
     }),
   )
 
@@ -235,8 +234,8 @@ export function batchTests(test: PresetTest): void {
     'refuses %j as a batch',
     (batch) =>
       test(async ({ kernel }) => {
-        await kernel.registerWorker({ id: 'w', config: { batch: batch as Batch }, handler: () => [] })
-        expect(await codeOf(() => kernel.start())).toBe('OPTION_INVALID')
+        const worker = { id: 'w', config: { batch: batch as Batch }, handler: () => [] }
+        expect(await codeOf(() => kernel.registerWorker(worker))).toBe('OPTION_INVALID')
       })(),
   )
 }

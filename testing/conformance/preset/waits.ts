@@ -305,12 +305,23 @@ export function waitTests(test: PresetTest): void {
   it(
     'tells a wait that is described wrongly',
     test(async ({ kernel, start, event }) => {
+      const wrong: WorkerConfig[] = [
+        { awaitBefore: { type: 'schedule', cron: 'every day' } },
+        { awaitBefore: { type: 'time' } },
+        { awaitAfter: { any: [] } },
+      ]
+      for (const config of wrong) {
+        expect(await codeOf(() => kernel.registerWorker({ id: 'w', config, handler: () => {} }))).toBe('WAIT_INVALID')
+      }
       await start({
-        cron: entry(() => {}, { awaitBefore: { type: 'schedule', cron: 'every day' } }),
-        time: [{ flow: { name: 'g', role: 'entry' }, awaitBefore: { type: 'time' } }, () => {}],
+        moment: entry(() => {}, { awaitBefore: { type: 'time', until: () => new Date('oops') } }),
+        key: [
+          { flow: { name: 'g', role: 'entry' }, awaitBefore: { type: 'event', event: 'e', match: 'id' } },
+          () => {},
+        ],
       })
       for (const flow of ['f', 'g']) {
-        const { runId } = await kernel.flow(flow).start()
+        const { runId } = await kernel.flow(flow).start({})
         expect(await event(runId, 'end')).toMatchObject({ data: { error: { code: 'WAIT_INVALID' } } })
       }
     }),

@@ -1,0 +1,43 @@
+import type { AnyPlugin, WorkerDefinition, WorkerInput, WorkerOptionCheck } from '../contracts/index.ts'
+import { checkKeys, checkText, unknownKey } from './bounds.ts'
+import { QueueError } from './errors.ts'
+import { shown } from './shown.ts'
+
+const INPUT_KEYS = ['id', 'config', 'handler', 'absPath']
+/** What the kernel itself reads of a worker's config. */
+const OWN_KEYS = ['queue', 'name', 'runtime', 'concurrency']
+
+/** @throws QueueError `WORKER_INVALID`, `OPTION_INVALID` for what is no worker at all */
+export function checkWorkerInput(input: WorkerInput): void {
+  checkKeys('A worker', input, INPUT_KEYS, 'WORKER_INVALID')
+  const { id, config, handler } = input
+  checkText('The id of a worker', id, 'WORKER_INVALID')
+  if (config !== undefined && (typeof config !== 'object' || config === null || Array.isArray(config))) {
+    throw new QueueError('WORKER_INVALID', `The config of worker "${id}" is an object; got ${shown(config)}.`)
+  }
+  if (handler !== undefined && typeof handler !== 'function') {
+    throw new QueueError('WORKER_INVALID', `The handler of worker "${id}" is a function; got ${shown(handler)}.`)
+  }
+}
+
+/** Checks the config of a worker: every key is read by the kernel or by a plugin, which knows what it may be. */
+export function createWorkerCheck(plugins: readonly AnyPlugin[]) {
+  const checks = new Map<string, Set<WorkerOptionCheck>>()
+  for (const { workerOptions = {} } of plugins) {
+    for (const [key, check] of Object.entries(workerOptions)) checks.set(key, (checks.get(key) ?? new Set()).add(check))
+  }
+
+  /** @throws QueueError `OPTION_INVALID`, or what a plugin throws */
+  return async (worker: WorkerDefinition): Promise<void> => {
+    const { id, name, queue, worker: config } = worker
+    checkText(`Option "name" of worker "${id}"`, name, 'WORKER_INVALID')
+    checkText(`Option "queue" of worker "${id}"`, queue.name, 'WORKER_INVALID')
+    checkText(`Option "runtime" of worker "${id}"`, config.runtime, 'WORKER_INVALID')
+    for (const [key, value] of Object.entries(config)) {
+      if (OWN_KEYS.includes(key)) continue
+      const own = checks.get(key)
+      if (!own) throw unknownKey(`Worker "${id}"`, key, [...OWN_KEYS, ...checks.keys()])
+      if (value !== undefined) for (const check of own) await check(value, worker)
+    }
+  }
+}

@@ -1,0 +1,59 @@
+import { z } from 'zod'
+import { QueueError, shown, unknownKey, type ErrorCode, type WorkerOptionCheck } from '../../kernel/index.ts'
+
+interface OptionRules {
+  /** Default `OPTION_INVALID`. */
+  code?: ErrorCode
+  /** Whether it may be a list, whose entries are then checked one by one. */
+  list?: boolean
+}
+
+/** A check of one option of a worker's config by a schema. */
+export function workerOption(
+  key: string,
+  shape: z.ZodType,
+  { code, list = false }: OptionRules = {},
+): WorkerOptionCheck {
+  return (value, { id }) => {
+    const owner = `worker "${id}"`
+    if (!list || !Array.isArray(value)) return checkShape(shape, value, { key, owner, code })
+    for (const [index, one] of value.entries()) checkShape(shape, one, { key: `${key}.${index}`, owner, code })
+  }
+}
+
+/** Any Standard Schema. */
+export const anySchema = z.custom(isSchema, 'is a Standard Schema, such as one of Zod')
+
+export const anyFunction = z.custom((value) => typeof value === 'function', 'is a function')
+
+/** @throws QueueError that names the first member that is wrong, and what it has to be */
+export function checkShape(
+  shape: z.ZodType,
+  value: unknown,
+  { key, owner, code = 'OPTION_INVALID' }: { key: string; owner: string; code?: ErrorCode | undefined },
+): void {
+  const issue = shape.safeParse(value).error?.issues[0]
+  if (!issue) return
+  const what = `Option "${[key, ...issue.path.map(String)].join('.')}" of ${owner}`
+  if (issue.code === 'unrecognized_keys') throw unknownKey(what, issue.keys[0]!, keysAt(shape, issue.path), code)
+  const came = issue.path.reduce<unknown>((inner, part) => (Object(inner) as Record<PropertyKey, unknown>)[part], value)
+  const wrong = issue.code === 'custom' ? issue.message : `is wrong: ${issue.message.replace(/^[A-Z][a-z ]+: /, '')}`
+  const message = `${what} ${wrong}; got ${shown(came)}.`
+  throw new QueueError(code, message, { retryable: false, details: { option: key } })
+}
+
+/** The members that the object at a path may have. */
+function keysAt(shape: z.core.$ZodType, path: readonly PropertyKey[]): string[] {
+  if (shape instanceof z.ZodOptional || shape instanceof z.ZodDefault) return keysAt(shape.unwrap(), path)
+  if (shape instanceof z.ZodUnion) return [...new Set(shape.options.flatMap((option) => keysAt(option, path)))]
+  const [first, ...rest] = path
+  if (shape instanceof z.ZodArray && first !== undefined) return keysAt(shape.element, rest)
+  if (!(shape instanceof z.ZodObject)) return []
+  const inner = first === undefined ? undefined : (shape.shape as Record<PropertyKey, z.core.$ZodType>)[first]
+  return inner ? keysAt(inner, rest) : Object.keys(shape.shape)
+}
+
+function isSchema(value: unknown): boolean {
+  const { '~standard': standard } = Object(value) as { '~standard'?: { validate?: unknown } }
+  return typeof standard?.validate === 'function'
+}
