@@ -17,6 +17,7 @@ export {
 export { orderPlugins } from './plugins.ts'
 export { isPromise } from './hooks.ts'
 export { createKernel } from './kernel.ts'
+export { redactError, redactText } from './redact.ts'
 export { defineWorker } from './registry.ts'
 export { shown } from './shown.ts'
 export { reviveError, serializeError } from './stored-error.ts'

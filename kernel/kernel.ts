@@ -10,6 +10,7 @@ import { after, createHookBus } from './hooks.ts'
 import { createLifecycle } from './lifecycle.ts'
 import { orderPlugins, presetChain } from './plugins.ts'
 import { createPorts } from './port-table.ts'
+import { redactingReporter } from './redact.ts'
 import { createRegistry, defineWorker } from './registry.ts'
 import { createProcessor } from './runner.ts'
 import { checkWorkerInput, createWorkerCheck } from './worker-check.ts'
@@ -57,7 +58,7 @@ export async function createKernel(options: KernelOptions = {}): Promise<Kernel>
     ...ports,
     config: defu(options.config ?? {}, ...layers.toReversed(), DEFAULTS) as ResolvedConfig,
     registry,
-    reporter: options.reporter ?? console,
+    reporter: redactingReporter(options.reporter ?? console),
     clock: systemClock,
     hook: (name, handler, { when } = {}) => bus.hook(name, { handler, when, plugin: 'user', rank: 0 }),
     extend(members) {

@@ -1,5 +1,6 @@
 import type { SerializedError } from '../contracts/index.ts'
 import { cutText, isError, readMember, readText, toError } from './errors.ts'
+import { redactText } from './redact.ts'
 
 /** The most characters of each part, for the error itself and for each error within it. */
 const LIMITS = {
@@ -18,7 +19,7 @@ type Seen = Set<unknown>
 
 /**
  * Returns an error as events and job records store it. Takes whatever was thrown and never throws:
- * names, messages, stacks and codes are cut to a limit and say so; causes go four deep, each once; of
+ * names, messages, stacks and codes lose the credentials in them, are cut to a limit and say so; causes go four deep, each once; of
  * the errors of an `AggregateError` the first five are kept, and the message says how many are missing.
  * It has at most about 100,000 characters.
  */
@@ -32,7 +33,7 @@ function serialize(thrown: unknown, depth: number, seen: Seen): SerializedError 
   const limits = depth === 0 ? LIMITS.outer : LIMITS.inner
   const text = (name: keyof typeof limits): string | undefined => {
     const value = readText(error, name)
-    return value === undefined ? undefined : cutText(value, limits[name])
+    return value === undefined ? undefined : cutText(redactText(value), limits[name])
   }
   const stored: SerializedError = { name: text('name') ?? 'Error', message: text('message') ?? '' }
   if (typeof readMember(error, 'code') === 'string') stored.code = text('code')!

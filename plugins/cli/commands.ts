@@ -12,7 +12,7 @@ import {
 } from './arguments.ts'
 import { openBackend, type Host } from './backend.ts'
 import { openHistory, type OpenedHistory } from './history.ts'
-import { createOutput, formatRun, pretty, type Output } from './output.ts'
+import { createOutput, formatRun, type Output } from './output.ts'
 import type { Backend } from './protocol.ts'
 import { httpArgs, parseHttp } from './serving.ts'
 import { createTimeline } from './timeline.ts'
@@ -111,7 +111,7 @@ export function createCommands(host: Host): Record<string, CommandDef> {
         }
         const result = await backend.ask('result', job)
         if (output.json) output.value({ ...job, result })
-        else output.line(pretty(result))
+        else output.block(result)
       })
     },
   )
@@ -158,7 +158,7 @@ export function createCommands(host: Host): Record<string, CommandDef> {
       return using(openRun(run, cwd), async (backend) => {
         const folded = await backend.ask('state', { runId: backend.runId, at: moment })
         if (output.json) output.value(folded)
-        else output.line(pretty(folded))
+        else output.block(folded)
       })
     },
   )

@@ -2,7 +2,7 @@ import { emitKeypressEvents, type Key } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import { colors } from 'consola/utils'
 import type { RunInfo, StoredEvent } from '../../kernel/index.ts'
-import { formatRun, pretty, type Output } from './output.ts'
+import { formatRun, oneLine, pretty, type Output } from './output.ts'
 import { createTimeline } from './timeline.ts'
 
 /** A run to step through. */
@@ -27,6 +27,9 @@ export interface Terminal {
   output: Writable
 }
 
+/** Puts the state below the line of its event. */
+const INDENT = ' '.repeat(9)
+
 function isShown({ to = Infinity, types }: ReplayFilter): (event: StoredEvent) => boolean {
   return ({ seq, type }) => seq <= to && (types === undefined || types.includes(type))
 }
@@ -43,7 +46,7 @@ export async function printReplay({ run, events, states }: Recording, filter: Re
     if (shown(event)) {
       if (output.json) output.value({ ...event, state })
       output.line(lines[index]!)
-      output.line(indent(pretty(state)))
+      output.block(state, INDENT)
     }
     index++
   }
@@ -58,14 +61,15 @@ export async function stepThrough(recording: Recording, filter: ReplayFilter, { 
   const shown = recording.events.filter(isShown(filter))
   const lines = new Map(linesOf(recording.events).map((line, index) => [recording.events[index]!.seq, line]))
   const write = (text: string): void => void output.write(`${text}\n`)
-  write(formatRun(recording.run))
+  write(oneLine(formatRun(recording.run)))
   if (shown.length === 0) return write('No such events.')
   const last = shown.length - 1
 
   async function show(index: number): Promise<void> {
     const event = shown[index]!
-    write(`\n${lines.get(event.seq)!}`)
-    write(indent(pretty(await recording.stateAt(event.seq))))
+    write('')
+    write(oneLine(lines.get(event.seq)!))
+    write(pretty(await recording.stateAt(event.seq), INDENT))
     const keys = '→ next  ← back  home, end  q quit'
     write(colors.dim(`  ${index + 1} of ${shown.length}  ${keys}`))
   }
@@ -124,8 +128,4 @@ async function* keysOf(input: Terminal['input']): AsyncGenerator<Key> {
 function linesOf(events: readonly StoredEvent[]): string[] {
   const timeline = createTimeline({ all: true })
   return events.map((event) => timeline.event(event)!)
-}
-
-function indent(text: string): string {
-  return text.replaceAll(/^/gm, '         ')
 }

@@ -1,4 +1,4 @@
-import { toError, type Kernel } from '../../kernel/index.ts'
+import { redactText, toError, type Kernel } from '../../kernel/index.ts'
 
 export interface Health {
   status: 'ok' | 'unavailable'
@@ -44,7 +44,7 @@ async function check(
     return [store, { ok: true, ms: Math.round(performance.now() - began) }]
   } catch (error) {
     const { message } = toError(error)
-    return [store, { ok: false, ms: Math.round(performance.now() - began), message }]
+    return [store, { ok: false, ms: Math.round(performance.now() - began), message: redactText(message) }]
   } finally {
     stop()
   }

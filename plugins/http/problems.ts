@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http'
-import { isQueueError, QueueError, type ErrorCode, type Reporter } from '../../kernel/index.ts'
+import { isQueueError, QueueError, redactText, type ErrorCode, type Reporter } from '../../kernel/index.ts'
 import { HTTP_STATUS } from '../_shared/http-status.ts'
 
 /** An error as this interface tells it (RFC 9457). */
@@ -65,5 +65,5 @@ function statusOf({ code, details }: QueueError): number | undefined {
 }
 
 function messageOf(error: unknown): string {
-  return (error as Error).message
+  return redactText((error as Error).message)
 }
