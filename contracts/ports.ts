@@ -178,6 +178,14 @@ export interface Limits {
   take(bucket: string, rate: RateLimit, holder?: string): MaybePromise<number>
 }
 
+export interface LoadOptions {
+  /**
+   * How many milliseconds a file may take to load. Whoever asks waits no longer; a runtime that starts a process for
+   * it ends that process by then. Default: as long as it takes.
+   */
+  timeout?: number
+}
+
 /** How handlers run. */
 export interface Runtime {
   /** What a worker's `runtime` option names: `node`, `python`, … */
@@ -185,7 +193,7 @@ export interface Runtime {
   /** File name endings this runtime loads, with the dot. */
   readonly extensions: readonly string[]
   /** Reads a worker file: its config, and its handler where that can live in this process. */
-  load?(file: string): Promise<WorkerModule>
+  load?(file: string, options?: LoadOptions): Promise<WorkerModule>
   /** Called once a worker before its first job. */
   prepare?(worker: WorkerDefinition): MaybePromise<void>
   execute(worker: WorkerDefinition, ctx: RunContext): MaybePromise<unknown>

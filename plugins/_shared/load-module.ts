@@ -1,4 +1,5 @@
-import { stat } from 'node:fs/promises'
+import { realpath, stat } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { pathToFileURL } from 'node:url'
 import { QueueError, toError, type WorkerModule } from '../../kernel/index.ts'
 
@@ -12,6 +13,8 @@ import { QueueError, toError, type WorkerModule } from '../../kernel/index.ts'
 export async function loadModule(file: string): Promise<WorkerModule> {
   const { mtimeMs } = await stat(file)
   const url = `${pathToFileURL(file).href}?v=${mtimeMs}`
+  // CommonJS is kept by its path, without the version.
+  delete createRequire(import.meta.url).cache[await realpath(file)]
   const exported = await import(/* @vite-ignore */ url).catch((cause: unknown) => {
     if (isRefusal(cause)) return loadWithJiti(file)
     throw unloadable(file, cause)
@@ -25,7 +28,7 @@ export async function loadModule(file: string): Promise<WorkerModule> {
  * @throws QueueError `WORKER_INVALID` that names the file
  */
 export function readWorkerModule(file: string, exported: unknown): WorkerModule {
-  const { default: handler, config: given, ...others } = exported as Exported
+  const { default: handler, config: given, ...others } = asExported(exported)
   const config = withLifecycle(given, others)
   // What another runtime runs may have its handler in a program that the config names.
   const elsewhere = handler === undefined && config?.runtime !== undefined && config.runtime !== 'node'
@@ -42,6 +45,13 @@ export function readWorkerModule(file: string, exported: unknown): WorkerModule 
 interface Exported extends Record<string, unknown> {
   default?: unknown
   config?: WorkerModule['config']
+}
+
+/** What a file exports; one of CommonJS that was compiled from a module exports that module as its default. */
+function asExported(exported: unknown): Exported {
+  const { default: inner } = exported as Exported
+  const isModule = typeof inner === 'object' && inner !== null && 'default' in inner
+  return isModule ? inner : (exported as Exported)
 }
 
 /** Exports such as `onAwaitRegister` are part of the config that stands beside them. */

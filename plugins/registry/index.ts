@@ -26,8 +26,7 @@ export default definePlugin({
   async setup(kernel, { dirs, rootDir = process.cwd(), watch, files, bundled }) {
     const folders = dirs.map((dir) => resolve(rootDir, dir))
     const scanner = createScanner(kernel, folders)
-    await scanner.scan()
-    await scanner.add(files, bundled)
+    await scanner.load(files, bundled)
     if (watch) return watchFolders(folders, (file) => scanner.refresh(file), kernel.reporter)
   },
 })

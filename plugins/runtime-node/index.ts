@@ -17,7 +17,7 @@ export default definePlugin({
   setup(kernel, { strayErrors }) {
     kernel.provide('runtime', {
       name: 'node',
-      extensions: ['.ts', '.mts', '.js', '.mjs'],
+      extensions: ['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs'],
       load: loadModule,
       execute({ id, handler }, ctx) {
         if (!handler) {

@@ -13,13 +13,18 @@ interface Described {
 
 interface Wanted {
   file: string
+  /** When nobody waits for it any longer, by `Date.now()`. */
+  deadline: number
   resolve(module: WorkerModule): void
   reject(error: unknown): void
 }
 
 export interface DescriberOptions {
-  /** Runs the SDK with these arguments and answers what it printed, whatever its exit code. */
-  run(args: readonly string[]): Promise<{ stdout: string; stderr: string }>
+  /**
+   * Runs the SDK with these arguments for so many milliseconds at most. Hands over each line as it comes and returns
+   * what was printed beside them, however it ended.
+   */
+  run(args: readonly string[], timeout: number, onLine: (line: string) => void): Promise<string>
   /** Tells interpreters and versions of the SDK apart. */
   fingerprint(): Promise<string>
   /** Where configs are kept between processes. */
@@ -34,12 +39,13 @@ export function createDescriber({ run, fingerprint, cacheFile }: DescriberOption
   const cache = createDescriptionCache(cacheFile)
   let wanted: Wanted[] = []
 
-  async function load(file: string): Promise<WorkerModule> {
+  async function load(file: string, timeout: number): Promise<WorkerModule> {
+    const deadline = Date.now() + timeout
     const print = await fingerprint()
     const known = await cache.get(file, print)
     if (known) return { config: known }
     return new Promise((resolve, reject) => {
-      if (wanted.push({ file, resolve, reject }) === 1) setImmediate(() => void describe(print))
+      if (wanted.push({ file, deadline, resolve, reject }) === 1) setImmediate(() => void describe(print))
     })
   }
 
@@ -47,15 +53,19 @@ export function createDescriber({ run, fingerprint, cacheFile }: DescriberOption
     const batch = wanted
     const began = Date.now()
     wanted = []
+    const timeout = Math.max(...batch.map(({ deadline }) => deadline)) - began
+    // Python names the file that hangs, and has to do so before it is ended itself.
+    const seconds = Math.max(timeout / 2, timeout - 500) / 1000
     try {
-      const { stdout, stderr } = await run(['describe', ...batch.map(({ file }) => file)])
-      const lines = stdout.split('\n').filter((line) => line !== '')
-      for (const [index, one] of batch.entries()) {
-        const line = lines[index]
-        if (line === undefined) one.reject(unreadable(one.file, stderr))
-        else settle(one, JSON.parse(line) as Described)
-      }
-      await cache.put(await Promise.all(lines.map((line) => entryOf(JSON.parse(line) as Described, began))), print)
+      const args = ['describe', '--timeout', String(seconds), ...batch.map(({ file }) => file)]
+      const described: Described[] = []
+      const stderr = await run(args, timeout, (line) => {
+        const one = JSON.parse(line) as Described
+        described.push(one)
+        for (const waiting of batch) if (waiting.file === one.file) settle(waiting, one)
+      })
+      for (const { file, reject } of batch) reject(unreadable(file, stderr))
+      await cache.put(await Promise.all(described.map((one) => entryOf(one, began))), print)
     } catch (error) {
       for (const { reject } of batch) reject(error)
     }

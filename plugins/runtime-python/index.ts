@@ -40,12 +40,10 @@ export default definePlugin({
       (finding ??= findInterpreter({ command, venv: venv && resolve(rootDir, venv) }))
 
     const describer = createDescriber({
-      async run(args) {
-        const { execa } = await import('execa')
-        const { executable } = await interpreter()
+      async run(args, timeout, onLine) {
+        const { executable: command } = await interpreter()
         const env = { ...environmentOf(host), ...pythonPath(host) }
-        const settings = { env, extendEnv: false, cwd: host.cwd, reject: false, stdin: 'ignore' } as const
-        return execa(executable, ['-m', 'nuxt_queue', ...args], settings)
+        return children.run({ command, args: ['-m', 'nuxt_queue', ...args], cwd: host.cwd, env }, timeout, onLine)
       },
       fingerprint: async () =>
         Object.values(await interpreter())
@@ -68,7 +66,7 @@ export default definePlugin({
     kernel.provide('runtime', {
       name: NAME,
       extensions: ['.py'],
-      load: async (file) => {
+      load: async (file, { timeout = host.startTimeout } = {}) => {
         try {
           await interpreter()
         } catch (error) {
@@ -76,7 +74,7 @@ export default definePlugin({
           if (!isQueueError(error, 'RUNTIME_MISSING') || instead === undefined) throw error
           return loadInstead(kernel, file, resolve(rootDir, instead), error.message)
         }
-        const { config, handler } = await describer.load(file)
+        const { config, handler } = await describer.load(file, timeout)
         // Whatever it says, and whoever has written what was kept of it: a file of Python runs in Python.
         return { config: { ...config, runtime: NAME }, handler }
       },

@@ -54,7 +54,7 @@ async function probe(command: string): Promise<Interpreter> {
   const { execa } = await import('execa')
   const { stdout, failed, exitCode, stderr, code } = await execa(command, ['-c', PROBE], {
     reject: false,
-    timeout: 10_000,
+    timeout: 5_000,
     stdin: 'ignore',
   })
   if (failed) throw new Error(code === 'ENOENT' ? 'not found' : `exit code ${exitCode}${stderr ? `: ${stderr}` : ''}`)

@@ -7,6 +7,7 @@ import {
 } from '../../../kernel/index.ts'
 import { createChild, type Child, type ChildOptions } from './child.ts'
 import { environmentOf, ownOptions, processOptions, type HostOptions, type ResolvedProcessOptions } from './options.ts'
+import { createLineReader } from './lines.ts'
 import { createPool } from './pool.ts'
 import { spawnProcess, type Command, type SpawnedProcess } from './spawn.ts'
 import { createSupervisor } from './supervisor.ts'
@@ -67,6 +68,25 @@ export function createChildHost(kernel: Kernel, options: HostOptions, { runtime,
       } finally {
         pool.release(member)
       }
+    },
+    /**
+     * Runs a program to its end, which comes after `timeout` milliseconds at the latest, and with this process.
+     *
+     * @param onLine called with each line on stdout as it comes
+     * @returns what came on stderr
+     */
+    async run(command: Omit<Command, 'channel'>, timeout: number, onLine: (line: string) => void): Promise<string> {
+      const spawned = await spawnProcess({ ...command, channel: 'none' }, supervisor)
+      const timer = setTimeout(spawned.kill, timeout)
+      const { push, flush } = createLineReader({ max: maxMessage, onLine })
+      const errors: Buffer[] = []
+      spawned.stdout.on('data', push)
+      spawned.stderr.on('data', (chunk: Buffer) => void errors.push(chunk))
+      spawned.stdin!.end()
+      await spawned.exited
+      clearTimeout(timer)
+      flush()
+      return Buffer.concat(errors).toString()
     },
     async close(): Promise<void> {
       await pool.close()

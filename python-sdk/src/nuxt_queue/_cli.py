@@ -23,7 +23,7 @@ def main(argv: Sequence[str]) -> int:
     if options.command == "describe":
         from ._describe import describe_files
 
-        return describe_files(options.file)
+        return describe_files(options.file, options.timeout)
     return _run(options)
 
 
@@ -34,6 +34,9 @@ def _parser() -> argparse.ArgumentParser:
     about = "Print what worker files say about themselves: one line of JSON a file, in order."
     describe = commands.add_parser("describe", help="print what worker files say about themselves", description=about)
     describe.add_argument("file", nargs="+", help="a Python file with a worker")
+
+    about = "how many seconds all files may take to load together; then each line comes as soon as its file has loaded"
+    describe.add_argument("--timeout", type=float, default=None, metavar="S", help=about)
 
     about = "Run a worker once, with no queue: logs and progress go to stderr, the result goes to stdout as JSON."
     run = commands.add_parser(

@@ -8,6 +8,7 @@ import sys
 
 from ._errors import message_of, traceback_of
 from ._frames import UNLOADABLE, WireError
+from ._paths import after_library
 from .config import MARK, WorkerConfig, merge
 from .errors import QueueError
 
@@ -71,7 +72,7 @@ def _run(file: str, worker: str) -> ModuleType:
     if spec is None or loader is None:
         raise QueueError("WORKER_INVALID", f"{file} is no Python file.")
     sys.argv = [file]
-    sys.path.insert(0, os.path.dirname(file))
+    sys.path.insert(after_library(), os.path.dirname(file))
     module = importlib.util.module_from_spec(spec)
     # Known by name, so that dataclasses, pickle and multiprocessing find what it defines.
     sys.modules[name] = module
