@@ -11,6 +11,8 @@ interface SqlQueryOptions {
   repeatable?: boolean
   /** Called each time before it is sent again: its answer may then tell of what it has done before. */
   onRepeat?: () => void
+  /** How often it is sent at most when it takes longer than its time limit. Default 5. */
+  tries?: number
 }
 
 /** What the plugins over PostgreSQL share, whatever drives it: a server, or one inside this process. */
@@ -23,7 +25,11 @@ export interface PostgresPort {
   /** Milliseconds between looks for what no notification told of. */
   readonly pollInterval: number
   readonly reporter: Reporter
-  /** Runs one statement, or several without values. Waits while the database is away. */
+  /**
+   * Runs one statement, or several without values. Waits while the database is away.
+   *
+   * @throws QueueError `STORE_UNAVAILABLE`, `STORE_TIMEOUT` or `STORE_REFUSED`
+   */
   query<Row extends object = SqlRow>(
     text: string,
     values?: readonly unknown[],
@@ -55,21 +61,19 @@ export function quoteText(text: string): string {
   return `'${text.replaceAll("'", "''")}'`
 }
 
-/** @throws QueueError `VALUE_UNSUPPORTED` for a text that PostgreSQL cannot hold */
-export function checkText(text: string, what: string): void {
+/** The most bytes of a text that an index takes, whatever stands beside it. */
+const MOST_BYTES = 2500
+
+/** @throws QueueError `VALUE_UNSUPPORTED` for what is no text, or one that PostgreSQL cannot hold in an index */
+export function checkText(text: unknown, what: string): void {
+  if (typeof text !== 'string') throw unsupported(what, typeof text, 'It has to be text.')
+  if (text.length > MOST_BYTES / 3 && Buffer.byteLength(text) > MOST_BYTES) {
+    throw unsupported(what, `of ${Buffer.byteLength(text)} bytes`, `PostgreSQL takes ${MOST_BYTES} at most.`)
+  }
   if (text.isWellFormed() && !text.includes('\0')) return
-  const hint = 'PostgreSQL holds no NUL and no half of a surrogate pair.'
-  throw new QueueError('VALUE_UNSUPPORTED', `The ${what} ${JSON.stringify(text)} cannot be stored. ${hint}`)
+  throw unsupported(what, JSON.stringify(text), 'PostgreSQL holds no NUL and no half of a surrogate pair.')
 }
 
-/** Classes and codes of errors after which the same statement may succeed on a new connection. */
-const AWAY = /^(?:08...|57P0[123]|53300|25006)$/
-
-/** Whether an error tells that the database is away, rather than that it refused a statement. */
-export function isAway(error: unknown): boolean {
-  if (!(error instanceof Error)) return false
-  const { code, severity } = error as { code?: unknown; severity?: unknown }
-  if (typeof severity === 'string' && typeof code === 'string') return AWAY.test(code)
-  if (typeof code === 'string') return /^(?:E[A-Z]+)$/.test(code)
-  return /terminated|timeout|closed|ended|not queryable|Connection/i.test(error.message)
+function unsupported(what: string, got: string, hint: string): QueueError {
+  return new QueueError('VALUE_UNSUPPORTED', `The ${what} cannot be stored; got ${got}. ${hint}`)
 }

@@ -16,6 +16,6 @@ export function storable(settlement: Settlement, now: number, report: (problem: 
 }
 
 /** Gives a job back after a pause. It counts as a crash, so that it does not run without end. */
-export function givenBack({ slot }: Settlement, now: number): Settlement {
+export function givenBack({ slot }: Pick<Settlement, 'slot'>, now: number): Settlement {
   return { type: 'defer', runAt: now + UNSTORABLE_DELAY, crashed: true, slot }
 }

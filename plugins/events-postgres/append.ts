@@ -8,6 +8,7 @@ import {
 } from '../../kernel/index.ts'
 import { createGroupCommit } from '../_shared/group-commit.ts'
 import { encodeJson } from '../_shared/json.ts'
+import { mayBeOneMembers } from '../_shared/postgres-failure.ts'
 import { checkText, quoteName, type PostgresPort } from '../_shared/postgres.ts'
 import { copyValue } from '../_shared/value.ts'
 import { encodeRound, packRounds, type Packed, type Pending } from './rounds.ts'
@@ -52,6 +53,7 @@ export function createAppender(db: PostgresPort, payloadLimit: number) {
   const group = createGroupCommit<Pending, AppendResult>({
     maxItems: LARGEST_GROUP,
     sizeOf: ({ size }) => size,
+    splitOn: mayBeOneMembers,
     async commit(items) {
       const [first = [], ...rest] = packRounds(items)
       const whole = first.filter(isWhole)

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { QueueError, type Reporter } from '../../kernel/index.ts'
 import { programFile } from '../_shared/package-files.ts'
+import { storeError } from '../_shared/postgres-failure.ts'
 import type { PostgresPort } from '../_shared/postgres.ts'
 import type { FromThread, ThreadData, ToThread } from './protocol.ts'
 
@@ -13,7 +14,7 @@ interface Asked {
   repeatable: boolean
   onRepeat?: () => void
   resolve(rows: never[]): void
-  reject(error: Error): void
+  reject(error: unknown): void
 }
 
 interface Channel {
@@ -61,10 +62,8 @@ export async function openDatabase(data: ThreadData, reporter: Reporter): Promis
 
   /** What was asked of the dead thread is asked again where it may be, else it fails. */
   async function restart(): Promise<void> {
-    for (const { message, repeatable, reject } of asked.values()) {
-      if (repeatable) continue
-      asked.delete(message.id)
-      reject(Object.assign(new Error('The embedded database died.'), { code: 'ECONNRESET' }))
+    for (const { message, repeatable } of asked.values()) {
+      if (!repeatable) fail(message.id, Object.assign(new Error('The embedded database died.'), { code: 'ECONNRESET' }))
     }
     for (;;) {
       await new Promise((resolve) => setTimeout(resolve, RESTART))
@@ -94,9 +93,14 @@ export async function openDatabase(data: ThreadData, reporter: Reporter): Promis
       asked.delete(message.id)
     } else if (message.type === 'error') {
       const { message: text, ...members } = message.error
-      asked.get(message.id)?.reject(Object.assign(new Error(text), members))
-      asked.delete(message.id)
+      fail(message.id, Object.assign(new Error(text), members))
     }
+  }
+
+  function fail(id: number, error: Error): void {
+    const one = asked.get(id)
+    asked.delete(id)
+    one?.reject(storeError(error, one.message.text, 1))
   }
 
   function guard(call: () => void): void {

@@ -1,11 +1,20 @@
+import type { Socket } from 'node:net'
 import type { PoolClient, PoolConfig } from 'pg'
 import { QueueError, toError, type Reporter } from '../../kernel/index.ts'
-import { isAway, type PostgresPort } from '../_shared/postgres.ts'
+import { createOutage } from '../_shared/outage.ts'
+import { failureOf, sqlStateOf, storeError, type FailureKind } from '../_shared/postgres-failure.ts'
+import type { PostgresPort } from '../_shared/postgres.ts'
 
 export type Pg = typeof import('pg')
 
 const FIRST_WAIT = 50
 const LONGEST_WAIT = 2000
+/** How often a statement is sent at most that was given up, or found no room. */
+const TRIES = { conflict: 20, full: 10, slow: 5 }
+/** How long to wait for answers that are under way when everything ends, in milliseconds. */
+const LAST_WAIT = 2000
+/** What `pg` says when all connections of the pool are busy for `connectionTimeoutMillis`. */
+const BUSY = 'timeout exceeded when trying to connect'
 
 /** @throws QueueError `PLUGIN_SETUP_FAILED` that says what to install */
 export async function loadPg(): Promise<Pg> {
@@ -20,12 +29,13 @@ export async function loadPg(): Promise<Pg> {
 
 interface Database {
   query: PostgresPort['query']
-  /** @throws QueueError `PLUGIN_SETUP_FAILED` when the server cannot be reached */
+  /** @throws QueueError `PLUGIN_SETUP_FAILED` when the server cannot be reached, `STORE_REFUSED` when it is read-only */
   reach(): Promise<void>
+  /** Gives up what waits; resolves within two seconds, also while the server is away. */
   close(): Promise<void>
 }
 
-/** One pool that waits while the server is away, and tells once that it is, and once that it is back. */
+/** One pool that waits while the server is away, and reports once that it is, and once that it is back. */
 export function createDatabase({ Pool }: Pg, config: PoolConfig, reporter: Reporter): Database {
   const pool = new Pool({
     application_name: 'nuxt-queue',
@@ -37,31 +47,30 @@ export function createDatabase({ Pool }: Pg, config: PoolConfig, reporter: Repor
     ...config,
   })
   const closing = new AbortController()
-  let away = false
+  const outage = createOutage('PostgreSQL', reporter)
+  /** Those whose connection has not ended. */
+  const clients = new Set<PoolClient>()
 
   // A connection that breaks is replaced when it is needed: an idle one, or one whose last answer has just come.
   pool.on('error', () => {})
-  pool.on('connect', (client) => client.on('error', () => {}))
-
-  function tell(error: unknown): void {
-    if (away || closing.signal.aborted) return
-    away = true
-    reporter.warn('PostgreSQL is away; everything waits until it is back.', error)
-  }
+  pool.on('connect', (client) => {
+    clients.add(client)
+    client.on('error', () => {})
+  })
+  pool.on('remove', (client) => clients.delete(client))
 
   /** Waits for a connection, however long the server is away. */
-  async function connect(): Promise<PoolClient> {
+  async function connect(text: string): Promise<PoolClient> {
     for (let wait = FIRST_WAIT; ; wait = Math.min(2 * wait, LONGEST_WAIT)) {
       try {
-        const client = await pool.connect()
-        if (away) reporter.warn('PostgreSQL is back.')
-        away = false
-        return client
+        return await pool.connect()
       } catch (error) {
-        if (closing.signal.aborted || !isAway(error)) throw error
-        tell(error)
+        if (closing.signal.aborted) throw closed(text, error)
+        if (error instanceof Error && error.message === BUSY) continue
+        if (failureOf(error) !== 'away') throw storeError(error, text, 0)
+        outage.failed(error)
         await sleep(wait * (0.5 + Math.random()))
-        if (closing.signal.aborted) throw error
+        if (closing.signal.aborted) throw closed(text, error)
       }
     }
   }
@@ -81,47 +90,96 @@ export function createDatabase({ Pool }: Pg, config: PoolConfig, reporter: Repor
   const query: PostgresPort['query'] = async <Row extends object>(
     text: string,
     values?: readonly unknown[],
-    { repeatable = false, onRepeat }: { repeatable?: boolean; onRepeat?: () => void } = {},
+    { repeatable = false, onRepeat, tries = TRIES.slow }: Parameters<PostgresPort['query']>[2] = {},
   ): Promise<Row[]> => {
-    for (;;) {
-      const client = await connect()
+    let wait = FIRST_WAIT
+    for (let sent = 1; ; sent++) {
+      const client = await connect(text)
       try {
         const result = (await client.query(text, values as unknown[])) as { rows: Row[] } | { rows: Row[] }[]
         client.release()
+        outage.worked()
         return Array.isArray(result) ? result.flatMap(({ rows }) => rows ?? []) : result.rows
       } catch (error) {
-        // Its transaction may be open, or it may be gone: nobody gets this connection again.
-        client.release(toError(error))
-        if (!repeatable || closing.signal.aborted) throw error
-        // Nothing of it has taken effect, and who it stood in the way of goes on.
-        if (isDeadlock(error)) continue
-        if (!isAway(error)) throw error
-        tell(error)
-        await sleep(FIRST_WAIT)
-        onRepeat?.()
+        const kind = failureOf(error)
+        const answered = sqlStateOf(error) !== undefined && kind !== 'away'
+        // Several statements may have left a transaction open, and a replica stays one: nobody gets that connection again.
+        client.release(answered && values && kind !== 'refused' ? undefined : toError(error))
+        if (answered) outage.worked()
+        const again = mayRepeat(kind, sent, { answered, repeatable, tries })
+        if (!again || closing.signal.aborted) throw storeError(error, text, sent)
+        if (kind === 'away') outage.failed(error)
+        await sleep(kind === 'away' ? FIRST_WAIT : wait * (0.5 + Math.random()))
+        wait = Math.min(2 * wait, LONGEST_WAIT)
+        if (!answered) onRepeat?.()
       }
     }
+  }
+
+  /** Ends all connections; a server that does not answer is not waited for. */
+  async function close(): Promise<void> {
+    closing.abort()
+    const ended = await within(LAST_WAIT, pool.end())
+    for (const client of clients) dropConnection(client, ended ? LAST_WAIT : 0)
   }
 
   return {
     query,
     async reach(): Promise<void> {
+      const [row] = await reachable()
+      if (row?.writable !== false) return
+      const message = 'PostgreSQL is read-only, or a replica.'
+      throw new QueueError('STORE_REFUSED', `${message} Set postgres.url or DATABASE_URL to the primary.`)
+    },
+    close,
+  }
+
+  async function reachable(): Promise<{ writable: boolean }[]> {
+    try {
+      const client = await pool.connect()
       try {
-        const client = await pool.connect()
+        const text = `SELECT current_setting('transaction_read_only') = 'off' AS writable`
+        return (await client.query<{ writable: boolean }>(text)).rows
+      } finally {
         client.release()
-      } catch (cause) {
-        const message = `PostgreSQL cannot be reached: ${toError(cause).message || 'no answer'}.`
-        throw new QueueError('PLUGIN_SETUP_FAILED', `${message} Check postgres.url or DATABASE_URL.`, { cause })
       }
-    },
-    async close(): Promise<void> {
-      closing.abort()
-      await pool.end()
-    },
+    } catch (cause) {
+      const message = `PostgreSQL cannot be reached: ${toError(cause).message || 'no answer'}.`
+      throw new QueueError('PLUGIN_SETUP_FAILED', `${message} Check postgres.url or DATABASE_URL.`, { cause })
+    }
   }
 }
 
-/** Whether a statement was given up, whole, so that another one could go on. */
-function isDeadlock(error: unknown): boolean {
-  return error instanceof Error && (error as { code?: unknown }).code === '40P01'
+/** Waits for something, so many milliseconds at most; returns whether it has come. */
+export async function within(ms: number, done: Promise<unknown>): Promise<boolean> {
+  const late = Promise.withResolvers<boolean>()
+  const timer = setTimeout(() => late.resolve(false), ms)
+  const came = await Promise.race([done.then(() => true), late.promise])
+  clearTimeout(timer)
+  return came
+}
+
+/** Breaks the connection of a client whose server has not ended it after so many milliseconds; until then it keeps no process. */
+export function dropConnection(client: object, ms: number): void {
+  const { connection } = client as { connection?: { stream: Socket } }
+  connection?.stream.unref()
+  setTimeout(() => connection?.stream.destroy(), ms).unref()
+}
+
+/** Whether a statement is sent again. What the server has answered with an error has not taken effect. */
+function mayRepeat(
+  kind: FailureKind,
+  sent: number,
+  { answered, repeatable, tries }: { answered: boolean; repeatable: boolean; tries: number },
+): boolean {
+  if (!answered && !repeatable) return false
+  if (kind === 'away') return true
+  if (kind === 'slow') return sent < tries
+  return (kind === 'conflict' || kind === 'full') && sent < TRIES[kind]
+}
+
+function closed(text: string, cause: unknown): unknown {
+  const error = storeError(cause, text, 0)
+  const message = 'PostgreSQL is away, and its connection is being closed.'
+  return error === cause ? new QueueError('STORE_UNAVAILABLE', message, { cause }) : error
 }

@@ -1,12 +1,14 @@
 import type { Client, PoolConfig } from 'pg'
 import { toError, type Reporter } from '../../kernel/index.ts'
 import { quoteName } from '../_shared/postgres.ts'
-import type { Pg } from './database.ts'
+import { dropConnection, within, type Pg } from './database.ts'
 
 const FIRST_WAIT = 50
 const LONGEST_WAIT = 2000
 /** Milliseconds between signs of life, and how long one may take. */
 const HEARTBEAT = 5000
+/** How long the server may take to say goodbye. */
+const LAST_WAIT = 1000
 
 interface Channel {
   onNotify: (payload: string) => void
@@ -134,7 +136,12 @@ export function createListener({ Client: PgClient }: Pg, config: PoolConfig, rep
       clearInterval(heartbeat)
       const client = current
       current = undefined
-      await client?.end().catch(() => {})
+      if (!client) return
+      dropConnection(client, LAST_WAIT)
+      await within(
+        LAST_WAIT,
+        client.end().catch(() => {}),
+      )
     },
   }
 }

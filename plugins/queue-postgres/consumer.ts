@@ -2,6 +2,7 @@ import type { Clock, JobRecord, Processor, QueueEvent } from '../../kernel/index
 import { quoteName, type PostgresPort } from '../_shared/postgres.ts'
 import type { Consumer } from '../_shared/worker-manager.ts'
 import type { Arrivals } from './arrivals.ts'
+import { createBacklog } from './backlog.ts'
 import { encodeQueue } from './names.ts'
 import { createPace } from './pace.ts'
 import type { Settled } from './settlement.ts'
@@ -66,12 +67,14 @@ export function createConsumer(
     progress: (claim, record, value) => host.progress(name, claim, record, value),
     settled: noteSettled,
     lapsed: (claim) => host.lapsed(queue, claim),
+    unstorable: ({ id }, problem) =>
+      db.reporter.error(`How job "${id}" ended cannot be stored; it will run again.`, problem),
     changed: schedule,
   })
   let concurrency = initialConcurrency
   /** What the claims may bring that are under way. */
   let coming = 0
-  let settled: Settled[] = []
+  const settled = createBacklog(queue, db.reporter)
   let open = true
   let stopped = false
   /** Whether there may be a job that could be claimed, and how often that was told. */
@@ -127,9 +130,10 @@ export function createConsumer(
   }
 
   async function takeTurn(): Promise<void> {
-    const batch = settled
-    settled = []
-    const wanted = wantedNow()
+    // In this order: what is being isolated travels alone.
+    const alone = settled.isolating
+    const batch = settled.take()
+    const wanted = alone && batch.length > 0 ? 0 : wantedNow()
     const known = wakes
     const claim = wanted > 0 ? 1 : 0
     turns++
@@ -153,6 +157,7 @@ export function createConsumer(
       schedule()
       const answer = await turned
       over()
+      settled.worked()
       const { claimed, due } = read(batch, answer, repeated)
       if (wanted > 0) {
         pace.turned(performance.now() - began)
@@ -165,12 +170,14 @@ export function createConsumer(
     } catch (error) {
       over()
       if (stopped) return
-      db.reporter.error(`Queue "${queue}" could not settle or claim jobs; it will try again.`, error)
-      settled = [...batch, ...settled]
       hungry = true
-      await new Promise((resolve) => setTimeout(resolve, 1000))
+      await pause(settled.failed(batch, error))
     }
     schedule()
+  }
+
+  function pause(ms: number): Promise<void> {
+    return new Promise((resolve) => setTimeout(resolve, ms))
   }
 
   function announce(): void {

@@ -7,11 +7,12 @@ import {
   type StoreOptions,
 } from '../../kernel/index.ts'
 import { createGroupCommit } from '../_shared/group-commit.ts'
+import { mayBeOneMembers } from '../_shared/postgres-failure.ts'
 import { quoteName, type PostgresPort } from '../_shared/postgres.ts'
 import { copyValue } from '../_shared/value.ts'
 import type { Boss } from './boss.ts'
 import { encodeQueue, jobUuid } from './names.ts'
-import { checkNames, encodeJob, encodeJsonb } from './record.ts'
+import { checkDraft, encodeJob, encodeJsonb } from './record.ts'
 
 interface Item {
   draft: JobDraft
@@ -52,7 +53,7 @@ export function createJobStore(db: PostgresPort, boss: Boss, host: { clock: Cloc
   /** Refuses what cannot be stored, before it could fail the others of its group. */
   function prepare(draft: JobDraft): Item {
     const { data, name } = draft
-    checkNames(draft)
+    checkDraft(draft)
     const copy = data === undefined ? data : copyValue(data, host.payloadLimit, `data of job "${name}"`)
     return { draft, data: copy }
   }
@@ -103,7 +104,10 @@ export function createJobStore(db: PostgresPort, boss: Boss, host: { clock: Cloc
     return runs
   }
 
-  const group = createGroupCommit<Item, EnqueueReceipt>({ commit: (items) => store(items, own) })
+  const group = createGroupCommit<Item, EnqueueReceipt>({
+    commit: (items) => store(items, own),
+    splitOn: mayBeOneMembers,
+  })
 
   return {
     async one(draft, { db: client } = {}) {

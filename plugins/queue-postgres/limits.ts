@@ -1,5 +1,6 @@
 import type { Limits, RateLimit } from '../../kernel/index.ts'
 import { createGroupCommit } from '../_shared/group-commit.ts'
+import { mayBeOneMembers } from '../_shared/postgres-failure.ts'
 import { quoteName, type PostgresPort } from '../_shared/postgres.ts'
 
 interface Acquire {
@@ -32,6 +33,7 @@ export function createPostgresLimits(db: PostgresPort): Limits {
         for (const { n, answer } of rows) answers[n] = answer
         return answers
       },
+      splitOn: mayBeOneMembers,
     })
   }
 

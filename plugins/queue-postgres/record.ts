@@ -1,3 +1,4 @@
+import { checkMoment, EXPECTED, invalid, isPriority } from '../../kernel/index.ts'
 import type {
   Backoff,
   JobDraft,
@@ -107,8 +108,11 @@ function decodeOutput(text: string | null): unknown {
   return decodeJsonb(text.slice('{"value":'.length, -1).trim())
 }
 
-/** @throws QueueError `VALUE_UNSUPPORTED` for a name or id that PostgreSQL cannot hold */
-export function checkNames({ id, queue, name, runId }: JobDraft): void {
+/** @throws QueueError `VALUE_UNSUPPORTED` for what PostgreSQL cannot hold: a name or id, `OPTION_INVALID`: a moment or number */
+export function checkDraft({ id, queue, name, runId, runAt, createdAt, priority }: JobDraft): void {
+  checkMoment('"runAt" of a job', runAt)
+  checkMoment('"createdAt" of a job', createdAt)
+  if (!isPriority(priority)) throw invalid('"priority" of a job', EXPECTED.priority, priority)
   checkText(id, 'job id')
   checkText(queue, 'queue name')
   checkText(name, 'job name')

@@ -1,4 +1,5 @@
 import type { JobRecord, QueueEvent, Settlement } from '../../kernel/index.ts'
+import { givenBack, storable } from '../_shared/storable.ts'
 import type { Claim } from './slots.ts'
 import { encodeJsonb, encodeOutput, type Envelope } from './record.ts'
 
@@ -15,6 +16,8 @@ export interface Settled {
   readonly again: boolean
   /** Whether others have to be told that they may run it. */
   readonly returned: boolean
+  /** What to write in its place when the store refuses it; absent for what cannot be written in another way. */
+  instead?(): Settled
   /** Tells what has become of the job. */
   tell(emit: (event: QueueEvent, record: JobRecord) => void): void
 }
@@ -35,14 +38,25 @@ export function returned({ uuid, at, count }: Claim): Settled {
   return { uuid, at, text: `{"i":"${uuid}","n":${count},"s":"retry"}`, hold: 0, again: true, returned: true, tell() {} }
 }
 
-/** What to write for a settlement. */
+/** What to write for a settlement. `report` is called with what cannot be stored of it. */
 export function settlementOf(
-  { uuid, at, count }: Claim,
+  claim: Claim,
   before: JobRecord,
   settlement: Settlement,
   now: number,
+  report: (problem: unknown) => void,
 ): Settled {
-  const { state, output, delay, envelope, record, events, hold = 0 } = changeOf(before, settlement, now)
+  try {
+    return settledOf(claim, before, changeOf(before, storable(settlement, now, report), now), now)
+  } catch (cause) {
+    report(cause)
+    return givenBackInstead(claim, before, now)
+  }
+}
+
+function settledOf(claim: Claim, before: JobRecord, change: Change, now: number): Settled {
+  const { uuid, at, count } = claim
+  const { state, output, delay, envelope, record, events, hold = 0 } = change
   let text = `{"i":"${uuid}","n":${count},"s":"${state}"`
   if (output !== undefined) text += `,"o":${output}`
   if (delay !== undefined) text += `,"d":${delay}`
@@ -54,11 +68,18 @@ export function settlementOf(
     hold,
     again: delay !== undefined,
     returned: false,
+    instead: () => givenBackInstead(claim, before, now),
     tell(emit) {
       const job = { ...before, ...record }
       for (const event of events) emit(event, job)
     },
   }
+}
+
+/** What the store refuses is given back, which counts as a crash; if its end is in the log, that is what it comes to. */
+function givenBackInstead(claim: Claim, before: JobRecord, now: number): Settled {
+  const change = changeOf(before, givenBack({}, now), now)
+  return { ...settledOf(claim, before, change, now), instead: undefined }
 }
 
 function changeOf({ attemptsMade, crashes }: JobRecord, settlement: Settlement, now: number): Change {

@@ -1,5 +1,4 @@
 import type { Clock, JobRecord, Lease, Processor, Settlement } from '../../kernel/index.ts'
-import { toError } from '../../kernel/index.ts'
 import type { Arrivals } from './arrivals.ts'
 import type { Pace } from './pace.ts'
 import { recordOf, type JobRow } from './record.ts'
@@ -58,12 +57,16 @@ export interface SlotsHost {
   settled(one: Settled): void
   /** Told of each job that went to another worker while this process lives. */
   lapsed(claim: Claim): void
+  /** Told when it cannot be stored how a job ended. */
+  unstorable(record: JobRecord, problem: unknown): void
   /** Told when a slot or a job has become free. */
   changed(): void
 }
 
 /** Milliseconds that a claimed job waits for a slot before others may have it. */
 const LONGEST_WAIT = 1000
+/** Milliseconds that a job rests whose processor has rejected. */
+const AFTER_REJECTION = 1000
 /** Milliseconds for which handlers may follow each other without a break. */
 const LONGEST_BURST = 10
 
@@ -139,7 +142,8 @@ export function createSlots(queue: string, processor: Processor, initialConcurre
     if (signals.any) signals.emit('active', queue, () => ({ ...record }))
     void processor(record, leaseOf(job, record)).then(
       (settlement) => end(job, record, settlement),
-      (error: unknown) => end(job, record, { type: 'defer', runAt: clock.now(), slot: Promise.reject(toError(error)) }),
+      // A processor does not reject. One that does has run nothing to an end.
+      () => end(job, record, { type: 'defer', runAt: clock.now() + AFTER_REJECTION }),
     )
   }
 
@@ -158,9 +162,9 @@ export function createSlots(queue: string, processor: Processor, initialConcurre
   function end(job: Claimed, record: JobRecord, settlement: Settlement): void {
     forget(job)
     if (settlement.type === 'lost') host.lapsed(job)
-    else host.settled(settlementOf(job, record, settlement, clock.now()))
+    else host.settled(settlementOf(job, record, settlement, clock.now(), (problem) => host.unstorable(record, problem)))
     const { slot } = settlement
-    if (slot && job.busy) void slot.catch(() => {}).then(() => release(job))
+    if (slot && job.busy) void slot.then(() => release(job))
     else release(job)
     host.changed()
   }

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest'
 import type { Limits } from '../../kernel/index.ts'
 import { collectReports, type Harness, type HarnessOptions } from './harness.ts'
 import { createTime, type Time } from './time.ts'
-import { seeded } from './random.ts'
+import { BAD_COUNTS, BAD_DURATIONS, BAD_TEXTS } from './hostile.ts'
+import { hostileRounds, picker, seeded } from './random.ts'
 
 export interface LimitsHarness extends Harness {
   limits: Limits
@@ -50,6 +51,9 @@ export function limitsConformance({ name, create }: LimitsConformanceOptions): v
   describe(`limits conformance: ${name}`, () => {
     describe('places', () => {
       placeTests(test)
+    })
+    describe('hostile values', () => {
+      hostileTests(test)
     })
     describe('starts', () => {
       startTests(test)
@@ -191,6 +195,45 @@ function placeTests(test: LimitsTest): void {
         expect(await limits.take(text, { max: 1, duration: 60_000 }, text)).toBe(0)
         expect(await limits.take(text, { max: 1, duration: 60_000 })).toBeGreaterThan(0)
         expect(await limits.release(text, text)).toEqual(['other'])
+      }
+    }),
+  )
+}
+
+/** Calls that are made together share a call to the store, and nothing else. */
+function hostileTests(test: LimitsTest): void {
+  it(
+    'answers innocent calls beside those it refuses',
+    test(async ({ limits }) => {
+      for (const [round, random] of hostileRounds()) {
+        const pick = picker(random)
+        const hostile = async (): Promise<void> => {
+          const text = pick(BAD_TEXTS) as string
+          const count = pick(BAD_COUNTS) as number
+          const duration = pick(BAD_DURATIONS) as number
+          const calls: (() => unknown)[] = [
+            () => limits.acquire(text, 1, 60_000, 'h'),
+            () => limits.acquire('bad', 1, 60_000, text),
+            () => limits.acquire('bad', count, 60_000, 'h'),
+            () => limits.acquire('bad', 1, duration, 'h'),
+            () => limits.take(text, { max: 1, duration: 60_000 }),
+            () => limits.take('bad', { max: count, duration: 60_000 }),
+            () => limits.take('bad', { max: 1, duration }, text),
+            () => limits.release(text, text),
+          ]
+          await Promise.resolve()
+            .then(pick(calls))
+            .catch(() => {})
+        }
+        const asked = Array.from({ length: 24 }, async (_, index) => {
+          if (random() < 0.3) return hostile()
+          const key = `good-${round}-${index}`
+          expect(await limits.acquire(key, 1, 60_000, 'a')).toBe(true)
+          expect(await limits.acquire(key, 1, 60_000, 'b')).toBe(false)
+          expect(await limits.take(key, { max: 1, duration: 60_000 })).toBe(0)
+          expect(await limits.release(key, 'a')).toEqual(['b'])
+        })
+        await Promise.all(asked)
       }
     }),
   )

@@ -8,3 +8,14 @@ export function seeded(seed: number): () => number {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
   }
 }
+
+/** Draws one of some. */
+export function picker(random: () => number): <T>(items: readonly T[]) => T {
+  return (items) => items[Math.floor(random() * items.length)]!
+}
+
+/** Rounds of hostile values, each with numbers of its own: a few, or as many as `HOSTILE_ROUNDS` says. */
+export function* hostileRounds(few = 8): Generator<[round: number, random: () => number]> {
+  const rounds = Number(process.env.HOSTILE_ROUNDS ?? few)
+  for (let round = 1; round <= rounds; round++) yield [round, seeded(round)]
+}

@@ -1,6 +1,7 @@
 import { describe } from 'vitest'
 import { collectReports } from '../harness.ts'
 import { appendTests } from './append.ts'
+import { hostileTests } from './hostile.ts'
 import { modelTests } from './model.ts'
 import { neighbourTests } from './neighbours.ts'
 import { readTests } from './read.ts'
@@ -34,6 +35,7 @@ export function eventsConformance({ name, create }: EventsConformanceOptions): v
       appendTests(test, { rewinds })
       modelTests(test)
       neighbourTests(test)
+      hostileTests(test)
     })
     describe('read', () => {
       readTests(test)

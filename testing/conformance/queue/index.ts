@@ -5,6 +5,7 @@ import { attemptTests } from './attempts.ts'
 import { claimTests } from './claims.ts'
 import { dataTests } from './data.ts'
 import { failureTests } from './failures.ts'
+import { hostileTests } from './hostile.ts'
 import { jobTests } from './jobs.ts'
 import { neighbourTests } from './neighbours.ts'
 import { orderTests } from './order.ts'
@@ -60,6 +61,9 @@ export function queueConformance({ name, create }: QueueConformanceOptions): voi
     })
     describe('neighbours', () => {
       neighbourTests(test)
+    })
+    describe('hostile values', () => {
+      hostileTests(test)
     })
     describe('applications', () => {
       applicationTests(test)
