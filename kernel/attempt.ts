@@ -17,6 +17,7 @@ import type {
 import { checkComposed, checkText } from './bounds.ts'
 import { DeferredRun } from './deferral.ts'
 import { QueueError, toError } from './errors.ts'
+import { shown } from './shown.ts'
 
 /** Members that plugins add in the `context` hook. */
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- the hook adds them before a handler sees it
@@ -50,6 +51,7 @@ export class Attempt implements DispatchPayload {
   readonly lease: Lease
   #controller: AbortController | undefined
   #tracked: Promise<unknown>[] | undefined
+  #progressFailed = false
 
   constructor(kernel: Kernel, record: Readonly<JobRecord>, worker: WorkerDefinition, lease: Lease) {
     this.kernel = kernel
@@ -134,13 +136,26 @@ export class Attempt implements DispatchPayload {
   }
 
   async reportProgress(value: number): Promise<void> {
-    if (!(value >= 0 && value <= 1)) throw new QueueError('OPTION_INVALID', `Progress is from 0 to 1, got ${value}.`)
-    await this.lease.progress(value)
+    const share = clampProgress(value)
+    try {
+      if (share === undefined) throw new QueueError('OPTION_INVALID', `Progress is from 0 to 1, got ${shown(value)}.`)
+      await this.lease.progress(share)
+    } catch (error) {
+      // Progress is for those who watch, and never fails the work.
+      if (!this.#progressFailed) this.kernel.reporter.warn(`Progress of job "${this.job.id}" was not stored.`, error)
+      this.#progressFailed = true
+    }
   }
 
   defer(options: DeferOptions): DeferredRun {
     return new DeferredRun(options, this.kernel.clock.now())
   }
+}
+
+/** A share of the work between 0 and 1; `undefined` for what is no number. */
+export function clampProgress(value: unknown): number | undefined {
+  if (typeof value !== 'number' || Number.isNaN(value)) return undefined
+  return Math.min(1, Math.max(0, value))
 }
 
 /** All terminal events of a job share it, so that the first wins; a manual retry opens a new round. */

@@ -8,6 +8,7 @@ import { createEnqueue } from './enqueue.ts'
 import { QueueError } from './errors.ts'
 import { after, createHookBus } from './hooks.ts'
 import { createLifecycle } from './lifecycle.ts'
+import { safeReporter } from './listeners.ts'
 import { orderPlugins, presetChain } from './plugins.ts'
 import { createPorts } from './port-table.ts'
 import { redactingReporter } from './redact.ts'
@@ -58,7 +59,7 @@ export async function createKernel(options: KernelOptions = {}): Promise<Kernel>
     ...ports,
     config: defu(options.config ?? {}, ...layers.toReversed(), DEFAULTS) as ResolvedConfig,
     registry,
-    reporter: redactingReporter(options.reporter ?? console),
+    reporter: safeReporter(redactingReporter(options.reporter ?? console)),
     clock: systemClock,
     hook: (name, handler, { when } = {}) => bus.hook(name, { handler, when, plugin: 'user', rank: 0 }),
     extend(members) {

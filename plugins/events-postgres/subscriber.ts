@@ -1,4 +1,10 @@
-import type { Reporter, StoredEvent, StreamListener, SubscribeOptions } from '../../kernel/index.ts'
+import {
+  callListener,
+  type Reporter,
+  type StoredEvent,
+  type StreamListener,
+  type SubscribeOptions,
+} from '../../kernel/index.ts'
 
 /** One subscription, and how far it has been told. */
 export interface Subscriber {
@@ -18,12 +24,8 @@ export function createSubscriber(
 }
 
 /** Calls a listener; what it throws is reported and harms nobody. */
-export function guard(reporter: Reporter, call: () => void): void {
-  try {
-    call()
-  } catch (error) {
-    reporter.error('A listener of an event stream failed.', error)
-  }
+export function guard(reporter: Reporter, call: () => unknown): void {
+  callListener(reporter, 'A listener of an event stream failed.', call)
 }
 
 /** Tells a subscriber what it has not heard. */

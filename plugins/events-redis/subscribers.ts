@@ -1,4 +1,5 @@
 import {
+  callListener,
   QueueError,
   type Reporter,
   type StoredEvent,
@@ -23,13 +24,7 @@ export function createSubscribers(redis: RedisPort, shards: Shards, reads: Reads
   const interest = new Map<number, number>()
   const allShards = shards.tags.map((_tag, shard) => shard)
 
-  function guard(call: () => void): void {
-    try {
-      call()
-    } catch (error) {
-      reporter.error('A listener of an event stream failed.', error)
-    }
-  }
+  const guard = (call: () => unknown): void => callListener(reporter, 'A listener of an event stream failed.', call)
 
   const wakeUps = createWakeUps(
     redis,

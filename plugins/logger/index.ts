@@ -1,10 +1,14 @@
 import { z } from 'zod'
-import { definePlugin, type RunContext } from '../../kernel/index.ts'
+import { callListener, definePlugin, isFinalRefusal, isQueueError, type RunContext } from '../../kernel/index.ts'
 import { addLazyMember } from '../_shared/lazy-member.ts'
+import { toEntry, toLoggableEntry } from '../_shared/loggable.ts'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
-/** Logs of a handler: events of its run, console output, or both. */
+/**
+ * Logs of a handler: events of its run, console output, or both. Anything can be logged: what cannot travel is
+ * described, and what is too large is cut.
+ */
 export interface RunLogger {
   log(level: LogLevel, message: string, meta?: object): Promise<void>
   debug(message: string, meta?: object): Promise<void>
@@ -15,7 +19,10 @@ export interface RunLogger {
 
 declare module 'nuxt-queue/kernel' {
   interface RunContext {
-    /** Resolves once the entry is stored; need not be awaited, since completion waits for it. */
+    /**
+     * Resolves once the entry is stored; need not be awaited, since completion waits for it. An entry that
+     * cannot be stored is reported and does not fail the job.
+     */
     readonly logger: RunLogger
   }
 }
@@ -38,11 +45,29 @@ export default definePlugin({
       const { name, id } = ctx.job
       const print = output?.withTag(`${name} ${id}`)
 
-      async function write(level: LogLevel, message: string, meta?: object): Promise<void> {
+      async function write(level: LogLevel, given: unknown, facts?: unknown): Promise<void> {
         if (!LEVELS.includes(level) || LEVELS.indexOf(level) < LEVELS.indexOf(lowest)) return
-        print?.[level](message, ...(meta ? [meta] : []))
+        const { message, meta } = toEntry(given, facts)
+        const failed = `An entry of the log of job "${name}" (${id}) could not be`
+        if (print)
+          callListener(kernel.reporter, `${failed} printed.`, () => print[level](message, ...(meta ? [meta] : [])))
         if (route === 'external') return
-        await ctx.emit('runner.log', { level, message, meta })
+        try {
+          await store(level, message, meta)
+        } catch (error) {
+          // Whoever writes after the end, or without the job, has to know.
+          if (isQueueError(error, 'RUN_ENDED') || isQueueError(error, 'LEASE_LOST')) throw error
+          kernel.reporter.warn(`${failed} stored.`, error)
+        }
+      }
+
+      async function store(level: LogLevel, message: string, meta: unknown): Promise<void> {
+        try {
+          await ctx.emit('runner.log', { level, message, meta })
+        } catch (error) {
+          if (!isFinalRefusal(error)) throw error
+          await ctx.emit('runner.log', { level, ...toLoggableEntry(message, meta) })
+        }
       }
       const log: RunLogger['log'] = (level, message, meta) => ctx.track(write(level, message, meta))
       return {

@@ -1,4 +1,11 @@
-import type { JobRecord, QueueEvent, QueueListener, Reporter, Unsubscribe } from '../../kernel/index.ts'
+import {
+  callListener,
+  type JobRecord,
+  type QueueEvent,
+  type QueueListener,
+  type Reporter,
+  type Unsubscribe,
+} from '../../kernel/index.ts'
 
 interface Wanted {
   queue: string
@@ -25,11 +32,7 @@ export function createSignals(reporter: Reporter): Signals {
       for (const wanted of listeners) {
         if (wanted.queue !== '*' && wanted.queue !== queue) continue
         if (wanted.event !== '*' && wanted.event !== event) continue
-        try {
-          wanted.listener(event, queue, job?.())
-        } catch (error) {
-          reporter.error(`A listener of queue "${queue}" failed.`, error)
-        }
+        callListener(reporter, `A listener of queue "${queue}" failed.`, () => wanted.listener(event, queue, job?.()))
       }
     },
     on(queue, event, listener) {

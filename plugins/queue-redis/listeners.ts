@@ -1,4 +1,11 @@
-import type { JobRecord, QueueEvent, QueueListener, Reporter, Unsubscribe } from '../../kernel/index.ts'
+import {
+  callListener,
+  type JobRecord,
+  type QueueEvent,
+  type QueueListener,
+  type Reporter,
+  type Unsubscribe,
+} from '../../kernel/index.ts'
 
 export interface Listeners {
   readonly some: boolean
@@ -21,11 +28,9 @@ export function createListeners(reporter: Reporter): Listeners {
     emit(event, queue, job) {
       for (const one of wanted) {
         if ((one.queue !== '*' && one.queue !== queue) || (one.event !== '*' && one.event !== event)) continue
-        try {
-          one.listener(event, queue, job && { ...job })
-        } catch (error) {
-          reporter.error(`A listener of queue "${queue}" failed.`, error)
-        }
+        callListener(reporter, `A listener of queue "${queue}" failed.`, () =>
+          one.listener(event, queue, job && { ...job }),
+        )
       }
     },
     clear: () => wanted.clear(),

@@ -10,6 +10,8 @@ import {
 } from '../../kernel/index.ts'
 import type { Peer } from '../_shared/child-process/peer.ts'
 import type { ExecuteParams, ExecuteResult } from '../_shared/child-process/protocol.ts'
+import { isRecord } from '../_shared/child-process/wire-error.ts'
+import { toEntry, toLoggableEntry, type Entry } from '../_shared/loggable.ts'
 import { createStepRunner } from '../_shared/sub-steps.ts'
 import type { Suspendable } from '../_shared/suspension.ts'
 import { createRemoteState } from './state.ts'
@@ -43,8 +45,16 @@ export function createRemoteContext(
     }
     return peer.request(method, { execution, ...params }).answer
   }
-  const log: RunContext['logger']['log'] = async (level, message, meta) => {
-    if (!ended) peer.notify('ctx.logger.log', { execution, level, message, ...(meta && { meta }) })
+  const log: RunContext['logger']['log'] = async (level, given, facts) => {
+    if (ended) return
+    const entry = toEntry(given, facts)
+    const about = { execution, level }
+    try {
+      peer.notify('ctx.logger.log', { ...about, ...asParams(entry) })
+    } catch {
+      // It cannot travel as it is.
+      peer.notify('ctx.logger.log', { ...about, ...asParams(toLoggableEntry(entry.message, entry.meta)) })
+    }
   }
 
   const { steps, pause } = remoteSteps(ask)
@@ -178,6 +188,12 @@ function missing(member: string): QueueError {
   const hint =
     'It lives in the process of the application. Enqueue a job there, or run this worker with runtime "node".'
   return new QueueError('CONTEXT_MISSING', `"ctx.${member}" is not there in a process of its own. ${hint}`)
+}
+
+/** The protocol takes an object as meta. */
+function asParams({ message, meta }: Entry): object {
+  if (meta === undefined || meta === null) return { message }
+  return { message, meta: isRecord(meta) ? meta : { meta } }
 }
 
 /** Without what was not given, which would have to be written down as such. */

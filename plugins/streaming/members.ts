@@ -1,4 +1,4 @@
-import type { Kernel, StoredEvent, StreamMessage } from '../../kernel/index.ts'
+import { callListener, type Kernel, type StoredEvent, type StreamMessage } from '../../kernel/index.ts'
 import type { StreamFollower } from './api.ts'
 
 /** One follower of a feed. */
@@ -29,21 +29,12 @@ export function tell(
 }
 
 export function pass({ reporter }: Host, { left, follower }: Member, message: StreamMessage, stream: string): void {
-  if (left) return
-  try {
-    follower.onMessage?.(message, stream)
-  } catch (error) {
-    reporter.error('A follower of a stream failed.', error)
-  }
+  if (!left) callListener(reporter, 'A follower of a stream failed.', () => follower.onMessage?.(message, stream))
 }
 
 /** Tells a follower that nothing more comes. */
 export function end({ reporter }: Host, member: Member, reason: unknown): void {
   if (member.left) return
   member.left = true
-  try {
-    member.follower.onError?.(reason)
-  } catch (error) {
-    reporter.error('A follower of a stream failed.', error)
-  }
+  callListener(reporter, 'A follower of a stream failed.', () => member.follower.onError?.(reason))
 }

@@ -56,7 +56,7 @@ export function createContextCalls(ctx: RunContext, absent: null | undefined) {
     'ctx.client.send': ({ type, data, store }) =>
       ctx.client.send(text(type, 'type'), data, { store: optional(store, 'store', flag) }),
     'ctx.client.hasSubscribers': () => ctx.client.hasSubscribers(),
-    'ctx.progress': ({ value, message }) => ctx.progress(Number(value), optional(message, 'message', text)),
+    'ctx.progress': ({ value, message }) => ctx.progress(value as number, (message ?? undefined) as string | undefined),
     'ctx.step.lookup': ({ name }) => ctx.step.lookup(text(name, 'name')),
     'ctx.step.record': ({ name, result }) => ctx.step.record(text(name, 'name'), result),
     'ctx.step.wait': ({ name, wait }) => ctx.step.wait(text(name, 'name'), record(wait, 'wait') as unknown as Wait),

@@ -1,4 +1,5 @@
 import { QueueError, serializeError, toError, type SerializedError } from '../../../kernel/index.ts'
+import { toLoggable } from '../loggable.ts'
 import { RPC } from './protocol.ts'
 
 /** An error as the protocol carries it. */
@@ -26,15 +27,22 @@ export function toWire(thrown: unknown): WireError {
   return {
     code: RPC.failed,
     message,
-    data: { ...data, ...(retryable === false && { retryable }), ...(details && { details }) },
+    data: {
+      ...data,
+      ...(retryable === false && { retryable }),
+      ...(isRecord(details) && { details: toLoggable(details) as Record<string, unknown> }),
+    },
   }
 }
 
 /** The error as it is thrown on the other side, with the stack of where it arose. */
-export function fromWire({ code, message, data }: WireError): Error {
+export function fromWire({ code, message, data }: WireError, depth = 0): Error {
   if (code === RPC.tooLarge) return new QueueError('PAYLOAD_TOO_LARGE', message)
-  const { name, stack, cause, ...facts }: NonNullable<WireError['data']> = isRecord(data) ? data : {}
-  const error = new Error(message, isRecord(cause) ? { cause: fromStored(cause) } : {})
+  const { name, stack, cause, errors, ...facts }: NonNullable<WireError['data']> = isRecord(data) ? data : {}
+  const inner = (stored: Partial<SerializedError>): Error => fromStored(stored, depth + 1)
+  const options = isRecord(cause) && depth < MAX_DEPTH ? { cause: inner(cause) } : {}
+  const parts = Array.isArray(errors) && depth < MAX_DEPTH ? errors.slice(0, MAX_PARTS).filter(isRecord).map(inner) : []
+  const error = parts.length > 0 ? new AggregateError(parts, message, options) : new Error(message, options)
   error.name = typeof name === 'string' ? name : 'Error'
   error.stack = typeof stack === 'string' ? stack : `${error.name}: ${message}`
   if (typeof facts.code === 'string') Object.assign(error, { code: facts.code })
@@ -43,9 +51,15 @@ export function fromWire({ code, message, data }: WireError): Error {
   return error
 }
 
-function fromStored({ message, ...data }: Partial<SerializedError>): Error {
-  return fromWire({ code: RPC.failed, message: String(message), data })
+/** How deep the causes of an error that a child sends are read. What is stored of them goes less deep. */
+const MAX_DEPTH = 8
+
+function fromStored({ message, ...data }: Partial<SerializedError>, depth: number): Error {
+  return fromWire({ code: RPC.failed, message: typeof message === 'string' ? message : '', data }, depth)
 }
+
+/** How many of the errors of an `AggregateError` are read. */
+const MAX_PARTS = 10
 
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)

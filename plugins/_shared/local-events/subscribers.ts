@@ -1,4 +1,11 @@
-import type { Reporter, StoredEvent, StreamListener, StreamMessage, Unsubscribe } from '../../../kernel/index.ts'
+import {
+  callListener,
+  type Reporter,
+  type StoredEvent,
+  type StreamListener,
+  type StreamMessage,
+  type Unsubscribe,
+} from '../../../kernel/index.ts'
 
 interface Subscriber {
   listener: StreamListener
@@ -14,13 +21,7 @@ interface Subscriber {
 export function createSubscribers(reporter: Reporter) {
   const byStream = new Map<string, Set<Subscriber>>()
 
-  function guard(call: () => void): void {
-    try {
-      call()
-    } catch (error) {
-      reporter.error('A listener of an event stream failed.', error)
-    }
-  }
+  const guard = (call: () => unknown): void => callListener(reporter, 'A listener of an event stream failed.', call)
 
   function push(subscriber: Subscriber, events: readonly StoredEvent[]): void {
     subscriber.pending.push(...events)

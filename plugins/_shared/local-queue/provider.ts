@@ -1,4 +1,5 @@
 import {
+  callListener,
   QueueError,
   type EnqueueReceipt,
   type JobDraft,
@@ -60,11 +61,9 @@ export function createLocalQueues(
       for (const wanted of listeners) {
         if ((wanted.queue !== '*' && wanted.queue !== queue) || (wanted.event !== '*' && wanted.event !== event))
           continue
-        try {
-          wanted.listener(event, queue, entry && { ...entry.record })
-        } catch (error) {
-          kernel.reporter.error(`A listener of queue "${queue}" failed.`, error)
-        }
+        callListener(kernel.reporter, `A listener of queue "${queue}" failed.`, () =>
+          wanted.listener(event, queue, entry && { ...entry.record }),
+        )
       }
     },
     unstorable({ record }, problem) {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from ._frames import FAILED, WireError
+from ._loggable import cut_text, loggable, text_of
 from .errors import QueueError
 
 TYPE_CHECKING = False
@@ -12,8 +13,14 @@ if TYPE_CHECKING:
     from traceback import FrameSummary, TracebackException
     from typing import Any
 
-#: How many causes of an error travel.
+    from typing_extensions import TypeGuard
+
+#: How many causes of an error travel, how many parts of a group, and how many errors in all.
 MAX_CAUSES = 4
+MAX_PARTS = 5
+MAX_ERRORS = 12
+#: The most characters of a message and of a traceback, of the error itself and of those within it.
+LONGEST = ((8192, 16384), (2048, 4096))
 
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
@@ -23,40 +30,78 @@ def to_wire(error: BaseException) -> dict[str, Any]:
     if isinstance(error, WireError):
         wire: dict[str, Any] = {"code": error.number, "message": str(error)}
         return {**wire, "data": error.data} if error.data else wire
-    stored = _stored(error, MAX_CAUSES)
+    stored = stored_error(error)
     return {"code": FAILED, "message": stored.pop("message"), "data": stored}
 
 
-def _stored(error: BaseException, causes: int) -> dict[str, Any]:
-    name = error.name if isinstance(error, QueueError) else type(error).__name__
-    stored: dict[str, Any] = {"name": name, "message": message_of(error), "stack": traceback_of(error)}
+def stored_error(error: BaseException) -> dict[str, Any]:
+    """What is kept of an error: plain, cut to limits, each cause once. Never raises."""
+    return _stored(error, 0, set())
+
+
+def _stored(error: BaseException, depth: int, seen: set[int]) -> dict[str, Any]:
+    seen.add(id(error))
+    longest_message, longest_stack = LONGEST[min(depth, 1)]
+    name = text_of(error.name) if isinstance(error, QueueError) else type(error).__name__
+    stored: dict[str, Any] = {
+        "name": cut_text(name, 256),
+        "message": cut_text(message_of(error), longest_message),
+        "stack": cut_text(traceback_of(error), longest_stack),
+    }
     code = _code_of(error)
     if code is not None:
-        stored["code"] = code
-    if getattr(error, "retryable", None) is False:
+        stored["code"] = cut_text(code, 256)
+    if _member(error, "retryable") is False:
         stored["retryable"] = False
-    if isinstance(error, QueueError) and error.details:
-        stored["details"] = dict(error.details)
-    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    if cause is not None and causes > 0:
-        stored["cause"] = _stored(cause, causes - 1)
+    details = _member(error, "details") if isinstance(error, QueueError) else None
+    if details:
+        stored["details"] = loggable(details)
+    if depth < MAX_CAUSES:
+        _add_inner(stored, error, depth, seen)
     return stored
+
+
+def _add_inner(stored: dict[str, Any], error: BaseException, depth: int, seen: set[int]) -> None:
+    cause = _member(error, "__cause__")
+    if cause is None and not _member(error, "__suppress_context__"):
+        cause = _member(error, "__context__")
+    if isinstance(cause, BaseException) and _may_add(cause, seen):
+        stored["cause"] = _stored(cause, depth + 1, seen)
+    parts = _member(error, "exceptions")
+    if _is_tuple(parts):
+        stored["errors"] = [_stored(part, depth + 1, seen) for part in parts[:MAX_PARTS] if _may_add(part, seen)]
+
+
+def _is_tuple(value: object) -> TypeGuard[tuple[object, ...]]:
+    return isinstance(value, tuple)
+
+
+def _may_add(error: object, seen: set[int]) -> TypeGuard[BaseException]:
+    return isinstance(error, BaseException) and len(seen) < MAX_ERRORS and id(error) not in seen
+
+
+def _member(error: BaseException, name: str) -> Any:
+    """A member, which may be a property that raises."""
+    try:
+        return getattr(error, name, None)
+    except BaseException:
+        return None
 
 
 def message_of(error: BaseException) -> str:
     """What an exception says, or is called where it says nothing."""
-    if isinstance(error, SystemExit):
-        return f"The handler called sys.exit({error.code!r}). Return instead, or raise an error."
     try:
+        if isinstance(error, SystemExit):
+            return f"The handler called sys.exit({error.code!r}). Return instead, or raise an error."
         return str(error) or type(error).__name__
-    except Exception as broken:
+    except BaseException as broken:
         return f"{type(error).__name__}, whose message cannot be read: {type(broken).__name__}"
 
 
 def _code_of(error: BaseException) -> str | None:
     if isinstance(error, SystemExit):
         return None
-    code: object = getattr(error, "code", None)
+    code: object = _member(error, "code")
     if isinstance(code, str):
         return code
     if isinstance(error, OSError) and error.errno is not None:
@@ -74,7 +119,7 @@ def traceback_of(error: BaseException) -> str:
         whole = TracebackException(type(error), error, error.__traceback__)
         _cut(whole)
         return "".join(whole.format()).rstrip("\n")
-    except Exception:  # an exception whose attributes raise
+    except BaseException:  # an exception whose attributes raise
         return f"{type(error).__name__}: {message_of(error)}"
 
 

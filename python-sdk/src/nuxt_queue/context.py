@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from ._calls import given
+from ._loggable import LONGEST_TEXT, cut_text, loggable, text_of
 from ._steps import Flow, Step
 from .config import camel_keys
 from .errors import QueueError
@@ -41,7 +42,7 @@ _LEVELS = frozenset({"debug", "info", "warn", "error"})
 
 
 class Logger:
-    """Logs that are events of the run. Never waits; should one not be stored, the attempt fails."""
+    """Logs that are events of the run. Never waits. Anything can be logged: what cannot travel is described."""
 
     def __init__(self, calls: Notifies) -> None:
         self._calls = calls
@@ -56,14 +57,21 @@ class Logger:
             more: Further facts, by keyword.
 
         Raises:
-            QueueError: ``OPTION_INVALID`` for another level, ``VALUE_UNSUPPORTED``, ``RUN_ENDED``.
+            QueueError: ``OPTION_INVALID`` for another level, ``RUN_ENDED``.
         """
         if level == "warning":
             level = "warn"
         if level not in _LEVELS:
             raise QueueError("OPTION_INVALID", f"There is no level {level!r}. Pass debug, info, warn or error.")
         whole = {**(meta or {}), **more}
-        self._calls.notify("ctx.logger.log", {"level": level, "message": str(message), **given(meta=whole or None)})
+        text = text_of(message)
+        try:
+            self._calls.notify("ctx.logger.log", {"level": level, "message": text, **given(meta=whole or None)})
+        except QueueError as error:
+            if error.code not in ("VALUE_UNSUPPORTED", "PAYLOAD_TOO_LARGE"):
+                raise
+            meta = given(meta=loggable(whole) if whole else None)
+            self._calls.notify("ctx.logger.log", {"level": level, "message": cut_text(text, LONGEST_TEXT), **meta})
 
     def debug(self, message: str, meta: Mapping[str, Any] | None = None, **more: Any) -> None:
         """Adds an entry for who looks for a fault."""

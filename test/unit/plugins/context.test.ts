@@ -58,11 +58,20 @@ describe('progress', () => {
     expect(await test.events('run')).toHaveLength(2)
   })
 
-  it.each([-0.1, 1.1, Number.NaN])('refuses %s', async (value) => {
-    await using test = await createTestKernel({ workers: { works: (_job, ctx) => ctx.progress(value) } })
-    await expect(test.kernel.result(await test.kernel.enqueue('works'))).rejects.toMatchObject({
-      code: 'OPTION_INVALID',
+  it.each([
+    [-0.1, 0],
+    [1.1, 1],
+    [Infinity, 1],
+    [Number.NaN, undefined],
+    ['half', undefined],
+  ])('takes %s as %s, and never fails the job', async (value, stored) => {
+    await using test = await createTestKernel({
+      workers: { works: (_job, ctx) => ctx.progress(value as number, { odd: 'message' } as never) },
     })
+    const job = await test.kernel.enqueue('works')
+    await test.kernel.result(job)
+    expect((await test.kernel.port('queue').getJob('default', job.id))!.progress).toBe(stored)
+    expect(test.reports).toHaveLength(stored === undefined ? 1 : 0)
   })
 })
 

@@ -71,6 +71,7 @@ export function runtimeConformance(options: RuntimeConformanceOptions): void {
   }
   describe(`runtime conformance: ${options.name}`, () => {
     resultTests(test)
+    failureTests(test)
     stopTests(test)
     contextTests(test)
     waitTests(test, options)
@@ -179,6 +180,47 @@ function resultTests(test: RuntimeTest): void {
     test(async ({ start, reach }) => {
       const record = await reach(await start('failOnce', null, { attempts: 2 }), 'completed')
       expect(record).toMatchObject({ result: 2, attemptsMade: 1 })
+    }),
+  )
+}
+
+function failureTests(test: RuntimeTest): void {
+  for (const kind of ['ring', 'odd']) {
+    it(
+      `fails with an error that cannot be stored as it is (${kind}), after its attempts`,
+      test(async ({ kernel, start, reach }) => {
+        const job = await start('throws', kind, { attempts: 2 })
+        const { error, attemptsMade } = await reach(job, 'failed')
+        expect(attemptsMade).toBe(2)
+        expect(typeof error!.message).toBe('string')
+        expect(error!.message.length).toBeLessThan(10_000)
+        expect(JSON.stringify(error).length).toBeLessThan(200_000)
+        const end = await kernel.port('events').byKey(job.runId, `end:${job.id}`)
+        expect(end).toMatchObject({ type: 'step.failed', data: { error: { message: error!.message } } })
+      }),
+    )
+  }
+
+  it(
+    'fails with an error that is too large to be stored, cut, and says so',
+    test(async ({ start, reach }) => {
+      const { error } = await reach(await start('throws', 'large'), 'failed')
+      expect(JSON.stringify(error).length).toBeLessThan(200_000)
+      expect(error!.message).toMatch(/^x{8000,}… \(\d+ more characters\)$/)
+    }),
+  )
+
+  it(
+    'logs whatever a handler wants to log, takes any number as progress, and is none the worse for it',
+    test(async ({ kernel, start, reach }) => {
+      const job = await start('says')
+      expect(await reach(job, 'completed')).toMatchObject({ result: 'done', progress: 1 })
+      const logged = await kernel.port('events').read(job.runId, { types: ['runner.log'] })
+      expect(logged).toHaveLength(1)
+      const { level, message, meta } = logged[0]!.data as { level: string; message: string; meta: object }
+      expect({ level, message }).toEqual({ level: 'error', message: 'anything' })
+      expect(JSON.stringify(meta)).toContain('boom')
+      expect(JSON.stringify(meta)).toContain('more characters')
     }),
   )
 }

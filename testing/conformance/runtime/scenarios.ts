@@ -6,6 +6,9 @@ import {
   type WorkerInput,
 } from '../../../kernel/index.ts'
 
+import { hostileErrors } from '../hostile-errors.ts'
+import { oddMeta } from './odd-meta.ts'
+
 /**
  * What the workers of the suite do. A runtime that runs something else than functions passes files
  * that do the same, in whatever language.
@@ -49,6 +52,16 @@ export interface RuntimeScenarios {
    * `rated`, and returns both payloads as `{ paid, rated }`, with `null` for one that did not come.
    */
   awaits: ScenarioWorker
+  /**
+   * Throws by its data: `large`, an error `x…` that is larger than a payload may be; `ring`, an error `ring` whose causes have no end, or
+   * as deep ones as the language has; `odd`, an error whose members cannot be read, or are of wrong types.
+   */
+  throws: ScenarioWorker
+  /**
+   * Logs `anything` at level error with meta that cannot travel and is larger than a payload may be, and with
+   * an error as `error`; sets progress NaN, then 7; returns `done`.
+   */
+  says: ScenarioWorker
   /** Starts the flow `conformance` with its data, waits for it and returns its result. */
   starts: ScenarioWorker
   /**
@@ -132,6 +145,23 @@ export const inProcessScenarios: RuntimeScenarios = {
       const paid = await step.waitForEvent('paid', { event: 'paid', key: String(data) })
       const rated = await step.waitForEvent('rated', { event: 'rated', timeout: 50 })
       return { paid, rated: rated ?? null }
+    },
+  },
+  throws: {
+    handler({ data }) {
+      if (data === 'large') throw new Error('x'.repeat(2 ** 21))
+      if (data === 'odd') throw hostileErrors['a Proxy that throws']!() as Error
+      const error: Error & { cause?: unknown } = new Error('ring')
+      error.cause = new Error('other end', { cause: error })
+      throw error
+    },
+  },
+  says: {
+    async handler(_job, { logger, progress }) {
+      void logger.error('anything', oddMeta())
+      await progress(Number.NaN)
+      await progress(7)
+      return 'done'
     },
   },
   starts: { handler: ({ data }, { flow }) => flow.start('conformance', data, { wait: true }) },
