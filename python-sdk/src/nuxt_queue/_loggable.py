@@ -76,11 +76,11 @@ class _Describer:
         return self._members(list(stored_error(error).items()))
 
     def _container(self, value: Any) -> Any:
-        if not isinstance(value, (dict, list, tuple, set, frozenset)):
+        if is_object(value):
+            return self._members([(text_of(key), item) for key, item in _first(value.items())], len(value))
+        if not isinstance(value, (list, tuple, set, frozenset)):
             return self._text(text_of(value))
         count = _count(value)
-        if is_object(value):
-            return self._members([(text_of(key), item) for key, item in _first(value.items())], count)
         items = [self.describe(item) for item in _first(value)]
         return items if count <= MOST_MEMBERS else [*items, f"[{count - MOST_MEMBERS} more]"]
 
