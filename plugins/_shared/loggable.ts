@@ -59,7 +59,7 @@ function describeAny(value: unknown, walk: Walk): unknown {
     case 'string':
       return describeText(value, walk)
     case 'function':
-      return `[function ${describeText(String(value.name), walk)}]`
+      return describeText(`[function ${value.name}]`, walk)
     case 'symbol':
       return describeText(value.toString(), walk)
     case 'bigint':
