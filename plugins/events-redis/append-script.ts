@@ -1,3 +1,5 @@
+import { LONG_RUN } from './run-scripts.ts'
+
 /** How many events lie in one entry of a log at most: whoever reads one of them reads them all. */
 const MOST_IN_ENTRY = 64
 
@@ -185,6 +187,11 @@ for index = 1, some do
     if status ~= wasStatus or ended then
       if wasStatus and wasStatus ~= status then call('ZREM', tag .. ':' .. wasStatus, name) end
       gather(indexed, tag .. ':' .. status, status == 'running' and began or ended, name)
+      if status ~= 'running' then
+        if ended - began > ${LONG_RUN} then gather(indexed, tag .. ':long', began, name) end
+      elseif wasStatus and wasStatus ~= 'running' then
+        call('ZREM', tag .. ':long', name)
+      end
     end
     if names ~= wasNames and sub(names, -3) ~= '""]' then
       local called = cjson.decode(names)

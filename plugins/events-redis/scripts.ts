@@ -59,7 +59,13 @@ if not found then return {} end
 return { tostring(best), redis.call('HGET', key, found) }
 `
 
-/** Drops events up to a seq that a snapshot covers; answers -1 when none does. Their keys stay. */
+/** How many events one call drops at most: Redis does nothing else meanwhile. */
+const MOST_DROPPED = 2000
+
+/**
+ * Drops events up to a seq that a snapshot covers, as many as one call may; answers 1 when there are more, and -1 when
+ * no snapshot covers them. Their keys stay.
+ */
 export const TRIM = `
 local tag, name, seq = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local key = tag .. ':r:' .. name
@@ -70,130 +76,86 @@ for _, field in ipairs(redis.call('HKEYS', tag .. ':snap:' .. name)) do
   if tonumber(string.match(field, '^%d+')) >= seq then covered = true end
 end
 if not covered then return -1 end
-local from, to = tonumber(known[2] or 0) + 1, math.min(seq, tonumber(known[1]))
+local from, last = tonumber(known[2] or 0) + 1, math.min(seq, tonumber(known[1]))
+local to = math.min(last, from + ${MOST_DROPPED} - 1)
 -- An entry goes with the last of its events.
 local kept = redis.call('HGET', key, tostring(to + 1))
 for first = from, to, 500 do
   local fields, gone = {}, {}
   for one = first, math.min(first + 499, to) do fields[#fields + 1] = tostring(one) end
   for _, id in ipairs(redis.call('HMGET', key, unpack(fields))) do
-    if id ~= kept and id ~= gone[#gone] then gone[#gone + 1] = id end
+    if id and id ~= kept and id ~= gone[#gone] then gone[#gone + 1] = id end
   end
   if #gone > 0 then redis.call('XDEL', tag .. ':log', unpack(gone)) end
   redis.call('HDEL', key, unpack(fields))
 end
 if to >= from then redis.call('HSET', key, 'x', tostring(to)) end
-return 0
-`
-
-/**
- * The newest runs of each shard that match. What has ended is indexed by its end, and a run began
- * before it ended: so the search may stop at the first that ended before the last one found began.
- * Runs that began at one moment are ordered by name.
- */
-export const LIST_RUNS = `
-local wanted = cjson.decode(ARGV[1])
-local limit = wanted.limit
-local sources = { ':running', ':completed', ':failed', ':cancelled' }
-if wanted.tag then sources = { ':tag:' .. wanted.tag }
-elseif wanted.flow then sources = { ':flow:' .. wanted.flow }
-elseif wanted.s then sources = { ':' .. wanted.s } end
-local byBegin = wanted.tag or wanted.flow
-local last = wanted.began and tonumber(wanted.began)
-local out = {}
-
--- By bytes, as sorted sets are, since Lua compares by the locale of the server.
-local function newer(a, b)
-  if a.began ~= b.began then return a.began > b.began end
-  for at = 1, math.min(#a.name, #b.name) do
-    local one, other = string.byte(a.name, at), string.byte(b.name, at)
-    if one ~= other then return one > other end
-  end
-  return #a.name > #b.name
-end
-
-local function search(tag, source)
-  local byEnd = not byBegin and source ~= ':running'
-  local from = '+inf'
-  if not byEnd then from = wanted.began or wanted.before and '(' .. wanted.before or from end
-  local rows, offset, more = {}, 0, true
-  while more and limit > 0 do
-    local page = redis.call('ZRANGE', tag .. source, from, '-inf', 'BYSCORE', 'REV', 'LIMIT', offset, 200, 'WITHSCORES')
-    offset = offset + 200
-    more = #page == 400
-    for index = 1, #page, 2 do
-      if #rows >= limit then
-        if not byEnd then more = false break end
-        table.sort(rows, newer)
-        rows[limit + 1] = nil
-        if tonumber(page[index + 1]) < rows[limit].began then more = false break end
-      end
-      local name = page[index]
-      local run = redis.call('HMGET', tag .. ':r:' .. name, 's', 'p', 'b', 'u', 'e', 'h')
-      local called = run[2] and cjson.decode(run[2]) or {}
-      local row = { name = name, run = run, began = tonumber(run[3] or 0) }
-      local fits = run[1] and (not wanted.s or run[1] == wanted.s) and (not wanted.n or called[1] == wanted.n)
-        and (not wanted.q or called[2] == wanted.q) and (not wanted.flow or called[4] == wanted.flow)
-        and not (wanted.hideInternal and called[2] and string.sub(called[2], 1, 1) == '_')
-        and (not wanted.before or row.began < wanted.before)
-        and (not last or newer({ began = last, name = wanted.last }, row))
-      if fits then rows[#rows + 1] = row end
-    end
-  end
-  table.sort(rows, newer)
-  for index = 1, math.min(limit, #rows) do
-    local row = { rows[index].name }
-    for field = 1, 6 do row[field + 1] = rows[index].run[field] or '' end
-    out[#out + 1] = row
-  end
-end
-
-for _, tag in ipairs(wanted.shards) do
-  for _, source in ipairs(sources) do search(tag, source) end
-end
-return out
+return to < last and 1 or 0
 `
 
 /**
  * Forgets the runs of shards that ended with an outcome first, and all they hold: for each shard up to
- * a moment, and so many at most.
+ * a moment, and so many at most. Of a run with more events than a call may drop, the oldest go, and it
+ * goes with a later call.
  */
 export const FORGET = `
 local call, suffix, forgotten = redis.call, ':' .. ARGV[1], 0
+local left = ${MOST_DROPPED}
+
+-- The ids of entries that hold events of a run from one seq on; answers where the next call goes on, if there are more.
+local function collect(ids, key, from, head)
+  while from <= head do
+    if left <= 0 then return from end
+    local fields = {}
+    for seq = from, math.min(from + math.min(left, 500) - 1, head) do fields[#fields + 1] = tostring(seq) end
+    for _, id in ipairs(call('HMGET', key, unpack(fields))) do
+      if id and id ~= ids[#ids] then ids[#ids + 1] = id end
+    end
+    from, left = from + #fields, left - #fields
+  end
+end
+
 for at = 2, #ARGV, 3 do
   local tag, upTo, limit = ARGV[at], ARGV[at + 1], ARGV[at + 2]
   local names = call('ZRANGE', tag .. suffix, '-inf', upTo, 'BYSCORE', 'LIMIT', 0, limit)
-  local keys, ids = {}, {}
+  local keys, ids, gone = {}, {}, {}
   for _, name in ipairs(names) do
+    if left <= 0 then break end
     local key = tag .. ':r:' .. name
-    keys[#keys + 1] = key
     -- Most runs have few events, and no snapshot.
-    local known = call('HMGET', key, 'p', 'h', '1', '2', '3', '4', 'm')
-    if known[7] then keys[#keys + 1] = tag .. ':snap:' .. name end
-    local called, head = known[1], tonumber(known[2] or 0)
-    if called and string.sub(called, -3) ~= '""]' then
-      local names = cjson.decode(called)
-      if names[4] ~= '' then call('ZREM', tag .. ':flow:' .. names[4], name) end
-      if names[5] and names[5] ~= 0 then
-        for _, one in ipairs(names[5]) do call('ZREM', tag .. ':tag:' .. one, name) end
+    local known = call('HMGET', key, 'p', 'h', '1', '2', '3', '4', 'm', 'x')
+    local called, head, trimmed = known[1], tonumber(known[2] or 0), tonumber(known[8] or 0)
+    local rest
+    if trimmed < 4 then
+      for field = 3, 6 do
+        local id = known[field]
+        if id and id ~= ids[#ids] then ids[#ids + 1] = id end
       end
     end
-    for field = 3, 6 do
-      local id = known[field]
-      if id and id ~= ids[#ids] then ids[#ids + 1] = id end
-    end
-    for first = 5, head, 500 do
-      local fields = {}
-      for seq = first, math.min(first + 499, head) do fields[#fields + 1] = tostring(seq) end
-      for _, id in ipairs(call('HMGET', key, unpack(fields))) do
-        if id and id ~= ids[#ids] then ids[#ids + 1] = id end
+    if head > 4 then rest = collect(ids, key, math.max(4, trimmed) + 1, head) end
+    if rest then
+      call('HSET', key, 'x', tostring(rest - 1))
+    else
+      left = left - 1
+      gone[#gone + 1] = name
+      keys[#keys + 1] = key
+      if known[7] then keys[#keys + 1] = tag .. ':snap:' .. name end
+      if called and string.sub(called, -3) ~= '""]' then
+        local names = cjson.decode(called)
+        if names[4] ~= '' then call('ZREM', tag .. ':flow:' .. names[4], name) end
+        if names[5] and names[5] ~= 0 then
+          for _, one in ipairs(names[5]) do call('ZREM', tag .. ':tag:' .. one, name) end
+        end
       end
     end
   end
   for from = 1, #ids, 1000 do call('XDEL', tag .. ':log', unpack(ids, from, math.min(from + 999, #ids))) end
   for from = 1, #keys, 1000 do call('UNLINK', unpack(keys, from, math.min(from + 999, #keys))) end
-  if #names > 0 then call('ZREMRANGEBYRANK', tag .. suffix, 0, #names - 1) end
-  forgotten = forgotten + #names
+  if #gone > 0 then
+    call('ZREMRANGEBYRANK', tag .. suffix, 0, #gone - 1)
+    call('ZREM', tag .. ':long', unpack(gone))
+  end
+  forgotten = forgotten + #gone
 end
 return forgotten
 `

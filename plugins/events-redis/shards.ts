@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib'
 import { QueueError } from '../../kernel/index.ts'
-import { hashTag, type RedisPort } from '../_shared/redis.ts'
+import { defineScript, hashTag, type RedisPort } from '../_shared/redis.ts'
+import { INDEX_LONG } from './run-scripts.ts'
 
 export interface Shards {
   /** What the keys of each shard start with: a hash tag, so that a shard lives in one slot. */
@@ -22,20 +23,31 @@ export function createShards({ prefix, shards }: RedisPort): Shards {
  *
  * @throws QueueError `CONFIG_INVALID` when it differs
  */
-export async function fixShards({ client, prefix, shards }: RedisPort): Promise<void> {
+export async function fixShards(redis: RedisPort): Promise<void> {
+  const { client, prefix, shards } = redis
   const key = `${prefix}:events`
   await client.hsetnx(key, 'shards', shards)
   const stored = Number(await client.hget(key, 'shards'))
-  if (stored === shards) return
+  if (stored === shards) return indexLongRuns(redis)
   const hint = `Set redis.shards to ${stored}, or use another redis.prefix.`
   throw new QueueError('CONFIG_INVALID', `The events under "${prefix}" lie in ${stored} shards, not ${shards}. ${hint}`)
 }
 
-/** Calls with all shards at once, or where each has a node of its own, with one at a time. */
-export async function inGroups<T>(
-  { cluster }: Pick<RedisPort, 'cluster'>,
-  { tags }: Shards,
-  call: (tags: readonly string[]) => Promise<T>,
-): Promise<T[]> {
-  return cluster ? Promise.all(tags.map((tag) => call([tag]))) : [await call(tags)]
+/** How many runs one call looks at. */
+const PAGE = 500
+
+/** Runs that ended before there was an index of long ones are put into it, once. */
+async function indexLongRuns(redis: RedisPort): Promise<void> {
+  const { client, prefix } = redis
+  const key = `${prefix}:events`
+  if ((await client.hget(key, 'long')) !== null) return
+  const index = defineScript(redis, INDEX_LONG)
+  for (const tag of createShards(redis).tags) {
+    for (const outcome of ['completed', 'failed', 'cancelled']) {
+      for (let from = 0; ; from += PAGE) {
+        if ((await index([`${tag}:long`], [tag, outcome, from, PAGE])) === 0) break
+      }
+    }
+  }
+  await client.hset(key, 'long', 1)
 }

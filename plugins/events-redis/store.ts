@@ -115,7 +115,10 @@ export function createRedisEventStore(redis: RedisPort, kernel: Pick<Kernel, 'co
     expire: expiry.run,
     checkHealth: () => redis.checkHealth(),
     async trim(stream, seq) {
-      if ((await onStream(trim, stream, seq)) !== -1) return
+      let answer: unknown
+      do answer = await onStream(trim, stream, seq)
+      while (answer === 1)
+      if (answer !== -1) return
       throw new QueueError('EVENTS_CONFLICT', `No snapshot of run ${stream} covers seq ${seq}, so nothing was trimmed.`)
     },
     close() {
