@@ -1,22 +1,15 @@
-import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { promisify } from 'node:util'
 import { join } from 'pathe'
 import { lockFolder } from '../../../plugins/_shared/folder/lock.ts'
+import { installPackage } from '../../install/install.ts'
 import { ROOT } from '../processes.ts'
 
-const run = promisify(execFile)
-
-/** What users install beside this package, in the versions that it is developed with. */
-const BESIDE = [
-  ...['nuxt', 'nitropack', 'bullmq', 'ioredis', 'pg', 'pg-boss', 'zod', 'typescript', '@types/node'],
-  // What the playground needs.
-  ...['csv-parse', 'vega-datasets', 'pathe', 'vue'],
-]
-const INSTALL_TIMEOUT = 120_000
+const LOCKED = join(ROOT, 'test/install/apps/package-lock.json')
+/** Of a machine that is slow, and has many others to wait for. */
+const INSTALL_TIMEOUT = 600_000
 const KEEP = 24 * 60 * 60 * 1000
 
 /**
@@ -44,18 +37,7 @@ async function install(folder: string): Promise<void> {
   const making = `${folder}.making`
   await rm(making, { recursive: true, force: true })
   await mkdir(making, { recursive: true })
-  await run('npm', ['pack', '--ignore-scripts', '--pack-destination', making], { cwd: ROOT })
-  const tarball = (await readdir(making)).find((name) => name.endsWith('.tgz'))
-  const { dependencies, devDependencies, overrides } = manifest()
-  const versions = BESIDE.map((name) => [name, devDependencies[name] ?? dependencies[name]])
-  const own = {
-    private: true,
-    type: 'module',
-    dependencies: Object.fromEntries([...versions, ['nuxt-queue', `file:./${tarball!}`]]) as object,
-    overrides,
-  }
-  await writeFile(join(making, 'package.json'), JSON.stringify(own, undefined, 2))
-  await run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: making })
+  await installPackage('apps', making)
   await rename(making, folder)
 }
 
@@ -68,18 +50,11 @@ async function removeOld(): Promise<void> {
   }
 }
 
-function manifest() {
-  return JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Record<
-    'dependencies' | 'devDependencies' | 'overrides',
-    Record<string, string>
-  >
-}
-
 /** Tells one state of what is built from another. */
 async function fingerprint(): Promise<string> {
   const hash = createHash('sha256')
-    .update(BESIDE.join())
     .update(await readFile(join(ROOT, 'package.json')))
+    .update(await readFile(LOCKED))
   const files = await readdir(join(ROOT, 'dist'), { recursive: true, withFileTypes: true })
   const paths = files.filter((file) => file.isFile()).map(({ parentPath, name }) => join(parentPath, name))
   for (const path of paths.toSorted()) hash.update(path).update(await readFile(path))
