@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
+import { slowestFiles } from './test/services/slowest.ts'
 
 const source = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 
@@ -17,7 +18,10 @@ export default defineConfig({
   },
   test: {
     include: ['test/**/*.test.ts'],
-    testTimeout: 20_000,
+    // What a test waits for ends it. These limits end what hangs, on a machine that is four times slower as well.
+    testTimeout: 120_000,
+    hookTimeout: 240_000,
+    reporters: ['default', slowestFiles()],
     // Most of the time is spent waiting for processes and stores.
     maxWorkers: 2,
     typecheck: { enabled: false },
