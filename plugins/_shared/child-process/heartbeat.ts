@@ -12,14 +12,24 @@ interface HeartbeatOptions {
   silent(): void
 }
 
-/** Asks a child that works now and then whether it is there. Answers what stops that. */
+/**
+ * Asks a child that works now and then whether it is there. Silence counts only where this process has asked and
+ * listened in time: after a pause of its own (a sleeping laptop, a debugger, a busy loop) it asks again first. Returns a
+ * function that stops it.
+ */
 export function startHeartbeat({ limit, busySince, heard, ping, silent }: HeartbeatOptions): () => void {
   if (limit === 0) return () => {}
+  const beat = limit / BEATS
+  let lookedAt = performance.now()
+  let looksInTime = 0
   const timer = setInterval(() => {
+    const now = performance.now()
+    looksInTime = now - lookedAt > 2 * beat ? 0 : looksInTime + 1
+    lookedAt = now
     const since = busySince()
     if (since === undefined) return
-    if (performance.now() - Math.max(since, heard()) >= limit) silent()
+    if (looksInTime > 1 && now - Math.max(since, heard()) >= limit) silent()
     else ping().catch(() => {})
-  }, limit / BEATS).unref()
+  }, beat).unref()
   return () => clearInterval(timer)
 }
