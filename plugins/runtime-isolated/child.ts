@@ -33,6 +33,12 @@ const socket = new Socket({ fd: Number(process.env[CHANNEL_VARIABLE] ?? CHANNEL_
 // What the handler starts has no business with the channel.
 delete process.env[CHANNEL_VARIABLE]
 
+// What a handler prints is out before its answer and before any end of this process, however much it is.
+for (const stream of [process.stdout, process.stderr]) {
+  const { _handle: handle } = stream as { _handle?: { setBlocking?(on: boolean): void } }
+  handle?.setBlocking?.(true)
+}
+
 let about: InitializeParams['worker'] | undefined
 let module: WorkerModule | undefined
 let maxMessage = Infinity

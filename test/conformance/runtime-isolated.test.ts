@@ -2,7 +2,7 @@ import { runtimeConformance } from 'nuxt-queue/testing/conformance'
 import runtimeIsolated from '../../plugins/runtime-isolated/index.ts'
 import { scenarioFiles } from '../fixtures/runtime/files.ts'
 
-const workers = scenarioFiles('isolated', 'ts', {}, ['races'])
+const workers = scenarioFiles('isolated', 'ts', {}, ['races', 'prints'])
 runtimeConformance({
   name: 'runtime-isolated',
   runtime: 'node-isolated',

@@ -26,5 +26,5 @@ const runtimePerl = definePlugin({
   },
 })
 
-const workers = scenarioFiles('perl', 'pl')
+const workers = scenarioFiles('perl', 'pl', {}, ['prints'])
 runtimeConformance({ name: 'runtime-perl', runtime: 'perl', plugins: [runtimePerl], workers, time: 'real' })

@@ -6,6 +6,6 @@ runtimeConformance({
   name: 'runtime-python',
   runtime: 'python',
   plugins: [runtimePython],
-  workers: scenarioFiles('python', 'py', {}, ['races']),
+  workers: scenarioFiles('python', 'py', {}, ['races', 'prints']),
   time: 'real',
 })

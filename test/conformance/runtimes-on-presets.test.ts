@@ -20,9 +20,9 @@ const PRESETS: { preset: Preset; config: () => MaybePromise<KernelConfig> }[] = 
 ]
 const RUNTIMES = [
   { runtime: 'node', workers: undefined },
-  { runtime: 'node-isolated', workers: scenarioFiles('isolated', 'ts', {}, ['races']) },
-  { runtime: 'python', workers: scenarioFiles('python', 'py', {}, ['races']) },
-  { runtime: 'exec', workers: scenarioFiles('perl', 'pl', { exec: { mode: 'protocol' } }) },
+  { runtime: 'node-isolated', workers: scenarioFiles('isolated', 'ts', {}, ['races', 'prints']) },
+  { runtime: 'python', workers: scenarioFiles('python', 'py', {}, ['races', 'prints']) },
+  { runtime: 'exec', workers: scenarioFiles('perl', 'pl', { exec: { mode: 'protocol' } }, ['prints']) },
 ]
 
 for (const { preset, config } of PRESETS) {

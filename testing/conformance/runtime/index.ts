@@ -75,6 +75,7 @@ export function runtimeConformance(options: RuntimeConformanceOptions): void {
     stopTests(test)
     contextTests(test)
     waitTests(test, options)
+    if (options.workers?.prints) printTests(test)
     const local = { functions: localTests, files: (): void => {} }
     local[options.workers ? 'files' : 'functions'](test)
   })
@@ -323,6 +324,24 @@ function contextTests(test: RuntimeTest): void {
       await until('the run ends', () => kernel.port('events').byKey(runId, 'end'))
       expect(await kernel.flow('conformance').result(runId)).toEqual({ n: 1 })
     }),
+  )
+}
+
+function printTests(test: RuntimeTest): void {
+  it.each([
+    { ends: 'returns', fails: false, state: 'completed', more: [] },
+    { ends: 'throws', fails: true, state: 'failed', more: ['last words'] },
+  ] as const)('keeps all that a handler prints before it $ends', async ({ fails, state, more }) =>
+    test(async ({ kernel, start, reach }) => {
+      const lines = 4_000
+      const job = await start('prints', { lines, fails }, { attempts: 1 })
+      await reach(job, state)
+      const stored = await kernel.port('events').read(job.runId, { types: ['runner.log'] })
+      const messages = stored.map(({ data }) => (data as { message: string }).message)
+      const printed = Array.from({ length: lines }, (_, index) => `${index + 1} ${'x'.repeat(60)}`)
+      expect(messages.filter((message) => !more.includes(message as never))).toEqual(printed)
+      expect(messages.filter((message) => more.includes(message as never))).toEqual(more)
+    })(),
   )
 }
 

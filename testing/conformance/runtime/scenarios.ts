@@ -69,6 +69,12 @@ export interface RuntimeScenarios {
    * over first. Leave it out where a handler does one thing at a time.
    */
   races?: ScenarioWorker
+  /**
+   * Prints as many lines as its data says in `lines`, `1 ` and 60 times `x` and so on; then returns `printed`. With
+   * `fails` in its data it prints `last words` on stderr and throws an error. Leave it out where what handlers print is
+   * not part of their log.
+   */
+  prints?: ScenarioWorker
 }
 export type ScenarioWorker = Omit<WorkerInput, 'id'>
 
