@@ -153,6 +153,8 @@ export type ErrorCode =
   | 'REQUEST_FORBIDDEN'
   /** The request carries no token, or one that `http.token` does not name. Sent, not thrown. */
   | 'REQUEST_UNAUTHORIZED'
+  /** `http.authorize` has not settled within `http.authorizeTimeout`. */
+  | 'AUTHORIZE_TIMEOUT'
   /** As many streams are open as `http.maxConnections` allows. */
   | 'CONNECTIONS_FULL'
 

@@ -1,4 +1,4 @@
-import { QueueError, type Kernel } from '../../kernel/index.ts'
+import { QueueError, type Kernel, type MaybePromise } from '../../kernel/index.ts'
 import type { HttpAction } from './access.ts'
 import type { HttpOptions } from './options.ts'
 import { remoteReason } from '../_shared/peer.ts'
@@ -33,7 +33,7 @@ export function createGuard(kernel: Kernel, options: HttpOptions): Guard {
   async function ask(request: Request, action: HttpAction): Promise<boolean | Response> {
     const role = roleOf?.(request)
     if (role !== undefined) return permits(role, action)
-    if (authorize) return authorize(request, action, kernel)
+    if (authorize) return inTime(authorize(request, action, kernel), options.authorizeTimeout)
     if (roleOf) return action.type === 'health.read' || unauthorized()
     return !production
   }
@@ -69,6 +69,20 @@ export function createGuard(kernel: Kernel, options: HttpOptions): Guard {
         'access-control-expose-headers': 'retry-after',
       }
     },
+  }
+}
+
+/** @throws QueueError `AUTHORIZE_TIMEOUT` */
+async function inTime<T>(asking: MaybePromise<T>, ms: number): Promise<T> {
+  if (typeof asking === 'boolean') return asking
+  const late = Promise.withResolvers<never>()
+  const hint = 'See what it waits for, or raise http.authorizeTimeout.'
+  const error = (): QueueError => new QueueError('AUTHORIZE_TIMEOUT', `authorize took more than ${ms} ms. ${hint}`)
+  const timer = setTimeout(() => late.reject(error()), ms)
+  try {
+    return await Promise.race([asking, late.promise])
+  } finally {
+    clearTimeout(timer)
   }
 }
 

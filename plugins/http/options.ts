@@ -3,6 +3,8 @@ import type { Authorize } from './access.ts'
 import { token } from './token.ts'
 
 const MIB = 1024 * 1024
+/** The longest that a timer of Node's takes. */
+const MAX_TIMER = 2 ** 31 - 1
 
 export const options = z.strictObject({
   /** The path that everything lies below. Default `/_queue/`. */
@@ -12,6 +14,8 @@ export const options = z.strictObject({
     .default('/_queue/'),
   /** Who may do what. Default: in development whoever sends requests from this machine, nobody in production. */
   authorize: z.custom<Authorize>((value) => typeof value === 'function', 'It is a function.').optional(),
+  /** Milliseconds that `authorize` has before a request is refused with 503. Default 10,000. */
+  authorizeTimeout: z.number().int().min(1).max(MAX_TIMER).default(10_000),
   /**
    * Bearer tokens that may use the interface, each of at least 16 characters: one, or several while one
    * replaces another. `{ token, role: 'read' }` may only read. Where `authorize` is set too, it decides for

@@ -30,6 +30,7 @@ const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
   EVENTS_TRIMMED: 410,
   MEDIA_TYPE_UNKNOWN: 415,
   CONNECTIONS_FULL: 503,
+  AUTHORIZE_TIMEOUT: 503,
 }
 
 const INTERNAL = { status: 500, code: 'INTERNAL', detail: 'Something went wrong here. Try again later.' }

@@ -56,6 +56,24 @@ describe('in production', () => {
 })
 
 describe('authorize', () => {
+  it('that never settles is given up, for requests and for what lists would show', async () => {
+    const never = new Promise<boolean>(() => {})
+    await using rig = await serve({ authorize: () => never, authorizeTimeout: 20 }, { workers })
+    const late = {
+      status: 503,
+      body: { code: 'AUTHORIZE_TIMEOUT', detail: expect.stringContaining('20 ms') as string },
+    }
+    for (const path of ['queues', 'runs', 'stream']) expect(await rig.ask(path)).toMatchObject(late)
+    expect(await rig.post('jobs', { worker: 'hello' })).toMatchObject(late)
+    await using list = await serve(
+      { authorize: (_: Request, { runId }: HttpAction) => runId === undefined || never, authorizeTimeout: 20 },
+      { workers },
+    )
+    await list.kernel.enqueue('hello')
+    await list.drain()
+    expect(await list.ask('runs')).toMatchObject(late)
+  })
+
   it('may answer with a response of its own', async () => {
     const headers = { 'www-authenticate': 'Bearer' }
     await using rig = await serve({ authorize: () => new Response('who are you?', { status: 401, headers }) })
