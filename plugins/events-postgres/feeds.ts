@@ -15,6 +15,8 @@ export interface FeedSource {
   heads(streams: readonly string[]): Promise<Map<string, number>>
   /** A page of all streams after a cursor, which is short when there is no more. */
   readAll(cursor: string): Promise<Required<Page>>
+  /** @throws QueueError `OPTION_INVALID` for what is no cursor */
+  assertCursor(cursor: string): void
   /** The cursor behind everything that is there. */
   end(): Promise<string>
 }
@@ -186,6 +188,7 @@ export function createFeeds(db: PostgresPort, source: FeedSource) {
     },
     async followAll({ after, onMessage }: SubscribeOptions, listener: StreamListener) {
       await db.caughtUp()
+      if (after !== undefined) source.assertCursor(String(after))
       const cursor = after === undefined ? await source.end() : String(after)
       const feed: AllFeed = {
         subscriber: createSubscriber(listener, onMessage, 0),

@@ -22,6 +22,8 @@ export function createGlobalReader(db: PostgresPort) {
   const s = quoteName(db.schema)
 
   return {
+    /** @throws QueueError `OPTION_INVALID` for what is no cursor */
+    assertCursor: (cursor: string): void => void parts(cursor),
     async readAll(cursor: string): Promise<{ events: StoredEvent[]; cursor: string }> {
       const [xid, stream, seq] = parts(cursor)
       const rows = `SELECT e.xid, e.stream, ${EVENT_COLUMNS} FROM ${s}.nq_event_row e
@@ -55,8 +57,11 @@ export function createGlobalReader(db: PostgresPort) {
 }
 
 function parts(cursor: string): [xid: string, stream: string, seq: string] {
-  const found = /^(\d+)\.(\d+)\.(\d+)$/.exec(cursor)
-  if (found) return [found[1]!, found[2]!, found[3]!]
+  const found = /^(\d{1,20})\.(\d{1,20})\.(\d{1,20})$/.exec(cursor)
+  const [, xid, stream, seq] = (found ?? []) as unknown as [string, string, string, string]
+  // What the types of the columns do not hold would break the statement.
+  const fits = found && BigInt(xid) < 2n ** 64n && BigInt(stream) < 2n ** 63n && BigInt(seq) < 2n ** 31n
+  if (fits) return [xid, stream, seq]
   const hint = 'Pass what a listener of "*" was given, or 0.0.0 for everything.'
-  throw new QueueError('OPTION_INVALID', `"after" of "*" is a cursor; got "${cursor}". ${hint}`)
+  throw new QueueError('OPTION_INVALID', `"after" of "*" is a cursor; got "${cursor.slice(0, 100)}". ${hint}`)
 }

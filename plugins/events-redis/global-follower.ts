@@ -97,12 +97,16 @@ function decodeEntry([id, [, stream, , first, ...texts]]: LogEntry): StoredEvent
 
 function parseCursor(text: string): Map<number, string> {
   try {
-    const entries = Object.entries(JSON.parse(text) as Record<string, string>)
-    if (entries.every(([shard, id]) => /^\d+$/.test(shard) && /^\d+-\d+$/.test(id))) {
-      return new Map(entries.map(([shard, id]) => [Number(shard), id]))
+    const given: unknown = JSON.parse(text)
+    if (typeof given === 'object' && given !== null && !Array.isArray(given)) {
+      const entries = Object.entries(given).map(([shard, id]): [string, string] => [shard, String(id)])
+      if (entries.every(([shard, id]) => /^\d{1,4}$/.test(shard) && /^\d{1,15}-\d{1,15}$/.test(id))) {
+        return new Map(entries.map(([shard, id]) => [Number(shard), id]))
+      }
     }
   } catch {
     // Told below.
   }
-  throw new QueueError('OPTION_INVALID', `"after" of "*" is a cursor that a listener was given; got ${text}.`)
+  const came = text.slice(0, 100)
+  throw new QueueError('OPTION_INVALID', `"after" of "*" is a cursor that a listener was given; got "${came}".`)
 }

@@ -80,7 +80,7 @@ export async function createApi(host: ApiHost) {
       assertMay: (more: Subject) => guard.assertAllowed(request, { type: route.action, ...subject, ...more }),
       document,
     }
-    if (route.stream) return follow({ ...route.stream(call), request }, event, cors)
+    if (route.stream) return follow({ ...(await route.stream(call)), request }, event, cors)
     return respond(route, await route.handle!(call), request)
   }
 

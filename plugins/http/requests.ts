@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import { QueueError, type ErrorCode } from '../../kernel/index.ts'
+import { isText, MAX_COMPOSED_BYTES, QueueError, type ErrorCode } from '../../kernel/index.ts'
 import { receiveBody } from '../_shared/request-body.ts'
 import type { Route, Subject } from './routes/route.ts'
 import { flag } from './routes/values.ts'
@@ -8,13 +8,21 @@ import { flag } from './routes/values.ts'
 export function paramsOf(raw: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(raw).map(([name, text]) => {
-      try {
-        return [name, decodeURIComponent(text)]
-      } catch {
-        throw new QueueError('REQUEST_INVALID', `The path holds "${text}", which is not encoded as a URL has to be.`)
-      }
+      const decoded = decode(text)
+      if (isText(decoded, MAX_COMPOSED_BYTES)) return [name, decoded]
+      const expected = `is text of 1 to ${MAX_COMPOSED_BYTES} bytes without NUL`
+      throw new QueueError('REQUEST_INVALID', `"${name}" in a path ${expected}; got "${text.slice(0, 100)}".`)
     }),
   )
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    const came = text.slice(0, 100)
+    throw new QueueError('REQUEST_INVALID', `The path holds "${came}", which is not encoded as a URL has to be.`)
+  }
 }
 
 /** The query as its route declares it; what is given without a value, and is no flag, counts as not given. @throws QueueError `REQUEST_INVALID` */

@@ -3,8 +3,7 @@ import type { Kernel } from '../../../kernel/index.ts'
 import { placesOf } from '../../_shared/flow-places.ts'
 import * as answers from './answers.ts'
 import { route, type Route } from './route.ts'
-
-const name = z.string().min(1)
+import { name, tags } from './values.ts'
 
 /** A flow as this process knows it. @throws QueueError `FLOW_UNKNOWN` */
 function flowOf(kernel: Kernel, flow: string): z.infer<typeof answers.flow> {
@@ -71,7 +70,7 @@ export const flowRoutes: readonly Route[] = [
       id: name.optional(),
       /** For a flow that has several. */
       entry: name.optional(),
-      tags: z.array(name).optional(),
+      tags: tags.optional(),
     }),
     answer: answers.enqueued,
     status: 202,

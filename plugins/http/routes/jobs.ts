@@ -2,17 +2,18 @@ import { z } from 'zod'
 import { QueueError, type JobRecord, type Kernel, type WorkerDefinition } from '../../../kernel/index.ts'
 import * as answers from './answers.ts'
 import { route, type Call, type Route } from './route.ts'
-import { bodyMoment, limit, whole, words } from './values.ts'
+import { bodyMoment, count, limit, ms, name, priority, prose, reference, whole, words } from './values.ts'
 
-const ms = z.number().min(0)
-const name = z.string().min(1)
+/** How far down a list of jobs goes: stores read over all that comes before. */
+const MAX_OFFSET = 100_000
+
 /** Names of queues that are not those of plugins. */
 const queueName = name.regex(/^[^_]/, 'Names that start with "_" are those of plugins')
 
 const options = z.strictObject({
   /** While the queue knows a job of this id, that one is answered. */
   id: name.optional(),
-  attempts: z.number().int().min(1).optional(),
+  attempts: count.optional(),
   backoff: z
     .union([
       ms,
@@ -26,14 +27,14 @@ const options = z.strictObject({
     .optional(),
   /** Milliseconds, or an ISO date before which it does not run. */
   delay: bodyMoment.optional(),
-  priority: z.number().int().optional(),
+  priority: priority.optional(),
   ageing: ms.optional(),
   timeout: ms.optional(),
   concurrencyKey: name.optional(),
   rateLimitKey: name.optional(),
   deadLetter: queueName.optional(),
   debounce: z.strictObject({ key: name.optional(), delay: ms, maxWait: ms.optional() }).optional(),
-  throttle: z.strictObject({ key: name.optional(), period: ms, max: z.number().int().min(1).optional() }).optional(),
+  throttle: z.strictObject({ key: name.optional(), period: ms, max: count.optional() }).optional(),
 })
 
 type JobCall = Pick<Call<'jobs/:queue/:job', undefined, undefined>, 'kernel' | 'params' | 'assertMay'>
@@ -74,12 +75,12 @@ export const jobRoutes: readonly Route[] = [
     summary:
       'Jobs, the oldest first; a page may hold fewer than its limit. Those of plugins come if their queue is named',
     query: z.strictObject({
-      queue: name.optional(),
-      name: name.optional(),
-      runId: name.optional(),
+      queue: reference.optional(),
+      name: reference.optional(),
+      runId: reference.optional(),
       state: words(answers.state.options).optional(),
       limit: limit(100, 1000),
-      offset: whole().default(0),
+      offset: whole(MAX_OFFSET).default(0),
     }),
     answer: z.object({
       jobs: z.array(answers.job),
@@ -137,7 +138,7 @@ export const jobRoutes: readonly Route[] = [
     summary: 'Why a job does not run, or what became of it',
     query: z.strictObject({
       /** Its run, where one that the queue has forgotten is looked up. */
-      runId: name.optional(),
+      runId: reference.optional(),
     }),
     answer: answers.explanation,
     async handle(call) {
@@ -167,7 +168,7 @@ export const jobRoutes: readonly Route[] = [
     path: 'jobs/:queue/:job/cancel',
     action: 'jobs.cancel',
     summary: 'End a job as cancelled',
-    body: z.strictObject({ reason: z.string().optional() }),
+    body: z.strictObject({ reason: prose.optional() }),
     answer: answers.changed,
     handle: async (call) => ({ changed: await call.kernel.cancel(await find(call), call.body) }),
   }),

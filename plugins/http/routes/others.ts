@@ -3,9 +3,7 @@ import { placesOf } from '../../_shared/flow-places.ts'
 import { checkHealth } from '../health.ts'
 import * as answers from './answers.ts'
 import { route, type Route } from './route.ts'
-import { flag, limit } from './values.ts'
-
-const name = z.string().min(1)
+import { flag, limit, name } from './values.ts'
 
 export const otherRoutes: readonly Route[] = [
   route({
@@ -17,7 +15,7 @@ export const otherRoutes: readonly Route[] = [
     body: z.strictObject({
       name,
       /** What it is about. */
-      key: z.string().optional(),
+      key: name.optional(),
       payload: z.unknown().optional(),
       /** Sent again under the same id it is the same event. */
       id: name.optional(),
@@ -63,7 +61,7 @@ export const otherRoutes: readonly Route[] = [
     path: 'triggers/:trigger',
     action: 'triggers.fire',
     summary: 'Fire a trigger by hand',
-    body: z.strictObject({ payload: z.unknown().optional(), id: name.optional(), key: z.string().optional() }),
+    body: z.strictObject({ payload: z.unknown().optional(), id: name.optional(), key: name.optional() }),
     answer: answers.enqueued,
     status: 202,
     async handle({ kernel, params, body: { payload, ...options }, assertMay }) {

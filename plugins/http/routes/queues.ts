@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Kernel } from '../../../kernel/index.ts'
 import * as answers from './answers.ts'
 import { route, type Route } from './route.ts'
-import { flag } from './values.ts'
+import { count, flag } from './values.ts'
 
 async function infoOf(kernel: Kernel, name: string): Promise<z.infer<typeof answers.queue>> {
   const queues = kernel.port('queue')
@@ -74,7 +74,7 @@ export const queueRoutes: readonly Route[] = [
     summary: 'Move dead letters back to where they came from, the oldest first',
     body: z.strictObject({
       /** At most this many. Default: all. */
-      limit: z.number().int().min(1).optional(),
+      limit: count.optional(),
     }),
     answer: z.object({ moved: z.array(z.object({ letter: z.string(), job: answers.enqueued })) }),
     handle: async ({ kernel, params, body }) => ({ moved: await kernel.redrive(params.queue, body) }),

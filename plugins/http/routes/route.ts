@@ -78,13 +78,13 @@ export interface StreamRoute<
   Path extends string = string,
   Query extends z.ZodObject | undefined = z.ZodObject | undefined,
 > extends RouteDefinition<Path, Query, undefined> {
-  stream(call: Call<Path, Query, undefined>): StreamRequest
+  stream(call: Call<Path, Query, undefined>): MaybePromise<StreamRequest>
 }
 
 /** Any route. What a handler is given has been checked against its own schemas, which the table need not know. */
 export type Route = RouteDefinition & {
   handle?(call: Call<string, undefined, undefined>): MaybePromise<unknown>
-  stream?(call: Call<string, undefined, undefined>): StreamRequest
+  stream?(call: Call<string, undefined, undefined>): MaybePromise<StreamRequest>
 }
 
 export function route<

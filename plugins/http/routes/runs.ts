@@ -1,21 +1,34 @@
 import { z } from 'zod'
-import { QueueError, type Kernel, type RunInfo } from '../../../kernel/index.ts'
+import { MAX_MOMENT, QueueError, type Kernel, type RunInfo } from '../../../kernel/index.ts'
 import { formatHistory } from '../../_shared/history.ts'
 import { waitForEnd } from '../run-end.ts'
 import * as answers from './answers.ts'
 import { route, type Route } from './route.ts'
-import { bodyMoment, flag, fromCursor, limit, moment, toCursor, whole, words } from './values.ts'
+import {
+  bodyMoment,
+  cursor,
+  flag,
+  fromCursor,
+  limit,
+  moment,
+  name,
+  prose,
+  reference,
+  tags,
+  toCursor,
+  whole,
+  words,
+} from './values.ts'
 
 /** The longest that a request waits for a result, in milliseconds: less than what proxies allow. */
 const LONGEST_WAIT = 30_000
 const MOST_EVENTS = 10_000
 
-const name = z.string().min(1)
-const place = z.strictObject({ runId: z.string(), startedAt: z.number() })
+const place = z.strictObject({ runId: reference, startedAt: z.number().min(0).max(MAX_MOMENT) })
 
 /** What a fork and a rerun are given. */
 const fork = { input: z.unknown().optional(), state: z.record(z.string(), z.unknown()).optional() }
-const named = { id: name.optional(), tags: z.array(name).optional() }
+const named = { id: name.optional(), tags: tags.optional() }
 
 async function find(kernel: Kernel, runId: string): Promise<RunInfo> {
   const run = await kernel.port('events').runs.get(runId)
@@ -50,15 +63,15 @@ export const runRoutes: readonly Route[] = [
     summary: 'Runs, the newest first; a page may hold fewer than its limit',
     query: z.strictObject({
       status: answers.status.optional(),
-      flow: name.optional(),
-      name: name.optional(),
-      queue: name.optional(),
-      tag: name.optional(),
+      flow: reference.optional(),
+      name: reference.optional(),
+      queue: reference.optional(),
+      tag: reference.optional(),
       /** Also those that plugins use for themselves. */
       internal: flag,
       limit: limit(100, 1000),
       /** `next` of the page before. */
-      after: z.string().optional(),
+      after: cursor.optional(),
     }),
     answer: z.object({
       runs: z.array(answers.run),
@@ -187,7 +200,7 @@ export const runRoutes: readonly Route[] = [
     path: 'runs/:runId/cancel',
     action: 'runs.cancel',
     summary: 'End a run as cancelled',
-    body: z.strictObject({ reason: z.string().optional() }),
+    body: z.strictObject({ reason: prose.optional() }),
     answer: answers.changed,
     async handle({ kernel, params: { runId }, body }) {
       const { flow, queue, jobId } = await find(kernel, runId)

@@ -86,9 +86,47 @@ describe('queries', () => {
     'runs/a/stream?after=soon',
     'stream?after=7',
     'queues/a?limit=1',
+    'jobs?offset=9e15',
+    'jobs?offset=100001',
+    'jobs?limit=1e3&offset=0x10000000',
+    `jobs?queue=${'q'.repeat(2_000)}`,
+    `jobs?runId=%00`,
+    `runs?tag=${'é'.repeat(1_000)}`,
+    `runs?after=${'x'.repeat(5_000)}`,
+    `runs?after=${Buffer.from('{"runId":"a","startedAt":1e300}').toString('base64url')}`,
+    'runs/a/events?after=9e15',
+    `runs/a/events?types=${'a,'.repeat(200)}a`,
+    'runs/a/events?until=+010000-01-01',
+    'runs/a/result?wait=1e300',
+    'runs/a/timeline?depth=99',
+    'runs/a/stream?after=99999999999',
+    `runs/${'r'.repeat(3_000)}`,
+    'jobs/a/%00',
   ])('%s is turned down', async (path) => {
     await using rig = await serve()
     expect((await rig.ask(path)).status).toBe(400)
+    expect(rig.reports).toEqual([])
+  })
+
+  it.each([
+    ['jobs', { worker: 'w'.repeat(600) }],
+    ['jobs', { worker: 'ml/train', options: { id: 'é'.repeat(400) } }],
+    ['jobs', { worker: 'ml/train', options: { attempts: 3e9 } }],
+    ['jobs', { worker: 'ml/train', options: { delay: 1e300 } }],
+    ['jobs', { worker: 'ml/train', options: { delay: '99999-01-01' } }],
+    ['jobs', { worker: 'ml/train', options: { timeout: 1e15 } }],
+    ['jobs', { worker: 'ml/train', options: { priority: 1e300 } }],
+    ['jobs', { worker: 'ml/train', options: { concurrencyKey: '\0' } }],
+    ['events', { name: '\ud800' }],
+    ['events', { name: 'a', key: 'k'.repeat(600) }],
+    ['flows/a', { tags: Array.from({ length: 101 }, String) }],
+    ['flows/a', { tags: [''] }],
+    ['runs/a/fork', { at: 1e300 }],
+    ['runs/a/cancel', { reason: 'x'.repeat(10_001) }],
+    ['queues/a/redrive', { limit: 1e10 }],
+  ])('%s with %j is turned down', async (path, body) => {
+    await using rig = await serve({}, { workers })
+    expect(await rig.post(path, body)).toMatchObject({ status: 422, body: { code: 'VALIDATION_FAILED' } })
     expect(rig.reports).toEqual([])
   })
 

@@ -14,6 +14,7 @@ function openSource() {
     heads: async () => new Map([['r', 1]]),
     readAll: async (cursor) => ({ events: [], cursor }),
     end: async () => '',
+    assertCursor: () => {},
   }
   const { reporter } = collectReports()
   const db = { reporter, caughtUp: async () => {}, pollInterval: 60_000 } as Partial<PostgresPort> as PostgresPort

@@ -198,6 +198,22 @@ export function subscribeTests(test: EventsTest, capabilities: Readonly<Record<E
 }
 
 function withCursor(test: EventsTest): void {
+  it.each([
+    'rubbish',
+    '',
+    '-1',
+    '1e9',
+    '{}x',
+    '9'.repeat(40),
+    `${'9'.repeat(30)}.1.1`,
+    '1.1.4294967296',
+    'x'.repeat(5_000),
+  ])('refuses what is no cursor of "*": %s', async (after) =>
+    test(async ({ follow }) => {
+      expect(await codeOf(() => follow('*', { after }))).toBe('OPTION_INVALID')
+    })(),
+  )
+
   it(
     'replays every stream from a cursor of "*" and then follows',
     test(async ({ append, follow, until }) => {
