@@ -1,4 +1,11 @@
-import { endKey, QueueError, type JobRecord, type Kernel, type SerializedError } from '../../kernel/index.ts'
+import {
+  endKey,
+  QueueError,
+  type JobRecord,
+  type Kernel,
+  type SerializedError,
+  type StuckHandler,
+} from '../../kernel/index.ts'
 import { whyDelayed } from './delays.ts'
 import { reason, type Explanation, type Reason } from './reasons.ts'
 
@@ -83,6 +90,8 @@ export function createExplain(kernel: Kernel) {
     )
     const more = waiting.length === MOST
     if (first.length > 0) reasons.push(reason('behind', { jobs: first.length, more }))
+    const stuck = kernel.stuckHandlers().filter((handler) => handler.queue === queue)
+    if (stuck.length > 0) reasons.push(stuckReason(stuck))
     const here = kernel.registry.workers.filter((worker) => worker.queue.name === queue)
     const concurrency = here.reduce((sum, { worker }) => sum + worker.concurrency * (worker.batch?.size ?? 1), 0)
     if (concurrency > 0 && running >= concurrency) reasons.push(reason('busy', { running, concurrency }))
@@ -114,9 +123,17 @@ export function createExplain(kernel: Kernel) {
     const { id, queue, name, runId, state } = job
     const told = { id, queue, name, runId, state }
     if (state === 'active') return { ...told, reasons: [active(job)] }
-    if (state !== 'waiting' && state !== 'delayed') return { ...told, reasons: [await ended(job)] }
+    if (state !== 'waiting' && state !== 'delayed') {
+      const stuck = kernel.stuckHandlers().filter((handler) => handler.queue === queue && handler.id === id)
+      return { ...told, reasons: [await ended(job), ...(stuck.length > 0 ? [stuckReason(stuck)] : [])] }
+    }
     const own = await (state === 'delayed' ? whyDelayed(kernel, job) : whyWaiting(job))
     const reasons = [...(await around(job)), ...own]
     return { ...told, reasons: reasons.length > 0 ? reasons : [reason('due', {})] }
   }
+}
+
+function stuckReason(stuck: readonly StuckHandler[]): Reason {
+  const since = Math.min(...stuck.map((handler) => handler.since))
+  return reason('stuck-handlers', { handlers: stuck.length, jobs: stuck.slice(0, 10).map(({ id }) => id), since })
 }

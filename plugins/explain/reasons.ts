@@ -31,6 +31,8 @@ interface Facts {
   'queue-held': { until: number }
   /** Others come first. `more`: there may be more than were counted. */
   behind: { jobs: number; more: boolean }
+  /** Handlers of its queue run on in this process although their attempts have ended. `jobs`: whose they are. */
+  'stuck-handlers': { handlers: number; jobs: string[]; since: number }
   /** As many run as this process takes at once. */
   busy: { running: number; concurrency: number }
   /** Nothing keeps it; it is next. */
@@ -71,6 +73,8 @@ const SENTENCES: Sentences = {
   deferred: ({ until }) => `It was given back to its queue until ${date(until)}.`,
   'queue-held': ({ until }) => `A rate limit holds its queue until ${date(until)}.`,
   behind: ({ jobs, more }) => `${more ? 'At least ' : ''}${count(jobs, 'job')} of its queue come first.`,
+  'stuck-handlers': ({ handlers, jobs, since }) =>
+    `${count(handlers, 'handler')} of its queue in this process did not return when their attempts ended, the first at ${date(since)}, and keep their slots: ${jobs.join(', ')}.`,
   busy: ({ running, concurrency }) =>
     `${count(running, 'job')} of its queue run, and this process takes ${concurrency} at once.`,
   due: () => 'Nothing keeps it: it is the next of its queue.',

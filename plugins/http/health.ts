@@ -10,7 +10,7 @@ const PATIENCE = 5_000
 /** A stream that nobody writes to. */
 const NOTHING = '_health'
 
-/** Asks each store for something small. */
+/** Asks each store for something small, and counts the handlers that do not return. */
 export async function checkHealth(kernel: Kernel): Promise<Health> {
   const checks = await Promise.all([
     check(kernel, 'queue', async () => {
@@ -24,8 +24,18 @@ export async function checkHealth(kernel: Kernel): Promise<Health> {
       return events.head(NOTHING)
     }),
   ])
-  const ok = checks.every(([, check]) => check.ok)
-  return { status: ok ? 'ok' : 'unavailable', checks: Object.fromEntries(checks) }
+  const all = [...checks, ['handlers', handlers(kernel)] as const]
+  const ok = all.every(([, check]) => check.ok)
+  return { status: ok ? 'ok' : 'unavailable', checks: Object.fromEntries(all) }
+}
+
+/** Handlers that never return take slots for good: a process with too many of them does no work. */
+function handlers(kernel: Kernel): Health['checks'][string] {
+  const stuck = kernel.stuckHandlers()
+  if (stuck.length === 0) return { ok: true, ms: 0 }
+  const workers = [...new Set(stuck.map(({ worker }) => worker))].slice(0, 5).join(', ')
+  const message = `Handlers that run on although their attempts have ended: ${stuck.length} (${workers}).`
+  return { ok: stuck.length < kernel.config.maxStuckHandlers, ms: 0, message }
 }
 
 async function check(

@@ -1,6 +1,7 @@
 import { describe } from 'vitest'
 import { batchTests } from './batches.ts'
 import { cancelTests } from './cancelling.ts'
+import { endingTests } from './endings.ts'
 import { explanationTests } from './explanations.ts'
 import { flowControlTests } from './flow-control.ts'
 import { flowTests } from './flows.ts'
@@ -39,6 +40,7 @@ export function presetConformance({ name, create }: PresetConformanceOptions): v
     const test = presetTest(create)
     describe('jobs', () => {
       jobTests(test)
+      endingTests(test)
     })
     describe('flow control', () => {
       flowControlTests(test)
