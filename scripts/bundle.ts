@@ -29,7 +29,7 @@ function entries(): Record<string, string> {
 function reached(...files: string[]): Set<string> {
   const found = new Set(files.map((file) => join(DIST, file)))
   for (const file of found) {
-    const imports = readFileSync(file, 'utf8').matchAll(/^(?:import|export)\s[^'"]*?['"](\.[^'"]+)['"]/gm)
+    const imports = readFileSync(file, 'utf8').matchAll(/^(?:import|export)\s[^'"]*?['"](\.{1,2}\/[^'"]+)['"]/gm)
     for (const [, path] of imports) found.add(join(dirname(file), path!))
   }
   return found
