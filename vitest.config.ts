@@ -19,8 +19,9 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     // What a test waits for ends it. These limits end what hangs, on a machine that is four times slower as well.
-    testTimeout: 120_000,
+    testTimeout: 240_000,
     hookTimeout: 240_000,
+    expect: { poll: { timeout: 60_000 } },
     reporters: ['default', slowestFiles()],
     // Most of the time is spent waiting for processes and stores.
     maxWorkers: 2,

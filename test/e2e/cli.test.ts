@@ -110,7 +110,7 @@ test('dead letters are moved back to the queue they came from', async () => {
   expect((await cli(['enqueue', 'fails', '--wait'], cwd)).code).toBe(1)
   const [moved] = (await cliJson(['redrive', 'dead', '--limit', '1'], cwd)) as { job: Job }[]
   expect(moved).toMatchObject({ job: { queue: 'q', name: 'fails', deduplicated: false } })
-  await expect.poll(() => cliJson(['runs', '--status', 'failed'], cwd), { timeout: 10_000 }).toHaveLength(2)
+  await expect.poll(() => cliJson(['runs', '--status', 'failed'], cwd)).toHaveLength(2)
   expect((await cli(['redrive', 'dead'], cwd)).stdout).toMatch(
     /^dead\.\S+ → job \S+ \(fails on q\)\nMoved 1 dead letter\.\n$/,
   )

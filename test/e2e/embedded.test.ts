@@ -18,21 +18,21 @@ function newFolder(): string {
 }
 
 function open(dir: string): Promise<Kernel> {
-  const config = { embedded: { path: dir }, registry: { dirs: [] }, setupTimeout: 60_000 }
+  const config = { embedded: { path: dir }, registry: { dirs: [] }, setupTimeout: 240_000 }
   return createKernel({ preset: 'embedded', config })
 }
 
 /** A process that takes a job and never gives it back. */
 const HOLDER = (dir: string): string => `
   import { createKernel } from ${JSON.stringify(join(ROOT, 'dist/index.js'))}
-  const config = { embedded: { path: ${JSON.stringify(dir)} }, registry: { dirs: [] }, setupTimeout: 60_000 }
+  const config = { embedded: { path: ${JSON.stringify(dir)} }, registry: { dirs: [] }, setupTimeout: 240_000 }
   const kernel = await createKernel({ preset: 'embedded', config })
   await kernel.registerWorker({ id: 'w', handler: () => new Promise(() => console.log('has it')) })
   await kernel.enqueue('w', 'held', { id: 'held' })
   await kernel.enqueue('w', 'waits', { id: 'waits' })
   await kernel.start()`
 
-describe('the embedded database', { timeout: 120_000 }, () => {
+describe('the embedded database', () => {
   it('has an archive to start from', () => {
     expect(existsSync(PREPARED)).toBe(true)
   })

@@ -78,9 +78,7 @@ describe.each(stores)('several instances on %s', (preset, config) => {
       const key = keys[n % 3]!
       await [first, ...others][n % 2]!.enqueue('w', key, { rateLimitKey: key })
     }
-    await expect
-      .poll(async () => first.port('queue').getJobCounts('w'), { timeout: 10_000 })
-      .toMatchObject({ completed: 6, delayed: 12 })
+    await expect.poll(async () => first.port('queue').getJobCounts('w')).toMatchObject({ completed: 6, delayed: 12 })
     expect(ran.toSorted((a, b) => a.localeCompare(b))).toEqual(['a', 'a', 'b', 'b', 'c', 'c'])
   })
 

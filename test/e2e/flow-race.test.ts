@@ -59,7 +59,7 @@ it.each(Object.keys(stores))(
       for (let from = 0; from < RUNS; from += AT_ONCE) {
         const ids = Array.from({ length: AT_ONCE }, (_, index) => `run-${from + index}`)
         await Promise.all(ids.map((id) => one.flow('race').start(undefined, { id })))
-        await Promise.all(ids.map((id) => one.waitFor(id, 'end', { timeout: 30_000 })))
+        await Promise.all(ids.map((id) => one.waitFor(id, 'end', { timeout: 60_000 })))
         for (const id of ids) {
           const types = (await one.port('events').read(id)).map(({ type }) => type)
           expect(types.filter((type) => type.startsWith('flow.'))).toEqual(['flow.started', 'flow.completed'])

@@ -39,7 +39,12 @@ export function runTask(task: string, url: string, schema: string, argument = ''
 export function openKernel(url: string, schema: string, reporter = quiet, pool = {}): Promise<Kernel> {
   return createKernel({
     preset: 'prod-postgres',
-    config: { postgres: { url, schema, pool, lease: 1000, pollInterval: 500 }, registry: { dirs: [] }, abortGrace: 20 },
+    config: {
+      postgres: { url, schema, pool, lease: 1000, pollInterval: 500 },
+      registry: { dirs: [] },
+      abortGrace: 20,
+      setupTimeout: 60_000,
+    },
     reporter,
   })
 }

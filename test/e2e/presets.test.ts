@@ -74,11 +74,11 @@ function order(events: readonly Event[]): string[] {
   return begun.filter((step, index) => step !== begun[index - 1])
 }
 
-describe('the main job', { timeout: 120_000 }, () => {
+describe('the main job', { timeout: 480_000 }, () => {
   const played = new Map<string, Played>()
   beforeAll(async () => {
     for (const preset of PRESETS) played.set(preset, await play(preset))
-  }, 300_000)
+  }, 1_200_000)
 
   it.each(PRESETS)('counts the same on %s', (preset) => {
     expect(played.get(preset)!.summary).toEqual(played.get('dev')!.summary)

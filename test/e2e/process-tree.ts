@@ -22,7 +22,7 @@ export async function isAlive(pid: number): Promise<boolean> {
 }
 
 /** Waits until a process is no more, which nobody tells who is not its parent. */
-export async function gone(pid: number, patience = 3000): Promise<void> {
+export async function gone(pid: number, patience = 30_000): Promise<void> {
   const deadline = performance.now() + patience
   while (await isAlive(pid)) {
     if (performance.now() > deadline) throw new Error(`Process ${pid} still lives after ${patience} ms.`)

@@ -62,7 +62,7 @@ describe('nearly right frames', () => {
     expect(outcomes.refused).toBeGreaterThan(1000)
     expect(outcomes.answered).toBeGreaterThan(10)
     expect(Object.prototype).not.toHaveProperty('polluted')
-  }, 120_000)
+  })
 
   it.each(CHILD_COMMANDS.filter(({ name }) => name !== 'Perl'))(
     `leave the $name child with its wits, ${FRAMES} of them`,
@@ -95,6 +95,5 @@ describe('nearly right frames', () => {
       expect(await child.exited).toEqual({ code: 0, signal: null })
       supervisor.close()
     },
-    120_000,
   )
 })

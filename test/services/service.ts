@@ -31,7 +31,7 @@ export interface ServiceOptions {
   ping(port: number): Promise<void>
 }
 
-const START_LIMIT = 30_000
+const START_LIMIT = 120_000
 const PING_EVERY = 20
 
 /** Ends with the process that starts it, even by SIGKILL, where the system can do that. */

@@ -3,7 +3,7 @@ import { settled } from '../virtual-clock.ts'
 import type { Harness } from './harness.ts'
 
 /** How long a condition may take to hold, in milliseconds of the clock at hand. */
-const PATIENCE = 5000
+const PATIENCE = { virtual: 5000, real: 60_000 }
 const STEP = 10
 
 /** Time as the tests see it, virtual or real. */
@@ -42,11 +42,12 @@ export function createTime({ clock = systemClock, advance }: Pick<Harness, 'cloc
     elapse,
     async until(what, check) {
       await settled()
-      const deadline = clock.now() + PATIENCE
+      const patience = advance ? PATIENCE.virtual : PATIENCE.real
+      const deadline = clock.now() + patience
       for (;;) {
         const found = await check()
         if (found !== undefined && found !== false) return found
-        if (clock.now() > deadline) throw new Error(`Waited ${PATIENCE} ms in vain until ${what}.`)
+        if (clock.now() > deadline) throw new Error(`Waited ${patience} ms in vain until ${what}.`)
         await step()
       }
     },

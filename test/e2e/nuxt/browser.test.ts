@@ -8,7 +8,7 @@ import type { App, Server } from './app.ts'
 import { buildPlayground } from './playground-app.ts'
 import { apiOf, openPage, type RunPage } from './run-page.ts'
 
-const TIMEOUT = 60_000
+const TIMEOUT = 480_000
 /** Three years of reports. */
 const ROWS = 1500
 
@@ -21,7 +21,7 @@ let browser: Browser
 beforeAll(async () => {
   ;[app, browser] = await Promise.all([buildPlayground(onEnd), startChromium()])
   onEnd(() => browser.close())
-}, 180_000)
+})
 afterAll(async () => {
   for (const end of endings) await end()
 })

@@ -6,14 +6,20 @@ import { openSocket } from '../../unit/http/rig.ts'
 import { until } from '../redis/rig.ts'
 import { createApp, type App, type Env, type Server } from './app.ts'
 
-const TIMEOUT = 120_000
+const TIMEOUT = 480_000
 const JOBS = 1000
 const redis = await sharedRedis()
 afterAll(() => redis.stop())
 
-/** Tells which code it is, and when it began. */
-const worker = (version: string): string => `export const config = defineQueueConfig({ concurrency: 5 })
-export default defineQueueWorker(async () => {
+/**
+ * Tells which code it is, and when it began. Jobs from `held` on run until they are handed over, so that some are left
+ * however long a rebuild takes.
+ */
+const worker = (version: string, held = JOBS): string => `export const config = defineQueueConfig({ concurrency: 5 })
+export default defineQueueWorker(async (job, ctx) => {
+  if (Number(job.data) >= ${held}) await new Promise((_resolve, reject) => {
+    ctx.signal.addEventListener('abort', () => reject(ctx.signal.reason))
+  })
   const at = Date.now()
   await new Promise((resolve) => setTimeout(resolve, 10))
   return { version: '${version}', at }
@@ -23,7 +29,7 @@ export default defineQueueWorker(async () => {
 const FILES = {
   'nuxt.config.ts': `export default defineNuxtConfig({ modules: ['nuxt-queue'] })\n`,
   'app/app.vue': `<template><h1>An app</h1></template>\n`,
-  'server/queues/versioned.ts': worker('one'),
+  'server/queues/versioned.ts': worker('one', JOBS / 2),
   'server/queues/snake.py': snake('one'),
   'server/queues/held.ts': `export const config = defineQueueConfig({ queue: 'held' })
 export default defineQueueWorker((_job, ctx) => new Promise((_resolve, reject) => {
@@ -53,7 +59,7 @@ export default defineQueueWorker((_job, ctx) => new Promise((_resolve, reject) =
   'server/api/run.post.ts': `export default defineEventHandler(async (event) => {
   const { worker, options } = await readBody(event)
   const job = await useQueue().enqueue(worker, null, options)
-  return options ? job : { result: await useQueue().result(job, { timeout: 20_000 }) }
+  return options ? job : { result: await useQueue().result(job, { timeout: 60_000 }) }
 })
 `,
 }
@@ -87,7 +93,7 @@ async function json<T>(response: Promise<Response>): Promise<T> {
 async function ask<T>(server: Server, path: string, body?: object): Promise<T | undefined> {
   const post = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
   try {
-    const signal = AbortSignal.timeout(3000)
+    const signal = AbortSignal.timeout(15_000)
     const response = await fetch(new URL(path, server.url), { ...(body && post), signal })
     return response.ok ? ((await response.json()) as T) : undefined
   } catch {

@@ -7,7 +7,7 @@ import { sharedRedis } from '../../services/redis.ts'
 import { createApp, type App, type Server } from './app.ts'
 import { FILES } from './fixture.ts'
 
-const TIMEOUT = 120_000
+const TIMEOUT = 480_000
 const [redis, postgres] = await Promise.all([sharedRedis(), sharedPostgres()])
 afterAll(async () => {
   await Promise.all([redis.stop(), postgres.stop()])

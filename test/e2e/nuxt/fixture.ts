@@ -32,7 +32,7 @@ def snake(job: Job, ctx: RunContext) -> str:
   const { worker, data } = await readBody<{ worker: 'hello'; data: { name: string } }>(event)
   const queue = useQueue()
   const job = await queue.enqueue(worker, data)
-  return { job, result: await queue.result(job, { timeout: 30_000 }), pid: process.pid }
+  return { job, result: await queue.result(job, { timeout: 60_000 }), pid: process.pid }
 })
 `,
   'server/api/typed.get.ts': `export default defineEventHandler(async () => {

@@ -12,7 +12,7 @@ import { routes } from '../../../plugins/http/routes/index.ts'
 import { openSocket } from '../../unit/http/rig.ts'
 import { createApp, type App, type Server } from './app.ts'
 
-const TIMEOUT = 120_000
+const TIMEOUT = 480_000
 /** As many connections as the limit of open files allows, and no more than this. */
 const IDLERS = 10_000
 const SECRET = 'of the sender'
@@ -68,7 +68,7 @@ export default defineQueueWorker<typeof config>((job) => \`hello \${job.data.nam
   'server/api/run.post.ts': `export default defineEventHandler(async (event) => {
   const { worker, data } = await readBody<{ worker: 'hello'; data: { name: string } }>(event)
   const job = await useQueue().enqueue(worker, data)
-  return { runId: job.runId, result: await useQueue().result(job, { timeout: 10_000 }) }
+  return { runId: job.runId, result: await useQueue().result(job, { timeout: 60_000 }) }
 })
 `,
 }

@@ -4,7 +4,7 @@ import { until } from '../redis/rig.ts'
 import { createApp, type Server } from './app.ts'
 import { FILES } from './fixture.ts'
 
-const TIMEOUT = 120_000
+const TIMEOUT = 480_000
 const redis = await sharedRedis()
 afterAll(() => redis.stop())
 

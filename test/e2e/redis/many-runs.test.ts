@@ -100,4 +100,4 @@ it('looks for runs, trims and forgets in many short calls, so that Redis does ot
   expect(await events.runs.list({ status: 'completed' })).toEqual([])
   expect(await admin.xlen('{nuxt-queue:s0}:log')).toBeLessThan(before)
   expect(await admin.xlen('{nuxt-queue:s0}:log')).toBe(6020)
-}, 30_000)
+})

@@ -47,7 +47,7 @@ it('says once that a primary has become a replica, is unwell meanwhile, does not
   await until(async () => (await health(kernel)) === 200)
   expect(reports.errors).toHaveLength(1)
   expect(reports.warnings).toEqual([expect.stringMatching(/is back/)])
-}, 30_000)
+})
 
 it('sends what a busy or full store refuses again, and no job fails for it', async () => {
   const { url, admin } = await store()
@@ -73,7 +73,7 @@ it('sends what a busy or full store refuses again, and no job fails for it', asy
   for (const job of jobs) await kernel.result(job)
   expect(runs).toBe(jobs.length)
   expect(await kernel.port('queue').getJobCounts(jobs[0]!.queue)).toMatchObject({ completed: 20, failed: 0 })
-}, 30_000)
+})
 
 it('gives an enqueue up after its time, with a code, while the store is away', async () => {
   const { url, freeze, kill, restart } = await store()
@@ -88,7 +88,7 @@ it('gives an enqueue up after its time, with a code, while the store is away', a
   await expect(kernel.enqueueMany([{ worker: target, data: 3 }])).rejects.toMatchObject(refused)
   await restart()
   await until(() => kernel.enqueue(target, 4).catch(() => undefined))
-}, 30_000)
+})
 
 it('closes in time while the store is away', async () => {
   const { url, kill } = await store()
@@ -102,4 +102,4 @@ it('closes in time while the store is away', async () => {
   Promise.resolve(kernel.port('events').expire(policy)).catch(() => {})
   const late = new Promise((resolve) => void setTimeout(resolve, 9000, 'late').unref())
   expect(await Promise.race([kernel.close({ timeout: 100 }), late])).toEqual({ aborted: [] })
-}, 30_000)
+})

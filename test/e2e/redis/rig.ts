@@ -37,7 +37,7 @@ export function instance(redis: object, settings: object): Running {
 
 /** Waits until a check answers something, and answers that. */
 export async function until<T>(check: () => Promise<T | undefined | false> | T | undefined | false): Promise<T> {
-  const deadline = Date.now() + 15_000
+  const deadline = Date.now() + 60_000
   for (;;) {
     const found = await check()
     if (found !== undefined && found !== false) return found
