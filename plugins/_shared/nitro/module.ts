@@ -86,7 +86,9 @@ async function setUp(nitro: Nitro, given: NitroModuleOptions): Promise<void> {
   }
   // Before those of the application, which may wait for the queue.
   options.plugins.unshift('#nuxt-queue/plugin')
-  options.handlers.push({ route: `${httpPath(queue)}**`, handler: '#nuxt-queue/handler', lazy: true })
+  const route = `${httpPath(queue)}**`
+  options.handlers.push({ route, handler: '#nuxt-queue/handler', lazy: true })
+  neverCache(nitro, route)
   options.experimental.websocket ??= true
   nitro.hooks.hook('rollup:before', (_nitro, config) => addEntries(config, options.entry, { find, dev: options.dev }))
   nitro.hooks.hook('compiled', async () => {
@@ -117,6 +119,14 @@ function addTypes({ options, hooks }: Nitro, folders: readonly string[]): void {
   hooks.hook('types:extend', () => writeTypes(types, folders))
   const tsconfig = resolve(options.buildDir, options.typescript.tsconfigPath ?? 'types/tsconfig.json')
   options.typescript.tsConfig = defu(options.typescript.tsConfig, { include: [relative(dirname(tsconfig), types)] })
+}
+
+/** Rules such as `swr` for all paths would keep what the API has said, and streams would not begin. */
+function neverCache({ options }: Nitro, route: string): void {
+  const { nitro } = options.runtimeConfig
+  for (const rules of [options.routeRules, nitro?.routeRules]) {
+    if (rules) rules[route] = { ...rules[route], cache: false }
+  }
 }
 
 function findConfig(folders: readonly string[]): string | undefined {

@@ -61,9 +61,10 @@ export default (nitroApp) => {
 
 /** Hands what lies below the path of the queue to it. */
 export const HANDLER_MODULE = `
-import { defineEventHandler } from 'h3'
+import { defineEventHandler, readRawBody } from 'h3'
 import { handleRequest } from 'nuxt-queue/nitro/runtime'
-export default defineEventHandler((event) => handleRequest(event.node.req, event.node.res))
+export default defineEventHandler((event) =>
+  handleRequest(event.node.req, event.node.res, () => readRawBody(event, false)))
 `
 
 /** Answers with a page. */

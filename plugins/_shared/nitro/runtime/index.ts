@@ -6,6 +6,7 @@ import { signalled } from '../../signals.ts'
 import { developmentPeer, upgradePeer } from '../development-peer.ts'
 import { resolveAppConfig, type QueueApp } from './config.ts'
 import type { AppQueue } from './app-queue.ts'
+import { isUntouched, toRequest } from './request.ts'
 import { answerUpgrades, type WebSocketApp } from './websocket.ts'
 
 export type { AppQueue } from './app-queue.ts'
@@ -119,10 +120,21 @@ export function useQueueRegistry(): Registry {
   return useQueue().registry
 }
 
-/** Answers a request below the path of the queue. */
-export async function handleRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
+/**
+ * Handles a request below the path of the queue. Returns the response of one whose body somebody else has received,
+ * or that the application makes itself (`$fetch`, `localFetch`), which has no streams of Node.
+ *
+ * @param readBody returns the body as Nitro keeps it
+ */
+export async function handleRequest(
+  request: IncomingMessage,
+  response: ServerResponse,
+  readBody: () => Promise<Buffer | undefined>,
+): Promise<Response | void> {
+  const { http } = useQueue()
   const peer = current?.secret === undefined ? undefined : developmentPeer(request, current.secret)
-  await useQueue().http.node(request, response, peer)
+  if (isUntouched(request)) return http.node(request, response, peer)
+  return http.fetch(await toRequest(request, readBody), peer ?? { address: request.socket?.remoteAddress })
 }
 
 /** Runs jobs until it is told to end; a second signal does not wait for those that run. */
