@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { keyOf } from './standard-webhooks.ts'
 import type { MaybePromise } from '../../kernel/index.ts'
 
 /** One secret, or several that count while they are exchanged. */
@@ -33,11 +34,24 @@ interface OwnHmac {
   tolerance?: number
 }
 
+/**
+ * The signature of Standard Webhooks (Svix and others) over `webhook-id`, `webhook-timestamp` and the body. One of
+ * several signatures in the header `webhook-signature` has to be right.
+ */
+interface StandardWebhooks {
+  type: 'standard'
+  /** `whsec_` and base64, or base64 alone; `whpk_` and base64 for the public key of signatures `v1a`. */
+  secret: Secret
+  /** How far the timestamp may be from now, in milliseconds. Default 300,000. */
+  tolerance?: number
+}
+
 /** How a request proves where it comes from. All compares take the same time whatever differs. */
 export type Verify =
   | 'none'
   | SchemeHmac
   | OwnHmac
+  | StandardWebhooks
   /** `Authorization: Bearer <secret>`. */
   | { type: 'bearer'; secret: Secret }
   /** The secret in a header, or in a parameter of the URL. */
@@ -80,12 +94,23 @@ const own = z
     'A tolerance needs a timestampHeader.',
   )
 
+const key = text.refine(
+  (given) => keyOf(given) !== undefined,
+  'Expected "whsec_" and base64, or "whpk_" and the base64 of a public key of 32 bytes.',
+)
+const standard = z.strictObject({
+  type: z.literal('standard'),
+  secret: z.union([key, z.array(key).min(1, missing)], 'A secret is missing, empty or not base64.'),
+  tolerance,
+})
+
 const apiKey = z
   .strictObject({ type: z.literal('apiKey'), secret, header: name, query: name })
   .refine(({ header, query }) => (header === undefined) !== (query === undefined), 'It takes one of header and query.')
 
 const others = z.discriminatedUnion('type', [
   own,
+  standard,
   z.strictObject({ type: z.literal('bearer'), secret }),
   apiKey,
   z.strictObject({ type: z.literal('basic'), username: z.string(), secret }),

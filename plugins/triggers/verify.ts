@@ -1,5 +1,6 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import { QueueError } from '../../kernel/index.ts'
+import { isSigned, keyOf } from './standard-webhooks.ts'
 import type { Verify } from './verify-options.ts'
 
 /** Settles for a request that proves where it comes from. @throws QueueError `WEBHOOK_REFUSED` */
@@ -28,6 +29,8 @@ export function createVerifier(verify: Verify): Verifier {
   switch (verify.type) {
     case 'hmac':
       return hmacVerifier(verify)
+    case 'standard':
+      return standardVerifier(verify)
     case 'bearer':
       return async ({ headers }) => {
         const token = /^bearer (.+)$/i.exec(headers.get('authorization') ?? '')?.[1]
@@ -48,6 +51,17 @@ export function createVerifier(verify: Verify): Verifier {
         const pairs = [verify.secret].flat().map((secret) => `${verify.username}:${secret}`)
         assertSecret(given, pairs, 'user name and password in the header authorization')
       }
+  }
+}
+
+function standardVerifier({ secret, tolerance = TOLERANCE }: Extract<Verify, { type: 'standard' }>): Verifier {
+  const keys = [secret].flat().flatMap((text) => keyOf(text) ?? [])
+  return async ({ headers }, rawBody, now) => {
+    const [id, timestamp, signatures] = ['id', 'timestamp', 'signature'].map((name) => headers.get(`webhook-${name}`))
+    if (!id || !timestamp || !signatures) throw refused('A header webhook-id, -timestamp or -signature is missing.')
+    assertRecent(timestamp, tolerance, now)
+    if (isSigned({ id, timestamp, signatures }, rawBody, keys)) return
+    throw refused('No signature in the header webhook-signature belongs to this id, body and secret.')
   }
 }
 

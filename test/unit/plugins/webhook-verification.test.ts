@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto'
+import { createHmac, generateKeyPairSync, sign } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { Verify } from '../../../plugins/triggers/index.ts'
 import { createTestKernel } from '../../../testing/index.ts'
@@ -125,6 +125,91 @@ describe('Stripe', () => {
     }
     expect(await deliver()).toEqual({ id: 'evt_1', deduplicated: false })
     expect(await deliver()).toEqual({ id: 'evt_1', deduplicated: true })
+  })
+})
+
+describe('Standard Webhooks', () => {
+  /** The example of the specification. */
+  const SVIX = {
+    secret: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw',
+    body: '{"test": 2432232314}',
+    id: 'msg_p5jXN8AQM9LWM0D4loKWxJek',
+    at: 1_614_265_330,
+    signature: 'v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=',
+  }
+  const verify: Verify = { type: 'standard', secret: SVIX.secret }
+  const headersOf = (changes: Record<string, string> = {}): Record<string, string> => ({
+    'webhook-id': SVIX.id,
+    'webhook-timestamp': String(SVIX.at),
+    'webhook-signature': SVIX.signature,
+    ...changes,
+  })
+  const ask = (
+    changes?: Record<string, string>,
+    by: Verify = verify,
+    body = SVIX.body,
+    now = SVIX.at,
+  ): Promise<string> => answerTo(by, { body, headers: headersOf(changes) }, now)
+
+  it('are known by one of several signatures, and while secrets are exchanged', async () => {
+    expect(await ask()).toBe('202')
+    expect(await ask({ 'webhook-signature': `v1,AAAA v2,x v1a,AAAA ${SVIX.signature}` })).toBe('202')
+    expect(await ask({}, { type: 'standard', secret: SVIX.secret.slice(6) })).toBe('202')
+    expect(await ask({}, { type: 'standard', secret: ['whsec_AAAA', SVIX.secret] })).toBe('202')
+  })
+
+  it.each([
+    ['another id', { 'webhook-id': 'msg_other' }],
+    ['another timestamp', { 'webhook-timestamp': String(SVIX.at + 1) }],
+    ['no timestamp', { 'webhook-timestamp': '' }],
+    ['a timestamp that is none', { 'webhook-timestamp': 'soon' }],
+    ['no id', { 'webhook-id': '' }],
+    ['no signature', { 'webhook-signature': '' }],
+    ['a signature of another version', { 'webhook-signature': SVIX.signature.replace('v1', 'v2') }],
+    ['a signature without a version', { 'webhook-signature': SVIX.signature.slice(3) }],
+    ['a shortened signature', { 'webhook-signature': SVIX.signature.slice(0, -5) }],
+  ])('are not known by %s', async (_what, changes) => {
+    expect(await ask(changes)).toBe(REFUSED)
+  })
+
+  it('are not known by another body, another secret, or an old request that comes again', async () => {
+    expect(await ask({}, verify, '{}')).toBe(REFUSED)
+    expect(await ask({}, { type: 'standard', secret: 'whsec_AAAA' })).toBe(REFUSED)
+    expect(await ask({}, verify, SVIX.body, SVIX.at + 301)).toBe(REFUSED)
+    expect(await ask({}, { ...verify, tolerance: 400_000 }, SVIX.body, SVIX.at + 301)).toBe('202')
+  })
+
+  it('may be signed with a key pair', async () => {
+    const { publicKey, privateKey } = generateKeyPairSync('ed25519')
+    const raw = Buffer.from(publicKey.export({ format: 'jwk' }).x!, 'base64url')
+    const by: Verify = { type: 'standard', secret: `whpk_${raw.toString('base64')}` }
+    const signature = sign(null, Buffer.from(`${SVIX.id}.${SVIX.at}.${SVIX.body}`), privateKey).toString('base64')
+    expect(await ask({ 'webhook-signature': `v1a,${signature}` }, by)).toBe('202')
+    expect(await ask({ 'webhook-signature': `v1,${signature}` }, by)).toBe(REFUSED)
+    expect(await ask({ 'webhook-signature': `v1a,${signature}` }, by, '{}')).toBe(REFUSED)
+  })
+
+  it.each(['', 'whsec_', 'whsec_not base64', 'whpk_AAAA', []])('need a secret; %j is none', async (secret) => {
+    await using test = await createTestKernel()
+    const registering = test.kernel.registerTrigger({
+      name: 't',
+      type: 'webhook',
+      path: 'hook',
+      verify: { type: 'standard', secret },
+    })
+    await expect(registering).rejects.toMatchObject({ code: 'TRIGGER_INVALID' })
+  })
+
+  it('name their deliveries, so that one delivered again starts nothing', async () => {
+    await using test = await createTestKernel({ now: SVIX.at * 1000 })
+    await test.kernel.registerTrigger({ name: 't', type: 'webhook', path: 'hook', verify })
+    const deliver = async (): Promise<unknown> => {
+      const url = 'https://example.com/_queue/triggers/hook'
+      const request = new Request(url, { method: 'POST', body: SVIX.body, headers: headersOf() })
+      return (await test.kernel.webhooks.fetch(request)).json()
+    }
+    expect(await deliver()).toEqual({ id: SVIX.id, deduplicated: false })
+    expect(await deliver()).toEqual({ id: SVIX.id, deduplicated: true })
   })
 })
 
