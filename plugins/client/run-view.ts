@@ -56,6 +56,9 @@ type Facts = Partial<{
   data: unknown
 }>
 
+/** How many steps at work are looked past for one that has ended. */
+const MOST_LOOKED_AT = 100
+
 /** Folds the events of a run to what a page shows of it. Lists keep the newest `limit`. */
 export function createRunView(limit: number) {
   const steps = new Map<string, StepView>()
@@ -74,8 +77,20 @@ export function createRunView(limit: number) {
 
   function change(id: string, name: string, changes: Partial<StepView>): void {
     const before = steps.get(id) ?? { id, name, status: 'queued', attempt: 1, progress: told.get(id) }
-    steps.set(id, { ...before, ...changes })
+    const now = { ...before, ...changes }
+    steps.set(id, now)
+    if (now.endedAt !== undefined) told.delete(id)
+    if (steps.size > limit) forgetEnded()
     shownSteps = undefined
+  }
+
+  /** Makes room for a newer step; those that are still at work stay. */
+  function forgetEnded(): void {
+    let looked = 0
+    for (const [id, { endedAt }] of steps) {
+      if (endedAt !== undefined) return void steps.delete(id)
+      if (++looked >= MOST_LOOKED_AT) return
+    }
   }
 
   function end(outcome: RunEnd, facts: Facts): void {
@@ -147,6 +162,7 @@ export function createRunView(limit: number) {
         progress = news
         // A step may be told of later, in a replay.
         told.set(jobId, news)
+        if (told.size > limit) told.delete(told.keys().next().value!)
         if (steps.has(jobId)) change(jobId, news.step, { progress })
       }
       if (type !== 'client') return undefined

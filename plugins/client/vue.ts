@@ -28,7 +28,7 @@ const FRAME = 16
 
 export interface QueueStreamOptions
   extends ClientOptions, Pick<SubscribeOptions, 'transport' | 'backoff' | 'silence' | 'patience'> {
-  /** How many events, logs and messages are kept each, the newest. Default 1,000. */
+  /** How many events, logs, messages and ended steps are kept each, the newest. Default 1,000. */
   limit?: number
 }
 

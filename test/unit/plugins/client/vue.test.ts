@@ -97,6 +97,17 @@ describe('useQueueStream', () => {
     expect(updates).toBeLessThan(100)
   })
 
+  it('keeps the newest of the steps that have ended, and those at work', async () => {
+    const of = (job: number, type: string): string =>
+      `data: ${JSON.stringify({ seq: job * 10, ts: job, runId: 'r', type, data: {}, flow: 'f', step: 's', stepId: `j${job}` })}\n\n`
+    const lines = Array.from({ length: 1_000 }, (_, n) => of(n + 1, n === 0 ? 'step.started' : 'step.completed'))
+    const progress = lines.map((_, n) => ephemeral('progress', { jobId: `p${n}`, step: 's', value: 0.5 }))
+    await using server = await serve(stream(lines.map((line, n) => line + progress[n]!).join('') + END))
+    const run = use('r', { baseURL: server.baseURL, limit: 10 })
+    await until(() => run.status.value === 'completed')
+    expect(run.steps.value.map(({ id }) => id)).toEqual(['j1', ...Array.from({ length: 9 }, (_, n) => `j${992 + n}`)])
+  })
+
   it('follows another run when its id changes, and none without one', async () => {
     const open: string[] = []
     await using server = await serve((response, { url }) => {
