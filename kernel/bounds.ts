@@ -123,7 +123,7 @@ export function unknownKey(
 }
 
 /** How many letters have to be changed, added or left out to make one word of another, whatever their case. */
-function distance(from: string, to: string): number {
+export function distance(from: string, to: string): number {
   const [a, b] = [from.slice(0, 40).toLowerCase(), to.toLowerCase()]
   let row = Array.from({ length: b.length + 1 }, (_, index) => index)
   for (let i = 1; i <= a.length; i++) {

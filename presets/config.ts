@@ -50,8 +50,12 @@ export async function resolveConfig(config: QueueConfig, environment: PresetEnvi
   const env = environment.env ?? process.env
   const plugins = config.plugins ?? []
   const preset = await choosePreset(config, environment, env)
-  const used = orderPlugins(preset, plugins).map(sectionOf)
-  const fromEnv = configFromEnv(env, [...used, ...ADAPTER_SECTIONS, 'jobs'])
+  const ordered = orderPlugins(preset, plugins)
+  const used = ordered.map(sectionOf)
+  const fromEnv = configFromEnv(env, [...used, ...ADAPTER_SECTIONS, 'jobs'], {
+    keys: ['preset', 'adapter', 'worker', ...CORE_KEYS, ...used, ...ADAPTER_SECTIONS],
+    schemas: new Map(ordered.map((plugin) => [sectionOf(plugin), plugin.options])),
+  })
   const { preset: _preset, adapter: _adapter, plugins: _own, worker: _host, ...sections } = defu(fromEnv, config)
   const kept: KernelConfig = {}
   for (const [key, value] of Object.entries(sections)) {

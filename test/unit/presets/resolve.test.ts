@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'pathe'
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { z } from 'zod'
 import { createKernel, definePlugin, definePreset, QueueError } from '../../../index.ts'
 import { dev, loadQueueConfig, presetName, resolveConfig, resolvePreset } from '../../../presets/index.ts'
 import { configFromEnv } from '../../../presets/env.ts'
@@ -103,6 +104,39 @@ describe('configuration', () => {
       retention: { completed: { age: 5000 } },
       'job-options': { x: 'text' },
     })
+  })
+
+  it('keeps text that looks like a number where a section takes text', async () => {
+    const options = z.strictObject({
+      name: z.string().optional(),
+      size: z.number().optional(),
+      both: z.union([z.string(), z.number()]).optional(),
+    })
+    const mine = definePlugin({ name: 'mine', options, setup() {} })
+    const env = {
+      NUXT_QUEUE_MINE_NAME: '00123456789012345678901',
+      NUXT_QUEUE_MINE_SIZE: '12',
+      NUXT_QUEUE_MINE_BOTH: '7',
+      NUXT_QUEUE_HTTP_TOKEN: '1234567890123456',
+    }
+    const { config } = await resolveConfig({ plugins: [mine] }, { env })
+    expect(config).toMatchObject({
+      mine: { name: env.NUXT_QUEUE_MINE_NAME, size: 12, both: 7 },
+      http: { token: env.NUXT_QUEUE_HTTP_TOKEN },
+    })
+    const numbers = { ...env, NUXT_QUEUE_MINE_NAME: '12', NUXT_QUEUE_MINE_SIZE: 'many' }
+    const second = await resolveConfig({ plugins: [mine] }, { env: numbers })
+    expect(second.config).toMatchObject({ mine: { name: '12', size: 'many' } })
+  })
+
+  it('leaves variables to the application that name nothing here, and refuses slips', async () => {
+    const own = { NUXT_QUEUE_URL: 'x', NUXT_QUEUE_PUBLIC_KEY: '1', NUXT_QUEUE_JOB_ID: '7', NUXT_QUEUE_ATTEMPT: '1' }
+    expect((await resolveConfig({}, { env: own })).config).toEqual({})
+    for (const variable of ['NUXT_QUEUE_PAYLOD_LIMIT', 'NUXT_QUEUE_PAYLOADLIMIT', 'NUXT_QUEUE_SETUP_TIMEOUTS']) {
+      await expect(resolveConfig({}, { env: { [variable]: '1' } })).rejects.toThrow(
+        `${variable} sets nothing. Did you mean`,
+      )
+    }
   })
 
   it('lets a variable choose the adapter over what is configured', async () => {
