@@ -83,7 +83,9 @@ export default defineNuxtPlugin({
   name: 'nuxt-queue',
   setup(nuxtApp) {
     const base = useRuntimeConfig().app.baseURL.replace(/\\/$/, '')
-    nuxtApp.vueApp.use(createQueuePlugin({ baseURL: base + ${JSON.stringify(`${httpPath(options)}api/`)} }))
+    // Requests made while a page is rendered on the server carry the cookies of whoever asked for it.
+    const fetch = import.meta.server ? nuxtApp.ssrContext?.event.fetch : undefined
+    nuxtApp.vueApp.use(createQueuePlugin({ baseURL: base + ${JSON.stringify(`${httpPath(options)}api/`)}, fetch }))
   },
 })
 `,

@@ -30,7 +30,9 @@ const FILES = {
 
 const transform = () => ({ name: 'hook' })
 export default defineConfig({
-  http: process.env.OPEN ? { authorize: () => true } : {},
+  http: process.env.OPEN
+    ? { authorize: (request, { type }) => type !== 'workers.read' || /who=ada/.test(request.headers.get('cookie') ?? '') }
+    : {},
   triggers: {
     push: { type: 'webhook', path: 'push', verify: { type: 'hmac', scheme: 'github', secret: process.env.SECRET ?? 'none' }, worker: 'hello', transform },
     paid: { type: 'webhook', path: 'paid', verify: { type: 'hmac', scheme: 'stripe', secret: process.env.SECRET ?? 'none' }, worker: 'hello', transform },
@@ -42,8 +44,10 @@ export default defineConfig({
   'app/pages/index.vue': `<script setup lang="ts">
 const { status, progress, result } = useQueueStream(() => useRoute().query.run as string | undefined)
 const shown: string = status.value
+const client = useQueueClient()
+const { data, error } = await useAsyncData('workers', () => client.request<{ workers: object[] }>('GET', 'workers'))
 </script>
-<template><p>{{ shown }} {{ progress?.value }} {{ result }}</p></template>
+<template><p>{{ shown }} {{ progress?.value }} {{ result }} workers: {{ data?.workers.length ?? error?.message }}</p></template>
 `,
   'server/queues/hello.ts': `import { z } from 'zod'
 
@@ -172,6 +176,13 @@ async function standsIdlers(server: Server): Promise<void> {
   for (const socket of sockets) socket.destroy()
 }
 
+/** What a page asks for while it is rendered is asked in the name of whoever asked for the page. */
+async function rendersForSomebody(server: Server): Promise<void> {
+  const page = async (headers: Record<string, string>) => (await send(server, 'GET', '/base/', headers)).body
+  expect(await page({ cookie: 'who=ada' })).toMatch(/idle\s+workers: 2/)
+  expect(await page({ cookie: 'who=eve' })).toContain('workers: This request may not do &quot;workers.read&quot; here.')
+}
+
 async function builtPages(app: App): Promise<void> {
   const log = await app.build({ NITRO_PRESET: 'static' })
   expect(log).not.toMatch(/ERROR|unhandled/)
@@ -202,6 +213,7 @@ describe('the module in an application with a base URL, a path of its own, a lay
 
       const open = await app.start({ ...env, OPEN: 'yes' })
       await streams(open)
+      await rendersForSomebody(open)
       await standsIdlers(open)
       expect(await open.stop()).toBe(0)
 
