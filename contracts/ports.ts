@@ -54,6 +54,8 @@ export interface JobQuery extends Partial<Pick<JobRecord, 'queue' | 'name' | 'ru
 
 export interface QueueProvider {
   readonly capabilities: Readonly<Record<QueueCapability, boolean>>
+  /** Milliseconds after which a job goes to another process when its own gives no sign of life. Absent where there is one process. */
+  readonly lease?: number
   /** Stores a copy of the job unless its id is known in that queue. Due jobs are `waiting`, others `delayed`. */
   enqueue(job: JobDraft, options?: StoreOptions): MaybePromise<EnqueueReceipt>
   /** All or none, receipts in order; the options of each job beside it. */
@@ -163,20 +165,44 @@ export interface RateLimit {
   duration: number
 }
 
+/** A place below the limit of a key, and the claim of the job that has it. */
+export interface Permit {
+  key: string
+  /** How many there are of the key. */
+  max: number
+  holder: string
+  claim: number
+}
+
 export interface Limits {
   /**
-   * Takes one of `max` places of a key for `ttl` milliseconds. A refused holder waits in line and
-   * is handed the place by `release`; asking again keeps its position.
+   * Takes one of `max` permits of a key for `ttl` milliseconds. A refused holder waits in line and is handed a
+   * permit by `release` or `sweep`; asking again keeps its position. A newer claim of a holder takes over the
+   * permit of an older one; an older claim is refused and does not wait. Default for `claim`: 1.
    */
-  acquire(key: string, max: number, ttl: number, holder: string): MaybePromise<boolean>
-  /** Gives a place back, or leaves the line; answers the holders that have a place now and should be woken. */
-  release(key: string, holder: string): MaybePromise<string[]>
+  acquire(key: string, max: number, ttl: number, holder: string, claim?: number): MaybePromise<boolean>
   /**
-   * Takes one start from a bucket. Answers 0 when it may go now, else the milliseconds to wait. A
+   * Gives a permit back, or leaves the line; returns the holders that are handed a permit now and have to be
+   * woken. With a `claim` it gives back only what that claim, or an older one, has: 0 stands for a permit that
+   * was handed on and not taken up, and the line is left as it is.
+   */
+  release(key: string, holder: string, claim?: number): MaybePromise<string[]>
+  /** Keeps permits for another `ttl` milliseconds. Returns those that somebody else has now. */
+  renew(permits: readonly Permit[], ttl: number): MaybePromise<Permit[]>
+  /**
+   * Hands on what has lapsed or was left free, and returns the permits that were handed on at least `age`
+   * milliseconds ago and not taken up: each once per `age`, whichever process asks, and kept until then.
+   */
+  sweep(age: number): MaybePromise<HandedPermit[]>
+  /**
+   * Takes one start from a bucket. Returns 0 when it may go now, else the milliseconds to wait. A
    * named holder has that later start reserved and is let through once it comes back.
    */
   take(bucket: string, rate: RateLimit, holder?: string): MaybePromise<number>
 }
+
+/** A permit that its holder has not taken up. */
+export type HandedPermit = Pick<Permit, 'key' | 'holder'>
 
 export interface LoadOptions {
   /**

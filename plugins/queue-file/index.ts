@@ -22,14 +22,20 @@ export default definePlugin({
     })
     for (const { queue, jobs, paused } of journals.load()) queues.restore(queue, jobs, paused)
     kernel.provide('queue', durable(queues.provider, journals))
-    // Whoever waits in line for a place has to be woken by the next process.
-    const { limits, snapshot, restore } = createLocalLimits(kernel, (change) => places.append(change, 1))
-    const places = storage.open('limits', { header: LIMITS, snapshot }, (line) => restore(line as never))
-    kernel.provide('limits', limits)
+    const { limits, snapshot, restore } = createLocalLimits(kernel, (change) => lines.append(change, 1))
+    const lines = storage.open('limits', { header: LIMITS, snapshot }, (line) => restore(line as never))
+    kernel.provide('limits', {
+      ...limits,
+      /** Whoever waits has to be woken by the next process, so the job is put off only once its line is safe. */
+      acquire(...args) {
+        if (limits.acquire(...args) === true) return true
+        return lines.synced()?.then(() => false) ?? false
+      },
+    })
     kernel.provide('workers', createWorkerManager(queues.open))
     return async () => {
       await queues.provider.close()
-      await Promise.all([journals.close(), places.close()])
+      await Promise.all([journals.close(), lines.close()])
     }
   },
 })

@@ -76,6 +76,7 @@ export function createPostgresQueues({
   }
 
   return {
+    lease: db.lease,
     capabilities: {
       durable: true,
       shared: db.backend === 'postgres',

@@ -101,6 +101,7 @@ export function createRedisQueueProvider(
   })
 
   return {
+    lease: redis.lease,
     capabilities: {
       durable: true,
       shared: true,

@@ -55,6 +55,9 @@ export function limitsConformance({ name, create }: LimitsConformanceOptions): v
     describe('hostile values', () => {
       hostileTests(test)
     })
+    describe('owners', () => {
+      ownerTests(test)
+    })
     describe('starts', () => {
       startTests(test)
     })
@@ -235,6 +238,119 @@ function hostileTests(test: LimitsTest): void {
         })
         await Promise.all(asked)
       }
+    }),
+  )
+}
+
+/** Permits of processes that die, and of claims that were lost. */
+function ownerTests(test: LimitsTest): void {
+  const MINUTE = 60_000
+
+  it(
+    'keeps a permit for the newest claim of its holder',
+    test(async ({ limits }) => {
+      const acquire = async (claim: number): Promise<boolean> => limits.acquire('k', 1, MINUTE, 'a', claim)
+      expect([await acquire(1), await acquire(3), await acquire(2)]).toEqual([true, true, false])
+      await limits.acquire('k', 1, MINUTE, 'b', 1)
+      expect(await limits.release('k', 'a', 2)).toEqual([])
+      expect(await limits.acquire('k', 1, MINUTE, 'c', 1)).toBe(false)
+      expect(await limits.release('k', 'a', 3)).toEqual(['b'])
+      expect(await limits.acquire('k', 1, MINUTE, 'b', 7)).toBe(true)
+    }),
+  )
+
+  it(
+    'takes back what was handed on, and never what has been taken up since',
+    test(async ({ limits, acquire }) => {
+      for (const holder of ['a', 'b', 'c', 'd']) await acquire(holder)
+      expect(await limits.release('k', 'a', 1)).toEqual(['b'])
+      expect(await limits.release('k', 'b', 0)).toEqual(['c'])
+      expect(await acquire('c')).toBe(true)
+      expect(await limits.release('k', 'c', 0)).toEqual([])
+      expect(await acquire('late')).toBe(false)
+      expect(await limits.release('k', 'c', 1)).toEqual(['d'])
+    }),
+  )
+
+  it(
+    'leaves a waiting holder in line when an old claim of it gives back',
+    test(async ({ limits, acquire }) => {
+      for (const holder of ['a', 'b']) await acquire(holder)
+      expect(await limits.release('k', 'b', 1)).toEqual([])
+      expect(await limits.release('k', 'a', 1)).toEqual(['b'])
+    }),
+  )
+
+  it(
+    'keeps permits that are renewed, and reports those that somebody else has',
+    test(async ({ limits, elapse }) => {
+      const permit = (holder: string, claim = 1, key = 'k') => ({ key, max: 1, holder, claim })
+      await limits.acquire('k', 1, 50, 'a')
+      await limits.acquire('other', 1, MINUTE, 'x')
+      expect(await limits.renew([permit('a'), permit('x', 1, 'other')], MINUTE)).toEqual([])
+      await elapse(60)
+      expect(await limits.acquire('k', 1, MINUTE, 'b')).toBe(false)
+      expect(await limits.renew([permit('a')], 1)).toEqual([])
+      await elapse(20)
+      // Lapsed, and nobody has come for it.
+      expect(await limits.renew([permit('a')], 1)).toEqual([])
+      await elapse(20)
+      expect(await limits.acquire('k', 1, MINUTE, 'c')).toBe(true)
+      expect(await limits.renew([permit('a'), permit('c')], MINUTE)).toEqual([permit('a')])
+      await limits.acquire('other', 1, MINUTE, 'x', 2)
+      expect(await limits.renew([permit('x', 1, 'other')], MINUTE)).toEqual([permit('x', 1, 'other')])
+      expect(await limits.renew([], MINUTE)).toEqual([])
+    }),
+  )
+
+  it(
+    'finds the next in line of a permit that lapsed, for all places that are free',
+    test(async ({ limits, acquire, elapse }) => {
+      for (const holder of ['dead', 'dead too']) await acquire(holder, 2)
+      for (const holder of ['b', 'c', 'd']) expect(await acquire(holder, 2)).toBe(false)
+      await acquire('alone', 1, 'quiet')
+      expect(await limits.sweep(MINUTE)).toEqual([])
+      const dead = ['dead', 'dead too'].map((holder) => ({ key: 'k', max: 2, holder, claim: 1 }))
+      await limits.renew(dead, 1)
+      await elapse(60)
+      expect(await limits.sweep(50)).toEqual([
+        { key: 'k', holder: 'b' },
+        { key: 'k', holder: 'c' },
+      ])
+      expect(await acquire('b', 2)).toBe(true)
+      expect(await acquire('d', 2)).toBe(false)
+    }),
+  )
+
+  it(
+    'finds who was handed a permit and has not come for it, once in a while, until it comes',
+    test(async ({ limits, acquire, elapse }) => {
+      for (const holder of ['a', 'b']) await acquire(holder)
+      expect(await limits.release('k', 'a', 1)).toEqual(['b'])
+      expect(await limits.sweep(MINUTE)).toEqual([])
+      await elapse(120)
+      expect(await limits.sweep(100)).toEqual([{ key: 'k', holder: 'b' }])
+      expect(await limits.sweep(MINUTE)).toEqual([])
+      await elapse(120)
+      expect(await limits.sweep(100)).toEqual([{ key: 'k', holder: 'b' }])
+      expect(await acquire('b')).toBe(true)
+      await elapse(120)
+      expect(await limits.sweep(100)).toEqual([])
+    }),
+  )
+
+  it(
+    'finds what many keys have left',
+    test(async ({ limits, acquire, elapse }) => {
+      const keys = Array.from({ length: 150 }, (_, index) => `key ${index}`)
+      await Promise.all(keys.map((key) => acquire('dead', 1, key)))
+      await Promise.all(keys.map((key) => acquire('next', 1, key)))
+      const dead = keys.map((key) => ({ key, max: 1, holder: 'dead', claim: 1 }))
+      expect(await limits.renew(dead, 1)).toEqual([])
+      await elapse(20)
+      const found = await limits.sweep(MINUTE)
+      expect(found.map(({ key }) => key).toSorted()).toEqual(keys.toSorted())
+      expect(await Promise.all(keys.map((key) => acquire('next', 1, key)))).toEqual(keys.map(() => true))
     }),
   )
 }

@@ -10,6 +10,7 @@ import { httpTests } from './http.ts'
 import { instanceTests } from './instances.ts'
 import { jobTests } from './jobs.ts'
 import { lookingBackTests } from './looking-back.ts'
+import { permitTests } from './permits.ts'
 import { presetTest, type PresetConformanceOptions } from './rig.ts'
 import { sagaTests } from './sagas.ts'
 import { scheduleTests } from './schedules.ts'
@@ -44,6 +45,7 @@ export function presetConformance({ name, create }: PresetConformanceOptions): v
     })
     describe('flow control', () => {
       flowControlTests(test)
+      permitTests(test)
       windowTests(test)
     })
     describe('batches', () => {

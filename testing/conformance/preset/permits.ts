@@ -1,0 +1,125 @@
+import { expect, it } from 'vitest'
+import type { EnqueuedJob } from '../../../kernel/index.ts'
+import type { PresetTest } from './rig.ts'
+
+/** Jobs of one key: who may run, whatever happens to those that run and wait. */
+export function permitTests(test: PresetTest): void {
+  it(
+    'keeps the permit of a job as long as it runs',
+    test(
+      async ({ kernel, start, reach, elapse }) => {
+        const gate = Promise.withResolvers<void>()
+        const ran: unknown[] = []
+        await start({
+          w: [
+            { queue: 'w', concurrency: 3 },
+            async ({ data }) => {
+              ran.push(data)
+              if (data === 'long') await gate.promise
+            },
+          ],
+        })
+        const key = { concurrencyKey: 'k' }
+        const long = await kernel.enqueue('w', 'long', key)
+        await reach(long, 'active')
+        await elapse(1500)
+        const next = await kernel.enqueue('w', 'next', key)
+        await reach(next, 'delayed')
+        expect(ran).toEqual(['long'])
+        gate.resolve()
+        await reach(long, 'completed')
+        await reach(next, 'completed')
+        expect(ran).toEqual(['long', 'next'])
+      },
+      { limits: { placeTtl: 600 } },
+    ),
+  )
+
+  it(
+    'gives a job back whose limits cannot be asked, and counts no attempt',
+    test(async ({ kernel, start, reach, reports }) => {
+      const limits = kernel.port('limits')
+      const { acquire, take } = limits
+      const broken = (): never => {
+        throw new Error('Connection terminated unexpectedly')
+      }
+      limits.acquire = (...args) => {
+        limits.acquire = acquire
+        return args.length > 0 ? broken() : false
+      }
+      limits.take = (...args) => {
+        limits.take = take
+        return args.length > 0 ? broken() : 0
+      }
+      await start({ w: [{ queue: 'w', rateLimit: { max: 100, duration: 1000 } }, ({ attempt }) => attempt] })
+      const keyed = await kernel.enqueue('w', 1, { concurrencyKey: 'k' })
+      expect(await reach(keyed, 'completed')).toMatchObject({ attemptsMade: 0, result: 1 })
+      const next = await kernel.enqueue('w', 2, { concurrencyKey: 'k' })
+      expect(await reach(next, 'completed')).toMatchObject({ attemptsMade: 0 })
+      expect(reports.filter(({ level }) => level === 'error')).toEqual([])
+    }),
+  )
+
+  it(
+    'completes a job whose permit cannot be given back, and gives it back later',
+    test(async ({ kernel, start, reach }) => {
+      const limits = kernel.port('limits')
+      const { release } = limits
+      limits.release = (...args) => {
+        limits.release = release
+        if (args.length > 0) throw new Error('Connection terminated unexpectedly')
+        return []
+      }
+      await start({ w: [{ queue: 'w', concurrency: 2 }, ({ data }) => data] })
+      const first = await kernel.enqueue('w', 'first', { concurrencyKey: 'k' })
+      expect(await reach(first, 'completed')).toMatchObject({ attemptsMade: 0, result: 'first' })
+      const second = await kernel.enqueue('w', 'second', { concurrencyKey: 'k' })
+      expect(await reach(second, 'completed')).toMatchObject({ result: 'second' })
+    }),
+  )
+
+  it(
+    'counts the jobs of a key together over the workers of a group',
+    test(async ({ kernel, start, reach }) => {
+      const gate = Promise.withResolvers<void>()
+      const ran: unknown[] = []
+      const handler = async ({ data }: { data: unknown }): Promise<void> => {
+        ran.push(data)
+        await gate.promise
+      }
+      await start({
+        a: [{ queue: 'a', concurrency: 2, concurrencyGroup: 'tenants' }, handler],
+        b: [{ queue: 'b', concurrency: 2, concurrencyGroup: 'tenants' }, handler],
+        c: [{ queue: 'c', concurrency: 2 }, handler],
+      })
+      const key = { concurrencyKey: 'ada' }
+      const first = await kernel.enqueue('a', 'a', key)
+      await reach(first, 'active')
+      const others: EnqueuedJob[] = [await kernel.enqueue('b', 'b', key), await kernel.enqueue('c', 'c', key)]
+      await reach(others[0]!, 'delayed')
+      await reach(others[1]!, 'active')
+      expect(ran).toEqual(['a', 'c'])
+      gate.resolve()
+      for (const job of [first, ...others]) await reach(job, 'completed')
+      expect(ran).toEqual(['a', 'c', 'b'])
+    }),
+  )
+
+  it(
+    'holds only the jobs of the worker whose rate is spent',
+    test(async ({ kernel, start, reach }) => {
+      const ran: unknown[] = []
+      const handler = ({ data }: { data: unknown }): void => void ran.push(data)
+      await start({
+        slow: [{ queue: 'w', rateLimit: { max: 1, duration: 600_000 } }, handler],
+        free: [{ queue: 'w' }, handler],
+      })
+      const slow = await kernel.enqueueMany([1, 2, 3].map((data) => ({ worker: 'slow', data })))
+      await reach(slow[0]!, 'completed')
+      for (const job of slow.slice(1)) await reach(job, 'delayed')
+      const free = await kernel.enqueue('free', 'free')
+      await reach(free, 'completed')
+      expect(ran).toEqual([1, 'free'])
+    }),
+  )
+}
