@@ -92,6 +92,8 @@ export interface Lease {
   onLost?(tell: () => void): void
   /** Told when the handler has succeeded and only its end is left to store: its slot may take another job. */
   handled?(): void
+  /** Told when the job waits in this process for its worker, which has as many as it may: its slot may take another job. */
+  parked?(): void
   /** Stores progress between 0 and 1. */
   progress(value: number): MaybePromise<void>
 }
@@ -109,7 +111,10 @@ export interface RegisteredWorker {
   options: { concurrency: number }
 }
 
-/** One consumer a queue; its concurrency is the sum of its workers'. */
+/**
+ * One consumer a queue; its concurrency is the sum of its workers', and none of them runs more than its own. Jobs of a
+ * worker that is full keep no job of another one waiting.
+ */
 export interface WorkerManager {
   registerWorker(
     queue: string,

@@ -32,7 +32,7 @@ export default definePlugin({
         return lines.synced()?.then(() => false) ?? false
       },
     })
-    kernel.provide('workers', createWorkerManager(queues.open))
+    kernel.provide('workers', createWorkerManager(queues.open, { kernel }))
     return async () => {
       await queues.provider.close()
       await Promise.all([journals.close(), lines.close()])

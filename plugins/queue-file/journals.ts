@@ -3,7 +3,7 @@ import type { JournalLine } from '../_shared/folder/disk.ts'
 import type { Journal } from '../_shared/folder/journal.ts'
 import { isJson } from '../_shared/json.ts'
 import type { FileStorage } from '../_shared/folder/storage.ts'
-import type { QueueJournal } from '../_shared/local-queue/queue.ts'
+import type { QueueJournal } from '../_shared/local-queue/journal.ts'
 import { fileName, queueName } from './names.ts'
 
 /*

@@ -20,7 +20,7 @@ export default definePlugin({
     })
     kernel.provide('queue', provider)
     kernel.provide('limits', createLocalLimits(kernel).limits)
-    kernel.provide('workers', createWorkerManager(open))
+    kernel.provide('workers', createWorkerManager(open, { kernel, mostParked: Infinity }))
     return () => provider.close()
   },
 })

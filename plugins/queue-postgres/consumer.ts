@@ -108,7 +108,7 @@ export function createConsumer(
     const ahead = concurrency > 1 ? pace.ahead : 0
     const share = Math.max(WORTH_A_TURN, Math.ceil(Math.max(concurrency, ahead) / MOST_TURNS))
     // Beside those that wait for a slot there are about as many whose end is being stored.
-    const room = concurrency + 2 * ahead - slots.held.size
+    const room = concurrency + 2 * ahead + slots.parked - slots.held.size
     const line = Math.max(slots.free, ahead) - slots.waiting
     return Math.max(0, Math.min(Math.min(line, room) - coming, share))
   }

@@ -12,6 +12,9 @@ import { queueVersions } from './schema.ts'
 import { createSignals } from './signals.ts'
 import { createUpkeep } from './upkeep.ts'
 
+/** How long, in milliseconds, a claimed job waits for its worker before other processes may have it. */
+const LONGEST_WAIT = 1000
+
 /** Queues, consumers and limits on pg-boss, over the connection of the plugin `postgres` or `pglite`. */
 export default definePlugin({
   name: 'queue-postgres',
@@ -77,12 +80,15 @@ export default definePlugin({
     kernel.provide('limits', createPostgresLimits(db))
     kernel.provide(
       'workers',
-      createWorkerManager(async (queue, processor, concurrency) => {
-        await boss.ensureQueue(queue)
-        const consumer = createConsumer(queue, processor, concurrency, host)
-        consumers.add(consumer)
-        return consumer
-      }),
+      createWorkerManager(
+        async (queue, processor, concurrency) => {
+          await boss.ensureQueue(queue)
+          const consumer = createConsumer(queue, processor, concurrency, host)
+          consumers.add(consumer)
+          return consumer
+        },
+        { kernel, longestWait: LONGEST_WAIT },
+      ),
     )
     upkeep.start()
     return async () => {

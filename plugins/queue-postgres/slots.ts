@@ -30,6 +30,8 @@ interface Claimed extends Claim {
   onLost: (() => void) | undefined
   /** Whether it takes a slot. */
   busy: boolean
+  /** Whether it waits for its worker, or has done so. */
+  parked: boolean
 }
 
 export interface Slots {
@@ -37,6 +39,8 @@ export interface Slots {
   readonly held: ReadonlyMap<string, Claim>
   /** How many take no job at the moment; less than nothing after there were more of them. */
   readonly free: number
+  /** Jobs that wait, or have waited, for their worker, beside those in slots. */
+  readonly parked: number
   /** Jobs that wait for a slot. */
   readonly waiting: number
   /** Takes jobs that were claimed; `fill` starts them. */
@@ -77,6 +81,7 @@ export function createSlots(queue: string, processor: Processor, initialConcurre
   let concurrency = initialConcurrency
   /** Slots that are taken: by jobs, and by code that outlived its job. */
   let taken = 0
+  let parked = 0
   let waiting: Claimed[] = []
   let filling = false
   let watching: NodeJS.Timeout | undefined
@@ -92,6 +97,7 @@ export function createSlots(queue: string, processor: Processor, initialConcurre
       since: now,
       claimedAt: now,
       busy: false,
+      parked: false,
       lost: false,
       onLost: undefined,
       lose() {
@@ -155,6 +161,11 @@ export function createSlots(queue: string, processor: Processor, initialConcurre
         // One after the other means that the end of one is stored before the next begins.
         if (concurrency > 1) release(job)
       },
+      parked() {
+        if (!job.parked) parked++
+        job.parked = true
+        release(job)
+      },
       progress: (value) => host.progress(job, record, value),
     }
   }
@@ -170,6 +181,8 @@ export function createSlots(queue: string, processor: Processor, initialConcurre
   }
 
   function forget(job: Claimed): void {
+    if (job.parked) parked--
+    job.parked = false
     if (held.get(job.uuid) === job) held.delete(job.uuid)
   }
 
@@ -195,6 +208,9 @@ export function createSlots(queue: string, processor: Processor, initialConcurre
     held,
     get free() {
       return concurrency - taken
+    },
+    get parked() {
+      return parked
     },
     get waiting() {
       return waiting.length

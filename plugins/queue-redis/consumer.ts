@@ -170,6 +170,7 @@ export function createConsumer(
         // One after the other means that the end of one is stored before the next begins.
         if (concurrency > 1) release(claimed)
       },
+      parked: () => release(claimed),
       progress: (value: number) => tellProgress(claimed, value),
     }
     void processor({ ...record }, lease).then((settlement) => settle(claimed, settlement))

@@ -8,6 +8,8 @@ import { createQueues } from './queues.ts'
 
 /** How long, in milliseconds, what was settled last may take to be stored before the connection goes. */
 const FLUSH_LIMIT = 2000
+/** How long, in milliseconds, a claimed job waits for its worker before other processes may have it. */
+const LONGEST_WAIT = 1000
 
 /** Queues and consumers on BullMQ's storage, limits in Redis. Configured by the plugin `redis`. */
 export default definePlugin({
@@ -24,18 +26,21 @@ export default definePlugin({
     kernel.provide('limits', createRedisLimits(redis))
     kernel.provide(
       'workers',
-      createWorkerManager((queue, processor, concurrency) => {
-        const consumer = createConsumer(queue, redis, queues, listeners, kernel, processor, concurrency)
-        consumers.set(queue, consumer)
-        all.add(consumer)
-        return {
-          setConcurrency: (value) => consumer.setConcurrency(value),
-          async close(options) {
-            if (consumers.get(queue) === consumer) consumers.delete(queue)
-            await consumer.close(options)
-          },
-        }
-      }),
+      createWorkerManager(
+        (queue, processor, concurrency) => {
+          const consumer = createConsumer(queue, redis, queues, listeners, kernel, processor, concurrency)
+          consumers.set(queue, consumer)
+          all.add(consumer)
+          return {
+            setConcurrency: (value) => consumer.setConcurrency(value),
+            async close(options) {
+              if (consumers.get(queue) === consumer) consumers.delete(queue)
+              await consumer.close(options)
+            },
+          }
+        },
+        { kernel, longestWait: LONGEST_WAIT },
+      ),
     )
     return async () => {
       const stored = Promise.all([...all].map((consumer) => consumer.flush()))

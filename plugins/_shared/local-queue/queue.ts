@@ -4,6 +4,7 @@ import { ChurnMap } from '../churn-map.ts'
 import { storable } from '../storable.ts'
 import { cloneValue } from '../value.ts'
 import type { Consumer } from '../worker-manager.ts'
+import { changedBy, type QueueJournal } from './journal.ts'
 import { DelayedJobs, WaitingJobs, type Entry } from './waiting.ts'
 
 export interface QueueHost {
@@ -18,29 +19,7 @@ export interface QueueHost {
   journal?: QueueJournal
 }
 
-/** What a durable adapter notes: enough to build the queue again, in the order in which it happened. */
-export interface QueueJournal {
-  added(queue: string, job: Readonly<JobRecord>): void
-  /** Some fields of a job have changed. */
-  changed(queue: string, job: Readonly<JobRecord>, fields: readonly (keyof JobRecord)[]): void
-  /** A job is handed out once this has been noted, since it may take the process down. */
-  claimed(queue: string, job: Readonly<JobRecord>): Promise<void> | undefined
-  removed(queue: string, id: string): void
-  paused(queue: string, paused: boolean): void
-}
-
 type EndState = 'completed' | 'failed' | 'cancelled'
-
-/** What settling a job changes, for the journal. */
-const SETTLED: Readonly<Record<Settlement['type'], readonly (keyof JobRecord)[]>> = {
-  completed: ['state', 'finishedAt', 'result'],
-  failed: ['state', 'finishedAt', 'attemptsMade', 'error'],
-  retry: ['state', 'runAt', 'attemptsMade', 'error'],
-  defer: ['state', 'runAt'],
-  ended: ['state', 'finishedAt'],
-  lost: ['state'],
-}
-const GIVEN_BACK = ['state', 'runAt', 'crashes'] as const
 
 /**
  * One queue. `fastq` runs a task for each job that may start and keeps the concurrency; which job a
@@ -129,8 +108,17 @@ export function createQueue(name: string, host: QueueHost) {
     else run(entry, done)
   }
 
-  function run(entry: Entry, done: fastq.done): void {
+  function run(entry: Entry, taken: fastq.done): void {
     const { record } = entry
+    let free = false
+    const done: fastq.done = (error) => {
+      if (free) return
+      free = true
+      slots--
+      taskCount--
+      addTasks()
+      taken(error)
+    }
     if (!processor) {
       // Closed between the claim and its note: nobody has seen the job.
       finish(entry, { type: 'defer', runAt: record.runAt }, done)
@@ -142,22 +130,17 @@ export function createQueue(name: string, host: QueueHost) {
       host.journal?.changed(name, record, ['progress'])
       host.emit('progress', name, entry)
     }
-    void processor(claimed, { progress }).then((settlement) => finish(entry, settlement, done))
+    const parked = (): void => done(null)
+    void processor(claimed, { parked, progress }).then((settlement) => finish(entry, settlement, done))
   }
 
   function finish(entry: Entry, given: Settlement, done: fastq.done): void {
     const settlement = storable(given, host.clock.now(), (problem) => host.unstorable(entry, problem))
     const { slot } = settlement
     settle(entry, settlement)
-    const crashed = settlement.type === 'defer' && settlement.crashed
-    host.journal?.changed(name, entry.record, crashed ? GIVEN_BACK : SETTLED[settlement.type])
-    if (slot) void slot.then(() => release(done))
-    else release(done)
-  }
-
-  function release(done: fastq.done): void {
-    slots--
-    endTask(done)
+    host.journal?.changed(name, entry.record, changedBy(settlement))
+    if (slot) void slot.then(() => done(null))
+    else done(null)
   }
 
   function endTask(done: fastq.done): void {

@@ -36,8 +36,13 @@ async function load(rig: QueueRig, workers: readonly { name: string; concurrency
   return state
 }
 
-async function addMany({ queue, draft }: QueueRig, count: number): Promise<string[]> {
-  const drafts = Array.from({ length: count }, () => draft())
+/** Of the names in turn, the last one for all that follow. */
+async function addMany(
+  { queue, draft }: QueueRig,
+  count: number,
+  names: readonly string[] = ['work'],
+): Promise<string[]> {
+  const drafts = Array.from({ length: count }, (_, index) => draft({ name: names[index] ?? names.at(-1)! }))
   await queue.enqueueMany(drafts)
   return drafts.map(({ id }) => id)
 }
@@ -56,7 +61,7 @@ export function workerTests(test: QueueTest): void {
         { name: 'more', concurrency: 3 },
       ]
       const busy = await load(rig, workers)
-      const ids = await addMany(rig, 9)
+      const ids = await addMany(rig, 9, ['work', 'more', 'more', 'work', 'more', 'work'])
       await rig.until('five jobs run', () => busy.running === 5)
       expect(await rig.queue.getJobCounts('q')).toMatchObject({ active: 5, waiting: 4 })
       busy.release(ids[0]!)
@@ -64,6 +69,65 @@ export function workerTests(test: QueueTest): void {
       busy.open()
       await allCompleted(rig, 9)
       expect(busy.peak).toBe(5)
+    }),
+  )
+
+  it(
+    'runs no more jobs of a worker than it may, and those of others past them',
+    test(async (rig) => {
+      const gate = Promise.withResolvers<void>()
+      const running = new Map<string, number>()
+      const peaks = new Map<string, number>()
+      const handle = async ({ job: { name } }: { job: { name: string } }) => {
+        const now = (running.get(name) ?? 0) + 1
+        running.set(name, now)
+        peaks.set(name, Math.max(peaks.get(name) ?? 0, now))
+        await gate.promise
+        running.set(name, running.get(name)! - 1)
+        return completed()
+      }
+      await rig.work(handle, { name: 'one', concurrency: 1 })
+      await rig.work(handle, { name: 'two', concurrency: 2 })
+      const ids = await addMany(rig, 130, ['one'])
+      const others = await addMany(rig, 5, ['two'])
+      await rig.until('the other worker is full', () => running.get('two') === 2)
+      expect(running.get('one')).toBe(1)
+      await rig.elapse(1200)
+      expect([running.get('one'), running.get('two')]).toEqual([1, 2])
+      gate.resolve()
+      await allCompleted(rig, 135)
+      expect([...peaks]).toEqual([
+        ['one', 1],
+        ['two', 2],
+      ])
+      const jobs = await rig.queue.getJobs({ queue: 'q', limit: 1000 })
+      expect(jobs.map(({ id }) => id).toSorted()).toEqual([...ids, ...others].toSorted())
+      // None was claimed over and over.
+      expect(jobs.reduce((sum, { claims }) => sum + claims, 0)).toBeLessThan(135 * 6)
+    }),
+  )
+
+  it(
+    'gives back at its close what waits for a full worker',
+    test(async (rig) => {
+      const gate = Promise.withResolvers<void>()
+      const begun: string[] = []
+      const handle = async ({ job }: { job: { id: string } }) => {
+        begun.push(job.id)
+        await gate.promise
+        return completed()
+      }
+      await rig.work(handle, { name: 'one' })
+      await rig.work(handle, { name: 'two' })
+      const ids = await addMany(rig, 6, ['one', 'one', 'one', 'two', 'one'])
+      await rig.until('one job of each worker runs', () => begun.length === 2)
+      const closing = rig.workers.closeAll({ timeout: 60_000 })
+      await rig.until('only those run', async () => (await rig.queue.getJobCounts('q')).active === 2)
+      gate.resolve()
+      await closing
+      expect(new Set(begun)).toEqual(new Set([ids[0], ids[3]]))
+      const { waiting, delayed, completed: ended } = await rig.queue.getJobCounts('q')
+      expect([waiting + delayed, ended]).toEqual([4, 2])
     }),
   )
 
@@ -182,7 +246,7 @@ export function workerTests(test: QueueTest): void {
     'runs more when a worker joins and fewer when one leaves',
     test(async (rig) => {
       const busy = await load(rig, [{ name: 'work', concurrency: 1 }])
-      const ids = await addMany(rig, 9)
+      const ids = await addMany(rig, 9, ['work', 'joins', 'joins', 'work'])
       await rig.until('one job runs', () => busy.running === 1)
       expect(await rig.queue.getJobCounts('q')).toMatchObject({ active: 1, waiting: 8 })
       const joined = await load(rig, [{ name: 'joins', concurrency: 2 }])
