@@ -66,6 +66,9 @@ const text = z.string(missing).min(1, missing)
 const secret = z.union([text, z.array(text).min(1, missing)], missing)
 const name = z.string().min(1).optional()
 
+/** Braces that look like something to fill in. */
+const OTHER_PLACE = /\{(?!(?:body|timestamp)\})\w+\}/
+
 const tolerance = z.number().min(0).optional()
 
 const scheme = z
@@ -81,7 +84,14 @@ const own = z
     encoding: z.enum(['hex', 'base64', 'base64url']).optional(),
     prefix: z.string().optional(),
     timestampHeader: name,
-    signed: z.string().includes('{body}', 'What is signed has to contain {body}.').optional(),
+    signed: z
+      .string()
+      .includes('{body}', 'What is signed has to contain {body}.')
+      .refine(
+        (given) => !OTHER_PLACE.test(given),
+        'Only {body} and {timestamp} are filled in. For webhook-id, use type "standard".',
+      )
+      .optional(),
     tolerance,
   })
   .refine(

@@ -307,6 +307,11 @@ describe('verification', () => {
       { type: 'hmac', header: 'x', timestampHeader: 't', signed: '{body}', secret: 'x' },
       /proves nothing/,
     ],
+    [
+      'with something to fill in that there is not',
+      { type: 'hmac', header: 'x', timestampHeader: 't', signed: '{id}.{timestamp}.{body}', secret: 'x' },
+      /Only \{body\} and \{timestamp\}.*type "standard"/,
+    ],
     ['with a tolerance for no timestamp', { type: 'hmac', header: 'x', tolerance: 5, secret: 'x' }, /timestampHeader/],
     ['with a key nowhere', { type: 'apiKey', secret: 'x' }, /one of header and query/],
   ])('is refused at registration when it is %s', async (_what, verify, message) => {
