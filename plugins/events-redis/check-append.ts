@@ -1,5 +1,7 @@
 import { invalid, type AppendOptions, type EventDraft } from '../../kernel/index.ts'
 
+const STATUSES: readonly unknown[] = ['running', 'completed', 'failed', 'cancelled']
+
 /**
  * Refuses what the script cannot read, or what would be stored as another text: it carries the appends of others too.
  *
@@ -16,6 +18,9 @@ export function checkAppend(stream: string, events: readonly EventDraft[], optio
   }
   if (expectedSeq !== undefined) checkWhole('Option "expectedSeq" of an append', expectedSeq)
   if (run === undefined) return
+  if (run.status !== undefined && !STATUSES.includes(run.status)) {
+    throw invalid('The status of a run', STATUSES.join(', '), run.status)
+  }
   const { name = '', queue = '', jobId = '', flow = '', tags = [] } = run
   for (const text of [name, queue, jobId, flow, ...tags]) checkText('A name or tag of a run', text)
 }

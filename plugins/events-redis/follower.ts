@@ -1,4 +1,4 @@
-import type { ReadOptions, Reporter, StoredEvent } from '../../kernel/index.ts'
+import { isQueueError, type ReadOptions, type Reporter, type StoredEvent } from '../../kernel/index.ts'
 
 export interface Reads {
   read(stream: string, options: ReadOptions): Promise<StoredEvent[]>
@@ -31,6 +31,7 @@ export function createFollower(stream: string, { read, head }: Reads, reporter: 
   let pumping = false
   let adding = 0
   let stopped = false
+  let reported = false
 
   function give(listener: Listener, events: readonly StoredEvent[]): void {
     const fresh = events.filter(({ seq }) => seq > listener.cursor)
@@ -40,6 +41,26 @@ export function createFollower(stream: string, { read, head }: Reads, reporter: 
     listener.deliver(fresh)
   }
 
+  /** Once, however often it is tried again. */
+  function report(error: unknown): void {
+    if (!reported) reporter.error(`Run ${stream} could not be followed; trying again.`, error)
+    reported = true
+  }
+
+  /** Events behind a seq. Those that were trimmed before they could be read are gone: it goes on behind them. */
+  async function readBehind(after: number): Promise<{ from: number; events: readonly StoredEvent[] }> {
+    try {
+      const events = await read(stream, { after, limit: STEP })
+      reported = false
+      return { from: after, events }
+    } catch (error) {
+      const trimmed = isQueueError(error, 'EVENTS_TRIMMED') ? Number(error.details?.trimmed) : NaN
+      if (!(trimmed > after)) throw error
+      reporter.warn(`Events ${after + 1} to ${trimmed} of run ${stream} were trimmed before a follower had read them.`)
+      return readBehind(trimmed)
+    }
+  }
+
   async function pump(): Promise<void> {
     if (pumping) return
     pumping = true
@@ -47,15 +68,15 @@ export function createFollower(stream: string, { read, head }: Reads, reporter: 
       for (;;) {
         if (stopped || wanted <= cursor) return
         const upTo = wanted
-        const events = await read(stream, { after: cursor, limit: STEP })
-        if (events.length > 0) cursor = events.at(-1)!.seq
+        const { from, events } = await readBehind(cursor)
+        cursor = events.at(-1)?.seq ?? from
         // What was announced may be gone already; do not look for it again.
         if (events.length < STEP && wanted === upTo) wanted = cursor
         for (const listener of listeners) if (!listener.replaying) give(listener, events)
       }
     } catch (error) {
       if (stopped) return
-      reporter.error(`Run ${stream} could not be followed; trying again.`, error)
+      report(error)
       setTimeout(() => void pump(), RETRY).unref()
     } finally {
       pumping = false
@@ -65,8 +86,9 @@ export function createFollower(stream: string, { read, head }: Reads, reporter: 
   async function replay(listener: Listener): Promise<void> {
     for (;;) {
       const before = cursor
-      const events = await read(stream, { after: listener.cursor, limit: STEP })
+      const { from, events } = await readBehind(listener.cursor)
       if (listener.left || stopped) return
+      listener.cursor = Math.max(listener.cursor, from)
       give(listener, events)
       // The others may have been given more while it read.
       if (events.length < STEP && (listener.cursor >= cursor || cursor === before)) break
@@ -76,6 +98,14 @@ export function createFollower(stream: string, { read, head }: Reads, reporter: 
     // What it has read, the others may still be waiting for.
     else wanted = Math.max(wanted, listener.cursor)
     void pump()
+  }
+
+  function startReplay(listener: Listener): void {
+    replay(listener).catch((error: unknown) => {
+      if (stopped || listener.left) return
+      report(error)
+      setTimeout(() => startReplay(listener), RETRY).unref()
+    })
   }
 
   return {
@@ -98,9 +128,7 @@ export function createFollower(stream: string, { read, head }: Reads, reporter: 
         adding--
       }
       listeners.add(listener)
-      replay(listener).catch((error: unknown) => {
-        if (!stopped) reporter.error(`Run ${stream} could not be replayed.`, error)
-      })
+      startReplay(listener)
       return () => {
         listener.left = true
         listeners.delete(listener)

@@ -51,7 +51,9 @@ export function createRedisEventStore(redis: RedisPort, kernel: Pick<Kernel, 'co
     const [trimmed, from, ...entries] = reply as [string, string, ...string[]]
     if (after < Number(trimmed)) {
       const hint = `It starts at ${Number(trimmed) + 1}; start from a snapshot.`
-      throw new QueueError('EVENTS_TRIMMED', `Run ${stream} has no events left after seq ${after}. ${hint}`)
+      throw new QueueError('EVENTS_TRIMMED', `Run ${stream} has no events left after seq ${after}. ${hint}`, {
+        details: { trimmed: Number(trimmed) },
+      })
     }
     const events: StoredEvent[] = []
     for (let index = 0; index < entries.length; index += 2) {

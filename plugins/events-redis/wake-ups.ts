@@ -7,6 +7,9 @@ import type { Shards } from './shards.ts'
 /** How often followers look for themselves on a Cluster, whose client resubscribes without telling. */
 const CLUSTER_LOOK = 1000
 
+/** How often, in milliseconds, it is reported that others send to our channels. */
+const REPORT_EVERY = 60_000
+
 export interface WakeUpHandlers {
   /** A stream has events up to a seq. */
   onEvents(shard: number, stream: string, head: number): void
@@ -27,22 +30,28 @@ export function createWakeUps(redis: RedisPort, { tags }: Shards, handlers: Wake
   let connection: RedisClient | undefined
   let opening: Promise<RedisClient> | undefined
   let looking: NodeJS.Timeout | undefined
+  let reportAgain = 0
 
+  /** Any client of the server may send to a channel: what is no message of ours is passed over. */
   function receive(channel: string, text: string): void {
-    try {
-      if (text.startsWith('m')) {
-        const { stream, messages } = decodeJson(text.slice(1)) as { stream: string; messages: StreamMessage[] }
-        handlers.onMessages(stream, messages)
-      } else {
-        const heads = JSON.parse(text.slice(1)) as (number | string)[]
-        const shard = shardOf.get(channel)!
-        for (let index = 0; index < heads.length; index += 2) {
-          handlers.onEvents(shard, heads[index + 1] as string, heads[index] as number)
-        }
+    const shard = shardOf.get(channel)
+    if (shard === undefined) return
+    const messages = text.startsWith('m') ? readMessages(text.slice(1)) : undefined
+    const heads = text.startsWith('e') ? readHeads(text.slice(1)) : undefined
+    if (messages) handlers.onMessages(messages.stream, messages.messages)
+    else if (heads) {
+      for (let index = 0; index < heads.length; index += 2) {
+        handlers.onEvents(shard, heads[index + 1] as string, heads[index] as number)
       }
-    } catch (error) {
-      reporter.error('A message on a channel of the event store could not be read.', error)
-    }
+    } else reportMalformed(channel, text)
+  }
+
+  function reportMalformed(channel: string, text: string): void {
+    const now = performance.now()
+    if (now < reportAgain) return
+    reportAgain = now + REPORT_EVERY
+    const what = `A message on channel ${channel} is none of ours and was passed over`
+    reporter.warn(`${what}: ${text.slice(0, 100)}. Find out who sends it. Others within a minute are not reported.`)
   }
 
   async function subscribe(on: RedisClient, channels: readonly string[]): Promise<void> {
@@ -109,5 +118,30 @@ export function createWakeUps(redis: RedisPort, { tags }: Shards, handlers: Wake
       wanted.clear()
       connection?.disconnect()
     },
+  }
+}
+
+function readMessages(text: string): { stream: string; messages: readonly StreamMessage[] } | undefined {
+  try {
+    const { stream, messages } = decodeJson(text) as { stream: string; messages: StreamMessage[] }
+    const ours =
+      typeof stream === 'string' && Array.isArray(messages) && messages.every((one) => typeof one?.type === 'string')
+    return ours ? { stream, messages } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Pairs of a seq and a stream. */
+function readHeads(text: string): readonly (number | string)[] | undefined {
+  try {
+    const heads = JSON.parse(text) as unknown
+    const ours =
+      Array.isArray(heads) &&
+      heads.length % 2 === 0 &&
+      heads.every((one, index) => (index % 2 === 0 ? Number.isSafeInteger(one) : typeof one === 'string'))
+    return ours ? (heads as (number | string)[]) : undefined
+  } catch {
+    return undefined
   }
 }

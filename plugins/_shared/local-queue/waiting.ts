@@ -97,6 +97,9 @@ export class WaitingJobs {
   }
 }
 
+/** How many stale places of a heap are not worth building it anew. */
+const KEPT_STALE = 64
+
 /** Jobs that are not due yet: a binary heap, earliest first, then in the order of arrival. */
 export class DelayedJobs {
   readonly #heap: Due[] = []
@@ -121,6 +124,21 @@ export class DelayedJobs {
     if (!entry.due) return
     entry.due = undefined
     this.size--
+    // What was promoted, cancelled or removed leaves a stale place: no more of them than of others.
+    if (this.#heap.length > 2 * this.size + KEPT_STALE) this.#dropStale()
+  }
+
+  /** Builds the heap anew from those that still wait. */
+  #dropStale(): void {
+    const live = this.#heap.filter((due) => due.entry.due === due).toSorted((a, b) => (earlier(a, b) ? -1 : 1))
+    // What is in order is a heap.
+    this.#heap.splice(0, this.#heap.length)
+    for (const due of live) this.#heap.push(due)
+  }
+
+  /** How many places there are, stale ones included. */
+  get places(): number {
+    return this.#heap.length
   }
 
   /** When the next job is due. */

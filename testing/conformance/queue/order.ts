@@ -208,7 +208,7 @@ function withDelay(test: QueueTest): void {
   it(
     'hands out jobs that fall due together in the order of arrival',
     test(async ({ add, work, reach, now }) => {
-      const due = now() + 60
+      const due = now() + 250
       const ids = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']
       for (const id of ids) await add({ id, runAt: due })
       const claims = await work(() => completed())
