@@ -50,7 +50,25 @@ if not id then return {} end
 return { id, stateOf(base, id), unpack(call('HMGET', base .. ':' .. id, ${FIELDS})) }
 `
 
-/** A page of one of the structures of a queue, oldest first: stored id and fields of each job. */
+/** How many jobs lie in structures of a queue, given as name and kind. */
+export const SIZES = `
+local base, sizes = ARGV[1], {}
+for at = 2, #ARGV, 2 do
+  sizes[#sizes + 1] = redis.call(ARGV[at + 1] == 'list' and 'LLEN' or 'ZCARD', base .. ':' .. ARGV[at])
+end
+return sizes
+`
+
+/** Ids and fields of jobs of a queue. */
+export const MANY = `
+local base, out = ARGV[1], {}
+for at = 2, #ARGV do
+  out[at - 1] = { ARGV[at], unpack(redis.call('HMGET', base .. ':' .. ARGV[at], ${FIELDS})) }
+end
+return out
+`
+
+/** A page of one of the structures of a queue, oldest first: stored id and fields of each job, or only when it was created. */
 export const PAGE = `
 local key, kind, offset, count = KEYS[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local ids = {}
@@ -62,7 +80,9 @@ else
 end
 local out = {}
 for _, id in ipairs(ids) do
-  out[#out + 1] = { id, unpack(redis.call('HMGET', ARGV[1] .. ':' .. id, ${FIELDS})) }
+  local key = ARGV[1] .. ':' .. id
+  out[#out + 1] = ARGV[5] == '1' and { id, redis.call('HGET', key, 'timestamp') or '0' }
+    or { id, unpack(redis.call('HMGET', key, ${FIELDS})) }
 end
 return out
 `
@@ -87,7 +107,7 @@ local state = stateOf(base, id)
 if state ~= 'failed' and state ~= 'cancelled' then return state end
 local key = base .. ':' .. id
 call('ZREM', setOf(base, state), id)
-call('HDEL', key, 'finishedOn', 'failedReason', 'stacktrace', 'returnvalue', 'nq:error', 'progress')
+call('HDEL', key, 'finishedOn', 'failedReason', 'stacktrace', 'returnvalue', 'nq:error', 'nq:ended', 'progress')
 call('HSET', key, 'atm', 0, 'stc', 0, 'nq:at', whole(now), 'delay', 0)
 call('HINCRBY', key, 'nq:round', 1)
 -- Whoever claims it next has to see that it is not a fresh one, even if nobody has claimed it yet.

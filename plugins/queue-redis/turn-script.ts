@@ -34,6 +34,8 @@ end
 
 local function finish(key, id, outcome, ...)
   call('HSET', key, 'finishedOn', wholeNow, ...)
+  -- A client of BullMQ that retries it leaves this, so that it is not taken for one that still runs.
+  if outcome == 'failed' then call('HSET', key, 'nq:ended', 1) end
   local set = ended[outcome]
   if set then
     local size = #set
@@ -145,6 +147,11 @@ for _, id in ipairs(ids) do
     local claim = '1'
     if fields[1] then
       claim = whole(fields[1] + 1)
+      if call('HDEL', key, 'nq:ended') == 1 then
+        call('HDEL', key, 'failedReason', 'stacktrace', 'nq:error', 'progress')
+        call('HSET', key, 'atm', 0, 'stc', 0)
+        call('HINCRBY', key, 'nq:round', 1)
+      end
       local used = call('HMGET', key, ${quoted(USED_FIELDS)})
       for index = 1, ${USED_FIELDS.length} do fields[${FRESH_FIELDS.length + 1} + index] = used[index] end
     end

@@ -27,7 +27,7 @@ async function rig() {
     await events.close()
     for (const one of [connection, ...others]) one.disconnect()
   })
-  const kernel = await application({ url: server.url, prefix })
+  const kernel = await application({ url: server.url, prefix }, undefined, { workerWait: 100 })
   const work = (handler: (job: Job) => Promise<unknown>): Worker => {
     const worker = new Worker('mail', handler, { connection: another(), prefix })
     onTestFinished(() => worker.close())
@@ -85,6 +85,34 @@ describe('jobs of a plain BullMQ queue on our workers', () => {
     expect(second! - first!).toBeGreaterThanOrEqual(80)
     expect(starts.find(([name]) => name === 'delayed')![1] - began).toBeGreaterThanOrEqual(150)
     expect(await plain.getJob(failing.id!)).toMatchObject({ failedReason: 'no luck', attemptsMade: 2 })
+  })
+
+  it('that failed run again, with all their attempts, when their client or our API retries them', async () => {
+    const { plain, kernel } = await rig()
+    const attempts: [unknown, number][] = []
+    let broken = true
+    const handler = ({ data, attempt }: { data: unknown; attempt: number }): string => {
+      attempts.push([data, attempt])
+      if (broken) throw new Error('down')
+      return 'up'
+    }
+    await kernel.registerWorker({ id: 'send', config: { queue: 'mail' }, handler })
+    await kernel.start()
+    const theirs = await plain.add('send', 'theirs', { attempts: 2 })
+    const ours = await kernel.enqueue('send', 'ours', { attempts: 2 })
+    const failed = async (id: string): Promise<boolean> => (await (await plain.getJob(id))!.getState()) === 'failed'
+    await until(async () => (await failed(theirs.id!)) && (await failed(ours.id)))
+    for (const id of [theirs.id!, ours.id]) await (await plain.getJob(id))!.retry()
+    await until(() => attempts.length === 8)
+    await until(async () => (await failed(theirs.id!)) && (await failed(ours.id)))
+    broken = false
+    await (await plain.getJob(ours.id))!.retry()
+    await until(async () => (await (await plain.getJob(ours.id))!.getState()) === 'completed')
+    expect(await kernel.port('events').runs.get(ours.runId)).toMatchObject({ status: 'completed' })
+    expect(attempts.filter(([data]) => data === 'ours')).toEqual([1, 2, 1, 2, 1].map((n) => ['ours', n]))
+    await kernel.retry({ queue: 'mail', id: theirs.id! })
+    await until(async () => (await (await plain.getJob(theirs.id!))!.getState()) === 'completed')
+    expect(attempts.filter(([data]) => data === 'theirs')).toEqual([1, 2, 1, 2, 1].map((n) => ['theirs', n]))
   })
 
   it('without a worker of their name go to the only one of the queue, or fail and say why', async () => {

@@ -56,4 +56,24 @@ export function neighbourTests(test: QueueTest): void {
       expect(await queue.getJobCounts('q')).toMatchObject({ waiting: bad.length, delayed: 0 })
     }),
   )
+
+  it(
+    'finds jobs far down a list of several states, and none behind its end',
+    test(async ({ queue, draft, now }) => {
+      const start = now()
+      const late = (index: number): number => (index % 3 === 0 ? start + 3_600_000 : start + index)
+      const jobs = Array.from({ length: 450 }, (_, index) =>
+        draft({ id: `j${index}`, createdAt: start + index, runAt: late(index), priority: index % 2 }),
+      )
+      await queue.pause('q')
+      await queue.enqueueMany(jobs.map((job) => (job.runAt > start + 1000 ? job : { ...job, runAt: job.createdAt })))
+      const ids = async (offset: number, limit?: number): Promise<string[]> =>
+        (await queue.getJobs({ queue: 'q', offset, limit })).map(({ id }) => id)
+      for (const offset of [0, 199, 250, 440]) {
+        expect(await ids(offset, 7)).toEqual(jobs.slice(offset, offset + 7).map(({ id }) => id))
+      }
+      expect(await ids(9e15)).toEqual([])
+      expect(await queue.getJobs({ name: 'work', offset: 9e15 })).toEqual([])
+    }),
+  )
 }
