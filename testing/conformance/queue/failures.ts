@@ -4,7 +4,7 @@ import { hostileErrors } from '../hostile-errors.ts'
 import { completed, worker, type QueueTest } from './rig.ts'
 
 /** What cannot be stored ends all the same, and nothing is repeated without a bound. */
-export function failureTests(test: QueueTest): void {
+export function failureTests(test: QueueTest, { shared }: { shared: boolean }): void {
   for (const [what, makeError] of Object.entries(hostileErrors)) {
     it(
       `ends a job whose handler throws ${what}, after its attempts`,
@@ -98,6 +98,25 @@ export function failureTests(test: QueueTest): void {
       await add({ id: 'a' })
       expect(await reach('a', 'completed')).toMatchObject({ crashes: 2, attemptsMade: 0, claims: 3 })
       expect(seen.map(({ crashes }) => crashes)).toEqual([0, 1, 2])
+    }),
+  )
+
+  const lapses = { shared: lapseTests, alone: (): void => {} }
+  lapses[shared ? 'shared' : 'alone'](test)
+}
+
+/** Where several processes share a queue, a lease may lapse although its process lives. */
+function lapseTests(test: QueueTest): void {
+  it(
+    'takes back the crash of a job whose process lives, and counts it apart',
+    test(async ({ add, work, now, get, until }) => {
+      const seen = await work(({ job }) =>
+        job.crashes === 0 ? { type: 'defer', runAt: now(), crashed: true } : { type: 'lost' },
+      )
+      await add({ id: 'a' })
+      await until('the lapse is counted', async () => (await get('a')).lapses === 1)
+      expect(await get('a')).toMatchObject({ claims: 2, crashes: 0, state: 'active' })
+      expect(seen.map(({ job }) => job.crashes)).toEqual([0, 1])
     }),
   )
 }

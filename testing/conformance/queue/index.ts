@@ -57,7 +57,7 @@ export function queueConformance({ name, create }: QueueConformanceOptions): voi
       attemptTests(test)
     })
     describe('failures', () => {
-      failureTests(test)
+      failureTests(test, capabilities)
     })
     describe('neighbours', () => {
       neighbourTests(test)
