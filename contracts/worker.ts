@@ -107,6 +107,9 @@ export interface WorkerInput<C extends WorkerConfig = WorkerConfig> extends Pick
 export interface Registry {
   readonly workers: readonly WorkerDefinition[]
   get(id: string): WorkerDefinition | undefined
-  /** The worker of a job; one without a name goes to the only worker of its queue. */
-  find(queue: string, name: string): WorkerDefinition | undefined
+  /**
+   * The worker of a job. One without a name goes to the only worker of its queue, and so does a dead letter, which has the
+   * name of the job that failed: pass its id.
+   */
+  find(queue: string, name: string, id?: string): WorkerDefinition | undefined
 }

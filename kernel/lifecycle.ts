@@ -81,7 +81,7 @@ export function createLifecycle(
     await ports.runtimeOf(worker).prepare?.(worker)
     // Whoever refuses it does so before it has claimed a job.
     for (const watcher of watchers) await watcher(worker)
-    const claims = { concurrency: worker.worker.concurrency * Math.max(1, worker.worker.batch?.size ?? 1) }
+    const claims = { concurrency: claimsOf(worker) }
     await ports.port('workers').registerWorker(worker.queue.name, worker.name, runner.process, claims)
   }
 
@@ -189,4 +189,15 @@ async function isWithin(ms: number, settling: Promise<unknown>): Promise<boolean
     stop()
     settling.catch(() => {})
   }
+}
+
+/** How many batches of different keys gather at once beside those that run, and how many jobs that may be. */
+const GATHERING = 32
+const MOST_GATHERED = 1000
+
+/** How many jobs of a worker a process takes at once. Those of a batch by key wait for others of theirs, whoever comes between. */
+function claimsOf({ worker: { concurrency, batch } }: WorkerDefinition): number {
+  const full = concurrency * Math.max(1, batch?.size ?? 1)
+  if (typeof batch?.key !== 'function') return full
+  return Math.max(full, Math.min(MOST_GATHERED, full * GATHERING))
 }

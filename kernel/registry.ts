@@ -20,6 +20,9 @@ export function defineWorker({ id, config = {}, handler, absPath }: WorkerInput)
   }
 }
 
+/** What the ids of dead letters begin with. */
+const LETTER = 'dead.'
+
 export function createRegistry() {
   const byId = new Map<string, WorkerDefinition>()
   const byQueue = new Map<string, Map<string, WorkerDefinition>>()
@@ -29,9 +32,11 @@ export function createRegistry() {
       return [...byId.values()]
     },
     get: (id: string) => byId.get(id),
-    find(queue: string, name: string) {
+    find(queue: string, name: string, id = '') {
       const workers = byQueue.get(queue)
-      return workers?.get(name) ?? (name === '' && workers?.size === 1 ? [...workers.values()][0] : undefined)
+      const worker = workers?.get(name)
+      if (worker || workers?.size !== 1) return worker
+      return name === '' || id.startsWith(LETTER) ? [...workers.values()][0] : undefined
     },
     /** @param instead the worker whose place it takes */
     add(worker: WorkerDefinition, instead?: WorkerDefinition) {

@@ -57,7 +57,7 @@ export function createProcessor(
     const early = record.runAt > record.createdAt && record.runAt > kernel.clock.now()
     if (early) return Promise.resolve({ type: 'defer', runAt: record.runAt })
     try {
-      const worker = kernel.registry.find(record.queue, record.name)
+      const worker = kernel.registry.find(record.queue, record.name, record.id)
       return worker ? begin(record, lease, worker) : withoutWorker(record, lease)
     } catch (error) {
       return giveBack(record, error)

@@ -63,12 +63,12 @@ export function createExplain(kernel: Kernel) {
   }
 
   /** What keeps any job of its queue or run, whatever its own state. */
-  async function around({ queue, name, runId, flow }: JobRecord): Promise<Reason[]> {
+  async function around({ id, queue, name, runId, flow }: JobRecord): Promise<Reason[]> {
     const reasons: Reason[] = []
     const run = flow ? await kernel.port('events').runs.get(runId) : undefined
     if (run && run.status !== 'running') reasons.push(reason('run-ended', { runId, status: run.status }))
     if (await queues.isPaused(queue)) reasons.push(reason('queue-paused', { queue }))
-    const worker = kernel.registry.find(queue, name)
+    const worker = kernel.registry.find(queue, name, id)
     if (!worker) reasons.push(reason('no-worker', { queue, name }))
     else if (!kernel.port('workers').getWorker(queue, worker.name)) {
       reasons.push(reason('not-started', { worker: worker.id }))

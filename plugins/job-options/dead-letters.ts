@@ -79,7 +79,7 @@ export function createRedrive(kernel: Kernel) {
     /** What fails again meanwhile has another letter, which is not for this call. */
     const fresh = new Set<string>()
     for (let kept = 0; moved.length < limit;) {
-      const query = { queue, states: ['waiting', 'delayed'], limit: PAGE, offset: kept } as const
+      const query = { queue, states: ['waiting', 'delayed', 'failed'], limit: PAGE, offset: kept } as const
       const page = await kernel.port('queue').getJobs(query)
       if (page.length === 0) break
       for (const job of page) {

@@ -90,6 +90,23 @@ export function batchTests(test: PresetTest): void {
   )
 
   it(
+    'fills a batch of each key, however many keys are mixed',
+    test(async ({ kernel, start, reach }) => {
+      const seen: string[][] = []
+      await start({
+        w: [
+          { queue: 'w', batch: { size: 4, wait: LONG, key: (data: string) => data[0]! } },
+          ({ data }) => (seen.push(data as string[]), data),
+        ],
+      })
+      const keys = ['a', 'b', 'c', 'd', 'e', 'f']
+      const mixed = [1, 2, 3, 4].flatMap((n) => keys.map((key) => ({ worker: 'w', data: `${key}${n}` })))
+      for (const job of await kernel.enqueueMany(mixed)) await reach(job, 'completed')
+      expect(seen.map((data) => [data.length, new Set(data.map((one) => one[0])).size])).toEqual(keys.map(() => [4, 1]))
+    }),
+  )
+
+  it(
     'fails all when the handler throws, and tries each again by its own attempts',
     test(async ({ kernel, start, reach, types }) => {
       let calls = 0

@@ -78,6 +78,48 @@ export function flowControlTests(test: PresetTest): void {
   )
 
   it(
+    'hands all letters of a queue to its only worker, and moves those back that it fails on',
+    test(async ({ kernel, start, reach, until }) => {
+      let broken = true
+      const got: unknown[] = []
+      const fails = (): void => {
+        if (broken) throw new Error('broken')
+      }
+      await start({
+        mail: [{ queue: 'mail', deadLetter: 'dead' }, fails],
+        report: [{ queue: 'report', deadLetter: 'dead' }, fails],
+        undertaker: [
+          { queue: 'dead' },
+          ({ name, data }) => {
+            got.push([name, (data as { data: unknown }).data])
+            if (name === 'report') throw new Error('not this one')
+          },
+        ],
+      })
+      await reach(await kernel.enqueue('mail', 1), 'failed')
+      const report = await kernel.enqueue('report', 2)
+      await reach(report, 'failed')
+      const failed = await until('a letter has failed', async () => {
+        const letters = await kernel.port('queue').getJobs({ queue: 'dead', states: ['failed'] })
+        return letters.length === 1 && letters
+      })
+      expect(failed).toMatchObject([{ name: 'report', error: { message: 'not this one' } }])
+      await until('the other one was handled', () => got.length === 2)
+      expect(got).toEqual(
+        expect.arrayContaining([
+          ['mail', 1],
+          ['report', 2],
+        ]),
+      )
+      broken = false
+      const [moved, ...none] = await kernel.redrive('dead')
+      expect(none).toEqual([])
+      expect(moved).toMatchObject({ letter: failed[0]!.id, job: { queue: 'report', name: 'report' } })
+      await reach(moved!.job, 'completed')
+    }),
+  )
+
+  it(
     'doubles no job when it is stopped before the letter is gone',
     test(async ({ kernel, start, reach }) => {
       let runs = 0
