@@ -33,7 +33,8 @@ export async function migrate(
     throw new QueueError('CONFIG_INVALID', `${message} Update nuxt-queue, or set postgres.schema to another one.`)
   }
   if (before === versions.length) return
-  await db.query(`BEGIN; ${lock}; CREATE SCHEMA IF NOT EXISTS ${schema};
+  await makeSchema(db)
+  await db.query(`BEGIN; ${lock};
     CREATE TABLE IF NOT EXISTS ${schema}.nq_migration (
       name text NOT NULL, version int NOT NULL, applied_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (name, version)
     ); COMMIT`)
@@ -47,5 +48,17 @@ export async function migrate(
       END IF;
     END $nq_guard$; COMMIT`
     await db.query(step, undefined, { repeatable: true })
+  }
+}
+
+/** Makes the schema unless it is there: who owns only that may not make one, not even "if not exists". */
+export async function makeSchema(db: Pick<PostgresPort, 'query' | 'schema'>): Promise<void> {
+  const look = () => db.query('SELECT FROM pg_namespace WHERE nspname = $1', [db.schema])
+  if ((await look()).length > 0) return
+  try {
+    await db.query(`CREATE SCHEMA IF NOT EXISTS ${quoteName(db.schema)}`, [])
+  } catch (error) {
+    // Another instance may have been quicker.
+    if ((await look()).length === 0) throw error
   }
 }

@@ -1,9 +1,7 @@
 import type { ExpirePolicy } from '../../kernel/index.ts'
 import { quoteName, type PostgresPort } from '../_shared/postgres.ts'
+import { SWEEP, sweepInBatches } from '../_shared/postgres-sweep.ts'
 import { createThrottle } from '../_shared/throttle.ts'
-
-/** How many runs one statement forgets, so that none holds its locks for long. */
-const BATCH = 1000
 
 /** Forgets ended runs. By age that costs what goes; by number the last `keep` are counted in an index. */
 export function createExpirer(db: PostgresPort): (policy: ExpirePolicy) => Promise<number> {
@@ -26,19 +24,16 @@ export function createExpirer(db: PostgresPort): (policy: ExpirePolicy) => Promi
         DELETE FROM ${s}.nq_stream WHERE id IN (
           SELECT id FROM ${s}.nq_stream WHERE status = $1 AND ended IS NOT NULL
             AND (ended < $2::bigint OR (ended, id) <= ($3::bigint, $4::bigint))
-          ORDER BY status, ended, id LIMIT ${BATCH} FOR UPDATE SKIP LOCKED
+          ORDER BY status, ended, id LIMIT $5 FOR UPDATE SKIP LOCKED
         ) AND status = $1 RETURNING id
       ), events AS (DELETE FROM ${s}.nq_event_row e USING gone WHERE e.stream = gone.id),
       fences AS (DELETE FROM ${s}.nq_fence f USING gone WHERE f.stream = gone.id),
       snapshots AS (DELETE FROM ${s}.nq_snapshot p USING gone WHERE p.stream = gone.id)
       SELECT count(*)::int AS count FROM gone`
-    let expired = 0
-    for (;;) {
-      const values = [policy.outcome, before, ended, id]
-      const [row] = await db.query<{ count: number }>(text, values, { repeatable: true })
-      expired += row!.count
-      if (row!.count < BATCH) return expired
-    }
+    return sweepInBatches(async (limit) => {
+      const [row] = await db.query<{ count: number }>(text, [policy.outcome, before, ended, id, limit], SWEEP)
+      return row!.count
+    })
   }
 
   return (policy) => throttle.run(policy.outcome, policy.keep, () => expire(policy))

@@ -1,4 +1,5 @@
-import { QueueError, type StoredEvent, type StreamListener, type SubscribeOptions } from '../../kernel/index.ts'
+import { isQueueError, type StoredEvent, type StreamListener, type SubscribeOptions } from '../../kernel/index.ts'
+import { seqAfter } from '../_shared/after.ts'
 import type { PostgresPort } from '../_shared/postgres.ts'
 import { createSubscriber, guard, tell, type Subscriber } from './subscriber.ts'
 import { markOf, unpackMarks } from './wake-ups.ts'
@@ -15,8 +16,8 @@ export interface FeedSource {
   heads(streams: readonly string[]): Promise<Map<string, number>>
   /** A page of all streams after a cursor, which is short when there is no more. */
   readAll(cursor: string): Promise<Required<Page>>
-  /** @throws QueueError `OPTION_INVALID` for what is no cursor */
-  assertCursor(cursor: string): void
+  /** The cursor as it is. @throws `OPTION_INVALID`, `EVENTS_TRIMMED` when it is of no use here */
+  start(cursor: number | string): Promise<string>
   /** The cursor behind everything that is there. */
   end(): Promise<string>
 }
@@ -79,10 +80,21 @@ export function createFeeds(db: PostgresPort, source: FeedSource) {
         for (const subscriber of feed.subscribers) if (subscriber.seq >= after) advance(subscriber, events)
       } catch (error) {
         if (closed) return
+        if (skip(feed, error)) continue
         reporter.error(`Stream "${feed.stream}" could not be read for those who follow it.`, error)
       }
     } while (feed.again)
     feed.reading = false
+  }
+
+  /** Events that a subscriber has not been told of are gone: it goes on behind them. */
+  function skip(feed: Feed, error: unknown): boolean {
+    const trimmed = isQueueError(error, 'EVENTS_TRIMMED') ? error.details?.trimmed : undefined
+    if (typeof trimmed !== 'number') return false
+    for (const subscriber of feed.subscribers) subscriber.seq = Math.max(subscriber.seq, trimmed)
+    reporter.warn(`Those who follow stream "${feed.stream}" miss events up to ${trimmed}, which were trimmed.`, error)
+    feed.again = true
+    return true
   }
 
   function advance(subscriber: Subscriber, events: readonly StoredEvent[]): void {
@@ -164,12 +176,10 @@ export function createFeeds(db: PostgresPort, source: FeedSource) {
     messages,
     start: arm,
     async follow(stream: string, { after, onMessage }: SubscribeOptions, listener: StreamListener) {
+      const start = after === undefined ? undefined : seqAfter(after)
       // Messages sent before now are not for this subscriber.
       await db.caughtUp()
-      const from = after === undefined ? ((await source.heads([stream])).get(stream) ?? 0) : Number(after)
-      if (!Number.isInteger(from) || from < 0) {
-        throw new QueueError('OPTION_INVALID', `"after" is the seq of an event; got ${String(after)}.`)
-      }
+      const from = start ?? (await source.heads([stream])).get(stream) ?? 0
       const replay = after === undefined ? [] : await source.read(stream, from)
       const subscriber = createSubscriber(listener, onMessage, from)
       const feed = feedOf(stream)
@@ -187,9 +197,9 @@ export function createFeeds(db: PostgresPort, source: FeedSource) {
       }
     },
     async followAll({ after, onMessage }: SubscribeOptions, listener: StreamListener) {
+      const start = after === undefined ? undefined : await source.start(after)
       await db.caughtUp()
-      if (after !== undefined) source.assertCursor(String(after))
-      const cursor = after === undefined ? await source.end() : String(after)
+      const cursor = start ?? (await source.end())
       const feed: AllFeed = {
         subscriber: createSubscriber(listener, onMessage, 0),
         cursor,

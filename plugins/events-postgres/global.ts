@@ -1,4 +1,4 @@
-import { QueueError, type StoredEvent } from '../../kernel/index.ts'
+import { QueueError, shown, type StoredEvent } from '../../kernel/index.ts'
 import { quoteName, type PostgresPort } from '../_shared/postgres.ts'
 import { EVENT_COLUMNS, eventOf, type EventRow } from './rows.ts'
 import { ownEvents } from './sql-whole.ts'
@@ -22,8 +22,6 @@ export function createGlobalReader(db: PostgresPort) {
   const s = quoteName(db.schema)
 
   return {
-    /** @throws QueueError `OPTION_INVALID` for what is no cursor */
-    assertCursor: (cursor: string): void => void parts(cursor),
     async readAll(cursor: string): Promise<{ events: StoredEvent[]; cursor: string }> {
       const [xid, stream, seq] = parts(cursor)
       const rows = `SELECT e.xid, e.stream, ${EVENT_COLUMNS} FROM ${s}.nq_event_row e
@@ -47,6 +45,16 @@ export function createGlobalReader(db: PostgresPort) {
         cursor: last ? `${last.xid}.${last.stream}.${last.seq}` : cursor,
       }
     },
+    async start(cursor: number | string): Promise<string> {
+      const text = String(cursor)
+      const [xid] = parts(text)
+      const now = 'SELECT pg_snapshot_xmax(pg_current_snapshot()) < $1::xid8 AS ahead'
+      const [row] = await db.query<{ ahead: boolean }>(now, [xid], { repeatable: true })
+      if (!row!.ahead) return text
+      // Positions are numbers of transactions, which begin anew in a database that was restored elsewhere.
+      const message = `Cursor "${text}" of "*" is of another database, or of this one before it was restored.`
+      throw new QueueError('EVENTS_TRIMMED', `${message} Start from 0.0.0, or without "after".`)
+    },
     /** Behind every transaction that has ended, and in front of those that run. */
     async end(): Promise<string> {
       const text = 'SELECT pg_snapshot_xmin(pg_current_snapshot()) AS xid'
@@ -63,5 +71,5 @@ function parts(cursor: string): [xid: string, stream: string, seq: string] {
   const fits = found && BigInt(xid) < 2n ** 64n && BigInt(stream) < 2n ** 63n && BigInt(seq) < 2n ** 31n
   if (fits) return [xid, stream, seq]
   const hint = 'Pass what a listener of "*" was given, or 0.0.0 for everything.'
-  throw new QueueError('OPTION_INVALID', `"after" of "*" is a cursor; got "${cursor.slice(0, 100)}". ${hint}`)
+  throw new QueueError('OPTION_INVALID', `"after" of "*" is a cursor; got ${shown(cursor)}. ${hint}`)
 }

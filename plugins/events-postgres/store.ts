@@ -8,6 +8,7 @@ import {
 } from '../../kernel/index.ts'
 import { decodeJson, encodeJson } from '../_shared/json.ts'
 import { quoteName, quoteText, type PostgresPort } from '../_shared/postgres.ts'
+import { within } from '../_shared/within.ts'
 import { createAppender } from './append.ts'
 import { createExpirer } from './expire.ts'
 import { createFeeds } from './feeds.ts'
@@ -19,6 +20,10 @@ const AGAIN = { repeatable: true }
 /** Behind every row. */
 const LAST_ID = '9223372036854775807'
 const LAST_SEQ = 2_147_483_647
+/** Milliseconds to wait for appends that are under way when everything ends. */
+const LAST_WAIT = 2000
+/** How many events one statement drops, so that none holds its locks for long. */
+const TRIM_STEP = 5000
 
 /** Events, snapshots and the index of runs in tables. */
 export async function createPostgresEventStore(
@@ -48,7 +53,9 @@ export async function createPostgresEventStore(
     const trimmed = rows[0]?.trimmed ?? 0
     if (after < trimmed) {
       const hint = `It starts at ${trimmed + 1}; start from a snapshot.`
-      throw new QueueError('EVENTS_TRIMMED', `Run ${stream} has no events left after seq ${after}. ${hint}`)
+      throw new QueueError('EVENTS_TRIMMED', `Run ${stream} has no events left after seq ${after}. ${hint}`, {
+        details: { trimmed },
+      })
     }
     return rows.flatMap((row) => (row.seq === null ? [] : [eventOf(stream, row)]))
   }
@@ -127,14 +134,20 @@ export async function createPostgresEventStore(
       await db.query(`SELECT ${s}.nq_unfold(ARRAY[$1::text])`, [stream], AGAIN)
       // Events with a key stay as what refuses it.
       const trim = `WITH t AS (
-          UPDATE ${s}.nq_stream SET trimmed = least(head, $2) WHERE name = $1 AND trimmed < $2 RETURNING id, trimmed
-        ), gone AS (DELETE FROM ${s}.nq_event_row e USING t WHERE e.stream = t.id AND e.seq <= t.trimmed AND e.key IS NULL)
-        UPDATE ${s}.nq_event_row e SET data = NULL FROM t
-        WHERE e.stream = t.id AND e.seq <= t.trimmed AND e.key IS NOT NULL AND e.data IS NOT NULL`
-      await db.query(trim, [stream, seq], AGAIN)
+          UPDATE ${s}.nq_stream SET trimmed = least(head, $2, trimmed + ${TRIM_STEP})
+          WHERE name = $1 AND trimmed < least(head, $2) RETURNING id, trimmed, least(head, $2) AS goal
+        ), gone AS (DELETE FROM ${s}.nq_event_row e USING t WHERE e.stream = t.id AND e.seq <= t.trimmed AND e.key IS NULL),
+        kept AS (UPDATE ${s}.nq_event_row e SET data = NULL FROM t
+          WHERE e.stream = t.id AND e.seq <= t.trimmed AND e.key IS NOT NULL AND e.data IS NOT NULL)
+        SELECT trimmed < goal AS more FROM t`
+      for (;;) {
+        const [step] = await db.query<{ more: boolean }>(trim, [stream, seqOf(seq)], AGAIN)
+        if (!step?.more) return
+      }
     },
     async close() {
-      await appender.idle()
+      // What waits for a server that is away is given up when its connection is closed.
+      await within(LAST_WAIT, appender.idle())
       feeds.close()
       await unlisten()
     },

@@ -8,6 +8,7 @@ import {
   type SubscribeOptions,
   type Unsubscribe,
 } from '../../kernel/index.ts'
+import { seqAfter } from '../_shared/after.ts'
 import { encodeJson } from '../_shared/json.ts'
 import { wakeChannel, type RedisPort } from '../_shared/redis.ts'
 import { createFollower, type Follower, type Reads } from './follower.ts'
@@ -115,13 +116,14 @@ export function createSubscribers(redis: RedisPort, shards: Shards, reads: Reads
       if (every && typeof after === 'number') {
         throw new QueueError('OPTION_INVALID', `"after" of "*" is a cursor that a listener was given; got ${after}.`)
       }
+      const from = every || after === undefined ? undefined : seqAfter(after)
       const joined = every ? allShards : [shards.indexOf(stream)]
       await join(joined)
       const mute = listen(stream, onMessage)
       try {
         const stop = every
           ? await followAll(after as string | undefined, listener)
-          : await followOne(stream, after === undefined ? undefined : Number(after), listener)
+          : await followOne(stream, from, listener)
         let left = false
         return () => {
           if (left) return

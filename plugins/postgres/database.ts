@@ -4,6 +4,7 @@ import { QueueError, toError, type Reporter } from '../../kernel/index.ts'
 import { createOutage } from '../_shared/outage.ts'
 import { failureOf, sqlStateOf, storeError, type FailureKind } from '../_shared/postgres-failure.ts'
 import type { PostgresPort } from '../_shared/postgres.ts'
+import { within } from '../_shared/within.ts'
 
 export type Pg = typeof import('pg')
 
@@ -13,6 +14,7 @@ const LONGEST_WAIT = 2000
 const TRIES = { conflict: 20, full: 10, slow: 5 }
 /** How long to wait for answers that are under way when everything ends, in milliseconds. */
 const LAST_WAIT = 2000
+const PLAIN_TEXTS = 'SET standard_conforming_strings = on'
 /** What `pg` says when all connections of the pool are busy for `connectionTimeoutMillis`. */
 const BUSY = 'timeout exceeded when trying to connect'
 
@@ -37,6 +39,8 @@ interface Database {
 
 /** One pool that waits while the server is away, and reports once that it is, and once that it is back. */
 export function createDatabase({ Pool }: Pg, config: PoolConfig, reporter: Reporter): Database {
+  /** Whether backslashes in texts are escapes on this server unless a session says otherwise; pg-boss has some. */
+  let escaping = false
   const pool = new Pool({
     application_name: 'nuxt-queue',
     max: 10,
@@ -45,6 +49,10 @@ export function createDatabase({ Pool }: Pg, config: PoolConfig, reporter: Repor
     query_timeout: 60_000,
     keepAlive: true,
     ...config,
+    onConnect: async (client) => {
+      await config.onConnect?.(client)
+      if (escaping) await client.query(PLAIN_TEXTS)
+    },
   })
   const closing = new AbortController()
   const outage = createOutage('PostgreSQL', reporter)
@@ -138,8 +146,12 @@ export function createDatabase({ Pool }: Pg, config: PoolConfig, reporter: Repor
     try {
       const client = await pool.connect()
       try {
-        const text = `SELECT current_setting('transaction_read_only') = 'off' AS writable`
-        return (await client.query<{ writable: boolean }>(text)).rows
+        const text = `SELECT current_setting('transaction_read_only') = 'off' AS writable,
+          current_setting('standard_conforming_strings') = 'off' AS escaping`
+        const { rows } = await client.query<{ writable: boolean; escaping: boolean }>(text)
+        escaping = rows[0]!.escaping
+        if (escaping) await client.query(PLAIN_TEXTS)
+        return rows
       } finally {
         client.release()
       }
@@ -148,15 +160,6 @@ export function createDatabase({ Pool }: Pg, config: PoolConfig, reporter: Repor
       throw new QueueError('PLUGIN_SETUP_FAILED', `${message} Check postgres.url or DATABASE_URL.`, { cause })
     }
   }
-}
-
-/** Waits for something, so many milliseconds at most; returns whether it has come. */
-export async function within(ms: number, done: Promise<unknown>): Promise<boolean> {
-  const late = Promise.withResolvers<boolean>()
-  const timer = setTimeout(() => late.resolve(false), ms)
-  const came = await Promise.race([done.then(() => true), late.promise])
-  clearTimeout(timer)
-  return came
 }
 
 /** Breaks the connection of a client whose server has not ended it after so many milliseconds; until then it keeps no process. */

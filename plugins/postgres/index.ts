@@ -1,7 +1,12 @@
 import { z } from 'zod'
-import { definePlugin, QueueError } from '../../kernel/index.ts'
+import { definePlugin, QueueError, systemClock } from '../../kernel/index.ts'
+import { createStoreClock } from '../_shared/store-clock.ts'
+import { connectionOf } from './connection.ts'
 import { createListener } from './listener.ts'
 import { createDatabase, loadPg } from './database.ts'
+
+/** How often, in milliseconds, the clock of this machine is compared with that of the server. */
+const COMPARE_EVERY = 30_000
 
 export type { PostgresPort } from '../_shared/postgres.ts'
 
@@ -26,18 +31,12 @@ export default definePlugin({
     pollInterval: z.number().min(50).default(5000),
   }),
   async setup(kernel, { pool, schema, lease, pollInterval, ...given }) {
-    const url = given.url ?? given.connectionString ?? process.env.DATABASE_URL
     if (given.url && given.connectionString && given.url !== given.connectionString) {
       const names = 'postgres.url and postgres.connectionString, which mean the same, differ'
       throw new QueueError('CONFIG_INVALID', `${names}. Give one of them.`)
     }
-    const named = 'host' in pool || 'connectionString' in pool
-    if (!url && !named) {
-      const hint = 'Set DATABASE_URL, or postgres.url in the configuration.'
-      throw new QueueError('CONFIG_INVALID', `There is no PostgreSQL to connect to. ${hint}`)
-    }
+    const config = connectionOf(given.url ?? given.connectionString, pool)
     const pg = await loadPg()
-    const config = { ...(url && { connectionString: url }), ...pool }
     const database = createDatabase(pg, config, kernel.reporter)
     const listener = createListener(pg, config, kernel.reporter)
     try {
@@ -47,6 +46,18 @@ export default definePlugin({
       throw error
     }
     const { query } = database
+    const clock = createStoreClock('PostgreSQL', kernel.reporter)
+    async function compareClocks(): Promise<void> {
+      const asked = Date.now()
+      const text = 'SELECT extract(epoch FROM clock_timestamp())::float8 * 1000 AS now'
+      const [row] = await query<{ now: number }>(text, [], { repeatable: true })
+      clock.compare(row!.now, asked)
+    }
+    await compareClocks()
+    // An outage is reported by whoever waits for the server.
+    const comparing = setInterval(() => void compareClocks().catch(() => {}), COMPARE_EVERY).unref()
+    // Tests bring a clock of their own.
+    if (kernel.clock === systemClock) kernel.provide('clock', clock)
     const { listen, caughtUp } = listener
     kernel.provide('postgres', {
       backend: 'postgres',
@@ -59,6 +70,7 @@ export default definePlugin({
       caughtUp,
     })
     return async () => {
+      clearInterval(comparing)
       await listener.close()
       await database.close()
     }

@@ -1,7 +1,8 @@
 import type { Client, PoolConfig } from 'pg'
 import { toError, type Reporter } from '../../kernel/index.ts'
 import { quoteName } from '../_shared/postgres.ts'
-import { dropConnection, within, type Pg } from './database.ts'
+import { within } from '../_shared/within.ts'
+import { dropConnection, type Pg } from './database.ts'
 
 const FIRST_WAIT = 50
 const LONGEST_WAIT = 2000
@@ -44,7 +45,7 @@ export function createListener({ Client: PgClient }: Pg, config: PoolConfig, rep
       await client.connect()
       for (const channel of channels.keys()) await client.query(`LISTEN ${quoteName(channel)}`)
     } catch (error) {
-      await client.end().catch(() => {})
+      await client.end()
       throw error
     }
     client.on('end', () => lost(client))

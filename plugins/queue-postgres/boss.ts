@@ -1,6 +1,8 @@
 import type { PgBoss } from 'pg-boss'
 import { QueueError } from '../../kernel/index.ts'
+import { makeSchema } from '../_shared/migrate.ts'
 import { quoteName, quoteText, type PostgresPort } from '../_shared/postgres.ts'
+import { within } from '../_shared/within.ts'
 import { encodeQueue } from './names.ts'
 
 /** The part of pg-boss that we use: its tables, and its queues. */
@@ -12,6 +14,11 @@ export interface Boss {
   stop(): Promise<void>
 }
 
+/** Milliseconds that pg-boss may take to stop. */
+const LAST_WAIT = 1000
+/** A name that needs no quotes, whatever the list of keywords is. */
+const PLAIN = /^[a-z]*_[a-z0-9_]*$/
+
 /** @throws QueueError `PLUGIN_SETUP_FAILED` that says what to install */
 export async function startBoss(db: PostgresPort): Promise<Boss> {
   const { PgBoss: Constructor } = await loadBoss()
@@ -19,13 +26,16 @@ export async function startBoss(db: PostgresPort): Promise<Boss> {
   let repeatable = false
   const boss = new Constructor({
     db: { executeSql: async (text, values) => ({ rows: await db.query(text, values, { repeatable }) }) },
-    schema: db.schema,
+    // As it is written, where pg-boss would fold it to lower case or take it for a keyword.
+    schema: PLAIN.test(db.schema) ? db.schema : quoteName(db.schema),
+    createSchema: false,
     backend: db.backend,
     // Expiry, retries and deletion are ours; cron is the kernel's.
     supervise: false,
     schedule: false,
   })
   boss.on('error', (error) => db.reporter.error('pg-boss reports an error.', error))
+  await makeSchema(db)
   await boss.start()
   repeatable = true
   const [row] = await db.query<{ channel: string }>(
@@ -72,5 +82,5 @@ async function loadBoss(): Promise<typeof import('pg-boss')> {
 }
 
 async function stop(boss: PgBoss): Promise<void> {
-  await boss.stop({ graceful: false, close: false })
+  await within(LAST_WAIT, boss.stop({ graceful: false, close: false }))
 }

@@ -1,10 +1,8 @@
 import type { ExpirePolicy } from '../../kernel/index.ts'
 import { quoteName, type PostgresPort } from '../_shared/postgres.ts'
+import { SWEEP, sweepInBatches } from '../_shared/postgres-sweep.ts'
 import { createThrottle } from '../_shared/throttle.ts'
 import { STORED_COLUMNS, type StoredJobRow } from './record.ts'
-
-/** How many jobs one statement forgets, so that none holds its locks for long. */
-const BATCH = 1000
 
 /**
  * Forgets ended jobs, in all queues. By age that costs what is removed; by number the last `keep` have
@@ -31,22 +29,20 @@ export function createCleaner(
   async function clean(policy: ExpirePolicy): Promise<number> {
     const { outcome, endedBefore } = policy
     const counted = await tooMany(policy)
-    let removed = 0
     const text = `DELETE FROM ${s}.job j WHERE (j.name, j.id) IN (
         SELECT e.name, e.id FROM ${s}.queue q, LATERAL (
           SELECT j.name, j.id FROM ${s}.job j WHERE j.name = q.name AND j.state = $1 AND j.completed_on IS NOT NULL
             AND (j.completed_on < to_timestamp($2::float8) OR j.completed_on <= 'epoch'::timestamptz + $3::float8 * interval '1 microsecond')
-          ORDER BY j.completed_on LIMIT ${BATCH}) e
-        LIMIT ${BATCH})
+          ORDER BY j.completed_on LIMIT $4) e
+        LIMIT $4)
       RETURNING ${STORED_COLUMNS}`
     const before = Number.isFinite(endedBefore) ? endedBefore / 1000 : endedBefore > 0 ? 4e11 : 0
-    for (;;) {
-      const values = [outcome, before, Number.isFinite(counted) ? counted : -1]
-      const rows = await db.query<StoredJobRow>(text, values, { repeatable: true })
+    return sweepInBatches(async (limit) => {
+      const values = [outcome, before, Number.isFinite(counted) ? counted : -1, limit]
+      const rows = await db.query<StoredJobRow>(text, values, SWEEP)
       for (const row of rows) onRemoved(row)
-      removed += rows.length
-      if (rows.length < BATCH) return removed
-    }
+      return rows.length
+    })
   }
 
   return (policy) => throttle.run(policy.outcome, policy.keep, () => clean(policy))

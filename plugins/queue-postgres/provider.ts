@@ -7,6 +7,7 @@ import {
   type QueueProvider,
 } from '../../kernel/index.ts'
 import { quoteName, type PostgresPort } from '../_shared/postgres.ts'
+import { within } from '../_shared/within.ts'
 import type { Boss } from './boss.ts'
 import { createCleaner } from './clean.ts'
 import { createJobStore } from './enqueue.ts'
@@ -28,6 +29,8 @@ export interface ProviderHost {
 }
 
 const AGAIN = { repeatable: true }
+/** Milliseconds to wait for jobs that are being stored when everything ends. */
+const LAST_WAIT = 2000
 
 /** The jobs of pg-boss as the queue port sees them. */
 export function createPostgresQueues({
@@ -107,7 +110,7 @@ export function createPostgresQueues({
       if (runId !== undefined) {
         where.push(`coalesce(j.trace_context #>> '{nq,r}', j.trace_context #>> '{nq,i}', j.id::text) = ${use(runId)}`)
       }
-      if (states) where.push(`(${states.map(stateCondition).join(' OR ') || 'false'})`)
+      if (states) where.push(`(${states.map((state) => stateCondition(state, use)).join(' OR ') || 'false'})`)
       const born = `coalesce((j.trace_context #>> '{nq,t}')::float8, extract(epoch FROM j.created_on) * 1000)`
       const text = `SELECT ${STORED_COLUMNS} FROM ${s}.job j WHERE ${where.join(' AND ')}
         ORDER BY ${born}, j.created_on LIMIT $1 OFFSET $2`
@@ -183,14 +186,14 @@ export function createPostgresQueues({
     clean,
     on: (queue, event, listener) => signals.on(queue, event, listener),
     async close() {
-      await store.idle()
+      await within(LAST_WAIT, store.idle())
       signals.clear()
     },
   }
 }
 
-function stateCondition(state: JobState): string {
+function stateCondition(state: JobState, use: (value: unknown) => string): string {
   if (state === 'waiting') return `(j.state < 'active' AND j.start_after <= clock_timestamp())`
   if (state === 'delayed') return `(j.state < 'active' AND j.start_after > clock_timestamp())`
-  return `j.state = '${state}'`
+  return `j.state::text = ${use(state)}`
 }

@@ -16,7 +16,7 @@ export interface Claim {
   readonly at: string
   /** What pg-boss counts its claims with. */
   readonly count: number
-  /** When it was claimed, or its lease last renewed. */
+  /** When it was claimed, or its lease last renewed, by `performance.now()`. */
   since: number
   /** It is somebody else's now. */
   lose(): void
@@ -87,7 +87,7 @@ export function createSlots(queue: string, processor: Processor, initialConcurre
   let watching: NodeJS.Timeout | undefined
 
   function take(row: ClaimedRow): void {
-    const now = clock.now()
+    const now = performance.now()
     held.get(row.id)?.lose()
     const job: Claimed = {
       uuid: row.id,
@@ -134,7 +134,7 @@ export function createSlots(queue: string, processor: Processor, initialConcurre
       pace.slow()
       giveBack()
     }
-    watching = setTimeout(look, Math.max(0, next.claimedAt + LONGEST_WAIT - clock.now())).unref()
+    watching = setTimeout(look, Math.max(0, next.claimedAt + LONGEST_WAIT - performance.now())).unref()
   }
 
   function start(job: Claimed): void {

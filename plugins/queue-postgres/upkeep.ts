@@ -14,11 +14,11 @@ export function createUpkeep(db: PostgresPort, consumers: ReadonlySet<QueueConsu
   const every = Math.min(LONGEST_LOOK, db.lease / 4)
   let timer: NodeJS.Timeout | undefined
   let closed = false
-  let sweptAt = Date.now()
+  let sweptAt = performance.now()
 
   /** One statement for all that a queue's consumer holds. */
   async function renew({ name, held }: QueueConsumer): Promise<void> {
-    const now = Date.now()
+    const now = performance.now()
     const due = [...held.values()].filter(({ since }) => now - since >= db.lease / 3)
     if (due.length === 0) return
     const values = [name, due.map(({ uuid }) => uuid), due.map(({ count }) => count), db.lease]
@@ -45,8 +45,8 @@ export function createUpkeep(db: PostgresPort, consumers: ReadonlySet<QueueConsu
       // In this order: after an outage nobody should take from himself what he still holds.
       for (const consumer of consumers) await renew(consumer)
       await reclaim()
-      if (Date.now() - sweptAt > LIMITS_EVERY) {
-        sweptAt = Date.now()
+      if (performance.now() - sweptAt > LIMITS_EVERY) {
+        sweptAt = performance.now()
         await db.query(`SELECT ${s}.nq_limit_sweep()`, [], { repeatable: true })
       }
     } catch (error) {

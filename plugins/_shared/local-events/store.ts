@@ -9,6 +9,7 @@ import {
   type Snapshot,
   type StoredEvent,
 } from '../../../kernel/index.ts'
+import { seqAfter } from '../after.ts'
 import { ChurnMap } from '../churn-map.ts'
 import { endedByOutcome } from '../ended.ts'
 import { cloneValue, copyValue } from '../value.ts'
@@ -172,8 +173,8 @@ export function createLocalEvents(kernel: Host, { durable, journal }: LocalEvent
         const message = 'Events in memory have no cursor over all runs. Leave "after" out, or follow one run.'
         throw new QueueError('OPTION_UNSUPPORTED', message)
       }
-      const replay: StoredEvent[] =
-        after === undefined ? [] : (readTrimmed(name, Number(after))?.read({ after: Number(after) }) ?? [])
+      const from = after === undefined ? undefined : seqAfter(after)
+      const replay: StoredEvent[] = from === undefined ? [] : (readTrimmed(name, from)?.read({ after: from }) ?? [])
       return subscribers.add(name, listener, onMessage, replay)
     },
     publish: (name, messages) => subscribers.messages(name, messages),

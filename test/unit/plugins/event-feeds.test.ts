@@ -12,9 +12,9 @@ function openSource() {
   const source: FeedSource = {
     read: (_stream, after) => new Promise((end) => void reads.push({ after, end })),
     heads: async () => new Map([['r', 1]]),
+    start: (cursor) => Promise.resolve(String(cursor)),
     readAll: async (cursor) => ({ events: [], cursor }),
     end: async () => '',
-    assertCursor: () => {},
   }
   const { reporter } = collectReports()
   const db = { reporter, caughtUp: async () => {}, pollInterval: 60_000 } as Partial<PostgresPort> as PostgresPort

@@ -41,6 +41,26 @@ export function subscribeTests(test: EventsTest, capabilities: Readonly<Record<E
   )
 
   it(
+    'refuses to follow from what is no seq and no cursor',
+    test(async ({ append, events, follow, seqs }) => {
+      await append('r', 'a b')
+      for (const after of ['rubbish', '', ' ', '-1', '1.5', '0x1', '9'.repeat(40), NaN, Infinity, -1, 1.5, 1e300]) {
+        expect([after, await codeOf(() => events.subscribe('r', { after }, () => {}))]).toEqual([
+          after,
+          'OPTION_INVALID',
+        ])
+      }
+      const code = capabilities.globalCursor ? 'OPTION_INVALID' : 'OPTION_UNSUPPORTED'
+      for (const after of ['rubbish', '', 'NaN.0.0', 'a.b.c']) {
+        expect([after, await codeOf(() => events.subscribe('*', { after }, () => {}))]).toEqual([after, code])
+      }
+      const follower = await follow('r', { after: '1' })
+      expect(await seqs('r')).toEqual([1, 2])
+      follower.stop()
+    }),
+  )
+
+  it(
     'has neither gap nor duplicate for those who come while events are appended',
     test(async ({ append, follow, until }) => {
       const appending: Promise<unknown>[] = []
