@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { PoolClient, PoolConfig } from 'pg'
+import type { ClientBase, PoolClient, PoolConfig } from 'pg'
 import { QueueError, toError, type Reporter } from '../../kernel/index.ts'
 import { createOutage } from '../_shared/outage.ts'
 import { failureOf, sqlStateOf, storeError, type FailureKind } from '../_shared/postgres-failure.ts'
@@ -39,6 +39,11 @@ interface Database {
 
 /** One pool that waits while the server is away, and reports once that it is, and once that it is back. */
 export function createDatabase({ Pool }: Pg, config: PoolConfig, reporter: Reporter): Database {
+  async function prepareConnection(client: ClientBase): Promise<void> {
+    await config.onConnect?.(client)
+    if (escaping) await client.query(PLAIN_TEXTS)
+  }
+
   /** Whether backslashes in texts are escapes on this server unless a session says otherwise; pg-boss has some. */
   let escaping = false
   const pool = new Pool({
@@ -49,10 +54,8 @@ export function createDatabase({ Pool }: Pg, config: PoolConfig, reporter: Repor
     query_timeout: 60_000,
     keepAlive: true,
     ...config,
-    onConnect: async (client) => {
-      await config.onConnect?.(client)
-      if (escaping) await client.query(PLAIN_TEXTS)
-    },
+    // Typed as if the pool did not wait for it.
+    ...({ onConnect: prepareConnection } as object),
   })
   const closing = new AbortController()
   const outage = createOutage('PostgreSQL', reporter)

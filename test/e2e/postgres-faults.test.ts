@@ -80,8 +80,11 @@ describe('PostgreSQL as it may be set up', () => {
 
   it('fails its setup with a code for a string that is no connection string, and never shows it', async () => {
     for (const url of ['not a url', 'http://host/db', 'postgres://me:s3cret#%@host/db']) {
-      const failure = await openKernel(url, 'never').catch((error: unknown) => error as Error)
-      expect([(failure as Error).cause, String(failure)]).toEqual([
+      const failure = await openKernel(url, 'never').then(
+        () => new Error('It was set up.'),
+        (error: unknown) => error as Error,
+      )
+      expect([failure.cause, failure.message]).toEqual([
         expect.objectContaining({ code: 'CONFIG_INVALID' }),
         expect.not.stringContaining('s3cret'),
       ])
