@@ -49,6 +49,13 @@ export interface RunContext {
   reportProgress(value: number): Promise<void>
   /** `return ctx.defer({ delay: 5000 })`: run again later without using up an attempt. */
   defer(options: DeferOptions): Deferral
+  /**
+   * For plugins: ends this attempt as deferred although its handler has not settled. Nobody waits for the handler any
+   * more, so what it awaits has to stay pending for ever.
+   */
+  leave(deferral: Deferral): void
+  /** For plugins: how often the handler was called in this attempt, where a `dispatch` hook calls `next()` again. */
+  readonly invocation: number
 }
 
 /**
@@ -76,4 +83,6 @@ export interface Deferral {
   /** Milliseconds since the epoch. */
   readonly runAt: number
   readonly holdQueue: boolean
+  /** The handler was left at a wait, such as `ctx.step.sleep`; with `ctx.defer()` it is to be called again. */
+  readonly waits?: boolean
 }

@@ -117,8 +117,12 @@ export type ErrorCode =
   | 'WAIT_UNKNOWN'
   /** The wait is over: it was resolved before, timed out, or its run has ended. */
   | 'WAIT_OVER'
-  /** An attempt of a handler asks for other parts than those that were recorded. */
+  /** A handler asks for a wait under the name of a part that was recorded, or the other way round. */
   | 'STEP_MISMATCH'
+  /** A part of a handler did not settle within its own timeout. */
+  | 'STEP_TIMEOUT'
+  /** A handler went on after it was left at a wait: something had caught what leaves it. Python and Perl only. */
+  | 'STEP_SWALLOWED'
   /** An upcaster threw, or answered something that is no event. */
   | 'UPCAST_FAILED'
   /** A cron expression, time zone or schedule target is wrong. */

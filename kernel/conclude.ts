@@ -1,4 +1,5 @@
 import type {
+  Deferral,
   JobRecord,
   Kernel,
   MaybePromise,
@@ -9,16 +10,16 @@ import type {
 } from '../contracts/index.ts'
 import type { Attempt } from './attempt.ts'
 import { backoffDelay } from './backoff.ts'
-import { DeferredRun } from './deferral.ts'
-import { isFinalRefusal, isInstance, toError, type QueueError } from './errors.ts'
+import { isDeferral } from './deferral.ts'
+import { isFinalRefusal, toError, type QueueError } from './errors.ts'
 import { after, isPromise } from './hooks.ts'
 import { serializeError } from './stored-error.ts'
 
 /** How a handler was left. */
-export type Outcome = { value: unknown } | { error: Error } | { deferral: DeferredRun }
+export type Outcome = { value: unknown } | { error: Error } | { deferral: Deferral }
 
 export function failure(error: unknown): Outcome {
-  return isInstance(error, DeferredRun) ? { deferral: error } : { error: toError(error) }
+  return isDeferral(error) ? { deferral: error } : { error: toError(error) }
 }
 
 /** From the outcome of an attempt to its settlement: the log first, which may refuse. */
@@ -102,12 +103,12 @@ export function createConclude(kernel: Kernel) {
     return unstored(minimal)
   }
 
-  async function deferred(attempt: Attempt, deferral: DeferredRun): Promise<Settlement> {
+  async function deferred(attempt: Attempt, deferral: Deferral): Promise<Settlement> {
     attempt.outbox.length = 0
     await Promise.resolve(attempt.settle()).catch(() => {})
-    const { runAt, holdQueue } = deferral
+    const { runAt, holdQueue, waits } = deferral
     try {
-      const result = await attempt.append([attempt.event('step.deferred', { runAt })])
+      const result = await attempt.append([attempt.event('step.deferred', { runAt, ...(waits && { waits }) })])
       return result.ok ? { type: 'defer', runAt, holdQueue } : turnedAway(attempt, result)
     } catch (error) {
       if (!isFinalRefusal(error)) throw error

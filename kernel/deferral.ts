@@ -1,4 +1,5 @@
 import type { Deferral, DeferOptions } from '../contracts/index.ts'
+import { isInstance } from './errors.ts'
 import { checkDuration, checkKeys, checkMoment, invalid } from './bounds.ts'
 
 const OPTIONS = ['delay', 'until', 'holdQueue']
@@ -7,6 +8,7 @@ const OPTIONS = ['delay', 'until', 'holdQueue']
 export class DeferredRun implements Deferral {
   readonly runAt: number
   readonly holdQueue: boolean
+  readonly waits?: boolean
 
   /** @throws QueueError `OPTION_INVALID` for a moment that no store can keep */
   constructor(options: DeferOptions, now: number) {
@@ -19,4 +21,16 @@ export class DeferredRun implements Deferral {
         ? now + checkDuration('Option "delay" of ctx.defer()', delay)
         : checkMoment('Option "until" of ctx.defer()', until)
   }
+}
+
+/**
+ * Whether a value says that a job goes on later: what `ctx.defer()` returns, and what a handler comes to that was left
+ * at a wait. In a `dispatch` hook `dispatch.result` is one, or the result, once `next()` has resolved.
+ *
+ * @example
+ * await next()
+ * if (isDeferral(dispatch.result)) return // it waits; it has neither succeeded nor failed
+ */
+export function isDeferral(value: unknown): value is Deferral {
+  return isInstance(value, DeferredRun)
 }

@@ -1,7 +1,7 @@
 import { createHooks } from 'hookable'
 import type { Chain, Chains, HookHandler, HookName, KernelHooks, MaybePromise, Next } from '../contracts/index.ts'
-import { DeferredRun } from './deferral.ts'
-import { isInstance, isQueueError, QueueError, toError } from './errors.ts'
+import { isDeferral } from './deferral.ts'
+import { isQueueError, QueueError, toError } from './errors.ts'
 
 const HOOK_NAMES = ['enqueue', 'dispatch', 'context', 'emit', 'reduce'] as const
 
@@ -116,7 +116,7 @@ function finish(call: Call, plugin: string, name: HookName): void {
 
 /** Errors from further in pass as they are; coded ones learn where they came from; others are wrapped. */
 function rethrow({ foreign }: Call, error: unknown, plugin: string, hook: HookName): never {
-  if (foreign?.error === error || isInstance(error, DeferredRun)) throw error
+  if (foreign?.error === error || isDeferral(error)) throw error
   if (isQueueError(error)) {
     if (Object.isExtensible(error)) Object.assign(error, { plugin: error.plugin ?? plugin, hook: error.hook ?? hook })
     throw error

@@ -14,8 +14,8 @@ import type {
 } from '../contracts/index.ts'
 import { Attempt, refusal } from './attempt.ts'
 import { createConclude, failure, runPatch, type Outcome } from './conclude.ts'
-import { DeferredRun } from './deferral.ts'
-import { isFinalRefusal, isInstance, toError } from './errors.ts'
+import { isDeferral } from './deferral.ts'
+import { isFinalRefusal, toError } from './errors.ts'
 import { createGiveBack } from './give-back.ts'
 import { after, isPromise } from './hooks.ts'
 import { createRecentAborts } from './recent-aborts.ts'
@@ -161,7 +161,7 @@ export function createProcessor(
       const fail = (error: unknown): void => finish(failure(error))
       const succeed = (): void => {
         const { result } = attempt
-        finish(isInstance(result, DeferredRun) ? { deferral: result } : { value: result })
+        finish(isDeferral(result) ? { deferral: result } : { value: result })
       }
       attempt.force = fail
       if (attempt.aborted) return fail(attempt.aborted)
@@ -175,23 +175,42 @@ export function createProcessor(
     })
   }
 
-  /** The innermost end of a dispatch. Notes while the handler runs, since it may outlast its attempt. */
+  /**
+   * The innermost end of a dispatch. Notes while the handler runs, since it may outlast its attempt. A handler that
+   * defers its job has a result for that, whether it returned it, threw it, or was left at a wait.
+   */
   function invoke({ ctx, worker }: DispatchPayload): MaybePromise<void> {
     const attempt = ctx as Attempt
-    const returned = runtimeOf(worker).execute(worker, attempt)
+    attempt.invocation++
+    let returned: MaybePromise<unknown>
+    try {
+      returned = runtimeOf(worker).execute(worker, attempt)
+    } catch (error) {
+      if (!isDeferral(error)) throw error
+      returned = error
+    }
     if (!isPromise(returned)) return void (attempt.result = returned)
     // What only looks like a promise need not return one from its `then`.
     const handling = returned instanceof Promise ? returned : Promise.resolve(returned)
-    attempt.handling = handling.then(
-      (value) => {
-        attempt.handling = undefined
+    attempt.handling = new Promise((resolve, reject) => {
+      let open = true
+      const close = (): boolean => {
+        if (!open) return false
+        open = false
+        attempt.handling = attempt.leaving = undefined
+        return true
+      }
+      const succeed = (value: unknown): void => {
+        if (!close()) return
         attempt.result = value
-      },
-      (error: unknown) => {
-        attempt.handling = undefined
-        throw error
-      },
-    )
+        resolve()
+      }
+      attempt.leaving = succeed
+      handling.then(succeed, (error: unknown) => {
+        if (isDeferral(error)) return succeed(error)
+        if (close()) reject(error)
+      })
+    })
     return attempt.handling
   }
 

@@ -11,6 +11,7 @@ export default definePreset({
     flow: { checkInterval: 0 },
     streaming: { linger: 0 },
     instances: { heartbeat: 0 },
+    step: { grace: 0 },
     registry: { dirs: [] },
   },
 })

@@ -14,6 +14,8 @@ export interface WaitRecord {
   since: number
   /** When it times out. */
   until?: number
+  /** Names of the failed parts that the handler had gone on from when it began to wait. */
+  past?: readonly string[]
 }
 
 /** Data of `step.resumed`. */
@@ -26,3 +28,7 @@ export interface WaitResult {
 }
 
 export const resumedKey = (jobId: string, name: string): string => `resumed:${jobId}:${name}`
+export const awaitingKey = (jobId: string, name: string): string => `awaiting:${jobId}:${name}`
+
+/** The name of a wait as people read it. */
+export const shownName = (name: string): string => name.replace(/^\(flow\) /, '')

@@ -1,5 +1,4 @@
-import { QueueError, type DispatchPayload, type Job, type RunContext } from '../../kernel/index.ts'
-import { isDeferral } from '../_shared/suspension.ts'
+import { isDeferral, QueueError, type DispatchPayload, type Job, type RunContext } from '../../kernel/index.ts'
 
 export interface Member {
   dispatch: DispatchPayload

@@ -1,5 +1,5 @@
 import type { JobRecord, Kernel, SerializedError, StoredEvent } from '../../kernel/index.ts'
-import type { WaitRecord } from '../_shared/wait-record.ts'
+import { shownName, type WaitRecord } from '../_shared/wait-record.ts'
 import { reason, type Reason } from './reasons.ts'
 
 /** How many jobs are looked at to find those of a key. */
@@ -32,7 +32,13 @@ export async function whyDelayed(kernel: Kernel, job: JobRecord): Promise<Reason
   const waits = openWaits(events)
   if (last && waits.length > 0) {
     return waits.map(({ name, mode, parts, until }) =>
-      reason('awaiting', { name, mode, parts, ...(until !== undefined && { until }), looksAgainAt: runAt }),
+      reason('awaiting', {
+        name: shownName(name),
+        mode,
+        parts,
+        ...(until !== undefined && { until }),
+        looksAgainAt: runAt,
+      }),
     )
   }
   if (options.debounce) return [reason('debounced', { until: runAt, key: String(options.debounce.key ?? '') })]

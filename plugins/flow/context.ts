@@ -1,25 +1,11 @@
-import { hash } from 'node:crypto'
-import {
-  checkKeys,
-  fitText,
-  QueueError,
-  type JobFlow,
-  type Kernel,
-  type RunContext,
-  type SerializedError,
-} from '../../kernel/index.ts'
+import { checkKeys, QueueError, type JobFlow, type Kernel, type RunContext } from '../../kernel/index.ts'
+import type { Suspendable } from '../_shared/suspension.ts'
 import { copyValue } from '../_shared/value.ts'
-import { resumedKey } from '../_shared/wait-record.ts'
 import type { Carrier } from './carry.ts'
-import { FLOW_ENDED, type FlowEnded, type FlowEngine } from './engine.ts'
+import { createChildren, type ChildOptions, type ChildStart } from './children.ts'
+import type { FlowEngine } from './engine.ts'
 import { assertEmits } from './graph.ts'
 import type { EmitData } from './run.ts'
-
-interface ChildOptions {
-  /** Default: one that follows from the step and its order, so that another attempt finds the same run. */
-  id?: string
-  tags?: readonly string[]
-}
 
 /** What a handler of a flow can do with its run. */
 export interface FlowContext {
@@ -42,16 +28,18 @@ export interface FlowContext {
    */
   start(flow: string, input: unknown, options: ChildOptions & { wait: true }): Promise<unknown>
   start(flow: string, input?: unknown, options?: ChildOptions & { wait?: false }): Promise<{ runId: string }>
+  /** For runtimes: how the start of a run, and the wait for it, stand. */
+  begin(flow: string, input?: unknown, options?: ChildStart): Promise<Suspendable>
 }
 
-const START_OPTIONS = ['id', 'tags', 'wait']
 const EMIT_OPTIONS = ['immediate']
 
 export function createFlowContext(kernel: Kernel, engine: FlowEngine, carrier: Carrier, ctx: RunContext): FlowContext {
   const { job, runId } = ctx
+  const children = createChildren(kernel, ctx)
   let emitted = 0
   let immediately = 0
-  const started = new Map<string, number>()
+  let called = ctx.invocation
 
   function place(): JobFlow {
     if (job.flow) return job.flow
@@ -59,30 +47,19 @@ export function createFlowContext(kernel: Kernel, engine: FlowEngine, carrier: C
     throw new QueueError('FLOW_INVALID', `Job "${job.name}" is not part of a flow. ${hint}`)
   }
 
-  async function start(
-    flow: string,
-    input?: unknown,
-    options: ChildOptions & { wait?: boolean } = {},
-  ): Promise<unknown> {
-    checkKeys(`ctx.flow.start("${flow}")`, options, START_OPTIONS)
-    const { id, tags, wait } = options
-    const times = (started.get(flow) ?? 0) + 1
-    started.set(flow, times)
-    const child = id ?? fitText(`${runId}.${hash('sha1', `${job.id} ${flow} ${times}`, 'base64url').slice(0, 14)}`)
-    const name = `${flow}#${times}`
-    if (!(wait && (await hasWaited(name)))) {
-      await ctx.emit('flow.child', { runId: child, flow, wait: wait === true }, { key: `child:${child}` })
-      await kernel.flow(flow).start(input, { id: child, tags, parent: { runId, jobId: job.id, waits: wait === true } })
-    }
-    if (!wait) return { runId: child }
-    const ended = await ctx.step.waitForEvent(name, { event: FLOW_ENDED, key: child, once: true })
-    return resultOf(ended as FlowEnded)
+  /** A plugin that calls the handler again has it emit anew. */
+  function beginAnew(): void {
+    if (called === ctx.invocation) return
+    called = ctx.invocation
+    emitted = immediately = 0
+    const kept = ctx.outbox.filter(({ type }) => type !== 'emit')
+    ctx.outbox.splice(0, ctx.outbox.length, ...kept)
   }
 
-  /** In a fork, the run that was waited for is that of the other run, and is not started again. */
-  async function hasWaited(name: string): Promise<boolean> {
-    if (!job.flow?.forked) return false
-    return (await kernel.port('events').byKey(runId, resumedKey(job.id, name))) !== undefined
+  async function start(flow: string, input?: unknown, options: ChildStart = {}): Promise<unknown> {
+    const begin = (): Promise<Suspendable> => children.start(flow, input, options)
+    if (options.wait) return ctx.step.pause(begin)
+    return ((await begin()) as { result?: unknown }).result
   }
 
   return {
@@ -90,6 +67,7 @@ export function createFlowContext(kernel: Kernel, engine: FlowEngine, carrier: C
       checkKeys(`ctx.flow.emit("${event}")`, options, EMIT_OPTIONS)
       const { immediate = false } = options
       const { name, step } = place()
+      beginAnew()
       assertEmits(engine.graphOf(name), step, event)
       const copy = copyValue(payload, kernel.config.payloadLimit, `payload of event "${event}"`)
       const n = immediate ? `i${immediately++}` : `${emitted++}`
@@ -101,12 +79,6 @@ export function createFlowContext(kernel: Kernel, engine: FlowEngine, carrier: C
       await carrier.cancel(runId, reason)
     },
     start: start as FlowContext['start'],
+    begin: children.start,
   }
-}
-
-function resultOf({ runId, flow, outcome, data }: FlowEnded): unknown {
-  if (outcome === 'completed') return (data as { result?: unknown }).result
-  const { error, reason } = data as { error?: SerializedError; reason?: string }
-  const message = `Run ${runId} of flow "${flow}" ended as ${outcome}: ${error?.message ?? reason ?? 'no reason given'}.`
-  throw new QueueError('FLOW_CHILD_FAILED', message, { cause: error, details: { runId, outcome } })
 }

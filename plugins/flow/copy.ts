@@ -1,4 +1,5 @@
 import type { EventDraft, StoredEvent } from '../../kernel/index.ts'
+import { foldMemos, type MemoData, type Memos } from '../_shared/step-record.ts'
 import { instanceId, type StartedData } from './run.ts'
 
 /** A run that goes on from a moment of another one, as its carry job keeps it. */
@@ -26,7 +27,10 @@ export const FORKED = 'flow.forked'
 
 const TERMINAL = /^step\.(?:completed|failed|cancelled)$/
 /** What belongs to the other run as a whole. */
-const NOT_COPIED = /^flow\.(?:completed|failed|cancelled|forked)$/
+const NOT_COPIED = /^flow\.(?:completed|failed|cancelled)$/
+
+/** Data of `flow.replaced`: what the run that is copied had begun its open jobs with, itself being a copy. */
+export type ReplacedData = Pick<ForkedData, 'replace'>
 
 /**
  * The events that a fork begins with, derived from those of the other run alone. Jobs that had not ended
@@ -49,10 +53,13 @@ export function copyOf(events: readonly StoredEvent[], fork: Fork, version: stri
     if (id === started.stepId) return begun.stepId
     return id.startsWith(`${fork.from}.`) ? `${fork.runId}${id.slice(fork.from.length)}` : id
   }
+  const finalFailures = finalFailuresIn(events)
   const copied = events
     .filter((event) => event !== started && !NOT_COPIED.test(event.type))
-    .filter((event) => event.stepId === undefined || ended.has(event.stepId) || outlives(event, fork.replace))
-    .map((event) => renamed(draftOf(event), idOf))
+    .filter(
+      (event) => event.stepId === undefined || ended.has(event.stepId) || outlives(event, fork.replace, finalFailures),
+    )
+    .flatMap((event) => (event.type === 'flow.forked' ? replaced(event, idOf) : [renamed(draftOf(event), idOf)]))
 
   const drafts: EventDraft[] = [begun, ...copied]
   if (fork.state) {
@@ -61,20 +68,45 @@ export function copyOf(events: readonly StoredEvent[], fork: Fork, version: stri
   }
   const { replace } = fork
   const forked: ForkedData = { from: fork.from, at: fork.at }
-  if (replace) forked.replace = { ...replace, ...(replace.job !== undefined && { job: idOf(replace.job) }) }
+  if (replace) forked.replace = renamedReplace(replace, idOf)
   return [...drafts, { type: 'flow.forked', key: FORKED, flow, data: forked }]
 }
 
 /** What a job that had not ended has done once and for all: its parts, unless it is to have other data, and what it emitted at once. */
-function outlives({ type, key, stepId }: StoredEvent, replace: Fork['replace']): boolean {
+function outlives(
+  { type, key, stepId, seq }: StoredEvent,
+  replace: Fork['replace'],
+  finalFailures: ReadonlySet<number>,
+): boolean {
   if (type === 'step.queued') return true
   if (type === 'emit') return key !== undefined
   const replaced = replace !== undefined && (replace.job ?? stepId) === stepId
-  return !replaced && (type === 'step.memo' || type === 'step.resumed')
+  return !replaced && (type === 'step.memo' || type === 'step.resumed' || finalFailures.has(seq))
+}
+
+/** By `seq`, the failed parts of jobs that their handlers had gone on from: others are to run again. */
+function finalFailuresIn(events: readonly StoredEvent[]): Set<number> {
+  const jobs = new Map<string, Memos>()
+  foldMemos(jobs, events)
+  const memos = [...jobs.values()].flatMap((of) => [...of.values()])
+  return new Set(memos.flatMap((memo) => (memo.kind === 'failed' && memo.final ? [memo.seq] : [])))
+}
+
+/** The run that is copied is a copy itself, and had given its open jobs other data: so does this one. */
+function replaced({ flow, data }: StoredEvent, idOf: (id: string) => string): EventDraft[] {
+  const { replace } = data as ForkedData
+  if (!replace) return []
+  const kept: ReplacedData = { replace: renamedReplace(replace, idOf) }
+  return [{ type: 'flow.replaced', flow, data: kept }]
+}
+
+function renamedReplace(replace: NonNullable<Fork['replace']>, idOf: (id: string) => string) {
+  return { ...replace, ...(replace.job !== undefined && { job: idOf(replace.job) }) }
 }
 
 function draftOf({ type, data, key, flow, step, stepId, attempt }: StoredEvent): EventDraft {
-  return { type, data, key, flow, step, stepId, attempt }
+  const kept = type === 'step.memo.failed' ? { ...(data as MemoData), final: true } : data
+  return { type, data: kept, key, flow, step, stepId, attempt }
 }
 
 /** Gives a job the id that it has in the fork, in its keys as well: `end:<id>`, `step:<id>:<name>`, … */

@@ -31,7 +31,7 @@ export function createFlowEngine(kernel: Kernel) {
   }
 
   const projection = createProjection<FlowRun>(() => kernel.port('events'), {
-    reducer: 'flow@2',
+    reducer: 'flow@3',
     initial: createFlowRun,
     apply: (run, events) => foldFlow(run, events, graphOf),
   })

@@ -1,5 +1,5 @@
 import type { StoredEvent } from '../../kernel/index.ts'
-import type { ForkedData } from './copy.ts'
+import type { ForkedData, ReplacedData } from './copy.ts'
 import { compensateNext, complete, fail, finish, startGathered } from './ends.ts'
 import { branchOf, closeGroup, gather } from './groups.ts'
 import type { FlowGraph } from './graph.ts'
@@ -20,6 +20,9 @@ function foldEvent(run: FlowRun, event: StoredEvent, graph: FlowGraph): void {
       break
     case 'flow.forked':
       goOn(run, event)
+      break
+    case 'flow.replaced':
+      replaceData(run, event.data as ReplacedData)
       break
     case 'step.queued':
     case 'step.started':
@@ -71,11 +74,15 @@ function begin(run: FlowRun, { flow, stepId, data }: StoredEvent): void {
 
 /** The copy that a fork begins with is complete. */
 function goOn(run: FlowRun, { data }: StoredEvent): void {
-  const { replace } = data as ForkedData
   run.copying = false
+  for (const instance of run.open) instance.forked = true
+  replaceData(run, data as ForkedData)
+}
+
+function replaceData(run: FlowRun, { replace }: ReplacedData): void {
+  if (!replace) return
   for (const instance of run.open) {
-    instance.forked = true
-    if (replace && (replace.job ?? instance.id) === instance.id) instance.data = replace.data
+    if ((replace.job ?? instance.id) === instance.id) instance.data = replace.data
   }
 }
 

@@ -1,5 +1,5 @@
 import type { RunInfo, SerializedError, StoredEvent } from '../../kernel/index.ts'
-import type { WaitRecord, WaitResult } from '../_shared/wait-record.ts'
+import { shownName, type WaitRecord, type WaitResult } from '../_shared/wait-record.ts'
 import type { Timeline, TimelineAttempt, TimelineJob } from './timeline.ts'
 
 /** What events carry that a timeline tells. */
@@ -78,17 +78,20 @@ function foldJob(job: TimelineJob, event: StoredEvent): void {
       break
     case 'step.awaiting': {
       const { name, mode, parts, until } = event.data as WaitRecord
-      job.waits.push({ name, mode, parts, ...(until !== undefined && { until }), startedAt: ts })
+      job.waits.push({ name: shownName(name), mode, parts, ...(until !== undefined && { until }), startedAt: ts })
       break
     }
     case 'step.resumed': {
       const { name, timedOut, payload } = event.data as WaitResult
-      const wait = job.waits.find((one) => one.name === name)
+      const wait = job.waits.find((one) => one.name === shownName(name))
       if (wait) Object.assign(wait, { endedAt: ts, duration: ts - wait.startedAt, timedOut, payload })
       break
     }
     case 'step.memo':
       job.subSteps.push({ name: facts.name!, at: ts })
+      break
+    case 'step.memo.failed':
+      job.subSteps.push({ name: facts.name!, at: ts, error: facts.error! })
       break
     case 'emit':
       job.emits.push({ event: facts.event!, at: ts })

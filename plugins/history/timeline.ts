@@ -34,7 +34,7 @@ export interface TimelineJob {
   attempts: TimelineAttempt[]
   waits: TimelineWait[]
   /** What it finished in `ctx.step.run`. */
-  subSteps: { name: string; at: number }[]
+  subSteps: { name: string; at: number; error?: SerializedError }[]
   emits: { event: string; at: number }[]
   children: TimelineChild[]
   /** How many entries it has logged, by level. */

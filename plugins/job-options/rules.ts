@@ -1,6 +1,7 @@
 import {
   EXPECTED,
   invalid,
+  isBackoff,
   isCount,
   isDuration,
   isMoment,
@@ -19,7 +20,7 @@ const text: Rule = [EXPECTED.text, (value) => isText(value)]
 const RULES: Record<string, Rule> = {
   id: text,
   attempts: [EXPECTED.count, (value) => isCount(value)],
-  backoff: ['milliseconds, or { type: "fixed" | "exponential", delay, maxDelay?, jitter? }', isBackoff],
+  backoff: [EXPECTED.backoff, isBackoff],
   delay: [
     'milliseconds from 0 to a thousand years, or a Date from 1970 to 9999',
     (value) => isDuration(value) || (value instanceof Date && isMoment(value)),
@@ -79,17 +80,4 @@ function isThrottle(value: unknown): boolean {
 
 function isKey(value: unknown): boolean {
   return value === '' || isText(value) || typeof value === 'function'
-}
-
-function isBackoff(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return isDuration(value)
-  const { type, delay, maxDelay = 0, jitter = 0, ...others } = value as Record<string, unknown>
-  return (
-    (type === 'fixed' || type === 'exponential') &&
-    isDuration(delay) &&
-    isDuration(maxDelay) &&
-    isDuration(jitter) &&
-    jitter <= 1 &&
-    Object.keys(others).length === 0
-  )
 }

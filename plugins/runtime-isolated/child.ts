@@ -17,7 +17,7 @@ import {
 } from '../_shared/child-process/protocol.ts'
 import { isRecord, RpcError } from '../_shared/child-process/wire-error.ts'
 import { loadModule } from '../_shared/load-module.ts'
-import { asDeferral, createRemoteContext, type RemoteContext } from './context.ts'
+import { asDeferral, createRemoteContext, suspended, type RemoteContext } from './context.ts'
 
 /** Room for any error. */
 const MIN_MESSAGE = 4096
@@ -98,13 +98,18 @@ async function execute(params: ExecuteParams, execution: number): Promise<Execut
   if (!about || !module?.handler) throw new RpcError(RPC.invalid, 'Send "initialize" first.')
   if (running) throw new RpcError(RPC.invalid, `Execution ${running.execution} is still under way.`)
   const { handler, config } = module
-  const context = createRemoteContext(peer, execution, params, { ...about, config })
+  let left = false
+  const outcome = Promise.withResolvers<unknown>()
+  const context = createRemoteContext(peer, execution, params, { ...about, config }, () => {
+    left = true
+    outcome.resolve(suspended())
+  })
   const { ctx } = context
   try {
-    const value = await new Promise((resolve, reject) => {
-      running = { execution, ctx: context, fail: reject }
-      resolve(runScope(ctx, () => handler(ctx.job, ctx)))
-    })
+    running = { execution, ctx: context, fail: outcome.reject }
+    // Not by `resolve`, which would wait for a handler that is left and never settles.
+    void (async () => runScope(ctx, () => handler(ctx.job, ctx)))().then(outcome.resolve, outcome.reject)
+    const value = await outcome.promise
     await context.settle()
     const defer = asDeferral(value)
     return { ...(defer ? { defer } : { value }), usage: usage() }
@@ -114,7 +119,7 @@ async function execute(params: ExecuteParams, execution: number): Promise<Execut
     throw thrown
   } finally {
     running = undefined
-    context.end()
+    context.end(left)
   }
 }
 

@@ -2,6 +2,8 @@ import {
   defineWorker,
   QueueError,
   systemClock,
+  toError,
+  type Deferral,
   type DeferOptions,
   type Kernel,
   type RunContext,
@@ -10,9 +12,9 @@ import {
 } from '../../kernel/index.ts'
 import type { Peer } from '../_shared/child-process/peer.ts'
 import type { ExecuteParams, ExecuteResult } from '../_shared/child-process/protocol.ts'
-import { isRecord } from '../_shared/child-process/wire-error.ts'
+import { isRecord, toWire } from '../_shared/child-process/wire-error.ts'
 import { toEntry, toLoggableEntry, type Entry } from '../_shared/loggable.ts'
-import { createStepRunner } from '../_shared/sub-steps.ts'
+import { createStepRunner, GRACE } from '../_shared/sub-steps.ts'
 import type { Suspendable } from '../_shared/suspension.ts'
 import { createRemoteState } from './state.ts'
 
@@ -34,12 +36,16 @@ export function createRemoteContext(
   execution: number,
   { job, claim }: ExecuteParams,
   { id, file, config }: About,
+  leave: () => void,
 ) {
   const controller = new AbortController()
   const tracked: Promise<unknown>[] = []
   let ended = false
+  let left = false
 
   const ask: Ask = async (method, params) => {
+    // Of a handler that was left nothing goes on.
+    if (left) return new Promise(() => {})
     if (ended) {
       throw new QueueError('RUN_ENDED', `"${method}" came after its job had ended. Await what a handler starts.`)
     }
@@ -57,7 +63,21 @@ export function createRemoteContext(
     }
   }
 
-  const { steps, pause } = remoteSteps(ask)
+  const track = <T>(promise: Promise<T>): Promise<T> => {
+    promise.catch(() => {})
+    tracked.push(promise)
+    return promise
+  }
+  const { steps, pause } = remoteSteps(ask, {
+    leave,
+    signal: () => controller.signal,
+    clock: systemClock,
+    grace: GRACE,
+    invocation: () => 1,
+    track: (promise) => void track(promise),
+  })
+  const begin: RunContext['flow']['begin'] = (flow, input, options) =>
+    ask('ctx.flow.start', { flow, ...given({ input, options }) }) as Promise<Suspendable>
   const members = {
     kernel: remoteKernel(ask),
     job,
@@ -81,10 +101,11 @@ export function createRemoteContext(
       emit: async (event, payload, { immediate } = {}) =>
         void (await ask('ctx.flow.emit', { event, ...given({ payload, immediate }) })),
       cancel: async (reason) => void (await ask('ctx.flow.cancel', given({ reason }))),
-      start: ((flow: string, input?: unknown, options?: object) =>
-        pause(
-          () => ask('ctx.flow.start', { flow, ...given({ input, options }) }) as Promise<Suspendable>,
-        )) as StartFlow,
+      start: (async (flow: string, input?: unknown, options?: { wait?: boolean }) =>
+        options?.wait === true
+          ? pause(() => begin(flow, input, options))
+          : ((await begin(flow, input, options)) as { result?: unknown }).result) as StartFlow,
+      begin,
     },
     client: {
       send: async (type, data?, { store } = {}) =>
@@ -96,14 +117,12 @@ export function createRemoteContext(
     step: steps,
     emit: (type, data, { key } = {}) =>
       ask('ctx.emit', { type, ...given({ data, key }) }) as Promise<StoredEvent | undefined>,
-    track(promise) {
-      promise.catch(() => {})
-      tracked.push(promise)
-      return promise
-    },
+    track,
     outbox: [],
     append: () => Promise.reject(missing('append')),
     defer: (options) => new RemoteDeferral(options),
+    leave,
+    invocation: 1,
   } satisfies Partial<RunContext>
 
   return {
@@ -114,19 +133,27 @@ export function createRemoteContext(
     async settle(): Promise<void> {
       for (let next = tracked.shift(); next; next = tracked.shift()) await next
     },
-    end: () => void (ended = true),
+    /** @param suspended the handler was left at a wait */
+    end(suspended: boolean): void {
+      ended = true
+      left = suspended
+    },
   }
 }
 export type RemoteContext = ReturnType<typeof createRemoteContext>
 
-function remoteSteps(ask: Ask) {
+function remoteSteps(ask: Ask, own: Omit<Parameters<typeof createStepRunner>[0], 'lookup' | 'record' | 'fail'>) {
   const lookup: RunContext['step']['lookup'] = (name) =>
     ask('ctx.step.lookup', { name }) as ReturnType<RunContext['step']['lookup']>
   const record: RunContext['step']['record'] = (name, result) => ask('ctx.step.record', { name, result })
+  const fail: RunContext['step']['fail'] = (name, thrown) => {
+    const { message, data } = toWire(toError(thrown))
+    return ask('ctx.step.fail', { name, error: { message, ...data } }) as ReturnType<RunContext['step']['fail']>
+  }
   const wait: RunContext['step']['wait'] = (name, asked) =>
     ask('ctx.step.wait', { name, wait: asked }) as ReturnType<RunContext['step']['wait']>
-  const runner = createStepRunner({ lookup, record, leave: () => new RemoteDeferral({}, true) })
-  const waitFor = (given: string, asked: Parameters<typeof wait>[1]): Promise<unknown> => {
+  const runner = createStepRunner({ lookup, record, fail, ...own })
+  const waitFor = async (given: string, asked: Parameters<typeof wait>[1]): Promise<unknown> => {
     const name = runner.counted(given)
     return runner.pause(() => wait(name, asked))
   }
@@ -134,7 +161,10 @@ function remoteSteps(ask: Ask) {
     run: runner.run,
     lookup,
     record,
+    fail,
     wait,
+    look: () => Promise.reject(missing('step.look')),
+    pause: runner.pause,
     async sleep(name, until) {
       const asked = typeof until === 'number' ? { delay: until } : { until: until.getTime() }
       await waitFor(name, { kind: 'sleep', ...asked })
@@ -143,9 +173,14 @@ function remoteSteps(ask: Ask) {
       if (filter) throw missing('step.waitForEvent(…, { filter })')
       return (await waitFor(name, { kind: 'event', ...options })) as T | undefined
     },
-    deferral: () => new RemoteDeferral({}, true),
+    deferral: () => suspended(),
   }
   return { steps, pause: runner.pause }
+}
+
+/** What a handler comes to that was left at a wait. */
+export function suspended(): Deferral {
+  return new RemoteDeferral({}, true)
 }
 
 /** A class so that one is known when it is returned or thrown. */

@@ -12,7 +12,8 @@ export interface WaitRequest {
   lookback?: number
 }
 
-export type WaitStatus = { over: true; result: WaitResult } | { over: false; wakeAt: number }
+/** `seq` says where the result stands in the log, as far as that is known. */
+export type WaitStatus = { over: true; result: WaitResult; seq: number } | { over: false; wakeAt: number }
 
 export const WEBHOOK_EVENT = 'webhook'
 
@@ -20,8 +21,6 @@ export const WEBHOOK_EVENT = 'webhook'
 export function streamOf(event: string, key: string): string {
   return `wait:${event}:${key}`
 }
-
-export const awaitingKey = (jobId: string, name: string): string => `awaiting:${jobId}:${name}`
 
 /** Tells the waits around a handler from those that it begins itself. */
 export const stageWait = (stage: 'before' | 'after'): string => `(${stage})`

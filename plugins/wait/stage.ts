@@ -1,5 +1,11 @@
-import { QueueError, type DispatchPayload, type EventDraft, type Kernel, type Next } from '../../kernel/index.ts'
-import { isDeferral } from '../_shared/suspension.ts'
+import {
+  isDeferral,
+  QueueError,
+  type DispatchPayload,
+  type EventDraft,
+  type Kernel,
+  type Next,
+} from '../../kernel/index.ts'
 import type { Awaited } from './options.ts'
 import { stageWait, type WaitRecord } from './record.ts'
 import { describeWait } from './request.ts'

@@ -1,6 +1,6 @@
 import type { Kernel, RunContext } from '../../kernel/index.ts'
-import { resumedKey } from '../_shared/wait-record.ts'
-import { awaitingKey, streamOf } from './record.ts'
+import { awaitingKey, resumedKey } from '../_shared/wait-record.ts'
+import { streamOf } from './record.ts'
 import type { Part, WaitRecord, WaitRequest, WaitResult, WaitStatus } from './record.ts'
 import type { WaitStreams } from './streams.ts'
 
@@ -26,6 +26,8 @@ export interface Waits {
 interface LookOptions {
   /** The result, where the caller has it from the log already. */
   known?: WaitResult
+  /** Names of the failed parts that the handler has gone on from. */
+  past?: readonly string[]
   /** Called once the wait is registered. */
   registered?: (record: WaitRecord) => Promise<void>
 }
@@ -58,7 +60,7 @@ export function createWaits(kernel: Kernel, streams: WaitStreams): Waits {
     return after === undefined ? part : { ...part, after }
   }
 
-  async function begin(ctx: RunContext, name: string, request: WaitRequest): Promise<WaitRecord> {
+  async function begin(ctx: RunContext, name: string, request: WaitRequest, past?: readonly string[]) {
     const now = kernel.clock.now()
     const events = request.parts.some(({ type }) => type === 'event' || type === 'webhook')
     const [run, ...parts] = await Promise.all([
@@ -71,6 +73,7 @@ export function createWaits(kernel: Kernel, streams: WaitStreams): Waits {
       parts,
       since: (run?.startedAt ?? ctx.job.createdAt) - (request.lookback ?? 0),
       ...(request.timeout !== undefined && { until: now + request.timeout }),
+      ...(past && { past }),
     }
     const key = awaitingKey(ctx.job.id, name)
     if (await ctx.emit('step.awaiting', record, { key })) return record
@@ -127,7 +130,7 @@ export function createWaits(kernel: Kernel, streams: WaitStreams): Waits {
     ctx: RunContext,
     name: string,
     describe: () => WaitRequest,
-    { known, registered }: LookOptions = {},
+    { known, past, registered }: LookOptions = {},
   ): Promise<WaitStatus> {
     const { runId, job, claim } = ctx
     const again = claim > 1 || job.flow?.forked === true
@@ -137,10 +140,10 @@ export function createWaits(kernel: Kernel, streams: WaitStreams): Waits {
     if (before) {
       // Whoever noted the result may have died before it left the streams.
       if (started) await streams.close(started, job.id)
-      return { over: true, result: before }
+      return { over: true, result: before, seq: Infinity }
     }
     const request = describe()
-    const record = started ?? (await begin(ctx, name, request))
+    const record = started ?? (await begin(ctx, name, request, past))
     await streams.register(record, { runId, jobId: job.id, queue: job.queue }, started !== undefined)
     await registered?.(record)
     const now = kernel.clock.now()
@@ -150,9 +153,9 @@ export function createWaits(kernel: Kernel, streams: WaitStreams): Waits {
       pending.set(ctx, others.set(name, record))
       return { over: false, wakeAt: wakeAt(record, now) }
     }
-    await ctx.emit('step.resumed', verdict.result, { key: resumedKey(job.id, name) })
+    const resumed = await ctx.emit('step.resumed', verdict.result, { key: resumedKey(job.id, name) })
     await streams.close(record, job.id, verdict.taken)
-    return { over: true, result: verdict.result }
+    return { over: true, result: verdict.result, seq: resumed?.seq ?? Infinity }
   }
 
   return {

@@ -144,3 +144,114 @@ async def work(job, ctx):
     said = host.receive()
     assert said.get("result", {}).get("defer") == ends
     assert ("error" in said) is (ends is None)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "await_", "swallows"),
+    [
+        ("def", "", "except BaseException: pass"),
+        ("async def", "await ", "except BaseException: pass"),
+    ],
+)
+def test_a_handler_that_goes_on_after_it_was_left_fails_for_good(worker, prefix, await_, swallows):
+    host = worker(f"""
+@define_worker
+{prefix} work(job, ctx):
+    try:
+        {await_}ctx.step.sleep("nap", 10)
+    {swallows}
+    try:
+        {await_}ctx.step.run("undo", lambda: 1)
+    {swallows}
+    return "done"
+""")
+    host.start()
+    answer(host, nap=False)
+    error = host.receive()["error"]
+    assert error["data"]["code"] == "STEP_SWALLOWED"
+    assert error["data"]["retryable"] is False
+    assert '"nap"' in error["message"]
+
+
+def test_a_wait_that_is_gathered_as_a_result_fails_for_good(worker):
+    host = worker("""
+import asyncio
+
+@define_worker
+async def work(job, ctx):
+    return len(await asyncio.gather(ctx.step.sleep("nap", 10), return_exceptions=True))
+""")
+    host.start()
+    answer(host, nap=False)
+    assert host.receive()["error"]["data"]["code"] == "STEP_SWALLOWED"
+
+
+@pytest.mark.parametrize("prefix", ["def", "async def"])
+def test_a_failed_part_is_on_record_and_answered_from_there(worker, prefix):
+    await_ = "await " if prefix == "async def" else ""
+    host = worker(f"""
+tries = []
+
+def fails():
+    tries.append(1)
+    raise ValueError("no")
+
+@define_worker
+{prefix} work(job, ctx):
+    try:
+        {await_}ctx.step.run("pay", fails, attempts=2, backoff=1)
+    except Exception as error:
+        return [type(error).__name__, error.name, str(error), len(tries)]
+""")
+    for known, tried in ((False, 2), (True, 2)):
+        host.start()
+        lookup = host.receive()
+        assert lookup["params"]["name"] == "pay"
+        stored = {"name": "ValueError", "message": "no"}
+        host.respond(lookup, {"found": True, "error": stored} if known else {"found": False})
+        if not known:
+            fail = host.receive()
+            assert fail["method"] == "ctx.step.fail"
+            assert {**stored, "stack": "*"} == {**fail["params"]["error"], "stack": "*"}
+            host.respond(fail, stored)
+        assert outcome(host) == ["QueueError", "ValueError", "no", tried]
+
+
+@pytest.mark.parametrize("prefix", ["def", "async def"])
+def test_names_of_ours_cannot_be_taken(worker, prefix):
+    await_ = "await " if prefix == "async def" else ""
+    host = worker(f"""
+@define_worker
+{prefix} work(job, ctx):
+    return [{await_}ctx.step.run(name, lambda: 1) for name in ("page", "page", "page#2")]
+""")
+    host.start()
+    for name in ("page", "page#2", "page#2#1"):
+        lookup = host.receive()
+        assert lookup["params"]["name"] == name
+        host.respond(lookup, {"found": True, "result": name})
+    assert outcome(host) == ["page", "page#2", "page#2#1"]
+
+
+def test_a_part_has_a_timeout_and_does_not_wait_itself(worker):
+    host = worker("""
+import asyncio
+
+@define_worker
+async def work(job, ctx):
+    codes = []
+    for part in (lambda: asyncio.sleep(60), lambda: ctx.step.sleep("nap", 1)):
+        try:
+            await ctx.step.run("part", part, timeout=200)
+        except Exception as error:
+            codes.append(error.code)
+    return codes
+""")
+    host.start()
+    for name in ("part", "part#2"):
+        lookup = host.receive()
+        assert lookup["params"]["name"] == name
+        host.respond(lookup, {"found": False})
+        fail = host.receive()
+        host.respond(fail, fail["params"]["error"])
+    assert outcome(host) == ["STEP_TIMEOUT", "WAIT_INVALID"]

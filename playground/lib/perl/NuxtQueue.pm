@@ -51,12 +51,27 @@ sub execute {
     my $ctx = bless { execution => $id, last => 0, job => $params->{job} }, 'NuxtQueue::Context';
     my $value = eval { $handler->($params->{job}, $ctx) };
     my $failed = $@;
+    $failed = swallowed($ctx->{left}) if !$failed && defined $ctx->{left};
     return answer($id, result => { value => $value }) if !$failed;
     return answer($id, result => { defer => { suspended => JSON::PP::true } }) if ref $failed eq 'NuxtQueue::Suspended';
+    my ($message, %data) = failure($failed);
+    answer($id, error => { code => -32000, message => $message, data => \%data });
+}
+
+# What something died with: its message, and what else an error of the protocol holds.
+sub failure {
+    my ($failed) = @_;
     my %data = ref $failed eq 'HASH' ? %$failed : (message => "$failed");
     chomp(my $text = delete $data{message});
     (my $message = $text) =~ s/ at \S+ line \d+\.$//;
-    answer($id, error => { code => -32000, message => $message, data => { name => 'Error', stack => $text, %data } });
+    return ($message, name => 'Error', stack => $text, %data);
+}
+
+# A handler that returned although it was left at a wait: an `eval` of its own has caught what leaves it.
+sub swallowed {
+    my ($wait) = @_;
+    my $text = "The handler went on after it was left at \"$wait\". An eval around a wait has to die again with a NuxtQueue::Suspended.";
+    return { message => $text, name => 'QueueError', code => 'STEP_SWALLOWED', retryable => JSON::PP::false };
 }
 
 sub answer {
@@ -95,12 +110,21 @@ sub say {
     print {$out} $json->encode(\%message), "\n";
 }
 
-# Runs a function once for all attempts, and answers what it returned.
+# Runs a function once for all attempts, and answers what it returned, or dies with what it died with, as it is on record.
 sub run {
     my ($self, $name, $function) = @_;
     $name = $self->counted($name);
     my $known = $self->call('ctx.step.lookup', name => $name);
-    return $known->{found} ? $known->{result} : $self->call('ctx.step.record', name => $name, result => $function->());
+    die $known->{error} if $known->{found} && $known->{error};
+    return $known->{result} if $known->{found};
+    my $result;
+    if (!eval { $result = $function->(); 1 }) {
+        my $failed = $@;
+        die $failed if ref $failed eq 'NuxtQueue::Suspended';
+        my ($message, %data) = NuxtQueue::failure($failed);
+        die $self->call('ctx.step.fail', name => $name, error => { message => $message, %data }) // $failed;
+    }
+    return $self->call('ctx.step.record', name => $name, result => $result);
 }
 
 # Goes on after so many milliseconds. This and what follows leave the handler by a `die` with a NuxtQueue::Suspended:
@@ -114,14 +138,29 @@ sub wait_for_event { my ($self, $name, %options) = @_; return $self->wait($name,
 sub start_flow {
     my ($self, $flow, $input, %options) = @_;
     $options{wait} = $options{wait} ? JSON::PP::true : JSON::PP::false if exists $options{wait};
-    return over($self->call('ctx.flow.start', flow => $flow, input => $input, options => \%options));
+    return $self->over($flow, $self->call('ctx.flow.start', flow => $flow, input => $input, options => \%options));
 }
 
-sub wait { my ($self, $name, %wait) = @_; return over($self->call('ctx.step.wait', name => $self->counted($name), wait => \%wait)) }
-sub over { my ($answer) = @_; $answer->{over} or die bless {}, 'NuxtQueue::Suspended'; return $answer->{result} }
+sub wait {
+    my ($self, $name, %wait) = @_;
+    return $self->over($name, $self->call('ctx.step.wait', name => $self->counted($name), wait => \%wait));
+}
 
-# A name that is used again counts on: page, page#2, …
-sub counted { my ($self, $name) = @_; my $times = ++$self->{used}{$name}; return $times == 1 ? $name : "$name#$times" }
+sub over {
+    my ($self, $name, $answer) = @_;
+    return $answer->{result} if $answer->{over};
+    $self->{left} //= $name;
+    die bless {}, 'NuxtQueue::Suspended';
+}
+
+# A name that is used again counts on: page, page#2, … One that looks as if it were made here counts from #1. A handler
+# that has been left, and goes on, asks for nothing more.
+sub counted {
+    my ($self, $name) = @_;
+    die bless {}, 'NuxtQueue::Suspended' if defined $self->{left};
+    my $times = ++$self->{used}{$name};
+    return $times == 1 && $name !~ /#\d+$/ ? $name : "$name#$times";
+}
 
 # Whether the handler was told to stop. Asks the host, since nothing is read while a handler runs.
 sub cancelled { my ($self) = @_; return $self->{cancelled} || $self->call('ctx.cancelled') }

@@ -1,10 +1,8 @@
 import type { RunContext } from '../../../kernel/index.ts'
-import { suspendable } from '../suspension.ts'
 import { RPC, type Params } from './protocol.ts'
-import { isRecord, RpcError } from './wire-error.ts'
+import { fromWire, isRecord, RpcError } from './wire-error.ts'
 
 type Wait = Parameters<RunContext['step']['wait']>[1]
-type ChildOptions = { id?: string; tags?: readonly string[] }
 
 /** How many reads a swap can still refer to. */
 const MAX_TOKENS = 1000
@@ -27,11 +25,6 @@ export function createContextCalls(ctx: RunContext, absent: null | undefined) {
     return swapped ? { swapped, value } : { swapped }
   }
 
-  function startFlow(flow: string, input: unknown, options: ChildOptions & { wait?: boolean } = {}): Promise<unknown> {
-    const { wait, ...others } = options
-    return wait === true ? ctx.flow.start(flow, input, { ...others, wait }) : ctx.flow.start(flow, input, others)
-  }
-
   const calls: Record<string, (params: Params) => unknown> = {
     'ctx.state.get': ({ key }) => ctx.state.get(text(key, 'key')),
     'ctx.state.has': ({ key }) => ctx.state.has(text(key, 'key')),
@@ -51,7 +44,7 @@ export function createContextCalls(ctx: RunContext, absent: null | undefined) {
     'ctx.flow.emit': ({ event, payload, immediate }) =>
       ctx.flow.emit(text(event, 'event'), payload, { immediate: immediate === true }),
     'ctx.flow.start': ({ flow, input, options }) =>
-      suspendable(() => startFlow(text(flow, 'flow'), input, optional(options, 'options', record))),
+      ctx.flow.begin(text(flow, 'flow'), input, optional(options, 'options', record)),
     'ctx.flow.cancel': ({ reason }) => ctx.flow.cancel(optional(reason, 'reason', text)),
     'ctx.client.send': ({ type, data, store }) =>
       ctx.client.send(text(type, 'type'), data, { store: optional(store, 'store', flag) }),
@@ -59,6 +52,7 @@ export function createContextCalls(ctx: RunContext, absent: null | undefined) {
     'ctx.progress': ({ value, message }) => ctx.progress(value as number, (message ?? undefined) as string | undefined),
     'ctx.step.lookup': ({ name }) => ctx.step.lookup(text(name, 'name')),
     'ctx.step.record': ({ name, result }) => ctx.step.record(text(name, 'name'), result),
+    'ctx.step.fail': ({ name, error }) => ctx.step.fail(text(name, 'name'), failure(error)),
     'ctx.step.wait': ({ name, wait }) => ctx.step.wait(text(name, 'name'), record(wait, 'wait') as unknown as Wait),
     'ctx.emit': ({ type, data, key }) => ctx.emit(text(type, 'type'), data, { key: optional(key, 'key', text) }),
     'ctx.enqueue': ({ worker, data, options }) =>
@@ -88,6 +82,12 @@ function target(worker: unknown): string | { queue: string; name: string } {
   if (typeof worker === 'string') return worker
   const { queue, name } = record(worker, 'worker')
   return { queue: text(queue, 'worker.queue'), name: text(name, 'worker.name') }
+}
+
+/** An error as a parameter: a message, and what else the `data` of an error says. */
+function failure(given: unknown): Error {
+  const { message, ...data } = record(given, 'error')
+  return fromWire({ code: RPC.failed, message: text(message, 'error.message'), data })
 }
 
 function optional<T>(value: unknown, name: string, read: (value: unknown, name: string) => T): T | undefined {

@@ -81,11 +81,11 @@ def read(line: bytes) -> Request | Response:
     if "result" in message:
         return Response(id_, message["result"], None)
     if "error" in message:
-        return Response(id_, None, _error_of(message["error"]))
+        return Response(id_, None, error_of(message["error"]))
     raise WireError(INVALID, "A message came that is neither a request nor an answer.")
 
 
-def _error_of(error: object) -> QueueError:
+def error_of(error: object) -> QueueError:
     """What the host refused, as an exception."""
     if not is_object(error):
         return QueueError("PROTOCOL_VIOLATION", f"The host answered with {error!r}.")

@@ -48,6 +48,7 @@ class Recorder:
         self.enqueued: list[tuple[str | dict[str, str], Any, dict[str, Any]]] = []
         self.events: list[tuple[str, Any]] = []
         self.steps: dict[str, Any] = {}
+        self.failures: dict[str, dict[str, Any]] = {}
         self.ended = False
         self._keys: set[str] = set()
         self._versions: dict[str, int] = {}
@@ -129,7 +130,12 @@ class Recorder:
         self.progress_values.append(value)
 
     def _step_lookup(self, name: str) -> dict[str, Any]:
+        if name in self.failures:
+            return {"found": True, "error": self.failures[name]}
         return {"found": True, "result": self.steps[name]} if name in self.steps else {"found": False}
+
+    def _step_fail(self, name: str, error: dict[str, Any]) -> dict[str, Any]:
+        return self.failures.setdefault(name, error)
 
     def _step_record(self, name: str, result: Any) -> Any:
         return self.steps.setdefault(name, result)

@@ -141,6 +141,7 @@ class Server:
         self.channel.begin()
         try:
             value = self._handle(self._worker, execution, job, params.get("claim", 1))
+            self._running[1].left.refuse()  # type: ignore[index]
         except BaseException as raised:
             left = is_suspension(raised)
             if not left:

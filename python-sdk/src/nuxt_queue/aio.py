@@ -93,7 +93,7 @@ class AsyncRunContext(BaseContext):
 
     @cached_property
     def _parts(self) -> Parts:
-        return Parts(self._asking)
+        return Parts(self._asking, self.left)
 
     @cached_property
     def state(self) -> AsyncState:

@@ -10,6 +10,7 @@ from ._steps import Flow, Step
 from .config import camel_keys
 from .errors import QueueError
 from .job import Deferral, EnqueuedJob, Job
+from .suspension import Left
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -161,6 +162,8 @@ class BaseContext:
         self.claim = claim
         self._calls = calls
         self.cancel_reason: QueueError | None = None
+        #: For the SDK: where the handler was left.
+        self.left = Left()
 
     @cached_property
     def logger(self) -> Logger:
@@ -198,7 +201,7 @@ class RunContext(BaseContext):
 
     @cached_property
     def flow(self) -> Flow:
-        return Flow(self._asking)
+        return Flow(self._asking, self.left)
 
     @cached_property
     def client(self) -> Client:
@@ -206,7 +209,7 @@ class RunContext(BaseContext):
 
     @cached_property
     def step(self) -> Step:
-        return Step(self._asking)
+        return Step(self._asking, self.left)
 
     @property
     def signal(self) -> threading.Event:

@@ -178,7 +178,7 @@ def run_worker(handler: Callable[..., Any], data: object = None, **options: Any)
     if inspect.iscoroutinefunction(handler):
         import asyncio
 
-        waiting = AsyncFakeContext(data, **options)
+        ctx = waiting = AsyncFakeContext(data, **options)
 
         async def handled() -> Any:
             asyncio.get_running_loop().set_exception_handler(report)
@@ -189,4 +189,5 @@ def run_worker(handler: Callable[..., Any], data: object = None, **options: Any)
         ctx = FakeContext(data, **options)
         recorder, result = ctx.recorder, handler(ctx.job, ctx)
     recorder.ended = True
+    ctx.left.refuse()
     return result

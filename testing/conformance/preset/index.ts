@@ -9,8 +9,10 @@ import { graphTests } from './graphs.ts'
 import { httpTests } from './http.ts'
 import { instanceTests } from './instances.ts'
 import { jobTests } from './jobs.ts'
+import { leavingTests } from './leaving.ts'
 import { lookingBackTests } from './looking-back.ts'
 import { permitTests } from './permits.ts'
+import { replayTests } from './replays.ts'
 import { presetTest, type PresetConformanceOptions } from './rig.ts'
 import { sagaTests } from './sagas.ts'
 import { scheduleTests } from './schedules.ts'
@@ -66,6 +68,8 @@ export function presetConformance({ name, create }: PresetConformanceOptions): v
     })
     describe('sub-steps', () => {
       subStepTests(test)
+      replayTests(test)
+      leavingTests(test)
     })
     describe('schedules', () => {
       scheduleTests(test)

@@ -93,36 +93,6 @@ export function subStepTests(test: PresetTest): void {
   )
 
   it(
-    'tells when an attempt goes another way than the one before',
-    test(async ({ kernel, start, reach }) => {
-      await start({
-        renamed: [
-          { attempts: 2 },
-          async (_job, ctx) => {
-            await ctx.step.run(ctx.attempt === 1 ? 'charge' : 'bill', () => 1)
-            if (ctx.attempt === 1) throw new Error('once')
-          },
-        ],
-        changed: [
-          { attempts: 2 },
-          async (_job, ctx) => {
-            if (ctx.attempt === 1) await ctx.step.run('pause', () => 1)
-            else await ctx.step.sleep('pause', 1)
-            throw new Error('once')
-          },
-        ],
-      })
-      const renamed = await reach(await kernel.enqueue('renamed'), 'failed')
-      expect(renamed.error).toMatchObject({
-        code: 'STEP_MISMATCH',
-        message: expect.stringMatching(/asks for "bill" without having asked for "charge"/) as string,
-      })
-      const changed = await reach(await kernel.enqueue('changed'), 'failed')
-      expect(changed.error).toMatchObject({ code: 'STEP_MISMATCH' })
-    }),
-  )
-
-  it(
     'keeps a retry behind what was finished, and waits across attempts',
     test(async ({ kernel, start, reach }) => {
       const calls: string[] = []

@@ -359,6 +359,18 @@ function waitTests(test: RuntimeTest, { workers = inProcessScenarios }: RuntimeC
   )
 
   it(
+    'puts the failure of a sub-step on record, and finds it there behind a wait',
+    test(async ({ kernel, start, reach }) => {
+      const job = await start('undoes')
+      expect((await reach(job, 'completed')).result).toEqual({ refused: 'refused' })
+      expect(await kernel.state(job.runId)).toEqual({ charges: 1 })
+      const types = (await kernel.port('events').read(job.runId)).map(({ type }) => type)
+      const asleep = ['step.started', 'state.set', 'step.memo.failed', 'step.awaiting', 'step.deferred']
+      expect(types).toEqual([...asleep, 'step.started', 'step.resumed', 'step.completed'])
+    }),
+  )
+
+  it(
     'gives the process of a handler that waits for an event to the next job, and answers what came, by its key',
     test(async ({ kernel, start, reach, until }) => {
       const waits = async (runId: string): Promise<boolean> =>

@@ -48,6 +48,11 @@ export interface RuntimeScenarios {
    */
   naps: ScenarioWorker
   /**
+   * Adds 1 to state `charges` in a sub-step `charge`, which then fails with the message `refused`; catches
+   * that, sleeps 50 ms as `nap`, and returns `{ refused }` with the message.
+   */
+  undoes: ScenarioWorker
+  /**
    * Waits as `paid` for the event `paid` with its data as key, then as `rated` at most 50 ms for the event
    * `rated`, and returns both payloads as `{ paid, rated }`, with `null` for one that did not come.
    */
@@ -144,6 +149,18 @@ export const inProcessScenarios: RuntimeScenarios = {
       const before = await step.run('before', () => count('before'))
       await step.sleep('nap', 50)
       return { before, after: await step.run('after', () => count('after')), attempt }
+    },
+  },
+  undoes: {
+    async handler(_job, { state, step }) {
+      const refused = await step
+        .run('charge', async () => {
+          await state.update('charges', (value) => Number(value ?? 0) + 1)
+          throw new Error('refused')
+        })
+        .catch((error: Error) => error.message)
+      await step.sleep('nap', 50)
+      return { refused }
     },
   },
   awaits: {

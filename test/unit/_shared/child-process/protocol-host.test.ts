@@ -7,7 +7,6 @@ import { openPuppet } from './puppet.ts'
 /** What the host answers for a handler that was left. */
 const DEFERRAL = { runAt: 0, holdQueue: false }
 
-type Suspendable = { over: true; result?: unknown } | { over: false; until: number }
 type Attempt = { job: Job; claim: number }
 type Message = Record<string, unknown> & { params?: Record<string, unknown> }
 
@@ -118,15 +117,13 @@ function scripted({ job, claim }: Attempt, { frames }: Conversation, signal: Abo
     },
     flow: {
       emit: (event: string, payload: unknown) => answer('ctx.flow.emit', { event, payload }),
-      async start(flow: string, input: unknown, options: object) {
-        const status = (await answer('ctx.flow.start', { flow, input, options })) as Suspendable
-        if (status.over) return status.result
-        throw { runAt: status.until, holdQueue: false } // oxlint-disable-line no-throw-literal, typescript/only-throw-error -- how a handler is left
-      },
+      begin: (flow: string, input: unknown, options: object) => answer('ctx.flow.start', { flow, input, options }),
     },
     step: {
       lookup: (name: string) => answer('ctx.step.lookup', { name }),
       record: (name: string, result: unknown) => answer('ctx.step.record', { name, result }),
+      fail: (name: string, { message }: Error) =>
+        answer('ctx.step.fail', { name, error: { message, name: '*', stack: '*' } }),
       wait: (name: string, wait: object) => answer('ctx.step.wait', { name, wait }),
       deferral: () => DEFERRAL,
     },

@@ -1,0 +1,108 @@
+import {
+  backoffDelay,
+  checkCount,
+  checkDuration,
+  checkKeys,
+  EXPECTED,
+  invalid,
+  isBackoff,
+  isDeferral,
+  QueueError,
+  type Clock,
+  type JobOptions,
+} from '../../kernel/index.ts'
+
+/** How a part of a handler is tried. */
+export interface StepOptions {
+  /** How many times it may fail before it has failed, within one attempt of the job. Default 1. */
+  attempts?: number
+  /** Wait between those: milliseconds, or a strategy as for jobs. The handler waits in its process. Default 0. */
+  backoff?: JobOptions['backoff']
+  /** Milliseconds that one of them may take; then `signal` aborts and it has failed with `STEP_TIMEOUT`. Default: no limit. */
+  timeout?: number
+}
+
+/** What the function of a part receives. */
+export interface StepAttempt {
+  /** 1 for the first try. */
+  readonly attempt: number
+  /** Aborts with the job's, and after the timeout of the part. */
+  readonly signal: AbortSignal
+}
+
+const OPTIONS = ['attempts', 'backoff', 'timeout']
+
+/** @throws QueueError `OPTION_INVALID` */
+export function checkStepOptions(name: string, options: StepOptions): void {
+  const what = `ctx.step.run("${name}")`
+  checkKeys(what, options, OPTIONS)
+  if (options.attempts !== undefined) checkCount(`Option "attempts" of ${what}`, options.attempts)
+  if (options.timeout !== undefined) checkDuration(`Option "timeout" of ${what}`, options.timeout)
+  if (options.backoff === undefined || isBackoff(options.backoff)) return
+  throw invalid(`Option "backoff" of ${what}`, EXPECTED.backoff, options.backoff)
+}
+
+/** Calls a function until it succeeds, has failed often enough, or is told to stop. */
+export async function tryPart<T>(
+  name: string,
+  fn: (attempt: StepAttempt) => T | Promise<T>,
+  { attempts = 1, backoff, timeout }: StepOptions,
+  { clock, signal }: { clock: Pick<Clock, 'setTimeout'>; signal: () => AbortSignal },
+): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      if (timeout === undefined) return await fn(describe(attempt, signal))
+      return await within(name, timeout, clock, signal, (limited) => fn(describe(attempt, () => limited)))
+    } catch (error) {
+      const final = (error as { retryable?: unknown } | undefined)?.retryable === false
+      if (attempt >= attempts || final || isDeferral(error) || signal().aborted) throw error
+    }
+    await rest(backoffDelay(backoff, attempt), clock, signal())
+  }
+}
+
+function describe(attempt: number, signal: () => AbortSignal): StepAttempt {
+  return {
+    attempt,
+    get signal() {
+      return signal()
+    },
+  }
+}
+
+async function within<T>(
+  name: string,
+  timeout: number,
+  clock: Pick<Clock, 'setTimeout'>,
+  signal: () => AbortSignal,
+  call: (signal: AbortSignal) => T | Promise<T>,
+): Promise<T> {
+  const controller = new AbortController()
+  const late = Promise.withResolvers<never>()
+  const stop = clock.setTimeout(() => {
+    const error = new QueueError('STEP_TIMEOUT', `Part "${name}" did not finish within its timeout of ${timeout} ms.`)
+    controller.abort(error)
+    late.reject(error)
+  }, timeout)
+  try {
+    return await Promise.race([call(AbortSignal.any([signal(), controller.signal])), late.promise])
+  } finally {
+    stop()
+  }
+}
+
+/** @throws the reason of the signal once it aborts */
+async function rest(ms: number, clock: Pick<Clock, 'setTimeout'>, signal: AbortSignal): Promise<void> {
+  if (ms === 0) return signal.throwIfAborted()
+  const over = Promise.withResolvers<void>()
+  const stop = clock.setTimeout(over.resolve, ms)
+  const abort = (): void => over.reject(signal.reason)
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    signal.throwIfAborted()
+    await over.promise
+  } finally {
+    stop()
+    signal.removeEventListener('abort', abort)
+  }
+}

@@ -1,0 +1,99 @@
+import { hash } from 'node:crypto'
+import {
+  checkKeys,
+  fitText,
+  QueueError,
+  type Kernel,
+  type RunContext,
+  type SerializedError,
+} from '../../kernel/index.ts'
+import { over, type Suspendable } from '../_shared/suspension.ts'
+import { awaitingKey, resumedKey, type WaitResult } from '../_shared/wait-record.ts'
+import { FLOW_ENDED, type FlowEnded } from './engine.ts'
+
+export interface ChildOptions {
+  /** Default: one that follows from the step and its order, so that another attempt finds the same run. */
+  id?: string
+  tags?: readonly string[]
+}
+
+export type ChildStart = ChildOptions & { wait?: boolean }
+
+/** Data of `flow.child`. */
+export interface ChildData {
+  runId: string
+  flow: string
+  wait: boolean
+  /** The name of the wait for it. Before there was this member it was the flow and a number. */
+  as?: string
+}
+
+const START_OPTIONS = ['id', 'tags', 'wait']
+
+const startedKey = (child: string): string => `child.started:${child}`
+
+/** Starts runs from within a job. What the job has on record as started is not started again, however long ago it was. */
+export function createChildren(kernel: Kernel, ctx: RunContext) {
+  const { job, runId } = ctx
+  const times = new Map<string, number>()
+  let called = ctx.invocation
+
+  function count(flow: string): number {
+    if (called !== ctx.invocation) times.clear()
+    called = ctx.invocation
+    const time = (times.get(flow) ?? 0) + 1
+    times.set(flow, time)
+    return time
+  }
+
+  async function isOnRecord(key: string): Promise<boolean> {
+    return (await kernel.port('events').byKey(runId, key)) !== undefined
+  }
+
+  /** The name of the wait for a child, and whether the log says that it was started. */
+  async function known(child: string, flow: string, time: number): Promise<{ name: string; started: boolean }> {
+    const name = `(flow) ${flow}#${time}`
+    if (ctx.claim === 1 && !job.flow?.forked) return { name, started: false }
+    const event = await kernel.port('events').byKey(runId, `child:${child}`)
+    const before = `${flow}#${time}`
+    const { as = before } = (event?.data ?? { as: name }) as Partial<ChildData>
+    // In a fork, the run that was waited for is that of the other run, and is not started again.
+    if (await hasEnded(name, flow)) return { name, started: true }
+    if (await hasEnded(before, flow)) return { name: before, started: true }
+    const facts = await Promise.all([isOnRecord(awaitingKey(job.id, as)), isOnRecord(startedKey(child))])
+    return { name: as, started: facts.includes(true) }
+  }
+
+  async function hasEnded(name: string, flow: string): Promise<boolean> {
+    const event = await kernel.port('events').byKey(runId, resumedKey(job.id, name))
+    const payload = (event?.data as WaitResult | undefined)?.payload as Partial<FlowEnded> | undefined
+    return payload?.flow === flow && payload.outcome !== undefined
+  }
+
+  return {
+    async start(flow: string, input?: unknown, options: ChildStart = {}): Promise<Suspendable> {
+      checkKeys(`ctx.flow.start("${flow}")`, options, START_OPTIONS)
+      const { id, tags, wait = false } = options
+      const time = count(flow)
+      const child = id ?? fitText(`${runId}.${hash('sha1', `${job.id} ${flow} ${time}`, 'base64url').slice(0, 14)}`)
+      const { name, started } = await known(child, flow, time)
+      if (!started) {
+        const data: ChildData = { runId: child, flow, wait, as: name }
+        await ctx.emit('flow.child', data, { key: `child:${child}` })
+        await kernel.flow(flow).start(input, { id: child, tags, parent: { runId, jobId: job.id, waits: wait } })
+        // That somebody waits for it says so as well.
+        if (!wait) await ctx.emit('flow.child.started', { runId: child, flow }, { key: startedKey(child) })
+      }
+      if (!wait) return over({ runId: child })
+      const status = await ctx.step.look(name, { kind: 'event', event: FLOW_ENDED, key: child, once: true })
+      return status.over ? over(resultOf(status.result as FlowEnded)) : status
+    },
+  }
+}
+
+function resultOf({ runId, flow, outcome, data }: FlowEnded): unknown {
+  if (outcome === 'completed') return (data as { result?: unknown }).result
+  const { error, reason } = data as { error?: SerializedError; reason?: string }
+  const message = `Run ${runId} of flow "${flow}" ended as ${outcome}: ${error?.message ?? reason ?? 'no reason given'}.`
+  throw new QueueError('FLOW_CHILD_FAILED', message, { cause: error, details: { runId, outcome } })
+}
