@@ -51,9 +51,9 @@ export interface RunContext {
   defer(options: DeferOptions): Deferral
   /**
    * For plugins: ends this attempt as deferred although its handler has not settled. Nobody waits for the handler any
-   * more, so what it awaits has to stay pending for ever.
+   * more, so what it awaits has to stay pending for ever. Absent where no handler is under way.
    */
-  leave(deferral: Deferral): void
+  readonly leave: ((deferral: Deferral) => void) | undefined
   /** For plugins: how often the handler was called in this attempt, where a `dispatch` hook calls `next()` again. */
   readonly invocation: number
 }

@@ -45,8 +45,7 @@ export class Attempt implements DispatchPayload {
   started: Promise<unknown> | undefined
   /** The handler's promise while it has not settled. */
   handling: Promise<void> | undefined
-  /** Ends the handling with a result, although the handler has not settled and never will. */
-  leaving: ((deferral: Deferral) => void) | undefined
+  leave: ((deferral: Deferral) => void) | undefined
   /** How often the handler was called: a plugin may do so again within one attempt. */
   invocation = 0
   /** Where it stands among the running ones. */
@@ -150,10 +149,6 @@ export class Attempt implements DispatchPayload {
       if (!this.#progressFailed) this.kernel.reporter.warn(`Progress of job "${this.job.id}" was not stored.`, error)
       this.#progressFailed = true
     }
-  }
-
-  leave(deferral: Deferral): void {
-    this.leaving?.(deferral)
   }
 
   defer(options: DeferOptions): DeferredRun {

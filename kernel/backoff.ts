@@ -1,5 +1,5 @@
 import type { JobOptions } from '../contracts/index.ts'
-import { isDuration, MAX_DURATION } from './bounds.ts'
+import { MAX_DURATION } from './bounds.ts'
 
 const ONE_DAY = 86_400_000
 
@@ -18,18 +18,4 @@ export function backoffDelay(backoff: JobOptions['backoff'], attempt: number, ra
 
 function clamp(value: unknown): number {
   return typeof value === 'number' && value > 0 ? Math.min(value, MAX_DURATION) : 0
-}
-
-/** Whether a value is a backoff: milliseconds, or a strategy. */
-export function isBackoff(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return isDuration(value)
-  const { type, delay, maxDelay = 0, jitter = 0, ...others } = value as Record<string, unknown>
-  return (
-    (type === 'fixed' || type === 'exponential') &&
-    isDuration(delay) &&
-    isDuration(maxDelay) &&
-    isDuration(jitter) &&
-    jitter <= 1 &&
-    Object.keys(others).length === 0
-  )
 }

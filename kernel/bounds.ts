@@ -63,7 +63,6 @@ export const EXPECTED = {
   duration: 'a number of milliseconds from 0 to 31,556,952,000,000 (a thousand years)',
   count: 'a whole number from 1 to 2,147,483,647',
   priority: 'a finite number, not beyond the safe integers',
-  backoff: 'milliseconds, or { type: "fixed" | "exponential", delay, maxDelay?, jitter? }',
 } as const
 
 /**

@@ -1,6 +1,6 @@
 export type * from '../contracts/index.ts'
 export { clampProgress, endKey, refusal } from './attempt.ts'
-export { backoffDelay, isBackoff } from './backoff.ts'
+export { backoffDelay } from './backoff.ts'
 export * from './bounds.ts'
 export { systemClock } from './clock.ts'
 export { isDeferral } from './deferral.ts'

@@ -194,21 +194,21 @@ export function createProcessor(
     const handling = returned instanceof Promise ? returned : Promise.resolve(returned)
     attempt.handling = new Promise((resolve, reject) => {
       let open = true
-      const close = (): boolean => {
-        if (!open) return false
+      const settle = (end: () => void): void => {
+        if (!open) return
         open = false
-        attempt.handling = attempt.leaving = undefined
-        return true
+        attempt.handling = attempt.leave = undefined
+        end()
       }
-      const succeed = (value: unknown): void => {
-        if (!close()) return
-        attempt.result = value
-        resolve()
-      }
-      attempt.leaving = succeed
+      const succeed = (value: unknown): void =>
+        settle(() => {
+          attempt.result = value
+          resolve()
+        })
+      attempt.leave = succeed
       handling.then(succeed, (error: unknown) => {
-        if (isDeferral(error)) return succeed(error)
-        if (close()) reject(error)
+        if (isDeferral(error)) succeed(error)
+        else settle(() => reject(error))
       })
     })
     return attempt.handling

@@ -3,14 +3,13 @@ import {
   checkCount,
   checkDuration,
   checkKeys,
-  EXPECTED,
   invalid,
-  isBackoff,
   isDeferral,
   QueueError,
   type Clock,
   type JobOptions,
 } from '../../kernel/index.ts'
+import { BACKOFF, isBackoff } from './is-backoff.ts'
 
 /** How a part of a handler is tried. */
 export interface StepOptions {
@@ -39,7 +38,7 @@ export function checkStepOptions(name: string, options: StepOptions): void {
   if (options.attempts !== undefined) checkCount(`Option "attempts" of ${what}`, options.attempts)
   if (options.timeout !== undefined) checkDuration(`Option "timeout" of ${what}`, options.timeout)
   if (options.backoff === undefined || isBackoff(options.backoff)) return
-  throw invalid(`Option "backoff" of ${what}`, EXPECTED.backoff, options.backoff)
+  throw invalid(`Option "backoff" of ${what}`, BACKOFF, options.backoff)
 }
 
 /** Calls a function until it succeeds, has failed often enough, or is told to stop. */

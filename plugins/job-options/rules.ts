@@ -1,7 +1,6 @@
 import {
   EXPECTED,
   invalid,
-  isBackoff,
   isCount,
   isDuration,
   isMoment,
@@ -11,6 +10,7 @@ import {
   type JobOptions,
   type WorkerOptionCheck,
 } from '../../kernel/index.ts'
+import { BACKOFF, isBackoff } from '../_shared/is-backoff.ts'
 
 type Rule = readonly [expected: string, test: (value: unknown) => boolean]
 
@@ -20,7 +20,7 @@ const text: Rule = [EXPECTED.text, (value) => isText(value)]
 const RULES: Record<string, Rule> = {
   id: text,
   attempts: [EXPECTED.count, (value) => isCount(value)],
-  backoff: [EXPECTED.backoff, isBackoff],
+  backoff: [BACKOFF, isBackoff],
   delay: [
     'milliseconds from 0 to a thousand years, or a Date from 1970 to 9999',
     (value) => isDuration(value) || (value instanceof Date && isMoment(value)),

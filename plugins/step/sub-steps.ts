@@ -46,7 +46,7 @@ export function createSubSteps(kernel: Kernel, ctx: RunContext, { grace, memosOf
     lookup: (name) => kept.lookup(own(name)),
     record: (name, result) => kept.record(own(name), result),
     fail: (name, error) => kept.fail(own(name), error),
-    leave: () => ctx.leave(deferral!),
+    leave: () => ctx.leave?.(deferral!),
     signal: () => ctx.signal,
     clock: kernel.clock,
     grace,

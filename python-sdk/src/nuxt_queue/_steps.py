@@ -47,7 +47,7 @@ class Names:
 class Tries:
     """How often a part is tried within one attempt of its job."""
 
-    def __init__(self, attempts: int, backoff: float | Mapping[str, Any]) -> None:
+    def __init__(self, attempts: object, backoff: float | Mapping[str, Any]) -> None:
         if isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1:
             raise QueueError("OPTION_INVALID", f"attempts of a part is a whole number from 1; got {attempts!r}.")
         self._left = attempts

@@ -1,0 +1,17 @@
+import { isDuration } from '../../kernel/index.ts'
+
+export const BACKOFF = 'milliseconds, or { type: "fixed" | "exponential", delay, maxDelay?, jitter? }'
+
+/** Whether a value is a backoff: milliseconds, or a strategy. */
+export function isBackoff(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return isDuration(value)
+  const { type, delay, maxDelay = 0, jitter = 0, ...others } = value as Record<string, unknown>
+  return (
+    (type === 'fixed' || type === 'exponential') &&
+    isDuration(delay) &&
+    isDuration(maxDelay) &&
+    isDuration(jitter) &&
+    jitter <= 1 &&
+    Object.keys(others).length === 0
+  )
+}
