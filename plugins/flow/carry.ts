@@ -34,9 +34,9 @@ export async function createCarrier(kernel: Kernel, engine: FlowEngine, copy: (f
     /** Stored before what it follows up. */
     later: (carry: Carry) => kernel.enqueue(CARRY, carry, { id: fitText(`carry.${carry.runId}`) }),
     /** Ends a run as cancelled. What follows is done here, and once more by a job in case this process dies. */
-    cancel(runId: string, reason: string): Promise<boolean> {
+    cancel(runId: string, reason: string, flow?: string): Promise<boolean> {
       const carry: Carry = { runId }
-      return engine.cancel(runId, reason, () =>
+      return engine.cancel(runId, reason, flow, () =>
         kernel.enqueue(CARRY, carry, { id: fitText(`cancel.${runId}`), delay: AFTERWARDS }),
       )
     },

@@ -5,6 +5,7 @@ import { foldFlow } from './fold.ts'
 import { buildGraph, type FlowGraph } from './graph.ts'
 import { createFlowRun, type FlowRun, type Instance } from './run.ts'
 import { createStepStarter, type Append, type Startable } from './start.ts'
+import { findUnstarted, runOf, startedEvent } from './unstarted.ts'
 import { createStopper } from './stop.ts'
 
 /** What waits for a run of another flow listens to it, under the run's id. */
@@ -73,7 +74,9 @@ export function createFlowEngine(kernel: Kernel) {
       const refused = await starter.start(runId, graph, [...run.due], repair ? lost(run) : [])
       if (refused) return true
     }
-    if (run.open.size === 0) await end(runId, run, 'completed', { result: run.result })
+    if (run.open.size > 0) return false
+    if (run.cancelled === undefined) await end(runId, run, 'completed', { result: run.result })
+    else await end(runId, run, 'cancelled', { reason: run.cancelled })
     return false
   }
 
@@ -128,6 +131,16 @@ export function createFlowEngine(kernel: Kernel) {
     await kernel.sendEvent(FLOW_ENDED, ended, { id: runId, key: runId })
   }
 
+  /** A run whose entry is still queued begins its log with its end. */
+  async function begun(runId: string, flow: string | undefined) {
+    const current = await projection.current(runId)
+    if (current.state.flow !== undefined || flow === undefined) return current
+    const entry = await findUnstarted(kernel, runId, graphOf(flow))
+    if (!entry) return current
+    await append(runId, [startedEvent(graphOf(flow), entry)], { run: runOf(entry) })
+    return projection.current(runId)
+  }
+
   async function endOf(runId: string): Promise<object> {
     const event = await kernel.port('events').byKey(runId, 'end')
     return event?.data ?? {}
@@ -143,8 +156,8 @@ export function createFlowEngine(kernel: Kernel) {
       starter.enqueue(runId, graph, instances),
     forgetGraphs: () => graphs.clear(),
     /** @param before what has to be stored before a run that goes on is ended */
-    async cancel(runId: string, reason: string, before: () => Promise<unknown>): Promise<boolean> {
-      const { state: run } = await projection.current(runId)
+    async cancel(runId: string, reason: string, flow: string | undefined, before: () => Promise<unknown>) {
+      const { state: run } = await begun(runId, flow)
       if (run.flow === undefined || run.outcome !== undefined) return false
       await before()
       return end(runId, run, 'cancelled', { reason })

@@ -43,6 +43,7 @@ function foldEvent(run: FlowRun, event: StoredEvent, graph: FlowGraph): void {
       fail(run, graph, event)
       break
     case 'step.cancelled':
+      noteUnstarted(run, event)
       finish(run, graph, event)
       break
     case 'flow.child': {
@@ -83,6 +84,13 @@ function replaceData(run: FlowRun, { replace }: ReplacedData): void {
   if (!replace) return
   for (const instance of run.open) {
     if ((replace.job ?? instance.id) === instance.id) instance.data = replace.data
+  }
+}
+
+function noteUnstarted(run: FlowRun, event: StoredEvent): void {
+  const { cause, status } = instanceOf(run, event)
+  if (cause === undefined && status === 'queued' && run.instances.size === 1) {
+    run.cancelled = (event.data as { reason: string }).reason
   }
 }
 

@@ -45,7 +45,7 @@ export interface FlowHandle {
   start(input?: unknown, options?: StartOptions): Promise<EnqueuedJob>
   /**
    * Ends a run as cancelled, from any instance: queued steps go, running ones abort, the runs it waits
-   * for are cancelled as well. False when it has ended already, or has not begun.
+   * for are cancelled as well. False when it has ended already, or there is none of that id.
    */
   cancel(runId: string, options?: { reason?: string }): Promise<boolean>
   /**
@@ -106,7 +106,7 @@ export function createFlowHandle(
       return kernel.enqueue(worker.id, input, { id: instanceId(runId, step), runId, flow, ...(db && { db }) })
     },
     async cancel(runId, { reason = 'on request' } = {}) {
-      return carrier.cancel(runId, reason)
+      return carrier.cancel(runId, reason, name)
     },
     fork: (runId, options = {}) => forks.fork(carrier, name, runId, options),
     rerunFrom: (runId, step, options = {}) => forks.rerunFrom(carrier, name, runId, step, options),

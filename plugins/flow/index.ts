@@ -8,9 +8,9 @@ import { createCheck } from './check.ts'
 import { createFlowContext, type FlowContext } from './context.ts'
 import { createFlowEngine } from './engine.ts'
 import { createForks } from './fork.ts'
+import { findUnstarted, runOf, startedEvent, type Begun } from './unstarted.ts'
 import { createFlowHandle, type FlowHandle } from './handle.ts'
 import { planNext, type Plan } from './plan.ts'
-import type { StartedData } from './run.ts'
 
 export type { FlowContext } from './context.ts'
 export type { OpenGather, OpenJob, OpenJoin, RunExplanation } from './explain.ts'
@@ -75,6 +75,8 @@ export default definePlugin({
       const job = ctx?.job
       const begins = starts && job?.flow !== undefined && job.flow.cause === undefined
       if (begins) begin(payload, job)
+      const unstarted = job || events[0]?.type !== 'step.cancelled' ? undefined : await unstartedBy(payload)
+      if (unstarted) begin(payload, unstarted)
       const plan = job && events.at(-1)?.type === 'step.completed' ? planFor(payload, job) : undefined
       await next()
       // Not before: a check that came in between would see no open run, and be the last one.
@@ -91,11 +93,16 @@ export default definePlugin({
       }
     }
 
-    function begin({ events, options }: EmitPayload, { id: stepId, data: input, flow }: Job): void {
-      const { name, step, start = {} } = flow!
-      const data: StartedData = { input, step, version: engine.graphOf(name).version, ...start }
-      events.unshift({ type: 'flow.started', key: 'flow.started', flow: name, stepId, data })
-      options.run = { name, flow: name, ...(start.tags && { tags: [...start.tags] }) }
+    /** The entry that is cancelled before it has begun, so that its run has no log yet. */
+    async function unstartedBy({ stream, events }: EmitPayload): Promise<Begun | undefined> {
+      const { flow, stepId } = events[0]!
+      const entry = await findUnstarted(kernel, stream, engine.graphOf(flow!))
+      return entry?.id === stepId ? entry : undefined
+    }
+
+    function begin({ events, options }: EmitPayload, job: Begun): void {
+      events.unshift(startedEvent(engine.graphOf(job.flow!.name), job))
+      options.run = runOf(job)
     }
 
     function planFor({ events }: EmitPayload, job: Job): Plan {

@@ -87,6 +87,8 @@ export interface FlowRun {
   failure: Failure | undefined
   /** What the last completed step returned. */
   result: unknown
+  /** Why its entry was cancelled before it had begun: nothing has happened in it. */
+  cancelled: string | undefined
   joins: Map<string, Join>
   /** Completed steps that can be undone, in the order they were completed. */
   undo: Undo[]
@@ -111,6 +113,7 @@ export function createFlowRun(): FlowRun {
     losing: new Set(),
     failure: undefined,
     result: undefined,
+    cancelled: undefined,
     joins: new Map(),
     undo: [],
     compensating: false,
@@ -131,6 +134,8 @@ export interface StartedData extends FlowStart {
   input: unknown
   step: string
   version: string
+  /** When whoever started the run was told that it is: milliseconds since the epoch. Absent in forks. */
+  acknowledgedAt?: number
   /** The run whose history up to that `seq` it has. */
   forkedFrom?: { runId: string; at: number }
 }

@@ -11,7 +11,7 @@ export interface EventWait {
   key?: string
   /** Milliseconds to wait at most. Default: as long as it takes. */
   timeout?: number
-  /** Milliseconds before the start of the run from which on an event counts. Default 0. */
+  /** Milliseconds before the run was enqueued from which on an event counts. Default 0. */
   lookback?: number
   /** Nobody else will ever wait for this event with this key: what is kept of them goes with the wait. Default false. */
   once?: boolean

@@ -52,6 +52,19 @@ export function createWaits(kernel: Kernel, streams: WaitStreams): Waits {
     return (await kernel.port('events').byKey(runId, key))?.data as T | undefined
   }
 
+  /**
+   * The moment from which on events count for a run: when it was acknowledged to whoever started it, which may be long
+   * before a worker begins it. A fork counts from its own beginning.
+   */
+  async function acknowledgedAt({ runId, job }: RunContext): Promise<number> {
+    const [run, started] = await Promise.all([
+      kernel.port('events').runs.get(runId),
+      job.flow && stored<{ acknowledgedAt?: number }>(runId, 'flow.started'),
+    ])
+    const begun = run?.startedAt ?? job.createdAt
+    return Math.min(begun, job.flow ? (started?.acknowledgedAt ?? begun) : job.createdAt)
+  }
+
   /** Of several waits of a run for one event each takes another: the next one starts behind the last one taken. */
   async function behindTaken(runId: string, part: Part): Promise<Part> {
     if (!('event' in part) || part.once) return part
@@ -63,15 +76,15 @@ export function createWaits(kernel: Kernel, streams: WaitStreams): Waits {
   async function begin(ctx: RunContext, name: string, request: WaitRequest, past?: readonly string[]) {
     const now = kernel.clock.now()
     const events = request.parts.some(({ type }) => type === 'event' || type === 'webhook')
-    const [run, ...parts] = await Promise.all([
-      events ? kernel.port('events').runs.get(ctx.runId) : undefined,
+    const [begun, ...parts] = await Promise.all([
+      events ? acknowledgedAt(ctx) : now,
       ...request.parts.map((part) => behindTaken(ctx.runId, part)),
     ])
     const record: WaitRecord = {
       name,
       mode: request.mode,
       parts,
-      since: (run?.startedAt ?? ctx.job.createdAt) - (request.lookback ?? 0),
+      since: begun - (request.lookback ?? 0),
       ...(request.timeout !== undefined && { until: now + request.timeout }),
       ...(past && { past }),
     }

@@ -98,4 +98,44 @@ export function cancelTests(test: PresetTest): void {
       }),
     )
   }
+
+  it(
+    'is cancelled while its entry is queued, also as the child that a run waits for',
+    test(async ({ kernel, start, event, reach, until }) => {
+      await start({
+        outer: [
+          { flow: { name: 'outer', role: 'entry' } },
+          ({ data }, ctx) => ctx.flow.start('inner', 1, { wait: true, id: String(data) }),
+        ],
+        inner: [{ flow: { name: 'inner', role: 'entry' } }, () => 'ran'],
+      })
+      const queue = kernel.port('queue')
+      await queue.pause('inner')
+      const alone = await kernel.flow('inner').start(1)
+      expect(await kernel.flow('inner').cancel(alone.runId, { reason: 'not now' })).toBe(true)
+      await expect(kernel.flow('inner').result(alone.runId)).rejects.toThrow('not now')
+      await reach(alone, 'cancelled')
+      expect(await kernel.flow('inner').cancel('nobody')).toBe(false)
+
+      const parent = await kernel.flow('outer').start('child-1')
+      await reach(parent, 'delayed')
+      expect(await kernel.cancel({ queue: 'inner', id: 'child-1.inner' })).toBe(true)
+      expect(await event('child-1', 'end')).toMatchObject({ type: 'flow.cancelled' })
+      expect(await event(parent.runId, 'end')).toMatchObject({
+        type: 'flow.failed',
+        data: { error: { code: 'FLOW_CHILD_FAILED' } },
+      })
+
+      const cancelled = await kernel.flow('outer').start('child-2')
+      await reach(cancelled, 'delayed')
+      expect(await kernel.flow('outer').cancel(cancelled.runId)).toBe(true)
+      expect(await event('child-2', 'end')).toMatchObject({ type: 'flow.cancelled' })
+      await queue.resume('inner')
+      await until(
+        'nothing is left',
+        async () => (await queue.getJobs({ queue: 'inner', states: ['waiting'] })).length === 0,
+      )
+      expect((await kernel.port('events').read('child-2')).map(({ type }) => type)).not.toContain('step.started')
+    }),
+  )
 }

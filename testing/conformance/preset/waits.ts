@@ -3,7 +3,7 @@ import type { AwaitRegistration } from '../../../plugins/wait/index.ts'
 import type { WorkerConfig } from '../../../kernel/index.ts'
 import { codeOf } from '../harness.ts'
 import { entry, step } from './flow-workers.ts'
-import type { PresetTest } from './rig.ts'
+import type { Handler, PresetTest } from './rig.ts'
 
 /** Steps that wait before or after their handler. */
 export function waitTests(test: PresetTest): void {
@@ -324,6 +324,31 @@ export function waitTests(test: PresetTest): void {
         const { runId } = await kernel.flow(flow).start({})
         expect(await event(runId, 'end')).toMatchObject({ data: { error: { code: 'WAIT_INVALID' } } })
       }
+    }),
+  )
+
+  it(
+    'counts an event from when its run was acknowledged, though no worker has begun it',
+    test(async ({ kernel, start, reach, event, elapse }) => {
+      const waits: Handler = ({ data }, ctx) =>
+        ctx.step.waitForEvent('paid', { event: 'paid', key: String(data), timeout: 3000 })
+      await start({
+        plain: waits,
+        early: [{ flow: { name: 'early', role: 'entry' } }, waits],
+        placed: [{ flow: { name: 'late', role: 'entry' } }, ({ data }, ctx) => ctx.flow.emit('placed', data)],
+        ships: [{ flow: { name: 'late', role: 'step', subscribes: 'placed' } }, waits],
+      })
+      const queue = kernel.port('queue')
+      for (const name of ['plain', 'early', 'placed']) await queue.pause(name)
+      const plain = await kernel.enqueue('plain', 'a')
+      const early = await kernel.flow('early').start('b')
+      const late = await kernel.flow('late').start('c')
+      for (const key of ['a', 'b', 'c']) await kernel.sendEvent('paid', `paid ${key}`, { key })
+      await elapse(50)
+      for (const name of ['plain', 'early', 'placed']) await queue.resume(name)
+      expect((await reach(plain, 'completed')).result).toBe('paid a')
+      expect((await event(early.runId, 'end')).data).toEqual({ result: 'paid b' })
+      expect((await event(late.runId, 'end')).data).toEqual({ result: 'paid c' })
     }),
   )
 }
