@@ -299,4 +299,33 @@ export function replayTests(test: PresetTest): void {
       expect(calls).toEqual(['part', 'flaky', 'flaky', 'part#2'])
     }),
   )
+
+  it(
+    'starts no run again that is on record, though the queue and the log have forgotten it',
+    test(async ({ kernel, start, event, until }) => {
+      const ran: unknown[] = []
+      await start({
+        outer: [
+          { flow: { name: 'outer', role: 'entry' }, attempts: 2 },
+          async (_job, ctx) => {
+            const { runId } = await ctx.flow.start('inner', 'beside')
+            const charged = await ctx.flow.start('inner', 'charge', { wait: true })
+            if (ctx.attempt === 2) return charged
+            await until('the other one has ended', () => kernel.port('events').byKey(runId, 'end'))
+            await until('both are forgotten', async () => {
+              const policy = { outcome: 'completed' as const, endedBefore: kernel.clock.now() + 1000, keep: 0 }
+              await kernel.port('queue').clean(policy)
+              await kernel.port('events').expire(policy)
+              return (await kernel.port('queue').getJobs({ queue: 'inner' })).length === 0
+            })
+            throw new Error('once')
+          },
+        ],
+        inner: [{ flow: { name: 'inner', role: 'entry' } }, ({ data }) => void ran.push(data)],
+      })
+      const { runId } = await kernel.flow('outer').start()
+      expect(await event(runId, 'end')).toMatchObject({ type: 'flow.completed' })
+      expect(ran.toSorted()).toEqual(['beside', 'charge'])
+    }),
+  )
 }
