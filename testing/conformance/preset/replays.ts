@@ -303,7 +303,7 @@ export function replayTests(test: PresetTest): void {
   it(
     'starts no run again that is on record, though the queue and the log have forgotten it',
     test(async ({ kernel, start, event, until }) => {
-      const ran: unknown[] = []
+      const ran: string[] = []
       await start({
         outer: [
           { flow: { name: 'outer', role: 'entry' }, attempts: 2 },
@@ -321,11 +321,12 @@ export function replayTests(test: PresetTest): void {
             throw new Error('once')
           },
         ],
-        inner: [{ flow: { name: 'inner', role: 'entry' } }, ({ data }) => void ran.push(data)],
+        inner: [{ flow: { name: 'inner', role: 'entry' } }, ({ data }) => void ran.push(String(data))],
       })
       const { runId } = await kernel.flow('outer').start()
       expect(await event(runId, 'end')).toMatchObject({ type: 'flow.completed' })
-      expect(ran.toSorted()).toEqual(['beside', 'charge'])
+      expect(new Set(ran)).toEqual(new Set(['beside', 'charge']))
+      expect(ran).toHaveLength(2)
     }),
   )
 }
