@@ -96,10 +96,19 @@ export default definePlugin({
       return kernel.port('events').read(runId, { types: [CALL, CLOSED], reverse: true, limit: 2 })
     }
 
+    /** Whether a later window of the key has been closed too: what was called last in it is newer. */
+    async function isOutdated(id: string): Promise<boolean> {
+      const newest = await windows.newest(streamOf(id))
+      if (newest === undefined || newest === id) return false
+      return (await kernel.port('events').byKey(newest, CLOSED)) !== undefined
+    }
+
     async function release(dispatch: DispatchPayload, next: Next): Promise<void> {
       const { job, ctx } = dispatch
       const { delay, maxWait = Infinity } = job.options.debounce!
       let [last, before] = await lastOf(job.runId)
+      // Closed by an attempt that failed or died, after which a newer window may have run.
+      if (last?.type === CLOSED && (await isOutdated(job.id))) return
       if (last?.type !== CLOSED) {
         const due = Math.min((last?.ts ?? job.createdAt) + delay, job.createdAt + maxWait)
         if (due > kernel.clock.now()) {

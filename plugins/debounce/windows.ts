@@ -46,6 +46,10 @@ export function createWindows(kernel: Kernel) {
         return id
       }
     },
+    /** The window of a key that was opened last. */
+    async newest(stream: string): Promise<string | undefined> {
+      return ((await newest(stream))?.data as { id: string } | undefined)?.id
+    },
     /** Does nothing if another window has followed. */
     async close(stream: string, id: string): Promise<void> {
       const last = await newest(stream)

@@ -217,4 +217,27 @@ export function windowTests(test: PresetTest): void {
       expect(await kernel.port('queue').getJobs()).toEqual([])
     }),
   )
+
+  it(
+    'runs no older data after newer, when an attempt of an earlier window is made again',
+    test(async ({ kernel, start, reach, until }) => {
+      const ran: unknown[] = []
+      await start({
+        w: [
+          { queue: 'w', debounce: { delay: 20 }, attempts: 2, backoff: 400 },
+          ({ data }) => {
+            ran.push(data)
+            if (data === 'old') throw new Error('once')
+          },
+        ],
+      })
+      const old = await kernel.enqueue('w', 'old')
+      await until('its first attempt has failed', () => ran.length === 1)
+      await reach(old, 'delayed')
+      const newer = await kernel.enqueue('w', 'new')
+      await reach(newer, 'completed')
+      await reach(old, 'completed')
+      expect(ran).toEqual(['old', 'new'])
+    }),
+  )
 }
