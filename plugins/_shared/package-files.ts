@@ -14,7 +14,7 @@ export function programFile(path: string): string {
   return fileURLToPath(new URL(`${path}${ENDING}`, CODE))
 }
 
-/** The path of a file that is built as it is, such as `plugins/pglite/prepared.tar.gz`. */
+/** The path of a file that is built as it is, such as `plugins/pglite/prepared.tar.br`. */
 export function codeFile(path: string): string {
   return fileURLToPath(new URL(path, CODE))
 }

@@ -6,7 +6,7 @@ import { FILES, WORKER_SCRIPT } from './virtual.ts'
 import type { FoundWorkers } from './workers.ts'
 
 const SDK = 'python-sdk/src'
-const PREPARED = 'plugins/pglite/prepared.tar.gz'
+const PREPARED = 'plugins/pglite/prepared.tar.br'
 
 /** Puts beside the built server what the bundler does not: workers in other languages and `queue.mjs`. */
 export async function completeOutput(serverDir: string, { others }: FoundWorkers): Promise<void> {
