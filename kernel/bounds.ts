@@ -114,12 +114,12 @@ export function unknownKey(
   known: readonly string[],
   code: ErrorCode = 'OPTION_INVALID',
 ): QueueError {
+  const noun = code === 'CONFIG_INVALID' ? 'key' : 'option'
   const closest = known.toSorted((a, b) => distance(key, a) - distance(key, b))[0]
   const hint =
     closest !== undefined && distance(key, closest) <= 1 + key.length / 4 ? ` Did you mean "${closest}"?` : ''
-  const list = known.join(', ') || 'none'
-  const message = `${what} has an unknown option ${shown(key)}.${hint} There are: ${list}.`
-  return new QueueError(code, message, { details: { option: key } })
+  const message = `${what} has an unknown ${noun} ${shown(key)}. There are: ${known.join(', ') || 'none'}.${hint}`
+  return new QueueError(code, message, { details: { [noun]: key } })
 }
 
 /** How many letters have to be changed, added or left out to make one word of another, whatever their case. */

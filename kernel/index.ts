@@ -2,7 +2,7 @@ export type * from '../contracts/index.ts'
 export { clampProgress, endKey, refusal } from './attempt.ts'
 export { backoffDelay } from './backoff.ts'
 export * from './bounds.ts'
-export { systemClock } from './clock.ts'
+export { systemClock, timerDelay } from './clock.ts'
 export { isDeferral } from './deferral.ts'
 export { defineQueueConfig, defineQueueWorker, definePlugin, definePreset } from './define.ts'
 export {

@@ -4,6 +4,7 @@ import type { AppendResult, CoreConfig, EmitPayload, Kernel, KernelOptions } fro
 import type { MaybePromise, ResolvedConfig, WorkerInput } from '../contracts/index.ts'
 import { systemClock } from './clock.ts'
 import { checkAppend } from './check-append.ts'
+import { checkCoreConfig, checkKernelOptions } from './config-check.ts'
 import { createEnqueue } from './enqueue.ts'
 import { QueueError } from './errors.ts'
 import { after, createHookBus } from './hooks.ts'
@@ -41,10 +42,13 @@ const DEFAULTS: CoreConfig = {
  * await kernel.close()
  */
 export async function createKernel(options: KernelOptions = {}): Promise<Kernel> {
+  checkKernelOptions(options)
   const plugins = orderPlugins(options.preset, options.plugins ?? [])
   const layers = presetChain(options.preset).map(({ config }) => config ?? {})
   const bus = createHookBus()
   const ports = createPorts()
+  const config = defu(options.config ?? {}, ...layers.toReversed(), DEFAULTS) as ResolvedConfig
+  checkCoreConfig(config)
   const registry = createRegistry()
   const checkWorker = createWorkerCheck(plugins)
 
@@ -57,7 +61,7 @@ export async function createKernel(options: KernelOptions = {}): Promise<Kernel>
 
   const kernel: Kernel = {
     ...ports,
-    config: defu(options.config ?? {}, ...layers.toReversed(), DEFAULTS) as ResolvedConfig,
+    config,
     registry,
     reporter: safeReporter(redactingReporter(options.reporter ?? console)),
     clock: systemClock,

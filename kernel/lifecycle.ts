@@ -1,5 +1,6 @@
 import type { AnyPlugin, CloseReport, Kernel, MaybePromise, Teardown, WorkerDefinition } from '../contracts/index.ts'
-import { systemClock } from './clock.ts'
+import { checkDuration, checkKeys } from './bounds.ts'
+import { systemClock, timerDelay } from './clock.ts'
 import { QueueError, toError } from './errors.ts'
 import type { createHookBus } from './hooks.ts'
 import { parseOptions, pluginRank } from './plugins.ts'
@@ -65,7 +66,7 @@ export function createLifecycle(
     const message = `Plugin "${plugin}" was not set up within ${ms} ms. Raise setupTimeout, or see what it waits for.`
     const late = new QueueError('PLUGIN_SETUP_TIMEOUT', message, { plugin })
     const timeout = Promise.withResolvers<never>()
-    const timer = setTimeout(() => timeout.reject(late), ms)
+    const timer = setTimeout(() => timeout.reject(late), timerDelay(ms))
     try {
       return await Promise.race([setting, timeout.promise])
     } catch (cause) {
@@ -167,7 +168,7 @@ export function createLifecycle(
     setup,
     assertOpen,
     start: () => (starting ??= startAll()),
-    close: ({ timeout = 10_000 }: { timeout?: number } = {}) => (closing ??= closeAll(timeout)),
+    close: (options: { timeout?: number } = {}) => (closing ??= closeAll(closeTimeout(options))),
     onWorkerStart: (watcher: (typeof watchers)[number]) => void watchers.push(watcher),
     onWorkerStop: (stopper: (typeof stoppers)[number]) => void stoppers.push(stopper),
     workerAdded: async (worker: WorkerDefinition, replaced?: WorkerDefinition): Promise<void> => {
@@ -177,6 +178,13 @@ export function createLifecycle(
       if (started) await stopWorker(worker)
     },
   }
+}
+
+/** @throws QueueError `OPTION_INVALID` */
+function closeTimeout(options: { timeout?: number }): number {
+  checkKeys('kernel.close()', options, ['timeout'])
+  const { timeout = 10_000 } = options
+  return timeout === Infinity ? timeout : checkDuration('Option "timeout" of kernel.close()', timeout)
 }
 
 /** True when something settles in time. Shutdown is real time, whatever clock the jobs run on. */

@@ -1,7 +1,9 @@
 import { defu } from 'defu'
 import {
+  invalid,
   orderPlugins,
-  QueueError,
+  unknownKey,
+  type QueueError,
   type AnyPlugin,
   type KernelConfig,
   type KernelOptions,
@@ -56,11 +58,14 @@ export async function resolveConfig(config: QueueConfig, environment: PresetEnvi
     keys: ['preset', 'adapter', 'worker', ...CORE_KEYS, ...used, ...ADAPTER_SECTIONS],
     schemas: new Map(ordered.map((plugin) => [sectionOf(plugin), plugin.options])),
   })
+  if (config.worker !== undefined && typeof config.worker !== 'boolean') {
+    throw invalid('Option \"worker\" of the configuration', 'true or false', config.worker, 'CONFIG_INVALID')
+  }
   const { preset: _preset, adapter: _adapter, plugins: _own, worker: _host, ...sections } = defu(fromEnv, config)
   const kept: KernelConfig = {}
   for (const [key, value] of Object.entries(sections)) {
     if (CORE_KEYS.includes(key) || used.includes(key)) kept[key] = value
-    else if (!ADAPTER_SECTIONS.includes(key)) throw unknownKey(key, used)
+    else if (!ADAPTER_SECTIONS.includes(key)) throw unknownSection(key, used)
   }
   return { preset, plugins, config: kept }
 }
@@ -81,8 +86,7 @@ function sectionOf({ configKey, name }: AnyPlugin): string {
   return configKey ?? name
 }
 
-function unknownKey(key: string, used: readonly string[]): QueueError {
-  const known = [...new Set(['preset', 'adapter', 'plugins', ...CORE_KEYS, ...used, ...ADAPTER_SECTIONS])]
-  const message = `Configuration has an unknown key "${key}". There are: ${known.join(', ')}.`
-  return new QueueError('CONFIG_INVALID', message, { details: { key } })
+function unknownSection(key: string, used: readonly string[]): QueueError {
+  const known = ['preset', 'adapter', 'plugins', ...CORE_KEYS, 'worker', ...used, ...ADAPTER_SECTIONS]
+  return unknownKey('The configuration', key, [...new Set(known)], 'CONFIG_INVALID')
 }

@@ -1,4 +1,10 @@
-import { isQueueError, type StoredEvent, type StreamListener, type SubscribeOptions } from '../../kernel/index.ts'
+import {
+  isQueueError,
+  timerDelay,
+  type StoredEvent,
+  type StreamListener,
+  type SubscribeOptions,
+} from '../../kernel/index.ts'
 import { seqAfter } from '../_shared/after.ts'
 import type { PostgresPort } from '../_shared/postgres.ts'
 import { createSubscriber, guard, tell, type Subscriber } from './subscriber.ts'
@@ -158,7 +164,7 @@ export function createFeeds(db: PostgresPort, source: FeedSource) {
   }
 
   function arm(): void {
-    if (!closed) poll = setTimeout(() => void look(), db.pollInterval)
+    if (!closed) poll = setTimeout(() => void look(), timerDelay(db.pollInterval))
   }
 
   function messages(stream: string, sent: readonly { type: string; data?: unknown }[]): void {

@@ -1,4 +1,5 @@
 import {
+  checkKeys,
   definePlugin,
   fitText,
   QueueError,
@@ -29,6 +30,8 @@ declare module 'nuxt-queue/kernel' {
   }
 }
 
+/** What all jobs may have in common. */
+const GENERAL_OPTIONS = ['attempts', 'backoff', 'timeout', 'priority', 'ageing']
 const FLOW_CONTROL = ['debounce', 'throttle'] as const
 const WORKER_OPTIONS = ['attempts', 'backoff', 'timeout', 'deadLetter', 'priority', 'ageing', ...FLOW_CONTROL] as const
 const STORED_OPTIONS = [
@@ -49,6 +52,7 @@ export default definePlugin({
   workerOptions: Object.fromEntries(WORKER_OPTIONS.map((key) => [key, jobOptionOf(key)])),
   setup(kernel) {
     const perWorker = new WeakMap<WorkerDefinition, Defaults>()
+    checkKeys('Config "jobs"', kernel.config.jobs, GENERAL_OPTIONS)
     checkJobOptions(kernel.config.jobs, 'config "jobs"')
     const { priority, ageing, ...general } = kernel.config.jobs
     const unknown: Defaults = { options: Object.freeze(general), priority: priority ?? 0, ageing }

@@ -1,4 +1,4 @@
-import type { Clock, JobRecord, Processor, QueueEvent } from '../../kernel/index.ts'
+import { timerDelay, type Clock, type JobRecord, type Processor, type QueueEvent } from '../../kernel/index.ts'
 import { quoteName, type PostgresPort } from '../_shared/postgres.ts'
 import type { Consumer } from '../_shared/worker-manager.ts'
 import type { Arrivals } from './arrivals.ts'
@@ -42,8 +42,6 @@ export interface ConsumerHost {
 const MOST_TURNS = 2
 /** How much a turn beside another has to carry: one costs as much as ten jobs, however few it is for. */
 const WORTH_A_TURN = 25
-/** The longest wait that a timer takes. */
-const LONGEST_TIMER = 2_147_483_647
 
 /**
  * Runs the jobs of one queue. Each turn is one round trip that settles what has run and claims jobs for
@@ -222,7 +220,7 @@ export function createConsumer(
   function arm(due: number | null): void {
     clearTimeout(timer)
     const wait = due === null ? db.pollInterval : Math.max(0, Math.min(due, db.pollInterval))
-    timer = setTimeout(wake, Math.min(Math.ceil(wait), LONGEST_TIMER))
+    timer = setTimeout(wake, timerDelay(Math.ceil(wait)))
   }
 
   function wake(): void {
@@ -256,7 +254,7 @@ export function createConsumer(
       clearTimeout(timer)
       slots.giveBack()
       const late = Promise.withResolvers<void>()
-      const limit = timeout === Infinity ? undefined : setTimeout(late.resolve, timeout)
+      const limit = timeout === Infinity ? undefined : setTimeout(late.resolve, timerDelay(timeout))
       await Promise.race([idle(), late.promise])
       clearTimeout(limit)
       if (slots.held.size === 0) host.onClose(consumer)

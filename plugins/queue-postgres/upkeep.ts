@@ -1,3 +1,4 @@
+import { timerDelay } from '../../kernel/index.ts'
 import { quoteName, type PostgresPort } from '../_shared/postgres.ts'
 import type { QueueConsumer } from './consumer.ts'
 
@@ -56,7 +57,7 @@ export function createUpkeep(db: PostgresPort, consumers: ReadonlySet<QueueConsu
   }
 
   function arm(): void {
-    timer = setTimeout(() => void tick(), every)
+    timer = setTimeout(() => void tick(), timerDelay(every))
   }
 
   return {

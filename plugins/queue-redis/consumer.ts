@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Kernel, Processor, Settlement } from '../../kernel/index.ts'
+import { timerDelay, type Kernel, type Processor, type Settlement } from '../../kernel/index.ts'
 import { defineScript, type RedisPort } from '../_shared/redis.ts'
 import { givenBack, storable } from '../_shared/storable.ts'
 import type { Consumer } from '../_shared/worker-manager.ts'
@@ -76,9 +76,9 @@ export function createConsumer(
   const flushed: (() => void)[] = []
 
   const waker = createWaker(redis, base, wake)
-  const renewing = setInterval(() => void renewLocks(), lease / 3)
+  const renewing = setInterval(() => void renewLocks(), timerDelay(lease / 3))
   const every = Math.min(RECLAIM_EVERY, lease / 2)
-  const reclaiming = setInterval(() => void reclaimLost(), every)
+  const reclaiming = setInterval(() => void reclaimLost(), timerDelay(every))
   const unwatch = redis.onReconnect(() => {
     needsRecovery = true
     void renewLocks()
@@ -277,7 +277,7 @@ export function createConsumer(
       const done = Promise.withResolvers<void>()
       idle.push(done.resolve)
       kick()
-      const timer = timeout === Infinity ? undefined : setTimeout(done.resolve, timeout)
+      const timer = timeout === Infinity ? undefined : setTimeout(done.resolve, timerDelay(timeout))
       await done.promise
       clearTimeout(timer)
       if (running.size === 0) this.stop()

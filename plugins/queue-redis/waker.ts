@@ -1,10 +1,9 @@
+import { timerDelay } from '../../kernel/index.ts'
 import type { Redis } from 'ioredis'
 import type { RedisClient, RedisPort } from '../_shared/redis.ts'
 
 /** How long, in seconds, one look for work blocks: the longest that a wake-up which was lost delays a job. */
 const BLOCK_SECONDS = 2
-/** Timers take no more milliseconds than that. */
-const LONGEST_TIMER = 2 ** 31 - 1
 /** Milliseconds before blocking is tried again after a failure. */
 const RETRY = 500
 
@@ -58,7 +57,7 @@ export function createWaker(redis: RedisPort, base: string, wake: () => void) {
       if (stopped) return
       waiting = true
       clearTimeout(timer)
-      if (due !== Infinity) timer = setTimeout(woken, Math.min(Math.ceil(due), LONGEST_TIMER))
+      if (due !== Infinity) timer = setTimeout(woken, timerDelay(Math.ceil(due)))
       void block()
     },
     stop(): void {

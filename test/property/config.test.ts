@@ -8,7 +8,7 @@ const jobs = fc.record(
   { requiredKeys: [] },
 )
 const core = fc.record(
-  { jobs, payloadLimit: fc.nat(), maxCrashes: fc.nat(), abortGrace: fc.nat() },
+  { jobs, payloadLimit: fc.integer({ min: 1 }), maxCrashes: fc.integer({ min: 1, max: 20 }), abortGrace: fc.nat() },
   { requiredKeys: [] },
 )
 

@@ -1,4 +1,4 @@
-import { toError } from '../../../kernel/index.ts'
+import { timerDelay, toError } from '../../../kernel/index.ts'
 import type { CancelParams } from './protocol.ts'
 
 interface AbortSteps {
@@ -17,7 +17,7 @@ export function watchAbort(signal: AbortSignal, { note, cancel, terminate, grace
     const { message, code = 'JOB_CANCELLED' } = toError(signal.reason) as Error & { code?: string }
     note()
     cancel({ code, message })
-    timer = setTimeout(terminate, grace)
+    timer = setTimeout(terminate, timerDelay(grace))
   }
   if (signal.aborted) onAbort()
   else signal.addEventListener('abort', onAbort, { once: true })

@@ -1,4 +1,5 @@
 import {
+  timerDelay,
   QueueError,
   toError,
   type Deferral,
@@ -122,7 +123,10 @@ export function createChild(
     const about = { protocol: PROTOCOL, host: HOST, worker: { id: worker.id, file }, maxMessage }
     const { answer } = peer.request('initialize', about)
     const late = `It was not ready within ${options.startTimeout} ms. Raise startTimeout, or see what it waits for.`
-    const timer = setTimeout(() => giveUp(new QueueError('RUNTIME_START_FAILED', late)), options.startTimeout)
+    const timer = setTimeout(
+      () => giveUp(new QueueError('RUNTIME_START_FAILED', late)),
+      timerDelay(options.startTimeout),
+    )
     try {
       const { protocol, capabilities: offered } = (await answer) as InitializeResult
       if (protocol !== PROTOCOL)
@@ -198,7 +202,7 @@ export function createChild(
     },
     stop() {
       channel!.end()
-      const term = setTimeout(() => spawned.terminate(options.killGrace / 2), options.killGrace / 2)
+      const term = setTimeout(() => spawned.terminate(options.killGrace / 2), timerDelay(options.killGrace / 2))
       void exited.then(() => clearTimeout(term))
     },
   }

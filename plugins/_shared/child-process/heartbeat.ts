@@ -1,3 +1,4 @@
+import { timerDelay } from '../../../kernel/index.ts'
 /** How often a child is asked within the time it may be silent. */
 const BEATS = 4
 
@@ -19,7 +20,7 @@ interface HeartbeatOptions {
  */
 export function startHeartbeat({ limit, busySince, heard, ping, silent }: HeartbeatOptions): () => void {
   if (limit === 0) return () => {}
-  const beat = limit / BEATS
+  const beat = timerDelay(limit / BEATS)
   let lookedAt = performance.now()
   let looksInTime = 0
   const timer = setInterval(() => {

@@ -1,4 +1,11 @@
-import { isQueueError, QueueError, toError, type MaybePromise, type WorkerDefinition } from '../../../kernel/index.ts'
+import {
+  timerDelay,
+  isQueueError,
+  QueueError,
+  toError,
+  type MaybePromise,
+  type WorkerDefinition,
+} from '../../../kernel/index.ts'
 import { createBreaker, type Breaker } from './breaker.ts'
 import { startError, type Child } from './child.ts'
 import type { ResolvedProcessOptions } from './options.ts'
@@ -173,7 +180,7 @@ export function createPool({ maxChildren, optionsOf, spawn }: PoolOptions) {
     if (!child.alive) return
     if (closed || lane.retired) return dismiss(member)
     lane.ready.push(member)
-    member.idle = setTimeout(() => dismiss(member), lane.options.idleTimeout).unref()
+    member.idle = setTimeout(() => dismiss(member), timerDelay(lane.options.idleTimeout)).unref()
     next()
   }
 

@@ -1,3 +1,4 @@
+import { timerDelay } from '../../../kernel/index.ts'
 import type { Duplex, Readable, Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Exit } from './exit-error.ts'
@@ -89,7 +90,7 @@ export async function spawnProcess(
     terminate(grace) {
       if (gone) return
       signal('SIGTERM')
-      killing ??= setTimeout(() => signal('SIGKILL'), grace)
+      killing ??= setTimeout(() => signal('SIGKILL'), timerDelay(grace))
     },
     kill: () => signal('SIGKILL'),
   }
