@@ -3,8 +3,10 @@ import { resolveConfig, type QueueConfig } from './presets/config.ts'
 
 export * from './kernel/index.ts'
 // Naming the plugins' types here also brings their additions to the kernel's types along.
+export type { Batch } from './plugins/batch/index.ts'
 export type { BusEvent, SendOptions } from './plugins/bus/index.ts'
 export type { Control, JobRef } from './plugins/control/index.ts'
+export type { Debounce } from './plugins/debounce/index.ts'
 export type { Explanation, Reason, ReasonCode } from './plugins/explain/index.ts'
 export type {
   FlowContext,
@@ -17,8 +19,11 @@ export type {
 export type { Timeline, TimelineJob } from './plugins/history/index.ts'
 export type { Authorize, Health, Http, HttpAction, Listening, ListenOptions, Problem } from './plugins/http/index.ts'
 export type { InstanceInfo } from './plugins/instances/index.ts'
+export type { DeadLetter, Redriven, RedriveOptions } from './plugins/job-options/index.ts'
 export type { LogLevel, RunLogger } from './plugins/logger/index.ts'
 export type { ProgressMessage } from './plugins/progress/index.ts'
+export type { ExecOptions } from './plugins/runtime-exec/index.ts'
+export type { IsolatedOptions } from './plugins/runtime-isolated/index.ts'
 export type { Schedule, ScheduleInfo, ScheduleOption } from './plugins/schedule/index.ts'
 export type { RunState } from './plugins/state/index.ts'
 export type { EventWait, SubSteps } from './plugins/step/index.ts'

@@ -184,7 +184,8 @@ export function createLifecycle(
 function closeTimeout(options: { timeout?: number }): number {
   checkKeys('kernel.close()', options, ['timeout'])
   const { timeout = 10_000 } = options
-  return timeout === Infinity ? timeout : checkDuration('Option "timeout" of kernel.close()', timeout)
+  // Adapters hand it to timers of Node.
+  return timeout === Infinity ? timeout : timerDelay(checkDuration('Option "timeout" of kernel.close()', timeout))
 }
 
 /** True when something settles in time. Shutdown is real time, whatever clock the jobs run on. */

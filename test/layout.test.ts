@@ -150,6 +150,18 @@ describe('layout', () => {
     expect(others).toEqual([{ path: 'plugins/client/vue.ts', imported: 'vue' }])
   })
 
+  it('brings along what plugins add to the types of the kernel', () => {
+    const entry = readFileSync(join(ROOT, 'index.ts'), 'utf8')
+    const adapters = new Set(['file', 'redis', 'postgres', 'pglite'])
+    const adding = pluginFolders.filter(
+      (name) =>
+        name !== '_shared' &&
+        !adapters.has(name) &&
+        sourcesIn(join('plugins', name)).some(({ text }) => text.includes("declare module 'nuxt-queue/kernel'")),
+    )
+    expect(adding.filter((name) => !entry.includes(`'./plugins/${name}/index.ts'`))).toEqual([])
+  })
+
   it('exports every plugin from its index', () => {
     const missing = pluginFolders.filter(
       (name) => name !== '_shared' && !existsSync(join(ROOT, 'plugins', name, 'index.ts')),

@@ -17,6 +17,8 @@ import { workerOption } from '../_shared/worker-option.ts'
 import { createGather, type Gather } from './gather.ts'
 import { share, type Member } from './share.ts'
 
+export type { Batch } from '../../kernel/index.ts'
+
 declare module 'nuxt-queue/kernel' {
   interface RunContext {
     /** The jobs of a batch, in the order of the data and of the results. */

@@ -16,6 +16,8 @@ import { createWindows } from './windows.ts'
 const CLOSED = 'debounce.closed'
 const CALL = 'debounce.call'
 
+export type { Debounce } from '../../kernel/index.ts'
+
 declare module 'nuxt-queue/kernel' {
   interface Debounce {
     /** Set by the plugin: the call that stored the job. */

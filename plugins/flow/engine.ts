@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { EventDraft, Kernel, RunOutcome } from '../../kernel/index.ts'
 import { oneAtATime } from '../_shared/one-at-a-time.ts'
 import { createProjection } from '../_shared/projection.ts'
@@ -36,12 +37,10 @@ export function createFlowEngine(kernel: Kernel) {
     initial: createFlowRun,
     apply: (run, events) => foldFlow(run, events, graphOf),
   })
-  const own = new WeakSet<EventDraft[]>()
+  /** The run that this engine appends to: hooks on the way may put other events, or another list, in place of its own. */
+  const appending = new AsyncLocalStorage<string>()
   /** Appends what follows from the log, which owes nothing that this engine is not about to do. */
-  const append: Append = (runId, events, options) => {
-    own.add(events)
-    return kernel.emit(runId, events, options)
-  }
+  const append: Append = (runId, events, options) => appending.run(runId, () => kernel.emit(runId, events, options))
   const starter = createStepStarter(kernel, append)
   const stopper = createStopper(kernel, append)
 
@@ -149,7 +148,8 @@ export function createFlowEngine(kernel: Kernel) {
   return {
     graphOf,
     carryOn,
-    isOwn: (events: EventDraft[]): boolean => own.has(events),
+    /** Whether an append to a run is this engine's, which looks itself at what follows. */
+    isAppending: (runId: string): boolean => appending.getStore() === runId,
     /** The run as its log tells it now. Not to be changed. */
     current: async (runId: string): Promise<Readonly<FlowRun>> => (await projection.current(runId)).state,
     start: (runId: string, graph: FlowGraph, instances: readonly Startable[]) =>

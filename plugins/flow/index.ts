@@ -65,8 +65,8 @@ export default definePlugin({
     )
     addLazyMember(kernel, 'flow', (ctx) => createFlowContext(kernel, engine, carrier, ctx))
     kernel.hook('emit', emitInFlow, {
-      when: ({ ctx, events }) =>
-        ctx ? ctx.job.flow !== undefined : events[0]?.flow !== undefined && !engine.isOwn(events),
+      when: ({ ctx, stream, events }) =>
+        ctx ? ctx.job.flow !== undefined : events[0]?.flow !== undefined && !engine.isAppending(stream),
     })
 
     async function emitInFlow(payload: EmitPayload, next: () => unknown): Promise<void> {

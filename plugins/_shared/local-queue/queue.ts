@@ -1,12 +1,5 @@
 import fastq from 'fastq'
-import {
-  timerDelay,
-  type Clock,
-  type JobRecord,
-  type Processor,
-  type QueueEvent,
-  type Settlement,
-} from '../../../kernel/index.ts'
+import type { Clock, JobRecord, Processor, QueueEvent, Settlement } from '../../../kernel/index.ts'
 import { ChurnMap } from '../churn-map.ts'
 import { storable } from '../storable.ts'
 import { cloneValue } from '../value.ts'
@@ -276,7 +269,7 @@ export function createQueue(name: string, host: QueueHost) {
           const idle = Promise.withResolvers<void>()
           onIdle = idle.resolve
           // Shutdown is real time, whatever clock the jobs run on.
-          const timer = timeout === Infinity ? undefined : setTimeout(idle.resolve, timerDelay(timeout))
+          const timer = timeout === Infinity ? undefined : setTimeout(idle.resolve, timeout)
           await idle.promise
           clearTimeout(timer)
         },

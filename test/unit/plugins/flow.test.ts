@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { definePlugin } from '../../../kernel/index.ts'
 import { createTestKernel, type TestWorker } from '../../../testing/index.ts'
 import { dyingAt } from '../../property/dying.ts'
@@ -70,4 +70,42 @@ it('looks after a run although the check before it came while the run was about 
   goOn.resolve()
   await test.advance(1500)
   expect(await test.kernel.port('queue').getJobs({ queue: '_flow', states: ['delayed'] })).toHaveLength(1)
+})
+
+describe('a hook that puts another list of events in place of the one it was given', () => {
+  it.each(['pre', 'post'] as const)('leaves flows as they are, with enforce "%s"', async (enforce) => {
+    const copies = definePlugin({
+      name: 'copies',
+      enforce,
+      setup: (kernel) =>
+        void kernel.hook('emit', (payload, next) => {
+          payload.events = payload.events.map((event) => ({ ...event }))
+          payload.options = { ...payload.options }
+          return next()
+        }),
+    })
+    await using test = await createTestKernel({
+      plugins: [copies],
+      workers: {
+        entry: {
+          config: { flow: { name: 'f', role: 'entry', emits: ['a'] } },
+          handler: (_job, ctx) => ctx.flow.emit('a'),
+        },
+        fast: {
+          config: { flow: { name: 'f', role: 'step', subscribes: 'a', emits: ['b'] } },
+          handler: (_job, ctx) => ctx.flow.emit('b'),
+        },
+        slow: {
+          config: { concurrency: 1, flow: { name: 'f', role: 'step', subscribes: 'a', emits: ['c'] } },
+          handler: (_job, ctx) => new Promise((resolve) => ctx.signal.addEventListener('abort', resolve)),
+        },
+        first: {
+          config: { flow: { name: 'f', role: 'step', subscribes: ['b', 'c'], join: 'any', losers: 'cancel' } },
+          handler: () => 'joined',
+        },
+      },
+    })
+    const { runId } = await test.kernel.flow('f').start()
+    expect(await test.kernel.flow('f').result(runId)).toBe('joined')
+  })
 })
