@@ -25,7 +25,10 @@ let budget = 0
 export function copyValue<T>(value: T, limit: number, what: string): T {
   try {
     budget = limit
-    return copy(value, 0) as T
+    const copied = copy(value, 0) as T
+    // No character has more than three bytes, so that most payloads need no second look.
+    if ((limit - budget) * 3 > limit && budget < extraBytes(copied)) throw TOO_LARGE
+    return copied
   } catch (error) {
     if (error === TOO_LARGE) throw tooLarge(limit, what)
     if (error === REFUSED) throw unsupported(value, what)
@@ -66,12 +69,32 @@ function copy(value: unknown, depth: number): unknown {
       budget -= value.length + 2
       if (budget < 0) throw TOO_LARGE
       return value
+    case 'bigint':
+      return counted(value)
     case 'function':
     case 'symbol':
       throw REFUSED
     default:
       return value
   }
+}
+
+/** A bigint of a thousand digits takes as many bytes. */
+function counted(value: bigint): bigint {
+  // A hexadecimal digit is 1.2 decimal ones, and written in a fraction of the time.
+  budget -= Math.ceil(value.toString(16).length * 1.21) + 14
+  if (budget < 0) throw TOO_LARGE
+  return value
+}
+
+/** How many bytes text has beyond its characters. */
+function extraBytes(value: unknown): number {
+  if (typeof value === 'string') return Buffer.byteLength(value) - value.length
+  if (typeof value !== 'object' || value === null || value instanceof Date || value instanceof Uint8Array) return 0
+  let extra = 0
+  if (Array.isArray(value)) for (const item of value) extra += extraBytes(item)
+  else for (const [key, member] of Object.entries(value)) extra += extraBytes(key) + extraBytes(member)
+  return extra
 }
 
 function copyObject(value: object, depth: number): unknown {
@@ -87,7 +110,8 @@ function copyObject(value: object, depth: number): unknown {
     if (typeof member === 'string') budget -= member.length
     else if (typeof member === 'object') {
       if (member !== null) out[key] = copyObject(member, depth + 1)
-    } else if (typeof member === 'function' || typeof member === 'symbol') throw REFUSED
+    } else if (typeof member === 'bigint') counted(member)
+    else if (typeof member === 'function' || typeof member === 'symbol') throw REFUSED
   }
   if (budget < 0) throw TOO_LARGE
   return out

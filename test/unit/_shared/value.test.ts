@@ -74,3 +74,23 @@ describe('what cannot travel', () => {
     }
   })
 })
+
+it('counts bytes, not characters, and the digits of a bigint', () => {
+  const fits = (value: unknown, limit: number): boolean => {
+    try {
+      copyValue(value, limit, 'data')
+      return true
+    } catch {
+      return false
+    }
+  }
+  expect(fits('a'.repeat(900), 1000)).toBe(true)
+  expect(fits('é'.repeat(900), 1000)).toBe(false)
+  expect(fits({ text: '🐄'.repeat(240) }, 1000)).toBe(true)
+  expect(fits({ text: '🐄'.repeat(260) }, 1000)).toBe(false)
+  expect(fits({ ['é'.repeat(600)]: 1 }, 1000)).toBe(false)
+  expect(fits(['é'.repeat(300), 'é'.repeat(300)], 1000)).toBe(false)
+  expect(fits(10n ** 900n, 1000)).toBe(true)
+  expect(fits(10n ** 1100n, 1000)).toBe(false)
+  expect(fits({ big: 10n ** 1100n }, 1000)).toBe(false)
+})
