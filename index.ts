@@ -36,6 +36,7 @@ export type {
   StreamFollower,
   Streams,
 } from './plugins/streaming/index.ts'
+export type { Throttle } from './plugins/throttle/index.ts'
 export type {
   TriggerDefinition,
   TriggerEvent,

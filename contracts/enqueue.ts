@@ -33,6 +33,11 @@ export interface EnqueueOptions extends JobOptions {
    * capability `transaction`.
    */
   db?: SqlClient
+  /**
+   * For plugins: names the call, so that making it again counts once. It is the job's `id` unless something else
+   * decides about that, such as `debounce`.
+   */
+  once?: string
   /** For plugins: the run the job belongs to. Default: one of its own. */
   runId?: string
   /** For plugins: its place in a flow. */

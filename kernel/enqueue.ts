@@ -48,8 +48,10 @@ export function createEnqueue(kernel: Kernel, chains: Chains, assertOpen: () => 
     assertOpen()
     const { queue, name, worker } = lookUp(target)
     if (typeof options !== 'object' || options === null) throw invalid(`Options of job "${name}"`, 'an object', options)
-    const { id = kernel.newId(), priority = 0, delay = 0, flow } = options
-    const runId = options.runId ?? (options.id === undefined ? id : kernel.newId())
+    const { priority = 0, delay = 0, flow } = options
+    const given = options.id ?? options.once
+    const id = given ?? kernel.newId()
+    const runId = options.runId ?? (given === undefined ? id : kernel.newId())
     const createdAt = kernel.clock.now()
     const runAt = delay === 0 ? createdAt : momentOf(delay, createdAt, name)
     const job = { id, queue, name, data, runId, options, priority, createdAt, runAt, flow }

@@ -50,7 +50,7 @@ export default definePlugin({
       const delay = payload.options.delay
       refuseTogether('debounce', payload, { delay, throttle })
       const key = keyOf('debounce', debounce!.key, job)
-      job.options = { ...job.options, debounce: { ...debounce!, key, call: kernel.newId() } }
+      job.options = { ...job.options, debounce: { ...debounce!, key, call: payload.options.once ?? kernel.newId() } }
       return `debounce.${nameOf(job, key)}`
     }
 
@@ -81,9 +81,10 @@ export default definePlugin({
     }
 
     /** False when its window is over. */
-    async function addCall({ job }: EnqueuePayload): Promise<boolean> {
+    async function addCall({ job, options: { once } }: EnqueuePayload): Promise<boolean> {
       const data = copyValue(job.data, kernel.config.payloadLimit, `data of job "${job.name}"`)
-      const { ok } = await kernel.port('events').append(job.runId, [{ type: CALL, data }], { unless: CLOSED })
+      const key = once === undefined ? undefined : `${CALL}:${once}`
+      const { ok } = await kernel.port('events').append(job.runId, [{ type: CALL, data, key }], { unless: CLOSED })
       return ok
     }
 

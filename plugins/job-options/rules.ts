@@ -37,6 +37,7 @@ const RULES: Record<string, Rule> = {
 
 /** What plugins pass beside them, and the transaction of a caller. */
 const CALL_OPTIONS: Record<string, Rule> = {
+  once: text,
   runId: text,
   flow: ['the place of a job in a flow', (value) => typeof value === 'object' && value !== null],
   db: ['a client with query() or executeSql()', isClient],

@@ -17,7 +17,9 @@ export function createStarter(kernel: Kernel) {
 
   function begin({ worker, flow, entry, data }: Schedule, id: string, at: number): Promise<EnqueuedJob> {
     const input: unknown = typeof data === 'function' ? data(new Date(at)) : data
-    return flow === undefined ? kernel.enqueue(worker!, input, { id }) : kernel.flow(flow).start(input, { id, entry })
+    return flow === undefined
+      ? kernel.enqueue(worker!, input, { once: id })
+      : kernel.flow(flow).start(input, { id, entry })
   }
 
   /** The stream says who is about to start before he does, so that of two moments at once one sees the other. */

@@ -6,6 +6,21 @@ const PERIODS = '_throttle'
 const PERIOD_ENDS = '_throttle/period'
 /** How many keys are remembered at once. */
 const MOST_KEYS = 1000
+/** In how many places of a period a call that is made again is looked for. */
+const MOST_PLACES = 100
+
+export type { Throttle } from '../../kernel/index.ts'
+
+declare module 'nuxt-queue/kernel' {
+  interface Throttle {
+    /** Set by the plugin: the call that stored the job, where it has a name. */
+    call?: string
+  }
+}
+
+interface Taker {
+  call: string | undefined
+}
 
 /**
  * Lets so many jobs of a key through in a period. Their ids are the places of the period, so the queue
@@ -33,10 +48,27 @@ export default definePlugin({
       return place
     }
 
-    async function isTaken(queue: string, id: string): Promise<boolean> {
+    /** What has a place of a period: a job, or what it left behind. */
+    async function takerOf(queue: string, id: string): Promise<Taker | undefined> {
       const port = kernel.port('queue')
       const [job, gone] = await Promise.all([port.getJob(queue, id), port.getJob(PERIODS, id)])
-      return job !== undefined || gone !== undefined
+      if (job) return { call: job.options.throttle?.call }
+      return gone && { call: (gone.data as Taker | undefined)?.call }
+    }
+
+    async function isTaken(queue: string, id: string): Promise<boolean> {
+      return (await takerOf(queue, id)) !== undefined
+    }
+
+    /** The place that a call has taken before, for one that is made again by whoever did not hear of it. */
+    async function placeOf(call: string, queue: string, base: string, max: number): Promise<string | undefined> {
+      for (let place = 0; place < Math.min(max, MOST_PLACES); place++) {
+        const id = `${base}.${place}`
+        const taker = await takerOf(queue, id)
+        if (!taker) return undefined
+        if (taker.call === call) return id
+      }
+      return undefined
     }
 
     /** The name of a period of a key. */
@@ -45,14 +77,20 @@ export default definePlugin({
       const { debounce, throttle } = job.options
       refuseTogether('throttle', payload, { debounce })
       const key = keyOf('throttle', throttle!.key, job)
-      job.options = { ...job.options, throttle: { ...throttle!, key } }
+      const { once: call } = payload.options
+      job.options = { ...job.options, throttle: { ...throttle!, key, ...(call !== undefined && { call }) } }
       return `throttle.${nameOf(job, key)}.${Math.floor(job.createdAt / throttle!.period)}`
     }
 
     async function take(payload: EnqueuePayload, next: Next, base: string, release: () => void): Promise<void> {
       const { job } = payload
       const { queue, name } = job
-      const { max = 1 } = job.options.throttle!
+      const { max = 1, call } = job.options.throttle!
+      const mine = call === undefined ? undefined : await placeOf(call, queue, base, max)
+      if (mine !== undefined) {
+        payload.result = { id: mine, runId: mine, deduplicated: true, queue, name }
+        return
+      }
       let store = next
       const storeAs = async (id: string): Promise<void> => {
         job.id = job.runId = id
@@ -77,9 +115,10 @@ export default definePlugin({
     }
 
     async function remember({ job }: DispatchPayload, next: Next): Promise<void> {
-      const { period } = job.options.throttle!
+      const { period, call } = job.options.throttle!
       const ends = (Math.floor(job.createdAt / period) + 1) * period
-      if (ends > kernel.clock.now()) await kernel.enqueue(PERIOD_ENDS, undefined, { id: job.id, delay: new Date(ends) })
+      const data: Taker | undefined = call === undefined ? undefined : { call }
+      if (ends > kernel.clock.now()) await kernel.enqueue(PERIOD_ENDS, data, { id: job.id, delay: new Date(ends) })
       await next()
     }
   },

@@ -114,7 +114,7 @@ export function createFiring(kernel: Kernel, book: Book, history: History) {
     const input: unknown = transform ? await transform(payload, event) : payload
     const id = startId(event, subscription)
     const job =
-      flow === undefined ? kernel.enqueue(worker!, input, { id }) : kernel.flow(flow).start(input, { id, entry })
+      flow === undefined ? kernel.enqueue(worker!, input, { once: id }) : kernel.flow(flow).start(input, { id, entry })
     const { queue, runId, id: jobId } = await job
     return { queue, runId, jobId }
   }

@@ -81,6 +81,27 @@ export function windowTests(test: PresetTest): void {
   )
 
   it(
+    'counts events and moments that start a worker as calls',
+    test(async ({ kernel, start, until, elapse }) => {
+      const ran: string[] = []
+      await start({
+        index: [{ trigger: { type: 'event', event: 'edit' }, debounce: { delay: 30 } }, () => void ran.push('index')],
+        report: [
+          { trigger: { type: 'event', event: 'edit' }, throttle: { period: LONG } },
+          () => void ran.push('report'),
+        ],
+        tick: [{ schedule: { every: 300 }, debounce: { delay: 10 } }, () => void ran.push('tick')],
+      })
+      await kernel.sendEvent('edit', 1)
+      await kernel.sendEvent('edit', 2)
+      await until('the debounced one has run', () => ran.includes('index') && ran.includes('report'))
+      await until('its moments have run', () => ran.filter((one) => one === 'tick').length >= 2)
+      await elapse(50)
+      expect(ran.filter((one) => one !== 'tick').toSorted()).toEqual(['index', 'report'])
+    }),
+  )
+
+  it(
     'debounces by key, by the call or by the data, also in a batch',
     test(async ({ kernel, start, reach }) => {
       const ran: unknown[] = []
