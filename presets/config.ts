@@ -59,7 +59,7 @@ export async function resolveConfig(config: QueueConfig, environment: PresetEnvi
     schemas: new Map(ordered.map((plugin) => [sectionOf(plugin), plugin.options])),
   })
   if (config.worker !== undefined && typeof config.worker !== 'boolean') {
-    throw invalid('Option \"worker\" of the configuration', 'true or false', config.worker, 'CONFIG_INVALID')
+    throw invalid('Option "worker" of the configuration', 'true or false', config.worker, 'CONFIG_INVALID')
   }
   const { preset: _preset, adapter: _adapter, plugins: _own, worker: _host, ...sections } = defu(fromEnv, config)
   const kept: KernelConfig = {}
