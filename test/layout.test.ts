@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 
 const ROOT = resolve(import.meta.dirname, '..')
 /** What the kernel may weigh, comments and blank lines aside. */
-const KERNEL_LINES = 1850
+const KERNEL_LINES = 1900
 /** A file that is longer has more than one idea in it. */
 const FILE_LINES = 300
 
