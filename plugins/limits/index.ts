@@ -14,14 +14,17 @@ import { watchOutage } from '../_shared/outage.ts'
 import { workerOption } from '../_shared/worker-option.ts'
 import { createPermits } from './permits.ts'
 
+/** How workers share the limits of a key. */
+export interface SharedConcurrency {
+  /**
+   * Counts the jobs of a `concurrencyKey` together with those of the other workers of this group; give all of them the
+   * same `concurrencyPerKey`. Default: each worker counts its own.
+   */
+  concurrencyGroup?: string
+}
+
 declare module 'nuxt-queue/kernel' {
-  interface WorkerConfig {
-    /**
-     * Counts the jobs of a `concurrencyKey` together with those of the other workers of this group; give all of them the
-     * same `concurrencyPerKey`. Default: each worker counts its own.
-     */
-    concurrencyGroup?: string
-  }
+  interface WorkerConfig extends SharedConcurrency {}
 }
 
 /** Milliseconds after which a job that waits in line asks again by itself, whatever became of the line. */
