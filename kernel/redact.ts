@@ -76,7 +76,10 @@ function copyWith(error: Error, changed: Readonly<Record<string, unknown>>): Err
 export function redactingReporter(reporter: Reporter): Reporter {
   const handOn =
     (level: keyof Reporter) =>
-    (message: string, ...detail: unknown[]): void =>
-      reporter[level](redactText(message), ...(detail.map((one) => redactError(one)) as [unknown?]))
+    (message: string, detail?: unknown): void => {
+      // A console would print a detail that is not there.
+      if (detail === undefined) reporter[level](redactText(message))
+      else reporter[level](redactText(message), redactError(detail))
+    }
   return { warn: handOn('warn'), error: handOn('error') }
 }

@@ -168,6 +168,7 @@ describe('many processes over one PostgreSQL', () => {
       { name: 'queue', version: 1 },
       { name: 'queue', version: 2 },
       { name: 'queue', version: 3 },
+      { name: 'queue', version: 4 },
     ])
   })
 

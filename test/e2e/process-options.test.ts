@@ -71,18 +71,15 @@ test('a process that does not get ready in time is told what to do about it', as
 test.each([
   [{ process: { reuse: 0 } }, /Option "process\.reuse" of worker "child"/],
   [{ process: JSON.parse('{ "resue": 2 }') as object }, /resue/],
-])('a wrong option of a process fails the job: %o', async (config, message) => {
-  await expect(run(await open(config), 'pid')).rejects.toThrow(message)
+])('a wrong option of a process keeps its worker from being registered: %o', async (config, message) => {
+  await expect(open(config)).rejects.toThrow(message)
 })
 
-test('a wrong option of an isolated worker fails the job, whatever attempts are left', async () => {
-  const kernel = await open({ isolated: JSON.parse('{ "resourceLimit": {} }') as object })
-  const job = await kernel.enqueue('child', 'pid', { attempts: 3 })
-  await expect(kernel.result(job)).rejects.toMatchObject({
+test('a wrong option of an isolated worker keeps it from being registered', async () => {
+  await expect(open({ isolated: JSON.parse('{ "resourceLimit": {} }') as object })).rejects.toMatchObject({
     code: 'OPTION_INVALID',
     message: expect.stringContaining('resourceLimit') as string,
   })
-  expect(await kernel.port('queue').getJob(job.queue, job.id)).toMatchObject({ attemptsMade: 1 })
 })
 
 test('a kernel that closes while a process is being started leaves none behind', async () => {

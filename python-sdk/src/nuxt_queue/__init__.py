@@ -12,6 +12,16 @@
         return {"loss": 0.25}
 """
 
+import os
+import sys
+
+if sys.argv[:1] == ["-m"] and sys.path[0] in {"", os.getcwd()}:
+    # Python looks for `nuxt_queue.__main__` and has put the working directory first, where a worker `email.py` would
+    # be what the library imports as `email`.
+    from ._paths import after_library
+
+    sys.path.insert(after_library() - 1, sys.path.pop(0))
+
 from .aio import AsyncRunContext
 from .config import WorkerConfig, define_config, define_worker
 from .context import RunContext

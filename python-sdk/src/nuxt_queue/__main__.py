@@ -4,12 +4,6 @@ from __future__ import annotations
 
 import sys
 
-if __name__ == "__main__":
-    from nuxt_queue._paths import after_library
-
-    # `-m` puts the working directory first, where a worker `email.py` would be what the library imports as `email`.
-    sys.path.insert(after_library() - 1, sys.path.pop(0))
-
 
 def main() -> int:
     """Runs a command and answers its exit code."""
