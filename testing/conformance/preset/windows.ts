@@ -85,7 +85,7 @@ export function windowTests(test: PresetTest): void {
     test(async ({ kernel, start, until, elapse }) => {
       const ran: string[] = []
       await start({
-        index: [{ trigger: { type: 'event', event: 'edit' }, debounce: { delay: 30 } }, () => void ran.push('index')],
+        index: [{ trigger: { type: 'event', event: 'edit' }, debounce: { delay: 400 } }, () => void ran.push('index')],
         report: [
           { trigger: { type: 'event', event: 'edit' }, throttle: { period: LONG } },
           () => void ran.push('report'),
@@ -106,12 +106,12 @@ export function windowTests(test: PresetTest): void {
     test(async ({ kernel, start, reach }) => {
       const ran: unknown[] = []
       const key = (data: { doc: string }): string => data.doc
-      await start({ w: [{ queue: 'w', debounce: { delay: 30, key } }, ({ data }) => void ran.push(data)] })
+      await start({ w: [{ queue: 'w', debounce: { delay: 250, key } }, ({ data }) => void ran.push(data)] })
       const docs = ['a', 'b', 'a'].map((doc, n) => ({ worker: 'w', data: { doc, n } }))
       const [a, b, again] = await kernel.enqueueMany(docs)
       expect(again!.id).toBe(a!.id)
       expect(b!.id).not.toBe(a!.id)
-      const own = await kernel.enqueue('w', { doc: 'a', n: 3 }, { debounce: { delay: 30, key: 'c' } })
+      const own = await kernel.enqueue('w', { doc: 'a', n: 3 }, { debounce: { delay: 250, key: 'c' } })
       for (const job of [a!, b!, own]) await reach(job, 'completed')
       expect(ran).toHaveLength(3)
       expect(ran).toEqual(expect.arrayContaining([2, 1, 3].map((n) => expect.objectContaining({ n }))))
