@@ -108,13 +108,18 @@ export interface RunFilter extends Partial<Pick<RunInfo, 'status' | 'flow' | 'na
   limit?: number
 }
 
-/** Which ended runs or jobs may go: each that passes one of the two bounds. */
+/** Which ended runs or jobs may go: each that passes one of the two bounds, `endedBefore` or `keep`. */
 export interface ExpirePolicy {
   outcome: RunOutcome
   /** Those that ended before this moment, in milliseconds since the epoch. */
   endedBefore: number
-  /** How many of the outcome stay at most. */
+  /** How many of the outcome stay at most; more do where `keepSince` holds them. */
   keep: number
+  /**
+   * Those that ended at or after this moment, in milliseconds since the epoch, are not forgotten because of
+   * `keep`, however many they are. `endedBefore` holds for them all the same. Default: none is held.
+   */
+  keepSince?: number
 }
 
 export interface Snapshot {

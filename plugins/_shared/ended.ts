@@ -33,9 +33,9 @@ export class EndedList<T> {
   }
 
   /** Takes out what passes one of the bounds of a policy. */
-  *expire({ endedBefore, keep }: Pick<ExpirePolicy, 'endedBefore' | 'keep'>): Generator<T> {
-    while (this.#first && (this.size > keep || this.#first.endedAt < endedBefore)) {
-      const node = this.#first
+  *expire({ endedBefore, keep, keepSince = Infinity }: Omit<ExpirePolicy, 'outcome'>): Generator<T> {
+    for (let node = this.#first; node; node = this.#first) {
+      if (node.endedAt >= (this.size > keep ? Math.max(endedBefore, keepSince) : endedBefore)) return
       this.remove(node)
       yield node.item
     }

@@ -8,13 +8,16 @@ export function createExpirer(db: PostgresPort): (policy: ExpirePolicy) => Promi
   const s = quoteName(db.schema)
   const throttle = createThrottle()
 
-  /** The newest run that is one too many, as (ended, id). */
-  async function tooMany({ outcome, keep }: ExpirePolicy): Promise<[ended: string, id: string]> {
+  /** The newest run that may go because of the number, as (ended, id). */
+  async function tooMany({ outcome, keep, keepSince = Infinity }: ExpirePolicy): Promise<[ended: string, id: string]> {
     if (!Number.isFinite(keep)) return ['-1', '0']
     const text = `SELECT ended, id FROM ${s}.nq_stream WHERE status = $1 AND ended IS NOT NULL
       ORDER BY status DESC, ended DESC, id DESC OFFSET $2 LIMIT 1`
     const rows = await db.query<{ ended: string; id: string }>(text, [outcome, keep], { repeatable: true })
-    return rows[0] ? [rows[0].ended, rows[0].id] : ['-1', '0']
+    if (!rows[0]) return ['-1', '0']
+    const { ended, id } = rows[0]
+    // Ids begin at 1, so that nothing of that moment itself goes.
+    return Number(ended) < keepSince ? [ended, id] : [String(Math.max(0, Math.ceil(keepSince))), '0']
   }
 
   async function expire(policy: ExpirePolicy): Promise<number> {

@@ -15,15 +15,15 @@ export function createCleaner(
   const s = quoteName(db.schema)
   const throttle = createThrottle()
 
-  /** The moment at or before which jobs are one too many. */
-  async function tooMany({ outcome, keep }: ExpirePolicy): Promise<number> {
+  /** The moment, in microseconds, at or before which jobs go because of their number. */
+  async function tooMany({ outcome, keep, keepSince = Infinity }: ExpirePolicy): Promise<number> {
     if (!Number.isFinite(keep)) return -Infinity
     const text = `SELECT extract(epoch FROM e.at)::float8 * 1000000 AS at FROM ${s}.queue q, LATERAL (
         SELECT j.completed_on AS at FROM ${s}.job j WHERE j.name = q.name AND j.state = $1 AND j.completed_on IS NOT NULL
         ORDER BY j.completed_on DESC LIMIT $2::int + 1) e
       ORDER BY e.at DESC OFFSET $2::int LIMIT 1`
     const rows = await db.query<{ at: number }>(text, [outcome, keep], { repeatable: true })
-    return rows[0] ? rows[0].at : -Infinity
+    return rows[0] ? Math.min(rows[0].at, Math.ceil(keepSince * 1000) - 1) : -Infinity
   }
 
   async function clean(policy: ExpirePolicy): Promise<number> {

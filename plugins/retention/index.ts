@@ -1,7 +1,10 @@
 import { z } from 'zod'
-import { definePlugin, type RunOutcome } from '../../kernel/index.ts'
+import { definePlugin, MAX_DURATION, type RunOutcome } from '../../kernel/index.ts'
 
 const HOUR = 3_600_000
+/** For how many leases of the queue nothing is forgotten by number, unless an option says otherwise. */
+const LEASES = 8
+const MINUTE = 60_000
 const OUTCOMES = ['completed', 'failed', 'cancelled'] as const
 
 function bounds(age: number, count: number) {
@@ -9,13 +12,20 @@ function bounds(age: number, count: number) {
     .strictObject({
       /** Milliseconds that ended runs and jobs are kept. */
       age: z.number().min(0).or(z.literal(Infinity)).default(age),
-      /** How many are kept at most. */
+      /** How many are kept at most, besides those that are younger than `minAge`. */
       count: z.number().int().min(0).or(z.literal(Infinity)).default(count),
     })
     .prefault({})
 }
 
-/** Forgets ended runs and their jobs by age and number, for each outcome. Runs that have not ended stay. */
+function defaultMinAge(lease: number | undefined): number {
+  return lease === undefined ? 0 : Math.max(MINUTE, LEASES * lease)
+}
+
+/**
+ * Forgets ended runs and their jobs by age and number, for each outcome. Runs that have not ended stay, and
+ * so does what is younger than `minAge`, whatever its number. An `age` that is shorter than that holds all the same.
+ */
 export default definePlugin({
   name: 'retention',
   requires: ['queue', 'events'],
@@ -23,12 +33,20 @@ export default definePlugin({
     completed: bounds(HOUR, 10_000),
     failed: bounds(7 * 24 * HOUR, 100_000),
     cancelled: bounds(7 * 24 * HOUR, 100_000),
+    /**
+     * Milliseconds in which nothing is forgotten because of `count`. It has to be several leases at least: a job
+     * whose acknowledgement was lost is handed out again within a lease, and has to find its end on record.
+     * Default: eight leases of the queue and no less than a minute (240,000 with the default lease of 30 s), or 0
+     * where there is only one process, and no acknowledgement that could be lost.
+     */
+    minAge: z.number().min(0).max(MAX_DURATION).optional(),
     /** A sweep follows each time this many runs of one outcome have ended in this process. */
     sweepEvery: z.number().int().min(1).default(100),
     /** Milliseconds between sweeps by time; 0 for none. */
     sweepInterval: z.number().min(0).default(60_000),
   }),
   setup(kernel, options) {
+    const minAge = options.minAge ?? defaultMinAge(kernel.port('queue').lease)
     /** Counted for each outcome, or a regular mix of them could always sweep the same one. */
     const ended = { completed: 0, failed: 0, cancelled: 0 }
     let stop: (() => void) | undefined
@@ -38,7 +56,9 @@ export default definePlugin({
     async function sweep(outcomes: readonly RunOutcome[]): Promise<void> {
       for (const outcome of outcomes) {
         const { age, count } = options[outcome]
-        const policy = { outcome, endedBefore: kernel.clock.now() - age, keep: count }
+        const now = kernel.clock.now()
+        const keepSince = minAge === 0 ? Infinity : now - minAge
+        const policy = { outcome, endedBefore: now - age, keep: count, keepSince }
         await kernel.port('queue').clean(policy)
         await kernel.port('events').expire(policy)
       }

@@ -292,6 +292,30 @@ export function runTests(test: EventsTest): void {
   )
 
   it(
+    'forgets no run by number that ended at or after a moment',
+    test(async ({ run, events, elapse, now }) => {
+      const ends = (id: string): Promise<void> => run(id, { status: 'completed' })
+      await ends('old')
+      await elapse(60)
+      const keepSince = now() - 30
+      const young = Array.from({ length: 20 }, (_, n) => `y${String(n).padStart(2, '0')}`)
+      for (const id of young) await ends(id)
+      const left = async (): Promise<string[]> => (await events.runs.list()).map(({ runId }) => runId).toSorted()
+      const bounds = { outcome: 'completed', endedBefore: 0 } as const
+      expect(await events.expire({ ...bounds, keep: 21, keepSince })).toBe(0)
+      expect(await events.expire({ ...bounds, keep: 2, keepSince })).toBe(1)
+      expect(await events.expire({ ...bounds, keep: 0, keepSince })).toBe(0)
+      expect(await left()).toEqual(young)
+      await elapse(60)
+      const later = now() - 30
+      expect(await events.expire({ ...bounds, keep: 15, keepSince: later })).toBe(5)
+      expect(await left()).toHaveLength(15)
+      expect(await events.expire({ ...bounds, endedBefore: later, keep: 100, keepSince })).toBe(15)
+      expect(await left()).toEqual([])
+    }),
+  )
+
+  it(
     'forgets ended runs by age',
     test(async ({ run, append, events, elapse, now }) => {
       await run('old')

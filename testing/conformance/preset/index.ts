@@ -13,6 +13,7 @@ import { leavingTests } from './leaving.ts'
 import { lookingBackTests } from './looking-back.ts'
 import { permitTests } from './permits.ts'
 import { replayTests } from './replays.ts'
+import { retentionTests } from './retention.ts'
 import { presetTest, type PresetConformanceOptions } from './rig.ts'
 import { sagaTests } from './sagas.ts'
 import { scheduleTests } from './schedules.ts'
@@ -44,6 +45,7 @@ export function presetConformance({ name, create }: PresetConformanceOptions): v
     describe('jobs', () => {
       jobTests(test)
       endingTests(test)
+      retentionTests(test)
     })
     describe('flow control', () => {
       flowControlTests(test)

@@ -3,15 +3,6 @@ import { endKey, type EnqueuedJob } from '../../../kernel/index.ts'
 import { codeOf } from '../harness.ts'
 import type { PresetTest } from './rig.ts'
 
-const RETENTION = {
-  retention: {
-    sweepEvery: 5,
-    sweepInterval: 0,
-    completed: { age: 3_600_000, count: 10 },
-    failed: { age: 3_600_000, count: 3 },
-  },
-}
-
 /** The life of plain jobs, as their runs tell it. */
 export function jobTests(test: PresetTest): void {
   it(
@@ -232,42 +223,6 @@ export function jobTests(test: PresetTest): void {
       expect((await reach(job, 'failed')).error).toMatchObject({ code: 'VALUE_UNSUPPORTED' })
       expect(await types(job.runId)).toEqual(['step.started', 'step.failed'])
     }),
-  )
-
-  it(
-    'keeps ended runs and jobs within the bounds, and no run that is open',
-    test(async ({ kernel, start, reach, until }) => {
-      const gate = Promise.withResolvers<void>()
-      await start({
-        good: () => {},
-        bad() {
-          throw new Error('boom')
-        },
-        slow: () => gate.promise,
-      })
-      const open = await kernel.enqueue('slow')
-      await reach(open, 'active')
-      for (let n = 0; n < 40; n++) {
-        await kernel.enqueue('good', n)
-        await kernel.enqueue('bad', n)
-      }
-      const sizes = async (status: 'completed' | 'failed', queue: string): Promise<number[]> => {
-        const runs = await kernel.port('events').runs.list({ status, limit: 1000 })
-        return [runs.length, (await kernel.port('queue').getJobCounts(queue))[status]]
-      }
-      const idle = async (queue: string): Promise<boolean> => {
-        const { waiting, active } = await kernel.port('queue').getJobCounts(queue)
-        return waiting + active === 0
-      }
-      await until('all have run', async () => (await idle('good')) && (await idle('bad')))
-      // A sweep follows every fifth end, so that many may be there beyond the bound.
-      const within = (bound: number, counted: readonly number[]): boolean => counted.every((size) => size <= bound + 5)
-      await until('completed ones are swept', async () => within(10, await sizes('completed', 'good')))
-      await until('failed ones are swept', async () => within(3, await sizes('failed', 'bad')))
-      expect(await kernel.port('events').runs.get(open.runId)).toMatchObject({ status: 'running' })
-      gate.resolve()
-      await reach(open, 'completed')
-    }, RETENTION),
   )
 
   it(

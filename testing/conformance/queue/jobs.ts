@@ -218,4 +218,36 @@ export function jobTests(test: QueueTest): void {
       expect(await add({ id: 'c1' })).toMatchObject({ deduplicated: false })
     }),
   )
+
+  it(
+    'forgets no job by number that ended at or after a moment, in any queue',
+    test(async ({ queue, add, work, reach, elapse, now }) => {
+      await work(() => completed())
+      await work(() => completed(), { queue: 'other' })
+      const ended = async (id: string, to = 'q'): Promise<void> => {
+        await add({ id, queue: to })
+        await reach(id, 'completed', to)
+      }
+      await ended('old')
+      await ended('older', 'other')
+      await elapse(60)
+      const keepSince = now() - 30
+      const young = Array.from({ length: 20 }, (_, n) => `y${String(n).padStart(2, '0')}`)
+      for (const [n, id] of young.entries()) await ended(id, n % 2 === 0 ? 'q' : 'other')
+      const ids = async (): Promise<string[]> => (await queue.getJobs()).map(({ id }) => id).toSorted()
+      const bounds = { outcome: 'completed', endedBefore: 0 } as const
+      expect(await queue.clean({ ...bounds, keep: 22, keepSince })).toBe(0)
+      expect(await queue.clean({ ...bounds, keep: 21, keepSince })).toBe(1)
+      expect(await queue.clean({ ...bounds, keep: 2, keepSince })).toBe(1)
+      expect(await ids()).toEqual(young)
+      expect(await queue.clean({ ...bounds, keep: 2, keepSince })).toBe(0)
+      expect(await queue.clean({ ...bounds, keep: 0, keepSince })).toBe(0)
+      expect(await ids()).toEqual(young)
+      await elapse(60)
+      const later = now() - 30
+      expect(await queue.clean({ ...bounds, keep: 15, keepSince: later })).toBe(5)
+      expect(await queue.clean({ ...bounds, endedBefore: later, keep: 100, keepSince })).toBe(15)
+      expect(await ids()).toEqual([])
+    }),
+  )
 }

@@ -1,0 +1,99 @@
+import { expect, it } from 'vitest'
+import type { EnqueuedJob, KernelConfig } from '../../../kernel/index.ts'
+import type { PresetTest } from './rig.ts'
+
+const RETENTION = {
+  retention: {
+    sweepEvery: 5,
+    sweepInterval: 0,
+    minAge: 0,
+    completed: { age: 3_600_000, count: 10 },
+    failed: { age: 3_600_000, count: 3 },
+  },
+}
+
+/** Sweeps by time only, and lets nothing stay for its number. */
+function sweepsBy(minAge: number): KernelConfig {
+  const none = { age: 3_600_000, count: 0 }
+  return {
+    retention: { sweepEvery: 1_000_000, sweepInterval: 20, minAge, completed: none, failed: { ...none, age: 0 } },
+  }
+}
+
+/** What is forgotten of what has ended, and what is not. */
+export function retentionTests(test: PresetTest): void {
+  it(
+    'keeps ended runs and jobs within the bounds, and no run that is open',
+    test(async ({ kernel, start, reach, until }) => {
+      const gate = Promise.withResolvers<void>()
+      await start({
+        good: () => {},
+        bad() {
+          throw new Error('boom')
+        },
+        slow: () => gate.promise,
+      })
+      const open = await kernel.enqueue('slow')
+      await reach(open, 'active')
+      for (let n = 0; n < 40; n++) {
+        await kernel.enqueue('good', n)
+        await kernel.enqueue('bad', n)
+      }
+      const sizes = async (status: 'completed' | 'failed', queue: string): Promise<number[]> => {
+        const runs = await kernel.port('events').runs.list({ status, limit: 1000 })
+        return [runs.length, (await kernel.port('queue').getJobCounts(queue))[status]]
+      }
+      const idle = async (queue: string): Promise<boolean> => {
+        const { waiting, active } = await kernel.port('queue').getJobCounts(queue)
+        return waiting + active === 0
+      }
+      await until('all have run', async () => (await idle('good')) && (await idle('bad')))
+      // A sweep follows every fifth end, so that many may be there beyond the bound.
+      const within = (bound: number, counted: readonly number[]): boolean => counted.every((size) => size <= bound + 5)
+      await until('completed ones are swept', async () => within(10, await sizes('completed', 'good')))
+      await until('failed ones are swept', async () => within(3, await sizes('failed', 'bad')))
+      expect(await kernel.port('events').runs.get(open.runId)).toMatchObject({ status: 'running' })
+      gate.resolve()
+      await reach(open, 'completed')
+    }, RETENTION),
+  )
+
+  it(
+    'forgets nothing by number that ended a short while ago, and by age what is to go at once',
+    test(async ({ kernel, start, reach, until }) => {
+      await start({
+        good: () => 'done',
+        bad() {
+          throw new Error('boom')
+        },
+      })
+      const jobs: EnqueuedJob[] = []
+      for (let n = 0; n < 30; n++) jobs.push(await kernel.enqueue('good', n, { id: `good-${n}` }))
+      for (const job of jobs) await reach(job, 'completed')
+      // A sweep takes completed ones first: once this one is gone, they have been looked at.
+      const bad = await kernel.enqueue('bad')
+      await until('a sweep has passed', async () => {
+        const run = await kernel.port('events').runs.get(bad.runId)
+        return run === undefined && (await kernel.port('queue').getJob('bad', bad.id)) === undefined
+      })
+      for (const [n, job] of jobs.entries()) {
+        expect(await kernel.port('events').runs.get(job.runId)).toMatchObject({ status: 'completed' })
+        expect(await kernel.enqueue('good', n, { id: `good-${n}` })).toMatchObject({ deduplicated: true })
+        expect(await kernel.result(job)).toBe('done')
+      }
+    }, sweepsBy(3_600_000)),
+  )
+
+  it(
+    'forgets by number what is old enough',
+    test(async ({ kernel, start, until }) => {
+      await start({ good: () => 'done' })
+      const jobs: EnqueuedJob[] = []
+      for (let n = 0; n < 30; n++) jobs.push(await kernel.enqueue('good', n))
+      for (const job of jobs) {
+        await until('its run is forgotten', async () => (await kernel.port('events').runs.get(job.runId)) === undefined)
+        await until('it is forgotten', async () => (await kernel.port('queue').getJob('good', job.id)) === undefined)
+      }
+    }, sweepsBy(100)),
+  )
+}
