@@ -86,7 +86,11 @@ describe.each(stores)('a trigger on $preset', ({ preset, config }) => {
       return all.length === 4 && all
     })
     expect(records.map(({ id }) => id).toSorted()).toEqual(['a', 'b', 'c', 'd'])
-    const jobs = await kernels[0]!.port('queue').getJobs({ queue: 'second' })
+    // Each is recorded before its job is queued.
+    const jobs = await until(async () => {
+      const queued = await kernels[0]!.port('queue').getJobs({ queue: 'second' })
+      return queued.length === 4 && queued
+    })
     expect(jobs.map(({ data }) => data as string).toSorted()).toEqual(['a', 'b', 'c', 'd'])
   })
 })

@@ -91,7 +91,8 @@ describe('what does not fit is refused at start, and told', () => {
       code: 'CONFIG_INVALID',
       message: expect.stringMatching(message) as string,
     })
-    expect(await admin.dbsize()).toBe(before)
+    // What earlier tests have left may expire meanwhile.
+    expect(await admin.dbsize()).toBeLessThanOrEqual(before)
   })
 
   it.each([

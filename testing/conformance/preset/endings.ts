@@ -26,13 +26,15 @@ export function endingTests(test: PresetTest): void {
 
   it(
     'stops waiting for the result of a job that is removed',
-    test(async ({ kernel, start }) => {
+    test(async ({ kernel, start, until }) => {
       await start({ w: () => 'done' })
       await kernel.port('queue').pause('w')
       const job = await kernel.enqueue('w')
-      const waiting = codeOf(() => kernel.result(job))
+      let code: unknown
+      void codeOf(() => kernel.result(job)).then((found) => (code = found))
       await kernel.port('queue').remove('w', job.id)
-      expect(await waiting).toBe('JOB_NOT_FOUND')
+      await until('the wait has ended', () => code !== undefined)
+      expect(code).toBe('JOB_NOT_FOUND')
     }),
   )
 

@@ -52,7 +52,7 @@ export function leavingTests(test: PresetTest): void {
       })
       let deferred = 0
       await start({
-        sleeps: async (_job, ctx) => ctx.step.sleep('nap', 20),
+        sleeps: async (_job, ctx) => ctx.step.sleep('nap', 500),
         returns: (_job, ctx) => (deferred++ === 0 ? ctx.defer({ delay: 5 }) : 'done'),
         throws: async (_job, ctx) => {
           if (ctx.claim === 1) throw ctx.defer({ delay: 5 }) as unknown

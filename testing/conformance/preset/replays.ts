@@ -117,7 +117,9 @@ export function replayTests(test: PresetTest): void {
         ],
       })
       await reach(await kernel.enqueue('branches'), 'completed')
-      expect(calls).toEqual(['early', 'late', 'early', 'new', 'late'])
+      expect(calls.slice(0, 3)).toEqual(['early', 'late', 'early'])
+      // The last two run beside each other.
+      expect(calls.slice(3).toSorted()).toEqual(['late', 'new'])
     }),
   )
 

@@ -11,7 +11,7 @@ export function windowTests(test: PresetTest): void {
     'runs one job with the newest data once no more come',
     test(async ({ kernel, start, reach, until }) => {
       const ran: unknown[] = []
-      await start({ w: [{ queue: 'w', debounce: { delay: 250 } }, ({ data, id }) => (ran.push([id, data]), data)] })
+      await start({ w: [{ queue: 'w', debounce: { delay: 1000 } }, ({ data, id }) => (ran.push([id, data]), data)] })
       const first = await kernel.enqueue('w', 1)
       const others = [await kernel.enqueue('w', 2), await kernel.enqueue('w', 3)]
       expect(first).toMatchObject({ queue: 'w', name: 'w', deduplicated: false })
