@@ -60,6 +60,8 @@ export type ErrorCode =
   | 'QUEUE_FULL'
   /** There is no such job. */
   | 'JOB_NOT_FOUND'
+  /** The job has ended and is no longer kept; only its id is still known. */
+  | 'JOB_FORGOTTEN'
   /** The job is in a state that does not allow the operation. */
   | 'JOB_STATE'
   /** The handler did not settle within the timeout of its job. */

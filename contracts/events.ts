@@ -122,6 +122,12 @@ export interface ExpirePolicy {
   keepSince?: number
 }
 
+/** Which ended jobs may go, and what stays known of them. */
+export interface CleanPolicy extends ExpirePolicy {
+  /** Milliseconds from the end of a job in which its id stays known, where a caller gave it. Default 0. */
+  rememberFor?: number
+}
+
 export interface Snapshot {
   /** Name and version of the fold that made it. */
   reducer: string

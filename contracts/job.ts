@@ -13,7 +13,11 @@ export interface Backoff {
 
 /** What a caller may ask for when enqueueing; most of it can also be a worker's default. */
 export interface JobOptions {
-  /** Deduplicates: while the queue knows a job of this id, enqueueing it again answers that one. Default: a UUID. */
+  /**
+   * Deduplicates: while the queue knows a job of this id, enqueueing it again returns that one. It knows the id as
+   * long as it keeps the job, and for `retention.deduplication` milliseconds after its end at least; `remove` frees it.
+   * Default: a UUID.
+   */
   id?: string
   /** How many times the handler may fail before the job does. Default 1. */
   attempts?: number
@@ -76,6 +80,8 @@ export interface JobFlow {
   forked?: boolean
   /** What a run begins with, which its entry carries. */
   start?: FlowStart
+  /** Whoever started the run gave it an id, by which starting it again counts once. */
+  named?: boolean
 }
 
 /** What a run of a flow is told by whoever starts it, beside its input. */
@@ -133,11 +139,11 @@ export interface Job<T = unknown> extends Readonly<Omit<JobDraft, 'data' | 'runA
   readonly crashes: number
 }
 
-/** What the queue answers to `enqueue`. */
+/** What the queue returns for `enqueue`. */
 export interface EnqueueReceipt {
   id: string
   runId: string
-  /** True when the id was known already and nothing was added. */
+  /** True when the id was known already, be its job kept or forgotten, and nothing was added. */
   deduplicated: boolean
 }
 

@@ -75,10 +75,19 @@ export interface QueueProvider {
   promote(queue: string, id: string): MaybePromise<boolean>
   /** Ends a job that waits, as cancelled. False when it is active, ended or unknown. */
   cancel(queue: string, id: string): MaybePromise<boolean>
-  /** Forgets a job. False when there is none. @throws `JOB_STATE` when it is active */
+  /**
+   * Forgets a job and frees its id, also that of a job that `clean` has forgotten. False when there is neither.
+   *
+   * @throws `JOB_STATE` when it is active
+   */
   remove(queue: string, id: string): MaybePromise<boolean>
-  /** Forgets ended jobs beyond the bounds, in all queues; answers how many. */
-  clean(policy: E.ExpirePolicy): MaybePromise<number>
+  /**
+   * Forgets ended jobs beyond the bounds, in all queues; returns how many. With `rememberFor` the ids that callers gave
+   * (`hasGivenId`) stay known: in one write with the removal, so that no death of a process comes between.
+   */
+  clean(policy: E.CleanPolicy): MaybePromise<number>
+  /** The run of a job that `clean` has forgotten while its id is still known: `enqueue` of that id stores nothing. */
+  forgotten(queue: string, id: string): MaybePromise<string | undefined>
   /** Rejects, with `STORE_UNAVAILABLE`, while the store takes no writes. Health checks ask it. */
   checkHealth?(): MaybePromise<void>
   /** `'*'` stands for every queue, or every event. */

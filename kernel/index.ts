@@ -16,6 +16,7 @@ export {
   toError,
 } from './errors.ts'
 export { orderPlugins } from './plugins.ts'
+export { hasGivenId } from './given-id.ts'
 export { isPromise } from './hooks.ts'
 export { callListener } from './listeners.ts'
 export { createKernel } from './kernel.ts'

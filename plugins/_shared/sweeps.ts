@@ -1,4 +1,4 @@
-import type { ExpirePolicy, RunOutcome } from '../../kernel/index.ts'
+import type { CleanPolicy, RunOutcome } from '../../kernel/index.ts'
 
 /** Milliseconds between two sweeps of an outcome. */
 const PAUSE = 200
@@ -7,7 +7,7 @@ const PAUSE = 200
 const CLOSE_LIMIT = 2000
 
 export interface Sweeps {
-  run(policy: ExpirePolicy): Promise<number>
+  run(policy: CleanPolicy): Promise<number>
   /** Sweeps no more; resolves when none is under way, or after two seconds, since the store may be away. */
   close(): Promise<void>
 }
@@ -16,11 +16,11 @@ export interface Sweeps {
  * One sweep of an outcome at a time in a process: those asked for meanwhile become one, with the newest
  * bounds, since what is in excess would only be found again. What it forgot is told to the first.
  */
-export function onePerOutcome(sweep: (policy: ExpirePolicy) => Promise<number>): Sweeps {
+export function onePerOutcome(sweep: (policy: CleanPolicy) => Promise<number>): Sweeps {
   let closed = false
   const last = new Map<RunOutcome, Promise<unknown>>()
-  const next = new Map<RunOutcome, { policy: ExpirePolicy; done: Promise<number> }>()
-  const run = (policy: ExpirePolicy): Promise<number> => {
+  const next = new Map<RunOutcome, { policy: CleanPolicy; done: Promise<number> }>()
+  const run = (policy: CleanPolicy): Promise<number> => {
     const { outcome } = policy
     if (closed) return Promise.resolve(0)
     const waiting = next.get(outcome)

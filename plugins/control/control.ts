@@ -7,7 +7,7 @@ import {
   type StoredEvent,
   type Unsubscribe,
 } from '../../kernel/index.ts'
-import { cancelled, createResults, notFound, resultOf } from './results.ts'
+import { cancelled, createResults, resultOf } from './results.ts'
 
 /** Instances tell each other here what to abort. Messages only; what counts is in the run's log. */
 const CONTROL_STREAM = '_control'
@@ -30,14 +30,14 @@ export interface Control {
    * leaves the queue, and a running handler's signal aborts, on whatever instance. False when it
    * had ended already.
    *
-   * @throws QueueError `JOB_NOT_FOUND`
+   * @throws QueueError `JOB_NOT_FOUND`; `JOB_FORGOTTEN` when it has ended and is no longer kept
    */
   cancel(job: JobRef, options?: { reason?: string }): Promise<boolean>
   /**
    * Runs a failed or cancelled job again with all its attempts. Also right after its end was reported, which
    * may be before its queue knows of it.
    *
-   * @throws QueueError `JOB_NOT_FOUND`, `JOB_STATE`
+   * @throws QueueError `JOB_NOT_FOUND`, `JOB_FORGOTTEN`, `JOB_STATE`
    */
   retry(job: JobRef): Promise<void>
   /**
@@ -45,7 +45,8 @@ export interface Control {
    *
    * @param job what `enqueue` returned, or `{ queue, id }`
    * @param options.timeout milliseconds; default: as long as it takes
-   * @throws QueueError `JOB_NOT_FOUND` when there is no such job, or it is removed in the meantime;
+   * @throws QueueError `JOB_NOT_FOUND` when there is no such job, or it is removed in the meantime; `JOB_FORGOTTEN`
+   * when it has ended and neither it nor its history is kept, so that only its id is known;
    * `JOB_CANCELLED`, `JOB_TIMEOUT`; or an Error with the message and the code of the handler's
    */
   result<Result = unknown>(
@@ -62,7 +63,7 @@ export function createControl(kernel: Kernel): { members: Control; listen: () =>
   async function find({ queue, id }: JobRef): Promise<JobRecord> {
     const job = await kernel.port('queue').getJob(queue, id)
     if (job) return job
-    throw notFound(queue, id)
+    throw await results.missing(queue, id)
   }
   const results = createResults(kernel)
 

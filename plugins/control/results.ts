@@ -1,5 +1,6 @@
 import {
   endKey,
+  isQueueError,
   QueueError,
   reviveError,
   type JobRecord,
@@ -7,6 +8,7 @@ import {
   type SerializedError,
   type StoredEvent,
 } from '../../kernel/index.ts'
+import { forgotten } from '../_shared/forgotten.ts'
 import type { JobRef } from './control.ts'
 
 /** Milliseconds between two looks at a job that somebody waits for: doubled each time, up to the longest. */
@@ -33,8 +35,9 @@ export function createResults(kernel: Kernel) {
   }
 
   /** The end of a job that its queue does not hold any more, if the log of its run is still there. */
-  async function endOfForgotten({ queue: name, id, runId }: JobOfRun): Promise<StoredEvent> {
-    if (runId === undefined || !(await events().byKey(runId, endKey({ id, round: 0 })))) throw notFound(name, id)
+  async function endOfForgotten({ queue: name, id, runId: given }: JobOfRun): Promise<StoredEvent> {
+    const runId = given ?? (await queue().forgotten(name, id))
+    if (runId === undefined || !(await events().byKey(runId, endKey({ id, round: 0 })))) throw await missing(name, id)
     const ends = await events().read(runId, { types: ENDS, reverse: true })
     return ends.find(({ key }) => key === `end:${id}` || key?.startsWith(`end:${id}#`))!
   }
@@ -46,7 +49,12 @@ export function createResults(kernel: Kernel) {
     if (end) return end
     // Retried meanwhile: its end is one of another round.
     if (record) return endKey(record) === key ? endFromRecord(record) : events().byKey(runId, endKey(record))
-    throw notFound(name, id)
+    throw await missing(name, id)
+  }
+
+  /** What is wrong with a job that its queue does not hold. */
+  async function missing(name: string, id: string): Promise<QueueError> {
+    return (await queue().forgotten(name, id)) === undefined ? notFound(name, id) : forgotten(`Job "${id}"`)
   }
 
   /**
@@ -90,7 +98,7 @@ export function createResults(kernel: Kernel) {
         const end = await look()
         if (end !== undefined) return found.resolve(end)
       } catch (error) {
-        if (error instanceof QueueError && error.code === 'JOB_NOT_FOUND') return found.reject(error)
+        if (isQueueError(error, 'JOB_NOT_FOUND') || isQueueError(error, 'JOB_FORGOTTEN')) return found.reject(error)
         // The store is away: it is looked at again.
       }
       if (!stopped) arm(Math.min(LONGEST_LOOK, 2 * ms))
@@ -124,7 +132,7 @@ export function createResults(kernel: Kernel) {
     }
   }
 
-  return { endOf, waitFor, settled }
+  return { endOf, missing, waitFor, settled }
 }
 
 function hasEnded({ state }: JobRecord): boolean {

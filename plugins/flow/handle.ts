@@ -12,6 +12,7 @@ import {
   type SerializedError,
   type SqlClient,
 } from '../../kernel/index.ts'
+import { forgotten } from '../_shared/forgotten.ts'
 import type { Carrier } from './carry.ts'
 import type { FlowEngine } from './engine.ts'
 import { explainRun, type RunExplanation } from './explain.ts'
@@ -20,7 +21,10 @@ import { entryOf } from './graph.ts'
 import { instanceId } from './run.ts'
 
 export interface StartOptions extends FlowStart {
-  /** Starts a run of this id only if there is none; it is also its `runId`. Default: one of its own. */
+  /**
+   * Starts a run of this id only if there is none, or was none whose id is still known (`retention.deduplication`); it is
+   * also its `runId`. Default: one of its own.
+   */
   id?: string
   /** The entry to start with, for a flow that has several. */
   entry?: string
@@ -81,7 +85,7 @@ export interface FlowHandle {
    * Waits for the end of a run and answers what its last step returned.
    *
    * @param options.timeout milliseconds; default: as long as it takes
-   * @throws QueueError `JOB_CANCELLED`, `JOB_TIMEOUT`; or an Error with the message and the code of the failed step's, and its name as `step`
+   * @throws QueueError `JOB_CANCELLED`, `JOB_TIMEOUT`; `JOB_FORGOTTEN` when it has ended and is no longer kept; or an Error with the message and the code of the failed step's, and its name as `step`
    */
   result(runId: string, options?: { timeout?: number }): Promise<unknown>
 }
@@ -93,6 +97,17 @@ export function createFlowHandle(
   name: string,
 ): FlowHandle {
   const graph = engine.graphOf(name)
+
+  /** A run that has ended and is known only by its id has no end to wait for. */
+  async function assertKept(runId: string): Promise<void> {
+    if (await kernel.port('events').byKey(runId, 'flow.started')) return
+    for (const { step, worker } of graph.entries) {
+      if (await kernel.port('queue').forgotten(worker.queue.name, instanceId(runId, step))) {
+        throw forgotten(`Run ${runId} of flow "${name}"`)
+      }
+    }
+  }
+
   return {
     version: graph.version,
     async start(input, options = {}) {
@@ -102,7 +117,8 @@ export function createFlowHandle(
       if (tags !== undefined) checkTags(`Option "tags" of flow "${name}"`, tags)
       const { step, worker } = entryOf(graph, entry)
       const start: FlowStart = { ...(tags && { tags }), ...(parent && { parent }) }
-      const flow = { name, step, ...((tags || parent) && { start }) }
+      const named = options.id === undefined ? {} : { named: true }
+      const flow = { name, step, ...((tags || parent) && { start }), ...named }
       return kernel.enqueue(worker.id, input, { id: instanceId(runId, step), runId, flow, ...(db && { db }) })
     },
     async cancel(runId, { reason = 'on request' } = {}) {
@@ -121,6 +137,7 @@ export function createFlowHandle(
     explain: (runId) => explainRun(engine, graph, runId),
     runs: async (filter = {}) => kernel.port('events').runs.list({ ...filter, flow: name }),
     async result(runId, options) {
+      await assertKept(runId)
       const { type, data } = await kernel.waitFor(runId, 'end', options)
       if (type === 'flow.completed') return (data as { result?: unknown }).result
       if (type === 'flow.cancelled') {

@@ -51,14 +51,15 @@ export default definePlugin({
 
     kernel.hook(
       'enqueue',
-      ({ job, worker }, next) => {
+      ({ job, worker, options }, next) => {
         const entries = placesOf(worker!).filter(({ role }) => role === 'entry')
         if (entries.length > 1) {
           const names = entries.map(({ name }) => `kernel.flow('${name}').start()`).join(' or ')
           throw new QueueError('FLOW_INVALID', `Worker "${worker!.id}" begins several flows. Use ${names}.`)
         }
         const [{ name, step }] = entries as [(typeof entries)[number]]
-        job.flow = { name, step: step ?? worker!.id }
+        const named = (options.id ?? options.once) !== undefined
+        job.flow = { name, step: step ?? worker!.id, ...(named && { named }) }
         return next()
       },
       { when: ({ job, worker }) => job.flow === undefined && worker !== undefined && isEntry(worker) },

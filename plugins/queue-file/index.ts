@@ -13,14 +13,14 @@ export default definePlugin({
   requires: ['file'],
   setup(kernel) {
     const storage = kernel.port('file')
-    const journals = createJournals(storage, (queue) => queues.jobsOf(queue))
+    const journals = createJournals(storage, () => queues)
     const queues = createLocalQueues(kernel, {
       durable: true,
       maxQueueSize: storage.maxQueueSize,
       configKey: 'file',
       journal: journals,
     })
-    for (const { queue, jobs, paused } of journals.load()) queues.restore(queue, jobs, paused)
+    for (const left of journals.load()) queues.restore(left.queue, left)
     kernel.provide('queue', durable(queues.provider, journals))
     const { limits, snapshot, restore } = createLocalLimits(kernel, (change) => lines.append(change, 1))
     const lines = storage.open('limits', { header: LIMITS, snapshot }, (line) => restore(line as never))

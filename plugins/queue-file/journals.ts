@@ -1,9 +1,11 @@
-import type { JobRecord } from '../../kernel/index.ts'
+import type { JobRecord, RunOutcome } from '../../kernel/index.ts'
 import type { JournalLine } from '../_shared/folder/disk.ts'
 import type { Journal } from '../_shared/folder/journal.ts'
 import { isJson } from '../_shared/json.ts'
 import type { FileStorage } from '../_shared/folder/storage.ts'
+import type { ForgottenJob } from '../_shared/local-queue/forgotten.ts'
 import type { QueueJournal } from '../_shared/local-queue/journal.ts'
+import type { LeftQueue, LocalQueues } from '../_shared/local-queue/provider.ts'
 import { fileName, queueName } from './names.ts'
 
 /*
@@ -12,6 +14,7 @@ import { fileName, queueName } from './names.ts'
  *   { "job": "<id>", … }                      a job
  *   { "job": "<id>", …, "unset": ["error"] }  what has changed about it
  *   { "job": "<id>", "removed": true }        it has been forgotten
+ *   { "job": "<id>", "removed": true, "run": …, "outcome": …, "until": … }  the same, and its id is known until then
  *   { "paused": true | false }                the queue
  */
 const FORMAT = { journal: 'nuxt-queue/jobs', version: 1 }
@@ -42,27 +45,25 @@ const BLANK: JobRecord = {
 /** What a retry by hand takes away from a job. */
 const CLEARED: ReadonlySet<keyof JobRecord> = new Set(['error', 'finishedAt', 'progress'])
 
-/** What a process has left of a queue. */
-interface LoadedQueue {
-  queue: string
-  jobs: JobRecord[]
-  paused: boolean
-}
-
 export interface QueueJournals extends QueueJournal {
-  load(): LoadedQueue[]
+  load(): LeftQueue[]
   synced(queue: string): Promise<void> | undefined
   close(): Promise<void>
 }
 
 /** A journal a queue, opened with the first change. */
-export function createJournals(storage: FileStorage, jobsOf: (queue: string) => JobRecord[]): QueueJournals {
+export function createJournals(
+  storage: FileStorage,
+  queues: () => Pick<LocalQueues, 'jobsOf' | 'forgottenOf'>,
+): QueueJournals {
   const journals = new Map<string, Journal>()
   const paused = new Set<string>()
 
   function* snapshot(queue: string): Generator<JournalLine> {
     if (paused.has(queue)) yield { paused: true }
+    const { jobsOf, forgottenOf } = queues()
     for (const job of jobsOf(queue)) yield lineOf(job)
+    for (const job of forgottenOf(queue)) yield removalOf(job.id, job)
   }
 
   function open(queue: string, name: string, apply: (line: Record<string, unknown>) => void): Journal {
@@ -75,14 +76,18 @@ export function createJournals(storage: FileStorage, jobsOf: (queue: string) => 
     return journals.get(queue) ?? open(queue, `${FOLDER}/${fileName(queue)}`, () => {})
   }
 
-  function load(name: string): LoadedQueue {
+  function load(name: string): LeftQueue {
     const jobs = new Map<string, JobRecord>()
+    const forgotten = new Map<string, ForgottenJob>()
     const queue = queueName(name.slice(FOLDER.length + 1), storage.header(name))
     const journal = open(queue, name, (line) => {
       if (typeof line.paused === 'boolean') void (line.paused ? paused.add(queue) : paused.delete(queue))
       if (typeof line.job !== 'string') return
-      if (line.removed === true) jobs.delete(line.job)
-      else jobs.set(line.job, merged(jobs.get(line.job), queue, line))
+      if (line.removed !== true) return void jobs.set(line.job, merged(jobs.get(line.job), queue, line))
+      jobs.delete(line.job)
+      const known = forgottenBy(queue, line)
+      if (known) forgotten.set(line.job, known)
+      else forgotten.delete(line.job)
     })
     for (const job of jobs.values()) {
       if (job.state !== 'active') continue
@@ -90,7 +95,7 @@ export function createJournals(storage: FileStorage, jobsOf: (queue: string) => 
       Object.assign(job, { state: 'waiting', crashes: job.crashes + 1 })
       journal.append({ job: job.id, state: job.state, crashes: job.crashes }, 1)
     }
-    return { queue, jobs: [...jobs.values()], paused: paused.has(queue) }
+    return { queue, jobs: [...jobs.values()], forgotten: [...forgotten.values()], paused: paused.has(queue) }
   }
 
   return {
@@ -102,7 +107,7 @@ export function createJournals(storage: FileStorage, jobsOf: (queue: string) => 
       journal.append(changeOf(job, ['state', 'claims', 'startedAt']), 1)
       return journal.written()
     },
-    removed: (queue, id) => journalOf(queue).append({ job: id, removed: true }, 2),
+    removed: (queue, id, known) => journalOf(queue).append(removalOf(id, known), known ? 1 : 2),
     paused(queue, value) {
       if (value) paused.add(queue)
       else paused.delete(queue)
@@ -126,6 +131,15 @@ function lineOf(job: Readonly<JobRecord>): JournalLine {
   // Most are plain, and written at a stroke.
   const plain = isJson(job.data) && isJson(job.options) && job.error === undefined && job.finishedAt === undefined
   return plain ? JSON.stringify(line) : line
+}
+
+function removalOf(job: string, known?: ForgottenJob): JournalLine {
+  return { job, removed: true, ...(known && { run: known.runId, outcome: known.outcome, until: known.until }) }
+}
+
+function forgottenBy(queue: string, { job, run, outcome, until }: Record<string, unknown>): ForgottenJob | undefined {
+  if (typeof run !== 'string' || typeof until !== 'number') return undefined
+  return { queue, id: job as string, runId: run, outcome: outcome as RunOutcome, until }
 }
 
 function changeOf(job: Readonly<JobRecord>, fields: readonly (keyof JobRecord)[]): JournalLine {

@@ -1,7 +1,8 @@
-import type { ExpirePolicy } from '../../kernel/index.ts'
+import type { CleanPolicy, ExpirePolicy } from '../../kernel/index.ts'
 import { quoteName, type PostgresPort } from '../_shared/postgres.ts'
 import { SWEEP, sweepInBatches } from '../_shared/postgres-sweep.ts'
 import { createThrottle } from '../_shared/throttle.ts'
+import { GIVEN_ID } from './sql-forgotten.ts'
 import { STORED_COLUMNS, type StoredJobRow } from './record.ts'
 
 /**
@@ -11,7 +12,7 @@ import { STORED_COLUMNS, type StoredJobRow } from './record.ts'
 export function createCleaner(
   db: PostgresPort,
   onRemoved: (row: StoredJobRow) => void,
-): (policy: ExpirePolicy) => Promise<number> {
+): (policy: CleanPolicy) => Promise<number> {
   const s = quoteName(db.schema)
   const throttle = createThrottle()
 
@@ -26,19 +27,24 @@ export function createCleaner(
     return rows[0] ? Math.min(rows[0].at, Math.ceil(keepSince * 1000) - 1) : -Infinity
   }
 
-  async function clean(policy: ExpirePolicy): Promise<number> {
-    const { outcome, endedBefore } = policy
+  async function clean(policy: CleanPolicy): Promise<number> {
+    const { outcome, endedBefore, rememberFor = 0 } = policy
     const counted = await tooMany(policy)
-    const text = `DELETE FROM ${s}.job j WHERE (j.name, j.id) IN (
+    const text = `WITH j AS (DELETE FROM ${s}.job j WHERE (j.name, j.id) IN (
         SELECT e.name, e.id FROM ${s}.queue q, LATERAL (
           SELECT j.name, j.id FROM ${s}.job j WHERE j.name = q.name AND j.state = $1 AND j.completed_on IS NOT NULL
             AND (j.completed_on < to_timestamp($2::float8) OR j.completed_on <= 'epoch'::timestamptz + $3::float8 * interval '1 microsecond')
           ORDER BY j.completed_on LIMIT $4) e
         LIMIT $4)
-      RETURNING ${STORED_COLUMNS}`
+      RETURNING j.*),
+      known AS (INSERT INTO ${s}.nq_forgotten AS f (name, id, run, until)
+        SELECT j.name, j.id, j.trace_context #>> '{nq,r}', j.completed_on + $5::float8 * interval '1 ms' FROM j
+        WHERE $5::float8 > 0 AND ${GIVEN_ID} AND j.completed_on + $5::float8 * interval '1 ms' > clock_timestamp()
+        ON CONFLICT (name, id) DO UPDATE SET run = excluded.run, until = excluded.until)
+      SELECT ${STORED_COLUMNS} FROM j`
     const before = Number.isFinite(endedBefore) ? endedBefore / 1000 : endedBefore > 0 ? 4e11 : 0
     return sweepInBatches(async (limit) => {
-      const values = [outcome, before, Number.isFinite(counted) ? counted : -1, limit]
+      const values = [outcome, before, Number.isFinite(counted) ? counted : -1, limit, rememberFor]
       const rows = await db.query<StoredJobRow>(text, values, SWEEP)
       for (const row of rows) onRemoved(row)
       return rows.length

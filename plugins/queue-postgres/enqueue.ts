@@ -1,4 +1,5 @@
 import {
+  hasGivenId,
   QueueError,
   type Clock,
   type EnqueueReceipt,
@@ -21,6 +22,13 @@ interface Item {
 
 type Run = <Row extends object>(text: string, values: unknown[], onRepeat?: () => void) => Promise<Row[]>
 
+/** A job that was stored, or one that was forgotten and is known, with its run. */
+interface StoredRow {
+  queue: string
+  id: string
+  run: string | null
+}
+
 /** A job that is there already. */
 interface Known {
   run: string
@@ -37,7 +45,8 @@ export interface JobStore {
 /** Stores jobs: those that are enqueued at the same time with one statement and one commit. */
 export function createJobStore(db: PostgresPort, boss: Boss, host: { clock: Clock; payloadLimit: number }): JobStore {
   const schema = quoteName(db.schema)
-  const insert = `SELECT queue, id FROM ${schema}.nq_enqueue($1, $2, $3, $4)`
+  const insert = `SELECT queue, id, NULL AS run FROM ${schema}.nq_enqueue($1, $2, $3, $4)`
+  const insertOnce = `SELECT queue, id, run FROM ${schema}.nq_enqueue_once($1, $2, $3, $4, $5, $6)`
   const selectRuns = `SELECT j.name AS queue, j.id, coalesce(j.trace_context #>> '{nq,r}', j.trace_context #>> '{nq,i}', j.id::text) AS run,
       (j.trace_context #>> '{nq,t}')::float8 AS at
     FROM json_to_recordset($1::text::json) AS x (q text, i uuid) JOIN ${schema}.job j ON j.name = x.q AND j.id = x.i`
@@ -65,18 +74,32 @@ export function createJobStore(db: PostgresPort, boss: Boss, host: { clock: Cloc
     const texts: string[] = []
     const payloads: string[] = []
     const soon = new Set<string>()
+    const given: { queue: string; uuid: string }[] = []
     for (const [index, { draft, data }] of items.entries()) {
-      const key = keyOf(encodeQueue(draft.queue), jobUuid(draft.queue, draft.id))
+      const queue = encodeQueue(draft.queue)
+      const uuid = jobUuid(draft.queue, draft.id)
+      const key = keyOf(queue, uuid)
       if (first.has(key)) continue
       first.set(key, index)
+      if (hasGivenId(draft)) given.push({ queue, uuid })
       texts.push(encodeJob(draft, data, now, texts.length))
       payloads.push(data === undefined ? 'null' : encodeJsonb(data))
       if (draft.runAt - now <= db.pollInterval) soon.add(draft.queue)
     }
     for (const queue of new Set(items.map(({ draft }) => draft.queue))) await boss.ensureQueue(queue)
-    const values = [`[${texts.join(',')}]`, `[${payloads.join(',')}]`, texts.length, [...soon].map(encodeQueue)]
+    const values: unknown[] = [
+      `[${texts.join(',')}]`,
+      `[${payloads.join(',')}]`,
+      texts.length,
+      [...soon].map(encodeQueue),
+    ]
+    const byId = [given.map(({ queue }) => queue), given.map(({ uuid }) => uuid)]
+    if (given.length > 0) values.push(...byId)
+    const text = given.length > 0 ? insertOnce : insert
     let repeated = false
-    const rows = await run<{ queue: string; id: string }>(insert, values, () => (repeated = true))
+    const rows = await run<StoredRow>(text, values, () => (repeated = true))
+    const forgotten = new Map(rows.flatMap((row) => (row.run === null ? [] : [[keyOf(row.queue, row.id), row.run]])))
+    if (forgotten.size > 0) return storeOthers(items, forgotten, run)
     const added = rows.length === 0 ? undefined : new Set(rows.map(({ queue, id }) => keyOf(queue, id)))
     const known =
       added &&
@@ -92,6 +115,17 @@ export function createJobStore(db: PostgresPort, boss: Boss, host: { clock: Cloc
       const mine = repeated && found?.run === original.runId && found.at === original.createdAt
       const deduplicated = first.get(key) !== index || (known?.has(key) === true && !mine)
       return { id, runId: found?.run ?? original.runId, deduplicated }
+    })
+  }
+
+  /** Stores nothing again whose id is still known although its job was forgotten. */
+  async function storeOthers(items: readonly Item[], forgotten: Map<string, string>, run: Run) {
+    const runOf = ({ draft: { queue, id } }: Item) => forgotten.get(keyOf(encodeQueue(queue), jobUuid(queue, id)))
+    const others = items.filter((item) => runOf(item) === undefined)
+    const receipts = (others.length > 0 ? await store(others, run) : []).values()
+    return items.map((item) => {
+      const runId = runOf(item)
+      return runId === undefined ? receipts.next().value! : { id: item.draft.id, runId, deduplicated: true }
     })
   }
 

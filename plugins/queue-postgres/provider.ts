@@ -180,10 +180,15 @@ export function createPostgresQueues({
         signals.emit('removed', queue, () => storedRecord(queue, row))
         return true
       }
-      if (!(await find(queue, id))) return false
+      const free = `DELETE FROM ${s}.nq_forgotten WHERE name = $1 AND id = $2 RETURNING run`
+      if (!(await find(queue, id))) return (await db.query(free, [encodeQueue(queue), jobUuid(queue, id)])).length > 0
       throw new QueueError('JOB_STATE', `Job "${id}" is active. Cancel it first.`)
     },
     clean,
+    async forgotten(queue, id) {
+      const text = `SELECT run FROM ${s}.nq_forgotten WHERE name = $1 AND id = $2 AND until > clock_timestamp()`
+      return (await db.query<{ run: string }>(text, [encodeQueue(queue), jobUuid(queue, id)], AGAIN))[0]?.run
+    },
     on: (queue, event, listener) => signals.on(queue, event, listener),
     async close() {
       await within(LAST_WAIT, store.idle())

@@ -1,10 +1,11 @@
 import { timerDelay } from '../../kernel/index.ts'
 import { quoteName, type PostgresPort } from '../_shared/postgres.ts'
+import { SWEEP, sweepInBatches } from '../_shared/postgres-sweep.ts'
 import type { QueueConsumer } from './consumer.ts'
 
 /** The longest time between looks for jobs whose worker is gone, in milliseconds. */
 const LONGEST_LOOK = 2000
-const LIMITS_EVERY = 60_000
+const SWEEP_EVERY = 60_000
 
 /**
  * Renews the leases of everything this process holds with one statement, and takes jobs from workers
@@ -41,14 +42,22 @@ export function createUpkeep(db: PostgresPort, consumers: ReadonlySet<QueueConsu
     for (const consumer of consumers) if (found.has(consumer.name)) consumer.wake()
   }
 
+  /** Ids that need not be known any more. */
+  async function forgetIds(limit: number): Promise<number> {
+    const text = `DELETE FROM ${s}.nq_forgotten WHERE (name, id) IN (
+      SELECT name, id FROM ${s}.nq_forgotten WHERE until < clock_timestamp() ORDER BY until LIMIT $1) RETURNING 1 AS one`
+    return (await db.query(text, [limit], SWEEP)).length
+  }
+
   async function tick(): Promise<void> {
     try {
       // In this order: after an outage nobody should take from himself what he still holds.
       for (const consumer of consumers) await renew(consumer)
       await reclaim()
-      if (performance.now() - sweptAt > LIMITS_EVERY) {
+      if (performance.now() - sweptAt > SWEEP_EVERY) {
         sweptAt = performance.now()
         await db.query(`SELECT ${s}.nq_limit_sweep()`, [], { repeatable: true })
+        await sweepInBatches(forgetIds)
       }
     } catch (error) {
       if (!closed) db.reporter.error('Leases could not be looked after; it will be tried again.', error)

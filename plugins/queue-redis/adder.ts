@@ -1,6 +1,6 @@
-import { QueueError, type JobDraft } from '../../kernel/index.ts'
+import { hasGivenId, QueueError, type JobDraft } from '../../kernel/index.ts'
 import { defineScript, isFault, type RedisPort } from '../_shared/redis.ts'
-import { encodeData, encodeOptions, encodePriority, runIdOf } from './job-codec.ts'
+import { encodeData, encodeKnown, encodeOptions, encodePriority, runIdOf } from './job-codec.ts'
 import { ADD } from './job-scripts.ts'
 import { encodeId } from './names.ts'
 import type { Queues } from './queues.ts'
@@ -32,7 +32,7 @@ export function createAdder(redis: RedisPort, queues: Queues) {
     queues.note(queue)
     return [
       ...[queues.baseOf(queue), encodeId(id), name, encodeData(data), encodeOptions(draft)],
-      ...[createdAt, runAt, encodePriority(priority)],
+      ...[createdAt, runAt, encodePriority(priority), hasGivenId(draft) ? encodeKnown(draft) : ''],
     ]
   }
 

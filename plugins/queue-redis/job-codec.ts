@@ -69,6 +69,11 @@ export function encodeOptions({ runId, options, priority, flow, createdAt, runAt
   return JSON.stringify({ attempts, backoff, delay, nq: envelope } satisfies StoredOptions)
 }
 
+/** What stays known of a job that is forgotten: enough of its options to tell its run. */
+export function encodeKnown({ runId }: JobDraft): string {
+  return JSON.stringify({ nq: { r: runId } } satisfies StoredOptions)
+}
+
 /** The run a stored job belongs to. A foreign one has a run of its own, the same whoever asks. */
 export function runIdOf(queue: string, storedId: string, options: string): string {
   return (JSON.parse(options) as StoredOptions).nq?.r ?? foreignRunId(queue, storedId)

@@ -3,17 +3,28 @@ import { COMMON, quoted } from './lua.ts'
 
 const FIELDS = quoted(ALL_FIELDS)
 
-/** Adds jobs, of one queue or many: all at once. For each: where it went, or the options of the one that has its id. */
+/**
+ * Adds jobs, of one queue or many: all at once. For each: where it went, or the options of the one that has its id, kept
+ * or forgotten. What is known of a job once it is forgotten travels along, as its field \`nq:known\`, where a caller gave
+ * its id; a queue that has such jobs says so in its meta, so that forgetting others costs nothing.
+ */
 export const ADD = `${COMMON}
 local out, queues = {}, {}
-for index = 1, #ARGV, 8 do
+for index = 1, #ARGV, 9 do
   local base, id, name, data, opts = ARGV[index], ARGV[index + 1], ARGV[index + 2], ARGV[index + 3], ARGV[index + 4]
   local created, at, priority = ARGV[index + 5], tonumber(ARGV[index + 6]), ARGV[index + 7]
+  local known = ARGV[index + 8]
   local key = base .. ':' .. id
-  if call('EXISTS', key) == 1 then
-    out[#out + 1] = call('HGET', key, 'opts') or '{}'
+  local there = call('EXISTS', key) == 1 and (call('HGET', key, 'opts') or '{}')
+    or (known ~= '' and call('GET', knownKey(base, id)))
+  if there then
+    out[#out + 1] = there
     event(base, 'event', 'duplicated', 'jobId', id)
   else
+    if known ~= '' then
+      call('HSET', key, 'nq:known', known)
+      call('HSETNX', base .. ':meta', 'nq:known', '1')
+    end
     local later = at > now and at > tonumber(created)
     local delay = later and whole(at - now) or '0'
     call('HSET', key, 'name', name, 'data', data, 'opts', opts, 'timestamp', created, 'delay', delay,
@@ -136,11 +147,16 @@ call('HSET', key, 'nq:promoted', call('HGET', key, 'ats') or 0)
 return 'active'
 `
 
-/** Forgets a job that is not active: `ok`, `active` or nothing. */
+/** The options of a job that was forgotten and is still known. */
+export const KNOWN = `${COMMON}
+return call('GET', knownKey(ARGV[1], ARGV[2]))
+`
+
+/** Forgets a job that is not active, and frees its id: `ok`, `active`, `known` for one that was forgotten, or nothing. */
 export const REMOVE = `${COMMON}
 local base = ARGV[1]
 local id = find(base, ARGV[2], ARGV[3])
-if not id then return '' end
+if not id then return call('DEL', knownKey(base, ARGV[2])) == 1 and 'known' or '' end
 if stateOf(base, id) == 'active' then return 'active' end
 unline(base, id)
 for _, outcome in ipairs({ 'completed', 'failed', 'cancelled' }) do call('ZREM', setOf(base, outcome), id) end
@@ -168,15 +184,25 @@ return 1
 
 /**
  * Forgets the jobs of queues that ended first, given as sorted set, base, up to which moment and how
- * many at most. Answers how many, and of each, when asked for: its set, stored id and fields.
+ * many at most. Ids that callers gave stay known for so many milliseconds from the end: they are kept before the jobs
+ * go, should the script fail between. Returns how many, and of each, when asked for: its set, stored id and fields.
  */
 export const FORGET = `${COMMON}
-local forgotten, told, tell = 0, {}, ARGV[1] == '1'
-for at = 2, #ARGV, 4 do
+local forgotten, told, tell, rememberFor = 0, {}, ARGV[1] == '1', tonumber(ARGV[2])
+
+local function remember(base, id)
+  local job = call('HMGET', base .. ':' .. id, 'nq:known', 'finishedOn')
+  local left = job[1] and (tonumber(job[2]) or 0) + rememberFor - now
+  if left and left > 0 then call('SET', knownKey(base, id), job[1], 'PX', whole(left)) end
+end
+
+for at = 3, #ARGV, 4 do
   local set, base, upTo, limit = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
   local ids, keys, sides = call('ZRANGE', set, '-inf', upTo, 'BYSCORE', 'LIMIT', 0, limit), {}, sidesOf(base)
+  local named = rememberFor > 0 and #ids > 0 and call('HEXISTS', base .. ':meta', 'nq:known') == 1
   for _, id in ipairs(ids) do
     if tell then told[#told + 1] = { set, id, unpack(call('HMGET', base .. ':' .. id, ${FIELDS})) } end
+    if named then remember(base, id) end
     keysOf(keys, base, id, sides)
   end
   for from = 1, #keys, 1000 do call('UNLINK', unpack(keys, from, math.min(from + 999, #keys))) end

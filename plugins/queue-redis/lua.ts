@@ -94,6 +94,11 @@ local function stateOf(base, id)
   return 'waiting'
 end
 
+-- What is known of a job that was forgotten, as long as its id is.
+local function knownKey(base, id)
+  return base .. ':nq-known:' .. id
+end
+
 local function setOf(base, outcome)
   return base .. ':' .. (outcome == 'cancelled' and 'nq-cancelled' or outcome)
 end

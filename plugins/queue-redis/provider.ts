@@ -2,6 +2,7 @@ import {
   EXPECTED,
   invalid,
   QueueError,
+  type CleanPolicy,
   type EnqueueReceipt,
   type JobDraft,
   type JobQuery,
@@ -16,11 +17,11 @@ import { createOldestFirst } from '../_shared/redis-oldest.ts'
 import { onePerOutcome } from '../_shared/sweeps.ts'
 import { copyValue } from '../_shared/value.ts'
 import { createAdder } from './adder.ts'
-import { decodeJob } from './job-codec.ts'
+import { decodeJob, runIdOf } from './job-codec.ts'
 import { createJobSearch } from './job-search.ts'
-import { CANCEL, FORGET, GET, PAUSE, PROMOTE, REMOVE, RETRY } from './job-scripts.ts'
+import { CANCEL, FORGET, GET, KNOWN, PAUSE, PROMOTE, REMOVE, RETRY } from './job-scripts.ts'
 import type { Listeners } from './listeners.ts'
-import { OWN, storedIds } from './names.ts'
+import { encodeId, OWN, storedIds } from './names.ts'
 import type { Queues } from './queues.ts'
 
 /** What there is of an ended job's outcome beside the queue: BullMQ's set, or ours. */
@@ -44,6 +45,7 @@ export function createRedisQueueProvider(
   const remove = defineScript(redis, REMOVE)
   const forget = defineScript(redis, FORGET)
   const pause = defineScript(redis, PAUSE)
+  const known = defineScript(redis, KNOWN)
 
   const onJob = (script: typeof get, queue: string, id: string): Promise<unknown> => {
     const base = queues.baseOf(queue)
@@ -83,14 +85,14 @@ export function createRedisQueueProvider(
     return { id: draft.id, runId: draft.runId, deduplicated: false }
   }
 
-  const sweeps = onePerOutcome(async ({ outcome, ...bounds }) => {
+  const sweeps = onePerOutcome(async ({ outcome, rememberFor = 0, ...bounds }: CleanPolicy) => {
     const byKey = new Map((await queues.list()).map((queue) => [endedKey(queue), queue]))
     function endedKey(queue: string): string {
       return `${queues.baseOf(queue)}:${ENDED_SETS[outcome]}`
     }
     return oldestFirst([...byKey.keys()], bounds, async (going) => {
       const bounded = going.flatMap(({ key, upTo, limit }) => [key, queues.baseOf(byKey.get(key)!), upTo, limit])
-      const answer = await forget([going[0]!.key], [listeners.some ? 1 : 0, ...bounded])
+      const answer = await forget([going[0]!.key], [listeners.some ? 1 : 0, Math.ceil(rememberFor), ...bounded])
       const [count, ...told] = answer as [number, ...[string, string, ...(string | null)[]][]]
       for (const [key, id, ...fields] of told) {
         const queue = byKey.get(key)!
@@ -166,8 +168,12 @@ export function createRedisQueueProvider(
       const answer = await onJob(remove, queue, id)
       if (answer === 'active') throw new QueueError('JOB_STATE', `Job "${id}" is active. Cancel it first.`)
       if (answer === '') return false
-      listeners.emit('removed', queue, job)
+      if (answer === 'ok') listeners.emit('removed', queue, job)
       return true
+    },
+    async forgotten(queue, id) {
+      const options = (await onJob(known, queue, id)) as string | null
+      return options === null ? undefined : runIdOf(queue, encodeId(id), options)
     },
     clean: sweeps.run,
     checkHealth: () => redis.checkHealth(),

@@ -40,6 +40,12 @@ export default definePlugin({
      * where there is only one process, and no acknowledgement that could be lost.
      */
     minAge: z.number().min(0).max(MAX_DURATION).optional(),
+    /**
+     * Milliseconds from the end of a job in which its id deduplicates, where a caller gave it: longer than the job
+     * itself is kept, if need be, whatever the load. Ids of runs and of deliveries to webhooks count as well. 0 for no
+     * longer than the job is kept. Default: one hour.
+     */
+    deduplication: z.number().min(0).max(MAX_DURATION).default(HOUR),
     /** A sweep follows each time this many runs of one outcome have ended in this process. */
     sweepEvery: z.number().int().min(1).default(100),
     /** Milliseconds between sweeps by time; 0 for none. */
@@ -59,7 +65,7 @@ export default definePlugin({
         const now = kernel.clock.now()
         const keepSince = minAge === 0 ? Infinity : now - minAge
         const policy = { outcome, endedBefore: now - age, keep: count, keepSince }
-        await kernel.port('queue').clean(policy)
+        await kernel.port('queue').clean({ ...policy, rememberFor: options.deduplication })
         await kernel.port('events').expire(policy)
       }
     }

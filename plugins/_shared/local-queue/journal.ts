@@ -1,4 +1,5 @@
 import type { JobRecord, Settlement } from '../../../kernel/index.ts'
+import type { ForgottenJob } from './forgotten.ts'
 
 /** What a durable adapter notes: enough to build the queue again, in the order in which it happened. */
 export interface QueueJournal {
@@ -7,7 +8,8 @@ export interface QueueJournal {
   changed(queue: string, job: Readonly<JobRecord>, fields: readonly (keyof JobRecord)[]): void
   /** A job is handed out once this has been noted, since it may take the process down. */
   claimed(queue: string, job: Readonly<JobRecord>): Promise<void> | undefined
-  removed(queue: string, id: string): void
+  /** @param known what stays known of the job: one line, so that no crash comes between */
+  removed(queue: string, id: string, known?: ForgottenJob): void
   paused(queue: string, paused: boolean): void
 }
 

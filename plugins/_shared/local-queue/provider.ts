@@ -1,5 +1,6 @@
 import {
   callListener,
+  hasGivenId,
   QueueError,
   type EnqueueReceipt,
   type JobDraft,
@@ -11,10 +12,11 @@ import {
   type QueueProvider,
   type RunOutcome,
 } from '../../../kernel/index.ts'
-import { checkDraft } from '../check-draft.ts'
 import { endedByOutcome } from '../ended.ts'
-import { cloneValue, copyValue } from '../value.ts'
+import { cloneValue } from '../value.ts'
 import type { OpenConsumer } from '../worker-manager.ts'
+import { copyJob, flatten } from './copy-job.ts'
+import { createForgotten, type ForgottenJob } from './forgotten.ts'
 import type { QueueJournal } from './journal.ts'
 import { createQueue, type LocalQueue, type QueueHost } from './queue.ts'
 import { createTurns } from './turns.ts'
@@ -36,8 +38,18 @@ export interface LocalQueues {
   /** Opens the consumer of a queue. */
   open: OpenConsumer
   /** Takes jobs in that an earlier process has left, in the order in which they were enqueued. */
-  restore(queue: string, jobs: readonly JobRecord[], paused: boolean): void
+  restore(queue: string, left: Omit<LeftQueue, 'queue'>): void
   jobsOf(queue: string): JobRecord[]
+  /** Jobs of a queue that were forgotten, and whose ids are still known. */
+  forgottenOf(queue: string): ForgottenJob[]
+}
+
+/** What an earlier process has left of a queue. */
+export interface LeftQueue {
+  queue: string
+  jobs: JobRecord[]
+  forgotten: ForgottenJob[]
+  paused: boolean
 }
 
 type Listeners = { queue: string; event: QueueEvent | '*'; listener: QueueListener }
@@ -46,10 +58,12 @@ export function createLocalQueues(
   kernel: Pick<Kernel, 'clock' | 'config' | 'reporter'>,
   { durable, maxQueueSize, configKey, journal }: LocalQueueOptions,
 ): LocalQueues {
+  const { payloadLimit } = kernel.config
   const queues = new Map<string, LocalQueue>()
   const listeners = new Set<Listeners>()
   /** Ended jobs by outcome, the one that ended first in front. */
   const ended = endedByOutcome<Entry>()
+  const forgotten = createForgotten()
 
   const host: QueueHost = {
     get clock() {
@@ -95,39 +109,14 @@ export function createLocalQueues(
     })
   }
 
-  /** A record of its own, or the receipt of the job that has the id already. */
-  function copyJob(draft: JobDraft): Entry {
-    checkDraft(draft)
-    const data = copyValue(draft.data, kernel.config.payloadLimit, `data of job "${draft.name}"`)
-    flatten(draft.id)
-    return createEntry({
-      id: draft.id,
-      queue: draft.queue,
-      name: draft.name,
-      data,
-      runId: draft.runId,
-      // Frozen ones are the defaults of a worker, which all its jobs may share.
-      options: Object.isFrozen(draft.options) ? draft.options : cloneValue(draft.options),
-      priority: draft.priority,
-      createdAt: draft.createdAt,
-      runAt: draft.runAt,
-      flow: draft.flow,
-      state: 'waiting',
-      attemptsMade: 0,
-      claims: 0,
-      crashes: 0,
-      round: 0,
-      startedAt: undefined,
-      finishedAt: undefined,
-      progress: undefined,
-      result: undefined,
-      error: undefined,
-    })
+  function known(draft: JobDraft): EnqueueReceipt | undefined {
+    const { queue, id } = draft
+    const there = find(queue, id)?.record ?? (hasGivenId(draft) ? findForgotten(queue, id) : undefined)
+    return there && { id, runId: there.runId, deduplicated: true }
   }
 
-  function known({ queue, id }: JobDraft): EnqueueReceipt | undefined {
-    const there = find(queue, id)
-    return there && { id, runId: there.record.runId, deduplicated: true }
+  function findForgotten(queue: string, id: string): ForgottenJob | undefined {
+    return forgotten.find(queue, id, kernel.clock.now())
   }
 
   function add(entry: Entry): EnqueueReceipt {
@@ -142,11 +131,21 @@ export function createLocalQueues(
     entry.ended = undefined
   }
 
-  function forget(entry: Entry): void {
-    const { queue } = entry.record
+  /** @param known what stays known of the job */
+  function forget(entry: Entry, known?: ForgottenJob): void {
+    const { queue, id } = entry.record
     host.emit('removed', queue, entry)
     queueOf(queue).remove(entry)
-    journal?.removed(queue, entry.record.id)
+    if (known) forgotten.add(known)
+    journal?.removed(queue, id, known)
+  }
+
+  function knownFor({ record }: Entry, rememberFor: number, now: number): ForgottenJob | undefined {
+    const { queue, id, runId, state, finishedAt } = record
+    const until = finishedAt! + rememberFor
+    if (until <= now || !hasGivenId(record)) return undefined
+    flatten(runId)
+    return { queue, id, runId, outcome: state as RunOutcome, until }
   }
 
   const provider: QueueProvider = {
@@ -163,14 +162,14 @@ export function createLocalQueues(
       const receipt = known(draft)
       if (receipt) return receipt
       if (maxQueueSize !== Infinity) assertRoom(draft.queue, 1)
-      return add(copyJob(draft))
+      return add(copyJob(draft, payloadLimit))
     },
     enqueueMany(drafts) {
       const unknown = drafts.filter((draft) => !known(draft))
       for (const [queue, group] of Map.groupBy(unknown, ({ queue }) => queue)) {
         assertRoom(queue, new Set(group.map(({ id }) => id)).size)
       }
-      const entries = drafts.map(copyJob)
+      const entries = drafts.map((draft) => copyJob(draft, payloadLimit))
       return entries.map((entry) => known(entry.record) ?? add(entry))
     },
     getJob: (queue, id) => cloneValue(find(queue, id)?.record),
@@ -225,7 +224,11 @@ export function createLocalQueues(
     },
     remove(queue, id) {
       const entry = find(queue, id)
-      if (!entry) return false
+      if (!entry) {
+        const wasKnown = forgotten.drop(queue, id)
+        if (wasKnown) journal?.removed(queue, id)
+        return wasKnown
+      }
       if (entry.record.state === 'active') {
         throw new QueueError('JOB_STATE', `Job "${id}" is active. Cancel it first.`)
       }
@@ -233,14 +236,17 @@ export function createLocalQueues(
       forget(entry)
       return true
     },
-    clean({ outcome, ...bounds }) {
+    clean({ outcome, rememberFor = 0, ...bounds }) {
+      const now = kernel.clock.now()
+      forgotten.sweep(now)
       let cleaned = 0
       for (const entry of ended[outcome].expire(bounds)) {
-        forget(entry)
+        forget(entry, knownFor(entry, rememberFor, now))
         cleaned++
       }
       return cleaned
     },
+    forgotten: (queue, id) => findForgotten(queue, id)?.runId,
     on(queue, event, listener) {
       const wanted = { queue, event, listener }
       listeners.add(wanted)
@@ -254,19 +260,13 @@ export function createLocalQueues(
   return {
     provider,
     open: (name, processor, concurrency) => queueOf(name).open(processor, concurrency),
-    restore(name, jobs, paused) {
+    restore(name, left) {
       const queue = queueOf(name)
-      if (paused) queue.setPaused(true)
-      queue.restore(jobs.map(createEntry))
+      if (left.paused) queue.setPaused(true)
+      queue.restore(left.jobs.map(createEntry))
+      for (const job of left.forgotten.toSorted((a, b) => a.until - b.until)) forgotten.add(job)
     },
     jobsOf: (name) => [...queueOf(name).jobs.values()].map(({ record }) => record),
+    forgottenOf: (name) => forgotten.of(name),
   }
-}
-
-/**
- * Ids are put together from parts, and V8 keeps the parts (480 bytes for a UUID, 56 once flat) until
- * somebody looks at a character.
- */
-function flatten(id: string): void {
-  void id.charCodeAt(0)
 }

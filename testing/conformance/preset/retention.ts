@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import type { EnqueuedJob, KernelConfig } from '../../../kernel/index.ts'
+import { codeOf } from '../harness.ts'
 import type { PresetTest } from './rig.ts'
 
 const RETENTION = {
@@ -18,6 +19,14 @@ function sweepsBy(minAge: number): KernelConfig {
   return {
     retention: { sweepEvery: 1_000_000, sweepInterval: 20, minAge, completed: none, failed: { ...none, age: 0 } },
   }
+}
+
+/** Forgets at once what has ended. */
+const AT_ONCE: KernelConfig = {
+  retention: {
+    ...{ sweepEvery: 1, sweepInterval: 20, minAge: 0 },
+    ...{ completed: { age: 0, count: 0 }, failed: { age: 0, count: 0 } },
+  },
 }
 
 /** What is forgotten of what has ended, and what is not. */
@@ -82,6 +91,42 @@ export function retentionTests(test: PresetTest): void {
         expect(await kernel.result(job)).toBe('done')
       }
     }, sweepsBy(3_600_000)),
+  )
+
+  it(
+    'starts nothing again whose id is known, though job and run are forgotten',
+    test(async ({ kernel, start, until }) => {
+      const ran: string[] = []
+      await start({
+        plain: ({ data }) => void ran.push(String(data)),
+        entry: [{ flow: { name: 'order', role: 'entry' } }, ({ data }) => void ran.push(String(data))],
+        fired: [{ trigger: { type: 'manual', name: 'hook' } }, ({ data }) => void ran.push(String(data))],
+      })
+      const forgotten = ({ queue, id, runId }: EnqueuedJob): Promise<unknown> =>
+        until('it is forgotten', async () => {
+          const run = await kernel.port('events').runs.get(runId)
+          return !run && !(await kernel.port('queue').getJob(queue, id)) && kernel.port('queue').forgotten(queue, id)
+        })
+      const begin = (): Promise<EnqueuedJob[]> =>
+        Promise.all([
+          kernel.enqueue('plain', 'plain', { id: 'charge-7' }),
+          kernel.flow('order').start('flow', { id: 'order-7' }),
+          kernel.emitTrigger('hook', 'delivery', { id: 'delivery-7' }),
+        ])
+      const first = await begin()
+      for (const job of first) await forgotten(job)
+      const again = await begin()
+      expect(again).toEqual(first.map((job) => ({ ...job, deduplicated: true })))
+      const codes = [codeOf(() => kernel.result(again[0]!)), codeOf(() => kernel.flow('order').result('order-7'))]
+      expect(await Promise.all(codes)).toEqual(['JOB_FORGOTTEN', 'JOB_FORGOTTEN'])
+      expect(await codeOf(() => kernel.result({ queue: 'plain', id: 'charge-7' }))).toBe('JOB_FORGOTTEN')
+      expect(ran.toSorted()).toEqual(['delivery', 'flow', 'plain'])
+      expect(await kernel.port('queue').remove('plain', 'charge-7')).toBe(true)
+      const anew = await kernel.enqueue('plain', 'once more', { id: 'charge-7' })
+      expect(anew).toMatchObject({ deduplicated: false })
+      await forgotten(anew)
+      expect(ran).toHaveLength(4)
+    }, AT_ONCE),
   )
 
   it(

@@ -5,6 +5,7 @@ import { attemptTests } from './attempts.ts'
 import { claimTests } from './claims.ts'
 import { dataTests } from './data.ts'
 import { failureTests } from './failures.ts'
+import { forgottenTests } from './forgotten.ts'
 import { hostileTests } from './hostile.ts'
 import { jobTests } from './jobs.ts'
 import { neighbourTests } from './neighbours.ts'
@@ -37,6 +38,7 @@ export function queueConformance({ name, create }: QueueConformanceOptions): voi
     const test = queueTest(create)
     describe('jobs', () => {
       jobTests(test)
+      forgottenTests(test)
     })
     describe('order', () => {
       orderTests(test, capabilities)
