@@ -4,10 +4,11 @@ import {
   type Kernel,
   type ReadOptions,
   type RunFilter,
+  type RunInfo,
   type StoredEvent,
 } from '../../kernel/index.ts'
 import { decodeJson, encodeJson } from '../_shared/json.ts'
-import { quoteName, quoteText, type PostgresPort } from '../_shared/postgres.ts'
+import { quoteName, type PostgresPort } from '../_shared/postgres.ts'
 import { within } from '../_shared/within.ts'
 import { createAppender } from './append.ts'
 import { createExpirer } from './expire.ts'
@@ -159,12 +160,19 @@ function seqOf(value: number): number {
   return Math.max(0, Math.min(LAST_SEQ, Math.floor(value)))
 }
 
+/** As constants, by which the planner sees that the index of what has not completed will do. */
+const STATUS: Readonly<Record<RunInfo['status'], string>> = {
+  running: `status = 'running'`,
+  completed: `status = 'completed'`,
+  failed: `status = 'failed'`,
+  cancelled: `status = 'cancelled'`,
+}
+
 /** Adds the values it compares with. */
 function conditions(s: string, filter: RunFilter, values: unknown[]): string {
   const { hideInternal, status, name, queue, flow, tag, startedBefore, after } = filter
   const where = ['status IS NOT NULL']
-  // As a constant, by which the planner sees that the index of what has not completed will do.
-  if (status !== undefined) where.push(`status = ${quoteText(status)}`)
+  if (status !== undefined) where.push(Object.hasOwn(STATUS, status) ? STATUS[status] : 'false')
   const wanted = { run_name: name, queue, flow }
   for (const [column, value] of Object.entries(wanted)) {
     if (value !== undefined) where.push(`${column} = $${values.push(value)}`)

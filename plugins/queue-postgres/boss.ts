@@ -1,7 +1,7 @@
 import type { PgBoss } from 'pg-boss'
 import { QueueError } from '../../kernel/index.ts'
 import { makeSchema } from '../_shared/migrate.ts'
-import { quoteName, quoteText, type PostgresPort } from '../_shared/postgres.ts'
+import { quoteName, type PostgresPort } from '../_shared/postgres.ts'
 import { within } from '../_shared/within.ts'
 import { encodeQueue } from './names.ts'
 
@@ -39,7 +39,8 @@ export async function startBoss(db: PostgresPort): Promise<Boss> {
   await boss.start()
   repeatable = true
   const [row] = await db.query<{ channel: string }>(
-    `SELECT 'pgboss_' || left(encode(sha224(convert_to(${quoteText(db.schema)}, 'UTF8')), 'hex'), 24) AS channel`,
+    `SELECT 'pgboss_' || left(encode(sha224(convert_to($1::text, 'UTF8')), 'hex'), 24) AS channel`,
+    [db.schema],
   )
   const queues = new Map<string, Promise<void>>()
 
