@@ -1,5 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { distance, QueueError } from '../kernel/index.ts'
+import { CHILD_VARIABLES, PREFIX } from '../plugins/_shared/child-process/variables.ts'
 
 /** What there is to be set. */
 export interface Settings {
@@ -12,13 +13,11 @@ export interface Settings {
 /** Words of a variable name after `NUXT_QUEUE_`. */
 type Words = readonly string[]
 
-const PREFIX = 'NUXT_QUEUE_'
-
 /**
  * Configuration from `NUXT_QUEUE_*` variables. `NUXT_QUEUE_PAYLOAD_LIMIT` sets `payloadLimit`,
  * `NUXT_QUEUE_MEMORY_MAX_QUEUE_SIZE` sets `memory.maxQueueSize`: the longest section that fits comes
  * first, the rest is one key. Values are read as JSON where they are JSON, else as text; also as text where the
- * section takes text only (`NUXT_QUEUE_REDIS_PREFIX=2026`).
+ * section takes text only (`NUXT_QUEUE_REDIS_PREFIX=2026`). What the engine itself gives to its children is never read.
  *
  * @param sections the sections there are, such as `memory` or `redis`
  * @param settings Given, a variable that names none of them is the application's own.
@@ -31,7 +30,7 @@ export function configFromEnv(
 ): Record<string, unknown> {
   const config: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(env)) {
-    if (!name.startsWith(PREFIX) || value === undefined || value === '') continue
+    if (!name.startsWith(PREFIX) || value === undefined || value === '' || CHILD_VARIABLES.has(name)) continue
     const words = name.slice(PREFIX.length).toLowerCase().split('_')
     const path = pathOf(words, sections)
     if (settings && !isSetting(name, path[0]!, settings.keys)) continue

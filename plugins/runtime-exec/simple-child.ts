@@ -6,6 +6,7 @@ import { exitError } from '../_shared/child-process/exit-error.ts'
 import type { Birth } from '../_shared/child-process/host.ts'
 import { createOutput } from '../_shared/child-process/output.ts'
 import { readUsage } from '../_shared/child-process/usage.ts'
+import { jobVariables } from '../_shared/child-process/variables.ts'
 import { decodeJson, encodeJson } from '../_shared/json.ts'
 
 /** A program that knows nothing of us: started with its job, JSON in, JSON out. */
@@ -25,7 +26,7 @@ export function createSimpleChild({ worker, options, maxMessage, facts, spawn }:
   }
 
   async function run(ctx: RunContext): Promise<unknown> {
-    const spawned = await spawn(environmentOf(ctx))
+    const spawned = await spawn(jobVariables(ctx))
     const { pid, stdin, stdout, stderr, exited } = spawned
     const printed = createOutput(options.maxOutput)
     printed.follow(stderr, 'stderr')
@@ -65,17 +66,6 @@ export function createSimpleChild({ worker, options, maxMessage, facts, spawn }:
       alive = false
       ended.resolve()
     },
-  }
-}
-
-/** What a script may want to know of its job beside the data. */
-function environmentOf({ job, runId, attempt }: RunContext): Record<string, string> {
-  return {
-    NUXT_QUEUE_JOB_ID: job.id,
-    NUXT_QUEUE_JOB_NAME: job.name,
-    NUXT_QUEUE_QUEUE: job.queue,
-    NUXT_QUEUE_RUN_ID: runId,
-    NUXT_QUEUE_ATTEMPT: String(attempt),
   }
 }
 

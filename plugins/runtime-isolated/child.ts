@@ -5,7 +5,6 @@ import { createLineReader } from '../_shared/child-process/lines.ts'
 import { createPeer } from '../_shared/child-process/peer.ts'
 import {
   CHANNEL_FD,
-  CHANNEL_VARIABLE,
   PROTOCOL,
   RPC,
   type CancelParams,
@@ -15,6 +14,7 @@ import {
   type InitializeResult,
   type Params,
 } from '../_shared/child-process/protocol.ts'
+import { CHANNEL_VARIABLE } from '../_shared/child-process/variables.ts'
 import { isRecord, RpcError } from '../_shared/child-process/wire-error.ts'
 import { loadModule } from '../_shared/load-module.ts'
 import { asDeferral, createRemoteContext, suspended, type RemoteContext } from './context.ts'

@@ -11,17 +11,15 @@ import { watchAbort } from './abort.ts'
 import { createContextCalls, type ContextCalls } from './context-calls.ts'
 import { exitError } from './exit-error.ts'
 import { startHeartbeat } from './heartbeat.ts'
+import { createInbox } from './inbox.ts'
 import { createLineReader } from './lines.ts'
 import type { ResolvedProcessOptions } from './options.ts'
 import { createOutput } from './output.ts'
 import { createPeer } from './peer.ts'
 import { HOST, PROTOCOL, RPC, type ExecuteResult, type InitializeResult, type Params } from './protocol.ts'
 import type { SpawnedProcess } from './spawn.ts'
-import { readUsage, type ProcessFacts } from './usage.ts'
+import { readUsage, usageOf, type ProcessFacts } from './usage.ts'
 import { isRecord, RpcError } from './wire-error.ts'
-
-/** The channel rests while this many calls of the context are under way. */
-const MAX_CALLS = 256
 
 /** One process that runs jobs, one at a time. */
 export interface Child {
@@ -65,7 +63,6 @@ export function createChild(
   let capabilities: NonNullable<InitializeResult['capabilities']> = {}
   let alive = true
   let heard = performance.now()
-  let underWay = 0
   let cpuBefore = 0
   let rest = (): void => {}
 
@@ -74,9 +71,15 @@ export function createChild(
     call,
     onInvalid: (_code, message) => giveUp(new QueueError('PROTOCOL_VIOLATION', `Worker "${worker.id}": ${message}`)),
   })
+  const inbox = createInbox({
+    input: input!,
+    output: channel!,
+    maxUnread: maxMessage,
+    receive: (line) => void (alive && peer.receive(line)),
+  })
   const reader = createLineReader({
     max: maxMessage,
-    onLine: (text, cut) => void (cut === 0 && alive && peer.receive(text)),
+    onLine: (text, cut) => void (cut === 0 && alive && inbox.take(text)),
     onOverflow: () => giveUp(tooLarge(worker.id, maxMessage)),
   })
   input!.on('data', (chunk: Buffer) => {
@@ -106,17 +109,12 @@ export function createChild(
     const { ctx } = current
     const calls = (current.calls ??= createContextCalls(ctx, capabilities.undefined === true ? undefined : null))
     const called = new Promise((resolve) => resolve(calls(method, params)))
-    return counted(id === undefined ? ctx.track(called) : called)
+    return inbox.counted(valueOf(id === undefined ? ctx.track(called) : called))
   }
 
-  async function counted(called: Promise<unknown>): Promise<unknown> {
-    if (++underWay >= MAX_CALLS) input!.pause()
-    try {
-      const result = await called
-      return result === undefined && capabilities.undefined !== true ? null : result
-    } finally {
-      if (--underWay < MAX_CALLS && input!.isPaused()) input!.resume()
-    }
+  async function valueOf(called: Promise<unknown>): Promise<unknown> {
+    const result = await called
+    return result === undefined && capabilities.undefined !== true ? null : result
   }
 
   async function initialize(): Promise<void> {
@@ -181,7 +179,7 @@ export function createChild(
       const result = await answered(answer)
       if (!isRecord(result)) throw new QueueError('PROTOCOL_VIOLATION', `Worker "${worker.id}" answered no object.`)
       const { value, defer, usage } = result as ExecuteResult
-      if (!ctx.cancelled) note(usage)
+      if (!ctx.cancelled) note(usageOf(usage))
       if (defer) return defer.suspended === true ? suspended(ctx, worker.id) : ctx.defer(defer)
       return value
     } catch (error) {

@@ -73,15 +73,18 @@ export function createChildHost(kernel: Kernel, options: HostOptions, { runtime,
      * Runs a program to its end, which comes after `timeout` milliseconds at the latest, and with this process.
      *
      * @param onLine called with each line on stdout as it comes
-     * @returns what came on stderr
+     * @returns what came on stderr, the first of it where that is much
      */
     async run(command: Omit<Command, 'channel'>, timeout: number, onLine: (line: string) => void): Promise<string> {
       const spawned = await spawnProcess({ ...command, channel: 'none' }, supervisor)
       const timer = setTimeout(spawned.kill, timeout)
       const { push, flush } = createLineReader({ max: maxMessage, onLine })
       const errors: Buffer[] = []
+      let size = 0
       spawned.stdout.on('data', push)
-      spawned.stderr.on('data', (chunk: Buffer) => void errors.push(chunk))
+      spawned.stderr.on('data', (chunk: Buffer) => {
+        if ((size += chunk.length) <= maxMessage) errors.push(chunk)
+      })
       spawned.stdin!.end()
       await spawned.exited
       clearTimeout(timer)

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os'
 import { z } from 'zod'
 import { QueueError, type WorkerConfig, type WorkerDefinition } from '../../../kernel/index.ts'
 import { workerOption } from '../worker-option.ts'
+import { PREFIX } from './variables.ts'
 
 declare module 'nuxt-queue/kernel' {
   interface WorkerConfig {
@@ -34,7 +35,8 @@ export const processOptions = z.strictObject({
   env: z.record(z.string(), z.string()).default({}),
   /**
    * Which of our variables it inherits beside those every program needs (PATH, HOME, LANG, TZ, …):
-   * names, which may end in `*`, or `true` for all. Secrets stay with us unless named. Default none.
+   * names, which may end in `*`, or `true` for all. Secrets stay with us unless named, and so does the configuration of
+   * the engine: `NUXT_*` does not name `NUXT_QUEUE_*`. Default none.
    */
   inheritEnv: z.union([z.literal(true), z.array(z.string())]).default([]),
   /** Its working directory. Default: ours. */
@@ -82,11 +84,14 @@ const INHERITED =
 
 /** The environment of a child. */
 export function environmentOf({ env, inheritEnv }: ResolvedProcessOptions): Record<string, string> {
-  const named = (name: string): boolean =>
-    inheritEnv === true ||
-    inheritEnv.some((pattern) => (pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern))
+  const named = (name: string): boolean => inheritEnv === true || inheritEnv.some((pattern) => names(pattern, name))
   const inherited = Object.entries(process.env).filter(
     (entry): entry is [string, string] => entry[1] !== undefined && (INHERITED.test(entry[0]) || named(entry[0])),
   )
   return { ...Object.fromEntries(inherited), ...env }
+}
+
+function names(pattern: string, name: string): boolean {
+  if (!pattern.endsWith('*')) return name === pattern
+  return name.startsWith(pattern.slice(0, -1)) && (pattern.startsWith(PREFIX) || !name.startsWith(PREFIX))
 }

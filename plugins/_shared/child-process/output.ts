@@ -50,9 +50,11 @@ export function createOutput(limit: number) {
 
   function line(entry: Line): void {
     if (entry.stream === 'stderr' && tail.push(entry.text) > TAIL_LINES) tail.shift()
-    if (!ctx) return void (early.length < MAX_EARLY ? early.push(entry) : (missed += entry.text.length))
-    printed += entry.text.length
-    if (printed > limit) dropped += entry.text.length
+    // With its end, so that empty lines are not free.
+    const length = entry.text.length + 1
+    if (!ctx) return void (early.length < MAX_EARLY ? early.push(entry) : (missed += length))
+    printed += length
+    if (printed > limit) dropped += length
     else store(ctx, entry.stream === 'stderr' ? 'warn' : 'info', entry.text, { stream: entry.stream })
   }
 

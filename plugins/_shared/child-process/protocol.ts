@@ -6,8 +6,7 @@ import type { Job } from '../../../kernel/index.ts'
 
 export const PROTOCOL = 1
 
-/** The variable that names the file descriptor of the channel, and the descriptor we use. */
-export const CHANNEL_VARIABLE = 'NUXT_QUEUE_FD'
+/** The file descriptor of the channel, which the variable `CHANNEL_VARIABLE` names. */
 export const CHANNEL_FD = 3
 
 /** Numbers of errors: those of JSON-RPC, then ours. */

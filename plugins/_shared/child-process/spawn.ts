@@ -2,8 +2,9 @@ import { timerDelay } from '../../../kernel/index.ts'
 import type { Duplex, Readable, Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Exit } from './exit-error.ts'
-import { CHANNEL_FD, CHANNEL_VARIABLE } from './protocol.ts'
+import { CHANNEL_FD } from './protocol.ts'
 import { signalGroup, type Supervisor } from './supervisor.ts'
+import { CHANNEL_VARIABLE } from './variables.ts'
 
 /** How long the output of a process that has ended may stay open, in the hands of one that left its group. */
 const OUTPUT_GRACE = 500

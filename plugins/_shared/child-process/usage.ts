@@ -25,6 +25,12 @@ export function recordUsage(kernel: Kernel, runtime: string) {
   return facts
 }
 
+/** What a child says that it has used, as far as that is numbers. */
+export function usageOf(given: unknown): Usage | undefined {
+  const { maxRss, cpu } = (given ?? {}) as Partial<Record<keyof Usage, unknown>>
+  return Number.isFinite(maxRss) && Number.isFinite(cpu) ? { maxRss: maxRss as number, cpu: cpu as number } : undefined
+}
+
 /** Jiffies a second, which Linux fixes at 100 for what it shows to user space. */
 const TICKS = 100
 

@@ -21,6 +21,8 @@ export class RpcError extends Error {
 
 export function toWire(thrown: unknown): WireError {
   const error = toError(thrown)
+  // Without its stack, which nobody reads and which costs most: a child may provoke many.
+  if (error instanceof RpcError && error.cause === undefined) return { code: error.rpc, message: error.message }
   const { message, ...data } = serializeError(error)
   const { retryable, details } = error as Partial<QueueError>
   if (error instanceof RpcError) return { code: error.rpc, message, ...(data.cause && { data: data.cause }) }

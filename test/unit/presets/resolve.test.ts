@@ -5,6 +5,8 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
 import { createKernel, definePlugin, definePreset, QueueError } from '../../../index.ts'
 import { dev, loadQueueConfig, presetName, resolveConfig, resolvePreset } from '../../../presets/index.ts'
+import type { RunContext } from '../../../kernel/index.ts'
+import { CHILD_VARIABLES, jobVariables } from '../../../plugins/_shared/child-process/variables.ts'
 import { configFromEnv } from '../../../presets/env.ts'
 
 const production = { production: true }
@@ -137,6 +139,17 @@ describe('configuration', () => {
         `${variable} sets nothing. Did you mean`,
       )
     }
+  })
+
+  it('never reads what a child is given as configuration', async () => {
+    const options = z.strictObject({})
+    const sections = ['job', 'run', 'queue', 'fd', 'attempts'].map((name) =>
+      definePlugin({ name, options, setup() {} }),
+    )
+    const ctx = { job: { id: '7', name: 'x', queue: 'q' }, runId: 'r', attempt: 1 } as RunContext
+    const env = { NUXT_QUEUE_FD: '3', ...jobVariables(ctx) }
+    expect(Object.keys(env)).toHaveLength(CHILD_VARIABLES.size)
+    expect((await resolveConfig({ plugins: sections }, { env })).config).toEqual({})
   })
 
   it('lets a variable choose the adapter over what is configured', async () => {

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { QueueError, toError, type Kernel, type Registry } from '../../../../kernel/index.ts'
-import { CHANNEL_VARIABLE } from '../../child-process/protocol.ts'
+import { CHANNEL_VARIABLE } from '../../child-process/variables.ts'
 import { peerOf } from '../../peer.ts'
 import { signalled } from '../../signals.ts'
 import { developmentPeer, upgradePeer } from '../development-peer.ts'

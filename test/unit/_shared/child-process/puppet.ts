@@ -3,14 +3,21 @@ import { createChild, type Child } from '../../../../plugins/_shared/child-proce
 import { createLineReader } from '../../../../plugins/_shared/child-process/lines.ts'
 import { processOptions } from '../../../../plugins/_shared/child-process/options.ts'
 import type { Exit } from '../../../../plugins/_shared/child-process/exit-error.ts'
+import type { ProcessFacts } from '../../../../plugins/_shared/child-process/usage.ts'
 import { defineWorker, type RunContext } from '../../../../kernel/index.ts'
 
-/** The host's end of a channel whose other end the test holds. */
-export function openPuppet({ id = 'puppet', maxMessage = 65_536 } = {}) {
+/**
+ * The host's end of a channel whose other end the test holds.
+ *
+ * @param options.deaf reads nothing of what the host says after the handshake
+ */
+export function openPuppet({ id = 'puppet', maxMessage = 65_536, maxOutput = 1024, deaf = false } = {}) {
   const input = new PassThrough()
   const output = new PassThrough()
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()]
   const exit = Promise.withResolvers<Exit>()
   const heard: string[] = []
+  const facts = new WeakMap<RunContext, ProcessFacts>()
   let hearing: (() => void) | undefined
   const { push } = createLineReader({
     max: Infinity,
@@ -19,14 +26,14 @@ export function openPuppet({ id = 'puppet', maxMessage = 65_536 } = {}) {
       hearing?.()
     },
   })
-  output.on('data', push)
+  if (!deaf) output.on('data', push)
   const end = (signal: NodeJS.Signals): void => exit.resolve({ code: null, signal })
   const child: Child = createChild(
     {
       pid: process.pid,
       stdin: undefined,
-      stdout: new PassThrough(),
-      stderr: new PassThrough(),
+      stdout,
+      stderr,
       input,
       output,
       exited: exit.promise,
@@ -36,13 +43,16 @@ export function openPuppet({ id = 'puppet', maxMessage = 65_536 } = {}) {
     {
       worker: defineWorker({ id }),
       file: `/workers/${id}`,
-      options: processOptions.parse({}),
+      options: processOptions.parse({ maxOutput }),
       maxMessage,
-      facts: new WeakMap<RunContext, never>(),
+      facts,
     },
   )
   return {
     child,
+    output,
+    stdout,
+    facts,
     exited: exit.promise,
     say: (message: unknown) => void input.write(`${typeof message === 'string' ? message : JSON.stringify(message)}\n`),
     write: (bytes: Buffer) => void input.write(bytes),
