@@ -128,6 +128,13 @@ export interface CleanPolicy extends ExpirePolicy {
   rememberFor?: number
 }
 
+/** A stream as far as somebody knows it. */
+export interface StreamHead {
+  stream: string
+  /** `seq` of its newest event. */
+  seq: number
+}
+
 export interface Snapshot {
   /** Name and version of the fold that made it. */
   reducer: string

@@ -146,7 +146,7 @@ export interface EventStore {
   readonly capabilities: Readonly<Record<EventCapability, boolean>>
   /** Atomic: copies are stored with consecutive `seq`s, or nothing is and the reason is told. */
   append(stream: string, events: readonly E.EventDraft[], options?: E.AppendOptions): MaybePromise<E.AppendResult>
-  /** @throws `EVENTS_TRIMMED` when `after` lies below what was trimmed */
+  /** @throws `EVENTS_TRIMMED` when `after` lies below what was trimmed; `details.trimmed` is the `seq` up to which that was */
   read(stream: string, options?: E.ReadOptions): MaybePromise<E.StoredEvent[]>
   byKey(stream: string, key: string): MaybePromise<E.StoredEvent | undefined>
   /** `seq` of the newest event, 0 when there is none. */
@@ -166,6 +166,11 @@ export interface EventStore {
   }
   /** Forgets ended runs with events, keys and snapshots; answers how many. */
   expire(policy: E.ExpirePolicy): MaybePromise<number>
+  /**
+   * Forgets streams that are no runs, each with events, keys and snapshots, unless it has newer events than those up to
+   * `seq`; returns how many went. Runs stay. Costs what goes, in steps that hold nobody up.
+   */
+  forget(streams: readonly E.StreamHead[]): MaybePromise<number>
   /** Drops the events up to `seq`. @throws `EVENTS_CONFLICT` unless a snapshot covers them */
   trim(stream: string, seq: number): MaybePromise<void>
   /** Rejects, with `STORE_UNAVAILABLE`, while the store takes no writes. Health checks ask it. */

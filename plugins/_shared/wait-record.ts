@@ -2,8 +2,16 @@
 export type Part =
   /** Milliseconds since the epoch. */
   | { type: 'time' | 'schedule'; at: number }
-  /** `once`: nobody else will ever wait under this key; `after`: an earlier wait of the run has taken what came up to this `seq`. */
-  | { type: 'event' | 'webhook'; event: string; key: string; once?: boolean; after?: number }
+  | {
+      type: 'event' | 'webhook'
+      event: string
+      key: string
+      /** Nobody else will ever wait under this key. */
+      once?: boolean
+      /** An earlier wait of the run has taken what came up to here: in the log of events, and where the waits are. */
+      behind?: { seq: number; at: number }
+      after?: number
+    }
 
 /** Data of `step.awaiting`. */
 export interface WaitRecord {

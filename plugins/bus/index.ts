@@ -25,6 +25,9 @@ export interface SendOptions {
   db?: SqlClient
 }
 
+/** @param how `again`: it may have been called with this event before */
+type BusListener = (event: Readonly<BusEvent>, how: { again: boolean }) => Promise<void>
+
 const OPTIONS = ['id', 'key', 'db']
 
 declare module 'nuxt-queue/kernel' {
@@ -42,7 +45,7 @@ declare module 'nuxt-queue/kernel' {
      * For plugins: called with every event, inside a job that is repeated until all listeners have
      * settled. So a listener may see an event again, and has to make that do no harm.
      */
-    onEvent(listener: (event: Readonly<BusEvent>) => Promise<void>): void
+    onEvent(listener: BusListener): void
   }
 }
 
@@ -54,7 +57,7 @@ export default definePlugin({
   name: 'bus',
   requires: ['queue'],
   async setup(kernel) {
-    const listeners: ((event: BusEvent) => Promise<void>)[] = []
+    const listeners: BusListener[] = []
 
     await kernel.registerWorker({
       id: DELIVER,
@@ -64,8 +67,9 @@ export default definePlugin({
         attempts: 50,
         backoff: { type: 'exponential', delay: 500, maxDelay: 60_000 },
       },
-      async handler({ data }) {
-        for (const listener of listeners) await listener(data as BusEvent)
+      async handler({ data, attempt }, { claim }) {
+        const again = claim > 1 || attempt > 1
+        for (const listener of listeners) await listener(data as BusEvent, { again })
       },
     })
 
@@ -73,12 +77,16 @@ export default definePlugin({
       async sendEvent(name, payload, options = {}) {
         checkText('The name of an event', name)
         checkKeys(`Event "${name}"`, options, OPTIONS)
-        const { id = kernel.newId(), key = '', db } = options
-        checkText(`Option "id" of event "${name}"`, id)
+        const { id, key = '', db } = options
+        if (id !== undefined) checkText(`Option "id" of event "${name}"`, id)
         if (key !== '') checkText(`Option "key" of event "${name}"`, key)
         const copy = copyValue(payload, kernel.config.payloadLimit, `payload of event "${name}"`)
-        const event: BusEvent = { id, name, key, payload: copy, at: kernel.clock.now() }
-        return kernel.enqueue(DELIVER, event, { id: fitText(`${name}.${id}`), ...(db && { db }) })
+        const event: BusEvent = { id: id ?? kernel.newId(), name, key, payload: copy, at: kernel.clock.now() }
+        // The queue remembers ids that were given to it longer than others, so that it is given none that nobody sends again.
+        return kernel.enqueue(DELIVER, event, {
+          ...(id !== undefined && { id: fitText(`${name}.${id}`) }),
+          ...(db && { db }),
+        })
       },
       onEvent: (listener) => void listeners.push(listener),
     })

@@ -47,5 +47,6 @@ function durable(store: EventStore, journal: Journal): EventStore {
     snapshots: { ...store.snapshots, put: (stream, snapshot) => kept(store.snapshots.put(stream, snapshot)) },
     trim: (stream, seq) => kept(store.trim(stream, seq)),
     expire: (policy) => kept(store.expire(policy)),
+    forget: (heads) => kept(store.forget(heads)),
   }
 }

@@ -1,4 +1,4 @@
-import type { ExpirePolicy } from '../../kernel/index.ts'
+import type { ExpirePolicy, StreamHead } from '../../kernel/index.ts'
 import { quoteName, type PostgresPort } from '../_shared/postgres.ts'
 import { SWEEP, sweepInBatches } from '../_shared/postgres-sweep.ts'
 import { createThrottle } from '../_shared/throttle.ts'
@@ -29,9 +29,7 @@ export function createExpirer(db: PostgresPort): (policy: ExpirePolicy) => Promi
             AND (ended < $2::bigint OR (ended, id) <= ($3::bigint, $4::bigint))
           ORDER BY status, ended, id LIMIT $5 FOR UPDATE SKIP LOCKED
         ) AND status = $1 RETURNING id
-      ), events AS (DELETE FROM ${s}.nq_event_row e USING gone WHERE e.stream = gone.id),
-      fences AS (DELETE FROM ${s}.nq_fence f USING gone WHERE f.stream = gone.id),
-      snapshots AS (DELETE FROM ${s}.nq_snapshot p USING gone WHERE p.stream = gone.id)
+      ), ${withTheirs(s)}
       SELECT count(*)::int AS count FROM gone`
     return sweepInBatches(async (limit) => {
       const [row] = await db.query<{ count: number }>(text, [policy.outcome, before, ended, id, limit], SWEEP)
@@ -40,4 +38,39 @@ export function createExpirer(db: PostgresPort): (policy: ExpirePolicy) => Promi
   }
 
   return (policy) => throttle.run(policy.outcome, policy.keep, () => expire(policy))
+}
+
+/** Forgets streams that are no runs. */
+export function createForgetter(db: PostgresPort): (heads: readonly StreamHead[]) => Promise<number> {
+  const s = quoteName(db.schema)
+  // A row that an append has changed meanwhile is looked at again, and stays.
+  const text = `WITH gone AS (
+      DELETE FROM ${s}.nq_stream t USING unnest($1::text[], $2::int[]) AS h (name, seq)
+      WHERE t.name = h.name AND t.head = h.seq AND t.status IS NULL RETURNING t.id
+    ), ${withTheirs(s)}
+    SELECT count(*)::int AS count FROM gone`
+
+  return async (heads) => {
+    let from = 0
+    let total = 0
+    while (from < heads.length) {
+      await sweepInBatches(async (limit) => {
+        const some = heads.slice(from, from + limit)
+        if (some.length === 0) return 0
+        const values = [some.map(({ stream }) => stream), some.map(({ seq }) => seq)]
+        const [row] = await db.query<{ count: number }>(text, values, SWEEP)
+        total += row!.count
+        from += some.length
+        return some.length
+      })
+    }
+    return total
+  }
+}
+
+/** Forgets what belongs to the streams that are gone. */
+function withTheirs(s: string): string {
+  return `events AS (DELETE FROM ${s}.nq_event_row e USING gone WHERE e.stream = gone.id),
+      fences AS (DELETE FROM ${s}.nq_fence f USING gone WHERE f.stream = gone.id),
+      snapshots AS (DELETE FROM ${s}.nq_snapshot p USING gone WHERE p.stream = gone.id)`
 }

@@ -11,7 +11,7 @@ import { decodeJson, encodeJson } from '../_shared/json.ts'
 import { quoteName, type PostgresPort } from '../_shared/postgres.ts'
 import { within } from '../_shared/within.ts'
 import { createAppender } from './append.ts'
-import { createExpirer } from './expire.ts'
+import { createExpirer, createForgetter } from './expire.ts'
 import { createFeeds } from './feeds.ts'
 import { createGlobalReader } from './global.ts'
 import { createMessenger } from './messages.ts'
@@ -122,6 +122,7 @@ export async function createPostgresEventStore(
       },
     },
     expire,
+    forget: createForgetter(db),
     async trim(stream, seq) {
       const text = `SELECT t.id IS NOT NULL AS known, EXISTS (
           SELECT FROM ${s}.nq_snapshot p WHERE p.stream = t.id AND p.seq >= $2) AS covered

@@ -1,8 +1,8 @@
-import type { ExpirePolicy } from '../../kernel/index.ts'
+import type { ExpirePolicy, StreamHead } from '../../kernel/index.ts'
 import { defineScript, type RedisPort } from '../_shared/redis.ts'
 import { createOldestFirst } from '../_shared/redis-oldest.ts'
 import { onePerOutcome } from '../_shared/sweeps.ts'
-import { FORGET } from './scripts.ts'
+import { FORGET, FORGET_STREAMS } from './scripts.ts'
 import type { Shards } from './shards.ts'
 
 /** Forgets ended runs of all shards, what ended first in front. */
@@ -17,4 +17,33 @@ export function createExpiry(redis: RedisPort, { tags }: Shards) {
       return Number(await script([going[0]!.key], [outcome, ...bounded]))
     })
   })
+}
+
+/** How many streams one call is given. */
+const STREAMS = 200
+
+/** Forgets streams that are no runs, shard by shard. */
+export function createForgetter(
+  redis: RedisPort,
+  { tagOf }: Shards,
+): (heads: readonly StreamHead[]) => Promise<number> {
+  const script = defineScript(redis, FORGET_STREAMS)
+
+  async function forget(tag: string, heads: readonly StreamHead[]): Promise<number> {
+    let total = 0
+    for (let from = 0; from < heads.length;) {
+      const some = heads.slice(from, from + STREAMS)
+      const pairs = some.flatMap(({ stream, seq }) => [stream, seq])
+      const [gone, looked] = (await script([`${tag}:r:${some[0]!.stream}`], [tag, ...pairs])) as [number, number]
+      total += gone
+      from += looked
+    }
+    return total
+  }
+
+  return async (heads) => {
+    const byShard = Map.groupBy(heads, ({ stream }) => tagOf(stream))
+    const counts = await Promise.all([...byShard].map(([tag, some]) => forget(tag, some)))
+    return counts.reduce((sum, count) => sum + count, 0)
+  }
 }

@@ -93,15 +93,7 @@ if to >= from then redis.call('HSET', key, 'x', tostring(to)) end
 return to < last and 1 or 0
 `
 
-/**
- * Forgets the runs of shards that ended with an outcome first, and all they hold: for each shard up to
- * a moment, and so many at most. Of a run with more events than a call may drop, the oldest go, and it
- * goes with a later call.
- */
-export const FORGET = `
-local call, suffix, forgotten = redis.call, ':' .. ARGV[1], 0
-local left = ${MOST_DROPPED}
-
+const COLLECT = `
 -- The ids of entries that hold events of a run from one seq on; answers where the next call goes on, if there are more.
 local function collect(ids, key, from, head)
   while from <= head do
@@ -114,7 +106,18 @@ local function collect(ids, key, from, head)
     from, left = from + #fields, left - #fields
   end
 end
+`
 
+/**
+ * Forgets the runs of shards that ended with an outcome first, and all they hold: for each shard up to
+ * a moment, and so many at most. Of a run with more events than a call may drop, the oldest go, and it
+ * goes with a later call.
+ */
+export const FORGET = `
+local call, suffix, forgotten = redis.call, ':' .. ARGV[1], 0
+local left = ${MOST_DROPPED}
+
+${COLLECT}
 for at = 2, #ARGV, 3 do
   local tag, upTo, limit = ARGV[at], ARGV[at + 1], ARGV[at + 2]
   local names = call('ZRANGE', tag .. suffix, '-inf', upTo, 'BYSCORE', 'LIMIT', 0, limit)
@@ -158,4 +161,35 @@ for at = 2, #ARGV, 3 do
   forgotten = forgotten + #gone
 end
 return forgotten
+`
+
+/**
+ * Forgets streams of a shard that are no runs and whose newest event is the one given; of a stream with more events than
+ * a call may drop, the oldest. Arguments: the shard, then names and seqs. Answers how many went, and how many of those
+ * given were looked at: the last of them may have events left, and comes again.
+ */
+export const FORGET_STREAMS = `
+local call, tag = redis.call, ARGV[1]
+local left, looked, forgotten = ${MOST_DROPPED}, 0, 0
+${COLLECT}
+local keys, ids = {}, {}
+for at = 2, #ARGV, 2 do
+  if left <= 0 then break end
+  local key = tag .. ':r:' .. ARGV[at]
+  local known = call('HMGET', key, 'h', 's', 'x', 'm')
+  if known[1] == ARGV[at + 1] and not known[2] then
+    local rest = collect(ids, key, tonumber(known[3] or 0) + 1, tonumber(known[1]))
+    if rest then
+      call('HSET', key, 'x', tostring(rest - 1))
+      break
+    end
+    forgotten = forgotten + 1
+    keys[#keys + 1] = key
+    if known[4] then keys[#keys + 1] = tag .. ':snap:' .. ARGV[at] end
+  end
+  left, looked = left - 1, looked + 1
+end
+for from = 1, #ids, 1000 do call('XDEL', tag .. ':log', unpack(ids, from, math.min(from + 999, #ids))) end
+for from = 1, #keys, 1000 do call('UNLINK', unpack(keys, from, math.min(from + 999, #keys))) end
+return { forgotten, looked }
 `

@@ -11,7 +11,7 @@ import { defineScript, type RedisPort } from '../_shared/redis.ts'
 import { copyValue } from '../_shared/value.ts'
 import { createAppender } from './appender.ts'
 import { decodeEvent, decodeRun, fieldOf, RUN_FIELDS } from './codec.ts'
-import { createExpiry } from './expiry.ts'
+import { createExpiry, createForgetter } from './expiry.ts'
 import { createRunList } from './run-list.ts'
 import { BY_KEY, GET_SNAPSHOT, PUT_SNAPSHOT, READ, TRIM } from './scripts.ts'
 import { createShards } from './shards.ts'
@@ -115,6 +115,7 @@ export function createRedisEventStore(redis: RedisPort, kernel: Pick<Kernel, 'co
       list: createRunList(redis, shards),
     },
     expire: expiry.run,
+    forget: createForgetter(redis, shards),
     checkHealth: () => redis.checkHealth(),
     async trim(stream, seq) {
       let answer: unknown

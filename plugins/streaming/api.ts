@@ -24,7 +24,7 @@ export interface FollowOptions {
 export interface Streams {
   /**
    * Replays stored events after `after`, then follows: no gap, no duplicate. However many follow a stream,
-   * its events are fetched once in this process. `'*'` follows every stream.
+   * its events are fetched once in this process. `'*'` follows every stream, but for those of plugins that are no runs.
    *
    * @throws QueueError `OPTION_INVALID`, `KERNEL_CLOSED`; `OPTION_UNSUPPORTED` for `'*'` with `after` in a store
    * that has no cursor over all streams. What goes wrong later comes to `onError`.

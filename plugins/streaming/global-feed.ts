@@ -19,8 +19,9 @@ export function createGlobalFeed(kernel: Kernel, fail: Fail): Feed {
 
   function receive(events: readonly StoredEvent[], now?: string): void {
     cursor = now
+    const shown = withoutInternal(events)
     for (const member of members) {
-      if (member.live) void tell(kernel, member, events, now)
+      if (member.live) void tell(kernel, member, shown, now)
     }
     for (const member of members) join(member)
   }
@@ -44,7 +45,7 @@ export function createGlobalFeed(kernel: Kernel, fail: Fail): Feed {
       if (member.live || member.left) return
       delivered()
       member.cursor = now
-      void tell(kernel, member, events, now)
+      void tell(kernel, member, withoutInternal(events), now)
       join(member)
     })
     if (member.live || member.left) stop()
@@ -68,4 +69,11 @@ export function createGlobalFeed(kernel: Kernel, fail: Fail): Feed {
     },
     remove: (member: GlobalMember) => member.stop?.(),
   }
+}
+
+/** Streams of plugins that are no runs, such as those of events that nobody waits for. */
+function withoutInternal(events: readonly StoredEvent[]): readonly StoredEvent[] {
+  return events.some(({ runId }) => runId.startsWith('_'))
+    ? events.filter(({ runId }) => !runId.startsWith('_'))
+    : events
 }

@@ -1,4 +1,5 @@
 import type { StoredEvent } from '../../kernel/index.ts'
+import type { Filed, Place } from './log.ts'
 
 /** The job that waits. */
 export interface JobAddress {
@@ -12,22 +13,20 @@ interface OpenWait extends JobAddress {
   since: number
   /** Nobody else will ever wait here. */
   once?: boolean
+  /** Up to this `seq` of the log of events nothing was meant. */
+  passed?: number
 }
 
-interface Arrived {
-  seq: number
-  id: string
-  /** Milliseconds since the epoch at which it was filed. */
-  at: number
-  payload: unknown
-}
+/** What a wait was over with: a `seq` of the stream of waits, or a place in the log of events. */
+export type Taken = { seq?: number; behind?: Place }
 
-/** Who waits for the events of one name and key, and which have come. */
+/** Who waits for the events of one name and key. */
 export interface Book {
   open: Record<string, OpenWait>
-  events: Arrived[]
-  /** By run, the `seq` of the last event that a wait of it has taken: the next one takes a later one. */
-  taken: Record<string, { seq: number; at: number }>
+  /** What went to the only wait that there is; and what earlier releases have filed. */
+  events: Filed[]
+  /** By run, the last event that a wait of it has taken: the next one takes a later one. */
+  taken: Record<string, Taken & { at: number }>
 }
 
 export function createBook(): Book {
@@ -51,17 +50,21 @@ export function prune({ open, events, taken }: Book, before: number): Book {
 export function foldBook(book: Book, stored: readonly StoredEvent[]): void {
   for (const { type, seq, ts, data } of stored) {
     if (type === 'wait.event') {
-      const { id, payload } = data as Pick<Arrived, 'id' | 'payload'>
+      const { id, payload } = data as Pick<Filed, 'id' | 'payload'>
       // Filed again, soon after, by whoever did not know that it had been.
       if (!book.events.slice(-100).some((event) => event.id === id)) book.events.push({ seq, id, at: ts, payload })
     } else if (type === 'wait.registered') {
-      const { waitId, ...wait } = data as { waitId: string } & Book['open'][string]
+      const { waitId, ...wait } = data as { waitId: string } & OpenWait
       book.open[waitId] = wait
     } else if (type === 'wait.closed') {
-      const { waitId, taken } = data as { waitId: string; taken?: number }
+      const { waitId, taken: seq, behind } = data as { waitId: string; taken?: number; behind?: Place }
       const runId = book.open[waitId]?.runId
-      if (taken !== undefined && runId !== undefined) book.taken[runId] = { seq: taken, at: ts }
+      if (runId !== undefined && (seq !== undefined || behind)) book.taken[runId] = { seq, behind, at: ts }
       delete book.open[waitId]
+    } else if (type === 'wait.passed') {
+      const { waitId, seq, at } = data as Place & { waitId: string }
+      const wait = book.open[waitId]
+      if (wait) book.open[waitId] = { ...wait, passed: seq, since: Math.max(wait.since, at) }
     } else if (type === 'wait.tidied') Object.assign(book, prune(book, (data as { before: number }).before))
   }
 }

@@ -6,10 +6,12 @@ import type { WaitStreams } from './streams.ts'
 
 /** Files each event under its key, and under those that waits of workers look for in its payload. */
 export function deliverEvents(kernel: Kernel, streams: WaitStreams, paths: Readonly<Record<string, string>>): void {
-  kernel.onEvent(async ({ id, name, key, payload }) => {
+  kernel.onEvent(async ({ id, name, key, payload }, { again }) => {
     const fields = new Set(key === '' ? pathsFor(name) : [])
     const found = [...fields].map((path) => fieldOf(payload, path)).filter((value) => isKey(value))
-    for (const one of new Set([key, ...found.map(String)])) await streams.file(name, one, { id, payload })
+    for (const one of new Set([key, ...found.map(String)])) {
+      await streams.file(name, one, { id, payload }, again)
+    }
   })
 
   function pathsFor(event: string): string[] {

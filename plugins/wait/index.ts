@@ -4,7 +4,8 @@ import { anyFunction, workerOption } from '../_shared/worker-option.ts'
 import { awaitOption } from './check-options.ts'
 import { deliverEvents, payloadOf, resolveWebhook } from './deliver.ts'
 import { createStages } from './stage.ts'
-import { createStreams, TIDY, WAIT_QUEUE } from './streams.ts'
+import { TIDY, WAIT_QUEUE } from './agenda.ts'
+import { createStreams } from './streams.ts'
 import { createWaits, type Waits } from './waits.ts'
 import { abandonWaits } from './abandon.ts'
 
@@ -59,8 +60,17 @@ export default definePlugin({
 
     await kernel.registerWorker({
       id: TIDY,
-      config: { queue: WAIT_QUEUE, concurrency: 10, attempts: 10, backoff: 1000 },
-      handler: ({ data }) => streams.tidy((data as { stream: string }).stream),
+      config: {
+        queue: WAIT_QUEUE,
+        concurrency: 10,
+        attempts: 50,
+        backoff: { type: 'exponential', delay: 500, maxDelay: 60_000 },
+      },
+      async handler({ data }) {
+        const { agenda, stream } = data as { agenda?: string; stream?: string }
+        if (agenda !== undefined) await streams.work(agenda)
+        if (stream !== undefined) await streams.tidy(stream)
+      },
     })
     deliverEvents(kernel, streams, keys)
     kernel.webhooks.route('wait/', async (request, token) => {

@@ -17,9 +17,14 @@ export type WaitStatus = { over: true; result: WaitResult; seq: number } | { ove
 
 export const WEBHOOK_EVENT = 'webhook'
 
-/** Where waits and events of one name and key meet. */
+/** Where the waits for one name and key are on record. */
 export function streamOf(event: string, key: string): string {
   return `wait:${event}:${key}`
+}
+
+/** Where the events of one name and key are. */
+export function logOf(event: string, key: string): string {
+  return `_wait.log:${event.length}:${event}:${key}`
 }
 
 /** Tells the waits around a handler from those that it begins itself. */

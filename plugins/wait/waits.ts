@@ -1,5 +1,6 @@
 import type { Kernel, RunContext } from '../../kernel/index.ts'
 import { awaitingKey, resumedKey } from '../_shared/wait-record.ts'
+import type { Taken } from './book.ts'
 import { streamOf } from './record.ts'
 import type { Part, WaitRecord, WaitRequest, WaitResult, WaitStatus } from './record.ts'
 import type { WaitStreams } from './streams.ts'
@@ -32,9 +33,9 @@ interface LookOptions {
   registered?: (record: WaitRecord) => Promise<void>
 }
 
-/** What a part has come to; a moment has no `seq`. */
+/** What a part has come to; a moment takes nothing. */
 interface Arrival {
-  seq?: number
+  taken?: Taken
   at: number
   payload: unknown
 }
@@ -42,7 +43,7 @@ interface Arrival {
 /** How a wait is over, and which events it was over with. */
 interface Verdict {
   result: WaitResult
-  taken: (number | undefined)[]
+  taken: (Taken | undefined)[]
 }
 
 export function createWaits(kernel: Kernel, streams: WaitStreams): Waits {
@@ -69,8 +70,9 @@ export function createWaits(kernel: Kernel, streams: WaitStreams): Waits {
   async function behindTaken(runId: string, part: Part): Promise<Part> {
     if (!('event' in part) || part.once) return part
     const { taken } = await streams.book(streamOf(part.event, part.key))
-    const after = Object.hasOwn(taken, runId) ? taken[runId]!.seq : undefined
-    return after === undefined ? part : { ...part, after }
+    if (!Object.hasOwn(taken, runId)) return part
+    const { seq: after, behind } = taken[runId]!
+    return { ...part, ...(after !== undefined && { after }), ...(behind && { behind }) }
   }
 
   async function begin(ctx: RunContext, name: string, request: WaitRequest, past?: readonly string[]) {
@@ -94,40 +96,35 @@ export function createWaits(kernel: Kernel, streams: WaitStreams): Waits {
   }
 
   /** What each part has come to: the event, a moment that has passed, or nothing yet. */
-  async function arrivals(
-    { parts, since, until = Infinity }: WaitRecord,
-    filters: WaitRequest['filters'],
-    now: number,
-  ) {
+  async function arrivals(record: WaitRecord, jobId: string, filters: WaitRequest['filters'], now: number) {
+    const { parts, until = Infinity } = record
     return Promise.all(
       parts.map(async (part, index): Promise<Arrival | undefined> => {
         if ('at' in part) return part.at <= Math.min(now, until) ? { at: part.at, payload: undefined } : undefined
-        const { events } = await streams.book(streamOf(part.event, part.key))
-        const { after = 0 } = part
-        const meant = filters[index] ?? (() => true)
-        return events.find(({ seq, at, payload }) => seq > after && at >= since && at <= until && meant(payload))
+        return streams.find(record, part, jobId, filters[index] ?? (() => true))
       }),
     )
   }
 
   async function evaluate(
     record: WaitRecord,
+    jobId: string,
     filters: WaitRequest['filters'],
     now: number,
   ): Promise<Verdict | undefined> {
     const { name, mode, until = Infinity } = record
-    const came = await arrivals(record, filters, now)
+    const came = await arrivals(record, jobId, filters, now)
     if (mode === 'all' && came.every((one) => one !== undefined)) {
       const payloads = came.map(({ payload }) => payload)
-      return { result: { name, timedOut: false, payloads }, taken: came.map(({ seq }) => seq) }
+      return { result: { name, timedOut: false, payloads }, taken: came.map(({ taken }) => taken) }
     }
     const first = came.reduce((best, one, index) => (one && one.at < (came[best]?.at ?? Infinity) ? index : best), -1)
     if (mode !== 'all' && first >= 0) {
-      const { payload, seq } = came[first]!
+      const { payload, taken } = came[first]!
       const index = mode === 'any' ? { index: first } : {}
       return {
         result: { name, timedOut: false, payload, ...index },
-        taken: came.map((one) => (one === came[first] ? seq : undefined)),
+        taken: came.map((one) => (one === came[first] ? taken : undefined)),
       }
     }
     return until <= now ? { result: { name, timedOut: true }, taken: [] } : undefined
@@ -160,7 +157,7 @@ export function createWaits(kernel: Kernel, streams: WaitStreams): Waits {
     await streams.register(record, { runId, jobId: job.id, queue: job.queue }, started !== undefined)
     await registered?.(record)
     const now = kernel.clock.now()
-    const verdict = await evaluate(record, request.filters, now)
+    const verdict = await evaluate(record, job.id, request.filters, now)
     if (!verdict) {
       const others = pending.get(ctx) ?? new Map<string, WaitRecord>()
       pending.set(ctx, others.set(name, record))

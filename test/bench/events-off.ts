@@ -17,6 +17,7 @@ export const eventsOff = (name: string): AnyPlugin =>
         publish: () => {},
         runs: { get: () => undefined, list: () => [] },
         expire: () => 0,
+        forget: () => 0,
         trim: () => {},
         close: () => {},
       }

@@ -12,6 +12,7 @@ const BENCHES: Record<string, () => Promise<{ default: Bench }>> = {
   runtimes: () => import('./runtimes.ts'),
   flows: () => import('./flows.ts'),
   waiting: () => import('./waiting.ts'),
+  unheard: () => import('./unheard.ts'),
   http: () => import('./http.ts'),
   nuxt: () => import('./nuxt.ts'),
 }

@@ -136,7 +136,25 @@ export function createLocalEvents(kernel: Host, { durable, journal }: LocalEvent
     const stream = streams.get(name)
     if (!stream || after >= stream.trimmed) return stream
     const hint = `It starts at ${stream.trimmed + 1}; start from a snapshot.`
-    throw new QueueError('EVENTS_TRIMMED', `Run ${name} has no events left after seq ${after}. ${hint}`)
+    throw new QueueError('EVENTS_TRIMMED', `Run ${name} has no events left after seq ${after}. ${hint}`, {
+      details: { trimmed: stream.trimmed },
+    })
+  }
+
+  /** Takes streams away with all that is known of them. */
+  function remove(gone: readonly Stream[]): number {
+    let events = 0
+    for (const stream of gone) {
+      streams.delete(stream.name)
+      runs.forget(stream)
+      events += stream.events.length
+    }
+    if (gone.length > 0)
+      journal?.expired(
+        gone.map(({ name }) => name),
+        events,
+      )
+    return gone.length
   }
 
   const store: EventStore = {
@@ -183,19 +201,11 @@ export function createLocalEvents(kernel: Host, { durable, journal }: LocalEvent
       list: (filter) => runs.list(filter).map(cloneValue),
     },
     expire({ outcome, ...bounds }) {
-      const expired = [...ended[outcome].expire(bounds)]
-      let events = 0
-      for (const stream of expired) {
-        streams.delete(stream.name)
-        runs.forget(stream)
-        events += stream.events.length
-      }
-      if (expired.length > 0)
-        journal?.expired(
-          expired.map(({ name }) => name),
-          events,
-        )
-      return expired.length
+      return remove([...ended[outcome].expire(bounds)])
+    },
+    forget(heads) {
+      const known = heads.map(({ stream, seq }) => ({ stream: streams.get(stream), seq }))
+      return remove(known.flatMap(({ stream, seq }) => (stream && !stream.info && stream.head === seq ? [stream] : [])))
     },
     trim(name, seq) {
       const stream = streams.get(name)

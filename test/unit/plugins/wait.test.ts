@@ -2,15 +2,84 @@ import { expect, it } from 'vitest'
 import { createTestKernel } from '../../../testing/index.ts'
 
 const STREAM = 'wait:tick:'
+const LOG = '_wait.log:4:tick:'
 
-it('ends the stream of an event that nobody waits for, once it is too old to be asked for', async () => {
-  await using test = await createTestKernel({ config: { wait: { keep: 60_000 } } })
+it('keeps events that nobody waits for out of the index of runs, with one job for many, and forgets all of it', async () => {
+  await using test = await createTestKernel({
+    config: { wait: { keep: 60_000 }, retention: { completed: { age: 300_000 } } },
+  })
   const { kernel } = test
-  await kernel.sendEvent('tick', 1)
+  const events = kernel.port('events')
+  const keys = Array.from({ length: 600 }, (_, n) => `k${n}`)
+  for (const key of keys) await kernel.sendEvent('tick', 1, { key })
+  for (const key of keys.slice(0, 3)) await kernel.sendEvent('tick', 2, { key })
   await test.drain()
-  expect(await kernel.port('events').runs.get(STREAM)).toMatchObject({ status: 'running', queue: '_wait' })
-  await test.advance('5m')
-  expect(await kernel.port('events').runs.get(STREAM)).toMatchObject({ status: 'completed' })
+  expect(await events.runs.list({ status: 'running' })).toEqual([])
+  expect(await events.head(`${LOG}k0`)).toBe(2)
+  expect(await events.head(`${LOG}k599`)).toBe(1)
+  const jobs = await kernel.port('queue').getJobs({ states: ['delayed'], limit: 100 })
+  expect(jobs.length).toBeLessThanOrEqual(16)
+  await test.advance('50s')
+  expect(await events.head(`${LOG}k599`)).toBe(1)
+  await test.advance('30s')
+  const heads = await Promise.all(keys.map(async (key) => events.head(LOG + key)))
+  expect(heads.filter((head) => head > 0)).toEqual([])
+  expect(await kernel.port('queue').getJobs({ states: ['delayed'] })).toEqual([])
+  for (const { data } of jobs) expect(await events.head((data as { agenda: string }).agenda)).toBe(0)
+})
+
+it('finds its event among many of its key, and reads them once', async () => {
+  const seen: number[] = []
+  await using test = await createTestKernel({
+    config: { wait: { keep: 60_000 } },
+    workers: {
+      one: {
+        config: {
+          awaitBefore: {
+            type: 'event',
+            event: 'tick',
+            filter: (payload: unknown) => seen.push(payload as number) > 0 && payload === 'me',
+          },
+        },
+        handler: (_job, ctx) => ctx.awaited?.payload,
+      },
+    },
+  })
+  const { kernel } = test
+  const events = kernel.port('events')
+  for (let n = 0; n < 600; n++) await events.append(LOG, [{ type: 'wait.event', data: { id: `${n}`, payload: n } }])
+  await test.advance('1s')
+  const job = await kernel.enqueue('one')
+  await test.drain()
+  expect(seen).toEqual([])
+  for (let n = 0; n < 1100; n++) await events.append(LOG, [{ type: 'wait.event', data: { id: `b${n}`, payload: n } }])
+  await kernel.sendEvent('tick', 'not me')
+  await test.drain()
+  expect(seen).toHaveLength(1101)
+  expect(await events.read(STREAM, { types: ['wait.passed'] })).toMatchObject([{ data: { seq: 1701 } }])
+  await kernel.sendEvent('tick', 'me')
+  await test.drain()
+  expect(await kernel.result(job)).toBe('me')
+  expect(seen).toHaveLength(1102)
+})
+
+it('finds events that an earlier release has filed, and looks after its streams', async () => {
+  await using test = await createTestKernel({
+    config: { wait: { keep: 60_000 } },
+    workers: { last: { handler: (_job, ctx) => ctx.step.waitForEvent('tick', { event: 'tick' }) } },
+  })
+  const { kernel } = test
+  const events = kernel.port('events')
+  await kernel.port('queue').pause('last')
+  const job = await kernel.enqueue('last')
+  const run = { status: 'running', name: STREAM, queue: '_wait' } as const
+  await events.append(STREAM, [{ type: 'wait.event', data: { id: 'old', payload: 'old' } }], { run })
+  await kernel.enqueue('_wait/tidy', { stream: STREAM }, { delay: 60_000 })
+  await kernel.port('queue').resume('last')
+  await test.drain()
+  expect(await kernel.result(job)).toBe('old')
+  await test.advance('10m')
+  expect(await events.runs.get(STREAM)).toMatchObject({ status: 'completed' })
 })
 
 it('keeps a stream short that many events go through, and whom it serves', async () => {
@@ -23,10 +92,10 @@ it('keeps a stream short that many events go through, and whom it serves', async
     await kernel.sendEvent('tick', n)
     await test.advance('10s')
   }
-  const head = await kernel.port('events').head(STREAM)
+  const head = await kernel.port('events').head(LOG)
   expect(head).toBeGreaterThanOrEqual(100)
-  await expect(test.events(STREAM)).rejects.toMatchObject({ code: 'EVENTS_TRIMMED' })
-  expect(await kernel.port('events').read(STREAM, { after: head - 10 })).toHaveLength(10)
+  await expect(test.events(LOG)).rejects.toMatchObject({ code: 'EVENTS_TRIMMED' })
+  expect(await kernel.port('events').read(LOG, { after: head - 6 })).toHaveLength(6)
   const job = await kernel.enqueue('last')
   await test.drain()
   await kernel.sendEvent('tick', 'new')
@@ -125,5 +194,6 @@ it('closes the wait of a job that has gone without closing it', async () => {
   await kernel.port('queue').remove(job.queue, job.id)
   await kernel.sendEvent('tick')
   await test.drain()
-  expect((await test.events(STREAM)).map(({ type }) => type)).toEqual(['wait.registered', 'wait.event', 'wait.closed'])
+  expect((await test.events(STREAM)).map(({ type }) => type)).toEqual(['wait.registered', 'wait.closed'])
+  expect((await test.events(LOG)).map(({ type }) => type)).toEqual(['wait.event'])
 })

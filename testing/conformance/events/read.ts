@@ -178,6 +178,7 @@ export function readTests(test: EventsTest): void {
       await events.trim('r', 3)
       expect(await codeOf(() => events.read('r'))).toBe('EVENTS_TRIMMED')
       expect(await codeOf(() => events.read('r', { after: 2 }))).toBe('EVENTS_TRIMMED')
+      await expect((async () => events.read('r'))()).rejects.toMatchObject({ details: { trimmed: 3 } })
       expect(await codeOf(() => follow('r', { after: 2 }))).toBe('EVENTS_TRIMMED')
       expect(await append('r', 'again:ka new:kn')).toMatchObject({
         ok: true,

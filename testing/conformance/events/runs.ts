@@ -108,6 +108,36 @@ export function runTests(test: EventsTest): void {
   )
 
   it(
+    'forgets streams that are no runs, unless they have grown',
+    test(async ({ append, events, seqs, run }) => {
+      const many = Array.from({ length: 50 }, () => 'x').join(' ')
+      for (let n = 0; n < 60; n++) await append('long', many)
+      await append('keyed', 'a:k b', { fence: { job: 'j', token: 7 } })
+      await events.snapshots.put('keyed', { reducer: 'x@1', seq: 2, state: {} })
+      await append('trimmed', 'a b c')
+      await events.snapshots.put('trimmed', { reducer: 'x@1', seq: 3, state: {} })
+      await events.trim('trimmed', 2)
+      await append('grown', 'a b')
+      await run('run')
+      const shorts = Array.from({ length: 300 }, (_, n) => ({ stream: `short${n}`, seq: 1 }))
+      await Promise.all(shorts.map(({ stream }) => append(stream, 'a')))
+      const heads = { long: 3000, keyed: 2, trimmed: 3, grown: 1, run: 1, nothing: 1 }
+      const given = Object.entries(heads).map(([stream, seq]) => ({ stream, seq }))
+      expect(await events.forget([...given, ...shorts])).toBe(303)
+      for (const stream of ['long', 'keyed', 'trimmed', 'short0', 'short299']) {
+        expect(await events.head(stream)).toBe(0)
+        expect(await seqs(stream)).toEqual([])
+      }
+      expect(await events.snapshots.get('keyed', 'x@1')).toBeUndefined()
+      expect(await events.byKey('keyed', 'k')).toBeUndefined()
+      expect(await append('keyed', 'c:k', { fence: { job: 'j', token: 1 } })).toMatchObject({ ok: true, head: 1 })
+      expect(await seqs('grown')).toEqual([1, 2])
+      expect(await seqs('run')).toEqual([1])
+      expect(await events.forget([])).toBe(0)
+    }),
+  )
+
+  it(
     'changes nothing of a run when the append is refused',
     test(async ({ append, events }) => {
       await append('r', 'a:k', { run: { status: 'running', name: 'mail' } })

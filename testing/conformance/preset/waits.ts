@@ -98,6 +98,29 @@ export function waitTests(test: PresetTest): void {
   )
 
   it(
+    'keeps what nobody waits for out of the index of runs and of what follows all of them',
+    test(async ({ kernel, start, reach }) => {
+      await start({})
+      const seen: string[] = []
+      const leave = await kernel.streams.follow(
+        '*',
+        {},
+        {
+          onEvents: (events) => void seen.push(...events.map(({ runId }) => runId)),
+        },
+      )
+      const sent = await Promise.all(['a', 'b', undefined].map((key) => kernel.sendEvent('unheard', 1, { key })))
+      for (const job of sent) await reach(job, 'completed')
+      const runs = await kernel.port('events').runs.list({ limit: 1000 })
+      expect(runs.map(({ queue }) => queue)).not.toContain('_wait')
+      expect(await kernel.port('events').runs.list({ status: 'running' })).toEqual([])
+      expect(seen.filter((stream) => stream.startsWith('_'))).toEqual([])
+      expect((await kernel.port('queue').getJobs({ queue: '_wait' })).length).toBeLessThanOrEqual(6)
+      leave()
+    }),
+  )
+
+  it(
     'passes over events that are not meant',
     test(async ({ kernel, start, event }) => {
       await start({
