@@ -1,5 +1,6 @@
 import { QueueError, type Kernel, type MaybePromise } from '../../kernel/index.ts'
 import type { HttpAction } from './access.ts'
+import type { AddressLimit } from './address-limit.ts'
 import type { HttpOptions } from './options.ts'
 import { remoteReason } from '../_shared/peer.ts'
 import { PROBLEM_TYPE, routeUnknown } from './problems.ts'
@@ -11,7 +12,7 @@ export interface Guard {
   /** @throws QueueError `REQUEST_FORBIDDEN` for a request that another site has made a browser send */
   assertSameSite(request: Request): void
   /**
-   * @throws QueueError `REQUEST_FORBIDDEN`, `ROUTE_UNKNOWN` where nobody may do anything
+   * @throws QueueError `REQUEST_FORBIDDEN`, `ROUTE_UNKNOWN` where nobody may do anything, `RATE_LIMITED`
    * @throws Response that `authorize` has chosen
    */
   assertAllowed(request: Request, action: HttpAction): Promise<void>
@@ -23,7 +24,7 @@ export interface Guard {
 
 const LOCAL_HOSTS = ['localhost', '127.0.0.1', '[::1]']
 
-export function createGuard(kernel: Kernel, options: HttpOptions): Guard {
+export function createGuard(kernel: Kernel, options: HttpOptions, limit: AddressLimit): Guard {
   const { authorize, token, cors, allowedHosts, production } = options
   const origins = new Set((cors || []).map((url) => new URL(url).origin))
   const hosts = new Set([...LOCAL_HOSTS, ...allowedHosts.map((name) => name.toLowerCase())])
@@ -36,6 +37,15 @@ export function createGuard(kernel: Kernel, options: HttpOptions): Guard {
     if (authorize) return inTime(authorize(request, action, kernel), options.authorizeTimeout)
     if (roleOf) return action.type === 'health.read' || unauthorized()
     return !production
+  }
+
+  /** Whoever has no known token is a stranger until the answer is there. */
+  async function asStranger<T>(request: Request, act: () => Promise<T>): Promise<T> {
+    if (roleOf?.(request) !== undefined) return act()
+    const welcome = limit.enter(request)
+    const answer = await act()
+    if (answer === true) welcome()
+    return answer
   }
 
   return {
@@ -51,7 +61,7 @@ export function createGuard(kernel: Kernel, options: HttpOptions): Guard {
       throw forbidden(`A page of another site (${origin ?? 'unknown'}) sent this request. ${hint}`)
     },
     async assertAllowed(request, action) {
-      const answer = await ask(request, action)
+      const answer = await asStranger(request, () => ask(request, action))
       if (answer === true) return
       if (answer instanceof Response) throw answer
       if (!isProtected(options)) throw routeUnknown()

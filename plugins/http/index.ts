@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { definePlugin, QueueError } from '../../kernel/index.ts'
+import { createAddressLimit } from './address-limit.ts'
 import type { Listening, ListenOptions } from './listen.ts'
 import { isProtected } from './guard.ts'
 import { options } from './options.ts'
@@ -80,6 +81,7 @@ export default definePlugin({
   options,
   setup(kernel, options) {
     const servers = new Set<Listening>()
+    const limit = createAddressLimit(kernel, options)
     let loading: Promise<Service> | undefined
     let service: Service | undefined
     let handling: Promise<(request: IncomingMessage, response: ServerResponse) => unknown> | undefined
@@ -89,7 +91,7 @@ export default definePlugin({
     async function load(): Promise<Service> {
       if (closed) throw closing()
       return (loading ??= import('./service.ts').then(
-        async ({ createService }) => (service = await createService(kernel, options)),
+        async ({ createService }) => (service = await createService(kernel, options, limit)),
       ))
     }
 
@@ -112,8 +114,8 @@ export default definePlugin({
       path: options.path,
       async fetch(request, peer) {
         if (peer) recordPeer(request, peer)
-        if (!isApi(request.url)) return kernel.webhooks.fetch(request, options.path)
         try {
+          if (!isApi(request.url)) return await webhook(request)
           const { api } = await load()
           return await api.fetch(request)
         } catch (error) {
@@ -136,6 +138,7 @@ export default definePlugin({
       },
       websocket: createSocketHooks(kernel, load),
       upgrade(request, socket, head) {
+        endWhenRefused(socket)
         // Until somebody listens to it, a client that goes away would be an error that nobody handles.
         socket.on('error', () => socket.destroy())
         const upgraded = (upgrading ??= toUpgrade()).then((handle) => handle(request, socket, head))
@@ -158,6 +161,14 @@ export default definePlugin({
       },
     }
 
+    /** What is not accepted counts as what its address has caused. */
+    async function webhook(request: Request): Promise<Response> {
+      const welcome = limit.enter(request)
+      const response = await kernel.webhooks.fetch(request, options.path)
+      if (response.status < 400 || response.status >= 500) welcome()
+      return response
+    }
+
     function isApi(url: string): boolean {
       const api = `${options.path}api/`
       const { pathname } = new URL(url)
@@ -173,6 +184,14 @@ export default definePlugin({
     }
   },
 })
+
+/** How long a client that was refused may keep its socket, in milliseconds. */
+const LAST_READ = 2_000
+
+/** A socket that was ended stays open until its client closes it, which a hostile one does not. */
+function endWhenRefused(socket: Duplex): void {
+  socket.once('finish', () => void setTimeout(() => socket.destroy(), LAST_READ).unref())
+}
 
 function closing(): QueueError {
   return new QueueError('KERNEL_CLOSED', 'The kernel is closing or closed. Create a new one.')

@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http'
+import { createServer, type Server, type ServerOptions } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { QueueError } from '../../kernel/index.ts'
 import type { Http } from './index.ts'
@@ -22,14 +22,18 @@ export interface Listening {
 /** How long requests that are being answered have when the server closes, in milliseconds. */
 const GRACE = 2_000
 
+/** How long a client may take to send its headers, and all of its request, in milliseconds, and how often that is looked at. */
+const TIMEOUTS = { headersTimeout: 10_000, requestTimeout: 60_000, connectionsCheckingInterval: 5_000 } as const
+
 /** A server of Node's with all of the interface. @throws `CONFIG_INVALID`; Error of Node's, such as `EADDRINUSE` */
 export async function listen(
   http: Pick<Http, 'node' | 'upgrade'>,
   { port = 0, host = '127.0.0.1' }: ListenOptions,
   isProtected: boolean,
+  timeouts: Pick<ServerOptions, keyof typeof TIMEOUTS> = TIMEOUTS,
 ): Promise<Listening> {
   if (!isProtected && !isLoopback(host)) throw unprotected(host)
-  const server = createServer((request, response) => void http.node(request, response))
+  const server = createServer(timeouts, (request, response) => void http.node(request, response))
   server.on('upgrade', http.upgrade)
   /** Sockets that became WebSockets are the server's no more, and it does not wait for them. */
   const upgraded = new Set<Socket>()

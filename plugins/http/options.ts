@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isNetwork } from '../_shared/client-address.ts'
 import type { Authorize } from './access.ts'
 import { token } from './token.ts'
 
@@ -37,6 +38,27 @@ export const options = z.strictObject({
   maxBody: z.number().int().min(0).default(MIB),
   /** How many bytes a stream may be ahead of its client before that is disconnected. Default 1 MiB. */
   maxBacklog: z.number().int().min(1024).default(MIB),
+  /**
+   * What an address may cause before anybody knows who it is: requests that are refused (401, 403, webhooks that are
+   * not accepted) and those that are undecided. `burst` at once, `perSecond` from then on; more get 429. Requests of
+   * this machine and those with a known token are not limited. Default `{ burst: 1000, perSecond: 10 }`; `false` for no limit.
+   */
+  addressLimit: z
+    .union([
+      z.literal(false),
+      z.strictObject({
+        burst: z.number().int().min(1).default(1000),
+        perSecond: z.number().positive().finite().default(10),
+      }),
+    ])
+    .default({ burst: 1000, perSecond: 10 }),
+  /**
+   * Proxies whose `X-Forwarded-For` says where a request comes from: addresses, networks such as `10.0.0.0/8`, or
+   * `private` for all that are on a private network. Default: none.
+   */
+  trustedProxies: z
+    .array(z.string().refine(isNetwork, 'It is an address, a network such as "10.0.0.0/8", or "private".'))
+    .default([]),
   /** Whether `authorize` is needed. Default: whether `NODE_ENV` is `production`. */
   production: z.boolean().default(() => process.env.NODE_ENV === 'production'),
 })

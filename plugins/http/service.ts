@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { Kernel, RunInfo, StoredEvent } from '../../kernel/index.ts'
+import type { AddressLimit } from './address-limit.ts'
 import { createApi, type Admission } from './api.ts'
 import { createGuard } from './guard.ts'
 import type { HttpOptions } from './options.ts'
@@ -10,8 +11,8 @@ import { createNodeSink, createWebSink, type Sink } from './stream/sink.ts'
 import { ofAll, ofRun } from './stream/visibility.ts'
 
 /** All that is loaded when the first request comes. */
-export async function createService(kernel: Kernel, options: HttpOptions) {
-  const guard = createGuard(kernel, options)
+export async function createService(kernel: Kernel, options: HttpOptions, limit: AddressLimit) {
+  const guard = createGuard(kernel, options, limit)
   const connections = createConnections(kernel, options)
   const runOf = createRunLookup(kernel)
   const host: StreamHost = { kernel, options, connections, runOf }

@@ -21,6 +21,9 @@ export interface StreamHost {
   runOf: RunLookup
 }
 
+/** A client that has taken nothing for so many signs of life is let go, however little it is behind. */
+const MAX_UNREAD = 4
+
 /** Feeds one client with a stream, until that has ended, the client goes or does not keep up, or the kernel closes. */
 export function followInto(host: StreamHost, { stream, after, sink, frames, visibility }: Following): void {
   const { kernel, options, connections } = host
@@ -28,6 +31,8 @@ export function followInto(host: StreamHost, { stream, after, sink, frames, visi
   /** Of a run: the seq of the last event that was written. */
   let last = typeof after === 'number' ? after : 0
   let over = false
+  /** How many signs of life in a row have found that the client had not taken what came before. */
+  let unread = 0
   /** The run has ended, and events of it are still to come. */
   let ending = false
   let draining: Promise<void> | undefined
@@ -35,6 +40,8 @@ export function followInto(host: StreamHost, { stream, after, sink, frames, visi
 
   const connection: Connection = {
     ping() {
+      unread = sink.pending > 0 ? unread + 1 : 0
+      if (unread > MAX_UNREAD) return end('slow')
       write(frames.ping)
     },
     end,
