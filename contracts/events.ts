@@ -113,7 +113,10 @@ export interface ExpirePolicy {
   outcome: RunOutcome
   /** Those that ended before this moment, in milliseconds since the epoch. */
   endedBefore: number
-  /** How many of the outcome stay at most; more do where `keepSince` holds them. */
+  /**
+   * How many of the outcome stay at most; more do where `keepSince` holds them. Those on queues of the engine's own,
+   * which begin with `_`, are counted apart: so many of either stay.
+   */
   keep: number
   /**
    * Those that ended at or after this moment, in milliseconds since the epoch, are not forgotten because of

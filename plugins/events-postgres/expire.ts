@@ -2,16 +2,20 @@ import type { ExpirePolicy, StreamHead } from '../../kernel/index.ts'
 import { quoteName, type PostgresPort } from '../_shared/postgres.ts'
 import { SWEEP, sweepInBatches } from '../_shared/postgres-sweep.ts'
 import { createThrottle } from '../_shared/throttle.ts'
+import { WHOSE } from './schema.ts'
 
-/** Forgets ended runs. By age that costs what goes; by number the last `keep` are counted in an index. */
+/** Forgets ended runs, of users and of the engine. By age that costs what goes; by number the last `keep` are counted in an index. */
 export function createExpirer(db: PostgresPort): (policy: ExpirePolicy) => Promise<number> {
   const s = quoteName(db.schema)
   const throttle = createThrottle()
 
   /** The newest run that may go because of the number, as (ended, id). */
-  async function tooMany({ outcome, keep, keepSince = Infinity }: ExpirePolicy): Promise<[ended: string, id: string]> {
+  async function tooMany(
+    { outcome, keep, keepSince = Infinity }: ExpirePolicy,
+    whose: string,
+  ): Promise<[ended: string, id: string]> {
     if (!Number.isFinite(keep)) return ['-1', '0']
-    const text = `SELECT ended, id FROM ${s}.nq_stream WHERE status = $1 AND ended IS NOT NULL
+    const text = `SELECT ended, id FROM ${s}.nq_stream WHERE status = $1 AND ended IS NOT NULL AND ${whose}
       ORDER BY status DESC, ended DESC, id DESC OFFSET $2 LIMIT 1`
     const rows = await db.query<{ ended: string; id: string }>(text, [outcome, keep], { repeatable: true })
     if (!rows[0]) return ['-1', '0']
@@ -20,12 +24,12 @@ export function createExpirer(db: PostgresPort): (policy: ExpirePolicy) => Promi
     return Number(ended) < keepSince ? [ended, id] : [String(Math.max(0, Math.ceil(keepSince))), '0']
   }
 
-  async function expire(policy: ExpirePolicy): Promise<number> {
-    const [ended, id] = await tooMany(policy)
+  async function expire(policy: ExpirePolicy, whose: string): Promise<number> {
+    const [ended, id] = await tooMany(policy, whose)
     const before = Math.max(0, Math.min(Number.MAX_SAFE_INTEGER, Math.ceil(policy.endedBefore)))
     const text = `WITH gone AS (
         DELETE FROM ${s}.nq_stream WHERE id IN (
-          SELECT id FROM ${s}.nq_stream WHERE status = $1 AND ended IS NOT NULL
+          SELECT id FROM ${s}.nq_stream WHERE status = $1 AND ended IS NOT NULL AND ${whose}
             AND (ended < $2::bigint OR (ended, id) <= ($3::bigint, $4::bigint))
           ORDER BY status, ended, id LIMIT $5 FOR UPDATE SKIP LOCKED
         ) AND status = $1 RETURNING id
@@ -37,7 +41,12 @@ export function createExpirer(db: PostgresPort): (policy: ExpirePolicy) => Promi
     })
   }
 
-  return (policy) => throttle.run(policy.outcome, policy.keep, () => expire(policy))
+  return (policy) =>
+    throttle.run(
+      policy.outcome,
+      policy.keep,
+      async () => (await expire(policy, WHOSE.users)) + (await expire(policy, WHOSE.own)),
+    )
 }
 
 /** Forgets streams that are no runs. */

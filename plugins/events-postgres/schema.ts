@@ -2,13 +2,16 @@ import { quoteName } from '../_shared/postgres.ts'
 import { appendFunctions } from './sql-append.ts'
 import { wholeRuns } from './sql-whole.ts'
 
+/** Which streams are runs on the engine's own queues, and which are those of users: indexes go by these very words. */
+export const WHOSE = { own: `left(queue, 1) = '_'`, users: `(left(queue, 1) = '_') IS NOT TRUE` } as const
+
 /**
  * Statements of each version of the schema. Functions are made by the last one, over those of earlier
  * releases: `nq_append` as version 3 has it stays for instances that are still to be updated.
  */
 export function eventVersions(schema: string, channel: string): string[] {
   const s = quoteName(schema)
-  return [tables(s), `${tags(s)}\n${fences(s)}`, '', `${wholeRuns(s)}\n${appendFunctions(s, channel)}`]
+  return [tables(s), `${tags(s)}\n${fences(s)}`, '', `${wholeRuns(s)}\n${appendFunctions(s, channel)}`, endedIndexes(s)]
 }
 
 /**
@@ -105,4 +108,11 @@ CREATE TABLE ${s}.nq_fence (
 INSERT INTO ${s}.nq_fence (stream, job, token)
 SELECT t.id, f.key, f.value::bigint FROM ${s}.nq_stream t, jsonb_each_text(t.fences) f;
 ALTER TABLE ${s}.nq_stream DROP COLUMN fences;`
+}
+
+/** What has ended is counted apart for users and for the engine. */
+function endedIndexes(s: string): string {
+  const make = (whose: keyof typeof WHOSE): string =>
+    `CREATE INDEX nq_stream_ended_${whose} ON ${s}.nq_stream (status, ended, id) WHERE ended IS NOT NULL AND ${WHOSE[whose]};`
+  return `${make('own')}\n${make('users')}\nDROP INDEX ${s}.nq_stream_ended;`
 }

@@ -70,6 +70,13 @@ local function merge(old, new)
   return encode(names)
 end
 
+-- The index of runs of a status: those that ended on the engine's own queues have one apart. Most names tell it at a glance.
+local function indexOf(tag, status, names)
+  local own = status ~= 'running' and names and string.find(names, '","_', 1, true)
+    and sub(cjson.decode(names)[2], 1, 1) == '_'
+  return tag .. (own and ':_' or ':') .. status
+end
+
 local function read(key, fields)
   if #fields <= 1000 then return call('HMGET', key, unpack(fields)) end
   local values = {}
@@ -185,8 +192,14 @@ for index = 1, some do
       for from = 1, n, 1000 do call('HSET', key, unpack(out, from, math.min(from + 999, n))) end
     end
     if status ~= wasStatus or ended then
-      if wasStatus and wasStatus ~= status then call('ZREM', tag .. ':' .. wasStatus, name) end
-      gather(indexed, tag .. ':' .. status, status == 'running' and began or ended, name)
+      local set = indexOf(tag, status, names)
+      if wasStatus then
+        local was = indexOf(tag, wasStatus, wasNames)
+        if was ~= set then call('ZREM', was, name) end
+        -- Releases before have one index for all.
+        if sub(was, #tag + 2, #tag + 2) == '_' then call('ZREM', tag .. ':' .. wasStatus, name) end
+      end
+      gather(indexed, set, status == 'running' and began or ended, name)
       if status ~= 'running' then
         if ended - began > ${LONG_RUN} then gather(indexed, tag .. ':long', began, name) end
       elseif wasStatus and wasStatus ~= 'running' then

@@ -10,12 +10,16 @@ export function createExpiry(redis: RedisPort, { tags }: Shards) {
   const oldestFirst = createOldestFirst(redis)
   const script = defineScript(redis, FORGET)
 
-  return onePerOutcome(({ outcome, ...bounds }: ExpirePolicy) => {
-    const tagOf = new Map(tags.map((tag) => [`${tag}:${outcome}`, tag]))
-    return oldestFirst([...tagOf.keys()], bounds, async (going) => {
-      const bounded = going.flatMap(({ key, upTo, limit }) => [tagOf.get(key)!, upTo, limit])
-      return Number(await script([going[0]!.key], [outcome, ...bounded]))
-    })
+  return onePerOutcome(async ({ outcome, ...bounds }: ExpirePolicy) => {
+    const forget = (index: string): Promise<number> => {
+      const tagOf = new Map(tags.map((tag) => [`${tag}:${index}`, tag]))
+      return oldestFirst([...tagOf.keys()], bounds, async (going) => {
+        const bounded = going.flatMap(({ key, upTo, limit }) => [tagOf.get(key)!, upTo, limit])
+        return Number(await script([going[0]!.key], [index, ...bounded]))
+      })
+    }
+    const counts = await Promise.all([forget(outcome), forget(`_${outcome}`)])
+    return counts[0] + counts[1]
   })
 }
 

@@ -30,7 +30,7 @@ const ENDED: readonly RunInfo['status'][] = ['completed', 'failed', 'cancelled']
  * Finds runs, newest first, page by page of the indexes that may hold them, until none that is left can be newer than
  * what was found.
  *
- * What has ended is indexed by its end, and a run began before it ended. So a search for runs that began before a
+ * What has ended is indexed by its end, apart where it ran on a queue of the engine's own, and a run began before it ended. So a search for runs that began before a
  * moment looks at those that ended up to a second after it, and at the index of runs that took longer than a second,
  * which is by begin.
  */
@@ -43,18 +43,20 @@ export function createRunList(redis: RedisPort, shards: Shards) {
     return Number.parseInt(began ?? '', 10) === startedAt ? began! : `${startedAt}.9999`
   }
 
-  function sourcesOf({ status, flow, tag }: RunFilter, began: string | undefined, before: number | undefined) {
+  function sourcesOf(filter: RunFilter, began: string | undefined, before: number | undefined) {
+    const { status, flow, tag, hideInternal = false } = filter
     const bound = began ?? (before === undefined ? undefined : `(${before}`)
     const source = (key: string, from = '+inf') =>
       shards.tags.map((shard): Source => ({ tag: shard, key, from, seen: 0, done: false }))
     if (tag !== undefined) return source(`:tag:${tag}`, bound)
     if (flow !== undefined) return source(`:flow:${flow}`, bound)
     const statuses = status === undefined ? ENDED : ENDED.filter((one) => one === status)
+    const ended = statuses.flatMap((one) => (hideInternal ? [`:${one}`] : [`:${one}`, `:_${one}`]))
     const running = status === undefined || status === 'running' ? source(':running', bound) : []
-    if (bound === undefined) return [...running, ...statuses.flatMap((one) => source(`:${one}`))]
+    if (bound === undefined) return [...running, ...ended.flatMap((index) => source(index))]
     const latestEnd = String(Number(began ?? before) + LONG_RUN + 1)
     const long = statuses.length > 0 ? source(':long', bound) : []
-    return [...running, ...statuses.flatMap((one) => source(`:${one}`, latestEnd)), ...long]
+    return [...running, ...ended.flatMap((index) => source(index, latestEnd)), ...long]
   }
 
   /** Indexes that one call may look at together: on a Cluster each shard has a slot of its own. */

@@ -109,12 +109,13 @@ end
 `
 
 /**
- * Forgets the runs of shards that ended with an outcome first, and all they hold: for each shard up to
- * a moment, and so many at most. Of a run with more events than a call may drop, the oldest go, and it
- * goes with a later call.
+ * Forgets the runs of shards that ended with an outcome first (with `_` before it: on queues of the engine's own), and all
+ * they hold: for each shard up to a moment, and so many at most. Of a run with more events than a call may drop, the
+ * oldest go, and it goes with a later call.
  */
 export const FORGET = `
 local call, suffix, forgotten = redis.call, ':' .. ARGV[1], 0
+local outcome = string.gsub(ARGV[1], '^_', '')
 local left = ${MOST_DROPPED}
 
 ${COLLECT}
@@ -126,24 +127,26 @@ for at = 2, #ARGV, 3 do
     if left <= 0 then break end
     local key = tag .. ':r:' .. name
     -- Most runs have few events, and no snapshot.
-    local known = call('HMGET', key, 'p', 'h', '1', '2', '3', '4', 'm', 'x')
+    local known = call('HMGET', key, 'p', 'h', '1', '2', '3', '4', 'm', 'x', 's')
     local called, head, trimmed = known[1], tonumber(known[2] or 0), tonumber(known[8] or 0)
     local rest
-    if trimmed < 4 then
+    -- A release before may have opened it again, and knows nothing of the index of the engine's own.
+    local stale = known[9] ~= outcome
+    if not stale and trimmed < 4 then
       for field = 3, 6 do
         local id = known[field]
         if id and id ~= ids[#ids] then ids[#ids + 1] = id end
       end
     end
-    if head > 4 then rest = collect(ids, key, math.max(4, trimmed) + 1, head) end
+    if not stale and head > 4 then rest = collect(ids, key, math.max(4, trimmed) + 1, head) end
     if rest then
       call('HSET', key, 'x', tostring(rest - 1))
     else
       left = left - 1
       gone[#gone + 1] = name
-      keys[#keys + 1] = key
-      if known[7] then keys[#keys + 1] = tag .. ':snap:' .. name end
-      if called and string.sub(called, -3) ~= '""]' then
+      if not stale then keys[#keys + 1] = key end
+      if not stale and known[7] then keys[#keys + 1] = tag .. ':snap:' .. name end
+      if not stale and called and string.sub(called, -3) ~= '""]' then
         local names = cjson.decode(called)
         if names[4] ~= '' then call('ZREM', tag .. ':flow:' .. names[4], name) end
         if names[5] and names[5] ~= 0 then

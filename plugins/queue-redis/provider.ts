@@ -12,8 +12,9 @@ import {
   type QueueProvider,
 } from '../../kernel/index.ts'
 import { checkDraft } from '../_shared/check-draft.ts'
+import { isOwnQueue } from '../_shared/own-queue.ts'
 import { defineScript, type RedisPort } from '../_shared/redis.ts'
-import { createOldestFirst } from '../_shared/redis-oldest.ts'
+import { createOldestFirst, type Going } from '../_shared/redis-oldest.ts'
 import { onePerOutcome } from '../_shared/sweeps.ts'
 import { copyValue } from '../_shared/value.ts'
 import { createAdder } from './adder.ts'
@@ -90,7 +91,11 @@ export function createRedisQueueProvider(
     function endedKey(queue: string): string {
       return `${queues.baseOf(queue)}:${ENDED_SETS[outcome]}`
     }
-    return oldestFirst([...byKey.keys()], bounds, async (going) => {
+    const keysOf = (own: boolean): string[] => [...byKey.keys()].filter((key) => isOwnQueue(byKey.get(key)) === own)
+    const counts = await Promise.all([false, true].map((own) => oldestFirst(keysOf(own), bounds, forgetFirst)))
+    return counts.reduce((sum, count) => sum + count)
+
+    async function forgetFirst(going: readonly Going[]): Promise<number> {
       const bounded = going.flatMap(({ key, upTo, limit }) => [key, queues.baseOf(byKey.get(key)!), upTo, limit])
       const answer = await forget([going[0]!.key], [listeners.some ? 1 : 0, Math.ceil(rememberFor), ...bounded])
       const [count, ...told] = answer as [number, ...[string, string, ...(string | null)[]][]]
@@ -99,7 +104,7 @@ export function createRedisQueueProvider(
         listeners.emit('removed', queue, decodeJob(queue, id, outcome, fields))
       }
       return count
-    })
+    }
   })
 
   return {

@@ -11,7 +11,7 @@ import {
 } from '../../../kernel/index.ts'
 import { seqAfter } from '../after.ts'
 import { ChurnMap } from '../churn-map.ts'
-import { endedByOutcome } from '../ended.ts'
+import { EndedLists } from '../ended.ts'
 import { cloneValue, copyValue } from '../value.ts'
 import { createRunIndex } from './runs.ts'
 import { Stream } from './stream.ts'
@@ -77,8 +77,7 @@ export function createLocalEvents(kernel: Host, { durable, journal }: LocalEvent
   /** The newest moment given to an event: time does not go back, whatever the clock does. */
   let latest = 0
   const runs = createRunIndex(streams)
-  /** Ended runs by outcome, the one that ended first in front. */
-  const ended = endedByOutcome<Stream>()
+  const ended = new EndedLists<Stream>()
 
   function patchRun(stream: Stream, patch: RunPatch, now: number): void {
     unlist(stream)
@@ -95,13 +94,12 @@ export function createLocalEvents(kernel: Host, { durable, journal }: LocalEvent
 
   /** Puts an ended run where it waits to expire. */
   function list(stream: Stream): void {
-    const { status, endedAt } = stream.info!
-    if (status !== 'running') stream.ended = ended[status].add(stream, endedAt!)
+    const { status, queue, endedAt } = stream.info!
+    if (status !== 'running') stream.ended = ended.add(stream, { outcome: status, queue, endedAt: endedAt! })
   }
 
   function unlist(stream: Stream): void {
-    const status = stream.info?.status
-    if (stream.ended && status !== undefined && status !== 'running') ended[status].remove(stream.ended)
+    if (stream.ended) ended.remove(stream.ended)
     stream.ended = undefined
   }
 
@@ -200,9 +198,7 @@ export function createLocalEvents(kernel: Host, { durable, journal }: LocalEvent
       get: (runId) => cloneValue(streams.get(runId)?.info),
       list: (filter) => runs.list(filter).map(cloneValue),
     },
-    expire({ outcome, ...bounds }) {
-      return remove([...ended[outcome].expire(bounds)])
-    },
+    expire: (policy) => remove([...ended.expire(policy)]),
     forget(heads) {
       const known = heads.map(({ stream, seq }) => ({ stream: streams.get(stream), seq }))
       return remove(known.flatMap(({ stream, seq }) => (stream && !stream.info && stream.head === seq ? [stream] : [])))

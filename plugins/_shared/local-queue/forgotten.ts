@@ -1,6 +1,8 @@
 import type { RunOutcome } from '../../../kernel/index.ts'
 import { ChurnMap } from '../churn-map.ts'
-import { endedByOutcome, type EndedNode } from '../ended.ts'
+import { EndedLists, type EndedNode } from '../ended.ts'
+
+const OUTCOMES: readonly RunOutcome[] = ['completed', 'failed', 'cancelled']
 
 /** What stays known of a job that was forgotten. */
 export interface ForgottenJob {
@@ -17,13 +19,13 @@ export interface ForgottenJob {
 export function createForgotten() {
   const byKey = new ChurnMap<string, EndedNode<ForgottenJob>>()
   /** In each list the windows end in the order in which their jobs did, as long as they are of one length. */
-  const lists = endedByOutcome<ForgottenJob>()
+  const lists = new EndedLists<ForgottenJob>()
   const keyOf = (queue: string, id: string): string => `${queue}\n${id}`
 
   function drop(queue: string, id: string): boolean {
     const node = byKey.get(keyOf(queue, id))
     if (!node) return false
-    lists[node.item.outcome].remove(node)
+    lists.remove(node)
     return byKey.delete(keyOf(queue, id))
   }
 
@@ -35,14 +37,15 @@ export function createForgotten() {
     },
     add(job: ForgottenJob): void {
       drop(job.queue, job.id)
-      byKey.set(keyOf(job.queue, job.id), lists[job.outcome].add(job, job.until))
+      byKey.set(keyOf(job.queue, job.id), lists.add(job, { ...job, endedAt: job.until }))
     },
     /** Frees an id. */
     drop,
     /** Drops what need not be known any more. */
     sweep(now: number): void {
-      for (const list of Object.values(lists)) {
-        for (const { queue, id } of list.expire({ endedBefore: now, keep: Infinity })) byKey.delete(keyOf(queue, id))
+      for (const outcome of OUTCOMES) {
+        const over = lists.expire({ outcome, endedBefore: now, keep: Infinity })
+        for (const { queue, id } of over) byKey.delete(keyOf(queue, id))
       }
     },
     of: (queue: string): ForgottenJob[] =>

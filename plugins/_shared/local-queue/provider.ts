@@ -12,7 +12,7 @@ import {
   type QueueProvider,
   type RunOutcome,
 } from '../../../kernel/index.ts'
-import { endedByOutcome } from '../ended.ts'
+import { EndedLists } from '../ended.ts'
 import { cloneValue } from '../value.ts'
 import type { OpenConsumer } from '../worker-manager.ts'
 import { copyJob, flatten } from './copy-job.ts'
@@ -61,8 +61,7 @@ export function createLocalQueues(
   const { payloadLimit } = kernel.config
   const queues = new Map<string, LocalQueue>()
   const listeners = new Set<Listeners>()
-  /** Ended jobs by outcome, the one that ended first in front. */
-  const ended = endedByOutcome<Entry>()
+  const ended = new EndedLists<Entry>()
   const forgotten = createForgotten()
 
   const host: QueueHost = {
@@ -85,8 +84,8 @@ export function createLocalQueues(
       kernel.reporter.error(`How job "${record.id}" ended cannot be stored; it will run again.`, problem)
     },
     ended(entry) {
-      const { state, finishedAt } = entry.record
-      entry.ended = ended[state as RunOutcome].add(entry, finishedAt!)
+      const { queue, state, finishedAt } = entry.record
+      entry.ended = ended.add(entry, { queue, outcome: state as RunOutcome, endedAt: finishedAt! })
     },
   }
 
@@ -127,7 +126,7 @@ export function createLocalQueues(
 
   /** Takes an ended job off the list of those that expire. */
   function unlist(entry: Entry): void {
-    if (entry.ended) ended[entry.record.state as RunOutcome].remove(entry.ended)
+    if (entry.ended) ended.remove(entry.ended)
     entry.ended = undefined
   }
 
@@ -236,11 +235,11 @@ export function createLocalQueues(
       forget(entry)
       return true
     },
-    clean({ outcome, rememberFor = 0, ...bounds }) {
+    clean({ rememberFor = 0, ...policy }) {
       const now = kernel.clock.now()
       forgotten.sweep(now)
       let cleaned = 0
-      for (const entry of ended[outcome].expire(bounds)) {
+      for (const entry of ended.expire(policy)) {
         forget(entry, knownFor(entry, rememberFor, now))
         cleaned++
       }

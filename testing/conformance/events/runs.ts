@@ -322,6 +322,39 @@ export function runTests(test: EventsTest): void {
   )
 
   it(
+    "counts runs on queues of the engine's own apart from those of users",
+    test(async ({ run, append, events, elapse }) => {
+      const ends = async (id: string, queue?: string): Promise<void> => {
+        await run(id, { queue, name: `"${id}","_odd"`, tags: [`","_${id}`] })
+        await append(id, 'ends', { run: { status: 'completed' } })
+      }
+      for (const n of [1, 2, 3]) {
+        await ends(`user-${n}`, 'q')
+        await ends(`flow-${n}`)
+        await ends(`own-${n}`, '_own')
+      }
+      const left = async (hideInternal = false): Promise<string[]> =>
+        (await events.runs.list({ hideInternal })).map(({ runId }) => runId).toSorted()
+      const users = ['flow-1', 'flow-2', 'flow-3', 'user-1', 'user-2', 'user-3']
+      expect(await left(true)).toEqual(users)
+      const bounds = { outcome: 'completed', endedBefore: 0 } as const
+      expect(await events.expire({ ...bounds, keep: 6 })).toBe(0)
+      await append('own-1', 'again', { reopen: true, run: { status: 'running' } })
+      await elapse(3)
+      await append('own-1', 'ends', { reopen: true, run: { status: 'completed' } })
+      await append('own-1', 'more', { reopen: true, run: { status: 'completed' } })
+      expect(await events.expire({ ...bounds, keep: 2 })).toBe(5)
+      expect(await left()).toEqual(['flow-3', 'own-1', 'own-3', 'user-3'])
+      expect((await events.runs.list({ status: 'completed', startedBefore: Infinity })).length).toBe(4)
+      expect(await events.expire({ ...bounds, endedBefore: Infinity, keep: 100 })).toBe(4)
+      expect(await left()).toEqual([])
+      await ends('user-4', 'q')
+      await append('user-4', 'again', { reopen: true, run: { status: 'running' } })
+      expect(await events.expire({ ...bounds, endedBefore: Infinity, keep: 0 })).toBe(0)
+    }),
+  )
+
+  it(
     'forgets no run by number that ended at or after a moment',
     test(async ({ run, events, elapse, now }) => {
       const ends = (id: string): Promise<void> => run(id, { status: 'completed' })

@@ -220,6 +220,29 @@ export function jobTests(test: QueueTest): void {
   )
 
   it(
+    "counts jobs on queues of the engine's own apart from those of users",
+    test(async ({ queue, add, work, reach }) => {
+      const queues = ['q', '_own', '_own too']
+      for (const name of queues) await work(() => completed(), { queue: name })
+      for (const n of [1, 2, 3]) {
+        for (const name of queues) {
+          await add({ id: `${n}`, queue: name })
+          await reach(`${n}`, 'completed', name)
+        }
+      }
+      const left = async (): Promise<string[]> =>
+        (await queue.getJobs()).map((job) => `${job.queue} ${job.id}`).toSorted()
+      const bounds = { outcome: 'completed', endedBefore: 0 } as const
+      expect(await queue.clean({ ...bounds, keep: 6 })).toBe(0)
+      expect(await queue.clean({ ...bounds, keep: 3 })).toBe(3)
+      expect(await left()).toEqual(['_own 3', '_own too 2', '_own too 3', 'q 1', 'q 2', 'q 3'])
+      expect(await queue.clean({ ...bounds, keep: 1 })).toBe(4)
+      expect(await left()).toEqual(['_own too 3', 'q 3'])
+      expect(await queue.clean({ ...bounds, endedBefore: Infinity, keep: 100 })).toBe(2)
+    }),
+  )
+
+  it(
     'forgets no job by number that ended at or after a moment, in any queue',
     test(async ({ queue, add, work, reach, elapse, now }) => {
       await work(() => completed())
