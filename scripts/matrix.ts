@@ -1,0 +1,67 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { ACTIONS, type HttpAction } from '../plugins/http/access.ts'
+import { createGuard } from '../plugins/http/guard.ts'
+import { options } from '../plugins/http/options.ts'
+import { routes } from '../plugins/http/routes/index.ts'
+import { recordPeer } from '../plugins/_shared/peer.ts'
+import type { Kernel } from '../kernel/index.ts'
+
+/*
+ * Writes the table of docs/securing.md that says who may do what: `node scripts/matrix.ts`. Each entry is what the guard
+ * itself decides.
+ */
+
+const [WRITE, READ] = ['a-writer-of-enough-letters', 'a-reader-of-enough-letters']
+const TOKENS = [WRITE, { token: READ, role: 'read' }]
+
+/** Who asks, and where. */
+const CALLERS: Record<string, { http: object; address: string; token?: string }> = {
+  'development, this machine': { http: { production: false }, address: '127.0.0.1' },
+  'development, others': { http: { production: false }, address: '203.0.113.7' },
+  production: { http: { production: true }, address: '127.0.0.1' },
+  'token set, none sent': { http: { production: true, token: TOKENS }, address: '203.0.113.7' },
+  '`read` token': { http: { production: true, token: TOKENS }, address: '203.0.113.7', token: READ },
+  '`write` token': { http: { production: true, token: TOKENS }, address: '203.0.113.7', token: WRITE },
+}
+
+const BEGIN = '<!-- Made by scripts/matrix.ts from the routes. -->'
+const END = '<!-- The end of what is made. -->'
+
+async function decide(type: HttpAction['type'], { http, address, token }: (typeof CALLERS)[string]): Promise<string> {
+  const unlimited = { enter: () => () => {} }
+  const guard = createGuard({} as Kernel, options.parse(http), unlimited)
+  if (!guard.open) return '404'
+  const headers = { host: 'localhost', ...(token !== undefined && { authorization: `Bearer ${token}` }) }
+  const request = new Request('http://localhost/', { headers })
+  recordPeer(request, { address })
+  try {
+    guard.assertSameSite(request)
+    await guard.assertAllowed(request, { type })
+    return 'yes'
+  } catch (refusal) {
+    return refusal instanceof Response ? String(refusal.status) : '403'
+  }
+}
+
+/** @returns the table, between the lines that mark it */
+export async function matrix(): Promise<string> {
+  const rows = ACTIONS.map(async (type) => {
+    const paths = routes.filter(({ action }) => action === type).map(({ method, path }) => `\`${method} ${path}\``)
+    const decisions = await Promise.all(Object.values(CALLERS).map((caller) => decide(type, caller)))
+    return `| \`${type}\` | ${[paths.join(', '), ...decisions].join(' | ')} |`
+  })
+  const columns = ['action', 'below `/_queue/api/`', ...Object.keys(CALLERS)]
+  const head = [`| ${columns.join(' | ')} |`, `|${columns.map(() => '---|').join('')}`]
+  return [BEGIN, '', ...head, ...(await Promise.all(rows)), '', END].join('\n')
+}
+
+/** A page with the table in the place of the one that is there. */
+export function withMatrix(page: string, table: string): string {
+  const [from, to] = [page.indexOf(BEGIN), page.indexOf(END)]
+  return page.slice(0, from) + table + page.slice(to + END.length)
+}
+
+export const PAGE = fileURLToPath(new URL('../docs/securing.md', import.meta.url))
+
+if (import.meta.main) writeFileSync(PAGE, withMatrix(readFileSync(PAGE, 'utf8'), await matrix()))
