@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
+import { LongestFirst } from './test/services/order.ts'
 import { slowestFiles } from './test/services/slowest.ts'
 
 const source = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
@@ -23,8 +24,9 @@ export default defineConfig({
     hookTimeout: 240_000,
     expect: { poll: { timeout: 60_000 } },
     reporters: ['default', slowestFiles()],
-    // Most of the time is spent waiting for processes and stores.
-    maxWorkers: 2,
+    // Most of the time is spent waiting for processes and stores, so that two processors serve more.
+    maxWorkers: 4,
+    sequence: { sequencer: LongestFirst },
     typecheck: { enabled: false },
   },
 })

@@ -47,7 +47,10 @@ export function createLifecycle(
     }
     const options = (await parseOptions(plugin, kernel.config)) as never
     const setting = kernelScope(kernel, async () => plugin.setup(facade(plugin), options))
-    const teardown = await withinLimit(name, setting)
+    const teardown = await withinLimit(name, setting).catch((error: unknown) => {
+      undoLate(name, setting)
+      throw error
+    })
     if (teardown) teardowns.push({ plugin: name, teardown })
     ready.push(name)
     if (ports.hasPort('clock')) Object.assign(kernel, { clock: ports.port('clock') })
@@ -76,6 +79,15 @@ export function createLifecycle(
     } finally {
       clearTimeout(timer)
     }
+  }
+
+  /** Nobody waits any more for a setup that missed its limit. What it opens after all would keep the process alive. */
+  function undoLate(plugin: string, setting: Promise<Teardown | void>): void {
+    const undone = setting.then(
+      async (teardown) => teardown?.(),
+      () => {},
+    )
+    undone.catch((error: unknown) => kernel.reporter.error(`Plugin "${plugin}" failed in its teardown.`, error))
   }
 
   async function startWorker(worker: WorkerDefinition): Promise<void> {

@@ -15,7 +15,7 @@ import eventsPostgres from '../../plugins/events-postgres/index.ts'
 import { openDatabase } from '../../plugins/pglite/database.ts'
 import queuePostgres from '../../plugins/queue-postgres/index.ts'
 import embedded from '../../presets/embedded.ts'
-import { EMPTY } from './postgres-rig.ts'
+import { emptySchema } from './postgres-rig.ts'
 
 // Opening a database takes a second, so that the tests share one, which is emptied for each.
 const folder = mkdtempSync(join(tmpdir(), 'nuxt-queue-embedded-'))
@@ -28,10 +28,7 @@ afterAll(async () => {
 
 const SCHEMA = 'nuxt_queue'
 
-async function empty(): Promise<void> {
-  const rows = await database.query<{ name: string }>(EMPTY, [SCHEMA])
-  if (rows.length > 0) await database.query(`TRUNCATE ${rows.map(({ name }) => name).join(', ')} CASCADE`)
-}
+const empty = (): Promise<void> => emptySchema(database.query, SCHEMA)
 
 /** The plugin `pglite`, but for the folder. */
 const pglite = definePlugin({

@@ -2,9 +2,26 @@ import { Pool } from 'pg'
 import { afterAll } from 'vitest'
 import { sharedPostgres } from '../services/postgres.ts'
 
-/** The tables of a schema that a test fills. */
-export const EMPTY = `SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables
+/**
+ * What empties the tables of a schema that a test fills. A small table is emptied far faster row by row than by
+ * TRUNCATE, which makes new files; foreign keys and triggers rest meanwhile, since everything goes.
+ */
+const EMPTYING = `SELECT string_agg(format(
+    CASE WHEN pg_table_size(c.oid) > 1000000 THEN 'TRUNCATE %I.%I CASCADE;' ELSE 'DELETE FROM %I.%I;' END,
+    schemaname, tablename), '') AS statements
+  FROM pg_tables JOIN pg_class c ON c.oid = format('%I.%I', schemaname, tablename)::regclass
   WHERE schemaname = $1 AND (tablename LIKE 'nq\\_%' AND tablename <> 'nq_migration' OR tablename IN ('job', 'job_common', 'queue'))`
+
+type Query = <Row extends object>(sql: string, params?: unknown[]) => Promise<Row[]>
+
+/** Empties the tables of a schema, as a superuser of the database may. */
+export async function emptySchema(query: Query, schema: string): Promise<void> {
+  const [row] = await query<{ statements: string | null }>(EMPTYING, [schema])
+  const statements = row?.statements
+  if (!statements) return
+  const replica = (role: string): string => `SET session_replication_role = ${role};`
+  await query(`${replica('replica')}${statements}${replica('origin')}`)
+}
 
 /** One PostgreSQL for a test file, and a schema of its own that is emptied for each test. */
 export async function postgresForFile(): Promise<{
@@ -21,9 +38,7 @@ export async function postgresForFile(): Promise<{
     await stop()
   })
 
-  async function empty(): Promise<void> {
-    const { rows } = await pool.query<{ name: string }>(EMPTY, [schema])
-    if (rows.length > 0) await pool.query(`TRUNCATE ${rows.map(({ name }) => name).join(', ')} CASCADE`)
-  }
+  const query: Query = async (sql, params) => (await pool.query(sql, params)).rows
+  const empty = (): Promise<void> => emptySchema(query, schema)
   return { config: { url, schema, lease: 30_000 }, empty }
 }

@@ -19,12 +19,15 @@ export interface Running extends AsyncDisposable {
   ended: Promise<Finished>
 }
 
+/** What opens a store has the time of a slow machine. */
+export const PATIENT = { NUXT_QUEUE_SETUP_TIMEOUT: '240000' }
+
 /** Starts a file in a Node process of its own. Disposing of it kills it. */
 export function startNode(args: readonly string[], cwd: string, added: NodeJS.ProcessEnv = {}): Running {
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('NUXT_QUEUE_')))
   const child = spawn(process.execPath, args, {
     cwd,
-    env: { ...env, NO_COLOR: '1', ...added },
+    env: { ...env, NO_COLOR: '1', ...PATIENT, ...added },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const output = { stdout: '', stderr: '' }

@@ -1,4 +1,10 @@
-import { systemClock, type MaybePromise } from '../../kernel/index.ts'
+import {
+  systemClock,
+  type JobRecord,
+  type JobState,
+  type MaybePromise,
+  type QueueProvider,
+} from '../../kernel/index.ts'
 import { settled } from '../virtual-clock.ts'
 import type { Harness } from './harness.ts'
 
@@ -37,20 +43,40 @@ export function createTime({ clock = systemClock, advance }: Pick<Harness, 'cloc
     clearTimeout(timer)
   }
 
+  const until: Time['until'] = async (what, check) => {
+    await settled()
+    const patience = advance ? PATIENCE.virtual : PATIENCE.real
+    const deadline = clock.now() + patience
+    for (;;) {
+      const found = await check()
+      if (found !== undefined && found !== false) return found
+      if (clock.now() > deadline) throw new Error(`Waited ${patience} ms until ${what}, and it did not come true.`)
+      await step()
+    }
+  }
+
   return {
     now: () => clock.now(),
     elapse,
-    async until(what, check) {
-      await settled()
-      const patience = advance ? PATIENCE.virtual : PATIENCE.real
-      const deadline = clock.now() + patience
-      for (;;) {
-        const found = await check()
-        if (found !== undefined && found !== false) return found
-        if (clock.now() > deadline) throw new Error(`Waited ${patience} ms in vain until ${what}.`)
-        await step()
-      }
-    },
+    until,
     notify: () => wake(),
+  }
+}
+
+/** Waits until a job is in a state, and returns it. The error for one that does not get there says what became of it. */
+export async function reachState(
+  { until }: Pick<Time, 'until'>,
+  queue: Pick<QueueProvider, 'getJob'>,
+  { queue: name, id }: Pick<JobRecord, 'queue' | 'id'>,
+  state: JobState,
+): Promise<JobRecord> {
+  let job: JobRecord | undefined
+  try {
+    return await until(`job "${id}" on "${name}" is ${state}`, async () => {
+      job = await queue.getJob(name, id)
+      return job?.state === state && job
+    })
+  } catch (error) {
+    throw new Error(`${(error as Error).message} It is: ${JSON.stringify(job)}`, { cause: error })
   }
 }

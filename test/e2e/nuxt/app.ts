@@ -4,6 +4,7 @@ import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'pathe'
 import { onTestFinished } from 'vitest'
 import { freePort } from '../../services/service.ts'
+import { PATIENT } from '../processes.ts'
 import { appFolder } from './workspace.ts'
 
 export type Env = Readonly<Record<string, string>>
@@ -115,7 +116,7 @@ function spawnNode(args: readonly string[], cwd: string, env: Env = {}): Started
   )
   const child = spawn(process.execPath, args, {
     cwd,
-    env: { ...Object.fromEntries(own), NO_COLOR: '1', NUXT_TELEMETRY_DISABLED: '1', ...env },
+    env: { ...Object.fromEntries(own), NO_COLOR: '1', NUXT_TELEMETRY_DISABLED: '1', ...PATIENT, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   })

@@ -199,13 +199,12 @@ describe('nuxt dev', () => {
       await until(() => ask(server, '/api/run', { worker: 'versioned', options: { id: 'kept', delay: 2000 } }))
       const broken = 'export default defineQueueWorker(() => {'
       await save(app, 'server/queues/versioned.ts', broken, () => /ERROR/.test(server.output()))
-      await save(
-        app,
-        'server/queues/versioned.ts',
-        worker('mended'),
-        async () => completed(await jobs(server)).length > 0,
-      )
-      expect(completed(await jobs(server))).toMatchObject([{ result: { version: 'mended' } }])
+      let done: Done[] = []
+      await save(app, 'server/queues/versioned.ts', worker('mended'), async () => {
+        done = completed(await jobs(server))
+        return done.length > 0
+      })
+      expect(done).toMatchObject([{ result: { version: 'mended' } }])
 
       const leftOut = /versioned\.\w+ (?:is left out|cannot be loaded).*on purpose/s
       const throwing = `throw new Error('on purpose')\n`

@@ -79,14 +79,15 @@ async function runAll(server: Server): Promise<Ran> {
   return hello
 }
 
-/** What is printed when the page is built in an application that has not got the module. */
-async function plainBuild(): Promise<string> {
-  const app = await createApp('plain', {
+/** What is printed when the page is built in an application that has not got the module. Built once. */
+let plain: Promise<string> | undefined
+function plainBuild(): Promise<string> {
+  plain ??= createApp('plain', {
     'app/app.vue': FILES['app/app.vue'],
     'nuxt.config.ts': `export default defineNuxtConfig({})\n`,
     'server/api/run.get.ts': `export default defineEventHandler(() => 'plain')\n`,
-  })
-  return app.build()
+  }).then((app) => app.build())
+  return plain
 }
 
 const WHO = { NUXT_PUBLIC_WHO: 'you' }

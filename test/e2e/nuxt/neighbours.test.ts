@@ -4,7 +4,7 @@ import { expect, it } from 'vitest'
 import { openSse } from '../../unit/http/rig.ts'
 import { createApp, type Server } from './app.ts'
 
-const TIMEOUT = 120_000
+const TIMEOUT = 480_000
 const SECRET = 'of the sender'
 
 const FILES = {

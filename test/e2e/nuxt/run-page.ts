@@ -23,7 +23,8 @@ export interface RunPage {
 
 /** A window of its own, at a path of the server. */
 export async function openPage(browser: Browser, server: Server, path = '/'): Promise<RunPage> {
-  const context = await browser.newContext()
+  // What moves is drawn sixty times a second, by a processor where there is nothing else to draw it.
+  const context = await browser.newContext({ reducedMotion: 'reduce' })
   onTestFinished(() => context.close())
   const page = await context.newPage()
   const problems: string[] = []
@@ -50,9 +51,15 @@ export async function openPage(browser: Browser, server: Server, path = '/'): Pr
     connection: (text) => page.locator('[data-part=connection]').getByText(text).waitFor(),
     shows: (seq) => page.locator(`[data-seq="${seq}"]`).waitFor({ state: 'attached' }),
     async events() {
-      const items = await page.getByRole('list', { name: 'Events' }).getByRole('listitem').all()
-      const texts = await Promise.all(items.map((item) => item.locator('span').allInnerTexts()))
-      return texts.map((parts) => parts.join(' ').trim())
+      const items = page.getByRole('list', { name: 'Events' }).getByRole('listitem')
+      return items.evaluateAll((all) =>
+        all.map((item) =>
+          [...item.querySelectorAll('span')]
+            .map((part) => part.innerText)
+            .join(' ')
+            .trim(),
+        ),
+      )
     },
     button,
     step: (name) => page.locator(`[data-step=${name}]`),

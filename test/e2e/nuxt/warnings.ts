@@ -1,6 +1,10 @@
+const COMPLAINT = /warn|circular|could not be resolved/i
+/** What a bundler says of a machine that is slow. */
+const SLOW = /PLUGIN_TIMINGS/
+
 /** What a bundler complains of, without what differs from one folder and one build to the next. */
 function warningsIn(output: string): string[] {
-  const lines = output.split('\n').filter((line) => /warn|circular|could not be resolved/i.test(line))
+  const lines = output.split('\n').filter((line) => COMPLAINT.test(line) && !SLOW.test(line))
   return lines.map((line) =>
     line
       .replaceAll(/\S*nuxt-queue-apps-\S*/g, '<path>')

@@ -3,6 +3,8 @@ import { sharedRedis } from '../../services/redis.ts'
 import { application, instance, until } from './rig.ts'
 
 const TEN_MINUTES = 600_000
+/** How late a slow machine may be. */
+const LATE = 60_000
 let server: Awaited<ReturnType<typeof sharedRedis>>
 beforeAll(async () => void (server = await sharedRedis()))
 afterAll(() => server.stop())
@@ -16,7 +18,7 @@ it.each([
   const began = Date.now()
   const { stdout, stderr } = await instance(redis, { mode: 'produce', skew }).ended
   const [, offset, id] = /clock (-?\d+)\nenqueued (\S+)/.exec(stdout)!
-  expect(Math.abs(Number(offset))).toBeLessThan(TEN_MINUTES / 2)
+  expect(Math.abs(Number(offset))).toBeLessThan(LATE)
   expect(stderr).toMatch(/clock of this machine is \d+ ms/)
   const job = await until(() => kernel.port('queue').getJob('q', id!))
   expect(job.runAt - job.createdAt).toBe(400)
@@ -36,5 +38,5 @@ it.each([
   await kernel.result(job, { timeout: 60_000 })
   expect(Date.now() - began).toBeGreaterThanOrEqual(400)
   const nap = await kernel.enqueue({ queue: 'naps', name: 'naps' })
-  expect(Math.abs((await kernel.result(nap, { timeout: 60_000 })) as number)).toBeLessThan(TEN_MINUTES / 2)
+  expect(Math.abs((await kernel.result(nap, { timeout: 60_000 })) as number)).toBeLessThan(LATE)
 })

@@ -191,6 +191,23 @@ describe('a kernel', () => {
     })
   })
 
+  it('tears down a plugin whose setup ends after its limit', async () => {
+    const opened = Promise.withResolvers<void>()
+    const undone = Promise.withResolvers<string>()
+    const late = definePlugin({
+      name: 'late',
+      setup: async () => {
+        await opened.promise
+        return () => undone.resolve('undone')
+      },
+    })
+    expect(await failureOf(createBareKernel({ plugins: [late], config: { setupTimeout: 20 } }))).toMatchObject({
+      code: 'PLUGIN_SETUP_TIMEOUT',
+    })
+    opened.resolve()
+    expect(await undone.promise).toBe('undone')
+  })
+
   it('refuses what is no plugin and options that no plugin has', async () => {
     const factory = (() => {}) as never
     expect(await failureOf(createBareKernel({ plugins: [factory] }))).toMatchObject({ code: 'PLUGIN_INVALID' })

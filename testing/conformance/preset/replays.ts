@@ -197,7 +197,7 @@ export function replayTests(test: PresetTest): void {
           { attempts: 3 },
           async (_job, ctx) => {
             const slow = ctx.step.run('slow', () => 'slow')
-            const first = await Promise.race([ctx.step.sleep('limit', 40).then(() => 'limit'), slow])
+            const first = await Promise.race([ctx.step.sleep('limit', 60_000).then(() => 'limit'), slow])
             await ctx.step.sleep('more', 60)
             if (ctx.attempt < 3) throw new Error('again')
             return first
@@ -261,7 +261,7 @@ export function replayTests(test: PresetTest): void {
     test(async ({ kernel, start, reach }) => {
       await start({
         slow: [
-          { attempts: 2, timeout: 100 },
+          { attempts: 2, timeout: 1000 },
           (_job, ctx) =>
             ctx.step.run('slow', ({ signal }) => {
               if (ctx.attempt === 2) return 'done'

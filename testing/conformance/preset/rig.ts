@@ -9,7 +9,7 @@ import type {
   WorkerInput,
 } from '../../../kernel/index.ts'
 import { collectReports, type Harness, type HarnessOptions, type Report } from '../harness.ts'
-import { createTime, type Time } from '../time.ts'
+import { createTime, reachState, type Time } from '../time.ts'
 
 export interface PresetHarness extends Harness {
   /** Built from the preset, not started, without workers of its own. */
@@ -92,11 +92,7 @@ function createRig(kernel: Kernel, time: Time, reports: readonly Report[]): Omit
       }
       await kernel.start()
     },
-    reach: ({ queue, id }, state) =>
-      time.until(`job "${id}" on "${queue}" is ${state}`, async () => {
-        const job = await kernel.port('queue').getJob(queue, id)
-        return job?.state === state && job
-      }),
+    reach: (job, state) => reachState(time, kernel.port('queue'), job, state),
     event: (runId, key) => time.until(`run ${runId} has "${key}"`, () => kernel.port('events').byKey(runId, key)),
     events,
     types: async (runId) => (await events(runId)).map(({ type }) => type),

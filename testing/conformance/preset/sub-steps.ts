@@ -63,7 +63,11 @@ export function subStepTests(test: PresetTest): void {
           ]),
         both: async (_job, ctx) => {
           let worked = 0
-          await Promise.all([ctx.step.sleep('a', 40), ctx.step.sleep('b', 20), ctx.step.run('beside', () => ++worked)])
+          await Promise.all([
+            ctx.step.sleep('a', 600),
+            ctx.step.sleep('b', 400),
+            ctx.step.run('beside', () => ++worked),
+          ])
           return worked
         },
       })

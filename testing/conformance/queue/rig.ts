@@ -21,7 +21,7 @@ import eventsMemory from '../../../plugins/events-memory/index.ts'
 import { createLocalLimits } from '../../../plugins/_shared/local-queue/limits.ts'
 import { capabilities } from '../../../presets/common.ts'
 import { collectReports, type Harness, type HarnessOptions, type Report } from '../harness.ts'
-import { createTime, type Time } from '../time.ts'
+import { createTime, reachState, type Time } from '../time.ts'
 
 export interface QueueHarness extends Harness {
   queue: QueueProvider
@@ -151,11 +151,7 @@ async function openRig(
       await workers.registerWorker(name, jobName, processor, { concurrency })
       return claims
     },
-    reach: (id, state, name = 'q') =>
-      time.until(`job "${id}" is ${state}`, async () => {
-        const job = await queue.getJob(name, id)
-        return job?.state === state && job
-      }),
+    reach: (id, state, name = 'q') => reachState(time, queue, { queue: name, id }, state),
     async kernel(definitions, config) {
       const kernel = await createKernel({ preset: overPorts(harness), config, reporter })
       kernels.push(kernel)

@@ -16,7 +16,7 @@ import {
 import dev from '../../../presets/dev.ts'
 import { createVirtualClock } from '../../virtual-clock.ts'
 import { codeOf, collectReports } from '../harness.ts'
-import { createTime, type Time } from '../time.ts'
+import { createTime, reachState, type Time } from '../time.ts'
 import { TRAVELS } from '../travels.ts'
 import {
   inProcessScenarios,
@@ -97,22 +97,31 @@ async function openRig(options: RuntimeConformanceOptions) {
   const { reporter } = collectReports()
   const kernel = await createKernel({ preset, config, reporter })
   const all: Record<string, ScenarioWorker> = { ...(workers ?? { ...inProcessScenarios, ...localWorkers }) }
-  for (const [id, worker] of Object.entries(all)) {
-    const config = { concurrency: 4, ...SCENARIO_CONFIGS[id], ...worker.config, queue: id, runtime }
-    await kernel.registerWorker({ id, ...worker, config })
+  const registered = new Map<string, Promise<unknown>>()
+  /** A worker is registered when a test first asks for it: each has a queue of its own, and most tests need one. */
+  function register(id: string): Promise<unknown> {
+    let registering = registered.get(id)
+    if (!registering) {
+      const worker = all[id]!
+      const config = { concurrency: 4, ...SCENARIO_CONFIGS[id], ...worker.config, queue: id, runtime }
+      registering = kernel.registerWorker({ id, ...worker, config })
+      registered.set(id, registering)
+    }
+    return registering
   }
+  // The steps of a flow have to be known before it starts.
+  for (const id of ['emits', 'receives']) await register(id)
   await kernel.start()
   const time = createTime(real ? {} : { clock: virtual, advance: (ms) => virtual.advance(ms) })
   kernel.port('queue').on('*', '*', time.notify)
   const rig: RuntimeRig = {
     ...time,
     kernel,
-    start: (worker, data, enqueueOptions) => kernel.enqueue(worker, data, enqueueOptions),
-    reach: ({ queue, id }, state) =>
-      time.until(`job "${id}" on "${queue}" is ${state}`, async () => {
-        const job = await kernel.port('queue').getJob(queue, id)
-        return job?.state === state && job
-      }),
+    async start(worker, data, enqueueOptions) {
+      await register(worker)
+      return kernel.enqueue(worker, data, enqueueOptions)
+    },
+    reach: (job, state) => reachState(time, kernel.port('queue'), job, state),
     async afterwards({ queue, id }) {
       if (!kernel.port('queue').capabilities.durable) return (await kernel.port('queue').getJob(queue, id))!
       const other = await createKernel({ preset: base, config: { ...defaults, ...config }, reporter })

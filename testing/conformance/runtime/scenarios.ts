@@ -43,13 +43,13 @@ export interface RuntimeScenarios {
    */
   tells: ScenarioWorker
   /**
-   * Adds 1 to state `before` in a sub-step `before`, sleeps 50 ms as `nap`, adds 1 to state `after` in a
+   * Adds 1 to state `before` in a sub-step `before`, sleeps 500 ms as `nap`, adds 1 to state `after` in a
    * sub-step `after`, and returns `{ before, after, attempt }` with what the sub-steps answered.
    */
   naps: ScenarioWorker
   /**
    * Adds 1 to state `charges` in a sub-step `charge`, which then fails with the message `refused`; catches
-   * that, sleeps 50 ms as `nap`, and returns `{ refused }` with the message.
+   * that, sleeps 500 ms as `nap`, and returns `{ refused }` with the message.
    */
   undoes: ScenarioWorker
   /**
@@ -147,7 +147,7 @@ export const inProcessScenarios: RuntimeScenarios = {
     async handler(_job, { state, step, attempt }) {
       const count = (key: string): Promise<unknown> => state.update(key, (value) => Number(value ?? 0) + 1)
       const before = await step.run('before', () => count('before'))
-      await step.sleep('nap', 50)
+      await step.sleep('nap', 500)
       return { before, after: await step.run('after', () => count('after')), attempt }
     },
   },
@@ -159,7 +159,7 @@ export const inProcessScenarios: RuntimeScenarios = {
           throw new Error('refused')
         })
         .catch((error: Error) => error.message)
-      await step.sleep('nap', 50)
+      await step.sleep('nap', 500)
       return { refused }
     },
   },

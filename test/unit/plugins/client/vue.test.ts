@@ -128,7 +128,7 @@ describe('useQueueStream', () => {
     id.value = 'three'
     await until(() => run.result.value === '/runs/three/stream')
     scope.stop()
-    await vi.waitFor(() => expect(open).toEqual([]))
+    await expect.poll(() => open).toEqual([])
     expect(run.connection.value).toBe('closed')
   })
 
@@ -162,6 +162,6 @@ describe('useQueueStream', () => {
     expect(server.asked).toEqual([])
     vi.stubGlobal('window', globalThis)
     await renderToString(createSSRApp(page))
-    await vi.waitFor(() => expect(server.asked).toHaveLength(1))
+    await expect.poll(() => server.asked).toHaveLength(1)
   })
 })
