@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { EnqueuedJob, KernelConfig } from '../../../kernel/index.ts'
+import type { EnqueuedJob, KernelConfig, WorkerConfig } from '../../../kernel/index.ts'
 import { codeOf } from '../harness.ts'
 import type { PresetTest } from './rig.ts'
 
@@ -28,6 +28,9 @@ const AT_ONCE: KernelConfig = {
     ...{ completed: { age: 0, count: 0 }, failed: { age: 0, count: 0 } },
   },
 }
+
+/** And knows no ids, so that only what is on record keeps anything from running again. */
+const NOTHING_KNOWN: KernelConfig = { retention: { ...(AT_ONCE.retention as object), deduplication: 0 } }
 
 /** What is forgotten of what has ended, and what is not. */
 export function retentionTests(test: PresetTest): void {
@@ -127,6 +130,74 @@ export function retentionTests(test: PresetTest): void {
       await forgotten(anew)
       expect(ran).toHaveLength(4)
     }, AT_ONCE),
+  )
+
+  it(
+    'forgets nothing that an open run goes by: results of children and steps, what it gathers, what it has waited for',
+    test(async ({ kernel, start, until }) => {
+      const ran: string[] = []
+      const failed = new Set<string>()
+      const did = (what: string, result?: unknown): unknown => (ran.push(what), result)
+      const queues = ['entry', 'part', 'child', 'beside']
+      /** Fails an attempt once all that has ended is forgotten, so that the next one has only what is on record. */
+      const failOnceForgotten = async (what: string): Promise<void> => {
+        if (failed.has(what)) return
+        failed.add(what)
+        await until(`all is forgotten before "${what}" fails`, async () => {
+          const jobs = (await kernel.port('queue').getJobs()).filter(({ queue }) => queues.includes(queue))
+          return jobs.every(({ state }) => state !== 'completed' && state !== 'failed')
+        })
+        throw new Error('once')
+      }
+      const done = Promise.withResolvers<unknown>()
+      const step = (more: object): object => ({ flow: { name: 'outer', role: 'step', ...more }, attempts: 2 })
+      await start({
+        entry: [
+          { flow: { name: 'outer', role: 'entry', emits: ['part'] }, attempts: 2 },
+          async (_job, ctx) => {
+            const beside = await ctx.flow.start('beside', 1)
+            const child = await ctx.flow.start('child', ctx.runId, { wait: true })
+            const told = await ctx.step.waitForEvent('told', { event: 'told', key: ctx.runId })
+            const part = await ctx.step.run('part', () => did('sub-step', 'kept'))
+            for (const n of [1, 2, 3]) await ctx.flow.emit('part', n, { immediate: true })
+            await failOnceForgotten('entry')
+            did('entry')
+            await ctx.state.set('seen', { beside: typeof beside.runId, child, told, part })
+          },
+        ],
+        part: [
+          step({ subscribes: 'part', emits: ['part.done'] }) as WorkerConfig,
+          async ({ data }, ctx) => {
+            did(`part ${String(data)}`)
+            await ctx.flow.emit('part.done', Number(data) * 10)
+          },
+        ],
+        last: [
+          step({ subscribes: 'part.done', gather: 'part' }) as WorkerConfig,
+          async ({ data }, ctx) => {
+            await failOnceForgotten('last')
+            did('last')
+            done.resolve({ gathered: data, seen: await ctx.state.get('seen') })
+          },
+        ],
+        child: [
+          { flow: { name: 'child', role: 'entry' } },
+          async ({ data }) => {
+            await kernel.sendEvent('told', 'hello', { key: String(data) })
+            return did('child', 42)
+          },
+        ],
+        beside: [{ flow: { name: 'beside', role: 'entry' } }, () => did('beside')],
+      })
+      await kernel.flow('outer').start()
+      expect(await done.promise).toEqual({
+        gathered: { 'part.done': expect.toSatisfy((all: number[]) => all.toSorted().join() === '10,20,30') },
+        seen: { beside: 'string', child: 42, told: 'hello', part: 'kept' },
+      })
+      expect(ran.toSorted()).toEqual(
+        ['beside', 'child', 'entry', 'last', 'part 1', 'part 2', 'part 3', 'sub-step'].toSorted(),
+      )
+    }, NOTHING_KNOWN),
   )
 
   it(
