@@ -3,13 +3,16 @@ import {
   checkKeys,
   fitText,
   QueueError,
+  type EnqueuedJob,
   type Kernel,
   type RunContext,
   type SerializedError,
 } from '../../kernel/index.ts'
+import { forgotten } from '../_shared/forgotten.ts'
 import { over, type Suspendable } from '../_shared/suspension.ts'
 import { awaitingKey, resumedKey, type WaitResult } from '../_shared/wait-record.ts'
 import { FLOW_ENDED, type FlowEnded } from './engine.ts'
+import type { AwaitedData } from './run.ts'
 
 export interface ChildOptions {
   /** Default: one that follows from the step and its order, so that another attempt finds the same run. */
@@ -70,6 +73,30 @@ export function createChildren(kernel: Kernel, ctx: RunContext) {
     return payload?.flow === flow && payload.outcome !== undefined
   }
 
+  /** Sees to it that a run which somebody else has started tells of its end under a key of this job, ended or not. */
+  async function listen(child: string, flow: string, entry: EnqueuedJob): Promise<string> {
+    const key = fitText(`${child}.${job.id}`)
+    if (await isForgotten(child, entry)) {
+      const cause = forgotten(`Run ${child} of flow "${flow}"`)
+      throw new QueueError('FLOW_CHILD_FAILED', cause.message, { cause, retryable: false, details: { runId: child } })
+    }
+    const data: AwaitedData = { key, jobId: job.id }
+    const awaited = { type: 'flow.awaited', key: `flow.awaited:${key}`, flow, data }
+    const { ok } = await kernel.emit(child, [awaited], { unless: 'end' })
+    if (ok) return key
+    const end = (await kernel.port('events').byKey(child, 'end'))!
+    const outcome = end.type.slice('flow.'.length) as FlowEnded['outcome']
+    const ended: FlowEnded = { runId: child, flow, outcome, data: end.data ?? {} }
+    await kernel.sendEvent(FLOW_ENDED, ended, { id: key, key })
+    return key
+  }
+
+  async function isForgotten(child: string, { queue, id }: EnqueuedJob): Promise<boolean> {
+    if (await kernel.port('events').byKey(child, 'flow.started')) return false
+    const job = await kernel.port('queue').getJob(queue, id)
+    return job === undefined || job.finishedAt !== undefined
+  }
+
   return {
     async start(flow: string, input?: unknown, options: ChildStart = {}): Promise<Suspendable> {
       checkKeys(`ctx.flow.start("${flow}")`, options, START_OPTIONS)
@@ -77,15 +104,19 @@ export function createChildren(kernel: Kernel, ctx: RunContext) {
       const time = count(flow)
       const child = id ?? fitText(`${runId}.${hash('sha1', `${job.id} ${flow} ${time}`, 'base64url').slice(0, 14)}`)
       const { name, started } = await known(child, flow, time)
+      let key = child
       if (!started) {
         const data: ChildData = { runId: child, flow, wait, as: name }
         await ctx.emit('flow.child', data, { key: `child:${child}` })
-        await kernel.flow(flow).start(input, { id: child, tags, parent: { runId, jobId: job.id, waits: wait } })
+        const entry = await kernel
+          .flow(flow)
+          .start(input, { id: child, tags, parent: { runId, jobId: job.id, waits: wait } })
+        if (wait && entry.deduplicated) key = await listen(child, flow, entry)
         // That somebody waits for it says so as well.
         if (!wait) await ctx.emit('flow.child.started', { runId: child, flow }, { key: startedKey(child) })
       }
       if (!wait) return over({ runId: child })
-      const status = await ctx.step.look(name, { kind: 'event', event: FLOW_ENDED, key: child, once: true })
+      const status = await ctx.step.look(name, { kind: 'event', event: FLOW_ENDED, key, once: true })
       return status.over ? over(resultOf(status.result as FlowEnded)) : status
     },
   }

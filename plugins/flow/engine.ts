@@ -125,9 +125,10 @@ export function createFlowEngine(kernel: Kernel) {
     if (outcome !== 'completed') {
       for (const [child, flow] of run.children) await kernel.flow(flow).cancel(child, { reason })
     }
-    if (!run.start.parent?.waits) return
+    const keys = [...(run.start.parent?.waits ? [runId] : []), ...run.listeners]
+    if (keys.length === 0) return
     const ended: FlowEnded = { runId, flow: graph.name, outcome, data: data ?? (await endOf(runId)) }
-    await kernel.sendEvent(FLOW_ENDED, ended, { id: runId, key: runId })
+    for (const key of keys) await kernel.sendEvent(FLOW_ENDED, ended, { id: key, key })
   }
 
   /** A run whose entry is still queued begins its log with its end. */

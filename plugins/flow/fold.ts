@@ -5,7 +5,7 @@ import { branchOf, closeGroup, gather } from './groups.ts'
 import type { FlowGraph } from './graph.ts'
 import { add, advanceTo, instanceOf, startStep } from './instances.ts'
 import { arriveAtJoin } from './joins.ts'
-import { causeOf, type EmitData, type FlowRun, type StartedData } from './run.ts'
+import { causeOf, type AwaitedData, type EmitData, type FlowRun, type StartedData } from './run.ts'
 
 export function foldFlow(run: FlowRun, events: readonly StoredEvent[], graphOf: (flow: string) => FlowGraph): void {
   for (const event of events) {
@@ -51,6 +51,9 @@ function foldEvent(run: FlowRun, event: StoredEvent, graph: FlowGraph): void {
       if (wait) run.children.set(runId, flow)
       break
     }
+    case 'flow.awaited':
+      run.listeners.push((event.data as AwaitedData).key)
+      break
     case 'flow.compensating':
       run.compensating = true
       compensateNext(run, graph, event.runId)
@@ -76,6 +79,8 @@ function begin(run: FlowRun, { flow, stepId, data }: StoredEvent): void {
 /** The copy that a fork begins with is complete. */
 function goOn(run: FlowRun, { data }: StoredEvent): void {
   run.copying = false
+  // They wait for the other run.
+  run.listeners = []
   for (const instance of run.open) instance.forked = true
   replaceData(run, data as ForkedData)
 }

@@ -98,6 +98,8 @@ export interface FlowRun {
   uncompensated: string[]
   /** Runs that steps of it have started and wait for, with their flows. */
   children: Map<string, string>
+  /** Keys under which jobs wait for its end that have not started it. */
+  listeners: string[]
 }
 
 export function createFlowRun(): FlowRun {
@@ -120,6 +122,7 @@ export function createFlowRun(): FlowRun {
     compensated: [],
     uncompensated: [],
     children: new Map(),
+    listeners: [],
   }
 }
 
@@ -138,6 +141,13 @@ export interface StartedData extends FlowStart {
   acknowledgedAt?: number
   /** The run whose history up to that `seq` it has. */
   forkedFrom?: { runId: string; at: number }
+}
+
+/** Data of `flow.awaited`. */
+export interface AwaitedData {
+  key: string
+  /** The job that waits. */
+  jobId: string
 }
 
 /** Job ids derive from what causes a step, so that doing it twice is doing it once. */

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import type { EnqueuedJob, KernelConfig, WorkerConfig } from '../../../kernel/index.ts'
+import type { FlowOptions } from '../../../plugins/flow/index.ts'
 import { codeOf } from '../harness.ts'
 import type { PresetTest } from './rig.ts'
 
@@ -138,19 +139,22 @@ export function retentionTests(test: PresetTest): void {
       const ran: string[] = []
       const failed = new Set<string>()
       const did = (what: string, result?: unknown): unknown => (ran.push(what), result)
-      const queues = ['entry', 'part', 'child', 'beside']
+      const queues = new Set(['entry', 'part', 'child', 'beside'])
       /** Fails an attempt once all that has ended is forgotten, so that the next one has only what is on record. */
       const failOnceForgotten = async (what: string): Promise<void> => {
         if (failed.has(what)) return
         failed.add(what)
         await until(`all is forgotten before "${what}" fails`, async () => {
-          const jobs = (await kernel.port('queue').getJobs()).filter(({ queue }) => queues.includes(queue))
+          const jobs = (await kernel.port('queue').getJobs()).filter(({ queue }) => queues.has(queue))
           return jobs.every(({ state }) => state !== 'completed' && state !== 'failed')
         })
         throw new Error('once')
       }
       const done = Promise.withResolvers<unknown>()
-      const step = (more: object): object => ({ flow: { name: 'outer', role: 'step', ...more }, attempts: 2 })
+      const step = (more: Partial<FlowOptions>): WorkerConfig => ({
+        flow: { name: 'outer', role: 'step', ...more },
+        attempts: 2,
+      })
       await start({
         entry: [
           { flow: { name: 'outer', role: 'entry', emits: ['part'] }, attempts: 2 },
@@ -166,14 +170,14 @@ export function retentionTests(test: PresetTest): void {
           },
         ],
         part: [
-          step({ subscribes: 'part', emits: ['part.done'] }) as WorkerConfig,
+          step({ subscribes: 'part', emits: ['part.done'] }),
           async ({ data }, ctx) => {
             did(`part ${String(data)}`)
             await ctx.flow.emit('part.done', Number(data) * 10)
           },
         ],
         last: [
-          step({ subscribes: 'part.done', gather: 'part' }) as WorkerConfig,
+          step({ subscribes: 'part.done', gather: 'part' }),
           async ({ data }, ctx) => {
             await failOnceForgotten('last')
             did('last')
@@ -191,7 +195,7 @@ export function retentionTests(test: PresetTest): void {
       })
       await kernel.flow('outer').start()
       expect(await done.promise).toEqual({
-        gathered: { 'part.done': expect.toSatisfy((all: number[]) => all.toSorted().join() === '10,20,30') },
+        gathered: { 'part.done': expect.toSatisfy((all: number[]) => [10, 20, 30].every((n) => all.includes(n))) },
         seen: { beside: 'string', child: 42, told: 'hello', part: 'kept' },
       })
       expect(ran.toSorted()).toEqual(

@@ -129,6 +129,44 @@ export function sagaTests(test: PresetTest): void {
   )
 
   it(
+    'waits for a run that somebody else has started: one that goes on, one that has ended, one that is forgotten',
+    test(async ({ kernel, start, event, until }) => {
+      const gate = Promise.withResolvers<string>()
+      let ran = 0
+      await start({
+        outer: entry(async ({ data }, ctx) => ctx.flow.start('inner', 'again', { id: String(data), wait: true })),
+        inner: [
+          { flow: { name: 'inner', role: 'entry' }, concurrency: 2 },
+          ({ data }) => (ran++, data === 'slow' ? gate.promise : data),
+        ],
+      })
+      const waits = (runId: string): Promise<unknown> =>
+        until('it waits', async () =>
+          (await kernel.port('events').read(runId)).some(({ type }) => type === 'step.deferred'),
+        )
+      await kernel.flow('inner').start('slow', { id: 'open' })
+      await kernel.flow('inner').start('quick', { id: 'ended' })
+      await event('ended', 'end')
+      const open = await Promise.all([1, 2].map(() => kernel.flow('f').start('open')))
+      await Promise.all(open.map(({ runId }) => waits(runId)))
+      const ended = await kernel.flow('f').start('ended')
+      expect((await event(ended.runId, 'end')).data).toEqual({ result: 'quick' })
+      gate.resolve('at last')
+      for (const { runId } of open) expect((await event(runId, 'end')).data).toEqual({ result: 'at last' })
+
+      await until('the runs are forgotten, and known', async () => {
+        const policy = { outcome: 'completed' as const, endedBefore: kernel.clock.now() + 60_000, keep: 0 }
+        await kernel.port('queue').clean({ ...policy, rememberFor: 3_600_000 })
+        await kernel.port('events').expire(policy)
+        return (await kernel.port('queue').getJobs({ queue: 'inner' })).length === 0
+      })
+      const late = await kernel.flow('f').start('open')
+      expect((await event(late.runId, 'end')).data).toMatchObject({ error: { code: 'FLOW_CHILD_FAILED' } })
+      expect(ran).toBe(2)
+    }),
+  )
+
+  it(
     'is cancelled together with the runs it waits for',
     test(async ({ kernel, start, event, until }) => {
       const inside = Promise.withResolvers<string>()
