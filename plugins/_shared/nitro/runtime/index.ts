@@ -134,7 +134,9 @@ export async function handleRequest(
   const { http } = useQueue()
   const peer = current?.secret === undefined ? undefined : developmentPeer(request, current.secret)
   if (isUntouched(request)) return http.node(request, response, peer)
-  return http.fetch(await toRequest(request, readBody), peer ?? { address: request.socket?.remoteAddress })
+  const given = await toRequest(request, readBody)
+  if (!given) return new Response(null, { status: 400 })
+  return http.fetch(given, peer ?? { address: request.socket?.remoteAddress })
 }
 
 /** Runs jobs until it is told to end; a second signal does not wait for those that run. */

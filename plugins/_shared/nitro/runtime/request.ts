@@ -6,11 +6,13 @@ export function isUntouched(request: IncomingMessage): boolean {
   return !request.readableDidRead && (request as { body?: unknown }).body === undefined
 }
 
-/** A request of Node's, or of what stands in for one, as one of fetch. */
+/** A request of Node's, or of what stands in for one, as one of fetch; `undefined` where its `Host` or its path is none. */
 export async function toRequest(
   { method = 'GET', url = '/', headers: given }: IncomingMessage,
   readBody: () => Promise<Buffer | undefined>,
-): Promise<Request> {
+): Promise<Request | undefined> {
+  const target = URL.parse(url, `http://${given.host ?? 'localhost'}`)
+  if (!target) return undefined
   const headers = new Headers()
   for (const [name, value] of Object.entries(given)) {
     for (const one of [value ?? []].flat()) headers.append(name, one)
@@ -19,7 +21,7 @@ export async function toRequest(
   const body = hasBody ? await readBody() : undefined
   // Says how long the body was when it was sent, which may have been compressed or chunked.
   headers.delete('content-length')
-  return new Request(new URL(url, `http://${given.host ?? 'localhost'}`), {
+  return new Request(target, {
     method,
     headers,
     body: body && new Uint8Array(body),

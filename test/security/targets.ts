@@ -1,0 +1,140 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
+import adapter from 'crossws/adapters/node'
+import { vi } from 'vitest'
+import { createKernel, type Kernel, type KernelConfig } from '../../kernel/index.ts'
+import { createVoucher } from '../../plugins/_shared/nitro/development-peer.ts'
+import { handleRequest, queueReady, startQueue } from '../../plugins/_shared/nitro/runtime/index.ts'
+import type { WebSocketApp } from '../../plugins/_shared/nitro/runtime/websocket.ts'
+import dev from '../../presets/dev.ts'
+
+/** The cookie of somebody who may do everything, which their browser sends whoever asks. */
+export const COOKIE = 'session=ada'
+/** What nobody else knows. */
+export const SECRET = 'whsec-of-the-shop'
+
+/** An application with the queue in it, on a real socket. */
+export interface Target {
+  readonly name: string
+  readonly production: boolean
+  readonly port: number
+  /** What all paths begin with. */
+  readonly base: string
+  readonly kernel: Kernel
+  close(): Promise<void>
+}
+
+/** What a careless server does to each request before the interface sees it: the guard, weakened. */
+export interface Weakness {
+  /** Changes a request. */
+  weaken?(request: IncomingMessage): void
+  /** Answers in the place of the interface, or lets it. */
+  spoil?(request: IncomingMessage, response: ServerResponse, next: () => void): unknown
+  /** Reads what is no HTTP. */
+  lenient?: boolean
+}
+
+type Handler = (request: IncomingMessage, response: ServerResponse) => unknown
+type Upgrader = (request: IncomingMessage, socket: Duplex, head: Buffer) => unknown
+
+const QUIET = { warn() {}, error() {} }
+
+function configOf(production: boolean): KernelConfig {
+  const authorize = ({ headers }: Request): boolean => headers.get('cookie') === COOKIE
+  return {
+    registry: { dirs: [] },
+    http: production ? { production, authorize } : { production },
+    triggers: {
+      hook: {
+        type: 'webhook',
+        path: 'hook',
+        worker: 'echo',
+        verify: { type: 'apiKey', header: 'x-secret', secret: SECRET },
+      },
+    },
+  }
+}
+
+async function createQueue(config: KernelConfig): Promise<Kernel> {
+  const kernel = await createKernel({ preset: dev, config, reporter: QUIET })
+  await kernel.registerWorker({ id: 'echo', handler: ({ data }) => data })
+  return kernel
+}
+
+/** A server of Node's own. */
+export async function openNode(production: boolean, weakness: Weakness = {}): Promise<Target> {
+  const kernel = await createQueue(configOf(production))
+  await kernel.start()
+  const served = await listen(kernel.http.node, kernel.http.upgrade, weakness)
+  return { name: 'Node', production, base: '', kernel, ...served, close: () => closeAll(served, kernel) }
+}
+
+/** What the modules for Nitro and Nuxt build into a server. In Nuxt all lies below a path, and a middleware receives bodies. */
+export async function openNitro(name: 'Nitro' | 'Nuxt', production: boolean, weakness: Weakness = {}): Promise<Target> {
+  const base = name === 'Nuxt' ? '/shop' : ''
+  const secret = production ? undefined : 'only-the-two-know'
+  const websocket: WebSocketApp = {}
+  const nitro = { h3App: { websocket }, hooks: { hook() {} } }
+  vi.stubEnv('NITRO_SHUTDOWN_DISABLED', 'true')
+  startQueue(nitro, {
+    config: configOf(production),
+    runtimeConfig: {},
+    baseURL: `${base}/`,
+    bundled: {},
+    files: {},
+    build: { dev: !production, fromEnvironment: {}, folder: undefined, path: '/_queue/', secret },
+    createKernel: ({ config }: { config: KernelConfig }) => createQueue(config),
+  })
+  vi.unstubAllEnvs()
+  const kernel = await queueReady()
+  const vouch = secret === undefined ? undefined : createVoucher(secret)
+  const handle: Handler = async (request, response) => {
+    vouch?.handler({ node: { req: request } } as never)
+    if (!request.url!.startsWith(`${base}/_queue/`)) return response.writeHead(404).end()
+    request.url = request.url!.slice(base.length)
+    const body = name === 'Nuxt' ? await receive(request).catch(() => undefined) : undefined
+    if (body) Object.assign(request, { body })
+    const answer = await handleRequest(request, response, () => Promise.resolve(body))
+    if (answer) await send(answer, response)
+  }
+  const { handleUpgrade } = adapter({ resolve: (request: unknown) => websocket.resolve!(request as never) })
+  const served = await listen(handle, handleUpgrade, weakness, vouch?.watch)
+  return { name, production, base, kernel, ...served, close: () => closeAll(served, kernel) }
+}
+
+async function closeAll(served: { close(): Promise<void> }, kernel: Kernel): Promise<void> {
+  await served.close()
+  await kernel.close()
+}
+
+async function listen(handle: Handler, upgrade: Upgrader, weakness: Weakness, watch?: (server: Server) => void) {
+  const server = createServer({ insecureHTTPParser: weakness.lenient === true }, (request, response) => {
+    weakness.weaken?.(request)
+    if (weakness.spoil) weakness.spoil(request, response, () => void handle(request, response))
+    else void handle(request, response)
+  })
+  watch?.(server)
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    weakness.weaken?.(request)
+    socket.on('error', () => socket.destroy())
+    void upgrade(request, socket, head)
+  })
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
+  const close = async (): Promise<void> => {
+    server.closeAllConnections()
+    await new Promise((closed) => server.close(closed))
+  }
+  return { port: (server.address() as AddressInfo).port, close }
+}
+
+async function receive(request: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  for await (const chunk of request) chunks.push(chunk as Buffer)
+  return Buffer.concat(chunks)
+}
+
+async function send(answer: Response, response: ServerResponse): Promise<void> {
+  response.writeHead(answer.status, Object.fromEntries(answer.headers))
+  response.end(Buffer.from(await answer.arrayBuffer()))
+}
