@@ -6,29 +6,38 @@ const FIELDS = quoted(ALL_FIELDS)
 /**
  * Adds jobs, of one queue or many: all at once. For each: where it went, or the options of the one that has its id, kept
  * or forgotten. What is known of a job once it is forgotten travels along, as its field \`nq:known\`, where a caller gave
- * its id; a queue that has such jobs says so in its meta, so that forgetting others costs nothing.
+ * its id; the meta of a queue says whether it has such jobs, and until when one that is forgotten is known, so that others
+ * cost nothing.
  */
 export const ADD = `${COMMON}
-local out, queues = {}, {}
+local out, queues, knows = {}, {}, {}
+
+-- What is known of a job that was forgotten.
+local function knownOf(base, id)
+  if knows[base] == nil then
+    local meta = call('HMGET', base .. ':meta', 'nq:known', 'nq:known-until')
+    if not meta[1] then call('HSET', base .. ':meta', 'nq:known', '1') end
+    knows[base] = tonumber(meta[2] or 0) > now
+  end
+  return knows[base] and call('GET', knownKey(base, id))
+end
+
 for index = 1, #ARGV, 9 do
   local base, id, name, data, opts = ARGV[index], ARGV[index + 1], ARGV[index + 2], ARGV[index + 3], ARGV[index + 4]
   local created, at, priority = ARGV[index + 5], tonumber(ARGV[index + 6]), ARGV[index + 7]
   local known = ARGV[index + 8]
   local key = base .. ':' .. id
   local there = call('EXISTS', key) == 1 and (call('HGET', key, 'opts') or '{}')
-    or (known ~= '' and call('GET', knownKey(base, id)))
+    or (known ~= '' and knownOf(base, id))
   if there then
     out[#out + 1] = there
     event(base, 'event', 'duplicated', 'jobId', id)
   else
-    if known ~= '' then
-      call('HSET', key, 'nq:known', known)
-      call('HSETNX', base .. ':meta', 'nq:known', '1')
-    end
     local later = at > now and at > tonumber(created)
     local delay = later and whole(at - now) or '0'
     call('HSET', key, 'name', name, 'data', data, 'opts', opts, 'timestamp', created, 'delay', delay,
       'priority', priority)
+    if known ~= '' then call('HSET', key, 'nq:known', known) end
     if at ~= tonumber(created) then call('HSET', key, 'nq:at', whole(at)) end
     event(base, 'event', 'added', 'jobId', id, 'name', name)
     queues[base] = queues[base] or {}
@@ -193,17 +202,23 @@ local forgotten, told, tell, rememberFor = 0, {}, ARGV[1] == '1', tonumber(ARGV[
 local function remember(base, id)
   local job = call('HMGET', base .. ':' .. id, 'nq:known', 'finishedOn')
   local left = job[1] and (tonumber(job[2]) or 0) + rememberFor - now
-  if left and left > 0 then call('SET', knownKey(base, id), job[1], 'PX', whole(left)) end
+  if not left or left <= 0 then return 0 end
+  call('SET', knownKey(base, id), job[1], 'PX', whole(left))
+  return now + left
 end
 
 for at = 3, #ARGV, 4 do
   local set, base, upTo, limit = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
   local ids, keys, sides = call('ZRANGE', set, '-inf', upTo, 'BYSCORE', 'LIMIT', 0, limit), {}, sidesOf(base)
+  local last = 0
   local named = rememberFor > 0 and #ids > 0 and call('HEXISTS', base .. ':meta', 'nq:known') == 1
   for _, id in ipairs(ids) do
     if tell then told[#told + 1] = { set, id, unpack(call('HMGET', base .. ':' .. id, ${FIELDS})) } end
-    if named then remember(base, id) end
+    if named then last = math.max(last, remember(base, id)) end
     keysOf(keys, base, id, sides)
+  end
+  if last > 0 and last > tonumber(call('HGET', base .. ':meta', 'nq:known-until') or 0) then
+    call('HSET', base .. ':meta', 'nq:known-until', whole(last))
   end
   for from = 1, #keys, 1000 do call('UNLINK', unpack(keys, from, math.min(from + 999, #keys))) end
   if #ids > 0 then call('ZREMRANGEBYRANK', set, 0, #ids - 1) end
