@@ -1,7 +1,6 @@
-import type { AppendOptions, AppendResult, EventDraft, StoredEvent } from './events.ts'
+import type { EventDraft, StoredEvent } from './events.ts'
 import type { Job } from './job.ts'
 import type { Kernel } from './kernel.ts'
-import type { MaybePromise } from './ports.ts'
 import type { WorkerDefinition } from './worker.ts'
 
 /**
@@ -30,15 +29,11 @@ export interface RunContext {
    * Appends an event of your own to the run and resolves once it is stored. `undefined` when its
    * key was in the stream already, or a plugin kept it back.
    *
-   * @throws QueueError `RUN_ENDED`, `LEASE_LOST`, `VALUE_UNSUPPORTED`
+   * @throws QueueError `RUN_ENDED`, `LEASE_LOST`, `VALUE_UNSUPPORTED`; `NAME_RESERVED` for a type such as `step.completed`,
+   * or a key, that this package writes itself
    */
   emit(type: string, data?: unknown, options?: { key?: string }): Promise<StoredEvent | undefined>
-  /**
-   * For plugins: appends as this claim of the job, and nothing once the job has ended or somebody
-   * else holds it.
-   */
-  append(events: EventDraft[], options?: AppendOptions): MaybePromise<AppendResult>
-  /** Events stored atomically with `step.completed`; a failed attempt drops them. */
+  /** Events of your own that are stored atomically with `step.completed`; a failed attempt drops them. */
   readonly outbox: EventDraft[]
   /** Makes completion wait for a promise that the handler may not await itself. */
   track<T>(promise: Promise<T>): Promise<T>

@@ -48,6 +48,8 @@ export type ErrorCode =
   | 'PROTOCOL_VIOLATION'
   /** A job or worker option has a wrong type or range. */
   | 'OPTION_INVALID'
+  /** An event, a key, a run or a queue has a name that only this package and its plugins may write. */
+  | 'NAME_RESERVED'
   /** The adapter declares that it cannot honour the option. */
   | 'OPTION_UNSUPPORTED'
   /** A value cannot travel through the queue unchanged. */

@@ -102,7 +102,11 @@ export interface Kernel extends Enqueue {
   onWorkerStart(callback: (worker: WorkerDefinition) => MaybePromise<void>): void
   /** Calls back for each worker that is taken away, or was refused while it started. */
   onWorkerStop(callback: (worker: WorkerDefinition) => void): void
-  /** Appends events through the `emit` hook. For plugins; handlers have `ctx.emit`. */
+  /**
+   * Appends events of your own to a stream, through the `emit` hook. Handlers have `ctx.emit`.
+   *
+   * @throws QueueError `NAME_RESERVED` for types and keys of this package's, which plugins write through `PluginKernel`
+   */
   emit(stream: string, events: EventDraft[], options?: AppendOptions, ctx?: RunContext): MaybePromise<AppendResult>
   /** Folds events into a state through the `reduce` hook. */
   reduce(payload: ReducePayload): MaybePromise<void>

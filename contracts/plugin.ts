@@ -1,4 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { RunContext } from './context.ts'
+import type { AppendOptions, AppendResult, EventDraft, StoredEvent } from './events.ts'
 import type { Kernel, KernelConfig } from './kernel.ts'
 import type { MaybePromise, Ports } from './ports.ts'
 import type { WorkerDefinition } from './worker.ts'
@@ -7,6 +9,35 @@ export type Teardown = () => MaybePromise<void>
 
 /** Checks what a worker's config has under one key. Throws a QueueError that says what it has to be. */
 export type WorkerOptionCheck = (value: unknown, worker: WorkerDefinition) => MaybePromise<void>
+
+/**
+ * The kernel as the setup of a plugin sees it. What it has beside `Kernel` may write what is reserved, such as events
+ * `step.*` and `flow.*`, so handlers and applications do not have it: keep it in the plugin.
+ */
+export interface PluginKernel extends Kernel {
+  /** Appends events through the `emit` hook; other than `Kernel.emit`, of any type and key. */
+  emit: Kernel['emit']
+  /**
+   * Appends as the claim of a job, and nothing once the job has ended or somebody else holds it.
+   *
+   * @param ctx the context of the job
+   */
+  append(ctx: RunContext, events: EventDraft[], options?: AppendOptions): MaybePromise<AppendResult>
+  /**
+   * Like `ctx.emit`, of any type and key: appends one event of the job's step.
+   *
+   * @throws QueueError `RUN_ENDED`, `LEASE_LOST`, `VALUE_UNSUPPORTED`
+   */
+  record(ctx: RunContext, type: string, data?: unknown, options?: { key?: string }): Promise<StoredEvent | undefined>
+  /** Like `ctx.outbox`, for events of any type: what is in it is stored with `step.completed`, or not at all. */
+  outbox(ctx: RunContext): EventDraft[]
+  /**
+   * Adds members to `PluginKernel`, which other plugins see. Their types are added by declaration merging.
+   *
+   * @throws QueueError `PORT_DUPLICATE` when one is there
+   */
+  share(members: Partial<PluginKernel>): void
+}
 
 /** The only unit of capability. Made with `definePlugin`. */
 export interface Plugin<Options = undefined> {
@@ -32,7 +63,7 @@ export interface Plugin<Options = undefined> {
    * Hooks, provides, registers. May return what undoes it; teardowns run in reverse order. Has to
    * settle within `setupTimeout`.
    */
-  setup(kernel: Kernel, options: Options): MaybePromise<void | Teardown>
+  setup(kernel: PluginKernel, options: Options): MaybePromise<void | Teardown>
 }
 
 /** Any plugin, whatever its options. */

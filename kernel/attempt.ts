@@ -1,24 +1,14 @@
-import type {
-  AppendOptions,
-  AppendRefusal,
-  AppendResult,
-  Deferral,
-  DeferOptions,
-  DispatchPayload,
-  EventDraft,
-  Job,
-  JobRecord,
-  Kernel,
-  Lease,
-  MaybePromise,
-  RunContext,
-  Settlement,
-  WorkerDefinition,
-} from '../contracts/index.ts'
+import type { AppendOptions, AppendRefusal, Deferral, DeferOptions, DispatchPayload } from '../contracts/index.ts'
+import type { EventDraft, Job, JobRecord, Kernel, Lease, RunContext, Settlement } from '../contracts/index.ts'
+import type { StoredEvent, WorkerDefinition } from '../contracts/index.ts'
+import type { MaybePromise } from '../contracts/index.ts'
 import { checkComposed, checkText } from './bounds.ts'
 import { DeferredRun } from './deferral.ts'
 import { QueueError, toError } from './errors.ts'
 import { shown } from './shown.ts'
+
+/** What plugins store with the completion of an attempt. Handlers hold their attempt, and this is not a member of it. */
+export let outboxOf: (ctx: RunContext) => EventDraft[]
 
 /** Members that plugins add in the `context` hook. */
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- the hook adds them before a handler sees it
@@ -53,9 +43,14 @@ export class Attempt implements DispatchPayload {
   /** What the adapter is going to be told. */
   settling: Promise<Settlement> | undefined
   readonly lease: Lease
+  readonly #outbox: EventDraft[] = []
   #controller: AbortController | undefined
   #tracked: Promise<unknown>[] | undefined
   #progressFailed = false
+
+  static {
+    outboxOf = (ctx) => (ctx as Attempt).#outbox
+  }
 
   constructor(kernel: Kernel, record: Readonly<JobRecord>, worker: WorkerDefinition, lease: Lease) {
     this.kernel = kernel
@@ -107,23 +102,14 @@ export class Attempt implements DispatchPayload {
     this.force?.(error)
   }
 
-  append(events: EventDraft[], options?: AppendOptions): MaybePromise<AppendResult> {
-    const fence = { job: this.record.id, token: this.claim }
-    return this.kernel.emit(this.runId, events, { unless: this.endKey, fence, ...options }, this)
-  }
-
   /** An event of this job's step. */
   event(type: string, data: unknown, key?: string): EventDraft {
     const { flow, name, id } = this.record
     return { type, data, key, flow: flow?.name, step: flow?.step ?? name, stepId: id, attempt: this.attempt }
   }
 
-  async emit(type: string, data?: unknown, { key }: { key?: string } = {}) {
-    checkText('The type of an event', type)
-    if (key !== undefined) checkComposed('The key of an event', key)
-    const result = await this.append([this.event(type, data, key)])
-    if (!result.ok) throw refusal(result.reason, this.record)
-    return result.events[0]
+  emit(type: string, data?: unknown, options?: { key?: string }): Promise<StoredEvent | undefined> {
+    return recordAs(this.kernel.emit, this, type, data, options)
   }
 
   track<T>(promise: Promise<T>): Promise<T> {
@@ -154,6 +140,27 @@ export class Attempt implements DispatchPayload {
   defer(options: DeferOptions): DeferredRun {
     return new DeferredRun(options, this.kernel.clock.now())
   }
+}
+
+type Emit = Kernel['emit']
+
+/** Appends as the claim of an attempt: nothing once its job has ended or somebody else holds it. */
+export function appendAs(emit: Emit, ctx: RunContext, events: EventDraft[], options?: AppendOptions) {
+  const fence = { job: ctx.job.id, token: ctx.claim }
+  return emit(ctx.runId, events, { unless: (ctx as Attempt).endKey, fence, ...options }, ctx)
+}
+
+/** Appends one event of an attempt's step. @throws QueueError `RUN_ENDED`, `LEASE_LOST`, `VALUE_UNSUPPORTED` */
+export async function recordAs(
+  emit: Emit,
+  ctx: RunContext,
+  ...[type, data, { key } = {}]: Parameters<RunContext['emit']>
+) {
+  checkText('The type of an event', type)
+  if (key !== undefined) checkComposed('The key of an event', key)
+  const result = await appendAs(emit, ctx, [(ctx as Attempt).event(type, data, key)])
+  if (!result.ok) throw refusal(result.reason, ctx.job)
+  return result.events[0]
 }
 
 /** A share of the work between 0 and 1; `undefined` for what is no number. */

@@ -1,18 +1,11 @@
-import type {
-  Deferral,
-  JobRecord,
-  Kernel,
-  MaybePromise,
-  RunPatch,
-  SerializedError,
-  Settlement,
-  StoredEvent,
-} from '../contracts/index.ts'
-import type { Attempt } from './attempt.ts'
+import type { Deferral, JobRecord, MaybePromise, PluginKernel, RunPatch, SerializedError } from '../contracts/index.ts'
+import type { Settlement, StoredEvent } from '../contracts/index.ts'
+import { outboxOf, type Attempt } from './attempt.ts'
 import { backoffDelay } from './backoff.ts'
 import { isDeferral } from './deferral.ts'
 import { isFinalRefusal, toError, type QueueError } from './errors.ts'
 import { after, isPromise } from './hooks.ts'
+import { assertFreeEvent } from './reserved.ts'
 import { serializeError } from './stored-error.ts'
 
 /** How a handler was left. */
@@ -23,7 +16,7 @@ export function failure(error: unknown): Outcome {
 }
 
 /** From the outcome of an attempt to its settlement: the log first, which may refuse. */
-export function createConclude(kernel: Kernel) {
+export function createConclude(kernel: PluginKernel) {
   function conclude(attempt: Attempt, outcome: Outcome): MaybePromise<Settlement> {
     if ('error' in outcome) return failed(attempt, outcome.error)
     return 'deferral' in outcome ? deferred(attempt, outcome.deferral) : completed(attempt, outcome.value)
@@ -58,7 +51,7 @@ export function createConclude(kernel: Kernel) {
     if (told === 'LEASE_LOST') return lost(attempt)
     if (told === 'JOB_RELEASED') return { type: 'defer', runAt: kernel.clock.now() }
     if (told === 'JOB_CANCELLED' || told === 'RUN_ENDED') return turnedAway(attempt, { reason: 'ended' })
-    attempt.outbox.length = 0
+    empty(attempt)
     await Promise.resolve(attempt.settle()).catch(() => {})
     const last = attempt.attempt >= attempt.job.attempts || thrown.retryable === false
     return last ? failForGood(attempt, serializeError(error)) : retry(attempt, serializeError(error))
@@ -66,6 +59,7 @@ export function createConclude(kernel: Kernel) {
 
   /** An error that the log refuses is replaced by one that says so; and if that is refused, the job ends all the same. */
   async function failForGood(attempt: Attempt, error: SerializedError): Promise<Settlement> {
+    empty(attempt)
     const store = async (stored: SerializedError): Promise<Settlement> =>
       end(attempt, 'failed', { error: stored }, { type: 'failed', error: stored })
     return withMinimal(attempt, error, store, (stored) => ({ type: 'failed', error: stored }))
@@ -77,7 +71,7 @@ export function createConclude(kernel: Kernel) {
     // An attempt whose settlement was lost is made again, and may fail again: that is still one failure.
     const key = `retry:${record.id}#${record.round}.${attempt.attempt}`
     const store = async (stored: SerializedError): Promise<Settlement> => {
-      const result = await attempt.append([attempt.event('step.retry', { error: stored, runAt }, key)])
+      const result = await kernel.append(attempt, [attempt.event('step.retry', { error: stored, runAt }, key)])
       return result.ok ? { type: 'retry', error: stored, runAt } : turnedAway(attempt, result)
     }
     return withMinimal(attempt, error, store, (stored) => ({ type: 'retry', error: stored, runAt }))
@@ -104,11 +98,11 @@ export function createConclude(kernel: Kernel) {
   }
 
   async function deferred(attempt: Attempt, deferral: Deferral): Promise<Settlement> {
-    attempt.outbox.length = 0
+    empty(attempt)
     await Promise.resolve(attempt.settle()).catch(() => {})
     const { runAt, holdQueue, waits } = deferral
     try {
-      const result = await attempt.append([attempt.event('step.deferred', { runAt, ...(waits && { waits }) })])
+      const result = await kernel.append(attempt, [attempt.event('step.deferred', { runAt, ...(waits && { waits }) })])
       return result.ok ? { type: 'defer', runAt, holdQueue } : turnedAway(attempt, result)
     } catch (error) {
       if (!isFinalRefusal(error)) throw error
@@ -118,8 +112,10 @@ export function createConclude(kernel: Kernel) {
 
   /** Log first: the outbox and the terminal event in one append, then the settlement. */
   function end(attempt: Attempt, status: 'completed' | 'failed', data: unknown, settlement: Settlement) {
-    const events = [...attempt.outbox, attempt.event(`step.${status}`, data, attempt.endKey)]
-    const appended = attempt.append(events, { run: runPatch(attempt.record, status) })
+    for (const { type, key } of attempt.outbox) assertFreeEvent(type, key)
+    const last = attempt.event(`step.${status}`, data, attempt.endKey)
+    const events = [...attempt.outbox, ...outboxOf(attempt), last]
+    const appended = kernel.append(attempt, events, { run: runPatch(attempt.record, status) })
     // Sent behind the start, which need not be known to be stored before: the store keeps their order.
     return after(appended, (result) => {
       if (result.ok && settlement.type === 'completed') useStored(settlement, result.events, attempt.endKey)
@@ -156,6 +152,11 @@ export function createConclude(kernel: Kernel) {
   }
 
   return { conclude, failForGood, turnedAway }
+}
+
+/** What an attempt that does not complete would have stored is dropped. */
+function empty(attempt: Attempt): void {
+  attempt.outbox.length = outboxOf(attempt).length = 0
 }
 
 /** The run of a plain job lives and ends with it; the run of a flow is the flow plugin's. */

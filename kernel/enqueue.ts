@@ -1,28 +1,12 @@
 import type { Chains, Enqueue, EnqueuedJob, EnqueueItem, EnqueueOptions, EnqueuePayload } from '../contracts/index.ts'
-import type {
-  EnqueueReceipt,
-  JobAddress,
-  JobArguments,
-  JobFlow,
-  JobTarget,
-  Kernel,
-  MaybePromise,
-} from '../contracts/index.ts'
-import {
-  checkComposed,
-  checkDuration,
-  checkKeys,
-  checkMoment,
-  checkTags,
-  checkText,
-  invalid,
-  isMoment,
-  isPriority,
-  EXPECTED,
-} from './bounds.ts'
+import type { EnqueueReceipt, JobAddress, JobArguments, JobFlow, JobTarget, Kernel } from '../contracts/index.ts'
+import type { MaybePromise } from '../contracts/index.ts'
+import { checkComposed, checkDuration, checkKeys, checkMoment, checkTags, checkText, invalid } from './bounds.ts'
+import { isMoment, isPriority, EXPECTED } from './bounds.ts'
 import { QueueError } from './errors.ts'
 import { shown } from './shown.ts'
 import { after } from './hooks.ts'
+import { assertFree } from './reserved.ts'
 
 const ITEM_KEYS = ['worker', 'data', 'options']
 
@@ -51,6 +35,7 @@ export function createEnqueue(kernel: Kernel, chains: Chains, assertOpen: () => 
     const { priority = 0, delay = 0, flow } = options
     const given = options.id ?? options.once
     const id = given ?? kernel.newId()
+    if (typeof options.runId === 'string') assertFree('run', options.runId)
     const runId = options.runId ?? (given === undefined ? id : kernel.newId())
     const createdAt = kernel.clock.now()
     const runAt = delay === 0 ? createdAt : momentOf(delay, createdAt, name)

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { defu } from 'defu'
 import type { AppendResult, CoreConfig, EmitPayload, Kernel, KernelOptions } from '../contracts/index.ts'
-import type { MaybePromise, ResolvedConfig, WorkerInput } from '../contracts/index.ts'
+import type { MaybePromise, PluginKernel, ResolvedConfig, WorkerInput } from '../contracts/index.ts'
+import { appendAs, outboxOf, recordAs } from './attempt.ts'
 import { systemClock } from './clock.ts'
 import { checkAppend } from './check-append.ts'
 import { checkCoreConfig, checkKernelOptions } from './config-check.ts'
@@ -14,11 +15,9 @@ import { orderPlugins, presetChain } from './plugins.ts'
 import { createPorts } from './port-table.ts'
 import { redactingReporter } from './redact.ts'
 import { createRegistry, defineWorker } from './registry.ts'
+import { assertFreeEvent, isReserved } from './reserved.ts'
 import { createProcessor } from './runner.ts'
 import { checkWorkerInput, createWorkerCheck } from './worker-check.ts'
-
-/** The types of the kernel and its shipped plugins. Dropping one of them would break the log. */
-const KERNEL_EVENT = /^(?:flow|step|state|worker)\.|^runner\.log$|^emit$/
 
 const DEFAULTS: CoreConfig = {
   jobs: {},
@@ -59,6 +58,11 @@ export async function createKernel(options: KernelOptions = {}): Promise<Kernel>
     })
   }
 
+  const emit: Kernel['emit'] = (stream, events, appendOptions = {}, ctx) => {
+    const payload: EmitPayload = { stream, events, options: appendOptions, ctx, result: undefined }
+    return after(bus.chains.emit(payload, append), () => appendResult(payload))
+  }
+
   const kernel: Kernel = {
     ...ports,
     config,
@@ -66,14 +70,10 @@ export async function createKernel(options: KernelOptions = {}): Promise<Kernel>
     reporter: safeReporter(redactingReporter(options.reporter ?? console)),
     clock: systemClock,
     hook: (name, handler, { when } = {}) => bus.hook(name, { handler, when, plugin: 'user', rank: 0 }),
-    extend(members) {
-      const taken = Object.keys(members).find((name) => name in kernel)
-      if (taken) throw new QueueError('PORT_DUPLICATE', `The kernel has a member "${taken}" already.`)
-      Object.assign(kernel, members)
-    },
-    emit(stream, events, appendOptions = {}, ctx) {
-      const payload: EmitPayload = { stream, events, options: appendOptions, ctx, result: undefined }
-      return after(bus.chains.emit(payload, append), () => appendResult(payload))
+    extend: (members) => addMembers(kernel, members),
+    emit(stream, events, ...others) {
+      if (Array.isArray(events)) for (const { type, key } of events) assertFreeEvent(type, key)
+      return emit(stream, events, ...others)
     },
     reduce: (payload) => bus.chains.reduce(payload, () => {}),
     newId: options.generateId ?? randomUUID,
@@ -104,17 +104,32 @@ export async function createKernel(options: KernelOptions = {}): Promise<Kernel>
     stuckHandlers: () => runner.stuck(),
   } satisfies Partial<Kernel> as object as Kernel
 
-  const runner = createProcessor(kernel, bus.chains, ports.runtimeOf)
-  const lifecycle = createLifecycle(kernel, bus, ports, runner)
+  const inner: PluginKernel = Object.assign(Object.create(kernel) as PluginKernel, {
+    emit,
+    append: appendAs.bind(undefined, emit),
+    record: recordAs.bind(undefined, emit),
+    outbox: outboxOf,
+    share: (members: Partial<PluginKernel>): void => addMembers(inner, members),
+  })
+
+  const runner = createProcessor(kernel, inner, bus.chains, ports.runtimeOf)
+  const lifecycle = createLifecycle(kernel, inner, bus, ports, runner)
   Object.assign(kernel, createEnqueue(kernel, bus.chains, lifecycle.assertOpen))
   await lifecycle.setup(plugins)
   return kernel
 }
 
+/** @throws QueueError `PORT_DUPLICATE` */
+function addMembers<T extends object>(kernel: T, members: Partial<T>): void {
+  const taken = Object.keys(members).find((name) => name in kernel)
+  if (taken) throw new QueueError('PORT_DUPLICATE', `The kernel has a member "${taken}" already.`)
+  Object.assign(kernel, members)
+}
+
 /** Without `next()` nothing was stored, which only a user's own events survive. */
 function appendResult({ result, events, stream }: EmitPayload): AppendResult {
   if (result) return result
-  const dropped = events.filter(({ type }) => KERNEL_EVENT.test(type)).map(({ type }) => type)
+  const dropped = events.filter(({ type }) => isReserved('event', type)).map(({ type }) => type)
   if (dropped.length === 0) return { ok: true, events: [], head: 0 }
   const hint = 'Call next(), or change the events instead.'
   throw new QueueError('EMIT_DROPPED', `A plugin dropped ${dropped.join(', ')} of run ${stream}. ${hint}`)

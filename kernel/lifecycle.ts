@@ -1,4 +1,5 @@
-import type { AnyPlugin, CloseReport, Kernel, MaybePromise, Teardown, WorkerDefinition } from '../contracts/index.ts'
+import type { AnyPlugin, CloseReport, Kernel, MaybePromise } from '../contracts/index.ts'
+import type { PluginKernel, Teardown, WorkerDefinition } from '../contracts/index.ts'
 import { checkDuration, checkKeys } from './bounds.ts'
 import { systemClock, timerDelay } from './clock.ts'
 import { QueueError, toError } from './errors.ts'
@@ -13,9 +14,10 @@ const LAST_WORDS = 5000
 /** The least a plugin has for its teardown, when those before it have used up the time. */
 const LEAST_TEARDOWN = 500
 
-/** Boot in order, close in reverse. */
+/** Boot in order, close in reverse. @param inner what plugins see of the kernel */
 export function createLifecycle(
   kernel: Kernel,
+  inner: PluginKernel,
   bus: ReturnType<typeof createHookBus>,
   ports: PortTable,
   runner: Runner,
@@ -57,11 +59,11 @@ export function createLifecycle(
   }
 
   /** The kernel as one plugin sees it: what it registers carries its name and place. */
-  function facade(plugin: AnyPlugin): Kernel {
+  function facade(plugin: AnyPlugin): PluginKernel {
     const hook: Kernel['hook'] = (name, handler, { when } = {}) =>
       bus.hook(name, { handler, when, plugin: plugin.name, rank: pluginRank(plugin) })
     const provide: Kernel['provide'] = (port, implementation) => ports.provide(port, implementation, plugin.name)
-    return Object.assign(Object.create(kernel) as Kernel, { hook, provide })
+    return Object.assign(Object.create(inner) as PluginKernel, { hook, provide })
   }
 
   async function withinLimit<T>(plugin: string, setting: Promise<T>): Promise<T> {

@@ -1,17 +1,6 @@
-import type {
-  AppendRefusal,
-  Chains,
-  DispatchPayload,
-  JobRecord,
-  Kernel,
-  Lease,
-  MaybePromise,
-  Processor,
-  Runtime,
-  Settlement,
-  StuckHandler,
-  WorkerDefinition,
-} from '../contracts/index.ts'
+import type { AppendRefusal, Chains, DispatchPayload, JobRecord, Kernel, Lease } from '../contracts/index.ts'
+import type { MaybePromise, PluginKernel, Processor, Runtime, Settlement, StuckHandler } from '../contracts/index.ts'
+import type { WorkerDefinition } from '../contracts/index.ts'
 import { Attempt, refusal } from './attempt.ts'
 import { createConclude, failure, runPatch, type Outcome } from './conclude.ts'
 import { isDeferral } from './deferral.ts'
@@ -38,18 +27,21 @@ export interface Runner {
  * Runs claimed jobs, the same for every adapter: context, `step.started`, dispatch, then the terminal
  * event, and only then the settlement that lets the adapter acknowledge. The log decides: what it
  * refuses, because the job has ended or a newer claim has written, is not done.
+ *
+ * @param inner appends what is reserved
  */
 export function createProcessor(
   kernel: Kernel,
+  inner: PluginKernel,
   chains: Chains,
   runtimeOf: (worker: WorkerDefinition) => Runtime,
 ): Runner {
   const running: Attempt[] = []
   const aborts = createRecentAborts(kernel)
   const stuck = createStuckHandlers(kernel)
-  const putOff = createUnknownWorkers(kernel)
+  const putOff = createUnknownWorkers(inner)
   const giveBack = createGiveBack(kernel)
-  const { conclude, failForGood, turnedAway } = createConclude(kernel)
+  const { conclude, failForGood, turnedAway } = createConclude(inner)
   /** A prototype of this kernel's own, which its plugins may add lazy members to. */
   class KernelAttempt extends Attempt {}
 
@@ -135,7 +127,7 @@ export function createProcessor(
     const { record, worker, claim } = attempt
     const { queue, name, round, attemptsMade } = record
     const event = attempt.event('step.started', { queue, name, worker: worker.id, claim })
-    const appended = attempt.append([event], {
+    const appended = inner.append(attempt, [event], {
       reopen: round > 0 && attemptsMade === 0,
       run: runPatch(record, 'running'),
     })

@@ -1,4 +1,4 @@
-import type { JobRecord, Kernel, Settlement, WorkerDefinition } from '../contracts/index.ts'
+import type { JobRecord, PluginKernel, Settlement, WorkerDefinition } from '../contracts/index.ts'
 import { endKey } from './attempt.ts'
 import { QueueError } from './errors.ts'
 import { defineWorker } from './registry.ts'
@@ -12,7 +12,7 @@ const LONGEST_LOOK = 30_000
  * They go back to their queue, where another process may take them. A plain job fails after
  * `workerWait`; a step of a flow waits until its worker is there again.
  */
-export function createUnknownWorkers(kernel: Kernel) {
+export function createUnknownWorkers(kernel: PluginKernel) {
   const reported = new Set<string>()
 
   /** Returns `undefined` when the job has waited long enough. */

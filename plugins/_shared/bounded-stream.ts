@@ -20,7 +20,7 @@ export interface BoundedStream {
  * Streams of which the newest `keep` events are kept, and up to a tenth more. Their events have no
  * keys, since those outlive what is trimmed.
  */
-export function createBoundedStream(kernel: Kernel, keep: number): BoundedStream {
+export function createBoundedStream(kernel: Pick<Kernel, 'emit' | 'port'>, keep: number): BoundedStream {
   const every = Math.max(1, Math.floor(keep / 10))
 
   return {

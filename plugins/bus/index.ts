@@ -1,4 +1,12 @@
-import { checkKeys, checkText, definePlugin, fitText, type EnqueuedJob, type SqlClient } from '../../kernel/index.ts'
+import {
+  assertFree,
+  checkKeys,
+  checkText,
+  definePlugin,
+  fitText,
+  type EnqueuedJob,
+  type SqlClient,
+} from '../../kernel/index.ts'
 import { copyValue } from '../_shared/value.ts'
 
 /** Something that happened outside of any run, as listeners receive it. */
@@ -36,7 +44,8 @@ declare module 'nuxt-queue/kernel' {
      * Tells everybody who waits for an event, or starts from it, that it has happened. One durable
      * write: once it resolves, the event reaches them even if this process dies.
      *
-     * @throws QueueError `OPTION_INVALID`, `OPTION_UNSUPPORTED`, `VALUE_UNSUPPORTED`, `PAYLOAD_TOO_LARGE`
+     * @throws QueueError `OPTION_INVALID`, `OPTION_UNSUPPORTED`, `VALUE_UNSUPPORTED`, `PAYLOAD_TOO_LARGE`; `NAME_RESERVED`
+     * for a name such as `flow.ended`, by which plugins tell each other what has happened
      * @example
      * await kernel.sendEvent('payment.received', { order: 7 }, { key: '7' })
      */
@@ -46,6 +55,10 @@ declare module 'nuxt-queue/kernel' {
      * settled. So a listener may see an event again, and has to make that do no harm.
      */
     onEvent(listener: BusListener): void
+  }
+  interface PluginKernel {
+    /** Like `sendEvent`, for the names that are reserved for plugins. */
+    sendReserved: Kernel['sendEvent']
   }
 }
 
@@ -73,20 +86,26 @@ export default definePlugin({
       },
     })
 
+    async function send(name: string, payload?: unknown, options: SendOptions = {}): Promise<EnqueuedJob> {
+      checkKeys(`Event "${name}"`, options, OPTIONS)
+      const { id, key = '', db } = options
+      if (id !== undefined) checkText(`Option "id" of event "${name}"`, id)
+      if (key !== '') checkText(`Option "key" of event "${name}"`, key)
+      const copy = copyValue(payload, kernel.config.payloadLimit, `payload of event "${name}"`)
+      const event: BusEvent = { id: id ?? kernel.newId(), name, key, payload: copy, at: kernel.clock.now() }
+      // The queue remembers ids that were given to it longer than others, so that it is given none that nobody sends again.
+      return kernel.enqueue(DELIVER, event, {
+        ...(id !== undefined && { id: fitText(`${name}.${id}`) }),
+        ...(db && { db }),
+      })
+    }
+
+    kernel.share({ sendReserved: send })
     kernel.extend({
-      async sendEvent(name, payload, options = {}) {
+      async sendEvent(name, payload, options) {
         checkText('The name of an event', name)
-        checkKeys(`Event "${name}"`, options, OPTIONS)
-        const { id, key = '', db } = options
-        if (id !== undefined) checkText(`Option "id" of event "${name}"`, id)
-        if (key !== '') checkText(`Option "key" of event "${name}"`, key)
-        const copy = copyValue(payload, kernel.config.payloadLimit, `payload of event "${name}"`)
-        const event: BusEvent = { id: id ?? kernel.newId(), name, key, payload: copy, at: kernel.clock.now() }
-        // The queue remembers ids that were given to it longer than others, so that it is given none that nobody sends again.
-        return kernel.enqueue(DELIVER, event, {
-          ...(id !== undefined && { id: fitText(`${name}.${id}`) }),
-          ...(db && { db }),
-        })
+        assertFree('event', name)
+        return send(name, payload, options)
       },
       onEvent: (listener) => void listeners.push(listener),
     })

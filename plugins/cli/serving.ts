@@ -1,6 +1,6 @@
 import { colors } from 'consola/utils'
 import { relative } from 'pathe'
-import { QueueError, type Kernel, type WorkerDefinition } from '../../kernel/index.ts'
+import { isReserved, QueueError, type Kernel, type WorkerDefinition } from '../../kernel/index.ts'
 import { signalled } from '../_shared/signals.ts'
 import { parseWhole } from './arguments.ts'
 import type { Output } from './output.ts'
@@ -47,7 +47,7 @@ export function announce(
   { command, cwd, facts, url }: { command: string; cwd: string; facts?: object; url?: string },
   output: Output,
 ): void {
-  const own = registry.workers.filter(({ queue }) => !queue.name.startsWith('_'))
+  const own = registry.workers.filter(({ queue }) => !isReserved('queue', queue.name))
   const workers = own.map((worker) => describe(worker, cwd))
   if (output.json) return output.value({ pid: process.pid, cwd, ...facts, ...(url !== undefined && { url }), workers })
   output.line(`${colors.bold(`nuxt-queue ${command}`)} ${colors.dim(`pid ${process.pid} in ${cwd}`)}`)

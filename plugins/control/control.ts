@@ -3,7 +3,7 @@ import {
   QueueError,
   type EnqueuedJob,
   type JobRecord,
-  type Kernel,
+  type PluginKernel,
   type StoredEvent,
   type Unsubscribe,
 } from '../../kernel/index.ts'
@@ -59,7 +59,7 @@ export interface Control {
   broadcastAbort(target: { runId: string; jobId?: string }, reason: string): Promise<void>
 }
 
-export function createControl(kernel: Kernel): { members: Control; listen: () => Promise<Unsubscribe> } {
+export function createControl(kernel: PluginKernel): { members: Control; listen: () => Promise<Unsubscribe> } {
   async function find({ queue, id }: JobRef): Promise<JobRecord> {
     const job = await kernel.port('queue').getJob(queue, id)
     if (job) return job

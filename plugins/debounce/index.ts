@@ -118,7 +118,7 @@ export default definePlugin({
           dispatch.result = ctx.defer({ until: due })
           return
         }
-        const closed = await ctx.append([{ type: CLOSED, key: CLOSED, stepId: job.id }])
+        const closed = await kernel.append(ctx, [{ type: CLOSED, key: CLOSED, stepId: job.id }])
         // The log refuses whatever this claim tells, so that how it fails is not told either.
         if (!closed.ok) throw new QueueError('LEASE_LOST', `Job "${job.id}" has ended, or is another worker's now.`)
         ;[last, before] = await lastOf(job.runId)

@@ -4,7 +4,7 @@ import {
   fitText,
   QueueError,
   type EnqueuedJob,
-  type Kernel,
+  type PluginKernel,
   type RunContext,
   type SerializedError,
 } from '../../kernel/index.ts'
@@ -36,7 +36,7 @@ const START_OPTIONS = ['id', 'tags', 'wait']
 const startedKey = (child: string): string => `child.started:${child}`
 
 /** Starts runs from within a job. What the job has on record as started is not started again, however long ago it was. */
-export function createChildren(kernel: Kernel, ctx: RunContext) {
+export function createChildren(kernel: PluginKernel, ctx: RunContext) {
   const { job, runId } = ctx
   const times = new Map<string, number>()
   let called = ctx.invocation
@@ -107,13 +107,13 @@ export function createChildren(kernel: Kernel, ctx: RunContext) {
       let key = child
       if (!started) {
         const data: ChildData = { runId: child, flow, wait, as: name }
-        await ctx.emit('flow.child', data, { key: `child:${child}` })
+        await kernel.record(ctx, 'flow.child', data, { key: `child:${child}` })
         const entry = await kernel
           .flow(flow)
           .start(input, { id: child, tags, parent: { runId, jobId: job.id, waits: wait } })
         if (wait && entry.deduplicated) key = await listen(child, flow, entry)
         // That somebody waits for it says so as well.
-        if (!wait) await ctx.emit('flow.child.started', { runId: child, flow }, { key: startedKey(child) })
+        if (!wait) await kernel.record(ctx, 'flow.child.started', { runId: child, flow }, { key: startedKey(child) })
       }
       if (!wait) return over({ runId: child })
       const status = await ctx.step.look(name, { kind: 'event', event: FLOW_ENDED, key, once: true })

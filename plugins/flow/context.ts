@@ -1,4 +1,4 @@
-import { checkKeys, QueueError, type JobFlow, type Kernel, type RunContext } from '../../kernel/index.ts'
+import { checkKeys, QueueError, type JobFlow, type PluginKernel, type RunContext } from '../../kernel/index.ts'
 import type { Suspendable } from '../_shared/suspension.ts'
 import { copyValue } from '../_shared/value.ts'
 import type { Carrier } from './carry.ts'
@@ -34,7 +34,12 @@ export interface FlowContext {
 
 const EMIT_OPTIONS = ['immediate']
 
-export function createFlowContext(kernel: Kernel, engine: FlowEngine, carrier: Carrier, ctx: RunContext): FlowContext {
+export function createFlowContext(
+  kernel: PluginKernel,
+  engine: FlowEngine,
+  carrier: Carrier,
+  ctx: RunContext,
+): FlowContext {
   const { job, runId } = ctx
   const children = createChildren(kernel, ctx)
   let emitted = 0
@@ -52,8 +57,8 @@ export function createFlowContext(kernel: Kernel, engine: FlowEngine, carrier: C
     if (called === ctx.invocation) return
     called = ctx.invocation
     emitted = immediately = 0
-    const kept = ctx.outbox.filter(({ type }) => type !== 'emit')
-    ctx.outbox.splice(0, ctx.outbox.length, ...kept)
+    const kept = kernel.outbox(ctx).filter(({ type }) => type !== 'emit')
+    kernel.outbox(ctx).splice(0, kernel.outbox(ctx).length, ...kept)
   }
 
   async function start(flow: string, input?: unknown, options: ChildStart = {}): Promise<unknown> {
@@ -72,8 +77,8 @@ export function createFlowContext(kernel: Kernel, engine: FlowEngine, carrier: C
       const copy = copyValue(payload, kernel.config.payloadLimit, `payload of event "${event}"`)
       const n = immediate ? `i${immediately++}` : `${emitted++}`
       const data: EmitData = { event, payload: copy, n }
-      if (immediate) await ctx.emit('emit', data, { key: `emit:${job.id}:${n}` })
-      else ctx.outbox.push({ type: 'emit', data, flow: name, step, stepId: job.id })
+      if (immediate) await kernel.record(ctx, 'emit', data, { key: `emit:${job.id}:${n}` })
+      else kernel.outbox(ctx).push({ type: 'emit', data, flow: name, step, stepId: job.id })
     },
     async cancel(reason = 'by a step') {
       await carrier.cancel(runId, reason)

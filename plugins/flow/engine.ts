@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import type { EventDraft, Kernel, RunOutcome } from '../../kernel/index.ts'
+import type { EventDraft, PluginKernel, RunOutcome } from '../../kernel/index.ts'
 import { oneAtATime } from '../_shared/one-at-a-time.ts'
 import { createProjection } from '../_shared/projection.ts'
 import { foldFlow } from './fold.ts'
@@ -23,7 +23,7 @@ export interface FlowEnded {
  * Carries runs on: decides by the log what is owed, and does it. All of it may be done twice, by
  * whoever gets a job again, without harm: ids and keys derive from what causes them.
  */
-export function createFlowEngine(kernel: Kernel) {
+export function createFlowEngine(kernel: PluginKernel) {
   const graphs = new Map<string, FlowGraph>()
 
   function graphOf(flow: string): FlowGraph {
@@ -128,7 +128,7 @@ export function createFlowEngine(kernel: Kernel) {
     const keys = [...(run.start.parent?.waits ? [runId] : []), ...run.listeners]
     if (keys.length === 0) return
     const ended: FlowEnded = { runId, flow: graph.name, outcome, data: data ?? (await endOf(runId)) }
-    for (const key of keys) await kernel.sendEvent(FLOW_ENDED, ended, { id: key, key })
+    for (const key of keys) await kernel.sendReserved(FLOW_ENDED, ended, { id: key, key })
   }
 
   /** A run whose entry is still queued begins its log with its end. */

@@ -1,4 +1,12 @@
-import { checkKeys, checkTags, checkText, QueueError, type Kernel, type StoredEvent } from '../../kernel/index.ts'
+import {
+  assertFree,
+  checkKeys,
+  checkTags,
+  checkText,
+  QueueError,
+  type Kernel,
+  type StoredEvent,
+} from '../../kernel/index.ts'
 import type { Carrier } from './carry.ts'
 import { copyOf, FORKED, type Fork } from './copy.ts'
 import type { FlowEngine } from './engine.ts'
@@ -89,6 +97,7 @@ export function createForks(kernel: Kernel, engine: FlowEngine) {
   ): Promise<ForkedRun> {
     const runId = id ?? kernel.newId()
     checkText('Option "id" of a fork', runId)
+    assertFree('run', runId)
     if (tags !== undefined) checkTags('Option "tags" of a fork', tags)
     const fork: Fork = { runId, ...rest, ...(tags && { tags }), ...(state && { state }) }
     if (id !== undefined && (await store.head(runId)) > 0) await assertOwn(fork)

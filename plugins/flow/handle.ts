@@ -1,4 +1,5 @@
 import {
+  assertFree,
   checkKeys,
   checkTags,
   checkText,
@@ -114,6 +115,7 @@ export function createFlowHandle(
       checkKeys(`The start of flow "${name}"`, options, START_OPTIONS)
       const { id: runId = kernel.newId(), entry, tags, parent, db } = options
       checkText(`Option "id" of flow "${name}"`, runId)
+      assertFree('run', runId)
       if (tags !== undefined) checkTags(`Option "tags" of flow "${name}"`, tags)
       const { step, worker } = entryOf(graph, entry)
       const start: FlowStart = { ...(tags && { tags }), ...(parent && { parent }) }

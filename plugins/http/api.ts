@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { H3Event } from 'h3'
-import { QueueError, type Kernel, type MaybePromise } from '../../kernel/index.ts'
+import { assertFree, QueueError, type Kernel, type MaybePromise } from '../../kernel/index.ts'
 import { toPlainJson } from '../_shared/plain-json.ts'
 import type { HttpAction } from './access.ts'
 import type { Guard } from './guard.ts'
@@ -70,6 +70,7 @@ export async function createApi(host: ApiHost) {
     const json = route.method === 'POST' ? await receiveJson(request, options.maxBody) : undefined
     const subject = subjectOf(route, params, json, kernel)
     await guard.assertAllowed(request, { type: route.action, ...subject })
+    if (!route.action.endsWith('.read') && subject.queue !== undefined) assertFree('queue', subject.queue)
     const call = {
       kernel,
       request,

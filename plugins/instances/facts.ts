@@ -1,5 +1,5 @@
 import { hostname } from 'node:os'
-import type { Kernel } from '../../kernel/index.ts'
+import { isReserved, type Kernel } from '../../kernel/index.ts'
 import { placesOf } from '../_shared/flow-places.ts'
 
 /** What an instance tells about itself. */
@@ -30,7 +30,7 @@ export function factsOf(
   kernel: Kernel,
   { id, version, startedAt }: Pick<InstanceFacts, 'id' | 'version' | 'startedAt'>,
 ) {
-  const own = kernel.registry.workers.filter(({ queue }) => !queue.name.startsWith('_'))
+  const own = kernel.registry.workers.filter(({ queue }) => !isReserved('queue', queue.name))
   const workers = own.map((worker): InstanceWorker => {
     const { runtime, concurrency } = worker.worker
     const flows = placesOf(worker).map(({ name, role, step = worker.id }) => ({ flow: name, role, step }))

@@ -3,6 +3,7 @@ import {
   invalid,
   isCount,
   isDuration,
+  isReserved,
   isMoment,
   isPriority,
   isText,
@@ -30,7 +31,10 @@ const RULES: Record<string, Rule> = {
   timeout: [ABOVE_ZERO, (value) => isDuration(value) && value !== 0],
   concurrencyKey: text,
   rateLimitKey: text,
-  deadLetter: text,
+  deadLetter: [
+    `${EXPECTED.text} that does not begin with "_"`,
+    (value) => isText(value) && !isReserved('queue', value),
+  ],
   debounce: ['{ delay, maxWait?, key? }, in milliseconds', isDebounce],
   throttle: ['{ period, max?, key? }, a period in milliseconds and a whole number from 1', isThrottle],
 } satisfies Record<keyof JobOptions, Rule>

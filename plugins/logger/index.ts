@@ -63,10 +63,10 @@ export default definePlugin({
 
       async function store(level: LogLevel, message: string, meta: unknown): Promise<void> {
         try {
-          await ctx.emit('runner.log', { level, message, meta })
+          await kernel.record(ctx, 'runner.log', { level, message, meta })
         } catch (error) {
           if (!isFinalRefusal(error)) throw error
-          await ctx.emit('runner.log', { level, ...toLoggableEntry(message, meta) })
+          await kernel.record(ctx, 'runner.log', { level, ...toLoggableEntry(message, meta) })
         }
       }
       const log: RunLogger['log'] = (level, message, meta) => ctx.track(write(level, message, meta))

@@ -119,7 +119,6 @@ export function createRemoteContext(
       ask('ctx.emit', { type, ...given({ data, key }) }) as Promise<StoredEvent | undefined>,
     track,
     outbox: [],
-    append: () => Promise.reject(missing('append')),
     defer: (options) => new RemoteDeferral(options),
     leave,
     invocation: 1,

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { QueueError, refusal, type AppendOptions, type RunContext } from '../../kernel/index.ts'
+import { QueueError, refusal, type AppendOptions, type PluginKernel, type RunContext } from '../../kernel/index.ts'
 import type { Projection } from '../_shared/projection.ts'
 import { cloneValue } from '../_shared/value.ts'
 import type { RunState } from './api.ts'
@@ -11,13 +11,18 @@ type State = Record<string, unknown>
 const UPDATE_TRIES = 1000
 
 /** The state of one run for one attempt: writes carry the attempt's fence. */
-export function createStateHandle(ctx: RunContext, projection: Projection<State>, schema: StateSchema): RunState {
+export function createStateHandle(
+  kernel: PluginKernel,
+  ctx: RunContext,
+  projection: Projection<State>,
+  schema: StateSchema,
+): RunState {
   const { runId, job } = ctx
   const current = async (): Promise<State> => (await projection.current(runId)).state
 
   async function write(type: string, data: unknown, options?: AppendOptions): Promise<boolean> {
     const event = { type, data, flow: job.flow?.name, step: job.flow?.step ?? job.name, stepId: job.id }
-    const result = await ctx.append([event], options)
+    const result = await kernel.append(ctx, [event], options)
     if (result.ok) return true
     if (result.reason === 'expectedSeq') return false
     throw refusal(result.reason, job)

@@ -74,7 +74,7 @@ export default definePlugin({
       foldState(payload)
       return next()
     })
-    addLazyMember(kernel, 'state', (ctx) => createStateHandle(ctx, projection, schemaOf(ctx.worker)))
+    addLazyMember(kernel, 'state', (ctx) => createStateHandle(kernel, ctx, projection, schemaOf(ctx.worker)))
     kernel.extend({
       state: async (runId: string, { at }: { at?: number | Date } = {}) => {
         const state = at === undefined ? (await projection.current(runId)).state : await projection.at(runId, at)

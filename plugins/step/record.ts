@@ -1,4 +1,4 @@
-import { QueueError, serializeError, toError, type Kernel, type RunContext } from '../../kernel/index.ts'
+import { QueueError, serializeError, toError, type PluginKernel, type RunContext } from '../../kernel/index.ts'
 import type { Memo, MemoData, Memos } from '../_shared/step-record.ts'
 import type { Known, StepFailure } from '../_shared/sub-steps.ts'
 import { copyValue } from '../_shared/value.ts'
@@ -6,7 +6,7 @@ import type { MemosOf } from './memos.ts'
 import { createOrder } from './order.ts'
 
 /** What one attempt of a job finds on record, and puts there. */
-export function createRecord(kernel: Kernel, ctx: RunContext, memosOf: MemosOf) {
+export function createRecord(kernel: PluginKernel, ctx: RunContext, memosOf: MemosOf) {
   const { job, runId } = ctx
   let memos: Promise<Memos> | undefined
   /** Names on record that this attempt has not asked for. */
@@ -84,7 +84,7 @@ export function createRecord(kernel: Kernel, ctx: RunContext, memosOf: MemosOf) 
     async record(name: string, given: unknown): Promise<unknown> {
       const result = copyValue(given, kernel.config.payloadLimit, `result of "${name}"`)
       const key = `step:${job.id}:${name}`
-      const stored = await ctx.emit('step.memo', dataOf(name, { result }), { key })
+      const stored = await kernel.record(ctx, 'step.memo', dataOf(name, { result }), { key })
       if (stored) {
         await keep(name, { kind: 'run', seq: stored.seq, result: copyValue(result, Infinity, name) })
         return result
@@ -97,7 +97,7 @@ export function createRecord(kernel: Kernel, ctx: RunContext, memosOf: MemosOf) 
       if (ctx.cancelled) return undefined
       const { retryable } = toError(thrown) as Error & { retryable?: unknown }
       const error: StepFailure = { ...serializeError(thrown), ...(retryable === false && { retryable }) }
-      const stored = await ctx.emit('step.memo.failed', dataOf(name, { error }))
+      const stored = await kernel.record(ctx, 'step.memo.failed', dataOf(name, { error }))
       await keep(name, { kind: 'failed', seq: stored?.seq ?? Infinity, error, final: false })
       failing.add(name)
       return error

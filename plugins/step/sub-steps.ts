@@ -1,4 +1,4 @@
-import type { Deferral, Kernel, RunContext } from '../../kernel/index.ts'
+import type { Deferral, PluginKernel, RunContext } from '../../kernel/index.ts'
 import { createStepRunner } from '../_shared/sub-steps.ts'
 import { over, type Suspendable } from '../_shared/suspension.ts'
 import type { EventWait, SubSteps, Wait } from './api.ts'
@@ -16,7 +16,11 @@ interface SubStepOptions {
   onUse(record: StepRecord): void
 }
 
-export function createSubSteps(kernel: Kernel, ctx: RunContext, { grace, memosOf, onUse }: SubStepOptions): SubSteps {
+export function createSubSteps(
+  kernel: PluginKernel,
+  ctx: RunContext,
+  { grace, memosOf, onUse }: SubStepOptions,
+): SubSteps {
   const kept = createRecord(kernel, ctx, memosOf)
   onUse(kept)
   /** One for all the waits that the handler has begun beside each other, due with the first of them. */

@@ -1,5 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import { refusal, type Kernel, type RunContext } from '../../kernel/index.ts'
+import { refusal, type PluginKernel, type RunContext } from '../../kernel/index.ts'
 import { copyValue } from '../_shared/value.ts'
 import type { Streams } from './api.ts'
 import type { ClientOption, ClientSchemas } from './schema.ts'
@@ -48,7 +48,7 @@ export interface ClientMessage {
 const STORED = 'client.message'
 
 export function createClientChannel(
-  kernel: Kernel,
+  kernel: PluginKernel,
   ctx: RunContext,
   schemas: ClientSchemas,
   streams: Streams,
@@ -68,7 +68,7 @@ export function createClientChannel(
       return kernel.port('events').publish(runId, [{ type: 'client', data: message }])
     }
     const place = { flow: job.flow?.name, step, stepId: job.id, attempt: ctx.attempt }
-    const result = await ctx.append([{ type: STORED, data: { type, data }, ...place }])
+    const result = await kernel.append(ctx, [{ type: STORED, data: { type, data }, ...place }])
     if (!result.ok) throw refusal(result.reason, job)
   }
 

@@ -1,11 +1,15 @@
-import { isText, QueueError, type Kernel, type WorkerDefinition } from '../../kernel/index.ts'
+import { isText, QueueError, type PluginKernel, type WorkerDefinition } from '../../kernel/index.ts'
 import { fieldOf } from './field.ts'
 import { streamOf, WEBHOOK_EVENT } from './record.ts'
 import { partsOf } from './request.ts'
 import type { WaitStreams } from './streams.ts'
 
 /** Files each event under its key, and under those that waits of workers look for in its payload. */
-export function deliverEvents(kernel: Kernel, streams: WaitStreams, paths: Readonly<Record<string, string>>): void {
+export function deliverEvents(
+  kernel: PluginKernel,
+  streams: WaitStreams,
+  paths: Readonly<Record<string, string>>,
+): void {
   kernel.onEvent(async ({ id, name, key, payload }, { again }) => {
     const fields = new Set(key === '' ? pathsFor(name) : [])
     const found = [...fields].map((path) => fieldOf(payload, path)).filter((value) => isKey(value))
@@ -37,7 +41,7 @@ function isKey(value: unknown): boolean {
  *
  * @throws QueueError `WAIT_UNKNOWN`, `WAIT_OVER`
  */
-export async function resolveWebhook(kernel: Kernel, token: string, payload: unknown): Promise<void> {
+export async function resolveWebhook(kernel: PluginKernel, token: string, payload: unknown): Promise<void> {
   if (!isText(token)) throw unknown()
   const stream = streamOf(WEBHOOK_EVENT, token)
   const events = await kernel.port('events').read(stream, { types: ['wait.event', 'wait.closed'] })
@@ -46,7 +50,7 @@ export async function resolveWebhook(kernel: Kernel, token: string, payload: unk
   if (events.some(({ type }) => type === 'wait.event')) throw over('it was answered before')
   if (events.length > 0) throw over('it has timed out or its run has ended')
   if ((await kernel.port('events').head(stream)) === 0) throw unknown()
-  const { deduplicated } = await kernel.sendEvent(WEBHOOK_EVENT, payload, { id: token, key: token })
+  const { deduplicated } = await kernel.sendReserved(WEBHOOK_EVENT, payload, { id: token, key: token })
   if (deduplicated) throw over('it was answered before')
 }
 

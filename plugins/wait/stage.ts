@@ -1,9 +1,10 @@
 import {
+  assertFreeEvent,
   isDeferral,
   QueueError,
   type DispatchPayload,
   type EventDraft,
-  type Kernel,
+  type PluginKernel,
   type Next,
 } from '../../kernel/index.ts'
 import type { Awaited } from './options.ts'
@@ -22,23 +23,23 @@ const keptKey = (jobId: string): string => `returned:${jobId}`
 type Verdict = 'wait' | 'go' | 'skip'
 
 /** Holds a job back before its handler, and its completion after it. */
-export function createStages(kernel: Kernel, waits: Waits) {
+export function createStages(kernel: PluginKernel, waits: Waits) {
   return async function withWaits(dispatch: DispatchPayload, next: Next): Promise<void> {
     const { awaitBefore, awaitAfter } = dispatch.worker.worker
-    const kept = awaitAfter && (await lookUp(dispatch))
+    let kept = awaitAfter && (await lookUp(dispatch))
     if (!kept) {
       const verdict = awaitBefore ? await hold(dispatch, 'before') : 'go'
       if (verdict === 'skip') dispatch.result = undefined
       if (verdict !== 'go') return
       await next()
       if (!awaitAfter || isDeferral(dispatch.result)) return
-      await keep(dispatch)
+      kept = { result: dispatch.result, outbox: takeOutbox(dispatch) }
+      await keep(dispatch, kept)
     }
-    const { result, outbox } = kept ?? { result: dispatch.result, outbox: dispatch.ctx.outbox.splice(0) }
     const verdict = await hold(dispatch, 'after')
     if (verdict === 'wait') return
-    dispatch.result = result
-    if (verdict === 'go') dispatch.ctx.outbox.push(...outbox)
+    dispatch.result = kept.result
+    if (verdict === 'go') kernel.outbox(dispatch.ctx).push(...kept.outbox)
   }
 
   async function hold(dispatch: DispatchPayload, stage: 'before' | 'after'): Promise<Verdict> {
@@ -85,7 +86,7 @@ export function createStages(kernel: Kernel, waits: Waits) {
     const key = `told:${job.id}:${what}`
     if (ctx.claim > 1 && (await kernel.port('events').byKey(ctx.runId, key))) return
     await call()
-    await ctx.emit('step.told', { what }, { key })
+    await kernel.record(ctx, 'step.told', { what }, { key })
   }
 
   async function lookUp({ ctx, job }: DispatchPayload): Promise<Kept | undefined> {
@@ -93,9 +94,14 @@ export function createStages(kernel: Kernel, waits: Waits) {
     return event?.data as Kept | undefined
   }
 
+  /** What is stored with the completion: the handler's own events, which may not be ours, and those of plugins. */
+  function takeOutbox({ ctx }: DispatchPayload): EventDraft[] {
+    for (const draft of ctx.outbox) assertFreeEvent(draft.type, draft.key)
+    return [...ctx.outbox.splice(0), ...kernel.outbox(ctx).splice(0)]
+  }
+
   /** The handler is done, and is not run again after the wait. */
-  async function keep({ ctx, job, result }: DispatchPayload): Promise<void> {
-    const data: Kept = { result, outbox: ctx.outbox }
-    await ctx.emit('step.returned', data, { key: keptKey(job.id) })
+  async function keep({ ctx, job }: DispatchPayload, kept: Kept): Promise<void> {
+    await kernel.record(ctx, 'step.returned', kept, { key: keptKey(job.id) })
   }
 }

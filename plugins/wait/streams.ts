@@ -1,4 +1,4 @@
-import type { EventDraft, JobState, Kernel, RunOutcome } from '../../kernel/index.ts'
+import type { EventDraft, JobState, PluginKernel, RunOutcome } from '../../kernel/index.ts'
 import { createProjection } from '../_shared/projection.ts'
 import { createAgenda, WAIT_QUEUE, type AgendaEntry, type AgendaResult } from './agenda.ts'
 import { createBook, foldBook, prune, staleBefore, type Book, type JobAddress, type Taken } from './book.ts'
@@ -23,7 +23,7 @@ export type Found = Filed & { taken: Taken }
  * Where waits and events meet, by name and key. Waits are on record in one stream and events in another, which is no
  * run. Whoever files an event looks for waits then, and whoever waits looks for events then: one of them finds the other.
  */
-export function createStreams(kernel: Kernel, keep: number) {
+export function createStreams(kernel: PluginKernel, keep: number) {
   const books = createProjection<Book>(() => kernel.port('events'), {
     reducer: 'wait@1',
     initial: createBook,

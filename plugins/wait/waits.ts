@@ -1,4 +1,4 @@
-import type { Kernel, RunContext } from '../../kernel/index.ts'
+import type { PluginKernel, RunContext } from '../../kernel/index.ts'
 import { awaitingKey, resumedKey } from '../_shared/wait-record.ts'
 import type { Taken } from './book.ts'
 import { streamOf } from './record.ts'
@@ -46,7 +46,7 @@ interface Verdict {
   taken: (Taken | undefined)[]
 }
 
-export function createWaits(kernel: Kernel, streams: WaitStreams): Waits {
+export function createWaits(kernel: PluginKernel, streams: WaitStreams): Waits {
   const pending = new WeakMap<RunContext, Map<string, WaitRecord>>()
 
   async function stored<T>(runId: string, key: string): Promise<T | undefined> {
@@ -91,7 +91,7 @@ export function createWaits(kernel: Kernel, streams: WaitStreams): Waits {
       ...(past && { past }),
     }
     const key = awaitingKey(ctx.job.id, name)
-    if (await ctx.emit('step.awaiting', record, { key })) return record
+    if (await kernel.record(ctx, 'step.awaiting', record, { key })) return record
     return (await stored<WaitRecord>(ctx.runId, key))!
   }
 
@@ -163,7 +163,7 @@ export function createWaits(kernel: Kernel, streams: WaitStreams): Waits {
       pending.set(ctx, others.set(name, record))
       return { over: false, wakeAt: wakeAt(record, now) }
     }
-    const resumed = await ctx.emit('step.resumed', verdict.result, { key: resumedKey(job.id, name) })
+    const resumed = await kernel.record(ctx, 'step.resumed', verdict.result, { key: resumedKey(job.id, name) })
     await streams.close(record, job.id, verdict.taken)
     return { over: true, result: verdict.result, seq: resumed?.seq ?? Infinity }
   }

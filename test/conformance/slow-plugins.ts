@@ -1,4 +1,4 @@
-import { definePlugin, QueueError, type AnyPlugin, type Kernel, type Ports } from 'nuxt-queue/kernel'
+import { definePlugin, QueueError, type AnyPlugin, type Kernel, type PluginKernel, type Ports } from 'nuxt-queue/kernel'
 import eventsMemory from '../../plugins/events-memory/index.ts'
 import queueMemory from '../../plugins/queue-memory/index.ts'
 
@@ -28,10 +28,10 @@ function behindSocket(plugin: AnyPlugin, own: { [Name in keyof Ports]?: (port: P
   return definePlugin({
     ...plugin,
     options: plugin.options as never,
-    setup(kernel: Kernel, options: never) {
+    setup(kernel: PluginKernel, options: never) {
       const provide: Kernel['provide'] = (name, port) =>
         kernel.provide(name, slow(port as object, own[name]?.(port) as object) as typeof port)
-      return plugin.setup(Object.assign(Object.create(kernel) as Kernel, { provide }), options)
+      return plugin.setup(Object.assign(Object.create(kernel) as PluginKernel, { provide }), options)
     },
   }) as AnyPlugin
 }

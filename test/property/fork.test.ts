@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { definePlugin, type AnyPlugin, type EventStore } from '../../kernel/index.ts'
+import { definePlugin, type AnyPlugin, type EventStore, type PluginKernel } from '../../kernel/index.ts'
 import { createTestKernel, type TestKernel, type TestWorker } from '../../testing/index.ts'
 
 const PARTS = 700
@@ -89,7 +89,9 @@ describe('a fork whose process dies', () => {
 
 describe('a fork that is copied to the half', () => {
   it('waits, also when it is asked to go on, and can be cancelled', async () => {
-    await using test = await createTestKernel({ workers })
+    const emits: { emit?: PluginKernel['emit'] } = {}
+    const seam = definePlugin({ name: 'seam', setup: (kernel) => void (emits.emit = kernel.emit) })
+    await using test = await createTestKernel({ workers, plugins: [seam] })
     await run(test)
     const store = test.kernel.port('events')
     const [started] = await test.events('run')
@@ -97,7 +99,7 @@ describe('a fork that is copied to the half', () => {
     const draft = { type: 'flow.started', key: 'flow.started', flow: 'wide', stepId: 'half.start', data }
     await store.append('half', [draft], { run: { name: 'wide', flow: 'wide' } })
     // Others find the stream as it is, and what happens in it makes the engine look at it.
-    await test.kernel.emit('half', [{ type: 'emit', flow: 'wide', step: 'start', stepId: 'half.start', data: {} }])
+    await emits.emit!('half', [{ type: 'emit', flow: 'wide', step: 'start', stepId: 'half.start', data: {} }])
     await test.drain()
     expect(await test.events('half')).toHaveLength(2)
     expect(await test.kernel.flow('wide').cancel('half')).toBe(true)

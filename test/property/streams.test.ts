@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { createKernel, definePlugin, type EventStore, type Kernel } from 'nuxt-queue/kernel'
+import { createKernel, definePlugin, type EventStore, type Kernel, type PluginKernel } from 'nuxt-queue/kernel'
 import { expect, it } from 'vitest'
 import eventsMemory from '../../plugins/events-memory/index.ts'
 import streaming from '../../plugins/streaming/index.ts'
@@ -38,7 +38,7 @@ const lagging = (lag: number) =>
     setup(kernel) {
       const provide: Kernel['provide'] = (name, port) =>
         kernel.provide(name, behindSocket(port as EventStore, lag) as typeof port)
-      return eventsMemory.setup(Object.assign(Object.create(kernel) as Kernel, { provide }), undefined)
+      return eventsMemory.setup(Object.assign(Object.create(kernel) as PluginKernel, { provide }), undefined)
     },
   })
 

@@ -1,4 +1,4 @@
-import type { RunContext } from '../../../kernel/index.ts'
+import { assertFree, QueueError, type RunContext } from '../../../kernel/index.ts'
 import { RPC, type Params } from './protocol.ts'
 import { fromWire, isRecord, RpcError } from './wire-error.ts'
 
@@ -23,6 +23,18 @@ export function createContextCalls(ctx: RunContext, absent: null | undefined) {
     seen.delete(token)
     const swapped = await ctx.state.compareAndSet(key, expected, value)
     return swapped ? { swapped, value } : { swapped }
+  }
+
+  /** A handler outside may not stand in for plugins: neither by their queues nor by the options that they pass to each other. */
+  function enqueue(worker: unknown, data: unknown, options?: Record<string, unknown>) {
+    const to = target(worker)
+    const queue = typeof to === 'string' ? ctx.kernel.registry.get(to)?.queue.name : to.queue
+    if (queue !== undefined) assertFree('queue', queue)
+    const taken = PLUGIN_OPTIONS.find((name) => options?.[name] !== undefined)
+    if (taken === undefined) return ctx.kernel.enqueue(to, data, options)
+    throw new QueueError('NAME_RESERVED', `Option "${taken}" of a job is for plugins. Leave it out.`, {
+      retryable: false,
+    })
   }
 
   const calls: Record<string, (params: Params) => unknown> = {
@@ -55,8 +67,7 @@ export function createContextCalls(ctx: RunContext, absent: null | undefined) {
     'ctx.step.fail': ({ name, error }) => ctx.step.fail(text(name, 'name'), failure(error)),
     'ctx.step.wait': ({ name, wait }) => ctx.step.wait(text(name, 'name'), record(wait, 'wait') as unknown as Wait),
     'ctx.emit': ({ type, data, key }) => ctx.emit(text(type, 'type'), data, { key: optional(key, 'key', text) }),
-    'ctx.enqueue': ({ worker, data, options }) =>
-      ctx.kernel.enqueue(target(worker), data, optional(options, 'options', record)),
+    'ctx.enqueue': ({ worker, data, options }) => enqueue(worker, data, optional(options, 'options', record)),
     'ctx.cancelled': () => ctx.cancelled,
   }
 
@@ -76,6 +87,8 @@ export function createContextCalls(ctx: RunContext, absent: null | undefined) {
 export type ContextCalls = ReturnType<typeof createContextCalls>
 
 const OF_PLUGINS: ReadonlySet<string> = new Set(['state', 'logger', 'flow', 'client', 'progress', 'step'])
+/** Options that plugins pass to each other, and the transaction of a caller, which is an object of its process. */
+const PLUGIN_OPTIONS = ['runId', 'flow', 'once', 'db'] as const
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const
 
 function target(worker: unknown): string | { queue: string; name: string } {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { QueueError, type JobRecord, type Kernel, type WorkerDefinition } from '../../../kernel/index.ts'
+import { isReserved, QueueError, type JobRecord, type Kernel, type WorkerDefinition } from '../../../kernel/index.ts'
 import * as answers from './answers.ts'
 import { route, type Call, type Route } from './route.ts'
 import { bodyMoment, count, limit, ms, name, priority, prose, reference, whole, words } from './values.ts'
@@ -8,7 +8,7 @@ import { bodyMoment, count, limit, ms, name, priority, prose, reference, whole, 
 const MAX_OFFSET = 100_000
 
 /** Names of queues that are not those of plugins. */
-const queueName = name.regex(/^[^_]/, 'Names that start with "_" are those of plugins')
+const queueName = name.refine((queue) => !isReserved('queue', queue), 'Names that start with "_" are those of plugins')
 
 const options = z.strictObject({
   /** While the queue knows a job of this id, that one is answered. */
@@ -42,7 +42,7 @@ type JobCall = Pick<Call<'jobs/:queue/:job', undefined, undefined>, 'kernel' | '
 /** Those of plugins are not for callers from outside. */
 function workerOf(kernel: Kernel, id: unknown): WorkerDefinition | undefined {
   const worker = typeof id === 'string' ? kernel.registry.get(id) : undefined
-  return worker?.queue.name.startsWith('_') ? undefined : worker
+  return worker && isReserved('queue', worker.queue.name) ? undefined : worker
 }
 
 /**
@@ -92,7 +92,7 @@ export const jobRoutes: readonly Route[] = [
       const jobs = []
       for (const job of page) {
         const { queue, id, runId } = job
-        const shown = query.queue !== undefined || !queue.startsWith('_')
+        const shown = query.queue !== undefined || !isReserved('queue', queue)
         if (shown && (await mayRead({ type: 'jobs.read', queue, job: id, runId }))) jobs.push(job)
       }
       return { jobs, ...(page.length === query.limit && { next: query.offset + page.length }) }

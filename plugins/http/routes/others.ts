@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isReserved } from '../../../kernel/index.ts'
 import { placesOf } from '../../_shared/flow-places.ts'
 import { checkHealth } from '../health.ts'
 import * as answers from './answers.ts'
@@ -109,7 +110,7 @@ export const otherRoutes: readonly Route[] = [
     }),
     answer: z.object({ workers: z.array(answers.worker) }),
     handle({ kernel, query }) {
-      const shown = kernel.registry.workers.filter(({ queue }) => query.internal || !queue.name.startsWith('_'))
+      const shown = kernel.registry.workers.filter(({ queue }) => query.internal || !isReserved('queue', queue.name))
       const workers = shown.map((worker) => ({
         id: worker.id,
         queue: worker.queue.name,

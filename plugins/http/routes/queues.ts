@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Kernel } from '../../../kernel/index.ts'
+import { isReserved, type Kernel } from '../../../kernel/index.ts'
 import * as answers from './answers.ts'
 import { route, type Route } from './route.ts'
 import { count, flag } from './values.ts'
@@ -25,7 +25,7 @@ export const queueRoutes: readonly Route[] = [
     async handle({ kernel, query, mayRead }) {
       const workers = kernel.registry.workers.map((worker) => worker.queue.name)
       const names = new Set([...(await kernel.port('queue').getQueues()), ...workers])
-      const shown = [...names].filter((name) => query.internal || !name.startsWith('_')).toSorted()
+      const shown = [...names].filter((name) => query.internal || !isReserved('queue', name)).toSorted()
       const queues = []
       for (const queue of shown) {
         if (await mayRead({ type: 'queues.read', queue })) queues.push(await infoOf(kernel, queue))

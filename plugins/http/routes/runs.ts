@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { MAX_MOMENT, QueueError, type Kernel, type RunInfo } from '../../../kernel/index.ts'
+import { assertFree, MAX_MOMENT, QueueError, type Kernel, type RunInfo } from '../../../kernel/index.ts'
 import { formatHistory } from '../../_shared/history.ts'
 import { waitForEnd } from '../run-end.ts'
 import * as answers from './answers.ts'
@@ -206,6 +206,7 @@ export const runRoutes: readonly Route[] = [
       const { flow, queue, jobId } = await find(kernel, runId)
       if (flow !== undefined) return { changed: await kernel.flow(flow).cancel(runId, body) }
       if (queue === undefined || jobId === undefined) return { changed: false }
+      assertFree('queue', queue)
       return { changed: await kernel.cancel({ queue, id: jobId }, body) }
     },
   }),

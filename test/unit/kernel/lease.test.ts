@@ -1,5 +1,12 @@
 import { expect, it } from 'vitest'
-import { createKernel, definePlugin, definePreset, type Kernel, type WorkerInput } from '../../../index.ts'
+import {
+  createKernel,
+  definePlugin,
+  definePreset,
+  type Kernel,
+  type PluginKernel,
+  type WorkerInput,
+} from '../../../index.ts'
 import queueMemory from '../../../plugins/queue-memory/index.ts'
 import { dev } from '../../../presets/index.ts'
 
@@ -8,7 +15,7 @@ async function told(handler: WorkerInput['handler']): Promise<string[]> {
   const order: string[] = []
   const queue = definePlugin({
     ...queueMemory,
-    setup(kernel: Kernel, options) {
+    setup(kernel: PluginKernel, options) {
       const provide: Kernel['provide'] = (name, port) => {
         if (name !== 'workers') return kernel.provide(name, port)
         const workers = port as ReturnType<typeof kernel.port<'workers'>>
@@ -27,7 +34,7 @@ async function told(handler: WorkerInput['handler']): Promise<string[]> {
             ),
         })
       }
-      return queueMemory.setup(Object.assign(Object.create(kernel) as Kernel, { provide }), options)
+      return queueMemory.setup(Object.assign(Object.create(kernel) as PluginKernel, { provide }), options)
     },
   })
   const events = definePlugin({

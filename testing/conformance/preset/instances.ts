@@ -49,7 +49,7 @@ export function instanceTests(test: PresetTest): void {
         const [sign] = await events('registry')
         const other = (id: string) => ({ ...(sign!.data as object), id, startedAt: 0 })
         const silent = { ...other('silent'), heartbeat: 1 }
-        await kernel.emit('registry', [
+        await kernel.port('events').append('registry', [
           { type: 'worker.registered', data: silent },
           { type: 'worker.registered', data: { ...other('stopped'), heartbeat: 60_000 } },
           { type: 'worker.registered', data: { ...other('alive'), heartbeat: 60_000 } },

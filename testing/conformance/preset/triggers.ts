@@ -217,15 +217,15 @@ export function triggerTests(test: PresetTest): void {
     'keeps the newest of a history and forgets the rest',
     test(async ({ kernel }) => {
       const streams = createBoundedStream(kernel, 20)
-      const append = (n: number): Promise<unknown> => streams.append('trigger:t', { type: 'trigger.fired', data: n })
+      const append = (n: number): Promise<unknown> => streams.append('counted', { type: 'counted', data: n })
       for (let n = 0; n < 60; n += 4) await Promise.all([n, n + 1, n + 2, n + 3].map(append))
-      const newest = await streams.newest('trigger:t', 100)
+      const newest = await streams.newest('counted', 100)
       expect(newest.map(({ seq }) => seq)).toEqual(Array.from({ length: 20 }, (_, index) => 60 - index))
-      expect((await streams.newest('trigger:t', 3)).map(({ seq }) => seq)).toEqual([60, 59, 58])
-      expect(await streams.newest('trigger:other', 3)).toEqual([])
-      expect(await codeOf(() => kernel.port('events').read('trigger:t', { after: 30 }))).toBe('EVENTS_TRIMMED')
+      expect((await streams.newest('counted', 3)).map(({ seq }) => seq)).toEqual([60, 59, 58])
+      expect(await streams.newest('other', 3)).toEqual([])
+      expect(await codeOf(() => kernel.port('events').read('counted', { after: 30 }))).toBe('EVENTS_TRIMMED')
       // One that keeps less, as after a change, still reads what there is.
-      expect((await createBoundedStream(kernel, 50).newest('trigger:t', 50)).length).toBeGreaterThan(0)
+      expect((await createBoundedStream(kernel, 50).newest('counted', 50)).length).toBeGreaterThan(0)
     }),
   )
 }

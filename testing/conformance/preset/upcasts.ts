@@ -30,7 +30,7 @@ export function upcastTests(test: PresetTest): void {
     test(
       async ({ kernel }) => {
         await kernel.registerWorker({ id: 'w', config: { upcast: { 'state.delete': () => undefined } } })
-        await kernel.emit('old', old, { run: { name: 'old' } })
+        await kernel.port('events').append('old', old, { run: { name: 'old' } })
         const folder = await mkdtemp(join(tmpdir(), 'nuxt-queue-'))
         try {
           const file = join(folder, 'old.jsonl')
@@ -56,7 +56,7 @@ export function upcastTests(test: PresetTest): void {
         await start({
           reads: ({ data }, ctx) => ctx.kernel.state(String(data)),
         })
-        await kernel.emit('old', old, { run: { name: 'old' } })
+        await kernel.port('events').append('old', old, { run: { name: 'old' } })
         expect(await kernel.state('old')).toEqual({ city: 'Ulm' })
         const upcast = { 'state.set': address, flags: split }
         await kernel.registerWorker({ id: 'new', config: { queue: 'new', upcast }, handler: () => {} })
@@ -66,7 +66,7 @@ export function upcastTests(test: PresetTest): void {
         expect((await reach(await kernel.enqueue('reads', 'old'), 'completed')).result).toEqual(today)
         await kernel.unregisterWorker('new')
         expect(await kernel.state('old')).toEqual({ city: 'Ulm' })
-        await kernel.emit('old', [{ type: 'state.set', data: { key: 'city', value: 'Bonn' } }])
+        await kernel.port('events').append('old', [{ type: 'state.set', data: { key: 'city', value: 'Bonn' } }])
         expect(await kernel.state('old')).toEqual({ city: 'Bonn' })
       },
       { state: { snapshotEvery: 2 } },

@@ -327,6 +327,17 @@ function contextTests(test: RuntimeTest): void {
   )
 
   it(
+    'keeps handlers from writing what only the kernel and its plugins may',
+    test(async ({ kernel, start, reach }) => {
+      const job = await start('forges', [...FORGERIES, ['mine', 'own']])
+      const codes = [...FORGERIES.map(() => 'NAME_RESERVED'), 'stored']
+      expect((await reach(job, 'completed')).result).toEqual(codes)
+      const types = (await kernel.port('events').read(job.runId)).map(({ type }) => type)
+      expect(types).toEqual(['step.started', 'mine', 'step.completed'])
+    }),
+  )
+
+  it(
     'starts the next step of a flow with what a handler emits',
     test(async ({ kernel, until }) => {
       const { runId } = await kernel.flow('conformance').start({ n: 1 })
@@ -335,6 +346,18 @@ function contextTests(test: RuntimeTest): void {
     }),
   )
 }
+
+/** What would end a job, answer a wait or change state if a handler could write it; and what is a handler's own. */
+const FORGERIES = [
+  ['step.completed', 'a'],
+  ['flow.ended', 'b'],
+  ['state.set', 'c'],
+  ['runner.log', 'd'],
+  ['emit', 'e'],
+  ['webhook', 'f'],
+  ['mine', 'end:job'],
+  ['mine', 'resumed:job:wait'],
+] as const
 
 function printTests(test: RuntimeTest): void {
   it.each([

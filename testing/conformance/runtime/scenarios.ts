@@ -70,6 +70,11 @@ export interface RuntimeScenarios {
   /** Starts the flow `conformance` with its data, waits for it and returns its result. */
   starts: ScenarioWorker
   /**
+   * Emits an event for each entry `[type, key]` of its data, with data 1, and returns for each the code of the error, or
+   * `stored`.
+   */
+  forges: ScenarioWorker
+  /**
    * Sleeps 60 s as `long` and, beside that, 50 ms as `short`, and returns the name of the one that is
    * over first. Leave it out where a handler does one thing at a time.
    */
@@ -185,6 +190,19 @@ export const inProcessScenarios: RuntimeScenarios = {
       await progress(Number.NaN)
       await progress(7)
       return 'done'
+    },
+  },
+  forges: {
+    async handler({ data }, ctx) {
+      const codes: unknown[] = []
+      for (const [type, key] of data as [string, string][]) {
+        const stored = ctx.emit(type, 1, { key }).then(
+          () => 'stored',
+          ({ code }: { code?: unknown }) => code,
+        )
+        codes.push(await stored)
+      }
+      return codes
     },
   },
   starts: { handler: ({ data }, { flow }) => flow.start('conformance', data, { wait: true }) },

@@ -1,0 +1,44 @@
+import { QueueError } from './errors.ts'
+
+/*
+ * Names that belong to this package. Whoever could write them would forge what happened: the end of a run, the result of a
+ * step, the answer to a wait. Plugins write them through `PluginKernel`, which handlers and applications do not have.
+ *
+ * One that ends in a dot, a colon or `_` reserves all names that begin with it.
+ */
+
+const RESERVED = {
+  /** Types of events in the log, and names of events on the bus. */
+  event: `flow. step. state. runner. worker. wait. await. debounce. emit webhook client.message group.closed
+    schedule.starting schedule.started trigger.fired trigger.refused`,
+  /** Keys of events in the log. */
+  key: `end end: retry: unknown: queued: emit: compensating flow. debounce. step: awaiting: resumed: told: returned:
+    child: child.started:`,
+  /** Runs that are no runs: streams in which plugins keep what is theirs. */
+  run: '_ registry wait: schedule: trigger: debounce.',
+  /** Queues of plugins, which nobody else puts jobs into. */
+  queue: '_',
+}
+const PATTERNS = Object.fromEntries(
+  Object.entries(RESERVED).map(([kind, names]) => {
+    const parts = names.split(/\s+/).map((name) => name.replaceAll('.', '[.]') + (/[.:_]$/.test(name) ? '' : '$'))
+    return [kind, new RegExp(`^(?:${parts.join('|')})`)]
+  }),
+) as Record<keyof typeof RESERVED, RegExp>
+
+export function isReserved(kind: keyof typeof RESERVED, name: string): boolean {
+  return PATTERNS[kind].test(name)
+}
+
+/** @throws QueueError `NAME_RESERVED` */
+export function assertFree(kind: keyof typeof RESERVED, name: string): void {
+  if (!isReserved(kind, name)) return
+  const message = `"${name}" is a name that only plugins write (${kind}: ${RESERVED[kind].replaceAll(/\s+/g, ' ')})`
+  throw new QueueError('NAME_RESERVED', `${message}. Choose another one.`, { retryable: false })
+}
+
+/** What handlers and applications may append. @throws QueueError `NAME_RESERVED` */
+export function assertFreeEvent(type: string, key?: string): void {
+  assertFree('event', type)
+  if (key !== undefined) assertFree('key', key)
+}
