@@ -5,16 +5,8 @@ export * from './bounds.ts'
 export { systemClock, timerDelay } from './clock.ts'
 export { isDeferral } from './deferral.ts'
 export { defineQueueConfig, defineQueueWorker, definePlugin, definePreset } from './define.ts'
-export {
-  cutText,
-  describeValue,
-  isError,
-  isFinalRefusal,
-  isQueueError,
-  QueueError,
-  readMember,
-  toError,
-} from './errors.ts'
+export { cutText, describeValue, isError, isFinalRefusal, isQueueError } from './errors.ts'
+export { QueueError, readMember, toError } from './errors.ts'
 export { orderPlugins } from './plugins.ts'
 export { hasGivenId } from './given-id.ts'
 export { isPromise } from './hooks.ts'

@@ -11,6 +11,9 @@ export type Part =
       /** An earlier wait of the run has taken what came up to here: in the log of events, and where the waits are. */
       behind?: { seq: number; at: number }
       after?: number
+      /** Of a wait for a request: a GET answers it; what its page says. */
+      get?: boolean
+      page?: object
     }
 
 /** Data of `step.awaiting`. */

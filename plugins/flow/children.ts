@@ -87,7 +87,7 @@ export function createChildren(kernel: PluginKernel, ctx: RunContext) {
     const end = (await kernel.port('events').byKey(child, 'end'))!
     const outcome = end.type.slice('flow.'.length) as FlowEnded['outcome']
     const ended: FlowEnded = { runId: child, flow, outcome, data: end.data ?? {} }
-    await kernel.sendEvent(FLOW_ENDED, ended, { id: key, key })
+    await kernel.sendReserved(FLOW_ENDED, ended, { id: key, key })
     return key
   }
 

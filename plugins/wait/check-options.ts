@@ -21,6 +21,10 @@ const moment = z.custom(
 
 const limits = { timeout: duration.optional(), timeoutAction: z.enum(['fail', 'continue', 'skip']).optional() }
 
+const sentence = z.string().min(1).max(1000).optional()
+/** What a page says. */
+export const pageShape = z.strictObject({ title: sentence, text: sentence, button: sentence })
+
 const PARTS = {
   time: { type: z.literal('time'), delay: duration.optional(), until: moment.optional() },
   schedule: {
@@ -37,7 +41,11 @@ const PARTS = {
     filter: anyFunction.optional(),
     lookback: duration.optional(),
   },
-  webhook: { type: z.literal('webhook') },
+  webhook: {
+    type: z.literal('webhook'),
+    get: z.boolean().optional(),
+    page: z.union([anyFunction, pageShape]).optional(),
+  },
 } as const
 const TYPES = Object.keys(PARTS)
 

@@ -2,7 +2,8 @@ import { z } from 'zod'
 import { definePlugin, type EmitPayload } from '../../kernel/index.ts'
 import { anyFunction, workerOption } from '../_shared/worker-option.ts'
 import { awaitOption } from './check-options.ts'
-import { deliverEvents, payloadOf, resolveWebhook } from './deliver.ts'
+import { createAnswers, resolveWebhook } from './answer.ts'
+import { deliverEvents } from './deliver.ts'
 import { createStages } from './stage.ts'
 import { TIDY, WAIT_QUEUE } from './agenda.ts'
 import { createStreams } from './streams.ts'
@@ -19,6 +20,7 @@ export type {
   AwaitTime,
   AwaitWebhook,
   Awaited,
+  WaitPage,
 } from './options.ts'
 export type { Waits } from './waits.ts'
 
@@ -73,10 +75,7 @@ export default definePlugin({
       },
     })
     deliverEvents(kernel, streams, keys)
-    kernel.webhooks.route('wait/', async (request, token) => {
-      await resolveWebhook(kernel, token, await payloadOf(request))
-      return Response.json({ status: 'accepted' }, { status: 202 })
-    })
+    kernel.webhooks.route('wait/', createAnswers(kernel))
     kernel.extend({ waits, resolveWait: (token, payload) => resolveWebhook(kernel, token, payload) })
     kernel.hook('dispatch', stages, {
       when: ({ worker: { worker } }) => worker.awaitBefore !== undefined || worker.awaitAfter !== undefined,

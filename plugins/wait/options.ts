@@ -31,9 +31,32 @@ export interface AwaitEvent {
   lookback?: number
 }
 
-/** Waits for an HTTP request to a URL that is made for this wait, and told to `onAwaitRegister`. */
+/** What the page at the URL of a wait says. All of it is shown as text. */
+export interface WaitPage {
+  /** Default `Your answer, please`. */
+  title?: string
+  /** Default: that nothing happens until the button is pressed. */
+  text?: string
+  /** What stands on the button. Default `Confirm`. */
+  button?: string
+}
+
+/**
+ * Waits for an HTTP request to a URL that is made for this wait, and told to `onAwaitRegister`. A POST answers it. Who
+ * opens the URL in a browser sees a page with a button, which posts the parameters of the URL.
+ *
+ * @example
+ * awaitBefore: { type: 'webhook', timeout: 86_400_000, page: { title: 'Release the payment?', button: 'Release' } }
+ */
 export interface AwaitWebhook {
   type: 'webhook'
+  /**
+   * A GET answers it as well, without a page: for senders that cannot POST. Mail scanners and previews follow links, and
+   * would answer it. Default false.
+   */
+  get?: boolean
+  /** What the page says, or a function that makes it of the job. */
+  page?: WaitPage | ((job: Job) => WaitPage)
 }
 
 export type AwaitPart = AwaitTime | AwaitSchedule | AwaitEvent | AwaitWebhook

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { isMoment, QueueError, toError, type Clock, type Job } from '../../kernel/index.ts'
 import { cronMoments } from '../_shared/cron.ts'
-import type { AwaitOptions, AwaitPart } from './options.ts'
+import { checkShape } from '../_shared/worker-option.ts'
+import { pageShape } from './check-options.ts'
+import type { AwaitOptions, AwaitPart, WaitPage } from './options.ts'
 import { fieldOf } from './field.ts'
 import { WEBHOOK_EVENT, type Part, type WaitRequest } from './record.ts'
 
@@ -36,7 +38,7 @@ function describePart(part: AwaitPart, job: Job, clock: Clock): Part {
     case 'schedule':
       return { type: 'schedule', at: nextMoment(part, clock.now()) }
     case 'webhook':
-      return { type: 'webhook', event: WEBHOOK_EVENT, key: randomUUID(), once: true }
+      return { type: 'webhook', event: WEBHOOK_EVENT, key: randomUUID(), once: true, ...webhookOf(part, job) }
     case 'event':
       return { type: 'event', event: part.event, key: keyOf(part, job) }
     default: {
@@ -44,6 +46,15 @@ function describePart(part: AwaitPart, job: Job, clock: Clock): Part {
       throw new QueueError('WAIT_INVALID', `A wait is of type time, event, webhook or schedule; got ${String(came)}.`)
     }
   }
+}
+
+function webhookOf(
+  { get, page }: Extract<AwaitPart, { type: 'webhook' }>,
+  job: Job,
+): { get?: boolean; page?: WaitPage } {
+  const shown = typeof page === 'function' ? page(job) : page
+  if (shown) checkShape(pageShape, shown, { key: 'page', owner: `the wait of job "${job.name}"`, code: 'WAIT_INVALID' })
+  return { ...(get && { get }), ...(shown && { page: shown }) }
 }
 
 function momentOf({ delay, until }: Extract<AwaitPart, { type: 'time' }>, job: Job, now: number): number {

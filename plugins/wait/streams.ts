@@ -58,12 +58,13 @@ export function createStreams(kernel: PluginKernel, keep: number) {
     work: agenda.work,
 
     /** @param again it may be registered already */
-    async register({ name, parts, since }: WaitRecord, wait: JobAddress, again: boolean): Promise<void> {
-      const registered = ofEvents(parts).map(async ({ event, key, once }, index) => {
+    async register({ name, parts, since, until }: WaitRecord, wait: JobAddress, again: boolean): Promise<void> {
+      const registered = ofEvents(parts).map(async ({ event, key, once, get, page }, index) => {
         const stream = streamOf(event, key)
         const waitId = idOf(wait.jobId, name, index)
         if (again && Object.hasOwn((await books.current(stream)).state.open, waitId)) return
-        const data = { waitId, since, ...(once && { once }), ...wait }
+        const shown = { ...(get && { get }), ...(page && { page }), ...(until !== undefined && { until }) }
+        const data = { waitId, since, ...(once && { once, ...shown }), ...wait }
         const seq = await write(stream, { type: 'wait.registered', data }, 'running')
         if (seq === 1 && !once) await agenda.enter({ stream })
       })
