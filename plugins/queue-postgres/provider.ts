@@ -13,6 +13,7 @@ import { createCleaner } from './clean.ts'
 import { createJobStore } from './enqueue.ts'
 import { decodeQueue, encodeQueue, isInternalQueue, jobUuid } from './names.ts'
 import { STORED_COLUMNS, storedRecord, type StoredJobRow } from './record.ts'
+import { RUN } from './sql-lists.ts'
 import type { Arrivals } from './arrivals.ts'
 import type { Signals } from './signals.ts'
 
@@ -52,6 +53,22 @@ export function createPostgresQueues({
   async function find(queue: string, id: string): Promise<StoredJobRow | undefined> {
     const text = `SELECT ${STORED_COLUMNS} FROM ${s}.job j WHERE j.name = $1 AND j.id = $2`
     return (await db.query<StoredJobRow>(text, [encodeQueue(queue), jobUuid(queue, id)], AGAIN))[0]
+  }
+
+  /** Each of the conditions is looked up in an index: the run that a job says, or the job that is its own run. */
+  async function ofRun(runId: string, queue: string | undefined, use: (value: unknown) => string): Promise<string> {
+    const queues = queue === undefined ? await queueNames() : [encodeQueue(queue)]
+    const ids = queues.map((name) => jobUuid(decodeQueue(name), runId))
+    return `(j.name, j.id) IN (
+      SELECT j.name, j.id FROM ${s}.job j WHERE ${RUN} = ${use(runId)}
+      UNION ALL
+      SELECT j.name, j.id FROM unnest(${use(queues)}::text[], ${use(ids)}::uuid[]) AS q (name, id)
+      JOIN ${s}.job j ON j.name = q.name AND j.id = q.id WHERE ${RUN} IS NULL)`
+  }
+
+  async function queueNames(): Promise<string[]> {
+    const rows = await db.query<{ name: string }>(`SELECT name FROM ${s}.queue`, [], AGAIN)
+    return rows.map(({ name }) => name)
   }
 
   /** Changes a job where a condition holds, and answers it as it is then. */
@@ -107,9 +124,7 @@ export function createPostgresQueues({
       const where = [`j.name NOT LIKE '\\_\\_pgboss\\_\\_%'`]
       if (queue !== undefined) where.push(`j.name = ${use(encodeQueue(queue))}`)
       if (name !== undefined) where.push(`coalesce(j.trace_context #>> '{nq,n}', '') = ${use(name)}`)
-      if (runId !== undefined) {
-        where.push(`coalesce(j.trace_context #>> '{nq,r}', j.trace_context #>> '{nq,i}', j.id::text) = ${use(runId)}`)
-      }
+      if (runId !== undefined) where.push(await ofRun(runId, queue, use))
       if (states) where.push(`(${states.map((state) => stateCondition(state, use)).join(' OR ') || 'false'})`)
       const born = `coalesce((j.trace_context #>> '{nq,t}')::float8, extract(epoch FROM j.created_on) * 1000)`
       const text = `SELECT ${STORED_COLUMNS} FROM ${s}.job j WHERE ${where.join(' AND ')}
@@ -118,13 +133,9 @@ export function createPostgresQueues({
       return rows.map((row) => storedRecord(decodeQueue(row.name), row))
     },
     async getJobCounts(queue) {
-      const text = `SELECT CASE WHEN j.state < 'active' THEN
-          CASE WHEN j.start_after > clock_timestamp() THEN 'delayed' ELSE 'waiting' END ELSE j.state::text END AS state,
-        count(*)::int AS count FROM ${s}.job j WHERE j.name = $1 GROUP BY 1`
-      const rows = await db.query<{ state: JobState; count: number }>(text, [encodeQueue(queue)], AGAIN)
-      const counts = { waiting: 0, delayed: 0, active: 0, completed: 0, failed: 0, cancelled: 0 }
-      for (const { state, count } of rows) counts[state] = count
-      return counts
+      const text = `SELECT * FROM ${s}.nq_counts($1)`
+      const [counts] = await db.query<Record<JobState, number>>(text, [encodeQueue(queue)], AGAIN)
+      return counts!
     },
     async getQueues() {
       const text = `SELECT q.name FROM ${s}.queue q WHERE EXISTS (SELECT FROM ${s}.job j WHERE j.name = q.name)`

@@ -2,6 +2,7 @@ import { quoteName } from '../_shared/postgres.ts'
 import { forgottenStatements } from './sql-forgotten.ts'
 import { enqueueFunction } from './sql-jobs.ts'
 import { limitStatements } from './sql-limits.ts'
+import { listStatements } from './sql-lists.ts'
 import { permitStatements } from './sql-permits.ts'
 import { turnFunctions } from './sql-turn.ts'
 import { upkeepFunctions } from './sql-upkeep.ts'
@@ -14,7 +15,7 @@ import { upkeepFunctions } from './sql-upkeep.ts'
 export function queueVersions(schema: string, channel: string): string[] {
   const s = quoteName(schema)
   const first = [tables(s), enqueueFunction(s, channel), upkeepFunctions(s), limitStatements(s)]
-  return [first.join('\n'), turnFunctions(s), room(s), permitStatements(s), forgottenStatements(s)]
+  return [first.join('\n'), turnFunctions(s), room(s), permitStatements(s), forgottenStatements(s), listStatements(s)]
 }
 
 /** What pg-boss does not know of a queue: whether it is paused, and until when a rate limit holds it. */

@@ -135,9 +135,9 @@ export function createStreams(kernel: PluginKernel, keep: number) {
       }
       const events = logOf(name, key)
       const seq = again && (await log.has(events, event.id)) ? 0 : await log.append(events, event)
-      if (again || seq === 1) await agenda.enter({ log: events, stream }, again)
-      const after = await bookOf(stream)
-      if (after) await wakeAll(stream, after)
+      const entered = again || seq === 1 ? agenda.enter({ log: events, stream }, again) : undefined
+      const woken = bookOf(stream).then((book) => book && wakeAll(stream, book))
+      await Promise.all([entered, woken])
     },
 
     /** Looks after a stream of waits, as jobs of earlier releases ask for. */

@@ -59,6 +59,14 @@ export function jobTests(test: QueueTest): void {
       expect(await ids({ queue: 'two' })).toEqual(['b', 'd'])
       expect(await ids({ name: 'other' })).toEqual(['b', 'c'])
       expect(await ids({ runId: 'run-c' })).toEqual(['c'])
+      for (const id of ['own', '8f14e45f-ceea-467f-a0e6-1f0c3d0b5a11']) {
+        await add({ id, queue: 'two', runId: id, createdAt: base + 4, runAt: base + 4 })
+        await add({ id: `of ${id}`, queue: 'one', runId: id, createdAt: base + 5, runAt: base + 5 })
+        expect(await ids({ runId: id })).toEqual([id, `of ${id}`])
+        expect(await ids({ runId: id, queue: 'one' })).toEqual([`of ${id}`])
+        await queue.remove('two', id)
+        await queue.remove('one', `of ${id}`)
+      }
       expect(await ids({ queue: 'one', name: 'other' })).toEqual(['c'])
       expect(await ids({ offset: 1, limit: 2 })).toEqual(['b', 'c'])
       expect(await ids({ limit: 0 })).toEqual([])
