@@ -165,10 +165,12 @@ describe('many processes over one PostgreSQL', () => {
       { name: 'events', version: 2 },
       { name: 'events', version: 3 },
       { name: 'events', version: 4 },
+      { name: 'events', version: 5 },
       { name: 'queue', version: 1 },
       { name: 'queue', version: 2 },
       { name: 'queue', version: 3 },
       { name: 'queue', version: 4 },
+      { name: 'queue', version: 5 },
     ])
   })
 
