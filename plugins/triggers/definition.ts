@@ -106,7 +106,12 @@ const definitionShape = z
     z.strictObject({ type: z.literal('event'), event: z.string().min(1), ...common }),
     z.strictObject({
       type: z.literal('webhook'),
-      path: z.string().regex(/^[\w.~-]+(?:\/[\w.~-]+)*$/, 'A path is like "github" or "shop/orders".'),
+      path: z
+        .string()
+        .regex(
+          /^(?!\.{1,2}(?:\/|$)|.*\/\.{1,2}(?:\/|$))[\w.~-]+(?:\/[\w.~-]+)*$/,
+          'A path is like "github" or "shop/orders".',
+        ),
       verify: verifyShape,
       id: fn,
       payload: fn,

@@ -67,7 +67,7 @@ const secret = z.union([text, z.array(text).min(1, missing)], missing)
 const name = z.string().min(1).optional()
 
 /** Braces that look like something to fill in. */
-const OTHER_PLACE = /\{(?!(?:body|timestamp)\})\w+\}/
+const OTHER_PLACE = /\{(?!(?:body|timestamp)\})[\w .-]*\}/
 
 const tolerance = z.number().min(0).optional()
 

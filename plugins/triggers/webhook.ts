@@ -1,4 +1,5 @@
 import { isQueueError, QueueError, type Kernel } from '../../kernel/index.ts'
+import { mediaOf } from '../_shared/media-type.ts'
 import type { Book } from './book.ts'
 import type { TriggerSource, WebhookFacts } from './definition.ts'
 import type { Firing } from './fire.ts'
@@ -60,9 +61,9 @@ function deliveryOf({ headers, body }: WebhookFacts, verify: WebhookSource['veri
 function parseBody(headers: Headers, rawBody: Uint8Array): unknown {
   if (rawBody.byteLength === 0) return undefined
   const text = new TextDecoder().decode(rawBody)
-  const type = headers.get('content-type') ?? ''
-  if (type.startsWith('application/x-www-form-urlencoded')) return Object.fromEntries(new URLSearchParams(text))
-  if (!/^application\/(?:[\w.+-]+\+)?json\b/.test(type)) return text
+  const media = mediaOf(headers)
+  if (media === 'form') return Object.fromEntries(new URLSearchParams(text))
+  if (media === 'other') return text
   try {
     return JSON.parse(text) as unknown
   } catch (cause) {
