@@ -34,7 +34,8 @@ const kernel = await createKernel({
   config: options.config,
   reporter: { warn: note('warn'), error: note('error') },
 })
-await registerWorkers(kernel)
+// The one that verifies works off what is left, and has to live.
+await registerWorkers(kernel, options.role !== 'verify')
 const { signal, abort } = stopSignal()
 process.once('SIGTERM', abort)
 

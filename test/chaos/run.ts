@@ -10,7 +10,7 @@ import type { ProcessOptions } from './process.ts'
 import { createRandom } from './random.ts'
 import { createSchedule, type Fault } from './schedule.ts'
 import type { Verdict } from './verify.ts'
-import type { Workload } from './workload.ts'
+import { WORKLOADS, type Workload } from './workload.ts'
 
 interface RunOptions {
   seed: number
@@ -86,6 +86,7 @@ async function run(
   }
 }
 
+const isWorkload = (name: string): name is Workload => WORKLOADS.includes(name as Workload)
 const { values } = parseArgs({
   options: {
     adapter: { type: 'string', default: 'all' },
@@ -102,8 +103,8 @@ if (unknown !== undefined) {
   process.exit(2)
 }
 const { workload } = values
-if (workload !== 'mixed' && workload !== 'orders') {
-  process.stderr.write(`There is no workload "${workload}". There are: mixed, orders.\n`)
+if (!isWorkload(workload)) {
+  process.stderr.write(`There is no workload "${workload}". There are: ${WORKLOADS.join(', ')}.\n`)
   process.exit(2)
 }
 for (const name of names) {

@@ -14,7 +14,7 @@ export interface Verdict {
   violations: string[]
 }
 
-const QUEUES = ['plain', 'keyed', 'fan', 'order']
+const QUEUES = ['plain', 'keyed', 'fan', 'order', 'hostile', 'holder', 'batch', 'calm', 'outer']
 const TERMINAL = /^(?:step|flow)\.(?:completed|failed|cancelled)$/
 /** How long the rest may take, in milliseconds. */
 const PATIENCE = 90_000
@@ -35,15 +35,25 @@ export async function verify(kernel: Kernel, file: string, workload: Workload): 
   for (const { state } of ours) ended[state] = (ended[state] ?? 0) + 1
 
   const known = new Set(ours.map(({ queue, id }) => `${queue}/${id}`))
+  const newest = new Map<string, number>()
   for (const line of readFileSync(file, 'utf8').split('\n').filter(Boolean)) {
     const [id, n] = JSON.parse(line) as [string, number]
     const made = madeBy(id, n, workload)
     if ('run' in made) {
       if (!runs.has(made.run)) fail(`run ${made.run} was acknowledged and is lost`)
+    } else if ('window' in made) {
+      newest.set(made.window, Math.max(n, newest.get(made.window) ?? 0))
     } else {
       for (const one of made.ids)
         if (!known.has(`${made.queue}/${one}`)) fail(`job ${one} was acknowledged and is lost`)
     }
+  }
+
+  const calm = ours.filter(({ queue, state }) => queue === 'calm' && state === 'completed')
+  for (const [window, n] of newest) {
+    const ran = calm.map(({ result }) => result as { key: string; n: number } | undefined)
+    const last = Math.max(-1, ...ran.flatMap((one) => (one?.key === window ? [one.n] : [])))
+    if (last < n) fail(`window ${window} ran up to ${last}, and ${n} was acknowledged`)
   }
 
   let events = 0
@@ -121,7 +131,7 @@ function* runFaults(run: RunInfo | undefined, events: readonly StoredEvent[]): G
   if (end!.type.split('.')[1] !== run.status) yield `the index says ${run.status}, its end says ${end!.type}`
   if (run.flow === undefined) return
   const { result } = end!.data as { result?: unknown }
-  if (end!.type !== 'flow.completed' || result !== FLOW_RESULTS[run.flow]) {
+  if (end!.type !== 'flow.completed' || !FLOW_RESULTS[run.flow]?.(result)) {
     yield `its flow results in ${JSON.stringify(end!.data)}`
   }
 }

@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { EnqueueItem, Kernel } from 'nuxt-queue'
+import { madeHard, OUTER_RESULT, produceHard, registerHard, type Made } from './hard.ts'
 import { ORDER_RESULT, ORDER_STATE, registerOrders } from './orders.ts'
 import { shareOf } from './random.ts'
 
 /** Jobs that work a little, write state, fail now and then, wait, and belong together. */
-export async function registerWorkers(kernel: Kernel): Promise<void> {
+export async function registerWorkers(kernel: Kernel, mayDie: boolean): Promise<void> {
   await registerOrders(kernel)
+  await registerHard(kernel, mayDie)
   await kernel.registerWorker({
     id: 'plain',
     config: { queue: 'plain', concurrency: 8, attempts: 3, backoff: 50 },
@@ -53,16 +55,24 @@ export async function registerWorkers(kernel: Kernel): Promise<void> {
 
 const PARTS = 4
 /** What each run of a flow results in. */
-export const FLOW_RESULTS: Readonly<Record<string, unknown>> = { fan: 14, order: ORDER_RESULT, label: 'label' }
+export const FLOW_RESULTS: Readonly<Record<string, (result: unknown) => boolean>> = {
+  fan: (result) => result === 14,
+  order: (result) => result === ORDER_RESULT,
+  label: (result) => result === 'label',
+  outer: (result) => result === OUTER_RESULT,
+  inner: (result) => result === 'inner 1' || result === 'inner 2',
+}
 /** What its state is then, where that does not depend on how often its steps were tried. */
 export const FLOW_STATES: Readonly<Record<string, unknown>> = { order: ORDER_STATE }
 
-/** What producers make: a bit of everything, or only runs of the flow that waits. */
-export type Workload = 'mixed' | 'orders'
+/** What producers make: a bit of everything, only runs of the flow that waits, or only what does harm. */
+export const WORKLOADS = ['mixed', 'orders', 'hard'] as const
+export type Workload = (typeof WORKLOADS)[number]
 
 /** The nth thing a producer does: one job, several at once, or the start of a flow. */
 export function produce(kernel: Kernel, id: string, n: number, workload: Workload): Promise<unknown> {
   if (workload === 'orders') return kernel.flow('order').start({ n }, { id })
+  if (workload === 'hard') return produceHard(kernel, id, n)
   const options = { id, priority: n % 3, delay: n % 5 === 0 ? n % 400 : 0 }
   switch (n % 8) {
     case 0:
@@ -81,7 +91,8 @@ export function produce(kernel: Kernel, id: string, n: number, workload: Workloa
 }
 
 /** The jobs that `produce` makes of an id, or the run that it starts. */
-export function madeBy(id: string, n: number, workload: Workload): { queue: string; ids: string[] } | { run: string } {
+export function madeBy(id: string, n: number, workload: Workload): Made {
+  if (workload === 'hard') return madeHard(id, n)
   if (workload === 'orders' || n % 4 === 0) return { run: id }
   if (n % 8 === 2) return { queue: 'plain', ids: several(id) }
   return { queue: n % 8 === 1 ? 'keyed' : 'plain', ids: [id] }
