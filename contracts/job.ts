@@ -163,8 +163,8 @@ export type Settlement = (
    * `crashed` it counts as one of the job's `crashes`.
    */
   | { type: 'defer'; runAt: number; holdQueue?: boolean; crashed?: boolean }
-  /** Its end is in the log already: acknowledge and keep this state. */
-  | { type: 'ended'; state: 'completed' | 'failed' | 'cancelled' }
+  /** Its end is in the log already: acknowledge, and keep this state with what it ended in. */
+  | { type: 'ended'; state: 'completed' | 'failed' | 'cancelled'; result?: unknown; error?: SerializedError }
   /** Somebody else holds the job now, and this process lives: take back the crash that was counted. */
   | { type: 'lost' }
 ) & {

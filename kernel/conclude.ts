@@ -135,8 +135,10 @@ export function createConclude(kernel: PluginKernel) {
     if (reason === 'fence') return lost(attempt)
     const { runId, endKey } = attempt
     const ended = await kernel.port('events').byKey(runId, endKey)
-    const state = ended?.type.slice('step.'.length)
-    return { type: 'ended', state: state === 'completed' || state === 'failed' ? state : 'cancelled' }
+    const { result, error } = (ended?.data ?? {}) as { result?: unknown; error?: SerializedError }
+    if (ended?.type === 'step.completed') return { type: 'ended', state: 'completed', result }
+    if (ended?.type === 'step.failed') return { type: 'ended', state: 'failed', error }
+    return { type: 'ended', state: 'cancelled' }
   }
 
   /**

@@ -108,8 +108,9 @@ function changeOf({ attemptsMade, crashes }: JobRecord, settlement: Settlement, 
       }
     }
     case 'ended': {
-      const { state } = settlement
-      return { state, record: { state, finishedAt: now }, events: [state] }
+      const { state, result, error } = settlement
+      const output = error ? encodeJsonb(error) : encodeOutput(result)
+      return { state, output, record: { state, result, ...(error && { error }), finishedAt: now }, events: [state] }
     }
     case 'defer': {
       const { runAt, holdQueue, crashed } = settlement

@@ -48,8 +48,10 @@ export function encodeSettlement(
         flag(settlement.crashed),
       ]
     case 'ended': {
-      const made = settlement.state === 'completed' ? attemptsMade + 1 : attemptsMade
-      return [storedId, claims, type, made, settlement.state, '', '']
+      const { state, result, error } = settlement
+      const made = state === 'completed' ? attemptsMade + 1 : attemptsMade
+      if (error) return [storedId, claims, type, made, state, error.message, JSON.stringify(error)]
+      return [storedId, claims, type, made, state, result === undefined ? '' : encodeJson(result), '']
     }
     case 'lost':
       return [storedId, claims, type, 0, '', '', '']
@@ -79,7 +81,8 @@ export function tellSettled(
     if (settlement.type === 'retry') listeners.emit('retrying', record.queue, record)
   } else {
     record.finishedAt = now
-    if (settlement.type === 'completed') record.result = settlement.result
+    if (settlement.type === 'completed' || settlement.type === 'ended') record.result = settlement.result
+    if (settlement.type === 'ended' && settlement.error) record.error = settlement.error
   }
   listeners.emit(outcome as QueueEvent, record.queue, record)
 }

@@ -88,8 +88,15 @@ for index = 1, settlements do
       event(base, 'event', 'retries-exhausted', 'jobId', id, 'attemptsMade', made)
     elseif kind == 'ended' then
       outcome = a
-      finish(key, id, a, 'atm', made)
-      event(base, 'event', a, 'jobId', id, a == 'completed' and 'returnvalue' or 'failedReason', 'null', 'prev', 'active')
+      if b == '' then
+        finish(key, id, a, 'atm', made)
+        b = 'null'
+      elseif a == 'completed' then
+        finish(key, id, a, 'atm', made, 'returnvalue', b)
+      else
+        finish(key, id, a, 'atm', made, 'failedReason', b, 'nq:error', c)
+      end
+      event(base, 'event', a, 'jobId', id, a == 'completed' and 'returnvalue' or 'failedReason', b, 'prev', 'active')
     elseif kind == 'retry' then
       outcome = admit(key, id, tonumber(a), 'atm', made, 'failedReason', b, 'nq:error', c)
     else

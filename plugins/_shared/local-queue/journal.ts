@@ -19,7 +19,7 @@ const SETTLED: Readonly<Record<Settlement['type'], readonly (keyof JobRecord)[]>
   failed: ['state', 'finishedAt', 'attemptsMade', 'error'],
   retry: ['state', 'runAt', 'attemptsMade', 'error'],
   defer: ['state', 'runAt'],
-  ended: ['state', 'finishedAt'],
+  ended: ['state', 'finishedAt', 'result', 'error'],
   lost: ['state'],
 }
 const GIVEN_BACK = ['state', 'runAt', 'crashes'] as const

@@ -175,6 +175,8 @@ export function createQueue(name: string, host: QueueHost) {
         if (settlement.holdQueue) hold(settlement.runAt)
         return admit(entry)
       case 'ended':
+        if (settlement.result !== undefined) record.result = cloneValue(settlement.result)
+        if (settlement.error) record.error = settlement.error
         return end(entry, settlement.state)
       case 'lost':
         // Nobody else can hold a job in memory, so it is handed out again.

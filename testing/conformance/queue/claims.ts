@@ -67,12 +67,23 @@ export function claimTests(test: QueueTest, capabilities: Readonly<Record<QueueC
   )
 
   it(
-    'keeps a state that the log has decided',
+    'keeps a state that the log has decided, with what the job ended in',
     test(async ({ add, work, reach }) => {
-      await work(({ job }) => ({ type: 'ended', state: job.data as 'completed' | 'failed' | 'cancelled' }))
-      for (const state of ['completed', 'failed', 'cancelled'] as const) {
-        await add({ id: state, data: state })
-        expect(await reach(state, state)).toMatchObject({ claims: 1, attemptsMade: 0 })
+      const error = { name: 'Error', message: 'broken', code: 'E_BROKEN' }
+      const ends = {
+        completed: { state: 'completed', result: { n: 1, none: null } },
+        failed: { state: 'failed', error },
+        cancelled: { state: 'cancelled' },
+        nothing: { state: 'completed', result: undefined },
+      } as const
+      await work(({ job }) => ({ type: 'ended', ...ends[job.data as keyof typeof ends] }))
+      for (const [id, { state, ...kept }] of Object.entries(ends)) {
+        await add({ id, data: id })
+        const { claims, attemptsMade, result, error: stored } = await reach(id, state)
+        expect({ claims, attemptsMade, result, error: stored }).toEqual({
+          ...{ claims: 1, attemptsMade: 0, result: undefined, error: undefined },
+          ...kept,
+        })
       }
     }),
   )
