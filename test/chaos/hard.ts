@@ -49,8 +49,8 @@ export async function registerHard(kernel: Kernel, mayDie: boolean): Promise<voi
     id: 'batch',
     config: { queue: 'batch', attempts: 5, backoff: 20, batch: { size: 5, wait: 30 } },
     handler: ({ data }, ctx) =>
-      (data as number[]).map((n, index) =>
-        shareOf(`${ctx.batch![index]!.id} ${ctx.batch![index]!.attempt}`) < 0.1 ? new Error('fails by plan') : n,
+      data.map((n, index) =>
+        shareOf(`${ctx.batch[index]!.id} ${ctx.batch[index]!.attempt}`) < 0.1 ? new Error('fails by plan') : n,
       ),
   })
   await kernel.registerWorker({
