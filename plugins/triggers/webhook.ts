@@ -1,3 +1,4 @@
+import { gunzipSync } from 'node:zlib'
 import { isQueueError, QueueError, type Kernel } from '../../kernel/index.ts'
 import { mediaOf } from '../_shared/media-type.ts'
 import type { Book } from './book.ts'
@@ -29,7 +30,7 @@ export function createWebhookHandler(kernel: Kernel, book: Book, { fire }: Firin
     const facts: WebhookFacts = {
       headers,
       query: new URL(url).searchParams,
-      body: parseBody(headers, rawBody),
+      body: parseBody(headers, unpack(headers, rawBody, kernel.config.payloadLimit)),
       rawBody,
     }
     const [id, payload] = read(trigger.options, facts)
@@ -68,5 +69,19 @@ function parseBody(headers: Headers, rawBody: Uint8Array): unknown {
     return JSON.parse(text) as unknown
   } catch (cause) {
     throw new QueueError('WEBHOOK_INVALID', 'The body says that it is JSON, and is not.', { cause })
+  }
+}
+
+/** The body as it was before it was compressed. Signatures are over what came. @throws QueueError `PAYLOAD_TOO_LARGE` */
+function unpack(headers: Headers, rawBody: Uint8Array, limit: number): Uint8Array {
+  const encoding = (headers.get('content-encoding') ?? 'identity').trim().toLowerCase()
+  if (encoding !== 'gzip' || rawBody.byteLength === 0) return rawBody
+  try {
+    return gunzipSync(rawBody, { maxOutputLength: limit })
+  } catch (cause) {
+    const tooLarge = (cause as { code?: unknown }).code === 'ERR_BUFFER_TOO_LARGE'
+    if (!tooLarge) throw new QueueError('WEBHOOK_INVALID', 'The body says that it is gzip, and is not.', { cause })
+    const message = `The body holds more than ${limit} bytes once it is unpacked, which is payloadLimit.`
+    throw new QueueError('PAYLOAD_TOO_LARGE', message, { cause })
   }
 }

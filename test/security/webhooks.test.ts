@@ -1,3 +1,5 @@
+import { createHmac } from 'node:crypto'
+import { gzipSync } from 'node:zlib'
 import { expect, it } from 'vitest'
 import { createTestKernel } from '../../testing/index.ts'
 
@@ -21,4 +23,22 @@ it('webhooks read JSON of any case, and have no path or placeholder that means s
     const broken = kernel.registerTrigger({ ...hook, path: 'signed', verify })
     await expect(broken, signed).rejects.toMatchObject({ code: 'TRIGGER_INVALID' })
   }
+})
+
+it('webhooks verify a compressed body as it came, and unpack it within a bound', async () => {
+  const ran: unknown[] = []
+  await using test = await createTestKernel({ workers: { w: ({ data }) => void ran.push(data) } })
+  const verify = { type: 'hmac', header: 'x-signature', secret: 'secret' } as const
+  await test.kernel.registerTrigger({ ...hook, path: 'packed', verify, worker: 'w' })
+  const post = async (body: Buffer<ArrayBuffer>): Promise<number> => {
+    const signature = createHmac('sha256', 'secret').update(body).digest('hex')
+    const headers = { 'content-type': 'application/json', 'content-encoding': 'gzip', 'x-signature': signature }
+    const url = 'https://example.com/_queue/triggers/packed'
+    return (await test.kernel.webhooks.fetch(new Request(url, { method: 'POST', body, headers }))).status
+  }
+  expect(await post(gzipSync('{"n":2}'))).toBe(202)
+  expect(await post(gzipSync(Buffer.alloc(2 * 1024 * 1024)))).toBe(413)
+  expect(await post(Buffer.from('no gzip'))).toBe(400)
+  await test.drain()
+  expect(ran).toEqual([{ n: 2 }])
 })
