@@ -74,6 +74,7 @@ export function findInterpolations(sources: ReadonlyMap<string, string>): string
         return [node.left as Node, node.right as Node].forEach(check)
       case 'ConditionalExpression':
         return [node.consequent as Node, node.alternate as Node].forEach(check)
+      case 'AwaitExpression':
       case 'TSAsExpression':
       case 'TSNonNullExpression':
       case 'TSSatisfiesExpression':
@@ -110,6 +111,7 @@ export function findInterpolations(sources: ReadonlyMap<string, string>): string
     if (name === 'push') return
     if (name === 'join') return [callee.object as Node, first].forEach((one) => check(one))
     if (name === 'map') return check(first)
+    if (name === 'replaceAll') return [callee.object as Node, (node.arguments as Node[])[1]].forEach(check)
     if (name === 'from' && nameOf(callee.object as Node) === 'Array') return check((node.arguments as Node[])[1])
     refuse(node)
   }
