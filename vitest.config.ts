@@ -24,8 +24,8 @@ export default defineConfig({
     hookTimeout: 240_000,
     expect: { poll: { timeout: 60_000 } },
     reporters: ['default', slowestFiles()],
-    // Most of the time is spent waiting for processes and stores, so that two processors serve more.
-    maxWorkers: 4,
+    // More than two only slow each other down on two processors.
+    maxWorkers: 2,
     sequence: { sequencer: LongestFirst },
     typecheck: { enabled: false },
   },

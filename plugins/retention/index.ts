@@ -55,32 +55,46 @@ export default definePlugin({
     const minAge = options.minAge ?? defaultMinAge(kernel.port('queue').lease)
     /** Counted for each outcome, or a regular mix of them could always sweep the same one. */
     const ended = { completed: 0, failed: 0, cancelled: 0 }
+    /** What is to be swept next. */
+    const due = new Set<RunOutcome>()
+    let sweeping = false
     let stop: (() => void) | undefined
     let closed = false
 
-    /** Awaits only what is not done at once, so that sweeping memory costs no turn. */
-    async function sweep(outcomes: readonly RunOutcome[]): Promise<void> {
-      for (const outcome of outcomes) {
-        const { age, count } = options[outcome]
-        const now = kernel.clock.now()
-        const keepSince = minAge === 0 ? Infinity : now - minAge
-        const policy = { outcome, endedBefore: now - age, keep: count, keepSince }
-        await kernel.port('queue').clean({ ...policy, rememberFor: options.deduplication })
-        await kernel.port('events').expire(policy)
-      }
+    async function sweep(outcome: RunOutcome): Promise<void> {
+      const { age, count } = options[outcome]
+      const now = kernel.clock.now()
+      const keepSince = minAge === 0 ? Infinity : now - minAge
+      const policy = { outcome, endedBefore: now - age, keep: count, keepSince }
+      await kernel.port('queue').clean({ ...policy, rememberFor: options.deduplication })
+      await kernel.port('events').expire(policy)
     }
 
-    function sweepOrReport(outcomes: readonly RunOutcome[]): void {
-      sweep(outcomes).catch((error: unknown) => {
-        // One that was under way meets stores that close; what it left, the next process finds.
-        if (!closed) kernel.reporter.warn('Retention could not sweep; it will try again.', error)
-      })
+    /** One sweep at a time, whatever asks for more: on a slow store they would pile up, and take all of its time. */
+    async function sweepDue(): Promise<void> {
+      sweeping = true
+      for (const outcome of due) {
+        due.delete(outcome)
+        try {
+          await sweep(outcome)
+        } catch (error) {
+          // One that was under way meets stores that close; what it left, the next process finds.
+          if (!closed) kernel.reporter.warn('Retention could not sweep; it will try again.', error)
+        }
+        if (closed) break
+      }
+      sweeping = false
+    }
+
+    function sweepSoon(outcomes: readonly RunOutcome[]): void {
+      for (const outcome of outcomes) due.add(outcome)
+      if (!sweeping) void sweepDue()
     }
 
     function arm(): void {
       if (options.sweepInterval === 0) return
       stop = kernel.clock.setTimeout(() => {
-        sweepOrReport(OUTCOMES)
+        sweepSoon(OUTCOMES)
         arm()
       }, options.sweepInterval)
     }
@@ -89,7 +103,7 @@ export default definePlugin({
       'emit',
       ({ options: { run } }, next) => {
         const outcome = run!.status as RunOutcome
-        if (++ended[outcome] % options.sweepEvery === 0) sweepOrReport([outcome])
+        if (++ended[outcome] % options.sweepEvery === 0) sweepSoon([outcome])
         return next()
       },
       { when: ({ options: { run } }) => run?.status !== undefined && run.status !== 'running' },

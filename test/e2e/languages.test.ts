@@ -41,7 +41,7 @@ async function open(rootDir: string, { python, ...config }: KernelConfig = {}) {
   const { reports, reporter } = collectReports()
   const kernel = await createKernel({
     preset: dev,
-    config: { registry: { rootDir }, python: { rootDir, ...(python as object) }, ...config },
+    config: { setupTimeout: 240_000, registry: { rootDir }, python: { rootDir, ...(python as object) }, ...config },
     reporter,
   })
   onTestFinished(async () => void (await kernel.close()))

@@ -171,6 +171,7 @@ describe('many processes over one PostgreSQL', () => {
       { name: 'queue', version: 3 },
       { name: 'queue', version: 4 },
       { name: 'queue', version: 5 },
+      { name: 'queue', version: 6 },
     ])
   })
 

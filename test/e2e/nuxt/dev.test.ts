@@ -196,7 +196,7 @@ describe('nuxt dev', () => {
       const added = `export default defineQueueWorker(() => 'added')\n`
       await save(app, 'server/queues/added/later.ts', added, says('added/later', 'added'))
 
-      await until(() => ask(server, '/api/run', { worker: 'versioned', options: { id: 'kept', delay: 2000 } }))
+      await until(() => ask(server, '/api/run', { worker: 'versioned', options: { id: 'kept', delay: 20_000 } }))
       const broken = 'export default defineQueueWorker(() => {'
       await save(app, 'server/queues/versioned.ts', broken, () => /ERROR/.test(server.output()))
       let done: Done[] = []

@@ -25,6 +25,7 @@ export interface RunPage {
 export async function openPage(browser: Browser, server: Server, path = '/'): Promise<RunPage> {
   // What moves is drawn sixty times a second, by a processor where there is nothing else to draw it.
   const context = await browser.newContext({ reducedMotion: 'reduce' })
+  context.setDefaultTimeout(240_000)
   onTestFinished(() => context.close())
   const page = await context.newPage()
   const problems: string[] = []

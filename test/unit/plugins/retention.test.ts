@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { definePlugin } from '../../../kernel/index.ts'
 import { createTestKernel } from '../../../testing/index.ts'
 
 const workers = {
@@ -43,4 +44,38 @@ it('lets ended runs go by age, with their events and keys, and leaves running on
   expect(await kernel.port('queue').getJob('default', old.id)).toBeUndefined()
   expect(await test.events(failed.runId)).toHaveLength(2)
   expect(await test.events(open.runId)).toHaveLength(1)
+})
+
+it('sweeps one outcome after the other, however slow the store is and however often it is asked', async () => {
+  const gate = Promise.withResolvers<void>()
+  const began: string[] = []
+  let under = 0
+  let most = 0
+  const slow = definePlugin({
+    name: 'slow',
+    requires: ['queue-memory'],
+    setup(kernel) {
+      const queue = kernel.port('queue')
+      const { clean } = queue
+      queue.clean = async (policy) => {
+        began.push(policy.outcome)
+        most = Math.max(most, ++under)
+        await gate.promise
+        under--
+        return clean(policy)
+      }
+    },
+  })
+  await using test = await createTestKernel({
+    workers,
+    plugins: [slow],
+    config: { retention: { sweepEvery: 1, sweepInterval: 10 } },
+  })
+  for (let n = 0; n < 5; n++) await test.kernel.enqueue('fine', n)
+  await test.drain()
+  await test.advance('100ms')
+  expect(began).toHaveLength(1)
+  gate.resolve()
+  await expect.poll(() => began.length).toBeGreaterThanOrEqual(3)
+  expect(most).toBe(1)
 })

@@ -51,7 +51,13 @@ export type Handler = NonNullable<WorkerInput['handler']>
 export type Worker = Handler | [config: WorkerConfig, handler: Handler]
 export type PresetTest = (test: (rig: PresetRig) => Promise<void>, config?: KernelConfig) => () => Promise<void>
 
-const NO_HOUSEKEEPING: KernelConfig = { registry: { dirs: [] }, abortGrace: 20, flow: { checkInterval: 0 } }
+const NO_HOUSEKEEPING: KernelConfig = {
+  registry: { dirs: [] },
+  abortGrace: 20,
+  flow: { checkInterval: 0 },
+  // A slow store is not what these tests are about.
+  setupTimeout: 120_000,
+}
 
 /** Makes the body of a test: a rig of its own, closed whatever happens. */
 export function presetTest(create: PresetConformanceOptions['create']): PresetTest {

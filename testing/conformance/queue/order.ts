@@ -221,10 +221,10 @@ function withDelay(test: QueueTest): void {
     'runs no delayed job that was cancelled or removed',
     test(async ({ queue, add, work, reach, now }) => {
       const claims = await work(() => completed())
-      for (const id of ['cancelled', 'removed']) await add({ id, runAt: now() + 150 })
+      for (const id of ['cancelled', 'removed']) await add({ id, runAt: now() + 2000 })
       expect(await queue.cancel('q', 'cancelled')).toBe(true)
       expect(await queue.remove('q', 'removed')).toBe(true)
-      await add({ id: 'later', runAt: now() + 200 })
+      await add({ id: 'later', runAt: now() + 2100 })
       await reach('later', 'completed')
       expect(idsOf(claims)).toEqual(['later'])
       expect(await queue.getJobCounts('q')).toMatchObject({ cancelled: 1, completed: 1, delayed: 0 })

@@ -90,7 +90,7 @@ async function openRig(options: RuntimeConformanceOptions) {
     enforce: 'pre',
     setup: (kernel) => kernel.provide('clock', virtual),
   })
-  const defaults = { retention: { sweepInterval: 0 }, registry: { dirs: [] }, abortGrace: 20 }
+  const defaults = { retention: { sweepInterval: 0 }, registry: { dirs: [] }, abortGrace: 20, setupTimeout: 120_000 }
   const added = real ? plugins : [virtualTime, ...plugins]
   const preset = definePreset({ name: 'conformance', extends: base, plugins: added, config: defaults })
   const config = typeof own === 'function' ? await own() : own
