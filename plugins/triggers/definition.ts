@@ -64,6 +64,17 @@ export type TriggerSource =
       id?(request: WebhookFacts): string
       /** What the payload is. Default: the body. */
       payload?(request: WebhookFacts): unknown
+      /**
+       * Returns the text that proves to a sender that this webhook expects it, or `undefined` for a request that is none
+       * of that kind. Such a request starts nothing. A POST has been verified before, as with Slack; a GET cannot be
+       * signed, so compare the token in its query, as with Meta. Without this option, GET is answered with 405.
+       *
+       * @example
+       * challenge: ({ body }) => (body.type === 'url_verification' ? body.challenge : undefined)
+       * @example
+       * challenge: ({ query }) => (query.get('hub.verify_token') === TOKEN ? query.get('hub.challenge') : undefined)
+       */
+      challenge?(request: WebhookFacts): string | null | undefined
     }
   /** From the clock; takes the timing of a schedule, whose `data` is the payload. */
   | ({ type: 'schedule' } & TriggerTiming)
@@ -115,6 +126,7 @@ const definitionShape = z
       verify: verifyShape,
       id: fn,
       payload: fn,
+      challenge: fn,
       ...common,
     }),
     z.strictObject({ type: z.literal('schedule'), ...timing, ...common }),

@@ -10,6 +10,9 @@ type WebhookSource = Extract<TriggerSource, { type: 'webhook' }>
 /** The path prefix of all webhooks that fire triggers. */
 export const ROUTE = 'triggers/'
 
+/** How long the answer to a challenge may be, in characters. Slack and Meta send less than a hundred. */
+const MAX_PROOF = 1024
+
 /** Headers that name a delivery, whoever sends it. */
 const DELIVERY_HEADERS = ['x-github-delivery', 'webhook-id', 'idempotency-key']
 
@@ -20,6 +23,7 @@ export function createWebhookHandler(kernel: Kernel, book: Book, { fire }: Firin
     if (trigger?.options.type !== 'webhook') {
       throw new QueueError('TRIGGER_UNKNOWN', `No trigger has a webhook at "${path}".`)
     }
+    if (request.method === 'GET' && trigger.options.challenge) return probe(trigger.options, request)
     if (request.method !== 'POST') {
       const message = `A webhook takes POST; got ${request.method}.`
       throw new QueueError('WEBHOOK_INVALID', message, { details: { status: 405 } })
@@ -33,9 +37,20 @@ export function createWebhookHandler(kernel: Kernel, book: Book, { fire }: Firin
       body: parseBody(headers, unpack(headers, rawBody, kernel.config.payloadLimit)),
       rawBody,
     }
+    const proof = proofOf(trigger.options, facts)
+    if (proof !== undefined) return told(proof)
     const [id, payload] = read(trigger.options, facts)
     const { deduplicated } = await fire(trigger, payload, { id })
     return Response.json({ id, deduplicated }, { status: 202 })
+  }
+
+  /** A sender that asks, before its first delivery, whether it is expected. */
+  function probe(options: WebhookSource, { headers, url }: Request): Response {
+    const query = new URL(url).searchParams
+    const proof = proofOf(options, { headers, query, body: undefined, rawBody: new Uint8Array() })
+    if (proof === undefined)
+      throw new QueueError('WEBHOOK_REFUSED', 'The challenge of the webhook refuses this request.')
+    return told(proof)
   }
 
   function read({ id, payload, verify }: WebhookSource, facts: WebhookFacts): [id: string, payload: unknown] {
@@ -50,6 +65,25 @@ export function createWebhookHandler(kernel: Kernel, book: Book, { fire }: Firin
       throw new QueueError('WEBHOOK_INVALID', 'The request does not hold what this trigger reads from it.', { cause })
     }
   }
+}
+
+/** What the challenge of a trigger makes of a request, if it is one. */
+function proofOf({ challenge }: WebhookSource, facts: WebhookFacts): string | undefined {
+  let proof: unknown
+  try {
+    proof = challenge?.(facts)
+  } catch (cause) {
+    throw new QueueError('WEBHOOK_INVALID', 'The request does not hold what the challenge reads from it.', { cause })
+  }
+  if (proof === undefined || proof === null) return undefined
+  if (typeof proof === 'string' && proof.length <= MAX_PROOF) return proof
+  throw new QueueError('WEBHOOK_INVALID', `A challenge returns text of at most ${MAX_PROOF} characters, or nothing.`)
+}
+
+/** Text that somebody else has chosen: no browser takes it for a page. */
+function told(proof: string): Response {
+  const headers = { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' }
+  return new Response(proof, { headers: { ...headers, 'content-security-policy': "default-src 'none'; sandbox" } })
 }
 
 function deliveryOf({ headers, body }: WebhookFacts, verify: WebhookSource['verify']): string | undefined {

@@ -42,3 +42,45 @@ it('webhooks verify a compressed body as it came, and unpack it within a bound',
   await test.drain()
   expect(ran).toEqual([{ n: 2 }])
 })
+
+it('webhooks prove to a sender that it is expected, whoever asks, and start nothing by that', async () => {
+  const ran: unknown[] = []
+  await using test = await createTestKernel({ workers: { w: ({ data }) => void ran.push(data) } })
+  const { kernel } = test
+  const verify = { type: 'hmac', header: 'x-signature', secret: 'secret' } as const
+  await kernel.registerTrigger({
+    ...{ ...hook, name: 'slack', path: 'slack', verify, worker: 'w' },
+    challenge: ({ body }) => {
+      const { type, challenge } = body as { type: string; challenge: string }
+      return type === 'url_verification' ? challenge : undefined
+    },
+  })
+  await kernel.registerTrigger({
+    ...{ ...hook, name: 'meta', path: 'meta', verify, worker: 'w' },
+    challenge: ({ query }) => (query.get('hub.verify_token') === 'token' ? query.get('hub.challenge') : undefined),
+  })
+  const ask = (path: string, init?: RequestInit): Promise<Response> =>
+    kernel.webhooks.fetch(new Request(`https://example.com/_queue/triggers/${path}`, init))
+  const post = (body: object, secret = 'secret'): Promise<Response> => {
+    const text = JSON.stringify(body)
+    const signature = createHmac('sha256', secret).update(text).digest('hex')
+    const headers = { 'content-type': 'application/json', 'x-signature': signature }
+    return ask('slack', { method: 'POST', body: text, headers })
+  }
+  const proof = '<script>alert(1)</script>'
+  const slack = await post({ type: 'url_verification', challenge: proof })
+  expect([slack.status, await slack.text()]).toEqual([200, proof])
+  expect(slack.headers.get('content-type')).toBe('text/plain; charset=utf-8')
+  expect(slack.headers.get('x-content-type-options')).toBe('nosniff')
+  expect((await post({ type: 'url_verification', challenge: proof }, 'of somebody')).status).toBe(401)
+  expect((await post({ type: 'url_verification', challenge: 'x'.repeat(2000) })).status).toBe(400)
+  const meta = await ask('meta?hub.mode=subscribe&hub.verify_token=token&hub.challenge=1158201444')
+  expect([meta.status, await meta.text()]).toEqual([200, '1158201444'])
+  expect((await ask('meta?hub.mode=subscribe&hub.verify_token=guessed&hub.challenge=1')).status).toBe(401)
+  expect((await ask('slack')).status).toBe(400)
+  await test.drain()
+  expect(ran).toEqual([])
+  expect((await post({ type: 'event_callback' })).status).toBe(202)
+  await test.drain()
+  expect(ran).toEqual([{ type: 'event_callback' }])
+})
