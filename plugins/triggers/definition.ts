@@ -60,7 +60,10 @@ export type TriggerSource =
       path: string
       /** How a sender proves who he is; `'none'` says in so many words that anybody may fire it. */
       verify: Verify
-      /** Names an event, so that one delivered again is known. Default: what GitHub, Stripe and `Idempotency-Key` send. */
+      /**
+       * Names an event, so that one delivered again is known. Default: what GitHub, Stripe, Svix, Shopify, Twilio and
+       * `Idempotency-Key` send, else a new id.
+       */
       id?(request: WebhookFacts): string
       /** What the payload is. Default: the body. */
       payload?(request: WebhookFacts): unknown

@@ -57,11 +57,13 @@ export function createVerifier(verify: Verify): Verifier {
 function standardVerifier({ secret, tolerance = TOLERANCE }: Extract<Verify, { type: 'standard' }>): Verifier {
   const keys = [secret].flat().flatMap((text) => keyOf(text) ?? [])
   return async ({ headers }, rawBody, now) => {
-    const [id, timestamp, signatures] = ['id', 'timestamp', 'signature'].map((name) => headers.get(`webhook-${name}`))
+    // Svix sends the same under its own names.
+    const prefix = headers.has('webhook-id') ? 'webhook' : 'svix'
+    const [id, timestamp, signatures] = ['id', 'timestamp', 'signature'].map((name) => headers.get(`${prefix}-${name}`))
     if (!id || !timestamp || !signatures) throw refused('A header webhook-id, -timestamp or -signature is missing.')
     assertRecent(timestamp, tolerance, now)
     if (isSigned({ id, timestamp, signatures }, rawBody, keys)) return
-    throw refused('No signature in the header webhook-signature belongs to this id, body and secret.')
+    throw refused('No signature in the header belongs to this id, body and secret.')
   }
 }
 

@@ -14,7 +14,14 @@ export const ROUTE = 'triggers/'
 const MAX_PROOF = 1024
 
 /** Headers that name a delivery, whoever sends it. */
-const DELIVERY_HEADERS = ['x-github-delivery', 'webhook-id', 'idempotency-key']
+const DELIVERY_HEADERS = [
+  'x-github-delivery',
+  'webhook-id',
+  'svix-id',
+  'x-shopify-webhook-id',
+  'i-twilio-idempotency-token',
+  'idempotency-key',
+]
 
 /** Answers requests to the webhooks of triggers. */
 export function createWebhookHandler(kernel: Kernel, book: Book, { fire }: Firing) {

@@ -1,4 +1,4 @@
-import { createHmac, generateKeyPairSync, sign } from 'node:crypto'
+import { createHmac, generateKeyPairSync, sign, timingSafeEqual } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { Verify } from '../../../plugins/triggers/index.ts'
 import { createTestKernel } from '../../../testing/index.ts'
@@ -24,7 +24,7 @@ async function answerTo(verify: Verify, { body = '{}', headers, query = '' }: Se
 
 const REFUSED = '401 WEBHOOK_REFUSED'
 
-/** As GitHub documents it. */
+/** As https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries has it. */
 const GITHUB = {
   secret: "It's a Secret to Everybody",
   body: 'Hello, World!',
@@ -36,7 +36,7 @@ const STRIPE = {
   body: '{"id":"evt_1","object":"event","type":"charge.succeeded"}',
   signature: '49eeca1896ab4068b4e18448c00cfd6754f93259ac2bb44779a149e05fa7b064',
 }
-/** As Slack documents it. */
+/** As https://api.slack.com/authentication/verifying-requests-from-slack has it. */
 const SLACK = {
   secret: '8f742231b10e8888abcd99yyyzzz85a5',
   timestamp: 1_531_420_618,
@@ -236,6 +236,59 @@ describe('a signature of another kind', () => {
     expect(await answerTo(verify, { body: '{"n":1}', headers: { 'x-sign': signature } })).toBe('202')
     expect(await answerTo(verify, { body: '{"n":2}', headers: { 'x-sign': signature } })).toBe(REFUSED)
     expect(await answerTo(verify, { body: '{"n":1}', headers: { 'x-sign': signature.toLowerCase() } })).toBe(REFUSED)
+  })
+})
+
+describe('other senders', () => {
+  it('Svix: as https://docs.svix.com/receiving/verifying-payloads/how-manual has it, under its own names too', async () => {
+    const verify: Verify = { type: 'standard', secret: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw' }
+    const facts = {
+      id: 'msg_p5jXN8AQM9LWM0D4loKWxJek',
+      timestamp: '1614265330',
+      signature: 'v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=',
+    }
+    const body = '{"test": 2432232314}'
+    for (const prefix of ['svix', 'webhook']) {
+      const headers = Object.fromEntries(Object.entries(facts).map(([name, value]) => [`${prefix}-${name}`, value]))
+      expect(await answerTo(verify, { body, headers }, 1_614_265_330), prefix).toBe('202')
+      expect(await answerTo(verify, { body: `${body} `, headers }, 1_614_265_330), prefix).toBe(REFUSED)
+      const among = { ...headers, [`${prefix}-signature`]: `v1,AAAA v2,${facts.signature.slice(3)} ${facts.signature}` }
+      expect(await answerTo(verify, { body, headers: among }, 1_614_265_330), prefix).toBe('202')
+    }
+  })
+
+  it('Shopify: as https://shopify.dev/docs/apps/build/webhooks/subscribe/https says, over the raw body in base64', async () => {
+    const verify: Verify = { type: 'hmac', header: 'x-shopify-hmac-sha256', encoding: 'base64', secret: 'hush' }
+    const body = '{"id":1,"title":"ü"}'
+    const headers = { 'x-shopify-hmac-sha256': createHmac('sha256', 'hush').update(body).digest('base64') }
+    expect(await answerTo(verify, { body, headers })).toBe('202')
+    expect(await answerTo(verify, { body: `${body} `, headers })).toBe(REFUSED)
+  })
+
+  it('Twilio: as https://www.twilio.com/docs/usage/security has it, by a function over the URL and sorted parameters', async () => {
+    // Where Twilio sends to, whatever a proxy makes of it.
+    const url = 'https://mycompany.com/myapp.php?foo=1&bar=2'
+    const verify: Verify = ({ headers }, rawBody) => {
+      const params = [...new URLSearchParams(new TextDecoder().decode(rawBody))].toSorted(([a], [b]) =>
+        a < b ? -1 : 1,
+      )
+      const signed = createHmac('sha1', '12345')
+        .update(url + params.flat().join(''))
+        .digest()
+      const given = Buffer.from(headers.get('x-twilio-signature') ?? '', 'base64')
+      return given.length === signed.length && timingSafeEqual(given, signed)
+    }
+    const body = new URLSearchParams({
+      CallSid: 'CA1234567890ABCDE',
+      Caller: '+14158675309',
+      Digits: '1234',
+      From: '+14158675309',
+      To: '+18005551212',
+    })
+    const headers = { 'x-twilio-signature': 'RSOYDt4T1cUTdK1PDd93/VVr8B8=' }
+    expect(await answerTo(verify, { body: String(body), headers })).toBe('202')
+    body.set('Digits', '1235')
+    expect(await answerTo(verify, { body: String(body), headers })).toBe(REFUSED)
   })
 })
 
