@@ -119,8 +119,8 @@ export interface ExpirePolicy {
    */
   keep: number
   /**
-   * Those that ended at or after this moment, in milliseconds since the epoch, are not forgotten because of
-   * `keep`, however many they are. `endedBefore` holds for them all the same. Default: none is held.
+   * Protects recent ends from `keep`: whatever ended at or after this moment, in milliseconds since the epoch, is not
+   * forgotten because of its number. `endedBefore` still applies. Default: nothing is protected.
    */
   keepSince?: number
 }

@@ -70,7 +70,8 @@ local function merge(old, new)
   return encode(names)
 end
 
--- The index of runs of a status: those that ended on the engine's own queues have one apart. Most names tell it at a glance.
+-- The index of runs with a status. Runs that ended on the engine's own queues have a separate index. The search for '_' spares
+-- most runs the decoding of their names.
 local function indexOf(tag, status, names)
   local own = status ~= 'running' and names and string.find(names, '","_', 1, true)
     and sub(cjson.decode(names)[2], 1, 1) == '_'

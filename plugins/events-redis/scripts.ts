@@ -167,9 +167,9 @@ return forgotten
 `
 
 /**
- * Forgets streams of a shard that are no runs and whose newest event is the one given; of a stream with more events than
- * a call may drop, the oldest. Arguments: the shard, then names and seqs. Answers how many went, and how many of those
- * given were looked at: the last of them may have events left, and comes again.
+ * Forgets streams of a shard that are no runs, if their newest event is the given one. Drops only the oldest events of a
+ * stream that has more than one call may drop. Arguments: the shard, then names and seqs. Returns how many streams were
+ * forgotten, and how many of the given ones were processed: the last of these may have events left, and is passed again.
  */
 export const FORGET_STREAMS = `
 local call, tag = redis.call, ARGV[1]

@@ -73,7 +73,7 @@ export function createChildren(kernel: PluginKernel, ctx: RunContext) {
     return payload?.flow === flow && payload.outcome !== undefined
   }
 
-  /** Sees to it that a run which somebody else has started tells of its end under a key of this job, ended or not. */
+  /** Registers this job with a run that another caller has started, so that it hears of the end, even of one in the past. */
   async function listen(child: string, flow: string, entry: EnqueuedJob): Promise<string> {
     const key = fitText(`${child}.${job.id}`)
     if (await isForgotten(child, entry)) {

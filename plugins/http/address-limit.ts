@@ -2,7 +2,7 @@ import { QueueError, type Kernel } from '../../kernel/index.ts'
 import { createClientAddress } from '../_shared/client-address.ts'
 import type { HttpOptions } from './options.ts'
 
-/** How many addresses are known at once. Of more, those that were not heard of for longest are forgotten. */
+/** How many addresses are tracked at once. Beyond that, the least recently seen ones are forgotten. */
 const MAX_ADDRESSES = 10_000
 
 interface Bucket {

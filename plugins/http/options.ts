@@ -39,9 +39,9 @@ export const options = z.strictObject({
   /** How many bytes a stream may be ahead of its client before that is disconnected. Default 1 MiB. */
   maxBacklog: z.number().int().min(1024).default(MIB),
   /**
-   * What an address may cause before anybody knows who it is: requests that are refused (401, 403, webhooks that are
-   * not accepted) and those that are undecided. `burst` at once, `perSecond` from then on; more get 429. Requests of
-   * this machine and those with a known token are not limited. Default `{ burst: 1000, perSecond: 10 }`; `false` for no limit.
+   * Limits requests of an address that has not authenticated: refused ones (401, 403, rejected webhooks) and ones that
+   * are still being decided. It may make `burst` at once and then `perSecond`; any more get 429. Requests from this
+   * machine and requests with a known token are not limited. Default `{ burst: 1000, perSecond: 10 }`; `false` for no limit.
    */
   addressLimit: z
     .union([

@@ -1,11 +1,12 @@
 import { createHmac } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
-import { createKernel, type Kernel, type RunContext } from '../../kernel/index.ts'
+import { createKernel, type Kernel } from '../../kernel/index.ts'
 import { decodeJson, encodeJson } from '../../plugins/_shared/json.ts'
 import { routes } from '../../plugins/http/routes/index.ts'
 import dev from '../../presets/dev.ts'
 import { createMutator as createFrames } from '../fixtures/runtime/mutate.ts'
 import { conversationsOf } from '../fixtures/runtime/conversations.ts'
+import { emptyContext } from '../fixtures/runtime/empty-context.ts'
 import { openPuppet } from '../unit/_shared/child-process/puppet.ts'
 import { createMutator, type Mutator } from './mutate.ts'
 
@@ -231,19 +232,6 @@ async function protocol(seed: number): Promise<Fuzzed> {
     },
     close: async () => {},
   }
-}
-
-/** A context with state that keeps nothing. */
-function emptyContext(): RunContext {
-  const state = {
-    get: async () => null,
-    set: async () => {},
-    getAll: async () => ({}),
-    compareAndSet: async () => true,
-  }
-  const track = <T>(promise: Promise<T>): Promise<T> => promise.catch(() => undefined as T)
-  const ctx = { job: { id: '1', data: null, options: {} }, claim: 1, signal: new AbortController().signal, state }
-  return { ...ctx, track, defer: () => ({}), cancelled: false } as object as RunContext
 }
 
 async function json(seed: number): Promise<Fuzzed> {

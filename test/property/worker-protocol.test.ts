@@ -1,12 +1,12 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import type { RunContext } from '../../kernel/index.ts'
 import { createLineReader } from '../../plugins/_shared/child-process/lines.ts'
 import { environmentOf, processOptions } from '../../plugins/_shared/child-process/options.ts'
 import { spawnProcess } from '../../plugins/_shared/child-process/spawn.ts'
 import { createSupervisor } from '../../plugins/_shared/child-process/supervisor.ts'
 import { conversationsOf } from '../fixtures/runtime/conversations.ts'
 import { CHILD_COMMANDS } from '../fixtures/runtime/commands.ts'
+import { emptyContext } from '../fixtures/runtime/empty-context.ts'
 import { createMutator } from '../fixtures/runtime/mutate.ts'
 import { openPuppet } from '../unit/_shared/child-process/puppet.ts'
 
@@ -23,19 +23,6 @@ function saidBy(speaker: 'host' | 'child'): string[] {
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
-
-/** A context with state that keeps nothing, and nothing else. */
-function emptyContext(): RunContext {
-  const state = {
-    get: async () => null,
-    set: async () => {},
-    getAll: async () => ({}),
-    compareAndSet: async () => true,
-  }
-  const ctx = { job: { id: '1', data: null, options: {} }, claim: 1, signal: new AbortController().signal, state }
-  const track = <T>(promise: Promise<T>): Promise<T> => promise.catch(() => undefined as T)
-  return { ...ctx, track, defer: () => ({}), cancelled: false } as object as RunContext
-}
 
 describe('nearly right frames', () => {
   it(`never leave the host waiting, ${FRAMES} of them`, async () => {
