@@ -3,11 +3,11 @@ import { resolveConfig, type QueueConfig } from './presets/config.ts'
 
 export * from './kernel/index.ts'
 // Naming the plugins' types here also brings their additions to the kernel's types along.
-export type { Batch } from './plugins/batch/index.ts'
-export type { BusEvent, SendOptions } from './plugins/bus/index.ts'
-export type { Control, JobRef } from './plugins/control/index.ts'
-export type { Debounce } from './plugins/debounce/index.ts'
-export type { Explanation, Reason, ReasonCode } from './plugins/explain/index.ts'
+export type { Batch } from './plugins/jobs/batch/index.ts'
+export type { BusEvent, SendOptions } from './plugins/flow/bus/index.ts'
+export type { Control, JobRef } from './plugins/jobs/control/index.ts'
+export type { Debounce } from './plugins/jobs/debounce/index.ts'
+export type { Explanation, Reason, ReasonCode } from './plugins/observability/explain/index.ts'
 export type {
   FlowContext,
   FlowHandle,
@@ -15,19 +15,27 @@ export type {
   ForkOptions,
   RerunOptions,
   StartOptions,
-} from './plugins/flow/index.ts'
-export type { Timeline, TimelineJob } from './plugins/history/index.ts'
-export type { Authorize, Health, Http, HttpAction, Listening, ListenOptions, Problem } from './plugins/http/index.ts'
-export type { InstanceInfo } from './plugins/instances/index.ts'
-export type { DeadLetter, Redriven, RedriveOptions } from './plugins/job-options/index.ts'
-export type { SharedConcurrency } from './plugins/limits/index.ts'
-export type { LogLevel, RunLogger } from './plugins/logger/index.ts'
-export type { ProgressMessage } from './plugins/progress/index.ts'
-export type { ExecOptions } from './plugins/runtime-exec/index.ts'
-export type { IsolatedOptions } from './plugins/runtime-isolated/index.ts'
-export type { Schedule, ScheduleInfo, ScheduleOption } from './plugins/schedule/index.ts'
-export type { RunState } from './plugins/state/index.ts'
-export type { EventWait, SubSteps } from './plugins/step/index.ts'
+} from './plugins/flow/flow/index.ts'
+export type { Timeline, TimelineJob } from './plugins/observability/history/index.ts'
+export type {
+  Authorize,
+  Health,
+  Http,
+  HttpAction,
+  Listening,
+  ListenOptions,
+  Problem,
+} from './plugins/integrations/http/index.ts'
+export type { InstanceInfo } from './plugins/observability/instances/index.ts'
+export type { DeadLetter, Redriven, RedriveOptions } from './plugins/jobs/job-options/index.ts'
+export type { SharedConcurrency } from './plugins/jobs/limits/index.ts'
+export type { LogLevel, RunLogger } from './plugins/context/logger/index.ts'
+export type { ProgressMessage } from './plugins/context/progress/index.ts'
+export type { ExecOptions } from './plugins/runtimes/exec/index.ts'
+export type { IsolatedOptions } from './plugins/runtimes/isolated/index.ts'
+export type { Schedule, ScheduleInfo, ScheduleOption } from './plugins/flow/schedule/index.ts'
+export type { RunState } from './plugins/context/state/index.ts'
+export type { EventWait, SubSteps } from './plugins/flow/step/index.ts'
 export type {
   ClientChannel,
   ClientMessage,
@@ -36,8 +44,8 @@ export type {
   FollowOptions,
   StreamFollower,
   Streams,
-} from './plugins/streaming/index.ts'
-export type { Throttle } from './plugins/throttle/index.ts'
+} from './plugins/context/streaming/index.ts'
+export type { Throttle } from './plugins/jobs/throttle/index.ts'
 export type {
   TriggerDefinition,
   TriggerEvent,
@@ -46,10 +54,10 @@ export type {
   TriggerSubscription,
   Verify,
   WebhookFacts,
-} from './plugins/triggers/index.ts'
-export type { Upcast, UpcastEvent, UpcastTable } from './plugins/upcast/index.ts'
-export type { AwaitOptions, AwaitPart, AwaitRegistration, Awaited } from './plugins/wait/index.ts'
-export type { Webhooks } from './plugins/webhooks/index.ts'
+} from './plugins/flow/triggers/index.ts'
+export type { Upcast, UpcastEvent, UpcastTable } from './plugins/context/upcast/index.ts'
+export type { AwaitOptions, AwaitPart, AwaitRegistration, Awaited } from './plugins/flow/wait/index.ts'
+export type { Webhooks } from './plugins/flow/webhooks/index.ts'
 export { defineConfig, type QueueConfig } from './presets/config.ts'
 
 export interface CreateKernelOptions extends Omit<KernelOptions, 'preset' | 'config'> {

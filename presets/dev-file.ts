@@ -1,6 +1,6 @@
-import eventsFile from '../plugins/events-file/index.ts'
-import file from '../plugins/file/index.ts'
-import queueFile from '../plugins/queue-file/index.ts'
+import eventsFile from '../plugins/adapters/file/events/index.ts'
+import file from '../plugins/adapters/file/connection/index.ts'
+import queueFile from '../plugins/adapters/file/queue/index.ts'
 import { definePreset } from '../kernel/index.ts'
 import { capabilities } from './common.ts'
 

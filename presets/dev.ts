@@ -1,5 +1,5 @@
-import eventsMemory from '../plugins/events-memory/index.ts'
-import queueMemory from '../plugins/queue-memory/index.ts'
+import eventsMemory from '../plugins/adapters/memory/events/index.ts'
+import queueMemory from '../plugins/adapters/memory/queue/index.ts'
 import { definePreset } from '../kernel/index.ts'
 import { capabilities } from './common.ts'
 

@@ -1,6 +1,6 @@
-import eventsPostgres from '../plugins/events-postgres/index.ts'
-import pglite from '../plugins/pglite/index.ts'
-import queuePostgres from '../plugins/queue-postgres/index.ts'
+import eventsPostgres from '../plugins/adapters/postgres/events/index.ts'
+import pglite from '../plugins/adapters/pglite/index.ts'
+import queuePostgres from '../plugins/adapters/postgres/queue/index.ts'
 import { definePreset } from '../kernel/index.ts'
 import { capabilities } from './common.ts'
 

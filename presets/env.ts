@@ -1,6 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { distance, QueueError } from '../kernel/index.ts'
-import { CHILD_VARIABLES, PREFIX } from '../plugins/_shared/child-process/variables.ts'
+import { CHILD_VARIABLES, PREFIX } from '../plugins/runtimes/lib/child-process/variables.ts'
 
 /** What there is to be set. */
 export interface Settings {

@@ -1,7 +1,7 @@
 import { definePreset } from '../kernel/index.ts'
-import eventsPostgres from '../plugins/events-postgres/index.ts'
-import postgres from '../plugins/postgres/index.ts'
-import queuePostgres from '../plugins/queue-postgres/index.ts'
+import eventsPostgres from '../plugins/adapters/postgres/events/index.ts'
+import postgres from '../plugins/adapters/postgres/connection/index.ts'
+import queuePostgres from '../plugins/adapters/postgres/queue/index.ts'
 import { capabilities } from './common.ts'
 
 /** Jobs on pg-boss and events in tables of one PostgreSQL, shared by any number of processes. */

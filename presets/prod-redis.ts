@@ -1,7 +1,7 @@
 import { definePreset } from '../kernel/index.ts'
-import eventsRedis from '../plugins/events-redis/index.ts'
-import queueRedis from '../plugins/queue-redis/index.ts'
-import redis from '../plugins/redis/index.ts'
+import eventsRedis from '../plugins/adapters/redis/events/index.ts'
+import queueRedis from '../plugins/adapters/redis/queue/index.ts'
+import redis from '../plugins/adapters/redis/connection/index.ts'
 import { capabilities } from './common.ts'
 
 /** Jobs as BullMQ keeps them and events in Redis Streams, for any number of instances. */

@@ -35,12 +35,12 @@ function reached(...files: string[]): Set<string> {
   return found
 }
 
-const program = join(DIST, 'plugins/runtime-isolated/child.js')
+const program = join(DIST, 'plugins/runtimes/isolated/child.js')
 const child = reached('kernel/index.js', relative(DIST, program))
 child.delete(program)
 const application = reached('index.js', 'presets/dev.js')
 // What browsers load as well may not be in one file with what they cannot.
-const browser = reached('plugins/client/index.js', 'plugins/client/vue.js')
+const browser = reached('plugins/integrations/client/index.js', 'plugins/integrations/client/vue.js')
 const groups = [
   { name: 'shared', test: (id: string) => browser.has(id) && application.has(id), priority: 3 },
   // Each process of an isolated worker loads this, and should load no more.

@@ -1,10 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { ACTIONS, type HttpAction } from '../plugins/http/access.ts'
-import { createGuard } from '../plugins/http/guard.ts'
-import { options } from '../plugins/http/options.ts'
-import { routes } from '../plugins/http/routes/index.ts'
-import { recordPeer } from '../plugins/_shared/peer.ts'
+import { ACTIONS, type HttpAction } from '../plugins/integrations/http/access.ts'
+import { createGuard } from '../plugins/integrations/http/guard.ts'
+import { options } from '../plugins/integrations/http/options.ts'
+import { routes } from '../plugins/integrations/http/routes/index.ts'
+import { recordPeer } from '../plugins/integrations/lib/peer.ts'
 import type { Kernel } from '../kernel/index.ts'
 
 /*

@@ -14,8 +14,8 @@ import { createKernel } from 'nuxt-queue'
 import { dirname, join } from 'pathe'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const ARCHIVE = join(ROOT, 'plugins/pglite/prepared.tar.br')
-const BUILT = join(ROOT, 'dist/plugins/pglite/prepared.tar.br')
+const ARCHIVE = join(ROOT, 'plugins/adapters/pglite/prepared.tar.br')
+const BUILT = join(ROOT, 'dist/plugins/adapters/pglite/prepared.tar.br')
 
 /** A window as large as the repetitions are apart; the quality that takes seconds and not a minute. */
 const SETTINGS = { [constants.BROTLI_PARAM_QUALITY]: 5, [constants.BROTLI_PARAM_LGWIN]: 24 }
@@ -23,7 +23,7 @@ const SETTINGS = { [constants.BROTLI_PARAM_QUALITY]: 5, [constants.BROTLI_PARAM_
 /** What the archive depends on. */
 function inputs(): string {
   const packages = ['@electric-sql/pglite', 'pg-boss'].map((name) => join(ROOT, 'node_modules', name, 'package.json'))
-  const sources = globSync('plugins/{queue,events}-postgres/{schema,sql-}*.ts', { cwd: ROOT }).map((name) =>
+  const sources = globSync('plugins/adapters/postgres/{queue,events}/{schema,sql-}*.ts', { cwd: ROOT }).map((name) =>
     join(ROOT, name),
   )
   const hash = createHash('sha256')

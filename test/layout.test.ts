@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'pathe'
 import { describe, expect, it } from 'vitest'
+import { entryPoints, pluginFolders } from '../scripts/entry-points.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
 /** What the kernel may weigh, comments and blank lines aside. */
@@ -56,9 +57,31 @@ function strays(sources: Source[], allowed: (imported: string, importer: string)
   )
 }
 
-const pluginFolders = readdirSync(join(ROOT, 'plugins'), { withFileTypes: true })
-  .filter((entry) => entry.isDirectory())
-  .map(({ name }) => name)
+/** What each family may import from: itself, and the families below it. Top to bottom. */
+const ORDER = [['integrations'], ['observability'], ['flow'], ['jobs', 'context'], ['runtimes', 'adapters'], ['lib']]
+const FAMILIES = ORDER.flat()
+
+/** The names that users import plugins by: one that goes breaks their code. */
+const PLUGINS =
+  'batch bus cli client control debounce events-file events-memory events-postgres events-redis explain file flow history http instances job-options limits logger nitro nuxt pglite postgres progress queue-file queue-memory queue-postgres queue-redis redis registry retention runtime-exec runtime-isolated runtime-node runtime-python schedule state step streaming throttle triggers upcast validation wait webhooks'.split(
+    ' ',
+  )
+
+const plugins = pluginFolders()
+
+/** Programs, which may build kernels. */
+const COMMANDS = /^plugins\/integrations\/cli\/(?:bin|.*client|dev)\.ts$/
+
+/** The folder of the plugin that a file belongs to. Files in a `lib` belong to their family. */
+function ownFolder(path: string): string | undefined {
+  return [...plugins.values()].find((folder) => path.startsWith(`${folder}/`))
+}
+
+function hasReadme(folder: string): boolean {
+  const readme = join(ROOT, folder, 'README.md')
+  return existsSync(readme) && readFileSync(readme, 'utf8').startsWith('# ')
+}
+
 const shipped = ['contracts', 'kernel', 'plugins', 'presets', 'testing'].flatMap(sourcesIn)
 
 describe('layout', () => {
@@ -89,29 +112,43 @@ describe('layout', () => {
   })
 
   it('keeps plugins apart from each other', () => {
-    const plugins = sourcesIn('plugins')
-    const entryPoint = /^plugins\/cli\/(?:bin|.*client|dev)\.ts$/
-    const found = strays(plugins, (imported, importer) => {
-      const own = importer.split('/')[1]!
+    const found = strays(sourcesIn('plugins'), (imported, importer) => {
+      const own = ownFolder(importer)
       return (
         imported === 'kernel/index.ts' ||
-        imported.startsWith(`plugins/${own}/`) ||
-        imported.startsWith('plugins/_shared/') ||
-        (entryPoint.test(importer) && /^(?:index|presets\/index)\.ts$/.test(imported))
+        (own !== undefined && imported.startsWith(`${own}/`)) ||
+        /^plugins\/(?:\w+\/)?(?:\w+\/)?lib\//.test(imported) ||
+        (COMMANDS.test(importer) && /^(?:index|presets\/index)\.ts$/.test(imported))
       )
     })
     expect(found).toEqual([])
+  })
+
+  it('lets families import downwards', () => {
+    const rank = (path: string): number => ORDER.findIndex((families) => families.includes(path.split('/')[1]!))
+    const found = strays(sourcesIn('plugins'), (imported, importer) => {
+      if (!imported.startsWith('plugins/')) return true
+      const [from, to] = [rank(importer), rank(imported)]
+      return from < to || imported.split('/')[1] === importer.split('/')[1]
+    })
+    expect(found).toEqual([])
+  })
+
+  it('has no folder that is in no family, and a README for each', () => {
+    const folders = readdirSync(join(ROOT, 'plugins'), { withFileTypes: true }).filter((entry) => entry.isDirectory())
+    expect(folders.map(({ name }) => name).toSorted()).toEqual(FAMILIES.toSorted())
+    expect(FAMILIES.filter((family) => !hasReadme(join('plugins', family)))).toEqual([])
   })
 
   it('imports presets from entry points and the test kit only', () => {
     const importers = shipped.filter(({ imports }) => imports.some(({ path }) => path.startsWith('presets/')))
     const others = importers
       .map(({ path }) => path)
-      .filter((path) => !/^(?:presets|testing)\/|^plugins\/cli\//.test(path))
+      .filter((path) => !/^(?:presets|testing)\/|^plugins\/integrations\/cli\//.test(path))
     expect(others).toEqual([])
   })
 
-  it('has no cycles', () => {
+  it('has no circle of imports', () => {
     const graph = new Map(
       shipped.map(({ path, imports }) => [path, imports.filter(({ typeOnly }) => !typeOnly).map((one) => one.path)]),
     )
@@ -128,12 +165,7 @@ describe('layout', () => {
   })
 
   it('gives every plugin a README that shows its use', () => {
-    const without = pluginFolders.filter((name) => {
-      const readme = join(ROOT, 'plugins', name, 'README.md')
-      return !existsSync(readme) || !readFileSync(readme, 'utf8').startsWith('# ')
-    })
-    expect(without).toEqual([])
-    expect(existsSync(join(ROOT, 'kernel/README.md'))).toBe(true)
+    expect([...plugins.values(), 'kernel'].filter((folder) => !hasReadme(folder))).toEqual([])
   })
 
   it('keeps files short enough to read in one sitting', () => {
@@ -142,30 +174,27 @@ describe('layout', () => {
   })
 
   it('keeps what runs in browsers free of Node', () => {
-    const browser = [...sourcesIn('plugins/client'), read('plugins/_shared/fold-state.ts')]
+    const browser = [...sourcesIn('plugins/integrations/client'), read('plugins/context/lib/fold-state.ts')]
     const imported = browser.flatMap(({ path, imports }) =>
       imports.filter(({ typeOnly }) => !typeOnly).map((one) => ({ path, imported: one.path })),
     )
     const others = imported.filter((one) => !browser.some(({ path }) => path === one.imported))
-    expect(others).toEqual([{ path: 'plugins/client/vue.ts', imported: 'vue' }])
+    expect(others).toEqual([{ path: 'plugins/integrations/client/vue.ts', imported: 'vue' }])
   })
 
   it('brings along what plugins add to the types of the kernel', () => {
     const entry = readFileSync(join(ROOT, 'index.ts'), 'utf8')
-    const adapters = new Set(['file', 'redis', 'postgres', 'pglite'])
-    const adding = pluginFolders.filter(
-      (name) =>
-        name !== '_shared' &&
-        !adapters.has(name) &&
-        sourcesIn(join('plugins', name)).some(({ text }) => text.includes("declare module 'nuxt-queue/kernel'")),
+    const adding = [...plugins.values()].filter(
+      (folder) =>
+        !folder.startsWith('plugins/adapters/') &&
+        sourcesIn(folder).some(({ text }) => text.includes("declare module 'nuxt-queue/kernel'")),
     )
-    expect(adding.filter((name) => !entry.includes(`'./plugins/${name}/index.ts'`))).toEqual([])
+    expect(adding.filter((folder) => !entry.includes(`'./${folder}/index.ts'`))).toEqual([])
   })
 
-  it('exports every plugin from its index', () => {
-    const missing = pluginFolders.filter(
-      (name) => name !== '_shared' && !existsSync(join(ROOT, 'plugins', name, 'index.ts')),
-    )
-    expect(missing).toEqual([])
+  it('exports every plugin under the name that users know', () => {
+    const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { exports: unknown }
+    expect(manifest.exports).toEqual(entryPoints())
+    expect([...plugins.keys()]).toEqual(PLUGINS)
   })
 })

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
-import { createLineReader } from '../../plugins/_shared/child-process/lines.ts'
+import { createLineReader } from '../../plugins/runtimes/lib/child-process/lines.ts'
 
 /** A child without any of ours: the same framing, and nothing else. */
 export function startBareChild(command: string, args: readonly string[]) {

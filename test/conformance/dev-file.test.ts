@@ -11,9 +11,9 @@ import {
 } from 'nuxt-queue/testing/conformance'
 import { join } from 'pathe'
 import { afterAll, describe } from 'vitest'
-import eventsFile from '../../plugins/events-file/index.ts'
-import file from '../../plugins/file/index.ts'
-import queueFile from '../../plugins/queue-file/index.ts'
+import eventsFile from '../../plugins/adapters/file/events/index.ts'
+import file from '../../plugins/adapters/file/connection/index.ts'
+import queueFile from '../../plugins/adapters/file/queue/index.ts'
 import devFile from '../../presets/dev-file.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'nuxt-queue-file-'))

@@ -11,9 +11,9 @@ import {
 } from 'nuxt-queue/testing/conformance'
 import { join } from 'pathe'
 import { afterAll } from 'vitest'
-import eventsPostgres from '../../plugins/events-postgres/index.ts'
-import { openDatabase } from '../../plugins/pglite/database.ts'
-import queuePostgres from '../../plugins/queue-postgres/index.ts'
+import eventsPostgres from '../../plugins/adapters/postgres/events/index.ts'
+import { openDatabase } from '../../plugins/adapters/pglite/database.ts'
+import queuePostgres from '../../plugins/adapters/postgres/queue/index.ts'
 import embedded from '../../presets/embedded.ts'
 import { emptySchema } from './postgres-rig.ts'
 

@@ -1,5 +1,5 @@
 import { createPluginHarness, eventsConformance } from 'nuxt-queue/testing/conformance'
-import eventsMemory from '../../plugins/events-memory/index.ts'
+import eventsMemory from '../../plugins/adapters/memory/events/index.ts'
 
 eventsConformance({
   name: 'events-memory',

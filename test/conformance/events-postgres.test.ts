@@ -1,6 +1,6 @@
 import { createPluginHarness, eventsConformance } from 'nuxt-queue/testing/conformance'
-import eventsPostgres from '../../plugins/events-postgres/index.ts'
-import postgres from '../../plugins/postgres/index.ts'
+import eventsPostgres from '../../plugins/adapters/postgres/events/index.ts'
+import postgres from '../../plugins/adapters/postgres/connection/index.ts'
 import { postgresForFile } from './postgres-rig.ts'
 
 const { config, empty } = await postgresForFile()

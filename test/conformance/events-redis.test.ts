@@ -1,7 +1,7 @@
 import { createPluginHarness, eventsConformance } from 'nuxt-queue/testing/conformance'
 import { afterAll } from 'vitest'
-import eventsRedis from '../../plugins/events-redis/index.ts'
-import redis from '../../plugins/redis/index.ts'
+import eventsRedis from '../../plugins/adapters/redis/events/index.ts'
+import redis from '../../plugins/adapters/redis/connection/index.ts'
 import { sharedRedis } from '../services/redis.ts'
 
 const server = await sharedRedis()

@@ -1,7 +1,7 @@
 import { createPluginHarness, limitsConformance } from 'nuxt-queue/testing/conformance'
 import { afterAll } from 'vitest'
-import queueRedis from '../../plugins/queue-redis/index.ts'
-import redis from '../../plugins/redis/index.ts'
+import queueRedis from '../../plugins/adapters/redis/queue/index.ts'
+import redis from '../../plugins/adapters/redis/connection/index.ts'
 import { sharedRedis } from '../services/redis.ts'
 
 const server = await sharedRedis()

@@ -1,5 +1,5 @@
 import { createPluginHarness, queueConformance } from 'nuxt-queue/testing/conformance'
-import queueMemory from '../../plugins/queue-memory/index.ts'
+import queueMemory from '../../plugins/adapters/memory/queue/index.ts'
 
 queueConformance({
   name: 'queue-memory',

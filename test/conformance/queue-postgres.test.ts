@@ -1,7 +1,7 @@
 import { QueueError } from 'nuxt-queue/kernel'
 import { createPluginHarness, queueConformance } from 'nuxt-queue/testing/conformance'
-import postgres from '../../plugins/postgres/index.ts'
-import queuePostgres from '../../plugins/queue-postgres/index.ts'
+import postgres from '../../plugins/adapters/postgres/connection/index.ts'
+import queuePostgres from '../../plugins/adapters/postgres/queue/index.ts'
 import { postgresForFile } from './postgres-rig.ts'
 
 const { config, empty } = await postgresForFile()

@@ -1,5 +1,5 @@
 import { runtimeConformance } from 'nuxt-queue/testing/conformance'
-import runtimeExec from '../../plugins/runtime-exec/index.ts'
+import runtimeExec from '../../plugins/runtimes/exec/index.ts'
 import { scenarioFiles } from '../fixtures/runtime/files.ts'
 
 const workers = scenarioFiles('perl', 'pl', { exec: { mode: 'protocol' } })

@@ -1,5 +1,5 @@
 import { runtimeConformance } from 'nuxt-queue/testing/conformance'
-import runtimeIsolated from '../../plugins/runtime-isolated/index.ts'
+import runtimeIsolated from '../../plugins/runtimes/isolated/index.ts'
 import { scenarioFiles } from '../fixtures/runtime/files.ts'
 
 const workers = scenarioFiles('isolated', 'ts', {}, ['races', 'prints'])

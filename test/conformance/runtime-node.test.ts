@@ -1,4 +1,4 @@
 import { runtimeConformance } from 'nuxt-queue/testing/conformance'
-import runtimeNode from '../../plugins/runtime-node/index.ts'
+import runtimeNode from '../../plugins/runtimes/node/index.ts'
 
 runtimeConformance({ name: 'runtime-node', runtime: 'node', plugins: [runtimeNode] })

@@ -1,5 +1,5 @@
 import { runtimeConformance } from 'nuxt-queue/testing/conformance'
-import runtimePython from '../../plugins/runtime-python/index.ts'
+import runtimePython from '../../plugins/runtimes/python/index.ts'
 import { scenarioFiles } from '../fixtures/runtime/files.ts'
 
 runtimeConformance({

@@ -1,6 +1,6 @@
 import { definePlugin, QueueError, type AnyPlugin, type Kernel, type PluginKernel, type Ports } from 'nuxt-queue/kernel'
-import eventsMemory from '../../plugins/events-memory/index.ts'
-import queueMemory from '../../plugins/queue-memory/index.ts'
+import eventsMemory from '../../plugins/adapters/memory/events/index.ts'
+import queueMemory from '../../plugins/adapters/memory/queue/index.ts'
 
 /** What the contract wants an answer from at once. */
 const SYNCHRONOUS = new Set<PropertyKey>(['on', 'getWorker'])

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { createKernel, type Kernel } from 'nuxt-queue'
 import { join } from 'pathe'
 import { afterEach, describe, expect, it } from 'vitest'
-import { PREPARED } from '../../plugins/pglite/prepared.ts'
+import { PREPARED } from '../../plugins/adapters/pglite/prepared.ts'
 import { ROOT, startNode } from './processes.ts'
 
 const folders: string[] = []

@@ -46,7 +46,7 @@ async function play(preset: string): Promise<Played> {
   const [, ...lines] = (await readFile(join(ROOT, history), 'utf8')).split('\n').filter(Boolean)
   const events = lines.map((line) => JSON.parse(line) as Event)
   const state = JSON.parse(
-    (await startNode(['dist/plugins/cli/bin.js', 'state', history, '--json'], ROOT).ended).stdout,
+    (await startNode(['dist/plugins/integrations/cli/bin.js', 'state', history, '--json'], ROOT).ended).stdout,
   ) as { state: object }
   await rm(join(ROOT, report, '..'), { recursive: true, force: true })
   await rm(join(ROOT, history), { force: true })

@@ -20,6 +20,6 @@ test('the package holds the SDK and nothing that Python leaves behind', () => {
   const files = (JSON.parse(listed) as [{ files: { path: string }[] }])[0].files.map(({ path }) => path)
   expect(files).toContain('python-sdk/src/nuxt_queue/_serve.py')
   expect(files).toContain('python-sdk/src/nuxt_queue/py.typed')
-  expect(files).toContain('dist/plugins/runtime-isolated/child.js')
+  expect(files).toContain('dist/plugins/runtimes/isolated/child.js')
   expect(files.filter((path) => /\.pyc$|__pycache__/.test(path))).toEqual([])
 })

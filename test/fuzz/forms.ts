@@ -1,13 +1,13 @@
 import { createHmac } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { createKernel, type Kernel } from '../../kernel/index.ts'
-import { decodeJson, encodeJson } from '../../plugins/_shared/json.ts'
-import { routes } from '../../plugins/http/routes/index.ts'
+import { decodeJson, encodeJson } from '../../plugins/lib/json.ts'
+import { routes } from '../../plugins/integrations/http/routes/index.ts'
 import dev from '../../presets/dev.ts'
 import { createMutator as createFrames } from '../fixtures/runtime/mutate.ts'
 import { conversationsOf } from '../fixtures/runtime/conversations.ts'
 import { emptyContext } from '../fixtures/runtime/empty-context.ts'
-import { openPuppet } from '../unit/_shared/child-process/puppet.ts'
+import { openPuppet } from '../unit/lib/child-process/puppet.ts'
 import { createMutator, type Mutator } from './mutate.ts'
 
 /** Something to throw nearly right input at. */

@@ -11,10 +11,10 @@ import {
   type Settlement,
   type StoredEvent,
 } from '../../kernel/index.ts'
-import control from '../../plugins/control/index.ts'
-import { createLocalEvents } from '../../plugins/_shared/local-events/store.ts'
-import jobOptions from '../../plugins/job-options/index.ts'
-import runtimeNode from '../../plugins/runtime-node/index.ts'
+import control from '../../plugins/jobs/control/index.ts'
+import { createLocalEvents } from '../../plugins/adapters/lib/local-events/store.ts'
+import jobOptions from '../../plugins/jobs/job-options/index.ts'
+import runtimeNode from '../../plugins/runtimes/node/index.ts'
 import { createVirtualClock, settled } from '../../testing/index.ts'
 
 type Ending = 'ok' | 'throw' | 'defer'

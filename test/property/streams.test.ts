@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { createKernel, definePlugin, type EventStore, type Kernel, type PluginKernel } from 'nuxt-queue/kernel'
 import { expect, it } from 'vitest'
-import eventsMemory from '../../plugins/events-memory/index.ts'
-import streaming from '../../plugins/streaming/index.ts'
+import eventsMemory from '../../plugins/adapters/memory/events/index.ts'
+import streaming from '../../plugins/context/streaming/index.ts'
 
 const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
 

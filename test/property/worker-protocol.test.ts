@@ -1,14 +1,14 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { createLineReader } from '../../plugins/_shared/child-process/lines.ts'
-import { environmentOf, processOptions } from '../../plugins/_shared/child-process/options.ts'
-import { spawnProcess } from '../../plugins/_shared/child-process/spawn.ts'
-import { createSupervisor } from '../../plugins/_shared/child-process/supervisor.ts'
+import { createLineReader } from '../../plugins/runtimes/lib/child-process/lines.ts'
+import { environmentOf, processOptions } from '../../plugins/runtimes/lib/child-process/options.ts'
+import { spawnProcess } from '../../plugins/runtimes/lib/child-process/spawn.ts'
+import { createSupervisor } from '../../plugins/runtimes/lib/child-process/supervisor.ts'
 import { conversationsOf } from '../fixtures/runtime/conversations.ts'
 import { CHILD_COMMANDS } from '../fixtures/runtime/commands.ts'
 import { emptyContext } from '../fixtures/runtime/empty-context.ts'
 import { createMutator } from '../fixtures/runtime/mutate.ts'
-import { openPuppet } from '../unit/_shared/child-process/puppet.ts'
+import { openPuppet } from '../unit/lib/child-process/puppet.ts'
 
 const FRAMES = 100_000
 /** So many frames at most meet one execution. */

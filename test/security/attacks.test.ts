@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { DEVTOOLS_PAGE } from '../../plugins/nuxt/devtools-page.ts'
+import { DEVTOOLS_PAGE } from '../../plugins/integrations/nuxt/devtools-page.ts'
 import { ATTACKS } from './attacks.ts'
 import { openNitro, openNode, type Target, type Weakness } from './targets.ts'
 

@@ -1,6 +1,6 @@
 import { createConnection } from 'node:net'
 import { gunzipSync, gzipSync } from 'node:zlib'
-import { routes } from '../../plugins/http/routes/index.ts'
+import { routes } from '../../plugins/integrations/http/routes/index.ts'
 import { COOKIE, SECRET, type Target, type Weakness } from './targets.ts'
 
 /** One attack: how it is tried, and what lets it succeed. */

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { createJiti } from 'jiti'
 import { join } from 'pathe'
 import { afterAll, describe, expect, it, vi } from 'vitest'
-import type { Authorize, HttpAction } from '../../plugins/http/index.ts'
+import type { Authorize, HttpAction } from '../../plugins/integrations/http/index.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'nuxt-queue-examples-'))
@@ -12,7 +12,7 @@ const ALIAS = { 'nuxt-queue': join(ROOT, 'index.ts'), h3: fileURLToPath(import.m
 afterAll(() => rmSync(folder, { recursive: true }))
 
 /** Every configuration with an `authorize` that the documentation shows. */
-const examples = globSync(['README.md', 'docs/*.md', 'plugins/*/README.md'], { cwd: ROOT }).flatMap((page) => {
+const examples = globSync(['README.md', 'docs/*.md', 'plugins/**/README.md'], { cwd: ROOT }).flatMap((page) => {
   const blocks = readFileSync(join(ROOT, page), 'utf8').matchAll(/```ts\n([\s\S]*?)```/g)
   return [...blocks].flatMap(([, code], index) =>
     /export default defineConfig/.test(code!) && /\bauthorize\b|\btoken:/.test(code!)

@@ -2,8 +2,8 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symli
 import { tmpdir } from 'node:os'
 import { join } from 'pathe'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createDescriptionCache } from '../../plugins/runtime-python/cache.ts'
-import { isOwnersAlone, privateFolder } from '../../plugins/_shared/private-folder.ts'
+import { createDescriptionCache } from '../../plugins/runtimes/python/cache.ts'
+import { isOwnersAlone, privateFolder } from '../../plugins/lib/private-folder.ts'
 import { createKernel } from '../../kernel/index.ts'
 import devFile from '../../presets/dev-file.ts'
 

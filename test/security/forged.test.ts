@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createContextCalls } from '../../plugins/_shared/child-process/context-calls.ts'
+import { createContextCalls } from '../../plugins/runtimes/lib/child-process/context-calls.ts'
 import type { RunContext } from '../../kernel/index.ts'
 import { serve, type Rig } from '../unit/http/rig.ts'
 

@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { afterEach, describe, expect, it } from 'vitest'
-import { createVoucher, developmentPeer, upgradePeer } from '../../plugins/_shared/nitro/development-peer.ts'
+import { createVoucher, developmentPeer, upgradePeer } from '../../plugins/integrations/lib/nitro/development-peer.ts'
 import { createTestKernel } from '../../testing/index.ts'
 
 /** An address of this machine that a request reaches as one of another machine would: its socket shows it. */

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import { ACTIONS } from '../../plugins/http/access.ts'
-import { routes } from '../../plugins/http/routes/index.ts'
+import { ACTIONS } from '../../plugins/integrations/http/access.ts'
+import { routes } from '../../plugins/integrations/http/routes/index.ts'
 import { matrix, PAGE, withMatrix } from '../../scripts/matrix.ts'
 
 it('the table of who may do what is that of the routes: run "node scripts/matrix.ts"', async () => {

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it } from 'vitest'
-import { remoteReason, isLoopback, recordPeer } from '../../plugins/_shared/peer.ts'
+import { remoteReason, isLoopback, recordPeer } from '../../plugins/integrations/lib/peer.ts'
 import { createTestKernel } from '../../testing/index.ts'
 import { openSocket, serve } from '../unit/http/rig.ts'
 

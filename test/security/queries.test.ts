@@ -5,12 +5,9 @@ import { describe, expect, it } from 'vitest'
 import { findInterpolations } from './queries.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-const FILES = [
-  'plugins/{postgres,events-postgres,queue-postgres,pglite,redis,events-redis,queue-redis}/**/*.ts',
-  'plugins/_shared/{postgres,redis,migrate,store-clock}*.ts',
-]
+const FILES = ['plugins/adapters/{postgres,pglite,redis,lib}/**/*.ts']
 /** The other end of a port, which runs what it is sent. */
-const PASSES_ON = 'plugins/pglite/thread.ts'
+const PASSES_ON = 'plugins/adapters/pglite/thread.ts'
 
 const find = (code: string, others: Record<string, string> = {}): string[] =>
   findInterpolations(new Map([['a.ts', code], ...Object.entries(others)]))

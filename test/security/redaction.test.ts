@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { createKernel, redactError, redactText, serializeError } from '../../kernel/index.ts'
-import { oneLine } from '../../plugins/cli/output.ts'
+import { oneLine } from '../../plugins/integrations/cli/output.ts'
 import dev from '../../presets/dev.ts'
 import { startPostgres } from '../services/postgres.ts'
 import { startRedis } from '../services/redis.ts'

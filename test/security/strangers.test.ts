@@ -1,9 +1,9 @@
 import { createConnection, type Socket } from 'node:net'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { createClientAddress, isNetwork } from '../../plugins/_shared/client-address.ts'
-import { recordPeer } from '../../plugins/_shared/peer.ts'
-import { receiveBody } from '../../plugins/_shared/request-body.ts'
-import { listen } from '../../plugins/http/listen.ts'
+import { createClientAddress, isNetwork } from '../../plugins/integrations/lib/client-address.ts'
+import { recordPeer } from '../../plugins/integrations/lib/peer.ts'
+import { receiveBody } from '../../plugins/lib/request-body.ts'
+import { listen } from '../../plugins/integrations/http/listen.ts'
 import { createTestKernel } from '../../testing/index.ts'
 
 const TOKEN = 'a-token-of-enough-letters'

@@ -4,9 +4,9 @@ import type { Duplex } from 'node:stream'
 import adapter from 'crossws/adapters/node'
 import { vi } from 'vitest'
 import { createKernel, type Kernel, type KernelConfig } from '../../kernel/index.ts'
-import { createVoucher } from '../../plugins/_shared/nitro/development-peer.ts'
-import { handleRequest, queueReady, startQueue } from '../../plugins/_shared/nitro/runtime/index.ts'
-import type { WebSocketApp } from '../../plugins/_shared/nitro/runtime/websocket.ts'
+import { createVoucher } from '../../plugins/integrations/lib/nitro/development-peer.ts'
+import { handleRequest, queueReady, startQueue } from '../../plugins/integrations/lib/nitro/runtime/index.ts'
+import type { WebSocketApp } from '../../plugins/integrations/lib/nitro/runtime/websocket.ts'
 import dev from '../../presets/dev.ts'
 
 /** The cookie of somebody who may do everything, which their browser sends whoever asks. */

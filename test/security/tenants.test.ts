@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import fc from 'fast-check'
-import { routes } from '../../plugins/http/routes/index.ts'
-import type { HttpAction } from '../../plugins/http/index.ts'
+import { routes } from '../../plugins/integrations/http/routes/index.ts'
+import type { HttpAction } from '../../plugins/integrations/http/index.ts'
 import { openSse, serve, type Rig } from '../unit/http/rig.ts'
 
 type Tenant = 'ada' | 'bob'

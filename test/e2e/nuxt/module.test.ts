@@ -8,7 +8,7 @@ import { text } from 'node:stream/consumers'
 import { promisify } from 'node:util'
 import { join } from 'pathe'
 import { describe, expect, it } from 'vitest'
-import { routes } from '../../../plugins/http/routes/index.ts'
+import { routes } from '../../../plugins/integrations/http/routes/index.ts'
 import { openSocket } from '../../unit/http/rig.ts'
 import { createApp, type App, type Server } from './app.ts'
 

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'pathe'
-import { lockFolder } from '../../../plugins/_shared/folder/lock.ts'
+import { lockFolder } from '../../../plugins/adapters/lib/folder/lock.ts'
 import { installPackage } from '../../install/install.ts'
 import { ROOT } from '../processes.ts'
 

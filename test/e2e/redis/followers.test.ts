@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis'
 import type { ReadOptions, StoredEvent } from 'nuxt-queue'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { createFollower } from '../../../plugins/events-redis/follower.ts'
+import { createFollower } from '../../../plugins/adapters/redis/events/follower.ts'
 import { sharedRedis } from '../../services/redis.ts'
 import { application, collect, until } from './rig.ts'
 

@@ -1,9 +1,9 @@
 import { Redis } from 'ioredis'
 import { createKernel } from 'nuxt-queue/kernel'
 import { expect, it, onTestFinished } from 'vitest'
-import eventsRedis from '../../../plugins/events-redis/index.ts'
-import queueRedis from '../../../plugins/queue-redis/index.ts'
-import redis from '../../../plugins/redis/index.ts'
+import eventsRedis from '../../../plugins/adapters/redis/events/index.ts'
+import queueRedis from '../../../plugins/adapters/redis/queue/index.ts'
+import redis from '../../../plugins/adapters/redis/connection/index.ts'
 import { startRedis } from '../../services/redis.ts'
 import { application, collect, until } from './rig.ts'
 

@@ -1,7 +1,7 @@
 import type { KernelConfig } from 'nuxt-queue/kernel'
 import { describe, expect, it } from 'vitest'
-import { routes } from '../../../plugins/http/routes/index.ts'
-import type { HttpAction } from '../../../plugins/http/index.ts'
+import { routes } from '../../../plugins/integrations/http/routes/index.ts'
+import type { HttpAction } from '../../../plugins/integrations/http/index.ts'
 import { serve } from './rig.ts'
 
 const UNKNOWN = { status: 404, body: { code: 'ROUTE_UNKNOWN', detail: 'Nothing answers here.' } }

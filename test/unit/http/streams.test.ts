@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net'
 import { once } from 'node:events'
 import type { Kernel, StoredEvent } from 'nuxt-queue/kernel'
 import { describe, expect, it } from 'vitest'
-import type { HttpAction } from '../../../plugins/http/index.ts'
+import type { HttpAction } from '../../../plugins/integrations/http/index.ts'
 import { openSocket, openSse, seqs, serve, type Frame, type Rig } from './rig.ts'
 
 const begin = { run: { status: 'running', name: 'watched' } } as const

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { createKernel, definePlugin, type CreateKernelOptions } from '../../../index.ts'
-import { workerSwitch } from '../../../plugins/_shared/worker-switch.ts'
+import { workerSwitch } from '../../../plugins/integrations/lib/worker-switch.ts'
 
 const reporter = { warn() {}, error() {} }
 const NO_WORKERS = { registry: { dirs: [] } }

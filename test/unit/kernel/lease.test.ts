@@ -7,7 +7,7 @@ import {
   type PluginKernel,
   type WorkerInput,
 } from '../../../index.ts'
-import queueMemory from '../../../plugins/queue-memory/index.ts'
+import queueMemory from '../../../plugins/adapters/memory/queue/index.ts'
 import { dev } from '../../../presets/index.ts'
 
 /** What an adapter is told of a job and what is stored of it, in order. */

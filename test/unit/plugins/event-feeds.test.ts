@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { StoredEvent } from '../../../kernel/index.ts'
-import type { PostgresPort } from '../../../plugins/_shared/postgres.ts'
-import { createFeeds, type FeedSource } from '../../../plugins/events-postgres/feeds.ts'
+import type { PostgresPort } from '../../../plugins/adapters/postgres/lib/postgres.ts'
+import { createFeeds, type FeedSource } from '../../../plugins/adapters/postgres/events/feeds.ts'
 import { collectReports } from '../../../testing/conformance/harness.ts'
 
 const numbered = (...seqs: number[]): StoredEvent[] => seqs.map((seq) => ({ seq }) as StoredEvent)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { cronMoments } from '../../../plugins/_shared/cron.ts'
+import { cronMoments } from '../../../plugins/flow/lib/cron.ts'
 import { createTestKernel, type TestKernel } from '../../../testing/index.ts'
 
 /** A kernel that notes when its worker `tick` ran, as ISO text without milliseconds. */

@@ -1,6 +1,6 @@
 import { createHmac, generateKeyPairSync, sign, timingSafeEqual } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import type { Verify } from '../../../plugins/triggers/index.ts'
+import type { Verify } from '../../../plugins/flow/triggers/index.ts'
 import { createTestKernel } from '../../../testing/index.ts'
 
 /** 2026-01-01T00:00:00Z, where virtual time starts, in seconds. */

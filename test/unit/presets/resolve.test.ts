@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { createKernel, definePlugin, definePreset, QueueError } from '../../../index.ts'
 import { dev, loadQueueConfig, presetName, resolveConfig, resolvePreset } from '../../../presets/index.ts'
 import type { RunContext } from '../../../kernel/index.ts'
-import { CHILD_VARIABLES, jobVariables } from '../../../plugins/_shared/child-process/variables.ts'
+import { CHILD_VARIABLES, jobVariables } from '../../../plugins/runtimes/lib/child-process/variables.ts'
 import { configFromEnv } from '../../../presets/env.ts'
 
 const production = { production: true }

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import type { AppendOptions, AppendResult, EventDraft, RunInfo, StoredEvent } from '../../../kernel/index.ts'
-import { createLocalEvents } from '../../../plugins/_shared/local-events/store.ts'
+import { createLocalEvents } from '../../../plugins/adapters/lib/local-events/store.ts'
 import { seeded } from '../random.ts'
 import type { EventsTest } from './rig.ts'
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { ReasonCode } from '../../../plugins/explain/index.ts'
+import type { ReasonCode } from '../../../plugins/observability/explain/index.ts'
 import { codeOf } from '../harness.ts'
 import { entry, step } from './flow-workers.ts'
 import type { Handler, PresetTest, Worker } from './rig.ts'

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import type { EnqueuedJob, KernelConfig, WorkerConfig } from '../../../kernel/index.ts'
-import type { FlowOptions } from '../../../plugins/flow/index.ts'
+import type { FlowOptions } from '../../../plugins/flow/flow/index.ts'
 import { codeOf } from '../harness.ts'
 import type { PresetTest } from './rig.ts'
 

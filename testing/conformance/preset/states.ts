@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { RunState } from '../../../plugins/state/index.ts'
+import type { RunState } from '../../../plugins/context/state/index.ts'
 import type { PresetTest } from './rig.ts'
 
 interface Moment {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { z } from 'zod'
-import { createBoundedStream } from '../../../plugins/_shared/bounded-stream.ts'
+import { createBoundedStream } from '../../../plugins/lib/bounded-stream.ts'
 import { codeOf, errorOf } from '../harness.ts'
 import type { Handler, PresetTest, Worker } from './rig.ts'
 

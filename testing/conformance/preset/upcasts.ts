@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'pathe'
 import { expect, it } from 'vitest'
 import type { StoredEvent } from '../../../kernel/index.ts'
-import { readHistory } from '../../../plugins/_shared/history.ts'
+import { readHistory } from '../../../plugins/observability/lib/history.ts'
 import { codeOf } from '../harness.ts'
 import type { PresetTest } from './rig.ts'
 

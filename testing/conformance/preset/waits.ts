@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { AwaitRegistration } from '../../../plugins/wait/index.ts'
+import type { AwaitRegistration } from '../../../plugins/flow/wait/index.ts'
 import type { WorkerConfig } from '../../../kernel/index.ts'
 import { codeOf } from '../harness.ts'
 import { entry, step } from './flow-workers.ts'

@@ -17,8 +17,8 @@ import {
   type WorkerInput,
   type WorkerManager,
 } from '../../../kernel/index.ts'
-import eventsMemory from '../../../plugins/events-memory/index.ts'
-import { createLocalLimits } from '../../../plugins/_shared/local-queue/limits.ts'
+import eventsMemory from '../../../plugins/adapters/memory/events/index.ts'
+import { createLocalLimits } from '../../../plugins/adapters/lib/local-queue/limits.ts'
 import { capabilities } from '../../../presets/common.ts'
 import { collectReports, type Harness, type HarnessOptions, type Report } from '../harness.ts'
 import { createTime, reachState, type Time } from '../time.ts'

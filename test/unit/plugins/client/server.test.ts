@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { effectScope, watch } from 'vue'
 import { z } from 'zod'
-import { createClient, type QueueClient } from '../../../../plugins/client/index.ts'
-import { useQueueStream } from '../../../../plugins/client/vue.ts'
+import { createClient, type QueueClient } from '../../../../plugins/integrations/client/index.ts'
+import { useQueueStream } from '../../../../plugins/integrations/client/vue.ts'
 import { createKernel, type Kernel } from '../../../../index.ts'
 
 /** The client against the real HTTP interface. */

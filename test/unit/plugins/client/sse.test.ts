@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createSseParser, type SseFrame } from '../../../../plugins/client/sse.ts'
+import { createSseParser, type SseFrame } from '../../../../plugins/integrations/client/sse.ts'
 
 function parse(bytes: Uint8Array, cuts: readonly number[] = []): SseFrame[] {
   const push = createSseParser()

@@ -2,7 +2,12 @@ import { createServer, type ServerResponse } from 'node:http'
 import fc from 'fast-check'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createKernel } from '../../../../index.ts'
-import { follow, subscribe, type SubscribeOptions, type SubscriptionStatus } from '../../../../plugins/client/index.ts'
+import {
+  follow,
+  subscribe,
+  type SubscribeOptions,
+  type SubscriptionStatus,
+} from '../../../../plugins/integrations/client/index.ts'
 import { begin, cut, END, ephemeral, event, events, problem, serve, stream, trickle } from './rig.ts'
 
 const QUICK = { min: 1, max: 5 }

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createSSRApp, effectScope, h, nextTick, ref, watch, type EffectScope } from 'vue'
 import { renderToString } from 'vue/server-renderer'
-import { provideQueue, useQueueStream, type QueueStreamOptions } from '../../../../plugins/client/vue.ts'
+import { provideQueue, useQueueStream, type QueueStreamOptions } from '../../../../plugins/integrations/client/vue.ts'
 import { begin, END, ephemeral, event, problem, serve, stream } from './rig.ts'
 
 let scope: EffectScope

@@ -7,7 +7,7 @@ import { join } from 'pathe'
 import { describe, expect, it } from 'vitest'
 import { newFolder, openFolder } from './rig.ts'
 
-const LOCK = new URL('../../../../plugins/_shared/folder/lock.ts', import.meta.url).href
+const LOCK = new URL('../../../../plugins/adapters/lib/folder/lock.ts', import.meta.url).href
 
 /** A process that takes the lock, says so, and holds it until it is killed. */
 function holder(folder: string) {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { createPace } from '../../../../plugins/queue-postgres/pace.ts'
+import { createPace } from '../../../../plugins/adapters/postgres/queue/pace.ts'
 
 /** A consumer whose turns take so many milliseconds, in each of which so many jobs succeed. */
 function run({ turns, ms, jobs }: { turns: number; ms: number; jobs: number }) {

@@ -1,0 +1,41 @@
+import { definePlugin } from '../../../../kernel/index.ts'
+import { createLocalLimits } from '../../lib/local-queue/limits.ts'
+import { createLocalQueues } from '../../lib/local-queue/provider.ts'
+import { createWorkerManager } from '../../lib/worker-manager.ts'
+import { durable } from './durable.ts'
+import { createJournals } from './journals.ts'
+
+const LIMITS = { journal: 'nuxt-queue/limits', version: 1 }
+
+/** Queues in the memory of this process, with a journal on disk for each, from which they are built again. */
+export default definePlugin({
+  name: 'queue-file',
+  requires: ['file'],
+  setup(kernel) {
+    const storage = kernel.port('file')
+    const journals = createJournals(storage, () => queues)
+    const queues = createLocalQueues(kernel, {
+      durable: true,
+      maxQueueSize: storage.maxQueueSize,
+      configKey: 'file',
+      journal: journals,
+    })
+    for (const left of journals.load()) queues.restore(left.queue, left)
+    kernel.provide('queue', durable(queues.provider, journals))
+    const { limits, snapshot, restore } = createLocalLimits(kernel, (change) => lines.append(change, 1))
+    const lines = storage.open('limits', { header: LIMITS, snapshot }, (line) => restore(line as never))
+    kernel.provide('limits', {
+      ...limits,
+      /** Whoever waits has to be woken by the next process, so the job is put off only once its line is safe. */
+      acquire(...args) {
+        if (limits.acquire(...args) === true) return true
+        return lines.synced()?.then(() => false) ?? false
+      },
+    })
+    kernel.provide('workers', createWorkerManager(queues.open, { kernel }))
+    return async () => {
+      await queues.provider.close()
+      await Promise.all([journals.close(), lines.close()])
+    }
+  },
+})

@@ -1,0 +1,15 @@
+import { checkMoment, EXPECTED, invalid, isPriority, type JobDraft } from '../../../kernel/index.ts'
+
+/**
+ * Refuses a job that could never be found again or never be due, whoever made it.
+ *
+ * @throws QueueError `OPTION_INVALID`
+ */
+export function checkDraft({ queue, id, name, createdAt, runAt, priority }: JobDraft): void {
+  if (typeof id !== 'string' || typeof queue !== 'string' || typeof name !== 'string') {
+    throw invalid('The id, queue and name of a job', EXPECTED.text, [id, queue, name])
+  }
+  checkMoment('The moment at which a job was created', createdAt)
+  checkMoment('The moment at which a job is due', runAt)
+  if (!isPriority(priority)) throw invalid('The priority of a job', EXPECTED.priority, priority)
+}

@@ -1,0 +1,261 @@
+import {
+  QueueError,
+  type AppendOptions,
+  type EventDraft,
+  type EventStore,
+  type Kernel,
+  type RunInfo,
+  type RunPatch,
+  type Snapshot,
+  type StoredEvent,
+} from '../../../../kernel/index.ts'
+import { seqAfter } from '../after.ts'
+import { ChurnMap } from '../churn-map.ts'
+import { EndedLists } from '../ended.ts'
+import { cloneValue, copyValue } from '../../../lib/value.ts'
+import { createRunIndex } from './runs.ts'
+import { Stream } from './stream.ts'
+import { createSubscribers } from './subscribers.ts'
+
+type Host = Pick<Kernel, 'clock' | 'config' | 'reporter'>
+
+/** Every run has the same members in the same order, which is what makes many of them cheap. */
+const NO_RUN: RunInfo = {
+  runId: '',
+  status: 'running',
+  name: '',
+  queue: undefined,
+  jobId: undefined,
+  flow: undefined,
+  tags: undefined,
+  startedAt: 0,
+  updatedAt: 0,
+  endedAt: undefined,
+  head: 0,
+}
+
+/** What a durable adapter notes, in the order in which it happened. */
+interface EventJournal {
+  appended(stream: string, change: StoredChange): void
+  snapshot(stream: string, snapshot: Snapshot): void
+  trimmed(stream: string, seq: number): void
+  expired(streams: readonly string[], events: number): void
+}
+
+/** One append that has been accepted: applying it again gives the same, and twice the same as once. */
+export interface StoredChange extends Pick<AppendOptions, 'run' | 'reopen' | 'fence'> {
+  /** `seq` of the first event. */
+  seq: number
+  ts: number
+  events: readonly EventDraft[]
+}
+
+export interface LocalEventsOptions {
+  durable: boolean
+  journal?: EventJournal
+}
+
+export interface LocalEvents {
+  store: EventStore
+  streams(): IterableIterator<Stream>
+  /** Takes in what an earlier process has left; `done` once that is all. */
+  restore: {
+    /** Begins a stream anew. */
+    stream(name: string, memory: Stream['memory'], info: RunInfo | undefined): void
+    change(stream: string, change: StoredChange): void
+    snapshot(stream: string, snapshot: Snapshot): void
+    trimmed(stream: string, seq: number): void
+    expired(streams: readonly string[]): void
+    done(): void
+  }
+}
+
+/** The event store of one process: an array a stream. */
+export function createLocalEvents(kernel: Host, { durable, journal }: LocalEventsOptions): LocalEvents {
+  const streams = new ChurnMap<string, Stream>()
+  const subscribers = createSubscribers(kernel.reporter)
+  /** The newest moment given to an event: time does not go back, whatever the clock does. */
+  let latest = 0
+  const runs = createRunIndex(streams)
+  const ended = new EndedLists<Stream>()
+
+  function patchRun(stream: Stream, patch: RunPatch, now: number): void {
+    unlist(stream)
+    const info = stream.info ?? runs.begin(stream, { ...NO_RUN, runId: stream.name, startedAt: now, updatedAt: now })
+    if (patch.status !== undefined) info.status = patch.status
+    if (patch.name !== undefined) info.name = patch.name
+    if (patch.queue !== undefined) info.queue = patch.queue
+    if (patch.jobId !== undefined) info.jobId = patch.jobId
+    if (patch.flow !== undefined) info.flow = patch.flow
+    if (patch.tags !== undefined) runs.tag(stream, patch.tags)
+    info.endedAt = info.status === 'running' ? undefined : now
+    list(stream)
+  }
+
+  /** Puts an ended run where it waits to expire. */
+  function list(stream: Stream): void {
+    const { status, queue, endedAt } = stream.info!
+    if (status !== 'running') stream.ended = ended.add(stream, { outcome: status, queue, endedAt: endedAt! })
+  }
+
+  function unlist(stream: Stream): void {
+    if (stream.ended) ended.remove(stream.ended)
+    stream.ended = undefined
+  }
+
+  /** The same for an append as it happens and for one read back. */
+  function apply(
+    stream: Stream,
+    drafts: readonly EventDraft[],
+    data: readonly unknown[],
+    options: AppendOptions,
+    now: number,
+  ): StoredEvent[] {
+    if (stream.head === 0) streams.set(stream.name, stream)
+    const events = stream.push(drafts, data, now)
+    if (options.fence) stream.raiseFence(options.fence)
+    touch(stream, options, now)
+    return events
+  }
+
+  function touch(stream: Stream, { run, reopen }: AppendOptions, now: number): void {
+    if (run) patchRun(stream, run, now)
+    else if (reopen && stream.info?.status !== 'running') patchRun(stream, { status: 'running' }, now)
+    if (!stream.info) return
+    stream.info.updatedAt = now
+    stream.info.head = stream.head
+  }
+
+  function copyData({ type, data }: EventDraft): unknown {
+    return data === undefined ? data : copyValue(data, kernel.config.payloadLimit, `data of event "${type}"`)
+  }
+
+  function readTrimmed(name: string, after: number): Stream | undefined {
+    const stream = streams.get(name)
+    if (!stream || after >= stream.trimmed) return stream
+    const hint = `It starts at ${stream.trimmed + 1}; start from a snapshot.`
+    throw new QueueError('EVENTS_TRIMMED', `Run ${name} has no events left after seq ${after}. ${hint}`, {
+      details: { trimmed: stream.trimmed },
+    })
+  }
+
+  /** Takes streams away with all that is known of them. */
+  function remove(gone: readonly Stream[]): number {
+    let events = 0
+    for (const stream of gone) {
+      streams.delete(stream.name)
+      runs.forget(stream)
+      events += stream.events.length
+    }
+    if (gone.length > 0)
+      journal?.expired(
+        gone.map(({ name }) => name),
+        events,
+      )
+    return gone.length
+  }
+
+  const store: EventStore = {
+    capabilities: { durable, shared: false, globalCursor: false },
+    append(name, drafts, options = {}) {
+      const stream = streams.get(name) ?? new Stream(name)
+      const reason = stream.refusal(options)
+      if (reason) return { ok: false, reason, head: stream.head }
+      const copies = drafts.map(copyData)
+      const now = (latest = Math.max(latest, kernel.clock.now()))
+      const events = apply(stream, drafts, copies, options, now)
+      journal?.appended(name, { ...options, seq: stream.head - events.length + 1, ts: now, events })
+      subscribers.events(name, events)
+      return { ok: true, events, head: stream.head }
+    },
+    read: (name, options = {}) => readTrimmed(name, options.after ?? 0)?.read(options) ?? [],
+    byKey(name, key) {
+      const event = streams.get(name)?.byKey(key)
+      return event && { ...event, data: cloneValue(event.data) }
+    },
+    head: (name) => streams.get(name)?.head ?? 0,
+    snapshots: {
+      get(name, reducer, until = Infinity) {
+        const found = streams.get(name)?.snapshots?.findLast((one) => one.reducer === reducer && one.seq <= until)
+        return found && { ...found, state: cloneValue(found.state) }
+      },
+      put(name, snapshot) {
+        const copy = { ...snapshot, state: cloneValue(snapshot.state) }
+        if (streams.get(name)?.keep(copy)) journal?.snapshot(name, copy)
+      },
+    },
+    subscribe(name, { after, onMessage }, listener) {
+      if (name === '*' && after !== undefined) {
+        const message = 'Events in memory have no cursor over all runs. Leave "after" out, or follow one run.'
+        throw new QueueError('OPTION_UNSUPPORTED', message)
+      }
+      const from = after === undefined ? undefined : seqAfter(after)
+      const replay: StoredEvent[] = from === undefined ? [] : (readTrimmed(name, from)?.read({ after: from }) ?? [])
+      return subscribers.add(name, listener, onMessage, replay)
+    },
+    publish: (name, messages) => subscribers.messages(name, messages),
+    runs: {
+      get: (runId) => cloneValue(streams.get(runId)?.info),
+      list: (filter) => runs.list(filter).map(cloneValue),
+    },
+    expire: (policy) => remove([...ended.expire(policy)]),
+    forget(heads) {
+      const known = heads.map(({ stream, seq }) => ({ stream: streams.get(stream), seq }))
+      return remove(known.flatMap(({ stream, seq }) => (stream && !stream.info && stream.head === seq ? [stream] : [])))
+    },
+    trim(name, seq) {
+      const stream = streams.get(name)
+      if (!stream) return
+      if (!stream.snapshots?.some((snapshot) => snapshot.seq >= seq)) {
+        throw new QueueError('EVENTS_CONFLICT', `No snapshot of run ${name} covers seq ${seq}, so nothing was trimmed.`)
+      }
+      stream.trim(seq)
+      journal?.trimmed(name, seq)
+    },
+    close: () => subscribers.clear(),
+  }
+
+  return {
+    store,
+    streams: () => streams.values(),
+    restore: {
+      stream(name, memory, info) {
+        const stream = new Stream(name)
+        stream.recall(memory)
+        const before = streams.get(name)
+        if (before) runs.forget(before)
+        streams.set(name, stream)
+        if (info) runs.begin(stream, { ...NO_RUN, ...info })
+      },
+      change(name, { seq, ts, events, ...options }) {
+        const stream = streams.get(name) ?? new Stream(name)
+        latest = Math.max(latest, ts)
+        const fresh = events.slice(Math.max(0, stream.head - seq + 1))
+        apply(
+          stream,
+          fresh,
+          fresh.map(({ data }) => data),
+          options,
+          ts,
+        )
+      },
+      snapshot: (name, snapshot) => void streams.get(name)?.keep(snapshot),
+      trimmed: (name, seq) => streams.get(name)?.trim(seq),
+      expired(names) {
+        for (const name of names) {
+          const stream = streams.get(name)
+          if (!stream) continue
+          unlist(stream)
+          runs.forget(stream)
+          streams.delete(name)
+        }
+      },
+      /** What was read in the order of creation expires in the order of its end. */
+      done() {
+        const over = [...streams.values()].filter(({ info }) => info && info.status !== 'running')
+        for (const stream of over) unlist(stream)
+        for (const stream of over.toSorted((a, b) => a.info!.endedAt! - b.info!.endedAt!)) list(stream)
+      },
+    },
+  }
+}

@@ -1,0 +1,271 @@
+import {
+  callListener,
+  hasGivenId,
+  QueueError,
+  type EnqueueReceipt,
+  type JobDraft,
+  type JobQuery,
+  type JobRecord,
+  type Kernel,
+  type QueueEvent,
+  type QueueListener,
+  type QueueProvider,
+  type RunOutcome,
+} from '../../../../kernel/index.ts'
+import { EndedLists } from '../ended.ts'
+import { cloneValue } from '../../../lib/value.ts'
+import type { OpenConsumer } from '../worker-manager.ts'
+import { copyJob, flatten } from './copy-job.ts'
+import { createForgotten, type ForgottenJob } from './forgotten.ts'
+import type { QueueJournal } from './journal.ts'
+import { createQueue, type LocalQueue, type QueueHost } from './queue.ts'
+import { createTurns } from './turns.ts'
+import { createEntry, type Entry } from './waiting.ts'
+
+export interface LocalQueueOptions {
+  durable: boolean
+  /** How many jobs may wait in one queue, delayed ones included; then `enqueue` throws `QUEUE_FULL`. */
+  maxQueueSize: number
+  /** The section of the configuration that sets it, for the error. */
+  configKey: string
+  /** What a durable adapter notes of each change. */
+  journal?: QueueJournal
+}
+
+/** The queues of one process, and what an adapter needs of them beside the port. */
+export interface LocalQueues {
+  provider: QueueProvider
+  /** Opens the consumer of a queue. */
+  open: OpenConsumer
+  /** Takes jobs in that an earlier process has left, in the order in which they were enqueued. */
+  restore(queue: string, left: Omit<LeftQueue, 'queue'>): void
+  jobsOf(queue: string): JobRecord[]
+  /** Jobs of a queue that were forgotten, and whose ids are still known. */
+  forgottenOf(queue: string): ForgottenJob[]
+}
+
+/** What an earlier process has left of a queue. */
+export interface LeftQueue {
+  queue: string
+  jobs: JobRecord[]
+  forgotten: ForgottenJob[]
+  paused: boolean
+}
+
+type Listeners = { queue: string; event: QueueEvent | '*'; listener: QueueListener }
+
+export function createLocalQueues(
+  kernel: Pick<Kernel, 'clock' | 'config' | 'reporter'>,
+  { durable, maxQueueSize, configKey, journal }: LocalQueueOptions,
+): LocalQueues {
+  const { payloadLimit } = kernel.config
+  const queues = new Map<string, LocalQueue>()
+  const listeners = new Set<Listeners>()
+  const ended = new EndedLists<Entry>()
+  const forgotten = createForgotten()
+
+  const host: QueueHost = {
+    get clock() {
+      return kernel.clock
+    },
+    start: createTurns(),
+    journal,
+    emit(event, queue, entry) {
+      if (listeners.size === 0) return
+      for (const wanted of listeners) {
+        if ((wanted.queue !== '*' && wanted.queue !== queue) || (wanted.event !== '*' && wanted.event !== event))
+          continue
+        callListener(kernel.reporter, `A listener of queue "${queue}" failed.`, () =>
+          wanted.listener(event, queue, entry && { ...entry.record }),
+        )
+      }
+    },
+    unstorable({ record }, problem) {
+      kernel.reporter.error(`How job "${record.id}" ended cannot be stored; it will run again.`, problem)
+    },
+    ended(entry) {
+      const { queue, state, finishedAt } = entry.record
+      entry.ended = ended.add(entry, { queue, outcome: state as RunOutcome, endedAt: finishedAt! })
+    },
+  }
+
+  function queueOf(name: string): LocalQueue {
+    let queue = queues.get(name)
+    if (!queue) queues.set(name, (queue = createQueue(name, host)))
+    return queue
+  }
+
+  function find(queue: string, id: string): Entry | undefined {
+    return queues.get(queue)?.jobs.get(id)
+  }
+
+  function assertRoom(name: string, more: number): void {
+    const size = queues.get(name)?.size ?? 0
+    if (size + more <= maxQueueSize) return
+    const hint = `Enqueue more slowly, add concurrency, or raise ${configKey}.maxQueueSize.`
+    throw new QueueError('QUEUE_FULL', `Queue "${name}" holds ${size} of at most ${maxQueueSize} jobs. ${hint}`, {
+      details: { queue: name, size, maxQueueSize },
+    })
+  }
+
+  function known(draft: JobDraft): EnqueueReceipt | undefined {
+    const { queue, id } = draft
+    const there = find(queue, id)?.record ?? (hasGivenId(draft) ? findForgotten(queue, id) : undefined)
+    return there && { id, runId: there.runId, deduplicated: true }
+  }
+
+  function findForgotten(queue: string, id: string): ForgottenJob | undefined {
+    return forgotten.find(queue, id, kernel.clock.now())
+  }
+
+  function add(entry: Entry): EnqueueReceipt {
+    const { queue, id, runId } = entry.record
+    queueOf(queue).add(entry)
+    return { id, runId, deduplicated: false }
+  }
+
+  /** Takes an ended job off the list of those that expire. */
+  function unlist(entry: Entry): void {
+    if (entry.ended) ended.remove(entry.ended)
+    entry.ended = undefined
+  }
+
+  /** @param known what stays known of the job */
+  function forget(entry: Entry, known?: ForgottenJob): void {
+    const { queue, id } = entry.record
+    host.emit('removed', queue, entry)
+    queueOf(queue).remove(entry)
+    if (known) forgotten.add(known)
+    journal?.removed(queue, id, known)
+  }
+
+  function knownFor({ record }: Entry, rememberFor: number, now: number): ForgottenJob | undefined {
+    const { queue, id, runId, state, finishedAt } = record
+    const until = finishedAt! + rememberFor
+    if (until <= now || !hasGivenId(record)) return undefined
+    flatten(runId)
+    return { queue, id, runId, outcome: state as RunOutcome, until }
+  }
+
+  const provider: QueueProvider = {
+    capabilities: {
+      durable,
+      shared: false,
+      delay: true,
+      priority: true,
+      maxQueueSize: true,
+      progress: true,
+      transaction: false,
+    },
+    enqueue(draft) {
+      const receipt = known(draft)
+      if (receipt) return receipt
+      if (maxQueueSize !== Infinity) assertRoom(draft.queue, 1)
+      return add(copyJob(draft, payloadLimit))
+    },
+    enqueueMany(drafts) {
+      const unknown = drafts.filter((draft) => !known(draft))
+      for (const [queue, group] of Map.groupBy(unknown, ({ queue }) => queue)) {
+        assertRoom(queue, new Set(group.map(({ id }) => id)).size)
+      }
+      const entries = drafts.map((draft) => copyJob(draft, payloadLimit))
+      return entries.map((entry) => known(entry.record) ?? add(entry))
+    },
+    getJob: (queue, id) => cloneValue(find(queue, id)?.record),
+    getJobs({ queue, name, states, runId, limit = 100, offset = 0 }: JobQuery = {}) {
+      const searched = [...queues].flatMap(([key, one]) => (queue === undefined || key === queue ? [one] : []))
+      const found: JobRecord[] = []
+      for (const { jobs } of searched) {
+        for (const { record } of jobs.values()) {
+          if (states && !states.includes(record.state)) continue
+          if ((name !== undefined && record.name !== name) || (runId !== undefined && record.runId !== runId)) continue
+          found.push(record)
+        }
+      }
+      if (searched.length > 1) found.sort((a, b) => a.createdAt - b.createdAt)
+      return found.slice(offset, offset + limit).map(cloneValue)
+    },
+    getJobCounts(name) {
+      const counts = { waiting: 0, delayed: 0, active: 0, completed: 0, failed: 0, cancelled: 0 }
+      const queue = queues.get(name)
+      if (!queue) return counts
+      for (const { record } of queue.jobs.values()) counts[record.state]++
+      return counts
+    },
+    getQueues: () =>
+      [...queues].flatMap(([name, { jobs, hasConsumer }]) => (jobs.size > 0 || hasConsumer ? [name] : [])),
+    pause: (queue) => queueOf(queue).setPaused(true),
+    resume: (queue) => queueOf(queue).setPaused(false),
+    isPaused: (queue) => queues.get(queue)?.paused ?? false,
+    retry(queue, id) {
+      const entry = find(queue, id)
+      if (!entry) throw new QueueError('JOB_NOT_FOUND', `Queue "${queue}" holds no job "${id}".`)
+      const { state, round } = entry.record
+      if (state !== 'failed' && state !== 'cancelled') {
+        throw new QueueError('JOB_STATE', `Job "${id}" is ${state}; only a failed or cancelled job can be retried.`)
+      }
+      unlist(entry)
+      const fresh = { attemptsMade: 0, crashes: 0, round: round + 1, error: undefined, finishedAt: undefined }
+      queueOf(queue).readmit(entry, { ...fresh, progress: undefined })
+    },
+    promote(queue, id) {
+      const entry = find(queue, id)
+      if (entry?.record.state === 'active') return (entry.promoted = true)
+      if (entry?.record.state !== 'delayed') return false
+      queueOf(queue).readmit(entry)
+      return true
+    },
+    cancel(queue, id) {
+      const entry = find(queue, id)
+      if (!entry || entry.record.state === 'active' || entry.ended) return false
+      queueOf(queue).cancel(entry)
+      return true
+    },
+    remove(queue, id) {
+      const entry = find(queue, id)
+      if (!entry) {
+        const wasKnown = forgotten.drop(queue, id)
+        if (wasKnown) journal?.removed(queue, id)
+        return wasKnown
+      }
+      if (entry.record.state === 'active') {
+        throw new QueueError('JOB_STATE', `Job "${id}" is active. Cancel it first.`)
+      }
+      unlist(entry)
+      forget(entry)
+      return true
+    },
+    clean({ rememberFor = 0, ...policy }) {
+      const now = kernel.clock.now()
+      forgotten.sweep(now)
+      let cleaned = 0
+      for (const entry of ended.expire(policy)) {
+        forget(entry, knownFor(entry, rememberFor, now))
+        cleaned++
+      }
+      return cleaned
+    },
+    forgotten: (queue, id) => findForgotten(queue, id)?.runId,
+    on(queue, event, listener) {
+      const wanted = { queue, event, listener }
+      listeners.add(wanted)
+      return () => void listeners.delete(wanted)
+    },
+    close() {
+      for (const queue of queues.values()) queue.close()
+      listeners.clear()
+    },
+  }
+  return {
+    provider,
+    open: (name, processor, concurrency) => queueOf(name).open(processor, concurrency),
+    restore(name, left) {
+      const queue = queueOf(name)
+      if (left.paused) queue.setPaused(true)
+      queue.restore(left.jobs.map(createEntry))
+      for (const job of left.forgotten.toSorted((a, b) => a.until - b.until)) forgotten.add(job)
+    },
+    jobsOf: (name) => [...queueOf(name).jobs.values()].map(({ record }) => record),
+    forgottenOf: (name) => forgotten.of(name),
+  }
+}

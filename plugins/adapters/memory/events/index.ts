@@ -1,0 +1,12 @@
+import { definePlugin } from '../../../../kernel/index.ts'
+import { createLocalEvents } from '../../lib/local-events/store.ts'
+
+/** Keeps the events of every run in the memory of this process. */
+export default definePlugin({
+  name: 'events-memory',
+  setup(kernel) {
+    const { store } = createLocalEvents(kernel, { durable: false })
+    kernel.provide('events', store)
+    return () => store.close()
+  },
+})

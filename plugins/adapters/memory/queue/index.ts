@@ -1,0 +1,26 @@
+import { z } from 'zod'
+import { definePlugin } from '../../../../kernel/index.ts'
+import { createWorkerManager } from '../../lib/worker-manager.ts'
+import { createLocalLimits } from '../../lib/local-queue/limits.ts'
+import { createLocalQueues } from '../../lib/local-queue/provider.ts'
+
+/** Queues, consumers and limits in the memory of this process. */
+export default definePlugin({
+  name: 'queue-memory',
+  configKey: 'memory',
+  options: z.strictObject({
+    /** How many jobs may wait in one queue, delayed ones included; then `enqueue` throws `QUEUE_FULL`. */
+    maxQueueSize: z.number().int().min(1).or(z.literal(Infinity)).default(Infinity),
+  }),
+  setup(kernel, { maxQueueSize }) {
+    const { provider, open } = createLocalQueues(kernel, {
+      durable: false,
+      maxQueueSize,
+      configKey: 'memory',
+    })
+    kernel.provide('queue', provider)
+    kernel.provide('limits', createLocalLimits(kernel).limits)
+    kernel.provide('workers', createWorkerManager(open, { kernel, mostParked: Infinity }))
+    return () => provider.close()
+  },
+})

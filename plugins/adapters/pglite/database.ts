@@ -1,0 +1,152 @@
+import { Worker } from 'node:worker_threads'
+import { QueueError, type Reporter } from '../../../kernel/index.ts'
+import { programFile } from '../../lib/package-files.ts'
+import { storeError } from '../postgres/lib/failure.ts'
+import type { PostgresPort } from '../postgres/lib/postgres.ts'
+import type { FromThread, ThreadData, ToThread } from './protocol.ts'
+
+const THREAD = programFile('plugins/adapters/pglite/thread')
+/** How long to wait before a thread that died is started again, in milliseconds. */
+const RESTART = 200
+
+interface Asked {
+  message: ToThread
+  repeatable: boolean
+  onRepeat?: () => void
+  resolve(rows: never[]): void
+  reject(error: unknown): void
+}
+
+interface Channel {
+  onNotify: (payload: string) => void
+  onReconnect: () => void
+}
+
+interface Database extends Pick<PostgresPort, 'query' | 'listen' | 'caughtUp'> {
+  close(): Promise<void>
+}
+
+/** A database in a thread of its own, which is started again should it die. */
+export async function openDatabase(data: ThreadData, reporter: Reporter): Promise<Database> {
+  const asked = new Map<number, Asked>()
+  const channels = new Map<string, { listeners: Set<Channel>; opened: Promise<unknown> }>()
+  let ids = 0
+  let closing = false
+  let thread: Worker | undefined
+
+  async function start(workerData: ThreadData): Promise<Worker> {
+    const started = new Worker(THREAD, { workerData, execArgv: [] })
+    const ready = Promise.withResolvers<void>()
+    started.on('message', (message: FromThread) => {
+      if (message.type === 'ready') ready.resolve()
+      else if (message.type === 'failed') ready.reject(new Error(message.message))
+      else receive(message)
+    })
+    started.on('error', (error) => {
+      ready.reject(error)
+      if (!closing) reporter.error('The embedded database died; it is started again.', error)
+    })
+    started.on('exit', (code) => {
+      ready.reject(new Error(`its thread ended with code ${code}`))
+      if (started === thread && !closing) void restart()
+    })
+    try {
+      await ready.promise
+      return started
+    } catch (cause) {
+      await started.terminate()
+      const message = `The embedded database in ${workerData.dataDir} cannot be opened: ${(cause as Error).message}`
+      throw new QueueError('PLUGIN_SETUP_FAILED', message, { cause })
+    }
+  }
+
+  /** What was asked of the dead thread is asked again where it may be, else it fails. */
+  async function restart(): Promise<void> {
+    for (const { message, repeatable } of asked.values()) {
+      if (!repeatable) fail(message.id, Object.assign(new Error('The embedded database died.'), { code: 'ECONNRESET' }))
+    }
+    for (;;) {
+      await new Promise((resolve) => setTimeout(resolve, RESTART))
+      if (closing) return
+      try {
+        thread = await start({ ...data, fresh: false })
+        break
+      } catch (error) {
+        reporter.error('The embedded database does not start; trying again.', error)
+      }
+    }
+    for (const channel of channels.keys()) send({ id: ++ids, text: '', listen: channel }, true).catch(() => {})
+    for (const { message, onRepeat } of asked.values()) {
+      onRepeat?.()
+      thread.postMessage(message)
+    }
+    for (const { listeners } of channels.values()) {
+      for (const { onReconnect } of listeners) guard(onReconnect)
+    }
+  }
+
+  function receive(message: FromThread): void {
+    if (message.type === 'notification') {
+      for (const { onNotify } of channels.get(message.channel)?.listeners ?? []) guard(() => onNotify(message.payload))
+    } else if (message.type === 'rows') {
+      asked.get(message.id)?.resolve(message.rows as never[])
+      asked.delete(message.id)
+    } else if (message.type === 'error') {
+      const { message: text, ...members } = message.error
+      fail(message.id, Object.assign(new Error(text), members))
+    }
+  }
+
+  function fail(id: number, error: Error): void {
+    const one = asked.get(id)
+    asked.delete(id)
+    one?.reject(storeError(error, one.message.text, 1))
+  }
+
+  function guard(call: () => void): void {
+    try {
+      call()
+    } catch (error) {
+      reporter.error('A listener of the database failed.', error)
+    }
+  }
+
+  function send<Row>(message: ToThread, repeatable: boolean, onRepeat?: () => void): Promise<Row[]> {
+    return new Promise((resolve, reject) => {
+      if (closing) {
+        reject(new Error('The embedded database is closed.'))
+        return
+      }
+      asked.set(message.id, { message, repeatable, onRepeat, resolve, reject })
+      thread!.postMessage(message)
+    })
+  }
+
+  const query: PostgresPort['query'] = (text, values, { repeatable = false, onRepeat } = {}) =>
+    send({ id: ++ids, text, values }, repeatable, onRepeat)
+
+  thread = await start(data)
+  return {
+    query,
+    async listen(channel: string, onNotify: Channel['onNotify'], onReconnect: Channel['onReconnect']) {
+      const listener = { onNotify, onReconnect }
+      let open = channels.get(channel)
+      if (!open) {
+        open = { listeners: new Set(), opened: send({ id: ++ids, text: '', listen: channel }, true) }
+        channels.set(channel, open)
+      }
+      const { listeners, opened } = open
+      listeners.add(listener)
+      await opened
+      return async () => void listeners.delete(listener)
+    },
+    /** Notifications come before the answer to what is asked after them. */
+    caughtUp: async () => void (await query('SELECT 1', undefined, { repeatable: true })),
+    async close(): Promise<void> {
+      const ended = new Promise((resolve) => thread!.once('exit', resolve))
+      closing = true
+      thread!.postMessage('close')
+      await ended
+    },
+  }
+}

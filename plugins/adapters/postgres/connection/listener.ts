@@ -1,0 +1,148 @@
+import type { Client, PoolConfig } from 'pg'
+import { toError, type Reporter } from '../../../../kernel/index.ts'
+import { quoteName } from '../lib/postgres.ts'
+import { within } from '../lib/within.ts'
+import { dropConnection, type Pg } from './database.ts'
+
+const FIRST_WAIT = 50
+const LONGEST_WAIT = 2000
+/** Milliseconds between signs of life, and how long one may take. */
+const HEARTBEAT = 5000
+/** How long the server may take to say goodbye. */
+const LAST_WAIT = 1000
+
+interface Channel {
+  onNotify: (payload: string) => void
+  onReconnect: () => void
+}
+
+/**
+ * One connection that listens, for everybody. It is made with the first channel; when it breaks it is
+ * made anew, and every channel is told that it may have missed something.
+ */
+export function createListener({ Client: PgClient }: Pg, config: PoolConfig, reporter: Reporter) {
+  const channels = new Map<string, Set<Channel>>()
+  let connecting: Promise<Client> | undefined
+  let closed = false
+  let heartbeat: NodeJS.Timeout | undefined
+
+  function guard(call: () => void): void {
+    try {
+      call()
+    } catch (error) {
+      reporter.error('A listener of the database failed.', error)
+    }
+  }
+
+  async function open(): Promise<Client> {
+    const settings = { application_name: 'nuxt-queue listener', connectionTimeoutMillis: 5000, keepAlive: true }
+    const client = new PgClient({ ...settings, ...config, query_timeout: HEARTBEAT })
+    client.on('error', () => {})
+    client.on('notification', ({ channel, payload = '' }) => {
+      for (const { onNotify } of channels.get(channel) ?? []) guard(() => onNotify(payload))
+    })
+    try {
+      await client.connect()
+      for (const channel of channels.keys()) await client.query(`LISTEN ${quoteName(channel)}`)
+    } catch (error) {
+      await client.end()
+      throw error
+    }
+    client.on('end', () => lost(client))
+    return client
+  }
+
+  /** Tries until it is open again, then tells everybody to catch up. */
+  async function reopen(): Promise<Client> {
+    for (let wait = FIRST_WAIT; ; wait = Math.min(2 * wait, LONGEST_WAIT)) {
+      await new Promise((resolve) => setTimeout(resolve, wait * (0.5 + Math.random())))
+      if (closed) throw new Error('The listener was closed.')
+      try {
+        const client = await open()
+        for (const listeners of channels.values()) {
+          for (const { onReconnect } of listeners) guard(onReconnect)
+        }
+        return client
+      } catch {
+        // The pool tells that the server is away.
+      }
+    }
+  }
+
+  let current: Client | undefined
+  let queries: Promise<unknown> = Promise.resolve()
+
+  /** One after the other, as a connection of its own wants it. */
+  function ask(client: Client, text: string): Promise<unknown> {
+    const asked = queries.then(() => client.query(text))
+    queries = asked.catch(() => {})
+    return asked
+  }
+
+  function lost(client: Client): void {
+    if (closed || client !== current) return
+    current = undefined
+    connecting = reopen().then(use)
+    connecting.catch(() => {})
+  }
+
+  function use(client: Client): Client {
+    current = client
+    return client
+  }
+
+  function beat(): void {
+    const client = current
+    if (!client) return
+    ask(client, 'SELECT 1').catch((error: unknown) => {
+      client.removeAllListeners('end')
+      void client.end().catch(() => toError(error))
+      lost(client)
+    })
+  }
+
+  async function connection(): Promise<Client> {
+    if (!connecting) {
+      connecting = open().then(use)
+      connecting.catch(() => (connecting = undefined))
+      heartbeat = setInterval(beat, HEARTBEAT)
+    }
+    return connecting
+  }
+
+  return {
+    async listen(name: string, onNotify: Channel['onNotify'], onReconnect: Channel['onReconnect']) {
+      const channel = { onNotify, onReconnect }
+      const listeners = channels.get(name) ?? new Set()
+      listeners.add(channel)
+      channels.set(name, listeners)
+      const client = await connection()
+      await ask(client, `LISTEN ${quoteName(name)}`)
+      return async () => void listeners.delete(channel)
+    },
+    async caughtUp(): Promise<void> {
+      for (;;) {
+        const client = await connection()
+        try {
+          // Notifications that were committed before come ahead of the answer.
+          return void (await ask(client, 'SELECT 1'))
+        } catch (error) {
+          if (closed) throw error
+          lost(client)
+        }
+      }
+    },
+    async close(): Promise<void> {
+      closed = true
+      clearInterval(heartbeat)
+      const client = current
+      current = undefined
+      if (!client) return
+      dropConnection(client, LAST_WAIT)
+      await within(
+        LAST_WAIT,
+        client.end().catch(() => {}),
+      )
+    },
+  }
+}

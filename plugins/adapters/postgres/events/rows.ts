@@ -1,0 +1,80 @@
+import type { RunInfo, StoredEvent } from '../../../../kernel/index.ts'
+import { decodeJson } from '../../../lib/json.ts'
+import { ownEvents } from './sql-whole.ts'
+
+export interface EventRow {
+  seq: number
+  ts: string
+  type: string
+  key: string | null
+  flow: string | null
+  step: string | null
+  step_id: string | null
+  attempt: number | null
+  data: string | null
+}
+
+/** Columns of `EventRow`, of an event called `e`. */
+export const EVENT_COLUMNS = 'e.seq, e.ts, e.type, e.key, e.flow, e.step, e.step_id, e.attempt, e.data'
+
+/**
+ * The events of a stream called `t` that fit, as a table `e`. A stream has rows or keeps its events
+ * itself, never both, so each of the two is ordered and limited on its own: in an index, not after all.
+ */
+export function eventsOf(s: string, where: string, order = ''): string {
+  return `(
+    (SELECT ${EVENT_COLUMNS} FROM ${s}.nq_event_row e WHERE e.stream = t.id AND ${where} ${order})
+    UNION ALL
+    (SELECT ${EVENT_COLUMNS} FROM (
+      SELECT e.seq::int, t.ts, e.y AS type, e.k AS key, e.f AS flow, e.s AS step, e.d AS step_id, e.a AS attempt, e.v AS data
+      FROM ${ownEvents('t')}) e WHERE ${where} ${order})) e`
+}
+
+export function eventOf(runId: string, row: EventRow): StoredEvent {
+  const { seq, ts, type, key, flow, step, step_id, attempt, data } = row
+  return {
+    seq,
+    id: `${runId}:${seq}`,
+    ts: Number(ts),
+    type,
+    runId,
+    flow: flow ?? undefined,
+    step: step ?? undefined,
+    stepId: step_id ?? undefined,
+    attempt: attempt ?? undefined,
+    data: data === null ? undefined : decodeJson(data),
+    key: key ?? undefined,
+  }
+}
+
+export interface RunRow {
+  name: string
+  status: RunInfo['status']
+  run_name: string
+  queue: string | null
+  job_id: string | null
+  flow: string | null
+  tags: string[] | null
+  started: string
+  updated: string
+  ended: string | null
+  head: number
+}
+
+export const RUN_COLUMNS = 'name, status, run_name, queue, job_id, flow, tags, started, updated, ended, head'
+
+export function runOf(row: RunRow): RunInfo {
+  return {
+    runId: row.name,
+    status: row.status,
+    name: row.run_name,
+    queue: row.queue ?? undefined,
+    jobId: row.job_id ?? undefined,
+    flow: row.flow ?? undefined,
+    tags: row.tags ?? undefined,
+    startedAt: Number(row.started),
+    updatedAt: Number(row.updated),
+    endedAt: row.ended === null ? undefined : Number(row.ended),
+    head: row.head,
+  }
+}

@@ -1,0 +1,191 @@
+import {
+  QueueError,
+  type EventStore,
+  type Kernel,
+  type ReadOptions,
+  type RunFilter,
+  type RunInfo,
+  type StoredEvent,
+} from '../../../../kernel/index.ts'
+import { decodeJson, encodeJson } from '../../../lib/json.ts'
+import { quoteName, type PostgresPort } from '../lib/postgres.ts'
+import { within } from '../lib/within.ts'
+import { createAppender } from './append.ts'
+import { createExpirer, createForgetter } from './expire.ts'
+import { createFeeds } from './feeds.ts'
+import { createGlobalReader } from './global.ts'
+import { createMessenger } from './messages.ts'
+import { EVENT_COLUMNS, eventOf, eventsOf, RUN_COLUMNS, runOf, type EventRow, type RunRow } from './rows.ts'
+
+const AGAIN = { repeatable: true }
+/** Behind every row. */
+const LAST_ID = '9223372036854775807'
+const LAST_SEQ = 2_147_483_647
+/** Milliseconds to wait for appends that are under way when everything ends. */
+const LAST_WAIT = 2000
+/** How many events one statement drops, so that none holds its locks for long. */
+const TRIM_STEP = 5000
+
+/** Events, snapshots and the index of runs in tables. */
+export async function createPostgresEventStore(
+  kernel: Pick<Kernel, 'config'>,
+  db: PostgresPort,
+  channel: string,
+): Promise<EventStore> {
+  const s = quoteName(db.schema)
+  const appender = createAppender(db, kernel.config.payloadLimit)
+  const messenger = createMessenger(db, channel)
+  const expire = createExpirer(db)
+
+  async function read(stream: string, options: ReadOptions = {}): Promise<StoredEvent[]> {
+    const { after = 0, until, types, limit, reverse = false } = options
+    const values: unknown[] = [stream, seqOf(after)]
+    const use = (value: unknown): string => `$${values.push(value)}`
+    const where = ['e.seq > greatest($2::int, t.trimmed)']
+    if (typeof until === 'number') where.push(`e.seq <= ${use(seqOf(until))}::int`)
+    if (until instanceof Date) where.push(`e.ts <= ${use(until.getTime())}`)
+    if (types) where.push(`e.type = ANY (${use(types)}::text[])`)
+    const direction = `ORDER BY e.seq ${reverse ? 'DESC' : ''}`
+    const order = `${direction} ${limit === undefined || limit === Infinity ? '' : `LIMIT ${use(limit)}`}`
+    // One row comes without an event, to tell what has been trimmed.
+    const text = `SELECT t.trimmed, ${EVENT_COLUMNS} FROM ${s}.nq_stream t
+      LEFT JOIN LATERAL ${eventsOf(s, where.join(' AND '), order)} ON true WHERE t.name = $1 ${direction}`
+    const rows = await db.query<EventRow & { trimmed: number }>(text, values, AGAIN)
+    const trimmed = rows[0]?.trimmed ?? 0
+    if (after < trimmed) {
+      const hint = `It starts at ${trimmed + 1}; start from a snapshot.`
+      throw new QueueError('EVENTS_TRIMMED', `Run ${stream} has no events left after seq ${after}. ${hint}`, {
+        details: { trimmed },
+      })
+    }
+    return rows.flatMap((row) => (row.seq === null ? [] : [eventOf(stream, row)]))
+  }
+
+  async function heads(streams: readonly string[]): Promise<Map<string, number>> {
+    if (streams.length === 0) return new Map()
+    const text = `SELECT name, head FROM ${s}.nq_stream WHERE name = ANY ($1::text[])`
+    const rows = await db.query<{ name: string; head: number }>(text, [streams], AGAIN)
+    return new Map(rows.map(({ name, head }) => [name, head]))
+  }
+
+  const feeds = createFeeds(db, {
+    read: (stream, after) => read(stream, { after }),
+    heads,
+    ...createGlobalReader(db),
+  })
+  const unlisten = await db.listen(
+    channel,
+    (payload) => void messenger.receive(payload, feeds.messages).then((message) => message || feeds.wake(payload)),
+    feeds.wakeAll,
+  )
+  feeds.start()
+
+  return {
+    capabilities: { durable: true, shared: db.backend === 'postgres', globalCursor: true },
+    append: appender.append,
+    read,
+    async byKey(stream, key) {
+      const text = `SELECT ${EVENT_COLUMNS} FROM ${s}.nq_stream t, LATERAL ${eventsOf(s, 'e.key = $2 AND e.seq > t.trimmed')}
+        WHERE t.name = $1`
+      const [row] = await db.query<EventRow>(text, [stream, key], AGAIN)
+      return row && eventOf(stream, row)
+    },
+    head: async (stream) => (await heads([stream])).get(stream) ?? 0,
+    snapshots: {
+      async get(stream, reducer, until = LAST_SEQ) {
+        const text = `SELECT p.seq, p.state FROM ${s}.nq_stream t JOIN ${s}.nq_snapshot p ON p.stream = t.id
+          WHERE t.name = $1 AND p.reducer = $2 AND p.seq <= $3::float8 ORDER BY p.seq DESC LIMIT 1`
+        const [row] = await db.query<{ seq: number; state: string }>(text, [stream, reducer, until], AGAIN)
+        return row && { reducer, seq: row.seq, state: decodeJson(row.state) }
+      },
+      async put(stream, { reducer, seq, state }) {
+        const text = `INSERT INTO ${s}.nq_snapshot (stream, reducer, seq, state)
+          SELECT t.id, $2, $3, $4 FROM ${s}.nq_stream t WHERE t.name = $1
+          ON CONFLICT (stream, reducer, seq) DO UPDATE SET state = excluded.state`
+        await db.query(text, [stream, reducer, seq, encodeJson(state)], AGAIN)
+      },
+    },
+    subscribe: (stream, options, listener) =>
+      stream === '*' ? feeds.followAll(options, listener) : feeds.follow(stream, options, listener),
+    publish: (stream, messages) => messenger.send(stream, messages),
+    runs: {
+      async get(runId) {
+        const text = `SELECT ${RUN_COLUMNS} FROM ${s}.nq_stream WHERE name = $1 AND status IS NOT NULL`
+        const [row] = await db.query<RunRow>(text, [runId], AGAIN)
+        return row && runOf(row)
+      },
+      async list({ limit = 100, ...filter } = {}) {
+        const values: unknown[] = [limit]
+        const text = `SELECT ${RUN_COLUMNS} FROM ${s}.nq_stream WHERE ${conditions(s, filter, values)}
+          ORDER BY started DESC, id DESC LIMIT $1`
+        return (await db.query<RunRow>(text, values, AGAIN)).map(runOf)
+      },
+    },
+    expire,
+    forget: createForgetter(db),
+    async trim(stream, seq) {
+      const text = `SELECT t.id IS NOT NULL AS known, EXISTS (
+          SELECT FROM ${s}.nq_snapshot p WHERE p.stream = t.id AND p.seq >= $2) AS covered
+        FROM ${s}.nq_stream t WHERE t.name = $1`
+      const [row] = await db.query<{ covered: boolean }>(text, [stream, seq], AGAIN)
+      if (!row) return
+      if (!row.covered) {
+        const message = `No snapshot of run ${stream} covers seq ${seq}, so nothing was trimmed.`
+        throw new QueueError('EVENTS_CONFLICT', message)
+      }
+      await db.query(`SELECT ${s}.nq_unfold(ARRAY[$1::text])`, [stream], AGAIN)
+      // Events with a key stay as what refuses it.
+      const trim = `WITH t AS (
+          UPDATE ${s}.nq_stream SET trimmed = least(head, $2, trimmed + ${TRIM_STEP})
+          WHERE name = $1 AND trimmed < least(head, $2) RETURNING id, trimmed, least(head, $2) AS goal
+        ), gone AS (DELETE FROM ${s}.nq_event_row e USING t WHERE e.stream = t.id AND e.seq <= t.trimmed AND e.key IS NULL),
+        kept AS (UPDATE ${s}.nq_event_row e SET data = NULL FROM t
+          WHERE e.stream = t.id AND e.seq <= t.trimmed AND e.key IS NOT NULL AND e.data IS NOT NULL)
+        SELECT trimmed < goal AS more FROM t`
+      for (;;) {
+        const [step] = await db.query<{ more: boolean }>(trim, [stream, seqOf(seq)], AGAIN)
+        if (!step?.more) return
+      }
+    },
+    async close() {
+      // What waits for a server that is away is given up when its connection is closed.
+      await within(LAST_WAIT, appender.idle())
+      feeds.close()
+      await unlisten()
+    },
+  }
+}
+
+/** A number that a `seq` is compared with, as a whole one that an index takes. */
+function seqOf(value: number): number {
+  return Math.max(0, Math.min(LAST_SEQ, Math.floor(value)))
+}
+
+/** As constants, by which the planner sees that the index of what has not completed will do. */
+const STATUS: Readonly<Record<RunInfo['status'], string>> = {
+  running: `status = 'running'`,
+  completed: `status = 'completed'`,
+  failed: `status = 'failed'`,
+  cancelled: `status = 'cancelled'`,
+}
+
+/** Adds the values it compares with. */
+function conditions(s: string, filter: RunFilter, values: unknown[]): string {
+  const { hideInternal, status, name, queue, flow, tag, startedBefore, after } = filter
+  const where = ['status IS NOT NULL']
+  if (status !== undefined) where.push(Object.hasOwn(STATUS, status) ? STATUS[status] : 'false')
+  const wanted = { run_name: name, queue, flow }
+  for (const [column, value] of Object.entries(wanted)) {
+    if (value !== undefined) where.push(`${column} = $${values.push(value)}`)
+  }
+  if (tag !== undefined) where.push(`tags @> ARRAY[$${values.push(tag)}::text]`)
+  if (startedBefore !== undefined) where.push(`started < $${values.push(startedBefore)}::float8`)
+  if (after) {
+    const [runId, startedAt] = [values.push(after.runId), values.push(after.startedAt)]
+    const id = `SELECT l.id FROM ${s}.nq_stream l WHERE l.name = $${runId} AND l.started = $${startedAt}::bigint`
+    // Of a run that is gone only the millisecond is known.
+    where.push(`(started, id) < ($${startedAt}::bigint, coalesce((${id}), ${LAST_ID}))`)
+  }
+  if (hideInternal) where.push(`(queue IS NULL OR left(queue, 1) <> '_')`)
+  return where.join(' AND ')
+}

@@ -1,0 +1,168 @@
+import {
+  hasGivenId,
+  QueueError,
+  type Clock,
+  type EnqueueReceipt,
+  type JobDraft,
+  type SqlClient,
+  type StoreOptions,
+} from '../../../../kernel/index.ts'
+import { createGroupCommit } from '../../lib/group-commit.ts'
+import { mayBeOneMembers } from '../lib/failure.ts'
+import { quoteName, type PostgresPort } from '../lib/postgres.ts'
+import { copyValue } from '../../../lib/value.ts'
+import type { Boss } from './boss.ts'
+import { encodeQueue, jobUuid } from './names.ts'
+import { checkDraft, encodeJob, encodeJsonb } from './record.ts'
+
+interface Item {
+  draft: JobDraft
+  data: unknown
+}
+
+type Run = <Row extends object>(text: string, values: unknown[], onRepeat?: () => void) => Promise<Row[]>
+
+/** A job that was stored, or one that was forgotten and is known, with its run. */
+interface StoredRow {
+  queue: string
+  id: string
+  run: string | null
+}
+
+/** A job that is there already. */
+interface Known {
+  run: string
+  /** When it was enqueued. */
+  at: number | null
+}
+
+export interface JobStore {
+  one(draft: JobDraft, options?: StoreOptions): Promise<EnqueueReceipt>
+  many(drafts: readonly JobDraft[], options?: readonly StoreOptions[]): Promise<EnqueueReceipt[]>
+  idle(): Promise<void>
+}
+
+/** Stores jobs: those that are enqueued at the same time with one statement and one commit. */
+export function createJobStore(db: PostgresPort, boss: Boss, host: { clock: Clock; payloadLimit: number }): JobStore {
+  const schema = quoteName(db.schema)
+  const insert = `SELECT queue, id, NULL AS run FROM ${schema}.nq_enqueue($1, $2, $3, $4)`
+  const insertOnce = `SELECT queue, id, run FROM ${schema}.nq_enqueue_once($1, $2, $3, $4, $5, $6)`
+  const selectRuns = `SELECT j.name AS queue, j.id, coalesce(j.trace_context #>> '{nq,r}', j.trace_context #>> '{nq,i}', j.id::text) AS run,
+      (j.trace_context #>> '{nq,t}')::float8 AS at
+    FROM json_to_recordset($1::text::json) AS x (q text, i uuid) JOIN ${schema}.job j ON j.name = x.q AND j.id = x.i`
+
+  // A job that is there already is not stored again, so it may be sent twice.
+  const own: Run = (text, values, onRepeat) => db.query(text, values, { repeatable: true, onRepeat })
+
+  const within = (client: SqlClient): Run => {
+    const run = 'executeSql' in client ? client.executeSql.bind(client) : client.query.bind(client)
+    return async <Row>(text: string, values: unknown[]) => (await run(text, values)).rows as Row[]
+  }
+
+  /** Refuses what cannot be stored, before it could fail the others of its group. */
+  function prepare(draft: JobDraft): Item {
+    const { data, name } = draft
+    checkDraft(draft)
+    const copy = data === undefined ? data : copyValue(data, host.payloadLimit, `data of job "${name}"`)
+    return { draft, data: copy }
+  }
+
+  /** Stores what is new, and answers the run of what is known. */
+  async function store(items: readonly Item[], run: Run): Promise<EnqueueReceipt[]> {
+    const now = host.clock.now()
+    const first = new Map<string, number>()
+    const texts: string[] = []
+    const payloads: string[] = []
+    const soon = new Set<string>()
+    const given: { queue: string; uuid: string }[] = []
+    for (const [index, { draft, data }] of items.entries()) {
+      const queue = encodeQueue(draft.queue)
+      const uuid = jobUuid(draft.queue, draft.id)
+      const key = keyOf(queue, uuid)
+      if (first.has(key)) continue
+      first.set(key, index)
+      if (hasGivenId(draft)) given.push({ queue, uuid })
+      texts.push(encodeJob(draft, data, now, texts.length))
+      payloads.push(data === undefined ? 'null' : encodeJsonb(data))
+      if (draft.runAt - now <= db.pollInterval) soon.add(draft.queue)
+    }
+    for (const queue of new Set(items.map(({ draft }) => draft.queue))) await boss.ensureQueue(queue)
+    const values: unknown[] = [
+      `[${texts.join(',')}]`,
+      `[${payloads.join(',')}]`,
+      texts.length,
+      [...soon].map(encodeQueue),
+    ]
+    const byId = [given.map(({ queue }) => queue), given.map(({ uuid }) => uuid)]
+    if (given.length > 0) values.push(...byId)
+    const text = given.length > 0 ? insertOnce : insert
+    let repeated = false
+    const rows = await run<StoredRow>(text, values, () => (repeated = true))
+    const forgotten = new Map(rows.flatMap((row) => (row.run === null ? [] : [[keyOf(row.queue, row.id), row.run]])))
+    if (forgotten.size > 0) return storeOthers(items, forgotten, run)
+    const added = rows.length === 0 ? undefined : new Set(rows.map(({ queue, id }) => keyOf(queue, id)))
+    const known =
+      added &&
+      (await runsOf(
+        [...first.keys()].filter((key) => !added.has(key)),
+        run,
+      ))
+    return items.map(({ draft: { id, queue } }, index) => {
+      const key = keyOf(encodeQueue(queue), jobUuid(queue, id))
+      const original = items[first.get(key)!]!.draft
+      const found = known?.get(key)
+      // Sent twice, it may have met what its first copy has stored.
+      const mine = repeated && found?.run === original.runId && found.at === original.createdAt
+      const deduplicated = first.get(key) !== index || (known?.has(key) === true && !mine)
+      return { id, runId: found?.run ?? original.runId, deduplicated }
+    })
+  }
+
+  /** Stores nothing again whose id is still known although its job was forgotten. */
+  async function storeOthers(items: readonly Item[], forgotten: Map<string, string>, run: Run) {
+    const runOf = ({ draft: { queue, id } }: Item) => forgotten.get(keyOf(encodeQueue(queue), jobUuid(queue, id)))
+    const others = items.filter((item) => runOf(item) === undefined)
+    const receipts = (others.length > 0 ? await store(others, run) : []).values()
+    return items.map((item) => {
+      const runId = runOf(item)
+      return runId === undefined ? receipts.next().value! : { id: item.draft.id, runId, deduplicated: true }
+    })
+  }
+
+  /** What there is of jobs that were not stored. */
+  async function runsOf(keys: readonly string[], run: Run): Promise<Map<string, Known | undefined>> {
+    const wanted = keys.map((key) => ({ q: key.slice(37), i: key.slice(0, 36) }))
+    const found = await run<Known & { queue: string; id: string }>(selectRuns, [JSON.stringify(wanted)])
+    const runs = new Map<string, Known | undefined>(keys.map((key) => [key, undefined]))
+    for (const row of found) runs.set(keyOf(row.queue, row.id), row)
+    return runs
+  }
+
+  const group = createGroupCommit<Item, EnqueueReceipt>({
+    commit: (items) => store(items, own),
+    splitOn: mayBeOneMembers,
+  })
+
+  return {
+    async one(draft, { db: client } = {}) {
+      const item = prepare(draft)
+      if (!client) return group.push(item)
+      return (await store([item], within(client)))[0]!
+    },
+    async many(drafts, options = []) {
+      if (drafts.length === 0) return []
+      const client = options[0]?.db
+      if (options.some((other) => other.db !== client)) {
+        const message = 'Jobs that are enqueued together take part in one transaction. Give all of them the same "db".'
+        throw new QueueError('OPTION_INVALID', message)
+      }
+      return store(drafts.map(prepare), client ? within(client) : own)
+    },
+    idle: () => group.idle(),
+  }
+}
+
+/** What tells jobs apart: a UUID has 36 characters. */
+function keyOf(queue: string, uuid: string): string {
+  return `${uuid} ${queue}`
+}

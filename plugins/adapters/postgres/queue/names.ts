@@ -1,0 +1,52 @@
+import { createHash } from 'node:crypto'
+import { checkText } from '../lib/postgres.ts'
+
+const PLAIN_NAME = /^[A-Za-z0-9_./-]+$/
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+/** Starts the name of a queue whose own name pg-boss would refuse. */
+const ENCODED = 'nq.'
+/** pg-boss's own queues. */
+const INTERNAL = '__pgboss__'
+
+/**
+ * The name of a queue in pg-boss: its own where pg-boss takes it, else `nq.` and the bytes it refuses
+ * as `.XX`, so that `a b` is `nq.a.20b`.
+ */
+export function encodeQueue(name: string): string {
+  if (PLAIN_NAME.test(name) && !name.startsWith(ENCODED) && !name.startsWith(INTERNAL)) return name
+  checkText(name, 'queue name')
+  let encoded = ENCODED
+  for (const byte of Buffer.from(name)) {
+    const char = String.fromCharCode(byte)
+    encoded += char !== '.' && byte < 128 && PLAIN_NAME.test(char) ? char : `.${byte.toString(16).padStart(2, '0')}`
+  }
+  return encoded
+}
+
+export function decodeQueue(name: string): string {
+  if (!name.startsWith(ENCODED)) return name
+  const bytes = name
+    .slice(ENCODED.length)
+    .replaceAll(/\.([0-9a-f]{2})|[^]/g, (char, hex: string | undefined) =>
+      hex === undefined ? char : String.fromCharCode(Number.parseInt(hex, 16)),
+    )
+  return Buffer.from(bytes, 'latin1').toString()
+}
+
+export function isInternalQueue(name: string): boolean {
+  return name.startsWith(INTERNAL)
+}
+
+/** The id of a job in pg-boss, which takes UUIDs only: its own if it is one, else a hash of queue and id. */
+export function jobUuid(queue: string, id: string): string {
+  return UUID.test(id) ? id : hashUuid(`${queue}\n${id}`)
+}
+
+export function hashUuid(text: string): string {
+  const bytes = createHash('sha256').update(text).digest()
+  // Version 8 is the one for whatever an application makes up.
+  bytes[6] = (bytes[6]! & 0x0f) | 0x80
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80
+  const hex = bytes.toString('hex', 0, 16)
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+}

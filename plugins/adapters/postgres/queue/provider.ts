@@ -1,0 +1,215 @@
+import {
+  QueueError,
+  type EnqueueReceipt,
+  type JobRecord,
+  type JobState,
+  type Kernel,
+  type QueueProvider,
+} from '../../../../kernel/index.ts'
+import { quoteName, type PostgresPort } from '../lib/postgres.ts'
+import { within } from '../lib/within.ts'
+import type { Boss } from './boss.ts'
+import { createCleaner } from './clean.ts'
+import { createJobStore } from './enqueue.ts'
+import { decodeQueue, encodeQueue, isInternalQueue, jobUuid } from './names.ts'
+import { STORED_COLUMNS, storedRecord, type StoredJobRow } from './record.ts'
+import { RUN } from './sql-lists.ts'
+import type { Arrivals } from './arrivals.ts'
+import type { Signals } from './signals.ts'
+
+export interface ProviderHost {
+  kernel: Pick<Kernel, 'clock' | 'config'>
+  db: PostgresPort
+  boss: Boss
+  signals: Signals
+  arrivals: Arrivals
+  /** Tells all instances that a queue, as pg-boss calls it, may have work. */
+  announce(name: string): Promise<unknown>
+  /** Queues that this process consumes, as pg-boss calls them. */
+  consumed(): Iterable<string>
+}
+
+const AGAIN = { repeatable: true }
+/** Milliseconds to wait for jobs that are being stored when everything ends. */
+const LAST_WAIT = 2000
+
+/** The jobs of pg-boss as the queue port sees them. */
+export function createPostgresQueues({
+  kernel,
+  db,
+  boss,
+  signals,
+  arrivals,
+  announce,
+  consumed,
+}: ProviderHost): QueueProvider {
+  const s = quoteName(db.schema)
+  const store = createJobStore(db, boss, { clock: kernel.clock, payloadLimit: kernel.config.payloadLimit })
+  const clean = createCleaner(db, (row) => {
+    const queue = decodeQueue(row.name)
+    signals.emit('removed', queue, () => storedRecord(queue, row))
+  })
+
+  async function find(queue: string, id: string): Promise<StoredJobRow | undefined> {
+    const text = `SELECT ${STORED_COLUMNS} FROM ${s}.job j WHERE j.name = $1 AND j.id = $2`
+    return (await db.query<StoredJobRow>(text, [encodeQueue(queue), jobUuid(queue, id)], AGAIN))[0]
+  }
+
+  /** Each of the conditions is looked up in an index: the run that a job says, or the job that is its own run. */
+  async function ofRun(runId: string, queue: string | undefined, use: (value: unknown) => string): Promise<string> {
+    const queues = queue === undefined ? await queueNames() : [encodeQueue(queue)]
+    const ids = queues.map((name) => jobUuid(decodeQueue(name), runId))
+    return `(j.name, j.id) IN (
+      SELECT j.name, j.id FROM ${s}.job j WHERE ${RUN} = ${use(runId)}
+      UNION ALL
+      SELECT j.name, j.id FROM unnest(${use(queues)}::text[], ${use(ids)}::uuid[]) AS q (name, id)
+      JOIN ${s}.job j ON j.name = q.name AND j.id = q.id WHERE ${RUN} IS NULL)`
+  }
+
+  async function queueNames(): Promise<string[]> {
+    const rows = await db.query<{ name: string }>(`SELECT name FROM ${s}.queue`, [], AGAIN)
+    return rows.map(({ name }) => name)
+  }
+
+  /** Changes a job where a condition holds, and answers it as it is then. */
+  async function change(queue: string, id: string, set: string, where: string): Promise<JobRecord | undefined> {
+    const text = `UPDATE ${s}.job j SET ${set} WHERE j.name = $1 AND j.id = $2 AND ${where} RETURNING ${STORED_COLUMNS}`
+    const [row] = await db.query<StoredJobRow>(text, [encodeQueue(queue), jobUuid(queue, id)])
+    return row && storedRecord(queue, row)
+  }
+
+  /** Patches the envelope. */
+  const patch = (fields: string, without = ''): string =>
+    `trace_context = jsonb_set(coalesce(j.trace_context, '{}'), '{nq}',
+      coalesce(j.trace_context -> 'nq', '{}')${without} || jsonb_build_object(${fields}))`
+  const NOW_MS = 'floor(extract(epoch FROM clock_timestamp()) * 1000)'
+
+  const wakeUp = (queue: string): Promise<unknown> => announce(encodeQueue(queue))
+
+  async function setPaused(queue: string, paused: boolean): Promise<void> {
+    const text = `INSERT INTO ${s}.nq_queue AS q (name, paused) VALUES ($1, $2)
+      ON CONFLICT (name) DO UPDATE SET paused = excluded.paused WHERE q.paused <> excluded.paused RETURNING paused`
+    const changed = await db.query(text, [encodeQueue(queue), paused], AGAIN)
+    if (changed.length === 0) return
+    signals.emit(paused ? 'paused' : 'resumed', queue)
+    if (!paused) await wakeUp(queue)
+  }
+
+  return {
+    lease: db.lease,
+    capabilities: {
+      durable: true,
+      shared: db.backend === 'postgres',
+      delay: true,
+      priority: true,
+      maxQueueSize: false,
+      progress: true,
+      transaction: db.backend === 'postgres',
+    },
+    async enqueue(draft, options) {
+      if (options?.db) return store.one(draft, options)
+      return (await arrivals.store([draft], async () => [await store.one(draft)]))[0]!
+    },
+    enqueueMany(drafts, options) {
+      const send = (): Promise<EnqueueReceipt[]> => store.many(drafts, options)
+      return options?.[0]?.db ? send() : arrivals.store(drafts, send)
+    },
+    async getJob(queue, id) {
+      const row = await find(queue, id)
+      return row && storedRecord(queue, row)
+    },
+    async getJobs({ queue, name, states, runId, limit = 100, offset = 0 } = {}) {
+      const values: unknown[] = [limit, offset]
+      const use = (value: unknown): string => `$${values.push(value)}`
+      const where = [`j.name NOT LIKE '\\_\\_pgboss\\_\\_%'`]
+      if (queue !== undefined) where.push(`j.name = ${use(encodeQueue(queue))}`)
+      if (name !== undefined) where.push(`coalesce(j.trace_context #>> '{nq,n}', '') = ${use(name)}`)
+      if (runId !== undefined) where.push(await ofRun(runId, queue, use))
+      if (states) where.push(`(${states.map((state) => stateCondition(state, use)).join(' OR ') || 'false'})`)
+      const born = `coalesce((j.trace_context #>> '{nq,t}')::float8, extract(epoch FROM j.created_on) * 1000)`
+      const text = `SELECT ${STORED_COLUMNS} FROM ${s}.job j WHERE ${where.join(' AND ')}
+        ORDER BY ${born}, j.created_on LIMIT $1 OFFSET $2`
+      const rows = await db.query<StoredJobRow>(text, values, AGAIN)
+      return rows.map((row) => storedRecord(decodeQueue(row.name), row))
+    },
+    async getJobCounts(queue) {
+      const text = `SELECT * FROM ${s}.nq_counts($1)`
+      const [counts] = await db.query<Record<JobState, number>>(text, [encodeQueue(queue)], AGAIN)
+      return counts!
+    },
+    async getQueues() {
+      const text = `SELECT q.name FROM ${s}.queue q WHERE EXISTS (SELECT FROM ${s}.job j WHERE j.name = q.name)`
+      const rows = await db.query<{ name: string }>(text, [], AGAIN)
+      const names = new Set([...rows.map(({ name }) => name), ...consumed()])
+      return [...names].filter((name) => !isInternalQueue(name)).map(decodeQueue)
+    },
+    pause: (queue) => setPaused(queue, true),
+    resume: (queue) => setPaused(queue, false),
+    async isPaused(queue) {
+      const text = `SELECT paused FROM ${s}.nq_queue WHERE name = $1`
+      return (await db.query<{ paused: boolean }>(text, [encodeQueue(queue)], AGAIN))[0]?.paused ?? false
+    },
+    async retry(queue, id) {
+      const set = `state = 'retry', start_after = clock_timestamp(), created_on = clock_timestamp(), completed_on = NULL,
+        output = NULL, ${patch(
+          `'attempts', 0, 'c', 0, 'k', coalesce((j.trace_context #>> '{nq,k}')::int, 0) + 1, 'x', ${NOW_MS}`,
+          ` - 'g' - 'u'`,
+        )}`
+      const job = await change(queue, id, set, `j.state IN ('failed', 'cancelled')`)
+      if (job) {
+        signals.emit('waiting', queue, () => job)
+        return void (await wakeUp(queue))
+      }
+      const row = await find(queue, id)
+      if (!row) throw new QueueError('JOB_NOT_FOUND', `Queue "${queue}" holds no job "${id}".`)
+      const message = `Job "${id}" is ${storedRecord(queue, row).state}; only a failed or cancelled job can be retried.`
+      throw new QueueError('JOB_STATE', message)
+    },
+    async promote(queue, id) {
+      const set = `start_after = CASE WHEN j.state = 'active' THEN j.start_after ELSE clock_timestamp() END,
+        created_on = CASE WHEN j.state = 'active' THEN j.created_on ELSE clock_timestamp() END,
+        trace_context = jsonb_set(coalesce(j.trace_context, '{}'), '{nq}', coalesce(j.trace_context -> 'nq', '{}')
+          || CASE WHEN j.state = 'active' THEN '{"u": true}' ELSE jsonb_build_object('x', ${NOW_MS}) END)`
+      const delayed = `(j.state = 'active' OR (j.state < 'active' AND j.start_after > clock_timestamp()))`
+      const job = await change(queue, id, set, delayed)
+      if (!job) return false
+      if (job.state === 'active') return true
+      signals.emit('waiting', queue, () => job)
+      await wakeUp(queue)
+      return true
+    },
+    async cancel(queue, id) {
+      const set = `state = 'cancelled', completed_on = clock_timestamp()`
+      const job = await change(queue, id, set, `j.state < 'active'`)
+      if (job) signals.emit('cancelled', queue, () => job)
+      return job !== undefined
+    },
+    async remove(queue, id) {
+      const text = `DELETE FROM ${s}.job j WHERE j.name = $1 AND j.id = $2 AND j.state <> 'active' RETURNING ${STORED_COLUMNS}`
+      const [row] = await db.query<StoredJobRow>(text, [encodeQueue(queue), jobUuid(queue, id)])
+      if (row) {
+        signals.emit('removed', queue, () => storedRecord(queue, row))
+        return true
+      }
+      const free = `DELETE FROM ${s}.nq_forgotten WHERE name = $1 AND id = $2 RETURNING run`
+      if (!(await find(queue, id))) return (await db.query(free, [encodeQueue(queue), jobUuid(queue, id)])).length > 0
+      throw new QueueError('JOB_STATE', `Job "${id}" is active. Cancel it first.`)
+    },
+    clean,
+    async forgotten(queue, id) {
+      const text = `SELECT run FROM ${s}.nq_forgotten WHERE name = $1 AND id = $2 AND until > clock_timestamp()`
+      return (await db.query<{ run: string }>(text, [encodeQueue(queue), jobUuid(queue, id)], AGAIN))[0]?.run
+    },
+    on: (queue, event, listener) => signals.on(queue, event, listener),
+    async close() {
+      await within(LAST_WAIT, store.idle())
+      signals.clear()
+    },
+  }
+}
+
+function stateCondition(state: JobState, use: (value: unknown) => string): string {
+  if (state === 'waiting') return `(j.state < 'active' AND j.start_after <= clock_timestamp())`
+  if (state === 'delayed') return `(j.state < 'active' AND j.start_after > clock_timestamp())`
+  return `j.state::text = ${use(state)}`
+}

@@ -1,0 +1,230 @@
+import { checkMoment, EXPECTED, invalid, isPriority } from '../../../../kernel/index.ts'
+import type {
+  Backoff,
+  JobDraft,
+  JobFlow,
+  JobRecord,
+  JobState,
+  SerializedError,
+  StoredJobOptions,
+} from '../../../../kernel/index.ts'
+import { decodeJson, encodeJson } from '../../../lib/json.ts'
+import { checkText } from '../lib/postgres.ts'
+import { encodeQueue, hashUuid, jobUuid } from './names.ts'
+
+/** What we keep of a job beside what pg-boss knows, in `trace_context` under `nq`. Defaults are left out. */
+export interface Envelope {
+  /** Its id, when that is no UUID. */
+  i?: string
+  /** Its run, when that is not its id. */
+  r?: string
+  /** Job name. */
+  n?: string
+  o?: StoredJobOptions
+  /** Its place in a flow. */
+  l?: JobFlow
+  /** What its priority is above the whole number that pg-boss stores. */
+  f?: number
+  /** When it was enqueued. */
+  t?: number
+  /** When it was told to run, unless at once. */
+  x?: number
+  attempts?: number
+  /** Crashes. */
+  c?: number
+  /** Lapses: leases that ran out although the process lived. */
+  y?: number
+  /** Rounds. */
+  k?: number
+  /** Progress. */
+  g?: number
+  /** Promoted while active. */
+  u?: boolean
+  /** Its data is undefined, which pg-boss stores as it stores null. */
+  z?: boolean
+}
+
+/** A row of pg-boss's job table. Times in milliseconds since the epoch. */
+export interface JobRow {
+  id: string
+  data: string | null
+  env: string | null
+  retry_count: number
+  priority: number
+  retry_limit: number
+  retry_delay: number
+  retry_backoff: boolean
+  retry_delay_max: number | null
+  started: number | null
+  created: number
+  due: number
+}
+
+export interface StoredJobRow extends JobRow {
+  name: string
+  state: string
+  output: string | null
+  completed: number | null
+  now: number
+}
+
+/** Columns of `StoredJobRow`, of a job called `j`. */
+export const STORED_COLUMNS = `j.name, j.id, j.state::text, j.data::text, j.output::text,
+  (j.trace_context -> 'nq')::text AS env, j.retry_count, j.priority, j.retry_limit, j.retry_delay, j.retry_backoff,
+  j.retry_delay_max, extract(epoch FROM j.started_on)::float8 * 1000 AS started,
+  extract(epoch FROM j.created_on)::float8 * 1000 AS created,
+  extract(epoch FROM j.start_after)::float8 * 1000 AS due,
+  extract(epoch FROM j.completed_on)::float8 * 1000 AS completed,
+  extract(epoch FROM clock_timestamp())::float8 * 1000 AS now`
+
+/** Escapes that a JSON text may hold and a jsonb may not: NUL, and halves of surrogate pairs. */
+const NOT_IN_JSONB = /\\u(?:0000|d[89a-f])/i
+/** Wraps a JSON text that jsonb would refuse. */
+const WRAPPED = '{"$json":'
+
+/** Writes a value so that jsonb takes it. */
+export function encodeJsonb(value: unknown): string {
+  const text = encodeJson(value)
+  return NOT_IN_JSONB.test(text) ? `${WRAPPED}${JSON.stringify(text)}}` : text
+}
+
+function decodeJsonb(text: string): unknown {
+  if (!text.startsWith('{"$json"')) return decodeJson(text)
+  return decodeJson((JSON.parse(text) as { $json: string }).$json)
+}
+
+/** A result as pg-boss keeps them: an object as it is, anything else as `{ value }`. */
+export function encodeOutput(result: unknown): string | undefined {
+  if (result === undefined) return undefined
+  const text = encodeJsonb(result)
+  return text.startsWith('{') && !/^\{"(?:value|\$\w+)":/.test(text) ? text : `{"value":${text}}`
+}
+
+function decodeOutput(text: string | null): unknown {
+  if (text === null) return undefined
+  if (!text.startsWith('{"value":')) return decodeJsonb(text)
+  const keys = Object.keys(JSON.parse(text) as object)
+  if (keys.length > 1) return decodeJsonb(text)
+  return decodeJsonb(text.slice('{"value":'.length, -1).trim())
+}
+
+/** @throws QueueError `VALUE_UNSUPPORTED` for what PostgreSQL cannot hold: a name or id, `OPTION_INVALID`: a moment or number */
+export function checkDraft({ id, queue, name, runId, runAt, createdAt, priority }: JobDraft): void {
+  checkMoment('"runAt" of a job', runAt)
+  checkMoment('"createdAt" of a job', createdAt)
+  if (!isPriority(priority)) throw invalid('"priority" of a job', EXPECTED.priority, priority)
+  checkText(id, 'job id')
+  checkText(queue, 'queue name')
+  checkText(name, 'job name')
+  checkText(runId, 'run id')
+}
+
+/** A job as `nq_enqueue` takes it, as JSON. */
+export function encodeJob(draft: JobDraft, data: unknown, now: number, index: number): string {
+  const { id, queue, name, runId, options, flow, createdAt, runAt, priority } = draft
+  const uuid = jobUuid(queue, id)
+  const whole = Math.floor(priority)
+  const fraction = priority - whole
+  const envelope: Envelope = { n: name, t: createdAt }
+  if (uuid !== id) envelope.i = id
+  if (runId !== id) envelope.r = runId
+  for (const _any in options) {
+    envelope.o = options
+    break
+  }
+  if (flow) envelope.l = flow
+  if (fraction > 0) envelope.f = fraction
+  if (runAt !== createdAt) envelope.x = runAt
+  if (data === undefined) envelope.z = true
+  const delay = runAt > createdAt ? Math.max(0, runAt - now) : 0
+  const backoff = plainBackoff(options.backoff)
+  let text = `{"n":${index},"q":${JSON.stringify(encodeQueue(queue))},"i":"${uuid}","p":${clampInt(whole)}`
+  if (fraction > 0) text += `,"f":${fraction}`
+  if (delay > 0) text += `,"w":${delay},"at":${runAt}`
+  text += `,"rl":${(options.attempts ?? 1) - 1},"rd":${backoff.delay},"rb":${backoff.exponential}`
+  if (backoff.max !== undefined) text += `,"rx":${backoff.max}`
+  return `${text},"e":{"nq":${JSON.stringify(envelope)}}}`
+}
+
+/** The backoff as a plain pg-boss worker would keep it, in whole seconds. */
+function plainBackoff(backoff: number | Backoff | undefined): { delay: number; exponential: boolean; max?: number } {
+  const { type, delay, maxDelay } =
+    typeof backoff === 'object' ? backoff : { type: 'fixed', delay: backoff ?? 0, maxDelay: undefined }
+  return {
+    delay: clampInt(Math.ceil(delay / 1000)),
+    exponential: type === 'exponential',
+    max: maxDelay === undefined ? undefined : clampInt(Math.ceil(maxDelay / 1000)),
+  }
+}
+
+function clampInt(value: number): number {
+  return Math.max(-2_147_483_648, Math.min(2_147_483_647, value))
+}
+
+/** A job of a plain pg-boss client: its retries are our attempts, its run is told by queue and id. */
+function foreignEnvelope(queue: string, row: JobRow, envelope: Envelope): Envelope {
+  const { retry_limit, retry_delay, retry_backoff, retry_delay_max } = row
+  const backoff: Backoff = retry_backoff
+    ? { type: 'exponential', delay: Math.max(1, retry_delay) * 1000, jitter: 0.5 }
+    : { type: 'fixed', delay: retry_delay * 1000 }
+  if (retry_delay_max !== null) backoff.maxDelay = retry_delay_max * 1000
+  const options = { attempts: retry_limit + 1, backoff }
+  return { n: '', r: hashUuid(`run\n${queue}\n${row.id}`), t: Math.floor(row.created), o: options, ...envelope }
+}
+
+/** The record of a job that waits, or has just been claimed. */
+export function recordOf(queue: string, row: JobRow, state: JobState): JobRecord {
+  const stored = row.env === null ? {} : (JSON.parse(row.env) as Envelope)
+  const foreign = stored.n === undefined
+  const { i, r, n, o, l, f, t, x, attempts, c, y, k, g, z } = foreign ? foreignEnvelope(queue, row, stored) : stored
+  const id = i ?? row.id
+  const due = Math.floor(row.due)
+  return {
+    id,
+    queue,
+    name: n!,
+    data: z
+      ? undefined
+      : row.data === null
+        ? null
+        : foreign
+          ? (JSON.parse(row.data) as unknown)
+          : decodeJsonb(row.data),
+    runId: r ?? id,
+    options: o ?? {},
+    priority: f === undefined ? row.priority : row.priority + f,
+    createdAt: t!,
+    runAt: x === undefined ? (foreign ? due : t!) : Math.min(x, due),
+    flow: l,
+    state,
+    attemptsMade: attempts ?? 0,
+    claims: row.started === null ? 0 : row.retry_count + 1,
+    crashes: c ?? 0,
+    lapses: y,
+    round: k ?? 0,
+    startedAt: row.started === null ? undefined : Math.floor(row.started),
+    finishedAt: undefined,
+    progress: g,
+    result: undefined,
+    error: undefined,
+  }
+}
+
+export function storedRecord(queue: string, row: StoredJobRow): JobRecord {
+  const record = recordOf(queue, row, stateOf(row))
+  record.finishedAt = row.completed === null ? undefined : Math.floor(row.completed)
+  if (row.state === 'completed') record.result = decodeOutput(row.output)
+  else if (row.output !== null) record.error = errorOf(decodeOutput(row.output))
+  return record
+}
+
+/** pg-boss keeps the fields of an error that a handler threw; a timeout leaves only a message. */
+function errorOf(output: unknown): SerializedError {
+  const { name = 'Error', message = '', ...rest } = (output ?? {}) as Partial<SerializedError>
+  return { name, message, ...rest }
+}
+
+function stateOf({ state, due, now }: StoredJobRow): JobState {
+  if (state === 'created' || state === 'retry') return due > now ? 'delayed' : 'waiting'
+  return state as JobState
+}

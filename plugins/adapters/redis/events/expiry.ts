@@ -1,0 +1,53 @@
+import type { ExpirePolicy, StreamHead } from '../../../../kernel/index.ts'
+import { defineScript, type RedisPort } from '../lib/redis.ts'
+import { createOldestFirst } from '../lib/oldest.ts'
+import { onePerOutcome } from '../lib/sweeps.ts'
+import { FORGET, FORGET_STREAMS } from './scripts.ts'
+import type { Shards } from './shards.ts'
+
+/** Forgets ended runs of all shards, what ended first in front. */
+export function createExpiry(redis: RedisPort, { tags }: Shards) {
+  const oldestFirst = createOldestFirst(redis)
+  const script = defineScript(redis, FORGET)
+
+  return onePerOutcome(async ({ outcome, ...bounds }: ExpirePolicy) => {
+    const forget = (index: string): Promise<number> => {
+      const tagOf = new Map(tags.map((tag) => [`${tag}:${index}`, tag]))
+      return oldestFirst([...tagOf.keys()], bounds, async (going) => {
+        const bounded = going.flatMap(({ key, upTo, limit }) => [tagOf.get(key)!, upTo, limit])
+        return Number(await script([going[0]!.key], [index, ...bounded]))
+      })
+    }
+    const counts = await Promise.all([forget(outcome), forget(`_${outcome}`)])
+    return counts[0] + counts[1]
+  })
+}
+
+/** How many streams one call is given. */
+const STREAMS = 200
+
+/** Forgets streams that are no runs, shard by shard. */
+export function createForgetter(
+  redis: RedisPort,
+  { tagOf }: Shards,
+): (heads: readonly StreamHead[]) => Promise<number> {
+  const script = defineScript(redis, FORGET_STREAMS)
+
+  async function forget(tag: string, heads: readonly StreamHead[]): Promise<number> {
+    let total = 0
+    for (let from = 0; from < heads.length;) {
+      const some = heads.slice(from, from + STREAMS)
+      const pairs = some.flatMap(({ stream, seq }) => [stream, seq])
+      const [gone, looked] = (await script([`${tag}:r:${some[0]!.stream}`], [tag, ...pairs])) as [number, number]
+      total += gone
+      from += looked
+    }
+    return total
+  }
+
+  return async (heads) => {
+    const byShard = Map.groupBy(heads, ({ stream }) => tagOf(stream))
+    const counts = await Promise.all([...byShard].map(([tag, some]) => forget(tag, some)))
+    return counts.reduce((sum, count) => sum + count, 0)
+  }
+}

@@ -1,0 +1,53 @@
+import { definePlugin } from '../../../../kernel/index.ts'
+import { createWorkerManager } from '../../lib/worker-manager.ts'
+import { createConsumer, type RedisConsumer } from './consumer.ts'
+import { createRedisLimits } from './limits.ts'
+import { createListeners } from './listeners.ts'
+import { createRedisQueueProvider } from './provider.ts'
+import { createQueues } from './queues.ts'
+
+/** How long, in milliseconds, what was settled last may take to be stored before the connection goes. */
+const FLUSH_LIMIT = 2000
+/** How long, in milliseconds, a claimed job waits for its worker before other processes may have it. */
+const LONGEST_WAIT = 1000
+
+/** Queues and consumers on BullMQ's storage, limits in Redis. Configured by the plugin `redis`. */
+export default definePlugin({
+  name: 'queue-redis',
+  requires: ['redis'],
+  async setup(kernel) {
+    const redis = kernel.port('redis')
+    const queues = await createQueues(redis)
+    const listeners = createListeners(kernel.reporter)
+    const consumers = new Map<string, RedisConsumer>()
+    const all = new Set<RedisConsumer>()
+    const provider = createRedisQueueProvider(redis, queues, listeners, () => [...consumers.keys()], kernel)
+    kernel.provide('queue', provider)
+    kernel.provide('limits', createRedisLimits(redis))
+    kernel.provide(
+      'workers',
+      createWorkerManager(
+        (queue, processor, concurrency) => {
+          const consumer = createConsumer(queue, redis, queues, listeners, kernel, processor, concurrency)
+          consumers.set(queue, consumer)
+          all.add(consumer)
+          return {
+            setConcurrency: (value) => consumer.setConcurrency(value),
+            async close(options) {
+              if (consumers.get(queue) === consumer) consumers.delete(queue)
+              await consumer.close(options)
+            },
+          }
+        },
+        { kernel, longestWait: LONGEST_WAIT },
+      ),
+    )
+    return async () => {
+      const stored = Promise.all([...all].map((consumer) => consumer.flush()))
+      await Promise.race([stored, new Promise((resolve) => setTimeout(resolve, FLUSH_LIMIT).unref())])
+      for (const consumer of all) consumer.stop()
+      await provider.close()
+      await queues.close()
+    }
+  },
+})

@@ -1,0 +1,201 @@
+import {
+  EXPECTED,
+  invalid,
+  QueueError,
+  type CleanPolicy,
+  type EnqueueReceipt,
+  type JobDraft,
+  type JobQuery,
+  type JobRecord,
+  type JobState,
+  type Kernel,
+  type QueueProvider,
+} from '../../../../kernel/index.ts'
+import { checkDraft } from '../../lib/check-draft.ts'
+import { isOwnQueue } from '../../lib/own-queue.ts'
+import { defineScript, type RedisPort } from '../lib/redis.ts'
+import { createOldestFirst, type Going } from '../lib/oldest.ts'
+import { onePerOutcome } from '../lib/sweeps.ts'
+import { copyValue } from '../../../lib/value.ts'
+import { createAdder } from './adder.ts'
+import { decodeJob, runIdOf } from './job-codec.ts'
+import { createJobSearch } from './job-search.ts'
+import { CANCEL, FORGET, GET, KNOWN, PAUSE, PROMOTE, REMOVE, RETRY } from './job-scripts.ts'
+import type { Listeners } from './listeners.ts'
+import { encodeId, OWN, storedIds } from './names.ts'
+import type { Queues } from './queues.ts'
+
+/** What there is of an ended job's outcome beside the queue: BullMQ's set, or ours. */
+const ENDED_SETS = { completed: 'completed', failed: 'failed', cancelled: `${OWN}cancelled` } as const
+
+export function createRedisQueueProvider(
+  redis: RedisPort,
+  queues: Queues,
+  listeners: Listeners,
+  consumed: () => readonly string[],
+  kernel: Pick<Kernel, 'config'>,
+): QueueProvider {
+  const { client } = redis
+  const add = createAdder(redis, queues)
+  const search = createJobSearch(redis, queues)
+  const oldestFirst = createOldestFirst(redis)
+  const get = defineScript(redis, GET)
+  const cancel = defineScript(redis, CANCEL)
+  const retry = defineScript(redis, RETRY)
+  const promote = defineScript(redis, PROMOTE)
+  const remove = defineScript(redis, REMOVE)
+  const forget = defineScript(redis, FORGET)
+  const pause = defineScript(redis, PAUSE)
+  const known = defineScript(redis, KNOWN)
+
+  const onJob = (script: typeof get, queue: string, id: string): Promise<unknown> => {
+    const base = queues.baseOf(queue)
+    return script([`${base}:meta`], [base, ...storedIds(id)])
+  }
+
+  /** Told at once where it changed anything: the answer to a claim may come right behind. */
+  async function setPaused(queue: string, paused: boolean): Promise<void> {
+    const base = queues.baseOf(queue)
+    const changed = (await pause([`${base}:meta`], [base, paused ? 1 : 0])) === 1
+    if (changed) listeners.emit(paused ? 'paused' : 'resumed', queue)
+  }
+
+  async function getJob(queue: string, id: string): Promise<JobRecord | undefined> {
+    const [stored, state, ...fields] = (await onJob(get, queue, id)) as [string, JobState, ...(string | null)[]]
+    return stored === undefined ? undefined : decodeJob(queue, stored, state, fields)
+  }
+
+  /** Tells listeners of a job as it is now; without any, it is not looked up. */
+  async function tell(event: 'waiting' | 'cancelled', queue: string, id: string): Promise<void> {
+    if (listeners.some) listeners.emit(event, queue, await getJob(queue, id))
+  }
+
+  /** One job that cannot be stored does not fail those that travel with it. */
+  function check(draft: JobDraft): JobDraft {
+    checkDraft(draft)
+    const { queue, id, name } = draft
+    // Others would be stored as another text.
+    for (const text of [queue, id, name]) if (!text.isWellFormed()) throw invalid('Text of a job', EXPECTED.text, text)
+    const what = `data of job "${name}"`
+    return { ...draft, data: copyValue(draft.data, kernel.config.payloadLimit, what) }
+  }
+
+  function received(draft: JobDraft, answer: string): EnqueueReceipt {
+    if (answer !== 'waiting' && answer !== 'delayed') return { id: draft.id, runId: answer, deduplicated: true }
+    if (listeners.some) listeners.emit(answer, draft.queue, freshRecord(draft, answer))
+    return { id: draft.id, runId: draft.runId, deduplicated: false }
+  }
+
+  const sweeps = onePerOutcome(async ({ outcome, rememberFor = 0, ...bounds }: CleanPolicy) => {
+    const byKey = new Map((await queues.list()).map((queue) => [endedKey(queue), queue]))
+    function endedKey(queue: string): string {
+      return `${queues.baseOf(queue)}:${ENDED_SETS[outcome]}`
+    }
+    const keysOf = (own: boolean): string[] => [...byKey.keys()].filter((key) => isOwnQueue(byKey.get(key)) === own)
+    const counts = await Promise.all([false, true].map((own) => oldestFirst(keysOf(own), bounds, forgetFirst)))
+    return counts.reduce((sum, count) => sum + count)
+
+    async function forgetFirst(going: readonly Going[]): Promise<number> {
+      const bounded = going.flatMap(({ key, upTo, limit }) => [key, queues.baseOf(byKey.get(key)!), upTo, limit])
+      const answer = await forget([going[0]!.key], [listeners.some ? 1 : 0, Math.ceil(rememberFor), ...bounded])
+      const [count, ...told] = answer as [number, ...[string, string, ...(string | null)[]][]]
+      for (const [key, id, ...fields] of told) {
+        const queue = byKey.get(key)!
+        listeners.emit('removed', queue, decodeJob(queue, id, outcome, fields))
+      }
+      return count
+    }
+  })
+
+  return {
+    lease: redis.lease,
+    capabilities: {
+      durable: true,
+      shared: true,
+      delay: true,
+      priority: true,
+      maxQueueSize: false,
+      progress: true,
+      transaction: false,
+    },
+    enqueue: async (draft) => {
+      const checked = check(draft)
+      return received(checked, await add.one(checked))
+    },
+    async enqueueMany(drafts) {
+      const checked = drafts.map(check)
+      const answers = await add.many(checked)
+      return checked.map((draft, index) => received(draft, answers[index]!))
+    },
+    getJob,
+    async getJobs(query: JobQuery = {}) {
+      const names = query.queue === undefined ? await queues.list() : [query.queue]
+      return search(names, query)
+    },
+    async getJobCounts(queue) {
+      const [counts, cancelled] = await Promise.all([
+        queues.bull(queue).getJobCounts('wait', 'prioritized', 'delayed', 'active', 'completed', 'failed'),
+        client.zcard(`${queues.baseOf(queue)}:${ENDED_SETS.cancelled}`),
+      ])
+      const { wait = 0, prioritized = 0, delayed = 0, active = 0, completed = 0, failed = 0 } = counts
+      return { waiting: wait + prioritized, delayed, active, completed, failed, cancelled }
+    },
+    async getQueues() {
+      const names = await queues.list()
+      const held = await Promise.all(names.map(holdsJobs))
+      return [...new Set([...names.filter((_name, index) => held[index]), ...consumed()])]
+    },
+    pause(queue) {
+      queues.note(queue)
+      return setPaused(queue, true)
+    },
+    resume: (queue) => setPaused(queue, false),
+    isPaused: async (queue) => (await client.hexists(`${queues.baseOf(queue)}:meta`, 'paused')) === 1,
+    async retry(queue, id) {
+      const answer = await onJob(retry, queue, id)
+      if (answer === 'ok') return tell('waiting', queue, id)
+      if (answer === '') throw new QueueError('JOB_NOT_FOUND', `Queue "${queue}" holds no job "${id}".`)
+      const hint = 'only a failed or cancelled job can be retried'
+      throw new QueueError('JOB_STATE', `Job "${id}" is ${String(answer)}; ${hint}.`)
+    },
+    async promote(queue, id) {
+      const answer = await onJob(promote, queue, id)
+      if (answer === 'waiting') await tell('waiting', queue, id)
+      return answer !== ''
+    },
+    async cancel(queue, id) {
+      if ((await onJob(cancel, queue, id)) === 0) return false
+      await tell('cancelled', queue, id)
+      return true
+    },
+    async remove(queue, id) {
+      const job = listeners.some ? await getJob(queue, id) : undefined
+      const answer = await onJob(remove, queue, id)
+      if (answer === 'active') throw new QueueError('JOB_STATE', `Job "${id}" is active. Cancel it first.`)
+      if (answer === '') return false
+      if (answer === 'ok') listeners.emit('removed', queue, job)
+      return true
+    },
+    async forgotten(queue, id) {
+      const options = (await onJob(known, queue, id)) as string | null
+      return options === null ? undefined : runIdOf(queue, encodeId(id), options)
+    },
+    clean: sweeps.run,
+    checkHealth: () => redis.checkHealth(),
+    on: (queue, event, listener) => listeners.add(queue, event, listener),
+    close() {
+      listeners.clear()
+      return sweeps.close()
+    },
+  }
+
+  async function holdsJobs(queue: string): Promise<boolean> {
+    const base = queues.baseOf(queue)
+    const keys = ['wait', 'paused', 'prioritized', 'delayed', 'active', ...Object.values(ENDED_SETS)]
+    return (await client.exists(...keys.map((key) => `${base}:${key}`))) > 0
+  }
+}
+
+function freshRecord(draft: JobDraft, state: 'waiting' | 'delayed'): JobRecord {
+  return { ...draft, state, attemptsMade: 0, claims: 0, crashes: 0, round: 0 }
+}

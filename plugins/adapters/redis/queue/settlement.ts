@@ -1,0 +1,88 @@
+import type { JobRecord, QueueEvent, Settlement } from '../../../../kernel/index.ts'
+import { encodeJson } from '../../../lib/json.ts'
+import type { Listeners } from './listeners.ts'
+
+/** A job that this process holds. */
+export interface Claimed {
+  readonly storedId: string
+  readonly record: JobRecord
+  /** Tells the runner that somebody else has it. */
+  lost: (() => void) | undefined
+  /** Whether it takes a slot. */
+  busy: boolean
+}
+
+export type Argument = string | number
+
+/** As the script takes it: id, claim, kind, attempts made, and three arguments by kind. */
+export function encodeSettlement(
+  { storedId, record }: Claimed,
+  settlement: Settlement,
+  toStore: (moment: number) => number,
+): Argument[] {
+  const { claims, attemptsMade } = record
+  const { type } = settlement
+  switch (type) {
+    case 'completed': {
+      const result = settlement.result === undefined ? '' : encodeJson(settlement.result)
+      // BullMQ counts the attempt that succeeded as well.
+      return [storedId, claims, type, attemptsMade + 1, result, '', '']
+    }
+    case 'failed': {
+      const { error } = settlement
+      const stack = JSON.stringify([error.stack ?? `${error.name}: ${error.message}`])
+      return [storedId, claims, type, attemptsMade + 1, error.message, JSON.stringify(error), stack]
+    }
+    case 'retry': {
+      const { error, runAt } = settlement
+      return [storedId, claims, type, attemptsMade + 1, toStore(runAt), error.message, JSON.stringify(error)]
+    }
+    case 'defer':
+      return [
+        storedId,
+        claims,
+        type,
+        0,
+        toStore(settlement.runAt),
+        flag(settlement.holdQueue),
+        flag(settlement.crashed),
+      ]
+    case 'ended': {
+      const { state, result, error } = settlement
+      const made = state === 'completed' ? attemptsMade + 1 : attemptsMade
+      if (error) return [storedId, claims, type, made, state, error.message, JSON.stringify(error)]
+      return [storedId, claims, type, made, state, result === undefined ? '' : encodeJson(result), '']
+    }
+    case 'lost':
+      return [storedId, claims, type, 0, '', '', '']
+  }
+}
+
+function flag(value: boolean | undefined): string {
+  return value ? '1' : '0'
+}
+
+/** Tells listeners what became of a job, as the store has decided. */
+export function tellSettled(
+  listeners: Listeners,
+  claimed: JobRecord,
+  settlement: Settlement,
+  outcome: string,
+  now: number,
+): void {
+  if (outcome === 'lost') return
+  const record: JobRecord = { ...claimed, state: outcome as JobRecord['state'] }
+  if (settlement.type === 'failed' || settlement.type === 'retry') {
+    record.attemptsMade++
+    record.error = settlement.error
+  }
+  if (outcome === 'waiting' || outcome === 'delayed') {
+    if ('runAt' in settlement) record.runAt = outcome === 'waiting' ? Math.min(now, settlement.runAt) : settlement.runAt
+    if (settlement.type === 'retry') listeners.emit('retrying', record.queue, record)
+  } else {
+    record.finishedAt = now
+    if (settlement.type === 'completed' || settlement.type === 'ended') record.result = settlement.result
+    if (settlement.type === 'ended' && settlement.error) record.error = settlement.error
+  }
+  listeners.emit(outcome as QueueEvent, record.queue, record)
+}

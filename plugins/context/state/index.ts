@@ -1,0 +1,90 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { z } from 'zod'
+import { definePlugin, type Kernel, type WorkerDefinition } from '../../../kernel/index.ts'
+import { anySchema, workerOption } from '../../lib/worker-option.ts'
+import { addLazyMember } from '../../lib/lazy-member.ts'
+import { foldState } from '../lib/fold-state.ts'
+import { createProjection } from '../../lib/projection.ts'
+import { cloneValue } from '../../lib/value.ts'
+import type { RunState } from './api.ts'
+
+import { createStateHandle } from './handle.ts'
+import { anyState, createStateSchema, type StateOption, type StateSchema } from './schema.ts'
+
+export type { RunState } from './api.ts'
+
+declare module 'nuxt-queue/kernel' {
+  interface WorkerConfig {
+    /** Checks each write to the state of a run: `z.object({ … })`. */
+    state?: StateOption
+  }
+  interface RunContext {
+    readonly state: RunState
+  }
+  interface ConfiguredContext<C> {
+    readonly state: RunState<StateOf<C>>
+  }
+  interface Kernel {
+    /**
+     * The state of a run as its events give it: now, at a `seq`, or at a date.
+     *
+     * @example
+     * await kernel.state(runId, { at: 12 })
+     */
+    state(runId: string, options?: { at?: number | Date }): Promise<Record<string, unknown>>
+  }
+}
+
+type StateOf<C> = C extends { state: infer S extends StandardSchemaV1 }
+  ? StandardSchemaV1.InferOutput<S> & object
+  : Record<string, unknown>
+
+const objectSchema = anySchema.refine(
+  (value) => typeof Object(value).shape === 'object',
+  'is a schema of an object that has a `shape`, such as z.object({ … })',
+)
+
+/** Gives handlers `ctx.state` and the kernel `state()`: a fold of the events of a run. */
+export default definePlugin({
+  name: 'state',
+  requires: ['events'],
+  options: z.strictObject({
+    /** A snapshot is kept each time this many events have been folded. */
+    snapshotEvery: z.number().int().min(1).default(1000),
+  }),
+  workerOptions: { state: workerOption('state', objectSchema) },
+  setup(kernel, { snapshotEvery }) {
+    const schemas = new WeakMap<WorkerDefinition, StateSchema>()
+    const projection = createProjection<Record<string, unknown>>(() => kernel.port('events'), {
+      reducer: () => foldedBy(kernel),
+      initial: () => Object.create(null) as Record<string, unknown>,
+      apply: (state, events, runId, at) => kernel.reduce({ runId, events, at, state }),
+      snapshotEvery,
+    })
+
+    function schemaOf(worker: WorkerDefinition): StateSchema {
+      const option = worker.worker.state
+      if (!option) return anyState
+      const schema = schemas.get(worker) ?? createStateSchema(option, `worker "${worker.id}"`)
+      schemas.set(worker, schema)
+      return schema
+    }
+
+    kernel.hook('reduce', (payload, next) => {
+      foldState(payload)
+      return next()
+    })
+    addLazyMember(kernel, 'state', (ctx) => createStateHandle(kernel, ctx, projection, schemaOf(ctx.worker)))
+    kernel.extend({
+      state: async (runId: string, { at }: { at?: number | Date } = {}) => {
+        const state = at === undefined ? (await projection.current(runId)).state : await projection.at(runId, at)
+        return cloneValue({ ...state })
+      },
+    })
+  },
+})
+
+/** The fold is that of this plugin over events as upcasters make them, where there are any. */
+function foldedBy({ upcasts }: Partial<Pick<Kernel, 'upcasts'>>): string {
+  return upcasts?.version ? `state@1+${upcasts.version}` : 'state@1'
+}

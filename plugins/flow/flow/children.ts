@@ -1,0 +1,130 @@
+import { hash } from 'node:crypto'
+import {
+  checkKeys,
+  fitText,
+  QueueError,
+  type EnqueuedJob,
+  type PluginKernel,
+  type RunContext,
+  type SerializedError,
+} from '../../../kernel/index.ts'
+import { forgotten } from '../../jobs/lib/forgotten.ts'
+import { over, type Suspendable } from '../../lib/suspension.ts'
+import { awaitingKey, resumedKey, type WaitResult } from '../lib/wait-record.ts'
+import { FLOW_ENDED, type FlowEnded } from './engine.ts'
+import type { AwaitedData } from './run.ts'
+
+export interface ChildOptions {
+  /** Default: one that follows from the step and its order, so that another attempt finds the same run. */
+  id?: string
+  tags?: readonly string[]
+}
+
+export type ChildStart = ChildOptions & { wait?: boolean }
+
+/** Data of `flow.child`. */
+export interface ChildData {
+  runId: string
+  flow: string
+  wait: boolean
+  /** The name of the wait for it. Before there was this member it was the flow and a number. */
+  as?: string
+}
+
+const START_OPTIONS = ['id', 'tags', 'wait']
+
+const startedKey = (child: string): string => `child.started:${child}`
+
+/** Starts runs from within a job. What the job has on record as started is not started again, however long ago it was. */
+export function createChildren(kernel: PluginKernel, ctx: RunContext) {
+  const { job, runId } = ctx
+  const times = new Map<string, number>()
+  let called = ctx.invocation
+
+  function count(flow: string): number {
+    if (called !== ctx.invocation) times.clear()
+    called = ctx.invocation
+    const time = (times.get(flow) ?? 0) + 1
+    times.set(flow, time)
+    return time
+  }
+
+  async function isOnRecord(key: string): Promise<boolean> {
+    return (await kernel.port('events').byKey(runId, key)) !== undefined
+  }
+
+  /** The name of the wait for a child, and whether the log says that it was started. */
+  async function known(child: string, flow: string, time: number): Promise<{ name: string; started: boolean }> {
+    const name = `(flow) ${flow}#${time}`
+    if (ctx.claim === 1 && !job.flow?.forked) return { name, started: false }
+    const event = await kernel.port('events').byKey(runId, `child:${child}`)
+    const before = `${flow}#${time}`
+    const { as = before } = (event?.data ?? { as: name }) as Partial<ChildData>
+    // In a fork, the run that was waited for is that of the other run, and is not started again.
+    if (await hasEnded(name, flow)) return { name, started: true }
+    if (await hasEnded(before, flow)) return { name: before, started: true }
+    const facts = await Promise.all([isOnRecord(awaitingKey(job.id, as)), isOnRecord(startedKey(child))])
+    return { name: as, started: facts.includes(true) }
+  }
+
+  async function hasEnded(name: string, flow: string): Promise<boolean> {
+    const event = await kernel.port('events').byKey(runId, resumedKey(job.id, name))
+    const payload = (event?.data as WaitResult | undefined)?.payload as Partial<FlowEnded> | undefined
+    return payload?.flow === flow && payload.outcome !== undefined
+  }
+
+  /** Registers this job with a run that another caller has started, so that it hears of the end, even of one in the past. */
+  async function listen(child: string, flow: string, entry: EnqueuedJob): Promise<string> {
+    const key = fitText(`${child}.${job.id}`)
+    if (await isForgotten(child, entry)) {
+      const cause = forgotten(`Run ${child} of flow "${flow}"`)
+      throw new QueueError('FLOW_CHILD_FAILED', cause.message, { cause, retryable: false, details: { runId: child } })
+    }
+    const data: AwaitedData = { key, jobId: job.id }
+    const awaited = { type: 'flow.awaited', key: `flow.awaited:${key}`, flow, data }
+    const { ok } = await kernel.emit(child, [awaited], { unless: 'end' })
+    if (ok) return key
+    const end = (await kernel.port('events').byKey(child, 'end'))!
+    const outcome = end.type.slice('flow.'.length) as FlowEnded['outcome']
+    const ended: FlowEnded = { runId: child, flow, outcome, data: end.data ?? {} }
+    await kernel.sendReserved(FLOW_ENDED, ended, { id: key, key })
+    return key
+  }
+
+  async function isForgotten(child: string, { queue, id }: EnqueuedJob): Promise<boolean> {
+    if (await kernel.port('events').byKey(child, 'flow.started')) return false
+    const job = await kernel.port('queue').getJob(queue, id)
+    return job === undefined || job.finishedAt !== undefined
+  }
+
+  return {
+    async start(flow: string, input?: unknown, options: ChildStart = {}): Promise<Suspendable> {
+      checkKeys(`ctx.flow.start("${flow}")`, options, START_OPTIONS)
+      const { id, tags, wait = false } = options
+      const time = count(flow)
+      const child = id ?? fitText(`${runId}.${hash('sha1', `${job.id} ${flow} ${time}`, 'base64url').slice(0, 14)}`)
+      const { name, started } = await known(child, flow, time)
+      let key = child
+      if (!started) {
+        const data: ChildData = { runId: child, flow, wait, as: name }
+        await kernel.record(ctx, 'flow.child', data, { key: `child:${child}` })
+        const entry = await kernel
+          .flow(flow)
+          .start(input, { id: child, tags, parent: { runId, jobId: job.id, waits: wait } })
+        if (wait && entry.deduplicated) key = await listen(child, flow, entry)
+        // That somebody waits for it says so as well.
+        if (!wait) await kernel.record(ctx, 'flow.child.started', { runId: child, flow }, { key: startedKey(child) })
+      }
+      if (!wait) return over({ runId: child })
+      const status = await ctx.step.look(name, { kind: 'event', event: FLOW_ENDED, key, once: true })
+      return status.over ? over(resultOf(status.result as FlowEnded)) : status
+    },
+  }
+}
+
+function resultOf({ runId, flow, outcome, data }: FlowEnded): unknown {
+  if (outcome === 'completed') return (data as { result?: unknown }).result
+  const { error, reason } = data as { error?: SerializedError; reason?: string }
+  const message = `Run ${runId} of flow "${flow}" ended as ${outcome}: ${error?.message ?? reason ?? 'no reason given'}.`
+  throw new QueueError('FLOW_CHILD_FAILED', message, { cause: error, details: { runId, outcome } })
+}

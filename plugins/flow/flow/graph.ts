@@ -1,0 +1,158 @@
+import { createHash } from 'node:crypto'
+import { QueueError, type Registry, type WorkerDefinition } from '../../../kernel/index.ts'
+import { placesOf } from '../lib/flow-places.ts'
+import type { FlowOptions } from './options.ts'
+
+export interface FlowStep {
+  step: string
+  worker: WorkerDefinition
+  role: FlowOptions['role']
+  subscribes: readonly string[]
+  emits: readonly string[] | undefined
+  /** How emitted events turn into jobs of this step: one for each, once so many arrived, or by fan-in. */
+  trigger: 'each' | 'join' | 'gather'
+  /** How many different events a join waits for. */
+  needs: number
+  /** A join receives the payload of the first event instead of an object of all. */
+  single: boolean
+  cancelsLosers: boolean
+  gather: string | undefined
+  limit: number | undefined
+  onError: 'fail' | 'continue' | 'compensate'
+  compensates: string | undefined
+}
+
+export interface FlowGraph {
+  name: string
+  version: string
+  entries: readonly FlowStep[]
+  steps: ReadonlyMap<string, FlowStep>
+  /** The steps by the events they subscribe to. */
+  subscribers: ReadonlyMap<string, readonly FlowStep[]>
+  /** The steps that gather what an event fanned out. */
+  gatherers: ReadonlyMap<string, readonly FlowStep[]>
+  /** The steps that undo others, by what they undo. */
+  compensations: ReadonlyMap<string, FlowStep>
+}
+
+/** @throws QueueError `FLOW_UNKNOWN`, `FLOW_INVALID` */
+export function buildGraph(name: string, registry: Registry): FlowGraph {
+  const all = registry.workers.flatMap((worker) =>
+    placesOf(worker)
+      .filter((place) => place.name === name)
+      .map((place) => toStep(worker, place)),
+  )
+  const entries = all.filter(({ role }) => role === 'entry')
+  if (entries.length === 0) throw unknownFlow(name, registry)
+  const steps = new Map<string, FlowStep>()
+  for (const step of all) {
+    const there = steps.get(step.step)
+    if (there) {
+      throw invalid(name, `has two steps "${step.step}": ${there.worker.id} and ${step.worker.id}. Rename one`)
+    }
+    steps.set(step.step, step)
+  }
+  const compensations = all.filter(({ role }) => role === 'compensation')
+  for (const { step, compensates } of compensations) {
+    if (steps.has(compensates!)) continue
+    throw invalid(name, `has a compensation "${step}" of "${compensates}", which is none of its steps`)
+  }
+  const events = [...new Set(all.flatMap(({ subscribes }) => subscribes))]
+  const gathered = [...new Set(all.flatMap(({ gather }) => gather ?? []))]
+  return {
+    name,
+    version: entries.map(({ worker, step }) => versionOf(worker, name, step)).find(Boolean) ?? hash(all),
+    entries,
+    steps,
+    subscribers: new Map(events.map((event) => [event, all.filter((step) => step.subscribes.includes(event))])),
+    gatherers: new Map(gathered.map((event) => [event, all.filter((step) => step.gather === event)])),
+    compensations: new Map(compensations.map((step) => [step.compensates!, step])),
+  }
+}
+
+function toStep(worker: WorkerDefinition, place: FlowOptions & { name: string }): FlowStep {
+  const { name, role, step = worker.id, subscribes = [], join = 'all', gather, emits, limit, onError = 'fail' } = place
+  const events = [subscribes].flat()
+  const wrong = (what: string): QueueError => invalid(name, `: worker "${worker.id}" ${what}`)
+  if (role === 'step' && events.length === 0) throw wrong('is a step and needs "subscribes"')
+  if ((role === 'compensation') !== (place.compensates !== undefined)) {
+    throw wrong('needs role "compensation" and "compensates" together')
+  }
+  if (role === 'compensation' && events.length > 0) throw wrong('is a compensation and subscribes to nothing')
+  if (typeof join === 'number' && !(Number.isInteger(join) && join >= 1 && join <= events.length)) {
+    throw wrong(`joins ${join} of ${events.length} events; give a whole number from 1 to ${events.length}`)
+  }
+  if (limit !== undefined && !(Number.isInteger(limit) && limit >= 1)) throw wrong('needs a "limit" from 1')
+  const needs = join === 'all' ? events.length : join === 'any' ? 1 : join
+  return {
+    step,
+    worker,
+    role,
+    subscribes: events,
+    emits,
+    trigger: gather !== undefined ? 'gather' : events.length > 1 ? 'join' : 'each',
+    needs,
+    single: join === 'any',
+    cancelsLosers: place.losers === 'cancel',
+    gather,
+    limit,
+    onError,
+    compensates: place.compensates,
+  }
+}
+
+/** The steps that lead nowhere but into a join: what they would still bring is not waited for any more. */
+export function losersOf({ steps, subscribers }: FlowGraph, join: FlowStep): ReadonlySet<string> {
+  const losers = new Set<string>()
+  const leadsIn = ({ step }: FlowStep): boolean => step === join.step || losers.has(step)
+  for (let before = -1; before < losers.size;) {
+    before = losers.size
+    for (const { step, emits = [], trigger } of steps.values()) {
+      const next = emits.map((event) => subscribers.get(event) ?? [])
+      if (trigger !== 'gather' && next.length > 0 && next.every((list) => list.length > 0 && list.every(leadsIn))) {
+        losers.add(step)
+      }
+    }
+  }
+  return losers
+}
+
+/** @throws QueueError `FLOW_INVALID` for an event that the step does not declare or nobody waits for */
+export function assertEmits({ name, subscribers, gatherers, steps }: FlowGraph, step: string, event: string): void {
+  const declared = steps.get(step)?.emits
+  const allowed = declared ?? [...new Set([...subscribers.keys(), ...gatherers.keys()])]
+  if (allowed.includes(event)) return
+  const hint = declared ? 'Add it to "emits".' : 'No step subscribes to it.'
+  throw new QueueError(
+    'FLOW_INVALID',
+    `Step "${step}" of flow "${name}" may not emit "${event}". ${hint} It may emit: ${allowed.join(', ') || 'nothing'}.`,
+  )
+}
+
+/** @throws QueueError `FLOW_INVALID` unless there is one entry, or the one that is named */
+export function entryOf({ name, entries }: FlowGraph, wanted: string | undefined): FlowStep {
+  const found = wanted === undefined ? entries : entries.filter(({ step }) => step === wanted)
+  if (found.length === 1) return found[0]!
+  const list = entries.map(({ step }) => `"${step}"`).join(', ')
+  const what = wanted === undefined ? `has ${entries.length} entries` : `has no entry "${wanted}"`
+  throw invalid(name, `${what}: name one of ${list}, as start(input, { entry })`)
+}
+
+function versionOf(worker: WorkerDefinition, flow: string, step: string): string | undefined {
+  return placesOf(worker).find((place) => place.name === flow && (place.step ?? worker.id) === step)?.version
+}
+
+function hash(steps: readonly FlowStep[]): string {
+  const shape = steps.map(({ worker: _worker, ...rest }) => rest).toSorted((a, b) => (a.step < b.step ? -1 : 1))
+  return createHash('sha256').update(JSON.stringify(shape)).digest('hex').slice(0, 8)
+}
+
+function unknownFlow(name: string, registry: Registry): QueueError {
+  const places = registry.workers.flatMap(placesOf).filter(({ role }) => role === 'entry')
+  const known = [...new Set(places.map((place) => place.name))].join(', ') || 'none'
+  return new QueueError('FLOW_UNKNOWN', `No worker is the entry of flow "${name}". Flows: ${known}.`)
+}
+
+function invalid(flow: string, what: string): QueueError {
+  return new QueueError('FLOW_INVALID', `Flow "${flow}" ${what}.`.replace(' : ', ': '))
+}

@@ -1,0 +1,31 @@
+import type { EventDraft, JobRecord, Kernel, RunPatch } from '../../../kernel/index.ts'
+import type { FlowGraph } from './graph.ts'
+import { instanceId, type StartedData } from './run.ts'
+
+/** An entry as its run begins with it. */
+export type Begun = Pick<JobRecord, 'id' | 'data' | 'flow' | 'createdAt'>
+
+const OPEN: ReadonlySet<string> = new Set(['waiting', 'delayed', 'active'])
+
+/** The first event of a run. */
+export function startedEvent({ version }: FlowGraph, { id: stepId, data: input, flow, createdAt }: Begun): EventDraft {
+  const { name, step, start = {} } = flow!
+  const data: StartedData = { input, step, version, acknowledgedAt: createdAt, ...start }
+  return { type: 'flow.started', key: 'flow.started', flow: name, stepId, data }
+}
+
+export function runOf({ flow }: Begun): RunPatch {
+  const { name, start } = flow!
+  return { name, flow: name, ...(start?.tags && { tags: [...start.tags] }) }
+}
+
+/** The entry of a run that was acknowledged and that no worker has begun. */
+export async function findUnstarted(kernel: Kernel, runId: string, graph: FlowGraph): Promise<JobRecord | undefined> {
+  if (await kernel.port('events').byKey(runId, 'flow.started')) return undefined
+  for (const { step, role, worker } of graph.steps.values()) {
+    if (role !== 'entry') continue
+    const job = await kernel.port('queue').getJob(worker.queue.name, instanceId(runId, step))
+    if (job?.flow?.name === graph.name && OPEN.has(job.state)) return job
+  }
+  return undefined
+}

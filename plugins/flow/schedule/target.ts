@@ -1,0 +1,79 @@
+import { fitText, type EnqueuedJob, type Kernel, type StoredEvent } from '../../../kernel/index.ts'
+import { createBoundedStream } from '../../lib/bounded-stream.ts'
+import type { Schedule } from './schedule.ts'
+
+/** What a moment has started; while it is about to, only the moment is known. */
+interface Started extends Partial<Pick<EnqueuedJob, 'queue' | 'id' | 'runId'>> {
+  at: number
+}
+
+/** How long, in milliseconds, a moment may be about to start something: enough for its tick to come again. */
+const STARTING = 60_000
+const ENDED: ReadonlySet<string> = new Set(['completed', 'failed', 'cancelled'])
+
+/** Starts what schedules are for, by ids that derive from the moment, so that twice is once. */
+export function createStarter(kernel: Kernel) {
+  const history = createBoundedStream(kernel, 10)
+
+  function begin({ worker, flow, entry, data }: Schedule, id: string, at: number): Promise<EnqueuedJob> {
+    const input: unknown = typeof data === 'function' ? data(new Date(at)) : data
+    return flow === undefined
+      ? kernel.enqueue(worker!, input, { once: id })
+      : kernel.flow(flow).start(input, { id, entry })
+  }
+
+  /** The stream says who is about to start before he does, so that of two moments at once one sees the other. */
+  async function beginAlone(name: string, schedule: Schedule, id: string, at: number): Promise<void> {
+    const stream = `schedule:${name}`
+    for (;;) {
+      const [newest] = await history.newest(stream, 1)
+      const previous = newest?.data as Started | undefined
+      if (previous && (previous.at > at || (previous.at === at && newest!.type === 'schedule.started'))) return
+      let head = newest?.seq ?? 0
+      if (previous?.at !== at) {
+        if (previous && (await isOpen(previous, newest!, schedule))) {
+          if (schedule.overlap === 'skip') return
+          await cancel(previous, schedule)
+        }
+        const claim = { type: 'schedule.starting', data: { at } }
+        const claimed = await history.append(stream, claim, { expectedSeq: head })
+        if (!claimed.ok) continue
+        head = claimed.head
+      }
+      const job = await begin(schedule, id, at)
+      const started: Started = { at, queue: job.queue, id: job.id, runId: job.runId }
+      const noted = await history.append(stream, { type: 'schedule.started', data: started }, { expectedSeq: head })
+      if (!noted.ok && schedule.overlap === 'replace') await giveWay(stream, started, schedule)
+      return
+    }
+  }
+
+  /** A later moment, which could not know this job, is in its place. */
+  async function giveWay(stream: string, started: Started, schedule: Schedule): Promise<void> {
+    const [newest] = await history.newest(stream, 1)
+    const latest = newest?.data as Started | undefined
+    if (latest && latest.at > started.at) await cancel(started, schedule)
+  }
+
+  async function isOpen({ queue, id, runId }: Started, { ts }: StoredEvent, { flow }: Schedule): Promise<boolean> {
+    if (queue === undefined) return kernel.clock.now() - ts < STARTING
+    const run = flow === undefined ? undefined : await kernel.port('events').runs.get(runId!)
+    if (run) return run.status === 'running'
+    const job = await kernel.port('queue').getJob(queue, id!)
+    return job !== undefined && !ENDED.has(job.state)
+  }
+
+  async function cancel({ queue, id, runId }: Started, { flow }: Schedule): Promise<void> {
+    if (queue === undefined) return
+    const reason = 'its schedule has started the next one'
+    if (flow !== undefined && (await kernel.flow(flow).cancel(runId!, { reason }))) return
+    const job = await kernel.port('queue').getJob(queue, id!)
+    if (job && !ENDED.has(job.state)) await kernel.cancel(job, { reason })
+  }
+
+  return async (name: string, schedule: Schedule, at: number): Promise<void> => {
+    const id = fitText(`${name}.${at}`)
+    if ((schedule.overlap ?? 'queue') === 'queue') await begin(schedule, id, at)
+    else await beginAlone(name, schedule, id, at)
+  }
+}

@@ -1,0 +1,108 @@
+import { QueueError, serializeError, toError, type PluginKernel, type RunContext } from '../../../kernel/index.ts'
+import type { Memo, MemoData, Memos } from '../lib/step-record.ts'
+import type { Known, StepFailure } from '../../lib/sub-steps.ts'
+import { copyValue } from '../../lib/value.ts'
+import type { MemosOf } from './memos.ts'
+import { createOrder } from './order.ts'
+
+/** What one attempt of a job finds on record, and puts there. */
+export function createRecord(kernel: PluginKernel, ctx: RunContext, memosOf: MemosOf) {
+  const { job, runId } = ctx
+  let memos: Promise<Memos> | undefined
+  /** Names on record that this attempt has not asked for. */
+  const unasked = new Set<string>()
+  /** Failures that the handler has, and from which nothing that it does tells that it has gone on. */
+  const failing = new Set<string>()
+  /** By part that has begun, the failures that the handler had gone on from. */
+  const behind = new Map<string, readonly string[]>()
+  const inOrder = createOrder()
+  let called = ctx.invocation
+
+  // A first attempt that was handed out once has nothing behind it, unless somebody else did it.
+  async function read(): Promise<Memos> {
+    if (ctx.claim === 1 && !job.flow?.forked) return new Map()
+    const found = await memosOf(runId, job.id)
+    for (const name of found.keys()) unasked.add(name)
+    return found
+  }
+
+  /** A plugin that calls the handler again has it do again what it failed with. */
+  async function known(): Promise<Memos> {
+    const found = await (memos ??= read())
+    if (called === ctx.invocation) return found
+    called = ctx.invocation
+    for (const name of failing) found.delete(name)
+    failing.clear()
+    return found
+  }
+
+  /** @throws QueueError `STEP_MISMATCH` */
+  async function recall(name: string, kind: 'run' | 'wait'): Promise<Memo | undefined> {
+    const memo = (await known()).get(name)
+    unasked.delete(name)
+    if (!memo) {
+      begin(name)
+      return undefined
+    }
+    if ((memo.kind === 'wait') !== (kind === 'wait')) throw mismatch(name, kind)
+    await inOrder(memo.seq)
+    if (memo.kind === 'failed' && !memo.final) failing.add(name)
+    return memo
+  }
+
+  function begin(name: string): void {
+    if (failing.size === 0) return
+    behind.set(name, [...failing])
+    failing.clear()
+  }
+
+  function mismatch(name: string, kind: 'run' | 'wait'): QueueError {
+    const [asked, done] = kind === 'run' ? ['run', 'waited'] : ['wait', 'ran']
+    const what = `This attempt of "${job.name}" asks "${name}" to ${asked}, and an earlier one ${done} under that name.`
+    return new QueueError('STEP_MISMATCH', `${what} Give what is new a name of its own.`, { retryable: false })
+  }
+
+  function dataOf(name: string, data: object): MemoData {
+    const past = behind.get(name)
+    return { name, ...data, ...(past && { past }) }
+  }
+
+  async function keep(name: string, memo: Memo): Promise<void> {
+    ;(await known()).set(name, memo)
+  }
+
+  return {
+    recall,
+    past: (name: string) => behind.get(name),
+    /** Names on record that this attempt has not asked for, once it has asked for any. */
+    unasked: (): readonly string[] => [...unasked],
+    async lookup(name: string): Promise<Known> {
+      const memo = await recall(name, 'run')
+      if (memo?.kind === 'failed') return { found: true, error: memo.error }
+      return memo ? { found: true, result: copyValue(memo.result, Infinity, name) } : { found: false }
+    },
+    async record(name: string, given: unknown): Promise<unknown> {
+      const result = copyValue(given, kernel.config.payloadLimit, `result of "${name}"`)
+      const key = `step:${job.id}:${name}`
+      const stored = await kernel.record(ctx, 'step.memo', dataOf(name, { result }), { key })
+      if (stored) {
+        await keep(name, { kind: 'run', seq: stored.seq, result: copyValue(result, Infinity, name) })
+        return result
+      }
+      const first = await kernel.port('events').byKey(runId, key)
+      return (first?.data as MemoData | undefined)?.result
+    },
+    /** Nothing once the job was told to stop: then it is no outcome of the part. */
+    async fail(name: string, thrown: unknown): Promise<StepFailure | undefined> {
+      if (ctx.cancelled) return undefined
+      const { retryable } = toError(thrown) as Error & { retryable?: unknown }
+      const error: StepFailure = { ...serializeError(thrown), ...(retryable === false && { retryable }) }
+      const stored = await kernel.record(ctx, 'step.memo.failed', dataOf(name, { error }))
+      await keep(name, { kind: 'failed', seq: stored?.seq ?? Infinity, error, final: false })
+      failing.add(name)
+      return error
+    },
+    keepWait: (name: string, memo: Extract<Memo, { kind: 'wait' }>): Promise<void> => keep(name, memo),
+  }
+}
+export type StepRecord = ReturnType<typeof createRecord>

@@ -1,0 +1,115 @@
+import { QueueError, type Kernel, type WorkerDefinition } from '../../../kernel/index.ts'
+import { startOf } from '../lib/flow-places.ts'
+import { checkDefinition, checkSubscription } from './definition.ts'
+import type { TriggerDefinition, TriggerOptions, TriggerSubscription } from './definition.ts'
+import { createVerifier, type Verifier } from './verify.ts'
+
+export type Subscription = TriggerSubscription & { id: string }
+
+/** A trigger that has been checked. */
+export interface Trigger {
+  name: string
+  options: TriggerOptions
+  verify?: Verifier
+  /** Its target, for one that was declared with it. */
+  own?: Subscription
+}
+
+/** The triggers and subscriptions that this instance knows. */
+export function createBook(kernel: Kernel) {
+  const declared = new Map<string, Trigger>()
+  const subscriptions = new Map<string, Map<string, Subscription>>()
+  const perWorker = new WeakMap<WorkerDefinition, Trigger[]>()
+
+  /** Follows the registry, so that a worker need not have started, or may be replaced. */
+  function ofWorker(worker: WorkerDefinition): Trigger[] {
+    const known = perWorker.get(worker)
+    if (known) return known
+    const { trigger = [] } = worker.worker
+    const target = startOf(worker)
+    const triggers = [trigger].flat().map((options, index) => {
+      const name = options.name ?? (index === 0 ? worker.id : `${worker.id}.${index}`)
+      return createTrigger({ ...options, ...target, name })
+    })
+    perWorker.set(worker, triggers)
+    return triggers
+  }
+
+  const all = (): Trigger[] => [...declared.values(), ...kernel.registry.workers.flatMap(ofWorker)]
+
+  function get(name: string): Trigger {
+    const found = declared.get(name) ?? all().find((trigger) => trigger.name === name)
+    if (found) return found
+    const known = all()
+      .map((trigger) => trigger.name)
+      .join(', ')
+    throw new QueueError(
+      'TRIGGER_UNKNOWN',
+      `There is no trigger "${name}" in this instance. Known: ${known || 'none'}.`,
+    )
+  }
+
+  function subscriptionsOf({ name, own }: Trigger): Subscription[] {
+    return [...(own ? [own] : []), ...(subscriptions.get(name)?.values() ?? [])]
+  }
+
+  /** @throws QueueError `TRIGGER_INVALID` when two triggers share a name, or two webhooks a path */
+  function assertUnique(more: readonly Trigger[] = []): void {
+    const names = new Set<string>()
+    for (const { name, options } of [...all(), ...more]) {
+      const taken = [name, ...(options.type === 'webhook' ? [`@${options.path}`] : [])].find((one) => names.has(one))
+      if (taken !== undefined) {
+        const what = taken.startsWith('@')
+          ? `Two webhooks have the path "${taken.slice(1)}"`
+          : `Two triggers are called "${name}"`
+        throw new QueueError('TRIGGER_INVALID', `${what}. Rename one.`)
+      }
+      names.add(name)
+      if (options.type === 'webhook') names.add(`@${options.path}`)
+    }
+  }
+
+  return {
+    all,
+    get,
+    ofWorker,
+    subscriptionsOf,
+    assertUnique,
+    add(definition: TriggerDefinition): Trigger {
+      const trigger = createTrigger(definition)
+      assertUnique([trigger])
+      declared.set(trigger.name, trigger)
+      return trigger
+    },
+    remove(name: string): Trigger | undefined {
+      const trigger = declared.get(name)
+      declared.delete(name)
+      if (trigger) subscriptions.delete(name)
+      return trigger
+    },
+    subscribe(name: string, subscription: TriggerSubscription): void {
+      const trigger = get(name)
+      checkSubscription(name, subscription)
+      const one = named(subscription)
+      if (subscriptionsOf(trigger).some(({ id }) => id === one.id)) {
+        const message = `Trigger "${name}" has a subscription "${one.id}" already. Give this one an id of its own.`
+        throw new QueueError('TRIGGER_INVALID', message)
+      }
+      const others = subscriptions.get(name) ?? new Map<string, Subscription>()
+      subscriptions.set(name, others.set(one.id, one))
+    },
+  }
+}
+export type Book = ReturnType<typeof createBook>
+
+function createTrigger(definition: TriggerDefinition): Trigger {
+  checkDefinition(definition)
+  const { name, flow, entry, worker, ...options } = definition
+  const own = flow === undefined && worker === undefined ? undefined : named({ flow, entry, worker })
+  return { name, options, own, verify: options.type === 'webhook' ? createVerifier(options.verify) : undefined }
+}
+
+function named(subscription: TriggerSubscription): Subscription {
+  const { id, flow, worker } = subscription
+  return { ...subscription, id: id ?? (flow === undefined ? `worker:${worker}` : `flow:${flow}`) }
+}

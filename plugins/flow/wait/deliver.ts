@@ -1,0 +1,32 @@
+import { isText, type Kernel, type WorkerDefinition } from '../../../kernel/index.ts'
+import { fieldOf } from './field.ts'
+import { partsOf } from './request.ts'
+import type { WaitStreams } from './streams.ts'
+
+/** Files each event under its key, and under those that waits of workers look for in its payload. */
+export function deliverEvents(kernel: Kernel, streams: WaitStreams, paths: Readonly<Record<string, string>>): void {
+  kernel.onEvent(async ({ id, name, key, payload }, { again }) => {
+    const fields = new Set(key === '' ? pathsFor(name) : [])
+    const found = [...fields].map((path) => fieldOf(payload, path)).filter((value) => isKey(value))
+    for (const one of new Set([key, ...found.map(String)])) {
+      await streams.file(name, one, { id, payload }, again)
+    }
+  })
+
+  function pathsFor(event: string): string[] {
+    const awaited = kernel.registry.workers.flatMap((worker) => matchesOf(worker, event))
+    return Object.hasOwn(paths, event) ? [paths[event]!, ...awaited] : awaited
+  }
+}
+
+function matchesOf({ worker: { awaitBefore, awaitAfter } }: WorkerDefinition, event: string): string[] {
+  return [awaitBefore, awaitAfter]
+    .flatMap((options) => (options ? partsOf(options) : []))
+    .flatMap((part) =>
+      part.type === 'event' && part.event === event && typeof part.match === 'string' ? [part.match] : [],
+    )
+}
+
+function isKey(value: unknown): boolean {
+  return typeof value === 'number' || isText(value)
+}

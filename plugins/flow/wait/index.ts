@@ -1,0 +1,90 @@
+import { z } from 'zod'
+import { definePlugin, type EmitPayload } from '../../../kernel/index.ts'
+import { anyFunction, workerOption } from '../../lib/worker-option.ts'
+import { awaitOption } from './check-options.ts'
+import { createAnswers, resolveWebhook } from './answer.ts'
+import { deliverEvents } from './deliver.ts'
+import { createStages } from './stage.ts'
+import { TIDY, WAIT_QUEUE } from './agenda.ts'
+import { createStreams } from './streams.ts'
+import { createWaits, type Waits } from './waits.ts'
+import { abandonWaits } from './abandon.ts'
+
+export type {
+  AwaitEvent,
+  AwaitLimits,
+  AwaitOptions,
+  AwaitPart,
+  AwaitRegistration,
+  AwaitSchedule,
+  AwaitTime,
+  AwaitWebhook,
+  Awaited,
+  WaitPage,
+} from './options.ts'
+export type { Waits } from './waits.ts'
+
+declare module 'nuxt-queue/kernel' {
+  interface Kernel {
+    /** For plugins: waits of jobs, which cost neither a process nor a timer. */
+    readonly waits: Waits
+    /**
+     * Answers a wait for a webhook by the token at the end of its URL, for those who do without HTTP.
+     *
+     * @throws QueueError `WAIT_UNKNOWN`; `WAIT_OVER` when it was answered before, timed out, or its run has ended
+     */
+    resolveWait(token: string, payload?: unknown): Promise<void>
+  }
+}
+
+const DAY = 24 * 3_600_000
+
+/** Lets jobs wait for moments, events and requests: they go back to their queue until it is time. */
+export default definePlugin({
+  name: 'wait',
+  requires: ['queue', 'events', 'bus', 'webhooks'],
+  options: z.strictObject({
+    /** Milliseconds that an event is kept for waits that begin after it. Default one day. */
+    keep: z.number().int().min(1000).default(DAY),
+    /** By event, the field of its payload that is its key where the sender gives none: `{ 'order.paid': 'order.id' }`. */
+    keys: z.record(z.string(), z.string()).default({}),
+  }),
+  workerOptions: {
+    awaitBefore: awaitOption('awaitBefore'),
+    awaitAfter: awaitOption('awaitAfter'),
+    onAwaitRegister: workerOption('onAwaitRegister', anyFunction),
+    onAwaitResolve: workerOption('onAwaitResolve', anyFunction),
+  },
+  async setup(kernel, { keep, keys }) {
+    const streams = createStreams(kernel, keep)
+    const waits = createWaits(kernel, streams)
+    const stages = createStages(kernel, waits)
+
+    await kernel.registerWorker({
+      id: TIDY,
+      config: {
+        queue: WAIT_QUEUE,
+        concurrency: 10,
+        attempts: 50,
+        backoff: { type: 'exponential', delay: 500, maxDelay: 60_000 },
+      },
+      async handler({ data }) {
+        const { agenda, stream } = data as { agenda?: string; stream?: string }
+        if (agenda !== undefined) await streams.work(agenda)
+        if (stream !== undefined) await streams.tidy(stream)
+      },
+    })
+    deliverEvents(kernel, streams, keys)
+    kernel.webhooks.route('wait/', createAnswers(kernel))
+    kernel.extend({ waits, resolveWait: (token, payload) => resolveWebhook(kernel, token, payload) })
+    kernel.hook('dispatch', stages, {
+      when: ({ worker: { worker } }) => worker.awaitBefore !== undefined || worker.awaitAfter !== undefined,
+    })
+    kernel.hook('emit', (payload, next) => abandonWaits(kernel, streams, waits, payload, next), {
+      when: ({ ctx, events }) => (ctx ? waits.pending(ctx) : ENDED.has(events[0]?.type ?? '')),
+    })
+  },
+})
+
+/** What ends jobs from outside, which may be waiting. */
+const ENDED = new Set<EmitPayload['events'][number]['type']>(['flow.failed', 'flow.cancelled', 'step.cancelled'])

@@ -1,0 +1,68 @@
+import type { ArgsDef } from 'citty'
+import { QueueError, type RunInfo } from '../../../kernel/index.ts'
+
+/** Arguments of every command. */
+export const common = {
+  json: { type: 'boolean', description: 'Print one JSON value and nothing else' },
+  cwd: {
+    type: 'string',
+    valueHint: 'folder',
+    description: 'The folder of the project. Default: the working directory',
+  },
+} as const
+
+const STATUSES = ['running', 'completed', 'failed', 'cancelled'] as const
+
+/** What citty lets pass: options and arguments that the command does not have. */
+export function assertKnown(given: Record<string, unknown> & { _: string[] }, known: ArgsDef): void {
+  const unknown = Object.keys(given).find((name) => name !== '_' && !Object.hasOwn(known, name))
+  if (unknown !== undefined) {
+    const options = Object.keys(known).filter((name) => known[name]!.type !== 'positional')
+    throw wrong(`There is no option --${unknown}. There are: ${options.map((name) => `--${name}`).join(', ')}.`)
+  }
+  const positionals = Object.values(known).filter(({ type }) => type === 'positional').length
+  if (given._.length > positionals) throw wrong(`There is an argument too many: "${given._[positionals]}".`)
+}
+
+/** True for an argument that names a file rather than a run. */
+export function isHistoryFile(target: string): boolean {
+  return target.endsWith('.jsonl')
+}
+
+export function assertHistoryFile(command: string, file: string): void {
+  if (isHistoryFile(file)) return
+  throw wrong(`${command} takes a history file (*.jsonl); got "${file}". For a run of the project use: show ${file}`)
+}
+
+export function parseData(text: string | undefined): unknown {
+  if (text === undefined) return undefined
+  try {
+    return JSON.parse(text) as unknown
+  } catch (cause) {
+    throw wrong(`--data takes JSON, for example '{"to":"ada@example.com"}'; got ${text}`, cause)
+  }
+}
+
+export function parseWhole(name: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  if (/^\d+$/.test(text)) return Number(text)
+  throw wrong(`--${name} takes a whole number from 0; got "${text}".`)
+}
+
+export function parseStatus(text: string | undefined): RunInfo['status'] | undefined {
+  const status = STATUSES.find((candidate) => candidate === text)
+  if (text === undefined || status !== undefined) return status
+  throw wrong(`--status takes one of ${STATUSES.join(', ')}; got "${text}".`)
+}
+
+/** The `seq` of an event, or a date. */
+export function parseMoment(text: string | undefined): number | Date | undefined {
+  if (text === undefined || /^\d+$/.test(text)) return parseWhole('at', text)
+  const date = new Date(text)
+  if (/^\d{4}-\d{2}-\d{2}/.test(text) && !Number.isNaN(date.getTime())) return date
+  throw wrong(`--at takes the seq of an event or an ISO date such as 2026-01-31T12:00:00Z; got "${text}".`)
+}
+
+function wrong(message: string, cause?: unknown): QueueError {
+  return new QueueError('OPTION_INVALID', message, { cause })
+}

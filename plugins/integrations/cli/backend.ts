@@ -1,0 +1,43 @@
+import { resolve } from 'pathe'
+import { QueueError, type AnyPlugin, type Kernel, type Preset, type Reporter } from '../../../kernel/index.ts'
+import { createAnswers } from './answers.ts'
+import { connect } from './client.ts'
+import { kernelBackend } from './history.ts'
+import { reporter } from './output.ts'
+import type { Backend } from './protocol.ts'
+
+/** A configuration as its file gives it. */
+export type LoadedConfig = Record<string, unknown> & { plugins?: readonly AnyPlugin[]; registry?: object }
+
+/** What the commands need of the package around them, which plugins do not import. */
+export interface Host {
+  createKernel(options: { config: LoadedConfig; plugins?: readonly AnyPlugin[]; reporter: Reporter }): Promise<Kernel>
+  loadQueueConfig(options: { cwd: string }): Promise<LoadedConfig>
+  /** The preset that keeps everything in memory. */
+  memory(): Promise<Preset>
+}
+
+/** The configuration of a folder, with paths relative to it. */
+export async function configOf(host: Host, cwd: string): Promise<LoadedConfig> {
+  const config = await host.loadQueueConfig({ cwd })
+  const registry = { ...config.registry } as { rootDir?: string }
+  return { ...config, registry: { ...registry, rootDir: resolve(cwd, registry.rootDir ?? '.') } }
+}
+
+/**
+ * Finds who can answer for a folder: the dev process if one runs, else the shared store that its
+ * configuration names.
+ *
+ * @throws QueueError `DEV_MISSING` when jobs live in a dev process and there is none
+ */
+export async function openBackend(host: Host, cwd: string): Promise<Backend> {
+  const dev = await connect(cwd)
+  if (dev) return dev
+  const kernel = await host.createKernel({ config: await configOf(host, cwd), reporter })
+  const close = async (): Promise<void> => void (await kernel.close())
+  const { shared, durable } = kernel.port('queue').capabilities
+  if (shared || durable) return kernelBackend(createAnswers(kernel, cwd), close)
+  await close()
+  const hint = `Start it in another terminal: npx nuxt-queue dev --cwd ${cwd}`
+  throw new QueueError('DEV_MISSING', `Jobs are kept in the memory of a dev process, and none runs in ${cwd}. ${hint}`)
+}

@@ -1,0 +1,53 @@
+import { createConnection } from 'node:net'
+import { QueueError } from '../../../kernel/index.ts'
+import { decodeJson } from '../../lib/json.ts'
+import { createLineReader, encodeLine, revive, type Backend, type Response } from './protocol.ts'
+import { socketPath } from './socket-path.ts'
+
+/** Nobody listens there: no such file, or one that a dead process left behind. */
+const NOBODY = new Set(['ENOENT', 'ECONNREFUSED'])
+
+/** Connects to the dev process of a folder. `undefined` when none runs. */
+export async function connect(cwd: string): Promise<Backend | undefined> {
+  const socket = createConnection(socketPath(cwd)).setEncoding('utf8')
+  const pending = new Map<number, PromiseWithResolvers<never>>()
+  let ids = 0
+
+  const connected = Promise.withResolvers<boolean>()
+  socket.once('connect', () => connected.resolve(true))
+  socket.on('error', (error: NodeJS.ErrnoException) => {
+    if (NOBODY.has(error.code ?? '')) connected.resolve(false)
+    else connected.reject(error)
+  })
+  const gone = (): QueueError => {
+    const hint = 'See its output, and start it again with: npx nuxt-queue dev'
+    return new QueueError('DEV_MISSING', `The dev process in ${cwd} went away before it answered. ${hint}`)
+  }
+  socket.on('close', () => {
+    for (const { reject } of pending.values()) reject(gone())
+    pending.clear()
+  })
+  const receive = createLineReader((line) => {
+    const response = decodeJson(line) as Response
+    const asked = pending.get(response.id)
+    pending.delete(response.id)
+    if ('error' in response) asked?.reject(revive(response.error))
+    else asked?.resolve(response.result as never)
+  })
+  socket.on('data', (chunk) => receive(chunk as unknown as string))
+
+  if (!(await connected.promise)) return undefined
+  return {
+    ask(method, params) {
+      if (socket.destroyed) return Promise.reject(gone())
+      const id = ++ids
+      const asked = Promise.withResolvers<never>()
+      pending.set(id, asked)
+      socket.write(encodeLine({ id, method, params }))
+      return asked.promise
+    },
+    async close() {
+      socket.destroy()
+    },
+  }
+}

@@ -1,0 +1,66 @@
+import {
+  QueueError,
+  serializeError,
+  type EnqueuedJob,
+  type Kernel,
+  type RunInfo,
+  type SerializedError,
+} from '../../../kernel/index.ts'
+import type { RunHistory } from '../../observability/lib/history.ts'
+import { encodeJson } from '../../lib/json.ts'
+import type { Method, Params } from './requests.ts'
+
+/*
+ * What commands and a dev process say to each other: a request a line, `{ id, method, params }`, and
+ * for each a response with its id, `{ id, result }` or `{ id, error }`, in any order. Lines are the
+ * tagged JSON of `plugins/lib/json.ts`.
+ */
+
+export interface Results {
+  hello: { pid: number; cwd: string }
+  enqueue: EnqueuedJob
+  result: unknown
+  runs: RunInfo[]
+  run: RunHistory
+  state: Record<string, unknown>
+  explain: Awaited<ReturnType<Kernel['explain']>>
+  redrive: Awaited<ReturnType<Kernel['redrive']>>
+}
+
+/** Whoever can answer: a dev process at the other end of a socket, a kernel, the history in a file. */
+export interface Backend {
+  ask<M extends Method>(method: M, params: Params<M>): Promise<Results[M]>
+  close(): Promise<void>
+}
+
+export interface Request {
+  id: number
+  method: string
+  params: unknown
+}
+
+export type Response = { id: number; result: unknown } | { id: number; error: SerializedError }
+
+export function encodeLine(message: Request | Response): string {
+  return `${encodeJson(message)}\n`
+}
+
+export function failure(id: number, error: unknown): Response {
+  return { id, error: serializeError(error) }
+}
+
+/** The error at the other end, told apart by `code` as here. */
+export function revive({ code, name, message, stack }: SerializedError): Error {
+  if (name === 'QueueError' && code !== undefined) return new QueueError(code as QueueError['code'], message)
+  return Object.assign(new Error(message), { name, ...(code !== undefined && { code }), ...(stack && { stack }) })
+}
+
+/** Calls back with each line of a stream. */
+export function createLineReader(onLine: (line: string) => void): (chunk: string) => void {
+  let rest = ''
+  return (chunk) => {
+    const lines = (rest + chunk).split('\n')
+    rest = lines.pop()!
+    for (const line of lines) onLine(line)
+  }
+}

@@ -1,0 +1,99 @@
+import { chmod, mkdir, rm } from 'node:fs/promises'
+import { createServer, type Server, type Socket } from 'node:net'
+import { dirname } from 'pathe'
+import { QueueError } from '../../../kernel/index.ts'
+import { decodeJson } from '../../lib/json.ts'
+import { PRIVATE_FILE, PRIVATE_FOLDER } from '../../lib/private-folder.ts'
+import type { Answers } from './answers.ts'
+import { connect } from './client.ts'
+import { createLineReader, encodeLine, failure, type Request, type Response } from './protocol.ts'
+import { params, type Method } from './requests.ts'
+import { socketPath } from './socket-path.ts'
+
+/**
+ * Answers requests on the socket of a folder. A socket that a dead process left behind is replaced.
+ *
+ * @throws QueueError `DEV_RUNNING` with the pid when another process listens
+ */
+export async function serve(cwd: string, answers: Answers): Promise<{ path: string; close: () => Promise<void> }> {
+  const path = socketPath(cwd)
+  const onDisk = process.platform !== 'win32'
+  if (onDisk) await mkdir(dirname(path), { recursive: true, mode: PRIVATE_FOLDER })
+  const sockets = new Set<Socket>()
+  const server = createServer((socket) => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+    converse(socket, answers)
+  })
+  const taken = await listen(server, path)
+  if (taken) {
+    await assertNobody(cwd)
+    await rm(path, { force: true })
+    const error = await listen(server, path)
+    if (error) throw error
+  }
+  if (onDisk) await chmod(path, PRIVATE_FILE)
+  return {
+    path,
+    async close() {
+      const closed = new Promise((resolve) => server.close(resolve))
+      for (const socket of sockets) socket.destroySoon()
+      await closed
+    },
+  }
+}
+
+/** Answers the error where the address is in use; any other rejects. */
+function listen(server: Server, path: string): Promise<Error | undefined> {
+  return new Promise((resolve, reject) => {
+    const failed = (error: NodeJS.ErrnoException): void => {
+      if (error.code === 'EADDRINUSE') resolve(error)
+      else reject(error)
+    }
+    server.once('error', failed)
+    server.listen(path, () => {
+      server.off('error', failed)
+      resolve(undefined)
+    })
+  })
+}
+
+async function assertNobody(cwd: string): Promise<void> {
+  const other = await connect(cwd)
+  if (!other) return
+  const { pid } = await other.ask('hello', {})
+  await other.close()
+  const message = `Process ${pid} serves ${cwd} already. Use it, or end it first: kill ${pid}`
+  throw new QueueError('DEV_RUNNING', message, { details: { pid } })
+}
+
+function converse(socket: Socket, answers: Answers): void {
+  const send = (response: Response): void => {
+    if (socket.writable) socket.write(encodeLine(response))
+  }
+  const receive = createLineReader((line) => {
+    try {
+      const { id = 0, method = '', params: given } = Object(decodeJson(line)) as Partial<Request>
+      answer({ id, method, params: given }, answers).then(send, (error: unknown) => send(failure(id, error)))
+    } catch (error) {
+      send(failure(0, error))
+    }
+  })
+  socket.setEncoding('utf8')
+  // A client that goes away mid-request is its own affair.
+  socket.on('error', () => socket.destroy())
+  socket.on('data', (chunk) => receive(chunk as unknown as string))
+}
+
+async function answer({ id, method, params: given }: Request, answers: Answers): Promise<Response> {
+  if (!Object.hasOwn(params, method)) {
+    const known = Object.keys(params).join(', ')
+    throw new QueueError('OPTION_INVALID', `There is no request "${method}". There are: ${known}.`)
+  }
+  const checked = params[method as Method].safeParse(given)
+  if (!checked.success) {
+    throw new QueueError('OPTION_INVALID', `Request "${method}" has wrong parameters: ${checked.error.message}`)
+  }
+  const result: unknown = await answers[method as Method](checked.data as never)
+  return { id, result }
+}

@@ -1,0 +1,44 @@
+import { QueueError, type Kernel } from '../../../kernel/index.ts'
+import { signalled } from '../lib/shutdown-signals.ts'
+import { workerSwitch } from '../lib/worker-switch.ts'
+import { createAnswers } from './answers.ts'
+import { configOf, type Host, type LoadedConfig } from './backend.ts'
+import { reporter, type Output } from './output.ts'
+import { serve } from './server.ts'
+import { announce, closeOnSignal, type HttpPlace } from './serving.ts'
+
+export interface StartOptions {
+  /** False: this process runs no jobs, whatever its configuration says. */
+  worker: boolean
+  http?: HttpPlace
+}
+
+/** Runs the workers of a folder, or serves HTTP, until SIGINT or SIGTERM; a second signal does not wait for running jobs. */
+export async function runStart(host: Host, cwd: string, output: Output, { worker, http }: StartOptions): Promise<void> {
+  const stop = signalled()
+  // Whatever NODE_ENV says: who starts a service does not mean to develop.
+  const given = await configOf(host, cwd)
+  const config: LoadedConfig = { ...given, http: { ...(given.http as object | undefined), production: true } }
+  const works = worker && (workerSwitch(process.env) ?? config.worker ?? true)
+  if (!works && !http) {
+    throw new QueueError('OPTION_INVALID', 'A process that runs no workers has nothing to do without --http.')
+  }
+  const kernel = await host.createKernel({ config, reporter })
+  let socket: Awaited<ReturnType<typeof serve>> | undefined
+  let url: string | undefined
+  try {
+    if (isAlone(kernel)) socket = await serve(cwd, createAnswers(kernel, cwd))
+    if (works) await kernel.start()
+    if (http) url = (await kernel.http.listen(http)).url
+    announce(kernel, { command: 'start', cwd, facts: { started: works }, url }, output)
+    await closeOnSignal(kernel, stop, output)
+  } finally {
+    await socket?.close()
+    await kernel.close()
+  }
+}
+
+/** Where no other process can open the store, other commands have to ask this one. */
+function isAlone(kernel: Kernel): boolean {
+  return !kernel.port('queue').capabilities.shared
+}

@@ -1,0 +1,138 @@
+import { inspect } from 'node:util'
+import { colors } from 'consola/utils'
+import type {
+  EventStore,
+  MaybePromise,
+  SerializedError,
+  StoredEvent,
+  StreamMessage,
+  Unsubscribe,
+} from '../../../kernel/index.ts'
+
+/** Turns events into lines for people. Keeps in mind when steps started, to tell how long they took. */
+export interface Timeline {
+  /** One line, or `undefined` for an event that only `all` shows. */
+  event(event: StoredEvent): string | undefined
+  message(message: StreamMessage): string | undefined
+}
+
+export interface TimelineOptions {
+  /** Also shows emits, state changes and queued steps, and the `seq` of each event. Default false. */
+  all?: boolean
+}
+
+type Mark = readonly [symbol: string, text: string]
+
+const LEVELS: Readonly<Record<string, string>> = {
+  debug: colors.dim('·'),
+  info: colors.blue('i'),
+  warn: colors.yellow('!'),
+  error: colors.red('✖'),
+}
+
+export function createTimeline({ all = false }: TimelineOptions = {}): Timeline {
+  const started = new Map<string, number>()
+  let width = 12
+
+  function line(ts: number, { seq, step, flow }: Partial<StoredEvent>, [symbol, text]: Mark): string {
+    const name = step ?? flow ?? ''
+    width = Math.max(width, name.length)
+    const number = all ? `${String(seq).padStart(5)}  ` : ''
+    return `${number}${colors.dim(timeOf(ts))}  ${symbol} ${colors.bold(name.padEnd(width))}  ${text}`
+  }
+
+  /** Notes a start, or answers the time since, which it then forgets. */
+  function took({ runId, stepId = '', ts }: StoredEvent): string {
+    const since = started.get(`${runId} ${stepId}`)
+    started.delete(`${runId} ${stepId}`)
+    return since === undefined ? '' : ` ${colors.dim(`in ${formatDuration(ts - since)}`)}`
+  }
+
+  function describe(event: StoredEvent): Mark | undefined {
+    const { type, runId, stepId = '', ts, attempt = 1 } = event
+    const data = (event.data ?? {}) as Record<string, unknown>
+    const message = (data.error as SerializedError | undefined)?.message
+    switch (type) {
+      case 'flow.started':
+        started.set(`${runId} `, ts)
+        return [colors.cyan('▶'), `flow started ${colors.dim(`run ${runId}`)}`]
+      case 'flow.completed':
+        return [colors.green('■'), `flow completed${took(event)}`]
+      case 'flow.failed':
+        return [colors.red('■'), `flow failed${took(event)}: ${message}`]
+      case 'flow.cancelled':
+        return [colors.yellow('■'), `flow cancelled${took(event)}: ${String(data.reason)}`]
+      case 'step.started':
+        started.set(`${runId} ${stepId}`, ts)
+        return [colors.cyan('●'), `started${attempt > 1 ? `, attempt ${attempt}` : ''}`]
+      case 'step.completed':
+        return [colors.green('✔'), `completed${took(event)}${preview(data.result)}`]
+      case 'step.failed':
+        return [colors.red('✖'), `failed${took(event)}: ${message}`]
+      case 'step.retry':
+        return [colors.yellow('↻'), `attempt ${attempt} failed${took(event)}: ${message}`]
+      case 'step.deferred':
+        return [colors.yellow('…'), `deferred until ${timeOf(Number(data.runAt))}`]
+      case 'step.cancelled':
+        return [colors.yellow('✖'), `cancelled${took(event)}: ${String(data.reason)}`]
+      case 'runner.log':
+        return [LEVELS[String(data.level)] ?? ' ', `${String(data.message)}${preview(data.meta)}`]
+      default:
+        return all ? [colors.dim('·'), `${type}${preview(event.data)}`] : undefined
+    }
+  }
+
+  return {
+    event(event) {
+      const mark = describe(event)
+      return mark && line(event.ts, event, mark)
+    },
+    message({ type, data }) {
+      if (type !== 'progress') return undefined
+      const { step, value, message } = data as { step: string; value: number; message?: string }
+      const text = `${Math.round(value * 100)} %${message === undefined ? '' : `  ${message}`}`
+      return line(Date.now(), { step }, [colors.dim('◔'), text])
+    },
+  }
+}
+
+/** Prints the events and progress of a run, or of all with `'*'`, as they happen. Answers what ends it. */
+export function followTimeline(
+  store: EventStore,
+  stream: string,
+  print: (line: string) => void,
+): MaybePromise<Unsubscribe> {
+  const timeline = createTimeline()
+  const show = (line: string | undefined): void => {
+    if (line !== undefined) print(line)
+  }
+  return store.subscribe(
+    stream,
+    { ...(stream !== '*' && { after: 0 }), onMessage: (message) => show(timeline.message(message)) },
+    (events) => events.filter(isOurs).forEach((event) => show(timeline.event(event))),
+  )
+}
+
+/** False for what plugins do on queues of their own, such as cron ticks. */
+function isOurs({ step }: StoredEvent): boolean {
+  return !step?.startsWith('_')
+}
+
+/** `12 ms`, `3.4 s`, `2 min 5 s`. */
+export function formatDuration(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`
+  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`
+  return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`
+}
+
+function timeOf(ts: number): string {
+  const date = new Date(ts)
+  return `${date.toTimeString().slice(0, 8)}.${String(date.getMilliseconds()).padStart(3, '0')}`
+}
+
+/** The data of an event on the rest of a line. */
+function preview(data: unknown): string {
+  if (data === undefined) return ''
+  const text = inspect(data, { breakLength: Infinity, depth: 3, maxArrayLength: 5, maxStringLength: 60 })
+  return `  ${colors.dim(text.length > 100 ? `${text.slice(0, 99)}…` : text)}`
+}

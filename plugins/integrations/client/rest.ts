@@ -1,0 +1,149 @@
+import type { EnqueuedJob, EnqueueOptions, JobRecord, JobState, RunInfo, StoredEvent } from '../../../kernel/index.ts'
+import { errorOf, QueueClientError } from './error.ts'
+import type { RequestHeaders, RunEnd } from './frames.ts'
+import { subscribe, type SubscribeOptions, type Subscription } from './subscribe.ts'
+
+export interface ClientOptions {
+  /** Where the API is. Default `/_queue/api/`, which needs a browser or a `fetch` that knows its origin. */
+  baseURL?: string
+  headers?: RequestHeaders
+  /** Default: the global one. */
+  fetch?: typeof fetch
+}
+
+type Query = Readonly<Record<string, string | number | boolean | Date | readonly string[] | undefined>>
+
+export interface RequestOptions {
+  query?: Query
+  /** Sent as JSON. */
+  body?: object
+  signal?: AbortSignal
+}
+
+/** A job as it travels in JSON: dates are ISO strings there, `bigint` a string, binary base64. */
+export type JobOptionsInput = Omit<EnqueueOptions, 'db' | 'runId' | 'flow' | 'delay'> & { delay?: number | string }
+export type RunStart = { id?: string; entry?: string; tags?: readonly string[] }
+export interface RunResult {
+  status: 'running' | RunEnd
+  result?: unknown
+  error?: { name: string; message: string; code?: string }
+  reason?: string
+}
+type Changed = { changed: boolean }
+type Fork = { at?: number | string; input?: unknown; state?: object; id?: string; tags?: readonly string[] }
+type RunQuery = Partial<Record<'flow' | 'name' | 'queue' | 'tag' | 'after', string>> & {
+  status?: RunInfo['status']
+  internal?: boolean
+  limit?: number
+}
+type JobQuery = Partial<Record<'queue' | 'name' | 'runId', string>> & {
+  state?: readonly JobState[]
+  limit?: number
+  offset?: number
+}
+type EventQuery = {
+  after?: number
+  until?: number | Date
+  types?: readonly string[]
+  limit?: number
+  reverse?: boolean
+}
+
+/**
+ * The HTTP interface, call by call.
+ *
+ * @example
+ * const queue = createClient({ baseURL: 'https://example.com/_queue/api/' })
+ * const { runId } = await queue.jobs.enqueue('hello', { name: 'Ada' })
+ * console.log(await queue.runs.result(runId, { wait: 10_000 }))
+ */
+export function createClient({ baseURL = '/_queue/api/', headers, fetch: fetching }: ClientOptions = {}) {
+  const base = baseURL.endsWith('/') ? baseURL : `${baseURL}/`
+
+  /** @throws QueueClientError with the code of the server's error */
+  async function request<T>(method: string, path: string, options: RequestOptions = {}): Promise<T> {
+    const { query, body, signal } = options
+    const url = urlOf(path, query)
+    const sent = new Headers(typeof headers === 'function' ? await headers() : headers)
+    if (body) sent.set('content-type', 'application/json')
+    const text = body && JSON.stringify(body)
+    const response = await (fetching ?? fetch)(url, { method, headers: sent, body: text, signal }).catch(
+      (cause: unknown) => {
+        if (signal?.aborted) throw signal.reason
+        throw new QueueClientError('UNREACHABLE', `${url} does not answer.`, { cause })
+      },
+    )
+    if (!response.ok) throw await errorOf(response)
+    try {
+      return (await response.json()) as T
+    } catch (cause) {
+      const { status } = response
+      throw new QueueClientError('NOT_JSON', `${url} answered no JSON. Is the base URL right?`, { status, cause })
+    }
+  }
+
+  function urlOf(path: string, query: Query = {}): string {
+    const params = new URLSearchParams()
+    for (const [name, value] of Object.entries(query)) {
+      if (value !== undefined) params.set(name, value instanceof Date ? value.toISOString() : String(value))
+    }
+    const text = params.toString()
+    return `${base}${path}${text === '' ? '' : `?${text}`}`
+  }
+
+  const get = <T>(path: string, query?: Query, signal?: AbortSignal) => request<T>('GET', path, { query, signal })
+  const post = <T>(path: string, body: object = {}) => request<T>('POST', path, { body })
+  const follow = (path: string, options: SubscribeOptions = {}): Subscription =>
+    subscribe(urlOf(path), { ...(options.transport !== 'websocket' && { headers }), fetch: fetching, ...options })
+
+  return {
+    /** Any call that has no name here. */
+    request,
+    jobs: {
+      enqueue: (worker: string, data?: unknown, options?: JobOptionsInput) =>
+        post<EnqueuedJob>('jobs', { worker, data, options }),
+      list: (query?: JobQuery) => get<{ jobs: JobRecord[]; next?: number }>('jobs', query),
+      get: (queue: string, id: string) => get<JobRecord>(at`jobs/${queue}/${id}`),
+      retry: (queue: string, id: string) => post<JobRecord>(at`jobs/${queue}/${id}/retry`),
+      cancel: (queue: string, id: string, reason?: string) => post<Changed>(at`jobs/${queue}/${id}/cancel`, { reason }),
+    },
+    runs: {
+      list: (query?: RunQuery) => get<{ runs: RunInfo[]; next?: string }>('runs', query),
+      get: (runId: string) => get<RunInfo>(at`runs/${runId}`),
+      events: (runId: string, query?: EventQuery) =>
+        get<{ events: StoredEvent[]; head: number }>(at`runs/${runId}/events`, query),
+      state: (runId: string, query?: { at?: number | Date }) =>
+        get<Record<string, unknown>>(at`runs/${runId}/state`, query),
+      /** @param options.wait milliseconds to wait for its end, at most 30,000 */
+      result: (runId: string, { wait, signal }: { wait?: number; signal?: AbortSignal } = {}) =>
+        get<RunResult>(at`runs/${runId}/result`, { wait }, signal),
+      cancel: (runId: string, reason?: string) => post<Changed>(at`runs/${runId}/cancel`, { reason }),
+      fork: (runId: string, options?: Fork) =>
+        post<{ runId: string; deduplicated: boolean }>(at`runs/${runId}/fork`, options),
+      /** Follows one run. */
+      stream: (runId: string, options?: SubscribeOptions) => follow(at`runs/${runId}/stream`, options),
+    },
+    flows: {
+      start: (flow: string, input?: unknown, options?: RunStart) =>
+        post<EnqueuedJob>(at`flows/${flow}`, { input, ...options }),
+    },
+    queues: {
+      list: () => get<{ queues: { name: string; paused: boolean; counts: Record<JobState, number> }[] }>('queues'),
+      pause: (queue: string) => post<{ paused: boolean }>(at`queues/${queue}/pause`),
+      resume: (queue: string) => post<{ paused: boolean }>(at`queues/${queue}/resume`),
+    },
+    waits: { resolve: (token: string, payload?: unknown) => post<Changed>(at`waits/${token}`, { payload }) },
+    events: {
+      send: (name: string, payload?: unknown, options?: { key?: string; id?: string }) =>
+        post<{ id: string; deduplicated: boolean }>('events', { name, payload, ...options }),
+    },
+    /** Follows everything that may be seen. */
+    stream: (options?: SubscribeOptions) => follow('stream', options),
+  }
+}
+export type QueueClient = ReturnType<typeof createClient>
+
+/** A path with names in it, which may hold anything. */
+function at(texts: TemplateStringsArray, ...names: string[]): string {
+  return String.raw({ raw: texts }, ...names.map(encodeURIComponent))
+}

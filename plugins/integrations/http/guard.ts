@@ -1,0 +1,140 @@
+import { QueueError, type Kernel, type MaybePromise } from '../../../kernel/index.ts'
+import type { HttpAction } from './access.ts'
+import type { AddressLimit } from './address-limit.ts'
+import type { HttpOptions } from './options.ts'
+import { remoteReason } from '../lib/peer.ts'
+import { PROBLEM_TYPE, routeUnknown } from './problems.ts'
+import { createTokenCheck, permits } from './token.ts'
+
+export interface Guard {
+  /** False where nothing is authorized, so that this interface must not show that it is there. */
+  readonly open: boolean
+  /** @throws QueueError `REQUEST_FORBIDDEN` for a request that another site has made a browser send */
+  assertSameSite(request: Request): void
+  /**
+   * @throws QueueError `REQUEST_FORBIDDEN`, `ROUTE_UNKNOWN` where nobody may do anything, `RATE_LIMITED`
+   * @throws Response that `authorize` has chosen
+   */
+  assertAllowed(request: Request, action: HttpAction): Promise<void>
+  /** Whether an entry of a list may be seen. */
+  mayRead(request: Request, action: HttpAction): Promise<boolean>
+  /** The headers that let an allowed origin read the answer. */
+  corsHeaders(request: Request): Record<string, string>
+}
+
+const LOCAL_HOSTS = ['localhost', '127.0.0.1', '[::1]']
+
+export function createGuard(kernel: Kernel, options: HttpOptions, limit: AddressLimit): Guard {
+  const { authorize, token, cors, allowedHosts, production } = options
+  const origins = new Set((cors || []).map((url) => new URL(url).origin))
+  const hosts = new Set([...LOCAL_HOSTS, ...allowedHosts.map((name) => name.toLowerCase())])
+  const roleOf = token && createTokenCheck(token)
+
+  /** A token that is known decides; then `authorize`; without either, what `isProtected` says. */
+  async function ask(request: Request, action: HttpAction): Promise<boolean | Response> {
+    const role = roleOf?.(request)
+    if (role !== undefined) return permits(role, action)
+    if (authorize) return inTime(authorize(request, action, kernel), options.authorizeTimeout)
+    if (roleOf) return action.type === 'health.read' || unauthorized()
+    return !production
+  }
+
+  /** Whoever has no known token is a stranger until the answer is there. */
+  async function asStranger<T>(request: Request, act: () => Promise<T>): Promise<T> {
+    if (roleOf?.(request) !== undefined) return act()
+    const welcome = limit.enter(request)
+    const answer = await act()
+    if (answer === true) welcome()
+    return answer
+  }
+
+  return {
+    open: isProtected(options) || !production,
+    assertSameSite(request) {
+      if (!isProtected(options)) assertLocal(request, hosts)
+      const origin = request.headers.get('origin')
+      const site = request.headers.get('sec-fetch-site')
+      if (site === 'same-origin' || (origin !== null && origins.has(origin))) return
+      const foreign = origin === null ? site === 'cross-site' : !hostsOf(request).includes(hostOf(origin) ?? '')
+      if (!foreign) return
+      const hint = 'Add its origin to http.cors if it may.'
+      throw forbidden(`A page of another site (${origin ?? 'unknown'}) sent this request. ${hint}`)
+    },
+    async assertAllowed(request, action) {
+      const answer = await asStranger(request, () => ask(request, action))
+      if (answer === true) return
+      if (answer instanceof Response) throw answer
+      if (!isProtected(options)) throw routeUnknown()
+      throw forbidden(`This request may not do "${action.type}" here.`)
+    },
+    mayRead: async (request, action) => (await ask(request, action)) === true,
+    corsHeaders(request): Record<string, string> {
+      if (origins.size === 0) return {}
+      const origin = request.headers.get('origin')
+      if (origin === null || !origins.has(origin)) return { vary: 'Origin' }
+      return {
+        vary: 'Origin',
+        'access-control-allow-origin': origin,
+        'access-control-allow-credentials': 'true',
+        'access-control-expose-headers': 'retry-after',
+      }
+    },
+  }
+}
+
+/** @throws QueueError `AUTHORIZE_TIMEOUT` */
+async function inTime<T>(asking: MaybePromise<T>, ms: number): Promise<T> {
+  if (typeof asking === 'boolean') return asking
+  const late = Promise.withResolvers<never>()
+  const hint = 'See what it waits for, or raise http.authorizeTimeout.'
+  const error = (): QueueError => new QueueError('AUTHORIZE_TIMEOUT', `authorize took more than ${ms} ms. ${hint}`)
+  const timer = setTimeout(() => late.reject(error()), ms)
+  try {
+    return await Promise.race([asking, late.promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Whether `http.authorize` or `http.token` says who may do what. */
+export function isProtected({ authorize, token }: Pick<HttpOptions, 'authorize' | 'token'>): boolean {
+  return authorize !== undefined || token !== undefined
+}
+
+/** Keeps out other machines, and pages that have let their own host name point to this one. */
+function assertLocal(request: Request, known: ReadonlySet<string>): void {
+  const open = 'Without http.authorize or http.token only requests from this machine are served'
+  const reason = remoteReason(request)
+  if (reason !== undefined)
+    throw forbidden(`${open}, and ${reason}. Set http.token, or say with http.authorize who may.`)
+  const name = hostsOf(request)[0]!.replace(/:\d+$/, '').toLowerCase()
+  if (known.has(name)) return
+  const hint = 'Add it to http.allowedHosts, set http.token, or say with http.authorize who may.'
+  throw forbidden(`${open}, and this one was sent to the host "${name}". ${hint}`)
+}
+
+function unauthorized(): Response {
+  const problem = { type: 'about:blank', title: 'Unauthorized', status: 401, code: 'REQUEST_UNAUTHORIZED' }
+  const detail = 'Send the header "Authorization: Bearer <token>" with a token of http.token.'
+  const headers = {
+    'content-type': PROBLEM_TYPE,
+    'cache-control': 'no-store',
+    'www-authenticate': 'Bearer realm="nuxt-queue"',
+  }
+  return new Response(JSON.stringify({ ...problem, detail }), { status: 401, headers })
+}
+
+/** The host a request was sent to; after it what a proxy says, which no page of another site can make a browser send. */
+function hostsOf(request: Request): string[] {
+  const forwarded = request.headers.get('x-forwarded-host')?.split(',')[0]?.trim()
+  const host = request.headers.get('host') ?? new URL(request.url).host
+  return forwarded ? [host, forwarded] : [host]
+}
+
+function hostOf(origin: string): string | undefined {
+  return URL.canParse(origin) ? new URL(origin).host : undefined
+}
+
+function forbidden(message: string): QueueError {
+  return new QueueError('REQUEST_FORBIDDEN', message)
+}

@@ -1,0 +1,61 @@
+import { redactText, toError, type Kernel } from '../../../kernel/index.ts'
+
+export interface Health {
+  status: 'ok' | 'unavailable'
+  checks: Record<string, { ok: boolean; ms: number; message?: string }>
+}
+
+/** How long a store has to answer, in milliseconds. */
+const PATIENCE = 5_000
+/** A stream that nobody writes to. */
+const NOTHING = '_health'
+
+/** Asks each store for something small, and counts the handlers that do not return. */
+export async function checkHealth(kernel: Kernel): Promise<Health> {
+  const checks = await Promise.all([
+    check(kernel, 'queue', async () => {
+      const queue = kernel.port('queue')
+      await queue.checkHealth?.()
+      return queue.isPaused(NOTHING)
+    }),
+    check(kernel, 'events', async () => {
+      const events = kernel.port('events')
+      await events.checkHealth?.()
+      return events.head(NOTHING)
+    }),
+  ])
+  const all = [...checks, ['handlers', handlers(kernel)] as const]
+  const ok = all.every(([, check]) => check.ok)
+  return { status: ok ? 'ok' : 'unavailable', checks: Object.fromEntries(all) }
+}
+
+/** Handlers that never return take slots for good: a process with too many of them does no work. */
+function handlers(kernel: Kernel): Health['checks'][string] {
+  const stuck = kernel.stuckHandlers()
+  if (stuck.length === 0) return { ok: true, ms: 0 }
+  const workers = [...new Set(stuck.map(({ worker }) => worker))].slice(0, 5).join(', ')
+  const message = `Handlers that run on although their attempts have ended: ${stuck.length} (${workers}).`
+  return { ok: stuck.length < kernel.config.maxStuckHandlers, ms: 0, message }
+}
+
+async function check(
+  { clock }: Kernel,
+  store: string,
+  ask: () => Promise<unknown>,
+): Promise<[string, Health['checks'][string]]> {
+  const began = performance.now()
+  const late = Promise.withResolvers<never>()
+  const stop = clock.setTimeout(() => late.reject(new Error(`It did not answer within ${PATIENCE} ms.`)), PATIENCE)
+  const answer = ask()
+  // It may fail after its time is up.
+  answer.catch(() => {})
+  try {
+    await Promise.race([answer, late.promise])
+    return [store, { ok: true, ms: Math.round(performance.now() - began) }]
+  } catch (error) {
+    const { message } = toError(error)
+    return [store, { ok: false, ms: Math.round(performance.now() - began), message: redactText(message) }]
+  } finally {
+    stop()
+  }
+}

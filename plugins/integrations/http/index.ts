@@ -1,0 +1,198 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { definePlugin, QueueError } from '../../../kernel/index.ts'
+import { createAddressLimit } from './address-limit.ts'
+import type { Listening, ListenOptions } from './listen.ts'
+import { isProtected } from './guard.ts'
+import { options } from './options.ts'
+import { recordPeer, type Peer } from '../lib/peer.ts'
+import type { Service } from './service.ts'
+import { createSocketHooks, type SocketHooks } from './websocket.ts'
+
+export type { Authorize, HttpAction } from './access.ts'
+export type { Health } from './health.ts'
+export type { Listening, ListenOptions } from './listen.ts'
+export type { Peer } from '../lib/peer.ts'
+export type { Problem } from './problems.ts'
+export type { SocketHooks, SocketPeer } from './websocket.ts'
+
+/** The kernel over HTTP, whatever server there is. */
+export interface Http {
+  /** The path that everything lies below, with a slash at its end. */
+  readonly path: string
+  /**
+   * Answers requests below `<path>api/`, and hands all others to `kernel.webhooks.fetch`. Never rejects.
+   * Without `http.authorize` and `http.token` it serves requests from this machine only: it asks the socket of
+   * requests that srvx or h3 made; for any other say so with `peer`.
+   *
+   * @param peer what the caller knows of whoever sent the request
+   * @example
+   * serve({ fetch: (request) => kernel.http.fetch(request) })
+   * await kernel.http.fetch(new Request('http://localhost/_queue/api/queues'), { trusted: true })
+   */
+  fetch(request: Request, peer?: Peer): Promise<Response>
+  /**
+   * The same as a listener for Node's servers; streams are written straight to the response. Never rejects.
+   *
+   * @param peer what the caller knows of whoever sent the request, where its socket does not show it
+   * @example
+   * createServer((request, response) => kernel.http.node(request, response))
+   */
+  node(request: IncomingMessage, response: ServerResponse, peer?: Peer): Promise<void>
+  /** Streams as WebSockets: hooks for crossws, and so for `defineWebSocketHandler`. */
+  readonly websocket: SocketHooks
+  /**
+   * Streams as WebSockets for Node's servers. It answers every upgrade; let it have those below `path` only,
+   * if there are others.
+   *
+   * @example
+   * server.on('upgrade', kernel.http.upgrade)
+   */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
+  /** How many streams are open in this process. */
+  readonly connections: number
+  /**
+   * Ends all streams and opens no more: for servers that wait for their connections before they
+   * close. Clients connect again, to another instance.
+   */
+  drain(): Promise<void>
+  /**
+   * Starts a server of its own, which closes with the kernel.
+   *
+   * @throws QueueError `KERNEL_CLOSED`; `CONFIG_INVALID` for a host that other machines reach while neither
+   * `http.authorize` nor `http.token` is set
+   */
+  listen(options?: ListenOptions): Promise<Listening>
+}
+
+declare module 'nuxt-queue/kernel' {
+  interface Kernel {
+    readonly http: Http
+  }
+}
+
+/** Offers queues, jobs, runs, flows and their streams over HTTP. Costs nothing before the first request. */
+export default definePlugin({
+  name: 'http',
+  requires: [
+    ...(['queue', 'workers', 'events', 'control', 'webhooks', 'bus', 'wait', 'state', 'streaming'] as const),
+    ...(['job-options', 'flow', 'schedule', 'triggers', 'history', 'explain', 'instances'] as const),
+  ],
+  options,
+  setup(kernel, options) {
+    const servers = new Set<Listening>()
+    const limit = createAddressLimit(kernel, options)
+    let loading: Promise<Service> | undefined
+    let service: Service | undefined
+    let handling: Promise<(request: IncomingMessage, response: ServerResponse) => unknown> | undefined
+    let upgrading: Promise<(request: IncomingMessage, socket: Duplex, head: Buffer) => Promise<void>> | undefined
+    let closed = false
+
+    async function load(): Promise<Service> {
+      if (closed) throw closing()
+      return (loading ??= import('./service.ts').then(
+        async ({ createService }) => (service = await createService(kernel, options, limit)),
+      ))
+    }
+
+    async function toNode() {
+      const { toNodeHandler } = await import('h3')
+      return toNodeHandler({ fetch: http.fetch } as Parameters<typeof toNodeHandler>[0])
+    }
+
+    async function toUpgrade() {
+      const { createUpgrade } = await import('./upgrade.ts')
+      return createUpgrade(kernel, http.websocket)
+    }
+
+    async function drain(): Promise<void> {
+      const service = await loading
+      service?.connections.close()
+    }
+
+    const http: Http = {
+      path: options.path,
+      async fetch(request, peer) {
+        if (peer) recordPeer(request, peer)
+        try {
+          if (!isApi(request.url)) return await webhook(request)
+          const { api } = await load()
+          return await api.fetch(request)
+        } catch (error) {
+          const { problemResponse } = await import('./problems.ts')
+          return problemResponse(error, kernel.reporter)
+        }
+      },
+      async node(request, response, peer) {
+        if (peer) recordPeer(request, peer)
+        try {
+          const handle = await (handling ??= toNode())
+          await handle(request, response)
+        } catch (error) {
+          kernel.reporter.error('A request to the HTTP interface failed.', error)
+          response.destroy()
+        }
+      },
+      get connections() {
+        return service?.connections.size ?? 0
+      },
+      websocket: createSocketHooks(kernel, load),
+      upgrade(request, socket, head) {
+        endWhenRefused(socket)
+        // Until somebody listens to it, a client that goes away would be an error that nobody handles.
+        socket.on('error', () => socket.destroy())
+        const upgraded = (upgrading ??= toUpgrade()).then((handle) => handle(request, socket, head))
+        upgraded.catch((error: unknown) => {
+          kernel.reporter.error('A WebSocket could not be opened.', error)
+          socket.destroy()
+        })
+      },
+      drain,
+      async listen(where = {}) {
+        if (closed) throw closing()
+        const { listen } = await import('./listen.ts')
+        const server = await listen(http, where, isProtected(options))
+        servers.add(server)
+        if (options.production && !isProtected(options)) {
+          const open = 'Neither http.authorize nor http.token is set'
+          kernel.reporter.warn(`${open}: in production only webhooks are answered without them.`)
+        }
+        return server
+      },
+    }
+
+    /** What is not accepted counts as what its address has caused. */
+    async function webhook(request: Request): Promise<Response> {
+      const welcome = limit.enter(request)
+      const response = await kernel.webhooks.fetch(request, options.path)
+      if (response.status < 400 || response.status >= 500) welcome()
+      return response
+    }
+
+    function isApi(url: string): boolean {
+      const api = `${options.path}api/`
+      const { pathname } = new URL(url)
+      return pathname.startsWith(api) || `${pathname}/` === api
+    }
+
+    kernel.extend({ http })
+    return async () => {
+      closed = true
+      await loading?.catch(() => {})
+      service?.connections.close()
+      await Promise.all([...servers].map((server) => server.close()))
+    }
+  },
+})
+
+/** How long a client that was refused may keep its socket, in milliseconds. */
+const LAST_READ = 2_000
+
+/** A socket that was ended stays open until its client closes it, which a hostile one does not. */
+function endWhenRefused(socket: Duplex): void {
+  socket.once('finish', () => void setTimeout(() => socket.destroy(), LAST_READ).unref())
+}
+
+function closing(): QueueError {
+  return new QueueError('KERNEL_CLOSED', 'The kernel is closing or closed. Create a new one.')
+}

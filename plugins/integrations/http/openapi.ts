@@ -1,0 +1,95 @@
+import { z } from 'zod'
+import { packageVersion } from '../../lib/package-version.ts'
+import { PROBLEM_TYPE } from './problems.ts'
+import { named } from './routes/answers.ts'
+import type { Route } from './routes/route.ts'
+
+const REFERENCE = '#/components/schemas/'
+type JsonSchema = Record<string, unknown>
+
+/**
+ * The document (OpenAPI 3.1) of a table of routes.
+ *
+ * @param base the path they lie below, with a slash at its end
+ */
+export function createDocument(routes: readonly Route[], base: string): object {
+  const paths: Record<string, Record<string, unknown>> = {}
+  for (const route of routes) {
+    const path = `/${route.path.replaceAll(/:(\w+)/g, '{$1}')}`
+    paths[path] = { ...paths[path], [route.method.toLowerCase()]: operationOf(route) }
+  }
+  return {
+    openapi: '3.1.0',
+    info: { title: 'nuxt-queue', version: packageVersion(), description: 'Queues, jobs, runs and flows.' },
+    servers: [{ url: base.replace(/\/$/, '') }],
+    paths,
+    components: { schemas: answersOf(routes) },
+  }
+}
+
+function operationOf({ id, summary, action, path, query, body, method, status = 200, media, answer }: Route): object {
+  const content = { [media ?? 'application/json']: { schema: { $ref: REFERENCE + nameOf(id, answer) } } }
+  const problem = { $ref: `${REFERENCE}Problem` }
+  const parameters = [
+    ...[...path.matchAll(/:(\w+)/g)].map(([, name]) => ({
+      name,
+      in: 'path',
+      required: true,
+      schema: { type: 'string' },
+    })),
+    ...(query ? queryParameters(query) : []),
+  ]
+  // Other sites must not be able to send it, so that its type has to be declared even where it is empty.
+  const empty = { type: 'object', additionalProperties: false }
+  const carried = { content: { 'application/json': { schema: body ? inputOf(body) : empty } } }
+  return {
+    operationId: id,
+    summary,
+    tags: [action.split('.')[0]],
+    'x-action': action,
+    ...(parameters.length > 0 && { parameters }),
+    ...(method === 'POST' && { requestBody: { required: true, ...carried } }),
+    responses: {
+      [status]: { description: summary, content },
+      default: { description: 'What went wrong', content: { [PROBLEM_TYPE]: { schema: problem } } },
+    },
+  }
+}
+
+function queryParameters(query: z.ZodObject): object[] {
+  const { properties = {}, required = [] } = inputOf(query) as { properties?: JsonSchema; required?: string[] }
+  return Object.entries(properties).map(([name, schema]) => ({
+    name,
+    in: 'query',
+    required: required.includes(name),
+    schema,
+  }))
+}
+
+/** All that is answered, each by its name; what several have in them stands there once. */
+function answersOf(routes: readonly Route[]): Record<string, unknown> {
+  const registry = z.registry<{ id: string }>()
+  for (const [id, schema] of Object.entries(named)) registry.add(schema, { id })
+  for (const { id, answer } of routes) {
+    if (nameOf(id, answer) === answerOf(id)) registry.add(answer, { id: answerOf(id) })
+  }
+  const { schemas } = z.toJSONSchema(registry, { io: 'output', unrepresentable: 'any', uri: (id) => REFERENCE + id })
+  return Object.fromEntries(Object.entries(schemas).map(([id, schema]) => [id, bare(schema)]))
+}
+
+function nameOf(id: string, answer: z.ZodType): string {
+  return Object.entries(named).find(([, schema]) => schema === answer)?.[0] ?? answerOf(id)
+}
+
+function answerOf(id: string): string {
+  return `${id.charAt(0).toUpperCase()}${id.slice(1)}Answer`
+}
+
+function inputOf(schema: z.ZodType): JsonSchema {
+  return bare(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }))
+}
+
+/** Without what the document says once for all. */
+function bare({ $schema: _dialect, $id: _id, ...schema }: object & { $schema?: unknown; $id?: unknown }): JsonSchema {
+  return schema
+}

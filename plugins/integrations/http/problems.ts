@@ -1,0 +1,71 @@
+import { STATUS_CODES } from 'node:http'
+import { isQueueError, QueueError, redactText, type ErrorCode, type Reporter } from '../../../kernel/index.ts'
+import { HTTP_STATUS } from '../../lib/http-status.ts'
+
+/** An error as this interface tells it (RFC 9457). */
+export interface Problem {
+  type: string
+  title: string
+  status: number
+  detail: string
+  /** The code of the error, or `INTERNAL`. */
+  code: string
+}
+
+/** Beside what a webhook tells: callers of this interface name workers, flows and jobs themselves. */
+const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
+  ...HTTP_STATUS,
+  REQUEST_INVALID: 400,
+  OPTION_UNSUPPORTED: 400,
+  REQUEST_FORBIDDEN: 403,
+  ROUTE_UNKNOWN: 404,
+  JOB_NOT_FOUND: 404,
+  WORKER_UNKNOWN: 404,
+  FLOW_UNKNOWN: 404,
+  WAIT_UNKNOWN: 404,
+  METHOD_UNKNOWN: 405,
+  WAIT_OVER: 409,
+  FLOW_INVALID: 409,
+  EVENTS_CONFLICT: 409,
+  EVENTS_TRIMMED: 410,
+  JOB_FORGOTTEN: 410,
+  MEDIA_TYPE_UNKNOWN: 415,
+  CONNECTIONS_FULL: 503,
+  AUTHORIZE_TIMEOUT: 503,
+}
+
+const INTERNAL = { status: 500, code: 'INTERNAL', detail: 'Something went wrong here. Try again later.' }
+export const PROBLEM_TYPE = 'application/problem+json'
+
+/** Nothing about the path: what is not there and what is not for this request look the same. */
+export function routeUnknown(): QueueError {
+  return new QueueError('ROUTE_UNKNOWN', 'Nothing answers here.')
+}
+
+/** What is our own fault is reported and not told. */
+export function problemOf(error: unknown, reporter: Reporter): Problem {
+  const status = isQueueError(error) ? statusOf(error) : undefined
+  if (status === undefined) reporter.error('A request to the HTTP interface failed.', error)
+  const told = status === undefined ? INTERNAL : { status, code: (error as QueueError).code, detail: messageOf(error) }
+  return { type: 'about:blank', title: STATUS_CODES[told.status] ?? 'Error', ...told }
+}
+
+/** The answer to a request that failed. `details.headers` of an error come along, and `details.retryAfter` in milliseconds. */
+export function problemResponse(error: unknown, reporter: Reporter): Response {
+  const problem = problemOf(error, reporter)
+  const { headers: given, retryAfter } = (isQueueError(error) ? (error.details ?? {}) : {}) as {
+    headers?: Record<string, string>
+    retryAfter?: number
+  }
+  const headers = new Headers({ ...given, 'content-type': PROBLEM_TYPE, 'cache-control': 'no-store' })
+  if (retryAfter !== undefined) headers.set('retry-after', String(Math.ceil(retryAfter / 1000)))
+  return new Response(JSON.stringify(problem), { status: problem.status, headers })
+}
+
+function statusOf({ code, details }: QueueError): number | undefined {
+  return typeof details?.status === 'number' ? details.status : STATUS[code]
+}
+
+function messageOf(error: unknown): string {
+  return redactText((error as Error).message)
+}

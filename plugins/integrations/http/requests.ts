@@ -1,0 +1,89 @@
+import type { z } from 'zod'
+import { isText, MAX_COMPOSED_BYTES, QueueError, type ErrorCode } from '../../../kernel/index.ts'
+import { receiveBody } from '../../lib/request-body.ts'
+import type { Route, Subject } from './routes/route.ts'
+import { flag } from './routes/values.ts'
+
+/** Each parameter decoded: what stands in one segment of a path may hold any character. @throws QueueError `REQUEST_INVALID` */
+export function paramsOf(raw: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(raw).map(([name, text]) => {
+      const decoded = decode(text)
+      if (isText(decoded, MAX_COMPOSED_BYTES)) return [name, decoded]
+      const expected = `is text of 1 to ${MAX_COMPOSED_BYTES} bytes without NUL`
+      throw new QueueError('REQUEST_INVALID', `"${name}" in a path ${expected}; got "${text.slice(0, 100)}".`)
+    }),
+  )
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    const came = text.slice(0, 100)
+    throw new QueueError('REQUEST_INVALID', `The path holds "${came}", which is not encoded as a URL has to be.`)
+  }
+}
+
+/** The query as its route declares it; what is given without a value, and is no flag, counts as not given. @throws QueueError `REQUEST_INVALID` */
+export function queryOf({ query }: Route, url: URL): unknown {
+  const given: Record<string, string> = {}
+  for (const [name, text] of url.searchParams) {
+    if (Object.hasOwn(given, name)) throw new QueueError('REQUEST_INVALID', `The query names "${name}" twice.`)
+    if (text !== '' || query?.shape[name] === flag) given[name] = text
+  }
+  if (query) return check(query, given, 'REQUEST_INVALID', 'query')
+  const unknown = Object.keys(given)[0]
+  if (unknown === undefined) return undefined
+  throw new QueueError('REQUEST_INVALID', `There is no "${unknown}" in the query here; it takes none.`)
+}
+
+/**
+ * What a request that changes something carries, as JSON; `{}` when it is empty. The type has to be declared,
+ * since a form of another site can send anything but that.
+ *
+ * @throws QueueError `MEDIA_TYPE_UNKNOWN`, `PAYLOAD_TOO_LARGE`, `REQUEST_INVALID`
+ */
+export async function receiveJson(request: Request, limit: number): Promise<unknown> {
+  const type = request.headers.get('content-type') ?? ''
+  if (!/^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type)) {
+    const came = type === '' ? 'none' : `"${type}"`
+    throw new QueueError('MEDIA_TYPE_UNKNOWN', `Send a body of content-type application/json; got ${came}.`)
+  }
+  const body = await receiveBody(request, limit, 'http.maxBody')
+  if (body === undefined || body.length === 0) return {}
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body)) as unknown
+  } catch (cause) {
+    throw new QueueError('REQUEST_INVALID', `The body is not JSON: ${(cause as Error).message}`, { cause })
+  }
+}
+
+/** @throws QueueError `VALIDATION_FAILED` */
+export function bodyOf({ body }: Route, json: unknown): unknown {
+  if (body) return check(body, json, 'VALIDATION_FAILED', 'body')
+  if (isObject(json) && Object.keys(json).length === 0) return undefined
+  throw new QueueError('VALIDATION_FAILED', 'This takes an empty body, or {}.')
+}
+
+/** What the action is about: what the path names, and what the route finds in the body. */
+export function subjectOf(
+  route: Route,
+  params: Subject,
+  json: unknown,
+  kernel: Parameters<NonNullable<Route['subject']>>[0],
+): Subject {
+  return route.subject && isObject(json) ? { ...params, ...route.subject(kernel, json) } : params
+}
+
+function check(schema: z.ZodType, value: unknown, code: ErrorCode, what: string): unknown {
+  const { success, data, error } = schema.safeParse(value)
+  if (success) return data
+  const issues = error.issues.map(({ path, message }) => ({ path: path.join('.'), message }))
+  const lines = issues.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`))
+  throw new QueueError(code, `The ${what} is not what is expected here: ${lines.join('; ')}.`, { details: { issues } })
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,199 @@
+import { z } from 'zod'
+import { isReserved, QueueError, type JobRecord, type Kernel, type WorkerDefinition } from '../../../../kernel/index.ts'
+import * as answers from './answers.ts'
+import { route, type Call, type Route } from './route.ts'
+import { bodyMoment, count, limit, ms, name, priority, prose, reference, whole, words } from './values.ts'
+
+/** How far down a list of jobs goes: stores read over all that comes before. */
+const MAX_OFFSET = 100_000
+
+/** Names of queues that are not those of plugins. */
+const queueName = name.refine((queue) => !isReserved('queue', queue), 'Names that start with "_" are those of plugins')
+
+const options = z.strictObject({
+  /** While the queue knows a job of this id, that one is answered. */
+  id: name.optional(),
+  attempts: count.optional(),
+  backoff: z
+    .union([
+      ms,
+      z.strictObject({
+        type: z.enum(['fixed', 'exponential']),
+        delay: ms,
+        maxDelay: ms.optional(),
+        jitter: z.number().min(0).max(1).optional(),
+      }),
+    ])
+    .optional(),
+  /** Milliseconds, or an ISO date before which it does not run. */
+  delay: bodyMoment.optional(),
+  priority: priority.optional(),
+  ageing: ms.optional(),
+  timeout: ms.optional(),
+  concurrencyKey: name.optional(),
+  rateLimitKey: name.optional(),
+  deadLetter: queueName.optional(),
+  debounce: z.strictObject({ key: name.optional(), delay: ms, maxWait: ms.optional() }).optional(),
+  throttle: z.strictObject({ key: name.optional(), period: ms, max: count.optional() }).optional(),
+})
+
+type JobCall = Pick<Call<'jobs/:queue/:job', undefined, undefined>, 'kernel' | 'params' | 'assertMay'>
+
+/** Those of plugins are not for callers from outside. */
+function workerOf(kernel: Kernel, id: unknown): WorkerDefinition | undefined {
+  const worker = typeof id === 'string' ? kernel.registry.get(id) : undefined
+  return worker && isReserved('queue', worker.queue.name) ? undefined : worker
+}
+
+/**
+ * The job of a path, or `undefined`. It is asked once more who may, now that its run is known: tenants are often
+ * told apart by their runs.
+ */
+async function known(call: JobCall): Promise<JobRecord | undefined> {
+  const job = await call.kernel.port('queue').getJob(call.params.queue, call.params.job)
+  if (job) await call.assertMay({ runId: job.runId })
+  return job
+}
+
+/** @throws QueueError `JOB_NOT_FOUND` */
+async function find(call: JobCall): Promise<JobRecord> {
+  const job = await known(call)
+  if (job) return job
+  const { queue, job: id } = call.params
+  throw new QueueError(
+    'JOB_NOT_FOUND',
+    `Queue "${queue}" holds no job "${id}". It may have been removed or have expired.`,
+  )
+}
+
+export const jobRoutes: readonly Route[] = [
+  route({
+    id: 'listJobs',
+    method: 'GET',
+    path: 'jobs',
+    action: 'jobs.read',
+    summary:
+      'Jobs, the oldest first; a page may hold fewer than its limit. Those of plugins come if their queue is named',
+    query: z.strictObject({
+      queue: reference.optional(),
+      name: reference.optional(),
+      runId: reference.optional(),
+      state: words(answers.state.options).optional(),
+      limit: limit(100, 1000),
+      offset: whole(MAX_OFFSET).default(0),
+    }),
+    answer: z.object({
+      jobs: z.array(answers.job),
+      /** The offset of the next page, if there may be one. */
+      next: z.number().int().optional(),
+    }),
+    async handle({ kernel, query: { state: states, ...query }, mayRead }) {
+      const page = await kernel.port('queue').getJobs({ ...query, states })
+      const jobs = []
+      for (const job of page) {
+        const { queue, id, runId } = job
+        const shown = query.queue !== undefined || !isReserved('queue', queue)
+        if (shown && (await mayRead({ type: 'jobs.read', queue, job: id, runId }))) jobs.push(job)
+      }
+      return { jobs, ...(page.length === query.limit && { next: query.offset + page.length }) }
+    },
+  }),
+  route({
+    id: 'enqueueJob',
+    method: 'POST',
+    path: 'jobs',
+    action: 'jobs.enqueue',
+    summary: 'Queue a job for a worker',
+    body: z.strictObject({ worker: name, data: z.unknown().optional(), options: options.optional() }),
+    answer: answers.enqueued,
+    status: 202,
+    subject(kernel, { worker }) {
+      const known = workerOf(kernel, worker)
+      return { ...(typeof worker === 'string' && { worker }), ...(known && { queue: known.queue.name }) }
+    },
+    async handle({ kernel, body: { worker, data, options: given = {} }, assertMay }) {
+      if (!workerOf(kernel, worker)) {
+        throw new QueueError('WORKER_UNKNOWN', `There is no worker "${worker}" here. List them with GET workers.`)
+      }
+      const job = await kernel.enqueue(worker, data, given)
+      // The id may be that of a job that somebody else has queued.
+      if (job.deduplicated) await assertMay({ queue: job.queue, job: job.id, runId: job.runId })
+      return job
+    },
+  }),
+  route({
+    id: 'getJob',
+    method: 'GET',
+    path: 'jobs/:queue/:job',
+    action: 'jobs.read',
+    summary: 'One job',
+    answer: answers.job,
+    handle: find,
+  }),
+  route({
+    id: 'explainJob',
+    method: 'GET',
+    path: 'jobs/:queue/:job/explain',
+    action: 'jobs.read',
+    summary: 'Why a job does not run, or what became of it',
+    query: z.strictObject({
+      /** Its run, where one that the queue has forgotten is looked up. */
+      runId: reference.optional(),
+    }),
+    answer: answers.explanation,
+    async handle(call) {
+      const { kernel, params, query, assertMay } = call
+      const job = await kernel.port('queue').getJob(params.queue, params.job)
+      const runId = job?.runId ?? query.runId
+      if (runId !== undefined) await assertMay({ runId })
+      return kernel.explain({ queue: params.queue, id: params.job, runId })
+    },
+  }),
+  route({
+    id: 'retryJob',
+    method: 'POST',
+    path: 'jobs/:queue/:job/retry',
+    action: 'jobs.retry',
+    summary: 'Run a failed or cancelled job again with all its attempts',
+    answer: answers.job,
+    async handle(call) {
+      const { queue, id } = await find(call)
+      await call.kernel.retry({ queue, id })
+      return find(call)
+    },
+  }),
+  route({
+    id: 'cancelJob',
+    method: 'POST',
+    path: 'jobs/:queue/:job/cancel',
+    action: 'jobs.cancel',
+    summary: 'End a job as cancelled',
+    body: z.strictObject({ reason: prose.optional() }),
+    answer: answers.changed,
+    handle: async (call) => ({ changed: await call.kernel.cancel(await find(call), call.body) }),
+  }),
+  route({
+    id: 'promoteJob',
+    method: 'POST',
+    path: 'jobs/:queue/:job/promote',
+    action: 'jobs.promote',
+    summary: 'Make a delayed job due now',
+    answer: answers.changed,
+    async handle(call) {
+      const { queue, id } = await find(call)
+      return { changed: await call.kernel.port('queue').promote(queue, id) }
+    },
+  }),
+  route({
+    id: 'removeJob',
+    method: 'DELETE',
+    path: 'jobs/:queue/:job',
+    action: 'jobs.remove',
+    summary: 'Forget a job that is not running',
+    answer: answers.changed,
+    async handle(call) {
+      const found = await known(call)
+      return { changed: found !== undefined && (await call.kernel.port('queue').remove(found.queue, found.id)) }
+    },
+  }),
+]

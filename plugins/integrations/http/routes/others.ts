@@ -1,0 +1,162 @@
+import { z } from 'zod'
+import { isReserved } from '../../../../kernel/index.ts'
+import { placesOf } from '../../../flow/lib/flow-places.ts'
+import { checkHealth } from '../health.ts'
+import * as answers from './answers.ts'
+import { route, type Route } from './route.ts'
+import { flag, limit, name } from './values.ts'
+
+export const otherRoutes: readonly Route[] = [
+  route({
+    id: 'sendEvent',
+    method: 'POST',
+    path: 'events',
+    action: 'events.send',
+    summary: 'Tell everybody who waits for an event, or starts from it, that it has happened',
+    body: z.strictObject({
+      name,
+      /** What it is about. */
+      key: name.optional(),
+      payload: z.unknown().optional(),
+      /** Sent again under the same id it is the same event. */
+      id: name.optional(),
+    }),
+    answer: z.object({ id: z.string(), deduplicated: z.boolean() }),
+    status: 202,
+    subject: (_kernel, { name: event }) => (typeof event === 'string' ? { event } : {}),
+    async handle({ kernel, body: { name: event, payload, id = kernel.newId(), key } }) {
+      const { deduplicated } = await kernel.sendEvent(event, payload, { id, key })
+      return { id, deduplicated }
+    },
+  }),
+  route({
+    id: 'listTriggers',
+    method: 'GET',
+    path: 'triggers',
+    action: 'triggers.read',
+    summary: 'The triggers of this process',
+    answer: z.object({ triggers: z.array(answers.trigger) }),
+    handle: ({ kernel }) => ({ triggers: kernel.triggers() }),
+  }),
+  route({
+    id: 'triggerHistory',
+    method: 'GET',
+    path: 'triggers/:trigger/history',
+    action: 'triggers.read',
+    summary: 'What fired a trigger or was refused, the newest first; without what started runs that may not be read',
+    query: z.strictObject({ limit: limit(100, 1000) }),
+    answer: z.object({ records: z.array(answers.triggerRecord) }),
+    async handle({ kernel, params, query, mayRead }) {
+      const records = []
+      for (const record of await kernel.triggerHistory(params.trigger, query)) {
+        const runIds = (record.started ?? []).flatMap((start) => ('runId' in start ? [start.runId] : []))
+        const allowed = await Promise.all(runIds.map((runId) => mayRead({ type: 'runs.read', runId })))
+        if (allowed.every(Boolean)) records.push(record)
+      }
+      return { records }
+    },
+  }),
+  route({
+    id: 'fireTrigger',
+    method: 'POST',
+    path: 'triggers/:trigger',
+    action: 'triggers.fire',
+    summary: 'Fire a trigger by hand',
+    body: z.strictObject({ payload: z.unknown().optional(), id: name.optional(), key: name.optional() }),
+    answer: answers.enqueued,
+    status: 202,
+    async handle({ kernel, params, body: { payload, ...options }, assertMay }) {
+      const job = await kernel.emitTrigger(params.trigger, payload, options)
+      if (job.deduplicated) await assertMay({ queue: job.queue, job: job.id, runId: job.runId })
+      return job
+    },
+  }),
+  route({
+    id: 'resolveWait',
+    method: 'POST',
+    path: 'waits/:token',
+    action: 'waits.resolve',
+    summary: 'Answer what a run waits for, by the token at the end of its URL',
+    body: z.strictObject({ payload: z.unknown().optional() }),
+    answer: answers.changed,
+    status: 202,
+    async handle({ kernel, params, body }) {
+      await kernel.resolveWait(params.token, body.payload)
+      return { changed: true }
+    },
+  }),
+  route({
+    id: 'listSchedules',
+    method: 'GET',
+    path: 'schedules',
+    action: 'schedules.read',
+    summary: 'The schedules of this process',
+    answer: z.object({ schedules: z.array(answers.schedule) }),
+    handle: ({ kernel }) => ({
+      schedules: kernel
+        .schedules()
+        .map(({ data, ...info }) => ({ ...info, ...(typeof data !== 'function' && { data }) })),
+    }),
+  }),
+  route({
+    id: 'listWorkers',
+    method: 'GET',
+    path: 'workers',
+    action: 'workers.read',
+    summary: 'The workers of this process',
+    query: z.strictObject({
+      /** Also those that plugins use for themselves. */
+      internal: flag,
+    }),
+    answer: z.object({ workers: z.array(answers.worker) }),
+    handle({ kernel, query }) {
+      const shown = kernel.registry.workers.filter(({ queue }) => query.internal || !isReserved('queue', queue.name))
+      const workers = shown.map((worker) => ({
+        id: worker.id,
+        queue: worker.queue.name,
+        name: worker.name,
+        runtime: worker.worker.runtime,
+        concurrency: worker.worker.concurrency,
+        started: kernel.port('workers').getWorker(worker.queue.name, worker.name) !== undefined,
+        flows: placesOf(worker).map((place) => ({ flow: place.name, role: place.role, step: place.step ?? worker.id })),
+      }))
+      return { workers }
+    },
+  }),
+  route({
+    id: 'listInstances',
+    method: 'GET',
+    path: 'instances',
+    action: 'instances.read',
+    summary: 'The processes that consume from this store',
+    answer: z.object({ instances: z.array(answers.instance) }),
+    handle: async ({ kernel }) => ({ instances: await kernel.instances() }),
+  }),
+  route({
+    id: 'getHealth',
+    method: 'GET',
+    path: 'health',
+    action: 'health.read',
+    summary: 'Whether this process serves, and its stores answer; 503 where they do not',
+    query: z.strictObject({
+      /** Asks no store: whether the process is alive. */
+      live: flag,
+    }),
+    answer: answers.health,
+    async handle({ kernel, query, mayRead }) {
+      const health = query.live ? { status: 'ok' as const, checks: {} } : await checkHealth(kernel)
+      // What a store says of itself is for those who may see the rest of this installation.
+      const told = (await mayRead({ type: 'instances.read' })) ? health : { ...health, checks: {} }
+      return new Response(JSON.stringify(told), { status: health.status === 'ok' ? 200 : 503 })
+    },
+  }),
+  route({
+    id: 'getDocument',
+    method: 'GET',
+    path: 'openapi.json',
+    action: 'openapi.read',
+    summary: 'This document',
+    answer: z.looseObject({ openapi: z.string(), paths: z.record(z.string(), z.unknown()) }),
+    handle: ({ document }) => new Response(document()),
+  }),
+]

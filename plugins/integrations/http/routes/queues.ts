@@ -1,0 +1,82 @@
+import { z } from 'zod'
+import { isReserved, type Kernel } from '../../../../kernel/index.ts'
+import * as answers from './answers.ts'
+import { route, type Route } from './route.ts'
+import { count, flag } from './values.ts'
+
+async function infoOf(kernel: Kernel, name: string): Promise<z.infer<typeof answers.queue>> {
+  const queues = kernel.port('queue')
+  const [counts, paused] = await Promise.all([queues.getJobCounts(name), queues.isPaused(name)])
+  return { name, paused, counts }
+}
+
+export const queueRoutes: readonly Route[] = [
+  route({
+    id: 'listQueues',
+    method: 'GET',
+    path: 'queues',
+    action: 'queues.read',
+    summary: 'The queues that hold jobs, have a worker or a consumer',
+    query: z.strictObject({
+      /** Also those that plugins use for themselves. */
+      internal: flag,
+    }),
+    answer: z.object({ queues: z.array(answers.queue) }),
+    async handle({ kernel, query, mayRead }) {
+      const workers = kernel.registry.workers.map((worker) => worker.queue.name)
+      const names = new Set([...(await kernel.port('queue').getQueues()), ...workers])
+      const shown = [...names].filter((name) => query.internal || !isReserved('queue', name)).toSorted()
+      const queues = []
+      for (const queue of shown) {
+        if (await mayRead({ type: 'queues.read', queue })) queues.push(await infoOf(kernel, queue))
+      }
+      return { queues }
+    },
+  }),
+  route({
+    id: 'getQueue',
+    method: 'GET',
+    path: 'queues/:queue',
+    action: 'queues.read',
+    summary: 'One queue; one that nobody has used is empty',
+    answer: answers.queue,
+    handle: ({ kernel, params }) => infoOf(kernel, params.queue),
+  }),
+  route({
+    id: 'pauseQueue',
+    method: 'POST',
+    path: 'queues/:queue/pause',
+    action: 'queues.pause',
+    summary: 'Claim no more jobs of a queue, in all processes',
+    answer: answers.queue,
+    async handle({ kernel, params }) {
+      await kernel.port('queue').pause(params.queue)
+      return infoOf(kernel, params.queue)
+    },
+  }),
+  route({
+    id: 'resumeQueue',
+    method: 'POST',
+    path: 'queues/:queue/resume',
+    action: 'queues.resume',
+    summary: 'Go on with a queue that was paused',
+    answer: answers.queue,
+    async handle({ kernel, params }) {
+      await kernel.port('queue').resume(params.queue)
+      return infoOf(kernel, params.queue)
+    },
+  }),
+  route({
+    id: 'redriveQueue',
+    method: 'POST',
+    path: 'queues/:queue/redrive',
+    action: 'queues.redrive',
+    summary: 'Move dead letters back to where they came from, the oldest first',
+    body: z.strictObject({
+      /** At most this many. Default: all. */
+      limit: count.optional(),
+    }),
+    answer: z.object({ moved: z.array(z.object({ letter: z.string(), job: answers.enqueued })) }),
+    handle: async ({ kernel, params, body }) => ({ moved: await kernel.redrive(params.queue, body) }),
+  }),
+]

@@ -1,0 +1,236 @@
+import { z } from 'zod'
+import { assertFree, MAX_MOMENT, QueueError, type Kernel, type RunInfo } from '../../../../kernel/index.ts'
+import { formatHistory } from '../../../observability/lib/history.ts'
+import { waitForEnd } from '../run-end.ts'
+import * as answers from './answers.ts'
+import { route, type Route } from './route.ts'
+import {
+  bodyMoment,
+  cursor,
+  flag,
+  fromCursor,
+  limit,
+  moment,
+  name,
+  prose,
+  reference,
+  tags,
+  toCursor,
+  whole,
+  words,
+} from './values.ts'
+
+/** The longest that a request waits for a result, in milliseconds: less than what proxies allow. */
+const LONGEST_WAIT = 30_000
+const MOST_EVENTS = 10_000
+
+const place = z.strictObject({ runId: reference, startedAt: z.number().min(0).max(MAX_MOMENT) })
+
+/** What a fork and a rerun are given. */
+const fork = { input: z.unknown().optional(), state: z.record(z.string(), z.unknown()).optional() }
+const named = { id: name.optional(), tags: tags.optional() }
+
+async function find(kernel: Kernel, runId: string): Promise<RunInfo> {
+  const run = await kernel.port('events').runs.get(runId)
+  if (run) return run
+  throw new QueueError('RUN_NOT_FOUND', `There is no run "${runId}". It may not have begun, or have expired.`)
+}
+
+async function flowOf(kernel: Kernel, runId: string): Promise<string> {
+  const { flow } = await find(kernel, runId)
+  if (flow !== undefined) return flow
+  throw new QueueError('FLOW_UNKNOWN', `Run "${runId}" is that of a job and not of a flow.`)
+}
+
+type Timeline = Awaited<ReturnType<Kernel['timeline']>>
+
+/** Runs that jobs have started may be for others: what they hold comes along only where they may be read. */
+async function withoutForeign(timeline: Timeline, mayRead: (runId: string) => Promise<boolean>): Promise<Timeline> {
+  for (const child of timeline.jobs.flatMap(({ children }) => children)) {
+    if (!child.timeline) continue
+    if (await mayRead(child.runId)) await withoutForeign(child.timeline, mayRead)
+    else delete child.timeline
+  }
+  return timeline
+}
+
+export const runRoutes: readonly Route[] = [
+  route({
+    id: 'listRuns',
+    method: 'GET',
+    path: 'runs',
+    action: 'runs.read',
+    summary: 'Runs, the newest first; a page may hold fewer than its limit',
+    query: z.strictObject({
+      status: answers.status.optional(),
+      flow: reference.optional(),
+      name: reference.optional(),
+      queue: reference.optional(),
+      tag: reference.optional(),
+      /** Also those that plugins use for themselves. */
+      internal: flag,
+      limit: limit(100, 1000),
+      /** `next` of the page before. */
+      after: cursor.optional(),
+    }),
+    answer: z.object({
+      runs: z.array(answers.run),
+      /** Where the next page begins, if there may be one. */
+      next: z.string().optional(),
+    }),
+    async handle({ kernel, query: { internal, after, ...filter }, mayRead }) {
+      const from = after === undefined ? undefined : fromCursor(place, after)
+      const page = await kernel.port('events').runs.list({ ...filter, hideInternal: !internal, after: from })
+      const runs = []
+      for (const run of page) if (await mayRead({ type: 'runs.read', runId: run.runId })) runs.push(run)
+      if (page.length < filter.limit) return { runs }
+      const { runId, startedAt } = page.at(-1)!
+      return { runs, next: toCursor({ runId, startedAt }) }
+    },
+  }),
+  route({
+    id: 'getRun',
+    method: 'GET',
+    path: 'runs/:runId',
+    action: 'runs.read',
+    summary: 'One run',
+    answer: answers.run,
+    handle: ({ kernel, params }) => find(kernel, params.runId),
+  }),
+  route({
+    id: 'listEvents',
+    method: 'GET',
+    path: 'runs/:runId/events',
+    action: 'runs.read',
+    summary: 'The events of a run',
+    query: z.strictObject({
+      after: whole().default(0),
+      /** The seq of an event, or an ISO date. */
+      until: moment.optional(),
+      types: words().optional(),
+      limit: limit(1000, MOST_EVENTS),
+      reverse: flag,
+    }),
+    answer: z.object({
+      events: z.array(answers.event),
+      /** The seq of the newest event of the run. */
+      head: z.number().int(),
+    }),
+    async handle({ kernel, params, query }) {
+      const { head } = await find(kernel, params.runId)
+      return { events: await kernel.port('events').read(params.runId, query), head }
+    },
+  }),
+  route({
+    id: 'getState',
+    method: 'GET',
+    path: 'runs/:runId/state',
+    action: 'runs.read',
+    summary: 'The state of a run, now or at an earlier moment',
+    query: z.strictObject({
+      /** The seq of an event, or an ISO date. Default: now. */
+      at: moment.optional(),
+    }),
+    answer: z.record(z.string(), z.unknown()),
+    async handle({ kernel, params, query }) {
+      await find(kernel, params.runId)
+      return kernel.state(params.runId, query)
+    },
+  }),
+  route({
+    id: 'getTimeline',
+    method: 'GET',
+    path: 'runs/:runId/timeline',
+    action: 'runs.read',
+    summary: 'What happened in a run, job by job',
+    query: z.strictObject({
+      /** How many levels of runs that its jobs have started come along. Default 0: they may be for others. */
+      depth: whole(5).default(0),
+    }),
+    answer: answers.timeline,
+    handle: async ({ kernel, params, query, mayRead }) =>
+      withoutForeign(await kernel.timeline(params.runId, query), (runId) => mayRead({ type: 'runs.read', runId })),
+  }),
+  route({
+    id: 'explainRun',
+    method: 'GET',
+    path: 'runs/:runId/explain',
+    action: 'runs.read',
+    summary: 'What the run of a flow waits for',
+    answer: answers.runExplanation,
+    handle: async ({ kernel, params: { runId } }) => kernel.flow(await flowOf(kernel, runId)).explain(runId),
+  }),
+  route({
+    id: 'getResult',
+    method: 'GET',
+    path: 'runs/:runId/result',
+    action: 'runs.read',
+    summary: 'The result of a run; 202 while it runs',
+    query: z.strictObject({
+      /** Milliseconds to wait for it, at most 30,000. Default: none. */
+      wait: whole().default(0),
+    }),
+    answer: answers.result,
+    async handle({ kernel, params: { runId }, query, request }) {
+      const wait = Math.min(query.wait, LONGEST_WAIT)
+      const outcome = await waitForEnd(kernel, runId, wait, request.signal)
+      if (!outcome) await find(kernel, runId)
+      return outcome ?? new Response('{"status":"running"}', { status: 202 })
+    },
+  }),
+  route({
+    id: 'exportRun',
+    method: 'GET',
+    path: 'runs/:runId/export',
+    action: 'runs.read',
+    summary: 'The history of a run as a file that the command line opens',
+    answer: z.string(),
+    media: 'application/jsonl',
+    async handle({ kernel, params: { runId } }) {
+      const run = await find(kernel, runId)
+      const events = await kernel.port('events').read(runId)
+      const file = `${encodeURIComponent(runId).replaceAll("'", '%27')}.jsonl`
+      const headers = { 'content-disposition': `attachment; filename*=UTF-8''${file}` }
+      return new Response(formatHistory({ run: { ...run, head: events.at(-1)?.seq ?? 0 }, events }), { headers })
+    },
+  }),
+  route({
+    id: 'cancelRun',
+    method: 'POST',
+    path: 'runs/:runId/cancel',
+    action: 'runs.cancel',
+    summary: 'End a run as cancelled',
+    body: z.strictObject({ reason: prose.optional() }),
+    answer: answers.changed,
+    async handle({ kernel, params: { runId }, body }) {
+      const { flow, queue, jobId } = await find(kernel, runId)
+      if (flow !== undefined) return { changed: await kernel.flow(flow).cancel(runId, body) }
+      if (queue === undefined || jobId === undefined) return { changed: false }
+      assertFree('queue', queue)
+      return { changed: await kernel.cancel({ queue, id: jobId }, body) }
+    },
+  }),
+  route({
+    id: 'forkRun',
+    method: 'POST',
+    path: 'runs/:runId/fork',
+    action: 'runs.fork',
+    summary: 'A new run that has the history of another up to a moment, and goes on from there',
+    body: z.strictObject({ at: bodyMoment.optional(), ...fork, ...named }),
+    answer: answers.forked,
+    status: 202,
+    handle: async ({ kernel, params: { runId }, body }) => kernel.flow(await flowOf(kernel, runId)).fork(runId, body),
+  }),
+  route({
+    id: 'rerunFrom',
+    method: 'POST',
+    path: 'runs/:runId/rerun',
+    action: 'runs.fork',
+    summary: 'A new run that has the history of another up to a step, which runs again',
+    body: z.strictObject({ step: name, ...fork, ...named }),
+    answer: answers.forked,
+    status: 202,
+    handle: async ({ kernel, params: { runId }, body: { step, ...body } }) =>
+      kernel.flow(await flowOf(kernel, runId)).rerunFrom(runId, step, body),
+  }),
+]

@@ -1,0 +1,97 @@
+import { z } from 'zod'
+import {
+  EXPECTED,
+  isMoment,
+  isText,
+  MAX_COMPOSED_BYTES,
+  MAX_COUNT,
+  MAX_DURATION,
+  MAX_MOMENT,
+  MAX_PRIORITY,
+  QueueError,
+} from '../../../../kernel/index.ts'
+
+/** How many entries a list of words or tags has at most. */
+const MAX_WORDS = 100
+
+/** An id, key, name or tag that callers make up. */
+export const name = z.string().refine((text) => isText(text), `Expected ${EXPECTED.text}`)
+/** One that may have been put together from several. */
+export const reference = z
+  .string()
+  .refine((text) => isText(text, MAX_COMPOSED_BYTES), `Expected text of 1 to ${MAX_COMPOSED_BYTES} bytes without NUL`)
+export const tags = z.array(name).max(MAX_WORDS)
+/** What people read, such as the reason of a cancellation. */
+export const prose = z.string().max(10_000)
+/** Milliseconds. */
+export const ms = z.number().min(0).max(MAX_DURATION)
+export const count = z.number().int().min(1).max(MAX_COUNT)
+export const priority = z.number().int().min(-MAX_PRIORITY).max(MAX_PRIORITY)
+/** Where a page begins, in a query. */
+export const cursor = z.string().max(4096)
+
+/** A whole number in a query. */
+export function whole(max: number = MAX_COUNT) {
+  return z.coerce.number().int().min(0).max(max)
+}
+
+/** How many entries; `standard` when nobody says. */
+export function limit(standard: number, max: number) {
+  return whole(max).min(1).default(standard)
+}
+
+/** Words with commas between them. */
+export function words<const T extends readonly string[]>(known?: T) {
+  const item = known ? z.enum(known) : name
+  return z
+    .string()
+    .transform((text) => text.split(','))
+    .pipe(z.array(item as unknown as z.ZodType<T[number], string>).max(MAX_WORDS))
+}
+
+/** On with `1`, `true` or no value at all (`?live`), off with `0` or `false`, and where it is absent. */
+export const flag = z
+  .enum(['true', '1', '', 'false', '0'])
+  .transform((text) => text !== 'false' && text !== '0')
+  .default(false)
+
+/** An ISO date, as a Date. */
+const date = z
+  .string()
+  .max(100)
+  .regex(/^\d{4}-\d{2}-\d{2}/, 'Expected an ISO date')
+  .transform((text, context) => {
+    const parsed = new Date(text)
+    if (isMoment(parsed)) return parsed
+    context.addIssue({ code: 'custom', message: 'Expected an ISO date such as 2026-01-31T12:00:00Z' })
+    return z.NEVER
+  })
+
+/** The `seq` of an event, or an ISO date, in a query. */
+export const moment = z.union([
+  z
+    .string()
+    .regex(/^\d{1,15}$/, 'Expected the seq of an event')
+    .transform(Number),
+  date,
+])
+
+/** The same in a body, where numbers are numbers. */
+export const bodyMoment = z.union([z.number().int().min(0).max(MAX_MOMENT), date])
+
+/** Where the next page begins: whatever `value` is, as one word. */
+export function toCursor(value: object): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64url')
+}
+
+/** @throws QueueError `REQUEST_INVALID` */
+export function fromCursor<T>(schema: z.ZodType<T>, cursor: string): T {
+  try {
+    return schema.parse(JSON.parse(Buffer.from(cursor, 'base64url').toString()))
+  } catch (cause) {
+    const hint = 'Pass "next" of the page before as it is.'
+    throw new QueueError('REQUEST_INVALID', `"after" is no cursor of this list: "${cursor.slice(0, 100)}". ${hint}`, {
+      cause,
+    })
+  }
+}

@@ -1,0 +1,74 @@
+import type { ServerResponse } from 'node:http'
+import type { Kernel, RunInfo, StoredEvent } from '../../../kernel/index.ts'
+import type { AddressLimit } from './address-limit.ts'
+import { createApi, type Admission } from './api.ts'
+import { createGuard } from './guard.ts'
+import type { HttpOptions } from './options.ts'
+import { createConnections } from './stream/connections.ts'
+import { followInto, type StreamHost } from './stream/follow.ts'
+import { createSocketFrames, createSseFrames, type Frames } from './stream/frames.ts'
+import { createNodeSink, createWebSink, type Sink } from './stream/sink.ts'
+import { ofAll, ofRun } from './stream/visibility.ts'
+
+/** All that is loaded when the first request comes. */
+export async function createService(kernel: Kernel, options: HttpOptions, limit: AddressLimit) {
+  const guard = createGuard(kernel, options, limit)
+  const connections = createConnections(kernel, options)
+  const runOf = createRunLookup(kernel)
+  const host: StreamHost = { kernel, options, connections, runOf }
+  const sse = createSseFrames()
+  const socket = createSocketFrames()
+
+  /** Feeds one client. What it may see of all runs is asked once a run, for as long as it is connected. */
+  function feed({ request, ...stream }: Admission, sink: Sink, frames: Frames): void {
+    const { reporter } = kernel
+    const mayRead = (runId: string): Promise<boolean> => guard.mayRead(request, { type: 'runs.read', runId })
+    const visibility = stream.stream === '*' ? ofAll(runOf, mayRead, reporter) : ofRun(stream.stream, runOf, reporter)
+    followInto(host, { ...stream, sink, frames, visibility })
+  }
+
+  async function stream(
+    admission: Admission,
+    node: ServerResponse | undefined,
+    headers: Record<string, string>,
+  ): Promise<Response> {
+    connections.assertRoom()
+    if (!node) {
+      const { sink, response } = createWebSink(headers, admission.request.signal)
+      feed(admission, sink, sse)
+      return response
+    }
+    const sink = createNodeSink(node, headers)
+    feed(admission, sink, sse)
+    const { promise, resolve } = Promise.withResolvers<Response>()
+    // The server that has handed the request over ends the response with the answer it gets.
+    sink.onClose(() => resolve(new Response(null)))
+    return promise
+  }
+
+  const api = await createApi({ kernel, options, guard, stream })
+  return {
+    api,
+    connections,
+    /** Feeds a WebSocket. @throws QueueError `CONNECTIONS_FULL`, `KERNEL_CLOSED` */
+    feedSocket(admission: Admission, sink: Sink): void {
+      connections.assertRoom()
+      feed(admission, sink, socket)
+    },
+  }
+}
+export type Service = Awaited<ReturnType<typeof createService>>
+
+/** All who are told of an event look its run up: in one turn of the event loop they share the answer. */
+function createRunLookup(kernel: Kernel) {
+  const asked = new Map<string, Promise<RunInfo | undefined>>()
+  return async (runId: string, event?: StoredEvent): Promise<RunInfo | undefined> => {
+    if (!event) return kernel.port('events').runs.get(runId)
+    const there = asked.get(event.id)
+    if (there) return there
+    if (asked.size === 0) setImmediate(() => asked.clear())
+    const asking = Promise.resolve(kernel.port('events').runs.get(runId))
+    asked.set(event.id, asking)
+    return asking
+  }
+}

@@ -1,0 +1,61 @@
+import { QueueError, type Kernel } from '../../../../kernel/index.ts'
+import type { HttpOptions } from '../options.ts'
+import type { Ending } from './sink.ts'
+
+/** One open stream, as all of them are treated alike. */
+export interface Connection {
+  /** A sign of life, for the client and for what lies between. */
+  ping(): void
+  end(reason: Ending): void
+  destroy(): void
+}
+
+/** How long clients have to take what was sent before them, in milliseconds, when the process goes or they were slow. */
+export const GRACE = 5_000
+
+/** All open streams of a process. */
+export function createConnections(kernel: Kernel, { maxConnections, heartbeat }: HttpOptions) {
+  const open = new Set<Connection>()
+  let stop: (() => void) | undefined
+  let closed = false
+
+  function arm(): void {
+    stop = kernel.clock.setTimeout(() => {
+      stop = undefined
+      for (const connection of open) connection.ping()
+      if (open.size > 0) arm()
+    }, heartbeat)
+  }
+
+  return {
+    /** @throws QueueError `CONNECTIONS_FULL`, `KERNEL_CLOSED` */
+    assertRoom(): void {
+      if (closed) throw new QueueError('KERNEL_CLOSED', 'The kernel is closing or closed. Try another instance.')
+      if (open.size < maxConnections) return
+      const hint = 'Try again later, or raise http.maxConnections.'
+      throw new QueueError('CONNECTIONS_FULL', `All ${maxConnections} streams of this process are in use. ${hint}`, {
+        details: { retryAfter: 5_000 },
+      })
+    },
+    add(connection: Connection): void {
+      open.add(connection)
+      if (!stop) arm()
+    },
+    remove(connection: Connection): void {
+      open.delete(connection)
+      if (open.size > 0) return
+      stop?.()
+      stop = undefined
+    },
+    get size() {
+      return open.size
+    },
+    /** Ends them all; clients are to connect again, elsewhere. */
+    close(): void {
+      closed = true
+      stop?.()
+      for (const connection of open) connection.end('closing')
+    },
+  }
+}
+export type Connections = ReturnType<typeof createConnections>

@@ -1,0 +1,34 @@
+import { existsSync } from 'node:fs'
+import { copyFile, cp, mkdir, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'pathe'
+import { codeFile, packageFile } from '../../../lib/package-files.ts'
+import { FILES, WORKER_SCRIPT } from './virtual.ts'
+import type { FoundWorkers } from './workers.ts'
+
+const SDK = 'python-sdk/src'
+const PREPARED = 'plugins/adapters/pglite/prepared.tar.br'
+
+/** Puts beside the built server what the bundler does not: workers in other languages and `queue.mjs`. */
+export async function completeOutput(serverDir: string, { others }: FoundWorkers): Promise<void> {
+  const files = join(serverDir, FILES)
+  await rm(files, { recursive: true, force: true })
+  for (const [path, file] of others) {
+    await mkdir(dirname(join(files, path)), { recursive: true })
+    await copyFile(file, join(files, path))
+  }
+  await writeFile(join(serverDir, 'queue.mjs'), WORKER_SCRIPT)
+  await completePackage(join(serverDir, 'node_modules'), others)
+}
+
+/** What this package reads beside its code. */
+async function completePackage(modules: string, others: FoundWorkers['others']): Promise<void> {
+  const own = join(modules, 'nuxt-queue')
+  const python = [...others.keys()].some((path) => path.endsWith('.py'))
+  if (python) {
+    const filter = (path: string): boolean => !path.endsWith('__pycache__')
+    await cp(packageFile(SDK), join(own, SDK), { recursive: true, filter })
+  }
+  if (existsSync(join(modules, '@electric-sql/pglite')) && existsSync(codeFile(PREPARED))) {
+    await cp(codeFile(PREPARED), join(own, 'dist', PREPARED))
+  }
+}

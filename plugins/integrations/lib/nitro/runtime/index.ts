@@ -1,0 +1,156 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { QueueError, toError, type Kernel, type Registry } from '../../../../../kernel/index.ts'
+import { CHANNEL_VARIABLE } from '../../../../runtimes/lib/child-process/variables.ts'
+import { peerOf } from '../../peer.ts'
+import { signalled } from '../../shutdown-signals.ts'
+import { developmentPeer, upgradePeer } from '../development-peer.ts'
+import { resolveAppConfig, type QueueApp } from './config.ts'
+import type { AppQueue } from './app-queue.ts'
+import { isUntouched, toRequest } from './request.ts'
+import { answerUpgrades, type WebSocketApp } from './websocket.ts'
+
+export type { AppQueue } from './app-queue.ts'
+
+/** What of Nitro's application is used here. */
+export interface NitroApp {
+  h3App: { readonly websocket: WebSocketApp }
+  hooks: { hook(name: 'request' | 'close', callback: () => Promise<void>): unknown }
+}
+
+/** Milliseconds that are kept for what comes after running jobs when a server ends. */
+const REST_OF_END = 3000
+/** In development the next server waits for this one, so running jobs are handed over to it after so many milliseconds. */
+const HANDOVER = 250
+
+/** One server, one queue: Nitro knows one application a process or thread. */
+let current: { kernel?: Kernel; ready: Promise<void>; failure?: Error; secret?: string } | undefined
+
+/**
+ * Starts the queue of an application with its server. The first requests wait until it is there.
+ * Where it cannot start in production, neither does the server.
+ */
+export function startQueue(nitroApp: NitroApp, app: QueueApp): void {
+  // An isolated worker may use code of the server, but is none.
+  if (process.env[CHANNEL_VARIABLE] !== undefined) return
+  if (!app.build.dev) process.env.NODE_ENV ??= 'production'
+  const own: NonNullable<typeof current> = { ready: Promise.resolve(), secret: app.build.secret }
+  current = own
+  own.ready = boot(own, app).catch((error: unknown) => {
+    own.failure = toError(error)
+    console.error(`[nuxt-queue] ${own.failure.message}`)
+    if (!app.build.dev) process.exit(1)
+  })
+  nitroApp.hooks.hook('request', () => own.ready)
+  const ready = async () => {
+    await own.ready
+    return own.kernel?.http
+  }
+  const { secret } = own
+  const sender = secret === undefined ? peerOf : (request: Request) => upgradePeer(request, secret)
+  answerUpgrades(nitroApp.h3App.websocket, { base: app.baseURL, ready, peerOf: sender })
+  if (!app.build.dev && !process.env.NITRO_SHUTDOWN_DISABLED) endStreamsOnSignal(own)
+  nitroApp.hooks.hook('close', async () => {
+    await own.ready
+    await own.kernel?.close(app.build.dev ? { timeout: HANDOVER } : patience())
+  })
+}
+
+/** Nitro waits for its connections before it calls `close`, and streams would let it wait for long. */
+function endStreamsOnSignal(own: NonNullable<typeof current>): void {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => void own.kernel?.http.drain())
+  }
+}
+
+/** How long running jobs have: Nitro's own time, less what the rest of the end takes; as long as the kernel says without it. */
+function patience({ NITRO_SHUTDOWN_TIMEOUT: given } = process.env): { timeout?: number } {
+  const ms = Number(given)
+  return ms > 0 ? { timeout: Math.max(0, ms - REST_OF_END) } : {}
+}
+
+async function boot(own: NonNullable<typeof current>, app: QueueApp): Promise<void> {
+  const { worker, config } = resolveAppConfig(app)
+  const kernel = await app.createKernel({ config })
+  if (kernel.http.path !== app.build.path) {
+    await kernel.close()
+    const where = 'Set it in nuxt.config or nitro.config, section queue, and build again.'
+    throw new QueueError(
+      'CONFIG_INVALID',
+      `http.path is "${kernel.http.path}", but what is built has routes below "${app.build.path}". ${where}`,
+    )
+  }
+  own.kernel = kernel
+  if (worker) await kernel.start()
+}
+
+/**
+ * The queue of this server.
+ *
+ * @throws QueueError `KERNEL_CLOSED` before it has started; what it failed with when it could not
+ * @example
+ * export default defineEventHandler(async () => useQueue().enqueue('emails', { to: 'ada@example.com' }))
+ */
+export function useQueue(): AppQueue {
+  if (current?.kernel) return current.kernel
+  if (current?.failure) throw current.failure
+  if (!current) {
+    const where = 'while pages are prerendered, and in isolated workers, which have ctx.kernel.enqueue'
+    throw new QueueError('KERNEL_CLOSED', `There is no queue here: none is started ${where}.`)
+  }
+  const hint = 'Requests wait for it; elsewhere on the server, await queueReady() first.'
+  throw new QueueError('KERNEL_CLOSED', `The queue has not started here yet. ${hint}`)
+}
+
+/**
+ * Resolves once the queue of this server has started: for code that runs before the first request.
+ *
+ * @throws QueueError `KERNEL_CLOSED` where there is none, as while pages are prerendered; what it failed with
+ * @example
+ * export default defineNitroPlugin(async () => {
+ *   if (!import.meta.prerender) await (await queueReady()).enqueue('warm-up')
+ * })
+ */
+export async function queueReady(): Promise<AppQueue> {
+  await current?.ready
+  return useQueue()
+}
+
+/** The workers of this server: id, queue, config and file of each. */
+export function useQueueRegistry(): Registry {
+  return useQueue().registry
+}
+
+/**
+ * Handles a request below the path of the queue. Returns the response of one whose body somebody else has received,
+ * or that the application makes itself (`$fetch`, `localFetch`), which has no streams of Node.
+ *
+ * @param readBody returns the body as Nitro keeps it
+ */
+export async function handleRequest(
+  request: IncomingMessage,
+  response: ServerResponse,
+  readBody: () => Promise<Buffer | undefined>,
+): Promise<Response | void> {
+  const { http } = useQueue()
+  const peer = current?.secret === undefined ? undefined : developmentPeer(request, current.secret)
+  if (isUntouched(request)) return http.node(request, response, peer)
+  const given = await toRequest(request, readBody)
+  if (!given) return new Response(null, { status: 400 })
+  return http.fetch(given, peer ?? { address: request.socket?.remoteAddress })
+}
+
+/** Runs jobs until it is told to end; a second signal does not wait for those that run. */
+export async function runUntilSignal(nitroApp: {
+  hooks: { callHook(name: 'close'): Promise<unknown> }
+}): Promise<void> {
+  // From the beginning: that streams end with a signal keeps it from ending the process.
+  const stop = signalled()
+  await current?.ready
+  // Nothing else may hold the process: a queue in memory has no connection.
+  const hold = setInterval(() => {}, 2 ** 30)
+  await stop
+  void signalled().then(() => process.exit(130))
+  clearInterval(hold)
+  await nitroApp.hooks.callHook('close')
+  process.exit(0)
+}

@@ -1,0 +1,104 @@
+import type { Server } from 'node:http'
+import type { NitroConfig } from 'nitropack/types'
+import { addImports, addPluginTemplate, addTypeTemplate, defineNuxtModule, getLayerDirectories } from 'nuxt/kit'
+import type { Nuxt, NuxtModule } from 'nuxt/schema'
+import { dirname, join } from 'pathe'
+import type { KernelConfig } from '../../../kernel/index.ts'
+import { createNitroModule, httpPath } from '../lib/nitro/module.ts'
+import { typeDeclarations } from '../lib/nitro/types.ts'
+import { findWorkers, workerFolders } from '../lib/nitro/workers.ts'
+import { developmentFolder } from './development-folder.ts'
+import { DEVTOOLS_PAGE } from './devtools-page.ts'
+
+/** The section `queue` of `nuxt.config.ts`: what `nuxt-queue.config.ts` holds, as far as it is plain data. */
+export interface ModuleOptions extends KernelConfig {
+  preset?: string
+  /** Where jobs and events are kept. Default: `memory` in development, by the environment in production. */
+  adapter?: 'memory' | 'file' | 'redis' | 'postgres'
+  /** False in instances that only queue jobs; `queue.mjs` beside the server runs them. Default true. */
+  worker?: boolean
+}
+
+const TYPES = 'types/nuxt-queue.d.ts'
+
+/**
+ * The queue for applications of Nuxt.
+ *
+ * @example
+ * export default defineNuxtConfig({ modules: ['nuxt-queue'], queue: { adapter: 'redis' } })
+ */
+const module: NuxtModule<ModuleOptions> = defineNuxtModule<ModuleOptions>({
+  meta: { name: 'nuxt-queue', configKey: 'queue', compatibility: { nuxt: '>=4.0.0' } },
+  setup(options, nuxt) {
+    const layers = getLayerDirectories(nuxt)
+    const folders = workerFolders(
+      layers.map(({ server }) => server.replace(/\/$/, '')),
+      nuxt.options.rootDir,
+    )
+    const nitroModule = createNitroModule({
+      queue: options,
+      folders,
+      configDirs: layers.map(({ root }) => root),
+      folder: nuxt.options.dev ? developmentFolder() : undefined,
+      onListen: (callback) => nuxt.hook('listen', (server) => callback(server as Server)),
+      pages: nuxt.options.dev ? { devtools: DEVTOOLS_PAGE } : {},
+    })
+    // Typed by the server that Nuxt brings, which this package does not depend on.
+    const hook = nuxt.hook as (name: string, callback: (config: NitroConfig) => void) => void
+    hook('nitro:config', (config) => void (config.modules = [...(config.modules ?? []), nitroModule]))
+    addTypeTemplate(
+      {
+        filename: TYPES,
+        getContents: async () =>
+          typeDeclarations(await findWorkers(folders), dirname(join(nuxt.options.buildDir, TYPES))),
+      },
+      { nitro: true },
+    )
+    allowImports(nuxt)
+    addClient(options)
+    if (nuxt.options.dev) addDevtools(nuxt, options)
+  },
+})
+
+/**
+ * Nuxt keeps applications from importing what a module is called by. In a workspace, where this package is
+ * linked, that is `nuxt-queue` itself, which workers import.
+ */
+function allowImports(nuxt: Nuxt): void {
+  nuxt.hook('modules:done', () => {
+    for (const installed of nuxt.options._installedModules) {
+      if (installed.entryPath === 'nuxt-queue') installed.entryPath = 'nuxt-queue/nuxt'
+    }
+  })
+}
+
+/** `useQueueStream` and `useQueueClient` on pages, and where they find the server. */
+function addClient(options: ModuleOptions): void {
+  addImports(['useQueueStream', 'useQueueClient'].map((name) => ({ name, from: 'nuxt-queue/vue' })))
+  addPluginTemplate({
+    filename: 'nuxt-queue-client.mjs',
+    getContents: () => `import { defineNuxtPlugin, useRuntimeConfig } from '#imports'
+import { createQueuePlugin } from 'nuxt-queue/vue'
+export default defineNuxtPlugin({
+  name: 'nuxt-queue',
+  setup(nuxtApp) {
+    const base = useRuntimeConfig().app.baseURL.replace(/\\/$/, '')
+    // Requests made while a page is rendered on the server carry the cookies of whoever asked for it.
+    const fetch = import.meta.server ? nuxtApp.ssrContext?.event.fetch : undefined
+    nuxtApp.vueApp.use(createQueuePlugin({ baseURL: base + ${JSON.stringify(`${httpPath(options)}api/`)}, fetch }))
+  },
+})
+`,
+  })
+}
+
+/** A tab that shows queues and runs. */
+function addDevtools(nuxt: Nuxt, options: ModuleOptions): void {
+  const src = `${nuxt.options.app.baseURL.replace(/\/$/, '')}${httpPath(options)}devtools`
+  const hook = nuxt.hook as unknown as (name: string, callback: (tabs: object[]) => void) => void
+  hook('devtools:customTabs', (tabs) => {
+    tabs.push({ name: 'nuxt-queue', title: 'Queue', icon: 'carbon:flow-stream', view: { type: 'iframe', src } })
+  })
+}
+
+export default module

@@ -1,0 +1,102 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { z } from 'zod'
+import {
+  definePlugin,
+  isText,
+  MAX_COUNT,
+  MAX_DURATION,
+  QueueError,
+  type Batch,
+  type DataOf,
+  type DispatchPayload,
+  type Job,
+  type Next,
+  type WorkerDefinition,
+} from '../../../kernel/index.ts'
+import { workerOption } from '../../lib/worker-option.ts'
+import { createGather, type Gather } from './gather.ts'
+import { share, type Member } from './share.ts'
+
+export type { Batch } from '../../../kernel/index.ts'
+
+declare module 'nuxt-queue/kernel' {
+  interface RunContext {
+    /** The jobs of a batch, in the order of the data and of the results. */
+    readonly batch?: readonly Job[]
+  }
+  interface ConfiguredContext<C> {
+    readonly batch: C extends { batch: Batch } ? readonly Job<DataOf<C>>[] : readonly Job[] | undefined
+  }
+}
+
+const shape = z.strictObject({
+  size: z.number().int().min(1).max(MAX_COUNT),
+  wait: z.number().min(0).max(MAX_DURATION),
+  key: z
+    .custom(
+      (value) => value === '' || isText(value) || typeof value === 'function',
+      'is text, or a function that makes it',
+    )
+    .optional(),
+})
+const checkBatch = workerOption('batch', shape)
+
+/**
+ * Hands several jobs to a handler at once. Each is claimed by itself and waits here for its fellows, then one
+ * of them runs the handler for all; its attempts, its end, its result and its cancellation stay its own.
+ */
+export default definePlugin({
+  name: 'batch',
+  // Innermost, so that whatever is checked or counted is so for each job.
+  enforce: 'post',
+  requires: ['workers'],
+  workerOptions: {
+    batch(value, definition) {
+      const { id, worker } = definition
+      if (worker.flow === undefined) return checkBatch(value, definition)
+      const message = `Worker "${id}" has "batch" and "flow". A flow has one job a step, so leave out one of the two.`
+      throw new QueueError('OPTION_INVALID', message, { details: { option: 'batch' } })
+    },
+  },
+  setup(kernel) {
+    const gathers = new Map<string, { definition: WorkerDefinition; gather: Gather<Member> }>()
+    const workers = kernel.port('workers')
+    const { closeAll } = workers
+    // Nobody else tells that no more jobs will come.
+    workers.closeAll = (options) => {
+      for (const { gather } of gathers.values()) gather.flush()
+      return closeAll.call(workers, options)
+    }
+
+    kernel.hook('dispatch', join, { when: ({ worker }) => worker.worker.batch !== undefined })
+
+    function gatherOf(definition: WorkerDefinition): Gather<Member> {
+      const there = gathers.get(definition.id)
+      if (there?.definition === definition) return there.gather
+      // Another has taken its place.
+      there?.gather.flush()
+      const { batch, concurrency } = definition.worker
+      const gather = createGather({ ...batch!, clock: kernel.clock, concurrency }, share)
+      gathers.set(definition.id, { definition, gather })
+      return gather
+    }
+
+    async function join(dispatch: DispatchPayload, next: Next): Promise<void> {
+      const { job, worker, signal } = dispatch
+      const { key = '' } = worker.worker.batch!
+      const resume = AsyncLocalStorage.snapshot()
+      const outcome = Promise.withResolvers<void>()
+      const member: Member = { dispatch, next: async () => resume(next), outcome }
+      const leave = gatherOf(worker).add(typeof key === 'function' ? key(job.data as never) : key, member)
+      const onAbort = (): void => {
+        if (leave()) outcome.reject(signal.reason as Error)
+      }
+      signal.addEventListener('abort', onAbort, { once: true })
+      try {
+        await outcome.promise
+      } finally {
+        signal.removeEventListener('abort', onAbort)
+      }
+    }
+  },
+})

@@ -1,0 +1,119 @@
+import {
+  endKey,
+  QueueError,
+  type EnqueuedJob,
+  type JobRecord,
+  type PluginKernel,
+  type StoredEvent,
+  type Unsubscribe,
+} from '../../../kernel/index.ts'
+import { cancelled, createResults, resultOf } from './results.ts'
+
+/** Instances tell each other here what to abort. Messages only; what counts is in the run's log. */
+const CONTROL_STREAM = '_control'
+
+/** A job as `enqueue` answered it, or its address. */
+export interface JobRef {
+  queue: string
+  id: string
+}
+
+interface AbortMessage {
+  runId: string
+  jobId?: string
+  reason: string
+}
+
+export interface Control {
+  /**
+   * Ends a job that has not ended: its end is logged, so that no instance runs it any more, then it
+   * leaves the queue, and a running handler's signal aborts, on whatever instance. False when it
+   * had ended already.
+   *
+   * @throws QueueError `JOB_NOT_FOUND`; `JOB_FORGOTTEN` when it has ended and is no longer kept
+   */
+  cancel(job: JobRef, options?: { reason?: string }): Promise<boolean>
+  /**
+   * Runs a failed or cancelled job again with all its attempts. Also right after its end was reported, which
+   * may be before its queue knows of it.
+   *
+   * @throws QueueError `JOB_NOT_FOUND`, `JOB_FORGOTTEN`, `JOB_STATE`
+   */
+  retry(job: JobRef): Promise<void>
+  /**
+   * Waits for the end of a job and returns its result.
+   *
+   * @param job what `enqueue` returned, or `{ queue, id }`
+   * @param options.timeout milliseconds; default: as long as it takes
+   * @throws QueueError `JOB_NOT_FOUND` when there is no such job, or it is removed in the meantime; `JOB_FORGOTTEN`
+   * when it has ended and neither it nor its history is kept, so that only its id is known;
+   * `JOB_CANCELLED`, `JOB_TIMEOUT`; or an Error with the message and the code of the handler's
+   */
+  result<Result = unknown>(
+    job: JobRef & Partial<Pick<EnqueuedJob<Result>, 'runId' | '~result'>>,
+    options?: { timeout?: number },
+  ): Promise<Result>
+  /** Waits for an event of a run by its key, stored already or yet to come. @throws QueueError `JOB_TIMEOUT` */
+  waitFor(runId: string, key: string, options?: { timeout?: number }): Promise<StoredEvent>
+  /** Aborts attempts of a run, or of one of its jobs, in every instance. Their end must be in the log. */
+  broadcastAbort(target: { runId: string; jobId?: string }, reason: string): Promise<void>
+}
+
+export function createControl(kernel: PluginKernel): { members: Control; listen: () => Promise<Unsubscribe> } {
+  async function find({ queue, id }: JobRef): Promise<JobRecord> {
+    const job = await kernel.port('queue').getJob(queue, id)
+    if (job) return job
+    throw await results.missing(queue, id)
+  }
+  const results = createResults(kernel)
+
+  const members: Control = {
+    async cancel(ref, { reason = 'on request' } = {}) {
+      const { id, queue, runId, name, flow, round } = await find(ref)
+      const key = endKey({ id, round })
+      const data = { reason }
+      const event = { type: 'step.cancelled', key, data, flow: flow?.name, step: flow?.step ?? name, stepId: id }
+      const run = flow ? undefined : { status: 'cancelled' as const, name, queue, jobId: id }
+      const result = await kernel.emit(runId, [event], { unless: key, run, reopen: !flow && round > 0 })
+      if (!result.ok) return false
+      // In this process at once: a handler that has not started yet must not start from here on.
+      kernel.abort({ runId, jobId: id }, cancelled(id, reason))
+      await kernel.port('queue').cancel(queue, id)
+      await members.broadcastAbort({ runId, jobId: id }, reason)
+      return true
+    },
+    async retry(ref) {
+      const job = await find(ref)
+      const { id, flow } = job
+      if (flow) {
+        const hint = `Start the flow "${flow.name}" again.`
+        throw new QueueError('JOB_STATE', `Job "${id}" is a step of a run that has ended. ${hint}`)
+      }
+      await results.settled(ref, job)
+      await kernel.port('queue').retry(ref.queue, ref.id)
+    },
+    async result<Result>(job: Parameters<Control['result']>[0], options?: { timeout?: number }) {
+      return resultOf(job.id, await results.endOf(job, options?.timeout)) as Result
+    },
+    waitFor: (runId, key, options = {}) => results.waitFor(runId, key, { timeout: options.timeout }),
+    async broadcastAbort(target, reason) {
+      const data: AbortMessage = { ...target, reason }
+      await kernel.port('events').publish(CONTROL_STREAM, [{ type: 'abort', data }])
+    },
+  }
+
+  async function listen(): Promise<Unsubscribe> {
+    return kernel.port('events').subscribe(
+      CONTROL_STREAM,
+      {
+        onMessage: ({ type, data }) => {
+          if (type !== 'abort') return
+          const { reason, ...target } = data as AbortMessage
+          kernel.abort(target, cancelled(target.jobId ?? target.runId, reason))
+        },
+      },
+      () => {},
+    )
+  }
+  return { members, listen }
+}

@@ -1,0 +1,142 @@
+import {
+  definePlugin,
+  QueueError,
+  type DispatchPayload,
+  type EmitPayload,
+  type EnqueuePayload,
+  type Next,
+  type StoredEvent,
+} from '../../../kernel/index.ts'
+import { inTurn } from '../../lib/in-turn.ts'
+import { keyOf, nameOf, refuseTogether } from '../lib/job-key.ts'
+import { copyValue } from '../../lib/value.ts'
+import { createWindows } from './windows.ts'
+
+/** Nothing is taken into a window behind it. */
+const CLOSED = 'debounce.closed'
+const CALL = 'debounce.call'
+
+export type { Debounce } from '../../../kernel/index.ts'
+
+declare module 'nuxt-queue/kernel' {
+  interface Debounce {
+    /** Set by the plugin: the call that stored the job. */
+    call?: string
+  }
+}
+
+/**
+ * Holds jobs of a key back until they stop coming. A window is a delayed job; those that come meanwhile
+ * append their data to its run. When it is due it looks there: whether it has to wait longer, and what is newest.
+ */
+export default definePlugin({
+  name: 'debounce',
+  requires: ['queue', 'events'],
+  setup(kernel) {
+    const windows = createWindows(kernel)
+    const turns = inTurn()
+
+    kernel.hook('enqueue', (payload, next) => turns(streamFor(payload), (...turn) => hold(payload, next, ...turn)), {
+      when: ({ job }) => job.options.debounce !== undefined,
+    })
+    kernel.hook('dispatch', release, { when: ({ job }) => job.options.debounce !== undefined })
+    kernel.hook('emit', forgetCancelled, {
+      when: ({ events }) => events[0]?.type === 'step.cancelled' && events[0].stepId?.startsWith('debounce.') === true,
+    })
+
+    function streamFor(payload: EnqueuePayload): string {
+      const { job } = payload
+      const { debounce, throttle } = job.options
+      const delay = payload.options.delay
+      refuseTogether('debounce', payload, { delay, throttle })
+      const key = keyOf('debounce', debounce!.key, job)
+      job.options = { ...job.options, debounce: { ...debounce!, key, call: payload.options.once ?? kernel.newId() } }
+      return `debounce.${nameOf(job, key)}`
+    }
+
+    /** The job before the data: who comes later relies on it. */
+    async function hold(payload: EnqueuePayload, next: Next, stream: string, release: () => void): Promise<void> {
+      const { job } = payload
+      const { delay, maxWait = Infinity } = job.options.debounce!
+      job.runAt = job.createdAt + Math.min(delay, maxWait)
+      job.id = job.runId = await windows.current(stream)
+      try {
+        const storing = next()
+        if (payload.batch) release()
+        await storing
+      } finally {
+        if (!payload.result) await abandon(payload, stream)
+      }
+      while (payload.result && !(await addCall(payload)) && !(await isOfCall(payload))) {
+        job.id = job.runId = await windows.current(stream, job.id)
+        const receipt = await kernel.port('queue').enqueue(job)
+        payload.result = { ...receipt, queue: job.queue, name: job.name }
+      }
+    }
+
+    /** A call that was refused leaves no window open that has no job. */
+    async function abandon({ job }: EnqueuePayload, stream: string): Promise<void> {
+      const stored = await kernel.port('queue').getJob(job.queue, job.id)
+      if (!stored) await windows.close(stream, job.id)
+    }
+
+    /** False when its window is over. */
+    async function addCall({ job, options: { once } }: EnqueuePayload): Promise<boolean> {
+      const data = copyValue(job.data, kernel.config.payloadLimit, `data of job "${job.name}"`)
+      const key = once === undefined ? undefined : `${CALL}:${once}`
+      const { ok } = await kernel.port('events').append(job.runId, [{ type: CALL, data, key }], { unless: CLOSED })
+      return ok
+    }
+
+    /** Whether the job that has run is this very one. */
+    async function isOfCall({ job }: EnqueuePayload): Promise<boolean> {
+      const stored = await kernel.port('queue').getJob(job.queue, job.id)
+      return stored?.options.debounce?.call === job.options.debounce!.call
+    }
+
+    /** What was called last, and before it, with the end of the window among it. */
+    async function lastOf(runId: string): Promise<StoredEvent[]> {
+      return kernel.port('events').read(runId, { types: [CALL, CLOSED], reverse: true, limit: 2 })
+    }
+
+    /** Whether a later window of the key has been closed too: what was called last in it is newer. */
+    async function isOutdated(id: string): Promise<boolean> {
+      const newest = await windows.newest(streamOf(id))
+      if (newest === undefined || newest === id) return false
+      return (await kernel.port('events').byKey(newest, CLOSED)) !== undefined
+    }
+
+    async function release(dispatch: DispatchPayload, next: Next): Promise<void> {
+      const { job, ctx } = dispatch
+      const { delay, maxWait = Infinity } = job.options.debounce!
+      let [last, before] = await lastOf(job.runId)
+      // Closed by an attempt that failed or died, after which a newer window may have run.
+      if (last?.type === CLOSED && (await isOutdated(job.id))) return
+      if (last?.type !== CLOSED) {
+        const due = Math.min((last?.ts ?? job.createdAt) + delay, job.createdAt + maxWait)
+        if (due > kernel.clock.now()) {
+          dispatch.result = ctx.defer({ until: due })
+          return
+        }
+        const closed = await kernel.append(ctx, [{ type: CLOSED, key: CLOSED, stepId: job.id }])
+        // The log refuses whatever this claim tells, so that how it fails is not told either.
+        if (!closed.ok) throw new QueueError('LEASE_LOST', `Job "${job.id}" has ended, or is another worker's now.`)
+        ;[last, before] = await lastOf(job.runId)
+      }
+      await windows.close(streamOf(job.id), job.id)
+      if (before) (job as { data: unknown }).data = before.data
+      await next()
+    }
+
+    async function forgetCancelled({ events }: EmitPayload, next: Next): Promise<void> {
+      await next()
+      const id = events[0]!.stepId!
+      await windows.close(streamOf(id), id)
+    }
+  },
+})
+
+/** The windows of a key have ids that begin with the name of its stream. */
+function streamOf(id: string): string {
+  return id.split('.', 2).join('.')
+}

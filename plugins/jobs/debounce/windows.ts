@@ -1,0 +1,61 @@
+import { isQueueError, type Kernel, type StoredEvent } from '../../../kernel/index.ts'
+
+/** After how many events of a key those before are dropped. */
+const TRIM_EVERY = 1000
+
+/**
+ * Which job stands for a key: a stream a key, in which windows are opened and closed. A stream is a run that is
+ * open as long as its window, so that it expires some time after its last one and never before.
+ */
+export function createWindows(kernel: Kernel) {
+  const events = (): ReturnType<typeof kernel.port<'events'>> => kernel.port('events')
+
+  async function newest(stream: string): Promise<StoredEvent | undefined> {
+    try {
+      return (await events().read(stream, { reverse: true, limit: 1 }))[0]
+    } catch (error) {
+      if (!isQueueError(error, 'EVENTS_TRIMMED')) throw error
+      return (await events().read(stream, { after: (await events().head(stream)) - 1 })).at(-1)
+    }
+  }
+
+  /** Keys that are busy for years keep no more than a stretch of their past. */
+  async function trim(stream: string, seq: number): Promise<void> {
+    if (Math.floor(seq / TRIM_EVERY) === Math.floor((seq - 2) / TRIM_EVERY)) return
+    await events().snapshots.put(stream, { reducer: 'debounce@1', seq, state: null })
+    await events().trim(stream, seq - 1)
+  }
+
+  return {
+    /** The open window of a key; opens one unless it is another than `over`. */
+    async current(stream: string, over?: string): Promise<string> {
+      for (;;) {
+        const last = await newest(stream)
+        const open = last?.type === 'debounce.opened' ? (last.data as { id: string }).id : undefined
+        if (open !== undefined && open !== over) return open
+        const id = `${stream}.${kernel.newId()}`
+        const head = last?.seq ?? 0
+        const run = { status: 'running', name: 'debounce', queue: '_debounce' } as const
+        const opened = await events().append(stream, [{ type: 'debounce.opened', data: { id } }], {
+          expectedSeq: head,
+          reopen: true,
+          run,
+        })
+        if (!opened.ok) continue
+        await trim(stream, opened.head)
+        return id
+      }
+    },
+    /** The window of a key that was opened last. */
+    async newest(stream: string): Promise<string | undefined> {
+      return ((await newest(stream))?.data as { id: string } | undefined)?.id
+    },
+    /** Does nothing if another window has followed. */
+    async close(stream: string, id: string): Promise<void> {
+      const last = await newest(stream)
+      if (last?.type !== 'debounce.opened' || (last.data as { id: string }).id !== id) return
+      const run = { status: 'completed' } as const
+      await events().append(stream, [{ type: 'debounce.closed', data: { id } }], { expectedSeq: last.seq, run })
+    },
+  }
+}

@@ -1,0 +1,146 @@
+import {
+  checkKeys,
+  definePlugin,
+  fitText,
+  QueueError,
+  type DispatchPayload,
+  type EmitPayload,
+  type Next,
+  type EnqueuePayload,
+  type StoredJobOptions,
+  type WorkerDefinition,
+} from '../../../kernel/index.ts'
+import { aged } from './ageing.ts'
+import { createRedrive, letterOf, type Redriven, type RedriveOptions } from './dead-letters.ts'
+import { checkJobOptions, jobOptionOf } from './rules.ts'
+
+export type { DeadLetter, Redriven, RedriveOptions } from './dead-letters.ts'
+
+declare module 'nuxt-queue/kernel' {
+  interface Kernel {
+    /**
+     * Moves dead letters back to the queues and names they came from, the oldest first, with their data, their
+     * options and all their attempts. Stopped in the middle it has lost none, and doing it again doubles none.
+     * Letters of flow steps stay, since their flows have ended; so does what is not a dead letter.
+     *
+     * @example
+     * await kernel.redrive('dead', { filter: ({ error }) => error.message.includes('ECONNREFUSED') })
+     */
+    redrive(queue: string, options?: RedriveOptions): Promise<Redriven[]>
+  }
+}
+
+/** What all jobs may have in common. */
+const GENERAL_OPTIONS = ['attempts', 'backoff', 'timeout', 'priority', 'ageing']
+const FLOW_CONTROL = ['debounce', 'throttle'] as const
+const WORKER_OPTIONS = ['attempts', 'backoff', 'timeout', 'deadLetter', 'priority', 'ageing', ...FLOW_CONTROL] as const
+const STORED_OPTIONS = [
+  ...(['attempts', 'backoff', 'timeout', 'deadLetter', 'concurrencyKey', 'rateLimitKey'] as const),
+  ...FLOW_CONTROL,
+] as const
+
+interface Defaults {
+  options: StoredJobOptions
+  priority: number
+  ageing: number | undefined
+}
+
+/** Checks job options, and fills them up from the worker and from `config.jobs`. */
+export default definePlugin({
+  name: 'job-options',
+  enforce: 'pre',
+  workerOptions: Object.fromEntries(WORKER_OPTIONS.map((key) => [key, jobOptionOf(key)])),
+  setup(kernel) {
+    const perWorker = new WeakMap<WorkerDefinition, Defaults>()
+    checkKeys('Config "jobs"', kernel.config.jobs, GENERAL_OPTIONS)
+    checkJobOptions(kernel.config.jobs, 'config "jobs"')
+    const { priority, ageing, ...general } = kernel.config.jobs
+    const unknown: Defaults = { options: Object.freeze(general), priority: priority ?? 0, ageing }
+
+    function defaultsOf(worker: WorkerDefinition): Defaults {
+      const own = pick(worker.worker, WORKER_OPTIONS)
+      const { priority = 0, ageing, ...options } = merge(kernel.config.jobs, own)
+      const defaults = { options: Object.freeze(options), priority, ageing }
+      perWorker.set(worker, defaults)
+      return defaults
+    }
+
+    function assertSupported({ job, options }: EnqueuePayload): void {
+      const { capabilities } = kernel.port('queue')
+      const option =
+        !capabilities.delay && job.runAt > job.createdAt
+          ? 'delay'
+          : !capabilities.priority && (options.priority ?? options.ageing) !== undefined
+            ? 'priority'
+            : !capabilities.transaction && options.db !== undefined && 'db'
+      if (!option) return
+      const hint = 'Leave it out, or use another adapter.'
+      throw new QueueError('OPTION_UNSUPPORTED', `This queue adapter cannot honour "${option}". ${hint}`)
+    }
+
+    kernel.hook('enqueue', (payload, next) => {
+      const { job, options, worker } = payload
+      const defaults = worker ? (perWorker.get(worker) ?? defaultsOf(worker)) : unknown
+      job.options = defaults.options
+      job.priority = defaults.priority
+      for (const _any in options) {
+        checkJobOptions(options, `job "${job.name}"`)
+        job.options = merge(defaults.options, pick(options, STORED_OPTIONS))
+        job.priority = options.priority ?? defaults.priority
+        assertSupported(payload)
+        break
+      }
+      const ageing = options.ageing ?? defaults.ageing
+      if (ageing !== undefined) job.priority = aged(job, ageing)
+      return next()
+    })
+
+    kernel.extend({ redrive: createRedrive(kernel) })
+    kernel.hook('dispatch', refuseCrashed, { when: ({ job }) => job.crashes >= kernel.config.maxCrashes })
+
+    /** An attempt counts failures of the handler; what takes its worker down would otherwise be tried for ever. */
+    function refuseCrashed({ job }: DispatchPayload): never {
+      const message = `Job "${job.id}" was handed out ${job.crashes} times without an end, as when its workers die with it. It is not tried again.`
+      throw new QueueError('JOB_CRASHED', message, { retryable: false, details: { crashes: job.crashes } })
+    }
+
+    kernel.hook('dispatch', withTimeout, { when: ({ job }) => job.options.timeout !== undefined })
+
+    async function withTimeout(dispatch: DispatchPayload, next: Next): Promise<void> {
+      const ms = dispatch.job.options.timeout!
+      const message = `Job "${dispatch.job.name}" did not finish within its timeout of ${ms} ms.`
+      const stop = kernel.clock.setTimeout(() => dispatch.abort(new QueueError('JOB_TIMEOUT', message)), ms)
+      try {
+        await next()
+      } finally {
+        stop()
+      }
+    }
+
+    kernel.hook('emit', withDeadLetter, { when: ({ ctx }) => ctx?.job.options.deadLetter !== undefined })
+
+    /** Also when the end was logged before, since whoever did it may have died before this was done. */
+    async function withDeadLetter(payload: EmitPayload, next: Next): Promise<void> {
+      await next()
+      const { ctx, stream, result, events } = payload
+      const refused =
+        result?.ok === false && result.reason === 'unless' && events.some(({ type }) => type === 'step.started')
+      const key = payload.options.unless
+      const end = refused ? await kernel.port('events').byKey(stream, key!) : events.find((event) => event.key === key)
+      if (end?.type !== 'step.failed') return
+      const { job } = ctx!
+      const letter = { id: fitText(`dead.${stream}.${key}`), attempts: 1 }
+      await kernel.enqueue({ queue: job.options.deadLetter!, name: job.name }, letterOf(job, end), letter)
+    }
+  },
+})
+
+function pick<T extends object, K extends keyof T>(from: T, keys: readonly K[]): Partial<Pick<T, K>> {
+  return Object.fromEntries(keys.flatMap((key) => (from[key] === undefined ? [] : [[key, from[key]]]))) as Partial<
+    Pick<T, K>
+  >
+}
+
+function merge<A extends object, B extends object>(defaults: A, over: B): A & B {
+  return { ...defaults, ...over }
+}

@@ -1,0 +1,88 @@
+import {
+  EXPECTED,
+  invalid,
+  isCount,
+  isDuration,
+  isReserved,
+  isMoment,
+  isPriority,
+  isText,
+  unknownKey,
+  type JobOptions,
+  type WorkerOptionCheck,
+} from '../../../kernel/index.ts'
+import { BACKOFF, isBackoff } from '../../lib/is-backoff.ts'
+
+type Rule = readonly [expected: string, test: (value: unknown) => boolean]
+
+const ABOVE_ZERO = 'milliseconds, a number above 0 and up to a thousand years'
+const text: Rule = [EXPECTED.text, (value) => isText(value)]
+
+const RULES: Record<string, Rule> = {
+  id: text,
+  attempts: [EXPECTED.count, (value) => isCount(value)],
+  backoff: [BACKOFF, isBackoff],
+  delay: [
+    'milliseconds from 0 to a thousand years, or a Date from 1970 to 9999',
+    (value) => isDuration(value) || (value instanceof Date && isMoment(value)),
+  ],
+  priority: [EXPECTED.priority, isPriority],
+  ageing: [ABOVE_ZERO, (value) => isDuration(value) && value !== 0],
+  timeout: [ABOVE_ZERO, (value) => isDuration(value) && value !== 0],
+  concurrencyKey: text,
+  rateLimitKey: text,
+  deadLetter: [
+    `${EXPECTED.text} that does not begin with "_"`,
+    (value) => isText(value) && !isReserved('queue', value),
+  ],
+  debounce: ['{ delay, maxWait?, key? }, in milliseconds', isDebounce],
+  throttle: ['{ period, max?, key? }, a period in milliseconds and a whole number from 1', isThrottle],
+} satisfies Record<keyof JobOptions, Rule>
+
+/** What plugins pass beside them, and the transaction of a caller. */
+const CALL_OPTIONS: Record<string, Rule> = {
+  once: text,
+  runId: text,
+  flow: ['the place of a job in a flow', (value) => typeof value === 'object' && value !== null],
+  db: ['a client with query() or executeSql()', isClient],
+}
+
+/** Checks one option of a worker's config. */
+export function jobOptionOf(key: keyof JobOptions): WorkerOptionCheck {
+  return (value, { id }) => checkJobOptions({ [key]: value }, `worker "${id}"`)
+}
+
+/** @throws QueueError `OPTION_INVALID` for the first option that is unknown, of a wrong type or out of range */
+export function checkJobOptions(options: object, owner: string): void {
+  for (const [key, value] of Object.entries(options)) {
+    const rule = ruleOf(key)
+    if (!rule) throw unknownKey(owner, key, [...Object.keys(RULES), 'db'])
+    const [expected, test] = rule
+    if (value !== undefined && !test(value)) throw invalid(`Option "${key}" of ${owner}`, expected, value)
+  }
+}
+
+function ruleOf(key: string): Rule | undefined {
+  return Object.hasOwn(RULES, key) ? RULES[key] : Object.hasOwn(CALL_OPTIONS, key) ? CALL_OPTIONS[key] : undefined
+}
+
+function isClient(value: unknown): boolean {
+  const { query, executeSql } = Object(value) as { query?: unknown; executeSql?: unknown }
+  return typeof query === 'function' || typeof executeSql === 'function'
+}
+
+function isDebounce(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  const { delay, maxWait = 0, key = 'key', ...others } = value as Record<string, unknown>
+  return isDuration(delay) && isDuration(maxWait) && isKey(key) && Object.keys(others).length === 0
+}
+
+function isThrottle(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  const { period, max = 1, key = 'key', ...others } = value as Record<string, unknown>
+  return isDuration(period) && period >= 1 && isCount(max) && isKey(key) && Object.keys(others).length === 0
+}
+
+function isKey(value: unknown): boolean {
+  return value === '' || isText(value) || typeof value === 'function'
+}

@@ -1,0 +1,32 @@
+import { createHash } from 'node:crypto'
+import { checkText, QueueError, type EnqueuePayload, type JobDraft, type JobKey } from '../../../kernel/index.ts'
+
+type Option = 'debounce' | 'throttle'
+
+/**
+ * The key that an option gives a job, as a string.
+ *
+ * @throws QueueError `OPTION_INVALID`
+ */
+export function keyOf(option: Option, key: JobKey | undefined, { name, data }: JobDraft): string {
+  const made: unknown = typeof key === 'function' ? key(data as never) : (key ?? '')
+  return made === '' ? '' : checkText(`The key of "${option}" of job "${name}"`, made)
+}
+
+/** Names the jobs of one key of a worker, in an id of a fixed length. */
+export function nameOf({ queue, name }: Pick<JobDraft, 'queue' | 'name'>, key: string): string {
+  return createHash('sha256')
+    .update(JSON.stringify([queue, name, key]))
+    .digest('hex')
+    .slice(0, 32)
+}
+
+/** @throws QueueError `OPTION_INVALID` for what an option that decides about ids cannot go with */
+export function refuseTogether(option: Option, payload: EnqueuePayload, others: Record<string, unknown>): void {
+  const { job, options, worker } = payload
+  const given = { id: options.id, db: options.db, flow: options.flow ?? worker?.worker.flow, ...others }
+  const other = Object.entries(given).find(([, value]) => value !== undefined)?.[0]
+  if (other === undefined) return
+  const message = `Job "${job.name}" cannot have "${option}" together with "${other}". Leave one of them out.`
+  throw new QueueError('OPTION_INVALID', message, { details: { option, other } })
+}

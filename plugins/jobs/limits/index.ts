@@ -1,0 +1,152 @@
+import { z } from 'zod'
+import {
+  definePlugin,
+  isFinalRefusal,
+  MAX_COUNT,
+  MAX_DURATION,
+  MAX_TEXT_BYTES,
+  type DispatchPayload,
+  type Next,
+  type RunContext,
+  type WorkerDefinition,
+} from '../../../kernel/index.ts'
+import { watchOutage } from '../../lib/outage.ts'
+import { workerOption } from '../../lib/worker-option.ts'
+import { createPermits } from './permits.ts'
+
+/** How workers share the limits of a key. */
+export interface SharedConcurrency {
+  /**
+   * Counts the jobs of a `concurrencyKey` together with those of the other workers of this group; give all of them the
+   * same `concurrencyPerKey`. Default: each worker counts its own.
+   */
+  concurrencyGroup?: string
+}
+
+declare module 'nuxt-queue/kernel' {
+  interface WorkerConfig extends SharedConcurrency {}
+}
+
+/** Milliseconds after which a job that waits in line asks again by itself, whatever became of the line. */
+const ASK_AGAIN = 15 * 60_000
+/** Milliseconds that a job rests when its limits could not be asked: doubled each time, up to the longest. */
+const FIRST_REST = 1000
+const LONGEST_REST = 30_000
+
+const rateLimit = z.strictObject({
+  max: z.number().int().min(1).max(MAX_COUNT),
+  duration: z.number().min(1).max(MAX_DURATION),
+})
+
+/** Keeps `concurrencyKey` and `rateLimit` over all instances, through the `limits` port. */
+export default definePlugin({
+  name: 'limits',
+  requires: ['limits', 'queue'],
+  options: z.strictObject({
+    /**
+     * Milliseconds after which the permit of a process that has died lapses. It is renewed as long as its job runs.
+     * Default: the lease of the queue, or 15 minutes where there is only one process.
+     */
+    placeTtl: z.number().min(1).optional(),
+  }),
+  workerOptions: {
+    concurrencyGroup: workerOption('concurrencyGroup', z.string().min(1).max(MAX_TEXT_BYTES)),
+    concurrencyPerKey: workerOption('concurrencyPerKey', z.number().int().min(1).max(MAX_COUNT)),
+    rateLimit: workerOption('rateLimit', rateLimit),
+  },
+  setup(kernel, { placeTtl = kernel.port('queue').lease ?? ASK_AGAIN }) {
+    const permits = createPermits(kernel, placeTtl)
+    /** Which limit an attempt met, for whoever asks why its job does not run. */
+    const met = new WeakMap<RunContext, 'concurrencyKey' | 'rateLimit'>()
+    let failures = 0
+    const outage = watchOutage({
+      away: (error) => kernel.reporter.warn('Limits cannot be asked; their jobs are given back and run again.', error),
+      back: () => kernel.reporter.warn('Limits can be asked again.'),
+    })
+
+    kernel.onWorkerStart(() => permits.start())
+    kernel.hook(
+      'emit',
+      ({ ctx, events: [deferred] }, next) => {
+        deferred!.data = { ...(deferred!.data as object), limit: met.get(ctx!) }
+        return next()
+      },
+      { when: ({ ctx, events }) => events[0]?.type === 'step.deferred' && ctx !== undefined && met.has(ctx) },
+    )
+    kernel.hook(
+      'dispatch',
+      (dispatch, next) => {
+        if (dispatch.job.options.concurrencyKey === undefined) return withinRate(dispatch, next)
+        return withPermit(dispatch, next)
+      },
+      { when: ({ job, worker }) => job.options.concurrencyKey !== undefined || worker.worker.rateLimit !== undefined },
+    )
+
+    /** A refused job waits in line, delayed, and is promoted when it is handed a permit. */
+    async function withPermit(dispatch: DispatchPayload, next: Next): Promise<void> {
+      const { ctx, worker } = dispatch
+      let asked = false
+      const run = (): Promise<void> => {
+        asked = true
+        worked()
+        return withinRate(dispatch, next)
+      }
+      try {
+        if (await permits.within(dispatch, keyOf(dispatch), worker.worker.concurrencyPerKey ?? 1, run)) return
+        worked()
+      } catch (error) {
+        if (asked) throw error
+        return putOff(dispatch, error)
+      }
+      met.set(ctx, 'concurrencyKey')
+      dispatch.result = ctx.defer({ delay: ASK_AGAIN })
+    }
+
+    /**
+     * A limit on all jobs of a worker holds the queue, which keeps their order, unless other workers are on it. Then, or
+     * by key, a later start is reserved for the job, and others pass.
+     */
+    async function withinRate(dispatch: DispatchPayload, next: Next): Promise<void> {
+      const { job, worker, ctx } = dispatch
+      const { rateLimit } = worker.worker
+      if (!rateLimit) return next()
+      const key = job.options.rateLimitKey
+      const bucket = `${job.queue}/${job.name}${key === undefined ? '' : `/${key}`}`
+      const holdQueue = key === undefined && isAlone(worker)
+      let wait: number
+      try {
+        wait = await kernel.port('limits').take(bucket, rateLimit, holdQueue ? undefined : job.id)
+        worked()
+      } catch (error) {
+        return putOff(dispatch, error)
+      }
+      if (wait === 0) return next()
+      met.set(ctx, 'rateLimit')
+      dispatch.result = ctx.defer({ delay: wait, holdQueue })
+    }
+
+    /** Whether no other worker is on its queue. */
+    function isAlone({ queue }: WorkerDefinition): boolean {
+      return kernel.registry.workers.filter((other) => other.queue.name === queue.name).length <= 1
+    }
+
+    function worked(): void {
+      failures = 0
+      outage.worked()
+    }
+
+    /** That limits cannot be asked is the store's affair, and no attempt of the job. */
+    function putOff(dispatch: DispatchPayload, error: unknown): void {
+      if (isFinalRefusal(error)) throw error
+      outage.failed(error)
+      dispatch.result = dispatch.ctx.defer({ delay: Math.min(LONGEST_REST, FIRST_REST * 2 ** failures++) })
+    }
+
+    return () => permits.close()
+  },
+})
+
+function keyOf({ job: { queue, name, options }, worker: { worker } }: DispatchPayload): string {
+  const { concurrencyGroup: group } = worker
+  return group === undefined ? `${queue}/${name}/${options.concurrencyKey}` : `group ${group}/${options.concurrencyKey}`
+}

@@ -1,0 +1,146 @@
+import { QueueError, type DispatchPayload, type Kernel, type Permit } from '../../../kernel/index.ts'
+
+/** Milliseconds between two looks: a part of the lease, and where there is one process, this. */
+const LONGEST_LOOK = 5000
+const LOCAL_LOOK = 15_000
+/** How soon, in milliseconds, what could not be given back is tried again. */
+const DEBT_LOOK = 1000
+/** How many looks follow the last use of a permit where nobody else uses any. */
+const IDLE_LOOKS = 3
+
+/** One that could not be given back, and until when that is tried. */
+type Owed = Permit & { until: number }
+
+/**
+ * The permits of this process: renewed while their jobs run, given back with them, and handed on to the next in
+ * line, whose job is then promoted. What a process that died has left is found by a look now and then, which all
+ * processes share: permits that lapsed, and those whose next holder nobody has woken.
+ */
+export function createPermits(kernel: Kernel, ttl: number) {
+  const { lease } = kernel.port('queue')
+  const every = Math.min(lease === undefined ? LOCAL_LOOK : LONGEST_LOOK, (lease ?? ttl) / 3, ttl / 3)
+  const held = new Map<Permit, DispatchPayload>()
+  let owed: Owed[] = []
+  let idle = 0
+  let stop: (() => void) | undefined
+  let looking = false
+  /** The renewal under way: what is given back behind it stays so. */
+  let renewing: Promise<void> | undefined
+  let started = false
+  let closed = false
+
+  function arm(delay = owed.length > 0 ? Math.min(every, DEBT_LOOK) : every): void {
+    if (looking || closed) return
+    stop ??= kernel.clock.setTimeout(() => void look(), delay)
+  }
+
+  function use(): void {
+    idle = 0
+    arm()
+  }
+
+  async function look(): Promise<void> {
+    stop = undefined
+    looking = true
+    try {
+      renewing = renew()
+      await renewing
+      await settleDebts()
+      if (started) for (const { key, holder } of await kernel.port('limits').sweep(every)) await wake(key, holder)
+    } catch (error) {
+      if (!closed) kernel.reporter.warn('Permits of concurrency keys could not be looked after; trying again.', error)
+    }
+    renewing = undefined
+    looking = false
+    // Where there are other processes, one of them may have died.
+    if (lease !== undefined || held.size > 0 || owed.length > 0 || idle++ < IDLE_LOOKS) arm()
+  }
+
+  /** What outlives its attempt has no lease, and no permit either: it lapses. */
+  async function renew(): Promise<void> {
+    const running = [...held].flatMap(([permit, { ctx }]) => (ctx.cancelled ? [] : [permit]))
+    if (running.length === 0) return
+    for (const lost of await kernel.port('limits').renew(running, ttl)) {
+      const message = `The permit of concurrency key "${lost.key}" lapsed, and another job has it; this one runs again.`
+      held.get(lost)?.abort(new QueueError('JOB_RELEASED', message))
+    }
+  }
+
+  async function settleDebts(): Promise<void> {
+    const now = kernel.clock.now()
+    const debts = owed.filter(({ until }) => until > now)
+    owed = []
+    for (const debt of debts) await giveBack(debt, debt.until)
+  }
+
+  /** Never rejects: the job has run, and what it has left lapses at the latest. */
+  async function giveBack(permit: Permit, until = kernel.clock.now() + ttl): Promise<void> {
+    await renewing?.catch(() => {})
+    try {
+      const handed = await kernel.port('limits').release(permit.key, permit.holder, permit.claim)
+      for (const holder of handed) await wake(permit.key, holder)
+    } catch (error) {
+      if (closed) return
+      kernel.reporter.warn(`A permit of concurrency key "${permit.key}" could not be given back; trying again.`, error)
+      owed.push({ ...permit, until })
+      stop?.()
+      stop = undefined
+      arm()
+    }
+  }
+
+  /** Lets the job run that was handed a permit; one that is over hands it on. */
+  async function wake(key: string, holder: string): Promise<void> {
+    const job = jobOf(holder)
+    if (job) {
+      const queue = kernel.port('queue')
+      if (await queue.promote(job.queue, job.id)) return
+      const record = await queue.getJob(job.queue, job.id)
+      if (record && record.finishedAt === undefined) return
+    }
+    // Never more than what was handed on: a claim that has taken it up meanwhile keeps it.
+    for (const next of await kernel.port('limits').release(key, holder, 0)) await wake(key, next)
+  }
+
+  return {
+    /** Other processes may have left something. */
+    start(): void {
+      if (started) return
+      started = true
+      if (kernel.port('queue').capabilities.durable) arm(0)
+    },
+    /** Runs a job within a permit. Returns false when it has to wait for one. */
+    async within(dispatch: DispatchPayload, key: string, max: number, run: () => Promise<void>): Promise<boolean> {
+      const { job, ctx } = dispatch
+      const permit: Permit = { key, max, holder: holderOf(job), claim: ctx.claim }
+      use()
+      if (!(await kernel.port('limits').acquire(key, max, ttl, permit.holder, permit.claim))) return false
+      held.set(permit, dispatch)
+      try {
+        await run()
+      } finally {
+        held.delete(permit)
+        await giveBack(permit)
+      }
+      return true
+    },
+    close(): void {
+      closed = true
+      stop?.()
+    },
+  }
+}
+
+/** As short as its parts, since stores keep it in an index. */
+function holderOf({ queue, id }: { queue: string; id: string }): string {
+  return `${queue.length}:${queue}${id}`
+}
+
+/** Nothing for a holder of an earlier release, which looks again by itself. */
+function jobOf(holder: string): { queue: string; id: string } | undefined {
+  const length = /^(\d+):/.exec(holder)
+  if (!length) return undefined
+  const start = length[0].length
+  const end = start + Number(length[1])
+  return { queue: holder.slice(start, end), id: holder.slice(end) }
+}

@@ -1,0 +1,125 @@
+import { definePlugin, type DispatchPayload, type EnqueuePayload, type Next } from '../../../kernel/index.ts'
+import { inTurn } from '../../lib/in-turn.ts'
+import { keyOf, nameOf, refuseTogether } from '../lib/job-key.ts'
+
+const PERIODS = '_throttle'
+const PERIOD_ENDS = '_throttle/period'
+/** How many keys are remembered at once. */
+const MOST_KEYS = 1000
+/** In how many places of a period a call that is made again is looked for. */
+const MOST_PLACES = 100
+
+export type { Throttle } from '../../../kernel/index.ts'
+
+declare module 'nuxt-queue/kernel' {
+  interface Throttle {
+    /** Set by the plugin: the call that stored the job, where it has a name. */
+    call?: string
+  }
+}
+
+interface Taker {
+  call: string | undefined
+}
+
+/**
+ * Lets so many jobs of a key through in a period. Their ids are the places of the period, so the queue
+ * itself refuses whoever comes too late, on all instances. A job that runs leaves a delayed one behind until its
+ * period is over, since the queue may forget it before.
+ */
+export default definePlugin({
+  name: 'throttle',
+  requires: ['queue'],
+  async setup(kernel) {
+    /** How many places this process has tried to take: those that come at once try different ones. */
+    const tried = new Map<string, number>()
+
+    await kernel.registerWorker({ id: PERIOD_ENDS, config: { queue: PERIODS, concurrency: 10 }, handler: () => {} })
+    const turns = inTurn()
+    kernel.hook('enqueue', (payload, next) => turns(periodOf(payload), (...turn) => take(payload, next, ...turn)), {
+      when: ({ job }) => job.options.throttle !== undefined,
+    })
+    kernel.hook('dispatch', remember, { when: ({ job }) => job.options.throttle !== undefined })
+
+    function tryNext(period: string): number {
+      const place = tried.get(period) ?? 0
+      if (tried.size >= MOST_KEYS) tried.clear()
+      tried.set(period, place + 1)
+      return place
+    }
+
+    /** What has a place of a period: a job, or what it left behind. */
+    async function takerOf(queue: string, id: string): Promise<Taker | undefined> {
+      const port = kernel.port('queue')
+      const [job, gone] = await Promise.all([port.getJob(queue, id), port.getJob(PERIODS, id)])
+      if (job) return { call: job.options.throttle?.call }
+      return gone && { call: (gone.data as Taker | undefined)?.call }
+    }
+
+    async function isTaken(queue: string, id: string): Promise<boolean> {
+      return (await takerOf(queue, id)) !== undefined
+    }
+
+    /** The place that a call has taken before, for one that is made again by whoever did not hear of it. */
+    async function placeOf(call: string, queue: string, base: string, max: number): Promise<string | undefined> {
+      for (let place = 0; place < Math.min(max, MOST_PLACES); place++) {
+        const id = `${base}.${place}`
+        const taker = await takerOf(queue, id)
+        if (!taker) return undefined
+        if (taker.call === call) return id
+      }
+      return undefined
+    }
+
+    /** The name of a period of a key. */
+    function periodOf(payload: EnqueuePayload): string {
+      const { job } = payload
+      const { debounce, throttle } = job.options
+      refuseTogether('throttle', payload, { debounce })
+      const key = keyOf('throttle', throttle!.key, job)
+      const { once: call } = payload.options
+      job.options = { ...job.options, throttle: { ...throttle!, key, ...(call !== undefined && { call }) } }
+      return `throttle.${nameOf(job, key)}.${Math.floor(job.createdAt / throttle!.period)}`
+    }
+
+    async function take(payload: EnqueuePayload, next: Next, base: string, release: () => void): Promise<void> {
+      const { job } = payload
+      const { queue, name } = job
+      const { max = 1, call } = job.options.throttle!
+      const mine = call === undefined ? undefined : await placeOf(call, queue, base, max)
+      if (mine !== undefined) {
+        payload.result = { id: mine, runId: mine, deduplicated: true, queue, name }
+        return
+      }
+      let store = next
+      const storeAs = async (id: string): Promise<void> => {
+        job.id = job.runId = id
+        const storing = store()
+        if (payload.batch) release()
+        await storing
+        // Further on the way it has been already, and only its id is another.
+        store = async () => {
+          payload.result = { ...(await kernel.port('queue').enqueue(job)), queue, name }
+        }
+      }
+      for (let place = tryNext(base); place < max; place = tryNext(base)) {
+        const id = `${base}.${place}`
+        if (await isTaken(queue, id)) continue
+        await storeAs(id)
+        if (!payload.result?.deduplicated) return
+      }
+      // All have been tried, but whoever tried the last may have failed.
+      const id = `${base}.${max - 1}`
+      if (await isTaken(queue, id)) payload.result = { id, runId: id, deduplicated: true, queue, name }
+      else await storeAs(id)
+    }
+
+    async function remember({ job }: DispatchPayload, next: Next): Promise<void> {
+      const { period, call } = job.options.throttle!
+      const ends = (Math.floor(job.createdAt / period) + 1) * period
+      const data: Taker | undefined = call === undefined ? undefined : { call }
+      if (ends > kernel.clock.now()) await kernel.enqueue(PERIOD_ENDS, data, { id: job.id, delay: new Date(ends) })
+      await next()
+    }
+  },
+})

@@ -1,0 +1,23 @@
+import { definePlugin, type DispatchPayload, type EnqueuePayload, type Next } from '../../../kernel/index.ts'
+import { parse } from '../../lib/parse.ts'
+import { anySchema, workerOption } from '../../lib/worker-option.ts'
+
+/** Checks `input` when a job is enqueued, after every other plugin, and `output` when its handler is done. */
+export default definePlugin({
+  name: 'validation',
+  enforce: 'post',
+  workerOptions: { input: workerOption('input', anySchema), output: workerOption('output', anySchema) },
+  setup(kernel) {
+    async function checkInput({ job, worker }: EnqueuePayload, next: Next): Promise<void> {
+      job.data = await parse(worker!.worker.input!, job.data, `data of job "${job.name}"`)
+      await next()
+    }
+    async function checkOutput(dispatch: DispatchPayload, next: Next): Promise<void> {
+      await next()
+      const { job, worker } = dispatch
+      dispatch.result = await parse(worker.worker.output!, dispatch.result, `result of job "${job.name}"`)
+    }
+    kernel.hook('enqueue', checkInput, { when: ({ worker }) => worker?.worker.input !== undefined })
+    kernel.hook('dispatch', checkOutput, { when: ({ worker }) => worker.worker.output !== undefined })
+  },
+})

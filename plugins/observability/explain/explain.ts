@@ -1,0 +1,139 @@
+import {
+  endKey,
+  QueueError,
+  type JobRecord,
+  type Kernel,
+  type SerializedError,
+  type StuckHandler,
+} from '../../../kernel/index.ts'
+import { whyDelayed } from './delays.ts'
+import { reason, type Explanation, type Reason } from './reasons.ts'
+
+/** How many jobs are looked at to find those that come first. */
+const MOST = 1000
+
+/** A job as `enqueue` answered it, its address, or its id alone, which is then looked for in every queue. */
+export type ExplainedJob = string | { queue: string; id: string; runId?: string }
+
+export function createExplain(kernel: Kernel) {
+  const queues = kernel.port('queue')
+
+  async function find(job: ExplainedJob): Promise<JobRecord | undefined> {
+    if (typeof job !== 'string') return queues.getJob(job.queue, job.id)
+    for (const queue of await queues.getQueues()) {
+      const found = await queues.getJob(queue, job)
+      if (found) return found
+    }
+    return undefined
+  }
+
+  /** A job that its queue has forgotten may stand in the log of its run. */
+  async function gone(job: ExplainedJob): Promise<Explanation> {
+    const { id, queue, runId } = typeof job === 'string' ? { id: job, queue: undefined, runId: undefined } : job
+    const place = { id, ...(queue !== undefined && { queue }), ...(runId !== undefined && { runId }) }
+    const end = runId === undefined ? undefined : await whyEnded({ id, runId, round: 0 })
+    return { ...place, reasons: [end ?? reason('unknown', {})] }
+  }
+
+  async function whyEnded(job: Pick<JobRecord, 'id' | 'runId' | 'round'>): Promise<Reason | undefined> {
+    const event = await kernel.port('events').byKey(job.runId, endKey(job))
+    if (!event) return undefined
+    const { error, reason: why } = (event.data ?? {}) as { error?: SerializedError; reason?: string }
+    const outcome = event.type.slice('step.'.length) as 'completed' | 'failed' | 'cancelled'
+    return reason('ended', {
+      outcome,
+      at: event.ts,
+      ...(error && { error }),
+      ...(why !== undefined && { reason: why }),
+    })
+  }
+
+  /** Expired histories leave what the queue itself knows. */
+  async function ended(job: JobRecord): Promise<Reason> {
+    const { state, finishedAt: at, error } = job
+    const outcome = state as 'completed' | 'failed' | 'cancelled'
+    return (
+      (await whyEnded(job)) ?? reason('ended', { outcome, ...(at !== undefined && { at }), ...(error && { error }) })
+    )
+  }
+
+  function active({ startedAt, createdAt, attemptsMade, options, crashes }: JobRecord): Reason {
+    const since = startedAt ?? createdAt
+    return reason('active', { since, attempt: attemptsMade + 1, attempts: options.attempts ?? 1, crashes })
+  }
+
+  /** What keeps any job of its queue or run, whatever its own state. */
+  async function around({ id, queue, name, runId, flow }: JobRecord): Promise<Reason[]> {
+    const reasons: Reason[] = []
+    const run = flow ? await kernel.port('events').runs.get(runId) : undefined
+    if (run && run.status !== 'running') reasons.push(reason('run-ended', { runId, status: run.status }))
+    if (await queues.isPaused(queue)) reasons.push(reason('queue-paused', { queue }))
+    const worker = kernel.registry.find(queue, name, id)
+    if (!worker) reasons.push(reason('no-worker', { queue, name }))
+    else if (!kernel.port('workers').getWorker(queue, worker.name)) {
+      reasons.push(reason('not-started', { worker: worker.id }))
+    }
+    return reasons
+  }
+
+  async function whyWaiting(job: JobRecord): Promise<Reason[]> {
+    const { queue, id, priority } = job
+    const waiting = await queues.getJobs({ queue, states: ['waiting'], limit: MOST })
+    const { active: running } = await queues.getJobCounts(queue)
+    const reasons: Reason[] = []
+    const held = await heldUntil(queue)
+    if (held !== undefined) reasons.push(reason('queue-held', { until: held }))
+    const place = waiting.findIndex((other) => other.id === id)
+    const before = (index: number): boolean => place < 0 || index < place
+    const first = waiting.filter(
+      (other, index) => other.priority > priority || (other.priority === priority && before(index)),
+    )
+    const more = waiting.length === MOST
+    if (first.length > 0) reasons.push(reason('behind', { jobs: first.length, more }))
+    const stuck = kernel.stuckHandlers().filter((handler) => handler.queue === queue)
+    if (stuck.length > 0) reasons.push(stuckReason(stuck))
+    const here = kernel.registry.workers.filter((worker) => worker.queue.name === queue)
+    const concurrency = here.reduce((sum, { worker }) => sum + worker.concurrency * (worker.batch?.size ?? 1), 0)
+    if (concurrency > 0 && running >= concurrency) reasons.push(reason('busy', { running, concurrency }))
+    return reasons
+  }
+
+  /** The job that met a limit on all jobs of its worker is delayed, and nothing is claimed until it is due. */
+  async function heldUntil(queue: string): Promise<number | undefined> {
+    const limited = kernel.registry.workers.filter(({ worker, queue: own }) => own.name === queue && worker.rateLimit)
+    if (limited.length === 0) return undefined
+    const delayed = await queues.getJobs({ queue, states: ['delayed'], limit: MOST })
+    const holders = delayed.filter(
+      ({ name, claims, options }) =>
+        claims > 0 && options.rateLimitKey === undefined && limited.some((worker) => worker.name === name),
+    )
+    for (const holder of holders) {
+      const [why] = await whyDelayed(kernel, holder)
+      if (why?.code === 'rate-limit') return why.until
+    }
+    return undefined
+  }
+
+  return async function explain(given: ExplainedJob): Promise<Explanation> {
+    if (typeof given !== 'string' && (typeof given?.id !== 'string' || typeof given.queue !== 'string')) {
+      throw new QueueError('OPTION_INVALID', 'A job to explain is its id, or { queue, id }.')
+    }
+    const job = await find(given)
+    if (!job) return gone(given)
+    const { id, queue, name, runId, state } = job
+    const told = { id, queue, name, runId, state }
+    if (state === 'active') return { ...told, reasons: [active(job)] }
+    if (state !== 'waiting' && state !== 'delayed') {
+      const stuck = kernel.stuckHandlers().filter((handler) => handler.queue === queue && handler.id === id)
+      return { ...told, reasons: [await ended(job), ...(stuck.length > 0 ? [stuckReason(stuck)] : [])] }
+    }
+    const own = await (state === 'delayed' ? whyDelayed(kernel, job) : whyWaiting(job))
+    const reasons = [...(await around(job)), ...own]
+    return { ...told, reasons: reasons.length > 0 ? reasons : [reason('due', {})] }
+  }
+}
+
+function stuckReason(stuck: readonly StuckHandler[]): Reason {
+  const since = Math.min(...stuck.map((handler) => handler.since))
+  return reason('stuck-handlers', { handlers: stuck.length, jobs: stuck.slice(0, 10).map(({ id }) => id), since })
+}

@@ -1,0 +1,37 @@
+import { QueueError, type Kernel } from '../../../kernel/index.ts'
+
+/** How many open runs of each flow are looked at. */
+const MOST = 20
+
+/**
+ * Reports steps that open runs need and no worker of this process is, as after a deploy that took them away.
+ * Once for each flow and step, and the newest runs only, since those before them have most likely been reported.
+ */
+export function createMissingSteps(kernel: Kernel) {
+  const reported = new Set<string>()
+
+  return async function look(flows: readonly string[], isClosed: () => boolean): Promise<void> {
+    for (const name of flows) {
+      const flow = kernel.flow(name)
+      const needed = new Map<string, string[]>()
+      for (const { runId } of await flow.runs({ status: 'running', limit: MOST })) {
+        if (isClosed()) return
+        const { jobs } = await flow.explain(runId)
+        for (const { step, queue } of jobs) {
+          if (queue === undefined) needed.set(step, [...(needed.get(step) ?? []), runId])
+        }
+      }
+      for (const [step, runs] of needed) report(name, step, runs)
+    }
+  }
+
+  function report(flow: string, step: string, runs: string[]): void {
+    if (reported.has(`${flow} ${step}`)) return
+    reported.add(`${flow} ${step}`)
+    const ids = runs.slice(0, 3).join(', ') + (runs.length > 3 ? ', …' : '')
+    const hint = 'Bring the worker back, or cancel the runs.'
+    const message = `Open runs of flow "${flow}" need step "${step}", which no worker here is: ${ids}. ${hint}`
+    const error = new QueueError('FLOW_STEP_MISSING', message, { details: { flow, step, runs } })
+    kernel.reporter.warn(`[FLOW_STEP_MISSING] ${message}`, error)
+  }
+}

@@ -1,0 +1,66 @@
+import { readFile } from 'node:fs/promises'
+import { QueueError, type RunInfo, type StoredEvent } from '../../../kernel/index.ts'
+import { decodeJson, encodeJson } from '../../lib/json.ts'
+
+/** All that is known about a run. As a file: the run on the first line, then one event a line. */
+export interface RunHistory {
+  run: RunInfo
+  events: readonly StoredEvent[]
+}
+
+export function formatHistory({ run, events }: RunHistory): string {
+  return [run, ...events].map((line) => `${encodeJson(withoutUndefined(line))}\n`).join('')
+}
+
+/** @throws QueueError `HISTORY_INVALID` with the file and the line */
+export async function readHistory(file: string): Promise<RunHistory> {
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new QueueError('HISTORY_INVALID', `The history ${file} cannot be read: ${(cause as Error).message}`, {
+      cause,
+    })
+  })
+  const lines = text.split('\n')
+  if (lines.at(-1) === '') lines.pop()
+  const [run, ...events] = lines.map((line, index) => parseLine(line, `${file}:${index + 1}`))
+  if (!isRun(run)) {
+    throw invalid(`${file}:1`, 'a run with "runId", "status", "startedAt" and "head"')
+  }
+  for (const [index, event] of events.entries()) {
+    if (!isEvent(event) || event.seq !== index + 1) {
+      throw invalid(`${file}:${index + 2}`, `the event with "seq" ${index + 1}, "ts" and "type"`)
+    }
+  }
+  if (events.length !== run.head) {
+    throw invalid(file, `${run.head} events after the first line, as its "head" says, and has ${events.length}`)
+  }
+  return { run, events: events as StoredEvent[] }
+}
+
+function parseLine(line: string, where: string): unknown {
+  try {
+    return decodeJson(line)
+  } catch (cause) {
+    throw invalid(where, 'one JSON value a line', cause)
+  }
+}
+
+function invalid(where: string, expected: string, cause?: unknown): QueueError {
+  const hint = 'Export the run again with kernel.exportRun(runId, file).'
+  return new QueueError('HISTORY_INVALID', `${where} should hold ${expected}. ${hint}`, { cause })
+}
+
+/** The members of an envelope that are not set say nothing. */
+function withoutUndefined(line: RunInfo | StoredEvent): object {
+  return Object.fromEntries(Object.entries(line).filter(([, value]) => value !== undefined))
+}
+
+function isRun(value: unknown): value is RunInfo {
+  const { runId, status, startedAt, head } = (value ?? {}) as Partial<Record<keyof RunInfo, unknown>>
+  const isText = typeof runId === 'string' && typeof status === 'string'
+  return isText && typeof startedAt === 'number' && typeof head === 'number'
+}
+
+function isEvent(value: unknown): value is StoredEvent {
+  const { seq, ts, type } = (value ?? {}) as Partial<Record<keyof StoredEvent, unknown>>
+  return typeof seq === 'number' && typeof ts === 'number' && typeof type === 'string'
+}

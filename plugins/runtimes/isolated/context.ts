@@ -1,0 +1,236 @@
+import {
+  defineWorker,
+  QueueError,
+  systemClock,
+  toError,
+  type Deferral,
+  type DeferOptions,
+  type Kernel,
+  type RunContext,
+  type StoredEvent,
+  type WorkerConfig,
+} from '../../../kernel/index.ts'
+import type { Peer } from '../lib/child-process/peer.ts'
+import type { ExecuteParams, ExecuteResult } from '../lib/child-process/protocol.ts'
+import { isRecord, toWire } from '../lib/child-process/wire-error.ts'
+import { toEntry, toLoggableEntry, type Entry } from '../../lib/loggable.ts'
+import { createStepRunner, GRACE } from '../../lib/sub-steps.ts'
+import type { Suspendable } from '../../lib/suspension.ts'
+import { createRemoteState } from './state.ts'
+
+type StartFlow = RunContext['flow']['start']
+type EventWait = Parameters<RunContext['step']['waitForEvent']>[1]
+
+interface About {
+  id: string
+  file: string
+  config: WorkerConfig | undefined
+}
+
+/** Calls a method of the host's context for one execution. */
+export type Ask = (method: string, params?: object) => Promise<unknown>
+
+/** The context of a job whose run lives in another process: the same members, by way of the host. */
+export function createRemoteContext(
+  peer: Peer,
+  execution: number,
+  { job, claim }: ExecuteParams,
+  { id, file, config }: About,
+  leave: () => void,
+) {
+  const controller = new AbortController()
+  const tracked: Promise<unknown>[] = []
+  let ended = false
+  let left = false
+
+  const ask: Ask = async (method, params) => {
+    // Of a handler that was left nothing goes on.
+    if (left) return new Promise(() => {})
+    if (ended) {
+      throw new QueueError('RUN_ENDED', `"${method}" came after its job had ended. Await what a handler starts.`)
+    }
+    return peer.request(method, { execution, ...params }).answer
+  }
+  const log: RunContext['logger']['log'] = async (level, given, facts) => {
+    if (ended) return
+    const entry = toEntry(given, facts)
+    const about = { execution, level }
+    try {
+      peer.notify('ctx.logger.log', { ...about, ...asParams(entry) })
+    } catch {
+      // It cannot travel as it is.
+      peer.notify('ctx.logger.log', { ...about, ...asParams(toLoggableEntry(entry.message, entry.meta)) })
+    }
+  }
+
+  const track = <T>(promise: Promise<T>): Promise<T> => {
+    promise.catch(() => {})
+    tracked.push(promise)
+    return promise
+  }
+  const { steps, pause } = remoteSteps(ask, {
+    leave,
+    signal: () => controller.signal,
+    clock: systemClock,
+    grace: GRACE,
+    invocation: () => 1,
+    track: (promise) => void track(promise),
+  })
+  const begin: RunContext['flow']['begin'] = (flow, input, options) =>
+    ask('ctx.flow.start', { flow, ...given({ input, options }) }) as Promise<Suspendable>
+  const members = {
+    kernel: remoteKernel(ask),
+    job,
+    worker: { ...defineWorker({ id, config, absPath: file }), queue: { name: job.queue }, name: job.name },
+    runId: job.runId,
+    attempt: job.attempt,
+    claim,
+    signal: controller.signal,
+    get cancelled() {
+      return controller.signal.aborted
+    },
+    state: createRemoteState(ask),
+    logger: {
+      log,
+      debug: (message, meta) => log('debug', message, meta),
+      info: (message, meta) => log('info', message, meta),
+      warn: (message, meta) => log('warn', message, meta),
+      error: (message, meta) => log('error', message, meta),
+    },
+    flow: {
+      emit: async (event, payload, { immediate } = {}) =>
+        void (await ask('ctx.flow.emit', { event, ...given({ payload, immediate }) })),
+      cancel: async (reason) => void (await ask('ctx.flow.cancel', given({ reason }))),
+      start: (async (flow: string, input?: unknown, options?: { wait?: boolean }) =>
+        options?.wait === true
+          ? pause(() => begin(flow, input, options))
+          : ((await begin(flow, input, options)) as { result?: unknown }).result) as StartFlow,
+      begin,
+    },
+    client: {
+      send: async (type, data?, { store } = {}) =>
+        void (await ask('ctx.client.send', { type, ...given({ data, store }) })),
+      hasSubscribers: async () => (await ask('ctx.client.hasSubscribers')) === true,
+    },
+    progress: async (value, message) => void (await ask('ctx.progress', { value, ...given({ message }) })),
+    reportProgress: async (value) => void (await ask('ctx.progress', { value })),
+    step: steps,
+    emit: (type, data, { key } = {}) =>
+      ask('ctx.emit', { type, ...given({ data, key }) }) as Promise<StoredEvent | undefined>,
+    track,
+    outbox: [],
+    defer: (options) => new RemoteDeferral(options),
+    leave,
+    invocation: 1,
+  } satisfies Partial<RunContext>
+
+  return {
+    /** What plugins of the application add to contexts is not there, as the guide tells. */
+    ctx: members as object as RunContext,
+    abort: (reason: Error) => controller.abort(reason),
+    /** Waits for what the handler has tracked, also for what is tracked meanwhile. */
+    async settle(): Promise<void> {
+      for (let next = tracked.shift(); next; next = tracked.shift()) await next
+    },
+    /** @param suspended the handler was left at a wait */
+    end(suspended: boolean): void {
+      ended = true
+      left = suspended
+    },
+  }
+}
+export type RemoteContext = ReturnType<typeof createRemoteContext>
+
+function remoteSteps(ask: Ask, own: Omit<Parameters<typeof createStepRunner>[0], 'lookup' | 'record' | 'fail'>) {
+  const lookup: RunContext['step']['lookup'] = (name) =>
+    ask('ctx.step.lookup', { name }) as ReturnType<RunContext['step']['lookup']>
+  const record: RunContext['step']['record'] = (name, result) => ask('ctx.step.record', { name, result })
+  const fail: RunContext['step']['fail'] = (name, thrown) => {
+    const { message, data } = toWire(toError(thrown))
+    return ask('ctx.step.fail', { name, error: { message, ...data } }) as ReturnType<RunContext['step']['fail']>
+  }
+  const wait: RunContext['step']['wait'] = (name, asked) =>
+    ask('ctx.step.wait', { name, wait: asked }) as ReturnType<RunContext['step']['wait']>
+  const runner = createStepRunner({ lookup, record, fail, ...own })
+  const waitFor = async (given: string, asked: Parameters<typeof wait>[1]): Promise<unknown> => {
+    const name = runner.counted(given)
+    return runner.pause(() => wait(name, asked))
+  }
+  const steps: RunContext['step'] = {
+    run: runner.run,
+    lookup,
+    record,
+    fail,
+    wait,
+    look: () => Promise.reject(missing('step.look')),
+    pause: runner.pause,
+    async sleep(name, until) {
+      const asked = typeof until === 'number' ? { delay: until } : { until: until.getTime() }
+      await waitFor(name, { kind: 'sleep', ...asked })
+    },
+    async waitForEvent<T>(name: string, { filter, ...options }: EventWait) {
+      if (filter) throw missing('step.waitForEvent(…, { filter })')
+      return (await waitFor(name, { kind: 'event', ...options })) as T | undefined
+    },
+    deferral: () => suspended(),
+  }
+  return { steps, pause: runner.pause }
+}
+
+/** What a handler comes to that was left at a wait. */
+export function suspended(): Deferral {
+  return new RemoteDeferral({}, true)
+}
+
+/** A class so that one is known when it is returned or thrown. */
+class RemoteDeferral {
+  readonly runAt: number
+  readonly holdQueue: boolean
+
+  /** It was left at a wait that the host knows of. */
+  readonly suspended: boolean
+
+  constructor({ delay = 0, until, holdQueue = false }: DeferOptions, suspended = false) {
+    this.runAt = Number(until ?? systemClock.now() + delay)
+    this.holdQueue = holdQueue
+    this.suspended = suspended
+  }
+}
+
+export function asDeferral(value: unknown): ExecuteResult['defer'] {
+  if (!(value instanceof RemoteDeferral)) return undefined
+  const { runAt, holdQueue, suspended } = value
+  return suspended ? { suspended } : { until: runAt, holdQueue }
+}
+
+/** Of the kernel a handler elsewhere has what it may need for its work: to enqueue, and the time. */
+function remoteKernel(ask: Ask): Kernel {
+  const kernel = {
+    clock: systemClock,
+    enqueue: (worker: unknown, data?: unknown, options?: object) =>
+      ask('ctx.enqueue', { worker, ...given({ data, options }) }),
+  }
+  return new Proxy(kernel as unknown as Kernel, {
+    get(target, name) {
+      if (name in target || typeof name === 'symbol' || name === 'then') return Reflect.get(target, name) as unknown
+      throw missing(`kernel.${name}`)
+    },
+  })
+}
+
+function missing(member: string): QueueError {
+  const hint =
+    'It lives in the process of the application. Enqueue a job there, or run this worker with runtime "node".'
+  return new QueueError('CONTEXT_MISSING', `"ctx.${member}" is not there in a process of its own. ${hint}`)
+}
+
+/** The protocol takes an object as meta. */
+function asParams({ message, meta }: Entry): object {
+  if (meta === undefined || meta === null) return { message }
+  return { message, meta: isRecord(meta) ? meta : { meta } }
+}
+
+/** Without what was not given, which would have to be written down as such. */
+function given(params: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(params).filter(([, value]) => value !== undefined))
+}

@@ -1,0 +1,46 @@
+import { isDeepStrictEqual } from 'node:util'
+import { QueueError, type RunContext } from '../../../kernel/index.ts'
+import type { Ask } from './context.ts'
+
+/** How often `update` tries before it gives up, as in process. */
+const UPDATE_TRIES = 1000
+
+interface Seen {
+  value: unknown
+  token: number
+}
+
+/** The state of a run by way of the host. */
+export function createRemoteState(ask: Ask): RunContext['state'] {
+  const read = (key: string): Promise<Seen> => ask('ctx.state.read', { key }) as Promise<Seen>
+  const swap = async (key: string, token: number, value: unknown): Promise<{ swapped: boolean; value?: unknown }> =>
+    (await ask('ctx.state.swap', { key, token, value })) as { swapped: boolean; value?: unknown }
+
+  async function update(key: string, change: (value: unknown) => unknown): Promise<unknown> {
+    for (let tries = 0; tries < UPDATE_TRIES; tries++) {
+      const { value, token } = await read(key)
+      const { swapped, value: stored } = await swap(key, token, await change(value))
+      if (swapped) return stored
+    }
+    throw new QueueError('EVENTS_CONFLICT', `State "${key}" changed ${UPDATE_TRIES} times during an update.`)
+  }
+
+  async function compareAndSet(key: string, expected: unknown, value: unknown): Promise<boolean> {
+    for (;;) {
+      const seen = await read(key)
+      if (!isDeepStrictEqual(seen.value, expected)) return false
+      if ((await swap(key, seen.token, value)).swapped) return true
+    }
+  }
+
+  return {
+    get: (key) => ask('ctx.state.get', { key }),
+    has: (key) => ask('ctx.state.has', { key }) as Promise<boolean>,
+    getAll: () => ask('ctx.state.getAll') as Promise<Record<string, unknown>>,
+    set: async (key, value) => void (await ask('ctx.state.set', { key, value })),
+    setBatch: async (values) => void (await ask('ctx.state.setBatch', { values })),
+    delete: async (key) => void (await ask('ctx.state.delete', { key })),
+    update,
+    compareAndSet,
+  }
+}

@@ -1,0 +1,69 @@
+import { join } from 'pathe'
+import { QueueError, toError } from '../../../kernel/index.ts'
+
+/** The oldest Python that the SDK runs on. */
+const OLDEST = [3, 9] as const
+
+const PROBE = 'import sys; print(sys.executable); print(".".join(map(str, sys.version_info[:3])))'
+
+export interface Interpreter {
+  /** The program itself, not the shim of a version manager, which would cost its start each time. */
+  executable: string
+  version: string
+}
+
+export interface InterpreterOptions {
+  command: string | undefined
+  venv: string | undefined
+}
+
+/**
+ * Finds Python: what is named, else the virtual environment that is named, else the active one, else
+ * `python3`.
+ *
+ * @throws QueueError `RUNTIME_MISSING` that tells what was tried, and what each said
+ */
+export async function findInterpreter({ command, venv }: InterpreterOptions): Promise<Interpreter> {
+  const tried: string[] = []
+  for (const candidate of candidates(command, venv)) {
+    const found = await probe(candidate).catch((error: unknown) => {
+      tried.push(`${candidate} (${toError(error).message})`)
+    })
+    if (!found) continue
+    if (!isOld(found.version)) return found
+    tried.push(`${candidate} (Python ${found.version})`)
+  }
+  const hint = `Install Python ${OLDEST.join('.')} or later, or set python.command or python.venv.`
+  throw new QueueError('RUNTIME_MISSING', `No Python that can run workers. Tried: ${tried.join('; ')}. ${hint}`, {
+    details: { tried },
+  })
+}
+
+function candidates(command: string | undefined, venv: string | undefined): string[] {
+  if (command !== undefined) return [command]
+  if (venv !== undefined) return [pythonOf(venv)]
+  const active = process.env.VIRTUAL_ENV
+  return [...(active ? [pythonOf(active)] : []), 'python3', 'python']
+}
+
+function pythonOf(venv: string): string {
+  return process.platform === 'win32' ? join(venv, 'Scripts', 'python.exe') : join(venv, 'bin', 'python')
+}
+
+async function probe(command: string): Promise<Interpreter> {
+  const { execa } = await import('execa')
+  const { stdout, failed, exitCode, stderr, code } = await execa(command, ['-c', PROBE], {
+    reject: false,
+    timeout: 5_000,
+    stdin: 'ignore',
+  })
+  if (failed) throw new Error(code === 'ENOENT' ? 'not found' : `exit code ${exitCode}${stderr ? `: ${stderr}` : ''}`)
+  const [executable = '', version = ''] = stdout.split(/\r?\n/)
+  if (executable === '' || !/^\d+\.\d+\.\d+$/.test(version)) throw new Error(`said "${stdout}"`)
+  return { executable, version }
+}
+
+function isOld(version: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  return major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])
+}

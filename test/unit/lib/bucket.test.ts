@@ -1,0 +1,42 @@
+import { array, assert, integer, nat, option, property, record } from 'fast-check'
+import { expect, it } from 'vitest'
+import { Bucket } from '../../../plugins/adapters/lib/local-queue/bucket.ts'
+
+const ask = record({
+  /** Milliseconds since the one before. */
+  after: nat(60),
+  holder: option(integer({ min: 1, max: 8 }).map(String), { nil: undefined }),
+})
+
+it('never lets more start in a span than the rate says, whoever asks and whenever', () => {
+  const asks = array(ask, { minLength: 10, maxLength: 120 })
+  assert(
+    property(integer({ min: 1, max: 5 }), integer({ min: 1, max: 100 }), asks, (max, duration, all) => {
+      const bucket = new Bucket()
+      const starts: number[] = []
+      let now = 1000
+      for (const { after, holder } of all) {
+        now += after
+        if (bucket.take({ max, duration }, now, holder) === 0) starts.push(now)
+      }
+      expect(starts.slice(max).every((at, index) => at - starts[index]! >= duration)).toBe(true)
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+it('tells each holder a wait after which it may start, when all keep to it', () => {
+  const rates = [integer({ min: 1, max: 5 }), integer({ min: 1, max: 100 }), integer({ min: 1, max: 60 })] as const
+  assert(
+    property(...rates, (max, duration, holders) => {
+      const bucket = new Bucket()
+      const rate = { max, duration }
+      const waits = Array.from(
+        { length: holders },
+        (_, index) => [`h${index}`, bucket.take(rate, 0, `h${index}`)] as const,
+      )
+      for (const [holder, wait] of waits.filter((one) => one[1] > 0)) expect(bucket.take(rate, wait, holder)).toBe(0)
+      expect(waits.map(([, wait]) => wait)).toEqual(waits.map((_, index) => Math.floor(index / max) * duration))
+    }),
+  )
+})

@@ -1,0 +1,42 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { createGroupCommit } from '../../../plugins/adapters/lib/group-commit.ts'
+
+describe('group commit', () => {
+  it('fails only the calls at fault, in whatever places they are, and keeps the order of the others', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.boolean(), { minLength: 1, maxLength: 60 }), async (faults) => {
+        const stored: number[] = []
+        const group = createGroupCommit<number, number>({
+          async commit(items) {
+            await Promise.resolve()
+            const bad = items.find((item) => faults[item])
+            if (bad !== undefined) throw new Error(`refused ${bad}`)
+            stored.push(...items)
+            return items.map((item) => 2 * item)
+          },
+          splitOn: (error) => (error as Error).message.startsWith('refused'),
+        })
+        const settled = await Promise.allSettled(faults.map((_, index) => group.push(index)))
+        const told = settled.map((one) => (one.status === 'fulfilled' ? one.value : String(one.reason)))
+        expect(told).toEqual(faults.map((bad, index) => (bad ? `Error: refused ${index}` : 2 * index)))
+        expect(stored).toEqual(faults.flatMap((bad, index) => (bad ? [] : [index])))
+      }),
+      { numRuns: 100 },
+    )
+  })
+
+  it('sends a group once when its error is not one of a member', async () => {
+    let commits = 0
+    const group = createGroupCommit<number, number>({
+      commit() {
+        commits++
+        return Promise.reject(new Error('away'))
+      },
+      splitOn: () => false,
+    })
+    const settled = await Promise.allSettled([1, 2, 3].map((item) => group.push(item)))
+    expect(settled.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])
+    expect(commits).toBe(1)
+  })
+})

@@ -1,0 +1,21 @@
+import { expect, it } from 'vitest'
+import { createEntry, DelayedJobs, type Entry } from '../../../plugins/adapters/lib/local-queue/waiting.ts'
+
+const delayed = (id: number): Entry => createEntry({ id: String(id), runAt: 1e12 + ((id * 7919) % 100_003) } as never)
+
+it('keeps no place for delayed jobs that were promoted, cancelled or removed, and the order of the others', () => {
+  const jobs = new DelayedJobs()
+  const kept: Entry[] = []
+  for (let id = 0; id < 10_000; id++) {
+    const entry = delayed(id)
+    jobs.add(entry)
+    if (id % 100 === 0) kept.push(entry)
+    else jobs.remove(entry)
+  }
+  expect(jobs.size).toBe(100)
+  expect(jobs.places).toBeLessThan(300)
+  const due: Entry[] = []
+  for (let entry = jobs.takeDue(Infinity); entry; entry = jobs.takeDue(Infinity)) due.push(entry)
+  expect(due).toEqual(kept.toSorted((a, b) => a.record.runAt - b.record.runAt))
+  expect([jobs.size, jobs.places]).toEqual([0, 0])
+})
