@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import {
   createKernel,
   definePlugin,
@@ -36,7 +36,7 @@ export interface RuntimeConformanceOptions {
   plugins: readonly AnyPlugin[]
   /** What the queue and the events are kept in. Default `dev`. */
   preset?: Preset
-  /** Made anew for each test. */
+  /** Made anew for each kernel: one for all tests, and another after the test that closes it. */
   config?: KernelConfig | (() => MaybePromise<KernelConfig>)
   /** The workers of the suite, for a runtime that does not run functions. Default: functions. */
   workers?: RuntimeScenarios
@@ -61,15 +61,18 @@ type RuntimeTest = (test: (rig: RuntimeRig) => Promise<void>) => () => Promise<v
  * runtimeConformance({ name: 'runtime-node', runtime: 'node', plugins: [runtimeNode] })
  */
 export function runtimeConformance(options: RuntimeConformanceOptions): void {
-  const test: RuntimeTest = (body) => async () => {
-    const { rig, close } = await openRig(options)
-    try {
-      await body(rig)
-    } finally {
-      await close()
-    }
-  }
   describe(`runtime conformance: ${options.name}`, () => {
+    // One kernel for all tests, since processes take long to start. Each test has jobs of its own.
+    const shared = shareRig(options)
+    const test: RuntimeTest = (body) => async () => body(await shared.open())
+    const last: RuntimeTest = (body) => async () => {
+      try {
+        await body(await shared.open())
+      } finally {
+        await shared.close()
+      }
+    }
+    afterAll(shared.close)
     resultTests(test)
     failureTests(test)
     stopTests(test)
@@ -78,7 +81,23 @@ export function runtimeConformance(options: RuntimeConformanceOptions): void {
     if (options.workers?.prints) printTests(test)
     const local = { functions: localTests, files: (): void => {} }
     local[options.workers ? 'files' : 'functions'](test)
+    closeTests(last)
   })
+}
+
+function shareRig(options: RuntimeConformanceOptions) {
+  let opened: ReturnType<typeof openRig> | undefined
+  return {
+    async open(): Promise<RuntimeRig> {
+      opened ??= openRig(options)
+      return (await opened).rig
+    },
+    async close(): Promise<void> {
+      const closing = opened
+      opened = undefined
+      await (await closing)?.close()
+    },
+  }
 }
 
 async function openRig(options: RuntimeConformanceOptions) {
@@ -257,7 +276,9 @@ function stopTests(test: RuntimeTest): void {
       expect(await codeOf(() => kernel.result(job))).toBe('JOB_CANCELLED')
     }),
   )
+}
 
+function closeTests(test: RuntimeTest): void {
   it(
     'stops a handler when the kernel closes, and gives its job back',
     test(async ({ kernel, start, reach, afterwards }) => {
@@ -427,10 +448,11 @@ function waitTests(test: RuntimeTest, { workers = inProcessScenarios }: RuntimeC
   it(
     'starts another flow, waits for it and answers its result',
     test(async ({ kernel, start, reach }) => {
+      const before = await kernel.flow('conformance').runs()
       const job = await start('starts', { n: 1 })
       expect((await reach(job, 'completed')).result).toEqual({ n: 1 })
       const runs = await kernel.flow('conformance').runs()
-      expect(runs).toHaveLength(1)
+      expect(runs).toHaveLength(before.length + 1)
       expect((await kernel.port('events').read(job.runId)).map(({ type }) => type)).toContain('step.resumed')
     }),
   )
