@@ -24,7 +24,15 @@ export async function startPostgres({
   const initdb = requireBinary('initdb')
   const file = requireBinary('postgres')
   const uid = process.getuid?.() === 0 ? USER : undefined
-  const settings = { listen_addresses: '127.0.0.1', max_connections: maxConnections, fsync: fsync ? 'on' : 'off' }
+  // Each connection is a process of its own, which takes longer to start and to end the more memory it shares.
+  const careless = {
+    ...{ fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' },
+    ...{ shared_buffers: '32MB', wal_level: 'minimal', max_wal_senders: 0, jit: 'off' },
+  }
+  const settings = {
+    ...{ listen_addresses: '127.0.0.1', max_connections: maxConnections },
+    ...(fsync ? {} : careless),
+  }
   const service = await startService({
     name: 'postgres',
     prepare(folder) {
