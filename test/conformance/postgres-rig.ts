@@ -23,9 +23,15 @@ export async function emptySchema(query: Query, schema: string): Promise<void> {
   await query(`${replica('replica')}${statements}${replica('origin')}`)
 }
 
+/**
+ * Enough connections for calls to meet each other. Each kernel opens its own, and a server needs longer for the first
+ * statements of a connection than for all that a test asks for.
+ */
+const CONNECTIONS = 2
+
 /** One PostgreSQL for a test file, and a schema of its own that is emptied for each test. */
 export async function postgresForFile(): Promise<{
-  config: { url: string; schema: string; lease: number }
+  config: { url: string; schema: string; lease: number; pool: { max: number } }
   empty: () => Promise<void>
 }> {
   const { url, stop } = await sharedPostgres()
@@ -40,5 +46,5 @@ export async function postgresForFile(): Promise<{
 
   const query: Query = async (sql, params) => (await pool.query(sql, params)).rows
   const empty = (): Promise<void> => emptySchema(query, schema)
-  return { config: { url, schema, lease: 30_000 }, empty }
+  return { config: { url, schema, lease: 30_000, pool: { max: CONNECTIONS } }, empty }
 }
