@@ -1,5 +1,5 @@
 import type { EnqueuedJob, JobFlow, JobOptions } from './job.ts'
-import type { JobInput, JobOutput, WorkerId } from './worker.ts'
+import type { JobInput, JobOutput, WorkerId } from './worker-config.ts'
 
 /** Where a worker listens, which this instance need not know. */
 export interface JobAddress {

@@ -1,9 +1,8 @@
-import type { RunContext } from './context.ts'
 import type { AppendOptions, AppendResult, EventDraft, StoredEvent } from './events.ts'
 import type { EnqueueOptions } from './enqueue.ts'
 import type { EnqueuedJob, Job, JobDraft } from './job.ts'
-import type { MaybePromise } from './ports.ts'
-import type { WorkerDefinition } from './worker.ts'
+import type { MaybePromise } from './promise.ts'
+import type { RunContext, WorkerDefinition } from './worker.ts'
 
 export interface EnqueuePayload {
   /** May be changed until `next()`; `data` is the caller's own object, so replace it instead of changing it. */

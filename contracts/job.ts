@@ -171,3 +171,9 @@ export type Settlement = (
   /** Code that still runs: the slot stays taken until this settles. It never rejects. */
   slot?: Promise<unknown>
 }
+
+/** How many may start within `duration` milliseconds. */
+export interface RateLimit {
+  max: number
+  duration: number
+}

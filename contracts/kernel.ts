@@ -1,12 +1,12 @@
 import type { Clock } from './clock.ts'
-import type { RunContext } from './context.ts'
 import type { Enqueue } from './enqueue.ts'
 import type { AppendOptions, AppendResult, EventDraft } from './events.ts'
 import type { HookHandler, HookName, HookOptions, KernelHooks, ReducePayload } from './hooks.ts'
 import type { JobOptions } from './job.ts'
-import type { AnyPlugin, Preset } from './plugin.ts'
-import type { MaybePromise, Ports, Runtime } from './ports.ts'
-import type { Registry, WorkerConfig, WorkerDefinition, WorkerInput } from './worker.ts'
+import type { Ports, Runtime } from './ports.ts'
+import type { MaybePromise } from './promise.ts'
+import type { WorkerConfig } from './worker-config.ts'
+import type { Registry, RunContext, WorkerDefinition, WorkerInput } from './worker.ts'
 
 /** Where warnings and failures go that belong to no run. Default: the console. */
 export interface Reporter {
@@ -52,15 +52,6 @@ export interface StuckHandler {
 /** What a user writes: each plugin adds a section under its `configKey`. */
 export type KernelConfig = Partial<CoreConfig> & Record<string, unknown>
 export type ResolvedConfig = CoreConfig & Record<string, unknown>
-
-export interface KernelOptions {
-  preset?: Preset
-  plugins?: readonly AnyPlugin[]
-  config?: KernelConfig
-  reporter?: Reporter
-  /** Makes job and run ids. Default: `randomUUID`. */
-  generateId?: () => string
-}
 
 /** What plugins and applications hold. Plugins add members by declaration merging and `extend`. */
 export interface Kernel extends Enqueue {
@@ -127,4 +118,11 @@ export interface Kernel extends Enqueue {
 /** What `close()` had to stop. Durable adapters hand these jobs out again. */
 export interface CloseReport {
   aborted: { queue: string; name: string; id: string; runId: string }[]
+}
+
+// The kernel comes into the context as the members of plugins do, since contexts are declared before kernels.
+declare module 'nuxt-queue/kernel' {
+  interface RunContext {
+    readonly kernel: Kernel
+  }
 }

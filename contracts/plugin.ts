@@ -1,9 +1,9 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import type { RunContext } from './context.ts'
 import type { AppendOptions, AppendResult, EventDraft, StoredEvent } from './events.ts'
-import type { Kernel, KernelConfig } from './kernel.ts'
-import type { MaybePromise, Ports } from './ports.ts'
-import type { WorkerDefinition } from './worker.ts'
+import type { Kernel, KernelConfig, Reporter } from './kernel.ts'
+import type { Ports } from './ports.ts'
+import type { MaybePromise } from './promise.ts'
+import type { RunContext, WorkerDefinition } from './worker.ts'
 
 export type Teardown = () => MaybePromise<void>
 
@@ -78,4 +78,13 @@ export interface Preset {
   readonly extends?: Preset
   readonly plugins?: readonly AnyPlugin[]
   readonly config?: KernelConfig
+}
+
+export interface KernelOptions {
+  preset?: Preset
+  plugins?: readonly AnyPlugin[]
+  config?: KernelConfig
+  reporter?: Reporter
+  /** Makes job and run ids. Default: `randomUUID`. */
+  generateId?: () => string
 }

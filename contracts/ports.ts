@@ -1,12 +1,10 @@
 import type { Clock } from './clock.ts'
-import type { RunContext } from './context.ts'
 import type { StoreOptions } from './enqueue.ts'
 import type * as E from './events.ts'
-import type { EnqueueReceipt, JobDraft, JobRecord, JobState, Settlement } from './job.ts'
-import type { WorkerDefinition, WorkerModule } from './worker.ts'
+import type { EnqueueReceipt, JobDraft, JobRecord, JobState, RateLimit, Settlement } from './job.ts'
+import type { MaybePromise } from './promise.ts'
+import type { RunContext, WorkerDefinition, WorkerModule } from './worker.ts'
 
-/** Adapters over something synchronous need not pay for a promise. */
-export type MaybePromise<T> = T | Promise<T>
 export type Unsubscribe = () => void
 
 /** One plugin provides each port, but for `runtime`. Plugins add ports of their own by declaration merging. */
@@ -176,12 +174,6 @@ export interface EventStore {
   /** Rejects, with `STORE_UNAVAILABLE`, while the store takes no writes. Health checks ask it. */
   checkHealth?(): MaybePromise<void>
   close(): MaybePromise<void>
-}
-
-/** How many may start within `duration` milliseconds. */
-export interface RateLimit {
-  max: number
-  duration: number
 }
 
 /** A place below the limit of a key, and the claim of the job that has it. */

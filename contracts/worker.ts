@@ -1,71 +1,86 @@
-import type { StandardSchemaV1 } from '@standard-schema/spec'
-import type { Deferral, HandlerContext, RunContext } from './context.ts'
-import type { Job, JobKey, JobOptions } from './job.ts'
-import type { MaybePromise, RateLimit } from './ports.ts'
+import type { EventDraft, StoredEvent } from './events.ts'
+import type { Job } from './job.ts'
+import type { MaybePromise } from './promise.ts'
+import type { Batch, HandlerDataOf, OutputOf, WorkerConfig } from './worker-config.ts'
 
 /**
- * What a worker says about itself, as `export const config = defineQueueConfig({ … })`. Job options
- * given here are the defaults of its jobs; `enqueue` overrides them. Plugins add options by
- * declaration merging.
- */
-export interface WorkerConfig extends Omit<JobOptions, 'id' | 'delay' | 'concurrencyKey' | 'rateLimitKey'> {
-  /** The queue it listens on. Default: one of its own if it sets `concurrency`, else `default`. */
-  queue?: string
-  /** The job name it handles. Default: its id, the path of its file below the workers' folder. */
-  name?: string
-  /** What runs it: `node`, or what a runtime plugin is called. Default: what loads its file. */
-  runtime?: string
-  /** How many of its jobs, or of its batches, run at once in one process. Default 1. */
-  concurrency?: number
-  /** How many jobs of one `concurrencyKey` run at once in all processes. Default 1. */
-  concurrencyPerKey?: number
-  /** How many jobs may start in a span of milliseconds, over all processes. */
-  rateLimit?: RateLimit
-  /** Hands several jobs to the handler at once: its data is an array, and so is what it returns. */
-  batch?: Batch
-  /** Checks `data` when a job is enqueued (any Standard Schema); the handler receives what it parsed. */
-  input?: StandardSchemaV1
-  /** Checks what the handler returns; the attempt fails where it does not match. */
-  output?: StandardSchemaV1
-}
-
-export interface Batch {
-  /** How many jobs at most. */
-  size: number
-  /** Milliseconds that the first one waits for others at most. */
-  wait: number
-  /** Only jobs of one key come together. Default: any. */
-  key?: JobKey
-}
-
-/** What `enqueue` takes as data for a worker of this config. */
-export type InputOf<C> = C extends { input: StandardSchemaV1<infer Input, unknown> } ? Input : unknown
-/** The data of a job: the input after parsing. */
-export type DataOf<C> = C extends { input: infer S extends StandardSchemaV1 }
-  ? StandardSchemaV1.InferOutput<S>
-  : unknown
-/** The result of a job. */
-export type OutputOf<C> = C extends { output: StandardSchemaV1<infer Input, unknown> } ? Input : unknown
-
-/**
- * The workers of an application by id, each as what its file exports. The Nuxt and Nitro modules
- * write it; elsewhere it is empty, and names and data are not checked.
+ * What a handler receives beside its job. Plugins add members in the `context` hook, and their
+ * types by declaration merging:
  *
  * @example
- * declare module 'nuxt-queue/kernel' {
- *   interface QueueWorkers { mail: typeof import('./server/queues/mail.ts') }
+ * declare module 'nuxt-queue' {
+ *   interface RunContext { tenant: string }
  * }
  */
-export interface QueueWorkers {}
-export type WorkerId = Extract<keyof QueueWorkers, string>
-type ConfigOf<T> = T extends keyof QueueWorkers ? (QueueWorkers[T] extends { config: infer C } ? C : unknown) : unknown
-/** What a worker takes as data, where it is known. */
-export type JobInput<T> = InputOf<ConfigOf<T>>
-/** What a worker answers, where it is known. */
-export type JobOutput<T> = OutputOf<ConfigOf<T>>
+export interface RunContext {
+  readonly job: Job
+  readonly worker: WorkerDefinition
+  readonly runId: string
+  /** 1 for the first try. */
+  readonly attempt: number
+  /** How often the job was handed out. Fences the appends of this attempt. */
+  readonly claim: number
+  /** Aborts on timeout, cancellation, shutdown and a lost lease; `reason` is a QueueError. */
+  readonly signal: AbortSignal
+  /** True once `signal` has aborted; cheaper to ask. */
+  readonly cancelled: boolean
+  /**
+   * Appends an event of your own to the run and resolves once it is stored. `undefined` when its
+   * key was in the stream already, or a plugin kept it back.
+   *
+   * @throws QueueError `RUN_ENDED`, `LEASE_LOST`, `VALUE_UNSUPPORTED`; `NAME_RESERVED` for a type such as `step.completed`,
+   * or a key, that this package writes itself
+   */
+  emit(type: string, data?: unknown, options?: { key?: string }): Promise<StoredEvent | undefined>
+  /** Events of your own that are stored atomically with `step.completed`; a failed attempt drops them. */
+  readonly outbox: EventDraft[]
+  /** Makes completion wait for a promise that the handler may not await itself. */
+  track<T>(promise: Promise<T>): Promise<T>
+  /**
+   * Stores progress with the job, clamped to 0 to 1. Never rejects: what is no number, or cannot be stored,
+   * is reported once and left out.
+   */
+  reportProgress(value: number): Promise<void>
+  /** `return ctx.defer({ delay: 5000 })`: run again later without using up an attempt. */
+  defer(options: DeferOptions): Deferral
+  /**
+   * For plugins: ends this attempt as deferred although its handler has not settled. Nobody waits for the handler any
+   * more, so what it awaits has to stay pending for ever. Absent where no handler is under way.
+   */
+  readonly leave: ((deferral: Deferral) => void) | undefined
+  /** For plugins: how often the handler was called in this attempt, where a `dispatch` hook calls `next()` again. */
+  readonly invocation: number
+}
 
-/** What the handler receives. */
-export type HandlerDataOf<C> = C extends { batch: Batch } ? DataOf<C>[] : DataOf<C>
+/**
+ * Members whose type depends on the config of the worker; plugins merge into it. What stands here
+ * hides the member of the same name in `RunContext`.
+ */
+export interface ConfiguredContext<C> {
+  /** Makes the parameter used, which merged declarations need. */
+  readonly worker: WorkerDefinition & { config?: C }
+}
+
+/** The context as the handler of a worker with config `C` sees it. */
+export type HandlerContext<C> = Omit<RunContext, keyof ConfiguredContext<C>> & ConfiguredContext<C>
+
+export interface DeferOptions {
+  /** Milliseconds from now. */
+  delay?: number
+  until?: Date | number
+  /** Also keeps the queue from claiming other jobs until then. Default false. */
+  holdQueue?: boolean
+}
+
+/** The third way out of a handler or a dispatch, beside a result and an error. Return or throw it. */
+export interface Deferral {
+  /** Milliseconds since the epoch. */
+  readonly runAt: number
+  readonly holdQueue: boolean
+  /** The handler was left at a wait, such as `ctx.step.sleep`; with `ctx.defer()` it is to be called again. */
+  readonly waits?: boolean
+}
+
 /** What the handler has to return; of a batch an Error fails one job, and a deferral puts one off. */
 export type HandlerResultOf<C> = C extends { batch: Batch }
   ? readonly (OutputOf<C> | Error | Deferral)[] | Deferral

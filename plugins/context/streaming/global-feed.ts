@@ -1,5 +1,5 @@
 import type { Kernel, StoredEvent, Unsubscribe } from '../../../kernel/index.ts'
-import type { Fail, Feed } from './hub.ts'
+import type { Fail, Feed } from './feed.ts'
 import { tell, type Member } from './members.ts'
 
 interface GlobalMember extends Member {

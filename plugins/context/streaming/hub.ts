@@ -1,25 +1,11 @@
 import { QueueError, type Kernel, type StreamMessage, type Unsubscribe } from '../../../kernel/index.ts'
 import type { FollowOptions, StreamFollower, Streams } from './api.ts'
+import type { Feed } from './feed.ts'
 import { createGlobalFeed } from './global-feed.ts'
 import { end, pass, type Member } from './members.ts'
 import { createPresence, QUESTION } from './presence.ts'
 import { createLatestProgress } from './latest-progress.ts'
 import { createRunFeed } from './run-feed.ts'
-
-export type OnMessage = (message: StreamMessage, stream: string) => void
-
-/** Ends a member for which nothing more can come. */
-export type Fail = (member: Member, error: unknown) => void
-
-/** What one upstream subscription feeds. */
-export interface Feed {
-  readonly members: Set<Member>
-  open(onMessage: OnMessage): Promise<Unsubscribe>
-  /** Takes a follower in among the members. */
-  add(follower: StreamFollower, after: FollowOptions['after']): Promise<Member>
-  /** Called for a member that leaves. */
-  remove?(member: Member): void
-}
 
 interface Channel {
   feed: Feed

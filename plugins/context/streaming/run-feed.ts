@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import { isQueueError, type Kernel, type StoredEvent } from '../../../kernel/index.ts'
-import type { Fail, Feed, OnMessage } from './hub.ts'
+import type { Fail, Feed, OnMessage } from './feed.ts'
 import { tell, type Member } from './members.ts'
 
 /** How many events one step of a replay reads. */

@@ -1,23 +1,9 @@
 import { createServer, type Server, type ServerOptions } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { QueueError } from '../../../kernel/index.ts'
-import type { Http } from './index.ts'
+import type { Http } from './http.ts'
+import type { Listening, ListenOptions } from './listening.ts'
 import { isLoopback } from '../lib/peer.ts'
-
-export interface ListenOptions {
-  /** Default 0, which is any that is free. */
-  port?: number
-  /** The address to listen on. Default `127.0.0.1`, which other machines do not reach. */
-  host?: string
-}
-
-export interface Listening {
-  /** Where the server is, such as `http://127.0.0.1:3000`. */
-  url: string
-  port: number
-  /** Takes no more connections, and ends those there are once they have been answered. */
-  close(): Promise<void>
-}
 
 /** How long requests that are being answered have when the server closes, in milliseconds. */
 const GRACE = 2_000

@@ -7,16 +7,11 @@ import {
   type StoredEvent,
   type Unsubscribe,
 } from '../../../kernel/index.ts'
+import type { JobRef } from './job-ref.ts'
 import { cancelled, createResults, resultOf } from './results.ts'
 
 /** Instances tell each other here what to abort. Messages only; what counts is in the run's log. */
 const CONTROL_STREAM = '_control'
-
-/** A job as `enqueue` answered it, or its address. */
-export interface JobRef {
-  queue: string
-  id: string
-}
 
 interface AbortMessage {
   runId: string

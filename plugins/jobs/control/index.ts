@@ -1,7 +1,8 @@
 import { definePlugin } from '../../../kernel/index.ts'
 import { createControl, type Control } from './control.ts'
 
-export type { Control, JobRef } from './control.ts'
+export type { Control } from './control.ts'
+export type { JobRef } from './job-ref.ts'
 
 declare module 'nuxt-queue/kernel' {
   interface Kernel extends Control {}

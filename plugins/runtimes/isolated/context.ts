@@ -16,6 +16,7 @@ import { isRecord, toWire } from '../lib/child-process/wire-error.ts'
 import { toEntry, toLoggableEntry, type Entry } from '../../lib/loggable.ts'
 import { createStepRunner, GRACE } from '../../lib/sub-steps.ts'
 import type { Suspendable } from '../../lib/suspension.ts'
+import type { Ask } from './ask.ts'
 import { createRemoteState } from './state.ts'
 
 type StartFlow = RunContext['flow']['start']
@@ -26,9 +27,6 @@ interface About {
   file: string
   config: WorkerConfig | undefined
 }
-
-/** Calls a method of the host's context for one execution. */
-export type Ask = (method: string, params?: object) => Promise<unknown>
 
 /** The context of a job whose run lives in another process: the same members, by way of the host. */
 export function createRemoteContext(

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { QueueError, type RunContext } from '../../../kernel/index.ts'
-import type { Ask } from './context.ts'
+import type { Ask } from './ask.ts'
 
 /** How often `update` tries before it gives up, as in process. */
 const UPDATE_TRIES = 1000

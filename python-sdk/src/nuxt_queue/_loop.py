@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._channel import Channel
-    from ._serve import Execution
+    from ._execution import Execution
     from .job import Job
 
 

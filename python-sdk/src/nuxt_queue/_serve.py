@@ -8,6 +8,7 @@ import sys
 
 from . import _frames, _logging
 from ._channel import Channel
+from ._execution import ENDED, Execution
 from ._frames import Request, WireError
 from ._load import Loaded, load
 from .context import RunContext
@@ -29,31 +30,6 @@ PROTOCOL = 1
 MIN_MESSAGE = 4096
 
 _RESULT = ("result", "value")
-
-ENDED = 'came after its job had ended. Wait for what a handler starts before it returns.'
-
-
-class Execution:
-    """One job, and the calls of its context."""
-
-    def __init__(self, channel: Channel, id_: object) -> None:
-        self.id = id_
-        self.ended = False
-        self.channel = channel
-
-    def ask(self, method: str, params: dict[str, object]) -> Any:
-        self.check(method)
-        return self.channel.call(method, {"execution": self.id, **params})
-
-    def notify(self, method: str, params: dict[str, object]) -> None:
-        self.check(method)
-        self.channel.notify(method, {"execution": self.id, **params})
-
-    def check(self, method: str) -> None:
-        """Raises QueueError ``RUN_ENDED`` for a context that has outlived its job."""
-        if self.ended:
-            raise QueueError("RUN_ENDED", f'"{method}" {ENDED}')
-
 
 class Server:
     """Answers the host.

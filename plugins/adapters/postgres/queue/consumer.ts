@@ -7,7 +7,8 @@ import { encodeQueue } from './names.ts'
 import { createPace } from './pace.ts'
 import type { Settled } from './settlement.ts'
 import type { Signals } from './signals.ts'
-import { createSlots, type Claim, type ClaimedRow } from './slots.ts'
+import type { Claim } from './claim.ts'
+import { createSlots, type ClaimedRow } from './slots.ts'
 
 interface TurnRow extends ClaimedRow {
   kind: 's' | 'c' | 'd'

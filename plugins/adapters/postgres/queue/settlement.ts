@@ -1,6 +1,6 @@
 import type { JobRecord, QueueEvent, Settlement } from '../../../../kernel/index.ts'
 import { givenBack, storable } from '../../lib/storable.ts'
-import type { Claim } from './slots.ts'
+import type { Claim } from './claim.ts'
 import { encodeJsonb, encodeOutput, type Envelope } from './record.ts'
 
 /** A job that has run, as `nq_take_turn` takes it. */

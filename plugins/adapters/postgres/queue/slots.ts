@@ -1,5 +1,6 @@
 import type { Clock, JobRecord, Lease, Processor, Settlement } from '../../../../kernel/index.ts'
 import type { Arrivals } from './arrivals.ts'
+import type { Claim } from './claim.ts'
 import type { Pace } from './pace.ts'
 import { recordOf, type JobRow } from './record.ts'
 import { returned, settlementOf, type Settled } from './settlement.ts'
@@ -8,18 +9,6 @@ import type { Signals } from './signals.ts'
 /** A job that was just claimed, and the address of its row. */
 export interface ClaimedRow extends JobRow {
   at: string
-}
-
-/** A job that this process holds. */
-export interface Claim {
-  readonly uuid: string
-  readonly at: string
-  /** What pg-boss counts its claims with. */
-  readonly count: number
-  /** When it was claimed, or its lease last renewed, by `performance.now()`. */
-  since: number
-  /** It is somebody else's now. */
-  lose(): void
 }
 
 interface Claimed extends Claim {

@@ -1,0 +1,2 @@
+/** Adapters over something synchronous need not pay for a promise. */
+export type MaybePromise<T> = T | Promise<T>

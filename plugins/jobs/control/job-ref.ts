@@ -1,0 +1,5 @@
+/** A job as `enqueue` answered it, or its address. */
+export interface JobRef {
+  queue: string
+  id: string
+}

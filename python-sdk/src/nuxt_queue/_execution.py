@@ -1,0 +1,35 @@
+"""One job that this process runs, as the host knows it."""
+
+from __future__ import annotations
+
+from .errors import QueueError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ._channel import Channel
+
+ENDED = 'came after its job had ended. Wait for what a handler starts before it returns.'
+
+
+class Execution:
+    """One job, and the calls of its context."""
+
+    def __init__(self, channel: Channel, id_: object) -> None:
+        self.id = id_
+        self.ended = False
+        self.channel = channel
+
+    def ask(self, method: str, params: dict[str, object]) -> Any:
+        self.check(method)
+        return self.channel.call(method, {"execution": self.id, **params})
+
+    def notify(self, method: str, params: dict[str, object]) -> None:
+        self.check(method)
+        self.channel.notify(method, {"execution": self.id, **params})
+
+    def check(self, method: str) -> None:
+        """Raises QueueError ``RUN_ENDED`` for a context that has outlived its job."""
+        if self.ended:
+            raise QueueError("RUN_ENDED", f'"{method}" {ENDED}')
