@@ -1,6 +1,6 @@
 import type { Server } from 'node:http'
 import type { NitroConfig } from 'nitropack/types'
-import { addImports, addPluginTemplate, addTypeTemplate, defineNuxtModule, getLayerDirectories } from 'nuxt/kit'
+import { addImports, addPluginTemplate, addTypeTemplate, defineNuxtModule } from 'nuxt/kit'
 import type { Nuxt, NuxtModule } from 'nuxt/schema'
 import { dirname, join } from 'pathe'
 import type { KernelConfig } from '../../../kernel/index.ts'
@@ -9,6 +9,7 @@ import { typeDeclarations } from '../lib/nitro/types.ts'
 import { findWorkers, workerFolders } from '../lib/nitro/workers.ts'
 import { developmentFolder } from './development-folder.ts'
 import { DEVTOOLS_PAGE } from './devtools-page.ts'
+import { layerFolders } from './layers.ts'
 
 /** The section `queue` of `nuxt.config.ts`: what `nuxt-queue.config.ts` holds, as far as it is plain data. */
 export interface ModuleOptions extends KernelConfig {
@@ -30,9 +31,9 @@ const TYPES = 'types/nuxt-queue.d.ts'
 const module: NuxtModule<ModuleOptions> = defineNuxtModule<ModuleOptions>({
   meta: { name: 'nuxt-queue', configKey: 'queue', compatibility: { nuxt: '>=4.0.0' } },
   setup(options, nuxt) {
-    const layers = getLayerDirectories(nuxt)
+    const layers = layerFolders(nuxt)
     const folders = workerFolders(
-      layers.map(({ server }) => server.replace(/\/$/, '')),
+      layers.map(({ server }) => server),
       nuxt.options.rootDir,
     )
     const nitroModule = createNitroModule({
