@@ -9,7 +9,8 @@ export default defineConfig({
     alias: sourceAliases(),
   },
   test: {
-    include: ['test/**/*.test.ts'],
+    // The long form of some tests has a command of its own: `npm run test:long`.
+    include: [process.env.LONG_TESTS === undefined ? 'test/**/*.test.ts' : 'test/**/*.long.ts'],
     // What a test waits for ends it. These limits end what hangs, on a machine that is four times slower as well.
     testTimeout: 240_000,
     hookTimeout: 240_000,

@@ -33,6 +33,8 @@ export interface App {
   start(env?: Env): Promise<Server>
   /** Runs a built program to its end. */
   program(file: string, env?: Env): Promise<{ code: number | null; output: string }>
+  /** Runs a file of the application to its end. */
+  script(file: string, env?: Env): Promise<{ code: number | null; output: string }>
   /** Starts the workers without a server. */
   workers(env?: Env): Server
   /** `nuxt dev`. */
@@ -94,6 +96,7 @@ export async function createApp(
       return served(started, port)
     },
     program: (file, env) => finished(start([server(file)], '/', env)),
+    script: (file, env) => finished(start([join(root, file)], root, env)),
     workers: (env) => served(start([server('queue.mjs')], '/', env), 0),
     async dev(env) {
       const port = await freePort()

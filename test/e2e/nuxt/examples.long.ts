@@ -1,0 +1,33 @@
+import { join } from 'pathe'
+import { afterAll, expect, it } from 'vitest'
+import { sharedPostgres } from '../../services/postgres.ts'
+import { sharedRedis } from '../../services/redis.ts'
+import { createApp, type App } from './app.ts'
+import { checkBuilt, clientCode, CONFIGS, files, PLAIN, TIMEOUT } from './examples.ts'
+import { addedWarnings } from './warnings.ts'
+
+const [redis, postgres] = await Promise.all([sharedRedis(), sharedPostgres()])
+afterAll(() => Promise.all([redis.stop(), postgres.stop()]))
+
+/** What is printed when the page is built without the module. Built once. */
+let plain: Promise<string> | undefined
+function plainBuild(): Promise<string> {
+  plain ??= createApp('plain', PLAIN).then((app) => app.build())
+  return plain
+}
+
+it.each([
+  // The folder is relative to where the server is started, which is anywhere here.
+  ['file', ({ folder }: App) => ({ NUXT_QUEUE_FILE_PATH: join(folder, '.nuxt-queue') })],
+  ['redis', () => ({ REDIS_URL: redis.url })],
+  ['postgres', () => ({ DATABASE_URL: postgres.url })],
+] as const)(
+  '%s: an application built with the configuration of the documentation runs jobs in all languages',
+  async (name, env) => {
+    const app = await createApp(name, files(CONFIGS[name]))
+    expect(addedWarnings(await app.build(), await plainBuild())).toEqual([])
+    await checkBuilt(app, env(app))
+    expect(await clientCode(app)).not.toContain('hello ')
+  },
+  TIMEOUT,
+)
