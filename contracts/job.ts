@@ -82,6 +82,8 @@ export interface JobFlow {
   start?: FlowStart
   /** Whoever started the run gave it an id, by which starting it again counts once. */
   named?: boolean
+  /** Its data is larger than `payloadLimit`: its queue does not hold it, and the job reads it from the log of its run. */
+  dataInLog?: boolean
 }
 
 /** What a run of a flow is told by whoever starts it, beside its input. */

@@ -105,12 +105,14 @@ function momentOf(delay: number | Date, now: number, name: string): number {
 }
 
 /**
- * What every adapter may rely on, whoever made it: the caller, or a hook on the way.
+ * Sees to what every adapter may rely on, whoever made the job: the caller, or a hook on the way.
  *
  * @throws QueueError `OPTION_INVALID`
  */
 function checkDraft({ job, worker }: EnqueuePayload): void {
   const { id, runId, queue, name, priority, runAt, createdAt, flow } = job
+  // Every hook has seen the data by now.
+  if (flow?.dataInLog) job.data = undefined
   checkText('The id of a job', id)
   if (runId !== id) checkText('The run id of a job', runId)
   if (queue !== worker?.queue.name) checkText('The queue of a job', queue)

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import {
   checkKeys,
   fitText,
+  isQueueError,
   QueueError,
   type EnqueuedJob,
   type PluginKernel,
@@ -11,8 +12,8 @@ import {
 import { forgotten } from '../../jobs/lib/forgotten.ts'
 import { over, type Suspendable } from '../../lib/suspension.ts'
 import { awaitingKey, resumedKey, type WaitResult } from '../lib/wait-record.ts'
-import { FLOW_ENDED, type FlowEnded } from './engine.ts'
-import type { AwaitedData } from './run.ts'
+import { FLOW_ENDED, type FlowEnded, type FlowEngine } from './engine.ts'
+import type { AwaitedData, ChildData } from './run.ts'
 
 export interface ChildOptions {
   /** Default: one that follows from the step and its order, so that another attempt finds the same run. */
@@ -22,21 +23,12 @@ export interface ChildOptions {
 
 export type ChildStart = ChildOptions & { wait?: boolean }
 
-/** Data of `flow.child`. */
-export interface ChildData {
-  runId: string
-  flow: string
-  wait: boolean
-  /** The name of the wait for it. Before there was this member it was the flow and a number. */
-  as?: string
-}
-
 const START_OPTIONS = ['id', 'tags', 'wait']
 
 const startedKey = (child: string): string => `child.started:${child}`
 
 /** Starts runs from within a job. What the job has on record as started is not started again, however long ago it was. */
-export function createChildren(kernel: PluginKernel, ctx: RunContext) {
+export function createChildren(kernel: PluginKernel, engine: FlowEngine, ctx: RunContext) {
   const { job, runId } = ctx
   const times = new Map<string, number>()
   let called = ctx.invocation
@@ -97,6 +89,10 @@ export function createChildren(kernel: PluginKernel, ctx: RunContext) {
     return job === undefined || job.finishedAt !== undefined
   }
 
+  function lookAt(name: string, key: string) {
+    return ctx.step.look(name, { kind: 'event', event: FLOW_ENDED, key, once: true })
+  }
+
   return {
     async start(flow: string, input?: unknown, options: ChildStart = {}): Promise<Suspendable> {
       checkKeys(`ctx.flow.start("${flow}")`, options, START_OPTIONS)
@@ -116,7 +112,12 @@ export function createChildren(kernel: PluginKernel, ctx: RunContext) {
         if (!wait) await kernel.record(ctx, 'flow.child.started', { runId: child, flow }, { key: startedKey(child) })
       }
       if (!wait) return over({ runId: child })
-      const status = await ctx.step.look(name, { kind: 'event', event: FLOW_ENDED, key, once: true })
+      const status = await lookAt(name, key).catch(async (error: unknown) => {
+        // The job has ended between the record of the child and its start: nobody else knows that this run is left.
+        if (isQueueError(error, 'RUN_ENDED'))
+          await engine.cancel(child, 'the job that waits for it has ended', { flow, startedBy: runId })
+        throw error
+      })
       return status.over ? over(resultOf(status.result as FlowEnded)) : status
     },
   }

@@ -41,7 +41,7 @@ export function createFlowContext(
   ctx: RunContext,
 ): FlowContext {
   const { job, runId } = ctx
-  const children = createChildren(kernel, ctx)
+  const children = createChildren(kernel, engine, ctx)
   let emitted = 0
   let immediately = 0
   let called = ctx.invocation

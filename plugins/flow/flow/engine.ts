@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { EventDraft, PluginKernel, RunOutcome } from '../../../kernel/index.ts'
 import { oneAtATime } from '../../lib/one-at-a-time.ts'
 import { createProjection } from '../../lib/projection.ts'
+import { carryAfterwards } from './carry-job.ts'
 import { foldFlow } from './fold.ts'
 import { buildGraph, type FlowGraph } from './graph.ts'
 import { createFlowRun, type FlowRun, type Instance } from './run.ts'
@@ -123,7 +124,7 @@ export function createFlowEngine(kernel: PluginKernel) {
   ): Promise<void> {
     if (run.open.size > 0) await stopper.clear(runId, graph, [...run.open], reason)
     if (outcome !== 'completed') {
-      for (const [child, flow] of run.children) await kernel.flow(flow).cancel(child, { reason })
+      for (const [child, { flow }] of run.children) await cancel(child, reason, { flow, startedBy: runId })
     }
     const keys = [...(run.start.parent?.waits ? [runId] : []), ...run.listeners]
     if (keys.length === 0) return
@@ -131,12 +132,30 @@ export function createFlowEngine(kernel: PluginKernel) {
     for (const key of keys) await kernel.sendReserved(FLOW_ENDED, ended, { id: key, key })
   }
 
+  /**
+   * Ends a run as cancelled. What follows is done here, and once more by a job in case this process dies.
+   *
+   * @param only.flow the one it is of, where it may not have begun
+   * @param only.startedBy leaves a run alone that no job of this other run has started
+   */
+  async function cancel(
+    runId: string,
+    reason: string,
+    { flow, startedBy }: { flow?: string; startedBy?: string },
+  ): Promise<boolean> {
+    const { state: run } = await begun(runId, flow, startedBy)
+    if (run.flow === undefined || run.outcome !== undefined) return false
+    if (startedBy !== undefined && run.start.parent?.runId !== startedBy) return false
+    await carryAfterwards(kernel, `cancel.${runId}`, { runId })
+    return end(runId, run, 'cancelled', { reason })
+  }
+
   /** A run whose entry is still queued begins its log with its end. */
-  async function begun(runId: string, flow: string | undefined) {
+  async function begun(runId: string, flow: string | undefined, startedBy: string | undefined) {
     const current = await projection.current(runId)
     if (current.state.flow !== undefined || flow === undefined) return current
     const entry = await findUnstarted(kernel, runId, graphOf(flow))
-    if (!entry) return current
+    if (!entry || (startedBy !== undefined && entry.flow?.start?.parent?.runId !== startedBy)) return current
     await append(runId, [startedEvent(graphOf(flow), entry)], { run: runOf(entry) })
     return projection.current(runId)
   }
@@ -156,13 +175,7 @@ export function createFlowEngine(kernel: PluginKernel) {
     start: (runId: string, graph: FlowGraph, instances: readonly Startable[]) =>
       starter.enqueue(runId, graph, instances),
     forgetGraphs: () => graphs.clear(),
-    /** @param before what has to be stored before a run that goes on is ended */
-    async cancel(runId: string, reason: string, flow: string | undefined, before: () => Promise<unknown>) {
-      const { state: run } = await begun(runId, flow)
-      if (run.flow === undefined || run.outcome !== undefined) return false
-      await before()
-      return end(runId, run, 'cancelled', { reason })
-    },
+    cancel,
     /** Makes room for runs in which something happens. */
     forget: (runId: string) => projection.forget(runId),
   }

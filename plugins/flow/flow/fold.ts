@@ -5,7 +5,7 @@ import { branchOf, closeGroup, gather } from './groups.ts'
 import type { FlowGraph } from './graph.ts'
 import { add, advanceTo, instanceOf, startStep } from './instances.ts'
 import { arriveAtJoin } from './joins.ts'
-import { causeOf, type AwaitedData, type EmitData, type FlowRun, type StartedData } from './run.ts'
+import { causeOf, type AwaitedData, type ChildData, type EmitData, type FlowRun, type StartedData } from './run.ts'
 
 export function foldFlow(run: FlowRun, events: readonly StoredEvent[], graphOf: (flow: string) => FlowGraph): void {
   for (const event of events) {
@@ -47,8 +47,8 @@ function foldEvent(run: FlowRun, event: StoredEvent, graph: FlowGraph): void {
       finish(run, graph, event)
       break
     case 'flow.child': {
-      const { runId, flow, wait } = event.data as { runId: string; flow: string; wait: boolean }
-      if (wait) run.children.set(runId, flow)
+      const { runId, flow, wait } = event.data as ChildData
+      if (wait) run.children.set(runId, { flow, jobId: event.stepId! })
       break
     }
     case 'flow.awaited':

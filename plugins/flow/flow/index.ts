@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { definePlugin, QueueError, type EmitPayload, type Job } from '../../../kernel/index.ts'
 import { placesOf } from '../lib/flow-places.ts'
 import { addLazyMember } from '../../lib/lazy-member.ts'
+import { copyValue } from '../../lib/value.ts'
 import { createCarrier } from './carry.ts'
 import { checkFlowOption } from './check-place.ts'
 import { createCheck } from './check.ts'
@@ -10,6 +11,7 @@ import { createFlowEngine } from './engine.ts'
 import { createForks } from './fork.ts'
 import { findUnstarted, runOf, startedEvent, type Begun } from './unstarted.ts'
 import { createFlowHandle, type FlowHandle } from './handle.ts'
+import { watchLeftRuns } from './left-runs.ts'
 import { planNext, type Plan } from './plan.ts'
 
 export type { FlowContext } from './context.ts'
@@ -43,7 +45,8 @@ export default definePlugin({
     const engine = createFlowEngine(kernel)
     const watch = await createCheck(kernel, engine, { interval, quiet })
     const forks = createForks(kernel, engine)
-    const carrier = await createCarrier(kernel, engine, forks.copy)
+    const { takeLeft } = watchLeftRuns(kernel, engine)
+    const carrier = await createCarrier(kernel, engine, { copy: forks.copy, takeLeft })
     kernel.onWorkerStart((worker) => {
       engine.forgetGraphs()
       for (const { name, role } of placesOf(worker)) if (role === 'entry') engine.graphOf(name)
@@ -63,6 +66,17 @@ export default definePlugin({
         return next()
       },
       { when: ({ job, worker }) => job.flow === undefined && worker !== undefined && isEntry(worker) },
+    )
+    kernel.hook(
+      'context',
+      async ({ job, runId }, next) => {
+        const { instances } = await engine.current(runId)
+        // Nothing is left of one that has ended, which does not start any more.
+        const data = copyValue(instances.get(job.id)?.data, Infinity, `data of job "${job.name}"`)
+        Object.assign(job, { data })
+        await next()
+      },
+      { when: ({ job }) => job.flow?.dataInLog === true },
     )
     addLazyMember(kernel, 'flow', (ctx) => createFlowContext(kernel, engine, carrier, ctx))
     kernel.hook('emit', emitInFlow, {

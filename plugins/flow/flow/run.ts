@@ -96,8 +96,8 @@ export interface FlowRun {
   /** Compensations that were completed, and those that failed. */
   compensated: string[]
   uncompensated: string[]
-  /** Runs that steps of it have started and wait for, with their flows. */
-  children: Map<string, string>
+  /** Runs that jobs of it have started and wait for, with their flows and those jobs. */
+  children: Map<string, { flow: string; jobId: string }>
   /** Keys under which jobs wait for its end that have not started it. */
   listeners: string[]
 }
@@ -141,6 +141,15 @@ export interface StartedData extends FlowStart {
   acknowledgedAt?: number
   /** The run whose history up to that `seq` it has. */
   forkedFrom?: { runId: string; at: number }
+}
+
+/** Data of `flow.child`. */
+export interface ChildData {
+  runId: string
+  flow: string
+  wait: boolean
+  /** The name of the wait for it. Before there was this member it was the flow and a number. */
+  as?: string
 }
 
 /** Data of `flow.awaited`. */

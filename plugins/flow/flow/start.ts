@@ -1,5 +1,6 @@
 import {
   isFinalRefusal,
+  isQueueError,
   serializeError,
   type AppendOptions,
   type AppendResult,
@@ -50,15 +51,15 @@ export function createStepStarter(kernel: Kernel, append: Append) {
     try {
       // A single one shares its write with those of other runs.
       if (items.length > 1) await kernel.enqueueMany(items)
-      else await kernel.enqueue(items[0]!.worker, items[0]!.data, items[0]!.options)
+      else await enqueueOne(items[0]!)
       return false
     } catch (error) {
       if (!isFinalRefusal(error)) throw error
     }
     let refused = false
-    for (const [index, { worker, data, options }] of items.entries()) {
+    for (const [index, item] of items.entries()) {
       try {
-        await kernel.enqueue(worker, data, options)
+        await enqueueOne(item)
       } catch (error) {
         if (!isFinalRefusal(error)) throw error
         refused = true
@@ -68,6 +69,16 @@ export function createStepStarter(kernel: Kernel, append: Append) {
       }
     }
     return refused
+  }
+
+  /** What is gathered may be larger than what a queue takes. Its parts are in the log, which the job reads them from. */
+  async function enqueueOne({ worker, data, options }: EnqueueItem): Promise<void> {
+    try {
+      await kernel.enqueue(worker, data, options)
+    } catch (error) {
+      if (!isQueueError(error, 'PAYLOAD_TOO_LARGE')) throw error
+      await kernel.enqueue(worker, data, { ...options, flow: { ...options!.flow!, dataInLog: true } })
+    }
   }
 
   /** A step that a deploy has taken away cannot run; its run stays open for when it comes back. */

@@ -1,4 +1,10 @@
-import { definePlugin, type DispatchPayload, type EnqueuePayload, type Next } from '../../../kernel/index.ts'
+import {
+  definePlugin,
+  type DispatchPayload,
+  type EnqueuePayload,
+  type Next,
+  type RunContext,
+} from '../../../kernel/index.ts'
 import { parse } from '../../lib/parse.ts'
 import { anySchema, workerOption } from '../../lib/worker-option.ts'
 
@@ -12,12 +18,21 @@ export default definePlugin({
       job.data = await parse(worker!.worker.input!, job.data, `data of job "${job.name}"`)
       await next()
     }
+    /** What an adapter did not store is what it was before it was checked. */
+    async function checkAgain({ job, worker }: RunContext, next: Next): Promise<void> {
+      const data = await parse(worker.worker.input!, job.data, `data of job "${job.name}"`)
+      Object.assign(job, { data })
+      await next()
+    }
     async function checkOutput(dispatch: DispatchPayload, next: Next): Promise<void> {
       await next()
       const { job, worker } = dispatch
       dispatch.result = await parse(worker.worker.output!, dispatch.result, `result of job "${job.name}"`)
     }
     kernel.hook('enqueue', checkInput, { when: ({ worker }) => worker?.worker.input !== undefined })
+    kernel.hook('context', checkAgain, {
+      when: ({ job, worker }) => job.flow?.dataInLog === true && worker.worker.input !== undefined,
+    })
     kernel.hook('dispatch', checkOutput, { when: ({ worker }) => worker.worker.output !== undefined })
   },
 })

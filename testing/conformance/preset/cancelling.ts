@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { Kernel, StoredEvent } from '../../../kernel/index.ts'
+import type { JobRecord, Kernel, RunContext, StoredEvent } from '../../../kernel/index.ts'
 import { entry, step, undo } from './flow-workers.ts'
 import type { PresetTest, Worker } from './rig.ts'
 
@@ -136,6 +136,60 @@ export function cancelTests(test: PresetTest): void {
         async () => (await queue.getJobs({ queue: 'inner', states: ['waiting'] })).length === 0,
       )
       expect((await kernel.port('events').read('child-2')).map(({ type }) => type)).not.toContain('step.started')
+    }),
+  )
+
+  it(
+    'takes the runs that a job has started and waits for with it, unless the job completes',
+    test(async ({ kernel, start, event, reach, until }) => {
+      const inner = (ctx: RunContext, id: string): Promise<unknown> => ctx.flow.start('inner', id, { wait: true, id })
+      await start({
+        inner: [{ flow: { name: 'inner', role: 'entry' } }, () => 'ran'],
+        plain: ({ data }, ctx) => inner(ctx, String(data)),
+        fails: ({ data }, ctx) =>
+          Promise.all([
+            inner(ctx, String(data)),
+            ctx.step.sleep('nap', 1).then(() => {
+              throw new Error('boom')
+            }),
+          ]),
+        first: entry((_job, ctx) => ctx.flow.emit('next')),
+        slow: step({ subscribes: 'next', emits: ['slow'] }, (_job, ctx) => inner(ctx, 'of-a-loser')),
+        fast: step({ subscribes: 'next', emits: ['fast'] }, async (_job, ctx) => {
+          await ctx.step.waitForEvent('go', { event: 'go', key: 'now' })
+          await ctx.flow.emit('fast')
+        }),
+        join: step({ subscribes: ['slow', 'fast'], join: 'any', losers: 'cancel' }, () => {}),
+      })
+      const queue = kernel.port('queue')
+      await queue.pause('inner')
+      const there = (id: string): Promise<JobRecord> => reach({ queue: 'inner', id: `${id}.inner` }, 'waiting')
+      const shared = await kernel.flow('inner').start('shared', { id: 'shared' })
+
+      const plain = await kernel.enqueue('plain', 'of-a-plain-job')
+      await there('of-a-plain-job')
+      await reach(plain, 'delayed')
+      expect(await kernel.cancel(plain)).toBe(true)
+      expect(await event('of-a-plain-job', 'end')).toMatchObject({ type: 'flow.cancelled' })
+
+      const failing = await kernel.enqueue('fails', 'of-a-failed-job')
+      expect(await event(failing.runId, `end:${failing.id}`)).toMatchObject({ data: { error: { message: 'boom' } } })
+      expect(await event('of-a-failed-job', 'end')).toMatchObject({ type: 'flow.cancelled' })
+
+      const run = await kernel.flow('f').start()
+      await there('of-a-loser')
+      await kernel.sendEvent('go', undefined, { key: 'now' })
+      expect(await event('of-a-loser', 'end')).toMatchObject({ type: 'flow.cancelled' })
+      expect(await event(run.runId, 'end')).toMatchObject({ type: 'flow.completed' })
+
+      // A run that somebody else has started is not this job's to end.
+      const waiting = await kernel.enqueue('plain', 'shared')
+      await reach(waiting, 'delayed')
+      expect(await kernel.cancel(waiting)).toBe(true)
+      await queue.resume('inner')
+      expect(await kernel.flow('inner').result(shared.runId)).toBe('ran')
+      const left = { queue: 'inner', states: ['waiting', 'delayed'] } as const
+      await until('nothing is left', async () => (await queue.getJobs(left)).length === 0)
     }),
   )
 }

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { z } from 'zod'
 import { entry, range, step } from './flow-workers.ts'
 import type { PresetTest } from './rig.ts'
 
@@ -178,5 +179,38 @@ export function graphTests(test: PresetTest): void {
       expect(found).toMatchObject([{ runId: ada.runId, flow: 'f', tags: ['customer:ada', 'vip'] }])
       expect((await events(ada.runId))[0]).toMatchObject({ type: 'flow.started', data: { input: 1, version: '7' } })
     }),
+  )
+
+  it(
+    'hands to a step what it gathers although that is larger than what a queue takes',
+    test(
+      async ({ kernel, start, events }) => {
+        const tried: unknown[] = []
+        const input = z.object({ done: z.array(z.string().transform((text) => `${text}!`)) })
+        await start({
+          split: entry(async (_job, ctx) => {
+            for (const part of range(20)) await ctx.flow.emit('part', part)
+          }),
+          part: step({ subscribes: 'part', emits: ['done'] }, (_job, ctx) => ctx.flow.emit('done', 'x'.repeat(300)), {
+            concurrency: 5,
+          }),
+          sum: step(
+            { subscribes: 'done', gather: 'part' },
+            ({ data }, { attempt }) => {
+              const { done } = data as { done: string[] }
+              tried.push(done.length, done.pop()!.length)
+              if (attempt === 1) throw new Error('again')
+              return done.length
+            },
+            { input, attempts: 2 },
+          ),
+        })
+        const { runId } = await kernel.flow('f').start()
+        expect(await kernel.flow('f').result(runId)).toBe(19)
+        expect(tried).toEqual([20, 301, 20, 301])
+        expect((await events(runId)).at(-1)).toMatchObject({ type: 'flow.completed' })
+      },
+      { payloadLimit: 4096 },
+    ),
   )
 }
