@@ -75,6 +75,27 @@ it('sends what a busy or full store refuses again, and no job fails for it', asy
   expect(await kernel.port('queue').getJobCounts(jobs[0]!.queue)).toMatchObject({ completed: 20, failed: 0 })
 })
 
+it('says once that a queue cannot be read, and once that it can be again', async () => {
+  const { url, admin } = await store()
+  const reports = collect()
+  const kernel = await application({ url, lease: LEASE }, reports)
+  await kernel.registerWorker({ id: 'w', handler: ({ data }: { data: unknown }) => data })
+  await kernel.start()
+  await kernel.result(await kernel.enqueue('w', 1))
+  // The log may tell of the end before the queue does.
+  const key = await until(async () => (await admin.keys('*:w:completed'))[0])
+  await admin.rename(key, 'kept')
+  await admin.set(key, 'no set')
+  const job = await kernel.enqueue('w', 2)
+  await until(() => reports.errors.length > 0)
+  await new Promise((resolve) => setTimeout(resolve, 1200))
+  await admin.rename('kept', key)
+  expect(await kernel.result(job)).toBe(2)
+  await until(() => reports.warnings.length > 0)
+  expect(reports.errors).toEqual([expect.stringMatching(/"w" could not be read or written/)])
+  expect(reports.warnings).toEqual(['Queue "w" is read and written again.'])
+})
+
 it('gives an enqueue up after its time, with a code, while the store is away', async () => {
   const { url, freeze, kill, restart } = await store()
   const kernel = await application({ url, lease: LEASE, enqueueTimeout: 200 })

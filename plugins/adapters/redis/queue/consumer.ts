@@ -5,6 +5,7 @@ import { givenBack, storable } from '../../lib/storable.ts'
 import type { Consumer } from '../../lib/worker-manager.ts'
 import { decodeClaimed } from './job-codec.ts'
 import type { Listeners } from './listeners.ts'
+import { watchQueue } from './queue-outages.ts'
 import type { Queues } from './queues.ts'
 import { encodeSettlement, tellSettled, type Argument, type Claimed } from './settlement.ts'
 import { PROGRESS, RECLAIM, RECOVER, RENEW, TURN } from './turn-script.ts'
@@ -75,6 +76,7 @@ export function createConsumer(
   const idle: (() => void)[] = []
   const flushed: (() => void)[] = []
 
+  const outages = watchQueue(queue, kernel.reporter)
   const waker = createWaker(redis, base, wake)
   const renewing = setInterval(() => void renewLocks(), timerDelay(lease / 3))
   const every = Math.min(RECLAIM_EVERY, lease / 2)
@@ -109,12 +111,13 @@ export function createConsumer(
     takeTurn(want).then(
       () => {
         turns--
+        outages.turns.worked()
         kick()
       },
       (error: unknown) => {
         turns--
         if (stopped) return
-        kernel.reporter.error(`Queue "${queue}" could not be read or written; trying again.`, error)
+        outages.turns.failed(error)
         setTimeout(kick, RETRY)
       },
     )
@@ -166,10 +169,8 @@ export function createConsumer(
     if (listeners.some) listeners.emit('active', queue, record)
     const lease = {
       onLost: (tell: () => void) => void (claimed.lost = tell),
-      handled(): void {
-        // One after the other means that the end of one is stored before the next begins.
-        if (concurrency > 1) release(claimed)
-      },
+      // One after the other means that the end of one is stored before the next begins.
+      handled: () => (concurrency > 1 ? release(claimed) : undefined),
       parked: () => release(claimed),
       progress: (value: number) => tellProgress(claimed, value),
     }
@@ -219,19 +220,21 @@ export function createConsumer(
     try {
       const args = held.flatMap(({ storedId, record }) => [storedId, record.claims])
       const lost = new Set((await renew(keys, [base, holder, lease, ...args])) as string[])
+      outages.renewal.worked()
       for (const claimed of held) if (lost.has(claimed.storedId) && running.has(claimed)) claimed.lost?.()
     } catch (error) {
-      if (!stopped) kernel.reporter.warn(`The leases of queue "${queue}" could not be renewed.`, error)
+      if (!stopped) outages.renewal.failed(error)
     }
   }
 
   async function reclaimLost(): Promise<void> {
     try {
       const reclaimed = (await reclaim(keys, [base, Math.floor(every * 0.9)])) as string[]
+      outages.search.worked()
       // The marker may wake a worker that is frozen.
       if (reclaimed.length > 0) wake()
     } catch (error) {
-      if (!stopped) kernel.reporter.warn(`Queue "${queue}" could not be searched for lost jobs.`, error)
+      if (!stopped) outages.search.failed(error)
     }
   }
 
@@ -257,8 +260,7 @@ export function createConsumer(
   }
 
   function settleIdle(): void {
-    if (settlements.length > 0 || turns > 0) return
-    if (running.size > 0) return
+    if (settlements.length > 0 || turns > 0 || running.size > 0) return
     for (const resolve of idle.splice(0)) resolve()
   }
 
@@ -287,8 +289,7 @@ export function createConsumer(
       await new Promise<void>((resolve) => void flushed.push(resolve))
     },
     stop() {
-      stopped = true
-      closing = true
+      stopped = closing = true
       waker.stop()
       clearInterval(renewing)
       clearInterval(reclaiming)
