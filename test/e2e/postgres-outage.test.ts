@@ -3,7 +3,7 @@ import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Kernel, StoredEvent } from '../../index.ts'
 import { startPostgres } from '../services/postgres.ts'
-import type { Service } from '../services/service.ts'
+import { turnAway, type Service } from '../services/service.ts'
 import { openKernel } from './postgres-rig.ts'
 
 let service: Service
@@ -77,7 +77,7 @@ describe('PostgreSQL that goes away', () => {
     warnings.length = 0
     await service.kill()
     const waiting = double(other, 2)
-    await new Promise((resolve) => setTimeout(resolve, 1500))
+    await turnAway(service.port, 5)
     await service.restart()
     expect(await waiting).toBe(4)
     expect(await double(other, 3)).toBe(6)

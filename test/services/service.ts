@@ -54,6 +54,23 @@ export async function freePort(): Promise<number> {
   return port
 }
 
+/**
+ * Takes the place of a service that was killed, and turns callers away. Resolves when that many have come and
+ * found nobody.
+ */
+export async function turnAway(port: number, callers: number): Promise<void> {
+  const done = Promise.withResolvers<void>()
+  let come = 0
+  const server = createServer((socket) => {
+    socket.destroy()
+    if (++come === callers) done.resolve()
+  })
+  server.listen(port, '127.0.0.1')
+  await done.promise
+  server.close()
+  await once(server, 'close')
+}
+
 export async function startService(options: ServiceOptions): Promise<Service> {
   const folder = mkdtempSync(join(tmpdir(), `nuxt-queue-${options.name}-`))
   await options.prepare?.(folder)

@@ -2,6 +2,7 @@ import { Redis } from 'ioredis'
 import type { StoredEvent } from 'nuxt-queue'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { startRedis, type RedisServiceOptions } from '../../services/redis.ts'
+import { turnAway } from '../../services/service.ts'
 import { application, collect, instance, until } from './rig.ts'
 
 const LEASE = 1000
@@ -104,7 +105,7 @@ describe('a Redis that goes away', () => {
     // Asked for while the store is away, answered once it is back.
     const meanwhile = kernel.enqueue('w', 'meanwhile')
     const seen = kernel.port('events').append('stream', [{ type: 'meanwhile' }])
-    await new Promise((resolve) => setTimeout(resolve, 3000))
+    await turnAway(server.port, 10)
     await server.restart()
     await kernel.port('queue').resume('q')
     for (const job of [...kept, await meanwhile]) await kernel.result(job)

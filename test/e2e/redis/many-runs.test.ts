@@ -2,7 +2,7 @@ import { Redis } from 'ioredis'
 import type { EventStore, RunFilter } from 'nuxt-queue'
 import { expect, it, onTestFinished } from 'vitest'
 import { startRedis } from '../../services/redis.ts'
-import { application } from './rig.ts'
+import { application, until } from './rig.ts'
 
 async function store() {
   const server = await startRedis()
@@ -22,7 +22,13 @@ async function store() {
     await something()
     return (await count()) - before
   }
-  return { ...server, admin, calls }
+  /** Waits until a second and more have passed on the clock of Redis. */
+  const nextSecond = async (): Promise<void> => {
+    const second = async (): Promise<number> => Number((await admin.time())[0])
+    const before = await second()
+    await until(async () => (await second()) > before + 1)
+  }
+  return { ...server, admin, calls, nextSecond }
 }
 
 async function pages(events: EventStore, filter: RunFilter, limit: number): Promise<string[]> {
@@ -37,7 +43,7 @@ async function pages(events: EventStore, filter: RunFilter, limit: number): Prom
 const run = (status: 'running' | 'completed' | 'failed') => ({ run: { status, name: 'n', queue: 'q' } })
 
 it('pages through runs that took long and short, also such as ended before there was an index of long ones', async () => {
-  const { url, admin } = await store()
+  const { url, admin, nextSecond } = await store()
   const events = (await application({ url, shards: 4 })).port('events')
   const started: string[] = []
   const start = async (id: string): Promise<void> => {
@@ -45,7 +51,7 @@ it('pages through runs that took long and short, also such as ended before there
     await events.append(id, [{ type: 'begins' }], run('running'))
   }
   for (let n = 0; n < 12; n++) await start(`long-${n}`)
-  await new Promise((resolve) => setTimeout(resolve, 1200))
+  await nextSecond()
   for (let n = 0; n < 12; n++) {
     await start(`short-${n}`)
     await events.append(`short-${n}`, [{ type: 'ends' }], run(n % 2 === 0 ? 'completed' : 'failed'))
@@ -73,11 +79,11 @@ it('pages through runs that took long and short, also such as ended before there
 })
 
 it('looks for runs, trims and forgets in many short calls, so that Redis does other things in between', async () => {
-  const { url, calls, admin } = await store()
+  const { url, calls, admin, nextSecond } = await store()
   const events = (await application({ url })).port('events')
   const old = Array.from({ length: 20 }, (_, n) => `old${n}`)
   await Promise.all(old.map((id) => events.append(id, [{ type: 'x' }], run('failed'))))
-  await new Promise((resolve) => setTimeout(resolve, 1500))
+  await nextSecond()
   const many = Array.from({ length: 6000 }, (_, n) => `r${n}`)
   await Promise.all(many.map((id) => events.append(id, [{ type: 'x' }], run('failed'))))
   expect(await calls(async () => expect(await events.runs.list({ name: 'nobody' })).toEqual([]))).toBeGreaterThan(9)
