@@ -1,7 +1,12 @@
+import { tmpdir } from 'node:os'
+import { join } from 'pathe'
 import { defineConfig } from 'vitest/config'
 import { sourceAliases } from './scripts/entry-points.ts'
 import { LongestFirst } from './test/services/order.ts'
 import { slowestFiles } from './test/services/slowest.ts'
+
+// Each test file, and each program that it starts, loads much of the same code.
+process.env.NODE_COMPILE_CACHE ??= join(tmpdir(), 'nuxt-queue-tests-compile-cache')
 
 export default defineConfig({
   resolve: {
