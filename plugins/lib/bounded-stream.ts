@@ -7,18 +7,19 @@ import {
   type StoredEvent,
 } from '../../kernel/index.ts'
 
-/** A stream has no state, so that whatever it holds may go: said once, for every `seq` there can be. */
+/** A snapshot that covers every possible `seq`. Bounded streams have no state, so any event may be trimmed. */
 const COVERS_ALL = { reducer: 'bounded', seq: 2 ** 31 - 1, state: null }
 
 export interface BoundedStream {
+  /** Appends an event, and trims the oldest events when the stream has grown by a tenth of `keep`. */
   append(stream: string, event: EventDraft, options?: AppendOptions): Promise<AppendResult>
-  /** The newest events, newest first; at most as many as are kept. */
+  /** Returns up to `limit` of the newest events, newest first. */
   newest(stream: string, limit: number): Promise<StoredEvent[]>
 }
 
 /**
- * Streams of which the newest `keep` events are kept, and up to a tenth more. Their events have no
- * keys, since those outlive what is trimmed.
+ * Creates streams that keep the newest `keep` events, plus at most a tenth more. Events must not have
+ * keys, because a key is remembered after its event has been trimmed.
  */
 export function createBoundedStream(kernel: Pick<Kernel, 'emit' | 'port'>, keep: number): BoundedStream {
   const every = Math.max(1, Math.floor(keep / 10))
@@ -26,7 +27,7 @@ export function createBoundedStream(kernel: Pick<Kernel, 'emit' | 'port'>, keep:
   return {
     async append(stream, event, options) {
       const result = await kernel.emit(stream, [event], options)
-      // Each `seq` is given once, so that one of all instances does it.
+      // Each `seq` is assigned once, so only one instance trims.
       if (!result.ok || result.head <= keep || result.head % every !== 0) return result
       await kernel.port('events').snapshots.put(stream, COVERS_ALL)
       await kernel.port('events').trim(stream, result.head - keep)
@@ -38,7 +39,7 @@ export function createBoundedStream(kernel: Pick<Kernel, 'emit' | 'port'>, keep:
         try {
           return await kernel.port('events').read(stream, { after: Math.max(0, head - span), reverse: true, limit })
         } catch (error) {
-          // Others have appended and trimmed meanwhile, or keep less.
+          // Another instance has trimmed in the meantime, or keeps fewer events.
           if (span === 0 || !isQueueError(error, 'EVENTS_TRIMMED')) throw error
         }
       }

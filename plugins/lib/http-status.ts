@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../../kernel/index.ts'
 
-/** The status of what whoever sent a request can do something about, or may try again later. */
+/** The HTTP status for each error that a client can correct or retry. Every other error is a 500. */
 export const HTTP_STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
   WEBHOOK_INVALID: 400,
   OPTION_INVALID: 400,

@@ -1,8 +1,9 @@
 import { isDuration } from '../../kernel/index.ts'
 
+/** The accepted forms of a backoff, for error messages. */
 export const BACKOFF = 'milliseconds, or { type: "fixed" | "exponential", delay, maxDelay?, jitter? }'
 
-/** Whether a value is a backoff: milliseconds, or a strategy. */
+/** Returns whether a value is a backoff: a number of milliseconds, or a strategy. */
 export function isBackoff(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return isDuration(value)
   const { type, delay, maxDelay = 0, jitter = 0, ...others } = value as Record<string, unknown>

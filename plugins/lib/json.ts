@@ -1,7 +1,7 @@
 import { QueueError } from '../../kernel/index.ts'
 
 /*
- * JSON that loses nothing a queue carries. What JSON has no notation for is an object with one key:
+ * JSON that preserves every value a queue accepts. A value without a JSON notation is written as an object with one key:
  *
  *   Date        { "$date": "2026-01-31T12:00:00.000Z" }, or { "$date": null } for an invalid one
  *   bigint      { "$bigint": "12" }
@@ -9,32 +9,31 @@ import { QueueError } from '../../kernel/index.ts'
  *   undefined   { "$undefined": true }
  *   number      { "$number": "NaN" | "Infinity" | "-Infinity" | "-0" }
  *
- * An object of a user's with a single key that starts with "$" is written as { "$object": { … } }, so
- * that it never reads as a tag. Everything else is JSON as it stands, and JSON from elsewhere that
- * holds no tags is read as it stands.
+ * A user's object with a single key that starts with "$" is written as { "$object": { … } }, so that it is never
+ * mistaken for a tag. Everything else is standard JSON. JSON from other sources is read unchanged if it has no tags.
  */
 
 type Tagged = Record<string, unknown>
 
-const ODD_NUMBERS: Readonly<Record<string, number>> = { NaN, Infinity, '-Infinity': -Infinity, '-0': -0 }
+const NUMBERS_WITHOUT_JSON: Readonly<Record<string, number>> = { NaN, Infinity, '-Infinity': -Infinity, '-0': -0 }
 
 const READERS: Readonly<Record<string, (content: unknown) => unknown>> = {
   $date: (content) => (content === null || typeof content === 'string' ? new Date(content ?? Number.NaN) : undefined),
   $bigint: (content) => (typeof content === 'string' && /^-?\d+$/.test(content) ? BigInt(content) : undefined),
   $bytes: (content) => (typeof content === 'string' ? new Uint8Array(Buffer.from(content, 'base64')) : undefined),
-  $number: (content) => (typeof content === 'string' ? ODD_NUMBERS[content] : undefined),
+  $number: (content) => (typeof content === 'string' ? NUMBERS_WITHOUT_JSON[content] : undefined),
 }
 
 /**
- * Writes plain data on one line, as `copyValue` lets it through.
+ * Returns plain data as one line of JSON. Accepts the same values as `copyValue`.
  *
- * @throws QueueError `VALUE_UNSUPPORTED` for a function, a symbol, or an object that is not plain
+ * @throws QueueError `VALUE_UNSUPPORTED` for a function, a symbol or a class instance
  */
 export function encodeJson(value: unknown): string {
   return JSON.stringify(isJson(value) ? value : tag(value))
 }
 
-/** Writes an object whose keys need no escaping, without the members that are `undefined`. */
+/** Returns an object as one line of JSON, without the members that are `undefined`. The keys must not need escaping. */
 export function encodeLine(line: Readonly<Record<string, unknown>>): string {
   let text = ''
   for (const key in line) {
@@ -45,7 +44,7 @@ export function encodeLine(line: Readonly<Record<string, unknown>>): string {
 }
 
 /**
- * Reads what `encodeJson` wrote, and any other JSON.
+ * Returns the value that `encodeJson` wrote. Other JSON is accepted too.
  *
  * @throws SyntaxError for text that is not JSON
  */
@@ -54,7 +53,7 @@ export function decodeJson(text: string): unknown {
   return text.includes('"$') ? untag(value) : value
 }
 
-/** True for what JSON carries unchanged, which most payloads are: they are not copied. */
+/** Returns whether JSON preserves a value without tags. Most payloads qualify, and are then not copied. */
 export function isJson(value: unknown): boolean {
   if (value === null) return true
   switch (typeof value) {
@@ -90,7 +89,7 @@ function tag(value: unknown): unknown {
 }
 
 function tagObject(value: object): unknown {
-  // `Array.from` also visits the holes, which read as undefined.
+  // `Array.from` also visits holes, and reads them as undefined.
   if (Array.isArray(value)) return Array.from(value, tag)
   if (value instanceof Date) return { $date: Number.isNaN(value.getTime()) ? null : value.toISOString() }
   if (value instanceof Uint8Array) {
@@ -101,7 +100,7 @@ function tagObject(value: object): unknown {
   return looksTagged(value) ? { $object: members } : members
 }
 
-/** In place: the value is fresh from `JSON.parse` and belongs to nobody else. */
+/** Works in place, because the value comes straight from `JSON.parse` and nobody else holds it. */
 function untag(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value
   if (!Array.isArray(value) && looksTagged(value)) return readTag(value as Tagged)

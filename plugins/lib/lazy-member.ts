@@ -1,9 +1,9 @@
 import type { Kernel, RunContext } from '../../kernel/index.ts'
 
 /**
- * Adds a member to run contexts that is made when it is first read: most handlers use few of them.
- * The accessor sits on the prototype, which belongs to one kernel, so that adding it costs the first
- * job only; the member itself then sits on the context.
+ * Adds a member to run contexts that is created when a handler first reads it, because most handlers use only a few
+ * members. The accessor is defined once on the prototype, which belongs to one kernel, so only the first job pays for
+ * it. The created member is then stored on the context itself.
  */
 export function addLazyMember<Name extends keyof RunContext>(
   kernel: Kernel,

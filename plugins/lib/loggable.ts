@@ -1,25 +1,25 @@
 import { cutText, describeValue, isError, serializeError, toError } from '../../kernel/index.ts'
 
-/** How much of a value is kept: characters altogether, of one text, members of one object or list, levels. */
+/** Limits for one logged value: total characters, characters of one string, members of one object or list, levels. */
 const BUDGET = 32_768
 const LONGEST_TEXT = 8192
 const MOST_MEMBERS = 100
 const DEEPEST = 8
 
-/** An entry of a log, as plain as it has to be. `meta` is what was given, and may not be able to travel. */
+/** A log entry. `meta` is the value that the handler passed, which may not be serializable. */
 export interface Entry {
   message: string
   meta: unknown
 }
 
-/** An entry of what a handler gave its logger: an error or an object in place of the message becomes its meta. */
+/** Returns a log entry for the arguments of a logger call. An error passed as the message also becomes the meta. */
 export function toEntry(given: unknown, meta?: unknown): Entry {
   if (typeof given === 'string') return { message: given, meta }
   const value = isError(given) ? toError(given).message : describeValue(given)
   return { message: value, meta: isError(given) ? { error: toLoggable(given), ...spread(meta) } : meta }
 }
 
-/** The same entry so that it can travel whatever it holds. */
+/** Returns a log entry that can always be serialized, whatever `meta` holds. */
 export function toLoggableEntry(message: string, meta: unknown): Entry {
   return { message: cutText(message, LONGEST_TEXT), meta: meta === undefined ? undefined : toLoggable(meta) }
 }
@@ -29,16 +29,20 @@ function spread(meta: unknown): object {
 }
 
 interface Walk {
-  /** Characters that may still come. */
+  /** How many more characters may be kept. */
   left: number
-  /** The objects that the one at hand lies in. */
+  /** The objects that enclose the current one. */
   parents: Set<object>
 }
 
 /**
- * Returns plain data that says what a value is, for people who read logs. Takes anything, never throws, and
- * the result always fits: errors become what is stored of them, `Map` and `Set` lists, instances their own
- * members, functions and cycles a word; what is too long, too deep or too much is cut, and says so.
+ * Returns plain data that describes a value for readers of logs. Accepts any value and never throws. The result
+ * always fits into an event:
+ *
+ * - An error becomes its serialized form.
+ * - A `Map` or `Set` becomes a list, and a class instance becomes an object of its own members.
+ * - A function or a cycle becomes a short note.
+ * - What exceeds a limit is cut, and a note says so.
  */
 export function toLoggable(value: unknown): unknown {
   return describe(value, { left: BUDGET, parents: new Set() })

@@ -1,38 +1,39 @@
 import type { Reporter } from '../../kernel/index.ts'
 
-/** Milliseconds. An outage that begins so soon after the one before, and is over again as soon, is not reported. */
+/** An outage that starts within this many milliseconds after a report, and ends as quickly, is not reported. */
 const QUIET = 10_000
 
 export interface Outage {
-  /** Whether the store is away. */
+  /** Whether the store is unavailable now. */
   readonly now: boolean
-  /** A call has failed since the store is away, or does not take what it is sent. */
+  /** Records that a call failed because the store is unavailable or refuses requests. */
   failed(error: unknown): void
-  /** The store has done what it was asked for. */
+  /** Records that a call succeeded. */
   worked(): void
 }
 
-/** What is done when an outage begins and is over. */
+/** Callbacks for the beginning and the end of an outage. */
 export interface OutageReports {
   away(error: unknown): void
   back(): void
 }
 
 /**
- * Reports an outage of a store once when it begins and once when it is over, however many calls fail meanwhile.
- * A store that comes and goes several times in ten seconds is one outage.
+ * Watches a store, and reports the beginning and the end of an outage once each, however many calls fail in between.
+ * Several short outages within ten seconds count as one.
  *
- * @param store names it in the reports, for example `PostgreSQL`
+ * @param store the name in the reports, for example `PostgreSQL`
+ * @param now returns milliseconds. Default: `performance.now()`
  */
 export function createOutage(store: string, reporter: Reporter, now?: () => number): Outage {
   const reports = {
-    away: (error: unknown) => reporter.warn(`${store} is away; everything waits until it is back.`, error),
+    away: (error: unknown) => reporter.warn(`${store} is unavailable. Jobs wait until it is back.`, error),
     back: () => reporter.warn(`${store} is back.`),
   }
   return watchOutage(reports, now)
 }
 
-/** The same with reports of one's own. */
+/** The same as `createOutage`, with callbacks of the caller in place of the reports. */
 export function watchOutage(reports: OutageReports, now = () => performance.now()): Outage {
   let away = false
   let reported = false

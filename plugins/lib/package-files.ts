@@ -2,24 +2,24 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const HERE = import.meta.url
-/** Built, this code lies in one of the files below `chunks`, whatever file it was written in. */
+/** The root folder of the code. In the build, this module is part of a file in `chunks`. */
 const CODE = new URL(/\/chunks\/[^/]+$/.test(HERE) ? '../' : '../../', HERE)
-/** Sources run as they are, too. */
+/** Node.js can run the sources directly, so programs end in `.ts` there. */
 const ENDING = HERE.endsWith('.ts') ? '.ts' : '.js'
-/** The folder of the package; what is built lies in one below it. */
+/** The root folder of the package. The build is a folder below it. */
 const PACKAGE = existsSync(new URL('package.json', CODE)) ? CODE : new URL('../', CODE)
 
-/** The path of a program of this package, such as `plugins/runtimes/isolated/child`, beside which all others lie. */
+/** Returns the path of a program of this package, given without extension: `plugins/runtimes/isolated/child`. */
 export function programFile(path: string): string {
   return fileURLToPath(new URL(`${path}${ENDING}`, CODE))
 }
 
-/** The path of a file that is built as it is, such as `plugins/adapters/pglite/prepared.tar.br`. */
+/** Returns the path of a file that the build copies, such as `plugins/adapters/pglite/prepared.tar.br`. */
 export function codeFile(path: string): string {
   return fileURLToPath(new URL(path, CODE))
 }
 
-/** The path of a file that no build touches, such as `python-sdk/src`. */
+/** Returns the path of a file that is not part of the build, such as `python-sdk/src`. */
 export function packageFile(path: string): string {
   return fileURLToPath(new URL(path, PACKAGE))
 }

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 
-/** Of this package; `unknown` where it was bundled into another. */
+/** Returns the version of this package, or `unknown` if it is bundled into another package. */
 export function packageVersion(): string {
   try {
     return (createRequire(import.meta.url)('nuxt-queue/package.json') as { version: string }).version

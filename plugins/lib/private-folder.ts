@@ -2,15 +2,15 @@ import { lstatSync, mkdirSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { isAbsolute, join } from 'pathe'
 
-/** What a file that holds data of jobs may be opened with: by its owner alone. */
+/** The modes of files and folders that hold data of jobs: only the owner has access. */
 export const PRIVATE_FILE = 0o600
 export const PRIVATE_FOLDER = 0o700
 const NAME = 'nuxt-queue'
 
 /**
- * A folder for caches and sockets that no other user can read, plant or replace: in `XDG_CACHE_HOME`, else
- * `~/.cache`, else below the temporary folder, where anybody may make one of that name. Returns `undefined` where
- * there is none that belongs to this user alone; go without then.
+ * Returns a folder for caches and sockets that no other user can read, create or replace. Tries `XDG_CACHE_HOME`,
+ * then `~/.cache`, then the temporary folder, where another user may already have created a folder of that name.
+ * Returns `undefined` if none of them belongs to the current user alone. The caller then works without a folder.
  */
 export function privateFolder(env: NodeJS.ProcessEnv = process.env): string | undefined {
   const cache = env.XDG_CACHE_HOME
@@ -31,10 +31,10 @@ function isPrivate(folder: string): boolean {
   }
 }
 
-/** Whether a path is a folder, no link to one, that belongs to this user and that nobody else may enter. */
+/** Returns whether a path is a folder (not a link) that belongs to the current user and that nobody else may enter. */
 export function isOwnersAlone(folder: string): boolean {
   const stat = lstatSync(folder)
   if (!stat.isDirectory()) return false
-  // Windows gives each user a temporary folder of its own, and has no such bits.
+  // Windows has no such permission bits, and gives each user a separate temporary folder.
   return process.getuid === undefined || (stat.uid === process.getuid() && (stat.mode & 0o077) === 0)
 }

@@ -1,18 +1,19 @@
 import { isQueueError, type EventStore, type MaybePromise, type StoredEvent } from '../../kernel/index.ts'
 
-/** How many runs a projection keeps folded; the least recently used one goes first. */
+/** How many runs a projection caches. The least recently used one is dropped first. */
 const CACHED_RUNS = 1000
 
 export interface Projection<S> {
-  /** Folded to the head as of the call. The cached object itself: do not change it. */
+  /** Returns the state at the head of the stream. It is the cached object itself, so do not change it. */
   current(runId: string): Promise<Readonly<Folded<S>>>
-  /** Folded to an earlier moment, from a snapshot where there is one. */
+  /** Returns the state at an earlier `seq` or time. Starts from a snapshot if there is one. */
   at(runId: string, moment: number | Date): Promise<S>
+  /** Removes a run from the cache. */
   forget(runId: string): void
 }
 
 interface Folded<S> {
-  /** What folded it. */
+  /** The name of the fold. */
   reducer: string
   /** `seq` of the last event folded. */
   seq: number
@@ -21,20 +22,20 @@ interface Folded<S> {
 
 export interface ProjectionOptions<S> {
   /**
-   * Name and version of the fold. Snapshots are found under it; change it whenever the fold changes. A
-   * function where that may happen at run time: what was folded before is then folded anew.
+   * Name and version of the fold, under which snapshots are stored. Change it whenever the fold changes. Pass a
+   * function if the fold can change at run time. Cached states are folded again when its result changes.
    */
   reducer: string | (() => string)
   initial: () => S
-  /** Folds events into `state`, in place. */
+  /** Applies events to `state`, in place. */
   apply: (state: S, events: readonly StoredEvent[], runId: string, at?: number | Date) => MaybePromise<void>
-  /** Keep a snapshot each time this many events have been folded. Default: never. */
+  /** Stores a snapshot each time this many events have been folded. Default: never. */
   snapshotEvery?: number
 }
 
 /**
- * Derives something from the streams of runs and keeps it folded: reading it again costs the events
- * since, not the history.
+ * Derives a state from the event stream of each run, and caches it. Reading it again applies only the events that
+ * were appended since the last read.
  */
 export function createProjection<S>(
   events: () => EventStore,
@@ -59,7 +60,7 @@ export function createProjection<S>(
       fresh = await events().read(runId, { after: folded.seq })
     } catch (error) {
       if (!isQueueError(error, 'EVENTS_TRIMMED')) throw error
-      // What has been trimmed meanwhile is in a snapshot.
+      // Events were trimmed in the meantime. A snapshot covers them.
       folded = await start(runId)
       fresh = await events().read(runId, { after: folded.seq })
     }
@@ -74,7 +75,7 @@ export function createProjection<S>(
   }
 
   return {
-    /** Calls for one run queue up behind each other, since folding happens in place. */
+    /** Calls for one run wait for each other, because a state is changed in place. */
     current(runId) {
       const name = nameOf()
       if (name !== cachedBy) cache.clear()

@@ -1,11 +1,12 @@
 import { QueueError } from '../../kernel/index.ts'
 
 /**
- * Receives the body of a request; `undefined` when it has none.
+ * Reads the body of a request. Returns `undefined` if it has none.
  *
- * @param limit bytes
- * @param option how the error names the limit, for example `webhooks.maxBody`
- * @throws QueueError `PAYLOAD_TOO_LARGE` as soon as there is more; `REQUEST_INVALID` when it breaks off or takes longer than a minute
+ * @param limit the largest size in bytes
+ * @param option the option that sets the limit, named in the error, for example `webhooks.maxBody`
+ * @throws QueueError `PAYLOAD_TOO_LARGE` as soon as the body exceeds the limit; `REQUEST_INVALID` if the body is
+ *   incomplete or takes longer than a minute
  */
 export async function receiveBody(
   request: Request,
@@ -14,7 +15,7 @@ export async function receiveBody(
 ): Promise<Buffer<ArrayBuffer> | undefined> {
   if (!request.body) return undefined
   const tooLarge = (): QueueError =>
-    new QueueError('PAYLOAD_TOO_LARGE', `The body is larger than ${limit} bytes, which is ${option}.`)
+    new QueueError('PAYLOAD_TOO_LARGE', `The body is larger than ${limit} bytes, the limit that ${option} sets.`)
   if (Number(request.headers.get('content-length')) > limit) throw tooLarge()
   const chunks: Uint8Array[] = []
   let size = 0
@@ -34,7 +35,7 @@ export async function receiveBody(
       chunks.push(value!)
     }
   } catch (error) {
-    // So that nothing more of it is received.
+    // Stops receiving the rest of the body.
     void reader.cancel().catch(() => {})
     throw error
   } finally {
@@ -42,15 +43,19 @@ export async function receiveBody(
   }
 }
 
-/** How long a client may take to send a body, in milliseconds, whatever server there is. */
+/** How long a client may take to send a body, in milliseconds. Applies with every server. */
 const PATIENCE = 60_000
 
-/** Its client has gone, or what was sent is no HTTP: nothing that anybody here has to hear of. */
+/** The client has disconnected or has sent invalid HTTP. That is not a fault of this server, so nothing is reported. */
 function brokeOff(cause: unknown): never {
-  throw new QueueError('REQUEST_INVALID', 'The body broke off before its end.', { cause, details: { status: 400 } })
+  throw new QueueError(
+    'REQUEST_INVALID',
+    'The body is incomplete: the connection ended before the whole body arrived.',
+    { cause, details: { status: 400 } },
+  )
 }
 
 function tooSlow(): QueueError {
-  const message = `The body has not arrived within ${PATIENCE} ms.`
+  const message = `The body did not arrive within ${PATIENCE} ms.`
   return new QueueError('REQUEST_INVALID', message, { details: { status: 408, headers: { connection: 'close' } } })
 }

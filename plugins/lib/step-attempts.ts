@@ -11,21 +11,24 @@ import {
 } from '../../kernel/index.ts'
 import { BACKOFF, isBackoff } from './is-backoff.ts'
 
-/** How a part of a handler is tried. */
+/** How often and how long `ctx.step.run` tries a sub-step. */
 export interface StepOptions {
-  /** How many times it may fail before it has failed, within one attempt of the job. Default 1. */
+  /** How many times the function is called within one attempt of the job before the sub-step fails. Default 1. */
   attempts?: number
-  /** Wait between those: milliseconds, or a strategy as for jobs. The handler waits in its process. Default 0. */
+  /**
+   * Delay between two calls: milliseconds, or a strategy as for jobs. The handler waits in its process, so keep it
+   * short. Default 0.
+   */
   backoff?: JobOptions['backoff']
-  /** Milliseconds that one of them may take; then `signal` aborts and it has failed with `STEP_TIMEOUT`. Default: no limit. */
+  /** Milliseconds that one call may take. Then `signal` aborts and the call fails with `STEP_TIMEOUT`. Default: no limit. */
   timeout?: number
 }
 
-/** What the function of a part receives. */
+/** The argument of the function of a sub-step. */
 export interface StepAttempt {
-  /** 1 for the first try. */
+  /** 1 for the first call. */
   readonly attempt: number
-  /** Aborts with the job's, and after the timeout of the part. */
+  /** Aborts when the signal of the job aborts, and after the timeout of the sub-step. */
   readonly signal: AbortSignal
 }
 
@@ -41,8 +44,8 @@ export function checkStepOptions(name: string, options: StepOptions): void {
   throw invalid(`Option "backoff" of ${what}`, BACKOFF, options.backoff)
 }
 
-/** Calls a function until it succeeds, has failed often enough, or is told to stop. */
-export async function tryPart<T>(
+/** Calls a function until it succeeds, has no attempts left, fails for good, or the job is stopped. */
+export async function tryStep<T>(
   name: string,
   fn: (attempt: StepAttempt) => T | Promise<T>,
   { attempts = 1, backoff, timeout }: StepOptions,
@@ -51,12 +54,12 @@ export async function tryPart<T>(
   for (let attempt = 1; ; attempt++) {
     try {
       if (timeout === undefined) return await fn(describe(attempt, signal))
-      return await within(name, timeout, clock, signal, (limited) => fn(describe(attempt, () => limited)))
+      return await withTimeout(name, timeout, clock, signal, (limited) => fn(describe(attempt, () => limited)))
     } catch (error) {
       const final = (error as { retryable?: unknown } | undefined)?.retryable === false
       if (attempt >= attempts || final || isDeferral(error) || signal().aborted) throw error
     }
-    await rest(backoffDelay(backoff, attempt), clock, signal())
+    await wait(backoffDelay(backoff, attempt), clock, signal())
   }
 }
 
@@ -69,7 +72,7 @@ function describe(attempt: number, signal: () => AbortSignal): StepAttempt {
   }
 }
 
-async function within<T>(
+async function withTimeout<T>(
   name: string,
   timeout: number,
   clock: Pick<Clock, 'setTimeout'>,
@@ -79,7 +82,7 @@ async function within<T>(
   const controller = new AbortController()
   const late = Promise.withResolvers<never>()
   const stop = clock.setTimeout(() => {
-    const error = new QueueError('STEP_TIMEOUT', `Part "${name}" did not finish within its timeout of ${timeout} ms.`)
+    const error = new QueueError('STEP_TIMEOUT', `Step "${name}" did not finish within its timeout of ${timeout} ms.`)
     controller.abort(error)
     late.reject(error)
   }, timeout)
@@ -91,15 +94,15 @@ async function within<T>(
 }
 
 /** @throws the reason of the signal once it aborts */
-async function rest(ms: number, clock: Pick<Clock, 'setTimeout'>, signal: AbortSignal): Promise<void> {
+async function wait(ms: number, clock: Pick<Clock, 'setTimeout'>, signal: AbortSignal): Promise<void> {
   if (ms === 0) return signal.throwIfAborted()
-  const over = Promise.withResolvers<void>()
-  const stop = clock.setTimeout(over.resolve, ms)
-  const abort = (): void => over.reject(signal.reason)
+  const elapsed = Promise.withResolvers<void>()
+  const stop = clock.setTimeout(elapsed.resolve, ms)
+  const abort = (): void => elapsed.reject(signal.reason)
   signal.addEventListener('abort', abort, { once: true })
   try {
     signal.throwIfAborted()
-    await over.promise
+    await elapsed.promise
   } finally {
     stop()
     signal.removeEventListener('abort', abort)

@@ -1,127 +1,143 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { checkText, isDeferral, QueueError, reviveError, type Clock, type SerializedError } from '../../kernel/index.ts'
-import { checkStepOptions, tryPart, type StepAttempt, type StepOptions } from './step-attempts.ts'
+import { checkStepOptions, tryStep, type StepAttempt, type StepOptions } from './step-attempts.ts'
 import type { Suspendable } from './suspension.ts'
 
-/** Default of `grace`. */
+/** Default of `grace`, in milliseconds. */
 export const GRACE = 500
 
-/** A failure as it is on record. */
+/** A failure in its recorded form. */
 export type StepFailure = SerializedError & { retryable?: false }
 
-/** What is on record under a name. */
+/** What is recorded under the name of a sub-step. */
 export type Known = { found: false } | { found: true; result?: unknown; error?: StepFailure }
 
-interface Kept {
+interface StepRunnerOptions {
   lookup(name: string): Promise<Known>
   record(name: string, result: unknown): Promise<unknown>
-  /** Puts a failure on record and returns it; nothing where it does not count, since the job was told to stop. */
+  /** Records a failure and returns it. Returns nothing if the failure does not count because the job was stopped. */
   fail(name: string, error: unknown): Promise<StepFailure | undefined | null>
-  /** Ends the execution of a handler that can only go on later. */
+  /** Ends the execution of a handler that can only continue later. */
   leave(): void
   signal(): AbortSignal
   clock: Pick<Clock, 'setTimeout'>
   /**
-   * How long, in milliseconds, a handler may go on with what is no part, once something beside its wait is over and
-   * nothing of `ctx.step` is under way.
+   * Milliseconds that a handler may spend on its own code after a sub-step or wait has finished while another wait is
+   * pending, as in a race. The handler is left when it starts nothing of `ctx.step` within this time.
    */
   grace: number
-  /** Tells apart how often the handler was called: each time begins to count names anew. */
+  /** Returns the number of the current call of the handler. Each call counts names from the beginning. */
   invocation(): number
-  /** Has the end of the execution wait for what the handler may not await itself. */
+  /** Delays the end of the execution until a promise settles that the handler may not await. */
   track(promise: Promise<unknown>): void
 }
 
-/** The part that the code which asks is inside of, and whose it is: what a part enqueues may run in its scope. */
-const inside = new AsyncLocalStorage<{ name: string; used: object }>()
+/** The enclosing sub-step, and the run of the handler it belongs to: jobs enqueued in a sub-step run in its scope. */
+const enclosing = new AsyncLocalStorage<{ name: string; used: object }>()
 
-/** What is asked for in a handler that has been left. */
+/** The result of every call after the handler has been left. */
 const never = (): Promise<never> => new Promise(() => {})
 
 /**
- * Runs parts of a handler over whatever keeps their results, and leaves the handler at its waits: a wait that is not
- * over never settles, so that nothing in the handler can take it for an error.
+ * Runs sub-steps of a handler and records their results, and leaves the handler at its waits. A pending wait never
+ * settles, so that the handler cannot mistake it for an error.
+ *
+ * ```
+ * a sub-step:  called ── result on record ─────────────────────────────────> returns the result
+ *                ├────── failure on record ────────────────────────────────> throws the failure
+ *                └────── nothing on record ──> trying ── success ──────────> records and returns the result
+ *                                     backoff ^  │ ├──── no attempts left ─> records and throws the failure
+ *                                             └──┘ └──── job was stopped ──> throws, records nothing
+ *
+ * a wait:      called ── finished ──> returns the result
+ *                └────── pending ───> never settles
+ *
+ * the handler: running ── a wait is pending and no call is running ──> idle ── nothing settled since the wait ──> left
+ *                 ^                                                     │
+ *                 └────────── ctx.step was called again ─────────── grace period ── nothing was called ────────> left
+ * ```
  */
-export function createStepRunner({ lookup, record, fail, leave, signal, clock, grace, invocation, track }: Kept) {
+export function createStepRunner(options: StepRunnerOptions) {
+  const { lookup, record, fail, leave, signal, clock, grace, invocation, track } = options
   const used = new Map<string, number>()
-  let called = invocation()
-  let underway = 0
-  /** Waits that are not over. */
-  let waiting = 0
+  let currentInvocation = invocation()
+  /** Calls that are running. */
+  let running = 0
+  /** Waits that are pending. */
+  let pendingWaits = 0
   let left = false
-  /** Counts what is asked for and what is answered, to know which came last. */
-  let moment = 0
+  /** Counts calls and results, so that their order is known. */
+  let tick = 0
   let lastWait = 0
-  let lastAnswer = 0
-  let resting: ReturnType<typeof setTimeout> | undefined
+  let lastSettled = 0
+  let graceTimer: ReturnType<typeof setTimeout> | undefined
 
-  function begin(): void {
-    if (called === invocation()) return
-    called = invocation()
+  function beginInvocation(): void {
+    if (currentInvocation === invocation()) return
+    currentInvocation = invocation()
     used.clear()
-    waiting = 0
+    pendingWaits = 0
     left = false
   }
 
-  /** A name that is used again counts on: `page`, `page#2`. One that looks as if we had made it counts from `#1`. */
-  function counted(given: string): string {
-    begin()
+  /** Numbers repeated names: `page`, `page#2`. A name that already ends like that is numbered from `#1`. */
+  function uniqueName(given: string): string {
+    beginInvocation()
     checkText('The name of a step', given)
     const times = (used.get(given) ?? 0) + 1
     used.set(given, times)
     return times === 1 && !/#\d+$/.test(given) ? given : `${given}#${times}`
   }
 
-  function during<T>(part: () => Promise<T>): Promise<T> {
-    moment++
-    underway++
-    const under = part().finally(() => {
-      underway--
-      if (waiting > 0) setImmediate(leaveWhenIdle)
+  function trackCall<T>(call: () => Promise<T>): Promise<T> {
+    tick++
+    running++
+    const result = call().finally(() => {
+      running--
+      if (pendingWaits > 0) setImmediate(leaveWhenIdle)
     })
     track(
-      under.then(
+      result.then(
         () => {},
         () => {},
       ),
     )
-    return under
+    return result
   }
 
-  function answered<T>(value: T): T {
-    lastAnswer = ++moment
-    return value
+  function markSettled(): void {
+    lastSettled = ++tick
   }
 
   async function run<T>(
     given: string,
     fn: (attempt: StepAttempt) => T | Promise<T>,
-    options: StepOptions = {},
+    stepOptions: StepOptions = {},
   ): Promise<T> {
-    checkStepOptions(given, options)
-    const name = counted(given)
+    checkStepOptions(given, stepOptions)
+    const name = uniqueName(given)
     if (left) return never()
-    return during(async () => {
+    return trackCall(async () => {
       try {
         const known = await lookup(name)
-        if (!known.found) return await carryOut(name, fn, options)
+        if (!known.found) return await execute(name, fn, stepOptions)
         if (known.error) throw reviveFailure(known.error)
         return known.result as T
       } finally {
-        answered(name)
+        markSettled()
       }
     })
   }
 
-  /** What the handler sees of a failure is what is on record, so that it sees the same in every attempt. */
-  async function carryOut<T>(
+  /** The handler receives a failure in its recorded form, so that it sees the same error in every attempt. */
+  async function execute<T>(
     name: string,
     fn: (attempt: StepAttempt) => T | Promise<T>,
-    options: StepOptions,
+    stepOptions: StepOptions,
   ): Promise<T> {
     let result: T
     try {
-      result = await inside.run({ name, used }, () => tryPart(name, fn, options, { clock, signal }))
+      result = await enclosing.run({ name, used }, () => tryStep(name, fn, stepOptions, { clock, signal }))
     } catch (error) {
       const stored = isDeferral(error) ? undefined : await fail(name, error)
       throw stored ? reviveFailure(stored) : error
@@ -129,48 +145,48 @@ export function createStepRunner({ lookup, record, fail, leave, signal, clock, g
     return (await record(name, result)) as T
   }
 
-  /** Returns what a wait has come to. One that is not over stays pending for ever, and the handler is left. */
+  /** Returns the result of a wait. A pending wait never settles, and the handler is left. */
   async function pause(call: () => Promise<Suspendable>): Promise<unknown> {
-    const part = inside.getStore()
-    if (part?.used === used) {
-      const message = `Part "${part.name}" waits inside of ctx.step.run. Wait beside it, or give it a timeout.`
+    const step = enclosing.getStore()
+    if (step?.used === used) {
+      const message = `Step "${step.name}" waits inside ctx.step.run. Wait outside of it, or set its option "timeout".`
       throw new QueueError('WAIT_INVALID', message, { retryable: false })
     }
-    begin()
+    beginInvocation()
     if (left) return never()
-    const asked = ++moment
-    const answer = await during(call)
-    if (answer.over) return answered(answer).result
-    waiting++
-    lastWait = Math.max(lastWait, asked)
+    const calledAt = ++tick
+    const status = await trackCall(call)
+    if (status.over) {
+      markSettled()
+      return status.result
+    }
+    pendingWaits++
+    lastWait = Math.max(lastWait, calledAt)
     setImmediate(leaveWhenIdle)
     return never()
   }
 
-  /**
-   * Where an answer has come since the last wait was asked for, the handler may be going on with it, as in a race: it
-   * is given some time for what is no part of its own.
-   */
+  /** If something has settled since the last wait was called, the handler may still use it, so it gets the grace period. */
   function leaveWhenIdle(): void {
-    if (underway > 0 || waiting === 0 || left || resting) return
-    if (lastAnswer < lastWait || grace === 0) return leaveNow()
-    const seen = moment
-    resting = setTimeout(() => {
-      resting = undefined
-      if (seen === moment) leaveNow()
+    if (running > 0 || pendingWaits === 0 || left || graceTimer) return
+    if (lastSettled < lastWait || grace === 0) return leaveNow()
+    const seen = tick
+    graceTimer = setTimeout(() => {
+      graceTimer = undefined
+      if (seen === tick) leaveNow()
       else leaveWhenIdle()
     }, grace)
   }
 
   function leaveNow(): void {
-    if (underway > 0 || left) return
+    if (running > 0 || left) return
     left = true
     leave()
   }
-  return { run, pause, counted, hasLeft: (): boolean => left }
+  return { run, pause, uniqueName, hasLeft: (): boolean => left }
 }
 
-/** A failure as a handler receives it. */
+/** Returns a failure as the error that a handler receives. */
 function reviveFailure({ retryable, ...error }: StepFailure): Error {
   return Object.assign(reviveError(error), retryable === false && { retryable })
 }

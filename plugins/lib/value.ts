@@ -1,43 +1,42 @@
 import { QueueError, toError } from '../../kernel/index.ts'
 
-/** How deep values may nest: what is deeper refers to itself, or overflows a stack elsewhere. */
+/** How deep values may nest. A deeper value refers to itself, or would overflow the stack of other code. */
 const MAX_DEPTH = 200
 
-/** Thrown by a copy without an error's stack: who called it finds out what was wrong. */
+/** A copy throws these in place of an error, to save the cost of a stack. The caller then finds the cause. */
 const REFUSED = Symbol('refused')
 const TOO_LARGE = Symbol('too large')
 
-/** What the running copy may still cost. Copying is synchronous, so one is enough. */
+/** How many bytes the running copy may still use. Copying is synchronous, so one variable is enough. */
 let budget = 0
 
 /**
- * Copies plain data so that neither side sees the other's later changes, and refuses what could
- * not travel through every adapter unchanged. A ninth of the price of `structuredClone`.
+ * Copies plain data, so that neither side sees later changes of the other. Refuses a value that some adapter could not
+ * store unchanged. Costs a ninth of `structuredClone`.
  *
- * Travels: `null`, `undefined`, booleans, strings, every number, `bigint`, `Date`, `Uint8Array`
- * (a `Buffer` arrives as one), arrays, and plain objects of these. Refused: functions, symbols,
- * `Map`, `Set`, class instances, cycles.
+ * Accepts `null`, `undefined`, booleans, strings, every number, `bigint`, `Date`, `Uint8Array` (a `Buffer` becomes
+ * one), arrays, and plain objects of these. Refuses functions, symbols, `Map`, `Set`, class instances and cycles.
  *
- * @param limit the largest size, as an estimate of encoded bytes
- * @param what how an error names the value, for example `data of job "mail"`
- * @throws QueueError `VALUE_UNSUPPORTED` with the path of the offender, `PAYLOAD_TOO_LARGE`
+ * @param limit the largest size in encoded bytes; the size of the value is estimated
+ * @param what the name of the value in errors, for example `data of job "mail"`
+ * @throws QueueError `VALUE_UNSUPPORTED` with the path of the invalid member, or `PAYLOAD_TOO_LARGE`
  */
 export function copyValue<T>(value: T, limit: number, what: string): T {
   try {
     budget = limit
     const copied = copy(value, 0) as T
-    // No character has more than three bytes, so that most payloads need no second look.
+    // A character has at most three bytes, so most payloads need no exact count.
     if ((limit - budget) * 3 > limit && budget < extraBytes(copied)) throw TOO_LARGE
     return copied
   } catch (error) {
     if (error === TOO_LARGE) throw tooLarge(limit, what)
     if (error === REFUSED) throw unsupported(value, what)
-    // A getter or a Proxy of the caller's has thrown, and will again.
+    // A getter or a Proxy of the caller has thrown.
     throw unreadable(error, what)
   }
 }
 
-/** The same copy without checks, for data that has passed them already. */
+/** Copies data that has already passed the checks of `copyValue`. */
 export function cloneValue<T>(value: T): T {
   return typeof value === 'object' && value !== null ? (cloneObject(value) as T) : value
 }
@@ -70,7 +69,7 @@ function copy(value: unknown, depth: number): unknown {
       if (budget < 0) throw TOO_LARGE
       return value
     case 'bigint':
-      return counted(value)
+      return chargeBigint(value)
     case 'function':
     case 'symbol':
       throw REFUSED
@@ -79,15 +78,15 @@ function copy(value: unknown, depth: number): unknown {
   }
 }
 
-/** A bigint of a thousand digits takes as many bytes. */
-function counted(value: bigint): bigint {
-  // A hexadecimal digit is 1.2 decimal ones, and written in a fraction of the time.
+/** Subtracts the size of a bigint, which is one byte per decimal digit, from the budget. */
+function chargeBigint(value: bigint): bigint {
+  // One hexadecimal digit stands for 1.2 decimal digits, and is much faster to compute.
   budget -= Math.ceil(value.toString(16).length * 1.21) + 14
   if (budget < 0) throw TOO_LARGE
   return value
 }
 
-/** How many bytes text has beyond its characters. */
+/** Returns how many more bytes than characters the strings of a value have. */
 function extraBytes(value: unknown): number {
   if (typeof value === 'string') return Buffer.byteLength(value) - value.length
   if (typeof value !== 'object' || value === null || value instanceof Date || value instanceof Uint8Array) return 0
@@ -102,7 +101,7 @@ function copyObject(value: object, depth: number): unknown {
   if (Array.isArray(value)) return copyArray(value, depth)
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype !== Object.prototype && prototype !== null) return copyBuiltIn(value)
-  // A spread takes the shape over at once, and `__proto__` as a key like any other.
+  // A spread copies the shape at once, and treats `__proto__` as an ordinary key.
   const out: Record<string, unknown> = { ...value }
   for (const key in out) {
     const member = out[key]
@@ -110,7 +109,7 @@ function copyObject(value: object, depth: number): unknown {
     if (typeof member === 'string') budget -= member.length
     else if (typeof member === 'object') {
       if (member !== null) out[key] = copyObject(member, depth + 1)
-    } else if (typeof member === 'bigint') counted(member)
+    } else if (typeof member === 'bigint') chargeBigint(member)
     else if (typeof member === 'function' || typeof member === 'symbol') throw REFUSED
   }
   if (budget < 0) throw TOO_LARGE
@@ -136,7 +135,7 @@ function copyBuiltIn(value: object): unknown {
   return new Uint8Array(value)
 }
 
-/** The path to what cannot travel, and the thing itself. Only called when there is something. */
+/** Returns the kind and the path of the first invalid member. Called only after a copy was refused. */
 function findOffender(value: unknown, path: string[]): { kind: string; path: string[] } | undefined {
   if (typeof value === 'function' || typeof value === 'symbol') return { kind: typeof value, path }
   if (typeof value !== 'object' || value === null || value instanceof Date || value instanceof Uint8Array) return
@@ -151,7 +150,7 @@ function findOffender(value: unknown, path: string[]): { kind: string; path: str
 }
 
 function tooLarge(limit: number, what: string): QueueError {
-  const hint = 'Store it elsewhere and pass a reference, or raise payloadLimit.'
+  const hint = 'Store it elsewhere and pass a reference, or raise the option "payloadLimit".'
   return new QueueError('PAYLOAD_TOO_LARGE', `The ${what} is larger than ${limit} bytes. ${hint}`, {
     details: { limit },
   })
@@ -171,9 +170,9 @@ function unsupported(value: unknown, what: string): QueueError {
   }
   const { kind, path } = found ?? { kind: typeof value, path: [] }
   const where = path.length === 0 ? '' : ` at "${path.slice(0, 10).join('.')}"`
-  const nested = path.length > MAX_DEPTH ? ' It refers to itself, or nests too deeply.' : ''
+  const nested = path.length > MAX_DEPTH ? ' It refers to itself or nests too deeply.' : ''
   const hint =
     'Pass plain data: objects, arrays, strings, numbers, booleans, null, undefined, bigint, Date, Uint8Array.'
-  const message = `The ${what} holds a ${kind}${where}, which cannot travel through a queue.${nested} ${hint}`
+  const message = `The ${what} holds a ${kind}${where}, which cannot be stored.${nested} ${hint}`
   return new QueueError('VALUE_UNSUPPORTED', message, { details: { kind, path: path.slice(0, 10) } })
 }

@@ -2,10 +2,10 @@ import { existsSync, watch } from 'node:fs'
 import { join } from 'pathe'
 import type { Reporter } from '../../kernel/index.ts'
 
-/** An editor writes a file in several steps; changes within this many milliseconds are one. */
+/** Changes of a file within this many milliseconds count as one, because editors save a file in several writes. */
 const SETTLE_TIME = 50
 
-/** Calls back with each file that changed, one after another. Answers what stops it. */
+/** Calls `onChange` with each file that changed, one at a time. Returns a function that stops watching. */
 export function watchFolders(
   folders: readonly string[],
   onChange: (file: string) => Promise<void>,

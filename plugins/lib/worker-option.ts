@@ -2,13 +2,13 @@ import { z } from 'zod'
 import { QueueError, shown, unknownKey, type ErrorCode, type WorkerOptionCheck } from '../../kernel/index.ts'
 
 interface OptionRules {
-  /** Default `OPTION_INVALID`. */
+  /** The code of the error. Default `OPTION_INVALID`. */
   code?: ErrorCode
-  /** Whether it may be a list, whose entries are then checked one by one. */
+  /** Whether the value may also be a list. Each entry is then checked separately. Default false. */
   list?: boolean
 }
 
-/** A check of one option of a worker's config by a schema. */
+/** Returns a check that validates one option of a worker's config with a schema. */
 export function workerOption(
   key: string,
   shape: z.ZodType,
@@ -21,12 +21,13 @@ export function workerOption(
   }
 }
 
-/** Any Standard Schema. */
+/** Accepts any Standard Schema. */
 export const anySchema = z.custom(isSchema, 'is a Standard Schema, such as one of Zod')
 
+/** Accepts any function. */
 export const anyFunction = z.custom((value) => typeof value === 'function', 'is a function')
 
-/** @throws QueueError that names the first member that is wrong, and what it has to be */
+/** @throws QueueError that names the first invalid member and what it must be */
 export function checkShape(
   shape: z.ZodType,
   value: unknown,
@@ -42,7 +43,7 @@ export function checkShape(
   throw new QueueError(code, message, { retryable: false, details: { option: key } })
 }
 
-/** The members that the object at a path may have. */
+/** Returns the keys that the object at a path may have. */
 function keysAt(shape: z.core.$ZodType, path: readonly PropertyKey[]): string[] {
   if (shape instanceof z.ZodOptional || shape instanceof z.ZodDefault) return keysAt(shape.unwrap(), path)
   if (shape instanceof z.ZodUnion) return [...new Set(shape.options.flatMap((option) => keysAt(option, path)))]

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { EventDraft, PluginKernel, RunOutcome } from '../../../kernel/index.ts'
-import { oneAtATime } from '../../lib/one-at-a-time.ts'
+import { keyedCoalescer } from '../../lib/keyed-coalescer.ts'
 import { createProjection } from '../../lib/projection.ts'
 import { carryAfterwards } from './carry-job.ts'
 import { foldFlow } from './fold.ts'
@@ -49,7 +49,7 @@ export function createFlowEngine(kernel: PluginKernel) {
    * Starts the steps that are due, stops those that nobody waits for, and ends the run when nothing is
    * open. With `repair` it also does again what is on record as done and may have got lost.
    */
-  const carryOn = oneAtATime(async (runId: string, { repair }: { repair: boolean }): Promise<void> => {
+  const carryOn = keyedCoalescer(async (runId: string, { repair }: { repair: boolean }): Promise<void> => {
     let again = repair
     for (let owes = true; owes; again = false) {
       const { state: run } = await projection.current(runId)

@@ -57,13 +57,13 @@ export interface SubSteps {
    * const paid = await ctx.step.waitForEvent('paid', { event: 'payment.received', key: order.id, timeout: 86_400_000 })
    */
   waitForEvent<T = unknown>(name: string, options: EventWait): Promise<T | undefined>
-  /** For runtimes: what an earlier attempt has on record under a name that is already counted. */
+  /** For runtimes: what an earlier attempt has on record under a name that is already unique. */
   lookup(name: string): Promise<Known>
   /** For runtimes: keeps a result and answers the one that counts, which is the first. */
   record(name: string, result: unknown): Promise<unknown>
   /** For runtimes: keeps a failure and answers it as it is on record; nothing where the job was told to stop. */
   fail(name: string, error: unknown): Promise<StepFailure | undefined>
-  /** For runtimes: how a wait under a name that is already counted stands. Until it is over, when to look again. */
+  /** For runtimes: how a wait under a name that is already unique stands. Until it is over, when to look again. */
   wait(name: string, wait: Wait): Promise<Suspendable>
   /** For plugins: the same, under a name in parentheses, which no handler can ask for. */
   look(name: string, wait: Wait): Promise<Suspendable>

@@ -46,7 +46,7 @@ export function createSubSteps(
     return over(status.result.payload)
   }
 
-  const { run, pause, counted } = createStepRunner({
+  const { run, pause, uniqueName } = createStepRunner({
     lookup: (name) => kept.lookup(own(name)),
     record: (name, result) => kept.record(own(name), result),
     fail: (name, error) => kept.fail(own(name), error),
@@ -58,7 +58,7 @@ export function createSubSteps(
     track: (promise) => void ctx.track(promise),
   })
   const ask = async (given: string, asked: Wait): Promise<unknown> => {
-    const name = own(counted(given))
+    const name = own(uniqueName(given))
     return pause(() => look(name, asked))
   }
 

@@ -7,7 +7,7 @@ import {
   type Next,
   type StoredEvent,
 } from '../../../kernel/index.ts'
-import { inTurn } from '../../lib/in-turn.ts'
+import { keyedMutex } from '../../lib/keyed-mutex.ts'
 import { keyOf, nameOf, refuseTogether } from '../lib/job-key.ts'
 import { copyValue } from '../../lib/value.ts'
 import { createWindows } from './windows.ts'
@@ -34,11 +34,15 @@ export default definePlugin({
   requires: ['queue', 'events'],
   setup(kernel) {
     const windows = createWindows(kernel)
-    const turns = inTurn()
+    const runExclusive = keyedMutex()
 
-    kernel.hook('enqueue', (payload, next) => turns(streamFor(payload), (...turn) => hold(payload, next, ...turn)), {
-      when: ({ job }) => job.options.debounce !== undefined,
-    })
+    kernel.hook(
+      'enqueue',
+      (payload, next) => runExclusive(streamFor(payload), (...turn) => hold(payload, next, ...turn)),
+      {
+        when: ({ job }) => job.options.debounce !== undefined,
+      },
+    )
     kernel.hook('dispatch', release, { when: ({ job }) => job.options.debounce !== undefined })
     kernel.hook('emit', forgetCancelled, {
       when: ({ events }) => events[0]?.type === 'step.cancelled' && events[0].stepId?.startsWith('debounce.') === true,

@@ -1,5 +1,5 @@
 import { definePlugin, type DispatchPayload, type EnqueuePayload, type Next } from '../../../kernel/index.ts'
-import { inTurn } from '../../lib/in-turn.ts'
+import { keyedMutex } from '../../lib/keyed-mutex.ts'
 import { keyOf, nameOf, refuseTogether } from '../lib/job-key.ts'
 
 const PERIODS = '_throttle'
@@ -35,10 +35,14 @@ export default definePlugin({
     const tried = new Map<string, number>()
 
     await kernel.registerWorker({ id: PERIOD_ENDS, config: { queue: PERIODS, concurrency: 10 }, handler: () => {} })
-    const turns = inTurn()
-    kernel.hook('enqueue', (payload, next) => turns(periodOf(payload), (...turn) => take(payload, next, ...turn)), {
-      when: ({ job }) => job.options.throttle !== undefined,
-    })
+    const runExclusive = keyedMutex()
+    kernel.hook(
+      'enqueue',
+      (payload, next) => runExclusive(periodOf(payload), (...turn) => take(payload, next, ...turn)),
+      {
+        when: ({ job }) => job.options.throttle !== undefined,
+      },
+    )
     kernel.hook('dispatch', remember, { when: ({ job }) => job.options.throttle !== undefined })
 
     function tryNext(period: string): number {

@@ -151,7 +151,7 @@ function remoteSteps(ask: Ask, own: Omit<Parameters<typeof createStepRunner>[0],
     ask('ctx.step.wait', { name, wait: asked }) as ReturnType<RunContext['step']['wait']>
   const runner = createStepRunner({ lookup, record, fail, ...own })
   const waitFor = async (given: string, asked: Parameters<typeof wait>[1]): Promise<unknown> => {
-    const name = runner.counted(given)
+    const name = runner.uniqueName(given)
     return runner.pause(() => wait(name, asked))
   }
   const steps: RunContext['step'] = {

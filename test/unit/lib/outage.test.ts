@@ -9,7 +9,7 @@ function setUp() {
   return { reports, time, outage }
 }
 
-const AWAY = 'The store is away; everything waits until it is back.'
+const AWAY = 'The store is unavailable. Jobs wait until it is back.'
 const BACK = 'The store is back.'
 
 it('reports an outage once and its end once, however many calls fail', () => {

@@ -1,15 +1,15 @@
 /**
- * Runs tasks of one key one after the other, in the order in which they came. A task that calls `release` lets the
- * next one begin before it is over itself.
+ * Returns a function that runs tasks with the same key one after another, in the order of the calls. A task may call
+ * `release` to let the next task start before it has finished itself.
  */
-export function inTurn() {
+export function keyedMutex() {
   const last = new Map<string, Promise<void>>()
   return (key: string, task: (key: string, release: () => void) => Promise<void>): Promise<void> => {
     const released = Promise.withResolvers<void>()
     const running = (last.get(key) ?? Promise.resolve()).then(() => task(key, released.resolve))
     running.then(released.resolve, released.resolve)
-    const over = released.promise.then(() => void (last.get(key) === over && last.delete(key)))
-    last.set(key, over)
+    const finished = released.promise.then(() => void (last.get(key) === finished && last.delete(key)))
+    last.set(key, finished)
     return running
   }
 }

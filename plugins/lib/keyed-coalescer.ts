@@ -1,8 +1,9 @@
 /**
- * Runs one task a key at a time. Calls that come while one is under way share the next: each answers
- * for a task that began after it.
+ * Returns a function that runs at most one task per key at a time. Calls that arrive while a task is running share
+ * the next run, so every caller gets the result of a run that started after its call. An option is true for the
+ * shared run if any of its callers passed true.
  */
-export function oneAtATime<T, O extends Record<string, boolean>>(task: (key: string, options: O) => Promise<T>) {
+export function keyedCoalescer<T, O extends Record<string, boolean>>(task: (key: string, options: O) => Promise<T>) {
   const current = new Map<string, Promise<unknown>>()
   const next = new Map<string, { options: O; done: Promise<T> }>()
 
@@ -26,10 +27,10 @@ export function oneAtATime<T, O extends Record<string, boolean>>(task: (key: str
 
   function begin(key: string, options: O): Promise<T> {
     const done = task(key, options)
-    const forget = (): void => {
+    const remove = (): void => {
       if (current.get(key) === settled) current.delete(key)
     }
-    const settled: Promise<void> = done.then(forget, forget)
+    const settled: Promise<void> = done.then(remove, remove)
     current.set(key, settled)
     return done
   }
