@@ -190,7 +190,7 @@ describe('many processes over one PostgreSQL', () => {
     const schema = freshSchema()
     await (await openKernel(service.url, schema)).close()
     await pool.query(`INSERT INTO ${schema}.nq_migration (name, version) VALUES ('events', 99)`)
-    await expect(openKernel(service.url, schema)).rejects.toThrow(/holds version 99 of "events"/)
+    await expect(openKernel(service.url, schema)).rejects.toThrow(/has version 99 of "events"/)
   })
 
   it('run a job elsewhere whose process was killed, within the lease and five seconds', async () => {

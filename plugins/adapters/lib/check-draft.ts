@@ -1,7 +1,7 @@
 import { checkMoment, EXPECTED, invalid, isPriority, type JobDraft } from '../../../kernel/index.ts'
 
 /**
- * Refuses a job that could never be found again or never be due, whoever made it.
+ * Rejects a job that could never be found again or would never become due. Every adapter calls it before it stores a job.
  *
  * @throws QueueError `OPTION_INVALID`
  */

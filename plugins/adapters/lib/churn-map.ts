@@ -1,11 +1,11 @@
-/** How many deletions a fresh table takes at least. */
+/** The minimum number of deletions before the table is replaced. */
 const CHURN = 256
 
 /**
- * A map for entries that come and go with every job. V8 links the tables a Map outgrows to their
- * successors; once one of them has reached the old generation, all that its successors held survives
- * until the next full collection. So this one moves to a fresh Map before its tables grow old, which
- * is paid for by the deletions that make it necessary.
+ * A map whose entries are added and deleted with every job. When a `Map` outgrows its hash table, V8 links the old table
+ * to the new one. Once an old table is in the old generation of the heap, everything that its successors held survives
+ * until the next full collection. `ChurnMap` therefore copies its entries to a new `Map` before the tables grow old. The
+ * copies are rare enough that each deletion pays a constant share of them.
  */
 export class ChurnMap<K, V> {
   #map = new Map<K, V>()
@@ -28,7 +28,7 @@ export class ChurnMap<K, V> {
     }
     return deleted
   }
-  /** In the order of insertion; do not delete more than the entry at hand while iterating. */
+  /** Values in the order of insertion. During iteration, delete no entry but the current one. */
   values(): MapIterator<V> {
     return this.#map.values()
   }

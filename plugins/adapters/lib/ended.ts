@@ -11,7 +11,7 @@ interface Node<T> {
 
 export type EndedNode<T> = Node<T>
 
-/** What has ended, in the order it ended: expiring costs what expires. */
+/** A linked list of ended items, ordered by their end. The cost of expiring depends only on how many items expire. */
 class EndedList<T> {
   #first: Node<T> | undefined
   #last: Node<T> | undefined
@@ -43,10 +43,10 @@ class EndedList<T> {
   }
 }
 
-/** The users' and the engine's own: neither uses up the number of the other. */
+/** Items of user queues and of the engine's own queues. They are counted apart, so that neither uses up the limit of the other. */
 type Parts<T> = readonly [users: EndedList<T>, own: EndedList<T>]
 
-/** What has ended, by outcome and by whose it is. */
+/** Ended items, grouped by outcome and by owner (users or the engine). */
 export class EndedLists<T> {
   readonly #lists: Record<RunOutcome, Parts<T>> = { completed: parts(), failed: parts(), cancelled: parts() }
 
@@ -58,7 +58,7 @@ export class EndedLists<T> {
     node.list.remove(node)
   }
 
-  /** Takes out what passes one of the bounds of a policy. */
+  /** Removes and yields the items that exceed a bound of the policy. */
   *expire({ outcome, ...bounds }: ExpirePolicy): Generator<T> {
     for (const list of this.#lists[outcome]) yield* list.expire(bounds)
   }

@@ -1,46 +1,47 @@
-/** A call that waits for its group. */
-interface Waiting<Item, Answer> {
+/** A call that waits for its group to be committed. */
+interface Waiting<Item, Result> {
   item: Item
-  resolve: (answer: Answer) => void
+  resolve: (answer: Result) => void
   reject: (error: unknown) => void
 }
 
-export interface GroupCommitOptions<Item, Answer> {
-  /** Stores the items of a group at once; answers in their order. */
-  commit: (items: Item[]) => Promise<readonly Answer[]>
-  /** The most items of a group. Default 1000. */
+export interface GroupCommitOptions<Item, Result> {
+  /** Stores the items of a group together. Returns one result for each item, in the same order. */
+  commit: (items: Item[]) => Promise<readonly Result[]>
+  /** The maximum number of items in a group. Default 1000. */
   maxItems?: number
-  /** What an item counts in bytes, and the most a group may hold. Default 8 MiB. */
+  /** Returns the size of an item in bytes. */
   sizeOf?: (item: Item) => number
+  /** The maximum size of a group in bytes, as measured by `sizeOf`. Default 8 MiB. */
   maxBytes?: number
-  /** How many groups may be under way. Default 1, which keeps the order of calls. */
+  /** How many groups may be in flight at the same time. Default 1, which preserves the order of calls. */
   parallel?: number
   /**
-   * Whether a failed commit has stored nothing and may be the fault of a single item. Then the group is halved until
-   * that item stands alone, and only its call fails. Default: all calls of the group fail.
+   * Returns true if a failed commit stored nothing and one item alone may have caused the failure. The group is then
+   * split in halves until that item is alone, and only its call fails. By default, all calls of the group fail.
    */
   splitOn?: (error: unknown) => boolean
 }
 
-export interface GroupCommit<Item, Answer> {
-  push(item: Item): Promise<Answer>
-  /** Resolves when nothing waits and nothing is under way. */
+export interface GroupCommit<Item, Result> {
+  push(item: Item): Promise<Result>
+  /** Resolves when no call waits and no group is in flight. */
   idle(): Promise<void>
 }
 
 /**
- * Sends calls together that come together: at once when nothing is under way, else as one group with
- * all that came meanwhile. What a round trip and a commit cost is then shared, and nobody waits for a
- * timer.
+ * Groups calls that arrive at the same time. A group is committed immediately if none is in flight. Otherwise the calls
+ * that arrive in the meantime form the next group. The calls of a group share the cost of the round trip and of the
+ * commit, and no call waits for a timer.
  */
-export function createGroupCommit<Item, Answer>(options: GroupCommitOptions<Item, Answer>): GroupCommit<Item, Answer> {
+export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item, Result>): GroupCommit<Item, Result> {
   const { commit, maxItems = 1000, maxBytes = 8 * 1024 * 1024, sizeOf, parallel = 1, splitOn } = options
-  let waiting: Waiting<Item, Answer>[] = []
-  let underWay = 0
+  let waiting: Waiting<Item, Result>[] = []
+  let inFlight = 0
   let scheduled = false
   let onIdle: (() => void)[] = []
 
-  function take(): Waiting<Item, Answer>[] {
+  function take(): Waiting<Item, Result>[] {
     let count = Math.min(waiting.length, maxItems)
     if (sizeOf) {
       let bytes = 0
@@ -58,12 +59,12 @@ export function createGroupCommit<Item, Answer>(options: GroupCommitOptions<Item
     return group.slice(0, count)
   }
 
-  /** Commits a group, or its halves one after the other, so that the order of calls is kept. */
-  async function settle(group: Waiting<Item, Answer>[]): Promise<void> {
+  /** Commits a group. If it has to be split, commits the halves one after the other to preserve the order of calls. */
+  async function settle(group: Waiting<Item, Result>[]): Promise<void> {
     try {
-      const answers = await commit(group.map(({ item }) => item))
-      // A pair for each of thousands of callers would be garbage.
-      group.forEach(({ resolve }, index) => resolve(answers[index]!))
+      const results = await commit(group.map(({ item }) => item))
+      // `entries()` would allocate a pair for each of thousands of callers.
+      group.forEach(({ resolve }, index) => resolve(results[index]!))
     } catch (error) {
       if (group.length > 1 && splitOn?.(error)) {
         const half = group.length >> 1
@@ -75,19 +76,19 @@ export function createGroupCommit<Item, Answer>(options: GroupCommitOptions<Item
   }
 
   async function flush(): Promise<void> {
-    underWay++
+    inFlight++
     await settle(take())
-    underWay--
+    inFlight--
     schedule()
-    if (underWay > 0 || waiting.length > 0) return
+    if (inFlight > 0 || waiting.length > 0) return
     for (const resolve of onIdle) resolve()
     onIdle = []
   }
 
   function schedule(): void {
-    if (scheduled || waiting.length === 0 || underWay >= parallel) return
+    if (scheduled || waiting.length === 0 || inFlight >= parallel) return
     scheduled = true
-    // After the callbacks of this turn, so that what they push travels along.
+    // Runs after the callbacks of the current event loop turn, so that their calls join the group.
     setImmediate(() => {
       scheduled = false
       void flush()
@@ -102,7 +103,7 @@ export function createGroupCommit<Item, Answer>(options: GroupCommitOptions<Item
       })
     },
     idle() {
-      if (underWay === 0 && waiting.length === 0) return Promise.resolve()
+      if (inFlight === 0 && waiting.length === 0) return Promise.resolve()
       return new Promise((resolve) => onIdle.push(resolve))
     },
   }

@@ -1,4 +1,4 @@
-/** Whether a queue is one of the engine's own, whose jobs and runs are counted apart from those of users. */
+/** Returns true for the engine's own queues. Their jobs and runs are counted separately from those of users. */
 export function isOwnQueue(queue: string | undefined): boolean {
   return queue !== undefined && queue.startsWith('_')
 }

@@ -1,21 +1,22 @@
 import { isMoment, type Settlement } from '../../../kernel/index.ts'
 
-/** Milliseconds that a job rests whose end cannot be stored. */
+/** Milliseconds before a job runs again if its outcome could not be stored. */
 const UNSTORABLE_DELAY = 250
 
 /**
- * A settlement as a store can keep it. One whose moment is none gives the job back after a pause: a queue never holds
- * a job that is due at no time, and never runs one without end or rest.
+ * Returns a settlement that the store can keep. If `runAt` is not a valid moment, it returns a settlement that defers
+ * the job for a short time. The queue then never holds a job that never becomes due, and never runs a job in a tight
+ * loop.
  *
- * @param report is called with what is wrong
+ * @param report is called with a description of the problem
  */
 export function storable(settlement: Settlement, now: number, report: (problem: string) => void): Settlement {
   if (!('runAt' in settlement) || isMoment(settlement.runAt)) return settlement
-  report(`it is to run again at ${String(settlement.runAt)}, which is no moment`)
+  report(`"runAt" must be a moment in milliseconds since the epoch; got ${String(settlement.runAt)}`)
   return givenBack(settlement, now)
 }
 
-/** Gives a job back after a pause. It counts as a crash, so that it does not run without end. */
+/** Defers a job for a short time. The deferral counts as a crash, so that the job does not run forever. */
 export function givenBack({ slot }: Pick<Settlement, 'slot'>, now: number): Settlement {
   return { type: 'defer', runAt: now + UNSTORABLE_DELAY, crashed: true, slot }
 }

@@ -1,24 +1,24 @@
 import { systemClock, type Clock, type Reporter } from '../../../kernel/index.ts'
 
-/** By how many milliseconds the clocks of this machine and of the store may differ unnoticed. */
+/** The tolerated difference between the clock of this machine and the clock of the store, in milliseconds. */
 const TOLERATED = 1000
 
 export interface StoreClock extends Clock {
   /**
-   * Takes in what the store's clock said.
+   * Compares this machine's clock with a reading of the store's clock.
    *
    * @param storeNow the store's time, in milliseconds since the epoch
-   * @param askedAt this machine's time (`Date.now()`) before the store was asked
+   * @param askedAt this machine's time (`Date.now()`) before the request was sent
    */
   compare(storeNow: number, askedAt: number): void
 }
 
 /**
- * The clock of a store that several machines share. It is this machine's, and where the two differ by more than a
- * second, this machine's put right: so a delay, a debounce, a sleep or a tick of a schedule means the same moment on
- * every machine. The difference is reported once.
+ * Creates the clock of a store that several machines share. It returns this machine's time. If the two clocks differ by
+ * more than a second, it adds the difference, so that a delay, a debounce, a sleep or a schedule means the same moment
+ * on every machine. The difference is reported once.
  *
- * @param store names it in the report, for example `Redis at db:6379`
+ * @param store the name of the store in the report, for example `Redis at db:6379`
  */
 export function createStoreClock(store: string, reporter: Reporter): StoreClock {
   let skew = 0
@@ -28,16 +28,16 @@ export function createStoreClock(store: string, reporter: Reporter): StoreClock 
     now: () => Date.now() + skew,
     setTimeout: (callback, ms) => systemClock.setTimeout(callback, ms),
     compare(storeNow, askedAt) {
-      const answeredAt = Date.now()
-      const uncertain = (answeredAt - askedAt) / 2
-      const difference = storeNow - (askedAt + answeredAt) / 2
-      // An answer that took its time says little, unless it contradicts what is known.
+      const receivedAt = Date.now()
+      const uncertain = (receivedAt - askedAt) / 2
+      const difference = storeNow - (askedAt + receivedAt) / 2
+      // A slow response is too imprecise to use, unless it clearly contradicts the known difference.
       if (uncertain > TOLERATED / 2 && Math.abs(difference - skew) < 2 * uncertain) return
       skew = Math.abs(difference) > TOLERATED ? Math.round(difference) : 0
       if (skew === 0 || reported) return
       reported = true
       const which = skew > 0 ? 'behind' : 'ahead of'
-      const hint = 'Its clock decides when jobs are due; set this one by a time server.'
+      const hint = 'The engine uses the time of the store. Synchronize the clock of this machine with a time server.'
       reporter.warn(`The clock of this machine is ${Math.abs(skew)} ms ${which} that of ${store}. ${hint}`)
     },
   }

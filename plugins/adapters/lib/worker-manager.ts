@@ -1,10 +1,10 @@
 import type { MaybePromise, Processor, RegisteredWorker, WorkerManager } from '../../../kernel/index.ts'
-import { createRoom, type Room, type RoomOptions } from './worker-room.ts'
+import { createWorkerLimits, type WorkerLimits, type WorkerLimitsOptions } from './worker-limits.ts'
 
-/** What an adapter writes for its side of `WorkerManager`: one consumer of one queue. */
+/** The part of a `WorkerManager` that each adapter implements: one consumer of one queue. */
 export interface Consumer {
   setConcurrency(concurrency: number): MaybePromise<void>
-  /** Claims nothing more; resolves when nothing it claimed is running, or after `timeout` milliseconds. */
+  /** Stops claiming. Resolves when no claimed job is running, or after `timeout` milliseconds. */
   close(options: { timeout: number }): MaybePromise<void>
 }
 
@@ -13,14 +13,15 @@ export type OpenConsumer = (queue: string, processor: Processor, concurrency: nu
 interface Opened {
   consumer: Promise<Consumer>
   workers: Map<string, RegisteredWorker>
-  room: Room
+  limits: WorkerLimits
 }
 
 /**
- * Keeps the books that every adapter needs: which workers share a queue, how much concurrency they add up to, and
- * that none takes more than its own. A queue has one consumer, opened with its first worker, closed with its last.
+ * Creates the registry of workers that every adapter needs. It knows which workers share a queue, opens the consumer of
+ * the queue with the sum of their concurrency, and holds each worker to its own concurrency. The consumer of a queue is
+ * opened with the first worker and closed with the last.
  */
-export function createWorkerManager(open: OpenConsumer, options: RoomOptions): WorkerManager {
+export function createWorkerManager(open: OpenConsumer, options: WorkerLimitsOptions): WorkerManager {
   const queues = new Map<string, Opened>()
   const total = ({ workers }: Opened): number =>
     [...workers.values()].reduce((sum, { options: { concurrency } }) => sum + concurrency, 0)
@@ -31,23 +32,23 @@ export function createWorkerManager(open: OpenConsumer, options: RoomOptions): W
       const opened = queues.get(queue)
       if (opened) {
         opened.workers.set(name, worker)
-        opened.room.changed(name)
+        opened.limits.changed(name)
         return (await opened.consumer).setConcurrency(total(opened))
       }
       const workers = new Map([[name, worker]])
-      const room = createRoom(workers, processor, options)
-      const consumer = Promise.resolve(open(queue, room.process, own.concurrency))
-      queues.set(queue, { consumer, workers, room })
+      const limits = createWorkerLimits(workers, processor, options)
+      const consumer = Promise.resolve(open(queue, limits.process, own.concurrency))
+      queues.set(queue, { consumer, workers, limits })
       await consumer
     },
     async unregisterWorker(queue, name) {
       const opened = queues.get(queue)
       if (!opened?.workers.delete(name)) return
-      opened.room.changed(name)
+      opened.limits.changed(name)
       const consumer = await opened.consumer
       if (opened.workers.size > 0) return consumer.setConcurrency(total(opened))
       queues.delete(queue)
-      opened.room.close()
+      opened.limits.close()
       await consumer.close({ timeout: Infinity })
     },
     getWorker: (queue, name) => queues.get(queue)?.workers.get(name),
@@ -55,9 +56,9 @@ export function createWorkerManager(open: OpenConsumer, options: RoomOptions): W
       const opened = [...queues.values()]
       queues.clear()
       await Promise.all(
-        opened.map(async ({ consumer, room }) => {
+        opened.map(async ({ consumer, limits }) => {
           const closing = (await consumer).close({ timeout })
-          room.close()
+          limits.close()
           await closing
         }),
       )

@@ -6,10 +6,11 @@ import type { PostgresPort } from '../postgres/lib/postgres.ts'
 import type { FromThread, ThreadData, ToThread } from './protocol.ts'
 
 const THREAD = programFile('plugins/adapters/pglite/thread')
-/** How long to wait before a thread that died is started again, in milliseconds. */
+/** How long to wait before a dead thread is started again, in milliseconds. */
 const RESTART = 200
 
-interface Asked {
+/** A request to the thread whose response has not come yet. */
+interface PendingRequest {
   message: ToThread
   repeatable: boolean
   onRepeat?: () => void
@@ -26,9 +27,14 @@ interface Database extends Pick<PostgresPort, 'query' | 'listen' | 'caughtUp'> {
   close(): Promise<void>
 }
 
-/** A database in a thread of its own, which is started again should it die. */
+/**
+ * Opens a database in a worker thread. If the thread dies, it is started again: requests that are `repeatable` are sent
+ * again, and all others fail with `ECONNRESET`.
+ *
+ * @throws QueueError `PLUGIN_SETUP_FAILED` if the database cannot be opened
+ */
 export async function openDatabase(data: ThreadData, reporter: Reporter): Promise<Database> {
-  const asked = new Map<number, Asked>()
+  const pending = new Map<number, PendingRequest>()
   const channels = new Map<string, { listeners: Set<Channel>; opened: Promise<unknown> }>()
   let ids = 0
   let closing = false
@@ -44,7 +50,7 @@ export async function openDatabase(data: ThreadData, reporter: Reporter): Promis
     })
     started.on('error', (error) => {
       ready.reject(error)
-      if (!closing) reporter.error('The embedded database died; it is started again.', error)
+      if (!closing) reporter.error('The embedded database died. It is being restarted.', error)
     })
     started.on('exit', (code) => {
       ready.reject(new Error(`its thread ended with code ${code}`))
@@ -60,9 +66,9 @@ export async function openDatabase(data: ThreadData, reporter: Reporter): Promis
     }
   }
 
-  /** What was asked of the dead thread is asked again where it may be, else it fails. */
+  /** Starts a new thread, and sends or rejects the pending requests of the dead one. */
   async function restart(): Promise<void> {
-    for (const { message, repeatable } of asked.values()) {
+    for (const { message, repeatable } of pending.values()) {
       if (!repeatable) fail(message.id, Object.assign(new Error('The embedded database died.'), { code: 'ECONNRESET' }))
     }
     for (;;) {
@@ -72,25 +78,26 @@ export async function openDatabase(data: ThreadData, reporter: Reporter): Promis
         thread = await start({ ...data, fresh: false })
         break
       } catch (error) {
-        reporter.error('The embedded database does not start; trying again.', error)
+        reporter.error('The embedded database could not be restarted. The restart is tried again.', error)
       }
     }
     for (const channel of channels.keys()) send({ id: ++ids, text: '', listen: channel }, true).catch(() => {})
-    for (const { message, onRepeat } of asked.values()) {
+    for (const { message, onRepeat } of pending.values()) {
       onRepeat?.()
       thread.postMessage(message)
     }
     for (const { listeners } of channels.values()) {
-      for (const { onReconnect } of listeners) guard(onReconnect)
+      for (const { onReconnect } of listeners) callSafely(onReconnect)
     }
   }
 
   function receive(message: FromThread): void {
     if (message.type === 'notification') {
-      for (const { onNotify } of channels.get(message.channel)?.listeners ?? []) guard(() => onNotify(message.payload))
+      for (const { onNotify } of channels.get(message.channel)?.listeners ?? [])
+        callSafely(() => onNotify(message.payload))
     } else if (message.type === 'rows') {
-      asked.get(message.id)?.resolve(message.rows as never[])
-      asked.delete(message.id)
+      pending.get(message.id)?.resolve(message.rows as never[])
+      pending.delete(message.id)
     } else if (message.type === 'error') {
       const { message: text, ...members } = message.error
       fail(message.id, Object.assign(new Error(text), members))
@@ -98,12 +105,12 @@ export async function openDatabase(data: ThreadData, reporter: Reporter): Promis
   }
 
   function fail(id: number, error: Error): void {
-    const one = asked.get(id)
-    asked.delete(id)
-    one?.reject(storeError(error, one.message.text, 1))
+    const request = pending.get(id)
+    pending.delete(id)
+    request?.reject(storeError(error, request.message.text, 1))
   }
 
-  function guard(call: () => void): void {
+  function callSafely(call: () => void): void {
     try {
       call()
     } catch (error) {
@@ -117,7 +124,7 @@ export async function openDatabase(data: ThreadData, reporter: Reporter): Promis
         reject(new Error('The embedded database is closed.'))
         return
       }
-      asked.set(message.id, { message, repeatable, onRepeat, resolve, reject })
+      pending.set(message.id, { message, repeatable, onRepeat, resolve, reject })
       thread!.postMessage(message)
     })
   }
@@ -140,7 +147,7 @@ export async function openDatabase(data: ThreadData, reporter: Reporter): Promis
       await opened
       return async () => void listeners.delete(listener)
     },
-    /** Notifications come before the answer to what is asked after them. */
+    /** The thread sends notifications in order, so all earlier ones arrive before the result of this query. */
     caughtUp: async () => void (await query('SELECT 1', undefined, { repeatable: true })),
     async close(): Promise<void> {
       const ended = new Promise((resolve) => thread!.once('exit', resolve))

@@ -6,26 +6,26 @@ import { lockFolder } from '../lib/folder/lock.ts'
 import { openDatabase } from './database.ts'
 
 /**
- * Nobody else can have a job: the lease only tells what a process that died has left, and it is renewed
- * before it is looked at, so that a handler which blocks the event loop loses nothing.
+ * The lease of a job in milliseconds. No other process can claim a job, so the lease only identifies jobs that a dead
+ * process left. It is renewed before it is checked, so that a handler that blocks the event loop does not lose its jobs.
  */
 const LEASE = 3000
-/** Notifications do not get lost inside a process, so polling is for what is due, and for the unforeseen. */
+/** The poll interval in milliseconds. Notifications are not lost within a process, so polling mainly finds due jobs. */
 const POLL = 5000
 
-/** PostgreSQL inside this process, kept in a folder: what the plugins over Postgres need, without a server. */
+/** Runs PostgreSQL inside this process and keeps its data in a folder. The postgres plugins work on it without a server. */
 export default definePlugin({
   name: 'pglite',
   configKey: 'embedded',
   options: z.strictObject({
-    /** Where the database is kept, from the working directory. Default `.nuxt-queue/pglite`. */
+    /** The folder of the database, relative to the working directory. Default `.nuxt-queue/pglite`. */
     path: z.string().min(1).default('.nuxt-queue/pglite'),
-    /** The schema that holds all tables. */
+    /** The schema of all tables. Default `nuxt_queue`. */
     schema: z
       .string()
-      .regex(/^[A-Za-z_][A-Za-z0-9_]{0,49}$/, 'takes letters, digits and _, 50 at most, and starts with no digit')
+      .regex(/^[A-Za-z_][A-Za-z0-9_]{0,49}$/, 'must have 1 to 50 letters, digits or _, and must not start with a digit')
       .default('nuxt_queue'),
-    /** Milliseconds to wait for another process that has the folder. Default 0: refuse at once. */
+    /** How long to wait while another process uses the folder, in milliseconds. Default 0: fail immediately. */
     lockTimeout: z.number().min(0).default(0),
   }),
   async setup(kernel, { path, schema, lockTimeout }) {
@@ -52,7 +52,7 @@ export default definePlugin({
   },
 })
 
-/** A database is there once `ready` is: what a process left that died while making one is made anew. */
+/** Opens the database of a folder. The file `ready` marks a complete database; one without it is deleted and created again. */
 async function openFolder(folder: string, reporter: Reporter) {
   const [dataDir, ready] = [join(folder, 'data'), join(folder, 'ready')]
   const fresh = !existsSync(ready)

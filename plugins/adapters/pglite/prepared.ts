@@ -5,12 +5,12 @@ import { brotliDecompress } from 'node:zlib'
 import { codeFile } from '../../lib/package-files.ts'
 
 /**
- * An empty database as PGlite packs it, compressed: unpacking takes a third of the time that making one takes. Brotli
- * makes 2 MB of its 42 MB, where gzip makes 5 MB that everybody would install.
+ * The compressed archive of an empty PGlite database. Unpacking it takes a third of the time that creating a database
+ * takes. Brotli compresses its 42 MB to 2 MB; gzip would need 5 MB in the package.
  */
 export const PREPARED = codeFile('plugins/adapters/pglite/prepared.tar.br')
 
-/** Returns the archive as a tar file, where the build has put one. */
+/** Returns the archive as a tar file, or `undefined` if the build did not create one. */
 export async function readPrepared(): Promise<Blob | undefined> {
   if (!existsSync(PREPARED)) return undefined
   return new Blob([await promisify(brotliDecompress)(await readFile(PREPARED))])

@@ -1,6 +1,6 @@
 export interface ThreadData {
   dataDir: string
-  /** Whether there is no database yet. */
+  /** True if the database has to be created. */
   fresh: boolean
 }
 

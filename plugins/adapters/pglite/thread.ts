@@ -1,4 +1,4 @@
-/** The thread that the database lives in: it computes in WebAssembly and would hold up everything else. */
+/** The worker thread of the database. PGlite runs in WebAssembly and would block the main thread. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { PGlite } from '@electric-sql/pglite'
 import type { FromThread, ThreadData, ToThread } from './protocol.ts'
@@ -10,47 +10,47 @@ const INT8 = 20
 
 async function open(): Promise<PGlite> {
   const loadDataDir = fresh ? await readPrepared() : undefined
-  // Whole numbers of eight bytes are texts, as with `pg`: they may be larger than a number can tell.
+  // 8-byte integers are returned as strings, like `pg` does, because a JavaScript number cannot hold all of them.
   const db = new PGlite({ dataDir, loadDataDir, parsers: { [INT8]: (value) => value } })
   await db.waitReady
   return db
 }
 
-function answer(message: FromThread): void {
+function respond(message: FromThread): void {
   port.postMessage(message)
 }
 
-/** One after the other, as a single connection has it. */
+/** Runs one request. The database has a single connection, so requests run one after the other. */
 async function run(db: PGlite, { id, text, values, listen }: ToThread): Promise<void> {
   try {
     if (listen !== undefined) {
-      await db.listen(listen, (payload) => answer({ type: 'notification', channel: listen, payload }))
-      answer({ type: 'rows', id, rows: [] })
+      await db.listen(listen, (payload) => respond({ type: 'notification', channel: listen, payload }))
+      respond({ type: 'rows', id, rows: [] })
     } else if (values) {
       const { rows } = await db.query<Record<string, unknown>>(text, values as unknown[])
-      answer({ type: 'rows', id, rows })
+      respond({ type: 'rows', id, rows })
     } else {
       const results = await db.exec(text)
-      answer({ type: 'rows', id, rows: results.flatMap(({ rows }) => rows) })
+      respond({ type: 'rows', id, rows: results.flatMap(({ rows }) => rows) })
     }
   } catch (error) {
-    // What several statements had begun would stay open for everybody.
+    // A failed request of several statements may have left a transaction open on the shared connection.
     if (!values) await db.exec('ROLLBACK').catch(() => {})
     const { message, code, detail, constraint, severity } = error as Error & Record<string, string | undefined>
-    answer({ type: 'error', id, error: { message, code, detail, constraint, severity } })
+    respond({ type: 'error', id, error: { message, code, detail, constraint, severity } })
   }
 }
 
 let db: PGlite
-let turn = open().then(
+let queue = open().then(
   (opened) => {
     db = opened
-    answer({ type: 'ready' })
+    respond({ type: 'ready' })
   },
-  (error: unknown) => answer({ type: 'failed', message: (error as Error).message }),
+  (error: unknown) => respond({ type: 'failed', message: (error as Error).message }),
 )
 port.on('message', (message: ToThread | 'close') => {
-  turn = turn.then(async () => {
+  queue = queue.then(async () => {
     if (message !== 'close') return run(db, message)
     await db?.close()
     port.close()

@@ -13,9 +13,9 @@ it('keeps no place for delayed jobs that were promoted, cancelled or removed, an
     else jobs.remove(entry)
   }
   expect(jobs.size).toBe(100)
-  expect(jobs.places).toBeLessThan(300)
+  expect(jobs.nodes).toBeLessThan(300)
   const due: Entry[] = []
   for (let entry = jobs.takeDue(Infinity); entry; entry = jobs.takeDue(Infinity)) due.push(entry)
   expect(due).toEqual(kept.toSorted((a, b) => a.record.runAt - b.record.runAt))
-  expect([jobs.size, jobs.places]).toEqual([0, 0])
+  expect([jobs.size, jobs.nodes]).toEqual([0, 0])
 })

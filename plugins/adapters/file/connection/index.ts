@@ -8,22 +8,25 @@ import { readHeader } from '../../lib/folder/read-journal.ts'
 
 const EXTENSION = '.jsonl'
 
-/** A folder on disk for the plugins that keep their journals there. One kernel has it at a time. */
+/** Provides a folder on disk for the plugins that keep journals. Only one kernel uses a folder at a time. */
 export default definePlugin({
   name: 'file',
   options: z.strictObject({
-    /** Where jobs and events are kept, from the working directory. Default `.nuxt-queue/data`. */
+    /** The folder of jobs and events, relative to the working directory. Default `.nuxt-queue/data`. */
     path: z.string().min(1).default('.nuxt-queue/data'),
     /**
-     * When a write is on the disk: `always` before anything else happens, `batch` before it is
-     * acknowledged, `never` when the system likes. Default `batch`.
+     * When a write reaches the disk. `always`: synchronously, before any other code runs. `batch`: before the write is
+     * acknowledged. `never`: when the system flushes the file. Default `batch`.
      */
     fsync: z.enum(['always', 'batch', 'never']).default('batch'),
-    /** Milliseconds to wait for another process that has the folder. Default 0: refuse at once. */
+    /** How long to wait while another process uses the folder, in milliseconds. Default 0: fail immediately. */
     lockTimeout: z.number().min(0).default(0),
-    /** How many jobs may wait in one queue, delayed ones included; then `enqueue` throws `QUEUE_FULL`. Default: no limit. */
+    /**
+     * The maximum number of jobs that wait in one queue, including delayed ones. Beyond it, `enqueue` throws
+     * `QUEUE_FULL`. Default: no limit.
+     */
     maxQueueSize: z.number().int().min(1).or(z.literal(Infinity)).default(Infinity),
-    /** How many obsolete lines a journal holds at the least before it is compacted. Default 10,000. */
+    /** The minimum number of obsolete lines before a journal is compacted. Default 10,000. */
     compactAfter: z.number().int().min(1).default(10_000),
   }),
   async setup(kernel, { path, fsync, lockTimeout, maxQueueSize, compactAfter }) {

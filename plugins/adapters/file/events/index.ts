@@ -6,7 +6,7 @@ import { createReader, linesOf, snapshotLines } from './lines.ts'
 
 const HEADER = { journal: 'nuxt-queue/events', version: 1 }
 
-/** Events in the memory of this process, and in one journal on disk, from which they are built again. */
+/** Keeps events in the memory of this process and in one journal on disk. The next process restores them from the journal. */
 export default definePlugin({
   name: 'events-file',
   requires: ['file'],
@@ -34,19 +34,19 @@ export default definePlugin({
 })
 
 /**
- * Answers a caller only when what it has changed is on disk, as far as the fsync policy goes. A refusal
- * too: what it rests on may not be there yet.
+ * Wraps a store so that a call returns only when its change is as safe as `fsync` demands. A rejected append waits as
+ * well, because the event that caused the rejection may not be on disk yet.
  */
 function durable(store: EventStore, journal: Journal): EventStore {
-  function kept<T>(answer: MaybePromise<T>): MaybePromise<T> {
-    return journal.synced()?.then(() => answer) ?? answer
+  function afterSync<T>(result: MaybePromise<T>): MaybePromise<T> {
+    return journal.synced()?.then(() => result) ?? result
   }
   return {
     ...store,
-    append: (stream, events, options) => kept(store.append(stream, events, options)),
-    snapshots: { ...store.snapshots, put: (stream, snapshot) => kept(store.snapshots.put(stream, snapshot)) },
-    trim: (stream, seq) => kept(store.trim(stream, seq)),
-    expire: (policy) => kept(store.expire(policy)),
-    forget: (heads) => kept(store.forget(heads)),
+    append: (stream, events, options) => afterSync(store.append(stream, events, options)),
+    snapshots: { ...store.snapshots, put: (stream, snapshot) => afterSync(store.snapshots.put(stream, snapshot)) },
+    trim: (stream, seq) => afterSync(store.trim(stream, seq)),
+    expire: (policy) => afterSync(store.expire(policy)),
+    forget: (heads) => afterSync(store.forget(heads)),
   }
 }

@@ -5,36 +5,36 @@ import type { LocalEvents, StoredChange } from '../../lib/local-events/store.ts'
 import type { Stream } from '../../lib/local-events/stream.ts'
 
 /*
- * Lines of the journal, after the header:
+ * The lines of the journal, after the header:
  *
  *   { "stream", "seq", "ts", "events": [ … ], "run"?, "reopen"?, "fence"? }   one append
- *   { "stream", "snapshot": { "reducer", "seq", "state" } }
- *   { "stream", "trimmed": 12 }                                             the events up to there are gone
- *   { "expired": [ "<stream>", … ] }
- *   { "stream", "memory": { … }, "info"? }                                  start of a stream when compacted
+ *   { "stream", "snapshot": { "reducer", "seq", "state" } }                   a snapshot was stored
+ *   { "stream", "trimmed": 12 }                                               the events up to seq 12 were dropped
+ *   { "expired": [ "<stream>", … ] }                                          streams were deleted
+ *   { "stream", "memory": { … }, "info"? }                                    a stream starts, in a compacted journal
  */
 type Line = Record<string, unknown>
 
-/** How many events a line holds at most when the journal is compacted. */
-const EVENTS_A_LINE = 500
+/** The maximum number of events in a line of a compacted journal. */
+const EVENTS_PER_LINE = 500
 
 export const linesOf = {
   change(stream: string, { seq, ts, events, run, reopen, fence }: StoredChange): JournalLine {
     const line = { stream, seq, ts, events: events.map(draftOf), run, reopen: reopen || undefined, fence }
-    // JSON leaves out what is not set by itself, and this is written for each event that there is.
+    // This runs for each event. `JSON.stringify` omits undefined members by itself and is faster than the general case.
     if (events.every(({ data }) => data === undefined || isJson(data))) return JSON.stringify(line)
     return { ...line, events: line.events.map(compact), run: run && compact(run) }
   },
   snapshot: (stream: string, snapshot: Snapshot): JournalLine => ({ stream, snapshot }),
 }
 
-/** What a compacted journal holds of a stream. */
+/** Yields the lines that a compacted journal contains for a stream. */
 export function* snapshotLines(stream: Stream): Generator<JournalLine> {
   const { name, memory, events, info, snapshots = [] } = stream
   yield { stream: name, memory, info: info && compact(info) }
   for (let from = 0; from < events.length;) {
     let to = from + 1
-    while (to < events.length && to - from < EVENTS_A_LINE && events[to]!.ts === events[from]!.ts) to++
+    while (to < events.length && to - from < EVENTS_PER_LINE && events[to]!.ts === events[from]!.ts) to++
     const { seq, ts } = events[from]!
     yield { stream: name, seq, ts, events: events.slice(from, to).map((event) => compact(draftOf(event))) }
     from = to
@@ -42,7 +42,7 @@ export function* snapshotLines(stream: Stream): Generator<JournalLine> {
   for (const snapshot of snapshots) yield linesOf.snapshot(name, snapshot)
 }
 
-/** Takes lines in, in the order in which they were written. */
+/** Returns a function that restores lines. Call it with the lines in the order in which they were written. */
 export function createReader(restore: LocalEvents['restore']): (line: Line) => void {
   return (line) => {
     if (Array.isArray(line.expired)) return restore.expired(line.expired as string[])
@@ -57,12 +57,12 @@ export function createReader(restore: LocalEvents['restore']): (line: Line) => v
   }
 }
 
-/** What is not told by the line around it. */
+/** Returns the members of an event that the surrounding line does not contain. */
 function draftOf({ type, data, key, flow, step, stepId, attempt }: EventDraft | StoredEvent): Line {
   return { type, flow, step, stepId, attempt, key, data }
 }
 
-/** Members that are not set say nothing. */
+/** Omits members that are undefined. */
 function compact(members: object): Line {
   const line: Line = {}
   for (const [key, value] of Object.entries(members)) if (value !== undefined) line[key] = value

@@ -1,25 +1,25 @@
 import type { MaybePromise, QueueProvider } from '../../../../kernel/index.ts'
 import type { QueueJournals } from './journals.ts'
 
-/** Answers a caller only when what it has changed is on disk, as far as the fsync policy goes. */
+/** Wraps a provider so that a call returns only when its change is as safe as `fsync` demands. */
 export function durable(provider: QueueProvider, journals: QueueJournals): QueueProvider {
-  function kept<T>(queues: Iterable<string>, answer: MaybePromise<T>): MaybePromise<T> {
+  function afterSync<T>(queues: Iterable<string>, result: MaybePromise<T>): MaybePromise<T> {
     const syncs = [...queues].flatMap((queue) => journals.synced(queue) ?? [])
-    return syncs.length === 0 ? answer : Promise.all(syncs).then(() => answer)
+    return syncs.length === 0 ? result : Promise.all(syncs).then(() => result)
   }
 
   return {
     ...provider,
     enqueue(job) {
-      // A job that is known already may not be on disk yet either.
-      return kept([job.queue], provider.enqueue(job))
+      // This also waits for a deduplicated job, because the existing job may not be on disk yet.
+      return afterSync([job.queue], provider.enqueue(job))
     },
-    enqueueMany: (jobs) => kept(new Set(jobs.map(({ queue }) => queue)), provider.enqueueMany(jobs)),
-    pause: (queue) => kept([queue], provider.pause(queue)),
-    resume: (queue) => kept([queue], provider.resume(queue)),
-    retry: (queue, id) => kept([queue], provider.retry(queue, id)),
-    promote: (queue, id) => kept([queue], provider.promote(queue, id)),
-    cancel: (queue, id) => kept([queue], provider.cancel(queue, id)),
-    remove: (queue, id) => kept([queue], provider.remove(queue, id)),
+    enqueueMany: (jobs) => afterSync(new Set(jobs.map(({ queue }) => queue)), provider.enqueueMany(jobs)),
+    pause: (queue) => afterSync([queue], provider.pause(queue)),
+    resume: (queue) => afterSync([queue], provider.resume(queue)),
+    retry: (queue, id) => afterSync([queue], provider.retry(queue, id)),
+    promote: (queue, id) => afterSync([queue], provider.promote(queue, id)),
+    cancel: (queue, id) => afterSync([queue], provider.cancel(queue, id)),
+    remove: (queue, id) => afterSync([queue], provider.remove(queue, id)),
   }
 }

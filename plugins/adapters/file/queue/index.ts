@@ -7,7 +7,7 @@ import { createJournals } from './journals.ts'
 
 const LIMITS = { journal: 'nuxt-queue/limits', version: 1 }
 
-/** Queues in the memory of this process, with a journal on disk for each, from which they are built again. */
+/** Keeps queues in the memory of this process and in one journal per queue on disk. The next process restores them. */
 export default definePlugin({
   name: 'queue-file',
   requires: ['file'],
@@ -26,7 +26,7 @@ export default definePlugin({
     const lines = storage.open('limits', { header: LIMITS, snapshot }, (line) => restore(line as never))
     kernel.provide('limits', {
       ...limits,
-      /** Whoever waits has to be woken by the next process, so the job is put off only once its line is safe. */
+      /** The next process has to wake the waiters, so a job is deferred only when the journal has recorded that it waits. */
       acquire(...args) {
         if (limits.acquire(...args) === true) return true
         return lines.synced()?.then(() => false) ?? false

@@ -9,17 +9,17 @@ import type { LeftQueue, LocalQueues } from '../../lib/local-queue/provider.ts'
 import { fileName, queueName } from './names.ts'
 
 /*
- * Lines of a queue's journal, after the header:
+ * The lines of a queue's journal, after the header:
  *
- *   { "job": "<id>", … }                      a job
- *   { "job": "<id>", …, "unset": ["error"] }  what has changed about it
- *   { "job": "<id>", "removed": true }        it has been forgotten
- *   { "job": "<id>", "removed": true, "run": …, "outcome": …, "until": … }  the same, and its id is known until then
- *   { "paused": true | false }                the queue
+ *   { "job": "<id>", … }                      a job was added
+ *   { "job": "<id>", …, "unset": ["error"] }  members of the job changed, or were removed
+ *   { "job": "<id>", "removed": true }        the job was removed
+ *   { "job": "<id>", "removed": true, "run": …, "outcome": …, "until": … }  the same, and its id is remembered
+ *   { "paused": true | false }                the queue was paused or resumed
  */
 const FORMAT = { journal: 'nuxt-queue/jobs', version: 1 }
 const FOLDER = 'queues'
-/** Every job has the same members in the same order, which is what makes many of them cheap. */
+/** All jobs have the same members in the same order, so that V8 uses one hidden class for them. */
 const BLANK: JobRecord = {
   id: '',
   queue: '',
@@ -42,7 +42,7 @@ const BLANK: JobRecord = {
   result: undefined,
   error: undefined,
 }
-/** What a retry by hand takes away from a job. */
+/** The members that a manual retry removes from a job. */
 const CLEARED: ReadonlySet<keyof JobRecord> = new Set(['error', 'finishedAt', 'progress'])
 
 export interface QueueJournals extends QueueJournal {
@@ -51,7 +51,7 @@ export interface QueueJournals extends QueueJournal {
   close(): Promise<void>
 }
 
-/** A journal a queue, opened with the first change. */
+/** Creates the journals: one for each queue, opened with its first change. */
 export function createJournals(
   storage: FileStorage,
   queues: () => Pick<LocalQueues, 'jobsOf' | 'forgottenOf'>,
@@ -85,13 +85,13 @@ export function createJournals(
       if (typeof line.job !== 'string') return
       if (line.removed !== true) return void jobs.set(line.job, merged(jobs.get(line.job), queue, line))
       jobs.delete(line.job)
-      const known = forgottenBy(queue, line)
-      if (known) forgotten.set(line.job, known)
+      const remembered = forgottenBy(queue, line)
+      if (remembered) forgotten.set(line.job, remembered)
       else forgotten.delete(line.job)
     })
     for (const job of jobs.values()) {
       if (job.state !== 'active') continue
-      // Whoever had it is no more.
+      // The process that ran the job is dead.
       Object.assign(job, { state: 'waiting', crashes: job.crashes + 1 })
       journal.append({ job: job.id, state: job.state, crashes: job.crashes }, 1)
     }
@@ -107,7 +107,7 @@ export function createJournals(
       journal.append(changeOf(job, ['state', 'claims', 'startedAt']), 1)
       return journal.written()
     },
-    removed: (queue, id, known) => journalOf(queue).append(removalOf(id, known), known ? 1 : 2),
+    removed: (queue, id, remembered) => journalOf(queue).append(removalOf(id, remembered), remembered ? 1 : 2),
     paused(queue, value) {
       if (value) paused.add(queue)
       else paused.delete(queue)
@@ -118,7 +118,7 @@ export function createJournals(
   }
 }
 
-/** All that is known about a job. The queue is told by the journal. */
+/** Returns the line of a whole job. It omits the queue, which the header contains. */
 function lineOf(job: Readonly<JobRecord>): JournalLine {
   const { attemptsMade, claims, crashes, round } = job
   const counters = {
@@ -128,13 +128,15 @@ function lineOf(job: Readonly<JobRecord>): JournalLine {
     round: round || undefined,
   }
   const line = { job: job.id, ...job, id: undefined, queue: undefined, ...counters }
-  // Most are plain, and written at a stroke.
+  // Most jobs contain only JSON values, which `JSON.stringify` encodes fastest.
   const plain = isJson(job.data) && isJson(job.options) && job.error === undefined && job.finishedAt === undefined
   return plain ? JSON.stringify(line) : line
 }
 
-function removalOf(job: string, known?: ForgottenJob): JournalLine {
-  return { job, removed: true, ...(known && { run: known.runId, outcome: known.outcome, until: known.until }) }
+function removalOf(job: string, remembered?: ForgottenJob): JournalLine {
+  if (!remembered) return { job, removed: true }
+  const { runId, outcome, until } = remembered
+  return { job, removed: true, run: runId, outcome, until }
 }
 
 function forgottenBy(queue: string, { job, run, outcome, until }: Record<string, unknown>): ForgottenJob | undefined {

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
 
-/** File systems take 255 bytes, and the ending needs some. */
+/** File systems allow 255 bytes for a name, and the extension needs some of them. */
 const MAX_LENGTH = 200
 
 /**
- * The file of a queue. Lower case, digits, `-`, `_` and `.` stand for themselves, all else is `%` and a
- * byte in hexadecimal, since some file systems do not tell upper from lower case.
+ * Returns the file name of a queue. Lower case letters, digits, `-`, `_` and `.` stay as they are. Every other byte
+ * becomes `%` and its hexadecimal value, because some file systems do not distinguish upper and lower case.
  */
 export function fileName(queue: string): string {
   const name = [...Buffer.from(queue)].map(encodeByte).join('').replace(/^\./, '%2e')
@@ -18,7 +18,7 @@ function encodeByte(byte: number): string {
   return /[-a-z0-9_.]/.test(char) ? char : `%${byte.toString(16).padStart(2, '0')}`
 }
 
-/** The queue of a file: what its header says, or its name where the header is damaged. */
+/** Returns the queue of a file. It uses the header, or the file name if the header is damaged. */
 export function queueName(file: string, header: Record<string, unknown> | undefined): string {
   if (typeof header?.queue === 'string') return header.queue
   const bytes = file.matchAll(/%([\da-f]{2})|./g)

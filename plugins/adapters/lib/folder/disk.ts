@@ -1,20 +1,20 @@
 import { closeSync, fdatasync, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs'
-import { setImmediate as turn } from 'node:timers/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { dirname } from 'pathe'
 import { encodeLine } from '../../../lib/json.ts'
 
-/** How many characters are written before the event loop turns. */
+/** How many characters are written before other work of the event loop may run. */
 const CHUNK = 1 << 18
 
 type Line = Readonly<Record<string, unknown>>
-/** Members that are `undefined` are left out; a text is a line that is written already. */
+/** A line of a journal: an object, whose `undefined` members are omitted, or an encoded line. */
 export type JournalLine = Line | string
 
 export function lineText(line: JournalLine): string {
   return typeof line === 'string' ? line : encodeLine(line)
 }
 
-/** Writes lines to the start of a file, bit by bit, so that nobody has to wait for the last one. */
+/** Writes lines to the start of a file in chunks, so that other work of the event loop runs in between. */
 export async function writeLines(
   file: number,
   header: Line,
@@ -32,13 +32,13 @@ export async function writeLines(
     count++
     if (chunk.length < CHUNK) continue
     write()
-    await turn()
+    await nextTurn()
   }
   write()
   return { size, lines: count }
 }
 
-/** Writes bytes to a place in a file, and leaves no part of them there when it fails. */
+/** Writes bytes at a position of a file. If a write fails, it removes the part that was written. */
 export function writeAll(file: number, bytes: Buffer, position: number): void {
   let written = 0
   try {
@@ -51,12 +51,12 @@ export function writeAll(file: number, bytes: Buffer, position: number): void {
   }
 }
 
-/** Answers the error rather than rejecting with it. */
+/** Flushes the data of a file to the disk. Resolves with the error if it fails, and never rejects. */
 export function dataSync(file: number): Promise<Error | undefined> {
   return new Promise((resolve) => fdatasync(file, (error) => resolve(error ?? undefined)))
 }
 
-/** Makes the name of a new file as durable as the file. Windows cannot open folders, and does not need to. */
+/** Makes the name of a new file as durable as its contents. Windows cannot open folders and does not need this. */
 export function syncFolder(path: string): void {
   if (process.platform === 'win32') return
   const folder = openSync(dirname(path), 'r')

@@ -5,56 +5,59 @@ import { dataSync, lineText, syncFolder, writeAll, writeLines, type JournalLine 
 import { readJournal } from './read-journal.ts'
 
 /**
- * When a write is on the disk. `always`: before anything else happens. `batch`: before it is
- * acknowledged, many writes at once. `never`: when the system likes; a power cut may lose the last
- * seconds, the death of the process nothing that was acknowledged.
+ * When a write reaches the disk.
+ *
+ * - `always`: synchronously, before any other code runs.
+ * - `batch`: before the write is acknowledged, together with other writes.
+ * - `never`: when the system flushes the file. A power cut may lose the last seconds. A crash of the process loses
+ *   nothing that was acknowledged.
  */
 export type Fsync = 'always' | 'batch' | 'never'
 
 export interface JournalOptions {
   path: string
-  /** The first line: what the file is. */
+  /** The first line. It identifies the kind of the file. */
   header: Readonly<Record<string, unknown>>
   fsync: Fsync
   reporter: Reporter
-  /** Lines that make up the present state: what a compacted journal holds. Read bit by bit, while writing goes on. */
+  /** Returns the lines that rebuild the current state, for a compacted journal. They are read in chunks between other writes. */
   snapshot(): Iterable<JournalLine>
-  /** How many lines have to be obsolete, at the least, before the journal is compacted. */
+  /** The minimum number of obsolete lines before the journal is compacted. */
   minGarbage: number
 }
 
-/** How many times as large as after the last time it has to be: rewriting costs a third of what is appended. */
+/** How much larger than the last compacted state the file must be. With 4, compaction adds a third to the appended bytes. */
 const GROWTH = 4
-/** How long to wait before a disk that refused is tried again, in milliseconds. */
+/** How long to wait before a failed write is tried again, in milliseconds. */
 const RETRY = 1000
 
 /**
- * A file of JSON lines that only grows, until it is replaced by a shorter one that says the same.
- * Each line is applied as a whole or, torn by a crash, not at all; applying it twice does no harm.
+ * An append-only file of JSON lines. Compaction replaces it with a shorter file of the same content. Each line is applied
+ * as a whole, or not at all if a crash interrupted its write. Applying a line twice has no further effect.
  */
 export class Journal {
   readonly #options: JournalOptions
   #file: number
-  /** How many bytes of the file are whole lines. */
+  /** How many bytes of the file are complete lines. */
   #size: number
   #lines = 0
   #garbage = 0
-  /** How large the state alone was when it was last compacted. */
+  /** The size of the state after the last compaction, in bytes. */
   #compactSize = 0
   /** Lines that are not written yet. */
   #buffer = ''
   #scheduled = false
-  /** Settles with the next write. */
+  /** Resolves with the next write. */
   #written: PromiseWithResolvers<void> | undefined
   /** Settles with the next sync that begins. */
   #next: PromiseWithResolvers<void> | undefined
-  /** Something is written that no sync which has begun will cover. */
+  /** True if the file has bytes that no running sync covers. */
   #dirty = false
-  /** The sync under way, for all that was written when it began. */
+  /** The running sync. It covers everything that was written before it began. */
   #inFlight: Promise<void> | undefined
-  /** Syncing goes on as long as somebody waits for it. */
+  /** Pending while the sync loop runs. The loop ends when no caller waits. */
   #syncing: Promise<void> | undefined
-  /** Lines that came while a compaction is under way. */
+  /** Lines that were appended during a compaction. */
   #tail: string | undefined
   #compacting: Promise<void> | undefined
   #broken = false
@@ -68,9 +71,9 @@ export class Journal {
   }
 
   /**
-   * Opens a journal, hands what it holds to `apply`, line by line, and cuts what is torn or damaged.
+   * Opens a journal, calls `apply` with each of its lines, and cuts off an incomplete or damaged end.
    *
-   * @throws QueueError `STORE_INCOMPATIBLE` for a file of another kind or of a newer version
+   * @throws QueueError `STORE_INCOMPATIBLE` if the file is of another kind or of a newer version
    */
   static open(options: JournalOptions, apply: (line: Record<string, unknown>) => void): Journal {
     rmSync(draftOf(options.path), { force: true })
@@ -84,7 +87,7 @@ export class Journal {
     return journal
   }
 
-  /** @param obsolete how many lines, itself included, a compacted journal would do without */
+  /** @param obsolete how many lines become obsolete with this one, including itself: compaction drops them */
   append(line: JournalLine, obsolete = 0): void {
     if (this.#closed) return
     this.#append(line)
@@ -115,14 +118,14 @@ export class Journal {
     this.#next = undefined
   }
 
-  /** Resolves once the system has all that was appended: from there on the death of the process does not lose it. */
+  /** Resolves once all appended lines are written to the file. From then on, a crash of the process does not lose them. */
   written(): Promise<void> | undefined {
     if (this.#buffer === '') return undefined
     this.#written ??= Promise.withResolvers<void>()
     return this.#written.promise
   }
 
-  /** Resolves once all that was appended is as safe as the policy says; `undefined` when it is already. */
+  /** Resolves once all appended lines are as safe as `fsync` demands. Returns `undefined` if they already are. */
   synced(): Promise<void> | undefined {
     if (!this.#dirty && this.#buffer === '') return this.#inFlight
     this.#next ??= Promise.withResolvers<void>()
@@ -130,7 +133,7 @@ export class Journal {
     return this.#next.promise
   }
 
-  /** Writes the present state to a new file that takes the place of this one. */
+  /** Writes the current state to a new file and replaces the journal with it. */
   compact(): Promise<void> {
     this.#compacting ??= this.#compact().finally(() => (this.#compacting = undefined))
     return this.#compacting
@@ -143,7 +146,9 @@ export class Journal {
     await this.#syncing
     this.#flush()
     if (this.#broken)
-      this.#next?.reject(new Error(`The journal ${this.#options.path} was closed before it could be written.`))
+      this.#next?.reject(
+        new Error(`The journal ${this.#options.path} was closed before its last lines could be written.`),
+      )
     else {
       if (this.#options.fsync !== 'never') fdatasyncSync(this.#file)
       this.#acknowledge()
@@ -162,7 +167,7 @@ export class Journal {
     this.#lines++
   }
 
-  /** Collects what one turn of the event loop appends. */
+  /** Collects the lines that are appended in one turn of the event loop. */
   #schedule(): void {
     if (this.#scheduled) return
     this.#scheduled = true
@@ -174,7 +179,7 @@ export class Journal {
     })
   }
 
-  /** One sync after the other, each for all that was written when it began. */
+  /** Runs one sync after the other while a caller waits. Each covers everything that was written before it began. */
   async #sync(): Promise<void> {
     while (this.#next && !this.#broken) {
       const batch = this.#next
@@ -206,13 +211,16 @@ export class Journal {
   }
 
   /**
-   * The disk is full or gone. Nothing is acknowledged until it works again; what a failed sync left
-   * undecided is decided by writing everything anew.
+   * Handles a full or missing disk. No write is acknowledged until the disk works again. After a failed sync, it is
+   * unknown which bytes are on the disk, so the retry writes the whole state to a new file.
    */
   #fail(error: unknown): void {
     if (this.#broken) return
     this.#broken = true
-    this.#options.reporter.error(`The journal ${this.#options.path} cannot be written; trying again.`, error)
+    this.#options.reporter.error(
+      `The journal ${this.#options.path} cannot be written. The write is retried every second.`,
+      error,
+    )
     const retry = async (): Promise<void> => {
       if (this.#closed) return
       try {
@@ -230,7 +238,7 @@ export class Journal {
     const { path, header, snapshot } = this.#options
     const draft = draftOf(path)
     this.#tail = ''
-    // What becomes obsolete from here on may be in the new file.
+    // Lines that become obsolete from now on may be part of the new file.
     this.#garbage = 0
     let file: number | undefined
     try {
@@ -239,7 +247,7 @@ export class Journal {
       const failed = await dataSync(file)
       if (failed) throw failed
       while (this.#syncing) await this.#syncing
-      // From here on nothing comes in between.
+      // The code from here to the rename is synchronous, so that no line is appended in between.
       const tail = Buffer.from(this.#tail)
       writeAll(file, tail, written.size)
       fdatasyncSync(file)
@@ -259,14 +267,14 @@ export class Journal {
       if (file !== undefined) closeSync(file)
       rmSync(draft, { force: true })
       if (this.#broken) throw error
-      this.#options.reporter.error(`The journal ${path} could not be compacted; it goes on as it is.`, error)
+      this.#options.reporter.error(`The journal ${path} could not be compacted. It stays in use as it is.`, error)
     } finally {
       this.#tail = undefined
     }
   }
 }
 
-/** Where a compacted journal is written before it takes the place of the old one. */
+/** Returns the path at which a compacted journal is written before it replaces the old one. */
 function draftOf(path: string): string {
   return `${path}.new`
 }

@@ -5,24 +5,25 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { join } from 'pathe'
 import { QueueError } from '../../../../kernel/index.ts'
 import { PRIVATE_FOLDER } from '../../../lib/private-folder.ts'
-import { isDoorOpen, openDoor } from './door.ts'
+import { isThreadAlive, openLivenessSocket } from './liveness-socket.ts'
 
-/** How often a holder shows that it is alive, for those on other machines, who cannot look for its process. */
-const BEAT = 5000
-/** After this many milliseconds without a beat a lock from another machine is stale. */
+/** How often the holder updates the lock file, in milliseconds. Processes on other machines cannot look for its pid. */
+const HEARTBEAT = 5000
+/** A lock from another machine is stale after this many milliseconds without a heartbeat. */
 const STALE = 30_000
-/** How often somebody who waits for a lock looks again, in milliseconds. */
+/** How often a process that waits for a lock tries again, in milliseconds. */
 const RETRY = 50
-/** A lock that is being written, or taken over, for longer than this was left by a process that died over it. */
+/** A lock file that is incomplete for longer than this was left by a process that died while it wrote the file, in milliseconds. */
 const UNFINISHED = 2000
 
+/** The content of the lock file. Processes of other releases read it too. */
 interface Holder {
   pid: number
   host: string
-  /** When the process started, as the system tells it: pids are used again. */
+  /** When the process started, as the system reports it. It tells apart processes with a reused pid. */
   started: string | undefined
   nonce: string
-  /** Where a thread that is not the main one answers as long as it lives. */
+  /** The liveness socket of a worker thread. The name `door` is part of the file format. */
   door?: string
 }
 
@@ -31,32 +32,32 @@ export interface FolderLock {
 }
 
 /**
- * Claims a folder for one kernel, through a file `lock` in it that tells who has it. What a process
- * left that is no more is taken over; of several that try, one succeeds.
+ * Locks a folder for one kernel. The file `lock` in the folder names the holder. The lock of a dead process is taken
+ * over. If several processes try to take it over, exactly one succeeds.
  *
- * @param timeout how long to wait for the holder to let go, in milliseconds
- * @throws QueueError `STORE_LOCKED` that names the process
+ * @param timeout how long to wait for the holder to release the lock, in milliseconds
+ * @throws QueueError `STORE_LOCKED`. The message names the holding process
  */
 export async function lockFolder(folder: string, timeout: number): Promise<FolderLock> {
   mkdirSync(folder, { recursive: true, mode: PRIVATE_FOLDER })
   const path = join(folder, 'lock')
   const deadline = Date.now() + timeout
   const nonce = randomUUID()
-  const door = await openDoor(nonce)
-  const mine: Holder = { pid: process.pid, host: hostname(), started: startOf(process.pid), nonce, door: door?.path }
+  const socket = await openLivenessSocket(nonce)
+  const mine: Holder = { pid: process.pid, host: hostname(), started: startOf(process.pid), nonce, door: socket?.path }
   while (!create(path, mine) && !(await takeOver(path, mine))) {
     if (Date.now() >= deadline) {
-      door?.close()
+      socket?.close()
       throw locked(folder, readHolder(path))
     }
     await sleep(RETRY)
   }
-  const beat = setInterval(() => touch(path), BEAT).unref()
+  const heartbeat = setInterval(() => touch(path), HEARTBEAT).unref()
   return {
     release() {
-      clearInterval(beat)
+      clearInterval(heartbeat)
       if (readHolder(path)?.nonce === mine.nonce) rmSync(path, { force: true })
-      door?.close()
+      socket?.close()
     },
   }
 }
@@ -71,7 +72,7 @@ function create(path: string, holder: Holder): boolean {
   }
 }
 
-/** Replaces a stale lock. A second file sees to it that only one process does so at a time. */
+/** Replaces a stale lock. A second lock file ensures that only one process does so at a time. */
 async function takeOver(path: string, mine: Holder): Promise<boolean> {
   if (await isHeld(path)) return false
   const guard = `${path}.takeover`
@@ -95,7 +96,7 @@ async function isHeld(path: string): Promise<boolean> {
   if (!holder) return ageOf(path) < UNFINISHED
   if (holder.host !== hostname()) return ageOf(path) < STALE
   if (!isAlive(holder.pid) || (holder.started !== undefined && holder.started !== startOf(holder.pid))) return false
-  return holder.door === undefined || isDoorOpen(holder.door)
+  return holder.door === undefined || isThreadAlive(holder.door)
 }
 
 function readHolder(path: string): Holder | undefined {
@@ -106,7 +107,7 @@ function readHolder(path: string): Holder | undefined {
   }
 }
 
-/** How long ago a file was written; one that has gone is infinitely old. */
+/** Returns the age of a file in milliseconds, or `Infinity` if it does not exist. */
 function ageOf(path: string): number {
   const stats = statSync(path, { throwIfNoEntry: false })
   return stats ? Date.now() - stats.mtimeMs : Infinity
@@ -116,7 +117,7 @@ function touch(path: string): void {
   try {
     utimesSync(path, new Date(), new Date())
   } catch {
-    // The folder was deleted under a running process: its journals will tell.
+    // The folder was deleted while the process runs. The journals report that.
   }
 }
 
@@ -128,7 +129,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** On Linux, field 22 of `/proc/<pid>/stat`: the start of the process in ticks since boot. */
+/** Returns when a process started. On Linux, that is field 22 of `/proc/<pid>/stat`, in clock ticks since boot. */
 function startOf(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
@@ -142,7 +143,7 @@ function locked(folder: string, holder: Holder | undefined): QueueError {
   const { pid, host } = holder ?? {}
   const who = pid === process.pid ? 'this process' : `process ${pid}${host === hostname() ? '' : ` on ${host}`}`
   const hint =
-    'Stop that one, give this one a folder of its own, or use the redis or postgres adapter for many processes.'
+    'Stop that process, use another folder, or use the redis or postgres adapter, which several processes can share.'
   return new QueueError('STORE_LOCKED', `The folder ${folder} is in use by ${who}. ${hint}`, {
     details: { folder, pid, host },
   })

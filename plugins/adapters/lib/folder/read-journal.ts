@@ -5,7 +5,7 @@ import { decodeJson } from '../../../lib/json.ts'
 
 export interface ReadJournalOptions {
   path: string
-  /** What the first line has to say. */
+  /** The members that the first line must have. */
   header: Readonly<Record<string, unknown>>
   reporter: Reporter
 }
@@ -13,14 +13,14 @@ export interface ReadJournalOptions {
 type Line = Record<string, unknown>
 
 const CHUNK = 1 << 20
-/** Headers are short but for the name of a queue, which may be anything. */
+/** How many bytes to read for a header. Headers are short, except for the name of the queue. */
 const HEADER_BYTES = 1 << 16
 const NEWLINE = 0x0a
 
 /**
- * Reads a journal line by line, up to the first one that is not whole. What comes from there on is
- * cut: an unfinished last line is a write that was never acknowledged; anything else is damage, of
- * which a copy stays beside the journal.
+ * Reads a journal line by line up to the first line that is incomplete or damaged, and cuts the file there. An
+ * incomplete last line is a write that was never acknowledged. Any other invalid line is damage: a copy of the damaged
+ * file is kept beside the journal.
  *
  * @throws QueueError `STORE_INCOMPATIBLE`
  */
@@ -31,7 +31,7 @@ export function readJournal(options: ReadJournalOptions, apply: (line: Line) => 
   let [size, lines, position] = [0, 0, 0]
   let rest: Buffer = Buffer.alloc(0)
 
-  /** Answers whether the line was one. */
+  /** Applies a line. Returns false if the line is damaged. */
   function take(text: string, bytes: number): boolean {
     const line = parse(text)
     if (!line) return false
@@ -42,7 +42,7 @@ export function readJournal(options: ReadJournalOptions, apply: (line: Line) => 
     return true
   }
 
-  /** Whole lines at the start of a buffer; false once one is damaged. */
+  /** Applies the complete lines at the start of a buffer. Returns false at the first damaged line. */
   function takeLines(buffer: Buffer, end: number): boolean {
     for (let from = 0; from < end;) {
       const to = buffer.indexOf(NEWLINE, from) + 1
@@ -79,11 +79,11 @@ export function readJournal(options: ReadJournalOptions, apply: (line: Line) => 
   }
 
   function report(what: string): void {
-    reporter.warn(`Journal ${path} ${what} What stands before it, ${lines} lines, is intact.`)
+    reporter.warn(`Journal ${path} ${what} The ${lines} lines before it are intact.`)
   }
 }
 
-/** The first line of a journal, unless there is none or it is damaged. */
+/** Returns the first line of a journal, or `undefined` if it is missing or damaged. */
 export function readHeader(path: string): Line | undefined {
   const file = openSync(path, 'r')
   try {
@@ -104,7 +104,7 @@ function parse(text: string): Line | undefined {
   }
 }
 
-/** Shortens the file to what is whole. Answers what to tell about it. */
+/** Cuts the file after its last valid line. Returns the text for the warning. */
 function cut(file: number, path: string, size: number, unfinished: boolean): string {
   let kept = ''
   if (!unfinished) {
@@ -116,14 +116,14 @@ function cut(file: number, path: string, size: number, unfinished: boolean): str
   ftruncateSync(file, size)
   fsyncSync(file)
   return unfinished
-    ? 'ended with an unfinished line, a write that was never acknowledged; it was cut off.'
-    : `is damaged from byte ${size} on; it was cut there, and a copy of it as it was is ${kept}.`
+    ? 'ended with an incomplete line of a write that was never acknowledged. The line was cut off.'
+    : `is damaged from byte ${size} on and was cut there. A copy of the damaged file is ${kept}.`
 }
 
 function checkHeader(path: string, expected: Readonly<Record<string, unknown>>, found: Line): void {
   const differs = Object.keys(expected).find((key) => expected[key] !== found[key])
   if (differs === undefined) return
   const [want, got] = [expected, found].map((line) => `"${differs}": ${JSON.stringify(line[differs])}`)
-  const hint = 'Use the version that wrote it, or give this one another folder.'
-  throw new QueueError('STORE_INCOMPATIBLE', `${path} should begin with ${want}, and has ${got}. ${hint}`)
+  const hint = 'Use the version that wrote it, or use another folder.'
+  throw new QueueError('STORE_INCOMPATIBLE', `${path} must begin with ${want}; got ${got}. ${hint}`)
 }

@@ -5,17 +5,17 @@ export interface FileStorage {
   /** Its absolute path. */
   readonly folder: string
   readonly fsync: Fsync
-  /** How many jobs may wait in one queue. */
+  /** The maximum number of jobs that wait in one queue. */
   readonly maxQueueSize: number
-  /** Opens the journal `<name>.jsonl`, and hands what it holds to `apply`. */
+  /** Opens the journal `<name>.jsonl` and calls `apply` with each of its lines. */
   open(
     name: string,
     options: Pick<JournalOptions, 'header' | 'snapshot'>,
     apply: (line: Record<string, unknown>) => void,
   ): Journal
-  /** The first line of a journal, if it has one. */
+  /** Returns the first line of a journal, or `undefined` if it has none. */
   header(name: string): Record<string, unknown> | undefined
-  /** The names of the journals in a subfolder. */
+  /** Returns the names of the journals in a subfolder. */
   list(subfolder: string): string[]
 }
 

@@ -3,7 +3,7 @@ import type { ChurnMap } from '../churn-map.ts'
 import { tagsOf } from '../tags.ts'
 import type { Stream } from './stream.ts'
 
-/** The runs among the streams, in the order in which they began and by their tags. */
+/** Creates the index of runs: it lists them by start time and by tag. */
 export function createRunIndex(streams: Pick<ChurnMap<string, Stream>, 'get' | 'values'>) {
   const tagged = new Map<string, Set<Stream>>()
   let begun = 0
@@ -24,7 +24,7 @@ export function createRunIndex(streams: Pick<ChurnMap<string, Stream>, 'get' | '
 
   return {
     tag,
-    /** Makes a stream a run. */
+    /** Turns a stream into a run. */
     begin(stream: Stream, info: RunInfo): RunInfo {
       stream.info = info
       stream.begun = ++begun
@@ -32,29 +32,29 @@ export function createRunIndex(streams: Pick<ChurnMap<string, Stream>, 'get' | '
       return info
     },
     forget: untag,
-    /** Newest first. */
+    /** Lists runs, newest first. */
     list({ limit = 100, after, ...filter }: RunFilter = {}): RunInfo[] {
-      const last = after && placeOf(after, streams.get(after.runId))
+      const last = after && positionOf(after, streams.get(after.runId))
       const found: Stream[] = []
       for (const stream of filter.tag === undefined ? streams.values() : (tagged.get(filter.tag) ?? [])) {
         if (!stream.info || !matches(stream.info, filter)) continue
-        if (!last || isNewer(last, placeOf(stream.info, stream))) found.push(stream)
+        if (!last || isNewer(last, positionOf(stream.info, stream))) found.push(stream)
       }
-      // Nearly in order: a stream is rarely older than its run.
-      found.sort((a, b) => (isNewer(placeOf(b.info!, b), placeOf(a.info!, a)) ? 1 : -1))
+      // The streams are almost in order, because a stream is rarely older than its run.
+      found.sort((a, b) => (isNewer(positionOf(b.info!, b), positionOf(a.info!, a)) ? 1 : -1))
       return found.slice(0, limit).map(({ info }) => info!)
     },
   }
 }
 
-type Place = Pick<RunInfo, 'startedAt'> & Pick<Stream, 'begun'>
+type Position = Pick<RunInfo, 'startedAt'> & Pick<Stream, 'begun'>
 
-/** Where a run stands; a run that is gone stands before all of its millisecond. */
-function placeOf({ startedAt }: Pick<RunInfo, 'startedAt'>, stream: Stream | undefined): Place {
+/** Returns the sort position of a run. A deleted run sorts before all other runs of its millisecond. */
+function positionOf({ startedAt }: Pick<RunInfo, 'startedAt'>, stream: Stream | undefined): Position {
   return { startedAt, begun: stream?.info?.startedAt === startedAt ? stream.begun : Infinity }
 }
 
-function isNewer(a: Place, b: Place): boolean {
+function isNewer(a: Position, b: Position): boolean {
   return a.startedAt === b.startedAt ? a.begun > b.begun : a.startedAt > b.startedAt
 }
 

@@ -19,7 +19,7 @@ import { createSubscribers } from './subscribers.ts'
 
 type Host = Pick<Kernel, 'clock' | 'config' | 'reporter'>
 
-/** Every run has the same members in the same order, which is what makes many of them cheap. */
+/** All runs have the same members in the same order, so that V8 uses one hidden class for them. */
 const NO_RUN: RunInfo = {
   runId: '',
   status: 'running',
@@ -34,7 +34,7 @@ const NO_RUN: RunInfo = {
   head: 0,
 }
 
-/** What a durable adapter notes, in the order in which it happened. */
+/** Receives the changes of the store in order. A durable adapter records them. */
 interface EventJournal {
   appended(stream: string, change: StoredChange): void
   snapshot(stream: string, snapshot: Snapshot): void
@@ -42,7 +42,7 @@ interface EventJournal {
   expired(streams: readonly string[], events: number): void
 }
 
-/** One append that has been accepted: applying it again gives the same, and twice the same as once. */
+/** One accepted append. Applying it is deterministic and idempotent. */
 export interface StoredChange extends Pick<AppendOptions, 'run' | 'reopen' | 'fence'> {
   /** `seq` of the first event. */
   seq: number
@@ -58,9 +58,9 @@ export interface LocalEventsOptions {
 export interface LocalEvents {
   store: EventStore
   streams(): IterableIterator<Stream>
-  /** Takes in what an earlier process has left; `done` once that is all. */
+  /** Restores the data that an earlier process left. Call `done` at the end. */
   restore: {
-    /** Begins a stream anew. */
+    /** Starts a stream, or replaces it. */
     stream(name: string, memory: Stream['memory'], info: RunInfo | undefined): void
     change(stream: string, change: StoredChange): void
     snapshot(stream: string, snapshot: Snapshot): void
@@ -70,11 +70,11 @@ export interface LocalEvents {
   }
 }
 
-/** The event store of one process: an array a stream. */
+/** Creates the event store of one process: one array for each stream. */
 export function createLocalEvents(kernel: Host, { durable, journal }: LocalEventsOptions): LocalEvents {
   const streams = new ChurnMap<string, Stream>()
   const subscribers = createSubscribers(kernel.reporter)
-  /** The newest moment given to an event: time does not go back, whatever the clock does. */
+  /** The newest timestamp of an event. Timestamps never decrease, even if the clock does. */
   let latest = 0
   const runs = createRunIndex(streams)
   const ended = new EndedLists<Stream>()
@@ -92,7 +92,7 @@ export function createLocalEvents(kernel: Host, { durable, journal }: LocalEvent
     list(stream)
   }
 
-  /** Puts an ended run where it waits to expire. */
+  /** Adds an ended run to the list of runs that expire. */
   function list(stream: Stream): void {
     const { status, queue, endedAt } = stream.info!
     if (status !== 'running') stream.ended = ended.add(stream, { outcome: status, queue, endedAt: endedAt! })
@@ -103,7 +103,7 @@ export function createLocalEvents(kernel: Host, { durable, journal }: LocalEvent
     stream.ended = undefined
   }
 
-  /** The same for an append as it happens and for one read back. */
+  /** Applies an append. A new append and a restored one take the same path. */
   function apply(
     stream: Stream,
     drafts: readonly EventDraft[],
@@ -133,13 +133,13 @@ export function createLocalEvents(kernel: Host, { durable, journal }: LocalEvent
   function readTrimmed(name: string, after: number): Stream | undefined {
     const stream = streams.get(name)
     if (!stream || after >= stream.trimmed) return stream
-    const hint = `It starts at ${stream.trimmed + 1}; start from a snapshot.`
-    throw new QueueError('EVENTS_TRIMMED', `Run ${name} has no events left after seq ${after}. ${hint}`, {
+    const hint = `Its events start at seq ${stream.trimmed + 1}. Start from a snapshot.`
+    throw new QueueError('EVENTS_TRIMMED', `The events of run ${name} after seq ${after} were trimmed. ${hint}`, {
       details: { trimmed: stream.trimmed },
     })
   }
 
-  /** Takes streams away with all that is known of them. */
+  /** Deletes streams, including everything that the indexes hold of them. Returns their number. */
   function remove(gone: readonly Stream[]): number {
     let events = 0
     for (const stream of gone) {
@@ -186,7 +186,7 @@ export function createLocalEvents(kernel: Host, { durable, journal }: LocalEvent
     },
     subscribe(name, { after, onMessage }, listener) {
       if (name === '*' && after !== undefined) {
-        const message = 'Events in memory have no cursor over all runs. Leave "after" out, or follow one run.'
+        const message = 'This event store has no cursor over all runs. Omit "after", or subscribe to one run.'
         throw new QueueError('OPTION_UNSUPPORTED', message)
       }
       const from = after === undefined ? undefined : seqAfter(after)
@@ -207,7 +207,10 @@ export function createLocalEvents(kernel: Host, { durable, journal }: LocalEvent
       const stream = streams.get(name)
       if (!stream) return
       if (!stream.snapshots?.some((snapshot) => snapshot.seq >= seq)) {
-        throw new QueueError('EVENTS_CONFLICT', `No snapshot of run ${name} covers seq ${seq}, so nothing was trimmed.`)
+        throw new QueueError(
+          'EVENTS_CONFLICT',
+          `Run ${name} was not trimmed: no snapshot covers seq ${seq}. Store a snapshot first.`,
+        )
       }
       stream.trim(seq)
       journal?.trimmed(name, seq)
@@ -250,7 +253,7 @@ export function createLocalEvents(kernel: Host, { durable, journal }: LocalEvent
           streams.delete(name)
         }
       },
-      /** What was read in the order of creation expires in the order of its end. */
+      /** Sorts the restored runs: they were read in the order of their creation and expire in the order of their end. */
       done() {
         const over = [...streams.values()].filter(({ info }) => info && info.status !== 'running')
         for (const stream of over) unlist(stream)

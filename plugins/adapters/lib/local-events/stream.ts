@@ -10,26 +10,26 @@ import type {
 import type { EndedNode } from '../ended.ts'
 import { cloneValue } from '../../../lib/value.ts'
 
-/** Up to this many events a search through them beats a map of their keys. */
+/** Up to this many events, a linear search is faster than a map of keys. */
 const SEARCH_LIMIT = 8
 
-/** The history of one run: an array, and what has to be known about it before the next append. */
+/** The history of one run: its events, and the state that decides whether the next append is accepted. */
 export class Stream {
   readonly name: string
-  /** What is kept; the event of `seq` stands at `seq - trimmed - 1`. */
+  /** The events that were not trimmed. The event with `seq` has the index `seq - trimmed - 1`. */
   readonly events: StoredEvent[] = []
   trimmed = 0
   info: RunInfo | undefined
-  /** Its place among the runs in the order in which they began. */
+  /** The number of the run, in the order in which runs began. */
   begun = 0
   snapshots: Snapshot[] | undefined
-  /** Its place among the ended runs. */
+  /** Its node among the ended runs. */
   ended: EndedNode<Stream> | undefined
-  /** The newest `ts` given, kept beyond the event that has it. */
+  /** The newest `ts` of an event. It is kept after the event was trimmed. */
   #ts = 0
   #keys: Map<string, number> | undefined
   #trimmedKeys: Set<string> | undefined
-  /** Most runs have one job, so the first fence needs no map. */
+  /** The fence of the first job. Most runs have only one job, so most streams need no map. */
   #job: string | undefined
   #token = 0
   #otherTokens: Map<string, number> | undefined
@@ -42,7 +42,7 @@ export class Stream {
     return this.trimmed + this.events.length
   }
 
-  /** Why an append must not happen, if so. */
+  /** Returns the reason to reject an append, or `undefined`. */
   refusal(options: AppendOptions): AppendRefusal['reason'] | undefined {
     const { unless, fence, expectedSeq, reopen } = options
     if (unless !== undefined && this.hasKey(unless)) return 'unless'
@@ -51,7 +51,11 @@ export class Stream {
     return expectedSeq !== undefined && expectedSeq !== this.head ? 'expectedSeq' : undefined
   }
 
-  /** Stores what is new, each draft with its own copy of the data. */
+  /**
+   * Appends the drafts whose keys are new, and returns the stored events.
+   *
+   * @param data a copy of the data of each draft
+   */
   push(drafts: readonly EventDraft[], data: readonly unknown[], now: number): StoredEvent[] {
     const stored: StoredEvent[] = []
     const ts = (this.#ts = Math.max(now, this.#ts))
@@ -74,24 +78,24 @@ export class Stream {
     else (this.#otherTokens ??= new Map()).set(job, Math.max(this.#tokenOf(job), token))
   }
 
-  /** Keeps a snapshot in the order of `seq`. False when it is there already. */
+  /** Inserts a snapshot in the order of `seq`. Returns false if the stream has it already. */
   keep(snapshot: Snapshot): boolean {
     const snapshots = (this.snapshots ??= [])
     const before = snapshots.findLastIndex(({ seq }) => seq <= snapshot.seq)
-    const there = snapshots[before]
-    if (there?.reducer === snapshot.reducer && there.seq === snapshot.seq) return false
+    const existing = snapshots[before]
+    if (existing?.reducer === snapshot.reducer && existing.seq === snapshot.seq) return false
     snapshots.splice(before + 1, 0, snapshot)
     return true
   }
 
-  /** What decides about the next append, beside the events: for a store that writes it down. */
+  /** The state beside the events that decides whether the next append is accepted. A durable store records it. */
   get memory(): { trimmed: number; keys: string[]; fences: [job: string, token: number][]; ts: number } {
     const first: [string, number][] = this.#job === undefined ? [] : [[this.#job, this.#token]]
     const fences = [...first, ...(this.#otherTokens ?? [])]
     return { trimmed: this.trimmed, keys: [...(this.#trimmedKeys ?? [])], fences, ts: this.#ts }
   }
 
-  /** Takes `memory` back, before any event. */
+  /** Restores `memory`. Call it before any event is added. */
   recall({ trimmed, keys, fences, ts }: Stream['memory']): void {
     this.trimmed = trimmed
     this.#ts = ts
@@ -107,7 +111,7 @@ export class Stream {
     return this.#find(key)
   }
 
-  /** Copies of the events asked for. */
+  /** Returns copies of the requested events. */
   read({ after = 0, until, types, limit = Infinity, reverse = false }: ReadOptions): StoredEvent[] {
     const last = typeof until === 'number' ? until : this.head
     const moment = until instanceof Date ? until.getTime() : Infinity
@@ -122,7 +126,7 @@ export class Stream {
     return out
   }
 
-  /** Drops the events up to `seq`; their keys go on refusing. */
+  /** Drops the events up to `seq`. Their keys stay known, so that they are not appended again. */
   trim(seq: number): void {
     const dropped = this.events.splice(0, Math.max(0, seq - this.trimmed))
     this.trimmed += dropped.length

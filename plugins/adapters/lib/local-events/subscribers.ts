@@ -15,13 +15,14 @@ interface Subscriber {
 }
 
 /**
- * Hands events to listeners in order and in batches, after the append has returned: what a listener
- * does cannot disturb the append, and what it throws is reported.
+ * Delivers events to listeners in order and in batches. Delivery happens after the append has returned, so that a
+ * listener cannot disturb the append. Errors that a listener throws are reported.
  */
 export function createSubscribers(reporter: Reporter) {
   const byStream = new Map<string, Set<Subscriber>>()
 
-  const guard = (call: () => unknown): void => callListener(reporter, 'A listener of an event stream failed.', call)
+  const callSafely = (call: () => unknown): void =>
+    callListener(reporter, 'A listener of an event stream failed.', call)
 
   function push(subscriber: Subscriber, events: readonly StoredEvent[]): void {
     subscriber.pending.push(...events)
@@ -30,7 +31,7 @@ export function createSubscribers(reporter: Reporter) {
     queueMicrotask(() => {
       subscriber.scheduled = false
       const batch = subscriber.pending.splice(0)
-      if (batch.length > 0) guard(() => subscriber.listener(batch))
+      if (batch.length > 0) callSafely(() => subscriber.listener(batch))
     })
   }
 
@@ -59,7 +60,7 @@ export function createSubscribers(reporter: Reporter) {
     messages(stream: string, messages: readonly StreamMessage[]): void {
       for (const name of [stream, '*']) {
         for (const { onMessage } of byStream.get(name) ?? []) {
-          for (const message of messages) guard(() => onMessage?.(message, stream))
+          for (const message of messages) callSafely(() => onMessage?.(message, stream))
         }
       }
     },

@@ -1,57 +1,57 @@
 import type { RateLimit } from '../../../../kernel/index.ts'
 
-/** Milliseconds after which a reservation that nobody came back for is forgotten. */
+/** A reservation that its owner does not use is dropped this many milliseconds after its moment. */
 const RESERVED_FOR = 3_600_000
 
-/** The starts of one bucket: those that happened decide, those that are reserved only plan ahead. */
+/** The starts of one rate limit bucket. Only actual starts count against the limit. Reserved starts are a plan. */
 export class Bucket {
-  /** When the last starts happened, oldest first; never more than `max`. */
+  /** The moments of the last starts, oldest first. At most `max` of them. */
   readonly #starts: number[] = []
-  /** The same and the reserved ones ahead, in order: where the next reservation finds its place. */
+  /** The moments of the last starts and of the reserved ones, in order. They determine the next reservation. */
   readonly #planned: number[] = []
-  /** Starts reserved for holders that have been told to wait. */
+  /** Reserved moments by the owner that waits for them. */
   readonly #reserved = new Map<string, number>()
 
-  /** When its last start or plan no longer counts. */
+  /** The moment from which no start or reservation counts any more. */
   #countsUntil = 0
 
-  /** Nothing that it remembers matters any more. */
+  /** Returns true if the bucket can be dropped without changing the limit. */
   isIdle(now: number): boolean {
     return this.#countsUntil <= now && this.#reserved.size === 0
   }
 
-  /** Answers 0 when it may start now, else the milliseconds to wait. */
-  take({ max, duration }: RateLimit, now: number, holder?: string): number {
+  /** Returns 0 if the owner may start now, or else the milliseconds to wait. */
+  take({ max, duration }: RateLimit, now: number, owner?: string): number {
     this.#countsUntil = Math.max(this.#countsUntil, now + duration)
     dropUntil(this.#starts, now - duration)
     dropUntil(this.#planned, now - duration)
-    const mine = holder === undefined ? undefined : this.#reserved.get(holder)
+    const mine = owner === undefined ? undefined : this.#reserved.get(owner)
     if (mine !== undefined && mine > now) return mine - now
     const free = nextStart(this.#starts, max, duration, now)
-    // Whoever comes back for a reservation has been planned for; others come after all that is planned.
+    // An owner with a reservation is already part of the plan. Every other owner starts after the whole plan.
     const at = mine === undefined ? Math.max(free, nextStart(this.#planned, max, duration, now)) : free
-    if (at > now && holder === undefined) return at - now
+    if (at > now && owner === undefined) return at - now
     if (mine !== undefined) remove(this.#planned, mine)
     insert(this.#planned, at)
     if (at > now) {
       this.#forgetOld(now)
-      this.#reserved.set(holder!, at)
+      this.#reserved.set(owner!, at)
       return at - now
     }
-    if (mine !== undefined) this.#reserved.delete(holder!)
+    if (mine !== undefined) this.#reserved.delete(owner!)
     insert(this.#starts, now)
     return 0
   }
 
   #forgetOld(now: number): void {
-    for (const [holder, at] of this.#reserved) {
+    for (const [owner, at] of this.#reserved) {
       if (at > now - RESERVED_FOR) return
-      this.#reserved.delete(holder)
+      this.#reserved.delete(owner)
     }
   }
 }
 
-/** With `max` starts in any span of `duration`, the next may follow the one `max` places before it. */
+/** Returns the next permitted start. A start is permitted `duration` after the start that is `max` entries before it. */
 function nextStart(times: readonly number[], max: number, duration: number, now: number): number {
   return times.length < max ? now : Math.max(now, times[times.length - max]! + duration)
 }
@@ -61,7 +61,7 @@ function dropUntil(times: number[], moment: number): void {
   if (kept !== 0) times.splice(0, kept === -1 ? times.length : kept)
 }
 
-/** Times come in order but for reservations that were claimed late. */
+/** Inserts a moment in order. Only a reservation that was used late is not appended at the end. */
 function insert(times: number[], at: number): void {
   if (times.length === 0 || times.at(-1)! <= at) times.push(at)
   else times.splice(times.findLastIndex((other) => other <= at) + 1, 0, at)

@@ -4,7 +4,7 @@ import { cloneValue, copyValue } from '../../../lib/value.ts'
 import { createEntry, type Entry } from './waiting.ts'
 
 /**
- * A record of a job that shares nothing with what the caller has.
+ * Creates the record of a job. The record shares no object with the caller's draft.
  *
  * @throws QueueError `OPTION_INVALID`, `VALUE_UNSUPPORTED`, `PAYLOAD_TOO_LARGE`
  */
@@ -18,7 +18,7 @@ export function copyJob(draft: JobDraft, payloadLimit: number): Entry {
     name: draft.name,
     data,
     runId: draft.runId,
-    // Frozen ones are the defaults of a worker, which all its jobs may share.
+    // Frozen options are the defaults of a worker. All its jobs share them.
     options: Object.isFrozen(draft.options) ? draft.options : cloneValue(draft.options),
     priority: draft.priority,
     createdAt: draft.createdAt,
@@ -38,8 +38,8 @@ export function copyJob(draft: JobDraft, payloadLimit: number): Entry {
 }
 
 /**
- * Ids are put together from parts, and V8 keeps the parts (480 bytes for a UUID, 56 once flat) until
- * somebody looks at a character.
+ * Makes V8 store an id as one flat string. A concatenated string keeps its parts in memory until one of its characters
+ * is read: 480 bytes for a UUID, 56 bytes once it is flat.
  */
 export function flatten(id: string): void {
   void id.charCodeAt(0)

@@ -4,21 +4,21 @@ import { EndedLists, type EndedNode } from '../ended.ts'
 
 const OUTCOMES: readonly RunOutcome[] = ['completed', 'failed', 'cancelled']
 
-/** What stays known of a job that was forgotten. */
+/** What the queue remembers of a removed job, so that its id is not used again too early. */
 export interface ForgottenJob {
   queue: string
   id: string
   runId: string
   /** How it ended. */
   outcome: RunOutcome
-  /** Until when its id is known, in milliseconds since the epoch. */
+  /** The moment until which the id is remembered, in milliseconds since the epoch. */
   until: number
 }
 
-/** Ids of jobs that were forgotten and are still known. */
+/** Keeps the ids of jobs that were removed and whose ids are still remembered. */
 export function createForgotten() {
   const byKey = new ChurnMap<string, EndedNode<ForgottenJob>>()
-  /** In each list the windows end in the order in which their jobs did, as long as they are of one length. */
+  /** Ordered by `until`, as long as all ids are remembered for the same time. */
   const lists = new EndedLists<ForgottenJob>()
   const keyOf = (queue: string, id: string): string => `${queue}\n${id}`
 
@@ -39,9 +39,9 @@ export function createForgotten() {
       drop(job.queue, job.id)
       byKey.set(keyOf(job.queue, job.id), lists.add(job, { ...job, endedAt: job.until }))
     },
-    /** Frees an id. */
+    /** Makes an id available again. Returns false if the id was not remembered. */
     drop,
-    /** Drops what need not be known any more. */
+    /** Drops ids whose time is over. */
     sweep(now: number): void {
       for (const outcome of OUTCOMES) {
         const over = lists.expire({ outcome, endedBefore: now, keep: Infinity })

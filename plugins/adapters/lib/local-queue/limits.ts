@@ -1,28 +1,29 @@
 import type { Clock, HandedPermit, Limits, Permit } from '../../../../kernel/index.ts'
 import { Bucket } from './bucket.ts'
 
-/** How many buckets there may be before the first look for idle ones. */
+/** The number of buckets that triggers the first search for idle ones. */
 const FIRST_SWEEP = 1000
-/** Milliseconds that a permit stays with whom it was handed to, unless a sweep finds it first. */
+/** How long a permit stays assigned to a waiter that does not take it, in milliseconds, unless a sweep renews it. */
 const HANDED_FOR = 60_000
 
+/** A permit in use, or one that was assigned to a waiter that has not taken it yet. */
 interface Held {
   until: number
-  /** The claim that has it; 0 when it was handed on and not taken up. */
+  /** The number of the claim that uses the permit. 0 if it was assigned to a waiter that has not taken it yet. */
   claim: number
-  /** When it was handed on, or last looked at since. */
+  /** The moment at which the permit was assigned, or at which a sweep last saw it. */
   handedAt: number
 }
 
 interface Key {
   name: string
   permits: Map<string, Held>
-  /** First come first served. */
+  /** Waiters in the order in which they get a permit: first come, first served. */
   waiters: Set<string>
   max: number
 }
 
-/** Who waits for a key and who has left its line. `until` is what journals of earlier releases say of a permit. */
+/** A holder starts to wait for a key, or stops waiting. Journals of earlier releases contain permits with `until`. */
 export type LimitChange = { key: string; max: number; holder: string } & (
   | { waits: true }
   | { left: true }
@@ -31,57 +32,59 @@ export type LimitChange = { key: string; max: number; holder: string } & (
 
 export interface LocalLimits {
   limits: Limits
-  /** Changes that make up all lines; permits end with their process, and rates are not kept. */
+  /** Yields changes that rebuild all waiters. Permits end with their process, and rate limits are not stored. */
   snapshot(): Iterable<LimitChange>
   restore(change: LimitChange): void
 }
 
 /**
- * Counters of one process. Permits that nobody renews lapse; reservations nobody claims are forgotten.
- * What a durable adapter notes lets the next process go on with the same lines: whoever was handed a permit
- * and had not taken it up is still in line there.
+ * Creates the limits of one process. A permit expires unless it is renewed, and a reservation is dropped unless it is
+ * used. A durable adapter records the changes, so that the next process continues with the same waiters. A waiter that
+ * had not taken its permit yet waits again in the next process.
+ *
+ * @param record is called with each change of the waiters
  */
 export function createLocalLimits(
   kernel: { clock: Clock },
-  note: (change: LimitChange) => void = () => {},
+  record: (change: LimitChange) => void = () => {},
 ): LocalLimits {
   const keys = new Map<string, Key>()
   const buckets = new Map<string, Bucket>()
   let sweepAt = FIRST_SWEEP
 
-  /** Looks through all buckets when they have doubled, so that keys seen once do not stay for ever. */
+  /** Drops idle buckets each time the number of buckets has doubled, so that keys used once do not stay forever. */
   function dropIdle(now: number): void {
     if (buckets.size < sweepAt) return
     for (const [name, bucket] of buckets) if (bucket.isIdle(now)) buckets.delete(name)
     sweepAt = Math.max(FIRST_SWEEP, 2 * buckets.size)
   }
 
-  function keyOf(name: string, max: number): Key {
+  function getOrCreateKey(name: string, max: number): Key {
     const key: Key = keys.get(name) ?? { name, permits: new Map(), waiters: new Set(), max }
     keys.set(name, key)
     key.max = max
     return key
   }
 
-  function forgetEmpty({ name, permits, waiters }: Key): void {
+  function dropIfEmpty({ name, permits, waiters }: Key): void {
     if (permits.size === 0 && waiters.size === 0) keys.delete(name)
   }
 
-  function leave({ name, max }: Key, holder: string): void {
-    note({ key: name, max, holder, left: true })
+  function stopWaiting({ name, max }: Key, holder: string): void {
+    record({ key: name, max, holder, left: true })
   }
 
-  function dropLapsed(key: Key, now: number): void {
+  function dropExpired(key: Key, now: number): void {
     for (const [holder, { until, claim }] of key.permits) {
       if (until > now) continue
       key.permits.delete(holder)
-      if (claim === 0) leave(key, holder)
+      if (claim === 0) stopWaiting(key, holder)
     }
   }
 
-  /** Hands free permits to the first in line. */
+  /** Assigns free permits to the first waiters. Returns their holders. */
   function handOn(key: Key, now: number): string[] {
-    dropLapsed(key, now)
+    dropExpired(key, now)
     const handed: string[] = []
     for (const holder of key.waiters) {
       if (key.permits.size >= key.max) break
@@ -89,15 +92,15 @@ export function createLocalLimits(
       key.permits.set(holder, { until: now + HANDED_FOR, claim: 0, handedAt: now })
       handed.push(holder)
     }
-    forgetEmpty(key)
+    dropIfEmpty(key)
     return handed
   }
 
   function renewOne({ key: name, max, holder, claim }: Permit, ttl: number, now: number): boolean {
-    const key = keyOf(name, max)
+    const key = getOrCreateKey(name, max)
     const held = key.permits.get(holder)
     if (held && held.claim > claim) return false
-    dropLapsed(key, now)
+    dropExpired(key, now)
     if (!key.permits.has(holder) && key.permits.size >= max) return false
     key.permits.set(holder, { until: now + ttl, claim, handedAt: 0 })
     return true
@@ -106,16 +109,16 @@ export function createLocalLimits(
   const limits: Limits = {
     acquire(name, max, ttl, holder, claim = 1) {
       const now = kernel.clock.now()
-      const key = keyOf(name, max)
-      dropLapsed(key, now)
+      const key = getOrCreateKey(name, max)
+      dropExpired(key, now)
       const held = key.permits.get(holder)
       if (held && held.claim > claim) return false
       if (!held && key.permits.size >= max) {
-        if (!key.waiters.has(holder)) note({ key: name, max, holder, waits: true })
+        if (!key.waiters.has(holder)) record({ key: name, max, holder, waits: true })
         key.waiters.add(holder)
         return false
       }
-      if (key.waiters.delete(holder) || held?.claim === 0) leave(key, holder)
+      if (key.waiters.delete(holder) || held?.claim === 0) stopWaiting(key, holder)
       key.permits.set(holder, { until: now + ttl, claim, handedAt: 0 })
       return true
     },
@@ -126,7 +129,7 @@ export function createLocalLimits(
       if (claim !== undefined && (held?.claim ?? 0) > claim) return []
       key.permits.delete(holder)
       const waited = claim === undefined && key.waiters.delete(holder)
-      if (waited || held?.claim === 0) leave(key, holder)
+      if (waited || held?.claim === 0) stopWaiting(key, holder)
       return handOn(key, kernel.clock.now())
     },
     renew(permits, ttl) {
@@ -166,10 +169,10 @@ export function createLocalLimits(
       }
     },
     restore(change) {
-      const key = keyOf(change.key, change.max)
+      const key = getOrCreateKey(change.key, change.max)
       if ('left' in change) key.waiters.delete(change.holder)
       else key.waiters.add(change.holder)
-      forgetEmpty(key)
+      dropIfEmpty(key)
     },
   }
 }

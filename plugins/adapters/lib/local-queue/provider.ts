@@ -19,32 +19,32 @@ import { copyJob, flatten } from './copy-job.ts'
 import { createForgotten, type ForgottenJob } from './forgotten.ts'
 import type { QueueJournal } from './journal.ts'
 import { createQueue, type LocalQueue, type QueueHost } from './queue.ts'
-import { createTurns } from './turns.ts'
+import { createCallbackScheduler } from './callback-scheduler.ts'
 import { createEntry, type Entry } from './waiting.ts'
 
 export interface LocalQueueOptions {
   durable: boolean
-  /** How many jobs may wait in one queue, delayed ones included; then `enqueue` throws `QUEUE_FULL`. */
+  /** The maximum number of jobs that wait in one queue, including delayed ones. Beyond it, `enqueue` throws `QUEUE_FULL`. */
   maxQueueSize: number
-  /** The section of the configuration that sets it, for the error. */
+  /** The section of the configuration that sets `maxQueueSize`. The error message names it. */
   configKey: string
-  /** What a durable adapter notes of each change. */
+  /** Records each change, in a durable adapter. */
   journal?: QueueJournal
 }
 
-/** The queues of one process, and what an adapter needs of them beside the port. */
+/** The queues of one process: the port, and the functions that an adapter needs beside it. */
 export interface LocalQueues {
   provider: QueueProvider
   /** Opens the consumer of a queue. */
   open: OpenConsumer
-  /** Takes jobs in that an earlier process has left, in the order in which they were enqueued. */
+  /** Restores the jobs that an earlier process left, in the order in which they were enqueued. */
   restore(queue: string, left: Omit<LeftQueue, 'queue'>): void
   jobsOf(queue: string): JobRecord[]
-  /** Jobs of a queue that were forgotten, and whose ids are still known. */
+  /** Returns the removed jobs of a queue whose ids are still remembered. */
   forgottenOf(queue: string): ForgottenJob[]
 }
 
-/** What an earlier process has left of a queue. */
+/** The contents of a queue that an earlier process left. */
 export interface LeftQueue {
   queue: string
   jobs: JobRecord[]
@@ -68,7 +68,7 @@ export function createLocalQueues(
     get clock() {
       return kernel.clock
     },
-    start: createTurns(),
+    start: createCallbackScheduler(),
     journal,
     emit(event, queue, entry) {
       if (listeners.size === 0) return
@@ -81,7 +81,7 @@ export function createLocalQueues(
       }
     },
     unstorable({ record }, problem) {
-      kernel.reporter.error(`How job "${record.id}" ended cannot be stored; it will run again.`, problem)
+      kernel.reporter.error(`The outcome of job "${record.id}" cannot be stored. The job will run again.`, problem)
     },
     ended(entry) {
       const { queue, state, finishedAt } = entry.record
@@ -108,10 +108,11 @@ export function createLocalQueues(
     })
   }
 
-  function known(draft: JobDraft): EnqueueReceipt | undefined {
+  /** Returns the receipt of a job whose id is taken by another job, or is remembered. */
+  function findDuplicate(draft: JobDraft): EnqueueReceipt | undefined {
     const { queue, id } = draft
-    const there = find(queue, id)?.record ?? (hasGivenId(draft) ? findForgotten(queue, id) : undefined)
-    return there && { id, runId: there.runId, deduplicated: true }
+    const existing = find(queue, id)?.record ?? (hasGivenId(draft) ? findForgotten(queue, id) : undefined)
+    return existing && { id, runId: existing.runId, deduplicated: true }
   }
 
   function findForgotten(queue: string, id: string): ForgottenJob | undefined {
@@ -124,22 +125,22 @@ export function createLocalQueues(
     return { id, runId, deduplicated: false }
   }
 
-  /** Takes an ended job off the list of those that expire. */
+  /** Removes an ended job from the list of jobs that expire. */
   function unlist(entry: Entry): void {
     if (entry.ended) ended.remove(entry.ended)
     entry.ended = undefined
   }
 
-  /** @param known what stays known of the job */
-  function forget(entry: Entry, known?: ForgottenJob): void {
+  /** @param remembered what stays known of the job */
+  function forget(entry: Entry, remembered?: ForgottenJob): void {
     const { queue, id } = entry.record
     host.emit('removed', queue, entry)
     queueOf(queue).remove(entry)
-    if (known) forgotten.add(known)
-    journal?.removed(queue, id, known)
+    if (remembered) forgotten.add(remembered)
+    journal?.removed(queue, id, remembered)
   }
 
-  function knownFor({ record }: Entry, rememberFor: number, now: number): ForgottenJob | undefined {
+  function rememberedFor({ record }: Entry, rememberFor: number, now: number): ForgottenJob | undefined {
     const { queue, id, runId, state, finishedAt } = record
     const until = finishedAt! + rememberFor
     if (until <= now || !hasGivenId(record)) return undefined
@@ -158,18 +159,18 @@ export function createLocalQueues(
       transaction: false,
     },
     enqueue(draft) {
-      const receipt = known(draft)
+      const receipt = findDuplicate(draft)
       if (receipt) return receipt
       if (maxQueueSize !== Infinity) assertRoom(draft.queue, 1)
       return add(copyJob(draft, payloadLimit))
     },
     enqueueMany(drafts) {
-      const unknown = drafts.filter((draft) => !known(draft))
+      const unknown = drafts.filter((draft) => !findDuplicate(draft))
       for (const [queue, group] of Map.groupBy(unknown, ({ queue }) => queue)) {
         assertRoom(queue, new Set(group.map(({ id }) => id)).size)
       }
       const entries = drafts.map((draft) => copyJob(draft, payloadLimit))
-      return entries.map((entry) => known(entry.record) ?? add(entry))
+      return entries.map((entry) => findDuplicate(entry.record) ?? add(entry))
     },
     getJob: (queue, id) => cloneValue(find(queue, id)?.record),
     getJobs({ queue, name, states, runId, limit = 100, offset = 0 }: JobQuery = {}) {
@@ -199,10 +200,10 @@ export function createLocalQueues(
     isPaused: (queue) => queues.get(queue)?.paused ?? false,
     retry(queue, id) {
       const entry = find(queue, id)
-      if (!entry) throw new QueueError('JOB_NOT_FOUND', `Queue "${queue}" holds no job "${id}".`)
+      if (!entry) throw new QueueError('JOB_NOT_FOUND', `Queue "${queue}" has no job "${id}".`)
       const { state, round } = entry.record
       if (state !== 'failed' && state !== 'cancelled') {
-        throw new QueueError('JOB_STATE', `Job "${id}" is ${state}; only a failed or cancelled job can be retried.`)
+        throw new QueueError('JOB_STATE', `Job "${id}" is ${state}. Only a failed or cancelled job can be retried.`)
       }
       unlist(entry)
       const fresh = { attemptsMade: 0, crashes: 0, round: round + 1, error: undefined, finishedAt: undefined }
@@ -224,9 +225,9 @@ export function createLocalQueues(
     remove(queue, id) {
       const entry = find(queue, id)
       if (!entry) {
-        const wasKnown = forgotten.drop(queue, id)
-        if (wasKnown) journal?.removed(queue, id)
-        return wasKnown
+        const wasRemembered = forgotten.drop(queue, id)
+        if (wasRemembered) journal?.removed(queue, id)
+        return wasRemembered
       }
       if (entry.record.state === 'active') {
         throw new QueueError('JOB_STATE', `Job "${id}" is active. Cancel it first.`)
@@ -240,7 +241,7 @@ export function createLocalQueues(
       forgotten.sweep(now)
       let cleaned = 0
       for (const entry of ended.expire(policy)) {
-        forget(entry, knownFor(entry, rememberFor, now))
+        forget(entry, rememberedFor(entry, rememberFor, now))
         cleaned++
       }
       return cleaned

@@ -12,9 +12,9 @@ export interface QueueHost {
   /** Runs a callback soon, outside the current call stack. */
   start(callback: () => void): void
   emit(event: QueueEvent, queue: string, entry?: Entry): void
-  /** Told when how a job ended is nothing that can be kept. */
+  /** Called when the outcome of a job cannot be stored. */
   unstorable(entry: Entry, problem: string): void
-  /** Told when a job has ended, to keep the order in which jobs expire. */
+  /** Called when a job has ended, to keep the order in which jobs expire. */
   ended(entry: Entry): void
   journal?: QueueJournal
 }
@@ -22,17 +22,21 @@ export interface QueueHost {
 type EndState = 'completed' | 'failed' | 'cancelled'
 
 /**
- * One queue. `fastq` runs a task for each job that may start and keeps the concurrency; which job a
- * task takes is decided when it starts, so that an urgent late-comer overtakes.
+ * Creates one queue. `fastq` runs one task for each job that may start and enforces the concurrency. A task picks its
+ * job only when it starts, so that a job of higher priority overtakes jobs that were enqueued earlier.
+ *
+ *     admit ─┬─> delayed ── runAt ──> waiting ── claim ──> active ── settle ─┬─> completed | failed | cancelled
+ *            └─────────────────────────^  ^                                  │
+ *                                         └──── retry, defer, lost (admit) ──┘
  */
 export function createQueue(name: string, host: QueueHost) {
   const jobs = new ChurnMap<string, Entry>()
   const waiting = new WaitingJobs()
   const delayed = new DelayedJobs()
   let active = 0
-  /** Slots that are taken, by active jobs or by code that outlived its job. */
+  /** The slots in use, by active jobs or by handler code that still runs after its job has ended. */
   let slots = 0
-  /** Tasks in `tasks`, queued or running: as many as could run, however long the line. */
+  /** Queued and running tasks in `tasks`: only as many as can run, however many jobs wait. */
   let taskCount = 0
   let processor: Processor | undefined
   let paused = false
@@ -44,7 +48,7 @@ export function createQueue(name: string, host: QueueHost) {
   const tasks = fastq<undefined>((_task, done) => host.start(() => claim(done)), 1)
   tasks.pause()
 
-  /** Takes tasks when there is a consumer and nothing holds the queue. */
+  /** Runs tasks while there is a consumer and the queue is neither paused nor held. */
   function updateFlow(): void {
     const open = processor !== undefined && !paused && heldUntil <= host.clock.now()
     if (open === !tasks.paused) return
@@ -52,7 +56,7 @@ export function createQueue(name: string, host: QueueHost) {
     else tasks.pause()
   }
 
-  /** Puts a job where it belongs by its `runAt`. */
+  /** Adds a job to the delayed or the waiting jobs, depending on its `runAt`. */
   function admit(entry: Entry): void {
     const { record } = entry
     if (record.runAt > record.createdAt && record.runAt > host.clock.now()) {
@@ -75,7 +79,7 @@ export function createQueue(name: string, host: QueueHost) {
     }
   }
 
-  /** One timer for the next moment at which something is due. */
+  /** Sets one timer for the next moment at which a job is due or a hold ends. */
   function armTimer(): void {
     const held = heldUntil > host.clock.now() ? heldUntil : Infinity
     const at = Math.min(delayed.next() ?? Infinity, held)
@@ -103,8 +107,8 @@ export function createQueue(name: string, host: QueueHost) {
     active++
     slots++
     host.emit('active', name, entry)
-    const noted = host.journal?.claimed(name, record)
-    if (noted) void noted.then(() => run(entry, done))
+    const recorded = host.journal?.claimed(name, record)
+    if (recorded) void recorded.then(() => run(entry, done))
     else run(entry, done)
   }
 
@@ -120,7 +124,7 @@ export function createQueue(name: string, host: QueueHost) {
       taken(error)
     }
     if (!processor) {
-      // Closed between the claim and its note: nobody has seen the job.
+      // The consumer was closed before the claim was recorded, so no handler has seen the job.
       finish(entry, { type: 'defer', runAt: record.runAt }, done)
       return
     }
@@ -179,7 +183,7 @@ export function createQueue(name: string, host: QueueHost) {
         if (settlement.error) record.error = settlement.error
         return end(entry, settlement.state)
       case 'lost':
-        // Nobody else can hold a job in memory, so it is handed out again.
+        // No other process can hold a job in memory, so the job becomes available again.
         return admit(entry)
     }
   }
@@ -197,8 +201,8 @@ export function createQueue(name: string, host: QueueHost) {
     host.emit(state, name, entry)
   }
 
-  /** Takes a job that is not active out of its line. */
-  function unline(entry: Entry): void {
+  /** Removes a job that is not active from the waiting and delayed jobs. */
+  function removeFromLists(entry: Entry): void {
     waiting.remove(entry)
     delayed.remove(entry)
   }
@@ -226,7 +230,7 @@ export function createQueue(name: string, host: QueueHost) {
       admit(entry)
       host.journal?.added(name, entry.record)
     },
-    /** Takes jobs in as they were. Those that wait line up by the moment from which they could run. */
+    /** Restores jobs in their stored state. Waiting jobs are ordered by the moment from which they could run. */
     restore(entries: readonly Entry[]) {
       const since = ({ record }: Entry): number => record.finishedAt ?? Math.max(record.runAt, record.createdAt)
       for (const entry of entries) jobs.set(entry.record.id, entry)
@@ -237,20 +241,20 @@ export function createQueue(name: string, host: QueueHost) {
     },
     /** Makes a delayed or ended job due now. */
     readmit(entry: Entry, changes: Partial<JobRecord> = {}) {
-      unline(entry)
+      removeFromLists(entry)
       Object.assign(entry.record, changes, { runAt: host.clock.now() })
       admit(entry)
       host.journal?.changed(name, entry.record, ['state', 'runAt', ...(Object.keys(changes) as (keyof JobRecord)[])])
       armTimer()
     },
     cancel(entry: Entry) {
-      unline(entry)
+      removeFromLists(entry)
       end(entry, 'cancelled')
       host.journal?.changed(name, entry.record, ['state', 'finishedAt'])
       armTimer()
     },
     remove(entry: Entry) {
-      unline(entry)
+      removeFromLists(entry)
       jobs.delete(entry.record.id)
       armTimer()
     },
@@ -270,7 +274,7 @@ export function createQueue(name: string, host: QueueHost) {
           if (active === 0) return
           const idle = Promise.withResolvers<void>()
           onIdle = idle.resolve
-          // Shutdown is real time, whatever clock the jobs run on.
+          // A shutdown is measured in real time, even if the jobs use a virtual clock.
           const timer = timeout === Infinity ? undefined : setTimeout(idle.resolve, timeout)
           await idle.promise
           clearTimeout(timer)

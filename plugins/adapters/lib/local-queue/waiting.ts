@@ -1,23 +1,23 @@
 import type { JobRecord } from '../../../../kernel/index.ts'
 import type { EndedNode } from '../ended.ts'
 
-/** A job in the memory of the queue, and where it stands. */
+/** A job in the memory of the queue, with its positions in the lists that contain it. */
 export interface Entry {
   readonly record: JobRecord
-  /** Neighbours in its line while it waits. */
+  /** The neighbours in its list of waiting jobs. */
   previous: Entry | undefined
   next: Entry | undefined
-  /** The line it stands in. */
-  line: Line | undefined
-  /** Its place in the heap of delayed jobs; one that is not this one is stale. */
+  /** The list of waiting jobs that contains it. */
+  list: PriorityList | undefined
+  /** Its node in the heap of delayed jobs. Any other node with this entry is stale. */
   due: Due | undefined
-  /** Was promoted while active: the next deferral lasts no time. */
+  /** True if the job was promoted while it was active. Its next deferral then ends immediately. */
   promoted: boolean
-  /** Its place among the ended jobs. */
+  /** Its node among the ended jobs. */
   ended: EndedNode<Entry> | undefined
 }
 
-interface Line {
+interface PriorityList {
   priority: number
   first: Entry | undefined
   last: Entry | undefined
@@ -34,73 +34,73 @@ export function createEntry(record: JobRecord): Entry {
     record,
     previous: undefined,
     next: undefined,
-    line: undefined,
+    list: undefined,
     due: undefined,
     promoted: false,
     ended: undefined,
   }
 }
 
-/** Jobs that may run: a line for each priority, most urgent first, each in the order of arrival. */
+/** Jobs that may run: one list for each priority, highest priority first. Each list is in the order of arrival. */
 export class WaitingJobs {
-  readonly #lines: Line[] = []
+  readonly #lists: PriorityList[] = []
   size = 0
 
   add(entry: Entry): void {
-    const line = this.#lineOf(entry.record.priority)
-    entry.line = line
-    entry.previous = line.last
-    if (line.last) line.last.next = entry
-    else line.first = entry
-    line.last = entry
+    const list = this.#listOf(entry.record.priority)
+    entry.list = list
+    entry.previous = list.last
+    if (list.last) list.last.next = entry
+    else list.first = entry
+    list.last = entry
     this.size++
   }
 
-  /** Takes the most urgent job out. */
+  /** Removes and returns the first job of the highest priority. */
   take(): Entry | undefined {
-    const entry = this.#lines[0]?.first
+    const entry = this.#lists[0]?.first
     if (entry) this.remove(entry)
     return entry
   }
 
   remove(entry: Entry): void {
-    const { line, previous, next } = entry
-    if (!line) return
+    const { list, previous, next } = entry
+    if (!list) return
     if (previous) previous.next = next
-    else line.first = next
+    else list.first = next
     if (next) next.previous = previous
-    else line.last = previous
-    entry.line = entry.previous = entry.next = undefined
+    else list.last = previous
+    entry.list = entry.previous = entry.next = undefined
     this.size--
-    if (!line.first) this.#lines.splice(this.#find(line.priority), 1)
+    if (!list.first) this.#lists.splice(this.#find(list.priority), 1)
   }
 
-  #lineOf(priority: number): Line {
+  #listOf(priority: number): PriorityList {
     const index = this.#find(priority)
-    const found = this.#lines[index]
+    const found = this.#lists[index]
     if (found?.priority === priority) return found
-    const line: Line = { priority, first: undefined, last: undefined }
-    this.#lines.splice(index, 0, line)
-    return line
+    const list: PriorityList = { priority, first: undefined, last: undefined }
+    this.#lists.splice(index, 0, list)
+    return list
   }
 
-  /** Where the line of a priority stands, or would. There may be as many as jobs. */
+  /** Returns the index of the list of a priority, or where to insert it. A binary search, since each job may have its own priority. */
   #find(priority: number): number {
     let low = 0
-    let high = this.#lines.length
+    let high = this.#lists.length
     while (low < high) {
       const middle = (low + high) >> 1
-      if (this.#lines[middle]!.priority > priority) low = middle + 1
+      if (this.#lists[middle]!.priority > priority) low = middle + 1
       else high = middle
     }
     return low
   }
 }
 
-/** How many stale places of a heap are not worth building it anew. */
+/** Up to this many stale nodes, the heap is not rebuilt. */
 const KEPT_STALE = 64
 
-/** Jobs that are not due yet: a binary heap, earliest first, then in the order of arrival. */
+/** Jobs that are not due yet: a binary heap ordered by due time, then by the order of arrival. */
 export class DelayedJobs {
   readonly #heap: Due[] = []
   #arrivals = 0
@@ -124,30 +124,30 @@ export class DelayedJobs {
     if (!entry.due) return
     entry.due = undefined
     this.size--
-    // What was promoted, cancelled or removed leaves a stale place: no more of them than of others.
+    // A job that was promoted, cancelled or removed leaves a stale node. At most half of the nodes are stale.
     if (this.#heap.length > 2 * this.size + KEPT_STALE) this.#dropStale()
   }
 
-  /** Builds the heap anew from those that still wait. */
+  /** Rebuilds the heap without stale nodes. */
   #dropStale(): void {
     const live = this.#heap.filter((due) => due.entry.due === due).toSorted((a, b) => (earlier(a, b) ? -1 : 1))
-    // What is in order is a heap.
+    // A sorted array is a valid heap.
     this.#heap.splice(0, this.#heap.length)
     for (const due of live) this.#heap.push(due)
   }
 
-  /** How many places there are, stale ones included. */
-  get places(): number {
+  /** The number of nodes, including stale ones. */
+  get nodes(): number {
     return this.#heap.length
   }
 
-  /** When the next job is due. */
+  /** Returns the moment at which the next job is due. */
   next(): number | undefined {
     while (this.#heap.length > 0 && this.#heap[0]!.entry.due !== this.#heap[0]) this.#pop()
     return this.#heap[0]?.at
   }
 
-  /** Takes out the next job that is due by `now`. */
+  /** Removes and returns the next job that is due at `now`. */
   takeDue(now: number): Entry | undefined {
     const at = this.next()
     if (at === undefined || at > now) return undefined

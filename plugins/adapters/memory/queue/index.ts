@@ -9,7 +9,10 @@ export default definePlugin({
   name: 'queue-memory',
   configKey: 'memory',
   options: z.strictObject({
-    /** How many jobs may wait in one queue, delayed ones included; then `enqueue` throws `QUEUE_FULL`. */
+    /**
+     * The maximum number of jobs that wait in one queue, including delayed ones. Beyond it, `enqueue` throws
+     * `QUEUE_FULL`. Default: no limit.
+     */
     maxQueueSize: z.number().int().min(1).or(z.literal(Infinity)).default(Infinity),
   }),
   setup(kernel, { maxQueueSize }) {
@@ -20,7 +23,7 @@ export default definePlugin({
     })
     kernel.provide('queue', provider)
     kernel.provide('limits', createLocalLimits(kernel).limits)
-    kernel.provide('workers', createWorkerManager(open, { kernel, mostParked: Infinity }))
+    kernel.provide('workers', createWorkerManager(open, { kernel, maxParked: Infinity }))
     return () => provider.close()
   },
 })

@@ -10,15 +10,15 @@ export type Pg = typeof import('pg')
 
 const FIRST_WAIT = 50
 const LONGEST_WAIT = 2000
-/** How often a statement is sent at most that was given up, or found no room. */
+/** How often a statement is sent at most, by kind of failure. */
 const TRIES = { conflict: 20, full: 10, slow: 5 }
-/** How long to wait for answers that are under way when everything ends, in milliseconds. */
-const LAST_WAIT = 2000
-const PLAIN_TEXTS = 'SET standard_conforming_strings = on'
-/** What `pg` says when all connections of the pool are busy for `connectionTimeoutMillis`. */
+/** How long to wait for statements in flight when the pool is closed, in milliseconds. */
+const CLOSE_TIMEOUT = 2000
+const STANDARD_STRINGS = 'SET standard_conforming_strings = on'
+/** The message of `pg` if all connections of the pool are busy for `connectionTimeoutMillis`. */
 const BUSY = 'timeout exceeded when trying to connect'
 
-/** @throws QueueError `PLUGIN_SETUP_FAILED` that says what to install */
+/** @throws QueueError `PLUGIN_SETUP_FAILED` if a package is missing. The message says what to install */
 export async function loadPg(): Promise<Pg> {
   try {
     const loaded = (await import('pg')) as Pg & { default?: Pg }
@@ -31,38 +31,41 @@ export async function loadPg(): Promise<Pg> {
 
 interface Database {
   query: PostgresPort['query']
-  /** @throws QueueError `PLUGIN_SETUP_FAILED` when the server cannot be reached, `STORE_REFUSED` when it is read-only */
+  /** @throws QueueError `PLUGIN_SETUP_FAILED` if the server cannot be reached, `STORE_REFUSED` if it is read-only */
   reach(): Promise<void>
-  /** Gives up what waits; resolves within two seconds, also while the server is away. */
+  /** Rejects waiting statements and closes all connections. Resolves within two seconds, even if the server is unavailable. */
   close(): Promise<void>
 }
 
-/** One pool that waits while the server is away, and reports once that it is, and once that it is back. */
+/**
+ * Creates the connection pool. While the server is unavailable, statements wait. The pool reports once that the server is
+ * unavailable, and once that it is back.
+ */
 export function createDatabase({ Pool }: Pg, config: PoolConfig, reporter: Reporter): Database {
   async function prepareConnection(client: ClientBase): Promise<void> {
     await config.onConnect?.(client)
-    if (escaping) await client.query(PLAIN_TEXTS)
+    if (escaping) await client.query(STANDARD_STRINGS)
   }
 
-  /** Whether backslashes in texts are escapes on this server unless a session says otherwise; pg-boss has some. */
+  /** True if this server treats backslashes in strings as escapes by default. Statements of pg-boss contain backslashes. */
   let escaping = false
   const pool = new Pool({
     application_name: 'nuxt-queue',
     max: 10,
     connectionTimeoutMillis: 5000,
-    // A statement that a broken network swallowed would otherwise hold its caller for ever.
+    // Without a limit, a statement that was lost in a broken network would block its caller forever.
     query_timeout: 60_000,
     keepAlive: true,
     ...config,
-    // Typed as if the pool did not wait for it.
+    // The types of `pg` do not allow an async function here, but the pool awaits it.
     ...({ onConnect: prepareConnection } as object),
   })
   const closing = new AbortController()
   const outage = createOutage('PostgreSQL', reporter)
-  /** Those whose connection has not ended. */
+  /** Clients whose connection is open. */
   const clients = new Set<PoolClient>()
 
-  // A connection that breaks is replaced when it is needed: an idle one, or one whose last answer has just come.
+  // The pool replaces a broken idle connection when it is needed, so its errors are ignored here.
   pool.on('error', () => {})
   pool.on('connect', (client) => {
     clients.add(client)
@@ -70,7 +73,7 @@ export function createDatabase({ Pool }: Pg, config: PoolConfig, reporter: Repor
   })
   pool.on('remove', (client) => clients.delete(client))
 
-  /** Waits for a connection, however long the server is away. */
+  /** Waits for a connection, however long the server is unavailable. */
   async function connect(text: string): Promise<PoolClient> {
     for (let wait = FIRST_WAIT; ; wait = Math.min(2 * wait, LONGEST_WAIT)) {
       try {
@@ -114,7 +117,7 @@ export function createDatabase({ Pool }: Pg, config: PoolConfig, reporter: Repor
       } catch (error) {
         const kind = failureOf(error)
         const answered = sqlStateOf(error) !== undefined && kind !== 'away'
-        // Several statements may have left a transaction open, and a replica stays one: nobody gets that connection again.
+        // Do not reuse the connection if several statements may have left a transaction open, or if it leads to a replica.
         client.release(answered && values && kind !== 'refused' ? undefined : toError(error))
         if (answered) outage.worked()
         const again = mayRepeat(kind, sent, { answered, repeatable, tries })
@@ -127,11 +130,11 @@ export function createDatabase({ Pool }: Pg, config: PoolConfig, reporter: Repor
     }
   }
 
-  /** Ends all connections; a server that does not answer is not waited for. */
+  /** Closes all connections. Does not wait for a server that does not respond. */
   async function close(): Promise<void> {
     closing.abort()
-    const ended = await within(LAST_WAIT, pool.end())
-    for (const client of clients) dropConnection(client, ended ? LAST_WAIT : 0)
+    const ended = await within(CLOSE_TIMEOUT, pool.end())
+    for (const client of clients) dropConnection(client, ended ? CLOSE_TIMEOUT : 0)
   }
 
   return {
@@ -139,7 +142,7 @@ export function createDatabase({ Pool }: Pg, config: PoolConfig, reporter: Repor
     async reach(): Promise<void> {
       const [row] = await reachable()
       if (row?.writable !== false) return
-      const message = 'PostgreSQL is read-only, or a replica.'
+      const message = 'PostgreSQL is read-only or a replica.'
       throw new QueueError('STORE_REFUSED', `${message} Set postgres.url or DATABASE_URL to the primary.`)
     },
     close,
@@ -153,26 +156,29 @@ export function createDatabase({ Pool }: Pg, config: PoolConfig, reporter: Repor
           current_setting('standard_conforming_strings') = 'off' AS escaping`
         const { rows } = await client.query<{ writable: boolean; escaping: boolean }>(text)
         escaping = rows[0]!.escaping
-        if (escaping) await client.query(PLAIN_TEXTS)
+        if (escaping) await client.query(STANDARD_STRINGS)
         return rows
       } finally {
         client.release()
       }
     } catch (cause) {
-      const message = `PostgreSQL cannot be reached: ${toError(cause).message || 'no answer'}.`
+      const message = `PostgreSQL cannot be reached: ${toError(cause).message || 'no response'}.`
       throw new QueueError('PLUGIN_SETUP_FAILED', `${message} Check postgres.url or DATABASE_URL.`, { cause })
     }
   }
 }
 
-/** Breaks the connection of a client whose server has not ended it after so many milliseconds; until then it keeps no process. */
+/**
+ * Destroys the connection of a client if the server has not closed it after `ms` milliseconds. Meanwhile the connection does
+ * not keep the process alive.
+ */
 export function dropConnection(client: object, ms: number): void {
   const { connection } = client as { connection?: { stream: Socket } }
   connection?.stream.unref()
   setTimeout(() => connection?.stream.destroy(), ms).unref()
 }
 
-/** Whether a statement is sent again. What the server has answered with an error has not taken effect. */
+/** Returns true if a statement may be sent again. A statement that the server answered with an error has not taken effect. */
 function mayRepeat(
   kind: FailureKind,
   sent: number,
@@ -186,6 +192,6 @@ function mayRepeat(
 
 function closed(text: string, cause: unknown): unknown {
   const error = storeError(cause, text, 0)
-  const message = 'PostgreSQL is away, and its connection is being closed.'
+  const message = 'PostgreSQL is unavailable, and the connection is being closed. The statement was not sent.'
   return error === cause ? new QueueError('STORE_UNAVAILABLE', message, { cause }) : error
 }

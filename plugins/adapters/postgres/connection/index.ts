@@ -5,35 +5,35 @@ import { connectionOf } from './connection.ts'
 import { createListener } from './listener.ts'
 import { createDatabase, loadPg } from './database.ts'
 
-/** How often, in milliseconds, the clock of this machine is compared with that of the server. */
-const COMPARE_EVERY = 30_000
+/** How often the clock of this machine is compared with the clock of the server, in milliseconds. */
+const COMPARE_INTERVAL = 30_000
 
 export type { PostgresPort } from '../lib/postgres.ts'
 
-/** One pool and one listening connection for every plugin that keeps its data in PostgreSQL. */
+/** Provides one connection pool and one listening connection to all plugins that keep their data in PostgreSQL. */
 export default definePlugin({
   name: 'postgres',
   options: z.strictObject({
     /** Connection string. Default: `DATABASE_URL`, read when the kernel starts. */
     url: z.string().min(1).optional(),
-    /** The same under the name that `pg` has for it. */
+    /** The same setting under its name in `pg`. */
     connectionString: z.string().min(1).optional(),
-    /** Settings of the `pg` pool: `max`, `ssl`, `connectionTimeoutMillis`, … Default: ten connections. */
+    /** Settings of the `pg` pool, such as `max`, `ssl` and `connectionTimeoutMillis`. Default: ten connections. */
     pool: z.record(z.string(), z.unknown()).default({}),
-    /** The schema that holds all tables; made when it is missing. */
+    /** The schema of all tables. It is created if it does not exist. Default `nuxt_queue`. */
     schema: z
       .string()
-      .regex(/^[A-Za-z_][A-Za-z0-9_]{0,49}$/, 'takes letters, digits and _, 50 at most, and starts with no digit')
+      .regex(/^[A-Za-z_][A-Za-z0-9_]{0,49}$/, 'must have 1 to 50 letters, digits or _, and must not start with a digit')
       .default('nuxt_queue'),
-    /** Milliseconds a worker may give no sign of life before its jobs run elsewhere. */
+    /** Milliseconds without a renewal of the lease after which another worker runs the job. Default 30,000. */
     lease: z.number().min(500).default(30_000),
-    /** Milliseconds between looks for jobs and events that no notification told of. */
+    /** Milliseconds between polls, which find jobs and events whose notification was lost. Default 5000. */
     pollInterval: z.number().min(50).default(5000),
   }),
   async setup(kernel, { pool, schema, lease, pollInterval, ...given }) {
     if (given.url && given.connectionString && given.url !== given.connectionString) {
-      const names = 'postgres.url and postgres.connectionString, which mean the same, differ'
-      throw new QueueError('CONFIG_INVALID', `${names}. Give one of them.`)
+      const problem = 'postgres.url and postgres.connectionString are the same setting, but their values differ'
+      throw new QueueError('CONFIG_INVALID', `${problem}. Set only one of them.`)
     }
     const config = connectionOf(given.url ?? given.connectionString, pool)
     const pg = await loadPg()
@@ -54,9 +54,9 @@ export default definePlugin({
       clock.compare(row!.now, asked)
     }
     await compareClocks()
-    // An outage is reported by whoever waits for the server.
-    const comparing = setInterval(() => void compareClocks().catch(() => {}), COMPARE_EVERY).unref()
-    // Tests bring a clock of their own.
+    // The pool reports an outage when a statement waits for the server.
+    const comparing = setInterval(() => void compareClocks().catch(() => {}), COMPARE_INTERVAL).unref()
+    // Tests provide their own clock.
     if (kernel.clock === systemClock) kernel.provide('clock', clock)
     const { listen, caughtUp } = listener
     kernel.provide('postgres', {

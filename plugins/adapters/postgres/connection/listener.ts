@@ -6,10 +6,10 @@ import { dropConnection, type Pg } from './database.ts'
 
 const FIRST_WAIT = 50
 const LONGEST_WAIT = 2000
-/** Milliseconds between signs of life, and how long one may take. */
+/** Milliseconds between heartbeats, and the time limit of each. */
 const HEARTBEAT = 5000
-/** How long the server may take to say goodbye. */
-const LAST_WAIT = 1000
+/** How long to wait for the server to close the connection, in milliseconds. */
+const CLOSE_TIMEOUT = 1000
 
 interface Channel {
   onNotify: (payload: string) => void
@@ -17,8 +17,11 @@ interface Channel {
 }
 
 /**
- * One connection that listens, for everybody. It is made with the first channel; when it breaks it is
- * made anew, and every channel is told that it may have missed something.
+ * Creates the listener: one connection with the `LISTEN`s of all channels. It connects with the first channel. If the
+ * connection breaks, it reconnects and calls `onReconnect` for every channel, because notifications may have been missed.
+ *
+ *     closed ── listen() ──> connecting ──> current ── end, failed heartbeat ──> reopen() ─┐
+ *                                              ^────────────────────────────────────────────┘
  */
 export function createListener({ Client: PgClient }: Pg, config: PoolConfig, reporter: Reporter) {
   const channels = new Map<string, Set<Channel>>()
@@ -26,7 +29,7 @@ export function createListener({ Client: PgClient }: Pg, config: PoolConfig, rep
   let closed = false
   let heartbeat: NodeJS.Timeout | undefined
 
-  function guard(call: () => void): void {
+  function callSafely(call: () => void): void {
     try {
       call()
     } catch (error) {
@@ -39,7 +42,7 @@ export function createListener({ Client: PgClient }: Pg, config: PoolConfig, rep
     const client = new PgClient({ ...settings, ...config, query_timeout: HEARTBEAT })
     client.on('error', () => {})
     client.on('notification', ({ channel, payload = '' }) => {
-      for (const { onNotify } of channels.get(channel) ?? []) guard(() => onNotify(payload))
+      for (const { onNotify } of channels.get(channel) ?? []) callSafely(() => onNotify(payload))
     })
     try {
       await client.connect()
@@ -52,7 +55,7 @@ export function createListener({ Client: PgClient }: Pg, config: PoolConfig, rep
     return client
   }
 
-  /** Tries until it is open again, then tells everybody to catch up. */
+  /** Reconnects until it succeeds, then calls `onReconnect` for every channel. */
   async function reopen(): Promise<Client> {
     for (let wait = FIRST_WAIT; ; wait = Math.min(2 * wait, LONGEST_WAIT)) {
       await new Promise((resolve) => setTimeout(resolve, wait * (0.5 + Math.random())))
@@ -60,11 +63,11 @@ export function createListener({ Client: PgClient }: Pg, config: PoolConfig, rep
       try {
         const client = await open()
         for (const listeners of channels.values()) {
-          for (const { onReconnect } of listeners) guard(onReconnect)
+          for (const { onReconnect } of listeners) callSafely(onReconnect)
         }
         return client
       } catch {
-        // The pool tells that the server is away.
+        // The pool reports that the server is unavailable.
       }
     }
   }
@@ -72,11 +75,11 @@ export function createListener({ Client: PgClient }: Pg, config: PoolConfig, rep
   let current: Client | undefined
   let queries: Promise<unknown> = Promise.resolve()
 
-  /** One after the other, as a connection of its own wants it. */
-  function ask(client: Client, text: string): Promise<unknown> {
-    const asked = queries.then(() => client.query(text))
-    queries = asked.catch(() => {})
-    return asked
+  /** Runs statements one after the other on the listening connection. */
+  function run(client: Client, text: string): Promise<unknown> {
+    const result = queries.then(() => client.query(text))
+    queries = result.catch(() => {})
+    return result
   }
 
   function lost(client: Client): void {
@@ -91,10 +94,10 @@ export function createListener({ Client: PgClient }: Pg, config: PoolConfig, rep
     return client
   }
 
-  function beat(): void {
+  function checkConnection(): void {
     const client = current
     if (!client) return
-    ask(client, 'SELECT 1').catch((error: unknown) => {
+    run(client, 'SELECT 1').catch((error: unknown) => {
       client.removeAllListeners('end')
       void client.end().catch(() => toError(error))
       lost(client)
@@ -105,7 +108,7 @@ export function createListener({ Client: PgClient }: Pg, config: PoolConfig, rep
     if (!connecting) {
       connecting = open().then(use)
       connecting.catch(() => (connecting = undefined))
-      heartbeat = setInterval(beat, HEARTBEAT)
+      heartbeat = setInterval(checkConnection, HEARTBEAT)
     }
     return connecting
   }
@@ -117,15 +120,15 @@ export function createListener({ Client: PgClient }: Pg, config: PoolConfig, rep
       listeners.add(channel)
       channels.set(name, listeners)
       const client = await connection()
-      await ask(client, `LISTEN ${quoteName(name)}`)
+      await run(client, `LISTEN ${quoteName(name)}`)
       return async () => void listeners.delete(channel)
     },
     async caughtUp(): Promise<void> {
       for (;;) {
         const client = await connection()
         try {
-          // Notifications that were committed before come ahead of the answer.
-          return void (await ask(client, 'SELECT 1'))
+          // Notifications that were committed earlier arrive before the result.
+          return void (await run(client, 'SELECT 1'))
         } catch (error) {
           if (closed) throw error
           lost(client)
@@ -138,9 +141,9 @@ export function createListener({ Client: PgClient }: Pg, config: PoolConfig, rep
       const client = current
       current = undefined
       if (!client) return
-      dropConnection(client, LAST_WAIT)
+      dropConnection(client, CLOSE_TIMEOUT)
       await within(
-        LAST_WAIT,
+        CLOSE_TIMEOUT,
         client.end().catch(() => {}),
       )
     },

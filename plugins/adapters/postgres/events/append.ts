@@ -11,75 +11,83 @@ import { encodeJson } from '../../../lib/json.ts'
 import { mayBeOneMembers } from '../lib/failure.ts'
 import { checkText, quoteName, type PostgresPort } from '../lib/postgres.ts'
 import { copyValue } from '../../../lib/value.ts'
-import { encodeRound, packRounds, type Packed, type Pending } from './rounds.ts'
+import { encodePass, packPasses, type Packed, type Pending } from './passes.ts'
 import { packNames } from './wake-ups.ts'
-import { encodeWhole, isWhole, WHOLE_COLUMNS } from './whole.ts'
+import { encodeInlineRuns, isInlineRun, INLINE_COLUMNS } from './inline-runs.ts'
 
-/** What became of an append: `reason` when it was refused, `fresh` when some of its events were known. */
-interface Answer {
+/** The result of an append. */
+interface PackedResult {
   head: number
   ts: number
+  /** Why the append was rejected. Absent if it was accepted. */
   reason?: 'unless' | 'fence' | 'expectedSeq' | 'ended'
+  /** The indexes of the stored events. Absent if all events were stored, because no key was known. */
   fresh?: number[]
 }
 
-/** Of one round. Appends that are not in `old` have made their streams, with all their events. */
-interface RoundAnswer {
+/**
+ * The result of one pass. `old` contains the appends to streams that existed, with their index `i` in the pass. All other
+ * appends created their streams and stored all their events.
+ */
+interface PassResult {
   ts: number
-  old?: (Answer & { i: number })[]
+  old?: (PackedResult & { i: number })[]
 }
-
-/** Of a batch: `old` are the places, from 1, of whole runs whose stream was there, and `met` is their round. */
-interface BatchAnswer {
-  ts: number
-  old?: number[]
-  met?: RoundAnswer
-  rounds: RoundAnswer[]
-}
-
-/** Appends of a group at most. Start and end of a job are one append to the store if they travel together. */
-const LARGEST_GROUP = 4000
 
 /**
- * Appends: those that are made at the same time, to whatever streams, are one statement and one commit.
- * A batch has a number, so it is sent again when its connection broke, and takes effect once.
+ * The result of a batch. `old` contains the indexes, starting at 1, of inline runs whose stream existed. They were
+ * appended in a pass of their own, whose result is `met`.
+ */
+interface BatchResult {
+  ts: number
+  old?: number[]
+  met?: PassResult
+  rounds: PassResult[]
+}
+
+/** The maximum number of appends in a group. The start and the end of a job share one append if they are in the same group. */
+const MAX_GROUP = 4000
+
+/**
+ * Creates the appender. Appends that are made at the same time, to any streams, are one statement and one commit. Each batch
+ * has a number. It can be sent again after its connection broke, and takes effect exactly once.
  */
 export function createAppender(db: PostgresPort, payloadLimit: number) {
-  const parameters = Array.from({ length: WHOLE_COLUMNS + 6 }, (_, index) => `$${index + 1}`)
+  const parameters = Array.from({ length: INLINE_COLUMNS + 6 }, (_, index) => `$${index + 1}`)
   const text = `SELECT ${quoteName(db.schema)}.nq_append(${parameters.join(', ')}) AS answer`
   const writer = randomUUID()
   let batch = 0
 
   const group = createGroupCommit<Pending, AppendResult>({
-    maxItems: LARGEST_GROUP,
+    maxItems: MAX_GROUP,
     sizeOf: ({ size }) => size,
     splitOn: mayBeOneMembers,
     async commit(items) {
-      const [first = [], ...rest] = packRounds(items)
-      const whole = first.filter(isWhole)
-      const others = first.filter((packed) => !isWhole(packed))
-      const rounds = others.length === 0 ? [] : [others, ...rest]
-      const answer = await send(whole, rounds)
-      const old = new Set(answer.old)
-      const made = whole.filter((_, index) => !old.has(index + 1))
-      const met = whole.filter((_, index) => old.has(index + 1))
-      tellRound(made, { ts: answer.ts })
-      if (answer.met) tellRound(met, answer.met)
-      rounds.forEach((round, index) => tellRound(round, answer.rounds[index]!))
-      return items.map(({ result }) => result!)
+      const [first = [], ...rest] = packPasses(items)
+      const inline = first.filter(isInlineRun)
+      const others = first.filter((packed) => !isInlineRun(packed))
+      const passes = others.length === 0 ? [] : [others, ...rest]
+      const result = await send(inline, passes)
+      const old = new Set(result.old)
+      const created = inline.filter((_, index) => !old.has(index + 1))
+      const existing = inline.filter((_, index) => old.has(index + 1))
+      resolvePass(created, { ts: result.ts })
+      if (result.met) resolvePass(existing, result.met)
+      passes.forEach((pass, index) => resolvePass(pass, result.rounds[index]!))
+      return items.map((item) => item.result!)
     },
   })
 
-  async function send(whole: readonly Packed[], rounds: readonly Packed[][]): Promise<BatchAnswer> {
-    const [first, ...rest] = rounds.map(encodeRound)
-    const streams = [whole, ...rounds].flatMap((round) => round.map(({ stream }) => stream))
+  async function send(inline: readonly Packed[], passes: readonly Packed[][]): Promise<BatchResult> {
+    const [first, ...rest] = passes.map(encodePass)
+    const streams = [inline, ...passes].flatMap((pass) => pass.map(({ stream }) => stream))
     const values = [
-      ...encodeWhole(whole),
+      ...encodeInlineRuns(inline),
       ...[first?.appends ?? null, first?.events ?? null, rest.length === 0 ? null : JSON.stringify(rest)],
       ...[packNames(streams), writer, ++batch],
     ]
     const [row] = await db.query<{ answer: string }>(text, values, { repeatable: true })
-    return JSON.parse(row!.answer) as BatchAnswer
+    return JSON.parse(row!.answer) as BatchResult
   }
 
   return {
@@ -107,7 +115,7 @@ function prepare(stream: string, drafts: readonly EventDraft[], options: AppendO
   return { stream, drafts: kept, data, options: copied, events, size, result: undefined }
 }
 
-/** Copies, of the first event only for each key. */
+/** Returns copies of the drafts. Of several drafts with the same key, only the first is kept. */
 function withoutRepeats(drafts: readonly EventDraft[]): EventDraft[] {
   if (drafts.length === 1) return [{ ...drafts[0]! }]
   const keys = new Set<string>()
@@ -120,6 +128,7 @@ function withoutRepeats(drafts: readonly EventDraft[]): EventDraft[] {
   })
 }
 
+/** Encodes an event as JSON without braces. `EVENT_FIELDS` in `sql-inline-runs.ts` explains the letters. */
 function encodeEvent({ type, key, flow, step, stepId, attempt }: EventDraft, data: unknown): string {
   let text = `"y":${textOf(type, 'event type')}`
   if (key !== undefined) text += `,"k":${textOf(key, 'event key')}`
@@ -144,26 +153,36 @@ function textOf(text: string, what: string): string {
   return JSON.stringify(text)
 }
 
-/** Takes the answer of a round apart. */
-function tellRound(round: readonly Packed[], { ts, old = [] }: RoundAnswer): void {
-  const told = new Map<number, Answer>(old.map((answer) => [answer.i, answer]))
-  round.forEach((packed, index) => tellMembers(packed, told.get(index) ?? { head: packed.events.length, ts }))
+/** Sets the results of all appends of a pass. */
+function resolvePass(pass: readonly Packed[], { ts, old = [] }: PassResult): void {
+  const existing = new Map<number, PackedResult>(old.map((result) => [result.i, result]))
+  pass.forEach((packed, index) => resolveMembers(packed, existing.get(index) ?? { head: packed.events.length, ts }))
 }
 
-/** Takes an answer apart, for each of the appends that travelled as one. */
-function tellMembers({ members, events }: Packed, answer: Answer): void {
-  let before = answer.head - (answer.fresh?.length ?? events.length)
+/** Sets the results of the appends that were merged into one. */
+function resolveMembers({ members, events }: Packed, result: PackedResult): void {
+  let before = result.head - (result.fresh?.length ?? events.length)
   let offset = 0
-  for (const one of members) {
-    one.result = resultOf(one, answer, before, offset)
-    if (one.result.ok) before += one.result.events.length
-    offset += one.data.length
+  for (const member of members) {
+    member.result = resultOf(member, result, before, offset)
+    if (member.result.ok) before += member.result.events.length
+    offset += member.data.length
   }
 }
 
-/** The part of an answer that is one append's, whose events start at `offset` and after the `seq` `before`. */
-function resultOf({ stream, drafts, data }: Pending, answer: Answer, before: number, offset: number): AppendResult {
-  const { reason, head, ts, fresh } = answer
+/**
+ * Returns the result of one of the merged appends.
+ *
+ * @param before the `seq` before its first event
+ * @param offset the index of its first event among the merged events
+ */
+function resultOf(
+  { stream, drafts, data }: Pending,
+  result: PackedResult,
+  before: number,
+  offset: number,
+): AppendResult {
+  const { reason, head, ts, fresh } = result
   if (reason !== undefined) return { ok: false, reason, head }
   const events: StoredEvent[] = []
   drafts.forEach(({ type, key, flow, step, stepId, attempt }, index) => {

@@ -7,24 +7,24 @@ import {
 } from '../../../../kernel/index.ts'
 import { seqAfter } from '../../lib/after.ts'
 import type { PostgresPort } from '../lib/postgres.ts'
-import { createSubscriber, guard, tell, type Subscriber } from './subscriber.ts'
+import { callSafely, createSubscriber, deliver, type Subscriber } from './subscriber.ts'
 import { markOf, unpackMarks } from './wake-ups.ts'
 
-/** What a feed reads: a page of events after a position, and the position after it. */
+/** A page of events after a position, and the position of its end. */
 interface Page {
   events: StoredEvent[]
   cursor?: string
 }
 
 export interface FeedSource {
-  /** Events of a stream after a `seq`. @throws `EVENTS_TRIMMED` */
+  /** Returns the events of a stream after a `seq`. @throws QueueError `EVENTS_TRIMMED` */
   read(stream: string, after: number): Promise<StoredEvent[]>
   heads(streams: readonly string[]): Promise<Map<string, number>>
-  /** A page of all streams after a cursor, which is short when there is no more. */
+  /** Returns a page of the events of all streams after a cursor. The cursor stays the same at the end. */
   readAll(cursor: string): Promise<Required<Page>>
-  /** The cursor as it is. @throws `OPTION_INVALID`, `EVENTS_TRIMMED` when it is of no use here */
+  /** Checks and returns a cursor. @throws QueueError `OPTION_INVALID`, or `EVENTS_TRIMMED` if it is of another database */
   start(cursor: number | string): Promise<string>
-  /** The cursor behind everything that is there. */
+  /** Returns the cursor after all stored events. */
   end(): Promise<string>
 }
 
@@ -32,7 +32,7 @@ interface Feed {
   stream: string
   mark: string
   subscribers: Set<Subscriber>
-  /** Woken while it was reading. */
+  /** True if the feed was woken while it was reading. It then reads again. */
   again: boolean
   reading: boolean
 }
@@ -45,8 +45,13 @@ interface AllFeed {
 }
 
 /**
- * Follows streams. A notification only wakes: what is told is read from the cursor, so nothing is
- * missed when a notification is, and nothing is told twice. Subscribers of one stream share a read.
+ * Delivers events to subscribers. A notification only wakes a feed, which then reads the events after its cursor. A lost
+ * notification therefore loses no event, and no event is delivered twice. All subscribers of a stream share one feed and
+ * its reads.
+ *
+ *     idle ── notification, poll, reconnect ──> reading ── page delivered ──> idle
+ *                                                 │  ^
+ *                                                 └──┘ woken while reading (`again`)
  */
 export function createFeeds(db: PostgresPort, source: FeedSource) {
   const { reporter } = db
@@ -82,23 +87,24 @@ export function createFeeds(db: PostgresPort, source: FeedSource) {
       const after = Math.min(...[...feed.subscribers].map(({ seq }) => seq))
       try {
         const events = await source.read(feed.stream, after)
-        // Who came during the read may be behind where it began, and has one of its own coming.
+        // A subscriber that was added during the read may be behind `after`. It started another read.
         for (const subscriber of feed.subscribers) if (subscriber.seq >= after) advance(subscriber, events)
       } catch (error) {
         if (closed) return
         if (skip(feed, error)) continue
-        reporter.error(`Stream "${feed.stream}" could not be read for those who follow it.`, error)
+        reporter.error(`Stream "${feed.stream}" could not be read for its subscribers.`, error)
       }
     } while (feed.again)
     feed.reading = false
   }
 
-  /** Events that a subscriber has not been told of are gone: it goes on behind them. */
+  /** Moves subscribers past events that were trimmed before they were delivered. Returns false for other errors. */
   function skip(feed: Feed, error: unknown): boolean {
     const trimmed = isQueueError(error, 'EVENTS_TRIMMED') ? error.details?.trimmed : undefined
     if (typeof trimmed !== 'number') return false
     for (const subscriber of feed.subscribers) subscriber.seq = Math.max(subscriber.seq, trimmed)
-    reporter.warn(`Those who follow stream "${feed.stream}" miss events up to ${trimmed}, which were trimmed.`, error)
+    const message = `Subscribers of stream "${feed.stream}" miss the events up to ${trimmed}, because they were trimmed.`
+    reporter.warn(message, error)
     feed.again = true
     return true
   }
@@ -106,9 +112,9 @@ export function createFeeds(db: PostgresPort, source: FeedSource) {
   function advance(subscriber: Subscriber, events: readonly StoredEvent[]): void {
     const last = events.at(-1)
     if (!last || last.seq <= subscriber.seq) return
-    const news = events[0]!.seq > subscriber.seq ? events : events.filter(({ seq }) => seq > subscriber.seq)
+    const newer = events[0]!.seq > subscriber.seq ? events : events.filter(({ seq }) => seq > subscriber.seq)
     subscriber.seq = last.seq
-    tell(reporter, subscriber, news)
+    deliver(reporter, subscriber, newer)
   }
 
   async function catchUpAll(feed: AllFeed): Promise<void> {
@@ -120,10 +126,10 @@ export function createFeeds(db: PostgresPort, source: FeedSource) {
         const { events, cursor } = await source.readAll(feed.cursor)
         if (cursor !== feed.cursor) feed.again = true
         feed.cursor = cursor
-        tell(reporter, feed.subscriber, events, cursor)
+        deliver(reporter, feed.subscriber, events, cursor)
       } catch (error) {
         if (closed) return
-        reporter.error('All streams could not be read for those who follow them.', error)
+        reporter.error('The events of all streams could not be read for the subscribers of "*".', error)
       }
     } while (feed.again && !feed.subscriber.left)
     feed.reading = false
@@ -148,8 +154,8 @@ export function createFeeds(db: PostgresPort, source: FeedSource) {
     wake('*')
   }
 
-  /** Looks for what no notification told of. */
-  async function look(): Promise<void> {
+  /** Reads streams that have new events, in case a notification was lost. */
+  async function pollStreams(): Promise<void> {
     for (const feed of all) void catchUpAll(feed)
     try {
       const heads = await source.heads([...feeds.keys()])
@@ -158,20 +164,20 @@ export function createFeeds(db: PostgresPort, source: FeedSource) {
         if (feed && [...feed.subscribers].some(({ seq }) => seq < head)) void catchUp(feed)
       }
     } catch (error) {
-      if (!closed) reporter.error('Streams could not be looked at for those who follow them.', error)
+      if (!closed) reporter.error('Streams could not be polled for their subscribers.', error)
     }
     arm()
   }
 
   function arm(): void {
-    if (!closed) poll = setTimeout(() => void look(), timerDelay(db.pollInterval))
+    if (!closed) poll = setTimeout(() => void pollStreams(), timerDelay(db.pollInterval))
   }
 
   function messages(stream: string, sent: readonly { type: string; data?: unknown }[]): void {
     const receivers = [...(feeds.get(stream)?.subscribers ?? []), ...[...all].map(({ subscriber }) => subscriber)]
     for (const subscriber of receivers) {
       for (const message of sent) {
-        if (!subscriber.left) guard(reporter, () => subscriber.onMessage?.(message, stream))
+        if (!subscriber.left) callSafely(reporter, () => subscriber.onMessage?.(message, stream))
       }
     }
   }
@@ -183,17 +189,17 @@ export function createFeeds(db: PostgresPort, source: FeedSource) {
     start: arm,
     async follow(stream: string, { after, onMessage }: SubscribeOptions, listener: StreamListener) {
       const start = after === undefined ? undefined : seqAfter(after)
-      // Messages sent before now are not for this subscriber.
+      // The subscriber must not receive messages that were sent earlier.
       await db.caughtUp()
       const from = start ?? (await source.heads([stream])).get(stream) ?? 0
       const replay = after === undefined ? [] : await source.read(stream, from)
       const subscriber = createSubscriber(listener, onMessage, from)
       const feed = feedOf(stream)
       feed.subscribers.add(subscriber)
-      // Not before the caller has its answer.
+      // Deliver only after the caller has received the unsubscribe function.
       queueMicrotask(() => {
         advance(subscriber, replay)
-        // Once more, for what came while nobody was registered.
+        // Read again, because events may have been stored between the read and the registration.
         void catchUp(feed)
       })
       return () => {

@@ -1,22 +1,22 @@
 import { QueueError, shown, type StoredEvent } from '../../../../kernel/index.ts'
 import { quoteName, type PostgresPort } from '../lib/postgres.ts'
 import { EVENT_COLUMNS, eventOf, type EventRow } from './rows.ts'
-import { ownEvents } from './sql-whole.ts'
+import { inlineEvents } from './sql-inline-runs.ts'
 
 const PAGE = 1000
 
 interface GlobalRow extends EventRow {
-  /** Absent for an event that has been trimmed, or has just expired. */
+  /** Null if the event was trimmed, or if its run has just expired. */
   name: string | null
   xid: string
   stream: string
 }
 
 /**
- * Reads all streams in the order of their transactions. It stays below the oldest transaction that
- * still runs, since that one may yet add events in front of those of younger ones. An append to a stream
- * that a younger transaction has written takes that one's number, so the order within a stream holds.
- * The cursor is `<transaction>.<stream>.<seq>`.
+ * Creates the reader of all streams. It returns events in the order of their transactions. It reads only up to the oldest
+ * running transaction, because that transaction may still add events before those of younger ones. If a younger
+ * transaction has already written to a stream, an append to it takes the younger transaction's number, which preserves
+ * the order within the stream. A cursor has the form `<transaction>.<stream>.<seq>`.
  */
 export function createGlobalReader(db: PostgresPort) {
   const s = quoteName(db.schema)
@@ -32,7 +32,7 @@ export function createGlobalReader(db: PostgresPort) {
         FROM (SELECT * FROM ${s}.nq_stream t
           WHERE t.events IS NOT NULL AND t.xid >= $1::xid8 AND t.xid < pg_snapshot_xmin(pg_current_snapshot())
             AND (t.xid > $1::xid8 OR t.id >= $2::bigint)
-          ORDER BY t.xid, t.id LIMIT ${PAGE}) t, ${ownEvents('t')}
+          ORDER BY t.xid, t.id LIMIT ${PAGE}) t, ${inlineEvents('t')}
         WHERE t.xid > $1::xid8 OR (t.id, e.seq) > ($2::bigint, $3::int)`
       const text = `SELECT t.name, e.*
         FROM (SELECT * FROM ((${rows}) UNION ALL (${whole})) e ORDER BY e.xid, e.stream, e.seq LIMIT ${PAGE}) e
@@ -51,11 +51,11 @@ export function createGlobalReader(db: PostgresPort) {
       const now = 'SELECT pg_snapshot_xmax(pg_current_snapshot()) < $1::xid8 AS ahead'
       const [row] = await db.query<{ ahead: boolean }>(now, [xid], { repeatable: true })
       if (!row!.ahead) return text
-      // Positions are numbers of transactions, which begin anew in a database that was restored elsewhere.
-      const message = `Cursor "${text}" of "*" is of another database, or of this one before it was restored.`
+      // Cursors contain transaction numbers, which start again in a database that was restored elsewhere.
+      const message = `Cursor "${text}" of "*" is from another database, or from this one before it was restored.`
       throw new QueueError('EVENTS_TRIMMED', `${message} Start from 0.0.0, or without "after".`)
     },
-    /** Behind every transaction that has ended, and in front of those that run. */
+    /** Returns the cursor after all finished transactions and before all running ones. */
     async end(): Promise<string> {
       const text = 'SELECT pg_snapshot_xmin(pg_current_snapshot()) AS xid'
       const [row] = await db.query<{ xid: string }>(text, [], { repeatable: true })
@@ -67,9 +67,9 @@ export function createGlobalReader(db: PostgresPort) {
 function parts(cursor: string): [xid: string, stream: string, seq: string] {
   const found = /^(\d{1,20})\.(\d{1,20})\.(\d{1,20})$/.exec(cursor)
   const [, xid, stream, seq] = (found ?? []) as unknown as [string, string, string, string]
-  // What the types of the columns do not hold would break the statement.
+  // Numbers that exceed the column types would make the statement fail.
   const fits = found && BigInt(xid) < 2n ** 64n && BigInt(stream) < 2n ** 63n && BigInt(seq) < 2n ** 31n
   if (fits) return [xid, stream, seq]
-  const hint = 'Pass what a listener of "*" was given, or 0.0.0 for everything.'
-  throw new QueueError('OPTION_INVALID', `"after" of "*" is a cursor; got ${shown(cursor)}. ${hint}`)
+  const hint = 'Pass a cursor that a listener of "*" received, or 0.0.0 for all events.'
+  throw new QueueError('OPTION_INVALID', `"after" of "*" must be a cursor; got ${shown(cursor)}. ${hint}`)
 }

@@ -3,15 +3,20 @@ import { decodeJson, encodeJson } from '../../../lib/json.ts'
 import { quoteName, type PostgresPort } from '../lib/postgres.ts'
 import { LARGEST_NOTIFICATION } from './wake-ups.ts'
 
-type Hand = (stream: string, messages: readonly StreamMessage[]) => void
+type Deliver = (stream: string, messages: readonly StreamMessage[]) => void
 
-/** How long a message that was too large for a notification stays, in milliseconds. */
+/** How long a message that is too large for a notification stays in the table, in milliseconds. */
 const KEPT_FOR = 60_000
 
-/** Milliseconds between two reports of what was ignored. */
+/** Milliseconds between two reports of ignored notifications. */
 const REPORT_EVERY = 60_000
 
-/** Sends messages that are stored nowhere: in a notification, or by reference to a row that is soon gone. */
+/**
+ * Sends messages that are not part of the history. The payload of the notification is one of:
+ *
+ *     m<JSON>   the messages of one stream
+ *     r<id>     a reference to a row of `nq_message`, for messages that are too large for a notification
+ */
 export function createMessenger(db: PostgresPort, channel: string) {
   const s = quoteName(db.schema)
   let reportedAt = -Infinity
@@ -28,15 +33,15 @@ export function createMessenger(db: PostgresPort, channel: string) {
         SELECT pg_notify($1, 'r' || id) FROM kept`
       await db.query(store, [channel, text])
     },
-    /** Hands messages on. False for a notification that is something else. */
-    async receive(payload: string, hand: Hand): Promise<boolean> {
+    /** Delivers the messages of a notification. Resolves with false if the notification is not a message. */
+    async receive(payload: string, deliver: Deliver): Promise<boolean> {
       const kind = payload[0]
       if (kind !== 'm' && kind !== 'r') return false
       try {
         const text = kind === 'm' ? payload.slice(1) : await load(payload.slice(1))
         if (text === undefined) return true
         const { stream, messages } = parse(text)
-        hand(stream, messages)
+        deliver(stream, messages)
       } catch (error) {
         ignore(payload, error)
       }
@@ -44,28 +49,29 @@ export function createMessenger(db: PostgresPort, channel: string) {
     },
   }
 
-  /** Whoever may connect may notify, so anything may come. */
+  /** Reports an invalid notification. Every user of the database may send notifications on the channel. */
   function ignore(payload: string, error: unknown): void {
     const now = performance.now()
     if (now - reportedAt < REPORT_EVERY) return
     reportedAt = now
     const shown = JSON.stringify(payload.slice(0, 80))
     const hint = 'Only nuxt-queue should send on that channel.'
-    db.reporter.warn(`A notification on channel "${channel}" is no message and was ignored: ${shown}. ${hint}`, error)
+    const message = `A notification on channel "${channel}" was ignored, because it is not a valid message: ${shown}.`
+    db.reporter.warn(`${message} ${hint}`, error)
   }
 
   async function load(id: string): Promise<string | undefined> {
-    if (!/^\d{1,18}$/.test(id)) throw new TypeError('It names no stored message.')
+    if (!/^\d{1,18}$/.test(id)) throw new TypeError('The notification does not refer to a stored message.')
     const text = `SELECT messages FROM ${s}.nq_message WHERE id = $1`
     return (await db.query<{ messages: string }>(text, [id], { repeatable: true }))[0]?.messages
   }
 }
 
-/** @throws TypeError or SyntaxError for what `send` has not written */
+/** @throws TypeError or SyntaxError if the text was not written by `send` */
 function parse(text: string): { stream: string; messages: StreamMessage[] } {
   const { stream, messages } = (decodeJson(text) ?? {}) as { stream?: unknown; messages?: unknown }
   if (typeof stream === 'string' && Array.isArray(messages) && messages.every(isMessage)) return { stream, messages }
-  throw new TypeError('It holds no stream and messages.')
+  throw new TypeError('The notification does not contain a stream and messages.')
 }
 
 function isMessage(value: unknown): value is StreamMessage {

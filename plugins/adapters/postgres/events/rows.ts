@@ -1,6 +1,6 @@
 import type { RunInfo, StoredEvent } from '../../../../kernel/index.ts'
 import { decodeJson } from '../../../lib/json.ts'
-import { ownEvents } from './sql-whole.ts'
+import { inlineEvents } from './sql-inline-runs.ts'
 
 export interface EventRow {
   seq: number
@@ -14,12 +14,13 @@ export interface EventRow {
   data: string | null
 }
 
-/** Columns of `EventRow`, of an event called `e`. */
+/** The columns of `EventRow`, for an event with the alias `e`. */
 export const EVENT_COLUMNS = 'e.seq, e.ts, e.type, e.key, e.flow, e.step, e.step_id, e.attempt, e.data'
 
 /**
- * The events of a stream called `t` that fit, as a table `e`. A stream has rows or keeps its events
- * itself, never both, so each of the two is ordered and limited on its own: in an index, not after all.
+ * Returns a table expression `e` with the matching events of a stream with the alias `t`. A stream has its events either in
+ * `nq_event_row` or inline in its own row, never both. Each part is therefore ordered and limited on its own, so that
+ * PostgreSQL can use an index.
  */
 export function eventsOf(s: string, where: string, order = ''): string {
   return `(
@@ -27,7 +28,7 @@ export function eventsOf(s: string, where: string, order = ''): string {
     UNION ALL
     (SELECT ${EVENT_COLUMNS} FROM (
       SELECT e.seq::int, t.ts, e.y AS type, e.k AS key, e.f AS flow, e.s AS step, e.d AS step_id, e.a AS attempt, e.v AS data
-      FROM ${ownEvents('t')}) e WHERE ${where} ${order})) e`
+      FROM ${inlineEvents('t')}) e WHERE ${where} ${order})) e`
 }
 
 export function eventOf(runId: string, row: EventRow): StoredEvent {

@@ -1,25 +1,42 @@
 import { quoteName } from '../lib/postgres.ts'
 import { appendFunctions } from './sql-append.ts'
-import { wholeRuns } from './sql-whole.ts'
+import { inlineRunTables } from './sql-inline-runs.ts'
 
-/** Which streams are runs on the engine's own queues, and which are those of users: indexes go by these very words. */
+/**
+ * Conditions for runs on the engine's own queues and for runs on queues of users. Partial indexes use these exact
+ * expressions, so queries must use them as well.
+ */
 export const WHOSE = { own: `left(queue, 1) = '_'`, users: `(left(queue, 1) = '_') IS NOT TRUE` } as const
 
 /**
- * Statements of each version of the schema. Functions are made by the last one, over those of earlier
- * releases: `nq_append` as version 3 has it stays for instances that are still to be updated.
+ * Returns the statements of each version of the schema. Version 4 creates the functions and replaces those of earlier
+ * releases. The `nq_append` of version 3 has other parameters and stays, for instances that are not updated yet.
  */
 export function eventVersions(schema: string, channel: string): string[] {
   const s = quoteName(schema)
-  return [tables(s), `${tags(s)}\n${fences(s)}`, '', `${wholeRuns(s)}\n${appendFunctions(s, channel)}`, endedIndexes(s)]
+  return [
+    tables(s),
+    `${tags(s)}\n${fences(s)}`,
+    '',
+    `${inlineRunTables(s)}\n${appendFunctions(s, channel)}`,
+    endedIndexes(s),
+  ]
 }
 
 /**
- * `nq_stream` is what has to be known of a stream before the next append, and its line in the index of
- * runs. Events go by the number of their stream, which grows, so that new ones land side by side in
- * every index; a run that completes is in two of its own, since most do at once. `xid` is where an event stands in the order of commits. `nq_batch` is what makes an append
- * that is sent twice take effect once: rows are added and removed and never changed, so that a look-up
- * stays short however long an open transaction keeps vacuum away.
+ * The tables of version 1.
+ *
+ * - `nq_stream`: one row per stream. It contains the state that decides whether the next append is accepted, and the entry of
+ *   the run index. Columns: `name` is the name of the stream, `head` its last seq, `ts` its newest timestamp, `trimmed` the
+ *   seq up to which events were dropped, `xid` the transaction of the last append, `fence_job` and `fence_token` the newest
+ *   claim of the first job. The columns from `status` on are null if the stream is not a run.
+ * - `nq_event`: one row per event. Events refer to streams by their number, which grows, so that new events are adjacent in
+ *   every index. `xid` is the position of an event in the order of commits.
+ * - `nq_batch`: the result (`answer`) of each batch of appends, so that a batch that is sent twice takes effect once. Rows are
+ *   inserted and deleted but never updated, so that a look-up stays fast while an open transaction blocks vacuum.
+ * - `nq_message`: messages that are too large for a notification.
+ *
+ * Completed runs are only in indexes that new runs enter as well, because most runs complete immediately.
  */
 function tables(s: string): string {
   return `
@@ -89,14 +106,14 @@ CREATE UNLOGGED TABLE ${s}.nq_message (
 );`
 }
 
-/** Runs are found by their tags; those without any are in no index for it. */
+/** Version 2: the tags of runs. Only runs with tags are in the index. */
 function tags(s: string): string {
   return `
 ALTER TABLE ${s}.nq_stream ADD COLUMN tags text[];
 CREATE INDEX nq_stream_tags ON ${s}.nq_stream USING gin (tags) WHERE tags IS NOT NULL;`
 }
 
-/** A run of many jobs has as many fences, which its row would have to carry with every append. */
+/** Version 2: a table for the fences of further jobs. In `nq_stream`, every append would rewrite the fences of all jobs of a run. */
 function fences(s: string): string {
   return `
 CREATE TABLE ${s}.nq_fence (
@@ -110,7 +127,7 @@ SELECT t.id, f.key, f.value::bigint FROM ${s}.nq_stream t, jsonb_each_text(t.fen
 ALTER TABLE ${s}.nq_stream DROP COLUMN fences;`
 }
 
-/** What has ended is counted apart for users and for the engine. */
+/** Version 5: separate indexes of ended runs for users and for the engine, because the two are counted separately. */
 function endedIndexes(s: string): string {
   const make = (whose: keyof typeof WHOSE): string =>
     `CREATE INDEX nq_stream_ended_${whose} ON ${s}.nq_stream (status, ended, id) WHERE ended IS NOT NULL AND ${WHOSE[whose]};`

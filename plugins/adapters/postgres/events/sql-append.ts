@@ -1,24 +1,35 @@
 import { quoteText } from '../lib/postgres.ts'
-import { BY_INDEX } from './sql-plans.ts'
-import { roundFunctions } from './sql-round.ts'
-import { wholeFunctions } from './sql-whole.ts'
+import { USE_INDEXES } from './sql-plans.ts'
+import { passFunctions } from './sql-passes.ts'
+import { inlineRunFunctions } from './sql-inline-runs.ts'
 
-/** After how many batches a writer forgets those before. */
+/** After how many batches a writer deletes the results of earlier ones. */
 const SWEEP_EVERY = 256
-/** How long what a dead writer left stays: an outage that is longer could make a batch take effect twice. */
+/** How long the results of a dead writer are kept. After a longer outage, a repeated batch could take effect twice. */
 const KEPT_FOR = '7 days'
 
 export function appendFunctions(s: string, channel: string): string {
-  return `${wholeFunctions(s)}${roundFunctions(s)}${appendFunction(s, channel)}`
+  return `${inlineRunFunctions(s)}${passFunctions(s)}${appendFunction(s, channel)}`
 }
 
 /**
- * Appends to many streams in one commit: runs that are whole, then rounds of the others.
+ * `nq_append` appends to many streams in one transaction: first the inline runs, then the passes of all other appends.
  *
- * The answer is a JSON text: the time, the places of whole runs whose stream was there, and what each
- * round answers. It is stored with the events under the number that the writer gave its batch, so that
- * a batch whose connection broke can be sent again: whether the first copy has been stored, waits for
- * its commit, or is still to arrive, one of them takes effect and both are answered the same.
+ * Arguments:
+ *
+ * - `p_names` to `p_whole`: the inline runs, one array element per run, or null if there are none. In order: the names of the
+ *   streams, the numbers of events, the `unless` keys, the jobs and tokens of the fences, the statuses, the names (titles),
+ *   queues, jobs and flows of the runs, and the events as JSON arrays, separated by `SEPARATOR`.
+ * - `p_appends`, `p_events`: the first pass as JSON, or null. `APPENDS` and `EVENTS` in `sql-passes.ts` explain the members.
+ * - `p_rest`: all further passes, as a JSON array of `{ "appends", "events" }`, or null.
+ * - `p_notify`: the payload of the notification.
+ * - `p_writer`, `p_batch`: the number of the batch. Each writer counts its batches from 1 and sends them one after the other.
+ *
+ * Returns the JSON text of a `BatchResult` (see `append.ts`).
+ *
+ * Invariant: a batch takes effect exactly once. Its result is stored with its events under its number. If the connection of a
+ * batch broke, the writer sends the batch again. Whether the first copy is committed, still waits, or arrives later, only one
+ * copy takes effect, and both return the same result.
  */
 function appendFunction(s: string, channel: string): string {
   return `
@@ -26,7 +37,7 @@ CREATE FUNCTION ${s}.nq_append(
   p_names text[], p_heads int[], p_unless text[], p_jobs text[], p_tokens bigint[], p_statuses text[], p_titles text[],
   p_queues text[], p_job_ids text[], p_flows text[], p_whole text, p_appends text, p_events text, p_rest text,
   p_notify text, p_writer uuid, p_batch bigint)
-RETURNS text LANGUAGE plpgsql ${BY_INDEX} AS $fn$
+RETURNS text LANGUAGE plpgsql ${USE_INDEXES} AS $fn$
 #variable_conflict use_column
 DECLARE
   v_known bigint;
@@ -37,9 +48,9 @@ DECLARE
   v_rounds text := '';
   v_round record;
 BEGIN
-  -- A copy of this batch may be under way on a connection that its writer has given up.
+  -- Another copy of this batch may still run on a connection that its writer has abandoned.
   PERFORM pg_advisory_xact_lock(hashtextextended(p_writer::text, 0));
-  -- Behind a later batch this one is a copy that nobody waits for.
+  -- If a later batch is stored, this one is an old copy, and the writer no longer waits for its result.
   SELECT b.batch, b.answer INTO v_known, v_answer FROM ${s}.nq_batch b
   WHERE b.writer = p_writer AND b.batch >= p_batch ORDER BY b.batch LIMIT 1;
   IF v_known IS NOT NULL THEN RETURN v_answer; END IF;
@@ -62,7 +73,7 @@ BEGIN
     DELETE FROM ${s}.nq_batch b
     WHERE b.writer = p_writer AND b.batch >= p_batch - ${2 * SWEEP_EVERY} AND b.batch < p_batch;
   ELSIF p_batch = 1 THEN
-    -- Each process that starts clears up after those that are gone.
+    -- The first batch of a new writer deletes the results of dead writers.
     DELETE FROM ${s}.nq_batch b WHERE (b.writer, b.batch) IN (
       SELECT k.writer, k.batch FROM ${s}.nq_batch k WHERE k.at < now() - interval '${KEPT_FOR}'
       LIMIT 10000 FOR UPDATE SKIP LOCKED);

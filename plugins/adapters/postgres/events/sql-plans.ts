@@ -1,5 +1,5 @@
-/** Plans that were made while a table was small must serve it when it is large. */
-export const BY_INDEX = `SET plan_cache_mode = force_generic_plan SET jit = off SET enable_seqscan = off SET enable_mergejoin = off`
-/** For rows that are locked: written where they lie, whatever the planner thinks of the table. */
-export const BY_ADDRESS = `${BY_INDEX} SET enable_hashjoin = off SET enable_indexscan = off SET enable_indexonlyscan = off
+/** Settings of functions that look up rows by index. A plan that was made while a table was small must stay good when it is large. */
+export const USE_INDEXES = `SET plan_cache_mode = force_generic_plan SET jit = off SET enable_seqscan = off SET enable_mergejoin = off`
+/** Settings of functions that update locked rows by their `ctid`, without any index. */
+export const USE_CTIDS = `${USE_INDEXES} SET enable_hashjoin = off SET enable_indexscan = off SET enable_indexonlyscan = off
 SET enable_bitmapscan = off`

@@ -17,16 +17,16 @@ import { createGlobalReader } from './global.ts'
 import { createMessenger } from './messages.ts'
 import { EVENT_COLUMNS, eventOf, eventsOf, RUN_COLUMNS, runOf, type EventRow, type RunRow } from './rows.ts'
 
-const AGAIN = { repeatable: true }
-/** Behind every row. */
+const REPEATABLE = { repeatable: true }
+/** The largest possible id of a row. */
 const LAST_ID = '9223372036854775807'
 const LAST_SEQ = 2_147_483_647
-/** Milliseconds to wait for appends that are under way when everything ends. */
-const LAST_WAIT = 2000
-/** How many events one statement drops, so that none holds its locks for long. */
+/** How long to wait for appends in flight when the store is closed, in milliseconds. */
+const CLOSE_TIMEOUT = 2000
+/** How many events one statement drops, so that it holds its locks only for a short time. */
 const TRIM_STEP = 5000
 
-/** Events, snapshots and the index of runs in tables. */
+/** Creates the event store: events, snapshots and the run index are kept in tables. */
 export async function createPostgresEventStore(
   kernel: Pick<Kernel, 'config'>,
   db: PostgresPort,
@@ -40,21 +40,21 @@ export async function createPostgresEventStore(
   async function read(stream: string, options: ReadOptions = {}): Promise<StoredEvent[]> {
     const { after = 0, until, types, limit, reverse = false } = options
     const values: unknown[] = [stream, seqOf(after)]
-    const use = (value: unknown): string => `$${values.push(value)}`
+    const parameter = (value: unknown): string => `$${values.push(value)}`
     const where = ['e.seq > greatest($2::int, t.trimmed)']
-    if (typeof until === 'number') where.push(`e.seq <= ${use(seqOf(until))}::int`)
-    if (until instanceof Date) where.push(`e.ts <= ${use(until.getTime())}`)
-    if (types) where.push(`e.type = ANY (${use(types)}::text[])`)
+    if (typeof until === 'number') where.push(`e.seq <= ${parameter(seqOf(until))}::int`)
+    if (until instanceof Date) where.push(`e.ts <= ${parameter(until.getTime())}`)
+    if (types) where.push(`e.type = ANY (${parameter(types)}::text[])`)
     const direction = `ORDER BY e.seq ${reverse ? 'DESC' : ''}`
-    const order = `${direction} ${limit === undefined || limit === Infinity ? '' : `LIMIT ${use(limit)}`}`
-    // One row comes without an event, to tell what has been trimmed.
+    const order = `${direction} ${limit === undefined || limit === Infinity ? '' : `LIMIT ${parameter(limit)}`}`
+    // The LEFT JOIN returns one row without an event if no event matches, so that `trimmed` is always known.
     const text = `SELECT t.trimmed, ${EVENT_COLUMNS} FROM ${s}.nq_stream t
       LEFT JOIN LATERAL ${eventsOf(s, where.join(' AND '), order)} ON true WHERE t.name = $1 ${direction}`
-    const rows = await db.query<EventRow & { trimmed: number }>(text, values, AGAIN)
+    const rows = await db.query<EventRow & { trimmed: number }>(text, values, REPEATABLE)
     const trimmed = rows[0]?.trimmed ?? 0
     if (after < trimmed) {
-      const hint = `It starts at ${trimmed + 1}; start from a snapshot.`
-      throw new QueueError('EVENTS_TRIMMED', `Run ${stream} has no events left after seq ${after}. ${hint}`, {
+      const hint = `Its events start at seq ${trimmed + 1}. Start from a snapshot.`
+      throw new QueueError('EVENTS_TRIMMED', `The events of run ${stream} after seq ${after} were trimmed. ${hint}`, {
         details: { trimmed },
       })
     }
@@ -64,7 +64,7 @@ export async function createPostgresEventStore(
   async function heads(streams: readonly string[]): Promise<Map<string, number>> {
     if (streams.length === 0) return new Map()
     const text = `SELECT name, head FROM ${s}.nq_stream WHERE name = ANY ($1::text[])`
-    const rows = await db.query<{ name: string; head: number }>(text, [streams], AGAIN)
+    const rows = await db.query<{ name: string; head: number }>(text, [streams], REPEATABLE)
     return new Map(rows.map(({ name, head }) => [name, head]))
   }
 
@@ -87,7 +87,7 @@ export async function createPostgresEventStore(
     async byKey(stream, key) {
       const text = `SELECT ${EVENT_COLUMNS} FROM ${s}.nq_stream t, LATERAL ${eventsOf(s, 'e.key = $2 AND e.seq > t.trimmed')}
         WHERE t.name = $1`
-      const [row] = await db.query<EventRow>(text, [stream, key], AGAIN)
+      const [row] = await db.query<EventRow>(text, [stream, key], REPEATABLE)
       return row && eventOf(stream, row)
     },
     head: async (stream) => (await heads([stream])).get(stream) ?? 0,
@@ -95,14 +95,14 @@ export async function createPostgresEventStore(
       async get(stream, reducer, until = LAST_SEQ) {
         const text = `SELECT p.seq, p.state FROM ${s}.nq_stream t JOIN ${s}.nq_snapshot p ON p.stream = t.id
           WHERE t.name = $1 AND p.reducer = $2 AND p.seq <= $3::float8 ORDER BY p.seq DESC LIMIT 1`
-        const [row] = await db.query<{ seq: number; state: string }>(text, [stream, reducer, until], AGAIN)
+        const [row] = await db.query<{ seq: number; state: string }>(text, [stream, reducer, until], REPEATABLE)
         return row && { reducer, seq: row.seq, state: decodeJson(row.state) }
       },
       async put(stream, { reducer, seq, state }) {
         const text = `INSERT INTO ${s}.nq_snapshot (stream, reducer, seq, state)
           SELECT t.id, $2, $3, $4 FROM ${s}.nq_stream t WHERE t.name = $1
           ON CONFLICT (stream, reducer, seq) DO UPDATE SET state = excluded.state`
-        await db.query(text, [stream, reducer, seq, encodeJson(state)], AGAIN)
+        await db.query(text, [stream, reducer, seq, encodeJson(state)], REPEATABLE)
       },
     },
     subscribe: (stream, options, listener) =>
@@ -111,14 +111,14 @@ export async function createPostgresEventStore(
     runs: {
       async get(runId) {
         const text = `SELECT ${RUN_COLUMNS} FROM ${s}.nq_stream WHERE name = $1 AND status IS NOT NULL`
-        const [row] = await db.query<RunRow>(text, [runId], AGAIN)
+        const [row] = await db.query<RunRow>(text, [runId], REPEATABLE)
         return row && runOf(row)
       },
       async list({ limit = 100, ...filter } = {}) {
         const values: unknown[] = [limit]
         const text = `SELECT ${RUN_COLUMNS} FROM ${s}.nq_stream WHERE ${conditions(s, filter, values)}
           ORDER BY started DESC, id DESC LIMIT $1`
-        return (await db.query<RunRow>(text, values, AGAIN)).map(runOf)
+        return (await db.query<RunRow>(text, values, REPEATABLE)).map(runOf)
       },
     },
     expire,
@@ -127,14 +127,14 @@ export async function createPostgresEventStore(
       const text = `SELECT t.id IS NOT NULL AS known, EXISTS (
           SELECT FROM ${s}.nq_snapshot p WHERE p.stream = t.id AND p.seq >= $2) AS covered
         FROM ${s}.nq_stream t WHERE t.name = $1`
-      const [row] = await db.query<{ covered: boolean }>(text, [stream, seq], AGAIN)
+      const [row] = await db.query<{ covered: boolean }>(text, [stream, seq], REPEATABLE)
       if (!row) return
       if (!row.covered) {
-        const message = `No snapshot of run ${stream} covers seq ${seq}, so nothing was trimmed.`
+        const message = `Run ${stream} was not trimmed: no snapshot covers seq ${seq}. Store a snapshot first.`
         throw new QueueError('EVENTS_CONFLICT', message)
       }
-      await db.query(`SELECT ${s}.nq_unfold(ARRAY[$1::text])`, [stream], AGAIN)
-      // Events with a key stay as what refuses it.
+      await db.query(`SELECT ${s}.nq_unfold(ARRAY[$1::text])`, [stream], REPEATABLE)
+      // Events with a key lose only their data. Their keys must stay known, so that they are not appended again.
       const trim = `WITH t AS (
           UPDATE ${s}.nq_stream SET trimmed = least(head, $2, trimmed + ${TRIM_STEP})
           WHERE name = $1 AND trimmed < least(head, $2) RETURNING id, trimmed, least(head, $2) AS goal
@@ -143,25 +143,25 @@ export async function createPostgresEventStore(
           WHERE e.stream = t.id AND e.seq <= t.trimmed AND e.key IS NOT NULL AND e.data IS NOT NULL)
         SELECT trimmed < goal AS more FROM t`
       for (;;) {
-        const [step] = await db.query<{ more: boolean }>(trim, [stream, seqOf(seq)], AGAIN)
+        const [step] = await db.query<{ more: boolean }>(trim, [stream, seqOf(seq)], REPEATABLE)
         if (!step?.more) return
       }
     },
     async close() {
-      // What waits for a server that is away is given up when its connection is closed.
-      await within(LAST_WAIT, appender.idle())
+      // Appends that still wait for an unavailable server are rejected when the pool is closed.
+      await within(CLOSE_TIMEOUT, appender.idle())
       feeds.close()
       await unlisten()
     },
   }
 }
 
-/** A number that a `seq` is compared with, as a whole one that an index takes. */
+/** Returns a number as a valid `seq` for a comparison: an integer in the range of the column. */
 function seqOf(value: number): number {
   return Math.max(0, Math.min(LAST_SEQ, Math.floor(value)))
 }
 
-/** As constants, by which the planner sees that the index of what has not completed will do. */
+/** The conditions contain constants, so that the planner can use the partial index of runs that have not completed. */
 const STATUS: Readonly<Record<RunInfo['status'], string>> = {
   running: `status = 'running'`,
   completed: `status = 'completed'`,
@@ -169,7 +169,7 @@ const STATUS: Readonly<Record<RunInfo['status'], string>> = {
   cancelled: `status = 'cancelled'`,
 }
 
-/** Adds the values it compares with. */
+/** Returns the SQL conditions of a filter, and adds their parameters to `values`. */
 function conditions(s: string, filter: RunFilter, values: unknown[]): string {
   const { hideInternal, status, name, queue, flow, tag, startedBefore, after } = filter
   const where = ['status IS NOT NULL']
@@ -183,7 +183,7 @@ function conditions(s: string, filter: RunFilter, values: unknown[]): string {
   if (after) {
     const [runId, startedAt] = [values.push(after.runId), values.push(after.startedAt)]
     const id = `SELECT l.id FROM ${s}.nq_stream l WHERE l.name = $${runId} AND l.started = $${startedAt}::bigint`
-    // Of a run that is gone only the millisecond is known.
+    // If the run was deleted, only its millisecond is known.
     where.push(`(started, id) < ($${startedAt}::bigint, coalesce((${id}), ${LAST_ID}))`)
   }
   if (hideInternal) where.push(`(queue IS NULL OR left(queue, 1) <> '_')`)

@@ -6,11 +6,11 @@ import {
   type SubscribeOptions,
 } from '../../../../kernel/index.ts'
 
-/** One subscription, and how far it has been told. */
+/** One subscription and its position. */
 export interface Subscriber {
   listener: StreamListener
   onMessage: SubscribeOptions['onMessage']
-  /** `seq` of the last event told. */
+  /** The `seq` of the last delivered event. */
   seq: number
   left: boolean
 }
@@ -23,18 +23,18 @@ export function createSubscriber(
   return { listener, onMessage, seq, left: false }
 }
 
-/** Calls a listener; what it throws is reported and harms nobody. */
-export function guard(reporter: Reporter, call: () => unknown): void {
+/** Calls a listener and reports what it throws. */
+export function callSafely(reporter: Reporter, call: () => unknown): void {
   callListener(reporter, 'A listener of an event stream failed.', call)
 }
 
-/** Tells a subscriber what it has not heard. */
-export function tell(
+/** Delivers events to a subscriber, unless it has unsubscribed. */
+export function deliver(
   reporter: Reporter,
   subscriber: Subscriber,
   events: readonly StoredEvent[],
   cursor?: string,
 ): void {
   if (subscriber.left || events.length === 0) return
-  guard(reporter, () => subscriber.listener(events, cursor))
+  callSafely(reporter, () => subscriber.listener(events, cursor))
 }

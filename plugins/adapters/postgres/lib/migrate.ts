@@ -2,12 +2,12 @@ import { QueueError } from '../../../../kernel/index.ts'
 import { quoteName, quoteText, type PostgresPort } from './postgres.ts'
 
 /**
- * Brings the tables of a plugin to the newest version. Any number of instances may do it at once: a
- * lock lets one pass, the others find it done.
+ * Migrates the tables of a plugin to the newest version. Several instances may call it at the same time: an advisory
+ * lock lets one of them migrate, and the others find the work done.
  *
- * @param name whose tables these are
- * @param versions the statements of version 1, 2, …; what has been released is never changed
- * @throws QueueError `CONFIG_INVALID` when a newer release has written the schema
+ * @param name the plugin that owns the tables
+ * @param versions the statements of version 1, 2, and so on. Released versions never change
+ * @throws QueueError `CONFIG_INVALID` if a newer release has migrated the schema
  */
 export async function migrate(
   db: Pick<PostgresPort, 'query' | 'schema'>,
@@ -19,28 +19,29 @@ export async function migrate(
   const current = `(SELECT coalesce(max(version), 0) FROM ${schema}.nq_migration WHERE name = ${quoteText(name)})`
 
   async function version(): Promise<number> {
-    const there = await db.query<{ there: boolean }>('SELECT to_regclass($1) IS NOT NULL AS there', [
+    const [table] = await db.query<{ exists: boolean }>('SELECT to_regclass($1) IS NOT NULL AS exists', [
       `${schema}.nq_migration`,
     ])
-    if (!there[0]!.there) return 0
+    if (!table!.exists) return 0
     const [row] = await db.query<{ version: number }>(`SELECT ${current} AS version`)
     return row!.version
   }
 
   const before = await version()
   if (before > versions.length) {
-    const message = `Schema "${db.schema}" holds version ${before} of "${name}"; this release knows ${versions.length}.`
-    throw new QueueError('CONFIG_INVALID', `${message} Update nuxt-queue, or set postgres.schema to another one.`)
+    const message = `Schema "${db.schema}" has version ${before} of "${name}"; this release supports up to ${versions.length}.`
+    throw new QueueError('CONFIG_INVALID', `${message} Update nuxt-queue, or set postgres.schema to another schema.`)
   }
   if (before === versions.length) return
-  await makeSchema(db)
+  await ensureSchema(db)
   await db.query(`BEGIN; ${lock};
     CREATE TABLE IF NOT EXISTS ${schema}.nq_migration (
       name text NOT NULL, version int NOT NULL, applied_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (name, version)
     ); COMMIT`)
   for (const [index, statements] of versions.entries()) {
     if (index < before) continue
-    // Looked at again under the lock, since another instance may have been quicker; so it may be sent again.
+    // The version is checked again under the lock, because another instance may have migrated first. The statement is
+    // therefore safe to repeat.
     const step = `BEGIN; ${lock}; DO $nq_guard$ BEGIN
       IF ${current} = ${index} THEN
         EXECUTE $nq_migrate$ ${statements} $nq_migrate$;
@@ -51,14 +52,17 @@ export async function migrate(
   }
 }
 
-/** Makes the schema unless it is there: who owns only that may not make one, not even "if not exists". */
-export async function makeSchema(db: Pick<PostgresPort, 'query' | 'schema'>): Promise<void> {
-  const look = () => db.query('SELECT FROM pg_namespace WHERE nspname = $1', [db.schema])
-  if ((await look()).length > 0) return
+/**
+ * Creates the schema if it does not exist. It looks first, because `CREATE SCHEMA IF NOT EXISTS` needs the right to create
+ * schemas even if the schema exists.
+ */
+export async function ensureSchema(db: Pick<PostgresPort, 'query' | 'schema'>): Promise<void> {
+  const find = () => db.query('SELECT FROM pg_namespace WHERE nspname = $1', [db.schema])
+  if ((await find()).length > 0) return
   try {
     await db.query(`CREATE SCHEMA IF NOT EXISTS ${quoteName(db.schema)}`, [])
   } catch (error) {
-    // Another instance may have been quicker.
-    if ((await look()).length === 0) throw error
+    // Another instance may have created it in the meantime.
+    if ((await find()).length === 0) throw error
   }
 }

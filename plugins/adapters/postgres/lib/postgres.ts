@@ -1,32 +1,32 @@
 import { QueueError, type Reporter } from '../../../../kernel/index.ts'
 
-/** A row as a driver hands it out; who wrote the query knows its type. */
+/** A row of a result. The type parameter of `query` describes it. */
 type SqlRow = Record<string, unknown>
 
 interface SqlQueryOptions {
   /**
-   * Whether the statement may be sent again when its connection broke and nobody knows whether it
-   * ran. Statements that were never sent always wait for the database. Default false.
+   * True if the statement may be sent again after its connection broke, when it is unknown whether the statement ran.
+   * Statements that were never sent always wait for the database. Default false.
    */
   repeatable?: boolean
-  /** Called each time before it is sent again: its answer may then tell of what it has done before. */
+  /** Called before each repetition. The result may then reflect effects of an earlier attempt. */
   onRepeat?: () => void
-  /** How often it is sent at most when it takes longer than its time limit. Default 5. */
+  /** How often the statement is sent at most if it exceeds its time limit. Default 5. */
   tries?: number
 }
 
-/** What the plugins over PostgreSQL share, whatever drives it: a server, or one inside this process. */
+/** The database that the postgres plugins share: a server, or PGlite inside this process. */
 export interface PostgresPort {
   readonly backend: 'postgres' | 'pglite'
   /** The schema that holds every table. */
   readonly schema: string
-  /** Milliseconds after which a job whose worker gave no sign of life runs elsewhere. */
+  /** Milliseconds without a renewal of the lease after which another worker runs the job. */
   readonly lease: number
-  /** Milliseconds between looks for what no notification told of. */
+  /** Milliseconds between polls, which find jobs and events whose notification was lost. */
   readonly pollInterval: number
   readonly reporter: Reporter
   /**
-   * Runs one statement, or several without values. Waits while the database is away.
+   * Runs one statement, or several statements without values. Waits while the database is unavailable.
    *
    * @throws QueueError `STORE_UNAVAILABLE`, `STORE_TIMEOUT` or `STORE_REFUSED`
    */
@@ -36,42 +36,42 @@ export interface PostgresPort {
     options?: SqlQueryOptions,
   ): Promise<Row[]>
   /**
-   * Calls back for each notification on a channel, and after each time the connection for them was
-   * made anew, when some may have been missed. Answers what ends it.
+   * Listens on a channel. Calls `onNotify` for each notification. Calls `onReconnect` after each reconnection, because
+   * notifications may have been missed. Resolves with a function that stops listening.
    */
   listen(channel: string, onNotify: (payload: string) => void, onReconnect: () => void): Promise<() => Promise<void>>
-  /** Resolves once every notification sent before the call has been handed on. */
+  /** Resolves once every notification that was sent before the call has been delivered. */
   caughtUp(): Promise<void>
 }
 
 declare module 'nuxt-queue/kernel' {
   interface Ports {
-    /** The database that the plugins over PostgreSQL share. */
+    /** The database that the postgres plugins share. */
     postgres: PostgresPort
   }
 }
 
-/** A name as it may stand in SQL. */
+/** Quotes an identifier for SQL. */
 export function quoteName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`
 }
 
-/** A text as it may stand in SQL. */
+/** Quotes a string for SQL. */
 export function quoteText(text: string): string {
   return `'${text.replaceAll("'", "''")}'`
 }
 
-/** The most bytes of a text that an index takes, whatever stands beside it. */
-const MOST_BYTES = 2500
+/** The maximum size of an indexed text in bytes. It leaves room for the other columns of the index. */
+const MAX_BYTES = 2500
 
-/** @throws QueueError `VALUE_UNSUPPORTED` for what is no text, or one that PostgreSQL cannot hold in an index */
+/** @throws QueueError `VALUE_UNSUPPORTED` if the value is not a string, or a string that PostgreSQL cannot store in an index */
 export function checkText(text: unknown, what: string): void {
-  if (typeof text !== 'string') throw unsupported(what, typeof text, 'It has to be text.')
-  if (text.length > MOST_BYTES / 3 && Buffer.byteLength(text) > MOST_BYTES) {
-    throw unsupported(what, `of ${Buffer.byteLength(text)} bytes`, `PostgreSQL takes ${MOST_BYTES} at most.`)
+  if (typeof text !== 'string') throw unsupported(what, typeof text, 'It must be a string.')
+  if (text.length > MAX_BYTES / 3 && Buffer.byteLength(text) > MAX_BYTES) {
+    throw unsupported(what, `${Buffer.byteLength(text)} bytes`, `PostgreSQL accepts at most ${MAX_BYTES} bytes here.`)
   }
   if (text.isWellFormed() && !text.includes('\0')) return
-  throw unsupported(what, JSON.stringify(text), 'PostgreSQL holds no NUL and no half of a surrogate pair.')
+  throw unsupported(what, JSON.stringify(text), 'PostgreSQL cannot store NUL characters or lone surrogates.')
 }
 
 function unsupported(what: string, got: string, hint: string): QueueError {

@@ -1,19 +1,19 @@
 import { isQueueError } from '../../../../kernel/index.ts'
 
-/** How many rows one statement forgets, so that none holds its locks for long. */
+/** How many rows one statement deletes, so that it holds its locks only for a short time. */
 const BATCH = 1000
-/** How many statements one sweep takes at most; the next one goes on. */
-const ROUNDS = 200
+/** The maximum number of statements in one sweep. The next sweep continues. */
+const MAX_STATEMENTS = 200
 
 /**
- * Forgets rows in batches, and in smaller ones where a statement takes longer than its time limit.
+ * Deletes rows in batches. If a statement exceeds its time limit, the following batches are smaller.
  *
- * @param forget removes so many at most, and returns how many it has removed
+ * @param forget deletes up to `limit` rows, and returns how many it deleted
  */
 export async function sweepInBatches(forget: (limit: number) => Promise<number>): Promise<number> {
   let batch = BATCH
   let total = 0
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let sent = 0; sent < MAX_STATEMENTS; sent++) {
     try {
       const count = await forget(batch)
       total += count
@@ -26,5 +26,5 @@ export async function sweepInBatches(forget: (limit: number) => Promise<number>)
   return total
 }
 
-/** A statement of a sweep is not sent again when it takes too long: the next one is smaller. */
+/** Query options of a sweep. A statement that takes too long is not sent again; the next batch is smaller. */
 export const SWEEP = { repeatable: true, tries: 1 } as const

@@ -1,6 +1,6 @@
 import type { PgBoss } from 'pg-boss'
 import { QueueError } from '../../../../kernel/index.ts'
-import { makeSchema } from '../lib/migrate.ts'
+import { ensureSchema } from '../lib/migrate.ts'
 import { quoteName, type PostgresPort } from '../lib/postgres.ts'
 import { within } from '../lib/within.ts'
 import { encodeQueue } from './names.ts'
@@ -35,7 +35,7 @@ export async function startBoss(db: PostgresPort): Promise<Boss> {
     schedule: false,
   })
   boss.on('error', (error) => db.reporter.error('pg-boss reports an error.', error))
-  await makeSchema(db)
+  await ensureSchema(db)
   await boss.start()
   repeatable = true
   const [row] = await db.query<{ channel: string }>(

@@ -1,7 +1,7 @@
 import type { CleanPolicy, ExpirePolicy } from '../../../../kernel/index.ts'
 import { quoteName, type PostgresPort } from '../lib/postgres.ts'
 import { SWEEP, sweepInBatches } from '../lib/sweep.ts'
-import { createThrottle } from '../../lib/throttle.ts'
+import { createDutyCycle } from '../../lib/duty-cycle.ts'
 import { GIVEN_ID } from './sql-forgotten.ts'
 import { STORED_COLUMNS, type StoredJobRow } from './record.ts'
 
@@ -17,7 +17,7 @@ export function createCleaner(
   onRemoved: (row: StoredJobRow) => void,
 ): (policy: CleanPolicy) => Promise<number> {
   const s = quoteName(db.schema)
-  const throttle = createThrottle()
+  const dutyCycle = createDutyCycle()
 
   /** The moment, in microseconds, at or before which jobs go because of their number. */
   async function tooMany({ outcome, keep, keepSince = Infinity }: ExpirePolicy, whose: string): Promise<number> {
@@ -55,5 +55,5 @@ export function createCleaner(
     })
   }
 
-  return (policy) => throttle.run(policy.outcome, policy.keep, () => clean(policy))
+  return (policy) => dutyCycle.run(policy.outcome, policy.keep, () => clean(policy))
 }

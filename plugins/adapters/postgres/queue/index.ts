@@ -87,7 +87,7 @@ export default definePlugin({
           consumers.add(consumer)
           return consumer
         },
-        { kernel, longestWait: LONGEST_WAIT },
+        { kernel, maxWait: LONGEST_WAIT },
       ),
     )
     upkeep.start()

@@ -39,7 +39,7 @@ export default definePlugin({
             },
           }
         },
-        { kernel, longestWait: LONGEST_WAIT },
+        { kernel, maxWait: LONGEST_WAIT },
       ),
     )
     return async () => {

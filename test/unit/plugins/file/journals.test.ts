@@ -109,7 +109,7 @@ describe('journals', () => {
     appendFileSync(journal, '{"stream":"id-1","seq":3,"ts":17')
     await using test = await openFolder(folder)
     expect(test.reports.map(({ level, message }) => [level, message])).toEqual([
-      ['warn', expect.stringMatching(/events\.jsonl ended with an unfinished line.* 3 lines, is intact/)],
+      ['warn', expect.stringMatching(/events\.jsonl ended with an incomplete line.* 3 lines before it are intact/)],
     ])
     expect(readFileSync(journal, 'utf8')).toBe(whole)
   })
@@ -123,7 +123,9 @@ describe('journals', () => {
     writeFileSync(journal, damaged)
     await using test = await openFolder(folder)
     expect(test.reports.map(({ message }) => message)).toEqual([
-      expect.stringMatching(/q\.jsonl is damaged from byte \d+ on; .*q\.jsonl\.damaged-1\. .* 3 lines, is intact/),
+      expect.stringMatching(
+        /q\.jsonl is damaged from byte \d+ on and was cut there\. .*q\.jsonl\.damaged-1\. The 3 lines before it are intact/,
+      ),
     ])
     expect(readFileSync(`${journal}.damaged-1`, 'utf8')).toBe(damaged)
     expect(readFileSync(journal, 'utf8')).toBe(`${lines.slice(0, 3).join('\n')}\n`)

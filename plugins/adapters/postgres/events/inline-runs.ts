@@ -1,24 +1,24 @@
-import type { Packed } from './rounds.ts'
+import type { Packed } from './passes.ts'
 
-/** Stands between JSON texts, which hold no control characters: their many quotes need not be escaped. */
+/** Separates JSON texts in one string. JSON contains no control characters, so the texts need no escaping. */
 export const SEPARATOR = '\x1f'
 
-/** How many parameters whole runs are. */
-export const WHOLE_COLUMNS = 11
+/** The number of parameters of `nq_append` that describe inline runs. */
+export const INLINE_COLUMNS = 11
 
 /**
- * Whether an append is all there is to a run, if its stream is not there yet: such a one is stored as one
- * row. A single event is the end of a run that has begun before.
+ * Returns true if an append contains a whole run, provided that its stream does not exist yet. Such a run is stored inline,
+ * as one row. An append of a single event is the end of a run that began earlier.
  */
-export function isWhole({ options, events, followed }: Packed): boolean {
+export function isInlineRun({ options, events, followed }: Packed): boolean {
   const { run, expectedSeq, reopen } = options
   if (events.length < 2 || followed || reopen || expectedSeq !== undefined) return false
   return run?.status !== undefined && run.status !== 'running' && !run.tags?.length
 }
 
-/** Whole runs as `nq_append` takes them: a list for each column. */
-export function encodeWhole(runs: readonly Packed[]): (string | null)[] {
-  if (runs.length === 0) return Array.from({ length: WHOLE_COLUMNS }, () => null)
+/** Encodes inline runs for `nq_append`: one array for each of its parameters, in the order of the parameters. */
+export function encodeInlineRuns(runs: readonly Packed[]): (string | null)[] {
+  if (runs.length === 0) return Array.from({ length: INLINE_COLUMNS }, () => null)
   const column = (of: (packed: Packed) => string | undefined): string => arrayLiteral(runs.map(of))
   return [
     column(({ stream }) => stream),
@@ -35,7 +35,7 @@ export function encodeWhole(runs: readonly Packed[]): (string | null)[] {
   ]
 }
 
-/** Texts as the value of an array parameter. */
+/** Encodes texts as a PostgreSQL array literal. */
 function arrayLiteral(texts: readonly (string | undefined)[]): string {
   const elements = texts.map((text) => (text === undefined ? 'NULL' : `"${text.replace(/["\\]/g, '\\$&')}"`))
   return `{${elements.join(',')}}`

@@ -1,21 +1,24 @@
 import type { JobRecord, Kernel, Lease, Processor, RegisteredWorker, Settlement } from '../../../kernel/index.ts'
 
-export interface RoomOptions {
+export interface WorkerLimitsOptions {
   kernel: Pick<Kernel, 'clock'>
-  /** How many claimed jobs of a queue may wait here for their workers at most. Default 100. */
-  mostParked?: number
-  /** Milliseconds that one waits at most, before others may have it. Default: no limit. */
-  longestWait?: number
+  /** The maximum number of claimed jobs of a queue that wait in this process for their workers. Default 100. */
+  maxParked?: number
+  /** The maximum time that a claimed job waits, in milliseconds. It then returns to the queue. Default: no limit. */
+  maxWait?: number
 }
 
-/** Milliseconds that a job of a full worker is put off, at the least and at the most. */
-const SHORTEST = 100
-const LONGEST = 30_000
-/** The most for the first ones, and by how much it grows with each, so that many cost no more claims a second than few. */
-const FIRST_LONGEST = 1000
-const GROWTH = 2
-/** What a job is thought to take as long as none has ended, in milliseconds. */
-const GUESS = 1000
+/** The shortest and the longest deferral of a job whose worker is full, in milliseconds. */
+const MIN_DEFERRAL = 100
+const MAX_DEFERRAL = 30_000
+/**
+ * The longest deferral of the first deferred job, and how much the longest deferral grows with each further one, in
+ * milliseconds. The number of repeated claims a second therefore does not grow with the number of deferred jobs.
+ */
+const FIRST_MAX_DEFERRAL = 1000
+const DEFERRAL_GROWTH = 2
+/** The assumed duration of a job until one has ended, in milliseconds. */
+const ASSUMED_DURATION = 1000
 
 interface Parked {
   record: Readonly<JobRecord>
@@ -23,26 +26,29 @@ interface Parked {
   leave(settlement: Settlement): void
 }
 
-/** What one worker has taken. */
+/** The jobs of one worker. */
 interface Load {
   running: number
   parked: Parked[]
-  /** Milliseconds that its jobs take, about. */
-  average: number
-  /** When it will have come to what was put off already, and how many those are. */
+  /** The moving averageDuration of the duration of its jobs, in milliseconds. */
+  averageDuration: number
+  /** The estimated moment at which the worker has started all deferred jobs. */
   freeAt: number
-  putOff: number
+  /** How many jobs were deferred since the worker was last free. */
+  deferred: number
 }
 
 /**
- * Keeps the limit of each worker where several share the consumer of a queue. A job whose worker is full waits
- * here and takes no slot, so that jobs of the others are claimed past it. Beyond a number, jobs go back to the queue
- * until about when their worker will come to them, each its own moment, so that none is claimed over and over.
+ * Enforces the concurrency of each worker when several workers share the consumer of a queue.
+ *
+ * A claimed job whose worker is full is parked: it waits in this process without a slot of the consumer, so that jobs of
+ * other workers can still be claimed. When `maxParked` jobs are parked, further ones return to the queue. Each is
+ * deferred to the moment at which its worker will probably be free, so that it is not claimed again and again.
  */
-export function createRoom(
+export function createWorkerLimits(
   workers: ReadonlyMap<string, RegisteredWorker>,
   processor: Processor,
-  { kernel, mostParked = 100, longestWait = Infinity }: RoomOptions,
+  { kernel, maxParked = 100, maxWait = Infinity }: WorkerLimitsOptions,
 ) {
   const loads = new Map<string, Load>()
   let parkedCount = 0
@@ -50,7 +56,7 @@ export function createRoom(
 
   function loadOf(name: string): Load {
     let load = loads.get(name)
-    if (!load) loads.set(name, (load = { running: 0, parked: [], average: 0, freeAt: 0, putOff: 0 }))
+    if (!load) loads.set(name, (load = { running: 0, parked: [], averageDuration: 0, freeAt: 0, deferred: 0 }))
     return load
   }
 
@@ -62,11 +68,11 @@ export function createRoom(
     if ((workers.size < 2 && loads.size === 0) || !workers.has(record.name)) return processor(record, lease)
     const load = loadOf(record.name)
     if (load.running < limitOf(record.name)) {
-      load.freeAt = load.putOff = 0
+      load.freeAt = load.deferred = 0
       return run(load, record, lease)
     }
     if (closed) return Promise.resolve({ type: 'defer', runAt: record.runAt })
-    return parkedCount < mostParked ? park(load, record, lease) : putOff(load, record)
+    return parkedCount < maxParked ? park(load, record, lease) : Promise.resolve(deferral(load, record))
   }
 
   async function run(load: Load, record: Readonly<JobRecord>, lease: Lease): Promise<Settlement> {
@@ -81,11 +87,11 @@ export function createRoom(
     }
     const handled = (): void => {
       lease.handled?.()
-      // One after the other means that the end of one is stored before the next begins.
+      // With a concurrency of 1, the outcome of a job is stored before the next job starts.
       if (limitOf(record.name) > 1) free()
     }
     const settlement = await processor(record, { ...lease, handled })
-    load.average += (kernel.clock.now() - began - load.average) / (load.average === 0 ? 1 : 8)
+    load.averageDuration += (kernel.clock.now() - began - load.averageDuration) / (load.averageDuration === 0 ? 1 : 8)
     if (settlement.slot && busy) void settlement.slot.then(free, free)
     else free()
     return settlement
@@ -94,7 +100,7 @@ export function createRoom(
   function park(load: Load, record: Readonly<JobRecord>, lease: Lease): Promise<Settlement> {
     const { promise, resolve } = Promise.withResolvers<Settlement>()
     let timer: NodeJS.Timeout | undefined
-    const over = (): void => {
+    const unpark = (): void => {
       clearTimeout(timer)
       parkedCount--
       load.parked.splice(load.parked.indexOf(parked), 1)
@@ -102,11 +108,11 @@ export function createRoom(
     const parked: Parked = {
       record,
       start() {
-        over()
+        unpark()
         resolve(run(load, record, lease))
       },
       leave(settlement) {
-        over()
+        unpark()
         resolve(settlement)
       },
     }
@@ -115,22 +121,19 @@ export function createRoom(
     lease.onLost?.(() => {
       if (load.parked.includes(parked)) parked.leave({ type: 'lost' })
     })
-    if (longestWait !== Infinity) timer = setTimeout(() => parked.leave(deferral(load, record)), longestWait)
+    if (maxWait !== Infinity) timer = setTimeout(() => parked.leave(deferral(load, record)), maxWait)
     lease.parked?.()
     return promise
   }
 
   function deferral(load: Load, { name }: Readonly<JobRecord>): Settlement {
     const now = kernel.clock.now()
-    load.freeAt = Math.max(load.freeAt, now) + (load.average || GUESS) / limitOf(name)
-    const longest = Math.min(LONGEST, FIRST_LONGEST + GROWTH * load.putOff++)
-    return { type: 'defer', runAt: now + Math.min(longest, Math.max(SHORTEST, load.freeAt - now)) }
+    load.freeAt = Math.max(load.freeAt, now) + (load.averageDuration || ASSUMED_DURATION) / limitOf(name)
+    const longest = Math.min(MAX_DEFERRAL, FIRST_MAX_DEFERRAL + DEFERRAL_GROWTH * load.deferred++)
+    return { type: 'defer', runAt: now + Math.min(longest, Math.max(MIN_DEFERRAL, load.freeAt - now)) }
   }
 
-  const putOff = (load: Load, record: Readonly<JobRecord>): Promise<Settlement> =>
-    Promise.resolve(deferral(load, record))
-
-  /** The most urgent first, then in the order of their claims. */
+  /** Starts parked jobs while the worker has room: the highest priority first, then in the order of their claims. */
   function fill(load: Load, name: string): void {
     while (load.parked.length > 0 && load.running < limitOf(name)) {
       let next = load.parked[0]!
@@ -145,18 +148,18 @@ export function createRoom(
 
   return {
     process,
-    /** A worker has come, gone or changed. */
+    /** Call this when a worker was added, removed or changed. */
     changed(name: string): void {
       const load = loads.get(name)
       if (!load) return
       if (workers.has(name)) fill(load, name)
       else giveBack(load)
     },
-    /** Gives back what waits. */
+    /** Returns all parked jobs to the queue. */
     close(): void {
       closed = true
       for (const load of loads.values()) giveBack(load)
     },
   }
 }
-export type Room = ReturnType<typeof createRoom>
+export type WorkerLimits = ReturnType<typeof createWorkerLimits>

@@ -1,31 +1,51 @@
-import { BY_ADDRESS, BY_INDEX } from './sql-plans.ts'
-import { EVENT_FIELDS } from './sql-whole.ts'
+import { USE_CTIDS, USE_INDEXES } from './sql-plans.ts'
+import { EVENT_FIELDS } from './sql-inline-runs.ts'
 
+/**
+ * The members of an append, in the JSON argument `p_appends`. Instances of the release before send the same letters, so they
+ * must not change.
+ *
+ * | member | meaning |
+ * |---|---|
+ * | `i` | the index of the append in the pass, starting at 0 |
+ * | `s` | the name of the stream |
+ * | `u` | `unless`: the append is rejected if the stream has this key |
+ * | `j`, `t` | job and token of the fence |
+ * | `x` | the expected `seq` of the last event |
+ * | `r` | true to reopen an ended run |
+ * | `p` | true if the append changes the run (a patch); the members that start with `r` are the patch |
+ * | `rs`, `rn`, `rq` | status, name and queue of the run |
+ * | `rj`, `rf`, `rg` | job, flow and tags of the run |
+ * | `n` | the number of events |
+ */
 const APPENDS = `i int, s text, u text, j text, t bigint, x int, r boolean, p boolean,
       rs text, rn text, rq text, rj text, rf text, n int, rg text[]`
-/** `i` tells whose it is, `o` its place among those. */
+/** The members of an event in `p_events`: `i` is the index of its append, `o` its index in the append, starting at 0. */
 const EVENTS = `i int, o int, ${EVENT_FIELDS}`
 
 /**
- * Appends to many streams, each accepted or refused on its own. A stream comes once in a round, and a key
- * once in an append.
+ * `nq_append_round(p_appends, p_events)` runs one pass: it appends to many streams, and accepts or rejects each append on its
+ * own. The arguments are JSON texts with the members of `APPENDS` and `EVENTS`. A pass contains each stream at most once, and an
+ * append contains each key at most once.
  *
- * A stream that is not there cannot refuse, so its row is written as it will be; that is most appends of
- * jobs that run for the first time. The others lock the rows of their streams in one order, then look
- * at them and at their keys under a snapshot taken after that, then insert. Tables are only entered
- * through LATERAL look-ups, by scalar queries and by row address, so that no plan ever reads one whole.
+ * 1. New streams: a stream that does not exist cannot reject an append, so its final row and its events are inserted at once.
+ *    This covers most appends of jobs that run for the first time.
+ * 2. Existing streams: the rows of the streams are locked in the order of their names (`nq_unfold`). Then the rows, fences and
+ *    keys are read with a newer snapshot, the new events are inserted, and `nq_touch` updates the rows of the streams.
  *
- * The answer is a JSON text: the time, and what is to be told of appends that were not simply the first
- * of their stream.
+ * Tables are only accessed by LATERAL look-ups, scalar subqueries and `ctid`, so that no plan ever scans a table.
+ *
+ * Returns the JSON text of a `PassResult` (see `append.ts`): the time, and the results of the appends to existing streams.
  */
-export function roundFunctions(s: string): string {
-  return `${roundFunction(s)}${touchFunctions(s)}`
+export function passFunctions(s: string): string {
+  return `${passFunction(s)}${touchFunctions(s)}`
 }
 
-function roundFunction(s: string): string {
+/** The variables from `v_is` on are parallel arrays with one element per append to an existing stream. */
+function passFunction(s: string): string {
   return `
 CREATE OR REPLACE FUNCTION ${s}.nq_append_round(p_appends text, p_events text)
-RETURNS text LANGUAGE plpgsql ${BY_INDEX} AS $fn$
+RETURNS text LANGUAGE plpgsql ${USE_INDEXES} AS $fn$
 #variable_conflict use_column
 DECLARE
   v_now bigint := floor(extract(epoch FROM clock_timestamp()) * 1000);
@@ -34,9 +54,9 @@ DECLARE
   v_old int[];
   v_names text[];
   v_appends text;
-  v_is int[];
+  v_indexes int[];
   v_reasons text[];
-  v_rows tid[];
+  v_ctids tid[];
   v_added int[];
   v_nows bigint[];
   v_commits xid8[];
@@ -105,24 +125,31 @@ BEGIN
     array_agg(a.now ORDER BY a.i), array_agg(a.commit ORDER BY a.i), array_agg(coalesce(a.head, 0) + c.n ORDER BY a.i),
     array_agg(CASE WHEN c.n <> a.n THEN coalesce(c.fresh, '') END ORDER BY a.i),
     bool_or(a.reason IS NULL AND a.fence_job <> a.j)
-  INTO v_is, v_reasons, v_rows, v_added, v_nows, v_commits, v_heads, v_fresh, v_crowded
+  INTO v_indexes, v_reasons, v_ctids, v_added, v_nows, v_commits, v_heads, v_fresh, v_crowded
   FROM a JOIN c ON c.i = a.i;
-  IF v_crowded THEN PERFORM ${s}.nq_fence_others(v_appends, v_rows); END IF;
-  PERFORM ${s}.nq_touch(v_appends, v_rows, v_added, v_nows, v_commits);
+  IF v_crowded THEN PERFORM ${s}.nq_fence_others(v_appends, v_ctids); END IF;
+  PERFORM ${s}.nq_touch(v_appends, v_ctids, v_added, v_nows, v_commits);
   RETURN '{"ts":' || v_began || ',"old":[' || (
     SELECT string_agg('{"i":' || x.i || ',"head":' || x.head || ',"ts":' || x.now
       || coalesce(',"reason":"' || x.reason || '"', '') || coalesce(',"fresh":[' || x.fresh || ']', '') || '}', ',')
-    FROM unnest(v_is, v_reasons, v_heads, v_nows, v_fresh) AS x (i, reason, head, now, fresh)) || ']}';
+    FROM unnest(v_indexes, v_reasons, v_heads, v_nows, v_fresh) AS x (i, reason, head, now, fresh)) || ']}';
 END $fn$;
 `
 }
 
-/** What an append to a stream that was there writes to its row; that holds the fence of one job only. */
+/**
+ * The functions that update the row of an existing stream. Their arguments are parallel arrays, one element per append:
+ * `p_rows` the `ctid` of the row of the stream, null if the append was rejected, `p_added` the number of stored events, `p_nows`
+ * the timestamp, `p_commits` the transaction.
+ *
+ * - `nq_touch` updates the row of the stream. The row contains the fence of the first job only.
+ * - `nq_fence_others` stores the fences of all other jobs in `nq_fence`.
+ */
 function touchFunctions(s: string): string {
   return `
 CREATE OR REPLACE FUNCTION ${s}.nq_touch(
   p_appends text, p_rows tid[], p_added int[], p_nows bigint[], p_commits xid8[])
-RETURNS void LANGUAGE plpgsql ${BY_ADDRESS} AS $fn$
+RETURNS void LANGUAGE plpgsql ${USE_CTIDS} AS $fn$
 #variable_conflict use_column
 BEGIN
   UPDATE ${s}.nq_stream t SET
@@ -142,7 +169,7 @@ BEGIN
 END $fn$;
 
 CREATE OR REPLACE FUNCTION ${s}.nq_fence_others(p_appends text, p_rows tid[])
-RETURNS void LANGUAGE plpgsql ${BY_ADDRESS} AS $fn$
+RETURNS void LANGUAGE plpgsql ${USE_CTIDS} AS $fn$
 #variable_conflict use_column
 BEGIN
   INSERT INTO ${s}.nq_fence AS f (stream, job, token)

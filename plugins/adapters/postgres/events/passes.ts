@@ -5,57 +5,57 @@ import { tagsOf } from '../../lib/tags.ts'
 export interface Pending {
   stream: string
   drafts: readonly EventDraft[]
-  /** Copies of what the drafts carry. */
+  /** Copies of the data of the drafts. */
   data: readonly unknown[]
-  /** The drafts as JSON, without the braces. */
+  /** The drafts as JSON, without braces. */
   events: readonly string[]
   options: AppendOptions
   size: number
-  /** What became of it. */
+  /** Set when the group is stored. */
   result: AppendResult | undefined
 }
 
-/** What is sent for one or more appends to a stream. */
+/** One or more appends to a stream, merged into one. */
 export interface Packed {
   stream: string
   members: Pending[]
   options: AppendOptions
-  /** The drafts of all members as JSON, without the braces. */
+  /** The drafts of all members as JSON, without braces. */
   events: string[]
-  /** Its place among those of its stream. */
-  round: number
-  /** Whether another one for its stream follows. */
+  /** The index of its pass. */
+  pass: number
+  /** True if a later pass contains another append to its stream. */
   followed: boolean
 }
 
 /**
- * Appends of a group. Those to one stream that follow each other and would be accepted or refused
- * together are one: a short job's start and end, its logs. In a round each stream comes once.
+ * Groups appends into passes. Successive appends to one stream are merged if they would be accepted or rejected together,
+ * for example the start and the end of a short job, and its logs. A pass contains each stream at most once.
  */
-export function packRounds(items: readonly Pending[]): Packed[][] {
-  const rounds: Packed[][] = []
+export function packPasses(items: readonly Pending[]): Packed[][] {
+  const passes: Packed[][] = []
   const last = new Map<string, Packed>()
   for (const item of items) {
     const { stream, options } = item
     const before = last.get(stream)
     if (before && merge(before, item)) continue
     if (before) before.followed = true
-    const round = before ? before.round + 1 : 0
-    const packed = { stream, members: [item], options, events: [...item.events], round, followed: false }
-    ;(rounds[round] ??= []).push(packed)
+    const pass = before ? before.pass + 1 : 0
+    const packed = { stream, members: [item], options, events: [...item.events], pass, followed: false }
+    ;(passes[pass] ??= []).push(packed)
     last.set(stream, packed)
   }
-  return rounds
+  return passes
 }
 
-/** Adds an append to the one in front of it, if nothing can tell the difference. */
+/** Merges an append into the previous one of its stream, if the result is the same. Returns false otherwise. */
 function merge(packed: Packed, item: Pending): boolean {
   const { options } = packed
   const { unless, fence, expectedSeq, reopen, run } = item.options
   if (expectedSeq !== undefined || options.expectedSeq !== undefined || reopen || options.reopen) return false
   if (unless !== options.unless || fence?.job !== options.fence?.job || fence?.token !== options.fence?.token)
     return false
-  // Behind the end of the run, or behind the key that it must not meet, it is refused on its own.
+  // After an append that ends the run, or that contains the key of `unless`, this append is rejected on its own.
   if (options.run?.status !== undefined && options.run.status !== 'running') return false
   if (unless !== undefined && hasKey(packed, unless)) return false
   for (const { key } of item.drafts) if (key !== undefined && hasKey(packed, key)) return false
@@ -75,9 +75,12 @@ function mergeRun(before: AppendOptions['run'], run: NonNullable<AppendOptions['
   return { name, status, queue, flow, jobId: run.jobId ?? before.jobId, tags: run.tags ?? before.tags }
 }
 
-/** A round as `nq_append` takes it, as JSON: its appends, and their events in one list, which is read at a stroke. */
-export function encodeRound(round: readonly Packed[]): { appends: string; events: string } {
-  return { appends: `[${round.map(encodeAppend).join(',')}]`, events: `[${round.flatMap(encodeEvents).join(',')}]` }
+/**
+ * Encodes a pass for `nq_append`, as JSON: the appends, and all their events in one list, which PostgreSQL parses at once.
+ * `APPENDS` and `EVENTS` in `sql-passes.ts` explain the letters.
+ */
+export function encodePass(pass: readonly Packed[]): { appends: string; events: string } {
+  return { appends: `[${pass.map(encodeAppend).join(',')}]`, events: `[${pass.flatMap(encodeEvents).join(',')}]` }
 }
 
 function encodeAppend({ stream, events, options }: Packed, index: number): string {

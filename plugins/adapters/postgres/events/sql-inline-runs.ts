@@ -1,20 +1,27 @@
 import { quoteText } from '../lib/postgres.ts'
-import { BY_INDEX } from './sql-plans.ts'
-import { SEPARATOR } from './whole.ts'
+import { USE_INDEXES } from './sql-plans.ts'
+import { SEPARATOR } from './inline-runs.ts'
 
-/** Columns of an event as it is sent, and as a stream that is whole keeps its own. */
+/**
+ * The members of an event in JSON, as it is sent, and as an inline run stores it: `y` type, `k` key, `f` flow, `s` step, `d` step
+ * id, `a` attempt, `v` data as JSON text. The letters are part of the stored format.
+ */
 export const EVENT_FIELDS = 'y text, k text, f text, s text, d text, a int, v text'
 
 /**
- * A run that begins and ends in one append, as nearly all plain jobs do where many run, is one row: its
- * stream keeps its events itself, as JSON, for as long as nothing else happens to it. Three rows and
- * nine entries of indexes less, to write and to forget. Before anything else is done to the stream,
- * `nq_unfold` makes rows of them, which have the places they had.
+ * The tables of version 4: inline runs.
  *
- * `nq_event` is all events, for whoever reads them with SQL.
+ * A run that begins and ends in one append is stored inline: the row of its stream contains its events as JSON, in the column
+ * `events`. This applies to nearly all plain jobs under load. It saves three rows and nine index entries, which would have to be
+ * written and deleted. Before anything else changes the stream, `nq_unfold` turns the events into rows of `nq_event_row` with the
+ * same positions.
+ *
+ * Invariant: a stream has its events either in the column `events` or in `nq_event_row`, never in both.
+ *
+ * The view `nq_event` contains all events, for queries of users.
  */
-export function wholeRuns(s: string): string {
-  // In the order in which appends lock them, which instances of the release before make meanwhile.
+export function inlineRunTables(s: string): string {
+  // The tables are locked in the order in which appends lock them, because instances of the release before append meanwhile.
   return `
 LOCK TABLE ${s}.nq_stream, ${s}.nq_event IN ACCESS EXCLUSIVE MODE;
 ALTER TABLE ${s}.nq_event RENAME TO nq_event_row;
@@ -24,30 +31,35 @@ CREATE VIEW ${s}.nq_event AS
   SELECT stream, seq, ts, xid, type, key, flow, step, step_id, attempt, data FROM ${s}.nq_event_row
   UNION ALL
   SELECT t.id, e.seq::int, t.ts, t.xid, e.y, e.k, e.f, e.s, e.d, e.a, e.v
-  FROM ${s}.nq_stream t, ${ownEvents('t')} WHERE t.events IS NOT NULL;
--- Instances of the release before still mean the table.
+  FROM ${s}.nq_stream t, ${inlineEvents('t')} WHERE t.events IS NOT NULL;
+-- Instances of the release before use the name nq_event for the table.
 CREATE RULE nq_event_insert AS ON INSERT TO ${s}.nq_event DO INSTEAD INSERT INTO ${s}.nq_event_row VALUES (NEW.*);
 CREATE RULE nq_event_delete AS ON DELETE TO ${s}.nq_event DO INSTEAD
   DELETE FROM ${s}.nq_event_row r WHERE r.stream = OLD.stream AND r.seq = OLD.seq;
 `
 }
 
-/** The events that a stream keeps itself, as a table `e` with the columns of `EVENT_FIELDS` and `seq`. */
-export function ownEvents(stream: string): string {
+/** Returns a table expression `e` with the inline events of a stream: the columns of `EVENT_FIELDS`, and `seq`. */
+export function inlineEvents(stream: string): string {
   return `ROWS FROM (json_to_recordset(${stream}.events::json) AS (${EVENT_FIELDS})) WITH ORDINALITY AS e (y, k, f, s, d, a, v, seq)`
 }
 
 /**
- * Appends that are whole runs, each by its place in the lists. Those whose stream was there are appended
- * as any other; the answer is their places, and what the round of them answers.
+ * `nq_append_whole` stores inline runs. Its arguments are the time in milliseconds and the arrays of `nq_append`, one element per
+ * run. Runs whose stream already exists are appended in a pass instead.
+ *
+ * Returns `old`, the indexes of these runs, starting at 1, and `answer`, the result of their pass. Both are null if no stream
+ * existed. The column aliases of the arrays are those of `APPENDS` in `sql-passes.ts`; `e` is the JSON text of the events.
+ *
+ * `nq_unfold(p_names)` locks the rows of streams in the order of their names, and turns inline events into rows.
  */
-export function wholeFunctions(s: string): string {
+export function inlineRunFunctions(s: string): string {
   return `
 CREATE FUNCTION ${s}.nq_append_whole(
   p_now bigint, p_names text[], p_heads int[], p_unless text[], p_jobs text[], p_tokens bigint[], p_statuses text[],
   p_titles text[], p_queues text[], p_job_ids text[], p_flows text[], p_events text,
   OUT old int[], OUT answer text)
-LANGUAGE plpgsql ${BY_INDEX} AS $fn$
+LANGUAGE plpgsql ${USE_INDEXES} AS $fn$
 DECLARE
   v_xid xid8 := pg_current_xact_id();
   v_events text[] := string_to_array(p_events, ${quoteText(SEPARATOR)});
@@ -77,7 +89,7 @@ BEGIN
 END $fn$;
 
 CREATE FUNCTION ${s}.nq_unfold(p_names text[])
-RETURNS void LANGUAGE plpgsql ${BY_INDEX} AS $fn$
+RETURNS void LANGUAGE plpgsql ${USE_INDEXES} AS $fn$
 DECLARE
   v_folded boolean;
 BEGIN
@@ -87,7 +99,7 @@ BEGIN
   IF NOT coalesce(v_folded, false) THEN RETURN; END IF;
   INSERT INTO ${s}.nq_event_row (stream, seq, ts, xid, type, key, flow, step, step_id, attempt, data)
   SELECT t.id, e.seq, t.ts, t.xid, e.y, e.k, e.f, e.s, e.d, e.a, e.v
-  FROM ${s}.nq_stream t, ${ownEvents('t')} WHERE t.name = ANY (p_names) AND t.events IS NOT NULL;
+  FROM ${s}.nq_stream t, ${inlineEvents('t')} WHERE t.name = ANY (p_names) AND t.events IS NOT NULL;
   UPDATE ${s}.nq_stream t SET events = NULL WHERE t.name = ANY (p_names) AND t.events IS NOT NULL;
 END $fn$;
 `

@@ -5,18 +5,18 @@ import { isMainThread } from 'node:worker_threads'
 import { join } from 'pathe'
 
 /**
- * Shows that a thread lives: a socket that the system closes with it. A process can be looked for by
- * its number, a thread of one cannot, and one that is terminated tidies nothing up.
+ * Proves that a worker thread is alive: a socket that the system closes when the thread ends. A process can be found by
+ * its pid. A thread cannot, and a terminated thread runs no cleanup.
  */
-export interface Door {
+export interface LivenessSocket {
   readonly path: string
   close(): void
 }
 
-/** Opens the door of this thread; the main one needs none, since it ends with its process. */
-export async function openDoor(nonce: string): Promise<Door | undefined> {
+/** Opens the socket of this thread. The main thread needs none, because it ends with its process. */
+export async function openLivenessSocket(nonce: string): Promise<LivenessSocket | undefined> {
   if (isMainThread) return undefined
-  const path = doorPath(nonce)
+  const path = socketPath(nonce)
   const server = createServer((socket) => socket.destroy()).unref()
   await listening(server, path)
   return {
@@ -28,15 +28,15 @@ export async function openDoor(nonce: string): Promise<Door | undefined> {
   }
 }
 
-/** Whether the thread behind a door lives. */
-export function isDoorOpen(path: string): Promise<boolean> {
+/** Resolves with true if the thread that opened the socket is alive. */
+export function isThreadAlive(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(path)
-    const answer = (open: boolean) => (): void => {
+    const finish = (alive: boolean) => (): void => {
       socket.destroy()
-      resolve(open)
+      resolve(alive)
     }
-    socket.once('connect', answer(true)).once('error', answer(false))
+    socket.once('connect', finish(true)).once('error', finish(false))
   })
 }
 
@@ -46,8 +46,8 @@ function listening(server: Server, path: string): Promise<void> {
   })
 }
 
-/** Linux has names for sockets that are no files, and need no tidying. */
-function doorPath(nonce: string): string {
+/** On Linux, the path is an abstract socket name. It is not a file and needs no cleanup. */
+function socketPath(nonce: string): string {
   if (process.platform === 'linux') return `\0nuxt-queue-${nonce}`
   if (process.platform === 'win32') return `\\\\.\\pipe\\nuxt-queue-${nonce}`
   return join(tmpdir(), `nuxt-queue-${nonce}.sock`)
