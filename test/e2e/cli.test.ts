@@ -124,7 +124,9 @@ test('a job tells why it does not run', async () => {
   const explained = { id, queue: 'greetings', state: 'delayed', reasons: [{ code: 'delayed' }] }
   expect(await cliJson(['explain', id, '--queue', 'greetings'], cwd)).toMatchObject(explained)
   const { stdout } = await cli(['explain', id], cwd)
-  expect(stdout).toMatch(new RegExp(`^job ${id}: delayed \\(greet on greetings\\)\n +delayed +It was asked to run at`))
+  expect(stdout).toMatch(
+    new RegExp(`^job ${id}: delayed \\(greet on greetings\\)\n +delayed +It was enqueued to run at`),
+  )
 })
 
 test('a run that was exported is stepped through, read as the configuration says', async () => {

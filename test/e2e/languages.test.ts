@@ -332,7 +332,7 @@ describe('executables', () => {
     })
     await expect(run(kernel, 'talks')).rejects.toMatchObject({
       code: 'PROTOCOL_VIOLATION',
-      message: expect.stringContaining('printed what is not JSON: hello there') as string,
+      message: expect.stringContaining('printed invalid JSON: hello there') as string,
     })
     expect(await run(kernel, 'silent')).toBeUndefined()
     await expect(run(kernel, 'forever')).rejects.toMatchObject({ code: 'PAYLOAD_TOO_LARGE' })
@@ -368,7 +368,7 @@ describe('executables', () => {
 
   test('that may not be executed are left out, with what to do', async () => {
     const { reports } = await app({ 'plain.sh': 'echo 1\n' })
-    expect(reports[0]!.message).toMatch(/may not be executed\. Begin it with .* and run: chmod \+x/)
+    expect(reports[0]!.message).toMatch(/is not executable\. Begin it with .* and run: chmod \+x/)
   })
 
   test('can be named by a TypeScript file that has their config', async () => {
@@ -389,6 +389,6 @@ describe('executables', () => {
     expect(errors.slice(0, 3)).toEqual(
       Array.from({ length: 3 }, () => expect.stringMatching(/could not be started.*ENOENT/s)),
     )
-    expect(errors[3]).toMatch(/failed to start 3 times in a row and rests for \d+ ms/)
+    expect(errors[3]).toMatch(/failed to start 3 times in a row, and pauses for \d+ ms/)
   })
 })

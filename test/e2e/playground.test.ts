@@ -176,7 +176,7 @@ test('without Python the statistics are computed in process, which is said, and 
   const instead = await play('--json', '--python', 'no-such-python')
   const { history, run } = summaryOf(instead)
   left.push(run)
-  expect(instead.stderr).toMatch(/year\.py runs in process instead, by .*lib\/year\.ts, as python\.fallback says/)
+  expect(instead.stderr).toMatch(/year\.py is replaced by .*lib\/year\.ts, as the option "python\.fallback" says/)
   const withPython = summaryOf(await play('--json'))
   left.push(withPython.run)
   expect(await cliJson(['state', history], ROOT)).toEqual(await cliJson(['state', withPython.history], ROOT))

@@ -98,7 +98,7 @@ test('a worker that is a function cannot move to a process', async () => {
   onTestFinished(async () => void (await kernel.close()))
   await kernel.registerWorker({ id: 'child', config: { runtime: 'node-isolated' }, handler: () => 1 })
   await kernel.start()
-  await expect(run(kernel, 'x')).rejects.toThrow(/has no file, which runtime "node-isolated" needs/)
+  await expect(run(kernel, 'x')).rejects.toThrow(/has no file, but runtime "node-isolated" needs one/)
 })
 
 test('an isolated handler can enqueue, defer, keep steps, and tells nothing from null; the rest of the kernel is not there', async () => {
@@ -110,6 +110,6 @@ test('an isolated handler can enqueue, defer, keep steps, and tells nothing from
   expect(await run(kernel, 'absent')).toEqual([undefined, 42])
   await expect(run(kernel, 'registry')).rejects.toMatchObject({
     code: 'CONTEXT_MISSING',
-    message: expect.stringContaining('"ctx.kernel.registry" is not there') as string,
+    message: expect.stringContaining('"ctx.kernel.registry" is not available') as string,
   })
 })

@@ -19,7 +19,7 @@ export function foldState({ events, state }: Pick<ReducePayload, 'events' | 'sta
   }
 }
 
-/** A list of pairs, since an object would give `__proto__` a meaning. */
+/** The changes are a list of pairs, because an object would treat the key `__proto__` in a special way. */
 function changesOf(event: StoredEvent): readonly Change[] {
   return (event.data as { changes: readonly Change[] }).changes
 }

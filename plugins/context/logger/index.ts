@@ -6,8 +6,8 @@ import { toEntry, toLoggableEntry } from '../../lib/loggable.ts'
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
 /**
- * Logs of a handler: events of its run, console output, or both. Anything can be logged: what cannot travel is
- * described, and what is too large is cut.
+ * Writes log entries of a handler as events of its run, to the console, or both. Any value can be logged: a value that
+ * cannot be stored is described, and a value that is too large is cut.
  */
 export interface RunLogger {
   log(level: LogLevel, message: string, meta?: object): Promise<void>
@@ -20,8 +20,11 @@ export interface RunLogger {
 declare module 'nuxt-queue/kernel' {
   interface RunContext {
     /**
-     * Resolves once the entry is stored; need not be awaited, since completion waits for it. An entry that
-     * cannot be stored is reported and does not fail the job.
+     * Writes log entries. Each call resolves when the entry is stored. A handler does not need to await it, because the
+     * completion of the job waits for it. If an entry cannot be stored, the error is reported and the job does not fail.
+     *
+     * @example
+     * ctx.logger.info('charged', { cents: 1200 })
      */
     readonly logger: RunLogger
   }
@@ -29,13 +32,13 @@ declare module 'nuxt-queue/kernel' {
 
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const
 
-/** Gives handlers `ctx.logger`. */
+/** Adds `ctx.logger` to handlers. */
 export default definePlugin({
   name: 'logger',
   options: z.strictObject({
-    /** `internal` stores entries as `runner.log` events, `external` prints them. Default `internal`. */
+    /** `internal` stores entries as `runner.log` events, `external` prints them, `both` does both. Default `internal`. */
     route: z.enum(['internal', 'external', 'both']).default('internal'),
-    /** Entries below it are dropped. Default `debug`. */
+    /** Entries below this level are dropped. Default `debug`. */
     level: z.enum(LEVELS).default('debug'),
   }),
   async setup(kernel, { route, level: lowest }) {
@@ -48,14 +51,14 @@ export default definePlugin({
       async function write(level: LogLevel, given: unknown, facts?: unknown): Promise<void> {
         if (!LEVELS.includes(level) || LEVELS.indexOf(level) < LEVELS.indexOf(lowest)) return
         const { message, meta } = toEntry(given, facts)
-        const failed = `An entry of the log of job "${name}" (${id}) could not be`
+        const failed = `A log entry of job "${name}" (${id}) could not be`
         if (print)
           callListener(kernel.reporter, `${failed} printed.`, () => print[level](message, ...(meta ? [meta] : [])))
         if (route === 'external') return
         try {
           await store(level, message, meta)
         } catch (error) {
-          // Whoever writes after the end, or without the job, has to know.
+          // A handler that writes after the end of its job, or has lost the job, must receive the error.
           if (isQueueError(error, 'RUN_ENDED') || isQueueError(error, 'LEASE_LOST')) throw error
           kernel.reporter.warn(`${failed} stored.`, error)
         }

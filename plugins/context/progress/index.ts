@@ -4,14 +4,18 @@ import { addLazyMember } from '../../lib/lazy-member.ts'
 declare module 'nuxt-queue/kernel' {
   interface RunContext {
     /**
-     * Reports how far the work is, between 0 and 1; what is beyond is clamped. Kept with the job and sent to
-     * whoever follows the run; not an event. Never rejects: a value that is no number is reported and left out.
+     * Reports the progress of the job as a number between 0 and 1. Other numbers are clamped. The value is stored with
+     * the job and sent to the followers of the run, but it is not an event. Never rejects: a value that is not a number
+     * is reported and ignored.
+     *
+     * @example
+     * await ctx.progress(0.4, 'resizing')
      */
     readonly progress: (value: number, message?: string) => Promise<void>
   }
 }
 
-/** What followers of a run receive as a message of type `progress`. */
+/** The data of a message of type `progress`, as followers of a run receive it. */
 export interface ProgressMessage {
   jobId: string
   step: string
@@ -19,10 +23,10 @@ export interface ProgressMessage {
   message: string | undefined
 }
 
-/** The longest message, in characters. */
+/** The longest message, in characters. A longer message is cut. */
 const LONGEST_MESSAGE = 2048
 
-/** Gives handlers `ctx.progress()`. */
+/** Adds `ctx.progress()` to handlers. */
 export default definePlugin({
   name: 'progress',
   requires: ['events'],
@@ -41,7 +45,7 @@ export default definePlugin({
       try {
         await kernel.port('events').publish(runId, [{ type: 'progress', data }])
       } catch (error) {
-        kernel.reporter.warn(`Progress of job "${job.id}" was not sent.`, error)
+        kernel.reporter.warn(`The progress of job "${job.id}" could not be sent.`, error)
       }
     })
   },

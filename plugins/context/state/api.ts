@@ -1,26 +1,35 @@
-/** State of a run as a handler sees it. Every write is an event; reads fold the events up to the call. */
+/** The state of a run. Every write is an event, and a read folds all events up to the call. */
 export interface RunState<S extends object = Record<string, unknown>> {
-  /** A copy of the value, or the default its schema gives. */
+  /** Returns a copy of a value, or the default of its schema. */
   get<K extends keyof S & string>(key: K): Promise<S[K] | undefined>
+  /** Returns whether a key was written. */
   has(key: keyof S & string): Promise<boolean>
-  /** A copy of everything. */
+  /** Returns a copy of all values. */
   getAll(): Promise<Partial<S>>
-  /** Resolves once the write is stored. @throws QueueError `VALIDATION_FAILED`, `VALUE_UNSUPPORTED`, `RUN_ENDED` */
+  /**
+   * Writes a value. Resolves when the write is stored.
+   *
+   * @throws QueueError `VALIDATION_FAILED`, `VALUE_UNSUPPORTED` or `RUN_ENDED`
+   */
   set<K extends keyof S & string>(key: K, value: S[K]): Promise<void>
-  /** Writes several keys in one event: all or none. */
+  /** Writes several keys in one event, so either all of them are stored or none. */
   setBatch(values: Partial<S>): Promise<void>
+  /** Removes a key. */
   delete(key: keyof S & string): Promise<void>
   /**
-   * Computes a value from the present one and stores it if nobody has written the key meanwhile,
-   * else tries again. `change` may run several times.
+   * Computes a value from the current one, and stores it if nobody has written the key in the meantime. Otherwise it
+   * tries again, so `change` may run several times. Returns the stored value.
    *
+   * @throws QueueError `EVENTS_CONFLICT` after 1,000 tries
    * @example
    * await ctx.state.update('count', (count = 0) => count + 1)
    */
   update<K extends keyof S & string>(key: K, change: (value: S[K] | undefined) => S[K] | Promise<S[K]>): Promise<S[K]>
   /**
-   * Writes a value if the present one equals `expected` in depth, and tells whether it did: what an
-   * update comes down to where its function runs in another process.
+   * Writes a value if the current one deeply equals `expected`. Returns whether it was written. An `update` in another
+   * process is made of this.
+   *
+   * @throws QueueError `EVENTS_CONFLICT` after 1,000 tries
    */
   compareAndSet<K extends keyof S & string>(key: K, expected: S[K] | undefined, value: S[K]): Promise<boolean>
 }

@@ -7,10 +7,10 @@ import type { StateSchema } from './schema.ts'
 
 type State = Record<string, unknown>
 
-/** How often `update` tries before it gives up; each failure means that somebody else succeeded. */
+/** How often `update` tries before it fails. Each failed try means that another write succeeded. */
 const UPDATE_TRIES = 1000
 
-/** The state of one run for one attempt: writes carry the attempt's fence. */
+/** Creates `ctx.state` for one attempt. Its writes carry the fence of the attempt. */
 export function createStateHandle(
   kernel: PluginKernel,
   ctx: RunContext,
@@ -56,7 +56,10 @@ export function createStateHandle(
   }
 
   const conflict = (key: string): QueueError =>
-    new QueueError('EVENTS_CONFLICT', `State "${key}" of run ${runId} changed ${UPDATE_TRIES} times during an update.`)
+    new QueueError(
+      'EVENTS_CONFLICT',
+      `State "${key}" of run ${runId} was changed ${UPDATE_TRIES} times during an update. Write the key less often.`,
+    )
 
   const handle: RunState = {
     async get(key) {
@@ -81,7 +84,7 @@ export function createStateHandle(
   return tracked(ctx, handle)
 }
 
-/** Lets completion wait for writes that the handler has not awaited. */
+/** Makes the completion of the job wait for writes that the handler does not await. */
 function tracked(ctx: RunContext, handle: RunState): RunState {
   const { set, setBatch, delete: remove, update, compareAndSet, ...reads } = handle
   return {

@@ -7,7 +7,6 @@ import { foldState } from '../lib/fold-state.ts'
 import { createProjection } from '../../lib/projection.ts'
 import { cloneValue } from '../../lib/value.ts'
 import type { RunState } from './api.ts'
-
 import { createStateHandle } from './handle.ts'
 import { anyState, createStateSchema, type StateOption, type StateSchema } from './schema.ts'
 
@@ -15,7 +14,7 @@ export type { RunState } from './api.ts'
 
 declare module 'nuxt-queue/kernel' {
   interface WorkerConfig {
-    /** Checks each write to the state of a run: `z.object({ … })`. */
+    /** A schema that checks each write to the state of a run, such as `z.object({ … })`. */
     state?: StateOption
   }
   interface RunContext {
@@ -26,8 +25,9 @@ declare module 'nuxt-queue/kernel' {
   }
   interface Kernel {
     /**
-     * The state of a run as its events give it: now, at a `seq`, or at a date.
+     * Returns the state of a run, folded from its events.
      *
+     * @param options.at a `seq` or a date. Default: now
      * @example
      * await kernel.state(runId, { at: 12 })
      */
@@ -44,19 +44,19 @@ const objectSchema = anySchema.refine(
   'is a schema of an object that has a `shape`, such as z.object({ … })',
 )
 
-/** Gives handlers `ctx.state` and the kernel `state()`: a fold of the events of a run. */
+/** Adds `ctx.state` to handlers and `state()` to the kernel. Both fold the events of a run. */
 export default definePlugin({
   name: 'state',
   requires: ['events'],
   options: z.strictObject({
-    /** A snapshot is kept each time this many events have been folded. */
+    /** How many events are folded between two snapshots. Default 1,000. */
     snapshotEvery: z.number().int().min(1).default(1000),
   }),
   workerOptions: { state: workerOption('state', objectSchema) },
   setup(kernel, { snapshotEvery }) {
     const schemas = new WeakMap<WorkerDefinition, StateSchema>()
     const projection = createProjection<Record<string, unknown>>(() => kernel.port('events'), {
-      reducer: () => foldedBy(kernel),
+      reducer: () => reducerName(kernel),
       initial: () => Object.create(null) as Record<string, unknown>,
       apply: (state, events, runId, at) => kernel.reduce({ runId, events, at, state }),
       snapshotEvery,
@@ -84,7 +84,7 @@ export default definePlugin({
   },
 })
 
-/** The fold is that of this plugin over events as upcasters make them, where there are any. */
-function foldedBy({ upcasts }: Partial<Pick<Kernel, 'upcasts'>>): string {
+/** Returns the name of the fold. It includes the version of the upcasters, because they change the folded events. */
+function reducerName({ upcasts }: Partial<Pick<Kernel, 'upcasts'>>): string {
   return upcasts?.version ? `state@1+${upcasts.version}` : 'state@1'
 }

@@ -2,21 +2,22 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { QueueError } from '../../../kernel/index.ts'
 import { parseSync } from '../../lib/parse.ts'
 
-/** What a worker's `state` option has to look like: an object schema that tells the schemas of its keys, as Zod's does. */
+/** The `state` option of a worker: an object schema that exposes the schemas of its keys as `shape`, as Zod does. */
 export type StateOption = StandardSchemaV1<object, object> & {
   readonly shape: Readonly<Record<string, StandardSchemaV1>>
 }
 
 export interface StateSchema {
-  /** The value as stored. @throws QueueError `VALIDATION_FAILED` */
+  /** Returns the value to store. @throws QueueError `VALIDATION_FAILED` */
   parse(key: string, value: unknown): unknown
-  /** What a key that was never written has by its schema's default. */
+  /** Returns the default of a key that was never written. */
   initial(key: string): unknown
 }
 
-/** Without a schema every key takes every value. */
+/** Used without a schema: every key accepts every value. */
 export const anyState: StateSchema = { parse: (_key, value) => value, initial: () => undefined }
 
+/** Creates the checks for an object schema. */
 export function createStateSchema({ shape }: StateOption, owner: string): StateSchema {
   function schemaOf(key: string): StandardSchemaV1 {
     const schema = Object.hasOwn(shape, key) ? shape[key] : undefined

@@ -1,41 +1,44 @@
 import type { MaybePromise, StoredEvent, StreamMessage, Unsubscribe } from '../../../kernel/index.ts'
 
-/** Who follows a stream. What it throws is reported and harms nobody. */
+/** A follower of a stream. An error that it throws is reported and affects no other follower. */
 export interface StreamFollower {
   /**
-   * Events in order, none twice. The array and what is in it are shared by all who follow: do not change
-   * them. While stored events are replayed, a promise holds the next page back until it is settled; live
-   * events wait for nobody.
+   * Receives events in order and without duplicates. All followers share the array and its events, so do not change
+   * them. While stored events are replayed, the next page waits for a returned promise. Live events do not wait.
    *
-   * @param cursor where `'*'` stands now, in stores that have a cursor over all streams
+   * @param cursor the position after these events, for `'*'` in stores that have a cursor over all streams
    */
   onEvents(events: readonly StoredEvent[], cursor?: string): MaybePromise<void>
-  /** What is stored nowhere: `progress`, `client`. It is not in order with the events, and comes during a replay too. */
+  /**
+   * Receives messages that are not stored: `progress` and `client`. Their order relative to events is not defined, and
+   * they also arrive during a replay.
+   */
   onMessage?(message: StreamMessage, stream: string): void
-  /** Nothing more comes: the events asked for were trimmed, the store does not answer, the kernel closes. */
+  /** Called once when following ends: the requested events were trimmed, the store is unavailable, or the kernel closes. */
   onError?(error: unknown): void
 }
 
 export interface FollowOptions {
-  /** Replay what is stored after this `seq` (for `'*'`: this cursor) first. Default: follow only. */
+  /** First replays the events stored after this `seq`, or after this cursor for `'*'`. Default: no replay. */
   after?: number | string
 }
 
 export interface Streams {
   /**
-   * Replays stored events after `after`, then follows: no gap, no duplicate. However many follow a stream,
-   * its events are fetched once in this process. `'*'` follows every stream, but for those of plugins that are no runs.
+   * Replays the events stored after `after`, then follows the stream, without gaps or duplicates. This process fetches
+   * the events of a stream once for all its followers. `'*'` follows every stream, except internal streams of plugins.
+   * Returns a function that stops following.
    *
-   * @throws QueueError `OPTION_INVALID`, `KERNEL_CLOSED`; `OPTION_UNSUPPORTED` for `'*'` with `after` in a store
-   * that has no cursor over all streams. What goes wrong later comes to `onError`.
+   * @throws QueueError `OPTION_INVALID` or `KERNEL_CLOSED`, or `OPTION_UNSUPPORTED` for `'*'` with `after` in a store
+   *   without a cursor over all streams. Later errors are passed to `onError`
    * @example
    * const leave = await kernel.streams.follow(runId, { after: 0 }, { onEvents: (events) => console.log(events) })
    */
   follow(stream: string, options: FollowOptions, follower: StreamFollower): Promise<Unsubscribe>
   /**
-   * Whether anybody follows that very run, in this process or in another one that shares the store; those of
-   * `'*'`, and subscribers of the event port, do not count. Other processes are asked at most once a second
-   * for a run, and only the first question waits for them: an answer may be a few seconds old.
+   * Returns whether anybody follows a run, in this process or in another one that shares the store. Followers of `'*'`
+   * and subscribers of the event port do not count. Other processes are asked at most once a second per run. Only the
+   * first call waits for them, so the result may be up to ten seconds old.
    */
   hasSubscribers(runId: string): Promise<boolean>
 }

@@ -6,37 +6,38 @@ import type { ClientOption, ClientSchemas } from './schema.ts'
 
 export interface ClientSendOptions {
   /**
-   * Stores the message as an event `client.message` of the run, with data `{ type, data }`: it has a `seq`,
-   * and who comes later receives it too. Default: as the worker's `client` option says for the type, else false.
+   * Stores the message as an event `client.message` of the run with the data `{ type, data }`. It then has a `seq`, and
+   * later clients receive it too. Default: the setting for this type in the worker's `client` option, or else false.
    */
   store?: boolean
 }
 
 type Rest<T> = undefined extends T ? [data?: T, options?: ClientSendOptions] : [data: T, options?: ClientSendOptions]
 
-/** What a handler can tell those who watch its run. */
+/** Sends messages from a handler to the clients that follow its run. */
 export interface ClientChannel<M extends object = Record<string, unknown>> {
   /**
-   * Sends a message of your own to whoever follows the run. Unless it is stored, who comes later does not see it.
+   * Sends a message to all clients that follow the run. Later clients receive it only if it is stored.
    *
-   * @throws QueueError `VALIDATION_FAILED`, `VALUE_UNSUPPORTED`, `PAYLOAD_TOO_LARGE`; stored also `RUN_ENDED`, `LEASE_LOST`
+   * @throws QueueError `VALIDATION_FAILED`, `VALUE_UNSUPPORTED` or `PAYLOAD_TOO_LARGE`; a stored message also `RUN_ENDED`
+   *   or `LEASE_LOST`
    * @example
    * await ctx.client.send('token', { text: 'Once' })
    * await ctx.client.send('answer', { text: 'Once upon a time' }, { store: true })
    */
   send<T extends keyof M & string>(type: T, ...rest: Rest<M[T]>): Promise<void>
-  /** Whether anybody follows the run, in whatever process: see `Streams.hasSubscribers`. */
+  /** Returns whether anybody follows the run, in any process. See `Streams.hasSubscribers`. */
   hasSubscribers(): Promise<boolean>
 }
 
-/** What messages a config declares, by type, as they are given to `send`. */
+/** The types of the messages that a config declares, as `send` accepts them. */
 export type ClientMessagesOf<C> = C extends { client: infer O extends ClientOption }
   ? { [T in keyof O]: StandardSchemaV1.InferInput<SchemaOf<O[T]>> }
   : Record<string, unknown>
 
 type SchemaOf<D> = D extends StandardSchemaV1 ? D : D extends { schema: infer S extends StandardSchemaV1 } ? S : never
 
-/** What followers of a run receive as a message of type `client`. */
+/** The data of a message of type `client`, as followers of a run receive it. */
 export interface ClientMessage {
   jobId: string
   step: string
@@ -44,7 +45,7 @@ export interface ClientMessage {
   data: unknown
 }
 
-/** A stored message is an event of this type. */
+/** The event type of a stored message. */
 const STORED = 'client.message'
 
 export function createClientChannel(
@@ -67,15 +68,15 @@ export function createClientChannel(
       const message: ClientMessage = { jobId: job.id, step, type, data }
       return kernel.port('events').publish(runId, [{ type: 'client', data: message }])
     }
-    const place = { flow: job.flow?.name, step, stepId: job.id, attempt: ctx.attempt }
-    const result = await kernel.append(ctx, [{ type: STORED, data: { type, data }, ...place }])
+    const origin = { flow: job.flow?.name, step, stepId: job.id, attempt: ctx.attempt }
+    const result = await kernel.append(ctx, [{ type: STORED, data: { type, data }, ...origin }])
     if (!result.ok) throw refusal(result.reason, job)
   }
 
   return {
     send(type, data?, options = {}) {
       const sent = send(type, data, options)
-      // Completion waits for what a handler does not await; a refusal is the handler's affair.
+      // Completion waits for messages that the handler does not await. Only the handler sees an error.
       void ctx.track(sent.catch(() => {}))
       return sent
     },

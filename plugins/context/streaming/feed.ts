@@ -4,15 +4,15 @@ import type { Member } from './members.ts'
 
 export type OnMessage = (message: StreamMessage, stream: string) => void
 
-/** Ends a member for which nothing more can come. */
+/** Ends a member after an error. */
 export type Fail = (member: Member, error: unknown) => void
 
-/** What one upstream subscription feeds. */
+/** The followers of a stream, which share one upstream subscription. */
 export interface Feed {
   readonly members: Set<Member>
   open(onMessage: OnMessage): Promise<Unsubscribe>
-  /** Takes a follower in among the members. */
+  /** Adds a follower to the members. */
   add(follower: StreamFollower, after: FollowOptions['after']): Promise<Member>
-  /** Called for a member that leaves. */
+  /** Called when a member leaves. */
   remove?(member: Member): void
 }

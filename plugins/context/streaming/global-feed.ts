@@ -1,16 +1,16 @@
 import type { Kernel, StoredEvent, Unsubscribe } from '../../../kernel/index.ts'
 import type { Fail, Feed } from './feed.ts'
-import { tell, type Member } from './members.ts'
+import { deliver, type Member } from './members.ts'
 
 interface GlobalMember extends Member {
-  /** Where its own subscription stands; it has one until it has caught up. */
+  /** The position of its own subscription, which it has until it has caught up. */
   cursor?: string
   stop?: Unsubscribe
 }
 
 /**
- * The events of all streams. A cursor over them is opaque, so who replays has a subscription of its own
- * until that one and the shared one stand at the same cursor.
+ * Feeds the events of all streams. A cursor over all streams is opaque, so a member that replays has its own
+ * subscription until it reaches the same cursor as the shared one.
  */
 export function createGlobalFeed(kernel: Kernel, fail: Fail): Feed {
   const store = kernel.port('events')
@@ -21,7 +21,7 @@ export function createGlobalFeed(kernel: Kernel, fail: Fail): Feed {
     cursor = now
     const shown = withoutInternal(events)
     for (const member of members) {
-      if (member.live) void tell(kernel, member, shown, now)
+      if (member.live) void deliver(kernel, member, shown, now)
     }
     for (const member of members) join(member)
   }
@@ -35,7 +35,7 @@ export function createGlobalFeed(kernel: Kernel, fail: Fail): Feed {
   async function replay(member: GlobalMember, after: string): Promise<void> {
     const first = Promise.withResolvers<void>()
     const subscribed = subscribe(member, after, first.resolve)
-    // A store may deliver all that is stored before it answers; the caller has to be able to leave before that.
+    // A store may deliver all stored events before `subscribe` resolves. The caller must be able to leave earlier.
     await Promise.race([subscribed, first.promise])
     subscribed.catch((error: unknown) => fail(member, error))
   }
@@ -45,7 +45,7 @@ export function createGlobalFeed(kernel: Kernel, fail: Fail): Feed {
       if (member.live || member.left) return
       delivered()
       member.cursor = now
-      void tell(kernel, member, withoutInternal(events), now)
+      void deliver(kernel, member, withoutInternal(events), now)
       join(member)
     })
     if (member.live || member.left) stop()
@@ -71,7 +71,7 @@ export function createGlobalFeed(kernel: Kernel, fail: Fail): Feed {
   }
 }
 
-/** Streams of plugins that are no runs, such as those of events that nobody waits for. */
+/** Removes events of internal streams of plugins, which are not runs. */
 function withoutInternal(events: readonly StoredEvent[]): readonly StoredEvent[] {
   return events.some(({ runId }) => runId.startsWith('_'))
     ? events.filter(({ runId }) => !runId.startsWith('_'))

@@ -2,7 +2,7 @@ import { QueueError, type Kernel, type StreamMessage, type Unsubscribe } from '.
 import type { FollowOptions, StreamFollower, Streams } from './api.ts'
 import type { Feed } from './feed.ts'
 import { createGlobalFeed } from './global-feed.ts'
-import { end, pass, type Member } from './members.ts'
+import { deliverMessage, end, type Member } from './members.ts'
 import { createPresence, QUESTION } from './presence.ts'
 import { createLatestProgress } from './latest-progress.ts'
 import { createRunFeed } from './run-feed.ts'
@@ -10,21 +10,21 @@ import { createRunFeed } from './run-feed.ts'
 interface Channel {
   feed: Feed
   opened: Promise<Unsubscribe>
-  /** How many are about to become members. */
-  coming: number
+  /** How many followers are joining. */
+  joining: number
   progress: ReturnType<typeof createLatestProgress>
   stopLinger?: () => void
 }
 
-/** Fans streams out to any number of followers, each stream over one subscription. */
+/** Distributes streams to any number of followers. Each stream has one subscription. */
 export function createHub(kernel: Kernel, { linger }: { linger: number }) {
   const channels = new Map<string, Channel>()
   const presence = createPresence(kernel, (runId) => (channels.get(runId)?.feed.members.size ?? 0) > 0)
   let closed = false
 
   function channelOf(stream: string): Channel {
-    const there = channels.get(stream)
-    if (there) return there
+    const known = channels.get(stream)
+    if (known) return known
     const fail = (member: Member, error: unknown): void => {
       feed.members.delete(member)
       end(kernel, member, error)
@@ -33,17 +33,17 @@ export function createHub(kernel: Kernel, { linger }: { linger: number }) {
     const feed: Feed = stream === '*' ? createGlobalFeed(kernel, fail) : createRunFeed(kernel, stream, fail)
     const progress = createLatestProgress()
     const opened = feed.open((message, from) => receive(channel, message, from))
-    const channel: Channel = { feed, opened, coming: 0, progress }
+    const channel: Channel = { feed, opened, joining: 0, progress }
     channels.set(stream, channel)
     return channel
   }
 
   function receive({ feed, progress }: Channel, message: StreamMessage, stream: string): void {
-    if (message.type === QUESTION) return presence.answer(stream, message)
-    // What plugins tell each other is not for those who watch.
+    if (message.type === QUESTION) return presence.reply(stream, message)
+    // Messages between plugins are not delivered to followers.
     if (message.type.startsWith('_') || stream.startsWith('_')) return
-    progress.note(message, stream)
-    for (const member of feed.members) pass(kernel, member, message, stream)
+    progress.record(message, stream)
+    for (const member of feed.members) deliverMessage(kernel, member, message, stream)
   }
 
   async function follow(stream: string, { after }: FollowOptions, follower: StreamFollower): Promise<Unsubscribe> {
@@ -52,13 +52,13 @@ export function createHub(kernel: Kernel, { linger }: { linger: number }) {
     const channel = channelOf(stream)
     const { feed, progress } = channel
     channel.stopLinger?.()
-    channel.coming++
+    channel.joining++
     let member: Member | undefined
     try {
       await channel.opened
       member = await feed.add(follower, after)
     } finally {
-      channel.coming--
+      channel.joining--
       if (!member) retire(stream, channel)
     }
     const joined = member
@@ -72,13 +72,13 @@ export function createHub(kernel: Kernel, { linger }: { linger: number }) {
       leave()
       throw closing()
     }
-    queueMicrotask(() => progress.each((message, from) => pass(kernel, joined, message, from)))
+    queueMicrotask(() => progress.each((message, from) => deliverMessage(kernel, joined, message, from)))
     return leave
   }
 
-  /** Gives an upstream up that nobody needs, once nobody has come back for a while. */
+  /** Closes a channel without members, after `linger` milliseconds without a new follower. */
   function retire(stream: string, channel: Channel): void {
-    const idle = (): boolean => channel.feed.members.size === 0 && channel.coming === 0
+    const idle = (): boolean => channel.feed.members.size === 0 && channel.joining === 0
     const drop = (): void => {
       if (!idle() || channels.get(stream) !== channel) return
       channels.delete(stream)
@@ -88,7 +88,7 @@ export function createHub(kernel: Kernel, { linger }: { linger: number }) {
     if (!idle()) return
     if (linger > 0 && !closed) channel.stopLinger = kernel.clock.setTimeout(drop, linger)
     else drop()
-    // One that did not open serves nobody.
+    // A channel that failed to open is of no use.
     channel.opened.catch(drop)
   }
 
@@ -97,7 +97,7 @@ export function createHub(kernel: Kernel, { linger }: { linger: number }) {
       const unsubscribe = await opened
       unsubscribe()
     } catch {
-      // It did not open, or its store has gone before it.
+      // The channel did not open, or its store closed first.
     }
   }
 
@@ -122,7 +122,7 @@ export function createHub(kernel: Kernel, { linger }: { linger: number }) {
 }
 
 function closing(): QueueError {
-  return new QueueError('KERNEL_CLOSED', 'The kernel is closing, so its streams can no longer be followed here.')
+  return new QueueError('KERNEL_CLOSED', 'The kernel is closing, so its streams cannot be followed any more.')
 }
 
 /** @throws QueueError `OPTION_INVALID`, `OPTION_UNSUPPORTED` */
@@ -130,13 +130,16 @@ function checkAfter(kernel: Kernel, stream: string, after: FollowOptions['after'
   if (after === undefined) return
   if (stream === '*') {
     if (!kernel.port('events').capabilities.globalCursor) {
-      const message = 'This store has no cursor over all streams. Leave "after" out, or follow one run.'
+      const message = 'This store has no cursor over all streams. Omit "after", or follow one run.'
       throw new QueueError('OPTION_UNSUPPORTED', message)
     }
     if (typeof after === 'string') return
-    throw new QueueError('OPTION_INVALID', `"after" of "*" is a cursor that a follower was given; got ${after}.`)
+    throw new QueueError('OPTION_INVALID', `"after" of "*" must be a cursor that a follower received; got ${after}.`)
   }
   if (after === '' || !Number.isInteger(Number(after)) || Number(after) < 0) {
-    throw new QueueError('OPTION_INVALID', `"after" is the seq of an event, or 0 for the beginning; got "${after}".`)
+    throw new QueueError(
+      'OPTION_INVALID',
+      `"after" must be the seq of an event, or 0 for the beginning; got "${after}".`,
+    )
   }
 }

@@ -13,8 +13,8 @@ export type { ClientDeclaration, ClientOption } from './schema.ts'
 declare module 'nuxt-queue/kernel' {
   interface WorkerConfig {
     /**
-     * The messages that its handler may send to clients, each checked by its schema (any Standard Schema).
-     * Default: any.
+     * The messages that the handler may send to clients, by type. Each is checked with its schema, which is any Standard
+     * Schema. Default: every message is allowed.
      *
      * @example
      * client: { token: z.object({ text: z.string() }), answer: { schema: z.string(), store: true } }
@@ -28,17 +28,17 @@ declare module 'nuxt-queue/kernel' {
     readonly client: ClientChannel<ClientMessagesOf<C>>
   }
   interface Kernel {
-    /** What happens in runs, for any number of those who watch. */
+    /** Follows the events and messages of runs. */
     readonly streams: Streams
   }
 }
 
-/** Gives handlers `ctx.client`, and the kernel `streams`. */
+/** Adds `ctx.client` to handlers, and `streams` to the kernel. */
 export default definePlugin({
   name: 'streaming',
   requires: ['events'],
   options: z.strictObject({
-    /** Milliseconds that a stream is still followed after its last follower has left. */
+    /** Milliseconds for which a stream is still read after its last follower has left. Default 5,000. */
     linger: z.number().int().min(0).default(5_000),
   }),
   workerOptions: { client: (_value, worker) => void createClientSchemas(worker) },
@@ -47,9 +47,9 @@ export default definePlugin({
     const schemas = new WeakMap<WorkerDefinition, ClientSchemas>()
 
     function schemasOf(worker: WorkerDefinition): ClientSchemas {
-      const there = schemas.get(worker) ?? createClientSchemas(worker)
-      schemas.set(worker, there)
-      return there
+      const known = schemas.get(worker) ?? createClientSchemas(worker)
+      schemas.set(worker, known)
+      return known
     }
 
     addLazyMember(kernel, 'client', (ctx) => createClientChannel(kernel, ctx, schemasOf(ctx.worker), streams))

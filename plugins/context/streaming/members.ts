@@ -1,18 +1,21 @@
 import { callListener, type Kernel, type StoredEvent, type StreamMessage } from '../../../kernel/index.ts'
 import type { StreamFollower } from './api.ts'
 
-/** One follower of a feed. */
+/** A follower of a feed. */
 export interface Member {
   readonly follower: StreamFollower
-  /** Receives what the feed receives; before that it is caught up on its own. */
+  /** Whether it receives live events. Before that, it replays stored events separately. */
   live: boolean
   left: boolean
 }
 
 type Host = Pick<Kernel, 'reporter'>
 
-/** Calls a follower; what it throws, or rejects with, is reported. A promise only where it answers one: there may be many. */
-export function tell(
+/**
+ * Delivers events to a follower, and reports its errors. Returns a promise only if the follower returns one, because
+ * there may be many followers.
+ */
+export function deliver(
   { reporter }: Host,
   { left, follower }: Member,
   events: readonly StoredEvent[],
@@ -21,18 +24,24 @@ export function tell(
   if (left) return undefined
   const failed = (error: unknown): void => reporter.error('A follower of a stream failed.', error)
   try {
-    const taken = follower.onEvents(events, cursor)
-    return taken instanceof Promise ? taken.catch(failed) : taken
+    const result = follower.onEvents(events, cursor)
+    return result instanceof Promise ? result.catch(failed) : result
   } catch (error) {
     return failed(error)
   }
 }
 
-export function pass({ reporter }: Host, { left, follower }: Member, message: StreamMessage, stream: string): void {
+/** Delivers a message to a follower, and reports its errors. */
+export function deliverMessage(
+  { reporter }: Host,
+  { left, follower }: Member,
+  message: StreamMessage,
+  stream: string,
+): void {
   if (!left) callListener(reporter, 'A follower of a stream failed.', () => follower.onMessage?.(message, stream))
 }
 
-/** Tells a follower that nothing more comes. */
+/** Ends a follower, and passes it the reason. */
 export function end({ reporter }: Host, member: Member, reason: unknown): void {
   if (member.left) return
   member.left = true

@@ -1,96 +1,97 @@
 import type { Kernel, StreamMessage } from '../../../kernel/index.ts'
 
-/** Published to the stream of a run: who follows it answers. */
+/** The message type of a question. It is published to the stream of a run, and processes that follow the run reply. */
 export const QUESTION = '_who'
-/** Where all answers go. */
-const ANSWERS = '_presence'
-/** How long other processes have to answer, in milliseconds. */
-const PATIENCE = 200
-/** Up to this age an answer is taken as it is, in milliseconds. */
+/** The stream of all replies. */
+const REPLIES = '_presence'
+/** How many milliseconds other processes have to reply. */
+const REPLY_TIMEOUT = 200
+/** Up to this age in milliseconds, a result is used as it is. */
 const FRESH = 1_000
-/** Up to this age it is given while another one is got. */
+/** Up to this age in milliseconds, a result is used while a new one is fetched. */
 const USABLE = 10_000
-/** How many runs are remembered. */
+/** How many runs are cached. */
 const MAX_RUNS = 1_000
 
-interface Answer {
+interface CachedResult {
   value: boolean
   at: number
-  asking?: Promise<boolean>
+  refreshing?: Promise<boolean>
 }
 
 /**
- * Finds out whether another process follows a run. The processes know nothing of each other: a question goes
- * to the stream, which reaches those that follow it, and silence means that there is none.
+ * Finds out whether another process follows a run. The processes do not know each other, so a question goes to the
+ * stream of the run, which reaches all processes that follow it. No reply means that nobody follows it.
  */
 export function createPresence(kernel: Kernel, followedHere: (runId: string) => boolean) {
-  const known = new Map<string, Answer>()
-  const open = new Map<string, (value: boolean) => void>()
+  const cache = new Map<string, CachedResult>()
+  const openQuestions = new Map<string, (value: boolean) => void>()
   const { clock } = kernel
   let listening: Promise<() => void> | undefined
   let closed = false
 
   function listen(): Promise<() => void> {
-    const onMessage = ({ data }: StreamMessage): void => open.get((data as { question: string }).question)?.(true)
-    const subscribed = Promise.resolve(kernel.port('events').subscribe(ANSWERS, { onMessage }, () => {}))
-    // The next question tries again.
+    const onMessage = ({ data }: StreamMessage): void =>
+      openQuestions.get((data as { question: string }).question)?.(true)
+    const subscribed = Promise.resolve(kernel.port('events').subscribe(REPLIES, { onMessage }, () => {}))
+    // The next question subscribes again.
     subscribed.catch(() => (listening = undefined))
     return subscribed
   }
 
-  async function question(runId: string): Promise<boolean> {
+  async function askOthers(runId: string): Promise<boolean> {
     await (listening ??= listen())
     const id = kernel.newId()
-    const answered = Promise.withResolvers<boolean>()
-    open.set(id, answered.resolve)
-    const stop = clock.setTimeout(() => answered.resolve(false), PATIENCE)
+    const reply = Promise.withResolvers<boolean>()
+    openQuestions.set(id, reply.resolve)
+    const stop = clock.setTimeout(() => reply.resolve(false), REPLY_TIMEOUT)
     try {
       await kernel.port('events').publish(runId, [{ type: QUESTION, data: { question: id } }])
-      return await answered.promise
+      return await reply.promise
     } finally {
       stop()
-      open.delete(id)
+      openQuestions.delete(id)
     }
   }
 
-  function refresh(runId: string, answer: Answer): Promise<boolean> {
-    answer.asking ??= question(runId)
+  function refresh(runId: string, cached: CachedResult): Promise<boolean> {
+    cached.refreshing ??= askOthers(runId)
       .then((value) => {
-        answer.at = clock.now()
-        return (answer.value = value)
+        cached.at = clock.now()
+        return (cached.value = value)
       })
-      .finally(() => (answer.asking = undefined))
-    return answer.asking
+      .finally(() => (cached.refreshing = undefined))
+    return cached.refreshing
   }
 
-  function recall(runId: string): Answer {
-    const answer = known.get(runId) ?? { value: false, at: -Infinity }
-    known.set(runId, answer)
-    if (known.size > MAX_RUNS) known.delete(known.keys().next().value!)
-    return answer
+  function cachedResult(runId: string): CachedResult {
+    const cached = cache.get(runId) ?? { value: false, at: -Infinity }
+    cache.set(runId, cached)
+    if (cache.size > MAX_RUNS) cache.delete(cache.keys().next().value!)
+    return cached
   }
 
   return {
     async ask(runId: string): Promise<boolean> {
       if (followedHere(runId)) return true
       if (closed || !kernel.port('events').capabilities.shared) return false
-      const answer = recall(runId)
-      const age = clock.now() - answer.at
-      if (age < FRESH) return answer.value
-      const refreshed = refresh(runId, answer)
+      const cached = cachedResult(runId)
+      const age = clock.now() - cached.at
+      if (age < FRESH) return cached.value
+      const refreshed = refresh(runId, cached)
       if (age > USABLE) return refreshed
-      // What cannot be found out now will be asked again.
+      // After a failure, the next call asks again.
       refreshed.catch(() => {})
-      return answer.value
+      return cached.value
     },
-    /** Somebody asks who follows a run. */
-    answer(runId: string, { data }: StreamMessage): void {
+    /** Replies to the question of another process if this process follows the run. */
+    reply(runId: string, { data }: StreamMessage): void {
       if (!followedHere(runId)) return
-      Promise.resolve(kernel.port('events').publish(ANSWERS, [{ type: '_here', data }])).catch(() => {})
+      Promise.resolve(kernel.port('events').publish(REPLIES, [{ type: '_here', data }])).catch(() => {})
     },
     close(): void {
       closed = true
-      for (const resolve of open.values()) resolve(false)
+      for (const resolve of openQuestions.values()) resolve(false)
       void listening?.then((stop) => stop()).catch(() => {})
     },
   }

@@ -1,32 +1,32 @@
 import { setImmediate } from 'node:timers/promises'
 import { isQueueError, type Kernel, type StoredEvent } from '../../../kernel/index.ts'
 import type { Fail, Feed, OnMessage } from './feed.ts'
-import { tell, type Member } from './members.ts'
+import { deliver, type Member } from './members.ts'
 
-/** How many events one step of a replay reads. */
+/** How many events a page of a replay has. */
 const PAGE = 500
-/** How often, and after how many milliseconds, a replay is tried again that the store did not answer. */
+/** How often a failed read of a replay is retried, and the delay in milliseconds before each retry. */
 const RETRIES = 60
 const RETRY_DELAY = 500
 
 interface RunMember extends Member {
-  /** `seq` of the last event it was given. */
+  /** `seq` of the last event that it received. */
   cursor: number
 }
 
 interface Page {
   events: StoredEvent[]
-  /** Where the feed stood before the page was read: up to here it holds all that is left. */
+  /** The position of the feed before the page was read. The page contains all stored events up to this `seq`. */
   upTo: number
 }
 
-/** The events of one stream for all who follow it in this process. */
+/** Feeds the events of one stream to all its followers in this process. */
 export function createRunFeed(kernel: Kernel, stream: string, fail: Fail): Feed {
   const store = kernel.port('events')
   const members = new Set<RunMember>()
-  /** `seq` of the last event that live members were given. */
+  /** `seq` of the last event that live members received. */
   let cursor = 0
-  /** Reads under way: who stands at the same place shares them. */
+  /** Running reads. Members at the same position share them. */
   const pages = new Map<number, Promise<Page>>()
 
   function receive(events: readonly StoredEvent[]): void {
@@ -39,25 +39,28 @@ export function createRunFeed(kernel: Kernel, stream: string, fail: Fail): Feed 
     const news = first > member.cursor ? events : events.filter(({ seq }) => seq > member.cursor)
     if (news.length === 0) return
     member.cursor = news.at(-1)!.seq
-    void tell(kernel, member, news)
+    void deliver(kernel, member, news)
   }
 
   function page(after: number): Promise<Page> {
-    const there = pages.get(after)
-    if (there) return there
+    const shared = pages.get(after)
+    if (shared) return shared
     const reading = read(after).finally(() => pages.delete(after))
     pages.set(after, reading)
     return reading
   }
 
   async function read(after: number): Promise<Page> {
-    // Others have their turn between two pages, also where the store answers at once.
+    // Yields between two pages, also if the store responds immediately.
     await setImmediate()
     const upTo = cursor
     return { events: await store.read(stream, { after, limit: PAGE }), upTo }
   }
 
-  /** Brings a member to where the feed is. Both looks and the switch are made in one turn, so that nothing gets in between. */
+  /**
+   * Replays events until a member has caught up with the feed. The comparison of the cursors and the switch to live
+   * events happen in one turn of the event loop, so no event is missed.
+   */
   async function catchUp(member: RunMember): Promise<void> {
     let failures = 0
     while (!member.left) {
@@ -65,9 +68,9 @@ export function createRunFeed(kernel: Kernel, stream: string, fail: Fail): Feed 
       try {
         const { events, upTo } = await page(member.cursor)
         failures = 0
-        // What the feed has seen and the store has no more is gone with its run.
+        // The store no longer has events that the feed has seen, because their run was removed.
         member.cursor = events.at(-1)?.seq ?? Math.max(member.cursor, upTo)
-        if (events.length > 0) await tell(kernel, member, events)
+        if (events.length > 0) await deliver(kernel, member, events)
       } catch (error) {
         if (isQueueError(error) || ++failures > RETRIES) return fail(member, error)
         if (member.left) return
@@ -84,7 +87,7 @@ export function createRunFeed(kernel: Kernel, stream: string, fail: Fail): Feed 
         try {
           return await store.subscribe(stream, { after: cursor, onMessage }, receive)
         } catch (error) {
-          // Trimmed meanwhile, so there is a newer head.
+          // Events were trimmed in the meantime, so there is a newer head.
           if (!isQueueError(error, 'EVENTS_TRIMMED')) throw error
         }
       }

@@ -2,12 +2,12 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { QueueError, type MaybePromise, type WorkerDefinition } from '../../../kernel/index.ts'
 import { parse } from '../../lib/parse.ts'
 
-/** A schema, or one with how its messages are sent. */
+/** A schema, or a schema with settings for its messages. */
 export type ClientDeclaration =
   | StandardSchemaV1
   | {
       schema: StandardSchemaV1
-      /** Messages of this type are stored unless `send` says otherwise. Default false. */
+      /** Whether messages of this type are stored, unless `send` overrides it. Default false. */
       store?: boolean
     }
 
@@ -15,16 +15,16 @@ export type ClientDeclaration =
 export type ClientOption = Readonly<Record<string, ClientDeclaration>>
 
 export interface ClientSchemas {
-  /** The data as it is sent. @throws QueueError `VALIDATION_FAILED` */
+  /** Returns the parsed data. @throws QueueError `VALIDATION_FAILED` */
   parse(type: string, data: unknown): MaybePromise<unknown>
-  /** Whether messages of the type are stored by default. */
+  /** Returns whether messages of the type are stored by default. */
   stored(type: string): boolean
 }
 
-/** Without a declaration every type takes everything. */
+/** Used without a declaration: every type accepts all data. */
 const anything: ClientSchemas = { parse: (_type, data) => data, stored: () => false }
 
-/** @throws QueueError `WORKER_INVALID` when the option is something else */
+/** @throws QueueError `WORKER_INVALID` if the option `client` is invalid */
 export function createClientSchemas({ id, worker: { client } }: WorkerDefinition): ClientSchemas {
   if (client === undefined) return anything
   const table = tableOf(client, id)
@@ -48,8 +48,8 @@ function tableOf(client: ClientOption, id: string): Map<string, { schema: Standa
         isSchema((declared as { schema?: unknown } | null)?.schema) &&
         ['undefined', 'boolean'].includes(typeof declared.store)
       if (valid) return [type, declared]
-      const hint = 'It is a Standard Schema for each type of message, or { schema, store }.'
-      throw new QueueError('WORKER_INVALID', `Option "client" of worker "${id}" is wrong at "${type}". ${hint}`)
+      const hint = 'Each type of message needs a Standard Schema, or { schema, store }.'
+      throw new QueueError('WORKER_INVALID', `Option "client" of worker "${id}" is invalid at "${type}". ${hint}`)
     }),
   )
 }

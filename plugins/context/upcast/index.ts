@@ -7,28 +7,31 @@ export type { Upcast, UpcastEvent, Upcasts, UpcastTable } from './upcasts.ts'
 
 declare module 'nuxt-queue/kernel' {
   interface WorkerConfig {
-    /** By type of event: how one that an older version of the application stored reads today. For all runs. */
+    /** Functions that convert stored events to their current form, by type of event. They apply to all runs. */
     upcast?: UpcastTable
   }
   interface Kernel {
-    /** For plugins that fold events, or show them to people. */
+    /** Converts events for plugins that fold them or show them to people. */
     readonly upcasts: Upcasts
   }
 }
 
-/** Keeps events readable that older versions of an application have written: state is folded from what they are today. */
+/** Keeps events readable that older versions of an application wrote. State is folded from their current form. */
 export default definePlugin({
   name: 'upcast',
   enforce: 'pre',
   /** Upcasters by type of event. */
   options: z.record(
     z.string(),
-    z.custom<Upcast>((value) => typeof value === 'function', 'is a function that answers the event as of today'),
+    z.custom<Upcast>(
+      (value) => typeof value === 'function',
+      'is a function that returns the event in its current form',
+    ),
   ),
   workerOptions: { upcast: workerOption('upcast', z.record(z.string(), anyFunction), { code: 'WORKER_INVALID' }) },
   setup(kernel, configured) {
     const upcasts = createUpcasts(kernel, configured)
-    // Tells at the start what is wrong, rather than when somebody asks for a state.
+    // Fails at the start, and not later when somebody reads a state.
     kernel.onWorkerStart(() => void upcasts.version)
     kernel.hook('reduce', (payload, next) => {
       payload.events = upcasts.apply(payload.events)

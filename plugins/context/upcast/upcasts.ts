@@ -2,25 +2,26 @@ import { createHash } from 'node:crypto'
 import { QueueError, toError, type Kernel, type StoredEvent, type WorkerDefinition } from '../../../kernel/index.ts'
 import { cloneValue } from '../../lib/value.ts'
 
-/** An event as of today. Its place in the stream stays that of the stored one. */
+/** An event in its current form. It keeps the position of the stored event in the stream. */
 export type UpcastEvent = Pick<StoredEvent, 'type'> & Partial<StoredEvent>
 
 /**
- * Answers a stored event as the application would write it today: another one, several, or none. Pure and
- * synchronous; what it is given is its own copy. Called once for each stored event of its type, never for
- * what upcasters answer, so that it has to take events of today as well: tell them by a `v` in their data.
+ * Returns a stored event in the form that the application would write now: one event, several events, or none. It must
+ * be pure and synchronous, and receives its own copy. It is called once for each stored event of its type, never for the
+ * result of an upcaster. Because it also receives events in their current form, mark them with a version such as `v`.
  *
  * @example
  * (event) => ({ ...event, data: { v: 2, name: event.data.first + ' ' + event.data.last } })
  */
 export type Upcast = (event: StoredEvent) => UpcastEvent | readonly UpcastEvent[] | undefined
 
+/** Upcasters by type of event. */
 export type UpcastTable = Readonly<Record<string, Upcast>>
 
 export interface Upcasts {
-  /** The events as of today, in their order. The same list when there is nothing to change. */
+  /** Returns the events in their current form and order. Returns the same list if nothing changes. */
   apply(events: readonly StoredEvent[]): readonly StoredEvent[]
-  /** Another one for each set of upcasters, and each text of them; `''` when there are none. */
+  /** Identifies the set of upcasters and their source code. `''` without upcasters. */
   readonly version: string
 }
 
@@ -31,11 +32,11 @@ interface Known {
   version: string
 }
 
-/** Those of the configuration, and of the workers as they are registered now. */
+/** Collects the upcasters of the configuration and of the registered workers. */
 export function createUpcasts(kernel: Kernel, configured: UpcastTable): Upcasts {
   let known: Known | undefined
 
-  /** Whoever is added stands last, and whoever goes makes them fewer. */
+  /** A new worker is always the last one, and a removed worker lowers the count, so these two show any change. */
   function current(): Known {
     const { workers } = kernel.registry
     const newest = workers.at(-1)
@@ -51,7 +52,7 @@ export function createUpcasts(kernel: Kernel, configured: UpcastTable): Upcasts 
       if (table.size === 0 || !events.some(({ type }) => table.has(type))) return events
       return events.flatMap((event) => {
         const upcast = table.get(event.type)
-        return upcast ? today(upcast, event) : [event]
+        return upcast ? convert(upcast, event) : [event]
       })
     },
     get version() {
@@ -60,18 +61,18 @@ export function createUpcasts(kernel: Kernel, configured: UpcastTable): Upcasts 
   }
 }
 
-/** @throws QueueError `WORKER_INVALID` for what is not a function, or is declared twice in different ways */
+/** @throws QueueError `WORKER_INVALID` if an upcaster is not a function, or is declared twice with different code */
 function tableOf(workers: readonly WorkerDefinition[], configured: UpcastTable): Map<string, Upcast> {
   const table = new Map(Object.entries(configured))
   for (const { id, worker } of workers) {
     for (const [type, upcast] of Object.entries(worker.upcast ?? {})) {
-      const there = table.get(type)
-      const other = there !== undefined && there !== upcast && there.toString() !== upcast.toString()
-      const wrong =
-        typeof upcast !== 'function' ? `is a ${typeof upcast}` : other ? 'is declared elsewhere as well' : ''
-      if (wrong) {
-        const hint = 'It is one function for each type of event, in the configuration or in one worker.'
-        throw new QueueError('WORKER_INVALID', `Upcaster "${type}" of worker "${id}" ${wrong}. ${hint}`)
+      const known = table.get(type)
+      const differs = known !== undefined && known !== upcast && known.toString() !== upcast.toString()
+      const problem =
+        typeof upcast !== 'function' ? `is a ${typeof upcast}` : differs ? 'is declared elsewhere as well' : ''
+      if (problem) {
+        const hint = 'Declare one function for each type of event, in the configuration or in one worker.'
+        throw new QueueError('WORKER_INVALID', `Upcaster "${type}" of worker "${id}" ${problem}. ${hint}`)
       }
       table.set(type, upcast)
     }
@@ -86,18 +87,18 @@ function versionOf(table: ReadonlyMap<string, Upcast>): string {
 }
 
 /** @throws QueueError `UPCAST_FAILED` */
-function today(upcast: Upcast, stored: StoredEvent): StoredEvent[] {
+function convert(upcast: Upcast, stored: StoredEvent): StoredEvent[] {
   const { seq, id, ts, runId, type } = stored
   const failed = (what: string, cause?: unknown): QueueError =>
     new QueueError('UPCAST_FAILED', `The upcaster of "${type}" ${what}, for event ${id}.`, { cause, details: { id } })
-  let answer: ReturnType<Upcast>
+  let result: ReturnType<Upcast>
   try {
-    answer = upcast({ ...stored, data: cloneValue(stored.data) })
+    result = upcast({ ...stored, data: cloneValue(stored.data) })
   } catch (error) {
     throw failed(`threw: ${toError(error).message}`, error)
   }
-  return [answer ?? []].flat().map((event: UpcastEvent) => {
+  return [result ?? []].flat().map((event: UpcastEvent) => {
     if (typeof event?.type === 'string') return { ...event, seq, id, ts, runId }
-    throw failed('has to answer an event, a list of them or undefined, and not a promise')
+    throw failed('must return an event, a list of events or undefined, and not a promise')
   })
 }

@@ -2,18 +2,18 @@ import type { JobRecord, Kernel, SerializedError, StoredEvent } from '../../../k
 import { shownName, type WaitRecord } from '../../flow/lib/wait-record.ts'
 import { reason, type Reason } from './reasons.ts'
 
-/** How many jobs are looked at to find those of a key. */
+/** How many jobs are read to find those of a key. */
 const MOST = 1000
 
-/** What of a job's history tells why it runs later. */
+/** The events that show why a job runs later. */
 const TYPES = ['step.retry', 'step.deferred', 'step.awaiting', 'step.resumed']
 
 interface Deferred {
-  /** Which limit refused it, as the plugin `limits` notes. */
+  /** The limit that refused the job, as the plugin `limits` records it. */
   limit?: 'concurrencyKey' | 'rateLimit'
 }
 
-/** Why a delayed job is delayed. */
+/** Returns why a delayed job is delayed. */
 export async function whyDelayed(kernel: Kernel, job: JobRecord): Promise<Reason[]> {
   const { id, runId, runAt, options, claims } = job
   const history = await kernel.port('events').read(runId, { types: TYPES })
@@ -24,7 +24,7 @@ export async function whyDelayed(kernel: Kernel, job: JobRecord): Promise<Reason
     return [reason('backoff', { until: runAt, attempt: last.attempt ?? 1, attempts: options.attempts ?? 1, error })]
   }
   const { limit } = (last?.data ?? {}) as Deferred
-  if (limit === 'concurrencyKey') return [await inLine(kernel, job)]
+  if (limit === 'concurrencyKey') return [await concurrencyReason(kernel, job)]
   if (limit === 'rateLimit') {
     const key = options.rateLimitKey
     return [reason('rate-limit', { until: runAt, ...(key !== undefined && { key }) })]
@@ -46,21 +46,21 @@ export async function whyDelayed(kernel: Kernel, job: JobRecord): Promise<Reason
 }
 
 function openWaits(events: readonly StoredEvent[]): WaitRecord[] {
-  const over = new Set(
+  const finished = new Set(
     events.flatMap(({ type, data }) => (type === 'step.resumed' ? [(data as { name: string }).name] : [])),
   )
   const records = events.flatMap(({ type, data }) => (type === 'step.awaiting' ? [data as WaitRecord] : []))
-  return records.filter(({ name }) => !over.has(name))
+  return records.filter(({ name }) => !finished.has(name))
 }
 
-async function inLine(kernel: Kernel, { id, queue, name, options, runAt }: JobRecord): Promise<Reason> {
+async function concurrencyReason(kernel: Kernel, { id, queue, name, options, runAt }: JobRecord): Promise<Reason> {
   const key = options.concurrencyKey!
   const ofKey = async (state: 'active' | 'delayed'): Promise<JobRecord[]> => {
     const jobs = await kernel.port('queue').getJobs({ queue, name, states: [state], limit: MOST })
     return jobs.filter((job) => job.options.concurrencyKey === key)
   }
   const [running, waiting] = await Promise.all([ofKey('active'), ofKey('delayed')])
-  // Whoever asked first looks again first.
+  // The job that was refused first tries again first.
   const ahead = waiting.filter((job) => job.id !== id && job.claims > 0 && job.runAt < runAt).length
   return reason('concurrency-key', { key, running: running.map((job) => job.id), ahead, looksAgainAt: runAt })
 }

@@ -9,12 +9,13 @@ import {
 import { whyDelayed } from './delays.ts'
 import { reason, type Explanation, type Reason } from './reasons.ts'
 
-/** How many jobs are looked at to find those that come first. */
+/** How many jobs are read to find those that come first. */
 const MOST = 1000
 
-/** A job as `enqueue` answered it, its address, or its id alone, which is then looked for in every queue. */
+/** A job that `enqueue` returned, the address of a job, or an id alone, which is then searched in every queue. */
 export type ExplainedJob = string | { queue: string; id: string; runId?: string }
 
+/** Creates `kernel.explain`. */
 export function createExplain(kernel: Kernel) {
   const queues = kernel.port('queue')
 
@@ -27,12 +28,12 @@ export function createExplain(kernel: Kernel) {
     return undefined
   }
 
-  /** A job that its queue has forgotten may stand in the log of its run. */
-  async function gone(job: ExplainedJob): Promise<Explanation> {
+  /** Explains a job that its queue no longer holds. The log of its run may still contain its end. */
+  async function explainMissing(job: ExplainedJob): Promise<Explanation> {
     const { id, queue, runId } = typeof job === 'string' ? { id: job, queue: undefined, runId: undefined } : job
-    const place = { id, ...(queue !== undefined && { queue }), ...(runId !== undefined && { runId }) }
+    const address = { id, ...(queue !== undefined && { queue }), ...(runId !== undefined && { runId }) }
     const end = runId === undefined ? undefined : await whyEnded({ id, runId, round: 0 })
-    return { ...place, reasons: [end ?? reason('unknown', {})] }
+    return { ...address, reasons: [end ?? reason('unknown', {})] }
   }
 
   async function whyEnded(job: Pick<JobRecord, 'id' | 'runId' | 'round'>): Promise<Reason | undefined> {
@@ -48,7 +49,7 @@ export function createExplain(kernel: Kernel) {
     })
   }
 
-  /** Expired histories leave what the queue itself knows. */
+  /** If the history has expired, the reason contains only what the queue knows. */
   async function ended(job: JobRecord): Promise<Reason> {
     const { state, finishedAt: at, error } = job
     const outcome = state as 'completed' | 'failed' | 'cancelled'
@@ -62,8 +63,8 @@ export function createExplain(kernel: Kernel) {
     return reason('active', { since, attempt: attemptsMade + 1, attempts: options.attempts ?? 1, crashes })
   }
 
-  /** What keeps any job of its queue or run, whatever its own state. */
-  async function around({ id, queue, name, runId, flow }: JobRecord): Promise<Reason[]> {
+  /** Returns the reasons that block every job of a queue, a worker or a run. */
+  async function sharedReasons({ id, queue, name, runId, flow }: JobRecord): Promise<Reason[]> {
     const reasons: Reason[] = []
     const run = flow ? await kernel.port('events').runs.get(runId) : undefined
     if (run && run.status !== 'running') reasons.push(reason('run-ended', { runId, status: run.status }))
@@ -83,22 +84,25 @@ export function createExplain(kernel: Kernel) {
     const reasons: Reason[] = []
     const held = await heldUntil(queue)
     if (held !== undefined) reasons.push(reason('queue-held', { until: held }))
-    const place = waiting.findIndex((other) => other.id === id)
-    const before = (index: number): boolean => place < 0 || index < place
-    const first = waiting.filter(
+    const position = waiting.findIndex((other) => other.id === id)
+    const before = (index: number): boolean => position < 0 || index < position
+    const ahead = waiting.filter(
       (other, index) => other.priority > priority || (other.priority === priority && before(index)),
     )
     const more = waiting.length === MOST
-    if (first.length > 0) reasons.push(reason('behind', { jobs: first.length, more }))
+    if (ahead.length > 0) reasons.push(reason('behind', { jobs: ahead.length, more }))
     const stuck = kernel.stuckHandlers().filter((handler) => handler.queue === queue)
     if (stuck.length > 0) reasons.push(stuckReason(stuck))
-    const here = kernel.registry.workers.filter((worker) => worker.queue.name === queue)
-    const concurrency = here.reduce((sum, { worker }) => sum + worker.concurrency * (worker.batch?.size ?? 1), 0)
+    const localWorkers = kernel.registry.workers.filter((worker) => worker.queue.name === queue)
+    const concurrency = localWorkers.reduce(
+      (sum, { worker }) => sum + worker.concurrency * (worker.batch?.size ?? 1),
+      0,
+    )
     if (concurrency > 0 && running >= concurrency) reasons.push(reason('busy', { running, concurrency }))
     return reasons
   }
 
-  /** The job that met a limit on all jobs of its worker is delayed, and nothing is claimed until it is due. */
+  /** Returns until when a rate limit holds the queue. The job that reached the limit is delayed until then. */
   async function heldUntil(queue: string): Promise<number | undefined> {
     const limited = kernel.registry.workers.filter(({ worker, queue: own }) => own.name === queue && worker.rateLimit)
     if (limited.length === 0) return undefined
@@ -116,20 +120,20 @@ export function createExplain(kernel: Kernel) {
 
   return async function explain(given: ExplainedJob): Promise<Explanation> {
     if (typeof given !== 'string' && (typeof given?.id !== 'string' || typeof given.queue !== 'string')) {
-      throw new QueueError('OPTION_INVALID', 'A job to explain is its id, or { queue, id }.')
+      throw new QueueError('OPTION_INVALID', 'kernel.explain received an invalid job. Pass an id, or { queue, id }.')
     }
     const job = await find(given)
-    if (!job) return gone(given)
+    if (!job) return explainMissing(given)
     const { id, queue, name, runId, state } = job
-    const told = { id, queue, name, runId, state }
-    if (state === 'active') return { ...told, reasons: [active(job)] }
+    const facts = { id, queue, name, runId, state }
+    if (state === 'active') return { ...facts, reasons: [active(job)] }
     if (state !== 'waiting' && state !== 'delayed') {
       const stuck = kernel.stuckHandlers().filter((handler) => handler.queue === queue && handler.id === id)
-      return { ...told, reasons: [await ended(job), ...(stuck.length > 0 ? [stuckReason(stuck)] : [])] }
+      return { ...facts, reasons: [await ended(job), ...(stuck.length > 0 ? [stuckReason(stuck)] : [])] }
     }
     const own = await (state === 'delayed' ? whyDelayed(kernel, job) : whyWaiting(job))
-    const reasons = [...(await around(job)), ...own]
-    return { ...told, reasons: reasons.length > 0 ? reasons : [reason('due', {})] }
+    const reasons = [...(await sharedReasons(job)), ...own]
+    return { ...facts, reasons: reasons.length > 0 ? reasons : [reason('due', {})] }
   }
 }
 

@@ -8,10 +8,10 @@ export type { Explanation, Reason, ReasonCode } from './reasons.ts'
 declare module 'nuxt-queue/kernel' {
   interface Kernel {
     /**
-     * Why a job is not running, as this process sees it, or what became of it. For people who look into
-     * things: it reads as much of the queue and of the job's run as that takes.
+     * Returns why a job is not running, from the view of this process, or how the job ended. It is meant for people: it
+     * may read up to 1,000 jobs of the queue, and events of the job's run.
      *
-     * @throws QueueError `OPTION_INVALID`
+     * @throws QueueError `OPTION_INVALID` if the job is neither an id nor `{ queue, id }`
      * @example
      * const { reasons } = await kernel.explain({ queue: 'mail', id })
      * for (const { code, sentence } of reasons) console.log(code, sentence)
@@ -20,7 +20,7 @@ declare module 'nuxt-queue/kernel' {
   }
 }
 
-/** Tells why a job does not run. */
+/** Explains why a job is not running. */
 export default definePlugin({
   name: 'explain',
   requires: ['queue', 'workers', 'events'],

@@ -1,98 +1,105 @@
 import type { JobState, RunInfo, RunOutcome, SerializedError } from '../../../kernel/index.ts'
 import type { Part, WaitRecord } from '../../flow/lib/wait-record.ts'
 
-/** Moments are milliseconds since the epoch. */
+/** The facts of each reason. Times are milliseconds since the epoch. */
 interface Facts {
-  /** No queue holds it. */
+  /** No queue holds the job. */
   unknown: object
+  /** The job has ended. */
   ended: { outcome: RunOutcome; at?: number; error?: SerializedError; reason?: string }
-  /** A worker has it. `crashes`: how often it was handed out and never came back. */
+  /** A worker runs the job. `crashes`: how many workers crashed while they ran it. */
   active: { since: number; attempt: number; attempts: number; crashes: number }
-  /** The run it belongs to has ended, so that it will be turned away. */
+  /** The run of the job has ended, so the job will be cancelled. */
   'run-ended': { runId: string; status: RunInfo['status'] }
+  /** The queue is paused. */
   'queue-paused': { queue: string }
-  /** No worker of this process handles it; another process may have one. */
+  /** No worker of this process handles the job. Another process may have one. */
   'no-worker': { queue: string; name: string }
-  /** Its worker is registered here and does not consume. */
+  /** The worker is registered in this process but does not consume. */
   'not-started': { worker: string }
-  /** It was asked to run later. */
+  /** The job was enqueued to run later. */
   delayed: { until: number }
   /** An attempt failed. */
   backoff: { until: number; attempt: number; attempts: number; error: SerializedError }
-  /** It waits; `until` is when that times out, `looksAgainAt` when it looks by itself at the latest. */
+  /** The job waits. `until`: when the wait times out. `looksAgainAt`: when the job checks the wait at the latest. */
   awaiting: { name: string; mode: WaitRecord['mode']; parts: readonly Part[]; until?: number; looksAgainAt: number }
+  /** The job waits until no more jobs with its key arrive. */
   debounced: { until: number; key: string }
-  /** Others of its key run. `ahead`: how many of them wait for longer. */
+  /** Other jobs with the same key are running. `ahead`: how many waiting jobs come first. */
   'concurrency-key': { key: string; running: string[]; ahead: number; looksAgainAt: number }
+  /** A rate limit of the worker delays the job. */
   'rate-limit': { until: number; key?: string }
-  /** Its handler, or a plugin, gave it back until then. */
+  /** Its handler or a plugin put the job back until then. */
   deferred: { until: number }
   /** The rate limit of a worker holds the whole queue. */
   'queue-held': { until: number }
-  /** Others come first. `more`: there may be more than were counted. */
+  /** Other jobs come first. `more`: there may be more jobs than were counted. */
   behind: { jobs: number; more: boolean }
-  /** Handlers of its queue run on in this process although their attempts have ended. `jobs`: whose they are. */
+  /** Handlers in this process still run although their attempts have ended. `jobs`: the ids of their jobs. */
   'stuck-handlers': { handlers: number; jobs: string[]; since: number }
-  /** As many run as this process takes at once. */
+  /** This process already runs as many jobs as it may. */
   busy: { running: number; concurrency: number }
-  /** Nothing keeps it; it is next. */
+  /** Nothing blocks the job. It is next. */
   due: object
 }
 
 export type ReasonCode = keyof Facts
 
-/** Why a job does not run, or what became of it: a code with its facts, and the same as a sentence. */
+/** Why a job does not run, or how it ended: a code, its facts, and a sentence for people. */
 export type Reason = { [Code in ReasonCode]: { code: Code; sentence: string } & Facts[Code] }[ReasonCode]
 
 type Sentences = { [Code in ReasonCode]: (facts: Facts[Code]) => string }
 
 const SENTENCES: Sentences = {
-  unknown: () => 'No queue holds it: it was never queued there, or was removed, or has expired.',
+  unknown: () => 'No queue holds it. It was never enqueued there, was removed, or has expired.',
   ended: ({ outcome, at, error, reason }) =>
-    `It has ended as ${outcome}${at === undefined ? '' : ` at ${date(at)}`}${because(error?.message ?? reason)}.`,
+    `It ended as ${outcome}${at === undefined ? '' : ` at ${date(at)}`}${because(error?.message ?? reason)}.`,
   active: ({ since, attempt, attempts, crashes }) => {
-    const crashed = crashes === 0 ? '' : `, after ${count(crashes, 'worker')} that never came back with it`
-    return `A worker has had it since ${date(since)}, in attempt ${attempt} of ${attempts}${crashed}.`
+    const crashed = crashes === 0 ? '' : `, after ${count(crashes, 'crash', 'crashes')}`
+    return `It has been running since ${date(since)}, in attempt ${attempt} of ${attempts}${crashed}.`
   },
-  'run-ended': ({ runId, status }) => `Its run ${runId} is ${status}, so that it will be turned away.`,
-  'queue-paused': ({ queue }) => `Queue "${queue}" is paused: kernel.port('queue').resume('${queue}').`,
+  'run-ended': ({ runId, status }) => `Its run ${runId} is ${status}, so the job will be cancelled.`,
+  'queue-paused': ({ queue }) => `Queue "${queue}" is paused. Call kernel.port('queue').resume('${queue}').`,
   'no-worker': ({ queue, name }) => `No worker of this process handles "${name}" on queue "${queue}".`,
-  'not-started': ({ worker }) => `Worker "${worker}" does not consume here: kernel.start() was not called.`,
-  delayed: ({ until }) => `It was asked to run at ${date(until)}.`,
+  'not-started': ({ worker }) =>
+    `Worker "${worker}" does not consume in this process, because kernel.start() was not called.`,
+  delayed: ({ until }) => `It was enqueued to run at ${date(until)}.`,
   backoff: ({ until, attempt, attempts, error }) =>
     `Attempt ${attempt} of ${attempts} failed${because(error.message)}. The next one is at ${date(until)}.`,
   awaiting: ({ name, mode, parts, until }) => {
     const list = parts.map(describePart).join(mode === 'all' ? ' and ' : ' or ')
     return `It waits ("${name}") for ${list}${until === undefined ? '' : `, until ${date(until)}`}.`
   },
-  debounced: ({ until, key }) => `It waits for others of key "${key}" to stop coming, and looks at ${date(until)}.`,
+  debounced: ({ until, key }) =>
+    `It waits until no more jobs with key "${key}" arrive, and checks again at ${date(until)}.`,
   'concurrency-key': ({ key, running, ahead }) =>
-    `${count(running.length, 'job')} of concurrency key "${key}" run, and ${ahead} are in line before it.`,
+    `Concurrency key "${key}" is in use: ${count(running.length, 'running job')}, and ${ahead} waiting before it.`,
   'rate-limit': ({ until, key }) =>
-    `The rate limit of its worker${key === undefined ? '' : ` for key "${key}"`} lets it go at ${date(until)}.`,
-  deferred: ({ until }) => `It was given back to its queue until ${date(until)}.`,
+    `The rate limit of its worker${key === undefined ? '' : ` for key "${key}"`} delays it until ${date(until)}.`,
+  deferred: ({ until }) => `It was put back on its queue until ${date(until)}.`,
   'queue-held': ({ until }) => `A rate limit holds its queue until ${date(until)}.`,
-  behind: ({ jobs, more }) => `${more ? 'At least ' : ''}${count(jobs, 'job')} of its queue come first.`,
+  behind: ({ jobs, more }) => `It comes after ${more ? 'at least ' : ''}${count(jobs, 'other job')} of its queue.`,
   'stuck-handlers': ({ handlers, jobs, since }) =>
-    `${count(handlers, 'handler')} of its queue in this process did not return when their attempts ended, the first at ${date(since)}, and keep their slots: ${jobs.join(', ')}.`,
+    `${count(handlers, 'handler')} of its queue still running after the end of the attempt, the first since ${date(since)}. The slots of these jobs stay taken: ${jobs.join(', ')}.`,
   busy: ({ running, concurrency }) =>
-    `${count(running, 'job')} of its queue run, and this process takes ${concurrency} at once.`,
-  due: () => 'Nothing keeps it: it is the next of its queue.',
+    `Its queue has ${count(running, 'running job')}, and this process runs at most ${concurrency} at once.`,
+  due: () => 'Nothing blocks it. It is the next job of its queue.',
 }
 
+/** Returns a reason with its sentence. */
 export function reason<Code extends ReasonCode>(code: Code, facts: Facts[Code]): Reason {
   return { code, sentence: SENTENCES[code](facts), ...facts } as unknown as Reason
 }
 
-/** What stands in the way of a job. */
+/** A job, and the reasons why it does not run or how it ended. */
 export interface Explanation {
   queue?: string
   id: string
   name?: string
   runId?: string
-  /** Absent when no queue holds it. */
+  /** Absent if no queue holds the job. */
   state?: JobState
-  /** At least one; what has to go first comes first. */
+  /** At least one reason. The reason to resolve first comes first. */
   reasons: Reason[]
 }
 
@@ -106,10 +113,10 @@ function because(message: string | undefined): string {
   return message === undefined ? '' : `: ${message.replace(/\.$/, '')}`
 }
 
-function count(number: number, what: string): string {
-  return `${number} ${what}${number === 1 ? '' : 's'}`
+function count(number: number, one: string, many = `${one}s`): string {
+  return `${number} ${number === 1 ? one : many}`
 }
 
-function date(moment: number): string {
-  return new Date(moment).toISOString()
+function date(time: number): string {
+  return new Date(time).toISOString()
 }

@@ -2,7 +2,7 @@ import type { RunInfo, SerializedError, StoredEvent } from '../../../kernel/inde
 import { shownName, type WaitRecord, type WaitResult } from '../../flow/lib/wait-record.ts'
 import type { Timeline, TimelineAttempt, TimelineJob } from './timeline.ts'
 
-/** What events carry that a timeline tells. */
+/** The data of events that a timeline shows. */
 type Facts = Partial<{
   queue: string
   runAt: number
@@ -17,14 +17,15 @@ type Facts = Partial<{
   wait: boolean
 }>
 
+/** Builds the timeline of a run from its events. */
 export function foldTimeline(run: RunInfo, events: readonly StoredEvent[]): Timeline {
   const jobs = new Map<string, TimelineJob>()
   const timeline: Timeline = { run, duration: (run.endedAt ?? run.updatedAt) - run.startedAt, jobs: [] }
 
   function jobOf({ stepId, step = '' }: StoredEvent): TimelineJob | undefined {
     if (stepId === undefined) return undefined
-    const there = jobs.get(stepId)
-    if (there) return there
+    const known = jobs.get(stepId)
+    if (known) return known
     const lists = { attempts: [], waits: [], subSteps: [], emits: [], children: [] }
     const job: TimelineJob = { jobId: stepId, step, status: 'queued', ...lists, logs: {} }
     jobs.set(stepId, job)
@@ -66,10 +67,10 @@ function foldJob(job: TimelineJob, event: StoredEvent): void {
       start(job, event, facts)
       break
     case 'step.retry':
-      leave(job, ts, { outcome: 'failed', error: facts.error, nextAt: facts.runAt })
+      pause(job, ts, { outcome: 'failed', error: facts.error, nextAt: facts.runAt })
       break
     case 'step.deferred':
-      leave(job, ts, { outcome: 'deferred', nextAt: facts.runAt })
+      pause(job, ts, { outcome: 'deferred', nextAt: facts.runAt })
       break
     case 'step.completed':
     case 'step.failed':
@@ -110,16 +111,16 @@ function start(job: TimelineJob, { ts, attempt = 1 }: StoredEvent, { queue }: Fa
   job.attempts.push({ attempt, startedAt: ts, outcome: 'running' })
   job.status = 'running'
   if (queue !== undefined) job.queue = queue
-  // A job that is retried by hand goes on.
+  // A job that was retried by hand after its end runs again.
   for (const fact of ['endedAt', 'duration', 'error', 'reason', 'result'] as const) delete job[fact]
   if (job.startedAt !== undefined) return
   job.startedAt = ts
   if (job.queuedAt !== undefined) job.queued = ts - job.queuedAt
 }
 
-function leave(job: TimelineJob, ts: number, how: Pick<TimelineAttempt, 'outcome' | 'error' | 'nextAt'>): void {
+function pause(job: TimelineJob, ts: number, end: Pick<TimelineAttempt, 'outcome' | 'error' | 'nextAt'>): void {
   job.status = 'waiting'
-  endAttempt(job, ts, how)
+  endAttempt(job, ts, end)
 }
 
 function end(job: TimelineJob, { type, ts }: StoredEvent, { result, error, reason }: Facts): void {
@@ -132,8 +133,8 @@ function end(job: TimelineJob, { type, ts }: StoredEvent, { result, error, reaso
   endAttempt(job, ts, { outcome, error })
 }
 
-function endAttempt(job: TimelineJob, ts: number, { error, ...how }: Partial<TimelineAttempt>): void {
+function endAttempt(job: TimelineJob, ts: number, { error, ...facts }: Partial<TimelineAttempt>): void {
   const attempt = job.attempts.at(-1)
   if (attempt?.outcome !== 'running') return
-  Object.assign(attempt, { endedAt: ts, duration: ts - attempt.startedAt, ...how, ...(error && { error }) })
+  Object.assign(attempt, { endedAt: ts, duration: ts - attempt.startedAt, ...facts, ...(error && { error }) })
 }

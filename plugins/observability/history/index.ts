@@ -12,26 +12,29 @@ export type { Timeline, TimelineAttempt, TimelineChild, TimelineJob, TimelineWai
 declare module 'nuxt-queue/kernel' {
   interface Kernel {
     /**
-     * Writes the history of a run to a file, which `nuxt-queue show`, `state` and `runs` open like a
-     * run. Answers what it wrote.
+     * Writes the history of a run to a file, and returns the history. The commands `nuxt-queue show`, `state` and
+     * `runs` open such a file like a run.
      *
-     * @throws QueueError `RUN_NOT_FOUND`, `EVENTS_TRIMMED`
+     * @throws QueueError `RUN_NOT_FOUND` or `EVENTS_TRIMMED`
      * @example
      * await kernel.exportRun(runId, `${runId}.jsonl`)
      */
     exportRun(runId: string, file: string): Promise<RunHistory>
     /**
-     * What happened in a run, job by job: when each was queued, how its attempts went, what it waited for, and
-     * how long all that took. For dashboards and people; reads each stream once.
+     * Returns what happened in a run, job by job: when a job was queued, how its attempts ended, what it waited for,
+     * and how long each part took. It is meant for dashboards and people. It reads the whole stream of each run once.
      *
-     * @param options.depth how many levels of runs that its jobs have started come along. Default 1
-     * @throws QueueError `RUN_NOT_FOUND`, `EVENTS_TRIMMED`
+     * @param options.depth how many levels of runs that jobs have started are included. Default 1
+     * @throws QueueError `RUN_NOT_FOUND` or `EVENTS_TRIMMED`
+     * @example
+     * const { jobs } = await kernel.timeline(runId)
+     * for (const { step, status, duration } of jobs) console.log(step, status, duration)
      */
     timeline(runId: string, options?: { depth?: number }): Promise<Timeline>
   }
 }
 
-/** Tells what happened in a run, and takes its history out of the store and into a file that outlives it. */
+/** Shows what happened in a run, and exports its history to a file that outlives the store. */
 export default definePlugin({
   name: 'history',
   requires: ['events'],
@@ -40,11 +43,11 @@ export default definePlugin({
 
     async function read(run: RunInfo | undefined, runId: string): Promise<RunHistory> {
       if (!run) {
-        const hint = 'It may not have begun, or have expired.'
+        const hint = 'It may not have started yet, or it has expired.'
         throw new QueueError('RUN_NOT_FOUND', `There is no run "${runId}". ${hint}`)
       }
       const events = await kernel.port('events').read(runId)
-      // A run that goes on has grown since it was looked up.
+      // The run may have received events since it was looked up.
       return { run: { ...run, head: events.at(-1)?.seq ?? 0 }, events }
     }
 
@@ -54,8 +57,8 @@ export default definePlugin({
       const timeline = foldTimeline(run, upcasts?.apply(events) ?? events)
       if (depth <= 0) return timeline
       for (const child of timeline.jobs.flatMap(({ children }) => children)) {
-        const begun = await find(child.runId)
-        if (begun) child.timeline = await timelineOf(begun, child.runId, depth - 1)
+        const childRun = await find(child.runId)
+        if (childRun) child.timeline = await timelineOf(childRun, child.runId, depth - 1)
       }
       return timeline
     }

@@ -1,80 +1,83 @@
 import type { RunInfo, RunOutcome, SerializedError } from '../../../kernel/index.ts'
 import type { WaitRecord, WaitResult } from '../../flow/lib/wait-record.ts'
 
-/** What happened in a run, made for people. All moments are milliseconds since the epoch, all spans milliseconds. */
+/**
+ * What happened in a run, in a form for people. All times are milliseconds since the epoch, and all durations are in
+ * milliseconds.
+ */
 export interface Timeline {
   run: RunInfo
-  /** Of a flow: what it began with. */
+  /** The input of a flow. */
   input?: unknown
-  /** Of a fork: the run whose history up to that `seq` it has. What it has copied bears the time of the copy. */
+  /** For a fork: the original run, and the `seq` up to which it was copied. Copied events have the time of the copy. */
   forkedFrom?: { runId: string; at: number }
-  /** From its start to its end, or to its newest event. */
+  /** The time from the start of the run to its end, or to its newest event. */
   duration: number
-  /** In the order in which they came into being. */
+  /** The jobs, in the order of their creation. */
   jobs: TimelineJob[]
 }
 
 export interface TimelineJob {
   jobId: string
-  /** Its step in a flow, or its name. */
+  /** The step of the job in its flow, or the name of the job. */
   step: string
   queue?: string
-  /** `waiting`: it has run and will again, after a wait, a failure or for the sake of a limit. */
+  /** `waiting`: the job has run, and will run again after a wait, a failure or a limit. */
   status: 'queued' | 'running' | 'waiting' | RunOutcome
-  /** Ended in the run that this one is a fork of. */
+  /** Set if the job ended in the original run, and this run is a fork. */
   copied?: true
   queuedAt?: number
   startedAt?: number
   endedAt?: number
-  /** From the queue to its first start. */
+  /** The time from entering the queue to the first start. */
   queued?: number
-  /** From its first start to its end. */
+  /** The time from the first start to the end. */
   duration?: number
-  /** Every time it was handed out. */
+  /** One entry for each time that a worker received the job. */
   attempts: TimelineAttempt[]
   waits: TimelineWait[]
-  /** What it finished in `ctx.step.run`. */
+  /** The sub-steps that ended in `ctx.step.run`. */
   subSteps: { name: string; at: number; error?: SerializedError }[]
   emits: { event: string; at: number }[]
   children: TimelineChild[]
-  /** How many entries it has logged, by level. */
+  /** The number of log entries by level. */
   logs: Record<string, number>
   result?: unknown
   error?: SerializedError
-  /** Why it was cancelled. */
+  /** Why the job was cancelled. */
   reason?: string
 }
 
 export interface TimelineAttempt {
-  /** Counts failures of the handler: the same number again went on after a deferral, or after a crash. */
+  /** The number of the attempt. It counts failures, so it repeats after a deferral or a crash. */
   attempt: number
   startedAt: number
-  /** Absent while it runs, and when it was lost. */
+  /** Absent while the attempt runs, and if it was lost. */
   endedAt?: number
   duration?: number
-  /** `deferred`: given back without a failure. `lost`: handed out again without having ended. */
+  /** `deferred`: the job returned to its queue without a failure. `lost`: a worker received the job again before the attempt had ended. */
   outcome: 'running' | 'deferred' | 'lost' | RunOutcome
   error?: SerializedError
-  /** When it goes on after a failure or a deferral. */
+  /** When the job runs again after a failure or a deferral. */
   nextAt?: number
 }
 
 export interface TimelineWait extends Pick<WaitRecord, 'name' | 'mode' | 'parts' | 'until'> {
   startedAt: number
-  /** Absent while it waits, and when its job ended without it. */
+  /** Absent while the job waits, and if the job ended before the wait. */
   endedAt?: number
   duration?: number
   timedOut?: boolean
   payload?: WaitResult['payload']
 }
 
-/** A run that a job has started. */
+/** A run that a job started. */
 export interface TimelineChild {
   runId: string
   flow: string
-  /** Whether the job waits for its end. */
+  /** Whether the job waits for the end of the run. */
   waits: boolean
   startedAt: number
-  /** Absent below the depth asked for, and when it is not to be found. */
+  /** Absent if the run is deeper than the requested depth, or cannot be found. */
   timeline?: Timeline
 }

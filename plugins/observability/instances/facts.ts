@@ -2,17 +2,17 @@ import { hostname } from 'node:os'
 import { isReserved, type Kernel } from '../../../kernel/index.ts'
 import { placesOf } from '../../flow/lib/flow-places.ts'
 
-/** What an instance tells about itself. */
+/** The description of an instance. */
 export interface InstanceFacts {
   id: string
   host: string
   pid: number
-  /** Of this package. */
+  /** The version of this package. */
   version: string
   /** Milliseconds since the epoch. */
   startedAt: number
   workers: InstanceWorker[]
-  /** The version of each flow that it knows an entry of. */
+  /** The version of each flow whose entry step this instance has, by the name of the flow. */
   flows: Record<string, string>
 }
 
@@ -25,7 +25,7 @@ export interface InstanceWorker {
   flows: { flow: string; role: string; step: string }[]
 }
 
-/** An instance as it is now: workers come and go. Those of plugins are not told. */
+/** Returns the current description of this instance. Workers of plugins are left out. */
 export function factsOf(
   kernel: Kernel,
   { id, version, startedAt }: Pick<InstanceFacts, 'id' | 'version' | 'startedAt'>,

@@ -12,29 +12,35 @@ export type { InstanceInfo } from './fold.ts'
 declare module 'nuxt-queue/kernel' {
   interface Kernel {
     /**
-     * The processes that consume from this store, with their workers and the versions of their flows. One
-     * that has been silent for three heartbeats is gone.
+     * Returns the processes that consume from this store, with their workers and the versions of their flows. A process
+     * is no longer listed after it has missed three heartbeats.
+     *
+     * @example
+     * for (const { host, pid, workers } of await kernel.instances()) console.log(host, pid, workers.length)
      */
     instances(): Promise<InstanceInfo[]>
   }
 }
 
-/** Where instances give signs of life. */
+/** The stream of heartbeats. */
 const STREAM = 'registry'
-/** How many signs are kept: three of each of 300 instances, and some. */
+/** How many heartbeats are kept. This is enough for three of each of 300 instances. */
 const KEEP = 1000
 
-/** Tells which instances run which workers, and reports steps that a deploy has taken away from open runs. */
+/** Lists the running instances and their workers, and reports steps that open runs need but that a deploy has removed. */
 export default definePlugin({
   name: 'instances',
   requires: ['events', 'flow'],
   options: z.strictObject({
-    /** Milliseconds between two signs of life. 0: this instance gives none, and looks for no missing steps. Default one minute. */
+    /**
+     * Milliseconds between two heartbeats. With 0, this instance sends no heartbeats and does not check for missing
+     * steps. Default 60,000.
+     */
     heartbeat: z.number().min(0).default(60_000),
   }),
   setup(kernel, { heartbeat }) {
     const stream = createBoundedStream(kernel, KEEP)
-    const lookForMissing = createMissingSteps(kernel)
+    const reportMissingSteps = createMissingSteps(kernel)
     kernel.extend({
       instances: async () => foldInstances(await stream.newest(STREAM, KEEP), kernel.clock.now()),
     })
@@ -42,51 +48,51 @@ export default definePlugin({
 
     let self: Pick<InstanceFacts, 'id' | 'version' | 'startedAt'> | undefined
     let announced = new Set<WorkerDefinition>()
-    /** One sign after the other: what is told last is the newest. */
-    let telling: Promise<unknown> = Promise.resolve()
+    /** The last append. Appends wait for each other, so that the newest event is the current one. */
+    let appending: Promise<unknown> = Promise.resolve()
     let stop: (() => void) | undefined
     let closed = false
 
-    async function tell(type: string): Promise<void> {
+    async function append(type: string): Promise<void> {
       self ??= { id: kernel.newId(), version: packageVersion(), startedAt: kernel.clock.now() }
       const facts = factsOf(kernel, self)
       const event: EventDraft = { type, data: { ...facts, heartbeat } }
       await stream.append(STREAM, event)
-      if (type === 'worker.registered') await lookForMissing(Object.keys(facts.flows), () => closed)
+      if (type === 'worker.registered') await reportMissingSteps(Object.keys(facts.flows), () => closed)
     }
 
-    /** In the background: nobody waits for it, and the next heartbeat makes up for one that was lost. */
-    function later(type: string): void {
+    /** Appends in the background. Nobody waits for it, and the next heartbeat replaces a lost one. */
+    function appendLater(type: string): void {
       const stopped = type === 'worker.stopped'
-      telling = telling
+      appending = appending
         .then(async () => {
-          if (stopped ? self !== undefined : !closed) await tell(type)
+          if (stopped ? self !== undefined : !closed) await append(type)
         })
         .catch((error: unknown) => {
-          if (!closed) kernel.reporter.warn('This instance could not give a sign of life; it will try again.', error)
+          if (!closed) kernel.reporter.warn('This instance could not send its heartbeat. It will try again.', error)
         })
     }
 
     function arm(): void {
       stop = kernel.clock.setTimeout(() => {
-        later('worker.heartbeat')
+        appendLater('worker.heartbeat')
         arm()
       }, heartbeat)
     }
 
     kernel.onWorkerStart((worker) => {
       if (announced.has(worker)) return
-      // Those that are about to start with it are told in one.
+      // One event announces all workers that are about to start together.
       announced = new Set(kernel.registry.workers)
-      later('worker.registered')
+      appendLater('worker.registered')
       if (!stop) arm()
     })
 
     return async () => {
       stop?.()
       closed = true
-      later('worker.stopped')
-      await telling
+      appendLater('worker.stopped')
+      await appending
     }
   },
 })

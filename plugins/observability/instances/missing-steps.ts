@@ -1,16 +1,17 @@
 import { QueueError, type Kernel } from '../../../kernel/index.ts'
 
-/** How many open runs of each flow are looked at. */
+/** How many open runs of each flow are checked. */
 const MOST = 20
 
 /**
- * Reports steps that open runs need and no worker of this process is, as after a deploy that took them away.
- * Once for each flow and step, and the newest runs only, since those before them have most likely been reported.
+ * Reports steps that open runs need and that have no worker in this process, for example after a deploy removed them.
+ * Each step of a flow is reported once. Only the newest runs are checked, because older ones have most likely been
+ * reported.
  */
 export function createMissingSteps(kernel: Kernel) {
   const reported = new Set<string>()
 
-  return async function look(flows: readonly string[], isClosed: () => boolean): Promise<void> {
+  return async function reportMissingSteps(flows: readonly string[], isClosed: () => boolean): Promise<void> {
     for (const name of flows) {
       const flow = kernel.flow(name)
       const needed = new Map<string, string[]>()
@@ -29,8 +30,8 @@ export function createMissingSteps(kernel: Kernel) {
     if (reported.has(`${flow} ${step}`)) return
     reported.add(`${flow} ${step}`)
     const ids = runs.slice(0, 3).join(', ') + (runs.length > 3 ? ', …' : '')
-    const hint = 'Bring the worker back, or cancel the runs.'
-    const message = `Open runs of flow "${flow}" need step "${step}", which no worker here is: ${ids}. ${hint}`
+    const hint = 'Restore the worker, or cancel the runs.'
+    const message = `Open runs of flow "${flow}" need step "${step}", but this process has no worker for it: ${ids}. ${hint}`
     const error = new QueueError('FLOW_STEP_MISSING', message, { details: { flow, step, runs } })
     kernel.reporter.warn(`[FLOW_STEP_MISSING] ${message}`, error)
   }

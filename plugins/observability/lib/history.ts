@@ -2,17 +2,22 @@ import { readFile } from 'node:fs/promises'
 import { QueueError, type RunInfo, type StoredEvent } from '../../../kernel/index.ts'
 import { decodeJson, encodeJson } from '../../lib/json.ts'
 
-/** All that is known about a run. As a file: the run on the first line, then one event a line. */
+/** A run with all its events. In a file, the first line is the run, and each further line is one event. */
 export interface RunHistory {
   run: RunInfo
   events: readonly StoredEvent[]
 }
 
+/** Returns the text of a history file. */
 export function formatHistory({ run, events }: RunHistory): string {
   return [run, ...events].map((line) => `${encodeJson(withoutUndefined(line))}\n`).join('')
 }
 
-/** @throws QueueError `HISTORY_INVALID` with the file and the line */
+/**
+ * Reads a history file.
+ *
+ * @throws QueueError `HISTORY_INVALID` with the file and the line
+ */
 export async function readHistory(file: string): Promise<RunHistory> {
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
     throw new QueueError('HISTORY_INVALID', `The history ${file} cannot be read: ${(cause as Error).message}`, {
@@ -31,7 +36,7 @@ export async function readHistory(file: string): Promise<RunHistory> {
     }
   }
   if (events.length !== run.head) {
-    throw invalid(file, `${run.head} events after the first line, as its "head" says, and has ${events.length}`)
+    throw invalid(file, `${run.head} events after the first line, as its "head" says, but holds ${events.length}`)
   }
   return { run, events: events as StoredEvent[] }
 }
@@ -40,7 +45,7 @@ function parseLine(line: string, where: string): unknown {
   try {
     return decodeJson(line)
   } catch (cause) {
-    throw invalid(where, 'one JSON value a line', cause)
+    throw invalid(where, 'one JSON value per line', cause)
   }
 }
 
@@ -49,7 +54,7 @@ function invalid(where: string, expected: string, cause?: unknown): QueueError {
   return new QueueError('HISTORY_INVALID', `${where} should hold ${expected}. ${hint}`, { cause })
 }
 
-/** The members of an envelope that are not set say nothing. */
+/** Removes `undefined` members, which would need a tag in JSON. */
 function withoutUndefined(line: RunInfo | StoredEvent): object {
   return Object.fromEntries(Object.entries(line).filter(([, value]) => value !== undefined))
 }

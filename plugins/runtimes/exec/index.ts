@@ -16,27 +16,32 @@ declare module 'nuxt-queue/kernel' {
 }
 
 const execOptions = z.strictObject({
-  /** The program: a path relative to the worker's file if it has a slash, else a name on the PATH. Default: the file itself. */
+  /**
+   * The program: a path relative to the worker's file if it contains a slash, otherwise a program on the PATH. Default:
+   * the worker's file itself.
+   */
   command: z.string().optional(),
+  /** Arguments of the program. Default none. */
   args: z.array(z.string()).optional(),
   /**
-   * `simple` passes the data of the job as JSON on stdin and takes JSON from stdout, exit code 0 meaning that it
-   * worked. `protocol` speaks the worker protocol, with all of the context. Default `simple`.
+   * `simple` passes the data of the job as JSON on stdin and reads the result as JSON from stdout. An exit code other
+   * than 0 fails the attempt. `protocol` speaks the worker protocol, which gives access to the whole context. Default
+   * `simple`.
    */
   mode: z.enum(['simple', 'protocol']).optional(),
-  /** Where the protocol goes: file descriptor 3, or stdin and stdout. Default `fd`. */
+  /** Where the protocol is spoken: `fd` for file descriptor 3, or `stdio` for stdin and stdout. Default `fd`. */
   channel: z.enum(['fd', 'stdio']).optional(),
 })
 export type ExecOptions = z.input<typeof execOptions>
 
 const NAME = 'exec'
 
-/** Runs any executable, as a filter of JSON or by the worker protocol. */
+/** Runs any executable as a worker. It reads and prints JSON, or speaks the worker protocol. */
 export default definePlugin({
   name: 'runtime-exec',
   configKey: NAME,
   options: hostOptions.extend({
-    /** Endings of files that are workers by themselves. Default `.sh`, `.pl`, `.rb`, `.php`. */
+    /** Extensions of files that are workers. Default `.sh`, `.pl`, `.rb`, `.php`. */
     extensions: z.array(z.string().startsWith('.')).default(['.sh', '.pl', '.rb', '.php']),
   }),
   workerOptions: {
@@ -47,8 +52,8 @@ export default definePlugin({
     const children = createChildHost(kernel, host, {
       runtime: NAME,
       launch: launchOf,
-      createChild: async (birth) =>
-        birth.launch.channel === 'none' ? createSimpleChild(birth) : createChild(await birth.spawn(), birth),
+      createChild: async (request) =>
+        request.launch.channel === 'none' ? createSimpleChild(request) : createChild(await request.spawn(), request),
     })
     kernel.provide('runtime', { name: NAME, extensions, load: loadExecutable, execute: children.execute })
     return () => children.close()

@@ -3,14 +3,14 @@ import { QueueError, type RunContext } from '../../../kernel/index.ts'
 import { watchAbort } from '../lib/child-process/abort.ts'
 import { tooLarge, type Child } from '../lib/child-process/child.ts'
 import { exitError } from '../lib/child-process/exit-error.ts'
-import type { Birth } from '../lib/child-process/host.ts'
+import type { SpawnRequest } from '../lib/child-process/host.ts'
 import { createOutput } from '../lib/child-process/output.ts'
 import { readUsage } from '../lib/child-process/usage.ts'
 import { jobVariables } from '../lib/child-process/variables.ts'
 import { decodeJson, encodeJson } from '../../lib/json.ts'
 
-/** A program that knows nothing of us: started with its job, JSON in, JSON out. */
-export function createSimpleChild({ worker, options, maxMessage, facts, spawn }: Birth): Child {
+/** Creates a child for a program that does not speak the protocol. It is started for one job, and reads and prints JSON. */
+export function createSimpleChild({ worker, options, maxMessage, facts, spawn }: SpawnRequest): Child {
   const ended = Promise.withResolvers<void>()
   let alive = true
   let started = false
@@ -31,24 +31,24 @@ export function createSimpleChild({ worker, options, maxMessage, facts, spawn }:
     const printed = createOutput(options.maxOutput)
     printed.follow(stderr, 'stderr')
     printed.begin(ctx)
-    const note = (): void => void facts.set(ctx, { pid, ...readUsage(pid) })
+    const record = (): void => void facts.set(ctx, { pid, ...readUsage(pid) })
     const unwatch = watchAbort(ctx.signal, {
-      note,
-      // There is nobody to tell but by a signal.
+      record,
+      // A signal is the only way to stop such a program.
       cancel: () => spawned.terminate(options.killGrace),
       terminate: () => {},
       grace: 0,
     })
     stdin!.end(`${encodeJson(ctx.job.data)}\n`)
-    const answer = collect(stdout, maxMessage, () => spawned.kill())
-    stdout.once('end', note)
+    const readOutput = collect(stdout, maxMessage, () => spawned.kill())
+    stdout.once('end', record)
     try {
       const exit = await exited
       await printed.end()
-      const text = answer()
+      const text = readOutput()
       if (text === undefined) throw tooLarge(worker.id, maxMessage)
       if (exit.code !== 0) throw exitError(worker.id, exit, printed.tail())
-      return read(worker.id, text)
+      return parseResult(worker.id, text)
     } finally {
       unwatch()
     }
@@ -69,7 +69,7 @@ export function createSimpleChild({ worker, options, maxMessage, facts, spawn }:
   }
 }
 
-/** Keeps what comes, up to a limit. Answers how to read it: `undefined` when it was too much. */
+/** Collects a stream up to a limit. Returns a function that returns its text, or `undefined` if it was too long. */
 function collect(stream: Readable, limit: number, onTooLarge: () => void): () => string | undefined {
   const chunks: Buffer[] = []
   let size = 0
@@ -81,14 +81,14 @@ function collect(stream: Readable, limit: number, onTooLarge: () => void): () =>
   return () => (size > limit ? undefined : Buffer.concat(chunks).toString())
 }
 
-function read(worker: string, text: string): unknown {
+function parseResult(worker: string, text: string): unknown {
   if (text.trim() === '') return undefined
   try {
     return decodeJson(text)
   } catch (cause) {
-    const came = text.length > 200 ? `${text.slice(0, 200)}…` : text
-    const hint = 'Print one JSON value, and everything else on stderr.'
-    throw new QueueError('PROTOCOL_VIOLATION', `Worker "${worker}" printed what is not JSON: ${came} ${hint}`, {
+    const received = text.length > 200 ? `${text.slice(0, 200)}…` : text
+    const hint = 'Print one JSON value to stdout, and everything else to stderr.'
+    throw new QueueError('PROTOCOL_VIOLATION', `Worker "${worker}" printed invalid JSON: ${received} ${hint}`, {
       cause,
     })
   }

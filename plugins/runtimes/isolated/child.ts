@@ -1,4 +1,4 @@
-/** The program of an isolated worker: loads its file, then runs one job after another until the host is gone. */
+/** The program of an isolated worker. It loads the worker file, and runs one job at a time until the host disconnects. */
 import { Socket } from 'node:net'
 import { QueueError, runScope, toError, type WorkerModule } from '../../../kernel/index.ts'
 import { createLineReader } from '../lib/child-process/lines.ts'
@@ -19,21 +19,21 @@ import { isRecord, RpcError } from '../lib/child-process/wire-error.ts'
 import { loadModule } from '../lib/load-module.ts'
 import { asDeferral, createRemoteContext, suspended, type RemoteContext } from './context.ts'
 
-/** Room for any error. */
+/** The smallest accepted size limit of a message, in bytes. Any error fits into it. */
 const MIN_MESSAGE = 4096
 
 interface Running {
   execution: number
   ctx: RemoteContext
-  /** Ends the execution although the handler has not settled. */
+  /** Ends the execution before the handler has settled. */
   fail(error: Error): void
 }
 
 const socket = new Socket({ fd: Number(process.env[CHANNEL_VARIABLE] ?? CHANNEL_FD), readable: true, writable: true })
-// What the handler starts has no business with the channel.
+// Programs that the handler starts must not use the channel.
 delete process.env[CHANNEL_VARIABLE]
 
-// What a handler prints is out before its answer and before any end of this process, however much it is.
+// Output is written synchronously, so that it arrives before the response, and before this process can end.
 for (const stream of [process.stdout, process.stderr]) {
   const { _handle: handle } = stream as { _handle?: { setBlocking?(on: boolean): void } }
   handle?.setBlocking?.(true)
@@ -47,7 +47,7 @@ let running: Running | undefined
 const peer = createPeer({
   send: (line) => void socket.write(line),
   call,
-  onInvalid: (code, message) => peer.complain(code, message),
+  onInvalid: (code, message) => peer.reportInvalid(code, message),
   maxMessage: () => maxMessage,
 })
 const reader = createLineReader({ max: Infinity, onLine: (text) => peer.receive(text) })
@@ -58,7 +58,7 @@ process.on('uncaughtException', (thrown) => {
   const error = toError(thrown)
   if (!running) process.stderr.write(`${error.stack ?? error.message}\n`)
   running?.fail(error)
-  // What threw may have left anything behind: the answer goes out, then this process.
+  // The process may be in an inconsistent state now. It sends the response and then exits.
   setImmediate(() => socket.end(() => process.exit(1)))
 })
 
@@ -73,30 +73,33 @@ function call(method: string, params: Params, id?: number | string): unknown {
     case 'ping':
       return {}
     default:
-      throw new RpcError(RPC.method, `A worker has no method "${method}".`)
+      throw new RpcError(RPC.method, `Method "${method}" is unknown to a worker.`)
   }
 }
 
 async function initialize({ protocol, worker, maxMessage: limit }: InitializeParams): Promise<InitializeResult> {
   if (protocol !== PROTOCOL) {
-    throw new RpcError(RPC.version, `This speaks version ${PROTOCOL} of the protocol, not ${String(protocol)}.`)
+    throw new RpcError(
+      RPC.version,
+      `This worker speaks version ${PROTOCOL} of the protocol; got version ${String(protocol)}.`,
+    )
   }
   if (typeof worker?.file !== 'string' || !(limit >= MIN_MESSAGE)) {
-    throw new RpcError(RPC.params, `"initialize" needs worker.file, and maxMessage of ${MIN_MESSAGE} or more.`)
+    throw new RpcError(RPC.params, `"initialize" needs "worker.file", and a "maxMessage" of ${MIN_MESSAGE} or more.`)
   }
   maxMessage = limit
   about = worker
   module = await loadModule(worker.file).catch((error: unknown) => {
     throw new RpcError(RPC.load, toError(error).message, error)
   })
-  if (!module.handler) throw new RpcError(RPC.load, `${worker.file} has no handler. Export one as default.`)
+  if (!module.handler) throw new RpcError(RPC.load, `${worker.file} has no handler. Export a handler as default.`)
   return { protocol, runtime: { name: 'node', version: process.versions.node }, capabilities: { undefined: true } }
 }
 
 async function execute(params: ExecuteParams, execution: number): Promise<ExecuteResult> {
-  if (!isRecord(params.job)) throw new RpcError(RPC.params, '"execute" needs a job.')
+  if (!isRecord(params.job)) throw new RpcError(RPC.params, '"execute" needs the parameter "job".')
   if (!about || !module?.handler) throw new RpcError(RPC.invalid, 'Send "initialize" first.')
-  if (running) throw new RpcError(RPC.invalid, `Execution ${running.execution} is still under way.`)
+  if (running) throw new RpcError(RPC.invalid, `Execution ${running.execution} is still running.`)
   const { handler, config } = module
   let left = false
   const outcome = Promise.withResolvers<unknown>()
@@ -107,7 +110,7 @@ async function execute(params: ExecuteParams, execution: number): Promise<Execut
   const { ctx } = context
   try {
     running = { execution, ctx: context, fail: outcome.reject }
-    // Not by `resolve`, which would wait for a handler that is left and never settles.
+    // Not `resolve(promise)`, which would wait for a suspended handler that never settles.
     void (async () => runScope(ctx, () => handler(ctx.job, ctx)))().then(outcome.resolve, outcome.reject)
     const value = await outcome.promise
     await context.settle()

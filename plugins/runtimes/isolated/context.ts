@@ -28,7 +28,7 @@ interface About {
   config: WorkerConfig | undefined
 }
 
-/** The context of a job whose run lives in another process: the same members, by way of the host. */
+/** Creates the context of a handler in a child process. It has the usual members, and calls the host for each of them. */
 export function createRemoteContext(
   peer: Peer,
   execution: number,
@@ -42,12 +42,15 @@ export function createRemoteContext(
   let left = false
 
   const ask: Ask = async (method, params) => {
-    // Of a handler that was left nothing goes on.
+    // A suspended handler must not continue.
     if (left) return new Promise(() => {})
     if (ended) {
-      throw new QueueError('RUN_ENDED', `"${method}" came after its job had ended. Await what a handler starts.`)
+      throw new QueueError(
+        'RUN_ENDED',
+        `"${method}" was called after its job had ended. Await every call in the handler.`,
+      )
     }
-    return peer.request(method, { execution, ...params }).answer
+    return peer.request(method, { execution, ...params }).response
   }
   const log: RunContext['logger']['log'] = async (level, given, facts) => {
     if (ended) return
@@ -56,7 +59,7 @@ export function createRemoteContext(
     try {
       peer.notify('ctx.logger.log', { ...about, ...asParams(entry) })
     } catch {
-      // It cannot travel as it is.
+      // The entry cannot be serialized as it is.
       peer.notify('ctx.logger.log', { ...about, ...asParams(toLoggableEntry(entry.message, entry.meta)) })
     }
   }
@@ -123,14 +126,14 @@ export function createRemoteContext(
   } satisfies Partial<RunContext>
 
   return {
-    /** What plugins of the application add to contexts is not there, as the guide tells. */
+    /** Members that plugins of the application add are missing, as the README says. */
     ctx: members as object as RunContext,
     abort: (reason: Error) => controller.abort(reason),
-    /** Waits for what the handler has tracked, also for what is tracked meanwhile. */
+    /** Waits for all tracked promises, including those that are added while it waits. */
     async settle(): Promise<void> {
       for (let next = tracked.shift(); next; next = tracked.shift()) await next
     },
-    /** @param suspended the handler was left at a wait */
+    /** @param suspended whether the handler was left at a wait */
     end(suspended: boolean): void {
       ended = true
       left = suspended
@@ -175,17 +178,16 @@ function remoteSteps(ask: Ask, own: Omit<Parameters<typeof createStepRunner>[0],
   return { steps, pause: runner.pause }
 }
 
-/** What a handler comes to that was left at a wait. */
+/** Returns the result of a handler that was left at a wait. */
 export function suspended(): Deferral {
   return new RemoteDeferral({}, true)
 }
 
-/** A class so that one is known when it is returned or thrown. */
+/** A class, so that `asDeferral` recognizes it when a handler returns or throws it. */
 class RemoteDeferral {
   readonly runAt: number
   readonly holdQueue: boolean
-
-  /** It was left at a wait that the host knows of. */
+  /** Whether the handler was left at a wait, which the host knows. */
   readonly suspended: boolean
 
   constructor({ delay = 0, until, holdQueue = false }: DeferOptions, suspended = false) {
@@ -201,7 +203,7 @@ export function asDeferral(value: unknown): ExecuteResult['defer'] {
   return suspended ? { suspended } : { until: runAt, holdQueue }
 }
 
-/** Of the kernel a handler elsewhere has what it may need for its work: to enqueue, and the time. */
+/** Returns the part of the kernel that a handler in a child process can use: `enqueue` and `clock`. */
 function remoteKernel(ask: Ask): Kernel {
   const kernel = {
     clock: systemClock,
@@ -218,17 +220,17 @@ function remoteKernel(ask: Ask): Kernel {
 
 function missing(member: string): QueueError {
   const hint =
-    'It lives in the process of the application. Enqueue a job there, or run this worker with runtime "node".'
-  return new QueueError('CONTEXT_MISSING', `"ctx.${member}" is not there in a process of its own. ${hint}`)
+    'It exists only in the process of the application. Enqueue a job there, or run this worker with runtime "node".'
+  return new QueueError('CONTEXT_MISSING', `"ctx.${member}" is not available in an isolated process. ${hint}`)
 }
 
-/** The protocol takes an object as meta. */
+/** Returns a log entry for the protocol, which requires `meta` to be an object. */
 function asParams({ message, meta }: Entry): object {
   if (meta === undefined || meta === null) return { message }
   return { message, meta: isRecord(meta) ? meta : { meta } }
 }
 
-/** Without what was not given, which would have to be written down as such. */
+/** Removes `undefined` members, which would need a tag in JSON. */
 function given(params: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(params).filter(([, value]) => value !== undefined))
 }

@@ -17,7 +17,7 @@ declare module 'nuxt-queue/kernel' {
 const megabytes = z.number().positive()
 
 const isolatedOptions = z.strictObject({
-  /** What V8 may use, in megabytes, under the names of `worker_threads`. Default: Node's own limits. */
+  /** Memory limits of V8 in megabytes, with the names that `worker_threads` uses. Default: the limits of Node. */
   resourceLimits: z
     .strictObject({
       maxOldGenerationSizeMb: megabytes.optional(),
@@ -25,7 +25,7 @@ const isolatedOptions = z.strictObject({
       stackSizeMb: megabytes.optional(),
     })
     .default({}),
-  /** Further flags of Node, such as `--import`. Default none; ours are not inherited. */
+  /** Additional flags of Node, such as `--import`. Flags of the application are not inherited. Default none. */
   execArgv: z.array(z.string()).default([]),
 })
 export type IsolatedOptions = z.input<typeof isolatedOptions>
@@ -34,15 +34,15 @@ const NAME = 'node-isolated'
 const CHILD = programFile('plugins/runtimes/isolated/child')
 
 /**
- * Compiled code of children, which halves the start of a process; in a folder of the user's, since whoever can
- * write to it decides what children run.
+ * Returns the variable that turns on Node's compile cache, which halves the start time of a process. The cache is in a
+ * private folder, because anybody who can write to it controls the code of children.
  */
 function compileCache({ NODE_COMPILE_CACHE: given } = process.env): Record<string, string> {
   const folder = given ?? privateFolder()
   return folder === undefined ? {} : { NODE_COMPILE_CACHE: given ?? join(folder, 'compile-cache') }
 }
 
-/** Runs workers of TypeScript or JavaScript in a Node process of their own. */
+/** Runs TypeScript and JavaScript workers in a separate Node process. */
 export default definePlugin({
   name: 'runtime-isolated',
   configKey: 'isolated',
@@ -67,7 +67,7 @@ export default definePlugin({
   },
 })
 
-/** The young generation holds three semi-spaces; the stack is counted in kilobytes. */
+/** Converts limits to flags of Node. The young generation has three semi-spaces, and the stack size is in kilobytes. */
 function limitFlags(limits: NonNullable<IsolatedOptions['resourceLimits']>): string[] {
   const { maxOldGenerationSizeMb: old, maxYoungGenerationSizeMb: young, stackSizeMb: stack } = limits
   return [

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { QueueError, type RunContext } from '../../../kernel/index.ts'
 import type { Ask } from './ask.ts'
 
-/** How often `update` tries before it gives up, as in process. */
+/** How often `update` tries before it fails. The same number applies in the process of the application. */
 const UPDATE_TRIES = 1000
 
 interface Seen {
@@ -10,7 +10,7 @@ interface Seen {
   token: number
 }
 
-/** The state of a run by way of the host. */
+/** Creates `ctx.state` for a child process. Each call goes to the host. */
 export function createRemoteState(ask: Ask): RunContext['state'] {
   const read = (key: string): Promise<Seen> => ask('ctx.state.read', { key }) as Promise<Seen>
   const swap = async (key: string, token: number, value: unknown): Promise<{ swapped: boolean; value?: unknown }> =>

@@ -4,16 +4,16 @@ import { pathToFileURL } from 'node:url'
 import { QueueError, toError, type WorkerModule } from '../../../kernel/index.ts'
 
 /**
- * Loads a worker file without a build step: Node's own import first, then jiti for what Node's type
- * stripping refuses (enums, imports without extension). Both share modules with the application.
- * A changed file is loaded afresh; what it imports stays cached.
+ * Loads a worker file without a build step. Node imports it first. If Node's type stripping refuses the file (enums,
+ * imports without extension), jiti imports it. Both share modules with the application. A changed file is loaded
+ * again, but the modules that it imports stay cached.
  *
- * @throws QueueError `WORKER_INVALID` with the reason of the failure
+ * @throws QueueError `WORKER_INVALID` with the reason
  */
 export async function loadModule(file: string): Promise<WorkerModule> {
   const { mtimeMs } = await stat(file)
   const url = `${pathToFileURL(file).href}?v=${mtimeMs}`
-  // CommonJS is kept by its path, without the version.
+  // Node caches a CommonJS module by its path, without the version.
   delete createRequire(import.meta.url).cache[await realpath(file)]
   const exported = await import(/* @vite-ignore */ url).catch((cause: unknown) => {
     if (isRefusal(cause)) return loadWithJiti(file)
@@ -23,20 +23,20 @@ export async function loadModule(file: string): Promise<WorkerModule> {
 }
 
 /**
- * Config and handler of what a worker file exports.
+ * Returns the config and the handler from the exports of a worker file.
  *
  * @throws QueueError `WORKER_INVALID` that names the file
  */
 export function readWorkerModule(file: string, exported: unknown): WorkerModule {
   const { default: handler, config: given, ...others } = asExported(exported)
   const config = withLifecycle(given, others)
-  // What another runtime runs may have its handler in a program that the config names.
+  // A worker of another runtime may have its handler in a program that the config names.
   const elsewhere = handler === undefined && config?.runtime !== undefined && config.runtime !== 'node'
   if (typeof handler !== 'function' && !elsewhere) {
-    const came = handler === undefined ? 'no default export' : `a ${typeof handler} as default export`
+    const found = handler === undefined ? 'no default export' : `a ${typeof handler} as default export`
     throw new QueueError(
       'WORKER_INVALID',
-      `${file} has ${came}. Export a handler: export default defineQueueWorker(…).`,
+      `${file} has ${found}. Export a handler: export default defineQueueWorker(…).`,
     )
   }
   return { handler: handler as WorkerModule['handler'], config }
@@ -47,14 +47,14 @@ interface Exported extends Record<string, unknown> {
   config?: WorkerModule['config']
 }
 
-/** What a file exports; one of CommonJS that was compiled from a module exports that module as its default. */
+/** Returns the exports of a file. A CommonJS file compiled from an ES module exports that module as its default. */
 function asExported(exported: unknown): Exported {
   const { default: inner } = exported as Exported
   const isModule = typeof inner === 'object' && inner !== null && 'default' in inner
   return isModule ? inner : (exported as Exported)
 }
 
-/** Exports such as `onAwaitRegister` are part of the config that stands beside them. */
+/** Adds exports such as `onAwaitRegister` to the config of the same file. */
 function withLifecycle(config: WorkerModule['config'], others: Record<string, unknown>): WorkerModule['config'] {
   const lifecycle = Object.entries(others).filter(
     ([name, value]) => /^on[A-Z]/.test(name) && typeof value === 'function',
@@ -62,7 +62,7 @@ function withLifecycle(config: WorkerModule['config'], others: Record<string, un
   return lifecycle.length > 0 ? { ...Object.fromEntries(lifecycle), ...config } : config
 }
 
-/** What Node will not read, as opposed to what its author's code throws, which must not run twice. */
+/** Errors of Node for files it cannot read. Any other error comes from the code of the file, which must not run twice. */
 const REFUSALS: ReadonlySet<unknown> = new Set([
   'ERR_INVALID_TYPESCRIPT_SYNTAX',
   'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX',

@@ -3,14 +3,14 @@ import { loadModule } from '../lib/load-module.ts'
 import { containStrayErrors } from './stray-errors.ts'
 import { z } from 'zod'
 
-/** Runs handlers in this process. */
+/** Runs handlers in the process of the application. */
 export default definePlugin({
   name: 'runtime-node',
   configKey: 'node',
   options: z.strictObject({
     /**
-     * What happens when code that a handler left running throws where nobody catches it: `contain`
-     * fails the job it belongs to and keeps the process, `crash` leaves it to Node.
+     * What happens when code that a handler left running throws an error that nobody catches. `contain` fails the job
+     * and keeps the process. `crash` leaves the error to Node, which ends the process. Default `contain`.
      */
     strayErrors: z.enum(['contain', 'crash']).default('contain'),
   }),
@@ -21,7 +21,7 @@ export default definePlugin({
       load: loadModule,
       execute({ id, handler }, ctx) {
         if (!handler) {
-          throw new QueueError('WORKER_INVALID', `Worker "${id}" has no handler. Export one as default.`, {
+          throw new QueueError('WORKER_INVALID', `Worker "${id}" has no handler. Export a handler as default.`, {
             retryable: false,
           })
         }

@@ -1,12 +1,12 @@
 import { toError, tryUseRunContext } from '../../../kernel/index.ts'
 
-/** Kernels of this process that want stray errors contained: the process has one listener for all. */
+/** The number of kernels in this process that contain stray errors. They share one listener. */
 let kernels = 0
 
 /**
- * Catches what a handler's forgotten callbacks and promises throw. Node hands such an error over in
- * the async context it arose in, which tells whose it is; the attempt fails if it still runs.
- * Errors of anybody else end the process, as they would without this.
+ * Catches errors of callbacks and promises that a handler left running. Node reports such an error in the async context
+ * of its origin, which identifies the job. If the attempt is still running, it fails. All other errors end the
+ * process, as they would without this listener. Returns a function that stops catching errors.
  */
 export function containStrayErrors(): () => void {
   if (kernels++ === 0) process.on('uncaughtException', onError)
@@ -21,7 +21,7 @@ function onError(thrown: unknown, origin: NodeJS.UncaughtExceptionOrigin): void 
   if (ctx) {
     const { kernel, runId, job } = ctx
     kernel.reporter.error(
-      `Job "${job.name}" (${job.id}) left something running that failed (${origin}): ${error.message}`,
+      `Job "${job.name}" (${job.id}) left code running that failed (${origin}): ${error.message}`,
       error,
     )
     kernel.abort({ runId, jobId: job.id }, error)

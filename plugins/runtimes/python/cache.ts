@@ -7,14 +7,15 @@ import { PRIVATE_FILE, PRIVATE_FOLDER } from '../../lib/private-folder.ts'
 
 interface Entry {
   config: WorkerConfig
-  /** The files it depends on, with what they held. */
+  /** The files that the config depends on, with the hashes of their contents. */
   sources: Record<string, string>
 }
 
 /**
- * The configs of Python workers by what their files hold. It is only a cache: what cannot be read is made again.
+ * Caches the configs of Python workers. A config is valid while the contents of its files stay the same. If the cache
+ * cannot be read, the configs are read from Python again.
  *
- * @param file where it is kept; `undefined` where no folder is safe from other users, so that nothing is kept
+ * @param file the file of the cache, or `undefined` for memory only, when no folder is safe from other users
  */
 export function createDescriptionCache(file: string | undefined) {
   let reading: Promise<Record<string, Entry & { print: string }>> | undefined
@@ -43,7 +44,7 @@ export function createDescriptionCache(file: string | undefined) {
       if (entry?.print !== print) return undefined
       return isDeepStrictEqual(await hashes(Object.keys(entry.sources)), entry.sources) ? entry.config : undefined
     },
-    /** One write after another; a folder that cannot be written to is no reason to fail. */
+    /** Stores configs, one write at a time. Ignores errors, because the cache is optional. */
     put(entries: readonly ((Entry & { file: string }) | undefined)[], print: string): Promise<void> {
       writing = writing.then(() => write(entries, print)).catch(() => {})
       return writing
@@ -51,7 +52,7 @@ export function createDescriptionCache(file: string | undefined) {
   }
 }
 
-/** What the files hold, as far as it matters whether that changes. */
+/** Returns the hash of each file's content. */
 export async function hashes(files: readonly string[]): Promise<Record<string, string>> {
   const pairs = files.map(async (file) => {
     const content = await readFile(file).catch(() => '')

@@ -16,20 +16,23 @@ import { findInterpreter, type Interpreter } from './interpreter.ts'
 const NAME = 'python'
 const SDK = packageFile('python-sdk/src')
 
-/** Runs Python workers, each job in an interpreter of its own unless told otherwise. */
+/** Runs Python workers. By default each job gets a new interpreter. */
 export default definePlugin({
   name: 'runtime-python',
   configKey: NAME,
   options: hostOptions.extend({
-    /** The interpreter: a path, or a name on the PATH. Default: that of `venv`, of `VIRTUAL_ENV`, else `python3`. */
+    /**
+     * The interpreter, as a path or a name on the PATH. Default: the one of `venv`, then the one of `VIRTUAL_ENV`, then
+     * `python3`, then `python`.
+     */
     command: z.string().optional(),
     /** The folder of a virtual environment, relative to `rootDir`. */
     venv: z.string().optional(),
-    /** What paths here are relative to. Default: the working directory. */
+    /** The folder that relative paths start from. Default: the working directory. */
     rootDir: z.string().optional(),
     /**
-     * What runs in this process where there is no Python: the path of a Python worker, and that of a
-     * TypeScript worker that does the same. Its use is reported. Default: none, and the worker is left out.
+     * TypeScript workers that replace Python workers on machines without Python: maps the path of a Python worker to
+     * the path of a TypeScript worker. Their use is reported. Default: none, so Python workers are skipped there.
      */
     fallback: z.record(z.string(), z.string()).default({}),
   }),
@@ -70,12 +73,12 @@ export default definePlugin({
         try {
           await interpreter()
         } catch (error) {
-          const instead = fallback[relative(rootDir, file)]
-          if (!isQueueError(error, 'RUNTIME_MISSING') || instead === undefined) throw error
-          return loadInstead(kernel, file, resolve(rootDir, instead), error.message)
+          const substitute = fallback[relative(rootDir, file)]
+          if (!isQueueError(error, 'RUNTIME_MISSING') || substitute === undefined) throw error
+          return loadSubstitute(kernel, file, resolve(rootDir, substitute), error.message)
         }
         const { config, handler } = await describer.load(file, timeout)
-        // Whatever it says, and whoever has written what was kept of it: a file of Python runs in Python.
+        // The config of a Python file, which may come from the cache, cannot select another runtime.
         return { config: { ...config, runtime: NAME }, handler }
       },
       execute: children.execute,
@@ -84,19 +87,19 @@ export default definePlugin({
   },
 })
 
-async function loadInstead(kernel: Kernel, file: string, instead: string, reason: string): Promise<WorkerModule> {
-  kernel.reporter.warn(`${file} runs in process instead, by ${instead}, as python.fallback says. ${reason}`)
-  const { config, handler } = await loadModule(instead)
+async function loadSubstitute(kernel: Kernel, file: string, substitute: string, reason: string): Promise<WorkerModule> {
+  kernel.reporter.warn(`${file} is replaced by ${substitute}, as the option "python.fallback" says. ${reason}`)
+  const { config, handler } = await loadModule(substitute)
   return { config: { ...config, runtime: 'node' }, handler }
 }
 
-/** Ours first, so that an SDK that is installed beside does not mix with it. */
+/** The SDK of this package comes first, so that another installed version of it is not used. */
 function pythonPath({ env }: Pick<HostOptions, 'env'>): { PYTHONPATH: string } {
   const own = env.PYTHONPATH ?? process.env.PYTHONPATH
   return { PYTHONPATH: [SDK, ...(own ? [own] : [])].join(delimiter) }
 }
 
-/** Beside what is installed, or in a folder of the user's: configs that others could plant would be run. */
+/** The cache is in `node_modules` or in a private folder, because a config that another user planted would be trusted. */
 function cacheFileOf(rootDir: string): string | undefined {
   const modules = join(rootDir, 'node_modules')
   if (existsSync(modules)) return join(modules, '.cache', 'nuxt-queue', 'python.json')

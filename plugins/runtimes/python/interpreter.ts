@@ -1,13 +1,13 @@
 import { join } from 'pathe'
 import { QueueError, toError } from '../../../kernel/index.ts'
 
-/** The oldest Python that the SDK runs on. */
+/** The oldest version of Python that the SDK supports. */
 const OLDEST = [3, 9] as const
 
 const PROBE = 'import sys; print(sys.executable); print(".".join(map(str, sys.version_info[:3])))'
 
 export interface Interpreter {
-  /** The program itself, not the shim of a version manager, which would cost its start each time. */
+  /** The program itself. A shim of a version manager would slow down each start. */
   executable: string
   version: string
 }
@@ -18,10 +18,10 @@ export interface InterpreterOptions {
 }
 
 /**
- * Finds Python: what is named, else the virtual environment that is named, else the active one, else
- * `python3`.
+ * Finds the Python interpreter: `command`, or else the one of `venv`, or else the one of the active virtual environment,
+ * `python3` or `python`.
  *
- * @throws QueueError `RUNTIME_MISSING` that tells what was tried, and what each said
+ * @throws QueueError `RUNTIME_MISSING` that lists each attempt and its error
  */
 export async function findInterpreter({ command, venv }: InterpreterOptions): Promise<Interpreter> {
   const tried: string[] = []
@@ -34,7 +34,7 @@ export async function findInterpreter({ command, venv }: InterpreterOptions): Pr
     tried.push(`${candidate} (Python ${found.version})`)
   }
   const hint = `Install Python ${OLDEST.join('.')} or later, or set python.command or python.venv.`
-  throw new QueueError('RUNTIME_MISSING', `No Python that can run workers. Tried: ${tried.join('; ')}. ${hint}`, {
+  throw new QueueError('RUNTIME_MISSING', `No suitable Python was found. Tried: ${tried.join('; ')}. ${hint}`, {
     details: { tried },
   })
 }
@@ -59,7 +59,7 @@ async function probe(command: string): Promise<Interpreter> {
   })
   if (failed) throw new Error(code === 'ENOENT' ? 'not found' : `exit code ${exitCode}${stderr ? `: ${stderr}` : ''}`)
   const [executable = '', version = ''] = stdout.split(/\r?\n/)
-  if (executable === '' || !/^\d+\.\d+\.\d+$/.test(version)) throw new Error(`said "${stdout}"`)
+  if (executable === '' || !/^\d+\.\d+\.\d+$/.test(version)) throw new Error(`printed "${stdout}"`)
   return { executable, version }
 }
 

@@ -35,6 +35,6 @@ it('an instance whose store refuses its signs runs all the same, and tries again
   const job = await test.kernel.enqueue('a')
   expect(await test.kernel.result(job)).toBe('done')
   await test.advance('61s')
-  const warnings = test.reports.filter(({ message }) => message.includes('sign of life'))
+  const warnings = test.reports.filter(({ message }) => message.includes('heartbeat'))
   expect(warnings.length).toBeGreaterThanOrEqual(2)
 })

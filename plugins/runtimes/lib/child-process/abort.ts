@@ -2,20 +2,25 @@ import { timerDelay, toError } from '../../../../kernel/index.ts'
 import type { CancelParams } from './protocol.ts'
 
 interface AbortSteps {
-  /** Now, while the process can still be looked at. */
-  note(): void
+  /** Called first, to record the usage while the process still exists. */
+  record(): void
+  /** Called next, to ask the handler to stop. */
   cancel(reason: CancelParams['reason']): void
+  /** Called last, if the handler has not stopped. */
   terminate(): void
-  /** Milliseconds between the two. */
+  /** Milliseconds between `cancel` and `terminate`. */
   grace: number
 }
 
-/** Tells a handler to stop when its signal aborts, and ends its process when it does not. Answers what stops that. */
-export function watchAbort(signal: AbortSignal, { note, cancel, terminate, grace }: AbortSteps): () => void {
+/**
+ * Asks a handler to stop when its signal aborts, and ends its process if it does not. Returns a function that stops
+ * watching.
+ */
+export function watchAbort(signal: AbortSignal, { record, cancel, terminate, grace }: AbortSteps): () => void {
   let timer: NodeJS.Timeout | undefined
   function onAbort(): void {
     const { message, code = 'JOB_CANCELLED' } = toError(signal.reason) as Error & { code?: string }
-    note()
+    record()
     cancel({ code, message })
     timer = setTimeout(terminate, timerDelay(grace))
   }

@@ -1,39 +1,41 @@
 import { QueueError } from '../../../../kernel/index.ts'
 
-/** After so many failed starts in a row a worker rests. */
+/** After this many failed starts in a row, the worker pauses. */
 const FAILURES = 3
-const FIRST_REST = 1000
-const LONGEST_REST = 60_000
+/** Pauses in milliseconds. Each further failure doubles the pause. */
+const FIRST_PAUSE = 1000
+const LONGEST_PAUSE = 60_000
 
-/** Keeps a worker whose processes do not start from starting one for each of its jobs. */
+/** A circuit breaker. It prevents a worker whose processes do not start from starting one for each job. */
 export function createBreaker(worker: string) {
   let failures = 0
-  let restsUntil = 0
-  let last: Error | undefined
+  let pausedUntil = 0
+  let lastError: Error | undefined
 
   return {
-    /** @throws QueueError `RUNTIME_START_FAILED` while the worker rests; then one start is let through */
+    /** @throws QueueError `RUNTIME_START_FAILED` during a pause. After the pause, one start is allowed */
     check(): void {
-      const left = restsUntil - Date.now()
+      const left = pausedUntil - Date.now()
       if (failures < FAILURES) return
-      if (left <= 0) return void (restsUntil = Date.now() + restOf(failures))
-      const message = `Worker "${worker}" failed to start ${failures} times in a row and rests for ${left} ms. The last time: ${last!.message}`
-      throw new QueueError('RUNTIME_START_FAILED', message, { cause: last })
+      if (left <= 0) return void (pausedUntil = Date.now() + pauseAfter(failures))
+      const message = `Worker "${worker}" failed to start ${failures} times in a row, and pauses for ${left} ms. The last error was: ${lastError!.message}`
+      throw new QueueError('RUNTIME_START_FAILED', message, { cause: lastError })
     },
+    /** Whether the last starts have failed, so that no process is started in advance. */
     get open(): boolean {
       return failures >= FAILURES
     },
-    failed(error: Error): void {
-      last = error
-      if (++failures >= FAILURES) restsUntil = Date.now() + restOf(failures)
+    recordFailure(error: Error): void {
+      lastError = error
+      if (++failures >= FAILURES) pausedUntil = Date.now() + pauseAfter(failures)
     },
-    started(): void {
+    recordSuccess(): void {
       failures = 0
     },
   }
 }
 export type Breaker = ReturnType<typeof createBreaker>
 
-function restOf(failures: number): number {
-  return Math.min(LONGEST_REST, FIRST_REST * 2 ** (failures - FAILURES))
+function pauseAfter(failures: number): number {
+  return Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (failures - FAILURES))
 }

@@ -21,14 +21,15 @@ import type { SpawnedProcess } from './spawn.ts'
 import { readUsage, usageOf, type ProcessFacts } from './usage.ts'
 import { isRecord, RpcError } from './wire-error.ts'
 
-/** One process that runs jobs, one at a time. */
+/** A process that runs one job at a time. */
 export interface Child {
-  /** Rejects with `RUNTIME_START_FAILED` and why. */
+  /** Resolves when the process can run jobs. Rejects with `RUNTIME_START_FAILED` and the reason. */
   readonly ready: Promise<void>
   readonly exited: Promise<unknown>
   readonly alive: boolean
+  /** Runs a job, and returns the result of its handler. */
   execute(ctx: RunContext): Promise<unknown>
-  /** Lets it end by itself, then helps. */
+  /** Asks the process to end, and terminates it if it does not. */
   stop(): void
 }
 
@@ -37,19 +38,19 @@ export interface ChildOptions {
   file: string
   options: ResolvedProcessOptions
   maxMessage: number
-  /** Where to note what an attempt's process has used. */
+  /** Receives the resource usage of each attempt. */
   facts: WeakMap<RunContext, ProcessFacts>
 }
 
 interface Execution {
   id: number
   ctx: RunContext
-  /** Made with the first call. */
+  /** Created with the first call. */
   calls: ContextCalls | undefined
   since: number
 }
 
-/** Speaks the protocol with a process. Whatever it does, this settles: with an answer, or with why there is none. */
+/** Speaks the protocol with a process. Each execution settles, whatever the process does. */
 export function createChild(
   spawned: SpawnedProcess,
   { worker, file, options, maxMessage, facts }: ChildOptions,
@@ -62,14 +63,14 @@ export function createChild(
   let current: Execution | undefined
   let capabilities: NonNullable<InitializeResult['capabilities']> = {}
   let alive = true
-  let heard = performance.now()
+  let lastHeard = performance.now()
   let cpuBefore = 0
-  let rest = (): void => {}
+  let stopHeartbeat = (): void => {}
 
   const peer = createPeer({
     send: (line) => void channel!.write(line),
     call,
-    onInvalid: (_code, message) => giveUp(new QueueError('PROTOCOL_VIOLATION', `Worker "${worker.id}": ${message}`)),
+    onInvalid: (_code, message) => fail(new QueueError('PROTOCOL_VIOLATION', `Worker "${worker.id}": ${message}`)),
   })
   const inbox = createInbox({
     input: input!,
@@ -79,37 +80,38 @@ export function createChild(
   })
   const reader = createLineReader({
     max: maxMessage,
-    onLine: (text, cut) => void (cut === 0 && alive && inbox.take(text)),
-    onOverflow: () => giveUp(tooLarge(worker.id, maxMessage)),
+    onLine: (text, cut) => void (cut === 0 && alive && inbox.push(text)),
+    onOverflow: () => fail(tooLarge(worker.id, maxMessage)),
   })
   input!.on('data', (chunk: Buffer) => {
-    heard = performance.now()
+    lastHeard = performance.now()
     reader.push(chunk)
   })
   input!.once('end', () => void (alive && spawned.terminate(options.killGrace)))
 
   const exited = spawned.exited.then((exit) => {
     alive = false
-    rest()
+    stopHeartbeat()
     peer.end(exitError(worker.id, exit, printed.tail()))
   })
 
-  function giveUp(error: QueueError): void {
+  /** Ends the process because of an error, with which all open requests fail. */
+  function fail(error: QueueError): void {
     if (!alive) return
     alive = false
     peer.end(error)
     spawned.kill()
   }
 
-  /** What the handler asks of its context. A call that nobody awaits is awaited by the end of the attempt. */
+  /** Runs a context call of the handler. The end of the attempt waits for a notification, which nobody else awaits. */
   function call(method: string, params: Params, id?: number | string): unknown {
     if (!current || params.execution !== current.id) {
-      throw new RpcError(RPC.execution, `Execution ${String(params.execution)} has ended, or never was.`)
+      throw new RpcError(RPC.execution, `Execution ${String(params.execution)} has ended or never existed.`)
     }
     const { ctx } = current
     const calls = (current.calls ??= createContextCalls(ctx, capabilities.undefined === true ? undefined : null))
     const called = new Promise((resolve) => resolve(calls(method, params)))
-    return inbox.counted(valueOf(id === undefined ? ctx.track(called) : called))
+    return inbox.trackCall(valueOf(id === undefined ? ctx.track(called) : called))
   }
 
   async function valueOf(called: Promise<unknown>): Promise<unknown> {
@@ -119,21 +121,18 @@ export function createChild(
 
   async function initialize(): Promise<void> {
     const about = { protocol: PROTOCOL, host: HOST, worker: { id: worker.id, file }, maxMessage }
-    const { answer } = peer.request('initialize', about)
-    const late = `It was not ready within ${options.startTimeout} ms. Raise startTimeout, or see what it waits for.`
-    const timer = setTimeout(
-      () => giveUp(new QueueError('RUNTIME_START_FAILED', late)),
-      timerDelay(options.startTimeout),
-    )
+    const { response } = peer.request('initialize', about)
+    const late = `It was not ready within ${options.startTimeout} ms. Raise startTimeout, or check what it waits for.`
+    const timer = setTimeout(() => fail(new QueueError('RUNTIME_START_FAILED', late)), timerDelay(options.startTimeout))
     try {
-      const { protocol, capabilities: offered } = (await answer) as InitializeResult
+      const { protocol, capabilities: offered } = (await response) as InitializeResult
       if (protocol !== PROTOCOL)
-        throw new Error(`It speaks version ${String(protocol)} of the protocol, not ${PROTOCOL}.`)
+        throw new Error(`It speaks version ${String(protocol)} of the protocol. Version ${PROTOCOL} is required.`)
       capabilities = isRecord(offered) ? offered : {}
-      if (capabilities.heartbeat === true) rest = watchSilence()
+      if (capabilities.heartbeat === true) stopHeartbeat = watchSilence()
     } catch (cause) {
       const error = startError(worker.id, cause, printed.tail())
-      giveUp(error)
+      fail(error)
       throw error
     } finally {
       clearTimeout(timer)
@@ -145,45 +144,48 @@ export function createChild(
     return startHeartbeat({
       limit,
       busySince: () => current?.since,
-      heard: () => heard,
-      ping: () => peer.request('ping').answer,
-      silent: () => giveUp(silence(worker.id, limit)),
+      lastHeard: () => lastHeard,
+      ping: () => peer.request('ping').response,
+      onSilent: () => fail(silence(worker.id, limit)),
     })
   }
 
-  /** An answer, after what was printed before it. */
-  async function answered(answer: Promise<unknown>): Promise<unknown> {
+  /** Waits for a response, and for the output that was printed before it. */
+  async function receive(response: Promise<unknown>): Promise<unknown> {
     try {
-      return await answer
+      return await response
     } finally {
       await printed.end()
     }
   }
 
   async function execute(ctx: RunContext): Promise<unknown> {
-    const { id, answer } = peer.request('execute', { job: asJson(ctx.job), claim: ctx.claim })
+    const { id, response } = peer.request('execute', { job: asJson(ctx.job), claim: ctx.claim })
     current = { id, ctx, calls: undefined, since: performance.now() }
     printed.begin(ctx)
-    const note = (usage = readUsage(pid)): void => {
+    const record = (usage = readUsage(pid)): void => {
       const own = usage && { ...usage, cpu: Math.max(0, usage.cpu - cpuBefore) }
       facts.set(ctx, { pid, ...own })
       if (usage) cpuBefore = usage.cpu
     }
     const unwatch = watchAbort(ctx.signal, {
-      note,
+      record,
       cancel: (reason) => peer.notify('cancel', { execution: id, reason }),
       terminate: () => spawned.terminate(options.killGrace),
       grace: options.cancelGrace,
     })
     try {
-      const result = await answered(answer)
-      if (!isRecord(result)) throw new QueueError('PROTOCOL_VIOLATION', `Worker "${worker.id}" answered no object.`)
+      const result = await receive(response)
+      if (!isRecord(result)) {
+        const message = `Worker "${worker.id}" sent an invalid result of "execute". The result must be an object.`
+        throw new QueueError('PROTOCOL_VIOLATION', message)
+      }
       const { value, defer, usage } = result as ExecuteResult
-      if (!ctx.cancelled) note(usageOf(usage))
+      if (!ctx.cancelled) record(usageOf(usage))
       if (defer) return defer.suspended === true ? suspended(ctx, worker.id) : ctx.defer(defer)
       return value
     } catch (error) {
-      if (alive && !ctx.cancelled) note()
+      if (alive && !ctx.cancelled) record()
       throw error
     } finally {
       current = undefined
@@ -206,37 +208,43 @@ export function createChild(
   }
 }
 
-/** A job without the member that most have no value for, which would have to be written down as such. */
+/** Returns a job for the protocol, without `undefined` members of `flow`, which would need a tag in JSON. */
 function asJson({ flow, ...job }: Job): object {
   if (!flow) return job
   const { name, step, cause } = flow
   return { ...job, flow: cause === undefined ? { name, step } : { name, step, cause } }
 }
 
-/** A handler was left: it is due with the first of the waits it has begun. */
+/** Returns the deferral of a handler that was left at a wait. The job is due when the first of its waits is due. */
 function suspended({ step }: Partial<RunContext>, worker: string): Deferral {
   const deferral = step?.deferral()
   if (deferral) return deferral
-  throw new QueueError('PROTOCOL_VIOLATION', `Worker "${worker}" answered that it waits, and has begun no wait.`)
+  throw new QueueError(
+    'PROTOCOL_VIOLATION',
+    `Worker "${worker}" reported a suspended handler, but that handler has started no wait.`,
+  )
 }
 
+/** Returns the error for a process that could not be started. `tail` holds the last lines of its stderr. */
 export function startError(worker: string, thrown: unknown, tail: readonly string[] = []): QueueError {
   const cause = toError(thrown)
   const exited = (cause as Partial<QueueError>).code === 'RUNTIME_EXITED'
-  const said = tail.length > 0 && !exited ? ` Its last words:\n${tail.join('\n')}` : ''
-  const message = `Worker "${worker}" could not be started: ${cause.message}${said}`
+  const output = tail.length > 0 && !exited ? ` Its last output:\n${tail.join('\n')}` : ''
+  const message = `Worker "${worker}" could not be started: ${cause.message}${output}`
   const { retryable } = cause as Partial<QueueError>
   const error = new QueueError('RUNTIME_START_FAILED', message, { cause, retryable })
-  // Where the user's file failed says more than where that was noticed.
+  // The stack of the user's file is more helpful than the stack of this process.
   if (cause.stack !== undefined) error.stack = `QueueError: ${message}\n${cause.stack}`
   return error
 }
 
+/** Returns the error for a message of a child that is larger than `limit` bytes. */
 export function tooLarge(worker: string, limit: number): QueueError {
-  const hint = 'Store what is large elsewhere and return a reference, or raise payloadLimit.'
+  const hint = 'Store large data elsewhere and return a reference, or raise the option "payloadLimit".'
   return new QueueError('PAYLOAD_TOO_LARGE', `Worker "${worker}" sent a message of more than ${limit} bytes. ${hint}`)
 }
 
 function silence(worker: string, limit: number): QueueError {
-  return new QueueError('RUNTIME_SILENT', `The process of worker "${worker}" has not answered for ${limit} ms.`)
+  const hint = 'Keep its main thread responsive, or raise the option "heartbeatTimeout".'
+  return new QueueError('RUNTIME_SILENT', `The process of worker "${worker}" did not respond for ${limit} ms. ${hint}`)
 }

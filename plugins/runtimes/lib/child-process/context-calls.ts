@@ -4,35 +4,36 @@ import { fromWire, isRecord, RpcError } from './wire-error.ts'
 
 type Wait = Parameters<RunContext['step']['wait']>[1]
 
-/** How many reads a swap can still refer to. */
+/** How many tokens of `ctx.state.read` remain valid. */
 const MAX_TOKENS = 1000
 
 /**
- * What a handler in a child can do with its run: the methods of the protocol, on the context in this process.
+ * Returns a function that runs the `ctx.*` methods of the protocol on the context in this process.
  *
- * @param absent how a value is told that there is none of
+ * @param absent what the child receives for a missing value
+ * @throws RpcError for an unknown method or invalid parameters
  */
 export function createContextCalls(ctx: RunContext, absent: null | undefined) {
-  /** What `read` has handed out, by the token that `swap` brings back. */
+  /** Values that `ctx.state.read` has returned, by the token that `ctx.state.swap` sends. */
   const seen = new Map<number, unknown>()
   let lastToken = 0
 
   async function swap(key: string, token: number, value: unknown) {
-    if (!seen.has(token)) throw new RpcError(RPC.params, `There is no token ${token}; each serves one swap.`)
+    if (!seen.has(token)) throw new RpcError(RPC.params, `Token ${token} is unknown. Each token is valid for one swap.`)
     const expected = seen.get(token)
     seen.delete(token)
     const swapped = await ctx.state.compareAndSet(key, expected, value)
     return swapped ? { swapped, value } : { swapped }
   }
 
-  /** A handler outside may not stand in for plugins: neither by their queues nor by the options that they pass to each other. */
+  /** A handler in a child may use neither the queues of plugins nor the options that plugins pass to each other. */
   function enqueue(worker: unknown, data: unknown, options?: Record<string, unknown>) {
     const to = target(worker)
     const queue = typeof to === 'string' ? ctx.kernel.registry.get(to)?.queue.name : to.queue
     if (queue !== undefined) assertFree('queue', queue)
     const taken = PLUGIN_OPTIONS.find((name) => options?.[name] !== undefined)
     if (taken === undefined) return ctx.kernel.enqueue(to, data, options)
-    throw new QueueError('NAME_RESERVED', `Option "${taken}" of a job is for plugins. Leave it out.`, {
+    throw new QueueError('NAME_RESERVED', `Job option "${taken}" is reserved for plugins. Remove it.`, {
       retryable: false,
     })
   }
@@ -71,23 +72,23 @@ export function createContextCalls(ctx: RunContext, absent: null | undefined) {
     'ctx.cancelled': () => ctx.cancelled,
   }
 
-  /** @throws RpcError for a method there is not, or wrong parameters */
   return (method: string, params: Params): unknown => {
-    const carryOut = Object.hasOwn(calls, method) ? calls[method]! : undefined
-    if (!carryOut) {
-      throw new RpcError(RPC.method, `There is no method "${method}". There are: ${Object.keys(calls).join(', ')}.`)
+    const run = Object.hasOwn(calls, method) ? calls[method]! : undefined
+    if (!run) {
+      throw new RpcError(RPC.method, `Method "${method}" is unknown. Use one of: ${Object.keys(calls).join(', ')}.`)
     }
     const [, member] = method.split('.') as [string, keyof RunContext]
     if (OF_PLUGINS.has(member) && ctx[member] === undefined) {
-      throw new RpcError(RPC.method, `No plugin gives "ctx.${member}" here. Add the one that does.`)
+      throw new RpcError(RPC.method, `"ctx.${member}" is missing, because its plugin is not installed. Add the plugin.`)
     }
-    return carryOut(params)
+    return run(params)
   }
 }
 export type ContextCalls = ReturnType<typeof createContextCalls>
 
+/** Members of the context that plugins add. */
 const OF_PLUGINS: ReadonlySet<string> = new Set(['state', 'logger', 'flow', 'client', 'progress', 'step'])
-/** Options that plugins pass to each other, and the transaction of a caller, which is an object of its process. */
+/** Options that plugins pass to each other, and `db`, the transaction of a caller, which cannot leave its process. */
 const PLUGIN_OPTIONS = ['runId', 'flow', 'once', 'db'] as const
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const
 
@@ -97,7 +98,7 @@ function target(worker: unknown): string | { queue: string; name: string } {
   return { queue: text(queue, 'worker.queue'), name: text(name, 'worker.name') }
 }
 
-/** An error as a parameter: a message, and what else the `data` of an error says. */
+/** Reads an error from a parameter: its message, and the members of the `data` of a protocol error. */
 function failure(given: unknown): Error {
   const { message, ...data } = record(given, 'error')
   return fromWire({ code: RPC.failed, message: text(message, 'error.message'), data })
@@ -128,6 +129,6 @@ function oneOf<T extends string>(value: unknown, name: string, allowed: readonly
 }
 
 function wrong(name: string, expected: string, value: unknown): RpcError {
-  const came = value === undefined ? 'nothing' : (JSON.stringify(value)?.slice(0, 100) ?? typeof value)
-  return new RpcError(RPC.params, `Parameter "${name}" is ${expected}; got ${came}.`)
+  const received = value === undefined ? 'nothing' : (JSON.stringify(value)?.slice(0, 100) ?? typeof value)
+  return new RpcError(RPC.params, `Parameter "${name}" must be ${expected}; got ${received}.`)
 }

@@ -1,35 +1,37 @@
 import { timerDelay } from '../../../../kernel/index.ts'
-/** How often a child is asked within the time it may be silent. */
+
+/** How many heartbeats are sent within the time that a child may be silent. */
 const BEATS = 4
 
 interface HeartbeatOptions {
-  /** Milliseconds of silence that are too many; 0 asks nothing. */
+  /** How many milliseconds a child may be silent. 0 turns heartbeats off. */
   limit: number
-  /** Since when a job runs, by `performance.now()`; `undefined` while none does. */
+  /** Returns when the current job started, by `performance.now()`, or `undefined` without a job. */
   busySince(): number | undefined
-  /** When the child was last heard. */
-  heard(): number
+  /** Returns when the child last sent anything, by `performance.now()`. */
+  lastHeard(): number
   ping(): Promise<unknown>
-  silent(): void
+  /** Called when the child has been silent for too long. */
+  onSilent(): void
 }
 
 /**
- * Asks a child that works now and then whether it is there. Silence counts only where this process has asked and
- * listened in time: after a pause of its own (a sleeping laptop, a debugger, a busy loop) it asks again first. Returns a
- * function that stops it.
+ * Sends heartbeats to a child while it runs a job. Silence counts only if this process was able to send and receive in
+ * time. After a pause of this process (a sleeping laptop, a debugger, a busy loop) it sends a heartbeat first. Returns
+ * a function that stops the heartbeats.
  */
-export function startHeartbeat({ limit, busySince, heard, ping, silent }: HeartbeatOptions): () => void {
+export function startHeartbeat({ limit, busySince, lastHeard, ping, onSilent }: HeartbeatOptions): () => void {
   if (limit === 0) return () => {}
   const beat = timerDelay(limit / BEATS)
-  let lookedAt = performance.now()
-  let looksInTime = 0
+  let lastCheck = performance.now()
+  let checksInTime = 0
   const timer = setInterval(() => {
     const now = performance.now()
-    looksInTime = now - lookedAt > 2 * beat ? 0 : looksInTime + 1
-    lookedAt = now
+    checksInTime = now - lastCheck > 2 * beat ? 0 : checksInTime + 1
+    lastCheck = now
     const since = busySince()
     if (since === undefined) return
-    if (looksInTime > 1 && now - Math.max(since, heard()) >= limit) silent()
+    if (checksInTime > 1 && now - Math.max(since, lastHeard()) >= limit) onSilent()
     else ping().catch(() => {})
   }, beat).unref()
   return () => clearInterval(timer)

@@ -13,44 +13,54 @@ import { spawnProcess, type Command, type SpawnedProcess } from './spawn.ts'
 import { createSupervisor } from './supervisor.ts'
 import { recordUsage } from './usage.ts'
 
-/** What a runtime starts for a worker. */
+/** The program that a runtime starts for a worker. */
 export interface Launch extends Pick<Command, 'command' | 'args' | 'channel'> {
-  /** What the child is told to load. */
+  /** The worker file, which the child loads. */
   file: string
-  /** Over the variables of the options. */
+  /** Environment variables. They override those of the options. */
   env?: Readonly<Record<string, string>>
 }
 
-/** A child about to be: what it runs, and what starts it. */
-export interface Birth extends ChildOptions {
+/** A request to create a child: what it runs, and a function that starts its process. */
+export interface SpawnRequest extends ChildOptions {
   launch: Launch
-  /** Starts the process, with more variables if need be. */
+  /** Starts the process, optionally with additional environment variables. */
   spawn(env?: Readonly<Record<string, string>>): Promise<SpawnedProcess>
 }
 
 export interface HostSpec {
   /** The name of the runtime. */
   runtime: string
+  /** Returns the program to start for a worker. */
   launch(worker: WorkerDefinition, options: ResolvedProcessOptions): MaybePromise<Launch>
-  /** Default: one that speaks the protocol. */
-  createChild?(birth: Birth): Promise<Child>
+  /** Creates a child. Default: a child that speaks the worker protocol. */
+  createChild?(request: SpawnRequest): Promise<Child>
 }
 
-/** Runs the jobs of a runtime in processes of their own. */
+/**
+ * Runs the jobs of a runtime in child processes.
+ *
+ * @example
+ * const children = createChildHost(kernel, options, {
+ *   runtime: 'deno',
+ *   launch: (worker) => ({ command: 'deno', args: ['run', 'serve.ts'], channel: 'fd', file: fileOf(worker, 'deno') }),
+ * })
+ * kernel.provide('runtime', { name: 'deno', extensions: ['.deno.ts'], load, execute: children.execute })
+ */
 export function createChildHost(kernel: Kernel, options: HostOptions, { runtime, launch, ...spec }: HostSpec) {
   const { maxChildren, ...defaults } = options
   const supervisor = createSupervisor()
   const facts = recordUsage(kernel, runtime)
-  // Escapes and base64 make the text of a value longer than the value.
+  // Escapes and base64 make an encoded value longer than the value itself.
   const maxMessage = 4 * kernel.config.payloadLimit + 1024 * 1024
-  const create = spec.createChild ?? (async (birth) => createChild(await birth.spawn(), birth))
+  const create = spec.createChild ?? (async (request) => createChild(await request.spawn(), request))
   const pool = createPool({
     maxChildren,
     optionsOf: (worker) => ({ ...defaults, ...ownOptions(processOptions, 'process', worker) }),
     async spawn(worker, own) {
       const launched = await launch(worker, own)
       const { command, args, channel, file, env } = launched
-      const spawn: Birth['spawn'] = (more) =>
+      const spawn: SpawnRequest['spawn'] = (more) =>
         spawnProcess(
           { command, args, channel, cwd: own.cwd, env: { ...environmentOf(own), ...env, ...more } },
           supervisor,
@@ -60,7 +70,12 @@ export function createChildHost(kernel: Kernel, options: HostOptions, { runtime,
   })
 
   return {
-    /** @throws QueueError `RUNTIME_START_FAILED`, `RUNTIME_EXITED`, `RUNTIME_SILENT`, `PROTOCOL_VIOLATION`, `PAYLOAD_TOO_LARGE`; or what the handler throws */
+    /**
+     * Runs a job in a process, and returns the result of its handler.
+     *
+     * @throws the error of the handler, or QueueError `RUNTIME_START_FAILED`, `RUNTIME_EXITED`, `RUNTIME_SILENT`,
+     *   `PROTOCOL_VIOLATION` or `PAYLOAD_TOO_LARGE`
+     */
     async execute(worker: WorkerDefinition, ctx: RunContext): Promise<unknown> {
       const member = await pool.acquire(worker, ctx.signal)
       try {
@@ -70,10 +85,10 @@ export function createChildHost(kernel: Kernel, options: HostOptions, { runtime,
       }
     },
     /**
-     * Runs a program to its end, which comes after `timeout` milliseconds at the latest, and with this process.
+     * Runs a program until it ends. Kills it after `timeout` milliseconds, or when this process ends.
      *
-     * @param onLine called with each line on stdout as it comes
-     * @returns what came on stderr, the first of it where that is much
+     * @param onLine called with each line of stdout
+     * @returns the beginning of stderr, up to the size limit of a message
      */
     async run(command: Omit<Command, 'channel'>, timeout: number, onLine: (line: string) => void): Promise<string> {
       const spawned = await spawnProcess({ ...command, channel: 'none' }, supervisor)
@@ -91,6 +106,7 @@ export function createChildHost(kernel: Kernel, options: HostOptions, { runtime,
       flush()
       return Buffer.concat(errors).toString()
     },
+    /** Ends all processes, and resolves when they have exited. */
     async close(): Promise<void> {
       await pool.close()
       supervisor.close()
@@ -99,11 +115,15 @@ export function createChildHost(kernel: Kernel, options: HostOptions, { runtime,
 }
 export type ChildHost = ReturnType<typeof createChildHost>
 
-/** @throws QueueError `WORKER_INVALID` for a worker that is a function */
+/**
+ * Returns the path of a worker's file.
+ *
+ * @throws QueueError `WORKER_INVALID` if the worker was registered as a function
+ */
 export function fileOf({ id, absPath }: WorkerDefinition, runtime: string): string {
   if (absPath !== undefined) return absPath
-  const hint = 'A function cannot move to another process. Put the handler into a file, and name that as absPath.'
-  throw new QueueError('WORKER_INVALID', `Worker "${id}" has no file, which runtime "${runtime}" needs. ${hint}`, {
+  const hint = 'A function cannot be sent to another process. Move the handler to a file, and pass its path as absPath.'
+  throw new QueueError('WORKER_INVALID', `Worker "${id}" has no file, but runtime "${runtime}" needs one. ${hint}`, {
     retryable: false,
   })
 }

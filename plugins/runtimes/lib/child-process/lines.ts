@@ -1,15 +1,15 @@
 const NEWLINE = 0x0a
 
 export interface LineReaderOptions {
-  /** The most bytes of a line that are kept. */
+  /** How many bytes of a line are kept. */
   max: number
-  /** A line without its end, and how many bytes of it were cut off. */
+  /** Receives a line without its line break, and the number of bytes that were cut off. */
   onLine(text: string, cut: number): void
-  /** Once for each line that turns out longer, as soon as it does. */
+  /** Called once for each line that is longer than `max`, as soon as it exceeds it. */
   onOverflow?(): void
 }
 
-/** Cuts a stream of bytes into lines, in bounded memory whatever comes. */
+/** Splits a stream of bytes into lines, with bounded memory for any input. */
 export function createLineReader({ max, onLine, onOverflow }: LineReaderOptions) {
   let parts: Buffer[] = []
   let kept = 0
@@ -39,7 +39,7 @@ export function createLineReader({ max, onLine, onOverflow }: LineReaderOptions)
     push(chunk: Buffer): void {
       let start = 0
       for (let at = chunk.indexOf(NEWLINE); at !== -1; at = chunk.indexOf(NEWLINE, start)) {
-        // The usual case, a whole line in one chunk, is not collected first.
+        // Fast path for the common case: a whole line in one chunk.
         if (kept === 0 && cut === 0 && at - start <= max) onLine(chunk.toString('utf8', start, at), 0)
         else {
           keep(chunk.subarray(start, at))
@@ -49,7 +49,7 @@ export function createLineReader({ max, onLine, onOverflow }: LineReaderOptions)
       }
       if (start < chunk.length) keep(chunk.subarray(start))
     },
-    /** Hands over a last line that has no end. */
+    /** Delivers the last line if it has no line break. */
     flush(): void {
       if (kept > 0 || cut > 0) end()
     },

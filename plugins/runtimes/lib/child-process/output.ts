@@ -2,13 +2,13 @@ import type { Readable } from 'node:stream'
 import type { RunContext } from '../../../../kernel/index.ts'
 import { createLineReader } from './lines.ts'
 
-/** A longer line is cut, and says so. */
+/** How many bytes of a line are kept. A cut line is marked. */
 const MAX_LINE = 16 * 1024
-/** How many of the last lines on stderr a failure tells. */
+/** How many of the last lines of stderr an error contains. */
 const TAIL_LINES = 20
-/** Lines printed between jobs, which the next one gets. */
+/** How many lines printed between two jobs are kept for the log of the next job. */
 const MAX_EARLY = 100
-/** The stream rests while this many lines wait to be stored. */
+/** Reading stops while this many lines wait to be stored. */
 const MAX_PENDING = 64
 
 type StreamName = 'stdout' | 'stderr'
@@ -18,9 +18,9 @@ interface Line {
 }
 
 /**
- * What a child prints, as entries of its job's log.
+ * Stores what a child prints in the log of its job.
  *
- * @param limit characters a job may print; what is beyond is counted, and the log says how much it was
+ * @param limit how many characters a job may print. Further characters are dropped, and the log says how many
  */
 export function createOutput(limit: number) {
   const readers: { stream: Readable; flush(): void }[] = []
@@ -29,8 +29,8 @@ export function createOutput(limit: number) {
   let ctx: RunContext | undefined
   let printed = 0
   let dropped = 0
-  /** Of what was printed between jobs. */
-  let missed = 0
+  /** Characters printed between two jobs that were dropped. */
+  let droppedEarly = 0
   let pending = 0
   let drained: (() => void) | undefined
 
@@ -50,9 +50,9 @@ export function createOutput(limit: number) {
 
   function line(entry: Line): void {
     if (entry.stream === 'stderr' && tail.push(entry.text) > TAIL_LINES) tail.shift()
-    // With its end, so that empty lines are not free.
+    // Includes the line break, so that empty lines count too.
     const length = entry.text.length + 1
-    if (!ctx) return void (early.length < MAX_EARLY ? early.push(entry) : (missed += length))
+    if (!ctx) return void (early.length < MAX_EARLY ? early.push(entry) : (droppedEarly += length))
     printed += length
     if (printed > limit) dropped += length
     else store(ctx, entry.stream === 'stderr' ? 'warn' : 'info', entry.text, { stream: entry.stream })
@@ -60,10 +60,10 @@ export function createOutput(limit: number) {
 
   function store(to: RunContext, level: 'info' | 'warn', message: string, meta: object): void {
     pending++
-    to.logger.log(level, message, meta).then(stored, stored)
+    to.logger.log(level, message, meta).then(onStored, onStored)
   }
 
-  function stored(): void {
+  function onStored(): void {
     if (--pending >= MAX_PENDING) return
     for (const { stream } of readers) if (stream.isPaused()) stream.resume()
     if (pending === 0) drained?.()
@@ -73,19 +73,19 @@ export function createOutput(limit: number) {
 
   return {
     follow,
-    /** The last lines on stderr. */
+    /** Returns the last lines of stderr. */
     tail: (): readonly string[] => tail,
-    /** From now on what is printed belongs to this job. */
+    /** Assigns all further output to a job. */
     begin(job: RunContext): void {
       ctx = job
       printed = 0
-      dropped = missed
-      missed = 0
+      dropped = droppedEarly
+      droppedEarly = 0
       for (const entry of early.splice(0)) line(entry)
     },
     /**
-     * Waits for what the job has printed before it answered. That lies in the pipes, so it arrives in
-     * the turn of the event loop in which the answer does, unless a stream rests.
+     * Waits for the output that the job printed before its response. That output is already in the pipes, so it
+     * arrives in the same turn of the event loop as the response, unless a stream is paused.
      */
     async end(): Promise<void> {
       await new Promise((resolve) => void setImmediate(resolve))
@@ -95,7 +95,7 @@ export function createOutput(limit: number) {
       }
       for (const { flush } of readers) flush()
       if (dropped > 0) {
-        const message = `${dropped} characters of output were left out: a job may print ${limit}, and ${MAX_EARLY} lines before it begins.`
+        const message = `${dropped} characters of output were dropped. A job may print ${limit} characters, and ${MAX_EARLY} lines before it starts.`
         store(ctx!, 'warn', message, { dropped })
       }
       ctx = undefined

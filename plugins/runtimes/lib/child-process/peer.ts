@@ -6,13 +6,13 @@ import { fromWire, isRecord, RpcError, toWire, type WireError } from './wire-err
 type Id = number | string
 
 export interface PeerOptions {
-  /** Sends one line, its end included. */
+  /** Sends one line, including its line break. */
   send(line: string): void
-  /** Carries out what the other side asks for. Without an `id` nobody hears the answer. */
+  /** Handles a request of the other side. A notification has no `id`, and its result is not sent. */
   call(method: string, params: Params, id?: Id): unknown
-  /** What came is no message, or answers nothing that was asked. */
+  /** Called for a line that is not a message, or that is a response without a request. */
   onInvalid(code: number, message: string): void
-  /** The most bytes of one message. Default: any. */
+  /** Returns the largest size of a message in bytes. Default: no limit. */
   maxMessage?(): number
 }
 
@@ -22,42 +22,42 @@ interface Pending {
 }
 
 /**
- * One side of a JSON-RPC 2.0 conversation, both client and server. Small and ours, since every
- * microsecond of it is added to each job in a reused child, and since what is to happen with rubbish
- * differs between the sides.
+ * Creates one side of a JSON-RPC 2.0 connection, which is client and server at once. It is written here for two
+ * reasons: each microsecond of it is added to every job in a reused child, and the two sides handle invalid messages
+ * differently.
  */
 export function createPeer({ send, call, onInvalid, maxMessage = () => Infinity }: PeerOptions) {
   const pending = new Map<Id, Pending>()
   let lastId = 0
   let ended: Error | undefined
 
-  function request(method: string, params?: object): { id: number; answer: Promise<unknown> } {
+  function request(method: string, params?: object): { id: number; response: Promise<unknown> } {
     const id = ++lastId
-    const answer = new Promise<unknown>((resolve, reject) => {
+    const response = new Promise<unknown>((resolve, reject) => {
       if (ended) return reject(ended)
       const line = encode({ jsonrpc: '2.0', id, method, params })
       pending.set(id, { resolve, reject })
       send(line)
     })
-    return { id, answer }
+    return { id, response }
   }
 
   function notify(method: string, params?: object): void {
     if (!ended) send(encode({ jsonrpc: '2.0', method, params }))
   }
 
-  /** @throws RpcError for a message beyond the limit, QueueError for a value that cannot travel */
+  /** @throws RpcError for a message that is too large, or QueueError for a value that cannot be encoded */
   function encode(message: Message): string {
     const line = write(message)
     const limit = maxMessage()
-    // No character has more than three bytes for each unit of its length.
+    // A UTF-16 code unit has at most three bytes in UTF-8.
     if (line.length * 3 <= limit) return line
     const size = Buffer.byteLength(line)
     if (size <= limit) return line
-    throw new RpcError(RPC.tooLarge, `A message of ${size} bytes is too large: the host takes ${limit}.`)
+    throw new RpcError(RPC.tooLarge, `A message of ${size} bytes is too large. The host accepts ${limit} bytes.`)
   }
 
-  function answer(id: Id, members: { result: unknown } | { error: WireError }): void {
+  function respond(id: Id, members: { result: unknown } | { error: WireError }): void {
     if (ended) return
     let line: string
     try {
@@ -73,10 +73,10 @@ export function createPeer({ send, call, onInvalid, maxMessage = () => Infinity 
     try {
       message = decodeJson(line)
     } catch {
-      return onInvalid(RPC.parse, `A line that is not JSON came: ${excerpt(line)}`)
+      return onInvalid(RPC.parse, `Received a line that is not JSON: ${excerpt(line)}`)
     }
     if (!isRecord(message) || message.jsonrpc !== '2.0') {
-      return onInvalid(RPC.invalid, `A line that is no JSON-RPC 2.0 message came: ${excerpt(line)}`)
+      return onInvalid(RPC.invalid, `Received a line that is not a JSON-RPC 2.0 message: ${excerpt(line)}`)
     }
     if (typeof message.method === 'string') serve(message.method, message.params, message.id, line)
     else settle(message, line)
@@ -85,10 +85,10 @@ export function createPeer({ send, call, onInvalid, maxMessage = () => Infinity 
   function serve(method: string, given: unknown, id: unknown, line: string): void {
     const params = given ?? {}
     if (!isRecord(params) || !(id === undefined || isId(id))) {
-      return onInvalid(RPC.invalid, `A request with wrong params or id came: ${excerpt(line)}`)
+      return onInvalid(RPC.invalid, `Received a request with invalid "params" or "id": ${excerpt(line)}`)
     }
-    const fail = (error: unknown): void => void (id !== undefined && answer(id, { error: toWire(error) }))
-    const succeed = (result: unknown): void => void (id !== undefined && answer(id, { result }))
+    const fail = (error: unknown): void => void (id !== undefined && respond(id, { error: toWire(error) }))
+    const succeed = (result: unknown): void => void (id !== undefined && respond(id, { result }))
     try {
       const result = call(method, params, id)
       if (isPromise(result)) result.then(succeed, fail)
@@ -100,9 +100,9 @@ export function createPeer({ send, call, onInvalid, maxMessage = () => Infinity 
 
   function settle({ id, result, error }: Record<string, unknown>, line: string): void {
     const waiting = isId(id) ? pending.get(id) : undefined
-    if (!waiting) return onInvalid(RPC.invalid, `An answer to nothing came: ${excerpt(line)}`)
+    if (!waiting) return onInvalid(RPC.invalid, `Received a response to an unknown request: ${excerpt(line)}`)
     if (error !== undefined && !isWireError(error)) {
-      return onInvalid(RPC.invalid, `An answer with a malformed error came: ${excerpt(line)}`)
+      return onInvalid(RPC.invalid, `Received a response with a malformed "error": ${excerpt(line)}`)
     }
     pending.delete(id as Id)
     if (error === undefined) waiting.resolve(result)
@@ -113,9 +113,10 @@ export function createPeer({ send, call, onInvalid, maxMessage = () => Infinity 
     request,
     notify,
     receive,
-    /** Says that a line made no sense. */
-    complain: (code: number, message: string) => send(write({ jsonrpc: '2.0', id: null, error: { code, message } })),
-    /** Fails what is under way, and whatever is asked from now on. */
+    /** Reports a line that is not a valid message to the other side. */
+    reportInvalid: (code: number, message: string) =>
+      send(write({ jsonrpc: '2.0', id: null, error: { code, message } })),
+    /** Rejects all pending and all later requests. */
     end(error: Error): void {
       ended ??= error
       for (const { reject } of pending.values()) reject(ended)

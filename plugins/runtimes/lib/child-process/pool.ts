@@ -16,255 +16,282 @@ export interface PoolOptions {
   spawn(worker: WorkerDefinition, options: ResolvedProcessOptions): Promise<Child>
 }
 
-/** A process and its place in the pool. */
+/** One process of the pool. */
 interface Member {
-  lane: Lane
+  group: WorkerGroup
   child: Child
+  /** How many jobs it has received. */
   uses: number
-  idle: NodeJS.Timeout | undefined
+  idleTimer: NodeJS.Timeout | undefined
   dismissed: boolean
 }
 
-/** What the pool knows of one worker. */
-interface Lane {
+/** The processes of one worker. */
+interface WorkerGroup {
   worker: WorkerDefinition
   options: ResolvedProcessOptions
   breaker: Breaker
-  /** Those that wait for a job, the one that waits longest first. */
-  ready: Member[]
-  /** Those that are being started ahead, and are no job's yet. */
-  coming: Promise<Member>[]
-  usedAt: number
+  /** Idle processes. The one that has been idle longest comes first. */
+  idle: Member[]
+  /** Processes that are started in advance and are not assigned to a job yet. */
+  starting: Promise<Member>[]
+  lastUsed: number
   retired: boolean
 }
 
+/** A job that waits for a process. */
 interface Waiter {
-  lane: Lane
-  /** Takes it out of the line. */
+  group: WorkerGroup
+  /** Removes it from the queue. */
   leave(wasCalled: boolean): void
 }
 
 /**
- * The processes of a runtime: started ahead of the next job, used again where the worker says so,
- * never more than there may be. Jobs beyond wait in line.
+ * Manages the processes of a runtime. Starts them before the next job needs them, reuses them as often as the worker
+ * allows, and limits their total number. Further jobs wait in the order of their calls.
+ *
+ * ```
+ *            launch ┌──────────┐ ready ┌──────┐ acquire ┌──────┐
+ *          ────────>│ starting │──────>│ idle │────────>│ busy │
+ *                   └────┬─────┘       └┬─────┘         └─┬──┬─┘
+ *     did not start,     │              │ ^    release,   │  │ release: used `reuse` times,
+ *     pool was closed    │              │ └───────────────┘  │ worker was reloaded,
+ *                        │              │   may be reused    │ pool was closed
+ *                        │              │ idleTimeout,       │
+ *                        │              │ makeRoom, closed   │
+ *                        v              v                    v
+ *                   ┌─────────────────────────────────────────┐   a crash leads from
+ *                   │       dismissed ─────> exited           │   any state to exited
+ *                   └─────────────────────────────────────────┘
+ * ```
+ *
+ * - A `starting` process that `acquire` launched or took becomes `busy` at once.
+ * - `processCount` counts all processes that have not exited, and never exceeds `maxChildren`.
+ * - `callNext` runs whenever a process becomes idle or exits. It calls the first waiter that can use the change.
  */
 export function createPool({ maxChildren, optionsOf, spawn }: PoolOptions) {
-  const lanes = new Map<WorkerDefinition, Lane>()
+  const groups = new Map<WorkerDefinition, WorkerGroup>()
   const members = new Set<Member>()
-  const waiting: Waiter[] = []
-  /** Processes that live or are being started. */
-  let places = 0
-  /** Jobs that were called from the line and are about to take what they were called for. */
-  let called = 0
+  const waiters: Waiter[] = []
+  /** Processes that run or are starting. */
+  let processCount = 0
+  /** Waiters that were called, and have not yet taken the process they were called for. */
+  let calledWaiters = 0
   let closed = false
-  let emptied: (() => void) | undefined
+  let onEmpty: (() => void) | undefined
 
-  function laneOf(worker: WorkerDefinition): Lane {
-    let lane = lanes.get(worker)
-    if (!lane) {
+  function groupOf(worker: WorkerDefinition): WorkerGroup {
+    let group = groups.get(worker)
+    if (!group) {
       const { id } = worker
-      for (const other of lanes.values()) if (other.worker.id === id) retire(other)
+      for (const other of groups.values()) if (other.worker.id === id) retire(other)
       const options = optionsOf(worker)
-      lane = { worker, options, breaker: createBreaker(id), ready: [], coming: [], usedAt: 0, retired: false }
-      lanes.set(worker, lane)
+      group = { worker, options, breaker: createBreaker(id), idle: [], starting: [], lastUsed: 0, retired: false }
+      groups.set(worker, group)
     }
-    return lane
+    return group
   }
 
-  /** A worker that was loaded again has processes that hold what it was. */
-  function retire(lane: Lane): void {
-    lane.retired = true
-    lanes.delete(lane.worker)
-    for (const member of lane.ready.splice(0)) dismiss(member)
+  /** Called when a worker was loaded again: its processes still hold the previous version. */
+  function retire(group: WorkerGroup): void {
+    group.retired = true
+    groups.delete(group.worker)
+    for (const member of group.idle.splice(0)) dismiss(member)
   }
 
   /**
-   * A process for a job, in the order of the calls where there are too few. The abort of `signal`
-   * takes the job out of the line.
+   * Returns a process for a job. If all places are taken, jobs receive a process in the order of their calls. The
+   * abort of `signal` stops the wait.
    */
   async function acquire(worker: WorkerDefinition, signal: AbortSignal): Promise<Member> {
-    const lane = laneOf(worker)
+    const group = groupOf(worker)
     try {
-      for (let due = waiting.length === 0; ; due = true) {
+      for (let mayTake = waiters.length === 0; ; mayTake = true) {
         signal.throwIfAborted()
-        if (closed) throw new QueueError('KERNEL_CLOSED', `Worker "${worker.id}" starts no processes any more.`)
-        if (due) {
-          const member = await claim(lane)
-          if (member && signal.aborted) settle(member)
+        if (closed) {
+          const message = `Worker "${worker.id}" cannot start a process, because the kernel is closed.`
+          throw new QueueError('KERNEL_CLOSED', message)
+        }
+        if (mayTake) {
+          const member = await take(group)
+          if (member && signal.aborted) makeIdle(member)
           else if (member) return use(member)
         }
-        if (!signal.aborted && (await turn(lane, signal, due))) called--
+        if (!signal.aborted && (await waitForCall(group, signal, mayTake))) calledWaiters--
       }
     } catch (error) {
-      // Whoever was called and cannot go passes the call on.
-      next()
+      // This job may have been called. The call passes to the next waiter.
+      callNext()
       throw error
     }
   }
 
-  /** A process that is ready, or about to be, or a new one if there is a place for it. */
-  function claim(lane: Lane): MaybePromise<Member | undefined> {
-    const ready = lane.ready.shift()
-    if (ready) return ready
-    lane.breaker.check()
-    return lane.coming.shift() ?? (places < maxChildren ? launch(lane) : undefined)
+  /** Returns an idle process, a starting one, or a new one if there is a free place. */
+  function take(group: WorkerGroup): MaybePromise<Member | undefined> {
+    const idle = group.idle.shift()
+    if (idle) return idle
+    group.breaker.check()
+    return group.starting.shift() ?? (processCount < maxChildren ? launch(group) : undefined)
   }
 
   function use(member: Member): Member {
-    clearTimeout(member.idle)
+    clearTimeout(member.idleTimer)
     member.uses++
-    member.lane.usedAt = Date.now()
-    // Off the path of this job.
-    setImmediate(() => prepareNext(member.lane))
+    member.group.lastUsed = Date.now()
+    // Deferred, so that it does not delay this job.
+    setImmediate(() => prepareNext(member.group))
     return member
   }
 
-  async function launch(lane: Lane): Promise<Member> {
-    places++
+  async function launch(group: WorkerGroup): Promise<Member> {
+    processCount++
     let child: Child
     try {
-      child = await spawn(lane.worker, lane.options)
+      child = await spawn(group.worker, group.options)
     } catch (error) {
-      left()
-      // What the runtime says of it in words of its own stays that.
-      throw failed(lane, isQueueError(error) ? error : startError(lane.worker.id, error))
+      freePlace()
+      // An error of the runtime already explains itself, and is kept as it is.
+      throw recordFailure(group, isQueueError(error) ? error : startError(group.worker.id, error))
     }
-    const member: Member = { lane, child, uses: 0, idle: undefined, dismissed: false }
+    const member: Member = { group, child, uses: 0, idleTimer: undefined, dismissed: false }
     members.add(member)
-    void child.exited.then(() => gone(member))
+    void child.exited.then(() => onExit(member))
     if (closed) dismiss(member)
     try {
       await child.ready
     } catch (error) {
-      throw failed(lane, toError(error))
+      throw recordFailure(group, toError(error))
     }
-    lane.breaker.started()
+    group.breaker.recordSuccess()
     return member
   }
 
-  function failed(lane: Lane, error: Error): Error {
-    lane.breaker.failed(error)
+  function recordFailure(group: WorkerGroup, error: Error): Error {
+    group.breaker.recordFailure(error)
     return error
   }
 
-  /** Starts ahead what the next jobs of a worker will want. */
-  function prepareNext(lane: Lane): void {
-    const { spare, reuse, idleTimeout } = lane.options
-    if (closed || lane.retired || lane.breaker.open || waiting.length + called > 0) return
-    if (Date.now() - lane.usedAt > idleTimeout) return
-    const returning = reuse > 1 ? count(members, (one) => one.lane === lane && one.uses < reuse) : lane.ready.length
-    if (returning + lane.coming.length >= spare || places >= maxChildren) return
-    const coming = launch(lane)
-    lane.coming.push(coming)
-    coming.then(
+  /** Starts the processes that the next jobs of a worker will need. */
+  function prepareNext(group: WorkerGroup): void {
+    const { spare, reuse, idleTimeout } = group.options
+    if (closed || group.retired || group.breaker.open || waiters.length + calledWaiters > 0) return
+    if (Date.now() - group.lastUsed > idleTimeout) return
+    const usable = reuse > 1 ? count(members, (one) => one.group === group && one.uses < reuse) : group.idle.length
+    if (usable + group.starting.length >= spare || processCount >= maxChildren) return
+    const starting = launch(group)
+    group.starting.push(starting)
+    starting.then(
       (member) => {
-        if (!unclaim(lane, coming)) return
-        settle(member)
-        prepareNext(lane)
+        if (!removeStarting(group, starting)) return
+        makeIdle(member)
+        prepareNext(group)
       },
-      // The next job starts one itself and tells why that fails.
-      () => void unclaim(lane, coming),
+      // The next job starts a process itself, and reports the reason if that fails.
+      () => void removeStarting(group, starting),
     )
   }
 
-  /** True when no job waits for it. */
-  function unclaim(lane: Lane, coming: Promise<Member>): boolean {
-    const at = lane.coming.indexOf(coming)
-    if (at !== -1) void lane.coming.splice(at, 1)
-    return at !== -1
+  /** Returns whether the process was still unassigned. */
+  function removeStarting(group: WorkerGroup, starting: Promise<Member>): boolean {
+    const index = group.starting.indexOf(starting)
+    if (index !== -1) void group.starting.splice(index, 1)
+    return index !== -1
   }
 
-  /** Puts a process that is free where the next job finds it. */
-  function settle(member: Member): void {
-    const { lane, child } = member
+  /** Makes a free process available to the next job. */
+  function makeIdle(member: Member): void {
+    const { group, child } = member
     if (!child.alive) return
-    if (closed || lane.retired) return dismiss(member)
-    lane.ready.push(member)
-    member.idle = setTimeout(() => dismiss(member), timerDelay(lane.options.idleTimeout)).unref()
-    next()
+    if (closed || group.retired) return dismiss(member)
+    group.idle.push(member)
+    member.idleTimer = setTimeout(() => dismiss(member), timerDelay(group.options.idleTimeout)).unref()
+    callNext()
   }
 
   function release(member: Member): void {
-    if (member.uses < member.lane.options.reuse) settle(member)
+    if (member.uses < member.group.options.reuse) makeIdle(member)
     else dismiss(member)
   }
 
   function dismiss(member: Member): void {
-    clearTimeout(member.idle)
+    clearTimeout(member.idleTimer)
     member.dismissed = true
-    const at = member.lane.ready.indexOf(member)
-    if (at !== -1) member.lane.ready.splice(at, 1)
+    const index = member.group.idle.indexOf(member)
+    if (index !== -1) member.group.idle.splice(index, 1)
     if (member.child.alive) member.child.stop()
   }
 
-  function gone(member: Member): void {
-    const { lane, uses, dismissed } = member
+  function onExit(member: Member): void {
+    const { group, uses, dismissed } = member
     members.delete(member)
-    if (uses === 0 && !dismissed) failed(lane, new Error('Its process ended while it waited for a job.'))
+    if (uses === 0 && !dismissed) recordFailure(group, new Error('Its process ended while it waited for a job.'))
     dismiss(member)
-    left()
-    prepareNext(lane)
+    freePlace()
+    prepareNext(group)
   }
 
-  function left(): void {
-    places--
-    if (places === 0) emptied?.()
-    next()
+  function freePlace(): void {
+    processCount--
+    if (processCount === 0) onEmpty?.()
+    callNext()
   }
 
-  /** Ends the process of another worker that has waited longest, when all places are taken. */
-  function makeRoom(lane: Lane): void {
-    if (lane.ready.length > 0) return
-    const idle = [...members].find((one) => one.lane !== lane && one.lane.ready.includes(one))
+  /** Ends an idle process of another worker, so that this worker gets a place. */
+  function makeRoom(group: WorkerGroup): void {
+    if (group.idle.length > 0) return
+    const idle = [...members].find((one) => one.group !== group && one.group.idle.includes(one))
     if (idle) dismiss(idle)
   }
 
-  /** Waits in line, at its head if it was there already. True when it was called, false when it gave up. */
-  function turn(lane: Lane, signal: AbortSignal, first: boolean): Promise<boolean> {
+  /**
+   * Waits until the job is called. A job that was called before and found no process waits at the head of the queue.
+   * Returns false if the wait was aborted.
+   */
+  function waitForCall(group: WorkerGroup, signal: AbortSignal, first: boolean): Promise<boolean> {
     return new Promise((resolve) => {
-      const giveUp = (): void => waiter.leave(false)
+      const onAbort = (): void => waiter.leave(false)
       const waiter: Waiter = {
-        lane,
+        group,
         leave(wasCalled) {
-          signal.removeEventListener('abort', giveUp)
-          const at = waiting.indexOf(waiter)
-          if (at !== -1) waiting.splice(at, 1)
+          signal.removeEventListener('abort', onAbort)
+          const index = waiters.indexOf(waiter)
+          if (index !== -1) waiters.splice(index, 1)
           resolve(wasCalled)
         },
       }
-      signal.addEventListener('abort', giveUp)
-      if (first) waiting.unshift(waiter)
-      else waiting.push(waiter)
-      next()
+      signal.addEventListener('abort', onAbort)
+      if (first) waiters.unshift(waiter)
+      else waiters.push(waiter)
+      callNext()
     })
   }
 
-  /** Lets the first one in line go that finds something: a process of its worker, or a free place. */
-  function next(): void {
-    const found = waiting.find(({ lane }) => lane.ready.length > 0 || places < maxChildren)
+  /** Calls the first waiter for which there is an idle process of its worker or a free place. */
+  function callNext(): void {
+    const found = waiters.find(({ group }) => group.idle.length > 0 || processCount < maxChildren)
     if (found) {
-      called++
+      calledWaiters++
       return found.leave(true)
     }
-    const first = waiting[0]
-    if (first) makeRoom(first.lane)
+    const first = waiters[0]
+    if (first) makeRoom(first.group)
   }
 
   return {
     acquire,
     release,
-    /** Ends all processes, those that are being started included, and waits until they are gone. */
+    /** Ends all processes, also those that are starting, and waits until they have exited. */
     async close(): Promise<void> {
       closed = true
-      for (const { leave } of [...waiting]) leave(false)
+      for (const { leave } of [...waiters]) leave(false)
       for (const member of members) dismiss(member)
-      if (places > 0) await new Promise<void>((resolve) => void (emptied = resolve))
+      if (processCount > 0) await new Promise<void>((resolve) => void (onEmpty = resolve))
     },
   }
 }
 
-function count<T>(of: Iterable<T>, test: (one: T) => boolean): number {
+function count<T>(items: Iterable<T>, test: (item: T) => boolean): number {
   let found = 0
-  for (const one of of) if (test(one)) found++
+  for (const item of items) if (test(item)) found++
   return found
 }

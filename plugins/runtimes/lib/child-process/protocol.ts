@@ -1,15 +1,16 @@
 import type { Job } from '../../../../kernel/index.ts'
 
 /*
- * The worker protocol as types; docs/protocol.md tells what they mean.
+ * The types of the worker protocol. docs/protocol.md describes what they mean.
  */
 
+/** The version of the protocol. */
 export const PROTOCOL = 1
 
-/** The file descriptor of the channel, which the variable `CHANNEL_VARIABLE` names. */
+/** The file descriptor of the channel. The environment variable `CHANNEL_VARIABLE` holds it. */
 export const CHANNEL_FD = 3
 
-/** Numbers of errors: those of JSON-RPC, then ours. */
+/** Error codes: first those of JSON-RPC, then those of this protocol. */
 export const RPC = {
   parse: -32700,
   invalid: -32600,
@@ -47,7 +48,7 @@ export interface ExecuteResult {
     delay?: number
     until?: number
     holdQueue?: boolean
-    /** The handler was left at a wait: it is due with the first of those it has begun. */
+    /** The handler was left at a wait. The job is due when the first of its waits is due. */
     suspended?: boolean
   }
   usage?: Usage
@@ -58,15 +59,15 @@ export interface CancelParams {
   reason: { code: string; message: string }
 }
 
-/** What a process has used. */
+/** The resources that a process has used. */
 export interface Usage {
   /** The largest resident size, in bytes. */
   maxRss: number
-  /** CPU time in milliseconds since its start. */
+  /** CPU time in milliseconds since the start of the process. */
   cpu: number
 }
 
 export type Params = Readonly<Record<string, unknown>>
 
-/** What the host calls itself in the handshake. */
+/** The name and version that the host sends in the handshake. */
 export const HOST = { name: 'nuxt-queue', version: '0.6.0' } as const

@@ -6,41 +6,47 @@ import { CHANNEL_FD } from './protocol.ts'
 import { signalGroup, type Supervisor } from './supervisor.ts'
 import { CHANNEL_VARIABLE } from './variables.ts'
 
-/** How long the output of a process that has ended may stay open, in the hands of one that left its group. */
+/** How many milliseconds to wait for the output after a process has ended. A descendant outside its group may hold it open. */
 const OUTPUT_GRACE = 500
 
-/** What to start. */
+/** A program to start. */
 export interface Command {
   command: string
   args: readonly string[]
   cwd?: string
   env: Readonly<Record<string, string>>
-  /** How the protocol reaches it; `none` for a program that does not speak it. */
+  /** Where the protocol is spoken. `none` is for a program that does not speak it. */
   channel: 'fd' | 'stdio' | 'none'
 }
 
-/** A process that leads a group of its own. */
+/** A process that leads its own process group. */
 export interface SpawnedProcess {
   readonly pid: number
   readonly stdin: Writable | undefined
   readonly stdout: Readable
   readonly stderr: Readable
-  /** What the protocol is read from and written to. */
+  /** The stream from which the protocol is read. */
   readonly input: Readable | undefined
+  /** The stream to which the protocol is written. */
   readonly output: Writable | undefined
-  /** Resolves once it has ended, its group is gone, and its output has been read. */
+  /** Resolves when the process has ended, its group has been killed, and its output has been read. */
   readonly exited: Promise<Exit>
-  /** SIGTERM to the group, and SIGKILL after `grace` milliseconds. */
+  /** Sends SIGTERM to the group, and SIGKILL after `grace` milliseconds. */
   terminate(grace: number): void
+  /** Sends SIGKILL to the group. */
   kill(): void
 }
 
-/** @throws the error of the system when there is no such program, or it may not be run */
+/**
+ * Starts a program in its own process group.
+ *
+ * @throws the error of the operating system if the program does not exist or is not executable
+ */
 export async function spawnProcess(
   { command, args, cwd, env, channel }: Command,
   supervisor: Supervisor,
 ): Promise<SpawnedProcess> {
-  // Loaded with the first child: most applications have none.
+  // Loaded with the first child, because most applications have none.
   const { execa } = await import('execa')
   const withChannel = channel === 'fd' ? { ...env, [CHANNEL_VARIABLE]: String(CHANNEL_FD) } : env
   const started = execa(command, args, {
@@ -59,21 +65,21 @@ export async function spawnProcess(
   if (pid === undefined) throw ((await started) as { cause?: unknown }).cause
   supervisor.watch(pid)
   const streams = child.stdio.filter((stream) => stream !== null && stream !== undefined)
-  // A pipe that breaks says no more than the exit, which follows.
+  // A broken pipe is followed by an exit, which is reported.
   for (const stream of streams) stream.on('error', () => {})
   const socket = child.stdio[CHANNEL_FD] as Duplex | undefined
-  let killing: NodeJS.Timeout | undefined
-  let gone = false
-  /** Only while it is there: its number may be somebody else's later. */
-  const signal = (name: NodeJS.Signals): void => void (gone || signalGroup(pid, name))
+  let killTimer: NodeJS.Timeout | undefined
+  let exitedAlready = false
+  /** Does nothing after the exit, because the system may reuse the process id. */
+  const signal = (name: NodeJS.Signals): void => void (exitedAlready || signalGroup(pid, name))
 
   const exited = new Promise<Exit>((resolve) => {
     const closed = new Promise((close) => void child.once('close', close))
     child.once('exit', (code, by) => {
-      clearTimeout(killing)
+      clearTimeout(killTimer)
       signal('SIGKILL')
-      gone = true
-      supervisor.forget(pid)
+      exitedAlready = true
+      supervisor.unwatch(pid)
       void Promise.race([closed, sleep(OUTPUT_GRACE, undefined, { ref: false })]).then(() => {
         for (const stream of streams) stream.destroy()
         resolve({ code, signal: by })
@@ -89,9 +95,9 @@ export async function spawnProcess(
     output: channel === 'stdio' ? child.stdin! : socket,
     exited,
     terminate(grace) {
-      if (gone) return
+      if (exitedAlready) return
       signal('SIGTERM')
-      killing ??= setTimeout(() => signal('SIGKILL'), timerDelay(grace))
+      killTimer ??= setTimeout(() => signal('SIGKILL'), timerDelay(grace))
     },
     kill: () => signal('SIGKILL'),
   }

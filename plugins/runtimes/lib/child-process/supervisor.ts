@@ -2,9 +2,9 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import type { Socket } from 'node:net'
 
 /**
- * Reads `+ <pid>` and `- <pid>` and, once its input ends, kills the groups that are left: also when
- * the process that wrote was killed itself. A shell, since it starts in a millisecond, weighs one
- * megabyte and is everywhere where process groups are.
+ * Reads lines of the form `+ <pid>` and `- <pid>`. When its input ends, it kills the remaining process groups. Its
+ * input also ends when the application is killed. It is a shell script because a shell starts in a millisecond, needs
+ * one megabyte, and exists on every system with process groups.
  */
 const SCRIPT = `
 trap '' INT HUP TERM
@@ -18,13 +18,13 @@ done
 for pid in $live; do kill -s KILL -- "-$pid"; done 2>/dev/null
 `
 
-/** Sees to it that no child outlives this process. Started with the first child. */
+/** Ensures that no child outlives this process. The shell starts together with the first child. */
 export function createSupervisor() {
   const watched = new Set<number>()
   let shell: ChildProcess | undefined
   let closed = false
 
-  function tell(line: string): void {
+  function send(line: string): void {
     shell ??= start()
     shell.stdin!.write(line)
   }
@@ -39,19 +39,19 @@ export function createSupervisor() {
     started.once('exit', () => {
       if (shell !== started) return
       shell = undefined
-      if (!closed && watched.size > 0) tell([...watched].map((pid) => `+ ${pid}\n`).join(''))
+      if (!closed && watched.size > 0) send([...watched].map((pid) => `+ ${pid}\n`).join(''))
     })
     return started
   }
 
-  const none = process.platform === 'win32'
+  const unsupported = process.platform === 'win32'
   return {
     watch(pid: number): void {
       watched.add(pid)
-      if (!none) tell(`+ ${pid}\n`)
+      if (!unsupported) send(`+ ${pid}\n`)
     },
-    forget(pid: number): void {
-      if (watched.delete(pid) && !none && !closed) tell(`- ${pid}\n`)
+    unwatch(pid: number): void {
+      if (watched.delete(pid) && !unsupported && !closed) send(`- ${pid}\n`)
     },
     close(): void {
       closed = true
@@ -62,11 +62,11 @@ export function createSupervisor() {
 }
 export type Supervisor = ReturnType<typeof createSupervisor>
 
-/** Signals the group of a process; where there are no groups, the process. */
+/** Sends a signal to the group of a process. On Windows, which has no groups, sends it to the process. */
 export function signalGroup(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(process.platform === 'win32' ? pid : -pid, signal)
   } catch {
-    // Nobody is left in it.
+    // The group has no processes any more.
   }
 }

@@ -4,12 +4,12 @@ import type { Usage } from './protocol.ts'
 
 const ATTEMPT_ENDS: ReadonlySet<string> = new Set(['step.completed', 'step.retry', 'step.failed'])
 
-/** The process of an attempt, as the event that ends the attempt tells it. */
+/** The process of an attempt. The event that ends the attempt contains it. */
 export interface ProcessFacts extends Partial<Usage> {
   pid: number
 }
 
-/** Puts what an attempt's process has used into the event that ends the attempt. */
+/** Adds the resource usage of a process to the event that ends an attempt. Returns the map to fill per context. */
 export function recordUsage(kernel: Kernel, runtime: string) {
   const facts = new WeakMap<RunContext, ProcessFacts>()
   kernel.hook(
@@ -25,21 +25,21 @@ export function recordUsage(kernel: Kernel, runtime: string) {
   return facts
 }
 
-/** What a child says that it has used, as far as that is numbers. */
+/** Returns the usage that a child reported, or `undefined` if it is not made of numbers. */
 export function usageOf(given: unknown): Usage | undefined {
   const { maxRss, cpu } = (given ?? {}) as Partial<Record<keyof Usage, unknown>>
   return Number.isFinite(maxRss) && Number.isFinite(cpu) ? { maxRss: maxRss as number, cpu: cpu as number } : undefined
 }
 
-/** Jiffies a second, which Linux fixes at 100 for what it shows to user space. */
+/** Clock ticks per second. Linux always reports 100 to user space. */
 const TICKS = 100
 
-/** What Linux knows of a process that lives; elsewhere `undefined`. */
+/** Returns the usage of a running process on Linux, and `undefined` on other systems. */
 export function readUsage(pid: number): Usage | undefined {
   try {
     const [, peak] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    // The name of the command stands in parentheses and may hold anything; what follows are numbers.
+    // The command name is in parentheses and may contain any character. The fields after it are numbers.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     const ticks = Number(fields[11]) + Number(fields[12])
     return peak === undefined ? undefined : { maxRss: Number(peak) * 1024, cpu: (ticks / TICKS) * 1000 }

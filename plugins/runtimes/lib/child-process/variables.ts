@@ -1,12 +1,12 @@
 import type { RunContext } from '../../../../kernel/index.ts'
 
-/** What the variables of the engine start with: its configuration, and what it gives to children. */
+/** The prefix of the engine's environment variables: its configuration, and the variables it passes to children. */
 export const PREFIX = 'NUXT_QUEUE_'
 
-/** The variable that names the file descriptor of the channel. */
+/** The environment variable that holds the file descriptor of the channel. */
 export const CHANNEL_VARIABLE = `${PREFIX}FD`
 
-/** What a program learns of its job beside the data. */
+/** The variables that describe a job to a program. */
 const OF_JOB = {
   [`${PREFIX}JOB_ID`]: ({ job }: RunContext) => job.id,
   [`${PREFIX}JOB_NAME`]: ({ job }: RunContext) => job.name,
@@ -15,10 +15,10 @@ const OF_JOB = {
   [`${PREFIX}ATTEMPT`]: ({ attempt }: RunContext) => String(attempt),
 }
 
-/** All that a child is given, which is never read as configuration: a child may start the engine itself. */
+/** All variables that a child receives. They are never read as configuration, because a child may start the engine itself. */
 export const CHILD_VARIABLES: ReadonlySet<string> = new Set([CHANNEL_VARIABLE, ...Object.keys(OF_JOB)])
 
-/** The variables of a program that does not speak the protocol. */
+/** Returns the variables for a program that does not speak the protocol. */
 export function jobVariables(ctx: RunContext): Record<string, string> {
   return Object.fromEntries(Object.entries(OF_JOB).map(([name, read]) => [name, read(ctx)]))
 }

@@ -2,14 +2,14 @@ import { QueueError, serializeError, toError, type SerializedError } from '../..
 import { toLoggable } from '../../../lib/loggable.ts'
 import { RPC } from './protocol.ts'
 
-/** An error as the protocol carries it. */
+/** An error in the format of the protocol. */
 export interface WireError {
   code: number
   message: string
   data?: Partial<Omit<SerializedError, 'message'>> & { retryable?: boolean; details?: Record<string, unknown> }
 }
 
-/** An error with a number of its own, for what is wrong with a message rather than with a handler. */
+/** An error of the protocol itself, such as an invalid message, in contrast to an error of a handler. */
 export class RpcError extends Error {
   readonly rpc: number
 
@@ -19,9 +19,10 @@ export class RpcError extends Error {
   }
 }
 
+/** Converts a thrown value to the format of the protocol. */
 export function toWire(thrown: unknown): WireError {
   const error = toError(thrown)
-  // Without its stack, which nobody reads and which costs most: a child may provoke many.
+  // The stack is left out, because it is expensive and a child can provoke many of these errors.
   if (error instanceof RpcError && error.cause === undefined) return { code: error.rpc, message: error.message }
   const { message, ...data } = serializeError(error)
   const { retryable, details } = error as Partial<QueueError>
@@ -37,7 +38,7 @@ export function toWire(thrown: unknown): WireError {
   }
 }
 
-/** The error as it is thrown on the other side, with the stack of where it arose. */
+/** Returns an error of the other side as an `Error` that can be thrown here. It keeps its original stack. */
 export function fromWire({ code, message, data }: WireError, depth = 0): Error {
   if (code === RPC.tooLarge) return new QueueError('PAYLOAD_TOO_LARGE', message)
   const { name, stack, cause, errors, ...facts }: NonNullable<WireError['data']> = isRecord(data) ? data : {}
@@ -53,16 +54,17 @@ export function fromWire({ code, message, data }: WireError, depth = 0): Error {
   return error
 }
 
-/** How deep the causes of an error that a child sends are read. What is stored of them goes less deep. */
+/** How many levels of causes are read from an error of a child. Stored errors have fewer levels. */
 const MAX_DEPTH = 8
 
 function fromStored({ message, ...data }: Partial<SerializedError>, depth: number): Error {
   return fromWire({ code: RPC.failed, message: typeof message === 'string' ? message : '', data }, depth)
 }
 
-/** How many of the errors of an `AggregateError` are read. */
+/** How many errors of an `AggregateError` are read. */
 const MAX_PARTS = 10
 
+/** Returns whether a value is an object and not an array. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -93,7 +93,7 @@ test('a flood of lines reaches the log up to its limit, empty ones as well', asy
   say({ jsonrpc: '2.0', id: 2, result: {} })
   await executed
   expect(logged).toHaveLength(501)
-  expect(logged.at(-1)).toContain('were left out')
+  expect(logged.at(-1)).toContain('were dropped')
 })
 
 test('what a child says that it has used is two numbers, of the process that it is', async () => {

@@ -15,7 +15,7 @@ test('kills the groups it watches when its input ends, also after it was killed 
   const [watched, forgotten] = [startSleeper(), startSleeper()]
   supervisor.watch(watched.pid)
   supervisor.watch(forgotten.pid)
-  supervisor.forget(forgotten.pid)
+  supervisor.unwatch(forgotten.pid)
   const known = new Set([...before, watched.pid, forgotten.pid])
   const shells = async (): Promise<number[]> => (await childrenOf(process.pid)).filter((pid) => !known.has(pid))
   const [shell] = await shells()
