@@ -27,7 +27,13 @@ export type {
   Problem,
 } from './plugins/integrations/http/index.ts'
 export type { InstanceInfo } from './plugins/observability/instances/index.ts'
-export type { DeadLetter, Redriven, RedriveOptions } from './plugins/jobs/job-options/index.ts'
+export type {
+  DeadLetter,
+  JobOptionInfo,
+  JobOptionSources,
+  Redriven,
+  RedriveOptions,
+} from './plugins/jobs/job-options/index.ts'
 export type { SharedConcurrency } from './plugins/jobs/limits/index.ts'
 export type { LogLevel, RunLogger } from './plugins/context/logger/index.ts'
 export type { ProgressMessage } from './plugins/context/progress/index.ts'

@@ -31,6 +31,8 @@ export interface PluginKernel extends Kernel {
   record(ctx: RunContext, type: string, data?: unknown, options?: { key?: string }): Promise<StoredEvent | undefined>
   /** Like `ctx.outbox`, for events of any type: what is in it is stored with `step.completed`, or not at all. */
   outbox(ctx: RunContext): EventDraft[]
+  /** Adds an option to worker configs, as `workerOptions` does, for options that are known only while a kernel runs. */
+  defineWorkerOption(key: string, check: WorkerOptionCheck): void
   /**
    * Adds members to `PluginKernel`, which other plugins see. Their types are added by declaration merging.
    *

@@ -1,6 +1,6 @@
 import type { Deferral, JobRecord, MaybePromise, PluginKernel, RunPatch, SerializedError } from '../contracts/index.ts'
 import type { Settlement, StoredEvent } from '../contracts/index.ts'
-import { outboxOf, type Attempt } from './attempt.ts'
+import type { Attempt } from './attempt.ts'
 import { backoffDelay } from './backoff.ts'
 import { isDeferral } from './deferral.ts'
 import { isFinalRefusal, toError, type QueueError } from './errors.ts'
@@ -8,76 +8,92 @@ import { after, isPromise } from './hooks.ts'
 import { assertFreeEvent } from './reserved.ts'
 import { serializeError } from './stored-error.ts'
 
-/** How a handler was left. */
+/** How an attempt went. */
 export type Outcome = { value: unknown } | { error: Error } | { deferral: Deferral }
 
 export function failure(error: unknown): Outcome {
   return isDeferral(error) ? { deferral: error } : { error: toError(error) }
 }
 
-/** From the outcome of an attempt to its settlement: the log first, which may refuse. */
+/**
+ * Turns the outcome of an attempt into the settlement of its job. Each way to end appends its event first:
+ *
+ * ```
+ * value    → complete → step.completed ─┐
+ * error    → retry    → step.retry      ├─ the log accepts → settlement for the adapter
+ *          → failForGood → step.failed  │  the log refuses → acceptRefusal → ended, or lost
+ * deferral → defer    → step.deferred ──┘
+ * ```
+ */
 export function createConclude(kernel: PluginKernel) {
   function conclude(attempt: Attempt, outcome: Outcome): MaybePromise<Settlement> {
-    if ('error' in outcome) return failed(attempt, outcome.error)
-    return 'deferral' in outcome ? deferred(attempt, outcome.deferral) : completed(attempt, outcome.value)
+    if ('error' in outcome) return fail(attempt, outcome.error)
+    return 'deferral' in outcome ? defer(attempt, outcome.deferral) : complete(attempt, outcome.value)
   }
 
-  /** What the handler left running, or a result that cannot be stored, fails the attempt. */
-  function completed(attempt: Attempt, result: unknown): MaybePromise<Settlement> {
-    const settling = attempt.settle()
-    if (!settling) return endOrFail(attempt, result)
-    const broken = (error: unknown): Promise<Settlement> => failed(attempt, toError(error))
-    return settling.then(() => endOrFail(attempt, result), broken)
+  /** A tracked promise that rejects, or a result that cannot be stored, fails the attempt. */
+  function complete(attempt: Attempt, result: unknown): MaybePromise<Settlement> {
+    const tracked = attempt.awaitTracked()
+    if (!tracked) return completeOrFail(attempt, result)
+    const broken = (error: unknown): Promise<Settlement> => fail(attempt, toError(error))
+    return tracked.then(() => completeOrFail(attempt, result), broken)
   }
 
-  function endOrFail(attempt: Attempt, result: unknown): MaybePromise<Settlement> {
+  function completeOrFail(attempt: Attempt, result: unknown): MaybePromise<Settlement> {
     attempt.lease.handled?.()
     const recover = (error: unknown): Promise<Settlement> => {
       if (!isFinalRefusal(error)) throw error
-      return failed(attempt, toError(error))
+      return fail(attempt, toError(error))
     }
     try {
-      const ended = end(attempt, 'completed', result === undefined ? {} : { result }, { type: 'completed', result })
+      const ended = appendEnd(attempt, 'completed', result === undefined ? {} : { result }, {
+        type: 'completed',
+        result,
+      })
       return isPromise(ended) ? ended.catch(recover) : ended
     } catch (error) {
       return recover(error)
     }
   }
 
-  async function failed(attempt: Attempt, thrown: Error & { retryable?: unknown }): Promise<Settlement> {
-    // Whatever a handler throws once it was told to stop, the reason is what it was told.
+  async function fail(attempt: Attempt, thrown: Error & { retryable?: unknown }): Promise<Settlement> {
+    // After an abort, the reason of the abort counts, whatever the handler throws in response.
     const error = attempt.aborted ?? thrown
-    const told = (attempt.aborted as Partial<QueueError> | undefined)?.code
-    if (told === 'LEASE_LOST') return lost(attempt)
-    if (told === 'JOB_RELEASED') return { type: 'defer', runAt: kernel.clock.now() }
-    if (told === 'JOB_CANCELLED' || told === 'RUN_ENDED') return turnedAway(attempt, { reason: 'ended' })
-    empty(attempt)
-    await Promise.resolve(attempt.settle()).catch(() => {})
-    const last = attempt.attempt >= attempt.job.attempts || thrown.retryable === false
+    const reason = (attempt.aborted as Partial<QueueError> | undefined)?.code
+    if (reason === 'LEASE_LOST') return loseLease(attempt)
+    if (reason === 'JOB_RELEASED') return { type: 'defer', runAt: kernel.clock.now() }
+    if (reason === 'JOB_CANCELLED' || reason === 'RUN_ENDED') return acceptRefusal(attempt, { reason: 'ended' })
+    dropOutbox(attempt)
+    await Promise.resolve(attempt.awaitTracked()).catch(() => {})
+    const last = attempt.number >= attempt.job.attempts || thrown.retryable === false
     return last ? failForGood(attempt, serializeError(error)) : retry(attempt, serializeError(error))
   }
 
-  /** An error that the log refuses is replaced by one that says so; and if that is refused, the job ends all the same. */
+  /** Ends the job as failed, also when the log does not accept its error (see `storeError`). */
   async function failForGood(attempt: Attempt, error: SerializedError): Promise<Settlement> {
-    empty(attempt)
+    dropOutbox(attempt)
     const store = async (stored: SerializedError): Promise<Settlement> =>
-      end(attempt, 'failed', { error: stored }, { type: 'failed', error: stored })
-    return withMinimal(attempt, error, store, (stored) => ({ type: 'failed', error: stored }))
+      appendEnd(attempt, 'failed', { error: stored }, { type: 'failed', error: stored })
+    return storeError(attempt, error, store, (stored) => ({ type: 'failed', error: stored }))
   }
 
   async function retry(attempt: Attempt, error: SerializedError): Promise<Settlement> {
     const { record } = attempt
-    const runAt = kernel.clock.now() + backoffDelay(record.options.backoff, attempt.attempt)
-    // An attempt whose settlement was lost is made again, and may fail again: that is still one failure.
-    const key = `retry:${record.id}#${record.round}.${attempt.attempt}`
+    const runAt = kernel.clock.now() + backoffDelay(record.options.backoff, attempt.number)
+    // If the settlement is lost, the attempt runs again and may fail again. The key makes that one failure.
+    const key = `retry:${record.id}#${record.round}.${attempt.number}`
     const store = async (stored: SerializedError): Promise<Settlement> => {
-      const result = await kernel.append(attempt, [attempt.event('step.retry', { error: stored, runAt }, key)])
-      return result.ok ? { type: 'retry', error: stored, runAt } : turnedAway(attempt, result)
+      const result = await kernel.append(attempt.ctx, [attempt.event('step.retry', { error: stored, runAt }, key)])
+      return result.ok ? { type: 'retry', error: stored, runAt } : acceptRefusal(attempt, result)
     }
-    return withMinimal(attempt, error, store, (stored) => ({ type: 'retry', error: stored, runAt }))
+    return storeError(attempt, error, store, (stored) => ({ type: 'retry', error: stored, runAt }))
   }
 
-  async function withMinimal(
+  /**
+   * Stores the end of an attempt with its error. If the log refuses the error, a minimal one that says so takes its
+   * place. If the log refuses that as well, the job ends in the queue only.
+   */
+  async function storeError(
     { job }: Attempt,
     error: SerializedError,
     store: (error: SerializedError) => Promise<Settlement>,
@@ -97,44 +113,44 @@ export function createConclude(kernel: PluginKernel) {
     return unstored(minimal)
   }
 
-  async function deferred(attempt: Attempt, deferral: Deferral): Promise<Settlement> {
-    empty(attempt)
-    await Promise.resolve(attempt.settle()).catch(() => {})
+  async function defer(attempt: Attempt, deferral: Deferral): Promise<Settlement> {
+    dropOutbox(attempt)
+    await Promise.resolve(attempt.awaitTracked()).catch(() => {})
     const { runAt, holdQueue, waits } = deferral
     try {
-      const result = await kernel.append(attempt, [attempt.event('step.deferred', { runAt, ...(waits && { waits }) })])
-      return result.ok ? { type: 'defer', runAt, holdQueue } : turnedAway(attempt, result)
+      const event = attempt.event('step.deferred', { runAt, ...(waits && { waits }) })
+      const result = await kernel.append(attempt.ctx, [event])
+      return result.ok ? { type: 'defer', runAt, holdQueue } : acceptRefusal(attempt, result)
     } catch (error) {
       if (!isFinalRefusal(error)) throw error
-      return failed(attempt, toError(error))
+      return fail(attempt, toError(error))
     }
   }
 
-  /** Log first: the outbox and the terminal event in one append, then the settlement. */
-  function end(attempt: Attempt, status: 'completed' | 'failed', data: unknown, settlement: Settlement) {
+  /** Appends the outbox and the terminal event in one write. Returns the settlement if the log accepts them. */
+  function appendEnd(attempt: Attempt, status: 'completed' | 'failed', data: unknown, settlement: Settlement) {
     for (const { type, key } of attempt.outbox) assertFreeEvent(type, key)
     const last = attempt.event(`step.${status}`, data, attempt.endKey)
-    const events = [...attempt.outbox, ...outboxOf(attempt), last]
-    const appended = kernel.append(attempt, events, { run: runPatch(attempt.record, status) })
-    // Sent behind the start, which need not be known to be stored before: the store keeps their order.
+    const events = [...attempt.outbox, ...attempt.reservedOutbox, last]
+    const appended = kernel.append(attempt.ctx, events, { run: runPatch(attempt.record, status) })
+    // This append may be sent before `step.started` is known to be stored. The store keeps their order.
     return after(appended, (result) => {
       if (result.ok && settlement.type === 'completed') useStored(settlement, result.events, attempt.endKey)
-      return after(attempt.started, () => (result.ok ? settlement : turnedAway(attempt, result)))
+      return after(attempt.started, () => (result.ok ? settlement : acceptRefusal(attempt, result)))
     })
   }
 
-  /** The queue gets the copy that was stored: what the handler returned may change, or throw when it is read again. */
+  /** Gives the queue the stored copy of the result. The handler's own object may change, or throw when it is read again. */
   function useStored(settlement: { result: unknown }, events: readonly StoredEvent[], key: string): void {
     if (typeof settlement.result !== 'object' || settlement.result === null) return
     const stored = events.find((event) => event.key === key)
     if (stored) settlement.result = (stored.data as { result: unknown }).result
   }
 
-  /** The log refused: somebody else has the job, or it has ended and is only acknowledged. */
-  async function turnedAway(attempt: Attempt, { reason }: { reason: string }): Promise<Settlement> {
-    if (reason === 'fence') return lost(attempt)
-    const { runId, endKey } = attempt
-    const ended = await kernel.port('events').byKey(runId, endKey)
+  /** After the log refused an event: either another worker has the job, or the job has ended and is acknowledged as such. */
+  async function acceptRefusal(attempt: Attempt, { reason }: { reason: string }): Promise<Settlement> {
+    if (reason === 'fence') return loseLease(attempt)
+    const ended = await kernel.port('events').byKey(attempt.job.runId, attempt.endKey)
     const { result, error } = (ended?.data ?? {}) as { result?: unknown; error?: SerializedError }
     if (ended?.type === 'step.completed') return { type: 'ended', state: 'completed', result }
     if (ended?.type === 'step.failed') return { type: 'ended', state: 'failed', error }
@@ -142,10 +158,10 @@ export function createConclude(kernel: PluginKernel) {
   }
 
   /**
-   * Somebody else has the job although this process lives: the adapter takes back the crash that it has
-   * counted, and people are told which handler it was.
+   * Another worker has the job although this process is alive. The adapter does not count that as a crash, and the
+   * warning names the handler.
    */
-  function lost({ job, worker }: Attempt): Settlement {
+  function loseLease({ job, worker }: Attempt): Settlement {
     const what = `Job "${job.id}" of queue "${job.queue}" was handed to another worker while worker "${worker.id}" had it here`
     const why = 'its lease was not renewed in time. Its handler may have kept the event loop busy.'
     const hint = 'Run it in a process of its own, or make the lease longer.'
@@ -153,15 +169,15 @@ export function createConclude(kernel: PluginKernel) {
     return { type: 'lost' }
   }
 
-  return { conclude, failForGood, turnedAway }
+  return { conclude, failForGood, acceptRefusal }
 }
 
-/** What an attempt that does not complete would have stored is dropped. */
-function empty(attempt: Attempt): void {
-  attempt.outbox.length = outboxOf(attempt).length = 0
+/** Drops the events that an attempt stores with its completion only. */
+function dropOutbox(attempt: Attempt): void {
+  attempt.outbox.length = attempt.reservedOutbox.length = 0
 }
 
-/** The run of a plain job lives and ends with it; the run of a flow is the flow plugin's. */
+/** Returns the change of the run that goes with an event of a plain job. The flow plugin changes the runs of flows. */
 export function runPatch(record: JobRecord, status: RunPatch['status']): RunPatch | undefined {
   if (record.flow) return undefined
   return { status, name: record.name, queue: record.queue, jobId: record.id }

@@ -9,40 +9,50 @@ interface Registration<P> {
   handler: HookHandler<P>
   when: ((payload: P) => boolean) | undefined
   plugin: string
-  /** Orders handlers, the smallest outermost; within a rank the order of registration holds. */
+  /** Orders handlers: the smallest is outermost. Handlers of the same rank keep the order of registration. */
   rank: number
 }
 
+/** A chain that is being composed, from the innermost handler to the outermost. */
+interface Composition {
+  chain: Chain<never>
+}
+
+/** One handler on the bus: puts itself around what is composed so far. */
+type Link = ((composition: Composition) => void) & { rank: number }
+
 /**
- * Holds the handlers of one kernel on a `hookable` bus. The bus is asked for its list once per
- * change of registrations; a call runs the composed chain, at a tenth of the price of `callHook`.
+ * Holds the handlers of one kernel. `hookable` keeps and removes them; its `callHookWith` composes them into one
+ * middleware chain whenever a registration changes. Each event then runs the composed chain, which costs a tenth of
+ * `callHook`.
  */
 export function createHookBus() {
-  const bus = createHooks<Record<HookName, (() => void) & Registration<never>>>()
+  const bus = createHooks<Record<HookName, (composition: Composition) => void>>()
   const chains = {} as Record<HookName, unknown>
 
   function recompose(name: HookName): void {
-    const list = bus.callHookWith((registrations) => registrations as unknown as Registration<never>[], name, [])
-    chains[name] = list
-      .toSorted((a, b) => a.rank - b.rank)
-      .reduceRight<Chain<never>>(
-        (inner, entry) => wrap(name, entry, inner),
-        (payload, innermost) => innermost(payload),
-      )
+    const composition: Composition = { chain: (payload, innermost) => innermost(payload) }
+    const compose = (links: readonly unknown[]): void => {
+      const outermostFirst = (links as readonly Link[]).toSorted((a, b) => a.rank - b.rank)
+      for (const link of outermostFirst.toReversed()) link(composition)
+    }
+    bus.callHookWith(compose, name, [composition])
+    chains[name] = composition.chain
   }
   HOOK_NAMES.forEach(recompose)
 
   function hook<Name extends HookName>(name: Name, registration: Registration<KernelHooks[Name]>): () => void {
-    const { handler, plugin } = registration
+    const { handler, plugin, rank } = registration
     if (!HOOK_NAMES.includes(name) || typeof handler !== 'function') {
       const what = `Plugin "${plugin}" registers a ${typeof handler} on hook "${name}"`
       const expected = `Pass a function (payload, next) and one of: ${HOOK_NAMES.join(', ')}`
       throw new QueueError('HOOK_INVALID', `${what}. ${expected}.`, { plugin, hook: name })
     }
-    const remove = bus.hook(
-      name,
-      Object.assign(() => {}, registration),
-    )
+    const link = (composition: Composition): void => {
+      const { chain } = composition as unknown as { chain: Chain<KernelHooks[Name]> }
+      composition.chain = wrap(name, registration, chain) as unknown as Chain<never>
+    }
+    const remove = bus.hook(name, Object.assign(link, { rank }))
     recompose(name)
     return () => {
       remove()
@@ -52,10 +62,10 @@ export function createHookBus() {
   return { hook, chains: chains as Chains }
 }
 
-/** One handler's call: where its `next()` stands, and which error came out of it. */
+/** One call of a handler: the state of its `next()`, and the error that `next()` failed with. */
 interface Call {
   next: 'idle' | 'pending' | 'settled'
-  /** What `next()` answered, if it was a promise. */
+  /** The promise that `next()` returned, if it returned one. */
   settling: Promise<void> | undefined
   foreign: { error: unknown } | undefined
 }
@@ -87,16 +97,16 @@ function wrap<P>(name: HookName, { handler, when, plugin }: Registration<P>, inn
     } catch (error) {
       return rethrow(call, error, plugin, name)
     }
-    if (!isPromise(result)) return finish(call, plugin, name)
+    if (!isPromise(result)) return checkNext(call, plugin, name)
     if (result === call.settling) return result
     return result.then(
-      () => finish(call, plugin, name),
+      () => checkNext(call, plugin, name),
       (error: unknown) => rethrow(call, error, plugin, name),
     )
   }
 }
 
-/** Never rejects itself, so that an error a handler has walked away from does not end the process. */
+/** Records how `next()` ends. Handles its rejection, so that a handler that does not await `next()` cannot end the process. */
 function watch(call: Call, settling: Promise<void>): void {
   call.settling = settling
   settling.then(
@@ -108,13 +118,14 @@ function watch(call: Call, settling: Promise<void>): void {
   )
 }
 
-function finish(call: Call, plugin: string, name: HookName): void {
+/** @throws QueueError `HOOK_INVALID` for a handler that did not await `next()`, or did not call it where it must */
+function checkNext(call: Call, plugin: string, name: HookName): void {
   if (call.next === 'settled') return
-  if (call.next === 'pending') throw misuse('returned before next() had settled; await or return it', plugin, name)
+  if (call.next === 'pending') throw misuse('returned before next() had settled. Await or return next()', plugin, name)
   if (name === 'context' || name === 'reduce') throw misuse('never called next()', plugin, name)
 }
 
-/** Errors from further in pass as they are; coded ones learn where they came from; others are wrapped. */
+/** Passes errors of inner handlers on unchanged. Adds plugin and hook to coded errors, and wraps all others. */
 function rethrow({ foreign }: Call, error: unknown, plugin: string, hook: HookName): never {
   if (foreign?.error === error || isDeferral(error)) throw error
   if (isQueueError(error)) {
@@ -133,7 +144,7 @@ export function isPromise<T>(value: MaybePromise<T>): value is Promise<T> {
   return typeof (value as { then?: unknown } | undefined | null)?.then === 'function'
 }
 
-/** Goes on at once with what need not be awaited. */
+/** Calls `next` at once with a value, or later with the value of a promise. */
 export function after<T, R>(value: MaybePromise<T>, next: (value: T) => MaybePromise<R>): MaybePromise<R> {
   return isPromise(value) ? value.then(next) : next(value)
 }

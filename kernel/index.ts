@@ -1,5 +1,6 @@
 export type * from '../contracts/index.ts'
-export { clampProgress, endKey, refusal } from './attempt.ts'
+export { endKey, refusal } from './attempt.ts'
+export { clampProgress } from './job-context.ts'
 export { backoffDelay } from './backoff.ts'
 export * from './bounds.ts'
 export { systemClock, timerDelay } from './clock.ts'

@@ -2,13 +2,13 @@ import { randomUUID } from 'node:crypto'
 import { defu } from 'defu'
 import type { AppendResult, CoreConfig, EmitPayload, Kernel, KernelOptions } from '../contracts/index.ts'
 import type { MaybePromise, PluginKernel, ResolvedConfig, WorkerInput } from '../contracts/index.ts'
-import { appendAs, outboxOf, recordAs } from './attempt.ts'
 import { systemClock } from './clock.ts'
 import { checkAppend } from './check-append.ts'
 import { checkCoreConfig, checkKernelOptions } from './config-check.ts'
 import { createEnqueue } from './enqueue.ts'
 import { QueueError } from './errors.ts'
 import { after, createHookBus } from './hooks.ts'
+import { appendAs, outboxOf, recordAs } from './job-context.ts'
 import { createLifecycle } from './lifecycle.ts'
 import { safeReporter } from './listeners.ts'
 import { orderPlugins, presetChain } from './plugins.ts'
@@ -49,7 +49,7 @@ export async function createKernel(options: KernelOptions = {}): Promise<Kernel>
   const config = defu(options.config ?? {}, ...layers.toReversed(), DEFAULTS) as ResolvedConfig
   checkCoreConfig(config)
   const registry = createRegistry()
-  const checkWorker = createWorkerCheck(plugins)
+  const workerOptions = createWorkerCheck(plugins)
 
   const append = (payload: EmitPayload): MaybePromise<void> => {
     checkAppend(payload)
@@ -80,7 +80,7 @@ export async function createKernel(options: KernelOptions = {}): Promise<Kernel>
     async registerWorker(input, { replace = false } = {}) {
       checkWorkerInput(input as WorkerInput)
       const worker = defineWorker(input as WorkerInput)
-      await checkWorker(worker)
+      await workerOptions.check(worker)
       const replaced = replace ? registry.get(worker.id) : undefined
       registry.add(worker, replaced)
       try {
@@ -109,6 +109,7 @@ export async function createKernel(options: KernelOptions = {}): Promise<Kernel>
     append: appendAs.bind(undefined, emit),
     record: recordAs.bind(undefined, emit),
     outbox: outboxOf,
+    defineWorkerOption: workerOptions.define,
     share: (members: Partial<PluginKernel>): void => addMembers(inner, members),
   })
 

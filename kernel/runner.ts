@@ -7,6 +7,7 @@ import { isDeferral } from './deferral.ts'
 import { isFinalRefusal, toError } from './errors.ts'
 import { createGiveBack } from './give-back.ts'
 import { after, isPromise } from './hooks.ts'
+import { JobContext } from './job-context.ts'
 import { createRecentAborts } from './recent-aborts.ts'
 import { serializeError } from './stored-error.ts'
 import { createStuckHandlers } from './stuck-handlers.ts'
@@ -15,20 +16,30 @@ import { runScope } from './use.ts'
 
 export interface Runner {
   process: Processor
-  /** The attempts in this process that have not been settled. */
+  /** The attempts of this process that have not ended. */
   readonly running: readonly Attempt[]
-  /** Ends the attempts of a run, or of one of its jobs, and those that are about to begin. */
+  /** Ends the attempts of a run, or of one of its jobs, including those that are about to begin. */
   abort(target: { runId: string; jobId?: string }, error: Error): void
   stuck(): StuckHandler[]
   close(): void
 }
 
 /**
- * Runs claimed jobs, the same for every adapter: context, `step.started`, dispatch, then the terminal
- * event, and only then the settlement that lets the adapter acknowledge. The log decides: what it
- * refuses, because the job has ended or a newer claim has written, is not done.
+ * Runs claimed jobs in the same way for every adapter. The event log decides: the terminal event of an attempt is
+ * stored first, and only then does the adapter receive a settlement to acknowledge. If the log refuses an event,
+ * because the job has ended or a newer claim has written, the attempt does nothing more.
  *
- * @param inner appends what is reserved
+ * | verb | meaning |
+ * |---|---|
+ * | `process` | receives a claimed job from the adapter and resolves with its settlement |
+ * | `run` | builds the context, stores `step.started`, executes, concludes |
+ * | `execute` | calls the dispatch hooks and the handler; its result is an outcome: a value, an error or a deferral |
+ * | `conclude` | stores the end of the attempt in the log and returns the settlement (see `conclude.ts`) |
+ * | `acceptRefusal` | returns the settlement that the log has already, after it refused an event |
+ * | `giveBack` | returns the job to its queue, because its start or end could not be stored |
+ * | `settle` | what an adapter does with a settlement: it stores it in the queue |
+ *
+ * @param inner the kernel that may append reserved events
  */
 export function createProcessor(
   kernel: Kernel,
@@ -39,11 +50,11 @@ export function createProcessor(
   const running: Attempt[] = []
   const aborts = createRecentAborts(kernel)
   const stuck = createStuckHandlers(kernel)
-  const putOff = createUnknownWorkers(inner)
+  const postpone = createUnknownWorkers(inner)
   const giveBack = createGiveBack(kernel)
-  const { conclude, failForGood, turnedAway } = createConclude(inner)
-  /** A prototype of this kernel's own, which its plugins may add lazy members to. */
-  class KernelAttempt extends Attempt {}
+  const { conclude, failForGood, acceptRefusal } = createConclude(inner)
+  /** A prototype that belongs to this kernel, so that its plugins can add lazy members to it. */
+  class KernelContext extends JobContext {}
 
   const process: Processor = (record, lease) => {
     const early = record.runAt > record.createdAt && record.runAt > kernel.clock.now()
@@ -57,11 +68,12 @@ export function createProcessor(
   }
 
   function begin(record: Readonly<JobRecord>, lease: Lease, worker: WorkerDefinition): Promise<Settlement> {
-    const attempt = new KernelAttempt(kernel, record, worker, lease)
+    const attempt = new Attempt(kernel, record, worker, lease)
+    attempt.ctx = new KernelContext(attempt)
     attempt.index = running.push(attempt) - 1
     lease.onLost?.(() => attempt.abort(refusal('fence', record)))
     const settle = (settlement: Settlement): Settlement => {
-      // Swapped out, since a Set that turns over with every job is slow to collect.
+      // Swap and pop. A Set whose entries change with every job is slow to collect.
       const last = running.pop()!
       if (last !== attempt) running[(last.index = attempt.index)] = last
       const { handling } = attempt
@@ -71,7 +83,7 @@ export function createProcessor(
       }
       return settlement
     }
-    const fail = async (thrown: unknown): Promise<Settlement> => settle(await abandon(attempt, thrown))
+    const fail = async (thrown: unknown): Promise<Settlement> => settle(await settleError(attempt, thrown))
     try {
       const settling = run(attempt)
       attempt.settling = isPromise(settling) ? settling.then(settle, fail) : Promise.resolve(settle(settling))
@@ -81,8 +93,8 @@ export function createProcessor(
     return attempt.settling
   }
 
-  /** What the log refuses for good ends the job; anything else may be otherwise next time. */
-  async function abandon(attempt: Attempt, error: unknown): Promise<Settlement> {
+  /** An error that will not change ends the job. After any other error the job is tried again. */
+  async function settleError(attempt: Attempt, error: unknown): Promise<Settlement> {
     try {
       if (isFinalRefusal(error)) return await failForGood(attempt, serializeError(error))
       return await giveBack(attempt.record, error)
@@ -93,26 +105,26 @@ export function createProcessor(
 
   async function withoutWorker(record: Readonly<JobRecord>, lease: Lease): Promise<Settlement> {
     try {
-      return (await putOff(record)) ?? (await begin(record, lease, unknownWorker(record)))
+      return (await postpone(record)) ?? (await begin(record, lease, unknownWorker(record)))
     } catch (error) {
       return giveBack(record, error)
     }
   }
 
-  /** Awaits only what has to be: over a synchronous store, the handler and nothing else. */
+  /** Awaits as little as possible: with a synchronous store, only the handler. */
   function run(attempt: Attempt): MaybePromise<Settlement> {
     return after(buildContext(attempt), (broken) =>
       after(start(attempt), (refused) => {
-        if (refused) return turnedAway(attempt, refused)
+        if (refused) return acceptRefusal(attempt, refused)
         return broken ? conclude(attempt, broken) : execute(attempt)
       }),
     )
   }
 
-  /** A context hook that fails uses up an attempt like a handler. */
+  /** A context hook that fails uses up an attempt, as a handler does. */
   function buildContext(attempt: Attempt): MaybePromise<Outcome | undefined> {
     try {
-      const built = chains.context(attempt, () => {})
+      const built = chains.context(attempt.ctx, () => {})
       return isPromise(built) ? built.then(() => undefined, failure) : undefined
     } catch (error) {
       return failure(error)
@@ -120,14 +132,14 @@ export function createProcessor(
   }
 
   /**
-   * Logs the claim, unless the job has ended. Awaited where a second delivery is possible or a flow
-   * leans on it, optimistic for the first delivery of a plain job.
+   * Stores `step.started`, unless the job has ended. The runner waits for it when the job may have been delivered
+   * twice or belongs to a flow. For the first delivery of a plain job it goes on at once.
    */
   function start(attempt: Attempt): MaybePromise<AppendRefusal | undefined> {
-    const { record, worker, claim } = attempt
-    const { queue, name, round, attemptsMade } = record
+    const { record, worker } = attempt
+    const { queue, name, round, attemptsMade, claims: claim } = record
     const event = attempt.event('step.started', { queue, name, worker: worker.id, claim })
-    const appended = inner.append(attempt, [event], {
+    const appended = inner.append(attempt.ctx, [event], {
       reopen: round > 0 && attemptsMade === 0,
       run: runPatch(record, 'running'),
     })
@@ -138,10 +150,10 @@ export function createProcessor(
     return void attempt.started.catch(() => {})
   }
 
-  /** Concludes with the outcome of the dispatch, or with what ends the attempt before it is over. */
+  /** Concludes with the outcome of the dispatch, or with the error of an abort that comes first. */
   function execute(attempt: Attempt): Promise<Settlement> {
     return new Promise((resolve, reject) => {
-      const finish = (outcome: Outcome): void => {
+      const end = (outcome: Outcome): void => {
         if (!attempt.force) return
         attempt.force = undefined
         try {
@@ -150,15 +162,15 @@ export function createProcessor(
           reject(toError(error))
         }
       }
-      const fail = (error: unknown): void => finish(failure(error))
+      const fail = (error: unknown): void => end(failure(error))
       const succeed = (): void => {
         const { result } = attempt
-        finish(isDeferral(result) ? { deferral: result } : { value: result })
+        end(isDeferral(result) ? { deferral: result } : { value: result })
       }
       attempt.force = fail
       if (attempt.aborted) return fail(attempt.aborted)
       try {
-        const ran = runScope(attempt, () => chains.dispatch(attempt, invoke))
+        const ran = runScope(attempt.ctx, () => chains.dispatch(attempt, invoke))
         if (isPromise(ran)) ran.then(succeed, fail)
         else succeed()
       } catch (error) {
@@ -168,39 +180,40 @@ export function createProcessor(
   }
 
   /**
-   * The innermost end of a dispatch. Notes while the handler runs, since it may outlast its attempt. A handler that
-   * defers its job has a result for that, whether it returned it, threw it, or was left at a wait.
+   * The innermost end of a dispatch: calls the handler. It records while the handler runs, since a handler may run on
+   * after its attempt. A deferral is a result, whether the handler returned it, threw it, or was left at a wait.
    */
-  function invoke({ ctx, worker }: DispatchPayload): MaybePromise<void> {
-    const attempt = ctx as Attempt
+  function invoke(payload: DispatchPayload): MaybePromise<void> {
+    const attempt = payload as Attempt
+    const { worker } = attempt
     attempt.invocation++
     let returned: MaybePromise<unknown>
     try {
-      returned = runtimeOf(worker).execute(worker, attempt)
+      returned = runtimeOf(worker).execute(worker, attempt.ctx)
     } catch (error) {
       if (!isDeferral(error)) throw error
       returned = error
     }
     if (!isPromise(returned)) return void (attempt.result = returned)
-    // What only looks like a promise need not return one from its `then`.
+    // A thenable that is not a promise may return anything from its `then`.
     const handling = returned instanceof Promise ? returned : Promise.resolve(returned)
     attempt.handling = new Promise((resolve, reject) => {
       let open = true
-      const settle = (end: () => void): void => {
+      const close = (callback: () => void): void => {
         if (!open) return
         open = false
         attempt.handling = attempt.leave = undefined
-        end()
+        callback()
       }
       const succeed = (value: unknown): void =>
-        settle(() => {
+        close(() => {
           attempt.result = value
           resolve()
         })
       attempt.leave = succeed
       handling.then(succeed, (error: unknown) => {
         if (isDeferral(error)) succeed(error)
-        else settle(() => reject(error))
+        else close(() => reject(error))
       })
     })
     return attempt.handling
@@ -213,7 +226,7 @@ export function createProcessor(
       const { runId, jobId } = target
       aborts.add(target)
       for (const attempt of [...running]) {
-        if (attempt.runId === runId && (jobId === undefined || attempt.job.id === jobId)) attempt.abort(error)
+        if (attempt.job.runId === runId && (jobId === undefined || attempt.job.id === jobId)) attempt.abort(error)
       }
     },
     stuck: stuck.list,

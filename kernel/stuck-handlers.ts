@@ -25,7 +25,7 @@ export function createStuckHandlers(kernel: Kernel) {
 
   function report(attempt: Attempt, since: number, grace: number): void {
     const { id, queue, name } = attempt.job
-    stuck.set(attempt, { id, queue, name, runId: attempt.runId, worker: attempt.worker.id, since })
+    stuck.set(attempt, { id, queue, name, runId: attempt.job.runId, worker: attempt.worker.id, since })
     const what = `The handler of worker "${attempt.worker.id}" still runs ${grace} ms after its attempt at job "${id}" ended`
     const why = attempt.aborted ? ` (${attempt.aborted.message})` : ''
     const hint = 'It keeps its slot until it returns. Let it watch ctx.signal, or run it in a process of its own.'

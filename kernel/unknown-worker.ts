@@ -16,7 +16,7 @@ export function createUnknownWorkers(kernel: PluginKernel) {
   const reported = new Set<string>()
 
   /** Returns `undefined` when the job has waited long enough. */
-  async function putOff(record: JobRecord): Promise<Settlement | undefined> {
+  async function postpone(record: JobRecord): Promise<Settlement | undefined> {
     const end = await kernel.port('events').byKey(record.runId, endKey(record))
     if (end) return undefined
     const waited = record.flow ? await waitedInFlow(record) : await waitedAlone(record)
@@ -55,7 +55,7 @@ export function createUnknownWorkers(kernel: PluginKernel) {
     const wait = flow ? 'until one is there' : `up to ${kernel.config.workerWait} ms`
     kernel.reporter.warn(`No worker here handles ${where}. Its jobs go back to the queue and wait for one ${wait}.`)
   }
-  return putOff
+  return postpone
 }
 
 /** A stand-in that fails the job with a message, through the same log as any failure. */

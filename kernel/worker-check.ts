@@ -20,15 +20,18 @@ export function checkWorkerInput(input: WorkerInput): void {
   }
 }
 
-/** Checks the config of a worker: every key is read by the kernel or by a plugin, which knows what it may be. */
+/** Checks the config of a worker. Each key belongs to the kernel or to a plugin, which checks its value. */
 export function createWorkerCheck(plugins: readonly AnyPlugin[]) {
   const checks = new Map<string, Set<WorkerOptionCheck>>()
+  const define = (key: string, check: WorkerOptionCheck): void => {
+    checks.set(key, (checks.get(key) ?? new Set()).add(check))
+  }
   for (const { workerOptions = {} } of plugins) {
-    for (const [key, check] of Object.entries(workerOptions)) checks.set(key, (checks.get(key) ?? new Set()).add(check))
+    for (const [key, check] of Object.entries(workerOptions)) define(key, check)
   }
 
   /** @throws QueueError `OPTION_INVALID`, or what a plugin throws */
-  return async (worker: WorkerDefinition): Promise<void> => {
+  const check = async (worker: WorkerDefinition): Promise<void> => {
     const { id, name, queue, worker: config } = worker
     checkText(`Option "name" of worker "${id}"`, name, 'WORKER_INVALID')
     checkText(`Option "queue" of worker "${id}"`, queue.name, 'WORKER_INVALID')
@@ -37,7 +40,8 @@ export function createWorkerCheck(plugins: readonly AnyPlugin[]) {
       if (OWN_KEYS.includes(key)) continue
       const own = checks.get(key)
       if (!own) throw unknownKey(`Worker "${id}"`, key, [...OWN_KEYS, ...checks.keys()])
-      if (value !== undefined) for (const check of own) await check(value, worker)
+      if (value !== undefined) for (const one of own) await one(value, worker)
     }
   }
+  return { check, define }
 }

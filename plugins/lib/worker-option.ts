@@ -22,7 +22,7 @@ export function workerOption(
 }
 
 /** Accepts any Standard Schema. */
-export const anySchema = z.custom(isSchema, 'is a Standard Schema, such as one of Zod')
+export const anySchema = z.custom(isStandardSchema, 'is a Standard Schema, such as one of Zod')
 
 /** Accepts any function. */
 export const anyFunction = z.custom((value) => typeof value === 'function', 'is a function')
@@ -54,7 +54,8 @@ function keysAt(shape: z.core.$ZodType, path: readonly PropertyKey[]): string[] 
   return inner ? keysAt(inner, rest) : Object.keys(shape.shape)
 }
 
-function isSchema(value: unknown): boolean {
+/** Whether a value implements Standard Schema. */
+export function isStandardSchema(value: unknown): boolean {
   const { '~standard': standard } = Object(value) as { '~standard'?: { validate?: unknown } }
   return typeof standard?.validate === 'function'
 }

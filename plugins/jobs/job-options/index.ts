@@ -10,10 +10,13 @@ import {
   type StoredJobOptions,
   type WorkerDefinition,
 } from '../../../kernel/index.ts'
+import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { aged } from './ageing.ts'
+import { createCustomOptions, type JobOptionInfo, type JobOptionSources } from './custom-options.ts'
 import { createRedrive, letterOf, type Redriven, type RedriveOptions } from './dead-letters.ts'
 import { checkJobOptions, jobOptionOf } from './rules.ts'
 
+export type { JobOptionInfo, JobOptionSources } from './custom-options.ts'
 export type { DeadLetter, Redriven, RedriveOptions } from './dead-letters.ts'
 
 declare module 'nuxt-queue/kernel' {
@@ -27,6 +30,23 @@ declare module 'nuxt-queue/kernel' {
      * await kernel.redrive('dead', { filter: ({ error }) => error.message.includes('ECONNREFUSED') })
      */
     redrive(queue: string, options?: RedriveOptions): Promise<Redriven[]>
+    /**
+     * Adds a job option. It is checked when a job is enqueued, stored with the job by every adapter, and found in
+     * `job.options` by hooks and handlers. Declare its type as a member of `JobOptions`.
+     *
+     * @param schema any synchronous Standard Schema; jobs carry what it parsed
+     * @param sources where the option may come from beside `enqueue`
+     * @throws QueueError `OPTION_INVALID` when an option of that name exists
+     * @example
+     * declare module 'nuxt-queue/kernel' {
+     *   interface JobOptions { region?: 'eu' | 'us' }
+     * }
+     * kernel.defineJobOption('region', z.enum(['eu', 'us']), { worker: true })
+     * await kernel.enqueue('mail', data, { region: 'eu' })
+     */
+    defineJobOption(name: string, schema: StandardSchemaV1, sources?: JobOptionSources): void
+    /** The job options that plugins and the application have defined, by name. */
+    readonly customJobOptions: ReadonlyMap<string, JobOptionInfo>
   }
 }
 
@@ -51,14 +71,20 @@ export default definePlugin({
   enforce: 'pre',
   workerOptions: Object.fromEntries(WORKER_OPTIONS.map((key) => [key, jobOptionOf(key)])),
   setup(kernel) {
-    const perWorker = new WeakMap<WorkerDefinition, Defaults>()
+    let perWorker = new WeakMap<WorkerDefinition, Defaults>()
+    const custom = createCustomOptions(kernel, () => {
+      perWorker = new WeakMap()
+    })
     checkKeys('Config "jobs"', kernel.config.jobs, GENERAL_OPTIONS)
     checkJobOptions(kernel.config.jobs, 'config "jobs"')
     const { priority, ageing, ...general } = kernel.config.jobs
     const unknown: Defaults = { options: Object.freeze(general), priority: priority ?? 0, ageing }
 
     function defaultsOf(worker: WorkerDefinition): Defaults {
-      const own = pick(worker.worker, WORKER_OPTIONS)
+      const own = {
+        ...pick(worker.worker, WORKER_OPTIONS),
+        ...custom.readAll(worker.worker, `worker "${worker.id}"`, 'worker'),
+      }
       const { priority = 0, ageing, ...options } = merge(kernel.config.jobs, own)
       const defaults = { options: Object.freeze(options), priority, ageing }
       perWorker.set(worker, defaults)
@@ -84,8 +110,12 @@ export default definePlugin({
       job.options = defaults.options
       job.priority = defaults.priority
       for (const _any in options) {
-        checkJobOptions(options, `job "${job.name}"`)
-        job.options = merge(defaults.options, pick(options, STORED_OPTIONS))
+        const owner = `job "${job.name}"`
+        checkJobOptions(options, owner, custom.defined)
+        job.options = merge(defaults.options, {
+          ...pick(options, STORED_OPTIONS),
+          ...custom.readAll(options, owner, 'job'),
+        })
         job.priority = options.priority ?? defaults.priority
         assertSupported(payload)
         break
@@ -95,7 +125,7 @@ export default definePlugin({
       return next()
     })
 
-    kernel.extend({ redrive: createRedrive(kernel) })
+    kernel.extend({ redrive: createRedrive(kernel), defineJobOption: custom.define, customJobOptions: custom.defined })
     kernel.hook('dispatch', refuseCrashed, { when: ({ job }) => job.crashes >= kernel.config.maxCrashes })
 
     /** An attempt counts failures of the handler; what takes its worker down would otherwise be tried for ever. */

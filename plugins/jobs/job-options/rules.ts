@@ -37,7 +37,7 @@ const RULES: Record<string, Rule> = {
   ],
   debounce: ['{ delay, maxWait?, key? }, in milliseconds', isDebounce],
   throttle: ['{ period, max?, key? }, a period in milliseconds and a whole number from 1', isThrottle],
-} satisfies Record<keyof JobOptions, Rule>
+} satisfies Partial<Record<keyof JobOptions, Rule>>
 
 /** What plugins pass beside them, and the transaction of a caller. */
 const CALL_OPTIONS: Record<string, Rule> = {
@@ -52,11 +52,23 @@ export function jobOptionOf(key: keyof JobOptions): WorkerOptionCheck {
   return (value, { id }) => checkJobOptions({ [key]: value }, `worker "${id}"`)
 }
 
-/** @throws QueueError `OPTION_INVALID` for the first option that is unknown, of a wrong type or out of range */
-export function checkJobOptions(options: object, owner: string): void {
+/** Whether this package has a job option of that name. */
+export function isJobOption(name: string): boolean {
+  return ruleOf(name) !== undefined
+}
+
+const NONE: ReadonlyMap<string, unknown> = new Map()
+
+/**
+ * Checks the options of this package. The options in `custom` have schemas of their own.
+ *
+ * @throws QueueError `OPTION_INVALID` for the first option that is unknown, of a wrong type or out of range
+ */
+export function checkJobOptions(options: object, owner: string, custom: ReadonlyMap<string, unknown> = NONE): void {
   for (const [key, value] of Object.entries(options)) {
     const rule = ruleOf(key)
-    if (!rule) throw unknownKey(owner, key, [...Object.keys(RULES), 'db'])
+    if (!rule && custom.has(key)) continue
+    if (!rule) throw unknownKey(owner, key, [...Object.keys(RULES), 'db', ...custom.keys()])
     const [expected, test] = rule
     if (value !== undefined && !test(value)) throw invalid(`Option "${key}" of ${owner}`, expected, value)
   }

@@ -8,6 +8,7 @@ import { flowTests } from './flows.ts'
 import { graphTests } from './graphs.ts'
 import { httpTests } from './http.ts'
 import { instanceTests } from './instances.ts'
+import { jobOptionTests } from './job-options.ts'
 import { jobTests } from './jobs.ts'
 import { leavingTests } from './leaving.ts'
 import { lookingBackTests } from './looking-back.ts'
@@ -44,6 +45,7 @@ export function presetConformance({ name, create }: PresetConformanceOptions): v
     const test = presetTest(create)
     describe('jobs', () => {
       jobTests(test)
+      jobOptionTests(test)
       endingTests(test)
       retentionTests(test)
     })

@@ -1,5 +1,12 @@
 import { z } from 'zod'
-import { isReserved, QueueError, type JobRecord, type Kernel, type WorkerDefinition } from '../../../../kernel/index.ts'
+import {
+  isReserved,
+  QueueError,
+  unknownKey,
+  type JobRecord,
+  type Kernel,
+  type WorkerDefinition,
+} from '../../../../kernel/index.ts'
 import * as answers from './answers.ts'
 import { route, type Call, type Route } from './route.ts'
 import { bodyMoment, count, limit, ms, name, priority, prose, reference, whole, words } from './values.ts'
@@ -10,7 +17,8 @@ const MAX_OFFSET = 100_000
 /** Names of queues that are not those of plugins. */
 const queueName = name.refine((queue) => !isReserved('queue', queue), 'Names that start with "_" are those of plugins')
 
-const options = z.strictObject({
+/** Beside these, a caller may set what the application has defined with `http: true`; `assertOptions` checks those. */
+const options = z.looseObject({
   /** While the queue knows a job of this id, that one is answered. */
   id: name.optional(),
   attempts: count.optional(),
@@ -36,6 +44,14 @@ const options = z.strictObject({
   debounce: z.strictObject({ key: name.optional(), delay: ms, maxWait: ms.optional() }).optional(),
   throttle: z.strictObject({ key: name.optional(), period: ms, max: count.optional() }).optional(),
 })
+
+/** @throws QueueError `OPTION_INVALID` for an option that callers from outside may not set */
+function assertOptions(kernel: Kernel, given: object): void {
+  const custom = [...kernel.customJobOptions].filter(([, { http }]) => http).map(([key]) => key)
+  const known = [...Object.keys(options.shape), ...custom]
+  const unknown = Object.keys(given).find((key) => !known.includes(key))
+  if (unknown !== undefined) throw unknownKey('The options of a job', unknown, known)
+}
 
 type JobCall = Pick<Call<'jobs/:queue/:job', undefined, undefined>, 'kernel' | 'params' | 'assertMay'>
 
@@ -115,6 +131,7 @@ export const jobRoutes: readonly Route[] = [
       if (!workerOf(kernel, worker)) {
         throw new QueueError('WORKER_UNKNOWN', `There is no worker "${worker}" here. List them with GET workers.`)
       }
+      assertOptions(kernel, given)
       const job = await kernel.enqueue(worker, data, given)
       // The id may be that of a job that somebody else has queued.
       if (job.deduplicated) await assertMay({ queue: job.queue, job: job.id, runId: job.runId })

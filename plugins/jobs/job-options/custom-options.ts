@@ -1,0 +1,63 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { checkText, invalid, QueueError, shown, type PluginKernel } from '../../../kernel/index.ts'
+import { isStandardSchema } from '../../lib/worker-option.ts'
+import { isJobOption } from './rules.ts'
+
+/** Where an option that a plugin defines may come from, beside `enqueue`. */
+export interface JobOptionSources {
+  /** Workers may set it in their config, as the default of their jobs. Default false. */
+  worker?: boolean
+  /** Callers of the HTTP API may set it. Default false. */
+  http?: boolean
+}
+
+export interface JobOptionInfo extends Required<JobOptionSources> {
+  schema: StandardSchemaV1
+}
+
+/** Holds the job options that plugins and applications define. */
+export function createCustomOptions(kernel: PluginKernel, onDefine: () => void) {
+  const defined = new Map<string, JobOptionInfo>()
+
+  function define(
+    name: string,
+    schema: StandardSchemaV1,
+    { worker = false, http = false }: JobOptionSources = {},
+  ): void {
+    checkText('The name of a job option', name)
+    if (!isStandardSchema(schema)) {
+      throw invalid(`The schema of job option "${name}"`, 'a Standard Schema, such as one of Zod', schema)
+    }
+    if (isJobOption(name) || defined.has(name)) {
+      throw new QueueError('OPTION_INVALID', `A job option "${name}" exists already. Choose another name.`)
+    }
+    if (worker) kernel.defineWorkerOption(name, (value, { id }) => void read(name, value, `worker "${id}"`))
+    defined.set(name, { schema, worker, http })
+    onDefine()
+  }
+
+  /** Returns the parsed value of an option. @throws QueueError `OPTION_INVALID` */
+  function read(name: string, value: unknown, owner: string): unknown {
+    const result = defined.get(name)!.schema['~standard'].validate(value)
+    if (result instanceof Promise) {
+      throw new QueueError(
+        'OPTION_INVALID',
+        `The schema of job option "${name}" is asynchronous. Use a synchronous one.`,
+      )
+    }
+    if (!result.issues) return result.value
+    const why = result.issues.map(({ message }) => message).join('; ')
+    throw new QueueError('OPTION_INVALID', `Option "${name}" of ${owner} is invalid: ${why}; got ${shown(value)}.`)
+  }
+
+  /** Returns the parsed values of all defined options among others. */
+  function readAll(options: object, owner: string, from: 'job' | 'worker'): Record<string, unknown> {
+    if (defined.size === 0) return {}
+    const found = Object.entries(options).filter(
+      ([name, value]) => value !== undefined && defined.has(name) && (from === 'job' || defined.get(name)!.worker),
+    )
+    return Object.fromEntries(found.map(([name, value]) => [name, read(name, value, owner)]))
+  }
+
+  return { define, readAll, defined: defined as ReadonlyMap<string, JobOptionInfo> }
+}
