@@ -10,7 +10,7 @@ export type ErrorCode =
   | 'PLUGIN_DUPLICATE'
   /** A plugin needs a port or plugin that comes after it, or not at all. */
   | 'PLUGIN_REQUIRES'
-  /** The setup of a plugin threw. */
+  /** The setup of a plugin threw something without a code of this list. With one, that is the code. */
   | 'PLUGIN_SETUP_FAILED'
   /** The setup of a plugin did not settle within its time limit. */
   | 'PLUGIN_SETUP_TIMEOUT'

@@ -2,7 +2,7 @@ import type { AnyPlugin, CloseReport, Kernel, MaybePromise } from '../contracts/
 import type { PluginKernel, Teardown, WorkerDefinition } from '../contracts/index.ts'
 import { checkDuration, checkKeys } from './bounds.ts'
 import { systemClock, timerDelay } from './clock.ts'
-import { QueueError, toError } from './errors.ts'
+import { isQueueError, QueueError, toError } from './errors.ts'
 import type { createHookBus } from './hooks.ts'
 import { parseOptions, pluginRank } from './plugins.ts'
 import type { PortTable } from './port-table.ts'
@@ -77,7 +77,9 @@ export function createLifecycle(
     } catch (cause) {
       if (cause === late) throw late
       const failure = `Plugin "${plugin}" failed in its setup: ${toError(cause).message}`
-      throw new QueueError('PLUGIN_SETUP_FAILED', failure, { cause, plugin })
+      // What is wrong with a store, say, is told by its code, wherever it was found out.
+      if (!isQueueError(cause)) throw new QueueError('PLUGIN_SETUP_FAILED', failure, { cause, plugin })
+      throw new QueueError(cause.code, failure, { cause, plugin, details: cause.details })
     } finally {
       clearTimeout(timer)
     }

@@ -40,7 +40,11 @@ describe('the embedded database', () => {
   it('brings back what an earlier kernel stored, and refuses a second one', async () => {
     const dir = newFolder()
     const first = await open(dir)
-    await expect(open(dir)).rejects.toMatchObject({ cause: { code: 'STORE_LOCKED' } })
+    await expect(open(dir)).rejects.toMatchObject({
+      code: 'STORE_LOCKED',
+      plugin: 'pglite',
+      cause: { code: 'STORE_LOCKED' },
+    })
     const { runId } = await first.enqueue({ queue: 'q', name: 'n' }, { at: new Date(5) }, { id: 'one', delay: 60_000 })
     await first.emit(runId, [{ type: 'mine', data: 1n }], { run: { status: 'running', name: 'n' } })
     await first.close()

@@ -15,7 +15,7 @@ export async function runDev(host: Host, cwd: string, output: Output, http?: Htt
   const kernel = await host
     .createKernel({ config: { ...config, registry, cli: { cwd } }, plugins: [cli], reporter })
     .catch((error: unknown) => {
-      throw isQueueError(error, 'PLUGIN_SETUP_FAILED') && error.plugin === cli.name ? error.cause : error
+      throw isQueueError(error) && error.plugin === cli.name ? (error.cause ?? error) : error
     })
   let url: string | undefined
   try {

@@ -35,14 +35,16 @@ describe('the lock of a folder', () => {
     const folder = newFolder()
     await using _first = await openFolder(folder)
     await expect(openFolder(folder)).rejects.toMatchObject({
-      cause: { code: 'STORE_LOCKED', message: expect.stringContaining('in use by this process') },
+      code: 'STORE_LOCKED',
+      message: expect.stringContaining('in use by this process'),
     })
     expect(await holder(folder).said).toBe('STORE_LOCKED')
     const other = newFolder()
     const { child, said } = holder(other)
     expect(await said).toBe('has it')
     await expect(openFolder(other)).rejects.toMatchObject({
-      cause: { code: 'STORE_LOCKED', message: expect.stringContaining(`in use by process ${child.pid}.`) },
+      code: 'STORE_LOCKED',
+      message: expect.stringContaining(`in use by process ${child.pid}.`),
     })
     child.kill('SIGKILL')
   })
@@ -72,7 +74,7 @@ describe('the lock of a folder', () => {
     const folder = newFolder()
     const { worker, said } = thread(folder)
     expect(await said).toBe('has it')
-    await expect(openFolder(folder)).rejects.toMatchObject({ cause: { code: 'STORE_LOCKED' } })
+    await expect(openFolder(folder)).rejects.toMatchObject({ code: 'STORE_LOCKED' })
     const second = openFolder(folder, { lockTimeout: 10_000 })
     await worker.terminate()
     await (await second).close()
@@ -90,7 +92,8 @@ describe('the lock of a folder', () => {
     const folder = newFolder()
     writeFileSync(join(folder, 'lock'), JSON.stringify({ pid: 1, host: 'elsewhere', nonce: 'another' }))
     await expect(openFolder(folder)).rejects.toMatchObject({
-      cause: { code: 'STORE_LOCKED', message: expect.stringContaining('process 1 on elsewhere') },
+      code: 'STORE_LOCKED',
+      message: expect.stringContaining('process 1 on elsewhere'),
     })
   })
 })
