@@ -5,7 +5,7 @@ export * from './kernel/index.ts'
 // Naming the plugins' types here also brings their additions to the kernel's types along.
 export type { Batch } from './plugins/jobs/batch/index.ts'
 export type { BusEvent, SendOptions } from './plugins/flow/bus/index.ts'
-export type { Control, JobRef } from './plugins/jobs/control/index.ts'
+export type { CleanOptions, Control, JobControls, QueueHandle, QueueNotice } from './plugins/jobs/control/index.ts'
 export type { Debounce } from './plugins/jobs/debounce/index.ts'
 export type { Explanation, Reason, ReasonCode } from './plugins/observability/explain/index.ts'
 export type {
@@ -77,7 +77,8 @@ export interface CreateKernelOptions extends Omit<KernelOptions, 'preset' | 'con
  * Builds a kernel from a preset, your plugins and your configuration. `NUXT_QUEUE_*` variables win
  * over both. It can enqueue at once and runs workers after `start()`.
  *
- * @throws QueueError `PRESET_UNKNOWN`, `CONFIG_INVALID`, `PLUGIN_SETUP_FAILED`, …
+ * @throws QueueError `PRESET_UNKNOWN`, `CONFIG_INVALID`; the code that the setup of a plugin failed with, such as
+ * `STORE_LOCKED`, and else `PLUGIN_SETUP_FAILED`. `plugin` names it.
  * @example
  * const kernel = await createKernel({ preset: 'dev' })
  * await kernel.start()

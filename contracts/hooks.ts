@@ -1,6 +1,6 @@
 import type { AppendOptions, AppendResult, EventDraft, StoredEvent } from './events.ts'
 import type { EnqueueOptions } from './enqueue.ts'
-import type { EnqueuedJob, Job, JobDraft } from './job.ts'
+import type { EnqueueResult, Job, JobDraft } from './job.ts'
 import type { MaybePromise } from './promise.ts'
 import type { RunContext, WorkerDefinition } from './worker.ts'
 
@@ -12,7 +12,7 @@ export interface EnqueuePayload {
   /** Absent when this instance does not know the worker. */
   readonly worker: WorkerDefinition | undefined
   /** Set by `next()`; without `next()`, what the caller receives. */
-  result: EnqueuedJob | undefined
+  result: EnqueueResult | undefined
   /**
    * True for a job of `enqueueMany`. Its `next()` resolves once all jobs of the call are stored, so a handler that
    * makes jobs wait for each other lets the next one go before it awaits `next()`.

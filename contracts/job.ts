@@ -149,10 +149,29 @@ export interface EnqueueReceipt {
   deduplicated: boolean
 }
 
-export interface EnqueuedJob<Result = unknown> extends EnqueueReceipt, Pick<JobDraft, 'queue' | 'name'> {
-  /** Never there: carries the type of what `kernel.result()` will answer. */
+/** What is known about a job once it is stored. Plain data. */
+export interface EnqueueResult extends EnqueueReceipt, Pick<JobDraft, 'queue' | 'name'> {}
+
+/** Where a job is stored: what `enqueue` returns is one. */
+export interface JobRef {
+  queue: string
+  id: string
+}
+
+/** What can be done with a job. Plugins add methods by declaration merging, and provide them through the port `handles`. */
+export interface JobMethods<Result = unknown> {
+  /** Never there: carries the type of the job's result. */
   readonly '~result'?: Result
 }
+
+/** A job by its place: what `kernel.job()` returns. */
+export interface JobHandle<Result = unknown> extends JobRef, JobMethods<Result> {}
+
+/**
+ * What `enqueue` returns. Its own members are plain data; its methods sit on a prototype, so that a copy of it, in JSON
+ * or in a result, is an `EnqueueResult`.
+ */
+export interface EnqueuedJob<Result = unknown> extends EnqueueResult, JobMethods<Result> {}
 
 /** What the adapter has to do with a claimed job once the runner is done with it. */
 export type Settlement = (

@@ -1,7 +1,8 @@
 import type { Clock } from './clock.ts'
 import type { StoreOptions } from './enqueue.ts'
 import type * as E from './events.ts'
-import type { EnqueueReceipt, JobDraft, JobRecord, JobState, RateLimit, Settlement } from './job.ts'
+import type { EnqueuedJob, EnqueueReceipt, EnqueueResult, JobDraft, JobRecord } from './job.ts'
+import type { JobState, RateLimit, Settlement } from './job.ts'
 import type { MaybePromise } from './promise.ts'
 import type { RunContext, WorkerDefinition, WorkerModule } from './worker.ts'
 
@@ -17,6 +18,8 @@ export interface Ports {
   events: EventStore
   /** Counters that all instances share. */
   limits: Limits
+  /** Gives methods to what `enqueue` returns. Without a provider it returns plain data. */
+  handles: JobHandles
   /** Time. The system's unless a plugin provides another. */
   clock: Clock
   /** How handlers run; many plugins may provide one each, told apart by name. */
@@ -214,6 +217,9 @@ export interface Limits {
 
 /** A permit that its holder has not taken up. */
 export type HandedPermit = Pick<Permit, 'key' | 'holder'>
+
+/** Makes what `enqueue` returns: the members of the job, with methods on a prototype. Called for each job, so it is cheap. */
+export type JobHandles = (job: EnqueueResult) => EnqueuedJob
 
 export interface LoadOptions {
   /**

@@ -1,6 +1,6 @@
 import type { Chains, Enqueue, EnqueuedJob, EnqueueItem, EnqueueOptions, EnqueuePayload } from '../contracts/index.ts'
 import type { EnqueueReceipt, JobAddress, JobArguments, JobFlow, JobTarget, Kernel } from '../contracts/index.ts'
-import type { MaybePromise } from '../contracts/index.ts'
+import type { JobOutput, MaybePromise } from '../contracts/index.ts'
 import { checkComposed, checkDuration, checkKeys, checkMoment, checkTags, checkText, invalid } from './bounds.ts'
 import { isMoment, isPriority, EXPECTED } from './bounds.ts'
 import { QueueError } from './errors.ts'
@@ -51,7 +51,7 @@ export function createEnqueue(kernel: Kernel, chains: Chains, assertOpen: () => 
   return {
     async enqueue<T extends JobTarget>(target: T, ...[data, options]: JobArguments<T>) {
       const payload = prepare(target, data, options)
-      return after(chains.enqueue(payload, store), () => answer(payload))
+      return after(chains.enqueue(payload, store), () => answer(kernel, payload) as EnqueuedJob<JobOutput<T>>)
     },
     /** Each job passes its chain. Once all that pass have arrived at its innermost end, they are stored at once. */
     async enqueueMany(items) {
@@ -86,14 +86,14 @@ export function createEnqueue(kernel: Kernel, chains: Chains, assertOpen: () => 
       const pass = async (payload: EnqueuePayload): Promise<void> => {
         await chains.enqueue(payload, arrive)
         if (arrived.has(payload)) return
-        answer(payload)
+        answer(kernel, payload)
         expected--
         storeWhenComplete()
       }
       storeWhenComplete()
       await Promise.all(payloads.map((payload) => pass(payload).catch(stored.reject)))
       await stored.promise
-      return payloads.map(answer)
+      return payloads.map((payload) => answer(kernel, payload))
     },
   }
 }
@@ -137,8 +137,8 @@ function received(payload: EnqueuePayload, receipt: EnqueueReceipt): void {
   payload.result = { ...receipt, queue, name }
 }
 
-function answer<Result>({ result, veto, job }: EnqueuePayload): EnqueuedJob<Result> {
-  if (result) return result as EnqueuedJob<Result>
+function answer(kernel: Kernel, { result, veto, job }: EnqueuePayload): EnqueuedJob {
+  if (result) return kernel.hasPort('handles') ? kernel.port('handles')(result) : (result as EnqueuedJob)
   const reason = veto ?? 'a plugin did not call next() and gave no reason'
   throw new QueueError('ENQUEUE_VETOED', `Job "${job.name}" was refused: ${reason}.`, { details: { reason } })
 }

@@ -1,4 +1,5 @@
 import { QueueError } from '../../kernel/index.ts'
+import { isPlain } from './handle.ts'
 
 /*
  * JSON that preserves every value a queue accepts. A value without a JSON notation is written as an object with one key:
@@ -132,11 +133,6 @@ function isPlainNumber(value: number): boolean {
 
 function isObject(value: unknown): value is Tagged {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function isPlain(value: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === null
 }
 
 function unsupported(kind: string): QueueError {

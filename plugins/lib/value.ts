@@ -1,4 +1,5 @@
 import { QueueError, toError } from '../../kernel/index.ts'
+import { Handle, isPlain } from './handle.ts'
 
 /** How deep values may nest. A deeper value refers to itself, or would overflow the stack of other code. */
 const MAX_DEPTH = 200
@@ -100,7 +101,7 @@ function copyObject(value: object, depth: number): unknown {
   if (depth > MAX_DEPTH) throw REFUSED
   if (Array.isArray(value)) return copyArray(value, depth)
   const prototype: unknown = Object.getPrototypeOf(value)
-  if (prototype !== Object.prototype && prototype !== null) return copyBuiltIn(value)
+  if (prototype !== Object.prototype && prototype !== null && !(value instanceof Handle)) return copyBuiltIn(value)
   // A spread copies the shape at once, and treats `__proto__` as an ordinary key.
   const out: Record<string, unknown> = { ...value }
   for (const key in out) {
@@ -139,8 +140,7 @@ function copyBuiltIn(value: object): unknown {
 function findOffender(value: unknown, path: string[]): { kind: string; path: string[] } | undefined {
   if (typeof value === 'function' || typeof value === 'symbol') return { kind: typeof value, path }
   if (typeof value !== 'object' || value === null || value instanceof Date || value instanceof Uint8Array) return
-  const prototype: unknown = Object.getPrototypeOf(value)
-  const plain = Array.isArray(value) || prototype === Object.prototype || prototype === null
+  const plain = Array.isArray(value) || isPlain(value)
   if (!plain || path.length > MAX_DEPTH) return { kind: value.constructor?.name ?? 'object', path }
   for (const [key, member] of Object.entries(value)) {
     const found = findOffender(member, [...path, key])

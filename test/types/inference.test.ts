@@ -11,12 +11,16 @@ import {
   type EmitPayload,
   type EnqueuePayload,
   type InputOf,
+  type Explanation,
   type Job,
+  type JobHandle,
+  type JobRecord,
   type Kernel,
   type MaybePromise,
   type Next,
   type OutputOf,
   type QueueConfig,
+  type QueueHandle,
   type ReducePayload,
   type RunContext,
 } from '../../index.ts'
@@ -135,6 +139,25 @@ describe('the kernel', () => {
     expectTypeOf<Kernel['state']>().returns.resolves.toEqualTypeOf<Record<string, unknown>>()
     expectTypeOf<Kernel['flow']>().parameters.toEqualTypeOf<[name: string]>()
     expectTypeOf<Kernel['cancel']>().returns.resolves.toEqualTypeOf<boolean>()
+    expectTypeOf<Kernel['queue']>().returns.toEqualTypeOf<QueueHandle>()
     expectTypeOf(defineConfig).parameter(0).toEqualTypeOf<QueueConfig>()
+  })
+
+  it('gives handles of jobs the type of their result', () => {
+    const handles = async (kernel: Kernel): Promise<void> => {
+      const job = await kernel.enqueue('any')
+      expectTypeOf(job.result).returns.resolves.toEqualTypeOf<unknown>()
+      expectTypeOf(job.explain).returns.resolves.toEqualTypeOf<Explanation>()
+      expectTypeOf(kernel.job(job)).toEqualTypeOf<JobHandle>()
+      const { queue, id } = job
+      expectTypeOf(kernel.job<number>({ queue, id })).toEqualTypeOf<JobHandle<number>>()
+      expectTypeOf(kernel.job<number>({ queue, id }).result).returns.resolves.toEqualTypeOf<number>()
+      expectTypeOf(kernel.job({ queue: 'q', id: 'i' }).record).returns.resolves.toEqualTypeOf<JobRecord | undefined>()
+      // @ts-expect-error a job is known by its queue and its id
+      kernel.job({ id: 'i' })
+      // @ts-expect-error the handle names the queue
+      await kernel.queue('q').jobs({ queue: 'other' })
+    }
+    expectTypeOf(handles).toBeFunction()
   })
 })

@@ -1,7 +1,7 @@
 import {
   QueueError,
   serializeError,
-  type EnqueuedJob,
+  type EnqueueResult,
   type Kernel,
   type RunInfo,
   type SerializedError,
@@ -18,7 +18,7 @@ import type { Method, Params } from './requests.ts'
 
 export interface Results {
   hello: { pid: number; cwd: string }
-  enqueue: EnqueuedJob
+  enqueue: EnqueueResult
   result: unknown
   runs: RunInfo[]
   run: RunHistory

@@ -1,4 +1,4 @@
-import type { EnqueuedJob, EnqueueOptions, JobRecord, JobState, RunInfo, StoredEvent } from '../../../kernel/index.ts'
+import type { EnqueueResult, EnqueueOptions, JobRecord, JobState, RunInfo, StoredEvent } from '../../../kernel/index.ts'
 import { errorOf, QueueClientError } from './error.ts'
 import type { RequestHeaders, RunEnd } from './frames.ts'
 import { subscribe, type SubscribeOptions, type Subscription } from './subscribe.ts'
@@ -101,7 +101,7 @@ export function createClient({ baseURL = '/_queue/api/', headers, fetch: fetchin
     request,
     jobs: {
       enqueue: (worker: string, data?: unknown, options?: JobOptionsInput) =>
-        post<EnqueuedJob>('jobs', { worker, data, options }),
+        post<EnqueueResult>('jobs', { worker, data, options }),
       list: (query?: JobQuery) => get<{ jobs: JobRecord[]; next?: number }>('jobs', query),
       get: (queue: string, id: string) => get<JobRecord>(at`jobs/${queue}/${id}`),
       retry: (queue: string, id: string) => post<JobRecord>(at`jobs/${queue}/${id}/retry`),
@@ -125,7 +125,7 @@ export function createClient({ baseURL = '/_queue/api/', headers, fetch: fetchin
     },
     flows: {
       start: (flow: string, input?: unknown, options?: RunStart) =>
-        post<EnqueuedJob>(at`flows/${flow}`, { input, ...options }),
+        post<EnqueueResult>(at`flows/${flow}`, { input, ...options }),
     },
     queues: {
       list: () => get<{ queues: { name: string; paused: boolean; counts: Record<JobState, number> }[] }>('queues'),

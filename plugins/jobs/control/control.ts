@@ -3,11 +3,11 @@ import {
   QueueError,
   type EnqueuedJob,
   type JobRecord,
+  type JobRef,
   type PluginKernel,
   type StoredEvent,
   type Unsubscribe,
 } from '../../../kernel/index.ts'
-import type { JobRef } from './job-ref.ts'
 import { cancelled, createResults, resultOf } from './results.ts'
 
 /** Instances tell each other here what to abort. Messages only; what counts is in the run's log. */

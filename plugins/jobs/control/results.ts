@@ -4,12 +4,12 @@ import {
   QueueError,
   reviveError,
   type JobRecord,
+  type JobRef,
   type Kernel,
   type SerializedError,
   type StoredEvent,
 } from '../../../kernel/index.ts'
 import { forgotten } from '../lib/forgotten.ts'
-import type { JobRef } from './job-ref.ts'
 
 /** Milliseconds between two looks at a job that somebody waits for: doubled each time, up to the longest. */
 const FIRST_LOOK = 1000

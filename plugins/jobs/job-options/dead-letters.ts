@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import {
   isQueueError,
-  type EnqueuedJob,
+  type EnqueueResult,
   type EventDraft,
   type Job,
   type JobRecord,
@@ -36,7 +36,7 @@ export interface Redriven {
   /** The id of the letter. */
   letter: string
   /** The job that runs in its place. */
-  job: EnqueuedJob
+  job: EnqueueResult
 }
 
 /** How many letters are looked at in one go. */

@@ -6,6 +6,10 @@ export type { ExplainedJob } from './explain.ts'
 export type { Explanation, Reason, ReasonCode } from './reasons.ts'
 
 declare module 'nuxt-queue/kernel' {
+  interface JobMethods {
+    /** Why the job is not running, or what became of it: `kernel.explain()` of it. */
+    explain(): Promise<Explanation>
+  }
   interface Kernel {
     /**
      * Returns why a job is not running, from the view of this process, or how the job ended. It is meant for people: it
@@ -25,6 +29,12 @@ export default definePlugin({
   name: 'explain',
   requires: ['queue', 'workers', 'events'],
   setup(kernel) {
-    kernel.extend({ explain: createExplain(kernel) })
+    const explain = createExplain(kernel)
+    kernel.extend({ explain })
+    kernel.extendJobs?.({
+      explain(this: Exclude<ExplainedJob, string>) {
+        return explain(this)
+      },
+    })
   },
 })

@@ -6,6 +6,7 @@ import {
   useRunContext,
   type Batch,
   type EnqueuedJob,
+  type EnqueueResult,
 } from '../../../kernel/index.ts'
 import { codeOf } from '../harness.ts'
 import type { Handler, PresetTest } from './rig.ts'
@@ -195,7 +196,7 @@ export function batchTests(test: PresetTest): void {
   it(
     'runs the others again when the job that ran for all is cancelled',
     test(async ({ kernel, start, reach, until }) => {
-      let first: EnqueuedJob | undefined
+      let first: EnqueueResult | undefined
       await start({
         w: [
           { queue: 'w', batch: { size: 2, wait: 300 } },

@@ -1,0 +1,100 @@
+import { checkText, invalid, type EnqueuedJob, type EnqueueResult, type JobHandle } from '../../../kernel/index.ts'
+import type { JobRecord, JobRef, JobState, PluginKernel } from '../../../kernel/index.ts'
+import { addMethods, Handle } from '../../lib/handle.ts'
+import type { Control } from './control.ts'
+
+/** What can be done with one job: `kernel.job(ref)` has these methods, and so has what `enqueue` returns. */
+export interface JobControls<Result = unknown> {
+  /** Resolves with the record of the job, or `undefined` when its queue does not keep it any more. */
+  record(): Promise<JobRecord | undefined>
+  /** Resolves with the state of the job, or `undefined` when its queue does not keep it any more. */
+  state(): Promise<JobState | undefined>
+  /** Resolves with how far the job is, from 0 to 1, or `undefined` when it has reported nothing or is not kept any more. */
+  progress(): Promise<number | undefined>
+  /**
+   * Waits for the end of the job and resolves with its result.
+   *
+   * @param options.timeout milliseconds; default: as long as it takes
+   * @throws QueueError `JOB_NOT_FOUND`, `JOB_FORGOTTEN`, `JOB_CANCELLED`, `JOB_TIMEOUT`; or an Error with the message and
+   * the code of the handler's
+   */
+  result(options?: { timeout?: number }): Promise<Result>
+  /** Runs the job again after it has failed or was cancelled. @throws QueueError `JOB_NOT_FOUND`, `JOB_FORGOTTEN`, `JOB_STATE` */
+  retry(): Promise<void>
+  /** Ends the job, also while it runs. False when it had ended. @throws QueueError `JOB_NOT_FOUND`, `JOB_FORGOTTEN` */
+  cancel(options?: { reason?: string }): Promise<boolean>
+  /** Removes the job and frees its id. False when there is no such job. @throws QueueError `JOB_STATE` while it runs */
+  remove(): Promise<boolean>
+  /** Makes a delayed job due now. False for any other. @throws QueueError `JOB_NOT_FOUND`, `JOB_FORGOTTEN` */
+  promote(): Promise<boolean>
+}
+
+/** Makes the handles of one kernel's jobs. */
+export function createJobHandles(kernel: PluginKernel, control: Control) {
+  const queue = () => kernel.port('queue')
+
+  /** What `enqueue` returns: a copy of what was stored, whose methods the jobs of a kernel share. */
+  class StoredJob extends Handle implements JobControls {
+    readonly id: string
+    readonly runId: string
+    readonly deduplicated: boolean
+    readonly queue: string
+    readonly name: string
+
+    constructor({ id, runId, deduplicated, queue: queueName, name }: EnqueueResult) {
+      super()
+      this.id = id
+      this.runId = runId
+      this.deduplicated = deduplicated
+      this.queue = queueName
+      this.name = name
+    }
+
+    async record(): Promise<JobRecord | undefined> {
+      return queue().getJob(this.queue, this.id)
+    }
+
+    async state(): Promise<JobState | undefined> {
+      return (await this.record())?.state
+    }
+
+    async progress(): Promise<number | undefined> {
+      return (await this.record())?.progress
+    }
+
+    result(options?: { timeout?: number }): Promise<unknown> {
+      return control.result(this, options)
+    }
+
+    retry(): Promise<void> {
+      return control.retry(this)
+    }
+
+    cancel(options?: { reason?: string }): Promise<boolean> {
+      return control.cancel(this, options)
+    }
+
+    async remove(): Promise<boolean> {
+      return queue().remove(this.queue, this.id)
+    }
+
+    async promote(): Promise<boolean> {
+      return queue().promote(this.queue, this.id)
+    }
+  }
+  Reflect.deleteProperty(StoredJob.prototype, 'constructor')
+
+  return {
+    /** What the port `handles` calls for each job that is enqueued. */
+    ofStored: (job: EnqueueResult): EnqueuedJob => new StoredJob(job) as unknown as EnqueuedJob,
+    /** @throws QueueError `OPTION_INVALID` */
+    ofRef<Result>(ref: JobRef & { runId?: string }): JobHandle<Result> {
+      if (typeof ref !== 'object' || ref === null)
+        throw invalid('A job', '{ queue, id }, or what enqueue returned', ref)
+      const job = { queue: checkText('The queue of a job', ref.queue), id: checkText('The id of a job', ref.id) }
+      const run = ref.runId === undefined ? {} : { runId: checkText('The run of a job', ref.runId) }
+      return Object.assign(Object.create(StoredJob.prototype) as JobHandle<Result>, job, run)
+    },
+    extend: (methods: object): void => addMethods(StoredJob, methods),
+  }
+}

@@ -1,0 +1,112 @@
+import { checkCount, checkDuration, checkKeys, invalid, isQueueError, type Kernel } from '../../../kernel/index.ts'
+import type { JobQuery, JobRecord, JobState, QueueEvent, RunOutcome, Unsubscribe } from '../../../kernel/index.ts'
+
+export interface CleanOptions {
+  /** How the jobs ended. Default: any way. */
+  states?: readonly RunOutcome[]
+  /** Milliseconds since their end, at least. Default 0. */
+  olderThan?: number
+  /** At most this many jobs, those that were enqueued first. Default: all. */
+  limit?: number
+}
+
+/** What happened to a queue or to one of its jobs. */
+export interface QueueNotice {
+  type: QueueEvent
+  queue: string
+  /** Absent for `paused` and `resumed`. */
+  job?: Readonly<JobRecord>
+}
+
+/** What can be done with a queue. */
+export interface QueueHandle {
+  readonly name: string
+  /** Makes all processes claim no more jobs of the queue. Jobs that run go on. Lasts as long as the queue itself. */
+  pause(): Promise<void>
+  /** Undoes `pause`. */
+  resume(): Promise<void>
+  isPaused(): Promise<boolean>
+  /** Resolves with how many jobs there are in each state. */
+  counts(): Promise<Record<JobState, number>>
+  /**
+   * Resolves with jobs of the queue, the oldest first.
+   *
+   * @param query.limit default 100
+   * @example
+   * const failed = await kernel.queue('mail').jobs({ states: ['failed'], limit: 20 })
+   */
+  jobs(query?: Omit<JobQuery, 'queue'>): Promise<JobRecord[]>
+  /**
+   * Removes jobs that have ended, and frees their ids. What happened to them stays in the history. Resolves with the ids of
+   * the removed jobs. The `retention` plugin does this by itself for all queues, and keeps ids.
+   *
+   * @throws QueueError `OPTION_INVALID`
+   * @example
+   * await kernel.queue('mail').clean({ states: ['failed'], olderThan: 7 * 86_400_000 })
+   */
+  clean(options?: CleanOptions): Promise<string[]>
+  /**
+   * Calls the listener for each event of the queue that this process causes or hears of. Returns a function that stops it.
+   * For what happened in all processes, subscribe to the `events` port.
+   *
+   * @example
+   * const stop = kernel.queue('mail').events(({ type, job }) => console.log(type, job?.id))
+   */
+  events(listener: (notice: QueueNotice) => void): Unsubscribe
+}
+
+const ENDED = ['completed', 'failed', 'cancelled'] as const
+const CLEAN_KEYS = ['states', 'olderThan', 'limit']
+/** How many jobs are looked at in one go. */
+const PAGE = 100
+
+export function createQueueHandle(kernel: Kernel, name: string): QueueHandle {
+  const queue = () => kernel.port('queue')
+
+  /** False for a job that was removed or retried in the meantime. */
+  async function remove(id: string): Promise<boolean> {
+    try {
+      return await queue().remove(name, id)
+    } catch (error) {
+      if (isQueueError(error, 'JOB_STATE')) return false
+      throw error
+    }
+  }
+
+  return {
+    name,
+    pause: async () => queue().pause(name),
+    resume: async () => queue().resume(name),
+    isPaused: async () => queue().isPaused(name),
+    counts: async () => queue().getJobCounts(name),
+    jobs: async (query) => queue().getJobs({ ...query, queue: name }),
+    async clean(options = {}) {
+      const { states, olderThan, limit } = checkCleaning(options)
+      const until = kernel.clock.now() - olderThan
+      const removed: string[] = []
+      let offset = 0
+      for (;;) {
+        const page = await queue().getJobs({ queue: name, states, limit: PAGE, offset })
+        if (page.length === 0) return removed
+        for (const { id, finishedAt } of page) {
+          if (removed.length >= limit) return removed
+          if (finishedAt !== undefined && finishedAt <= until && (await remove(id))) removed.push(id)
+          else offset++
+        }
+      }
+    },
+    events: (listener) => queue().on(name, '*', (type, of, job) => listener({ type, queue: of, ...(job && { job }) })),
+  }
+}
+
+/** @throws QueueError `OPTION_INVALID` */
+function checkCleaning(options: CleanOptions): Required<CleanOptions> {
+  checkKeys('clean()', options, CLEAN_KEYS)
+  const { states = ENDED, olderThan = 0, limit = Infinity } = options
+  if (!Array.isArray(states) || !states.every((state) => ENDED.includes(state as RunOutcome))) {
+    throw invalid('Option "states" of clean()', `an array of ${ENDED.join(', ')}`, states)
+  }
+  checkDuration('Option "olderThan" of clean()', olderThan)
+  if (limit !== Infinity) checkCount('Option "limit" of clean()', limit)
+  return { states: states as RunOutcome[], olderThan, limit }
+}
