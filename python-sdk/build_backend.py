@@ -1,4 +1,4 @@
-"""A build backend for packages of pure Python: zips the sources, and writes what a wheel has to say of itself."""
+"""A build backend for a pure Python package. It zips the sources and writes the metadata of a wheel."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from host import HEAD, Host  # noqa: E402  after the path is set
 
 @pytest.fixture
 def worker(tmp_path: Path):
-    """Starts a child with the worker whose source is given."""
+    """Returns a function that starts a child with the source of a worker."""
     hosts: list[Host] = []
 
     def start(source: str, *, name: str = "work", **options: object) -> Host:

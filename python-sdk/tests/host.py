@@ -1,4 +1,4 @@
-"""The host's side of the protocol, for tests."""
+"""The host side of the protocol, for tests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SOURCE = ROOT / "src"
 FIXTURES = ROOT.parent / "test" / "fixtures"
 WORKERS = FIXTURES / "runtime" / "python"
 
-#: Milliseconds after which a test gives up on an answer, as seconds for sockets.
+#: Seconds that a test waits for a response.
 PATIENCE = 20.0
 
 ENVIRONMENT = {
@@ -28,12 +28,13 @@ Frame = dict
 
 
 def job(data: object = None, **members: object) -> dict[str, Any]:
-    """The parameters of `execute`."""
+    """Returns the parameters of `execute`."""
     defaults = {"id": "job-1", "queue": "q", "name": "q", "runId": "run-1", "attempt": 1, "attempts": 1, "crashes": 0}
     options = {"priority": 0, "createdAt": 1767225600000, "options": {}}
     return {"job": {**defaults, **options, "data": data, **members}, "claim": 1}
 
-#: Begins the source of workers.
+
+#: The first lines of each worker source.
 HEAD = """
 import logging, os, sys, threading, time
 from nuxt_queue import QueueError, define_config, define_worker
@@ -41,7 +42,7 @@ from nuxt_queue import QueueError, define_config, define_worker
 
 
 class Host:
-    """Talks to a real child."""
+    """Communicates with a real child."""
 
     def __init__(self, *, stdout: Any = subprocess.PIPE, stderr: Any = subprocess.PIPE) -> None:
         self.socket, child = socket.socketpair()
@@ -85,7 +86,7 @@ class Host:
 
     def receive(self) -> Frame:
         line = self.lines.readline()
-        assert line.endswith(b"\n"), f"the child has gone; it said {line!r}"
+        assert line.endswith(b"\n"), f"the child has disconnected; its last output was {line!r}"
         return json.loads(line)
 
     def respond(self, frame: Frame, result: object = None) -> None:
@@ -101,7 +102,7 @@ class Host:
         return self.request("execute", job(data, **members))
 
     def execute(self, data: object = None, **members: object) -> Frame:
-        """Runs a job that calls nothing that wants an answer, and gives the answer to it; logs are kept in `logs`."""
+        """Runs a job that makes no calls with a response, and returns its result. Stores log entries in `logs`."""
         id_ = self.start(data, **members)
         self.logs: list[Frame] = []
         while True:

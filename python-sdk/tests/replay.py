@@ -1,4 +1,4 @@
-"""Replays the conversations of the protocol against a real child. Also a script: needs no pytest."""
+"""Replays recorded conversations of the protocol to a real child. Also runs as a script, without pytest."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CONVERSATIONS = [json.loads(line) for line in (FIXTURES / "protocol.jsonl").read
 
 
 def matches(said: Any, expected: Any) -> bool:
-    """Whether a frame is as expected: `"*"` is any value, a member that is `"*?"` may be absent."""
+    """Returns whether a frame matches. `"*"` matches any value, and a member with the value `"*?"` may be absent."""
     if expected in ("*", "*?"):
         return True
     if isinstance(expected, dict):
@@ -26,7 +26,7 @@ def matches(said: Any, expected: Any) -> bool:
 
 
 def replay(conversation: dict[str, Any]) -> None:
-    """Plays the host, and holds the child to its part."""
+    """Sends the messages of the host, and compares the messages of the child."""
     file = str(WORKERS / f"{conversation['worker']}.py")
     with Host() as host:
         for speaker, frame in conversation["frames"]:
@@ -38,7 +38,7 @@ def replay(conversation: dict[str, Any]) -> None:
                 said = host.receive()
                 assert matches(said, frame), f"{conversation['name']}: expected {frame}, got {said}"
         host.close()
-        assert host.process.wait(20) == 0, "the child did not end with its host"
+        assert host.process.wait(20) == 0, "the child did not exit after its host"
 
 
 if __name__ == "__main__":

@@ -30,12 +30,12 @@ def test_a_handler_is_pinged_and_cancelled_while_it_computes_or_sleeps(worker, k
     assert host.receive()["params"]["message"] == "begun"
     ping = host.request("ping")
     assert host.receive() == {"jsonrpc": "2.0", "id": ping, "result": {}}
-    host.cancel(execution + 100)  # nobody's
+    host.cancel(execution + 100)  # an unknown execution
     host.cancel(execution, "JOB_TIMEOUT")
     assert host.receive()["result"]["value"] == "JOB_TIMEOUT"
 
 
-def test_a_module_that_takes_long_to_load_is_alive(worker, tmp_path):
+def test_the_child_responds_to_ping_while_a_module_loads(worker, tmp_path):
     file = tmp_path / "slow.py"
     file.write_text(HEAD + "while not os.path.exists(__file__ + '.go'): time.sleep(0.01)\n@define_worker\ndef w(job, ctx): pass")
     with Host() as host:
@@ -47,7 +47,7 @@ def test_a_module_that_takes_long_to_load_is_alive(worker, tmp_path):
         assert host.receive()["result"]["protocol"] == 1
 
 
-def test_an_idle_child_wakes_for_nothing(worker):
+def test_an_idle_child_causes_no_thread_switches(worker):
     host = worker("@define_worker\ndef work(job, ctx): return ctx.job.data")
     for n in range(50):
         assert host.execute(n)["result"]["value"] == n
@@ -60,7 +60,7 @@ def test_an_idle_child_wakes_for_nothing(worker):
     if not Path("/proc/self/task").exists():
         pytest.skip("needs /proc")
     before = switches()
-    # Nothing to await: that nothing happens is what is looked at.
+    # There is nothing to await, because the test checks that nothing happens.
     assert host.process.poll() is None and not _readable(host, 0.5)
     assert switches() - before <= 2
 
@@ -71,7 +71,7 @@ def _readable(host: Host, seconds: float) -> bool:
     return bool(select.select([host.socket], [], [], seconds)[0])
 
 
-def test_calls_of_many_threads_and_tasks_find_their_answers(worker):
+def test_concurrent_calls_receive_their_own_responses(worker):
     sync = worker("""
 @define_worker
 def work(job, ctx):
@@ -97,7 +97,7 @@ async def tasks(job, ctx):
             host.start()
             held = []
             while "method" in (frame := host.receive()):
-                # Two at a time, the later one first, as long as there are two.
+                # Responds to two calls at a time in reverse order, as long as two calls are open.
                 held.append(frame)
                 if len(held) == 2 or not _readable(host, 0.005):
                     for one in reversed(held):
@@ -106,7 +106,7 @@ async def tasks(job, ctx):
             assert frame["result"]["value"] == expected
 
 
-def test_a_context_that_outlives_its_job_is_refused(worker):
+def test_calls_after_the_end_of_the_job_are_refused(worker):
     host = worker("""
 kept = []
 def late(ctx):
@@ -133,7 +133,7 @@ FAILURES = {
 
 @pytest.mark.parametrize("code", FAILURES)
 @pytest.mark.parametrize("kind", ["def", "async def"])
-def test_whatever_a_handler_raises_fails_its_attempt_only(worker, kind, code):
+def test_an_exception_of_a_handler_fails_only_its_attempt(worker, kind, code):
     code_ = f"await {code}" if kind == "async def" and code.startswith("ctx.") else code
     host = worker(f"@define_worker\n{kind} work(job, ctx):\n    if job.data: {code_}", max_message=65536)
     error = host.execute(1)["error"]
@@ -143,7 +143,7 @@ def test_whatever_a_handler_raises_fails_its_attempt_only(worker, kind, code):
     assert "result" in host.execute(0)
 
 
-def test_an_error_tells_its_code_causes_and_details(worker):
+def test_an_error_contains_its_code_causes_and_details(worker):
     host = worker("""
 @define_worker
 def work(job, ctx):
@@ -167,7 +167,7 @@ def work(job, ctx):
     assert host.execute(1)["error"]["data"]["code"] == "ENOENT"
 
 
-def test_the_channel_is_not_for_processes_that_a_handler_starts(worker):
+def test_processes_of_a_handler_cannot_use_the_channel(worker):
     host = worker("""
 import multiprocessing, subprocess
 def square(n): return n * n
@@ -189,23 +189,23 @@ def work(job, ctx):
     value = host.execute(3)["result"]["value"]
     assert value["forked"] == 7 and value["squares"] == [[9], [9]]
     host.process.kill()
-    assert host.lines.readline() == b""  # although `sleep` lives
+    assert host.lines.readline() == b""  # although `sleep` is still running
     os.kill(value["pid"], signal.SIGKILL)
 
 
-def test_interrupts_are_the_hosts_affair(worker):
+def test_the_child_ignores_interrupts(worker):
     host = worker("@define_worker\ndef work(job, ctx): return os.getpid()")
     host.process.send_signal(signal.SIGINT)
     assert host.execute()["result"]["value"] == host.process.pid
 
 
 @pytest.mark.parametrize("name", ["email", "json", "types"])
-def test_a_worker_may_be_called_like_a_module_of_python(worker, name):
+def test_a_worker_may_have_the_name_of_a_standard_module(worker, name):
     host = worker("@define_worker\ndef work(job, ctx):\n    raise ValueError(job.data)", name=name)
     assert host.execute("x")["error"]["message"] == "x"
 
 
-def test_a_host_that_goes_takes_the_child_along(worker):
+def test_the_child_exits_when_its_host_disconnects(worker):
     host = worker("@define_worker\ndef work(job, ctx):\n    ctx.logger.info('on')\n    time.sleep(1000)")
     host.start()
     host.receive()
@@ -213,7 +213,7 @@ def test_a_host_that_goes_takes_the_child_along(worker):
     assert host.process.wait(20) == 0
 
 
-def test_lines_of_any_length_and_in_pieces(worker):
+def test_lines_may_be_long_or_arrive_in_pieces(worker):
     host = worker("@define_worker\ndef work(job, ctx): return len(job.data)")
     assert host.execute("x" * 3_000_000)["result"]["value"] == 3_000_000
     line = b'{"jsonrpc":"2.0","id":77,"method":"ping"}\n'
@@ -239,7 +239,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("line", "number", "id_"), BAD, ids=range(len(BAD)))
-def test_a_bad_line_is_answered_and_the_child_goes_on(worker, line, number, id_):
+def test_the_child_responds_to_an_invalid_line_and_continues(worker, line, number, id_):
     host = worker("@define_worker\ndef work(job, ctx): return 1")
     host.send(line)
     answer = host.receive()
@@ -255,12 +255,12 @@ UNLOADABLE = {
     "sys.exit(1)": "sys.exit",
     "@define_worker\ndef a(j, c): pass\n@define_worker\ndef b(j, c): pass": "several handlers: a, b",
     "@define_worker\ndef a(j, c): yield 1": "is a generator",
-    "config = define_config(attempts=1)\n@define_worker(attempts=2)\ndef a(j, c): pass": "Say it once",
+    "config = define_config(attempts=1)\n@define_worker(attempts=2)\ndef a(j, c): pass": "Set it in one place",
 }
 
 
 @pytest.mark.parametrize("source", UNLOADABLE)
-def test_a_file_that_is_no_worker_says_why(tmp_path, source):
+def test_an_invalid_worker_file_reports_the_reason(tmp_path, source):
     file = tmp_path / "bad.py"
     file.write_text(HEAD + source)
     with Host() as host:
@@ -270,7 +270,7 @@ def test_a_file_that_is_no_worker_says_why(tmp_path, source):
         assert "nuxt_queue/" not in error["data"]["stack"] and "<frozen" not in error["data"]["stack"]
 
 
-def test_start_up_loads_nothing_slow():
+def test_start_up_imports_no_slow_modules():
     slow = {"asyncio", "inspect", "traceback", "dataclasses", "uuid", "decimal", "logging", "typing", "threading", "socket"}
     code = "import sys, nuxt_queue._serve; print(*sys.modules)"
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "src")}

@@ -38,7 +38,7 @@ def worker(folder: Path, greeting: str = "hello") -> Path:
     return file
 
 
-def test_describe_tells_config_and_sources_of_each_file(tmp_path: Path) -> None:
+def test_describe_prints_the_config_and_sources_of_each_file(tmp_path: Path) -> None:
     one, two = worker(tmp_path / "one"), worker(tmp_path / "two")
     broken = tmp_path / "broken.py"
     broken.write_text("import no_such_module")
@@ -48,14 +48,14 @@ def test_describe_tells_config_and_sources_of_each_file(tmp_path: Path) -> None:
     assert first["config"] == {"concurrency": 2, "deadLetter": "dead"}
     assert first["handler"] == {"name": "hello", "async": True}
     assert sorted(first["sources"]) == [str(one), str(one.parent / "helper.py")]
-    # Modules of the same name, each of its own folder.
+    # The two folders have modules of the same name.
     assert str(two.parent / "helper.py") in third["sources"]
     assert second["error"]["code"] == "WORKER_INVALID"
     assert "no_such_module" in second["error"]["stack"]
     assert "nuxt_queue" not in second["error"]["stack"]
 
 
-def test_run_prints_the_result_and_nothing_else_on_stdout(tmp_path: Path) -> None:
+def test_run_prints_only_the_result_to_stdout(tmp_path: Path) -> None:
     file = worker(tmp_path / "one")
     done = call("run", str(file), "--data", '"Ada"', "--state", '{"count": 4}', cwd=tmp_path)
     assert json.loads(done.stdout) == {"text": "hello Ada", "count": 5}
@@ -71,13 +71,13 @@ def test_run_fails_with_the_traceback_of_the_handler(tmp_path: Path) -> None:
     assert "ValueError: bad" in done.stderr and "bad.py" in done.stderr and "_cli.py" not in done.stderr
 
 
-def test_help_tells_the_commands(tmp_path: Path) -> None:
+def test_help_lists_the_commands(tmp_path: Path) -> None:
     done = call("--help", cwd=tmp_path)
     assert done.returncode == 0
     assert "describe" in done.stdout and "run" in done.stdout
 
 
-def test_a_wheel_builds_with_nothing_installed_and_can_be_imported(tmp_path: Path) -> None:
+def test_a_wheel_builds_without_dependencies_and_can_be_imported(tmp_path: Path) -> None:
     build = f"import sys; sys.path.insert(0, {str(SDK)!r}); import build_backend as b; print(b.build_wheel({str(tmp_path)!r}))"
     name = subprocess.run([sys.executable, "-B", "-c", build], capture_output=True, text=True, check=True).stdout.strip()
     with zipfile.ZipFile(tmp_path / name) as wheel:
@@ -89,7 +89,7 @@ def test_a_wheel_builds_with_nothing_installed_and_can_be_imported(tmp_path: Pat
     assert done.stdout.startswith(f"{version} {tmp_path}")
 
 
-def test_run_finds_what_the_handler_waits_for(tmp_path: Path) -> None:
+def test_run_passes_events_and_results_to_waits(tmp_path: Path) -> None:
     file = tmp_path / "waits.py"
     file.write_text(
         "from nuxt_queue import define_worker\n@define_worker\ndef w(job, ctx):\n"

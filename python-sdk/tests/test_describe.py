@@ -15,13 +15,13 @@ time.sleep(60)
 FINE = "from nuxt_queue import define_worker\n\n@define_worker(concurrency=3)\ndef fine(job, ctx): ...\n"
 
 
-def test_a_file_that_hangs_stops_no_other_and_is_killed(tmp_path: Path) -> None:
+def test_a_file_that_hangs_is_killed_and_does_not_stop_others(tmp_path: Path) -> None:
     files = [tmp_path / f"{name}.py" for name in ("a", "b", "c", "d")]
     for file in files:
         file.write_text(HANGS if file.stem in "ac" else FINE)
     done = call("describe", "--timeout", "1.5", *(file.name for file in files), cwd=tmp_path)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
-    # What hangs keeps nothing waiting.
+    # A file that hangs does not delay the others.
     assert {line["file"] for line in lines[:2]} == {"b.py", "d.py"}
     lines.sort(key=lambda line: line["file"])
     assert [line["file"] for line in lines] == ["a.py", "b.py", "c.py", "d.py"]
@@ -34,7 +34,7 @@ def test_a_file_that_hangs_stops_no_other_and_is_killed(tmp_path: Path) -> None:
         assert not os.path.exists(f"/proc/{(tmp_path / name).with_suffix('.pid').read_text()}")
 
 
-def test_more_files_than_run_at_once(tmp_path: Path) -> None:
+def test_describe_accepts_more_files_than_run_at_once(tmp_path: Path) -> None:
     files = [tmp_path / f"w{index}.py" for index in range(40)]
     for file in files:
         file.write_text(FINE)

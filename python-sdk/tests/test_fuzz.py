@@ -1,4 +1,4 @@
-"""A hundred thousand lines that are almost those of the protocol: each is answered or ignored, none hangs or ends the child."""
+"""Sends a hundred thousand almost valid lines. The child must respond to or ignore each one, and must not hang or exit."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TEMPLATES = [
 
 
 def mutate(random_: random.Random) -> bytes:
-    """A line of the protocol with something wrong: a member that is absent, new or odd, or bytes that are."""
+    """Returns a line of the protocol with a missing, unknown or invalid member, or with invalid bytes."""
     message = json.loads(json.dumps(random_.choice(TEMPLATES)))
     for _ in range(random_.randrange(3)):
         target = message
@@ -79,7 +79,7 @@ def child(monkeypatch):
     line.lines.close()
     line.socket.close()
     line.thread.join(PATIENCE)
-    assert not line.thread.is_alive(), "the child does not end with its host"
+    assert not line.thread.is_alive(), "the child did not exit after its host"
 
 
 def test_no_line_hangs_or_ends_the_child(child):
@@ -88,7 +88,7 @@ def test_no_line_hangs_or_ends_the_child(child):
     for batch in range(LINES // 1000):
         lines = [mutate(random_) for _ in range(1000)]
         fence = f"fence-{batch}"
-        # A ping and a job after them: both are answered, whatever came before.
+        # The job after these lines must receive a response.
         lines.append(json.dumps({"jsonrpc": "2.0", "id": fence, "method": "execute", "params": job()}).encode() + b"\n")
         sender = threading.Thread(target=child.socket.sendall, args=(b"".join(lines),))
         sender.start()
@@ -100,5 +100,5 @@ def test_no_line_hangs_or_ends_the_child(child):
             if answer["id"] == fence:
                 break
         sender.join()
-    # That the mutations are worth something: much was understood, and much was not.
+    # The mutations are useful only if the child accepts many lines and refuses many lines.
     assert min(counts.values()) > LINES // 10, counts

@@ -1,11 +1,11 @@
-"""What a handler logs and prints."""
+"""The log and the output of a handler."""
 
 from __future__ import annotations
 
 from host import Host
 
 
-def test_logging_ends_up_in_the_log_of_the_run(worker):
+def test_logging_writes_to_the_log_of_the_run(worker):
     host = worker("""
 @define_worker
 def work(job, ctx):
@@ -32,7 +32,7 @@ def test_logging_is_bridged_when_only_the_handler_imports_it(worker, tmp_path):
         assert [log["message"] for log in host.logs] == ["hi"]
 
 
-def test_who_configures_logging_is_not_fought(worker):
+def test_logging_configured_by_the_user_is_kept(worker):
     host = worker("""
 logging.basicConfig(level=logging.DEBUG, format="mine %(message)s")
 @define_worker
@@ -44,7 +44,7 @@ def work(job, ctx): logging.debug("hello")
     assert b"mine hello\n" in host.process.communicate()[1]
 
 
-def test_prints_and_rubbish_do_not_disturb_the_channel(worker):
+def test_output_of_a_handler_does_not_disturb_the_channel(worker):
     host = worker("""
 @define_worker
 def work(job, ctx):

@@ -5,7 +5,7 @@ from replay import CONVERSATIONS, matches, replay
 
 
 @pytest.mark.parametrize("conversation", CONVERSATIONS, ids=lambda one: one["name"])
-def test_replays(conversation):
+def test_the_child_follows_a_recorded_conversation(conversation):
     replay(conversation)
 
 

@@ -29,7 +29,7 @@ def everything(job: Job, ctx: RunContext) -> Any:
     return {"all": ctx.state.get_all(), "has": ctx.state.has("b"), "pages": pages}
 
 
-def test_a_fake_context_does_what_the_queue_does_and_remembers_it() -> None:
+def test_a_fake_context_behaves_like_the_queue_and_records_calls() -> None:
     ctx = FakeContext({"x": 1}, state={"count": 4})
     assert everything(ctx.job, ctx) == {
         "all": {"count": 5, "seen": {"x": 1}, "a": 1},
@@ -54,11 +54,11 @@ async def counts(job: Job, ctx: AsyncRunContext) -> Any:
     return await ctx.state.get("count"), ctx.cancelled
 
 
-def test_coroutines_run_too() -> None:
+def test_run_worker_runs_coroutines() -> None:
     assert run_worker(counts, 2, state={"count": 1}) == (3, False)
 
 
-def test_a_step_that_an_earlier_attempt_finished_is_not_done_again() -> None:
+def test_a_step_of_an_earlier_attempt_does_not_run_again() -> None:
     ctx = FakeContext()
     ctx.recorder.steps["charge"] = "paid"
     assert ctx.step.run("charge", lambda: pytest.fail("done twice")) == "paid"
@@ -73,7 +73,7 @@ def ships(job: Job, ctx: RunContext) -> Any:
     return paid, rated, run.run_id, ctx.flow.start("invoice", {"n": 1}, wait=True)
 
 
-def test_waits_find_what_the_test_has_given_them() -> None:
+def test_waits_receive_the_values_of_the_test() -> None:
     ctx = FakeContext("7", arrived={"payment.received": {"amount": 5}}, results={"invoice": "no. 1"})
     assert ships(ctx.job, ctx) == ({"amount": 5}, None, "mail-1", "no. 1")
     assert ctx.waits == [
@@ -85,7 +85,7 @@ def test_waits_find_what_the_test_has_given_them() -> None:
     assert ctx.started == [("mail", {"amount": 5}, {"tags": ["child"]}), ("invoice", {"n": 1}, {"wait": True})]
 
 
-def test_a_wait_that_is_not_over_leaves_the_handler_past_its_except() -> None:
+def test_a_pending_wait_suspends_a_handler_despite_its_except() -> None:
     def careless(job: Job, ctx: RunContext) -> str:
         try:
             ctx.step.wait_for_event("paid", "payment.received")
@@ -111,13 +111,13 @@ async def races(job: Job, ctx: AsyncRunContext) -> str:
     return done.pop().result()
 
 
-def test_of_two_waits_beside_each_other_the_one_that_is_over_wins() -> None:
+def test_of_two_concurrent_waits_the_finished_one_wins() -> None:
     assert run_worker(races, arrived={"soon": 1}) == "soon"
     with pytest.raises(Suspended):
         run_worker(races)
 
 
-def test_cancelled_handlers_are_told() -> None:
+def test_a_cancelled_handler_receives_the_reason() -> None:
     ctx = FakeContext()
     ctx.cancel(QueueError("JOB_TIMEOUT", "too slow"))
     assert ctx.cancelled and ctx.signal.is_set()
@@ -125,18 +125,18 @@ def test_cancelled_handlers_are_told() -> None:
         ctx.raise_if_cancelled()
 
 
-def test_what_could_not_travel_fails_in_the_test_already() -> None:
-    with pytest.raises(QueueError, match="cannot travel"):
+def test_a_fake_context_refuses_unsupported_values() -> None:
+    with pytest.raises(QueueError, match="cannot be stored"):
         FakeContext().state.set("bad", {1, 2})
     with pytest.raises(QueueError, match="from 0 to 1"):
         FakeContext().progress(50)
 
 
-def test_deferral() -> None:
+def test_a_deferral_is_sent_in_milliseconds() -> None:
     assert FakeContext().defer(delay=5000).wire == {"delay": 5000}
 
 
-def test_config_is_camel_cased_but_for_names_of_variables() -> None:
+def test_config_is_in_camel_case_except_names_of_variables() -> None:
     config = define_config(
         dead_letter="dead",
         rate_limit={"max": 1, "duration": 1000},
@@ -153,7 +153,7 @@ def test_config_is_camel_cased_but_for_names_of_variables() -> None:
     }
 
 
-def test_define_worker_leaves_the_function_as_it_is() -> None:
+def test_define_worker_returns_the_function_unchanged() -> None:
     @define_worker(concurrency=2)
     def handler(job: Job, ctx: RunContext) -> str:
         return "x"

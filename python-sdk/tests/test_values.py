@@ -53,7 +53,7 @@ MOMENT = datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=timezone(timedelta(hours
         ("\ud83d 😀", '"\\ud83d \\ud83d\\ude00"'),
     ],
 )
-def test_what_json_has_no_notation_for(value: Any, wire: str) -> None:
+def test_values_without_a_json_notation_are_tagged(value: Any, wire: str) -> None:
     assert values.dumps(value) == wire
 
 
@@ -68,11 +68,11 @@ def test_what_json_has_no_notation_for(value: Any, wire: str) -> None:
         {"deep": [{"$object": {"$bytes": 1}}, None, 1.5, "\ud83d"]},
     ],
 )
-def test_comes_back_as_it_went(value: Any) -> None:
+def test_values_survive_a_round_trip(value: Any) -> None:
     assert values.loads(values.dumps(value).encode("ascii")) == value
 
 
-def test_negative_zero_and_nan_come_back() -> None:
+def test_negative_zero_and_nan_survive_a_round_trip() -> None:
     zero, nan = values.loads(values.dumps([-0.0, math.nan]).encode("ascii"))
     assert math.copysign(1, zero) == -1
     assert math.isnan(nan)
@@ -84,7 +84,7 @@ def test_a_naive_datetime_is_local_time() -> None:
     assert read.timestamp() == moment.timestamp()
 
 
-def test_undefined_is_none_and_a_lookalike_stays_itself() -> None:
+def test_undefined_becomes_none_and_similar_objects_are_kept() -> None:
     assert values.loads(b'[{"$undefined":true},{"$date":12},{"$number":"x"}]') == [None, {"$date": 12}, {"$number": "x"}]
 
 
@@ -92,7 +92,7 @@ def test_undefined_is_none_and_a_lookalike_stays_itself() -> None:
     ("value", "path"),
     [({"a": [{1, 2}]}, "a.0"), ({"a": {(1, 2): 3}}, "a.(1, 2)"), ((n for n in []), ""), ({"f": print}, "f")],
 )
-def test_what_cannot_travel_is_refused_with_its_path(value: Any, path: str) -> None:
+def test_an_unsupported_value_is_refused_with_its_path(value: Any, path: str) -> None:
     with pytest.raises(QueueError) as caught:
         values.dumps(value)
     assert caught.value.code == "VALUE_UNSUPPORTED"

@@ -11,7 +11,7 @@ SUSPENDED = {"suspended": True}
 
 
 def answer(host: Host, **over: bool) -> None:
-    """Answers as many waits as are named, in the order in which they come; each says whether it is over."""
+    """Receives the named waits in any order, and responds in the given order. Each value says whether the wait is over."""
     asked = {}
     while asked.keys() != over.keys():
         frame = host.receive()
@@ -27,7 +27,7 @@ def outcome(host: Host) -> object:
 
 
 @pytest.mark.parametrize("prefix", ["def", "async def"])
-def test_a_handler_is_left_past_its_except_and_not_past_its_finally(worker, prefix):
+def test_a_handler_is_suspended_despite_its_except_and_runs_its_finally(worker, prefix):
     await_ = "await " if prefix == "async def" else ""
     host = worker(f"""
 @define_worker
@@ -50,7 +50,7 @@ def test_a_handler_is_left_past_its_except_and_not_past_its_finally(worker, pref
 
 
 @pytest.mark.parametrize("prefix", ["def", "async def"])
-def test_a_run_of_another_flow_is_started_and_waited_for(worker, prefix):
+def test_a_handler_starts_another_flow_and_waits_for_it(worker, prefix):
     await_ = "await " if prefix == "async def" else ""
     host = worker(f"""
 @define_worker
@@ -92,15 +92,15 @@ async def work(job, ctx):
     ("over", "ends"),
     [({"a": False, "b": True}, ["b"]), ({"b": True, "a": False}, ["b"]), ({"a": False, "b": False}, SUSPENDED)],
 )
-def test_in_a_race_of_two_waits_the_one_that_is_over_wins(worker, then, over, ends):
+def test_in_a_race_of_two_waits_the_finished_one_wins(worker, then, over, ends):
     host = worker(RACE.format(then=then))
     host.start()
     answer(host, **over)
-    # Whoever lost has nobody to tell, and says nothing.
+    # The wait that lost is ignored.
     assert outcome(host) == ends
 
 
-def test_a_handler_is_left_only_when_what_goes_on_beside_its_wait_is_recorded(worker):
+def test_a_handler_is_suspended_only_after_concurrent_steps_are_recorded(worker):
     host = worker("""
 import asyncio
 
@@ -124,7 +124,7 @@ async def work(job, ctx):
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="Python before 3.11 has no groups of tasks")
 @pytest.mark.parametrize(("fails", "ends"), [("", SUSPENDED), ("raise ValueError('boom')", None)])
-def test_a_group_of_tasks_is_left_as_one(worker, fails, ends):
+def test_a_task_group_is_suspended_as_one(worker, fails, ends):
     host = worker(f"""
 import asyncio
 
@@ -153,7 +153,7 @@ async def work(job, ctx):
         ("async def", "await ", "except BaseException: pass"),
     ],
 )
-def test_a_handler_that_goes_on_after_it_was_left_fails_for_good(worker, prefix, await_, swallows):
+def test_a_handler_that_continues_after_suspension_fails_for_good(worker, prefix, await_, swallows):
     host = worker(f"""
 @define_worker
 {prefix} work(job, ctx):
@@ -173,7 +173,7 @@ def test_a_handler_that_goes_on_after_it_was_left_fails_for_good(worker, prefix,
     assert '"nap"' in error["message"]
 
 
-def test_a_wait_that_is_gathered_as_a_result_fails_for_good(worker):
+def test_gathering_a_wait_with_return_exceptions_fails_for_good(worker):
     host = worker("""
 import asyncio
 
@@ -187,7 +187,7 @@ async def work(job, ctx):
 
 
 @pytest.mark.parametrize("prefix", ["def", "async def"])
-def test_a_failed_part_is_on_record_and_answered_from_there(worker, prefix):
+def test_a_failed_step_is_recorded_and_raised_again(worker, prefix):
     await_ = "await " if prefix == "async def" else ""
     host = worker(f"""
 tries = []
@@ -218,7 +218,7 @@ def fails():
 
 
 @pytest.mark.parametrize("prefix", ["def", "async def"])
-def test_names_of_ours_cannot_be_taken(worker, prefix):
+def test_numbered_names_are_unique(worker, prefix):
     await_ = "await " if prefix == "async def" else ""
     host = worker(f"""
 @define_worker
@@ -233,7 +233,7 @@ def test_names_of_ours_cannot_be_taken(worker, prefix):
     assert outcome(host) == ["page", "page#2", "page#2#1"]
 
 
-def test_a_part_has_a_timeout_and_does_not_wait_itself(worker):
+def test_a_step_has_a_timeout_and_may_not_wait(worker):
     host = worker("""
 import asyncio
 

@@ -16,8 +16,7 @@ import os
 import sys
 
 if sys.argv[:1] == ["-m"] and sys.path[0] in {"", os.getcwd()}:
-    # Python looks for `nuxt_queue.__main__` and has put the working directory first, where a worker `email.py` would
-    # be what the library imports as `email`.
+    # `python -m` puts the working directory first in the path, where a worker `email.py` would hide the module `email`.
     from ._paths import after_library
 
     sys.path.insert(after_library() - 1, sys.path.pop(0))

@@ -6,9 +6,9 @@ import sys
 
 
 def main() -> int:
-    """Runs a command and answers its exit code."""
+    """Runs a command and returns its exit code."""
     if sys.argv[1:] == ["serve"]:
-        # Started for each job where nothing is reused, so without a parser of arguments.
+        # Without reuse, this starts for each job, so it does not import an argument parser.
         from ._serve import main as serve
 
         serve()
@@ -19,11 +19,11 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    # What `multiprocessing` spawns runs this file again if it was started as a file, but not if it was as a module.
+    # A process spawned by `multiprocessing` runs this file again if it was started as a file, but not as a module.
     __spec__ = None
     sys.exit(main())
 elif __name__ == "__mp_main__":
-    # A process that a handler started with `multiprocessing`, which needs the handler's module by its name.
+    # A process that a handler started with `multiprocessing` must find the module of the handler by its name.
     from nuxt_queue._load import SpawnedFinder
 
     sys.meta_path.append(SpawnedFinder())

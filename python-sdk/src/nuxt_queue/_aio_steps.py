@@ -1,11 +1,11 @@
-"""Parts of a coroutine that are done once, and waits inside it."""
+"""Sub-steps of a coroutine handler, which run once for all attempts, and waits."""
 
 from __future__ import annotations
 
 from contextvars import ContextVar
 
 from ._calls import given
-from ._steps import Names, Tries, awaiting, failing, overload, recorded, sleeping, starting
+from ._steps import Names, RetryPolicy, event_params, failure_params, overload, recorded_error, sleep_params, start_params
 from .errors import QueueError
 from .job import StartedRun
 from .suspension import Suspended
@@ -18,121 +18,126 @@ if TYPE_CHECKING:
     from typing import Any, Literal, NoReturn, TypeVar
 
     from ._calls import AsyncCalls
-    from .suspension import Left
+    from .suspension import SuspensionState
 
     T = TypeVar("T")
 
 
-async def settled(value: Any) -> Any:
-    """What a function answered that may be a coroutine function or not."""
+async def maybe_await(value: Any) -> Any:
+    """Returns the result of a plain function or of a coroutine function."""
     return await value if hasattr(value, "__await__") else value
 
 
-#: The part that the code which asks is inside of, and whose it is.
-_INSIDE: ContextVar[tuple[str, Parts] | None] = ContextVar("inside", default=None)
-#: How long, in seconds, a handler may go on with what is no part of its own, once something beside its wait is over.
+#: The enclosing sub-step, and the tracker of its handler.
+_ENCLOSING: ContextVar[tuple[str, StepTracker] | None] = ContextVar("enclosing", default=None)
+#: Seconds that a handler may spend on its own code after a call next to a pending wait has settled.
 GRACE = 0.5
 
 
-class Parts:
-    """Knows what of a handler goes on beside its waits.
+class StepTracker:
+    """Tracks the running calls of ``ctx.step``, and decides when a handler is suspended at its waits.
 
-    It is left at a wait, but not before everything of ``ctx.step`` beside it has settled: in a race of two waits the one
-    that is over has to win. Where something beside it was over since it was asked for, the handler may be going on with
-    that, and is given some time.
+    A handler is suspended only after all other calls of ``ctx.step`` have settled, so that in a race of two waits the
+    finished one wins. If a call has settled since the last wait was called, the handler may be using its result, so it
+    gets a grace period::
+
+        running ── a wait is pending and no call is running ──> idle ── nothing settled since the wait ──> suspended
+           ^                                                      │
+           └─────────── ctx.step was called again ───────── grace period ── nothing was called ──────────> suspended
     """
 
-    def __init__(self, calls: AsyncCalls, left: Left) -> None:
+    def __init__(self, calls: AsyncCalls, suspension: SuspensionState) -> None:
         self._ask = calls.ask
         self._when_idle = calls.when_idle
-        self._left = left
-        self._underway = 0
-        self._waiting: list[tuple[str, asyncio.Future[None]]] = []
-        self._moment = self._last_wait = self._last_answer = 0
-        self._resting = False
+        self._suspension = suspension
+        self._running = 0
+        self._pending_waits: list[tuple[str, asyncio.Future[None]]] = []
+        #: Counts calls and results, so that their order is known.
+        self._tick = self._last_wait = self._last_settled = 0
+        self._in_grace = False
 
-    async def during(self, part: Awaitable[T]) -> T:
-        """Awaits a part."""
-        self._moment += 1
-        self._underway += 1
+    async def track(self, call: Awaitable[T]) -> T:
+        """Awaits a call, which counts as running until it settles."""
+        self._tick += 1
+        self._running += 1
         try:
-            return await part
+            return await call
         finally:
-            self._underway -= 1
-            if self._waiting:
-                self._when_idle(self._leave)
+            self._running -= 1
+            if self._pending_waits:
+                self._when_idle(self._suspend_if_idle)
 
-    def answered(self) -> None:
-        """Notes that the handler has an answer to go on with."""
-        self._moment += 1
-        self._last_answer = self._moment
+    def mark_settled(self) -> None:
+        """Records that the handler has received a result."""
+        self._tick += 1
+        self._last_settled = self._tick
 
     def check(self) -> None:
-        """Raises ``Suspended`` in a handler that goes on although it was left."""
-        self._left.check()
+        """Raises ``Suspended`` in a handler that continues after it was suspended."""
+        self._suspension.check()
 
-    async def inside(self, name: str, fn: Callable[[], Any]) -> Any:
-        """Calls the function of a part."""
-        token = _INSIDE.set((name, self))
+    async def call(self, name: str, fn: Callable[[], Any]) -> Any:
+        """Calls the function of a sub-step."""
+        token = _ENCLOSING.set((name, self))
         try:
-            return await settled(fn())
+            return await maybe_await(fn())
         finally:
-            _INSIDE.reset(token)
+            _ENCLOSING.reset(token)
 
     async def pause(self, name: str, method: str, params: dict[str, object]) -> Any:
-        """Answers a wait that is over. Raises ``Suspended`` for one that is not, when it is time."""
-        part = _INSIDE.get()
-        if part is not None and part[1] is self:
-            text = f'Part "{part[0]}" waits inside of ctx.step.run. Wait beside it, or give it a timeout.'
+        """Returns the result of a wait that is over. Otherwise raises ``Suspended`` when the handler is idle."""
+        enclosing = _ENCLOSING.get()
+        if enclosing is not None and enclosing[1] is self:
+            text = f'Step "{enclosing[0]}" waits inside ctx.step.run. Wait outside of it, or set its option "timeout".'
             raise QueueError("WAIT_INVALID", text, retryable=False)
         self.check()
-        self._moment += 1
-        asked = self._moment
-        answer = await self.during(self._ask(method, params))
-        if answer["over"]:
-            self.answered()
-            return answer.get("result")
+        self._tick += 1
+        called_at = self._tick
+        status = await self.track(self._ask(method, params))
+        if status["over"]:
+            self.mark_settled()
+            return status.get("result")
         from asyncio import get_running_loop
 
-        time = get_running_loop().create_future()
-        self._waiting.append((name, time))
-        self._last_wait = max(self._last_wait, asked)
-        self._when_idle(self._leave)
-        await time
+        suspended = get_running_loop().create_future()
+        self._pending_waits.append((name, suspended))
+        self._last_wait = max(self._last_wait, called_at)
+        self._when_idle(self._suspend_if_idle)
+        await suspended
         raise Suspended
 
-    def _leave(self) -> None:
-        if self._underway or self._resting or not any(not time.done() for _, time in self._waiting):
+    def _suspend_if_idle(self) -> None:
+        if self._running or self._in_grace or all(suspended.done() for _, suspended in self._pending_waits):
             return
-        if self._last_answer > self._last_wait:
+        if self._last_settled > self._last_wait:
             from asyncio import get_running_loop
 
-            self._resting = True
-            get_running_loop().call_later(GRACE, self._rested, self._moment)
+            self._in_grace = True
+            get_running_loop().call_later(GRACE, self._end_grace, self._tick)
         else:
-            self._leave_now()
+            self._suspend()
 
-    def _rested(self, moment: int) -> None:
-        self._resting = False
-        if moment != self._moment:
-            self._leave()
-        elif not self._underway:
-            self._leave_now()
+    def _end_grace(self, tick: int) -> None:
+        self._in_grace = False
+        if tick != self._tick:
+            self._suspend_if_idle()
+        elif not self._running:
+            self._suspend()
 
-    def _leave_now(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for name, time in waiting:
-            if not time.done():
-                self._left.at(name)
-                time.set_result(None)
+    def _suspend(self) -> None:
+        waits, self._pending_waits = self._pending_waits, []
+        for name, suspended in waits:
+            if not suspended.done():
+                self._suspension.record(name)
+                suspended.set_result(None)
 
 
 class AsyncStep:
-    """Parts of a handler that are done once for all its attempts, as ``Step`` has them."""
+    """Sub-steps and waits of a coroutine handler. They follow the same rules as those of ``Step``."""
 
-    def __init__(self, calls: AsyncCalls, parts: Parts) -> None:
+    def __init__(self, calls: AsyncCalls, tracker: StepTracker) -> None:
         self._ask = calls.ask
-        self._parts = parts
+        self._tracker = tracker
         self._names = Names()
 
     async def run(
@@ -144,67 +149,67 @@ class AsyncStep:
         backoff: float | Mapping[str, Any] = 0,
         timeout: float | None = None,
     ) -> T:
-        """Runs a function or coroutine function, or answers what it came to, as ``Step.run`` does.
+        """Runs a function or coroutine function, or returns its result from an earlier attempt, as ``Step.run`` does.
 
         Args:
-            name: Tells the parts of a handler apart.
-            fn: What is done once.
-            attempts: How many times it may fail before it has failed, within one attempt of the job.
-            backoff: Milliseconds between those, or a strategy as for jobs.
-            timeout: Milliseconds that one of them may take; then it is cancelled and has failed with ``STEP_TIMEOUT``.
+            name: The name of the sub-step, unique within the handler.
+            fn: The function to run once.
+            attempts: How many times it is called within one attempt of the job before the sub-step fails.
+            backoff: Milliseconds between two calls, or a strategy as for jobs.
+            timeout: Milliseconds that one call may take. Then it is cancelled, and fails with ``STEP_TIMEOUT``.
 
         Returns:
-            What it returned.
+            The result of the function.
 
         Raises:
-            QueueError: What it failed with, as it is on record.
+            QueueError: The recorded failure.
         """
-        self._parts.check()
-        tries = Tries(attempts, backoff)
-        return await self._parts.during(self._run(self._names.next(name), fn, tries, timeout))
+        self._tracker.check()
+        retries = RetryPolicy(attempts, backoff)
+        return await self._tracker.track(self._run(self._names.next(name), fn, retries, timeout))
 
-    async def _run(self, counted: str, fn: Callable[[], Any], tries: Tries, timeout: float | None) -> Any:
+    async def _run(self, unique: str, fn: Callable[[], Any], retries: RetryPolicy, timeout: float | None) -> Any:
         try:
-            found = await self._ask("ctx.step.lookup", {"name": counted})
+            found = await self._ask("ctx.step.lookup", {"name": unique})
             if not found["found"]:
-                return await self._carry_out(counted, fn, tries, timeout)
-            failure = recorded(found.get("error"))
+                return await self._execute(unique, fn, retries, timeout)
+            failure = recorded_error(found.get("error"))
             if failure:
                 raise failure
             return found.get("result")
         finally:
-            self._parts.answered()
+            self._tracker.mark_settled()
 
-    async def _carry_out(self, counted: str, fn: Callable[[], Any], tries: Tries, timeout: float | None) -> Any:
+    async def _execute(self, unique: str, fn: Callable[[], Any], retries: RetryPolicy, timeout: float | None) -> Any:
         while True:
             try:
-                result = await self._try(counted, fn, timeout)
+                result = await self._try(unique, fn, timeout)
                 break
             except Exception as error:
-                rest = tries.rest(error)
-                if rest is None:
-                    await self._fail(counted, error)
+                delay = retries.delay_after(error)
+                if delay is None:
+                    await self._fail(unique, error)
                 from asyncio import sleep
 
-                await sleep(rest or 0)
-        return await self._ask("ctx.step.record", {"name": counted, "result": result})
+                await sleep(delay or 0)
+        return await self._ask("ctx.step.record", {"name": unique, "result": result})
 
-    async def _try(self, counted: str, fn: Callable[[], Any], timeout: float | None) -> Any:
-        called = self._parts.inside(counted, fn)
+    async def _try(self, unique: str, fn: Callable[[], Any], timeout: float | None) -> Any:
+        call = self._tracker.call(unique, fn)
         if timeout is None:
-            return await called
+            return await call
         from asyncio import ensure_future, wait
 
-        task = ensure_future(called)
+        task = ensure_future(call)
         done, _ = await wait((task,), timeout=timeout / 1000)
         if done:
             return task.result()
         task.cancel()
-        raise QueueError("STEP_TIMEOUT", f'Part "{counted}" did not finish within its timeout of {timeout} ms.')
+        raise QueueError("STEP_TIMEOUT", f'Step "{unique}" did not finish within its timeout of {timeout} ms.')
 
-    async def _fail(self, counted: str, error: Exception) -> NoReturn:
+    async def _fail(self, unique: str, error: Exception) -> NoReturn:
         try:
-            failure = recorded(await self._ask("ctx.step.fail", failing(counted, error)))
+            failure = recorded_error(await self._ask("ctx.step.fail", failure_params(unique, error)))
         except QueueError:
             raise error from None
         if failure is None:
@@ -212,8 +217,8 @@ class AsyncStep:
         raise failure from error
 
     async def sleep(self, name: str, until: datetime | float) -> None:
-        """Gives the process back and goes on later: milliseconds from now, or at a moment. Raises ``Suspended``."""
-        await self._parts.pause(name, "ctx.step.wait", sleeping(self._names.next(name), until))
+        """Suspends the handler for milliseconds, or until a datetime, as ``Step.sleep`` does. Raises ``Suspended``."""
+        await self._tracker.pause(name, "ctx.step.wait", sleep_params(self._names.next(name), until))
 
     async def wait_for_event(
         self,
@@ -224,24 +229,24 @@ class AsyncStep:
         timeout: float | None = None,
         lookback: float | None = None,
     ) -> Any:
-        """Gives the process back until somebody sends an event, as ``Step.wait_for_event`` does."""
-        params = awaiting(self._names.next(name), event, key, timeout, lookback)
-        return await self._parts.pause(name, "ctx.step.wait", params)
+        """Suspends the handler until an event is sent, as ``Step.wait_for_event`` does."""
+        params = event_params(self._names.next(name), event, key, timeout, lookback)
+        return await self._tracker.pause(name, "ctx.step.wait", params)
 
 
 class AsyncFlow:
-    """The flow that the job is a step of, and others."""
+    """The flow of the job, and runs of other flows."""
 
-    def __init__(self, calls: AsyncCalls, parts: Parts) -> None:
+    def __init__(self, calls: AsyncCalls, tracker: StepTracker) -> None:
         self._ask = calls.ask
-        self._parts = parts
+        self._tracker = tracker
 
     async def emit(self, event: str, payload: Any = None, *, immediate: bool = False) -> None:
-        """Starts the steps that subscribe to an event once this step completes; with ``immediate`` now."""
+        """Starts the steps that subscribe to an event when this step completes, or at once with ``immediate``."""
         await self._ask("ctx.flow.emit", {"event": event, **given(payload=payload, immediate=immediate or None)})
 
     async def cancel(self, reason: str | None = None) -> None:
-        """Ends the run as cancelled, this step included."""
+        """Cancels the run, including this step."""
         await self._ask("ctx.flow.cancel", given(reason=reason))
 
     @overload
@@ -269,10 +274,10 @@ class AsyncFlow:
         tags: Sequence[str] | None = None,
         wait: bool = False,
     ) -> Any:
-        """Starts a run of another flow, and waits for its result if asked to, as ``Flow.start`` does."""
-        params = starting(flow, input, id, tags, wait)
+        """Starts a run of another flow, and waits for its result with ``wait``, as ``Flow.start`` does."""
+        params = start_params(flow, input, id, tags, wait)
         if wait:
-            return await self._parts.pause(flow, "ctx.flow.start", params)
-        self._parts.check()
-        answer = await self._parts.during(self._ask("ctx.flow.start", params))
-        return StartedRun(answer["result"]["runId"])
+            return await self._tracker.pause(flow, "ctx.flow.start", params)
+        self._tracker.check()
+        status = await self._tracker.track(self._ask("ctx.flow.start", params))
+        return StartedRun(status["result"]["runId"])

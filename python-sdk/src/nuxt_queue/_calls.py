@@ -1,4 +1,4 @@
-"""How a context calls its host."""
+"""The interface through which a context calls its host."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     class Notifies(Protocol):
-        """Carries calls that nobody waits for."""
+        """Sends calls without a response."""
 
         def notify(self, method: str, params: dict[str, object]) -> None: ...
 
     class Calls(Notifies, Protocol):
-        """Carries the calls of a context to the host, or to a stand-in."""
+        """Sends the calls of a context to the host, or to a fake of it."""
 
         def ask(self, method: str, params: dict[str, object]) -> Any: ...
 
     class AsyncCalls(Notifies, Protocol):
-        """Carries the calls of a context to the host, or to a stand-in."""
+        """Sends the calls of a context to the host, or to a fake of it."""
 
         def ask(self, method: str, params: dict[str, object]) -> Awaitable[Any]: ...
 
         def when_idle(self, call: Callable[[], None]) -> None:
-            """Calls back once the event loop has nothing else to do."""
+            """Calls a function when the event loop has nothing else to do."""
             ...
 
 
 def given(**params: Any) -> dict[str, Any]:
-    """Without what was not given."""
+    """Returns the parameters that are not ``None``."""
     return {name: value for name, value in params.items() if value is not None}

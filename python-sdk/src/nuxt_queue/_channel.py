@@ -1,4 +1,4 @@
-"""The socket to the host: who reads it, and who waits for what comes."""
+"""The socket to the host, and the threads that read it and wait for messages."""
 
 from __future__ import annotations
 
@@ -22,23 +22,27 @@ if TYPE_CHECKING:
 _CHUNK = 65536
 
 
-def _as_answer(unsent: QueueError) -> Exception:
+def _as_response(unsent: QueueError) -> Exception:
     if unsent.code != "PAYLOAD_TOO_LARGE":
         return unsent
     return WireError(_frames.TOO_LARGE, str(unsent), {"name": unsent.name, "code": unsent.code})
 
 
 class Channel:
-    """Whoever waits for something reads for all, so an answer costs no switch of threads.
+    """A thread that waits for a response reads for all threads, so a response causes no thread switch.
 
-    Only while a handler computes or sleeps nobody waits. The watch is armed then, and its thread reads what comes, so
-    that the host can cancel the handler and hear that it lives. Whoever reads holds ``_reading``; whoever lets go of it
-    arms the watch, so that there is always one of the two.
+    While a handler computes or sleeps, no thread waits. The watch is armed then, and its thread reads, so that the host
+    can cancel the handler and receives heartbeats. The reading thread holds ``_reading``. When it releases the lock it
+    arms the watch, so at any time either a thread or the watch reads::
+
+        watch armed ── start_reading() ──> a thread reads ── stop_reading() ──> watch armed
+             └── a message arrives ──> the thread of the watch reads once ──────────^
 
     Args:
         fd: A stream socket.
-        serve: Takes requests that are answered at once, by whichever thread reads. False for a method there is not.
-        gone: Called when the host has gone while a handler runs, or is sent something.
+        serve: Handles requests that need an immediate response. Runs on the reading thread. Returns False for an unknown
+            method.
+        gone: Called when the host has disconnected while a handler runs or a message is sent.
     """
 
     def __init__(self, fd: int, serve: Callable[[Request], bool], gone: Callable[[], None]) -> None:
@@ -50,7 +54,7 @@ class Channel:
         self.max_message: float = float("inf")
         self._serve = serve
         self._gone = gone
-        self._parts: list[bytes] = []
+        self._tracker: list[bytes] = []
         self._requests: deque[Request] = deque()
         self._idle: Pending | None = None
         self._last_id = 0
@@ -60,22 +64,22 @@ class Channel:
         self._sending = allocate_lock()
         self._reading = allocate_lock()
         self._reader = 0
-        self._kept = False
+        self._keeps_reading = False
         self._readable = select.poll()
         self._readable.register(fd, select.POLLIN)
         self._watch = Watch(fd, self._receive_now)
         self._watch.start()
         os.register_at_fork(after_in_child=self._forked)
 
-    # Speaking
+    # Sending
 
     def send(self, line: str) -> None:
         """Sends a line. Raises QueueError ``PAYLOAD_TOO_LARGE``."""
         if len(line) > self.max_message:
-            text = f"A message of {len(line)} bytes is too large: the host takes {self.max_message:.0f}."
+            text = f"A message of {len(line)} bytes is too large. The host accepts {self.max_message:.0f} bytes."
             raise QueueError("PAYLOAD_TOO_LARGE", text)
-        # A finalizer may log while this very thread is sending. Its line then waits for the end of the one under way
-        # rather than for a lock that nobody would open, as do those of other threads.
+        # A finalizer may log while this same thread is sending. Its line then waits in the outbox, like the lines of
+        # other threads. Waiting for the lock would be a deadlock.
         self._outbox.append(line.encode("ascii"))
         while self._outbox and self._sending.acquire(False):
             try:
@@ -93,24 +97,24 @@ class Channel:
         except OSError:
             self._gone()
 
-    def answer(self, id_: object, result: str) -> None:
-        """Answers a request with a result that is written already, or with why that cannot be sent."""
+    def respond(self, id_: object, result: str) -> None:
+        """Sends a result, which is already JSON, or the error if it cannot be sent."""
         try:
             self.send(_frames.result(id_, result))
         except QueueError as unsent:
-            self.fail(id_, _as_answer(unsent))
+            self.fail(id_, _as_response(unsent))
 
     def fail(self, id_: object, error: BaseException) -> None:
-        """Answers a request with an error, or with what can be said of it."""
+        """Sends an error response, or a shorter one if the error is too large."""
         if id_ is NOTIFICATION:
             return
         try:
             self.send(_frames.failure(id_, to_wire(error)))
         except QueueError as unsent:
-            self.send(_frames.failure(id_, to_wire(_as_answer(unsent))))
+            self.send(_frames.failure(id_, to_wire(_as_response(unsent))))
 
     def ask(self, method: str, params: dict[str, object], wake: Callable[[], object] | None = None) -> Pending:
-        """Sends a request. Raises QueueError for what cannot travel."""
+        """Sends a request. Raises QueueError for unsupported or too large parameters."""
         self._check()
         pending = Pending(wake)
         with self._ids:
@@ -126,45 +130,45 @@ class Channel:
         return pending
 
     def notify(self, method: str, params: dict[str, object]) -> None:
-        """Sends a notification. Raises QueueError for what cannot travel."""
+        """Sends a notification. Raises QueueError for unsupported or too large parameters."""
         self._check()
         self.send(_frames.request(method, params))
 
     def _check(self) -> None:
         if self.closed:
-            raise QueueError("CONTEXT_MISSING", "There is no host to call: it is gone, or this process was forked.")
+            raise QueueError("CONTEXT_MISSING", "The host is not available: it has disconnected, or this process is a fork.")
 
-    # Hearing
+    # Receiving
 
     def next_request(self) -> Request | None:
-        """Waits for the next request that takes its time; None when the host is gone."""
+        """Waits for the next ``initialize`` or ``execute`` request. Returns None when the host has disconnected."""
         while not self._requests:
             if self.closed:
                 return None
-            if self._kept:
+            if self._keeps_reading:
                 self.receive()
                 continue
-            # Announced first, looked at again then: what comes in between settles it.
+            # Registered before the second check, so that a request that arrives in between settles it.
             pending = self._idle = Pending()
             if not self._requests and not self.closed:
                 self.wait(pending)
         return self._requests.popleft()
 
     def begin(self) -> None:
-        """The thread that takes requests turns to one of them: others may read."""
+        """Starts to handle a request. Other threads may read from now on."""
         self.busy = True
-        if self._kept:
-            self._kept = False
-            self.step_down()
+        if self._keeps_reading:
+            self._keeps_reading = False
+            self.stop_reading()
 
     def finish(self) -> None:
-        """It is done, and reads before it answers: what the answer brings should not have to wake the watch."""
+        """Ends a request. Starts reading before the response is sent, so that the next message does not wake the watch."""
         self.busy = False
-        self._kept = self.lead()
+        self._keeps_reading = self.start_reading()
 
     def call(self, method: str, params: dict[str, object]) -> Any:
         """Sends a request and waits for its result. Raises QueueError."""
-        if not self.lead():
+        if not self.start_reading():
             pending = self.ask(method, params)
             self.wait(pending)
             return pending.outcome()
@@ -173,20 +177,20 @@ class Channel:
             while not pending.done:
                 self.receive()
         finally:
-            self.step_down()
+            self.stop_reading()
         return pending.outcome()
 
     def wait(self, pending: Pending) -> None:
-        """Waits for something to come, and reads for all meanwhile unless somebody does."""
+        """Waits for a result. Reads for all threads in the meantime, unless another thread reads."""
         if self._reader == get_ident():
-            text = "A signal handler called the context while a call of it was under way. Set a flag there, act later."
+            text = "A signal handler called the context during another call. Set a flag in the signal handler instead."
             raise QueueError("CONTEXT_MISSING", text)
-        if self.lead():
+        if self.start_reading():
             try:
                 while not pending.done:
                     self.receive()
             finally:
-                self.step_down()
+                self.stop_reading()
         else:
             gate = allocate_lock()
             gate.acquire()
@@ -194,23 +198,23 @@ class Channel:
             if not pending.done:
                 gate.acquire()
 
-    def lead(self) -> bool:
-        """Begins to read for all; False when somebody does already."""
+    def start_reading(self) -> bool:
+        """Makes this thread the reader. Returns False if another thread reads already."""
         if not self._reading.acquire(False):
             return False
         self._reader = get_ident()
         self._watch.disarm()
         return True
 
-    def step_down(self) -> None:
-        """Lets another read."""
+    def stop_reading(self) -> None:
+        """Lets another thread or the watch read."""
         self._reader = 0
         self._reading.release()
         if not self.closed:
             self._watch.arm()
 
     def receive(self) -> None:
-        """Reads once, waiting for it, and passes on what came. For who leads."""
+        """Waits for data, reads once and dispatches the messages. Only the reader may call it."""
         try:
             chunk = os.read(self.fd, _CHUNK)
         except OSError:
@@ -218,20 +222,20 @@ class Channel:
         if not chunk:
             return self._end()
         if b"\n" not in chunk:
-            return self._parts.append(chunk)
-        *lines, rest = b"".join([*self._parts, chunk]).split(b"\n")
-        self._parts = [rest] if rest else []
+            return self._tracker.append(chunk)
+        *lines, rest = b"".join([*self._tracker, chunk]).split(b"\n")
+        self._tracker = [rest] if rest else []
         for line in lines:
             self._dispatch(line)
 
     def _receive_now(self) -> None:
-        """Reads what is there in the thread of the watch, unless another has come first."""
-        if not self.closed and self.lead():
+        """Reads available data on the thread of the watch, unless another thread was faster."""
+        if not self.closed and self.start_reading():
             try:
                 if self._readable.poll(0):
                     self.receive()
             finally:
-                self.step_down()
+                self.stop_reading()
 
     def _dispatch(self, line: bytes) -> None:
         try:
@@ -246,12 +250,12 @@ class Channel:
             self._requests.append(message)
             self._wake_idle()
         elif not self._serve(message):
-            self.fail(message.id, WireError(_frames.METHOD, f'A worker has no method "{message.method}".'))
+            self.fail(message.id, WireError(_frames.METHOD, f'Method "{message.method}" is unknown to a worker.'))
 
     # Ending
 
-    def forget(self, error: QueueError) -> None:
-        """Ends the wait of whoever waits for an answer."""
+    def fail_pending(self, error: QueueError) -> None:
+        """Fails all requests that wait for a response."""
         while self._pending:
             self._pending.popitem()[1].settle(None, error)
 
@@ -260,7 +264,7 @@ class Channel:
         self._watch.disarm()
         if self.busy:
             self._gone()
-        self.forget(QueueError("CONTEXT_MISSING", "The host is gone."))
+        self.fail_pending(QueueError("CONTEXT_MISSING", "The host has disconnected."))
         self._wake_idle()
 
     def _wake_idle(self) -> None:
@@ -269,7 +273,7 @@ class Channel:
             idle.settle()
 
     def _forked(self) -> None:
-        """In a process that was forked by a handler: the channel is its parent's, and must end with that."""
+        """Closes the channel in a process that a handler forked, because it belongs to the parent process."""
         if not self.closed:
             self.closed = True
             os.close(self.fd)

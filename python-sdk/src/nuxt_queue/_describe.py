@@ -1,4 +1,4 @@
-"""Tells what worker files say about themselves."""
+"""Prints the configs of worker files."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ if TYPE_CHECKING:
 
 
 def describe_files(files: Sequence[str], timeout: float | None = None) -> int:
-    """Prints a line of JSON for each file and returns the exit code.
+    """Prints a line of JSON for each file, and returns the exit code.
 
-    Each is loaded in a process of its own, since the modules of two folders may share a name and one that hangs must
-    not stop the others; forks of this one where there are forks, so that the interpreter starts only once. The lines
-    come in the order of the files; with a timeout each comes as soon as its file has loaded.
+    Each file is loaded in its own process, because modules of two folders may have the same name, and because a file
+    that hangs must not stop the others. The processes are forks where the system supports them, so that the interpreter
+    starts only once. The lines have the order of the files. With a timeout, each line is printed as soon as its file has
+    loaded.
     """
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    # What the files print is none of the answer.
+    # Output of the files goes to stderr, because stdout is for the configs.
     os.dup2(2, 1)
     if hasattr(os, "fork") and (len(files) > 1 or timeout is not None):
-        # Once here, rather than in each fork.
+        # Imported once here, and not in each fork.
         from importlib import import_module
 
         for name in ("sysconfig", "nuxt_queue._load"):
             import_module(name)
-        from ._forks import in_forks
+        from ._forks import run_in_forks
 
-        forked = in_forks(files, lambda file: json.dumps(describe(file)), timeout)
+        forked = run_in_forks(files, lambda file: json.dumps(describe(file)), timeout)
         described = (text or json.dumps(_failure(file, why)) for file, text, why in forked)
         if timeout is None:
             by_file = {json.loads(line)["file"]: line for line in described}
@@ -52,7 +53,7 @@ def _failure(file: str, message: str, stack: str | None = None) -> dict[str, Any
 
 
 def describe(file: str) -> dict[str, Any]:
-    """The config of a worker file, and every file of the user's it was made of."""
+    """Returns the config of a worker file, and all files of the user that were loaded for it."""
     from ._load import load
 
     before = set(sys.modules)
@@ -63,17 +64,17 @@ def describe(file: str) -> dict[str, Any]:
     try:
         config = json.loads(json.dumps(worker.config, allow_nan=False))
     except (TypeError, ValueError) as error:
-        return _failure(file, f"The config of {file} is no JSON: {error}.")
+        return _failure(file, f"The config of {file} is not valid JSON: {error}.")
     about = {"name": getattr(worker.handler, "__name__", type(worker.handler).__name__), "async": worker.is_async}
     return {"file": file, "config": config, "handler": about, "sources": _sources(before)}
 
 
-#: Where distributions and virtual environments keep what is installed.
+#: The folders in which distributions and virtual environments install packages.
 _PACKAGES = {"site-packages", "dist-packages"}
 
 
 def _sources(before: set[str]) -> list[str]:
-    """The files that were loaded since there were these modules, but for those of Python, of packages and of this one."""
+    """Returns the files of the modules that are not in ``before``, except those of Python and of installed packages."""
     import sysconfig
 
     paths = sysconfig.get_paths()

@@ -1,4 +1,4 @@
-"""Exceptions as the protocol carries them."""
+"""Converts exceptions to the format of the protocol."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeGuard
 
-#: How many causes of an error travel, how many parts of a group, and how many errors in all.
+#: How many causes of an error are sent, how many members of a group, and how many errors in total.
 MAX_CAUSES = 4
 MAX_PARTS = 5
 MAX_ERRORS = 12
-#: The most characters of a message and of a traceback, of the error itself and of those within it.
+#: How many characters of a message and of a traceback are kept: first for the error itself, then for inner errors.
 LONGEST = ((8192, 16384), (2048, 4096))
 
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
 def to_wire(error: BaseException) -> dict[str, Any]:
-    """An error object of JSON-RPC: what a handler raised, with the traceback of its own code."""
+    """Returns an exception as an error object of JSON-RPC, with the traceback of the handler's code."""
     if isinstance(error, WireError):
         wire: dict[str, Any] = {"code": error.number, "message": str(error)}
         return {**wire, "data": error.data} if error.data else wire
@@ -35,7 +35,7 @@ def to_wire(error: BaseException) -> dict[str, Any]:
 
 
 def stored_error(error: BaseException) -> dict[str, Any]:
-    """What is kept of an error: plain, cut to limits, each cause once. Never raises."""
+    """Returns an error as plain data within limits, with each cause once. Never raises."""
     return _stored(error, 0, set())
 
 
@@ -81,7 +81,7 @@ def _may_add(error: object, seen: set[int]) -> TypeGuard[BaseException]:
 
 
 def _member(error: BaseException, name: str) -> Any:
-    """A member, which may be a property that raises."""
+    """Returns an attribute, or ``None`` if it raises."""
     try:
         return getattr(error, name, None)
     except BaseException:
@@ -89,7 +89,7 @@ def _member(error: BaseException, name: str) -> Any:
 
 
 def message_of(error: BaseException) -> str:
-    """What an exception says, or is called where it says nothing."""
+    """Returns the message of an exception, or the name of its class if the message is empty."""
     try:
         if isinstance(error, SystemExit):
             return f"The handler called sys.exit({error.code!r}). Return instead, or raise an error."
@@ -112,8 +112,8 @@ def _code_of(error: BaseException) -> str | None:
 
 
 def traceback_of(error: BaseException) -> str:
-    """The traceback without the frames that are ours or the import system's."""
-    from traceback import TracebackException  # slow to load, and most jobs do not fail
+    """Returns the traceback without the frames of this package and of the import system."""
+    from traceback import TracebackException  # slow to import, and most jobs do not fail
 
     try:
         whole = TracebackException(type(error), error, error.__traceback__)

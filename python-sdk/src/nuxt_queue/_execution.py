@@ -1,4 +1,4 @@
-"""One job that this process runs, as the host knows it."""
+"""An execution: one attempt of a job in this process."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
     from ._channel import Channel
 
-ENDED = 'came after its job had ended. Wait for what a handler starts before it returns.'
+ENDED = "was called after its job had ended. Wait for all calls and threads before the handler returns."
 
 
 class Execution:
-    """One job, and the calls of its context."""
+    """Sends the context calls of one execution to the host."""
 
     def __init__(self, channel: Channel, id_: object) -> None:
         self.id = id_
@@ -30,6 +30,6 @@ class Execution:
         self.channel.notify(method, {"execution": self.id, **params})
 
     def check(self, method: str) -> None:
-        """Raises QueueError ``RUN_ENDED`` for a context that has outlived its job."""
+        """Raises QueueError ``RUN_ENDED`` if the job has ended."""
         if self.ended:
             raise QueueError("RUN_ENDED", f'"{method}" {ENDED}')

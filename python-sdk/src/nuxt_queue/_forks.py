@@ -1,4 +1,4 @@
-"""Runs a function for many arguments, each in a fork of this process."""
+"""Runs a function for many arguments, each in its own fork of this process."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-#: How many forks run at once: one that hangs keeps its place to the end.
+#: How many forks run at once. A fork that hangs keeps its place until the end.
 WIDTH = max(8, 2 * (os.cpu_count() or 1))
 
 
-def in_forks(
+def run_in_forks(
     arguments: Sequence[str], call: Callable[[str], str], timeout: float | None
 ) -> Iterator[tuple[str, str, str]]:
-    """Yields each argument as soon as its call has ended, with what that returned; or with nothing, and why.
+    """Yields each argument when its call ends, with the result of the call and the reason if there is no result.
 
     Args:
-        timeout: Seconds for all calls together. What runs then is killed.
+        timeout: Seconds for all calls together. Calls that still run then are killed.
     """
     end = None if timeout is None else time.monotonic() + timeout
     selector = selectors.DefaultSelector()
@@ -35,7 +35,7 @@ def in_forks(
             running[fork.reading] = fork
         left = None if end is None else end - time.monotonic()
         if left is not None and left <= 0:
-            late = f"It has not finished loading within {timeout} s. See what it waits for when it is imported."
+            late = f"It has not finished loading within {timeout} s. Check what it waits for while it is imported."
             for fork in running.values():
                 os.kill(fork.pid, signal.SIGKILL)
                 os.waitpid(fork.pid, 0)
@@ -68,11 +68,12 @@ class _Fork:
         os.close(writing)
 
     def read(self) -> bool:
-        """Takes in what has come. False at the end."""
+        """Reads available output. Returns False at the end."""
         chunk = os.read(self.reading, 65536)
         self.text += chunk
         return chunk != b""
 
     def end(self) -> int:
+        """Waits for the process, and returns its exit status."""
         os.close(self.reading)
         return os.waitpid(self.pid, 0)[1]

@@ -1,4 +1,4 @@
-"""Lines of the protocol: JSON-RPC 2.0, one message a line."""
+"""Lines of the protocol: JSON-RPC 2.0, one message per line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FAILED, UNLOADABLE, TOO_LARGE, ENDED, VERSION = -32000, -32001, -32002, -32003, 
 
 
 class WireError(Exception):
-    """An error with a number of its own: something is wrong with a message rather than with a handler."""
+    """An error of the protocol itself, such as an invalid message, in contrast to an error of a handler."""
 
     def __init__(self, number: int, message: str, data: dict[str, Any] | None = None) -> None:
         super().__init__(message)
@@ -25,7 +25,7 @@ class WireError(Exception):
 
 
 class Request:
-    """What the host asks for; ``id`` is absent, as ``NOTIFICATION``, where it waits for no answer."""
+    """A request of the host. ``id`` is ``NOTIFICATION`` if the host expects no response."""
 
     __slots__ = ("id", "method", "params")
 
@@ -36,7 +36,7 @@ class Request:
 
 
 class Response:
-    """What the host answers."""
+    """A response of the host."""
 
     __slots__ = ("error", "id", "result")
 
@@ -50,7 +50,7 @@ NOTIFICATION = object()
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 _parse = json.JSONDecoder(parse_constant=_refuse_constant).decode
@@ -60,7 +60,7 @@ def read(line: bytes) -> Request | Response:
     """Reads one line.
 
     Raises:
-        WireError: For what is no message of the protocol; it is answered with ``id: null``.
+        WireError: For a line that is not a valid message. The response has ``id: null``.
     """
     try:
         text = line.decode("utf-8")
@@ -68,9 +68,9 @@ def read(line: bytes) -> Request | Response:
         if holds_notation(text):
             message = decode(message)
     except (ValueError, RecursionError) as error:
-        raise WireError(PARSE, f"A line that is not JSON came: {error}.") from None
+        raise WireError(PARSE, f"Received a line that is not JSON: {error}.") from None
     if not is_object(message) or message.get("jsonrpc") != "2.0":
-        raise WireError(INVALID, "A line that is no JSON-RPC 2.0 message came.")
+        raise WireError(INVALID, "Received a line that is not a JSON-RPC 2.0 message.")
     id_ = message.get("id", NOTIFICATION)
     if isinstance(id_, (bool, dict, list)):
         raise WireError(INVALID, "The id of a message must be a number or a string.")
@@ -82,13 +82,13 @@ def read(line: bytes) -> Request | Response:
         return Response(id_, message["result"], None)
     if "error" in message:
         return Response(id_, None, error_of(message["error"]))
-    raise WireError(INVALID, "A message came that is neither a request nor an answer.")
+    raise WireError(INVALID, "Received a message that is neither a request nor a response.")
 
 
 def error_of(error: object) -> QueueError:
-    """What the host refused, as an exception."""
+    """Returns an error of the host as an exception."""
     if not is_object(error):
-        return QueueError("PROTOCOL_VIOLATION", f"The host answered with {error!r}.")
+        return QueueError("PROTOCOL_VIOLATION", f'The host sent an invalid "error". Expected an object; got {error!r}.')
     data = error.get("data")
     facts = data if is_object(data) else {}
     code, name, details = facts.get("code"), facts.get("name"), facts.get("details")
@@ -104,16 +104,16 @@ def error_of(error: object) -> QueueError:
 
 
 def request(method: str, params: dict[str, object], id_: int | None = None) -> str:
-    """A request, or a notification where there is no id. Raises what ``dumps`` raises."""
+    """Returns the line of a request, or of a notification if there is no id. Raises the errors of ``dumps``."""
     opening = '{"jsonrpc":"2.0",' if id_ is None else f'{{"jsonrpc":"2.0","id":{id_},'
     return f'{opening}"method":"{method}","params":{dumps(params)}}}\n'
 
 
 def result(id_: object, text: str) -> str:
-    """An answer whose result is written already."""
+    """Returns the line of a response. ``text`` is the result as JSON."""
     return f'{{"jsonrpc":"2.0","id":{dumps(id_)},"result":{text}}}\n'
 
 
 def failure(id_: object, error: dict[str, Any]) -> str:
-    """An answer that tells of an error."""
+    """Returns the line of an error response."""
     return f'{{"jsonrpc":"2.0","id":{dumps(id_)},"error":{dumps(error)}}}\n'

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-#: Begins the names of workers' modules, which else would hide others: a worker may well be called `email`.
+#: The prefix of worker modules. Without it, a worker such as `email` would hide a module of the same name.
 PREFIX = "nuxt_queue_worker_"
 
 HINT = "Write one:\n\n    from nuxt_queue import define_worker\n\n    @define_worker\n    def handler(job, ctx):\n        ..."
@@ -59,7 +59,7 @@ def load(file: str, worker: str | None = None) -> Loaded:
         raise WireError(UNLOADABLE, str(error), data) from error
     except (Exception, SystemExit) as error:
         name = type(error).__name__
-        message = f"SystemExit: {error.code!r}. {file} called sys.exit" if isinstance(error, SystemExit) else f"{name}: {message_of(error)}"
+        message = f"SystemExit: {error.code!r}. {file} called sys.exit()" if isinstance(error, SystemExit) else f"{name}: {message_of(error)}"
         raise WireError(
             UNLOADABLE, message, {"code": "WORKER_INVALID", "name": name, "stack": traceback_of(error)}
         ) from error
@@ -70,21 +70,21 @@ def _run(file: str, worker: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, file)
     loader: Any = spec and spec.loader
     if spec is None or loader is None:
-        raise QueueError("WORKER_INVALID", f"{file} is no Python file.")
+        raise QueueError("WORKER_INVALID", f"{file} is not a Python file.")
     sys.argv = [file]
     sys.path.insert(after_library(), os.path.dirname(file))
     module = importlib.util.module_from_spec(spec)
-    # Known by name, so that dataclasses, pickle and multiprocessing find what it defines.
+    # Registered by name, so that dataclasses, pickle and multiprocessing find its definitions.
     sys.modules[name] = module
     loader.exec_module(module)
     return module
 
 
 class SpawnedFinder:
-    """Finds the worker's module in a process that ``multiprocessing`` spawned, which knows its file as ``argv[0]``."""
+    """Finds the module of a worker in a process spawned by ``multiprocessing``, where ``argv[0]`` is its file."""
 
     def find_spec(self, name: str, path: object = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        """What `sys.meta_path` asks for."""
+        """Implements the protocol of `sys.meta_path`."""
         return importlib.util.spec_from_file_location(name, sys.argv[0]) if name.startswith(PREFIX) else None
 
 
@@ -103,11 +103,11 @@ def _handler_of(module: ModuleType, file: str) -> Callable[..., Any]:
     if not found:
         raise QueueError("WORKER_INVALID", f"{file} has no handler. {HINT}")
     raise QueueError(
-        "WORKER_INVALID", f"{file} has several handlers: {', '.join(found)}. Call one of them `handler`."
+        "WORKER_INVALID", f"{file} has several handlers: {', '.join(found)}. Name one of them `handler`."
     )
 
 
 def _flags_of(handler: Callable[..., Any]) -> int:
-    # `inspect` knows this too, but takes its time to load.
+    # `inspect` could do this too, but it is slow to import.
     code = getattr(handler, "__code__", None) or getattr(getattr(type(handler), "__call__", None), "__code__", None)
     return code.co_flags if code else 0

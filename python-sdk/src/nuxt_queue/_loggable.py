@@ -1,4 +1,4 @@
-"""Anything as plain data that can travel, for people who read logs and errors."""
+"""Converts any value to plain data, for readers of logs and errors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-#: How much of a value is kept: characters altogether, of one text, members of one container, levels.
+#: Limits for one value: total characters, characters of one string, members of one container, levels.
 BUDGET = 32768
 LONGEST_TEXT = 8192
 MOST_MEMBERS = 100
@@ -18,20 +18,20 @@ UNREADABLE = "[cannot be read]"
 
 
 def cut_text(text: str, limit: int) -> str:
-    """Text of at most ``limit`` characters, and how many are missing."""
+    """Returns at most ``limit`` characters of a text, and a note with the number of missing ones."""
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text) - limit} more characters)"
 
 
 def text_of(value: object) -> str:
-    """What a value says of itself. Never raises."""
+    """Returns ``str(value)``. Never raises."""
     try:
         return str(value)
-    except BaseException:  # it is the value's own code that runs
+    except BaseException:  # `__str__` is code of the user
         return UNREADABLE
 
 
 def loggable(value: object) -> Any:
-    """Plain data that says what a value is. Takes anything, never raises, and the result is never large."""
+    """Returns plain data that describes a value. Accepts any value and never raises, and the result is never large."""
     return _Describer().describe(value)
 
 

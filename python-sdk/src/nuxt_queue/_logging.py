@@ -1,4 +1,4 @@
-"""The standard ``logging`` module, as entries of the run's log."""
+"""Writes records of the standard ``logging`` module to the log of the run."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def bridge(context: GetContext) -> None:
-    """Passes records to the log of the job that runs, INFO and above; to stderr where none does.
+    """Passes records of level INFO and above to the log of the running job, or to stderr if no job is running.
 
-    Whoever configures logging himself, with ``basicConfig`` or ``dictConfig``, gets what he asks for instead.
-    Loading ``logging`` takes milliseconds, so that is left to who needs it.
+    If the user configures logging with ``basicConfig`` or ``dictConfig``, that configuration replaces this one. Importing
+    ``logging`` takes milliseconds, so the bridge waits until other code imports it.
     """
     if "logging" in sys.modules:
         _install(context)
@@ -30,7 +30,7 @@ def bridge(context: GetContext) -> None:
 
 
 class _LoggingFinder:
-    """Finds ``logging`` as the other finders do, once, and installs the bridge when it has been loaded."""
+    """Finds ``logging`` once through the other finders, and installs the bridge after it has been loaded."""
 
     def __init__(self, context: GetContext) -> None:
         self._context = context
@@ -83,7 +83,7 @@ def _install(context: GetContext) -> None:
     root.setLevel(logging.INFO)
     configure = logging.basicConfig
 
-    # It does nothing where there is a handler, and must not take ours for the user's.
+    # `basicConfig` does nothing if a handler exists, so the handler of the bridge is removed first.
     def basic_config(**options: Any) -> None:
         root.removeHandler(handler)
         configure(**options)

@@ -1,4 +1,4 @@
-"""Runs handlers that are coroutines, on one event loop that also reads the channel."""
+"""Runs coroutine handlers on an event loop that also reads the channel."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class ChannelSelector(selectors.DefaultSelector):
-    """Reads the channel while its loop waits; while the loop runs callbacks the channel's watch does."""
+    """Reads the channel while the loop waits. While the loop runs callbacks, the watch of the channel reads."""
 
     def __init__(self, channel: Channel) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class ChannelSelector(selectors.DefaultSelector):
         self.register(channel.fd, selectors.EVENT_READ)
 
     def when_idle(self, call: Callable[[], None]) -> None:
-        """Calls back once no callback of the loop is due."""
+        """Calls a function when no callback of the loop is due."""
         self._when_idle.append(call)
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
@@ -39,23 +39,23 @@ class ChannelSelector(selectors.DefaultSelector):
                 call()
             timeout = 0
         channel = self._channel
-        leads = channel.lead()
+        reads = channel.start_reading()
         try:
             events = super().select(timeout)
             for index, (key, _) in enumerate(events):
                 if key.fd == channel.fd:
                     del events[index]
-                    if leads:
+                    if reads:
                         channel.receive()
                     break
             return events
         finally:
-            if leads:
-                channel.step_down()
+            if reads:
+                channel.stop_reading()
 
 
 class AsyncExecution:
-    """The calls of an execution, each awaited."""
+    """The awaitable calls of an execution."""
 
     def __init__(self, execution: Execution, loop: Loop) -> None:
         self._execution = execution
@@ -66,11 +66,11 @@ class AsyncExecution:
 
     async def ask(self, method: str, params: dict[str, object]) -> Any:
         self._execution.check(method)
-        answered = self._loop.create_future()
+        received = self._loop.create_future()
 
         def settle() -> None:
-            if not answered.done():
-                answered.set_result(None)
+            if not received.done():
+                received.set_result(None)
 
         def wake() -> None:
             if get_ident() == self._thread:
@@ -79,12 +79,12 @@ class AsyncExecution:
                 self._loop.call_soon_threadsafe(settle)
 
         pending = self._execution.channel.ask(method, {"execution": self._execution.id, **params}, wake)
-        await answered
+        await received
         return pending.outcome()
 
 
 class Loop:
-    """One event loop for all jobs of the process, so that what a worker keeps between them stays usable."""
+    """An event loop for all jobs of the process, so that objects a worker keeps between jobs stay usable."""
 
     def __init__(self, channel: Channel) -> None:
         self.selector = ChannelSelector(channel)
@@ -94,11 +94,11 @@ class Loop:
         asyncio.set_event_loop(self.loop)
 
     def context(self, execution: Execution, job: Job[Any], claim: int) -> AsyncRunContext:
-        """The context of a job that is about to run."""
+        """Returns the context for a job."""
         return AsyncRunContext(job, AsyncExecution(execution, self), claim)
 
     def run(self, handling: Coroutine[Any, Any, object]) -> object:
-        """Runs a handler to its end, and ends the tasks that it left behind."""
+        """Runs a handler until it ends, and cancels the tasks that it left running."""
         try:
             return self.loop.run_until_complete(handling)
         finally:

@@ -1,4 +1,4 @@
-"""A stand-in for the host, in memory."""
+"""A fake of the host, in memory."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 class Recorder:
-    """Answers the calls of a context as the host does, and keeps what they said.
+    """Handles the calls of a context as the host does, and records them.
 
-    Everything goes over the wire's notation and back, so that a test meets what would travel.
+    All values are encoded and decoded, so that a test receives them as they would be stored.
 
     Args:
-        state: State that the run has already.
-        verbose: Whether logs, progress and what is sent are printed on stderr.
-        arrived: Payloads of events that waits find, by name. Others are not over unless they have a timeout.
-        results: Of other flows that are waited for, by name. Others are not over.
+        state: The initial state of the run.
+        verbose: Whether logs, progress and messages are printed to stderr.
+        arrived: Payloads of the events that waits receive, by name. Other waits end only if they have a timeout.
+        results: Results of the flows that waits receive, by name. Other waits do not end.
     """
 
     def __init__(
@@ -40,9 +40,9 @@ class Recorder:
         self.logs: list[tuple[str, str, dict[str, Any]]] = []
         self.emitted: list[tuple[str, Any]] = []
         self.sent: list[tuple[str, Any]] = []
-        #: What of it was sent with ``store``.
+        #: The messages that were sent with ``store``.
         self.stored: list[tuple[str, Any]] = []
-        #: What ``ctx.client.has_subscribers()`` answers.
+        #: The result of ``ctx.client.has_subscribers()``.
         self.followed = False
         self.progress_values: list[float] = []
         self.enqueued: list[tuple[str | dict[str, str], Any, dict[str, Any]]] = []
@@ -55,13 +55,13 @@ class Recorder:
         self._verbose = verbose
 
     def notify(self, method: str, params: dict[str, object]) -> None:
-        """What a context calls without waiting."""
+        """Handles a call without a response."""
         self.ask(method, params)
 
     def ask(self, method: str, params: dict[str, object]) -> Any:
-        """What a context calls."""
+        """Handles a call and returns its result."""
         if self.ended:
-            raise QueueError("RUN_ENDED", f'"{method}" came after its job had ended.')
+            raise QueueError("RUN_ENDED", f'"{method}" was called after its job had ended.')
         given: dict[str, Any] = copy(params)
         if self._verbose and not method.startswith(("ctx.state.", "ctx.step.")):
             self._print(method[len("ctx.") :], given)
@@ -126,7 +126,7 @@ class Recorder:
 
     def _progress(self, value: float, message: str | None = None) -> None:
         if not 0 <= value <= 1:
-            raise QueueError("OPTION_INVALID", f"Progress is a number from 0 to 1, got {value}.")
+            raise QueueError("OPTION_INVALID", f"Progress must be a number from 0 to 1; got {value}.")
         self.progress_values.append(value)
 
     def _step_lookup(self, name: str) -> dict[str, Any]:

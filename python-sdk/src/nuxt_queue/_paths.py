@@ -1,4 +1,4 @@
-"""Where modules are looked for."""
+"""The search path of modules."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 
 def after_library() -> int:
-    """Where in ``sys.path`` folders of workers belong: a worker ``queue.py`` must not be what ``import queue`` finds."""
+    """Returns the index in ``sys.path`` for folders of workers, so that a worker ``queue.py`` does not hide ``queue``."""
     library = os.path.dirname(os.path.abspath(os.__file__))
     own = [index for index, path in enumerate(sys.path) if path in {library, os.path.join(library, "lib-dynload")}]
     return max(own, default=-1) + 1

@@ -1,4 +1,4 @@
-"""What somebody waits for."""
+"""Results that threads wait for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Pending:
-    """Something to come from the host; ``wake`` tells whoever waits for it in another way than by reading."""
+    """A result that the host will send. ``wake`` notifies a waiter that does not read the channel itself."""
 
     __slots__ = ("done", "error", "result", "wake")
 
@@ -22,7 +22,7 @@ class Pending:
         self.wake = wake
 
     def settle(self, result: object = None, error: QueueError | None = None) -> None:
-        """Ends the wait. Called by whichever thread reads."""
+        """Stores the result and wakes the waiter. The thread that reads the channel calls it."""
         self.result = result
         self.error = error
         self.done = True
@@ -30,7 +30,7 @@ class Pending:
             self.wake()
 
     def outcome(self) -> Any:
-        """What came. Raises what the host refused."""
+        """Returns the result, or raises the error of the host."""
         if self.error:
             raise self.error
         return self.result

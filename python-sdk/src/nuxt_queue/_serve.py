@@ -1,4 +1,4 @@
-"""The child: loads one worker, then runs its jobs until the host is gone."""
+"""The child process. It loads one worker and runs its jobs until the host disconnects."""
 
 from __future__ import annotations
 
@@ -26,17 +26,18 @@ if TYPE_CHECKING:
     from .aio import AsyncRunContext
 
 PROTOCOL = 1
-#: The least `maxMessage` there may be: room for an error that says that something else was too large.
+#: The smallest allowed `maxMessage`. It leaves room for an error that reports a message as too large.
 MIN_MESSAGE = 4096
 
 _RESULT = ("result", "value")
 
+
 class Server:
-    """Answers the host.
+    """Handles the requests of the host.
 
     Args:
         fd: The socket to the host.
-        gone: Called when the host has gone while somebody needs it.
+        gone: Called when the host has disconnected while it is still needed.
     """
 
     def __init__(self, fd: int, gone: Callable[[], None]) -> None:
@@ -46,25 +47,25 @@ class Server:
         self._loop: Loop | None = None
 
     def run(self) -> None:
-        """Carries out one request after the other until the host is gone."""
+        """Handles one request after another until the host disconnects."""
         while True:
             request = self.channel.next_request()
             if request is None:
                 return
-            carry_out = self._execute if request.method == "execute" else self._initialize
+            handle = self._execute if request.method == "execute" else self._initialize
             try:
                 if not is_object(request.params):
                     raise WireError(_frames.PARAMS, f'The params of "{request.method}" must be an object.')
-                result = carry_out(request.id, request.params)
-            except BaseException as error:  # whatever a handler raises is the end of its attempt only
+                result = handle(request.id, request.params)
+            except BaseException as error:  # an exception of a handler ends only its attempt
                 _flush()
                 self.channel.fail(request.id, error)
             else:
                 _flush()
-                self.channel.answer(request.id, result)
+                self.channel.respond(request.id, result)
 
     def context(self) -> RunContext | AsyncRunContext | None:
-        """The context of the job that runs in this process."""
+        """Returns the context of the running job."""
         return self._running[1] if self._running and not self.channel.closed else None
 
     def _serve(self, request: Request) -> bool:
@@ -73,7 +74,7 @@ class Server:
         elif request.method != "ping":
             return False
         if request.id is not _frames.NOTIFICATION:
-            self.channel.answer(request.id, "{}")
+            self.channel.respond(request.id, "{}")
         return True
 
     def _cancel(self, params: object) -> None:
@@ -86,15 +87,15 @@ class Server:
 
     def _initialize(self, _id: object, params: dict[str, Any]) -> str:
         if params.get("protocol") != PROTOCOL:
-            text = f"This speaks version {PROTOCOL} of the protocol, not {params.get('protocol')!r}."
+            text = f"This worker speaks version {PROTOCOL} of the protocol; got version {params.get('protocol')!r}."
             raise WireError(_frames.VERSION, text)
         worker, limit = params.get("worker"), params.get("maxMessage")
         if not is_object(worker) or not isinstance(worker.get("file"), str):
-            raise WireError(_frames.PARAMS, '"initialize" needs worker.file.')
+            raise WireError(_frames.PARAMS, '"initialize" needs the parameter "worker.file".')
         if isinstance(limit, bool) or not isinstance(limit, (int, float)) or limit < MIN_MESSAGE:
-            raise WireError(_frames.PARAMS, f'"initialize" needs a maxMessage of {MIN_MESSAGE} or more.')
+            raise WireError(_frames.PARAMS, f'"initialize" needs a "maxMessage" of {MIN_MESSAGE} or more.')
         if self._worker:
-            raise WireError(_frames.INVALID, f"This child runs {self._worker.file} already.")
+            raise WireError(_frames.INVALID, f"This child has already loaded {self._worker.file}.")
         self.channel.max_message = limit
         self.channel.begin()
         try:
@@ -111,31 +112,31 @@ class Server:
         try:
             job = Job.from_wire(params.get("job"))
         except (KeyError, TypeError) as error:
-            raise WireError(_frames.PARAMS, f"The job of \"execute\" is not one: {error}.") from None
+            raise WireError(_frames.PARAMS, f'The parameter "job" of "execute" is invalid: {error}.') from None
         execution = Execution(self.channel, id_)
-        value = left = None
+        value = suspended = None
         self.channel.begin()
         try:
             value = self._handle(self._worker, execution, job, params.get("claim", 1))
-            self._running[1].left.refuse()  # type: ignore[index]
+            self._running[1].suspension.refuse()  # type: ignore[index]
         except BaseException as raised:
-            left = is_suspension(raised)
-            if not left:
+            suspended = is_suspension(raised)
+            if not suspended:
                 raise
         finally:
             execution.ended = True
             self._running = None
             self.channel.finish()
-            self.channel.forget(QueueError("RUN_ENDED", f"A call of the context {ENDED}"))
-        if left:
-            answer = '"defer":{"suspended":true}'
+            self.channel.fail_pending(QueueError("RUN_ENDED", f"A call of the context {ENDED}"))
+        if suspended:
+            outcome = '"defer":{"suspended":true}'
         elif isinstance(value, Deferral):
-            answer = f'"defer":{dumps(value.wire)}'
+            outcome = f'"defer":{dumps(value.wire)}'
         elif value is None:
-            answer = ""
+            outcome = ""
         else:
-            answer = f'"value":{dumps(value, _RESULT)}'
-        return "{" + ",".join(filter(None, (answer, usage()))) + "}"
+            outcome = f'"value":{dumps(value, _RESULT)}'
+        return "{" + ",".join(filter(None, (outcome, usage()))) + "}"
 
     def _handle(self, worker: Loaded, execution: Execution, job: Job[Any], claim: int) -> object:
         if worker.is_async:
@@ -150,7 +151,7 @@ class Server:
         self._running = (execution, ctx)
         value = worker.handler(job, ctx)
         if hasattr(value, "__await__"):
-            raise TypeError("The handler answered with an awaitable. Define it with `async def`.")
+            raise TypeError("The handler returned an awaitable. Define it with `async def`.")
         return value
 
 
@@ -166,7 +167,7 @@ try:
     import resource
 
     def usage() -> str:
-        """What this process has used so far, as members of a result."""
+        """Returns the resource usage of this process as a member of a result."""
         used = resource.getrusage(resource.RUSAGE_SELF)
         size = used.ru_maxrss if sys.platform == "darwin" else used.ru_maxrss * 1024
         return f'"usage":{{"maxRss":{size},"cpu":{(used.ru_utime + used.ru_stime) * 1000:.0f}}}'
@@ -174,12 +175,12 @@ try:
 except ImportError:  # Windows
 
     def usage() -> str:
-        """Nothing: there is no way to know."""
+        """Returns nothing, because Windows does not provide the usage."""
         return ""
 
 
 def _end_process() -> None:
-    """Without a host there is nobody to tell anything: not a result, not an error."""
+    """Ends the process without a result, because there is no host to receive it."""
     _flush()
     os._exit(0)
 
@@ -187,9 +188,9 @@ def _end_process() -> None:
 def main() -> None:
     """Serves the host on the descriptor that ``NUXT_QUEUE_FD`` names, 3 by default."""
     fd = int(os.environ.pop("NUXT_QUEUE_FD", "3"))
-    # What the handler starts has no business with the channel.
+    # Programs that the handler starts must not use the channel.
     os.set_inheritable(fd, False)
-    # The host decides, also when somebody presses Ctrl-C.
+    # Ctrl-C must not end the child. The host decides when it ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for stream in (sys.stdout, sys.stderr):

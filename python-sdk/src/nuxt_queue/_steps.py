@@ -1,4 +1,4 @@
-"""Parts of a handler that are done once, and waits inside it."""
+"""Sub-steps of a handler, which run once for all attempts, and waits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ._errors import to_wire
 from ._frames import error_of
 from .errors import QueueError
 from .job import StartedRun, milliseconds
-from .suspension import Left
+from .suspension import SuspensionState
 from .values import is_object
 
 _COUNTED = re.compile(r"#\d+$")
@@ -31,9 +31,9 @@ else:
 
 
 class Names:
-    """Counts names that are used again in one attempt: ``page``, ``page#2``, …
+    """Numbers names that repeat in one attempt: ``page``, ``page#2``, …
 
-    One that looks as if it were made here counts from ``#1``, so that none is taken twice.
+    A name that already ends like this is numbered from ``#1``, so that no name is used twice.
     """
 
     def __init__(self) -> None:
@@ -44,21 +44,21 @@ class Names:
         return name if times == 1 and not _COUNTED.search(name) else f"{name}#{times}"
 
 
-class Tries:
-    """How often a part is tried within one attempt of its job."""
+class RetryPolicy:
+    """How often and when a sub-step is tried within one attempt of its job."""
 
     def __init__(self, attempts: object, backoff: float | Mapping[str, Any]) -> None:
         if isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1:
-            raise QueueError("OPTION_INVALID", f"attempts of a part is a whole number from 1; got {attempts!r}.")
-        self._left = attempts
+            raise QueueError("OPTION_INVALID", f"attempts of a step must be a whole number of 1 or more; got {attempts!r}.")
+        self._attempts_left = attempts
         self._attempt = 0
         self._backoff: Mapping[str, Any] = backoff if is_object(backoff) else {"type": "fixed", "delay": backoff}
 
-    def rest(self, error: BaseException) -> float | None:
-        """Seconds until the next try, or ``None`` when there is none."""
+    def delay_after(self, error: BaseException) -> float | None:
+        """Returns the seconds until the next try, or ``None`` if there is none."""
         self._attempt += 1
-        self._left -= 1
-        if self._left < 1 or getattr(error, "retryable", None) is False or not isinstance(error, Exception):
+        self._attempts_left -= 1
+        if self._attempts_left < 1 or getattr(error, "retryable", None) is False or not isinstance(error, Exception):
             return None
         delay = float(self._backoff.get("delay", 0))
         if self._backoff.get("type") == "exponential":
@@ -72,77 +72,77 @@ class Tries:
         return delay / 1000
 
 
-def failing(name: str, error: BaseException) -> dict[str, object]:
-    """The parameters of a failure."""
+def failure_params(name: str, error: BaseException) -> dict[str, object]:
+    """Returns the parameters of ``ctx.step.fail``."""
     wire = to_wire(error)
     return {"name": name, "error": {"message": wire["message"], **(wire.get("data") or {})}}
 
 
-def recorded(stored: object) -> QueueError | None:
-    """A failure as a handler receives it; nothing where it is not on record."""
+def recorded_error(stored: object) -> QueueError | None:
+    """Returns a recorded failure as a handler receives it, or ``None`` if there is none."""
     if not is_object(stored):
         return None
     return error_of({"message": stored.get("message"), "data": stored})
 
 
-def sleeping(name: str, until: datetime | float) -> dict[str, object]:
-    """The parameters of a wait for a moment."""
-    moment = {"delay": until} if isinstance(until, (int, float)) else {"until": milliseconds(until)}
-    return {"name": name, "wait": {"kind": "sleep", **moment}}
+def sleep_params(name: str, until: datetime | float) -> dict[str, object]:
+    """Returns the parameters of ``ctx.step.wait`` for a sleep."""
+    time_ = {"delay": until} if isinstance(until, (int, float)) else {"until": milliseconds(until)}
+    return {"name": name, "wait": {"kind": "sleep", **time_}}
 
 
-def awaiting(
+def event_params(
     name: str, event: str, key: str | None, timeout: float | None, lookback: float | None
 ) -> dict[str, object]:
-    """The parameters of a wait for an event."""
+    """Returns the parameters of ``ctx.step.wait`` for an event."""
     return {"name": name, "wait": {"kind": "event", "event": event, **given(key=key, timeout=timeout, lookback=lookback)}}
 
 
-def starting(flow: str, input: object, id: str | None, tags: Sequence[str] | None, wait: bool) -> dict[str, object]:
-    """The parameters of ``ctx.flow.start``."""
+def start_params(flow: str, input: object, id: str | None, tags: Sequence[str] | None, wait: bool) -> dict[str, object]:
+    """Returns the parameters of ``ctx.flow.start``."""
     options = given(id=id, tags=None if tags is None else list(tags), wait=wait or None)
     return {"flow": flow, **given(input=input, options=options or None)}
 
 
 class Step:
-    """Parts of a handler that are done once for all its attempts.
+    """Sub-steps, which run once for all attempts of a handler, and waits.
 
-    A handler that waits is run again from its beginning, with what it has done so far answered from the log: it has to
-    ask for the same names each time, in the same order where they repeat, and what varies belongs inside ``run``.
+    After a wait, the handler runs again from its beginning, and receives earlier results from the log. It must use the
+    same names each time, and call repeated names in the same order. Everything that varies belongs inside ``run``.
     """
 
-    def __init__(self, calls: Calls, left: Left) -> None:
+    def __init__(self, calls: Calls, suspension: SuspensionState) -> None:
         self._ask = calls.ask
         self._names = Names()
-        self._left = left
+        self._suspension = suspension
 
     def run(
         self, name: str, fn: Callable[[], T], *, attempts: int = 1, backoff: float | Mapping[str, Any] = 0
     ) -> T:
-        """Runs a function, or answers what it came to when an earlier attempt did.
+        """Runs a function, or returns its result from an earlier attempt.
 
         Args:
-            name: Tells the parts of a handler apart.
-            fn: What is done once.
-            attempts: How many times it may fail before it has failed, within one attempt of the job.
-            backoff: Milliseconds between those, or a strategy as for jobs. The handler waits in its process.
+            name: The name of the sub-step, unique within the handler.
+            fn: The function to run once.
+            attempts: How many times it is called within one attempt of the job before the sub-step fails.
+            backoff: Milliseconds between two calls, or a strategy as for jobs. The handler waits in its process.
 
         Returns:
-            What it returned.
+            The result of the function.
 
         Raises:
-            QueueError: What it failed with, as it is on record: ``name``, ``code`` and ``message`` are those of the
-                exception. Once the handler has caught it and gone on it is the same in every attempt.
+            QueueError: The recorded failure, with the ``name``, ``code`` and ``message`` of the exception. After the
+                handler has caught it and continued, it is the same in every attempt.
 
         Example:
             >>> charge = ctx.step.run("charge", lambda: payments.charge(order), attempts=3, backoff=1000)
         """
-        self._left.check()
-        tries = Tries(attempts, backoff)
-        counted = self._names.next(name)
-        found = self._ask("ctx.step.lookup", {"name": counted})
+        self._suspension.check()
+        retries = RetryPolicy(attempts, backoff)
+        unique = self._names.next(name)
+        found = self._ask("ctx.step.lookup", {"name": unique})
         if found["found"]:
-            failure = recorded(found.get("error"))
+            failure = recorded_error(found.get("error"))
             if failure:
                 raise failure
             return found.get("result")
@@ -151,15 +151,15 @@ class Step:
                 result = fn()
                 break
             except Exception as error:
-                rest = tries.rest(error)
-                if rest is None:
-                    self._fail(counted, error)
-                time.sleep(rest or 0)
-        return self._ask("ctx.step.record", {"name": counted, "result": result})
+                delay = retries.delay_after(error)
+                if delay is None:
+                    self._fail(unique, error)
+                time.sleep(delay or 0)
+        return self._ask("ctx.step.record", {"name": unique, "result": result})
 
-    def _fail(self, counted: str, error: Exception) -> NoReturn:
+    def _fail(self, unique: str, error: Exception) -> NoReturn:
         try:
-            failure = recorded(self._ask("ctx.step.fail", failing(counted, error)))
+            failure = recorded_error(self._ask("ctx.step.fail", failure_params(unique, error)))
         except QueueError:
             raise error from None
         if failure is None:
@@ -167,15 +167,15 @@ class Step:
         raise failure from error
 
     def sleep(self, name: str, until: datetime | float) -> None:
-        """Gives the process back and goes on later: milliseconds from now, or at a moment.
+        """Suspends the handler for milliseconds, or until a datetime. Releases its process.
 
         Raises:
-            Suspended: Unless that is over; let it pass.
-            QueueError: ``WAIT_INVALID``, ``STEP_MISMATCH``.
+            Suspended: Until the time has come. Let it pass.
+            QueueError: ``WAIT_INVALID`` or ``STEP_MISMATCH``.
         """
-        self._left.check()
-        params = sleeping(self._names.next(name), until)
-        self._left.outcome(name, self._ask("ctx.step.wait", params))
+        self._suspension.check()
+        params = sleep_params(self._names.next(name), until)
+        self._suspension.outcome(name, self._ask("ctx.step.wait", params))
 
     def wait_for_event(
         self,
@@ -186,46 +186,46 @@ class Step:
         timeout: float | None = None,
         lookback: float | None = None,
     ) -> Any:
-        """Gives the process back until somebody sends an event, and answers its payload.
+        """Suspends the handler until an event is sent, and returns its payload. Releases its process.
 
         Args:
-            name: Tells the waits of a handler apart.
-            event: What was passed to ``kernel.sendEvent``.
-            key: Which of these events. Default: any that was sent without one.
-            timeout: Milliseconds to wait at most. Default: as long as it takes.
-            lookback: Milliseconds before the start of the run from which on an event counts. Default 0.
+            name: The name of the wait, unique within the handler.
+            event: The name of the event, as passed to ``kernel.sendEvent``.
+            key: The key of the event. Default: an event that was sent without a key.
+            timeout: Milliseconds to wait at most. Default: no limit.
+            lookback: How many milliseconds before the start of the run an event may have been sent. Default 0.
 
         Returns:
-            The payload; ``None`` when it took too long.
+            The payload, or ``None`` after the timeout.
 
         Raises:
-            Suspended: Unless that is over; let it pass.
-            QueueError: ``WAIT_INVALID``, ``STEP_MISMATCH``.
+            Suspended: Until the wait is over. Let it pass.
+            QueueError: ``WAIT_INVALID`` or ``STEP_MISMATCH``.
 
         Example:
             >>> paid = ctx.step.wait_for_event("paid", "payment.received", key=order, timeout=86_400_000)
         """
-        self._left.check()
-        params = awaiting(self._names.next(name), event, key, timeout, lookback)
-        return self._left.outcome(name, self._ask("ctx.step.wait", params))
+        self._suspension.check()
+        params = event_params(self._names.next(name), event, key, timeout, lookback)
+        return self._suspension.outcome(name, self._ask("ctx.step.wait", params))
 
 
 class Flow:
-    """The flow that the job is a step of, and others."""
+    """The flow of the job, and runs of other flows."""
 
-    def __init__(self, calls: Calls, left: Left) -> None:
+    def __init__(self, calls: Calls, suspension: SuspensionState) -> None:
         self._ask = calls.ask
-        self._left = left
+        self._suspension = suspension
 
     def emit(self, event: str, payload: Any = None, *, immediate: bool = False) -> None:
-        """Starts the steps that subscribe to an event once this step completes; with ``immediate`` now.
+        """Starts the steps that subscribe to an event when this step completes, or at once with ``immediate``.
 
-        Raises QueueError ``FLOW_INVALID`` for an event that no step waits for.
+        Raises QueueError ``FLOW_INVALID`` for an event that no step subscribes to.
         """
         self._ask("ctx.flow.emit", {"event": event, **given(payload=payload, immediate=immediate or None)})
 
     def cancel(self, reason: str | None = None) -> None:
-        """Ends the run as cancelled, this step included."""
+        """Cancels the run, including this step."""
         self._ask("ctx.flow.cancel", given(reason=reason))
 
     @overload
@@ -256,22 +256,22 @@ class Flow:
         """Starts a run of another flow, once for all attempts.
 
         Args:
-            flow: Its name.
-            input: What its entry receives.
-            id: Of the run. Default: one that follows from this step, so that another attempt finds the same run.
-            tags: To find the run by.
-            wait: Gives the process back until the run has ended; it is cancelled with this one.
+            flow: The name of the flow.
+            input: The input of its entry step.
+            id: The id of the run. Default: derived from this step, so that another attempt finds the same run.
+            tags: Tags to find the run by.
+            wait: Whether to suspend the handler until the run has ended. The run is then cancelled together with this one.
 
         Returns:
-            The run, or with ``wait`` its result.
+            The run, or its result with ``wait``.
 
         Raises:
-            Suspended: With ``wait``, unless the run has ended; let it pass.
-            QueueError: ``FLOW_UNKNOWN``; with ``wait``, ``FLOW_CHILD_FAILED`` when the run has failed or was cancelled.
+            Suspended: With ``wait``, until the run has ended. Let it pass.
+            QueueError: ``FLOW_UNKNOWN``, or ``FLOW_CHILD_FAILED`` with ``wait`` if the run failed or was cancelled.
 
         Example:
             >>> invoice = ctx.flow.start("invoice", job.data, wait=True)
         """
-        self._left.check()
-        result = self._left.outcome(flow, self._ask("ctx.flow.start", starting(flow, input, id, tags, wait)))
+        self._suspension.check()
+        result = self._suspension.outcome(flow, self._ask("ctx.flow.start", start_params(flow, input, id, tags, wait)))
         return result if wait else StartedRun(result["runId"])

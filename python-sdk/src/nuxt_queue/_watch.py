@@ -1,4 +1,4 @@
-"""Notices that the host speaks while nobody listens."""
+"""Detects messages of the host while no thread reads the channel."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 class Watch:
-    """A thread that sleeps until a descriptor can be read while it is armed.
+    """A thread that sleeps until it is armed and a descriptor is readable.
 
-    Arming and disarming is a system call that wakes nobody, so a handler that is done before the host speaks again
-    costs no switch of threads, and an idle process none at all. Each time it was armed it calls ``ready`` once at most.
+    Arming and disarming is a system call that wakes no thread. A handler that finishes before the host sends a message
+    causes no thread switch, and neither does an idle process. After each arming, ``ready`` is called at most once.
     """
 
     def __init__(self, fd: int, ready: Callable[[], None]) -> None:
@@ -27,7 +27,7 @@ class Watch:
 
     def start(self) -> None:
         """Starts the thread."""
-        # `threading` would be another module to load; a thread that only waits needs nothing of it.
+        # A thread that only waits does not need the module `threading`, which would take time to import.
         _thread.start_new_thread(self._run, ())
 
     def _run(self) -> None:
@@ -49,7 +49,7 @@ if sys.platform == "linux":
             self._epoll.modify(self._fd, select.EPOLLIN | select.EPOLLONESHOT)
 
         def disarm(self) -> None:
-            # A hang-up is told of whatever is asked for; only ONESHOT keeps it from being told forever.
+            # epoll always reports a hang-up. ONESHOT prevents it from being reported repeatedly.
             self._epoll.modify(self._fd, select.EPOLLONESHOT)
 
         def wait(self) -> None:

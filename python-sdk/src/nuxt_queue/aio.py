@@ -1,13 +1,13 @@
-"""The context of handlers that are coroutines: the same members, to be awaited."""
+"""The context of coroutine handlers. It has the same members, and the handler awaits them."""
 
 from __future__ import annotations
 
 from _thread import get_ident
 from functools import cached_property
 
-from ._aio_steps import AsyncFlow, AsyncStep, Parts, settled
+from ._aio_steps import AsyncFlow, AsyncStep, StepTracker, maybe_await
 from ._calls import given
-from .context import UPDATE_TRIES, BaseContext, conflict, enqueueing
+from .context import UPDATE_TRIES, BaseContext, conflict, enqueue_params
 from .errors import QueueError
 from .job import EnqueuedJob, Job
 
@@ -24,41 +24,46 @@ if TYPE_CHECKING:
 
 
 class AsyncState:
-    """State of the run. Every write is an event; reads fold the events up to the call."""
+    """The state of the run. Every write is an event, and a read folds all events up to the call."""
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
 
     async def get(self, key: str, default: Any = None) -> Any:
-        """The value, or ``default`` where there is none."""
+        """Returns the value of a key, or ``default`` if it has none."""
         value = await self._ask("ctx.state.get", {"key": key})
         return default if value is None else value
 
     async def has(self, key: str) -> bool:
+        """Returns whether a key was written."""
         return bool(await self._ask("ctx.state.has", {"key": key}))
 
     async def get_all(self) -> dict[str, Any]:
+        """Returns all values."""
         return await self._ask("ctx.state.getAll", {})
 
     async def set(self, key: str, value: Any) -> None:
-        """Returns once stored. Raises QueueError ``VALIDATION_FAILED``, ``VALUE_UNSUPPORTED``, ``RUN_ENDED``."""
+        """Writes a value. Raises QueueError ``VALIDATION_FAILED``, ``VALUE_UNSUPPORTED`` or ``RUN_ENDED``."""
         await self._ask("ctx.state.set", {"key": key, "value": value})
 
     async def set_batch(self, values: Mapping[str, Any]) -> None:
-        """Writes several keys in one event: all or none."""
+        """Writes several keys in one event, so either all of them are stored or none."""
         await self._ask("ctx.state.setBatch", {"values": dict(values)})
 
     async def delete(self, key: str) -> None:
+        """Removes a key."""
         await self._ask("ctx.state.delete", {"key": key})
 
     async def update(self, key: str, change: Callable[[Any], T | Awaitable[T]]) -> T:
-        """Computes a value from the present one (``None`` where there is none), again if somebody was faster.
+        """Computes a value from the current one (``None`` if there is none) and stores it. Returns the stored value.
+
+        If the key changes in the meantime, ``change`` runs again. Raises QueueError ``EVENTS_CONFLICT`` after 1,000 tries.
 
         >>> await ctx.state.update("count", lambda count: (count or 0) + 1)
         """
         for _ in range(UPDATE_TRIES):
             seen = await self._ask("ctx.state.read", {"key": key})
-            value = await settled(change(seen["value"]))
+            value = await maybe_await(change(seen["value"]))
             swap = await self._ask("ctx.state.swap", {"key": key, "token": seen["token"], "value": value})
             if swap["swapped"]:
                 return swap["value"]
@@ -66,22 +71,22 @@ class AsyncState:
 
 
 class AsyncClient:
-    """Whoever watches the run."""
+    """Sends messages to the clients that follow the run."""
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
 
     async def send(self, type: str, data: Any = None, *, store: bool | None = None) -> None:
-        """Sends a message to those who follow the run. With ``store``, who comes later receives it too."""
+        """Sends a message to the clients that follow the run. With ``store``, later clients receive it too."""
         await self._ask("ctx.client.send", {"type": type, **given(data=data, store=store)})
 
     async def has_subscribers(self) -> bool:
-        """Whether anybody follows the run, in whatever process. The answer may be a few seconds old."""
+        """Returns whether anybody follows the run, in any process. The result may be a few seconds old."""
         return await self._ask("ctx.client.hasSubscribers", {})
 
 
 class AsyncRunContext(BaseContext):
-    """The context of a handler that is ``async def``. Its methods are awaited, any number at once."""
+    """The context of an ``async def`` handler. Its methods are coroutines, and any number may run at once."""
 
     def __init__(self, job: Job[Any], calls: AsyncCalls, claim: int = 1) -> None:
         super().__init__(job, calls, claim)
@@ -92,8 +97,8 @@ class AsyncRunContext(BaseContext):
         self._thread = 0
 
     @cached_property
-    def _parts(self) -> Parts:
-        return Parts(self._asking, self.left)
+    def _tracker(self) -> StepTracker:
+        return StepTracker(self._asking, self.suspension)
 
     @cached_property
     def state(self) -> AsyncState:
@@ -101,7 +106,7 @@ class AsyncRunContext(BaseContext):
 
     @cached_property
     def flow(self) -> AsyncFlow:
-        return AsyncFlow(self._asking, self._parts)
+        return AsyncFlow(self._asking, self._tracker)
 
     @cached_property
     def client(self) -> AsyncClient:
@@ -109,11 +114,11 @@ class AsyncRunContext(BaseContext):
 
     @cached_property
     def step(self) -> AsyncStep:
-        return AsyncStep(self._asking, self._parts)
+        return AsyncStep(self._asking, self._tracker)
 
     @property
     def signal(self) -> asyncio.Event:
-        """Set once the handler should stop: ``await ctx.signal.wait()``."""
+        """An event that is set when the handler must stop: ``await ctx.signal.wait()``."""
         if self._signal is None:
             import asyncio
 
@@ -124,7 +129,7 @@ class AsyncRunContext(BaseContext):
         return self._signal
 
     def cancel(self, reason: QueueError) -> None:
-        """Tells the handler to stop; the first reason stands. Called from any thread, even while the loop is busy."""
+        """Asks the handler to stop. The first reason is kept. May be called from any thread, even while the loop is busy."""
         self.cancel_reason = self.cancel_reason or reason
         if self._signal is None or self._loop is None:
             return
@@ -134,13 +139,13 @@ class AsyncRunContext(BaseContext):
             self._loop.call_soon_threadsafe(self._signal.set)
 
     async def progress(self, value: float, message: str | None = None) -> None:
-        """How far the work is, between 0 and 1. Kept with the job and sent to whoever follows the run."""
+        """Reports the progress, between 0 and 1. It is stored with the job and sent to the clients that follow the run."""
         await self._ask("ctx.progress", {"value": value, **given(message=message)})
 
     async def emit(self, type: str, data: Any = None, *, key: str | None = None) -> dict[str, Any] | None:
-        """Appends an event of your own and answers it as stored; ``None`` when its key was there already."""
+        """Appends a custom event. Returns the stored event, or ``None`` if an event with this key exists already."""
         return await self._ask("ctx.emit", {"type": type, **given(data=data, key=key)})
 
     async def enqueue(self, worker: str | Mapping[str, str], data: Any = None, **options: Any) -> EnqueuedJob:
         """Enqueues a job, as ``RunContext.enqueue`` does."""
-        return EnqueuedJob.from_wire(await self._ask("ctx.enqueue", enqueueing(worker, data, options)))
+        return EnqueuedJob.from_wire(await self._ask("ctx.enqueue", enqueue_params(worker, data, options)))

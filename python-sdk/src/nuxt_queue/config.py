@@ -1,4 +1,4 @@
-"""What a worker says about itself."""
+"""The configuration of a worker."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
     F = TypeVar("F", bound=Callable[..., Any])
 
-#: Where ``define_worker`` notes that a function is one.
+#: The attribute with which ``define_worker`` marks a function.
 MARK = "__nuxt_queue_worker__"
 
 
 class WorkerConfig(dict[str, "Any"]):
-    """Options of a worker under the names the queue knows them by."""
+    """Options of a worker, with the names that the queue uses."""
 
 
 def define_config(
@@ -37,16 +37,17 @@ def define_config(
     process: Mapping[str, Any] | None = None,
     **more: Any,
 ) -> WorkerConfig:
-    """Options of the worker in this file, and defaults of its jobs. Durations are milliseconds.
+    """Returns the options of the worker in this file, and the defaults of its jobs. Durations are in milliseconds.
 
-    - ``queue``, ``name``: what it listens on (default: a queue of its own if it sets ``concurrency``, else
-      ``default``) and the job name it handles (default: its path below the workers' folder)
-    - ``concurrency``, ``concurrency_per_key``, ``rate_limit={"max", "duration"}``: how many jobs run at once, or start
-    - ``attempts``, ``backoff``, ``timeout``, ``priority``, ``dead_letter``: as for ``enqueue``
-    - ``flow={"name", "role", "step", "subscribes", "emits", …}``: its place in a flow
-    - ``process={"reuse", "spare", "env", …}``: how its processes live
+    - ``queue``: the queue of the worker. Default: a separate queue if it sets ``concurrency``, otherwise ``default``
+    - ``name``: the job name it handles. Default: its path below the folder of workers
+    - ``concurrency``, ``concurrency_per_key``: how many jobs run at once
+    - ``rate_limit={"max", "duration"}``: how many jobs start within a time
+    - ``attempts``, ``backoff``, ``timeout``, ``priority``, ``dead_letter``: the same as for ``enqueue``
+    - ``flow={"name", "role", "step", "subscribes", "emits", …}``: its steps in flows
+    - ``process={"reuse", "spare", "env", …}``: options of its processes
 
-    Further keywords are options of plugins. Names may be given in snake_case.
+    Further keywords are options of plugins. All names may be in snake_case.
 
     >>> config = define_config(concurrency=2, attempts=3, backoff={"type": "exponential", "delay": 1000})
     """
@@ -80,9 +81,9 @@ def define_worker(handler: Callable[..., Any] | None = None, /, **options: Any) 
     """Makes a function or coroutine function the worker of its file.
 
     Args:
-        handler: Takes a ``Job`` and a ``RunContext``, or an ``AsyncRunContext`` where it is ``async def``. What it
-            returns is the result of the job.
-        options: Those of ``define_config``, instead of it or beside it: ``@define_worker(concurrency=2)``.
+        handler: Receives a ``Job`` and a ``RunContext``, or an ``AsyncRunContext`` if it is ``async def``. It returns the
+            result of the job.
+        options: The options of ``define_config``, as an alternative or in addition: ``@define_worker(concurrency=2)``.
 
     Example:
         >>> @define_worker
@@ -90,7 +91,7 @@ def define_worker(handler: Callable[..., Any] | None = None, /, **options: Any) 
         ...     return f"hello {job.data}"
     """
     if handler is not None and not callable(handler):
-        raise TypeError("define_worker takes a function, or options by keyword: @define_worker(concurrency=2)")
+        raise TypeError("define_worker accepts a function, or options by keyword: @define_worker(concurrency=2)")
 
     def mark(function: Callable[..., Any]) -> Callable[..., Any]:
         setattr(function, MARK, define_config(**options))
@@ -100,25 +101,25 @@ def define_worker(handler: Callable[..., Any] | None = None, /, **options: Any) 
 
 
 def merge(module: object, decorator: Mapping[str, Any]) -> WorkerConfig:
-    """What a file calls ``config`` and the options of its decorator, which must not contradict each other.
+    """Merges the ``config`` of a file with the options of its decorator. They must not contradict each other.
 
     Raises:
         QueueError: ``WORKER_INVALID``.
     """
     if isinstance(module, dict) and not isinstance(module, WorkerConfig):
         raise QueueError("WORKER_INVALID", "`config` is a plain dict. Write config = define_config(...).")
-    # Anything else of that name, such as a module that was imported, is the worker's own affair.
+    # Any other value of that name, such as an imported module, is ignored.
     merged = WorkerConfig(module if isinstance(module, WorkerConfig) else {})
     for key, value in decorator.items():
         if key in merged and merged[key] != value:
-            message = f'"{key}" is {merged[key]!r} in config and {value!r} in define_worker. Say it once.'
+            message = f'"{key}" is {merged[key]!r} in config and {value!r} in define_worker. Set it in one place.'
             raise QueueError("WORKER_INVALID", message)
         merged[key] = value
     return merged
 
 
 def camel_keys(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options under the names the queue has for them, those inside of the ones it knows as well."""
+    """Returns options in camelCase, as the queue names them. Also converts the members of known nested options."""
     camel = {_camel(name): value for name, value in options.items()}
     for name in _NESTED.intersection(camel):
         if isinstance(camel[name], dict):
@@ -126,8 +127,7 @@ def camel_keys(options: Mapping[str, Any]) -> dict[str, Any]:
     return camel
 
 
-#: Options that hold options. Not what is inside of others, nor deeper: the names of variables in ``process["env"]``
-#: are nobody's options.
+#: Options that contain options. Deeper names are kept: those in ``process["env"]`` are environment variables.
 _NESTED = frozenset({"backoff", "flow", "process", "rateLimit"})
 
 

@@ -1,4 +1,4 @@
-"""What a handler receives beside its job."""
+"""The context that a handler receives together with its job."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ._steps import Flow, Step
 from .config import camel_keys
 from .errors import QueueError
 from .job import Deferral, EnqueuedJob, Job
-from .suspension import Left
+from .suspension import SuspensionState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,26 +24,27 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
-#: How often an update tries before it gives up; each failure means that somebody else succeeded.
+#: How often an update tries before it fails. Each failed try means that another write succeeded.
 UPDATE_TRIES = 1000
 
 
-def enqueueing(worker: str | Mapping[str, str], data: object, options: Mapping[str, Any]) -> dict[str, object]:
-    """The parameters of ``ctx.enqueue``."""
+def enqueue_params(worker: str | Mapping[str, str], data: object, options: Mapping[str, Any]) -> dict[str, object]:
+    """Returns the parameters of ``ctx.enqueue``."""
     target = worker if isinstance(worker, str) else dict(worker)
     return {"worker": target, **given(data=data, options=camel_keys(options) or None)}
 
 
 def conflict(key: str) -> QueueError:
-    """An update has lost each of its races."""
-    return QueueError("EVENTS_CONFLICT", f'State "{key}" changed {UPDATE_TRIES} times during an update.')
+    """Returns the error of an update whose tries have all failed."""
+    message = f'State "{key}" was changed {UPDATE_TRIES} times during an update. Write the key less often.'
+    return QueueError("EVENTS_CONFLICT", message)
 
 
 _LEVELS = frozenset({"debug", "info", "warn", "error"})
 
 
 class Logger:
-    """Logs that are events of the run. Never waits. Anything can be logged: what cannot travel is described."""
+    """Writes log entries as events of the run, without waiting. A value that cannot be stored is described."""
 
     def __init__(self, calls: Notifies) -> None:
         self._calls = calls
@@ -53,17 +54,17 @@ class Logger:
 
         Args:
             level: ``debug``, ``info``, ``warn`` (or ``warning``) or ``error``.
-            message: Text.
-            meta: Facts beside it.
-            more: Further facts, by keyword.
+            message: The text of the entry.
+            meta: Additional facts.
+            more: More facts, by keyword.
 
         Raises:
-            QueueError: ``OPTION_INVALID`` for another level, ``RUN_ENDED``.
+            QueueError: ``OPTION_INVALID`` for another level, or ``RUN_ENDED``.
         """
         if level == "warning":
             level = "warn"
         if level not in _LEVELS:
-            raise QueueError("OPTION_INVALID", f"There is no level {level!r}. Pass debug, info, warn or error.")
+            raise QueueError("OPTION_INVALID", f"Log level {level!r} is unknown. Pass debug, info, warn or error.")
         whole = {**(meta or {}), **more}
         text = text_of(message)
         try:
@@ -75,7 +76,7 @@ class Logger:
             self._calls.notify("ctx.logger.log", {"level": level, "message": cut_text(text, LONGEST_TEXT), **meta})
 
     def debug(self, message: str, meta: Mapping[str, Any] | None = None, **more: Any) -> None:
-        """Adds an entry for who looks for a fault."""
+        """Adds an entry for debugging."""
         self.log("debug", message, meta, **more)
 
     def info(self, message: str, meta: Mapping[str, Any] | None = None, **more: Any) -> None:
@@ -83,46 +84,51 @@ class Logger:
         self.log("info", message, meta, **more)
 
     def warning(self, message: str, meta: Mapping[str, Any] | None = None, **more: Any) -> None:
-        """Adds an entry of something odd."""
+        """Adds a warning."""
         self.log("warn", message, meta, **more)
 
     warn = warning
 
     def error(self, message: str, meta: Mapping[str, Any] | None = None, **more: Any) -> None:
-        """Adds an entry of something that failed. Does not fail the attempt."""
+        """Adds an error entry. Does not fail the attempt."""
         self.log("error", message, meta, **more)
 
 
 class State:
-    """State of the run. Every write is an event; reads fold the events up to the call."""
+    """The state of the run. Every write is an event, and a read folds all events up to the call."""
 
     def __init__(self, calls: Calls) -> None:
         self._ask = calls.ask
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The value, or ``default`` where there is none."""
+        """Returns the value of a key, or ``default`` if it has none."""
         value = self._ask("ctx.state.get", {"key": key})
         return default if value is None else value
 
     def has(self, key: str) -> bool:
+        """Returns whether a key was written."""
         return bool(self._ask("ctx.state.has", {"key": key}))
 
     def get_all(self) -> dict[str, Any]:
+        """Returns all values."""
         return self._ask("ctx.state.getAll", {})
 
     def set(self, key: str, value: Any) -> None:
-        """Returns once stored. Raises QueueError ``VALIDATION_FAILED``, ``VALUE_UNSUPPORTED``, ``RUN_ENDED``."""
+        """Writes a value. Raises QueueError ``VALIDATION_FAILED``, ``VALUE_UNSUPPORTED`` or ``RUN_ENDED``."""
         self._ask("ctx.state.set", {"key": key, "value": value})
 
     def set_batch(self, values: Mapping[str, Any]) -> None:
-        """Writes several keys in one event: all or none."""
+        """Writes several keys in one event, so either all of them are stored or none."""
         self._ask("ctx.state.setBatch", {"values": dict(values)})
 
     def delete(self, key: str) -> None:
+        """Removes a key."""
         self._ask("ctx.state.delete", {"key": key})
 
     def update(self, key: str, change: Callable[[Any], T]) -> T:
-        """Computes a value from the present one (``None`` where there is none), again if somebody was faster.
+        """Computes a value from the current one (``None`` if there is none) and stores it. Returns the stored value.
+
+        If the key changes in the meantime, ``change`` runs again. Raises QueueError ``EVENTS_CONFLICT`` after 1,000 tries.
 
         >>> ctx.state.update("count", lambda count: (count or 0) + 1)
         """
@@ -136,34 +142,34 @@ class State:
 
 
 class Client:
-    """Whoever watches the run."""
+    """Sends messages to the clients that follow the run."""
 
     def __init__(self, calls: Calls) -> None:
         self._ask = calls.ask
 
     def send(self, type: str, data: Any = None, *, store: bool | None = None) -> None:
-        """Sends a message to those who follow the run. With ``store``, who comes later receives it too."""
+        """Sends a message to the clients that follow the run. With ``store``, later clients receive it too."""
         self._ask("ctx.client.send", {"type": type, **given(data=data, store=store)})
 
     def has_subscribers(self) -> bool:
-        """Whether anybody follows the run, in whatever process. The answer may be a few seconds old."""
+        """Returns whether anybody follows the run, in any process. The result may be a few seconds old."""
         return self._ask("ctx.client.hasSubscribers", {})
 
 
 class BaseContext:
-    """What contexts of both kinds have."""
+    """The members that both kinds of contexts share."""
 
     def __init__(self, job: Job[Any], calls: Notifies, claim: int = 1) -> None:
         self.job = job
         self.run_id = job.run_id
-        #: 1 for the first try.
+        #: 1 for the first attempt.
         self.attempt = job.attempt
-        #: How often the job was handed out.
+        #: How often a worker received the job.
         self.claim = claim
         self._calls = calls
         self.cancel_reason: QueueError | None = None
-        #: For the SDK: where the handler was left.
-        self.left = Left()
+        #: Internal: whether the handler was suspended.
+        self.suspension = SuspensionState()
 
     @cached_property
     def logger(self) -> Logger:
@@ -171,21 +177,21 @@ class BaseContext:
 
     @property
     def cancelled(self) -> bool:
-        """True once the handler should stop: timeout, cancellation, shutdown or a lost lease."""
+        """True when the handler must stop because of a timeout, a cancellation, a shutdown or a lost lease."""
         return self.cancel_reason is not None
 
     def raise_if_cancelled(self) -> None:
-        """Raises the QueueError that tells why the handler should stop."""
+        """Raises a QueueError with the reason if the handler must stop."""
         if self.cancel_reason:
             raise self.cancel_reason
 
     def defer(self, *, delay: float | None = None, until: datetime | float | None = None) -> Deferral:
-        """``return ctx.defer(delay=5000)``: run again later without using up an attempt. Milliseconds."""
+        """Runs the job again later, without using up an attempt: ``return ctx.defer(delay=5000)``. In milliseconds."""
         return Deferral(delay=delay, until=until)
 
 
 class RunContext(BaseContext):
-    """The context of a handler that is a plain function. Its methods wait for the host."""
+    """The context of a plain function handler. Its methods wait for the host."""
 
     def __init__(self, job: Job[Any], calls: Calls, claim: int = 1) -> None:
         super().__init__(job, calls, claim)
@@ -193,7 +199,7 @@ class RunContext(BaseContext):
         self._ask = calls.ask
         self._signal: threading.Event | None = None
 
-    # Made on first use: most handlers use few of them.
+    # Created on first use, because most handlers use only a few of them.
 
     @cached_property
     def state(self) -> State:
@@ -201,7 +207,7 @@ class RunContext(BaseContext):
 
     @cached_property
     def flow(self) -> Flow:
-        return Flow(self._asking, self.left)
+        return Flow(self._asking, self.suspension)
 
     @cached_property
     def client(self) -> Client:
@@ -209,11 +215,11 @@ class RunContext(BaseContext):
 
     @cached_property
     def step(self) -> Step:
-        return Step(self._asking, self.left)
+        return Step(self._asking, self.suspension)
 
     @property
     def signal(self) -> threading.Event:
-        """Set once the handler should stop: ``ctx.signal.wait(5)``, in seconds as ``threading`` has it."""
+        """An event that is set when the handler must stop: ``ctx.signal.wait(5)`` waits for 5 seconds."""
         if self._signal is None:
             import threading
 
@@ -223,28 +229,28 @@ class RunContext(BaseContext):
         return self._signal
 
     def cancel(self, reason: QueueError) -> None:
-        """Tells the handler to stop; the first reason stands."""
+        """Asks the handler to stop. The first reason is kept."""
         self.cancel_reason = self.cancel_reason or reason
         if self._signal is not None:
             self._signal.set()
 
     def progress(self, value: float, message: str | None = None) -> None:
-        """How far the work is, between 0 and 1. Kept with the job and sent to whoever follows the run."""
+        """Reports the progress, between 0 and 1. It is stored with the job and sent to the clients that follow the run."""
         self._ask("ctx.progress", {"value": value, **given(message=message)})
 
     def emit(self, type: str, data: Any = None, *, key: str | None = None) -> dict[str, Any] | None:
-        """Appends an event of your own and answers it as stored; ``None`` when its key was there already."""
+        """Appends a custom event. Returns the stored event, or ``None`` if an event with this key exists already."""
         return self._ask("ctx.emit", {"type": type, **given(data=data, key=key)})
 
     def enqueue(self, worker: str | Mapping[str, str], data: Any = None, **options: Any) -> EnqueuedJob:
-        """Enqueues a job.
+        """Enqueues a job, and returns it.
 
         Args:
-            worker: Its id, or ``{"queue", "name"}``.
-            data: What its handler receives.
-            options: Those of jobs: ``delay`` (milliseconds, or a datetime), ``attempts``, ``priority``, ``id``, …
+            worker: The id of a worker, or ``{"queue", "name"}``.
+            data: The data for its handler.
+            options: Job options: ``delay`` (milliseconds, or a datetime), ``attempts``, ``priority``, ``id``, …
 
         Example:
             >>> ctx.enqueue("mail", {"to": "ada@example.com"}, delay=500, dead_letter="lost")
         """
-        return EnqueuedJob.from_wire(self._ask("ctx.enqueue", enqueueing(worker, data, options)))
+        return EnqueuedJob.from_wire(self._ask("ctx.enqueue", enqueue_params(worker, data, options)))

@@ -1,4 +1,4 @@
-"""What goes wrong, as an exception with a code."""
+"""The exception with a code."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ if TYPE_CHECKING:
 
 
 class QueueError(Exception):
-    """An error that programs can tell apart by its code.
+    """An error with a code for programs.
 
-    Raised by calls of the context, and yours to raise from a handler.
+    Calls of the context raise it, and a handler may raise it too.
 
     Args:
-        code: What went wrong, such as ``RUN_ENDED``. The codes of the engine are listed in its documentation.
-        message: What came, what was expected and what to do.
-        retryable: ``False`` fails the job at once, whatever attempts are left.
-        details: Facts for programs; they travel as JSON.
-        name: The class of the error where it arose. Only differs for errors of the host.
+        code: What went wrong, such as ``RUN_ENDED``. The documentation of the engine lists its codes.
+        message: What happened, what was expected, and what to do.
+        retryable: ``False`` fails the job at once, even if attempts are left.
+        details: Facts for programs, which must be JSON.
+        name: The class of the original error. It differs from ``QueueError`` only for errors of the host.
 
     Example:
         >>> raise QueueError("CARD_REFUSED", "The card was refused.", retryable=False)
@@ -39,7 +39,7 @@ class QueueError(Exception):
         details: Mapping[str, object] | None = None,
         name: str = "QueueError",
     ) -> None:
-        # Both as `args`, so that it survives pickling on its way out of a process pool.
+        # Both are passed as `args`, so that a process pool can pickle the error.
         super().__init__(code, message)
         self.code = code
         self.message = message
@@ -47,7 +47,7 @@ class QueueError(Exception):
         self.details = details
         self.name = name
 
-    #: As tracebacks name it, and pickles find it.
+    #: The module that tracebacks show and that pickle imports.
     __module__ = "nuxt_queue"
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""What a handler is given to do, and the answer that it would rather be asked later."""
+"""The job of a handler, and the deferral that runs it again later."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
         pass
 
 else:
-    # `typing` costs more start-up than all of this package; a subscript is all that is needed at run time.
+    # Importing `typing` takes longer than importing this package. At run time only the subscript is needed.
     class _Base:
         __slots__ = ()
 
@@ -25,23 +25,23 @@ else:
 
 
 class Job(_Base["Data"]):
-    """One attempt of a job, as its handler sees it.
+    """One attempt of a job, as its handler receives it.
 
-    ``Job[Order]`` types ``data`` for a type checker; nothing is checked or converted at run time.
+    ``Job[Order]`` declares the type of ``data`` for a type checker. Nothing is checked or converted at run time.
 
     Attributes:
-        id: Unique in its queue.
-        queue: The queue it came from.
-        name: The job name, which chose the worker.
-        data: What was enqueued. Yours to change: every attempt has its own copy.
-        run_id: The run whose state and events it shares.
-        attempt: 1 for the first try; counts failures of the handler only.
-        attempts: How many there may be.
-        crashes: How often it was handed out and never came back.
-        priority: The larger, the more urgent.
+        id: Unique within its queue.
+        queue: The name of its queue.
+        name: The job name, which selects the worker.
+        data: The data that was enqueued. Each attempt has its own copy, which the handler may change.
+        run_id: The run whose state and events the job shares.
+        attempt: 1 for the first attempt. It counts only failures of the handler.
+        attempts: The maximum number of attempts.
+        crashes: How many workers crashed while they ran the job.
+        priority: A job with a larger number runs first.
         created_at: Milliseconds since the epoch.
-        options: The options it was enqueued with, in the engine's notation (``deadLetter``).
-        flow: ``{"name", "step"}`` of its place in a flow, or ``None``.
+        options: The options of the job, in camelCase (``deadLetter``).
+        flow: ``{"name", "step"}`` of its flow, or ``None``.
     """
 
     __slots__ = (
@@ -80,7 +80,7 @@ class Job(_Base["Data"]):
 
     @staticmethod
     def from_wire(wire: Any) -> Job[Any]:
-        """The job as the protocol writes it. Raises KeyError or TypeError for what is none."""
+        """Returns the job from the format of the protocol. Raises KeyError or TypeError if it is invalid."""
         return Job(
             id=_text(wire["id"]),
             queue=_text(wire["queue"]),
@@ -107,14 +107,14 @@ def _text(value: object) -> str:
 
 
 class Deferral:
-    """Returned by a handler to have the job run again later, without using up an attempt.
+    """A handler returns it to run the job again later, without using up an attempt.
 
     Args:
         delay: Milliseconds from now.
-        until: A moment, as a datetime or in milliseconds since the epoch.
+        until: A time, as a datetime or in milliseconds since the epoch.
 
     Raises:
-        QueueError: ``OPTION_INVALID`` unless exactly one of them is given, not negative.
+        QueueError: ``OPTION_INVALID`` unless exactly one of them is given and not negative.
 
     Example:
         >>> Deferral(delay=5000).wire
@@ -125,16 +125,16 @@ class Deferral:
 
     def __init__(self, *, delay: float | None = None, until: datetime | float | None = None) -> None:
         if (delay is None) == (until is None):
-            raise QueueError("OPTION_INVALID", "Defer a job by a delay or until a moment: pass one of the two.")
+            raise QueueError("OPTION_INVALID", 'A deferral needs either "delay" or "until". Pass exactly one of them.')
         self.delay = delay
         self.until: float | None = until if until is None or isinstance(until, (int, float)) else milliseconds(until)
         wait: object = self.delay if delay is not None else self.until
         if isinstance(wait, bool) or not isinstance(wait, (int, float)) or not 0 <= wait < float("inf"):
-            raise QueueError("OPTION_INVALID", f"A job cannot be deferred by {wait!r}: pass milliseconds, 0 or more.")
+            raise QueueError("OPTION_INVALID", f"A job cannot be deferred by {wait!r}. Pass milliseconds, 0 or more.")
 
     @property
     def wire(self) -> dict[str, float]:
-        """What is sent to the host."""
+        """The deferral in the format of the protocol."""
         if self.delay is not None:
             return {"delay": self.delay}
         assert self.until is not None
@@ -142,7 +142,7 @@ class Deferral:
 
 
 def milliseconds(moment: datetime) -> int:
-    """Since the epoch; a naive datetime is local time."""
+    """Returns milliseconds since the epoch. A naive datetime is local time."""
     return int(moment.timestamp() * 1000)
 
 
@@ -150,7 +150,7 @@ class StartedRun:
     """A run of a flow that was started.
 
     Attributes:
-        run_id: Its id.
+        run_id: The id of the run.
     """
 
     __slots__ = ("run_id",)
@@ -163,14 +163,14 @@ class StartedRun:
 
 
 class EnqueuedJob:
-    """What became of a job that was enqueued.
+    """A job that was enqueued.
 
     Attributes:
-        id: Its id, given or made up.
-        run_id: The run it belongs to.
-        queue: Where it is.
-        name: Its job name.
-        deduplicated: Whether the queue knew the id already, and nothing was added.
+        id: The id of the job, either passed or generated.
+        run_id: The run that the job belongs to.
+        queue: The name of its queue.
+        name: The job name.
+        deduplicated: True if the queue already had a job with this id, so that no job was added.
     """
 
     __slots__ = ("id", "run_id", "queue", "name", "deduplicated")
@@ -184,7 +184,7 @@ class EnqueuedJob:
 
     @staticmethod
     def from_wire(wire: Mapping[str, Any]) -> EnqueuedJob:
-        """What the host answers."""
+        """Returns the job from the format of the protocol."""
         return EnqueuedJob(
             id=wire["id"],
             run_id=wire["runId"],

@@ -1,4 +1,4 @@
-"""Contexts for tests of handlers, with no queue and no process.
+"""Contexts for tests of handlers, without a queue and without a process.
 
     from nuxt_queue.testing import FakeContext
 
@@ -35,58 +35,58 @@ class _AsyncRecorder:
     def when_idle(self, call: Callable[[], None]) -> None:
         from asyncio import get_running_loop
 
-        # Any loop will do in a test, and none tells when it is idle: nothing that is asked here takes as long.
+        # A test may use any loop, and loops do not report when they are idle. No call here takes as long as this delay.
         get_running_loop().call_later(0.01, call)
 
 
 class _Fake:
-    """What both kinds of fakes show of what their handler did."""
+    """The records of a handler's calls, in both kinds of fake contexts."""
 
     recorder: Recorder
 
     @property
     def logs(self) -> list[tuple[str, str, dict[str, Any]]]:
-        """Entries of the log, each as level, message, meta."""
+        """The log entries, each as level, message, meta."""
         return self.recorder.logs
 
     @property
     def emitted(self) -> list[tuple[str, Any]]:
-        """What went to ``ctx.flow.emit``, each as event, payload."""
+        """The calls of ``ctx.flow.emit``, each as event, payload."""
         return self.recorder.emitted
 
     @property
     def sent(self) -> list[tuple[str, Any]]:
-        """What went to ``ctx.client.send``, each as type, data."""
+        """The calls of ``ctx.client.send``, each as type, data."""
         return self.recorder.sent
 
     @property
     def progress_values(self) -> list[float]:
-        """What went to ``ctx.progress``."""
+        """The values passed to ``ctx.progress``."""
         return self.recorder.progress_values
 
     @property
     def enqueued(self) -> list[tuple[str | dict[str, str], Any, dict[str, Any]]]:
-        """What went to ``ctx.enqueue``, each as worker, data, options under the names the queue has for them."""
+        """The calls of ``ctx.enqueue``, each as worker, data, options. The names of options are in camelCase."""
         return self.recorder.enqueued
 
     @property
     def events(self) -> list[tuple[str, Any]]:
-        """What went to ``ctx.emit``, each as type, data."""
+        """The calls of ``ctx.emit``, each as type, data."""
         return self.recorder.events
 
     @property
     def waits(self) -> list[tuple[str, dict[str, Any]]]:
-        """What it slept and waited for, each as name and as the protocol writes it."""
+        """The sleeps and waits, each as name and the wait in the format of the protocol."""
         return self.recorder.waits
 
     @property
     def started(self) -> list[tuple[str, Any, dict[str, Any]]]:
-        """What went to ``ctx.flow.start``, each as flow, input, options."""
+        """The calls of ``ctx.flow.start``, each as flow, input, options."""
         return self.recorder.started
 
     @property
     def state_values(self) -> dict[str, Any]:
-        """All state of the run, to look at or to change behind the handler's back."""
+        """The state of the run. A test may read and change it."""
         return self.recorder.state
 
 
@@ -102,18 +102,18 @@ def _reason() -> QueueError:
 
 
 class FakeContext(RunContext, _Fake):
-    """The context of a handler that is a plain function, in memory.
+    """The context of a plain function handler, in memory.
 
     Args:
-        data: Data of the job, as the handler receives it after its way through the queue.
-        state: State that the run has already.
-        id: Of the job.
-        attempt: Which attempt it is.
-        attempts: How many there may be.
-        verbose: Whether logs, progress and what is sent are printed on stderr.
-        arrived: Payloads of the events that it waits for, by name: ``{"paid": {"order": 7}}``. A wait for another one
-            takes its timeout at once, and without one raises ``Suspended``; sleeps are over at once.
-        results: Results of the flows that it waits for, by name; waiting for another one raises ``Suspended``.
+        data: The data of the job. The handler receives it as if it had been stored and read.
+        state: The initial state of the run.
+        id: The id of the job.
+        attempt: The number of the attempt.
+        attempts: The maximum number of attempts.
+        verbose: Whether logs, progress and messages are printed to stderr.
+        arrived: Payloads of the events that the handler waits for, by name: ``{"paid": {"order": 7}}``. A wait for another
+            event times out at once, or raises ``Suspended`` if it has no timeout. A sleep ends at once.
+        results: Results of the flows that the handler waits for, by name. A wait for another flow raises ``Suspended``.
     """
 
     def __init__(
@@ -132,12 +132,12 @@ class FakeContext(RunContext, _Fake):
         super().__init__(_job(data, id, attempt, attempts), self.recorder)
 
     def cancel(self, reason: QueueError | None = None) -> None:
-        """Tells the handler to stop, as a cancelled job is told, or for another reason."""
+        """Asks the handler to stop. Default reason: the job was cancelled."""
         super().cancel(reason or _reason())
 
 
 class AsyncFakeContext(AsyncRunContext, _Fake):
-    """The context of a handler that is ``async def``, in memory. Arguments are those of ``FakeContext``."""
+    """The context of an ``async def`` handler, in memory. It has the same arguments as ``FakeContext``."""
 
     def __init__(
         self,
@@ -155,39 +155,39 @@ class AsyncFakeContext(AsyncRunContext, _Fake):
         super().__init__(_job(data, id, attempt, attempts), _AsyncRecorder(self.recorder))
 
     def cancel(self, reason: QueueError | None = None) -> None:
-        """Tells the handler to stop, as a cancelled job is told, or for another reason."""
+        """Asks the handler to stop. Default reason: the job was cancelled."""
         super().cancel(reason or _reason())
 
 
 def run_worker(handler: Callable[..., Any], data: object = None, **options: Any) -> Any:
-    """Runs a handler of either kind once, in an event loop of its own where it needs one.
+    """Runs a handler once. A coroutine function runs in a new event loop.
 
     Args:
         handler: A worker, decorated or not.
-        data: Data of the job.
-        options: Those of ``FakeContext``.
+        data: The data of the job.
+        options: The options of ``FakeContext``.
 
     Returns:
-        What the handler returned.
+        The result of the handler.
 
     Raises:
-        Exception: What the handler raised.
+        Exception: The exception of the handler.
     """
     import inspect
 
     if inspect.iscoroutinefunction(handler):
         import asyncio
 
-        ctx = waiting = AsyncFakeContext(data, **options)
+        ctx = async_ctx = AsyncFakeContext(data, **options)
 
-        async def handled() -> Any:
+        async def handle() -> Any:
             asyncio.get_running_loop().set_exception_handler(report)
-            return await handler(waiting.job, waiting)
+            return await handler(async_ctx.job, async_ctx)
 
-        recorder, result = waiting.recorder, asyncio.run(handled())
+        recorder, result = async_ctx.recorder, asyncio.run(handle())
     else:
         ctx = FakeContext(data, **options)
         recorder, result = ctx.recorder, handler(ctx.job, ctx)
     recorder.ended = True
-    ctx.left.refuse()
+    ctx.suspension.refuse()
     return result

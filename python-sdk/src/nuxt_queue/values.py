@@ -1,6 +1,6 @@
-"""Python values as JSON, and back.
+"""Converts Python values to JSON and back.
 
-What JSON has no notation for is an object with a single key that starts with ``$``; see the table in the README.
+A value without a JSON notation becomes an object with a single key that starts with ``$``. The README has a table.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
 
 def is_object(value: object) -> TypeGuard[dict[str, Any]]:
-    """Whether a value is what JSON calls an object."""
+    """Returns whether a value is a JSON object."""
     return isinstance(value, dict)
 
 
@@ -37,14 +37,14 @@ def _is_array(value: object) -> TypeGuard[list[Any] | tuple[Any, ...]]:
 
 
 def dumps(value: object, at: Sequence[str] = ()) -> str:
-    """Writes a value as ASCII JSON without a line break.
+    """Returns a value as ASCII JSON without a line break.
 
     Args:
-        value: What is to travel.
-        at: Where in a larger value it is, for errors.
+        value: The value to convert.
+        at: The path of the value in a larger one, for errors.
 
     Raises:
-        QueueError: ``VALUE_UNSUPPORTED`` with the path of what cannot travel.
+        QueueError: ``VALUE_UNSUPPORTED`` with the path of the unsupported member.
 
     Example:
         >>> dumps({"at": b"\\x00", "n": [1, float("nan")]})
@@ -62,7 +62,7 @@ def dumps(value: object, at: Sequence[str] = ()) -> str:
 
 
 def _is_plain(value: object, depth: int) -> bool:
-    """Whether the encoder of the standard library writes a value as we want it. Looks at leaves at the speed of C."""
+    """Returns whether the encoder of the standard library can convert a value. Checks leaves at the speed of C."""
     kind = type(value)
     if kind in _ATOMS:
         return True
@@ -90,7 +90,7 @@ def _is_plain(value: object, depth: int) -> bool:
 
 
 def _convert(value: Any, path: list[str], parents: set[int]) -> Any:
-    """Writes what JSON cannot say in the protocol's notation, and refuses what cannot travel."""
+    """Converts values without a JSON notation to that of the protocol, and refuses unsupported values."""
     if isinstance(value, _enum_type()):
         value = value.value
     if value is None or isinstance(value, (bool, str)):
@@ -160,7 +160,7 @@ def _enum_type() -> type[Any] | tuple[()]:
 
 
 def _convert_library_type(value: Any, path: list[str]) -> object:
-    # A value of one of these types means that its module is loaded; importing it to ask would only cost time.
+    # A value of one of these types can exist only if its module is loaded, so nothing needs to be imported.
     modules = sys.modules
     if dates := modules.get("datetime"):
         if isinstance(value, dates.datetime):
@@ -181,17 +181,17 @@ _HINT = "Pass dicts, lists, str, numbers, bool, None, bytes, datetimes or datacl
 
 def _refuse(what: str, path: list[str], hint: str = _HINT) -> NoReturn:
     where = f' at "{".".join(path[:10])}"' if path else ""
-    message = f"There is {what}{where}, which cannot travel through a queue. {hint}"
+    message = f"There is {what}{where}, which cannot be stored. {hint}"
     raise QueueError("VALUE_UNSUPPORTED", message, details={"path": path[:10]})
 
 
 def holds_notation(text: str) -> bool:
-    """Whether JSON may hold anything for `decode` to do."""
+    """Returns whether JSON may contain the notation that `decode` reads."""
     return '"$' in text or "\\u0024" in text
 
 
 def decode(value: Any) -> Any:
-    """Reads the protocol's notation in parsed JSON.
+    """Converts parsed JSON with the notation of the protocol to Python values.
 
     Example:
         >>> decode([{"$bytes": "AAH/"}, {"$undefined": True}])
@@ -207,7 +207,7 @@ def decode(value: Any) -> Any:
             try:
                 return _decode_notation(key, inner)
             except (TypeError, ValueError, AttributeError):
-                pass  # not one of ours: an object that looks like one
+                pass  # an ordinary object that looks like the notation
     return {key: decode(item) for key, item in value.items()}
 
 
@@ -232,10 +232,10 @@ def _decode_notation(key: str, inner: Any) -> object:
 
 
 def loads(text: str | bytes) -> Any:
-    """Reads what ``dumps`` wrote, and any other JSON. Raises ValueError for what is none."""
+    """Returns the value of JSON that ``dumps`` wrote, or of any other JSON. Raises ValueError for invalid JSON."""
     return decode(json.loads(text))
 
 
 def copy(value: Any) -> Any:
-    """The value after its way through a queue. Raises what ``dumps`` raises."""
+    """Returns a value as it is after storing and reading it. Raises the errors of ``dumps``."""
     return loads(dumps(value))
