@@ -1,7 +1,12 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { dirname, join } from 'pathe'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { outputOf } from '../../playground/lib/paths.ts'
+import { strikeChart } from '../../playground/lib/chart.ts'
 import { DEVTOOLS_PAGE } from '../../plugins/integrations/nuxt/devtools-page.ts'
-import { ATTACKS } from './attacks.ts'
-import { openNitro, openNode, type Target, type Weakness } from './targets.ts'
+import { ATTACKS } from './attacks/index.ts'
+import { MARKUP, openNitro, openNode, type Target, type Weakness } from './targets.ts'
 
 const SERVERS: [string, boolean, (weakness?: Weakness) => Promise<Target>][] = [true, false].flatMap((production) => [
   ['Node', production, (weakness?: Weakness) => openNode(production, weakness)],
@@ -29,13 +34,33 @@ describe('against a server that is weak', () => {
   })
 })
 
-describe('the page of the development tools', () => {
+describe('pages of browsers', () => {
   /** What makes markup of text. */
   const SINKS =
-    /innerHTML|outerHTML|insertAdjacentHTML|document\.write|createContextualFragment|\beval\(|new Function|setHTML|srcdoc|javascript:/
+    /v-html|innerHTML|outerHTML|insertAdjacentHTML|document\.write|createContextualFragment|\beval\(|new Function|setHTML|srcdoc|javascript:/
+  const app = fileURLToPath(new URL('../../playground/nuxt/app', import.meta.url))
+  const files = readdirSync(app, { recursive: true, encoding: 'utf8' }).filter((name) => /\.(?:vue|ts)$/.test(name))
+  const pages = files.map((name): [string, string] => [name, readFileSync(join(app, name), 'utf8')])
 
-  it('shows what it is told as text', () => {
-    expect(DEVTOOLS_PAGE).not.toMatch(SINKS)
-    expect(DEVTOOLS_PAGE.replaceAll('textContent', 'innerHTML')).toMatch(SINKS)
+  it.each([['the development tools', DEVTOOLS_PAGE] as const, ...pages])(
+    'show what they are told as text: %s',
+    (_name, page) => {
+      expect(page).not.toMatch(SINKS)
+      expect(page.replaceAll(/textContent|\{\{|import|export/g, 'innerHTML')).toMatch(SINKS)
+    },
+  )
+
+  it('show files of one run, whatever it is called', () => {
+    const folder = outputOf('run')
+    for (const name of ['..', '../..', '../run', '/etc', 'a/../../b', '.']) {
+      expect(dirname(outputOf(name))).toBe(dirname(folder))
+    }
+  })
+
+  it('show a chart whose labels are text', () => {
+    const year = { strikes: 1, damaging: 0, cost: 0, lastDay: MARKUP }
+    const chart = strikeChart([[MARKUP, year as never]], MARKUP)
+    expect(chart).not.toContain('<img')
+    expect(chart).toContain('&lt;img src=x')
   })
 })

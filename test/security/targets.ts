@@ -14,13 +14,20 @@ export const COOKIE = 'session=ada'
 /** What nobody else knows. */
 export const SECRET = 'whsec-of-the-shop'
 
+/** Text that runs where it is taken for a page. */
+export const MARKUP = '<img src=x onerror=alert(1)>'
+
+/** Where the interface of an application is. */
+export interface Address {
+  readonly port: number
+  /** What all its paths begin with, such as `/_queue`. */
+  readonly base: string
+}
+
 /** An application with the queue in it, on a real socket. */
-export interface Target {
+export interface Target extends Address {
   readonly name: string
   readonly production: boolean
-  readonly port: number
-  /** What all paths begin with. */
-  readonly base: string
   readonly kernel: Kernel
   close(): Promise<void>
 }
@@ -33,6 +40,8 @@ export interface Weakness {
   spoil?(request: IncomingMessage, response: ServerResponse, next: () => void): unknown
   /** Reads what is no HTTP. */
   lenient?: boolean
+  /** Writes into its log where a wait is answered. */
+  indiscreet?: boolean
 }
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => unknown
@@ -44,6 +53,7 @@ function configOf(production: boolean): KernelConfig {
   const authorize = ({ headers }: Request): boolean => headers.get('cookie') === COOKIE
   return {
     registry: { dirs: [] },
+    webhooks: { baseUrl: 'https://shop.example.com/_queue/' },
     http: production ? { production, authorize } : { production },
     triggers: {
       hook: {
@@ -56,18 +66,40 @@ function configOf(production: boolean): KernelConfig {
   }
 }
 
-async function createQueue(config: KernelConfig): Promise<Kernel> {
+const asking = new Map<string, (token: string) => void>()
+
+/** Starts a run that waits for an answer. Returns the token that answers it, once whoever is to answer has it. */
+export async function ask({ kernel }: Target): Promise<string> {
+  const id = kernel.newId()
+  const asked = Promise.withResolvers<string>()
+  asking.set(id, asked.resolve)
+  await kernel.enqueue('ask', id)
+  return asked.promise
+}
+
+async function createQueue(config: KernelConfig, { indiscreet }: Weakness): Promise<Kernel> {
   const kernel = await createKernel({ preset: dev, config, reporter: QUIET })
   await kernel.registerWorker({ id: 'echo', handler: ({ data }) => data })
+  await kernel.registerWorker({
+    id: 'ask',
+    config: {
+      awaitBefore: { type: 'webhook', page: { title: MARKUP, text: MARKUP, button: MARKUP } },
+      async onAwaitRegister({ url }, { data }, ctx) {
+        if (indiscreet) await ctx.emit('asked', url)
+        asking.get(data as string)!(url!.split('/').at(-1)!)
+      },
+    },
+    handler: (_job, ctx) => ctx.awaited?.payload,
+  })
   return kernel
 }
 
 /** A server of Node's own. */
 export async function openNode(production: boolean, weakness: Weakness = {}): Promise<Target> {
-  const kernel = await createQueue(configOf(production))
+  const kernel = await createQueue(configOf(production), weakness)
   await kernel.start()
   const served = await listen(kernel.http.node, kernel.http.upgrade, weakness)
-  return { name: 'Node', production, base: '', kernel, ...served, close: () => closeAll(served, kernel) }
+  return { name: 'Node', production, base: '/_queue', kernel, ...served, close: () => closeAll(served, kernel) }
 }
 
 /** What the modules for Nitro and Nuxt build into a server. In Nuxt all lies below a path, and a middleware receives bodies. */
@@ -84,7 +116,7 @@ export async function openNitro(name: 'Nitro' | 'Nuxt', production: boolean, wea
     bundled: {},
     files: {},
     build: { dev: !production, fromEnvironment: {}, folder: undefined, path: '/_queue/', secret },
-    createKernel: ({ config }: { config: KernelConfig }) => createQueue(config),
+    createKernel: ({ config }: { config: KernelConfig }) => createQueue(config, weakness),
   })
   vi.unstubAllEnvs()
   const kernel = await queueReady()
@@ -100,7 +132,7 @@ export async function openNitro(name: 'Nitro' | 'Nuxt', production: boolean, wea
   }
   const { handleUpgrade } = adapter({ resolve: (request: unknown) => websocket.resolve!(request as never) })
   const served = await listen(handle, handleUpgrade, weakness, vouch?.watch)
-  return { name, production, base, kernel, ...served, close: () => closeAll(served, kernel) }
+  return { name, production, base: `${base}/_queue`, kernel, ...served, close: () => closeAll(served, kernel) }
 }
 
 async function closeAll(served: { close(): Promise<void> }, kernel: Kernel): Promise<void> {

@@ -8,6 +8,8 @@ export type Part =
       key: string
       /** Nobody else will ever wait under this key. */
       once?: boolean
+      /** Of a wait for a request: the key is no secret, and its tokens have one each. Absent in waits of earlier releases. */
+      hashed?: boolean
       /** An earlier wait of the run has taken what came up to here: in the log of events, and where the waits are. */
       behind?: { seq: number; at: number }
       after?: number

@@ -2,10 +2,12 @@ import { isQueueError, isText, QueueError, type PluginKernel, type StoredEvent }
 import { mediaOf } from '../lib/media-type.ts'
 import type { WaitPage } from './options.ts'
 import { pageResponse, type PageState } from './page.ts'
+import { hasHash, parseToken } from './token.ts'
 import { streamOf, WEBHOOK_EVENT } from './record.ts'
 
 /** A wait for a request, as its token finds it. */
 interface Question {
+  key: string
   state: Exclude<PageState, 'accepted'>
   /** A GET answers it. */
   get?: boolean
@@ -15,12 +17,16 @@ interface Question {
 }
 
 async function questionOf(kernel: PluginKernel, token: string): Promise<Question> {
-  if (!isText(token)) return { state: 'unknown' }
-  const events = await kernel.port('events').read(streamOf(WEBHOOK_EVENT, token))
+  const { key, secret } = parseToken(token)
+  if (!isText(token)) return { key, state: 'unknown' }
+  const events = await kernel.port('events').read(streamOf(WEBHOOK_EVENT, key))
   const registered = events.findLast(({ type }) => type === 'wait.registered')
-  if (!registered) return { state: events.length > 0 ? 'expired' : 'unknown' }
-  const { get, page, until } = registered.data as Omit<Question, 'state'>
-  return { state: stateOf(events, until, kernel.clock.now()), get, page, until }
+  if (!registered) return { key, state: events.length > 0 ? 'expired' : 'unknown' }
+  const { get, page, until, hashed } = registered.data as Omit<Question, 'state'> & { hashed?: boolean }
+  const isIts = ({ type, data }: StoredEvent): boolean =>
+    type === 'wait.token' && hasHash(secret!, (data as { hash: string }).hash)
+  if (secret === undefined ? hashed : !events.some(isIts)) return { key, state: 'unknown' }
+  return { key, state: stateOf(events, until, kernel.clock.now()), get, page, until }
 }
 
 function stateOf(events: readonly StoredEvent[], until = Infinity, now: number): Question['state'] {
@@ -34,9 +40,9 @@ function stateOf(events: readonly StoredEvent[], until = Infinity, now: number):
  * @throws QueueError `WAIT_UNKNOWN`, `WAIT_OVER`
  */
 export async function resolveWebhook(kernel: PluginKernel, token: string, payload: unknown): Promise<void> {
-  const { state } = await questionOf(kernel, token)
+  const { state, key } = await questionOf(kernel, token)
   if (state !== 'open') throw refusal(state)
-  const { deduplicated } = await kernel.sendReserved(WEBHOOK_EVENT, payload, { id: token, key: token })
+  const { deduplicated } = await kernel.sendReserved(WEBHOOK_EVENT, payload, { id: key, key })
   if (deduplicated) throw refusal('answered')
 }
 

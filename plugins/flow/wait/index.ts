@@ -58,7 +58,7 @@ export default definePlugin({
   async setup(kernel, { keep, keys }) {
     const streams = createStreams(kernel, keep)
     const waits = createWaits(kernel, streams)
-    const stages = createStages(kernel, waits)
+    const stages = createStages(kernel, streams, waits)
 
     await kernel.registerWorker({
       id: TIDY,

@@ -38,7 +38,14 @@ function describePart(part: AwaitPart, job: Job, clock: Clock): Part {
     case 'schedule':
       return { type: 'schedule', at: nextMoment(part, clock.now()) }
     case 'webhook':
-      return { type: 'webhook', event: WEBHOOK_EVENT, key: randomUUID(), once: true, ...webhookOf(part, job) }
+      return {
+        type: 'webhook',
+        event: WEBHOOK_EVENT,
+        key: randomUUID(),
+        once: true,
+        hashed: true,
+        ...webhookOf(part, job),
+      }
     case 'event':
       return { type: 'event', event: part.event, key: keyOf(part, job) }
     default: {

@@ -10,6 +10,7 @@ import {
 import type { Awaited } from './options.ts'
 import { stageWait, type WaitRecord } from './record.ts'
 import { describeWait } from './request.ts'
+import type { WaitStreams } from './streams.ts'
 import type { Waits } from './waits.ts'
 
 /** What a handler left behind that is kept while its step waits. */
@@ -23,7 +24,7 @@ const keptKey = (jobId: string): string => `returned:${jobId}`
 type Verdict = 'wait' | 'go' | 'skip'
 
 /** Holds a job back before its handler, and its completion after it. */
-export function createStages(kernel: PluginKernel, waits: Waits) {
+export function createStages(kernel: PluginKernel, streams: WaitStreams, waits: Waits) {
   return async function withWaits(dispatch: DispatchPayload, next: Next): Promise<void> {
     const { awaitBefore, awaitAfter } = dispatch.worker.worker
     let kept = awaitAfter && (await lookUp(dispatch))
@@ -64,16 +65,20 @@ export function createStages(kernel: PluginKernel, waits: Waits) {
   async function announce(dispatch: DispatchPayload, stage: 'before' | 'after', record: WaitRecord): Promise<void> {
     const { job, ctx, worker } = dispatch
     const tell = worker.worker.onAwaitRegister
-    const webhooks = record.parts.flatMap((part) => (part.type === 'webhook' ? [part.key] : []))
+    const webhooks = record.parts.flatMap((part) => (part.type === 'webhook' ? [part] : []))
     if (!tell) {
       if (webhooks.length === 0) return
       const hint = 'Export onAwaitRegister from its file, or nobody learns the URL.'
       throw new QueueError('WAIT_INVALID', `Worker "${worker.id}" waits for a webhook. ${hint}`, { retryable: false })
     }
-    const urls = webhooks.map((token) => kernel.webhooks.url(`wait/${token}`))
-    await once(dispatch, `registered:${stage}`, async () =>
-      tell({ stage, urls, url: urls[0], until: record.until }, job, ctx),
-    )
+    await once(dispatch, `registered:${stage}`, async () => {
+      // Nobody could look up a token that was made before a crash, so each call has its own.
+      const tokens = await Promise.all(
+        webhooks.map(({ event, key, hashed }) => (hashed ? streams.issueToken(event, key) : key)),
+      )
+      const urls = tokens.map((token) => kernel.webhooks.url(`wait/${token}`))
+      await tell({ stage, urls, url: urls[0], until: record.until }, job, ctx)
+    })
   }
 
   async function tellResolved(dispatch: DispatchPayload, stage: string, awaited: Awaited): Promise<void> {

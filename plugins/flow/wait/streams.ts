@@ -3,6 +3,7 @@ import { createProjection } from '../../lib/projection.ts'
 import { createAgenda, WAIT_QUEUE, type AgendaEntry, type AgendaResult } from './agenda.ts'
 import { createBook, foldBook, prune, staleBefore, type Book, type JobAddress, type Taken } from './book.ts'
 import { createEventLog, type Filed } from './log.ts'
+import { createToken } from './token.ts'
 import { logOf, streamOf, type Part, type WaitRecord } from './record.ts'
 
 /** States in which a job waits for nothing any more. */
@@ -59,16 +60,28 @@ export function createStreams(kernel: PluginKernel, keep: number) {
 
     /** @param again it may be registered already */
     async register({ name, parts, since, until }: WaitRecord, wait: JobAddress, again: boolean): Promise<void> {
-      const registered = ofEvents(parts).map(async ({ event, key, once, get, page }, index) => {
+      const registered = ofEvents(parts).map(async ({ event, key, once, hashed, get, page }, index) => {
         const stream = streamOf(event, key)
         const waitId = idOf(wait.jobId, name, index)
         if (again && Object.hasOwn((await books.current(stream)).state.open, waitId)) return
-        const shown = { ...(get && { get }), ...(page && { page }), ...(until !== undefined && { until }) }
+        const shown = {
+          ...(hashed && { hashed }),
+          ...(get && { get }),
+          ...(page && { page }),
+          ...(until !== undefined && { until }),
+        }
         const data = { waitId, since, ...(once && { once, ...shown }), ...wait }
         const seq = await write(stream, { type: 'wait.registered', data }, 'running')
         if (seq === 1 && !once) await agenda.enter({ stream })
       })
       await Promise.all(registered)
+    },
+
+    /** A token for a wait that is registered; those it had before keep working. */
+    async issueToken(event: string, key: string): Promise<string> {
+      const { token, hash } = createToken(key)
+      await kernel.emit(streamOf(event, key), [{ type: 'wait.token', data: { hash } }])
+      return token
     },
 
     /** The first event that a part of a wait has come to. */

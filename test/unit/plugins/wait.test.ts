@@ -171,6 +171,53 @@ it('says what is wrong with the answer to a wait that nobody knows', async () =>
   await expect(test.kernel.resolveWait('no-such-token')).rejects.toMatchObject({ code: 'WAIT_UNKNOWN' })
 })
 
+it('gives each call of onAwaitRegister a URL of its own, any of which answers the wait, and one of them once', async () => {
+  const tokens: string[] = []
+  await using test = await createTestKernel({
+    config: { webhooks: { baseUrl: 'https://example.com/' } },
+    workers: {
+      asks: {
+        config: {
+          attempts: 2,
+          awaitBefore: { type: 'webhook' },
+          onAwaitRegister({ url }) {
+            tokens.push(url!.split('/').at(-1)!)
+            if (tokens.length === 1) throw new Error('sent, and not on record')
+          },
+        },
+        handler: (_job, ctx) => ctx.awaited?.payload,
+      },
+    },
+  })
+  const { kernel } = test
+  const job = await kernel.enqueue('asks')
+  await test.advance('1m')
+  expect(new Set(tokens).size).toBe(2)
+  const [first, second] = tokens as [string, string]
+  const [key] = first.split('.')
+  for (const wrong of [key!, `${key}.`, `${key}.x`, `${first}x`, second.replace(key!, 'other')]) {
+    await expect(kernel.resolveWait(wrong)).rejects.toMatchObject({ code: 'WAIT_UNKNOWN' })
+  }
+  await kernel.resolveWait(first, 'yes')
+  await expect(kernel.resolveWait(second, 'no')).rejects.toMatchObject({ code: 'WAIT_OVER' })
+  await test.drain()
+  expect(await kernel.result(job)).toBe('yes')
+})
+
+it('takes answers to waits of earlier releases, whose URLs end in their key', async () => {
+  await using test = await createTestKernel()
+  const { kernel } = test
+  const wait = { waitId: 'j/(before)/0', since: 0, once: true, runId: 'j', jobId: 'j', queue: 'default' }
+  await kernel.port('events').append('wait:webhook:old', [{ type: 'wait.registered', data: wait }])
+  await expect(kernel.resolveWait('old.x')).rejects.toMatchObject({ code: 'WAIT_UNKNOWN' })
+  await kernel.resolveWait('old', 1)
+  await test.drain()
+  await expect(kernel.resolveWait('old', 2)).rejects.toMatchObject({ code: 'WAIT_OVER' })
+  expect(await kernel.port('events').read('wait:webhook:old', { types: ['wait.event'] })).toMatchObject([
+    { data: { payload: 1 } },
+  ])
+})
+
 it('tells a worker that waits for a webhook and has nobody to tell its URL', async () => {
   await using test = await createTestKernel({
     config: { webhooks: { baseUrl: 'https://example.com/' } },

@@ -13,6 +13,12 @@ export default defineEventHandler(async (event) => {
   const run = await useQueue().port('events').runs.get(id)
   const content = run && type && (await readFile(outputOf(id, name)).catch(() => undefined))
   if (!content) throw createError({ statusCode: 404, statusMessage: 'No such file' })
-  setResponseHeader(event, 'content-type', type)
+  // Opened on its own, a drawing is a page of this site.
+  const asPicture = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+  setResponseHeaders(event, {
+    'content-type': type,
+    'content-security-policy': asPicture,
+    'x-content-type-options': 'nosniff',
+  })
   return content
 })

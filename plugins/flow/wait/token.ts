@@ -1,0 +1,28 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+
+/** What the URL of a wait ends in: the key of the wait, which readers of the run see, and a secret, which they do not. */
+export interface WaitToken {
+  key: string
+  /** Absent in tokens of earlier releases, which are the key alone. */
+  secret?: string
+}
+
+/** The store has the hash. Who reads all of it cannot answer the wait. */
+export function createToken(key: string): { token: string; hash: string } {
+  const secret = randomBytes(24).toString('base64url')
+  return { token: `${key}.${secret}`, hash: hashOf(secret) }
+}
+
+export function parseToken(token: string): WaitToken {
+  const dot = token.indexOf('.')
+  return dot < 0 ? { key: token } : { key: token.slice(0, dot), secret: token.slice(dot + 1) }
+}
+
+export function hasHash(secret: string, hash: string): boolean {
+  const [given, known] = [hashOf(secret), hash].map((text) => Buffer.from(text))
+  return given!.length === known!.length && timingSafeEqual(given!, known!)
+}
+
+function hashOf(secret: string): string {
+  return createHash('sha256').update(secret).digest('base64url')
+}

@@ -1,0 +1,5 @@
+import { CONTENTS } from './contents.ts'
+import { REQUESTS } from './requests.ts'
+import type { Attack } from './send.ts'
+
+export const ATTACKS: readonly Attack[] = [...REQUESTS, ...CONTENTS]

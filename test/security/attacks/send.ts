@@ -1,0 +1,74 @@
+import { createConnection } from 'node:net'
+import { COOKIE, type Address, type Target, type Weakness } from '../targets.ts'
+
+/** One attack: how it is tried, and what lets it succeed. */
+export interface Attack<On extends Address = Target> {
+  name: string
+  /** Whether it has succeeded. */
+  attempt(target: On): Promise<boolean>
+  /** What a server has to do wrong for that. */
+  weakness: Weakness
+}
+
+export const JSON_TYPE = { 'content-type': 'application/json' }
+
+interface Sent {
+  method?: string
+  headers?: Record<string, string>
+  body?: string | Buffer
+}
+
+interface Reply {
+  status: number
+  head: string
+  body: string
+}
+
+/** Sends exactly what is given, as no client would. */
+export function exchange(
+  { port }: Address,
+  bytes: string | Buffer,
+  isOver = (_text: string) => false,
+): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = createConnection(port, '127.0.0.1')
+    let text = ''
+    socket.setEncoding('latin1')
+    socket.on('data', (chunk) => {
+      text += String(chunk)
+      if (isOver(text)) socket.destroy()
+    })
+    socket.on('error', () => {})
+    socket.on('close', () => resolve(text))
+    socket.write(bytes)
+  })
+}
+
+/** The browser of somebody who is logged in sends a request, or anybody does who says so in `headers`. */
+export async function send(
+  target: Address,
+  path: string,
+  { method = 'GET', headers = {}, body = '' }: Sent = {},
+): Promise<Reply> {
+  const given = { host: `localhost:${target.port}`, cookie: COOKIE, connection: 'close', ...headers }
+  const lines = Object.entries(given).flatMap(([name, value]) => (value === '' ? [] : [`${name}: ${value}`]))
+  const length = method === 'GET' ? [] : [`content-length: ${Buffer.byteLength(body)}`]
+  const head = [`${method} ${target.base}${path} HTTP/1.1`, ...lines, ...length, '', ''].join('\r\n')
+  const text = await exchange(target, Buffer.concat([Buffer.from(head), Buffer.from(body)]), isStream)
+  const [top = '', ...rest] = text.split('\r\n\r\n')
+  return { status: Number(/^HTTP\/1.1 (\d+)/.exec(top)?.[1]), head: top, body: rest.join('\r\n\r\n') }
+}
+
+/** A stream does not end by itself, and nor does what has become a WebSocket. */
+function isStream(text: string): boolean {
+  return /^HTTP\/1.1 (?:101|200)[^]*?(?:event-stream|websocket)[^]*?\r\n\r\n/i.test(text)
+}
+
+export const job = (id: string, data: unknown = null): string =>
+  JSON.stringify({ worker: 'echo', data, options: { id } })
+
+/** Whether any of some tries has succeeded. */
+export async function any<T>(tries: readonly T[], attempt: (one: T) => Promise<boolean>): Promise<boolean> {
+  for (const one of tries) if (await attempt(one)) return true
+  return false
+}
