@@ -46,7 +46,7 @@ describe('pages of browsers', () => {
     'show what they are told as text: %s',
     (_name, page) => {
       expect(page).not.toMatch(SINKS)
-      expect(page.replaceAll(/textContent|\{\{|import|export/g, 'innerHTML')).toMatch(SINKS)
+      expect(`${page}<p v-html="told" />`).toMatch(SINKS)
     },
   )
 

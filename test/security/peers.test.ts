@@ -14,6 +14,10 @@ describe('without authorize and token', () => {
     ['x-real-ip', '127.0.0.1'],
     ['x-forwarded-host', 'localhost'],
     ['via', '1.1 proxy'],
+    ['x-forwarded-server', 'proxy'],
+    ['x-original-forwarded-for', '127.0.0.1'],
+    ['fly-client-ip', '127.0.0.1'],
+    ['cdn-loop', 'cloudflare'],
     ['cf-connecting-ip', '127.0.0.1'],
   ])('what a proxy passed on with %s is refused', async (name, value) => {
     await using rig = await serve()

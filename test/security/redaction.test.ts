@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { createKernel, redactError, redactText, serializeError } from '../../kernel/index.ts'
-import { oneLine } from '../../plugins/integrations/cli/output.ts'
+import { oneLine, pretty } from '../../plugins/integrations/cli/output.ts'
 import dev from '../../presets/dev.ts'
 import { startPostgres } from '../services/postgres.ts'
 import { startRedis } from '../services/redis.ts'
@@ -145,5 +145,13 @@ describe('a line of the command line', () => {
     ['own \x1b[31mred\x1b[39m', 'own \x1b[31mred\x1b[39m'],
   ])('%j cannot act on the terminal', (text, shown) => {
     expect(oneLine(text)).toBe(shown)
+  })
+
+  it('nor can a value that is shown whole', () => {
+    const value = { ['\u202ekey']: '\x1b[2J', list: ['\x9b2J', '\u2028', 'a\nb'] }
+    const text = pretty(value)
+    // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+    expect(text).not.toMatch(/[\0-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e]/)
+    expect(text).toContain('\\u202e')
   })
 })

@@ -48,7 +48,7 @@ function report(symbol: string, message: string, detail: unknown): void {
 
 /** Where the innermost cause was thrown; errors of this package speak for themselves. */
 function framesOf(detail: unknown): string {
-  if (!(detail instanceof Error)) return detail === undefined ? '' : `${inspect(detail)}\n`
+  if (!(detail instanceof Error)) return detail === undefined ? '' : `${pretty(detail)}\n`
   if (detail.cause instanceof Error) return framesOf(detail.cause)
   if (isQueueError(detail)) return ''
   const frames = detail.stack?.split('\n').filter((line) => /^\s+at (?!.*node:internal)/.test(line)) ?? []
@@ -75,7 +75,7 @@ export function oneLine(text: string): string {
   })
 }
 
-/** A value as people read it, whole. It shows control characters of texts as escapes. */
+/** A value as people read it, whole. What would act on the terminal is shown as an escape. */
 export function pretty(value: unknown, indent = ''): string {
   const text = inspect(value, {
     colors: process.stdout.isTTY && process.env.NO_COLOR === undefined,
@@ -84,7 +84,10 @@ export function pretty(value: unknown, indent = ''): string {
     maxStringLength: Infinity,
     breakLength: 100,
   })
-  return text.replaceAll(/^/gm, indent)
+  return text
+    .split('\n')
+    .map((line) => indent + oneLine(line))
+    .join('\n')
 }
 
 const STATUS_COLORS = {

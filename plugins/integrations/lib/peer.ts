@@ -11,7 +11,30 @@ export interface Peer {
 /** Headers that proxies add. A request that carries one was passed on for somebody else. */
 const FORWARDING = [
   ...(['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port'] as const),
-  ...(['x-real-ip', 'x-client-ip', 'true-client-ip', 'cf-connecting-ip', 'fastly-client-ip', 'via'] as const),
+  ...([
+    'x-forwarded',
+    'x-forwarded-server',
+    'x-forwarded-scheme',
+    'x-forwarded-ssl',
+    'x-original-forwarded-for',
+  ] as const),
+  ...(['forwarded-for', 'x-original-host', 'x-cluster-client-ip', 'x-envoy-external-address', 'x-remote-ip'] as const),
+  ...([
+    'x-real-ip',
+    'x-client-ip',
+    'true-client-ip',
+    'cf-connecting-ip',
+    'fastly-client-ip',
+    'via',
+    'cdn-loop',
+  ] as const),
+  ...([
+    'fly-client-ip',
+    'x-azure-clientip',
+    'x-azure-socketip',
+    'x-appengine-user-ip',
+    'x-vercel-forwarded-for',
+  ] as const),
 ]
 
 /** As far as it is looked at: a framework may hand in one without a socket. */
