@@ -39,10 +39,12 @@ export function jobOptionTests(test: PresetTest): void {
       expect(await codeOf(() => kernel.enqueue('ship', null, { other: 1 } as object))).toBe('OPTION_INVALID')
       const onTheMoon = { id: 'moon', config: { region: 'moon' } as object, handler: () => 1 }
       expect(await codeOf(() => kernel.registerWorker(onTheMoon))).toBe('OPTION_INVALID')
+      const refused = []
       for (const options of [{ other: 1 }, { runId: 'x' }, { region: 'moon' }]) {
-        const refused = new Request(url, { ...post, body: JSON.stringify({ worker: 'ship', options }) })
-        expect((await kernel.http.fetch(refused, { trusted: true })).status).toBe(400)
+        const request = new Request(url, { ...post, body: JSON.stringify({ worker: 'ship', options }) })
+        refused.push((await kernel.http.fetch(request, { trusted: true })).status)
       }
+      expect(refused).toEqual([422, 422, 400])
       for (const name of ['attempts', 'region', 'flow', '']) {
         expect(await codeOf(async () => kernel.defineJobOption(name, REGION))).toBe('OPTION_INVALID')
       }

@@ -45,12 +45,12 @@ const options = z.looseObject({
   throttle: z.strictObject({ key: name.optional(), period: ms, max: count.optional() }).optional(),
 })
 
-/** @throws QueueError `OPTION_INVALID` for an option that callers from outside may not set */
+/** @throws QueueError `VALIDATION_FAILED` for an option that callers from outside may not set */
 function assertOptions(kernel: Kernel, given: object): void {
   const custom = [...kernel.customJobOptions].filter(([, { http }]) => http).map(([key]) => key)
   const known = [...Object.keys(options.shape), ...custom]
   const unknown = Object.keys(given).find((key) => !known.includes(key))
-  if (unknown !== undefined) throw unknownKey('The options of a job', unknown, known)
+  if (unknown !== undefined) throw unknownKey('The options of a job', unknown, known, 'VALIDATION_FAILED')
 }
 
 type JobCall = Pick<Call<'jobs/:queue/:job', undefined, undefined>, 'kernel' | 'params' | 'assertMay'>
