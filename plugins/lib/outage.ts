@@ -5,7 +5,7 @@ const QUIET = 10_000
 
 export interface Outage {
   /** Whether the store is unavailable now. */
-  readonly now: boolean
+  readonly active: boolean
   /** Records that a call failed because the store is unavailable or refuses requests. */
   failed(error: unknown): void
   /** Records that a call succeeded. */
@@ -41,7 +41,7 @@ export function watchOutage(reports: OutageReports, now = () => performance.now(
   let reportedAt = -Infinity
 
   return {
-    get now() {
+    get active() {
       return away
     },
     failed(error) {

@@ -90,8 +90,8 @@ export function createProjection<S>(
     },
     async at(runId, moment) {
       const folded = await start(runId, typeof moment === 'number' ? moment : 0)
-      const wanted = await events().read(runId, { after: folded.seq, until: moment })
-      if (wanted.length > 0) await apply(folded.state, wanted, runId, moment)
+      const selected = await events().read(runId, { after: folded.seq, until: moment })
+      if (selected.length > 0) await apply(folded.state, selected, runId, moment)
       return folded.state
     },
     forget: (runId) => void cache.delete(runId),

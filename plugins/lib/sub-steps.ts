@@ -17,13 +17,13 @@ interface StepRunnerOptions {
   record(name: string, result: unknown): Promise<unknown>
   /** Records a failure and returns it. Returns nothing if the failure does not count because the job was stopped. */
   fail(name: string, error: unknown): Promise<StepFailure | undefined | null>
-  /** Ends the execution of a handler that can only continue later. */
-  leave(): void
+  /** Ends the execution of a handler that continues later. */
+  suspend(): void
   signal(): AbortSignal
   clock: Pick<Clock, 'setTimeout'>
   /**
    * Milliseconds that a handler may spend on its own code after a sub-step or wait has finished while another wait is
-   * pending, as in a race. The handler is left when it starts nothing of `ctx.step` within this time.
+   * pending, as in a race. The handler is suspended when it calls nothing of `ctx.step` within this time.
    */
   grace: number
   /** Returns the number of the current call of the handler. Each call counts names from the beginning. */
@@ -35,11 +35,11 @@ interface StepRunnerOptions {
 /** The enclosing sub-step, and the run of the handler it belongs to: jobs enqueued in a sub-step run in its scope. */
 const enclosing = new AsyncLocalStorage<{ name: string; used: object }>()
 
-/** The result of every call after the handler has been left. */
+/** The result of every call after the handler was suspended. */
 const never = (): Promise<never> => new Promise(() => {})
 
 /**
- * Runs sub-steps of a handler and records their results, and leaves the handler at its waits. A pending wait never
+ * Runs sub-steps of a handler and records their results, and suspends the handler at its waits. A pending wait never
  * settles, so that the handler cannot mistake it for an error.
  *
  * ```
@@ -52,20 +52,20 @@ const never = (): Promise<never> => new Promise(() => {})
  * a wait:      called ── finished ──> returns the result
  *                └────── pending ───> never settles
  *
- * the handler: running ── a wait is pending and no call is running ──> idle ── nothing settled since the wait ──> left
+ * the handler: running ── a wait is pending and no call is running ──> idle ── nothing settled since the wait ──> suspended
  *                 ^                                                     │
- *                 └────────── ctx.step was called again ─────────── grace period ── nothing was called ────────> left
+ *                 └────────── ctx.step was called again ─────────── grace period ── nothing was called ────────> suspended
  * ```
  */
 export function createStepRunner(options: StepRunnerOptions) {
-  const { lookup, record, fail, leave, signal, clock, grace, invocation, track } = options
+  const { lookup, record, fail, suspend, signal, clock, grace, invocation, track } = options
   const used = new Map<string, number>()
   let currentInvocation = invocation()
   /** Calls that are running. */
   let running = 0
   /** Waits that are pending. */
   let pendingWaits = 0
-  let left = false
+  let suspended = false
   /** Counts calls and results, so that their order is known. */
   let tick = 0
   let lastWait = 0
@@ -77,7 +77,7 @@ export function createStepRunner(options: StepRunnerOptions) {
     currentInvocation = invocation()
     used.clear()
     pendingWaits = 0
-    left = false
+    suspended = false
   }
 
   /** Numbers repeated names: `page`, `page#2`. A name that already ends like that is numbered from `#1`. */
@@ -94,7 +94,7 @@ export function createStepRunner(options: StepRunnerOptions) {
     running++
     const result = call().finally(() => {
       running--
-      if (pendingWaits > 0) setImmediate(leaveWhenIdle)
+      if (pendingWaits > 0) setImmediate(suspendWhenIdle)
     })
     track(
       result.then(
@@ -116,7 +116,7 @@ export function createStepRunner(options: StepRunnerOptions) {
   ): Promise<T> {
     checkStepOptions(given, stepOptions)
     const name = uniqueName(given)
-    if (left) return never()
+    if (suspended) return never()
     return trackCall(async () => {
       try {
         const known = await lookup(name)
@@ -145,7 +145,7 @@ export function createStepRunner(options: StepRunnerOptions) {
     return (await record(name, result)) as T
   }
 
-  /** Returns the result of a wait. A pending wait never settles, and the handler is left. */
+  /** Returns the result of a wait. A pending wait never settles, and the handler is suspended. */
   async function pause(call: () => Promise<Suspendable>): Promise<unknown> {
     const step = enclosing.getStore()
     if (step?.used === used) {
@@ -153,7 +153,7 @@ export function createStepRunner(options: StepRunnerOptions) {
       throw new QueueError('WAIT_INVALID', message, { retryable: false })
     }
     beginInvocation()
-    if (left) return never()
+    if (suspended) return never()
     const calledAt = ++tick
     const status = await trackCall(call)
     if (status.over) {
@@ -162,28 +162,28 @@ export function createStepRunner(options: StepRunnerOptions) {
     }
     pendingWaits++
     lastWait = Math.max(lastWait, calledAt)
-    setImmediate(leaveWhenIdle)
+    setImmediate(suspendWhenIdle)
     return never()
   }
 
   /** If something has settled since the last wait was called, the handler may still use it, so it gets the grace period. */
-  function leaveWhenIdle(): void {
-    if (running > 0 || pendingWaits === 0 || left || graceTimer) return
-    if (lastSettled < lastWait || grace === 0) return leaveNow()
+  function suspendWhenIdle(): void {
+    if (running > 0 || pendingWaits === 0 || suspended || graceTimer) return
+    if (lastSettled < lastWait || grace === 0) return suspendNow()
     const seen = tick
     graceTimer = setTimeout(() => {
       graceTimer = undefined
-      if (seen === tick) leaveNow()
-      else leaveWhenIdle()
+      if (seen === tick) suspendNow()
+      else suspendWhenIdle()
     }, grace)
   }
 
-  function leaveNow(): void {
-    if (running > 0 || left) return
-    left = true
-    leave()
+  function suspendNow(): void {
+    if (running > 0 || suspended) return
+    suspended = true
+    suspend()
   }
-  return { run, pause, uniqueName, hasLeft: (): boolean => left }
+  return { run, pause, uniqueName }
 }
 
 /** Returns a failure as the error that a handler receives. */

@@ -37,9 +37,12 @@ export function checkShape(
   if (!issue) return
   const what = `Option "${[key, ...issue.path.map(String)].join('.')}" of ${owner}`
   if (issue.code === 'unrecognized_keys') throw unknownKey(what, issue.keys[0]!, keysAt(shape, issue.path), code)
-  const came = issue.path.reduce<unknown>((inner, part) => (Object(inner) as Record<PropertyKey, unknown>)[part], value)
+  const received = issue.path.reduce<unknown>(
+    (inner, part) => (Object(inner) as Record<PropertyKey, unknown>)[part],
+    value,
+  )
   const wrong = issue.code === 'custom' ? issue.message : `is wrong: ${issue.message.replace(/^[A-Z][a-z ]+: /, '')}`
-  const message = `${what} ${wrong}; got ${shown(came)}.`
+  const message = `${what} ${wrong}; got ${shown(received)}.`
   throw new QueueError(code, message, { retryable: false, details: { option: key } })
 }
 

@@ -50,7 +50,7 @@ export function createSubSteps(
     lookup: (name) => kept.lookup(own(name)),
     record: (name, result) => kept.record(own(name), result),
     fail: (name, error) => kept.fail(own(name), error),
-    leave: () => ctx.leave?.(deferral!),
+    suspend: () => ctx.leave?.(deferral!),
     signal: () => ctx.signal,
     clock: kernel.clock,
     grace,

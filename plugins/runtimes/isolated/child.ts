@@ -101,10 +101,10 @@ async function execute(params: ExecuteParams, execution: number): Promise<Execut
   if (!about || !module?.handler) throw new RpcError(RPC.invalid, 'Send "initialize" first.')
   if (running) throw new RpcError(RPC.invalid, `Execution ${running.execution} is still running.`)
   const { handler, config } = module
-  let left = false
+  let isSuspended = false
   const outcome = Promise.withResolvers<unknown>()
   const context = createRemoteContext(peer, execution, params, { ...about, config }, () => {
-    left = true
+    isSuspended = true
     outcome.resolve(suspended())
   })
   const { ctx } = context
@@ -122,7 +122,7 @@ async function execute(params: ExecuteParams, execution: number): Promise<Execut
     throw thrown
   } finally {
     running = undefined
-    context.end(left)
+    context.end(isSuspended)
   }
 }
 

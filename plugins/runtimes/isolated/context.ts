@@ -34,16 +34,16 @@ export function createRemoteContext(
   execution: number,
   { job, claim }: ExecuteParams,
   { id, file, config }: About,
-  leave: () => void,
+  suspend: () => void,
 ) {
   const controller = new AbortController()
   const tracked: Promise<unknown>[] = []
   let ended = false
-  let left = false
+  let isSuspended = false
 
   const ask: Ask = async (method, params) => {
     // A suspended handler must not continue.
-    if (left) return new Promise(() => {})
+    if (isSuspended) return new Promise(() => {})
     if (ended) {
       throw new QueueError(
         'RUN_ENDED',
@@ -70,7 +70,7 @@ export function createRemoteContext(
     return promise
   }
   const { steps, pause } = remoteSteps(ask, {
-    leave,
+    suspend,
     signal: () => controller.signal,
     clock: systemClock,
     grace: GRACE,
@@ -78,7 +78,7 @@ export function createRemoteContext(
     track: (promise) => void track(promise),
   })
   const begin: RunContext['flow']['begin'] = (flow, input, options) =>
-    ask('ctx.flow.start', { flow, ...given({ input, options }) }) as Promise<Suspendable>
+    ask('ctx.flow.start', { flow, ...definedOnly({ input, options }) }) as Promise<Suspendable>
   const members = {
     kernel: remoteKernel(ask),
     job,
@@ -100,8 +100,8 @@ export function createRemoteContext(
     },
     flow: {
       emit: async (event, payload, { immediate } = {}) =>
-        void (await ask('ctx.flow.emit', { event, ...given({ payload, immediate }) })),
-      cancel: async (reason) => void (await ask('ctx.flow.cancel', given({ reason }))),
+        void (await ask('ctx.flow.emit', { event, ...definedOnly({ payload, immediate }) })),
+      cancel: async (reason) => void (await ask('ctx.flow.cancel', definedOnly({ reason }))),
       start: (async (flow: string, input?: unknown, options?: { wait?: boolean }) =>
         options?.wait === true
           ? pause(() => begin(flow, input, options))
@@ -110,18 +110,18 @@ export function createRemoteContext(
     },
     client: {
       send: async (type, data?, { store } = {}) =>
-        void (await ask('ctx.client.send', { type, ...given({ data, store }) })),
+        void (await ask('ctx.client.send', { type, ...definedOnly({ data, store }) })),
       hasSubscribers: async () => (await ask('ctx.client.hasSubscribers')) === true,
     },
-    progress: async (value, message) => void (await ask('ctx.progress', { value, ...given({ message }) })),
+    progress: async (value, message) => void (await ask('ctx.progress', { value, ...definedOnly({ message }) })),
     reportProgress: async (value) => void (await ask('ctx.progress', { value })),
     step: steps,
     emit: (type, data, { key } = {}) =>
-      ask('ctx.emit', { type, ...given({ data, key }) }) as Promise<StoredEvent | undefined>,
+      ask('ctx.emit', { type, ...definedOnly({ data, key }) }) as Promise<StoredEvent | undefined>,
     track,
     outbox: [],
     defer: (options) => new RemoteDeferral(options),
-    leave,
+    leave: suspend,
     invocation: 1,
   } satisfies Partial<RunContext>
 
@@ -133,10 +133,10 @@ export function createRemoteContext(
     async settle(): Promise<void> {
       for (let next = tracked.shift(); next; next = tracked.shift()) await next
     },
-    /** @param suspended whether the handler was left at a wait */
+    /** @param suspended whether the handler was suspended at a wait */
     end(suspended: boolean): void {
       ended = true
-      left = suspended
+      isSuspended = suspended
     },
   }
 }
@@ -178,7 +178,7 @@ function remoteSteps(ask: Ask, own: Omit<Parameters<typeof createStepRunner>[0],
   return { steps, pause: runner.pause }
 }
 
-/** Returns the result of a handler that was left at a wait. */
+/** Returns the result of a handler that was suspended at a wait. */
 export function suspended(): Deferral {
   return new RemoteDeferral({}, true)
 }
@@ -187,7 +187,7 @@ export function suspended(): Deferral {
 class RemoteDeferral {
   readonly runAt: number
   readonly holdQueue: boolean
-  /** Whether the handler was left at a wait, which the host knows. */
+  /** Whether the handler was suspended at a wait, which the host knows. */
   readonly suspended: boolean
 
   constructor({ delay = 0, until, holdQueue = false }: DeferOptions, suspended = false) {
@@ -208,7 +208,7 @@ function remoteKernel(ask: Ask): Kernel {
   const kernel = {
     clock: systemClock,
     enqueue: (worker: unknown, data?: unknown, options?: object) =>
-      ask('ctx.enqueue', { worker, ...given({ data, options }) }),
+      ask('ctx.enqueue', { worker, ...definedOnly({ data, options }) }),
   }
   return new Proxy(kernel as unknown as Kernel, {
     get(target, name) {
@@ -231,6 +231,6 @@ function asParams({ message, meta }: Entry): object {
 }
 
 /** Removes `undefined` members, which would need a tag in JSON. */
-function given(params: Record<string, unknown>): Record<string, unknown> {
+function definedOnly(params: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(params).filter(([, value]) => value !== undefined))
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 
-from ._calls import given
+from ._calls import without_none
 from ._steps import Names, RetryPolicy, event_params, failure_params, overload, recorded_error, sleep_params, start_params
 from .errors import QueueError
 from .job import StartedRun
@@ -243,11 +243,11 @@ class AsyncFlow:
 
     async def emit(self, event: str, payload: Any = None, *, immediate: bool = False) -> None:
         """Starts the steps that subscribe to an event when this step completes, or at once with ``immediate``."""
-        await self._ask("ctx.flow.emit", {"event": event, **given(payload=payload, immediate=immediate or None)})
+        await self._ask("ctx.flow.emit", {"event": event, **without_none(payload=payload, immediate=immediate or None)})
 
     async def cancel(self, reason: str | None = None) -> None:
         """Cancels the run, including this step."""
-        await self._ask("ctx.flow.cancel", given(reason=reason))
+        await self._ask("ctx.flow.cancel", without_none(reason=reason))
 
     @overload
     async def start(

@@ -27,6 +27,6 @@ if TYPE_CHECKING:
             ...
 
 
-def given(**params: Any) -> dict[str, Any]:
+def without_none(**params: Any) -> dict[str, Any]:
     """Returns the parameters that are not ``None``."""
     return {name: value for name, value in params.items() if value is not None}

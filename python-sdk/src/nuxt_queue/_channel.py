@@ -54,7 +54,7 @@ class Channel:
         self.max_message: float = float("inf")
         self._serve = serve
         self._gone = gone
-        self._tracker: list[bytes] = []
+        self._chunks: list[bytes] = []
         self._requests: deque[Request] = deque()
         self._idle: Pending | None = None
         self._last_id = 0
@@ -222,9 +222,9 @@ class Channel:
         if not chunk:
             return self._end()
         if b"\n" not in chunk:
-            return self._tracker.append(chunk)
-        *lines, rest = b"".join([*self._tracker, chunk]).split(b"\n")
-        self._tracker = [rest] if rest else []
+            return self._chunks.append(chunk)
+        *lines, rest = b"".join([*self._chunks, chunk]).split(b"\n")
+        self._chunks = [rest] if rest else []
         for line in lines:
             self._dispatch(line)
 

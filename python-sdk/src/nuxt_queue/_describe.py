@@ -78,9 +78,9 @@ def _sources(before: set[str]) -> list[str]:
     import sysconfig
 
     paths = sysconfig.get_paths()
-    foreign = {os.path.realpath(paths[name]) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    foreign.add(os.path.dirname(os.path.realpath(__file__)))
-    folders = tuple(folder + os.sep for folder in foreign)
+    excluded = {os.path.realpath(paths[name]) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    excluded.add(os.path.dirname(os.path.realpath(__file__)))
+    folders = tuple(folder + os.sep for folder in excluded)
     files = {getattr(module, "__file__", None) for name, module in list(sys.modules.items()) if name not in before}
     own = {os.path.abspath(file) for file in files if isinstance(file, str)}
     return sorted(

@@ -116,9 +116,9 @@ def traceback_of(error: BaseException) -> str:
     from traceback import TracebackException  # slow to import, and most jobs do not fail
 
     try:
-        whole = TracebackException(type(error), error, error.__traceback__)
-        _cut(whole)
-        return "".join(whole.format()).rstrip("\n")
+        report = TracebackException(type(error), error, error.__traceback__)
+        _cut(report)
+        return "".join(report.format()).rstrip("\n")
     except BaseException:  # an exception whose attributes raise
         return f"{type(error).__name__}: {message_of(error)}"
 

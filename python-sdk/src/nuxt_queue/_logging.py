@@ -63,7 +63,7 @@ def _install(context: GetContext) -> None:
         def emit(self, record: LogRecord) -> None:
             ctx = context()
             if ctx is None:
-                elsewhere.handle(record)
+                stderr_handler.handle(record)
                 return
             try:
                 level = next((name for least, name in levels if record.levelno >= least), "debug")
@@ -74,7 +74,7 @@ def _install(context: GetContext) -> None:
             except Exception:
                 self.handleError(record)
 
-    elsewhere = logging.StreamHandler()
+    stderr_handler = logging.StreamHandler()
     root = logging.getLogger()
     if root.handlers:
         return

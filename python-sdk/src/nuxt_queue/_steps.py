@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 
-from ._calls import given
+from ._calls import without_none
 from ._errors import to_wire
 from ._frames import error_of
 from .errors import QueueError
@@ -95,13 +95,13 @@ def event_params(
     name: str, event: str, key: str | None, timeout: float | None, lookback: float | None
 ) -> dict[str, object]:
     """Returns the parameters of ``ctx.step.wait`` for an event."""
-    return {"name": name, "wait": {"kind": "event", "event": event, **given(key=key, timeout=timeout, lookback=lookback)}}
+    return {"name": name, "wait": {"kind": "event", "event": event, **without_none(key=key, timeout=timeout, lookback=lookback)}}
 
 
 def start_params(flow: str, input: object, id: str | None, tags: Sequence[str] | None, wait: bool) -> dict[str, object]:
     """Returns the parameters of ``ctx.flow.start``."""
-    options = given(id=id, tags=None if tags is None else list(tags), wait=wait or None)
-    return {"flow": flow, **given(input=input, options=options or None)}
+    options = without_none(id=id, tags=None if tags is None else list(tags), wait=wait or None)
+    return {"flow": flow, **without_none(input=input, options=options or None)}
 
 
 class Step:
@@ -222,11 +222,11 @@ class Flow:
 
         Raises QueueError ``FLOW_INVALID`` for an event that no step subscribes to.
         """
-        self._ask("ctx.flow.emit", {"event": event, **given(payload=payload, immediate=immediate or None)})
+        self._ask("ctx.flow.emit", {"event": event, **without_none(payload=payload, immediate=immediate or None)})
 
     def cancel(self, reason: str | None = None) -> None:
         """Cancels the run, including this step."""
-        self._ask("ctx.flow.cancel", given(reason=reason))
+        self._ask("ctx.flow.cancel", without_none(reason=reason))
 
     @overload
     def start(

@@ -6,7 +6,7 @@ from _thread import get_ident
 from functools import cached_property
 
 from ._aio_steps import AsyncFlow, AsyncStep, StepTracker, maybe_await
-from ._calls import given
+from ._calls import without_none
 from .context import UPDATE_TRIES, BaseContext, conflict, enqueue_params
 from .errors import QueueError
 from .job import EnqueuedJob, Job
@@ -78,7 +78,7 @@ class AsyncClient:
 
     async def send(self, type: str, data: Any = None, *, store: bool | None = None) -> None:
         """Sends a message to the clients that follow the run. With ``store``, later clients receive it too."""
-        await self._ask("ctx.client.send", {"type": type, **given(data=data, store=store)})
+        await self._ask("ctx.client.send", {"type": type, **without_none(data=data, store=store)})
 
     async def has_subscribers(self) -> bool:
         """Returns whether anybody follows the run, in any process. The result may be a few seconds old."""
@@ -140,11 +140,11 @@ class AsyncRunContext(BaseContext):
 
     async def progress(self, value: float, message: str | None = None) -> None:
         """Reports the progress, between 0 and 1. It is stored with the job and sent to the clients that follow the run."""
-        await self._ask("ctx.progress", {"value": value, **given(message=message)})
+        await self._ask("ctx.progress", {"value": value, **without_none(message=message)})
 
     async def emit(self, type: str, data: Any = None, *, key: str | None = None) -> dict[str, Any] | None:
         """Appends a custom event. Returns the stored event, or ``None`` if an event with this key exists already."""
-        return await self._ask("ctx.emit", {"type": type, **given(data=data, key=key)})
+        return await self._ask("ctx.emit", {"type": type, **without_none(data=data, key=key)})
 
     async def enqueue(self, worker: str | Mapping[str, str], data: Any = None, **options: Any) -> EnqueuedJob:
         """Enqueues a job, as ``RunContext.enqueue`` does."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from ._calls import given
+from ._calls import without_none
 from ._loggable import LONGEST_TEXT, cut_text, loggable, text_of
 from ._steps import Flow, Step
 from .config import camel_keys
@@ -31,7 +31,7 @@ UPDATE_TRIES = 1000
 def enqueue_params(worker: str | Mapping[str, str], data: object, options: Mapping[str, Any]) -> dict[str, object]:
     """Returns the parameters of ``ctx.enqueue``."""
     target = worker if isinstance(worker, str) else dict(worker)
-    return {"worker": target, **given(data=data, options=camel_keys(options) or None)}
+    return {"worker": target, **without_none(data=data, options=camel_keys(options) or None)}
 
 
 def conflict(key: str) -> QueueError:
@@ -65,14 +65,14 @@ class Logger:
             level = "warn"
         if level not in _LEVELS:
             raise QueueError("OPTION_INVALID", f"Log level {level!r} is unknown. Pass debug, info, warn or error.")
-        whole = {**(meta or {}), **more}
+        facts = {**(meta or {}), **more}
         text = text_of(message)
         try:
-            self._calls.notify("ctx.logger.log", {"level": level, "message": text, **given(meta=whole or None)})
+            self._calls.notify("ctx.logger.log", {"level": level, "message": text, **without_none(meta=facts or None)})
         except QueueError as error:
             if error.code not in ("VALUE_UNSUPPORTED", "PAYLOAD_TOO_LARGE"):
                 raise
-            meta = given(meta=loggable(whole) if whole else None)
+            meta = without_none(meta=loggable(facts) if facts else None)
             self._calls.notify("ctx.logger.log", {"level": level, "message": cut_text(text, LONGEST_TEXT), **meta})
 
     def debug(self, message: str, meta: Mapping[str, Any] | None = None, **more: Any) -> None:
@@ -149,7 +149,7 @@ class Client:
 
     def send(self, type: str, data: Any = None, *, store: bool | None = None) -> None:
         """Sends a message to the clients that follow the run. With ``store``, later clients receive it too."""
-        self._ask("ctx.client.send", {"type": type, **given(data=data, store=store)})
+        self._ask("ctx.client.send", {"type": type, **without_none(data=data, store=store)})
 
     def has_subscribers(self) -> bool:
         """Returns whether anybody follows the run, in any process. The result may be a few seconds old."""
@@ -236,11 +236,11 @@ class RunContext(BaseContext):
 
     def progress(self, value: float, message: str | None = None) -> None:
         """Reports the progress, between 0 and 1. It is stored with the job and sent to the clients that follow the run."""
-        self._ask("ctx.progress", {"value": value, **given(message=message)})
+        self._ask("ctx.progress", {"value": value, **without_none(message=message)})
 
     def emit(self, type: str, data: Any = None, *, key: str | None = None) -> dict[str, Any] | None:
         """Appends a custom event. Returns the stored event, or ``None`` if an event with this key exists already."""
-        return self._ask("ctx.emit", {"type": type, **given(data=data, key=key)})
+        return self._ask("ctx.emit", {"type": type, **without_none(data=data, key=key)})
 
     def enqueue(self, worker: str | Mapping[str, str], data: Any = None, **options: Any) -> EnqueuedJob:
         """Enqueues a job, and returns it.

@@ -18,7 +18,7 @@ it('reports an outage once and its end once, however many calls fail', () => {
     outage.failed(new Error('gone'))
     time.now += 100
   }
-  expect(outage.now).toBe(true)
+  expect(outage.active).toBe(true)
   for (let n = 0; n < 5; n++) outage.worked()
   expect(reports).toEqual([AWAY, BACK])
 })

@@ -215,7 +215,7 @@ function asJson({ flow, ...job }: Job): object {
   return { ...job, flow: cause === undefined ? { name, step } : { name, step, cause } }
 }
 
-/** Returns the deferral of a handler that was left at a wait. The job is due when the first of its waits is due. */
+/** Returns the deferral of a handler that was suspended at a wait. The job is due when the first of its waits is due. */
 function suspended({ step }: Partial<RunContext>, worker: string): Deferral {
   const deferral = step?.deferral()
   if (deferral) return deferral

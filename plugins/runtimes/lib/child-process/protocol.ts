@@ -48,7 +48,7 @@ export interface ExecuteResult {
     delay?: number
     until?: number
     holdQueue?: boolean
-    /** The handler was left at a wait. The job is due when the first of its waits is due. */
+    /** The handler was suspended at a wait. The job is due when the first of its waits is due. */
     suspended?: boolean
   }
   usage?: Usage
