@@ -9,7 +9,7 @@ interface Facts {
   ended: { outcome: RunOutcome; at?: number; error?: SerializedError; reason?: string }
   /** A worker runs the job. `crashes`: how many workers crashed while they ran it. */
   active: { since: number; attempt: number; attempts: number; crashes: number }
-  /** The run of the job has ended, so the job will be cancelled. */
+  /** The run of the job has ended, so the job will not run. */
   'run-ended': { runId: string; status: RunInfo['status'] }
   /** The queue is paused. */
   'queue-paused': { queue: string }
@@ -58,7 +58,7 @@ const SENTENCES: Sentences = {
     const crashed = crashes === 0 ? '' : `, after ${count(crashes, 'crash', 'crashes')}`
     return `It has been running since ${date(since)}, in attempt ${attempt} of ${attempts}${crashed}.`
   },
-  'run-ended': ({ runId, status }) => `Its run ${runId} is ${status}, so the job will be cancelled.`,
+  'run-ended': ({ runId, status }) => `Its run ${runId} is ${status}, so the job will not run.`,
   'queue-paused': ({ queue }) => `Queue "${queue}" is paused. Call kernel.port('queue').resume('${queue}').`,
   'no-worker': ({ queue, name }) => `No worker of this process handles "${name}" on queue "${queue}".`,
   'not-started': ({ worker }) =>

@@ -22,7 +22,10 @@ export function createRemoteState(ask: Ask): RunContext['state'] {
       const { swapped, value: stored } = await swap(key, token, await change(value))
       if (swapped) return stored
     }
-    throw new QueueError('EVENTS_CONFLICT', `State "${key}" changed ${UPDATE_TRIES} times during an update.`)
+    throw new QueueError(
+      'EVENTS_CONFLICT',
+      `State "${key}" was changed ${UPDATE_TRIES} times during an update. Write the key less often.`,
+    )
   }
 
   async function compareAndSet(key: string, expected: unknown, value: unknown): Promise<boolean> {
