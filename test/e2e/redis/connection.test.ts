@@ -71,15 +71,11 @@ describe('what does not fit is refused at start, and told', () => {
     ['a database that is not there', (url: string) => ({ url: `${url}/99` }), /DB index is out of range/],
     ['a database that is no number', (url: string) => ({ url: `${url}/x` }), /number of a database; got "x"/],
     ['a database that begins with a number', (url: string) => ({ url: `${url}/5x` }), /number of a database; got "5x"/],
-    [
-      'a database that is no number, as an option',
-      (url: string) => ({ url, options: { db: NaN } }),
-      /whole number from 0/,
-    ],
+    ['a database that is no number, as an option', (url: string) => ({ url, options: { db: NaN } }), /integer from 0/],
     [
       'another scheme',
       (url: string) => ({ url: url.replace('redis', 'http') }),
-      /begins with redis:\/\/ or rediss:\/\//,
+      /must begin with redis:\/\/ or rediss:\/\//,
     ],
     ['what is no URL', () => ({ url: 'redis://weird:p@ss:w/rd#%@host' }), /Percent-encode/],
     ['the option keyPrefix', (url: string) => ({ url, options: { keyPrefix: 'mine:' } }), /redis\.prefix/],

@@ -142,7 +142,7 @@ describe('a Redis that goes away', () => {
     const server = await store()
     await server.kill()
     await expect(application({ url: server.url }, collect(), { setupTimeout: 500 })).rejects.toThrow(
-      /Plugin "redis" failed.*Redis at 127\.0\.0\.1:\d+ did not answer within 400 ms.*ECONNREFUSED/,
+      /Plugin "redis" failed.*Redis at 127\.0\.0\.1:\d+ did not respond within 400 ms.*ECONNREFUSED/,
     )
   })
 })
@@ -164,6 +164,8 @@ describe('the settings of a server', () => {
   it('fix the number of shards', async () => {
     const { url } = await store()
     await application({ url, shards: 8 })
-    await expect(application({ url, shards: 9 })).rejects.toThrow(/lie in 8 shards, not 9. Set redis.shards to 8/)
+    await expect(application({ url, shards: 9 })).rejects.toThrow(
+      /are stored in 8 shards, but redis.shards is 9. Set redis.shards to 8/,
+    )
   })
 })

@@ -92,8 +92,8 @@ it('says once that a queue cannot be searched for lost jobs, and once that it ca
   await new Promise((resolve) => setTimeout(resolve, 1200))
   await admin.del(active)
   await until(() => reports.warnings.length > 0)
-  expect(reports.errors).toEqual(['Queue "default" could not be searched for lost jobs.'])
-  expect(reports.warnings).toEqual(['Queue "default" is searched for lost jobs again.'])
+  expect(reports.errors).toEqual(['Queue "default" could not be searched for jobs with an expired lease.'])
+  expect(reports.warnings).toEqual(['Queue "default" is searched for jobs with an expired lease again.'])
   expect(await kernel.result(await kernel.enqueue('w', 2))).toBe(2)
 })
 

@@ -4,13 +4,13 @@ import { QueueError } from '../../../../kernel/index.ts'
 import type { RedisClient } from '../lib/redis.ts'
 import type { RedisPluginOptions } from './options.ts'
 
-/** The longest pause between two tries to connect, in milliseconds. */
+/** The longest pause between two attempts to connect, in milliseconds. */
 const LONGEST_RETRY = 2000
-/** How long a client that was told READONLY waits before it looks for the primary: first, and at most. */
+/** The first and the longest pause between two searches for the primary after a READONLY error, in milliseconds. */
 const FIRST_LOOK = 50
 const LONGEST_LOOK = 5000
 
-/** Waits for a server that is away, however long: commands queue up and go out when it is back. */
+/** Options of a client that waits for an unavailable server without a limit. Commands are queued and sent when it is back. */
 const PATIENT = {
   maxRetriesPerRequest: null,
   enableReadyCheck: true,
@@ -18,8 +18,8 @@ const PATIENT = {
 } as const satisfies RedisOptions
 
 /**
- * A server that fails over refuses writes until the client connects anew and finds the new primary. One that stays a
- * replica is asked less and less often.
+ * Returns a `reconnectOnError` that looks for the new primary after a failover: a former primary refuses writes until the client
+ * reconnects. If the server stays a replica, the pauses between reconnections grow.
  */
 function lookForPrimary(onRefused: (error: Error) => void): NonNullable<RedisOptions['reconnectOnError']> {
   let pause = FIRST_LOOK
@@ -29,7 +29,7 @@ function lookForPrimary(onRefused: (error: Error) => void): NonNullable<RedisOpt
     onRefused(error)
     const now = performance.now()
     if (now < nextLook) return false
-    // After a long time without a refusal, this is another failover.
+    // After a long time without a READONLY error, this is a new failover.
     pause = now - nextLook > 2 * LONGEST_LOOK ? FIRST_LOOK : Math.min(2 * pause, LONGEST_LOOK)
     nextLook = now + pause
     return 1
@@ -46,12 +46,12 @@ async function loadIoredis(): Promise<Pick<typeof ioredis, 'Redis' | 'Cluster'>>
 }
 
 export interface Connector {
-  /** Makes one more connection by the same configuration. Connecting is the caller's. */
+  /** Creates another client with the same configuration. The caller connects it. */
   open(): RedisClient
   readonly database: number
 }
 
-/** @throws QueueError `CONFIG_INVALID` when it cannot be told where Redis is, or an option would not be honoured */
+/** @throws QueueError `CONFIG_INVALID` if the address of Redis is unknown or malformed, or if an option is not supported */
 export async function createConnector(
   { url = process.env.REDIS_URL, options = {}, cluster }: RedisPluginOptions,
   onRefused: (error: Error) => void,
@@ -79,7 +79,7 @@ export async function createConnector(
     options.path === undefined
   ) {
     const hint = 'Set REDIS_URL, or redis.url, redis.options or redis.cluster in the configuration.'
-    throw new QueueError('CONFIG_INVALID', `The Redis plugins need to know where Redis is. ${hint}`)
+    throw new QueueError('CONFIG_INVALID', `The address of Redis is not configured. ${hint}`)
   }
   if (url !== undefined) checkUrl(url)
   const open = (): Redis => {
@@ -91,41 +91,47 @@ export async function createConnector(
   refuseKeyPrefix(probe.options)
   probe.disconnect()
   if (!Number.isInteger(db) || db < 0) {
-    throw new QueueError('CONFIG_INVALID', `The number of a Redis database is a whole number from 0; got ${db}.`)
+    throw new QueueError('CONFIG_INVALID', `The number of the Redis database must be an integer from 0; got ${db}.`)
   }
   return { open, database: db }
 }
 
-/** ioredis takes "5x" for database 5, "x" for none, and any scheme for its own. The URL holds a password: it is not shown. */
+/**
+ * Checks the URL. ioredis would read "5x" as database 5, ignore "x", and accept any scheme. Errors never show the URL, because it
+ * contains a password.
+ */
 function checkUrl(url: string): void {
   if (url.startsWith('/')) return
   const given = /^([a-z][a-z0-9+.-]*):\/\//i.exec(url)?.[1]?.toLowerCase()
   if (given !== undefined && given !== 'redis' && given !== 'rediss') {
-    const expected = 'The URL of Redis (REDIS_URL or redis.url) begins with redis:// or rediss://'
+    const expected = 'The Redis URL (REDIS_URL or redis.url) must begin with redis:// or rediss://'
     throw new QueueError('CONFIG_INVALID', `${expected}; got "${given}://".`)
   }
   const parsed = URL.parse(given === undefined ? `redis://${url}` : url)
   if (!parsed) {
     const hint = 'Percent-encode ":", "/", "@", "#" and "%" in its user name and password.'
-    throw new QueueError('CONFIG_INVALID', `The URL of Redis (REDIS_URL or redis.url) cannot be read. ${hint}`)
+    throw new QueueError('CONFIG_INVALID', `The Redis URL (REDIS_URL or redis.url) is not a valid URL. ${hint}`)
   }
   const database = parsed.pathname.slice(1)
   if (/^\d*$/.test(database)) return
-  const expected = 'The path of the URL of Redis (REDIS_URL or redis.url) is the number of a database'
-  throw new QueueError('CONFIG_INVALID', `${expected}; got "${database}". Write for example redis://host:6379/0.`)
+  const expected = 'The path of the Redis URL (REDIS_URL or redis.url) must be the number of a database'
+  throw new QueueError('CONFIG_INVALID', `${expected}; got "${database}". Use for example redis://host:6379/0.`)
 }
 
-/** Scripts make names of keys, which ioredis would not see. */
+/** Rejects `keyPrefix`. Lua scripts build names of keys, to which ioredis cannot add the prefix. */
 function refuseKeyPrefix({ keyPrefix }: RedisOptions): void {
   if (!keyPrefix) return
-  const hint = 'Set redis.prefix, which every key starts with.'
-  throw new QueueError('CONFIG_INVALID', `The option "keyPrefix" of ioredis does not reach Lua scripts. ${hint}`)
+  const hint = 'Use redis.prefix instead.'
+  throw new QueueError(
+    'CONFIG_INVALID',
+    `The ioredis option "keyPrefix" is not supported, because it does not apply to Lua scripts. ${hint}`,
+  )
 }
 
-/** Every queue listens to its connection: more than ten of them are no leak that Node would have to warn of. */
+/** Prepares a client that many queues share: without a limit of listeners, so that Node does not warn of a leak. */
 function shared<Client extends RedisClient>(client: Client): Client {
   client.setMaxListeners(Infinity)
-  // ioredis would go on in database 0.
+  // After a failed SELECT, ioredis would continue in database 0.
   client.on('error', (error: unknown) => void (isSelectFailure(error) && client.disconnect(true)))
   return client
 }
@@ -134,49 +140,54 @@ function isSelectFailure(error: unknown): boolean {
   return (error as { command?: { name?: string } } | undefined)?.command?.name === 'select'
 }
 
-/** What trying again does not mend: the database is not there, or the user may not connect. */
-function isFinal(error: unknown): error is Error {
+/** Returns true for errors that a retry cannot solve: the database does not exist, or the user is not allowed to connect. */
+function isPermanent(error: unknown): error is Error {
   return isSelectFailure(error) || (error instanceof Error && /^(?:WRONGPASS|NOAUTH|NOPERM)\b/.test(error.message))
 }
 
-/** Connects, or says within `timeout` milliseconds why not. */
+/**
+ * Connects a client.
+ *
+ * @param timeout how long to try, in milliseconds
+ * @throws QueueError `CONFIG_INVALID` if Redis rejects the credentials or the database, `PLUGIN_SETUP_FAILED` after the timeout
+ */
 export async function connectWithin(client: RedisClient, timeout: number): Promise<void> {
   let last: unknown
-  const late = Promise.withResolvers<never>()
+  const failed = Promise.withResolvers<never>()
   const refuse = (error: Error): void => {
     const hint = 'Correct REDIS_URL or the section "redis" of the configuration.'
-    const message = `Redis at ${describe(client)} does not let us in: ${error.message}. ${hint}`
-    late.reject(new QueueError('CONFIG_INVALID', message, { cause: error }))
+    const message = `Redis at ${describe(client)} rejected the connection: ${error.message}. ${hint}`
+    failed.reject(new QueueError('CONFIG_INVALID', message, { cause: error }))
   }
-  const note = (error: unknown): void => {
+  const onError = (error: unknown): void => {
     last = error
-    if (isFinal(error)) refuse(error)
+    if (isPermanent(error)) refuse(error)
   }
-  client.on('error', note)
+  client.on('error', onError)
   const timer = setTimeout(() => {
     const why = last instanceof Error ? `: ${last.message || String((last as { code?: string }).code)}` : ''
-    const hint = 'Start it, or correct REDIS_URL or the section "redis" of the configuration.'
-    const message = `Redis at ${describe(client)} did not answer within ${timeout} ms${why}. ${hint}`
-    late.reject(new QueueError('PLUGIN_SETUP_FAILED', message, { cause: last }))
+    const hint = 'Start Redis, or correct REDIS_URL or the section "redis" of the configuration.'
+    const message = `Redis at ${describe(client)} did not respond within ${timeout} ms${why}. ${hint}`
+    failed.reject(new QueueError('PLUGIN_SETUP_FAILED', message, { cause: last }))
   }, timeout)
   try {
-    // The first try may fail where a later one succeeds: `ready` is what counts.
+    // A later attempt may succeed after the first one failed, so this waits for `ready`.
     const ready = new Promise<void>((resolve) => void client.once('ready', resolve))
-    client.connect().catch(note)
-    await Promise.race([ready, late.promise])
+    client.connect().catch(onError)
+    await Promise.race([ready, failed.promise])
   } finally {
     clearTimeout(timer)
-    client.off('error', note)
+    client.off('error', onError)
   }
 }
 
-/** Ends a connection whatever it is waiting for. */
+/** Closes a connection immediately, without waiting for its commands. */
 export function disconnect(client: RedisClient): void {
   client.on('error', () => {})
   client.disconnect()
 }
 
-/** Where a client connects to, for messages. */
+/** Returns the address of a client for messages. */
 export function describe(client: RedisClient): string {
   if (client.isCluster) return 'the cluster'
   const { host, port, path, sentinels } = (client as Redis).options

@@ -9,19 +9,19 @@ import { checkServer } from './server-check.ts'
 
 export type { RedisPort } from '../lib/redis.ts'
 
-/** The share of `setupTimeout` that connecting may take, so that its own error comes first. */
+/** The share of `setupTimeout` that connecting may take, so that its error is thrown before the timeout of the setup. */
 const CONNECT_SHARE = 0.8
 
-/** How many shards of events there are unless the options say. */
+/** The default number of event shards. */
 const SHARDS = { cluster: 16, single: 1 } as const
 
-/** How long, in milliseconds, the key is kept that a check of health writes. */
-const HEALTH_KEPT = 10_000
+/** The lifetime of the key that a health check writes, in milliseconds. */
+const HEALTH_KEY_TTL = 10_000
 
-/** How often, in milliseconds, the clock of this machine is compared with that of Redis. */
-const COMPARE_EVERY = 10_000
+/** How often the clock of this machine is compared with the clock of Redis, in milliseconds. */
+const COMPARE_INTERVAL = 10_000
 
-/** One configured connection to Redis, for every plugin that stores in it. */
+/** Provides one Redis connection to all plugins that store data in Redis. */
 export default definePlugin({
   name: 'redis',
   options: redisOptions,
@@ -48,8 +48,8 @@ export default definePlugin({
       clock.compare(Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000), asked)
     }
     await compareClocks()
-    const comparing = setInterval(() => void compareClocks().catch(() => {}), COMPARE_EVERY).unref()
-    // Tests bring a clock of their own.
+    const comparing = setInterval(() => void compareClocks().catch(() => {}), COMPARE_INTERVAL).unref()
+    // Tests provide their own clock.
     if (kernel.clock === systemClock) kernel.provide('clock', clock)
     const port: RedisPort = {
       client,
@@ -64,7 +64,7 @@ export default definePlugin({
       async checkHealth() {
         if (client.status !== 'ready') throw watch.reason ?? unavailable(new Error('There is no connection.'))
         try {
-          await client.set(`${options.prefix}:health`, 1, 'PX', HEALTH_KEPT)
+          await client.set(`${options.prefix}:health`, 1, 'PX', HEALTH_KEY_TTL)
           watch.accepted()
         } catch (error) {
           if (!isRefusal(error)) throw error
@@ -74,7 +74,7 @@ export default definePlugin({
       },
       connect() {
         const other = open()
-        // The command connection tells of an outage; once is enough.
+        // The command connection reports outages, so the errors of other connections are ignored.
         other.on('error', () => {})
         other.on('end', () => others.delete(other))
         others.add(other)

@@ -5,30 +5,30 @@ const record = <T extends object>() =>
   z.custom<T>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), 'expected an object')
 
 export const redisOptions = z.strictObject({
-  /** `redis://` or `rediss://`. Default: the variable `REDIS_URL`, read at start. */
+  /** A `redis://` or `rediss://` URL. Default: the environment variable `REDIS_URL`, read when the kernel starts. */
   url: z.string().min(1).optional(),
-  /** What `ioredis` takes, Sentinel and TLS included; wins over the URL. */
+  /** Options of `ioredis`, including Sentinel and TLS. They take precedence over the URL. */
   options: record<RedisOptions>().optional(),
-  /** Redis Cluster, in place of a URL. Any of its nodes; the others are found. */
+  /** A Redis Cluster, instead of a URL. List some of its nodes; the others are discovered. */
   cluster: z
     .strictObject({
       nodes: z.array(z.custom<ClusterNode>()).min(1),
       options: record<ClusterOptions>().optional(),
     })
     .optional(),
-  /** What every key starts with; BullMQ clients pass it as `prefix`. Default `nuxt-queue`. */
+  /** The prefix of every key. BullMQ clients pass it as `prefix`. Default `nuxt-queue`. */
   prefix: z
     .string()
     .regex(/^[^{}:]+$/, 'expected text without "{", "}" and ":"')
     .default('nuxt-queue'),
   /**
-   * Milliseconds after which a job whose worker gives no sign of life goes to another; workers give
-   * one every third of it. Default 30,000.
+   * Milliseconds without a renewal of the lease after which another worker runs the job. Workers renew it after a third of this
+   * time. Default 30,000.
    */
   lease: z.number().int().min(200).default(30_000),
   /**
-   * How many milliseconds `enqueue` waits for a Redis that is away or refuses calls; then it rejects with
-   * `STORE_UNAVAILABLE`. `Infinity` waits for as long as it takes. Default 10,000.
+   * How long `enqueue` waits while Redis is unavailable or refuses calls, in milliseconds. It then rejects with
+   * `STORE_UNAVAILABLE`. `Infinity` waits without a limit. Default 10,000.
    */
   enqueueTimeout: z
     .union([
@@ -41,11 +41,11 @@ export const redisOptions = z.strictObject({
     ])
     .default(10_000),
   /**
-   * How many hash slots event streams are spread over. Fixed once the store holds events. Default 16 on
-   * a Cluster; 1 on one Redis, where all streams then have one order. Set it to move to a Cluster later.
+   * The number of hash slots for event streams. It cannot change once the store has events. Default 16 on a Cluster, and 1 on a
+   * single Redis, where all streams then share one order. Set it to 16 if you may move to a Cluster later.
    */
   shards: z.number().int().min(1).max(1024).optional(),
-  /** Whether to warn when Redis is set so that it may drop what it acknowledged. Default true. */
+  /** Warn if the settings of Redis allow it to lose acknowledged data. Default true. */
   checkServer: z.boolean().default(true),
 })
 

@@ -3,36 +3,36 @@ import { watchOutage } from '../../../lib/outage.ts'
 import { unavailable, type Outage } from '../lib/redis.ts'
 
 export interface OutageWatch extends Outage {
-  /** The connection was lost. */
+  /** Call this when the connection was lost. */
   lost(error: Error): void
-  /** The connection is there again. */
+  /** Call this when the connection is ready again. */
   connected(): void
   close(): void
 }
 
 /**
- * Knows whether Redis takes calls, and why not. A client that connects anew ends an outage of the connection; one of a
- * server that refuses calls ends with a call that it takes.
+ * Tracks whether Redis accepts calls, and why not. If the connection was lost, the outage ends when the client has reconnected. If
+ * the server refuses calls, the outage ends when it accepts one.
  *
- * well ── lost ──▶ away ── connected ──▶ well
- * well ── refused ──▶ refuses ── accepted ──▶ well
+ *     available ── lost() ─────> disconnected ── connected() ──> available
+ *     available ── refused() ──> refusing ────── accepted() ──> available
  */
 export function watchOutages(where: string, reporter: Reporter): OutageWatch {
   const closing = new AbortController()
-  let state: 'well' | 'away' | 'refuses' = 'well'
+  let state: 'available' | 'disconnected' | 'refusing' = 'available'
   let reason: OutageWatch['reason']
   const reports = watchOutage({
     away(error) {
-      const lost = `The connection to Redis at ${where} was lost; waiting for it to come back.`
+      const lost = `The connection to Redis at ${where} was lost. Calls wait until it is back.`
       const refused = `Redis at ${where} refuses calls: ${reason?.message}`
-      reporter.error(state === 'away' ? lost : refused, error)
+      reporter.error(state === 'disconnected' ? lost : refused, error)
     },
     back: () => reporter.warn(`Redis at ${where} is back.`),
   })
 
-  function begin(next: 'away' | 'refuses', error: Error): void {
+  function begin(next: 'disconnected' | 'refusing', error: Error): void {
     if (closing.signal.aborted) return
-    if (state === 'well') {
+    if (state === 'available') {
       state = next
       reason = unavailable(error)
     }
@@ -40,7 +40,7 @@ export function watchOutages(where: string, reporter: Reporter): OutageWatch {
   }
 
   function end(): void {
-    state = 'well'
+    state = 'available'
     reason = undefined
     reports.worked()
   }
@@ -49,20 +49,20 @@ export function watchOutages(where: string, reporter: Reporter): OutageWatch {
     get reason() {
       return reason
     },
-    lost: (error) => begin('away', error),
+    lost: (error) => begin('disconnected', error),
     connected() {
-      if (state === 'away') end()
+      if (state === 'disconnected') end()
     },
-    refused: (error) => begin('refuses', error),
+    refused: (error) => begin('refusing', error),
     accepted: end,
     async pause(ms) {
       const { signal } = closing
-      const over = Promise.withResolvers<void>()
-      const timer = setTimeout(over.resolve, ms)
-      signal.addEventListener('abort', () => over.resolve(), { once: true })
-      if (!signal.aborted) await over.promise
+      const waited = Promise.withResolvers<void>()
+      const timer = setTimeout(waited.resolve, ms)
+      signal.addEventListener('abort', () => waited.resolve(), { once: true })
+      if (!signal.aborted) await waited.promise
       clearTimeout(timer)
-      if (signal.aborted) throw unavailable(new Error('Its connection is closed.'))
+      if (signal.aborted) throw unavailable(new Error('The connection was closed.'))
     },
     close: () => closing.abort(),
   }

@@ -1,43 +1,81 @@
 import { LONG_RUN } from './run-scripts.ts'
 
-/** How many events lie in one entry of a log at most: whoever reads one of them reads them all. */
-const MOST_IN_ENTRY = 64
+/** The maximum number of events in one log entry. A read of one event reads its whole entry. */
+const MAX_PER_ENTRY = 64
 
 /**
- * Appends to streams, each append with its own conditions, all or nothing for each; together in one call.
+ * Appends to streams. One call contains many appends. Each has its own conditions, and is accepted or rejected as a whole.
  *
- * The events of a shard lie in one Redis Stream, its log, those of one append in one entry: `s` stream,
- * `n` seq of the first, and an `e` for each. A stream of ours is a hash that knows where:
+ * ## Keys
  *
- *   h, x        seq of the newest event, seq up to which events were trimmed
- *   1, 2, …     ids of their entries in the log
- *   k:<key>     seq of the event with that key; see `codec.ts` for those that end with the stream's name
- *   t:<job>     the newest fence token of that job, likewise
- *   s, p        status of the run, if it is one; and what it is called and tagged, see `codec.ts`
- *   m           there are snapshots
- *   b, u, e     when it began, was updated while open, and ended; b and e with a fraction that keeps their order
+ * `<tag>` is the hash tag of a shard.
  *
- * A call is numbered. One that comes again, because the connection broke before its answer, is
- * answered as the first time and does nothing.
+ * - `<tag>:log` is a Redis Stream, the log of the shard. Each entry contains the events of one append, with the fields `s` (the name
+ *   of the stream), `n` (the `seq` of the first event), and one `e` for each event.
+ * - `<tag>:r:<stream>` is the hash of a stream, with the fields:
  *
- * The fifth argument is a flat JSON array, for each stream: its shard, its name, the number of fields
- * that its appends depend on, those fields, the number of appends, and of each: `unless` and the fence's
- * job as positions among the fields, the token, the seq expected, whether it reopens, the run's new
- * status ("" for the same), its new names, the number of events, and for each the position of its key.
- * `false` stands for what is not asked for. The texts of the events follow as arguments.
+ *   | field | value |
+ *   |---|---|
+ *   | `h` | `seq` of the newest event (head) |
+ *   | `x` | `seq` up to which events were trimmed |
+ *   | `1`, `2`, … | the id of the log entry of the event with that `seq` |
+ *   | `k:<key>`, `K:<prefix>` | the `seq` of the event with that key (`fieldOf` in `codec.ts` explains the upper case form) |
+ *   | `t:<job>`, `T:<prefix>` | the newest fence token of that job |
+ *   | `s` | the status, if the stream is a run |
+ *   | `p` | the names and tags of the run (`encodeNames` in `codec.ts`) |
+ *   | `m` | present if there are snapshots |
+ *   | `b`, `u`, `e` | when the run began, was updated while it was running, and ended; `b` and `e` have a fraction that preserves their order |
+ *
+ * - `<tag>:<status>`, `<tag>:_<status>`, `<tag>:long`, `<tag>:flow:<flow>` and `<tag>:tag:<tag>` are the indexes of runs.
+ *
+ * ## Arguments
+ *
+ * 1. the key of the last call of this pipeline
+ * 2. the number of this call
+ * 3. the command to publish with, `PUBLISH` or `SPUBLISH`
+ * 4. the suffix of the channel
+ * 5. the header, a flat JSON array
+ * 6. and following: the JSON texts of all events, in the order of the header
+ *
+ * The header contains for each stream: the tag of its shard, its name, the number of fields that its appends depend on, those fields,
+ * the number of its appends, and then for each append eight members and one for each event:
+ *
+ * - the position of the field of `unless`
+ * - the position of the field of the fence's job
+ * - the token of the fence
+ * - the expected `seq`
+ * - true if the append reopens the run
+ * - the new status of the run, `""` to keep it
+ * - the new names of the run (`encodeNames`)
+ * - the number of events
+ * - for each event: the position of the field of its key
+ *
+ * `false` stands for an absent value. A position is an index into the fields that the script reads: four fixed ones (`h`, `s`, `p`,
+ * `b`), followed by the listed ones.
+ *
+ * ## Result
+ *
+ * One text for each append, separated by `;`: `!<reason>,<head>` if it was rejected, or `<head>,<ts>` followed by the positions of the
+ * events that were skipped because their keys are known.
+ *
+ * ## Invariants
+ *
+ * - All streams are read before the first write, so that an error while reading leaves nothing half done.
+ * - A call takes effect once. If the connection broke before the result arrived, the client repeats the call with the same number, and
+ *   the script returns the stored result.
  */
 export const APPEND = `
-local callKey, callNumber, publish, wake = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local a, i, text = cjson.decode(ARGV[5]), 1, 6
+local callKey, callNumber, publish, channelSuffix = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local header, position, text = cjson.decode(ARGV[5]), 1, 6
 local call, sub, format, encode = redis.call, string.sub, string.format, cjson.encode
 
-local done = call('GET', callKey)
-if done then
-  local number, answer = string.match(done, '^(%S+) (.*)$')
-  if number == callNumber then return answer end
+local lastCall = call('GET', callKey)
+if lastCall then
+  local number, result = string.match(lastCall, '^(%S+) (.*)$')
+  if number == callNumber then return result end
 end
 
--- Printing a number takes longer than looking it up, and most are small and come again.
+-- Formatting a number is slower than a look-up, and most numbers are small and repeat.
 local printed = {}
 local function digits(number)
   local known = printed[number]
@@ -50,16 +88,16 @@ end
 
 local time = call('TIME')
 local now = format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
-local moment, turn = now, 1000 + time[2] % 1000
+local moment, fraction = now, 1000 + time[2] % 1000
 
--- Runs that begin or end within one millisecond keep their order. The next one may begin before an entry is made.
+-- Appends a fraction to a moment, so that runs that begin or end within one millisecond keep their order.
 local function ordered(at)
-  if at ~= moment then moment, turn = at, 999 end
-  if turn < 1999 then turn = turn + 1 end
-  return at .. '.' .. sub(turn, 2)
+  if at ~= moment then moment, fraction = at, 999 end
+  if fraction < 1999 then fraction = fraction + 1 end
+  return at .. '.' .. sub(fraction, 2)
 end
 
--- What is not said anew stays.
+-- Merges encoded names. Empty names and missing tags keep their old values.
 local function merge(old, new)
   if not old then return new end
   local names, fresh = cjson.decode(old), cjson.decode(new)
@@ -70,8 +108,8 @@ local function merge(old, new)
   return encode(names)
 end
 
--- The index of runs with a status. Runs that ended on the engine's own queues have a separate index. The search for '_' spares
--- most runs the decoding of their names.
+-- The index of runs with a status. Runs that ended on the engine's own queues have a separate index. The search for '_' avoids
+-- decoding the names of most runs.
 local function indexOf(tag, status, names)
   local own = status ~= 'running' and names and string.find(names, '","_', 1, true)
     and sub(cjson.decode(names)[2], 1, 1) == '_'
@@ -88,9 +126,9 @@ local function read(key, fields)
   return values
 end
 
-local answers, answered, indexed, woken = {}, 0, {}, {}
+local results, resultCount, indexed, woken = {}, 0, {}, {}
 
--- Members of sorted sets and messages to channels, by key: one call for all.
+-- Collects members of sorted sets, or messages of channels, by key, so that each key needs only one call.
 local function gather(lists, key, first, second)
   local list = lists[key]
   if list then
@@ -101,103 +139,104 @@ local function gather(lists, key, first, second)
   end
 end
 
--- All streams are read before the first write: one that cannot be read leaves nothing half done.
-local streams, some = {}, 0
-while a[i] do
-  local key, loads = a[i] .. ':r:' .. a[i + 1], a[i + 2]
+-- All streams are read before the first write, so that an error leaves nothing half done.
+local streams, streamCount = {}, 0
+while header[position] do
+  local key, fieldCount = header[position] .. ':r:' .. header[position + 1], header[position + 2]
   local fields = { 'h', 's', 'p', 'b' }
-  for n = 1, loads do fields[4 + n] = a[i + 2 + n] end
-  some = some + 1
-  streams[some] = { i, key, fields, read(key, fields) }
-  local appends = a[i + 3 + loads]
-  i = i + 4 + loads
-  for _ = 1, appends do i = i + 8 + a[i + 7] end
+  for index = 1, fieldCount do fields[4 + index] = header[position + 2 + index] end
+  streamCount = streamCount + 1
+  streams[streamCount] = { position, key, fields, read(key, fields) }
+  local appends = header[position + 3 + fieldCount]
+  position = position + 4 + fieldCount
+  for _ = 1, appends do position = position + 8 + header[position + 7] end
 end
 
-for index = 1, some do
-  local key, fields, v
-  i, key, fields, v = unpack(streams[index])
-  local tag, name, loads = a[i], a[i + 1], a[i + 2]
+for index = 1, streamCount do
+  local key, fields, values
+  position, key, fields, values = unpack(streams[index])
+  local tag, name, fieldCount = header[position], header[position + 1], header[position + 2]
   local log = tag .. ':log'
-  local head, status, names, began = tonumber(v[1] or 0), v[2], v[3], v[4]
+  local head, status, names, began = tonumber(values[1] or 0), values[2], values[3], values[4]
   local wasHead, wasStatus, wasNames, wasBegun = head, status, names, began
-  local out, n = {}, 0
+  local writes, size = {}, 0
   local updated, ended = nil, nil
-  local appends = a[i + 3 + loads]
-  i = i + 4 + loads
+  local appends = header[position + 3 + fieldCount]
+  position = position + 4 + fieldCount
   for _ = 1, appends do
-    local unless, job, token, expected, reopen = a[i], a[i + 1], a[i + 2], a[i + 3], a[i + 4]
-    local run, newNames, events = a[i + 5], a[i + 6], a[i + 7]
-    i = i + 8
+    local unless, job, token = header[position], header[position + 1], header[position + 2]
+    local expected, reopen = header[position + 3], header[position + 4]
+    local run, newNames, events = header[position + 5], header[position + 6], header[position + 7]
+    position = position + 8
     local reason
-    if unless and v[unless] then reason = 'unless'
+    if unless and values[unless] then reason = 'unless'
     elseif status and status ~= 'running' and not reopen then reason = 'ended'
-    elseif job and tonumber(v[job] or 0) > token then reason = 'fence'
+    elseif job and tonumber(values[job] or 0) > token then reason = 'fence'
     elseif expected and expected ~= head then reason = 'expectedSeq' end
-    answered = answered + 1
+    resultCount = resultCount + 1
     if reason then
-      answers[answered] = '!' .. reason .. ',' .. head
-      i, text = i + events, text + events
+      results[resultCount] = '!' .. reason .. ',' .. head
+      position, text = position + events, text + events
     else
-      local at, known, position = nil, '', 1
-      while position <= events do
-        local entry, size, before = { log, '*', 's', name, 'n', digits(head + 1) }, 6, head
-        while position <= events and head - before < ${MOST_IN_ENTRY} do
-          local k = a[i]
-          if k and v[k] then
-            known = known .. ',' .. position
+      local storedAt, known, eventNumber = nil, '', 1
+      while eventNumber <= events do
+        local entry, entrySize, before = { log, '*', 's', name, 'n', digits(head + 1) }, 6, head
+        while eventNumber <= events and head - before < ${MAX_PER_ENTRY} do
+          local keyField = header[position]
+          if keyField and values[keyField] then
+            known = known .. ',' .. eventNumber
           else
             head = head + 1
-            entry[size + 1], entry[size + 2], size = 'e', ARGV[text], size + 2
-            if k then
-              v[k] = head
-              out[n + 1], out[n + 2], n = fields[k], digits(head), n + 2
+            entry[entrySize + 1], entry[entrySize + 2], entrySize = 'e', ARGV[text], entrySize + 2
+            if keyField then
+              values[keyField] = head
+              writes[size + 1], writes[size + 2], size = fields[keyField], digits(head), size + 2
             end
           end
-          i, text, position = i + 1, text + 1, position + 1
+          position, text, eventNumber = position + 1, text + 1, eventNumber + 1
         end
         if head > before then
           local id = call('XADD', unpack(entry))
           -- Milliseconds have 13 digits until the year 2286.
-          at = sub(id, 1, 13)
-          for seq = before + 1, head do out[n + 1], out[n + 2], n = digits(seq), id, n + 2 end
+          storedAt = sub(id, 1, 13)
+          for seq = before + 1, head do writes[size + 1], writes[size + 2], size = digits(seq), id, size + 2 end
         end
       end
-      at = at or now
-      if job and tonumber(v[job] or 0) < token then
-        v[job] = token
-        out[n + 1], out[n + 2], n = fields[job], digits(token), n + 2
+      storedAt = storedAt or now
+      if job and tonumber(values[job] or 0) < token then
+        values[job] = token
+        writes[size + 1], writes[size + 2], size = fields[job], digits(token), size + 2
       end
       if not run and reopen and status ~= 'running' then run = 'running' end
       if run then
-        began = began or ordered(at)
+        began = began or ordered(storedAt)
         local fresh = run ~= '' and run or status or 'running'
-        if fresh ~= 'running' then ended = ordered(at) elseif status and status ~= 'running' then ended = '' end
+        if fresh ~= 'running' then ended = ordered(storedAt) elseif status and status ~= 'running' then ended = '' end
         status = fresh
         if newNames and newNames ~= names then names = merge(names, newNames) end
       end
-      updated = at
-      answers[answered] = digits(head) .. ',' .. at .. known
+      updated = storedAt
+      results[resultCount] = digits(head) .. ',' .. storedAt .. known
     end
   end
   if updated then
-    out[n + 1], out[n + 2], n = 'h', digits(head), n + 2
-    if status == 'running' then out[n + 1], out[n + 2], n = 'u', updated, n + 2 end
-    if status ~= wasStatus then out[n + 1], out[n + 2], n = 's', status, n + 2 end
-    if names ~= wasNames then out[n + 1], out[n + 2], n = 'p', names, n + 2 end
-    if began ~= wasBegun then out[n + 1], out[n + 2], n = 'b', began, n + 2 end
-    if ended then out[n + 1], out[n + 2], n = 'e', ended, n + 2 end
-    if n <= 1000 then
-      call('HSET', key, unpack(out))
+    writes[size + 1], writes[size + 2], size = 'h', digits(head), size + 2
+    if status == 'running' then writes[size + 1], writes[size + 2], size = 'u', updated, size + 2 end
+    if status ~= wasStatus then writes[size + 1], writes[size + 2], size = 's', status, size + 2 end
+    if names ~= wasNames then writes[size + 1], writes[size + 2], size = 'p', names, size + 2 end
+    if began ~= wasBegun then writes[size + 1], writes[size + 2], size = 'b', began, size + 2 end
+    if ended then writes[size + 1], writes[size + 2], size = 'e', ended, size + 2 end
+    if size <= 1000 then
+      call('HSET', key, unpack(writes))
     else
-      for from = 1, n, 1000 do call('HSET', key, unpack(out, from, math.min(from + 999, n))) end
+      for from = 1, size, 1000 do call('HSET', key, unpack(writes, from, math.min(from + 999, size))) end
     end
     if status ~= wasStatus or ended then
       local set = indexOf(tag, status, names)
       if wasStatus then
         local was = indexOf(tag, wasStatus, wasNames)
         if was ~= set then call('ZREM', was, name) end
-        -- Releases before have one index for all.
+        -- Earlier releases have one index for all runs.
         if sub(was, #tag + 2, #tag + 2) == '_' then call('ZREM', tag .. ':' .. wasStatus, name) end
       end
       gather(indexed, set, status == 'running' and began or ended, name)
@@ -208,22 +247,22 @@ for index = 1, some do
       end
     end
     if names ~= wasNames and sub(names, -3) ~= '""]' then
-      local called = cjson.decode(names)
-      if called[4] ~= '' then gather(indexed, tag .. ':flow:' .. called[4], began, name) end
-      local gone = wasNames and cjson.decode(wasNames)[5]
-      if gone and gone ~= 0 then for _, one in ipairs(gone) do call('ZREM', tag .. ':tag:' .. one, name) end end
-      if called[5] and called[5] ~= 0 then
-        for _, one in ipairs(called[5]) do gather(indexed, tag .. ':tag:' .. one, began, name) end
+      local current = cjson.decode(names)
+      if current[4] ~= '' then gather(indexed, tag .. ':flow:' .. current[4], began, name) end
+      local oldTags = wasNames and cjson.decode(wasNames)[5]
+      if oldTags and oldTags ~= 0 then for _, one in ipairs(oldTags) do call('ZREM', tag .. ':tag:' .. one, name) end end
+      if current[5] and current[5] ~= 0 then
+        for _, one in ipairs(current[5]) do gather(indexed, tag .. ':tag:' .. one, began, name) end
       end
     end
-    if head > wasHead then gather(woken, tag .. wake, head, name) end
+    if head > wasHead then gather(woken, tag .. channelSuffix, head, name) end
   end
 end
 
 for key, members in pairs(indexed) do call('ZADD', key, unpack(members)) end
 for channel, heads in pairs(woken) do call(publish, channel, 'e' .. encode(heads)) end
 
-local answer = table.concat(answers, ';')
-call('SET', callKey, callNumber .. ' ' .. answer, 'PX', 600000)
-return answer
+local result = table.concat(results, ';')
+call('SET', callKey, callNumber .. ' ' .. result, 'PX', 600000)
+return result
 `

@@ -13,15 +13,15 @@ import { checkAppend } from './check-append.ts'
 import { encodeEvent, encodeNames, fieldOf } from './codec.ts'
 import type { Shards } from './shards.ts'
 
-/** How many appends, and characters, one call carries at most: Redis does nothing else meanwhile. */
-const MOST_APPENDS = 64
-const MOST_TEXT = 256 * 1024
-/** How many calls may be on their way to one Redis: while it is at one, this process prepares another. */
-const LANES = 2
+/** The maximum number of appends and of characters in one call, because a script blocks Redis. */
+const MAX_APPENDS = 64
+const MAX_TEXT = 256 * 1024
+/** How many calls may be in flight to one Redis. While it runs one, this process prepares the next. */
+const PIPELINES = 2
 
 interface Pending {
   stream: string
-  /** Drafts with data of their own. */
+  /** Drafts with copies of their data. */
   events: readonly EventDraft[]
   options: AppendOptions
   texts: readonly string[]
@@ -31,17 +31,17 @@ interface Pending {
 }
 
 /**
- * Appends that are asked for while a call is on its way travel together in the next one. One call at
- * a time on a lane keeps the order, and lets the store tell a call that comes again from a new one.
+ * Creates the appender. Appends that are made while a call is in flight are sent together in the next call. A pipeline has one call
+ * in flight at a time. This preserves the order of appends, and allows the script to recognize a repeated call.
  */
 export function createAppender(redis: RedisPort, shards: Shards) {
   const append = defineScript(redis, APPEND)
   const client = randomUUID()
   const channel = wakeChannel('', redis.database)
   const publish = redis.cluster ? 'SPUBLISH' : 'PUBLISH'
-  const lanes: ReturnType<typeof createLane>[] = []
+  const pipelines: ReturnType<typeof createPipeline>[] = []
 
-  function createLane(tag: string, number: number) {
+  function createPipeline(tag: string, number: number) {
     const callKey = `${tag}:call:${client}:${number}`
     let queue: Pending[] = []
     let calls = 0
@@ -51,14 +51,14 @@ export function createAppender(redis: RedisPort, shards: Shards) {
     function schedule(): void {
       if (scheduled || busy) return
       scheduled = true
-      // After all that is going on now: a job that starts and ends meanwhile stores both at once.
+      // Runs after the current call stack, so that a job that starts and ends in it stores both with one call.
       process.nextTick(flush)
     }
 
     function take(): Pending[] {
       let size = 0
       let count = 0
-      while (count < queue.length && count < MOST_APPENDS && (count === 0 || size < MOST_TEXT)) {
+      while (count < queue.length && count < MAX_APPENDS && (count === 0 || size < MAX_TEXT)) {
         size += queue[count]!.size
         count++
       }
@@ -76,7 +76,7 @@ export function createAppender(redis: RedisPort, shards: Shards) {
       })
     }
 
-    /** Appends what travels together. What Redis refuses for the sake of one is halved until that one stands alone. */
+    /** Sends a batch. If Redis rejects it because of one append, splits it in halves until that append is alone. */
     async function send(batch: readonly Pending[]): Promise<void> {
       try {
         await call(batch)
@@ -91,19 +91,19 @@ export function createAppender(redis: RedisPort, shards: Shards) {
     }
 
     async function call(batch: readonly Pending[]): Promise<void> {
-      // By stream, which the script looks up once; within a stream in the order they came.
+      // Grouped by stream, because the script reads each stream once. The order within a stream is preserved.
       const groups = [...Map.groupBy(batch, ({ stream }) => stream)].map(([stream, some]) => ({
         stream,
-        units: unite(some),
+        units: mergeAppends(some),
       }))
       const header = JSON.stringify(
         groups.flatMap(({ stream, units }) => [shards.tagOf(stream), stream, ...headerOf(stream, units)]),
       )
       const sent = groups.flatMap(({ units }) => units)
       const texts = sent.flatMap(({ members }) => members.flatMap((one) => one.texts))
-      const answer = await append([`${tag}:log`], [callKey, ++calls, publish, channel, header, ...texts])
-      const answers = (answer as string).split(';')
-      for (const [index, unit] of sent.entries()) resolveUnit(unit, answers[index]!)
+      const reply = await append([`${tag}:log`], [callKey, ++calls, publish, channel, header, ...texts])
+      const results = (reply as string).split(';')
+      for (const [index, unit] of sent.entries()) resolveUnit(unit, results[index]!)
     }
 
     return (pending: Pending): void => {
@@ -114,29 +114,29 @@ export function createAppender(redis: RedisPort, shards: Shards) {
 
   return (stream: string, events: readonly EventDraft[], options: AppendOptions): Promise<AppendResult> => {
     checkAppend(stream, events, options)
-    const number = redis.cluster ? shards.indexOf(stream) : shards.hashOf(stream) % LANES
-    const lane = (lanes[number] ??= createLane(shards.tags[redis.cluster ? number : 0]!, number))
+    const number = redis.cluster ? shards.indexOf(stream) : shards.hashOf(stream) % PIPELINES
+    const pipeline = (pipelines[number] ??= createPipeline(shards.tags[redis.cluster ? number : 0]!, number))
     const texts = events.map(encodeEvent)
     const size = texts.reduce((sum, text) => sum + text.length, 0)
-    return new Promise((resolve, reject) => lane({ stream, events, options, texts, size, resolve, reject }))
+    return new Promise((resolve, reject) => pipeline({ stream, events, options, texts, size, resolve, reject }))
   }
 }
 
-/** Fields that are loaded of every stream, which positions count from. */
+/** The number of fields that the script reads of every stream. The positions of further fields follow. */
 const ALWAYS_LOADED = 4
 
-/** Appends to one stream that the store may take as one, since what refuses the first refuses them all. */
+/** Successive appends to one stream that are sent as one append, because they are accepted or rejected together. */
 interface Unit {
   members: Pending[]
   options: AppendOptions
 }
 
-/** The start and the end of a job that was over before its start was sent are one unit, which halves its cost. */
-function unite(appends: readonly Pending[]): Unit[] {
+/** Merges appends into units. If a job ends before its start was sent, both are one unit, which halves the cost. */
+function mergeAppends(appends: readonly Pending[]): Unit[] {
   const units: Unit[] = []
   for (const pending of appends) {
     const last = units.at(-1)
-    if (last && isOne(last, pending)) {
+    if (last && canMerge(last, pending)) {
       last.members.push(pending)
       last.options = { ...last.options, run: mergeRuns(last.options.run, pending.options.run) }
     } else units.push({ members: [pending], options: pending.options })
@@ -144,7 +144,7 @@ function unite(appends: readonly Pending[]): Unit[] {
   return units
 }
 
-function isOne({ members, options: before }: Unit, { options: after }: Pending): boolean {
+function canMerge({ members, options: before }: Unit, { options: after }: Pending): boolean {
   const { unless, fence, expectedSeq, reopen, run } = before
   const open = run?.status === undefined || run.status === 'running'
   const same = unless === after.unless && fence?.job === after.fence?.job && fence?.token === after.fence?.token
@@ -161,7 +161,7 @@ function withoutUndefined(patch: RunPatch): RunPatch {
   return Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined))
 }
 
-/** What the script has to know of the appends to one stream, see there. */
+/** Returns the part of the header that describes the appends to one stream. `append-script.ts` documents its format. */
 function headerOf(stream: string, units: readonly Unit[]): (string | number | boolean)[] {
   const positions = new Map<string, number>()
   const position = (field: string | undefined): number | false => {
@@ -188,15 +188,15 @@ function headerOf(stream: string, units: readonly Unit[]): (string | number | bo
   return [positions.size, ...positions.keys(), units.length, ...described]
 }
 
-/** `!reason,head`, or `head,ts` and the positions of those whose key was known. */
-function resolveUnit({ members }: Unit, answer: string): void {
-  if (answer.startsWith('!')) {
-    const [reason, head] = answer.slice(1).split(',')
+/** Resolves the appends of a unit. `append-script.ts` documents the format of the result. */
+function resolveUnit({ members }: Unit, result: string): void {
+  if (result.startsWith('!')) {
+    const [reason, head] = result.slice(1).split(',')
     const refusal = { ok: false, reason: reason as AppendRefusal['reason'], head: Number(head) } as const
     for (const { resolve } of members) resolve(refusal)
     return
   }
-  const [last, ts, ...known] = answer.split(',').map(Number) as [number, number, ...number[]]
+  const [last, ts, ...known] = result.split(',').map(Number) as [number, number, ...number[]]
   const count = members.reduce((sum, { events }) => sum + events.length, 0)
   let head = last - (count - known.length)
   let position = 0

@@ -3,7 +3,8 @@ import { invalid, type AppendOptions, type EventDraft } from '../../../../kernel
 const STATUSES: readonly unknown[] = ['running', 'completed', 'failed', 'cancelled']
 
 /**
- * Refuses what the script cannot read, or what would be stored as another text: it carries the appends of others too.
+ * Rejects an append that the script cannot read, or whose texts would change in the store. The check comes first, because one call of
+ * the script contains several appends.
  *
  * @throws QueueError `OPTION_INVALID`
  */
@@ -14,9 +15,9 @@ export function checkAppend(stream: string, events: readonly EventDraft[], optio
   if (unless !== undefined) checkText('Option "unless" of an append', unless)
   if (fence !== undefined) {
     checkText('The job of a fence', fence.job)
-    checkWhole('The token of a fence', fence.token)
+    checkInteger('The token of a fence', fence.token)
   }
-  if (expectedSeq !== undefined) checkWhole('Option "expectedSeq" of an append', expectedSeq)
+  if (expectedSeq !== undefined) checkInteger('Option "expectedSeq" of an append', expectedSeq)
   if (run === undefined) return
   if (run.status !== undefined && !STATUSES.includes(run.status)) {
     throw invalid('The status of a run', STATUSES.join(', '), run.status)
@@ -29,6 +30,6 @@ function checkText(what: string, value: unknown): void {
   if (typeof value !== 'string' || !value.isWellFormed()) throw invalid(what, 'well-formed text', value)
 }
 
-function checkWhole(what: string, value: unknown): void {
-  if (!Number.isSafeInteger(value)) throw invalid(what, 'a whole number', value)
+function checkInteger(what: string, value: unknown): void {
+  if (!Number.isSafeInteger(value)) throw invalid(what, 'an integer', value)
 }

@@ -2,13 +2,13 @@ import type { EventDraft, RunInfo, RunPatch, StoredEvent } from '../../../../ker
 import { decodeJson, encodeJson } from '../../../lib/json.ts'
 import { tagsOf } from '../../lib/tags.ts'
 
-/** An event as it lies in the log: JSON, with data as the payload codec writes it. */
+/** Encodes an event for the log: JSON, with `data` in the format of the payload codec. */
 export function encodeEvent({ type, key, flow, step, stepId, attempt, data }: EventDraft): string {
   const envelope = JSON.stringify({ type, key, flow, step, stepId, attempt })
   return data === undefined ? envelope : `${envelope.slice(0, -1)},"data":${encodeJson(data)}}`
 }
 
-/** `ts` is when the store took the event in, which is what the id of its entry begins with. */
+/** Decodes an event of the log. The id of its entry begins with the time at which Redis stored it, which is its `ts`. */
 export function decodeEvent(runId: string, seq: number, entryId: string, text: string): StoredEvent {
   const { type, flow, step, stepId, attempt, data, key } = decodeJson(text) as EventDraft
   const ts = Number.parseInt(entryId, 10)
@@ -16,8 +16,8 @@ export function decodeEvent(runId: string, seq: number, entryId: string, text: s
 }
 
 /**
- * The field of a stream for a key or the fence of a job. Many end with the name of the stream, and most
- * streams are small: such ones leave it out, which is a third of their size.
+ * Returns the field of a stream's hash for a key (`k`) or for the fence of a job (`t`). Many of these names end with the name of the
+ * stream. Such a field has an upper case letter and omits the name of the stream, which saves a third of the size of a small stream.
  */
 export function fieldOf(kind: 'k' | 't', stream: string, name: string): string {
   if (stream === '' || !name.endsWith(stream)) return `${kind}:${name}`
@@ -27,8 +27,8 @@ export function fieldOf(kind: 'k' | 't', stream: string, name: string): string {
 type Names = [name: string, queue: string, jobId: string | true, flow: string, tags?: readonly string[] | 0]
 
 /**
- * What a run is called, short enough for a compact hash: a job that shares its run's id is `true`. Tags
- * only if they are set, and 0 if to none, since Lua has no empty array.
+ * Encodes the names of a run, short enough for a compact hash. A job with the same id as its run is encoded as `true`. Tags are
+ * present only if they are set. An empty list of tags is encoded as 0, because Lua has no empty array.
  */
 export function encodeNames(runId: string, { name = '', queue = '', jobId = '', flow = '', tags }: RunPatch): string {
   const names: Names = [name, queue, jobId === runId ? true : jobId, flow]
@@ -36,7 +36,7 @@ export function encodeNames(runId: string, { name = '', queue = '', jobId = '', 
   return JSON.stringify(names)
 }
 
-/** The fields of a stream that tell of its run. */
+/** The fields of a stream's hash that describe its run: status, names, start, update, end, head. */
 export const RUN_FIELDS = ['s', 'p', 'b', 'u', 'e', 'h'] as const
 
 export function decodeRun(runId: string, fields: readonly (string | null)[]): RunInfo {

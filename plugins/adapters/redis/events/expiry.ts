@@ -1,21 +1,21 @@
 import type { ExpirePolicy, StreamHead } from '../../../../kernel/index.ts'
 import { defineScript, type RedisPort } from '../lib/redis.ts'
 import { createOldestFirst } from '../lib/oldest.ts'
-import { onePerOutcome } from '../lib/sweeps.ts'
+import { coalesceSweeps } from '../lib/sweeps.ts'
 import { FORGET, FORGET_STREAMS } from './scripts.ts'
 import type { Shards } from './shards.ts'
 
-/** Forgets ended runs of all shards, what ended first in front. */
+/** Creates the function that deletes ended runs of all shards, oldest first. */
 export function createExpiry(redis: RedisPort, { tags }: Shards) {
   const oldestFirst = createOldestFirst(redis)
   const script = defineScript(redis, FORGET)
 
-  return onePerOutcome(async ({ outcome, ...bounds }: ExpirePolicy) => {
+  return coalesceSweeps(async ({ outcome, ...bounds }: ExpirePolicy) => {
     const forget = (index: string): Promise<number> => {
       const tagOf = new Map(tags.map((tag) => [`${tag}:${index}`, tag]))
-      return oldestFirst([...tagOf.keys()], bounds, async (going) => {
-        const bounded = going.flatMap(({ key, upTo, limit }) => [tagOf.get(key)!, upTo, limit])
-        return Number(await script([going[0]!.key], [index, ...bounded]))
+      return oldestFirst([...tagOf.keys()], bounds, async (deletions) => {
+        const bounded = deletions.flatMap(({ key, upTo, limit }) => [tagOf.get(key)!, upTo, limit])
+        return Number(await script([deletions[0]!.key], [index, ...bounded]))
       })
     }
     const counts = await Promise.all([forget(outcome), forget(`_${outcome}`)])
@@ -23,10 +23,10 @@ export function createExpiry(redis: RedisPort, { tags }: Shards) {
   })
 }
 
-/** How many streams one call is given. */
-const STREAMS = 200
+/** The maximum number of streams in one call. */
+const MAX_STREAMS = 200
 
-/** Forgets streams that are no runs, shard by shard. */
+/** Creates the function that deletes streams that are not runs, shard by shard. */
 export function createForgetter(
   redis: RedisPort,
   { tagOf }: Shards,
@@ -36,11 +36,11 @@ export function createForgetter(
   async function forget(tag: string, heads: readonly StreamHead[]): Promise<number> {
     let total = 0
     for (let from = 0; from < heads.length;) {
-      const some = heads.slice(from, from + STREAMS)
+      const some = heads.slice(from, from + MAX_STREAMS)
       const pairs = some.flatMap(({ stream, seq }) => [stream, seq])
-      const [gone, looked] = (await script([`${tag}:r:${some[0]!.stream}`], [tag, ...pairs])) as [number, number]
-      total += gone
-      from += looked
+      const [deleted, processed] = (await script([`${tag}:r:${some[0]!.stream}`], [tag, ...pairs])) as [number, number]
+      total += deleted
+      from += processed
     }
     return total
   }

@@ -9,21 +9,26 @@ type Deliver = (events: readonly StoredEvent[]) => void
 
 interface Listener {
   deliver: Deliver
-  /** `seq` of the last event it was given. */
+  /** The `seq` of the last delivered event. */
   cursor: number
-  /** Still replays what came before; it joins the others when it has caught up with them. */
+  /** True while it reads older events by itself. It joins the other listeners when it has caught up with them. */
   replaying: boolean
   left: boolean
 }
 
-/** How many events one step delivers. */
+/** The maximum number of events in one delivery. */
 const STEP = 500
-/** Milliseconds before reading is tried again after a failure. */
+/** How long to wait after a failed read, in milliseconds. */
 const RETRY = 500
 
 export type Follower = ReturnType<typeof createFollower>
 
-/** Follows one stream for all its listeners in this process: reads from its cursor when woken. */
+/**
+ * Follows one stream for all its listeners in this process. It reads events after its cursor when it is woken.
+ *
+ *     listener:  replaying ── caught up with the others ──> live ── unsubscribed ──> left
+ *     follower:  idle ── wake(seq) with seq > cursor ──> pumping ── cursor reached `wanted` ──> idle
+ */
 export function createFollower(stream: string, { read, head }: Reads, reporter: Reporter) {
   const listeners = new Set<Listener>()
   let cursor = Infinity
@@ -33,22 +38,21 @@ export function createFollower(stream: string, { read, head }: Reads, reporter: 
   let stopped = false
   let reported = false
 
-  function give(listener: Listener, events: readonly StoredEvent[]): void {
+  function deliverTo(listener: Listener, events: readonly StoredEvent[]): void {
     const fresh = events.filter(({ seq }) => seq > listener.cursor)
     if (fresh.length === 0 || listener.left) return
     listener.cursor = fresh.at(-1)!.seq
-    // Data of its own for each, as with every read.
     listener.deliver(fresh)
   }
 
-  /** Once, however often it is tried again. */
+  /** Reports a failed read once, however often it is repeated. */
   function report(error: unknown): void {
-    if (!reported) reporter.error(`Run ${stream} could not be followed; trying again.`, error)
+    if (!reported) reporter.error(`Run ${stream} could not be read for its subscribers. The read is repeated.`, error)
     reported = true
   }
 
-  /** Events behind a seq. Those that were trimmed before they could be read are gone: it goes on behind them. */
-  async function readBehind(after: number): Promise<{ from: number; events: readonly StoredEvent[] }> {
+  /** Reads the events after a `seq`. If events were trimmed before they could be read, it continues after them. */
+  async function readAfter(after: number): Promise<{ from: number; events: readonly StoredEvent[] }> {
     try {
       const events = await read(stream, { after, limit: STEP })
       reported = false
@@ -56,8 +60,10 @@ export function createFollower(stream: string, { read, head }: Reads, reporter: 
     } catch (error) {
       const trimmed = isQueueError(error, 'EVENTS_TRIMMED') ? Number(error.details?.trimmed) : NaN
       if (!(trimmed > after)) throw error
-      reporter.warn(`Events ${after + 1} to ${trimmed} of run ${stream} were trimmed before a follower had read them.`)
-      return readBehind(trimmed)
+      reporter.warn(
+        `Subscribers of run ${stream} miss the events ${after + 1} to ${trimmed}, because they were trimmed.`,
+      )
+      return readAfter(trimmed)
     }
   }
 
@@ -68,11 +74,11 @@ export function createFollower(stream: string, { read, head }: Reads, reporter: 
       for (;;) {
         if (stopped || wanted <= cursor) return
         const upTo = wanted
-        const { from, events } = await readBehind(cursor)
+        const { from, events } = await readAfter(cursor)
         cursor = events.at(-1)?.seq ?? from
-        // What was announced may be gone already; do not look for it again.
+        // The announced events may have been deleted already. They are not read again.
         if (events.length < STEP && wanted === upTo) wanted = cursor
-        for (const listener of listeners) if (!listener.replaying) give(listener, events)
+        for (const listener of listeners) if (!listener.replaying) deliverTo(listener, events)
       }
     } catch (error) {
       if (stopped) return
@@ -86,16 +92,16 @@ export function createFollower(stream: string, { read, head }: Reads, reporter: 
   async function replay(listener: Listener): Promise<void> {
     for (;;) {
       const before = cursor
-      const { from, events } = await readBehind(listener.cursor)
+      const { from, events } = await readAfter(listener.cursor)
       if (listener.left || stopped) return
       listener.cursor = Math.max(listener.cursor, from)
-      give(listener, events)
-      // The others may have been given more while it read.
+      deliverTo(listener, events)
+      // The other listeners may have received more events during the read.
       if (events.length < STEP && (listener.cursor >= cursor || cursor === before)) break
     }
     listener.replaying = false
     if (cursor === Infinity) cursor = listener.cursor
-    // What it has read, the others may still be waiting for.
+    // The other listeners may not have received the events that it has read.
     else wanted = Math.max(wanted, listener.cursor)
     void pump()
   }
@@ -116,13 +122,13 @@ export function createFollower(stream: string, { read, head }: Reads, reporter: 
       wanted = Math.max(wanted, seq)
       void pump()
     },
-    /** Without `after`, from the newest event on. */
+    /** Adds a listener. Without `after`, it starts after the newest event. */
     async add(after: number | undefined, deliver: Deliver): Promise<() => void> {
       adding++
       const listener: Listener = { deliver, cursor: after ?? 0, replaying: true, left: false }
       try {
         if (after === undefined) listener.cursor = await head(stream)
-        // Refuses at once what was trimmed.
+        // Rejects immediately if the events after `after` were trimmed.
         else await read(stream, { after, limit: 1 })
       } finally {
         adding--

@@ -4,15 +4,15 @@ import type { RedisPort } from '../lib/redis.ts'
 import { decodeEvent } from './codec.ts'
 import type { Shards } from './shards.ts'
 
-/** How many entries, of an append each, one step delivers. */
+/** The maximum number of log entries in one delivery. Each entry contains the events of an append. */
 const STEP = 200
-/** Milliseconds before reading is tried again after a failure. */
+/** How long to wait after a failed read, in milliseconds. */
 const RETRY = 500
 
 export interface GlobalFollower {
-  /** Something happened in a shard. */
+  /** Call this when a shard has new events. */
   wake(shard: number): void
-  /** Resolves once everything stored by now has been delivered. */
+  /** Resolves once all events that are stored now have been delivered. */
   replay(): Promise<void>
   stop(): void
 }
@@ -20,8 +20,8 @@ export interface GlobalFollower {
 type LogEntry = [id: string, fields: string[]]
 
 /**
- * Follows every stream by the logs of the shards. Its cursor is a JSON object: for each shard the id
- * of the last log entry delivered.
+ * Follows all streams by reading the logs of the shards. Its cursor is a JSON object with the id of the last delivered log entry of
+ * each shard.
  */
 export async function createGlobalFollower(
   { client }: RedisPort,
@@ -41,7 +41,7 @@ export async function createGlobalFollower(
     return new Map(ends.flatMap((id, shard) => (id === undefined ? [] : [[shard, id]])))
   }
 
-  /** Answers whether there may be more. */
+  /** Delivers the next entries of a shard. Resolves with true if there may be more. */
   async function step(shard: number): Promise<boolean> {
     const from = cursors.get(shard)
     const start = from === undefined ? '-' : `(${from}`
@@ -55,9 +55,9 @@ export async function createGlobalFollower(
   }
 
   async function pump(): Promise<void> {
-    // A Set also hands out what is added while it is gone through.
+    // The iteration over a Set includes shards that are added meanwhile.
     for (const shard of dirty) {
-      // Taken off before the look, so that what happens meanwhile is looked at again.
+      // Deleted before the read, so that a shard with events during the read is read again.
       dirty.delete(shard)
       try {
         if (await step(shard)) dirty.add(shard)
@@ -86,7 +86,7 @@ export async function createGlobalFollower(
   }
 }
 
-/** Its fields are `s` stream, `n` seq of the first event, and an `e` for each. */
+/** Decodes a log entry. Its fields are `s` (the stream), `n` (the `seq` of the first event), and one `e` for each event. */
 function decodeEntry([id, [, stream, , first, ...texts]]: LogEntry): StoredEvent[] {
   const events: StoredEvent[] = []
   for (let index = 0; index < texts.length / 2; index++) {
@@ -105,8 +105,8 @@ function parseCursor(text: string): Map<number, string> {
       }
     }
   } catch {
-    // Told below.
+    // Thrown below.
   }
-  const came = text.slice(0, 100)
-  throw new QueueError('OPTION_INVALID', `"after" of "*" is a cursor that a listener was given; got "${came}".`)
+  const got = text.slice(0, 100)
+  throw new QueueError('OPTION_INVALID', `"after" of "*" must be a cursor that a listener received; got "${got}".`)
 }

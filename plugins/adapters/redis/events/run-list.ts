@@ -4,22 +4,24 @@ import { decodeRun } from './codec.ts'
 import { LONG_RUN, SCAN_RUNS } from './run-scripts.ts'
 import type { Shards } from './shards.ts'
 
-/** How many runs one call looks at: Redis does nothing else meanwhile. */
-const MOST_LOOKED_AT = 600
-/** How many indexes one call looks at. */
-const MOST_SOURCES = 64
-/** The least that is worth a look at an index. */
-const LEAST_PAGE = 8
+/** The maximum number of runs that one call reads, because a script blocks Redis. */
+const MAX_RUNS = 600
+/** The maximum number of indexes that one call reads. */
+const MAX_SOURCES = 64
+/** The minimum number of runs to read of an index. */
+const MIN_PAGE = 8
 
-/** A run and its fields in the order of `RUN_FIELDS`. */
+/** A run, and its fields in the order of `RUN_FIELDS`. */
 type Row = [runId: string, status: string, names: string, began: string, ...others: string[]]
 type Page = [next: string, seen: number, rows: Row[]]
 
-/** An index that is gone through from its newest member on. No run behind `from` began later than that. */
+/** An index that is read from its newest member on. */
 interface Source {
   tag: string
   key: string
+  /** The score at which the next page begins. No remaining run began later. */
   from: string
+  /** How many members with the score `from` were read already. */
   seen: number
   done: boolean
 }
@@ -27,17 +29,17 @@ interface Source {
 const ENDED: readonly RunInfo['status'][] = ['completed', 'failed', 'cancelled']
 
 /**
- * Finds runs, newest first, page by page of the indexes that may hold them, until none that is left can be newer than
- * what was found.
+ * Creates the function that lists runs, newest first. It reads pages of all indexes that may contain matching runs, until no
+ * remaining run can be newer than the runs found so far.
  *
- * What has ended is indexed by its end, apart where it ran on a queue of the engine's own, and a run began before it ended. So a search for runs that began before a
- * moment looks at those that ended up to a second after it, and at the index of runs that took longer than a second,
- * which is by begin.
+ * Indexes of ended runs are ordered by the end of the runs. Runs on the engine's own queues have separate indexes, whose names begin
+ * with `_`. A search for runs that began before a moment reads the runs that ended up to one second after it, and the index `long`.
+ * That index contains the runs that took longer than a second, ordered by their start.
  */
 export function createRunList(redis: RedisPort, shards: Shards) {
   const scan = defineScript(redis, SCAN_RUNS)
 
-  /** When a run began, which is finer in the store than what a run tells; for one that is gone, the end of its millisecond. */
+  /** Returns the start of a run with the precision of the store. For a deleted run, returns the end of its millisecond. */
   async function beganOf({ runId, startedAt }: NonNullable<RunFilter['after']>): Promise<string> {
     const began = await redis.client.hget(`${shards.tagOf(runId)}:r:${runId}`, 'b')
     return Number.parseInt(began ?? '', 10) === startedAt ? began! : `${startedAt}.9999`
@@ -59,12 +61,12 @@ export function createRunList(redis: RedisPort, shards: Shards) {
     return [...running, ...ended.flatMap((index) => source(index, latestEnd)), ...long]
   }
 
-  /** Indexes that one call may look at together: on a Cluster each shard has a slot of its own. */
+  /** Groups indexes that one call may read together. On a Cluster, each shard has its own slot. */
   function groupsOf(sources: readonly Source[]): Source[][] {
     const byNode = redis.cluster ? [...Map.groupBy(sources, ({ tag }) => tag).values()] : [[...sources]]
     return byNode.flatMap((some) => {
       const groups: Source[][] = []
-      for (let from = 0; from < some.length; from += MOST_SOURCES) groups.push(some.slice(from, from + MOST_SOURCES))
+      for (let from = 0; from < some.length; from += MAX_SOURCES) groups.push(some.slice(from, from + MAX_SOURCES))
       return groups
     })
   }
@@ -76,15 +78,15 @@ export function createRunList(redis: RedisPort, shards: Shards) {
     const began = after && (await beganOf(after))
     const wanted = { s: status, n: name, q: queue, flow, hideInternal, before, began, last: after?.runId }
     const sources = sourcesOf(filter, began, before)
-    /** Whether a look takes as much as it may: the first may find all that is wanted at once. */
-    let whole = began !== undefined || before !== undefined
+    /** True if a read uses full pages. The first read uses small ones, because they often contain enough runs. */
+    let fullPages = began !== undefined || before !== undefined
     let found = new Map<string, Row>()
 
-    async function look(group: readonly Source[]): Promise<void> {
-      const share = Math.max(LEAST_PAGE, Math.floor(MOST_LOOKED_AT / group.length))
-      const count = whole ? share : Math.min(share, Math.max(LEAST_PAGE, limit))
-      const asked = group.map(({ tag, key, from, seen }) => [tag, key, from, seen])
-      const reply = await scan([`${group[0]!.tag}:running`], [JSON.stringify({ ...wanted, sources: asked, count })])
+    async function readPages(group: readonly Source[]): Promise<void> {
+      const share = Math.max(MIN_PAGE, Math.floor(MAX_RUNS / group.length))
+      const count = fullPages ? share : Math.min(share, Math.max(MIN_PAGE, limit))
+      const requested = group.map(({ tag, key, from, seen }) => [tag, key, from, seen])
+      const reply = await scan([`${group[0]!.tag}:running`], [JSON.stringify({ ...wanted, sources: requested, count })])
       for (const [index, [next, seen, rows]] of (reply as Page[]).entries()) {
         const source = group[index]!
         if (next === '') source.done = true
@@ -96,8 +98,8 @@ export function createRunList(redis: RedisPort, shards: Shards) {
     for (;;) {
       const open = sources.filter(({ done }) => !done)
       if (open.length === 0) break
-      await Promise.all(groupsOf(open).map(look))
-      whole = true
+      await Promise.all(groupsOf(open).map(readPages))
+      fullPages = true
       if (found.size < limit) continue
       const newest = [...found.values()].toSorted(newestFirst).slice(0, limit)
       found = new Map(newest.map((row) => [row[0], row]))
@@ -109,7 +111,7 @@ export function createRunList(redis: RedisPort, shards: Shards) {
   }
 }
 
-/** As the script orders them. */
+/** Compares runs in the same order as the script. */
 function newestFirst([a, , , aBegan]: Row, [b, , , bBegan]: Row): number {
   return Number(bBegan) - Number(aBegan) || Buffer.compare(Buffer.from(b), Buffer.from(a))
 }

@@ -1,48 +1,58 @@
-/** Milliseconds. Runs that took longer have an index of their own, by begin; see `run-list.ts`. */
+/** Runs that took longer than this many milliseconds are in the index `long`, which is ordered by their start. See `run-list.ts`. */
 export const LONG_RUN = 1000
 
 /**
- * One page of each of some indexes, from a score downwards: what matches, and where the next page begins.
+ * Reads one page of each of several indexes of runs, in descending order of their scores.
  *
- * The argument is JSON: `sources`, each a shard, an index, a score and how many of that score were seen; `count`, how
- * many members to look at of each; and what a run has to be. Answers for each source: the score and the number seen of
- * it where the next page begins (or `''` at the end), and the rows that match: name and fields.
+ * ARGV[1] is a JSON object:
+ *
+ * - `sources`: the indexes, each as `[tag of the shard, name of the index, score, seen]`. The page begins at the score, after `seen`
+ *   members with that score.
+ * - `count`: the maximum number of members to read of each index.
+ * - the filter: `s` status, `n` name, `q` queue, `flow`, `hideInternal`, `before` (start), `began` and `last` (start and name of the
+ *   last run of the previous page).
+ *
+ * Returns for each source `[score, seen, rows]`: where the next page begins (the score is `''` at the end), and the matching runs. A
+ * row is the name of the run, followed by the fields of `RUN_FIELDS` (see `codec.ts`).
  */
 export const SCAN_RUNS = `
 local wanted = cjson.decode(ARGV[1])
 local last = wanted.began and tonumber(wanted.began)
 local out = {}
 
--- By bytes, as sorted sets are, since Lua compares by the locale of the server.
+-- Compares names by bytes, like sorted sets do. The operators of Lua use the locale of the server.
 local function newer(a, b)
   if a.began ~= b.began then return a.began > b.began end
-  for at = 1, math.min(#a.name, #b.name) do
-    local one, other = string.byte(a.name, at), string.byte(b.name, at)
+  for position = 1, math.min(#a.name, #b.name) do
+    local one, other = string.byte(a.name, position), string.byte(b.name, position)
     if one ~= other then return one > other end
   end
   return #a.name > #b.name
 end
 
-local function fits(name, run)
-  if not run[1] or (wanted.s and run[1] ~= wanted.s) then return false end
-  local row = { name = name, began = tonumber(run[3] or 0) }
+-- run: the fields of RUN_FIELDS.
+local function matches(name, run)
+  local status, encodedNames, began = run[1], run[2], run[3]
+  if not status or (wanted.s and status ~= wanted.s) then return false end
+  local row = { name = name, began = tonumber(began or 0) }
   if wanted.before and row.began >= wanted.before then return false end
   if last and not newer({ began = last, name = wanted.last }, row) then return false end
-  local called = run[2] and cjson.decode(run[2]) or {}
-  return (not wanted.n or called[1] == wanted.n) and (not wanted.q or called[2] == wanted.q)
-    and (not wanted.flow or called[4] == wanted.flow)
-    and not (wanted.hideInternal and called[2] and string.sub(called[2], 1, 1) == '_')
+  local names = encodedNames and cjson.decode(encodedNames) or {}
+  local runName, queue, flow = names[1], names[2], names[4]
+  return (not wanted.n or runName == wanted.n) and (not wanted.q or queue == wanted.q)
+    and (not wanted.flow or flow == wanted.flow)
+    and not (wanted.hideInternal and queue and string.sub(queue, 1, 1) == '_')
 end
 
 for index, source in ipairs(wanted.sources) do
   local tag, key, from, seen = source[1], source[1] .. source[2], source[3], source[4]
   local page = redis.call('ZRANGE', key, from, '-inf', 'BYSCORE', 'REV', 'LIMIT', seen, wanted.count, 'WITHSCORES')
   local rows = {}
-  for at = 1, #page, 2 do
-    local name, score = page[at], page[at + 1]
+  for position = 1, #page, 2 do
+    local name, score = page[position], page[position + 1]
     if score == from then seen = seen + 1 else from, seen = score, 1 end
     local run = redis.call('HMGET', tag .. ':r:' .. name, 's', 'p', 'b', 'u', 'e', 'h')
-    if fits(name, run) then
+    if matches(name, run) then
       local row = { name }
       for field = 1, 6 do row[field + 1] = run[field] or '' end
       rows[#rows + 1] = row
@@ -53,7 +63,13 @@ end
 return out
 `
 
-/** Puts long runs of an index of ended ones into the index of those, a page at a time; answers whether there are more. */
+/**
+ * Adds long runs to the index `long`. It reads one page of an index of ended runs.
+ *
+ * ARGV: the tag of the shard, the outcome, the rank of the first run to read, the number of runs to read.
+ *
+ * Returns 1 if the index may have more runs, or else 0.
+ */
 export const INDEX_LONG = `
 local tag, outcome, from, count = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local names = redis.call('ZRANGE', tag .. ':' .. outcome, from, from + count - 1)

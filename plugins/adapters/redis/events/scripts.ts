@@ -1,17 +1,33 @@
-/** Where the text of an event is in the fields of its entry in the log, which tell the seq of the first. */
+/*
+ * The scripts of the event store. `append-script.ts` documents the keys and their fields. `tag` is the hash tag of a shard, `name` the
+ * name of a stream; `<tag>:r:<name>` is the hash of the stream.
+ */
+
+/**
+ * Lua function: returns the JSON text of an event. `entry` is the log entry of the event, `[id, fields]`, with the fields
+ * `s, <stream>, n, <seq of the first event>, e, <event>, e, <event>, …`.
+ */
 const FIND = `
 local function textOf(entry, seq)
   return entry and entry[2][6 + 2 * (seq - tonumber(entry[2][4]))]
 end
 `
 
-/** Answers what was trimmed, then ids of entries and texts of the events after one seq up to another. */
+/**
+ * Reads events of a stream.
+ *
+ * ARGV: tag, name, the `seq` after which to read, the last `seq` to read, the maximum number of events, `1` to read the newest events
+ * of the range instead of the oldest.
+ *
+ * Returns the `seq` up to which events were trimmed, the `seq` of the first event, and then the entry id and the JSON text of each
+ * event in ascending order.
+ */
 export const READ = `${FIND}
 local tag, name = ARGV[1], ARGV[2]
 local after, last, count, reverse = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6] == '1'
 local key = tag .. ':r:' .. name
-local known = redis.call('HMGET', key, 'h', 'x')
-local head, trimmed = tonumber(known[1] or 0), tonumber(known[2] or 0)
+local stream = redis.call('HMGET', key, 'h', 'x')
+local head, trimmed = tonumber(stream[1] or 0), tonumber(stream[2] or 0)
 local from, to = math.max(after, trimmed) + 1, math.min(last, head)
 if reverse then from = math.max(from, to - count + 1) else to = math.min(to, from + count - 1) end
 local out = { tostring(trimmed), tostring(from) }
@@ -27,7 +43,7 @@ end
 return out
 `
 
-/** The event with a key: its seq, the id of its entry and its text. */
+/** Reads the event with a key. ARGV: tag, name, the field of the key. Returns its `seq`, entry id and JSON text, or an empty list. */
 export const BY_KEY = `${FIND}
 local tag, name = ARGV[1], ARGV[2]
 local key = tag .. ':r:' .. name
@@ -37,6 +53,7 @@ if not id then return {} end
 return { seq, id, textOf(redis.call('XRANGE', tag .. ':log', id, id)[1], seq) }
 `
 
+/** Stores a snapshot if the stream exists. ARGV: tag, name, the reducer, the `seq`, the encoded state. */
 export const PUT_SNAPSHOT = `
 local tag, name = ARGV[1], ARGV[2]
 local key = tag .. ':r:' .. name
@@ -45,7 +62,10 @@ redis.call('HSET', key, 'm', 1)
 return redis.call('HSET', tag .. ':snap:' .. name, ARGV[4] .. ':' .. ARGV[3], ARGV[5])
 `
 
-/** The newest snapshot of a reducer up to a seq: its seq and state. */
+/**
+ * Reads the newest snapshot of a reducer up to a `seq`. ARGV: tag, name, the reducer, the `seq`. Fields of the hash are named
+ * `<seq>:<reducer>`. Returns the `seq` and the state, or an empty list.
+ */
 export const GET_SNAPSHOT = `
 local key = ARGV[1] .. ':snap:' .. ARGV[2]
 local reducer, limit = ARGV[3], tonumber(ARGV[4])
@@ -59,12 +79,15 @@ if not found then return {} end
 return { tostring(best), redis.call('HGET', key, found) }
 `
 
-/** How many events one call drops at most: Redis does nothing else meanwhile. */
-const MOST_DROPPED = 2000
+/** The maximum number of events that one call drops, because a script blocks Redis. */
+const MAX_DROPPED = 2000
 
 /**
- * Drops events up to a seq that a snapshot covers, as many as one call may; answers 1 when there are more, and -1 when
- * no snapshot covers them. Their keys stay.
+ * Drops events up to a `seq`, if a snapshot covers them. The keys of the events stay, so that they are not appended again.
+ *
+ * ARGV: tag, name, the `seq`.
+ *
+ * Returns 0 when all are dropped, 1 if another call has to drop more, and -1 if no snapshot covers them.
  */
 export const TRIM = `
 local tag, name, seq = ARGV[1], ARGV[2], tonumber(ARGV[3])
@@ -77,8 +100,8 @@ for _, field in ipairs(redis.call('HKEYS', tag .. ':snap:' .. name)) do
 end
 if not covered then return -1 end
 local from, last = tonumber(known[2] or 0) + 1, math.min(seq, tonumber(known[1]))
-local to = math.min(last, from + ${MOST_DROPPED} - 1)
--- An entry goes with the last of its events.
+local to = math.min(last, from + ${MAX_DROPPED} - 1)
+-- An entry is deleted together with the last of its events.
 local kept = redis.call('HGET', key, tostring(to + 1))
 for first = from, to, 500 do
   local fields, gone = {}, {}
@@ -94,7 +117,8 @@ return to < last and 1 or 0
 `
 
 const COLLECT = `
--- The ids of entries that hold events of a run from one seq on; answers where the next call goes on, if there are more.
+-- Adds the ids of the log entries of the events from one seq on to ids. Uses up the budget in the variable left. Returns the seq at
+-- which the next call has to continue, or nil if all events are collected.
 local function collect(ids, key, from, head)
   while from <= head do
     if left <= 0 then return from end
@@ -109,32 +133,37 @@ end
 `
 
 /**
- * Forgets the runs of shards that ended with an outcome first (with `_` before it: on queues of the engine's own), and all
- * they hold: for each shard up to a moment, and so many at most. Of a run with more events than a call may drop, the
- * oldest go, and it goes with a later call.
+ * Deletes the oldest runs of one outcome with all their data. If a run has more events than one call may drop, the call drops its
+ * oldest events, and a later call deletes the run.
+ *
+ * ARGV: the name of the index, which is the outcome (with the prefix `_` for the engine's own queues). Then for each shard: its tag,
+ * the score up to which runs are deleted, and the maximum number of runs.
+ *
+ * Returns the number of deleted runs.
  */
 export const FORGET = `
 local call, suffix, forgotten = redis.call, ':' .. ARGV[1], 0
 local outcome = string.gsub(ARGV[1], '^_', '')
-local left = ${MOST_DROPPED}
+local left = ${MAX_DROPPED}
 
 ${COLLECT}
-for at = 2, #ARGV, 3 do
-  local tag, upTo, limit = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+for arg = 2, #ARGV, 3 do
+  local tag, upTo, limit = ARGV[arg], ARGV[arg + 1], ARGV[arg + 2]
   local names = call('ZRANGE', tag .. suffix, '-inf', upTo, 'BYSCORE', 'LIMIT', 0, limit)
   local keys, ids, gone = {}, {}, {}
   for _, name in ipairs(names) do
     if left <= 0 then break end
     local key = tag .. ':r:' .. name
-    -- Most runs have few events, and no snapshot.
-    local known = call('HMGET', key, 'p', 'h', '1', '2', '3', '4', 'm', 'x', 's')
-    local called, head, trimmed = known[1], tonumber(known[2] or 0), tonumber(known[8] or 0)
+    -- Most runs have at most four events and no snapshot, so one call reads everything.
+    local fields = call('HMGET', key, 'p', 'h', '1', '2', '3', '4', 'm', 'x', 's')
+    local encodedNames, head, hasSnapshots = fields[1], tonumber(fields[2] or 0), fields[7]
+    local trimmed, status = tonumber(fields[8] or 0), fields[9]
     local rest
-    -- A release before may have opened it again, and knows nothing of the index of the engine's own.
-    local stale = known[9] ~= outcome
+    -- An instance of the release before may have reopened the run. It does not update the index of the engine's own queues.
+    local stale = status ~= outcome
     if not stale and trimmed < 4 then
       for field = 3, 6 do
-        local id = known[field]
+        local id = fields[field]
         if id and id ~= ids[#ids] then ids[#ids + 1] = id end
       end
     end
@@ -145,9 +174,10 @@ for at = 2, #ARGV, 3 do
       left = left - 1
       gone[#gone + 1] = name
       if not stale then keys[#keys + 1] = key end
-      if not stale and known[7] then keys[#keys + 1] = tag .. ':snap:' .. name end
-      if not stale and called and string.sub(called, -3) ~= '""]' then
-        local names = cjson.decode(called)
+      if not stale and hasSnapshots then keys[#keys + 1] = tag .. ':snap:' .. name end
+      -- Names that end with an empty flow have neither flow nor tags.
+      if not stale and encodedNames and string.sub(encodedNames, -3) ~= '""]' then
+        local names = cjson.decode(encodedNames)
         if names[4] ~= '' then call('ZREM', tag .. ':flow:' .. names[4], name) end
         if names[5] and names[5] ~= 0 then
           for _, one in ipairs(names[5]) do call('ZREM', tag .. ':tag:' .. one, name) end
@@ -167,32 +197,37 @@ return forgotten
 `
 
 /**
- * Forgets streams of a shard that are no runs, if their newest event is the given one. Drops only the oldest events of a
- * stream that has more than one call may drop. Arguments: the shard, then names and seqs. Returns how many streams were
- * forgotten, and how many of the given ones were processed: the last of these may have events left, and is passed again.
+ * Deletes streams of a shard that are not runs, if their newest event is still the given one. If a stream has more events than one
+ * call may drop, the call drops its oldest events and stops.
+ *
+ * ARGV: the tag of the shard, then for each stream its name and the `seq` of its newest event.
+ *
+ * Returns the number of deleted streams, and the number of processed arguments. The caller passes the remaining streams again.
  */
 export const FORGET_STREAMS = `
 local call, tag = redis.call, ARGV[1]
-local left, looked, forgotten = ${MOST_DROPPED}, 0, 0
+local left, processed, forgotten = ${MAX_DROPPED}, 0, 0
 ${COLLECT}
 local keys, ids = {}, {}
-for at = 2, #ARGV, 2 do
+for arg = 2, #ARGV, 2 do
   if left <= 0 then break end
-  local key = tag .. ':r:' .. ARGV[at]
-  local known = call('HMGET', key, 'h', 's', 'x', 'm')
-  if known[1] == ARGV[at + 1] and not known[2] then
-    local rest = collect(ids, key, tonumber(known[3] or 0) + 1, tonumber(known[1]))
+  local name, expected = ARGV[arg], ARGV[arg + 1]
+  local key = tag .. ':r:' .. name
+  local fields = call('HMGET', key, 'h', 's', 'x', 'm')
+  local head, status, trimmed, hasSnapshots = fields[1], fields[2], fields[3], fields[4]
+  if head == expected and not status then
+    local rest = collect(ids, key, tonumber(trimmed or 0) + 1, tonumber(head))
     if rest then
       call('HSET', key, 'x', tostring(rest - 1))
       break
     end
     forgotten = forgotten + 1
     keys[#keys + 1] = key
-    if known[4] then keys[#keys + 1] = tag .. ':snap:' .. ARGV[at] end
+    if hasSnapshots then keys[#keys + 1] = tag .. ':snap:' .. name end
   end
-  left, looked = left - 1, looked + 1
+  left, processed = left - 1, processed + 1
 end
 for from = 1, #ids, 1000 do call('XDEL', tag .. ':log', unpack(ids, from, math.min(from + 999, #ids))) end
 for from = 1, #keys, 1000 do call('UNLINK', unpack(keys, from, math.min(from + 999, #keys))) end
-return { forgotten, looked }
+return { forgotten, processed }
 `

@@ -4,7 +4,7 @@ import { defineScript, hashTag, type RedisPort } from '../lib/redis.ts'
 import { INDEX_LONG } from './run-scripts.ts'
 
 export interface Shards {
-  /** What the keys of each shard start with: a hash tag, so that a shard lives in one slot. */
+  /** The prefix of the keys of each shard: a hash tag, so that all keys of a shard are in one slot. */
   readonly tags: readonly string[]
   indexOf(stream: string): number
   hashOf(stream: string): number
@@ -13,15 +13,15 @@ export interface Shards {
 
 export function createShards({ prefix, shards }: RedisPort): Shards {
   const tags = Array.from({ length: shards }, (_, index) => hashTag(`${prefix}:s${index}`))
-  // Most calls have one shard, whose index is known.
+  // With a single shard, which is the common case, no hash is needed.
   const indexOf = (stream: string): number => (shards === 1 ? 0 : crc32(stream) % shards)
   return { tags, indexOf, hashOf: (stream) => crc32(stream), tagOf: (stream) => tags[indexOf(stream)]! }
 }
 
 /**
- * Streams are found by the number of shards, so the store remembers the first one.
+ * Stores the number of shards at the first start, and checks it at every later start. The shard of a stream depends on it.
  *
- * @throws QueueError `CONFIG_INVALID` when it differs
+ * @throws QueueError `CONFIG_INVALID` if the stored number differs
  */
 export async function fixShards(redis: RedisPort): Promise<void> {
   const { client, prefix, shards } = redis
@@ -30,13 +30,16 @@ export async function fixShards(redis: RedisPort): Promise<void> {
   const stored = Number(await client.hget(key, 'shards'))
   if (stored === shards) return indexLongRuns(redis)
   const hint = `Set redis.shards to ${stored}, or use another redis.prefix.`
-  throw new QueueError('CONFIG_INVALID', `The events under "${prefix}" lie in ${stored} shards, not ${shards}. ${hint}`)
+  throw new QueueError(
+    'CONFIG_INVALID',
+    `The events under "${prefix}" are stored in ${stored} shards, but redis.shards is ${shards}. ${hint}`,
+  )
 }
 
-/** How many runs one call looks at. */
+/** The number of runs that one call reads. */
 const PAGE = 500
 
-/** Runs that ended before there was an index of long ones are put into it, once. */
+/** Adds the runs of earlier releases to the index `long`. Does nothing after it has completed once. */
 async function indexLongRuns(redis: RedisPort): Promise<void> {
   const { client, prefix } = redis
   const key = `${prefix}:events`

@@ -17,7 +17,7 @@ import { BY_KEY, GET_SNAPSHOT, PUT_SNAPSHOT, READ, TRIM } from './scripts.ts'
 import { createShards } from './shards.ts'
 import { createSubscribers } from './subscribers.ts'
 
-/** How many events one call reads. */
+/** The maximum number of events that one call reads. */
 const PAGE = 500
 
 export function createRedisEventStore(redis: RedisPort, kernel: Pick<Kernel, 'config' | 'reporter'>): EventStore {
@@ -32,7 +32,7 @@ export function createRedisEventStore(redis: RedisPort, kernel: Pick<Kernel, 'co
 
   const keyOf = (stream: string): string => `${shards.tagOf(stream)}:r:${stream}`
 
-  /** A script with the key of a stream, its shard and its name, and what else it takes. */
+  /** Calls a script with the key of a stream, the tag of its shard, its name, and further arguments. */
   const onStream = (script: typeof readScript, stream: string, ...args: (string | number)[]): Promise<unknown> =>
     script([keyOf(stream)], [shards.tagOf(stream), stream, ...args])
 
@@ -50,8 +50,8 @@ export function createRedisEventStore(redis: RedisPort, kernel: Pick<Kernel, 'co
     const reply = await onStream(readScript, stream, after, last, count, reverse ? 1 : 0)
     const [trimmed, from, ...entries] = reply as [string, string, ...string[]]
     if (after < Number(trimmed)) {
-      const hint = `It starts at ${Number(trimmed) + 1}; start from a snapshot.`
-      throw new QueueError('EVENTS_TRIMMED', `Run ${stream} has no events left after seq ${after}. ${hint}`, {
+      const hint = `Its events start at seq ${Number(trimmed) + 1}. Start from a snapshot.`
+      throw new QueueError('EVENTS_TRIMMED', `The events of run ${stream} after seq ${after} were trimmed. ${hint}`, {
         details: { trimmed: Number(trimmed) },
       })
     }
@@ -69,7 +69,7 @@ export function createRedisEventStore(redis: RedisPort, kernel: Pick<Kernel, 'co
     const moment = until instanceof Date ? until.getTime() : Infinity
     const found: StoredEvent[] = []
     for (;;) {
-      // Filters decide after reading, so a bounded search asks for no more than it may need.
+      // Filters apply after reading. Without a filter, a limited read requests only as many events as it needs.
       const unfiltered = types === undefined && moment === Infinity
       const count = unfiltered ? Math.max(1, Math.min(PAGE, limit - found.length)) : PAGE
       const events = await page(stream, after, last, count, reverse)
@@ -118,11 +118,12 @@ export function createRedisEventStore(redis: RedisPort, kernel: Pick<Kernel, 'co
     forget: createForgetter(redis, shards),
     checkHealth: () => redis.checkHealth(),
     async trim(stream, seq) {
-      let answer: unknown
-      do answer = await onStream(trim, stream, seq)
-      while (answer === 1)
-      if (answer !== -1) return
-      throw new QueueError('EVENTS_CONFLICT', `No snapshot of run ${stream} covers seq ${seq}, so nothing was trimmed.`)
+      let result: unknown
+      do result = await onStream(trim, stream, seq)
+      while (result === 1)
+      if (result !== -1) return
+      const message = `Run ${stream} was not trimmed: no snapshot covers seq ${seq}. Store a snapshot first.`
+      throw new QueueError('EVENTS_CONFLICT', message)
     },
     close() {
       subscribers.close()

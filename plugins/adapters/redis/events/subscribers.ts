@@ -16,16 +16,17 @@ import { createGlobalFollower, type GlobalFollower } from './global-follower.ts'
 import type { Shards } from './shards.ts'
 import { createWakeUps } from './wake-ups.ts'
 
-/** Who follows which stream in this process, on one connection for all. */
+/** Creates the registry of subscribers of this process. All subscriptions share one connection. */
 export function createSubscribers(redis: RedisPort, shards: Shards, reads: Reads, reporter: Reporter) {
   const followers = new Map<string, Follower>()
   const globals = new Set<GlobalFollower>()
   const receivers = new Map<string, Set<NonNullable<SubscribeOptions['onMessage']>>>()
-  /** How many follow something in a shard. */
+  /** The number of subscriptions per shard. */
   const interest = new Map<number, number>()
   const allShards = shards.tags.map((_tag, shard) => shard)
 
-  const guard = (call: () => unknown): void => callListener(reporter, 'A listener of an event stream failed.', call)
+  const callSafely = (call: () => unknown): void =>
+    callListener(reporter, 'A listener of an event stream failed.', call)
 
   const wakeUps = createWakeUps(
     redis,
@@ -38,7 +39,7 @@ export function createSubscribers(redis: RedisPort, shards: Shards, reads: Reads
       onMessages(stream, messages) {
         for (const name of [stream, '*']) {
           for (const receive of receivers.get(name) ?? []) {
-            for (const message of messages) guard(() => receive(message, stream))
+            for (const message of messages) callSafely(() => receive(message, stream))
           }
         }
       },
@@ -65,22 +66,22 @@ export function createSubscribers(redis: RedisPort, shards: Shards, reads: Reads
 
   function listen(stream: string, onMessage: SubscribeOptions['onMessage']): () => void {
     if (!onMessage) return () => {}
-    // A wrapper of its own, since one receiver may be given twice.
+    // Wrapped, because the same function may be registered twice.
     const receive: typeof onMessage = (message, from) => onMessage(message, from)
-    const there = receivers.get(stream) ?? new Set()
-    receivers.set(stream, there.add(receive))
+    const registered = receivers.get(stream) ?? new Set()
+    receivers.set(stream, registered.add(receive))
     return () => {
-      there.delete(receive)
-      if (there.size === 0 && receivers.get(stream) === there) receivers.delete(stream)
+      registered.delete(receive)
+      if (registered.size === 0 && receivers.get(stream) === registered) receivers.delete(stream)
     }
   }
 
   async function followAll(after: string | undefined, listener: StreamListener): Promise<() => void> {
     const follower = await createGlobalFollower(redis, shards, after, (events, cursor) =>
-      guard(() => listener(events, cursor)),
+      callSafely(() => listener(events, cursor)),
     )
     globals.add(follower)
-    // What is stored comes before what is yet to be, whatever the shards.
+    // Stored events are delivered before new ones, even across shards.
     await follower.replay()
     return () => {
       globals.delete(follower)
@@ -91,7 +92,7 @@ export function createSubscribers(redis: RedisPort, shards: Shards, reads: Reads
   async function followOne(stream: string, after: number | undefined, listener: StreamListener): Promise<() => void> {
     let follower = followers.get(stream)
     if (!follower) followers.set(stream, (follower = createFollower(stream, reads, reporter)))
-    const deliver = (events: readonly StoredEvent[]): void => guard(() => listener(events))
+    const deliver = (events: readonly StoredEvent[]): void => callSafely(() => listener(events))
     const opened = follower
     const stop = await opened.add(after, deliver).catch((error: unknown) => {
       forget()
@@ -112,16 +113,19 @@ export function createSubscribers(redis: RedisPort, shards: Shards, reads: Reads
       { after, onMessage }: SubscribeOptions,
       listener: StreamListener,
     ): Promise<Unsubscribe> {
-      const every = stream === '*'
-      if (every && typeof after === 'number') {
-        throw new QueueError('OPTION_INVALID', `"after" of "*" is a cursor that a listener was given; got ${after}.`)
+      const followsAll = stream === '*'
+      if (followsAll && typeof after === 'number') {
+        throw new QueueError(
+          'OPTION_INVALID',
+          `"after" of "*" must be a cursor that a listener received; got ${after}.`,
+        )
       }
-      const from = every || after === undefined ? undefined : seqAfter(after)
-      const joined = every ? allShards : [shards.indexOf(stream)]
+      const from = followsAll || after === undefined ? undefined : seqAfter(after)
+      const joined = followsAll ? allShards : [shards.indexOf(stream)]
       await join(joined)
       const mute = listen(stream, onMessage)
       try {
-        const stop = every
+        const stop = followsAll
           ? await followAll(after as string | undefined, listener)
           : await followOne(stream, from, listener)
         let left = false

@@ -4,35 +4,38 @@ import { decodeJson } from '../../../lib/json.ts'
 import { wakeChannel, type RedisClient, type RedisPort } from '../lib/redis.ts'
 import type { Shards } from './shards.ts'
 
-/** How often followers look for themselves on a Cluster, whose client resubscribes without telling. */
-const CLUSTER_LOOK = 1000
+/** The poll interval on a Cluster, in milliseconds. The Cluster client resubscribes without an event. */
+const CLUSTER_POLL = 1000
 
-/** How often, in milliseconds, it is reported that others send to our channels. */
+/** The minimum time between two reports of foreign messages on our channels, in milliseconds. */
 const REPORT_EVERY = 60_000
 
 export interface WakeUpHandlers {
-  /** A stream has events up to a seq. */
+  /** Called when a stream has events up to the `seq` `head`. */
   onEvents(shard: number, stream: string, head: number): void
   onMessages(stream: string, messages: readonly StreamMessage[]): void
-  /** Wake-ups may have been missed. */
+  /** Called when wake-ups may have been missed. */
   onGap(): void
 }
 
 /**
- * One connection that is told when something happens in the shards that somebody follows. It only
- * wakes; what happened is read from the store, so that a lost connection loses nothing.
+ * Creates the connection that receives wake-ups for the shards with subscribers. A wake-up contains no events. Followers read them from
+ * the store, so a lost connection loses nothing. The text of a message on a channel is one of:
+ *
+ *     e<JSON>   the heads of streams with new events: [seq, stream, seq, stream, …]
+ *     m<JSON>   published messages of a stream
  */
 export function createWakeUps(redis: RedisPort, { tags }: Shards, handlers: WakeUpHandlers, reporter: Reporter) {
   const channelOf = (shard: number): string => wakeChannel(tags[shard]!, redis.database)
   const shardOf = new Map(tags.map((_tag, shard) => [channelOf(shard), shard]))
-  /** Channels, and when what happens there wakes. */
+  /** The channels with subscribers, and the promise of each SUBSCRIBE. */
   const wanted = new Map<string, Promise<void>>()
   let connection: RedisClient | undefined
   let opening: Promise<RedisClient> | undefined
-  let looking: NodeJS.Timeout | undefined
+  let polling: NodeJS.Timeout | undefined
   let reportAgain = 0
 
-  /** Any client of the server may send to a channel: what is no message of ours is passed over. */
+  /** Handles a message. Any client of the server may publish on a channel, so foreign messages are ignored. */
   function receive(channel: string, text: string): void {
     const shard = shardOf.get(channel)
     if (shard === undefined) return
@@ -50,8 +53,9 @@ export function createWakeUps(redis: RedisPort, { tags }: Shards, handlers: Wake
     const now = performance.now()
     if (now < reportAgain) return
     reportAgain = now + REPORT_EVERY
-    const what = `A message on channel ${channel} is none of ours and was passed over`
-    reporter.warn(`${what}: ${text.slice(0, 100)}. Find out who sends it. Others within a minute are not reported.`)
+    const what = `A message on channel ${channel} was ignored, because it is not from nuxt-queue`
+    const hint = 'Find out which client sends it. Further messages within a minute are not reported.'
+    reporter.warn(`${what}: ${text.slice(0, 100)}. ${hint}`)
   }
 
   async function subscribe(on: RedisClient, channels: readonly string[]): Promise<void> {
@@ -61,7 +65,7 @@ export function createWakeUps(redis: RedisPort, { tags }: Shards, handlers: Wake
 
   async function open(): Promise<RedisClient> {
     const on = redis.connect()
-    // Resubscribing is done here, because followers may look only once it is.
+    // This function resubscribes by itself, because followers may read only after the subscription is active.
     if (!on.isCluster) (on as Redis).options.autoResubscribe = false
     connection = on
     on.on(redis.cluster ? 'smessage' : 'message', receive)
@@ -73,13 +77,13 @@ export function createWakeUps(redis: RedisPort, { tags }: Shards, handlers: Wake
           handlers.onGap()
         },
         (error: unknown) => {
-          // Without the right to it there is no use in trying; where the connection went, the next one does it anew.
+          // A retry does not help if the user lacks the right. If the connection was lost, the next `ready` subscribes again.
           if (error instanceof Error && error.message.startsWith('NOPERM')) first.reject(error)
         },
       )
     })
     on.connect().catch(() => {})
-    if (redis.cluster) looking = setInterval(handlers.onGap, CLUSTER_LOOK)
+    if (redis.cluster) polling = setInterval(handlers.onGap, CLUSTER_POLL)
     await first.promise
     return on
   }
@@ -95,7 +99,7 @@ export function createWakeUps(redis: RedisPort, { tags }: Shards, handlers: Wake
   }
 
   return {
-    /** Resolves once whatever happens in these shards from now on wakes. */
+    /** Resolves once the subscriptions to these shards are active. */
     async follow(followed: readonly number[]): Promise<void> {
       const channels = followed.map(channelOf)
       const fresh = channels.filter((channel) => !wanted.has(channel))
@@ -114,7 +118,7 @@ export function createWakeUps(redis: RedisPort, { tags }: Shards, handlers: Wake
       left.catch(() => {})
     },
     close(): void {
-      clearInterval(looking)
+      clearInterval(polling)
       wanted.clear()
       connection?.disconnect()
     },
@@ -124,23 +128,23 @@ export function createWakeUps(redis: RedisPort, { tags }: Shards, handlers: Wake
 function readMessages(text: string): { stream: string; messages: readonly StreamMessage[] } | undefined {
   try {
     const { stream, messages } = decodeJson(text) as { stream: string; messages: StreamMessage[] }
-    const ours =
+    const valid =
       typeof stream === 'string' && Array.isArray(messages) && messages.every((one) => typeof one?.type === 'string')
-    return ours ? { stream, messages } : undefined
+    return valid ? { stream, messages } : undefined
   } catch {
     return undefined
   }
 }
 
-/** Pairs of a seq and a stream. */
+/** Parses pairs of a `seq` and a stream. */
 function readHeads(text: string): readonly (number | string)[] | undefined {
   try {
     const heads = JSON.parse(text) as unknown
-    const ours =
+    const valid =
       Array.isArray(heads) &&
       heads.length % 2 === 0 &&
       heads.every((one, index) => (index % 2 === 0 ? Number.isSafeInteger(one) : typeof one === 'string'))
-    return ours ? (heads as (number | string)[]) : undefined
+    return valid ? (heads as (number | string)[]) : undefined
   } catch {
     return undefined
   }

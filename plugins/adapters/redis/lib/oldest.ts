@@ -2,8 +2,13 @@ import type { ExpirePolicy } from '../../../../kernel/index.ts'
 import { defineScript, type RedisPort } from './redis.ts'
 
 /**
- * For each index of what has ended: how much there is, how much ended before each of two moments, and when
- * those did that are at every so many-th place, from the oldest on.
+ * Counts and samples sorted sets whose scores are the moments at which their members ended.
+ *
+ * KEYS: the sorted sets. ARGV: `before` and `since`, two bounds of scores; `step`, the distance of two samples; `samples`, the
+ * maximum number of samples per set.
+ *
+ * Returns for each set: the number of members, the number up to `before`, the number up to `since`, and the scores at the ranks
+ * `step`, 2 × `step`, and so on, oldest first.
  */
 const PEEK = `
 local before, since, step, samples = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -14,8 +19,8 @@ for index, key in ipairs(KEYS) do
   if count > 0 then
     old = redis.call('ZCOUNT', key, '-inf', before)
     early = since == '+inf' and count or redis.call('ZCOUNT', key, '-inf', since)
-    for place = step, math.min(samples * step, count), step do
-      moments[#moments + 1] = redis.call('ZRANGE', key, place - 1, place - 1, 'WITHSCORES')[2]
+    for rank = step, math.min(samples * step, count), step do
+      moments[#moments + 1] = redis.call('ZRANGE', key, rank - 1, rank - 1, 'WITHSCORES')[2]
     end
   end
   out[index] = { count, old, early, moments }
@@ -23,33 +28,36 @@ end
 return out
 `
 
-/** How many one call forgets at most: Redis does nothing else meanwhile. */
-const MOST_FORGOTTEN = 256
-/** How many moments of a sorted set are looked at. */
+/** The maximum number of members that one call deletes, because a script blocks Redis. */
+const MAX_DELETED = 256
+/** The number of samples per sorted set. */
 const SAMPLES = 8
 
-/** The members of a sorted set that go: the oldest up to a score, so many at most. */
-export interface Going {
+/** The members of a sorted set to delete: the oldest ones up to the score `upTo`, at most `limit`. */
+export interface Deletion {
   key: string
   upTo: string
   limit: number
 }
 
-/** Forgets from sorted sets that one script may use together; answers how much was there. */
-type Forget = (going: readonly Going[]) => Promise<number>
-/** Moments as Redis takes them: what ended before the first goes, and what did not before the second stays. */
+/** Deletes members of sorted sets that one script may access together. Resolves with the number of deleted members. */
+type Forget = (deletions: readonly Deletion[]) => Promise<number>
+/** The bounds of a policy. `before` and `since` are scores in the syntax of Redis. */
 interface Bounds {
+  /** Everything that ended before it is deleted. */
   before: string
+  /** Members that exceed the number to keep are deleted if they ended before it. */
   since: string
-  /** Nothing that ended at or after it goes, for whatever reason. */
+  /** Nothing that ended at or after this moment is deleted. */
   end: number
 }
 
 type Peeked = { key: string; count: number; old: number; early: number; moments: string[] }
 
 /**
- * Forgets, over many sorted sets with the moment of the end as score, what passes a bound of a policy:
- * what ended first goes first, whatever set it is in, and the cost is that of what goes.
+ * Creates a function that applies a policy to many sorted sets together: it deletes the members that exceed a bound of the
+ * policy, oldest first over all sets. The score of a member is the moment at which it ended. The cost depends only on the
+ * number of deleted members.
  */
 export function createOldestFirst(redis: RedisPort) {
   const script = defineScript(redis, PEEK)
@@ -67,21 +75,22 @@ export function createOldestFirst(redis: RedisPort) {
     }))
   }
 
-  /** Of a single set all goes that is before the last `keep`, wherever others that forget have come to meanwhile. */
-  async function beforeLast(key: string, keep: number, { since, end }: Bounds, left: number): Promise<Going[]> {
-    const place = -keep - 1
-    const [, upTo] = (await redis.client.call('zrange', [key, place, place, 'WITHSCORES'])) as string[]
+  /** In a single set, everything before the last `keep` members is deleted. This is correct even if other processes delete too. */
+  async function beforeLast(key: string, keep: number, { since, end }: Bounds, left: number): Promise<Deletion[]> {
+    const rank = -keep - 1
+    const [, upTo] = (await redis.client.call('zrange', [key, rank, rank, 'WITHSCORES'])) as string[]
     if (upTo === undefined) return []
-    return [{ key, upTo: Number(upTo) < end ? upTo : since, limit: Math.min(left, MOST_FORGOTTEN) }]
+    return [{ key, upTo: Number(upTo) < end ? upTo : since, limit: Math.min(left, MAX_DELETED) }]
   }
 
-  async function chooseFrom(keys: readonly string[], bounds: Bounds, left: number): Promise<Going[]> {
-    const batch = Math.min(left, MOST_FORGOTTEN)
+  async function chooseFrom(keys: readonly string[], bounds: Bounds, left: number): Promise<Deletion[]> {
+    const batch = Math.min(left, MAX_DELETED)
     const step = Math.max(1, Math.floor((2 * batch) / keys.length / SAMPLES))
-    // Between samples a set may hold older ones than what goes of another: they go in a closer look.
-    const most = step === 1 ? left : left - keys.length * step
+    // Up to `step` members per set lie between two samples, and their order among the sets is unknown. They are left for a later
+    // call with a smaller step.
+    const max = step === 1 ? left : left - keys.length * step
     const peeked = await peek(keys, bounds, step, SAMPLES)
-    return oldest(peeked, bounds.end, step, Math.min(most, MOST_FORGOTTEN))
+    return oldest(peeked, bounds.end, step, Math.min(max, MAX_DELETED))
   }
 
   return async (
@@ -94,20 +103,20 @@ export function createOldestFirst(redis: RedisPort) {
     const bounds: Bounds = { before: below(endedBefore), since: below(keepSince), end }
     let forgotten = 0
     for (;;) {
-      const holding = (await peek(keys, bounds)).filter(({ count }) => count > 0)
-      const total = holding.reduce((sum, { count }) => sum + count, 0)
-      const old = holding.reduce((sum, one) => sum + one.old, 0)
-      const early = holding.reduce((sum, one) => sum + one.early, 0)
+      const nonEmpty = (await peek(keys, bounds)).filter(({ count }) => count > 0)
+      const total = nonEmpty.reduce((sum, { count }) => sum + count, 0)
+      const old = nonEmpty.reduce((sum, one) => sum + one.old, 0)
+      const early = nonEmpty.reduce((sum, one) => sum + one.early, 0)
       const left = Math.max(old, Math.min(total - keep, early))
       if (left <= 0) return forgotten
-      const [first, ...others] = holding.map(({ key }) => key)
-      let going: Going[]
-      if (others.length > 0) going = await chooseFrom([first!, ...others], bounds, left)
-      else if (left > old) going = await beforeLast(first!, keep, bounds, left)
-      else going = [{ key: first!, upTo: bounds.before, limit: Math.min(left, MOST_FORGOTTEN) }]
-      if (going.length === 0) return forgotten
-      const gone = await Promise.all(groupsOf(going).map(forget))
-      forgotten += gone.reduce((sum, count) => sum + count, 0)
+      const [first, ...others] = nonEmpty.map(({ key }) => key)
+      let deletions: Deletion[]
+      if (others.length > 0) deletions = await chooseFrom([first!, ...others], bounds, left)
+      else if (left > old) deletions = await beforeLast(first!, keep, bounds, left)
+      else deletions = [{ key: first!, upTo: bounds.before, limit: Math.min(left, MAX_DELETED) }]
+      if (deletions.length === 0) return forgotten
+      const deleted = await Promise.all(groupsOf(deletions).map(forget))
+      forgotten += deleted.reduce((sum, count) => sum + count, 0)
     }
   }
 }
@@ -116,8 +125,11 @@ function below(moment: number): string {
   return moment === Infinity ? '+inf' : `(${moment}`
 }
 
-/** What goes by samples of which each stands for so many, as far as no set may hold older ones behind its last. */
-function oldest(peeked: readonly Peeked[], end: number, step: number, most: number): Going[] {
+/**
+ * Chooses the oldest members by their samples, each of which represents `step` members. It goes only as far as the samples of all
+ * sets reach, because a set may have older members after its last sample.
+ */
+function oldest(peeked: readonly Peeked[], end: number, step: number, max: number): Deletion[] {
   let certain = Infinity
   for (const { count, moments } of peeked) {
     if (moments.length * step < count && moments.length > 0) certain = Math.min(certain, Number(moments.at(-1)))
@@ -126,10 +138,10 @@ function oldest(peeked: readonly Peeked[], end: number, step: number, most: numb
     .flatMap(({ key, moments }) => moments.map((upTo) => ({ key, upTo, moment: Number(upTo) })))
     .filter(({ moment }) => moment <= certain && moment < end)
     .toSorted((a, b) => a.moment - b.moment)
-  const going = new Map<string, Going>()
-  for (const { key, upTo } of samples.slice(0, Math.floor(most / step))) {
-    const limit = (going.get(key)?.limit ?? 0) + step
-    going.set(key, { key, upTo, limit })
+  const deletions = new Map<string, Deletion>()
+  for (const { key, upTo } of samples.slice(0, Math.floor(max / step))) {
+    const limit = (deletions.get(key)?.limit ?? 0) + step
+    deletions.set(key, { key, upTo, limit })
   }
-  return [...going.values()]
+  return [...deletions.values()]
 }

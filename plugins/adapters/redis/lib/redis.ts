@@ -4,47 +4,47 @@ import { QueueError, type Unsubscribe } from '../../../../kernel/index.ts'
 
 export type RedisClient = Redis | Cluster
 
-/** Whether Redis takes calls. Reported once when it stops to, and once when it does again. */
+/** The state of an outage: whether Redis accepts calls. The start and the end of an outage are reported once each. */
 export interface Outage {
-  /** Why Redis takes no calls now, or no writes. */
+  /** Why Redis accepts no calls or no writes. `undefined` if it does. */
   readonly reason: QueueError | undefined
-  /** Redis has refused a call for a reason that passes. */
+  /** Call this when Redis refused a call for a temporary reason. */
   refused(error: Error): void
-  /** A call was taken after one that was refused. */
+  /** Call this when Redis accepted a call after it had refused one. */
   accepted(): void
-  /** Waits before a refused call is sent again. Rejects at once when the store is closed. */
+  /** Waits before a refused call is sent again. Rejects immediately when the store is closed. */
   pause(ms: number): Promise<void>
 }
 
-/** One Redis for every plugin that stores in it. */
+/** One Redis for all plugins that store data in it. */
 export interface RedisPort {
-  /** Commands of all plugins travel on it. Never block it, never subscribe on it. */
+  /** The connection for commands of all plugins. Do not use it for blocking commands or subscriptions. */
   readonly client: RedisClient
   readonly cluster: boolean
-  /** What every key starts with. */
+  /** The prefix of every key. */
   readonly prefix: string
-  /** Milliseconds after which a job whose worker gives no sign of life goes to another. */
+  /** Milliseconds without a renewal of the lease after which another worker runs the job. */
   readonly lease: number
-  /** How many slots the event streams are spread over. */
+  /** The number of hash slots for event streams. */
   readonly shards: number
-  /** Milliseconds that `enqueue` waits for a store that is away. */
+  /** How long `enqueue` waits for an unavailable Redis, in milliseconds. */
   readonly enqueueTimeout: number
-  /** The number of the database, which channels need to carry: Redis does not keep them apart. */
+  /** The number of the database. Channels contain it, because Redis does not separate channels by database. */
   readonly database: number
   readonly outage: Outage
-  /** Takes in what the clock of Redis said, and this machine's (`Date.now()`) before it was asked. */
+  /** Compares this machine's clock with a reading of the clock of Redis. `askedAt` is `Date.now()` before the request. */
   compareClock(storeNow: number, askedAt: number): void
-  /** Rejects with `STORE_UNAVAILABLE` unless Redis takes a write now. */
+  /** Rejects with `STORE_UNAVAILABLE` unless Redis accepts a write. */
   checkHealth(): Promise<void>
-  /** A connection of one's own, for what must not share one: blocking commands and subscriptions. Close it. */
+  /** Opens a separate connection for blocking commands or subscriptions. The caller closes it. */
   connect(): RedisClient
-  /** Calls back each time the command connection answers again after it was lost. */
+  /** Registers a callback for each time that the command connection is ready again. Returns a function that unregisters it. */
   onReconnect(callback: () => void): Unsubscribe
 }
 
 declare module 'nuxt-queue/kernel' {
   interface Ports {
-    /** The connection that the Redis adapters share. */
+    /** The Redis connection that the adapters share. */
     redis: RedisPort
   }
 }
@@ -53,42 +53,42 @@ type Argument = string | number
 export type Script = (keys: readonly string[], args: readonly Argument[]) => Promise<unknown>
 
 /**
- * What Redis says when it refuses a call before it has done anything, for a reason that passes: another script runs,
- * it loads its data, memory or disk is full, or it is no primary now. Such a call may be sent again.
+ * Errors with which Redis refuses a call for a temporary reason, before the call takes effect: another script is running, Redis is
+ * loading its data, memory or disk is full, or the server is not a primary. Such a call may be sent again.
  */
 const REFUSALS = /^(?:BUSY|LOADING|OOM|MISCONF|READONLY|MASTERDOWN|NOREPLICAS|CLUSTERDOWN|TRYAGAIN)\b/
-/** How long, in milliseconds, a refused call is sent again. One that a replica refused waits for a primary without a limit. */
+/** How long a refused call is sent again, in milliseconds. A call that a replica refused waits for a primary without a limit. */
 const PATIENCE = 30_000
 const FIRST_PAUSE = 50
 const LONGEST_PAUSE = 1000
 
-/** Whether Redis has refused a call for a reason that passes. Nothing of the call has taken effect. */
+/** Returns true if Redis refused a call for a temporary reason. The call has not taken effect. */
 export function isRefusal(error: unknown): error is Error {
   return error instanceof Error && REFUSALS.test(error.message)
 }
 
-/** Whether Redis has refused a call for what is in it. Where several share a call, one of them may be at fault. */
+/** Returns true if Redis rejected a call because of its content. If the call contains several items, one may be the cause. */
 export function isFault(error: unknown): boolean {
   return error instanceof Error && error.name === 'ReplyError' && !isRefusal(error)
 }
 
-/** @returns a `STORE_UNAVAILABLE` that says why Redis took no call */
+/** @returns a `STORE_UNAVAILABLE` error that says why Redis accepts no calls */
 export function unavailable(cause: unknown): QueueError {
   const why = cause instanceof Error ? cause.message : String(cause)
-  const message = `Redis takes no calls now: ${why} Try again once it does.`
+  const message = `Redis is not available: ${why} Try again when it is.`
   return new QueueError('STORE_UNAVAILABLE', message, { cause })
 }
 
 /**
- * A Lua script that runs by its hash, and is sent along when the server does not know it (yet, or any more). A call
- * that Redis refuses for a reason that passes is sent again for a while.
+ * Defines a Lua script. It is called by its hash, and its text is sent only if the server does not know it. A call that Redis
+ * refuses for a temporary reason is sent again for 30 seconds.
  *
- * @throws QueueError `STORE_UNAVAILABLE` when Redis goes on refusing it
+ * @throws QueueError `STORE_UNAVAILABLE` if Redis keeps refusing the call
  */
 export function defineScript({ client, outage }: Pick<RedisPort, 'client' | 'outage'>, lua: string): Script {
   const sha = createHash('sha1').update(lua).digest('hex')
 
-  async function insist(error: unknown, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+  async function retry(error: unknown, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
     const began = performance.now()
     let failure = error
     let refused = false
@@ -103,9 +103,9 @@ export function defineScript({ client, outage }: Pick<RedisPort, 'client' | 'out
         await outage.pause(pause)
       }
       try {
-        const answer = await client.call('eval', [lua, keys.length, ...keys, ...args])
+        const result = await client.call('eval', [lua, keys.length, ...keys, ...args])
         if (refused) outage.accepted()
-        return answer
+        return result
       } catch (again) {
         failure = again
       }
@@ -116,20 +116,20 @@ export function defineScript({ client, outage }: Pick<RedisPort, 'client' | 'out
     try {
       return await client.call('evalsha', [sha, keys.length, ...keys, ...args])
     } catch (error) {
-      return insist(error, keys, args)
+      return retry(error, keys, args)
     }
   }
 }
 
 /**
- * The channel of a shard. Redis keeps the databases of one server apart for keys, not for channels: all but database 0
- * have their number in the name.
+ * Returns the channel of a shard. Redis separates the databases of a server for keys but not for channels, so the name contains the
+ * number of the database, except for database 0.
  */
 export function wakeChannel(tag: string, database: number): string {
   return database === 0 ? `${tag}:wake` : `${tag}:wake:${database}`
 }
 
-/** How a key tells Redis Cluster its slot: all with one tag live together. */
+/** Returns a hash tag. Redis Cluster stores all keys with the same tag in one slot. */
 export function hashTag(name: string): string {
   return `{${name}}`
 }

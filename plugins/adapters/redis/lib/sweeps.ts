@@ -3,20 +3,20 @@ import type { CleanPolicy, RunOutcome } from '../../../../kernel/index.ts'
 /** Milliseconds between two sweeps of an outcome. */
 const PAUSE = 200
 
-/** Milliseconds that closing waits for a sweep that is under way. */
-const CLOSE_LIMIT = 2000
+/** How long `close` waits for a running sweep, in milliseconds. */
+const CLOSE_TIMEOUT = 2000
 
 export interface Sweeps {
   run(policy: CleanPolicy): Promise<number>
-  /** Sweeps no more; resolves when none is under way, or after two seconds, since the store may be away. */
+  /** Starts no more sweeps. Resolves when none is running, or after two seconds, because the store may be unavailable. */
   close(): Promise<void>
 }
 
 /**
- * One sweep of an outcome at a time in a process: those asked for meanwhile become one, with the newest
- * bounds, since what is in excess would only be found again. What it forgot is told to the first.
+ * Runs at most one sweep per outcome at a time in this process. Calls during a sweep are merged into one following sweep with the
+ * bounds of the newest call. The first of the merged calls resolves with the number of deleted items, the others with 0.
  */
-export function onePerOutcome(sweep: (policy: CleanPolicy) => Promise<number>): Sweeps {
+export function coalesceSweeps(sweep: (policy: CleanPolicy) => Promise<number>): Sweeps {
   let closed = false
   const last = new Map<RunOutcome, Promise<unknown>>()
   const next = new Map<RunOutcome, { policy: CleanPolicy; done: Promise<number> }>()
@@ -30,7 +30,7 @@ export function onePerOutcome(sweep: (policy: CleanPolicy) => Promise<number>): 
     }
     const own = { policy, done: Promise.resolve(0) }
     const start = async (): Promise<number> => {
-      // The more has ended, the less it costs to find out what goes.
+      // Finding out what to delete costs less per item if more items have ended.
       await new Promise((resolve) => setTimeout(resolve, PAUSE))
       next.delete(outcome)
       return closed ? 0 : sweep(own.policy)
@@ -49,9 +49,9 @@ export function onePerOutcome(sweep: (policy: CleanPolicy) => Promise<number>): 
     run,
     async close() {
       closed = true
-      const over = Promise.withResolvers<void>()
-      const timer = setTimeout(over.resolve, CLOSE_LIMIT)
-      await Promise.race([Promise.allSettled(last.values()), over.promise])
+      const timeout = Promise.withResolvers<void>()
+      const timer = setTimeout(timeout.resolve, CLOSE_TIMEOUT)
+      await Promise.race([Promise.allSettled(last.values()), timeout.promise])
       clearTimeout(timer)
     },
   }

@@ -5,22 +5,22 @@ import { ADD } from './job-scripts.ts'
 import { encodeId } from './names.ts'
 import type { Queues } from './queues.ts'
 
-/** How many jobs that are enqueued one by one, and characters, share a call at most. */
-const MOST_JOBS = 100
-const MOST_TEXT = 256 * 1024
-/** How many jobs one command carries at most: Redis takes a million arguments. */
-const MOST_AT_ONCE = 5000
+/** The maximum number of jobs and of characters in a call for jobs that are enqueued one by one. */
+const MAX_JOBS = 100
+const MAX_TEXT = 256 * 1024
+/** The maximum number of jobs in one command. Redis accepts a million arguments. */
+const MAX_PER_COMMAND = 5000
 
 interface Pending {
   draft: JobDraft
   args: (string | number)[]
-  resolve: (answer: string) => void
+  resolve: (result: string) => void
   reject: (error: unknown) => void
 }
 
 /**
- * Adds jobs. Those that are enqueued in one turn of the event loop travel together. The answer is
- * where a job went, or the run of the job that has its id already.
+ * Creates the functions that add jobs. Jobs that are enqueued in one turn of the event loop share a call. The result for a job is its
+ * state (`waiting` or `delayed`), or the run of the existing job with its id.
  */
 export function createAdder(redis: RedisPort, queues: Queues) {
   const script = defineScript(redis, ADD)
@@ -29,30 +29,30 @@ export function createAdder(redis: RedisPort, queues: Queues) {
 
   function encode(draft: JobDraft): (string | number)[] {
     const { queue, id, name, data, createdAt, runAt, priority } = draft
-    queues.note(queue)
+    queues.record(queue)
     return [
       ...[queues.baseOf(queue), encodeId(id), name, encodeData(data), encodeOptions(draft)],
       ...[createdAt, runAt, encodePriority(priority), hasGivenId(draft) ? encodeKnown(draft) : ''],
     ]
   }
 
-  /** One call for each slot: on a Cluster each queue has one of its own. */
+  /** Sends one call. On a Cluster, each queue has its own slot, so all jobs of a call are of one queue. */
   async function call(drafts: readonly JobDraft[], args: readonly (string | number)[][]): Promise<string[]> {
     const keys = [...new Set(drafts.map(({ queue }) => `${queues.baseOf(queue)}:meta`))]
-    const sent = args.length <= MOST_AT_ONCE ? script(keys, args.flat()) : transaction(keys, args)
-    const answers = await inTime(sent)
-    return (answers as string[]).map((answer, index) => {
-      if (answer === 'waiting' || answer === 'delayed') return answer
+    const sent = args.length <= MAX_PER_COMMAND ? script(keys, args.flat()) : transaction(keys, args)
+    const results = await withTimeout(sent)
+    return (results as string[]).map((result, index) => {
+      if (result === 'waiting' || result === 'delayed') return result
       const { queue, id } = drafts[index]!
-      return runIdOf(queue, encodeId(id), answer)
+      return runIdOf(queue, encodeId(id), result)
     })
   }
 
-  /** Many commands that take effect together. */
+  /** Sends several commands that take effect together. */
   async function transaction(keys: readonly string[], args: readonly (string | number)[][]): Promise<string[]> {
     const multi = redis.client.multi()
-    for (let from = 0; from < args.length; from += MOST_AT_ONCE) {
-      const some = args.slice(from, from + MOST_AT_ONCE).flat()
+    for (let from = 0; from < args.length; from += MAX_PER_COMMAND) {
+      const some = args.slice(from, from + MAX_PER_COMMAND).flat()
       multi.call('eval', [ADD, keys.length, ...keys, ...some])
     }
     const replies = (await multi.exec()) ?? []
@@ -65,7 +65,7 @@ export function createAdder(redis: RedisPort, queues: Queues) {
   async function many(drafts: readonly JobDraft[]): Promise<string[]> {
     const args = drafts.map(encode)
     if (!redis.cluster) return drafts.length === 0 ? [] : call(drafts, args)
-    const answers: string[] = []
+    const results: string[] = []
     const groups = Map.groupBy(drafts.keys(), (index) => drafts[index]!.queue)
     await Promise.all(
       [...groups.values()].map(async (indexes) => {
@@ -73,10 +73,10 @@ export function createAdder(redis: RedisPort, queues: Queues) {
           indexes.map((index) => drafts[index]!),
           indexes.map((index) => args[index]!),
         )
-        for (const [position, index] of indexes.entries()) answers[index] = found[position]!
+        for (const [position, index] of indexes.entries()) results[index] = found[position]!
       }),
     )
-    return answers
+    return results
   }
 
   function flush(): void {
@@ -87,7 +87,7 @@ export function createAdder(redis: RedisPort, queues: Queues) {
       let from = 0
       while (from < group.length) {
         let to = from
-        for (let size = 0; to < group.length && to - from < MOST_JOBS && size < MOST_TEXT; to++) {
+        for (let size = 0; to < group.length && to - from < MAX_JOBS && size < MAX_TEXT; to++) {
           size += String(group[to]!.args[3]).length
         }
         send(group.slice(from, to))
@@ -96,13 +96,13 @@ export function createAdder(redis: RedisPort, queues: Queues) {
     }
   }
 
-  /** What Redis refuses for the sake of one job is halved until that one stands alone. */
+  /** Sends a batch. If Redis rejects it because of one job, splits it in halves until that job is alone. */
   function send(batch: readonly Pending[]): void {
     call(
       batch.map(({ draft }) => draft),
       batch.map(({ args }) => args),
     ).then(
-      (answers) => batch.forEach(({ resolve }, index) => resolve(answers[index]!)),
+      (results) => batch.forEach(({ resolve }, index) => resolve(results[index]!)),
       (error: unknown) => {
         if (batch.length === 1 || !isFault(error)) return batch.forEach(({ reject }) => reject(error))
         const half = batch.length >> 1
@@ -112,16 +112,16 @@ export function createAdder(redis: RedisPort, queues: Queues) {
     )
   }
 
-  /** Answers in time, whatever becomes of the store. */
-  function inTime<T>(answer: Promise<T>): Promise<T> {
-    if (limit === Infinity) return answer
+  /** Rejects if the store does not respond within `enqueueTimeout`. */
+  function withTimeout<T>(response: Promise<T>): Promise<T> {
+    if (limit === Infinity) return response
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
-        const why = redis.outage.reason?.message ?? 'It did not answer.'
-        const hint = 'It may be stored nevertheless; enqueue it again with the same id. See redis.enqueueTimeout.'
-        reject(new QueueError('STORE_UNAVAILABLE', `Redis did not take a job within ${limit} ms. ${why} ${hint}`))
+        const why = redis.outage.reason?.message ?? 'Redis did not respond.'
+        const hint = 'The job may be stored nevertheless; enqueue it again with the same id. See redis.enqueueTimeout.'
+        reject(new QueueError('STORE_UNAVAILABLE', `Redis did not store a job within ${limit} ms. ${why} ${hint}`))
       }, limit)
-      answer.then(resolve, reject).finally(() => clearTimeout(timer))
+      response.then(resolve, reject).finally(() => clearTimeout(timer))
     })
   }
 

@@ -3,43 +3,49 @@ import { timerDelay, type Kernel, type Processor, type Settlement } from '../../
 import { defineScript, type RedisPort } from '../lib/redis.ts'
 import { givenBack, storable } from '../../lib/storable.ts'
 import type { Consumer } from '../../lib/worker-manager.ts'
+import { createClockSkew } from './clock-skew.ts'
 import { decodeClaimed } from './job-codec.ts'
+import { PROGRESS, RECLAIM, RECOVER, RENEW } from './lease-scripts.ts'
 import type { Listeners } from './listeners.ts'
 import { watchQueue } from './queue-outages.ts'
 import type { Queues } from './queues.ts'
-import { encodeSettlement, tellSettled, type Argument, type Claimed } from './settlement.ts'
-import { PROGRESS, RECLAIM, RECOVER, RENEW, TURN } from './turn-script.ts'
+import { encodeSettlement, emitSettled, type Argument, type Claimed } from './settlement.ts'
+import { SETTLE_AND_CLAIM } from './consumer-scripts.ts'
 import { createWaker } from './waker.ts'
 
-/** How many jobs one turn claims, and settles, at most: Redis does nothing else meanwhile. */
-const MOST_CLAIMED = 50
-const MOST_SETTLED = 500
-/** How often, in milliseconds, somebody looks for jobs that nobody holds. */
-const RECLAIM_EVERY = 2000
-/** How many jobs whose handler has succeeded may wait for their end to be stored. */
-const MOST_ENDING = 1000
-/**
- * How many turns may be on their way at once, so that neither Redis nor this process waits for the
- * other, and how much a further one has to carry to be worth its call.
- */
-const MOST_TURNS = 2
-const WORTH_A_TURN = 8
-/** Milliseconds before a turn that failed is tried again. */
+/** The maximum number of jobs that one call claims and settles, because a script blocks Redis. */
+const MAX_CLAIMED = 50
+const MAX_SETTLED = 500
+/** How often to search for jobs whose lease has expired, in milliseconds. */
+const RECLAIM_INTERVAL = 2000
+/** The maximum number of jobs whose handler has succeeded and whose outcome is not stored yet. */
+const MAX_ENDING = 1000
+/** The maximum number of calls in flight. With two, neither Redis nor this process waits for the other. */
+const MAX_CALLS = 2
+/** The minimum number of settlements and claims that justify a second call. */
+const MIN_SECOND_CALL = 8
+/** How long to wait after a failed call, in milliseconds. */
 const RETRY = 500
-/** By how many milliseconds the clocks of this machine and of Redis may differ unnoticed. */
-const TOLERATED_SKEW = 1000
 
-type TurnReply = [now: string, settled: string[], claimed: unknown[], hold: number, nextDue: string]
+type Reply = [now: string, settled: string[], claimed: unknown[], hold: number, nextDue: string]
 
 export interface RedisConsumer extends Consumer {
-  /** Resolves once nothing is left to store. */
+  /** Resolves once all settlements are stored. */
   flush(): Promise<void>
   stop(): void
 }
 
 /**
- * Consumes one queue. It goes in turns, a call to Redis each: a turn stores the settlements that have
- * come up and claims jobs for the slots that are free.
+ * Creates the consumer of one queue. Each call to Redis stores the settlements of jobs that have ended, and claims jobs for free slots.
+ *
+ *     claimed ──> running ── handler returned ──> ending ── settleAndClaim ──> settled
+ *                    │  (uses a slot)               (no slot if concurrency > 1)
+ *                    └── lease lost (renewLocks) ──> onLost, settled as `lost`
+ *
+ *     kick() ── next tick ──> poll() ──> settleAndClaim(want)
+ *       ^                                   │
+ *       ├── a slot became free, a settlement, a call returned
+ *       └── waker.wait() <── claimed fewer jobs than wanted (`mayHaveJobs` = false)
  */
 export function createConsumer(
   queue: string,
@@ -54,7 +60,7 @@ export function createConsumer(
   const base = queues.baseOf(queue)
   const keys = [`${base}:meta`]
   const holder = randomBytes(9).toString('base64url')
-  const turn = defineScript(redis, TURN)
+  const settleAndClaimScript = defineScript(redis, SETTLE_AND_CLAIM)
   const renew = defineScript(redis, RENEW)
   const reclaim = defineScript(redis, RECLAIM)
   const recover = defineScript(redis, RECOVER)
@@ -64,23 +70,23 @@ export function createConsumer(
   let concurrency = initialConcurrency
   let slots = 0
   let settlements: { claimed: Claimed; settlement: Settlement; args: readonly Argument[] }[] = []
-  let turns = 0
+  let callsInFlight = 0
   let scheduled = false
-  let mayHaveWork = true
-  /** How often it was told that there is work. */
+  let mayHaveJobs = true
+  /** How often the consumer was woken. */
   let wakes = 0
   let needsRecovery = false
   let closing = false
   let stopped = false
-  let skew = 0
+  const skew = createClockSkew(() => kernel.clock)
   const idle: (() => void)[] = []
   const flushed: (() => void)[] = []
 
   const outages = watchQueue(queue, kernel.reporter)
   const waker = createWaker(redis, base, wake)
   const renewing = setInterval(() => void renewLocks(), timerDelay(lease / 3))
-  const every = Math.min(RECLAIM_EVERY, lease / 2)
-  const reclaiming = setInterval(() => void reclaimLost(), timerDelay(every))
+  const reclaimInterval = Math.min(RECLAIM_INTERVAL, lease / 2)
+  const reclaiming = setInterval(() => void reclaimLost(), timerDelay(reclaimInterval))
   const unwatch = redis.onReconnect(() => {
     needsRecovery = true
     void renewLocks()
@@ -89,51 +95,52 @@ export function createConsumer(
 
   function wake(): void {
     wakes++
-    mayHaveWork = true
+    mayHaveJobs = true
     kick()
   }
 
   function kick(): void {
-    if (scheduled || turns === MOST_TURNS || stopped) return
+    if (scheduled || callsInFlight === MAX_CALLS || stopped) return
     scheduled = true
-    process.nextTick(go)
+    process.nextTick(poll)
   }
 
-  function go(): void {
+  function poll(): void {
     scheduled = false
-    if (settlements.length === 0 && turns === 0) for (const resolve of flushed.splice(0)) resolve()
+    if (settlements.length === 0 && callsInFlight === 0) for (const resolve of flushed.splice(0)) resolve()
     const free =
-      closing || !mayHaveWork ? 0 : Math.max(0, Math.min(concurrency - slots, concurrency + MOST_ENDING - running.size))
-    const want = Math.min(free, MOST_CLAIMED, Math.ceil(concurrency / MOST_TURNS))
-    if (settlements.length === 0 && want === 0) return settleIdle()
-    if (turns > 0 && (needsRecovery || settlements.length + want < Math.min(WORTH_A_TURN, concurrency / 4))) return
-    turns++
-    takeTurn(want).then(
+      closing || !mayHaveJobs ? 0 : Math.max(0, Math.min(concurrency - slots, concurrency + MAX_ENDING - running.size))
+    const want = Math.min(free, MAX_CLAIMED, Math.ceil(concurrency / MAX_CALLS))
+    if (settlements.length === 0 && want === 0) return resolveIdle()
+    if (callsInFlight > 0 && (needsRecovery || settlements.length + want < Math.min(MIN_SECOND_CALL, concurrency / 4)))
+      return
+    callsInFlight++
+    settleAndClaim(want).then(
       () => {
-        turns--
-        outages.turns.worked()
+        callsInFlight--
+        outages.calls.worked()
         kick()
       },
       (error: unknown) => {
-        turns--
+        callsInFlight--
         if (stopped) return
-        outages.turns.failed(error)
+        outages.calls.failed(error)
         setTimeout(kick, RETRY)
       },
     )
   }
 
-  async function takeTurn(want: number): Promise<void> {
+  async function settleAndClaim(want: number): Promise<void> {
     if (needsRecovery) await recoverLost()
     const known = wakes
-    const batch = settlements.slice(0, MOST_SETTLED)
+    const batch = settlements.slice(0, MAX_SETTLED)
     settlements = settlements.slice(batch.length)
     slots += want
     const asked = Date.now()
-    let reply: TurnReply
+    let reply: Reply
     try {
       const settling = batch.flatMap(({ args }) => args)
-      reply = (await turn(keys, [base, holder, lease, want, batch.length, ...settling])) as TurnReply
+      reply = (await settleAndClaimScript(keys, [base, holder, lease, want, batch.length, ...settling])) as Reply
     } catch (error) {
       settlements = [...batch, ...settlements]
       slots -= want
@@ -141,19 +148,19 @@ export function createConsumer(
     }
     const [now, settled, claimed, hold, nextDue] = reply
     redis.compareClock(Number(now), asked)
-    noteSkew(Number(now))
+    skew.measure(Number(now))
     for (const [index, { claimed: job, settlement }] of batch.entries()) {
       running.delete(job)
-      if (listeners.some) tellSettled(listeners, job.record, settlement, settled[index]!, Number(now))
+      if (listeners.some) emitSettled(listeners, job.record, settlement, settled[index]!, Number(now))
     }
     const got = claimed.length / 2
     slots -= want - got
     for (let index = 0; index < claimed.length; index += 2) {
       start(claimed[index] as string, claimed[index + 1] as (string | null)[], Number(now))
     }
-    // What came while the turn was under way, it may not have seen.
+    // If the consumer was woken during the call, the call may not have seen the new job.
     if (want === 0 || got === want || wakes !== known) return
-    mayHaveWork = false
+    mayHaveJobs = false
     const due = nextDue === '' ? Infinity : Math.max(0, Number(nextDue) - Number(now))
     waker.wait(hold > 0 ? hold : due)
   }
@@ -161,18 +168,18 @@ export function createConsumer(
   function start(storedId: string, [claims, ...fields]: (string | null)[], now: number): void {
     const record = decodeClaimed(queue, storedId, fields)
     record.claims = Number(claims)
-    record.startedAt = now - skew
-    // Redis has decided that it is due, whatever the clock of this machine says.
+    record.startedAt = skew.fromStore(now)
+    // Redis decided that the job is due, even if the clock of this machine is behind.
     record.runAt = Math.min(record.runAt, kernel.clock.now())
-    const claimed: Claimed = { storedId, record, lost: undefined, busy: true }
+    const claimed: Claimed = { storedId, record, onLost: undefined, busy: true }
     running.add(claimed)
     if (listeners.some) listeners.emit('active', queue, record)
     const lease = {
-      onLost: (tell: () => void) => void (claimed.lost = tell),
-      // One after the other means that the end of one is stored before the next begins.
+      onLost: (callback: () => void) => void (claimed.onLost = callback),
+      // With a concurrency of 1, the outcome of a job is stored before the next job starts.
       handled: () => (concurrency > 1 ? release(claimed) : undefined),
       parked: () => release(claimed),
-      progress: (value: number) => tellProgress(claimed, value),
+      progress: (value: number) => storeProgress(claimed, value),
     }
     void processor({ ...record }, lease).then((settlement) => settle(claimed, settlement))
   }
@@ -184,18 +191,21 @@ export function createConsumer(
     kick()
   }
 
-  /** What cannot be stored must not keep what travels with it from being stored: its job runs again. */
+  /** Encodes a settlement. If it cannot be stored, the job runs again, so that the other settlements of the call are stored. */
   function encode(claimed: Claimed, settlement: Settlement): (typeof settlements)[number] {
     const report = (problem: unknown): void =>
-      kernel.reporter.error(`How job "${claimed.record.id}" ended cannot be stored; it will run again.`, problem)
+      kernel.reporter.error(
+        `The outcome of job "${claimed.record.id}" cannot be stored. The job will run again.`,
+        problem,
+      )
     const now = kernel.clock.now()
     const stored = storable(settlement, now, report)
     try {
-      return { claimed, settlement: stored, args: encodeSettlement(claimed, stored, toStore) }
+      return { claimed, settlement: stored, args: encodeSettlement(claimed, stored, skew.toStore) }
     } catch (error) {
       report(error)
       const again = givenBack(settlement, now)
-      return { claimed, settlement: again, args: encodeSettlement(claimed, again, toStore) }
+      return { claimed, settlement: again, args: encodeSettlement(claimed, again, skew.toStore) }
     }
   }
 
@@ -203,13 +213,13 @@ export function createConsumer(
     if (!claimed.busy) return
     claimed.busy = false
     slots--
-    mayHaveWork = true
+    mayHaveJobs = true
     kick()
   }
 
-  async function tellProgress({ storedId, record }: Claimed, value: number): Promise<void> {
-    const told = await progress(keys, [base, storedId, `${holder}:${record.claims}`, JSON.stringify(value)])
-    if (told !== 1) return
+  async function storeProgress({ storedId, record }: Claimed, value: number): Promise<void> {
+    const stored = await progress(keys, [base, storedId, `${holder}:${record.claims}`, JSON.stringify(value)])
+    if (stored !== 1) return
     record.progress = value
     listeners.emit('progress', queue, record)
   }
@@ -221,7 +231,7 @@ export function createConsumer(
       const args = held.flatMap(({ storedId, record }) => [storedId, record.claims])
       const lost = new Set((await renew(keys, [base, holder, lease, ...args])) as string[])
       outages.renewal.worked()
-      for (const claimed of held) if (lost.has(claimed.storedId) && running.has(claimed)) claimed.lost?.()
+      for (const claimed of held) if (lost.has(claimed.storedId) && running.has(claimed)) claimed.onLost?.()
     } catch (error) {
       if (!stopped) outages.renewal.failed(error)
     }
@@ -229,16 +239,16 @@ export function createConsumer(
 
   async function reclaimLost(): Promise<void> {
     try {
-      const reclaimed = (await reclaim(keys, [base, Math.floor(every * 0.9)])) as string[]
+      const reclaimed = (await reclaim(keys, [base, Math.floor(reclaimInterval * 0.9)])) as string[]
       outages.search.worked()
-      // The marker may wake a worker that is frozen.
+      // The marker may wake a worker whose process is frozen, so this consumer polls as well.
       if (reclaimed.length > 0) wake()
     } catch (error) {
       if (!stopped) outages.search.failed(error)
     }
   }
 
-  /** After a broken connection: jobs may have been claimed by a call whose answer never came. */
+  /** After a broken connection, returns jobs to the queue that a call claimed whose result was lost. */
   async function recoverLost(): Promise<void> {
     needsRecovery = false
     try {
@@ -249,22 +259,12 @@ export function createConsumer(
     }
   }
 
-  function noteSkew(now: number): void {
-    const difference = now - kernel.clock.now()
-    skew = Math.abs(difference) > TOLERATED_SKEW ? difference : 0
-  }
-
-  /** A moment of this machine's clock, by the clock of Redis. */
-  function toStore(moment: number): number {
-    return Math.ceil(moment + skew)
-  }
-
-  function settleIdle(): void {
-    if (settlements.length > 0 || turns > 0 || running.size > 0) return
+  function resolveIdle(): void {
+    if (settlements.length > 0 || callsInFlight > 0 || running.size > 0) return
     for (const resolve of idle.splice(0)) resolve()
   }
 
-  queues.note(queue)
+  queues.record(queue)
   kick()
 
   return {
@@ -285,7 +285,7 @@ export function createConsumer(
       if (running.size === 0) this.stop()
     },
     async flush() {
-      if (stopped || (settlements.length === 0 && turns === 0)) return
+      if (stopped || (settlements.length === 0 && callsInFlight === 0)) return
       await new Promise<void>((resolve) => void flushed.push(resolve))
     },
     stop() {

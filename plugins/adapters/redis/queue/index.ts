@@ -6,12 +6,12 @@ import { createListeners } from './listeners.ts'
 import { createRedisQueueProvider } from './provider.ts'
 import { createQueues } from './queues.ts'
 
-/** How long, in milliseconds, what was settled last may take to be stored before the connection goes. */
-const FLUSH_LIMIT = 2000
-/** How long, in milliseconds, a claimed job waits for its worker before other processes may have it. */
-const LONGEST_WAIT = 1000
+/** How long to wait until the last settlements are stored, before the connection is closed, in milliseconds. */
+const FLUSH_TIMEOUT = 2000
+/** How long a claimed job waits for its worker before it returns to the queue for other processes, in milliseconds. */
+const MAX_WAIT = 1000
 
-/** Queues and consumers on BullMQ's storage, limits in Redis. Configured by the plugin `redis`. */
+/** Provides queues and consumers on BullMQ's storage, and limits in Redis. The plugin `redis` has the options. */
 export default definePlugin({
   name: 'queue-redis',
   requires: ['redis'],
@@ -39,12 +39,12 @@ export default definePlugin({
             },
           }
         },
-        { kernel, maxWait: LONGEST_WAIT },
+        { kernel, maxWait: MAX_WAIT },
       ),
     )
     return async () => {
       const stored = Promise.all([...all].map((consumer) => consumer.flush()))
-      await Promise.race([stored, new Promise((resolve) => setTimeout(resolve, FLUSH_LIMIT).unref())])
+      await Promise.race([stored, new Promise((resolve) => setTimeout(resolve, FLUSH_TIMEOUT).unref())])
       for (const consumer of all) consumer.stop()
       await provider.close()
       await queues.close()

@@ -11,14 +11,15 @@ import type {
 import { decodeJson, encodeJson } from '../../../lib/json.ts'
 import { decodeId } from './names.ts'
 
-/** What BullMQ's `opts` carry of ours beside its own. Its presence tells our jobs from foreign ones. */
+/** Our own part of BullMQ's `opts`, stored as `nq`. Jobs of BullMQ clients do not have it. */
 interface Envelope {
-  /** The run. */
+  /** The id of the run. */
   r: string
-  /** Options that BullMQ has no equal for. */
+  /** Options without an equivalent in BullMQ. */
   o?: StoredJobOptions
+  /** The flow of the job. */
   f?: JobFlow
-  /** The priority, where the field of the job holds a rounded one. */
+  /** The exact priority, if the field of the job contains a rounded one. */
   p?: number
 }
 
@@ -30,10 +31,26 @@ interface StoredOptions {
   nq?: Envelope
 }
 
-/** The fields of a job's hash that a claim reads, in this order; and behind them what only a job has that was claimed before. */
+/**
+ * The fields of a job's hash that a claim reads, in this order. `USED_FIELDS` follow if the job was claimed before.
+ *
+ * | field | content |
+ * |---|---|
+ * | `name`, `data`, `opts`, `timestamp`, `priority` | as in BullMQ; `timestamp` is the creation, `priority` the negative of ours |
+ * | `nq:at` | the moment at which the job is due, if it is not the creation |
+ * | `atm` | attempts made |
+ * | `stc` | crashes (BullMQ: stalled count) |
+ * | `nq:round` | how often the job was retried manually |
+ * | `ats` | claims (BullMQ: attempts started) |
+ * | `nq:error` | the serialized error |
+ * | `nq:lapses` | how often the lease expired although the process was alive |
+ * | `nq:promoted` | the claim during which the job was promoted |
+ * | `nq:ended` | present if the job failed; a retry by a BullMQ client leaves it there |
+ * | `nq:known` | the run of the job, if a caller chose its id |
+ */
 export const FRESH_FIELDS = ['name', 'data', 'opts', 'timestamp', 'priority', 'nq:at'] as const
 export const USED_FIELDS = ['atm', 'stc', 'progress', 'nq:round'] as const
-/** What is read of a job that may have ended. */
+/** The fields of a job that may have ended. */
 export const ALL_FIELDS = [
   ...FRESH_FIELDS,
   ...USED_FIELDS,
@@ -42,17 +59,17 @@ export const ALL_FIELDS = [
 
 type Fields = readonly (string | null | undefined)[]
 
-/** Up to here priorities are exact; beyond, those that are close to each other may count as one. */
+/** Priorities up to this value are exact. Beyond it, close priorities may become equal. */
 const EXACT_PRIORITY = 2 ** 20
 
-/** In BullMQ the smaller number is the more urgent, and none comes before all: ours fit in as negative ones. */
+/** Encodes a priority. In BullMQ, smaller numbers are more urgent, and jobs without a priority come first. Ours become negative. */
 export function encodePriority(priority: number): number {
   const size = Math.abs(priority)
   if (size <= EXACT_PRIORITY) return priority === 0 ? 0 : -priority
   return -Math.sign(priority) * (EXACT_PRIORITY + Math.log2(size / EXACT_PRIORITY))
 }
 
-/** Data as BullMQ writes it; nothing at all where there is none. */
+/** Encodes data like BullMQ. Absent data is an empty text. */
 export function encodeData(data: unknown): string {
   return data === undefined ? '' : encodeJson(data)
 }
@@ -69,12 +86,12 @@ export function encodeOptions({ runId, options, priority, flow, createdAt, runAt
   return JSON.stringify({ attempts, backoff, delay, nq: envelope } satisfies StoredOptions)
 }
 
-/** What stays known of a job that is forgotten: enough of its options to tell its run. */
+/** Returns what is remembered of a removed job: the part of its options that contains its run. */
 export function encodeKnown({ runId }: JobDraft): string {
   return JSON.stringify({ nq: { r: runId } } satisfies StoredOptions)
 }
 
-/** The run a stored job belongs to. A foreign one has a run of its own, the same whoever asks. */
+/** Returns the run of a stored job. The run of a BullMQ client's job is derived from its queue and id. */
 export function runIdOf(queue: string, storedId: string, options: string): string {
   return (JSON.parse(options) as StoredOptions).nq?.r ?? foreignRunId(queue, storedId)
 }
@@ -93,7 +110,7 @@ function decodeOptions({ attempts, backoff, nq }: StoredOptions): StoredJobOptio
   return options
 }
 
-/** A strategy of a foreign worker's own is not known here: its delay is. */
+/** Decodes a backoff. A custom strategy of a BullMQ worker is unknown here, so only its delay is used. */
 function decodeBackoff(backoff: NonNullable<StoredOptions['backoff']>): number | Backoff {
   if (typeof backoff === 'number') return backoff
   if (backoff.type === 'fixed' || backoff.type === 'exponential')
@@ -101,7 +118,7 @@ function decodeBackoff(backoff: NonNullable<StoredOptions['backoff']>): number |
   return backoff.delay ?? 0
 }
 
-/** A job as its hash tells it, before the claim at hand. */
+/** Decodes the hash of a claimed job. The caller sets the values of the current claim. */
 export function decodeClaimed(queue: string, storedId: string, fields: Fields): JobRecord {
   const [name, data, opts, timestamp, priority, at, failed, crashes, progress, round] = fields
   const options = JSON.parse(opts || '{}') as StoredOptions
@@ -141,7 +158,7 @@ export function decodeJob(queue: string, storedId: string, state: JobState, fiel
   if (startedAt) record.startedAt = Number(startedAt)
   if (finishedAt) record.finishedAt = Number(finishedAt)
   if (lapses) record.lapses = Number(lapses)
-  // BullMQ counts the attempt that succeeded, we count those that failed.
+  // BullMQ counts the successful attempt as well. We count failed attempts only.
   if (state === 'completed') record.attemptsMade = Math.max(0, record.attemptsMade - 1)
   if (state === 'completed' && returned) record.result = readValue(returned)
   if (error) record.error = JSON.parse(error) as SerializedError
@@ -149,7 +166,7 @@ export function decodeJob(queue: string, storedId: string, state: JobState, fiel
   return record
 }
 
-/** Foreign workers write what they like. */
+/** Parses a stored value. A BullMQ worker may store text that is not JSON. */
 function readValue(text: string): unknown {
   try {
     return decodeJson(text)

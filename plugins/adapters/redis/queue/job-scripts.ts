@@ -4,46 +4,51 @@ import { COMMON, quoted } from './lua.ts'
 const FIELDS = quoted(ALL_FIELDS)
 
 /**
- * Adds jobs, of one queue or many: all at once. For each: where it went, or the options of the one that has its id, kept
- * or forgotten. What is known of a job once it is forgotten travels along, as its field \`nq:known\`, where a caller gave
- * its id; the meta of a queue says whether it has such jobs, and until when one that is forgotten is known, so that others
- * cost nothing.
+ * Adds jobs to one or several queues, in one step.
+ *
+ * ARGV: for each job nine arguments: `base`, the stored id, the name, the data, the options (`opts`), the creation, the due time, the
+ * priority, and the text to remember after its removal (`''` if no caller chose its id).
+ *
+ * Returns for each job `waiting` or `delayed`, or the options of the existing or remembered job with its id.
+ *
+ * The meta of a queue has the field `nq:known` if it has jobs with chosen ids, and `nq:known-until`, the moment until which removed ids
+ * are remembered. Other queues therefore pay nothing for remembered ids.
  */
 export const ADD = `${COMMON}
-local out, queues, knows = {}, {}, {}
+local out, queues, remembersIds = {}, {}, {}
 
--- What is known of a job that was forgotten.
-local function knownOf(base, id)
-  if knows[base] == nil then
+-- Returns the remembered text of a removed job, if its id is still remembered.
+local function rememberedOf(base, id)
+  if remembersIds[base] == nil then
     local meta = call('HMGET', base .. ':meta', 'nq:known', 'nq:known-until')
     if not meta[1] then call('HSET', base .. ':meta', 'nq:known', '1') end
-    knows[base] = tonumber(meta[2] or 0) > now
+    remembersIds[base] = tonumber(meta[2] or 0) > now
   end
-  return knows[base] and call('GET', knownKey(base, id))
+  return remembersIds[base] and call('GET', knownKey(base, id))
 end
 
 for index = 1, #ARGV, 9 do
   local base, id, name, data, opts = ARGV[index], ARGV[index + 1], ARGV[index + 2], ARGV[index + 3], ARGV[index + 4]
-  local created, at, priority = ARGV[index + 5], tonumber(ARGV[index + 6]), ARGV[index + 7]
-  local known = ARGV[index + 8]
+  local created, dueAt, priority = ARGV[index + 5], tonumber(ARGV[index + 6]), ARGV[index + 7]
+  local remembered = ARGV[index + 8]
   local key = base .. ':' .. id
-  local there = call('EXISTS', key) == 1 and (call('HGET', key, 'opts') or '{}')
-    or (known ~= '' and knownOf(base, id))
-  if there then
-    out[#out + 1] = there
+  local existing = call('EXISTS', key) == 1 and (call('HGET', key, 'opts') or '{}')
+    or (remembered ~= '' and rememberedOf(base, id))
+  if existing then
+    out[#out + 1] = existing
     event(base, 'event', 'duplicated', 'jobId', id)
   else
-    local later = at > now and at > tonumber(created)
-    local delay = later and whole(at - now) or '0'
+    local later = dueAt > now and dueAt > tonumber(created)
+    local delay = later and formatInteger(dueAt - now) or '0'
     call('HSET', key, 'name', name, 'data', data, 'opts', opts, 'timestamp', created, 'delay', delay,
       'priority', priority)
-    if known ~= '' then call('HSET', key, 'nq:known', known) end
-    if at ~= tonumber(created) then call('HSET', key, 'nq:at', whole(at)) end
+    if remembered ~= '' then call('HSET', key, 'nq:known', remembered) end
+    if dueAt ~= tonumber(created) then call('HSET', key, 'nq:at', formatInteger(dueAt)) end
     event(base, 'event', 'added', 'jobId', id, 'name', name)
     queues[base] = queues[base] or {}
     if later then
-      pushDelayed(base, id, at)
-      event(base, 'event', 'delayed', 'jobId', id, 'delay', whole(at))
+      pushDelayed(base, id, dueAt)
+      event(base, 'event', 'delayed', 'jobId', id, 'delay', formatInteger(dueAt))
       queues[base].delayed = true
       out[#out + 1] = 'delayed'
     else
@@ -62,7 +67,7 @@ end
 return out
 `
 
-/** Stored id, state and fields of a job, or nothing. */
+/** Reads a job. ARGV: `base`, and its two possible ids (see `storedIds`). Returns its stored id, state and `ALL_FIELDS`, or an empty list. */
 export const GET = `${COMMON}
 local base = ARGV[1]
 local id = find(base, ARGV[2], ARGV[3])
@@ -70,25 +75,31 @@ if not id then return {} end
 return { id, stateOf(base, id), unpack(call('HMGET', base .. ':' .. id, ${FIELDS})) }
 `
 
-/** How many jobs lie in structures of a queue, given as name and kind. */
+/** Counts jobs. ARGV: `base`, then the name and the kind (`list` or `set`) of each key. Returns the number of jobs of each key. */
 export const SIZES = `
 local base, sizes = ARGV[1], {}
-for at = 2, #ARGV, 2 do
-  sizes[#sizes + 1] = redis.call(ARGV[at + 1] == 'list' and 'LLEN' or 'ZCARD', base .. ':' .. ARGV[at])
+for arg = 2, #ARGV, 2 do
+  sizes[#sizes + 1] = redis.call(ARGV[arg + 1] == 'list' and 'LLEN' or 'ZCARD', base .. ':' .. ARGV[arg])
 end
 return sizes
 `
 
-/** Ids and fields of jobs of a queue. */
+/** Reads jobs of a queue. ARGV: `base`, then stored ids. Returns the stored id and `ALL_FIELDS` of each. */
 export const MANY = `
 local base, out = ARGV[1], {}
-for at = 2, #ARGV do
-  out[at - 1] = { ARGV[at], unpack(redis.call('HMGET', base .. ':' .. ARGV[at], ${FIELDS})) }
+for arg = 2, #ARGV do
+  out[arg - 1] = { ARGV[arg], unpack(redis.call('HMGET', base .. ':' .. ARGV[arg], ${FIELDS})) }
 end
 return out
 `
 
-/** A page of one of the structures of a queue, oldest first: stored id and fields of each job, or only when it was created. */
+/**
+ * Reads a page of jobs of one key, oldest first.
+ *
+ * KEYS: the key. ARGV: `base`, the kind of the key (`list` or `set`), the offset, the number of jobs, `1` to read only the creation.
+ *
+ * Returns for each job its stored id and `ALL_FIELDS`, or its stored id and creation.
+ */
 export const PAGE = `
 local key, kind, offset, count = KEYS[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local ids = {}
@@ -107,18 +118,21 @@ end
 return out
 `
 
-/** Ends a job that waits. */
+/** Cancels a job that waits or is delayed. ARGV: `base`, and its two possible ids. Returns 1, or 0 if there is no such job. */
 export const CANCEL = `${COMMON}
 local base = ARGV[1]
 local id = find(base, ARGV[2], ARGV[3])
-if not id or unline(base, id) == 0 then return 0 end
-call('HSET', base .. ':' .. id, 'finishedOn', whole(now))
+if not id or removeWaiting(base, id) == 0 then return 0 end
+call('HSET', base .. ':' .. id, 'finishedOn', formatInteger(now))
 call('ZADD', base .. ':nq-cancelled', exactNow, id)
 event(base, 'event', 'cancelled', 'jobId', id)
 return 1
 `
 
-/** Queues an ended job again: `ok`, or the state that does not allow it, or nothing. */
+/**
+ * Adds a failed or cancelled job to the queue again. ARGV: `base`, and its two possible ids. Returns `ok`, the state of a job that cannot
+ * be retried, or `''` if there is no such job.
+ */
 export const RETRY = `${COMMON}
 local base = ARGV[1]
 local id = find(base, ARGV[2], ARGV[3])
@@ -128,9 +142,9 @@ if state ~= 'failed' and state ~= 'cancelled' then return state end
 local key = base .. ':' .. id
 call('ZREM', setOf(base, state), id)
 call('HDEL', key, 'finishedOn', 'failedReason', 'stacktrace', 'returnvalue', 'nq:error', 'nq:ended', 'progress')
-call('HSET', key, 'atm', 0, 'stc', 0, 'nq:at', whole(now), 'delay', 0)
+call('HSET', key, 'atm', 0, 'stc', 0, 'nq:at', formatInteger(now), 'delay', 0)
 call('HINCRBY', key, 'nq:round', 1)
--- Whoever claims it next has to see that it is not a fresh one, even if nobody has claimed it yet.
+-- The field tells the next claim to read USED_FIELDS, even if the job was never claimed before.
 call('HSETNX', key, 'ats', 0)
 pushWaiting(base, id, tonumber(call('HGET', key, 'priority') or 0))
 event(base, 'event', 'waiting', 'jobId', id, 'prev', state)
@@ -138,14 +152,17 @@ wake(base)
 return 'ok'
 `
 
-/** Makes a delayed job due, or the next deferral of an active one last no time. */
+/**
+ * Makes a delayed job due. If the job is active, its next deferral ends immediately. ARGV: `base`, and its two possible ids. Returns
+ * `waiting`, `active`, or `''` if the job is in another state.
+ */
 export const PROMOTE = `${COMMON}
 local base = ARGV[1]
 local id = find(base, ARGV[2], ARGV[3])
 if not id then return '' end
 local key = base .. ':' .. id
 if call('ZREM', base .. ':delayed', id) == 1 then
-  call('HSET', key, 'nq:at', whole(now), 'delay', 0)
+  call('HSET', key, 'nq:at', formatInteger(now), 'delay', 0)
   pushWaiting(base, id, tonumber(call('HGET', key, 'priority') or 0))
   event(base, 'event', 'waiting', 'jobId', id, 'prev', 'delayed')
   wake(base)
@@ -156,25 +173,28 @@ call('HSET', key, 'nq:promoted', call('HGET', key, 'ats') or 0)
 return 'active'
 `
 
-/** The options of a job that was forgotten and is still known. */
+/** Reads what is remembered of a removed job. ARGV: `base`, the stored id. */
 export const KNOWN = `${COMMON}
 return call('GET', knownKey(ARGV[1], ARGV[2]))
 `
 
-/** Forgets a job that is not active, and frees its id: `ok`, `active`, `known` for one that was forgotten, or nothing. */
+/**
+ * Removes a job that is not active, and frees its id. ARGV: `base`, and its two possible ids. Returns `ok`, `active`, `known` if the job
+ * was removed earlier and only its id was freed, or `''` if there is no such job.
+ */
 export const REMOVE = `${COMMON}
 local base = ARGV[1]
 local id = find(base, ARGV[2], ARGV[3])
 if not id then return call('DEL', knownKey(base, ARGV[2])) == 1 and 'known' or '' end
 if stateOf(base, id) == 'active' then return 'active' end
-unline(base, id)
+removeWaiting(base, id)
 for _, outcome in ipairs({ 'completed', 'failed', 'cancelled' }) do call('ZREM', setOf(base, outcome), id) end
 dropKeys(base, id)
 event(base, 'event', 'removed', 'jobId', id)
 return 'ok'
 `
 
-/** Pauses or resumes a queue, as BullMQ does; answers whether it was not yet. */
+/** Pauses or resumes a queue, like BullMQ. ARGV: `base`, `1` to pause. Returns 1 if this changed the queue, or else 0. */
 export const PAUSE = `${COMMON}
 local base, pause = ARGV[1], ARGV[2] == '1'
 local meta = base .. ':meta'
@@ -192,37 +212,42 @@ return 1
 `
 
 /**
- * Forgets the jobs of queues that ended first, given as sorted set, base, up to which moment and how
- * many at most. Ids that callers gave stay known for so many milliseconds from the end: they are kept before the jobs
- * go, should the script fail between. Returns how many, and of each, when asked for: its set, stored id and fields.
+ * Removes the oldest ended jobs of queues.
+ *
+ * ARGV: `1` to return the removed jobs, the milliseconds for which chosen ids are remembered after the end of a job, and then for each
+ * queue: the sorted set, `base`, the score up to which jobs are removed, and the maximum number of jobs.
+ *
+ * Returns the number of removed jobs and, if requested, the sorted set, the stored id and `ALL_FIELDS` of each.
+ *
+ * Invariant: an id is remembered before its job is removed, in case the script fails in between.
  */
 export const FORGET = `${COMMON}
-local forgotten, told, tell, rememberFor = 0, {}, ARGV[1] == '1', tonumber(ARGV[2])
+local forgotten, removed, returnsJobs, rememberFor = 0, {}, ARGV[1] == '1', tonumber(ARGV[2])
 
 local function remember(base, id)
   local job = call('HMGET', base .. ':' .. id, 'nq:known', 'finishedOn')
   local left = job[1] and (tonumber(job[2]) or 0) + rememberFor - now
   if not left or left <= 0 then return 0 end
-  call('SET', knownKey(base, id), job[1], 'PX', whole(left))
+  call('SET', knownKey(base, id), job[1], 'PX', formatInteger(left))
   return now + left
 end
 
-for at = 3, #ARGV, 4 do
-  local set, base, upTo, limit = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
-  local ids, keys, sides = call('ZRANGE', set, '-inf', upTo, 'BYSCORE', 'LIMIT', 0, limit), {}, sidesOf(base)
+for arg = 3, #ARGV, 4 do
+  local set, base, upTo, limit = ARGV[arg], ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3]
+  local ids, keys, suffixes = call('ZRANGE', set, '-inf', upTo, 'BYSCORE', 'LIMIT', 0, limit), {}, sideSuffixes(base)
   local last = 0
-  local named = rememberFor > 0 and #ids > 0 and call('HEXISTS', base .. ':meta', 'nq:known') == 1
+  local hasChosenIds = rememberFor > 0 and #ids > 0 and call('HEXISTS', base .. ':meta', 'nq:known') == 1
   for _, id in ipairs(ids) do
-    if tell then told[#told + 1] = { set, id, unpack(call('HMGET', base .. ':' .. id, ${FIELDS})) } end
-    if named then last = math.max(last, remember(base, id)) end
-    keysOf(keys, base, id, sides)
+    if returnsJobs then removed[#removed + 1] = { set, id, unpack(call('HMGET', base .. ':' .. id, ${FIELDS})) } end
+    if hasChosenIds then last = math.max(last, remember(base, id)) end
+    keysOf(keys, base, id, suffixes)
   end
   if last > 0 and last > tonumber(call('HGET', base .. ':meta', 'nq:known-until') or 0) then
-    call('HSET', base .. ':meta', 'nq:known-until', whole(last))
+    call('HSET', base .. ':meta', 'nq:known-until', formatInteger(last))
   end
   for from = 1, #keys, 1000 do call('UNLINK', unpack(keys, from, math.min(from + 999, #keys))) end
   if #ids > 0 then call('ZREMRANGEBYRANK', set, 0, #ids - 1) end
   forgotten = forgotten + #ids
 end
-return { forgotten, unpack(told) }
+return { forgotten, unpack(removed) }
 `

@@ -5,7 +5,7 @@ import { MANY, PAGE, SIZES } from './job-scripts.ts'
 import { OWN } from './names.ts'
 import type { Queues } from './queues.ts'
 
-/** Where jobs of a state are, and how. */
+/** The keys that contain the jobs of a state, and their kinds. */
 const SOURCES: Readonly<Record<JobState, readonly (readonly [key: string, kind: 'list' | 'set'])[]>> = {
   waiting: [
     ['wait', 'list'],
@@ -19,11 +19,11 @@ const SOURCES: Readonly<Record<JobState, readonly (readonly [key: string, kind: 
   cancelled: [[`${OWN}cancelled`, 'set']],
 }
 
-/** How many jobs one call reads, and of how many it only asks when they were created. */
+/** The number of jobs that one call reads, and the number of jobs of which one call reads only the creation. */
 const PAGE_SIZE = 200
 const LIGHT_PAGE_SIZE = 2000
 
-/** One structure of a queue that holds jobs. */
+/** One key of a queue that contains jobs. */
 interface Source {
   queue: string
   state: JobState
@@ -35,8 +35,8 @@ interface Source {
 type Row = [id: string, ...fields: (string | null)[]]
 
 /**
- * Finds jobs, oldest first. Each structure of a queue keeps an order of its own: as many as are asked
- * for are taken from each, and the oldest of those answered.
+ * Creates the function that finds jobs, oldest first. Each key of a queue has its own order. The search reads the requested number of
+ * jobs from each key, and returns the oldest of them.
  */
 export function createJobSearch(redis: RedisPort, queues: Queues) {
   const page = defineScript(redis, PAGE)
@@ -56,24 +56,24 @@ export function createJobSearch(redis: RedisPort, queues: Queues) {
     return (await page([`${base}:${key}`], [base, kind, offset, count, light ? 1 : 0])) as Row[]
   }
 
-  /** A row without a name has just been removed. */
+  /** Decodes a row. A row without a name belongs to a job that has just been removed. */
   function decode({ queue, state }: Source, [id, ...fields]: Row): JobRecord[] {
     return fields[0] === null ? [] : [decodeJob(queue, id, state, fields)]
   }
 
-  async function search(source: Source, from: number, wanted: number, fits: (job: JobRecord) => boolean) {
+  async function search(source: Source, from: number, wanted: number, matches: (job: JobRecord) => boolean) {
     const found: JobRecord[] = []
     for (let offset = from; found.length < wanted && offset < source.size; offset += PAGE_SIZE) {
       const rows = await rowsOf(source, offset, PAGE_SIZE)
-      found.push(...rows.flatMap((row) => decode(source, row)).filter(fits))
+      found.push(...rows.flatMap((row) => decode(source, row)).filter(matches))
       if (rows.length < PAGE_SIZE) break
     }
     return found.slice(0, wanted)
   }
 
-  /** Far down a list of several structures: first which jobs are there, then those alone. */
+  /** Reads a page with a large offset over several keys: it first reads ids and creations, and then only the jobs of the page. */
   async function searchFar(sources: readonly Source[], offset: number, limit: number): Promise<JobRecord[]> {
-    const places = await Promise.all(
+    const candidates = await Promise.all(
       sources.map(async (source) => {
         const found: { source: Source; id: string; createdAt: number }[] = []
         const wanted = Math.min(offset + limit, source.size)
@@ -84,7 +84,7 @@ export function createJobSearch(redis: RedisPort, queues: Queues) {
         return found
       }),
     )
-    const chosen = places.flat().toSorted((a, b) => a.createdAt - b.createdAt)
+    const chosen = candidates.flat().toSorted((a, b) => a.createdAt - b.createdAt)
     const wanted = Map.groupBy(chosen.slice(offset, offset + limit), ({ source }) => source)
     const jobs = await Promise.all(
       [...wanted].map(async ([source, some]) => {
@@ -106,18 +106,18 @@ export function createJobSearch(redis: RedisPort, queues: Queues) {
     const states = query.states ?? (Object.keys(SOURCES) as JobState[])
     const sources = (await Promise.all(names.map((queue) => sourcesOf(queue, states)))).flat()
     const total = sources.reduce((sum, { size }) => sum + size, 0)
-    // Nobody is that far down, whatever is looked for.
+    // The offset is larger than the number of all jobs.
     if (offset >= total || limit <= 0) return []
-    const fits = (job: JobRecord): boolean =>
+    const matches = (job: JobRecord): boolean =>
       (name === undefined || job.name === name) && (runId === undefined || job.runId === runId)
     if (name === undefined && runId === undefined) {
       if (sources.length === 1) {
-        const jobs = await search(sources[0]!, offset, limit, fits)
+        const jobs = await search(sources[0]!, offset, limit, matches)
         return jobs.toSorted((a, b) => a.createdAt - b.createdAt)
       }
       if (offset > PAGE_SIZE) return searchFar(sources, offset, limit)
     }
-    const found = await Promise.all(sources.map((source) => search(source, 0, offset + limit, fits)))
+    const found = await Promise.all(sources.map((source) => search(source, 0, offset + limit, matches)))
     return found
       .flat()
       .toSorted((a, b) => a.createdAt - b.createdAt)

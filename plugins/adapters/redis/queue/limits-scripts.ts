@@ -4,20 +4,27 @@ local now = time[1] * 1000 + time[2] / 1000
 local function text(number) return string.format('%.3f', number) end
 `
 
-/** How long, in milliseconds, a line is kept in which nobody asks again. */
-const LINE_KEPT = 86_400_000
-/** Milliseconds that a permit stays with whom it was handed to, unless a sweep finds it first. */
+/** How long waiters are kept after the last request for a key, in milliseconds. */
+const WAITERS_KEPT_FOR = 86_400_000
+/** How long a permit stays assigned to a waiter that does not take it, in milliseconds, unless a sweep renews it. */
 const HANDED_FOR = 60_000
-/** Milliseconds after which a reservation that nobody came back for is forgotten. */
+/** A reservation that its owner does not use is dropped this many milliseconds after its moment. */
 const RESERVED_FOR = 3_600_000
 
 /**
- * What a key has: `permits`, a sorted set of holders by when each lapses; `claims`, a hash of the claim that has
- * each permit, or below zero the moment at which it was handed on to somebody who has not taken it up; `line`, a
- * sorted set by turn, with the counter of turns and the newest `max` as members that no holder's can equal.
+ * The Lua functions of permits. Each limit key has three keys in Redis, which are the KEYS of every script:
+ *
+ * - `permits` (stored as `places`): a sorted set of holders by the moment at which their permits expire.
+ * - `waiters` (stored as `waiters`): a sorted set of waiters in their order. A waiter is stored as `=<holder>`. The member `max` has the
+ *   negative maximum of permits as its score, so it always comes first.
+ * - `claims`: a hash. For each holder, it has the number of the claim that uses the permit. A negative number is the moment at which the
+ *   permit was assigned to a waiter that has not taken it yet.
+ *
+ *     waiter ── handOn() ──> assigned ── ACQUIRE ──> in use ── RELEASE ──> free
+ *                               └── not taken in time ──> free <── expired ──┘
  */
 const PERMITS = `${NOW}
-local permits, line, claims = KEYS[1], KEYS[2], KEYS[3]
+local permits, waiters, claims = KEYS[1], KEYS[2], KEYS[3]
 
 local function give(holder, ttl, claim)
   redis.call('ZADD', permits, text(now + ttl), holder)
@@ -29,86 +36,101 @@ local function drop(holder)
   redis.call('HDEL', claims, holder)
 end
 
-local function dropLapsed()
+local function dropExpired()
   for _, holder in ipairs(redis.call('ZRANGEBYSCORE', permits, '-inf', text(now))) do drop(holder) end
 end
 
--- Permits of earlier releases have no claim.
+-- Returns true if a newer claim of the same holder has the permit. Permits of earlier releases have no claim; they count as claim 1.
 local function hasNewer(holder, claim)
   return redis.call('ZSCORE', permits, holder) and tonumber(redis.call('HGET', claims, holder) or 1) > claim
 end
 
-local function keep()
+-- Lets the keys expire with the last permit.
+local function expireKeys()
   local last = redis.call('ZRANGE', permits, -1, -1, 'WITHSCORES')[2]
   if not last then return end
   redis.call('PEXPIREAT', permits, math.ceil(last))
   redis.call('PEXPIREAT', claims, math.ceil(last))
 end
 
--- Hands permits that are free to the first in line.
+-- Assigns free permits to the first waiters. Returns their holders.
 local function handOn()
-  dropLapsed()
-  local max = -(redis.call('ZSCORE', line, 'max') or 0)
+  dropExpired()
+  local max = -(redis.call('ZSCORE', waiters, 'max') or 0)
   local free = max - redis.call('ZCARD', permits)
   local handed = {}
   if free > 0 then
-    for _, member in ipairs(redis.call('ZRANGE', line, 1, free)) do
+    for _, member in ipairs(redis.call('ZRANGE', waiters, 1, free)) do
       local holder = string.sub(member, 2)
-      redis.call('ZREM', line, member)
+      redis.call('ZREM', waiters, member)
       give(holder, ${HANDED_FOR}, string.format('%.0f', -now))
       handed[#handed + 1] = holder
     end
   end
   if redis.call('ZCARD', permits) > 0 then
-    keep()
-  elseif redis.call('ZCARD', line) <= 1 then
-    redis.call('DEL', line)
+    expireKeys()
+  elseif redis.call('ZCARD', waiters) <= 1 then
+    redis.call('DEL', waiters)
   end
   return handed
 end
 `
 
-/** 1: has a permit, 0: waits in line, 2: a newer claim has it. */
+/**
+ * Acquires a permit. ARGV: the maximum of permits, the lifetime of the permit in milliseconds, the holder, the claim.
+ *
+ * Returns 1 if the claim has the permit, 0 if the holder waits, 2 if a newer claim of the holder has the permit.
+ */
 export const ACQUIRE = `${PERMITS}
 local max, ttl, holder, claim = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
-redis.call('ZADD', line, -max, 'max')
-redis.call('PEXPIRE', line, math.max(${LINE_KEPT}, math.ceil(ttl)))
-dropLapsed()
+redis.call('ZADD', waiters, -max, 'max')
+redis.call('PEXPIRE', waiters, math.max(${WAITERS_KEPT_FOR}, math.ceil(ttl)))
+dropExpired()
 if hasNewer(holder, claim) then return 2 end
 if redis.call('ZSCORE', permits, holder) or redis.call('ZCARD', permits) < max then
-  redis.call('ZREM', line, '=' .. holder)
+  redis.call('ZREM', waiters, '=' .. holder)
   give(holder, ttl, claim)
-  keep()
+  expireKeys()
   return 1
 end
-if not redis.call('ZSCORE', line, '=' .. holder) then
-  local last = redis.call('ZRANGE', line, -1, -1, 'WITHSCORES')[2]
-  redis.call('ZADD', line, math.max(0, last) + 1, '=' .. holder)
+if not redis.call('ZSCORE', waiters, '=' .. holder) then
+  local last = redis.call('ZRANGE', waiters, -1, -1, 'WITHSCORES')[2]
+  redis.call('ZADD', waiters, math.max(0, last) + 1, '=' .. holder)
 end
 return 0
 `
 
-/** Returns the holders that are handed a permit. */
+/**
+ * Releases a permit. ARGV: the holder, the claim (`''` to stop waiting as well). Returns the holders to which free permits were assigned.
+ */
 export const RELEASE = `${PERMITS}
 local holder, claim = ARGV[1], tonumber(ARGV[2])
 if claim and hasNewer(holder, claim) then return {} end
 drop(holder)
-if not claim then redis.call('ZREM', line, '=' .. holder) end
+if not claim then redis.call('ZREM', waiters, '=' .. holder) end
 return handOn()
 `
 
-/** Whether the claim still has its permit: one that lapsed and that nobody else needs, it gets back. */
+/**
+ * Renews a permit. If the permit expired and is still free, the claim gets it back. ARGV: the maximum of permits, the lifetime in
+ * milliseconds, the holder, the claim. Returns 1 if the claim has the permit, or else 0.
+ */
 export const RENEW_PERMIT = `${PERMITS}
 local max, ttl, holder, claim = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 if hasNewer(holder, claim) then return 0 end
-dropLapsed()
+dropExpired()
 if not redis.call('ZSCORE', permits, holder) and redis.call('ZCARD', permits) >= max then return 0 end
 give(holder, ttl, claim)
-keep()
+expireKeys()
 return 1
 `
 
-/** How many wait or have not taken up what they were handed, and those who have to be woken. */
+/**
+ * Checks a key for waiters that have to be woken. ARGV: the age in milliseconds after which an assigned permit that was not taken is
+ * reported again.
+ *
+ * Returns the number of waiters and of permits that were not taken yet, and the holders to wake.
+ */
 export const CHECK_KEY = `${PERMITS}
 local age = tonumber(ARGV[1])
 local pending, found = 0, {}
@@ -127,14 +149,17 @@ for _, holder in ipairs(handOn()) do
   pending = pending + 1
   found[#found + 1] = holder
 end
-if redis.call('EXISTS', line) == 1 then
-  pending = pending + redis.call('ZCARD', line) - 1
-  redis.call('PEXPIRE', line, ${LINE_KEPT})
+if redis.call('EXISTS', waiters) == 1 then
+  pending = pending + redis.call('ZCARD', waiters) - 1
+  redis.call('PEXPIRE', waiters, ${WAITERS_KEPT_FOR})
 end
 return { pending, found }
 `
 
-/** Keys that nobody has looked at for a while: whoever asks looks at them, and nobody else for that long. */
+/**
+ * Returns keys that no process has checked for a while, and marks them as checked now. KEYS: the sorted set of keys by the moment of their
+ * last check. ARGV: the minimum time since the last check in milliseconds, the maximum number of keys.
+ */
 export const DUE_KEYS = `${NOW}
 local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', text(now - ARGV[1]), 'LIMIT', 0, ARGV[2])
 for _, name in ipairs(due) do redis.call('ZADD', KEYS[1], text(now), name) end
@@ -142,8 +167,16 @@ return due
 `
 
 /**
- * Starts that happened decide, those that are reserved only plan ahead: both sorted sets by moment,
- * with a counter to tell equal moments apart. Reservations: holders by the moment reserved.
+ * Takes a start of a rate limit.
+ *
+ * KEYS: `starts`, a sorted set of the moments of actual starts; `planned`, a sorted set of the moments of actual and reserved starts;
+ * `reserved`, the holders by the moments reserved for them. The first two have a counter in their members to distinguish equal moments.
+ *
+ * ARGV: the maximum of starts in a period, the period in milliseconds, the holder (absent: no reservation is made).
+ *
+ * Returns 0 if the holder may start now, or else the milliseconds to wait.
+ *
+ * Invariant: only actual starts count against the limit. Reserved starts are a plan.
  */
 export const TAKE = `${NOW}
 local starts, planned, reserved = KEYS[1], KEYS[2], KEYS[3]
@@ -160,10 +193,10 @@ end
 
 local function add(key, at)
   local member = text(at)
-  local turn = 0
+  local number = 0
   while redis.call('ZSCORE', key, member) do
-    turn = turn + 1
-    member = text(at) .. ':' .. turn
+    number = number + 1
+    member = text(at) .. ':' .. number
   end
   redis.call('ZADD', key, text(at), member)
 end
@@ -186,12 +219,12 @@ else
   if mine then redis.call('ZREM', reserved, holder) end
   add(starts, now)
 end
-local function keep(key, extra)
+local function expireKey(key, extra)
   local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]
   if last then redis.call('PEXPIREAT', key, math.ceil(last + extra)) end
 end
-keep(starts, duration)
-keep(planned, duration)
-keep(reserved, ${RESERVED_FOR})
+expireKey(starts, duration)
+expireKey(planned, duration)
+expireKey(reserved, ${RESERVED_FOR})
 return tostring(at > now and math.ceil(at - now) or 0)
 `

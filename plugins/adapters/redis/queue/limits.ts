@@ -2,11 +2,11 @@ import type { HandedPermit, Limits } from '../../../../kernel/index.ts'
 import { defineScript, hashTag, type RedisPort } from '../lib/redis.ts'
 import { ACQUIRE, CHECK_KEY, DUE_KEYS, RELEASE, RENEW_PERMIT, TAKE } from './limits-scripts.ts'
 
-/** How many keys one look of a sweep is for, and how many looks there are at most. */
+/** The number of keys that a sweep checks at once, and the maximum number of such pages per sweep. */
 const PAGE = 100
-const MOST_PAGES = 20
+const MAX_PAGES = 20
 
-/** Counters that all instances share, timed by Redis. Each key lives in a slot of its own and expires by itself. */
+/** Creates limits that all instances share. They use the time of Redis. Each key has its own slot and expires by itself. */
 export function createRedisLimits(redis: RedisPort): Limits {
   const { client, prefix } = redis
   const acquire = defineScript(redis, ACQUIRE)
@@ -15,30 +15,33 @@ export function createRedisLimits(redis: RedisPort): Limits {
   const checkKey = defineScript(redis, CHECK_KEY)
   const dueKeys = defineScript(redis, DUE_KEYS)
   const take = defineScript(redis, TAKE)
-  /** The keys in which somebody waits, by when somebody last looked. */
-  const lines = `${prefix}:permit-lines`
-  // A tag ends at the first brace, so those of a name are written in another way.
+  /** A sorted set of the limit keys with waiters, by the moment of their last check. */
+  const keysWithWaiters = `${prefix}:permit-lines`
+  // A hash tag ends at the first brace, so braces in a name are escaped.
   const keyOf = (kind: string, name: string): string =>
     `${prefix}:${kind}:${hashTag(name.replaceAll(/[%{}]/g, encodeURIComponent))}`
   const keysOf = (name: string): string[] => [keyOf('places', name), keyOf('line', name), keyOf('claims', name)]
 
-  /** Whoever joins meanwhile adds the key behind its line, so that one of both is seen. */
-  async function forgetLine(key: string): Promise<void> {
-    await client.zrem(lines, key)
-    if ((await client.zcard(keyOf('line', key))) > 1) await client.zadd(lines, 'NX', 0, key)
+  /**
+   * Removes a key without waiters. A new waiter is stored before its key is added, so the check after the removal finds a waiter that
+   * arrived meanwhile.
+   */
+  async function removeKey(key: string): Promise<void> {
+    await client.zrem(keysWithWaiters, key)
+    if ((await client.zcard(keyOf('line', key))) > 1) await client.zadd(keysWithWaiters, 'NX', 0, key)
   }
 
   async function check(key: string, age: number): Promise<HandedPermit[]> {
     const [pending, holders] = (await checkKey(keysOf(key), [age])) as [number, string[]]
-    if (pending === 0) await forgetLine(key)
+    if (pending === 0) await removeKey(key)
     return holders.map((holder) => ({ key, holder }))
   }
 
   return {
     async acquire(key, max, ttl, holder, claim = 1) {
-      const answer = await acquire(keysOf(key), [max, ttl, holder, claim])
-      if (answer === 0) await client.zadd(lines, 'NX', 0, key)
-      return answer === 1
+      const result = await acquire(keysOf(key), [max, ttl, holder, claim])
+      if (result === 0) await client.zadd(keysWithWaiters, 'NX', 0, key)
+      return result === 1
     },
     async release(key, holder, claim) {
       return (await release(keysOf(key), [holder, claim ?? ''])) as string[]
@@ -51,8 +54,8 @@ export function createRedisLimits(redis: RedisPort): Limits {
     },
     async sweep(age) {
       const found: HandedPermit[] = []
-      for (let page = 0; page < MOST_PAGES; page++) {
-        const due = (await dueKeys([lines], [age, PAGE])) as string[]
+      for (let page = 0; page < MAX_PAGES; page++) {
+        const due = (await dueKeys([keysWithWaiters], [age, PAGE])) as string[]
         found.push(...(await Promise.all(due.map((key) => check(key, age)))).flat())
         if (due.length < PAGE) break
       }

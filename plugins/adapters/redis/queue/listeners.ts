@@ -15,24 +15,28 @@ export interface Listeners {
 }
 
 export function createListeners(reporter: Reporter): Listeners {
-  const wanted = new Set<{ queue: string; event: QueueEvent | '*'; listener: QueueListener }>()
+  const registrations = new Set<{ queue: string; event: QueueEvent | '*'; listener: QueueListener }>()
   return {
     get some() {
-      return wanted.size > 0
+      return registrations.size > 0
     },
     add(queue, event, listener) {
-      const one = { queue, event, listener }
-      wanted.add(one)
-      return () => void wanted.delete(one)
+      const registration = { queue, event, listener }
+      registrations.add(registration)
+      return () => void registrations.delete(registration)
     },
     emit(event, queue, job) {
-      for (const one of wanted) {
-        if ((one.queue !== '*' && one.queue !== queue) || (one.event !== '*' && one.event !== event)) continue
+      for (const registration of registrations) {
+        if (
+          (registration.queue !== '*' && registration.queue !== queue) ||
+          (registration.event !== '*' && registration.event !== event)
+        )
+          continue
         callListener(reporter, `A listener of queue "${queue}" failed.`, () =>
-          one.listener(event, queue, job && { ...job }),
+          registration.listener(event, queue, job && { ...job }),
         )
       }
     },
-    clear: () => wanted.clear(),
+    clear: () => registrations.clear(),
   }
 }

@@ -1,20 +1,41 @@
-/** Names as arguments of a call in Lua. */
+/** Returns names as arguments of a Lua call. */
 export const quoted = (names: readonly string[]): string => names.map((name) => `'${name}'`).join(', ')
 
 /**
- * What the scripts of a queue share. They work on BullMQ's keys, as its own scripts do: `wait` is a
- * list of jobs without priority, new ones on the left; `prioritized`, `delayed`, `completed` and
- * `failed` are sorted sets; `active` is a list; `marker` wakes a worker that waits for work; `events`
- * is the stream of `QueueEvents`. Keys of ours start with `nq-`, fields of ours with `nq:`.
+ * The Lua functions that the scripts of a queue share. They work on the keys of BullMQ, like its own scripts. `base` is the prefix of
+ * the keys of a queue, `id` the id under which a job is stored.
+ *
+ * | key | content |
+ * |---|---|
+ * | `<base>:<id>` | the hash of a job; `job-codec.ts` explains its fields |
+ * | `<base>:<id>:lock` | the lease of an active job: `<holder>:<claim>`, expires by itself |
+ * | `<base>:wait` | a list of waiting jobs without priority, new ones on the left |
+ * | `<base>:prioritized` | waiting jobs with a priority; the score is the priority and a sequence number |
+ * | `<base>:delayed` | delayed jobs; the score is 4096 × the due time in milliseconds, plus a sequence number |
+ * | `<base>:active` | a list of active jobs |
+ * | `<base>:completed`, `<base>:failed` | ended jobs by the moment of their end |
+ * | `<base>:marker` | a sorted set that wakes a worker that waits for jobs |
+ * | `<base>:events` | the stream of `QueueEvents` |
+ * | `<base>:meta` | the settings of the queue, for example `paused` |
+ * | `<base>:nq-cancelled` | cancelled jobs by the moment of their end |
+ * | `<base>:nq-hold` | exists while a deferral holds the queue |
+ * | `<base>:nq-known:<id>` | the run of a removed job whose id is remembered |
+ *
+ * Our own keys begin with `nq-`, our own fields of a job with `nq:`.
+ *
+ *     waiting (wait, prioritized) ── claim ──> active ── settle ──> completed | failed | cancelled
+ *        ^            ^                          │
+ *        │            └──── retry, defer ────────┤
+ *        └── due ── delayed <── retry, defer ────┘
  */
 export const COMMON = `
 local call = redis.call
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
--- Finer than a millisecond, so that jobs that end within one keep their order.
+-- With microseconds, so that jobs that end within one millisecond keep their order.
 local exactNow = string.format('%.3f', time[1] * 1000 + time[2] / 1000)
-local function whole(number) return string.format('%.0f', number) end
-local wholeNow = whole(now)
+local function formatInteger(number) return string.format('%.0f', number) end
+local nowText = formatInteger(now)
 
 local function event(base, ...)
   call('XADD', base .. ':events', '*', ...)
@@ -33,49 +54,51 @@ local function wakeWhenDue(base)
   if first[2] then call('ZADD', base .. ':marker', first[2] / 4096, '1') end
 end
 
--- Behind those that wait already.
+-- Adds a job behind the waiting jobs of the same priority.
 local function pushWaiting(base, id, priority)
   if priority == 0 then
     call('LPUSH', base .. ':wait', id)
   else
-    local turn = call('INCR', base .. ':pc')
-    call('ZADD', base .. ':prioritized', priority * 4294967296 + turn % 4294967296, id)
+    local sequence = call('INCR', base .. ':pc')
+    call('ZADD', base .. ':prioritized', priority * 4294967296 + sequence % 4294967296, id)
   end
 end
 
--- The moment and, among those of one moment, the order of arrival.
-local function pushDelayed(base, id, at)
-  local lowest, highest = at * 4096, (at + 1) * 4096 - 1
+-- Adds a job to the delayed jobs, behind those of the same moment.
+local function pushDelayed(base, id, dueAt)
+  local lowest, highest = dueAt * 4096, (dueAt + 1) * 4096 - 1
   local key = base .. ':delayed'
   local last = call('ZREVRANGEBYSCORE', key, highest, lowest, 'WITHSCORES', 'LIMIT', 0, 1)
   call('ZADD', key, last[2] and math.min(last[2] + 1, highest) or lowest, id)
 end
 
-local function unline(base, id)
+-- Removes a job from the waiting and delayed jobs. Returns 0 if it was not there.
+local function removeWaiting(base, id)
   return call('ZREM', base .. ':delayed', id) + call('ZREM', base .. ':prioritized', id)
     + call('LREM', base .. ':wait', 1, id) + call('LREM', base .. ':paused', 1, id)
 end
 
--- What a job may have beside its hash: BullMQ keeps more, and leaves a mark where it adds jobs or moves stalled ones.
-local function sidesOf(base)
+-- Returns the suffixes of the keys that a job may have beside its hash. A queue that BullMQ clients use has more of them. Its meta then
+-- has one of the two fields.
+local function sideSuffixes(base)
   local meta = call('HMGET', base .. ':meta', 'opts.maxLenEvents', 'version')
   if not meta[1] and not meta[2] then return { ':logs' } end
   return { ':logs', ':dependencies', ':processed', ':failed', ':unsuccessful' }
 end
 
-local function keysOf(keys, base, id, sides)
+local function keysOf(keys, base, id, suffixes)
   local key, size = base .. ':' .. id, #keys
   keys[size + 1] = key
-  for index = 1, #sides do keys[size + 1 + index] = key .. sides[index] end
+  for index = 1, #suffixes do keys[size + 1 + index] = key .. suffixes[index] end
 end
 
 local function dropKeys(base, id)
   local keys = { base .. ':' .. id .. ':lock' }
-  keysOf(keys, base, id, sidesOf(base))
+  keysOf(keys, base, id, sideSuffixes(base))
   call('UNLINK', unpack(keys))
 end
 
--- Under which of two ids a job is stored, if it is.
+-- Returns the id under which a job is stored: by us, or by a BullMQ client. Returns nil if it is not stored.
 local function find(base, ours, foreign)
   if call('EXISTS', base .. ':' .. ours) == 1 then return ours end
   if foreign ~= '' and call('EXISTS', base .. ':' .. foreign) == 1 then return foreign end
@@ -94,11 +117,12 @@ local function stateOf(base, id)
   return 'waiting'
 end
 
--- What is known of a job that was forgotten, as long as its id is.
+-- Returns the key that remembers the id and the run of a removed job.
 local function knownKey(base, id)
   return base .. ':nq-known:' .. id
 end
 
+-- Returns the key of the ended jobs with an outcome.
 local function setOf(base, outcome)
   return base .. ':' .. (outcome == 'cancelled' and 'nq-cancelled' or outcome)
 end

@@ -1,32 +1,32 @@
-/** Names that BullMQ, or this plugin, uses for keys of a queue beside those of its jobs. */
+/** Names of keys of a queue, used by BullMQ or by this plugin. A job must not be stored under such an id. */
 const RESERVED: ReadonlySet<string> = new Set([
   ...['', 'active', 'wait', 'waiting', 'waiting-children', 'paused', 'id', 'delayed', 'prioritized', 'priority'],
   ...['stalled-check', 'completed', 'failed', 'stalled', 'repeat', 'limiter', 'meta', 'events', 'pc', 'marker', 'de'],
 ])
-/** Keys of ours start with it. */
+/** The prefix of our own keys. */
 export const OWN = 'nq-'
 
 const encode = (character: string): string => `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`
 const decode = (text: string): string =>
   text.replaceAll(/%([0-9A-F]{2})/g, (_all, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
 
-/** BullMQ refuses ":" in names; braces would move a key to another slot. Others stay as they are. */
+/** Encodes the name of a queue. BullMQ rejects ":" in names, and braces would move a key to another slot. Other characters stay. */
 export function encodeQueue(name: string): string {
   return name.replaceAll(/[%:{}]/g, encode)
 }
 
 /**
- * BullMQ keeps whole numbers for the ids it gives itself, and ":" separates parts of keys: such ids,
- * and those that name other keys, are written with a `%` in front.
+ * Encodes the id of a job. BullMQ uses integers for the ids that it generates, and ":" separates the parts of keys. Therefore ":" is
+ * escaped, and so is the first character of an integer or of a reserved name.
  */
 export function encodeId(id: string): string {
   const escaped = id.replaceAll(/[%:]/g, encode)
-  const taken = RESERVED.has(escaped) || escaped.startsWith(OWN) || /^-?\d+$/.test(escaped)
-  return taken && escaped !== '' ? encode(escaped) + escaped.slice(1) : escaped
+  const reserved = RESERVED.has(escaped) || escaped.startsWith(OWN) || /^-?\d+$/.test(escaped)
+  return reserved && escaped !== '' ? encode(escaped) + escaped.slice(1) : escaped
 }
 export const decodeId = decode
 
-/** What a job of this id may be stored under: by us, and as BullMQ gave it. */
+/** Returns the ids under which a job may be stored: by us, and by a BullMQ client (empty if there is no such id). */
 export function storedIds(id: string): [ours: string, foreign: string] {
   const ours = encodeId(id)
   return [ours, ours === id || RESERVED.has(id) || id.startsWith(OWN) ? '' : id]

@@ -14,8 +14,8 @@ import {
 import { checkDraft } from '../../lib/check-draft.ts'
 import { isOwnQueue } from '../../lib/own-queue.ts'
 import { defineScript, type RedisPort } from '../lib/redis.ts'
-import { createOldestFirst, type Going } from '../lib/oldest.ts'
-import { onePerOutcome } from '../lib/sweeps.ts'
+import { createOldestFirst, type Deletion } from '../lib/oldest.ts'
+import { coalesceSweeps } from '../lib/sweeps.ts'
 import { copyValue } from '../../../lib/value.ts'
 import { createAdder } from './adder.ts'
 import { decodeJob, runIdOf } from './job-codec.ts'
@@ -25,7 +25,7 @@ import type { Listeners } from './listeners.ts'
 import { encodeId, OWN, storedIds } from './names.ts'
 import type { Queues } from './queues.ts'
 
-/** What there is of an ended job's outcome beside the queue: BullMQ's set, or ours. */
+/** The sorted sets of ended jobs by outcome. BullMQ has none for cancelled jobs. */
 const ENDED_SETS = { completed: 'completed', failed: 'failed', cancelled: `${OWN}cancelled` } as const
 
 export function createRedisQueueProvider(
@@ -53,7 +53,7 @@ export function createRedisQueueProvider(
     return script([`${base}:meta`], [base, ...storedIds(id)])
   }
 
-  /** Told at once where it changed anything: the answer to a claim may come right behind. */
+  /** Pauses or resumes a queue, and notifies listeners immediately, because the result of a claim may follow. */
   async function setPaused(queue: string, paused: boolean): Promise<void> {
     const base = queues.baseOf(queue)
     const changed = (await pause([`${base}:meta`], [base, paused ? 1 : 0])) === 1
@@ -65,41 +65,41 @@ export function createRedisQueueProvider(
     return stored === undefined ? undefined : decodeJob(queue, stored, state, fields)
   }
 
-  /** Tells listeners of a job as it is now; without any, it is not looked up. */
-  async function tell(event: 'waiting' | 'cancelled', queue: string, id: string): Promise<void> {
+  /** Notifies listeners of the current state of a job. Reads the job only if there are listeners. */
+  async function notify(event: 'waiting' | 'cancelled', queue: string, id: string): Promise<void> {
     if (listeners.some) listeners.emit(event, queue, await getJob(queue, id))
   }
 
-  /** One job that cannot be stored does not fail those that travel with it. */
+  /** Checks and copies a draft, so that a job that cannot be stored fails before it joins a shared call. */
   function check(draft: JobDraft): JobDraft {
     checkDraft(draft)
     const { queue, id, name } = draft
-    // Others would be stored as another text.
+    // Redis would store a different text for a text that is not well-formed.
     for (const text of [queue, id, name]) if (!text.isWellFormed()) throw invalid('Text of a job', EXPECTED.text, text)
     const what = `data of job "${name}"`
     return { ...draft, data: copyValue(draft.data, kernel.config.payloadLimit, what) }
   }
 
-  function received(draft: JobDraft, answer: string): EnqueueReceipt {
-    if (answer !== 'waiting' && answer !== 'delayed') return { id: draft.id, runId: answer, deduplicated: true }
-    if (listeners.some) listeners.emit(answer, draft.queue, freshRecord(draft, answer))
+  function receiptOf(draft: JobDraft, result: string): EnqueueReceipt {
+    if (result !== 'waiting' && result !== 'delayed') return { id: draft.id, runId: result, deduplicated: true }
+    if (listeners.some) listeners.emit(result, draft.queue, freshRecord(draft, result))
     return { id: draft.id, runId: draft.runId, deduplicated: false }
   }
 
-  const sweeps = onePerOutcome(async ({ outcome, rememberFor = 0, ...bounds }: CleanPolicy) => {
+  const sweeps = coalesceSweeps(async ({ outcome, rememberFor = 0, ...bounds }: CleanPolicy) => {
     const byKey = new Map((await queues.list()).map((queue) => [endedKey(queue), queue]))
     function endedKey(queue: string): string {
       return `${queues.baseOf(queue)}:${ENDED_SETS[outcome]}`
     }
     const keysOf = (own: boolean): string[] => [...byKey.keys()].filter((key) => isOwnQueue(byKey.get(key)) === own)
-    const counts = await Promise.all([false, true].map((own) => oldestFirst(keysOf(own), bounds, forgetFirst)))
+    const counts = await Promise.all([false, true].map((own) => oldestFirst(keysOf(own), bounds, removeJobs)))
     return counts.reduce((sum, count) => sum + count)
 
-    async function forgetFirst(going: readonly Going[]): Promise<number> {
-      const bounded = going.flatMap(({ key, upTo, limit }) => [key, queues.baseOf(byKey.get(key)!), upTo, limit])
-      const answer = await forget([going[0]!.key], [listeners.some ? 1 : 0, Math.ceil(rememberFor), ...bounded])
-      const [count, ...told] = answer as [number, ...[string, string, ...(string | null)[]][]]
-      for (const [key, id, ...fields] of told) {
+    async function removeJobs(deletions: readonly Deletion[]): Promise<number> {
+      const bounded = deletions.flatMap(({ key, upTo, limit }) => [key, queues.baseOf(byKey.get(key)!), upTo, limit])
+      const reply = await forget([deletions[0]!.key], [listeners.some ? 1 : 0, Math.ceil(rememberFor), ...bounded])
+      const [count, ...removed] = reply as [number, ...[string, string, ...(string | null)[]][]]
+      for (const [key, id, ...fields] of removed) {
         const queue = byKey.get(key)!
         listeners.emit('removed', queue, decodeJob(queue, id, outcome, fields))
       }
@@ -120,12 +120,12 @@ export function createRedisQueueProvider(
     },
     enqueue: async (draft) => {
       const checked = check(draft)
-      return received(checked, await add.one(checked))
+      return receiptOf(checked, await add.one(checked))
     },
     async enqueueMany(drafts) {
       const checked = drafts.map(check)
-      const answers = await add.many(checked)
-      return checked.map((draft, index) => received(draft, answers[index]!))
+      const results = await add.many(checked)
+      return checked.map((draft, index) => receiptOf(draft, results[index]!))
     },
     getJob,
     async getJobs(query: JobQuery = {}) {
@@ -146,34 +146,34 @@ export function createRedisQueueProvider(
       return [...new Set([...names.filter((_name, index) => held[index]), ...consumed()])]
     },
     pause(queue) {
-      queues.note(queue)
+      queues.record(queue)
       return setPaused(queue, true)
     },
     resume: (queue) => setPaused(queue, false),
     isPaused: async (queue) => (await client.hexists(`${queues.baseOf(queue)}:meta`, 'paused')) === 1,
     async retry(queue, id) {
-      const answer = await onJob(retry, queue, id)
-      if (answer === 'ok') return tell('waiting', queue, id)
-      if (answer === '') throw new QueueError('JOB_NOT_FOUND', `Queue "${queue}" holds no job "${id}".`)
-      const hint = 'only a failed or cancelled job can be retried'
-      throw new QueueError('JOB_STATE', `Job "${id}" is ${String(answer)}; ${hint}.`)
+      const result = await onJob(retry, queue, id)
+      if (result === 'ok') return notify('waiting', queue, id)
+      if (result === '') throw new QueueError('JOB_NOT_FOUND', `Queue "${queue}" has no job "${id}".`)
+      const hint = 'Only a failed or cancelled job can be retried.'
+      throw new QueueError('JOB_STATE', `Job "${id}" is ${String(result)}. ${hint}`)
     },
     async promote(queue, id) {
-      const answer = await onJob(promote, queue, id)
-      if (answer === 'waiting') await tell('waiting', queue, id)
-      return answer !== ''
+      const result = await onJob(promote, queue, id)
+      if (result === 'waiting') await notify('waiting', queue, id)
+      return result !== ''
     },
     async cancel(queue, id) {
       if ((await onJob(cancel, queue, id)) === 0) return false
-      await tell('cancelled', queue, id)
+      await notify('cancelled', queue, id)
       return true
     },
     async remove(queue, id) {
       const job = listeners.some ? await getJob(queue, id) : undefined
-      const answer = await onJob(remove, queue, id)
-      if (answer === 'active') throw new QueueError('JOB_STATE', `Job "${id}" is active. Cancel it first.`)
-      if (answer === '') return false
-      if (answer === 'ok') listeners.emit('removed', queue, job)
+      const result = await onJob(remove, queue, id)
+      if (result === 'active') throw new QueueError('JOB_STATE', `Job "${id}" is active. Cancel it first.`)
+      if (result === '') return false
+      if (result === 'ok') listeners.emit('removed', queue, job)
       return true
     },
     async forgotten(queue, id) {

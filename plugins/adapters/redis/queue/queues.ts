@@ -4,15 +4,15 @@ import { QueueError } from '../../../../kernel/index.ts'
 import { hashTag, type RedisPort } from '../lib/redis.ts'
 import { encodeQueue } from './names.ts'
 
-/** Where queues are, and BullMQ's own object for what it does as well as we could. */
+/** The names and keys of queues, and their BullMQ objects. */
 export interface Queues {
-  /** What BullMQ calls the queue. */
+  /** Returns the name of a queue in BullMQ. */
   nameOf(queue: string): string
-  /** What its keys start with. */
+  /** Returns the prefix of the keys of a queue. */
   baseOf(queue: string): string
-  /** Adds a queue to those that `list` knows. */
-  note(queue: string): void
-  /** All queues that were ever used, by whatever process. */
+  /** Adds a queue to the list of used queues. */
+  record(queue: string): void
+  /** Lists all queues that any process has used. */
   list(): Promise<string[]>
   bull(queue: string): Queue
   close(): Promise<void>
@@ -33,11 +33,11 @@ export async function createQueues(redis: RedisPort): Promise<Queues> {
   const bulls = new Map<string, Queue>()
   const bases = new Map<string, string>()
   const namesKey = `${prefix}:queues`
-  const noted = new Set<string>()
-  // A store that comes back may be an empty one.
-  const forgetNotes = redis.onReconnect(() => noted.clear())
+  const recorded = new Set<string>()
+  // The store may be empty after a reconnection, so queues are recorded again.
+  const stopWatching = redis.onReconnect(() => recorded.clear())
 
-  /** On a Cluster, the keys of a queue have to share a slot. */
+  /** On a Cluster, all keys of a queue must share a slot. */
   function nameOf(queue: string): string {
     return cluster ? hashTag(encodeQueue(queue)) : encodeQueue(queue)
   }
@@ -49,26 +49,26 @@ export async function createQueues(redis: RedisPort): Promise<Queues> {
       if (base === undefined) bases.set(queue, (base = `${prefix}:${nameOf(queue)}`))
       return base
     },
-    note(queue) {
-      if (noted.has(queue)) return
-      noted.add(queue)
-      client.sadd(namesKey, queue).catch(() => noted.delete(queue))
+    record(queue) {
+      if (recorded.has(queue)) return
+      recorded.add(queue)
+      client.sadd(namesKey, queue).catch(() => recorded.delete(queue))
     },
     list: () => client.smembers(namesKey),
     bull(queue) {
       let bull = bulls.get(queue)
       if (!bull) {
-        // A user need not have the right to ask for the version. The meta of a queue tells whether others use it, see `sidesOf`.
+        // The user may lack the right to read the version. The meta of a queue must show whether BullMQ clients use it (see `sideSuffixes`).
         const options = { connection: client, prefix, skipMetasUpdate: true, skipVersionCheck: true }
         bulls.set(queue, (bull = new BullQueue(nameOf(queue), options)))
-        // The connection itself tells of its failures.
+        // The connection reports its own errors.
         bull.on('error', () => {})
       }
       return bull
     },
     async close() {
-      forgetNotes()
-      // A connection that is away is waited for without end.
+      stopWatching()
+      // BullMQ would wait for an unavailable server without a limit.
       if (client.status === 'ready') await Promise.all([...bulls.values()].map((bull) => bull.close()))
     },
   }

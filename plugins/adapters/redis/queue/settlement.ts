@@ -2,19 +2,19 @@ import type { JobRecord, QueueEvent, Settlement } from '../../../../kernel/index
 import { encodeJson } from '../../../lib/json.ts'
 import type { Listeners } from './listeners.ts'
 
-/** A job that this process holds. */
+/** A job that this process has claimed. */
 export interface Claimed {
   readonly storedId: string
   readonly record: JobRecord
-  /** Tells the runner that somebody else has it. */
-  lost: (() => void) | undefined
-  /** Whether it takes a slot. */
+  /** Notifies the runner that another consumer has claimed the job. */
+  onLost: (() => void) | undefined
+  /** True while the job uses a slot. */
   busy: boolean
 }
 
 export type Argument = string | number
 
-/** As the script takes it: id, claim, kind, attempts made, and three arguments by kind. */
+/** Encodes a settlement for the script `SETTLE_AND_CLAIM`, which documents its arguments. */
 export function encodeSettlement(
   { storedId, record }: Claimed,
   settlement: Settlement,
@@ -25,7 +25,7 @@ export function encodeSettlement(
   switch (type) {
     case 'completed': {
       const result = settlement.result === undefined ? '' : encodeJson(settlement.result)
-      // BullMQ counts the attempt that succeeded as well.
+      // BullMQ counts the successful attempt as well.
       return [storedId, claims, type, attemptsMade + 1, result, '', '']
     }
     case 'failed': {
@@ -62,8 +62,8 @@ function flag(value: boolean | undefined): string {
   return value ? '1' : '0'
 }
 
-/** Tells listeners what became of a job, as the store has decided. */
-export function tellSettled(
+/** Notifies listeners of the outcome of a settlement, as the store decided it. */
+export function emitSettled(
   listeners: Listeners,
   claimed: JobRecord,
   settlement: Settlement,

@@ -2,14 +2,16 @@ import { timerDelay } from '../../../../kernel/index.ts'
 import type { Redis } from 'ioredis'
 import type { RedisClient, RedisPort } from '../lib/redis.ts'
 
-/** How long, in seconds, one look for work blocks: the longest that a wake-up which was lost delays a job. */
+/** How long one blocking command waits for a job, in seconds. A lost wake-up delays a job at most this long. */
 const BLOCK_SECONDS = 2
-/** Milliseconds before blocking is tried again after a failure. */
+/** How long to wait after a failed blocking command, in milliseconds. */
 const RETRY = 500
 
 /**
- * Wakes a consumer that found nothing to do: when a job comes, which BullMQ tells by a marker that
- * the first who waits for it takes, when one falls due, or after a while in any case.
+ * Creates the waker of a consumer. It wakes the consumer when a job arrives, when a delayed job is due, and after two seconds in any
+ * case. BullMQ signals a new job with a marker, which the first waiting consumer takes.
+ *
+ *     idle ── wait(due) ──> waiting ── marker, due, block ended ──> wake() ──> idle
  */
 export function createWaker(redis: RedisPort, base: string, wake: () => void) {
   const marker = `${base}:marker`
@@ -19,7 +21,7 @@ export function createWaker(redis: RedisPort, base: string, wake: () => void) {
   let stopped = false
   let timer: NodeJS.Timeout | undefined
 
-  function woken(): void {
+  function onWake(): void {
     clearTimeout(timer)
     if (!waiting || stopped) return
     waiting = false
@@ -34,12 +36,12 @@ export function createWaker(redis: RedisPort, base: string, wake: () => void) {
       for (;;) {
         if (!waiting || stopped) return
         const popped = await (connection as Redis).bzpopmin(marker, BLOCK_SECONDS)
-        if (stopped || waiting) woken()
-        // Busy meanwhile: somebody else may have the time.
+        if (stopped || waiting) onWake()
+        // This consumer is busy by now, so it puts the marker back for another one.
         else if (popped) await redis.client.zadd(marker, popped[2], popped[1])
       }
     } catch {
-      if (!stopped) setTimeout(woken, RETRY)
+      if (!stopped) setTimeout(onWake, RETRY)
     } finally {
       blocking = false
     }
@@ -52,12 +54,12 @@ export function createWaker(redis: RedisPort, base: string, wake: () => void) {
   }
 
   return {
-    /** Waits for work; `due` milliseconds from now there is some. */
+    /** Waits for a job. The next delayed job is due in `due` milliseconds. */
     wait(due: number): void {
       if (stopped) return
       waiting = true
       clearTimeout(timer)
-      if (due !== Infinity) timer = setTimeout(woken, timerDelay(Math.ceil(due)))
+      if (due !== Infinity) timer = setTimeout(onWake, timerDelay(Math.ceil(due)))
       void block()
     },
     stop(): void {
