@@ -47,20 +47,24 @@ export interface JobOptions {
 }
 
 export interface Debounce {
-  /** What belongs together; in a worker's config also made from the data. Default: all jobs of the worker. */
+  /** Which jobs belong together: text, or a function of the data in a worker's config. Default: all jobs of the worker. */
   key?: JobKey
-  /** Milliseconds of silence before the job runs. */
-  delay: number
-  /** Milliseconds after the first that it runs at the latest, however many come. Default: no limit. */
+  /** Milliseconds of silence before the job runs. Required. */
+  period?: number
+  /** Milliseconds after the first call that the job runs at the latest. Default: no limit. */
   maxWait?: number
+  /** @deprecated Use `period`. */
+  delay?: number
 }
 
 export interface Throttle {
-  /** What belongs together; in a worker's config also made from the data. Default: all jobs of the worker. */
+  /** Which jobs belong together: text, or a function of the data in a worker's config. Default: all jobs of the worker. */
   key?: JobKey
-  /** Milliseconds; periods begin at multiples of it since the epoch. */
+  /** How many jobs are let through in each period. Default 1. */
+  limit?: number
+  /** Milliseconds. Periods begin at multiples of it since the epoch. */
   period: number
-  /** How many are let through in each. Default 1. */
+  /** @deprecated Use `limit`. */
   max?: number
 }
 export type JobKey = string | ((data: never) => string)
@@ -193,8 +197,11 @@ export type Settlement = (
   slot?: Promise<unknown>
 }
 
-/** How many may start within `duration` milliseconds. */
+/** How many may start within `duration` milliseconds, as the port `limits` takes it. */
 export interface RateLimit {
   max: number
   duration: number
 }
+
+/** How many jobs may start within a period of milliseconds. `max` and `duration` are its deprecated names. */
+export type RateLimitOption = { limit: number; period: number } | RateLimit

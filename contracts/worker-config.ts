@@ -1,5 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import type { JobKey, JobOptions, RateLimit } from './job.ts'
+import type { JobKey, JobOptions, RateLimitOption } from './job.ts'
 
 /**
  * What a worker says about itself, as `export const config = defineQueueConfig({ … })`. Job options
@@ -15,10 +15,19 @@ export interface WorkerConfig extends Omit<JobOptions, 'id' | 'delay' | 'concurr
   runtime?: string
   /** How many of its jobs, or of its batches, run at once in one process. Default 1. */
   concurrency?: number
-  /** How many jobs of one `concurrencyKey` run at once in all processes. Default 1. */
-  concurrencyPerKey?: number
-  /** How many jobs may start in a span of milliseconds, over all processes. */
-  rateLimit?: RateLimit
+  /**
+   * How many jobs of one key run at once in all processes. The key of a job is its option `concurrencyKey`, else what
+   * `key` makes of its data. A number is the limit for jobs with a `concurrencyKey`. Default 1.
+   */
+  concurrencyPerKey?: number | { key: JobKey; limit: number }
+  /**
+   * How many jobs may start in a period of milliseconds, in all processes; the others wait. With a `key`, each key has a
+   * limit of its own. The option `rateLimitKey` of a job comes before it.
+   *
+   * @example
+   * rateLimit: { key: (data: { tenant: string }) => data.tenant, limit: 100, period: 60_000 }
+   */
+  rateLimit?: RateLimitOption & { key?: JobKey }
   /** Hands several jobs to the handler at once: its data is an array, and so is what it returns. */
   batch?: Batch
   /** Checks `data` when a job is enqueued (any Standard Schema); the handler receives what it parsed. */

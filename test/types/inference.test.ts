@@ -89,6 +89,16 @@ describe('a config and its handler', () => {
     expectTypeOf(register).toBeFunction()
   })
 
+  it('takes limits by key, and refuses other shapes', () => {
+    const key = (data: { tenant: string }): string => data.tenant
+    defineQueueConfig({ rateLimit: { key, limit: 1, period: 5 }, concurrencyPerKey: { key, limit: 1 } })
+    defineQueueConfig({ throttle: { key, limit: 1, period: 5 }, debounce: { key: 'all', period: 5 } })
+    // @ts-expect-error both or none of the new names
+    defineQueueConfig({ rateLimit: { limit: 1 } })
+    // @ts-expect-error a key is text
+    defineQueueConfig({ throttle: { period: 5, key: (data: { tenant: string }) => data.tenant.length } })
+  })
+
   it('refuses options that do not exist', () => {
     // @ts-expect-error there is no option of that name
     defineQueueConfig({ concurency: 5 })

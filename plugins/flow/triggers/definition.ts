@@ -1,6 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { z } from 'zod'
-import { QueueError, type Kernel, type MaybePromise, type RateLimit } from '../../../kernel/index.ts'
+import { QueueError, type Kernel, type MaybePromise, type RateLimitOption } from '../../../kernel/index.ts'
+import { rateLimitShape, warnOfOldRateLimit } from '../../lib/rate-limit.ts'
 import { verifyShape, type Verify } from './verify-options.ts'
 
 /** Something that fires a trigger, as its functions see it. */
@@ -90,7 +91,7 @@ export type TriggerOptions = TriggerSource &
      * How many events may pass in a span of milliseconds, over all instances. What somebody waits
      * for is refused beyond that; events and moments, for which nobody does, wait for their turn.
      */
-    rateLimit?: RateLimit
+    rateLimit?: RateLimitOption
   }
 
 /** A trigger of the configuration, where its name is the key; with a first subscription, if it has a target. */
@@ -106,7 +107,7 @@ const common = {
   input: z.custom((value) => typeof value === 'object' && value !== null && '~standard' in value).optional(),
   filter: fn,
   transform: fn,
-  rateLimit: z.strictObject({ max: z.number().int().min(1), duration: z.number().min(1) }).optional(),
+  rateLimit: rateLimitShape.optional(),
   flow: target,
   entry: target,
   worker: target,
@@ -143,6 +144,7 @@ const subscriptionShape = z
 /** @throws QueueError `TRIGGER_INVALID` */
 export function checkDefinition(definition: TriggerDefinition): void {
   check(definitionShape, definition, `Trigger "${definition.name}"`)
+  if (definition.rateLimit) warnOfOldRateLimit(definition.rateLimit)
 }
 
 /** @throws QueueError `TRIGGER_INVALID` */

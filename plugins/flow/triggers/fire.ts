@@ -12,6 +12,7 @@ import {
   type RunContext,
 } from '../../../kernel/index.ts'
 import { parse } from '../../lib/parse.ts'
+import { rateOf } from '../../lib/rate-limit.ts'
 import { copyValue } from '../../lib/value.ts'
 import type { Book, Subscription, Trigger } from './book.ts'
 import type { TriggerEvent } from './definition.ts'
@@ -55,9 +56,10 @@ export function createFiring(kernel: Kernel, book: Book, history: History) {
   }
 
   async function admit({ name, options: { rateLimit } }: Trigger): Promise<void> {
-    const wait = rateLimit ? await kernel.port('limits').take(bucketOf(name), rateLimit) : 0
+    const wait = rateLimit ? await kernel.port('limits').take(bucketOf(name), rateOf(rateLimit)) : 0
     if (wait === 0) return
-    const message = `Trigger "${name}" takes no more than ${rateLimit!.max} events in ${rateLimit!.duration} ms.`
+    const { max, duration } = rateOf(rateLimit!)
+    const message = `Trigger "${name}" takes no more than ${max} events in ${duration} ms.`
     throw new QueueError('RATE_LIMITED', message, { details: { retryAfter: wait } })
   }
 
@@ -66,7 +68,7 @@ export function createFiring(kernel: Kernel, book: Book, history: History) {
     const trigger = book.get(event.trigger)
     const { rateLimit } = trigger.options
     if (rateLimit && !admitted && job.attempt === 1) {
-      const wait = await kernel.port('limits').take(bucketOf(trigger.name), rateLimit, job.id)
+      const wait = await kernel.port('limits').take(bucketOf(trigger.name), rateOf(rateLimit), job.id)
       if (wait > 0) return ctx.defer({ delay: wait })
     }
     const last = job.attempt >= job.attempts

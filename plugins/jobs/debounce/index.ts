@@ -1,6 +1,7 @@
 import {
   definePlugin,
   QueueError,
+  type Debounce,
   type DispatchPayload,
   type EmitPayload,
   type EnqueuePayload,
@@ -61,8 +62,8 @@ export default definePlugin({
     /** The job before the data: who comes later relies on it. */
     async function hold(payload: EnqueuePayload, next: Next, stream: string, release: () => void): Promise<void> {
       const { job } = payload
-      const { delay, maxWait = Infinity } = job.options.debounce!
-      job.runAt = job.createdAt + Math.min(delay, maxWait)
+      const { maxWait = Infinity } = job.options.debounce!
+      job.runAt = job.createdAt + Math.min(silenceOf(job.options.debounce!), maxWait)
       job.id = job.runId = await windows.current(stream)
       try {
         const storing = next()
@@ -112,12 +113,12 @@ export default definePlugin({
 
     async function release(dispatch: DispatchPayload, next: Next): Promise<void> {
       const { job, ctx } = dispatch
-      const { delay, maxWait = Infinity } = job.options.debounce!
+      const { maxWait = Infinity } = job.options.debounce!
       let [last, before] = await lastOf(job.runId)
       // Closed by an attempt that failed or died, after which a newer window may have run.
       if (last?.type === CLOSED && (await isOutdated(job.id))) return
       if (last?.type !== CLOSED) {
-        const due = Math.min((last?.ts ?? job.createdAt) + delay, job.createdAt + maxWait)
+        const due = Math.min((last?.ts ?? job.createdAt) + silenceOf(job.options.debounce!), job.createdAt + maxWait)
         if (due > kernel.clock.now()) {
           dispatch.result = ctx.defer({ until: due })
           return
@@ -143,4 +144,9 @@ export default definePlugin({
 /** The windows of a key have ids that begin with the name of its stream. */
 function streamOf(id: string): string {
   return id.split('.', 2).join('.')
+}
+
+/** Milliseconds without a call after which the job runs. Jobs of earlier versions have them as `delay`. */
+function silenceOf({ period, delay }: Debounce): number {
+  return (period ?? delay)!
 }

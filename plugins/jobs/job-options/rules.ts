@@ -11,6 +11,7 @@ import {
   type JobOptions,
   type WorkerOptionCheck,
 } from '../../../kernel/index.ts'
+import { warnDeprecated } from '../../lib/deprecated.ts'
 import { BACKOFF, isBackoff } from '../../lib/is-backoff.ts'
 
 type Rule = readonly [expected: string, test: (value: unknown) => boolean]
@@ -35,8 +36,8 @@ const RULES: Record<string, Rule> = {
     `${EXPECTED.text} that does not begin with "_"`,
     (value) => isText(value) && !isReserved('queue', value),
   ],
-  debounce: ['{ delay, maxWait?, key? }, in milliseconds', isDebounce],
-  throttle: ['{ period, max?, key? }, a period in milliseconds and a whole number from 1', isThrottle],
+  debounce: ['{ period, maxWait?, key? }, in milliseconds', isDebounce],
+  throttle: ['{ period, limit?, key? }, a period in milliseconds and a whole number from 1', isThrottle],
 } satisfies Partial<Record<keyof JobOptions, Rule>>
 
 /** What plugins pass beside them, and the transaction of a caller. */
@@ -85,14 +86,20 @@ function isClient(value: unknown): boolean {
 
 function isDebounce(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false
-  const { delay, maxWait = 0, key = 'key', ...others } = value as Record<string, unknown>
-  return isDuration(delay) && isDuration(maxWait) && isKey(key) && Object.keys(others).length === 0
+  const { delay, period = delay, maxWait = 0, key = 'key', ...others } = value as Record<string, unknown>
+  if (delay !== undefined) warnDeprecated('debounce: { delay }', 'debounce: { period }')
+  const isClear = delay === undefined || period === delay
+  return isClear && isDuration(period) && isDuration(maxWait) && isKey(key) && Object.keys(others).length === 0
 }
 
 function isThrottle(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false
-  const { period, max = 1, key = 'key', ...others } = value as Record<string, unknown>
-  return isDuration(period) && period >= 1 && isCount(max) && isKey(key) && Object.keys(others).length === 0
+  const { period, max, limit = max ?? 1, key = 'key', ...others } = value as Record<string, unknown>
+  if (max !== undefined) warnDeprecated('throttle: { max }', 'throttle: { limit }')
+  const isClear = max === undefined || limit === max
+  return (
+    isClear && isDuration(period) && period >= 1 && isCount(limit) && isKey(key) && Object.keys(others).length === 0
+  )
 }
 
 function isKey(value: unknown): boolean {

@@ -2,16 +2,17 @@ import { z } from 'zod'
 import {
   definePlugin,
   isFinalRefusal,
-  MAX_COUNT,
-  MAX_DURATION,
   MAX_TEXT_BYTES,
   type DispatchPayload,
+  type EnqueuePayload,
   type Next,
   type RunContext,
   type WorkerDefinition,
 } from '../../../kernel/index.ts'
 import { watchOutage } from '../../lib/outage.ts'
+import { keyedRateLimitShape, keyShape, limitShape, rateOf, warnOfOldRateLimit } from '../../lib/rate-limit.ts'
 import { workerOption } from '../../lib/worker-option.ts'
+import { hasKeys, keysOf } from './keys.ts'
 import { createPermits } from './permits.ts'
 
 /** How workers share the limits of a key. */
@@ -33,10 +34,8 @@ const ASK_AGAIN = 15 * 60_000
 const FIRST_REST = 1000
 const LONGEST_REST = 30_000
 
-const rateLimit = z.strictObject({
-  max: z.number().int().min(1).max(MAX_COUNT),
-  duration: z.number().min(1).max(MAX_DURATION),
-})
+const perKey = z.union([limitShape, z.strictObject({ key: keyShape, limit: limitShape })])
+const checkRateLimit = workerOption('rateLimit', keyedRateLimitShape)
 
 /** Keeps `concurrencyKey` and `rateLimit` over all instances, through the `limits` port. */
 export default definePlugin({
@@ -51,8 +50,11 @@ export default definePlugin({
   }),
   workerOptions: {
     concurrencyGroup: workerOption('concurrencyGroup', z.string().min(1).max(MAX_TEXT_BYTES)),
-    concurrencyPerKey: workerOption('concurrencyPerKey', z.number().int().min(1).max(MAX_COUNT)),
-    rateLimit: workerOption('rateLimit', rateLimit),
+    concurrencyPerKey: workerOption('concurrencyPerKey', perKey),
+    async rateLimit(value, worker) {
+      await checkRateLimit(value, worker)
+      warnOfOldRateLimit(worker.worker.rateLimit!)
+    },
   },
   setup(kernel, { placeTtl = kernel.port('queue').lease ?? ASK_AGAIN }) {
     const permits = createPermits(kernel, placeTtl)
@@ -74,12 +76,25 @@ export default definePlugin({
       { when: ({ ctx, events }) => events[0]?.type === 'step.deferred' && ctx !== undefined && met.has(ctx) },
     )
     kernel.hook(
+      'enqueue',
+      ({ job, worker }, next) => {
+        job.options = { ...job.options, ...keysOf(job, worker!) }
+        return next()
+      },
+      { when: ({ worker }: EnqueuePayload) => worker !== undefined && hasKeys(worker) },
+    )
+    kernel.hook(
       'dispatch',
       (dispatch, next) => {
-        if (dispatch.job.options.concurrencyKey === undefined) return withinRate(dispatch, next)
-        return withPermit(dispatch, next)
+        const { job, worker } = dispatch
+        // A producer that does not know the worker stores no keys.
+        if (hasKeys(worker)) Object.assign(job, { options: { ...job.options, ...keysOf(job, worker) } })
+        return job.options.concurrencyKey === undefined ? withinRate(dispatch, next) : withPermit(dispatch, next)
       },
-      { when: ({ job, worker }) => job.options.concurrencyKey !== undefined || worker.worker.rateLimit !== undefined },
+      {
+        when: ({ job, worker }) =>
+          job.options.concurrencyKey !== undefined || worker.worker.rateLimit !== undefined || hasKeys(worker),
+      },
     )
 
     /** A refused job waits in line, delayed, and is promoted when it is handed a permit. */
@@ -92,7 +107,7 @@ export default definePlugin({
         return withinRate(dispatch, next)
       }
       try {
-        if (await permits.within(dispatch, keyOf(dispatch), worker.worker.concurrencyPerKey ?? 1, run)) return
+        if (await permits.within(dispatch, keyOf(dispatch), permitsOf(worker), run)) return
         worked()
       } catch (error) {
         if (asked) throw error
@@ -115,7 +130,7 @@ export default definePlugin({
       const holdQueue = key === undefined && isAlone(worker)
       let wait: number
       try {
-        wait = await kernel.port('limits').take(bucket, rateLimit, holdQueue ? undefined : job.id)
+        wait = await kernel.port('limits').take(bucket, rateOf(rateLimit), holdQueue ? undefined : job.id)
         worked()
       } catch (error) {
         return putOff(dispatch, error)
@@ -149,4 +164,9 @@ export default definePlugin({
 function keyOf({ job: { queue, name, options }, worker: { worker } }: DispatchPayload): string {
   const { concurrencyGroup: group } = worker
   return group === undefined ? `${queue}/${name}/${options.concurrencyKey}` : `group ${group}/${options.concurrencyKey}`
+}
+
+/** How many jobs of one key run at once. */
+function permitsOf({ worker: { concurrencyPerKey = 1 } }: WorkerDefinition): number {
+  return typeof concurrencyPerKey === 'number' ? concurrencyPerKey : concurrencyPerKey.limit
 }

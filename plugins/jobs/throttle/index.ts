@@ -89,7 +89,8 @@ export default definePlugin({
     async function take(payload: EnqueuePayload, next: Next, base: string, release: () => void): Promise<void> {
       const { job } = payload
       const { queue, name } = job
-      const { max = 1, call } = job.options.throttle!
+      const { limit, max: old = 1, call } = job.options.throttle!
+      const max = limit ?? old
       const mine = call === undefined ? undefined : await placeOf(call, queue, base, max)
       if (mine !== undefined) {
         payload.result = { id: mine, runId: mine, deduplicated: true, queue, name }

@@ -41,8 +41,14 @@ const options = z.looseObject({
   concurrencyKey: name.optional(),
   rateLimitKey: name.optional(),
   deadLetter: queueName.optional(),
-  debounce: z.strictObject({ key: name.optional(), delay: ms, maxWait: ms.optional() }).optional(),
-  throttle: z.strictObject({ key: name.optional(), period: ms, max: count.optional() }).optional(),
+  /** `delay` is the deprecated name of `period`. */
+  debounce: z
+    .strictObject({ key: name.optional(), period: ms.optional(), delay: ms.optional(), maxWait: ms.optional() })
+    .optional(),
+  /** `max` is the deprecated name of `limit`. */
+  throttle: z
+    .strictObject({ key: name.optional(), limit: count.optional(), period: ms, max: count.optional() })
+    .optional(),
 })
 
 /** @throws QueueError `VALIDATION_FAILED` for an option that callers from outside may not set */

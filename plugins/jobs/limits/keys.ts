@@ -1,0 +1,33 @@
+import { checkText, type Job, type JobKey, type JobDraft, type WorkerDefinition } from '../../../kernel/index.ts'
+
+/** The keys that the limits of a worker count a job by. */
+export interface LimitKeys {
+  concurrencyKey?: string
+  rateLimitKey?: string
+}
+
+/** Whether a worker makes keys of the data of its jobs. */
+export function hasKeys({ worker: { concurrencyPerKey, rateLimit } }: WorkerDefinition): boolean {
+  return typeof concurrencyPerKey === 'object' || rateLimit?.key !== undefined
+}
+
+/**
+ * Returns the keys of a job: those of its options, else those that its worker makes of its data.
+ *
+ * @throws QueueError `OPTION_INVALID` for a key that is no text
+ */
+export function keysOf(job: Job | JobDraft, { worker }: WorkerDefinition): LimitKeys {
+  const { concurrencyPerKey, rateLimit } = worker
+  const perKey = typeof concurrencyPerKey === 'object' ? concurrencyPerKey.key : undefined
+  const concurrencyKey = job.options.concurrencyKey ?? make('concurrencyPerKey', perKey, job)
+  const rateLimitKey = job.options.rateLimitKey ?? make('rateLimit', rateLimit?.key, job)
+  return {
+    ...(concurrencyKey !== undefined && { concurrencyKey }),
+    ...(rateLimitKey !== undefined && { rateLimitKey }),
+  }
+}
+
+function make(option: string, key: JobKey | undefined, { name, data }: Job | JobDraft): string | undefined {
+  if (key === undefined) return undefined
+  return checkText(`The key of "${option}" of job "${name}"`, typeof key === 'function' ? key(data as never) : key)
+}

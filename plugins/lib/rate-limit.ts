@@ -1,0 +1,37 @@
+import { z } from 'zod'
+import { isText, MAX_COUNT, MAX_DURATION, type RateLimit, type RateLimitOption } from '../../kernel/index.ts'
+import { warnDeprecated } from './deprecated.ts'
+
+export const keyShape = z.custom((key) => isText(key) || typeof key === 'function', 'is text or a function of the data')
+export const limitShape = z.number().int().min(1).max(MAX_COUNT)
+const periodShape = z.number().min(1).max(MAX_DURATION)
+
+const members = {
+  limit: limitShape.optional(),
+  period: periodShape.optional(),
+  max: limitShape.optional(),
+  duration: periodShape.optional(),
+}
+
+/** A limit has both of its members, under their names or under those they had before. */
+function isComplete({ limit, max, period, duration }: Record<string, unknown>): boolean {
+  const isNew = limit !== undefined && period !== undefined && max === undefined && duration === undefined
+  return isNew || (limit === undefined && period === undefined && max !== undefined && duration !== undefined)
+}
+
+const EXPECTED = 'is { limit, period }, a whole number and milliseconds'
+
+/** Checks a rate limit that all share. */
+export const rateLimitShape = z.strictObject(members).refine(isComplete, EXPECTED)
+/** Checks a rate limit that may be counted by key. */
+export const keyedRateLimitShape = z.strictObject({ ...members, key: keyShape.optional() }).refine(isComplete, EXPECTED)
+
+/** Returns a rate limit as the port `limits` takes it. */
+export function rateOf(option: RateLimitOption): RateLimit {
+  return 'limit' in option ? { max: option.limit, duration: option.period } : option
+}
+
+/** Warns about the members that a rate limit had before. */
+export function warnOfOldRateLimit(option: RateLimitOption): void {
+  if ('max' in option) warnDeprecated('rateLimit: { max, duration }', 'rateLimit: { limit, period }')
+}
