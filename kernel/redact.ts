@@ -5,8 +5,9 @@ const GONE = '***'
 /** Names whose values are secrets, in connection strings, headers, settings and commands. */
 const SECRET = 'password|passwd|passphrase|secret|token|api[_-]?key|access[_-]?key'
 const RULES: readonly (readonly [pattern: RegExp, replacement: string])[] = [
-  // User and password of a URL. An @ further on belongs to its path.
+  // User and password of a URL, and a password with slashes in it, which makes it none. An @ further on belongs to its path.
   [/\b([a-z][a-z0-9+.-]*:\/\/)[^\s/"'`<>]*@/gi, `$1${GONE}@`],
+  [/\b([a-z][a-z0-9+.-]*:\/\/)[^\s/@:"'`<>[\]]{0,256}:(?!\d+(?:[/?#]|$))[^\s"'`<>]{0,512}@/gi, `$1${GONE}@`],
   [
     /\b(authorization|proxy-authorization|cookie)(["']?\s*[:=]\s*["']?)(?:(bearer|basic)\s+)?[^\s"',;]+/gi,
     `$1$2${GONE}`,
@@ -17,10 +18,15 @@ const RULES: readonly (readonly [pattern: RegExp, replacement: string])[] = [
   [/\b(AUTH|requirepass|masterauth)\s+(?:"[^"]*"|\S+)(?:\s+(?:"[^"]*"|\S+))?/g, `$1 ${GONE}`],
 ]
 /** Nothing above is in a text without one of these. */
-const SUSPECT = new RegExp(`://[^\\s/]*@|authorization|cookie|bearer|basic|AUTH|requirepass|masterauth|${SECRET}`, 'i')
+const SUSPECT = new RegExp(
+  `://\\S{0,800}@|authorization|cookie|bearer|basic|AUTH|requirepass|masterauth|${SECRET}`,
+  'i',
+)
+
+const SECRET_NAME = new RegExp(`^[\\w-]*(?:${SECRET})$`, 'i')
 
 /** Members in which drivers repeat commands, rows and parameters. */
-const REPEATS = ['command', 'detail', 'where', 'internalQuery', 'parameters']
+const REPEATS: ReadonlySet<string> = new Set(['command', 'detail', 'where', 'internalQuery', 'parameters'])
 const DEEPEST = 5
 
 /**
@@ -36,35 +42,56 @@ export function redactText(text: string): string {
 }
 
 /**
- * Returns an error as it may be logged: itself where there is nothing to hide, else a copy of its class without
- * credentials and without the commands and rows that drivers keep in it. Causes and parts likewise.
+ * Returns an error, or what is logged with one, as it may be logged: itself where there is nothing to hide, else a copy of its
+ * class without credentials and without the commands and rows that drivers keep in it. Whatever lies in it likewise.
  */
-export function redactError(thrown: unknown, depth = 0): unknown {
-  if (typeof thrown === 'string') return redactText(thrown)
-  if (!isError(thrown) || depth > DEEPEST) return thrown
-  const changed: Record<string, unknown> = {}
-  for (const name of ['message', 'stack']) {
-    const text = readMember(thrown, name)
-    if (typeof text === 'string' && redactText(text) !== text) changed[name] = redactText(text)
+export function redactError(thrown: unknown): unknown {
+  try {
+    return redact(thrown, 0)
+  } catch {
+    return 'An error that cannot be read.'
   }
-  for (const name of REPEATS) if (readMember(thrown, name) !== undefined) changed[name] = undefined
-  const cause = readMember(thrown, 'cause')
-  const inner = redactError(cause, depth + 1)
-  if (inner !== cause) changed.cause = inner
-  const errors = readMember(thrown, 'errors')
-  const parts = Array.isArray(errors) ? errors.map((part) => redactError(part, depth + 1)) : []
-  if (parts.some((part, index) => part !== (errors as unknown[])[index])) changed.errors = parts
+}
+
+function redact(thrown: unknown, depth: number): unknown {
+  if (typeof thrown === 'string') return redactText(thrown)
+  if (!isError(thrown)) return isPlain(thrown) ? redactPlain(thrown, depth) : thrown
+  if (depth > DEEPEST) return redactText(String(readMember(thrown, 'message')))
+  const changed: Record<string, unknown> = {}
+  for (const name of new Set([...Object.getOwnPropertyNames(thrown), 'message', 'stack', 'cause'])) {
+    const value = readMember(thrown, name)
+    const redacted = REPEATS.has(name) ? undefined : redactMember(name, value, depth)
+    if (redacted !== value) changed[name] = redacted
+  }
   return Object.keys(changed).length === 0 ? thrown : copyWith(thrown, changed)
+}
+
+function redactMember(name: string, value: unknown, depth: number): unknown {
+  return typeof value === 'string' && SECRET_NAME.test(name) ? GONE : redact(value, depth + 1)
+}
+
+/** A list or a plain object; itself where there is nothing to hide. */
+function redactPlain(value: object, depth: number): unknown {
+  if (depth > DEEPEST) return '[too deep]'
+  const entries = Object.keys(value).map((name) => [name, readMember(value, name)] as const)
+  const redacted = entries.map(([name, member]) => [name, redactMember(name, member, depth)] as const)
+  if (redacted.every(([, member], index) => member === entries[index]![1])) return value
+  return Array.isArray(value) ? redacted.map(([, member]) => member) : Object.fromEntries(redacted)
+}
+
+function isPlain(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === Array.prototype || prototype === null
 }
 
 function copyWith(error: Error, changed: Readonly<Record<string, unknown>>): Error {
   const copy = Object.create(Object.getPrototypeOf(error) as object) as Error
-  for (const name of Object.getOwnPropertyNames(error)) {
-    if (REPEATS.includes(name)) continue
-    const value = name in changed ? changed[name] : readMember(error, name)
+  for (const name of new Set([...Object.getOwnPropertyNames(error), ...Object.keys(changed)])) {
+    if (REPEATS.has(name)) continue
     Object.defineProperty(copy, name, {
-      value,
-      enumerable: name !== 'message' && name !== 'stack' && name !== 'cause',
+      value: name in changed ? changed[name] : readMember(error, name),
+      enumerable: Object.getOwnPropertyDescriptor(error, name)?.enumerable ?? false,
       writable: true,
       configurable: true,
     })

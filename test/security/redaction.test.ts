@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { createKernel, redactError, redactText, serializeError } from '../../kernel/index.ts'
 import { oneLine, pretty } from '../../plugins/integrations/cli/output.ts'
@@ -18,6 +19,7 @@ describe('a text', () => {
     ],
     [`rediss://:${SECRET}@host`, 'rediss://***@host'],
     [`redis://ada:${SECRET}@more@host:1`, 'redis://***@host:1'],
+    [`Invalid URL: postgres://ada:${SECRET}/x?@db/shop`, 'Invalid URL: postgres://***@db/shop'],
     [`password=${SECRET} host=db`, 'password=*** host=db'],
     [`{"password": "${SECRET}", "host": "db"}`, '{"password": ***, "host": "db"}'],
     [`PGPASSWORD=${SECRET} psql`, 'PGPASSWORD=*** psql'],
@@ -34,6 +36,7 @@ describe('a text', () => {
     'There is no worker "mail". Known: hello, train.',
     'See https://example.com/@scope/package for more',
     'mail to ada@example.com',
+    'GET http://localhost:3000/@vite/client and http://[::1]:3000/@id',
     'The signature in the header x-hub-signature-256 is missing',
     'a basic idea, and a bearer of news',
   ])('%s stays as it is', (text) => {
@@ -52,6 +55,20 @@ describe('an error', () => {
     expect(told.cause).toMatchObject({ code: 'NOAUTH', message: 'NOAUTH' })
     expect([told.stack, told.message, JSON.stringify(told.cause)].join()).not.toContain(SECRET)
     expect(error.message).toContain(SECRET)
+  })
+
+  it('loses what lies deeper in it, in errors, objects and lists of drivers', () => {
+    const address = `redis://ada:${SECRET}@h`
+    const options = { password: SECRET, hosts: [address], plain: { n: 1 } }
+    const last = Object.assign(new Error('away'), { command: { args: [SECRET] }, input: address })
+    const chain = [1, 2, 3, 4, 5, 6, 7].reduce<Error>((cause) => new Error(address, { cause }), new Error(address))
+    const error = Object.assign(new Error('all failed'), { lastNodeError: last, options, chain })
+    const told = redactError(error) as typeof error
+    expect(inspect(told, { depth: 20, showHidden: true })).not.toContain(SECRET)
+    expect(told.lastNodeError).toMatchObject({ message: 'away', input: 'redis://***@h' })
+    expect(told.options).toEqual({ password: '***', hosts: ['redis://***@h'], plain: { n: 1 } })
+    expect(inspect(redactError({ error: last, options }), { depth: 20 })).not.toContain(SECRET)
+    expect(inspect(options)).toContain(SECRET)
   })
 
   it('with nothing to hide is the same', () => {
