@@ -9,6 +9,9 @@ import { promisify } from 'node:util'
 import { join } from 'pathe'
 import { describe, expect, it } from 'vitest'
 import { routes } from '../../../plugins/integrations/http/routes/index.ts'
+import { REQUESTS } from '../../security/attacks/requests.ts'
+import { send as sendAsAda, job } from '../../security/attacks/send.ts'
+import { COOKIE } from '../../security/targets.ts'
 import { openSocket } from '../../unit/http/rig.ts'
 import { createApp, type App, type Server } from './app.ts'
 
@@ -29,8 +32,9 @@ const FILES = {
   'nuxt-queue.config.ts': `import { defineConfig } from 'nuxt-queue'
 
 const transform = () => ({ name: 'hook' })
+const loggedIn = { authorize: (request: Request) => request.headers.get('cookie') === '${COOKIE}' }
 export default defineConfig({
-  http: process.env.OPEN
+  http: process.env.OPEN === 'to-ada' ? loggedIn : process.env.OPEN
     ? { authorize: (request, { type }) => type !== 'workers.read' || /who=ada/.test(request.headers.get('cookie') ?? '') }
     : {},
   triggers: {
@@ -54,6 +58,7 @@ const { data, error } = await useAsyncData('workers', () => client.request<{ wor
 export const config = defineQueueConfig({ input: z.object({ name: z.string() }), output: z.string() })
 export default defineQueueWorker<typeof config>((job) => \`hello \${job.data.name}\`)
 `,
+  'server/queues/echo.ts': `export default defineQueueWorker((job) => job.data)\n`,
   'server/queues/broken.ts': `throw new Error('on purpose')\n`,
   'layers/base/nuxt.config.ts': `export default defineNuxtConfig({})\n`,
   'layers/base/server/queues/hello.ts': `export default defineQueueWorker(() => 'not this one')\n`,
@@ -179,8 +184,19 @@ async function standsIdlers(server: Server): Promise<void> {
 /** What a page asks for while it is rendered is asked in the name of whoever asked for the page. */
 async function rendersForSomebody(server: Server): Promise<void> {
   const page = async (headers: Record<string, string>) => (await send(server, 'GET', '/base/', headers)).body
-  expect(await page({ cookie: 'who=ada' })).toMatch(/idle\s+workers: 2/)
+  expect(await page({ cookie: 'who=ada' })).toMatch(/idle\s+workers: 3/)
   expect(await page({ cookie: 'who=eve' })).toContain('workers: This request may not do &quot;workers.read&quot; here.')
+}
+
+/** What a browser sends for somebody who is logged in, and anybody in their name. */
+async function standsAttacks(server: Server): Promise<void> {
+  const target = { port: Number(new URL(server.url).port), base: '/base/jobs' }
+  const own = { method: 'POST', headers: { ...JSON_TYPE, 'sec-fetch-site': 'same-origin' }, body: job('own', 'x') }
+  expect(await sendAsAda(target, '/api/jobs', own)).toMatchObject({ status: 202 })
+  expect(await sendAsAda(target, '/api/queues', { headers: { cookie: '' } })).toMatchObject({ status: 403 })
+  const succeeded: string[] = []
+  for (const { name, attempt } of REQUESTS) if (await attempt(target)) succeeded.push(name)
+  expect(succeeded).toEqual([])
 }
 
 async function builtPages(app: App): Promise<void> {
@@ -216,6 +232,10 @@ describe('the module in an application with a base URL, a path of its own, a lay
       await rendersForSomebody(open)
       await standsIdlers(open)
       expect(await open.stop()).toBe(0)
+
+      const closed = await app.start({ ...env, OPEN: 'to-ada' })
+      await standsAttacks(closed)
+      expect(await closed.stop()).toBe(0)
 
       const moved = await app.program('index.mjs', { ...env, NUXT_QUEUE_HTTP_PATH: '/elsewhere/' })
       expect(moved).toMatchObject({ code: 1, output: expect.stringMatching(/http\.path.*build again/) as string })
