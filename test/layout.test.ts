@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'pathe'
 import { rolldown } from 'rolldown'
 import { describe, expect, it } from 'vitest'
@@ -200,6 +200,17 @@ describe('layout', () => {
         sourcesIn(folder).some(({ text }) => text.includes("declare module 'nuxt-queue/kernel'")),
     )
     expect(adding.filter((folder) => !entry.includes(`'./${folder}/index.ts'`))).toEqual([])
+  })
+
+  it('links pages to files that exist', () => {
+    const pages = globSync(['*.md', '{docs,kernel,plugins,testing,tools,python-sdk,playground}/**/*.md'], { cwd: ROOT })
+    const broken = pages
+      .filter((page) => !page.includes('node_modules'))
+      .flatMap((page) => {
+        const links = readFileSync(join(ROOT, page), 'utf8').matchAll(/\]\((?!\w+:|#)([^)#\s]+)[^)]*\)/g)
+        return [...links].map(([, link]) => join(dirname(page), link!)).filter((path) => !existsSync(join(ROOT, path)))
+      })
+    expect(broken).toEqual([])
   })
 
   it('exports every plugin under the name that users know', () => {
