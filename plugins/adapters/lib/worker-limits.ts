@@ -30,7 +30,7 @@ interface Parked {
 interface Load {
   running: number
   parked: Parked[]
-  /** The moving averageDuration of the duration of its jobs, in milliseconds. */
+  /** The moving average of the duration of its jobs, in milliseconds. */
   averageDuration: number
   /** The estimated moment at which the worker has started all deferred jobs. */
   freeAt: number

@@ -1,43 +1,46 @@
 import type { Clock, EnqueueReceipt, JobDraft, JobRecord } from '../../../../kernel/index.ts'
-import type { Signals } from './signals.ts'
+import type { Listeners } from './listeners.ts'
 
 export interface Arrivals {
-  /** Stores jobs, and tells of those that are new. */
+  /** Stores jobs, and notifies listeners of the new ones. */
   store(drafts: readonly JobDraft[], send: () => Promise<EnqueueReceipt[]>): Promise<EnqueueReceipt[]>
-  /** A job was claimed in this process: tells of its arrival first, should its answer still be on its way. */
+  /** Call this when a job was claimed in this process. If its `enqueue` is still in flight, listeners are notified of its arrival first. */
   claimed(record: Readonly<JobRecord>): void
 }
 
-/** Tells of jobs that this process enqueues. They may be claimed on one connection before another answers. */
-export function createArrivals(signals: Signals, clock: Clock): Arrivals {
-  const underWay = new Map<string, JobDraft>()
-  const told = new WeakSet<JobDraft>()
+/**
+ * Notifies listeners of jobs that this process enqueues. A job may be claimed on one connection before the call that stored
+ * it returns on another one.
+ */
+export function createArrivals(listeners: Listeners, clock: Clock): Arrivals {
+  const inFlight = new Map<string, JobDraft>()
+  const notified = new WeakSet<JobDraft>()
   const keyOf = ({ queue, id }: Pick<JobDraft, 'queue' | 'id'>): string => `${id} ${queue}`
 
-  function tell(draft: JobDraft): void {
-    if (told.has(draft)) return
-    told.add(draft)
+  function notify(draft: JobDraft): void {
+    if (notified.has(draft)) return
+    notified.add(draft)
     const state = draft.runAt > draft.createdAt && draft.runAt > clock.now() ? 'delayed' : 'waiting'
     const fresh = { attemptsMade: 0, claims: 0, crashes: 0, round: 0 }
-    signals.emit(state, draft.queue, () => ({ ...draft, ...fresh, state }))
+    listeners.emit(state, draft.queue, () => ({ ...draft, ...fresh, state }))
   }
 
   return {
     async store(drafts, send) {
-      if (!signals.any) return send()
-      for (const draft of drafts) underWay.set(keyOf(draft), draft)
+      if (!listeners.any) return send()
+      for (const draft of drafts) inFlight.set(keyOf(draft), draft)
       try {
         const receipts = await send()
-        for (const [index, { deduplicated }] of receipts.entries()) if (!deduplicated) tell(drafts[index]!)
+        for (const [index, { deduplicated }] of receipts.entries()) if (!deduplicated) notify(drafts[index]!)
         return receipts
       } finally {
-        for (const draft of drafts) if (underWay.get(keyOf(draft)) === draft) underWay.delete(keyOf(draft))
+        for (const draft of drafts) if (inFlight.get(keyOf(draft)) === draft) inFlight.delete(keyOf(draft))
       }
     },
     claimed(record) {
-      const draft = underWay.get(keyOf(record))
-      // Another one of that id may have been there before.
-      if (draft && draft.runId === record.runId && draft.createdAt === record.createdAt) tell(draft)
+      const draft = inFlight.get(keyOf(record))
+      // The claimed job may be an earlier one with the same id.
+      if (draft && draft.runId === record.runId && draft.createdAt === record.createdAt) notify(draft)
     },
   }
 }

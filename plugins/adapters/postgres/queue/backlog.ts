@@ -2,40 +2,41 @@ import { isQueueError, type Reporter } from '../../../../kernel/index.ts'
 import { mayBeOneMembers } from '../lib/failure.ts'
 import type { Settled } from './settlement.ts'
 
-/** Milliseconds between attempts to reach a store that takes nothing. */
-const FIRST_REST = 1000
-const LONGEST_REST = 10_000
+/** The first and the longest pause between attempts while the store is unavailable, in milliseconds. */
+const FIRST_PAUSE = 1000
+const LONGEST_PAUSE = 10_000
 
-/** What has run and is to be stored. */
+/** The settlements that are not stored yet. */
 export interface Backlog {
   readonly length: number
-  /** Whether it looks for the one that the store refuses: then a turn does nothing else. */
+  /** True while it searches for a settlement that the store rejects. A poll then claims no jobs. */
   readonly isolating: boolean
-  push(one: Settled): void
-  /** What the next turn carries. */
+  push(settled: Settled): void
+  /** Removes and returns the settlements for the next poll. */
   take(): Settled[]
   worked(): void
-  /** Puts back what a turn could not store; returns how many milliseconds to wait before the next one. */
+  /** Adds the settlements of a failed poll again. Returns the milliseconds to wait before the next poll. */
   failed(batch: readonly Settled[], error: unknown): number
 }
 
 /**
- * Settlements travel together. When they are refused they are halved until the one at fault stands alone, which is
- * given back. A store that takes nothing is asked less and less often, and reported once.
+ * Creates the backlog of a consumer. A poll stores many settlements. If the store rejects them, the batch is split in halves
+ * until the invalid settlement is alone, and its job runs again. If the store is unavailable, the pauses grow, and the outage
+ * is reported once.
  */
 export function createBacklog(queue: string, reporter: Reporter): Backlog {
   let settled: Settled[] = []
-  let most = Infinity
-  let rest = 0
+  let batchLimit = Infinity
+  let pause = 0
 
   function isolate(batch: readonly Settled[], error: unknown): void {
     if (batch.length > 1) {
-      most = batch.length >> 1
+      batchLimit = batch.length >> 1
       settled = [...batch, ...settled]
       return
     }
     const { uuid, instead } = batch[0]!
-    reporter.error(`How job ${uuid} of queue "${queue}" ended cannot be stored; it will run again.`, error)
+    reporter.error(`The outcome of job ${uuid} of queue "${queue}" cannot be stored. The job will run again.`, error)
     if (instead) settled.unshift(instead())
   }
 
@@ -44,18 +45,18 @@ export function createBacklog(queue: string, reporter: Reporter): Backlog {
       return settled.length
     },
     get isolating() {
-      return most < Infinity
+      return batchLimit < Infinity
     },
-    push: (one) => void settled.push(one),
+    push: (next) => void settled.push(next),
     take() {
-      if (settled.length > most) return settled.splice(0, most)
+      if (settled.length > batchLimit) return settled.splice(0, batchLimit)
       const all = settled
       settled = []
       return all
     },
     worked() {
-      rest = 0
-      if (most < Infinity) most = 2 * most > settled.length ? Infinity : 2 * most
+      pause = 0
+      if (batchLimit < Infinity) batchLimit = 2 * batchLimit > settled.length ? Infinity : 2 * batchLimit
     },
     failed(batch, error) {
       if (batch.length > 0 && mayBeOneMembers(error)) {
@@ -63,11 +64,11 @@ export function createBacklog(queue: string, reporter: Reporter): Backlog {
         return 0
       }
       settled = [...batch, ...settled]
-      // What is too slow for many may not be for a few.
-      if (batch.length > 1 && isQueueError(error, 'STORE_TIMEOUT')) most = batch.length >> 1
-      if (rest === 0) reporter.error(`Queue "${queue}" could not settle or claim jobs; it will try again.`, error)
-      rest = rest === 0 ? FIRST_REST : Math.min(2 * rest, LONGEST_REST)
-      return rest
+      // A smaller batch may be fast enough.
+      if (batch.length > 1 && isQueueError(error, 'STORE_TIMEOUT')) batchLimit = batch.length >> 1
+      if (pause === 0) reporter.error(`Queue "${queue}" could not settle or claim jobs. The call is repeated.`, error)
+      pause = pause === 0 ? FIRST_PAUSE : Math.min(2 * pause, LONGEST_PAUSE)
+      return pause
     },
   }
 }

@@ -7,34 +7,34 @@ import { encodeQueue } from './names.ts'
 
 /** The part of pg-boss that we use: its tables, and its queues. */
 export interface Boss {
-  /** The channel on which pg-boss, and we, tell that a queue has work. */
+  /** The channel on which pg-boss and this plugin announce that a queue has jobs. */
   readonly channel: string
-  /** Makes a queue unless it is there. Answered from memory after the first time. */
+  /** Creates a queue if it does not exist. Later calls for the same queue need no query. */
   ensureQueue(queue: string): Promise<void>
   stop(): Promise<void>
 }
 
-/** Milliseconds that pg-boss may take to stop. */
-const LAST_WAIT = 1000
-/** A name that needs no quotes, whatever the list of keywords is. */
+/** How long pg-boss may take to stop, in milliseconds. */
+const STOP_TIMEOUT = 1000
+/** A name that never needs quotes, because no SQL keyword contains `_` in this form. */
 const PLAIN = /^[a-z]*_[a-z0-9_]*$/
 
-/** @throws QueueError `PLUGIN_SETUP_FAILED` that says what to install */
+/** @throws QueueError `PLUGIN_SETUP_FAILED` if the package is missing. The message says what to install */
 export async function startBoss(db: PostgresPort): Promise<Boss> {
   const { PgBoss: Constructor } = await loadBoss()
-  // Installing is not to be done twice; what follows, which makes queues unless they are there, may be.
+  // The installation must not be repeated. Later statements create queues only if they do not exist, so they may be repeated.
   let repeatable = false
   const boss = new Constructor({
     db: { executeSql: async (text, values) => ({ rows: await db.query(text, values, { repeatable }) }) },
-    // As it is written, where pg-boss would fold it to lower case or take it for a keyword.
+    // Quoted if necessary, because pg-boss would otherwise fold the name to lower case or read it as a keyword.
     schema: PLAIN.test(db.schema) ? db.schema : quoteName(db.schema),
     createSchema: false,
     backend: db.backend,
-    // Expiry, retries and deletion are ours; cron is the kernel's.
+    // This plugin handles expiry, retries and deletion. The kernel handles schedules.
     supervise: false,
     schedule: false,
   })
-  boss.on('error', (error) => db.reporter.error('pg-boss reports an error.', error))
+  boss.on('error', (error) => db.reporter.error('pg-boss reported an error.', error))
   await ensureSchema(db)
   await boss.start()
   repeatable = true
@@ -47,27 +47,27 @@ export async function startBoss(db: PostgresPort): Promise<Boss> {
   async function create(queue: string): Promise<void> {
     const name = encodeQueue(queue)
     const policyOf = `SELECT policy FROM ${quoteName(db.schema)}.queue WHERE name = $1`
-    const look = () => db.query<{ policy: string }>(policyOf, [name], { repeatable })
-    let [known] = await look()
+    const findPolicy = () => db.query<{ policy: string }>(policyOf, [name], { repeatable })
+    let [known] = await findPolicy()
     if (!known) {
       await boss.createQueue(name, { notify: true })
-      ;[known] = await look()
+      ;[known] = await findPolicy()
     }
     if (known && known.policy !== 'standard') {
-      const message = `Queue "${queue}" has the pg-boss policy "${known.policy}", which nuxt-queue cannot honour.`
-      throw new QueueError('OPTION_UNSUPPORTED', `${message} Use another queue, or one of the policy "standard".`)
+      const message = `Queue "${queue}" has the pg-boss policy "${known.policy}", which nuxt-queue does not support.`
+      throw new QueueError('OPTION_UNSUPPORTED', `${message} Use another queue, or one with the policy "standard".`)
     }
   }
 
   return {
     channel: row!.channel,
     ensureQueue(queue) {
-      let made = queues.get(queue)
-      if (!made) {
-        queues.set(queue, (made = create(queue)))
-        made.catch(() => queues.delete(queue))
+      let created = queues.get(queue)
+      if (!created) {
+        queues.set(queue, (created = create(queue)))
+        created.catch(() => queues.delete(queue))
       }
-      return made
+      return created
     },
     stop: () => stop(boss),
   }
@@ -83,5 +83,5 @@ async function loadBoss(): Promise<typeof import('pg-boss')> {
 }
 
 async function stop(boss: PgBoss): Promise<void> {
-  await within(LAST_WAIT, boss.stop({ graceful: false, close: false }))
+  await within(STOP_TIMEOUT, boss.stop({ graceful: false, close: false }))
 }

@@ -1,11 +1,13 @@
-/** A job that this process holds. */
+/** A job that this process has claimed. */
 export interface Claim {
+  /** The id of the job in pg-boss. */
   readonly uuid: string
-  readonly at: string
-  /** What pg-boss counts its claims with. */
+  /** The `ctid` of its row after the claim. */
+  readonly ctid: string
+  /** The `retry_count` of pg-boss, which identifies the claim. */
   readonly count: number
-  /** When it was claimed, or its lease last renewed, by `performance.now()`. */
+  /** When the job was claimed or its lease was last renewed, by `performance.now()`. */
   since: number
-  /** It is somebody else's now. */
+  /** Call this when another worker has claimed the job. */
   lose(): void
 }

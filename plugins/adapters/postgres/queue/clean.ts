@@ -5,12 +5,12 @@ import { createDutyCycle } from '../../lib/duty-cycle.ts'
 import { GIVEN_ID } from './sql-forgotten.ts'
 import { STORED_COLUMNS, type StoredJobRow } from './record.ts'
 
-/** Whether a queue is one of the engine's own, by its name in pg-boss. */
+/** SQL condition: true for the engine's own queues, by their names in pg-boss. */
 const OWN = `(left(q.name, 1) = '_' OR left(q.name, 4) = 'nq._')`
 
 /**
- * Forgets ended jobs, in all queues. By age that costs what is removed; by number the last `keep` have
- * to be counted, in the index that pg-boss has on (queue, end).
+ * Creates the function that removes ended jobs of all queues. Removal by age costs only what it removes. Removal by number
+ * counts the last `keep` jobs in pg-boss's index on (queue, end).
  */
 export function createCleaner(
   db: PostgresPort,
@@ -19,8 +19,8 @@ export function createCleaner(
   const s = quoteName(db.schema)
   const dutyCycle = createDutyCycle()
 
-  /** The moment, in microseconds, at or before which jobs go because of their number. */
-  async function tooMany({ outcome, keep, keepSince = Infinity }: ExpirePolicy, whose: string): Promise<number> {
+  /** Returns the moment in microseconds up to which jobs exceed the number to keep, or -1. */
+  async function lastToRemove({ outcome, keep, keepSince = Infinity }: ExpirePolicy, whose: string): Promise<number> {
     if (!Number.isFinite(keep)) return -1
     const text = `SELECT extract(epoch FROM e.at)::float8 * 1000000 AS at FROM ${s}.queue q, LATERAL (
         SELECT j.completed_on AS at FROM ${s}.job j WHERE j.name = q.name AND j.state = $1 AND j.completed_on IS NOT NULL
@@ -32,7 +32,7 @@ export function createCleaner(
 
   async function clean(policy: CleanPolicy): Promise<number> {
     const { outcome, endedBefore, rememberFor = 0 } = policy
-    const counted = [await tooMany(policy, `NOT ${OWN}`), await tooMany(policy, OWN)]
+    const counted = [await lastToRemove(policy, `NOT ${OWN}`), await lastToRemove(policy, OWN)]
     const text = `WITH j AS (DELETE FROM ${s}.job j WHERE (j.name, j.id) IN (
         SELECT e.name, e.id FROM ${s}.queue q, LATERAL (
           SELECT j.name, j.id FROM ${s}.job j WHERE j.name = q.name AND j.state = $1 AND j.completed_on IS NOT NULL

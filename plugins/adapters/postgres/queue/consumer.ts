@@ -4,49 +4,57 @@ import type { Consumer } from '../../lib/worker-manager.ts'
 import type { Arrivals } from './arrivals.ts'
 import { createBacklog } from './backlog.ts'
 import { encodeQueue } from './names.ts'
-import { createPace } from './pace.ts'
+import { createPrefetch } from './prefetch.ts'
 import type { Settled } from './settlement.ts'
-import type { Signals } from './signals.ts'
+import type { Listeners } from './listeners.ts'
 import type { Claim } from './claim.ts'
 import { createSlots, type ClaimedRow } from './slots.ts'
 
-interface TurnRow extends ClaimedRow {
+/** A row of `nq_take_turn`: a settled job (`s`), a claimed job (`c`), or the next due time (`d`). */
+interface PollRow extends ClaimedRow {
   kind: 's' | 'c' | 'd'
 }
 
 export interface QueueConsumer extends Consumer {
-  /** The queue in pg-boss. */
+  /** The name of the queue in pg-boss. */
   readonly name: string
   /** Jobs by their id in pg-boss. */
   readonly held: ReadonlyMap<string, Claim>
-  /** There may be work now. */
+  /** Call this when there may be a job to claim. */
   wake(): void
-  /** Stops for good, once what has run is settled. */
+  /** Stops permanently, after all settlements are stored. */
   stop(): Promise<void>
 }
 
 export interface ConsumerHost {
   db: PostgresPort
   clock: Clock
-  signals: Signals
+  listeners: Listeners
   arrivals: Arrivals
   progress(name: string, claim: Claim, record: JobRecord, value: number): Promise<void>
-  /** Takes back the crash that was counted for a job whose process lives. */
+  /** Reverts the crash that was counted for a job whose process is alive. */
   lapsed(queue: string, claim: Claim): void
-  /** Tells all instances that there may be work. */
+  /** Notifies all instances that the queue may have jobs. */
   announce(name: string): Promise<unknown>
-  /** Told when the consumer is gone. */
+  /** Called when the consumer is closed. */
   onClose(consumer: QueueConsumer): void
 }
 
-/** How many turns may be under way at once, so that the jobs of one are stored while the next are claimed. */
-const MOST_TURNS = 2
-/** How much a turn beside another has to carry: one costs as much as ten jobs, however few it is for. */
-const WORTH_A_TURN = 25
+/** The maximum number of polls in flight. With two, jobs are settled while the next ones are claimed. */
+const MAX_POLLS = 2
+/** The minimum number of settlements and claims for a second poll. The overhead of a poll equals that of ten jobs. */
+const MIN_SECOND_POLL = 25
 
 /**
- * Runs the jobs of one queue. Each turn is one round trip that settles what has run and claims jobs for
- * the slots that are free, or are about to be; while turns are under way the next one gathers.
+ * Creates the consumer of one queue. Each poll is one round trip. It settles jobs that have run, and claims jobs for slots that are
+ * free or will soon be free. While polls are in flight, work for the next one is collected.
+ *
+ *     schedule() ── setImmediate ──> poll() ──> nq_take_turn ──> read() ──> slots.add(), slots.fill()
+ *        ^                                                         │
+ *        ├── a job was settled, a slot became free, wake()         ├── got all (`lastClaimWasFull`) ──> schedule()
+ *        └── timer: next due job, or pollInterval <────────────────┴── got fewer: `mayHaveJobs` = false
+ *
+ * `slots.ts` shows the states of a job, `backlog.ts` handles failed polls.
  */
 export function createConsumer(
   queue: string,
@@ -54,68 +62,68 @@ export function createConsumer(
   initialConcurrency: number,
   host: ConsumerHost,
 ): QueueConsumer {
-  const { db, clock, signals } = host
+  const { db, clock, listeners } = host
   const name = encodeQueue(queue)
-  const turn = `SELECT * FROM ${quoteName(db.schema)}.nq_take_turn($1, $2, $3, $4, $5, $6, $7)`
-  const pace = createPace()
+  const pollText = `SELECT * FROM ${quoteName(db.schema)}.nq_take_turn($1, $2, $3, $4, $5, $6, $7)`
+  const prefetch = createPrefetch()
   const slots = createSlots(queue, processor, initialConcurrency, {
     clock,
-    signals,
+    listeners,
     arrivals: host.arrivals,
-    pace,
+    prefetch,
     progress: (claim, record, value) => host.progress(name, claim, record, value),
-    settled: noteSettled,
+    settled: onSettled,
     lapsed: (claim) => host.lapsed(queue, claim),
     unstorable: ({ id }, problem) =>
-      db.reporter.error(`How job "${id}" ended cannot be stored; it will run again.`, problem),
+      db.reporter.error(`The outcome of job "${id}" cannot be stored. The job will run again.`, problem),
     changed: schedule,
   })
   let concurrency = initialConcurrency
-  /** What the claims may bring that are under way. */
-  let coming = 0
+  /** The number of jobs that the claims in flight may return. */
+  let pendingClaims = 0
   const settled = createBacklog(queue, db.reporter)
   let open = true
   let stopped = false
-  /** Whether there may be a job that could be claimed, and how often that was told. */
-  let hungry = true
+  /** True if there may be a job to claim. `wakes` counts how often the consumer was woken. */
+  let mayHaveJobs = true
   let wakes = 0
-  /** Whether the last claim got all it asked for. */
-  let fruitful = false
-  /** Until when what is claimed goes back, since its queue is held. */
+  /** True if the last claim returned as many jobs as requested. */
+  let lastClaimWasFull = false
+  /** The moment until which the queue is held. Jobs that are claimed before it return to the queue. */
   let heldUntil = 0
-  let turns = 0
-  let claims = 0
+  let polls = 0
+  let claimingPolls = 0
   let scheduled = false
   let timer: NodeJS.Timeout | undefined
   let whenIdle: (() => void)[] = []
 
   function schedule(): void {
-    if (scheduled || turns === MOST_TURNS) return
+    if (scheduled || polls === MAX_POLLS) return
     const wanted = wantedNow()
     if (settled.length === 0 && wanted === 0) return checkIdle()
-    if (turns > 0 && settled.length + wanted < WORTH_A_TURN) return
+    if (polls > 0 && settled.length + wanted < MIN_SECOND_POLL) return
     scheduled = true
     setImmediate(() => {
       scheduled = false
-      void takeTurn()
+      void poll()
     })
   }
 
-  /** How many jobs a turn would claim. A second one claims only while there is plenty. */
+  /** Returns how many jobs a poll would claim. A second poll claims only while claims are full. */
   function wantedNow(): number {
-    if (!open || !hungry || (claims > 0 && !fruitful)) return 0
-    const ahead = concurrency > 1 ? pace.ahead : 0
-    const share = Math.max(WORTH_A_TURN, Math.ceil(Math.max(concurrency, ahead) / MOST_TURNS))
-    // Beside those that wait for a slot there are about as many whose end is being stored.
-    const room = concurrency + 2 * ahead + slots.parked - slots.held.size
-    const line = Math.max(slots.free, ahead) - slots.waiting
-    return Math.max(0, Math.min(Math.min(line, room) - coming, share))
+    if (!open || !mayHaveJobs || (claimingPolls > 0 && !lastClaimWasFull)) return 0
+    const extra = concurrency > 1 ? prefetch.count : 0
+    const share = Math.max(MIN_SECOND_POLL, Math.ceil(Math.max(concurrency, extra) / MAX_POLLS))
+    // About as many jobs as wait for a slot have a settlement in flight.
+    const room = concurrency + 2 * extra + slots.parked - slots.held.size
+    const needed = Math.max(slots.free, extra) - slots.waiting
+    return Math.max(0, Math.min(Math.min(needed, room) - pendingClaims, share))
   }
 
-  function noteSettled(one: Settled): void {
+  function onSettled(one: Settled): void {
     settled.push(one)
-    // What goes on, or back, would be there for a claim.
-    if (one.again) notice()
+    // A job that runs again can be claimed.
+    if (one.again) markAwake()
     if (one.hold > 0) {
       heldUntil = Math.max(heldUntil, clock.now() + one.hold)
       slots.giveBack()
@@ -123,53 +131,53 @@ export function createConsumer(
   }
 
   function checkIdle(): void {
-    if (slots.held.size > 0 || settled.length > 0 || turns > 0) return
+    if (slots.held.size > 0 || settled.length > 0 || polls > 0) return
     for (const resolve of whenIdle) resolve()
     whenIdle = []
   }
 
-  async function takeTurn(): Promise<void> {
-    // In this order: what is being isolated travels alone.
-    const alone = settled.isolating
+  async function poll(): Promise<void> {
+    // Read `isolating` before `take()`: a batch that is being isolated is sent without claims.
+    const isolating = settled.isolating
     const batch = settled.take()
-    const wanted = alone && batch.length > 0 ? 0 : wantedNow()
-    const known = wakes
+    const wanted = isolating && batch.length > 0 ? 0 : wantedNow()
+    const wakesBefore = wakes
     const claim = wanted > 0 ? 1 : 0
-    turns++
-    claims += claim
-    coming += wanted
-    const over = (): void => {
-      turns--
-      claims -= claim
-      coming -= wanted
+    polls++
+    claimingPolls += claim
+    pendingClaims += wanted
+    const done = (): void => {
+      polls--
+      claimingPolls -= claim
+      pendingClaims -= wanted
     }
     const began = performance.now()
     const settle = batch.length === 0 ? null : `[${batch.map(({ text }) => text).join(',')}]`
-    const rows = batch.map(({ at }) => at)
-    const told = signals.any
+    const ctids = batch.map(({ ctid }) => ctid)
+    const returnSettled = listeners.any
     const hold = Math.max(0, ...batch.map((one) => one.hold))
     try {
       let repeated = false
       const onRepeat = (): void => void (repeated = true)
-      const values = [name, wanted, db.lease, settle, rows, told, hold]
-      const turned = db.query<TurnRow>(turn, values, { repeatable: true, onRepeat })
+      const values = [name, wanted, db.lease, settle, ctids, returnSettled, hold]
+      const response = db.query<PollRow>(pollText, values, { repeatable: true, onRepeat })
       schedule()
-      const answer = await turned
-      over()
+      const rows = await response
+      done()
       settled.worked()
-      const { claimed, due } = read(batch, answer, repeated)
+      const { claimed, due } = read(batch, rows, repeated)
       if (wanted > 0) {
-        pace.turned(performance.now() - began)
-        noteClaim(claimed.length === wanted, known, due)
+        prefetch.polled(performance.now() - began)
+        onClaimed(claimed.length === wanted, wakesBefore, due)
       }
       slots.add(claimed)
       if (open && clock.now() >= heldUntil) slots.fill()
       else slots.giveBack()
       if (batch.some((one) => one.returned)) announce()
     } catch (error) {
-      over()
+      done()
       if (stopped) return
-      hungry = true
+      mayHaveJobs = true
       await pause(settled.failed(batch, error))
     }
     schedule()
@@ -181,43 +189,43 @@ export function createConsumer(
 
   function announce(): void {
     const failed = (error: unknown): void =>
-      db.reporter.warn(`Others were not told of jobs that were given back to queue "${queue}".`, error)
+      db.reporter.warn(`Other processes were not notified of jobs that returned to queue "${queue}".`, error)
     host.announce(name).catch(failed)
   }
 
-  function noteClaim(full: boolean, known: number, due: number | null): void {
-    fruitful = full
-    if (full) hungry = true
+  function onClaimed(full: boolean, wakesBefore: number, due: number | null): void {
+    lastClaimWasFull = full
+    if (full) mayHaveJobs = true
     else {
-      // What came while the turn was under way, it may not have seen.
-      if (wakes === known) hungry = false
+      // If the consumer was woken during the poll, the poll may not have seen the new job.
+      if (wakes === wakesBefore) mayHaveJobs = false
       arm(due)
     }
   }
 
-  /** Takes the answer of a turn apart, and tells what it has settled. */
-  function read(batch: readonly Settled[], rows: readonly TurnRow[], repeated: boolean) {
-    const told = new Set<string>()
-    const claimed: TurnRow[] = []
+  /** Reads the rows of a poll, and notifies listeners of settled jobs. */
+  function read(batch: readonly Settled[], rows: readonly PollRow[], repeated: boolean) {
+    const settledIds = new Set<string>()
+    const claimed: PollRow[] = []
     let due: number | null = null
     for (const row of rows) {
-      if (row.kind === 's') told.add(row.id)
+      if (row.kind === 's') settledIds.add(row.id)
       else if (row.kind === 'c') claimed.push(row)
       else due = row.due
     }
     for (const one of batch) {
-      // What the first copy of a turn has settled, its second one does not find.
-      if ((repeated || told.has(one.uuid)) && signals.any) one.tell(tell)
+      // A repeated poll does not find the jobs that its first copy has settled.
+      if ((repeated || settledIds.has(one.uuid)) && listeners.any) one.notify(emit)
     }
     claimed.sort((a, b) => b.priority - a.priority || a.created - b.created)
     return { claimed, due }
   }
 
-  function tell(event: QueueEvent, record: JobRecord): void {
-    signals.emit(event, queue, () => ({ ...record }))
+  function emit(event: QueueEvent, record: JobRecord): void {
+    listeners.emit(event, queue, () => ({ ...record }))
   }
 
-  /** One timer for the next job that is due, and for what no notification told of. */
+  /** Sets one timer for the next due job, and for jobs whose notification was lost. */
   function arm(due: number | null): void {
     clearTimeout(timer)
     const wait = due === null ? db.pollInterval : Math.max(0, Math.min(due, db.pollInterval))
@@ -225,12 +233,12 @@ export function createConsumer(
   }
 
   function wake(): void {
-    notice()
+    markAwake()
     schedule()
   }
 
-  function notice(): void {
-    hungry = true
+  function markAwake(): void {
+    mayHaveJobs = true
     wakes++
   }
 
@@ -254,9 +262,9 @@ export function createConsumer(
       open = false
       clearTimeout(timer)
       slots.giveBack()
-      const late = Promise.withResolvers<void>()
-      const limit = timeout === Infinity ? undefined : setTimeout(late.resolve, timerDelay(timeout))
-      await Promise.race([idle(), late.promise])
+      const timedOut = Promise.withResolvers<void>()
+      const limit = timeout === Infinity ? undefined : setTimeout(timedOut.resolve, timerDelay(timeout))
+      await Promise.race([idle(), timedOut.promise])
       clearTimeout(limit)
       if (slots.held.size === 0) host.onClose(consumer)
     },

@@ -22,14 +22,14 @@ interface Item {
 
 type Run = <Row extends object>(text: string, values: unknown[], onRepeat?: () => void) => Promise<Row[]>
 
-/** A job that was stored, or one that was forgotten and is known, with its run. */
+/** A job that was stored (`run` is null), or a remembered id with the run of its removed job. */
 interface StoredRow {
   queue: string
   id: string
   run: string | null
 }
 
-/** A job that is there already. */
+/** An existing job. */
 interface Known {
   run: string
   /** When it was enqueued. */
@@ -42,7 +42,7 @@ export interface JobStore {
   idle(): Promise<void>
 }
 
-/** Stores jobs: those that are enqueued at the same time with one statement and one commit. */
+/** Creates the store of jobs. Jobs that are enqueued at the same time share one statement and one commit. */
 export function createJobStore(db: PostgresPort, boss: Boss, host: { clock: Clock; payloadLimit: number }): JobStore {
   const schema = quoteName(db.schema)
   const insert = `SELECT queue, id, NULL AS run FROM ${schema}.nq_enqueue($1, $2, $3, $4)`
@@ -51,7 +51,7 @@ export function createJobStore(db: PostgresPort, boss: Boss, host: { clock: Cloc
       (j.trace_context #>> '{nq,t}')::float8 AS at
     FROM json_to_recordset($1::text::json) AS x (q text, i uuid) JOIN ${schema}.job j ON j.name = x.q AND j.id = x.i`
 
-  // A job that is there already is not stored again, so it may be sent twice.
+  // The statement is safe to repeat, because an existing job is not stored again.
   const own: Run = (text, values, onRepeat) => db.query(text, values, { repeatable: true, onRepeat })
 
   const within = (client: SqlClient): Run => {
@@ -59,7 +59,7 @@ export function createJobStore(db: PostgresPort, boss: Boss, host: { clock: Cloc
     return async <Row>(text: string, values: unknown[]) => (await run(text, values)).rows as Row[]
   }
 
-  /** Refuses what cannot be stored, before it could fail the others of its group. */
+  /** Checks and copies a draft, so that a job that cannot be stored fails before it joins a group. */
   function prepare(draft: JobDraft): Item {
     const { data, name } = draft
     checkDraft(draft)
@@ -67,7 +67,7 @@ export function createJobStore(db: PostgresPort, boss: Boss, host: { clock: Cloc
     return { draft, data: copy }
   }
 
-  /** Stores what is new, and answers the run of what is known. */
+  /** Stores new jobs. Returns a receipt for each item, with the run of the existing job if its id is taken. */
   async function store(items: readonly Item[], run: Run): Promise<EnqueueReceipt[]> {
     const now = host.clock.now()
     const first = new Map<string, number>()
@@ -111,14 +111,14 @@ export function createJobStore(db: PostgresPort, boss: Boss, host: { clock: Cloc
       const key = keyOf(encodeQueue(queue), jobUuid(queue, id))
       const original = items[first.get(key)!]!.draft
       const found = known?.get(key)
-      // Sent twice, it may have met what its first copy has stored.
+      // A repeated statement may find the job that its first copy has stored.
       const mine = repeated && found?.run === original.runId && found.at === original.createdAt
       const deduplicated = first.get(key) !== index || (known?.has(key) === true && !mine)
       return { id, runId: found?.run ?? original.runId, deduplicated }
     })
   }
 
-  /** Stores nothing again whose id is still known although its job was forgotten. */
+  /** Stores the jobs whose ids are not remembered. */
   async function storeOthers(items: readonly Item[], forgotten: Map<string, string>, run: Run) {
     const runOf = ({ draft: { queue, id } }: Item) => forgotten.get(keyOf(encodeQueue(queue), jobUuid(queue, id)))
     const others = items.filter((item) => runOf(item) === undefined)
@@ -129,7 +129,7 @@ export function createJobStore(db: PostgresPort, boss: Boss, host: { clock: Cloc
     })
   }
 
-  /** What there is of jobs that were not stored. */
+  /** Reads the runs of existing jobs. */
   async function runsOf(keys: readonly string[], run: Run): Promise<Map<string, Known | undefined>> {
     const wanted = keys.map((key) => ({ q: key.slice(37), i: key.slice(0, 36) }))
     const found = await run<Known & { queue: string; id: string }>(selectRuns, [JSON.stringify(wanted)])
@@ -153,7 +153,8 @@ export function createJobStore(db: PostgresPort, boss: Boss, host: { clock: Cloc
       if (drafts.length === 0) return []
       const client = options[0]?.db
       if (options.some((other) => other.db !== client)) {
-        const message = 'Jobs that are enqueued together take part in one transaction. Give all of them the same "db".'
+        const message =
+          'Jobs of one call must share a transaction, but got different "db" options. Pass the same "db" for all jobs.'
         throw new QueueError('OPTION_INVALID', message)
       }
       return store(drafts.map(prepare), client ? within(client) : own)
@@ -162,7 +163,7 @@ export function createJobStore(db: PostgresPort, boss: Boss, host: { clock: Cloc
   }
 }
 
-/** What tells jobs apart: a UUID has 36 characters. */
+/** Returns a key that identifies a job. The UUID is its first 36 characters. */
 function keyOf(queue: string, uuid: string): string {
   return `${uuid} ${queue}`
 }

@@ -9,13 +9,13 @@ import { createPostgresLimits } from './limits.ts'
 import { encodeQueue } from './names.ts'
 import { createPostgresQueues } from './provider.ts'
 import { queueVersions } from './schema.ts'
-import { createSignals } from './signals.ts'
+import { createListeners } from './listeners.ts'
 import { createUpkeep } from './upkeep.ts'
 
-/** How long, in milliseconds, a claimed job waits for its worker before other processes may have it. */
-const LONGEST_WAIT = 1000
+/** How long a claimed job waits for its worker before it returns to the queue for other processes, in milliseconds. */
+const MAX_WAIT = 1000
 
-/** Queues, consumers and limits on pg-boss, over the connection of the plugin `postgres` or `pglite`. */
+/** Provides queues, consumers and limits on pg-boss. It uses the connection of the plugin `postgres` or `pglite`. */
 export default definePlugin({
   name: 'queue-postgres',
   requires: ['postgres'],
@@ -23,8 +23,8 @@ export default definePlugin({
     const db = kernel.port('postgres')
     const boss = await startBoss(db)
     await migrate(db, 'queue', queueVersions(db.schema, boss.channel))
-    const signals = createSignals(kernel.reporter)
-    const arrivals = createArrivals(signals, kernel.clock)
+    const listeners = createListeners(kernel.reporter)
+    const arrivals = createArrivals(listeners, kernel.clock)
     const consumers = new Set<QueueConsumer>()
     const upkeep = createUpkeep(db, consumers)
 
@@ -51,16 +51,19 @@ export default definePlugin({
     const host: ConsumerHost = {
       db,
       clock: kernel.clock,
-      signals,
+      listeners,
       arrivals,
       async progress(name, { uuid, count }, record, value) {
         await db.query(setProgress, [name, uuid, count, value], { repeatable: true })
         record.progress = value
-        signals.emit('progress', record.queue, () => ({ ...record }))
+        listeners.emit('progress', record.queue, () => ({ ...record }))
       },
       lapsed(queue, { uuid }) {
         const failed = (error: unknown): void =>
-          kernel.reporter.warn(`A lapsed lease of queue "${queue}" counts as a crash.`, error)
+          kernel.reporter.warn(
+            `An expired lease of queue "${queue}" was counted as a crash and could not be corrected.`,
+            error,
+          )
         db.query(countLapse, [encodeQueue(queue), uuid]).catch(failed)
       },
       announce,
@@ -71,7 +74,7 @@ export default definePlugin({
       kernel,
       db,
       boss,
-      signals,
+      listeners,
       arrivals,
       announce,
       consumed: () => [...consumers].map(({ name }) => name),
@@ -87,7 +90,7 @@ export default definePlugin({
           consumers.add(consumer)
           return consumer
         },
-        { kernel, maxWait: LONGEST_WAIT },
+        { kernel, maxWait: MAX_WAIT },
       ),
     )
     upkeep.start()

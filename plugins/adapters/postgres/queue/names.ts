@@ -3,14 +3,14 @@ import { checkText } from '../lib/postgres.ts'
 
 const PLAIN_NAME = /^[A-Za-z0-9_./-]+$/
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
-/** Starts the name of a queue whose own name pg-boss would refuse. */
+/** The prefix of encoded names, for queues whose names pg-boss would reject. */
 const ENCODED = 'nq.'
-/** pg-boss's own queues. */
+/** The prefix of pg-boss's own queues. */
 const INTERNAL = '__pgboss__'
 
 /**
- * The name of a queue in pg-boss: its own where pg-boss takes it, else `nq.` and the bytes it refuses
- * as `.XX`, so that `a b` is `nq.a.20b`.
+ * Returns the name of a queue in pg-boss. If pg-boss accepts the name, it stays as it is. Otherwise the result begins with
+ * `nq.`, and each rejected byte becomes `.XX`: `a b` becomes `nq.a.20b`.
  */
 export function encodeQueue(name: string): string {
   if (PLAIN_NAME.test(name) && !name.startsWith(ENCODED) && !name.startsWith(INTERNAL)) return name
@@ -37,14 +37,14 @@ export function isInternalQueue(name: string): boolean {
   return name.startsWith(INTERNAL)
 }
 
-/** The id of a job in pg-boss, which takes UUIDs only: its own if it is one, else a hash of queue and id. */
+/** Returns the id of a job in pg-boss, which accepts only UUIDs: the id itself if it is a UUID, or else a hash of queue and id. */
 export function jobUuid(queue: string, id: string): string {
   return UUID.test(id) ? id : hashUuid(`${queue}\n${id}`)
 }
 
 export function hashUuid(text: string): string {
   const bytes = createHash('sha256').update(text).digest()
-  // Version 8 is the one for whatever an application makes up.
+  // Version 8 is for custom formats.
   bytes[6] = (bytes[6]! & 0x0f) | 0x80
   bytes[8] = (bytes[8]! & 0x3f) | 0x80
   const hex = bytes.toString('hex', 0, 16)

@@ -15,30 +15,30 @@ import { decodeQueue, encodeQueue, isInternalQueue, jobUuid } from './names.ts'
 import { STORED_COLUMNS, storedRecord, type StoredJobRow } from './record.ts'
 import { RUN } from './sql-lists.ts'
 import type { Arrivals } from './arrivals.ts'
-import type { Signals } from './signals.ts'
+import type { Listeners } from './listeners.ts'
 
 export interface ProviderHost {
   kernel: Pick<Kernel, 'clock' | 'config'>
   db: PostgresPort
   boss: Boss
-  signals: Signals
+  listeners: Listeners
   arrivals: Arrivals
-  /** Tells all instances that a queue, as pg-boss calls it, may have work. */
+  /** Notifies all instances that a queue, by its name in pg-boss, may have jobs. */
   announce(name: string): Promise<unknown>
-  /** Queues that this process consumes, as pg-boss calls them. */
+  /** Returns the queues that this process consumes, by their names in pg-boss. */
   consumed(): Iterable<string>
 }
 
-const AGAIN = { repeatable: true }
-/** Milliseconds to wait for jobs that are being stored when everything ends. */
-const LAST_WAIT = 2000
+const REPEATABLE = { repeatable: true }
+/** How long to wait for `enqueue` calls in flight when the provider is closed, in milliseconds. */
+const CLOSE_TIMEOUT = 2000
 
-/** The jobs of pg-boss as the queue port sees them. */
+/** Creates the port `queue` on top of pg-boss's tables. */
 export function createPostgresQueues({
   kernel,
   db,
   boss,
-  signals,
+  listeners,
   arrivals,
   announce,
   consumed,
@@ -47,15 +47,18 @@ export function createPostgresQueues({
   const store = createJobStore(db, boss, { clock: kernel.clock, payloadLimit: kernel.config.payloadLimit })
   const clean = createCleaner(db, (row) => {
     const queue = decodeQueue(row.name)
-    signals.emit('removed', queue, () => storedRecord(queue, row))
+    listeners.emit('removed', queue, () => storedRecord(queue, row))
   })
 
   async function find(queue: string, id: string): Promise<StoredJobRow | undefined> {
     const text = `SELECT ${STORED_COLUMNS} FROM ${s}.job j WHERE j.name = $1 AND j.id = $2`
-    return (await db.query<StoredJobRow>(text, [encodeQueue(queue), jobUuid(queue, id)], AGAIN))[0]
+    return (await db.query<StoredJobRow>(text, [encodeQueue(queue), jobUuid(queue, id)], REPEATABLE))[0]
   }
 
-  /** Each of the conditions is looked up in an index: the run that a job says, or the job that is its own run. */
+  /**
+   * Returns the condition for the jobs of a run. It uses two indexes: one for jobs that store another run, and one for the job
+   * whose id is the run.
+   */
   async function ofRun(runId: string, queue: string | undefined, use: (value: unknown) => string): Promise<string> {
     const queues = queue === undefined ? await queueNames() : [encodeQueue(queue)]
     const ids = queues.map((name) => jobUuid(decodeQueue(name), runId))
@@ -67,18 +70,18 @@ export function createPostgresQueues({
   }
 
   async function queueNames(): Promise<string[]> {
-    const rows = await db.query<{ name: string }>(`SELECT name FROM ${s}.queue`, [], AGAIN)
+    const rows = await db.query<{ name: string }>(`SELECT name FROM ${s}.queue`, [], REPEATABLE)
     return rows.map(({ name }) => name)
   }
 
-  /** Changes a job where a condition holds, and answers it as it is then. */
+  /** Updates a job if a condition holds. Returns the updated job. */
   async function change(queue: string, id: string, set: string, where: string): Promise<JobRecord | undefined> {
     const text = `UPDATE ${s}.job j SET ${set} WHERE j.name = $1 AND j.id = $2 AND ${where} RETURNING ${STORED_COLUMNS}`
     const [row] = await db.query<StoredJobRow>(text, [encodeQueue(queue), jobUuid(queue, id)])
     return row && storedRecord(queue, row)
   }
 
-  /** Patches the envelope. */
+  /** Returns the assignment that changes members of the envelope. */
   const patch = (fields: string, without = ''): string =>
     `trace_context = jsonb_set(coalesce(j.trace_context, '{}'), '{nq}',
       coalesce(j.trace_context -> 'nq', '{}')${without} || jsonb_build_object(${fields}))`
@@ -89,9 +92,9 @@ export function createPostgresQueues({
   async function setPaused(queue: string, paused: boolean): Promise<void> {
     const text = `INSERT INTO ${s}.nq_queue AS q (name, paused) VALUES ($1, $2)
       ON CONFLICT (name) DO UPDATE SET paused = excluded.paused WHERE q.paused <> excluded.paused RETURNING paused`
-    const changed = await db.query(text, [encodeQueue(queue), paused], AGAIN)
+    const changed = await db.query(text, [encodeQueue(queue), paused], REPEATABLE)
     if (changed.length === 0) return
-    signals.emit(paused ? 'paused' : 'resumed', queue)
+    listeners.emit(paused ? 'paused' : 'resumed', queue)
     if (!paused) await wakeUp(queue)
   }
 
@@ -129,17 +132,17 @@ export function createPostgresQueues({
       const born = `coalesce((j.trace_context #>> '{nq,t}')::float8, extract(epoch FROM j.created_on) * 1000)`
       const text = `SELECT ${STORED_COLUMNS} FROM ${s}.job j WHERE ${where.join(' AND ')}
         ORDER BY ${born}, j.created_on LIMIT $1 OFFSET $2`
-      const rows = await db.query<StoredJobRow>(text, values, AGAIN)
+      const rows = await db.query<StoredJobRow>(text, values, REPEATABLE)
       return rows.map((row) => storedRecord(decodeQueue(row.name), row))
     },
     async getJobCounts(queue) {
       const text = `SELECT * FROM ${s}.nq_counts($1)`
-      const [counts] = await db.query<Record<JobState, number>>(text, [encodeQueue(queue)], AGAIN)
+      const [counts] = await db.query<Record<JobState, number>>(text, [encodeQueue(queue)], REPEATABLE)
       return counts!
     },
     async getQueues() {
       const text = `SELECT q.name FROM ${s}.queue q WHERE EXISTS (SELECT FROM ${s}.job j WHERE j.name = q.name)`
-      const rows = await db.query<{ name: string }>(text, [], AGAIN)
+      const rows = await db.query<{ name: string }>(text, [], REPEATABLE)
       const names = new Set([...rows.map(({ name }) => name), ...consumed()])
       return [...names].filter((name) => !isInternalQueue(name)).map(decodeQueue)
     },
@@ -147,7 +150,7 @@ export function createPostgresQueues({
     resume: (queue) => setPaused(queue, false),
     async isPaused(queue) {
       const text = `SELECT paused FROM ${s}.nq_queue WHERE name = $1`
-      return (await db.query<{ paused: boolean }>(text, [encodeQueue(queue)], AGAIN))[0]?.paused ?? false
+      return (await db.query<{ paused: boolean }>(text, [encodeQueue(queue)], REPEATABLE))[0]?.paused ?? false
     },
     async retry(queue, id) {
       const set = `state = 'retry', start_after = clock_timestamp(), created_on = clock_timestamp(), completed_on = NULL,
@@ -157,12 +160,12 @@ export function createPostgresQueues({
         )}`
       const job = await change(queue, id, set, `j.state IN ('failed', 'cancelled')`)
       if (job) {
-        signals.emit('waiting', queue, () => job)
+        listeners.emit('waiting', queue, () => job)
         return void (await wakeUp(queue))
       }
       const row = await find(queue, id)
-      if (!row) throw new QueueError('JOB_NOT_FOUND', `Queue "${queue}" holds no job "${id}".`)
-      const message = `Job "${id}" is ${storedRecord(queue, row).state}; only a failed or cancelled job can be retried.`
+      if (!row) throw new QueueError('JOB_NOT_FOUND', `Queue "${queue}" has no job "${id}".`)
+      const message = `Job "${id}" is ${storedRecord(queue, row).state}. Only a failed or cancelled job can be retried.`
       throw new QueueError('JOB_STATE', message)
     },
     async promote(queue, id) {
@@ -174,21 +177,21 @@ export function createPostgresQueues({
       const job = await change(queue, id, set, delayed)
       if (!job) return false
       if (job.state === 'active') return true
-      signals.emit('waiting', queue, () => job)
+      listeners.emit('waiting', queue, () => job)
       await wakeUp(queue)
       return true
     },
     async cancel(queue, id) {
       const set = `state = 'cancelled', completed_on = clock_timestamp()`
       const job = await change(queue, id, set, `j.state < 'active'`)
-      if (job) signals.emit('cancelled', queue, () => job)
+      if (job) listeners.emit('cancelled', queue, () => job)
       return job !== undefined
     },
     async remove(queue, id) {
       const text = `DELETE FROM ${s}.job j WHERE j.name = $1 AND j.id = $2 AND j.state <> 'active' RETURNING ${STORED_COLUMNS}`
       const [row] = await db.query<StoredJobRow>(text, [encodeQueue(queue), jobUuid(queue, id)])
       if (row) {
-        signals.emit('removed', queue, () => storedRecord(queue, row))
+        listeners.emit('removed', queue, () => storedRecord(queue, row))
         return true
       }
       const free = `DELETE FROM ${s}.nq_forgotten WHERE name = $1 AND id = $2 RETURNING run`
@@ -198,12 +201,12 @@ export function createPostgresQueues({
     clean,
     async forgotten(queue, id) {
       const text = `SELECT run FROM ${s}.nq_forgotten WHERE name = $1 AND id = $2 AND until > clock_timestamp()`
-      return (await db.query<{ run: string }>(text, [encodeQueue(queue), jobUuid(queue, id)], AGAIN))[0]?.run
+      return (await db.query<{ run: string }>(text, [encodeQueue(queue), jobUuid(queue, id)], REPEATABLE))[0]?.run
     },
-    on: (queue, event, listener) => signals.on(queue, event, listener),
+    on: (queue, event, listener) => listeners.on(queue, event, listener),
     async close() {
-      await within(LAST_WAIT, store.idle())
-      signals.clear()
+      await within(CLOSE_TIMEOUT, store.idle())
+      listeners.clear()
     },
   }
 }

@@ -12,39 +12,44 @@ import { decodeJson, encodeJson } from '../../../lib/json.ts'
 import { checkText } from '../lib/postgres.ts'
 import { encodeQueue, hashUuid, jobUuid } from './names.ts'
 
-/** What we keep of a job beside what pg-boss knows, in `trace_context` under `nq`. Defaults are left out. */
+/**
+ * Our own part of a job, stored by pg-boss in the column `trace_context` under `nq`. Members with default values are omitted.
+ * The letters are part of the stored format.
+ */
 export interface Envelope {
-  /** Its id, when that is no UUID. */
+  /** The id of the job, if it is not a UUID. */
   i?: string
-  /** Its run, when that is not its id. */
+  /** The id of the run, if it is not the id of the job. */
   r?: string
-  /** Job name. */
+  /** The name of the job. Jobs of pg-boss clients have none. */
   n?: string
+  /** The options. */
   o?: StoredJobOptions
-  /** Its place in a flow. */
+  /** The position in a flow. */
   l?: JobFlow
-  /** What its priority is above the whole number that pg-boss stores. */
+  /** The fraction of the priority. pg-boss stores the integer part. */
   f?: number
-  /** When it was enqueued. */
+  /** When the job was enqueued, in milliseconds since the epoch. */
   t?: number
-  /** When it was told to run, unless at once. */
+  /** When the job is due, in milliseconds since the epoch, unless it was due immediately. */
   x?: number
+  /** Attempts made. */
   attempts?: number
   /** Crashes. */
   c?: number
-  /** Lapses: leases that ran out although the process lived. */
+  /** Leases that expired although the process was alive. */
   y?: number
-  /** Rounds. */
+  /** How often the job was retried manually. */
   k?: number
   /** Progress. */
   g?: number
-  /** Promoted while active. */
+  /** True if the job was promoted while it was active. */
   u?: boolean
-  /** Its data is undefined, which pg-boss stores as it stores null. */
+  /** True if the data is undefined. pg-boss stores null for it. */
   z?: boolean
 }
 
-/** A row of pg-boss's job table. Times in milliseconds since the epoch. */
+/** A row of pg-boss's job table. Times are in milliseconds since the epoch. */
 export interface JobRow {
   id: string
   data: string | null
@@ -68,7 +73,7 @@ export interface StoredJobRow extends JobRow {
   now: number
 }
 
-/** Columns of `StoredJobRow`, of a job called `j`. */
+/** The columns of `StoredJobRow`, for a job with the alias `j`. */
 export const STORED_COLUMNS = `j.name, j.id, j.state::text, j.data::text, j.output::text,
   (j.trace_context -> 'nq')::text AS env, j.retry_count, j.priority, j.retry_limit, j.retry_delay, j.retry_backoff,
   j.retry_delay_max, extract(epoch FROM j.started_on)::float8 * 1000 AS started,
@@ -77,12 +82,12 @@ export const STORED_COLUMNS = `j.name, j.id, j.state::text, j.data::text, j.outp
   extract(epoch FROM j.completed_on)::float8 * 1000 AS completed,
   extract(epoch FROM clock_timestamp())::float8 * 1000 AS now`
 
-/** Escapes that a JSON text may hold and a jsonb may not: NUL, and halves of surrogate pairs. */
+/** Escapes that are valid in JSON but not in jsonb: NUL and lone surrogates. */
 const NOT_IN_JSONB = /\\u(?:0000|d[89a-f])/i
-/** Wraps a JSON text that jsonb would refuse. */
+/** The beginning of a wrapped JSON text that jsonb would reject. */
 const WRAPPED = '{"$json":'
 
-/** Writes a value so that jsonb takes it. */
+/** Encodes a value as JSON that jsonb accepts. */
 export function encodeJsonb(value: unknown): string {
   const text = encodeJson(value)
   return NOT_IN_JSONB.test(text) ? `${WRAPPED}${JSON.stringify(text)}}` : text
@@ -93,7 +98,7 @@ function decodeJsonb(text: string): unknown {
   return decodeJson((JSON.parse(text) as { $json: string }).$json)
 }
 
-/** A result as pg-boss keeps them: an object as it is, anything else as `{ value }`. */
+/** Encodes a result like pg-boss: an object stays as it is, and any other value becomes `{ value }`. */
 export function encodeOutput(result: unknown): string | undefined {
   if (result === undefined) return undefined
   const text = encodeJsonb(result)
@@ -108,7 +113,7 @@ function decodeOutput(text: string | null): unknown {
   return decodeJsonb(text.slice('{"value":'.length, -1).trim())
 }
 
-/** @throws QueueError `VALUE_UNSUPPORTED` for what PostgreSQL cannot hold: a name or id, `OPTION_INVALID`: a moment or number */
+/** @throws QueueError `VALUE_UNSUPPORTED` if PostgreSQL cannot store a name or id, `OPTION_INVALID` for an invalid moment or priority */
 export function checkDraft({ id, queue, name, runId, runAt, createdAt, priority }: JobDraft): void {
   checkMoment('"runAt" of a job', runAt)
   checkMoment('"createdAt" of a job', createdAt)
@@ -119,12 +124,12 @@ export function checkDraft({ id, queue, name, runId, runAt, createdAt, priority 
   checkText(runId, 'run id')
 }
 
-/** A job as `nq_enqueue` takes it, as JSON. */
+/** Encodes a job for `nq_enqueue`, which documents the members. */
 export function encodeJob(draft: JobDraft, data: unknown, now: number, index: number): string {
   const { id, queue, name, runId, options, flow, createdAt, runAt, priority } = draft
   const uuid = jobUuid(queue, id)
-  const whole = Math.floor(priority)
-  const fraction = priority - whole
+  const integer = Math.floor(priority)
+  const fraction = priority - integer
   const envelope: Envelope = { n: name, t: createdAt }
   if (uuid !== id) envelope.i = id
   if (runId !== id) envelope.r = runId
@@ -138,7 +143,7 @@ export function encodeJob(draft: JobDraft, data: unknown, now: number, index: nu
   if (data === undefined) envelope.z = true
   const delay = runAt > createdAt ? Math.max(0, runAt - now) : 0
   const backoff = plainBackoff(options.backoff)
-  let text = `{"n":${index},"q":${JSON.stringify(encodeQueue(queue))},"i":"${uuid}","p":${clampInt(whole)}`
+  let text = `{"n":${index},"q":${JSON.stringify(encodeQueue(queue))},"i":"${uuid}","p":${clampInt(integer)}`
   if (fraction > 0) text += `,"f":${fraction}`
   if (delay > 0) text += `,"w":${delay},"at":${runAt}`
   text += `,"rl":${(options.attempts ?? 1) - 1},"rd":${backoff.delay},"rb":${backoff.exponential}`
@@ -146,7 +151,7 @@ export function encodeJob(draft: JobDraft, data: unknown, now: number, index: nu
   return `${text},"e":{"nq":${JSON.stringify(envelope)}}}`
 }
 
-/** The backoff as a plain pg-boss worker would keep it, in whole seconds. */
+/** Returns the backoff for plain pg-boss workers, in seconds. */
 function plainBackoff(backoff: number | Backoff | undefined): { delay: number; exponential: boolean; max?: number } {
   const { type, delay, maxDelay } =
     typeof backoff === 'object' ? backoff : { type: 'fixed', delay: backoff ?? 0, maxDelay: undefined }
@@ -161,7 +166,7 @@ function clampInt(value: number): number {
   return Math.max(-2_147_483_648, Math.min(2_147_483_647, value))
 }
 
-/** A job of a plain pg-boss client: its retries are our attempts, its run is told by queue and id. */
+/** Returns the envelope of a job from a pg-boss client. Its attempts come from its retries, and its run from its queue and id. */
 function foreignEnvelope(queue: string, row: JobRow, envelope: Envelope): Envelope {
   const { retry_limit, retry_delay, retry_backoff, retry_delay_max } = row
   const backoff: Backoff = retry_backoff
@@ -172,7 +177,7 @@ function foreignEnvelope(queue: string, row: JobRow, envelope: Envelope): Envelo
   return { n: '', r: hashUuid(`run\n${queue}\n${row.id}`), t: Math.floor(row.created), o: options, ...envelope }
 }
 
-/** The record of a job that waits, or has just been claimed. */
+/** Returns the record of a job that waits or has just been claimed. */
 export function recordOf(queue: string, row: JobRow, state: JobState): JobRecord {
   const stored = row.env === null ? {} : (JSON.parse(row.env) as Envelope)
   const foreign = stored.n === undefined
@@ -218,7 +223,7 @@ export function storedRecord(queue: string, row: StoredJobRow): JobRecord {
   return record
 }
 
-/** pg-boss keeps the fields of an error that a handler threw; a timeout leaves only a message. */
+/** Decodes an error. pg-boss stores the fields of an error that a handler threw, and only a message for a timeout. */
 function errorOf(output: unknown): SerializedError {
   const { name = 'Error', message = '', ...rest } = (output ?? {}) as Partial<SerializedError>
   return { name, message, ...rest }

@@ -4,21 +4,28 @@ import { enqueueFunction } from './sql-jobs.ts'
 import { limitStatements } from './sql-limits.ts'
 import { listStatements } from './sql-lists.ts'
 import { permitStatements } from './sql-permits.ts'
-import { turnFunctions } from './sql-turn.ts'
+import { settleAndClaimFunctions } from './sql-settle-and-claim.ts'
 import { upkeepFunctions } from './sql-upkeep.ts'
 
 /**
- * Statements of each version of the schema. The tables of pg-boss are there when they run, and stay as
- * they are, but for the room on their pages: ours stand beside them. Functions that only earlier releases call (`nq_turn` of version 1)
- * are left where they are, for instances that are still to be updated, and not made anew.
+ * Returns the statements of each version of the schema. The tables of pg-boss already exist when they run. Only their fill
+ * factor changes; all other data is in our own tables. Functions that only earlier releases call (`nq_turn` of version 1) stay
+ * in existing schemas, for instances that are not updated yet, and are not created in new ones.
  */
 export function queueVersions(schema: string, channel: string): string[] {
   const s = quoteName(schema)
   const first = [tables(s), enqueueFunction(s, channel), upkeepFunctions(s), limitStatements(s)]
-  return [first.join('\n'), turnFunctions(s), room(s), permitStatements(s), forgottenStatements(s), listStatements(s)]
+  return [
+    first.join('\n'),
+    settleAndClaimFunctions(s),
+    fillFactor(s),
+    permitStatements(s),
+    forgottenStatements(s),
+    listStatements(s),
+  ]
 }
 
-/** What pg-boss does not know of a queue: whether it is paused, and until when a rate limit holds it. */
+/** Version 1: `nq_queue` stores what pg-boss does not know of a queue: whether it is paused, and until when a deferral holds it. */
 function tables(s: string): string {
   return `
 CREATE TABLE ${s}.nq_queue (
@@ -29,10 +36,10 @@ CREATE TABLE ${s}.nq_queue (
 }
 
 /**
- * A job is written three times: when it is stored, claimed and settled. Where its page has room for the
- * next version, that one is told to the log as a difference, and takes the place of the first once it
- * is dead. The table is no larger for it once jobs have run, the write-ahead log little more than half.
+ * Version 3: the fill factor of pg-boss's table. A job is written three times: when it is stored, claimed and settled. If its
+ * page has free space, the next version of the row stays on the page, and the write-ahead log contains only the difference.
+ * This halves the write-ahead log. The table is not larger once jobs have run, because dead versions are reused.
  */
-function room(s: string): string {
+function fillFactor(s: string): string {
   return `ALTER TABLE ${s}.job_common SET (fillfactor = 50);`
 }

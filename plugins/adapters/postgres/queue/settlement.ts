@@ -3,29 +3,29 @@ import { givenBack, storable } from '../../lib/storable.ts'
 import type { Claim } from './claim.ts'
 import { encodeJsonb, encodeOutput, type Envelope } from './record.ts'
 
-/** A job that has run, as `nq_take_turn` takes it. */
+/** The settlement of a job, encoded for `nq_take_turn`. */
 export interface Settled {
   readonly uuid: string
-  /** Where its row was last seen. */
-  readonly at: string
-  /** JSON. */
+  /** The `ctid` of its row after the claim. The row may have moved since. */
+  readonly ctid: string
+  /** The settlement as JSON. `SETTLED` in `sql-settle-and-claim.ts` explains its members. */
   readonly text: string
-  /** Milliseconds for which the queue claims nothing. */
+  /** Milliseconds for which the queue is held. */
   readonly hold: number
-  /** Whether it runs again. */
+  /** True if the job runs again. */
   readonly again: boolean
-  /** Whether others have to be told that they may run it. */
+  /** True if other processes have to be notified that the job is available. */
   readonly returned: boolean
-  /** What to write in its place when the store refuses it; absent for what cannot be written in another way. */
+  /** Returns a settlement to store instead if the store rejects this one. Absent if there is none. */
   instead?(): Settled
-  /** Tells what has become of the job. */
-  tell(emit: (event: QueueEvent, record: JobRecord) => void): void
+  /** Emits the events of the settlement. */
+  notify(emit: (event: QueueEvent, record: JobRecord) => void): void
 }
 
 interface Change {
   state: 'completed' | 'failed' | 'cancelled' | 'retry'
   output?: string
-  /** Milliseconds until it may run again. */
+  /** Milliseconds until the job is due again. */
   delay?: number
   envelope?: Envelope
   record: Partial<JobRecord>
@@ -33,12 +33,13 @@ interface Change {
   hold?: number
 }
 
-/** What to write for a job that has not been begun: it is in its old place again. */
-export function returned({ uuid, at, count }: Claim): Settled {
-  return { uuid, at, text: `{"i":"${uuid}","n":${count},"s":"retry"}`, hold: 0, again: true, returned: true, tell() {} }
+/** Returns the settlement of a job that was not started. The job keeps its position in the queue. */
+export function returned({ uuid, ctid, count }: Claim): Settled {
+  const text = `{"i":"${uuid}","n":${count},"s":"retry"}`
+  return { uuid, ctid, text, hold: 0, again: true, returned: true, notify() {} }
 }
 
-/** What to write for a settlement. `report` is called with what cannot be stored of it. */
+/** Encodes a settlement. If it cannot be stored, calls `report`, and returns a settlement with which the job runs again. */
 export function settlementOf(
   claim: Claim,
   before: JobRecord,
@@ -55,7 +56,7 @@ export function settlementOf(
 }
 
 function settledOf(claim: Claim, before: JobRecord, change: Change, now: number): Settled {
-  const { uuid, at, count } = claim
+  const { uuid, ctid, count } = claim
   const { state, output, delay, envelope, record, events, hold = 0 } = change
   let text = `{"i":"${uuid}","n":${count},"s":"${state}"`
   if (output !== undefined) text += `,"o":${output}`
@@ -63,20 +64,23 @@ function settledOf(claim: Claim, before: JobRecord, change: Change, now: number)
   if (envelope) text += `,"p":${JSON.stringify(envelope)}`
   return {
     uuid,
-    at,
+    ctid,
     text: `${text}}`,
     hold,
     again: delay !== undefined,
     returned: false,
     instead: () => givenBackInstead(claim, before, now),
-    tell(emit) {
+    notify(emit) {
       const job = { ...before, ...record }
       for (const event of events) emit(event, job)
     },
   }
 }
 
-/** What the store refuses is given back, which counts as a crash; if its end is in the log, that is what it comes to. */
+/**
+ * Returns the settlement of a job whose outcome the store rejects. The job runs again, which counts as a crash. If its outcome
+ * is in its events, the next claim completes the job with that outcome.
+ */
 function givenBackInstead(claim: Claim, before: JobRecord, now: number): Settled {
   const change = changeOf(before, givenBack({}, now), now)
   return { ...settledOf(claim, before, change, now), instead: undefined }
@@ -120,7 +124,7 @@ function changeOf({ attemptsMade, crashes }: JobRecord, settlement: Settlement, 
       return { ...change, hold: holdQueue ? runAt - now : 0 }
     }
     case 'lost':
-      throw new Error('A job that somebody else holds is not settled.')
+      throw new Error('A job whose lease was lost must not be settled.')
   }
 }
 

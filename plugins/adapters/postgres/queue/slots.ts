@@ -1,74 +1,82 @@
 import type { Clock, JobRecord, Lease, Processor, Settlement } from '../../../../kernel/index.ts'
 import type { Arrivals } from './arrivals.ts'
 import type { Claim } from './claim.ts'
-import type { Pace } from './pace.ts'
+import type { Prefetch } from './prefetch.ts'
 import { recordOf, type JobRow } from './record.ts'
 import { returned, settlementOf, type Settled } from './settlement.ts'
-import type { Signals } from './signals.ts'
+import type { Listeners } from './listeners.ts'
 
-/** A job that was just claimed, and the address of its row. */
+/** A job that was just claimed. */
 export interface ClaimedRow extends JobRow {
+  /** The `ctid` of the row. The column name is part of `nq_take_turn`. */
   at: string
 }
 
 interface Claimed extends Claim {
-  /** Read when the job begins: what a row tells is many times as large once it is taken apart. */
+  /** The row is decoded when the job starts, because a decoded row takes many times the memory. */
   readonly row: ClaimedRow
   readonly claimedAt: number
   lost: boolean
   onLost: (() => void) | undefined
-  /** Whether it takes a slot. */
+  /** True while the job uses a slot. */
   busy: boolean
-  /** Whether it waits for its worker, or has done so. */
+  /** True if the job waits or has waited for its worker. */
   parked: boolean
 }
 
 export interface Slots {
   /** Jobs by their id in pg-boss. */
   readonly held: ReadonlyMap<string, Claim>
-  /** How many take no job at the moment; less than nothing after there were more of them. */
+  /** The number of free slots. Negative after the concurrency was reduced. */
   readonly free: number
-  /** Jobs that wait, or have waited, for their worker, beside those in slots. */
+  /** The number of jobs that wait or have waited for their worker. They use no slot. */
   readonly parked: number
-  /** Jobs that wait for a slot. */
+  /** The number of claimed jobs that wait for a slot. */
   readonly waiting: number
-  /** Takes jobs that were claimed; `fill` starts them. */
+  /** Adds claimed jobs. `fill` starts them. */
   add(rows: readonly ClaimedRow[]): void
   fill(): void
   resize(concurrency: number): void
-  /** Gives back what waits for a slot. */
+  /** Returns all jobs that wait for a slot to the queue. */
   giveBack(): void
 }
 
 export interface SlotsHost {
   clock: Clock
-  signals: Signals
+  listeners: Listeners
   arrivals: Arrivals
-  pace: Pace
+  prefetch: Prefetch
   progress(claim: Claim, record: JobRecord, value: number): Promise<void>
-  /** Told of each job that has run or goes back. */
+  /** Called for each job that has run or returns to the queue. */
   settled(one: Settled): void
-  /** Told of each job that went to another worker while this process lives. */
+  /** Called for each job that another worker claimed while this process is alive. */
   lapsed(claim: Claim): void
-  /** Told when it cannot be stored how a job ended. */
+  /** Called when the outcome of a job cannot be stored. */
   unstorable(record: JobRecord, problem: unknown): void
-  /** Told when a slot or a job has become free. */
+  /** Called when a slot became free or a job has ended. */
   changed(): void
 }
 
-/** Milliseconds that a claimed job waits for a slot before others may have it. */
-const LONGEST_WAIT = 1000
-/** Milliseconds that a job rests whose processor has rejected. */
+/** How long a claimed job waits for a slot before it returns to the queue for other processes, in milliseconds. */
+const MAX_WAIT = 1000
+/** How long a job is deferred if its processor rejected, in milliseconds. */
 const AFTER_REJECTION = 1000
-/** Milliseconds for which handlers may follow each other without a break. */
-const LONGEST_BURST = 10
+/** How long jobs are started in a row before other work of the event loop may run, in milliseconds. */
+const MAX_BURST = 10
 
-/** Runs claimed jobs, so many at once. */
+/**
+ * Runs claimed jobs in a limited number of slots.
+ *
+ *     add() ──> waiting ── fill() ──> running (busy) ── handled, parked ──> running (no slot) ── end ──> settled
+ *                  │                      │  
+ *                  │                      └── lease lost ──> onLost ──> settlement `lost` ──> lapsed()
+ *                  └── waited 1 s, close, hold ──> giveBack() ──> settled (returned)
+ */
 export function createSlots(queue: string, processor: Processor, initialConcurrency: number, host: SlotsHost): Slots {
-  const { clock, signals, pace } = host
+  const { clock, listeners, prefetch } = host
   const held = new Map<string, Claimed>()
   let concurrency = initialConcurrency
-  /** Slots that are taken: by jobs, and by code that outlived its job. */
+  /** The number of used slots, by jobs or by handler code that still runs after its job has ended. */
   let taken = 0
   let parked = 0
   let waiting: Claimed[] = []
@@ -80,7 +88,7 @@ export function createSlots(queue: string, processor: Processor, initialConcurre
     held.get(row.id)?.lose()
     const job: Claimed = {
       uuid: row.id,
-      at: row.at,
+      ctid: row.at,
       count: row.retry_count,
       row,
       since: now,
@@ -101,7 +109,7 @@ export function createSlots(queue: string, processor: Processor, initialConcurre
   function fill(): void {
     if (filling) return
     filling = true
-    const end = performance.now() + LONGEST_BURST
+    const end = performance.now() + MAX_BURST
     while (taken < concurrency && waiting.length > 0) {
       if (performance.now() > end) {
         setImmediate(fill)
@@ -113,17 +121,17 @@ export function createSlots(queue: string, processor: Processor, initialConcurre
     watch()
   }
 
-  /** Slots may turn out to be taken for long. */
+  /** Returns waiting jobs to the queue if no slot becomes free in time. */
   function watch(): void {
     const next = waiting[0]
     if (!next || watching) return
-    const look = (): void => {
+    const onTimeout = (): void => {
       watching = undefined
       if (waiting[0] !== next) return watch()
-      pace.slow()
+      prefetch.slow()
       giveBack()
     }
-    watching = setTimeout(look, Math.max(0, next.claimedAt + LONGEST_WAIT - performance.now())).unref()
+    watching = setTimeout(onTimeout, Math.max(0, next.claimedAt + MAX_WAIT - performance.now())).unref()
   }
 
   function start(job: Claimed): void {
@@ -131,23 +139,23 @@ export function createSlots(queue: string, processor: Processor, initialConcurre
     job.busy = true
     taken++
     const record = recordOf(queue, job.row, 'active')
-    // The database has decided that it is due, whatever the clock here says.
+    // The database decided that the job is due, even if the clock of this machine is behind.
     record.runAt = Math.min(record.runAt, clock.now())
     host.arrivals.claimed(record)
-    if (signals.any) signals.emit('active', queue, () => ({ ...record }))
+    if (listeners.any) listeners.emit('active', queue, () => ({ ...record }))
     void processor(record, leaseOf(job, record)).then(
       (settlement) => end(job, record, settlement),
-      // A processor does not reject. One that does has run nothing to an end.
+      // A processor must not reject. If it does, its job has not ended.
       () => end(job, record, { type: 'defer', runAt: clock.now() + AFTER_REJECTION }),
     )
   }
 
   function leaseOf(job: Claimed, record: JobRecord): Lease {
     return {
-      onLost: (tell) => void (job.onLost = tell),
+      onLost: (callback) => void (job.onLost = callback),
       handled() {
-        pace.handled()
-        // One after the other means that the end of one is stored before the next begins.
+        prefetch.handled()
+        // With a concurrency of 1, the outcome of a job is stored before the next job starts.
         if (concurrency > 1) release(job)
       },
       parked() {

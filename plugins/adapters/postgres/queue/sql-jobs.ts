@@ -1,20 +1,38 @@
 import { quoteText } from '../lib/postgres.ts'
-import { BY_INDEX } from './sql-plans.ts'
+import { USE_INDEXES } from './sql-plans.ts'
 
-/** What a fractional priority moves `created_on` back, in milliseconds for a whole: a hundred years. */
+/** How far a fractional priority of 1 would move `created_on` back, in milliseconds: a hundred years. */
 export const FRACTION = 3_155_760_000_000
 
 /**
- * Stores jobs as pg-boss does, with our envelope under `nq` in `trace_context`, which pg-boss carries
- * along and never reads. `created_on` is when a job joins the line, so that its order is that of the
- * index: a delayed job joins when it is due, a batch joins one microsecond after the other.
+ * `nq_enqueue` stores jobs like pg-boss, with our envelope under `nq` in `trace_context`. pg-boss keeps this column and never
+ * reads it. The order of the index is the order of the queue: `created_on` is the moment at which a job is due, and the jobs of a
+ * batch follow each other by one microsecond.
  *
- * Answers which jobs were stored, or nothing when all were, which is nearly always.
+ * Arguments:
+ *
+ * - `p_jobs`: the jobs as a JSON array, with these members:
+ *
+ *   | member | meaning |
+ *   |---|---|
+ *   | `n` | the index of the job |
+ *   | `q`, `i` | the queue and the id in pg-boss |
+ *   | `p`, `f` | the integer part and the fraction of the priority |
+ *   | `e` | the `trace_context` |
+ *   | `w`, `at` | the delay in milliseconds, and the due time in milliseconds since the epoch; absent if the job is due now |
+ *   | `rl`, `rd` | retry limit and retry delay |
+ *   | `rb`, `rx` | exponential backoff, and the maximum retry delay |
+ *
+ * - `p_data`: the payloads as a JSON array, in the same order.
+ * - `p_count`: the number of jobs.
+ * - `p_notify`: the queues to announce.
+ *
+ * Returns the stored jobs. Returns no rows if all jobs were stored, which is the common case, and one row without an id if none was.
  */
 export function enqueueFunction(s: string, channel: string): string {
   return `
 CREATE FUNCTION ${s}.nq_enqueue(p_jobs text, p_data text, p_count int, p_notify text[])
-RETURNS TABLE (queue text, id uuid) LANGUAGE plpgsql ${BY_INDEX} AS $fn$
+RETURNS TABLE (queue text, id uuid) LANGUAGE plpgsql ${USE_INDEXES} AS $fn$
 #variable_conflict use_column
 DECLARE
   v_now timestamptz := clock_timestamp();
@@ -32,12 +50,12 @@ BEGIN
       'infinity', 'standard', j.e
     FROM (
       SELECT x.*,
-        -- Clocks that agree within a second are taken as one, so that what is due together stays together.
+        -- If the clocks agree within a second, the due time of the client is used, so that jobs that are due together stay together.
         CASE WHEN x.w IS NULL THEN v_now
           WHEN v_now - to_timestamp((x.at - x.w) / 1000) BETWEEN interval '0' AND interval '1 second'
             THEN to_timestamp(x.at / 1000)
           ELSE v_now + x.w * interval '1 ms' END AS due
-      -- Payloads are large: parsed apart, they are read once.
+      -- Payloads are large. As a separate argument, they are parsed only once.
       FROM ROWS FROM (
         json_to_recordset(p_jobs::json) AS (
           n int, q text, i uuid, p int, f double precision, e jsonb, w double precision, at double precision,

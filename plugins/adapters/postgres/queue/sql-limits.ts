@@ -1,9 +1,22 @@
-/** Milliseconds after which a reservation that nobody came back for is forgotten. */
+/** A reservation that its owner does not use is dropped this many milliseconds after its moment. */
 const RESERVED_FOR = 3_600_000
 
 /**
- * Counters that all instances share. Whoever asks for a key locks its row first, so that one place
- * goes to one of many; the time is the database's.
+ * The tables of limits, the functions of rate limits, and the permit functions of earlier releases. All of them use the time of the
+ * database.
+ *
+ * - `nq_limit_key`: one row per key, with its maximum of permits. A function locks this row before it changes the key.
+ * - `nq_limit_place`: the permits: key, holder, and the moment `until` which the permit is valid.
+ * - `nq_limit_line`: the waiters of a key, in the order of `position`.
+ * - `nq_limit_bucket`: one row per bucket of a rate limit. It can be deleted after `until` (milliseconds since the epoch).
+ * - `nq_limit_start`: the starts of a bucket (`at` in milliseconds since the epoch). A row with a holder is a reservation.
+ *
+ * Functions:
+ *
+ * - `nq_take(p_bucket, p_max, p_duration, p_holder)` takes a start. Returns 0 if the holder may start now, or else the milliseconds to
+ *   wait. With a holder, it reserves the later start. Only actual starts count against the limit.
+ * - `nq_limit_sweep()` deletes idle buckets and keys.
+ * - `nq_acquire` and `nq_release` are called only by instances of earlier releases. `sql-permits.ts` replaces them.
  */
 export function limitStatements(s: string): string {
   return `
@@ -91,7 +104,7 @@ BEGIN
   WHERE t.bucket = p_bucket AND t.holder IS NULL ORDER BY t.at DESC OFFSET p_max - 1 LIMIT 1;
   v_at := greatest(v_now, v_free);
   IF v_mine IS NULL THEN
-    -- Whoever comes back for a reservation has been planned for; others come after all that is planned.
+    -- An owner with a reservation is already part of the plan. Every other owner starts after the whole plan.
     SELECT t.at + p_duration INTO v_free FROM ${s}.nq_limit_start t
     WHERE t.bucket = p_bucket AND t.at > v_now - p_duration ORDER BY t.at DESC OFFSET p_max - 1 LIMIT 1;
     v_at := greatest(v_at, v_free);

@@ -1,11 +1,12 @@
-import { BY_INDEX } from './sql-plans.ts'
+import { USE_INDEXES } from './sql-plans.ts'
 
-/** The run of a job where that is not its own id, as for steps of flows and jobs with an id that a caller gave. */
+/** SQL expression: the run of the job `j`, or null if the run is the id of the job. */
 export const RUN = `(j.trace_context #>> '{nq,r}')`
 
 /**
- * What lists and counts of jobs need. Counts come from indexes alone: what is open and what failed from the one that
- * pg-boss has on states, what has ended from the one on moments. Both indexes made here hold few of the jobs.
+ * The indexes and the function for lists and counts of jobs. `nq_counts(p_queue)` returns the number of jobs in each state. It uses
+ * index-only scans: pg-boss's index on states for open and failed jobs, and its index on the end for ended jobs. The two indexes
+ * created here contain only a few jobs.
  */
 export function listStatements(s: string): string {
   const count = (where: string): string => `(SELECT count(*) FROM ${s}.job j WHERE j.name = p_queue AND ${where})::int`
@@ -17,7 +18,7 @@ CREATE INDEX nq_job_cancelled ON ${s}.job (name) WHERE state = 'cancelled';
 
 CREATE FUNCTION ${s}.nq_counts(
   p_queue text, OUT waiting int, OUT delayed int, OUT active int, OUT completed int, OUT failed int, OUT cancelled int
-) LANGUAGE plpgsql STABLE ${BY_INDEX} SET enable_bitmapscan = off SET max_parallel_workers_per_gather = 0 AS $fn$
+) LANGUAGE plpgsql STABLE ${USE_INDEXES} SET enable_bitmapscan = off SET max_parallel_workers_per_gather = 0 AS $fn$
 DECLARE
   v_now timestamptz := clock_timestamp();
 BEGIN

@@ -1,28 +1,36 @@
-import { BY_ADDRESS, BY_INDEX, IN_ORDER } from './sql-plans.ts'
+import { USE_CTIDS, USE_INDEXES, USE_INDEX_ORDER } from './sql-plans.ts'
 
 /**
- * Added to `heartbeat_seconds` while one of our workers holds a job, whose `heartbeat_on` is then the
- * end of its lease. pg-boss's own supervisor sees a beat that is not due for decades and leaves the job
- * alone, and we tell our claims from those of a plain pg-boss worker.
+ * Added to `heartbeat_seconds` while one of our workers has claimed a job. `heartbeat_on` is then the end of its lease. The supervisor of
+ * pg-boss sees a heartbeat that is not due for decades and ignores the job. The value also distinguishes our claims from those of a
+ * plain pg-boss worker.
  */
 export const HELD = 1_000_000_000
 
-/** Leases: renewed for everything a process holds at once, taken from whoever does not renew. */
+/**
+ * The functions of leases.
+ *
+ * - `nq_renew(p_queue, p_ids, p_counts, p_lease)` renews the leases of claims. `p_ids` and `p_counts` are parallel arrays: the id of each
+ *   job, and the `retry_count` that identifies the claim. `p_lease` is in milliseconds. Returns the ids of the renewed jobs; all
+ *   others have been claimed by another worker.
+ * - `nq_beat(p_queue, p_rows, p_lease)` updates locked rows by their `ctid`. Only `nq_renew` calls it.
+ * - `nq_reclaim(p_queues)` makes jobs with an expired lease available again, and counts a crash for each. Returns their queues and ids.
+ */
 export function upkeepFunctions(s: string): string {
   return `
 CREATE FUNCTION ${s}.nq_beat(p_queue text, p_rows tid[], p_lease double precision)
-RETURNS SETOF uuid LANGUAGE plpgsql ${BY_ADDRESS} AS $fn$
+RETURNS SETOF uuid LANGUAGE plpgsql ${USE_CTIDS} AS $fn$
 BEGIN
   RETURN QUERY UPDATE ${s}.job j SET
     heartbeat_on = clock_timestamp() + p_lease * interval '1 ms',
-    -- pg-boss refuses more than a day, so the day begins anew.
+    -- pg-boss allows at most a day, so each renewal extends the expiry by a day.
     expire_seconds = greatest(j.expire_seconds, extract(epoch FROM clock_timestamp() - j.started_on)::int + 86400)
   FROM unnest(p_rows) AS x (row) WHERE j.ctid = x.row AND j.name = p_queue
   RETURNING j.id;
 END $fn$;
 
 CREATE FUNCTION ${s}.nq_renew(p_queue text, p_ids uuid[], p_counts int[], p_lease double precision)
-RETURNS SETOF uuid LANGUAGE plpgsql ${IN_ORDER} AS $fn$
+RETURNS SETOF uuid LANGUAGE plpgsql ${USE_INDEX_ORDER} AS $fn$
 BEGIN
   RETURN QUERY SELECT * FROM ${s}.nq_beat(p_queue, ARRAY(
     SELECT l.row FROM unnest(p_ids, p_counts) AS x (id, count) CROSS JOIN LATERAL (
@@ -34,7 +42,7 @@ END $fn$;
 
 CREATE FUNCTION ${s}.nq_reclaim(p_queues text[])
 RETURNS TABLE (name text, id uuid) LANGUAGE plpgsql
-${BY_INDEX} SET enable_bitmapscan = off AS $fn$
+${USE_INDEXES} SET enable_bitmapscan = off AS $fn$
 #variable_conflict use_column
 BEGIN
   RETURN QUERY

@@ -3,22 +3,19 @@ import { quoteName, type PostgresPort } from '../lib/postgres.ts'
 import { SWEEP, sweepInBatches } from '../lib/sweep.ts'
 import type { QueueConsumer } from './consumer.ts'
 
-/** The longest time between looks for jobs whose worker is gone, in milliseconds. */
-const LONGEST_LOOK = 2000
-const SWEEP_EVERY = 60_000
+/** The longest interval between searches for jobs with an expired lease, in milliseconds. */
+const MAX_INTERVAL = 2000
+const SWEEP_INTERVAL = 60_000
 
-/**
- * Renews the leases of everything this process holds with one statement, and takes jobs from workers
- * that did not renew theirs.
- */
+/** Renews the leases of all jobs of this process, and makes jobs with an expired lease available again. */
 export function createUpkeep(db: PostgresPort, consumers: ReadonlySet<QueueConsumer>) {
   const s = quoteName(db.schema)
-  const every = Math.min(LONGEST_LOOK, db.lease / 4)
+  const interval = Math.min(MAX_INTERVAL, db.lease / 4)
   let timer: NodeJS.Timeout | undefined
   let closed = false
   let sweptAt = performance.now()
 
-  /** One statement for all that a queue's consumer holds. */
+  /** Renews all leases of a consumer with one statement. */
   async function renew({ name, held }: QueueConsumer): Promise<void> {
     const now = performance.now()
     const due = [...held.values()].filter(({ since }) => now - since >= db.lease / 3)
@@ -42,7 +39,7 @@ export function createUpkeep(db: PostgresPort, consumers: ReadonlySet<QueueConsu
     for (const consumer of consumers) if (found.has(consumer.name)) consumer.wake()
   }
 
-  /** Ids that need not be known any more. */
+  /** Deletes remembered ids whose time is over. */
   async function forgetIds(limit: number): Promise<number> {
     const text = `DELETE FROM ${s}.nq_forgotten WHERE (name, id) IN (
       SELECT name, id FROM ${s}.nq_forgotten WHERE until < clock_timestamp() ORDER BY until LIMIT $1) RETURNING 1 AS one`
@@ -51,22 +48,22 @@ export function createUpkeep(db: PostgresPort, consumers: ReadonlySet<QueueConsu
 
   async function tick(): Promise<void> {
     try {
-      // In this order: after an outage nobody should take from himself what he still holds.
+      // Renew first, so that after an outage this process does not reclaim its own jobs.
       for (const consumer of consumers) await renew(consumer)
       await reclaim()
-      if (performance.now() - sweptAt > SWEEP_EVERY) {
+      if (performance.now() - sweptAt > SWEEP_INTERVAL) {
         sweptAt = performance.now()
         await db.query(`SELECT ${s}.nq_limit_sweep()`, [], { repeatable: true })
         await sweepInBatches(forgetIds)
       }
     } catch (error) {
-      if (!closed) db.reporter.error('Leases could not be looked after; it will be tried again.', error)
+      if (!closed) db.reporter.error('Leases could not be renewed or reclaimed. The call is repeated.', error)
     }
     if (!closed) arm()
   }
 
   function arm(): void {
-    timer = setTimeout(() => void tick(), timerDelay(every))
+    timer = setTimeout(() => void tick(), timerDelay(interval))
   }
 
   return {

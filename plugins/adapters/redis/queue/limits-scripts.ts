@@ -15,7 +15,7 @@ const RESERVED_FOR = 3_600_000
  * The Lua functions of permits. Each limit key has three keys in Redis, which are the KEYS of every script:
  *
  * - `permits` (stored as `places`): a sorted set of holders by the moment at which their permits expire.
- * - `waiters` (stored as `waiters`): a sorted set of waiters in their order. A waiter is stored as `=<holder>`. The member `max` has the
+ * - `waiters` (stored as `line`): a sorted set of waiters in their order. A waiter is stored as `=<holder>`. The member `max` has the
  *   negative maximum of permits as its score, so it always comes first.
  * - `claims`: a hash. For each holder, it has the number of the claim that uses the permit. A negative number is the moment at which the
  *   permit was assigned to a waiter that has not taken it yet.

@@ -1,25 +1,53 @@
 import { FRACTION } from './sql-jobs.ts'
-import { BY_ADDRESS, IN_ORDER } from './sql-plans.ts'
+import { USE_CTIDS, USE_INDEX_ORDER } from './sql-plans.ts'
 import { HELD } from './sql-upkeep.ts'
 
+/**
+ * The members of a settlement, in the JSON argument `p_settle`. Instances of the release before send the same letters, so they must not
+ * change.
+ *
+ * | member | meaning |
+ * |---|---|
+ * | `i` | the id of the job |
+ * | `n` | the `retry_count` that identifies the claim |
+ * | `s` | the new state: `completed`, `failed`, `cancelled`, or `retry` if the job runs again |
+ * | `o` | the output: result or error |
+ * | `d` | the delay in milliseconds until the job is due again; absent if it returns to its old position |
+ * | `p` | members to change in the envelope (see `Envelope` in `record.ts`) |
+ */
 const SETTLED = `i uuid, n int, s text, o jsonb, d double precision, p jsonb`
+/** The columns of a claimed job. `at` is the `ctid` of the row, `env` the envelope; times are in milliseconds since the epoch. */
 const ROW = `id uuid, at text, data text, env text, retry_count int, priority int, retry_limit int, retry_delay int,
   retry_backoff boolean, retry_delay_max int, started double precision, created double precision, due double precision`
 const NO_ROW = `NULL::text, NULL::text, NULL::text, NULL::int, NULL::int, NULL::int, NULL::int, NULL::boolean,
   NULL::int, NULL::double precision, NULL::double precision`
 
 /**
- * One turn of a consumer: settles what has run, claims what may run, and tells in how many
- * milliseconds the next job is due. One round trip and one commit for all of it.
+ * `nq_take_turn` is one poll of a consumer: it settles jobs that have run, claims the next jobs, and returns when the next job is due.
+ * All of this is one round trip and one commit.
  *
- * Rows are found and locked first, each by its id or in the order of the index, and then written by
- * their address: a plan cannot turn into one that reads all jobs of the queue. A job that is settled
- * mostly lies where its claim has put it, and is not looked for.
+ * Arguments: `p_queue`, the queue in pg-boss; `p_limit`, how many jobs to claim at most; `p_lease` in milliseconds; `p_settle`, the
+ * settlements as a JSON array, or null; `p_rows`, the `ctid` of each settled job after its claim; `p_tell`, true to return the settled
+ * ids; `p_hold`, the milliseconds for which the queue is held, or 0.
+ *
+ * Returns rows of three kinds: `s`, the id of a settled job; `c`, a claimed job; `d`, at most one row, whose `due` is the number of
+ * milliseconds until the next job is due or the hold ends (null if there is none).
+ *
+ * - `nq_settle_rows(p_queue, p_settle, p_rows)` settles rows by their `ctid`. Returns the ids of the settled jobs.
+ * - `nq_claim_rows(p_queue, p_lease, p_rows)` claims locked rows by their `ctid`.
+ *
+ *     created, retry ── claim_rows ──> active ── settle_rows ──> completed | failed | cancelled
+ *         ^                              └────── settle_rows (`retry`) ──┐
+ *         └──────────────────────────────────────────────────────────────┘
+ *
+ * Invariants: a settlement takes effect only if the job is active and has the `retry_count` of the claim. Rows are first found and
+ * locked, by id or in the order of an index, and then updated by `ctid`. Therefore no plan ever scans all jobs of a queue. A settled
+ * job is usually still at the `ctid` of its claim, so it need not be searched for.
  */
-export function turnFunctions(s: string): string {
+export function settleAndClaimFunctions(s: string): string {
   return `
 CREATE FUNCTION ${s}.nq_settle_rows(p_queue text, p_settle text, p_rows tid[])
-RETURNS uuid[] LANGUAGE plpgsql ${BY_ADDRESS} AS $fn$
+RETURNS uuid[] LANGUAGE plpgsql ${USE_CTIDS} AS $fn$
 DECLARE
   v_ids uuid[];
 BEGIN
@@ -46,7 +74,7 @@ BEGIN
 END $fn$;
 
 CREATE FUNCTION ${s}.nq_claim_rows(p_queue text, p_lease double precision, p_rows tid[])
-RETURNS TABLE (${ROW}) LANGUAGE plpgsql ${BY_ADDRESS} AS $fn$
+RETURNS TABLE (${ROW}) LANGUAGE plpgsql ${USE_CTIDS} AS $fn$
 #variable_conflict use_column
 BEGIN
   RETURN QUERY UPDATE ${s}.job j SET
@@ -61,7 +89,7 @@ END $fn$;
 
 CREATE FUNCTION ${s}.nq_take_turn(
   p_queue text, p_limit int, p_lease double precision, p_settle text, p_rows tid[], p_tell boolean, p_hold double precision)
-RETURNS TABLE (kind text, ${ROW}) LANGUAGE plpgsql ${IN_ORDER} AS $fn$
+RETURNS TABLE (kind text, ${ROW}) LANGUAGE plpgsql ${USE_INDEX_ORDER} AS $fn$
 #variable_conflict use_column
 DECLARE
   v_now timestamptz;
@@ -76,7 +104,7 @@ BEGIN
     IF cardinality(v_settled) < cardinality(p_rows) THEN
       SELECT array_agg(l.row) INTO v_rows
       FROM json_to_recordset(p_settle::json) AS x (${SETTLED}) LEFT JOIN LATERAL (
-        -- The state as a text, so that a job is found by its id and not among all active ones.
+        -- The state is compared as text, so that the planner uses the index on ids and not the one on states.
         SELECT j.ctid AS row FROM ${s}.job j
         WHERE x.i <> ALL (v_settled)
           AND j.name = p_queue AND j.id = x.i AND j.state::text = 'active' AND j.retry_count = x.n LIMIT 1 FOR UPDATE
