@@ -1,7 +1,7 @@
 import type { Reporter } from '../../kernel/index.ts'
 
 /** An outage that starts within this many milliseconds after a report, and ends as quickly, is not reported. */
-const QUIET = 10_000
+const QUIET_PERIOD = 10_000
 
 export interface Outage {
   /** Whether the store is unavailable now. */
@@ -50,7 +50,7 @@ export function watchOutage(reports: OutageReports, now = () => performance.now(
         reported = false
         since = now()
       }
-      if (reported || (since - reportedAt < QUIET && now() - since < QUIET)) return
+      if (reported || (since - reportedAt < QUIET_PERIOD && now() - since < QUIET_PERIOD)) return
       reported = true
       reports.away(error)
     },

@@ -24,10 +24,10 @@ export async function receiveBody(
   const timer = setTimeout(() => {
     late = true
     void reader.cancel().catch(() => {})
-  }, PATIENCE)
+  }, BODY_TIMEOUT)
   try {
     for (;;) {
-      const { value, done } = (await reader.read().catch(brokeOff)) as { value?: Uint8Array; done: boolean }
+      const { value, done } = (await reader.read().catch(throwIncomplete)) as { value?: Uint8Array; done: boolean }
       if (late) throw tooSlow()
       if (done) return Buffer.concat(chunks)
       size += value!.byteLength
@@ -44,10 +44,10 @@ export async function receiveBody(
 }
 
 /** How long a client may take to send a body, in milliseconds. Applies with every server. */
-const PATIENCE = 60_000
+const BODY_TIMEOUT = 60_000
 
 /** The client has disconnected or has sent invalid HTTP. That is not a fault of this server, so nothing is reported. */
-function brokeOff(cause: unknown): never {
+function throwIncomplete(cause: unknown): never {
   throw new QueueError(
     'REQUEST_INVALID',
     'The body is incomplete: the connection ended before the whole body arrived.',
@@ -56,6 +56,6 @@ function brokeOff(cause: unknown): never {
 }
 
 function tooSlow(): QueueError {
-  const message = `The body did not arrive within ${PATIENCE} ms.`
+  const message = `The body did not arrive within ${BODY_TIMEOUT} ms.`
   return new QueueError('REQUEST_INVALID', message, { details: { status: 408, headers: { connection: 'close' } } })
 }

@@ -24,7 +24,7 @@ export interface ProgressMessage {
 }
 
 /** The longest message, in characters. A longer message is cut. */
-const LONGEST_MESSAGE = 2048
+const MAX_MESSAGE = 2048
 
 /** Adds `ctx.progress()` to handlers. */
 export default definePlugin({
@@ -53,5 +53,5 @@ export default definePlugin({
 
 function text(message: unknown): string | undefined {
   if (message === undefined) return undefined
-  return cutText(typeof message === 'string' ? message : describeValue(message), LONGEST_MESSAGE)
+  return cutText(typeof message === 'string' ? message : describeValue(message), MAX_MESSAGE)
 }

@@ -8,7 +8,7 @@ import type { StateSchema } from './schema.ts'
 type State = Record<string, unknown>
 
 /** How often `update` tries before it fails. Each failed try means that another write succeeded. */
-const UPDATE_TRIES = 1000
+const MAX_TRIES = 1000
 
 /** Creates `ctx.state` for one attempt. Its writes carry the fence of the attempt. */
 export function createStateHandle(
@@ -31,7 +31,7 @@ export function createStateHandle(
   async function update(key: string, change: (value: unknown) => unknown): Promise<unknown> {
     let seen: { value: unknown } | undefined
     let next: unknown
-    for (let tries = 0; tries < UPDATE_TRIES; tries++) {
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
       const { seq, state } = await projection.current(runId)
       const value = state[key]
       if (!seen || seen.value !== value) {
@@ -47,7 +47,7 @@ export function createStateHandle(
 
   async function compareAndSet(key: string, expected: unknown, value: unknown): Promise<boolean> {
     const next = schema.parse(key, value)
-    for (let tries = 0; tries < UPDATE_TRIES; tries++) {
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
       const { seq, state } = await projection.current(runId)
       if (!isDeepStrictEqual(key in state ? state[key] : schema.initial(key), expected)) return false
       if (await write('state.set', { key, value: next }, { expectedSeq: seq })) return true
@@ -58,7 +58,7 @@ export function createStateHandle(
   const conflict = (key: string): QueueError =>
     new QueueError(
       'EVENTS_CONFLICT',
-      `State "${key}" of run ${runId} was changed ${UPDATE_TRIES} times during an update. Write the key less often.`,
+      `State "${key}" of run ${runId} was changed ${MAX_TRIES} times during an update. Write the key less often.`,
     )
 
   const handle: RunState = {

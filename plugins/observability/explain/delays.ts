@@ -3,7 +3,7 @@ import { shownName, type WaitRecord } from '../../flow/lib/wait-record.ts'
 import { reason, type Reason } from './reasons.ts'
 
 /** How many jobs are read to find those of a key. */
-const MOST = 1000
+const MAX_JOBS = 1000
 
 /** The events that show why a job runs later. */
 const TYPES = ['step.retry', 'step.deferred', 'step.awaiting', 'step.resumed']
@@ -56,7 +56,7 @@ function openWaits(events: readonly StoredEvent[]): WaitRecord[] {
 async function concurrencyReason(kernel: Kernel, { id, queue, name, options, runAt }: JobRecord): Promise<Reason> {
   const key = options.concurrencyKey!
   const ofKey = async (state: 'active' | 'delayed'): Promise<JobRecord[]> => {
-    const jobs = await kernel.port('queue').getJobs({ queue, name, states: [state], limit: MOST })
+    const jobs = await kernel.port('queue').getJobs({ queue, name, states: [state], limit: MAX_JOBS })
     return jobs.filter((job) => job.options.concurrencyKey === key)
   }
   const [running, waiting] = await Promise.all([ofKey('active'), ofKey('delayed')])

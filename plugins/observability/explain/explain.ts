@@ -10,7 +10,7 @@ import { whyDelayed } from './delays.ts'
 import { reason, type Explanation, type Reason } from './reasons.ts'
 
 /** How many jobs are read to find those that come first. */
-const MOST = 1000
+const MAX_JOBS = 1000
 
 /** A job that `enqueue` returned, the address of a job, or an id alone, which is then searched in every queue. */
 export type ExplainedJob = string | { queue: string; id: string; runId?: string }
@@ -79,7 +79,7 @@ export function createExplain(kernel: Kernel) {
 
   async function whyWaiting(job: JobRecord): Promise<Reason[]> {
     const { queue, id, priority } = job
-    const waiting = await queues.getJobs({ queue, states: ['waiting'], limit: MOST })
+    const waiting = await queues.getJobs({ queue, states: ['waiting'], limit: MAX_JOBS })
     const { active: running } = await queues.getJobCounts(queue)
     const reasons: Reason[] = []
     const held = await heldUntil(queue)
@@ -89,7 +89,7 @@ export function createExplain(kernel: Kernel) {
     const ahead = waiting.filter(
       (other, index) => other.priority > priority || (other.priority === priority && before(index)),
     )
-    const more = waiting.length === MOST
+    const more = waiting.length === MAX_JOBS
     if (ahead.length > 0) reasons.push(reason('behind', { jobs: ahead.length, more }))
     const stuck = kernel.stuckHandlers().filter((handler) => handler.queue === queue)
     if (stuck.length > 0) reasons.push(stuckReason(stuck))
@@ -106,7 +106,7 @@ export function createExplain(kernel: Kernel) {
   async function heldUntil(queue: string): Promise<number | undefined> {
     const limited = kernel.registry.workers.filter(({ worker, queue: own }) => own.name === queue && worker.rateLimit)
     if (limited.length === 0) return undefined
-    const delayed = await queues.getJobs({ queue, states: ['delayed'], limit: MOST })
+    const delayed = await queues.getJobs({ queue, states: ['delayed'], limit: MAX_JOBS })
     const holders = delayed.filter(
       ({ name, claims, options }) =>
         claims > 0 && options.rateLimitKey === undefined && limited.some((worker) => worker.name === name),

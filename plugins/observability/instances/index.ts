@@ -25,7 +25,7 @@ declare module 'nuxt-queue/kernel' {
 /** The stream of heartbeats. */
 const STREAM = 'registry'
 /** How many heartbeats are kept. This is enough for three of each of 300 instances. */
-const KEEP = 1000
+const MAX_HEARTBEATS = 1000
 
 /** Lists the running instances and their workers, and reports steps that open runs need but that a deploy has removed. */
 export default definePlugin({
@@ -39,10 +39,10 @@ export default definePlugin({
     heartbeat: z.number().min(0).default(60_000),
   }),
   setup(kernel, { heartbeat }) {
-    const stream = createBoundedStream(kernel, KEEP)
+    const stream = createBoundedStream(kernel, MAX_HEARTBEATS)
     const reportMissingSteps = createMissingSteps(kernel)
     kernel.extend({
-      instances: async () => foldInstances(await stream.newest(STREAM, KEEP), kernel.clock.now()),
+      instances: async () => foldInstances(await stream.newest(STREAM, MAX_HEARTBEATS), kernel.clock.now()),
     })
     if (heartbeat === 0) return
 

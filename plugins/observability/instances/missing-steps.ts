@@ -1,7 +1,7 @@
 import { QueueError, type Kernel } from '../../../kernel/index.ts'
 
 /** How many open runs of each flow are checked. */
-const MOST = 20
+const MAX_RUNS = 20
 
 /**
  * Reports steps that open runs need and that have no worker in this process, for example after a deploy removed them.
@@ -15,7 +15,7 @@ export function createMissingSteps(kernel: Kernel) {
     for (const name of flows) {
       const flow = kernel.flow(name)
       const needed = new Map<string, string[]>()
-      for (const { runId } of await flow.runs({ status: 'running', limit: MOST })) {
+      for (const { runId } of await flow.runs({ status: 'running', limit: MAX_RUNS })) {
         if (isClosed()) return
         const { jobs } = await flow.explain(runId)
         for (const { step, queue } of jobs) {

@@ -3,28 +3,28 @@ import { QueueError, type RunContext } from '../../../kernel/index.ts'
 import type { Ask } from './ask.ts'
 
 /** How often `update` tries before it fails. The same number applies in the process of the application. */
-const UPDATE_TRIES = 1000
+const MAX_TRIES = 1000
 
-interface Seen {
+interface ReadResult {
   value: unknown
   token: number
 }
 
 /** Creates `ctx.state` for a child process. Each call goes to the host. */
 export function createRemoteState(ask: Ask): RunContext['state'] {
-  const read = (key: string): Promise<Seen> => ask('ctx.state.read', { key }) as Promise<Seen>
+  const read = (key: string): Promise<ReadResult> => ask('ctx.state.read', { key }) as Promise<ReadResult>
   const swap = async (key: string, token: number, value: unknown): Promise<{ swapped: boolean; value?: unknown }> =>
     (await ask('ctx.state.swap', { key, token, value })) as { swapped: boolean; value?: unknown }
 
   async function update(key: string, change: (value: unknown) => unknown): Promise<unknown> {
-    for (let tries = 0; tries < UPDATE_TRIES; tries++) {
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
       const { value, token } = await read(key)
       const { swapped, value: stored } = await swap(key, token, await change(value))
       if (swapped) return stored
     }
     throw new QueueError(
       'EVENTS_CONFLICT',
-      `State "${key}" was changed ${UPDATE_TRIES} times during an update. Write the key less often.`,
+      `State "${key}" was changed ${MAX_TRIES} times during an update. Write the key less often.`,
     )
   }
 

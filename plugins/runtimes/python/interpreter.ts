@@ -2,7 +2,7 @@ import { join } from 'pathe'
 import { QueueError, toError } from '../../../kernel/index.ts'
 
 /** The oldest version of Python that the SDK supports. */
-const OLDEST = [3, 9] as const
+const MIN_VERSION = [3, 9] as const
 
 const PROBE = 'import sys; print(sys.executable); print(".".join(map(str, sys.version_info[:3])))'
 
@@ -33,7 +33,7 @@ export async function findInterpreter({ command, venv }: InterpreterOptions): Pr
     if (!isOld(found.version)) return found
     tried.push(`${candidate} (Python ${found.version})`)
   }
-  const hint = `Install Python ${OLDEST.join('.')} or later, or set python.command or python.venv.`
+  const hint = `Install Python ${MIN_VERSION.join('.')} or later, or set python.command or python.venv.`
   throw new QueueError('RUNTIME_MISSING', `No suitable Python was found. Tried: ${tried.join('; ')}. ${hint}`, {
     details: { tried },
   })
@@ -65,5 +65,5 @@ async function probe(command: string): Promise<Interpreter> {
 
 function isOld(version: string): boolean {
   const [major = 0, minor = 0] = version.split('.').map(Number)
-  return major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])
+  return major < MIN_VERSION[0] || (major === MIN_VERSION[0] && minor < MIN_VERSION[1])
 }

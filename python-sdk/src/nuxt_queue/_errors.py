@@ -20,9 +20,9 @@ MAX_CAUSES = 4
 MAX_PARTS = 5
 MAX_ERRORS = 12
 #: How many characters of a message and of a traceback are kept: first for the error itself, then for inner errors.
-LONGEST = ((8192, 16384), (2048, 4096))
+MAX_LENGTHS = ((8192, 16384), (2048, 4096))
 
-_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_PACKAGE_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
 def to_wire(error: BaseException) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def stored_error(error: BaseException) -> dict[str, Any]:
 
 def _stored(error: BaseException, depth: int, seen: set[int]) -> dict[str, Any]:
     seen.add(id(error))
-    longest_message, longest_stack = LONGEST[min(depth, 1)]
+    longest_message, longest_stack = MAX_LENGTHS[min(depth, 1)]
     name = text_of(error.name) if isinstance(error, QueueError) else type(error).__name__
     stored: dict[str, Any] = {
         "name": cut_text(name, 256),
@@ -117,19 +117,19 @@ def traceback_of(error: BaseException) -> str:
 
     try:
         report = TracebackException(type(error), error, error.__traceback__)
-        _cut(report)
+        _remove_own_frames(report)
         return "".join(report.format()).rstrip("\n")
     except BaseException:  # an exception whose attributes raise
         return f"{type(error).__name__}: {message_of(error)}"
 
 
-def _cut(shown: TracebackException) -> None:
-    shown.stack[:] = [frame for frame in shown.stack if not _is_ours(frame)]
+def _remove_own_frames(shown: TracebackException) -> None:
+    shown.stack[:] = [frame for frame in shown.stack if not _is_own_frame(frame)]
     nested = [shown.__cause__, shown.__context__, *(getattr(shown, "exceptions", None) or ())]
     for other in nested:
         if other is not None:
-            _cut(other)
+            _remove_own_frames(other)
 
 
-def _is_ours(frame: FrameSummary) -> bool:
-    return frame.filename.startswith((_HERE, "<frozen "))
+def _is_own_frame(frame: FrameSummary) -> bool:
+    return frame.filename.startswith((_PACKAGE_FOLDER, "<frozen "))

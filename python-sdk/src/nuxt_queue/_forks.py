@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 #: How many forks run at once. A fork that hangs keeps its place until the end.
-WIDTH = max(8, 2 * (os.cpu_count() or 1))
+MAX_FORKS = max(8, 2 * (os.cpu_count() or 1))
 
 
 def run_in_forks(
@@ -29,7 +29,7 @@ def run_in_forks(
     waiting = list(reversed(arguments))
     running: dict[int, _Fork] = {}
     while waiting or running:
-        while waiting and len(running) < WIDTH:
+        while waiting and len(running) < MAX_FORKS:
             fork = _Fork(waiting.pop(), call)
             selector.register(fork.reading, selectors.EVENT_READ)
             running[fork.reading] = fork

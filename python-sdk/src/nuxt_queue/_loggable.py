@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 #: Limits for one value: total characters, characters of one string, members of one container, levels.
 BUDGET = 32768
-LONGEST_TEXT = 8192
-MOST_MEMBERS = 100
-DEEPEST = 8
+MAX_TEXT = 8192
+MAX_MEMBERS = 100
+MAX_DEPTH = 8
 
 UNREADABLE = "[cannot be read]"
 
@@ -62,7 +62,7 @@ class _Describer:
             return self._error(value)
         if id(value) in self._parents:
             return "[circular]"
-        if len(self._parents) >= DEEPEST:
+        if len(self._parents) >= MAX_DEPTH:
             return "[too deep]"
         self._parents.add(id(value))
         try:
@@ -82,16 +82,16 @@ class _Describer:
             return self._text(text_of(value))
         count = _count(value)
         items = [self.describe(item) for item in _first(value)]
-        return items if count <= MOST_MEMBERS else [*items, f"[{count - MOST_MEMBERS} more]"]
+        return items if count <= MAX_MEMBERS else [*items, f"[{count - MAX_MEMBERS} more]"]
 
     def _members(self, members: list[tuple[str, Any]], count: int = 0) -> dict[str, Any]:
         described = {self._text(name): self.describe(item) for name, item in members}
-        if count > MOST_MEMBERS:
+        if count > MAX_MEMBERS:
             described["…"] = "[more members]"
         return described
 
     def _text(self, text: str) -> str:
-        cut = cut_text(text, max(0, min(LONGEST_TEXT, self._left)))
+        cut = cut_text(text, max(0, min(MAX_TEXT, self._left)))
         self._left -= len(cut)
         return cut
 
@@ -103,4 +103,4 @@ def _count(container: Any) -> int:
 def _first(items: Any) -> list[Any]:
     from itertools import islice
 
-    return list(islice(items, MOST_MEMBERS))
+    return list(islice(items, MAX_MEMBERS))

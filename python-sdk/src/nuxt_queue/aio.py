@@ -7,7 +7,7 @@ from functools import cached_property
 
 from ._aio_steps import AsyncFlow, AsyncStep, StepTracker, maybe_await
 from ._calls import without_none
-from .context import UPDATE_TRIES, BaseContext, conflict, enqueue_params
+from .context import MAX_TRIES, BaseContext, conflict, enqueue_params
 from .errors import QueueError
 from .job import EnqueuedJob, Job
 
@@ -61,7 +61,7 @@ class AsyncState:
 
         >>> await ctx.state.update("count", lambda count: (count or 0) + 1)
         """
-        for _ in range(UPDATE_TRIES):
+        for _ in range(MAX_TRIES):
             seen = await self._ask("ctx.state.read", {"key": key})
             value = await maybe_await(change(seen["value"]))
             swap = await self._ask("ctx.state.swap", {"key": key, "token": seen["token"], "value": value})

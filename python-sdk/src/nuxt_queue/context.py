@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from ._calls import without_none
-from ._loggable import LONGEST_TEXT, cut_text, loggable, text_of
+from ._loggable import MAX_TEXT, cut_text, loggable, text_of
 from ._steps import Flow, Step
 from .config import camel_keys
 from .errors import QueueError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 #: How often an update tries before it fails. Each failed try means that another write succeeded.
-UPDATE_TRIES = 1000
+MAX_TRIES = 1000
 
 
 def enqueue_params(worker: str | Mapping[str, str], data: object, options: Mapping[str, Any]) -> dict[str, object]:
@@ -36,7 +36,7 @@ def enqueue_params(worker: str | Mapping[str, str], data: object, options: Mappi
 
 def conflict(key: str) -> QueueError:
     """Returns the error of an update whose tries have all failed."""
-    message = f'State "{key}" was changed {UPDATE_TRIES} times during an update. Write the key less often.'
+    message = f'State "{key}" was changed {MAX_TRIES} times during an update. Write the key less often.'
     return QueueError("EVENTS_CONFLICT", message)
 
 
@@ -73,7 +73,7 @@ class Logger:
             if error.code not in ("VALUE_UNSUPPORTED", "PAYLOAD_TOO_LARGE"):
                 raise
             meta = without_none(meta=loggable(facts) if facts else None)
-            self._calls.notify("ctx.logger.log", {"level": level, "message": cut_text(text, LONGEST_TEXT), **meta})
+            self._calls.notify("ctx.logger.log", {"level": level, "message": cut_text(text, MAX_TEXT), **meta})
 
     def debug(self, message: str, meta: Mapping[str, Any] | None = None, **more: Any) -> None:
         """Adds an entry for debugging."""
@@ -132,7 +132,7 @@ class State:
 
         >>> ctx.state.update("count", lambda count: (count or 0) + 1)
         """
-        for _ in range(UPDATE_TRIES):
+        for _ in range(MAX_TRIES):
             seen = self._ask("ctx.state.read", {"key": key})
             value = change(seen["value"])
             swap = self._ask("ctx.state.swap", {"key": key, "token": seen["token"], "value": value})

@@ -78,7 +78,7 @@ export function createContextCalls(ctx: RunContext, absent: null | undefined) {
       throw new RpcError(RPC.method, `Method "${method}" is unknown. Use one of: ${Object.keys(calls).join(', ')}.`)
     }
     const [, member] = method.split('.') as [string, keyof RunContext]
-    if (OF_PLUGINS.has(member) && ctx[member] === undefined) {
+    if (PLUGIN_MEMBERS.has(member) && ctx[member] === undefined) {
       throw new RpcError(RPC.method, `"ctx.${member}" is missing, because its plugin is not installed. Add the plugin.`)
     }
     return run(params)
@@ -87,7 +87,7 @@ export function createContextCalls(ctx: RunContext, absent: null | undefined) {
 export type ContextCalls = ReturnType<typeof createContextCalls>
 
 /** Members of the context that plugins add. */
-const OF_PLUGINS: ReadonlySet<string> = new Set(['state', 'logger', 'flow', 'client', 'progress', 'step'])
+const PLUGIN_MEMBERS: ReadonlySet<string> = new Set(['state', 'logger', 'flow', 'client', 'progress', 'step'])
 /** Options that plugins pass to each other, and `db`, the transaction of a caller, which cannot leave its process. */
 const PLUGIN_OPTIONS = ['runId', 'flow', 'once', 'db'] as const
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const
@@ -110,25 +110,25 @@ function optional<T>(value: unknown, name: string, read: (value: unknown, name: 
 
 function text(value: unknown, name: string): string {
   if (typeof value === 'string') return value
-  throw wrong(name, 'a string', value)
+  throw invalidParameter(name, 'a string', value)
 }
 
 function flag(value: unknown, name: string): boolean {
   if (typeof value === 'boolean') return value
-  throw wrong(name, 'a boolean', value)
+  throw invalidParameter(name, 'a boolean', value)
 }
 
 function record(value: unknown, name: string): Record<string, unknown> {
   if (isRecord(value)) return value
-  throw wrong(name, 'an object', value)
+  throw invalidParameter(name, 'an object', value)
 }
 
 function oneOf<T extends string>(value: unknown, name: string, allowed: readonly T[]): T {
   if (allowed.includes(value as T)) return value as T
-  throw wrong(name, `one of ${allowed.join(', ')}`, value)
+  throw invalidParameter(name, `one of ${allowed.join(', ')}`, value)
 }
 
-function wrong(name: string, expected: string, value: unknown): RpcError {
+function invalidParameter(name: string, expected: string, value: unknown): RpcError {
   const received = value === undefined ? 'nothing' : (JSON.stringify(value)?.slice(0, 100) ?? typeof value)
   return new RpcError(RPC.params, `Parameter "${name}" must be ${expected}; got ${received}.`)
 }

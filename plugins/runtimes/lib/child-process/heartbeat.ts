@@ -1,7 +1,7 @@
 import { timerDelay } from '../../../../kernel/index.ts'
 
 /** How many heartbeats are sent within the time that a child may be silent. */
-const BEATS = 4
+const HEARTBEATS_PER_LIMIT = 4
 
 interface HeartbeatOptions {
   /** How many milliseconds a child may be silent. 0 turns heartbeats off. */
@@ -22,7 +22,7 @@ interface HeartbeatOptions {
  */
 export function startHeartbeat({ limit, busySince, lastHeard, ping, onSilent }: HeartbeatOptions): () => void {
   if (limit === 0) return () => {}
-  const beat = timerDelay(limit / BEATS)
+  const beat = timerDelay(limit / HEARTBEATS_PER_LIMIT)
   let lastCheck = performance.now()
   let checksInTime = 0
   const timer = setInterval(() => {

@@ -7,7 +7,7 @@ export const PREFIX = 'NUXT_QUEUE_'
 export const CHANNEL_VARIABLE = `${PREFIX}FD`
 
 /** The variables that describe a job to a program. */
-const OF_JOB = {
+const JOB_VARIABLES = {
   [`${PREFIX}JOB_ID`]: ({ job }: RunContext) => job.id,
   [`${PREFIX}JOB_NAME`]: ({ job }: RunContext) => job.name,
   [`${PREFIX}QUEUE`]: ({ job }: RunContext) => job.queue,
@@ -16,9 +16,9 @@ const OF_JOB = {
 }
 
 /** All variables that a child receives. They are never read as configuration, because a child may start the engine itself. */
-export const CHILD_VARIABLES: ReadonlySet<string> = new Set([CHANNEL_VARIABLE, ...Object.keys(OF_JOB)])
+export const CHILD_VARIABLES: ReadonlySet<string> = new Set([CHANNEL_VARIABLE, ...Object.keys(JOB_VARIABLES)])
 
 /** Returns the variables for a program that does not speak the protocol. */
 export function jobVariables(ctx: RunContext): Record<string, string> {
-  return Object.fromEntries(Object.entries(OF_JOB).map(([name, read]) => [name, read(ctx)]))
+  return Object.fromEntries(Object.entries(JOB_VARIABLES).map(([name, read]) => [name, read(ctx)]))
 }
