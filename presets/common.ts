@@ -29,7 +29,7 @@ import validation from '../plugins/jobs/validation/index.ts'
 import wait from '../plugins/flow/wait/index.ts'
 import webhooks from '../plugins/flow/webhooks/index.ts'
 
-/** What every preset has, whatever it stores in. */
+/** The plugins of every preset, independent of its storage. */
 export const capabilities: readonly AnyPlugin[] = [
   upcast,
   jobOptions,

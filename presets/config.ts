@@ -12,27 +12,27 @@ import {
 import { configFromEnv } from './env.ts'
 import { ADAPTERS, resolvePreset, type PresetChoice, type PresetEnvironment } from './resolve.ts'
 
-/** What `nuxt-queue.config.ts` exports. Sections are named after the plugins they configure. */
+/** The configuration in `nuxt-queue.config.ts`. Each section has the name of the plugin that it configures. */
 export interface QueueConfig extends KernelConfig, PresetChoice {
   plugins?: readonly AnyPlugin[]
   /**
-   * For what runs a kernel: whether it starts workers. False in instances that only queue jobs, such
-   * as web servers whose workers scale apart. Default true.
+   * Whether this instance starts workers. Set it to false for instances that only enqueue jobs, such as web servers whose
+   * workers scale separately. Default true.
    */
   worker?: boolean
 }
 
-/** Settings of the kernel itself, beside the sections of plugins. */
+/** The settings of the kernel. All other keys are sections of plugins. */
 const CORE_KEYS = [
   ...['jobs', 'payloadLimit', 'setupTimeout', 'maxCrashes'],
   ...['abortGrace', 'handlerGrace', 'maxStuckHandlers', 'workerWait'],
 ]
 
-/** Sections that may be configured although the preset at hand has no use for them: one config serves many. */
+/** Sections that are allowed even if the preset does not use them, so that one configuration works with several presets. */
 const ADAPTER_SECTIONS = [...Object.keys(ADAPTERS), 'embedded']
 
 /**
- * Types a configuration and hands it back unchanged.
+ * Returns a configuration unchanged. It gives the configuration its type.
  *
  * @example
  * // nuxt-queue.config.ts
@@ -43,10 +43,10 @@ export function defineConfig(config: QueueConfig): QueueConfig {
 }
 
 /**
- * Turns a configuration into what the kernel takes: the preset chosen, `NUXT_QUEUE_*` variables put
- * over everything, sections checked.
+ * Converts a configuration to the options of the kernel. It resolves the preset, applies `NUXT_QUEUE_*` variables, which take
+ * precedence, and checks the names of the sections.
  *
- * @throws QueueError `PRESET_UNKNOWN`; `CONFIG_INVALID` for a key that nothing takes
+ * @throws QueueError `PRESET_UNKNOWN`, or `CONFIG_INVALID` for an unknown key
  */
 export async function resolveConfig(config: QueueConfig, environment: PresetEnvironment = {}): Promise<KernelOptions> {
   const env = environment.env ?? process.env
@@ -70,7 +70,7 @@ export async function resolveConfig(config: QueueConfig, environment: PresetEnvi
   return { preset, plugins, config: kept }
 }
 
-/** A variable that names a preset or an adapter puts both of those configured out of force. */
+/** Resolves the preset. A variable that names a preset or an adapter overrides both settings of the configuration. */
 function choosePreset(
   config: PresetChoice,
   environment: PresetEnvironment,

@@ -4,5 +4,5 @@ import queueFile from '../plugins/adapters/file/queue/index.ts'
 import { definePreset } from '../kernel/index.ts'
 import { capabilities } from './common.ts'
 
-/** One process, everything in a folder on disk: survives crashes and restarts, needs no server. */
+/** For one process, with all data in a folder on disk. It survives crashes and restarts, and needs no server. */
 export default definePreset({ name: 'dev-file', plugins: [file, queueFile, eventsFile, ...capabilities] })

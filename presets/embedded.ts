@@ -4,5 +4,5 @@ import queuePostgres from '../plugins/adapters/postgres/queue/index.ts'
 import { definePreset } from '../kernel/index.ts'
 import { capabilities } from './common.ts'
 
-/** One process, PostgreSQL inside it, everything in a folder on disk. */
+/** For one process, with PostgreSQL inside it and all data in a folder on disk. */
 export default definePreset({ name: 'embedded', plugins: [pglite, queuePostgres, eventsPostgres, ...capabilities] })

@@ -2,26 +2,26 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { distance, QueueError } from '../kernel/index.ts'
 import { CHILD_VARIABLES, PREFIX } from '../plugins/runtimes/lib/child-process/variables.ts'
 
-/** What there is to be set. */
+/** The known settings. */
 export interface Settings {
-  /** The names of sections, and of settings beside them. */
+  /** The names of sections and of top-level settings. */
   keys: readonly string[]
-  /** What checks a section, by its name. */
+  /** The schemas of sections, by their names. */
   schemas: ReadonlyMap<string, StandardSchemaV1 | undefined>
 }
 
-/** Words of a variable name after `NUXT_QUEUE_`. */
+/** The words of a variable name after `NUXT_QUEUE_`. */
 type Words = readonly string[]
 
 /**
- * Configuration from `NUXT_QUEUE_*` variables. `NUXT_QUEUE_PAYLOAD_LIMIT` sets `payloadLimit`,
- * `NUXT_QUEUE_MEMORY_MAX_QUEUE_SIZE` sets `memory.maxQueueSize`: the longest section that fits comes
- * first, the rest is one key. Values are read as JSON where they are JSON, else as text; also as text where the
- * section takes text only (`NUXT_QUEUE_REDIS_PREFIX=2026`). What the engine itself gives to its children is never read.
+ * Reads configuration from `NUXT_QUEUE_*` variables. `NUXT_QUEUE_PAYLOAD_LIMIT` sets `payloadLimit`, and
+ * `NUXT_QUEUE_MEMORY_MAX_QUEUE_SIZE` sets `memory.maxQueueSize`: the name begins with the longest matching section, and the rest
+ * is one key. A value is parsed as JSON if possible, and is a text otherwise. It also stays a text if the section accepts only
+ * text (`NUXT_QUEUE_REDIS_PREFIX=2026`). Variables that the engine sets for its child processes are ignored.
  *
- * @param sections the sections there are, such as `memory` or `redis`
- * @param settings Given, a variable that names none of them is the application's own.
- * @throws QueueError `CONFIG_INVALID` for one that names nothing, and nearly names a setting
+ * @param sections the names of the sections, such as `memory` or `redis`
+ * @param settings the known settings. If given, variables that name none of them are ignored
+ * @throws QueueError `CONFIG_INVALID` for a variable that names no setting but is similar to one
  */
 export function configFromEnv(
   env: Readonly<Record<string, string | undefined>>,
@@ -47,7 +47,7 @@ function pathOf(words: Words, sections: readonly string[]): string[] {
   return [camelCase(words)]
 }
 
-/** `retention.completed.age` is the one section with sections of its own. */
+/** Splits nested settings. Only `retention` has nested sections, such as `retention.completed.age`. */
 function nested(section: string, words: Words): string[] {
   return section === 'retention' && words.length > 1 && ['completed', 'failed', 'cancelled'].includes(words[0]!)
     ? [words[0]!, camelCase(words.slice(1))]
@@ -63,26 +63,26 @@ function setPath(target: Record<string, unknown>, [key, ...rest]: readonly strin
   else setPath((target[key!] ??= {}) as Record<string, unknown>, rest, value)
 }
 
-/** The fewest letters of a name that is told from one nearly like it. */
-const DISTINCT = 6
+/** The minimum length of a name for which similar names are suggested. */
+const MIN_LENGTH = 6
 
 function isSetting(variable: string, key: string, keys: readonly string[]): boolean {
   if (keys.includes(key)) return true
-  const near = key.length < DISTINCT ? undefined : keys.find((known) => distance(key, known) <= 2)
+  const near = key.length < MIN_LENGTH ? undefined : keys.find((known) => distance(key, known) <= 2)
   if (near === undefined) return false
-  throw new QueueError('CONFIG_INVALID', `The variable ${variable} sets nothing. Did you mean "${near}"?`, {
+  throw new QueueError('CONFIG_INVALID', `The variable ${variable} matches no setting. Did you mean "${near}"?`, {
     details: { variable },
   })
 }
 
-/** JSON, unless the section refuses what that says and takes the text. */
+/** Parses a value as JSON. Keeps the text if the section rejects the parsed value and accepts the text. */
 function read(text: string, path: readonly string[], schema: StandardSchemaV1 | undefined): unknown {
   const value = parsed(text)
   if (schema === undefined || typeof value === 'string' || path.length !== 2) return value
-  return refuses(schema, path[1]!, value) && !refuses(schema, path[1]!, text) ? text : value
+  return rejects(schema, path[1]!, value) && !rejects(schema, path[1]!, text) ? text : value
 }
 
-function refuses(schema: StandardSchemaV1, key: string, value: unknown): boolean {
+function rejects(schema: StandardSchemaV1, key: string, value: unknown): boolean {
   const result = schema['~standard'].validate({ [key]: value })
   if (result instanceof Promise) return false
   return result.issues?.some(({ path }) => path?.[0] === key) ?? false

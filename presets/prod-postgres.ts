@@ -4,7 +4,7 @@ import postgres from '../plugins/adapters/postgres/connection/index.ts'
 import queuePostgres from '../plugins/adapters/postgres/queue/index.ts'
 import { capabilities } from './common.ts'
 
-/** Jobs on pg-boss and events in tables of one PostgreSQL, shared by any number of processes. */
+/** For any number of processes. Jobs are stored by pg-boss and events in tables of one PostgreSQL. */
 export default definePreset({
   name: 'prod-postgres',
   plugins: [postgres, queuePostgres, eventsPostgres, ...capabilities],

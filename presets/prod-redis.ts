@@ -4,5 +4,5 @@ import queueRedis from '../plugins/adapters/redis/queue/index.ts'
 import redis from '../plugins/adapters/redis/connection/index.ts'
 import { capabilities } from './common.ts'
 
-/** Jobs as BullMQ keeps them and events in Redis Streams, for any number of instances. */
+/** For any number of processes. Jobs are stored in the format of BullMQ and events in Redis Streams. */
 export default definePreset({ name: 'prod-redis', plugins: [redis, queueRedis, eventsRedis, ...capabilities] })

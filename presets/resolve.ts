@@ -1,6 +1,6 @@
 import { QueueError, type Preset } from '../kernel/index.ts'
 
-/** The presets of this package by name, each loaded when it is asked for: an adapter costs its share of the start. */
+/** The presets of this package by name. Each is loaded on demand, because loading an adapter takes time. */
 const PRESETS: Readonly<Record<string, () => Promise<{ default: Preset }>>> = {
   dev: () => import('./dev.ts'),
   'dev-file': () => import('./dev-file.ts'),
@@ -10,7 +10,7 @@ const PRESETS: Readonly<Record<string, () => Promise<{ default: Preset }>>> = {
   test: () => import('./test.ts'),
 }
 
-/** The names the brief option `adapter` takes, and the presets they stand for. */
+/** The values of the option `adapter`, and the preset of each. */
 export const ADAPTERS: Readonly<Record<string, string>> = {
   memory: 'dev',
   file: 'dev-file',
@@ -19,31 +19,31 @@ export const ADAPTERS: Readonly<Record<string, string>> = {
 }
 
 export interface PresetChoice {
-  /** A preset's name, or a preset of your own. */
+  /** The name of a preset, or your own preset. */
   preset?: string | Preset
-  /** The storage: short for the preset that uses it. */
+  /** The storage: `memory`, `file`, `redis` or `postgres`. It selects the preset that uses it. */
   adapter?: string
 }
 
 export interface PresetEnvironment {
-  /** `process.env` by default. */
+  /** The environment variables. Default: `process.env`. */
   env?: Readonly<Record<string, string | undefined>>
-  /** Default: whether `NODE_ENV` is `production`. */
+  /** Whether this is production. Default: true if `NODE_ENV` is `production`. */
   production?: boolean
 }
 
 /**
- * The preset to use: what is named, else by the environment. In development that is `dev`; in
- * production `REDIS_URL` chooses `prod-redis`, `DATABASE_URL` `prod-postgres`.
+ * Resolves the preset to use. If the choice names none, the environment decides: in development, it is `dev`. In production, it
+ * is `prod-redis` if `REDIS_URL` is set, or else `prod-postgres` if `DATABASE_URL` is set.
  *
- * @throws QueueError `PRESET_UNKNOWN` that lists what there is; `CONFIG_INVALID` when nothing is named in production
+ * @throws QueueError `PRESET_UNKNOWN`, which lists the known names, or `CONFIG_INVALID` if no preset can be chosen in production
  */
 export async function resolvePreset(choice: PresetChoice = {}, environment: PresetEnvironment = {}): Promise<Preset> {
   if (typeof choice.preset === 'object') return choice.preset
   return lookUp(presetName({ ...choice, preset: choice.preset }, environment))
 }
 
-/** The name that `resolvePreset` looks up. */
+/** Returns the name of the preset that `resolvePreset` would load. */
 export function presetName(
   { preset, adapter }: { preset?: string; adapter?: string },
   { env = process.env, production = env.NODE_ENV === 'production' }: PresetEnvironment = {},
@@ -53,20 +53,20 @@ export function presetName(
     const name = Object.hasOwn(ADAPTERS, adapter) ? ADAPTERS[adapter] : undefined
     if (name !== undefined) return name
     const known = Object.keys(ADAPTERS).join(', ')
-    throw new QueueError('PRESET_UNKNOWN', `There is no adapter "${adapter}". There are: ${known}.`)
+    throw new QueueError('PRESET_UNKNOWN', `Unknown adapter "${adapter}". Use one of: ${known}.`)
   }
   if (!production) return 'dev'
   if (env.REDIS_URL) return 'prod-redis'
   if (env.DATABASE_URL) return 'prod-postgres'
-  const hint = 'Set REDIS_URL or DATABASE_URL, or name a preset or an adapter in the configuration.'
-  throw new QueueError('CONFIG_INVALID', `In production the queue needs to know where to keep its jobs. ${hint}`)
+  const hint = 'Set REDIS_URL or DATABASE_URL, or set "preset" or "adapter" in the configuration.'
+  throw new QueueError('CONFIG_INVALID', `No storage is configured for production. ${hint}`)
 }
 
 async function lookUp(name: string): Promise<Preset> {
   const load = Object.hasOwn(PRESETS, name) ? PRESETS[name] : undefined
   if (load) return (await load()).default
   const known = Object.keys(PRESETS)
-  throw new QueueError('PRESET_UNKNOWN', `There is no preset "${name}". There are: ${known.join(', ')}.`, {
+  throw new QueueError('PRESET_UNKNOWN', `Unknown preset "${name}". Use one of: ${known.join(', ')}.`, {
     details: { preset: name, known },
   })
 }

@@ -1,7 +1,7 @@
 import { definePreset } from '../kernel/index.ts'
 import dev from './dev.ts'
 
-/** Memory, without timers of its own and without a scan of the disk; the test kit adds the virtual clock. */
+/** The preset `dev` without background timers and without a scan for worker files. The test kit adds a virtual clock. */
 export default definePreset({
   name: 'test',
   extends: dev,

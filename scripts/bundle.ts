@@ -1,6 +1,6 @@
 /**
- * Makes few files of the many that the compiler wrote: what every application loads comes in two, which
- * halves the time it takes. Declarations stay as they are.
+ * Bundles the many files that the compiler wrote into a few. The code that every application loads is in two files, which halves
+ * its loading time. Declarations stay as they are.
  */
 import { cpSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -11,7 +11,7 @@ import { rolldown } from 'rolldown'
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const DIST = join(ROOT, 'dist')
 
-/** What can be imported or run: each stays where it is. */
+/** Returns the files that can be imported or run. Each keeps its path. */
 function entries(): Record<string, string> {
   const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
     bin: Record<string, string>
@@ -25,7 +25,7 @@ function entries(): Record<string, string> {
   return Object.fromEntries(files.map((file) => [relative('dist', file).replace(/\.js$/, ''), join(ROOT, file)]))
 }
 
-/** A file and all that it imports of this package, but for what it loads later. */
+/** Returns files and everything that they import statically from this package. */
 function reached(...files: string[]): Set<string> {
   const found = new Set(files.map((file) => join(DIST, file)))
   for (const file of found) {
@@ -39,26 +39,26 @@ const program = join(DIST, 'plugins/runtimes/isolated/child.js')
 const child = reached('kernel/index.js', relative(DIST, program))
 child.delete(program)
 const application = reached('index.js', 'presets/dev.js')
-// What browsers load as well may not be in one file with what they cannot.
+// Code that browsers load must not share a file with code that they cannot load.
 const browser = reached('plugins/integrations/client/index.js', 'plugins/integrations/client/vue.js')
 const groups = [
   { name: 'shared', test: (id: string) => browser.has(id) && application.has(id), priority: 3 },
-  // Each process of an isolated worker loads this, and should load no more.
+  // Each process of an isolated worker loads this group and nothing else.
   { name: 'base', test: (id: string) => child.has(id), priority: 2 },
   { name: 'core', test: (id: string) => application.has(id), priority: 1 },
 ]
 
-const made = mkdtempSync(join(tmpdir(), 'nuxt-queue-dist-'))
+const output = mkdtempSync(join(tmpdir(), 'nuxt-queue-dist-'))
 const bundle = await rolldown({
   input: entries(),
   external: /^[^./]/,
   platform: 'neutral',
   treeshake: false,
-  // What is loaded later by most may be loaded at once by few.
+  // A module that most files import dynamically may be imported statically by a few.
   checks: { ineffectiveDynamicImport: false },
 })
 await bundle.write({
-  dir: made,
+  dir: output,
   format: 'esm',
   entryFileNames: '[name].js',
   chunkFileNames: 'chunks/[name]-[hash].js',
@@ -67,5 +67,5 @@ await bundle.write({
 await bundle.close()
 
 for (const file of globSync('**/*.js', { cwd: DIST })) rmSync(join(DIST, file))
-cpSync(made, DIST, { recursive: true })
-rmSync(made, { recursive: true })
+cpSync(output, DIST, { recursive: true })
+rmSync(output, { recursive: true })

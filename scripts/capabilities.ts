@@ -1,6 +1,6 @@
 /**
- * Writes the table of what each preset declares into the README, from the presets themselves over real
- * stores. With `--check` it only tells whether the table is up to date.
+ * Writes the table of capabilities into the README. It reads them from the presets on real stores. With `--check`, it only checks
+ * whether the table is up to date.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -11,7 +11,7 @@ const README = fileURLToPath(new URL('../README.md', import.meta.url))
 const PRESETS = ['dev', 'dev-file', 'embedded', 'prod-redis', 'prod-postgres']
 const [BEGIN, END] = ['<!-- capabilities: written by scripts/capabilities.ts -->', '<!-- /capabilities -->']
 
-/** What a row says, and the port and the capability it is about. */
+/** The rows of the table: the label, the port and the capability. */
 const ROWS = [
   ['survives a crash', 'queue', 'durable'],
   ['many processes', 'queue', 'shared'],
@@ -47,7 +47,7 @@ async function table(): Promise<string> {
     declared.flatMap((one) => Object.keys(one[port]).map((name) => `${port}.${name}`)),
   )
   const missing = all.find((name) => !shown.has(name))
-  if (missing !== undefined) throw new Error(`The table has no row for the capability ${missing}.`)
+  if (missing !== undefined) throw new Error(`The table has no row for the capability ${missing}. Add one to ROWS.`)
   const lines = ROWS.map(([label, port, name]) => [label, ...declared.map((one) => (one[port][name] ? 'yes' : '–'))])
   return [['', ...PRESETS.map((preset) => `\`${preset}\``)], ['---', ...PRESETS.map(() => '---')], ...lines]
     .map((cells) => `| ${cells.join(' | ')} |\n`)

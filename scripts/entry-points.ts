@@ -1,6 +1,6 @@
 /**
- * The one table of what can be imported. `node scripts/entry-points.ts` writes it into `exports` of package.json;
- * build, tests and tools read it from there.
+ * The table of all entry points. `node scripts/entry-points.ts` writes it into `exports` of package.json. The build, tests and tools
+ * read it from there.
  */
 import { globSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -9,7 +9,7 @@ import { join } from 'pathe'
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const MANIFEST = join(ROOT, 'package.json')
 
-/** Entry points that are no plugins, and the file that each stands for. */
+/** Entry points that are not plugins, and the file of each. */
 const OTHERS: Record<string, string> = {
   '.': 'index',
   './kernel': 'kernel/index',
@@ -24,15 +24,15 @@ const OTHERS: Record<string, string> = {
   './testing/conformance': 'testing/conformance/index',
 }
 
-/** Files that other processes run. They are not imported, so that they have no types. */
+/** Files that other processes run. Users do not import them, so they have no types. */
 const PROGRAMS: Record<string, string> = {
   './programs/isolated-child': 'plugins/runtimes/isolated/child',
   './programs/pglite-thread': 'plugins/adapters/pglite/thread',
 }
 
 /**
- * Returns the name that users import a plugin by. Names are flat: the family is not part of them, and of an
- * adapter's folder `redis/queue` is `queue-redis`.
+ * Returns the name under which users import a plugin. Names are flat: the family is not part of the name, and the adapter folder
+ * `redis/queue` becomes `queue-redis`.
  */
 export function pluginName(folder: string): string {
   const [, family, name, part] = folder.split('/') as [string, string, string, string?]
@@ -41,7 +41,7 @@ export function pluginName(folder: string): string {
   return `${part}-${name}`
 }
 
-/** Returns the folder of every plugin, by the name that users import it by. */
+/** Returns the folder of every plugin, by the name under which users import it. */
 export function pluginFolders(): Map<string, string> {
   const found = globSync(['plugins/*/*/index.ts', 'plugins/adapters/*/*/index.ts'], { cwd: ROOT })
   const folders = found.map((file) => file.replace(/\/index\.ts$/, '')).filter((folder) => !folder.includes('/lib/'))
@@ -49,7 +49,7 @@ export function pluginFolders(): Map<string, string> {
   return new Map([...byName.keys()].toSorted().map((name) => [name, byName.get(name)!]))
 }
 
-/** Returns the file, without its ending, of everything that can be imported. */
+/** Returns the import path and the file, without its extension, of every entry point. */
 function modules(): [path: string, file: string][] {
   const plugins = [...pluginFolders()].map(([name, folder]): [string, string] => [
     `./plugins/${name}`,
@@ -58,7 +58,7 @@ function modules(): [path: string, file: string][] {
   return [...Object.entries(OTHERS), ...plugins]
 }
 
-/** Returns what `exports` of package.json has to hold. */
+/** Returns the value of `exports` in package.json. */
 export function entryPoints(): Record<string, unknown> {
   const imported = modules().map(([path, file]) => [
     path,
@@ -68,7 +68,7 @@ export function entryPoints(): Record<string, unknown> {
   return { ...Object.fromEntries([...imported, ...programs]), './package.json': './package.json' }
 }
 
-/** Returns aliases that make each entry point its source, for tools that run sources. */
+/** Returns aliases from each entry point to its source, for tools that run sources. */
 export function sourceAliases(): { find: RegExp; replacement: string }[] {
   return modules().map(([path, file]) => ({
     find: new RegExp(`^nuxt-queue${path.slice(1)}$`),

@@ -8,14 +8,13 @@ import { recordPeer } from '../plugins/integrations/lib/peer.ts'
 import type { Kernel } from '../kernel/index.ts'
 
 /*
- * Writes the table of docs/securing.md that says who may do what: `node scripts/matrix.ts`. Each entry is what the guard
- * itself decides.
+ * Writes the table of permissions into docs/securing.md: `node scripts/matrix.ts`. Each entry is a decision of the guard itself.
  */
 
 const [WRITE, READ] = ['a-writer-of-enough-letters', 'a-reader-of-enough-letters']
 const TOKENS = [WRITE, { token: READ, role: 'read' }]
 
-/** Who asks, and where. */
+/** The callers: the configuration of the server, the address of the client, and its token. */
 const CALLERS: Record<string, { http: object; address: string; token?: string }> = {
   'development, this machine': { http: { production: false }, address: '127.0.0.1' },
   'development, others': { http: { production: false }, address: '203.0.113.7' },
@@ -44,7 +43,7 @@ async function decide(type: HttpAction['type'], { http, address, token }: (typeo
   }
 }
 
-/** @returns the table, between the lines that mark it */
+/** @returns the table, including the lines that mark its beginning and end */
 export async function matrix(): Promise<string> {
   const rows = ACTIONS.map(async (type) => {
     const paths = routes.filter(({ action }) => action === type).map(({ method, path }) => `\`${method} ${path}\``)
@@ -56,7 +55,7 @@ export async function matrix(): Promise<string> {
   return [BEGIN, '', ...head, ...(await Promise.all(rows)), '', END].join('\n')
 }
 
-/** A page with the table in the place of the one that is there. */
+/** @returns the page with its table replaced */
 export function withMatrix(page: string, table: string): string {
   const [from, to] = [page.indexOf(BEGIN), page.indexOf(END)]
   return page.slice(0, from) + table + page.slice(to + END.length)

@@ -1,4 +1,4 @@
-/** Starts the Nuxt application of the playground for development. Takes the options of `nuxt dev`. */
+/** Starts the Nuxt application of the playground for development. Accepts the options of `nuxt dev`. */
 import { spawn } from 'node:child_process'
 import { mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -8,7 +8,7 @@ import { dirname, join } from 'pathe'
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const APP = join(ROOT, 'playground/nuxt')
 
-// The application finds this package where it would be installed.
+// Links this package into the folder in which the application would install it.
 const link = join(APP, 'node_modules/nuxt-queue')
 mkdirSync(dirname(link), { recursive: true })
 rmSync(link, { recursive: true, force: true })
@@ -16,7 +16,7 @@ symlinkSync(ROOT, link, 'junction')
 
 const nuxt = join(dirname(createRequire(import.meta.url).resolve('nuxt/package.json')), 'bin/nuxt.mjs')
 const child = spawn(process.execPath, [nuxt, 'dev', APP, ...process.argv.slice(2)], { stdio: 'inherit' })
-// A terminal interrupts both of them.
+// A terminal sends the interrupt to both processes, so this one waits for the child.
 process.on('SIGINT', () => {})
 process.on('SIGTERM', () => child.kill())
 child.on('close', (code) => (process.exitCode = code ?? 1))

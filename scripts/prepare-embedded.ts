@@ -1,6 +1,6 @@
 /**
- * Makes the archive that a first start of the embedded database begins with, tables included, and puts
- * it where sources and build look for it. Does nothing while the one that is there is up to date.
+ * Creates the archive with which the embedded database starts for the first time, including its tables, and copies it to the sources and
+ * to the build. Does nothing if the existing archive is up to date.
  */
 import { createHash } from 'node:crypto'
 import { copyFileSync, existsSync, globSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
@@ -17,10 +17,10 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const ARCHIVE = join(ROOT, 'plugins/adapters/pglite/prepared.tar.br')
 const BUILT = join(ROOT, 'dist/plugins/adapters/pglite/prepared.tar.br')
 
-/** A window as large as the repetitions are apart; the quality that takes seconds and not a minute. */
+/** A window that covers the distance of repetitions, and a quality that takes seconds instead of a minute. */
 const SETTINGS = { [constants.BROTLI_PARAM_QUALITY]: 5, [constants.BROTLI_PARAM_LGWIN]: 24 }
 
-/** What the archive depends on. */
+/** Returns a hash of everything that the archive depends on. */
 function inputs(): string {
   const packages = ['@electric-sql/pglite', 'pg-boss'].map((name) => join(ROOT, 'node_modules', name, 'package.json'))
   const sources = globSync('plugins/adapters/postgres/{queue,events}/{schema,sql-}*.ts', { cwd: ROOT }).map((name) =>

@@ -1,19 +1,19 @@
 import { inspect, isDeepStrictEqual } from 'node:util'
 import type { StoredEvent } from '../kernel/index.ts'
 
-/** An event by its type, or by what it has to hold at least. `data` is compared in part as well. */
+/** Describes an expected event: its type, or the members that it must have. `data` is compared partially. */
 export type EventPattern = string | { type?: string; step?: string; data?: unknown }
 
-/** What a matcher answers, in the form that `expect.extend` takes. */
+/** The result of a matcher, in the form that `expect.extend` expects. */
 export interface EventMatch {
   pass: boolean
   message: () => string
 }
 
 export interface EventMatchers<R = void> {
-  /** These events in this order, and no others. */
+  /** Passes if the events match the patterns, in this order, and there are no others. */
   toHaveEvents(expected: readonly EventPattern[]): R
-  /** These events in this order, with others before, between and after. */
+  /** Passes if the events contain matches for the patterns, in this order. Other events may be before, between and after. */
   toContainEventsInOrder(expected: readonly EventPattern[]): R
 }
 
@@ -23,7 +23,7 @@ declare module 'vitest' {
 }
 
 /**
- * Adds `toHaveEvents` and `toContainEventsInOrder` to an `expect`, once a test file or in a setup file.
+ * Adds `toHaveEvents` and `toContainEventsInOrder` to an `expect`. Call it once in each test file, or in a setup file.
  *
  * @example
  * import { expect } from 'vitest'
@@ -36,7 +36,7 @@ export function installEventMatchers(expect: { extend(matchers: Record<string, E
 
 type EventMatcher = (received: readonly StoredEvent[], expected: readonly EventPattern[]) => EventMatch
 
-/** Whether events are those expected, in this order and no others. */
+/** Passes if the events match the patterns, in this order, and there are no others. */
 export function haveEvents(received: readonly StoredEvent[], expected: readonly EventPattern[]): EventMatch {
   const length = Math.max(received.length, expected.length)
   const parts = Array.from({ length }, (_, index) => index).find((index) => !matches(received[index], expected[index]))
@@ -44,13 +44,13 @@ export function haveEvents(received: readonly StoredEvent[], expected: readonly 
   if (parts === undefined) {
     return { pass: true, message: () => `Expected other events than these.\n${found}` }
   }
-  const wanted = expected[parts] === undefined ? 'the end' : describePattern(expected[parts])
-  const came = received[parts] === undefined ? 'the end' : describeEvent(received[parts])
-  const message = `Event ${parts + 1} differs: expected ${wanted}, got ${came}.`
+  const expectedValue = expected[parts] === undefined ? 'the end' : describePattern(expected[parts])
+  const got = received[parts] === undefined ? 'the end' : describeEvent(received[parts])
+  const message = `Event ${parts + 1} differs: expected ${expectedValue}, got ${got}.`
   return { pass: false, message: () => `${message}\nExpected:\n${listPatterns(expected, parts)}\n${found}` }
 }
 
-/** Whether events hold those expected in this order, whatever else they hold. */
+/** Passes if the events contain matches for the patterns, in this order. */
 export function containEventsInOrder(received: readonly StoredEvent[], expected: readonly EventPattern[]): EventMatch {
   let next = 0
   for (const event of received) {
@@ -60,7 +60,7 @@ export function containEventsInOrder(received: readonly StoredEvent[], expected:
   if (next === expected.length) {
     return {
       pass: true,
-      message: () => `Expected these events not to hold, in order:\n${listPatterns(expected)}\n${found}`,
+      message: () => `Expected the events not to contain, in order:\n${listPatterns(expected)}\n${found}`,
     }
   }
   const before = next === 0 ? '' : ` after ${describePattern(expected[next - 1]!)}`
@@ -71,21 +71,23 @@ export function containEventsInOrder(received: readonly StoredEvent[], expected:
 function matches(event: StoredEvent | undefined, pattern: EventPattern | undefined): boolean {
   if (event === undefined || pattern === undefined) return false
   if (typeof pattern === 'string') return event.type === pattern
-  return Object.entries(pattern).every(([key, wanted]) => holds(event[key as keyof StoredEvent], wanted))
+  return Object.entries(pattern).every(([key, expectedValue]) =>
+    matchesValue(event[key as keyof StoredEvent], expectedValue),
+  )
 }
 
-/** Compares objects in part and everything else as a whole; takes `expect.any(…)` and its like. */
-function holds(actual: unknown, wanted: unknown): boolean {
-  if (isAsymmetric(wanted)) return wanted.asymmetricMatch(actual)
-  if (Array.isArray(wanted)) {
+/** Compares objects partially and all other values exactly. Supports asymmetric matchers such as `expect.any(…)`. */
+function matchesValue(actual: unknown, expectedValue: unknown): boolean {
+  if (isAsymmetric(expectedValue)) return expectedValue.asymmetricMatch(actual)
+  if (Array.isArray(expectedValue)) {
     return (
       Array.isArray(actual) &&
-      actual.length === wanted.length &&
-      wanted.every((one, index) => holds(actual[index], one))
+      actual.length === expectedValue.length &&
+      expectedValue.every((one, index) => matchesValue(actual[index], one))
     )
   }
-  if (!isPlain(wanted)) return isDeepStrictEqual(actual, wanted)
-  return isPlain(actual) && Object.entries(wanted).every(([key, one]) => holds(actual[key], one))
+  if (!isPlain(expectedValue)) return isDeepStrictEqual(actual, expectedValue)
+  return isPlain(actual) && Object.entries(expectedValue).every(([key, one]) => matchesValue(actual[key], one))
 }
 
 function isAsymmetric(value: unknown): value is { asymmetricMatch(actual: unknown): boolean } {
@@ -100,7 +102,7 @@ function list(events: readonly StoredEvent[]): string {
   return events.map((event) => `  ${event.seq} ${describeEvent(event)}`).join('\n') || '  none'
 }
 
-/** With a mark at the one that was not found. */
+/** Lists patterns, and marks the one that was not found. */
 function listPatterns(patterns: readonly EventPattern[], missing?: number): string {
   const lines = patterns.map((pattern, index) => `${index === missing ? '> ' : '  '}${describePattern(pattern)}`)
   return lines.join('\n') || '  none'

@@ -12,40 +12,40 @@ import {
 import test from '../presets/test.ts'
 import { createVirtualClock, settled, type Duration, type VirtualClock } from './virtual-clock.ts'
 
-/** A handler, or what a worker file exports. */
+/** A handler, or the exports of a worker file. */
 export type TestWorker = TestHandler | { config?: WorkerConfig; handler: TestHandler }
 export type TestHandler = NonNullable<WorkerModule['handler']>
 
 export interface TestKernelOptions {
-  /** Workers by id. */
+  /** The workers by their ids. */
   workers?: Readonly<Record<string, TestWorker>>
-  /** Added to those of the preset. */
+  /** Plugins in addition to those of the preset. */
   plugins?: readonly AnyPlugin[]
   config?: KernelConfig
-  /** Default: the preset `test`, which is memory under a virtual clock. */
+  /** Default: the preset `test`, which keeps everything in memory. */
   preset?: Preset
-  /** Where virtual time starts. Default 2026-01-01T00:00:00Z. */
+  /** The start of virtual time. Default 2026-01-01T00:00:00Z. */
   now?: number | Date
 }
 
 export interface TestKernel {
   readonly kernel: Kernel
   readonly clock: VirtualClock
-  /** What plugins and the kernel reported. */
+  /** The warnings and errors that plugins and the kernel reported. */
   readonly reports: readonly { level: 'warn' | 'error'; message: string; detail: unknown }[]
-  /** Moves virtual time and waits for what that sets off. */
+  /** Moves virtual time forward and waits for everything that becomes due. */
   advance(duration: Duration): Promise<void>
-  /** Waits until no job is due or running. Delayed jobs stay until `advance`; paused queues are passed over. */
+  /** Waits until no job is due or running. Delayed jobs wait for `advance`, and paused queues are ignored. */
   drain(): Promise<void>
-  /** The events of a run. */
+  /** Reads the events of a run. */
   events(runId: string): Promise<StoredEvent[]>
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
 
 /**
- * A started kernel for a test: real queue, real events, no server, virtual time. Ids count up from
- * `id-1`.
+ * Creates and starts a kernel for a test: with a real queue, real events, virtual time and no server. Generated ids are
+ * `id-1`, `id-2` and so on.
  *
  * @example
  * await using test = await createTestKernel({ workers: { hello: async (job) => `hi ${job.data}` } })
@@ -91,7 +91,7 @@ export async function createTestKernel(options: TestKernelOptions = {}): Promise
   }
 }
 
-/** Waits until no queue that is open has a job that is due or running. */
+/** Waits until no queue has a job that is due or running. Ignores waiting jobs of queues that are paused or have no worker. */
 export async function drain(kernel: Kernel): Promise<void> {
   const queue = kernel.port('queue')
   for (;;) {

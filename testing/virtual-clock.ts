@@ -8,25 +8,27 @@ interface Timer {
 
 const UNITS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
-/** Milliseconds, or text such as `500ms`, `10s`, `5m`, `1h`, `2d`. */
+/** Milliseconds, or a text such as `500ms`, `10s`, `5m`, `1h` or `2d`. */
 export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`
 
 export function toMilliseconds(duration: Duration): number {
   if (typeof duration === 'number') return duration
   const [, amount, unit] = /^([\d.]+)(ms|[smhd])$/.exec(duration) ?? []
   if (unit === undefined)
-    throw new TypeError(`A duration is milliseconds, or like "500ms", "10s", "5m", "1h", "2d"; got "${duration}".`)
+    throw new TypeError(
+      `A duration must be a number of milliseconds or a text like "500ms", "10s" or "1h"; got "${duration}".`,
+    )
   return Number(amount) * UNITS[unit]!
 }
 
-/** A clock that moves only when told to. */
+/** A clock that moves only when `advance` is called. */
 export interface VirtualClock extends Clock {
   /**
-   * Moves time forward and fires what falls due on the way, in order, each with its own moment as
-   * `now()`. Waits after each for what it has set off.
+   * Moves time forward. Timers that become due are called in order, and each sees its own moment as `now()`. After each timer,
+   * the clock waits until the work that the timer started has settled.
    */
   advance(duration: Duration): Promise<void>
-  /** How many timers are set. */
+  /** The number of active timers. */
   readonly timers: number
 }
 

@@ -1,7 +1,6 @@
 /**
- * Tries this package with the oldest and the newest version of each peer that it takes, and prints a table. It asks the
- * registry for what is newest today, so its outcome may change without a change here. Names on the command line choose
- * rows: `npm run compat -- nuxt pg`.
+ * Tests this package with the oldest and the newest version of each peer, and prints a table. It asks the registry for the newest
+ * versions, so its result may change without a change in this repository. Arguments select rows: `npm run compat -- nuxt pg`.
  */
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
@@ -18,7 +17,7 @@ const CONFIG = `compatibilityDate: '2026-01-01', queue: { adapter: 'memory' }`
 
 interface Row {
   name: string
-  /** As npm takes it: the oldest, or all that its range allows. */
+  /** The versions in the syntax of npm: the oldest version, or the supported range. */
   packages: Readonly<Record<string, string>>
   overrides?: Readonly<Record<string, string>>
   try(folder: string): Promise<void>
@@ -40,7 +39,7 @@ const SERVER = {
 })\n`,
 }
 
-/** Builds an application with what is installed, starts it, and has it run a job. */
+/** Builds an application with the installed packages, starts it, and runs a job in it. */
 function application(cli: string, files: Readonly<Record<string, string>>) {
   return async (folder: string): Promise<void> => {
     for (const [path, text] of Object.entries({ ...files, ...SERVER })) {
@@ -56,7 +55,7 @@ function application(cli: string, files: Readonly<Record<string, string>>) {
       let output = ''
       for await (const chunk of server.stdout!) if (/Listening/.test((output += String(chunk)))) break
       const said = await (await fetch(`http://127.0.0.1:${port}/api/hello`)).text()
-      if (said !== 'hello Ada') throw new Error(`The job came to: ${said}`)
+      if (said !== 'hello Ada') throw new Error(`The job must return "hello Ada"; got: ${said}`)
     } finally {
       server.kill('SIGKILL')
       await ended.catch(() => {})
@@ -64,7 +63,7 @@ function application(cli: string, files: Readonly<Record<string, string>>) {
   }
 }
 
-/** Runs suites of this repository with what is installed in the place of what it is developed with. */
+/** Runs test files of this repository with the installed packages instead of those of its lock file. */
 function suites(...files: string[]) {
   return async (folder: string): Promise<void> => {
     const vitest = join(folder, 'node_modules/vitest/vitest.mjs')
@@ -94,7 +93,7 @@ const ADAPTERS: readonly Row[] = [
   { name: 'pglite newest', packages: { '@electric-sql/pglite': '>=0.5.14 <0.6' }, try: embedded },
 ]
 
-/** This package as users install it, in an empty folder. */
+/** Installs this package into an empty folder, like a user does. */
 async function install({ packages, overrides }: Row, folder: string): Promise<void> {
   await run('npm', ['pack', '--ignore-scripts', '--pack-destination', folder], { cwd: ROOT, ...LONGEST })
   const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { version: string }
@@ -106,7 +105,7 @@ async function install({ packages, overrides }: Row, folder: string): Promise<vo
   await run('npm', ['install', ...QUIET], { cwd: folder, ...LONGEST })
 }
 
-/** A copy of this repository with other versions of some packages. */
+/** Copies this repository and installs other versions of some packages. */
 async function copy({ packages }: Row, folder: string): Promise<void> {
   const { stdout } = await run('git', ['ls-files', '-z'], { cwd: ROOT, ...LONGEST })
   for (const path of stdout.split('\0').filter(Boolean)) await cp(join(ROOT, path), join(folder, path))
@@ -124,7 +123,7 @@ async function installed(folder: string, names: readonly string[]): Promise<stri
   return (await Promise.all(versions)).flat().join(' ')
 }
 
-/** The line of an error that says most. */
+/** Returns the most informative line of an error. */
 function reason(error: unknown): string {
   const { stdout = '', stderr = '', message } = error as Error & { stdout?: string; stderr?: string }
   const lines = `${stderr}\n${stdout}\n${message}`.split('\n')

@@ -1,6 +1,6 @@
 /**
- * Writes the manifests and the lock files of the folders in which tests install the packed package. Every version is
- * one of this repository's own lock file, placed as npm places it for a user. Run it when dependencies change.
+ * Writes the manifests and lock files of the folders in which tests install the packed package. All versions are from this
+ * repository's lock file, and the layout is the one that npm creates for a user. Run it when dependencies change.
  */
 import { execFileSync } from 'node:child_process'
 import {
@@ -21,7 +21,7 @@ const INSTALLS = join(ROOT, 'test/install')
 const OWN = 'nuxt-queue'
 const TARBALL = `${OWN}.tgz`
 
-/** What users install beside this package. */
+/** The packages that users install together with this package. */
 const BESIDE: Readonly<Record<string, readonly string[]>> = {
   alone: [],
   apps: [
@@ -43,7 +43,7 @@ function npm(cwd: string, ...args: string[]): void {
   execFileSync('npm', [...args, '--loglevel=error'], { cwd, stdio: ['ignore', 'ignore', 'inherit'] })
 }
 
-/** Every version that this repository locks, by the name of its package. */
+/** Returns all versions in this repository's lock file, by package. */
 function lockedVersions(): Map<string, Set<string>> {
   const found = new Map<string, Set<string>>()
   for (const [path, { version, link }] of Object.entries((json(join(ROOT, 'package-lock.json')) as Lock).packages)) {
@@ -54,7 +54,7 @@ function lockedVersions(): Map<string, Set<string>> {
   return found
 }
 
-/** Makes npm choose among the locked versions of a package: the one that a range takes. */
+/** Returns overrides that make npm choose only locked versions. If there are several, it chooses the one in the required range. */
 function pins(locked: Map<string, Set<string>>, direct: readonly string[]): Record<string, string> {
   const entries = [...locked].flatMap(([name, versions]) => {
     const [only, ...more] = versions
@@ -82,9 +82,9 @@ function lockInstall(name: string, beside: readonly string[], tarball: string): 
     writeFileSync(join(folder, 'package.json'), JSON.stringify(resolving))
     npm(folder, 'install', '--package-lock-only')
     const lock = json(join(folder, 'package-lock.json')) as Lock
-    // Another one is packed for each run of the tests.
+    // Each run of the tests packs a new tarball, so its hash differs.
     delete lock.packages[`node_modules/${OWN}`]!.integrity
-    // What npm has looked at for an optional peer, and does not install.
+    // Packages that npm resolved for an optional peer and does not install.
     const unused = Object.keys(lock.packages).filter((path) => lock.packages[path]!.extraneous)
     for (const path of unused) delete lock.packages[path]
     const target = join(INSTALLS, name)

@@ -7,8 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createKernel } from 'nuxt-queue'
 
 /*
- * Opens 10,000 sockets to a server of its own and prints how long its event loop was held up, and what a request costs
- * meanwhile: streams that read, streams that never read, and requests that never end.
+ * Starts a server and opens 10,000 sockets to it: streams that read, streams that never read, and requests that never end. Prints how
+ * long the event loop of the server was blocked, and how long a health check takes meanwhile.
  */
 
 const SOCKETS = Number(process.argv[2] ?? 10_000)
@@ -58,14 +58,14 @@ async function flood(): Promise<void> {
       }),
     )
   }
-  await report('all are open')
+  await report('all sockets are open')
   for (let job = 0; job < 20; job++) await enqueue(port)
-  await report('with twenty jobs, whose events all streams get')
+  await report('after twenty jobs, whose events all streams receive')
   await sleep(20_000)
-  await report('after 20 s, when what never sent its headers has gone')
+  await report('after 20 s, when requests without headers have timed out')
   for (const socket of sockets) socket.destroy()
   await sleep(1000)
-  await report('all have left')
+  await report('all sockets are closed')
   server.stdin.end()
 
   async function report(what: string): Promise<void> {

@@ -98,7 +98,7 @@ it('tells which event is not there, and after which', () => {
 })
 
 it('tells what was not wanted', () => {
-  expect(said(() => expect(EVENTS).not.toContainEventsInOrder(['state.set']))).toContain('not to hold, in order:')
+  expect(said(() => expect(EVENTS).not.toContainEventsInOrder(['state.set']))).toContain('not to contain, in order:')
   expect(said(() => expect([]).not.toHaveEvents([]))).toContain('Expected other events than these.')
 })
 

@@ -12,20 +12,20 @@ import {
 } from '../../kernel/index.ts'
 import { createVirtualClock } from '../virtual-clock.ts'
 
-/** What every suite needs to know of the world it tests. Each test has one of its own, with an empty store. */
+/** The environment of a test. Each test has its own, with an empty store. */
 export interface Harness {
-  /** The clock it goes by. Default: the system's. */
+  /** The clock of the plugin under test. Default: the system clock. */
   clock?: Clock
-  /** Moves that clock by milliseconds, and waits for what that sets off. Leave it out where time is real. */
+  /** Moves the clock forward by `ms` milliseconds and waits for everything that becomes due. Omit it for a real clock. */
   advance?(ms: number): Promise<void>
-  /** Puts that clock back, as a time server may do. */
+  /** Sets the clock back, like a time server might do. */
   rewind?(ms: number): void
   dispose(): MaybePromise<void>
 }
 
-/** What a suite hands to `create`. */
+/** The arguments of `create`. */
 export interface HarnessOptions {
-  /** Where failures of listeners and the like have to go. */
+  /** The reporter that must receive the errors of listeners. */
   reporter: Reporter
 }
 
@@ -36,19 +36,19 @@ export interface Report {
 }
 
 export interface PluginHarness extends Harness {
-  /** Holds the ports; not started. */
+  /** A kernel with the ports of the plugins. It is not started. */
   kernel: Kernel
 }
 
 export interface PluginHarnessOptions extends Partial<HarnessOptions> {
   plugins: readonly AnyPlugin[]
   config?: KernelConfig
-  /** `real` for adapters over something that keeps time itself. Default `virtual`. */
+  /** Use `real` for adapters whose store has its own clock. Default `virtual`. */
   time?: 'virtual' | 'real'
 }
 
 /**
- * Sets plugins up in a kernel of their own, for the ports they provide.
+ * Sets up plugins in a new kernel and returns it, so that a test can use their ports.
  *
  * @example
  * const { kernel, ...harness } = await createPluginHarness({ plugins: [eventsSqlite], time: 'real' })
@@ -78,12 +78,12 @@ export function collectReports(): { reports: Report[]; reporter: Reporter } {
   return { reports, reporter: { warn: report('warn'), error: report('error') } }
 }
 
-/** The code a call fails with, whether it throws or rejects; `undefined` when it does not. */
+/** Returns the code of the error that a call throws or rejects with, or `undefined` if it succeeds. */
 export async function codeOf(call: () => unknown): Promise<ErrorCode | undefined> {
   return (await errorOf(call))?.code
 }
 
-/** The QueueError a call fails with. Other errors pass through. */
+/** Returns the `QueueError` that a call fails with, or `undefined` if it succeeds. Rethrows other errors. */
 export async function errorOf(
   call: () => unknown,
 ): Promise<{ code: ErrorCode; message: string; details?: Record<string, unknown> } | undefined> {

@@ -1,4 +1,4 @@
-/** What handlers may throw and nothing may stumble over. Each is made anew. */
+/** Values that a handler may throw and that must not break anything. Each call creates a new value. */
 export const hostileErrors: Readonly<Record<string, () => unknown>> = {
   'an error of 2 MiB': () => new Error('x'.repeat(2 ** 21)),
   'an error with a stack of 2 MiB': () => Object.assign(new Error('long way'), { stack: 'y'.repeat(2 ** 21) }),

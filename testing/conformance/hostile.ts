@@ -1,9 +1,8 @@
 /*
- * Values that applications pass by mistake, or attackers on purpose. Each list holds what one kind of value may not
- * be.
+ * Values that applications pass by mistake, or attackers on purpose. Each list contains invalid values of one kind.
  */
 
-/** Not ids, keys, names or tags. */
+/** Invalid ids, keys, names and tags. */
 export const BAD_TEXTS: readonly unknown[] = [
   ...[
     '',
@@ -19,7 +18,7 @@ export const BAD_TEXTS: readonly unknown[] = [
   ],
   ...[7, 0, NaN, true, null, 10n, {}, [], ['a'], new Date(0), new Uint8Array(2), () => 'id', Symbol('id')],
 ]
-/** Texts that look odd and are good. */
+/** Valid ids, keys, names and tags that look unusual. */
 export const GOOD_TEXTS: readonly string[] = [
   ...['a', '0', '-1', ' ', 'x'.repeat(512), 'é'.repeat(256), '🐄'.repeat(128), '__proto__', 'constructor', 'toString'],
   ...[
@@ -41,7 +40,7 @@ export const GOOD_TEXTS: readonly string[] = [
     '中文',
   ],
 ]
-/** Not durations. */
+/** Invalid durations. */
 export const BAD_DURATIONS: readonly unknown[] = [
   ...[
     NaN,
@@ -62,16 +61,16 @@ export const BAD_DURATIONS: readonly unknown[] = [
     () => 5,
   ],
 ]
-/** Not moments. */
+/** Invalid moments. */
 export const BAD_MOMENTS: readonly unknown[] = [
   ...[NaN, Infinity, -Infinity, 1e300, -1, 253_402_300_800_000, '2026-01-01', null, true, 10n, {}, []],
   ...[new Date(NaN), new Date('oops'), new Date(8.64e15), new Date(-1)],
 ]
-/** Not counts. */
+/** Invalid counts. */
 export const BAD_COUNTS: readonly unknown[] = [
   ...[NaN, Infinity, 0, -1, 1.5, 3e9, 2 ** 31, 1e300, '3', '', null, true, 10n, {}, [1], new Date(0)],
 ]
-/** Not priorities. */
+/** Invalid priorities. */
 export const BAD_PRIORITIES: readonly unknown[] = [
   ...[NaN, Infinity, -Infinity, 1e300, -1e300, 2 ** 53, '1', null, true, 10n, {}, []],
 ]

@@ -16,7 +16,7 @@ export interface LimitsConformanceOptions {
 
 interface LimitsRig extends Time {
   limits: Limits
-  /** With a minute to live. */
+  /** Acquires a permit with a lifetime of a minute. */
   acquire(holder: string, max?: number, key?: string): Promise<boolean>
 }
 type LimitsTest = (test: (rig: LimitsRig) => Promise<void>) => () => Promise<void>
@@ -49,8 +49,8 @@ export function limitsConformance({ name, create }: LimitsConformanceOptions): v
     }
   }
   describe(`limits conformance: ${name}`, () => {
-    describe('places', () => {
-      placeTests(test)
+    describe('permits', () => {
+      permitTests(test)
     })
     describe('hostile values', () => {
       hostileTests(test)
@@ -64,9 +64,9 @@ export function limitsConformance({ name, create }: LimitsConformanceOptions): v
   })
 }
 
-function placeTests(test: LimitsTest): void {
+function permitTests(test: LimitsTest): void {
   it(
-    'gives as many places as there are, for each key',
+    'gives out as many permits as the maximum, for each key',
     test(async ({ acquire }) => {
       expect([await acquire('a', 2), await acquire('b', 2), await acquire('c', 2)]).toEqual([true, true, false])
       expect(await acquire('c', 1, 'other')).toBe(true)
@@ -74,7 +74,7 @@ function placeTests(test: LimitsTest): void {
   )
 
   it(
-    'gives one place to one of many that ask at once',
+    'gives one permit to one of many simultaneous requests',
     test(async ({ acquire }) => {
       const asked = await Promise.all(Array.from({ length: 20 }, (_, index) => acquire(`h${index}`)))
       expect(asked.filter(Boolean)).toHaveLength(1)
@@ -82,7 +82,7 @@ function placeTests(test: LimitsTest): void {
   )
 
   it(
-    'lets a holder ask again without taking a second place',
+    'lets a holder ask again without a second permit',
     test(async ({ acquire }) => {
       expect([await acquire('a', 2), await acquire('a', 2), await acquire('b', 2)]).toEqual([true, true, true])
       expect(await acquire('a', 2)).toBe(true)
@@ -90,7 +90,7 @@ function placeTests(test: LimitsTest): void {
   )
 
   it(
-    'hands a place to the first in line, who keeps its position however often it asks',
+    'assigns a permit to the first waiter, which keeps its position when it asks again',
     test(async ({ acquire, limits }) => {
       await acquire('a')
       for (const holder of ['b', 'c', 'd', 'c', 'b']) expect(await acquire(holder)).toBe(false)
@@ -107,7 +107,7 @@ function placeTests(test: LimitsTest): void {
   )
 
   it(
-    'keeps a place for whom it was handed to until that one asks',
+    'keeps an assigned permit for its waiter until it asks',
     test(async ({ acquire, limits }) => {
       await acquire('a')
       await acquire('b')
@@ -119,7 +119,7 @@ function placeTests(test: LimitsTest): void {
   )
 
   it(
-    'lets one in line leave it',
+    'lets a waiter stop waiting',
     test(async ({ acquire, limits }) => {
       for (const holder of ['a', 'b', 'c']) await acquire(holder)
       expect(await limits.release('k', 'b')).toEqual([])
@@ -128,7 +128,7 @@ function placeTests(test: LimitsTest): void {
   )
 
   it(
-    'takes a release of nothing as nothing',
+    'ignores a release without a permit',
     test(async ({ acquire, limits }) => {
       expect(await limits.release('k', 'nobody')).toEqual([])
       await acquire('a')
@@ -142,7 +142,7 @@ function placeTests(test: LimitsTest): void {
   )
 
   it(
-    'gives more places as soon as the most is raised',
+    'gives out more permits as soon as the maximum is raised',
     test(async ({ acquire, limits }) => {
       for (const holder of ['a', 'b', 'c', 'd']) await acquire(holder, 1)
       expect(await acquire('b', 2)).toBe(true)
@@ -153,7 +153,7 @@ function placeTests(test: LimitsTest): void {
   )
 
   it(
-    'hands out all places that are free, not only the one released',
+    'assigns all free permits, not only the released one',
     test(async ({ acquire, limits }) => {
       for (const holder of ['a', 'b', 'c']) await acquire(holder, 1)
       expect(await acquire('late', 1)).toBe(false)
@@ -163,7 +163,7 @@ function placeTests(test: LimitsTest): void {
   )
 
   it(
-    'gives no place while more are taken than there are now',
+    'gives out no permit while more are in use than the maximum',
     test(async ({ acquire, limits }) => {
       for (const holder of ['a', 'b', 'c']) await acquire(holder, 3)
       expect(await acquire('d', 1)).toBe(false)
@@ -174,7 +174,7 @@ function placeTests(test: LimitsTest): void {
   )
 
   it(
-    'lets the place of a holder lapse that never gives it back, unless it asked again',
+    'lets a permit expire that is never released, unless its holder asked again',
     test(async ({ limits, elapse }) => {
       const acquire = async (holder: string): Promise<boolean> => limits.acquire('k', 1, 1000, holder)
       expect(await acquire('dead')).toBe(true)
@@ -190,7 +190,7 @@ function placeTests(test: LimitsTest): void {
   )
 
   it(
-    'takes any text as key and holder',
+    'accepts any text as key and holder',
     test(async ({ acquire, limits }) => {
       for (const text of ['__proto__', 'constructor', 'ünï😀', 'a:b/c d', 'x'.repeat(200)]) {
         expect(await acquire(text, 1, text)).toBe(true)
@@ -203,10 +203,10 @@ function placeTests(test: LimitsTest): void {
   )
 }
 
-/** Calls that are made together share a call to the store, and nothing else. */
+/** Simultaneous calls share a call to the store, but must not affect each other. */
 function hostileTests(test: LimitsTest): void {
   it(
-    'answers innocent calls beside those it refuses',
+    'handles valid calls next to rejected ones',
     test(async ({ limits }) => {
       for (const [round, random] of hostileRounds()) {
         const pick = picker(random)
@@ -260,7 +260,7 @@ function ownerTests(test: LimitsTest): void {
   )
 
   it(
-    'takes back what was handed on, and never what has been taken up since',
+    'releases an assigned permit, and never one that was taken since',
     test(async ({ limits, acquire }) => {
       for (const holder of ['a', 'b', 'c', 'd']) await acquire(holder)
       expect(await limits.release('k', 'a', 1)).toEqual(['b'])
@@ -273,7 +273,7 @@ function ownerTests(test: LimitsTest): void {
   )
 
   it(
-    'leaves a waiting holder in line when an old claim of it gives back',
+    'keeps a holder waiting when an old claim of it releases',
     test(async ({ limits, acquire }) => {
       for (const holder of ['a', 'b']) await acquire(holder)
       expect(await limits.release('k', 'b', 1)).toEqual([])
@@ -282,7 +282,7 @@ function ownerTests(test: LimitsTest): void {
   )
 
   it(
-    'keeps permits that are renewed, and reports those that somebody else has',
+    'keeps renewed permits, and returns those that another holder has',
     test(async ({ limits, elapse }) => {
       const permit = (holder: string, claim = 1, key = 'k') => ({ key, max: 1, holder, claim })
       await limits.acquire('k', 1, 50, 'a')
@@ -292,7 +292,7 @@ function ownerTests(test: LimitsTest): void {
       expect(await limits.acquire('k', 1, MINUTE, 'b')).toBe(false)
       expect(await limits.renew([permit('a')], 1)).toEqual([])
       await elapse(20)
-      // Lapsed, and nobody has come for it.
+      // The permit has expired, and no other holder has asked for it.
       expect(await limits.renew([permit('a')], 1)).toEqual([])
       await elapse(20)
       expect(await limits.acquire('k', 1, MINUTE, 'c')).toBe(true)
@@ -304,7 +304,7 @@ function ownerTests(test: LimitsTest): void {
   )
 
   it(
-    'finds the next in line of a permit that lapsed, for all places that are free',
+    'finds the next waiter of an expired permit, for all free permits',
     test(async ({ limits, acquire, elapse }) => {
       for (const holder of ['dead', 'dead too']) await acquire(holder, 2)
       for (const holder of ['b', 'c', 'd']) expect(await acquire(holder, 2)).toBe(false)
@@ -323,7 +323,7 @@ function ownerTests(test: LimitsTest): void {
   )
 
   it(
-    'finds who was handed a permit and has not come for it, once in a while, until it comes',
+    'finds waiters that have not taken their assigned permit, repeatedly until they do',
     test(async ({ limits, acquire, elapse }) => {
       for (const holder of ['a', 'b']) await acquire(holder)
       expect(await limits.release('k', 'a', 1)).toEqual(['b'])
@@ -340,7 +340,7 @@ function ownerTests(test: LimitsTest): void {
   )
 
   it(
-    'finds what many keys have left',
+    'finds the waiters of many keys',
     test(async ({ limits, acquire, elapse }) => {
       const keys = Array.from({ length: 150 }, (_, index) => `key ${index}`)
       await Promise.all(keys.map((key) => acquire('dead', 1, key)))
@@ -359,7 +359,7 @@ function startTests(test: LimitsTest): void {
   const rate = { max: 2, duration: 1000 }
 
   it(
-    'lets as many start as the rate says, for each bucket, and tells others how long to wait',
+    'allows as many starts as the rate, for each bucket, and returns to others how long to wait',
     test(async ({ limits }) => {
       expect([await limits.take('b', rate), await limits.take('b', rate)]).toEqual([0, 0])
       const wait = await limits.take('b', rate)
@@ -370,7 +370,7 @@ function startTests(test: LimitsTest): void {
   )
 
   it(
-    'counts no start that it has not given',
+    'counts only starts that it allowed',
     test(async ({ limits, elapse }) => {
       await limits.take('b', rate)
       await limits.take('b', rate)
@@ -382,7 +382,7 @@ function startTests(test: LimitsTest): void {
   )
 
   it(
-    'reserves a later start for a named holder, each its own, and lets it through when it comes back',
+    'reserves a later start for each holder, and allows it when the holder comes back',
     test(async ({ limits, elapse }) => {
       const one = { max: 1, duration: 1000 }
       expect(await limits.take('b', one, 'a')).toBe(0)
@@ -402,7 +402,7 @@ function startTests(test: LimitsTest): void {
   )
 
   it(
-    'gives a place to one of many that ask at once',
+    'allows a start to one of many simultaneous requests',
     test(async ({ limits }) => {
       const asked = await Promise.all(
         Array.from({ length: 20 }, async () => limits.take('b', { max: 3, duration: 10_000 })),
@@ -412,7 +412,7 @@ function startTests(test: LimitsTest): void {
   )
 
   it(
-    'lets no more start in any span of time than the rate says, whoever asks, comes back late, or never',
+    'never allows more starts in any span of time than the rate, even if holders come back late or never',
     test(async ({ limits, elapse, now }) => {
       const max = 3
       const duration = 30
@@ -432,7 +432,7 @@ function startTests(test: LimitsTest): void {
         }
         await elapse(Math.floor(random() * 6))
       }
-      // The longest that the span can have been, since a slow answer must not look like a close start.
+      // The longest possible span, because a slow response must not look like an early start.
       const spans = starts.slice(max).map(({ answered }, index) => answered - starts[index]!.asked)
       expect(starts.length).toBeGreaterThan(5)
       expect(spans.filter((span) => span < duration - 2)).toEqual([])

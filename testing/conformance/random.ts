@@ -1,4 +1,4 @@
-/** Numbers in [0, 1) that are the same each time (mulberry32). */
+/** Returns a generator of reproducible numbers in [0, 1) (mulberry32). */
 export function seeded(seed: number): () => number {
   let state = seed
   return () => {
@@ -9,12 +9,12 @@ export function seeded(seed: number): () => number {
   }
 }
 
-/** Draws one of some. */
+/** Returns a function that picks a random item. */
 export function picker(random: () => number): <T>(items: readonly T[]) => T {
   return (items) => items[Math.floor(random() * items.length)]!
 }
 
-/** Rounds of hostile values, each with numbers of its own: a few, or as many as `HOSTILE_ROUNDS` says. */
+/** Yields rounds of a randomized test, each with its own generator. The variable `HOSTILE_ROUNDS` overrides their number. */
 export function* hostileRounds(few = 8): Generator<[round: number, random: () => number]> {
   const rounds = Number(process.env.HOSTILE_ROUNDS ?? few)
   for (let round = 1; round <= rounds; round++) yield [round, seeded(round)]

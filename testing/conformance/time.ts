@@ -8,16 +8,16 @@ import {
 import { settled } from '../virtual-clock.ts'
 import type { Harness } from './harness.ts'
 
-/** How long a condition may take to hold, in milliseconds of the clock at hand. */
+/** How long `until` waits for a condition, in milliseconds of the clock in use. */
 const PATIENCE = { virtual: 5000, real: 60_000 }
 const STEP = 10
 
-/** Time as the tests see it, virtual or real. */
+/** The time of the tests, virtual or real. */
 export interface Time {
   now(): number
-  /** Lets milliseconds pass. */
+  /** Lets `ms` milliseconds pass. */
   elapse(ms: number): Promise<void>
-  /** Waits until a condition holds, which it looks at after each `notify()`, and answers its value. */
+  /** Waits until `check` returns a value other than `undefined` and false, and returns it. Checks after each `notify()`. */
   until<T>(what: string, check: () => MaybePromise<T | undefined | false>): Promise<T>
   notify(): void
 }
@@ -29,7 +29,7 @@ export function createTime({ clock = systemClock, advance }: Pick<Harness, 'cloc
     return advance ? advance(ms) : new Promise((resolve) => setTimeout(resolve, ms))
   }
 
-  /** Virtual time goes on in steps; real time goes on by itself, and whatever notifies ends the wait early. */
+  /** Advances virtual time by a step. In real time, waits for a step or until `notify()` is called. */
   async function step(): Promise<void> {
     if (advance) {
       await settled()
@@ -50,7 +50,7 @@ export function createTime({ clock = systemClock, advance }: Pick<Harness, 'cloc
     for (;;) {
       const found = await check()
       if (found !== undefined && found !== false) return found
-      if (clock.now() > deadline) throw new Error(`Waited ${patience} ms until ${what}, and it did not come true.`)
+      if (clock.now() > deadline) throw new Error(`Timed out after ${patience} ms waiting until ${what}.`)
       await step()
     }
   }
@@ -63,7 +63,7 @@ export function createTime({ clock = systemClock, advance }: Pick<Harness, 'cloc
   }
 }
 
-/** Waits until a job is in a state, and returns it. The error for one that does not get there says what became of it. */
+/** Waits until a job is in a state, and returns the job. The error of a timeout shows the job. */
 export async function reachState(
   { until }: Pick<Time, 'until'>,
   queue: Pick<QueueProvider, 'getJob'>,
@@ -77,6 +77,6 @@ export async function reachState(
       return job?.state === state && job
     })
   } catch (error) {
-    throw new Error(`${(error as Error).message} It is: ${JSON.stringify(job)}`, { cause: error })
+    throw new Error(`${(error as Error).message} The job is: ${JSON.stringify(job)}`, { cause: error })
   }
 }

@@ -1,4 +1,4 @@
-/** Everything that travels through queues and event stores unchanged, by what it is. */
+/** Values that queues and event stores must return unchanged, by description. */
 export const TRAVELS: Readonly<Record<string, unknown>> = {
   null: null,
   undefined,

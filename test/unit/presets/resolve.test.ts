@@ -42,10 +42,10 @@ describe('choosing a preset', () => {
 
   it('lists what there is when a name is unknown', async () => {
     await expect(resolvePreset({ preset: 'devel' })).rejects.toThrow(
-      /no preset "devel". There are: dev, dev-file, .*test\./,
+      /Unknown preset "devel"\. Use one of: dev, dev-file, .*test\./,
     )
     await expect(resolvePreset({ adapter: 'mongo' })).rejects.toThrow(
-      /no adapter "mongo". There are: memory, file, redis, postgres\./,
+      /Unknown adapter "mongo"\. Use one of: memory, file, redis, postgres\./,
     )
     await expect(resolvePreset({ preset: 'toString' })).rejects.toThrow(QueueError)
   })
@@ -136,7 +136,7 @@ describe('configuration', () => {
     expect((await resolveConfig({}, { env: own })).config).toEqual({})
     for (const variable of ['NUXT_QUEUE_PAYLOD_LIMIT', 'NUXT_QUEUE_PAYLOADLIMIT', 'NUXT_QUEUE_SETUP_TIMEOUTS']) {
       await expect(resolveConfig({}, { env: { [variable]: '1' } })).rejects.toThrow(
-        `${variable} sets nothing. Did you mean`,
+        `${variable} matches no setting. Did you mean`,
       )
     }
   })
@@ -173,6 +173,6 @@ describe('configuration', () => {
     expect(kernel.config.jobs.attempts).toBe(2)
     expect(kernel.port('queue').capabilities.durable).toBe(false)
     await kernel.close()
-    await expect(createKernel({ preset: 'prod-mongo' })).rejects.toThrow(/There are: dev, dev-file, .*test/)
+    await expect(createKernel({ preset: 'prod-mongo' })).rejects.toThrow(/Use one of: dev, dev-file, .*test/)
   })
 })

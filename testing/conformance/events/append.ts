@@ -4,7 +4,7 @@ import type { EventsTest } from './rig.ts'
 
 const range = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, index) => from + index)
 
-/** What is stored, in which order, and what is refused. */
+/** Tests which events are stored in which order, and which appends are rejected. */
 export function appendTests(test: EventsTest, { rewinds }: { rewinds: boolean }): void {
   it(
     'gives the events of each stream consecutive numbers from 1',
@@ -73,7 +73,7 @@ export function appendTests(test: EventsTest, { rewinds }: { rewinds: boolean })
   rewindTests[rewinds ? 'can' : 'cannot'](test)
 
   it(
-    'stores a key once in a stream and tells what was new',
+    'stores a key once in a stream and returns the new events',
     test(async ({ append, seqs, events }) => {
       await append('r', 'a:k')
       const result = await append('r', 'b a:k c:l d:l')
@@ -115,7 +115,7 @@ export function appendTests(test: EventsTest, { rewinds }: { rewinds: boolean })
   )
 
   it(
-    'refuses everything when a key is there that must not be',
+    'rejects the whole append if the stream has the key of "unless"',
     test(async ({ append, seqs }) => {
       expect(await append('r', 'a:end', { unless: 'end' })).toMatchObject({ ok: true })
       expect(await append('r', 'b c', { unless: 'end' })).toEqual({ ok: false, reason: 'unless', head: 1 })
@@ -125,7 +125,7 @@ export function appendTests(test: EventsTest, { rewinds }: { rewinds: boolean })
   )
 
   it(
-    'refuses an append behind the head that was expected',
+    'rejects an append if the head is not the expected one',
     test(async ({ append, events }) => {
       expect(await append('r', 'a b', { expectedSeq: 0 })).toMatchObject({ ok: true })
       expect(await append('r', 'c', { expectedSeq: 1 })).toEqual({ ok: false, reason: 'expectedSeq', head: 2 })
@@ -146,7 +146,7 @@ export function appendTests(test: EventsTest, { rewinds }: { rewinds: boolean })
   )
 
   it(
-    'refuses an older fence of a job, and takes equal and newer ones, each job on its own',
+    'rejects an older fence of a job, and accepts equal and newer ones, for each job separately',
     test(async ({ append, events }) => {
       const fenced = (job: string, token: number): Promise<unknown> => append('r', 'a', { fence: { job, token } })
       expect(await fenced('x', 2)).toMatchObject({ ok: true })
@@ -165,7 +165,7 @@ export function appendTests(test: EventsTest, { rewinds }: { rewinds: boolean })
   )
 
   it(
-    'does not raise a fence with an append that was refused',
+    'does not raise a fence with a rejected append',
     test(async ({ append }) => {
       await append('r', 'a', { fence: { job: 'x', token: 1 } })
       await append('r', 'b', { fence: { job: 'x', token: 9 }, expectedSeq: 0 })
@@ -174,7 +174,7 @@ export function appendTests(test: EventsTest, { rewinds }: { rewinds: boolean })
   )
 
   it(
-    'refuses events of a run that has ended, unless they open it again',
+    'rejects events of an ended run unless they reopen it',
     test(async ({ append, events }) => {
       await append('r', 'a', { run: { status: 'running' } })
       await append('r', 'b', { run: { status: 'failed' } })
@@ -187,7 +187,7 @@ export function appendTests(test: EventsTest, { rewinds }: { rewinds: boolean })
   )
 
   it(
-    'names the first refusal: key, end of the run, fence, expected head',
+    'returns the first reason for a rejection: key, end of the run, fence, expected head',
     test(async ({ append }) => {
       await append('r', 'a:k', { fence: { job: 'x', token: 2 }, run: { status: 'completed' } })
       const fence = { job: 'x', token: 1 }

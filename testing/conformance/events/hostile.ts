@@ -10,7 +10,7 @@ interface Append {
   options: AppendOptions
 }
 
-/** An append that no store has to take, or only in a part of it. */
+/** Returns an append that a store may reject, completely or in part. */
 function hostileAppend(name: string, random: () => number): Append {
   const pick = picker(random)
   const text = pick(BAD_TEXTS) as string
@@ -35,10 +35,10 @@ function hostileAppend(name: string, random: () => number): Append {
   ])
 }
 
-/** Appends that are sent together share a call to the store, and nothing else. */
+/** Simultaneous appends share a call to the store, but must not affect each other. */
 export function hostileTests(test: EventsTest): void {
   it(
-    'stores innocent appends beside those it refuses, whole and in order',
+    'stores valid appends next to rejected ones, completely and in order',
     test(async ({ events, append }) => {
       for (const [round, random] of hostileRounds()) {
         const sent = Array.from({ length: 24 }, async (_, index) => {

@@ -13,7 +13,7 @@ interface Append {
 const KEYS = ['end:j', 'k1', 'k2']
 const STATUSES = ['running', 'completed', 'failed'] as const
 
-/** What a runner, a flow and a user might append, in any mixture, and refused as often as not. */
+/** Returns a random append of a runner, a flow or a user. About half of them are rejected. */
 function anyAppend(random: () => number): Append {
   const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)]!
   const maybe = <T>(share: number, value: () => T): T | undefined => (random() < share ? value() : undefined)
@@ -41,17 +41,17 @@ function anyAppend(random: () => number): Append {
   }
 }
 
-/** All but the moments, which are the store's own. */
+/** Returns a result without timestamps, which differ between stores. */
 const timeless = (result: AppendResult): object =>
   result.ok ? { ...result, events: result.events.map(withoutTime) } : result
 const withoutTime = (event: StoredEvent): object => ({ ...event, ts: 0 })
 const withoutTimes = (info: RunInfo | undefined): object | undefined =>
   info && { ...info, startedAt: 0, updatedAt: 0, endedAt: info.endedAt === undefined ? undefined : 0 }
 
-/** The store against the plainest one there is, which takes one append after the other. */
+/** Compares the store with a simple model that handles one append after the other. */
 export function modelTests(test: EventsTest): void {
   it(
-    'answers and stores appends that are sent at once as if they came one after the other',
+    'handles simultaneous appends as if they were made one after the other',
     test(async ({ events }) => {
       const silent = { warn: () => {}, error: () => {} }
       const host = {

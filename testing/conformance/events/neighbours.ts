@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import type { AppendOptions } from '../../../kernel/index.ts'
 import type { EventsTest } from './rig.ts'
 
-/** What a caller may get wrong about an append, beside its events. */
+/** Invalid options of an append. */
 const BAD: readonly AppendOptions[] = [
   { run: { tags: ['a\ud800'] } },
   { run: { tags: [7 as unknown as string] } },
@@ -16,7 +16,7 @@ const BAD: readonly AppendOptions[] = [
 ]
 const BAD_KEYS: readonly unknown[] = [7, '\ud800', {}, null]
 
-/** What one append does wrong is no concern of those that are stored beside it. */
+/** An invalid append must not affect the appends that are stored with it. */
 export function neighbourTests(test: EventsTest): void {
   it(
     'stores appends whole and in order that are asked for beside some that cannot be stored',
@@ -38,7 +38,7 @@ export function neighbourTests(test: EventsTest): void {
       for (const stream of innocent) expect(await seqs(stream)).toEqual([1, 2])
       const listed = await events.runs.list({ tag: 't', limit: 1000 })
       expect(listed.map(({ runId }) => runId).toSorted()).toEqual(innocent.toSorted())
-      // Half an append is none: whatever has events has all of them.
+      // An append is atomic, so a stream with events has all of them.
       for (const index of BAD.keys()) {
         const stored = await events.read(`bad-${index}`)
         expect(stored).toHaveLength(

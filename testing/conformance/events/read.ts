@@ -3,7 +3,7 @@ import { codeOf } from '../harness.ts'
 import { TRAVELS } from '../travels.ts'
 import type { EventsTest } from './rig.ts'
 
-/** What comes back, and snapshots. */
+/** Tests reads and snapshots. */
 export function readTests(test: EventsTest): void {
   it(
     'reads a stretch of a stream',
@@ -76,7 +76,7 @@ export function readTests(test: EventsTest): void {
   }
 
   it(
-    'keeps events apart from what is done to drafts and to what was read',
+    'keeps events independent of changes to drafts and to read events',
     test(async ({ append, events }) => {
       const data = { list: [1] }
       const draft = { type: 't', data, key: 'k' }
@@ -120,7 +120,7 @@ export function readTests(test: EventsTest): void {
   }
 
   it(
-    'finds the newest snapshot of a fold, or the newest up to a seq, whatever the order they came in',
+    'finds the newest snapshot of a reducer, or the newest up to a seq, independent of their order of arrival',
     test(async ({ append, events }) => {
       await append('r', 'a b c d e')
       const put = (reducer: string, seq: number): unknown => events.snapshots.put('r', { reducer, seq, state: { seq } })
@@ -142,7 +142,7 @@ export function readTests(test: EventsTest): void {
   )
 
   it(
-    'keeps snapshots apart from what is done to them',
+    'keeps snapshots independent of changes by the caller',
     test(async ({ append, events }) => {
       await append('r', 'a')
       const state = { list: [1] }
@@ -171,7 +171,7 @@ export function readTests(test: EventsTest): void {
   )
 
   it(
-    'refuses to read or replay what it has dropped, and goes on refusing its keys',
+    'rejects reads of dropped events, and keeps rejecting their keys',
     test(async ({ append, events, follow, until }) => {
       await append('r', 'a:ka b c d')
       await events.snapshots.put('r', { reducer: 'x@1', seq: 3, state: {} })

@@ -31,25 +31,25 @@ interface Follower {
   stop: Unsubscribe
 }
 
-/** One event store for one test. */
+/** The fixture of a test of an event store. */
 interface EventsRig extends Time {
   events: EventStore
   reports: readonly Report[]
   rewind(ms: number): void
   append(stream: string, types: string | readonly EventDraft[], options?: AppendOptions): Promise<AppendResult>
-  /** The seqs of a stream. */
+  /** Returns the `seq`s of the events of a stream. */
   seqs(stream: string, options?: Parameters<EventStore['read']>[1]): Promise<number[]>
   follow(stream: string, options?: SubscribeOptions): Promise<Follower>
-  /** A run with one event that is running, or has ended. */
+  /** Creates a run with one event. `patch` may end it. */
   run(runId: string, patch?: RunPatch): Promise<void>
-  /** The ids of the runs that match, newest first: at once, or in pages of so many. */
+  /** Returns the ids of matching runs, newest first: `ids` with one call, `pages` with a call for each page. */
   ids(filter?: RunFilter): Promise<string[]>
   pages(filter: RunFilter, limit: number): Promise<string[]>
 }
 
 export type EventsTest = (test: (rig: EventsRig) => Promise<void>) => () => Promise<void>
 
-/** Makes the body of a test: a rig of its own, closed whatever happens. */
+/** Creates the body of a test with its own fixture, which is closed even if the test fails. */
 export function eventsTest(create: EventsConformanceOptions['create']): EventsTest {
   return (test) => async () => {
     const { reports, reporter } = collectReports()
@@ -62,7 +62,7 @@ export function eventsTest(create: EventsConformanceOptions['create']): EventsTe
   }
 }
 
-/** `a b:key c` as drafts of types a, b (with a key) and c. */
+/** Parses drafts: `a b:key c` means the types a, b (with a key) and c. */
 function drafts(text: string): EventDraft[] {
   return text.split(' ').map((one) => {
     const [type = '', key] = one.split(':')

@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest'
 import type { EventsTest } from './rig.ts'
 
-/** The index of runs, and how ended runs go. */
+/** Tests the index of runs, and the deletion of ended runs. */
 export function runTests(test: EventsTest): void {
   it(
-    'keeps a line for each run that says so, changed with its events',
+    'keeps an index entry for each run and updates it with the events',
     test(async ({ append, events, elapse, now }) => {
       const start = now()
       await append('plain', 'a')
@@ -59,7 +59,7 @@ export function runTests(test: EventsTest): void {
   )
 
   it(
-    'tells runs that begin and end at once from those that had begun, when they come together',
+    'distinguishes runs that begin and end in one append from runs that began earlier, in one group',
     test(async ({ append, events }) => {
       const run = { status: 'completed', name: 'n', queue: 'q', jobId: 'j', flow: 'f' } as const
       await append('begun', 'a:k', { run: { name: 'm' } })
@@ -108,7 +108,7 @@ export function runTests(test: EventsTest): void {
   )
 
   it(
-    'forgets streams that are no runs, unless they have grown',
+    'deletes streams that are not runs, unless they have grown',
     test(async ({ append, events, seqs, run }) => {
       const many = Array.from({ length: 50 }, () => 'x').join(' ')
       for (let n = 0; n < 60; n++) await append('long', many)
@@ -138,7 +138,7 @@ export function runTests(test: EventsTest): void {
   )
 
   it(
-    'changes nothing of a run when the append is refused',
+    'changes nothing of a run if the append is rejected',
     test(async ({ append, events }) => {
       await append('r', 'a:k', { run: { status: 'running', name: 'mail' } })
       await append('r', 'b', { unless: 'k', run: { status: 'failed', name: 'other' } })
@@ -183,7 +183,7 @@ export function runTests(test: EventsTest): void {
   )
 
   it(
-    'finds runs by a tag, newest first, together with what else is asked for',
+    'finds runs by a tag and other filters, newest first',
     test(async ({ run, append, events, elapse, ids }) => {
       for (const [runId, tags, name] of [
         ['a', ['red', 'big'], 'mail'],
@@ -212,7 +212,7 @@ export function runTests(test: EventsTest): void {
   )
 
   it(
-    'puts new tags in the place of those before, and forgets them with the run',
+    'replaces tags, and deletes them with the run',
     test(async ({ run, append, events, ids }) => {
       await run('r', { tags: ['red', 'big'], flow: 'f' })
       await append('r', 'a', { unless: 'k', run: { tags: ['red', 'blue'] } })
@@ -237,7 +237,7 @@ export function runTests(test: EventsTest): void {
   )
 
   it(
-    'goes through runs page by page and leaves none out, however many began at once',
+    'lists runs page by page without a gap, even if many began at the same time',
     test(async ({ run, append, events, elapse, ids, pages }) => {
       const names = Array.from({ length: 40 }, (_, n) => `r${n}`)
       const half = async (some: readonly string[]): Promise<void> => {
@@ -285,7 +285,7 @@ export function runTests(test: EventsTest): void {
   )
 
   it(
-    'lists a hundred runs unless told otherwise',
+    'lists a hundred runs by default',
     test(async ({ run, events }) => {
       for (let n = 0; n < 101; n++) await run(`r${n}`)
       expect(await events.runs.list()).toHaveLength(100)
@@ -294,7 +294,7 @@ export function runTests(test: EventsTest): void {
   )
 
   it(
-    'keeps the index apart from what is done to its answers',
+    'keeps the index independent of changes to its results',
     test(async ({ run, events }) => {
       await run('r')
       const [listed] = await events.runs.list()
@@ -306,7 +306,7 @@ export function runTests(test: EventsTest): void {
   )
 
   it(
-    'forgets ended runs by number, the oldest end first, each outcome on its own',
+    'deletes ended runs by number, oldest end first, for each outcome separately',
     test(async ({ run, append, events }) => {
       for (const id of ['a', 'b', 'c', 'open']) await run(id)
       for (const id of ['b', 'a', 'c']) await append(id, 'ends', { run: { status: 'completed' } })
@@ -355,7 +355,7 @@ export function runTests(test: EventsTest): void {
   )
 
   it(
-    'forgets no run by number that ended at or after a moment',
+    'deletes no run by number that ended at or after a moment',
     test(async ({ run, events, elapse, now }) => {
       const ends = (id: string): Promise<void> => run(id, { status: 'completed' })
       await ends('old')
@@ -379,7 +379,7 @@ export function runTests(test: EventsTest): void {
   )
 
   it(
-    'forgets ended runs by age',
+    'deletes ended runs by age',
     test(async ({ run, append, events, elapse, now }) => {
       await run('old')
       await run('long')
@@ -393,7 +393,7 @@ export function runTests(test: EventsTest): void {
   )
 
   it(
-    'forgets a run with its events, keys, fences and snapshots',
+    'deletes a run with its events, keys, fences and snapshots',
     test(async ({ append, events }) => {
       await append('r', 'a:k b', { run: { status: 'completed', name: 'n' }, fence: { job: 'j', token: 9 } })
       await events.snapshots.put('r', { reducer: 'x@1', seq: 2, state: {} })

@@ -5,7 +5,7 @@ import type { EventsTest } from './rig.ts'
 
 const range = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, index) => from + index)
 
-/** Following streams, and messages that are not stored. */
+/** Tests subscriptions to streams, and messages that are not stored. */
 export function subscribeTests(test: EventsTest, capabilities: Readonly<Record<EventCapability, boolean>>): void {
   it(
     'follows a stream from now on',
@@ -41,7 +41,7 @@ export function subscribeTests(test: EventsTest, capabilities: Readonly<Record<E
   )
 
   it(
-    'refuses to follow from what is no seq and no cursor',
+    'rejects a subscription from a value that is neither a seq nor a cursor',
     test(async ({ append, events, follow, seqs }) => {
       await append('r', 'a b')
       for (const after of ['rubbish', '', ' ', '-1', '1.5', '0x1', '9'.repeat(40), NaN, Infinity, -1, 1.5, 1e300]) {
@@ -61,7 +61,7 @@ export function subscribeTests(test: EventsTest, capabilities: Readonly<Record<E
   )
 
   it(
-    'has neither gap nor duplicate for those who come while events are appended',
+    'delivers without gap or duplicate to subscribers that join during appends',
     test(async ({ append, follow, until }) => {
       const appending: Promise<unknown>[] = []
       const followers = []
@@ -115,7 +115,7 @@ export function subscribeTests(test: EventsTest, capabilities: Readonly<Record<E
   )
 
   it(
-    'hears nothing after another listener has made it leave, not even what was on its way',
+    'delivers nothing after another listener has unsubscribed it, not even events in flight',
     test(async ({ append, events, until }) => {
       const heard: boolean[] = []
       let left = false
@@ -148,7 +148,7 @@ export function subscribeTests(test: EventsTest, capabilities: Readonly<Record<E
   )
 
   it(
-    'tells nobody of appends that stored nothing',
+    'notifies no subscriber of appends that stored nothing',
     test(async ({ append, follow, until }) => {
       const follower = await follow('r')
       await append('r', 'a:k')
@@ -178,7 +178,7 @@ export function subscribeTests(test: EventsTest, capabilities: Readonly<Record<E
   )
 
   it(
-    'sends messages to those who listen now and stores them nowhere',
+    'sends messages to current subscribers and does not store them',
     test(async ({ append, events, follow, until }) => {
       await events.publish('r', [{ type: 'lost' }])
       const follower = await follow('r', { after: 0 })
@@ -259,7 +259,7 @@ function withCursor(test: EventsTest): void {
       await append('first', 'a')
       await until('the first one arrives', () => first.events.length === 1)
       first.stop()
-      // Half of them begin and end at once, the others one event after the other, and all at the same time.
+      // Half of the runs begin and end in one append, the others event by event, and all at the same time.
       const runs = Array.from({ length: 800 }, async (_, n) => {
         const run = { status: 'completed', name: 'n' } as const
         if (n % 2 === 0) return void (await append(`r${n}`, 'a b c', { run }))
@@ -281,7 +281,7 @@ function withCursor(test: EventsTest): void {
 
 function withoutCursor(test: EventsTest): void {
   it(
-    'refuses a cursor of "*", which it does not declare',
+    'rejects a cursor of "*", which it does not declare',
     test(async ({ follow }) => {
       expect(await codeOf(() => follow('*', { after: '0' }))).toBe('OPTION_UNSUPPORTED')
     }),

@@ -11,10 +11,10 @@ import {
 import { codeOf } from '../harness.ts'
 import type { Handler, PresetTest } from './rig.ts'
 
-/** Longer than any test: such a batch only runs when it is full, or has to. */
+/** Longer than any test, so that a batch runs only when it is full or is forced to. */
 const LONG = 60_000
 
-/** Handlers that receive many jobs at once. */
+/** Tests handlers that receive many jobs at once. */
 export function batchTests(test: PresetTest): void {
   it(
     'hands jobs to a handler together, and each its own result and history',

@@ -3,7 +3,7 @@ import type { JobRecord, Kernel, RunContext, StoredEvent } from '../../../kernel
 import { entry, step, undo } from './flow-workers.ts'
 import type { PresetTest, Worker } from './rig.ts'
 
-/** Where a run may be when it is cancelled: its workers, and the event that says it has got there. */
+/** The situations in which a run is cancelled: its workers, and the event that shows that the run is in that situation. */
 interface Stage {
   workers: Record<string, Worker>
   there: (event: StoredEvent) => boolean
@@ -15,7 +15,7 @@ const typed =
   (event: StoredEvent): boolean =>
     event.type === type && (name === undefined || event.step === name)
 
-/** Runs until it is told to stop. */
+/** Runs until its signal aborts. */
 const untilStopped = async (_job: unknown, { signal }: { signal: AbortSignal }): Promise<void> => {
   if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve))
 }
@@ -76,7 +76,7 @@ const STAGES: Record<string, Stage> = {
   },
 }
 
-/** A run that is cancelled ends as cancelled, wherever it is, and leaves no job behind. */
+/** Tests that a cancelled run ends as cancelled in every situation, and leaves no job behind. */
 export function cancelTests(test: PresetTest): void {
   for (const [name, { workers, there, before }] of Object.entries(STAGES)) {
     it(
@@ -182,7 +182,7 @@ export function cancelTests(test: PresetTest): void {
       expect(await event('of-a-loser', 'end')).toMatchObject({ type: 'flow.cancelled' })
       expect(await event(run.runId, 'end')).toMatchObject({ type: 'flow.completed' })
 
-      // A run that somebody else has started is not this job's to end.
+      // A job must not end a run that another caller has started.
       const waiting = await kernel.enqueue('plain', 'shared')
       await reach(waiting, 'delayed')
       expect(await kernel.cancel(waiting)).toBe(true)

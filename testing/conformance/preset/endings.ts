@@ -4,7 +4,7 @@ import { codeOf } from '../harness.ts'
 import { entry, step } from './flow-workers.ts'
 import type { PresetTest } from './rig.ts'
 
-/** Nothing waits without end, and whoever knows of an end may act on it. */
+/** Tests that nothing waits forever, and that a caller can act on the end of a job immediately. */
 export function endingTests(test: PresetTest): void {
   it(
     'refuses to wait for the result of a job that never was, or is gone',
@@ -18,7 +18,7 @@ export function endingTests(test: PresetTest): void {
       await reach(done, 'completed')
       expect(await kernel.result({ queue: 'w', id: done.id })).toBe('done')
       await kernel.port('queue').remove('w', done.id)
-      // Its log is still there.
+      // The log of the run still exists.
       expect(await kernel.result(done)).toBe('done')
       expect(await codeOf(() => kernel.result({ queue: 'w', id: done.id }))).toBe('JOB_NOT_FOUND')
     }),

@@ -4,7 +4,7 @@ import { codeOf } from '../harness.ts'
 import { entry, step } from './flow-workers.ts'
 import type { Handler, PresetTest, Worker } from './rig.ts'
 
-/** Why jobs do not run, and what happened in runs. */
+/** Tests the explanations of why jobs do not run, and of what happened in runs. */
 export function explanationTests(test: PresetTest): void {
   const fails: Handler = () => {
     throw new Error('broken')

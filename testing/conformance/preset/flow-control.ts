@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { codeOf } from '../harness.ts'
 import type { PresetTest } from './rig.ts'
 
-/** Who comes first, and what happens to those that failed for good. */
+/** Tests the order of jobs, and what happens to jobs that failed permanently. */
 export function flowControlTests(test: PresetTest): void {
   it(
     'lets what has waited long enough come before what is more urgent',
@@ -13,7 +13,7 @@ export function flowControlTests(test: PresetTest): void {
       await kernel.enqueue('w', 'old')
       await kernel.enqueue('w', 'old too')
       await elapse(200)
-      // Worth a hundred milliseconds of waiting, which is less than the others have waited.
+      // This priority equals a hundred milliseconds of waiting, which is less than the other jobs have waited.
       await kernel.enqueue('w', 'urgent', { priority: 5 })
       await kernel.enqueue('w', 'vip', { priority: 1000 })
       await kernel.enqueue('w', 'patient', { priority: -1, ageing: 1 })
@@ -135,7 +135,7 @@ export function flowControlTests(test: PresetTest): void {
       const [letter] = await kernel.port('queue').getJobs({ queue: 'dead' })
       const [moved] = await kernel.redrive('dead')
       await reach(moved!.job, 'completed')
-      // What was left by whoever died between the two writes.
+      // This is the state that a process leaves if it dies between the two writes.
       const { id, name, data, runId, options, priority, createdAt, runAt } = letter!
       const left = { id, queue: 'dead', name, data, runId, options, priority, createdAt, runAt, flow: undefined }
       await kernel.port('queue').enqueue(left)

@@ -2,19 +2,19 @@ import type { Handler, Worker } from './rig.ts'
 
 type Step = { subscribes: string | string[]; [option: string]: unknown }
 
-/** The entry of flow `f`. */
+/** Creates the entry of the flow `f`. */
 export const entry = (handler: Handler, config: object = {}): Worker => [
   { flow: { name: 'f', role: 'entry' }, ...config },
   handler,
 ]
 
-/** A step of flow `f`. */
+/** Creates a step of the flow `f`. */
 export const step = (flow: Step, handler: Handler, config: object = {}): Worker => [
   { flow: { name: 'f', role: 'step', ...flow }, ...config },
   handler,
 ]
 
-/** What undoes a step of flow `f`. */
+/** Creates the compensation of a step of the flow `f`. */
 export const undo = (compensates: string, handler: Handler): Worker => [
   { flow: { name: 'f', role: 'compensation', compensates } },
   handler,

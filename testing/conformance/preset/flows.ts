@@ -3,7 +3,7 @@ import { codeOf } from '../harness.ts'
 import { entry, range, step } from './flow-workers.ts'
 import type { PresetTest } from './rig.ts'
 
-/** Flows, from their start to their one end. */
+/** Tests flows from their start to their single end. */
 export function flowTests(test: PresetTest): void {
   it(
     'runs step after step and tells it in order',
@@ -81,7 +81,7 @@ export function flowTests(test: PresetTest): void {
         }),
       })
       const { runId } = await kernel.flow('f').start()
-      // A slow store is given its time as long as it gets on.
+      // A slow store may take long, as long as it makes progress.
       for (const count of [1000, 2000, 3000, 4000, 5000]) {
         await until(`${count} events are stored`, async () => (await kernel.port('events').head(runId)) >= count)
       }

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { entry, range, step } from './flow-workers.ts'
 import type { PresetTest } from './rig.ts'
 
-/** The shapes that flows take: diamonds, joins, fan-out inside fan-out, loops, several entries. */
+/** Tests the shapes of flows: diamonds, joins, nested fan-out, loops, several entries. */
 export function graphTests(test: PresetTest): void {
   it(
     'joins once so many have arrived and leaves the others to finish',

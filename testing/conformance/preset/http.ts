@@ -10,7 +10,7 @@ async function open(kernel: Kernel, path: string): Promise<ReadableStreamDefault
   return response.body!.pipeThrough(new TextDecoderStream()).getReader()
 }
 
-/** What comes until the stream ends, or has what is looked for. */
+/** Reads a stream until it ends or contains a text. */
 async function read(reader: ReadableStreamDefaultReader<string>, until?: string): Promise<string> {
   let text = ''
   for (;;) {
@@ -23,7 +23,7 @@ async function read(reader: ReadableStreamDefaultReader<string>, until?: string)
 const eventsIn = (text: string): StoredEvent[] =>
   [...text.matchAll(/^data: (\{"seq".*|\{.*"seq":.*)$/gm)].map(([, json]) => JSON.parse(json!) as StoredEvent)
 
-/** What the HTTP interface owes to the stores beneath it. */
+/** Tests the parts of the HTTP interface that depend on the store. */
 export function httpTests(test: PresetTest): void {
   it(
     'streams a run from its beginning to its end, and nothing after that',

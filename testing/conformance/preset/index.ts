@@ -29,7 +29,7 @@ import { windowTests } from './windows.ts'
 export type { PresetConformanceOptions, PresetHarness, PresetHarnessOptions } from './rig.ts'
 
 /**
- * Registers the tests of what an application sees, which are the same for every preset.
+ * Registers the tests of a whole application. They are the same for every preset.
  *
  * @example
  * presetConformance({

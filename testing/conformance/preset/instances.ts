@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { entry, step } from './flow-workers.ts'
 import type { PresetTest } from './rig.ts'
 
-/** Who runs what. */
+/** Tests the list of instances and their workers. */
 export function instanceTests(test: PresetTest): void {
   const registered = (events: readonly { type: string }[]): number =>
     events.filter(({ type }) => type === 'worker.registered').length

@@ -5,10 +5,10 @@ import type { PresetTest } from './rig.ts'
 
 const REGION = z.enum(['EU', 'US']).transform((region) => region.toLowerCase())
 
-/** An application declares the type of its option; the suite must not, since that would be in the types of everybody. */
+/** An application declares the type of its option. The suite must not, because all users of the package would see that type. */
 const regionOf = (options: object): string => (options as { region?: string }).region ?? 'none'
 
-/** Job options that plugins and applications define. */
+/** Tests job options that plugins and applications define. */
 export function jobOptionTests(test: PresetTest): void {
   it(
     'carries an option that a plugin defines from the caller, the worker or HTTP to the handler, and refuses other values',

@@ -3,7 +3,7 @@ import { endKey, type EnqueuedJob } from '../../../kernel/index.ts'
 import { codeOf } from '../harness.ts'
 import type { PresetTest } from './rig.ts'
 
-/** The life of plain jobs, as their runs tell it. */
+/** Tests the events of plain jobs. */
 export function jobTests(test: PresetTest): void {
   it(
     'runs a job and tells it in two events',

@@ -3,7 +3,7 @@ import { codeOf } from '../harness.ts'
 import { entry, step, undo } from './flow-workers.ts'
 import type { PresetTest, Worker } from './rig.ts'
 
-/** Five steps, one after the other: each adds its letter, counts itself in the state, and keeps a part. */
+/** A flow of five steps in a row: each adds its letter, counts itself in the state, and has a sub-step. */
 function fiveSteps(parts: string[] = []): Record<string, Worker> {
   const names = ['a', 'b', 'c', 'd', 'e']
   const handlerOf = (name: string): Parameters<typeof entry>[0] => {
@@ -26,7 +26,7 @@ function fiveSteps(parts: string[] = []): Record<string, Worker> {
   )
 }
 
-/** Runs that begin with the history of others. */
+/** Tests runs that begin with the history of other runs. */
 export function lookingBackTests(test: PresetTest): void {
   it(
     'goes on from any event of a run, and ends as that did',
@@ -48,7 +48,7 @@ export function lookingBackTests(test: PresetTest): void {
         expect(told.filter(({ type }) => type === 'step.completed')).toHaveLength(5)
       }
       expect(await flow.status('fork3')).toMatchObject({ status: 'completed', tags: ['red'] })
-      // A part that is on record at that moment is not done again.
+      // A sub-step that is already recorded at that moment is not run again.
       const done = history.map(({ seq }) => history.filter((one) => one.seq <= seq && one.type === 'step.memo').length)
       expect(parts).toHaveLength(done.reduce((sum, count) => sum + 5 - count, 0))
       expect(await events(runId)).toEqual(history)

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import type { EnqueuedJob } from '../../../kernel/index.ts'
 import type { PresetTest } from './rig.ts'
 
-/** Jobs of one key: who may run, whatever happens to those that run and wait. */
+/** Tests the jobs of one concurrency key, while jobs that run or wait die or are cancelled. */
 export function permitTests(test: PresetTest): void {
   it(
     'keeps the permit of a job as long as it runs',

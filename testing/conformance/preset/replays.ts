@@ -5,7 +5,7 @@ const fails = (message: string) => (): never => {
   throw new Error(message)
 }
 
-/** What a handler that runs again finds on record: outcomes by name, failures among them. */
+/** Tests that a handler that runs again finds recorded outcomes by name, including failures. */
 export function replayTests(test: PresetTest): void {
   it(
     'finds a failure that its handler has caught, behind a wait and in the next attempt',
@@ -118,7 +118,7 @@ export function replayTests(test: PresetTest): void {
       })
       await reach(await kernel.enqueue('branches'), 'completed')
       expect(calls.slice(0, 3)).toEqual(['early', 'late', 'early'])
-      // The last two run beside each other.
+      // The last two run at the same time.
       expect(calls.slice(3).toSorted()).toEqual(['late', 'new'])
     }),
   )

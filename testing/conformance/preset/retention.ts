@@ -14,7 +14,7 @@ const RETENTION = {
   },
 }
 
-/** Sweeps by time only, and lets nothing stay for its number. */
+/** Sweeps only by time, and keeps nothing by number. */
 function sweepsBy(minAge: number): KernelConfig {
   const none = { age: 3_600_000, count: 0 }
   return {
@@ -22,7 +22,7 @@ function sweepsBy(minAge: number): KernelConfig {
   }
 }
 
-/** Forgets at once what has ended. */
+/** Removes ended jobs and runs immediately. */
 const AT_ONCE: KernelConfig = {
   retention: {
     ...{ sweepEvery: 1, sweepInterval: 20, minAge: 0 },
@@ -30,10 +30,10 @@ const AT_ONCE: KernelConfig = {
   },
 }
 
-/** And knows no ids, so that only what is on record keeps anything from running again. */
+/** Also remembers no ids, so that only recorded events prevent a second run. */
 const NOTHING_KNOWN: KernelConfig = { retention: { ...(AT_ONCE.retention as object), deduplication: 0 } }
 
-/** What is forgotten of what has ended, and what is not. */
+/** Tests which ended jobs and runs are removed, and which are kept. */
 export function retentionTests(test: PresetTest): void {
   it(
     'keeps ended runs and jobs within the bounds, and no run that is open',
@@ -61,7 +61,7 @@ export function retentionTests(test: PresetTest): void {
         return waiting + active === 0
       }
       await until('all have run', async () => (await idle('good')) && (await idle('bad')))
-      // A sweep follows every fifth end, so that many may be there beyond the bound.
+      // A sweep follows every fifth end, so a few more than the limit may exist.
       const within = (bound: number, counted: readonly number[]): boolean => counted.every((size) => size <= bound + 5)
       await until('completed ones are swept', async () => within(10, await sizes('completed', 'good')))
       await until('failed ones are swept', async () => within(3, await sizes('failed', 'bad')))
@@ -83,7 +83,7 @@ export function retentionTests(test: PresetTest): void {
       const jobs: EnqueuedJob[] = []
       for (let n = 0; n < 30; n++) jobs.push(await kernel.enqueue('good', n, { id: `good-${n}` }))
       for (const job of jobs) await reach(job, 'completed')
-      // A sweep takes completed ones first: once this one is gone, they have been looked at.
+      // A sweep checks completed jobs first. When this job is removed, they have been checked.
       const bad = await kernel.enqueue('bad')
       await until('a sweep has passed', async () => {
         const run = await kernel.port('events').runs.get(bad.runId)
@@ -140,7 +140,7 @@ export function retentionTests(test: PresetTest): void {
       const failed = new Set<string>()
       const did = (what: string, result?: unknown): unknown => (ran.push(what), result)
       const queues = new Set(['entry', 'part', 'child', 'beside'])
-      /** Fails an attempt once all that has ended is forgotten, so that the next one has only what is on record. */
+      /** Fails an attempt after all ended jobs are removed, so that the next attempt can use only recorded events. */
       const failOnceForgotten = async (what: string): Promise<void> => {
         if (failed.has(what)) return
         failed.add(what)

@@ -12,17 +12,17 @@ import { collectReports, type Harness, type HarnessOptions, type Report } from '
 import { createTime, reachState, type Time } from '../time.ts'
 
 export interface PresetHarness extends Harness {
-  /** Built from the preset, not started, without workers of its own. */
+  /** A kernel of the preset. It is not started and has no workers. */
   kernel: Kernel
   /**
-   * Makes another kernel on the same store, as another process would have. For stores that processes
-   * share; the suite closes it.
+   * Creates another kernel on the same store, like another process. Return it for stores that several processes share. The suite
+   * closes the kernel.
    */
   sibling?(): Promise<Kernel>
 }
 
 export interface PresetHarnessOptions extends HarnessOptions {
-  /** To be merged over the configuration of the harness. */
+  /** Configuration to merge over that of the harness. */
   config: KernelConfig
 }
 
@@ -31,15 +31,15 @@ export interface PresetConformanceOptions {
   create(options: PresetHarnessOptions): Promise<PresetHarness>
 }
 
-/** One application for one test. Workers listen on a queue of their own unless their config says otherwise. */
+/** The fixture of a test of a preset. By default, each worker has its own queue. */
 interface PresetRig extends Time {
   kernel: Kernel
   reports: readonly Report[]
-  /** A kernel as in another process, where several share a store; else the same one. */
+  /** Returns another kernel on the same store, or the same kernel if processes cannot share the store. */
   sibling(): Promise<Kernel>
   /** Registers workers by id and starts the kernel. */
   start(workers: Readonly<Record<string, Worker>>): Promise<void>
-  /** Waits until a job is in a state, and answers it. */
+  /** Waits until a job is in a state, and returns it. */
   reach(job: Pick<EnqueuedJob, 'queue' | 'id'>, state: JobState): Promise<JobRecord>
   /** Waits for an event of a run by its key. */
   event(runId: string, key: string): Promise<StoredEvent>
@@ -55,11 +55,11 @@ const NO_HOUSEKEEPING: KernelConfig = {
   registry: { dirs: [] },
   abortGrace: 20,
   flow: { checkInterval: 0 },
-  // A slow store is not what these tests are about.
+  // These tests must pass on a slow store.
   setupTimeout: 120_000,
 }
 
-/** Makes the body of a test: a rig of its own, closed whatever happens. */
+/** Creates the body of a test with its own fixture, which is closed even if the test fails. */
 export function presetTest(create: PresetConformanceOptions['create']): PresetTest {
   return (test, config = {}) =>
     async () => {

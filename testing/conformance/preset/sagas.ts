@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { entry, step, undo } from './flow-workers.ts'
 import type { PresetTest } from './rig.ts'
 
-/** What becomes of runs whose steps fail, and of runs that others wait for. */
+/** Tests runs whose steps fail, and runs that other runs wait for. */
 export function sagaTests(test: PresetTest): void {
   it(
     'undoes what was completed, the last first, when a step fails that asks for it',

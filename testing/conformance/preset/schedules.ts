@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import type { PresetTest } from './rig.ts'
 
-/** Starts by time. Moments are short, and how many pass is left open: what counts is that each starts once. */
+/** Tests scheduled starts. The intervals are short, and the tests do not depend on how many pass, only on each starting once. */
 export function scheduleTests(test: PresetTest): void {
   it(
     'starts a worker once for each moment, which names the job',
@@ -50,7 +50,7 @@ export function scheduleTests(test: PresetTest): void {
       })
       await kernel.schedule('busy', { every: 100, worker: 'busy', overlap: 'skip' })
       await until('it works', () => began.length > 0)
-      // One that ticks just as often shows that moments pass.
+      // Another schedule with the same interval shows that time passes.
       let passed = 0
       const stop = kernel.port('queue').on('w', 'completed', () => void passed++)
       await kernel.schedule('beside', { every: 100, worker: 'w' })

@@ -8,7 +8,7 @@ interface Moment {
   state: object
 }
 
-/** State that is derived from events, now and then. */
+/** Tests state that is derived from events, at present and at earlier moments. */
 export function stateTests(test: PresetTest): void {
   it(
     'tells the state of a run at any seq and any moment, as it was at that time',

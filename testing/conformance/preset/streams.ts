@@ -4,7 +4,7 @@ import { isQueueError, type Kernel, type StreamMessage } from '../../../kernel/i
 import { codeOf } from '../harness.ts'
 import type { PresetTest } from './rig.ts'
 
-/** Follows a run, or everything, and remembers. */
+/** Subscribes to a run or to everything, and collects the events. */
 async function watch(kernel: Kernel, stream: string, after?: number | string) {
   const types: string[] = []
   const seqs: number[] = []
@@ -30,7 +30,7 @@ async function watch(kernel: Kernel, stream: string, after?: number | string) {
 const said = (messages: readonly StreamMessage[]): unknown[] =>
   messages.map(({ data }) => (data as { data?: unknown }).data)
 
-/** What those who watch a run see of it. */
+/** Tests what subscribers of a run receive. */
 export function streamTests(test: PresetTest): void {
   it(
     'replays a run and goes on with what happens, each event once, whenever somebody joins',

@@ -4,7 +4,7 @@ import type { PresetTest } from './rig.ts'
 
 type Wait = Parameters<RunContext['step']['wait']>[1]
 
-/** Parts of a handler that are done once, and waits inside it. */
+/** Tests sub-steps, which run once, and waits inside a handler. */
 export function subStepTests(test: PresetTest): void {
   it(
     'sleeps in no process and goes on where it left off',

@@ -6,7 +6,7 @@ import type { Handler, PresetTest, Worker } from './rig.ts'
 
 const entry = (handler: Handler): Worker => [{ flow: { name: 'f', role: 'entry' } }, handler]
 
-/** What starts flows and workers from outside. */
+/** Tests triggers, which start flows and workers from outside. */
 export function triggerTests(test: PresetTest): void {
   it(
     'starts flows and workers, each with what its filter and transform make of the payload',
@@ -224,7 +224,7 @@ export function triggerTests(test: PresetTest): void {
       expect((await streams.newest('counted', 3)).map(({ seq }) => seq)).toEqual([60, 59, 58])
       expect(await streams.newest('other', 3)).toEqual([])
       expect(await codeOf(() => kernel.port('events').read('counted', { after: 30 }))).toBe('EVENTS_TRIMMED')
-      // One that keeps less, as after a change, still reads what there is.
+      // A stream with a smaller bound, for example after a change of the configuration, still reads the stored events.
       expect((await createBoundedStream(kernel, 50).newest('counted', 50)).length).toBeGreaterThan(0)
     }),
   )

@@ -7,7 +7,7 @@ import { readHistory } from '../../../plugins/observability/lib/history.ts'
 import { codeOf } from '../harness.ts'
 import type { PresetTest } from './rig.ts'
 
-/** Once there were cities, today there are addresses. */
+/** Upcasts the state key `city` of an older version to the current key `address`. */
 function address(event: StoredEvent) {
   const { key, value } = event.data as { key: string; value: unknown }
   return key === 'city' ? { ...event, data: { key: 'address', value: { city: value } } } : event
@@ -16,7 +16,7 @@ function address(event: StoredEvent) {
 const split = (event: StoredEvent) =>
   (event.data as string[]).map((value) => ({ ...event, type: 'state.set', data: { key: value, value: true } }))
 
-/** Events that older versions of an application have written. */
+/** Tests events that older versions of an application have written. */
 export function upcastTests(test: PresetTest): void {
   const old = [
     { type: 'state.set', data: { key: 'city', value: 'Ulm' } },

@@ -5,7 +5,7 @@ import { codeOf } from '../harness.ts'
 import { entry, step } from './flow-workers.ts'
 import type { Handler, PresetTest } from './rig.ts'
 
-/** Steps that wait before or after their handler. */
+/** Tests steps that wait before or after their handler. */
 export function waitTests(test: PresetTest): void {
   const webhooks = { webhooks: { baseUrl: 'https://example.com/_queue/' } }
 
@@ -35,7 +35,7 @@ export function waitTests(test: PresetTest): void {
       const { result } = (await event(runId, 'end')).data as { result: number }
       const { ts, data } = (await events(runId)).find(({ type }) => type === 'step.awaiting')!
       const { at } = (data as { parts: [{ at: number }] }).parts[0]
-      // A second may have ended between the start and the wait; from the wait on it is the next one.
+      // A second may end between the start and the wait. From the wait on, the next second counts.
       expect(at % 1000).toBe(0)
       expect(at).toBeGreaterThan(begun)
       expect(at - ts).toBeLessThanOrEqual(1000)

@@ -2,10 +2,10 @@ import { expect, it } from 'vitest'
 import { codeOf } from '../harness.ts'
 import type { PresetTest } from './rig.ts'
 
-/** Ends in the year 2286, so that no test meets the end of a period. */
+/** A period that ends in the year 2286, so that no test reaches its end. */
 const LONG = 10_000_000_000_000
 
-/** Jobs of one key that become fewer: held back, or dropped. */
+/** Tests debounced and throttled jobs of one key: held back or dropped. */
 export function windowTests(test: PresetTest): void {
   it(
     'runs one job with the newest data once no more come',
@@ -38,11 +38,11 @@ export function windowTests(test: PresetTest): void {
         answers.push(await kernel.enqueue('w', answers.length))
       }
       await reach(first, 'completed')
-      // Of all that came into the window the last.
+      // Only the last job of the window runs.
       expect(await kernel.result(first)).toBe(answers.length - 2)
       const told = await types(first.runId)
       expect(told.filter((type) => type === 'debounce.call')).toHaveLength(answers.length - 1)
-      // It looked, and there was no silence.
+      // The window was checked, and jobs were still arriving.
       expect(told).toContain('step.deferred')
       expect(await kernel.cancel(answers.at(-1)!)).toBe(true)
     }),
@@ -160,7 +160,7 @@ export function windowTests(test: PresetTest): void {
       const [first, second] = await Promise.all([kernel.enqueue('w', 1), kernel.enqueue('w', 2)])
       expect(second).toEqual({ ...first, deduplicated: true })
       await reach(first, 'completed')
-      // The period outlives the job.
+      // The period continues after the job has ended.
       await kernel.port('queue').remove('w', first.id)
       expect(await kernel.enqueue('w', 3)).toEqual({ ...first, deduplicated: true })
       const own = { throttle: { period: LONG, key: 'k' } }

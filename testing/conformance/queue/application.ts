@@ -6,7 +6,7 @@ import { worker, type QueueTest } from './rig.ts'
 const typesOf = async (kernel: Kernel, runId: string): Promise<string[]> =>
   (await kernel.port('events').read(runId)).map(({ type }) => type)
 
-/** What an application does with its jobs, through a kernel over the adapter. */
+/** Tests jobs of an application, through a kernel on the adapter. */
 export function applicationTests(test: QueueTest): void {
   it(
     'cancels a job that waits, once',
@@ -97,7 +97,7 @@ export function applicationTests(test: QueueTest): void {
   )
 
   it(
-    'queues none of many jobs when one is refused',
+    'enqueues no job of a batch if one is rejected',
     test(async ({ kernel, queue }) => {
       const app = await kernel([worker(() => {})])
       const call = (): Promise<unknown> =>

@@ -3,10 +3,10 @@ import type { QueueError } from '../../../kernel/index.ts'
 import { codeOf } from '../harness.ts'
 import { worker, type QueueTest } from './rig.ts'
 
-/** Attempts, their waits and their time limits, through a kernel over the adapter. */
+/** Tests attempts, their backoff and their timeouts, through a kernel on the adapter. */
 export function attemptTests(test: QueueTest): void {
   it(
-    'tries as often as told, with a fixed wait in between, and then has failed',
+    'makes the configured number of attempts with a fixed wait, and then fails',
     test(async ({ kernel, reach, now }) => {
       const tries: { at: number; attempt: number; claim: number }[] = []
       const app = await kernel([
@@ -87,7 +87,7 @@ export function attemptTests(test: QueueTest): void {
   )
 
   it(
-    'runs a retried job with all its attempts, and answers its new result',
+    'runs a retried job with all its attempts, and returns its new result',
     test(async ({ kernel, reach }) => {
       let broken = true
       const app = await kernel([
@@ -109,7 +109,7 @@ export function attemptTests(test: QueueTest): void {
   )
 
   it(
-    'fails an attempt that takes too long and tells its signal',
+    'fails an attempt that takes too long and aborts its signal',
     test(async ({ kernel, reach }) => {
       const reasons: unknown[] = []
       const app = await kernel([

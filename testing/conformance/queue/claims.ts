@@ -3,7 +3,7 @@ import type { QueueCapability } from '../../../kernel/index.ts'
 import { codeOf } from '../harness.ts'
 import { completed, failed, type QueueTest } from './rig.ts'
 
-/** What becomes of a claimed job, by its settlement. */
+/** Tests what each settlement does with a claimed job. */
 export function claimTests(test: QueueTest, capabilities: Readonly<Record<QueueCapability, boolean>>): void {
   it(
     'hands out a job as active, counted and dated',
@@ -67,7 +67,7 @@ export function claimTests(test: QueueTest, capabilities: Readonly<Record<QueueC
   )
 
   it(
-    'keeps a state that the log has decided, with what the job ended in',
+    'keeps a state that the log has decided, with the result or error',
     test(async ({ add, work, reach }) => {
       const error = { name: 'Error', message: 'broken', code: 'E_BROKEN' }
       const ends = {
@@ -177,7 +177,7 @@ export function claimTests(test: QueueTest, capabilities: Readonly<Record<QueueC
 
 function withProgress(test: QueueTest): void {
   it(
-    'keeps progress with the job and tells listeners',
+    'stores progress with the job and notifies listeners',
     test(async ({ queue, add, work, reach, get, until }) => {
       const gate = Promise.withResolvers<void>()
       const told: (number | undefined)[] = []
@@ -199,7 +199,7 @@ function withProgress(test: QueueTest): void {
 
 function withoutProgress(test: QueueTest): void {
   it(
-    'refuses progress, which it does not declare',
+    'rejects progress, which it does not declare',
     test(async ({ add, work, reach }) => {
       await work(async ({ lease }) => completed(await codeOf(() => lease.progress(0.5))))
       await add({ id: 'a' })

@@ -10,7 +10,7 @@ class Money {
 const cycle: Record<string, unknown> = {}
 cycle.self = { again: cycle }
 
-/** What is refused, and where it sits. */
+/** Rejected values, by description, with the path of the rejected part. */
 const REFUSED: readonly [what: string, data: unknown, path: string[]][] = [
   ['a function', () => {}, []],
   ['a function inside', { on: { click() {} } }, ['on', 'click']],
@@ -21,7 +21,7 @@ const REFUSED: readonly [what: string, data: unknown, path: string[]][] = [
   ['an Error', { error: new Error('boom') }, ['error']],
 ]
 
-/** What goes in comes out, and nobody shares it. */
+/** Tests that data is returned unchanged, and that no caller shares objects with the store. */
 export function dataTests(test: QueueTest): void {
   for (const [what, data] of Object.entries(TRAVELS)) {
     it(
@@ -58,7 +58,7 @@ export function dataTests(test: QueueTest): void {
   }
 
   it(
-    'refuses a cycle',
+    'rejects a cycle',
     test(async ({ queue, draft }) => {
       const error = await errorOf(() => queue.enqueue(draft({ data: cycle })))
       expect(error?.code).toBe('VALUE_UNSUPPORTED')
@@ -67,7 +67,7 @@ export function dataTests(test: QueueTest): void {
   )
 
   it(
-    'refuses what is larger than the payload limit, however it is made up',
+    'rejects data larger than the payload limit, independent of its structure',
     test(async ({ queue, draft }) => {
       const size = 2 * 1024 * 1024
       const payloads = ['x'.repeat(size), { text: 'x'.repeat(size) }, new Uint8Array(size), Array(size).fill(1)]
@@ -79,7 +79,7 @@ export function dataTests(test: QueueTest): void {
   )
 
   it(
-    'keeps a job apart from what its caller does to the data and options later',
+    'keeps a job independent of later changes to its data and options',
     test(async ({ queue, draft, get }) => {
       const data = { list: [1], at: new Date(0), bytes: new Uint8Array([1]) }
       const backoff = { type: 'fixed' as const, delay: 10 }
@@ -97,7 +97,7 @@ export function dataTests(test: QueueTest): void {
   )
 
   it(
-    'gives each claim data of its own',
+    'gives each claim its own copy of the data',
     test(async ({ add, work, reach, now }) => {
       const seen: unknown[] = []
       await work(({ job }) => {
@@ -114,7 +114,7 @@ export function dataTests(test: QueueTest): void {
   )
 
   it(
-    'keeps a job apart from what is done to the answers it gives',
+    'keeps a job independent of changes to the records it returns',
     test(async ({ queue, add, get, work, reach }) => {
       const result = { list: [1] }
       await work(() => completed(result))

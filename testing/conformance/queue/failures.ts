@@ -3,7 +3,7 @@ import type { JobRecord } from '../../../kernel/index.ts'
 import { hostileErrors } from '../hostile-errors.ts'
 import { completed, worker, type QueueTest } from './rig.ts'
 
-/** What cannot be stored ends all the same, and nothing is repeated without a bound. */
+/** Tests that a job ends even if its outcome cannot be stored, and that nothing is repeated forever. */
 export function failureTests(test: QueueTest, { shared }: { shared: boolean }): void {
   for (const [what, makeError] of Object.entries(hostileErrors)) {
     it(
@@ -29,7 +29,7 @@ export function failureTests(test: QueueTest, { shared }: { shared: boolean }): 
   }
 
   it(
-    'fails an attempt whose result throws when it is read, and leaves its neighbours alone',
+    'fails an attempt whose result throws when it is read, without an effect on other jobs',
     test(async ({ kernel, reach }) => {
       const hostile = (): object => ({
         get value() {
@@ -50,7 +50,7 @@ export function failureTests(test: QueueTest, { shared }: { shared: boolean }): 
   )
 
   it(
-    'ends a job whose end the log refuses for good, with a smaller error or with none',
+    'ends a job whose outcome the log permanently rejects, with a smaller error or without one',
     test(async ({ kernel, reach, reports }) => {
       const app = await kernel(
         [
@@ -70,7 +70,7 @@ export function failureTests(test: QueueTest, { shared }: { shared: boolean }): 
   )
 
   it(
-    'gives up a job whose end can never be logged, a little later each time, and says so',
+    'retries a job whose outcome can never be logged with growing pauses, and reports it',
     test(async ({ kernel, reach, reports }) => {
       let ran = 0
       const app = await kernel([worker(() => void ran++)], { maxCrashes: 2 })
@@ -88,7 +88,7 @@ export function failureTests(test: QueueTest, { shared }: { shared: boolean }): 
   )
 
   it(
-    'counts a job that came back without an end',
+    'counts a crash for a job that returned without an outcome',
     test(async ({ add, work, reach, now }) => {
       const seen: Pick<JobRecord, 'crashes' | 'attemptsMade'>[] = []
       await work(({ job: { crashes, attemptsMade } }) => {
@@ -105,10 +105,10 @@ export function failureTests(test: QueueTest, { shared }: { shared: boolean }): 
   lapses[shared ? 'shared' : 'alone'](test)
 }
 
-/** Where several processes share a queue, a lease may lapse although its process lives. */
+/** If several processes share a queue, a lease may expire although its process is alive. */
 function lapseTests(test: QueueTest): void {
   it(
-    'takes back the crash of a job whose process lives, and counts it apart',
+    'reverts the crash of a job whose process is alive, and counts a lapse',
     test(async ({ add, work, now, get, until }) => {
       const seen = await work(({ job }) =>
         job.crashes === 0 ? { type: 'defer', runAt: now(), crashed: true } : { type: 'lost' },

@@ -5,10 +5,10 @@ import { completed, failed, type QueueTest } from './rig.ts'
 const ALL = { outcome: 'completed', endedBefore: 0, keep: 0 } as const satisfies CleanPolicy
 const HOUR = 3_600_000
 
-/** Ids that callers gave outlive their jobs. */
+/** Tests that ids chosen by callers are remembered after their jobs were removed. */
 export function forgottenTests(test: QueueTest): void {
   it(
-    'knows an id that a caller gave as long as it is told to, though its job is forgotten',
+    'remembers an id that a caller chose for the configured time after its job was removed',
     test(async ({ queue, add, draft, work, reach, get, heard }) => {
       const claims = await work(({ job }) => (job.id === 'bad' ? failed() : completed()))
       const step: JobFlow = { name: 'f', step: 's', cause: 'c' }
@@ -57,7 +57,7 @@ export function forgottenTests(test: QueueTest): void {
         { id: 'given', runId: 'run-given', deduplicated: false },
       ])
       await reach('new', 'completed')
-      // One whose id nobody gave is free with its job, and so is the step of a flow, which is on record in its run.
+      // A generated id is free when its job is removed. So is the id of a flow step, because the events of its run contain it.
       for (const id of ['made', 'step'])
         expect(await add({ id, runId: 'second' })).toMatchObject({ deduplicated: false })
       await reach('step', 'completed')
@@ -67,7 +67,7 @@ export function forgottenTests(test: QueueTest): void {
   )
 
   it(
-    'frees the id of a forgotten job when it is removed, and when its time is over',
+    'frees a remembered id when it is removed, and when its time is over',
     test(async ({ queue, add, work, reach, elapse }) => {
       await work(() => completed())
       const forget = async (id: string, rememberFor: number): Promise<void> => {
@@ -88,7 +88,7 @@ export function forgottenTests(test: QueueTest): void {
       expect(await add({ id: 'late', runId: 'new' })).toMatchObject({ runId: 'new', deduplicated: false })
       await reach('late', 'completed')
 
-      // Known anew after its second end.
+      // The id is remembered again after its second end.
       await queue.clean({ ...ALL, rememberFor: HOUR })
       expect(await add({ id: 'late' })).toMatchObject({ runId: 'new', deduplicated: true })
     }),

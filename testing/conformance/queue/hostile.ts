@@ -4,7 +4,7 @@ import { BAD_COUNTS, BAD_MOMENTS, BAD_PRIORITIES, BAD_TEXTS } from '../hostile.t
 import { hostileRounds, picker } from '../random.ts'
 import { completed, type QueueTest } from './rig.ts'
 
-/** A job that no store has to take. It goes to a queue that nobody works on. */
+/** Returns a job that a store may reject. It goes to a queue without a worker. */
 function hostileJob(random: () => number): Partial<JobDraft> {
   const pick = picker(random)
   const text = pick(BAD_TEXTS) as string
@@ -27,7 +27,7 @@ function hostileJob(random: () => number): Partial<JobDraft> {
   ])
 }
 
-/** How a job may end that no store has to take. */
+/** Returns an outcome that a store may reject. */
 function hostileEnd(random: () => number): Settlement {
   const pick = picker(random)
   const text = pick(BAD_TEXTS.filter((bad) => typeof bad === 'string'))
@@ -42,10 +42,10 @@ function hostileEnd(random: () => number): Settlement {
   ])
 }
 
-/** Jobs that are stored together, or settled together, share a call to the store, and nothing else. */
+/** Jobs that are stored or settled together share a call to the store, but must not affect each other. */
 export function hostileTests(test: QueueTest): void {
   it(
-    'stores innocent jobs beside those it refuses, and runs each once',
+    'stores valid jobs next to rejected ones, and runs each once',
     test(async ({ draft, queue, work, until }) => {
       const claims = await work(() => completed(), { concurrency: 5 })
       const wanted: string[] = []
@@ -71,7 +71,7 @@ export function hostileTests(test: QueueTest): void {
   )
 
   it(
-    'settles innocent jobs beside those whose end it refuses, which end too',
+    'settles valid jobs next to jobs whose outcome it rejects, which end as well',
     test(async ({ add, queue, work, until }) => {
       let jobs = 0
       const ends = new Map<string, Settlement>()

@@ -17,8 +17,8 @@ import { workerTests } from './workers.ts'
 export type { QueueConformanceOptions, QueueHarness, QueueHarnessOptions } from './rig.ts'
 
 /**
- * Registers the tests that every queue adapter passes: `QueueProvider` and `WorkerManager` by
- * themselves, and what an application does with them through a kernel.
+ * Registers the tests that every queue adapter passes. They test `QueueProvider` and `WorkerManager` directly, and through a
+ * kernel.
  *
  * @example
  * queueConformance({

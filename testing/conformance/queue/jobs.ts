@@ -5,10 +5,10 @@ import { completed, failed, type QueueTest } from './rig.ts'
 
 const NONE: Record<JobState, number> = { waiting: 0, delayed: 0, active: 0, completed: 0, failed: 0, cancelled: 0 }
 
-/** Storing, finding, counting and forgetting jobs. */
+/** Tests how jobs are stored, found, counted and removed. */
 export function jobTests(test: QueueTest): void {
   it(
-    'stores a job and answers it by its id',
+    'stores a job and returns it by its id',
     test(async ({ queue, add, draft, get }) => {
       const job = draft({ id: 'a', data: { n: 1 }, options: { attempts: 3 }, priority: 0 })
       expect(await queue.enqueue(job)).toEqual({ id: 'a', runId: 'run-a', deduplicated: false })
@@ -19,7 +19,7 @@ export function jobTests(test: QueueTest): void {
   )
 
   it(
-    'knows nothing of jobs and queues that are not there',
+    'returns nothing for jobs and queues that do not exist',
     test(async ({ queue }) => {
       expect(await queue.getJob('q', 'a')).toBeUndefined()
       expect(await queue.getJobCounts('q')).toEqual(NONE)
@@ -35,7 +35,7 @@ export function jobTests(test: QueueTest): void {
   )
 
   it(
-    'names the queues that hold jobs or have a consumer',
+    'lists the queues that have jobs or a consumer',
     test(async ({ queue, add, work }) => {
       await add({ id: 'a', queue: 'holds' })
       await work(() => completed(), { queue: 'consumes' })
@@ -79,7 +79,7 @@ export function jobTests(test: QueueTest): void {
   )
 
   it(
-    'lists a hundred jobs unless told otherwise',
+    'lists a hundred jobs by default',
     test(async ({ queue, draft }) => {
       await queue.enqueueMany(Array.from({ length: 101 }, () => draft()))
       expect(await queue.getJobs()).toHaveLength(100)
@@ -113,7 +113,7 @@ export function jobTests(test: QueueTest): void {
   )
 
   it(
-    'adds an id once in a queue, whatever has become of its job',
+    'adds an id once in a queue, independent of the state of its job',
     test(async ({ queue, add, reach, work, get }) => {
       await add({ id: 'a', data: 'first' })
       const again = { id: 'a', runId: 'run-a', deduplicated: true }
@@ -131,7 +131,7 @@ export function jobTests(test: QueueTest): void {
   )
 
   it(
-    'adds an id once when many ask at the same time',
+    'adds an id once if it is enqueued many times at the same time',
     test(async ({ queue, add }) => {
       const receipts = await Promise.all(
         Array.from({ length: 20 }, (_, index) => add({ id: 'a', runId: `run-${index}` })),
@@ -162,7 +162,7 @@ export function jobTests(test: QueueTest): void {
   )
 
   it(
-    'adds none of many when one is refused',
+    'adds no job of a batch if one is rejected',
     test(async ({ queue, draft, heard }) => {
       const drafts = [draft({ queue: 'one' }), draft({ queue: 'two', data: () => {} }), draft({ queue: 'one' })]
       expect(await codeOf(() => queue.enqueueMany(drafts))).toBe('VALUE_UNSUPPORTED')
@@ -172,7 +172,7 @@ export function jobTests(test: QueueTest): void {
   )
 
   it(
-    'forgets a job that is not active, and its id',
+    'removes a job that is not active, and frees its id',
     test(async ({ queue, add, work, reach }) => {
       await add({ id: 'waits' })
       await add({ id: 'stays' })
@@ -189,7 +189,7 @@ export function jobTests(test: QueueTest): void {
   )
 
   it(
-    'refuses to forget an active job',
+    'rejects the removal of an active job',
     test(async ({ queue, add, work, reach }) => {
       const gate = Promise.withResolvers<void>()
       await work(() => gate.promise.then(() => completed()))
@@ -202,7 +202,7 @@ export function jobTests(test: QueueTest): void {
   )
 
   it(
-    'forgets ended jobs by age and number, each outcome on its own',
+    'removes ended jobs by age and number, for each outcome separately',
     test(async ({ queue, add, work, reach, elapse, now }) => {
       await work(({ job }) => (job.name === 'bad' ? failed() : completed()))
       const ended = async (id: string, name: string): Promise<void> => {
@@ -251,7 +251,7 @@ export function jobTests(test: QueueTest): void {
   )
 
   it(
-    'forgets no job by number that ended at or after a moment, in any queue',
+    'removes no job by number that ended at or after a moment, in any queue',
     test(async ({ queue, add, work, reach, elapse, now }) => {
       await work(() => completed())
       await work(() => completed(), { queue: 'other' })

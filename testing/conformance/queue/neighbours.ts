@@ -4,10 +4,10 @@ import { completed, type QueueTest } from './rig.ts'
 
 const MOMENTS = BAD_MOMENTS.filter((moment) => typeof moment === 'number')
 
-/** What one job does wrong is no concern of those that are stored beside it. */
+/** An invalid job must not affect the jobs that are stored with it. */
 export function neighbourTests(test: QueueTest): void {
   it(
-    'runs a job again that is to run at no moment, and the others as ever',
+    'runs a job again whose due time is invalid, without an effect on other jobs',
     test(async ({ add, work, reach, now, reports }) => {
       const claims = await work(
         ({ job }) => {
@@ -32,7 +32,7 @@ export function neighbourTests(test: QueueTest): void {
         for (const kind of ['defer', 'retry'])
           expect(await reach(`${kind}-${index}`, 'completed')).toMatchObject({ claims: 2 })
       }
-      // Neither without end nor without rest.
+      // It does not run forever, and there is a pause between its runs.
       const again = claims.filter(({ job }) => job.claims > 1)
       expect(again.every(({ at }) => at - start >= 100)).toBe(true)
       expect(claims.filter(({ job }) => innocent.includes(job.id))).toHaveLength(MOMENTS.length)
@@ -41,7 +41,7 @@ export function neighbourTests(test: QueueTest): void {
   )
 
   it(
-    'refuses a job whose id, moment or priority no store can keep, and stores the others',
+    'rejects a job with an invalid id, moment or priority, and stores the others',
     test(async ({ queue, draft }) => {
       const bad = [
         draft({ id: 7 as unknown as string }),
@@ -58,7 +58,7 @@ export function neighbourTests(test: QueueTest): void {
   )
 
   it(
-    'finds jobs far down a list of several states, and none behind its end',
+    'finds jobs at a large offset over several states, and none after the end',
     test(async ({ queue, draft, now }) => {
       const start = now()
       const late = (index: number): number => (index % 3 === 0 ? start + 3_600_000 : start + index)

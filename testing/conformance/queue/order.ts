@@ -5,10 +5,10 @@ import { completed, failed, worker, type Claim, type QueueTest } from './rig.ts'
 
 const idsOf = (claims: readonly Claim[]): string[] => claims.map(({ job }) => job.id)
 
-/** Which job is handed out next, and when. */
+/** Tests which job is claimed next, and when. */
 export function orderTests(test: QueueTest, capabilities: Readonly<Record<QueueCapability, boolean>>): void {
   it(
-    'hands out jobs in the order of arrival, also those that arrive together',
+    'starts jobs in the order of arrival, including those of a batch',
     test(async ({ queue, add, draft, work, reach }) => {
       await add({ id: 'a' })
       await queue.enqueueMany(['b', 'c', 'd'].map((id) => draft({ id })))
@@ -20,7 +20,7 @@ export function orderTests(test: QueueTest, capabilities: Readonly<Record<QueueC
   )
 
   it(
-    'claims nothing while paused, and goes on when resumed',
+    'claims nothing while paused, and continues when resumed',
     test(async ({ queue, add, work, reach, heard }) => {
       const claims = await work(() => completed())
       await queue.pause('q')
@@ -42,7 +42,7 @@ export function orderTests(test: QueueTest, capabilities: Readonly<Record<QueueC
   )
 
   it(
-    'lets running jobs end while paused, and keeps its pause without a consumer',
+    'lets running jobs end while paused, and stays paused without a consumer',
     test(async ({ queue, workers, add, work, reach }) => {
       const gate = Promise.withResolvers<void>()
       await work(() => gate.promise.then(() => completed()))
@@ -63,7 +63,7 @@ export function orderTests(test: QueueTest, capabilities: Readonly<Record<QueueC
   )
 
   it(
-    'cancels a job that waits, which then never runs',
+    'cancels a waiting job, which then never runs',
     test(async ({ queue, add, work, reach, heard }) => {
       await add({ id: 'a' })
       await add({ id: 'b' })
@@ -92,7 +92,7 @@ export function orderTests(test: QueueTest, capabilities: Readonly<Record<QueueC
   )
 
   it(
-    'queues failed and cancelled jobs again with all their attempts',
+    'retries failed and cancelled jobs with all their attempts',
     test(async ({ queue, add, work, reach }) => {
       const claims = await work(({ job }) => (job.round === 0 ? failed() : completed('ok')))
       await add({ id: 'failed', options: { attempts: 2 } })
@@ -137,7 +137,7 @@ export function orderTests(test: QueueTest, capabilities: Readonly<Record<QueueC
 
 function withoutTransaction(test: QueueTest): void {
   it(
-    'refuses the option "db", which it does not declare',
+    'rejects the option "db", which it does not declare',
     test(async ({ kernel, queue }) => {
       const app = await kernel([{ id: 'w', handler: () => {} }])
       const db = { query: () => Promise.resolve({ rows: [] }) }
@@ -149,7 +149,7 @@ function withoutTransaction(test: QueueTest): void {
 
 function withPriority(test: QueueTest): void {
   it(
-    'hands out the most urgent job first, then by arrival',
+    'starts the job of the highest priority first, then by arrival',
     test(async ({ add, work, reach }) => {
       const priorities = { a: 0, b: 5, c: -3, d: 5, e: 0.5, f: 1000 }
       for (const [id, priority] of Object.entries(priorities)) await add({ id, priority })
@@ -160,7 +160,7 @@ function withPriority(test: QueueTest): void {
   )
 
   it(
-    'lets an urgent job overtake those that wait already',
+    'lets a job of higher priority overtake waiting jobs',
     test(async ({ add, work, reach }) => {
       const gate = Promise.withResolvers<void>()
       const claims = await work(async ({ job }) => {
@@ -180,7 +180,7 @@ function withPriority(test: QueueTest): void {
 
 function withoutPriority(test: QueueTest): void {
   it(
-    'refuses the option "priority", which it does not declare',
+    'rejects the option "priority", which it does not declare',
     test(async ({ kernel }) => {
       const app = await kernel([{ id: 'w', handler: () => {} }])
       expect(await codeOf(() => app.enqueue('w', null, { priority: 1 }))).toBe('OPTION_UNSUPPORTED')
@@ -190,7 +190,7 @@ function withoutPriority(test: QueueTest): void {
 
 function withDelay(test: QueueTest): void {
   it(
-    'hands out delayed jobs when they are due and not before, the earliest first',
+    'starts delayed jobs when they are due and not earlier, the earliest first',
     test(async ({ add, work, reach, now }) => {
       const start = now()
       const claims = await work(() => completed())
@@ -206,7 +206,7 @@ function withDelay(test: QueueTest): void {
   )
 
   it(
-    'hands out jobs that fall due together in the order of arrival',
+    'starts jobs that are due together in the order of arrival',
     test(async ({ add, work, reach, now }) => {
       const due = now() + 250
       const ids = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']
@@ -248,7 +248,7 @@ function withDelay(test: QueueTest): void {
   )
 
   it(
-    'takes a delay longer than a timer can',
+    'accepts a delay longer than the limit of a timer',
     test(async ({ add, work, reach, now, get }) => {
       const claims = await work(() => completed())
       await add({ id: 'far', runAt: now() + 2 ** 31 + 1000 })
@@ -273,7 +273,7 @@ function withDelay(test: QueueTest): void {
   )
 
   it(
-    'does not promote a job that waits already',
+    'does not promote a waiting job',
     test(async ({ queue, add }) => {
       await add({ id: 'a' })
       expect(await queue.promote('q', 'a')).toBe(false)
@@ -283,7 +283,7 @@ function withDelay(test: QueueTest): void {
 
 function withoutDelay(test: QueueTest): void {
   it(
-    'refuses the option "delay", which it does not declare',
+    'rejects the option "delay", which it does not declare',
     test(async ({ kernel }) => {
       const app = await kernel([{ id: 'w', handler: () => {} }])
       expect(await codeOf(() => app.enqueue('w', null, { delay: 1000 }))).toBe('OPTION_UNSUPPORTED')

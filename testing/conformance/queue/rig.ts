@@ -26,12 +26,12 @@ import { createTime, reachState, type Time } from '../time.ts'
 export interface QueueHarness extends Harness {
   queue: QueueProvider
   workers: WorkerManager
-  /** Default: counters in memory. */
+  /** Default: limits in memory. */
   limits?: Limits
 }
 
 export interface QueueHarnessOptions extends HarnessOptions {
-  /** Given where the adapter declares it. */
+  /** Passed if the adapter declares this capability. */
   maxQueueSize?: number
 }
 
@@ -43,7 +43,7 @@ export interface QueueConformanceOptions {
 export interface Claim {
   job: Readonly<JobRecord>
   lease: Lease
-  /** When it was handed out. */
+  /** When the job was claimed. */
   at: number
 }
 
@@ -53,24 +53,24 @@ interface Heard {
   id: string | undefined
 }
 
-/** One queue adapter for one test. Jobs go to queue `q` under the name `work` unless said otherwise. */
+/** The fixture of a test of a queue adapter. By default, jobs go to the queue `q` with the name `work`. */
 export interface QueueRig extends Time {
   queue: QueueProvider
   workers: WorkerManager
   reports: readonly Report[]
-  /** What `on('*', '*')` told, in order. */
+  /** The events that `on('*', '*')` received, in order. */
   heard: readonly Heard[]
   draft(job?: Partial<JobDraft>): JobDraft
   add(job?: Partial<JobDraft>): Promise<EnqueueReceipt>
   get(id: string, queue?: string): Promise<JobRecord>
-  /** Registers a worker whose jobs end as told. Answers what it was handed, in order. */
+  /** Registers a worker whose jobs end with the settlements of `settle`. Returns its claims, in order. */
   work(
     settle: (claim: Claim) => MaybePromise<Settlement>,
     worker?: { queue?: string; name?: string; concurrency?: number },
   ): Promise<Claim[]>
-  /** Waits until a job is in a state, and answers it. */
+  /** Waits until a job is in a state, and returns it. */
   reach(id: string, state: JobState, queue?: string): Promise<JobRecord>
-  /** A started kernel over the adapter, with everything else in memory. */
+  /** Starts a kernel on the adapter under test. Everything else is in memory. */
   kernel(workers: readonly WorkerInput[], config?: KernelConfig): Promise<Kernel>
 }
 
@@ -79,7 +79,7 @@ export type QueueTest = (
   options?: { maxQueueSize?: number },
 ) => () => Promise<void>
 
-/** Makes the body of a test: a rig of its own, closed whatever happens. */
+/** Creates the body of a test with its own fixture, which is closed even if the test fails. */
 export function queueTest(create: QueueConformanceOptions['create']): QueueTest {
   return (test, options) => async () => {
     const { rig, close } = await openRig(create, options)
@@ -91,7 +91,7 @@ export function queueTest(create: QueueConformanceOptions['create']): QueueTest 
   }
 }
 
-/** A worker `w` on queue `q`. */
+/** Creates a worker `w` on the queue `q`. */
 export const worker = (handler: WorkerInput['handler'], config: WorkerInput['config'] = {}): WorkerInput => ({
   id: 'w',
   config: { queue: 'q', ...config },
@@ -125,7 +125,7 @@ async function openRig(
   }
   const get: QueueRig['get'] = async (id, name = 'q') => {
     const job = await queue.getJob(name, id)
-    if (!job) throw new Error(`Queue "${name}" holds no job "${id}".`)
+    if (!job) throw new Error(`Queue "${name}" has no job "${id}".`)
     return job
   }
 
@@ -153,7 +153,7 @@ async function openRig(
     },
     reach: (id, state, name = 'q') => reachState(time, queue, { queue: name, id }, state),
     async kernel(definitions, config) {
-      const kernel = await createKernel({ preset: overPorts(harness), config, reporter })
+      const kernel = await createKernel({ preset: presetOf(harness), config, reporter })
       kernels.push(kernel)
       for (const definition of definitions) await kernel.registerWorker(definition)
       await kernel.start()
@@ -168,8 +168,8 @@ async function openRig(
   return { rig, close }
 }
 
-/** The common set over the ports under test. */
-function overPorts({ queue, workers, limits, clock }: QueueHarness) {
+/** Creates a preset of the ports under test and the common plugins. */
+function presetOf({ queue, workers, limits, clock }: QueueHarness) {
   const ports = definePlugin({
     name: 'conformance-ports',
     enforce: 'pre',

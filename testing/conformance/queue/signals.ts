@@ -3,10 +3,10 @@ import type { QueueCapability, QueueEvent } from '../../../kernel/index.ts'
 import { codeOf } from '../harness.ts'
 import { completed, failed, type QueueTest } from './rig.ts'
 
-/** What listeners hear, and what a full queue says. */
+/** Tests the events that listeners receive, and the limit of waiting jobs. */
 export function signalTests(test: QueueTest, capabilities: Readonly<Record<QueueCapability, boolean>>): void {
   it(
-    'tells the life of a job in order',
+    'emits the events of a job in order',
     test(async ({ add, work, reach, now, heard }) => {
       await work(({ job }) => {
         if (job.claims === 1) return { type: 'retry', error: { name: 'Error', message: 'boom' }, runAt: now() }
@@ -29,7 +29,7 @@ export function signalTests(test: QueueTest, capabilities: Readonly<Record<Queue
   )
 
   it(
-    'tells of failures, cancellations and removals',
+    'emits failures, cancellations and removals',
     test(async ({ queue, add, work, reach, heard }) => {
       await work(() => failed())
       await add({ id: 'a' })
@@ -52,7 +52,7 @@ export function signalTests(test: QueueTest, capabilities: Readonly<Record<Queue
   )
 
   it(
-    'calls listeners for the queue and event they asked for, with the job as it is then, until they leave',
+    'calls listeners for their queue and event, with the current job, until they unsubscribe',
     test(async ({ queue, add, work, reach }) => {
       const told: string[] = []
       const listen = (name: string, event: QueueEvent | '*'): (() => void) =>
@@ -76,7 +76,7 @@ export function signalTests(test: QueueTest, capabilities: Readonly<Record<Queue
   )
 
   it(
-    'reports a listener that throws and goes on',
+    'reports a listener that throws, and continues',
     test(async ({ queue, add, work, reach, reports, heard }) => {
       queue.on('*', 'waiting', () => {
         throw new Error('bad listener')
@@ -97,7 +97,7 @@ export function signalTests(test: QueueTest, capabilities: Readonly<Record<Queue
 
 function withMaxSize(test: QueueTest): void {
   it(
-    'refuses more jobs than may wait, delayed ones included, until there is room',
+    'rejects jobs beyond the limit of waiting jobs, including delayed ones, until there is room',
     test(
       async ({ queue, add, draft, work, reach, now, until }) => {
         await add({ id: 'a' })

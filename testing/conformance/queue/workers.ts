@@ -3,16 +3,16 @@ import type { MaybePromise } from '../../../kernel/index.ts'
 import { completed, type QueueRig, type QueueTest } from './rig.ts'
 
 interface Load {
-  /** Lets every job that is held, and all that come, end. */
+  /** Lets all running jobs and all later ones end. */
   open(): void
   release(id: string): void
   holds(id: string): boolean
   running: number
-  /** The most that ran at once. */
+  /** The maximum number of jobs that ran at the same time. */
   peak: number
 }
 
-/** Workers whose jobs run until told, and how many did so at once. */
+/** Registers workers whose jobs run until they are released, and counts how many ran at the same time. */
 async function load(rig: QueueRig, workers: readonly { name: string; concurrency: number }[]): Promise<Load> {
   const all = Promise.withResolvers<void>()
   const gates = new Map<string, PromiseWithResolvers<void>>()
@@ -36,7 +36,7 @@ async function load(rig: QueueRig, workers: readonly { name: string; concurrency
   return state
 }
 
-/** Of the names in turn, the last one for all that follow. */
+/** Returns the names one after the other, and then always the last one. */
 async function addMany(
   { queue, draft }: QueueRig,
   count: number,
@@ -51,10 +51,10 @@ async function allCompleted(rig: QueueRig, count: number): Promise<void> {
   await rig.until('all jobs are completed', async () => (await rig.queue.getJobCounts('q')).completed === count)
 }
 
-/** Consumers: how many jobs run at once, and how they stop. */
+/** Tests consumers: how many jobs run at the same time, and how consumers close. */
 export function workerTests(test: QueueTest): void {
   it(
-    'runs as many jobs of a queue at once as its workers add up to',
+    'runs as many jobs of a queue at the same time as the concurrency of its workers adds up to',
     test(async (rig) => {
       const workers = [
         { name: 'work', concurrency: 2 },
@@ -73,7 +73,7 @@ export function workerTests(test: QueueTest): void {
   )
 
   it(
-    'runs no more jobs of a worker than it may, and those of others past them',
+    'limits each worker to its concurrency, and runs the jobs of others meanwhile',
     test(async (rig) => {
       const gate = Promise.withResolvers<void>()
       const running = new Map<string, number>()
@@ -102,13 +102,13 @@ export function workerTests(test: QueueTest): void {
       ])
       const jobs = await rig.queue.getJobs({ queue: 'q', limit: 1000 })
       expect(jobs.map(({ id }) => id).toSorted()).toEqual([...ids, ...others].toSorted())
-      // None was claimed over and over.
+      // No job was claimed again and again.
       expect(jobs.reduce((sum, { claims }) => sum + claims, 0)).toBeLessThan(135 * 6)
     }),
   )
 
   it(
-    'gives back at its close what waits for a full worker',
+    'returns jobs that wait for a full worker to the queue when it closes',
     test(async (rig) => {
       const gate = Promise.withResolvers<void>()
       const begun: string[] = []
@@ -132,7 +132,7 @@ export function workerTests(test: QueueTest): void {
   )
 
   it(
-    'settles each job when it ends, however long those run that were claimed with it',
+    'settles each job when it ends, independent of jobs that were claimed with it',
     test(async (rig) => {
       const busy = await load(rig, [{ name: 'work', concurrency: 40 }])
       const ids = await addMany(rig, 40)
@@ -146,7 +146,7 @@ export function workerTests(test: QueueTest): void {
   )
 
   it(
-    'runs many more jobs than there is room for, each once and never more at a time',
+    'runs many more jobs than its concurrency, each once, and never too many at a time',
     test(async (rig) => {
       const busy = await load(rig, [{ name: 'work', concurrency: 60 }])
       const ids = await addMany(rig, 300)
@@ -162,7 +162,7 @@ export function workerTests(test: QueueTest): void {
   )
 
   it(
-    'begins no more jobs once its queue is paused, however quick they are',
+    'starts no more jobs once its queue is paused, even if they are fast',
     test(async (rig) => {
       const { queue } = rig
       let begun = 0
@@ -192,7 +192,7 @@ export function workerTests(test: QueueTest): void {
   )
 
   it(
-    'begins no more jobs of a queue that one of them holds, however quick they are',
+    'starts no more jobs of a queue that one of them holds, even if they are fast',
     test(async (rig) => {
       const claims = await rig.work(
         () => (claims.length === 500 ? { type: 'defer', runAt: rig.now() + 500, holdQueue: true } : completed()),
@@ -203,7 +203,7 @@ export function workerTests(test: QueueTest): void {
         const { active } = await rig.queue.getJobCounts('q')
         return claims.length >= 500 && active === 0
       })
-      // What was on its way, or in another slot.
+      // These jobs were in flight or in another slot.
       expect(claims.length).toBeLessThanOrEqual(510)
       await allCompleted(rig, 1000)
       expect(claims).toHaveLength(1001)
@@ -211,7 +211,7 @@ export function workerTests(test: QueueTest): void {
   )
 
   it(
-    'leaves to others what it has not begun when it closes',
+    'leaves jobs that it has not started to other consumers when it closes',
     test(async (rig) => {
       const { queue, workers } = rig
       const gate = Promise.withResolvers<void>()
@@ -263,7 +263,7 @@ export function workerTests(test: QueueTest): void {
   )
 
   it(
-    'tells which workers it has',
+    'returns its workers',
     test(async ({ workers, work }) => {
       await work(() => completed(), { name: 'a', concurrency: 2 })
       await work(() => completed(), { name: 'b' })
@@ -278,7 +278,7 @@ export function workerTests(test: QueueTest): void {
   )
 
   it(
-    'lets jobs of every name wait while a queue has no worker, and takes them with the first one',
+    'keeps jobs of every name waiting while a queue has no worker, and claims them with the first one',
     test(async ({ queue, workers, add, work, reach }) => {
       await work(() => completed())
       await workers.unregisterWorker('q', 'work')
@@ -295,7 +295,7 @@ export function workerTests(test: QueueTest): void {
   )
 
   it(
-    'waits for running jobs when it closes, and claims nothing more',
+    'waits for running jobs when it closes, and claims no more jobs',
     test(async ({ workers, add, work, reach, queue, get, elapse }) => {
       const gate = Promise.withResolvers<void>()
       await work(() => gate.promise.then(() => completed()))
@@ -314,7 +314,7 @@ export function workerTests(test: QueueTest): void {
   )
 
   it(
-    'waits no longer than told when it closes',
+    'waits no longer than its timeout when it closes',
     test(async ({ workers, add, work, reach, get }) => {
       const gate = Promise.withResolvers<void>()
       await work(() => gate.promise.then(() => completed()))
@@ -327,7 +327,7 @@ export function workerTests(test: QueueTest): void {
   )
 
   it(
-    'closes with nothing to wait for, twice',
+    'closes twice without running jobs',
     test(async ({ workers, work }) => {
       await work(() => completed())
       await workers.closeAll({ timeout: 60_000 })

@@ -30,13 +30,13 @@ export type { RuntimeScenarios, ScenarioWorker } from './scenarios.ts'
 
 export interface RuntimeConformanceOptions {
   name: string
-  /** What workers name as their `runtime`. */
+  /** The value of `runtime` in the configuration of workers. */
   runtime: string
-  /** Those that provide it. */
+  /** The plugins that provide the runtime. */
   plugins: readonly AnyPlugin[]
-  /** What the queue and the events are kept in. Default `dev`. */
+  /** The preset that stores the queue and the events. Default `dev`. */
   preset?: Preset
-  /** Made anew for each kernel: one for all tests, and another after the test that closes it. */
+  /** Called for each kernel: once for all tests, and again after the test that closes the kernel. */
   config?: KernelConfig | (() => MaybePromise<KernelConfig>)
   /** The workers of the suite, for a runtime that does not run functions. Default: functions. */
   workers?: RuntimeScenarios
@@ -47,9 +47,9 @@ export interface RuntimeConformanceOptions {
 interface RuntimeRig extends Time {
   kernel: Kernel
   start(worker: string, data?: unknown, options?: EnqueueOptions): Promise<EnqueuedJob>
-  /** Waits until a job is in a state, and answers it. */
+  /** Waits until a job is in a state, and returns it. */
   reach(job: EnqueuedJob, state: JobState): Promise<JobRecord>
-  /** The job as the store has it once the kernel is closed. */
+  /** Returns the job as it is stored after the kernel was closed. */
   afterwards(job: EnqueuedJob): Promise<JobRecord>
 }
 type RuntimeTest = (test: (rig: RuntimeRig) => Promise<void>) => () => Promise<void>
@@ -62,7 +62,7 @@ type RuntimeTest = (test: (rig: RuntimeRig) => Promise<void>) => () => Promise<v
  */
 export function runtimeConformance(options: RuntimeConformanceOptions): void {
   describe(`runtime conformance: ${options.name}`, () => {
-    // One kernel for all tests, since processes take long to start. Each test has jobs of its own.
+    // All tests share a kernel, because processes take long to start. Each test has its own jobs.
     const shared = shareRig(options)
     const test: RuntimeTest = (body) => async () => body(await shared.open())
     const last: RuntimeTest = (body) => async () => {
@@ -117,7 +117,7 @@ async function openRig(options: RuntimeConformanceOptions) {
   const kernel = await createKernel({ preset, config, reporter })
   const all: Record<string, ScenarioWorker> = { ...(workers ?? { ...inProcessScenarios, ...localWorkers }) }
   const registered = new Map<string, Promise<unknown>>()
-  /** A worker is registered when a test first asks for it: each has a queue of its own, and most tests need one. */
+  /** Registers a worker when a test first needs it. Each worker has its own queue, and most tests need only one. */
   function register(id: string): Promise<unknown> {
     let registering = registered.get(id)
     if (!registering) {
@@ -128,7 +128,7 @@ async function openRig(options: RuntimeConformanceOptions) {
     }
     return registering
   }
-  // The steps of a flow have to be known before it starts.
+  // The steps of a flow must be registered before it starts.
   for (const id of ['emits', 'receives']) await register(id)
   await kernel.start()
   const time = createTime(real ? {} : { clock: virtual, advance: (ms) => virtual.advance(ms) })
@@ -368,7 +368,7 @@ function contextTests(test: RuntimeTest): void {
   )
 }
 
-/** What would end a job, answer a wait or change state if a handler could write it; and what is a handler's own. */
+/** Events that a handler must not write, because they would end a job, resolve a wait or change state; and events that it may write. */
 const FORGERIES = [
   ['step.completed', 'a'],
   ['flow.ended', 'b'],
@@ -439,7 +439,7 @@ function waitTests(test: RuntimeTest, { workers = inProcessScenarios }: RuntimeC
       const ends = await Promise.all(
         [first, second].map(({ runId, id }) => kernel.port('events').byKey(runId, `end:${id}`)),
       )
-      // One process for all of it, where there are processes.
+      // All of this runs in one process, if the runtime has processes.
       const pids = ends.map((end) => (end!.data as { process?: { pid: number } }).process?.pid)
       expect(new Set(pids).size).toBe(1)
     }),

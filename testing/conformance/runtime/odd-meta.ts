@@ -1,4 +1,4 @@
-/** What somebody may want to log, and what no queue can carry as it is. */
+/** Returns values that a handler may log and that no queue can store unchanged. */
 export function oddMeta(): object {
   const ring: Record<string, unknown> = {}
   ring.ring = ring

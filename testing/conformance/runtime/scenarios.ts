@@ -10,23 +10,22 @@ import { hostileErrors } from '../hostile-errors.ts'
 import { oddMeta } from './odd-meta.ts'
 
 /**
- * What the workers of the suite do. A runtime that runs something else than functions passes files
- * that do the same, in whatever language.
+ * The workers of the suite. A runtime that does not run functions passes files that do the same, in any language.
  */
 export interface RuntimeScenarios {
   /** Returns `{ data, id, queue, name, runId, attempt }` of its job. */
   echo: ScenarioWorker
   /** Returns nothing. */
   nothing: ScenarioWorker
-  /** Throws an error `boom` at once. */
+  /** Throws an error `boom` immediately. */
   fail: ScenarioWorker
   /** Waits a little, then throws an error `later`. */
   failLater: ScenarioWorker
   /** Throws an error on attempt 1 and returns the attempt on the next. */
   failOnce: ScenarioWorker
-  /** Never returns, whatever its signal says. */
+  /** Never returns, even if its signal aborts. */
   hang: ScenarioWorker
-  /** Sets progress 0.5, waits until it is told to stop, then returns. */
+  /** Sets progress 0.5, waits until its signal aborts, then returns. */
   obey: ScenarioWorker
   /**
    * Sets state `seen` to its data, adds 1 to state `count`, logs `hello` at level info with meta
@@ -39,32 +38,32 @@ export interface RuntimeScenarios {
   receives: ScenarioWorker
   /**
    * Sets progress 0.5 with the message `half`, sends its data to clients as `note` and stored as `kept`, and
-   * returns whether anybody follows its run.
+   * returns whether its run has subscribers.
    */
   tells: ScenarioWorker
   /**
    * Adds 1 to state `before` in a sub-step `before`, sleeps 500 ms as `nap`, adds 1 to state `after` in a
-   * sub-step `after`, and returns `{ before, after, attempt }` with what the sub-steps answered.
+   * sub-step `after`, and returns `{ before, after, attempt }` with the results of the sub-steps.
    */
   naps: ScenarioWorker
   /**
-   * Adds 1 to state `charges` in a sub-step `charge`, which then fails with the message `refused`; catches
-   * that, sleeps 500 ms as `nap`, and returns `{ refused }` with the message.
+   * Adds 1 to state `charges` in a sub-step `charge`, which then fails with the message `refused`. Catches
+   * the error, sleeps 500 ms as `nap`, and returns `{ refused }` with the message.
    */
   undoes: ScenarioWorker
   /**
    * Waits as `paid` for the event `paid` with its data as key, then as `rated` at most 50 ms for the event
-   * `rated`, and returns both payloads as `{ paid, rated }`, with `null` for one that did not come.
+   * `rated`, and returns both payloads as `{ paid, rated }`, with `null` for an event that did not arrive.
    */
   awaits: ScenarioWorker
   /**
-   * Throws by its data: `large`, an error `x…` that is larger than a payload may be; `ring`, an error `ring` whose causes have no end, or
-   * as deep ones as the language has; `odd`, an error whose members cannot be read, or are of wrong types.
+   * Throws an error that depends on its data. `large`: an error `x…` that exceeds the payload limit. `ring`: an error `ring` with an
+   * endless or very deep chain of causes. `odd`: an error whose members cannot be read or have wrong types.
    */
   throws: ScenarioWorker
   /**
-   * Logs `anything` at level error with meta that cannot travel and is larger than a payload may be, and with
-   * an error as `error`; sets progress NaN, then 7; returns `done`.
+   * Logs `anything` at level error with meta that cannot be stored and exceeds the payload limit, and with
+   * an error as `error`. Sets progress NaN, then 7. Returns `done`.
    */
   says: ScenarioWorker
   /** Starts the flow `conformance` with its data, waits for it and returns its result. */
@@ -75,14 +74,14 @@ export interface RuntimeScenarios {
    */
   forges: ScenarioWorker
   /**
-   * Sleeps 60 s as `long` and, beside that, 50 ms as `short`, and returns the name of the one that is
-   * over first. Leave it out where a handler does one thing at a time.
+   * Sleeps 60 s as `long` and, at the same time, 50 ms as `short`, and returns the name of the sleep that ends
+   * first. Omit it if a handler cannot do two things at the same time.
    */
   races?: ScenarioWorker
   /**
-   * Prints as many lines as its data says in `lines`, `1 ` and 60 times `x` and so on; then returns `printed`. With
-   * `fails` in its data it prints `last words` on stderr and throws an error. Leave it out where what handlers print is
-   * not part of their log.
+   * Prints the number of lines in `lines` of its data: `1 ` and 60 times `x`, and so on. Then returns `printed`. With
+   * `fails` in its data, it prints `last words` on stderr and throws an error. Omit it if the output of handlers is not
+   * part of their log.
    */
   prints?: ScenarioWorker
 }
@@ -92,13 +91,13 @@ export type ScenarioWorker = Omit<WorkerInput, 'id'>
 export const SCENARIO_CONFIGS: Readonly<Record<string, WorkerConfig>> = {
   emits: { flow: { name: 'conformance', role: 'entry' } },
   receives: { flow: { name: 'conformance', role: 'step', subscribes: 'done' } },
-  // So that one that waits has to make room for the next, in one process where there are any.
+  // With a concurrency of 1, a waiting job has to make room for the next one, in one process if the runtime has processes.
   awaits: { concurrency: 1, process: { reuse: 10, spare: 0 } },
 }
 
 const soon = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
 
-/** The workers as functions. */
+/** The workers of the suite as functions. */
 export const inProcessScenarios: RuntimeScenarios = {
   echo: {
     handler: ({ data, id, queue, name }, { runId, attempt }) => ({ data, id, queue, name, runId, attempt }),
@@ -212,14 +211,14 @@ export const inProcessScenarios: RuntimeScenarios = {
   },
 }
 
-/** What only functions in this process can do. */
+/** Workers that are possible only as functions in this process. */
 export const localWorkers = {
   throwText: {
     handler() {
       throw 'just text' // oxlint-disable-line no-throw-literal, typescript/only-throw-error -- what it is about
     },
   },
-  /** Where `useRunContext()` finds the job's own context. */
+  /** Checks where `useRunContext()` finds the context of the job. */
   ambient: {
     async handler(job, ctx) {
       const found = [useRunContext() === (ctx as RunContext)]
@@ -237,7 +236,7 @@ export const localWorkers = {
       return found
     },
   },
-  /** Why its signal aborts. */
+  /** Returns the reason for which its signal aborts. */
   reason: {
     async handler(_job, { signal }) {
       await new Promise((resolve) => signal.addEventListener('abort', resolve))
