@@ -5,39 +5,39 @@ import type { FlowEngine } from './engine.ts'
 const FLOW_QUEUE = '_flow'
 const CHECK = '_flow/check'
 
-/** How many runs one check looks at; the next one goes on behind them. */
+/** How many runs one check reads. The next check continues after them. */
 const PAGE = 500
-/** How many jobs of one run it looks for in their queues. */
+/** How many jobs of one run a check looks up in their queues. */
 const JOBS = 100
 
 interface CheckOptions {
-  /** Milliseconds between two checks; 0 for none. */
+  /** Milliseconds between two checks; 0 disables them. */
   interval: number
-  /** Milliseconds in which nothing has happened in a run before it is looked at. */
+  /** Milliseconds without activity after which a run is checked. */
   quiet: number
 }
 
 interface CheckData {
-  /** The moment it stands for, in milliseconds since the epoch. */
+  /** The moment of this check, in milliseconds since the epoch. */
   at: number
-  /** The last run that the check before looked at. */
+  /** The last run that the previous check read. */
   after?: Pick<RunInfo, 'runId' | 'startedAt'>
 }
 
 /**
- * Looks after runs in which nothing happens, in case what should carry them on has got lost: a job
- * that was removed by hand, a store that was put back. A check is a delayed job under an id that all
- * instances agree on; the next one follows as long as runs are open.
+ * Repairs runs that have stalled because a job was lost: somebody removed it by hand, or restored an old
+ * backup of the store. A check is a delayed job whose id is the same in all instances. Each check schedules
+ * the next one as long as a run is open.
  */
 export async function createCheck(kernel: Kernel, engine: FlowEngine, options: CheckOptions) {
   const { interval, quiet } = options
   if (interval === 0) return async () => {}
-  const told = new Set<string>()
-  let sown = 0
+  const reported = new Set<string>()
+  let scheduledFor = 0
 
-  async function sow(after?: CheckData['after']): Promise<void> {
+  async function scheduleCheck(after?: CheckData['after']): Promise<void> {
     const at = (Math.floor(kernel.clock.now() / interval) + 1) * interval
-    sown = at
+    scheduledFor = at
     const data: CheckData = { at, ...(after && { after }) }
     await kernel.enqueue(CHECK, data, { id: `check.${at}`, delay: new Date(at), attempts: 5, backoff: 1000 })
   }
@@ -50,30 +50,30 @@ export async function createCheck(kernel: Kernel, engine: FlowEngine, options: C
       const runs = await kernel.port('events').runs.list({ status: 'running', hideInternal: true, limit: PAGE, after })
       const last = runs.length === PAGE ? runs.at(-1) : undefined
       const open = runs.some(({ flow }) => flow !== undefined)
-      if (open || last || after) await sow(last && { runId: last.runId, startedAt: last.startedAt })
+      if (open || last || after) await scheduleCheck(last && { runId: last.runId, startedAt: last.startedAt })
       const before = kernel.clock.now() - quiet
       for (const { runId, flow, updatedAt } of runs) {
         if (flow !== undefined && updatedAt < before)
-          await lookAfter(runId).catch((error: unknown) => tell(flow, error))
+          await repair(runId).catch((error: unknown) => reportOnce(flow, error))
       }
     },
   })
   kernel.onWorkerStart((worker) => (placesOf(worker).length > 0 ? watch() : undefined))
 
-  /** Sees to it that there is a check to come. */
+  /** Schedules a check, unless one is scheduled already. */
   async function watch(): Promise<void> {
-    if (sown <= kernel.clock.now()) await sow()
+    if (scheduledFor <= kernel.clock.now()) await scheduleCheck()
   }
 
-  /** Once a flow, such as one that a deploy has taken away. */
-  function tell(flow: string, error: unknown): void {
-    if (told.has(flow)) return
-    told.add(flow)
-    kernel.reporter.warn(`Runs of flow "${flow}" cannot be carried on here.`, error)
+  /** Warns once for each flow. A typical cause is a flow that a deploy has removed. */
+  function reportOnce(flow: string, error: unknown): void {
+    if (reported.has(flow)) return
+    reported.add(flow)
+    kernel.reporter.warn(`This instance cannot continue runs of flow "${flow}".`, error)
   }
 
-  async function lookAfter(runId: string): Promise<void> {
-    await engine.carryOn(runId, { repair: true })
+  async function repair(runId: string): Promise<void> {
+    await engine.advance(runId, { repair: true })
     const { flow, outcome, open } = await engine.current(runId)
     if (flow === undefined || outcome) return
     const graph = engine.graphOf(flow)
@@ -82,7 +82,7 @@ export async function createCheck(kernel: Kernel, engine: FlowEngine, options: C
       if (!worker || instance.status !== 'open') continue
       if (await kernel.port('queue').getJob(worker.queue.name, instance.id)) continue
       kernel.reporter.warn(
-        `Job "${instance.id}" of run ${runId} had left its queue without an end. It is queued again.`,
+        `Job "${instance.id}" of run ${runId} disappeared from its queue before it ended. It is queued again.`,
       )
       await engine.start(runId, graph, [instance])
     }

@@ -16,7 +16,7 @@ import { FLOW_ENDED, type FlowEnded, type FlowEngine } from './engine.ts'
 import type { AwaitedData, ChildData } from './run.ts'
 
 export interface ChildOptions {
-  /** Default: one that follows from the step and its order, so that another attempt finds the same run. */
+  /** Default: derived from the step and the order of its calls, so that another attempt finds the same run. */
   id?: string
   tags?: readonly string[]
 }
@@ -27,7 +27,7 @@ const START_OPTIONS = ['id', 'tags', 'wait']
 
 const startedKey = (child: string): string => `child.started:${child}`
 
-/** Starts runs from within a job. What the job has on record as started is not started again, however long ago it was. */
+/** Starts runs from within a job. A run that the log records as started is never started again. */
 export function createChildren(kernel: PluginKernel, engine: FlowEngine, ctx: RunContext) {
   const { job, runId } = ctx
   const times = new Map<string, number>()
@@ -45,14 +45,14 @@ export function createChildren(kernel: PluginKernel, engine: FlowEngine, ctx: Ru
     return (await kernel.port('events').byKey(runId, key)) !== undefined
   }
 
-  /** The name of the wait for a child, and whether the log says that it was started. */
+  /** Returns the name of the wait for a child run, and whether the log records that the run was started. */
   async function known(child: string, flow: string, time: number): Promise<{ name: string; started: boolean }> {
     const name = `(flow) ${flow}#${time}`
     if (ctx.claim === 1 && !job.flow?.forked) return { name, started: false }
     const event = await kernel.port('events').byKey(runId, `child:${child}`)
     const before = `${flow}#${time}`
     const { as = before } = (event?.data ?? { as: name }) as Partial<ChildData>
-    // In a fork, the run that was waited for is that of the other run, and is not started again.
+    // In a fork the wait has the result of the original run's child, so the child is not started again.
     if (await hasEnded(name, flow)) return { name, started: true }
     if (await hasEnded(before, flow)) return { name: before, started: true }
     const facts = await Promise.all([isOnRecord(awaitingKey(job.id, as)), isOnRecord(startedKey(child))])
@@ -65,7 +65,7 @@ export function createChildren(kernel: PluginKernel, engine: FlowEngine, ctx: Ru
     return payload?.flow === flow && payload.outcome !== undefined
   }
 
-  /** Registers this job with a run that another caller has started, so that it hears of the end, even of one in the past. */
+  /** Registers this job as a listener of a run that another caller started. If the run has ended, its end is sent at once. */
   async function listen(child: string, flow: string, entry: EnqueuedJob): Promise<string> {
     const key = fitText(`${child}.${job.id}`)
     if (await isForgotten(child, entry)) {
@@ -108,12 +108,12 @@ export function createChildren(kernel: PluginKernel, engine: FlowEngine, ctx: Ru
           .flow(flow)
           .start(input, { id: child, tags, parent: { runId, jobId: job.id, waits: wait } })
         if (wait && entry.deduplicated) key = await listen(child, flow, entry)
-        // That somebody waits for it says so as well.
+        // With `wait`, the record of the wait proves the start, so this event is needed without it only.
         if (!wait) await kernel.record(ctx, 'flow.child.started', { runId: child, flow }, { key: startedKey(child) })
       }
       if (!wait) return over({ runId: child })
       const status = await lookAt(name, key).catch(async (error: unknown) => {
-        // The job has ended between the record of the child and its start: nobody else knows that this run is left.
+        // The job ended between the record of the child and its start, so nothing else would cancel this run.
         if (isQueueError(error, 'RUN_ENDED'))
           await engine.cancel(child, 'the job that waits for it has ended', { flow, startedBy: runId })
         throw error

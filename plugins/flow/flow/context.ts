@@ -1,7 +1,7 @@
 import { checkKeys, QueueError, type JobFlow, type PluginKernel, type RunContext } from '../../../kernel/index.ts'
 import type { Suspendable } from '../../lib/suspension.ts'
 import { copyValue } from '../../lib/value.ts'
-import type { Carrier } from './carry.ts'
+import type { Advancer } from './advancer.ts'
 import { createChildren, type ChildOptions, type ChildStart } from './children.ts'
 import type { FlowEngine } from './engine.ts'
 import { assertEmits } from './graph.ts'
@@ -10,25 +10,25 @@ import type { EmitData } from './run.ts'
 /** What a handler of a flow can do with its run. */
 export interface FlowContext {
   /**
-   * Starts the steps that subscribe to an event. Stored with the completion of this step, so a
-   * failed attempt starts nothing; with `immediate` stored now, once for all attempts.
+   * Starts the steps that subscribe to an event. The event is stored with the completion of this step, so a
+   * failed attempt starts nothing. With `immediate` it is stored at once, one time across all attempts.
    *
-   * @throws QueueError `FLOW_INVALID` for an event that no step waits for
+   * @throws QueueError `FLOW_INVALID` for an event that no step subscribes to
    */
   emit(event: string, payload?: unknown, options?: { immediate?: boolean }): Promise<void>
-  /** Ends the run as cancelled: queued steps go, running ones abort, this one included. */
+  /** Ends the run as cancelled. Queued steps leave their queues; running steps abort, including this one. */
   cancel(reason?: string): Promise<void>
   /**
-   * Starts a run of another flow, once for all attempts. With `wait` the handler gives its process
-   * back until that run has ended, and answers its result; the run is cancelled with this one.
+   * Starts a run of another flow, one time across all attempts. With `wait` the handler is suspended, without a
+   * process, until that run has ended. The call then returns its result. The run is cancelled if this one is.
    *
-   * @throws QueueError `FLOW_UNKNOWN`; with `wait`, `FLOW_CHILD_FAILED` when the run has failed or was cancelled
+   * @throws QueueError `FLOW_UNKNOWN`; with `wait`, `FLOW_CHILD_FAILED` when the run failed or was cancelled
    * @example
    * const invoice = await ctx.flow.start('invoice', job.data, { wait: true })
    */
   start(flow: string, input: unknown, options: ChildOptions & { wait: true }): Promise<unknown>
   start(flow: string, input?: unknown, options?: ChildOptions & { wait?: false }): Promise<{ runId: string }>
-  /** For runtimes: how the start of a run, and the wait for it, stand. */
+  /** For runtimes: starts a run, and returns the state of the wait for it. */
   begin(flow: string, input?: unknown, options?: ChildStart): Promise<Suspendable>
 }
 
@@ -37,7 +37,7 @@ const EMIT_OPTIONS = ['immediate']
 export function createFlowContext(
   kernel: PluginKernel,
   engine: FlowEngine,
-  carrier: Carrier,
+  advancer: Advancer,
   ctx: RunContext,
 ): FlowContext {
   const { job, runId } = ctx
@@ -49,10 +49,10 @@ export function createFlowContext(
   function place(): JobFlow {
     if (job.flow) return job.flow
     const hint = 'Start it with kernel.flow(…).start().'
-    throw new QueueError('FLOW_INVALID', `Job "${job.name}" is not part of a flow. ${hint}`)
+    throw new QueueError('FLOW_INVALID', `Job "${job.name}" is not part of a flow, so it cannot emit. ${hint}`)
   }
 
-  /** A plugin that calls the handler again has it emit anew. */
+  /** A plugin may call the handler a second time. The events of the first call are then discarded. */
   function beginAnew(): void {
     if (called === ctx.invocation) return
     called = ctx.invocation
@@ -81,7 +81,7 @@ export function createFlowContext(
       else kernel.outbox(ctx).push({ type: 'emit', data, flow: name, step, stepId: job.id })
     },
     async cancel(reason = 'by a step') {
-      await carrier.cancel(runId, reason)
+      await advancer.cancel(runId, reason)
     },
     start: start as FlowContext['start'],
     begin: children.start,

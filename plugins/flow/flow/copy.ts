@@ -2,42 +2,42 @@ import type { EventDraft, StoredEvent } from '../../../kernel/index.ts'
 import { foldMemos, type MemoData, type Memos } from '../lib/step-record.ts'
 import { instanceId, type StartedData } from './run.ts'
 
-/** A run that goes on from a moment of another one, as its carry job keeps it. */
+/** A run that continues from a moment of another run. This is also the data that the advance job of the fork stores. */
 export interface Fork {
   runId: string
   from: string
-  /** `seq` of the last event it shares with the other run. */
+  /** `seq` of the last event that it shares with the original run. */
   at: number
   tags?: readonly string[]
-  /** Written to its state behind the copy. */
+  /** Written to the state of the fork after the copy. */
   state?: Readonly<Record<string, unknown>>
-  /** What jobs that had not ended receive instead; with `job`, the id in the other run, that one only. */
+  /** New data for jobs that had not ended. With `job`, an id in the original run, for that job only. */
   replace?: { data: unknown; job?: string }
 }
 
-/** Data of the event behind the copy, which the run waits for. */
+/** Data of the event after the copy. The run does not start before it. */
 export interface ForkedData {
   from: string
   at: number
   replace?: Fork['replace']
 }
 
-/** The key of the event behind the copy. */
+/** The key of the event after the copy. */
 export const FORKED = 'flow.forked'
 
 const TERMINAL = /^step\.(?:completed|failed|cancelled)$/
-/** What belongs to the other run as a whole. */
+/** Events that belong to the original run as a whole. */
 const NOT_COPIED = /^flow\.(?:completed|failed|cancelled)$/
 
-/** Data of `flow.replaced`: what the run that is copied had begun its open jobs with, itself being a copy. */
+/** Data of `flow.replaced`: the replacement data of the original run, if that run is a fork itself. */
 export type ReplacedData = Pick<ForkedData, 'replace'>
 
 /**
- * The events that a fork begins with, derived from those of the other run alone. Jobs that had not ended
- * leave behind what they cannot do twice, and else run again from the start.
+ * Returns the events that a fork begins with, derived from the events of the original run alone. Jobs that had
+ * not ended keep the results that must not be produced twice, and run again from the start.
  *
- * @param events those of the other run up to the moment
- * @param version the version of the flow as it is now
+ * @param events the events of the original run up to the moment
+ * @param version the current version of the flow
  */
 export function copyOf(events: readonly StoredEvent[], fork: Fork, version: string): EventDraft[] {
   const started = events.find(({ type }) => type === 'flow.started')!
@@ -72,7 +72,7 @@ export function copyOf(events: readonly StoredEvent[], fork: Fork, version: stri
   return [...drafts, { type: 'flow.forked', key: FORKED, flow, data: forked }]
 }
 
-/** What a job that had not ended has done once and for all: its parts, unless it is to have other data, and what it emitted at once. */
+/** Whether the fork keeps an event of a job that had not ended: immediate emits, and sub-steps unless the job gets new data. */
 function outlives(
   { type, key, stepId, seq }: StoredEvent,
   replace: Fork['replace'],
@@ -84,7 +84,7 @@ function outlives(
   return !replaced && (type === 'step.memo' || type === 'step.resumed' || finalFailures.has(seq))
 }
 
-/** By `seq`, the failed parts of jobs that their handlers had gone on from: others are to run again. */
+/** Returns the `seq` of each failed sub-step that its handler caught and continued from. Other failed sub-steps run again. */
 function finalFailuresIn(events: readonly StoredEvent[]): Set<number> {
   const jobs = new Map<string, Memos>()
   foldMemos(jobs, events)
@@ -92,7 +92,7 @@ function finalFailuresIn(events: readonly StoredEvent[]): Set<number> {
   return new Set(memos.flatMap((memo) => (memo.kind === 'failed' && memo.final ? [memo.seq] : [])))
 }
 
-/** The run that is copied is a copy itself, and had given its open jobs other data: so does this one. */
+/** The original run is a fork itself and gave its open jobs new data. This fork does the same. */
 function replaced({ flow, data }: StoredEvent, idOf: (id: string) => string): EventDraft[] {
   const { replace } = data as ForkedData
   if (!replace) return []
@@ -109,7 +109,7 @@ function draftOf({ type, data, key, flow, step, stepId, attempt }: StoredEvent):
   return { type, data: kept, key, flow, step, stepId, attempt }
 }
 
-/** Gives a job the id that it has in the fork, in its keys as well: `end:<id>`, `step:<id>:<name>`, … */
+/** Replaces the id of a job with its id in the fork, also in keys such as `end:<id>` and `step:<id>:<name>`. */
 function renamed(draft: EventDraft, idOf: (id: string) => string): EventDraft {
   const { key, stepId } = draft
   if (stepId === undefined) return draft

@@ -39,7 +39,7 @@ export function finish(run: FlowRun, graph: FlowGraph, event: StoredEvent): void
   if (run.compensating) compensateNext(run, graph, event.runId)
 }
 
-/** Starts the steps that gather groups in which nothing is open and to which nothing is added any more. */
+/** Starts the steps that gather a group, for each group that is closed and has no open job. */
 export function startGathered(run: FlowRun, graph: FlowGraph, runId: string, groups: readonly Group[]): void {
   for (const group of groups) {
     if (!group.closed || group.open > 0) continue
@@ -56,7 +56,7 @@ function gatheredOf(step: FlowStep, { gathered }: Group): Record<string, unknown
   return Object.fromEntries(step.subscribes.map((event) => [event, gathered.get(step.step)?.get(event) ?? []]))
 }
 
-/** Undoes one completed step at a time, the last one first, once nothing else is open. */
+/** Undoes one completed step at a time, the latest first, once nothing else is open. */
 export function compensateNext(run: FlowRun, graph: FlowGraph, runId: string): void {
   const next = run.open.size === 0 ? run.undo.pop() : undefined
   if (!next) return

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { EventDraft, PluginKernel, RunOutcome } from '../../../kernel/index.ts'
 import { keyedCoalescer } from '../../lib/keyed-coalescer.ts'
 import { createProjection } from '../../lib/projection.ts'
-import { carryAfterwards } from './carry-job.ts'
+import { repeatLater } from './advance-job.ts'
 import { foldFlow } from './fold.ts'
 import { buildGraph, type FlowGraph } from './graph.ts'
 import { createFlowRun, type FlowRun, type Instance } from './run.ts'
@@ -10,7 +10,7 @@ import { createStepStarter, type Append, type Startable } from './start.ts'
 import { findUnstarted, runOf, startedEvent } from './unstarted.ts'
 import { createStopper } from './stop.ts'
 
-/** What waits for a run of another flow listens to it, under the run's id. */
+/** The event that reports the end of a run. Its key is the run's id, or the key of a listener. */
 export const FLOW_ENDED = 'flow.ended'
 
 export interface FlowEnded {
@@ -21,8 +21,26 @@ export interface FlowEnded {
 }
 
 /**
- * Carries runs on: decides by the log what is owed, and does it. All of it may be done twice, by
- * whoever gets a job again, without harm: ids and keys derive from what causes them.
+ * Advances runs: derives the next actions from the log, and takes them. Every action may safely be repeated,
+ * because ids and keys derive from their causes.
+ *
+ * ```
+ *             flow.started
+ *                  │
+ *                  ▼          all steps ended
+ *   ┌────────── running ───────────────────────▶ completed
+ *   │              │ a step failed for good
+ *   │              ▼          nothing to undo
+ *   │           failing ───────────────────────▶ failed
+ *   │              │ flow.compensating              ▲
+ *   │              ▼          everything undone     │
+ *   │         compensating ─────────────────────────┘
+ *   │              │
+ *   └──────────────┴── cancel() ───────────────▶ cancelled
+ * ```
+ *
+ * A fork begins as `copying`, and becomes `running` with `flow.forked`. `failing` and `compensating` can be
+ * cancelled too. A run ends once: its end has the key `end`, and the log accepts no second one.
  */
 export function createFlowEngine(kernel: PluginKernel) {
   const graphs = new Map<string, FlowGraph>()
@@ -38,20 +56,20 @@ export function createFlowEngine(kernel: PluginKernel) {
     initial: createFlowRun,
     apply: (run, events) => foldFlow(run, events, graphOf),
   })
-  /** The run that this engine appends to: hooks on the way may put other events, or another list, in place of its own. */
+  /** The run that this engine appends to. The events cannot tell, because `emit` hooks may replace them. */
   const appending = new AsyncLocalStorage<string>()
-  /** Appends what follows from the log, which owes nothing that this engine is not about to do. */
+  /** Appends events of the engine itself. The `emit` hook skips them, because the engine continues by itself. */
   const append: Append = (runId, events, options) => appending.run(runId, () => kernel.emit(runId, events, options))
   const starter = createStepStarter(kernel, append)
   const stopper = createStopper(kernel, append)
 
   /**
-   * Starts the steps that are due, stops those that nobody waits for, and ends the run when nothing is
-   * open. With `repair` it also does again what is on record as done and may have got lost.
+   * Starts the steps that are due, stops the losers of joins, and ends the run when nothing is open.
+   * With `repair` it also repeats actions that are recorded but may have been lost in a crash.
    */
-  const carryOn = keyedCoalescer(async (runId: string, { repair }: { repair: boolean }): Promise<void> => {
+  const advance = keyedCoalescer(async (runId: string, { repair }: { repair: boolean }): Promise<void> => {
     let again = repair
-    for (let owes = true; owes; again = false) {
+    for (let hasMore = true; hasMore; again = false) {
       const { state: run } = await projection.current(runId)
       if (run.flow === undefined || run.copying) return
       const graph = graphOf(run.flow)
@@ -60,12 +78,14 @@ export function createFlowEngine(kernel: PluginKernel) {
         if (repair) await afterEnd(runId, graph, run, run.outcome, `the run is ${run.outcome}`)
         return
       }
-      owes = run.failure ? await wind(runId, graph, run, again) : await step(runId, graph, run, again)
+      hasMore = run.failure
+        ? await finishFailedRun(runId, graph, run, again)
+        : await advanceOnce(runId, graph, run, again)
     }
   })
 
-  /** True when the log has changed and has to be looked at again. */
-  async function step(runId: string, graph: FlowGraph, run: FlowRun, repair: boolean): Promise<boolean> {
+  /** Returns true when the log has changed and has to be read again. */
+  async function advanceOnce(runId: string, graph: FlowGraph, run: FlowRun, repair: boolean): Promise<boolean> {
     if (run.losing.size > 0) {
       await stopper.stop(runId, graph, [...run.losing], 'nobody waits for it any more')
       return true
@@ -80,8 +100,8 @@ export function createFlowEngine(kernel: PluginKernel) {
     return false
   }
 
-  /** What is left to do in a run that has failed: undo what was completed if that is asked for, then end. */
-  async function wind(runId: string, graph: FlowGraph, run: FlowRun, repair: boolean): Promise<boolean> {
+  /** Finishes a run that has failed: undoes completed steps if the failed step asks for it, then ends the run. */
+  async function finishFailedRun(runId: string, graph: FlowGraph, run: FlowRun, repair: boolean): Promise<boolean> {
     const { step, error, compensate } = run.failure!
     if (!run.compensating && compensate && graph.compensations.size > 0) {
       const begun = { type: 'flow.compensating', key: 'compensating', flow: graph.name, data: { step, error } }
@@ -113,7 +133,7 @@ export function createFlowEngine(kernel: PluginKernel) {
     return true
   }
 
-  /** Takes out what still waits, stops what runs, and tells whoever waits for the run. */
+  /** Removes queued jobs, stops running ones, cancels child runs, and notifies the waits for this run. */
   async function afterEnd(
     runId: string,
     graph: FlowGraph,
@@ -133,25 +153,25 @@ export function createFlowEngine(kernel: PluginKernel) {
   }
 
   /**
-   * Ends a run as cancelled. What follows is done here, and once more by a job in case this process dies.
+   * Ends a run as cancelled. The follow-up runs here, and again in a job in case this process dies.
    *
-   * @param only.flow the one it is of, where it may not have begun
-   * @param only.startedBy leaves a run alone that no job of this other run has started
+   * @param only.flow the flow of the run; needed when the run may not have begun
+   * @param only.startedBy cancels the run only if a job of this other run started it
    */
   async function cancel(
     runId: string,
     reason: string,
     { flow, startedBy }: { flow?: string; startedBy?: string },
   ): Promise<boolean> {
-    const { state: run } = await begun(runId, flow, startedBy)
+    const { state: run } = await beginIfQueued(runId, flow, startedBy)
     if (run.flow === undefined || run.outcome !== undefined) return false
     if (startedBy !== undefined && run.start.parent?.runId !== startedBy) return false
-    await carryAfterwards(kernel, `cancel.${runId}`, { runId })
+    await repeatLater(kernel, `cancel.${runId}`, { runId })
     return end(runId, run, 'cancelled', { reason })
   }
 
-  /** A run whose entry is still queued begins its log with its end. */
-  async function begun(runId: string, flow: string | undefined, startedBy: string | undefined) {
+  /** Returns the run. If its entry is still queued, the run has no log yet, and its first event is stored before. */
+  async function beginIfQueued(runId: string, flow: string | undefined, startedBy: string | undefined) {
     const current = await projection.current(runId)
     if (current.state.flow !== undefined || flow === undefined) return current
     const entry = await findUnstarted(kernel, runId, graphOf(flow))
@@ -167,22 +187,22 @@ export function createFlowEngine(kernel: PluginKernel) {
 
   return {
     graphOf,
-    carryOn,
-    /** Whether an append to a run is this engine's, which looks itself at what follows. */
+    advance,
+    /** Whether this engine makes the current append to a run, and so continues the run by itself. */
     isAppending: (runId: string): boolean => appending.getStore() === runId,
-    /** The run as its log tells it now. Not to be changed. */
+    /** Returns the current state of a run. Callers must not change it. */
     current: async (runId: string): Promise<Readonly<FlowRun>> => (await projection.current(runId)).state,
     start: (runId: string, graph: FlowGraph, instances: readonly Startable[]) =>
       starter.enqueue(runId, graph, instances),
     forgetGraphs: () => graphs.clear(),
     cancel,
-    /** Makes room for runs in which something happens. */
+    /** Drops a run from the cache, to make room for active ones. */
     forget: (runId: string) => projection.forget(runId),
   }
 }
 export type FlowEngine = ReturnType<typeof createFlowEngine>
 
-/** Jobs that are on record as queued: whoever recorded them may have died before it queued them. */
+/** Returns jobs that are recorded as queued. A process may have died between the record and the enqueue. */
 function lost({ open }: FlowRun): Instance[] {
   return [...open].filter(({ status }) => status === 'queued')
 }

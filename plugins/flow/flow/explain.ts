@@ -3,28 +3,28 @@ import type { FlowEngine } from './engine.ts'
 import type { FlowGraph } from './graph.ts'
 import type { FlowRun } from './run.ts'
 
-/** What a run waits for. */
+/** Explains what a run waits for. */
 export interface RunExplanation {
   runId: string
   status: RunInfo['status']
-  /** What is going on besides: it is still being copied, or winds up after a failure. */
+  /** `copying`: the fork is not complete. `failing`: a step has failed and the run is about to end. */
   phase: 'copying' | 'running' | 'failing' | 'compensating' | 'ended'
   /** The jobs that have not ended. */
   jobs: OpenJob[]
-  /** The joins that have begun and not run. */
+  /** The joins that have received an event and have not run. */
   joins: OpenJoin[]
   /** The fan-outs that steps wait for. */
   gathers: OpenGather[]
-  /** The same in sentences. */
+  /** The same facts as sentences. */
   sentences: string[]
 }
 
 export interface OpenJob {
   id: string
   step: string
-  /** `due`: caused and not on record, `queued`: not started yet, `started`: it runs, or has gone back to its queue. */
+  /** `due`: not recorded yet, `queued`: recorded and not started, `started`: running, or back in its queue. */
   status: 'due' | 'queued' | 'started'
-  /** Where `kernel.explain({ queue, id })` tells more. Absent when no worker of this process is that step. */
+  /** The queue for `kernel.explain({ queue, id })`. Absent when no worker of this process runs the step. */
   queue?: string
 }
 
@@ -32,19 +32,19 @@ export interface OpenJoin {
   step: string
   arrived: string[]
   missing: string[]
-  /** How many of them it waits for. */
+  /** How many events it needs. */
   needs: number
 }
 
 export interface OpenGather {
-  /** The steps that gather it. */
+  /** The steps that gather the group. */
   steps: string[]
-  /** What was fanned out, and by which job. */
+  /** The event that fanned out, and the job that emitted it. */
   event: string
   jobId: string
-  /** How many jobs in it have not ended. */
+  /** How many jobs of the group have not ended. */
   open: number
-  /** Whether more may come. */
+  /** True when no more jobs can join the group. */
   closed: boolean
 }
 
@@ -52,10 +52,10 @@ export interface OpenGather {
 export async function explainRun(engine: FlowEngine, graph: FlowGraph, runId: string): Promise<RunExplanation> {
   const run = await engine.current(runId)
   if (run.flow !== graph.name) {
-    const hint = 'It may not have begun, or have expired.'
+    const hint = 'It may not have begun, or it may have expired.'
     throw new QueueError('RUN_NOT_FOUND', `Flow "${graph.name}" has no run "${runId}". ${hint}`)
   }
-  const told = {
+  const facts = {
     runId,
     status: run.outcome ?? ('running' as const),
     phase: phaseOf(run),
@@ -63,7 +63,7 @@ export async function explainRun(engine: FlowEngine, graph: FlowGraph, runId: st
     joins: openJoins(run, graph),
     gathers: openGathers(run, graph),
   }
-  return { ...told, sentences: sentencesOf(told) }
+  return { ...facts, sentences: sentencesOf(facts) }
 }
 
 function phaseOf({ outcome, copying, compensating, failure }: Readonly<FlowRun>): RunExplanation['phase'] {
@@ -109,14 +109,13 @@ function sentencesOf({ status, phase, jobs, joins, gathers }: Omit<RunExplanatio
     running: [],
     ended: [`The run has ended as ${status}.`],
     copying: ['It is a fork that is still being copied.'],
-    failing: ['A step has failed, and the run winds up.'],
-    compensating: ['A step has failed, and what was completed is being undone.'],
+    failing: ['A step has failed, and the run is about to end.'],
+    compensating: ['A step has failed, and the completed steps are being undone.'],
   }
   return [
     ...phases[phase],
     ...jobs.map(({ id, step, status: how, queue }) => {
-      if (queue === undefined)
-        return `Step "${step}" is needed (job ${id}), and no worker of this process is that step.`
+      if (queue === undefined) return `Step "${step}" has to run (job ${id}), but no worker of this process runs it.`
       return `Step "${step}" is ${how} (job ${id} on queue "${queue}").`
     }),
     ...joins.map(

@@ -3,7 +3,7 @@ import type { ForkedData, ReplacedData } from './copy.ts'
 import { compensateNext, complete, fail, finish, startGathered } from './ends.ts'
 import { branchOf, closeGroup, gather } from './groups.ts'
 import type { FlowGraph } from './graph.ts'
-import { add, advanceTo, instanceOf, startStep } from './instances.ts'
+import { add, setStatus, instanceOf, startStep } from './instances.ts'
 import { arriveAtJoin } from './joins.ts'
 import { causeOf, type AwaitedData, type ChildData, type EmitData, type FlowRun, type StartedData } from './run.ts'
 
@@ -19,14 +19,14 @@ function foldEvent(run: FlowRun, event: StoredEvent, graph: FlowGraph): void {
       begin(run, event)
       break
     case 'flow.forked':
-      goOn(run, event)
+      startFork(run, event)
       break
     case 'flow.replaced':
       replaceData(run, event.data as ReplacedData)
       break
     case 'step.queued':
     case 'step.started':
-      advance(run, event)
+      updateStatus(run, event)
       break
     case 'emit':
       arrive(run, graph, event)
@@ -43,7 +43,7 @@ function foldEvent(run: FlowRun, event: StoredEvent, graph: FlowGraph): void {
       fail(run, graph, event)
       break
     case 'step.cancelled':
-      noteUnstarted(run, event)
+      recordUnstartedCancel(run, event)
       finish(run, graph, event)
       break
     case 'flow.child': {
@@ -73,13 +73,13 @@ function begin(run: FlowRun, { flow, stepId, data }: StoredEvent): void {
   run.copying = forkedFrom !== undefined
   const instance = add(run, stepId!, step, undefined)
   instance.data = input
-  advanceTo(run, instance, 'queued')
+  setStatus(run, instance, 'queued')
 }
 
-/** The copy that a fork begins with is complete. */
-function goOn(run: FlowRun, { data }: StoredEvent): void {
+/** Starts a fork: its copy is complete. */
+function startFork(run: FlowRun, { data }: StoredEvent): void {
   run.copying = false
-  // They wait for the other run.
+  // The copied listeners wait for the original run.
   run.listeners = []
   for (const instance of run.open) instance.forked = true
   replaceData(run, data as ForkedData)
@@ -92,20 +92,20 @@ function replaceData(run: FlowRun, { replace }: ReplacedData): void {
   }
 }
 
-function noteUnstarted(run: FlowRun, event: StoredEvent): void {
+function recordUnstartedCancel(run: FlowRun, event: StoredEvent): void {
   const { cause, status } = instanceOf(run, event)
   if (cause === undefined && status === 'queued' && run.instances.size === 1) {
     run.cancelled = (event.data as { reason: string }).reason
   }
 }
 
-function advance(run: FlowRun, event: StoredEvent): void {
+function updateStatus(run: FlowRun, event: StoredEvent): void {
   const instance = instanceOf(run, event)
   if (instance.status === 'ended') return
-  advanceTo(run, instance, event.type === 'step.started' ? 'open' : 'queued')
+  setStatus(run, instance, event.type === 'step.started' ? 'open' : 'queued')
 }
 
-/** Starts what an emit causes. After a failure nothing new begins. */
+/** Starts the steps that an emit causes. After a failure no new step begins. */
 function arrive(run: FlowRun, graph: FlowGraph, event: StoredEvent): void {
   if (run.failure) return
   const { event: name, payload, n } = event.data as EmitData

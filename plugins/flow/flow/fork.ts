@@ -7,7 +7,7 @@ import {
   type Kernel,
   type StoredEvent,
 } from '../../../kernel/index.ts'
-import type { Carrier } from './carry.ts'
+import type { Advancer } from './advancer.ts'
 import { copyOf, FORKED, type Fork } from './copy.ts'
 import type { FlowEngine } from './engine.ts'
 import type { StartedData } from './run.ts'
@@ -18,42 +18,42 @@ const CHUNK = 500
 const RERUN_OPTIONS = ['input', 'state', 'id', 'tags']
 
 export interface RerunOptions {
-  /** What the step receives instead. */
+  /** New data for the step. Default: the data of the original run. */
   input?: unknown
-  /** Written to the state before anything runs, keys beside those that are there. */
+  /** Keys to write to the state before anything runs. Other keys keep their values. */
   state?: Readonly<Record<string, unknown>>
-  /** Forks to a run of this id only if there is none; it is also its `runId`. Default: one of its own. */
+  /** The `runId` of the fork. If a fork with this id exists, no new one is made. Default: a new id. */
   id?: string
-  /** Default: those of the run. */
+  /** Default: the tags of the original run. */
   tags?: readonly string[]
 }
 
 export interface ForkOptions extends RerunOptions {
-  /** The `seq` of the last event that both share, or a date. Default: the newest event. */
+  /** The `seq` of the last event that both runs share, or a date. Default: the newest event. */
   at?: number | Date
-  /** What each job receives that had not ended; it then does its sub-steps again as well. */
+  /** New data for each job that had not ended. These jobs then run their sub-steps again. */
   input?: unknown
 }
 
-/** What a fork answers. */
+/** The result of a fork. */
 export interface ForkedRun {
   runId: string
-  /** True when there was a fork of that id already and nothing was done. */
+  /** True when a fork with that id existed already, so nothing was done. */
   deduplicated: boolean
 }
 
-/** Makes runs that have the history of others. */
+/** Makes runs that begin with the history of other runs. */
 export function createForks(kernel: Kernel, engine: FlowEngine) {
   const store = kernel.port('events')
 
   async function historyOf(flow: string, runId: string): Promise<StoredEvent[]> {
     const events = await store.read(runId)
     if (flowOf(events) === flow) return events
-    const hint = 'It may not have begun, or have expired.'
-    throw new QueueError('RUN_NOT_FOUND', `Flow "${flow}" has no run "${runId}" to start from. ${hint}`)
+    const hint = 'It may not have begun, or it may have expired.'
+    throw new QueueError('RUN_NOT_FOUND', `Flow "${flow}" has no run "${runId}" to fork. ${hint}`)
   }
 
-  /** Goes on where whoever began the copy has stopped: what stands in the stream is the beginning of it. */
+  /** Copies the history. It resumes an unfinished copy: the events in the stream are the beginning of the copy. */
   async function copy(fork: Fork, events?: readonly StoredEvent[]): Promise<void> {
     const shared = events ?? (await store.read(fork.from, { until: fork.at }))
     const flow = flowOf(shared)
@@ -72,25 +72,25 @@ export function createForks(kernel: Kernel, engine: FlowEngine) {
     }
   }
 
-  /** @throws QueueError `OPTION_INVALID` when the stream is that of another run */
+  /** @throws QueueError `OPTION_INVALID` when the stream belongs to another run */
   async function assertOwn({ runId, from }: Fork): Promise<void> {
     const started = await store.byKey(runId, 'flow.started')
     if ((started?.data as StartedData | undefined)?.forkedFrom?.runId === from) return
-    const hint = 'Leave "id" out, or give one that is not taken.'
-    throw new QueueError('OPTION_INVALID', `Run "${runId}" is there already and is no fork of "${from}". ${hint}`, {
+    const hint = 'Omit "id", or pass an id that is not taken.'
+    throw new QueueError('OPTION_INVALID', `Run "${runId}" exists already and is not a fork of "${from}". ${hint}`, {
       retryable: false,
     })
   }
 
-  /** @throws QueueError `RUN_NOT_FOUND` when the other run has expired before it was copied */
+  /** @throws QueueError `RUN_NOT_FOUND` when the original run expired before the copy was complete */
   async function assertCopied({ runId, from }: Fork): Promise<void> {
     if (await store.byKey(runId, FORKED)) return
-    const message = `Run "${from}" has expired before its fork "${runId}" was complete. Start the flow again.`
+    const message = `Run "${from}" expired before its fork "${runId}" was complete. Start the flow again.`
     throw new QueueError('RUN_NOT_FOUND', message, { retryable: false })
   }
 
   async function begin(
-    carrier: Carrier,
+    advancer: Advancer,
     events: readonly StoredEvent[],
     { id, tags, state }: RerunOptions,
     rest: Pick<Fork, 'from' | 'at' | 'replace'>,
@@ -101,27 +101,27 @@ export function createForks(kernel: Kernel, engine: FlowEngine) {
     if (tags !== undefined) checkTags('Option "tags" of a fork', tags)
     const fork: Fork = { runId, ...rest, ...(tags && { tags }), ...(state && { state }) }
     if (id !== undefined && (await store.head(runId)) > 0) await assertOwn(fork)
-    const { deduplicated } = await carrier.later({ runId, fork })
+    const { deduplicated } = await advancer.later({ runId, fork })
     if (deduplicated) return { runId, deduplicated }
     await copy(
       fork,
       events.filter(({ seq }) => seq <= fork.at),
     )
-    await engine.carryOn(runId, { repair: true })
+    await engine.advance(runId, { repair: true })
     return { runId, deduplicated }
   }
 
   return {
     copy: (fork: Fork) => copy(fork),
-    async fork(carrier: Carrier, flow: string, from: string, options: ForkOptions): Promise<ForkedRun> {
+    async fork(advancer: Advancer, flow: string, from: string, options: ForkOptions): Promise<ForkedRun> {
       checkKeys(`The fork of a run of flow "${flow}"`, options, ['at', ...RERUN_OPTIONS])
       const events = await historyOf(flow, from)
       const at = seqOf(events, options.at)
       const replace = 'input' in options && { replace: { data: options.input } }
-      return begin(carrier, events, options, { from, at, ...replace })
+      return begin(advancer, events, options, { from, at, ...replace })
     },
     async rerunFrom(
-      carrier: Carrier,
+      advancer: Advancer,
       flow: string,
       from: string,
       step: string,
@@ -131,7 +131,7 @@ export function createForks(kernel: Kernel, engine: FlowEngine) {
       const events = await historyOf(flow, from)
       const { seq, stepId: job } = beginningOf(events, step)
       const replace = 'input' in options && { replace: { data: options.input, job } }
-      return begin(carrier, events, options, { from, at: seq - 1, ...replace })
+      return begin(advancer, events, options, { from, at: seq - 1, ...replace })
     },
   }
 }
@@ -141,7 +141,7 @@ function flowOf(events: readonly StoredEvent[]): string | undefined {
   return events.find(({ type }) => type === 'flow.started')?.flow
 }
 
-/** @throws QueueError `OPTION_INVALID` for a moment at which the run had not begun, or that has not come */
+/** @throws QueueError `OPTION_INVALID` for a moment before the start of the run, or in the future */
 function seqOf(events: readonly StoredEvent[], at: number | Date | undefined): number {
   const head = events.at(-1)!.seq
   if (at === undefined) return head
@@ -149,17 +149,17 @@ function seqOf(events: readonly StoredEvent[], at: number | Date | undefined): n
   const begun = events.find(({ type }) => type === 'flow.started')!.seq
   if (Number.isInteger(seq) && seq >= begun && seq <= head) return seq
   const expected = `the seq of an event from ${begun} to ${head}, or a date after the start of the run`
-  throw new QueueError('OPTION_INVALID', `A run is forked at ${expected}; got ${String(at)}.`, {
+  throw new QueueError('OPTION_INVALID', `Option "at" of a fork must be ${expected}; got ${String(at)}.`, {
     details: { option: 'at' },
   })
 }
 
-/** Where a step began, or ended without having begun; of several jobs the first, or the one of that id. */
+/** Returns the event with which a step began, or ended without a start: of the job with that id, or of the step's first job. */
 function beginningOf(events: readonly StoredEvent[], step: string): StoredEvent {
   const began = events.filter(({ type }) => /^step\.(?:started|completed|failed|cancelled)$/.test(type))
   const found = began.find(({ stepId }) => stepId === step) ?? began.find((event) => event.step === step)
   if (found) return found
   const known = [...new Set(began.map((event) => event.step))].map((name) => `"${name}"`).join(', ')
-  const message = `The run has not run a step "${step}". It has run: ${known || 'none'}.`
+  const message = `The run has no step "${step}" that has begun. Steps that have: ${known || 'none'}.`
   throw new QueueError('OPTION_INVALID', message, { details: { option: 'step' } })
 }

@@ -9,7 +9,7 @@ export interface FlowStep {
   role: FlowOptions['role']
   subscribes: readonly string[]
   emits: readonly string[] | undefined
-  /** How emitted events turn into jobs of this step: one for each, once so many arrived, or by fan-in. */
+  /** How events start this step: one job for each event, one once enough events have arrived, or one by fan-in. */
   trigger: 'each' | 'join' | 'gather'
   /** How many different events a join waits for. */
   needs: number
@@ -27,11 +27,11 @@ export interface FlowGraph {
   version: string
   entries: readonly FlowStep[]
   steps: ReadonlyMap<string, FlowStep>
-  /** The steps by the events they subscribe to. */
+  /** Steps by the event they subscribe to. */
   subscribers: ReadonlyMap<string, readonly FlowStep[]>
-  /** The steps that gather what an event fanned out. */
+  /** Steps by the fan-out event whose jobs they gather. */
   gatherers: ReadonlyMap<string, readonly FlowStep[]>
-  /** The steps that undo others, by what they undo. */
+  /** Compensations by the step they undo. */
   compensations: ReadonlyMap<string, FlowStep>
 }
 
@@ -55,7 +55,7 @@ export function buildGraph(name: string, registry: Registry): FlowGraph {
   const compensations = all.filter(({ role }) => role === 'compensation')
   for (const { step, compensates } of compensations) {
     if (steps.has(compensates!)) continue
-    throw invalid(name, `has a compensation "${step}" of "${compensates}", which is none of its steps`)
+    throw invalid(name, `has a compensation "${step}" for "${compensates}", which is not one of its steps`)
   }
   const events = [...new Set(all.flatMap(({ subscribes }) => subscribes))]
   const gathered = [...new Set(all.flatMap(({ gather }) => gather ?? []))]
@@ -78,11 +78,13 @@ function toStep(worker: WorkerDefinition, place: FlowOptions & { name: string })
   if ((role === 'compensation') !== (place.compensates !== undefined)) {
     throw wrong('needs role "compensation" and "compensates" together')
   }
-  if (role === 'compensation' && events.length > 0) throw wrong('is a compensation and subscribes to nothing')
+  if (role === 'compensation' && events.length > 0) throw wrong('is a compensation and may not have "subscribes"')
   if (typeof join === 'number' && !(Number.isInteger(join) && join >= 1 && join <= events.length)) {
     throw wrong(`joins ${join} of ${events.length} events; give a whole number from 1 to ${events.length}`)
   }
-  if (limit !== undefined && !(Number.isInteger(limit) && limit >= 1)) throw wrong('needs a "limit" from 1')
+  if (limit !== undefined && !(Number.isInteger(limit) && limit >= 1)) {
+    throw wrong(`has a "limit" of ${limit}; give a whole number from 1`)
+  }
   const needs = join === 'all' ? events.length : join === 'any' ? 1 : join
   return {
     step,
@@ -101,7 +103,7 @@ function toStep(worker: WorkerDefinition, place: FlowOptions & { name: string })
   }
 }
 
-/** The steps that lead nowhere but into a join: what they would still bring is not waited for any more. */
+/** Returns the steps whose every path leads into the join. Their work is useless once the join has run. */
 export function losersOf({ steps, subscribers }: FlowGraph, join: FlowStep): ReadonlySet<string> {
   const losers = new Set<string>()
   const leadsIn = ({ step }: FlowStep): boolean => step === join.step || losers.has(step)
@@ -117,7 +119,7 @@ export function losersOf({ steps, subscribers }: FlowGraph, join: FlowStep): Rea
   return losers
 }
 
-/** @throws QueueError `FLOW_INVALID` for an event that the step does not declare or nobody waits for */
+/** @throws QueueError `FLOW_INVALID` for an event that the step does not declare, or that no step subscribes to */
 export function assertEmits({ name, subscribers, gatherers, steps }: FlowGraph, step: string, event: string): void {
   const declared = steps.get(step)?.emits
   const allowed = declared ?? [...new Set([...subscribers.keys(), ...gatherers.keys()])]
@@ -129,7 +131,7 @@ export function assertEmits({ name, subscribers, gatherers, steps }: FlowGraph, 
   )
 }
 
-/** @throws QueueError `FLOW_INVALID` unless there is one entry, or the one that is named */
+/** @throws QueueError `FLOW_INVALID` when the named entry does not exist, or several exist and none is named */
 export function entryOf({ name, entries }: FlowGraph, wanted: string | undefined): FlowStep {
   const found = wanted === undefined ? entries : entries.filter(({ step }) => step === wanted)
   if (found.length === 1) return found[0]!

@@ -1,7 +1,7 @@
 import type { FlowStep } from './graph.ts'
 import { causeOf, type Branch, type Group, type Instance } from './run.ts'
 
-/** The branch that an emit opens in what its job fans out. */
+/** Returns the branch that an emit opens in the group of its job. */
 export function branchOf(parent: Instance, event: string, cause: string): Branch {
   return { group: groupOf(parent, event), cause }
 }
@@ -16,7 +16,7 @@ function groupOf(parent: Instance, event: string): Group {
   return group
 }
 
-/** Keeps what a job of a group emits for a step that gathers it. */
+/** Stores a payload that a job of a group emits for a step that gathers the group. */
 export function gather(from: Instance, step: FlowStep, event: string, payload: unknown): void {
   const group = from.lineage.findLast((branch) => branch.group.event === step.gather)?.group
   if (!group) return
@@ -27,21 +27,21 @@ export function gather(from: Instance, step: FlowStep, event: string, payload: u
   else byEvent.set(event, [payload])
 }
 
-/** Also of a group that nothing was emitted to. */
+/** Closes a group, and creates it first if nothing was emitted to it. */
 export function closeGroup(parent: Instance, event: string): Group {
   const group = groupOf(parent, event)
   group.closed = true
   return group
 }
 
-/** A job that has ended fans out no more, whatever it ended with. */
+/** Closes all groups of a job. A job that has ended, in whatever way, fans out no more. */
 export function closeGroups({ groups }: Instance): Group[] {
   const all = [...(groups?.values() ?? [])]
   for (const group of all) group.closed = true
   return all
 }
 
-/** Innermost first: what gathers an inner group belongs to the outer one. */
+/** Returns the groups of an ended job, innermost first, because the step that gathers an inner group belongs to the outer one. */
 export function leaveGroups({ lineage }: Instance): Group[] {
   for (const { group } of lineage) group.open--
   return lineage.map(({ group }) => group).toReversed()

@@ -14,7 +14,7 @@ import {
   type SqlClient,
 } from '../../../kernel/index.ts'
 import { forgotten } from '../../jobs/lib/forgotten.ts'
-import type { Carrier } from './carry.ts'
+import type { Advancer } from './advancer.ts'
 import type { FlowEngine } from './engine.ts'
 import { explainRun, type RunExplanation } from './explain.ts'
 import type { ForkedRun, ForkOptions, Forks, RerunOptions } from './fork.ts'
@@ -23,14 +23,14 @@ import { instanceId } from './run.ts'
 
 export interface StartOptions extends FlowStart {
   /**
-   * Starts a run of this id only if there is none, or was none whose id is still known (`retention.deduplication`); it is
-   * also its `runId`. Default: one of its own.
+   * The `runId` of the run. If a run with this id exists, or its id is still remembered (`retention.deduplication`), no
+   * new run is started. Default: a new id.
    */
   id?: string
   /** The entry to start with, for a flow that has several. */
   entry?: string
   /**
-   * Starts the run in the caller's transaction: rolled back, there is none. For adapters with the capability
+   * Starts the run in the caller's transaction: no run exists if it rolls back. For adapters with the capability
    * `transaction`.
    */
   db?: SqlClient
@@ -39,24 +39,25 @@ export interface StartOptions extends FlowStart {
 const START_OPTIONS = ['id', 'entry', 'tags', 'parent', 'db']
 
 export interface FlowHandle {
-  /** Of the flow as it is in this process: what its entry declares, or a hash of its steps. */
+  /** The version of the flow in this process: the one that its entry declares, or a hash of its steps. */
   readonly version: string
   /**
-   * Starts a run. One durable write: once it resolves the run goes its way, whoever dies.
+   * Starts a run with one durable write. Once the promise resolves, the run proceeds even if this process dies.
    *
    * @throws QueueError `FLOW_INVALID` when the flow has several entries and none is named; `OPTION_INVALID`,
    * `OPTION_UNSUPPORTED`
+   * @example
+   * const { runId } = await kernel.flow('order').start({ sku: 'A1' }, { tags: ['customer:7'] })
    */
   start(input?: unknown, options?: StartOptions): Promise<EnqueuedJob>
   /**
-   * Ends a run as cancelled, from any instance: queued steps go, running ones abort, the runs it waits
-   * for are cancelled as well. False when it has ended already, or there is none of that id.
+   * Ends a run as cancelled, from any instance. Queued steps leave their queues, running steps abort, and the runs it
+   * waits for are cancelled too. Returns false when the run has ended already, or does not exist.
    */
   cancel(runId: string, options?: { reason?: string }): Promise<boolean>
   /**
-   * Makes a new run that has the history of another up to a moment, and goes on from there on its own:
-   * state, results and finished sub-steps are there, jobs that had not ended run again from the start. One
-   * durable write, as with `start`.
+   * Starts a new run that has the history of another run up to a moment. The fork has its state, results and finished
+   * sub-steps. Jobs that had not ended run again from the start. Like `start`, this is one durable write.
    *
    * @throws QueueError `RUN_NOT_FOUND`, `EVENTS_TRIMMED`, `OPTION_INVALID`
    * @example
@@ -64,29 +65,29 @@ export interface FlowHandle {
    */
   fork(runId: string, options?: ForkOptions): Promise<ForkedRun>
   /**
-   * Forks a run at the moment before a step began, which then runs again, with other input if that is
-   * given.
+   * Forks a run at the moment before a step began, so that the step runs again, optionally with new input.
    *
-   * @param step its name, of which the first job counts, or the id of one of its jobs
+   * @param step the name of the step, which selects its first job, or the id of one of its jobs
    * @throws QueueError `RUN_NOT_FOUND`, `EVENTS_TRIMMED`, `OPTION_INVALID`
    */
   rerunFrom(runId: string, step: string, options?: RerunOptions): Promise<ForkedRun>
-  /** @throws QueueError `RUN_NOT_FOUND` */
+  /** Returns the status and the times of a run. @throws QueueError `RUN_NOT_FOUND` */
   status(runId: string): Promise<RunInfo>
   /**
-   * What a run waits for: its open jobs, the joins that have begun and what has arrived at them, the fan-outs
-   * that steps gather.
+   * Explains what a run waits for: its open jobs, the joins with the events that have arrived, and the fan-outs that
+   * steps gather.
    *
    * @throws QueueError `RUN_NOT_FOUND`
    */
   explain(runId: string): Promise<RunExplanation>
-  /** Its runs, newest first, such as those with a tag. */
+  /** Returns the runs of the flow, newest first. The filter selects, for example, runs with a tag. */
   runs(filter?: Omit<RunFilter, 'flow'>): Promise<RunInfo[]>
   /**
-   * Waits for the end of a run and answers what its last step returned.
+   * Waits for the end of a run and returns the result of its last step.
    *
-   * @param options.timeout milliseconds; default: as long as it takes
-   * @throws QueueError `JOB_CANCELLED`, `JOB_TIMEOUT`; `JOB_FORGOTTEN` when it has ended and is no longer kept; or an Error with the message and the code of the failed step's, and its name as `step`
+   * @param options.timeout milliseconds; default: no limit
+   * @throws QueueError `JOB_CANCELLED`, `JOB_TIMEOUT`; `JOB_FORGOTTEN` when the run has ended and has expired
+   * @throws Error with the message and code of the failed step's error; its property `step` is the name of the step
    */
   result(runId: string, options?: { timeout?: number }): Promise<unknown>
 }
@@ -94,12 +95,12 @@ export interface FlowHandle {
 export function createFlowHandle(
   kernel: Kernel,
   engine: FlowEngine,
-  { forks, carrier }: { forks: Forks; carrier: Carrier },
+  { forks, advancer }: { forks: Forks; advancer: Advancer },
   name: string,
 ): FlowHandle {
   const graph = engine.graphOf(name)
 
-  /** A run that has ended and is known only by its id has no end to wait for. */
+  /** Throws if the run has ended and only its id is remembered, because its end event no longer exists. */
   async function assertKept(runId: string): Promise<void> {
     if (await kernel.port('events').byKey(runId, 'flow.started')) return
     for (const { step, worker } of graph.entries) {
@@ -124,16 +125,16 @@ export function createFlowHandle(
       return kernel.enqueue(worker.id, input, { id: instanceId(runId, step), runId, flow, ...(db && { db }) })
     },
     async cancel(runId, { reason = 'on request' } = {}) {
-      return carrier.cancel(runId, reason, name)
+      return advancer.cancel(runId, reason, name)
     },
-    fork: (runId, options = {}) => forks.fork(carrier, name, runId, options),
-    rerunFrom: (runId, step, options = {}) => forks.rerunFrom(carrier, name, runId, step, options),
+    fork: (runId, options = {}) => forks.fork(advancer, name, runId, options),
+    rerunFrom: (runId, step, options = {}) => forks.rerunFrom(advancer, name, runId, step, options),
     async status(runId) {
       const info = await kernel.port('events').runs.get(runId)
       if (info?.flow === name) return info
       throw new QueueError(
         'RUN_NOT_FOUND',
-        `Flow "${name}" has no run "${runId}". It may not have begun, or have expired.`,
+        `Flow "${name}" has no run "${runId}". It may not have begun, or it may have expired.`,
       )
     },
     explain: (runId) => explainRun(engine, graph, runId),

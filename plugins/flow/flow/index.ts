@@ -3,8 +3,8 @@ import { definePlugin, QueueError, type EmitPayload, type Job } from '../../../k
 import { placesOf } from '../lib/flow-places.ts'
 import { addLazyMember } from '../../lib/lazy-member.ts'
 import { copyValue } from '../../lib/value.ts'
-import { createCarrier } from './carry.ts'
-import { checkFlowOption } from './check-place.ts'
+import { createAdvancer } from './advancer.ts'
+import { checkFlowOption } from './check-options.ts'
 import { createCheck } from './check.ts'
 import { createFlowContext, type FlowContext } from './context.ts'
 import { createFlowEngine } from './engine.ts'
@@ -25,19 +25,19 @@ declare module 'nuxt-queue/kernel' {
     readonly flow: FlowContext
   }
   interface Kernel {
-    /** The flow of a name. @throws QueueError `FLOW_UNKNOWN` */
+    /** Returns the flow with a name. @throws QueueError `FLOW_UNKNOWN` */
     flow(name: string): FlowHandle
   }
 }
 
-/** Runs graphs of workers: entries, and steps that subscribe to what others emit. */
+/** Runs graphs of workers: entries, and steps that subscribe to the events of other steps. */
 export default definePlugin({
   name: 'flow',
   requires: ['queue', 'events', 'control', 'bus', 'step'],
   options: z.strictObject({
-    /** Milliseconds between two looks at runs in which nothing happens; 0 for none. Default one minute. */
+    /** Milliseconds between two checks for stalled runs; 0 disables them. Default one minute. */
     checkInterval: z.number().int().min(0).default(60_000),
-    /** Milliseconds in which nothing has happened before a run is looked at. Default five minutes. */
+    /** Milliseconds without activity after which a run is checked. Default five minutes. */
     checkAfter: z.number().int().min(0).default(300_000),
   }),
   workerOptions: { flow: checkFlowOption },
@@ -46,7 +46,7 @@ export default definePlugin({
     const watch = await createCheck(kernel, engine, { interval, quiet })
     const forks = createForks(kernel, engine)
     const { takeLeft } = watchLeftRuns(kernel, engine)
-    const carrier = await createCarrier(kernel, engine, { copy: forks.copy, takeLeft })
+    const advancer = await createAdvancer(kernel, engine, { copy: forks.copy, takeLeft })
     kernel.onWorkerStart((worker) => {
       engine.forgetGraphs()
       for (const { name, role } of placesOf(worker)) if (role === 'entry') engine.graphOf(name)
@@ -58,7 +58,8 @@ export default definePlugin({
         const entries = placesOf(worker!).filter(({ role }) => role === 'entry')
         if (entries.length > 1) {
           const names = entries.map(({ name }) => `kernel.flow('${name}').start()`).join(' or ')
-          throw new QueueError('FLOW_INVALID', `Worker "${worker!.id}" begins several flows. Use ${names}.`)
+          const what = `Worker "${worker!.id}" is the entry of several flows, so enqueue() cannot choose one.`
+          throw new QueueError('FLOW_INVALID', `${what} Use ${names}.`)
         }
         const [{ name, step }] = entries as [(typeof entries)[number]]
         const named = (options.id ?? options.once) !== undefined
@@ -71,14 +72,14 @@ export default definePlugin({
       'context',
       async ({ job, runId }, next) => {
         const { instances } = await engine.current(runId)
-        // Nothing is left of one that has ended, which does not start any more.
+        // A job that has ended has no data any more, but it never starts again.
         const data = copyValue(instances.get(job.id)?.data, Infinity, `data of job "${job.name}"`)
         Object.assign(job, { data })
         await next()
       },
       { when: ({ job }) => job.flow?.dataInLog === true },
     )
-    addLazyMember(kernel, 'flow', (ctx) => createFlowContext(kernel, engine, carrier, ctx))
+    addLazyMember(kernel, 'flow', (ctx) => createFlowContext(kernel, engine, advancer, ctx))
     kernel.hook('emit', emitInFlow, {
       when: ({ ctx, stream, events }) =>
         ctx ? ctx.job.flow !== undefined : events[0]?.flow !== undefined && !engine.isAppending(stream),
@@ -94,21 +95,21 @@ export default definePlugin({
       if (unstarted) begin(payload, unstarted)
       const plan = job && events.at(-1)?.type === 'step.completed' ? planFor(payload, job) : undefined
       await next()
-      // Not before: a check that came in between would see no open run, and be the last one.
+      // Only after the write: an earlier check could see no open run, and would then schedule no further check.
       if (begins) await watch()
       const { result } = payload
       if (result?.ok) {
         const refused = plan && (await engine.start(stream, engine.graphOf(job!.flow!.name), plan.steps))
-        const owes = plan ? plan.needsRun || refused : events.some(({ type }) => FOLLOWED.has(type))
-        // What is known already was emitted by an attempt that may have died before the rest was done.
-        if (owes) await engine.carryOn(stream, { repair: result.events.length < events.length })
+        const mustAdvance = plan ? plan.needsRun || refused : events.some(({ type }) => FOLLOWED.has(type))
+        // If some events were stored before, an earlier attempt may have died before it finished the follow-up.
+        if (mustAdvance) await engine.advance(stream, { repair: result.events.length < events.length })
       } else if (starts && result?.reason === 'unless') {
-        // A second delivery of a job that has ended: whoever ended it may have died before the rest was done.
-        await engine.carryOn(stream, { repair: true })
+        // A second delivery of a job that has ended: the process that ended it may have died before the follow-up.
+        await engine.advance(stream, { repair: true })
       }
     }
 
-    /** The entry that is cancelled before it has begun, so that its run has no log yet. */
+    /** Returns an entry that is cancelled before it has begun. Its run has no log yet. */
     async function unstartedBy({ stream, events }: EmitPayload): Promise<Begun | undefined> {
       const { flow, stepId } = events[0]!
       const entry = await findUnstarted(kernel, stream, engine.graphOf(flow!))
@@ -127,7 +128,7 @@ export default definePlugin({
       return plan
     }
 
-    kernel.extend({ flow: (name: string) => createFlowHandle(kernel, engine, { forks, carrier }, name) })
+    kernel.extend({ flow: (name: string) => createFlowHandle(kernel, engine, { forks, advancer }, name) })
   },
 })
 
@@ -135,5 +136,5 @@ function isEntry(worker: Parameters<typeof placesOf>[0]): boolean {
   return worker.worker.flow !== undefined && placesOf(worker).some(({ role }) => role === 'entry')
 }
 
-/** What may owe a step or the end of the run. */
+/** Events after which a step may have to start, or the run to end. */
 const FOLLOWED = new Set(['step.completed', 'step.failed', 'step.cancelled', 'emit'])

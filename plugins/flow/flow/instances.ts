@@ -3,12 +3,12 @@ import type { FlowGraph, FlowStep } from './graph.ts'
 import { isLosing } from './joins.ts'
 import { instanceId, MAX_DEPTH, type Branch, type FlowRun, type Instance } from './run.ts'
 
-/** What an instance begins with. */
+/** The initial values of an instance. */
 interface Beginning {
   cause: string
   data: unknown
   lineage: readonly Branch[]
-  /** The instance whose end or emit brought it about. */
+  /** The instance whose end or emit caused it. */
   from: Instance
 }
 
@@ -38,7 +38,7 @@ export function add(run: FlowRun, id: string, step: string, begins: Beginning | 
   return instance
 }
 
-export function advanceTo(run: FlowRun, instance: Instance, status: 'queued' | 'open'): void {
+export function setStatus(run: FlowRun, instance: Instance, status: 'queued' | 'open'): void {
   if (instance.status !== 'open') instance.status = status
   run.due.delete(instance)
 }
@@ -55,7 +55,7 @@ export function startStep(run: FlowRun, graph: FlowGraph, runId: string, step: F
 }
 
 function exceed(run: FlowRun, { step, onError }: FlowStep, how: string): void {
-  const message = `Step "${step}" would run ${how}. Raise its "limit", or see why the loop does not end.`
+  const message = `Step "${step}" would run ${how}. Raise its "limit", or find out why the loop does not end.`
   const error: SerializedError = { name: 'QueueError', code: 'FLOW_LIMIT', message }
   run.failure ??= { step, error, compensate: onError === 'compensate' }
 }

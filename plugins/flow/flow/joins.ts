@@ -9,8 +9,8 @@ interface Arrival {
 }
 
 /**
- * Notes that an event has arrived, and answers what the step receives once enough have. Only what
- * descends from the same branch of a fan-out meets. A join of all is armed anew by each firing, so
+ * Records that an event has arrived. Returns the data of the step once enough events have arrived. Events meet
+ * only if they descend from the same branch of a fan-out. A join of all events starts over after it has run, so
  * that a loop can pass it again.
  */
 export function arriveAtJoin(
@@ -37,7 +37,7 @@ export function arriveAtJoin(
   return { data: step.single ? payload : Object.fromEntries(join.arrived) }
 }
 
-/** Whether all that an instance could bring was for a join that has fired. */
+/** Whether every path of an instance leads to a join that has run already. */
 export function isLosing(run: FlowRun, graph: FlowGraph, { step, lineage }: Instance): boolean {
   if (run.joins.size === 0) return false
   for (const { step: join, cancelsLosers } of graph.steps.values()) {

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import type { EmitPayload, EventDraft, PluginKernel } from '../../../kernel/index.ts'
-import { carryAfterwards } from './carry-job.ts'
+import { repeatLater } from './advance-job.ts'
 import type { FlowEngine } from './engine.ts'
 import type { ChildData } from './run.ts'
 
@@ -10,10 +10,10 @@ interface LeftRun {
   flow: string
 }
 
-/** Jobs that end in one of them have nobody who would take the result of what they wait for. */
+/** Ends after which no handler takes the results of the runs that the job waits for. */
 const LEAVING: ReadonlySet<string | undefined> = new Set(['step.failed', 'step.cancelled'])
 
-/** A job that ends without completing takes the runs that it has started and waits for with it, in a flow or not. */
+/** Cancels the runs that a job has started and waits for, when the job ends without completing. The job need not be part of a flow. */
 export function watchLeftRuns(kernel: PluginKernel, engine: FlowEngine) {
   async function runsOf(stream: string, ends: readonly EventDraft[]): Promise<LeftRun[]> {
     const jobs = new Set(ends.map(({ stepId }) => stepId))
@@ -28,37 +28,40 @@ export function watchLeftRuns(kernel: PluginKernel, engine: FlowEngine) {
     })
   }
 
-  async function take(stream: string, ends: readonly EventDraft[]): Promise<void> {
+  async function cancelLeft(stream: string, ends: readonly EventDraft[]): Promise<void> {
     for (const { runId, flow } of await runsOf(stream, ends)) {
       await engine.cancel(runId, 'the job that waits for it has ended', { flow, startedBy: stream })
     }
   }
 
-  kernel.hook('emit', whenLeft, { when: ({ events }) => LEAVING.has(events.at(-1)?.type) })
+  kernel.hook('emit', onEnd, { when: ({ events }) => LEAVING.has(events.at(-1)?.type) })
 
-  async function whenLeft(payload: EmitPayload, next: () => unknown): Promise<void> {
+  async function onEnd(payload: EmitPayload, next: () => unknown): Promise<void> {
     const { stream, events, ctx } = payload
     const ends = events.filter(({ type }) => LEAVING.has(type))
     const known = await runsOf(stream, ends)
     if (known.length > 0) {
       const left = ends.flatMap(({ key }) => (key === undefined ? [] : [key]))
-      await carryAfterwards(kernel, `left.${stream}.${hash('sha1', left.join(), 'base64url')}`, { runId: stream, left })
+      await repeatLater(kernel, `left.${stream}.${hash('sha1', left.join(), 'base64url')}`, { runId: stream, left })
     }
     await next()
-    // An attempt starts nothing more at its end; a job that is cancelled from outside may have in the meantime.
+    // An attempt starts no more runs at its end. A job that is cancelled from outside may have started one meanwhile.
     if (!payload.result?.ok || (ctx && known.length === 0)) return
     const stored = payload.result.events.filter(({ type }) => LEAVING.has(type))
-    // The end is stored: what goes wrong from here on is for the job.
-    await take(stream, stored).catch((error: unknown) => {
-      kernel.reporter.warn(`Runs that a job of run ${stream} had waited for are cancelled later.`, error)
+    // The end is stored. The job enqueued above retries what fails from here on.
+    await cancelLeft(stream, stored).catch((error: unknown) => {
+      kernel.reporter.warn(
+        `A job of run ${stream} ended, and the runs it waited for could not be cancelled. A job retries it.`,
+        error,
+      )
     })
   }
 
   return {
-    /** @param keys of the ends of jobs */
+    /** @param keys event keys of ended jobs */
     async takeLeft(stream: string, keys: readonly string[]): Promise<void> {
       const ends = await Promise.all(keys.map((key) => kernel.port('events').byKey(stream, key)))
-      await take(stream, ends.filter((end) => end !== undefined && LEAVING.has(end.type)) as EventDraft[])
+      await cancelLeft(stream, ends.filter((end) => end !== undefined && LEAVING.has(end.type)) as EventDraft[])
     },
   }
 }

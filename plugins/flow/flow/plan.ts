@@ -3,23 +3,23 @@ import type { FlowGraph } from './graph.ts'
 import { causeOf, instanceId, MAX_DEPTH, type EmitData } from './run.ts'
 import { queuedEvent, type Startable } from './start.ts'
 
-/** What the completion of a step brings about, as far as the step alone can tell. */
+/** What follows from the completion of a step, as far as it is known without reading the run. */
 export interface Plan {
-  /** Fan-outs that the step is done with; stored before its completion. */
+  /** `group.closed` events of fan-outs that this step closes. They are stored before its completion. */
   closed: EventDraft[]
-  /** Stored behind the completion. */
+  /** `step.queued` events. They are stored after the completion. */
   queued: EventDraft[]
-  /** To be queued once that is stored. */
+  /** Steps to enqueue once the events are stored. */
   steps: Startable[]
-  /** The rest needs to know the run: a join, a fan-in, a limit, or perhaps its end. */
+  /** True when the rest depends on the run: a join, a fan-in, a limit, or the end of the run. */
   needsRun: boolean
 }
 
 /**
- * Most steps start others that wait for nothing else. Those are put on record with the completion
- * itself, which spares a reading of the log and a write.
+ * Plans the steps that wait for nothing but this completion. They are recorded in the same write, which saves one
+ * read of the log and one write. Most steps are of this kind.
  *
- * @param events what is stored with the completion
+ * @param events the events that are stored with the completion
  */
 export function planNext(
   graph: FlowGraph,
@@ -44,7 +44,7 @@ export function planNext(
   return plan
 }
 
-/** Fan-outs that this step is done with: those it declares, and those it has made. */
+/** Returns the fan-out events that this step closes: those it declares, and those it has emitted. */
 function closedGroups(
   { gatherers, steps }: FlowGraph,
   step: string,

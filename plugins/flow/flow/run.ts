@@ -1,42 +1,53 @@
 import { hash } from 'node:crypto'
 import { fitText, type FlowStart, type SerializedError } from '../../../kernel/index.ts'
 
-/** The longest path through a flow, in emits: a loop that nobody limits ends here. */
+/** The longest path through a flow, in emits. A loop without a limit ends here. */
 export const MAX_DEPTH = 1000
 
-/** One job of a run, as its events tell. */
+/**
+ * One job of a run, derived from the events of the run.
+ *
+ * ```
+ *   emit, flow.started          step.queued           step.started
+ *  ────────────────────▶  due ─────────────▶ queued ──────────────▶ open
+ *                          │                    │                    │
+ *                          └────────────────────┴────────────────────┘
+ *                                               │ step.completed, step.failed, step.cancelled
+ *                                               ▼
+ *                                             ended
+ * ```
+ */
 export interface Instance {
-  /** Its job id. */
+  /** The id of its job. */
   id: string
   step: string
-  /** `due`: something caused it, `queued`: that is on record, `open`: it has started. */
   status: 'due' | 'queued' | 'open' | 'ended'
-  /** Names the emit that caused it; absent for an entry that was started from outside. */
+  /** Identifies the emit that caused it. Absent for an entry that was started from outside. */
   cause: string | undefined
-  /** How many emits lie behind it. */
+  /** The number of emits on its path. */
   depth: number
-  /** How often its path has been through each step that has a limit. */
+  /** How often its path has passed each step that has a limit. */
   visits: ReadonlyMap<string, number>
-  /** What its job receives; forgotten once it has ended, unless it can be undone. */
+  /** The data of its job. Dropped when the job ends, unless a compensation may need it. */
   data: unknown
   /** The branches of fan-outs it descends from, outermost first. */
   lineage: readonly Branch[]
-  /** What it has fanned out. */
+  /** The groups that it has fanned out, by event. */
   groups: Map<string, Group> | undefined
-  /** Begun in the run that this one is a fork of, which may have left parts of it on record. */
+  /** The job began in the original run of this fork, so some of its sub-steps may be recorded already. */
   forked?: boolean
 }
 
-/** What one job fanned out with one event. */
+/** The jobs that descend from all emits of one event by one job. */
 export interface Group {
   event: string
   cause: string
   parent: Instance
-  /** Jobs in it that have not ended. */
+  /** How many of its jobs have not ended. */
   open: number
-  /** No more will come: the job that fans out has ended. */
+  /** True when no more jobs can join, because the job that fans out is done with it. */
   closed: boolean
-  /** What its jobs emitted for the steps that gather it, by step and event. */
+  /** Payloads that its jobs emitted for the steps that gather it, by step and event. */
   gathered: Map<string, Map<string, unknown[]>>
 }
 
@@ -51,7 +62,7 @@ interface Join {
   /** Payloads by event. */
   arrived: Map<string, unknown>
   fired: boolean
-  /** Steps whose work is not waited for any more, where losers are cancelled. */
+  /** Steps whose work is useless now that the join has run. Set if losers are cancelled. */
   losers: ReadonlySet<string> | undefined
 }
 
@@ -67,38 +78,38 @@ interface Undo {
   result: unknown
 }
 
-/** Everything the engine decides by, derived from the log alone. */
+/** The state of a run that the engine decides by, derived from the log alone. */
 export interface FlowRun {
   flow: string | undefined
-  /** The version of the flow it began on. */
+  /** The version of the flow when the run began. */
   version: string | undefined
   start: FlowStart
-  /** It is a fork, the copy of which is not complete: nothing of it may start. */
+  /** True for a fork whose copy is not complete. No step may start before it is. */
   copying: boolean
   outcome: 'completed' | 'failed' | 'cancelled' | undefined
   instances: Map<string, Instance>
   /** Instances that have not ended. */
   open: Set<Instance>
-  /** Those of them whose cause is not on record yet. */
+  /** The open instances with status `due`. */
   due: Set<Instance>
-  /** Those of them that a join has decided against. */
+  /** The open instances whose work is useless, because a join ran without them. */
   losing: Set<Instance>
   /** The first step that failed for good. */
   failure: Failure | undefined
-  /** What the last completed step returned. */
+  /** The result of the last completed step. */
   result: unknown
-  /** Why its entry was cancelled before it had begun: nothing has happened in it. */
+  /** The reason why its entry was cancelled before it began. Such a run ends as cancelled. */
   cancelled: string | undefined
   joins: Map<string, Join>
-  /** Completed steps that can be undone, in the order they were completed. */
+  /** Completed steps that can be undone, in the order of their completion. */
   undo: Undo[]
   compensating: boolean
-  /** Compensations that were completed, and those that failed. */
+  /** Compensations that completed, and those that failed. */
   compensated: string[]
   uncompensated: string[]
-  /** Runs that jobs of it have started and wait for, with their flows and those jobs. */
+  /** Runs that jobs of this run have started and wait for, by run id. */
   children: Map<string, { flow: string; jobId: string }>
-  /** Keys under which jobs wait for its end that have not started it. */
+  /** Event keys for jobs that wait for the end of this run without having started it. */
   listeners: string[]
 }
 
@@ -129,7 +140,7 @@ export function createFlowRun(): FlowRun {
 export interface EmitData {
   event: string
   payload: unknown
-  /** Tells the emits of one job apart, the same for each attempt. */
+  /** Distinguishes the emits of one job. It is the same in each attempt. */
   n: string
 }
 
@@ -137,9 +148,9 @@ export interface StartedData extends FlowStart {
   input: unknown
   step: string
   version: string
-  /** When whoever started the run was told that it is: milliseconds since the epoch. Absent in forks. */
+  /** The moment at which the start of the run was acknowledged, in milliseconds since the epoch. Absent in forks. */
   acknowledgedAt?: number
-  /** The run whose history up to that `seq` it has. */
+  /** The original run, and the `seq` up to which the fork has its history. */
   forkedFrom?: { runId: string; at: number }
 }
 
@@ -148,7 +159,7 @@ export interface ChildData {
   runId: string
   flow: string
   wait: boolean
-  /** The name of the wait for it. Before there was this member it was the flow and a number. */
+  /** The name of the wait for it. Events of earlier releases lack it; their name is the flow and a number. */
   as?: string
 }
 
@@ -159,14 +170,14 @@ export interface AwaitedData {
   jobId: string
 }
 
-/** Job ids derive from what causes a step, so that doing it twice is doing it once. */
+/** Returns the job id of a step. It derives from the cause of the step, so that starting it twice starts it once. */
 export function instanceId(runId: string, step: string, cause?: string): string {
   return fitText(cause === undefined ? `${runId}.${step}` : `${runId}.${step}.${cause}`)
 }
 
 /**
- * Names what a job caused, within its run. The run's own id is left out, so that a fork of a run finds
- * the same causes.
+ * Identifies an emit of a job within its run. It does not depend on the id of the run, so that a fork computes the
+ * same causes.
  */
 export function causeOf({ step, cause = '' }: { step: string; cause?: string | undefined }, n: string): string {
   return hash('sha1', `${step}.${cause} ${n}`, 'base64url').slice(0, 14)

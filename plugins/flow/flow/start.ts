@@ -13,21 +13,21 @@ import {
 import type { FlowGraph } from './graph.ts'
 import type { Instance } from './run.ts'
 
-/** How many jobs are recorded, and queued, in one call. */
+/** How many jobs one call records and enqueues. */
 const CHUNK = 1000
 
-/** How the engine writes. */
+/** The function with which the engine appends events. */
 export type Append = (runId: string, events: EventDraft[], options?: AppendOptions) => MaybePromise<AppendResult>
 
-/** What the start of a job needs to know. */
+/** The fields of an instance that the start of its job needs. */
 export type Startable = Pick<Instance, 'id' | 'step' | 'cause' | 'depth' | 'data' | 'forked'>
 
-/** Puts steps on record and into their queues. */
+/** Records steps as queued, and enqueues their jobs. */
 export function createStepStarter(kernel: Kernel, append: Append) {
-  /** Steps that are missing here, told once. */
-  const told = new Set<string>()
+  /** Missing steps for which a warning was logged. */
+  const warned = new Set<string>()
 
-  /** Answers those that nobody else had put on record. */
+  /** Records steps as queued. Returns those that no other process had recorded. */
   async function record<I extends Startable>(runId: string, graph: FlowGraph, due: readonly I[]): Promise<I[]> {
     const events = due.map((instance) => ({ ...queuedEvent(graph, instance), key: `queued:${instance.id}` }))
     const result = await append(runId, events)
@@ -36,11 +36,11 @@ export function createStepStarter(kernel: Kernel, append: Append) {
     return due.filter(({ id }) => mine.has(id))
   }
 
-  /** True when a step was refused for good and the run has to be looked at again. */
+  /** Enqueues jobs. Returns true when a step was refused for good, so that the run has to be read again. */
   async function enqueue(runId: string, graph: FlowGraph, instances: readonly Startable[]): Promise<boolean> {
     let refused = false
     for (let index = 0; index < instances.length; index += CHUNK) {
-      const chunk = instances.slice(index, index + CHUNK).filter((instance) => served(runId, graph, instance))
+      const chunk = instances.slice(index, index + CHUNK).filter((instance) => hasWorker(runId, graph, instance))
       if (chunk.length > 0 && (await enqueueChunk(runId, graph, chunk))) refused = true
     }
     return refused
@@ -49,7 +49,7 @@ export function createStepStarter(kernel: Kernel, append: Append) {
   async function enqueueChunk(runId: string, graph: FlowGraph, instances: readonly Startable[]): Promise<boolean> {
     const items = instances.map((instance) => itemOf(runId, graph, instance))
     try {
-      // A single one shares its write with those of other runs.
+      // A single job shares its write with jobs of other runs.
       if (items.length > 1) await kernel.enqueueMany(items)
       else await enqueueOne(items[0]!)
       return false
@@ -71,7 +71,7 @@ export function createStepStarter(kernel: Kernel, append: Append) {
     return refused
   }
 
-  /** What is gathered may be larger than what a queue takes. Its parts are in the log, which the job reads them from. */
+  /** Gathered data may exceed the size limit of a payload. The job then reads it from the log, which has all parts. */
   async function enqueueOne({ worker, data, options }: EnqueueItem): Promise<void> {
     try {
       await kernel.enqueue(worker, data, options)
@@ -81,13 +81,13 @@ export function createStepStarter(kernel: Kernel, append: Append) {
     }
   }
 
-  /** A step that a deploy has taken away cannot run; its run stays open for when it comes back. */
-  function served(runId: string, { name, steps }: FlowGraph, { step }: Startable): boolean {
+  /** Whether a worker runs the step. If a deploy has removed it, its run stays open until the step comes back. */
+  function hasWorker(runId: string, { name, steps }: FlowGraph, { step }: Startable): boolean {
     if (steps.has(step)) return true
-    if (told.has(`${name} ${step}`)) return false
-    told.add(`${name} ${step}`)
+    if (warned.has(`${name} ${step}`)) return false
+    warned.add(`${name} ${step}`)
     const hint = 'Bring its worker back, or cancel the run.'
-    kernel.reporter.warn(`Run ${runId} of flow "${name}" needs step "${step}", which no worker is. ${hint}`)
+    kernel.reporter.warn(`Run ${runId} of flow "${name}" needs step "${step}", but no worker runs it. ${hint}`)
     return false
   }
 

@@ -3,10 +3,10 @@ import type { FlowGraph } from './graph.ts'
 import type { Append } from './start.ts'
 import type { Instance } from './run.ts'
 
-/** How many jobs are taken out of their queues at once. */
+/** How many jobs are removed from their queues at once. */
 const AT_ONCE = 100
 
-/** Takes jobs out of their queues and stops those that run, in every instance. */
+/** Removes jobs from their queues, and aborts running ones in every instance. */
 export function createStopper(kernel: Kernel, append: Append) {
   async function takeOut(graph: FlowGraph, instances: readonly Instance[]): Promise<void> {
     for (let index = 0; index < instances.length; index += AT_ONCE) {
@@ -19,7 +19,7 @@ export function createStopper(kernel: Kernel, append: Append) {
   }
 
   return {
-    /** Ends some jobs of a run that goes on, as cancelled. One that ends meanwhile keeps its own end. */
+    /** Ends some jobs of an open run as cancelled. A job that ends in the meantime keeps its own end. */
     async stop(runId: string, graph: FlowGraph, instances: readonly Instance[], reason: string): Promise<void> {
       const events = instances.map(({ id, step }) => ({
         type: 'step.cancelled',
@@ -33,7 +33,7 @@ export function createStopper(kernel: Kernel, append: Append) {
       await takeOut(graph, instances)
       for (const { id } of instances) await kernel.broadcastAbort({ runId, jobId: id }, reason)
     },
-    /** After the end of a run, whose log refuses what its jobs would still write. */
+    /** Stops the jobs of a run that has ended. They need no end of their own: the log of the run refuses further events. */
     async clear(runId: string, graph: FlowGraph, instances: readonly Instance[], reason: string): Promise<void> {
       await takeOut(graph, instances)
       await kernel.broadcastAbort({ runId }, reason)

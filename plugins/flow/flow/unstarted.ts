@@ -2,12 +2,12 @@ import type { EventDraft, JobRecord, Kernel, RunPatch } from '../../../kernel/in
 import type { FlowGraph } from './graph.ts'
 import { instanceId, type StartedData } from './run.ts'
 
-/** An entry as its run begins with it. */
+/** The fields of an entry's job that the first event of its run needs. */
 export type Begun = Pick<JobRecord, 'id' | 'data' | 'flow' | 'createdAt'>
 
 const OPEN: ReadonlySet<string> = new Set(['waiting', 'delayed', 'active'])
 
-/** The first event of a run. */
+/** Returns the first event of a run. */
 export function startedEvent({ version }: FlowGraph, { id: stepId, data: input, flow, createdAt }: Begun): EventDraft {
   const { name, step, start = {} } = flow!
   const data: StartedData = { input, step, version, acknowledgedAt: createdAt, ...start }
@@ -19,7 +19,7 @@ export function runOf({ flow }: Begun): RunPatch {
   return { name, flow: name, ...(start?.tags && { tags: [...start.tags] }) }
 }
 
-/** The entry of a run that was acknowledged and that no worker has begun. */
+/** Returns the entry of a run that was acknowledged and that no worker has begun. */
 export async function findUnstarted(kernel: Kernel, runId: string, graph: FlowGraph): Promise<JobRecord | undefined> {
   if (await kernel.port('events').byKey(runId, 'flow.started')) return undefined
   for (const { step, role, worker } of graph.steps.values()) {

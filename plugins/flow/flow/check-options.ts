@@ -26,10 +26,10 @@ const place = z.strictObject({
 })
 const checkPlaces = workerOption('flow', place, { list: true })
 
-/** Options that choose which jobs run, and so would leave holes in a run. */
+/** Options that drop or merge jobs. In a flow they would leave gaps in a run. */
 const EXCLUDED = ['debounce', 'throttle'] as const
 
-/** The places of a worker in flows. Whether they fit those of others is a matter of the graph. */
+/** Checks the `flow` option of one worker. The graph checks that the options of several workers fit together. */
 export const checkFlowOption: WorkerOptionCheck = (value, worker) => {
   const { id, worker: config } = worker
   const other = EXCLUDED.find((key) => config[key] !== undefined)

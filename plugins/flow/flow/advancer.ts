@@ -1,10 +1,10 @@
 import { fitText, type Kernel } from '../../../kernel/index.ts'
-import { CARRY, type Carry } from './carry-job.ts'
+import { ADVANCE, type AdvanceData } from './advance-job.ts'
 import type { Fork } from './copy.ts'
 import type { FlowEngine } from './engine.ts'
 
-/** Carries a run on from inside a job, which is repeated until that is done, whoever asked for it. */
-export async function createCarrier(
+/** Registers the worker that advances runs. Its jobs are retried until the work is done. */
+export async function createAdvancer(
   kernel: Kernel,
   engine: FlowEngine,
   {
@@ -13,7 +13,7 @@ export async function createCarrier(
   }: { copy: (fork: Fork) => Promise<void>; takeLeft: (runId: string, keys: readonly string[]) => Promise<void> },
 ) {
   await kernel.registerWorker({
-    id: CARRY,
+    id: ADVANCE,
     config: {
       queue: '_flow',
       concurrency: 10,
@@ -21,17 +21,17 @@ export async function createCarrier(
       backoff: { type: 'exponential', delay: 500, maxDelay: 60_000 },
     },
     async handler({ data }) {
-      const { runId, fork, left } = data as Carry
+      const { runId, fork, left } = data as AdvanceData
       if (left) return takeLeft(runId, left)
       if (fork) await copy(fork)
-      await engine.carryOn(runId, { repair: true })
+      await engine.advance(runId, { repair: true })
     },
   })
   return {
-    /** Stored before what it follows up. */
-    later: (carry: Carry) => kernel.enqueue(CARRY, carry, { id: fitText(`carry.${carry.runId}`) }),
-    /** Ends a run as cancelled. What follows is done here, and once more by a job in case this process dies. */
+    /** Call it before the write that it follows up. */
+    later: (data: AdvanceData) => kernel.enqueue(ADVANCE, data, { id: fitText(`carry.${data.runId}`) }),
+    /** Ends a run as cancelled. The follow-up runs here, and again in a job in case this process dies. */
     cancel: (runId: string, reason: string, flow?: string) => engine.cancel(runId, reason, { flow }),
   }
 }
-export type Carrier = Awaited<ReturnType<typeof createCarrier>>
+export type Advancer = Awaited<ReturnType<typeof createAdvancer>>
