@@ -1,21 +1,22 @@
 import { Cron } from 'croner'
 import { wallClock } from './zone.ts'
 
-/** The moments of a cron expression, in milliseconds since the epoch. */
+/** The moments that a cron expression matches, in milliseconds since the epoch. */
 export interface CronMoments {
-  /** The first one after a moment; `undefined` when there is none. */
+  /** Returns the first one after a moment; `undefined` when there is none. */
   next(after: number): number | undefined
-  /** The last one up to a moment; `undefined` when there is none. */
+  /** Returns the last one up to a moment; `undefined` when there is none. */
   last(until: number): number | undefined
 }
 
 /**
- * What comes every hour comes in each hour that passes. Everything else follows the clock on the wall: once in an
- * hour that is repeated, and right after one that is left out.
+ * Returns the moments of a cron expression. An expression that matches every hour matches each hour that passes. Any
+ * other follows the local time of the zone: it matches once in an hour that the clocks repeat, and right after an hour
+ * that they skip.
  *
- * @param cron five fields, or six with seconds in front
+ * @param cron five fields, or six with seconds first
  * @param timeZone an IANA name. Default: the system's
- * @throws Error for an expression or a time zone that makes no sense
+ * @throws Error for an invalid expression or time zone
  */
 export function cronMoments(cron: string, timeZone: string | undefined): CronMoments {
   const timesIn = (timezone: string | undefined): CronMoments => {
@@ -26,12 +27,12 @@ export function cronMoments(cron: string, timeZone: string | undefined): CronMom
     }
   }
   const passing = timesIn(timeZone)
-  // Expressions are read before, time zones when they are first used.
+  // croner checks a time zone when it is first used, so use it here.
   passing.next(0)
   return isHourly(cron) || isDate(cron) ? passing : onTheWall(timesIn('UTC'), timeZone)
 }
 
-/** The moments at which the clock of a zone shows what an expression means by wall time. */
+/** Returns the moments at which the local time of a zone matches an expression. */
 function onTheWall(times: CronMoments, timeZone: string | undefined): CronMoments {
   const clock = wallClock(timeZone)
   return {
@@ -48,7 +49,7 @@ function onTheWall(times: CronMoments, timeZone: string | undefined): CronMoment
   }
 }
 
-/** Whether an expression names all hours of the day, however it is written. */
+/** Whether an expression matches every hour of the day, whatever its notation. */
 function isHourly(cron: string): boolean {
   const fields = cron.trim().split(/\s+/)
   if (fields.length === 1) return cron.trim().toLowerCase() === '@hourly'
@@ -56,7 +57,7 @@ function isHourly(cron: string): boolean {
   return hours.nextRuns(24, new Date(-1)).at(-1)?.getTime() === 23 * 3_600_000
 }
 
-/** A single moment, which may name its zone itself. */
+/** Whether the text is a single moment, which may contain its own zone, instead of an expression. */
 function isDate(cron: string): boolean {
   return cron.includes(':')
 }

@@ -2,14 +2,30 @@ import type { SerializedError, StoredEvent } from '../../../kernel/index.ts'
 import type { StepFailure } from '../../lib/sub-steps.ts'
 import type { WaitResult } from './wait-record.ts'
 
-/** What one job has on record under a name, and where that stands in the log. */
+/**
+ * The recorded outcome of one sub-step of a job, and its position in the log.
+ *
+ * ```
+ *                  step.memo
+ *   not recorded ────────────▶ run (final)
+ *     │  ▲  │      step.resumed
+ *     │  │  └────────────────▶ wait (final)
+ *     │  │ step.retry, step.failed: the attempt failed with this error,
+ *     │  │ or nothing came after the failure
+ *     ▼  │                     a later sub-step or wait began after the handler had caught the error
+ *    failed ─────────────────────────────────────────────────────────▶ failed, final: true
+ *   (step.memo.failed)
+ * ```
+ *
+ * A final failure becomes `not recorded` again only if an attempt fails with its error.
+ */
 export type Memo =
   | { kind: 'run'; seq: number; result: unknown }
-  /** A failure that is `final` was caught, and the handler has gone on from it. */
+  /** `final`: the handler has caught the failure and continued. */
   | { kind: 'failed'; seq: number; error: StepFailure; final: boolean }
   | { kind: 'wait'; seq: number; result: WaitResult }
 
-/** By name. */
+/** The recorded sub-steps of a job by name. */
 export type Memos = Map<string, Memo>
 
 /** Data of `step.memo` and `step.memo.failed`; of `step.awaiting` only `past`. */
@@ -17,12 +33,12 @@ export interface MemoData {
   name: string
   result?: unknown
   error?: StepFailure
-  /** Names of the failed parts that the handler had gone on from when it began this one. */
+  /** Names of the failed sub-steps that the handler had caught before it began this one. */
   past?: readonly string[]
   final?: boolean
 }
 
-/** Folds what the jobs of a run have on record. */
+/** Applies events to the recorded sub-steps of the jobs of a run. */
 export function foldMemos(jobs: Map<string, Memos>, events: readonly StoredEvent[]): void {
   for (const event of events) if (event.stepId !== undefined) foldMemo(jobs, event.stepId, event)
 }
@@ -48,7 +64,7 @@ function foldMemo(jobs: Map<string, Memos>, jobId: string, { type, seq, data }: 
     }
     case 'step.resumed': {
       const result = data as WaitResult
-      // Those around the handler are not its own.
+      // Waits around the handler (`awaitBefore`, `awaitAfter`) are not sub-steps.
       if (!/^\((?:before|after)\)$/.test(result.name)) of(jobs, jobId).set(result.name, { kind: 'wait', seq, result })
       break
     }
@@ -84,8 +100,8 @@ function goOnFrom(memos: Memos, names: readonly string[] = []): void {
 }
 
 /**
- * An attempt has failed, and its job is tried again: so are the failed parts that it failed with, and those that
- * nothing has come after. What the handler had caught and gone on from stays as it is.
+ * Removes failures after a failed attempt, so that the next attempt runs these sub-steps again: the one whose error
+ * ended the attempt, and those after which nothing came. Failures that the handler caught and continued from stay.
  */
 function release(memos: Memos, error?: SerializedError): void {
   const reason = error && reasonOf(memos, error)
@@ -94,7 +110,7 @@ function release(memos: Memos, error?: SerializedError): void {
   }
 }
 
-/** The failed part that an attempt ended with: the newest that its error, or one of its causes, is the error of. */
+/** Returns the newest failed sub-step whose error is the error of the attempt, or one of its causes. */
 function reasonOf(memos: Memos, thrown: SerializedError): string | undefined {
   const failed = [...memos].filter(([, memo]) => memo.kind === 'failed').toReversed()
   for (const error of withCauses(thrown)) {

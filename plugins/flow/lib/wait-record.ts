@@ -1,4 +1,4 @@
-/** One thing that is waited for, as it is kept. */
+/** One thing that a wait waits for, as it is stored. */
 export type Part =
   /** Milliseconds since the epoch. */
   | { type: 'time' | 'schedule'; at: number }
@@ -6,15 +6,17 @@ export type Part =
       type: 'event' | 'webhook'
       event: string
       key: string
-      /** Nobody else will ever wait under this key. */
+      /** No other wait will ever use this key. */
       once?: boolean
-      /** Of a wait for a request: the key is no secret, and its tokens have one each. Absent in waits of earlier releases. */
+      /** For a webhook: each token has a secret besides the key. Absent in waits of earlier releases. */
       hashed?: boolean
-      /** An earlier wait of the run has taken what came up to here: in the log of events, and where the waits are. */
+      /** An earlier wait of the run has taken the events up to this position in the event log. */
       behind?: { seq: number; at: number }
+      /** An earlier wait of the run has taken the events up to this `seq` in the stream of waits. */
       after?: number
-      /** Of a wait for a request: a GET answers it; what its page says. */
+      /** For a webhook: a GET resolves the wait. */
       get?: boolean
+      /** For a webhook: the texts of its page. */
       page?: object
     }
 
@@ -25,9 +27,9 @@ export interface WaitRecord {
   parts: readonly Part[]
   /** Events from this moment on count, in milliseconds since the epoch. */
   since: number
-  /** When it times out. */
+  /** The moment of its timeout, in milliseconds since the epoch. */
   until?: number
-  /** Names of the failed parts that the handler had gone on from when it began to wait. */
+  /** Names of the failed sub-steps that the handler had caught before it began to wait. */
   past?: readonly string[]
 }
 
@@ -43,5 +45,5 @@ export interface WaitResult {
 export const resumedKey = (jobId: string, name: string): string => `resumed:${jobId}:${name}`
 export const awaitingKey = (jobId: string, name: string): string => `awaiting:${jobId}:${name}`
 
-/** The name of a wait as people read it. */
+/** Returns the name of a wait for display. */
 export const shownName = (name: string): string => name.replace(/^\(flow\) /, '')

@@ -1,22 +1,22 @@
-/** How far from any moment its neighbours of the other side of a change of the clocks are certain to be, in ms. */
+/** Milliseconds that are certain to span a change of the clocks and any offset from UTC. */
 const A_DAY_AND_MORE = 26 * 3_600_000
 
 /**
- * The clock on the wall of a time zone. A "wall time" is what that clock shows, written as if it were UTC, in
+ * Converts between moments and the local time of a zone. A "wall time" is a local time written as if it were UTC, in
  * milliseconds since the epoch.
  */
 export interface WallClock {
-  /** What the clock shows at a moment. */
+  /** Returns the wall time at a moment. */
   at(moment: number): number
-  /** The first moment that shows a wall time; for one that the clock leaves out, the moment it leaps over it. */
+  /** Returns the first moment with a wall time. For a wall time that the clocks skip, returns the moment of the skip. */
   momentOf(wall: number): number
-  /** The latest wall time that the clock had shown up to a moment: beyond `at` while an hour is repeated. */
+  /** Returns the latest wall time up to a moment. It is later than `at` while the clocks repeat an hour. */
   latest(moment: number): number
 }
 
 /**
  * @param timeZone an IANA name. Default: the system's
- * @throws RangeError for a zone that there is not
+ * @throws RangeError for an unknown zone
  */
 export function wallClock(timeZone: string | undefined): WallClock {
   const format = new Intl.DateTimeFormat('en-US', {
@@ -36,7 +36,7 @@ export function wallClock(timeZone: string | undefined): WallClock {
 
   const offset = (moment: number): number => at(moment) - moment
 
-  /** The moment at which the offset changes, between one before it and one after it. */
+  /** Returns the moment between two others at which the offset changes. */
   function changeBetween(before: number, after: number): number {
     const old = offset(before)
     let [low, high] = [before, after]

@@ -5,7 +5,7 @@ import type { Waits } from './waits.ts'
 
 const TERMINAL = /^step\.(?:completed|failed|cancelled)$/
 
-/** Takes waits out of their streams whose jobs have ended without them. */
+/** Closes the waits of jobs that have ended before their waits were over. */
 export async function abandonWaits(
   kernel: Kernel,
   streams: WaitStreams,
@@ -19,12 +19,13 @@ export async function abandonWaits(
     return
   }
   const ended = new Set(events.flatMap(({ type, stepId }) => (type === 'step.cancelled' && stepId ? [stepId] : [])))
-  const whole = events.some(({ type }) => type.startsWith('flow.'))
+  const runEnded = events.some(({ type }) => type.startsWith('flow.'))
   const open = new Map<string, { jobId: string; record: WaitRecord }>()
   for (const event of await kernel.port('events').read(stream, { types: ['step.awaiting', 'step.resumed'] })) {
     const id = `${event.stepId}/${(event.data as WaitRecord).name}`
     if (event.type === 'step.resumed') open.delete(id)
-    else if (whole || ended.has(event.stepId!)) open.set(id, { jobId: event.stepId!, record: event.data as WaitRecord })
+    else if (runEnded || ended.has(event.stepId!))
+      open.set(id, { jobId: event.stepId!, record: event.data as WaitRecord })
   }
   for (const { jobId, record } of open.values()) await streams.close(record, jobId)
 }

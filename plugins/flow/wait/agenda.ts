@@ -4,41 +4,41 @@ import { type Kernel, type StreamHead } from '../../../kernel/index.ts'
 export const WAIT_QUEUE = '_wait'
 export const TIDY = '_wait/tidy'
 
-/** Into how many streams what is due in one span of time is divided, so that few writers meet in one. */
+/** The number of streams for the entries of one span of time, so that few writers share a stream. */
 const SHARDS = 8
-/** How many entries are read at once, and how many of them are seen to at once. */
+/** How many entries are read at once, and how many are checked at once. */
 const PAGE = 500
 const AT_ONCE = 50
-/** How many streams of entries a process knows to have their job. */
+/** For how many agenda streams a process remembers that their job exists. */
 const KNOWN = 1000
 
-/** Streams of waits and events that are to be looked at once they may be too old. */
+/** A stream of waits, a log of events, or both, to be checked for expired content. */
 export interface AgendaEntry {
-  /** Of waits. */
+  /** The stream of waits. */
   stream?: string
-  /** Of events. */
+  /** The log of events. */
   log?: string
 }
 
-/** What a look at an entry comes to: a log to forget, and when to look again. */
+/** The result of a check: a log to remove, and when to check again. */
 export interface AgendaResult {
   forget?: StreamHead
-  /** In milliseconds. */
+  /** Milliseconds until the next check. */
   again?: number
 }
 
 /**
- * What is due in a span of time lies in a few streams, each with one job that goes through it in pages and forgets it
- * whole: whatever is sent costs an entry, and no job of its own.
+ * Schedules the removal of expired waits and events. The entries of one span of time are in a few streams. Each stream
+ * has one job, which processes it in pages and then removes it. So an event costs one entry, and no job of its own.
  *
- * @param keep milliseconds
+ * @param keep milliseconds that waits and events are kept
  */
-export function createAgenda(kernel: Kernel, keep: number, look: (entry: AgendaEntry) => Promise<AgendaResult>) {
+export function createAgenda(kernel: Kernel, keep: number, check: (entry: AgendaEntry) => Promise<AgendaResult>) {
   const span = Math.max(1000, Math.floor(keep / 8))
-  /** Streams of entries that have their job. */
+  /** Agenda streams whose job exists. */
   const known = new Set<string>()
 
-  /** @param delay milliseconds from now, at least */
+  /** @param delay the least number of milliseconds until the check */
   async function enter(entry: AgendaEntry, delay: number, once = true): Promise<void> {
     const due = Math.floor((kernel.clock.now() + delay) / span) + 1
     const hash = digest(`${entry.stream} ${entry.log}`)
@@ -50,30 +50,30 @@ export function createAgenda(kernel: Kernel, keep: number, look: (entry: AgendaE
     known.add(agenda)
   }
 
-  async function seeTo(entries: readonly AgendaEntry[]): Promise<void> {
+  async function checkAll(entries: readonly AgendaEntry[]): Promise<void> {
     for (let from = 0; from < entries.length; from += AT_ONCE) {
       const some = entries.slice(from, from + AT_ONCE)
-      const results = await Promise.all(some.map(look))
+      const results = await Promise.all(some.map(check))
       await kernel.port('events').forget(results.flatMap(({ forget }) => forget ?? []))
       await Promise.all(results.map(async ({ again }, index) => again && enter(some[index]!, again)))
     }
   }
 
   return {
-    /** Enters streams that are to be looked at when what is in them now is too old. */
+    /** Schedules a check for the moment when the current content of the streams has expired. */
     enter: (entry: AgendaEntry, once?: boolean) => enter(entry, keep, once),
-    /** How soon something is looked at again that is in use. */
+    /** Milliseconds until the next check of a log that is in use. */
     soon: span,
-    /** Goes through a stream of entries. May be done again. */
+    /** Processes an agenda stream. It may safely run again. */
     async work(agenda: string): Promise<void> {
       const events = kernel.port('events')
       let after = 0
       for (;;) {
         const entries = await events.read(agenda, { after, limit: PAGE })
-        await seeTo(entries.map(({ data }) => data as AgendaEntry))
+        await checkAll(entries.map(({ data }) => data as AgendaEntry))
         after = entries.at(-1)?.seq ?? after
         if (entries.length === PAGE) continue
-        // One that has grown meanwhile stays, and one that was begun anew is read from its beginning.
+        // A stream that has grown in the meantime stays. A stream that was removed and has new entries is read from its start.
         if ((await events.forget([{ stream: agenda, seq: after }])) > 0) after = 0
         if ((await events.head(agenda)) === 0) return
       }

@@ -16,20 +16,20 @@ const text = z.custom((value) => isText(value), `is ${EXPECTED.text}`)
 const duration = z.custom(isDuration, `is ${EXPECTED.duration}`)
 const moment = z.custom(
   (value) => isMoment(value) || typeof value === 'function',
-  `is ${EXPECTED.moment}, or a function that makes one of the job`,
+  `is ${EXPECTED.moment}, or a function that returns one for the job`,
 )
 
 const limits = { timeout: duration.optional(), timeoutAction: z.enum(['fail', 'continue', 'skip']).optional() }
 
 const sentence = z.string().min(1).max(1000).optional()
-/** What a page says. */
+/** The texts of a page. */
 export const pageShape = z.strictObject({ title: sentence, text: sentence, button: sentence })
 
 const PARTS = {
   time: { type: z.literal('time'), delay: duration.optional(), until: moment.optional() },
   schedule: {
     type: z.literal('schedule'),
-    cron: z.custom(isCron, 'is a cron expression that has a moment to come'),
+    cron: z.custom(isCron, 'is a cron expression that matches a moment in the future'),
     timeZone: text.optional(),
   },
   event: {
@@ -65,14 +65,14 @@ export function awaitOption(key: 'awaitBefore' | 'awaitAfter'): WorkerOptionChec
 function checkPart(value: unknown, key: string, worker: WorkerDefinition, more: Partial<typeof limits>): void {
   const { type } = Object(value) as { type?: unknown }
   if (typeof type !== 'string' || !TYPES.includes(type)) {
-    const message = `Option "${key}" of ${ownerOf(worker)} is a wait of type ${TYPES.join(', ')}; got ${shown(value)}.`
+    const message = `Option "${key}" of ${ownerOf(worker)} must have a "type" of ${TYPES.join(', ')}; got ${shown(value)}.`
     throw new QueueError('WAIT_INVALID', message, { retryable: false, details: { option: key } })
   }
   const shape = z.strictObject({ ...PARTS[type as keyof typeof PARTS], ...more })
   checkShape(shape, value, { key, owner: ownerOf(worker), code: 'WAIT_INVALID' })
   const { delay, until } = value as { delay?: unknown; until?: unknown }
   if (type !== 'time' || (delay === undefined) !== (until === undefined)) return
-  const message = `Option "${key}" of ${ownerOf(worker)} waits for a time and has one of "delay" and "until"; got ${shown(value)}.`
+  const message = `Option "${key}" of ${ownerOf(worker)} has type "time" and must have either "delay" or "until"; got ${shown(value)}.`
   throw new QueueError('WAIT_INVALID', message, { retryable: false, details: { option: key } })
 }
 

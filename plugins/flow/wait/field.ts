@@ -1,4 +1,4 @@
-/** A field of plain data by its path, such as `order.id`. */
+/** Returns a field of plain data by its path, such as `order.id`. */
 export function fieldOf(data: unknown, path: string): unknown {
   return path.split('.').reduce<unknown>((value, name) => {
     const own = typeof value === 'object' && value !== null && Object.hasOwn(value, name)

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { definePlugin, type EmitPayload } from '../../../kernel/index.ts'
 import { anyFunction, workerOption } from '../../lib/worker-option.ts'
 import { awaitOption } from './check-options.ts'
-import { createAnswers, resolveWebhook } from './answer.ts'
+import { createWaitHandler, resolveWebhook } from './webhook.ts'
 import { deliverEvents } from './deliver.ts'
 import { createStages } from './stage.ts'
 import { TIDY, WAIT_QUEUE } from './agenda.ts'
@@ -26,12 +26,14 @@ export type { Waits } from './waits.ts'
 
 declare module 'nuxt-queue/kernel' {
   interface Kernel {
-    /** For plugins: waits of jobs, which cost neither a process nor a timer. */
+    /** For plugins: waits of jobs, which use neither a process nor a timer. */
     readonly waits: Waits
     /**
-     * Answers a wait for a webhook by the token at the end of its URL, for those who do without HTTP.
+     * Resolves a wait for a webhook without HTTP, by the token at the end of its URL.
      *
      * @throws QueueError `WAIT_UNKNOWN`; `WAIT_OVER` when it was answered before, timed out, or its run has ended
+     * @example
+     * await kernel.resolveWait(url.split('/').at(-1)!, { decision: 'approve' })
      */
     resolveWait(token: string, payload?: unknown): Promise<void>
   }
@@ -39,14 +41,14 @@ declare module 'nuxt-queue/kernel' {
 
 const DAY = 24 * 3_600_000
 
-/** Lets jobs wait for moments, events and requests: they go back to their queue until it is time. */
+/** Lets jobs wait for moments, events and requests. A waiting job goes back to its queue. */
 export default definePlugin({
   name: 'wait',
   requires: ['queue', 'events', 'bus', 'webhooks'],
   options: z.strictObject({
     /** Milliseconds that an event is kept for waits that begin after it. Default one day. */
     keep: z.number().int().min(1000).default(DAY),
-    /** By event, the field of its payload that is its key where the sender gives none: `{ 'order.paid': 'order.id' }`. */
+    /** For each event, the payload field that is its key when the sender passes none: `{ 'order.paid': 'order.id' }`. */
     keys: z.record(z.string(), z.string()).default({}),
   }),
   workerOptions: {
@@ -75,7 +77,7 @@ export default definePlugin({
       },
     })
     deliverEvents(kernel, streams, keys)
-    kernel.webhooks.route('wait/', createAnswers(kernel))
+    kernel.webhooks.route('wait/', createWaitHandler(kernel))
     kernel.extend({ waits, resolveWait: (token, payload) => resolveWebhook(kernel, token, payload) })
     kernel.hook('dispatch', stages, {
       when: ({ worker: { worker } }) => worker.awaitBefore !== undefined || worker.awaitAfter !== undefined,
@@ -86,5 +88,5 @@ export default definePlugin({
   },
 })
 
-/** What ends jobs from outside, which may be waiting. */
+/** Events that end jobs from outside. Such a job may be waiting. */
 const ENDED = new Set<EmitPayload['events'][number]['type']>(['flow.failed', 'flow.cancelled', 'step.cancelled'])

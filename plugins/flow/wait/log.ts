@@ -2,44 +2,44 @@ import { isQueueError, type Kernel, type StoredEvent } from '../../../kernel/ind
 
 /** How many events are read at once. */
 const PAGE = 200
-/** A log has no state, so that whatever it holds may go: said once, for every `seq` there can be. */
+/** A log has no state to keep, so one snapshot that covers every possible `seq` lets any event be trimmed. */
 const COVERS_ALL = { reducer: 'wait.log', seq: 2 ** 31 - 1, state: null }
 
-/** An event as it was filed. */
-export interface Filed {
+/** A stored event. */
+export interface StoredWaitEvent {
   id: string
   payload: unknown
   seq: number
-  /** Milliseconds since the epoch at which it was filed. */
+  /** The moment at which it was stored, in milliseconds since the epoch. */
   at: number
 }
 
-/** Where a wait goes on, in a log that may have been forgotten and begun anew since. */
-export interface Place {
+/** A position in a log. The moment is part of it because a log may be removed and started again at `seq` 1. */
+export interface LogPosition {
   seq: number
   at: number
 }
 
-/** Which event of a log is looked for. */
-export interface Sought {
-  /** Milliseconds since the epoch, the first and the last moment that count. */
+/** Selects an event of a log. */
+export interface EventSearch {
+  /** The first and the last moment that count, in milliseconds since the epoch. */
   since: number
   until: number
-  /** An earlier wait has taken this one. */
-  behind?: Place
-  /** An earlier look has passed over all up to this `seq`. */
+  /** Only later events count, because an earlier wait has taken this one. */
+  behind?: LogPosition
+  /** An earlier search found no match up to this `seq`. */
   after?: number
-  meant: (payload: unknown) => boolean
+  matches: (payload: unknown) => boolean
 }
 
 /**
- * The events of each name and key, in streams that are no runs. Nothing folds them: whoever looks for one begins at the
- * moment that it counts from.
+ * Stores the events of each name and key in streams that are not runs. These streams have no reducer: a search starts at
+ * the first moment that counts.
  */
 export function createEventLog(kernel: Kernel) {
   const store = () => kernel.port('events')
 
-  /** Events behind a `seq`, or behind what was trimmed. */
+  /** Returns the events after a `seq`, or after the trimmed ones. */
   async function readAfter(log: string, after: number, limit = PAGE): Promise<StoredEvent[]> {
     try {
       return await store().read(log, { after, limit })
@@ -49,7 +49,7 @@ export function createEventLog(kernel: Kernel) {
     }
   }
 
-  /** A `seq` up to which all events are older than a moment, less than a page before the first one that is not. */
+  /** Returns a `seq` up to which all events are older than a moment. The first newer event is less than a page further on. */
   async function seqBefore(log: string, moment: number): Promise<number> {
     const [first] = await readAfter(log, 0, 1)
     if (!first || first.ts >= moment) return first ? first.seq - 1 : 0
@@ -64,43 +64,44 @@ export function createEventLog(kernel: Kernel) {
   }
 
   return {
-    /** Answers the `seq`; 1 for the first event of the log. */
-    async append(log: string, data: Pick<Filed, 'id' | 'payload'>): Promise<number> {
+    /** Stores an event and returns its `seq`. It is 1 for the first event of the log. */
+    async append(log: string, data: Pick<StoredWaitEvent, 'id' | 'payload'>): Promise<number> {
       const result = await kernel.emit(log, [{ type: 'wait.event', data }])
       return result.head
     },
 
-    /** The first event that is meant; and from where on, and up to where, nothing was. */
+    /** Returns the first event that matches, and the range that was searched without a match. */
     async find(
       log: string,
-      { since, until, behind, after, meant }: Sought,
-    ): Promise<{ event?: Filed; from: number; passed: Place }> {
+      { since, until, behind, after, matches }: EventSearch,
+    ): Promise<{ event?: StoredWaitEvent; from: number; passed: LogPosition }> {
       const from = after ?? (await seqBefore(log, since))
-      let passed: Place = { seq: from, at: since }
+      let passed: LogPosition = { seq: from, at: since }
       for (;;) {
         const events = await readAfter(log, passed.seq)
         for (const { seq, ts: at, data } of events) {
           if (at > until) return { from, passed }
-          const { id, payload } = data as Pick<Filed, 'id' | 'payload'>
+          const { id, payload } = data as Pick<StoredWaitEvent, 'id' | 'payload'>
           const taken = behind && seq <= behind.seq && at <= behind.at
-          if (at >= since && !taken && meant(payload)) return { event: { id, payload, seq, at }, from, passed }
+          if (at >= since && !taken && matches(payload)) return { event: { id, payload, seq, at }, from, passed }
           passed = { seq, at }
         }
         if (events.length < PAGE) return { from, passed }
       }
     },
 
-    /** Whether one of the newest events has the id: filed again by whoever did not know that it had been. */
+    /** Whether one of the newest events has the id. A process may store an event again without knowing that it is there. */
     async has(log: string, id: string): Promise<boolean> {
       const head = await store().head(log)
       const newest = await readAfter(log, Math.max(0, head - PAGE))
-      return newest.some(({ data }) => (data as Filed).id === id)
+      return newest.some(({ data }) => (data as StoredWaitEvent).id === id)
     },
 
     /**
-     * Drops what is older than a moment.
+     * Drops events that are older than a moment.
      *
-     * @returns the newest event, where all of the log is older: it can be forgotten whole; `undefined` where it is empty
+     * @returns the newest `seq`. `old` is true when all events are older, so that the whole log can be removed.
+     * `undefined` when the log is empty
      */
     async trim(log: string, before: number): Promise<{ head: number; old: boolean } | undefined> {
       const head = await store().head(log)

@@ -20,30 +20,29 @@ export interface AwaitEvent {
   type: 'event'
   event: string
   /**
-   * Which of these events: the field of the job's data, such as `order.id`, that the event's payload has
-   * to equal in its field of the same name; or a function that answers the key that it has to be sent
-   * with. Default: any that was sent without a key.
+   * Selects among these events: a field such as `order.id` that has to be equal in the job's data and the event's
+   * payload, or a function that returns the key of the event. Default: any event that was sent without a key.
    */
   match?: string | ((job: Job) => string)
-  /** Passes over events that were found by their key and are not meant. */
+  /** Returns false for events that have the right key and should be ignored. */
   filter?: (payload: unknown, job: Job) => boolean
-  /** Milliseconds before the start of the run from which on an event counts. Default 0. */
+  /** Milliseconds before the start of the run. Events from that moment on count. Default 0. */
   lookback?: number
 }
 
-/** What the page at the URL of a wait says. All of it is shown as text. */
+/** The texts of the page at the URL of a wait. HTML in them is escaped. */
 export interface WaitPage {
   /** Default `Your answer, please`. */
   title?: string
-  /** Default: that nothing happens until the button is pressed. */
+  /** Default: a sentence that says that nothing happens until the button is pressed. */
   text?: string
-  /** What stands on the button. Default `Confirm`. */
+  /** The label of the button. Default `Confirm`. */
   button?: string
 }
 
 /**
- * Waits for an HTTP request to a URL that is made for this wait, and told to `onAwaitRegister`. A POST answers it. Who
- * opens the URL in a browser sees a page with a button, which posts the parameters of the URL.
+ * Waits for an HTTP request to a URL that is made for this wait. `onAwaitRegister` receives the URL. A POST resolves the
+ * wait. A person who opens the URL in a browser sees a page with a button that posts the parameters of the URL.
  *
  * @example
  * awaitBefore: { type: 'webhook', timeout: 86_400_000, page: { title: 'Release the payment?', button: 'Release' } }
@@ -51,23 +50,22 @@ export interface WaitPage {
 export interface AwaitWebhook {
   type: 'webhook'
   /**
-   * A GET answers it as well, without a page: for senders that cannot POST. Mail scanners and previews follow links, and
-   * would answer it. Default false.
+   * Lets a GET resolve the wait too, without a page. For senders that cannot POST. Mail scanners and previews follow
+   * links, and so would resolve the wait. Default false.
    */
   get?: boolean
-  /** What the page says, or a function that makes it of the job. */
+  /** The texts of the page, or a function that returns them for the job. */
   page?: WaitPage | ((job: Job) => WaitPage)
 }
 
 export type AwaitPart = AwaitTime | AwaitSchedule | AwaitEvent | AwaitWebhook
 
 export interface AwaitLimits {
-  /** Milliseconds to wait at most. Default: as long as it takes. */
+  /** The longest wait in milliseconds. Default: no limit. */
   timeout?: number
   /**
-   * What follows when the time is up: `fail` fails the step with `WAIT_TIMEOUT`, `continue` goes on
-   * as if it had come, with `timedOut` set, `skip` completes the step without running its handler,
-   * or, after it, without its emits. Default `fail`.
+   * What happens after the timeout. `fail` fails the step with `WAIT_TIMEOUT`. `continue` continues with `timedOut` set.
+   * `skip` completes the step without running its handler, or with `awaitAfter` without its emits. Default `fail`.
    */
   timeoutAction?: 'fail' | 'continue' | 'skip'
 }
@@ -75,46 +73,47 @@ export interface AwaitLimits {
 /** One thing, the first of several, or all of them. */
 export type AwaitOptions = (AwaitPart | { any: readonly AwaitPart[] } | { all: readonly AwaitPart[] }) & AwaitLimits
 
-/** What came. */
+/** The result of a wait. */
 export interface Awaited {
-  /** With one, or the first of several, what it brought: the payload of an event, the body of a request. */
+  /** The payload of the event, or the body of the request. Absent with `all`. */
   payload?: unknown
-  /** With all of several, what each brought, in their order. */
+  /** With `all`: one payload for each part, in their order. */
   payloads?: readonly unknown[]
-  /** With the first of several, which. */
+  /** With `any`: the index of the part that came first. */
   index?: number
   timedOut: boolean
 }
 
-/** What is told when a wait begins. */
+/** What `onAwaitRegister` receives when a wait begins. */
 export interface AwaitRegistration {
   /** `before` or `after` the handler. */
   stage: 'before' | 'after'
-  /** The URL of a webhook; of several, the first. */
+  /** The URL of the first webhook. */
   url?: string
+  /** The URLs of all webhooks. */
   urls: readonly string[]
-  /** Milliseconds since the epoch at which it times out, if it does. */
+  /** The moment of the timeout, in milliseconds since the epoch. Absent without one. */
   until?: number
 }
 
 declare module 'nuxt-queue/kernel' {
   interface WorkerConfig {
-    /** Waits before the handler runs, which costs neither a process nor a timer. */
+    /** Waits before the handler runs. A wait uses neither a process nor a timer. */
     awaitBefore?: AwaitOptions
-    /** Waits after the handler, before the step counts as completed and its emits start others. */
+    /** Waits after the handler, before the step completes and its emits start other steps. */
     awaitAfter?: AwaitOptions
     /**
-     * Called once a wait has begun, at least once. In a worker file an export of this name does the same.
+     * Called at least once when a wait has begun. A worker file may export a function with this name instead.
      *
      * @example
      * export const onAwaitRegister = async ({ url }, job) => mail(job.data.boss, `Approve: ${url}`)
      */
     onAwaitRegister?: (registration: AwaitRegistration, job: Job, ctx: RunContext) => MaybePromise<void>
-    /** Called once a wait is over, at least once, also when it has timed out. In a worker file an export of this name. */
+    /** Called at least once when a wait is over or has timed out. A worker file may export a function with this name instead. */
     onAwaitResolve?: (awaited: Awaited, job: Job, ctx: RunContext) => MaybePromise<void>
   }
   interface RunContext {
-    /** What `awaitBefore` has waited for. */
+    /** The result of `awaitBefore`. */
     readonly awaited?: Awaited
   }
 }

@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto'
 import type { WaitPage } from './options.ts'
 
-/** What a person is shown at the URL of a wait. */
+/** The state of a wait that its page shows. */
 export type PageState = 'open' | 'accepted' | 'answered' | 'expired' | 'unknown'
 
 export interface PageFacts extends WaitPage {
   state: PageState
-  /** When it times out, in milliseconds since the epoch. */
+  /** The moment of the timeout, in milliseconds since the epoch. */
   until?: number | undefined
-  /** The parameters of the URL, which are the answer. */
+  /** The parameters of the URL, which the button posts. */
   answer?: URLSearchParams
 }
 
@@ -30,7 +30,7 @@ const OUTCOMES: Readonly<Record<Exclude<PageState, 'open'>, [title: string, text
   ],
 }
 
-/** Paths of icons, in a square of 24. */
+/** SVG paths of the icons, in a square of 24 by 24. */
 const ICONS: Readonly<Record<PageState, string>> = {
   open: 'M9.2 9.2a2.9 2.9 0 1 1 4.2 2.6c-.9.5-1.4 1-1.4 2.1M12 17.2v.1',
   accepted: 'm7.5 12.4 3.1 3.1 6-6.6',
@@ -68,7 +68,7 @@ small { display: block; margin-top: 16px; font-size: 14px; color: var(--soft) }
 @media (max-width: 480px) { main { padding: 24px 20px } }
 `
 
-/** Nothing is loaded or run, and the form goes nowhere but back here; a frame of another page cannot hold it. */
+/** The page loads and runs nothing, its form posts to this URL only, and other pages cannot embed it. */
 const HEADERS = {
   'content-type': 'text/html; charset=utf-8',
   'content-security-policy': [
@@ -83,7 +83,7 @@ const HEADERS = {
   'x-robots-tag': 'noindex, nofollow',
 }
 
-/** The page for a person: what is asked with a button, or what has become of it. */
+/** Returns the page of a wait: a question with a button, or the outcome. */
 export function pageResponse(facts: PageFacts, { method }: Pick<Request, 'method'>): Response {
   return new Response(method === 'HEAD' ? null : pageOf(facts), { status: STATUS[facts.state], headers: HEADERS })
 }

@@ -2,30 +2,30 @@ import type { Part, WaitRecord, WaitResult } from '../lib/wait-record.ts'
 
 export type { Part, WaitRecord, WaitResult } from '../lib/wait-record.ts'
 
-/** What a step asks for; the functions in it stay in its process. */
+/** A wait that a step asks for. The filters are not stored. */
 export interface WaitRequest {
   mode: WaitRecord['mode']
   parts: readonly Part[]
-  /** By part: passes over events that are not meant. */
+  /** One filter for each part. It returns false for events to ignore. */
   filters: readonly (((payload: unknown) => boolean) | undefined)[]
   timeout?: number
   lookback?: number
 }
 
-/** `seq` says where the result stands in the log, as far as that is known. */
+/** `seq` is the position of the result in the log, or `Infinity` if it is not known. */
 export type WaitStatus = { over: true; result: WaitResult; seq: number } | { over: false; wakeAt: number }
 
 export const WEBHOOK_EVENT = 'webhook'
 
-/** Where the waits for one name and key are on record. */
+/** Returns the stream of the waits for a name and key. */
 export function streamOf(event: string, key: string): string {
   return `wait:${event}:${key}`
 }
 
-/** Where the events of one name and key are. */
+/** Returns the log of the events for a name and key. */
 export function logOf(event: string, key: string): string {
   return `_wait.log:${event.length}:${event}:${key}`
 }
 
-/** Tells the waits around a handler from those that it begins itself. */
+/** Returns the name of a wait around a handler. The parentheses distinguish it from waits of the handler itself. */
 export const stageWait = (stage: 'before' | 'after'): string => `(${stage})`

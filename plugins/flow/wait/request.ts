@@ -8,7 +8,7 @@ import { fieldOf } from './field.ts'
 import { WEBHOOK_EVENT, type Part, type WaitRequest } from './record.ts'
 
 /**
- * What a worker's `awaitBefore` or `awaitAfter` comes to for one job.
+ * Returns the wait that a worker's `awaitBefore` or `awaitAfter` describes for one job.
  *
  * @throws QueueError `WAIT_INVALID`
  */
@@ -50,7 +50,10 @@ function describePart(part: AwaitPart, job: Job, clock: Clock): Part {
       return { type: 'event', event: part.event, key: keyOf(part, job) }
     default: {
       const came = (part as { type?: unknown }).type
-      throw new QueueError('WAIT_INVALID', `A wait is of type time, event, webhook or schedule; got ${String(came)}.`)
+      throw new QueueError(
+        'WAIT_INVALID',
+        `The type of a wait must be time, event, webhook or schedule; got ${String(came)}.`,
+      )
     }
   }
 }
@@ -67,7 +70,7 @@ function webhookOf(
 function momentOf({ delay, until }: Extract<AwaitPart, { type: 'time' }>, job: Job, now: number): number {
   const at = until === undefined ? now + (delay ?? NaN) : Number(typeof until === 'function' ? until(job) : until)
   if (isMoment(at)) return at
-  throw new QueueError('WAIT_INVALID', 'A wait for a time needs "delay" in milliseconds, or "until" as a valid date.')
+  throw new QueueError('WAIT_INVALID', 'A wait of type time needs "delay" in milliseconds, or "until" as a valid date.')
 }
 
 function nextMoment({ cron, timeZone }: Extract<AwaitPart, { type: 'schedule' }>, now: number): number {
@@ -79,14 +82,15 @@ function nextMoment({ cron, timeZone }: Extract<AwaitPart, { type: 'schedule' }>
       cause,
     })
   }
-  throw new QueueError('WAIT_INVALID', `The schedule "${cron}" of a wait has no moment to come.`)
+  const hint = 'Use an expression that matches a moment in the future.'
+  throw new QueueError('WAIT_INVALID', `The cron expression "${cron}" of a wait matches no future moment. ${hint}`)
 }
 
 function keyOf({ event, match }: Extract<AwaitPart, { type: 'event' }>, job: Job): string {
   if (match === undefined) return ''
   const key = typeof match === 'function' ? match(job) : fieldOf(job.data, match)
   if (typeof key === 'string' || typeof key === 'number') return String(key)
-  const where = typeof match === 'function' ? 'what "match" answers' : `field "${match}" of the job's data`
+  const where = typeof match === 'function' ? 'the return value of "match"' : `field "${match}" of the job's data`
   throw new QueueError(
     'WAIT_INVALID',
     `Waiting for "${event}" needs a string or a number as ${where}; got ${typeof key}.`,

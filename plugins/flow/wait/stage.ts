@@ -13,8 +13,8 @@ import { describeWait } from './request.ts'
 import type { WaitStreams } from './streams.ts'
 import type { Waits } from './waits.ts'
 
-/** What a handler left behind that is kept while its step waits. */
-interface Kept {
+/** The outcome of a handler, stored while its step waits with `awaitAfter`. */
+interface HandlerOutcome {
   result: unknown
   outbox: readonly EventDraft[]
 }
@@ -23,7 +23,20 @@ const keptKey = (jobId: string): string => `returned:${jobId}`
 
 type Verdict = 'wait' | 'go' | 'skip'
 
-/** Holds a job back before its handler, and its completion after it. */
+/**
+ * Delays the handler of a job with `awaitBefore`, and its completion with `awaitAfter`.
+ *
+ * ```
+ *                awaitBefore is over           returned           awaitAfter is over
+ *   dispatch ──▶ before ─────────▶ handler ────────────▶ after ─────────────▶ completed
+ *                 │ ▲                                    │ ▲
+ *                 ▼ │                                    ▼ │
+ *               deferred                               deferred
+ * ```
+ *
+ * A job that waits is deferred, and each later attempt starts at `dispatch`. `step.returned` keeps the outcome of the
+ * handler, so such an attempt goes straight to `after`.
+ */
 export function createStages(kernel: PluginKernel, streams: WaitStreams, waits: Waits) {
   return async function withWaits(dispatch: DispatchPayload, next: Next): Promise<void> {
     const { awaitBefore, awaitAfter } = dispatch.worker.worker
@@ -47,7 +60,7 @@ export function createStages(kernel: PluginKernel, streams: WaitStreams, waits: 
     const { ctx, job, worker } = dispatch
     const options = (stage === 'before' ? worker.worker.awaitBefore : worker.worker.awaitAfter)!
     const status = await waits.look(ctx, stageWait(stage), () => describeWait(options, job, kernel.clock), {
-      registered: (record) => announce(dispatch, stage, record),
+      registered: (record) => notifyRegistered(dispatch, stage, record),
     })
     if (!status.over) {
       dispatch.result = ctx.defer({ until: status.wakeAt })
@@ -55,38 +68,43 @@ export function createStages(kernel: PluginKernel, streams: WaitStreams, waits: 
     }
     const { name: _name, ...awaited } = status.result
     if (stage === 'before') Object.assign(ctx, { awaited })
-    await tellResolved(dispatch, stage, awaited)
+    await notifyResolved(dispatch, stage, awaited)
     if (!awaited.timedOut || options.timeoutAction === 'continue') return 'go'
     if (options.timeoutAction === 'skip') return 'skip'
-    const message = `Step "${job.flow?.step ?? job.name}" waited ${options.timeout} ms in vain ${stage} its handler.`
+    const when = stage === 'before' ? 'before its handler ran' : 'after its handler had returned'
+    const message = `Step "${job.flow?.step ?? job.name}" timed out: it waited ${options.timeout} ms ${when}.`
     throw new QueueError('WAIT_TIMEOUT', message, { retryable: false })
   }
 
-  async function announce(dispatch: DispatchPayload, stage: 'before' | 'after', record: WaitRecord): Promise<void> {
+  async function notifyRegistered(
+    dispatch: DispatchPayload,
+    stage: 'before' | 'after',
+    record: WaitRecord,
+  ): Promise<void> {
     const { job, ctx, worker } = dispatch
-    const tell = worker.worker.onAwaitRegister
+    const onRegister = worker.worker.onAwaitRegister
     const webhooks = record.parts.flatMap((part) => (part.type === 'webhook' ? [part] : []))
-    if (!tell) {
+    if (!onRegister) {
       if (webhooks.length === 0) return
-      const hint = 'Export onAwaitRegister from its file, or nobody learns the URL.'
-      throw new QueueError('WAIT_INVALID', `Worker "${worker.id}" waits for a webhook. ${hint}`, { retryable: false })
+      const what = `Worker "${worker.id}" waits for a webhook, but has no onAwaitRegister to receive the URL.`
+      throw new QueueError('WAIT_INVALID', `${what} Export it from the worker file.`, { retryable: false })
     }
     await once(dispatch, `registered:${stage}`, async () => {
-      // Nobody could look up a token that was made before a crash, so each call has its own.
+      // The store has only the hash of a token, so each call of the callback makes a new one.
       const tokens = await Promise.all(
         webhooks.map(({ event, key, hashed }) => (hashed ? streams.issueToken(event, key) : key)),
       )
       const urls = tokens.map((token) => kernel.webhooks.url(`wait/${token}`))
-      await tell({ stage, urls, url: urls[0], until: record.until }, job, ctx)
+      await onRegister({ stage, urls, url: urls[0], until: record.until }, job, ctx)
     })
   }
 
-  async function tellResolved(dispatch: DispatchPayload, stage: string, awaited: Awaited): Promise<void> {
-    const tell = dispatch.worker.worker.onAwaitResolve
-    if (tell) await once(dispatch, `resolved:${stage}`, async () => tell(awaited, dispatch.job, dispatch.ctx))
+  async function notifyResolved(dispatch: DispatchPayload, stage: string, awaited: Awaited): Promise<void> {
+    const onResolve = dispatch.worker.worker.onAwaitResolve
+    if (onResolve) await once(dispatch, `resolved:${stage}`, async () => onResolve(awaited, dispatch.job, dispatch.ctx))
   }
 
-  /** At least once, and only once when nothing dies in between. */
+  /** Makes a call at least once. It is made again only if the process dies before the record is stored. */
   async function once({ ctx, job }: DispatchPayload, what: string, call: () => Promise<void>): Promise<void> {
     const key = `told:${job.id}:${what}`
     if (ctx.claim > 1 && (await kernel.port('events').byKey(ctx.runId, key))) return
@@ -94,19 +112,19 @@ export function createStages(kernel: PluginKernel, streams: WaitStreams, waits: 
     await kernel.record(ctx, 'step.told', { what }, { key })
   }
 
-  async function lookUp({ ctx, job }: DispatchPayload): Promise<Kept | undefined> {
+  async function lookUp({ ctx, job }: DispatchPayload): Promise<HandlerOutcome | undefined> {
     const event = ctx.claim > 1 ? await kernel.port('events').byKey(ctx.runId, keptKey(job.id)) : undefined
-    return event?.data as Kept | undefined
+    return event?.data as HandlerOutcome | undefined
   }
 
-  /** What is stored with the completion: the handler's own events, which may not be ours, and those of plugins. */
+  /** Removes and returns the events to store with the completion: those of the handler, which may not use reserved types, and those of plugins. */
   function takeOutbox({ ctx }: DispatchPayload): EventDraft[] {
     for (const draft of ctx.outbox) assertFreeEvent(draft.type, draft.key)
     return [...ctx.outbox.splice(0), ...kernel.outbox(ctx).splice(0)]
   }
 
-  /** The handler is done, and is not run again after the wait. */
-  async function keep({ ctx, job }: DispatchPayload, kept: Kept): Promise<void> {
+  /** Stores the outcome of the handler, so that it does not run again after the wait. */
+  async function keep({ ctx, job }: DispatchPayload, kept: HandlerOutcome): Promise<void> {
     await kernel.record(ctx, 'step.returned', kept, { key: keptKey(job.id) })
   }
 }

@@ -1,69 +1,78 @@
 import type { EventDraft, JobState, PluginKernel, RunOutcome } from '../../../kernel/index.ts'
 import { createProjection } from '../../lib/projection.ts'
 import { createAgenda, WAIT_QUEUE, type AgendaEntry, type AgendaResult } from './agenda.ts'
-import { createBook, foldBook, prune, staleBefore, type Book, type JobAddress, type Taken } from './book.ts'
-import { createEventLog, type Filed } from './log.ts'
+import {
+  createWaitIndex,
+  foldWaitIndex,
+  prune,
+  staleBefore,
+  type WaitIndex,
+  type JobAddress,
+  type Taken,
+} from './wait-index.ts'
+import { createEventLog, type StoredWaitEvent } from './log.ts'
 import { createToken } from './token.ts'
 import { logOf, streamOf, type Part, type WaitRecord } from './record.ts'
 
-/** States in which a job waits for nothing any more. */
+/** States of a job that has ended, and so does not wait. */
 const ENDED: ReadonlySet<JobState> = new Set(['completed', 'failed', 'cancelled'])
 
-/** How many jobs are woken, or asked for, at once. */
+/** How mustRecord jobs are woken or searched up at once. */
 const AT_ONCE = 100
-/** A wait that has passed over so many events says so, or whoever goes on with it would read them again. */
-const MANY = 1000
-/** Of how many waits a process knows up to where it has looked. */
+/** After this mustRecord events without a match, a wait records its position, so that no later attempt reads them again. */
+const RECORD_AFTER = 1000
+/** For how mustRecord waits a process remembers its position in the log. */
 const KNOWN = 10_000
 
 type EventPart = Extract<Part, { event: string }>
-/** An event that is meant, and what a wait takes with it. */
-export type Found = Filed & { taken: Taken }
+/** An event that matches, and its position for the wait that takes it. */
+export type Found = StoredWaitEvent & { taken: Taken }
 
 /**
- * Where waits and events meet, by name and key. Waits are on record in one stream and events in another, which is no
- * run. Whoever files an event looks for waits then, and whoever waits looks for events then: one of them finds the other.
+ * Connects waits and events by name and key. One stream holds the waits, and another one, which is not a run, holds the
+ * events. A sender first stores the event and then reads the waits. A wait first registers and then reads the events. So
+ * at least one of them finds the other.
  */
 export function createStreams(kernel: PluginKernel, keep: number) {
-  const books = createProjection<Book>(() => kernel.port('events'), {
+  const indexes = createProjection<WaitIndex>(() => kernel.port('events'), {
     reducer: 'wait@1',
-    initial: createBook,
-    apply: foldBook,
+    initial: createWaitIndex,
+    apply: foldWaitIndex,
   })
   const log = createEventLog(kernel)
-  const agenda = createAgenda(kernel, keep, lookAgain)
-  /** By wait, up to where of the log this process has looked, and what of that is on record. */
-  const looked = new Map<string, { seq: number; noted: number }>()
+  const agenda = createAgenda(kernel, keep, expire)
+  /** By wait, the `seq` up to which this process has searched the log, and the last such `seq` that it recorded. */
+  const searched = new Map<string, { seq: number; recorded: number }>()
 
-  /** Its events have no keys, which would outlive what is trimmed: the book knows those that come twice. */
+  /** Appends an event without a key, because keys outlive trimmed events. The wait index recognizes repeated events. */
   async function write(stream: string, event: EventDraft, status: RunOutcome | 'running'): Promise<number> {
     const run = { status, name: stream, queue: WAIT_QUEUE }
     return (await kernel.emit(stream, [event], { reopen: true, run })).head
   }
 
-  /** Of most names and keys there is none. */
-  async function bookOf(stream: string): Promise<Readonly<Book> | undefined> {
+  /** Returns the wait index of a stream. Most streams do not exist, because nothing waits for most events. */
+  async function findIndex(stream: string): Promise<Readonly<WaitIndex> | undefined> {
     if ((await kernel.port('events').head(stream)) === 0) return undefined
-    return (await books.current(stream)).state
+    return (await indexes.current(stream)).state
   }
 
-  function remember(waitId: string, seq: number, noted: number): void {
-    looked.delete(waitId)
-    looked.set(waitId, { seq, noted })
-    if (looked.size > KNOWN) looked.delete(looked.keys().next().value!)
+  function remember(waitId: string, seq: number, recorded: number): void {
+    searched.delete(waitId)
+    searched.set(waitId, { seq, recorded })
+    if (searched.size > KNOWN) searched.delete(searched.keys().next().value!)
   }
 
   return {
-    book: async (stream: string): Promise<Readonly<Book>> => (await books.current(stream)).state,
-    /** Goes through what is due. */
+    waitIndex: async (stream: string): Promise<Readonly<WaitIndex>> => (await indexes.current(stream)).state,
+    /** Processes a stream of expired entries. */
     work: agenda.work,
 
-    /** @param again it may be registered already */
+    /** Registers a wait. @param again true if it may be registered already */
     async register({ name, parts, since, until }: WaitRecord, wait: JobAddress, again: boolean): Promise<void> {
       const registered = ofEvents(parts).map(async ({ event, key, once, hashed, get, page }, index) => {
         const stream = streamOf(event, key)
         const waitId = idOf(wait.jobId, name, index)
-        if (again && Object.hasOwn((await books.current(stream)).state.open, waitId)) return
+        if (again && Object.hasOwn((await indexes.current(stream)).state.open, waitId)) return
         const shown = {
           ...(hashed && { hashed }),
           ...(get && { get }),
@@ -77,41 +86,41 @@ export function createStreams(kernel: PluginKernel, keep: number) {
       await Promise.all(registered)
     },
 
-    /** A token for a wait that is registered; those it had before keep working. */
+    /** Creates a token for a registered wait. Its earlier tokens keep working. */
     async issueToken(event: string, key: string): Promise<string> {
       const { token, hash } = createToken(key)
       await kernel.emit(streamOf(event, key), [{ type: 'wait.token', data: { hash } }])
       return token
     },
 
-    /** The first event that a part of a wait has come to. */
+    /** Returns the first event that matches a part of a wait. */
     async find(
       { name, parts, since, until = Infinity }: WaitRecord,
       part: EventPart,
       jobId: string,
-      meant: (payload: unknown) => boolean,
+      matches: (payload: unknown) => boolean,
     ): Promise<Found | undefined> {
       const stream = streamOf(part.event, part.key)
-      const { events, open } = (await books.current(stream)).state
+      const { events, open } = (await indexes.current(stream)).state
       const early = events.find(
-        ({ seq, at, payload }) => seq > (part.after ?? 0) && at >= since && at <= until && meant(payload),
+        ({ seq, at, payload }) => seq > (part.after ?? 0) && at >= since && at <= until && matches(payload),
       )
       if (early) return { ...early, taken: { seq: early.seq } }
       const waitId = idOf(jobId, name, ofEvents(parts).indexOf(part))
-      const before = looked.get(waitId)
-      const sought = { since, until, behind: part.behind, after: before?.seq ?? open[waitId]?.passed, meant }
-      const { event, from, passed } = await log.find(logOf(part.event, part.key), sought)
-      const noted = before?.noted ?? from
-      const many = passed.seq - noted >= MANY
-      if (many) await write(stream, { type: 'wait.passed', data: { waitId, ...passed } }, 'running')
-      remember(waitId, passed.seq, many ? passed.seq : noted)
+      const before = searched.get(waitId)
+      const search = { since, until, behind: part.behind, after: before?.seq ?? open[waitId]?.passed, matches }
+      const { event, from, passed } = await log.find(logOf(part.event, part.key), search)
+      const recorded = before?.recorded ?? from
+      const mustRecord = passed.seq - recorded >= RECORD_AFTER
+      if (mustRecord) await write(stream, { type: 'wait.passed', data: { waitId, ...passed } }, 'running')
+      remember(waitId, passed.seq, mustRecord ? passed.seq : recorded)
       return event && { ...event, taken: { behind: { seq: event.seq, at: event.at } } }
     },
 
     /**
-     * A stream that nobody else will use ends with its only wait.
+     * Removes a wait from its streams. A stream with `once` has no other wait, so it ends.
      *
-     * @param taken by part, the event it was over with
+     * @param taken the event that each part has taken
      */
     async close(
       { name, parts }: Pick<WaitRecord, 'name' | 'parts'>,
@@ -123,48 +132,53 @@ export function createStreams(kernel: PluginKernel, keep: number) {
         const stream = streamOf(event, key)
         const waitId = idOf(jobId, name, index)
         const { seq, behind } = taken[parts.indexOf(part)] ?? {}
-        looked.delete(waitId)
+        searched.delete(waitId)
         const data = { waitId, taken: seq, behind }
         await write(stream, { type: 'wait.closed', data }, once ? 'completed' : 'running')
-        if (once) books.forget(stream)
+        if (once) indexes.forget(stream)
         else await agenda.enter({ stream })
       })
       await Promise.all(closed)
     },
 
     /**
-     * Files an event and wakes whoever waits for it. They decide themselves whether it is the one.
+     * Stores an event and wakes the jobs that wait for its name and key. Each job checks for itself whether it matches.
      *
-     * @param again it may have been filed already
+     * @param again true if it may be stored already
      */
-    async file(name: string, key: string, event: Pick<Filed, 'id' | 'payload'>, again: boolean): Promise<void> {
+    async store(
+      name: string,
+      key: string,
+      event: Pick<StoredWaitEvent, 'id' | 'payload'>,
+      again: boolean,
+    ): Promise<void> {
       const stream = streamOf(name, key)
-      // An event that is the only one of its key may meet the only wait there will be, which takes it with it. Any other
-      // is filed before anything else, so that events keep their order as far as their jobs do.
-      const before = event.id === key ? await bookOf(stream) : undefined
+      // An event whose id is its key may belong to a wait with `once`. It is then stored in the stream of that wait, and
+      // ends with it. Any other event is stored in the log first, so that events keep the order of their jobs.
+      const before = event.id === key ? await findIndex(stream) : undefined
       if (before && Object.values(before.open).some(({ once }) => once)) {
         await write(stream, { type: 'wait.event', data: event }, 'running')
-        return wakeAll(stream, (await books.current(stream)).state)
+        return wakeAll(stream, (await indexes.current(stream)).state)
       }
       const events = logOf(name, key)
       const seq = again && (await log.has(events, event.id)) ? 0 : await log.append(events, event)
       const entered = again || seq === 1 ? agenda.enter({ log: events, stream }, again) : undefined
-      const woken = bookOf(stream).then((book) => book && wakeAll(stream, book))
+      const woken = findIndex(stream).then((index) => index && wakeAll(stream, index))
       await Promise.all([entered, woken])
     },
 
-    /** Looks after a stream of waits, as jobs of earlier releases ask for. */
+    /** Checks a stream of waits for expired content. Jobs of earlier releases ask for it. */
     async tidy(stream: string): Promise<void> {
-      const { again } = await lookAgain({ stream })
+      const { again } = await expire({ stream })
       if (again) await agenda.enter({ stream })
     },
   }
 
-  async function wakeAll(stream: string, { open }: Readonly<Book>): Promise<void> {
+  async function wakeAll(stream: string, { open }: Readonly<WaitIndex>): Promise<void> {
     await each(Object.entries(open), ([waitId, { queue, jobId }]) => wake(stream, waitId, queue, jobId))
   }
 
-  /** Whoever ended a job that waits may have died before its wait was closed, which is made good here. */
+  /** Wakes a job. If the job has ended and its process died before it closed the wait, closes the wait. */
   async function wake(stream: string, waitId: string, queue: string, jobId: string): Promise<void> {
     if (!(await kernel.port('queue').promote(queue, jobId))) await closeEnded(stream, waitId, queue, jobId)
   }
@@ -175,9 +189,9 @@ export function createStreams(kernel: PluginKernel, keep: number) {
     await write(stream, { type: 'wait.closed', data: { waitId } }, 'running')
   }
 
-  /** What is too old goes; what is in use is looked at again. */
-  async function lookAgain({ stream, log: events }: AgendaEntry): Promise<AgendaResult> {
-    const before = stream === undefined ? undefined : await tidyWaits(stream)
+  /** Removes expired content. Returns when to check a stream that is in use again. */
+  async function expire({ stream, log: events }: AgendaEntry): Promise<AgendaResult> {
+    const before = stream === undefined ? undefined : await expireWaits(stream)
     if (events === undefined) return before === undefined ? {} : { again: keep }
     const left = await log.trim(events, before ?? kernel.clock.now() - keep)
     if (!left) return {}
@@ -185,33 +199,33 @@ export function createStreams(kernel: PluginKernel, keep: number) {
   }
 
   /**
-   * Forgets what is too old, and ends the stream when nothing is left.
+   * Removes expired content from a stream of waits, and ends the stream when nothing is left.
    *
-   * @returns the moment from which on its waits count events, where it stays
+   * @returns the moment from which on its waits count events; `undefined` if the stream has ended
    */
-  async function tidyWaits(stream: string): Promise<number | undefined> {
-    const found = await bookOf(stream)
+  async function expireWaits(stream: string): Promise<number | undefined> {
+    const found = await findIndex(stream)
     if (!found) return undefined
     await each(Object.entries(found.open), ([id, { queue, jobId }]) => closeEnded(stream, id, queue, jobId))
-    const { state: book, seq } = await books.current(stream)
-    const before = staleBefore(book, kernel.clock.now(), keep)
-    const { events, taken } = prune(book, before)
-    if (events.length === 0 && [book.open, taken].every((some) => Object.keys(some).length === 0)) {
+    const { state: index, seq } = await indexes.current(stream)
+    const before = staleBefore(index, kernel.clock.now(), keep)
+    const { events, taken } = prune(index, before)
+    if (events.length === 0 && [index.open, taken].every((some) => Object.keys(some).length === 0)) {
       const ended = { type: 'wait.tidied', data: { before } }
       const result = await kernel.emit(stream, [ended], { expectedSeq: seq, run: { status: 'completed' } })
-      books.forget(stream)
+      indexes.forget(stream)
       return result.ok || result.reason === 'ended' ? undefined : before
     }
     const cut = (events[0]?.seq ?? seq + 1) - 1
-    if (cut > 0) await trim(stream, cut, { open: book.open, taken, events: [] })
+    if (cut > 0) await trim(stream, cut, { open: index.open, taken, events: [] })
     return before
   }
 
-  /** What lies below is in the snapshot, but for the events that are too old. */
-  async function trim(stream: string, seq: number, state: Book): Promise<void> {
+  /** Trims a stream up to a `seq`. The snapshot keeps the open waits below it. */
+  async function trim(stream: string, seq: number, state: WaitIndex): Promise<void> {
     await kernel.port('events').snapshots.put(stream, { reducer: 'wait@1', seq, state })
     await kernel.port('events').trim(stream, seq)
-    books.forget(stream)
+    indexes.forget(stream)
   }
 }
 export type WaitStreams = ReturnType<typeof createStreams>

@@ -1,13 +1,13 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 
-/** What the URL of a wait ends in: the key of the wait, which readers of the run see, and a secret, which they do not. */
+/** The end of the URL of a wait: the key of the wait, which readers of the run can see, and a secret, which they cannot. */
 export interface WaitToken {
   key: string
-  /** Absent in tokens of earlier releases, which are the key alone. */
+  /** Absent in tokens of earlier releases, which consist of the key alone. */
   secret?: string
 }
 
-/** The store has the hash. Who reads all of it cannot answer the wait. */
+/** Creates a token. The store has only its hash, so that a reader of the store cannot resolve the wait. */
 export function createToken(key: string): { token: string; hash: string } {
   const secret = randomBytes(24).toString('base64url')
   return { token: `${key}.${secret}`, hash: hashOf(secret) }

@@ -1,51 +1,69 @@
 import type { PluginKernel, RunContext } from '../../../kernel/index.ts'
 import { awaitingKey, resumedKey } from '../lib/wait-record.ts'
-import type { Taken } from './book.ts'
+import type { Taken } from './wait-index.ts'
 import { streamOf } from './record.ts'
 import type { Part, WaitRecord, WaitRequest, WaitResult, WaitStatus } from './record.ts'
 import type { WaitStreams } from './streams.ts'
 
-/** Milliseconds after which a job that waits looks again by itself, whatever it waits for. */
-const LOOK_AGAIN = 7 * 24 * 3_600_000
-/** Milliseconds it rests at least: a store whose clock is ahead of ours hands it out before its time. */
-const EARLY = 20
+/** Milliseconds after which a waiting job checks again by itself. */
+const CHECK_AGAIN = 7 * 24 * 3_600_000
+/** The least delay of a waiting job in milliseconds. A store whose clock is ahead would return the job at once. */
+const MIN_DELAY = 20
 
 export interface Waits {
   /**
-   * Begins a wait of this job, or looks how it stands. All of it may be done again after a crash. A
-   * wait that is over is over for good: its result is an event of the run.
+   * Begins a wait of this job, or checks its state. It may safely be repeated after a crash. The result of a
+   * wait is final, because it is an event of the run.
    *
-   * @param name tells the waits of one job apart
+   * @param name unique among the waits of the job
    * @param describe called when the wait begins
    */
   look(ctx: RunContext, name: string, describe: () => WaitRequest, options?: LookOptions): Promise<WaitStatus>
-  /** What the waits that this attempt has looked at are still registered for; they end with the job. */
+  /** Closes the open waits that this attempt has checked. Call it when the job ends. */
   abandon(ctx: RunContext): Promise<void>
+  /** Whether this attempt has an open wait. */
   pending(ctx: RunContext): boolean
 }
 
 interface LookOptions {
-  /** The result, where the caller has it from the log already. */
+  /** The result, if the caller has read it from the log already. */
   known?: WaitResult
-  /** Names of the failed parts that the handler has gone on from. */
+  /** Names of failed sub-steps that the handler caught and continued from. */
   past?: readonly string[]
   /** Called once the wait is registered. */
   registered?: (record: WaitRecord) => Promise<void>
 }
 
-/** What a part has come to; a moment takes nothing. */
+/** The result of one part of a wait. `taken` is absent for a moment. */
 interface Arrival {
   taken?: Taken
   at: number
   payload: unknown
 }
 
-/** How a wait is over, and which events it was over with. */
+/** The result of a wait, and the events that it takes. */
 interface Verdict {
   result: WaitResult
   taken: (Taken | undefined)[]
 }
 
+/**
+ * Creates the waits of jobs. The log of the run holds the state of each wait:
+ *
+ * ```
+ *            step.awaiting                   registered in its streams
+ *   begin ─────────────────▶ recorded ─────────────────────────────────▶ open ◀─────┐
+ *                                                                         │         │ nothing has come: the job is
+ *                                                            evaluate() ──┼─────────┘ deferred until its next check
+ *                                                                         │
+ *                                                                         │ came, or timed out: step.resumed
+ *                                                                         ▼
+ *            removed from its streams (wait.closed)                     over
+ * ```
+ *
+ * `step.awaiting` and `step.resumed` have keys, so each is stored once. A process that dies in between leaves a state
+ * from which the next attempt continues.
+ */
 export function createWaits(kernel: PluginKernel, streams: WaitStreams): Waits {
   const pending = new WeakMap<RunContext, Map<string, WaitRecord>>()
 
@@ -54,8 +72,8 @@ export function createWaits(kernel: PluginKernel, streams: WaitStreams): Waits {
   }
 
   /**
-   * The moment from which on events count for a run: when it was acknowledged to whoever started it, which may be long
-   * before a worker begins it. A fork counts from its own beginning.
+   * Returns the moment from which on events count for a run: the acknowledgement of its start, which may be long before
+   * a worker begins it. A fork counts events from its own start.
    */
   async function acknowledgedAt({ runId, job }: RunContext): Promise<number> {
     const [run, started] = await Promise.all([
@@ -66,10 +84,10 @@ export function createWaits(kernel: PluginKernel, streams: WaitStreams): Waits {
     return Math.min(begun, job.flow ? (started?.acknowledgedAt ?? begun) : job.createdAt)
   }
 
-  /** Of several waits of a run for one event each takes another: the next one starts behind the last one taken. */
+  /** Several waits of a run for the same event take different events: each starts after the last one that was taken. */
   async function behindTaken(runId: string, part: Part): Promise<Part> {
     if (!('event' in part) || part.once) return part
-    const { taken } = await streams.book(streamOf(part.event, part.key))
+    const { taken } = await streams.waitIndex(streamOf(part.event, part.key))
     if (!Object.hasOwn(taken, runId)) return part
     const { seq: after, behind } = taken[runId]!
     return { ...part, ...(after !== undefined && { after }), ...(behind && { behind }) }
@@ -95,7 +113,7 @@ export function createWaits(kernel: PluginKernel, streams: WaitStreams): Waits {
     return (await stored<WaitRecord>(ctx.runId, key))!
   }
 
-  /** What each part has come to: the event, a moment that has passed, or nothing yet. */
+  /** Returns the result of each part: an event, a moment that has passed, or `undefined`. */
   async function arrivals(record: WaitRecord, jobId: string, filters: WaitRequest['filters'], now: number) {
     const { parts, until = Infinity } = record
     return Promise.all(
@@ -130,10 +148,10 @@ export function createWaits(kernel: PluginKernel, streams: WaitStreams): Waits {
     return until <= now ? { result: { name, timedOut: true }, taken: [] } : undefined
   }
 
-  /** @param now the moment that the wait was found to go on at */
+  /** Returns when the job checks again. @param now the moment of the last check */
   function wakeAt({ parts, until = Infinity }: WaitRecord, now: number): number {
     const moments = parts.flatMap((part) => ('at' in part && part.at > now ? [part.at] : []))
-    return Math.max(now + EARLY, Math.min(now + LOOK_AGAIN, until, ...moments))
+    return Math.max(now + MIN_DELAY, Math.min(now + CHECK_AGAIN, until, ...moments))
   }
 
   async function look(
@@ -148,7 +166,7 @@ export function createWaits(kernel: PluginKernel, streams: WaitStreams): Waits {
     const started =
       again && (!before || job.crashes > 0) ? await stored<WaitRecord>(runId, awaitingKey(job.id, name)) : undefined
     if (before) {
-      // Whoever noted the result may have died before it left the streams.
+      // The process that recorded the result may have died before it closed the wait in its streams.
       if (started) await streams.close(started, job.id)
       return { over: true, result: before, seq: Infinity }
     }

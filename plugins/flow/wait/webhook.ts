@@ -5,74 +5,74 @@ import { pageResponse, type PageState } from './page.ts'
 import { hasHash, parseToken } from './token.ts'
 import { streamOf, WEBHOOK_EVENT } from './record.ts'
 
-/** A wait for a request, as its token finds it. */
-interface Question {
+/** The wait for a request that a token identifies. */
+interface WebhookWait {
   key: string
   state: Exclude<PageState, 'accepted'>
-  /** A GET answers it. */
+  /** A GET resolves it. */
   get?: boolean
   page?: WaitPage
   /** When it times out, in milliseconds since the epoch. */
   until?: number
 }
 
-async function questionOf(kernel: PluginKernel, token: string): Promise<Question> {
+async function findWait(kernel: PluginKernel, token: string): Promise<WebhookWait> {
   const { key, secret } = parseToken(token)
   if (!isText(token)) return { key, state: 'unknown' }
   const events = await kernel.port('events').read(streamOf(WEBHOOK_EVENT, key))
   const registered = events.findLast(({ type }) => type === 'wait.registered')
   if (!registered) return { key, state: events.length > 0 ? 'expired' : 'unknown' }
-  const { get, page, until, hashed } = registered.data as Omit<Question, 'state'> & { hashed?: boolean }
-  const isIts = ({ type, data }: StoredEvent): boolean =>
+  const { get, page, until, hashed } = registered.data as Omit<WebhookWait, 'state'> & { hashed?: boolean }
+  const isToken = ({ type, data }: StoredEvent): boolean =>
     type === 'wait.token' && hasHash(secret!, (data as { hash: string }).hash)
-  if (secret === undefined ? hashed : !events.some(isIts)) return { key, state: 'unknown' }
+  if (secret === undefined ? hashed : !events.some(isToken)) return { key, state: 'unknown' }
   return { key, state: stateOf(events, until, kernel.clock.now()), get, page, until }
 }
 
-function stateOf(events: readonly StoredEvent[], until = Infinity, now: number): Question['state'] {
+function stateOf(events: readonly StoredEvent[], until = Infinity, now: number): WebhookWait['state'] {
   if (events.some(({ type }) => type === 'wait.event')) return 'answered'
   return events.some(({ type }) => type === 'wait.closed') || now > until ? 'expired' : 'open'
 }
 
 /**
- * Takes what comes to the URL of a wait. The first one counts.
+ * Resolves a wait with the payload of a request to its URL. The first request counts.
  *
  * @throws QueueError `WAIT_UNKNOWN`, `WAIT_OVER`
  */
 export async function resolveWebhook(kernel: PluginKernel, token: string, payload: unknown): Promise<void> {
-  const { state, key } = await questionOf(kernel, token)
+  const { state, key } = await findWait(kernel, token)
   if (state !== 'open') throw refusal(state)
   const { deduplicated } = await kernel.sendReserved(WEBHOOK_EVENT, payload, { id: key, key })
   if (deduplicated) throw refusal('answered')
 }
 
-function refusal(state: Exclude<Question['state'], 'open'>): QueueError {
+function refusal(state: Exclude<WebhookWait['state'], 'open'>): QueueError {
   if (state === 'unknown') {
-    const hint = 'The URL may be misspelt, or the wait ended some time ago.'
-    return new QueueError('WAIT_UNKNOWN', `Nobody waits here. ${hint}`, { details: { status: 404, state } })
+    const hint = 'Check that the URL is complete. The wait may also have ended some time ago.'
+    return new QueueError('WAIT_UNKNOWN', `No job waits at this URL. ${hint}`, { details: { status: 404, state } })
   }
   const [how, status] =
-    state === 'answered' ? ['it was answered before', 409] : ['it has timed out or its run has ended', 410]
+    state === 'answered' ? ['it was answered before', 409] : ['it timed out, or its run has ended', 410]
   return new QueueError('WAIT_OVER', `This wait is over: ${how}.`, { details: { status, state } })
 }
 
 /**
- * Answers requests to the URL of a wait. Only a POST resolves it, since mail scanners and previews follow links: browsers
- * are shown a page with a button that posts. A GET resolves the waits that say so.
+ * Handles requests to the URL of a wait. Only a POST resolves the wait, because mail scanners and previews follow links.
+ * A browser that sends a GET receives a page with a button that posts. With the option `get`, a GET resolves the wait.
  */
-export function createAnswers(kernel: PluginKernel) {
+export function createWaitHandler(kernel: PluginKernel) {
   return async (request: Request, token: string): Promise<Response> => {
     const { method, headers, url } = request
     const isPerson = (headers.get('accept') ?? '').includes('text/html')
     const { searchParams: answer } = new URL(url)
     if (method === 'GET' || method === 'HEAD') {
-      const { state, get, page, until } = await questionOf(kernel, token)
-      if (method === 'HEAD' || !get || isAhead(headers)) {
+      const { state, get, page, until } = await findWait(kernel, token)
+      if (method === 'HEAD' || !get || isPrefetch(headers)) {
         if (isPerson) return pageResponse({ ...page, state, until, answer }, request)
         if (state !== 'open' && method === 'GET') throw refusal(state)
-        throw methodUnknown(method)
+        throw methodNotAllowed(method)
       }
-    } else if (method !== 'POST') throw methodUnknown(method)
+    } else if (method !== 'POST') throw methodNotAllowed(method)
     try {
       await resolveWebhook(kernel, token, await payloadOf(request))
     } catch (error) {
@@ -85,20 +85,21 @@ export function createAnswers(kernel: PluginKernel) {
   }
 }
 
-/** A browser that loads a page before anybody has asked for it. */
-function isAhead(headers: Headers): boolean {
+/** Whether a browser loads the page in advance, before a person has opened it. */
+function isPrefetch(headers: Headers): boolean {
   return /\b(?:prefetch|prerender|preview)\b/i.test(`${headers.get('sec-purpose')} ${headers.get('purpose')}`)
 }
 
-function methodUnknown(method: string): QueueError {
-  const message = `${method} does not answer this wait. Send a POST, or open the URL in a browser.`
+function methodNotAllowed(method: string): QueueError {
+  const message = `A ${method} request does not resolve this wait. Send a POST, or open the URL in a browser.`
   return new QueueError('WAIT_INVALID', message, { details: { status: 405, headers: { allow: 'GET, HEAD, POST' } } })
 }
 
 /**
- * The body of a request: JSON and forms parsed, anything else as text; the parameters of its URL when it has none.
+ * Returns the payload of a request: its body, parsed if it is JSON or a form, else as text. Without a body, returns the
+ * parameters of the URL.
  *
- * @throws QueueError `WAIT_INVALID` for a body that says it is JSON and is not
+ * @throws QueueError `WAIT_INVALID` when the content type is JSON and the body is not
  */
 async function payloadOf(request: Request): Promise<unknown> {
   const text = await request.text()
@@ -109,6 +110,7 @@ async function payloadOf(request: Request): Promise<unknown> {
   try {
     return JSON.parse(text) as unknown
   } catch (cause) {
-    throw new QueueError('WAIT_INVALID', 'The body is not valid JSON.', { cause, details: { status: 400 } })
+    const message = 'The content type of the request is JSON, but its body is not valid JSON.'
+    throw new QueueError('WAIT_INVALID', message, { cause, details: { status: 400 } })
   }
 }
