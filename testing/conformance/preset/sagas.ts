@@ -232,7 +232,7 @@ export function sagaTests(test: PresetTest): void {
         await reach({ queue: 'second', id: stepId! }, 'delayed')
         expect(await kernel.port('queue').remove('second', stepId!)).toBe(true)
         expect((await event(runId, 'end')).data).toEqual({ result: 'kept' })
-        expect(reports.map(({ message }) => message)).toEqual([expect.stringContaining('had left its queue')])
+        expect(reports.map(({ message }) => message)).toEqual([expect.stringContaining('disappeared from its queue')])
       },
       { flow: { checkInterval: 100, checkAfter: 0 } },
     ),
