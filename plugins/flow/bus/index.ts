@@ -9,31 +9,31 @@ import {
 } from '../../../kernel/index.ts'
 import { copyValue } from '../../lib/value.ts'
 
-/** Something that happened outside of any run, as listeners receive it. */
+/** An event from outside of any run, as listeners receive it. */
 export interface BusEvent {
-  /** Sent again under the same id it is the same event. */
+  /** Two events with the same id are the same event. */
   id: string
   name: string
-  /** What it is about, such as the number of an order; `''` when the sender gave none. */
+  /** What the event is about, such as the number of an order; `''` if the sender passed none. */
   key: string
   payload: unknown
-  /** Milliseconds since the epoch at which it was sent. */
+  /** The moment at which it was sent, in milliseconds since the epoch. */
   at: number
 }
 
 export interface SendOptions {
-  /** Makes sending it twice the same as once. Default: one of its own. */
+  /** Sending the same id twice has the effect of sending it once. Default: a new id. */
   id?: string
-  /** What it is about: who waits for this event and this key gets it. Default `''`. */
+  /** What the event is about. Waits for this event and key receive it. Default `''`. */
   key?: string
   /**
-   * Sends the event in the caller's transaction: rolled back, it was never sent. For adapters with the capability
+   * Sends the event in the caller's transaction: a rollback discards it. For adapters with the capability
    * `transaction`.
    */
   db?: SqlClient
 }
 
-/** @param how `again`: it may have been called with this event before */
+/** @param how `again` is true if the listener may have received this event before */
 type BusListener = (event: Readonly<BusEvent>, how: { again: boolean }) => Promise<void>
 
 const OPTIONS = ['id', 'key', 'db']
@@ -41,23 +41,23 @@ const OPTIONS = ['id', 'key', 'db']
 declare module 'nuxt-queue/kernel' {
   interface Kernel {
     /**
-     * Tells everybody who waits for an event, or starts from it, that it has happened. One durable
-     * write: once it resolves, the event reaches them even if this process dies.
+     * Sends an event to the waits and triggers that match it, with one durable write. Once the promise resolves, the
+     * event reaches them even if this process dies.
      *
      * @throws QueueError `OPTION_INVALID`, `OPTION_UNSUPPORTED`, `VALUE_UNSUPPORTED`, `PAYLOAD_TOO_LARGE`; `NAME_RESERVED`
-     * for a name such as `flow.ended`, by which plugins tell each other what has happened
+     * for a name that plugins use among themselves, such as `flow.ended`
      * @example
      * await kernel.sendEvent('payment.received', { order: 7 }, { key: '7' })
      */
     sendEvent(name: string, payload?: unknown, options?: SendOptions): Promise<EnqueuedJob>
     /**
-     * For plugins: called with every event, inside a job that is repeated until all listeners have
-     * settled. So a listener may see an event again, and has to make that do no harm.
+     * For plugins: registers a listener for every event. It is called in a job that is retried until all listeners have
+     * succeeded. So a listener may receive an event again, and has to handle that safely.
      */
     onEvent(listener: BusListener): void
   }
   interface PluginKernel {
-    /** Like `sendEvent`, for the names that are reserved for plugins. */
+    /** Like `sendEvent`, for names that are reserved for plugins. */
     sendReserved: Kernel['sendEvent']
   }
 }
@@ -65,7 +65,7 @@ declare module 'nuxt-queue/kernel' {
 const BUS_QUEUE = '_bus'
 const DELIVER = '_bus/deliver'
 
-/** Carries events from whoever sends them to the plugins that act on them. */
+/** Delivers events from their senders to the plugins that handle them. */
 export default definePlugin({
   name: 'bus',
   requires: ['queue'],
@@ -93,7 +93,7 @@ export default definePlugin({
       if (key !== '') checkText(`Option "key" of event "${name}"`, key)
       const copy = copyValue(payload, kernel.config.payloadLimit, `payload of event "${name}"`)
       const event: BusEvent = { id: id ?? kernel.newId(), name, key, payload: copy, at: kernel.clock.now() }
-      // The queue remembers ids that were given to it longer than others, so that it is given none that nobody sends again.
+      // The queue remembers explicit ids for longer than its own, so a generated id, which nobody repeats, is not passed on.
       return kernel.enqueue(DELIVER, event, {
         ...(id !== undefined && { id: fitText(`${name}.${id}`) }),
         ...(db && { db }),

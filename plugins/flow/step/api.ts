@@ -7,68 +7,67 @@ export type { StepAttempt, StepOptions } from '../../lib/step-attempts.ts'
 
 export interface EventWait {
   event: string
-  /** Which of these events: the key that it was sent with. Default: any that was sent without one. */
+  /** The key that the event was sent with. Default: events without a key. */
   key?: string
-  /** Milliseconds to wait at most. Default: as long as it takes. */
+  /** The longest wait in milliseconds. Default: no limit. */
   timeout?: number
-  /** Milliseconds before the run was enqueued from which on an event counts. Default 0. */
+  /** Milliseconds before the run was enqueued. Events from that moment on count. Default 0. */
   lookback?: number
-  /** Nobody else will ever wait for this event with this key: what is kept of them goes with the wait. Default false. */
+  /** No other wait will ever use this event and key, so their streams end with this wait. Default false. */
   once?: boolean
-  /** Passes over events that are not meant. Not for handlers in other processes. */
+  /** Returns false for events to ignore. Not for handlers in other processes. */
   filter?: (payload: unknown) => boolean
 }
 
-/** A wait as it crosses to another process. */
+/** A wait as a runtime in another process sends it. */
 export type Wait = { kind: 'sleep'; until: number } | { kind: 'sleep'; delay: number } | ({ kind: 'event' } & EventWait)
 
 /**
- * Parts of a handler that are done once for all its attempts. What each came to is on record under its name, and
- * answered by that name, whatever else the handler does before it. A name that is used again counts on: `page`,
- * `page#2`, … so those that share one have to be asked for in the same order each time.
+ * Sub-steps of a handler, which run once across all attempts. The outcome of each is recorded under its name and
+ * returned by that name, whatever the handler does before it. A name that is used again is numbered: `page`,
+ * `page#2`, … so request sub-steps that share a name in the same order each time.
  *
- * A handler that waits is left where it waits: nothing behind that runs, `catch` and `finally` included, until it is
- * called again.
+ * A handler that waits is suspended at the wait. No code after it runs, `catch` and `finally` included, until the
+ * handler is called again.
  */
 export interface SubSteps {
   /**
-   * Runs a function, or answers what it came to when an earlier attempt of this job did. A failure is an outcome too:
-   * once the handler has caught it and gone on, it is the same error in every attempt. What an attempt fails with is
-   * tried again in the next one.
+   * Runs a function, or returns its recorded outcome if an earlier attempt of this job has run it. A failure is an
+   * outcome too: once the handler has caught the error and continued, every attempt receives the same error. A failure
+   * that fails the attempt is retried in the next attempt.
    *
-   * @throws what `fn` threw, as it is on record: name, message, code, stack and causes
-   * @throws QueueError `STEP_TIMEOUT` after the timeout of the part, `STEP_MISMATCH`, `OPTION_INVALID`
+   * @throws the recorded error of `fn`, with name, message, code, stack and causes
+   * @throws QueueError `STEP_TIMEOUT` after the timeout of the sub-step, `STEP_MISMATCH`, `OPTION_INVALID`
    * @example
    * const charge = await ctx.step.run('charge', () => stripe.charges.create(order), { attempts: 3, backoff: 1000 })
    */
   run<T>(name: string, fn: (attempt: StepAttempt) => T | Promise<T>, options?: StepOptions): Promise<T>
   /**
-   * Gives the process back and goes on later: the handler is left at this point, and run again with what it has done
-   * so far answered from the log.
+   * Suspends the handler and frees its process. The handler later runs again from its beginning, and the outcomes of
+   * its earlier sub-steps come from the log.
    *
    * @param until milliseconds from now, or a date
    */
   sleep(name: string, until: number | Date): Promise<void>
   /**
-   * Gives the process back until somebody sends the event, and answers its payload; `undefined` when
-   * that took too long.
+   * Suspends the handler until the event is sent, and returns its payload. Returns `undefined` after the timeout.
    *
    * @example
    * const paid = await ctx.step.waitForEvent('paid', { event: 'payment.received', key: order.id, timeout: 86_400_000 })
    */
   waitForEvent<T = unknown>(name: string, options: EventWait): Promise<T | undefined>
-  /** For runtimes: what an earlier attempt has on record under a name that is already unique. */
+  /** For runtimes: returns the outcome that an earlier attempt recorded. The name has to be unique already. */
   lookup(name: string): Promise<Known>
-  /** For runtimes: keeps a result and answers the one that counts, which is the first. */
+  /** For runtimes: records a result. Returns the result that counts, which is the first one recorded. */
   record(name: string, result: unknown): Promise<unknown>
-  /** For runtimes: keeps a failure and answers it as it is on record; nothing where the job was told to stop. */
+  /** For runtimes: records a failure and returns it in its stored form. Returns `undefined` if the job was asked to stop. */
   fail(name: string, error: unknown): Promise<StepFailure | undefined>
-  /** For runtimes: how a wait under a name that is already unique stands. Until it is over, when to look again. */
+  /** For runtimes: returns the state of a wait, or when to check again. The name has to be unique already. */
   wait(name: string, wait: Wait): Promise<Suspendable>
-  /** For plugins: the same, under a name in parentheses, which no handler can ask for. */
+  /** For plugins: like `wait`, under a name in parentheses, which handlers cannot use. */
   look(name: string, wait: Wait): Promise<Suspendable>
-  /** For plugins: answers a wait that is over, and leaves the handler at one that is not. */
+  /** For plugins: returns the result of a wait that is over, and suspends the handler otherwise. */
   pause(call: () => Promise<Suspendable>): Promise<unknown>
-  /** For runtimes: what a handler that was left at a wait comes to; nothing when it has begun none. */
+  /** For runtimes: returns the deferral of a suspended handler; `undefined` if it has begun no wait. */
   deferral(): Deferral | undefined
 }

@@ -15,20 +15,20 @@ declare module 'nuxt-queue/kernel' {
   }
 }
 
-/** Gives handlers `ctx.step`: outcomes that are kept as events, so that a retry goes on behind the last one. */
+/** Gives handlers `ctx.step`. Outcomes of sub-steps are events, so that a retry continues after the last one. */
 export default definePlugin({
   name: 'step',
   requires: ['events', 'wait'],
   options: z.strictObject({
     /**
-     * Milliseconds that a handler may go on with what is no part of its own before it is left at a wait, once something
-     * beside that wait is over, as in a race. Default 500.
+     * Milliseconds that a handler may run code outside of sub-steps before it is suspended at a wait, after a sub-step
+     * beside that wait has ended, as in a race. Default 500.
      */
     grace: z.number().int().min(0).default(GRACE),
   }),
   setup(kernel, { grace }) {
     const memosOf = createMemos(kernel)
-    /** Attempts that have parts of earlier ones behind them. */
+    /** Attempts that may find sub-steps of earlier attempts. */
     const replayed = new Map<RunContext, StepRecord>()
     addLazyMember(kernel, 'step', (ctx) =>
       createSubSteps(kernel, ctx, {
@@ -43,21 +43,23 @@ export default definePlugin({
       ({ ctx, events }, next) => {
         const last = events.at(-1)?.type ?? ''
         if (!ENDS.has(last)) return next()
-        const unasked = replayed.get(ctx!)!.unasked()
+        const unrequested = replayed.get(ctx!)!.unrequested()
         replayed.delete(ctx!)
-        if (last === 'step.completed' && unasked.length > 0) reportUnasked(ctx!, unasked)
+        if (last === 'step.completed' && unrequested.length > 0) reportUnrequested(ctx!, unrequested)
         return next()
       },
       { when: ({ ctx }) => replayed.size > 0 && ctx !== undefined && replayed.has(ctx) },
     )
 
-    function reportUnasked({ job }: RunContext, names: readonly string[]): void {
+    function reportUnrequested({ job }: RunContext, names: readonly string[]): void {
       const parts = names.map((name) => `"${name}"`).join(', ')
-      const hint = 'Was it renamed? What is on record under another name was done again.'
-      kernel.reporter.warn(`Job "${job.id}" of "${job.name}" ended without asking for ${parts}, on record. ${hint}`)
+      const hint = 'If you have renamed it, it ran again under its new name.'
+      kernel.reporter.warn(
+        `Job "${job.id}" of "${job.name}" ended without requesting the recorded sub-step ${parts}. ${hint}`,
+      )
     }
   },
 })
 
-/** What the last event of an attempt is, unless its process dies. */
+/** The types of the last event of an attempt. */
 const ENDS = new Set(['step.completed', 'step.failed', 'step.retry', 'step.deferred'])

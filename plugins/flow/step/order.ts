@@ -1,11 +1,11 @@
 /**
- * Answers what is on record in the order in which it stands there, one at a time: of two parts that are asked for
- * beside each other the one that was over first is so in every attempt.
+ * Releases recorded outcomes one at a time, in the order of the log. So of two sub-steps that are requested together,
+ * the same one ends first in every attempt.
  */
 export function createOrder(): (seq: number) => Promise<void> {
   const due: { seq: number; go: () => void }[] = []
 
-  // A tick comes once all that can happen at once has happened, which are the other requests, or what follows an answer.
+  // The next tick comes after all pending microtasks: further requests, or the code that follows a released outcome.
   function next(): void {
     const first = due.reduce((best, one) => (one.seq < best.seq ? one : best))
     due.splice(due.indexOf(first), 1)

@@ -5,28 +5,28 @@ import { copyValue } from '../../lib/value.ts'
 import type { MemosOf } from './memos.ts'
 import { createOrder } from './order.ts'
 
-/** What one attempt of a job finds on record, and puts there. */
+/** Reads and writes the recorded sub-steps of one attempt. `lib/step-record.ts` shows the states of a sub-step. */
 export function createRecord(kernel: PluginKernel, ctx: RunContext, memosOf: MemosOf) {
   const { job, runId } = ctx
   let memos: Promise<Memos> | undefined
-  /** Names on record that this attempt has not asked for. */
-  const unasked = new Set<string>()
-  /** Failures that the handler has, and from which nothing that it does tells that it has gone on. */
+  /** Names of recorded sub-steps that this attempt has not requested. */
+  const unrequested = new Set<string>()
+  /** Failures that the handler has received. It has requested nothing since, so they are not final. */
   const failing = new Set<string>()
-  /** By part that has begun, the failures that the handler had gone on from. */
+  /** By sub-step that has begun, the failures that the handler had caught before. */
   const behind = new Map<string, readonly string[]>()
   const inOrder = createOrder()
   let called = ctx.invocation
 
-  // A first attempt that was handed out once has nothing behind it, unless somebody else did it.
+  // A job that was claimed for the first time has no recorded sub-steps, unless its run is a fork.
   async function read(): Promise<Memos> {
     if (ctx.claim === 1 && !job.flow?.forked) return new Map()
     const found = await memosOf(runId, job.id)
-    for (const name of found.keys()) unasked.add(name)
+    for (const name of found.keys()) unrequested.add(name)
     return found
   }
 
-  /** A plugin that calls the handler again has it do again what it failed with. */
+  /** A plugin may call the handler again. The sub-steps that it failed with then run again. */
   async function known(): Promise<Memos> {
     const found = await (memos ??= read())
     if (called === ctx.invocation) return found
@@ -39,7 +39,7 @@ export function createRecord(kernel: PluginKernel, ctx: RunContext, memosOf: Mem
   /** @throws QueueError `STEP_MISMATCH` */
   async function recall(name: string, kind: 'run' | 'wait'): Promise<Memo | undefined> {
     const memo = (await known()).get(name)
-    unasked.delete(name)
+    unrequested.delete(name)
     if (!memo) {
       begin(name)
       return undefined
@@ -57,9 +57,9 @@ export function createRecord(kernel: PluginKernel, ctx: RunContext, memosOf: Mem
   }
 
   function mismatch(name: string, kind: 'run' | 'wait'): QueueError {
-    const [asked, done] = kind === 'run' ? ['run', 'waited'] : ['wait', 'ran']
-    const what = `This attempt of "${job.name}" asks "${name}" to ${asked}, and an earlier one ${done} under that name.`
-    return new QueueError('STEP_MISMATCH', `${what} Give what is new a name of its own.`, { retryable: false })
+    const [asked, done] = kind === 'run' ? ['runs a sub-step', 'waited'] : ['waits', 'ran a sub-step']
+    const what = `This attempt of "${job.name}" ${asked} under the name "${name}", but an earlier one ${done} under it.`
+    return new QueueError('STEP_MISMATCH', `${what} Give the new sub-step or wait another name.`, { retryable: false })
   }
 
   function dataOf(name: string, data: object): MemoData {
@@ -74,8 +74,8 @@ export function createRecord(kernel: PluginKernel, ctx: RunContext, memosOf: Mem
   return {
     recall,
     past: (name: string) => behind.get(name),
-    /** Names on record that this attempt has not asked for, once it has asked for any. */
-    unasked: (): readonly string[] => [...unasked],
+    /** Returns the recorded names that this attempt has not requested. Empty until it has requested any. */
+    unrequested: (): readonly string[] => [...unrequested],
     async lookup(name: string): Promise<Known> {
       const memo = await recall(name, 'run')
       if (memo?.kind === 'failed') return { found: true, error: memo.error }
@@ -92,7 +92,7 @@ export function createRecord(kernel: PluginKernel, ctx: RunContext, memosOf: Mem
       const first = await kernel.port('events').byKey(runId, key)
       return (first?.data as MemoData | undefined)?.result
     },
-    /** Nothing once the job was told to stop: then it is no outcome of the part. */
+    /** Records nothing if the job was asked to stop, because the error then says nothing about the sub-step. */
     async fail(name: string, thrown: unknown): Promise<StepFailure | undefined> {
       if (ctx.cancelled) return undefined
       const { retryable } = toError(thrown) as Error & { retryable?: unknown }

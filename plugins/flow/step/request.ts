@@ -11,7 +11,7 @@ const optional = (expected: string, test: (value: unknown) => boolean): Rule => 
 ]
 const duration = optional(EXPECTED.duration, isDuration)
 
-/** Waits come from other processes as well, where no compiler has looked at them. */
+/** Waits also come from other processes, so their types have to be checked at run time. */
 const RULES: readonly [name: keyof EventWait, rule: Rule][] = [
   ['event', [EXPECTED.text, (value) => isText(value)]],
   ['key', optional(EXPECTED.text, (value) => value === '' || isText(value))],
@@ -27,7 +27,7 @@ export function requestOf(wait: Wait, now: number): WaitRequest {
     case 'sleep': {
       const at = 'until' in wait ? wait.until : isDuration(wait.delay) && now + wait.delay
       if (typeof at === 'number' && isMoment(at)) return { mode: 'one', parts: [{ type: 'time', at }], filters: [] }
-      throw new QueueError('WAIT_INVALID', 'A handler sleeps for milliseconds, or until a valid date.')
+      throw new QueueError('WAIT_INVALID', 'sleep() needs a number of milliseconds, or a valid date.')
     }
     case 'event': {
       for (const [name, [expected, test]] of RULES) if (!test(wait[name])) throw wrong(name, expected, wait[name])
@@ -41,5 +41,8 @@ export function requestOf(wait: Wait, now: number): WaitRequest {
 }
 
 function wrong(name: string, expected: string, value: unknown): QueueError {
-  return new QueueError('WAIT_INVALID', `"${name}" of a wait is ${expected}; got ${typeof value}: ${String(value)}.`)
+  return new QueueError(
+    'WAIT_INVALID',
+    `"${name}" of a wait must be ${expected}; got ${typeof value}: ${String(value)}.`,
+  )
 }

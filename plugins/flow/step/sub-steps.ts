@@ -6,13 +6,13 @@ import { createRecord, type StepRecord } from './record.ts'
 import type { MemosOf } from './memos.ts'
 import { requestOf } from './request.ts'
 
-/** Names of users never look like those of this package, `(before)` or `(flow) …`. */
+/** Escapes names of handlers, so that they never equal internal names such as `(before)` and `(flow) …`. */
 const own = (name: string): string => (name.startsWith('(') ? `(${name}` : name)
 
 interface SubStepOptions {
   grace: number
   memosOf: MemosOf
-  /** Called once with what the attempt has on record. */
+  /** Called once with the recorded sub-steps of the attempt. */
   onUse(record: StepRecord): void
 }
 
@@ -23,10 +23,10 @@ export function createSubSteps(
 ): SubSteps {
   const kept = createRecord(kernel, ctx, memosOf)
   onUse(kept)
-  /** One for all the waits that the handler has begun beside each other, due with the first of them. */
+  /** One deferral for all concurrent waits of the handler. It is due with the first of them. */
   let deferral: Deferral | undefined
 
-  function putOff(moment: number): void {
+  function deferUntil(moment: number): void {
     deferral ??= Object.assign(ctx.defer({ until: moment }), { waits: true })
     if (moment < deferral.runAt) Object.assign(deferral, { runAt: moment })
   }
@@ -39,7 +39,7 @@ export function createSubSteps(
       past: kept.past(name),
     })
     if (!status.over) {
-      putOff(status.wakeAt)
+      deferUntil(status.wakeAt)
       return { over: false, until: status.wakeAt }
     }
     if (!memo) await kept.keepWait(name, { kind: 'wait', seq: status.seq, result: status.result })

@@ -6,16 +6,16 @@ export type { WebhookHandler, Webhooks } from './webhooks.ts'
 
 declare module 'nuxt-queue/kernel' {
   interface Kernel {
-    /** Where requests from outside arrive. */
+    /** Routes HTTP requests from outside to plugins. */
     readonly webhooks: Webhooks
   }
 }
 
-/** Lets plugins answer HTTP requests, whatever server they come through. */
+/** Lets plugins respond to HTTP requests, whatever server receives them. */
 export default definePlugin({
   name: 'webhooks',
   options: z.strictObject({
-    /** Where the world reaches `fetch`, such as `https://example.com/_queue/`. Default: nowhere, so that `url()` throws. */
+    /** The public URL of `fetch`, such as `https://example.com/_queue/`. Default: none, so that `url()` throws. */
     baseUrl: z.url({ protocol: /^https?$/ }).optional(),
     /** The largest body, in bytes. Default 1 MiB. */
     maxBody: z

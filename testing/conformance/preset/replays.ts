@@ -185,7 +185,9 @@ export function replayTests(test: PresetTest): void {
       const changed = await reach(await kernel.enqueue('changed'), 'failed')
       expect(changed).toMatchObject({ error: { code: 'STEP_MISMATCH' }, attemptsMade: 2 })
       expect((await reach(await kernel.enqueue('renamed'), 'completed')).result).toBe('done')
-      await until('it is said', () => reports.find(({ message }) => message.includes('without asking for "charge"')))
+      await until('it is said', () =>
+        reports.find(({ message }) => message.includes('without requesting the recorded sub-step "charge"')),
+      )
     }),
   )
 

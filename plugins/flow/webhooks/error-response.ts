@@ -10,15 +10,16 @@ interface Details {
 }
 
 /**
- * `{ error: { code, message } }` with the status of the code. What is our own fault is reported and
- * not told. `details.status` of an error wins, `details.headers` come along, and `details.retryAfter` are milliseconds.
+ * Returns `{ error: { code, message } }` with the status of the code. Internal errors are logged, and the response does
+ * not describe them. `details.status` of an error overrides the status, `details.headers` are added, and
+ * `details.retryAfter`, in milliseconds, becomes `Retry-After`.
  */
-export function answerError(error: unknown, reporter: Reporter): Response {
+export function errorResponse(error: unknown, reporter: Reporter): Response {
   const { status, retryAfter, headers: given } = (isQueueError(error) ? (error.details ?? {}) : {}) as Details
   const known = isQueueError(error) ? (status ?? HTTP_STATUS[error.code]) : undefined
   if (known === undefined) reporter.error('A webhook failed.', error)
-  const told = isQueueError(error) && known !== undefined ? { code: error.code, message: error.message } : INTERNAL
+  const shown = isQueueError(error) && known !== undefined ? { code: error.code, message: error.message } : INTERNAL
   const headers = new Headers({ ...given, 'cache-control': 'no-store' })
   if (retryAfter !== undefined) headers.set('retry-after', String(Math.ceil(retryAfter / 1000)))
-  return Response.json({ error: told }, { status: known ?? 500, headers })
+  return Response.json({ error: shown }, { status: known ?? 500, headers })
 }
