@@ -17,7 +17,7 @@ const LONG = 60_000
 /** Tests handlers that receive many jobs at once. */
 export function batchTests(test: PresetTest): void {
   it(
-    'hands jobs to a handler together, and each its own result and history',
+    'passes several jobs to a handler, and gives each its own result and history',
     test(async ({ kernel, start, reach, types }) => {
       const seen: unknown[] = []
       const config = defineQueueConfig({ queue: 'w', batch: { size: 3, wait: LONG } })
@@ -43,7 +43,7 @@ export function batchTests(test: PresetTest): void {
   )
 
   it(
-    'waits for others no longer than it may',
+    'waits for other jobs no longer than configured',
     test(async ({ kernel, start, reach }) => {
       const sizes: number[] = []
       await start({
@@ -62,7 +62,7 @@ export function batchTests(test: PresetTest): void {
   )
 
   it(
-    'brings together what has one key, and runs as many batches at once as it may',
+    'groups jobs by key, and limits the batches that run at the same time',
     test(async ({ kernel, start, reach, until }) => {
       const gate = Promise.withResolvers<void>()
       const seen: string[][] = []
@@ -91,7 +91,7 @@ export function batchTests(test: PresetTest): void {
   )
 
   it(
-    'fills a batch of each key, however many keys are mixed',
+    'fills a batch for each key, even if many keys are mixed',
     test(async ({ kernel, start, reach }) => {
       const seen: string[][] = []
       await start({
@@ -108,7 +108,7 @@ export function batchTests(test: PresetTest): void {
   )
 
   it(
-    'fails all when the handler throws, and tries each again by its own attempts',
+    'fails all jobs when the handler throws, and retries each by its own attempts',
     test(async ({ kernel, start, reach, types }) => {
       let calls = 0
       await start({
@@ -130,7 +130,7 @@ export function batchTests(test: PresetTest): void {
   )
 
   it(
-    'fails or puts off single jobs, whose data is theirs in every attempt',
+    'fails or defers single jobs, whose data stays the same in every attempt',
     test(async ({ kernel, start, reach }) => {
       let calls = 0
       await start({
@@ -158,7 +158,7 @@ export function batchTests(test: PresetTest): void {
   )
 
   it(
-    'says what is wrong with a handler that does not return one result for each job',
+    'reports a handler that does not return one result for each job',
     test(async ({ kernel, start, reach }) => {
       await start({ w: [{ queue: 'w', batch: { size: 2, wait: LONG } }, () => ['only one']] })
       const jobs = await kernel.enqueueMany([1, 2].map((data) => ({ worker: 'w', data })))
@@ -167,7 +167,7 @@ export function batchTests(test: PresetTest): void {
   )
 
   it(
-    'checks the result of each job by itself',
+    'validates the result of each job separately',
     test(async ({ kernel, start, reach }) => {
       await start({ w: [{ queue: 'w', output: z.string(), batch: { size: 2, wait: LONG } }, ({ data }) => data] })
       const [text, number] = await kernel.enqueueMany(['a', 1].map((data) => ({ worker: 'w', data })))
@@ -177,7 +177,7 @@ export function batchTests(test: PresetTest): void {
   )
 
   it(
-    'leaves out a job that is cancelled while it waits for others',
+    'omits a job that is cancelled while it waits for its batch',
     test(async ({ kernel, start, reach }) => {
       const seen: unknown[] = []
       await start({ w: [{ queue: 'w', batch: { size: 3, wait: LONG } }, ({ data }) => (seen.push(data), data)] })
@@ -194,7 +194,7 @@ export function batchTests(test: PresetTest): void {
   )
 
   it(
-    'runs the others again when the job that ran for all is cancelled',
+    'runs the other jobs again when the job that leads the batch is cancelled',
     test(async ({ kernel, start, reach, until }) => {
       let first: EnqueueResult | undefined
       await start({
@@ -229,7 +229,7 @@ export function batchTests(test: PresetTest): void {
   )
 
   it(
-    'runs what is there when it closes, and waits for no more',
+    'runs incomplete batches when it closes, and waits for no more jobs',
     test(async ({ kernel, start, reach }) => {
       const seen: unknown[] = []
       await start({ w: [{ queue: 'w', batch: { size: 5, wait: LONG } }, ({ data }) => (seen.push(data), data)] })
@@ -241,7 +241,7 @@ export function batchTests(test: PresetTest): void {
   )
 
   it(
-    'refuses a batch of a flow',
+    'rejects a batch of a flow',
     test(async ({ kernel }) => {
       const config = { batch: { size: 2, wait: 5 }, flow: { name: 'f', role: 'entry' } } as const
       expect(await codeOf(() => kernel.registerWorker({ id: 'w', config, handler: () => [] }))).toBe('OPTION_INVALID')
@@ -249,7 +249,7 @@ export function batchTests(test: PresetTest): void {
   )
 
   it.each<object>([{ size: 0, wait: 5 }, { size: 2 }, { size: 2, wait: -1 }, { size: 2, wait: 1, max: 3 }])(
-    'refuses %j as a batch',
+    'rejects %j as a batch',
     (batch) =>
       test(async ({ kernel }) => {
         const worker = { id: 'w', config: { batch: batch as Batch }, handler: () => [] }

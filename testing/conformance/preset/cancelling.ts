@@ -140,7 +140,7 @@ export function cancelTests(test: PresetTest): void {
   )
 
   it(
-    'takes the runs that a job has started and waits for with it, unless the job completes',
+    'ends the runs that a job has started and waits for, unless the job completes',
     test(async ({ kernel, start, event, reach, until }) => {
       const inner = (ctx: RunContext, id: string): Promise<unknown> => ctx.flow.start('inner', id, { wait: true, id })
       await start({

@@ -7,7 +7,7 @@ import type { PresetTest } from './rig.ts'
 /** Tests that nothing waits forever, and that a caller can act on the end of a job immediately. */
 export function endingTests(test: PresetTest): void {
   it(
-    'refuses to wait for the result of a job that never was, or is gone',
+    'rejects waiting for the result of a job that never existed or was removed',
     test(async ({ kernel, start, reach }) => {
       await start({ w: () => 'done' })
       expect(await codeOf(() => kernel.result({ queue: 'w', id: 'nobody' }))).toBe('JOB_NOT_FOUND')
@@ -93,7 +93,7 @@ export function endingTests(test: PresetTest): void {
   )
 
   it(
-    'tells of a handler that does not return, and is unwell when there are too many',
+    'reports a handler that does not return, and is unhealthy if there are too many',
     test(
       async ({ kernel, start, reach, until, reports }) => {
         const gate = Promise.withResolvers<void>()
@@ -117,7 +117,7 @@ export function endingTests(test: PresetTest): void {
   )
 
   it(
-    'puts a job off that no worker here handles, until there is one or its time is over',
+    'defers a job without a worker until there is one or the time limit is over',
     test(
       async ({ kernel, start, reach, types }) => {
         await start({ known: () => 'known' })
@@ -137,7 +137,7 @@ export function endingTests(test: PresetTest): void {
   )
 
   it(
-    'keeps a run open whose step has no worker, and goes on when it is there',
+    'keeps a run open whose step has no worker, and continues when there is one',
     test(
       async ({ kernel, start, until, events }) => {
         const work = { queue: 'work' }

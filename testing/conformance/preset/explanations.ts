@@ -11,7 +11,7 @@ export function explanationTests(test: PresetTest): void {
   }
 
   it(
-    'tells of a job that is paused, delayed, has no worker, or is not there',
+    'explains a job that is paused, delayed, has no worker, or does not exist',
     test(async ({ kernel, start, reach, now }) => {
       await start({ work: () => 'done' })
       const codes = async (job: Parameters<typeof kernel.explain>[0]): Promise<ReasonCode[]> =>
@@ -42,7 +42,7 @@ export function explanationTests(test: PresetTest): void {
   )
 
   it(
-    'tells of a job before anything is started',
+    'explains a job before the kernel is started',
     test(async ({ kernel }) => {
       await kernel.registerWorker({ id: 'idle', config: { queue: 'idle' }, handler: () => {} })
       const job = await kernel.enqueue('idle')
@@ -51,7 +51,7 @@ export function explanationTests(test: PresetTest): void {
   )
 
   it(
-    'tells of a job that runs, that waits for a place, and how it ended',
+    'explains a job that runs, waits for a permit, or has ended',
     test(async ({ kernel, start, reach }) => {
       const gate = Promise.withResolvers<void>()
       await start({
@@ -88,7 +88,7 @@ export function explanationTests(test: PresetTest): void {
   )
 
   it(
-    'tells which limit a job has met',
+    'explains which limit a job has reached',
     test(async ({ kernel, start, reach }) => {
       const gate = Promise.withResolvers<void>()
       const limited = (config: object): Worker => [{ concurrency: 3, ...config }, () => gate.promise]
@@ -117,7 +117,7 @@ export function explanationTests(test: PresetTest): void {
   )
 
   it(
-    'tells what a job waits for',
+    'explains what a job waits for',
     test(async ({ kernel, start, reach, event }) => {
       await start({
         sleeps: async (_job, ctx) => ctx.step.sleep('nap', 60_000),
@@ -147,7 +147,7 @@ export function explanationTests(test: PresetTest): void {
   )
 
   it(
-    'tells which steps, joins and fan-outs a run waits for',
+    'explains which steps, joins and fan-outs a run waits for',
     test(async ({ kernel, start, event, until }) => {
       const gate = Promise.withResolvers<void>()
       await start({
@@ -191,7 +191,7 @@ export function explanationTests(test: PresetTest): void {
   )
 
   it(
-    'tells what happened in a run, job by job, with the runs it started',
+    'explains what happened in a run, job by job, with the runs it started',
     test(async ({ kernel, start, event, events, elapse, until }) => {
       const gate = Promise.withResolvers<void>()
       await start({

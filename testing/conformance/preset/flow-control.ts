@@ -5,7 +5,7 @@ import type { PresetTest } from './rig.ts'
 /** Tests the order of jobs, and what happens to jobs that failed permanently. */
 export function flowControlTests(test: PresetTest): void {
   it(
-    'lets what has waited long enough come before what is more urgent',
+    'runs jobs that have waited long enough before jobs of higher priority',
     test(async ({ kernel, start, reach, elapse }) => {
       const ran: unknown[] = []
       await start({ w: [{ queue: 'w', ageing: 20 }, ({ data }) => void ran.push(data)] })
@@ -25,7 +25,7 @@ export function flowControlTests(test: PresetTest): void {
   )
 
   it(
-    'keeps the order of arrival of many jobs that age, and the most urgent in front',
+    'keeps the order of arrival of many ageing jobs, with the highest priority first',
     test(async ({ kernel, start, until }) => {
       const ran: number[] = []
       await start({ w: [{ queue: 'w', ageing: 60_000 }, ({ data }) => void ran.push(Number(data))] })
@@ -78,7 +78,7 @@ export function flowControlTests(test: PresetTest): void {
   )
 
   it(
-    'hands all letters of a queue to its only worker, and moves those back that it fails on',
+    'passes all dead letters of a queue to its only worker, and moves back those on which it fails',
     test(async ({ kernel, start, reach, until }) => {
       let broken = true
       const got: unknown[] = []
@@ -120,7 +120,7 @@ export function flowControlTests(test: PresetTest): void {
   )
 
   it(
-    'doubles no job when it is stopped before the letter is gone',
+    'duplicates no job when it is stopped before the dead letter is removed',
     test(async ({ kernel, start, reach }) => {
       let runs = 0
       await start({
@@ -147,7 +147,7 @@ export function flowControlTests(test: PresetTest): void {
   )
 
   it(
-    'writes a new letter when a job that was moved back fails again',
+    'writes a new dead letter when a job that was moved back fails again',
     test(async ({ kernel, start, reach, until }) => {
       await start({
         w: [
@@ -171,7 +171,7 @@ export function flowControlTests(test: PresetTest): void {
   )
 
   it(
-    'refuses options that are not what they should be',
+    'rejects invalid options',
     test(async ({ kernel, start }) => {
       await start({ w: () => {} })
       expect(await codeOf(() => kernel.enqueue('w', null, { ageing: 0 }))).toBe('OPTION_INVALID')

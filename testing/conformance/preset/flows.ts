@@ -6,7 +6,7 @@ import type { PresetTest } from './rig.ts'
 /** Tests flows from their start to their single end. */
 export function flowTests(test: PresetTest): void {
   it(
-    'runs step after step and tells it in order',
+    'runs step after step, with events in order',
     test(async ({ kernel, start, event, types }) => {
       await start({
         first: entry(({ data }, ctx) => ctx.flow.emit('next', Number(data) + 1)),
@@ -48,7 +48,7 @@ export function flowTests(test: PresetTest): void {
   )
 
   it(
-    'runs a step once for the first of those it waits for',
+    'runs a step once for the first event that it waits for',
     test(async ({ kernel, start, event, types }) => {
       const runs: unknown[] = []
       await start({
@@ -93,7 +93,7 @@ export function flowTests(test: PresetTest): void {
   )
 
   it(
-    'starts nothing with what a failed attempt has emitted',
+    'starts nothing for the events of a failed attempt',
     test(async ({ kernel, start, event }) => {
       const received: unknown[] = []
       await start({
@@ -113,7 +113,7 @@ export function flowTests(test: PresetTest): void {
   )
 
   it(
-    'carries on without a step that may fail',
+    'continues without a step that may fail',
     test(async ({ kernel, start, event, types }) => {
       await start({
         split: entry(async (_job, ctx) => {
@@ -133,7 +133,7 @@ export function flowTests(test: PresetTest): void {
   )
 
   it(
-    'fails with a step that fails for good, takes out what waits and stops what runs',
+    'fails with a step that fails permanently, removes waiting jobs and stops running ones',
     test(async ({ kernel, start, event, until, events, reach }) => {
       const stopped: unknown[] = []
       const works = Promise.withResolvers<void>()

@@ -6,7 +6,7 @@ import type { PresetTest } from './rig.ts'
 /** Tests the shapes of flows: diamonds, joins, nested fan-out, loops, several entries. */
 export function graphTests(test: PresetTest): void {
   it(
-    'joins once so many have arrived and leaves the others to finish',
+    'joins once enough branches have arrived, and lets the others finish',
     test(async ({ kernel, start, event }) => {
       const runs: unknown[] = []
       await start({
@@ -52,7 +52,7 @@ export function graphTests(test: PresetTest): void {
   )
 
   it(
-    'joins within each branch of a fan-out, and gathers them in the end',
+    'joins within each branch of a fan-out, and gathers the branches at the end',
     test(async ({ kernel, start, event }) => {
       await start({
         split: entry(async (_job, ctx) => {
@@ -101,7 +101,7 @@ export function graphTests(test: PresetTest): void {
   )
 
   it(
-    'tells when a fan-out is closed, also one of nothing',
+    'emits when a fan-out is closed, including an empty one',
     test(async ({ kernel, start, event, events }) => {
       await start({
         split: entry(() => 'no parts', { flow: { name: 'f', role: 'entry', emits: ['part'] } }),
@@ -141,7 +141,7 @@ export function graphTests(test: PresetTest): void {
   )
 
   it(
-    'begins where it is told to, and has a worker in several flows',
+    'begins at the given entry, and allows a worker in several flows',
     test(async ({ kernel, start, event }) => {
       const shared = ({ data }: { data: unknown }) => `shared ${String(data)}`
       await start({
@@ -169,7 +169,7 @@ export function graphTests(test: PresetTest): void {
   )
 
   it(
-    'finds its runs by their tags, and notes the version it began on',
+    'finds runs by their tags, and records the version on which they began',
     test(async ({ kernel, start, event, events }) => {
       await start({ only: entry(() => {}, { flow: { name: 'f', role: 'entry', version: '7' } }) })
       const ada = await kernel.flow('f').start(1, { tags: ['customer:ada', 'vip'] })
@@ -182,7 +182,7 @@ export function graphTests(test: PresetTest): void {
   )
 
   it(
-    'hands to a step what it gathers although that is larger than what a queue takes',
+    'passes gathered data to a step even if it exceeds the payload limit of the queue',
     test(
       async ({ kernel, start, events }) => {
         const tried: unknown[] = []

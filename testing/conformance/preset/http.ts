@@ -26,7 +26,7 @@ const eventsIn = (text: string): StoredEvent[] =>
 /** Tests the parts of the HTTP interface that depend on the store. */
 export function httpTests(test: PresetTest): void {
   it(
-    'streams a run from its beginning to its end, and nothing after that',
+    'streams a run from its beginning to its end, and then closes',
     test(async ({ kernel, start }) => {
       const gate = Promise.withResolvers<void>()
       await start({
@@ -50,7 +50,7 @@ export function httpTests(test: PresetTest): void {
   )
 
   it(
-    'streams all runs, and goes on after a cursor where the store has one',
+    'streams all runs, and continues after a cursor if the store supports it',
     test(async ({ kernel, start, reach }) => {
       await start({ work: (_job, ctx) => ctx.emit('noted').then(() => 'done') })
       const reader = await open(kernel, 'stream')

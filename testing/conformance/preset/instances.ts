@@ -8,7 +8,7 @@ export function instanceTests(test: PresetTest): void {
     events.filter(({ type }) => type === 'worker.registered').length
 
   it(
-    'tells which workers an instance runs, in which version of their flows, until it falls silent',
+    'lists the workers of an instance and the versions of their flows, until its heartbeats stop',
     test(
       async ({ kernel, start, events, until, elapse }) => {
         await start({
@@ -100,7 +100,7 @@ export function instanceTests(test: PresetTest): void {
   )
 
   it(
-    'gives no sign where it is not to',
+    'sends no heartbeats if they are turned off',
     test(
       async ({ kernel, start, reach, events }) => {
         await start({ work: () => {} })

@@ -11,7 +11,7 @@ const regionOf = (options: object): string => (options as { region?: string }).r
 /** Tests job options that plugins and applications define. */
 export function jobOptionTests(test: PresetTest): void {
   it(
-    'carries an option that a plugin defines from the caller, the worker or HTTP to the handler, and refuses other values',
+    'passes an option that a plugin defines from the caller, the worker or HTTP to the handler, and rejects other values',
     test(async ({ kernel, start, reach }) => {
       kernel.defineJobOption('region', REGION, { worker: true, http: true })
       await start({ ship: ({ options }) => regionOf(options) })

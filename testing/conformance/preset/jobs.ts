@@ -6,7 +6,7 @@ import type { PresetTest } from './rig.ts'
 /** Tests the events of plain jobs. */
 export function jobTests(test: PresetTest): void {
   it(
-    'runs a job and tells it in two events',
+    'runs a job, with two events',
     test(async ({ kernel, start, reach, events }) => {
       await start({ hello: ({ data }) => `hi ${String(data)}` })
       const job = await kernel.enqueue('hello', 'Ada')
@@ -23,7 +23,7 @@ export function jobTests(test: PresetTest): void {
   )
 
   it(
-    'stores what a handler says in between, in its order',
+    'stores the events of a handler in order',
     test(async ({ kernel, start, reach, events }) => {
       await start({
         async w(_job, ctx) {
@@ -44,7 +44,7 @@ export function jobTests(test: PresetTest): void {
   )
 
   it(
-    'tells each attempt of a job that is retried',
+    'stores an event for each attempt of a retried job',
     test(async ({ kernel, start, reach, events }) => {
       await start({
         w(_job, { attempt }) {
@@ -68,7 +68,7 @@ export function jobTests(test: PresetTest): void {
   )
 
   it(
-    'fails a job whose attempts are used up, and runs it anew on request',
+    'fails a job whose attempts are used up, and runs it again on request',
     test(async ({ kernel, start, reach, types }) => {
       let broken = true
       await start({
@@ -93,7 +93,7 @@ export function jobTests(test: PresetTest): void {
   )
 
   it(
-    'puts a deferred job off and tells so',
+    'defers a job, and stores an event',
     test(async ({ kernel, start, reach, types }) => {
       await start({ w: (_job, ctx) => (ctx.claim === 1 ? ctx.defer({ delay: 20 }) : 'done') })
       const job = await kernel.enqueue('w')
@@ -103,7 +103,7 @@ export function jobTests(test: PresetTest): void {
   )
 
   it(
-    'acknowledges a job that comes again after its end was logged, without running it',
+    'completes a job whose outcome was logged when it is claimed again, without running it',
     test(async ({ kernel, start, reach, types }) => {
       const gate = Promise.withResolvers<void>()
       const ran: number[] = []
@@ -130,7 +130,7 @@ export function jobTests(test: PresetTest): void {
   )
 
   it(
-    'stops a job at once whose end was logged before its first start',
+    'stops a job immediately whose outcome was logged before its first start',
     test(async ({ kernel, start, reach, types }) => {
       await start({
         w: (_job, { signal }) => new Promise((resolve) => signal.addEventListener('abort', resolve)),
@@ -146,7 +146,7 @@ export function jobTests(test: PresetTest): void {
   )
 
   it(
-    'ends each job once when cancelling meets completion',
+    'ends each job once if it is cancelled and completed at the same time',
     test(async ({ kernel, start, until, events }) => {
       await start({
         w: [
@@ -175,7 +175,7 @@ export function jobTests(test: PresetTest): void {
   )
 
   it(
-    'takes nothing more into a run that has ended',
+    'accepts no more events in an ended run',
     test(async ({ kernel, start, reach, types, until }) => {
       const late: unknown[] = []
       const gate = Promise.withResolvers<void>()
@@ -196,7 +196,7 @@ export function jobTests(test: PresetTest): void {
   )
 
   it(
-    'fails a job whose result cannot travel, and keeps nothing of its last words',
+    'fails a job whose result cannot be stored, and keeps none of its final events',
     test(async ({ kernel, start, reach, types }) => {
       await start({
         w(_job, ctx) {
@@ -211,7 +211,7 @@ export function jobTests(test: PresetTest): void {
   )
 
   it(
-    'fails a job when a write that its handler did not await is refused',
+    'fails a job if a write that its handler did not await is rejected',
     test(async ({ kernel, start, reach, types }) => {
       await start({
         w(_job, { state }) {
@@ -226,7 +226,7 @@ export function jobTests(test: PresetTest): void {
   )
 
   it(
-    'closes during work: waits for what ends in time and gives back the rest',
+    'closes during work: waits for jobs that end in time, and returns the others to the queue',
     test(async ({ kernel, start, reach }) => {
       const gate = Promise.withResolvers<void>()
       await start({

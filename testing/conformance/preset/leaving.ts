@@ -37,7 +37,7 @@ export function leavingTests(test: PresetTest): void {
   )
 
   it(
-    'tells a hook on dispatch whether a handler succeeded, failed or waits',
+    'tells dispatch hooks whether a handler succeeded, failed or waits',
     test(async ({ kernel, start, reach }) => {
       const seen: Record<string, string[]> = {}
       kernel.hook('dispatch', async (dispatch, next) => {
@@ -71,7 +71,7 @@ export function leavingTests(test: PresetTest): void {
   )
 
   it(
-    'gives back the place of a handler that was left, which never settles',
+    'frees the slot of a suspended handler that never settles',
     test(async ({ kernel, start, reach }) => {
       await start({
         one: [
@@ -91,7 +91,7 @@ export function leavingTests(test: PresetTest): void {
   )
 
   it(
-    'goes on behind a race that one wait has won, while another is not over',
+    'continues after a race that one wait has won, while another is pending',
     test(async ({ kernel, start, reach, elapse }) => {
       await start({
         race: async (_job, ctx) => {

@@ -29,7 +29,7 @@ function fiveSteps(parts: string[] = []): Record<string, Worker> {
 /** Tests runs that begin with the history of other runs. */
 export function lookingBackTests(test: PresetTest): void {
   it(
-    'goes on from any event of a run, and ends as that did',
+    'continues from any event of a run, and ends like that run',
     test(async ({ kernel, start, event, events }) => {
       const parts: string[] = []
       await start(fiveSteps(parts))
@@ -56,7 +56,7 @@ export function lookingBackTests(test: PresetTest): void {
   )
 
   it(
-    'runs from a step again with other input and other state, and leaves the run as it was',
+    'runs again from a step with different input and state, and leaves the original run unchanged',
     test(async ({ kernel, start, event, events }) => {
       await start(fiveSteps())
       const flow = kernel.flow('f')
@@ -84,7 +84,7 @@ export function lookingBackTests(test: PresetTest): void {
   )
 
   it(
-    'forks once under one id, and to no run that is there already',
+    'forks once under one id, and never into an existing run',
     test(async ({ kernel, start, event, events }) => {
       await start(fiveSteps())
       const flow = kernel.flow('f')
@@ -106,7 +106,7 @@ export function lookingBackTests(test: PresetTest): void {
   )
 
   it(
-    'goes on from a run that failed before the step that did, and from one that was cancelled',
+    'continues from a failed run before its failed step, and from a cancelled run',
     test(async ({ kernel, start, event }) => {
       let broken = true
       const undone: unknown[] = []
@@ -132,7 +132,7 @@ export function lookingBackTests(test: PresetTest): void {
   )
 
   it(
-    'keeps what was waited for, and waits anew for what had not come',
+    'keeps events that were received, and waits again for events that were not',
     test(async ({ kernel, start, event, events, until }) => {
       const inner: unknown[] = []
       await start({

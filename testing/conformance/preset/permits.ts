@@ -36,7 +36,7 @@ export function permitTests(test: PresetTest): void {
   )
 
   it(
-    'gives a job back whose limits cannot be asked, and counts no attempt',
+    'returns a job whose limits cannot be checked to the queue, and counts no attempt',
     test(async ({ kernel, start, reach, reports }) => {
       const limits = kernel.port('limits')
       const { acquire, take } = limits
@@ -61,7 +61,7 @@ export function permitTests(test: PresetTest): void {
   )
 
   it(
-    'completes a job whose permit cannot be given back, and gives it back later',
+    'completes a job whose permit cannot be released, and releases it later',
     test(async ({ kernel, start, reach }) => {
       const limits = kernel.port('limits')
       const { release } = limits

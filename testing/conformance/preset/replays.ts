@@ -8,7 +8,7 @@ const fails = (message: string) => (): never => {
 /** Tests that a handler that runs again finds recorded outcomes by name, including failures. */
 export function replayTests(test: PresetTest): void {
   it(
-    'finds a failure that its handler has caught, behind a wait and in the next attempt',
+    'finds a failure that its handler has caught, after a wait and in the next attempt',
     test(async ({ kernel, start, reach, types }) => {
       const calls: string[] = []
       await start({
@@ -39,7 +39,7 @@ export function replayTests(test: PresetTest): void {
   )
 
   it(
-    'runs a part again that its attempt failed with, whatever the handler did to clean up',
+    'runs a sub-step again with which its attempt failed, even if the handler cleaned up',
     test(async ({ kernel, start, reach }) => {
       const calls: string[] = []
       const flaky = (name: string) => () => {
@@ -98,7 +98,7 @@ export function replayTests(test: PresetTest): void {
   )
 
   it(
-    'goes by names and not by what happens before them',
+    'identifies sub-steps by name and not by order',
     test(async ({ kernel, start, reach, elapse }) => {
       const calls: string[] = []
       await start({
@@ -124,7 +124,7 @@ export function replayTests(test: PresetTest): void {
   )
 
   it(
-    'keeps names of its own apart from those of handlers',
+    'keeps internal names apart from the names of handlers',
     test(async ({ kernel, start, reach, until }) => {
       await start({
         work: [
@@ -162,7 +162,7 @@ export function replayTests(test: PresetTest): void {
   )
 
   it(
-    'refuses a wait under the name of a part, and says what on record was not asked for',
+    'rejects a wait under the name of a sub-step, and reports recorded outcomes that were not used',
     test(async ({ kernel, start, reach, until, reports }) => {
       await start({
         changed: [
@@ -192,7 +192,7 @@ export function replayTests(test: PresetTest): void {
   )
 
   it(
-    'answers a race in every attempt as it was won',
+    'resolves a race in every attempt like the first time',
     test(async ({ kernel, start, reach }) => {
       await start({
         race: [
@@ -211,7 +211,7 @@ export function replayTests(test: PresetTest): void {
   )
 
   it(
-    'tries a part as often as it says, and for as long',
+    'retries a sub-step as often and as long as configured',
     test(async ({ kernel, start, reach, until, now }) => {
       const calls: number[] = []
       const aborted: unknown[] = []
@@ -259,7 +259,7 @@ export function replayTests(test: PresetTest): void {
   )
 
   it(
-    'takes what a handler was told to stop for no outcome of its part',
+    'does not record the abort of a handler as the outcome of its sub-step',
     test(async ({ kernel, start, reach }) => {
       await start({
         slow: [
