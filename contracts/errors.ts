@@ -1,6 +1,6 @@
-/** Every code an error of this package can carry. Messages say what came, what was expected and what to do. */
+/** The codes of this package's errors. Messages say what happened, what was expected, what came and what to do. */
 export type ErrorCode =
-  /** A configuration key or value is not one this setup knows. */
+  /** A configuration key or value is unknown. */
   | 'CONFIG_INVALID'
   /** The preset or adapter named in the configuration does not exist. */
   | 'PRESET_UNKNOWN'
@@ -8,7 +8,7 @@ export type ErrorCode =
   | 'PLUGIN_INVALID'
   /** Two plugins share a name. */
   | 'PLUGIN_DUPLICATE'
-  /** A plugin needs a port or plugin that comes after it, or not at all. */
+  /** A plugin requires a port or plugin that is missing or comes after it. */
   | 'PLUGIN_REQUIRES'
   /** The setup of a plugin threw something without a code of this list. With one, that is the code. */
   | 'PLUGIN_SETUP_FAILED'
@@ -18,7 +18,7 @@ export type ErrorCode =
   | 'PORT_MISSING'
   /** Two plugins provide the same single port. */
   | 'PORT_DUPLICATE'
-  /** A hook was registered wrongly, or its handler misused `next()`. */
+  /** A hook was registered incorrectly, or its handler misused `next()`. */
   | 'HOOK_INVALID'
   /** A plugin threw inside a hook. */
   | 'HOOK_FAILED'
@@ -36,23 +36,23 @@ export type ErrorCode =
   | 'WORKER_INVALID'
   /** A worker names a runtime that no plugin provides. */
   | 'RUNTIME_UNKNOWN'
-  /** The program that runs a worker is not there, or too old. */
+  /** The program that runs a worker is missing or too old. */
   | 'RUNTIME_MISSING'
   /** The process of a worker did not start, or could not load it. */
   | 'RUNTIME_START_FAILED'
   /** The process of a worker ended before its job was done. */
   | 'RUNTIME_EXITED'
-  /** The process of a worker lives and no longer answers. */
+  /** The process of a worker is alive but no longer responds. */
   | 'RUNTIME_SILENT'
-  /** A process said something that the worker protocol does not know. */
+  /** A process sent something that the worker protocol does not define. */
   | 'PROTOCOL_VIOLATION'
   /** A job or worker option has a wrong type or range. */
   | 'OPTION_INVALID'
-  /** An event, a key, a run or a queue has a name that only this package and its plugins may write. */
+  /** The name of an event, key, run or queue is reserved for this package and its plugins. */
   | 'NAME_RESERVED'
-  /** The adapter declares that it cannot honour the option. */
+  /** The adapter does not support the option. */
   | 'OPTION_UNSUPPORTED'
-  /** A value cannot travel through the queue unchanged. */
+  /** A value cannot be stored without changing it. */
   | 'VALUE_UNSUPPORTED'
   /** A value is larger than `payloadLimit`. */
   | 'PAYLOAD_TOO_LARGE'
@@ -62,7 +62,7 @@ export type ErrorCode =
   | 'QUEUE_FULL'
   /** There is no such job. */
   | 'JOB_NOT_FOUND'
-  /** The job has ended and is no longer kept; only its id is still known. */
+  /** The job has ended and was removed. Only its id is still known. */
   | 'JOB_FORGOTTEN'
   /** The job is in a state that does not allow the operation. */
   | 'JOB_STATE'
@@ -70,21 +70,21 @@ export type ErrorCode =
   | 'JOB_TIMEOUT'
   /** The job or its run was cancelled. */
   | 'JOB_CANCELLED'
-  /** The job was handed out `maxCrashes` times and never came back. */
+  /** The job was handed out `maxCrashes` times without coming back. */
   | 'JOB_CRASHED'
-  /** The kernel is closing and gives the job back. */
+  /** The kernel is closing and returns the job to its queue. */
   | 'JOB_RELEASED'
   /** The handler threw something that is not an Error. */
   | 'HANDLER_FAILED'
   /** The handler of a batch did not return one result for each job. */
   | 'BATCH_RESULT'
-  /** The job was handed to another worker meanwhile. */
+  /** The job was handed to another worker in the meantime. */
   | 'LEASE_LOST'
   /** There is no such run. */
   | 'RUN_NOT_FOUND'
-  /** The run has ended and takes no more events. */
+  /** The run has ended and accepts no more events. */
   | 'RUN_ENDED'
-  /** A plugin kept an event of the kernel from being stored. */
+  /** A plugin dropped an event of the kernel. */
   | 'EMIT_DROPPED'
   /** The stream has moved on past `expectedSeq`. */
   | 'EVENTS_CONFLICT'
@@ -93,71 +93,71 @@ export type ErrorCode =
   /** Another process, or another kernel in this one, uses the folder. */
   | 'STORE_LOCKED'
   /**
-   * The store did not take a call and may take it later: its connection broke, it has no room, or it is busy. It may
-   * have taken effect. What the queue does on behalf of a job is tried again and uses up no attempt.
+   * The store failed a call and may accept it later: its connection broke, it is full, or it is busy. The call may have taken
+   * effect. What the queue does for a job is tried again and uses up no attempt.
    */
   | 'STORE_UNAVAILABLE'
-  /** The store refuses what a setup is for: it is read-only, or does not let this user in or do that. */
+  /** The store cannot be used as configured: it is read-only, or refuses this user or this command. */
   | 'STORE_REFUSED'
-  /** The store took longer for a call than its time limit allows; the message names the call. */
+  /** A call to the store exceeded its time limit. The message names the call. */
   | 'STORE_TIMEOUT'
-  /** What is stored was written by a newer version, or by something else. */
+  /** The stored data was written by a newer version or by another program. */
   | 'STORE_INCOMPATIBLE'
   /** No registered worker is the entry of that flow. */
   | 'FLOW_UNKNOWN'
   /** The steps of a flow do not fit together. */
   | 'FLOW_INVALID'
-  /** Open runs need a step that no worker of this instance is. Reported, not thrown. */
+  /** Open runs need a step for which this instance has no worker. Reported, not thrown. */
   | 'FLOW_STEP_MISSING'
   /** A path through a flow ran a step more often than its limit. */
   | 'FLOW_LIMIT'
   /** A run that another one waited for has failed or was cancelled. */
   | 'FLOW_CHILD_FAILED'
-  /** What a worker or a handler waits for is described wrongly. */
+  /** The definition of a wait is invalid. */
   | 'WAIT_INVALID'
-  /** What was waited for did not come in time. */
+  /** A wait timed out. */
   | 'WAIT_TIMEOUT'
-  /** Nobody waits, or has waited, under that token. */
+  /** No wait has that token. */
   | 'WAIT_UNKNOWN'
-  /** The wait is over: it was resolved before, timed out, or its run has ended. */
+  /** The wait has ended: it was resolved, timed out, or its run has ended. */
   | 'WAIT_OVER'
-  /** A handler asks for a wait under the name of a part that was recorded, or the other way round. */
+  /** A handler uses one name for a wait and for a part of its work. */
   | 'STEP_MISMATCH'
   /** A part of a handler did not settle within its own timeout. */
   | 'STEP_TIMEOUT'
-  /** A handler went on after it was left at a wait: something had caught what leaves it. Python and Perl only. */
+  /** A handler continued after it was suspended at a wait, because it caught the suspension. Python and Perl only. */
   | 'STEP_SWALLOWED'
-  /** An upcaster threw, or answered something that is no event. */
+  /** An upcaster threw, or returned something that is not an event. */
   | 'UPCAST_FAILED'
-  /** A cron expression, time zone or schedule target is wrong. */
+  /** A cron expression, time zone or schedule target is invalid. */
   | 'SCHEDULE_INVALID'
-  /** A webhook's path is wrong or taken, or a request cannot be read. */
+  /** The path of a webhook is invalid or in use, or a request cannot be read. */
   | 'WEBHOOK_INVALID'
-  /** Nothing answers at that path. */
+  /** No webhook has that path. */
   | 'WEBHOOK_UNKNOWN'
-  /** A request does not prove where it comes from. */
+  /** A request does not prove its origin. */
   | 'WEBHOOK_REFUSED'
-  /** There is no trigger of that name. */
+  /** No trigger has that name. */
   | 'TRIGGER_UNKNOWN'
-  /** The definition of a trigger or of a subscription to one is wrong. */
+  /** The definition of a trigger, or of a subscription to one, is invalid. */
   | 'TRIGGER_INVALID'
-  /** More came than a rate limit lets through; `details.retryAfter` tells how many milliseconds to wait. */
+  /** A rate limit was exceeded. `details.retryAfter` is the number of milliseconds to wait. */
   | 'RATE_LIMITED'
-  /** Jobs live in the process that holds them, and none runs in that folder. */
+  /** Jobs of this adapter live in one process, and no process runs in that folder. */
   | 'DEV_MISSING'
   /** Another process serves that folder already. */
   | 'DEV_RUNNING'
-  /** A file is not the history of a run, or not all of it. */
+  /** A file is not the history of a run, or is incomplete. */
   | 'HISTORY_INVALID'
-  /** Nothing answers at that path of the HTTP interface, or not to this request. */
+  /** The HTTP API has no such path, or not for this request. */
   | 'ROUTE_UNKNOWN'
-  /** The path is right and the method is not. */
+  /** The path does not support the method. */
   | 'METHOD_UNKNOWN'
-  /** An HTTP request cannot be read: its path, its query, or a body that is no JSON. */
+  /** The path, the query or the body of an HTTP request cannot be parsed. */
   | 'REQUEST_INVALID'
   /** The body of an HTTP request is not declared as JSON. */
   | 'MEDIA_TYPE_UNKNOWN'
-  /** The request may not do that, comes from another site, or to a host name that is not this server's. */
+  /** The request is not allowed, comes from another site, or is addressed to a foreign host name. */
   | 'REQUEST_FORBIDDEN'
   /** The request carries no token, or one that `http.token` does not name. Sent, not thrown. */
   | 'REQUEST_UNAUTHORIZED'
@@ -166,17 +166,17 @@ export type ErrorCode =
   /** As many streams are open as `http.maxConnections` allows. */
   | 'CONNECTIONS_FULL'
 
-/** What else an error says: `plugin` and `hook` where it arose, `details` for programs. */
+/** Additional facts of an error: `plugin` and `hook` say where it occurred, `details` are for programs. */
 export interface QueueErrorFacts {
   cause?: unknown
   plugin?: string
   hook?: string
   details?: Record<string, unknown>
-  /** False ends the job at once, whatever attempts are left. Any thrown Error may carry it. */
+  /** False ends the job at once, even if attempts are left. Every thrown Error may have it. */
   retryable?: boolean
 }
 
-/** An error as it is stored in events and job records. Each text is cut to a limit, and says so. */
+/** An error as events and job records store it. Each text is cut to a limit, and says so. */
 export interface SerializedError {
   name: string
   message: string

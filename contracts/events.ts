@@ -1,8 +1,8 @@
-/** What a plugin or handler appends. `data` is plain data. */
+/** An event as a plugin or handler appends it. `data` is plain data. */
 export interface EventDraft {
   type: string
   data?: unknown
-  /** Idempotency: an event whose key is in the stream is not stored again. */
+  /** Makes the append idempotent: an event whose key is in the stream is not stored again. */
   key?: string
   flow?: string
   step?: string
@@ -12,7 +12,7 @@ export interface EventDraft {
 
 /** An immutable fact in the history of a run. */
 export interface StoredEvent extends Readonly<EventDraft> {
-  /** Gapless, starting at 1 in each stream. */
+  /** The position in the stream: 1, 2, 3, … without gaps. */
   readonly seq: number
   /** `<runId>:<seq>`. */
   readonly id: string
@@ -23,7 +23,7 @@ export interface StoredEvent extends Readonly<EventDraft> {
 
 export type RunOutcome = 'completed' | 'failed' | 'cancelled'
 
-/** One line of the run index. */
+/** An entry of the run index. */
 export interface RunInfo {
   runId: string
   status: RunOutcome | 'running'
@@ -32,7 +32,7 @@ export interface RunInfo {
   queue?: string
   jobId?: string
   flow?: string
-  /** Words to find it by, each once; absent when there are none. */
+  /** Words to find the run by, each once. Absent when there are none. */
   tags?: readonly string[]
   /** Milliseconds since the epoch. */
   startedAt: number
@@ -42,7 +42,7 @@ export interface RunInfo {
   head: number
 }
 
-/** What an append changes in the run index, atomically with the events. Tags take the place of those before; `[]` removes them. */
+/** What an append changes in the run index, atomically with the events. Tags replace the earlier ones; `[]` removes them. */
 export type RunPatch = Partial<Pick<RunInfo, 'status' | 'name' | 'queue' | 'jobId' | 'flow' | 'tags'>>
 
 export interface AppendOptions {
@@ -52,14 +52,14 @@ export interface AppendOptions {
   fence?: { job: string; token: number }
   /** Store nothing unless this is the `seq` of the newest event (0: an empty stream). */
   expectedSeq?: number
-  /** Append although the run has ended, and open it again. */
+  /** Append even if the run has ended, and reopen it. */
   reopen?: boolean
   run?: RunPatch
 }
 
 /**
- * Stored with consecutive `seq`s, those without a known key; or nothing stored, and why. Of several
- * reasons the first of `unless`, `ended`, `fence`, `expectedSeq` is told.
+ * The result of an append: the events that were stored, without those whose key was known; or the reason why nothing was stored.
+ * If several reasons apply, it is the first of `unless`, `ended`, `fence`, `expectedSeq`.
  */
 export type AppendResult =
   | { ok: true; events: readonly StoredEvent[]; head: number }
@@ -93,13 +93,13 @@ export interface SubscribeOptions {
 
 /** Which runs to list, newest first. */
 export interface RunFilter extends Partial<Pick<RunInfo, 'status' | 'flow' | 'name' | 'queue'>> {
-  /** Only runs that carry it. Found by an index. */
+  /** Only runs with this tag. Uses an index. */
   tag?: string
   /** Only runs that started before this moment, in milliseconds since the epoch. */
   startedBefore?: number
   /**
-   * The next page: only runs behind this one, the last of the page before, also where many started in
-   * one millisecond. Is it forgotten meanwhile, those of its millisecond come again and none is left out.
+   * Returns the page after this run, which was the last one of the page before. Works also when many runs started in the same
+   * millisecond. If the run has expired in the meantime, runs from the same millisecond are returned again.
    */
   after?: Pick<RunInfo, 'runId' | 'startedAt'>
   /** Leaves out runs on queues that start with `_`. Default false. */
@@ -108,30 +108,30 @@ export interface RunFilter extends Partial<Pick<RunInfo, 'status' | 'flow' | 'na
   limit?: number
 }
 
-/** Which ended runs or jobs may go: each that passes one of the two bounds, `endedBefore` or `keep`. */
+/** Which ended runs or jobs are removed: those that exceed `endedBefore` or `keep`. */
 export interface ExpirePolicy {
   outcome: RunOutcome
   /** Those that ended before this moment, in milliseconds since the epoch. */
   endedBefore: number
   /**
-   * How many of the outcome stay at most; more do where `keepSince` holds them. Those on queues of the engine's own,
-   * which begin with `_`, are counted apart: so many of either stay.
+   * How many of each outcome stay at most. `keepSince` may keep more. Queues of the engine, which begin with `_`, are counted
+   * separately.
    */
   keep: number
   /**
-   * Protects recent ends from `keep`: whatever ended at or after this moment, in milliseconds since the epoch, is not
-   * forgotten because of its number. `endedBefore` still applies. Default: nothing is protected.
+   * Protects recent ends from `keep`: what ended at or after this moment, in milliseconds since the epoch, is not removed because
+   * of the count. `endedBefore` still applies. Default: nothing is protected.
    */
   keepSince?: number
 }
 
-/** Which ended jobs may go, and what stays known of them. */
+/** Which ended jobs are removed, and what stays known about them. */
 export interface CleanPolicy extends ExpirePolicy {
-  /** Milliseconds from the end of a job in which its id stays known, where a caller gave it. Default 0. */
+  /** Milliseconds after the end of a job in which its id stays known, if a caller chose the id. Default 0. */
   rememberFor?: number
 }
 
-/** A stream as far as somebody knows it. */
+/** A stream, and the newest event that the caller knows. */
 export interface StreamHead {
   stream: string
   /** `seq` of its newest event. */
@@ -139,7 +139,7 @@ export interface StreamHead {
 }
 
 export interface Snapshot {
-  /** Name and version of the fold that made it. */
+  /** Name and version of the fold that created it. */
   reducer: string
   seq: number
   state: unknown

@@ -5,20 +5,20 @@ import type { MaybePromise } from './promise.ts'
 import type { RunContext, WorkerDefinition } from './worker.ts'
 
 export interface EnqueuePayload {
-  /** May be changed until `next()`; `data` is the caller's own object, so replace it instead of changing it. */
+  /** Hooks may change it until `next()`. `data` is the caller's own object, so replace it instead of changing it. */
   job: JobDraft
-  /** What the caller passed. */
+  /** The options that the caller passed. */
   readonly options: Readonly<EnqueueOptions>
   /** Absent when this instance does not know the worker. */
   readonly worker: WorkerDefinition | undefined
-  /** Set by `next()`; without `next()`, what the caller receives. */
+  /** Set by `next()`. A hook that does not call `next()` may set it, and the caller receives it. */
   result: EnqueueResult | undefined
   /**
-   * True for a job of `enqueueMany`. Its `next()` resolves once all jobs of the call are stored, so a handler that
-   * makes jobs wait for each other lets the next one go before it awaits `next()`.
+   * True for a job of `enqueueMany`. Its `next()` resolves once all jobs of the call are stored. A hook that makes jobs
+   * wait for each other must therefore release the next one before it awaits `next()`.
    */
   readonly batch: boolean
-  /** Why the job is refused, for a handler that does not call `next()`. */
+  /** The reason for refusing the job. Set it in a hook that does not call `next()`. */
   veto: string | undefined
 }
 
@@ -27,19 +27,19 @@ export interface DispatchPayload {
   readonly worker: WorkerDefinition
   readonly ctx: RunContext
   readonly signal: AbortSignal
-  /** What the handler returned, or what a plugin puts in its place. */
+  /** The result of the handler. A plugin may replace it. */
   result: unknown
-  /** Ends the attempt now with an error, whatever the handler does; its signal aborts. */
+  /** Ends the attempt at once with an error and aborts its signal, whatever the handler does. */
   abort(error: Error): void
 }
 
 export interface EmitPayload {
   /** The `runId`, for the history of a run. */
   readonly stream: string
-  /** May be changed until `next()`. */
+  /** Hooks may change them until `next()`. */
   events: EventDraft[]
   options: AppendOptions
-  /** The attempt that emits; absent for events from outside. */
+  /** The attempt that emits. Absent for events from outside. */
   readonly ctx: RunContext | undefined
   /** Set by `next()`. */
   result: AppendResult | undefined
@@ -47,17 +47,17 @@ export interface EmitPayload {
 
 export interface ReducePayload {
   readonly runId: string
-  /** May be replaced until `next()`; the events themselves are as they were stored. */
+  /** Hooks may replace the list until `next()`. The events are as they were stored. */
   events: readonly StoredEvent[]
-  /** The moment asked for: a `seq`, a date, or the head. */
+  /** The requested moment: a `seq`, a date, or `undefined` for the head. */
   readonly at: number | Date | undefined
-  /** The fold so far; change it in place. Has no prototype, so that every key is safe. */
+  /** The state folded so far. Change it in place. It has no prototype, so that every key is safe. */
   readonly state: Record<string, unknown>
 }
 
 /**
- * The five hooks. A handler is a middleware `(payload, next)`: what it does before `next()` happens
- * on the way in, what it does after on the way out; the outcome lives on the payload.
+ * The five hooks. A handler is a middleware `(payload, next)`. Code before `next()` runs on the way in, code after it runs on
+ * the way out, and the result is on the payload.
  */
 export interface KernelHooks {
   /** Before a job is stored. `next()` reaches `QueueProvider.enqueue`; without it the job is vetoed. */
@@ -76,12 +76,12 @@ export type Next = () => MaybePromise<void>
 export type HookHandler<Payload> = (payload: Payload, next: Next) => MaybePromise<void>
 export interface HookOptions<Payload> {
   /**
-   * Passes a payload by when it answers false, at next to no cost: most jobs have no use for most
-   * handlers. Asked on the way in, once for each call.
+   * Skips payloads for which it returns false. Skipping costs next to nothing, since most jobs do not need most handlers.
+   * Called on the way in, once for each event.
    */
   when?: (payload: Payload) => boolean
 }
-/** The composed handlers of a hook around its innermost end. */
+/** The composed handlers of a hook. The last argument is what `next()` of the innermost handler calls. */
 export type Chain<Payload> = (
   payload: Payload,
   innermost: (payload: Payload) => MaybePromise<void>,

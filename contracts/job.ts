@@ -14,9 +14,9 @@ export interface Backoff {
 /** What a caller may ask for when enqueueing; most of it can also be a worker's default. */
 export interface JobOptions {
   /**
-   * Deduplicates: while the queue knows a job of this id, enqueueing it again returns that one. It knows the id as
-   * long as it keeps the job, and for `retention.deduplication` milliseconds after its end at least; `remove` frees it.
-   * Default: a UUID.
+   * Deduplicates: while the queue knows a job of this id, enqueueing the id again returns that job. The queue knows the id as
+   * long as it keeps the job, and at least for `retention.deduplication` milliseconds after the job has ended. `remove` frees
+   * the id. Default: a UUID.
    */
   id?: string
   /** How many times the handler may fail before the job does. Default 1. */
@@ -28,11 +28,11 @@ export interface JobOptions {
   /** The larger, the more urgent. Default 0. Jobs of one priority run in the order of arrival. */
   priority?: number
   /**
-   * Milliseconds of waiting that count as one unit of priority, so that nothing waits for ever behind what
-   * is more urgent. What ages comes behind what does not, so give it to all jobs of a queue. Default: none do.
+   * Milliseconds of waiting that count as one unit of priority, so that no job waits for ever behind more urgent ones. Jobs with
+   * `ageing` run after jobs without it, so set it for all jobs of a queue. Default: no ageing.
    */
   ageing?: number
-  /** Milliseconds a handler may take; then its signal aborts and the attempt has failed. Default: no limit. */
+  /** Milliseconds a handler may take. Then its signal aborts and the attempt fails. Default: no limit. */
   timeout?: number
   /** At most `concurrencyPerKey` jobs of the worker with the same key run at once. */
   concurrencyKey?: string
@@ -69,22 +69,22 @@ export interface Throttle {
 }
 export type JobKey = string | ((data: never) => string)
 
-/** The options a job carries once enqueued. */
+/** The options that are stored with a job. */
 export type StoredJobOptions = Omit<JobOptions, 'id' | 'delay' | 'priority' | 'ageing'>
 
 /** The place of a job in a flow. Set by the flow plugin, carried by every adapter. */
 export interface JobFlow {
   name: string
   step: string
-  /** Names the emit that caused the step, within its run; absent for the entry. */
+  /** Names the emit that caused the step, within its run. Absent for the entry. */
   cause?: string
-  /** How many emits lie between it and the entry. Default 0. */
+  /** The number of emits between the entry and this step. Default 0. */
   depth?: number
-  /** Its run is a fork, in which parts of this job are on record that it has not done itself. */
+  /** True in a fork, where parts of this job are recorded that another run has done. */
   forked?: boolean
-  /** What a run begins with, which its entry carries. */
+  /** How the run was started. The entry carries it. */
   start?: FlowStart
-  /** Whoever started the run gave it an id, by which starting it again counts once. */
+  /** True if the caller chose the id of the run, so that starting it twice counts once. */
   named?: boolean
   /** Its data is larger than `payloadLimit`: its queue does not hold it, and the job reads it from the log of its run. */
   dataInLog?: boolean
@@ -121,9 +121,9 @@ export interface JobRecord extends JobDraft {
   attemptsMade: number
   /** How often the job was handed out, lost leases and deferrals included. */
   claims: number
-  /** How often it was handed out and never came back, or came back without an end that could be stored. */
+  /** How often it was handed out and did not come back, or its end could not be stored. */
   crashes: number
-  /** How often its lease lapsed although its process lived, which is no crash. */
+  /** How often its lease lapsed although its process was alive. That is not a crash. */
   lapses?: number
   /** How often a caller has retried it after its end. */
   round: number
@@ -139,7 +139,7 @@ export interface Job<T = unknown> extends Readonly<Omit<JobDraft, 'data' | 'runA
   readonly data: T
   /** 1 for the first try; counts failures of the handler only. */
   readonly attempt: number
-  /** How many there may be. */
+  /** The maximum number of attempts. */
   readonly attempts: number
   /** How often it was handed out and never came back. */
   readonly crashes: number
@@ -149,7 +149,7 @@ export interface Job<T = unknown> extends Readonly<Omit<JobDraft, 'data' | 'runA
 export interface EnqueueReceipt {
   id: string
   runId: string
-  /** True when the id was known already, be its job kept or forgotten, and nothing was added. */
+  /** True when the id was known already, so that nothing was stored. The job itself may have been removed. */
   deduplicated: boolean
 }
 
@@ -177,7 +177,7 @@ export interface JobHandle<Result = unknown> extends JobRef, JobMethods<Result> 
  */
 export interface EnqueuedJob<Result = unknown> extends EnqueueResult, JobMethods<Result> {}
 
-/** What the adapter has to do with a claimed job once the runner is done with it. */
+/** What the adapter stores for a claimed job after the runner has finished with it. */
 export type Settlement = (
   | { type: 'completed'; result: unknown }
   | { type: 'failed'; error: SerializedError }
@@ -188,12 +188,12 @@ export type Settlement = (
    * `crashed` it counts as one of the job's `crashes`.
    */
   | { type: 'defer'; runAt: number; holdQueue?: boolean; crashed?: boolean }
-  /** Its end is in the log already: acknowledge, and keep this state with what it ended in. */
+  /** The log has its end already. Acknowledge it with this state, result and error. */
   | { type: 'ended'; state: 'completed' | 'failed' | 'cancelled'; result?: unknown; error?: SerializedError }
-  /** Somebody else holds the job now, and this process lives: take back the crash that was counted. */
+  /** Another worker holds the job, and this process is alive. Do not count a crash. */
   | { type: 'lost' }
 ) & {
-  /** Code that still runs: the slot stays taken until this settles. It never rejects. */
+  /** Settles when the handler, which still runs, has ended. The slot stays taken until then. Never rejects. */
   slot?: Promise<unknown>
 }
 

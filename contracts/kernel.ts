@@ -8,7 +8,7 @@ import type { MaybePromise } from './promise.ts'
 import type { WorkerConfig } from './worker-config.ts'
 import type { Registry, RunContext, WorkerDefinition, WorkerInput } from './worker.ts'
 
-/** Where warnings and failures go that belong to no run. Default: the console. */
+/** Receives warnings and errors that do not belong to a run. Default: the console. */
 export interface Reporter {
   warn(message: string, detail?: unknown): void
   error(message: string, detail?: unknown): void
@@ -22,23 +22,23 @@ export interface CoreConfig {
   payloadLimit: number
   /** Milliseconds a plugin has to set itself up. Default 10,000. */
   setupTimeout: number
-  /** How often a job may be handed out and not come back before it fails. Default 10. */
+  /** How often a job may be handed out without coming back before it fails. Default 10. */
   maxCrashes: number
   /** Milliseconds `close()` gives handlers to react to their signal. Default 1,000. */
   abortGrace: number
   /** Milliseconds a handler may run on after its attempt has ended, before this is reported. Default 10,000. */
   handlerGrace: number
-  /** How many such handlers make this process unwell in health checks. Default 10. */
+  /** How many such handlers make health checks report a problem. Default 10. */
   maxStuckHandlers: number
   /**
-   * Milliseconds a job waits for a worker when the process that claims it has none, as while two versions
-   * run side by side; then it fails with `WORKER_UNKNOWN`. Steps of flows wait without a limit. Default
-   * 600,000 (ten minutes).
+   * Milliseconds a job waits for a worker when the process that claims it has none, for example while two versions run
+   * side by side. Then it fails with `WORKER_UNKNOWN`. Steps of flows wait without a limit. Default 600,000 (ten
+   * minutes).
    */
   workerWait: number
 }
 
-/** A handler that still runs although its attempt has ended, and keeps its slot. */
+/** A handler that still runs and keeps its slot although its attempt has ended. */
 export interface StuckHandler {
   id: string
   queue: string
@@ -49,11 +49,11 @@ export interface StuckHandler {
   /** When its attempt ended, in milliseconds since the epoch. */
   since: number
 }
-/** What a user writes: each plugin adds a section under its `configKey`. */
+/** The configuration as users write it. Each plugin reads a section under its `configKey`. */
 export type KernelConfig = Partial<CoreConfig> & Record<string, unknown>
 export type ResolvedConfig = CoreConfig & Record<string, unknown>
 
-/** What plugins and applications hold. Plugins add members by declaration merging and `extend`. */
+/** The kernel as plugins and applications hold it. Plugins add members with `extend` and declaration merging. */
 export interface Kernel extends Enqueue {
   readonly config: ResolvedConfig
   readonly clock: Clock
@@ -61,7 +61,7 @@ export interface Kernel extends Enqueue {
   readonly reporter: Reporter
   /** The runtimes by name. */
   readonly runtimes: ReadonlyMap<string, Runtime>
-  /** Registers a middleware on one of the five hooks. Answers what takes it away again. */
+  /** Registers a middleware on one of the five hooks. Returns a function that unregisters it. */
   hook<Name extends HookName>(
     name: Name,
     handler: HookHandler<KernelHooks[Name]>,
@@ -69,17 +69,17 @@ export interface Kernel extends Enqueue {
   ): () => void
   /** Makes an implementation of a port available. @throws QueueError `PORT_DUPLICATE` */
   provide<Name extends keyof Ports>(port: Name, implementation: Ports[Name]): void
-  /** The implementation of a port. @throws QueueError `PORT_MISSING` */
+  /** Returns the implementation of a port. @throws QueueError `PORT_MISSING` */
   port<Name extends keyof Ports>(port: Name): Ports[Name]
   hasPort(port: keyof Ports): boolean
-  /** Adds members to the kernel. @throws QueueError `PORT_DUPLICATE` when one is there */
+  /** Adds members to the kernel. @throws QueueError `PORT_DUPLICATE` when a member of that name exists */
   extend(members: Partial<Kernel>): void
   /**
-   * Adds a worker, and starts it if the kernel has started. With `replace` it takes the place of the
-   * one with its id, from the next job on. A worker that is refused leaves everything as it was.
+   * Adds a worker, and starts it if the kernel has started. With `replace` it replaces the worker with the same id, from
+   * the next job on. A worker that is refused changes nothing.
    *
-   * @throws QueueError `WORKER_DUPLICATE`, `WORKER_INVALID`, `OPTION_INVALID`; what plugins find wrong with its config,
-   * such as `SCHEDULE_INVALID`
+   * @throws QueueError `WORKER_DUPLICATE`, `WORKER_INVALID`, `OPTION_INVALID`; errors of plugins that check its config, such as
+   * `SCHEDULE_INVALID`
    */
   registerWorker<const C extends WorkerConfig = WorkerConfig>(
     worker: WorkerInput<C>,
@@ -87,40 +87,40 @@ export interface Kernel extends Enqueue {
   ): Promise<WorkerDefinition>
   unregisterWorker(id: string): Promise<void>
   /**
-   * Calls back for each worker that is about to consume. A rejection makes `start()` reject, or `registerWorker()`,
-   * which then leaves nothing behind.
+   * Calls back for each worker that is about to start. A rejection makes `start()` or `registerWorker()` reject, and the
+   * worker is not registered.
    */
   onWorkerStart(callback: (worker: WorkerDefinition) => MaybePromise<void>): void
-  /** Calls back for each worker that is taken away, or was refused while it started. */
+  /** Calls back for each worker that is removed, or was refused while it started. */
   onWorkerStop(callback: (worker: WorkerDefinition) => void): void
   /**
    * Appends events of your own to a stream, through the `emit` hook. Handlers have `ctx.emit`.
    *
-   * @throws QueueError `NAME_RESERVED` for types and keys of this package's, which plugins write through `PluginKernel`
+   * @throws QueueError `NAME_RESERVED` for types and keys of this package, which plugins write through `PluginKernel`
    */
   emit(stream: string, events: EventDraft[], options?: AppendOptions, ctx?: RunContext): MaybePromise<AppendResult>
   /** Folds events into a state through the `reduce` hook. */
   reduce(payload: ReducePayload): MaybePromise<void>
   /** Ends the attempts of a run, or of one of its jobs, that are running in this process. */
   abort(target: { runId: string; jobId?: string }, error: Error): void
-  /** The handlers of this process that run on longer than `handlerGrace` after their attempts have ended. */
+  /** Returns the handlers of this process that still run `handlerGrace` after their attempts have ended. */
   stuckHandlers(): StuckHandler[]
   newId(): string
   /** Starts consuming. Without it the kernel only produces. */
   start(): Promise<void>
   /**
-   * Claims nothing more, waits for running jobs, aborts what is left after `timeout` milliseconds
-   * (default 10,000), tears plugins down in reverse order, and tells what it aborted.
+   * Stops claiming jobs, waits for running jobs, aborts the remaining ones after `timeout` milliseconds (default 10,000),
+   * and tears plugins down in reverse order. Resolves with the jobs that it aborted.
    */
   close(options?: { timeout?: number }): Promise<CloseReport>
 }
 
-/** What `close()` had to stop. Durable adapters hand these jobs out again. */
+/** The jobs that `close()` had to abort. Durable adapters hand them out again. */
 export interface CloseReport {
   aborted: { queue: string; name: string; id: string; runId: string }[]
 }
 
-// The kernel comes into the context as the members of plugins do, since contexts are declared before kernels.
+// The kernel adds itself to the context as plugins add their members, because contexts are declared before kernels.
 declare module 'nuxt-queue/kernel' {
   interface RunContext {
     readonly kernel: Kernel

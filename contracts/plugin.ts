@@ -7,54 +7,54 @@ import type { RunContext, WorkerDefinition } from './worker.ts'
 
 export type Teardown = () => MaybePromise<void>
 
-/** Checks what a worker's config has under one key. Throws a QueueError that says what it has to be. */
+/** Checks the value of one option of a worker. Throws a QueueError that says what was expected. */
 export type WorkerOptionCheck = (value: unknown, worker: WorkerDefinition) => MaybePromise<void>
 
 /**
- * The kernel as the setup of a plugin sees it. What it has beside `Kernel` may write what is reserved, such as events
- * `step.*` and `flow.*`, so handlers and applications do not have it: keep it in the plugin.
+ * The kernel that the setup of a plugin receives. Its additional members may write reserved events such as `step.*` and
+ * `flow.*`. Handlers and applications do not have them, so keep this object inside the plugin.
  */
 export interface PluginKernel extends Kernel {
-  /** Appends events through the `emit` hook; other than `Kernel.emit`, of any type and key. */
+  /** Appends events of any type and key through the `emit` hook. */
   emit: Kernel['emit']
   /**
-   * Appends as the claim of a job, and nothing once the job has ended or somebody else holds it.
+   * Appends in the name of a job's claim. The store refuses once the job has ended or another worker holds it.
    *
    * @param ctx the context of the job
    */
   append(ctx: RunContext, events: EventDraft[], options?: AppendOptions): MaybePromise<AppendResult>
   /**
-   * Like `ctx.emit`, of any type and key: appends one event of the job's step.
+   * Appends one event of the job's step, like `ctx.emit`, but of any type and key.
    *
    * @throws QueueError `RUN_ENDED`, `LEASE_LOST`, `VALUE_UNSUPPORTED`
    */
   record(ctx: RunContext, type: string, data?: unknown, options?: { key?: string }): Promise<StoredEvent | undefined>
-  /** Like `ctx.outbox`, for events of any type: what is in it is stored with `step.completed`, or not at all. */
+  /** Events of any type that are stored together with `step.completed`, or not at all. See `ctx.outbox`. */
   outbox(ctx: RunContext): EventDraft[]
   /** Adds an option to worker configs, as `workerOptions` does, for options that are known only while a kernel runs. */
   defineWorkerOption(key: string, check: WorkerOptionCheck): void
   /**
-   * Adds members to `PluginKernel`, which other plugins see. Their types are added by declaration merging.
+   * Adds members to `PluginKernel` that other plugins see. Their types are added by declaration merging.
    *
-   * @throws QueueError `PORT_DUPLICATE` when one is there
+   * @throws QueueError `PORT_DUPLICATE` when a member of that name exists
    */
   share(members: Partial<PluginKernel>): void
 }
 
-/** The only unit of capability. Made with `definePlugin`. */
+/** A plugin, the unit of every capability. Define it with `definePlugin`. */
 export interface Plugin<Options = undefined> {
-  /** Unique in a kernel; errors and `requires` use it. */
+  /** Unique in a kernel. Errors and `requires` refer to it. */
   readonly name: string
-  /** `pre` is set up before all others and sits outermost in every hook, `post` the opposite. */
+  /** A `pre` plugin is set up before all others and is outermost in every hook. `post` is the opposite. */
   readonly enforce?: 'pre' | 'post'
-  /** Ports or plugins that must be there when this one is set up. */
+  /** Ports or plugins that must be set up before this one. */
   readonly requires?: readonly (keyof Ports | (string & {}))[]
-  /** The section of the configuration that holds its options. Default: its name. */
+  /** The section of the configuration with its options. Default: its name. */
   readonly configKey?: string
-  /** Checks and completes the options. Without one, any option is an error. */
+  /** Checks and completes the options. Without a schema, every option is an error. */
   readonly options?: StandardSchemaV1<unknown, Options>
   /**
-   * The keys of worker configs that this plugin reads, each with a check of its value. `registerWorker` refuses a key
+   * The options of workers that this plugin reads, each with a check of its value. `registerWorker` refuses an option
    * that no plugin reads. Their types are added to `WorkerConfig` by declaration merging.
    *
    * @example
@@ -62,7 +62,7 @@ export interface Plugin<Options = undefined> {
    */
   readonly workerOptions?: Readonly<Record<string, WorkerOptionCheck>>
   /**
-   * Hooks, provides, registers. May return what undoes it; teardowns run in reverse order. Has to
+   * Registers hooks, ports and members. May return a function that undoes the setup; these run in reverse order. Must
    * settle within `setupTimeout`.
    */
   setup(kernel: PluginKernel, options: Options): MaybePromise<void | Teardown>
@@ -73,10 +73,10 @@ export interface AnyPlugin extends Omit<Plugin<never>, 'options'> {
   readonly options?: StandardSchemaV1
 }
 
-/** A named list of plugins with default config. Made with `definePreset`. */
+/** A named list of plugins with default config. Define it with `definePreset`. */
 export interface Preset {
   readonly name: string
-  /** What this one builds on; a plugin of the same name takes the inherited one's place. */
+  /** The preset that this one builds on. A plugin replaces an inherited plugin of the same name. */
   readonly extends?: Preset
   readonly plugins?: readonly AnyPlugin[]
   readonly config?: KernelConfig

@@ -8,31 +8,31 @@ import type { RunContext, WorkerDefinition, WorkerModule } from './worker.ts'
 
 export type Unsubscribe = () => void
 
-/** One plugin provides each port, but for `runtime`. Plugins add ports of their own by declaration merging. */
+/** One plugin provides each port, except `runtime`. Plugins add ports of their own by declaration merging. */
 export interface Ports {
-  /** Jobs only, storage without opinions. */
+  /** Storage of jobs, without any decisions. */
   queue: QueueProvider
-  /** Execution only: who consumes which queue. */
+  /** Consumers: which worker takes jobs of which queue. */
   workers: WorkerManager
   /** The history of every run. */
   events: EventStore
-  /** Counters that all instances share. */
+  /** Permits and rate limits that all instances share. */
   limits: Limits
   /** Gives methods to what `enqueue` returns. Without a provider it returns plain data. */
   handles: JobHandles
-  /** Time. The system's unless a plugin provides another. */
+  /** The time. Default: the system's. */
   clock: Clock
-  /** How handlers run; many plugins may provide one each, told apart by name. */
+  /** Runs handlers. Several plugins may provide one each, with different names. */
   runtime: Runtime
 }
 
 /**
- * What an adapter says it can do: `durable` survives the process, `shared` takes several processes,
- * the others are options. A declared capability passes the suite, an undeclared option throws.
+ * What an adapter supports. `durable`: jobs survive the process. `shared`: several processes use the same queue. The others are
+ * job options. The conformance suite tests each declared capability; an option that is not declared throws.
  */
 export type QueueCapability = 'durable' | 'shared' | 'delay' | 'priority' | 'maxQueueSize' | 'progress' | 'transaction'
 
-/** What happens to jobs, and `paused` and `resumed` to queues. */
+/** Events of jobs. `paused` and `resumed` are events of queues. */
 export type QueueEvent =
   | 'waiting'
   | 'delayed'
@@ -55,61 +55,61 @@ export interface JobQuery extends Partial<Pick<JobRecord, 'queue' | 'name' | 'ru
 
 export interface QueueProvider {
   readonly capabilities: Readonly<Record<QueueCapability, boolean>>
-  /** Milliseconds after which a job goes to another process when its own gives no sign of life. Absent where there is one process. */
+  /** Milliseconds without a renewal after which a job goes to another process. Absent for adapters of one process. */
   readonly lease?: number
   /** Stores a copy of the job unless its id is known in that queue. Due jobs are `waiting`, others `delayed`. */
   enqueue(job: JobDraft, options?: StoreOptions): MaybePromise<EnqueueReceipt>
-  /** All or none, receipts in order; the options of each job beside it. */
+  /** Stores all jobs or none. Receipts are in the order of the jobs; `options` has the options of each. */
   enqueueMany(jobs: readonly JobDraft[], options?: readonly StoreOptions[]): MaybePromise<EnqueueReceipt[]>
   getJob(queue: string, id: string): MaybePromise<JobRecord | undefined>
   getJobs(query?: JobQuery): MaybePromise<JobRecord[]>
   getJobCounts(queue: string): MaybePromise<Record<JobState, number>>
   /** The queues that hold jobs or have a consumer. */
   getQueues(): MaybePromise<string[]>
-  /** Claims nothing more until resumed; outlives a restart where the adapter is durable. */
+  /** Stops claims until the queue is resumed. With a durable adapter, a restart does not change that. */
   pause(queue: string): MaybePromise<void>
   resume(queue: string): MaybePromise<void>
   isPaused(queue: string): MaybePromise<boolean>
   /** Queues a failed or cancelled job again, with all its attempts. @throws `JOB_NOT_FOUND`, `JOB_STATE` */
   retry(queue: string, id: string): MaybePromise<void>
-  /** Makes a delayed job due now; an active one, should it be deferred, runs again at once. False for any other. */
+  /** Makes a delayed job due now. An active job runs again at once if it is deferred. Returns false for any other job. */
   promote(queue: string, id: string): MaybePromise<boolean>
-  /** Ends a job that waits, as cancelled. False when it is active, ended or unknown. */
+  /** Cancels a waiting or delayed job. Returns false when it is active, has ended or is unknown. */
   cancel(queue: string, id: string): MaybePromise<boolean>
   /**
-   * Forgets a job and frees its id, also that of a job that `clean` has forgotten. False when there is neither.
+   * Removes a job and frees its id, also the id of a job that `clean` has removed. Returns false when there is neither.
    *
    * @throws `JOB_STATE` when it is active
    */
   remove(queue: string, id: string): MaybePromise<boolean>
   /**
-   * Forgets ended jobs beyond the bounds, in all queues; returns how many. With `rememberFor` the ids that callers gave
-   * (`hasGivenId`) stay known: in one write with the removal, so that no death of a process comes between.
+   * Removes ended jobs that exceed the bounds, in all queues, and returns their number. With `rememberFor`, ids that callers
+   * chose (`hasGivenId`) stay known. This is one write with the removal, so that a process cannot die in between.
    */
   clean(policy: E.CleanPolicy): MaybePromise<number>
-  /** The run of a job that `clean` has forgotten while its id is still known: `enqueue` of that id stores nothing. */
+  /** Returns the run of a job that `clean` has removed while its id is still known. `enqueue` of that id stores nothing. */
   forgotten(queue: string, id: string): MaybePromise<string | undefined>
-  /** Rejects, with `STORE_UNAVAILABLE`, while the store takes no writes. Health checks ask it. */
+  /** Rejects with `STORE_UNAVAILABLE` while the store accepts no writes. Health checks call it. */
   checkHealth?(): MaybePromise<void>
   /** `'*'` stands for every queue, or every event. */
   on(queue: string, event: QueueEvent | '*', listener: QueueListener): Unsubscribe
   close(): MaybePromise<void>
 }
 
-/** What a claim gives the runner beside the job. */
+/** A claim, as the runner holds it beside the job. */
 export interface Lease {
-  /** Takes what to call once the adapter knows that the job is somebody else's now. */
+  /** Registers a callback for when the lease is lost. */
   onLost?(tell: () => void): void
-  /** Told when the handler has succeeded and only its end is left to store: its slot may take another job. */
+  /** Called when the handler has succeeded and only its end has to be stored. Its slot may take another job. */
   handled?(): void
-  /** Told when the job waits in this process for its worker, which has as many as it may: its slot may take another job. */
+  /** Called when the job waits in this process because its worker runs as many jobs as it may. Its slot may take another job. */
   parked?(): void
   /** Stores progress between 0 and 1. */
   progress(value: number): MaybePromise<void>
 }
 
 /**
- * Runs one claimed job to a settlement; never rejects. Made by the kernel, the same for every
+ * Runs one claimed job and resolves with its settlement. Never rejects. The kernel creates it, and it is the same for every
  * adapter. The record's `data` is a copy that belongs to this claim.
  */
 export type Processor = (job: Readonly<JobRecord>, lease: Lease) => Promise<Settlement>
@@ -122,8 +122,8 @@ export interface RegisteredWorker {
 }
 
 /**
- * One consumer a queue; its concurrency is the sum of its workers', and none of them runs more than its own. Jobs of a
- * worker that is full keep no job of another one waiting.
+ * Each queue has one consumer. Its concurrency is the sum of its workers' concurrency, and each worker keeps its own limit. Jobs
+ * of a worker that is at its limit do not block jobs of other workers.
  */
 export interface WorkerManager {
   registerWorker(
@@ -134,52 +134,52 @@ export interface WorkerManager {
   ): MaybePromise<void>
   unregisterWorker(queue: string, name: string): MaybePromise<void>
   getWorker(queue: string, name: string): RegisteredWorker | undefined
-  /** Claims nothing more and waits for running jobs, at most `timeout` milliseconds. */
+  /** Stops claiming and waits for running jobs, at most `timeout` milliseconds. */
   closeAll(options: { timeout: number }): Promise<void>
 }
 
-/** `globalCursor`: `subscribe('*', { after })` replays; otherwise it only follows. */
+/** With `globalCursor`, `subscribe('*', { after })` replays. Without it, `'*'` only follows. */
 export type EventCapability = 'durable' | 'shared' | 'globalCursor'
-/** `cursor` is for `'*'` and opaque: pass it as `after`. */
+/** `cursor` is set for `'*'`. It is opaque; pass it as `after`. */
 export type StreamListener = (events: readonly E.StoredEvent[], cursor?: string) => void
 
 export interface EventStore {
   readonly capabilities: Readonly<Record<EventCapability, boolean>>
-  /** Atomic: copies are stored with consecutive `seq`s, or nothing is and the reason is told. */
+  /** Stores copies of all events with consecutive `seq`s, or none and returns the reason. */
   append(stream: string, events: readonly E.EventDraft[], options?: E.AppendOptions): MaybePromise<E.AppendResult>
-  /** @throws `EVENTS_TRIMMED` when `after` lies below what was trimmed; `details.trimmed` is the `seq` up to which that was */
+  /** @throws `EVENTS_TRIMMED` when `after` is below the trimmed part; `details.trimmed` is the last trimmed `seq` */
   read(stream: string, options?: E.ReadOptions): MaybePromise<E.StoredEvent[]>
   byKey(stream: string, key: string): MaybePromise<E.StoredEvent | undefined>
-  /** `seq` of the newest event, 0 when there is none. */
+  /** Returns the `seq` of the newest event, or 0. */
   head(stream: string): MaybePromise<number>
   snapshots: {
-    /** The newest one of the reducer that is not newer than `until`. */
+    /** Returns the newest snapshot of the reducer that is not newer than `until`. */
     get(stream: string, reducer: string, until?: number): MaybePromise<E.Snapshot | undefined>
     put(stream: string, snapshot: E.Snapshot): MaybePromise<void>
   }
-  /** Replays from the cursor, then follows: no gap, no duplicate. `'*'` follows every stream. */
+  /** Replays from the cursor and then follows, without gaps or duplicates. `'*'` follows every stream. */
   subscribe(stream: string, options: E.SubscribeOptions, listener: StreamListener): MaybePromise<Unsubscribe>
-  /** Sends to current subscribers, at most once, stored nowhere. */
+  /** Sends messages to current subscribers, at most once. They are not stored. */
   publish(stream: string, messages: readonly E.StreamMessage[]): MaybePromise<void>
   runs: {
     get(runId: string): MaybePromise<E.RunInfo | undefined>
     list(filter?: E.RunFilter): MaybePromise<E.RunInfo[]>
   }
-  /** Forgets ended runs with events, keys and snapshots; answers how many. */
+  /** Removes ended runs with their events, keys and snapshots. Returns their number. */
   expire(policy: E.ExpirePolicy): MaybePromise<number>
   /**
-   * Forgets streams that are no runs, each with events, keys and snapshots, unless it has newer events than those up to
-   * `seq`; returns how many went. Runs stay. Costs what goes, in steps that hold nobody up.
+   * Removes streams that are not runs, each with its events, keys and snapshots, unless it has events after `seq`. Returns
+   * the number of removed streams. The cost grows with what is removed, and the work is done in steps that block nobody.
    */
   forget(streams: readonly E.StreamHead[]): MaybePromise<number>
   /** Drops the events up to `seq`. @throws `EVENTS_CONFLICT` unless a snapshot covers them */
   trim(stream: string, seq: number): MaybePromise<void>
-  /** Rejects, with `STORE_UNAVAILABLE`, while the store takes no writes. Health checks ask it. */
+  /** Rejects with `STORE_UNAVAILABLE` while the store accepts no writes. Health checks call it. */
   checkHealth?(): MaybePromise<void>
   close(): MaybePromise<void>
 }
 
-/** A place below the limit of a key, and the claim of the job that has it. */
+/** A permit of a key, and the claim of the job that owns it. */
 export interface Permit {
   key: string
   /** How many there are of the key. */
@@ -190,32 +190,32 @@ export interface Permit {
 
 export interface Limits {
   /**
-   * Takes one of `max` permits of a key for `ttl` milliseconds. A refused holder waits in line and is handed a
-   * permit by `release` or `sweep`; asking again keeps its position. A newer claim of a holder takes over the
-   * permit of an older one; an older claim is refused and does not wait. Default for `claim`: 1.
+   * Takes one of `max` permits of a key for `ttl` milliseconds. A refused owner becomes a waiter and receives a permit from
+   * `release` or `sweep`; asking again keeps its position. A newer claim of an owner takes over the permit of an older one.
+   * An older claim is refused and does not wait. Default for `claim`: 1.
    */
   acquire(key: string, max: number, ttl: number, holder: string, claim?: number): MaybePromise<boolean>
   /**
-   * Gives a permit back, or leaves the line; returns the holders that are handed a permit now and have to be
-   * woken. With a `claim` it gives back only what that claim, or an older one, has: 0 stands for a permit that
-   * was handed on and not taken up, and the line is left as it is.
+   * Releases a permit, or stops waiting. Returns the owners that receive a permit now and have to be woken. With a `claim`, it
+   * releases only a permit of that claim or an older one. 0 stands for a permit that was handed on and not taken up; the
+   * waiters stay as they are.
    */
   release(key: string, holder: string, claim?: number): MaybePromise<string[]>
-  /** Keeps permits for another `ttl` milliseconds. Returns those that somebody else has now. */
+  /** Renews permits for another `ttl` milliseconds. Returns those that have another owner now. */
   renew(permits: readonly Permit[], ttl: number): MaybePromise<Permit[]>
   /**
-   * Hands on what has lapsed or was left free, and returns the permits that were handed on at least `age`
-   * milliseconds ago and not taken up: each once per `age`, whichever process asks, and kept until then.
+   * Hands on permits that have lapsed or are free. Returns the permits that were handed on at least `age` milliseconds ago and
+   * not taken up. Each is returned once per `age`, to whichever process asks first.
    */
   sweep(age: number): MaybePromise<HandedPermit[]>
   /**
-   * Takes one start from a bucket. Returns 0 when it may go now, else the milliseconds to wait. A
-   * named holder has that later start reserved and is let through once it comes back.
+   * Takes one start from a bucket. Returns 0 if the start is allowed now, otherwise the milliseconds to wait. The later start is
+   * reserved for a named owner, who is let through when it comes back.
    */
   take(bucket: string, rate: RateLimit, holder?: string): MaybePromise<number>
 }
 
-/** A permit that its holder has not taken up. */
+/** A permit that its owner has not taken up. */
 export type HandedPermit = Pick<Permit, 'key' | 'holder'>
 
 /** Makes what `enqueue` returns: the members of the job, with methods on a prototype. Called for each job, so it is cheap. */
@@ -223,21 +223,21 @@ export type JobHandles = (job: EnqueueResult) => EnqueuedJob
 
 export interface LoadOptions {
   /**
-   * How many milliseconds a file may take to load. Whoever asks waits no longer; a runtime that starts a process for
-   * it ends that process by then. Default: as long as it takes.
+   * The milliseconds that loading a file may take. After that the caller gives up, and a runtime that has started a process for
+   * it ends that process. Default: no limit.
    */
   timeout?: number
 }
 
-/** How handlers run. */
+/** Runs handlers. */
 export interface Runtime {
-  /** What a worker's `runtime` option names: `node`, `python`, … */
+  /** The name that a worker's `runtime` option uses: `node`, `python`, … */
   readonly name: string
   /** File name endings this runtime loads, with the dot. */
   readonly extensions: readonly string[]
-  /** Reads a worker file: its config, and its handler where that can live in this process. */
+  /** Loads a worker file: its config, and its handler if that can run in this process. */
   load?(file: string, options?: LoadOptions): Promise<WorkerModule>
-  /** Called once a worker before its first job. */
+  /** Called once for each worker, before its first job. */
   prepare?(worker: WorkerDefinition): MaybePromise<void>
   execute(worker: WorkerDefinition, ctx: RunContext): MaybePromise<unknown>
   close?(): MaybePromise<void>

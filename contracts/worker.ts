@@ -4,8 +4,8 @@ import type { MaybePromise } from './promise.ts'
 import type { Batch, HandlerDataOf, OutputOf, WorkerConfig } from './worker-config.ts'
 
 /**
- * What a handler receives beside its job. Plugins add members in the `context` hook, and their
- * types by declaration merging:
+ * The context that a handler receives beside its job. Plugins add members in the `context` hook, and their types by
+ * declaration merging:
  *
  * @example
  * declare module 'nuxt-queue' {
@@ -18,23 +18,23 @@ export interface RunContext {
   readonly runId: string
   /** 1 for the first try. */
   readonly attempt: number
-  /** How often the job was handed out. Fences the appends of this attempt. */
+  /** How often the job was handed out. The number fences the appends of this attempt. */
   readonly claim: number
-  /** Aborts on timeout, cancellation, shutdown and a lost lease; `reason` is a QueueError. */
+  /** Aborts on timeout, cancellation, shutdown and a lost lease. Its `reason` is a QueueError. */
   readonly signal: AbortSignal
-  /** True once `signal` has aborted; cheaper to ask. */
+  /** True once `signal` has aborted. Cheaper to read than `signal`. */
   readonly cancelled: boolean
   /**
-   * Appends an event of your own to the run and resolves once it is stored. `undefined` when its
-   * key was in the stream already, or a plugin kept it back.
+   * Appends an event of your own to the run and resolves once it is stored. Resolves with `undefined` when the stream
+   * has an event of that key already, or when a plugin dropped the event.
    *
    * @throws QueueError `RUN_ENDED`, `LEASE_LOST`, `VALUE_UNSUPPORTED`; `NAME_RESERVED` for a type such as `step.completed`,
    * or a key, that this package writes itself
    */
   emit(type: string, data?: unknown, options?: { key?: string }): Promise<StoredEvent | undefined>
-  /** Events of your own that are stored atomically with `step.completed`; a failed attempt drops them. */
+  /** Events of your own that are stored atomically with `step.completed`. A failed attempt drops them. */
   readonly outbox: EventDraft[]
-  /** Makes completion wait for a promise that the handler may not await itself. */
+  /** Makes the completion wait for a promise that the handler does not await itself. */
   track<T>(promise: Promise<T>): Promise<T>
   /**
    * Stores progress with the job, clamped to 0 to 1. Never rejects: what is no number, or cannot be stored,
@@ -44,20 +44,20 @@ export interface RunContext {
   /** `return ctx.defer({ delay: 5000 })`: run again later without using up an attempt. */
   defer(options: DeferOptions): Deferral
   /**
-   * For plugins: ends this attempt as deferred although its handler has not settled. Nobody waits for the handler any
-   * more, so what it awaits has to stay pending for ever. Absent where no handler is under way.
+   * For plugins: ends this attempt as deferred although its handler has not settled. The runner no longer waits for the
+   * handler, so its pending promise must stay pending for ever. Absent while no handler runs.
    */
   readonly leave: ((deferral: Deferral) => void) | undefined
-  /** For plugins: how often the handler was called in this attempt, where a `dispatch` hook calls `next()` again. */
+  /** For plugins: how often the handler was called in this attempt. A `dispatch` hook may call `next()` again. */
   readonly invocation: number
 }
 
 /**
- * Members whose type depends on the config of the worker; plugins merge into it. What stands here
- * hides the member of the same name in `RunContext`.
+ * Members whose type depends on the config of the worker. Plugins merge into it. A member here hides the member of the same
+ * name in `RunContext`.
  */
 export interface ConfiguredContext<C> {
-  /** Makes the parameter used, which merged declarations need. */
+  /** Uses the type parameter, as merged declarations require. */
   readonly worker: WorkerDefinition & { config?: C }
 }
 
@@ -68,20 +68,20 @@ export interface DeferOptions {
   /** Milliseconds from now. */
   delay?: number
   until?: Date | number
-  /** Also keeps the queue from claiming other jobs until then. Default false. */
+  /** Whether the queue claims no other jobs until then. Default false. */
   holdQueue?: boolean
 }
 
-/** The third way out of a handler or a dispatch, beside a result and an error. Return or throw it. */
+/** The third way to end a handler or a dispatch, beside a result and an error. Return it or throw it. */
 export interface Deferral {
   /** Milliseconds since the epoch. */
   readonly runAt: number
   readonly holdQueue: boolean
-  /** The handler was left at a wait, such as `ctx.step.sleep`; with `ctx.defer()` it is to be called again. */
+  /** True when the handler stopped at a wait, such as `ctx.step.sleep`. Absent after `ctx.defer()`. */
   readonly waits?: boolean
 }
 
-/** What the handler has to return; of a batch an Error fails one job, and a deferral puts one off. */
+/** What the handler returns. In a batch, an Error fails one job and a deferral defers one job. */
 export type HandlerResultOf<C> = C extends { batch: Batch }
   ? readonly (OutputOf<C> | Error | Deferral)[] | Deferral
   : OutputOf<C>
@@ -92,10 +92,10 @@ export type QueueHandler<C = WorkerConfig> = (
   ctx: HandlerContext<C>,
 ) => MaybePromise<HandlerResultOf<C>>
 
-/** What a worker file exports. The handler is absent for a runtime that runs the file elsewhere. */
+/** What a worker file exports. Runtimes that run the file in another process have no handler. */
 export interface WorkerModule {
   config?: WorkerConfig
-  /** The types of a handler's data and state are its config's affair, and erased here. */
+  /** The types of data and state come from the config, and are erased here. */
   handler?(job: Job, ctx: RunContext): unknown
 }
 
@@ -106,25 +106,25 @@ export interface WorkerDefinition extends Pick<WorkerModule, 'handler'> {
   queue: { name: string }
   /** The job name. */
   name: string
-  /** Its config with defaults filled in. */
+  /** Its config, completed with defaults. */
   worker: WorkerConfig & { runtime: string; concurrency: number }
-  /** Its file; absent for a worker registered by code. */
+  /** The path of its file. Absent for a worker registered by code. */
   absPath?: string
 }
 
-/** What `registerWorker` takes; the config types the handler. */
+/** The input of `registerWorker`. The config types the handler. */
 export interface WorkerInput<C extends WorkerConfig = WorkerConfig> extends Pick<WorkerDefinition, 'id' | 'absPath'> {
   config?: C
   handler?: QueueHandler<C>
 }
 
-/** Which worker handles which job. */
+/** Knows which worker handles which job. */
 export interface Registry {
   readonly workers: readonly WorkerDefinition[]
   get(id: string): WorkerDefinition | undefined
   /**
-   * The worker of a job. One without a name goes to the only worker of its queue, and so does a dead letter, which has the
-   * name of the job that failed: pass its id.
+   * Returns the worker of a job. A job without a name goes to the only worker of its queue. So does a dead letter, which has
+   * the name of the job that failed; pass its id.
    */
   find(queue: string, name: string, id?: string): WorkerDefinition | undefined
 }

@@ -4,13 +4,13 @@ import { QueueError } from './errors.ts'
 import { shown } from './shown.ts'
 
 /*
- * What an id, key, name, tag, moment, duration and count may be. Every adapter stores what passes here, so one bad
- * value never fails the statement or script that carries other jobs beside it.
+ * The rules for ids, keys, names, tags, moments, durations and counts. Every adapter can store a value that passes them, so
+ * that one bad value never fails a statement or script that stores other jobs as well.
  */
 
-/** The longest id, key, name or tag, in bytes as UTF-8: adapters keep them in indexes. */
+/** The longest id, key, name or tag, in bytes of UTF-8. Adapters keep them in indexes. */
 export const MAX_TEXT_BYTES = 512
-/** The longest id or key that plugins put together from two of those. */
+/** The longest id or key that plugins compose of two texts. */
 export const MAX_COMPOSED_BYTES = 1200
 /** The last millisecond of the year 9999, since the epoch. */
 export const MAX_MOMENT = 253_402_300_799_999
@@ -18,10 +18,10 @@ export const MAX_MOMENT = 253_402_300_799_999
 export const MAX_DURATION = 31_556_952_000_000
 /** The largest count, such as `attempts` or `concurrency`: 32 bits with a sign. */
 export const MAX_COUNT = 2_147_483_647
-/** The largest priority, in both directions; up to here doubles hold whole numbers exactly. */
+/** The largest priority in both directions. Doubles hold whole numbers exactly up to here. */
 export const MAX_PRIORITY = Number.MAX_SAFE_INTEGER
 
-/** No text of so few characters takes more bytes than `MAX_TEXT_BYTES`. */
+/** A text with at most this many characters never exceeds `MAX_TEXT_BYTES`. */
 const SURELY_SHORT = Math.floor(MAX_TEXT_BYTES / 3)
 
 /** Whether a value is text that every adapter can store and index: well-formed, not empty, without NUL, 512 bytes at most. */
@@ -56,7 +56,7 @@ export function isPriority(value: unknown): value is number {
   return typeof value === 'number' && value >= -MAX_PRIORITY && value <= MAX_PRIORITY
 }
 
-/** What each kind of value has to be, as errors say it. */
+/** What each kind of value must be, in the words of error messages. */
 export const EXPECTED = {
   text: `well-formed text of 1 to ${MAX_TEXT_BYTES} bytes without NUL`,
   moment: 'a date from 1970 to 9999, as milliseconds since the epoch or a Date',
@@ -66,7 +66,7 @@ export const EXPECTED = {
 } as const
 
 /**
- * Returns an id, key, name or tag as it is.
+ * Returns an id, key, name or tag unchanged.
  *
  * @param what names the value in the error, for example `Option "id" of job "mail"`
  * @throws QueueError `OPTION_INVALID`, or `code`
@@ -76,13 +76,13 @@ export function checkText(what: string, value: unknown, code?: ErrorCode): strin
   throw invalid(what, EXPECTED.text, value, code)
 }
 
-/** Returns an id or key that may be put together from two texts. @throws QueueError `OPTION_INVALID` */
+/** Returns an id or key that may be composed of two texts. @throws QueueError `OPTION_INVALID` */
 export function checkComposed(what: string, value: unknown): string {
   if (isText(value, MAX_COMPOSED_BYTES)) return value
   throw invalid(what, EXPECTED.text.replace(String(MAX_TEXT_BYTES), String(MAX_COMPOSED_BYTES)), value)
 }
 
-/** Returns an id that is put together from others: as it is, or with a hash in place of what exceeds the limit. */
+/** Returns a composed id unchanged, or with a hash in place of the part that exceeds the limit. */
 export function fitText(text: string): string {
   if (text.length <= SURELY_SHORT || Buffer.byteLength(text) <= MAX_TEXT_BYTES) return text
   const hash = createHash('sha256').update(text).digest('hex')
@@ -91,23 +91,23 @@ export function fitText(text: string): string {
     .replace(/\ufffd+$/, '')}~${hash}`
 }
 
-/** Returns tags as they are. @throws QueueError `OPTION_INVALID` */
+/** Returns tags unchanged. @throws QueueError `OPTION_INVALID` */
 export function checkTags(what: string, tags: unknown): readonly string[] {
   if (Array.isArray(tags) && tags.every((tag) => isText(tag))) return tags
   throw invalid(what, `an array, each ${EXPECTED.text}`, tags)
 }
 
 /**
- * Refuses members of an options object that nobody reads.
+ * Refuses unknown members of an options object.
  *
- * @throws QueueError `OPTION_INVALID`, or `code`, that names the closest member there is
+ * @throws QueueError `OPTION_INVALID`, or `code`, that names the closest known member
  */
 export function checkKeys(what: string, value: unknown, known: readonly string[], code?: ErrorCode): void {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid(what, 'an object', value, code)
   for (const key in value) if (!known.includes(key)) throw unknownKey(what, key, known, code)
 }
 
-/** The error of a member that nobody reads, with the closest one there is. */
+/** Returns the error for an unknown member. Its message names the closest known one. */
 export function unknownKey(
   what: string,
   key: string,
@@ -122,7 +122,7 @@ export function unknownKey(
   return new QueueError(code, message, { details: { [noun]: key } })
 }
 
-/** How many letters have to be changed, added or left out to make one word of another, whatever their case. */
+/** Returns how many letters must be changed, added or removed to turn one word into another. Ignores case. */
 export function distance(from: string, to: string): number {
   const [a, b] = [from.slice(0, 40).toLowerCase(), to.toLowerCase()]
   let row = Array.from({ length: b.length + 1 }, (_, index) => index)
@@ -142,19 +142,19 @@ export function checkMoment(what: string, value: unknown, code?: ErrorCode): num
   throw invalid(what, EXPECTED.moment, value, code)
 }
 
-/** Returns a duration as it is. @throws QueueError `OPTION_INVALID`, or `code` */
+/** Returns a duration unchanged. @throws QueueError `OPTION_INVALID`, or `code` */
 export function checkDuration(what: string, value: unknown, code?: ErrorCode): number {
   if (isDuration(value)) return value
   throw invalid(what, EXPECTED.duration, value, code)
 }
 
-/** Returns a count as it is. @throws QueueError `OPTION_INVALID`, or `code` */
+/** Returns a count unchanged. @throws QueueError `OPTION_INVALID`, or `code` */
 export function checkCount(what: string, value: unknown, code?: ErrorCode): number {
   if (isCount(value)) return value
   throw invalid(what, EXPECTED.count, value, code)
 }
 
-/** The error of a value that is not what it has to be. `what` begins the sentence: `Option "id" of job "mail"`. */
+/** Returns the error for an invalid value. `what` begins the sentence: `Option "id" of job "mail"`. */
 export function invalid(
   what: string,
   expected: string,

@@ -2,7 +2,7 @@ import type { EmitPayload } from '../contracts/index.ts'
 import { checkComposed, checkTags, checkText, invalid } from './bounds.ts'
 
 /**
- * What every event store may rely on, whoever made it: a handler, an application, or a hook on the way.
+ * Checks events before they reach a store, whether they come from a handler, an application or a hook.
  *
  * @throws QueueError `OPTION_INVALID`
  */
@@ -13,7 +13,7 @@ export function checkAppend({ stream, events, options }: EmitPayload): void {
     checkText('The type of an event', type)
     if (key !== undefined) checkComposed('The key of an event', key)
     if (flow !== undefined) checkText('The flow of an event', flow)
-    // A job of another producer may have no name, which is its step.
+    // A job of another producer may have no name, and the name of a job is its step.
     if (step !== undefined && step !== '') checkComposed('The step of an event', step)
     if (stepId !== undefined) checkComposed('The step id of an event', stepId)
     if (attempt !== undefined && !Number.isSafeInteger(attempt)) {

@@ -1,9 +1,9 @@
 import type { Clock } from '../contracts/index.ts'
 
-/** The longest delay Node's timers take; they fire at once for more, so longer ones are chained. */
+/** The longest delay that timers of Node support. With a longer one they fire at once, so longer delays are chained. */
 const LONGEST_TIMER = 2 ** 31 - 1
 
-/** A delay as `setTimeout` and `setInterval` of Node take it: 24 days for anything longer. */
+/** Returns a delay that `setTimeout` and `setInterval` of Node support: at most 24 days. */
 export function timerDelay(ms: number): number {
   return Math.min(ms, LONGEST_TIMER)
 }

@@ -26,7 +26,7 @@ function checkPreset(preset: Preset): void {
 }
 
 /**
- * The settings of the kernel itself, wherever they come from. Those of plugins are checked by their schemas.
+ * Checks the settings of the kernel. The settings of plugins are checked by the plugins' schemas.
  *
  * @throws QueueError `CONFIG_INVALID`
  */
@@ -52,7 +52,7 @@ function isFunction(value: unknown): boolean {
   return typeof value === 'function'
 }
 
-/** The error of a setting that is not what it has to be. */
+/** Returns the error for an invalid setting. */
 function wrong(option: string, expected: string, value: unknown) {
   return invalid(`Option "${option}" of the configuration`, expected, value, 'CONFIG_INVALID')
 }

@@ -4,13 +4,13 @@ import { checkDuration, checkKeys, checkMoment, invalid } from './bounds.ts'
 
 const OPTIONS = ['delay', 'until', 'holdQueue']
 
-/** Made by `ctx.defer()`; a class so that the runner knows one when it is returned or thrown. */
+/** What `ctx.defer()` returns. It is a class so that the runner recognizes it when it is returned or thrown. */
 export class DeferredRun implements Deferral {
   readonly runAt: number
   readonly holdQueue: boolean
   readonly waits?: boolean
 
-  /** @throws QueueError `OPTION_INVALID` for a moment that no store can keep */
+  /** @throws QueueError `OPTION_INVALID` for a moment that stores cannot keep */
   constructor(options: DeferOptions, now: number) {
     checkKeys('ctx.defer()', options, OPTIONS)
     const { delay = 0, until, holdQueue = false } = options
@@ -24,12 +24,12 @@ export class DeferredRun implements Deferral {
 }
 
 /**
- * Whether a value says that a job goes on later: what `ctx.defer()` returns, and what a handler comes to that was left
- * at a wait. In a `dispatch` hook `dispatch.result` is one, or the result, once `next()` has resolved.
+ * Whether a value is a deferral: the value that `ctx.defer()` returns, or the result of a handler that stopped at a wait. In a
+ * `dispatch` hook, `dispatch.result` may be one once `next()` has resolved.
  *
  * @example
  * await next()
- * if (isDeferral(dispatch.result)) return // it waits; it has neither succeeded nor failed
+ * if (isDeferral(dispatch.result)) return // it waits, so it has neither succeeded nor failed
  */
 export function isDeferral(value: unknown): value is Deferral {
   return isInstance(value, DeferredRun)

@@ -1,8 +1,8 @@
 import type { Plugin, Preset, QueueHandler, WorkerConfig } from '../contracts/index.ts'
 
 /**
- * Types a handler. `defineQueueWorker<typeof config>` takes data, state and result from the schemas
- * of a config.
+ * Types a handler. `defineQueueWorker<typeof config>` derives the types of data, state and result from the
+ * schemas of a config.
  *
  * @example
  * export const config = defineQueueConfig({ input: z.object({ to: z.email() }) })
@@ -15,7 +15,7 @@ export function defineQueueWorker<C = WorkerConfig>(handler: QueueHandler<C>): Q
 }
 
 /**
- * Types the config of a worker and hands it back unchanged.
+ * Types the config of a worker and returns it unchanged.
  *
  * @example
  * export const config = defineQueueConfig({ concurrency: 5, attempts: 3, backoff: 1000 })
@@ -25,7 +25,7 @@ export function defineQueueConfig<const C extends WorkerConfig>(config: C): C {
 }
 
 /**
- * Types a plugin and hands it back unchanged.
+ * Types a plugin and returns it unchanged.
  *
  * @example
  * export default definePlugin({
@@ -44,7 +44,7 @@ export function definePlugin<Options = undefined>(plugin: Plugin<Options>): Plug
 }
 
 /**
- * Types a preset and hands it back unchanged.
+ * Types a preset and returns it unchanged.
  *
  * @example
  * export const dev = definePreset({ name: 'dev', extends: common, plugins: [queueMemory, eventsMemory] })

@@ -53,7 +53,7 @@ export function createEnqueue(kernel: Kernel, chains: Chains, assertOpen: () => 
       const payload = prepare(target, data, options)
       return after(chains.enqueue(payload, store), () => answer(kernel, payload) as EnqueuedJob<JobOutput<T>>)
     },
-    /** Each job passes its chain. Once all that pass have arrived at its innermost end, they are stored at once. */
+    /** Each job passes through its own chain. The jobs are stored together once all chains have reached their innermost end. */
     async enqueueMany(items) {
       if (!Array.isArray(items)) throw invalid('What to enqueue', 'an array of { worker, data, options }', items)
       const payloads = items.map((item: EnqueueItem) => {
@@ -62,7 +62,7 @@ export function createEnqueue(kernel: Kernel, chains: Chains, assertOpen: () => 
       })
       const arrived = new Set<EnqueuePayload>()
       const stored = Promise.withResolvers<void>()
-      // Whoever waits for it hears of a failure; before that, nobody may.
+      // Chains that wait for it receive the failure. Until one waits, the rejection must not be unhandled.
       stored.promise.catch(() => {})
       let expected = payloads.length
 

@@ -1,7 +1,7 @@
 import { inspect, types } from 'node:util'
 import type { ErrorCode, QueueErrorFacts } from '../contracts/index.ts'
 
-/** The only error class of this package: tell errors apart by `code`. */
+/** The only error class of this package. Distinguish errors by `code`. */
 export class QueueError extends Error implements QueueErrorFacts {
   override readonly name = 'QueueError'
   readonly code: ErrorCode
@@ -17,7 +17,7 @@ export class QueueError extends Error implements QueueErrorFacts {
   }
 }
 
-/** Whether a value is an instance of a class. A Proxy may throw where it is asked; then it is none. */
+/** Whether a value is an instance of a class. Returns false for a Proxy that throws when it is asked. */
 export function isInstance<T>(value: unknown, type: abstract new (...args: never[]) => T): value is T {
   try {
     return value instanceof type
@@ -42,19 +42,18 @@ const FINAL: ReadonlySet<ErrorCode> = new Set([
   'HOOK_INVALID',
 ])
 
-/** A refusal to store something that will be the same next time. */
+/** Whether an error is a refusal that will not change when the same thing is tried again. */
 export function isFinalRefusal(error: unknown): boolean {
   return isQueueError(error) && FINAL.has(error.code)
 }
 
-/** An error of this realm or of another. */
+/** Whether a value is an Error, of this realm or of another. */
 export function isError(value: unknown): value is Error {
   return isInstance(value, Error) || types.isNativeError(value)
 }
 
 /**
- * Makes an Error of whatever was thrown, so that later code can rely on one: its members are text or
- * absent, and reading them does not throw.
+ * Returns an Error for anything that was thrown. Its members are text or absent, and reading them does not throw.
  */
 export function toError(thrown: unknown): Error {
   if (!isError(thrown)) {
@@ -74,7 +73,7 @@ function isSound(error: Error): boolean {
   }
 }
 
-/** An error with what can be read of another one. */
+/** Returns a new error with everything that can be read from another one. */
 function readable(error: Error): Error {
   const copy = new Error(readText(error, 'message') ?? '', { cause: readMember(error, 'cause') })
   const code = readMember(error, 'code')
@@ -85,7 +84,7 @@ function readable(error: Error): Error {
   return copy
 }
 
-/** A member of something that may be hostile; `undefined` where reading it throws. */
+/** Returns a member of an object that may be hostile, or `undefined` if reading it throws. */
 export function readMember(object: object, name: string): unknown {
   try {
     return (object as Record<string, unknown>)[name]
@@ -94,7 +93,7 @@ export function readMember(object: object, name: string): unknown {
   }
 }
 
-/** A member as text: what is no text is shown as a debugger would. */
+/** Returns a member as text. Shows other values as a debugger does. */
 export function readText(object: object, name: string): string | undefined {
   try {
     const value = (object as Record<string, unknown>)[name]
@@ -106,7 +105,7 @@ export function readText(object: object, name: string): string | undefined {
 
 const SHOWN = { depth: 2, maxArrayLength: 20, maxStringLength: 1000, customInspect: false } as const
 
-/** Any value on a few lines. Runs no code of its own, and never throws. */
+/** Returns any value as a few lines of text. Does not run code of the value, and never throws. */
 export function describeValue(value: unknown): string {
   try {
     return cutText(inspect(value, SHOWN), 2000)
@@ -115,7 +114,7 @@ export function describeValue(value: unknown): string {
   }
 }
 
-/** Text of at most `limit` characters, and how many are missing; without halves of surrogate pairs. */
+/** Returns at most `limit` characters of a text, followed by the number of missing ones. Never splits a surrogate pair. */
 export function cutText(text: string, limit: number): string {
   if (text.length <= limit) return text.isWellFormed() ? text : text.toWellFormed()
   return `${text.slice(0, limit).toWellFormed()}… (${text.length - limit} more characters)`

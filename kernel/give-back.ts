@@ -2,22 +2,22 @@ import type { JobRecord, Kernel, SerializedError, Settlement } from '../contract
 import { QueueError } from './errors.ts'
 import { serializeError } from './stored-error.ts'
 
-/** Milliseconds that a job rests when its end could not be stored: doubled each time, up to the longest. */
+/** How long a job waits, in milliseconds, after its end could not be stored. Doubled each time, up to the longest. */
 const FIRST_REST = 1000
 const LONGEST_REST = 60_000
-/** Milliseconds in which a store answers that is there. */
+/** Milliseconds within which a healthy store responds. */
 const PATIENCE = 2000
-/** A stream that nobody writes to. */
+/** A stream that is always empty. */
 const NOTHING = '_health'
 /** Milliseconds between two reports of one outage. */
 const REPORT_EVERY = 60_000
-/** From this time on it is an error, and no longer a warning. */
+/** From this count on, it is reported as an error instead of a warning. */
 const SERIOUS = 3
 
 /**
- * What becomes of a job whose start or end could not be stored. While the event store is away the whole
- * queue waits, and nothing is counted. Otherwise it is about this job: it counts like a crash, so that
- * it ends after `maxCrashes`, and waits longer each time.
+ * Returns a job to its queue when its start or end could not be stored. While the event store is away, the whole queue waits
+ * and nothing is counted. Otherwise the cause is the job itself: it counts as a crash, so that the job ends after `maxCrashes`,
+ * and the job waits longer each time.
  */
 export function createGiveBack(kernel: Kernel) {
   let reportedAt = -Infinity
@@ -55,7 +55,7 @@ export function createGiveBack(kernel: Kernel) {
   }
 
   function givenUp({ id, name }: JobRecord, times: number, cause: unknown): SerializedError {
-    const message = `Job "${id}" (${name}) could not be settled ${times} times and is not tried again.`
+    const message = `Job "${id}" (${name}) could not be settled ${times} times and will not be tried again.`
     const error = new QueueError('JOB_CRASHED', message, { cause, retryable: false })
     kernel.reporter.error(message, error)
     return serializeError(error)

@@ -31,8 +31,8 @@ const DEFAULTS: CoreConfig = {
 }
 
 /**
- * Builds a kernel: plugins sorted and set up in order. It can enqueue at once and consumes after
- * `start()`. If a setup fails, those before it are torn down.
+ * Builds a kernel: sorts the plugins and sets them up in order. The kernel can enqueue at once and runs jobs after `start()`. If
+ * the setup of a plugin fails, the plugins before it are torn down.
  *
  * @example
  * const kernel = await createKernel({ preset: dev, plugins: [slowLog] })
@@ -127,7 +127,7 @@ function addMembers<T extends object>(kernel: T, members: Partial<T>): void {
   Object.assign(kernel, members)
 }
 
-/** Without `next()` nothing was stored, which only a user's own events survive. */
+/** Without `next()` nothing was stored. That is allowed for events of users only. */
 function appendResult({ result, events, stream }: EmitPayload): AppendResult {
   if (result) return result
   const dropped = events.filter(({ type }) => isReserved('event', type)).map(({ type }) => type)

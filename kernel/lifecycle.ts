@@ -9,12 +9,12 @@ import type { PortTable } from './port-table.ts'
 import type { Runner } from './runner.ts'
 import { kernelScope } from './use.ts'
 
-/** Milliseconds that a store has for what is left to store when the kernel closes. */
+/** Milliseconds that a store has for the last writes when the kernel closes. */
 const LAST_WORDS = 5000
-/** The least a plugin has for its teardown, when those before it have used up the time. */
+/** The shortest time for a teardown, in milliseconds, when earlier teardowns have used up the limit. */
 const LEAST_TEARDOWN = 500
 
-/** Boot in order, close in reverse. @param inner what plugins see of the kernel */
+/** Sets plugins up in order and tears them down in reverse. @param inner the kernel as plugins see it */
 export function createLifecycle(
   kernel: Kernel,
   inner: PluginKernel,
@@ -58,7 +58,7 @@ export function createLifecycle(
     if (ports.hasPort('clock')) Object.assign(kernel, { clock: ports.port('clock') })
   }
 
-  /** The kernel as one plugin sees it: what it registers carries its name and place. */
+  /** Returns the kernel for one plugin. Hooks and ports that it registers carry the name and the rank of the plugin. */
   function facade(plugin: AnyPlugin): PluginKernel {
     const hook: Kernel['hook'] = (name, handler, { when } = {}) =>
       bus.hook(name, { handler, when, plugin: plugin.name, rank: pluginRank(plugin) })
@@ -68,7 +68,7 @@ export function createLifecycle(
 
   async function withinLimit<T>(plugin: string, setting: Promise<T>): Promise<T> {
     const ms = kernel.config.setupTimeout
-    const message = `Plugin "${plugin}" was not set up within ${ms} ms. Raise setupTimeout, or see what it waits for.`
+    const message = `Plugin "${plugin}" was not set up within ${ms} ms. Raise setupTimeout, or find out what the plugin waits for.`
     const late = new QueueError('PLUGIN_SETUP_TIMEOUT', message, { plugin })
     const timeout = Promise.withResolvers<never>()
     const timer = setTimeout(() => timeout.reject(late), timerDelay(ms))
@@ -85,7 +85,7 @@ export function createLifecycle(
     }
   }
 
-  /** Nobody waits any more for a setup that missed its limit. What it opens after all would keep the process alive. */
+  /** Undoes a setup that missed its limit and completes later. What it has opened would keep the process alive. */
   function undoLate(plugin: string, setting: Promise<Teardown | void>): void {
     const undone = setting.then(
       async (teardown) => teardown?.(),
@@ -96,7 +96,7 @@ export function createLifecycle(
 
   async function startWorker(worker: WorkerDefinition): Promise<void> {
     await ports.runtimeOf(worker).prepare?.(worker)
-    // Whoever refuses it does so before it has claimed a job.
+    // A watcher that refuses the worker does so before the worker claims a job.
     for (const watcher of watchers) await watcher(worker)
     const claims = { concurrency: claimsOf(worker) }
     await ports.port('workers').registerWorker(worker.queue.name, worker.name, runner.process, claims)
@@ -111,7 +111,7 @@ export function createLifecycle(
     await ports.port('workers').unregisterWorker(worker.queue.name, worker.name)
   }
 
-  /** Starts a worker, in the place of another one. If that fails, the other one is as it was. */
+  /** Starts a worker in the place of another one. If that fails, the other one is restored. */
   async function addWorker(worker: WorkerDefinition, replaced?: WorkerDefinition): Promise<void> {
     const samePlace = replaced?.queue.name === worker.queue.name && replaced.name === worker.name
     if (replaced) announceStop(replaced)
@@ -132,7 +132,7 @@ export function createLifecycle(
     for (const worker of kernel.registry.workers) await startWorker(worker)
   }
 
-  /** All teardowns together have `setupTimeout`: a plugin whose store is away is left behind. */
+  /** All teardowns together have `setupTimeout`. A plugin whose store is away is left behind. */
   async function tearDown(): Promise<void> {
     const deadline = performance.now() + kernel.config.setupTimeout
     for (const { plugin, teardown } of teardowns.splice(0).toReversed()) {
@@ -174,7 +174,7 @@ export function createLifecycle(
     }
   }
 
-  /** While it closes, running jobs may still enqueue what they owe. */
+  /** While the kernel closes, running jobs may still enqueue. */
   function assertOpen(): void {
     if (!closed && (!closing || runner.running.length > 0)) return
     throw new QueueError('KERNEL_CLOSED', 'The kernel is closing or closed. Create a new one.')
@@ -200,11 +200,11 @@ export function createLifecycle(
 function closeTimeout(options: { timeout?: number }): number {
   checkKeys('kernel.close()', options, ['timeout'])
   const { timeout = 10_000 } = options
-  // Adapters hand it to timers of Node.
+  // Adapters pass it to timers of Node.
   return timeout === Infinity ? timeout : timerDelay(checkDuration('Option "timeout" of kernel.close()', timeout))
 }
 
-/** True when something settles in time. Shutdown is real time, whatever clock the jobs run on. */
+/** Resolves with true when a promise settles in time. Shutdown uses real time, whatever clock jobs use. */
 async function isWithin(ms: number, settling: Promise<unknown>): Promise<boolean> {
   const late = Promise.withResolvers<false>()
   const stop = ms === Infinity ? () => {} : systemClock.setTimeout(() => late.resolve(false), ms)
@@ -216,11 +216,11 @@ async function isWithin(ms: number, settling: Promise<unknown>): Promise<boolean
   }
 }
 
-/** How many batches of different keys gather at once beside those that run, and how many jobs that may be. */
+/** How many batches of different keys may gather beside those that run, and how many jobs they may hold. */
 const GATHERING = 32
 const MOST_GATHERED = 1000
 
-/** How many jobs of a worker a process takes at once. Those of a batch by key wait for others of theirs, whoever comes between. */
+/** Returns how many jobs of a worker a process claims at once. A batch waits for jobs of its key, so it needs more. */
 function claimsOf({ worker: { concurrency, batch } }: WorkerDefinition): number {
   const full = concurrency * Math.max(1, batch?.size ?? 1)
   if (typeof batch?.key !== 'function') return full

@@ -1,7 +1,7 @@
 import type { Reporter } from '../contracts/index.ts'
 import { isPromise } from './hooks.ts'
 
-/** Calls a listener. What it throws, or rejects with, is reported and harms nobody. */
+/** Calls a listener. Reports what it throws or rejects with, and never fails. */
 export function callListener(reporter: Reporter, message: string, call: () => unknown): void {
   const failed = (error: unknown): void => reporter.error(message, error)
   try {
@@ -12,7 +12,7 @@ export function callListener(reporter: Reporter, message: string, call: () => un
   }
 }
 
-/** A reporter that never throws, whatever the one it passes reports to does. */
+/** Returns a reporter that never throws, even if the reporter behind it does. */
 export function safeReporter(reporter: Reporter): Reporter {
   const silent: Reporter = { warn() {}, error() {} }
   return {

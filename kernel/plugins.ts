@@ -2,13 +2,13 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { AnyPlugin, KernelConfig, Preset } from '../contracts/index.ts'
 import { QueueError } from './errors.ts'
 
-/** The chain of presets, the most general one first. */
+/** Returns the chain of presets, the most general one first. */
 export function presetChain(preset: Preset | undefined): Preset[] {
   return preset ? [...presetChain(preset.extends), preset] : []
 }
 
 /**
- * The plugins of a preset, then the user's, sorted by `enforce` and stable within.
+ * Returns the plugins of a preset and then the user's, sorted by `enforce`. The sort is stable.
  *
  * @throws QueueError `PLUGIN_INVALID`, `PLUGIN_DUPLICATE`
  */
@@ -21,7 +21,7 @@ export function orderPlugins(preset: Preset | undefined, own: readonly AnyPlugin
   return [...plugins.values()].toSorted((a, b) => pluginRank(a) - pluginRank(b))
 }
 
-/** Outermost first: -1, 0, 1. */
+/** Returns -1, 0 or 1; the smallest is outermost. */
 export function pluginRank({ enforce }: AnyPlugin): number {
   return enforce === 'pre' ? -1 : enforce === 'post' ? 1 : 0
 }
@@ -44,9 +44,9 @@ function checked(plugins: readonly AnyPlugin[], taken: Iterable<string>): readon
 }
 
 /**
- * The options of a plugin from its section of the configuration.
+ * Returns the options of a plugin from its section of the configuration.
  *
- * @throws QueueError `CONFIG_INVALID` that lists the options there are
+ * @throws QueueError `CONFIG_INVALID` that lists the known options
  */
 export async function parseOptions(plugin: AnyPlugin, config: KernelConfig): Promise<unknown> {
   const key = plugin.configKey ?? plugin.name

@@ -1,7 +1,7 @@
 import type { Ports, Runtime, WorkerDefinition } from '../contracts/index.ts'
 import { QueueError } from './errors.ts'
 
-/** What plugins have provided: one implementation a port, and any number of runtimes by name. */
+/** Holds what plugins provide: one implementation of each port, and any number of runtimes by name. */
 export function createPorts() {
   const provided = new Map<string, { implementation: unknown; plugin: string }>()
   const runtimes = new Map<string, Runtime>()

@@ -10,8 +10,8 @@ interface Target {
 }
 
 /**
- * What was aborted a moment ago. A job that was claimed before, and begins only now, has to ask the
- * log before its handler starts.
+ * Remembers recent aborts. A job that was claimed before the abort and starts only now has to read the log before its handler
+ * runs.
  */
 export function createRecentAborts(kernel: { clock: Clock }) {
   const moments = new Map<string, number>()

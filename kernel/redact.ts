@@ -5,7 +5,8 @@ const GONE = '***'
 /** Names whose values are secrets, in connection strings, headers, settings and commands. */
 const SECRET = 'password|passwd|passphrase|secret|token|api[_-]?key|access[_-]?key'
 const RULES: readonly (readonly [pattern: RegExp, replacement: string])[] = [
-  // User and password of a URL, and a password with slashes in it, which makes it none. An @ further on belongs to its path.
+  // User and password of a URL. A password with slashes makes the URL invalid, so it has a pattern of its own. An @ after the
+  // host belongs to the path.
   [/\b([a-z][a-z0-9+.-]*:\/\/)[^\s/"'`<>]*@/gi, `$1${GONE}@`],
   [/\b([a-z][a-z0-9+.-]*:\/\/)[^\s/@:"'`<>[\]]{0,256}:(?!\d+(?:[/?#]|$))[^\s"'`<>]{0,512}@/gi, `$1${GONE}@`],
   [
@@ -14,10 +15,10 @@ const RULES: readonly (readonly [pattern: RegExp, replacement: string])[] = [
   ],
   [/\b(bearer|basic)\s+[\w+/.~=-]{8,}/gi, `$1 ${GONE}`],
   [new RegExp(`\\b([\\w-]*(?:${SECRET}))(["']?\\s*[=:]\\s*)("[^"]*"|'[^']*'|[^\\s"',;&)}\\]]+)`, 'gi'), `$1$2${GONE}`],
-  // What Redis is sent to log in: the password, or name and password.
+  // The login of Redis: a password, or a name and a password.
   [/\b(AUTH|requirepass|masterauth)\s+(?:"[^"]*"|\S+)(?:\s+(?:"[^"]*"|\S+))?/g, `$1 ${GONE}`],
 ]
-/** Nothing above is in a text without one of these. */
+/** A text that does not match this contains no secret. */
 const SUSPECT = new RegExp(
   `://\\S{0,800}@|authorization|cookie|bearer|basic|AUTH|requirepass|masterauth|${SECRET}`,
   'i',
@@ -31,7 +32,7 @@ const DEEPEST = 5
 
 /**
  * Returns a text without the credentials in it: those of URLs, of headers, of `password=…` and the like, and of
- * Redis's `AUTH`. What is logged, stored as an error or told over HTTP passes through here.
+ * Redis's `AUTH`. Every log line, stored error and HTTP error passes through it.
  *
  * @example
  * redactText('no route to redis://ada:s3cret@host:6379') // no route to redis://***@host:6379
@@ -42,8 +43,9 @@ export function redactText(text: string): string {
 }
 
 /**
- * Returns an error, or what is logged with one, as it may be logged: itself where there is nothing to hide, else a copy of its
- * class without credentials and without the commands and rows that drivers keep in it. Whatever lies in it likewise.
+ * Returns an error, or a detail that is logged with one, without credentials. It returns the same object if there is nothing to
+ * hide. Otherwise it returns a copy of the same class, also without the commands and rows that drivers keep in errors. Nested
+ * errors and objects are treated in the same way.
  */
 export function redactError(thrown: unknown): unknown {
   try {
@@ -70,7 +72,7 @@ function redactMember(name: string, value: unknown, depth: number): unknown {
   return typeof value === 'string' && SECRET_NAME.test(name) ? GONE : redact(value, depth + 1)
 }
 
-/** A list or a plain object; itself where there is nothing to hide. */
+/** Redacts a list or a plain object. Returns the same object if there is nothing to hide. */
 function redactPlain(value: object, depth: number): unknown {
   if (depth > DEEPEST) return '[too deep]'
   const entries = Object.keys(value).map((name) => [name, readMember(value, name)] as const)
@@ -99,12 +101,12 @@ function copyWith(error: Error, changed: Readonly<Record<string, unknown>>): Err
   return copy
 }
 
-/** A reporter that hands on nothing with credentials in it. */
+/** Returns a reporter that removes credentials from everything it passes on. */
 export function redactingReporter(reporter: Reporter): Reporter {
   const handOn =
     (level: keyof Reporter) =>
     (message: string, detail?: unknown): void => {
-      // A console would print a detail that is not there.
+      // A console would print `undefined`.
       if (detail === undefined) reporter[level](redactText(message))
       else reporter[level](redactText(message), redactError(detail))
     }

@@ -2,7 +2,7 @@ import type { Registry, WorkerDefinition, WorkerInput } from '../contracts/index
 import { isCount } from './bounds.ts'
 import { QueueError } from './errors.ts'
 
-/** Fills in the defaults of a worker: its queue, its job name, runtime, concurrency. */
+/** Completes a worker with the defaults for queue, job name, runtime and concurrency. */
 export function defineWorker({ id, config = {}, handler, absPath }: WorkerInput): WorkerDefinition {
   const { concurrency = 1, queue, name = id, runtime = 'node' } = config
   if (typeof id !== 'string' || id === '' || !isCount(concurrency)) {
@@ -20,7 +20,7 @@ export function defineWorker({ id, config = {}, handler, absPath }: WorkerInput)
   }
 }
 
-/** What the ids of dead letters begin with. */
+/** The prefix of the ids of dead letters. */
 const LETTER = 'dead.'
 
 export function createRegistry() {
@@ -38,7 +38,7 @@ export function createRegistry() {
       if (worker || workers?.size !== 1) return worker
       return name === '' || id.startsWith(LETTER) ? [...workers.values()][0] : undefined
     },
-    /** @param instead the worker whose place it takes */
+    /** @param instead the worker that it replaces */
     add(worker: WorkerDefinition, instead?: WorkerDefinition) {
       const { id, name, queue } = worker
       const workers = byQueue.get(queue.name) ?? new Map<string, WorkerDefinition>()

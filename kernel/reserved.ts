@@ -1,10 +1,10 @@
 import { QueueError } from './errors.ts'
 
 /*
- * Names that belong to this package. Whoever could write them would forge what happened: the end of a run, the result of a
+ * Names that belong to this package. Anybody who could write them could forge the history of a run: its end, the result of a
  * step, the answer to a wait. Plugins write them through `PluginKernel`, which handlers and applications do not have.
  *
- * One that ends in a dot, a colon or `_` reserves all names that begin with it.
+ * A name that ends in a dot, a colon or `_` reserves all names that begin with it.
  */
 
 const RESERVED = {
@@ -14,9 +14,9 @@ const RESERVED = {
   /** Keys of events in the log. */
   key: `end end: retry: unknown: queued: emit: compensating flow. debounce. step: awaiting: resumed: told: returned:
     child: child.started:`,
-  /** Runs that are no runs: streams in which plugins keep what is theirs. */
+  /** Ids of runs: streams in which plugins keep their own data. */
   run: '_ registry wait: schedule: trigger: debounce.',
-  /** Queues of plugins, which nobody else puts jobs into. */
+  /** Queues of plugins. Nobody else may enqueue into them. */
   queue: '_',
 }
 const PATTERNS = Object.fromEntries(
@@ -37,7 +37,7 @@ export function assertFree(kind: keyof typeof RESERVED, name: string): void {
   throw new QueueError('NAME_RESERVED', `${message}. Choose another one.`, { retryable: false })
 }
 
-/** What handlers and applications may append. @throws QueueError `NAME_RESERVED` */
+/** Checks what handlers and applications append. @throws QueueError `NAME_RESERVED` */
 export function assertFreeEvent(type: string, key?: string): void {
   assertFree('event', type)
   if (key !== undefined) assertFree('key', key)

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 
-/** A value as an error shows it, cut to a readable length. Never throws, whatever the value is. */
+/** Returns a value as error messages show it, cut to a readable length. Never throws. */
 export function shown(value: unknown): string {
   if (typeof value === 'string') {
     return value.length <= 60

@@ -7,21 +7,21 @@ const LIMITS = {
   outer: { name: 256, code: 256, message: 8192, stack: 16_384 },
   inner: { name: 256, code: 256, message: 2048, stack: 4096 },
 } as const
-/** How deep causes go. */
+/** The depth to which causes are stored. */
 const MAX_DEPTH = 4
 /** How many of the errors of an `AggregateError` are stored. */
 const MAX_PARTS = 5
-/** How many errors one stored error holds altogether. */
+/** The most errors in one stored error. */
 const MAX_ERRORS = 12
 
-/** What a walk through an error and its causes has seen. */
+/** What has been stored so far of an error and its causes. */
 type Seen = Set<unknown>
 
 /**
- * Returns an error as events and job records store it. Takes whatever was thrown and never throws:
- * names, messages, stacks and codes lose the credentials in them, are cut to a limit and say so; causes go four deep, each once; of
- * the errors of an `AggregateError` the first five are kept, and the message says how many are missing.
- * It has at most about 100,000 characters.
+ * Returns an error in the form in which events and job records store it. Accepts anything that was thrown, and never throws.
+ * Credentials are removed from names, messages, stacks and codes. Each of these is cut to a limit, and says so. Causes are stored
+ * four deep, each once. Of an `AggregateError`, the first five errors are stored, and the message says how many are missing. The
+ * result has at most about 100,000 characters.
  */
 export function serializeError(thrown: unknown): SerializedError {
   return serialize(thrown, 0, new Set())
@@ -65,7 +65,7 @@ function partsOf(error: Error): unknown[] {
   }
 }
 
-/** Returns the error that was stored, as far as it was, with its code, its stack and its causes. */
+/** Returns a stored error as an Error, with the code, stack and causes that were stored. */
 export function reviveError({ name, message, stack, code, cause, errors }: SerializedError): Error {
   const options = cause && { cause: reviveError(cause) }
   const error = errors ? new AggregateError(errors.map(reviveError), message, options) : new Error(message, options)

@@ -1,12 +1,12 @@
 import type { Kernel, StuckHandler } from '../contracts/index.ts'
 import type { Attempt } from './attempt.ts'
 
-/** Handlers that go on although their attempts are over. They keep their slots, and somebody has to know. */
+/** Records handlers that still run although their attempts have ended. They keep their slots, so people need to know. */
 export function createStuckHandlers(kernel: Kernel) {
   const stuck = new Map<Attempt, StuckHandler>()
   const timers = new Set<() => void>()
 
-  /** Looks after a handler whose attempt has been settled. */
+  /** Watches a handler whose attempt has been settled. */
   function watch(attempt: Attempt, handling: Promise<unknown>): void {
     const since = kernel.clock.now()
     const grace = kernel.config.handlerGrace

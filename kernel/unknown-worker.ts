@@ -3,14 +3,14 @@ import { endKey } from './attempt.ts'
 import { QueueError } from './errors.ts'
 import { defineWorker } from './registry.ts'
 
-/** Milliseconds until a job without a worker is looked at again: longer, the longer it waits. */
+/** Milliseconds until a job without a worker is checked again. The longer it has waited, the longer the pause. */
 const SHORTEST_LOOK = 500
 const LONGEST_LOOK = 30_000
 
 /**
- * Jobs that no worker of this process handles, as while an older and a newer version run side by side.
- * They go back to their queue, where another process may take them. A plain job fails after
- * `workerWait`; a step of a flow waits until its worker is there again.
+ * Returns jobs to their queue that no worker of this process handles, for example while an older and a newer version run side by
+ * side. Another process may take them there. A plain job fails after `workerWait`. A step of a flow waits until its worker is
+ * registered again.
  */
 export function createUnknownWorkers(kernel: PluginKernel) {
   const reported = new Set<string>()
@@ -33,7 +33,7 @@ export function createUnknownWorkers(kernel: PluginKernel) {
     return Math.max(0, kernel.clock.now() - createdAt)
   }
 
-  /** The first time is on record, since a job may have been in the queue for long before. */
+  /** Records the first time, since the job may have been in the queue for a long time before. */
   async function waitedAlone(record: JobRecord): Promise<number | undefined> {
     const { id, runId, queue, name, round, attemptsMade } = record
     const key = `unknown:${id}#${round}`
@@ -58,7 +58,7 @@ export function createUnknownWorkers(kernel: PluginKernel) {
   return postpone
 }
 
-/** A stand-in that fails the job with a message, through the same log as any failure. */
+/** Returns a worker that fails the job with a message, through the log like any failure. */
 export function unknownWorker({ queue, name }: JobRecord): WorkerDefinition {
   const message = `No worker handles "${name}" on queue "${queue}". Register one, or remove the job.`
   const handler = (): Promise<never> => Promise.reject(new QueueError('WORKER_UNKNOWN', message, { retryable: false }))

@@ -3,7 +3,7 @@ import { createContext } from 'unctx'
 import type { Kernel, RunContext } from '../contracts/index.ts'
 import { QueueError } from './errors.ts'
 
-// Functions are kept as they are; an object would be held weakly, at the price of a WeakRef a job.
+// unctx keeps functions directly. It would hold an object in a WeakRef, which costs one for each job.
 const runs = createContext<() => RunContext>({ asyncContext: true, AsyncLocalStorage })
 const kernels = createContext<() => Kernel>({ asyncContext: true, AsyncLocalStorage })
 
@@ -17,13 +17,13 @@ export function kernelScope<T>(kernel: Kernel, callback: () => Promise<T>): Prom
   return kernels.callAsync(() => kernel, callback)
 }
 
-/** The context of the job that is running, or `undefined` outside one. */
+/** Returns the context of the job that is running, or `undefined` outside a job. */
 export function tryUseRunContext(): RunContext | undefined {
   return runs.tryUse()?.()
 }
 
 /**
- * The context of the job that is running, from any function it calls.
+ * Returns the context of the job that is running. Works in every function that a handler calls.
  *
  * @throws QueueError `CONTEXT_MISSING` outside a job
  * @example
@@ -38,13 +38,13 @@ export function useRunContext(): RunContext {
 }
 
 /**
- * The kernel that runs the current job or plugin setup.
+ * Returns the kernel that runs the current job or plugin setup.
  *
  * @throws QueueError `CONTEXT_MISSING` elsewhere
  */
 export function useKernel(): Kernel {
   const kernel = tryUseRunContext()?.kernel ?? kernels.tryUse()?.()
   if (kernel) return kernel
-  const hint = 'Elsewhere, use what createKernel() answered.'
+  const hint = 'Elsewhere, use the kernel that createKernel() returned.'
   throw new QueueError('CONTEXT_MISSING', `useKernel() works inside a handler or the setup of a plugin. ${hint}`)
 }

@@ -4,10 +4,10 @@ import { QueueError } from './errors.ts'
 import { shown } from './shown.ts'
 
 const INPUT_KEYS = ['id', 'config', 'handler', 'absPath']
-/** What the kernel itself reads of a worker's config. */
+/** The options of workers that the kernel reads itself. */
 const OWN_KEYS = ['queue', 'name', 'runtime', 'concurrency']
 
-/** @throws QueueError `WORKER_INVALID`, `OPTION_INVALID` for what is no worker at all */
+/** @throws QueueError `WORKER_INVALID`, `OPTION_INVALID` for a value that is not a worker */
 export function checkWorkerInput(input: WorkerInput): void {
   checkKeys('A worker', input, INPUT_KEYS, 'WORKER_INVALID')
   const { id, config, handler } = input
