@@ -1,6 +1,6 @@
 import type { Kernel, MaybePromise } from '../../../kernel/index.ts'
 
-/** What requests can do. Reading of runs includes their streams. */
+/** What a request can do. `runs.read` includes streams. */
 export const ACTIONS = [
   ...(['queues.read', 'queues.pause', 'queues.resume', 'queues.redrive'] as const),
   ...(['jobs.read', 'jobs.enqueue', 'jobs.retry', 'jobs.cancel', 'jobs.promote', 'jobs.remove'] as const),
@@ -10,9 +10,9 @@ export const ACTIONS = [
 ] as const
 
 /**
- * What a request is about to do, and with what: absent members are not part of it. Without `runId`,
- * `runs.read` is about the list, or the stream, of all runs; each run in it is asked for on its own, and left
- * out where that is refused. So are jobs, queues and flows in their lists.
+ * What a request wants to do, and with what. Members that do not apply are absent. `runs.read` without `runId` is
+ * about the list or the stream of all runs. The function is then called for each run, and refused runs are left out.
+ * The same applies to jobs, queues and flows in their lists.
  */
 export interface HttpAction {
   type: (typeof ACTIONS)[number]
@@ -31,8 +31,8 @@ export interface HttpAction {
 }
 
 /**
- * Says whether a request may do something. A Response is sent as it is, such as a 401 of your own; what it
- * throws is reported and answered with 500.
+ * Decides whether a request may do something. Returns `true`, `false` (403) or a Response, such as your own 401, which
+ * is sent unchanged. If it throws, the error is reported and the request gets 500.
  *
  * @example
  * authorize: async (request, { type }) => type.endsWith('.read') || (await isAdmin(request))

@@ -12,15 +12,15 @@ interface Bucket {
 
 export interface AddressLimit {
   /**
-   * Takes one from what the address of a request has left, before anybody knows who sent it. Returns what gives that
-   * back, once it turns out to be welcome.
+   * Takes one token from the bucket of the address before the request is authorized. Returns a function that puts the
+   * token back once the request is allowed.
    *
-   * @throws QueueError `RATE_LIMITED` where nothing is left
+   * @throws QueueError `RATE_LIMITED` if the bucket is empty
    */
   enter(request: Request): () => void
 }
 
-/** Bounds what strangers may cause: for each address a bucket of tokens that fills up again. */
+/** Limits requests that are not authorized, with a token bucket for each address. */
 export function createAddressLimit(
   { clock, reporter }: Pick<Kernel, 'clock' | 'reporter'>,
   { addressLimit, trustedProxies }: Pick<HttpOptions, 'addressLimit' | 'trustedProxies'>,
@@ -31,7 +31,7 @@ export function createAddressLimit(
     if (warned || addressLimit === false) return
     warned = true
     const what =
-      'A proxy passes requests on, and http.trustedProxies does not name it, so strangers are not limited by address'
+      'Requests come through a proxy that http.trustedProxies does not name, so requests are not limited by address'
     reporter.warn(
       `${what}. Set http.trustedProxies: ['private'], or http.addressLimit: false if the proxy limits them.`,
     )
@@ -52,7 +52,7 @@ export function createAddressLimit(
       if (buckets.size > MAX_ADDRESSES) buckets.delete(buckets.keys().next().value!)
       if (bucket.left < 1) {
         const retryAfter = Math.ceil(((1 - bucket.left) * 1000) / perSecond)
-        const message = 'Too many requests from this address were refused or are undecided. Try again later.'
+        const message = 'Too many requests from this address were refused or are not decided yet. Try again later.'
         throw new QueueError('RATE_LIMITED', message, { details: { retryAfter } })
       }
       bucket.left--

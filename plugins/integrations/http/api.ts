@@ -20,21 +20,21 @@ export interface ApiHost {
   kernel: Kernel
   options: HttpOptions
   guard: Guard
-  /** Answers with a stream; the response is Node's where there is one, and then settles when it has ended. */
+  /** Responds with a stream. With Node's response, the promise resolves when the stream has ended. */
   stream(admission: Admission, node: ServerResponse | undefined, headers: Record<string, string>): Promise<Response>
 }
 
-/** Answers requests below `<path>api/`, and says which may follow a stream over a WebSocket. */
+/** Handles requests below `<path>api/`, and decides which may follow a stream over a WebSocket. */
 export async function createApi(host: ApiHost) {
   const { H3 } = await import('h3')
   const { kernel, options, guard } = host
   const base = `${options.path}api/`
   const app = new H3({
     silent: true,
-    // Of its own accord it only refuses paths that it cannot read.
+    // h3 itself only refuses paths that it cannot decode.
     onError: ({ message }) => problemResponse(new QueueError('REQUEST_INVALID', message), kernel.reporter),
   })
-  /** Requests that become WebSockets, and what they have been admitted to. */
+  /** Requests that become WebSockets, with the streams that they may follow. */
   const upgrades = new WeakMap<Request, { admission?: Admission }>()
   let text: string | undefined
   const document = (): string => (text ??= JSON.stringify(createDocument(routes, base)))
@@ -44,7 +44,7 @@ export async function createApi(host: ApiHost) {
     app.all(base + path, (event) => answering(event.req as Request, () => answer(event, methods)))
   app.all('/**', () => problemResponse(routeUnknown(), kernel.reporter))
 
-  /** Whatever happens becomes an answer, which those may read who may ask. */
+  /** Turns every outcome into a response, with the CORS headers of an allowed origin. */
   async function answering(request: Request, act: () => MaybePromise<Response>): Promise<Response> {
     const cors = guard.corsHeaders(request)
     const response = await answerOf(act)
@@ -100,7 +100,7 @@ export async function createApi(host: ApiHost) {
 
   return {
     fetch,
-    /** Whether a request may follow a stream, or the answer that refuses it. */
+    /** Returns the stream that a request may follow, or the response that refuses it. */
     async admit(request: Request): Promise<Admission | Response> {
       const upgrade: { admission?: Admission } = {}
       upgrades.set(request, upgrade)
@@ -136,7 +136,7 @@ function methodUnknown(method: string, methods: readonly Route[]): QueueError {
   })
 }
 
-/** One that somebody else has made may not be changed. */
+/** Copies a response that other code made, because its headers may be immutable. */
 function withHeaders({ body, status, headers: given }: Response, added: Record<string, string>): Response {
   return new Response(body, { status, headers: { ...Object.fromEntries(given), ...added } })
 }

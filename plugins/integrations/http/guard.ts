@@ -7,18 +7,18 @@ import { PROBLEM_TYPE, routeUnknown } from './problems.ts'
 import { createTokenCheck, permits } from './token.ts'
 
 export interface Guard {
-  /** False where nothing is authorized, so that this interface must not show that it is there. */
+  /** False if nothing is authorized, so that the interface must not show that it exists. */
   readonly open: boolean
-  /** @throws QueueError `REQUEST_FORBIDDEN` for a request that another site has made a browser send */
+  /** @throws QueueError `REQUEST_FORBIDDEN` for a request that a page of another site made a browser send */
   assertSameSite(request: Request): void
   /**
-   * @throws QueueError `REQUEST_FORBIDDEN`, `ROUTE_UNKNOWN` where nobody may do anything, `RATE_LIMITED`
-   * @throws Response that `authorize` has chosen
+   * @throws QueueError `REQUEST_FORBIDDEN`, `RATE_LIMITED`; `ROUTE_UNKNOWN` if nobody may do anything
+   * @throws Response that `authorize` returned
    */
   assertAllowed(request: Request, action: HttpAction): Promise<void>
-  /** Whether an entry of a list may be seen. */
+  /** Returns whether the request may see an entry of a list. */
   mayRead(request: Request, action: HttpAction): Promise<boolean>
-  /** The headers that let an allowed origin read the answer. */
+  /** Returns the headers that let an allowed origin read the response. */
   corsHeaders(request: Request): Record<string, string>
 }
 
@@ -30,7 +30,7 @@ export function createGuard(kernel: Kernel, options: HttpOptions, limit: Address
   const hosts = new Set([...LOCAL_HOSTS, ...allowedHosts.map((name) => name.toLowerCase())])
   const roleOf = token && createTokenCheck(token)
 
-  /** A token that is known decides; then `authorize`; without either, what `isProtected` says. */
+  /** Decides by a known token first, then by `authorize`. Without both, production refuses every request. */
   async function ask(request: Request, action: HttpAction): Promise<boolean | Response> {
     const role = roleOf?.(request)
     if (role !== undefined) return permits(role, action)
@@ -39,7 +39,7 @@ export function createGuard(kernel: Kernel, options: HttpOptions, limit: Address
     return !production
   }
 
-  /** Whoever has no known token is a stranger until the answer is there. */
+  /** Counts a request without a known token against its address until it is allowed. */
   async function asStranger<T>(request: Request, act: () => Promise<T>): Promise<T> {
     if (roleOf?.(request) !== undefined) return act()
     const welcome = limit.enter(request)
@@ -96,12 +96,12 @@ async function inTime<T>(asking: MaybePromise<T>, ms: number): Promise<T> {
   }
 }
 
-/** Whether `http.authorize` or `http.token` says who may do what. */
+/** Returns whether `http.authorize` or `http.token` is set. */
 export function isProtected({ authorize, token }: Pick<HttpOptions, 'authorize' | 'token'>): boolean {
   return authorize !== undefined || token !== undefined
 }
 
-/** Keeps out other machines, and pages that have let their own host name point to this one. */
+/** Refuses other machines, and pages whose own host name points to this machine (DNS rebinding). */
 function assertLocal(request: Request, known: ReadonlySet<string>): void {
   const open = 'Without http.authorize or http.token only requests from this machine are served'
   const reason = remoteReason(request)
@@ -124,7 +124,7 @@ function unauthorized(): Response {
   return new Response(JSON.stringify({ ...problem, detail }), { status: 401, headers })
 }
 
-/** The host a request was sent to; after it what a proxy says, which no page of another site can make a browser send. */
+/** Returns the host of a request, then the host that a proxy reports. A page of another site cannot set the latter. */
 function hostsOf(request: Request): string[] {
   const forwarded = request.headers.get('x-forwarded-host')?.split(',')[0]?.trim()
   const host = request.headers.get('host') ?? new URL(request.url).host

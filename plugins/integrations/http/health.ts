@@ -5,12 +5,12 @@ export interface Health {
   checks: Record<string, { ok: boolean; ms: number; message?: string }>
 }
 
-/** How long a store has to answer, in milliseconds. */
+/** How long a store may take to respond, in milliseconds. */
 const PATIENCE = 5_000
-/** A stream that nobody writes to. */
+/** A stream without events. */
 const NOTHING = '_health'
 
-/** Asks each store for something small, and counts the handlers that do not return. */
+/** Makes a small request to each store, and counts the handlers that do not return. */
 export async function checkHealth(kernel: Kernel): Promise<Health> {
   const checks = await Promise.all([
     check(kernel, 'queue', async () => {
@@ -29,12 +29,12 @@ export async function checkHealth(kernel: Kernel): Promise<Health> {
   return { status: ok ? 'ok' : 'unavailable', checks: Object.fromEntries(all) }
 }
 
-/** Handlers that never return take slots for good: a process with too many of them does no work. */
+/** A handler that never returns occupies a slot permanently. A process with too many of them runs no jobs. */
 function handlers(kernel: Kernel): Health['checks'][string] {
   const stuck = kernel.stuckHandlers()
   if (stuck.length === 0) return { ok: true, ms: 0 }
   const workers = [...new Set(stuck.map(({ worker }) => worker))].slice(0, 5).join(', ')
-  const message = `Handlers that run on although their attempts have ended: ${stuck.length} (${workers}).`
+  const message = `Handlers that still run after their attempts ended: ${stuck.length} (${workers}).`
   return { ok: stuck.length < kernel.config.maxStuckHandlers, ms: 0, message }
 }
 
@@ -45,9 +45,12 @@ async function check(
 ): Promise<[string, Health['checks'][string]]> {
   const began = performance.now()
   const late = Promise.withResolvers<never>()
-  const stop = clock.setTimeout(() => late.reject(new Error(`It did not answer within ${PATIENCE} ms.`)), PATIENCE)
+  const stop = clock.setTimeout(
+    () => late.reject(new Error(`The store did not respond within ${PATIENCE} ms.`)),
+    PATIENCE,
+  )
   const answer = ask()
-  // It may fail after its time is up.
+  // The check may still fail after the timeout.
   answer.catch(() => {})
   try {
     await Promise.race([answer, late.promise])

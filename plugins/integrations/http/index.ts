@@ -24,7 +24,7 @@ declare module 'nuxt-queue/kernel' {
   }
 }
 
-/** Offers queues, jobs, runs, flows and their streams over HTTP. Costs nothing before the first request. */
+/** Serves queues, jobs, runs, flows and their streams over HTTP. Loads its parts with the first request. */
 export default definePlugin({
   name: 'http',
   requires: [
@@ -92,7 +92,7 @@ export default definePlugin({
       websocket: createSocketHooks(kernel, load),
       upgrade(request, socket, head) {
         endWhenRefused(socket)
-        // Until somebody listens to it, a client that goes away would be an error that nobody handles.
+        // Without a listener, a client that disconnects would raise an unhandled error.
         socket.on('error', () => socket.destroy())
         const upgraded = (upgrading ??= toUpgrade()).then((handle) => handle(request, socket, head))
         upgraded.catch((error: unknown) => {
@@ -108,13 +108,13 @@ export default definePlugin({
         servers.add(server)
         if (options.production && !isProtected(options)) {
           const open = 'Neither http.authorize nor http.token is set'
-          kernel.reporter.warn(`${open}: in production only webhooks are answered without them.`)
+          kernel.reporter.warn(`${open}. In production, only webhooks are served without them.`)
         }
         return server
       },
     }
 
-    /** What is not accepted counts as what its address has caused. */
+    /** Counts webhooks that are not accepted against their address. */
     async function webhook(request: Request): Promise<Response> {
       const welcome = limit.enter(request)
       const response = await kernel.webhooks.fetch(request, options.path)
@@ -138,10 +138,10 @@ export default definePlugin({
   },
 })
 
-/** How long a client that was refused may keep its socket, in milliseconds. */
+/** How long a refused client may keep its socket open, in milliseconds. */
 const LAST_READ = 2_000
 
-/** A socket that was ended stays open until its client closes it, which a hostile one does not. */
+/** Destroys an ended socket after a while, because a hostile client never closes it. */
 function endWhenRefused(socket: Duplex): void {
   socket.once('finish', () => void setTimeout(() => socket.destroy(), LAST_READ).unref())
 }

@@ -5,13 +5,13 @@ import type { Http } from './http.ts'
 import type { Listening, ListenOptions } from './listening.ts'
 import { isLoopback } from '../lib/peer.ts'
 
-/** How long requests that are being answered have when the server closes, in milliseconds. */
+/** How long open requests may take when the server closes, in milliseconds. */
 const GRACE = 2_000
 
-/** How long a client may take to send its headers, and all of its request, in milliseconds, and how often that is looked at. */
+/** How long a client may take to send its headers and its whole request, and how often Node checks it, in milliseconds. */
 const TIMEOUTS = { headersTimeout: 10_000, requestTimeout: 60_000, connectionsCheckingInterval: 5_000 } as const
 
-/** A server of Node's with all of the interface. @throws `CONFIG_INVALID`; Error of Node's, such as `EADDRINUSE` */
+/** Starts a Node server with the whole interface. @throws QueueError `CONFIG_INVALID`; an error of Node, such as `EADDRINUSE` */
 export async function listen(
   http: Pick<Http, 'node' | 'upgrade'>,
   { port = 0, host = '127.0.0.1' }: ListenOptions,
@@ -21,7 +21,7 @@ export async function listen(
   if (!isProtected && !isLoopback(host)) throw unprotected(host)
   const server = createServer(timeouts, (request, response) => void http.node(request, response))
   server.on('upgrade', http.upgrade)
-  /** Sockets that became WebSockets are the server's no more, and it does not wait for them. */
+  /** Sockets that became WebSockets. The server no longer tracks them and does not wait for them. */
   const upgraded = new Set<Socket>()
   server.on('upgrade', (_request, socket: Socket) => {
     upgraded.add(socket)
@@ -48,9 +48,9 @@ export async function listen(
 }
 
 function unprotected(host: string): QueueError {
-  const what = `The HTTP interface was to listen on "${host}", which other machines reach, and nothing says who may use it`
+  const what = `The HTTP interface cannot listen on "${host}", because other machines can reach it and it has no access control`
   const hint = 'Set http.token (NUXT_QUEUE_HTTP_TOKEN) or http.authorize; () => false serves webhooks only'
-  return new QueueError('CONFIG_INVALID', `${what}. ${hint}. Or listen on 127.0.0.1.`)
+  return new QueueError('CONFIG_INVALID', `${what}. ${hint}. Alternatively, listen on 127.0.0.1.`)
 }
 
 function opened(server: Server, port: number, host: string): Promise<void> {

@@ -8,9 +8,9 @@ const REFERENCE = '#/components/schemas/'
 type JsonSchema = Record<string, unknown>
 
 /**
- * The document (OpenAPI 3.1) of a table of routes.
+ * Returns the OpenAPI 3.1 document of a table of routes.
  *
- * @param base the path they lie below, with a slash at its end
+ * @param base the path of all routes, which ends with a slash
  */
 export function createDocument(routes: readonly Route[], base: string): object {
   const paths: Record<string, Record<string, unknown>> = {}
@@ -39,7 +39,7 @@ function operationOf({ id, summary, action, path, query, body, method, status = 
     })),
     ...(query ? queryParameters(query) : []),
   ]
-  // Other sites must not be able to send it, so that its type has to be declared even where it is empty.
+  // The content type must be declared even for an empty body, so that other sites cannot send the request.
   const empty = { type: 'object', additionalProperties: false }
   const carried = { content: { 'application/json': { schema: body ? inputOf(body) : empty } } }
   return {
@@ -66,7 +66,7 @@ function queryParameters(query: z.ZodObject): object[] {
   }))
 }
 
-/** All that is answered, each by its name; what several have in them stands there once. */
+/** Returns the schemas of all responses by name. A schema that several responses contain occurs once. */
 function answersOf(routes: readonly Route[]): Record<string, unknown> {
   const registry = z.registry<{ id: string }>()
   for (const [id, schema] of Object.entries(named)) registry.add(schema, { id })
@@ -89,7 +89,7 @@ function inputOf(schema: z.ZodType): JsonSchema {
   return bare(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }))
 }
 
-/** Without what the document says once for all. */
+/** Removes what the document states once for all schemas. */
 function bare({ $schema: _dialect, $id: _id, ...schema }: object & { $schema?: unknown; $id?: unknown }): JsonSchema {
   return schema
 }

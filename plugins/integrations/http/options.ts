@@ -4,23 +4,23 @@ import type { Authorize } from './access.ts'
 import { token } from './token.ts'
 
 const MIB = 1024 * 1024
-/** The longest that a timer of Node's takes. */
+/** The longest delay of a Node timer, in milliseconds. */
 const MAX_TIMER = 2 ** 31 - 1
 
 export const options = z.strictObject({
-  /** The path that everything lies below. Default `/_queue/`. */
+  /** The path of all routes. Default `/_queue/`. */
   path: z
     .string()
     .regex(/^\/(?:[^/?#\s%:*]+\/)*$/, 'It starts and ends with a slash, such as "/_queue/".')
     .default('/_queue/'),
-  /** Who may do what. Default: in development whoever sends requests from this machine, nobody in production. */
+  /** Decides who may do what. By default, development serves requests from this machine, and production serves none. */
   authorize: z.custom<Authorize>((value) => typeof value === 'function', 'It is a function.').optional(),
-  /** Milliseconds that `authorize` has before a request is refused with 503. Default 10,000. */
+  /** Milliseconds that `authorize` may take before a request is refused with 503. Default 10,000. */
   authorizeTimeout: z.number().int().min(1).max(MAX_TIMER).default(10_000),
   /**
-   * Bearer tokens that may use the interface, each of at least 16 characters: one, or several while one
-   * replaces another. `{ token, role: 'read' }` may only read. Where `authorize` is set too, it decides for
-   * requests without one of these tokens. As text, also in `NUXT_QUEUE_HTTP_TOKEN`: `first,second,read:third`.
+   * One or several bearer tokens that may use the interface, each of at least 16 characters. `{ token, role: 'read' }`
+   * may only read. If `authorize` is set too, it decides about requests without one of these tokens. The tokens can be
+   * one text, also in `NUXT_QUEUE_HTTP_TOKEN`: `first,second,read:third`.
    *
    * @example
    * http: { token: process.env.QUEUE_TOKEN }
@@ -28,15 +28,15 @@ export const options = z.strictObject({
   token: token.optional(),
   /** Origins of other sites that may use it from a browser, such as `https://admin.example.com`. Default: none. */
   cors: z.union([z.literal(false), z.array(z.url({ protocol: /^https?$/ }))]).default(false),
-  /** Further names of this host, without a port, that are served while nothing authorizes requests. */
+  /** More names of this host, without a port, that are served while neither `token` nor `authorize` is set. */
   allowedHosts: z.array(z.string().min(1)).default([]),
-  /** Milliseconds between two signs of life on each stream. Default 15,000. */
+  /** Milliseconds between two heartbeats on each stream. Default 15,000. */
   heartbeat: z.number().int().min(100).default(15_000),
   /** How many streams may be open in this process. Default 10,000. */
   maxConnections: z.number().int().min(0).default(10_000),
   /** The largest body, in bytes. Default 1 MiB. */
   maxBody: z.number().int().min(0).default(MIB),
-  /** How many bytes a stream may be ahead of its client before that is disconnected. Default 1 MiB. */
+  /** How many bytes may wait for a client before it is disconnected. Default 1 MiB. */
   maxBacklog: z.number().int().min(1024).default(MIB),
   /**
    * Limits requests of an address that has not authenticated: refused ones (401, 403, rejected webhooks) and ones that

@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import { isQueueError, QueueError, redactText, type ErrorCode, type Reporter } from '../../../kernel/index.ts'
 import { HTTP_STATUS } from '../../lib/http-status.ts'
 
-/** An error as this interface tells it (RFC 9457). */
+/** An error in a response of this interface (RFC 9457). */
 export interface Problem {
   type: string
   title: string
@@ -12,7 +12,7 @@ export interface Problem {
   code: string
 }
 
-/** Beside what a webhook tells: callers of this interface name workers, flows and jobs themselves. */
+/** Codes that this interface shows in addition to those of webhooks: its callers name workers, flows and jobs. */
 const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
   ...HTTP_STATUS,
   REQUEST_INVALID: 400,
@@ -37,12 +37,12 @@ const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
 const INTERNAL = { status: 500, code: 'INTERNAL', detail: 'Something went wrong here. Try again later.' }
 export const PROBLEM_TYPE = 'application/problem+json'
 
-/** Nothing about the path: what is not there and what is not for this request look the same. */
+/** Returns an error that does not name the path, so that missing and hidden routes look the same. */
 export function routeUnknown(): QueueError {
   return new QueueError('ROUTE_UNKNOWN', 'Nothing answers here.')
 }
 
-/** What is our own fault is reported and not told. */
+/** Describes an error for the caller. An internal error is reported, and the caller does not see it. */
 export function problemOf(error: unknown, reporter: Reporter): Problem {
   const status = isQueueError(error) ? statusOf(error) : undefined
   if (status === undefined) reporter.error('A request to the HTTP interface failed.', error)
@@ -50,7 +50,7 @@ export function problemOf(error: unknown, reporter: Reporter): Problem {
   return { type: 'about:blank', title: STATUS_CODES[told.status] ?? 'Error', ...told }
 }
 
-/** The answer to a request that failed. `details.headers` of an error come along, and `details.retryAfter` in milliseconds. */
+/** Returns the response for an error. It includes `details.headers`, and `details.retryAfter` (milliseconds) as a header. */
 export function problemResponse(error: unknown, reporter: Reporter): Response {
   const problem = problemOf(error, reporter)
   const { headers: given, retryAfter } = (isQueueError(error) ? (error.details ?? {}) : {}) as {

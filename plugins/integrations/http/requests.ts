@@ -4,7 +4,7 @@ import { receiveBody } from '../../lib/request-body.ts'
 import type { Route, Subject } from './routes/route.ts'
 import { flag } from './routes/values.ts'
 
-/** Each parameter decoded: what stands in one segment of a path may hold any character. @throws QueueError `REQUEST_INVALID` */
+/** Decodes the parameters of a path, which may contain any character. @throws QueueError `REQUEST_INVALID` */
 export function paramsOf(raw: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(raw).map(([name, text]) => {
@@ -25,7 +25,11 @@ function decode(text: string): string {
   }
 }
 
-/** The query as its route declares it; what is given without a value, and is no flag, counts as not given. @throws QueueError `REQUEST_INVALID` */
+/**
+ * Parses the query as its route declares it. A parameter without a value counts as absent, unless it is a flag.
+ *
+ * @throws QueueError `REQUEST_INVALID`
+ */
 export function queryOf({ query }: Route, url: URL): unknown {
   const given: Record<string, string> = {}
   for (const [name, text] of url.searchParams) {
@@ -39,8 +43,8 @@ export function queryOf({ query }: Route, url: URL): unknown {
 }
 
 /**
- * What a request that changes something carries, as JSON; `{}` when it is empty. The type has to be declared,
- * since a form of another site can send anything but that.
+ * Returns the JSON body of a request that changes something, or `{}` if the body is empty. The content type must be
+ * declared, because a form of another site cannot declare it.
  *
  * @throws QueueError `MEDIA_TYPE_UNKNOWN`, `PAYLOAD_TOO_LARGE`, `REQUEST_INVALID`
  */
@@ -66,7 +70,7 @@ export function bodyOf({ body }: Route, json: unknown): unknown {
   throw new QueueError('VALIDATION_FAILED', 'This takes an empty body, or {}.')
 }
 
-/** What the action is about: what the path names, and what the route finds in the body. */
+/** Returns the subject of an action from the path and the body. */
 export function subjectOf(
   route: Route,
   params: Subject,

@@ -10,17 +10,17 @@ export interface RunEnd {
   reason?: string
 }
 
-/** Whether a run may have ended with an event: only then is it worth looking. */
+/** Returns whether a run may have ended with an event. Only then is the run read. */
 export function mayEnd({ type, flow }: StoredEvent): boolean {
   const [what, outcome] = type.split('.', 2)
   return what === (flow === undefined ? 'step' : 'flow') && OUTCOMES.some((one) => one === outcome)
 }
 
 /**
- * Waits for the end of a run, which need not have begun, and tells it; `undefined` when it has not come.
+ * Waits for the end of a run, even if the run has not begun. Returns the end, or `undefined` if the time is up.
  *
  * @param wait milliseconds
- * @param signal ends the waiting when nobody is interested any more
+ * @param signal stops the wait when the client disconnects
  */
 export async function waitForEnd(
   kernel: Kernel,

@@ -10,7 +10,7 @@ import { createSocketFrames, createSseFrames, type Frames } from './stream/frame
 import { createNodeSink, createWebSink, type Sink } from './stream/sink.ts'
 import { ofAll, ofRun } from './stream/visibility.ts'
 
-/** All that is loaded when the first request comes. */
+/** The parts that are loaded with the first request. */
 export async function createService(kernel: Kernel, options: HttpOptions, limit: AddressLimit) {
   const guard = createGuard(kernel, options, limit)
   const connections = createConnections(kernel, options)
@@ -19,7 +19,7 @@ export async function createService(kernel: Kernel, options: HttpOptions, limit:
   const sse = createSseFrames()
   const socket = createSocketFrames()
 
-  /** Feeds one client. What it may see of all runs is asked once a run, for as long as it is connected. */
+  /** Feeds one client. It checks the access to each run once while the client is connected. */
   function feed({ request, ...stream }: Admission, sink: Sink, frames: Frames): void {
     const { reporter } = kernel
     const mayRead = (runId: string): Promise<boolean> => guard.mayRead(request, { type: 'runs.read', runId })
@@ -41,7 +41,7 @@ export async function createService(kernel: Kernel, options: HttpOptions, limit:
     const sink = createNodeSink(node, headers)
     feed(admission, sink, sse)
     const { promise, resolve } = Promise.withResolvers<Response>()
-    // The server that has handed the request over ends the response with the answer it gets.
+    // The server that passed the request on ends the response with the result.
     sink.onClose(() => resolve(new Response(null)))
     return promise
   }
@@ -59,7 +59,7 @@ export async function createService(kernel: Kernel, options: HttpOptions, limit:
 }
 export type Service = Awaited<ReturnType<typeof createService>>
 
-/** All who are told of an event look its run up: in one turn of the event loop they share the answer. */
+/** Shares the lookup of a run among all clients that receive its event in one tick of the event loop. */
 function createRunLookup(kernel: Kernel) {
   const asked = new Map<string, Promise<RunInfo | undefined>>()
   return async (runId: string, event?: StoredEvent): Promise<RunInfo | undefined> => {

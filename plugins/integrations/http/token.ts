@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { z } from 'zod'
 import type { HttpAction } from './access.ts'
 
-/** Short tokens can be guessed: 16 characters of base64 are 96 bits. */
+/** The minimum length of a token. Short tokens can be guessed; 16 characters of base64 are 96 bits. */
 const SHORTEST = 16
 
 const secret = z
@@ -12,8 +12,7 @@ const secret = z
 const entry = z.union([secret, z.strictObject({ token: secret, role: z.enum(['read', 'write']).default('write') })])
 
 /**
- * A token, or several while one replaces another. As text: tokens separated by commas, those that start with
- * `read:` may only read.
+ * One or several tokens. In a text, commas separate the tokens, and tokens with the prefix `read:` may only read.
  */
 export const token = z.preprocess(
   (value) => (typeof value === 'string' ? value.split(',').map(fromText) : value),
@@ -28,7 +27,7 @@ function fromText(text: string): unknown {
   return role === undefined ? secret : { token: secret, role }
 }
 
-/** Returns what finds the role of a request by its bearer token. Compares digests, each in constant time. */
+/** Returns a function that finds the role of a request by its bearer token. It compares digests in constant time. */
 export function createTokenCheck(tokens: Token): (request: Request) => Role | undefined {
   const known = tokens.map((one) => {
     const { token, role } = typeof one === 'string' ? { token: one, role: 'write' as const } : one
@@ -36,13 +35,13 @@ export function createTokenCheck(tokens: Token): (request: Request) => Role | un
   })
   return ({ headers }) => {
     const given = digest(/^bearer +(\S+) *$/i.exec(headers.get('authorization') ?? '')?.[1] ?? '')
-    // All of them, so that the time does not tell which one it was.
+    // Compares all tokens, so that the time does not reveal which one matched.
     const matches = known.filter((one) => timingSafeEqual(one.digest, given))
     return matches.find(({ role }) => role === 'write')?.role ?? matches[0]?.role
   }
 }
 
-/** Whether a role may do something: `read` may what ends in `.read`. */
+/** Returns whether a role allows an action. `read` allows the actions that end in `.read`. */
 export function permits(role: Role, { type }: HttpAction): boolean {
   return role === 'write' || type.endsWith('.read')
 }

@@ -4,7 +4,7 @@ import type { Kernel } from '../../../kernel/index.ts'
 import { recordPeer } from '../lib/peer.ts'
 import type { SocketHooks } from './websocket.ts'
 
-/** The largest message of a client, in bytes; none is expected. */
+/** The largest message of a client, in bytes. Clients send none. */
 const MAX_MESSAGE = 1024
 
 /** Turns upgrades of Node's server into WebSockets. Loads crossws. */

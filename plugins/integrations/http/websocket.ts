@@ -4,7 +4,7 @@ import type { Kernel } from '../../../kernel/index.ts'
 import { peerOf, recordPeer, type Peer } from '../lib/peer.ts'
 import type { Service } from './service.ts'
 
-/** What is used of a peer of crossws, in any version of it. */
+/** The members of a crossws peer that are used, in any version. */
 export interface SocketPeer {
   readonly request?: unknown
   readonly context?: Record<string, unknown>
@@ -14,9 +14,9 @@ export interface SocketPeer {
   terminate?(): void
 }
 
-/** Hooks for crossws, as `defineWebSocketHandler` and its adapters take them. */
+/** Hooks for crossws, in the form that `defineWebSocketHandler` and the adapters of crossws accept. */
 export interface SocketHooks {
-  /** @param peer what the caller knows of whoever sent the request, where its socket does not show it */
+  /** @param peer what the caller knows about the sender of the request, if its socket does not show it */
   upgrade(request: Request, peer?: Peer): Promise<Response | { context: Record<string, unknown> }>
   open(peer: SocketPeer): Promise<void>
   message(peer: SocketPeer, message: unknown): void
@@ -24,11 +24,11 @@ export interface SocketHooks {
   error(peer: SocketPeer, error: unknown): void
 }
 
-/** Under this name what a request was admitted to travels from the upgrade to the open socket. */
+/** The key of the context that carries the admitted stream from the upgrade to the open socket. */
 const ADMISSION = 'nuxt-queue'
-/** What WebSockets are closed with (RFC 6455): at the end, try again later, going away. */
+/** The close codes of WebSockets (RFC 6455): normal end, try again later, going away. */
 const CODES: Readonly<Record<Ending, number>> = { end: 1000, slow: 1013, closing: 1001 }
-/** How often a socket that has a backlog is looked at, in milliseconds: those of crossws do not tell. */
+/** How often a socket with a backlog is checked, in milliseconds. Sockets of crossws have no drain event. */
 const LOOK = 50
 
 export function createSocketHooks(kernel: Kernel, load: () => Promise<Service>): SocketHooks {
@@ -55,7 +55,7 @@ export function createSocketHooks(kernel: Kernel, load: () => Promise<Service>):
       try {
         const admission = await admit(request, peer)
         if (admission instanceof Response) return admission
-        // Up to version 0.3, crossws takes over what is written here and not what is answered.
+        // Up to version 0.3, crossws uses the context that is written here and ignores the returned one.
         const { context } = request as { context?: Record<string, unknown> }
         if (context) context[ADMISSION] = admission
         return { context: { [ADMISSION]: admission } }
@@ -68,7 +68,7 @@ export function createSocketHooks(kernel: Kernel, load: () => Promise<Service>):
       const closed = Promise.withResolvers<void>()
       gone.set(peer, closed.resolve)
       try {
-        // Servers that do not carry the context over have it admitted here.
+        // On servers that do not pass the context on, the request is admitted here.
         const known = peer.context?.[ADMISSION] as Admission | undefined
         const admission = known ?? (await admit(peer.request))
         if (admission instanceof Response) return peer.close(1008, 'not allowed')
@@ -78,7 +78,7 @@ export function createSocketHooks(kernel: Kernel, load: () => Promise<Service>):
         peer.close(CODES.slow, 'try again later')
       }
     },
-    // What clients say is not asked for.
+    // Messages of clients are ignored.
     message: () => {},
     close: left,
     error: left,
