@@ -62,7 +62,7 @@ export type {
   WebhookFacts,
 } from './plugins/flow/triggers/index.ts'
 export type { Upcast, UpcastEvent, UpcastTable } from './plugins/context/upcast/index.ts'
-export type { AwaitOptions, AwaitPart, AwaitRegistration, Awaited } from './plugins/flow/wait/index.ts'
+export type { AwaitOptions, AwaitPart, AwaitRegistration, AwaitResult } from './plugins/flow/wait/index.ts'
 export type { Webhooks } from './plugins/flow/webhooks/index.ts'
 export { defineConfig, type QueueConfig } from './presets/config.ts'
 

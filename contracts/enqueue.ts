@@ -2,14 +2,16 @@ import type { EnqueuedJob, JobFlow, JobOptions } from './job.ts'
 import type { JobInput, JobOutput, WorkerId } from './worker-config.ts'
 
 /** Where a worker listens, which this instance need not know. */
-export interface JobAddress {
+export interface WorkerAddress {
   queue: string
   name: string
 }
+/** @deprecated Use `WorkerAddress`. The place of a job is a `JobRef`. */
+export type JobAddress = WorkerAddress
 
 /** A worker's id, or the address of one. */
 // oxlint-disable-next-line typescript/no-redundant-type-constituents -- names are known once the modules have written them
-export type JobTarget = WorkerId | (string & {}) | JobAddress
+export type JobTarget = WorkerId | (string & {}) | WorkerAddress
 
 /** Data and options of a job; the data may be left out where the worker is not known to need it. */
 export type JobArguments<T> =

@@ -34,7 +34,12 @@ export interface PluginKernel extends Kernel {
   /** Adds an option to worker configs, as `workerOptions` does, for options that are known only while a kernel runs. */
   defineWorkerOption(key: string, check: WorkerOptionCheck): void
   /**
-   * Adds members to `PluginKernel` that other plugins see. Their types are added by declaration merging.
+   * Stores progress with the job, clamped to 0 to 1. Never rejects: what is no number, or cannot be stored, is reported
+   * once and left out.
+   */
+  storeProgress(ctx: RunContext, value: number): Promise<void>
+  /**
+   * Adds members to `PluginKernel`, which other plugins see. Their types are added by declaration merging.
    *
    * @throws QueueError `PORT_DUPLICATE` when a member of that name exists
    */

@@ -36,11 +36,6 @@ export interface RunContext {
   readonly outbox: EventDraft[]
   /** Makes the completion wait for a promise that the handler does not await itself. */
   track<T>(promise: Promise<T>): Promise<T>
-  /**
-   * Stores progress with the job, clamped to 0 to 1. Never rejects: what is no number, or cannot be stored,
-   * is reported once and left out.
-   */
-  reportProgress(value: number): Promise<void>
   /** `return ctx.defer({ delay: 5000 })`: run again later without using up an attempt. */
   defer(options: DeferOptions): Deferral
   /**

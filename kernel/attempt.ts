@@ -35,6 +35,8 @@ export class Attempt implements DispatchPayload {
   invocation = 0
   /** The position in the runner's list of running attempts. */
   index = 0
+  /** Whether a failure to store progress was reported, which happens once. */
+  progressFailed = false
   /** Resolves with what the adapter has to store. */
   settling: Promise<Settlement> | undefined
   #controller: AbortController | undefined

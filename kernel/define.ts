@@ -1,11 +1,12 @@
 import type { Plugin, Preset, QueueHandler, WorkerConfig } from '../contracts/index.ts'
+import { QueueError } from './errors.ts'
 
 /**
  * Types a handler. `defineQueueWorker<typeof config>` derives the types of data, state and result from the
  * schemas of a config.
  *
  * @example
- * export const config = defineQueueConfig({ input: z.object({ to: z.email() }) })
+ * export const config = defineWorkerConfig({ input: z.object({ to: z.email() }) })
  * export default defineQueueWorker<typeof config>(async (job, ctx) => {
  *   await ctx.logger.info(`mail to ${job.data.to}`)
  * })
@@ -14,14 +15,27 @@ export function defineQueueWorker<C = WorkerConfig>(handler: QueueHandler<C>): Q
   return handler
 }
 
+/** What the configuration of an application begins with, and no worker has. */
+const APPLICATION_KEYS = ['preset', 'adapter', 'plugins']
+
 /**
- * Types the config of a worker and returns it unchanged.
+ * Types the config of a worker, in the file of the worker, and returns it unchanged. For `nuxt-queue.config.ts` there is
+ * `defineConfig`.
  *
+ * @throws QueueError `OPTION_INVALID` for the configuration of an application
  * @example
- * export const config = defineQueueConfig({ concurrency: 5, attempts: 3, backoff: 1000 })
+ * export const config = defineWorkerConfig({ concurrency: 5, attempts: 3, backoff: 1000 })
  */
+export function defineWorkerConfig<const C extends WorkerConfig>(config: C): C {
+  const key = APPLICATION_KEYS.find((one) => one in config)
+  if (key === undefined) return config
+  const message = `The config of a worker got "${key}", which is for the whole application.`
+  throw new QueueError('OPTION_INVALID', `${message} Move it to nuxt-queue.config.ts, into defineConfig().`)
+}
+
+/** The same as `defineWorkerConfig`, under its first name. */
 export function defineQueueConfig<const C extends WorkerConfig>(config: C): C {
-  return config
+  return defineWorkerConfig(config)
 }
 
 /**

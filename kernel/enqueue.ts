@@ -1,5 +1,5 @@
 import type { Chains, Enqueue, EnqueuedJob, EnqueueItem, EnqueueOptions, EnqueuePayload } from '../contracts/index.ts'
-import type { EnqueueReceipt, JobAddress, JobArguments, JobFlow, JobTarget, Kernel } from '../contracts/index.ts'
+import type { EnqueueReceipt, WorkerAddress, JobArguments, JobFlow, JobTarget, Kernel } from '../contracts/index.ts'
 import type { JobOutput, MaybePromise } from '../contracts/index.ts'
 import { checkComposed, checkDuration, checkKeys, checkMoment, checkTags, checkText, invalid } from './bounds.ts'
 import { isMoment, isPriority, EXPECTED } from './bounds.ts'
@@ -20,8 +20,8 @@ export function createEnqueue(kernel: Kernel, chains: Chains, assertOpen: () => 
     throw new QueueError('WORKER_UNKNOWN', message)
   }
 
-  function addressOf(target: JobAddress) {
-    const { queue, name } = Object(target) as Partial<JobAddress>
+  function addressOf(target: WorkerAddress) {
+    const { queue, name } = Object(target) as Partial<WorkerAddress>
     if (typeof queue !== 'string' || typeof name !== 'string') {
       throw invalid('What to enqueue', 'the id of a worker, or { queue, name }', target)
     }

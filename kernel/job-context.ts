@@ -23,7 +23,6 @@ export class JobContext {
   readonly claim: number
   readonly outbox: EventDraft[]
   readonly #attempt: Attempt
-  #progressFailed = false
 
   static {
     attemptOf = (ctx) => (ctx as JobContext).#attempt
@@ -64,18 +63,6 @@ export class JobContext {
     return this.#attempt.track(promise)
   }
 
-  async reportProgress(value: number): Promise<void> {
-    const share = clampProgress(value)
-    try {
-      if (share === undefined) throw new QueueError('OPTION_INVALID', `Progress is from 0 to 1, got ${shown(value)}.`)
-      await this.#attempt.lease.progress(share)
-    } catch (error) {
-      // Progress is information for people, so a failure to store it never fails the job.
-      if (!this.#progressFailed) this.kernel.reporter.warn(`Progress of job "${this.job.id}" was not stored.`, error)
-      this.#progressFailed = true
-    }
-  }
-
   defer(options: DeferOptions): DeferredRun {
     return new DeferredRun(options, this.kernel.clock.now())
   }
@@ -86,6 +73,19 @@ type Emit = Kernel['emit']
 /** Returns the events of plugins that are stored with the completion of an attempt. */
 export function outboxOf(ctx: RunContext): EventDraft[] {
   return attemptOf(ctx).reservedOutbox
+}
+
+/** Stores the progress of an attempt. It is information for people, so a failure to store it never fails the job. */
+export async function storeProgress(ctx: RunContext, value: number): Promise<void> {
+  const attempt = attemptOf(ctx)
+  const share = clampProgress(value)
+  try {
+    if (share === undefined) throw new QueueError('OPTION_INVALID', `Progress is from 0 to 1, got ${shown(value)}.`)
+    await attempt.lease.progress(share)
+  } catch (error) {
+    if (!attempt.progressFailed) ctx.kernel.reporter.warn(`Progress of job "${ctx.job.id}" was not stored.`, error)
+    attempt.progressFailed = true
+  }
 }
 
 /** Appends in the name of a claim. The store refuses once the job has ended or another worker holds it. */

@@ -8,7 +8,7 @@ import { checkCoreConfig, checkKernelOptions } from './config-check.ts'
 import { createEnqueue } from './enqueue.ts'
 import { QueueError } from './errors.ts'
 import { after, createHookBus } from './hooks.ts'
-import { appendAs, outboxOf, recordAs } from './job-context.ts'
+import { appendAs, outboxOf, recordAs, storeProgress } from './job-context.ts'
 import { createLifecycle } from './lifecycle.ts'
 import { safeReporter } from './listeners.ts'
 import { orderPlugins, presetChain } from './plugins.ts'
@@ -109,6 +109,7 @@ export async function createKernel(options: KernelOptions = {}): Promise<Kernel>
     append: appendAs.bind(undefined, emit),
     record: recordAs.bind(undefined, emit),
     outbox: outboxOf,
+    storeProgress,
     defineWorkerOption: workerOptions.define,
     share: (members: Partial<PluginKernel>): void => addMembers(inner, members),
   })

@@ -2,8 +2,8 @@ import { defu } from 'defu'
 import {
   invalid,
   orderPlugins,
+  QueueError,
   unknownKey,
-  type QueueError,
   type AnyPlugin,
   type KernelConfig,
   type KernelOptions,
@@ -31,14 +31,21 @@ const CORE_KEYS = [
 /** Sections that are allowed even if the preset does not use them, so that one configuration works with several presets. */
 const ADAPTER_SECTIONS = [...Object.keys(ADAPTERS), 'embedded']
 
+/** What only workers have. */
+const WORKER_KEYS = ['concurrency', 'attempts', 'backoff', 'timeout', 'input', 'output', 'runtime']
+
 /**
- * Returns a configuration unchanged. It gives the configuration its type.
+ * Returns the configuration of an application unchanged, and gives it its type. In the file of a worker, use
+ * `defineWorkerConfig`.
  *
+ * @throws QueueError `CONFIG_INVALID` for the config of a worker
  * @example
  * // nuxt-queue.config.ts
  * export default defineConfig({ adapter: 'memory', jobs: { attempts: 3 } })
  */
 export function defineConfig(config: QueueConfig): QueueConfig {
+  const key = WORKER_KEYS.find((one) => one in config)
+  if (key !== undefined) throw workersKey(key)
   return config
 }
 
@@ -86,7 +93,13 @@ function sectionOf({ configKey, name }: AnyPlugin): string {
   return configKey ?? name
 }
 
+function workersKey(key: string): QueueError {
+  const hint = `Move it into defineWorkerConfig() in the file of the worker; defaults of all jobs stand in the section "jobs".`
+  return new QueueError('CONFIG_INVALID', `The configuration got "${key}", which is for one worker. ${hint}`)
+}
+
 function unknownSection(key: string, used: readonly string[]): QueueError {
+  if (WORKER_KEYS.includes(key)) return workersKey(key)
   const known = ['preset', 'adapter', 'plugins', ...CORE_KEYS, 'worker', ...used, ...ADAPTER_SECTIONS]
   return unknownKey('The configuration', key, [...new Set(known)], 'CONFIG_INVALID')
 }

@@ -6,6 +6,8 @@ import {
   definePlugin,
   defineQueueConfig,
   defineQueueWorker,
+  defineWorkerConfig,
+  type AwaitResult,
   type DataOf,
   type DispatchPayload,
   type EmitPayload,
@@ -13,6 +15,7 @@ import {
   type InputOf,
   type Explanation,
   type Job,
+  type JobAddress,
   type JobHandle,
   type JobRecord,
   type Kernel,
@@ -23,7 +26,9 @@ import {
   type QueueHandle,
   type ReducePayload,
   type RunContext,
+  type WorkerAddress,
 } from '../../index.ts'
+import type { Awaited as OldAwaited } from '../../plugins/flow/wait/index.ts'
 
 const config = defineQueueConfig({
   input: z.object({ to: z.string(), at: z.coerce.date().default(() => new Date()) }),
@@ -97,6 +102,17 @@ describe('a config and its handler', () => {
     defineQueueConfig({ rateLimit: { limit: 1 } })
     // @ts-expect-error a key is text
     defineQueueConfig({ throttle: { period: 5, key: (data: { tenant: string }) => data.tenant.length } })
+  })
+
+  it('has one name for each meaning, and the deprecated ones', () => {
+    expectTypeOf(defineWorkerConfig).toEqualTypeOf<typeof defineQueueConfig>()
+    expectTypeOf<JobAddress>().toEqualTypeOf<WorkerAddress>()
+    expectTypeOf<OldAwaited>().toEqualTypeOf<AwaitResult>()
+    expectTypeOf<RunContext['awaited']>().toEqualTypeOf<AwaitResult | undefined>()
+    expectTypeOf<Awaited<Promise<number>>>().toEqualTypeOf<number>()
+    expectTypeOf<RunContext['progress']>().toBeCallableWith(0.5, 'half')
+    // @ts-expect-error that is for the whole application
+    expectTypeOf(() => defineWorkerConfig({ adapter: 'memory' })).toBeFunction()
   })
 
   it('refuses options that do not exist', () => {

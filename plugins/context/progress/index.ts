@@ -1,4 +1,5 @@
 import { clampProgress, cutText, definePlugin, describeValue } from '../../../kernel/index.ts'
+import { warnDeprecated } from '../../lib/deprecated.ts'
 import { addLazyMember } from '../../lib/lazy-member.ts'
 
 declare module 'nuxt-queue/kernel' {
@@ -12,6 +13,8 @@ declare module 'nuxt-queue/kernel' {
      * await ctx.progress(0.4, 'resizing')
      */
     readonly progress: (value: number, message?: string) => Promise<void>
+    /** @deprecated Use `progress`. */
+    readonly reportProgress: (value: number) => Promise<void>
   }
 }
 
@@ -31,9 +34,13 @@ export default definePlugin({
   name: 'progress',
   requires: ['events'],
   setup(kernel) {
+    addLazyMember(kernel, 'reportProgress', (ctx) => {
+      warnDeprecated('ctx.reportProgress()', 'ctx.progress()')
+      return (value) => ctx.progress(value)
+    })
     addLazyMember(kernel, 'progress', (ctx) => async (value, message) => {
       const { job, runId } = ctx
-      await ctx.reportProgress(value)
+      await kernel.storeProgress(ctx, value)
       const share = clampProgress(value)
       if (share === undefined) return
       const data: ProgressMessage = {

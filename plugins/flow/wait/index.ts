@@ -19,9 +19,11 @@ export type {
   AwaitSchedule,
   AwaitTime,
   AwaitWebhook,
-  Awaited,
+  AwaitResult,
   WaitPage,
 } from './options.ts'
+/** @deprecated Use `AwaitResult`: this name is one of TypeScript's own. */
+export type { AwaitResult as Awaited } from './options.ts'
 export type { Waits } from './waits.ts'
 
 declare module 'nuxt-queue/kernel' {

@@ -74,7 +74,7 @@ export interface AwaitLimits {
 export type AwaitOptions = (AwaitPart | { any: readonly AwaitPart[] } | { all: readonly AwaitPart[] }) & AwaitLimits
 
 /** The result of a wait. */
-export interface Awaited {
+export interface AwaitResult {
   /** The payload of the event, or the body of the request. Absent with `all`. */
   payload?: unknown
   /** With `all`: one payload for each part, in their order. */
@@ -110,10 +110,10 @@ declare module 'nuxt-queue/kernel' {
      */
     onAwaitRegister?: (registration: AwaitRegistration, job: Job, ctx: RunContext) => MaybePromise<void>
     /** Called at least once when a wait is over or has timed out. A worker file may export a function with this name instead. */
-    onAwaitResolve?: (awaited: Awaited, job: Job, ctx: RunContext) => MaybePromise<void>
+    onAwaitResolve?: (awaited: AwaitResult, job: Job, ctx: RunContext) => MaybePromise<void>
   }
   interface RunContext {
     /** The result of `awaitBefore`. */
-    readonly awaited?: Awaited
+    readonly awaited?: AwaitResult
   }
 }

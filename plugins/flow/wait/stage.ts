@@ -7,7 +7,7 @@ import {
   type PluginKernel,
   type Next,
 } from '../../../kernel/index.ts'
-import type { Awaited } from './options.ts'
+import type { AwaitResult } from './options.ts'
 import { stageWait, type WaitRecord } from './record.ts'
 import { describeWait } from './request.ts'
 import type { WaitStreams } from './streams.ts'
@@ -99,7 +99,7 @@ export function createStages(kernel: PluginKernel, streams: WaitStreams, waits: 
     })
   }
 
-  async function notifyResolved(dispatch: DispatchPayload, stage: string, awaited: Awaited): Promise<void> {
+  async function notifyResolved(dispatch: DispatchPayload, stage: string, awaited: AwaitResult): Promise<void> {
     const onResolve = dispatch.worker.worker.onAwaitResolve
     if (onResolve) await once(dispatch, `resolved:${stage}`, async () => onResolve(awaited, dispatch.job, dispatch.ctx))
   }

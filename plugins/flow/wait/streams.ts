@@ -7,7 +7,7 @@ import {
   prune,
   staleBefore,
   type WaitIndex,
-  type JobAddress,
+  type WaitingJob,
   type Taken,
 } from './wait-index.ts'
 import { createEventLog, type StoredWaitEvent } from './log.ts'
@@ -68,7 +68,7 @@ export function createStreams(kernel: PluginKernel, keep: number) {
     work: agenda.work,
 
     /** Registers a wait. @param again true if it may be registered already */
-    async register({ name, parts, since, until }: WaitRecord, wait: JobAddress, again: boolean): Promise<void> {
+    async register({ name, parts, since, until }: WaitRecord, wait: WaitingJob, again: boolean): Promise<void> {
       const registered = ofEvents(parts).map(async ({ event, key, once, hashed, get, page }, index) => {
         const stream = streamOf(event, key)
         const waitId = idOf(wait.jobId, name, index)

@@ -2,13 +2,13 @@ import type { StoredEvent } from '../../../kernel/index.ts'
 import type { StoredWaitEvent, LogPosition } from './log.ts'
 
 /** The job that waits. */
-export interface JobAddress {
+export interface WaitingJob {
   runId: string
   jobId: string
   queue: string
 }
 
-interface OpenWait extends JobAddress {
+interface OpenWait extends WaitingJob {
   /** Events from this moment on count, in milliseconds since the epoch. */
   since: number
   /** No other wait will ever use this name and key. */

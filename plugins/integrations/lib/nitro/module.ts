@@ -104,7 +104,13 @@ function addImports({ options }: Nitro): void {
     names.map((name) => ({ name, from: source, typeFrom: join(PACKAGE, path) }))
   options.imports.imports = [
     ...(options.imports.imports ?? []),
-    ...from('nuxt-queue', 'index.js', ['defineQueueConfig', 'defineQueueWorker', 'useKernel', 'useRunContext']),
+    ...from('nuxt-queue', 'index.js', [
+      'defineQueueConfig',
+      'defineQueueWorker',
+      'defineWorkerConfig',
+      'useKernel',
+      'useRunContext',
+    ]),
     ...from('nuxt-queue/nitro/runtime', 'plugins/integrations/lib/nitro/runtime/index.js', [
       'queueReady',
       'useQueue',

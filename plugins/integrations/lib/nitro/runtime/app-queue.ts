@@ -1,6 +1,6 @@
 import type {
   EnqueuedJob,
-  JobAddress,
+  WorkerAddress,
   JobArguments,
   JobOutput,
   JobTarget,
@@ -10,7 +10,7 @@ import type {
 
 /** The names of the workers that are known; any name as long as none is. */
 // oxlint-disable-next-line typescript/no-redundant-type-constituents -- names are known once the modules have written them
-type KnownTarget = [WorkerId] extends [never] ? JobTarget : WorkerId | JobAddress
+type KnownTarget = [WorkerId] extends [never] ? JobTarget : WorkerId | WorkerAddress
 
 /** The kernel, whose workers are known by name. */
 export interface AppQueue extends Omit<Kernel, 'enqueue'> {
