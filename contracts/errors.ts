@@ -14,6 +14,8 @@ export type ErrorCode =
   | 'PLUGIN_SETUP_FAILED'
   /** The setup of a plugin did not settle within its time limit. */
   | 'PLUGIN_SETUP_TIMEOUT'
+  /** A plugin needs a package that is not installed. The message says what to run. */
+  | 'PACKAGE_MISSING'
   /** A port is used that no plugin provides. */
   | 'PORT_MISSING'
   /** Two plugins provide the same single port. */
@@ -68,6 +70,8 @@ export type ErrorCode =
   | 'JOB_STATE'
   /** The handler did not settle within the timeout of its job. */
   | 'JOB_TIMEOUT'
+  /** `result()` or `waitFor()` gave up after its own timeout. The job goes on. */
+  | 'RESULT_TIMEOUT'
   /** The job or its run was cancelled. */
   | 'JOB_CANCELLED'
   /** The job was handed out `maxCrashes` times without coming back. */

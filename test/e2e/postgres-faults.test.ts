@@ -93,7 +93,7 @@ describe('PostgreSQL as it may be set up', () => {
 
   it('encrypts as the pool says, whatever the connection string says', async () => {
     const url = urlWith((one) => one.searchParams.set('sslmode', 'verify-full'))
-    expect(await codesOf(() => openKernel(url, 'encrypted'))).toContain('PLUGIN_SETUP_FAILED')
+    expect(await codesOf(() => openKernel(url, 'encrypted'))).toContain('STORE_UNAVAILABLE')
     const kernel = await openKernel(url, 'encrypted', undefined, { ssl: false })
     await kernel.close()
   })

@@ -34,7 +34,7 @@ export default definePlugin({
     try {
       await import('@electric-sql/pglite').catch((cause: unknown) => {
         const message = 'The embedded database needs the packages "@electric-sql/pglite" and "pg-boss".'
-        throw new QueueError('PLUGIN_SETUP_FAILED', `${message} Run: npm install @electric-sql/pglite pg-boss`, {
+        throw new QueueError('PACKAGE_MISSING', `${message} Run: npm install @electric-sql/pglite pg-boss`, {
           cause,
         })
       })

@@ -86,7 +86,7 @@ export interface FlowHandle {
    * Waits for the end of a run and returns the result of its last step.
    *
    * @param options.timeout milliseconds; default: no limit
-   * @throws QueueError `JOB_CANCELLED`, `JOB_TIMEOUT`; `JOB_FORGOTTEN` when the run has ended and has expired
+   * @throws QueueError `JOB_CANCELLED`, `RESULT_TIMEOUT`; `JOB_FORGOTTEN` when the run has ended and has expired
    * @throws Error with the message and code of the failed step's error; its property `step` is the name of the step
    */
   result(runId: string, options?: { timeout?: number }): Promise<unknown>

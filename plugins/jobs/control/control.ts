@@ -42,13 +42,13 @@ export interface Control {
    * @param options.timeout milliseconds; default: as long as it takes
    * @throws QueueError `JOB_NOT_FOUND` when there is no such job, or it is removed in the meantime; `JOB_FORGOTTEN`
    * when it has ended and neither it nor its history is kept, so that only its id is known;
-   * `JOB_CANCELLED`, `JOB_TIMEOUT`; or an Error with the message and the code of the handler's
+   * `JOB_CANCELLED`, `RESULT_TIMEOUT`; or an Error with the message and the code of the handler's
    */
   result<Result = unknown>(
     job: JobRef & Partial<Pick<EnqueuedJob<Result>, 'runId' | '~result'>>,
     options?: { timeout?: number },
   ): Promise<Result>
-  /** Waits for an event of a run by its key, stored already or yet to come. @throws QueueError `JOB_TIMEOUT` */
+  /** Waits for an event of a run by its key, stored already or yet to come. @throws QueueError `RESULT_TIMEOUT` */
   waitFor(runId: string, key: string, options?: { timeout?: number }): Promise<StoredEvent>
   /** Aborts attempts of a run, or of one of its jobs, in every instance. Their end must be in the log. */
   broadcastAbort(target: { runId: string; jobId?: string }, reason: string): Promise<void>

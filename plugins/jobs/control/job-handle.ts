@@ -15,7 +15,7 @@ export interface JobControls<Result = unknown> {
    * Waits for the end of the job and resolves with its result.
    *
    * @param options.timeout milliseconds; default: as long as it takes
-   * @throws QueueError `JOB_NOT_FOUND`, `JOB_FORGOTTEN`, `JOB_CANCELLED`, `JOB_TIMEOUT`; or an Error with the message and
+   * @throws QueueError `JOB_NOT_FOUND`, `JOB_FORGOTTEN`, `JOB_CANCELLED`, `RESULT_TIMEOUT`; or an Error with the message and
    * the code of the handler's
    */
   result(options?: { timeout?: number }): Promise<Result>
@@ -35,11 +35,12 @@ export function createJobHandles(kernel: PluginKernel, control: Control) {
 
   /** What `enqueue` returns: a copy of what was stored, whose methods the jobs of a kernel share. */
   class StoredJob extends Handle implements JobControls {
-    readonly id: string
-    readonly runId: string
-    readonly deduplicated: boolean
-    readonly queue: string
-    readonly name: string
+    // Declared only: a field of a class is written twice, and one of these is made for each job.
+    declare readonly id: string
+    declare readonly runId: string
+    declare readonly deduplicated: boolean
+    declare readonly queue: string
+    declare readonly name: string
 
     constructor({ id, runId, deduplicated, queue: queueName, name }: EnqueueResult) {
       super()

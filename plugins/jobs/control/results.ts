@@ -73,7 +73,7 @@ export function createResults(kernel: Kernel) {
       if (event) found.resolve(event)
     })
     const late = (): void =>
-      found.reject(new QueueError('JOB_TIMEOUT', `Run ${runId} had no event "${key}" within ${timeout} ms.`))
+      found.reject(new QueueError('RESULT_TIMEOUT', `Run ${runId} had no event "${key}" within ${timeout} ms.`))
     const stop = timeout === undefined ? undefined : kernel.clock.setTimeout(late, timeout)
     const stopLooking = look && lookNowAndThen(look, found)
     try {

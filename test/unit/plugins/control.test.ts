@@ -68,7 +68,7 @@ it('gives up waiting for a result after its timeout', async () => {
   await using test = await createTestKernel({ workers: { slow: () => new Promise(() => {}) } })
   const job = await test.kernel.enqueue('slow')
   const waiting = test.kernel.result(job, { timeout: 500 })
-  const outcome = expect(waiting).rejects.toMatchObject({ code: 'JOB_TIMEOUT' })
+  const outcome = expect(waiting).rejects.toMatchObject({ code: 'RESULT_TIMEOUT' })
   await test.advance(500)
   await outcome
 })

@@ -18,20 +18,20 @@ const STANDARD_STRINGS = 'SET standard_conforming_strings = on'
 /** The message of `pg` if all connections of the pool are busy for `connectionTimeoutMillis`. */
 const BUSY = 'timeout exceeded when trying to connect'
 
-/** @throws QueueError `PLUGIN_SETUP_FAILED` if a package is missing. The message says what to install */
+/** @throws QueueError `PACKAGE_MISSING` if a package is missing. The message says what to install */
 export async function loadPg(): Promise<Pg> {
   try {
     const loaded = (await import('pg')) as Pg & { default?: Pg }
     return loaded.default ?? loaded
   } catch (cause) {
     const message = 'The PostgreSQL adapter needs the packages "pg" and "pg-boss". Run: npm install pg pg-boss'
-    throw new QueueError('PLUGIN_SETUP_FAILED', message, { cause })
+    throw new QueueError('PACKAGE_MISSING', message, { cause })
   }
 }
 
 interface Database {
   query: PostgresPort['query']
-  /** @throws QueueError `PLUGIN_SETUP_FAILED` if the server cannot be reached, `STORE_REFUSED` if it is read-only */
+  /** @throws QueueError `STORE_UNAVAILABLE` if the server cannot be reached, `STORE_REFUSED` if it is read-only */
   reach(): Promise<void>
   /** Rejects waiting statements and closes all connections. Resolves within two seconds, even if the server is unavailable. */
   close(): Promise<void>
@@ -163,7 +163,7 @@ export function createDatabase({ Pool }: Pg, config: PoolConfig, reporter: Repor
       }
     } catch (cause) {
       const message = `PostgreSQL cannot be reached: ${toError(cause).message || 'no response'}.`
-      throw new QueueError('PLUGIN_SETUP_FAILED', `${message} Check postgres.url or DATABASE_URL.`, { cause })
+      throw new QueueError('STORE_UNAVAILABLE', `${message} Check postgres.url or DATABASE_URL.`, { cause })
     }
   }
 }

@@ -19,7 +19,7 @@ const STOP_TIMEOUT = 1000
 /** A name that never needs quotes, because no SQL keyword contains `_` in this form. */
 const PLAIN = /^[a-z]*_[a-z0-9_]*$/
 
-/** @throws QueueError `PLUGIN_SETUP_FAILED` if the package is missing. The message says what to install */
+/** @throws QueueError `PACKAGE_MISSING` if the package is missing. The message says what to install */
 export async function startBoss(db: PostgresPort): Promise<Boss> {
   const { PgBoss: Constructor } = await loadBoss()
   // The installation must not be repeated. Later statements create queues only if they do not exist, so they may be repeated.
@@ -78,7 +78,7 @@ async function loadBoss(): Promise<typeof import('pg-boss')> {
     return await import('pg-boss')
   } catch (cause) {
     const message = 'The PostgreSQL queue needs the package "pg-boss". Run: npm install pg-boss'
-    throw new QueueError('PLUGIN_SETUP_FAILED', message, { cause })
+    throw new QueueError('PACKAGE_MISSING', message, { cause })
   }
 }
 

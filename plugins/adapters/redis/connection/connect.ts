@@ -41,7 +41,7 @@ async function loadIoredis(): Promise<Pick<typeof ioredis, 'Redis' | 'Cluster'>>
     return await import('ioredis')
   } catch (error) {
     const message = 'The Redis plugins need the package "ioredis". Install it: npm install ioredis bullmq'
-    throw new QueueError('PLUGIN_REQUIRES', message, { cause: error })
+    throw new QueueError('PACKAGE_MISSING', message, { cause: error })
   }
 }
 
@@ -149,7 +149,7 @@ function isPermanent(error: unknown): error is Error {
  * Connects a client.
  *
  * @param timeout how long to try, in milliseconds
- * @throws QueueError `CONFIG_INVALID` if Redis rejects the credentials or the database, `PLUGIN_SETUP_FAILED` after the timeout
+ * @throws QueueError `CONFIG_INVALID` if Redis rejects the credentials or the database, `STORE_UNAVAILABLE` after the timeout
  */
 export async function connectWithin(client: RedisClient, timeout: number): Promise<void> {
   let last: unknown
@@ -168,7 +168,7 @@ export async function connectWithin(client: RedisClient, timeout: number): Promi
     const why = last instanceof Error ? `: ${last.message || String((last as { code?: string }).code)}` : ''
     const hint = 'Start Redis, or correct REDIS_URL or the section "redis" of the configuration.'
     const message = `Redis at ${describe(client)} did not respond within ${timeout} ms${why}. ${hint}`
-    failed.reject(new QueueError('PLUGIN_SETUP_FAILED', message, { cause: last }))
+    failed.reject(new QueueError('STORE_UNAVAILABLE', message, { cause: last }))
   }, timeout)
   try {
     // A later attempt may succeed after the first one failed, so this waits for `ready`.

@@ -23,7 +23,7 @@ async function loadBullmq(): Promise<typeof bullmq> {
     return await import('bullmq')
   } catch (error) {
     const message = 'The plugin "queue-redis" needs the package "bullmq". Install it: npm install bullmq ioredis'
-    throw new QueueError('PLUGIN_REQUIRES', message, { cause: error })
+    throw new QueueError('PACKAGE_MISSING', message, { cause: error })
   }
 }
 
