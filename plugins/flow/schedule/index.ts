@@ -19,15 +19,15 @@ declare module 'nuxt-queue/kernel' {
   interface WorkerConfig {
     /**
      * Enqueues the worker by time, or starts the flow it is the entry of: `{ cron: '0 3 * * *',
-     * timeZone: 'Europe/Berlin' }`, `{ every: 60_000 }`, `{ at: '2026-12-24T18:00:00Z' }`, or several.
+     * timeZone: 'Europe/Berlin' }`, `{ every: 60_000 }`, `{ at: '2026-12-24T18:00:00Z' }`, or a list of these.
      */
     schedule?: ScheduleOption | readonly ScheduleOption[]
   }
   interface Kernel {
     /**
-     * Starts a worker or a flow by time, once for each moment however many instances there are.
-     * Scheduling a name again changes it. This instance keeps the schedule until it ends; declare
-     * it in every one, at each start.
+     * Starts a worker or a flow by time, once for each moment regardless of the number of instances.
+     * A second call with the same name replaces the schedule. The schedule exists in this instance until
+     * it stops, so declare it in every instance, at each start.
      *
      * @throws QueueError `SCHEDULE_INVALID`
      * @example
@@ -35,23 +35,23 @@ declare module 'nuxt-queue/kernel' {
      */
     schedule(name: string, schedule: Schedule): Promise<void>
     /**
-     * Forgets a schedule in this instance: false when there is none. A tick that is queued already
-     * starts nothing here, and goes if no other instance wants it. One that a worker or the
-     * configuration declares is back with the next start.
+     * Removes a schedule from this instance. Returns false when it does not exist. A tick that is queued
+     * already starts nothing here, and ends if no other instance has the schedule. A schedule that a worker
+     * or the configuration declares comes back with the next start.
      */
     unschedule(name: string): boolean
-    /** The schedules of this instance. */
+    /** Returns the schedules of this instance. */
     schedules(): ScheduleInfo[]
   }
 }
 
-/** Milliseconds between two looks whether the next ticks are still queued. */
-const SOW_EVERY = 60_000
+/** Milliseconds after which the next ticks are scheduled again, in case one was removed. */
+const RESCHEDULE_AFTER = 60_000
 
 /**
- * Schedules on delayed jobs: each tick is a job that starts something and sows the next tick before it
- * is acknowledged. Ids derive from the schedule and its moment, so instances do not get in each
- * other's way; every start, and every minute, sows the next tick again.
+ * Runs schedules on delayed jobs. Each tick is a job that starts the target, and schedules the next tick before
+ * it completes. The id of a tick derives from the schedule and its moment, so all instances agree on it. Each
+ * instance schedules the next tick again at its start and every minute.
  */
 export default definePlugin({
   name: 'schedule',
@@ -62,10 +62,10 @@ export default definePlugin({
   options: z.record(z.string(), scheduleShape),
   async setup(kernel, configured) {
     const ticks = createTicks(kernel)
-    /** The names that come from a worker's config, by the worker's id. */
+    /** The names of schedules in a worker's config, by worker id. */
     const owned = new Map<string, string[]>()
     const seen = new WeakSet<WorkerDefinition>()
-    /** Ticks that come before their schedules are known wait for this. */
+    /** Resolves once all schedules are known. Earlier ticks wait for it. */
     const ready = Promise.withResolvers<void>()
     let started = false
     let closed = false
@@ -91,7 +91,7 @@ export default definePlugin({
       for (const name of owned.get(id) ?? []) if (!names.includes(name)) ticks.remove(name)
       owned.set(id, names)
       for (const { name, option } of own) {
-        if (Object.hasOwn(configured, name)) throw twice(name, id)
+        if (Object.hasOwn(configured, name)) throw declaredTwice(name, id)
         await add(name, { ...option, ...target })
       }
     }
@@ -103,8 +103,8 @@ export default definePlugin({
       }
     }
 
-    /** Another instance may have its worker; or nobody, after a slip of the pen. */
-    function warnOfStrangers(): void {
+    /** Warns about unknown targets: another instance may have them, or the name may be misspelled. */
+    function warnOfUnknownTargets(): void {
       const { workers } = kernel.registry
       for (const [name, { worker, flow }] of Object.entries(configured)) {
         const known = workers.some((one) => (flow === undefined ? one.id === worker : isEntry(one, flow)))
@@ -115,11 +115,12 @@ export default definePlugin({
 
     function watch(): void {
       stop = kernel.clock.setTimeout(() => {
-        ticks.sowAll().catch((error: unknown) => {
-          if (!closed) kernel.reporter.warn('The next ticks of schedules could not be sown; trying again.', error)
+        ticks.scheduleAll().catch((error: unknown) => {
+          if (!closed)
+            kernel.reporter.warn('The next ticks could not be scheduled. They are tried again in a minute.', error)
         })
         watch()
-      }, SOW_EVERY)
+      }, RESCHEDULE_AFTER)
     }
 
     async function addOf(worker: WorkerDefinition): Promise<void> {
@@ -129,10 +130,10 @@ export default definePlugin({
       await addConfigured(worker)
     }
 
-    /** All that is registered by now: its worker need not have started for a tick to be made. */
+    /** Adds the schedules of all registered workers. A worker need not have started. */
     async function begin(): Promise<void> {
       started = true
-      warnOfStrangers()
+      warnOfUnknownTargets()
       try {
         for (const worker of kernel.registry.workers) await addOf(worker)
         if (ticks.list().length > 0 && !stop) watch()
@@ -170,7 +171,8 @@ function isEntry(worker: WorkerDefinition, name: string): boolean {
   return placesOf(worker).some((place) => place.role === 'entry' && place.name === name)
 }
 
-function twice(name: string, worker: string): QueueError {
-  const message = `Schedule "${name}" is declared by worker "${worker}" and by the configuration. Rename the latter.`
+function declaredTwice(name: string, worker: string): QueueError {
+  const what = `Schedule "${name}" is declared both by worker "${worker}" and in the configuration.`
+  const message = `${what} Rename the one in the configuration.`
   return new QueueError('SCHEDULE_INVALID', message)
 }

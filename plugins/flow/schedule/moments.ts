@@ -3,7 +3,7 @@ import { QueueError } from '../../../kernel/index.ts'
 import { cronMoments, type CronMoments } from '../lib/cron.ts'
 import type { Timing } from './schedule.ts'
 
-/** @throws QueueError `SCHEDULE_INVALID` for a cron expression or time zone that makes no sense */
+/** Returns the moments of a schedule. @throws QueueError `SCHEDULE_INVALID` for an invalid cron expression or time zone */
 export function momentsOf(name: string, { cron, timeZone, every, anchor = 0, at }: Timing): CronMoments {
   if (cron !== undefined) return namedCron(name, cron, timeZone)
   if (every !== undefined) {
@@ -29,14 +29,14 @@ function namedCron(name: string, cron: string, timeZone: string | undefined): Cr
   }
 }
 
-/** How long after its moment a tick is due, in milliseconds: the same wherever it is computed. */
+/** Returns the milliseconds between a moment and its tick. Every instance computes the same value. */
 export function jitterOf(name: string, at: number, jitter: number): number {
   if (jitter === 0) return 0
   const drawn = createHash('sha256').update(`${name}\n${at}`).digest().readUInt32BE()
   return Math.floor((drawn / 2 ** 32) * jitter)
 }
 
-/** Names what a schedule's moments follow from: ticks of another form are not its own. */
+/** Returns a hash of the timing of a schedule. It distinguishes the ticks of different versions of a schedule. */
 export function formOf({ cron, timeZone, every, anchor, at }: Timing): string {
   const facts = [cron, timeZone, every, anchor && millis(anchor), at && millis(at)]
   return createHash('sha256').update(JSON.stringify(facts)).digest('hex').slice(0, 8)

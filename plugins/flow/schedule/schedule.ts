@@ -3,38 +3,37 @@ import { QueueError } from '../../../kernel/index.ts'
 
 /** When a schedule ticks: one of `cron`, `every` and `at`. */
 export interface Timing {
-  /** Five fields, or six with seconds in front. */
+  /** Five fields, or six with seconds first. */
   cron?: string
   /** An IANA name such as `Europe/Berlin`, for `cron`. Default: the system's. */
   timeZone?: string
   /** Milliseconds between two moments, counted from `anchor`. */
   every?: number
-  /** A moment that `every` counts from: a date, ISO text, or milliseconds since the epoch. Default: the epoch. */
+  /** The moment that `every` counts from: a date, ISO text, or milliseconds since the epoch. Default: the epoch. */
   anchor?: Date | string | number
-  /** One moment: a date, ISO text, or milliseconds since the epoch. One that has passed is none. */
+  /** One moment: a date, ISO text, or milliseconds since the epoch. A moment in the past starts nothing. */
   at?: Date | string | number
-  /** Spreads jobs over this many milliseconds after their moments; each moment has the same place everywhere. Default 0. */
+  /** Spreads jobs over this many milliseconds after their moments. All instances compute the same delay. Default 0. */
   jitter?: number
   /**
-   * What happens after downtime. `last`: one job for all moments that were missed, named after the
-   * last of them. `all`: one for each, in order, up to 100, then as `last`. `false`: none for what
-   * comes more than a minute late. Default `last`.
+   * What happens after downtime. `last`: one job for all missed moments, with the id of the latest. `all`: one job for
+   * each, in order, up to 100, then as `last`. `false`: no job that is more than a minute late. Default `last`.
    */
   catchUp?: 'last' | 'all' | false
 }
 
-/** When to start something, and with what. */
+/** A schedule in a worker's config: when to start it, and with which data. */
 export interface ScheduleOption extends Timing {
-  /** What each job receives, or a function that makes it from the moment: `(moment: Date) => data`. */
+  /** The data of each job, or a function that returns it for a moment: `(moment: Date) => data`. */
   data?: unknown
   /**
-   * What happens while the job or flow run of an earlier moment has not ended: `queue` starts another
-   * one all the same, `skip` starts none, `replace` cancels the earlier one first. Default `queue`.
+   * What happens while the job or run of an earlier moment is open. `queue` starts another one, `skip` starts none,
+   * `replace` cancels the earlier one first. Default `queue`.
    */
   overlap?: 'queue' | 'skip' | 'replace'
 }
 
-/** A schedule of one of `worker` and `flow`. */
+/** A schedule with its target: either `worker` or `flow`. */
 export interface Schedule extends ScheduleOption {
   /** The id of the worker to enqueue. */
   worker?: string
@@ -46,7 +45,7 @@ export interface Schedule extends ScheduleOption {
 
 export interface ScheduleInfo extends Schedule {
   name: string
-  /** When it ticks next, in milliseconds since the epoch; absent when it never does again. */
+  /** The next tick, in milliseconds since the epoch. Absent when there is none. */
   next?: number
 }
 
@@ -69,22 +68,22 @@ const target = {
   entry: z.string().min(1).optional(),
 }
 
-/** A schedule of a worker, which is its own target. */
+/** The shape of a schedule in a worker's config. The worker is its target. */
 export const ownShape = z.strictObject(timing)
 
-/** Checks what comes from a configuration or from a caller. */
+/** The shape of a schedule in the configuration, or from a caller. */
 export const scheduleShape = z
   .strictObject({ ...timing, ...target })
-  .refine(({ cron, every, at }) => given(cron, every, at) === 1, 'It takes one of cron, every and at.')
-  .refine(({ worker, flow }) => given(worker, flow) === 1, 'It takes one of worker and flow.')
-  .refine(({ cron, timeZone }) => timeZone === undefined || cron !== undefined, 'timeZone is for cron.')
-  .refine(({ every, anchor }) => anchor === undefined || every !== undefined, 'anchor is for every.')
+  .refine(({ cron, every, at }) => given(cron, every, at) === 1, 'Set exactly one of cron, every and at.')
+  .refine(({ worker, flow }) => given(worker, flow) === 1, 'Set exactly one of worker and flow.')
+  .refine(({ cron, timeZone }) => timeZone === undefined || cron !== undefined, 'timeZone needs cron.')
+  .refine(({ every, anchor }) => anchor === undefined || every !== undefined, 'anchor needs every.')
 
 /** @throws QueueError `SCHEDULE_INVALID` */
 export function checkSchedule(name: string, schedule: Schedule): void {
   const { error } = scheduleShape.safeParse(schedule)
   if (!error) return
-  const message = `Schedule "${name}" is not one:\n${z.prettifyError(error)}`
+  const message = `Schedule "${name}" is invalid:\n${z.prettifyError(error)}`
   throw new QueueError('SCHEDULE_INVALID', message)
 }
 

@@ -2,16 +2,16 @@ import { fitText, type EnqueuedJob, type Kernel, type StoredEvent } from '../../
 import { createBoundedStream } from '../../lib/bounded-stream.ts'
 import type { Schedule } from './schedule.ts'
 
-/** What a moment has started; while it is about to, only the moment is known. */
+/** The job or run that a moment has started. Before the start, only the moment is known. */
 interface Started extends Partial<Pick<EnqueuedJob, 'queue' | 'id' | 'runId'>> {
   at: number
 }
 
-/** How long, in milliseconds, a moment may be about to start something: enough for its tick to come again. */
+/** Milliseconds that a start may take. A tick whose process has died runs again within this time. */
 const STARTING = 60_000
 const ENDED: ReadonlySet<string> = new Set(['completed', 'failed', 'cancelled'])
 
-/** Starts what schedules are for, by ids that derive from the moment, so that twice is once. */
+/** Starts the targets of schedules. Ids derive from the moment, so that a repeated start has no effect. */
 export function createStarter(kernel: Kernel) {
   const history = createBoundedStream(kernel, 10)
 
@@ -22,7 +22,7 @@ export function createStarter(kernel: Kernel) {
       : kernel.flow(flow).start(input, { id, entry })
   }
 
-  /** The stream says who is about to start before he does, so that of two moments at once one sees the other. */
+  /** Starts a target unless an earlier one is open. It first records the moment, so that concurrent moments see each other. */
   async function beginAlone(name: string, schedule: Schedule, id: string, at: number): Promise<void> {
     const stream = `schedule:${name}`
     for (;;) {
@@ -42,14 +42,14 @@ export function createStarter(kernel: Kernel) {
       }
       const job = await begin(schedule, id, at)
       const started: Started = { at, queue: job.queue, id: job.id, runId: job.runId }
-      const noted = await history.append(stream, { type: 'schedule.started', data: started }, { expectedSeq: head })
-      if (!noted.ok && schedule.overlap === 'replace') await giveWay(stream, started, schedule)
+      const recorded = await history.append(stream, { type: 'schedule.started', data: started }, { expectedSeq: head })
+      if (!recorded.ok && schedule.overlap === 'replace') await cancelIfReplaced(stream, started, schedule)
       return
     }
   }
 
-  /** A later moment, which could not know this job, is in its place. */
-  async function giveWay(stream: string, started: Started, schedule: Schedule): Promise<void> {
+  /** Cancels a started job if a later moment, which could not know it, has been recorded meanwhile. */
+  async function cancelIfReplaced(stream: string, started: Started, schedule: Schedule): Promise<void> {
     const [newest] = await history.newest(stream, 1)
     const latest = newest?.data as Started | undefined
     if (latest && latest.at > started.at) await cancel(started, schedule)

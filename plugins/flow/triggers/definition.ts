@@ -4,18 +4,18 @@ import { QueueError, type Kernel, type MaybePromise, type RateLimitOption } from
 import { rateLimitShape, warnOfOldRateLimit } from '../../lib/rate-limit.ts'
 import { verifyShape, type Verify } from './verify-options.ts'
 
-/** Something that fires a trigger, as its functions see it. */
+/** An event that fires a trigger. Filters and transforms receive it. */
 export interface TriggerEvent {
   trigger: string
-  /** Fired again under the same id it is the same event. */
+  /** Two events with the same id are the same event. */
   id: string
-  /** What it is about; `''` when nobody said. */
+  /** What the event is about; `''` if the sender passed none. */
   key: string
-  /** Milliseconds since the epoch at which it happened; of a schedule, its moment. */
+  /** When it happened, in milliseconds since the epoch. For a schedule, its moment. */
   at: number
 }
 
-/** A request to a webhook, received and verified. */
+/** A verified request to a webhook. */
 export interface WebhookFacts {
   headers: Headers
   query: URLSearchParams
@@ -24,21 +24,21 @@ export interface WebhookFacts {
   rawBody: Uint8Array
 }
 
-/** What decides about a payload, and what becomes of it. */
+/** Functions that filter and transform a payload. */
 interface Shaping {
-  /** False keeps the event from starting anything. */
+  /** Returns false for an event that should start nothing. */
   filter?(payload: unknown, event: TriggerEvent): MaybePromise<boolean>
-  /** Makes what the flow or worker receives. */
+  /** Returns the data for the flow or worker. */
   transform?(payload: unknown, event: TriggerEvent): MaybePromise<unknown>
 }
 
-/** What an event starts, and with what. */
+/** A target that the events of a trigger start. */
 export interface TriggerSubscription extends Shaping {
   /** The name of the flow to start. */
   flow?: string
   /** The entry to start with, for a flow that has several. */
   entry?: string
-  /** The id of the worker to enqueue, in place of a flow. */
+  /** The id of the worker to enqueue, instead of a flow. */
   worker?: string
   /** Unique among the subscriptions of a trigger. Default: its target. */
   id?: string
@@ -49,9 +49,9 @@ type TriggerTiming = Pick<
   'cron' | 'timeZone' | 'every' | 'anchor' | 'at' | 'jitter' | 'catchUp' | 'data'
 >
 
-/** Where events come from. */
+/** The source of the events of a trigger. */
 export type TriggerSource =
-  /** From `kernel.emitTrigger`, which fires the others too. */
+  /** From `kernel.emitTrigger`, which fires triggers of the other types too. */
   | { type: 'manual' }
   /** From `kernel.sendEvent`. */
   | { type: 'event'; event: string }
@@ -59,19 +59,19 @@ export type TriggerSource =
   | {
       type: 'webhook'
       path: string
-      /** How a sender proves who he is; `'none'` says in so many words that anybody may fire it. */
+      /** How requests are verified; `'none'` lets anybody fire the trigger. */
       verify: Verify
       /**
-       * Names an event, so that one delivered again is known. Default: what GitHub, Stripe, Svix, Shopify, Twilio and
-       * `Idempotency-Key` send, else a new id.
+       * Returns the id of an event, by which a repeated delivery is recognized. Default: the id that GitHub, Stripe, Svix,
+       * Shopify, Twilio or `Idempotency-Key` send, else a new id.
        */
       id?(request: WebhookFacts): string
-      /** What the payload is. Default: the body. */
+      /** Returns the payload. Default: the body. */
       payload?(request: WebhookFacts): unknown
       /**
-       * Returns the text that proves to a sender that this webhook expects it, or `undefined` for a request that is none
-       * of that kind. Such a request starts nothing. A POST has been verified before, as with Slack; a GET cannot be
-       * signed, so compare the token in its query, as with Meta. Without this option, GET is answered with 405.
+       * Returns the proof that a sender asks for before its first delivery, or `undefined` for any other request. A
+       * request with a proof starts nothing. A POST has been verified already (Slack). A GET cannot be signed, so compare
+       * the token in its query (Meta). Without this option, a GET returns 405.
        *
        * @example
        * challenge: ({ body }) => (body.type === 'url_verification' ? body.challenge : undefined)
@@ -80,30 +80,30 @@ export type TriggerSource =
        */
       challenge?(request: WebhookFacts): string | null | undefined
     }
-  /** From the clock; takes the timing of a schedule, whose `data` is the payload. */
+  /** From the clock, with the timing of a schedule. Its `data` is the payload. */
   | ({ type: 'schedule' } & TriggerTiming)
 
 export type TriggerOptions = TriggerSource &
   Shaping & {
-    /** Checks payloads (any Standard Schema); `filter` and `transform` receive what it parsed. */
+    /** Validates payloads (any Standard Schema). `filter` and `transform` receive the parsed payload. */
     input?: StandardSchemaV1
     /**
-     * How many events may pass in a span of milliseconds, over all instances. What somebody waits
-     * for is refused beyond that; events and moments, for which nobody does, wait for their turn.
+     * How many events may pass in a period of milliseconds, across all instances. Above the limit, webhooks and calls of
+     * `emitTrigger` are refused. Events of the bus and moments of a schedule wait.
      */
     rateLimit?: RateLimitOption
   }
 
-/** A trigger of the configuration, where its name is the key; with a first subscription, if it has a target. */
+/** A trigger in the configuration. Its name is the key; `flow` or `worker` makes its first subscription. */
 export type ConfiguredTrigger = TriggerOptions & Pick<TriggerSubscription, 'flow' | 'entry' | 'worker'>
 export type TriggerDefinition = ConfiguredTrigger & { name: string }
 
-const fn = z.custom<() => unknown>((value) => typeof value === 'function', 'It has to be a function.').optional()
+const fn = z.custom<() => unknown>((value) => typeof value === 'function', 'It must be a function.').optional()
 const target = z.string().min(1).optional()
 const any = z.unknown().optional()
 
 const common = {
-  name: z.string().regex(/^[^@]+$/, 'A name is not empty and has no "@"; give it another one.'),
+  name: z.string().regex(/^[^@]+$/, 'The name must not be empty or contain "@".'),
   input: z.custom((value) => typeof value === 'object' && value !== null && '~standard' in value).optional(),
   filter: fn,
   transform: fn,
@@ -112,7 +112,7 @@ const common = {
   entry: target,
   worker: target,
 }
-/** The schedule plugin checks them. */
+/** The schedule plugin checks these options. */
 const timing = { cron: any, timeZone: any, every: any, anchor: any, at: any, jitter: any, catchUp: any, data: any }
 
 const definitionShape = z
@@ -125,7 +125,7 @@ const definitionShape = z
         .string()
         .regex(
           /^(?!\.{1,2}(?:\/|$)|.*\/\.{1,2}(?:\/|$))[\w.~-]+(?:\/[\w.~-]+)*$/,
-          'A path is like "github" or "shop/orders".',
+          'The path must look like "github" or "shop/orders".',
         ),
       verify: verifyShape,
       id: fn,
@@ -135,11 +135,11 @@ const definitionShape = z
     }),
     z.strictObject({ type: z.literal('schedule'), ...timing, ...common }),
   ])
-  .refine(({ flow, worker }) => flow === undefined || worker === undefined, 'It takes one of flow and worker.')
+  .refine(({ flow, worker }) => flow === undefined || worker === undefined, 'Set either flow or worker, not both.')
 
 const subscriptionShape = z
   .strictObject({ flow: target, entry: target, worker: target, id: target, filter: fn, transform: fn })
-  .refine(({ flow, worker }) => (flow === undefined) !== (worker === undefined), 'It takes one of flow and worker.')
+  .refine(({ flow, worker }) => (flow === undefined) !== (worker === undefined), 'Set exactly one of flow and worker.')
 
 /** @throws QueueError `TRIGGER_INVALID` */
 export function checkDefinition(definition: TriggerDefinition): void {
@@ -154,5 +154,5 @@ export function checkSubscription(trigger: string, subscription: TriggerSubscrip
 
 function check(shape: z.ZodType, value: unknown, what: string): void {
   const { error } = shape.safeParse(value)
-  if (error) throw new QueueError('TRIGGER_INVALID', `${what} is not one:\n${z.prettifyError(error)}`)
+  if (error) throw new QueueError('TRIGGER_INVALID', `${what} is invalid:\n${z.prettifyError(error)}`)
 }

@@ -14,7 +14,7 @@ import {
 import { parse } from '../../lib/parse.ts'
 import { rateOf } from '../../lib/rate-limit.ts'
 import { copyValue } from '../../lib/value.ts'
-import type { Book, Subscription, Trigger } from './book.ts'
+import type { TriggerRegistry, Subscription, Trigger } from './trigger-registry.ts'
 import type { TriggerEvent } from './definition.ts'
 import { refusalOf, type History, type TriggerStart } from './history.ts'
 
@@ -23,20 +23,20 @@ export const FIRE = '_triggers/fire'
 
 const FIRE_OPTIONS = ['id', 'key']
 
-/** What the job of an event carries. */
+/** Data of the job of an event. */
 export interface FireData extends TriggerEvent {
   payload: unknown
-  /** True when it has passed the rate limit at the door. */
+  /** True when the event passed the rate limit before it was stored. */
   admitted: boolean
 }
 
-/** Between an event and what it starts lies one job, so that whoever fires writes once. */
-export function createFiring(kernel: Kernel, book: Book, history: History) {
+/** Fires triggers. Each event becomes one job, which starts the targets, so that firing is a single write. */
+export function createFiring(kernel: Kernel, registry: TriggerRegistry, history: History) {
   function store(data: FireData): Promise<EnqueuedJob> {
     return kernel.enqueue(FIRE, data, { id: fitText(`${data.trigger}@${data.id}`) })
   }
 
-  /** For a caller who is told what is wrong. */
+  /** Fires a trigger for a caller, who receives errors of validation and rate limit at once. */
   async function fire(trigger: Trigger, payload: unknown, given: { id?: string; key?: string }): Promise<EnqueuedJob> {
     const { name, options } = trigger
     checkKeys(`An event of trigger "${name}"`, given, FIRE_OPTIONS)
@@ -59,13 +59,14 @@ export function createFiring(kernel: Kernel, book: Book, history: History) {
     const wait = rateLimit ? await kernel.port('limits').take(bucketOf(name), rateOf(rateLimit)) : 0
     if (wait === 0) return
     const { max, duration } = rateOf(rateLimit!)
-    const message = `Trigger "${name}" takes no more than ${max} events in ${duration} ms.`
+    const what = `Trigger "${name}" reached its rate limit of ${max} events in ${duration} ms.`
+    const message = `${what} Try again in ${wait} ms.`
     throw new QueueError('RATE_LIMITED', message, { details: { retryAfter: wait } })
   }
 
   async function handle(job: Job, ctx: RunContext): Promise<unknown> {
     const { payload: raw, admitted, ...event } = job.data as FireData
-    const trigger = book.get(event.trigger)
+    const trigger = registry.get(event.trigger)
     const { rateLimit } = trigger.options
     if (rateLimit && !admitted && job.attempt === 1) {
       const wait = await kernel.port('limits').take(bucketOf(trigger.name), rateOf(rateLimit), job.id)
@@ -80,7 +81,7 @@ export function createFiring(kernel: Kernel, book: Book, history: History) {
     })
     if (!shaped) return undefined
     if (!shaped.passes) {
-      await history.refused(event, raw, { reason: 'FILTERED', message: 'Its filter has said no.' })
+      await history.refused(event, raw, { reason: 'FILTERED', message: 'The filter of the trigger returned false.' })
       return undefined
     }
     return startAll(trigger, shaped.payload, raw, event, last)
@@ -93,11 +94,11 @@ export function createFiring(kernel: Kernel, book: Book, history: History) {
     return { passes: true, payload: transform ? await transform(payload, event) : payload }
   }
 
-  /** One that cannot be started does not keep others from it; it is tried again, which is no harm to them. */
+  /** Starts all targets. If one fails, the others still start. The retry of the job does not start them twice. */
   async function startAll(trigger: Trigger, payload: unknown, raw: unknown, event: TriggerEvent, last: boolean) {
     const started: TriggerStart[] = []
     const failures: unknown[] = []
-    for (const subscription of book.subscriptionsOf(trigger)) {
+    for (const subscription of registry.subscriptionsOf(trigger)) {
       try {
         started.push({ subscription: subscription.id, ...(await start(subscription, payload, event)) })
       } catch (error) {
@@ -112,7 +113,9 @@ export function createFiring(kernel: Kernel, book: Book, history: History) {
 
   async function start(subscription: Subscription, payload: unknown, event: TriggerEvent) {
     const { filter, transform, flow, entry, worker } = subscription
-    if (filter && !(await filter(payload, event))) return { reason: 'FILTERED', message: 'Its filter has said no.' }
+    if (filter && !(await filter(payload, event))) {
+      return { reason: 'FILTERED', message: 'The filter of the subscription returned false.' }
+    }
     const input: unknown = transform ? await transform(payload, event) : payload
     const id = startId(event, subscription)
     const job =
@@ -125,7 +128,7 @@ export function createFiring(kernel: Kernel, book: Book, history: History) {
 }
 export type Firing = ReturnType<typeof createFiring>
 
-/** A hash, since ids of events come from outside and may be anything. */
+/** Returns the id of a started target. It is a hash, because event ids come from outside and may contain anything. */
 function startId({ trigger, id }: TriggerEvent, subscription: Subscription): string {
   const facts = JSON.stringify([trigger, subscription.id, id])
   return `trigger-${createHash('sha256').update(facts).digest('hex').slice(0, 32)}`

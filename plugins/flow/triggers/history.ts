@@ -5,28 +5,28 @@ import type { TriggerEvent } from './definition.ts'
 
 /** How many events of each trigger are kept. */
 const KEEP = 1000
-/** The largest payload, in bytes, that is kept along. */
+/** The largest payload, in bytes, that the history keeps. */
 const PAYLOAD = 16 * 1024
 
-/** Why something did not start: a code of an error, `FILTERED`, or `FAILED` for an error without a code. */
+/** Why nothing started. `reason` is an error code, `FILTERED`, or `FAILED` for an error without a code. */
 export interface TriggerRefusal {
   reason: string
   message: string
 }
 
-/** What has become of the event for one subscription. */
+/** The outcome of an event for one subscription. */
 export type TriggerStart = { subscription: string } & ({ runId: string; queue: string; jobId: string } | TriggerRefusal)
 
-/** An event as the history of a trigger tells it. */
+/** An event in the history of a trigger. */
 export interface TriggerRecord extends Pick<TriggerEvent, 'id' | 'key'> {
   type: 'fired' | 'refused'
-  /** Milliseconds since the epoch at which that was decided. */
+  /** When it fired or was refused, in milliseconds since the epoch. */
   at: number
-  /** Left out when it is larger than 16 KiB. */
+  /** Absent when it is larger than 16 KiB. */
   payload?: unknown
-  /** Of one that fired: what it has started. */
+  /** For a fired event: the targets that it started. */
   started?: TriggerStart[]
-  /** Of one that was refused. */
+  /** For a refused event: the reason, as in `TriggerRefusal`. */
   reason?: string
   message?: string
 }
@@ -43,7 +43,7 @@ export function createHistory(kernel: Kernel) {
       append('trigger.fired', event, payload, { started }),
     refused: (event: TriggerEvent, payload: unknown, refusal: TriggerRefusal) =>
       append('trigger.refused', event, payload, refusal),
-    /** Newest first. What was recorded twice, because its job came twice, is told once. */
+    /** Returns the newest events first. An event that was recorded twice, because its job ran twice, appears once. */
     async read(name: string, limit: number): Promise<TriggerRecord[]> {
       const records = (await streams.newest(streamOf(name), limit)).map(
         ({ type, ts, data }) =>

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { definePlugin, isQueueError, type EnqueuedJob, type WorkerDefinition } from '../../../kernel/index.ts'
-import { createBook, type Trigger } from './book.ts'
+import { createTriggerRegistry, type Trigger } from './trigger-registry.ts'
 import { checkDefinition } from './definition.ts'
 import type { ConfiguredTrigger, TriggerDefinition, TriggerOptions, TriggerSubscription } from './definition.ts'
 import { createFiring, FIRE, TRIGGER_QUEUE, type FireData } from './fire.ts'
@@ -17,9 +17,9 @@ export type {
 export type { TriggerRecord } from './history.ts'
 export type { Verify } from './verify-options.ts'
 
-/** A trigger in the config of the worker, or of the entry of the flow, that it starts. */
+/** A trigger in the config of the worker that it starts, or of the entry of the flow that it starts. */
 export type WorkerTrigger = TriggerOptions & {
-  /** Default: the worker's id; of several, the further ones with `.1`, `.2`, … */
+  /** Default: the worker's id. Further triggers of the worker add `.1`, `.2`, … */
   name?: string
 }
 
@@ -28,7 +28,7 @@ export interface TriggerInfo {
   type: TriggerOptions['type']
   event?: string
   path?: string
-  /** Where its webhook is, if `webhooks.baseUrl` is set. */
+  /** The URL of its webhook. Absent unless `webhooks.baseUrl` is set. */
   url?: string
   subscriptions: { id: string; flow?: string; worker?: string }[]
 }
@@ -40,40 +40,40 @@ declare module 'nuxt-queue/kernel' {
   }
   interface Kernel {
     /**
-     * Adds a trigger to this instance until it ends. Where several instances run, all of them have
-     * to: any of them may take an event.
+     * Adds a trigger to this instance until it stops. If several instances run, call it in all of them, because any of
+     * them may handle an event.
      *
      * @throws QueueError `TRIGGER_INVALID`, `SCHEDULE_INVALID`
      * @example
      * await kernel.registerTrigger({ name: 'orders', type: 'event', event: 'order.created', flow: 'fulfil' })
      */
     registerTrigger(definition: TriggerDefinition): Promise<void>
-    /** Takes a trigger that was registered away from this instance, with its subscriptions; false when there is none. */
+    /** Removes a registered trigger and its subscriptions from this instance. Returns false when it does not exist. */
     unregisterTrigger(name: string): boolean
     /**
-     * Lets a trigger start another flow or worker, in this instance until it ends.
+     * Lets a trigger start another flow or worker, in this instance until it stops.
      *
      * @throws QueueError `TRIGGER_UNKNOWN`, `TRIGGER_INVALID`
      */
     subscribeTrigger(name: string, subscription: TriggerSubscription): void
     /**
-     * Fires a trigger by hand, of whatever type. One durable write: once it resolves, everything
-     * starts, once, even if this process dies.
+     * Fires a trigger of any type by hand, with one durable write. Once the promise resolves, every target starts once,
+     * even if this process dies.
      *
-     * @param options.id makes firing twice the same as once, while the queue knows the first; default: one of its own
-     * @param options.key what it is about, for filters and transforms
+     * @param options.id firing the same id twice fires once, as long as the queue remembers the first; default: a new id
+     * @param options.key what the event is about, for filters and transforms
      * @throws QueueError `TRIGGER_UNKNOWN`, `VALIDATION_FAILED`, `RATE_LIMITED`, `OPTION_INVALID`,
      * `VALUE_UNSUPPORTED`, `PAYLOAD_TOO_LARGE`
      */
     emitTrigger(name: string, payload?: unknown, options?: { id?: string; key?: string }): Promise<EnqueuedJob>
-    /** What fired a trigger or was refused, newest first; the newest 1000 are kept. @param options.limit default 100 */
+    /** Returns the events of a trigger, newest first. The newest 1000 are kept. @param options.limit default 100 */
     triggerHistory(name: string, options?: { limit?: number }): Promise<TriggerRecord[]>
-    /** The triggers of this instance. */
+    /** Returns the triggers of this instance. */
     triggers(): TriggerInfo[]
   }
 }
 
-/** Starts flows and workers by events, webhooks, time, or by hand. */
+/** Starts flows and workers from events, webhooks, schedules, or by hand. */
 export default definePlugin({
   name: 'triggers',
   requires: ['queue', 'events', 'limits', 'bus', 'webhooks', 'flow', 'schedule'],
@@ -84,13 +84,13 @@ export default definePlugin({
     z.custom<ConfiguredTrigger>((value) => typeof value === 'object' && value !== null),
   ),
   async setup(kernel, configured) {
-    const book = createBook(kernel)
+    const registry = createTriggerRegistry(kernel)
     const history = createHistory(kernel)
-    const firing = createFiring(kernel, book, history)
-    /** The schedules of a worker's triggers, by its id. */
+    const firing = createFiring(kernel, registry, history)
+    /** The names of triggers with a schedule, by worker id. */
     const scheduled = new Map<string, string[]>()
 
-    for (const [name, options] of Object.entries(configured)) book.add({ ...options, name })
+    for (const [name, options] of Object.entries(configured)) registry.add({ ...options, name })
 
     await kernel.registerWorker({
       id: FIRE,
@@ -104,12 +104,12 @@ export default definePlugin({
     })
 
     kernel.onEvent(async ({ id, name, key, payload, at }) => {
-      for (const { name: trigger, options } of book.all()) {
+      for (const { name: trigger, options } of registry.all()) {
         if (options.type !== 'event' || options.event !== name) continue
         await firing.store({ trigger, id, key, at, payload, admitted: false })
       }
     })
-    kernel.webhooks.route(ROUTE, createWebhookHandler(kernel, book, firing))
+    kernel.webhooks.route(ROUTE, createWebhookHandler(kernel, registry, firing))
 
     async function schedule({ name, options }: Trigger): Promise<void> {
       if (options.type !== 'schedule') return
@@ -127,8 +127,8 @@ export default definePlugin({
     }
 
     async function scheduleOwn(worker: WorkerDefinition): Promise<void> {
-      book.assertUnique()
-      const triggers = book.ofWorker(worker)
+      registry.assertUnique()
+      const triggers = registry.ofWorker(worker)
       const names = triggers.map(({ name }) => name)
       for (const name of scheduled.get(worker.id) ?? []) if (!names.includes(name)) kernel.unschedule(scheduleOf(name))
       scheduled.set(worker.id, names)
@@ -137,7 +137,7 @@ export default definePlugin({
 
     kernel.onWorkerStart(async (worker) => {
       if (worker.id !== FIRE) return scheduleOwn(worker)
-      for (const name of Object.keys(configured)) await schedule(book.get(name))
+      for (const name of Object.keys(configured)) await schedule(registry.get(name))
     })
 
     kernel.onWorkerStop(({ id }) => {
@@ -147,7 +147,7 @@ export default definePlugin({
 
     function infoOf(trigger: Trigger): TriggerInfo {
       const { name, options } = trigger
-      const subscriptions = book.subscriptionsOf(trigger).map(({ id, flow, worker }) => ({ id, flow, worker }))
+      const subscriptions = registry.subscriptionsOf(trigger).map(({ id, flow, worker }) => ({ id, flow, worker }))
       const info: TriggerInfo = { name, type: options.type, subscriptions }
       if (options.type === 'event') info.event = options.event
       if (options.type !== 'webhook') return info
@@ -165,24 +165,24 @@ export default definePlugin({
 
     kernel.extend({
       async registerTrigger(definition) {
-        const trigger = book.add(definition)
+        const trigger = registry.add(definition)
         await schedule(trigger).catch((error: unknown) => {
-          book.remove(trigger.name)
+          registry.remove(trigger.name)
           throw error
         })
       },
       unregisterTrigger(name) {
-        const trigger = book.remove(name)
+        const trigger = registry.remove(name)
         if (trigger?.options.type === 'schedule') kernel.unschedule(scheduleOf(name))
         return trigger !== undefined
       },
-      subscribeTrigger: (name, subscription) => book.subscribe(name, subscription),
-      emitTrigger: async (name, payload, options = {}) => firing.fire(book.get(name), payload, options),
+      subscribeTrigger: (name, subscription) => registry.subscribe(name, subscription),
+      emitTrigger: async (name, payload, options = {}) => firing.fire(registry.get(name), payload, options),
       async triggerHistory(name, { limit = 100 } = {}) {
-        book.get(name)
+        registry.get(name)
         return history.read(name, limit)
       },
-      triggers: () => book.all().map(infoOf),
+      triggers: () => registry.all().map(infoOf),
     })
   },
 })

@@ -1,13 +1,13 @@
 import { createHmac, createPublicKey, timingSafeEqual, verify, type KeyObject } from 'node:crypto'
 
-/** The size of a public key of Ed25519, in bytes. */
+/** The size of an Ed25519 public key in bytes. */
 const PUBLIC_KEY = 32
-/** The most signatures of a header that are looked at. */
+/** How many signatures of a header are checked. */
 const MAX_SIGNATURES = 16
 
 export type StandardKey = { version: 'v1'; secret: Buffer } | { version: 'v1a'; publicKey: KeyObject }
 
-/** Reads a secret or public key as Standard Webhooks writes it; `undefined` for what is none. */
+/** Parses a secret or public key in the format of Standard Webhooks. Returns `undefined` for any other text. */
 export function keyOf(text: string): StandardKey | undefined {
   const [, prefix, base64 = ''] = /^(whsec_|whpk_)?([A-Za-z0-9+/]+={0,2})$/.exec(text) ?? []
   const bytes = Buffer.from(base64, 'base64')
@@ -18,15 +18,15 @@ export function keyOf(text: string): StandardKey | undefined {
   return { version: 'v1a', publicKey: createPublicKey({ key: jwk, format: 'jwk' }) }
 }
 
-/** What the headers of a request say. */
+/** The signature headers of a request. */
 export interface StandardSignature {
   id: string
   timestamp: string
-  /** As they stand in the header, such as `v1,g0hM9SsE…`, with spaces between them. */
+  /** The value of the header: signatures such as `v1,g0hM9SsE…`, separated by spaces. */
   signatures: string
 }
 
-/** Whether one of the signatures belongs to the body and one of the keys. */
+/** Whether one of the signatures is valid for the body and one of the keys. */
 export function isSigned(
   { id, timestamp, signatures }: StandardSignature,
   rawBody: Uint8Array,

@@ -2,10 +2,10 @@ import { z } from 'zod'
 import { keyOf } from './standard-webhooks.ts'
 import type { MaybePromise } from '../../../kernel/index.ts'
 
-/** One secret, or several that count while they are exchanged. */
+/** One secret, or several that are all valid during a rotation. */
 type Secret = string | readonly string[]
 
-/** A signature over the raw body that GitHub or Stripe makes. */
+/** A signature of GitHub or Stripe over the raw body. */
 interface SchemeHmac {
   type: 'hmac'
   scheme: 'github' | 'stripe'
@@ -17,26 +17,26 @@ interface SchemeHmac {
 /** Any other signature over the raw body. */
 interface OwnHmac {
   type: 'hmac'
-  /** Where the signature is. */
+  /** The header that contains the signature. */
   header: string
   secret: Secret
   /** Default `sha256`. */
   algorithm?: 'sha1' | 'sha256' | 'sha384' | 'sha512'
   /** Default `hex`. */
   encoding?: 'hex' | 'base64' | 'base64url'
-  /** What stands before the signature, such as `sha256=`. */
+  /** Text before the signature in the header, such as `sha256=`. */
   prefix?: string
-  /** Where the timestamp is, in seconds or milliseconds; it has to be signed as well. */
+  /** The header that contains the timestamp, in seconds or milliseconds. The signature has to cover it. */
   timestampHeader?: string
-  /** What is signed. Default `{body}`, with a timestamp `{timestamp}.{body}`; Slack's is `v0:{timestamp}:{body}`. */
+  /** The signed text. Default `{body}`, or `{timestamp}.{body}` with a timestamp. Slack uses `v0:{timestamp}:{body}`. */
   signed?: string
   /** How far the timestamp may be from now, in milliseconds. Default 300,000. */
   tolerance?: number
 }
 
 /**
- * The signature of Standard Webhooks (Svix and others) over `webhook-id`, `webhook-timestamp` and the body. One of
- * several signatures in the header `webhook-signature` has to be right.
+ * The signature of Standard Webhooks (Svix and others) over `webhook-id`, `webhook-timestamp` and the body. At least one
+ * of the signatures in the header `webhook-signature` has to be valid.
  */
 interface StandardWebhooks {
   type: 'standard'
@@ -46,7 +46,7 @@ interface StandardWebhooks {
   tolerance?: number
 }
 
-/** How a request proves where it comes from. All compares take the same time whatever differs. */
+/** How the sender of a request is verified. All comparisons take constant time. */
 export type Verify =
   | 'none'
   | SchemeHmac
@@ -61,12 +61,12 @@ export type Verify =
   | { type: 'basic'; username: string; secret: Secret }
   | ((request: Request, rawBody: Uint8Array) => MaybePromise<boolean>)
 
-const missing = 'The secret is missing or empty. Set it, or say verify: "none".'
+const missing = 'The secret is missing or empty. Set it, or use verify: "none".'
 const text = z.string(missing).min(1, missing)
 const secret = z.union([text, z.array(text).min(1, missing)], missing)
 const name = z.string().min(1).optional()
 
-/** Braces that look like something to fill in. */
+/** Braces that look like a placeholder. */
 const OTHER_PLACE = /\{(?!(?:body|timestamp)\})[\w .-]*\}/
 
 const tolerance = z.number().min(0).optional()
@@ -86,10 +86,10 @@ const own = z
     timestampHeader: name,
     signed: z
       .string()
-      .includes('{body}', 'What is signed has to contain {body}.')
+      .includes('{body}', 'The option "signed" must contain {body}.')
       .refine(
         (given) => !OTHER_PLACE.test(given),
-        'Only {body} and {timestamp} are filled in. For webhook-id, use type "standard".',
+        'Only the placeholders {body} and {timestamp} exist. For webhook-id, use type "standard".',
       )
       .optional(),
     tolerance,
@@ -97,7 +97,7 @@ const own = z
   .refine(
     ({ timestampHeader, signed = timestampHeader && '{timestamp}' }) =>
       (timestampHeader === undefined) === !signed?.includes('{timestamp}'),
-    'A timestamp that is not signed proves nothing: timestampHeader and {timestamp} in signed go together.',
+    'A timestamp proves nothing unless it is signed. Set both timestampHeader and {timestamp} in signed, or neither.',
   )
   .refine(
     (one) => one.tolerance === undefined || one.timestampHeader !== undefined,
@@ -116,7 +116,10 @@ const standard = z.strictObject({
 
 const apiKey = z
   .strictObject({ type: z.literal('apiKey'), secret, header: name, query: name })
-  .refine(({ header, query }) => (header === undefined) !== (query === undefined), 'It takes one of header and query.')
+  .refine(
+    ({ header, query }) => (header === undefined) !== (query === undefined),
+    'Set exactly one of header and query.',
+  )
 
 const others = z.discriminatedUnion('type', [
   own,
@@ -126,11 +129,11 @@ const others = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('basic'), username: z.string(), secret }),
 ])
 
-/** Picks the shape that was meant, so that errors are about it. */
+/** Checks the value against the shape that it most likely means, so that errors are about that shape. */
 export const verifyShape = z.unknown().superRefine((value, ctx) => {
   if (value === 'none' || typeof value === 'function') return
   if (typeof value !== 'object' || value === null) {
-    const expected = 'Say how requests prove where they come from, or "none" if anybody may fire it.'
+    const expected = 'Set how requests are verified, or "none" to let anybody fire the trigger.'
     ctx.addIssue({ code: 'custom', message: expected })
     return
   }

@@ -3,7 +3,7 @@ import { QueueError } from '../../../kernel/index.ts'
 import { isSigned, keyOf } from './standard-webhooks.ts'
 import type { Verify } from './verify-options.ts'
 
-/** Settles for a request that proves where it comes from. @throws QueueError `WEBHOOK_REFUSED` */
+/** Resolves for a request whose sender is verified. @throws QueueError `WEBHOOK_REFUSED` */
 export type Verifier = (request: Request, rawBody: Uint8Array, now: number) => Promise<void>
 
 type Hmac = Extract<Verify, { type: 'hmac' }>
@@ -11,19 +11,19 @@ type OwnHmac = Extract<Hmac, { header: string }>
 type Secret = Hmac['secret']
 
 const TOLERANCE = 300_000
-/** Timestamps above it are milliseconds: as seconds, it is the year 5138. */
+/** Larger timestamps are in milliseconds. In seconds, this is the year 5138. */
 const MOST_SECONDS = 1e11
 
 const NO_OPTIONS: Partial<OwnHmac> = {}
 const GITHUB = { header: 'x-hub-signature-256', prefix: 'sha256=' }
 
-/** Makes what checks the requests to a webhook. */
+/** Returns the function that verifies requests to a webhook. */
 export function createVerifier(verify: Verify): Verifier {
   if (verify === 'none') return async () => {}
   if (typeof verify === 'function') {
     return async (request, rawBody) => {
-      const answer: unknown = await verify(request.clone(), rawBody)
-      if (answer !== true) throw refused('The request was not recognised.')
+      const accepted: unknown = await verify(request.clone(), rawBody)
+      if (accepted !== true) throw refused('The verify function of the webhook rejected the request.')
     }
   }
   switch (verify.type) {
@@ -57,13 +57,13 @@ export function createVerifier(verify: Verify): Verifier {
 function standardVerifier({ secret, tolerance = TOLERANCE }: Extract<Verify, { type: 'standard' }>): Verifier {
   const keys = [secret].flat().flatMap((text) => keyOf(text) ?? [])
   return async ({ headers }, rawBody, now) => {
-    // Svix sends the same under its own names.
+    // Svix sends the same headers under its own names.
     const prefix = headers.has('webhook-id') ? 'webhook' : 'svix'
     const [id, timestamp, signatures] = ['id', 'timestamp', 'signature'].map((name) => headers.get(`${prefix}-${name}`))
     if (!id || !timestamp || !signatures) throw refused('A header webhook-id, -timestamp or -signature is missing.')
     assertRecent(timestamp, tolerance, now)
     if (isSigned({ id, timestamp, signatures }, rawBody, keys)) return
-    throw refused('No signature in the header belongs to this id, body and secret.')
+    throw refused('No signature in the header is valid for this id, body and secret.')
   }
 }
 
@@ -79,11 +79,11 @@ function hmacVerifier(verify: Hmac): Verifier {
       .flat()
       .map((secret) => createHmac(algorithm, secret).update(message).digest(encoding))
     const given = encoding === 'hex' ? signatures.map((signature) => signature.toLowerCase()) : signatures
-    if (!anyEqual(given, expected)) throw refused('The signature does not belong to this body and secret.')
+    if (!anyEqual(given, expected)) throw refused('The signature is not valid for this body and secret.')
   }
 }
 
-/** What the headers say; `signed` tells how body and timestamp were put together. */
+/** Reads signatures and timestamp from the headers. `signed` is the template of the signed text. */
 function readSignature(verify: Hmac, headers: Headers) {
   if ('scheme' in verify && verify.scheme === 'stripe') {
     const header = 'stripe-signature'
@@ -104,10 +104,10 @@ function assertRecent(timestamp: string | undefined, tolerance: number, now: num
   const value = /^\d+$/.test(timestamp ?? '') ? Number(timestamp) : Number.NaN
   const at = value > MOST_SECONDS ? value : value * 1000
   if (Math.abs(now - at) <= tolerance) return
-  throw refused(`The timestamp is missing, or further than ${tolerance} ms from now: the request may be a replay.`)
+  throw refused(`The timestamp is missing, or more than ${tolerance} ms from now. The request may be a replay.`)
 }
 
-/** Puts the bytes of the body, as they came, into the place that is theirs. */
+/** Returns the signed bytes: the template with the timestamp and the unchanged bytes of the body. */
 function fill(signed: string, timestamp: string, rawBody: Uint8Array): Buffer {
   const parts = signed.replaceAll('{timestamp}', timestamp).split('{body}')
   return Buffer.concat(
@@ -117,10 +117,10 @@ function fill(signed: string, timestamp: string, rawBody: Uint8Array): Buffer {
 
 function assertSecret(given: string | null | undefined, secret: Secret, where: string): void {
   if (anyEqual([given ?? ''], [secret].flat())) return
-  throw refused(`What was expected as ${where} is missing or wrong.`)
+  throw refused(`The secret expected in ${where} is missing or wrong.`)
 }
 
-/** Compares each with each by digests of one length, so that time tells nothing of what differs, or where. */
+/** Compares all pairs by digests of equal length, so that the time reveals nothing about the difference. */
 function anyEqual(given: readonly string[], expected: readonly string[]): boolean {
   const wanted = expected.map(digest)
   let found = false

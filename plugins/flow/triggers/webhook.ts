@@ -1,19 +1,19 @@
 import { gunzipSync } from 'node:zlib'
 import { isQueueError, QueueError, type Kernel } from '../../../kernel/index.ts'
 import { mediaOf } from '../lib/media-type.ts'
-import type { Book } from './book.ts'
+import type { TriggerRegistry } from './trigger-registry.ts'
 import type { TriggerSource, WebhookFacts } from './definition.ts'
 import type { Firing } from './fire.ts'
 
 type WebhookSource = Extract<TriggerSource, { type: 'webhook' }>
 
-/** The path prefix of all webhooks that fire triggers. */
+/** The path prefix of the webhooks of triggers. */
 export const ROUTE = 'triggers/'
 
-/** How long the answer to a challenge may be, in characters. Slack and Meta send less than a hundred. */
+/** The longest response to a challenge, in characters. Slack and Meta need less than a hundred. */
 const MAX_PROOF = 1024
 
-/** Headers that name a delivery, whoever sends it. */
+/** Headers in which common senders put the id of a delivery. */
 const DELIVERY_HEADERS = [
   'x-github-delivery',
   'webhook-id',
@@ -23,16 +23,16 @@ const DELIVERY_HEADERS = [
   'idempotency-key',
 ]
 
-/** Answers requests to the webhooks of triggers. */
-export function createWebhookHandler(kernel: Kernel, book: Book, { fire }: Firing) {
+/** Handles requests to the webhooks of triggers. */
+export function createWebhookHandler(kernel: Kernel, registry: TriggerRegistry, { fire }: Firing) {
   return async (request: Request, path: string): Promise<Response> => {
-    const trigger = book.all().find(({ options }) => options.type === 'webhook' && options.path === path)
+    const trigger = registry.all().find(({ options }) => options.type === 'webhook' && options.path === path)
     if (trigger?.options.type !== 'webhook') {
       throw new QueueError('TRIGGER_UNKNOWN', `No trigger has a webhook at "${path}".`)
     }
-    if (request.method === 'GET' && trigger.options.challenge) return probe(trigger.options, request)
+    if (request.method === 'GET' && trigger.options.challenge) return respondToGet(trigger.options, request)
     if (request.method !== 'POST') {
-      const message = `A webhook takes POST; got ${request.method}.`
+      const message = `A webhook accepts only POST; got ${request.method}.`
       throw new QueueError('WEBHOOK_INVALID', message, { details: { status: 405 } })
     }
     const rawBody = new Uint8Array(await request.clone().arrayBuffer())
@@ -45,50 +45,61 @@ export function createWebhookHandler(kernel: Kernel, book: Book, { fire }: Firin
       rawBody,
     }
     const proof = proofOf(trigger.options, facts)
-    if (proof !== undefined) return told(proof)
+    if (proof !== undefined) return proofResponse(proof)
     const [id, payload] = read(trigger.options, facts)
     const { deduplicated } = await fire(trigger, payload, { id })
     return Response.json({ id, deduplicated }, { status: 202 })
   }
 
-  /** A sender that asks, before its first delivery, whether it is expected. */
-  function probe(options: WebhookSource, { headers, url }: Request): Response {
+  /** Responds to a GET with which a sender checks the webhook before its first delivery. */
+  function respondToGet(options: WebhookSource, { headers, url }: Request): Response {
     const query = new URL(url).searchParams
     const proof = proofOf(options, { headers, query, body: undefined, rawBody: new Uint8Array() })
     if (proof === undefined)
-      throw new QueueError('WEBHOOK_REFUSED', 'The challenge of the webhook refuses this request.')
-    return told(proof)
+      throw new QueueError(
+        'WEBHOOK_REFUSED',
+        'The challenge function of the webhook returned no proof for this request.',
+      )
+    return proofResponse(proof)
   }
 
   function read({ id, payload, verify }: WebhookSource, facts: WebhookFacts): [id: string, payload: unknown] {
     try {
       const named: unknown = id ? id(facts) : (deliveryOf(facts, verify) ?? kernel.newId())
       if (typeof named !== 'string' || named === '' || named.length > 255) {
-        throw new QueueError('WEBHOOK_INVALID', 'The id of a delivery is text of 1 to 255 characters; there is none.')
+        throw new QueueError(
+          'WEBHOOK_INVALID',
+          'The id of a delivery must be text of 1 to 255 characters; got another value.',
+        )
       }
       return [named, payload ? payload(facts) : facts.body]
     } catch (cause) {
       if (isQueueError(cause)) throw cause
-      throw new QueueError('WEBHOOK_INVALID', 'The request does not hold what this trigger reads from it.', { cause })
+      throw new QueueError('WEBHOOK_INVALID', 'The trigger could not read its id or payload from the request.', {
+        cause,
+      })
     }
   }
 }
 
-/** What the challenge of a trigger makes of a request, if it is one. */
+/** Returns the proof that the challenge function of a trigger makes for a request, if any. */
 function proofOf({ challenge }: WebhookSource, facts: WebhookFacts): string | undefined {
   let proof: unknown
   try {
     proof = challenge?.(facts)
   } catch (cause) {
-    throw new QueueError('WEBHOOK_INVALID', 'The request does not hold what the challenge reads from it.', { cause })
+    throw new QueueError('WEBHOOK_INVALID', 'The challenge function could not read its values from the request.', {
+      cause,
+    })
   }
   if (proof === undefined || proof === null) return undefined
   if (typeof proof === 'string' && proof.length <= MAX_PROOF) return proof
-  throw new QueueError('WEBHOOK_INVALID', `A challenge returns text of at most ${MAX_PROOF} characters, or nothing.`)
+  const expected = `text of at most ${MAX_PROOF} characters, or undefined`
+  throw new QueueError('WEBHOOK_INVALID', `The challenge function must return ${expected}; got ${typeof proof}.`)
 }
 
-/** Text that somebody else has chosen: no browser takes it for a page. */
-function told(proof: string): Response {
+/** Returns a response with text that the sender has chosen. Its headers keep browsers from showing it as a page. */
+function proofResponse(proof: string): Response {
   const headers = { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' }
   return new Response(proof, { headers: { ...headers, 'content-security-policy': "default-src 'none'; sandbox" } })
 }
@@ -109,11 +120,11 @@ function parseBody(headers: Headers, rawBody: Uint8Array): unknown {
   try {
     return JSON.parse(text) as unknown
   } catch (cause) {
-    throw new QueueError('WEBHOOK_INVALID', 'The body says that it is JSON, and is not.', { cause })
+    throw new QueueError('WEBHOOK_INVALID', 'The content type is JSON, but the body is not valid JSON.', { cause })
   }
 }
 
-/** The body as it was before it was compressed. Signatures are over what came. @throws QueueError `PAYLOAD_TOO_LARGE` */
+/** Returns the decompressed body. Signatures cover the compressed one. @throws QueueError `PAYLOAD_TOO_LARGE` */
 function unpack(headers: Headers, rawBody: Uint8Array, limit: number): Uint8Array {
   const encoding = (headers.get('content-encoding') ?? 'identity').trim().toLowerCase()
   if (encoding !== 'gzip' || rawBody.byteLength === 0) return rawBody
@@ -121,8 +132,11 @@ function unpack(headers: Headers, rawBody: Uint8Array, limit: number): Uint8Arra
     return gunzipSync(rawBody, { maxOutputLength: limit })
   } catch (cause) {
     const tooLarge = (cause as { code?: unknown }).code === 'ERR_BUFFER_TOO_LARGE'
-    if (!tooLarge) throw new QueueError('WEBHOOK_INVALID', 'The body says that it is gzip, and is not.', { cause })
-    const message = `The body holds more than ${limit} bytes once it is unpacked, which is payloadLimit.`
+    if (!tooLarge)
+      throw new QueueError('WEBHOOK_INVALID', 'The content encoding is gzip, but the body is not valid gzip.', {
+        cause,
+      })
+    const message = `The decompressed body has more than ${limit} bytes, the payloadLimit.`
     throw new QueueError('PAYLOAD_TOO_LARGE', message, { cause })
   }
 }

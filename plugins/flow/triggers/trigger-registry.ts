@@ -6,22 +6,22 @@ import { createVerifier, type Verifier } from './verify.ts'
 
 export type Subscription = TriggerSubscription & { id: string }
 
-/** A trigger that has been checked. */
+/** A valid trigger. */
 export interface Trigger {
   name: string
   options: TriggerOptions
   verify?: Verifier
-  /** Its target, for one that was declared with it. */
+  /** The first subscription, if the trigger was declared with a target. */
   own?: Subscription
 }
 
-/** The triggers and subscriptions that this instance knows. */
-export function createBook(kernel: Kernel) {
+/** Holds the triggers and subscriptions of this instance. */
+export function createTriggerRegistry(kernel: Kernel) {
   const declared = new Map<string, Trigger>()
   const subscriptions = new Map<string, Map<string, Subscription>>()
   const perWorker = new WeakMap<WorkerDefinition, Trigger[]>()
 
-  /** Follows the registry, so that a worker need not have started, or may be replaced. */
+  /** Returns the triggers in a worker's config. The worker need not have started, and may be replaced. */
   function ofWorker(worker: WorkerDefinition): Trigger[] {
     const known = perWorker.get(worker)
     if (known) return known
@@ -62,7 +62,7 @@ export function createBook(kernel: Kernel) {
         const what = taken.startsWith('@')
           ? `Two webhooks have the path "${taken.slice(1)}"`
           : `Two triggers are called "${name}"`
-        throw new QueueError('TRIGGER_INVALID', `${what}. Rename one.`)
+        throw new QueueError('TRIGGER_INVALID', `${what}. Rename one of them.`)
       }
       names.add(name)
       if (options.type === 'webhook') names.add(`@${options.path}`)
@@ -92,7 +92,7 @@ export function createBook(kernel: Kernel) {
       checkSubscription(name, subscription)
       const one = named(subscription)
       if (subscriptionsOf(trigger).some(({ id }) => id === one.id)) {
-        const message = `Trigger "${name}" has a subscription "${one.id}" already. Give this one an id of its own.`
+        const message = `Trigger "${name}" has a subscription "${one.id}" already. Give the new subscription another "id".`
         throw new QueueError('TRIGGER_INVALID', message)
       }
       const others = subscriptions.get(name) ?? new Map<string, Subscription>()
@@ -100,7 +100,7 @@ export function createBook(kernel: Kernel) {
     },
   }
 }
-export type Book = ReturnType<typeof createBook>
+export type TriggerRegistry = ReturnType<typeof createTriggerRegistry>
 
 function createTrigger(definition: TriggerDefinition): Trigger {
   checkDefinition(definition)
