@@ -135,7 +135,7 @@ const definitionShape = z
     }),
     z.strictObject({ type: z.literal('schedule'), ...timing, ...common }),
   ])
-  .refine(({ flow, worker }) => flow === undefined || worker === undefined, 'Set either flow or worker, not both.')
+  .refine(({ flow, worker }) => flow === undefined || worker === undefined, 'Set only one of flow and worker.')
 
 const subscriptionShape = z
   .strictObject({ flow: target, entry: target, worker: target, id: target, filter: fn, transform: fn })

@@ -123,7 +123,7 @@ describe('a subscription', () => {
     const { kernel } = test
     expect(() => kernel.subscribeTrigger('other', { worker: 'w' })).toThrow(/no trigger "other".*Known: t/)
     expect(() => kernel.subscribeTrigger('t', {})).toThrow('one of flow and worker')
-    expect(() => kernel.subscribeTrigger('t', { worker: 'w' })).toThrow('Give this one an id of its own')
+    expect(() => kernel.subscribeTrigger('t', { worker: 'w' })).toThrow('Give the new subscription another "id"')
     kernel.subscribeTrigger('t', { worker: 'w', id: 'second', transform: () => 'second' })
     await kernel.emitTrigger('t', 'first')
     await test.drain()

@@ -346,8 +346,8 @@ describe('verification', () => {
   })
 
   it.each<[string, unknown, RegExp]>([
-    ['missing', undefined, /how requests prove where they come from/],
-    ['false', false, /how requests prove where they come from/],
+    ['missing', undefined, /how requests are verified/],
+    ['false', false, /how requests are verified/],
     ['of an unknown type', { type: 'magic', secret: 'x' }, /verify/],
     ['without a secret', { type: 'hmac', scheme: 'github' }, /secret is missing/],
     ['with an empty secret', { type: 'bearer', secret: '' }, /secret is missing/],
@@ -363,7 +363,7 @@ describe('verification', () => {
     [
       'with something to fill in that there is not',
       { type: 'hmac', header: 'x', timestampHeader: 't', signed: '{id}.{timestamp}.{body}', secret: 'x' },
-      /Only \{body\} and \{timestamp\}.*type "standard"/,
+      /Only the placeholders \{body\} and \{timestamp\}.*type "standard"/,
     ],
     ['with a tolerance for no timestamp', { type: 'hmac', header: 'x', tolerance: 5, secret: 'x' }, /timestampHeader/],
     ['with a key nowhere', { type: 'apiKey', secret: 'x' }, /one of header and query/],
