@@ -183,7 +183,7 @@ test('an edited worker runs its new code from the next job on, and queued jobs s
   await gate.reached
   const queued = (await cliJson(['enqueue', 'versioned', '--data', '"queued"', '--id', 'queued'], cwd)) as Job
   await project.write('server/queues/versioned.ts', worker(2))
-  await dev.until(/versioned loaded again/)
+  await dev.until(/versioned reloaded/)
   await gate.open()
 
   expect(await held).toMatchObject({ result: 1 })
@@ -321,7 +321,7 @@ test.each([
   [['enqueue'], 'Missing required positional argument: WORKER'],
   [['enqueue', 'greet', '--data', '{'], '--data takes JSON'],
   [['enqueue', 'greet', '--delay', 'soon'], '--delay takes a whole number'],
-  [['enqueue', 'greet', 'twice'], 'an argument too many: "twice"'],
+  [['enqueue', 'greet', 'twice'], 'one argument too many: "twice"'],
   [['runs', '--status', 'odd'], '--status takes one of'],
   [['runs', '--nope'], 'no option --nope'],
   [['runs', 'run-1'], 'runs takes a history file'],

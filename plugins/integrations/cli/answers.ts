@@ -4,14 +4,14 @@ import type { Method, Params } from './requests.ts'
 
 export type Answers = { [M in Method]: (params: Params<M>) => Promise<Results[M]> }
 
-/** What a kernel answers to each request. */
+/** Handles each request with a kernel. */
 export function createAnswers(kernel: Kernel, cwd: string): Answers {
   const store = kernel.port('events')
 
   async function findRun(runId: string): Promise<RunInfo> {
     const run = await store.runs.get(runId)
     if (run) return run
-    const hint = 'It may not have begun, or have expired. List runs with: npx nuxt-queue runs'
+    const hint = 'It may not have begun, or it may have expired. List runs with: npx nuxt-queue runs'
     throw new QueueError('RUN_NOT_FOUND', `There is no run "${runId}". ${hint}`)
   }
 

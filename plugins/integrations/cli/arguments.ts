@@ -3,7 +3,7 @@ import { QueueError, type RunInfo } from '../../../kernel/index.ts'
 
 /** Arguments of every command. */
 export const common = {
-  json: { type: 'boolean', description: 'Print one JSON value and nothing else' },
+  json: { type: 'boolean', description: 'Print only one JSON value' },
   cwd: {
     type: 'string',
     valueHint: 'folder',
@@ -13,25 +13,25 @@ export const common = {
 
 const STATUSES = ['running', 'completed', 'failed', 'cancelled'] as const
 
-/** What citty lets pass: options and arguments that the command does not have. */
+/** Refuses options and arguments that the command does not have. citty accepts them. */
 export function assertKnown(given: Record<string, unknown> & { _: string[] }, known: ArgsDef): void {
   const unknown = Object.keys(given).find((name) => name !== '_' && !Object.hasOwn(known, name))
   if (unknown !== undefined) {
     const options = Object.keys(known).filter((name) => known[name]!.type !== 'positional')
-    throw wrong(`There is no option --${unknown}. There are: ${options.map((name) => `--${name}`).join(', ')}.`)
+    throw wrong(`There is no option --${unknown}. The options are ${options.map((name) => `--${name}`).join(', ')}.`)
   }
   const positionals = Object.values(known).filter(({ type }) => type === 'positional').length
-  if (given._.length > positionals) throw wrong(`There is an argument too many: "${given._[positionals]}".`)
+  if (given._.length > positionals) throw wrong(`There is one argument too many: "${given._[positionals]}".`)
 }
 
-/** True for an argument that names a file rather than a run. */
+/** Returns whether an argument names a file rather than a run. */
 export function isHistoryFile(target: string): boolean {
   return target.endsWith('.jsonl')
 }
 
 export function assertHistoryFile(command: string, file: string): void {
   if (isHistoryFile(file)) return
-  throw wrong(`${command} takes a history file (*.jsonl); got "${file}". For a run of the project use: show ${file}`)
+  throw wrong(`${command} takes a history file (*.jsonl); got "${file}". For a run of the project, use: show ${file}`)
 }
 
 export function parseData(text: string | undefined): unknown {

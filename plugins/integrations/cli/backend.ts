@@ -6,10 +6,10 @@ import { kernelBackend } from './history.ts'
 import { reporter } from './output.ts'
 import type { Backend } from './protocol.ts'
 
-/** A configuration as its file gives it. */
+/** A configuration as it is in its file. */
 export type LoadedConfig = Record<string, unknown> & { plugins?: readonly AnyPlugin[]; registry?: object }
 
-/** What the commands need of the package around them, which plugins do not import. */
+/** Parts of the package that the commands need and that plugins do not import. */
 export interface Host {
   createKernel(options: { config: LoadedConfig; plugins?: readonly AnyPlugin[]; reporter: Reporter }): Promise<Kernel>
   loadQueueConfig(options: { cwd: string }): Promise<LoadedConfig>
@@ -17,7 +17,7 @@ export interface Host {
   memory(): Promise<Preset>
 }
 
-/** The configuration of a folder, with paths relative to it. */
+/** Returns the configuration of a folder, with paths relative to the folder. */
 export async function configOf(host: Host, cwd: string): Promise<LoadedConfig> {
   const config = await host.loadQueueConfig({ cwd })
   const registry = { ...config.registry } as { rootDir?: string }
@@ -25,10 +25,10 @@ export async function configOf(host: Host, cwd: string): Promise<LoadedConfig> {
 }
 
 /**
- * Finds who can answer for a folder: the dev process if one runs, else the shared store that its
+ * Connects to the backend of a folder: the dev process if one runs, or otherwise the shared store that its
  * configuration names.
  *
- * @throws QueueError `DEV_MISSING` when jobs live in a dev process and there is none
+ * @throws QueueError `DEV_MISSING` if jobs are kept in a dev process and none runs
  */
 export async function openBackend(host: Host, cwd: string): Promise<Backend> {
   const dev = await connect(cwd)
@@ -39,5 +39,8 @@ export async function openBackend(host: Host, cwd: string): Promise<Backend> {
   if (shared || durable) return kernelBackend(createAnswers(kernel, cwd), close)
   await close()
   const hint = `Start it in another terminal: npx nuxt-queue dev --cwd ${cwd}`
-  throw new QueueError('DEV_MISSING', `Jobs are kept in the memory of a dev process, and none runs in ${cwd}. ${hint}`)
+  throw new QueueError(
+    'DEV_MISSING',
+    `Jobs are kept in the memory of a dev process, and no dev process runs in ${cwd}. ${hint}`,
+  )
 }

@@ -4,10 +4,10 @@ import { decodeJson } from '../../lib/json.ts'
 import { createLineReader, encodeLine, revive, type Backend, type Response } from './protocol.ts'
 import { socketPath } from './socket-path.ts'
 
-/** Nobody listens there: no such file, or one that a dead process left behind. */
+/** The errors of a socket without a listener: the file is missing, or a dead process left it behind. */
 const NOBODY = new Set(['ENOENT', 'ECONNREFUSED'])
 
-/** Connects to the dev process of a folder. `undefined` when none runs. */
+/** Connects to the dev process of a folder. Returns `undefined` if none runs. */
 export async function connect(cwd: string): Promise<Backend | undefined> {
   const socket = createConnection(socketPath(cwd)).setEncoding('utf8')
   const pending = new Map<number, PromiseWithResolvers<never>>()
@@ -21,7 +21,7 @@ export async function connect(cwd: string): Promise<Backend | undefined> {
   })
   const gone = (): QueueError => {
     const hint = 'See its output, and start it again with: npx nuxt-queue dev'
-    return new QueueError('DEV_MISSING', `The dev process in ${cwd} went away before it answered. ${hint}`)
+    return new QueueError('DEV_MISSING', `The dev process in ${cwd} ended before it responded. ${hint}`)
   }
   socket.on('close', () => {
     for (const { reject } of pending.values()) reject(gone())

@@ -30,7 +30,7 @@ const target = {
 } as const
 
 export function createCommands(host: Host): Record<string, CommandDef> {
-  /** A command whose arguments are checked, with what all of them share. */
+  /** Defines a command with the shared arguments, and checks its arguments. */
   function command<const A extends ArgsDef>(
     description: string,
     args: A,
@@ -62,20 +62,24 @@ export function createCommands(host: Host): Record<string, CommandDef> {
     return openHistory(resolve(cwd, file), await host.memory(), cwd, { upcast })
   }
 
-  /** Whoever knows the run: the history file that is named, or the project. */
+  /** Returns the backend that has the run: the named history file, or the project. */
   async function openRun(run: string, cwd: string): Promise<Backend & { runId: string }> {
     if (isHistoryFile(run)) return openHistoryFile(run, cwd)
     return { ...(await openBackend(host, cwd)), runId: run }
   }
 
-  const dev = command('Run the workers of a project and show what happens', httpArgs, async (args, { cwd, output }) => {
-    const http = parseHttp(args)
-    const { runDev } = await import('./dev.ts')
-    return runDev(host, cwd, output, http)
-  })
+  const dev = command(
+    'Run the workers of a project and print what happens',
+    httpArgs,
+    async (args, { cwd, output }) => {
+      const http = parseHttp(args)
+      const { runDev } = await import('./dev.ts')
+      return runDev(host, cwd, output, http)
+    },
+  )
 
   const start = command(
-    'Run the workers of a project, as in production',
+    'Run the workers of a project in production',
     {
       ...httpArgs,
       worker: { type: 'boolean', default: true, description: 'Run jobs', negativeDescription: 'Serve HTTP only' },
@@ -88,23 +92,23 @@ export function createCommands(host: Host): Record<string, CommandDef> {
   )
 
   const enqueue = command(
-    'Queue a job',
+    'Enqueue a job',
     {
       worker: {
         type: 'positional',
         required: true,
-        description: 'The id of a worker, its path below the workers folder',
+        description: 'The id of a worker, which is its path below the workers folder',
       },
-      data: { type: 'string', valueHint: 'JSON', description: 'What the job receives' },
-      id: { type: 'string', description: 'Queue it only if the queue knows no job of this id' },
-      delay: { type: 'string', valueHint: 'ms', description: 'Milliseconds before it runs' },
+      data: { type: 'string', valueHint: 'JSON', description: 'The data of the job' },
+      id: { type: 'string', description: 'The id of the job. If a job with this id exists, no other is added' },
+      delay: { type: 'string', valueHint: 'ms', description: 'Milliseconds before the job runs' },
       wait: { type: 'boolean', description: 'Wait for the end of the job, or of its flow, and print the result' },
     },
     ({ worker, data, id, delay, wait }, { cwd, output }) => {
       const request = { worker, id, data: parseData(data), delay: parseWhole('delay', delay) }
       return using(openBackend(host, cwd), async (backend) => {
         const job = await backend.ask('enqueue', request)
-        output.line(`${job.deduplicated ? 'Known already' : 'Queued'}: job ${job.id}, run ${job.runId}`)
+        output.line(`${job.deduplicated ? 'Already exists' : 'Enqueued'}: job ${job.id}, run ${job.runId}`)
         if (!wait) {
           if (output.json) output.value(job)
           return
@@ -117,13 +121,13 @@ export function createCommands(host: Host): Record<string, CommandDef> {
   )
 
   const runs = command(
-    'List runs, the newest first',
+    'List runs, with the newest first',
     {
       file: { type: 'positional', required: false, description: 'A history file instead of the project' },
       status: { type: 'string', description: 'running, completed, failed or cancelled' },
       flow: { type: 'string', description: 'Only runs of this flow' },
-      tag: { type: 'string', description: 'Only runs that carry this tag' },
-      limit: { type: 'string', description: 'At most this many', default: '20' },
+      tag: { type: 'string', description: 'Only runs with this tag' },
+      limit: { type: 'string', description: 'The largest number of runs', default: '20' },
     },
     ({ file, status, flow, tag, limit }, { cwd, output }) => {
       if (file !== undefined) assertHistoryFile('runs', file)
@@ -164,10 +168,10 @@ export function createCommands(host: Host): Record<string, CommandDef> {
   )
 
   const replay = command(
-    'Step through a run that was exported: event after event with the state that results',
+    'Step through the events of an exported run and show the state after each',
     {
       file: { type: 'positional', required: true, description: 'A history file (*.jsonl)' },
-      to: { type: 'string', valueHint: 'seq', description: 'Up to this event. Default: all' },
+      to: { type: 'string', valueHint: 'seq', description: 'The last event. Default: all events' },
       types: { type: 'string', valueHint: 'a,b', description: 'Only events of these types. Default: all' },
     },
     ({ file, to, types }, { cwd, output }) => {
@@ -183,10 +187,10 @@ export function createCommands(host: Host): Record<string, CommandDef> {
   )
 
   const explain = command(
-    'Tell why a job does not run, or what became of it',
+    'Explain why a job does not run, or how it ended',
     {
       job: { type: 'positional', required: true, description: 'The id of a job' },
-      queue: { type: 'string', description: 'Its queue. Default: the job is looked for in all' },
+      queue: { type: 'string', description: 'The queue of the job. Default: all queues are searched' },
     },
     ({ job, queue }, { cwd, output }) =>
       using(openBackend(host, cwd), async (backend) => {
@@ -199,10 +203,10 @@ export function createCommands(host: Host): Record<string, CommandDef> {
   )
 
   const redrive = command(
-    'Move dead letters back to the queues they came from',
+    'Move dead letters back to the queues that they came from',
     {
       queue: { type: 'positional', required: true, description: 'The queue that holds the dead letters' },
-      limit: { type: 'string', description: 'At most this many. Default: all' },
+      limit: { type: 'string', description: 'The largest number of letters. Default: all' },
     },
     ({ queue, limit }, { cwd, output }) =>
       using(openBackend(host, cwd), async (backend) => {

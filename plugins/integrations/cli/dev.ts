@@ -7,7 +7,7 @@ import { reporter, type Output } from './output.ts'
 import { announce, closeOnSignal, type HttpPlace } from './serving.ts'
 import { socketPath } from './socket-path.ts'
 
-/** Runs the workers of a folder until SIGINT or SIGTERM; a second signal does not wait for running jobs. */
+/** Runs the workers of a folder until SIGINT or SIGTERM. A second signal does not wait for running jobs. */
 export async function runDev(host: Host, cwd: string, output: Output, http?: HttpPlace): Promise<void> {
   const stop = signalled()
   const config = await configOf(host, cwd)
@@ -29,7 +29,7 @@ export async function runDev(host: Host, cwd: string, output: Output, http?: Htt
   announce(kernel, { command: 'dev', cwd, facts: { socket: socketPath(cwd) }, url }, output)
   const known = new Set(kernel.registry.workers.map(({ id }) => id))
   kernel.onWorkerStart(({ id }) => {
-    output.line(`${colors.green('↺')} ${colors.bold(id)} ${known.has(id) ? 'loaded again' : 'loaded'}`)
+    output.line(`${colors.green('↺')} ${colors.bold(id)} ${known.has(id) ? 'reloaded' : 'loaded'}`)
     known.add(id)
   })
   await closeOnSignal(kernel, stop, output)

@@ -6,14 +6,14 @@ import type { Backend } from './protocol.ts'
 import type { Recording } from './replay.ts'
 import type { Method } from './requests.ts'
 
-/** A run from a file: answers like any other, and can be stepped through. */
+/** A run from a file. It handles the same requests as other backends, and can be stepped through. */
 export type OpenedHistory = Backend & { runId: string; recording: Recording }
 
 /**
- * Opens the history of a run as if it were still in the store: its events are appended to one in
- * memory, at the times they were recorded.
+ * Opens the history of a run as if it were still in the store. Its events are appended to a store in memory, at the
+ * times at which they were recorded.
  *
- * @param options.upcast the section of the configuration: what reads events of older versions
+ * @param options.upcast the section of the configuration that reads events of older versions
  * @throws QueueError `HISTORY_INVALID`
  */
 export async function openHistory(
@@ -36,7 +36,7 @@ export async function openHistory(
   for (const [index, event] of events.entries()) {
     now = event.ts
     const begins = index === 0 && { status: 'running' as const, name, queue, jobId, flow, tags }
-    // A run that has ended takes no more events, so its end comes with the last.
+    // An ended run accepts no more events, so its end is appended last.
     const ends = index === events.length - 1 && { status }
     const patch = { ...begins, ...ends }
     await store.append(runId, [event], Object.keys(patch).length > 0 ? { run: patch } : {})
@@ -56,7 +56,7 @@ export async function openHistory(
   return { runId, recording, ...kernelBackend(createAnswers(kernel, cwd), async () => void (await kernel.close())) }
 }
 
-/** A kernel in this process behind the same face as one at the other end of a socket. */
+/** Wraps a kernel in this process with the interface of a kernel behind a socket. */
 export function kernelBackend(answers: Answers, close: () => Promise<void>): Backend {
   return { ask: (method: Method, params: never) => answers[method](params) as Promise<never>, close }
 }

@@ -7,14 +7,14 @@ import { serve } from './server.ts'
 export { createTimeline, followTimeline, formatDuration, type Timeline } from './timeline.ts'
 
 /**
- * Lets the commands of `nuxt-queue` talk to this process, as `nuxt-queue dev` does: they find it by
+ * Lets the commands of `nuxt-queue` talk to this process, as they talk to `nuxt-queue dev`. They find the process by
  * its folder.
  */
 export default definePlugin({
   name: 'cli',
   requires: ['queue', 'events', 'control', 'state', 'flow', 'explain'],
   options: z.strictObject({
-    /** The folder commands are run in. Default: the working directory. */
+    /** The folder in which commands run. Default: the working directory. */
     cwd: z.string().optional(),
   }),
   async setup(kernel, { cwd = process.cwd() }) {

@@ -8,12 +8,11 @@ import { createOutput } from './output.ts'
 const EXIT = { ok: 0, failure: 1, usage: 2 } as const
 
 /**
- * Runs one command line and answers its exit code: 0 when it did what it was told, 1 when that
- * failed, 2 when it could not be understood.
+ * Runs a command line and returns its exit code: 0 for success, 1 for a failure, 2 for a command line that is not valid.
  */
 export async function main(args: readonly string[], host: Host, version: string): Promise<number> {
   const commands = createCommands(host)
-  const description = 'Job queues and flows: run workers, queue jobs, look into runs'
+  const description = 'Job queues and flows: run workers, enqueue jobs, inspect runs'
   const root = defineCommand({ meta: { name: 'nuxt-queue', version, description }, subCommands: commands })
   const name = args.find((arg) => !arg.startsWith('-')) ?? ''
   const called = Object.hasOwn(commands, name) ? commands[name] : undefined
@@ -37,7 +36,7 @@ export async function main(args: readonly string[], host: Host, version: string)
   }
 }
 
-/** `--http` may stand without its value, which would otherwise be whatever comes next. */
+/** Lets `--http` stand without a value. The parser would otherwise take the next argument as its value. */
 function withValues(args: readonly string[]): string[] {
   return args.map((arg, index) => (arg === '--http' && !/^[^-]/.test(args[index + 1] ?? '') ? '--http=' : arg))
 }

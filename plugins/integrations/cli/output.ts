@@ -4,14 +4,14 @@ import { isQueueError, serializeError, type Reporter, type RunInfo } from '../..
 import { toPlainJson } from '../lib/plain-json.ts'
 import { formatDuration } from './timeline.ts'
 
-/** Where a command writes: text for people, or with `--json` one value for programs. */
+/** Writes the output of a command: text for people, or one value for programs with `--json`. */
 export interface Output {
   readonly json: boolean
-  /** The one value of `--json`. */
+  /** Writes the value of `--json`. */
   value(value: unknown): void
-  /** One line of text; nothing with `--json`. What would move the cursor or begin another line is shown instead. */
+  /** Writes a line of text, but not with `--json`. Characters that move the cursor or start a line are escaped. */
   line(text: string): void
-  /** A value as people read it, on as many lines as it takes; nothing with `--json`. */
+  /** Writes a value for people, on several lines if needed, but not with `--json`. */
   block(value: unknown, indent?: string): void
   error(error: unknown): void
 }
@@ -36,7 +36,7 @@ export function createOutput(json: boolean): Output {
   }
 }
 
-/** What a kernel has to tell beside its events, one line each on stderr, and where an error came from. */
+/** Writes the reports of a kernel to stderr, one line each, with the place where an error was thrown. */
 export const reporter: Reporter = {
   warn: (message, detail) => report(colors.yellow('!'), message, detail),
   error: (message, detail) => report(colors.red('✖'), message, detail),
@@ -46,7 +46,7 @@ function report(symbol: string, message: string, detail: unknown): void {
   process.stderr.write(`${symbol} ${oneLine(message)}\n${framesOf(detail)}`)
 }
 
-/** Where the innermost cause was thrown; errors of this package speak for themselves. */
+/** Returns where the innermost cause was thrown. Errors of this package need no place. */
 function framesOf(detail: unknown): string {
   if (!(detail instanceof Error)) return detail === undefined ? '' : `${pretty(detail)}\n`
   if (detail.cause instanceof Error) return framesOf(detail.cause)
@@ -58,14 +58,14 @@ function framesOf(detail: unknown): string {
     .join('')
 }
 
-/** The colours that commands print in, and all others that can do no harm. */
-// oxlint-disable-next-line no-control-regex -- escapes are what is looked for
+/** Colour escapes, which are harmless. */
+// oxlint-disable-next-line no-control-regex -- the expression must match escapes
 const COLOUR = /^\x1b\[(?:[012]|22|3[0-79]|9[0-7])m/
-/** Escapes, and characters that terminals act on (C0, C1) or that turn the direction of text. */
-// oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+/** Escapes, control characters of terminals (C0, C1), and characters that change the direction of text. */
+// oxlint-disable-next-line no-control-regex -- the expression must match control characters
 const CONTROL = /\x1b\[[0-9;]*m|[\0-\x08\n-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g
 
-/** Shows what would act on the terminal, since names and messages of jobs may hold anything. */
+/** Escapes control characters, because names and messages of jobs may contain anything. */
 export function oneLine(text: string): string {
   return text.replaceAll(CONTROL, (found) => {
     if (COLOUR.test(found)) return found
@@ -75,7 +75,7 @@ export function oneLine(text: string): string {
   })
 }
 
-/** A value as people read it, whole. What would act on the terminal is shown as an escape. */
+/** Formats a whole value for people. Control characters are escaped. */
 export function pretty(value: unknown, indent = ''): string {
   const text = inspect(value, {
     colors: process.stdout.isTTY && process.env.NO_COLOR === undefined,
@@ -97,7 +97,7 @@ const STATUS_COLORS = {
   cancelled: colors.yellow,
 } as const
 
-/** One line about a run. */
+/** Returns a line about a run. */
 export function formatRun({ runId, status, name, flow, startedAt, updatedAt, endedAt, head }: RunInfo): string {
   const what = flow === undefined ? name : `flow ${flow}`
   const started = new Date(startedAt).toISOString()

@@ -11,9 +11,9 @@ import { encodeJson } from '../../lib/json.ts'
 import type { Method, Params } from './requests.ts'
 
 /*
- * What commands and a dev process say to each other: a request a line, `{ id, method, params }`, and
- * for each a response with its id, `{ id, result }` or `{ id, error }`, in any order. Lines are the
- * tagged JSON of `plugins/lib/json.ts`.
+ * The protocol between commands and a dev process. Each request is a line, `{ id, method, params }`. Each response is a
+ * line with the same id, `{ id, result }` or `{ id, error }`, in any order. Lines are the tagged JSON of
+ * `plugins/lib/json.ts`.
  */
 
 export interface Results {
@@ -27,7 +27,7 @@ export interface Results {
   redrive: Awaited<ReturnType<Kernel['redrive']>>
 }
 
-/** Whoever can answer: a dev process at the other end of a socket, a kernel, the history in a file. */
+/** Handles requests: a dev process behind a socket, a kernel in this process, or a history file. */
 export interface Backend {
   ask<M extends Method>(method: M, params: Params<M>): Promise<Results[M]>
   close(): Promise<void>
@@ -49,7 +49,7 @@ export function failure(id: number, error: unknown): Response {
   return { id, error: serializeError(error) }
 }
 
-/** The error at the other end, told apart by `code` as here. */
+/** Restores an error of the other process, with its `code`. */
 export function revive({ code, name, message, stack }: SerializedError): Error {
   if (name === 'QueueError' && code !== undefined) return new QueueError(code as QueueError['code'], message)
   return Object.assign(new Error(message), { name, ...(code !== undefined && { code }), ...(stack && { stack }) })

@@ -9,15 +9,15 @@ import { createTimeline } from './timeline.ts'
 export interface Recording {
   run: RunInfo
   events: readonly StoredEvent[]
-  /** Its state after each event, in order; each with the one before behind it. */
+  /** The state after each event, in order. */
   states(): AsyncIterable<Record<string, unknown>>
-  /** Its state after the event of a `seq`. */
+  /** Returns the state after the event with a `seq`. */
   stateAt(seq: number): Promise<Record<string, unknown>>
 }
 
-/** Which events are shown. State is that of all. */
+/** Which events are shown. The state includes all events. */
 export interface ReplayFilter {
-  /** Up to this `seq`. */
+  /** The `seq` of the last event. */
   to?: number
   types?: readonly string[]
 }
@@ -27,14 +27,14 @@ export interface Terminal {
   output: Writable
 }
 
-/** Puts the state below the line of its event. */
+/** Returns the line of an event with the state below it. */
 const INDENT = ' '.repeat(9)
 
 function isShown({ to = Infinity, types }: ReplayFilter): (event: StoredEvent) => boolean {
   return ({ seq, type }) => seq <= to && (types === undefined || types.includes(type))
 }
 
-/** Event after event with the state that results; with `--json` one line each. */
+/** Prints each event with the state after it. With `--json`, each event is one line. */
 export async function printReplay({ run, events, states }: Recording, filter: ReplayFilter, output: Output) {
   const shown = isShown(filter)
   const lines = linesOf(events)
@@ -53,16 +53,16 @@ export async function printReplay({ run, events, states }: Recording, filter: Re
 }
 
 /**
- * Steps through a run by keys, forwards and back, until it is left. Answers when that is.
+ * Steps through a run with keys, forwards and back. Resolves when the user quits.
  *
- * Right, down, space and enter go on; left and up go back; home and end jump; q leaves.
+ * Right, down, space and enter go forward. Left and up go back. Home and end jump. q quits.
  */
 export async function stepThrough(recording: Recording, filter: ReplayFilter, { input, output }: Terminal) {
   const shown = recording.events.filter(isShown(filter))
   const lines = new Map(linesOf(recording.events).map((line, index) => [recording.events[index]!.seq, line]))
   const write = (text: string): void => void output.write(`${text}\n`)
   write(oneLine(formatRun(recording.run)))
-  if (shown.length === 0) return write('No such events.')
+  if (shown.length === 0) return write('The run has no such events.')
   const last = shown.length - 1
 
   async function show(index: number): Promise<void> {
@@ -85,7 +85,7 @@ export async function stepThrough(recording: Recording, filter: ReplayFilter, { 
   }
 }
 
-/** `undefined` to leave. Beyond the last event there is nothing. */
+/** Returns the next index, within the events, or `undefined` to quit. */
 function target({ name, ctrl }: Key, at: number, last: number): number | undefined {
   if (name === 'q' || name === 'escape' || (ctrl === true && (name === 'c' || name === 'd'))) return undefined
   if (name === 'home') return 0
@@ -95,7 +95,7 @@ function target({ name, ctrl }: Key, at: number, last: number): number | undefin
   return goesOn ? Math.min(last, at + 1) : at
 }
 
-/** The keys that are pressed, none lost while one is dealt with, until the input ends. */
+/** Yields the pressed keys until the input ends. Keys pressed during the handling of another are kept. */
 async function* keysOf(input: Terminal['input']): AsyncGenerator<Key> {
   const pressed: Key[] = []
   let wake: () => void = () => {}
@@ -124,7 +124,7 @@ async function* keysOf(input: Terminal['input']): AsyncGenerator<Key> {
   }
 }
 
-/** Durations need the events before, so that all lines are made. */
+/** Formats all lines, because durations need the earlier events. */
 function linesOf(events: readonly StoredEvent[]): string[] {
   const timeline = createTimeline({ all: true })
   return events.map((event) => timeline.event(event)!)

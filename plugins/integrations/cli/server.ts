@@ -11,9 +11,9 @@ import { params, type Method } from './requests.ts'
 import { socketPath } from './socket-path.ts'
 
 /**
- * Answers requests on the socket of a folder. A socket that a dead process left behind is replaced.
+ * Handles requests on the socket of a folder. Replaces a socket that a dead process left behind.
  *
- * @throws QueueError `DEV_RUNNING` with the pid when another process listens
+ * @throws QueueError `DEV_RUNNING` with the pid if another process listens
  */
 export async function serve(cwd: string, answers: Answers): Promise<{ path: string; close: () => Promise<void> }> {
   const path = socketPath(cwd)
@@ -43,7 +43,7 @@ export async function serve(cwd: string, answers: Answers): Promise<{ path: stri
   }
 }
 
-/** Answers the error where the address is in use; any other rejects. */
+/** Returns the error if the address is in use. Rejects with any other error. */
 function listen(server: Server, path: string): Promise<Error | undefined> {
   return new Promise((resolve, reject) => {
     const failed = (error: NodeJS.ErrnoException): void => {
@@ -63,7 +63,7 @@ async function assertNobody(cwd: string): Promise<void> {
   if (!other) return
   const { pid } = await other.ask('hello', {})
   await other.close()
-  const message = `Process ${pid} serves ${cwd} already. Use it, or end it first: kill ${pid}`
+  const message = `Process ${pid} already serves ${cwd}. Use it, or end it first: kill ${pid}`
   throw new QueueError('DEV_RUNNING', message, { details: { pid } })
 }
 
@@ -80,7 +80,7 @@ function converse(socket: Socket, answers: Answers): void {
     }
   })
   socket.setEncoding('utf8')
-  // A client that goes away mid-request is its own affair.
+  // A client may disconnect during a request.
   socket.on('error', () => socket.destroy())
   socket.on('data', (chunk) => receive(chunk as unknown as string))
 }
@@ -88,7 +88,7 @@ function converse(socket: Socket, answers: Answers): void {
 async function answer({ id, method, params: given }: Request, answers: Answers): Promise<Response> {
   if (!Object.hasOwn(params, method)) {
     const known = Object.keys(params).join(', ')
-    throw new QueueError('OPTION_INVALID', `There is no request "${method}". There are: ${known}.`)
+    throw new QueueError('OPTION_INVALID', `There is no request "${method}". The requests are ${known}.`)
   }
   const checked = params[method as Method].safeParse(given)
   if (!checked.success) {

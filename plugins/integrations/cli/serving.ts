@@ -5,16 +5,16 @@ import { signalled } from '../lib/shutdown-signals.ts'
 import { parseWhole } from './arguments.ts'
 import type { Output } from './output.ts'
 
-/** Where the HTTP interface is to listen. */
+/** Where the HTTP interface listens. */
 export interface HttpPlace {
   port: number
   host?: string
 }
 
-/** Arguments of the commands that can serve HTTP. */
+/** The arguments of the commands that can serve HTTP. */
 export const httpArgs = {
   http: { type: 'string', valueHint: 'port', description: 'Serve the HTTP interface. Default port: PORT, or 4000' },
-  host: { type: 'string', description: 'The address it listens on. Default: 127.0.0.1' },
+  host: { type: 'string', description: 'The address of the HTTP interface. Default: 127.0.0.1' },
 } as const
 
 const DEFAULT_PORT = '4000'
@@ -24,9 +24,9 @@ const LARGEST_PORT = 65_535
 export function parseHttp({ http, host }: { http?: unknown; host?: string }): HttpPlace | undefined {
   if (http === undefined) {
     if (host === undefined) return undefined
-    throw new QueueError('OPTION_INVALID', '--host is for --http, which is missing.')
+    throw new QueueError('OPTION_INVALID', '--host needs --http, which is missing.')
   }
-  // Given without a port it has no value.
+  // `--http` without a port has no value.
   const given = typeof http === 'string' && http !== '' ? http : (process.env.PORT ?? DEFAULT_PORT)
   const port = parseWhole('http', given)!
   if (port <= LARGEST_PORT) return { port, host }
@@ -36,12 +36,12 @@ export function parseHttp({ http, host }: { http?: unknown; host?: string }): Ht
 /** Waits for a signal, then closes the kernel; a second signal does not wait for running jobs. */
 export async function closeOnSignal(kernel: Kernel, stop: Promise<NodeJS.Signals>, output: Output): Promise<void> {
   const signal = await stop
-  output.line(`${signal}: closing, once running jobs are done. Again to stop at once.`)
+  output.line(`${signal}: closing after running jobs have ended. Send it again to stop at once.`)
   void signalled().then(() => process.exit(130))
   await kernel.close()
 }
 
-/** Tells that the process is ready: its workers, and where it listens. */
+/** Prints that the process is ready, with its workers and its address. */
 export function announce(
   { registry }: Kernel,
   { command, cwd, facts, url }: { command: string; cwd: string; facts?: object; url?: string },
@@ -52,7 +52,7 @@ export function announce(
   if (output.json) return output.value({ pid: process.pid, cwd, ...facts, ...(url !== undefined && { url }), workers })
   output.line(`${colors.bold(`nuxt-queue ${command}`)} ${colors.dim(`pid ${process.pid} in ${cwd}`)}`)
   if (url !== undefined) output.line(`  ${url}`)
-  if (workers.length === 0) output.line('No workers yet. Put one into server/queues/, or set registry.dirs.')
+  if (workers.length === 0) output.line('No workers yet. Add one to server/queues/, or set registry.dirs.')
   const width = Math.max(...workers.map(({ id }) => id.length))
   for (const { id, queue, flow, file } of workers) {
     const role = flow.map((place) => `  ${place.role} of flow ${place.name}`).join('')

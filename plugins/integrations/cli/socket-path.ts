@@ -3,14 +3,14 @@ import { join, resolve } from 'pathe'
 import { QueueError } from '../../../kernel/index.ts'
 import { privateFolder } from '../../lib/private-folder.ts'
 
-/** The longest socket path every system takes; macOS ends at 104 bytes with the zero. */
+/** The longest socket path that every system accepts. macOS accepts 104 bytes including the zero. */
 const LONGEST_PATH = 103
 
 /**
- * Where the dev process of a folder listens: `.nuxt-queue/dev.sock` in it; in a folder that belongs to this user
- * alone if that path is too long for a socket; a named pipe on Windows.
+ * Returns where the dev process of a folder listens: `.nuxt-queue/dev.sock` in the folder, or a named pipe on Windows.
+ * If that path is too long for a socket, the socket is in another folder that belongs only to this user.
  *
- * @throws QueueError `CONFIG_INVALID` where no such folder can be had
+ * @throws QueueError `CONFIG_INVALID` if there is no such folder
  */
 export function socketPath(cwd: string): string {
   const folder = resolve(cwd)
@@ -20,6 +20,6 @@ export function socketPath(cwd: string): string {
   if (Buffer.byteLength(path) <= LONGEST_PATH) return path
   const own = privateFolder()
   if (own !== undefined) return join(own, `${hash}.sock`)
-  const hint = 'Set XDG_CACHE_HOME to a folder that belongs to you alone'
+  const hint = 'Set XDG_CACHE_HOME to a folder that belongs only to you'
   throw new QueueError('CONFIG_INVALID', `${path} is too long for a socket, and no other folder is private. ${hint}.`)
 }

@@ -8,20 +8,20 @@ import { serve } from './server.ts'
 import { announce, closeOnSignal, type HttpPlace } from './serving.ts'
 
 export interface StartOptions {
-  /** False: this process runs no jobs, whatever its configuration says. */
+  /** False if this process runs no jobs, whatever its configuration says. */
   worker: boolean
   http?: HttpPlace
 }
 
-/** Runs the workers of a folder, or serves HTTP, until SIGINT or SIGTERM; a second signal does not wait for running jobs. */
+/** Runs the workers of a folder, or serves HTTP, until SIGINT or SIGTERM. A second signal does not wait for running jobs. */
 export async function runStart(host: Host, cwd: string, output: Output, { worker, http }: StartOptions): Promise<void> {
   const stop = signalled()
-  // Whatever NODE_ENV says: who starts a service does not mean to develop.
+  // This command is always production, whatever NODE_ENV says.
   const given = await configOf(host, cwd)
   const config: LoadedConfig = { ...given, http: { ...(given.http as object | undefined), production: true } }
   const works = worker && (workerSwitch(process.env) ?? config.worker ?? true)
   if (!works && !http) {
-    throw new QueueError('OPTION_INVALID', 'A process that runs no workers has nothing to do without --http.')
+    throw new QueueError('OPTION_INVALID', 'A process that runs no workers needs --http.')
   }
   const kernel = await host.createKernel({ config, reporter })
   let socket: Awaited<ReturnType<typeof serve>> | undefined
@@ -38,7 +38,7 @@ export async function runStart(host: Host, cwd: string, output: Output, { worker
   }
 }
 
-/** Where no other process can open the store, other commands have to ask this one. */
+/** Serves the socket if no other process can open the store, so that commands can ask this process. */
 function isAlone(kernel: Kernel): boolean {
   return !kernel.port('queue').capabilities.shared
 }

@@ -9,9 +9,9 @@ import type {
   Unsubscribe,
 } from '../../../kernel/index.ts'
 
-/** Turns events into lines for people. Keeps in mind when steps started, to tell how long they took. */
+/** Turns events into lines for people. Remembers when steps started, to print how long they took. */
 export interface Timeline {
-  /** One line, or `undefined` for an event that only `all` shows. */
+  /** Returns a line, or `undefined` for an event that only `all` shows. */
   event(event: StoredEvent): string | undefined
   message(message: StreamMessage): string | undefined
 }
@@ -41,7 +41,7 @@ export function createTimeline({ all = false }: TimelineOptions = {}): Timeline 
     return `${number}${colors.dim(timeOf(ts))}  ${symbol} ${colors.bold(name.padEnd(width))}  ${text}`
   }
 
-  /** Notes a start, or answers the time since, which it then forgets. */
+  /** Records a start, or returns the time since the start and deletes it. */
   function took({ runId, stepId = '', ts }: StoredEvent): string {
     const since = started.get(`${runId} ${stepId}`)
     started.delete(`${runId} ${stepId}`)
@@ -96,7 +96,7 @@ export function createTimeline({ all = false }: TimelineOptions = {}): Timeline 
   }
 }
 
-/** Prints the events and progress of a run, or of all with `'*'`, as they happen. Answers what ends it. */
+/** Prints the events and progress of a run, or of all runs with `'*'`, as they happen. Returns a function that stops it. */
 export function followTimeline(
   store: EventStore,
   stream: string,
@@ -113,7 +113,7 @@ export function followTimeline(
   )
 }
 
-/** False for what plugins do on queues of their own, such as cron ticks. */
+/** Returns false for events on queues of plugins, such as cron ticks. */
 function isOurs({ step }: StoredEvent): boolean {
   return !step?.startsWith('_')
 }
@@ -130,7 +130,7 @@ function timeOf(ts: number): string {
   return `${date.toTimeString().slice(0, 8)}.${String(date.getMilliseconds()).padStart(3, '0')}`
 }
 
-/** The data of an event on the rest of a line. */
+/** Formats the data of an event for the rest of a line. */
 function preview(data: unknown): string {
   if (data === undefined) return ''
   const text = inspect(data, { breakLength: Infinity, depth: 3, maxArrayLength: 5, maxStringLength: 60 })

@@ -1,7 +1,7 @@
 export interface BackoffOptions {
-  /** Default 1,000, or what the server says. */
+  /** The shortest wait in milliseconds. Default 1,000, or the value that the server sends. */
   min?: number
-  /** Default 30,000. */
+  /** The longest wait in milliseconds. Default 30,000. */
   max?: number
 }
 
@@ -11,12 +11,12 @@ export function createBackoff({ min, max = 30_000 }: BackoffOptions = {}) {
 
   return {
     reset: () => void (failures = 0),
-    /** The server's wish, where the application has none. */
+    /** Sets the minimum that the server sends, unless the application set one. */
     startAt: (ms: number) => void (min === undefined && (base = ms)),
-    /** @param atLeast milliseconds; not shortened by chance */
+    /** @param atLeast milliseconds that the random variation does not shorten */
     async wait(signal: AbortSignal, atLeast = 0): Promise<void> {
       const longest = Math.min(max, base * 2 ** failures++)
-      // Those who lost the same server do not come back in the same moment.
+      // Random variation keeps clients of the same server from reconnecting at the same moment.
       await pause(Math.max(atLeast, longest * (0.5 + Math.random() / 2)), signal)
     },
   }

@@ -1,6 +1,6 @@
 /**
- * Calls what an application has handed in, which may return or throw anything. Returns a promise that never rejects
- * where the callback returns one. What it throws is reported and harms neither the stream nor the process.
+ * Calls a callback of the application, which may return or throw anything. If the callback returns a promise, this
+ * returns a promise that never rejects. An error is reported and affects neither the stream nor the process.
  */
 export function safely(call: () => unknown): void | Promise<void> {
   try {
@@ -15,7 +15,7 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
 }
 
-/** As a browser reports the error of an event listener; Node would end its process. */
+/** Reports an error as a browser reports the error of an event listener. Node would end its process. */
 function report(thrown: unknown): void {
   const { reportError } = globalThis as { reportError?: (error: unknown) => void }
   if (reportError) reportError(thrown)

@@ -1,12 +1,12 @@
 import type { StoredEvent } from '../../../kernel/index.ts'
 
-/** How many runs are told apart on a stream of everything between two cursors. */
+/** How many runs are tracked between two cursors on the stream of all runs. */
 const MAX_RUNS = 10_000
 
-/** Where a subscription stands, and which events it has seen. */
+/** Tracks the place of a subscription and the events that it has seen. */
 export function createCursor(after: number | string | undefined) {
   let value = after
-  /** The newest `seq` of each run since the cursor: what a reconnection replays. */
+  /** The newest `seq` of each run since the cursor. A reconnection replays events from the cursor on. */
   const seen = new Map<string, number>()
   const start = Number(after)
 
@@ -14,7 +14,7 @@ export function createCursor(after: number | string | undefined) {
     get value() {
       return value
     },
-    /** Takes an event in. False for one that was there before. */
+    /** Records an event. Returns false if it was seen before. */
     pass({ runId, seq }: StoredEvent, id: string | undefined): boolean {
       const ofRun = id === String(seq)
       const last = seen.get(runId) ?? (ofRun && start >= 0 ? start : 0)

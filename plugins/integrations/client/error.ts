@@ -1,4 +1,4 @@
-/** An error as the HTTP interface tells it (RFC 9457). */
+/** An error in a response of the HTTP interface (RFC 9457). */
 export interface Problem {
   type?: string
   title?: string
@@ -8,16 +8,16 @@ export interface Problem {
 }
 
 /**
- * What went wrong between this client and the server: `code` is that of the server's QueueError, or one of
- * `UNREACHABLE` (no answer), `NOT_A_STREAM` and `NOT_JSON` (something else answered), `INTERRUPTED` (a stream
- * that fell silent or was cut off), `OPTION_INVALID`.
+ * An error of the client. `code` is the code of the server's QueueError, or one of `UNREACHABLE` (no response),
+ * `NOT_A_STREAM` and `NOT_JSON` (something other than the API responded), `INTERRUPTED` (the stream was silent for too
+ * long or was cut off) and `OPTION_INVALID`.
  */
 export class QueueClientError extends Error {
   override readonly name = 'QueueClientError'
   readonly code: string
-  /** The status of the HTTP answer, where there was one. */
+  /** The status of the HTTP response, if there was one. */
   readonly status: number | undefined
-  /** Milliseconds to wait before another try, where the server says so. */
+  /** Milliseconds to wait before the next try, if the server sent them. */
   readonly retryAfter: number | undefined
 
   constructor(
@@ -32,8 +32,8 @@ export class QueueClientError extends Error {
   }
 
   /**
-   * Whether something other than the API has responded: a page, or a refusal without a code, such as a proxy sends
-   * while a new version is deployed. Not a 401 or 403, which whoever guards the API sends.
+   * Whether something other than the API responded, with a page or with a refusal without a code. A proxy does this
+   * while a new version is deployed. 401 and 403 do not count, because a gateway in front of the API sends them.
    */
   get foreign(): boolean {
     if (this.code === 'NOT_A_STREAM' || this.code === 'NOT_JSON') return true
@@ -48,14 +48,15 @@ export class QueueClientError extends Error {
   }
 }
 
-/** Timeout, too early, too many. */
+/** The statuses of timeout, too early and too many requests. */
 const PASSING: ReadonlySet<number> = new Set([408, 425, 429])
 
-/** The error that an answer tells, as a problem or otherwise. Reads its body. */
+/** Returns the error of a response, with or without a problem document. Reads the body. */
 export async function errorOf(response: Response): Promise<QueueClientError> {
   const text = await response.text().catch(() => '')
   const { code, detail, title } = problemIn(text)
-  const message = detail ?? title ?? `The server answered ${response.status} ${response.statusText}.`.replace(' .', '.')
+  const message =
+    detail ?? title ?? `The server responded with ${response.status} ${response.statusText}.`.replace(' .', '.')
   const seconds = Number(response.headers.get('retry-after') ?? NaN)
   const retryAfter = seconds >= 0 ? seconds * 1000 : undefined
   return new QueueClientError(code ?? `HTTP_${response.status}`, message, { status: response.status, retryAfter })
@@ -70,7 +71,7 @@ function problemIn(text: string): Problem {
   }
 }
 
-/** The error that a stream ends with when reconnecting would not mend it. */
+/** Returns the error of a stream that a reconnection cannot fix. */
 export function errorOfProblem({ code = 'INTERNAL', detail, title, status }: Problem): QueueClientError {
   return new QueueClientError(code, detail ?? title ?? 'The server ended the stream.', { status })
 }

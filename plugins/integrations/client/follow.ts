@@ -2,10 +2,10 @@ import type { StoredEvent } from '../../../kernel/index.ts'
 import { subscribe, type SubscribeOptions } from './subscribe.ts'
 
 /**
- * The events of a stream as they come, until the run ends; leaving the loop closes the stream. With `sse` the
- * server is not read from faster than the loop runs.
+ * Yields the events of a stream as they arrive, until the run ends. Leaving the loop closes the stream. With `sse`, the
+ * client reads from the server only as fast as the loop runs.
  *
- * @throws QueueClientError when the server refuses for good
+ * @throws QueueClientError on an error that a reconnection cannot fix
  * @example
  * for await (const event of follow(`/_queue/api/runs/${runId}/stream`)) console.log(event.type)
  */

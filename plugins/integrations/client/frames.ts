@@ -2,40 +2,40 @@ import type { StoredEvent, StreamMessage } from '../../../kernel/index.ts'
 import { QueueClientError, type Problem } from './error.ts'
 import type { SseFrame } from './sse.ts'
 
-/** A message that is stored nowhere, such as `progress` and `client`. */
+/** A message that is not stored, such as `progress` and `client`. */
 export interface EphemeralMessage extends StreamMessage {
   runId: string
 }
 
-/** A function is asked before every request, for tokens that expire. */
+/** The headers of requests. A function is called before every request, for tokens that expire. */
 export type RequestHeaders = PlainHeaders | (() => PlainHeaders | Promise<PlainHeaders>)
 type PlainHeaders = Readonly<Record<string, string>>
 
 export type RunEnd = 'completed' | 'failed' | 'cancelled'
 
-/** What a server says on a stream, by whatever transport. */
+/** A frame that a server sends on a stream of any transport. */
 export type Frame =
   | { kind: 'event'; id: string | undefined; event: StoredEvent }
   | { kind: 'ephemeral'; message: EphemeralMessage }
   | { kind: 'end'; status: RunEnd }
   | { kind: 'failure'; problem: Problem }
-  /** Where the stream stands, without an event. */
+  /** The place of the stream, without an event. */
   | { kind: 'cursor'; id: string }
   | { kind: 'ping' }
 
-/** Where a stream is read from. */
+/** A connection that reads a stream. */
 export interface Connection {
   url: string
   headers: RequestHeaders | undefined
   fetch: typeof fetch
   signal: AbortSignal
-  /** Called once the server has accepted. */
+  /** Called when the server has accepted the request. */
   onOpen(): void
-  /** Called for every sign of life. */
+  /** Called for all data, including heartbeats. */
   onAlive(): void
-  /** Called when the server says how many milliseconds to wait before a reconnection. */
+  /** Called when the server sends the milliseconds to wait before a reconnection. */
   onRetry(ms: number): void
-  /** A promise holds back what comes next, where the transport can. */
+  /** Called for each frame. A returned promise delays the next frame, if the transport supports it. */
   onFrame(frame: Frame): void | Promise<void>
 }
 
@@ -45,7 +45,7 @@ export function frameOfSse({ event, data, id }: SseFrame): Frame | undefined {
   if (event === 'ephemeral') return { kind: 'ephemeral', message: parse(data) as EphemeralMessage }
   if (event === 'end') return { kind: 'end', status: (parse(data) as { status: RunEnd }).status }
   if (event === 'failure') return { kind: 'failure', problem: parse(data) as Problem }
-  // What a newer server may say.
+  // A newer server may send other frames.
   return undefined
 }
 
@@ -67,12 +67,12 @@ export function frameOfSocket(text: string): Frame | undefined {
   return kind === 'ping' ? { kind } : undefined
 }
 
-/** What is no JSON was cut off, or comes from something in between: another connection may do better. */
+/** Parses JSON. Other text was cut off or comes from a proxy, so the client reconnects. */
 function parse(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch (cause) {
-    throw new QueueClientError('INTERRUPTED', `The stream holds something that is no JSON: ${text.slice(0, 100)}`, {
+    throw new QueueClientError('INTERRUPTED', `The stream contains text that is not JSON: ${text.slice(0, 100)}`, {
       cause,
     })
   }

@@ -4,10 +4,10 @@ import type { RequestHeaders, RunEnd } from './frames.ts'
 import { subscribe, type SubscribeOptions, type Subscription } from './subscribe.ts'
 
 export interface ClientOptions {
-  /** Where the API is. Default `/_queue/api/`, which needs a browser or a `fetch` that knows its origin. */
+  /** The address of the API. Default `/_queue/api/`, which needs a browser or a `fetch` that knows its origin. */
   baseURL?: string
   headers?: RequestHeaders
-  /** Default: the global one. */
+  /** The function that sends requests. Default: the global `fetch`. */
   fetch?: typeof fetch
 }
 
@@ -15,12 +15,12 @@ type Query = Readonly<Record<string, string | number | boolean | Date | readonly
 
 export interface RequestOptions {
   query?: Query
-  /** Sent as JSON. */
+  /** The body, which is sent as JSON. */
   body?: object
   signal?: AbortSignal
 }
 
-/** A job as it travels in JSON: dates are ISO strings there, `bigint` a string, binary base64. */
+/** The options of a job in JSON: dates are ISO strings, `bigint` is a string, and binary data is base64. */
 export type JobOptionsInput = Omit<EnqueueOptions, 'db' | 'runId' | 'flow' | 'delay'> & { delay?: number | string }
 export type RunStart = { id?: string; entry?: string; tags?: readonly string[] }
 export interface RunResult {
@@ -50,7 +50,7 @@ type EventQuery = {
 }
 
 /**
- * The HTTP interface, call by call.
+ * Returns a client with a method for each call of the HTTP interface.
  *
  * @example
  * const queue = createClient({ baseURL: 'https://example.com/_queue/api/' })
@@ -70,7 +70,7 @@ export function createClient({ baseURL = '/_queue/api/', headers, fetch: fetchin
     const response = await (fetching ?? fetch)(url, { method, headers: sent, body: text, signal }).catch(
       (cause: unknown) => {
         if (signal?.aborted) throw signal.reason
-        throw new QueueClientError('UNREACHABLE', `${url} does not answer.`, { cause })
+        throw new QueueClientError('UNREACHABLE', `${url} does not respond.`, { cause })
       },
     )
     if (!response.ok) throw await errorOf(response)
@@ -78,7 +78,10 @@ export function createClient({ baseURL = '/_queue/api/', headers, fetch: fetchin
       return (await response.json()) as T
     } catch (cause) {
       const { status } = response
-      throw new QueueClientError('NOT_JSON', `${url} answered no JSON. Is the base URL right?`, { status, cause })
+      throw new QueueClientError('NOT_JSON', `The response of ${url} is not JSON. Check the base URL.`, {
+        status,
+        cause,
+      })
     }
   }
 
@@ -97,7 +100,7 @@ export function createClient({ baseURL = '/_queue/api/', headers, fetch: fetchin
     subscribe(urlOf(path), { ...(options.transport !== 'websocket' && { headers }), fetch: fetching, ...options })
 
   return {
-    /** Any call that has no name here. */
+    /** Sends any other request. */
     request,
     jobs: {
       enqueue: (worker: string, data?: unknown, options?: JobOptionsInput) =>
@@ -114,13 +117,13 @@ export function createClient({ baseURL = '/_queue/api/', headers, fetch: fetchin
         get<{ events: StoredEvent[]; head: number }>(at`runs/${runId}/events`, query),
       state: (runId: string, query?: { at?: number | Date }) =>
         get<Record<string, unknown>>(at`runs/${runId}/state`, query),
-      /** @param options.wait milliseconds to wait for its end, at most 30,000 */
+      /** @param options.wait milliseconds to wait for the end of the run, at most 30,000 */
       result: (runId: string, { wait, signal }: { wait?: number; signal?: AbortSignal } = {}) =>
         get<RunResult>(at`runs/${runId}/result`, { wait }, signal),
       cancel: (runId: string, reason?: string) => post<Changed>(at`runs/${runId}/cancel`, { reason }),
       fork: (runId: string, options?: Fork) =>
         post<{ runId: string; deduplicated: boolean }>(at`runs/${runId}/fork`, options),
-      /** Follows one run. */
+      /** Follows a run. */
       stream: (runId: string, options?: SubscribeOptions) => follow(at`runs/${runId}/stream`, options),
     },
     flows: {
@@ -137,13 +140,13 @@ export function createClient({ baseURL = '/_queue/api/', headers, fetch: fetchin
       send: (name: string, payload?: unknown, options?: { key?: string; id?: string }) =>
         post<{ id: string; deduplicated: boolean }>('events', { name, payload, ...options }),
     },
-    /** Follows everything that may be seen. */
+    /** Follows all runs that the client may read. */
     stream: (options?: SubscribeOptions) => follow('stream', options),
   }
 }
 export type QueueClient = ReturnType<typeof createClient>
 
-/** A path with names in it, which may hold anything. */
+/** Builds a path and encodes the names in it, which may contain any character. */
 function at(texts: TemplateStringsArray, ...names: string[]): string {
   return String.raw({ raw: texts }, ...names.map(encodeURIComponent))
 }

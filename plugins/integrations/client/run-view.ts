@@ -2,12 +2,12 @@ import type { SerializedError, StoredEvent } from '../../../kernel/index.ts'
 import { foldState } from '../../context/lib/fold-state.ts'
 import type { EphemeralMessage, RunEnd } from './frames.ts'
 
-/** One job of a run: a step of a flow, or all there is. */
+/** A job of a run. It is a step of a flow, or the only job of the run. */
 export interface StepView {
-  /** The id of its job. */
+  /** The id of the job. */
   id: string
   name: string
-  /** `waiting`: it has run and will again, after a failure, a wait or a deferral. */
+  /** The status. A `waiting` job has run and will run again, after a failure, a wait or a deferral. */
   status: 'queued' | 'running' | 'waiting' | RunEnd
   attempt: number
   progress?: Progress
@@ -16,12 +16,12 @@ export interface StepView {
   endedAt?: number
   result?: unknown
   error?: SerializedError
-  /** Why it was cancelled. */
+  /** Why the job was cancelled. */
   reason?: string
 }
 
 export interface Progress {
-  /** From 0 to 1. */
+  /** The progress from 0 to 1. */
   value: number
   message?: string
   step: string
@@ -37,13 +37,13 @@ export interface LogView {
   step?: string
 }
 
-/** What a handler has sent to clients. */
+/** A message that a handler sent to clients. */
 export interface ClientMessageView {
   type: string
   data: unknown
   step: string
   jobId: string
-  /** Of one that is stored. */
+  /** The `seq` of a stored message. */
   seq?: number
 }
 
@@ -56,10 +56,10 @@ type Facts = Partial<{
   data: unknown
 }>
 
-/** How many steps at work are looked past for one that has ended. */
+/** How many steps are searched for one that has ended. */
 const MOST_LOOKED_AT = 100
 
-/** Folds the events of a run to what a page shows of it. Lists keep the newest `limit`. */
+/** Derives what a page shows of a run from its events. Lists keep the newest `limit` entries. */
 export function createRunView(limit: number) {
   const steps = new Map<string, StepView>()
   const told = new Map<string, Progress>()
@@ -67,7 +67,7 @@ export function createRunView(limit: number) {
   const logs = createNewest<LogView>(limit)
   const messages = createNewest<ClientMessageView>(limit)
   const state: Record<string, unknown> = Object.create(null) as Record<string, unknown>
-  // Copies are made of what has changed only, so that what depends on the rest need not be looked at.
+  // Only changed parts are copied, so that values that depend on the other parts stay valid.
   let shownSteps: readonly StepView[] | undefined
   let shownState: Record<string, unknown> | undefined
   let status: 'running' | RunEnd | undefined
@@ -84,7 +84,7 @@ export function createRunView(limit: number) {
     shownSteps = undefined
   }
 
-  /** Makes room for a newer step; those that are still at work stay. */
+  /** Makes room for a newer step. Steps that have not ended stay. */
   function forgetEnded(): void {
     let looked = 0
     for (const [id, { endedAt }] of steps) {
@@ -107,7 +107,7 @@ export function createRunView(limit: number) {
       case 'step.queued':
         return change(stepId, step, {})
       case 'step.started': {
-        // One that is retried by hand goes on.
+        // A run that is retried by hand continues.
         const none = { endedAt: undefined, result: undefined, error: undefined, reason: undefined }
         const again = was && was.status !== 'queued' && { progress: undefined }
         change(stepId, step, { ...none, ...again, status: 'running', attempt, startedAt: was?.startedAt ?? ts })
@@ -123,7 +123,7 @@ export function createRunView(limit: number) {
       case 'step.cancelled': {
         const outcome = type.slice('step.'.length) as RunEnd
         change(stepId, step, { status: outcome, endedAt: ts, ...pick(facts, ['result', 'error', 'reason']) })
-        // A run that is no flow ends with its job.
+        // The run of a single job ends with its job.
         if (flow === undefined) end(outcome, facts)
         return undefined
       }
@@ -160,7 +160,7 @@ export function createRunView(limit: number) {
       if (type === 'progress') {
         const { jobId, ...news } = data as Progress & { jobId: string }
         progress = news
-        // A step may be told of later, in a replay.
+        // In a replay, the event of the step may arrive later.
         told.set(jobId, news)
         if (told.size > limit) told.delete(told.keys().next().value!)
         if (steps.has(jobId)) change(jobId, news.step, { progress })
@@ -170,9 +170,9 @@ export function createRunView(limit: number) {
       messages.push(message)
       return message
     },
-    /** How the server says that it ended. */
+    /** Sets how the run ended, as the server reports it. */
     end: (outcome: RunEnd) => void (status = outcome),
-    /** What there is now, in objects that do not change any more. */
+    /** Returns the current view, in objects that do not change later. */
     get now() {
       return {
         status,
@@ -190,14 +190,14 @@ export function createRunView(limit: number) {
 }
 export type RunView = ReturnType<typeof createRunView>
 
-/** A list that keeps the newest. */
+/** A list that keeps its newest entries. */
 function createNewest<T>(limit: number) {
   const list: T[] = []
   let shown: readonly T[] | undefined
   return {
     push(item: T): void {
       list.push(item)
-      // By halves, since to shift each time is dear.
+      // Removes many entries at once, because shifting at each event is slow.
       if (list.length > 2 * limit) list.splice(0, list.length - limit)
       shown = undefined
     },

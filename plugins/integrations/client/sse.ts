@@ -1,18 +1,18 @@
 /** One event of a server-sent event stream. */
 export interface SseFrame {
-  /** Its `event:` line; `message` without one. */
+  /** The value of its `event:` line, or `message` without one. */
   event: string
-  /** Absent for a frame without data, which may still carry an id. */
+  /** The data. It is absent in a frame without data, which may still have an id. */
   data: string | undefined
-  /** Its own `id:` line: other than in a browser, one of a frame before does not go on to count. */
+  /** The value of its `id:` line. Unlike in a browser, it does not carry over from an earlier frame. */
   id: string | undefined
-  /** Its `retry:` line, in milliseconds. */
+  /** The value of its `retry:` line, in milliseconds. */
   retry: number | undefined
 }
 
-/** Splits the bytes of an event stream into frames, wherever they are cut. A frame that is not complete is none. */
+/** Splits the bytes of an event stream into frames, wherever chunks end. An incomplete frame is ignored. */
 export function createSseParser(): (bytes: Uint8Array) => SseFrame[] {
-  // Also drops a byte order mark, and puts characters together that were cut.
+  // The decoder also drops a byte order mark, and joins characters that chunks split.
   const decoder = new TextDecoder()
   let rest = ''
   let halved = false
@@ -35,7 +35,7 @@ export function createSseParser(): (bytes: Uint8Array) => SseFrame[] {
   return (bytes) => {
     let news = decoder.decode(bytes, { stream: true })
     if (news === '') return []
-    // The other half of a line end that was cut.
+    // The second half of a line end that two chunks split.
     if (halved && news.startsWith('\n')) news = news.slice(1)
     halved = news.endsWith('\r')
     const text = rest + news

@@ -7,63 +7,63 @@ import type { EphemeralMessage, Frame, RequestHeaders, RunEnd } from './frames.t
 import { readSocket, readSse } from './transports.ts'
 import { createWatchdog } from './watchdog.ts'
 
-/** `ended`: the run has. `closed`: by this side. `failed`: the server refuses for good. */
+/** The status. `ended`: the run ended. `closed`: the client closed it. `failed`: a reconnection cannot fix the error. */
 export type SubscriptionStatus = 'connecting' | 'open' | 'reconnecting' | 'ended' | 'closed' | 'failed'
 
 export interface SubscribeOptions {
   /**
-   * Where to begin: behind a `seq` of a run, behind a cursor of the stream of everything, or `'now'`. Default: the
-   * beginning of a run; what is new of everything.
+   * The place after which events are delivered: a `seq` of a run, a cursor of the stream of all runs, or `'now'`.
+   * Default: the beginning of a run; for the stream of all runs, `'now'`.
    */
   after?: number | string
-  /** Each event once, in order. A promise holds the next one back. */
+  /** Called for each event once and in order. A returned promise delays the next event. */
   onEvent?(event: StoredEvent): void | Promise<void>
-  /** What is stored nowhere: progress, messages to clients. Comes at most once. */
+  /** Called at most once for each message that is not stored: progress and messages to clients. */
   onMessage?(message: EphemeralMessage): void
-  /** The run has ended, and all its events have been delivered. */
+  /** Called when the run has ended and all its events have been delivered. */
   onEnd?(status: RunEnd): void
-  /** The stream has failed for good; what passes is told to `onStatus` and mended. */
+  /** Called when the subscription has failed. `onStatus` receives temporary errors, and the client reconnects. */
   onError?(error: QueueClientError): void
   /** @param reason why it reconnects, or failed */
   onStatus?(status: SubscriptionStatus, reason?: QueueClientError): void
-  /** Sent with every request. Not with `websocket`, where browsers cannot. */
+  /** The headers of every request. `websocket` does not support them, because browsers cannot send them. */
   headers?: RequestHeaders
-  /** Default: the global one. */
+  /** The function that sends requests. Default: the global `fetch`. */
   fetch?: typeof fetch
-  /** Closes it. */
+  /** A signal that closes the subscription. */
   signal?: AbortSignal
-  /** Milliseconds between reconnections: `min` (default 1,000, or what the server says) doubles up to `max` (default 30,000). */
+  /** Milliseconds between reconnections. They double from `min` (1,000, or the server's value) to `max` (30,000). */
   backoff?: BackoffOptions
-  /** Milliseconds without any sign of life, heartbeats included, after which it reconnects. Default 45,000. */
+  /** Milliseconds without data or heartbeats after which the client reconnects. Default 45,000. */
   silence?: number
   /**
-   * Milliseconds for which it tries again, before it has ever been open, when something other than the API responds
-   * (a page, a 404 without a code): a proxy does so while a new version is deployed, and so does a wrong URL. Once
-   * it has been open the URL is right, and it tries again without end. Default 30,000.
+   * Milliseconds during which the client retries the first connection if something other than the API responds, with a
+   * page or with a 404 without a code. A proxy does this while a new version is deployed, and a wrong URL does too. After
+   * the first connection, the URL is known to be right, and the client retries without a limit. Default 30,000.
    */
   patience?: number
-  /** Default `sse`. */
+  /** The transport. Default `sse`. */
   transport?: 'sse' | 'websocket'
 }
 
 export interface Subscription {
-  /** Ends it; nothing is delivered any more. */
+  /** Closes the subscription. No more events are delivered. */
   close(): void
-  /** Resolves once it is over, however that came. */
+  /** Resolves when the subscription is over for any reason. */
   readonly closed: Promise<void>
-  /** Where it stands: `after` of a subscription that goes on from here. */
+  /** The current place, which another subscription can use as `after`. */
   readonly cursor: number | string | undefined
   readonly status: SubscriptionStatus
-  /** Why it failed. */
+  /** Why the subscription failed. */
   readonly error: QueueClientError | undefined
 }
 
-/** A connection that has lasted so many milliseconds is a good one. */
+/** After how many milliseconds a connection counts as successful, which resets the backoff. */
 const STABLE = 5_000
 
 /**
- * Follows a stream of events, reconnecting from where it stood whenever the connection is lost, until the run
- * ends or the server refuses.
+ * Follows a stream of events until the run ends or the server refuses. If the connection is lost, the client reconnects
+ * and continues after the last event.
  *
  * @example
  * const run = subscribe('/_queue/api/runs/42/stream', { onEvent: (event) => console.log(event.type) })
@@ -98,7 +98,7 @@ export function subscribe(url: string, options: SubscribeOptions = {}): Subscrip
 
   function take(frame: Frame): void | Promise<void> {
     if (over) return undefined
-    // Whoever delivers something may be asked again at once, however often it was lost before.
+    // A connection that delivered events resets the backoff, so the client reconnects quickly.
     backoff.reset()
     switch (frame.kind) {
       case 'event':
@@ -117,7 +117,7 @@ export function subscribe(url: string, options: SubscribeOptions = {}): Subscrip
     }
   }
 
-  /** One connection, until it is lost. */
+  /** Runs a connection until it is lost. */
   async function connect(): Promise<void> {
     let opened = Infinity
     const lost = new AbortController()
@@ -141,12 +141,12 @@ export function subscribe(url: string, options: SubscribeOptions = {}): Subscrip
         onRetry: backoff.startAt,
         onFrame(frame) {
           const taken = take(frame)
-          // Who is busy with an event hears no heartbeat.
+          // No heartbeat is read while a callback handles an event.
           return taken && dog.pausedDuring(taken)
         },
       })
     } catch (thrown) {
-      if (lost.signal.aborted) throw new QueueClientError('INTERRUPTED', `Nothing came for ${silence} ms.`)
+      if (lost.signal.aborted) throw new QueueClientError('INTERRUPTED', `The server sent nothing for ${silence} ms.`)
       throw thrown
     } finally {
       dog.stop()
@@ -177,7 +177,7 @@ export function subscribe(url: string, options: SubscribeOptions = {}): Subscrip
 
   signal?.addEventListener('abort', close)
   const invalid = refusal(options)
-  // Not before the caller has the subscription.
+  // Starts after the caller has received the subscription.
   const closed = Promise.resolve().then(() => {
     if (invalid) return finish('failed', invalid)
     if (signal?.aborted) return close()

@@ -2,14 +2,14 @@ import { errorOf, QueueClientError } from './error.ts'
 import { frameOfSocket, frameOfSse, type Connection } from './frames.ts'
 import { createSseParser } from './sse.ts'
 
-/** Reads a stream until it ends; resolves when the server has closed it. @throws QueueClientError */
+/** Reads a stream until it ends. Resolves when the server has closed it. @throws QueueClientError */
 export type Transport = (connection: Connection) => Promise<void>
 
-/** Server-sent events over `fetch`, which can send headers and tells what the server answers. */
+/** Reads server-sent events with `fetch`, which can send headers and shows the response of the server. */
 export const readSse: Transport = async (connection) => {
   const response = await open(connection)
   const body = response.body
-  if (!body) throw new QueueClientError('NOT_A_STREAM', `${connection.url} answered without a body.`)
+  if (!body) throw new QueueClientError('NOT_A_STREAM', `The response of ${connection.url} has no body.`)
   connection.onOpen()
   const parse = createSseParser()
   const reader = body.getReader()
@@ -32,27 +32,27 @@ export const readSse: Transport = async (connection) => {
   }
 }
 
-/** Asks for the stream. @throws QueueClientError for every other answer */
+/** Requests the stream. @throws QueueClientError for every other response */
 async function open({ url, headers, fetch, signal }: Connection): Promise<Response> {
   const asked = new Headers(typeof headers === 'function' ? await headers() : headers)
   asked.set('accept', 'text/event-stream')
   const response = await fetch(url, { headers: asked, signal, cache: 'no-store' }).catch((cause: unknown) => {
-    throw new QueueClientError('UNREACHABLE', `${url} does not answer.`, { cause })
+    throw new QueueClientError('UNREACHABLE', `${url} does not respond.`, { cause })
   })
   if (!response.ok) throw await errorOf(response)
   const type = response.headers.get('content-type') ?? 'nothing'
   if (type.startsWith('text/event-stream')) return response
   response.body?.cancel().catch(() => {})
-  const hint = 'Is the base URL right?'
-  throw new QueueClientError('NOT_A_STREAM', `${url} answered ${type} and no event stream. ${hint}`, {
+  const hint = 'Check the base URL.'
+  throw new QueueClientError('NOT_A_STREAM', `${url} responded with ${type} instead of an event stream. ${hint}`, {
     status: response.status,
   })
 }
 
-/** How many frames of a WebSocket wait while one of them is taken. */
+/** How many frames of a WebSocket may wait while one of them is handled. */
 const MAX_WAITING = 1_000
 
-/** Text frames of a WebSocket, one after the other. */
+/** Reads the text frames of a WebSocket in order. */
 export const readSocket: Transport = async (connection) => {
   const { signal } = connection
   const over = Promise.withResolvers<void>()
@@ -69,7 +69,7 @@ export const readSocket: Transport = async (connection) => {
       if (taken) await taken
     }
     taking = false
-    if (full) throw new QueueClientError('INTERRUPTED', `More than ${MAX_WAITING} frames waited to be taken.`)
+    if (full) throw new QueueClientError('INTERRUPTED', `More than ${MAX_WAITING} frames were waiting.`)
     if (closed) over.resolve()
   }
 
@@ -81,25 +81,25 @@ export const readSocket: Transport = async (connection) => {
     if (signal.aborted) return
     connection.onAlive()
     if (full) return
-    // Nothing can hold a socket back: whoever does not keep up connects again, and the cursor brings the rest.
+    // A client cannot slow a WebSocket down. A slow client reconnects and continues at its cursor.
     full = waiting.push(String(data)) > MAX_WAITING
     takeAll().catch(over.reject)
     if (full) socket.close()
   })
   socket.addEventListener('close', () => {
     closed = true
-    // What has come before the end counts.
+    // Frames that arrived before the end are still handled.
     if (opened) takeAll().catch(over.reject)
-    else over.reject(new QueueClientError('UNREACHABLE', `${connection.url} takes no WebSocket.`))
+    else over.reject(new QueueClientError('UNREACHABLE', `${connection.url} does not accept WebSockets.`))
   })
-  // A `close` follows.
+  // A `close` event follows.
   socket.addEventListener('error', () => {})
   const stop = (): void => over.resolve()
   signal.addEventListener('abort', stop)
   try {
     await over.promise
   } catch (error) {
-    // A handshake does not tell why it failed, where the same request by HTTP does.
+    // A failed handshake gives no reason. The same request over HTTP does.
     if (!opened && !signal.aborted) await explain(connection)
     throw error
   } finally {

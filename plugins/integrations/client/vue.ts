@@ -23,48 +23,48 @@ import type { Subscription, SubscriptionStatus, SubscribeOptions } from './subsc
 
 export type { ClientMessageView, LogView, Progress, StepView } from './run-view.ts'
 
-/** Milliseconds between two updates of what is shown: a frame of a screen. */
+/** Milliseconds between two updates, which is one frame of a screen. */
 const FRAME = 16
 
 export interface QueueStreamOptions
   extends ClientOptions, Pick<SubscribeOptions, 'transport' | 'backoff' | 'silence' | 'patience'> {
-  /** How many events, logs, messages and ended steps are kept each, the newest. Default 1,000. */
+  /** How many of the newest events, logs, messages and ended steps are kept. Default 1,000 each. */
   limit?: number
 }
 
-/** `idle` without a run; `connecting` until something is known of it. */
+/** The status of a run. It is `idle` without a run, and `connecting` until the first event arrives. */
 export type RunStatus = 'idle' | 'connecting' | 'running' | RunEnd
 
 type Read<T> = Readonly<ShallowRef<T>>
 
 export interface QueueStream<S extends object = Record<string, unknown>> {
-  /** How the run is. */
+  /** The status of the run. */
   status: Read<RunStatus>
-  /** How the connection is. */
+  /** The status of the connection. */
   connection: Read<'idle' | SubscriptionStatus>
-  /** The newest that the run has told. */
+  /** The newest progress of the run. */
   progress: Read<Progress | undefined>
   steps: Read<readonly StepView[]>
   events: Read<readonly StoredEvent[]>
   logs: Read<readonly LogView[]>
-  /** What its handlers have sent with `ctx.client.send`. */
+  /** The messages that its handlers sent with `ctx.client.send`. */
   messages: Read<readonly ClientMessageView[]>
   state: Read<Partial<S>>
   result: Read<unknown>
-  /** Why the run failed, or why it cannot be followed. */
+  /** Why the run failed, or why the client cannot follow it. */
   error: Read<SerializedError | QueueClientError | undefined>
-  /** Calls back for each message of a type (`'*'`: of any) at once. Answers what takes that back. */
+  /** Calls back for each message of a type, or of any type with `'*'`. Returns a function that removes the callback. */
   onMessage(type: string, callback: (data: unknown, message: ClientMessageView) => void): () => void
-  /** Cancels the run. False when it had ended. @throws QueueClientError */
+  /** Cancels the run. Resolves to false if it had ended. @throws QueueClientError */
   cancel(reason?: string): Promise<boolean>
-  /** Follows no longer; what is known stays. */
+  /** Stops following the run and keeps the current values. */
   close(): void
 }
 
 const OPTIONS: InjectionKey<ClientOptions> = Symbol('nuxt-queue')
 
 /**
- * Tells all components below where the API is.
+ * Sets the address of the API for all child components.
  *
  * @example
  * provideQueue({ baseURL: '/jobs/api/' })
@@ -74,7 +74,7 @@ export function provideQueue(options: ClientOptions): void {
 }
 
 /**
- * The same for a whole application, as a plugin of Vue.
+ * Returns a Vue plugin that sets the address of the API for a whole application.
  *
  * @example
  * createApp(App).use(createQueuePlugin({ baseURL: '/jobs/api/' }))
@@ -84,7 +84,7 @@ export function createQueuePlugin(options: ClientOptions): Plugin {
 }
 
 /**
- * A client of the API, where the application says it is.
+ * Returns a client of the API, at the address that the application has set.
  *
  * @example
  * const queue = useQueueClient()
@@ -95,9 +95,9 @@ export function useQueueClient(options: ClientOptions = {}): QueueClient {
 }
 
 /**
- * Follows a run and shows how it is, from its first event to its end. On a server it does nothing,
- * and is `connecting`. It ends with
- * the component, or effect scope, that it was called in; another run id follows another run.
+ * Follows a run from its first event to its end, and returns its current values. If the run id changes, it follows the
+ * new run. It stops with the component, or the effect scope, that called it. On a server it does not connect, and its
+ * status is `connecting`.
  *
  * @example
  * const { status, progress, steps } = useQueueStream(() => props.runId)
@@ -109,7 +109,7 @@ export function useQueueStream<S extends object = Record<string, unknown>>(
   const { limit = 1_000, transport, backoff, silence, patience, ...own } = options
   const client = useQueueClient(own)
   const view = shallowRef(createRunView(limit).now)
-  // The same on a server as in the first moment of a browser, which takes over what the server has rendered.
+  // The initial value is the same on the server and in the browser, which hydrates the rendered page.
   const connection = shallowRef<'idle' | SubscriptionStatus>(toValue(runId) === undefined ? 'idle' : 'connecting')
   const failure = shallowRef<QueueClientError>()
   const callbacks = new Set<{ type: string; callback: (data: unknown, message: ClientMessageView) => void }>()
@@ -124,7 +124,7 @@ export function useQueueStream<S extends object = Record<string, unknown>>(
     connection.value = id === undefined ? 'idle' : 'connecting'
     if (id === undefined) return
     let timer: ReturnType<typeof setTimeout> | undefined
-    // However much comes, it is shown once a frame.
+    // The view updates at most once a frame.
     const show = (): void => {
       timer = undefined
       view.value = fold.now

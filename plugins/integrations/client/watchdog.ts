@@ -1,4 +1,4 @@
-/** Calls back when nothing has come for some milliseconds. */
+/** Calls back when nothing has arrived for a number of milliseconds. */
 export function createWatchdog(ms: number, bark: () => void) {
   let timer: ReturnType<typeof setTimeout> | undefined
   let paused = false

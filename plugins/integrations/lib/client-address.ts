@@ -1,13 +1,13 @@
 import { BlockList, isIP } from 'node:net'
 import { forwardedBy, isLoopback, peerOf } from './peer.ts'
 
-/** Networks that the internet does not reach: that of the machine itself, and those behind a router. */
+/** Networks that the internet cannot reach: the machine itself, and networks behind a router. */
 const PRIVATE = [
   ...(['127.0.0.0/8', '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '169.254.0.0/16', '100.64.0.0/10'] as const),
   ...(['::1/128', 'fc00::/7', 'fe80::/10'] as const),
 ]
 
-/** Whether a text names proxies: an address, a network such as `10.0.0.0/8`, or `private`. */
+/** Returns whether a text names proxies: an address, a network such as `10.0.0.0/8`, or `private`. */
 export function isNetwork(text: string): boolean {
   if (text === 'private') return true
   const [address = '', bits, ...rest] = text.split('/')
@@ -17,11 +17,11 @@ export function isNetwork(text: string): boolean {
 }
 
 /**
- * Tells clients apart: returns the address that a request came from, `undefined` where that is this machine or cannot
- * be known. Of an IPv6 address it returns the network of 64 bits, all of which one client has.
+ * Returns the address of the client that sent a request, or `undefined` if it is this machine or unknown. For an IPv6
+ * address, it returns the 64-bit network, because one client owns all of it.
  *
- * @param trusted proxies whose `X-Forwarded-For` is believed; see `isNetwork`
- * @param onUndeclared called for a request that a proxy nearby has passed on which is not trusted: who sent it is not known
+ * @param trusted proxies whose `X-Forwarded-For` is trusted; see `isNetwork`
+ * @param onUndeclared called for a request through a nearby proxy that is not trusted, so that its sender is unknown
  */
 export function createClientAddress(
   trusted: readonly string[],
@@ -36,7 +36,7 @@ export function createClientAddress(
     let client = plain(address)
     if (contains(proxies, client)) {
       const hops = (request.headers.get('x-forwarded-for') ?? '').split(',').map((hop) => plain(hop.trim()))
-      // Only what a trusted proxy has added counts: the first from the right that is none of them.
+      // Only addresses that trusted proxies added count, so the client is the first from the right that is not one of them.
       while (contains(proxies, client) && isIP(hops.at(-1) ?? '') !== 0) client = hops.pop()!
     } else if (contains(nearby, client) && forwardedBy((name) => request.headers.has(name)) !== undefined) {
       onUndeclared()
@@ -61,7 +61,7 @@ function contains(list: BlockList, address: string): boolean {
   return version !== 0 && list.check(address, version === 6 ? 'ipv6' : 'ipv4')
 }
 
-/** Without brackets, a zone, a port of IPv4, and what maps IPv4 into IPv6. */
+/** Removes brackets, a zone, a port of IPv4, and the prefix that maps IPv4 into IPv6. */
 function plain(address: string): string {
   const bare = address.replace(/^\[(.*)\](?::\d+)?$/, '$1').replace(/%.*$/, '')
   const mapped = bare.replace(/^::ffff:(?=\d+\.)/i, '')

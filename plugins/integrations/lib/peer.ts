@@ -1,14 +1,14 @@
 import type { IncomingMessage } from 'node:http'
 
-/** What a host that embeds the interface knows of a request. */
+/** What the host server knows about the sender of a request. */
 export interface Peer {
-  /** True where the caller vouches that the request comes from this machine, as where there is no socket to ask. */
+  /** True if the caller guarantees that the request comes from this machine, for example a request without a socket. */
   trusted?: boolean
-  /** The address of whoever sent the request, such as `127.0.0.1`. Default: that of its socket, where it has one. */
+  /** The address of the sender, such as `127.0.0.1`. Default: the address of the socket, if there is one. */
   address?: string
 }
 
-/** Headers that proxies add. A request that carries one was passed on for somebody else. */
+/** Headers that proxies add. A request with one of them was forwarded for another client. */
 const FORWARDING = [
   ...(['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port'] as const),
   ...([
@@ -37,24 +37,24 @@ const FORWARDING = [
   ] as const),
 ]
 
-/** As far as it is looked at: a framework may hand in one without a socket. */
+/** The parts of a request that are read. A framework may pass a request without a socket. */
 type Incoming = Partial<Pick<IncomingMessage, 'socket'>>
 
 const known = new WeakMap<object, Peer>()
 
-/** Records who sent a request, of fetch or of Node, that has no socket of its own. */
+/** Records the sender of a web-standard or Node request that has no socket. */
 export function recordPeer(request: Request | Incoming, peer: Peer): void {
   known.set(request, peer)
 }
 
-/** Who sent a request, for a copy of it. */
+/** Returns the sender of a request, for a copy of the request. */
 export function peerOf(request: Request): Peer {
   return known.get(request) ?? ofSource(request)
 }
 
 /**
- * Why a request may come from another machine, as the rest of a sentence; `undefined` where the socket shows
- * that it does not. What cannot be known counts as another machine.
+ * Returns why a request may come from another machine, as the rest of a sentence, or `undefined` if the socket shows that
+ * it comes from this machine. An unknown sender counts as another machine.
  */
 export function remoteReason(request: Request): string | undefined {
   const { trusted, address } = peerOf(request)
@@ -65,7 +65,7 @@ export function remoteReason(request: Request): string | undefined {
   return isLoopback(address) ? undefined : `it came from ${address}`
 }
 
-/** Requests of srvx, which h3 2 stands on, and of crossws carry the request of Node, or the address itself. */
+/** Requests of srvx, which h3 2 uses, and of crossws contain the request of Node, or the address itself. */
 function ofSource(request: Request): Peer {
   const { runtime, _req, ip } = request as { runtime?: { node?: { req?: Incoming } }; _req?: Incoming; ip?: unknown }
   const node = runtime?.node?.req ?? _req
@@ -73,12 +73,12 @@ function ofSource(request: Request): Peer {
   return { address: typeof ip === 'string' ? ip : undefined }
 }
 
-/** The header that shows that a proxy has passed a request on, if one does. */
+/** Returns the header which shows that a proxy forwarded a request, if there is one. */
 export function forwardedBy(has: (header: string) => boolean): string | undefined {
   return FORWARDING.find(has)
 }
 
-/** Whether an address is one of this machine that no other machine reaches. */
+/** Returns whether an address belongs to this machine and other machines cannot reach it. */
 export function isLoopback(address: string): boolean {
   const plain = address
     .toLowerCase()

@@ -1,14 +1,14 @@
 import { isJson } from '../../lib/json.ts'
 
 /**
- * Plain JSON for programs that know nothing of this package: dates as ISO text, bigints as digits, bytes as
- * base64, `null` for numbers that JSON does not have, nothing for `undefined`.
+ * Returns plain JSON for programs that do not use this package. Dates become ISO text, bigints digits, bytes base64, and
+ * numbers that JSON does not have `null`. `undefined` is left out.
  */
 export function toPlainJson(value: unknown): string {
   return (isJson(value) ? JSON.stringify(value) : JSON.stringify(value, plain)) ?? 'null'
 }
 
-/** A Buffer turns itself into something else before it gets here, so that its owner is asked. */
+/** Reads the value from its owner, because `JSON.stringify` calls `toJSON` of a Buffer before the replacer. */
 function plain(this: Record<string, unknown>, key: string, value: unknown): unknown {
   const member = this[key]
   if (typeof member === 'bigint') return member.toString()

@@ -1,4 +1,4 @@
-/** The first signal to end. Listens no more then, so that the next one does what signals do. */
+/** Resolves with the first signal to end. Then it stops listening, so that the next signal has its default effect. */
 export function signalled(): Promise<NodeJS.Signals> {
   const { promise, resolve } = Promise.withResolvers<NodeJS.Signals>()
   const signals = ['SIGINT', 'SIGTERM'] as const

@@ -6,14 +6,17 @@ const WORDS: Readonly<Record<string, boolean>> = {
 }
 
 /**
- * What the variable `NUXT_QUEUE_WORKER` says: whether this process runs jobs. `undefined` where it says nothing.
+ * Returns whether this process runs jobs according to `NUXT_QUEUE_WORKER`, or `undefined` if the variable is not set.
  *
- * @throws QueueError `CONFIG_INVALID` for a word that is neither yes nor no
+ * @throws QueueError `CONFIG_INVALID` for another value than yes or no
  */
 export function workerSwitch(env: Readonly<Record<string, string | undefined>>): boolean | undefined {
   const value = env.NUXT_QUEUE_WORKER
   if (!value) return undefined
   const word = value.trim().toLowerCase()
   if (Object.hasOwn(WORDS, word)) return WORDS[word]
-  throw new QueueError('CONFIG_INVALID', `NUXT_QUEUE_WORKER is ${Object.keys(WORDS).join(', ')}; got "${value}".`)
+  throw new QueueError(
+    'CONFIG_INVALID',
+    `NUXT_QUEUE_WORKER must be one of ${Object.keys(WORDS).join(', ')}; got "${value}".`,
+  )
 }

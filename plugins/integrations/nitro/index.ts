@@ -4,8 +4,8 @@ export { createNitroModule } from '../lib/nitro/module.ts'
 export type { NitroModuleOptions } from '../lib/nitro/module.ts'
 
 /**
- * The queue for applications of Nitro: bundles the workers below `queues`, starts them with the
- * server and answers requests below `/_queue/`.
+ * The Nitro module that adds the queue to an application. It bundles the workers below `queues`, starts them with the
+ * server and serves requests below `/_queue/`.
  *
  * @example
  * // nitro.config.ts

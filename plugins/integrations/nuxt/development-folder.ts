@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'pathe'
 
-/** Nuxt loads its modules anew when its config changes; the process is what stays. */
+/** The folder is kept on the process, because Nuxt reloads its modules when its config changes. */
 const KEY = Symbol.for('nuxt-queue.development-folder')
 
-/** A folder for what an application keeps in memory; it goes with the process of `nuxt dev`. */
+/** Returns a folder for the jobs that an application keeps in memory. It is deleted when `nuxt dev` ends. */
 export function developmentFolder(): string {
   const holder = globalThis as { [KEY]?: string }
   if (holder[KEY] === undefined) {

@@ -1,4 +1,4 @@
-/** A page without a build step of its own: what Nuxt DevTools shows in its tab. Talks to the API beside it. */
+/** The page that Nuxt DevTools shows in its tab. It needs no build step and uses the API next to it. */
 export const DEVTOOLS_PAGE = /* html */ `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">

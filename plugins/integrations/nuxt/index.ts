@@ -11,19 +11,19 @@ import { developmentFolder } from './development-folder.ts'
 import { DEVTOOLS_PAGE } from './devtools-page.ts'
 import { layerFolders } from './layers.ts'
 
-/** The section `queue` of `nuxt.config.ts`: what `nuxt-queue.config.ts` holds, as far as it is plain data. */
+/** The section `queue` of `nuxt.config.ts`. It has the options of `nuxt-queue.config.ts` that are plain data. */
 export interface ModuleOptions extends KernelConfig {
   preset?: string
-  /** Where jobs and events are kept. Default: `memory` in development, by the environment in production. */
+  /** Where jobs and events are kept. Default: `memory` in development; the environment decides in production. */
   adapter?: 'memory' | 'file' | 'redis' | 'postgres'
-  /** False in instances that only queue jobs; `queue.mjs` beside the server runs them. Default true. */
+  /** Whether the server runs jobs. Set false in servers that only enqueue; `queue.mjs` runs the jobs. Default true. */
   worker?: boolean
 }
 
 const TYPES = 'types/nuxt-queue.d.ts'
 
 /**
- * The queue for applications of Nuxt.
+ * The Nuxt module that adds the queue to an application.
  *
  * @example
  * export default defineNuxtConfig({ modules: ['nuxt-queue'], queue: { adapter: 'redis' } })
@@ -44,7 +44,7 @@ const module: NuxtModule<ModuleOptions> = defineNuxtModule<ModuleOptions>({
       onListen: (callback) => nuxt.hook('listen', (server) => callback(server as Server)),
       pages: nuxt.options.dev ? { devtools: DEVTOOLS_PAGE } : {},
     })
-    // Typed by the server that Nuxt brings, which this package does not depend on.
+    // The types come from the server that Nuxt installs. This package does not depend on it.
     const hook = nuxt.hook as (name: string, callback: (config: NitroConfig) => void) => void
     hook('nitro:config', (config) => void (config.modules = [...(config.modules ?? []), nitroModule]))
     addTypeTemplate(
@@ -62,8 +62,8 @@ const module: NuxtModule<ModuleOptions> = defineNuxtModule<ModuleOptions>({
 })
 
 /**
- * Nuxt keeps applications from importing what a module is called by. In a workspace, where this package is
- * linked, that is `nuxt-queue` itself, which workers import.
+ * Nuxt stops applications from importing the entry of a module. In a workspace that links this package, the entry is
+ * `nuxt-queue` itself, which workers import.
  */
 function allowImports(nuxt: Nuxt): void {
   nuxt.hook('modules:done', () => {
@@ -73,7 +73,7 @@ function allowImports(nuxt: Nuxt): void {
   })
 }
 
-/** `useQueueStream` and `useQueueClient` on pages, and where they find the server. */
+/** Adds `useQueueStream` and `useQueueClient` to pages, with the address of the server. */
 function addClient(options: ModuleOptions): void {
   addImports(['useQueueStream', 'useQueueClient'].map((name) => ({ name, from: 'nuxt-queue/vue' })))
   addPluginTemplate({
@@ -84,7 +84,7 @@ export default defineNuxtPlugin({
   name: 'nuxt-queue',
   setup(nuxtApp) {
     const base = useRuntimeConfig().app.baseURL.replace(/\\/$/, '')
-    // Requests made while a page is rendered on the server carry the cookies of whoever asked for it.
+    // Requests during the rendering of a page on the server send the cookies of the user's request.
     const fetch = import.meta.server ? nuxtApp.ssrContext?.event.fetch : undefined
     nuxtApp.vueApp.use(createQueuePlugin({ baseURL: base + ${JSON.stringify(`${httpPath(options)}api/`)}, fetch }))
   },
@@ -93,7 +93,7 @@ export default defineNuxtPlugin({
   })
 }
 
-/** A tab that shows queues and runs. */
+/** Adds a tab to DevTools that shows queues and runs. */
 function addDevtools(nuxt: Nuxt, options: ModuleOptions): void {
   const src = `${nuxt.options.app.baseURL.replace(/\/$/, '')}${httpPath(options)}devtools`
   const hook = nuxt.hook as unknown as (name: string, callback: (tabs: object[]) => void) => void

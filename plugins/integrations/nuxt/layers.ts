@@ -7,15 +7,15 @@ interface Folders {
   srcDir?: string
   serverDir?: string
 }
-/** What this needs of the options, whose own type the compiler cannot follow to its end. */
+/** The options that are read. The compiler cannot resolve their full type. */
 interface Options extends Folders {
   alias: Record<string, string>
   _layers: readonly { cwd: string; config: Folders }[]
 }
 
 /**
- * The folders of an application and of its layers, the application first. Nuxt has `getLayerDirectories` for this,
- * but only since 4.1.
+ * Returns the folders of an application and of its layers, with the application first. `getLayerDirectories` of Nuxt
+ * exists only since 4.1.
  */
 export function layerFolders(nuxt: Nuxt): { root: string; server: string }[] {
   const options = nuxt.options as unknown as Options

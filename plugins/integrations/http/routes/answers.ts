@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 /*
- * What routes answer, for the OpenAPI document. Objects are loose where plugins add members to them.
+ * The responses of the routes, for the OpenAPI document. An object is loose if plugins add members to it.
  * Moments are milliseconds since the epoch.
  */
 
@@ -110,11 +110,11 @@ export const runExplanation = z.looseObject({
 
 export const result = z.object({
   status,
-  /** Of a run that is `completed`. */
+  /** The result, if the run is `completed`. */
   result: z.unknown().optional(),
-  /** Of a run that is `failed`. */
+  /** The error, if the run is `failed`. */
   error: error.optional(),
-  /** Of a run that is `cancelled`. */
+  /** The reason, if the run is `cancelled`. */
   reason: z.string().optional(),
 })
 
@@ -141,7 +141,7 @@ export const worker = z.object({
   name: z.string(),
   runtime: z.string(),
   concurrency: z.number(),
-  /** Whether it consumes in this process. */
+  /** Whether this process runs its jobs. */
   started: z.boolean(),
   flows: z.array(z.object({ flow: z.string(), role: z.string(), step: z.string() })),
 })
@@ -172,12 +172,12 @@ export const schedule = z.looseObject({ name: z.string(), next: z.number().optio
 
 export const health = z.object({
   status: z.enum(['ok', 'unavailable']),
-  /** Each store that was asked. */
+  /** The result for each store. */
   checks: z.record(z.string(), z.object({ ok: z.boolean(), ms: z.number(), message: z.string().optional() })),
 })
 
 export const changed = z.object({
-  /** False when there was nothing to change. */
+  /** False if there was nothing to change. */
   changed: z.boolean(),
 })
 
@@ -190,7 +190,7 @@ export const problem = z.object({
   code: z.string(),
 })
 
-/** By the names that they have in the document. */
+/** The schemas by their names in the document. */
 export const named: Readonly<Record<string, z.ZodType>> = {
   ...{ Enqueued: enqueued, Queue: queue, Job: job, JobExplanation: explanation, Run: run, Event: event },
   ...{ Timeline: timeline, RunExplanation: runExplanation, RunResult: result, ForkedRun: forked, Flow: flow },

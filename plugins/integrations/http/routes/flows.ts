@@ -5,7 +5,7 @@ import * as answers from './answers.ts'
 import { route, type Route } from './route.ts'
 import { name, tags } from './values.ts'
 
-/** A flow as this process knows it. @throws QueueError `FLOW_UNKNOWN` */
+/** Returns the definition of a flow in this process. @throws QueueError `FLOW_UNKNOWN` */
 function flowOf(kernel: Kernel, flow: string): z.infer<typeof answers.flow> {
   const { version } = kernel.flow(flow)
   const steps = kernel.registry.workers.flatMap((worker) =>
@@ -21,7 +21,7 @@ function flowOf(kernel: Kernel, flow: string): z.infer<typeof answers.flow> {
   return { name: flow, version, steps: steps.map((step) => plain(step)) }
 }
 
-/** Parts of a step may be functions, which are told by their names. */
+/** Replaces functions in a step by their names. */
 function plain<T extends object>(step: T): T {
   return Object.fromEntries(
     Object.entries(step).map(([key, value]) => [
@@ -37,7 +37,7 @@ export const flowRoutes: readonly Route[] = [
     method: 'GET',
     path: 'flows',
     action: 'flows.read',
-    summary: 'The flows that this process can start, with their steps',
+    summary: 'List the flows that this process can start, with their steps',
     answer: z.object({ flows: z.array(answers.flow) }),
     async handle({ kernel, mayRead }) {
       const places = kernel.registry.workers.flatMap((worker) => placesOf(worker))
@@ -54,7 +54,7 @@ export const flowRoutes: readonly Route[] = [
     method: 'GET',
     path: 'flows/:flow',
     action: 'flows.read',
-    summary: 'One flow with its steps',
+    summary: 'Get a flow with its steps',
     answer: answers.flow,
     handle: ({ kernel, params }) => flowOf(kernel, params.flow),
   }),
@@ -66,9 +66,9 @@ export const flowRoutes: readonly Route[] = [
     summary: 'Start a run of a flow',
     body: z.strictObject({
       input: z.unknown().optional(),
-      /** Starts a run of this id only if there is none. */
+      /** The id of the run. If a run with this id exists, no other starts. */
       id: name.optional(),
-      /** For a flow that has several. */
+      /** The entry to start, for a flow with several entries. */
       entry: name.optional(),
       tags: tags.optional(),
     }),
@@ -76,7 +76,7 @@ export const flowRoutes: readonly Route[] = [
     status: 202,
     async handle({ kernel, params, body: { input, ...options }, assertMay }) {
       const run = await kernel.flow(params.flow).start(input, options)
-      // The id may be that of a run that somebody else has started.
+      // Another caller may have started a run with this id.
       if (run.deduplicated) await assertMay({ runId: run.runId })
       return run
     },

@@ -6,7 +6,7 @@ import type { Route } from './route.ts'
 import { runRoutes } from './runs.ts'
 import { streamRoutes } from './streams.ts'
 
-/** Everything that is answered below `<path>api/`. */
+/** All routes below `<path>api/`. */
 export const routes: readonly Route[] = [
   ...queueRoutes,
   ...jobRoutes,

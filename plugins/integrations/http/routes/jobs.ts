@@ -11,15 +11,15 @@ import * as answers from './answers.ts'
 import { route, type Call, type Route } from './route.ts'
 import { bodyMoment, count, limit, ms, name, priority, prose, reference, whole, words } from './values.ts'
 
-/** How far down a list of jobs goes: stores read over all that comes before. */
+/** The largest offset in a list of jobs. Stores read all entries before it. */
 const MAX_OFFSET = 100_000
 
-/** Names of queues that are not those of plugins. */
-const queueName = name.refine((queue) => !isReserved('queue', queue), 'Names that start with "_" are those of plugins')
+/** The name of a queue that does not belong to a plugin. */
+const queueName = name.refine((queue) => !isReserved('queue', queue), 'Names that start with "_" belong to plugins')
 
-/** Beside these, a caller may set what the application has defined with `http: true`; `assertOptions` checks those. */
+/** The options of every caller. `assertOptions` checks further ones that the application defined with `http: true`. */
 const options = z.looseObject({
-  /** While the queue knows a job of this id, that one is answered. */
+  /** The id of the job. If the queue knows a job with this id, that job is returned. */
   id: name.optional(),
   attempts: count.optional(),
   backoff: z
@@ -33,7 +33,7 @@ const options = z.looseObject({
       }),
     ])
     .optional(),
-  /** Milliseconds, or an ISO date before which it does not run. */
+  /** Milliseconds, or the ISO date before which the job does not run. */
   delay: bodyMoment.optional(),
   priority: priority.optional(),
   ageing: ms.optional(),
@@ -51,7 +51,7 @@ const options = z.looseObject({
     .optional(),
 })
 
-/** @throws QueueError `VALIDATION_FAILED` for an option that callers from outside may not set */
+/** @throws QueueError `VALIDATION_FAILED` for an option that HTTP callers may not set */
 function assertOptions(kernel: Kernel, given: object): void {
   const custom = [...kernel.customJobOptions].filter(([, { http }]) => http).map(([key]) => key)
   const known = [...Object.keys(options.shape), ...custom]
@@ -61,15 +61,15 @@ function assertOptions(kernel: Kernel, given: object): void {
 
 type JobCall = Pick<Call<'jobs/:queue/:job', undefined, undefined>, 'kernel' | 'params' | 'assertMay'>
 
-/** Those of plugins are not for callers from outside. */
+/** Queues of plugins are closed to HTTP callers. */
 function workerOf(kernel: Kernel, id: unknown): WorkerDefinition | undefined {
   const worker = typeof id === 'string' ? kernel.registry.get(id) : undefined
   return worker && isReserved('queue', worker.queue.name) ? undefined : worker
 }
 
 /**
- * The job of a path, or `undefined`. It is asked once more who may, now that its run is known: tenants are often
- * told apart by their runs.
+ * Returns the job of a path, or `undefined`. The request is authorized again now that the run is known, because tenants
+ * are often distinguished by their runs.
  */
 async function known(call: JobCall): Promise<JobRecord | undefined> {
   const job = await call.kernel.port('queue').getJob(call.params.queue, call.params.job)
@@ -84,7 +84,7 @@ async function find(call: JobCall): Promise<JobRecord> {
   const { queue, job: id } = call.params
   throw new QueueError(
     'JOB_NOT_FOUND',
-    `Queue "${queue}" holds no job "${id}". It may have been removed or have expired.`,
+    `Queue "${queue}" has no job "${id}". The job may have been removed or have expired.`,
   )
 }
 
@@ -95,7 +95,7 @@ export const jobRoutes: readonly Route[] = [
     path: 'jobs',
     action: 'jobs.read',
     summary:
-      'Jobs, the oldest first; a page may hold fewer than its limit. Those of plugins come if their queue is named',
+      'List jobs, with the oldest first. A page may have fewer entries than its limit. To list jobs of plugins, name their queue',
     query: z.strictObject({
       queue: reference.optional(),
       name: reference.optional(),
@@ -125,7 +125,7 @@ export const jobRoutes: readonly Route[] = [
     method: 'POST',
     path: 'jobs',
     action: 'jobs.enqueue',
-    summary: 'Queue a job for a worker',
+    summary: 'Enqueue a job for a worker',
     body: z.strictObject({ worker: name, data: z.unknown().optional(), options: options.optional() }),
     answer: answers.enqueued,
     status: 202,
@@ -139,7 +139,7 @@ export const jobRoutes: readonly Route[] = [
       }
       assertOptions(kernel, given)
       const job = await kernel.enqueue(worker, data, given)
-      // The id may be that of a job that somebody else has queued.
+      // Another caller may have enqueued a job with this id.
       if (job.deduplicated) await assertMay({ queue: job.queue, job: job.id, runId: job.runId })
       return job
     },
@@ -158,9 +158,9 @@ export const jobRoutes: readonly Route[] = [
     method: 'GET',
     path: 'jobs/:queue/:job/explain',
     action: 'jobs.read',
-    summary: 'Why a job does not run, or what became of it',
+    summary: 'Explain why a job does not run, or how it ended',
     query: z.strictObject({
-      /** Its run, where one that the queue has forgotten is looked up. */
+      /** The run of the job, to look up a job that the queue no longer has. */
       runId: reference.optional(),
     }),
     answer: answers.explanation,
@@ -177,7 +177,7 @@ export const jobRoutes: readonly Route[] = [
     method: 'POST',
     path: 'jobs/:queue/:job/retry',
     action: 'jobs.retry',
-    summary: 'Run a failed or cancelled job again with all its attempts',
+    summary: 'Run a failed or cancelled job again, with all its attempts',
     answer: answers.job,
     async handle(call) {
       const { queue, id } = await find(call)
@@ -190,7 +190,7 @@ export const jobRoutes: readonly Route[] = [
     method: 'POST',
     path: 'jobs/:queue/:job/cancel',
     action: 'jobs.cancel',
-    summary: 'End a job as cancelled',
+    summary: 'Cancel a job',
     body: z.strictObject({ reason: prose.optional() }),
     answer: answers.changed,
     handle: async (call) => ({ changed: await call.kernel.cancel(await find(call), call.body) }),
@@ -200,7 +200,7 @@ export const jobRoutes: readonly Route[] = [
     method: 'POST',
     path: 'jobs/:queue/:job/promote',
     action: 'jobs.promote',
-    summary: 'Make a delayed job due now',
+    summary: 'Run a delayed job now',
     answer: answers.changed,
     async handle(call) {
       const { queue, id } = await find(call)
@@ -212,7 +212,7 @@ export const jobRoutes: readonly Route[] = [
     method: 'DELETE',
     path: 'jobs/:queue/:job',
     action: 'jobs.remove',
-    summary: 'Forget a job that is not running',
+    summary: 'Remove a job that is not running',
     answer: answers.changed,
     async handle(call) {
       const found = await known(call)

@@ -12,13 +12,13 @@ export const otherRoutes: readonly Route[] = [
     method: 'POST',
     path: 'events',
     action: 'events.send',
-    summary: 'Tell everybody who waits for an event, or starts from it, that it has happened',
+    summary: 'Send an event to the waits and triggers that listen for it',
     body: z.strictObject({
       name,
-      /** What it is about. */
+      /** The key that waits and triggers match. */
       key: name.optional(),
       payload: z.unknown().optional(),
-      /** Sent again under the same id it is the same event. */
+      /** The id of the event. An event with the same id counts once. */
       id: name.optional(),
     }),
     answer: z.object({ id: z.string(), deduplicated: z.boolean() }),
@@ -34,7 +34,7 @@ export const otherRoutes: readonly Route[] = [
     method: 'GET',
     path: 'triggers',
     action: 'triggers.read',
-    summary: 'The triggers of this process',
+    summary: 'List the triggers of this process',
     answer: z.object({ triggers: z.array(answers.trigger) }),
     handle: ({ kernel }) => ({ triggers: kernel.triggers() }),
   }),
@@ -43,7 +43,8 @@ export const otherRoutes: readonly Route[] = [
     method: 'GET',
     path: 'triggers/:trigger/history',
     action: 'triggers.read',
-    summary: 'What fired a trigger or was refused, the newest first; without what started runs that may not be read',
+    summary:
+      'List what fired a trigger or was refused, with the newest first. Entries of runs that you may not read are left out',
     query: z.strictObject({ limit: limit(100, 1000) }),
     answer: z.object({ records: z.array(answers.triggerRecord) }),
     async handle({ kernel, params, query, mayRead }) {
@@ -76,7 +77,7 @@ export const otherRoutes: readonly Route[] = [
     method: 'POST',
     path: 'waits/:token',
     action: 'waits.resolve',
-    summary: 'Answer what a run waits for, by the token at the end of its URL',
+    summary: 'Resolve a wait of a run by the token at the end of its URL',
     body: z.strictObject({ payload: z.unknown().optional() }),
     answer: answers.changed,
     status: 202,
@@ -90,7 +91,7 @@ export const otherRoutes: readonly Route[] = [
     method: 'GET',
     path: 'schedules',
     action: 'schedules.read',
-    summary: 'The schedules of this process',
+    summary: 'List the schedules of this process',
     answer: z.object({ schedules: z.array(answers.schedule) }),
     handle: ({ kernel }) => ({
       schedules: kernel
@@ -103,9 +104,9 @@ export const otherRoutes: readonly Route[] = [
     method: 'GET',
     path: 'workers',
     action: 'workers.read',
-    summary: 'The workers of this process',
+    summary: 'List the workers of this process',
     query: z.strictObject({
-      /** Also those that plugins use for themselves. */
+      /** Whether to include the workers of plugins. */
       internal: flag,
     }),
     answer: z.object({ workers: z.array(answers.worker) }),
@@ -128,7 +129,7 @@ export const otherRoutes: readonly Route[] = [
     method: 'GET',
     path: 'instances',
     action: 'instances.read',
-    summary: 'The processes that consume from this store',
+    summary: 'List the processes that run jobs of this store',
     answer: z.object({ instances: z.array(answers.instance) }),
     handle: async ({ kernel }) => ({ instances: await kernel.instances() }),
   }),
@@ -137,15 +138,15 @@ export const otherRoutes: readonly Route[] = [
     method: 'GET',
     path: 'health',
     action: 'health.read',
-    summary: 'Whether this process serves, and its stores answer; 503 where they do not',
+    summary: 'Check the health of this process and its stores. The status is 503 if one is unavailable',
     query: z.strictObject({
-      /** Asks no store: whether the process is alive. */
+      /** Checks only that the process responds, and no store. */
       live: flag,
     }),
     answer: answers.health,
     async handle({ kernel, query, mayRead }) {
       const health = query.live ? { status: 'ok' as const, checks: {} } : await checkHealth(kernel)
-      // What a store says of itself is for those who may see the rest of this installation.
+      // Details of the stores are only for callers who may read instances.
       const told = (await mayRead({ type: 'instances.read' })) ? health : { ...health, checks: {} }
       return new Response(JSON.stringify(told), { status: health.status === 'ok' ? 200 : 503 })
     },

@@ -16,9 +16,9 @@ export const queueRoutes: readonly Route[] = [
     method: 'GET',
     path: 'queues',
     action: 'queues.read',
-    summary: 'The queues that hold jobs, have a worker or a consumer',
+    summary: 'List the queues that have jobs, a worker or a consumer',
     query: z.strictObject({
-      /** Also those that plugins use for themselves. */
+      /** Whether to include the queues of plugins. */
       internal: flag,
     }),
     answer: z.object({ queues: z.array(answers.queue) }),
@@ -38,7 +38,7 @@ export const queueRoutes: readonly Route[] = [
     method: 'GET',
     path: 'queues/:queue',
     action: 'queues.read',
-    summary: 'One queue; one that nobody has used is empty',
+    summary: 'Get a queue. An unused queue is empty',
     answer: answers.queue,
     handle: ({ kernel, params }) => infoOf(kernel, params.queue),
   }),
@@ -47,7 +47,7 @@ export const queueRoutes: readonly Route[] = [
     method: 'POST',
     path: 'queues/:queue/pause',
     action: 'queues.pause',
-    summary: 'Claim no more jobs of a queue, in all processes',
+    summary: 'Pause a queue in all processes',
     answer: answers.queue,
     async handle({ kernel, params }) {
       await kernel.port('queue').pause(params.queue)
@@ -59,7 +59,7 @@ export const queueRoutes: readonly Route[] = [
     method: 'POST',
     path: 'queues/:queue/resume',
     action: 'queues.resume',
-    summary: 'Go on with a queue that was paused',
+    summary: 'Resume a paused queue',
     answer: answers.queue,
     async handle({ kernel, params }) {
       await kernel.port('queue').resume(params.queue)
@@ -71,9 +71,9 @@ export const queueRoutes: readonly Route[] = [
     method: 'POST',
     path: 'queues/:queue/redrive',
     action: 'queues.redrive',
-    summary: 'Move dead letters back to where they came from, the oldest first',
+    summary: 'Move dead letters back to the queues that they came from, starting with the oldest',
     body: z.strictObject({
-      /** At most this many. Default: all. */
+      /** The largest number of letters to move. Default: all. */
       limit: count.optional(),
     }),
     answer: z.object({ moved: z.array(z.object({ letter: z.string(), job: answers.enqueued })) }),

@@ -14,17 +14,17 @@ export type Subject = Partial<Omit<HttpAction, 'type'>>
 
 type Output<S> = S extends z.ZodType ? z.output<S> : undefined
 
-/** A request as a route sees it: checked, and allowed. */
+/** A request that has been validated and authorized. */
 export interface Call<Path extends string, Query, Body> {
   kernel: Kernel
   request: Request
   params: Record<ParamsOf<Path>, string>
   query: Output<Query>
   body: Output<Body>
-  /** Whether a part of an answer, such as an entry of a list, may be seen. */
+  /** Returns whether the request may see a part of the response, such as an entry of a list. */
   mayRead(action: HttpAction): Promise<boolean>
   /**
-   * Asks again once it is known what the request is about, such as the run of a job.
+   * Authorizes the request again when more is known about its subject, such as the run of a job.
    *
    * @throws QueueError `REQUEST_FORBIDDEN`
    */
@@ -33,28 +33,28 @@ export interface Call<Path extends string, Query, Body> {
   document: () => string
 }
 
-/** One line of the table that drives routing, checks, authorization and the OpenAPI document. */
+/** An entry of the table that defines routing, validation, authorization and the OpenAPI document. */
 export interface RouteDefinition<
   Path extends string = string,
   Query extends z.ZodObject | undefined = z.ZodObject | undefined,
   Body extends z.ZodType | undefined = z.ZodType | undefined,
 > {
-  /** Names it in the OpenAPI document. */
+  /** The name of the route in the OpenAPI document. */
   id: string
   method: 'GET' | 'POST' | 'DELETE'
-  /** Below `<path>api/`. What a parameter is called is also what it is in the action, see `HttpAction`. */
+  /** The path below `<path>api/`. Its parameters have the names of the members of `HttpAction`. */
   path: Path
   action: HttpAction['type']
   summary: string
   query?: Query
   body?: Body
-  /** What it answers, as JSON. */
+  /** The schema of the JSON response. */
   answer: z.ZodType
-  /** Default 200. */
+  /** The status of the response. Default 200. */
   status?: 200 | 202
-  /** The media type of an answer that is no JSON. */
+  /** The media type of a response that is not JSON. */
   media?: string
-  /** What the action is about beside the parameters of the path, from a body that nobody has checked yet. */
+  /** Returns the members of the action that the path does not contain, from a body that is not validated yet. */
   subject?: (kernel: Kernel, body: Readonly<Record<string, unknown>>) => Subject
 }
 
@@ -63,14 +63,14 @@ export interface AnsweringRoute<
   Query extends z.ZodObject | undefined = z.ZodObject | undefined,
   Body extends z.ZodType | undefined = z.ZodType | undefined,
 > extends RouteDefinition<Path, Query, Body> {
-  /** Answers what becomes JSON, or a Response. */
+  /** Returns a value that becomes JSON, or a Response. */
   handle(call: Call<Path, Query, Body>): MaybePromise<unknown>
 }
 
-/** What a stream follows: a run, or `'*'`; and from where. */
+/** What a stream follows, which is a run or `'*'`, and where it begins. */
 export interface StreamRequest {
   stream: string
-  /** Absent: what is new. */
+  /** The place after which the stream begins. If it is absent, the stream has only new events. */
   after?: number | string
 }
 
@@ -81,7 +81,7 @@ export interface StreamRoute<
   stream(call: Call<Path, Query, undefined>): MaybePromise<StreamRequest>
 }
 
-/** Any route. What a handler is given has been checked against its own schemas, which the table need not know. */
+/** Any route. Its handler receives values that were validated with its own schemas, so the table needs no types for them. */
 export type Route = RouteDefinition & {
   handle?(call: Call<string, undefined, undefined>): MaybePromise<unknown>
   stream?(call: Call<string, undefined, undefined>): MaybePromise<StreamRequest>

@@ -20,31 +20,31 @@ import {
   words,
 } from './values.ts'
 
-/** The longest that a request waits for a result, in milliseconds: less than what proxies allow. */
+/** How long a request may wait for a result, in milliseconds. This is shorter than the timeout of most proxies. */
 const LONGEST_WAIT = 30_000
 const MOST_EVENTS = 10_000
 
 const place = z.strictObject({ runId: reference, startedAt: z.number().min(0).max(MAX_MOMENT) })
 
-/** What a fork and a rerun are given. */
+/** The body of a fork and of a rerun. */
 const fork = { input: z.unknown().optional(), state: z.record(z.string(), z.unknown()).optional() }
 const named = { id: name.optional(), tags: tags.optional() }
 
 async function find(kernel: Kernel, runId: string): Promise<RunInfo> {
   const run = await kernel.port('events').runs.get(runId)
   if (run) return run
-  throw new QueueError('RUN_NOT_FOUND', `There is no run "${runId}". It may not have begun, or have expired.`)
+  throw new QueueError('RUN_NOT_FOUND', `There is no run "${runId}". It may not have begun, or it may have expired.`)
 }
 
 async function flowOf(kernel: Kernel, runId: string): Promise<string> {
   const { flow } = await find(kernel, runId)
   if (flow !== undefined) return flow
-  throw new QueueError('FLOW_UNKNOWN', `Run "${runId}" is that of a job and not of a flow.`)
+  throw new QueueError('FLOW_UNKNOWN', `Run "${runId}" belongs to a job and not to a flow.`)
 }
 
 type Timeline = Awaited<ReturnType<Kernel['timeline']>>
 
-/** Runs that jobs have started may be for others: what they hold comes along only where they may be read. */
+/** Includes the child runs of jobs only if the request may read them, because they may belong to other tenants. */
 async function withoutForeign(timeline: Timeline, mayRead: (runId: string) => Promise<boolean>): Promise<Timeline> {
   for (const child of timeline.jobs.flatMap(({ children }) => children)) {
     if (!child.timeline) continue
@@ -60,22 +60,22 @@ export const runRoutes: readonly Route[] = [
     method: 'GET',
     path: 'runs',
     action: 'runs.read',
-    summary: 'Runs, the newest first; a page may hold fewer than its limit',
+    summary: 'List runs, with the newest first. A page may have fewer entries than its limit',
     query: z.strictObject({
       status: answers.status.optional(),
       flow: reference.optional(),
       name: reference.optional(),
       queue: reference.optional(),
       tag: reference.optional(),
-      /** Also those that plugins use for themselves. */
+      /** Whether to include the runs of plugins. */
       internal: flag,
       limit: limit(100, 1000),
-      /** `next` of the page before. */
+      /** The `next` of the previous page. */
       after: cursor.optional(),
     }),
     answer: z.object({
       runs: z.array(answers.run),
-      /** Where the next page begins, if there may be one. */
+      /** The start of the next page, if there may be one. */
       next: z.string().optional(),
     }),
     async handle({ kernel, query: { internal, after, ...filter }, mayRead }) {
@@ -102,7 +102,7 @@ export const runRoutes: readonly Route[] = [
     method: 'GET',
     path: 'runs/:runId/events',
     action: 'runs.read',
-    summary: 'The events of a run',
+    summary: 'List the events of a run',
     query: z.strictObject({
       after: whole().default(0),
       /** The seq of an event, or an ISO date. */
@@ -126,7 +126,7 @@ export const runRoutes: readonly Route[] = [
     method: 'GET',
     path: 'runs/:runId/state',
     action: 'runs.read',
-    summary: 'The state of a run, now or at an earlier moment',
+    summary: 'Get the state of a run, now or at an earlier moment',
     query: z.strictObject({
       /** The seq of an event, or an ISO date. Default: now. */
       at: moment.optional(),
@@ -142,9 +142,9 @@ export const runRoutes: readonly Route[] = [
     method: 'GET',
     path: 'runs/:runId/timeline',
     action: 'runs.read',
-    summary: 'What happened in a run, job by job',
+    summary: 'Get the timeline of a run, with each of its jobs',
     query: z.strictObject({
-      /** How many levels of runs that its jobs have started come along. Default 0: they may be for others. */
+      /** How many levels of child runs to include. Default 0, because child runs may belong to other tenants. */
       depth: whole(5).default(0),
     }),
     answer: answers.timeline,
@@ -156,7 +156,7 @@ export const runRoutes: readonly Route[] = [
     method: 'GET',
     path: 'runs/:runId/explain',
     action: 'runs.read',
-    summary: 'What the run of a flow waits for',
+    summary: 'Explain what the run of a flow waits for',
     answer: answers.runExplanation,
     handle: async ({ kernel, params: { runId } }) => kernel.flow(await flowOf(kernel, runId)).explain(runId),
   }),
@@ -165,9 +165,9 @@ export const runRoutes: readonly Route[] = [
     method: 'GET',
     path: 'runs/:runId/result',
     action: 'runs.read',
-    summary: 'The result of a run; 202 while it runs',
+    summary: 'Get the result of a run. The status is 202 while it runs',
     query: z.strictObject({
-      /** Milliseconds to wait for it, at most 30,000. Default: none. */
+      /** Milliseconds to wait for the result, at most 30,000. Default 0. */
       wait: whole().default(0),
     }),
     answer: answers.result,
@@ -183,7 +183,7 @@ export const runRoutes: readonly Route[] = [
     method: 'GET',
     path: 'runs/:runId/export',
     action: 'runs.read',
-    summary: 'The history of a run as a file that the command line opens',
+    summary: 'Download the history of a run as a file for the command line',
     answer: z.string(),
     media: 'application/jsonl',
     async handle({ kernel, params: { runId } }) {
@@ -199,7 +199,7 @@ export const runRoutes: readonly Route[] = [
     method: 'POST',
     path: 'runs/:runId/cancel',
     action: 'runs.cancel',
-    summary: 'End a run as cancelled',
+    summary: 'Cancel a run',
     body: z.strictObject({ reason: prose.optional() }),
     answer: answers.changed,
     async handle({ kernel, params: { runId }, body }) {
@@ -215,7 +215,7 @@ export const runRoutes: readonly Route[] = [
     method: 'POST',
     path: 'runs/:runId/fork',
     action: 'runs.fork',
-    summary: 'A new run that has the history of another up to a moment, and goes on from there',
+    summary: 'Start a new run with the history of this run up to a moment',
     body: z.strictObject({ at: bodyMoment.optional(), ...fork, ...named }),
     answer: answers.forked,
     status: 202,
@@ -226,7 +226,7 @@ export const runRoutes: readonly Route[] = [
     method: 'POST',
     path: 'runs/:runId/rerun',
     action: 'runs.fork',
-    summary: 'A new run that has the history of another up to a step, which runs again',
+    summary: 'Start a new run with the history of this run up to a step, and run that step again',
     body: z.strictObject({ step: name, ...fork, ...named }),
     answer: answers.forked,
     status: 202,

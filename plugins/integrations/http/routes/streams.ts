@@ -5,7 +5,7 @@ import { cursor } from './values.ts'
 
 const media = 'text/event-stream'
 
-/** An EventSource that connects again keeps the URL it began with and tells in a header where it stands. */
+/** Reads the header first: an EventSource that reconnects keeps its URL and sends its place in a header. */
 function lastEventId(request: Request): string | undefined {
   return request.headers.get('last-event-id')?.slice(0, 4096) ?? undefined
 }
@@ -16,9 +16,9 @@ export const streamRoutes: readonly Route[] = [
     method: 'GET',
     path: 'runs/:runId/stream',
     action: 'runs.read',
-    summary: 'The events of a run as they happen, up to its end; as a WebSocket with an Upgrade header',
+    summary: 'Follow the events of a run until it ends. With an Upgrade header, the stream is a WebSocket',
     query: z.strictObject({
-      /** The seq of the last event that is there already, or `now`. A header `Last-Event-ID` wins. Default 0. */
+      /** The seq of the last event that the client has, or `now`. The header `Last-Event-ID` overrides it. Default 0. */
       after: cursor.optional(),
     }),
     answer: z.string(),
@@ -29,7 +29,7 @@ export const streamRoutes: readonly Route[] = [
       if (/^\d{1,10}$/.test(after) && Number(after) <= MAX_COUNT) return { stream: runId, after: Number(after) }
       throw new QueueError(
         'REQUEST_INVALID',
-        `"after" is the seq of an event, 0 or "now"; got "${after.slice(0, 100)}".`,
+        `"after" must be the seq of an event, 0 or "now"; got "${after.slice(0, 100)}".`,
       )
     },
   }),
@@ -38,9 +38,9 @@ export const streamRoutes: readonly Route[] = [
     method: 'GET',
     path: 'stream',
     action: 'runs.read',
-    summary: 'The events of all runs that the request may see; as a WebSocket with an Upgrade header',
+    summary: 'Follow the events of all runs that you may read. With an Upgrade header, the stream is a WebSocket',
     query: z.strictObject({
-      /** A cursor that came with an event, where the store has one, or `now`. Default `now`. */
+      /** The cursor of an event, if the store has cursors, or `now`. Default `now`. */
       after: cursor.optional(),
     }),
     answer: z.string(),
@@ -50,12 +50,12 @@ export const streamRoutes: readonly Route[] = [
       if (after === 'now') return { stream: '*' }
       const events = kernel.port('events')
       if (events.capabilities.globalCursor) {
-        // Once a stream has begun it is too late to refuse it.
+        // A stream cannot be refused after it has begun.
         const leave = await events.subscribe('*', { after }, () => {})
         await leave()
         return { stream: '*', after }
       }
-      const message = 'This store has no cursor over all runs. Leave "after" out, or follow one run.'
+      const message = 'This store has no cursors over all runs. Omit "after", or follow a single run.'
       throw new QueueError('OPTION_UNSUPPORTED', message)
     },
   }),

@@ -11,23 +11,23 @@ import {
   QueueError,
 } from '../../../../kernel/index.ts'
 
-/** How many entries a list of words or tags has at most. */
+/** The largest number of entries in a list of words or tags. */
 const MAX_WORDS = 100
 
-/** An id, key, name or tag that callers make up. */
+/** An id, key, name or tag that a caller chooses. */
 export const name = z.string().refine((text) => isText(text), `Expected ${EXPECTED.text}`)
-/** One that may have been put together from several. */
+/** An id that may be composed of several ids. */
 export const reference = z
   .string()
   .refine((text) => isText(text, MAX_COMPOSED_BYTES), `Expected text of 1 to ${MAX_COMPOSED_BYTES} bytes without NUL`)
 export const tags = z.array(name).max(MAX_WORDS)
-/** What people read, such as the reason of a cancellation. */
+/** Text for people, such as the reason of a cancellation. */
 export const prose = z.string().max(10_000)
 /** Milliseconds. */
 export const ms = z.number().min(0).max(MAX_DURATION)
 export const count = z.number().int().min(1).max(MAX_COUNT)
 export const priority = z.number().int().min(-MAX_PRIORITY).max(MAX_PRIORITY)
-/** Where a page begins, in a query. */
+/** The offset of a page in a query. */
 export const cursor = z.string().max(4096)
 
 /** A whole number in a query. */
@@ -35,12 +35,12 @@ export function whole(max: number = MAX_COUNT) {
   return z.coerce.number().int().min(0).max(max)
 }
 
-/** How many entries; `standard` when nobody says. */
+/** The number of entries of a page. Default: `standard`. */
 export function limit(standard: number, max: number) {
   return whole(max).min(1).default(standard)
 }
 
-/** Words with commas between them. */
+/** A list of words that commas separate. */
 export function words<const T extends readonly string[]>(known?: T) {
   const item = known ? z.enum(known) : name
   return z
@@ -49,13 +49,13 @@ export function words<const T extends readonly string[]>(known?: T) {
     .pipe(z.array(item as unknown as z.ZodType<T[number], string>).max(MAX_WORDS))
 }
 
-/** On with `1`, `true` or no value at all (`?live`), off with `0` or `false`, and where it is absent. */
+/** A flag. It is on with `1`, `true` or no value (`?live`), and off with `0`, `false` or if it is absent. */
 export const flag = z
   .enum(['true', '1', '', 'false', '0'])
   .transform((text) => text !== 'false' && text !== '0')
   .default(false)
 
-/** An ISO date, as a Date. */
+/** An ISO date that becomes a Date. */
 const date = z
   .string()
   .max(100)
@@ -76,10 +76,10 @@ export const moment = z.union([
   date,
 ])
 
-/** The same in a body, where numbers are numbers. */
+/** The `seq` of an event as a number, or an ISO date, in a body. */
 export const bodyMoment = z.union([z.number().int().min(0).max(MAX_MOMENT), date])
 
-/** Where the next page begins: whatever `value` is, as one word. */
+/** Encodes where the next page begins, as one word. */
 export function toCursor(value: object): string {
   return Buffer.from(JSON.stringify(value)).toString('base64url')
 }
@@ -89,9 +89,13 @@ export function fromCursor<T>(schema: z.ZodType<T>, cursor: string): T {
   try {
     return schema.parse(JSON.parse(Buffer.from(cursor, 'base64url').toString()))
   } catch (cause) {
-    const hint = 'Pass "next" of the page before as it is.'
-    throw new QueueError('REQUEST_INVALID', `"after" is no cursor of this list: "${cursor.slice(0, 100)}". ${hint}`, {
-      cause,
-    })
+    const hint = 'Pass the "next" of the previous page unchanged.'
+    throw new QueueError(
+      'REQUEST_INVALID',
+      `"after" is not a cursor of this list: "${cursor.slice(0, 100)}". ${hint}`,
+      {
+        cause,
+      },
+    )
   }
 }

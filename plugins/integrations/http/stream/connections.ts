@@ -2,15 +2,15 @@ import { QueueError, type Kernel } from '../../../../kernel/index.ts'
 import type { HttpOptions } from '../options.ts'
 import type { Ending } from './sink.ts'
 
-/** One open stream, as all of them are treated alike. */
+/** An open stream of any transport. */
 export interface Connection {
-  /** A sign of life, for the client and for what lies between. */
+  /** Sends a heartbeat to the client and the proxies in between. */
   ping(): void
   end(reason: Ending): void
   destroy(): void
 }
 
-/** How long clients have to take what was sent before them, in milliseconds, when the process goes or they were slow. */
+/** How long a slow client may take to read the rest, or all clients when the process closes, in milliseconds. */
 export const GRACE = 5_000
 
 /** All open streams of a process. */
@@ -50,7 +50,7 @@ export function createConnections(kernel: Kernel, { maxConnections, heartbeat }:
     get size() {
       return open.size
     },
-    /** Ends them all; clients are to connect again, elsewhere. */
+    /** Ends all streams. Clients reconnect to another instance. */
     close(): void {
       closed = true
       stop?.()

@@ -21,19 +21,19 @@ export interface StreamHost {
   runOf: RunLookup
 }
 
-/** A client that has taken nothing for so many signs of life is let go, however little it is behind. */
+/** After how many heartbeats a client that reads nothing is disconnected, even if its backlog is small. */
 const MAX_UNREAD = 4
 
-/** Feeds one client with a stream, until that has ended, the client goes or does not keep up, or the kernel closes. */
+/** Sends a stream to a client until the stream ends, the client disconnects or is too slow, or the kernel closes. */
 export function followInto(host: StreamHost, { stream, after, sink, frames, visibility }: Following): void {
   const { kernel, options, connections } = host
   const isRun = stream !== '*'
-  /** Of a run: the seq of the last event that was written. */
+  /** The seq of the last written event of a run. */
   let last = typeof after === 'number' ? after : 0
   let over = false
-  /** How many signs of life in a row have found that the client had not taken what came before. */
+  /** How many heartbeats in a row found that the client had read nothing. */
   let unread = 0
-  /** The run has ended, and events of it are still to come. */
+  /** How the run ended, while some of its events are still to be written. */
   let ending = false
   let draining: Promise<void> | undefined
   let leave: Unsubscribe | undefined
@@ -57,7 +57,7 @@ export function followInto(host: StreamHost, { stream, after, sink, frames, visi
     if (over) return
     stop()
     sink.end(reason)
-    // One that takes nothing would keep what was written for it, and its socket, for ever.
+    // A client that reads nothing would keep its backlog and its socket forever.
     const cancel = kernel.clock.setTimeout(() => sink.destroy(), GRACE)
     sink.onClose(cancel)
   }
@@ -68,7 +68,7 @@ export function followInto(host: StreamHost, { stream, after, sink, frames, visi
     connections.remove(connection)
   }
 
-  /** While there is a backlog a replay waits, at the most for two heartbeats; a live stream goes on without its client. */
+  /** Lets a replay wait for its backlog, for two heartbeats at most. A live stream does not wait for its client. */
   function heed(): Promise<void> | undefined {
     if (over || sink.pending <= options.maxBacklog) return draining
     if (!draining) return (draining = drain())
@@ -99,7 +99,7 @@ export function followInto(host: StreamHost, { stream, after, sink, frames, visi
     if (ending || events.some(mayEnd)) void endWithRun(events.at(-1))
   }
 
-  /** Ends the stream with its run, once all of it has been written. */
+  /** Ends the stream with its run after all events have been written. */
   async function endWithRun(event?: StoredEvent): Promise<void> {
     try {
       const run = await host.runOf(stream, event)
@@ -115,7 +115,7 @@ export function followInto(host: StreamHost, { stream, after, sink, frames, visi
 
   function fail(error: unknown): void {
     if (over) return
-    // Whatever mends itself is mended by connecting again.
+    // The client reconnects after a temporary error.
     if (isQueueError(error, 'KERNEL_CLOSED')) return end('closing')
     if (isQueueError(error)) write(frames.failure(problemOf(error, kernel.reporter)))
     else kernel.reporter.warn(`The stream of ${isRun ? `run ${stream}` : 'all runs'} broke off.`, error)
@@ -137,7 +137,7 @@ export function followInto(host: StreamHost, { stream, after, sink, frames, visi
           return passing ? passing.then(() => heed()) : heed()
         },
         onMessage(message, runId) {
-          // What is stored nowhere is worth no backlog.
+          // Messages that are not stored are dropped instead of waiting for a slow client.
           if (sink.pending > options.maxBacklog || visibility.full) return
           void visibility.message(runId, () => write(frames.ephemeral(message, runId)))
         },

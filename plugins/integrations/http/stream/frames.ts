@@ -2,15 +2,15 @@ import type { RunOutcome, StoredEvent, StreamMessage } from '../../../../kernel/
 import { toPlainJson } from '../../lib/plain-json.ts'
 import type { Problem } from '../problems.ts'
 
-/** How a stream is written. */
+/** Encodes a stream for a transport. */
 export interface Frames<Frame extends string | Buffer = string | Buffer> {
   readonly first?: Frame
   readonly ping: Frame
-  /** A batch of events in as few frames as the format allows. @param cursor of the batch, for a stream of all runs */
+  /** Encodes a batch of events in as few frames as the format allows. @param cursor of the batch, for a stream of all runs */
   events(events: readonly StoredEvent[], cursor?: string): readonly Frame[]
-  /** The same where a seq is the place of an event. */
+  /** Encodes a batch of events of a run, whose place is their seq. */
   numbered(events: readonly StoredEvent[]): readonly Frame[]
-  /** Tells a client where it stands before there is an event, so that it can come back to there. */
+  /** Sends the current place before the first event, so that a client can reconnect to it. */
   place(seq: number): Frame
   ephemeral(message: StreamMessage, runId: string): Frame
   end(status: RunOutcome): Frame
@@ -18,8 +18,8 @@ export interface Frames<Frame extends string | Buffer = string | Buffer> {
 }
 
 /**
- * Keeps what was made for as long as this turn of the event loop lasts: all who follow a stream are told of an
- * event in one, and nothing stays behind.
+ * Caches encoded frames for one tick of the event loop. All clients of a stream receive an event in the same tick, so
+ * they share the frames, and the cache stays small.
  */
 function perTurn<Key extends object, Value>(make: (key: Key, extra?: string) => Value) {
   const made = new Map<Key, Value>()
@@ -38,7 +38,7 @@ export function createSseFrames(): Frames<Buffer> {
   const numbered = perTurn((events: readonly StoredEvent[]) => [
     Buffer.from(events.map((event) => `id: ${event.seq}\n${data(event)}`).join('')),
   ])
-  // Where several events share a cursor, it comes with the last: who is cut off before it gets them again.
+  // If several events share a cursor, the last one carries it. A client that disconnects earlier receives them again.
   const placed = perTurn((events: readonly StoredEvent[], cursor?: string) => [
     Buffer.from(
       events

@@ -1,31 +1,31 @@
 import type { ServerResponse } from 'node:http'
 
-/** Why a stream ends: it is at its end, its client did not keep up, or this process goes. */
+/** Why a stream ends: its source ended, its client was too slow, or this process closes. */
 export type Ending = 'end' | 'slow' | 'closing'
 
-/** Where the frames of one client go. */
+/** Writes frames to a client. */
 export interface Sink {
   write(frame: string | Buffer): void
-  /** How many bytes have been written and not taken. */
+  /** How many written bytes the client has not read. */
   readonly pending: number
-  /** Calls back when the client has taken what was written, or has gone. */
+  /** Calls back when the client has read everything, or has disconnected. */
   onDrained(callback: () => void): void
-  /** Nothing more comes. What was written still goes out, if the client takes it. */
+  /** Ends the stream. Frames that were written before are still sent if the client reads them. */
   end(reason: Ending): void
-  /** Lets go of a client that takes nothing. */
+  /** Disconnects a client that reads nothing. */
   destroy(): void
-  /** Calls back once, when the client has gone for whatever reason. */
+  /** Calls back once when the client has disconnected for any reason. */
   onClose(callback: () => void): void
 }
 
 export const SSE_HEADERS: Readonly<Record<string, string>> = {
   'content-type': 'text/event-stream; charset=utf-8',
   'cache-control': 'no-cache, no-transform',
-  // Proxies of nginx's kind would hold events back.
+  // Proxies such as nginx would otherwise buffer events.
   'x-accel-buffering': 'no',
 }
 
-/** Writes to Node's response itself: without the buffers of a web stream between them, and knowing what is pending. */
+/** Writes directly to Node's response, without the buffers of a web stream, so that the backlog is known. */
 export function createNodeSink(response: ServerResponse, headers: Record<string, string>): Sink {
   response.writeHead(200, { ...headers, ...SSE_HEADERS })
   response.on('error', () => response.destroy())
@@ -52,7 +52,7 @@ export function createNodeSink(response: ServerResponse, headers: Record<string,
   }
 }
 
-/** The same as a Response, for servers that are handed one: they take what is there whenever they ask. */
+/** Writes to the stream of a Response, for servers that need one. The server pulls the frames. */
 export function createWebSink(
   headers: Record<string, string>,
   signal: AbortSignal,
@@ -85,7 +85,7 @@ export function createWebSink(
     close()
   }
 
-  /** A closed stream takes nothing, and one that nobody has asked is not given anything. */
+  /** Passes frames on only while the stream is open and the server has asked for them. */
   function hand(): void {
     if (closed || !asked) return
     if (pending > 0) {
@@ -126,7 +126,7 @@ export function createWebSink(
     },
     destroy() {
       if (closed) return
-      controller.error(new Error('The client did not take what was sent.'))
+      controller.error(new Error('The client did not read the stream in time.'))
       close()
     },
     onClose: (callback) => void gone.promise.then(callback),

@@ -1,23 +1,23 @@
 import type { MaybePromise, Reporter, RunInfo, StoredEvent } from '../../../../kernel/index.ts'
 
-/** How many runs are remembered. */
+/** The number of runs whose access is cached. */
 const MOST = 10_000
-/** How many batches may wait for answers. */
+/** How many batches may wait for authorization. */
 const MOST_WAITING = 1_000
 
-/** Looks a run up as it is after an event, or as it is now. */
+/** Looks up a run as it is after an event, or as it is now. */
 export type RunLookup = (runId: string, event?: StoredEvent) => Promise<RunInfo | undefined>
 
-/** Lets through what a client may see, in order. */
+/** Passes on the events that a client may see, in order. */
 export interface Visibility {
-  /** Calls back with the events that may be seen, at once where that is known. */
+  /** Calls back with the events that the client may see, immediately if the access is known. */
   events(events: readonly StoredEvent[], pass: (seen: readonly StoredEvent[]) => void): Promise<void> | undefined
   message(runId: string, pass: () => void): Promise<void> | undefined
-  /** Answers take longer than events do: no more are taken. */
+  /** Whether authorization is slower than the events, so that no more batches are accepted. */
   readonly full: boolean
 }
 
-/** A stream of a run that this request has been allowed to read: only what is no run at all is kept back. */
+/** Filters a stream of a run that the request may read. Only events of streams that are not runs are left out. */
 export function ofRun(runId: string, runOf: RunLookup, reporter: Reporter): Visibility {
   return createVisibility(
     async (one, event) => (one === runId && (await runOf(one, event)) !== undefined) || undefined,
@@ -26,9 +26,9 @@ export function ofRun(runId: string, runOf: RunLookup, reporter: Reporter): Visi
 }
 
 /**
- * A stream of all runs: those of plugins are kept back, and those that the request may not read.
+ * Filters a stream of all runs. It leaves out the runs of plugins and the runs that the request may not read.
  *
- * @param mayRead asked once a run
+ * @param mayRead called once for each run
  */
 export function ofAll(runOf: RunLookup, mayRead: (runId: string) => Promise<boolean>, reporter: Reporter): Visibility {
   return createVisibility(async (runId, event) => {
@@ -37,7 +37,7 @@ export function ofAll(runOf: RunLookup, mayRead: (runId: string) => Promise<bool
   }, reporter)
 }
 
-/** @param ask answers `undefined` for what is no run, and may become one with its next events */
+/** @param ask returns `undefined` for a stream that is not a run, but that may become one with its next events */
 function createVisibility(
   ask: (runId: string, event?: StoredEvent) => Promise<boolean | undefined>,
   reporter: Reporter,
@@ -54,14 +54,14 @@ function createVisibility(
       known.set(runId, seen)
       return seen
     } catch (error) {
-      reporter.error(`Whether run ${runId} may be seen could not be found out; it was left out of a stream.`, error)
+      reporter.error(`A stream left out run ${runId}, because its access could not be checked.`, error)
       return false
     }
   }
 
   const lookUp = (runId: string, event?: StoredEvent): MaybePromise<boolean> => known.get(runId) ?? find(runId, event)
 
-  /** Behind what is waiting already. */
+  /** Runs a function after those that wait already. */
   function inTurn(act: () => Promise<void>): Promise<void> {
     waiting++
     tail = tail

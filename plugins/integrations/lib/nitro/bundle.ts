@@ -7,29 +7,29 @@ import type { FoundWorkers } from './workers.ts'
 
 type RollupConfig = Parameters<NitroHooks['rollup:before']>[1]
 
-/** What creates the application. */
+/** The modules that create the application. */
 const APP = /\/runtime\/internal\/app\.[cm]?[jt]s$/
 
 const RUNTIME = /\/nitropack\/dist\/(?:runtime|presets)\//
 
-/** What each entry is made of: the module of its worker, which the server shares. */
+/** The prefix of the entries. Each entry exports the module of a worker, which it shares with the server. */
 const ENTRY = '\0nuxt-queue-entry:'
 
 export interface Entries {
-  /** Asked at each build, since workers come and go in development. */
+  /** Called at each build, because workers change in development. */
   find: () => Promise<FoundWorkers>
   dev: boolean
 }
 
-/** What of this package is loaded by processes of its own, which following the imports does not show. */
+/** Files of this package that separate processes load. The imports do not show them. */
 const PROGRAMS = ['isolated-child', 'pglite-thread'].map((name) => `nuxt-queue/programs/${name}`)
 
-/** Makes each worker an entry beside the server, so that a process of its own can load it without the server. */
+/** Makes each worker an entry next to the server, so that a separate process can load it without the server. */
 export function addEntries(config: RollupConfig, serverEntry: string, entries: Entries): void {
   const { output } = config
   const chunkOf = (output.manualChunks as GetManualChunk | undefined) ?? runtimeChunk
   output.manualChunks = keepServerApart(chunkOf, normalize(serverEntry))
-  // In development Nitro makes one file of everything.
+  // In development, Nitro would otherwise build a single file.
   output.inlineDynamicImports = false
   const plugins = config.plugins as Plugin[]
   plugins.unshift(entriesPlugin(entries))
@@ -38,12 +38,12 @@ export function addEntries(config: RollupConfig, serverEntry: string, entries: E
 const runtimeChunk: GetManualChunk = (id) => (RUNTIME.test(normalize(id)) ? 'nitro' : null)
 
 /**
- * Nitro puts all of its runtime into one chunk. Whoever uses any of it, such as the runtime config,
- * would then start to listen, or build an application at least. So what listens goes into the
- * entry, and what needs the application into a chunk of its own.
+ * Splits Nitro's runtime, which Nitro puts into one chunk. A worker that uses a part of it, such as the runtime config,
+ * would otherwise start a server or create an application. The code that listens goes into the entry, and the code that
+ * needs the application goes into a separate chunk.
  */
 function keepServerApart(chunkOf: GetManualChunk, serverEntry: string): GetManualChunk {
-  /** By what looks into the modules of one build: in development there are many. */
+  /** The result for each build, by its module lookup. Development has many builds. */
   const apart = new WeakMap<ManualChunkMeta['getModuleInfo'], Map<string, string>>()
   return (id, meta) => {
     if (normalize(id).startsWith(serverEntry.replace(/\.[cm]?[jt]s$/, ''))) return null
@@ -54,8 +54,8 @@ function keepServerApart(chunkOf: GetManualChunk, serverEntry: string): GetManua
 }
 
 /**
- * The chunks of those modules of the runtime that do not import, directly or not, what creates the
- * application. Code of others that they use comes along, or it would land where the application is.
+ * Returns the chunks of the runtime modules that do not import the application, directly or indirectly. The code of other
+ * packages that they use is included, or it would be put into the chunk of the application.
  */
 function chunksWithoutApp(chunkOf: GetManualChunk, meta: ManualChunkMeta): Map<string, string> {
   const chunks = new Map<string, string>()
@@ -69,10 +69,10 @@ function chunksWithoutApp(chunkOf: GetManualChunk, meta: ManualChunkMeta): Map<s
   return chunks
 }
 
-/** A module and all that it leads to. */
+/** Returns a module and all modules that it imports, directly or indirectly. */
 function reached(id: string, next: (module: string) => readonly string[] | undefined): Set<string> {
   const modules = new Set([id])
-  // What is added while the loop runs is visited too.
+  // The loop also visits the modules that are added while it runs.
   for (const module of modules) for (const other of next(module) ?? []) modules.add(other)
   return modules
 }
@@ -83,16 +83,16 @@ function entriesPlugin({ find, dev }: Entries): Plugin {
     name: 'nuxt-queue',
     async buildStart() {
       const { workers, others } = await find()
-      // What the bundle does not hold makes it out of date all the same.
+      // Files outside the bundle must also trigger a new build.
       if (dev) for (const file of others.values()) this.addWatchFile(file)
-      // Whoever resolves them notes that they have to come along.
+      // Resolving these files makes Nitro copy them.
       for (const program of PROGRAMS) await this.resolve(program)
       sources.clear()
       for (const { id, file } of workers.filter(({ bundled }) => bundled)) {
         sources.set(`${ENTRY}${id}`, file)
         this.emitFile({ type: 'chunk', id: `${ENTRY}${id}`, fileName: `${ENTRIES}/${id}.mjs` })
       }
-      // The program that runs workers without a server.
+      // This program runs the workers without a server.
       if (!dev) this.emitFile({ type: 'chunk', id: '#nuxt-queue/worker', fileName: WORKER_ENTRY })
     },
     resolveId: (id) => (id.startsWith(ENTRY) ? { id, moduleSideEffects: true } : null),
@@ -100,7 +100,7 @@ function entriesPlugin({ find, dev }: Entries): Plugin {
       const file = sources.get(id)
       if (file === undefined) return null
       const path = JSON.stringify(file)
-      // Asked for in a way that is no mistake where there is none: a program may run the worker.
+      // Reflect.get allows a missing default export, because another program may run the worker.
       return `export * from ${path}\nimport * as all from ${path}\nexport default Reflect.get(all, 'default')`
     },
     renderChunk: {

@@ -1,6 +1,6 @@
 import type { KernelConfig } from '../../../../kernel/index.ts'
 
-/** Options that are usually written as `process.env.X`, and the variable that is meant. */
+/** Options that are usually set to `process.env.X`, with their variables. */
 const USUAL = [
   ['REDIS_URL', 'redis.url'],
   ['DATABASE_URL', 'postgres.url'],
@@ -8,8 +8,8 @@ const USUAL = [
 ] as const
 
 /**
- * Which options hold what a variable of the environment holds while this is built. A config such as
- * `redis: { url: process.env.REDIS_URL }` is read by the build; whoever writes it means the start.
+ * Returns the options whose value equals an environment variable during the build. The build evaluates a config such as
+ * `redis: { url: process.env.REDIS_URL }`, but its author means the value at the start.
  */
 export function environmentReads(config: KernelConfig, env: NodeJS.ProcessEnv): Record<string, string> {
   const reads = USUAL.filter(([variable, path]) => {

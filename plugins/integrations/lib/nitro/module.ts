@@ -18,32 +18,32 @@ import { findWorkers, workerFolders } from './workers.ts'
 
 declare module 'nitropack/types' {
   interface NitroConfig {
-    /** What `nuxt-queue.config.ts` holds, as far as it is plain data. */
+    /** The options of `nuxt-queue.config.ts` that are plain data. */
     queue?: KernelConfig
   }
 }
 
 export interface NitroModuleOptions {
-  /** Default: the section `queue` of Nitro's config. */
+  /** The configuration of the queue. Default: the section `queue` of Nitro's config. */
   queue?: KernelConfig
-  /** Folders of workers, from Nitro's root. Default: `queues` below each of Nitro's `scanDirs`, and `server/queues`. */
+  /** Folders of workers, relative to Nitro's root. Default: `queues` below each of `scanDirs`, and `server/queues`. */
   folders?: readonly string[]
-  /** Folders that may hold `nuxt-queue.config.*`; the first that does counts. Default: Nitro's root. */
+  /** Folders that may contain `nuxt-queue.config.*`. The first file found is used. Default: Nitro's root. */
   configDirs?: readonly string[]
-  /** In development: where jobs in memory are kept while servers come and go. Default: they go with each. */
+  /** In development, the folder that keeps jobs in memory across reloads. Default: each reload deletes them. */
   folder?: string
-  /** In development: takes what wants to know the server that listens, where the host can tell. */
+  /** In development, registers a callback for the server that listens, if the host provides it. */
   onListen?: (callback: (server: Server) => void) => void
-  /** Pages of HTML below the path of the queue, by name. Default: none. */
+  /** HTML pages below the path of the queue, by name. Default: none. */
   pages?: Readonly<Record<string, string>>
 }
 
-/** The folder that holds what this package was built into. */
+/** The folder of this package's build. */
 const PACKAGE = codeFile('.')
 const CONFIG_ENDINGS = ['ts', 'mts', 'js', 'mjs']
 const DEFAULT_PATH = '/_queue/'
 
-/** A Nitro module that adds the queue to an application. */
+/** Creates a Nitro module that adds the queue to an application. */
 export function createNitroModule(given: NitroModuleOptions = {}): NitroModule {
   return { name: 'nuxt-queue', setup: (nitro) => setUp(nitro, given) }
 }
@@ -55,7 +55,7 @@ async function setUp(nitro: Nitro, given: NitroModuleOptions): Promise<void> {
   const folders =
     given.folders?.map((folder) => resolve(options.rootDir, folder)) ?? workerFolders(options.scanDirs, options.rootDir)
   addTypes(nitro, folders)
-  // Pages that are made in advance have no server behind them.
+  // Prerendered pages have no server.
   if (options.preset === 'nitro-prerender' || (options.static && !options.dev)) return
   const queue = given.queue ?? (options as { queue?: KernelConfig }).queue ?? {}
   const find = () => findWorkers(folders)
@@ -84,7 +84,7 @@ async function setUp(nitro: Nitro, given: NitroModuleOptions): Promise<void> {
     options.virtual[`#nuxt-queue/pages/${name}`] = pageModule(html)
     options.handlers.push({ route: `${httpPath(queue)}${name}`, handler: `#nuxt-queue/pages/${name}`, lazy: true })
   }
-  // Before those of the application, which may wait for the queue.
+  // This plugin comes before those of the application, which may wait for the queue.
   options.plugins.unshift('#nuxt-queue/plugin')
   const route = `${httpPath(queue)}**`
   options.handlers.push({ route, handler: '#nuxt-queue/handler', lazy: true })
@@ -99,7 +99,7 @@ async function setUp(nitro: Nitro, given: NitroModuleOptions): Promise<void> {
 
 function addImports({ options }: Nitro): void {
   if (!options.imports) return
-  // Nitro looks for the types of a path below a package in a folder of that name, which there need not be.
+  // Nitro looks for the types of a subpath in a folder of that name, which may not exist.
   const from = (source: string, path: string, names: readonly string[]) =>
     names.map((name) => ({ name, from: source, typeFrom: join(PACKAGE, path) }))
   options.imports.imports = [
@@ -127,7 +127,7 @@ function addTypes({ options, hooks }: Nitro, folders: readonly string[]): void {
   options.typescript.tsConfig = defu(options.typescript.tsConfig, { include: [relative(dirname(tsconfig), types)] })
 }
 
-/** Rules such as `swr` for all paths would keep what the API has said, and streams would not begin. */
+/** Disables caching for the API. Rules such as `swr` for all paths would cache its responses and block streams. */
 function neverCache({ options }: Nitro, route: string): void {
   const { nitro } = options.runtimeConfig
   for (const rules of [options.routeRules, nitro?.routeRules]) {
@@ -140,21 +140,21 @@ function findConfig(folders: readonly string[]): string | undefined {
   return files.find((file) => existsSync(file))
 }
 
-/** The path that requests to the queue lie below. */
+/** Returns the path of all requests to the queue. */
 export function httpPath({ http }: KernelConfig): string {
   return (http as { path?: string } | undefined)?.path ?? DEFAULT_PATH
 }
 
-/** Nuxt would bundle its modules; this package finds its programs beside itself, and is one with that of its children. */
+/** Keeps this package out of the bundle, because it finds its programs next to itself and shares its code with its child processes. */
 function isOurs(id: string): boolean {
   return /^nuxt-queue(?:\/|$)/.test(id) || id.startsWith(PACKAGE)
 }
 
-/** Nitro takes along what is installed, and bundles all else, which this package is not made for. */
+/** Refuses a linked package. Nitro copies installed packages and bundles all others, which does not work for this package. */
 function assertInstalled(): void {
   if (PACKAGE.includes('/node_modules/')) return
-  const hint = 'Install it, from the registry or as what npm pack makes, to build for production.'
-  throw new QueueError('CONFIG_INVALID', `nuxt-queue is linked here: it lies in ${PACKAGE}. ${hint}`)
+  const hint = 'To build for production, install it from the registry or from the archive that npm pack makes.'
+  throw new QueueError('CONFIG_INVALID', `nuxt-queue is linked: its folder is ${PACKAGE}. ${hint}`)
 }
 
 async function writeTypes(file: string, folders: readonly string[]): Promise<void> {
@@ -162,7 +162,7 @@ async function writeTypes(file: string, folders: readonly string[]): Promise<voi
   await writeFile(file, typeDeclarations(await findWorkers(folders), dirname(file)))
 }
 
-/** A worker that is added or removed changes what there is to bundle. */
+/** Builds again when a worker is added or removed. */
 function watchWorkers(nitro: Nitro, folders: readonly string[]): void {
   let known = ''
   const look = async (): Promise<void> => {

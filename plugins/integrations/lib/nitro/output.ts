@@ -8,7 +8,7 @@ import type { FoundWorkers } from './workers.ts'
 const SDK = 'python-sdk/src'
 const PREPARED = 'plugins/adapters/pglite/prepared.tar.br'
 
-/** Puts beside the built server what the bundler does not: workers in other languages and `queue.mjs`. */
+/** Writes the files that the bundler does not: workers in other languages and `queue.mjs`. */
 export async function completeOutput(serverDir: string, { others }: FoundWorkers): Promise<void> {
   const files = join(serverDir, FILES)
   await rm(files, { recursive: true, force: true })
@@ -20,7 +20,7 @@ export async function completeOutput(serverDir: string, { others }: FoundWorkers
   await completePackage(join(serverDir, 'node_modules'), others)
 }
 
-/** What this package reads beside its code. */
+/** The files that this package reads besides its code. */
 async function completePackage(modules: string, others: FoundWorkers['others']): Promise<void> {
   const own = join(modules, 'nuxt-queue')
   const python = [...others.keys()].some((path) => path.endsWith('.py'))

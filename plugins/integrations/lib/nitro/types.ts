@@ -1,7 +1,7 @@
 import { relative } from 'pathe'
 import type { FoundWorkers } from './workers.ts'
 
-/** Declares which workers there are, for `useQueue().enqueue()` to complete and check. */
+/** Declares the workers, so that TypeScript completes and checks `useQueue().enqueue()`. */
 export function typeDeclarations({ workers }: FoundWorkers, folder: string): string {
   const lines = workers.map(({ id, file, bundled }) => {
     const path = relative(folder, file).replace(/\.([cm]?)ts$/, '.$1js')

@@ -1,29 +1,29 @@
 import { extname } from 'pathe'
 import type { FoundWorkers } from './workers.ts'
 
-/** Stands for the way from a chunk to the folder of the server, until the chunk has its place. */
+/** A placeholder for the path from a chunk to the folder of the server. It is replaced when the chunk is placed. */
 export const ROOT_PLACEHOLDER = '__NUXT_QUEUE_ROOT__'
-/** Where the entries of workers are, and the files of those that are not bundled, below the server. */
+/** The folders below the server for the entries of workers and for the files of workers that are not bundled. */
 export const ENTRIES = 'queues'
 export const FILES = 'queue-files'
-/** What `queue.mjs` imports. */
+/** The file that `queue.mjs` imports. */
 export const WORKER_ENTRY = 'queue-worker.mjs'
 
 export interface AppModule {
-  /** Absolute path of `nuxt-queue.config.*`, if there is one. */
+  /** The absolute path of `nuxt-queue.config.*`, if there is one. */
   configFile: string | undefined
   dev: boolean
-  /** Options that were read from variables of the environment when this was built. */
+  /** Options that the build read from environment variables. */
   fromEnvironment: Record<string, string>
-  /** In development: where an application without a store of its own keeps its jobs as long as the command runs. */
+  /** In development, the folder in which an application without a store keeps its jobs while the command runs. */
   folder: string | undefined
-  /** The path that is routed to the queue. */
+  /** The path whose requests go to the queue. */
   path: string
-  /** In development: what the development server vouches with for requests from this machine. */
+  /** In development, the secret with which the development server marks requests from this machine. */
   secret: string | undefined
 }
 
-/** What the plugin needs to know of this application. */
+/** Returns the module that describes this application to the plugin. */
 export function appModule({ workers }: FoundWorkers, { configFile, ...build }: AppModule): string {
   const bundled = workers
     .filter((worker) => worker.bundled)
@@ -47,7 +47,7 @@ export function appModule({ workers }: FoundWorkers, { configFile, ...build }: A
   ].join('\n')
 }
 
-/** The Nitro plugin that starts the queue with the server. */
+/** Returns the Nitro plugin that starts the queue with the server. */
 export const PLUGIN_MODULE = `
 import { createKernel } from 'nuxt-queue'
 import { startQueue } from 'nuxt-queue/nitro/runtime'
@@ -59,7 +59,7 @@ export default (nitroApp) => {
 }
 `
 
-/** Hands what lies below the path of the queue to it. */
+/** Returns the handler that passes requests below the path of the queue to the queue. */
 export const HANDLER_MODULE = `
 import { defineEventHandler, readRawBody } from 'h3'
 import { handleRequest } from 'nuxt-queue/nitro/runtime'
@@ -67,7 +67,7 @@ export default defineEventHandler((event) =>
   handleRequest(event.node.req, event.node.res, () => readRawBody(event, false)))
 `
 
-/** Answers with a page. */
+/** Returns the handler that serves a page. */
 export function pageModule(html: string): string {
   return `import { defineEventHandler, setResponseHeader } from 'h3'
 export default defineEventHandler((event) => {
@@ -77,7 +77,7 @@ export default defineEventHandler((event) => {
 `
 }
 
-/** Runs workers without a server. */
+/** Returns the module that runs workers without a server. */
 export const WORKER_MODULE = `
 import '#nitro-internal-pollyfills'
 import { useNitroApp } from 'nitropack/runtime'
@@ -85,7 +85,7 @@ import { runUntilSignal } from 'nuxt-queue/nitro/runtime'
 await runUntilSignal(useNitroApp())
 `
 
-/** What is started; says that it works, whatever the servers do, before their code runs. */
+/** The script of `queue.mjs`. It makes this process run jobs before the code of the server reads the variable. */
 export const WORKER_SCRIPT = `process.env.NUXT_QUEUE_WORKER = 'true'
 await import('./${WORKER_ENTRY}')
 `

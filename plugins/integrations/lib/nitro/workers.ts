@@ -1,7 +1,7 @@
 import { extname, join } from 'pathe'
 import { filesIn, isWorkerFile, workerId } from '../../../jobs/lib/worker-files.ts'
 
-/** What the bundler reads; all else is left to a runtime, which loads it from the disk. */
+/** The files that the bundler reads. A runtime loads other files from the disk. */
 const BUNDLED: ReadonlySet<string> = new Set(['.ts', '.mts', '.js', '.mjs'])
 
 export interface WorkerFile {
@@ -10,10 +10,10 @@ export interface WorkerFile {
   bundled: boolean
 }
 
-/** What lies in the folders of workers. Of two files for one id the one in the earlier folder counts. */
+/** The files in the folders of workers. If two files have the same id, the file in the earlier folder is used. */
 export interface FoundWorkers {
   workers: WorkerFile[]
-  /** Files beside the workers that those which are not bundled may read, by their path below the folder. */
+  /** Files next to workers that are not bundled, which these workers may read, by their path below the folder. */
   others: Map<string, string>
 }
 
@@ -33,7 +33,7 @@ export async function findWorkers(folders: readonly string[]): Promise<FoundWork
   return { workers: [...workers.values()], others }
 }
 
-/** Where workers lie: `queues` below every folder that the server's sources are in. */
+/** Returns the folders of workers: `queues` below every folder of the server's sources. */
 export function workerFolders(scanDirs: readonly string[], rootDir: string): string[] {
   return [...new Set([...scanDirs.map((dir) => join(dir, 'queues')), join(rootDir, 'server/queues')])]
 }

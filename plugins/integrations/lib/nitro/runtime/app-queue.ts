@@ -8,15 +8,15 @@ import type {
   WorkerId,
 } from '../../../../../kernel/index.ts'
 
-/** The names of the workers that are known; any name as long as none is. */
-// oxlint-disable-next-line typescript/no-redundant-type-constituents -- names are known once the modules have written them
+/** The names of the known workers, or any name if none is known. */
+// oxlint-disable-next-line typescript/no-redundant-type-constituents -- the modules write the names into the types
 type KnownTarget = [WorkerId] extends [never] ? JobTarget : WorkerId | WorkerAddress
 
-/** The kernel, whose workers are known by name. */
+/** The kernel, with the names and types of the workers. */
 export interface AppQueue extends Omit<Kernel, 'enqueue'> {
   /**
-   * Queues a job; resolves once it is stored. Names and data are checked against the files in
-   * `server/queues`; a worker that only other applications have is addressed by queue and name.
+   * Enqueues a job. Resolves when the job is stored. Names and data are checked against the files in `server/queues`.
+   * For a worker of another application, pass its queue and name.
    *
    * @example
    * await useQueue().enqueue('emails', { to: 'ada@example.com' }, { delay: 60_000 })

@@ -3,19 +3,19 @@ import type { Kernel, KernelConfig } from '../../../../../kernel/index.ts'
 import type { BundledWorker } from '../../../../jobs/lib/worker-files.ts'
 import { workerSwitch } from '../../worker-switch.ts'
 
-/** What `nuxt-queue.config.ts` and the `queue` section of a framework's config hold. */
+/** The options of `nuxt-queue.config.ts` and of the section `queue` of a framework's config. */
 export type AppConfig = KernelConfig & {
   preset?: unknown
   adapter?: string
-  /** False in instances that only queue jobs. Default true. */
+  /** Whether the server runs jobs. Set false in servers that only enqueue jobs. Default true. */
   worker?: boolean
 }
 
-/** What the build knows of an application. */
+/** What the build knows about an application. */
 export interface QueueApp {
   config: AppConfig
   runtimeConfig: unknown
-  /** What all paths of the application begin with, such as `/` or `/shop/`. */
+  /** The base URL of the application, such as `/` or `/shop/`. */
   baseURL: string
   bundled: Record<string, BundledWorker>
   files: Record<string, string>
@@ -24,16 +24,16 @@ export interface QueueApp {
     fromEnvironment: Record<string, string>
     folder: string | undefined
     path: string
-    /** In development: what the development server vouches with for requests from this machine. */
+    /** In development, the secret with which the development server marks requests from this machine. */
     secret: string | undefined
   }
   createKernel: (options: { config: KernelConfig }) => Promise<Kernel>
 }
 
-/** Milliseconds that a server which starts waits for the one before it to let go of a folder. */
+/** How long a new server waits until the previous one releases a folder, in milliseconds. */
 const LOCK_TIMEOUT = 9000
 
-/** What the runtime config of the framework is read from, which isolated workers may ask for too. */
+/** The variables of the framework's runtime config, which isolated workers may read too. */
 const FRAMEWORK_VARIABLES = ['NUXT_*', 'NITRO_*']
 
 export interface ResolvedAppConfig {
@@ -41,7 +41,7 @@ export interface ResolvedAppConfig {
   config: KernelConfig
 }
 
-/** Puts together what is configured where, and what the build found. */
+/** Merges all configurations with the results of the build. */
 export function resolveAppConfig(app: QueueApp, env: NodeJS.ProcessEnv = process.env): ResolvedAppConfig {
   const merged = defu(app.runtimeConfig as AppConfig, app.config)
   for (const [variable, path] of Object.entries(app.build.fromEnvironment)) {
@@ -60,14 +60,14 @@ export function resolveAppConfig(app: QueueApp, env: NodeJS.ProcessEnv = process
   }
 }
 
-/** What is built is production, whatever NODE_ENV says, unless the configuration says otherwise. */
+/** Treats a build as production, whatever NODE_ENV says, unless the configuration says otherwise. */
 function forProduction(config: KernelConfig): KernelConfig {
   return defu(config, { http: { production: true } })
 }
 
 /**
- * A reload starts the next server before this one has ended. What lies in memory would be lost with
- * it, so it goes into a folder that lives as long as the command; and folders are waited for.
+ * Prepares for reloads, which start the next server before this one has ended. Jobs in memory would be lost, so they are
+ * kept in a folder that exists as long as the command runs. The next server waits until the folder is released.
  */
 function forDevelopment(config: KernelConfig, folder: string | undefined, env: NodeJS.ProcessEnv): KernelConfig {
   const waiting = defu(config, { file: { lockTimeout: LOCK_TIMEOUT }, embedded: { lockTimeout: LOCK_TIMEOUT } })

@@ -11,26 +11,26 @@ import { answerUpgrades, type WebSocketApp } from './websocket.ts'
 
 export type { AppQueue } from './app-queue.ts'
 
-/** What of Nitro's application is used here. */
+/** The parts of Nitro's application that are used. */
 export interface NitroApp {
   h3App: { readonly websocket: WebSocketApp }
   hooks: { hook(name: 'request' | 'close', callback: () => Promise<void>): unknown }
 }
 
-/** Milliseconds that are kept for what comes after running jobs when a server ends. */
+/** Milliseconds that a server reserves for its shutdown after running jobs have ended. */
 const REST_OF_END = 3000
-/** In development the next server waits for this one, so running jobs are handed over to it after so many milliseconds. */
+/** In development, running jobs are handed over after so many milliseconds, because the next server waits for this one. */
 const HANDOVER = 250
 
-/** One server, one queue: Nitro knows one application a process or thread. */
+/** The queue of this server. Nitro has one application for each process or thread. */
 let current: { kernel?: Kernel; ready: Promise<void>; failure?: Error; secret?: string } | undefined
 
 /**
- * Starts the queue of an application with its server. The first requests wait until it is there.
- * Where it cannot start in production, neither does the server.
+ * Starts the queue of an application with its server. The first requests wait until the queue has started. If it cannot
+ * start in production, the server does not start either.
  */
 export function startQueue(nitroApp: NitroApp, app: QueueApp): void {
-  // An isolated worker may use code of the server, but is none.
+  // An isolated worker may use code of the server, but it does not start a queue.
   if (process.env[CHANNEL_VARIABLE] !== undefined) return
   if (!app.build.dev) process.env.NODE_ENV ??= 'production'
   const own: NonNullable<typeof current> = { ready: Promise.resolve(), secret: app.build.secret }
@@ -55,14 +55,14 @@ export function startQueue(nitroApp: NitroApp, app: QueueApp): void {
   })
 }
 
-/** Nitro waits for its connections before it calls `close`, and streams would let it wait for long. */
+/** Ends streams at a signal. Nitro waits for its connections before it calls `close`, and streams would block it. */
 function endStreamsOnSignal(own: NonNullable<typeof current>): void {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => void own.kernel?.http.drain())
   }
 }
 
-/** How long running jobs have: Nitro's own time, less what the rest of the end takes; as long as the kernel says without it. */
+/** Returns how long running jobs have: Nitro's timeout minus the reserve. Without that timeout, the kernel's default applies. */
 function patience({ NITRO_SHUTDOWN_TIMEOUT: given } = process.env): { timeout?: number } {
   const ms = Number(given)
   return ms > 0 ? { timeout: Math.max(0, ms - REST_OF_END) } : {}
@@ -76,7 +76,7 @@ async function boot(own: NonNullable<typeof current>, app: QueueApp): Promise<vo
     const where = 'Set it in nuxt.config or nitro.config, section queue, and build again.'
     throw new QueueError(
       'CONFIG_INVALID',
-      `http.path is "${kernel.http.path}", but what is built has routes below "${app.build.path}". ${where}`,
+      `http.path is "${kernel.http.path}", but the build has its routes below "${app.build.path}". ${where}`,
     )
   }
   own.kernel = kernel
@@ -84,9 +84,9 @@ async function boot(own: NonNullable<typeof current>, app: QueueApp): Promise<vo
 }
 
 /**
- * The queue of this server.
+ * Returns the queue of this server.
  *
- * @throws QueueError `KERNEL_CLOSED` before it has started; what it failed with when it could not
+ * @throws QueueError `KERNEL_CLOSED` before the queue has started; the error of the start if it failed
  * @example
  * export default defineEventHandler(async () => useQueue().enqueue('emails', { to: 'ada@example.com' }))
  */
@@ -95,16 +95,16 @@ export function useQueue(): AppQueue {
   if (current?.failure) throw current.failure
   if (!current) {
     const where = 'while pages are prerendered, and in isolated workers, which have ctx.kernel.enqueue'
-    throw new QueueError('KERNEL_CLOSED', `There is no queue here: none is started ${where}.`)
+    throw new QueueError('KERNEL_CLOSED', `There is no queue here. No queue starts ${where}.`)
   }
-  const hint = 'Requests wait for it; elsewhere on the server, await queueReady() first.'
+  const hint = 'Requests wait for it. In other code on the server, await queueReady() first.'
   throw new QueueError('KERNEL_CLOSED', `The queue has not started here yet. ${hint}`)
 }
 
 /**
- * Resolves once the queue of this server has started: for code that runs before the first request.
+ * Resolves when the queue of this server has started. Use it in code that runs before the first request.
  *
- * @throws QueueError `KERNEL_CLOSED` where there is none, as while pages are prerendered; what it failed with
+ * @throws QueueError `KERNEL_CLOSED` if there is no queue, as during prerendering; the error of the start if it failed
  * @example
  * export default defineNitroPlugin(async () => {
  *   if (!import.meta.prerender) await (await queueReady()).enqueue('warm-up')
@@ -115,16 +115,16 @@ export async function queueReady(): Promise<AppQueue> {
   return useQueue()
 }
 
-/** The workers of this server: id, queue, config and file of each. */
+/** Returns the workers of this server, each with its id, queue, config and file. */
 export function useQueueRegistry(): Registry {
   return useQueue().registry
 }
 
 /**
- * Handles a request below the path of the queue. Returns the response of one whose body somebody else has received,
- * or that the application makes itself (`$fetch`, `localFetch`), which has no streams of Node.
+ * Handles a request below the path of the queue. Returns a response if other code has already read the body, or if the
+ * application made the request itself (`$fetch`, `localFetch`), because such a request has no Node streams.
  *
- * @param readBody returns the body as Nitro keeps it
+ * @param readBody returns the body that Nitro has read
  */
 export async function handleRequest(
   request: IncomingMessage,
@@ -139,14 +139,14 @@ export async function handleRequest(
   return http.fetch(given, peer ?? { address: request.socket?.remoteAddress })
 }
 
-/** Runs jobs until it is told to end; a second signal does not wait for those that run. */
+/** Runs jobs until a signal ends it. A second signal does not wait for running jobs. */
 export async function runUntilSignal(nitroApp: {
   hooks: { callHook(name: 'close'): Promise<unknown> }
 }): Promise<void> {
-  // From the beginning: that streams end with a signal keeps it from ending the process.
+  // Listens from the start, because the listener that ends streams keeps a signal from ending the process.
   const stop = signalled()
   await current?.ready
-  // Nothing else may hold the process: a queue in memory has no connection.
+  // A queue in memory has no connection that would keep the process running.
   const hold = setInterval(() => {}, 2 ** 30)
   await stop
   void signalled().then(() => process.exit(130))

@@ -1,12 +1,12 @@
 import { IncomingMessage } from 'node:http'
 
-/** Whether a request comes from a socket, and its body is still to be received. */
+/** Returns whether a request comes from a socket and its body has not been read. */
 export function isUntouched(request: IncomingMessage): boolean {
   if (!(request instanceof IncomingMessage)) return false
   return !request.readableDidRead && (request as { body?: unknown }).body === undefined
 }
 
-/** A request of Node's, or of what stands in for one, as one of fetch; `undefined` where its `Host` or its path is none. */
+/** Converts a Node request, or its substitute, to a web-standard request. Returns `undefined` if its `Host` or path is not valid. */
 export async function toRequest(
   { method = 'GET', url = '/', headers: given }: IncomingMessage,
   readBody: () => Promise<Buffer | undefined>,
@@ -19,7 +19,7 @@ export async function toRequest(
   }
   const hasBody = method !== 'GET' && method !== 'HEAD'
   const body = hasBody ? await readBody() : undefined
-  // Says how long the body was when it was sent, which may have been compressed or chunked.
+  // This header has the length of the sent body, which may have been compressed or chunked.
   headers.delete('content-length')
   return new Request(target, {
     method,

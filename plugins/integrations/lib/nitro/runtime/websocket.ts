@@ -4,7 +4,7 @@ import type { Peer } from '../../peer.ts'
 type Http = Pick<Kernel['http'], 'path' | 'websocket'>
 type Hooks = Partial<Http['websocket']>
 
-/** A request that asks to become a WebSocket, or a peer that was one. */
+/** A request for a WebSocket, or the peer that it became. */
 interface Upgrade {
   request?: { url?: string }
   url?: string
@@ -12,23 +12,23 @@ interface Upgrade {
   context?: Record<string, unknown>
 }
 
-/** What of h3's application finds who answers a WebSocket. */
+/** The part of h3's application that finds the handler of a WebSocket. */
 export interface WebSocketApp {
   resolve?(from: Upgrade): Promise<Hooks>
 }
 
 export interface UpgradeOptions {
-  /** What all paths of the application begin with. */
+  /** The base URL of the application. */
   base: string
   /** Resolves once the queue has started. */
   ready: () => Promise<Http | undefined>
-  /** Who sent a request. */
+  /** Returns the sender of a request. */
   peerOf: (request: Request) => Peer
 }
 
 /**
- * Serves WebSockets below the path of the queue, once it has started. It does not use a route of h3, which
- * does not find those below a base URL when the application has middleware.
+ * Serves WebSockets below the path of the queue after the queue has started. It does not use a route of h3, because h3
+ * does not find routes below a base URL if the application has middleware.
  */
 export function answerUpgrades(app: WebSocketApp, options: UpgradeOptions): void {
   const { ready, peerOf } = options
@@ -43,7 +43,7 @@ export function answerUpgrades(app: WebSocketApp, options: UpgradeOptions): void
   }
 }
 
-/** The request as one that came to the path of the queue. Its context is that of the socket to be. */
+/** Returns the request with the path of the queue. Its context becomes the context of the socket. */
 function withoutBase(request: Request, base: string): Request {
   const { url, headers, context } = request as unknown as Required<Upgrade>
   const short = new URL(url)
