@@ -11,12 +11,12 @@ export interface GatherOptions {
 interface Group<Member> {
   key: string
   members: Set<Member>
-  /** It waits no longer for others, but may still wait for its turn. */
+  /** It waits no longer for members, but it may still wait until another group has finished. */
   due: boolean
   stop: () => void
 }
 
-/** Brings together what comes within a time, and runs so many groups at once; a group that waits for its turn still grows. */
+/** Groups members that arrive within a time, and runs a limited number of groups at once. A group grows until it runs. */
 export function createGather<Member>(
   { clock, size, wait, concurrency }: GatherOptions,
   run: (members: readonly [Member, ...Member[]]) => Promise<void>,
@@ -25,7 +25,7 @@ export function createGather<Member>(
   const forming = new Map<string, Group<Member>>()
   const ready: Group<Member>[] = []
   let running = 0
-  let hasty = false
+  let flushing = false
 
   function groupOf(key: string): Group<Member> {
     const there = forming.get(key)
@@ -62,18 +62,18 @@ export function createGather<Member>(
   }
 
   return {
-    /** Answers what takes the member out again, which it does as long as its group has not run. */
+    /** Adds a member. Returns a function that removes it, and returns false if its group has run already. */
     add(key: string, member: Member): () => boolean {
       const group = groupOf(key)
       group.members.add(member)
       if (group.members.size === size) close(group)
-      if (group.members.size === size || hasty) makeDue(group)
+      if (group.members.size === size || flushing) makeDue(group)
       else if (group.members.size === 1) group.stop = clock.setTimeout(() => makeDue(group), wait)
       return () => group.members.delete(member)
     },
-    /** Waits for nobody from now on. */
+    /** Runs all groups now. Later groups do not wait for members. */
     flush(): void {
-      hasty = true
+      flushing = true
       for (const group of [...forming.values()]) makeDue(group)
     },
   }

@@ -35,26 +35,26 @@ const shape = z.strictObject({
   key: z
     .custom(
       (value) => value === '' || isText(value) || typeof value === 'function',
-      'is text, or a function that makes it',
+      'is text, or a function that returns text',
     )
     .optional(),
 })
 const checkBatch = workerOption('batch', shape)
 
 /**
- * Hands several jobs to a handler at once. Each is claimed by itself and waits here for its fellows, then one
- * of them runs the handler for all; its attempts, its end, its result and its cancellation stay its own.
+ * Passes several jobs to a handler in one call. Each job is claimed by itself and waits here for others. Then one of
+ * them runs the handler for all. Each job keeps its own attempts, end, result and cancellation.
  */
 export default definePlugin({
   name: 'batch',
-  // Innermost, so that whatever is checked or counted is so for each job.
+  // Innermost, so that other plugins check and count each job by itself.
   enforce: 'post',
   requires: ['workers'],
   workerOptions: {
     batch(value, definition) {
       const { id, worker } = definition
       if (worker.flow === undefined) return checkBatch(value, definition)
-      const message = `Worker "${id}" has "batch" and "flow". A flow has one job a step, so leave out one of the two.`
+      const message = `Worker "${id}" has "batch" and "flow". A step of a flow runs one job at a time, so remove one of them.`
       throw new QueueError('OPTION_INVALID', message, { details: { option: 'batch' } })
     },
   },
@@ -62,7 +62,7 @@ export default definePlugin({
     const gathers = new Map<string, { definition: WorkerDefinition; gather: Gather<Member> }>()
     const workers = kernel.port('workers')
     const { closeAll } = workers
-    // Nobody else tells that no more jobs will come.
+    // No hook reports that no more jobs will come.
     workers.closeAll = (options) => {
       for (const { gather } of gathers.values()) gather.flush()
       return closeAll.call(workers, options)
@@ -73,7 +73,7 @@ export default definePlugin({
     function gatherOf(definition: WorkerDefinition): Gather<Member> {
       const there = gathers.get(definition.id)
       if (there?.definition === definition) return there.gather
-      // Another has taken its place.
+      // Another definition of the worker has replaced it.
       there?.gather.flush()
       const { batch, concurrency } = definition.worker
       const gather = createGather({ ...batch!, clock: kernel.clock, concurrency }, share)

@@ -2,15 +2,15 @@ import { isDeferral, QueueError, type DispatchPayload, type Job, type RunContext
 
 export interface Member {
   dispatch: DispatchPayload
-  /** Goes on inside the job's own scope. */
+  /** Continues the dispatch in the async context of the job. */
   next: () => Promise<void>
   outcome: PromiseWithResolvers<void>
 }
 
-/** Runs the handler as the first of the members, and gives each what is its own of how it went. */
+/** Runs the handler in the context of the first member, and distributes the results to all members. */
 export async function share(members: readonly [Member, ...Member[]]): Promise<void> {
   const [{ dispatch: leader, next }] = members
-  const giveBack = lend(
+  const restore = borrowContext(
     leader.ctx,
     members.map(({ dispatch }) => dispatch.job),
   )
@@ -25,29 +25,29 @@ export async function share(members: readonly [Member, ...Member[]]): Promise<vo
     }
   } catch (error) {
     for (const { dispatch, outcome } of members) {
-      // The one that ran for all was stopped, which is no fault of the others: they run again.
+      // Only the first job was cancelled, so the others run again.
       if (leader.ctx.cancelled && !dispatch.ctx.cancelled) dispatch.result = dispatch.ctx.defer({ delay: 0 })
-      // As it is, where thrown from here it would seem to be this plugin's.
+      // Fails the job with the unchanged error. An error that is thrown here would be attributed to this plugin.
       else if (error instanceof Error && dispatch !== leader) dispatch.abort(error)
       else outcome.reject(error)
       outcome.resolve()
     }
   } finally {
-    giveBack()
+    restore()
   }
 }
 
-/** Puts all jobs into the context of one, until it is over or that one's attempt is. */
-function lend(ctx: RunContext, jobs: readonly Job[]): () => void {
+/** Puts all jobs into the context of one job, until the handler returns or the attempt of that job is aborted. */
+function borrowContext(ctx: RunContext, jobs: readonly Job[]): () => void {
   const open = ctx as { job: Job; batch?: readonly Job[] }
   const own = ctx.job
   open.batch = jobs
   open.job = { ...own, data: jobs.map(({ data }) => data) }
-  const giveBack = (): void => void (open.job = own)
-  ctx.signal.addEventListener('abort', giveBack, { once: true })
+  const restore = (): void => void (open.job = own)
+  ctx.signal.addEventListener('abort', restore, { once: true })
   return () => {
-    ctx.signal.removeEventListener('abort', giveBack)
-    giveBack()
+    ctx.signal.removeEventListener('abort', restore)
+    restore()
   }
 }
 
@@ -55,6 +55,6 @@ function resultsOf(result: unknown, size: number, name: string): readonly unknow
   if (Array.isArray(result) && result.length === size) return result
   if (isDeferral(result)) return Array.from({ length: size }, () => result)
   const came = Array.isArray(result) ? `an array of ${result.length}` : typeof result
-  const message = `The handler of a batch of "${name}" returns an array with one result for each of ${size} jobs; got ${came}.`
+  const message = `The batch handler of "${name}" must return an array with one result for each of ${size} jobs; got ${came}.`
   throw new QueueError('BATCH_RESULT', message)
 }

@@ -1,7 +1,7 @@
 import { QueueError } from '../../../kernel/index.ts'
 
-/** @returns a `JOB_FORGOTTEN` for what has ended and is known only by its id */
+/** Returns the error `JOB_FORGOTTEN` for a job or run that has ended and was removed, so that only its id is known. */
 export function forgotten(what: string): QueueError {
-  const hint = 'Its id stays known for "retention.deduplication"; remove the job to free it.'
-  return new QueueError('JOB_FORGOTTEN', `${what} has ended and is no longer kept, nor is its result. ${hint}`)
+  const hint = 'Its id stays reserved for "retention.deduplication" ms. Remove the job to free the id.'
+  return new QueueError('JOB_FORGOTTEN', `${what} has ended, and its result is no longer kept. ${hint}`)
 }

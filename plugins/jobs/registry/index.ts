@@ -5,10 +5,10 @@ import { watchFolders } from '../../lib/watch-folders.ts'
 import type { BundledWorker } from '../lib/worker-files.ts'
 import { createScanner } from './scan.ts'
 
-/** Registers the workers that lie in a folder. */
+/** Registers the worker files of a folder. */
 export default definePlugin({
   name: 'registry',
-  // After the application's own plugins, whose runtimes load files too.
+  // After the application's own plugins, because their runtimes may load files too.
   enforce: 'post',
   requires: ['runtime-node'],
   options: z.strictObject({
@@ -16,9 +16,9 @@ export default definePlugin({
     dirs: z.array(z.string()).default(['server/queues']),
     /** Default: the working directory. */
     rootDir: z.string().optional(),
-    /** Load files again when they change. Default false. */
+    /** Reloads files when they change. Default false. */
     watch: z.boolean().default(false),
-    /** Worker files that lie anywhere, by the id they shall have. */
+    /** Worker files outside of `dirs`, by worker id. */
     files: z.record(z.string(), z.string()).default({}),
     /** Workers that are part of a bundle, by id. */
     bundled: z.record(z.string(), z.custom<BundledWorker>()).default({}),

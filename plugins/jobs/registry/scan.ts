@@ -4,28 +4,31 @@ import { isQueueError, QueueError, type Kernel, type Runtime, type WorkerInput }
 import { readWorkerModule } from '../../runtimes/lib/load-module.ts'
 import { filesIn, isWorkerFile, workerId, type BundledWorker } from '../lib/worker-files.ts'
 
-/** What can be put into the registry, once those before it are there. */
+/** Registers a loaded worker. Workers load concurrently, and register in order. */
 type Registration = (options: { replace: boolean }) => Promise<void>
 
-/** The share of `setupTimeout` that loading may take, so that a file that hangs is left out before all is given up. */
+/** The share of `setupTimeout` that loading may take, so that a file that hangs is skipped before the setup times out. */
 const LOAD_SHARE = 0.95
 
-/** @param folders where workers lie, without a slash at the end */
+/** @param folders the folders of workers, without a slash at the end */
 export function createScanner(kernel: Kernel, folders: readonly string[]) {
   const timeout = LOAD_SHARE * kernel.config.setupTimeout
 
   function runtimeFor(file: string): Runtime {
     const extension = extname(file)
-    // The one added last, so that an application's own plugin wins over ours.
+    // The runtime that was added last wins, so that an application's own plugin overrides ours.
     const runtime = [...kernel.runtimes.values()].findLast(
       ({ extensions, load }) => load && extensions.includes(extension),
     )
     if (runtime) return runtime
     const known = [...kernel.runtimes.values()].flatMap(({ extensions }) => extensions).join(', ')
-    throw new QueueError('WORKER_INVALID', `No runtime loads ${extension || 'such'} files. Loaded are: ${known}.`)
+    throw new QueueError(
+      'WORKER_INVALID',
+      `No runtime loads ${extension || 'such'} files. Supported extensions: ${known}.`,
+    )
   }
 
-  /** Reads a worker file. Answers what registers it, so that files may be read at once and registered in order. */
+  /** Reads a worker file. Returns the function that registers it, so that files load concurrently and register in order. */
   async function read(id: string, file: string): Promise<Registration> {
     try {
       const runtime = runtimeFor(file)
@@ -54,7 +57,7 @@ export function createScanner(kernel: Kernel, folders: readonly string[]) {
     try {
       await kernel.registerWorker(worker, options)
     } catch (error) {
-      // Two workers for one job would be a matter of luck, so that is no affair of one file.
+      // With two workers for the same jobs, chance would decide which one runs, so this error stops the setup.
       if (isQueueError(error, 'WORKER_DUPLICATE') && !options.replace) throw error
       leaveOut(worker.absPath, error)
     }
@@ -67,9 +70,9 @@ export function createScanner(kernel: Kernel, folders: readonly string[]) {
 
   return {
     /**
-     * Loads every worker file of the folders, what a build has bundled, and files that lie anywhere, all at once.
-     * Registers them in that order, and those of a folder in the order of their paths. Those that cannot be loaded,
-     * or not in time, are reported.
+     * Loads every worker file of the folders, the bundled workers, and the files of the option `files`, all at once.
+     * Registers them in that order, and the files of a folder in the order of their paths. Reports files that cannot
+     * be loaded, or not in time.
      */
     async load(files: Record<string, string>, bundled: Record<string, BundledWorker>): Promise<void> {
       const found = await Promise.all(folders.map(workersIn))
@@ -79,7 +82,7 @@ export function createScanner(kernel: Kernel, folders: readonly string[]) {
         ...Object.entries(files).map(([id, file]) => read(id, resolve(file))),
       ])
     },
-    /** Loads one file again, or drops its worker when the file is gone. */
+    /** Reloads a file, or unregisters its worker when the file is gone. */
     async refresh(file: string): Promise<void> {
       const folder = folders.find((candidate) => file.startsWith(`${candidate}/`))
       if (folder === undefined || !isWorkerFile(folder, file)) return
@@ -89,13 +92,13 @@ export function createScanner(kernel: Kernel, folders: readonly string[]) {
   }
 }
 
-/** The worker files of a folder, by the ids of their workers, in the order of their paths. */
+/** Returns the worker files of a folder with their worker ids, in the order of their paths. */
 async function workersIn(folder: string): Promise<[id: string, file: string][]> {
   const files = (await filesIn(folder)).filter((file) => isWorkerFile(folder, file))
   return files.map((file) => [workerId(folder, file), file])
 }
 
-/** What is being loaded, unless it takes longer. What comes of it then is nobody's concern. */
+/** Resolves with the loaded module, or rejects after the timeout. A later result is ignored. */
 async function within<T>(timeout: number, loading: Promise<T>): Promise<T> {
   const late = Promise.withResolvers<never>()
   const hint = 'See what it waits for when it is imported, such as a connection, or raise setupTimeout.'

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { definePlugin, MAX_DURATION, type RunOutcome } from '../../../kernel/index.ts'
 
 const HOUR = 3_600_000
-/** For how many leases of the queue nothing is forgotten by number, unless an option says otherwise. */
+/** The default of `minAge`, in leases of the queue. */
 const LEASES = 8
 const MINUTE = 60_000
 const OUTCOMES = ['completed', 'failed', 'cancelled'] as const
@@ -12,7 +12,7 @@ function bounds(age: number, count: number) {
     .strictObject({
       /** Milliseconds that ended runs and jobs are kept. */
       age: z.number().min(0).or(z.literal(Infinity)).default(age),
-      /** How many are kept at most, besides those that are younger than `minAge`. */
+      /** How many are kept at most. Those younger than `minAge` do not count. */
       count: z.number().int().min(0).or(z.literal(Infinity)).default(count),
     })
     .prefault({})
@@ -23,8 +23,8 @@ function defaultMinAge(lease: number | undefined): number {
 }
 
 /**
- * Forgets ended runs and their jobs by age and number, for each outcome. Runs that have not ended stay, and
- * so does what is younger than `minAge`, whatever its number. An `age` that is shorter than that holds all the same.
+ * Removes ended runs and their jobs by age and number, for each outcome. Open runs stay. `count` removes nothing that is
+ * younger than `minAge`. A shorter `age` takes precedence over `minAge`.
  */
 export default definePlugin({
   name: 'retention',
@@ -34,28 +34,28 @@ export default definePlugin({
     failed: bounds(7 * 24 * HOUR, 100_000),
     cancelled: bounds(7 * 24 * HOUR, 100_000),
     /**
-     * Milliseconds in which nothing is forgotten because of `count`. It has to be several leases at least: a job
-     * whose acknowledgement was lost is handed out again within a lease, and has to find its end on record.
-     * Default: eight leases of the queue and no less than a minute (240,000 with the default lease of 30 s), or 0
-     * where there is only one process, and no acknowledgement that could be lost.
+     * Milliseconds in which `count` removes nothing. It has to be at least several leases: a job whose
+     * acknowledgement was lost is delivered again within a lease, and its recorded end keeps it from running twice.
+     * Default: eight leases of the queue and at least a minute (240,000 with the default lease of 30 s), or 0 for
+     * adapters with a single process, where no acknowledgement can be lost.
      */
     minAge: z.number().min(0).max(MAX_DURATION).optional(),
     /**
-     * Milliseconds from the end of a job in which its id deduplicates, where a caller gave it: longer than the job
-     * itself is kept, if need be, whatever the load. Ids of runs and of deliveries to webhooks count as well. 0 for no
-     * longer than the job is kept. Default: one hour.
+     * Milliseconds after the end of a job in which its id deduplicates, even if the job itself was removed. It applies
+     * to ids that a caller passed, and to ids of runs and of webhook deliveries. 0: only as long as the job is kept.
+     * Default: one hour.
      */
     deduplication: z.number().min(0).max(MAX_DURATION).default(HOUR),
-    /** A sweep follows each time this many runs of one outcome have ended in this process. */
+    /** This many runs of one outcome that end in this process start a sweep. */
     sweepEvery: z.number().int().min(1).default(100),
-    /** Milliseconds between sweeps by time; 0 for none. */
+    /** Milliseconds between regular sweeps; 0 disables them. */
     sweepInterval: z.number().min(0).default(60_000),
   }),
   setup(kernel, options) {
     const minAge = options.minAge ?? defaultMinAge(kernel.port('queue').lease)
-    /** Counted for each outcome, or a regular mix of them could always sweep the same one. */
+    /** Ended runs by outcome. With a single counter, a regular pattern of outcomes could always sweep the same one. */
     const ended = { completed: 0, failed: 0, cancelled: 0 }
-    /** What is to be swept next. */
+    /** The outcomes to sweep next. */
     const due = new Set<RunOutcome>()
     let sweeping = false
     let stop: (() => void) | undefined
@@ -70,7 +70,7 @@ export default definePlugin({
       await kernel.port('events').expire(policy)
     }
 
-    /** One sweep at a time, whatever asks for more: on a slow store they would pile up, and take all of its time. */
+    /** Runs one sweep at a time. On a slow store, concurrent sweeps would pile up and use all of its time. */
     async function sweepDue(): Promise<void> {
       sweeping = true
       for (const outcome of due) {
@@ -78,8 +78,8 @@ export default definePlugin({
         try {
           await sweep(outcome)
         } catch (error) {
-          // One that was under way meets stores that close; what it left, the next process finds.
-          if (!closed) kernel.reporter.warn('Retention could not sweep; it will try again.', error)
+          // A sweep may fail because the stores close. The next process sweeps the rest.
+          if (!closed) kernel.reporter.warn('A sweep of retention failed. The next sweep tries again.', error)
         }
         if (closed) break
       }
@@ -91,11 +91,11 @@ export default definePlugin({
       if (!sweeping) void sweepDue()
     }
 
-    function arm(): void {
+    function scheduleSweep(): void {
       if (options.sweepInterval === 0) return
       stop = kernel.clock.setTimeout(() => {
         sweepSoon(OUTCOMES)
-        arm()
+        scheduleSweep()
       }, options.sweepInterval)
     }
 
@@ -108,7 +108,7 @@ export default definePlugin({
       },
       { when: ({ options: { run } }) => run?.status !== undefined && run.status !== 'running' },
     )
-    arm()
+    scheduleSweep()
     return () => {
       closed = true
       stop?.()

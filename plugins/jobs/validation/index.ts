@@ -8,7 +8,7 @@ import {
 import { parse } from '../../lib/parse.ts'
 import { anySchema, workerOption } from '../../lib/worker-option.ts'
 
-/** Checks `input` when a job is enqueued, after every other plugin, and `output` when its handler is done. */
+/** Validates `input` when a job is enqueued, after every other plugin, and `output` when its handler returns. */
 export default definePlugin({
   name: 'validation',
   enforce: 'post',
@@ -18,7 +18,7 @@ export default definePlugin({
       job.data = await parse(worker!.worker.input!, job.data, `data of job "${job.name}"`)
       await next()
     }
-    /** What an adapter did not store is what it was before it was checked. */
+    /** Validates data that comes from the log of the run. The log has the data as it was before validation. */
     async function checkAgain({ job, worker }: RunContext, next: Next): Promise<void> {
       const data = await parse(worker.worker.input!, job.data, `data of job "${job.name}"`)
       Object.assign(job, { data })
