@@ -2,6 +2,6 @@
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number
-  /** Calls back once after `ms` milliseconds, however many, and answers what calls it off. */
+  /** Calls back once after `ms` milliseconds, without an upper limit. Returns a function that cancels it. */
   setTimeout(callback: () => void, ms: number): () => void
 }

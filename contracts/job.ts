@@ -90,7 +90,7 @@ export interface JobFlow {
   dataInLog?: boolean
 }
 
-/** What a run of a flow is told by whoever starts it, beside its input. */
+/** How a caller starts a run of a flow, beside its input. */
 export interface FlowStart {
   tags?: readonly string[]
   /** The step of another run that started it, and whether that waits for its end. */

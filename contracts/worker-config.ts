@@ -66,9 +66,9 @@ export type OutputOf<C> = C extends { output: StandardSchemaV1<infer Input, unkn
 export interface QueueWorkers {}
 export type WorkerId = Extract<keyof QueueWorkers, string>
 type ConfigOf<T> = T extends keyof QueueWorkers ? (QueueWorkers[T] extends { config: infer C } ? C : unknown) : unknown
-/** What a worker takes as data, where it is known. */
+/** The input of a worker, if its type is known. */
 export type JobInput<T> = InputOf<ConfigOf<T>>
-/** What a worker answers, where it is known. */
+/** The result of a worker, if its type is known. */
 export type JobOutput<T> = OutputOf<ConfigOf<T>>
 
 /** What the handler receives. */

@@ -105,7 +105,7 @@ function momentOf(delay: number | Date, now: number, name: string): number {
 }
 
 /**
- * Sees to what every adapter may rely on, whoever made the job: the caller, or a hook on the way.
+ * Checks a job before it reaches an adapter, since hooks may have changed what the caller passed.
  *
  * @throws QueueError `OPTION_INVALID`
  */

@@ -77,7 +77,7 @@ export function createLifecycle(
     } catch (cause) {
       if (cause === late) throw late
       const failure = `Plugin "${plugin}" failed in its setup: ${toError(cause).message}`
-      // What is wrong with a store, say, is told by its code, wherever it was found out.
+      // An error with a code keeps its code, so that callers can act on it, for example on `STORE_LOCKED`.
       if (!isQueueError(cause)) throw new QueueError('PLUGIN_SETUP_FAILED', failure, { cause, plugin })
       throw new QueueError(cause.code, failure, { cause, plugin, details: cause.details })
     } finally {

@@ -64,6 +64,10 @@ function strays(sources: Source[], allowed: (imported: string, importer: string)
 const ORDER = [['integrations'], ['observability'], ['flow'], ['jobs', 'context'], ['runtimes', 'adapters'], ['lib']]
 const FAMILIES = ORDER.flat()
 
+/** Words that earlier versions had for things with standard names. */
+const OLD_WORDS =
+  /\b(?:hungry|fruitful|crew|inTurn|oneAtATime|onePerOutcome|turnedAway|takeTurn|putOff|in vain|answers what|Answers what|forgets whoever|tells whether)\b/
+
 /** The names that users import plugins by: one that goes breaks their code. */
 const PLUGINS =
   'batch bus cli client control debounce events-file events-memory events-postgres events-redis explain file flow history http instances job-options limits logger nitro nuxt pglite postgres progress queue-file queue-memory queue-postgres queue-redis redis registry retention runtime-exec runtime-isolated runtime-node runtime-python schedule state step streaming throttle triggers upcast validation wait webhooks'.split(
@@ -200,6 +204,19 @@ describe('layout', () => {
         sourcesIn(folder).some(({ text }) => text.includes("declare module 'nuxt-queue/kernel'")),
     )
     expect(adding.filter((folder) => !entry.includes(`'./${folder}/index.ts'`))).toEqual([])
+  })
+
+  it('uses the words of the field', () => {
+    const files = globSync(['*.md', '{contracts,kernel,plugins,presets,docs,scripts,tools}/**/*.{ts,md}'], {
+      cwd: ROOT,
+    })
+    const found = files
+      .filter((file) => !file.includes('node_modules'))
+      .flatMap((file) => {
+        const lines = readFileSync(join(ROOT, file), 'utf8').split('\n')
+        return lines.filter((line) => OLD_WORDS.test(line)).map((line) => `${file}: ${line.trim()}`)
+      })
+    expect(found).toEqual([])
   })
 
   it('links pages to files that exist', () => {

@@ -146,7 +146,7 @@ describe('PostgreSQL that is misused', () => {
     await kernel.close()
     process.off('unhandledRejection', note)
     expect(stray).toEqual([])
-    expect(reports.filter((message) => message.includes('is no message'))).toHaveLength(1)
+    expect(reports.filter((message) => message.includes('not a valid message'))).toHaveLength(1)
   })
 
   it('refuses a cursor of "*" that is none, or of another database, and keeps its connections', async () => {

@@ -247,8 +247,9 @@ export function replayTests(test: PresetTest): void {
         odd: (_job, ctx) => ctx.step.run('odd', () => 1, { atempts: 2 } as object),
       })
       expect((await reach(await kernel.enqueue('flaky'), 'completed')).result).toBe(3)
-      expect(calls[1]! - calls[0]!).toBeGreaterThanOrEqual(20)
-      expect(calls[2]! - calls[1]!).toBeGreaterThanOrEqual(40)
+      // Timers of Node may fire up to a millisecond early.
+      expect(calls[1]! - calls[0]!).toBeGreaterThanOrEqual(19)
+      expect(calls[2]! - calls[1]!).toBeGreaterThanOrEqual(39)
       expect(await reach(await kernel.enqueue('final'), 'failed')).toMatchObject({ error: { message: 'no' } })
       expect((await reach(await kernel.enqueue('slow'), 'completed')).result).toBe('STEP_TIMEOUT')
       await until('its signal has aborted', () => aborted.length === 1)
