@@ -10,7 +10,7 @@ import {
 } from '../../../kernel/index.ts'
 import { cancelled, createResults, resultOf } from './results.ts'
 
-/** Instances tell each other here what to abort. Messages only; what counts is in the run's log. */
+/** The stream on which instances send each other aborts. These are messages only; the log of a run decides. */
 const CONTROL_STREAM = '_control'
 
 interface AbortMessage {
@@ -21,16 +21,15 @@ interface AbortMessage {
 
 export interface Control {
   /**
-   * Ends a job that has not ended: its end is logged, so that no instance runs it any more, then it
-   * leaves the queue, and a running handler's signal aborts, on whatever instance. False when it
-   * had ended already.
+   * Cancels a job that has not ended. Its end is stored in the log first, so that no instance runs it any more. Then it leaves
+   * the queue, and the signal of a running handler aborts, on whichever instance it runs. Returns false if the job had ended.
    *
    * @throws QueueError `JOB_NOT_FOUND`; `JOB_FORGOTTEN` when it has ended and is no longer kept
    */
   cancel(job: JobRef, options?: { reason?: string }): Promise<boolean>
   /**
-   * Runs a failed or cancelled job again with all its attempts. Also right after its end was reported, which
-   * may be before its queue knows of it.
+   * Runs a failed or cancelled job again with all its attempts. Works right after its end was reported, even if the queue does not
+   * know of the end yet.
    *
    * @throws QueueError `JOB_NOT_FOUND`, `JOB_FORGOTTEN`, `JOB_STATE`
    */
@@ -39,7 +38,7 @@ export interface Control {
    * Waits for the end of a job and returns its result.
    *
    * @param job what `enqueue` returned, or `{ queue, id }`
-   * @param options.timeout milliseconds; default: as long as it takes
+   * @param options.timeout milliseconds; default: no limit
    * @throws QueueError `JOB_NOT_FOUND` when there is no such job, or it is removed in the meantime; `JOB_FORGOTTEN`
    * when it has ended and neither it nor its history is kept, so that only its id is known;
    * `JOB_CANCELLED`, `RESULT_TIMEOUT`; or an Error with the message and the code of the handler's
@@ -71,7 +70,7 @@ export function createControl(kernel: PluginKernel): { members: Control; listen:
       const run = flow ? undefined : { status: 'cancelled' as const, name, queue, jobId: id }
       const result = await kernel.emit(runId, [event], { unless: key, run, reopen: !flow && round > 0 })
       if (!result.ok) return false
-      // In this process at once: a handler that has not started yet must not start from here on.
+      // Abort in this process at once, so that a handler that has not started does not start any more.
       kernel.abort({ runId, jobId: id }, cancelled(id, reason))
       await kernel.port('queue').cancel(queue, id)
       await members.broadcastAbort({ runId, jobId: id }, reason)

@@ -3,18 +3,18 @@ import type { JobRecord, JobRef, JobState, PluginKernel } from '../../../kernel/
 import { addMethods, Handle } from '../../lib/handle.ts'
 import type { Control } from './control.ts'
 
-/** What can be done with one job: `kernel.job(ref)` has these methods, and so has what `enqueue` returns. */
+/** The methods of a job handle: what `kernel.job(ref)` and `enqueue` return. */
 export interface JobControls<Result = unknown> {
   /** Resolves with the record of the job, or `undefined` when its queue does not keep it any more. */
   record(): Promise<JobRecord | undefined>
   /** Resolves with the state of the job, or `undefined` when its queue does not keep it any more. */
   state(): Promise<JobState | undefined>
-  /** Resolves with how far the job is, from 0 to 1, or `undefined` when it has reported nothing or is not kept any more. */
+  /** Resolves with the progress of the job from 0 to 1, or `undefined` when it has reported none or is not kept any more. */
   progress(): Promise<number | undefined>
   /**
    * Waits for the end of the job and resolves with its result.
    *
-   * @param options.timeout milliseconds; default: as long as it takes
+   * @param options.timeout milliseconds; default: no limit
    * @throws QueueError `JOB_NOT_FOUND`, `JOB_FORGOTTEN`, `JOB_CANCELLED`, `RESULT_TIMEOUT`; or an Error with the message and
    * the code of the handler's
    */
@@ -35,7 +35,7 @@ export function createJobHandles(kernel: PluginKernel, control: Control) {
 
   /** What `enqueue` returns: a copy of what was stored, whose methods the jobs of a kernel share. */
   class StoredJob extends Handle implements JobControls {
-    // Declared only: a field of a class is written twice, and one of these is made for each job.
+    // Declared only. A class field would be written twice, and one of these objects is created for each job.
     declare readonly id: string
     declare readonly runId: string
     declare readonly deduplicated: boolean

@@ -18,7 +18,7 @@ export interface QueueNotice {
   job?: Readonly<JobRecord>
 }
 
-/** What can be done with a queue. */
+/** The methods of a queue handle. */
 export interface QueueHandle {
   readonly name: string
   /** Makes all processes claim no more jobs of the queue. Jobs that run go on. Lasts as long as the queue itself. */
@@ -46,7 +46,7 @@ export interface QueueHandle {
    */
   clean(options?: CleanOptions): Promise<string[]>
   /**
-   * Calls the listener for each event of the queue that this process causes or hears of. Returns a function that stops it.
+   * Calls the listener for each event of the queue that this process causes or receives. Returns a function that stops it.
    * For what happened in all processes, subscribe to the `events` port.
    *
    * @example
@@ -57,7 +57,7 @@ export interface QueueHandle {
 
 const ENDED = ['completed', 'failed', 'cancelled'] as const
 const CLEAN_KEYS = ['states', 'olderThan', 'limit']
-/** How many jobs are looked at in one go. */
+/** How many jobs are read at once. */
 const PAGE = 100
 
 export function createQueueHandle(kernel: Kernel, name: string): QueueHandle {

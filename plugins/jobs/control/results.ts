@@ -11,16 +11,16 @@ import {
 } from '../../../kernel/index.ts'
 import { forgotten } from '../lib/forgotten.ts'
 
-/** Milliseconds between two looks at a job that somebody waits for: doubled each time, up to the longest. */
+/** Milliseconds between two checks of a job that is waited for. Doubled each time, up to the longest. */
 const FIRST_LOOK = 1000
 const LONGEST_LOOK = 10_000
-/** How long, in milliseconds, an end that is in the log may take to reach the queue. */
+/** The milliseconds that an end in the log may take to reach the queue. */
 const SETTLING = 60_000
 const ENDS = ['step.completed', 'step.failed', 'step.cancelled']
 
 export type JobOfRun = JobRef & { runId?: string }
 
-/** Waits for the ends of jobs, and finds out where there will never be one. */
+/** Waits for the ends of jobs, and detects jobs that will never end. */
 export function createResults(kernel: Kernel) {
   const events = () => kernel.port('events')
   const queue = () => kernel.port('queue')
@@ -34,7 +34,7 @@ export function createResults(kernel: Kernel) {
     return waitFor(record.runId, key, { timeout, look: () => lookAgain(record, key) })
   }
 
-  /** The end of a job that its queue does not hold any more, if the log of its run is still there. */
+  /** Returns the end of a job that its queue does not hold any more, if the log of its run still exists. */
   async function endOfForgotten({ queue: name, id, runId: given }: JobOfRun): Promise<StoredEvent> {
     const runId = given ?? (await queue().forgotten(name, id))
     if (runId === undefined || !(await events().byKey(runId, endKey({ id, round: 0 })))) throw await missing(name, id)
@@ -47,12 +47,12 @@ export function createResults(kernel: Kernel) {
     if (record && !hasEnded(record)) return undefined
     const end = await events().byKey(runId, key)
     if (end) return end
-    // Retried meanwhile: its end is one of another round.
+    // The job was retried in the meantime, so its end belongs to another generation.
     if (record) return endKey(record) === key ? endFromRecord(record) : events().byKey(runId, endKey(record))
     throw await missing(name, id)
   }
 
-  /** What is wrong with a job that its queue does not hold. */
+  /** Returns the error for a job that its queue does not hold. */
   async function missing(name: string, id: string): Promise<QueueError> {
     return (await queue().forgotten(name, id)) === undefined ? notFound(name, id) : forgotten(`Job "${id}"`)
   }
@@ -60,7 +60,7 @@ export function createResults(kernel: Kernel) {
   /**
    * Waits for an event of a run by its key.
    *
-   * @param options.look finds out now and then whether it has come by another way, or never will
+   * @param options.look checks from time to time whether the event has come another way, or never will
    */
   async function waitFor<End extends Pick<StoredEvent, 'type' | 'data'>>(
     runId: string,
@@ -99,7 +99,7 @@ export function createResults(kernel: Kernel) {
         if (end !== undefined) return found.resolve(end)
       } catch (error) {
         if (isQueueError(error, 'JOB_NOT_FOUND') || isQueueError(error, 'JOB_FORGOTTEN')) return found.reject(error)
-        // The store is away: it is looked at again.
+        // The store is unavailable. The next check tries again.
       }
       if (!stopped) arm(Math.min(LONGEST_LOOK, 2 * ms))
     }
@@ -111,7 +111,7 @@ export function createResults(kernel: Kernel) {
     }
   }
 
-  /** Resolves once the queue knows of an end that is in the log. Whoever saw the end may be ahead of it. */
+  /** Resolves once the queue knows of an end that is in the log. The caller may have seen the end before the queue. */
   async function settled({ queue: name, id }: JobRef, { runId, round, state }: JobRecord): Promise<void> {
     if (state !== 'active' || !(await events().byKey(runId, endKey({ id, round })))) return
     const deadline = kernel.clock.now() + SETTLING
@@ -149,7 +149,7 @@ export function notFound(queue: string, id: string): QueueError {
   return new QueueError('JOB_NOT_FOUND', `Queue "${queue}" holds no job "${id}". ${hint}`)
 }
 
-/** Returns what a job returned, or throws why it did not. */
+/** Returns the result of a job, or throws its error. */
 export function resultOf(id: string, { type, data }: Pick<StoredEvent, 'type' | 'data'>): unknown {
   if (type === 'step.completed') return (data as { result: unknown }).result
   if (type === 'step.cancelled') throw cancelled(id, (data as { reason: string }).reason)

@@ -13,7 +13,7 @@ import { keyOf, nameOf, refuseTogether } from '../lib/job-key.ts'
 import { copyValue } from '../../lib/value.ts'
 import { createWindows } from './windows.ts'
 
-/** Nothing is taken into a window behind it. */
+/** Ends a window. Later calls are not part of it. */
 const CLOSED = 'debounce.closed'
 const CALL = 'debounce.call'
 
@@ -27,8 +27,8 @@ declare module 'nuxt-queue/kernel' {
 }
 
 /**
- * Holds jobs of a key back until they stop coming. A window is a delayed job; those that come meanwhile
- * append their data to its run. When it is due it looks there: whether it has to wait longer, and what is newest.
+ * Holds jobs of a key back until no more calls arrive. A window is a delayed job. Later calls append their data to its run. When
+ * the job is due, it reads there whether it has to wait longer, and which data is newest.
  */
 export default definePlugin({
   name: 'debounce',
@@ -59,7 +59,7 @@ export default definePlugin({
       return `debounce.${nameOf(job, key)}`
     }
 
-    /** The job before the data: who comes later relies on it. */
+    /** Stores the job before the data, since later calls rely on the job. */
     async function hold(payload: EnqueuePayload, next: Next, stream: string, release: () => void): Promise<void> {
       const { job } = payload
       const { maxWait = Infinity } = job.options.debounce!
@@ -79,13 +79,13 @@ export default definePlugin({
       }
     }
 
-    /** A call that was refused leaves no window open that has no job. */
+    /** Closes the window of a call that was refused, so that no window without a job stays open. */
     async function abandon({ job }: EnqueuePayload, stream: string): Promise<void> {
       const stored = await kernel.port('queue').getJob(job.queue, job.id)
       if (!stored) await windows.close(stream, job.id)
     }
 
-    /** False when its window is over. */
+    /** Returns false when the window has ended. */
     async function addCall({ job, options: { once } }: EnqueuePayload): Promise<boolean> {
       const data = copyValue(job.data, kernel.config.payloadLimit, `data of job "${job.name}"`)
       const key = once === undefined ? undefined : `${CALL}:${once}`
@@ -99,12 +99,12 @@ export default definePlugin({
       return stored?.options.debounce?.call === job.options.debounce!.call
     }
 
-    /** What was called last, and before it, with the end of the window among it. */
+    /** Returns the calls of a window, the newest first, including its end. */
     async function lastOf(runId: string): Promise<StoredEvent[]> {
       return kernel.port('events').read(runId, { types: [CALL, CLOSED], reverse: true, limit: 2 })
     }
 
-    /** Whether a later window of the key has been closed too: what was called last in it is newer. */
+    /** Whether a later window of the key has ended too. Its last call is newer. */
     async function isOutdated(id: string): Promise<boolean> {
       const newest = await windows.newest(streamOf(id))
       if (newest === undefined || newest === id) return false
@@ -115,7 +115,7 @@ export default definePlugin({
       const { job, ctx } = dispatch
       const { maxWait = Infinity } = job.options.debounce!
       let [last, before] = await lastOf(job.runId)
-      // Closed by an attempt that failed or died, after which a newer window may have run.
+      // An attempt that failed or died has closed the window. A newer window may have run since.
       if (last?.type === CLOSED && (await isOutdated(job.id))) return
       if (last?.type !== CLOSED) {
         const due = Math.min((last?.ts ?? job.createdAt) + silenceOf(job.options.debounce!), job.createdAt + maxWait)
@@ -124,8 +124,9 @@ export default definePlugin({
           return
         }
         const closed = await kernel.append(ctx, [{ type: CLOSED, key: CLOSED, stepId: job.id }])
-        // The log refuses whatever this claim tells, so that how it fails is not told either.
-        if (!closed.ok) throw new QueueError('LEASE_LOST', `Job "${job.id}" has ended, or is another worker's now.`)
+        // The log refuses all events of this claim, so its failure is not stored either.
+        if (!closed.ok)
+          throw new QueueError('LEASE_LOST', `Job "${job.id}" has ended, or belongs to another worker now.`)
         ;[last, before] = await lastOf(job.runId)
       }
       await windows.close(streamOf(job.id), job.id)
@@ -141,7 +142,7 @@ export default definePlugin({
   },
 })
 
-/** The windows of a key have ids that begin with the name of its stream. */
+/** The ids of a key's windows begin with the name of its stream. */
 function streamOf(id: string): string {
   return id.split('.', 2).join('.')
 }

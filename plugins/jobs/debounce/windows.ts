@@ -1,11 +1,11 @@
 import { isQueueError, type Kernel, type StoredEvent } from '../../../kernel/index.ts'
 
-/** After how many events of a key those before are dropped. */
+/** The number of events of a key after which older events are removed. */
 const TRIM_EVERY = 1000
 
 /**
- * Which job stands for a key: a stream a key, in which windows are opened and closed. A stream is a run that is
- * open as long as its window, so that it expires some time after its last one and never before.
+ * Records which job holds the window of a key. Each key has a stream in which windows are opened and closed. The stream is a run
+ * that is open as long as its window, so that it expires some time after the last window and never before.
  */
 export function createWindows(kernel: Kernel) {
   const events = (): ReturnType<typeof kernel.port<'events'>> => kernel.port('events')
@@ -19,7 +19,7 @@ export function createWindows(kernel: Kernel) {
     }
   }
 
-  /** Keys that are busy for years keep no more than a stretch of their past. */
+  /** Removes old events, so that a key that is busy for years does not grow. */
   async function trim(stream: string, seq: number): Promise<void> {
     if (Math.floor(seq / TRIM_EVERY) === Math.floor((seq - 2) / TRIM_EVERY)) return
     await events().snapshots.put(stream, { reducer: 'debounce@1', seq, state: null })
@@ -27,7 +27,7 @@ export function createWindows(kernel: Kernel) {
   }
 
   return {
-    /** The open window of a key; opens one unless it is another than `over`. */
+    /** Returns the open window of a key. Opens one if there is none, or if it is `over`. */
     async current(stream: string, over?: string): Promise<string> {
       for (;;) {
         const last = await newest(stream)
@@ -46,11 +46,11 @@ export function createWindows(kernel: Kernel) {
         return id
       }
     },
-    /** The window of a key that was opened last. */
+    /** Returns the newest window of a key. */
     async newest(stream: string): Promise<string | undefined> {
       return ((await newest(stream))?.data as { id: string } | undefined)?.id
     },
-    /** Does nothing if another window has followed. */
+    /** Closes a window. Does nothing if another window has followed. */
     async close(stream: string, id: string): Promise<void> {
       const last = await newest(stream)
       if (last?.type !== 'debounce.opened' || (last.data as { id: string }).id !== id) return

@@ -10,17 +10,17 @@ import {
   type StoredJobOptions,
 } from '../../../kernel/index.ts'
 
-/** What the copy of a job that has failed for good carries as its data. */
+/** The data of a dead letter: a copy of a job that has failed for good. */
 export interface DeadLetter {
-  /** Where it came from. */
+  /** The queue of the failed job. */
   queue: string
   id: string
   data: unknown
   error: SerializedError
-  /** Not told by releases before 0.7. */
+  /** Absent in letters of releases before 0.7. */
   options?: StoredJobOptions
   priority?: number
-  /** The flow it was a step of. */
+  /** The flow of which the job was a step. */
   flow?: string
 }
 
@@ -39,7 +39,7 @@ export interface Redriven {
   job: EnqueueResult
 }
 
-/** How many letters are looked at in one go. */
+/** How many letters are read at once. */
 const PAGE = 100
 
 export function letterOf({ id, queue, data, options, priority, flow }: Job, { data: end }: EventDraft): DeadLetter {
@@ -48,12 +48,12 @@ export function letterOf({ id, queue, data, options, priority, flow }: Job, { da
 }
 
 export function createRedrive(kernel: Kernel) {
-  /** The job first, under an id that tells the letter: whoever is stopped before the letter is gone stores no second one. */
+  /** Stores the job first, under an id derived from the letter, so that a repeated call stores no second job. */
   async function move({ id, queue, name }: JobRecord, letter: DeadLetter): Promise<Redriven> {
     const { data, options = {}, priority = 0 } = letter
     const createdAt = kernel.clock.now()
     const target = { id: `redrive.${digest(id)}`, queue: letter.queue, name }
-    // Past the hooks of enqueueing, which the data and the options have been through.
+    // Skips the hooks of enqueueing, which data and options have passed already.
     const job = {
       ...target,
       data,
@@ -68,7 +68,7 @@ export function createRedrive(kernel: Kernel) {
     try {
       await kernel.port('queue').remove(queue, id)
     } catch (error) {
-      // A worker of the dead letters has taken it meanwhile.
+      // A worker of the dead-letter queue has taken it in the meantime.
       if (!isQueueError(error, 'JOB_STATE')) throw error
     }
     return { letter: id, job: { ...receipt, queue: letter.queue, name } }
@@ -76,7 +76,7 @@ export function createRedrive(kernel: Kernel) {
 
   return async (queue: string, { limit = Infinity, filter = () => true }: RedriveOptions = {}): Promise<Redriven[]> => {
     const moved: Redriven[] = []
-    /** What fails again meanwhile has another letter, which is not for this call. */
+    /** A job that fails again in the meantime has a new letter, which this call does not move. */
     const fresh = new Set<string>()
     for (let kept = 0; moved.length < limit;) {
       const query = { queue, states: ['waiting', 'delayed', 'failed'], limit: PAGE, offset: kept } as const
@@ -96,12 +96,12 @@ export function createRedrive(kernel: Kernel) {
   }
 }
 
-/** Short, since the letter of a job that fails again tells its id. */
+/** Returns a short id, since the letter of a job that fails again contains it. */
 function digest(id: string): string {
   return createHash('sha256').update(id).digest('hex').slice(0, 32)
 }
 
-/** One that can go back. */
+/** Whether a letter can be moved back. */
 function isLetter(value: unknown): value is DeadLetter {
   if (typeof value !== 'object' || value === null) return false
   const { queue, id, error, flow } = value as Partial<DeadLetter>

@@ -22,9 +22,9 @@ export type { DeadLetter, Redriven, RedriveOptions } from './dead-letters.ts'
 declare module 'nuxt-queue/kernel' {
   interface Kernel {
     /**
-     * Moves dead letters back to the queues and names they came from, the oldest first, with their data, their
-     * options and all their attempts. Stopped in the middle it has lost none, and doing it again doubles none.
-     * Letters of flow steps stay, since their flows have ended; so does what is not a dead letter.
+     * Moves dead letters back to the queues and names they came from, the oldest first, with their data, options and all
+     * attempts. If it stops in the middle, no letter is lost, and a repeated call duplicates none. Letters of flow steps stay,
+     * since their flows have ended. Jobs that are not dead letters stay as well.
      *
      * @example
      * await kernel.redrive('dead', { filter: ({ error }) => error.message.includes('ECONNREFUSED') })
@@ -50,7 +50,7 @@ declare module 'nuxt-queue/kernel' {
   }
 }
 
-/** What all jobs may have in common. */
+/** The options in `config.jobs`. */
 const GENERAL_OPTIONS = ['attempts', 'backoff', 'timeout', 'priority', 'ageing']
 const FLOW_CONTROL = ['debounce', 'throttle'] as const
 const WORKER_OPTIONS = ['attempts', 'backoff', 'timeout', 'deadLetter', 'priority', 'ageing', ...FLOW_CONTROL] as const
@@ -65,7 +65,7 @@ interface Defaults {
   ageing: number | undefined
 }
 
-/** Checks job options, and fills them up from the worker and from `config.jobs`. */
+/** Checks job options, and completes them from the worker and from `config.jobs`. */
 export default definePlugin({
   name: 'job-options',
   enforce: 'pre',
@@ -128,9 +128,10 @@ export default definePlugin({
     kernel.extend({ redrive: createRedrive(kernel), defineJobOption: custom.define, customJobOptions: custom.defined })
     kernel.hook('dispatch', refuseCrashed, { when: ({ job }) => job.crashes >= kernel.config.maxCrashes })
 
-    /** An attempt counts failures of the handler; what takes its worker down would otherwise be tried for ever. */
+    /** Fails a job that keeps killing its worker. Such a job uses up no attempts and would run for ever. */
     function refuseCrashed({ job }: DispatchPayload): never {
-      const message = `Job "${job.id}" was handed out ${job.crashes} times without an end, as when its workers die with it. It is not tried again.`
+      const crashed = `Job "${job.id}" was handed out ${job.crashes} times without an end`
+      const message = `${crashed}, for example because its workers died with it. It will not be tried again.`
       throw new QueueError('JOB_CRASHED', message, { retryable: false, details: { crashes: job.crashes } })
     }
 
@@ -149,7 +150,7 @@ export default definePlugin({
 
     kernel.hook('emit', withDeadLetter, { when: ({ ctx }) => ctx?.job.options.deadLetter !== undefined })
 
-    /** Also when the end was logged before, since whoever did it may have died before this was done. */
+    /** Also runs when the end was stored before, since the process that stored it may have died before this step. */
     async function withDeadLetter(payload: EmitPayload, next: Next): Promise<void> {
       await next()
       const { ctx, stream, result, events } = payload

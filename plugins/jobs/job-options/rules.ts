@@ -40,7 +40,7 @@ const RULES: Record<string, Rule> = {
   throttle: ['{ period, limit?, key? }, a period in milliseconds and a whole number from 1', isThrottle],
 } satisfies Partial<Record<keyof JobOptions, Rule>>
 
-/** What plugins pass beside them, and the transaction of a caller. */
+/** Options that plugins pass in addition, and the transaction of a caller. */
 const CALL_OPTIONS: Record<string, Rule> = {
   once: text,
   runId: text,

@@ -4,7 +4,7 @@ import { checkText, QueueError, type EnqueuePayload, type JobDraft, type JobKey 
 type Option = 'debounce' | 'throttle'
 
 /**
- * The key that an option gives a job, as a string.
+ * Returns the key of a job for an option, as a string.
  *
  * @throws QueueError `OPTION_INVALID`
  */
@@ -13,7 +13,7 @@ export function keyOf(option: Option, key: JobKey | undefined, { name, data }: J
   return made === '' ? '' : checkText(`The key of "${option}" of job "${name}"`, made)
 }
 
-/** Names the jobs of one key of a worker, in an id of a fixed length. */
+/** Returns a name of fixed length for the jobs of one key of a worker. */
 export function nameOf({ queue, name }: Pick<JobDraft, 'queue' | 'name'>, key: string): string {
   return createHash('sha256')
     .update(JSON.stringify([queue, name, key]))
@@ -21,7 +21,7 @@ export function nameOf({ queue, name }: Pick<JobDraft, 'queue' | 'name'>, key: s
     .slice(0, 32)
 }
 
-/** @throws QueueError `OPTION_INVALID` for what an option that decides about ids cannot go with */
+/** @throws QueueError `OPTION_INVALID` for options that cannot be combined with an option that chooses ids */
 export function refuseTogether(option: Option, payload: EnqueuePayload, others: Record<string, unknown>): void {
   const { job, options, worker } = payload
   const given = { id: options.id, db: options.db, flow: options.flow ?? worker?.worker.flow, ...others }

@@ -28,23 +28,23 @@ declare module 'nuxt-queue/kernel' {
   interface WorkerConfig extends SharedConcurrency {}
 }
 
-/** Milliseconds after which a job that waits in line asks again by itself, whatever became of the line. */
+/** Milliseconds after which a waiting job asks again by itself, whatever happened to the list of waiters. */
 const ASK_AGAIN = 15 * 60_000
-/** Milliseconds that a job rests when its limits could not be asked: doubled each time, up to the longest. */
+/** How long a job waits, in milliseconds, when its limits could not be checked. Doubled each time, up to the longest. */
 const FIRST_REST = 1000
 const LONGEST_REST = 30_000
 
 const perKey = z.union([limitShape, z.strictObject({ key: keyShape, limit: limitShape })])
 const checkRateLimit = workerOption('rateLimit', keyedRateLimitShape)
 
-/** Keeps `concurrencyKey` and `rateLimit` over all instances, through the `limits` port. */
+/** Enforces `concurrencyKey` and `rateLimit` over all instances, through the `limits` port. */
 export default definePlugin({
   name: 'limits',
   requires: ['limits', 'queue'],
   options: z.strictObject({
     /**
      * Milliseconds after which the permit of a process that has died lapses. It is renewed as long as its job runs.
-     * Default: the lease of the queue, or 15 minutes where there is only one process.
+     * Default: the lease of the queue, or 15 minutes for adapters of one process.
      */
     placeTtl: z.number().min(1).optional(),
   }),
@@ -58,7 +58,7 @@ export default definePlugin({
   },
   setup(kernel, { placeTtl = kernel.port('queue').lease ?? ASK_AGAIN }) {
     const permits = createPermits(kernel, placeTtl)
-    /** Which limit an attempt met, for whoever asks why its job does not run. */
+    /** The limit that an attempt has reached. `explain` reports it. */
     const met = new WeakMap<RunContext, 'concurrencyKey' | 'rateLimit'>()
     let failures = 0
     const outage = watchOutage({
@@ -97,7 +97,7 @@ export default definePlugin({
       },
     )
 
-    /** A refused job waits in line, delayed, and is promoted when it is handed a permit. */
+    /** A refused job waits as a delayed job, and is promoted when it receives a permit. */
     async function withPermit(dispatch: DispatchPayload, next: Next): Promise<void> {
       const { ctx, worker } = dispatch
       let asked = false
@@ -111,15 +111,15 @@ export default definePlugin({
         worked()
       } catch (error) {
         if (asked) throw error
-        return putOff(dispatch, error)
+        return postpone(dispatch, error)
       }
       met.set(ctx, 'concurrencyKey')
       dispatch.result = ctx.defer({ delay: ASK_AGAIN })
     }
 
     /**
-     * A limit on all jobs of a worker holds the queue, which keeps their order, unless other workers are on it. Then, or
-     * by key, a later start is reserved for the job, and others pass.
+     * A limit on all jobs of a worker holds the queue, which keeps the order of the jobs, unless the queue has other workers. In
+     * that case, or with a key, a later start is reserved for the job, and other jobs pass it.
      */
     async function withinRate(dispatch: DispatchPayload, next: Next): Promise<void> {
       const { job, worker, ctx } = dispatch
@@ -133,14 +133,14 @@ export default definePlugin({
         wait = await kernel.port('limits').take(bucket, rateOf(rateLimit), holdQueue ? undefined : job.id)
         worked()
       } catch (error) {
-        return putOff(dispatch, error)
+        return postpone(dispatch, error)
       }
       if (wait === 0) return next()
       met.set(ctx, 'rateLimit')
       dispatch.result = ctx.defer({ delay: wait, holdQueue })
     }
 
-    /** Whether no other worker is on its queue. */
+    /** Whether the queue of a worker has no other worker. */
     function isAlone({ queue }: WorkerDefinition): boolean {
       return kernel.registry.workers.filter((other) => other.queue.name === queue.name).length <= 1
     }
@@ -150,8 +150,8 @@ export default definePlugin({
       outage.worked()
     }
 
-    /** That limits cannot be asked is the store's affair, and no attempt of the job. */
-    function putOff(dispatch: DispatchPayload, error: unknown): void {
+    /** Defers a job whose limits cannot be checked. That is a fault of the store and uses up no attempt. */
+    function postpone(dispatch: DispatchPayload, error: unknown): void {
       if (isFinalRefusal(error)) throw error
       outage.failed(error)
       dispatch.result = dispatch.ctx.defer({ delay: Math.min(LONGEST_REST, FIRST_REST * 2 ** failures++) })

@@ -6,15 +6,15 @@ export interface LimitKeys {
   rateLimitKey?: string
 }
 
-/** Whether a worker makes keys of the data of its jobs. */
+/** Whether a worker derives keys from the data of its jobs. */
 export function hasKeys({ worker: { concurrencyPerKey, rateLimit } }: WorkerDefinition): boolean {
   return typeof concurrencyPerKey === 'object' || rateLimit?.key !== undefined
 }
 
 /**
- * Returns the keys of a job: those of its options, else those that its worker makes of its data.
+ * Returns the keys of a job: those in its options, or else those that its worker derives from its data.
  *
- * @throws QueueError `OPTION_INVALID` for a key that is no text
+ * @throws QueueError `OPTION_INVALID` for a key that is not a text
  */
 export function keysOf(job: Job | JobDraft, { worker }: WorkerDefinition): LimitKeys {
   const { concurrencyPerKey, rateLimit } = worker

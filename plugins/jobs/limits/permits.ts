@@ -1,20 +1,20 @@
 import { QueueError, type DispatchPayload, type Kernel, type Permit } from '../../../kernel/index.ts'
 
-/** Milliseconds between two looks: a part of the lease, and where there is one process, this. */
+/** Milliseconds between two sweeps for adapters of one process. For others it is a part of the lease. */
 const LONGEST_LOOK = 5000
 const LOCAL_LOOK = 15_000
-/** How soon, in milliseconds, what could not be given back is tried again. */
+/** Milliseconds after which a failed release is tried again. */
 const DEBT_LOOK = 1000
-/** How many looks follow the last use of a permit where nobody else uses any. */
+/** How many sweeps follow the last use of a permit when no other process uses permits. */
 const IDLE_LOOKS = 3
 
-/** One that could not be given back, and until when that is tried. */
+/** A permit that could not be released, and until when the release is tried. */
 type Owed = Permit & { until: number }
 
 /**
- * The permits of this process: renewed while their jobs run, given back with them, and handed on to the next in
- * line, whose job is then promoted. What a process that died has left is found by a look now and then, which all
- * processes share: permits that lapsed, and those whose next holder nobody has woken.
+ * Holds the permits of this process. Permits are renewed while their jobs run, released when the jobs end, and handed on to the
+ * next waiter, whose job is then promoted. A periodic sweep, which all processes share, finds what a dead process has left:
+ * permits that lapsed, and permits whose new owner was not woken.
  */
 export function createPermits(kernel: Kernel, ttl: number) {
   const { lease } = kernel.port('queue')
@@ -24,7 +24,7 @@ export function createPermits(kernel: Kernel, ttl: number) {
   let idle = 0
   let stop: (() => void) | undefined
   let looking = false
-  /** The renewal under way: what is given back behind it stays so. */
+  /** The renewal in progress. It must not revive a permit that is released meanwhile. */
   let renewing: Promise<void> | undefined
   let started = false
   let closed = false
@@ -52,11 +52,11 @@ export function createPermits(kernel: Kernel, ttl: number) {
     }
     renewing = undefined
     looking = false
-    // Where there are other processes, one of them may have died.
+    // Another process may have died.
     if (lease !== undefined || held.size > 0 || owed.length > 0 || idle++ < IDLE_LOOKS) arm()
   }
 
-  /** What outlives its attempt has no lease, and no permit either: it lapses. */
+  /** A handler that outlives its attempt has no lease and no permit, so its permit lapses. */
   async function renew(): Promise<void> {
     const running = [...held].flatMap(([permit, { ctx }]) => (ctx.cancelled ? [] : [permit]))
     if (running.length === 0) return
@@ -73,7 +73,7 @@ export function createPermits(kernel: Kernel, ttl: number) {
     for (const debt of debts) await giveBack(debt, debt.until)
   }
 
-  /** Never rejects: the job has run, and what it has left lapses at the latest. */
+  /** Releases a permit. Never rejects: the job has run, and its permit lapses at the latest. */
   async function giveBack(permit: Permit, until = kernel.clock.now() + ttl): Promise<void> {
     await renewing?.catch(() => {})
     try {
@@ -89,7 +89,7 @@ export function createPermits(kernel: Kernel, ttl: number) {
     }
   }
 
-  /** Lets the job run that was handed a permit; one that is over hands it on. */
+  /** Wakes the job that received a permit. A job that has ended hands the permit on. */
   async function wake(key: string, holder: string): Promise<void> {
     const job = jobOf(holder)
     if (job) {
@@ -98,12 +98,12 @@ export function createPermits(kernel: Kernel, ttl: number) {
       const record = await queue.getJob(job.queue, job.id)
       if (record && record.finishedAt === undefined) return
     }
-    // Never more than what was handed on: a claim that has taken it up meanwhile keeps it.
+    // Releases only what was handed on. A claim that has taken it up in the meantime keeps it.
     for (const next of await kernel.port('limits').release(key, holder, 0)) await wake(key, next)
   }
 
   return {
-    /** Other processes may have left something. */
+    /** Starts to sweep, since other processes may have left permits. */
     start(): void {
       if (started) return
       started = true
@@ -131,12 +131,12 @@ export function createPermits(kernel: Kernel, ttl: number) {
   }
 }
 
-/** As short as its parts, since stores keep it in an index. */
+/** Returns a key that is as short as its parts, since stores keep it in an index. */
 function holderOf({ queue, id }: { queue: string; id: string }): string {
   return `${queue.length}:${queue}${id}`
 }
 
-/** Nothing for a holder of an earlier release, which looks again by itself. */
+/** Returns nothing for an owner of an earlier release, which checks again by itself. */
 function jobOf(holder: string): { queue: string; id: string } | undefined {
   const length = /^(\d+):/.exec(holder)
   if (!length) return undefined

@@ -6,14 +6,14 @@ const PERIODS = '_throttle'
 const PERIOD_ENDS = '_throttle/period'
 /** How many keys are remembered at once. */
 const MOST_KEYS = 1000
-/** In how many places of a period a call that is made again is looked for. */
+/** In how many positions of a period a repeated call is searched. */
 const MOST_PLACES = 100
 
 export type { Throttle } from '../../../kernel/index.ts'
 
 declare module 'nuxt-queue/kernel' {
   interface Throttle {
-    /** Set by the plugin: the call that stored the job, where it has a name. */
+    /** Set by the plugin: the call that stored the job, if it has a name. */
     call?: string
   }
 }
@@ -23,15 +23,15 @@ interface Taker {
 }
 
 /**
- * Lets so many jobs of a key through in a period. Their ids are the places of the period, so the queue
- * itself refuses whoever comes too late, on all instances. A job that runs leaves a delayed one behind until its
- * period is over, since the queue may forget it before.
+ * Lets a limited number of jobs of a key through in each period. Their ids are the positions of the period, so that the queue
+ * itself refuses further jobs, on all instances. A job that runs leaves a delayed job behind until its period has ended, since
+ * the queue may remove the job before.
  */
 export default definePlugin({
   name: 'throttle',
   requires: ['queue'],
   async setup(kernel) {
-    /** How many places this process has tried to take: those that come at once try different ones. */
+    /** How many positions this process has tried, so that concurrent calls try different ones. */
     const tried = new Map<string, number>()
 
     await kernel.registerWorker({ id: PERIOD_ENDS, config: { queue: PERIODS, concurrency: 10 }, handler: () => {} })
@@ -52,7 +52,7 @@ export default definePlugin({
       return place
     }
 
-    /** What has a place of a period: a job, or what it left behind. */
+    /** Returns the job at a position of a period, or the delayed job that it left behind. */
     async function takerOf(queue: string, id: string): Promise<Taker | undefined> {
       const port = kernel.port('queue')
       const [job, gone] = await Promise.all([port.getJob(queue, id), port.getJob(PERIODS, id)])
@@ -64,7 +64,7 @@ export default definePlugin({
       return (await takerOf(queue, id)) !== undefined
     }
 
-    /** The place that a call has taken before, for one that is made again by whoever did not hear of it. */
+    /** Returns the position that a call has taken before, for a call that is repeated because its response was lost. */
     async function placeOf(call: string, queue: string, base: string, max: number): Promise<string | undefined> {
       for (let place = 0; place < Math.min(max, MOST_PLACES); place++) {
         const id = `${base}.${place}`
@@ -75,7 +75,7 @@ export default definePlugin({
       return undefined
     }
 
-    /** The name of a period of a key. */
+    /** Returns the name of a period of a key. */
     function periodOf(payload: EnqueuePayload): string {
       const { job } = payload
       const { debounce, throttle } = job.options
@@ -102,7 +102,7 @@ export default definePlugin({
         const storing = store()
         if (payload.batch) release()
         await storing
-        // Further on the way it has been already, and only its id is another.
+        // The job has passed the other hooks already. Only its id differs.
         store = async () => {
           payload.result = { ...(await kernel.port('queue').enqueue(job)), queue, name }
         }
@@ -113,7 +113,7 @@ export default definePlugin({
         await storeAs(id)
         if (!payload.result?.deduplicated) return
       }
-      // All have been tried, but whoever tried the last may have failed.
+      // All positions were tried, but the call that tried the last one may have failed.
       const id = `${base}.${max - 1}`
       if (await isTaken(queue, id)) payload.result = { id, runId: id, deduplicated: true, queue, name }
       else await storeAs(id)

@@ -62,7 +62,7 @@ function createVisibility(
   const lookUp = (runId: string, event?: StoredEvent): MaybePromise<boolean> => known.get(runId) ?? find(runId, event)
 
   /** Runs a function after those that wait already. */
-  function inTurn(act: () => Promise<void>): Promise<void> {
+  function oneAfterAnother(act: () => Promise<void>): Promise<void> {
     waiting++
     tail = tail
       .then(act)
@@ -83,7 +83,7 @@ function createVisibility(
         pass(events)
         return undefined
       }
-      return inTurn(async () => {
+      return oneAfterAnother(async () => {
         const seen = await sift(events)
         if (seen.length > 0) pass(seen.length === events.length ? events : seen)
       })
@@ -93,7 +93,7 @@ function createVisibility(
         pass()
         return undefined
       }
-      return inTurn(async () => {
+      return oneAfterAnother(async () => {
         if (await lookUp(runId)) pass()
       })
     },
