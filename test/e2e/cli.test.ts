@@ -232,7 +232,7 @@ describe('the socket of a folder', () => {
     await using dev = await startDev(project.cwd)
     const { code, stderr } = await cli(['dev'], project.cwd)
     expect(code).toBe(1)
-    expect(stderr).toContain(`Process ${dev.pid} serves`)
+    expect(stderr).toContain(`Process ${dev.pid} already serves`)
     expect(stderr).toContain('DEV_RUNNING')
     expect((await cli(['runs'], project.cwd)).code).toBe(0)
   })

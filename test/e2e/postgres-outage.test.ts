@@ -81,7 +81,7 @@ describe('PostgreSQL that goes away', () => {
     await service.restart()
     expect(await waiting).toBe(4)
     expect(await double(other, 3)).toBe(6)
-    expect(warnings.filter((message) => message.includes('is away'))).toHaveLength(1)
+    expect(warnings.filter((message) => message.includes('is unavailable'))).toHaveLength(1)
     await close()
   })
 

@@ -51,7 +51,7 @@ describe('an application without a configuration, built', () => {
   it('says what to set where nothing chooses an adapter', async () => {
     const { code, output } = await app.program('index.mjs')
     expect(code).toBe(1)
-    expect(output).toContain('Set REDIS_URL or DATABASE_URL, or name a preset or an adapter in the configuration.')
+    expect(output).toContain('Set REDIS_URL or DATABASE_URL, or set "preset" or "adapter" in the configuration.')
   })
 
   it.each([
