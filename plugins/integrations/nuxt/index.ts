@@ -62,14 +62,16 @@ const module: NuxtModule<ModuleOptions> = defineNuxtModule<ModuleOptions>({
 })
 
 /**
- * Nuxt stops applications from importing the entry of a module. In a workspace that links this package, the entry is
- * `nuxt-queue` itself, which workers import.
+ * Nuxt stops applications from importing the entry of a module. Here the entry is `nuxt-queue` itself, which workers import:
+ * as the resolved path in a workspace that links this package, and by its name in the list of modules before Nuxt 4.1.
  */
 function allowImports(nuxt: Nuxt): void {
+  const entry = (name: string): string => (name === 'nuxt-queue' ? 'nuxt-queue/nuxt' : name)
   nuxt.hook('modules:done', () => {
     for (const installed of nuxt.options._installedModules) {
-      if (installed.entryPath === 'nuxt-queue') installed.entryPath = 'nuxt-queue/nuxt'
+      if (installed.entryPath !== undefined) installed.entryPath = entry(installed.entryPath)
     }
+    nuxt.options.modules = nuxt.options.modules.map((module) => (typeof module === 'string' ? entry(module) : module))
   })
 }
 
