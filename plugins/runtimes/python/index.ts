@@ -15,6 +15,8 @@ import { findInterpreter, type Interpreter } from './interpreter.ts'
 
 const NAME = 'python'
 const SDK = packageFile('python-sdk/src')
+/** Started by its path. With `-m`, a worker such as `types.py` in the working directory would hide a module of the library. */
+const PROGRAM = packageFile('python-sdk/src/nuxt_queue/__main__.py')
 
 /** Runs Python workers. By default each job gets a new interpreter. */
 export default definePlugin({
@@ -46,7 +48,7 @@ export default definePlugin({
       async run(args, timeout, onLine) {
         const { executable: command } = await interpreter()
         const env = { ...environmentOf(host), ...pythonPath(host) }
-        return children.run({ command, args: ['-m', 'nuxt_queue', ...args], cwd: host.cwd, env }, timeout, onLine)
+        return children.run({ command, args: [PROGRAM, ...args], cwd: host.cwd, env }, timeout, onLine)
       },
       fingerprint: async () =>
         Object.values(await interpreter())
@@ -59,7 +61,7 @@ export default definePlugin({
       runtime: NAME,
       launch: async (worker, options) => ({
         command: (await interpreter()).executable,
-        args: ['-m', 'nuxt_queue', 'serve'],
+        args: [PROGRAM, 'serve'],
         channel: 'fd',
         file: fileOf(worker, NAME),
         env: pythonPath(options),

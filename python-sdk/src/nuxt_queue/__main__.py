@@ -1,8 +1,19 @@
-"""``python -m nuxt_queue serve | describe | run``."""
+"""``python -m nuxt_queue serve | describe | run``, or the path of this file with the same arguments."""
 
 from __future__ import annotations
 
+import os
 import sys
+
+if __name__ == "__main__" and not __package__:
+    # Started by its path, as the engine does. `python -m` imports modules of the library while the working directory is
+    # first in the path, so that a worker `types.py` would keep Python from starting. A script puts its own folder there.
+    if sys.path[0] == os.path.dirname(os.path.abspath(__file__)):
+        del sys.path[0]
+    __package__ = "nuxt_queue"
+    from nuxt_queue._paths import add_working_directory
+
+    add_working_directory()
 
 
 def main() -> int:
