@@ -89,7 +89,10 @@ it('says once that a queue cannot be searched for lost jobs, and once that it ca
   const active = ended.replace(/completed$/, 'active')
   await admin.set(active, 'no list')
   await until(() => reports.errors.length > 0)
-  await new Promise((resolve) => setTimeout(resolve, 1200))
+  const failedCalls = async (): Promise<number> =>
+    Number(/errorstat_WRONGTYPE:count=(\d+)/.exec(await admin.info('errorstats'))?.[1] ?? 0)
+  const failed = await failedCalls()
+  await until(async () => (await failedCalls()) >= failed + 2)
   await admin.del(active)
   await until(() => reports.warnings.length > 0)
   expect(reports.errors).toEqual(['Queue "default" could not be searched for jobs with an expired lease.'])
