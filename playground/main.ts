@@ -74,7 +74,7 @@ try {
     report: here(outputOf(runId, files.report)),
     chart: here(outputOf(runId, files.chart)),
     history: here(historyFile),
-    stateCommand: `npx nuxt-queue state ${here(historyFile)} --at ${halfWay(events)}`,
+    stateCommand: `npm run -s nuxt-queue -- state ${here(historyFile)} --at ${halfWay(events)}`,
   }
   if (values.json) process.stdout.write(`${JSON.stringify(summary)}\n`)
   const reasons = ranked(read.bad).map(([reason, rows]) => `  ${String(rows).padStart(7)}  ${reason}`)
@@ -97,7 +97,7 @@ try {
   )
 } catch (error) {
   const { message, historyFile } = error as Error & { historyFile?: string }
-  const look = historyFile === undefined ? '' : `\nSee: npx nuxt-queue show ${here(historyFile)}`
+  const look = historyFile === undefined ? '' : `\nSee: npm run -s nuxt-queue -- show ${here(historyFile)}`
   process.stderr.write(`The run failed: ${message}${look}\n`)
   process.exitCode = 1
 }

@@ -23,9 +23,17 @@ export function subStepTests(test: PresetTest): void {
       expect((await reach(job, 'completed')).result).toEqual({ one: 1, two: 2, attempt: 1 })
       expect(now() - begun).toBeGreaterThanOrEqual(100)
       expect(calls).toEqual(['one', 'two'])
-      const told = (await events(job.runId)).map(({ type }) => type)
-      const first = ['step.started', 'step.memo', 'step.awaiting', 'step.deferred']
-      expect(told).toEqual([...first, 'step.started', 'step.resumed', 'step.memo', 'step.completed'])
+      // On a machine that stalls for the whole sleep, the attempt goes on without being suspended.
+      const types = (await events(job.runId)).map(({ type }) => type)
+      const count = (type: string): number => types.filter((each) => each === type).length
+      expect(count('step.deferred')).toBe(count('step.started') - 1)
+      expect(types.filter((type) => type !== 'step.started' && type !== 'step.deferred')).toEqual([
+        'step.memo',
+        'step.awaiting',
+        'step.resumed',
+        'step.memo',
+        'step.completed',
+      ])
     }),
   )
 
