@@ -115,11 +115,15 @@ export function unknownKey(
   code: ErrorCode = 'OPTION_INVALID',
 ): QueueError {
   const noun = code === 'CONFIG_INVALID' ? 'key' : 'option'
-  const closest = known.toSorted((a, b) => distance(key, a) - distance(key, b))[0]
-  const hint =
-    closest !== undefined && distance(key, closest) <= 1 + key.length / 4 ? ` Did you mean "${closest}"?` : ''
-  const message = `${what} has an unknown ${noun} ${shown(key)}. There are: ${known.join(', ') || 'none'}.${hint}`
+  const list = known.join(', ') || 'none'
+  const message = `${what} has an unknown ${noun} ${shown(key)}. There are: ${list}.${didYouMean(key, known)}`
   return new QueueError(code, message, { details: { [noun]: key } })
+}
+
+/** Returns ` Did you mean "mail"?` when a known word is close to the given one, or an empty text. */
+export function didYouMean(word: string, known: readonly string[]): string {
+  const closest = known.toSorted((a, b) => distance(word, a) - distance(word, b))[0]
+  return closest !== undefined && distance(word, closest) <= 1 + word.length / 4 ? ` Did you mean "${closest}"?` : ''
 }
 
 /** Returns how many letters must be changed, added or removed to turn one word into another. Ignores case. */

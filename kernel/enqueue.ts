@@ -2,7 +2,7 @@ import type { Chains, Enqueue, EnqueuedJob, EnqueueItem, EnqueueOptions, Enqueue
 import type { EnqueueReceipt, WorkerAddress, JobArguments, JobFlow, JobTarget, Kernel } from '../contracts/index.ts'
 import type { JobOutput, MaybePromise } from '../contracts/index.ts'
 import { checkComposed, checkDuration, checkKeys, checkMoment, checkTags, checkText, invalid } from './bounds.ts'
-import { isMoment, isPriority, EXPECTED } from './bounds.ts'
+import { didYouMean, isMoment, isPriority, EXPECTED } from './bounds.ts'
 import { QueueError } from './errors.ts'
 import { shown } from './shown.ts'
 import { after } from './hooks.ts'
@@ -16,7 +16,8 @@ export function createEnqueue(kernel: Kernel, chains: Chains, assertOpen: () => 
     const worker = kernel.registry.get(target)
     if (worker) return { queue: worker.queue.name, name: worker.name, worker }
     const ids = kernel.registry.workers.map(({ id }) => id).filter((id) => !id.startsWith('_'))
-    const message = `There is no worker ${shown(target)}. Known: ${ids.join(', ') || 'none'}. For others, pass { queue, name }.`
+    const hint = `${didYouMean(target, ids)} Known: ${ids.join(', ') || 'none'}. For others, pass { queue, name }.`
+    const message = `There is no worker ${shown(target)}.${hint}`
     throw new QueueError('WORKER_UNKNOWN', message)
   }
 

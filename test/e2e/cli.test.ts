@@ -1,8 +1,10 @@
+import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { stat, writeFile } from 'node:fs/promises'
+import { readFile, stat, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { cli, cliJson, startCli, type Running } from './processes.ts'
 import { createGate, createProject } from './project.ts'
@@ -86,7 +88,79 @@ test('people read the same as lines of text', async () => {
   const runId = /run (\S+)/.exec(stdout)![1]!
   expect((await cli(['show', runId], cwd)).stdout).toMatch(/ 4 .* state\.batch .*\n.* 5 .* completed in/)
   expect((await cli(['state', runId, '--at', '2'], cwd)).stdout).toBe(`{ name: 'Ada' }\n`)
-  expect((await cli(['runs'], cwd)).stdout).toMatch(new RegExp(`^${runId} +completed +greet .* 5 events\n$`))
+  expect((await cli(['runs'], cwd)).stdout).toMatch(
+    new RegExp(`^RUN +STATUS +NAME +STARTED +TOOK +EVENTS\n${runId} +completed +greet .* 5\n$`),
+  )
+})
+
+test('queues and jobs are listed and changed', async () => {
+  await using project = await createProject({
+    greet: GREET,
+    fail: FAIL,
+    nightly: `export const config = { schedule: { cron: '0 3 * * *', timeZone: 'UTC' } }\nexport default () => {}`,
+  })
+  const { cwd } = project
+  await using _dev = await startDev(cwd)
+  const text = async (...args: string[]): Promise<string> => (await cli(args, cwd)).stdout
+  const code = async (...args: string[]): Promise<number | null> => (await cli(args, cwd)).code
+  expect(await text('workers')).toMatch(/^WORKER +QUEUE +RUNTIME +CONCURRENCY +FILE\n/)
+  expect(await cliJson(['workers'], cwd)).toMatchObject([{ id: 'fail' }, { id: 'greet' }, { id: 'nightly' }])
+  expect(await text('schedules')).toMatch(/\nnightly +0 3 \* \* \* UTC +worker nightly +\S+T03:00:00.000Z\n$/)
+
+  const { id } = (await cliJson(['enqueue', 'greet', '--delay', '3600000', '--data', '{"name":"Ada"}'], cwd)) as Job
+  expect(await text('runs')).toContain('0 waiting and 1 delayed jobs are not listed')
+  expect(await cliJson(['pause', 'greetings'], cwd)).toMatchObject({ name: 'greetings', paused: true })
+  expect(await text('queues')).toMatch(/\ngreetings +0 +1 +0 +0 +0 +0 +paused\n/)
+  expect(await text('promote', id)).toBe(`Promoted job ${id} of queue greetings.\n`)
+  expect(await code('promote', id)).toBe(1)
+  expect(await text('cancel', id, '--reason', 'not needed')).toBe(`Cancelled job ${id} of queue greetings.\n`)
+  expect(await code('cancel', id)).toBe(1)
+  expect(await cliJson(['explain', id], cwd)).toMatchObject({
+    reasons: [{ outcome: 'cancelled', reason: 'not needed' }],
+  })
+  expect(await cliJson(['retry', id, '--queue', 'greetings'], cwd)).toEqual({ id, queue: 'greetings' })
+  expect(await text('resume', 'greetings')).toBe('Resumed queue greetings.\n')
+  const settled = ['explain', id]
+  await expect.poll(() => cliJson(settled, cwd)).toMatchObject({ reasons: [{ outcome: 'completed' }] })
+  expect(await text('remove', id)).toBe(`Removed job ${id} of queue greetings.\n`)
+  for (const command of ['explain', 'retry', 'cancel', 'promote', 'remove']) {
+    expect(await cli([command, id], cwd)).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('JOB_NOT_FOUND') as string,
+    })
+  }
+
+  await cli(['enqueue', 'fail', '--id', 'broken', '--wait'], cwd)
+  const [{ runId }] = (await cliJson(['runs', '--status', 'failed'], cwd)) as [Job]
+  expect(await text('show', runId)).toMatch(/failed.*the mail server is down\n +at .*server\/queues\/fail\.ts/)
+})
+
+test('the log of a run is followed until its end, and its history exported', async () => {
+  await using gate = await createGate()
+  const talks = `export default async (job, ctx) => {
+    await ctx.logger.debug('quiet')
+    await ctx.logger.warn('first')
+    ${gate.pass}
+    await ctx.logger.warn('last')
+  }`
+  await using project = await createProject({ talks })
+  const { cwd } = project
+  await using _dev = await startDev(cwd)
+  const { runId } = (await cliJson(['enqueue', 'talks'], cwd)) as Job
+  await gate.reached
+  await using logs = startCli(['logs', runId, '-f', '--level', 'warn'], cwd)
+  await logs.until(/first\n/)
+  expect((await cli(['logs', runId], cwd)).stdout).toMatch(/quiet\n.*first\n$/)
+  await gate.open()
+  expect(await logs.ended).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/^[^\n]+first\n[^\n]+last\n$/) as string,
+  })
+
+  await cli(['export', runId, '--out', 'run.jsonl'], cwd)
+  expect((await stat(join(cwd, 'run.jsonl'))).mode & 0o777).toBe(0o600)
+  expect((await cli(['export', runId], cwd)).stdout).toBe(await readFile(join(cwd, 'run.jsonl'), 'utf8'))
+  expect(await cliJson(['show', 'run.jsonl'], cwd)).toEqual(await cliJson(['show', runId], cwd))
 })
 
 test('a job of an id that the queue knows is not queued again', async () => {
@@ -316,14 +390,15 @@ test('what fails exits with 1, says why, and gives its code', async () => {
 })
 
 test.each([
-  [[], 'No command specified'],
-  [['fly'], 'Unknown command fly'],
+  [['expalin'], 'There is no command "expalin". Did you mean "explain"?'],
+  [['completion', 'tcsh'], 'completion takes bash, zsh, fish'],
   [['enqueue'], 'Missing required positional argument: WORKER'],
   [['enqueue', 'greet', '--data', '{'], '--data takes JSON'],
   [['enqueue', 'greet', '--delay', 'soon'], '--delay takes a whole number'],
   [['enqueue', 'greet', 'twice'], 'one argument too many: "twice"'],
   [['runs', '--status', 'odd'], '--status takes one of'],
-  [['runs', '--nope'], 'no option --nope'],
+  [['runs', '--tags', 'a'], 'no option --tags. Did you mean "tag"?'],
+  [['logs', 'r', '--level', 'loud'], '--level takes one of'],
   [['runs', 'run-1'], 'runs takes a history file'],
   [['replay', 'run-1'], 'replay takes a history file'],
   [['state', 'r', '--at', 'yesterday'], '--at takes the seq of an event or an ISO date'],
@@ -337,11 +412,28 @@ test.each([
 test('help and version exit with 0', async () => {
   const help = await cli(['--help'], '.')
   expect(help).toMatchObject({ code: 0, stdout: expect.stringContaining('enqueue') as string })
+  expect(await cli([], '.')).toEqual(help)
   expect(await cli(['state', '--help'], '.')).toMatchObject({
     code: 0,
     stdout: expect.stringContaining('--at') as string,
   })
-  expect((await cli(['--version'], '.')).stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
+  expect(await cli(['help', 'state'], '.')).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('EXAMPLES') as string,
+  })
+  expect((await cli(['-v'], '.')).stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
+  expect(await cli(['--version'], '.')).toEqual(await cli(['-v'], '.'))
+})
+
+test('bash completes commands and options', async () => {
+  const { stdout } = await cli(['completion', 'bash'], '.')
+  const complete = async (line: string, at: number): Promise<string> => {
+    const words = line.split(' ')
+    const script = `${stdout}\nCOMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${at}; _nuxt_queue; echo "\${COMPREPLY[@]}"`
+    return (await promisify(execFile)('bash', ['-c', script])).stdout.trim()
+  }
+  expect(await complete('nuxt-queue re', 1)).toBe('retry remove resume redrive replay')
+  expect(await complete('nuxt-queue runs --st', 2)).toBe('--status')
 })
 
 const TOKEN = 'a-token-of-enough-letters'

@@ -1,5 +1,13 @@
-import { QueueError, type Kernel, type RunInfo } from '../../../kernel/index.ts'
-import type { Results } from './protocol.ts'
+import { relative } from 'pathe'
+import {
+  didYouMean,
+  isReserved,
+  QueueError,
+  type Kernel,
+  type RunInfo,
+  type StoredEvent,
+} from '../../../kernel/index.ts'
+import type { ChangedJob, QueueFacts, Results } from './protocol.ts'
 import type { Method, Params } from './requests.ts'
 
 export type Answers = { [M in Method]: (params: Params<M>) => Promise<Results[M]> }
@@ -7,6 +15,7 @@ export type Answers = { [M in Method]: (params: Params<M>) => Promise<Results[M]
 /** Handles each request with a kernel. */
 export function createAnswers(kernel: Kernel, cwd: string): Answers {
   const store = kernel.port('events')
+  const queues = kernel.port('queue')
 
   async function findRun(runId: string): Promise<RunInfo> {
     const run = await store.runs.get(runId)
@@ -15,10 +24,26 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
     throw new QueueError('RUN_NOT_FOUND', `There is no run "${runId}". ${hint}`)
   }
 
+  /** Returns the address of a job. @throws QueueError `JOB_NOT_FOUND` */
+  async function findJob({ id, queue }: Params<'retry'>): Promise<ChangedJob['job']> {
+    for (const candidate of queue === undefined ? await queues.getQueues() : [queue]) {
+      if (await queues.getJob(candidate, id)) return { queue: candidate, id }
+    }
+    const where = queue === undefined ? 'No queue' : `Queue "${queue}"`
+    throw new QueueError('JOB_NOT_FOUND', `${where} has a job "${id}". It may have been removed or have expired.`)
+  }
+
+  async function factsOf(name: string): Promise<QueueFacts> {
+    const [counts, paused] = await Promise.all([queues.getJobCounts(name), queues.isPaused(name)])
+    return { name, paused, counts }
+  }
+
   return {
     hello: async () => ({ pid: process.pid, cwd }),
-    enqueue: ({ worker, data, id, delay }) =>
-      kernel.enqueue(worker, data, { ...(id !== undefined && { id }), ...(delay !== undefined && { delay }) }),
+    async enqueue({ worker, data, id, delay }) {
+      if (!kernel.registry.get(worker)) throw unknownWorker(kernel, worker)
+      return kernel.enqueue(worker, data, { ...(id !== undefined && { id }), ...(delay !== undefined && { delay }) })
+    },
     async result(job) {
       const { flow } = (await kernel.port('queue').getJob(job.queue, job.id)) ?? {}
       return flow ? kernel.flow(flow.name).result(job.runId) : kernel.result(job)
@@ -29,10 +54,93 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
       return { run, events: await store.read(runId) }
     },
     explain: ({ id, queue }) => kernel.explain(queue === undefined ? id : { queue, id }),
+    async retry(address) {
+      const job = await findJob(address)
+      await kernel.retry(job)
+      return { changed: true, job }
+    },
+    async cancel({ reason, ...address }) {
+      const job = await findJob(address)
+      return { changed: await kernel.cancel(job, { reason }), job }
+    },
+    async promote(address) {
+      const job = await findJob(address)
+      return { changed: await queues.promote(job.queue, job.id), job }
+    },
+    async remove(address) {
+      const job = await findJob(address)
+      return { changed: await queues.remove(job.queue, job.id), job }
+    },
+    async events({ runId, after, limit, wait }) {
+      // Looked up first: a run that had ended before the events were read has no others.
+      const { status } = await findRun(runId)
+      const events = await readOrWait(kernel, runId, { after, limit, wait: status === 'running' ? wait : 0 })
+      return { events, ended: status !== 'running' }
+    },
+    async queues({ internal }) {
+      const workers = kernel.registry.workers.map((worker) => worker.queue.name)
+      const names = new Set([...(await queues.getQueues()), ...workers])
+      const shown = [...names].filter((name) => internal || !isReserved('queue', name)).toSorted()
+      return Promise.all(shown.map(factsOf))
+    },
+    async pause({ queue }) {
+      await queues.pause(queue)
+      return factsOf(queue)
+    },
+    async resume({ queue }) {
+      await queues.resume(queue)
+      return factsOf(queue)
+    },
     redrive: ({ queue, limit }) => kernel.redrive(queue, { limit }),
+    workers: async () =>
+      kernel.registry.workers
+        .filter(({ queue }) => !isReserved('queue', queue.name))
+        .map(({ id, queue, worker: { runtime, concurrency }, absPath }) => ({
+          id,
+          queue: queue.name,
+          runtime,
+          concurrency,
+          ...(absPath !== undefined && { file: relative(cwd, absPath) }),
+        })),
+    schedules: async () =>
+      kernel.schedules().map(({ name, next, cron, timeZone, every, at, worker, flow }) => ({
+        name,
+        rule: [cron, timeZone, every && `every ${every} ms`, at && `at ${new Date(at).toISOString()}`]
+          .filter(Boolean)
+          .join(' '),
+        target: worker === undefined ? `flow ${flow}` : `worker ${worker}`,
+        ...(next !== undefined && { next }),
+      })),
     async state({ runId, at }) {
       await findRun(runId)
       return kernel.state(runId, { at })
     },
   }
+}
+
+function unknownWorker(kernel: Kernel, id: string): QueueError {
+  const known = kernel.registry.workers.map((worker) => worker.id).filter((other) => !isReserved('queue', other))
+  const hint = `${didYouMean(id, known)} Known: ${known.join(', ') || 'none'}.`
+  return new QueueError('WORKER_UNKNOWN', `There is no worker "${id}".${hint}`)
+}
+
+/** Returns events of a run after a `seq`. If there are none, waits for the first. */
+async function readOrWait(
+  kernel: Kernel,
+  runId: string,
+  { after, limit, wait }: { after: number; limit: number; wait: number },
+): Promise<readonly StoredEvent[]> {
+  const store = kernel.port('events')
+  const stored = await store.read(runId, { after, limit })
+  if (stored.length > 0 || wait === 0) return stored
+  const arrived = Promise.withResolvers<void>()
+  const stopTimer = kernel.clock.setTimeout(arrived.resolve, wait)
+  const stop = await store.subscribe(runId, { after }, () => arrived.resolve())
+  try {
+    await arrived.promise
+  } finally {
+    stop()
+    stopTimer()
+  }
+  return store.read(runId, { after, limit })
 }

@@ -1,5 +1,5 @@
 import type { ArgsDef } from 'citty'
-import { QueueError, type RunInfo } from '../../../kernel/index.ts'
+import { didYouMean, QueueError, type RunInfo } from '../../../kernel/index.ts'
 
 /** Arguments of every command. */
 export const common = {
@@ -15,10 +15,12 @@ const STATUSES = ['running', 'completed', 'failed', 'cancelled'] as const
 
 /** Refuses options and arguments that the command does not have. citty accepts them. */
 export function assertKnown(given: Record<string, unknown> & { _: string[] }, known: ArgsDef): void {
-  const unknown = Object.keys(given).find((name) => name !== '_' && !Object.hasOwn(known, name))
+  const aliases = new Set(Object.values(known).flatMap((argument) => ('alias' in argument ? argument.alias : [])))
+  const unknown = Object.keys(given).find((name) => name !== '_' && !Object.hasOwn(known, name) && !aliases.has(name))
   if (unknown !== undefined) {
     const options = Object.keys(known).filter((name) => known[name]!.type !== 'positional')
-    throw wrong(`There is no option --${unknown}. The options are ${options.map((name) => `--${name}`).join(', ')}.`)
+    const list = options.map((name) => `--${name}`).join(', ')
+    throw wrong(`There is no option --${unknown}.${didYouMean(unknown, options)} The options are ${list}.`)
   }
   const positionals = Object.values(known).filter(({ type }) => type === 'positional').length
   if (given._.length > positionals) throw wrong(`There is one argument too many: "${given._[positionals]}".`)

@@ -1,11 +1,16 @@
 import { stripVTControlCharacters } from 'node:util'
 import { defineCommand, renderUsage, runCommand, type CommandDef } from 'citty'
-import { isQueueError } from '../../../kernel/index.ts'
+import { colors } from 'consola/utils'
+import { didYouMean, isQueueError, QueueError } from '../../../kernel/index.ts'
 import type { Host } from './backend.ts'
-import { createCommands } from './commands.ts'
+import { examplesOf } from './commands/define.ts'
+import { createCommands } from './commands/index.ts'
 import { createOutput } from './output.ts'
 
 const EXIT = { ok: 0, failure: 1, usage: 2 } as const
+
+/** The first steps, which `nuxt-queue --help` shows. */
+const EXAMPLES = ['dev', `enqueue hello --data '{"name":"Ada"}' --wait`, 'runs --status failed', 'explain <job>']
 
 /**
  * Runs a command line and returns its exit code: 0 for success, 1 for a failure, 2 for a command line that is not valid.
@@ -14,18 +19,20 @@ export async function main(args: readonly string[], host: Host, version: string)
   const commands = createCommands(host)
   const description = 'Job queues and flows: run workers, enqueue jobs, inspect runs'
   const root = defineCommand({ meta: { name: 'nuxt-queue', version, description }, subCommands: commands })
-  const name = args.find((arg) => !arg.startsWith('-')) ?? ''
+  const [first = '', second = ''] = args.filter((arg) => !arg.startsWith('-'))
+  const name = first === 'help' ? second : first
   const called = Object.hasOwn(commands, name) ? commands[name] : undefined
-  if (args.includes('--help') || args.includes('-h')) {
+  if (!called && args.some((arg) => arg === '--version' || arg === '-v')) {
+    process.stdout.write(`${version}\n`)
+    return EXIT.ok
+  }
+  if (args.length === 0 || first === 'help' || args.includes('--help') || args.includes('-h')) {
     const text = await usage(root, name, called)
     process.stdout.write(`${process.stdout.isTTY ? text : stripVTControlCharacters(text)}\n`)
     return EXIT.ok
   }
-  if (args.includes('--version') && !called) {
-    process.stdout.write(`${version}\n`)
-    return EXIT.ok
-  }
   try {
+    if (first !== '' && !called) throw unknownCommand(first, Object.keys(commands))
     await runCommand(root, { rawArgs: withValues(args) })
     return EXIT.ok
   } catch (error) {
@@ -36,14 +43,22 @@ export async function main(args: readonly string[], host: Host, version: string)
   }
 }
 
+function unknownCommand(name: string, known: readonly string[]): QueueError {
+  const message = `There is no command "${name}".${didYouMean(name, known)} The commands are ${known.join(', ')}.`
+  return new QueueError('OPTION_INVALID', message)
+}
+
 /** Lets `--http` stand without a value. The parser would otherwise take the next argument as its value. */
 function withValues(args: readonly string[]): string[] {
   return args.map((arg, index) => (arg === '--http' && !/^[^-]/.test(args[index + 1] ?? '') ? '--http=' : arg))
 }
 
-function usage(root: CommandDef, name: string, called: CommandDef | undefined): Promise<string> {
-  if (!called) return renderUsage(root)
-  return renderUsage({ ...called, meta: { ...(called.meta as object), name } }, root)
+async function usage(root: CommandDef, name: string, called: CommandDef | undefined): Promise<string> {
+  const text = called
+    ? await renderUsage({ ...called, meta: { ...(called.meta as object), name } }, root)
+    : (await renderUsage(root)).replace(/(USAGE\S* \S*nuxt-queue) [\w|]+/, '$1 <command> [options]')
+  const examples = (called ? examplesOf(called) : EXAMPLES).map((example) => `  nuxt-queue ${example}`)
+  return `${text.trimEnd()}\n\n${colors.bold('EXAMPLES')}\n\n${examples.join('\n')}\n`
 }
 
 function isUsageError(error: unknown): boolean {

@@ -2,6 +2,7 @@ import { inspect, stripVTControlCharacters } from 'node:util'
 import { colors } from 'consola/utils'
 import { isQueueError, serializeError, type Reporter, type RunInfo } from '../../../kernel/index.ts'
 import { toPlainJson } from '../lib/plain-json.ts'
+import { ownFrames } from './frames.ts'
 import { formatDuration } from './timeline.ts'
 
 /** Writes the output of a command: text for people, or one value for programs with `--json`. */
@@ -51,9 +52,7 @@ function framesOf(detail: unknown): string {
   if (!(detail instanceof Error)) return detail === undefined ? '' : `${pretty(detail)}\n`
   if (detail.cause instanceof Error) return framesOf(detail.cause)
   if (isQueueError(detail)) return ''
-  const frames = detail.stack?.split('\n').filter((line) => /^\s+at (?!.*node:internal)/.test(line)) ?? []
-  return frames
-    .slice(0, 5)
+  return ownFrames(detail.stack)
     .map((line) => `${colors.dim(oneLine(line))}\n`)
     .join('')
 }
@@ -98,10 +97,46 @@ const STATUS_COLORS = {
 } as const
 
 /** Returns a line about a run. */
-export function formatRun({ runId, status, name, flow, startedAt, updatedAt, endedAt, head }: RunInfo): string {
+export function formatRun(run: RunInfo): string {
+  const [id, status, name, started, took, events] = runRow(run)
+  return `${id}  ${status}  ${name}  ${started}  ${took}  ${events} ${run.head === 1 ? 'event' : 'events'}`
+}
+
+export const runColumns = ['run', 'status', 'name', 'started', 'took', 'events']
+
+/** Returns the cells of a run in a table. */
+export function runRow({
+  runId,
+  status,
+  name,
+  flow,
+  startedAt,
+  updatedAt,
+  endedAt,
+  head,
+}: RunInfo): (string | number)[] {
   const what = flow === undefined ? name : `flow ${flow}`
-  const started = new Date(startedAt).toISOString()
+  const started = colors.dim(new Date(startedAt).toISOString())
   const took = formatDuration((endedAt ?? updatedAt) - startedAt)
-  const events = `${head} ${head === 1 ? 'event' : 'events'}`
-  return `${colors.bold(runId)}  ${STATUS_COLORS[status](status.padEnd(9))}  ${what}  ${colors.dim(`${started}  ${took}  ${events}`)}`
+  return [colors.bold(runId), STATUS_COLORS[status](status), what, started, took, head]
+}
+
+/** Returns the lines of a table with a header. Numbers are aligned to the right. */
+export function formatTable(header: readonly string[], rows: readonly (readonly (string | number)[])[]): string[] {
+  const widths = header.map((title, index) => Math.max(title.length, ...rows.map((row) => widthOf(row[index]!))))
+  const numeric = header.map((_, index) => rows.length > 0 && rows.every((row) => typeof row[index] === 'number'))
+  const line = (cells: readonly (string | number)[]): string =>
+    cells
+      .map((cell, index) => {
+        const space = ' '.repeat(widths[index]! - widthOf(cell))
+        return numeric[index] ? space + String(cell) : String(cell) + space
+      })
+      .join('  ')
+      .trimEnd()
+  return [colors.dim(line(header.map((title) => title.toUpperCase()))), ...rows.map(line)]
+}
+
+/** Text is escaped when it is printed, so its width is that of the escaped text. */
+function widthOf(cell: string | number): number {
+  return stripVTControlCharacters(oneLine(String(cell))).length
 }

@@ -2,9 +2,12 @@ import {
   QueueError,
   serializeError,
   type EnqueueResult,
+  type JobRef,
+  type JobState,
   type Kernel,
   type RunInfo,
   type SerializedError,
+  type StoredEvent,
 } from '../../../kernel/index.ts'
 import type { RunHistory } from '../../observability/lib/history.ts'
 import { encodeJson } from '../../lib/json.ts'
@@ -16,6 +19,27 @@ import type { Method, Params } from './requests.ts'
  * `plugins/lib/json.ts`.
  */
 
+/** A job that a command was to change, and whether it did. */
+export interface ChangedJob {
+  changed: boolean
+  job: JobRef
+}
+
+export interface QueueFacts {
+  name: string
+  paused: boolean
+  counts: Record<JobState, number>
+}
+
+export interface WorkerFacts {
+  id: string
+  queue: string
+  runtime: string
+  concurrency: number
+  /** Relative to the folder of the project. Absent for a worker that was registered by code. */
+  file?: string
+}
+
 export interface Results {
   hello: { pid: number; cwd: string }
   enqueue: EnqueueResult
@@ -23,6 +47,16 @@ export interface Results {
   runs: RunInfo[]
   run: RunHistory
   state: Record<string, unknown>
+  events: { events: readonly StoredEvent[]; ended: boolean }
+  retry: ChangedJob
+  cancel: ChangedJob
+  promote: ChangedJob
+  remove: ChangedJob
+  queues: QueueFacts[]
+  pause: QueueFacts
+  resume: QueueFacts
+  workers: WorkerFacts[]
+  schedules: { name: string; rule: string; target: string; next?: number }[]
   explain: Awaited<ReturnType<Kernel['explain']>>
   redrive: Awaited<ReturnType<Kernel['redrive']>>
 }

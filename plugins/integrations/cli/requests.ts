@@ -1,6 +1,8 @@
 import { z } from 'zod'
 
 const job = z.object({ id: z.string(), queue: z.string(), name: z.string(), runId: z.string() })
+/** A job by its id. Without a queue, all queues are searched. */
+const address = z.object({ id: z.string(), queue: z.string().optional() })
 const moment = z.union([z.number(), z.date()])
 
 /** The schemas of the parameters of each request. The receiver checks them. */
@@ -28,9 +30,23 @@ export const params = {
   /** Returns the state of a run: now, at a `seq`, or at a date. */
   state: z.object({ runId: z.string(), at: moment.optional() }),
   /** Explains why a job does not run, or how it ended. Without a queue, all queues are searched. */
-  explain: z.object({ id: z.string(), queue: z.string().optional() }),
+  explain: address,
+  /** Runs a failed or cancelled job again. */
+  retry: address,
+  cancel: address.extend({ reason: z.string().optional() }),
+  /** Makes a delayed job due now. */
+  promote: address,
+  remove: address,
+  /** Returns events of a run after a `seq`. Waits for the first at most `wait` milliseconds. */
+  events: z.object({ runId: z.string(), after: z.number(), limit: z.number(), wait: z.number() }),
+  /** Returns queues with the numbers of their jobs. */
+  queues: z.object({ internal: z.boolean() }),
+  pause: z.object({ queue: z.string() }),
+  resume: z.object({ queue: z.string() }),
   /** Moves dead letters back to the queues that they came from. */
   redrive: z.object({ queue: z.string(), limit: z.number().optional() }),
+  workers: z.object({}),
+  schedules: z.object({}),
 }
 
 export type Method = keyof typeof params

@@ -8,12 +8,15 @@ import type {
   StreamMessage,
   Unsubscribe,
 } from '../../../kernel/index.ts'
+import { ownFrames } from './frames.ts'
 
 /** Turns events into lines for people. Remembers when steps started, to print how long they took. */
 export interface Timeline {
   /** Returns a line, or `undefined` for an event that only `all` shows. */
   event(event: StoredEvent): string | undefined
   message(message: StreamMessage): string | undefined
+  /** Returns where the error of an event was thrown, in lines below the line of the event. */
+  frames(event: StoredEvent): string[]
 }
 
 export interface TimelineOptions {
@@ -29,6 +32,9 @@ const LEVELS: Readonly<Record<string, string>> = {
   warn: colors.yellow('!'),
   error: colors.red('✖'),
 }
+
+/** The events whose errors were thrown by a handler. A failed flow repeats the error of its step. */
+const FAILURES = new Set(['step.failed', 'step.retry'])
 
 export function createTimeline({ all = false }: TimelineOptions = {}): Timeline {
   const started = new Map<string, number>()
@@ -87,6 +93,10 @@ export function createTimeline({ all = false }: TimelineOptions = {}): Timeline 
       const mark = describe(event)
       return mark && line(event.ts, event, mark)
     },
+    frames({ type, data }) {
+      if (!FAILURES.has(type)) return []
+      return ownFrames((data as { error?: SerializedError }).error?.stack).map((frame) => colors.dim(frame))
+    },
     message({ type, data }) {
       if (type !== 'progress') return undefined
       const { step, value, message } = data as { step: string; value: number; message?: string }
@@ -106,10 +116,14 @@ export function followTimeline(
   const show = (line: string | undefined): void => {
     if (line !== undefined) print(line)
   }
+  function showEvent(event: StoredEvent): void {
+    show(timeline.event(event))
+    timeline.frames(event).forEach(print)
+  }
   return store.subscribe(
     stream,
     { ...(stream !== '*' && { after: 0 }), onMessage: (message) => show(timeline.message(message)) },
-    (events) => events.filter(isOurs).forEach((event) => show(timeline.event(event))),
+    (events) => events.filter(isOurs).forEach(showEvent),
   )
 }
 

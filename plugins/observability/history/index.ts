@@ -1,8 +1,5 @@
-import { mkdir, rename, writeFile } from 'node:fs/promises'
-import { dirname } from 'pathe'
 import { definePlugin, QueueError, type Kernel, type RunInfo } from '../../../kernel/index.ts'
-import { formatHistory, type RunHistory } from '../lib/history.ts'
-import { PRIVATE_FILE } from '../../lib/private-folder.ts'
+import { writeHistory, type RunHistory } from '../lib/history.ts'
 import { foldTimeline } from './fold.ts'
 import type { Timeline } from './timeline.ts'
 
@@ -67,9 +64,7 @@ export default definePlugin({
       timeline: async (runId, { depth = 1 } = {}) => timelineOf(await find(runId), runId, depth),
       async exportRun(runId, file) {
         const history = await read(await find(runId), runId)
-        await mkdir(dirname(file), { recursive: true })
-        await writeFile(`${file}.part`, formatHistory(history), { mode: PRIVATE_FILE })
-        await rename(`${file}.part`, file)
+        await writeHistory(history, file)
         return history
       },
     })

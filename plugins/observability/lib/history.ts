@@ -1,6 +1,8 @@
-import { readFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { dirname } from 'pathe'
 import { QueueError, type RunInfo, type StoredEvent } from '../../../kernel/index.ts'
 import { decodeJson, encodeJson } from '../../lib/json.ts'
+import { PRIVATE_FILE } from '../../lib/private-folder.ts'
 
 /** A run with all its events. In a file, the first line is the run, and each further line is one event. */
 export interface RunHistory {
@@ -11,6 +13,13 @@ export interface RunHistory {
 /** Returns the text of a history file. */
 export function formatHistory({ run, events }: RunHistory): string {
   return [run, ...events].map((line) => `${encodeJson(withoutUndefined(line))}\n`).join('')
+}
+
+/** Writes a history file that only its owner can read. It appears as a whole or not at all. */
+export async function writeHistory(history: RunHistory, file: string): Promise<void> {
+  await mkdir(dirname(file), { recursive: true })
+  await writeFile(`${file}.part`, formatHistory(history), { mode: PRIVATE_FILE })
+  await rename(`${file}.part`, file)
 }
 
 /**

@@ -1,0 +1,21 @@
+import { createCompletion } from './completion.ts'
+import { createOpener, type Commands } from './define.ts'
+import type { Host } from '../backend.ts'
+import { jobCommands } from './jobs.ts'
+import { processCommands } from './processes.ts'
+import { projectCommands } from './project.ts'
+import { queueCommands } from './queues.ts'
+import { runCommands } from './runs.ts'
+
+/** All commands, in the order of `--help`. */
+export function createCommands(host: Host): Commands {
+  const open = createOpener(host)
+  const commands = {
+    ...processCommands(host),
+    ...jobCommands(open),
+    ...queueCommands(open),
+    ...runCommands(open),
+    ...projectCommands(open),
+  }
+  return { ...commands, completion: createCompletion(commands) }
+}

@@ -1,0 +1,106 @@
+import { parseData, parseWhole } from '../arguments.ts'
+import { QueueError } from '../../../../kernel/index.ts'
+import { command, type Commands, type Opener } from './define.ts'
+
+const job = { type: 'positional', required: true, description: 'The id of a job' } as const
+const queue = { type: 'string', description: 'The queue of the job. Default: all queues are searched' } as const
+const address = { job, queue } as const
+
+export function jobCommands(open: Opener): Commands {
+  /** Defines a command that changes one job. `unchanged` says why nothing was to be done. */
+  function action(
+    method: 'retry' | 'promote' | 'remove',
+    description: string,
+    { done, unchanged }: { done: string; unchanged: string },
+  ) {
+    return command(
+      description,
+      address,
+      ({ job: id, queue: of }, { cwd, output }) =>
+        open.project(cwd, async (backend) => {
+          const { changed, job: found } = await backend.ask(method, { id, queue: of })
+          if (!changed) throw new QueueError('JOB_STATE', `Job "${id}" of queue "${found.queue}" ${unchanged}`)
+          if (output.json) output.value(found)
+          else output.line(`${done} job ${id} of queue ${found.queue}.`)
+        }),
+      [`${method} 3f6c…`, `${method} order-7 --queue mail`],
+    )
+  }
+
+  return {
+    enqueue: command(
+      'Enqueue a job',
+      {
+        worker: {
+          type: 'positional',
+          required: true,
+          description: 'The id of a worker, which is its path below the workers folder',
+        },
+        data: { type: 'string', valueHint: 'JSON', description: 'The data of the job' },
+        id: { type: 'string', description: 'The id of the job. If a job with this id exists, no other is added' },
+        delay: { type: 'string', valueHint: 'ms', description: 'Milliseconds before the job runs' },
+        wait: { type: 'boolean', description: 'Wait for the end of the job, or of its flow, and print the result' },
+      },
+      ({ worker, data, id, delay, wait }, { cwd, output }) => {
+        const request = { worker, id, data: parseData(data), delay: parseWhole('delay', delay) }
+        return open.project(cwd, async (backend) => {
+          const stored = await backend.ask('enqueue', request)
+          output.line(`${stored.deduplicated ? 'Already exists' : 'Enqueued'}: job ${stored.id}, run ${stored.runId}`)
+          if (!wait) {
+            if (output.json) output.value(stored)
+            return
+          }
+          const result = await backend.ask('result', stored)
+          if (output.json) output.value({ ...stored, result })
+          else output.block(result)
+        })
+      },
+      [`enqueue hello --data '{"name":"Ada"}' --wait`, 'enqueue report --delay 60000 --id monday'],
+    ),
+    explain: command(
+      'Explain why a job does not run, or how it ended',
+      address,
+      ({ job: id, queue: of }, { cwd, output }) =>
+        open.project(cwd, async (backend) => {
+          const explanation = await backend.ask('explain', { id, queue: of })
+          const { name, queue: found, state, reasons } = explanation
+          if (reasons.every(({ code }) => code === 'unknown')) {
+            const where = of === undefined ? 'No queue' : `Queue "${of}"`
+            throw new QueueError(
+              'JOB_NOT_FOUND',
+              `${where} has a job "${id}". It may have been removed or have expired.`,
+            )
+          }
+          if (output.json) return output.value(explanation)
+          const what = name === undefined ? '' : ` (${name} on ${found})`
+          output.line(`job ${id}: ${state ?? 'ended'}${what}`)
+          for (const { code, sentence } of reasons) output.line(`  ${code.padEnd(15)}  ${sentence}`)
+        }),
+      ['explain 3f6c…', 'explain order-7 --queue mail'],
+    ),
+    retry: action('retry', 'Run a failed or cancelled job again, with all its attempts', {
+      done: 'Retried',
+      unchanged: 'cannot be retried.',
+    }),
+    cancel: command(
+      'Cancel a job, also while it runs',
+      { ...address, reason: { type: 'string', description: 'The reason, which the history of the run keeps' } },
+      ({ job: id, queue: of, reason }, { cwd, output }) =>
+        open.project(cwd, async (backend) => {
+          const { changed, job: found } = await backend.ask('cancel', { id, queue: of, reason })
+          if (!changed) throw new QueueError('JOB_STATE', `Job "${id}" of queue "${found.queue}" has ended already.`)
+          if (output.json) output.value(found)
+          else output.line(`Cancelled job ${id} of queue ${found.queue}.`)
+        }),
+      [`cancel 3f6c… --reason 'wrong address'`],
+    ),
+    promote: action('promote', 'Run a delayed job now', {
+      done: 'Promoted',
+      unchanged: 'is not delayed.',
+    }),
+    remove: action('remove', 'Remove a job that does not run, and free its id', {
+      done: 'Removed',
+      unchanged: 'was removed already.',
+    }),
+  }
+}

@@ -1,0 +1,64 @@
+import { parseWhole } from '../arguments.ts'
+import { formatTable } from '../output.ts'
+import { command, type Commands, type Opener } from './define.ts'
+
+const queue = { type: 'positional', required: true, description: 'The name of a queue' } as const
+
+export function queueCommands(open: Opener): Commands {
+  function toggle(method: 'pause' | 'resume', description: string, done: string) {
+    return command(
+      description,
+      { queue },
+      ({ queue: name }, { cwd, output }) =>
+        open.project(cwd, async (backend) => {
+          const info = await backend.ask(method, { queue: name })
+          if (output.json) output.value(info)
+          else output.line(`${done} queue ${name}.`)
+        }),
+      [`${method} mail`],
+    )
+  }
+
+  return {
+    queues: command(
+      'List queues with the numbers of their jobs',
+      { internal: { type: 'boolean', description: 'Include the queues of plugins' } },
+      ({ internal }, { cwd, output }) =>
+        open.project(cwd, async (backend) => {
+          const queues = await backend.ask('queues', { internal: internal === true })
+          if (output.json) return output.value(queues)
+          if (queues.length === 0) return output.line('No queues.')
+          const rows = queues.map(({ name, paused, counts }) => [
+            name,
+            counts.waiting,
+            counts.delayed,
+            counts.active,
+            counts.completed,
+            counts.failed,
+            counts.cancelled,
+            paused ? 'paused' : '',
+          ])
+          const header = ['queue', 'waiting', 'delayed', 'active', 'completed', 'failed', 'cancelled', '']
+          for (const line of formatTable(header, rows)) output.line(line)
+        }),
+      ['queues', 'queues --json | jq'],
+    ),
+    pause: toggle('pause', 'Pause a queue in all processes. Running jobs go on', 'Paused'),
+    resume: toggle('resume', 'Resume a paused queue', 'Resumed'),
+    redrive: command(
+      'Move dead letters back to the queues that they came from',
+      {
+        queue: { ...queue, description: 'The queue that holds the dead letters' },
+        limit: { type: 'string', description: 'The largest number of letters. Default: all' },
+      },
+      ({ queue: name, limit }, { cwd, output }) =>
+        open.project(cwd, async (backend) => {
+          const moved = await backend.ask('redrive', { queue: name, limit: parseWhole('limit', limit) })
+          if (output.json) return output.value(moved)
+          for (const { letter, job } of moved) output.line(`${letter} → job ${job.id} (${job.name} on ${job.queue})`)
+          output.line(`Moved ${moved.length} dead ${moved.length === 1 ? 'letter' : 'letters'}.`)
+        }),
+      ['redrive dead', 'redrive dead --limit 100'],
+    ),
+  }
+}

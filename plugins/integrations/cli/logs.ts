@@ -1,0 +1,43 @@
+import { QueueError, type StoredEvent } from '../../../kernel/index.ts'
+import type { Output } from './output.ts'
+import type { Backend } from './protocol.ts'
+import { createTimeline } from './timeline.ts'
+
+/** From the lowest to the highest. */
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+/** How many events are read at once. */
+const PAGE = 500
+/** The milliseconds that one request waits for new events. */
+const WAIT = 20_000
+
+/** @throws QueueError `OPTION_INVALID` */
+export function parseLevel(text: string): LogLevel {
+  const level = LOG_LEVELS.find((candidate) => candidate === text)
+  if (level) return level
+  throw new QueueError('OPTION_INVALID', `--level takes one of ${LOG_LEVELS.join(', ')}; got "${text}".`)
+}
+
+/** Prints the log entries of a run, and with `follow` also new ones until the run ends. With `--json`, each entry is one line. */
+export async function followLogs(
+  backend: Backend & { runId: string },
+  { follow, lowest }: { follow: boolean; lowest: LogLevel },
+  output: Output,
+): Promise<void> {
+  const timeline = createTimeline()
+  const from = LOG_LEVELS.indexOf(lowest)
+  const shown = ({ type, data }: StoredEvent): boolean =>
+    type === 'runner.log' && LOG_LEVELS.indexOf((data as { level: LogLevel }).level) >= from
+  let after = 0
+  for (;;) {
+    const wait = follow ? WAIT : 0
+    const { events, ended } = await backend.ask('events', { runId: backend.runId, after, limit: PAGE, wait })
+    for (const event of events.filter(shown)) {
+      if (output.json) output.value(event)
+      else output.line(timeline.event(event)!)
+    }
+    after = events.at(-1)?.seq ?? after
+    if (events.length < PAGE && (!follow || ended)) return
+  }
+}
