@@ -6,6 +6,7 @@ import type { Listening } from './listening.ts'
 import type { Http } from './http.ts'
 import { isProtected } from './guard.ts'
 import { options } from './options.ts'
+import { exposeStatusCodes, problemResponse } from './problems.ts'
 import { recordPeer } from '../lib/peer.ts'
 import type { Service } from './service.ts'
 import { createSocketHooks } from './websocket.ts'
@@ -22,6 +23,10 @@ declare module 'nuxt-queue/kernel' {
   interface Kernel {
     readonly http: Http
   }
+  interface QueueError {
+    /** The HTTP status for an error that a client can correct or retry. Absent for all others, and without the plugin `http`. */
+    readonly statusCode?: number
+  }
 }
 
 /** Serves queues, jobs, runs, flows and their streams over HTTP. Loads its parts with the first request. */
@@ -33,6 +38,7 @@ export default definePlugin({
   ],
   options,
   setup(kernel, options) {
+    exposeStatusCodes()
     const servers = new Set<Listening>()
     const limit = createAddressLimit(kernel, options)
     let loading: Promise<Service> | undefined
@@ -72,7 +78,6 @@ export default definePlugin({
           const { api } = await load()
           return await api.fetch(request)
         } catch (error) {
-          const { problemResponse } = await import('./problems.ts')
           return problemResponse(error, kernel.reporter)
         }
       },

@@ -62,6 +62,19 @@ export function problemResponse(error: unknown, reporter: Reporter): Response {
   return new Response(JSON.stringify(problem), { status: problem.status, headers })
 }
 
+/**
+ * Gives every `QueueError` the `statusCode` that h3, Nitro and Nuxt respond with, so that a refusal in a route of the application is
+ * not a 500.
+ */
+export function exposeStatusCodes(): void {
+  Object.defineProperty(QueueError.prototype, 'statusCode', {
+    configurable: true,
+    get(this: QueueError) {
+      return statusOf(this)
+    },
+  })
+}
+
 function statusOf({ code, details }: QueueError): number | undefined {
   return typeof details?.status === 'number' ? details.status : STATUS[code]
 }

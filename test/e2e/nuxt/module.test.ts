@@ -108,14 +108,12 @@ function paid(server: Server, at: number): Promise<Answer> {
   return send(server, 'POST', '/base/jobs/triggers/paid', headers, '{}')
 }
 
+function run(server: Server, worker: string): Promise<Answer> {
+  return send(server, 'POST', '/base/api/run', JSON_TYPE, JSON.stringify({ worker, data: { name: 'Ada' } }))
+}
+
 async function ran(server: Server, worker: string): Promise<unknown> {
-  const { body } = await send(
-    server,
-    'POST',
-    '/base/api/run',
-    JSON_TYPE,
-    JSON.stringify({ worker, data: { name: 'Ada' } }),
-  )
+  const { body } = await run(server, worker)
   return (JSON.parse(body) as { result: unknown }).result
 }
 
@@ -222,6 +220,8 @@ describe('the module in an application with a base URL, a path of its own, a lay
       expect(server.output()).toMatch(/broken\.mjs is left out: on purpose/)
       expect(await ran(server, 'hello')).toBe('hello Ada')
       expect(await ran(server, 'layered')).toBe('from a layer')
+      // A refusal in a route of the application is not a 500.
+      expect((await run(server, 'nobody')).status).toBe(404)
       expect(server.output()).toContain('The plugin has hello')
       await refusesStrangers(server)
       await provesWebhooks(server)
