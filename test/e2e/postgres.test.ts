@@ -1,7 +1,7 @@
 import { Client, Pool } from 'pg'
 import { fromKnex, PgBoss } from 'pg-boss'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import type { Kernel } from '../../index.ts'
+import type { Kernel, Reporter } from '../../index.ts'
 import { migrate } from '../../plugins/adapters/postgres/lib/migrate.ts'
 import { eventVersions } from '../../plugins/adapters/postgres/events/schema.ts'
 import { sharedPostgres } from '../services/postgres.ts'
@@ -26,8 +26,8 @@ afterAll(async () => {
   await service.stop()
 })
 
-async function kernelIn(schema: string): Promise<Kernel> {
-  const kernel = await openKernel(service.url, schema)
+async function kernelIn(schema: string, reporter?: Reporter): Promise<Kernel> {
+  const kernel = await openKernel(service.url, schema, reporter)
   closers.push(() => kernel.close({ timeout: 0 }))
   return kernel
 }
@@ -48,6 +48,20 @@ async function until<T>(check: () => Promise<T | undefined | false>): Promise<T>
 }
 
 describe('PostgreSQL and a plain pg-boss client', () => {
+  it('warns when the tables have been migrated by a release of pg-boss that it was not tested with', async () => {
+    const schema = freshSchema()
+    const reports: string[] = []
+    const reporter = { warn: (message: string) => void reports.push(message), error: () => {} }
+    await kernelIn(schema)
+    await kernelIn(schema, reporter)
+    expect(reports).toEqual([])
+    await pool.query(`UPDATE ${schema}.version SET version = version + 1`)
+    await kernelIn(schema, reporter)
+    expect(reports).toEqual([
+      expect.stringMatching(/tested with version \d+ of the tables of pg-boss; got version \d+/),
+    ])
+  })
+
   it('shows it our jobs, data as it is', async () => {
     const schema = freshSchema()
     const kernel = await kernelIn(schema)

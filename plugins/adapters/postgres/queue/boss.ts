@@ -1,5 +1,6 @@
 import type { PgBoss } from 'pg-boss'
-import { QueueError } from '../../../../kernel/index.ts'
+import { QueueError, type Reporter } from '../../../../kernel/index.ts'
+import { checkLibrary } from '../../lib/storage-library.ts'
 import { ensureSchema } from '../lib/migrate.ts'
 import { quoteName, type PostgresPort } from '../lib/postgres.ts'
 import { within } from '../lib/within.ts'
@@ -16,6 +17,8 @@ export interface Boss {
 
 /** How long pg-boss may take to stop, in milliseconds. */
 const STOP_TIMEOUT = 1000
+/** The version of pg-boss's tables that our SQL functions are written for: `pgboss.schema` in the manifest of pg-boss. */
+export const TESTED_TABLES = 46
 /** A name that never needs quotes, because no SQL keyword contains `_` in this form. */
 const PLAIN = /^[a-z]*_[a-z0-9_]*$/
 
@@ -38,10 +41,13 @@ export async function startBoss(db: PostgresPort): Promise<Boss> {
   await ensureSchema(db)
   await boss.start()
   repeatable = true
-  const [row] = await db.query<{ channel: string }>(
-    `SELECT 'pgboss_' || left(encode(sha224(convert_to($1::text, 'UTF8')), 'hex'), 24) AS channel`,
+  const [row] = await db.query<{ channel: string; version: number }>(
+    `SELECT 'pgboss_' || left(encode(sha224(convert_to($1::text, 'UTF8')), 'hex'), 24) AS channel,
+       (SELECT max(version) FROM ${quoteName(db.schema)}.version) AS version`,
     [db.schema],
   )
+  checkLibrary('pg-boss', db.reporter)
+  checkTables(row!.version, db.reporter)
   const queues = new Map<string, Promise<void>>()
 
   async function create(queue: string): Promise<void> {
@@ -71,6 +77,15 @@ export async function startBoss(db: PostgresPort): Promise<Boss> {
     },
     stop: () => stop(boss),
   }
+}
+
+/** Warns if another release of pg-boss has changed its tables, which our SQL functions read and write. */
+function checkTables(version: number, reporter: Reporter): void {
+  if (version === TESTED_TABLES) return
+  const got = `This release of nuxt-queue was tested with version ${TESTED_TABLES} of the tables of pg-boss; got version ${version}.`
+  const hint =
+    version > TESTED_TABLES ? 'Update nuxt-queue.' : 'Update pg-boss, in every application that uses the schema.'
+  reporter.warn(`${got} Jobs may not be found or run twice. ${hint}`)
 }
 
 async function loadBoss(): Promise<typeof import('pg-boss')> {

@@ -17,7 +17,7 @@ export default definePlugin({
   requires: ['redis'],
   async setup(kernel) {
     const redis = kernel.port('redis')
-    const queues = await createQueues(redis)
+    const queues = await createQueues(redis, kernel.reporter)
     const listeners = createListeners(kernel.reporter)
     const consumers = new Map<string, RedisConsumer>()
     const all = new Set<RedisConsumer>()

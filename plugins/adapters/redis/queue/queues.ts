@@ -1,6 +1,7 @@
 import type * as bullmq from 'bullmq'
 import type { Queue } from 'bullmq'
-import { QueueError } from '../../../../kernel/index.ts'
+import { QueueError, type Reporter } from '../../../../kernel/index.ts'
+import { checkLibrary } from '../../lib/storage-library.ts'
 import { hashTag, type RedisPort } from '../lib/redis.ts'
 import { encodeQueue } from './names.ts'
 
@@ -27,9 +28,10 @@ async function loadBullmq(): Promise<typeof bullmq> {
   }
 }
 
-export async function createQueues(redis: RedisPort): Promise<Queues> {
+export async function createQueues(redis: RedisPort, reporter: Reporter): Promise<Queues> {
   const { client, prefix, cluster } = redis
   const { Queue: BullQueue } = await loadBullmq()
+  checkLibrary('bullmq', reporter)
   const bulls = new Map<string, Queue>()
   const bases = new Map<string, string>()
   const namesKey = `${prefix}:queues`

@@ -1,0 +1,43 @@
+import { createRequire } from 'node:module'
+import type { Reporter } from '../../../kernel/index.ts'
+
+const require = createRequire(import.meta.url)
+
+interface Manifest {
+  version: string
+  peerDependencies?: Record<string, string>
+}
+
+/**
+ * Warns if the installed version of a library is not in the range of our peer dependencies. Adapters use the tables and keys of the
+ * library directly, and those may change in any release. Package managers can be told to ignore such a range.
+ */
+export function checkLibrary(name: string, reporter: Reporter): void {
+  const installed = manifestOf(name)?.version
+  const range = manifestOf('nuxt-queue')?.peerDependencies?.[name]
+  if (installed === undefined || range === undefined || isInCaret(installed, range)) return
+  reporter.warn(
+    `This release of nuxt-queue was tested with ${name} ${range}; got ${name} ${installed}. Its storage may differ, so that jobs are not found or run twice. Install ${name}@${range}.`,
+  )
+}
+
+/** Returns `undefined` if the package is bundled into another one, where its manifest cannot be found. */
+function manifestOf(name: string): Manifest | undefined {
+  try {
+    return require(`${name}/package.json`) as Manifest
+  } catch {
+    return undefined
+  }
+}
+
+/** Returns whether a version such as `6.7.1` is in a range such as `^6.7.0`. */
+export function isInCaret(version: string, range: string): boolean {
+  const [major, minor, patch] = partsOf(version)
+  const [least, minMinor, minPatch] = partsOf(range.replace('^', ''))
+  return major === least && (minor > minMinor || (minor === minMinor && patch >= minPatch))
+}
+
+function partsOf(version: string): [number, number, number] {
+  const [major = 0, minor = 0, patch = 0] = version.split('-')[0]!.split('.').map(Number)
+  return [major, minor, patch]
+}
