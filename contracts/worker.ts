@@ -20,6 +20,10 @@ export interface RunContext {
   readonly attempt: number
   /** How often the job was handed out. The number fences the appends of this attempt. */
   readonly claim: number
+  /** When this attempt was due, in milliseconds since the epoch. It waited in its queue from then until `startedAt`. */
+  readonly dueAt: number
+  /** When this attempt started, in milliseconds since the epoch. */
+  readonly startedAt: number
   /** Aborts on timeout, cancellation, shutdown and a lost lease. Its `reason` is a QueueError. */
   readonly signal: AbortSignal
   /** True once `signal` has aborted. Cheaper to read than `signal`. */

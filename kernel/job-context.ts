@@ -21,6 +21,7 @@ export class JobContext {
   readonly runId: string
   readonly attempt: number
   readonly claim: number
+  readonly startedAt: number
   readonly outbox: EventDraft[]
   readonly #attempt: Attempt
 
@@ -36,7 +37,12 @@ export class JobContext {
     this.runId = attempt.job.runId
     this.attempt = attempt.number
     this.claim = attempt.record.claims
+    this.startedAt = attempt.kernel.clock.now()
     this.outbox = attempt.outbox
+  }
+
+  get dueAt(): number {
+    return this.#attempt.record.runAt
   }
 
   get signal(): AbortSignal {

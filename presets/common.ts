@@ -19,6 +19,7 @@ import runtimeIsolated from '../plugins/runtimes/isolated/index.ts'
 import runtimeNode from '../plugins/runtimes/node/index.ts'
 import runtimePython from '../plugins/runtimes/python/index.ts'
 import schedule from '../plugins/flow/schedule/index.ts'
+import stats from '../plugins/observability/stats/index.ts'
 import state from '../plugins/context/state/index.ts'
 import step from '../plugins/flow/step/index.ts'
 import streaming from '../plugins/context/streaming/index.ts'
@@ -32,6 +33,7 @@ import webhooks from '../plugins/flow/webhooks/index.ts'
 /** The plugins of every preset, independent of its storage. */
 export const capabilities: readonly AnyPlugin[] = [
   upcast,
+  stats,
   jobOptions,
   runtimeNode,
   runtimeIsolated,

@@ -10,6 +10,12 @@ import {
 /** A snapshot that covers every possible `seq`. Bounded streams have no state, so any event may be trimmed. */
 const COVERS_ALL = { reducer: 'bounded', seq: 2 ** 31 - 1, state: null }
 
+/** Drops the events of a stream up to a `seq`. The stream has no state that an event could be missing from. */
+export async function trimStream(kernel: Pick<Kernel, 'port'>, stream: string, seq: number): Promise<void> {
+  await kernel.port('events').snapshots.put(stream, COVERS_ALL)
+  await kernel.port('events').trim(stream, seq)
+}
+
 export interface BoundedStream {
   /** Appends an event, and trims the oldest events when the stream has grown by a tenth of `keep`. */
   append(stream: string, event: EventDraft, options?: AppendOptions): Promise<AppendResult>
@@ -29,8 +35,7 @@ export function createBoundedStream(kernel: Pick<Kernel, 'emit' | 'port'>, keep:
       const result = await kernel.emit(stream, [event], options)
       // Each `seq` is assigned once, so only one instance trims.
       if (!result.ok || result.head <= keep || result.head % every !== 0) return result
-      await kernel.port('events').snapshots.put(stream, COVERS_ALL)
-      await kernel.port('events').trim(stream, result.head - keep)
+      await trimStream(kernel, stream, result.head - keep)
       return result
     },
     async newest(stream, limit) {

@@ -111,6 +111,7 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
         target: worker === undefined ? `flow ${flow}` : `worker ${worker}`,
         ...(next !== undefined && { next }),
       })),
+    stats: ({ since, ...query }) => kernel.stats({ ...query, from: Math.max(0, kernel.clock.now() - since) }),
     async state({ runId, at }) {
       await findRun(runId)
       return kernel.state(runId, { at })

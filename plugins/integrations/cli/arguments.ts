@@ -51,6 +51,15 @@ export function parseWhole(name: string, text: string | undefined): number | und
   throw wrong(`--${name} takes a whole number from 0; got "${text}".`)
 }
 
+const UNITS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+/** Returns milliseconds. */
+export function parseDuration(name: string, text: string): number {
+  const [, amount, unit] = /^(\d{1,9})(ms|[smhd])$/.exec(text) ?? []
+  if (unit !== undefined) return Number(amount) * UNITS[unit]!
+  throw wrong(`--${name} takes a duration such as 90s, 15m, 24h or 7d; got "${text}".`)
+}
+
 export function parseStatus(text: string | undefined): RunInfo['status'] | undefined {
   const status = STATUSES.find((candidate) => candidate === text)
   if (text === undefined || status !== undefined) return status

@@ -57,6 +57,7 @@ export interface Results {
   resume: QueueFacts
   workers: WorkerFacts[]
   schedules: { name: string; rule: string; target: string; next?: number }[]
+  stats: Awaited<ReturnType<Kernel['stats']>>
   explain: Awaited<ReturnType<Kernel['explain']>>
   redrive: Awaited<ReturnType<Kernel['redrive']>>
 }

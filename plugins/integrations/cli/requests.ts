@@ -47,6 +47,13 @@ export const params = {
   redrive: z.object({ queue: z.string(), limit: z.number().optional() }),
   workers: z.object({}),
   schedules: z.object({}),
+  /** Counts jobs over the last `since` milliseconds. */
+  stats: z.object({
+    queue: z.string().optional(),
+    worker: z.string().optional(),
+    since: z.number(),
+    step: z.number().optional(),
+  }),
 }
 
 export type Method = keyof typeof params

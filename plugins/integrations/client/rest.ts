@@ -41,6 +41,14 @@ type JobQuery = Partial<Record<'queue' | 'name' | 'runId', string>> & {
   limit?: number
   offset?: number
 }
+type StatsQuery = { queue?: string; worker?: string; from?: number | Date; to?: number | Date; step?: number }
+type Quantiles = { count: number; p50: number | null; p95: number | null; p99: number | null }
+/** Counts of jobs from `ts` until `ts + step`, and how long attempts waited and ran. All times are in milliseconds. */
+export interface StatsPoint extends Record<'enqueued' | 'started' | 'completed' | 'failed' | 'retried', number> {
+  ts: number
+  wait: Quantiles
+  run: Quantiles
+}
 type EventQuery = {
   after?: number
   until?: number | Date
@@ -135,6 +143,8 @@ export function createClient({ baseURL = '/_queue/api/', headers, fetch: fetchin
       pause: (queue: string) => post<{ paused: boolean }>(at`queues/${queue}/pause`),
       resume: (queue: string) => post<{ paused: boolean }>(at`queues/${queue}/resume`),
     },
+    /** Counts jobs over time, and measures how long they wait and run. */
+    stats: (query?: StatsQuery) => get<{ step: number; series: StatsPoint[] }>('stats', query),
     waits: { resolve: (token: string, payload?: unknown) => post<Changed>(at`waits/${token}`, { payload }) },
     events: {
       send: (name: string, payload?: unknown, options?: { key?: string; id?: string }) =>

@@ -6,7 +6,8 @@ export const ACTIONS = [
   ...(['jobs.read', 'jobs.enqueue', 'jobs.retry', 'jobs.cancel', 'jobs.promote', 'jobs.remove'] as const),
   ...(['runs.read', 'runs.cancel', 'runs.fork'] as const),
   ...(['flows.read', 'flows.start', 'events.send', 'triggers.read', 'triggers.fire', 'waits.resolve'] as const),
-  ...(['schedules.read', 'workers.read', 'instances.read', 'health.read', 'openapi.read'] as const),
+  ...(['schedules.read', 'workers.read', 'instances.read', 'stats.read'] as const),
+  ...(['health.read', 'openapi.read'] as const),
 ] as const
 
 /**

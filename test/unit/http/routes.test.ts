@@ -98,6 +98,7 @@ it('answers of every route are what the document says that is served', async () 
     listSchedules: () => ask('schedules'),
     listWorkers: () => ask('workers'),
     listInstances: () => ask('instances'),
+    getStats: () => ask('stats?queue=default&from=2026-01-01&step=60000'),
     getHealth: () => ask('health'),
     getDocument: () => ask('openapi.json'),
   }

@@ -19,6 +19,7 @@ import { presetTest, type PresetConformanceOptions } from './rig.ts'
 import { sagaTests } from './sagas.ts'
 import { scheduleTests } from './schedules.ts'
 import { stateTests } from './states.ts'
+import { statsTests } from './stats.ts'
 import { streamTests } from './streams.ts'
 import { subStepTests } from './sub-steps.ts'
 import { triggerTests } from './triggers.ts'
@@ -86,6 +87,9 @@ export function presetConformance({ name, create }: PresetConformanceOptions): v
     })
     describe('instances', () => {
       instanceTests(test)
+    })
+    describe('statistics', () => {
+      statsTests(test)
     })
     describe('streams', () => {
       streamTests(test)

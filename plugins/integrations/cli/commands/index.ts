@@ -2,6 +2,7 @@ import { createCompletion } from './completion.ts'
 import { createOpener, type Commands } from './define.ts'
 import type { Host } from '../backend.ts'
 import { jobCommands } from './jobs.ts'
+import { observabilityCommands } from './observability.ts'
 import { processCommands } from './processes.ts'
 import { projectCommands } from './project.ts'
 import { queueCommands } from './queues.ts'
@@ -16,6 +17,7 @@ export function createCommands(host: Host): Commands {
     ...queueCommands(open),
     ...runCommands(open),
     ...projectCommands(open),
+    ...observabilityCommands(open),
   }
   return { ...commands, completion: createCompletion(commands) }
 }

@@ -170,6 +170,33 @@ export const triggerRecord = z.looseObject({ type: z.enum(['fired', 'refused']),
 
 export const schedule = z.looseObject({ name: z.string(), next: z.number().optional() })
 
+const quantiles = z.object({
+  count: z.number().int(),
+  /** Milliseconds. Null if the count is 0. */
+  p50: z.number().nullable(),
+  p95: z.number().nullable(),
+  p99: z.number().nullable(),
+})
+
+export const stats = z.object({
+  /** Milliseconds from one point to the next. */
+  step: z.number().int(),
+  series: z.array(
+    z.object({
+      ts: z.number(),
+      enqueued: z.number().int(),
+      started: z.number().int(),
+      completed: z.number().int(),
+      failed: z.number().int(),
+      retried: z.number().int(),
+      /** From when attempts were due until they started. */
+      wait: quantiles,
+      /** From when attempts started until they ended. */
+      run: quantiles,
+    }),
+  ),
+})
+
 export const health = z.object({
   status: z.enum(['ok', 'unavailable']),
   /** The result for each store. */
@@ -195,5 +222,6 @@ export const named: Readonly<Record<string, z.ZodType>> = {
   ...{ Enqueued: enqueued, Queue: queue, Job: job, JobExplanation: explanation, Run: run, Event: event },
   ...{ Timeline: timeline, RunExplanation: runExplanation, RunResult: result, ForkedRun: forked, Flow: flow },
   ...{ Worker: worker, Instance: instance, Trigger: trigger, TriggerRecord: triggerRecord, Schedule: schedule },
+  ...{ Stats: stats },
   ...{ Health: health, Changed: changed, Problem: problem, SerializedError: error },
 }

@@ -1,5 +1,6 @@
 import { flowRoutes } from './flows.ts'
 import { jobRoutes } from './jobs.ts'
+import { observabilityRoutes } from './observability.ts'
 import { otherRoutes } from './others.ts'
 import { queueRoutes } from './queues.ts'
 import type { Route } from './route.ts'
@@ -13,5 +14,6 @@ export const routes: readonly Route[] = [
   ...runRoutes,
   ...streamRoutes,
   ...flowRoutes,
+  ...observabilityRoutes,
   ...otherRoutes,
 ]

@@ -27,6 +27,7 @@ export function openFolder(
     file: { path: dir, fsync: 'never', ...file },
     retention: { sweepInterval: 0 },
     instances: { heartbeat: 0 },
+    stats: { enabled: false },
     registry: { dirs: [] },
     abortGrace: 0,
   }

@@ -1,0 +1,106 @@
+import {
+  checkDuration,
+  checkMoment,
+  isReserved,
+  QueueError,
+  type Kernel,
+  type MaybePromise,
+} from '../../../kernel/index.ts'
+import { quantilesOf, type Quantiles } from './histogram.ts'
+import { LAYERS, SKEW, type BucketRecord, type Layers } from './layers.ts'
+import { addStored, createRow, REST, type Counter, type Row } from './rows.ts'
+
+export interface StatsQuery {
+  /** Only jobs of this queue. Default: the jobs of all queues but those of plugins. */
+  queue?: string
+  /** Only jobs of the worker with this id. */
+  worker?: string
+  /** The beginning: a date, or milliseconds since the epoch. Default: one hour before `to`. */
+  from?: number | Date
+  /** The end: a date, or milliseconds since the epoch. Default: now. */
+  to?: number | Date
+  /**
+   * Milliseconds from one point to the next. The result has the step that was used. It is larger than this if the data is not
+   * kept in so small steps for so long, or if there would be more than 1,500 points. Default: one that gives about 300 points.
+   */
+  step?: number
+  /** Leaves out the jobs of a queue for which it returns false. Called once for each queue. */
+  mayRead?: (queue: string) => MaybePromise<boolean>
+}
+
+/** What happened from `ts` until `ts + step`. */
+export interface StatsPoint extends Record<Counter, number> {
+  /** The beginning, in milliseconds since the epoch. */
+  ts: number
+  /** How long attempts waited from when they were due until they started, in milliseconds. */
+  wait: Quantiles
+  /** How long attempts ran until they completed or failed, in milliseconds. */
+  run: Quantiles
+}
+
+export interface Stats {
+  /** Milliseconds from one point to the next. */
+  step: number
+  /** All points of the period, oldest first, including those without jobs. */
+  series: StatsPoint[]
+}
+
+const MOST_POINTS = 1500
+const HOUR = 3_600_000
+/** The steps that are chosen by default. The last one is used for any longer period. */
+const STEPS = [10_000, 60_000, 300_000, HOUR, 6 * HOUR]
+const USUAL_POINTS = 400
+
+/** Returns the series of a query: what is stored, and what this process has seen since. */
+export async function queryStats(
+  kernel: Kernel,
+  layers: Layers,
+  pending: () => BucketRecord[],
+  query: StatsQuery,
+): Promise<Stats> {
+  const { from, to, step, layer } = periodOf(query, kernel.clock.now())
+  // What is appended in the meantime is found in the store again, by its id.
+  const own = pending()
+  const ids = new Set(own.map(({ id }) => id))
+  const stored = (await layers.read(layer, from - SKEW)).filter(({ id }) => id === undefined || !ids.has(id))
+  const records = [...stored, ...own].filter(({ ts }) => ts >= from && ts < to)
+  const shown = await shownQueues(records, query)
+  const points = Array.from({ length: Math.round((to - from) / step) }, () => createRow('', ''))
+  for (const { ts, rows } of records) {
+    const point = points[Math.floor((ts - from) / step)]!
+    for (const row of rows) {
+      if (shown.has(row.queue) && (query.worker === undefined || row.worker === query.worker)) addStored(point, row)
+    }
+  }
+  return { step, series: points.map((point, index) => pointOf(from + index * step, point)) }
+}
+
+/** Aligns the period to the step, and chooses the finest step that is kept for so long, and the layer that has it. */
+function periodOf(query: StatsQuery, now: number) {
+  const end = query.to === undefined ? now + 1 : checkMoment('Option "to"', query.to)
+  const begin = query.from === undefined ? Math.max(0, end - HOUR) : checkMoment('Option "from"', query.from)
+  if (begin >= end)
+    throw new QueueError('OPTION_INVALID', `Option "from" is a moment before "to"; got ${begin} and ${end}.`)
+  const span = end - begin
+  const wanted = query.step ?? STEPS.find((one) => span / one <= USUAL_POINTS) ?? STEPS.at(-1)!
+  const least = Math.max(checkDuration('Option "step"', wanted), span / (MOST_POINTS - 1))
+  const kept = LAYERS.findIndex(({ keep, step }) => begin >= now - keep - step)
+  const unit = LAYERS[kept === -1 ? LAYERS.length - 1 : kept]!.step
+  const whole = Math.max(1, Math.ceil(least / unit)) * unit
+  const layer = LAYERS.findLastIndex((one) => whole % one.step === 0)
+  const from = Math.floor(begin / whole) * whole
+  return { from, to: Math.ceil(end / whole) * whole, step: whole, layer }
+}
+
+async function shownQueues(records: readonly BucketRecord[], { queue, mayRead }: StatsQuery): Promise<Set<string>> {
+  const names = new Set(records.flatMap(({ rows }) => rows.map((row) => row.queue)))
+  const wanted = [...names].filter((name) =>
+    queue === undefined ? name === REST || !isReserved('queue', name) : name === queue,
+  )
+  const allowed = await Promise.all(wanted.map((name) => mayRead?.(name) ?? true))
+  return new Set(wanted.filter((_, index) => allowed[index]))
+}
+
+function pointOf(ts: number, { counts, wait, run }: Row): StatsPoint {
+  return { ts, ...counts, wait: quantilesOf(wait), run: quantilesOf(run) }
+}

@@ -1,0 +1,97 @@
+import { addSparse, createHistogram, toSparse, type Histogram, type SparseHistogram } from './histogram.ts'
+
+/** The events of jobs that are counted. */
+export const COUNTERS = ['enqueued', 'started', 'completed', 'failed', 'retried'] as const
+export type Counter = (typeof COUNTERS)[number]
+
+/** The most pairs of queue and worker that one record holds. Those with the fewest events share the row `REST`. */
+const MOST_ROWS = 200
+/** The most pairs that a process counts apart in one bucket, so that queues with names made from data cost no memory. */
+const MOST_PAIRS = 1000
+/** The bytes that a row with all buckets can take. */
+const ROW_BYTES = 4096
+/** The queue and the worker of the row that holds the rest. Names that begin with "_" belong to plugins. */
+export const REST = '_rest'
+
+/** What happened to the jobs of a worker on a queue in a period. */
+export interface Row {
+  queue: string
+  worker: string
+  counts: Record<Counter, number>
+  /** Milliseconds from when attempts were due until they started. */
+  wait: Histogram
+  /** Milliseconds from when attempts started until they completed or failed. */
+  run: Histogram
+}
+
+/** A row as it is stored. `counts` is in the order of `COUNTERS`. */
+export interface StoredRow {
+  queue: string
+  worker: string
+  counts: readonly number[]
+  wait: SparseHistogram
+  run: SparseHistogram
+}
+
+/** Rows by queue and worker. Adding to them is on the path of every job. */
+export class Rows {
+  readonly #queues = new Map<string, Map<string, Row>>()
+  #pairs = 0
+  #last: Row | undefined
+
+  /** Returns the row of a worker on a queue, or the row `REST` if there are `MOST_PAIRS` others. */
+  row(queue: string, worker: string): Row {
+    const last = this.#last
+    if (last !== undefined && last.queue === queue && last.worker === worker) return last
+    const known = this.#queues.get(queue)?.get(worker)
+    if (known) return (this.#last = known)
+    if (this.#pairs >= MOST_PAIRS && queue !== REST) return this.row(REST, REST)
+    const row = createRow(queue, worker)
+    const workers = this.#queues.get(queue) ?? new Map<string, Row>()
+    this.#queues.set(queue, workers.set(worker, row))
+    this.#pairs++
+    return (this.#last = row)
+  }
+
+  add({ queue, worker, counts, wait, run }: StoredRow): void {
+    addStored(this.row(queue, worker), { counts, wait, run })
+  }
+
+  /**
+   * Returns the rows in the form in which they are stored, at most `MOST_ROWS` of them and at most `bytes` bytes. What does
+   * not fit is added up in the row `REST`.
+   */
+  toStored(bytes: number): StoredRow[] {
+    const rows = [...this.#queues.values()].flatMap((workers) => [...workers.values()])
+    rows.sort((a, b) => activity(b) - activity(a))
+    const rest = createRow(REST, REST)
+    const stored: StoredRow[] = []
+    let left = bytes - ROW_BYTES
+    for (const row of rows) {
+      const one = store(row)
+      left -= Buffer.byteLength(JSON.stringify(one)) + 1
+      if (row.queue !== REST && stored.length < MOST_ROWS && left >= 0) stored.push(one)
+      else addStored(rest, one)
+    }
+    return activity(rest) > 0 ? [...stored, store(rest)] : stored
+  }
+}
+
+export function createRow(queue: string, worker: string): Row {
+  const counts = { enqueued: 0, started: 0, completed: 0, failed: 0, retried: 0 }
+  return { queue, worker, counts, wait: createHistogram(), run: createHistogram() }
+}
+
+export function addStored(row: Row, { counts, wait, run }: Pick<StoredRow, 'counts' | 'wait' | 'run'>): void {
+  for (const [index, name] of COUNTERS.entries()) row.counts[name] += counts[index] ?? 0
+  addSparse(row.wait, wait)
+  addSparse(row.run, run)
+}
+
+function store({ queue, worker, counts, wait, run }: Row): StoredRow {
+  return { queue, worker, counts: COUNTERS.map((name) => counts[name]), wait: toSparse(wait), run: toSparse(run) }
+}
+
+function activity({ counts }: Row): number {
+  return counts.enqueued + counts.started + counts.completed + counts.failed + counts.retried
+}
