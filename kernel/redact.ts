@@ -4,17 +4,21 @@ import { isError, readMember } from './errors.ts'
 const GONE = '***'
 /** Names whose values are secrets, in connection strings, headers, settings and commands. */
 const SECRET = 'password|passwd|passphrase|secret|token|api[_-]?key|access[_-]?key'
+/*
+ * Every pattern takes time in proportion to the text, whatever the text is: none begins with a repetition, because it would
+ * be tried again from each of its own characters.
+ */
 const RULES: readonly (readonly [pattern: RegExp, replacement: string])[] = [
   // User and password of a URL. A password with slashes makes the URL invalid, so it has a pattern of its own. An @ after the
   // host belongs to the path.
-  [/\b([a-z][a-z0-9+.-]*:\/\/)[^\s/"'`<>]*@/gi, `$1${GONE}@`],
-  [/\b([a-z][a-z0-9+.-]*:\/\/)[^\s/@:"'`<>[\]]{0,256}:(?!\d+(?:[/?#]|$))[^\s"'`<>]{0,512}@/gi, `$1${GONE}@`],
+  [/([a-z0-9+.-]:\/\/)[^\s/"'`<>]*@/gi, `$1${GONE}@`],
+  [/([a-z0-9+.-]:\/\/)[^\s/@:"'`<>[\]]{0,256}:(?!\d+(?:[/?#]|$))[^\s"'`<>]{0,512}@/gi, `$1${GONE}@`],
   [
     /\b(authorization|proxy-authorization|cookie)(["']?\s*[:=]\s*["']?)(?:(bearer|basic)\s+)?[^\s"',;]+/gi,
     `$1$2${GONE}`,
   ],
   [/\b(bearer|basic)\s+[\w+/.~=-]{8,}/gi, `$1 ${GONE}`],
-  [new RegExp(`\\b([\\w-]*(?:${SECRET}))(["']?\\s*[=:]\\s*)("[^"]*"|'[^']*'|[^\\s"',;&)}\\]]+)`, 'gi'), `$1$2${GONE}`],
+  [new RegExp(`(${SECRET})(["']?\\s*[=:]\\s*)("[^"]*"|'[^']*'|[^\\s"',;&)}\\]]+)`, 'gi'), `$1$2${GONE}`],
   // The login of Redis: a password, or a name and a password.
   [/\b(AUTH|requirepass|masterauth)\s+(?:"[^"]*"|\S+)(?:\s+(?:"[^"]*"|\S+))?/g, `$1 ${GONE}`],
 ]
@@ -24,7 +28,7 @@ const SUSPECT = new RegExp(
   'i',
 )
 
-const SECRET_NAME = new RegExp(`^[\\w-]*(?:${SECRET})$`, 'i')
+const SECRET_NAME = new RegExp(`(?:${SECRET})$`, 'i')
 
 /** Members in which drivers repeat commands, rows and parameters. */
 const REPEATS: ReadonlySet<string> = new Set(['command', 'detail', 'where', 'internalQuery', 'parameters'])

@@ -44,6 +44,20 @@ describe('a text', () => {
   })
 })
 
+describe('a hostile text', () => {
+  it.each(['a.', 'a-', 'token-', '-secret', '://', 'a://a:', 'cookie: ', 'AUTH "', 'bearer '])(
+    'of %s without end is read once, not once from each of its characters',
+    (unit) => {
+      // A pattern that begins anew at each character takes minutes for this.
+      for (const end of ['', '@', '"', '\n']) {
+        const told = redactText(`AUTH pass1 word ${unit.repeat(200_000 / unit.length)}${end} password=${SECRET}`)
+        expect(told).not.toContain(SECRET)
+      }
+    },
+    60_000,
+  )
+})
+
 describe('an error', () => {
   it('loses what drivers keep in it, and keeps its class, code and causes', () => {
     class ReplyError extends Error {}
