@@ -5,6 +5,7 @@ import { recordPeer } from '../../plugins/integrations/lib/peer.ts'
 import { receiveBody } from '../../plugins/lib/request-body.ts'
 import { listen } from '../../plugins/integrations/http/listen.ts'
 import { createTestKernel } from '../../testing/index.ts'
+import { serve } from '../unit/http/rig.ts'
 
 const TOKEN = 'a-token-of-enough-letters'
 const ONE = '203.0.113.7'
@@ -84,6 +85,50 @@ describe('strangers', () => {
     gate.resolve(true)
     expect((await Promise.all(undecided)).map(({ status }) => status)).toEqual([200, 200, 200])
     for (let index = 0; index < 5; index++) expect((await ask()).status).toBe(200)
+  })
+
+  it('are counted and refused before anything that they send is received', async () => {
+    const post = (body: string | ReadableStream, type: string): Request =>
+      new Request('http://x/_queue/api/jobs', {
+        method: 'POST',
+        body,
+        headers: { 'content-type': type },
+        duplex: 'half',
+      } as RequestInit)
+    await using open = await limited({ authorize: () => false })
+    const statuses: number[] = []
+    for (let index = 0; index < 4; index++) {
+      statuses.push((await open.kernel.http.fetch(post('x', 'text/plain'), { address: ONE })).status)
+    }
+    expect(statuses).toEqual([415, 415, 415, 429])
+    await using closed = await limited({ token: TOKEN })
+    const endless = new ReadableStream({ pull: () => new Promise(() => {}) })
+    expect((await closed.kernel.http.fetch(post(endless, 'application/json'), { address: ONE })).status).toBe(401)
+  })
+
+  it('who all ask for the health at once cost the stores one check', async () => {
+    await using test = await limited({ token: TOKEN }, 100)
+    const checks = vi.spyOn(test.kernel.port('events'), 'head')
+    const ask = (): Promise<Response> =>
+      test.kernel.http.fetch(new Request('http://x/_queue/api/health'), { address: ONE })
+    const answers = await Promise.all(Array.from({ length: 50 }, ask))
+    expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 50 }, () => 200))
+    expect(checks).toHaveBeenCalledOnce()
+    expect((await ask()).status).toBe(200)
+    expect(checks).toHaveBeenCalledTimes(2)
+  })
+
+  it('who send what no client does fill no log', async () => {
+    await using rig = await serve({ production: true, token: TOKEN })
+    for (const path of ['/_queue/api/queues', '/_queue/wait/x', '/']) {
+      for (const host of ['localhost:99999', 'a b', '[::1', '%', 'localhost:x']) {
+        expect((await rig.raw(path, { headers: { host } })).status, `${host}${path}`).toBeLessThan(500)
+      }
+      for (const method of ['TRACE', 'PROPFIND', 'M-SEARCH']) {
+        expect((await rig.raw(path, { method })).status, method + path).toBeLessThan(500)
+      }
+    }
+    expect(rig.reports).toEqual([])
   })
 
   it('cannot fill memory with addresses', async () => {

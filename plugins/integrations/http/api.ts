@@ -67,9 +67,11 @@ export async function createApi(host: ApiHost) {
     const route = methods.find(({ method }) => method === (request.method === 'HEAD' ? 'GET' : request.method))
     if (!route) throw methodUnknown(request.method, methods)
     const params = paramsOf(event.context.params ?? {})
+    const welcome = await guard.enter(request, { type: route.action, ...params })
     const json = route.method === 'POST' ? await receiveJson(request, options.maxBody) : undefined
     const subject = subjectOf(route, params, json, kernel)
     await guard.assertAllowed(request, { type: route.action, ...subject })
+    welcome()
     if (!route.action.endsWith('.read') && subject.queue !== undefined) assertFree('queue', subject.queue)
     const call = {
       kernel,

@@ -12,7 +12,14 @@ export interface Guard {
   /** @throws QueueError `REQUEST_FORBIDDEN` for a request that a page of another site made a browser send */
   assertSameSite(request: Request): void
   /**
-   * @throws QueueError `REQUEST_FORBIDDEN`, `RATE_LIMITED`; `ROUTE_UNKNOWN` if nobody may do anything
+   * Counts a request without a known token against its address, before its body is received. Resolves with a function that
+   * takes the count back once the request is allowed. Refuses the request already if no `authorize` has to see its body.
+   *
+   * @throws QueueError `RATE_LIMITED`, and what `assertAllowed` throws
+   */
+  enter(request: Request, action: HttpAction): Promise<() => void>
+  /**
+   * @throws QueueError `REQUEST_FORBIDDEN`; `ROUTE_UNKNOWN` if nobody may do anything
    * @throws Response that `authorize` returned
    */
   assertAllowed(request: Request, action: HttpAction): Promise<void>
@@ -39,13 +46,12 @@ export function createGuard(kernel: Kernel, options: HttpOptions, limit: Address
     return !production
   }
 
-  /** Counts a request without a known token against its address until it is allowed. */
-  async function asStranger<T>(request: Request, act: () => Promise<T>): Promise<T> {
-    if (roleOf?.(request) !== undefined) return act()
-    const welcome = limit.enter(request)
-    const answer = await act()
-    if (answer === true) welcome()
-    return answer
+  async function assertAllowed(request: Request, action: HttpAction): Promise<void> {
+    const answer = await ask(request, action)
+    if (answer === true) return
+    if (answer instanceof Response) throw answer
+    if (!isProtected(options)) throw routeUnknown()
+    throw forbidden(`This request may not do "${action.type}" here.`)
   }
 
   return {
@@ -60,13 +66,12 @@ export function createGuard(kernel: Kernel, options: HttpOptions, limit: Address
       const hint = 'Add its origin to http.cors if it may.'
       throw forbidden(`A page of another site (${origin ?? 'unknown'}) sent this request. ${hint}`)
     },
-    async assertAllowed(request, action) {
-      const answer = await asStranger(request, () => ask(request, action))
-      if (answer === true) return
-      if (answer instanceof Response) throw answer
-      if (!isProtected(options)) throw routeUnknown()
-      throw forbidden(`This request may not do "${action.type}" here.`)
+    async enter(request, action) {
+      const welcome = roleOf?.(request) === undefined ? limit.enter(request) : () => {}
+      if (!authorize) await assertAllowed(request, action)
+      return welcome
     },
+    assertAllowed,
     mayRead: async (request, action) => (await ask(request, action)) === true,
     corsHeaders(request): Record<string, string> {
       if (origins.size === 0) return {}

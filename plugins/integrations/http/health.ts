@@ -10,8 +10,21 @@ const PATIENCE = 5_000
 /** A stream without events. */
 const NOTHING = '_health'
 
-/** Makes a small request to each store, and counts the handlers that do not return. */
+const running = new WeakMap<Kernel, Promise<Health>>()
+
+/**
+ * Makes a small request to each store, and counts the handlers that do not return. Callers at the same time share one check,
+ * because anybody may ask for the health, and stores should not notice how many do.
+ */
 export async function checkHealth(kernel: Kernel): Promise<Health> {
+  const there = running.get(kernel)
+  if (there) return there
+  const checking = checkAll(kernel).finally(() => running.delete(kernel))
+  running.set(kernel, checking)
+  return checking
+}
+
+async function checkAll(kernel: Kernel): Promise<Health> {
   const checks = await Promise.all([
     check(kernel, 'queue', async () => {
       const queue = kernel.port('queue')

@@ -74,7 +74,7 @@ export default definePlugin({
       async fetch(request, peer) {
         if (peer) recordPeer(request, peer)
         try {
-          if (!isApi(request.url)) return await webhook(request)
+          if (!isApi(pathOf(request))) return await webhook(request)
           const { api } = await load()
           return await api.fetch(request)
         } catch (error) {
@@ -127,9 +127,8 @@ export default definePlugin({
       return response
     }
 
-    function isApi(url: string): boolean {
+    function isApi(pathname: string): boolean {
       const api = `${options.path}api/`
-      const { pathname } = new URL(url)
       return pathname.startsWith(api) || `${pathname}/` === api
     }
 
@@ -142,6 +141,17 @@ export default definePlugin({
     }
   },
 })
+
+/** Methods that a web-standard request cannot have. A Node request has them until something reads its body. */
+const UNSUPPORTED = /^(?:connect|trace|track)$/i
+
+/** @throws QueueError `REQUEST_INVALID`, `METHOD_UNKNOWN` for what only a hostile client sends, which must not fill the log */
+function pathOf({ url, method }: Request): string {
+  if (UNSUPPORTED.test(method)) throw new QueueError('METHOD_UNKNOWN', `The method ${method} is not supported.`)
+  const parsed = URL.parse(url)
+  if (parsed) return parsed.pathname
+  throw new QueueError('REQUEST_INVALID', 'The header Host is not a valid host, or the path is not valid.')
+}
 
 /** How long a refused client may keep its socket open, in milliseconds. */
 const LAST_READ = 2_000

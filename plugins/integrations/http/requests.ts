@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import { isText, MAX_COMPOSED_BYTES, QueueError, type ErrorCode } from '../../../kernel/index.ts'
+import { cutText, isText, MAX_COMPOSED_BYTES, QueueError, type ErrorCode } from '../../../kernel/index.ts'
 import { receiveBody } from '../../lib/request-body.ts'
 import type { Route, Subject } from './routes/route.ts'
 import { flag } from './routes/values.ts'
@@ -51,7 +51,7 @@ export function queryOf({ query }: Route, url: URL): unknown {
 export async function receiveJson(request: Request, limit: number): Promise<unknown> {
   const type = request.headers.get('content-type') ?? ''
   if (!/^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type)) {
-    const came = type === '' ? 'none' : `"${type}"`
+    const came = type === '' ? 'none' : `"${type.slice(0, 100)}"`
     throw new QueueError('MEDIA_TYPE_UNKNOWN', `Send a body of content-type application/json; got ${came}.`)
   }
   const body = await receiveBody(request, limit, 'http.maxBody')
@@ -80,10 +80,16 @@ export function subjectOf(
   return route.subject && isObject(json) ? { ...params, ...route.subject(kernel, json) } : params
 }
 
+/** A hostile body may be wrong in a million ways, and each may repeat a part of it. */
+const MAX_ISSUES = 20
+const MAX_ISSUE = 500
+
 function check(schema: z.ZodType, value: unknown, code: ErrorCode, what: string): unknown {
   const { success, data, error } = schema.safeParse(value)
   if (success) return data
-  const issues = error.issues.map(({ path, message }) => ({ path: path.join('.'), message }))
+  const issues = error.issues
+    .slice(0, MAX_ISSUES)
+    .map(({ path, message }) => ({ path: cutText(path.join('.'), MAX_ISSUE), message: cutText(message, MAX_ISSUE) }))
   const lines = issues.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`))
   throw new QueueError(code, `The ${what} is not what is expected here: ${lines.join('; ')}.`, { details: { issues } })
 }

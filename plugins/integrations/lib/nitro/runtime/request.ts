@@ -6,13 +6,13 @@ export function isUntouched(request: IncomingMessage): boolean {
   return !request.readableDidRead && (request as { body?: unknown }).body === undefined
 }
 
-/** Converts a Node request, or its substitute, to a web-standard request. Returns `undefined` if its `Host` or path is not valid. */
+/** Converts a Node request, or its substitute, to a web-standard request. Returns `undefined` if it cannot have its `Host`, path or method. */
 export async function toRequest(
   { method = 'GET', url = '/', headers: given }: IncomingMessage,
   readBody: () => Promise<Buffer | undefined>,
 ): Promise<Request | undefined> {
   const target = URL.parse(url, `http://${given.host ?? 'localhost'}`)
-  if (!target) return undefined
+  if (!target || /^(?:connect|trace|track)$/i.test(method)) return undefined
   const headers = new Headers()
   for (const [name, value] of Object.entries(given)) {
     for (const one of [value ?? []].flat()) headers.append(name, one)
