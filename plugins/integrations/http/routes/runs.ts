@@ -10,6 +10,7 @@ import {
   flag,
   fromCursor,
   limit,
+  members,
   moment,
   name,
   prose,
@@ -27,7 +28,7 @@ const MOST_EVENTS = 10_000
 const place = z.strictObject({ runId: reference, startedAt: z.number().min(0).max(MAX_MOMENT) })
 
 /** The body of a fork and of a rerun. */
-const fork = { input: z.unknown().optional(), state: z.record(z.string(), z.unknown()).optional() }
+const fork = { input: z.unknown().optional(), state: members.optional() }
 const named = { id: name.optional(), tags: tags.optional() }
 
 async function find(kernel: Kernel, runId: string): Promise<RunInfo> {

@@ -14,6 +14,9 @@ import {
 /** The largest number of entries in a list of words or tags. */
 const MAX_WORDS = 100
 
+/** The largest number of members of an object with names that a caller chooses. */
+const MAX_MEMBERS = 10_000
+
 /** An id, key, name or tag that a caller chooses. */
 export const name = z.string().refine((text) => isText(text), `Expected ${EXPECTED.text}`)
 /** An id that may be composed of several ids. */
@@ -21,6 +24,10 @@ export const reference = z
   .string()
   .refine((text) => isText(text, MAX_COMPOSED_BYTES), `Expected text of 1 to ${MAX_COMPOSED_BYTES} bytes without NUL`)
 export const tags = z.array(name).max(MAX_WORDS)
+/** Values of the application by their names. `http.maxBody` limits the values. */
+export const members = z
+  .record(name, z.unknown())
+  .refine((given) => Object.keys(given).length <= MAX_MEMBERS, `Expected at most ${MAX_MEMBERS} members`)
 /** Text for people, such as the reason of a cancellation. */
 export const prose = z.string().max(10_000)
 /** Milliseconds. */

@@ -1,0 +1,129 @@
+import { describe, expect, it } from 'vitest'
+import type { z } from 'zod'
+import { routes } from '../../plugins/integrations/http/routes/index.ts'
+import { createTestKernel } from '../../testing/index.ts'
+
+/** Values of the application. `http.maxBody` and `payloadLimit` bound them, and nothing looks into them. */
+const PAYLOADS = [
+  ...['startFlow.input', 'enqueueJob.data', 'forkRun.input', 'forkRun.state{}', 'rerunFrom.input', 'rerunFrom.state{}'],
+  ...['sendEvent.payload', 'fireTrigger.payload', 'resolveWait.payload'],
+]
+/** Objects with members of the application. `assertOptions` refuses those that it has not defined, and its check bounds the rest. */
+const OPEN = ['enqueueJob.options']
+
+const LONG = 100_000
+const MANY = 20_000
+const KEYS = Array.from({ length: MANY }, (_, index) => [`key${index}`, 'a'] as const)
+
+interface Definition {
+  type: string
+  innerType?: z.ZodType
+  in?: z.ZodType
+  element?: z.ZodType
+  keyType?: z.ZodType
+  valueType?: z.ZodType
+  options?: readonly z.ZodType[]
+  shape?: Readonly<Record<string, z.ZodType>>
+  catchall?: z.ZodType
+}
+
+const definition = (schema: z.ZodType): Definition => schema._zod.def as unknown as Definition
+const accepts = (schema: z.ZodType, value: unknown): boolean => schema.safeParse(value).success
+
+/** The schema below those that only let a value be absent. */
+function bare(schema: z.ZodType): z.ZodType {
+  const { type, innerType } = definition(schema)
+  return innerType && /^(?:optional|nullable|default|prefault|readonly|nonoptional)$/.test(type)
+    ? bare(innerType)
+    : schema
+}
+
+/** The kind of the values that come in. */
+function kindOf(schema: z.ZodType): string {
+  const { type, in: first } = definition(schema)
+  return type === 'pipe' ? kindOf(bare(first!)) : type
+}
+
+/** Something to fill a list with. */
+function entryOf(schema: z.ZodType): unknown {
+  return ['a', 1, true, {}, 'failed', null].find((one) => accepts(schema, one)) ?? 'nothing that the list takes'
+}
+
+/** Returns where a schema takes a value that has no bound, each with what it took. */
+function unbounded(at: string, given: z.ZodType): string[] {
+  const schema = bare(given)
+  const { element, keyType, valueType, options, shape, catchall } = definition(schema)
+  const taken = (what: string, ...values: unknown[]): string[] =>
+    values.some((value) => accepts(schema, value)) ? [`${at}: ${what}`] : []
+  switch (kindOf(schema)) {
+    case 'string':
+      return taken(
+        'a long text',
+        'x'.repeat(LONG),
+        '1'.repeat(LONG),
+        'a,'.repeat(LONG),
+        `2026-01-31${' '.repeat(LONG)}`,
+      )
+    case 'number':
+      return taken('a huge number', 1e300, -1e300, Infinity, -Infinity, NaN, '1e300', '-1e300')
+    case 'array':
+      expect(accepts(element!, entryOf(element!)), `${at}: this test needs an entry for the list`).toBe(true)
+      return [
+        ...taken(
+          'a long list',
+          Array.from({ length: MANY }, () => entryOf(element!)),
+        ),
+        ...unbounded(`${at}[]`, element!),
+      ]
+    case 'record':
+      return [
+        ...taken('many members', Object.fromEntries(KEYS)),
+        ...unbounded(`${at} key`, keyType!),
+        ...unbounded(`${at}{}`, valueType!),
+      ]
+    case 'object': {
+      const members = Object.entries(shape!).flatMap(([name, member]) =>
+        unbounded(at === '' ? name : `${at}.${name}`, member),
+      )
+      return catchall && definition(catchall).type !== 'never'
+        ? [`${at}: members without a schema`, ...members]
+        : members
+    }
+    case 'union':
+      return options!.flatMap((option) => unbounded(at, option))
+    case 'enum':
+    case 'literal':
+    case 'boolean':
+      return []
+    default:
+      return [`${at}: ${kindOf(schema)}`]
+  }
+}
+
+/** What is left of the findings without what is declared above. Each declaration has to be needed. */
+const found = routes.flatMap(({ id, query, body }) =>
+  [query, body].flatMap((schema) => (schema ? unbounded(id, schema) : [])),
+)
+
+describe('what the routes take', () => {
+  it('has a bound: every text, number, list and map of every query and body', () => {
+    const declared = [...PAYLOADS.map((at) => `${at}: unknown`), ...OPEN.map((at) => `${at}: members without a schema`)]
+    expect(found.toSorted()).toEqual(declared.toSorted())
+  })
+
+  it('has a bound in every path and is refused before its handler', async () => {
+    await using test = await createTestKernel()
+    for (const { method, path } of routes) {
+      for (const [, name] of path.matchAll(/:(\w+)/g)) {
+        for (const hostile of ['x'.repeat(2000), 'é'.repeat(700), '%00', '%ff', '%ED%A0%80']) {
+          const filled = path.replace(`:${name}`, encodeURI(hostile).replaceAll('%25', '%')).replaceAll(/:\w+/g, 'x')
+          const headers = { 'content-type': 'application/json' }
+          const request = new Request(`http://localhost/_queue/api/${filled}`, { method, headers })
+          const { status } = await test.kernel.http.fetch(request, { trusted: true })
+          expect({ method, path, hostile: hostile.slice(0, 20), status }).toMatchObject({ status: 400 })
+        }
+      }
+    }
+    expect(test.reports).toEqual([])
+  })
+})
