@@ -84,6 +84,24 @@ describe('queues of plugins', () => {
     expect(await ask(job)).toMatchObject({ status: 200, body: { state: 'completed' } })
   })
 
+  it('are not written to by a letter that somebody made up and then redrives', async () => {
+    const { kernel, post, drain } = rig
+    const ended = { runId: 'the-child', flow: 'child', outcome: 'completed', data: { result: 'wrong' } }
+    const letter = {
+      id: 'x',
+      error: { name: 'Error', message: 'x' },
+      data: { name: 'flow.ended', key: 'the-child', payload: ended },
+    }
+    const target = { queue: 'letters', name: '_bus/deliver' }
+    await kernel.enqueue(target, { ...letter, queue: '_bus' })
+    await kernel.enqueue(target, { ...letter, queue: 'echo', options: { attempts: 1e9, timeout: 'x' } })
+    await kernel.enqueue(target, { ...letter, queue: 'x'.repeat(1000) })
+    await kernel.enqueue(target, { ...letter, queue: 'elsewhere', options: { attempts: 2 }, priority: 1 })
+    expect(await post('queues/letters/redrive')).toMatchObject({ body: { moved: [{ job: { queue: 'elsewhere' } }] } })
+    await drain()
+    expect(await kernel.flow('parent').status('the-parent')).toMatchObject({ status: 'running' })
+  })
+
   it('are not written to by handlers in processes of their own', async () => {
     await rig.kernel.enqueue('holds')
     await rig.drain()

@@ -1,6 +1,10 @@
 import { createHash } from 'node:crypto'
 import {
+  isPriority,
   isQueueError,
+  isReserved,
+  isText,
+  MAX_COMPOSED_BYTES,
   type EnqueueResult,
   type EventDraft,
   type Job,
@@ -9,6 +13,7 @@ import {
   type SerializedError,
   type StoredJobOptions,
 } from '../../../kernel/index.ts'
+import { checkJobOptions, isJobOption } from './rules.ts'
 
 /** The data of a dead letter: a copy of a job that has failed for good. */
 export interface DeadLetter {
@@ -101,10 +106,20 @@ function digest(id: string): string {
   return createHash('sha256').update(id).digest('hex').slice(0, 32)
 }
 
-/** Whether a letter can be moved back. */
+/** Whether a letter can be moved back. Anybody may have enqueued its job, so it must not name a queue of plugins. */
 function isLetter(value: unknown): value is DeadLetter {
   if (typeof value !== 'object' || value === null) return false
-  const { queue, id, error, flow } = value as Partial<DeadLetter>
-  const named = typeof queue === 'string' && typeof id === 'string'
-  return named && typeof error === 'object' && flow === undefined
+  const { queue, id, error, flow, options, priority } = value as Partial<DeadLetter>
+  const named = isText(queue) && isText(id, MAX_COMPOSED_BYTES) && !isReserved('queue', queue)
+  return named && typeof error === 'object' && flow === undefined && areOptions(options, priority)
+}
+
+function areOptions(options: unknown = {}, priority: unknown = 0): boolean {
+  if (!isPriority(priority) || typeof options !== 'object' || options === null) return false
+  try {
+    checkJobOptions(Object.fromEntries(Object.entries(options).filter(([key]) => isJobOption(key))), 'a dead letter')
+    return true
+  } catch {
+    return false
+  }
 }

@@ -4,6 +4,9 @@ import * as answers from './answers.ts'
 import { route, type Route } from './route.ts'
 import { count, flag } from './values.ts'
 
+/** The most dead letters that one request moves. */
+const MOST_LETTERS = 10_000
+
 async function infoOf(kernel: Kernel, name: string): Promise<z.infer<typeof answers.queue>> {
   const queues = kernel.port('queue')
   const [counts, paused] = await Promise.all([queues.getJobCounts(name), queues.isPaused(name)])
@@ -71,12 +74,20 @@ export const queueRoutes: readonly Route[] = [
     method: 'POST',
     path: 'queues/:queue/redrive',
     action: 'queues.redrive',
-    summary: 'Move dead letters back to the queues that they came from, starting with the oldest',
+    summary:
+      'Move dead letters back to the queues that they came from, starting with the oldest. Jobs that you may not read are moved but not listed',
     body: z.strictObject({
-      /** The largest number of letters to move. Default: all. */
-      limit: count.optional(),
+      /** The largest number of letters to move, at most 10,000. Default 1000. */
+      limit: count.max(MOST_LETTERS).default(1000),
     }),
     answer: z.object({ moved: z.array(z.object({ letter: z.string(), job: answers.enqueued })) }),
-    handle: async ({ kernel, params, body }) => ({ moved: await kernel.redrive(params.queue, body) }),
+    async handle({ kernel, params, body, mayRead }) {
+      const moved = []
+      for (const one of await kernel.redrive(params.queue, body)) {
+        const { queue, id: job, runId } = one.job
+        if (await mayRead({ type: 'jobs.read', queue, job, runId })) moved.push(one)
+      }
+      return { moved }
+    },
   }),
 ]
