@@ -27,7 +27,7 @@ interface Definition {
   catchall?: z.ZodType
 }
 
-const definition = (schema: z.ZodType): Definition => schema._zod.def as unknown as Definition
+const definition = (schema: z.ZodType): Definition => schema._zod.def
 const accepts = (schema: z.ZodType, value: unknown): boolean => schema.safeParse(value).success
 
 /** The schema below those that only let a value be absent. */

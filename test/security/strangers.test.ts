@@ -94,7 +94,7 @@ describe('strangers', () => {
         body,
         headers: { 'content-type': type },
         duplex: 'half',
-      } as RequestInit)
+      })
     await using open = await limited({ authorize: () => false })
     const statuses: number[] = []
     for (let index = 0; index < 4; index++) {
