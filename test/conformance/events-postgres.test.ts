@@ -1,9 +1,8 @@
 import { createPluginHarness, eventsConformance } from 'nuxt-queue/testing/conformance'
 import eventsPostgres from '../../plugins/adapters/postgres/events/index.ts'
-import postgres from '../../plugins/adapters/postgres/connection/index.ts'
-import { postgresForFile } from './postgres-rig.ts'
+import { postgresKeptOpen } from './postgres-rig.ts'
 
-const { config, empty } = await postgresForFile()
+const { postgres, empty } = await postgresKeptOpen()
 
 eventsConformance({
   name: 'events-postgres',
@@ -11,7 +10,6 @@ eventsConformance({
     await empty()
     const { kernel, ...harness } = await createPluginHarness({
       plugins: [postgres, eventsPostgres],
-      config: { postgres: config },
       reporter,
       time: 'real',
     })

@@ -1,9 +1,8 @@
 import { createPluginHarness, limitsConformance } from 'nuxt-queue/testing/conformance'
-import postgres from '../../plugins/adapters/postgres/connection/index.ts'
 import queuePostgres from '../../plugins/adapters/postgres/queue/index.ts'
-import { postgresForFile } from './postgres-rig.ts'
+import { postgresKeptOpen } from './postgres-rig.ts'
 
-const { config, empty } = await postgresForFile()
+const { postgres, empty } = await postgresKeptOpen()
 
 limitsConformance({
   name: 'limits-postgres',
@@ -11,7 +10,6 @@ limitsConformance({
     await empty()
     const { kernel, ...harness } = await createPluginHarness({
       plugins: [postgres, queuePostgres],
-      config: { postgres: config },
       reporter,
       time: 'real',
     })

@@ -1,5 +1,9 @@
-import { Pool } from 'pg'
+import pg from 'pg'
 import { afterAll } from 'vitest'
+import { definePlugin, type AnyPlugin } from '../../kernel/index.ts'
+import { createDatabase } from '../../plugins/adapters/postgres/connection/database.ts'
+import { createListener } from '../../plugins/adapters/postgres/connection/listener.ts'
+import type { PostgresPort } from '../../plugins/adapters/postgres/lib/postgres.ts'
 import { sharedPostgres } from '../services/postgres.ts'
 
 /**
@@ -23,20 +27,20 @@ export async function emptySchema(query: Query, schema: string): Promise<void> {
   await query(`${replica('replica')}${statements}${replica('origin')}`)
 }
 
-/**
- * Enough connections for calls to meet each other. Each kernel opens its own, and a server needs longer for the first
- * statements of a connection than for all that a test asks for.
- */
+/** Enough connections for calls to meet each other. */
 const CONNECTIONS = 2
+const LEASE = 30_000
 
-/** One PostgreSQL for a test file, and a schema of its own that is emptied for each test. */
-export async function postgresForFile(): Promise<{
+interface PostgresForFile {
   config: { url: string; schema: string; lease: number; pool: { max: number } }
   empty: () => Promise<void>
-}> {
+}
+
+/** One PostgreSQL for a test file, and a schema of its own that is emptied for each test. */
+export async function postgresForFile(): Promise<PostgresForFile> {
   const { url, stop } = await sharedPostgres()
   const schema = `nq_test_${process.pid}_${Date.now().toString(36)}`
-  const pool = new Pool({ connectionString: url, max: 1 })
+  const pool = new pg.Pool({ connectionString: url, max: 1 })
   pool.on('error', () => {})
   afterAll(async () => {
     await pool.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`)
@@ -46,5 +50,59 @@ export async function postgresForFile(): Promise<{
 
   const query: Query = async (sql, params) => (await pool.query(sql, params)).rows
   const empty = (): Promise<void> => emptySchema(query, schema)
-  return { config: { url, schema, lease: 30_000, pool: { max: CONNECTIONS } }, empty }
+  return { config: { url, schema, lease: LEASE, pool: { max: CONNECTIONS } }, empty }
+}
+
+/**
+ * The plugin `postgres` with connections that stay open from one test to the next. A server needs longer to open one, and
+ * to plan the first statements on it, than for all that a test asks for. When a kernel closes, its statements end, its
+ * listeners leave, and it gets no more connection.
+ */
+export async function postgresKeptOpen(): Promise<{ postgres: AnyPlugin; empty: PostgresForFile['empty'] }> {
+  const { config, empty } = await postgresForFile()
+  const quiet = { warn: () => {}, error: () => {} }
+  // As many as a kernel and its sibling would have.
+  const connection = { connectionString: config.url, max: 2 * CONNECTIONS }
+  const database = createDatabase(pg, connection, quiet)
+  const listener = createListener(pg, connection, quiet)
+  afterAll(async () => {
+    await listener.close()
+    await database.close()
+  })
+  const postgres = definePlugin({
+    name: 'postgres',
+    setup(kernel) {
+      const running = new Set<Promise<unknown>>()
+      const leaving = new Set<() => Promise<void>>()
+      let closed = false
+      function run<T>(call: () => Promise<T>): Promise<T> {
+        if (closed) return Promise.reject(new Error('The connections of this kernel are closed.'))
+        const result = call()
+        const ended = result.then(
+          () => running.delete(ended),
+          () => running.delete(ended),
+        )
+        running.add(ended)
+        return result
+      }
+      const port: PostgresPort = {
+        backend: 'postgres',
+        ...{ schema: config.schema, lease: LEASE, pollInterval: 5000, reporter: kernel.reporter },
+        query: (...statement) => run(() => database.query(...statement)),
+        async listen(...channel) {
+          const leave = await run(() => listener.listen(...channel))
+          leaving.add(leave)
+          return leave
+        },
+        caughtUp: () => run(listener.caughtUp),
+      }
+      kernel.provide('postgres', port)
+      return async () => {
+        closed = true
+        for (const leave of leaving) await leave()
+        await Promise.all(running)
+      }
+    },
+  })
+  return { postgres, empty }
 }

@@ -1,10 +1,9 @@
 import { QueueError } from 'nuxt-queue/kernel'
 import { createPluginHarness, queueConformance } from 'nuxt-queue/testing/conformance'
-import postgres from '../../plugins/adapters/postgres/connection/index.ts'
 import queuePostgres from '../../plugins/adapters/postgres/queue/index.ts'
-import { postgresForFile } from './postgres-rig.ts'
+import { postgresKeptOpen } from './postgres-rig.ts'
 
-const { config, empty } = await postgresForFile()
+const { postgres, empty } = await postgresKeptOpen()
 
 queueConformance({
   name: 'queue-postgres',
@@ -13,7 +12,6 @@ queueConformance({
     await empty()
     const { kernel, ...harness } = await createPluginHarness({
       plugins: [postgres, queuePostgres],
-      config: { postgres: config },
       reporter,
       time: 'real',
     })
