@@ -1,6 +1,6 @@
 import { tmpdir } from 'node:os'
 import { join } from 'pathe'
-import { defineConfig } from 'vitest/config'
+import { configDefaults, defineConfig, type TestProjectInlineConfiguration } from 'vitest/config'
 import { sourceAliases } from './scripts/entry-points.ts'
 import { LongestFirst } from './test/services/order.ts'
 import { slowestFiles } from './test/services/slowest.ts'
@@ -8,14 +8,24 @@ import { slowestFiles } from './test/services/slowest.ts'
 // Each test file, and each program that it starts, loads much of the same code.
 process.env.NODE_COMPILE_CACHE ??= join(tmpdir(), 'nuxt-queue-tests-compile-cache')
 
+/** The long form of some tests has a command of its own: `npm run test:long`. */
+const LONG = process.env.LONG_TESTS !== undefined
+/** Tests of code alone. One process loads the code for many of these files, which takes a third of the time. */
+const PURE = 'test/{unit,property,security,testing,types}/**/*.test.ts'
+
+/** Counts warnings that a process prints once. */
+const OWN_PROCESS = 'test/unit/plugins/limit-shapes.test.ts'
+
+function project(name: string, test: TestProjectInlineConfiguration['test']): TestProjectInlineConfiguration {
+  return { extends: true, test: { name, ...test } }
+}
+
 export default defineConfig({
   resolve: {
     // Worker files and types name the package; in tests that is its source.
     alias: sourceAliases(),
   },
   test: {
-    // The long form of some tests has a command of its own: `npm run test:long`.
-    include: [process.env.LONG_TESTS === undefined ? 'test/**/*.test.ts' : 'test/**/*.long.ts'],
     // What a test waits for ends it. These limits end what hangs, on a machine that is four times slower as well.
     testTimeout: 240_000,
     hookTimeout: 240_000,
@@ -25,5 +35,12 @@ export default defineConfig({
     maxWorkers: 2,
     sequence: { sequencer: LongestFirst },
     typecheck: { enabled: false },
+    projects: LONG
+      ? [project('long', { include: ['test/**/*.long.ts'] })]
+      : [
+          project('apart', { include: ['test/**/*.test.ts'], exclude: [...configDefaults.exclude, PURE] }),
+          project('warnings', { include: [OWN_PROCESS] }),
+          project('together', { include: [PURE], exclude: [OWN_PROCESS], isolate: false }),
+        ],
   },
 })

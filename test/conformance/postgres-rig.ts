@@ -1,7 +1,7 @@
-import pg from 'pg'
+import { Pool } from 'pg'
 import { afterAll } from 'vitest'
 import { definePlugin, type AnyPlugin } from '../../kernel/index.ts'
-import { createDatabase } from '../../plugins/adapters/postgres/connection/database.ts'
+import { createDatabase, loadPg } from '../../plugins/adapters/postgres/connection/database.ts'
 import { createListener } from '../../plugins/adapters/postgres/connection/listener.ts'
 import type { PostgresPort } from '../../plugins/adapters/postgres/lib/postgres.ts'
 import { sharedPostgres } from '../services/postgres.ts'
@@ -40,7 +40,7 @@ interface PostgresForFile {
 export async function postgresForFile(): Promise<PostgresForFile> {
   const { url, stop } = await sharedPostgres()
   const schema = `nq_test_${process.pid}_${Date.now().toString(36)}`
-  const pool = new pg.Pool({ connectionString: url, max: 1 })
+  const pool = new Pool({ connectionString: url, max: 1 })
   pool.on('error', () => {})
   afterAll(async () => {
     await pool.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`)
@@ -63,6 +63,7 @@ export async function postgresKeptOpen(): Promise<{ postgres: AnyPlugin; empty: 
   const quiet = { warn: () => {}, error: () => {} }
   // As many as a kernel and its sibling would have.
   const connection = { connectionString: config.url, max: 2 * CONNECTIONS }
+  const pg = await loadPg()
   const database = createDatabase(pg, connection, quiet)
   const listener = createListener(pg, connection, quiet)
   afterAll(async () => {
@@ -78,11 +79,9 @@ export async function postgresKeptOpen(): Promise<{ postgres: AnyPlugin; empty: 
       function run<T>(call: () => Promise<T>): Promise<T> {
         if (closed) return Promise.reject(new Error('The connections of this kernel are closed.'))
         const result = call()
-        const ended = result.then(
-          () => running.delete(ended),
-          () => running.delete(ended),
-        )
-        running.add(ended)
+        running.add(result)
+        const ended = (): void => void running.delete(result)
+        result.then(ended, ended)
         return result
       }
       const port: PostgresPort = {
@@ -100,7 +99,7 @@ export async function postgresKeptOpen(): Promise<{ postgres: AnyPlugin; empty: 
       return async () => {
         closed = true
         for (const leave of leaving) await leave()
-        await Promise.all(running)
+        await Promise.allSettled(running)
       }
     },
   })

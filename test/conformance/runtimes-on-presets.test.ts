@@ -1,40 +1,10 @@
-import { runtimeConformance } from 'nuxt-queue/testing/conformance'
-import { afterAll } from 'vitest'
-import type { KernelConfig, MaybePromise, Preset } from '../../kernel/index.ts'
-import prodPostgres from '../../presets/prod-postgres.ts'
-import prodRedis from '../../presets/prod-redis.ts'
-import { scenarioFiles } from '../fixtures/runtime/files.ts'
-import { sharedRedis } from '../services/redis.ts'
-import { postgresForFile } from './postgres-rig.ts'
+import { runtimesOnPresets } from './runtimes-on-presets.ts'
 
-const server = await sharedRedis()
-afterAll(() => server.stop())
-const { config: postgres, empty } = await postgresForFile()
-
-const PRESETS: { preset: Preset; config: () => MaybePromise<KernelConfig> }[] = [
-  {
-    preset: prodRedis,
-    config: () => ({ redis: { url: server.url, prefix: crypto.randomUUID(), checkServer: false } }),
-  },
-  { preset: prodPostgres, config: () => empty().then(() => ({ postgres })) },
-]
-const RUNTIMES = [
-  { runtime: 'node', workers: undefined },
-  { runtime: 'node-isolated', workers: scenarioFiles('isolated', 'ts', {}, ['races', 'prints']) },
-  { runtime: 'python', workers: scenarioFiles('python', 'py', {}, ['races', 'prints']) },
-  { runtime: 'exec', workers: scenarioFiles('perl', 'pl', { exec: { mode: 'protocol' } }, ['prints']) },
-]
-
-for (const { preset, config } of PRESETS) {
-  for (const { runtime, workers } of RUNTIMES) {
-    runtimeConformance({
-      name: `${runtime} on ${preset.name}`,
-      runtime,
-      plugins: [],
-      preset,
-      config,
-      workers,
-      time: 'real',
-    })
-  }
-}
+// What a store does for a runtime with processes, it does for each. The long form goes through all pairs.
+runtimesOnPresets([
+  'node on prod-redis',
+  'python on prod-redis',
+  'exec on prod-redis',
+  'node on prod-postgres',
+  'node-isolated on prod-postgres',
+])

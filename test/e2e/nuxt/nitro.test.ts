@@ -40,9 +40,10 @@ export default defineConfig({
   http: { authorize: (request) => request.headers.get('authorization') === 'Bearer secret' },
 })
 `,
-  'server/queues/pid.ts': `export const config = defineQueueConfig({ queue: 'pid' })
+  'server/queues/pid.ts': `import { once } from 'node:events'
+export const config = defineQueueConfig({ queue: 'pid' })
 export default defineQueueWorker(async (job) => {
-  if (job.data === 'slow') await new Promise((resolve) => setTimeout(resolve, 1000))
+  if (job.data === 'slow') await once(process, 'SIGTERM')
   return process.pid
 })
 `,

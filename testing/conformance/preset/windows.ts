@@ -12,11 +12,17 @@ export function windowTests(test: PresetTest): void {
     test(async ({ kernel, start, reach, until }) => {
       const ran: unknown[] = []
       await start({ w: [{ queue: 'w', debounce: { delay: 1000 } }, ({ data, id }) => (ran.push([id, data]), data)] })
+      const queue = kernel.port('queue')
+      // No window closes meanwhile, however slow the machine is.
+      await queue.pause('w')
       const first = await kernel.enqueue('w', 1)
       const others = [await kernel.enqueue('w', 2), await kernel.enqueue('w', 3)]
       expect(first).toMatchObject({ queue: 'w', name: 'w', deduplicated: false })
       for (const job of others) expect(job).toEqual({ ...first, deduplicated: true })
-      expect((await kernel.port('queue').getJob('w', first.id))?.state).toBe('delayed')
+      const long = await kernel.enqueue('w', 0, { debounce: { delay: 60_000, key: 'long' } })
+      expect((await queue.getJob('w', long.id))?.state).toBe('delayed')
+      await kernel.cancel(long)
+      await queue.resume('w')
       await reach(first, 'completed')
       expect(ran).toEqual([[first.id, 3]])
       expect(await kernel.result(first)).toBe(3)
@@ -31,20 +37,24 @@ export function windowTests(test: PresetTest): void {
     'waits for silence, but no longer than it may',
     test(async ({ kernel, start, reach, elapse, types }) => {
       await start({ w: [{ queue: 'w', debounce: { delay: 250, maxWait: 600 } }, ({ data }) => data] })
-      const first = await kernel.enqueue('w', 0)
-      const answers = [first]
-      while (answers.at(-1)!.id === first.id) {
-        await elapse(15)
-        answers.push(await kernel.enqueue('w', answers.length))
+      /** Fills one window, and returns the types of its events. */
+      async function fill(): Promise<string[]> {
+        const first = await kernel.enqueue('w', 0)
+        const answers = [first]
+        while (answers.at(-1)!.id === first.id) {
+          await elapse(15)
+          answers.push(await kernel.enqueue('w', answers.length))
+        }
+        await kernel.cancel(answers.at(-1)!)
+        await reach(first, 'completed')
+        // Only the last job of the window runs.
+        expect(await kernel.result(first)).toBe(answers.length - 2)
+        const told = await types(first.runId)
+        expect(told.filter((type) => type === 'debounce.call')).toHaveLength(answers.length - 1)
+        return told
       }
-      await reach(first, 'completed')
-      // Only the last job of the window runs.
-      expect(await kernel.result(first)).toBe(answers.length - 2)
-      const told = await types(first.runId)
-      expect(told.filter((type) => type === 'debounce.call')).toHaveLength(answers.length - 1)
-      // The window was checked, and jobs were still arriving.
-      expect(told).toContain('step.deferred')
-      expect(await kernel.cancel(answers.at(-1)!)).toBe(true)
+      // The window was checked, and jobs were still arriving. On a machine that stalls, it closes in the silence.
+      while (!(await fill()).includes('step.deferred'));
     }),
   )
 
@@ -63,8 +73,10 @@ export function windowTests(test: PresetTest): void {
           },
         ],
       })
+      await kernel.port('queue').pause('w')
       const first = await kernel.enqueue('w', 1)
       await kernel.enqueue('w', 2)
+      await kernel.port('queue').resume('w')
       await until('it runs', () => ran.length === 1)
       const second = await kernel.enqueue('w', 3)
       expect(second.id).not.toBe(first.id)
@@ -92,8 +104,10 @@ export function windowTests(test: PresetTest): void {
         ],
         tick: [{ schedule: { every: 300 }, debounce: { delay: 10 } }, () => void ran.push('tick')],
       })
+      await kernel.port('queue').pause('index')
       await kernel.sendEvent('edit', 1)
       await kernel.sendEvent('edit', 2)
+      await kernel.port('queue').resume('index')
       await until('the debounced one has run', () => ran.includes('index') && ran.includes('report'))
       await until('its moments have run', () => ran.filter((one) => one === 'tick').length >= 2)
       await elapse(50)
@@ -108,7 +122,9 @@ export function windowTests(test: PresetTest): void {
       const key = (data: { doc: string }): string => data.doc
       await start({ w: [{ queue: 'w', debounce: { delay: 250, key } }, ({ data }) => void ran.push(data)] })
       const docs = ['a', 'b', 'a'].map((doc, n) => ({ worker: 'w', data: { doc, n } }))
+      await kernel.port('queue').pause('w')
       const [a, b, again] = await kernel.enqueueMany(docs)
+      await kernel.port('queue').resume('w')
       expect(again!.id).toBe(a!.id)
       expect(b!.id).not.toBe(a!.id)
       const own = await kernel.enqueue('w', { doc: 'a', n: 3 }, { debounce: { delay: 250, key: 'c' } })
@@ -245,7 +261,7 @@ export function windowTests(test: PresetTest): void {
       const ran: unknown[] = []
       await start({
         w: [
-          { queue: 'w', debounce: { delay: 20 }, attempts: 2, backoff: 400 },
+          { queue: 'w', debounce: { delay: 20 }, attempts: 2, backoff: 60_000 },
           ({ data }) => {
             ran.push(data)
             if (data === 'old') throw new Error('once')
@@ -257,6 +273,7 @@ export function windowTests(test: PresetTest): void {
       await reach(old, 'delayed')
       const newer = await kernel.enqueue('w', 'new')
       await reach(newer, 'completed')
+      await kernel.port('queue').promote('w', old.id)
       await reach(old, 'completed')
       expect(ran).toEqual(['old', 'new'])
     }),

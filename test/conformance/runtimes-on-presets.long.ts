@@ -1,0 +1,3 @@
+import { runtimesOnPresets } from './runtimes-on-presets.ts'
+
+runtimesOnPresets()

@@ -1,0 +1,3 @@
+import { endsOnce } from './ends-once.ts'
+
+endsOnce(2000)

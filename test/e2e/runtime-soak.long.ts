@@ -1,0 +1,3 @@
+import { leavesNothingBehind } from './leaves-nothing.ts'
+
+leavesNothingBehind(10_000)

@@ -1,0 +1,3 @@
+import { nearlyRightFrames } from './nearly-right-frames.ts'
+
+nearlyRightFrames(100_000)
