@@ -41,6 +41,7 @@ export type { ProgressMessage } from './plugins/context/progress/index.ts'
 export type { ExecOptions } from './plugins/runtimes/exec/index.ts'
 export type { IsolatedOptions } from './plugins/runtimes/isolated/index.ts'
 export type { Schedule, ScheduleInfo, ScheduleOption } from './plugins/flow/schedule/index.ts'
+export type { Search } from './plugins/jobs/search/index.ts'
 export type { RunState } from './plugins/context/state/index.ts'
 export type { EventWait, SubSteps } from './plugins/flow/step/index.ts'
 export type {

@@ -40,6 +40,14 @@ export interface JobOptions {
   rateLimitKey?: string
   /** A queue that receives a copy of the job when it fails for good. */
   deadLetter?: string
+  /**
+   * Words to find the job by, at most 100, each kept once. The tags of a worker's config are on all its jobs, and `enqueue` adds
+   * more. Retries, dead letters and redriven jobs keep them; the run of a plain job has them as well.
+   *
+   * @example
+   * await kernel.enqueue('mail', data, { tags: ['customer:7', 'newsletter'] })
+   */
+  tags?: readonly string[]
   /** Holds jobs of one key back until they stop coming; then one runs, with the newest data. */
   debounce?: Debounce
   /** Lets so many jobs of one key through in each period, and drops the others. */
@@ -70,7 +78,7 @@ export interface Throttle {
 export type JobKey = string | ((data: never) => string)
 
 /** The options that are stored with a job. */
-export type StoredJobOptions = Omit<JobOptions, 'id' | 'delay' | 'priority' | 'ageing'>
+export type StoredJobOptions = Omit<JobOptions, 'id' | 'delay' | 'priority' | 'ageing' | 'tags'>
 
 /** The place of a job in a flow. Set by the flow plugin, carried by every adapter. */
 export interface JobFlow {
@@ -92,6 +100,7 @@ export interface JobFlow {
 
 /** How a caller starts a run of a flow, beside its input. */
 export interface FlowStart {
+  /** Tags of the run. Only jobs of earlier releases carry them here; the entry of a run has them as its own `tags`. */
   tags?: readonly string[]
   /** The step of another run that started it, and whether that waits for its end. */
   parent?: { runId: string; jobId: string; waits: boolean }
@@ -110,6 +119,8 @@ export interface JobDraft {
   createdAt: number
   runAt: number
   flow: JobFlow | undefined
+  /** Words to find the job by, each once. Absent when there are none. */
+  tags?: readonly string[]
 }
 
 export type JobState = 'waiting' | 'delayed' | 'active' | 'completed' | 'failed' | 'cancelled'
@@ -135,8 +146,10 @@ export interface JobRecord extends JobDraft {
 }
 
 /** The job as a handler sees it. `data` is a copy of its own for each attempt. */
-export interface Job<T = unknown> extends Readonly<Omit<JobDraft, 'data' | 'runAt'>> {
+export interface Job<T = unknown> extends Readonly<Omit<JobDraft, 'data' | 'runAt' | 'tags'>> {
   readonly data: T
+  /** Words to find the job by. Empty when there are none. */
+  readonly tags: readonly string[]
   /** 1 for the first try; counts failures of the handler only. */
   readonly attempt: number
   /** The maximum number of attempts. */

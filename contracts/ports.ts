@@ -3,6 +3,7 @@ import type { StoreOptions } from './enqueue.ts'
 import type * as E from './events.ts'
 import type { EnqueuedJob, EnqueueReceipt, EnqueueResult, JobDraft, JobRecord } from './job.ts'
 import type { JobState, RateLimit, Settlement } from './job.ts'
+import type { FoundJobs, JobFilter, JobSearch, JobTotals } from './job-search.ts'
 import type { MaybePromise } from './promise.ts'
 import type { RunContext, WorkerDefinition, WorkerModule } from './worker.ts'
 
@@ -27,10 +28,20 @@ export interface Ports {
 }
 
 /**
- * What an adapter supports. `durable`: jobs survive the process. `shared`: several processes use the same queue. The others are
- * job options. The conformance suite tests each declared capability; an option that is not declared throws.
+ * What an adapter supports. `durable`: jobs survive the process. `shared`: several processes use the same queue. `search`:
+ * `findJobs` and `countJobs`; `searchData`: their filter `data` as well. The others are job options. The conformance suite tests
+ * each declared capability; an option that is not declared throws.
  */
-export type QueueCapability = 'durable' | 'shared' | 'delay' | 'priority' | 'maxQueueSize' | 'progress' | 'transaction'
+export type QueueCapability =
+  | 'durable'
+  | 'shared'
+  | 'delay'
+  | 'priority'
+  | 'maxQueueSize'
+  | 'progress'
+  | 'transaction'
+  | 'search'
+  | 'searchData'
 
 /** Events of jobs. `paused` and `resumed` are events of queues. */
 export type QueueEvent =
@@ -45,7 +56,7 @@ export type QueueEvent =
   | E.RunOutcome
 export type QueueListener = (event: QueueEvent, queue: string, job?: Readonly<JobRecord>) => void
 
-/** Which jobs to list, oldest first. */
+/** Which jobs to list, oldest first. The cost grows with `offset`; `findJobs` has no such limit. */
 export interface JobQuery extends Partial<Pick<JobRecord, 'queue' | 'name' | 'runId'>> {
   states?: readonly JobState[]
   /** Default 100. */
@@ -64,6 +75,21 @@ export interface QueueProvider {
   getJob(queue: string, id: string): MaybePromise<JobRecord | undefined>
   getJobs(query?: JobQuery): MaybePromise<JobRecord[]>
   getJobCounts(queue: string): MaybePromise<Record<JobState, number>>
+  /**
+   * Finds jobs, newest first by creation. With the capability `search`. The arguments have been checked.
+   *
+   * - A page has every matching job that existed when the page before was read and still matches, once, whatever is added,
+   *   settled or removed in between. It costs the same at any depth.
+   * - The candidates come from indexes by queue, state, name, run, tag and moment. The index is written and removed together
+   *   with the job. `error` and `data` are compared among the candidates.
+   *
+   * `plugins/adapters/lib/job-search` has what adapters share: comparing a job with a filter, the cursor, and pages.
+   *
+   * @throws QueueError `OPTION_INVALID` for an `after` that is no cursor
+   */
+  findJobs?(search: JobSearch): MaybePromise<FoundJobs>
+  /** Counts the jobs that match. With the capability `search`. A filter of nothing but the queue costs nothing. */
+  countJobs?(filter: JobFilter): MaybePromise<JobTotals>
   /** The queues that hold jobs or have a consumer. */
   getQueues(): MaybePromise<string[]>
   /** Stops claims until the queue is resumed. With a durable adapter, a restart does not change that. */

@@ -49,9 +49,9 @@ export class Attempt implements DispatchPayload {
     this.lease = lease
     this.number = record.attemptsMade + 1
     this.endKey = endKey(record)
-    const { id, queue, name, data, runId, options, priority, createdAt, flow, crashes } = record
+    const { id, queue, name, data, runId, options, priority, createdAt, flow, tags = [], crashes } = record
     const [attempt, attempts] = [this.number, options.attempts ?? 1]
-    this.job = { id, queue, name, data, runId, options, priority, createdAt, flow, crashes, attempt, attempts }
+    this.job = { id, queue, name, data, runId, options, priority, createdAt, flow, tags, crashes, attempt, attempts }
   }
 
   /** Created on first use: most handlers never read it, and a controller costs more than a dispatch. */

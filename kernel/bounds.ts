@@ -18,6 +18,8 @@ export const MAX_MOMENT = 253_402_300_799_999
 export const MAX_DURATION = 31_556_952_000_000
 /** The largest count, such as `attempts` or `concurrency`: 32 bits with a sign. */
 export const MAX_COUNT = 2_147_483_647
+/** The largest number of tags of a job or a run, and of words in a list. */
+export const MAX_TAGS = 100
 /** The largest priority in both directions. Doubles hold whole numbers exactly up to here. */
 export const MAX_PRIORITY = Number.MAX_SAFE_INTEGER
 
@@ -63,6 +65,7 @@ export const EXPECTED = {
   duration: 'a number of milliseconds from 0 to 31,556,952,000,000 (a thousand years)',
   count: 'a whole number from 1 to 2,147,483,647',
   priority: 'a finite number, not beyond the safe integers',
+  tags: `at most ${MAX_TAGS} texts of 1 to ${MAX_TEXT_BYTES} bytes`,
 } as const
 
 /**
@@ -91,10 +94,15 @@ export function fitText(text: string): string {
     .replace(/\ufffd+$/, '')}~${hash}`
 }
 
-/** Returns tags unchanged. @throws QueueError `OPTION_INVALID` */
-export function checkTags(what: string, tags: unknown): readonly string[] {
-  if (Array.isArray(tags) && tags.every((tag) => isText(tag))) return tags
-  throw invalid(what, `an array, each ${EXPECTED.text}`, tags)
+/** Whether a value is a list of tags. They need not be distinct. */
+export function isTags(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.length <= MAX_TAGS && value.every((tag) => isText(tag))
+}
+
+/** Returns tags, each once. @throws QueueError `OPTION_INVALID` */
+export function checkTags(what: string, tags: unknown): string[] {
+  if (!isTags(tags)) throw invalid(what, EXPECTED.tags, tags)
+  return [...new Set(tags)]
 }
 
 /**

@@ -179,6 +179,6 @@ function dropOutbox(attempt: Attempt): void {
 
 /** Returns the change of the run that goes with an event of a plain job. The flow plugin changes the runs of flows. */
 export function runPatch(record: JobRecord, status: RunPatch['status']): RunPatch | undefined {
-  if (record.flow) return undefined
-  return { status, name: record.name, queue: record.queue, jobId: record.id }
+  const { flow, name, queue, id: jobId, tags } = record
+  return flow ? undefined : { status, name, queue, jobId, tags }
 }

@@ -33,14 +33,14 @@ export function createEnqueue(kernel: Kernel, chains: Chains, assertOpen: () => 
     assertOpen()
     const { queue, name, worker } = lookUp(target)
     if (typeof options !== 'object' || options === null) throw invalid(`Options of job "${name}"`, 'an object', options)
-    const { priority = 0, delay = 0, flow } = options
+    const { priority = 0, delay = 0, flow, tags } = options
     const given = options.id ?? options.once
     const id = given ?? kernel.newId()
     if (typeof options.runId === 'string') assertFree('run', options.runId)
     const runId = options.runId ?? (given === undefined ? id : kernel.newId())
     const createdAt = kernel.clock.now()
     const runAt = delay === 0 ? createdAt : momentOf(delay, createdAt, name)
-    const job = { id, queue, name, data, runId, options, priority, createdAt, runAt, flow }
+    const job = { id, queue, name, data, runId, options, priority, createdAt, runAt, flow, tags }
     return { worker, options, job, result: undefined, veto: undefined, batch: false }
   }
 
@@ -111,7 +111,7 @@ function momentOf(delay: number | Date, now: number, name: string): number {
  * @throws QueueError `OPTION_INVALID`
  */
 function checkDraft({ job, worker }: EnqueuePayload): void {
-  const { id, runId, queue, name, priority, runAt, createdAt, flow } = job
+  const { id, runId, queue, name, priority, runAt, createdAt, flow, tags } = job
   // Every hook has seen the data by now.
   if (flow?.dataInLog) job.data = undefined
   checkText('The id of a job', id)
@@ -123,13 +123,13 @@ function checkDraft({ job, worker }: EnqueuePayload): void {
   if (runAt !== createdAt) checkMoment('The moment a job is due', runAt)
   checkMoment('The moment a job was made', createdAt)
   if (flow) checkFlow(flow)
+  if (tags) job.tags = checkTags('The tags of a job', tags)
 }
 
 function checkFlow({ name, step, cause, start }: JobFlow): void {
   checkText('The name of a flow', name)
   checkText('The name of a step', step)
   if (cause !== undefined) checkComposed('The cause of a step', cause)
-  if (start?.tags) checkTags('The tags of a run', start.tags)
   if (start?.parent) checkText('The run id of a parent', start.parent.runId)
 }
 

@@ -46,7 +46,7 @@ export function createGiveBack(kernel: Kernel) {
     const times = record.crashes + 1
     const { maxCrashes } = kernel.config
     const message = `Job "${record.id}" (${record.name}) could not be settled`
-    if (times >= maxCrashes) return { type: 'failed', error: givenUp(record, times, error) }
+    if (times >= maxCrashes) return { type: 'failed', error: givenUp(`${message} ${times} times`, error) }
     const rest = Math.min(LONGEST_REST, FIRST_REST * 2 ** record.crashes)
     const count = `${message}: ${times} of ${maxCrashes} times. It will run again in ${rest} ms.`
     if (times < SERIOUS) kernel.reporter.warn(count, error)
@@ -54,8 +54,8 @@ export function createGiveBack(kernel: Kernel) {
     return { type: 'defer', runAt: now + rest, crashed: true }
   }
 
-  function givenUp({ id, name }: JobRecord, times: number, cause: unknown): SerializedError {
-    const message = `Job "${id}" (${name}) could not be settled ${times} times and will not be tried again.`
+  function givenUp(what: string, cause: unknown): SerializedError {
+    const message = `${what} and will not be tried again.`
     const error = new QueueError('JOB_CRASHED', message, { cause, retryable: false })
     kernel.reporter.error(message, error)
     return serializeError(error)

@@ -24,9 +24,10 @@ export function createStuckHandlers(kernel: Kernel) {
   }
 
   function report(attempt: Attempt, since: number, grace: number): void {
-    const { id, queue, name } = attempt.job
-    stuck.set(attempt, { id, queue, name, runId: attempt.job.runId, worker: attempt.worker.id, since })
-    const what = `The handler of worker "${attempt.worker.id}" still runs ${grace} ms after its attempt at job "${id}" ended`
+    const { id, queue, name, runId } = attempt.job
+    const worker = attempt.worker.id
+    stuck.set(attempt, { id, queue, name, runId, worker, since })
+    const what = `The handler of worker "${worker}" still runs ${grace} ms after its attempt at job "${id}" ended`
     const why = attempt.aborted ? ` (${attempt.aborted.message})` : ''
     const hint = 'It keeps its slot until it returns. Let it watch ctx.signal, or run it in a process of its own.'
     kernel.reporter.warn(`${what}${why}. ${hint}`)

@@ -19,6 +19,7 @@ import runtimeIsolated from '../plugins/runtimes/isolated/index.ts'
 import runtimeNode from '../plugins/runtimes/node/index.ts'
 import runtimePython from '../plugins/runtimes/python/index.ts'
 import schedule from '../plugins/flow/schedule/index.ts'
+import search from '../plugins/jobs/search/index.ts'
 import stats from '../plugins/observability/stats/index.ts'
 import state from '../plugins/context/state/index.ts'
 import step from '../plugins/flow/step/index.ts'
@@ -40,6 +41,7 @@ export const capabilities: readonly AnyPlugin[] = [
   runtimePython,
   runtimeExec,
   control,
+  search,
   bus,
   webhooks,
   wait,

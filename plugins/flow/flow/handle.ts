@@ -119,10 +119,14 @@ export function createFlowHandle(
       assertFree('run', runId)
       if (tags !== undefined) checkTags(`Option "tags" of flow "${name}"`, tags)
       const { step, worker } = entryOf(graph, entry)
-      const start: FlowStart = { ...(tags && { tags }), ...(parent && { parent }) }
+      const start: FlowStart | undefined = parent && { parent }
       const named = options.id === undefined ? {} : { named: true }
-      const flow = { name, step, ...((tags || parent) && { start }), ...named }
-      return kernel.enqueue(worker.id, input, { id: instanceId(runId, step), runId, flow, ...(db && { db }) })
+      const flow = { name, step, ...(start && { start }), ...named }
+      return kernel.enqueue(worker.id, input, {
+        ...{ id: instanceId(runId, step), runId, flow },
+        ...(tags && { tags }),
+        ...(db && { db }),
+      })
     },
     async cancel(runId, { reason = 'on request' } = {}) {
       return advancer.cancel(runId, reason, name)

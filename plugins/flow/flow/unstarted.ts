@@ -3,20 +3,29 @@ import type { FlowGraph } from './graph.ts'
 import { instanceId, type StartedData } from './run.ts'
 
 /** The fields of an entry's job that the first event of its run needs. */
-export type Begun = Pick<JobRecord, 'id' | 'data' | 'flow' | 'createdAt'>
+export type Begun = Pick<JobRecord, 'id' | 'data' | 'flow' | 'createdAt' | 'tags'>
 
 const OPEN: ReadonlySet<string> = new Set(['waiting', 'delayed', 'active'])
 
 /** Returns the first event of a run. */
-export function startedEvent({ version }: FlowGraph, { id: stepId, data: input, flow, createdAt }: Begun): EventDraft {
-  const { name, step, start = {} } = flow!
-  const data: StartedData = { input, step, version, acknowledgedAt: createdAt, ...start }
+export function startedEvent({ version }: FlowGraph, begun: Begun): EventDraft {
+  const { id: stepId, data: input, flow, createdAt } = begun
+  const { name, step, start } = flow!
+  const tags = tagsOf(begun)
+  const data: StartedData = { input, step, version, acknowledgedAt: createdAt, ...start, ...(tags && { tags }) }
   return { type: 'flow.started', key: 'flow.started', flow: name, stepId, data }
 }
 
-export function runOf({ flow }: Begun): RunPatch {
-  const { name, start } = flow!
-  return { name, flow: name, ...(start?.tags && { tags: [...start.tags] }) }
+export function runOf(begun: Begun): RunPatch {
+  const { name } = begun.flow!
+  const tags = tagsOf(begun)
+  return { name, flow: name, ...(tags && { tags }) }
+}
+
+/** Returns the tags of a run: those of its entry. Entries of earlier releases carry them in their flow. */
+function tagsOf({ tags, flow }: Begun): string[] | undefined {
+  const all = [...(tags ?? []), ...(flow!.start?.tags ?? [])]
+  return all.length === 0 ? undefined : all
 }
 
 /** Returns the entry of a run that was acknowledged and that no worker has begun. */

@@ -40,15 +40,20 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
 
   return {
     hello: async () => ({ pid: process.pid, cwd }),
-    async enqueue({ worker, data, id, delay }) {
+    async enqueue({ worker, data, id, delay, tags }) {
       if (!kernel.registry.get(worker)) throw unknownWorker(kernel, worker)
-      return kernel.enqueue(worker, data, { ...(id !== undefined && { id }), ...(delay !== undefined && { delay }) })
+      return kernel.enqueue(worker, data, {
+        ...(id !== undefined && { id }),
+        ...(delay !== undefined && { delay }),
+        ...(tags && { tags }),
+      })
     },
     async result(job) {
       const { flow } = (await kernel.port('queue').getJob(job.queue, job.id)) ?? {}
       return flow ? kernel.flow(flow.name).result(job.runId) : kernel.result(job)
     },
     runs: async (filter) => store.runs.list({ ...filter, hideInternal: true }),
+    jobs: (search) => kernel.findJobs(search),
     async run({ runId }) {
       const run = await findRun(runId)
       return { run, events: await store.read(runId) }

@@ -1,5 +1,5 @@
 import type { ArgsDef } from 'citty'
-import { didYouMean, QueueError, type RunInfo } from '../../../kernel/index.ts'
+import { didYouMean, QueueError, type JobState, type RunInfo } from '../../../kernel/index.ts'
 
 /** Arguments of every command. */
 export const common = {
@@ -11,6 +11,7 @@ export const common = {
   },
 } as const
 
+const STATES = ['waiting', 'delayed', 'active', 'completed', 'failed', 'cancelled'] as const
 const STATUSES = ['running', 'completed', 'failed', 'cancelled'] as const
 
 /** Refuses options and arguments that the command does not have. citty accepts them. */
@@ -64,6 +65,37 @@ export function parseStatus(text: string | undefined): RunInfo['status'] | undef
   const status = STATUSES.find((candidate) => candidate === text)
   if (text === undefined || status !== undefined) return status
   throw wrong(`--status takes one of ${STATUSES.join(', ')}; got "${text}".`)
+}
+
+/** States of jobs, separated by commas. */
+export function parseStates(text: string | undefined): JobState[] | undefined {
+  const states = parseWords(text)
+  const unknown = states?.find((state) => !STATES.includes(state as JobState))
+  if (unknown === undefined) return states as JobState[] | undefined
+  throw wrong(`--state takes ${STATES.join(', ')}, separated by commas; got "${unknown}".`)
+}
+
+/** Words, separated by commas. */
+export function parseWords(text: string | undefined): string[] | undefined {
+  return text?.split(',').filter((word) => word !== '')
+}
+
+/** A span of time before now, such as `90s`, `15m`, `1h` or `7d`, or a date. Returns milliseconds since the epoch. */
+export function parseTime(name: string, text: string | undefined, now: number): number | undefined {
+  if (text === undefined) return undefined
+  const date = new Date(text)
+  if (/^\d{4}-\d{2}-\d{2}/.test(text) && !Number.isNaN(date.getTime())) return date.getTime()
+  return Math.max(0, now - parseDuration(name, text))
+}
+
+/** Values in the data of jobs, such as `customer.id=7`, separated by commas. */
+export function parseWhere(text: string | undefined): Record<string, string> | undefined {
+  const pairs = parseWords(text)?.map((pair) => pair.split(/=(.*)/s))
+  if (pairs?.every(([path, value]) => path !== '' && value !== undefined)) {
+    return Object.fromEntries(pairs.map(([path, value]) => [path!, value!]))
+  }
+  if (pairs === undefined) return undefined
+  throw wrong(`--where takes a path and a value, for example customer.id=7; got "${text}".`)
 }
 
 /** The `seq` of an event, or a date. */

@@ -1,6 +1,6 @@
 import { inspect, stripVTControlCharacters } from 'node:util'
 import { colors } from 'consola/utils'
-import { isQueueError, serializeError, type Reporter, type RunInfo } from '../../../kernel/index.ts'
+import { isQueueError, serializeError, type JobRecord, type Reporter, type RunInfo } from '../../../kernel/index.ts'
 import { toPlainJson } from '../lib/plain-json.ts'
 import { ownFrames } from './frames.ts'
 import { formatDuration } from './timeline.ts'
@@ -95,6 +95,31 @@ const STATUS_COLORS = {
   failed: colors.red,
   cancelled: colors.yellow,
 } as const
+
+const STATE_COLORS = { ...STATUS_COLORS, waiting: colors.blue, delayed: colors.magenta, active: colors.cyan } as const
+/** How much of an error a table shows. */
+const MAX_MESSAGE = 60
+
+export const jobColumns = ['job', 'state', 'queue', 'name', 'created', 'tags', 'error']
+
+/** Returns the cells of a job in a table. */
+export function jobRow({ id, state, queue, name, createdAt, tags = [], error }: JobRecord): string[] {
+  const created = colors.dim(new Date(createdAt).toISOString())
+  return [
+    colors.bold(id),
+    STATE_COLORS[state](state),
+    queue,
+    name,
+    created,
+    tags.join(', '),
+    cutMessage(error?.message),
+  ]
+}
+
+function cutMessage(message = ''): string {
+  const [first = ''] = message.split('\n')
+  return first.length > MAX_MESSAGE ? `${first.slice(0, MAX_MESSAGE - 1)}…` : first
+}
 
 /** Returns a line about a run. */
 export function formatRun(run: RunInfo): string {

@@ -2,6 +2,7 @@ import {
   QueueError,
   serializeError,
   type EnqueueResult,
+  type FoundJobs,
   type JobRef,
   type JobState,
   type Kernel,
@@ -45,6 +46,7 @@ export interface Results {
   enqueue: EnqueueResult
   result: unknown
   runs: RunInfo[]
+  jobs: FoundJobs
   run: RunHistory
   state: Record<string, unknown>
   events: { events: readonly StoredEvent[]; ended: boolean }

@@ -15,6 +15,7 @@ export const params = {
     data: z.unknown(),
     id: z.string().optional(),
     delay: z.number().optional(),
+    tags: z.array(z.string()).optional(),
   }),
   /** Waits for the end of a job, or of the flow that it starts, and returns the result. */
   result: job,
@@ -23,6 +24,17 @@ export const params = {
     status: z.enum(['running', 'completed', 'failed', 'cancelled']).optional(),
     flow: z.string().optional(),
     tag: z.string().optional(),
+    limit: z.number().optional(),
+  }),
+  /** Returns jobs, with the newest first. */
+  jobs: z.object({
+    ...{ queue: z.string().optional(), name: z.string().optional(), runId: z.string().optional() },
+    ...{ tag: z.string().optional(), error: z.string().optional() },
+    states: z.array(z.enum(['waiting', 'delayed', 'active', 'completed', 'failed', 'cancelled'])).optional(),
+    createdAfter: z.number().optional(),
+    createdBefore: z.number().optional(),
+    data: z.record(z.string(), z.string()).optional(),
+    after: z.string().optional(),
     limit: z.number().optional(),
   }),
   /** Returns a run with its events. */

@@ -1,4 +1,5 @@
-import type { EnqueueResult, EnqueueOptions, JobRecord, JobState, RunInfo, StoredEvent } from '../../../kernel/index.ts'
+import type { EnqueueResult, EnqueueOptions, JobFilter, JobRecord, JobState } from '../../../kernel/index.ts'
+import type { JobTotals, RunInfo, StoredEvent } from '../../../kernel/index.ts'
 import { errorOf, QueueClientError } from './error.ts'
 import type { RequestHeaders, RunEnd } from './frames.ts'
 import { subscribe, type SubscribeOptions, type Subscription } from './subscribe.ts'
@@ -36,10 +37,22 @@ type RunQuery = Partial<Record<'flow' | 'name' | 'queue' | 'tag' | 'after', stri
   internal?: boolean
   limit?: number
 }
-type JobQuery = Partial<Record<'queue' | 'name' | 'runId', string>> & {
+/** A filter of jobs. `data` compares values in the data by path: `{ 'customer.id': 7 }`. */
+export type JobFilterQuery = Omit<JobFilter, 'states' | 'createdAfter' | 'createdBefore'> & {
   state?: readonly JobState[]
-  limit?: number
-  offset?: number
+  /** Milliseconds since the epoch, or a Date. */
+  createdAfter?: number | Date
+  createdBefore?: number | Date
+}
+type JobQuery = JobFilterQuery & { limit?: number; after?: string }
+/** @deprecated Leave `offset` out, and page with `after`. */
+type OffsetQuery = Pick<JobFilterQuery, 'queue' | 'name' | 'runId' | 'state'> & { limit?: number; offset: number }
+type JobPage<Next> = { jobs: JobRecord[]; next?: Next; truncated?: boolean }
+interface ListJobs {
+  /** Finds jobs, newest first. Pass `next` as `after` to get the next page. */
+  (query?: JobQuery): Promise<JobPage<string>>
+  /** @deprecated Lists the oldest jobs first. Leave `offset` out, and page with `after`. */
+  (query: OffsetQuery): Promise<JobPage<number>>
 }
 type StatsQuery = { queue?: string; worker?: string; from?: number | Date; to?: number | Date; step?: number }
 type Quantiles = { count: number; p50: number | null; p95: number | null; p99: number | null }
@@ -113,7 +126,9 @@ export function createClient({ baseURL = '/_queue/api/', headers, fetch: fetchin
     jobs: {
       enqueue: (worker: string, data?: unknown, options?: JobOptionsInput) =>
         post<EnqueueResult>('jobs', { worker, data, options }),
-      list: (query?: JobQuery) => get<{ jobs: JobRecord[]; next?: number }>('jobs', query),
+      list: ((query?: JobQuery) => get<never>('jobs', flatten(query))) as ListJobs,
+      /** Counts the jobs that match a filter, by state. */
+      count: (query?: JobFilterQuery) => get<JobTotals>('jobs/count', flatten(query)),
       get: (queue: string, id: string) => get<JobRecord>(at`jobs/${queue}/${id}`),
       retry: (queue: string, id: string) => post<JobRecord>(at`jobs/${queue}/${id}/retry`),
       cancel: (queue: string, id: string, reason?: string) => post<Changed>(at`jobs/${queue}/${id}/cancel`, { reason }),
@@ -155,6 +170,14 @@ export function createClient({ baseURL = '/_queue/api/', headers, fetch: fetchin
   }
 }
 export type QueueClient = ReturnType<typeof createClient>
+
+/** Writes each path of `data` as a parameter of its own. */
+function flatten({ data = {}, ...query }: JobQuery = {}): Query {
+  return {
+    ...query,
+    ...Object.fromEntries(Object.entries(data).map(([path, value]) => [`data.${path}`, String(value)])),
+  }
+}
 
 /** Builds a path and encodes the names in it, which may contain any character. */
 function at(texts: TemplateStringsArray, ...names: string[]): string {

@@ -1,9 +1,10 @@
 import type { Kernel, MaybePromise } from '../../../kernel/index.ts'
 
-/** What a request can do. `runs.read` includes streams. */
+/** What a request can do. `runs.read` includes streams. `counts.read` counts jobs that match a filter, whoever they belong to. */
 export const ACTIONS = [
   ...(['queues.read', 'queues.pause', 'queues.resume', 'queues.redrive'] as const),
   ...(['jobs.read', 'jobs.enqueue', 'jobs.retry', 'jobs.cancel', 'jobs.promote', 'jobs.remove'] as const),
+  'counts.read',
   ...(['runs.read', 'runs.cancel', 'runs.fork'] as const),
   ...(['flows.read', 'flows.start', 'events.send', 'triggers.read', 'triggers.fire', 'waits.resolve'] as const),
   ...(['schedules.read', 'workers.read', 'instances.read', 'stats.read'] as const),

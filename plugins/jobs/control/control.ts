@@ -63,12 +63,16 @@ export function createControl(kernel: PluginKernel): { members: Control; listen:
 
   const members: Control = {
     async cancel(ref, { reason = 'on request' } = {}) {
-      const { id, queue, runId, name, flow, round } = await find(ref)
+      const { id, queue, runId, name, flow, round, tags } = await find(ref)
       const key = endKey({ id, round })
       const data = { reason }
       const event = { type: 'step.cancelled', key, data, flow: flow?.name, step: flow?.step ?? name, stepId: id }
-      const run = flow ? undefined : { status: 'cancelled' as const, name, queue, jobId: id }
-      const result = await kernel.emit(runId, [event], { unless: key, run, reopen: !flow && round > 0 })
+      const run = flow ? undefined : { status: 'cancelled' as const, name, queue, jobId: id, tags }
+      const result = await kernel.emit(runId, [event], {
+        unless: key,
+        run,
+        reopen: !flow && round > 0,
+      })
       if (!result.ok) return false
       // Abort in this process at once, so that a handler that has not started does not start any more.
       kernel.abort({ runId, jobId: id }, cancelled(id, reason))

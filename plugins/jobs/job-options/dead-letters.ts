@@ -25,6 +25,7 @@ export interface DeadLetter {
   /** Absent in letters of releases before 0.7. */
   options?: StoredJobOptions
   priority?: number
+  tags?: readonly string[]
   /** The flow of which the job was a step. */
   flow?: string
 }
@@ -47,15 +48,27 @@ export interface Redriven {
 /** How many letters are read at once. */
 const PAGE = 100
 
-export function letterOf({ id, queue, data, options, priority, flow }: Job, { data: end }: EventDraft): DeadLetter {
+export function letterOf(
+  { id, queue, data, options, priority, flow, tags }: Job,
+  { data: end }: EventDraft,
+): DeadLetter {
   const { error } = end as { error: SerializedError }
-  return { queue, error, id, data, options, priority, ...(flow && { flow: flow.name }) }
+  return {
+    queue,
+    error,
+    id,
+    data,
+    options,
+    priority,
+    ...(tags.length > 0 && { tags }),
+    ...(flow && { flow: flow.name }),
+  }
 }
 
 export function createRedrive(kernel: Kernel) {
   /** Stores the job first, under an id derived from the letter, so that a repeated call stores no second job. */
   async function move({ id, queue, name }: JobRecord, letter: DeadLetter): Promise<Redriven> {
-    const { data, options = {}, priority = 0 } = letter
+    const { data, options = {}, priority = 0, tags } = letter
     const createdAt = kernel.clock.now()
     const target = { id: `redrive.${digest(id)}`, queue: letter.queue, name }
     // Skips the hooks of enqueueing, which data and options have passed already.
@@ -68,6 +81,7 @@ export function createRedrive(kernel: Kernel) {
       createdAt,
       runAt: createdAt,
       flow: undefined,
+      tags,
     }
     const receipt = await kernel.port('queue').enqueue(job)
     try {

@@ -53,7 +53,10 @@ declare module 'nuxt-queue/kernel' {
 /** The options in `config.jobs`. */
 const GENERAL_OPTIONS = ['attempts', 'backoff', 'timeout', 'priority', 'ageing']
 const FLOW_CONTROL = ['debounce', 'throttle'] as const
-const WORKER_OPTIONS = ['attempts', 'backoff', 'timeout', 'deadLetter', 'priority', 'ageing', ...FLOW_CONTROL] as const
+const WORKER_OPTIONS = [
+  ...(['attempts', 'backoff', 'timeout', 'deadLetter', 'priority', 'ageing', 'tags'] as const),
+  ...FLOW_CONTROL,
+] as const
 const STORED_OPTIONS = [
   ...(['attempts', 'backoff', 'timeout', 'deadLetter', 'concurrencyKey', 'rateLimitKey'] as const),
   ...FLOW_CONTROL,
@@ -63,6 +66,7 @@ interface Defaults {
   options: StoredJobOptions
   priority: number
   ageing: number | undefined
+  tags: readonly string[] | undefined
 }
 
 /** Checks job options, and completes them from the worker and from `config.jobs`. */
@@ -78,15 +82,15 @@ export default definePlugin({
     checkKeys('Config "jobs"', kernel.config.jobs, GENERAL_OPTIONS)
     checkJobOptions(kernel.config.jobs, 'config "jobs"')
     const { priority, ageing, ...general } = kernel.config.jobs
-    const unknown: Defaults = { options: Object.freeze(general), priority: priority ?? 0, ageing }
+    const unknown: Defaults = { options: Object.freeze(general), priority: priority ?? 0, ageing, tags: undefined }
 
     function defaultsOf(worker: WorkerDefinition): Defaults {
       const own = {
         ...pick(worker.worker, WORKER_OPTIONS),
         ...custom.readAll(worker.worker, `worker "${worker.id}"`, 'worker'),
       }
-      const { priority = 0, ageing, ...options } = merge(kernel.config.jobs, own)
-      const defaults = { options: Object.freeze(options), priority, ageing }
+      const { priority = 0, ageing, tags, ...options } = merge(kernel.config.jobs, own)
+      const defaults = { options: Object.freeze(options), priority, ageing, tags: tags && Object.freeze([...tags]) }
       perWorker.set(worker, defaults)
       return defaults
     }
@@ -120,6 +124,7 @@ export default definePlugin({
         assertSupported(payload)
         break
       }
+      if (defaults.tags) job.tags = job.tags ? [...defaults.tags, ...job.tags] : defaults.tags
       const ageing = options.ageing ?? defaults.ageing
       if (ageing !== undefined) job.priority = aged(job, ageing)
       return next()
@@ -160,7 +165,7 @@ export default definePlugin({
       const end = refused ? await kernel.port('events').byKey(stream, key!) : events.find((event) => event.key === key)
       if (end?.type !== 'step.failed') return
       const { job } = ctx!
-      const letter = { id: fitText(`dead.${stream}.${key}`), attempts: 1 }
+      const letter = { id: fitText(`dead.${stream}.${key}`), attempts: 1, tags: job.tags }
       await kernel.enqueue({ queue: job.options.deadLetter!, name: job.name }, letterOf(job, end), letter)
     }
   },

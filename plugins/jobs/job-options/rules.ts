@@ -6,6 +6,7 @@ import {
   isReserved,
   isMoment,
   isPriority,
+  isTags,
   isText,
   unknownKey,
   type JobOptions,
@@ -36,6 +37,7 @@ const RULES: Record<string, Rule> = {
     `${EXPECTED.text} that does not begin with "_"`,
     (value) => isText(value) && !isReserved('queue', value),
   ],
+  tags: [EXPECTED.tags, isTags],
   debounce: ['{ period, maxWait?, key? }, in milliseconds', isDebounce],
   throttle: ['{ period, limit?, key? }, a period in milliseconds and a whole number from 1', isThrottle],
 } satisfies Partial<Record<keyof JobOptions, Rule>>

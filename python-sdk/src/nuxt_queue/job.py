@@ -6,7 +6,7 @@ from .errors import QueueError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from typing import Any, Generic, TypeVar
 
@@ -40,13 +40,14 @@ class Job(_Base["Data"]):
         crashes: How many workers crashed while they ran the job.
         priority: A job with a larger number runs first.
         created_at: Milliseconds since the epoch.
+        tags: Words to find the job by. Empty when there are none.
         options: The options of the job, in camelCase (``deadLetter``).
         flow: ``{"name", "step"}`` of its flow, or ``None``.
     """
 
     __slots__ = (
         "id", "queue", "name", "data", "run_id", "attempt", "attempts", "crashes", "priority", "created_at",
-        "options", "flow",
+        "tags", "options", "flow",
     )  # fmt: skip
 
     def __init__(
@@ -62,6 +63,7 @@ class Job(_Base["Data"]):
         crashes: int = 0,
         priority: int = 0,
         created_at: int = 0,
+        tags: Sequence[str] = (),
         options: Mapping[str, Any] | None = None,
         flow: Mapping[str, Any] | None = None,
     ) -> None:
@@ -75,6 +77,7 @@ class Job(_Base["Data"]):
         self.crashes = crashes
         self.priority = priority
         self.created_at = created_at
+        self.tags: Sequence[str] = tags
         self.options: Mapping[str, Any] = options or {}
         self.flow = flow
 
@@ -92,6 +95,7 @@ class Job(_Base["Data"]):
             crashes=wire.get("crashes", 0),
             priority=wire.get("priority", 0),
             created_at=wire.get("createdAt", 0),
+            tags=tuple(wire.get("tags") or ()),
             options=wire.get("options"),
             flow=wire.get("flow"),
         )

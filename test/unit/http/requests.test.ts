@@ -89,6 +89,16 @@ describe('queries', () => {
     'jobs?offset=9e15',
     'jobs?offset=100001',
     'jobs?limit=1e3&offset=0x10000000',
+    'jobs?offset=0&tag=a',
+    'jobs?after=none',
+    'jobs?createdAfter=soon',
+    'jobs?createdBefore=999999999999999',
+    `jobs?tag=${'t'.repeat(600)}`,
+    'jobs?datum=7',
+    'jobs?data.=7',
+    `jobs?${Array.from({ length: 11 }, (_, n) => `data.n${n}=1`).join('&')}`,
+    'jobs/count?limit=1',
+    'jobs/count?state=lost',
     `jobs?queue=${'q'.repeat(2_000)}`,
     `jobs?runId=%00`,
     `runs?tag=${'é'.repeat(1_000)}`,
@@ -128,6 +138,32 @@ describe('queries', () => {
     await using rig = await serve({}, { workers })
     expect(await rig.post(path, body)).toMatchObject({ status: 422, body: { code: 'VALIDATION_FAILED' } })
     expect(rig.reports).toEqual([])
+  })
+
+  it('find and count jobs by a filter, and page through them', async () => {
+    await using rig = await serve({}, { workers })
+    const options = { delay: 60_000, tags: ['a', 'b'] }
+    for (let n = 0; n < 5; n++) await rig.post('jobs', { worker: 'ml/train', data: { n, to: { id: '7' } }, options })
+    await rig.kernel.enqueue('ml/train', { n: 5 }, { delay: 60_000 })
+    const seen: number[] = []
+    let next: string | undefined
+    do {
+      const after = next === undefined ? '' : `&after=${next}`
+      const page = (await rig.ask(`jobs?tag=b&state=delayed&data.to.id=7&limit=2${after}`)).body as {
+        jobs: { data: { n: number }; tags: string[] }[]
+        next?: string
+      }
+      seen.push(...page.jobs.map(({ data }) => data.n))
+      for (const { tags } of page.jobs) expect(tags).toEqual(['a', 'b'])
+      next = page.next
+    } while (next !== undefined)
+    expect(seen).toEqual(expect.arrayContaining([0, 1, 2, 3, 4]))
+    expect(seen).toHaveLength(5)
+    const none = { waiting: 0, active: 0, completed: 0, failed: 0, cancelled: 0 }
+    const count = await rig.ask('jobs/count?tag=b&queue=default')
+    expect(count.body).toEqual({ counts: { ...none, delayed: 5 }, truncated: false })
+    const byOffset = await rig.ask('jobs?state=delayed&limit=5&offset=0')
+    expect(byOffset.body).toMatchObject({ jobs: [{ data: { n: 0 } }, {}, {}, {}, {}], next: 5 })
   })
 
   it('page through runs without leaving one out', async () => {

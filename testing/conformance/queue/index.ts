@@ -11,6 +11,7 @@ import { jobTests } from './jobs.ts'
 import { neighbourTests } from './neighbours.ts'
 import { orderTests } from './order.ts'
 import { queueTest, type QueueConformanceOptions } from './rig.ts'
+import { searchTests } from './search.ts'
 import { signalTests } from './signals.ts'
 import { workerTests } from './workers.ts'
 
@@ -39,6 +40,9 @@ export function queueConformance({ name, create }: QueueConformanceOptions): voi
     describe('jobs', () => {
       jobTests(test)
       forgottenTests(test)
+    })
+    describe('search', () => {
+      searchTests(test, capabilities)
     })
     describe('order', () => {
       orderTests(test, capabilities)

@@ -31,6 +31,7 @@ const BLANK: JobRecord = {
   createdAt: 0,
   runAt: 0,
   flow: undefined,
+  tags: undefined,
   state: 'waiting',
   attemptsMade: 0,
   claims: 0,

@@ -24,6 +24,7 @@ export function copyJob(draft: JobDraft, payloadLimit: number): Entry {
     createdAt: draft.createdAt,
     runAt: draft.runAt,
     flow: draft.flow,
+    tags: draft.tags && (Object.isFrozen(draft.tags) ? draft.tags : [...draft.tags]),
     state: 'waiting',
     attemptsMade: 0,
     claims: 0,

@@ -4,6 +4,7 @@ import {
   QueueError,
   type EnqueueReceipt,
   type JobDraft,
+  type JobFilter,
   type JobQuery,
   type JobRecord,
   type Kernel,
@@ -13,6 +14,9 @@ import {
   type RunOutcome,
 } from '../../../../kernel/index.ts'
 import { EndedLists } from '../ended.ts'
+import { createMatcher } from '../job-search/match.ts'
+import { selectNewest } from '../job-search/newest.ts'
+import { noCounts } from '../job-search/search.ts'
 import { cloneValue } from '../../../lib/value.ts'
 import type { OpenConsumer } from '../worker-manager.ts'
 import { copyJob, flatten } from './copy-job.ts'
@@ -125,6 +129,15 @@ export function createLocalQueues(
     return { id, runId, deduplicated: false }
   }
 
+  /** The jobs that a filter has to compare. */
+  function* recordsOf({ queue, id }: JobFilter): Generator<JobRecord> {
+    for (const [name, { jobs }] of queues) {
+      if (queue !== undefined && name !== queue) continue
+      if (id === undefined) for (const { record } of jobs.values()) yield record
+      else if (jobs.get(id)) yield jobs.get(id)!.record
+    }
+  }
+
   /** Removes an ended job from the list of jobs that expire. */
   function unlist(entry: Entry): void {
     if (entry.ended) ended.remove(entry.ended)
@@ -157,6 +170,8 @@ export function createLocalQueues(
       maxQueueSize: true,
       progress: true,
       transaction: false,
+      search: true,
+      searchData: true,
     },
     enqueue(draft) {
       const receipt = findDuplicate(draft)
@@ -187,11 +202,21 @@ export function createLocalQueues(
       return found.slice(offset, offset + limit).map(cloneValue)
     },
     getJobCounts(name) {
-      const counts = { waiting: 0, delayed: 0, active: 0, completed: 0, failed: 0, cancelled: 0 }
+      const counts = noCounts()
       const queue = queues.get(name)
       if (!queue) return counts
       for (const { record } of queue.jobs.values()) counts[record.state]++
       return counts
+    },
+    findJobs(search) {
+      const { jobs, ...rest } = selectNewest(recordsOf(search), search)
+      return { jobs: jobs.map(cloneValue), ...rest }
+    },
+    countJobs(filter) {
+      const matches = createMatcher(filter)
+      const counts = noCounts()
+      for (const record of recordsOf(filter)) if (matches(record)) counts[record.state]++
+      return { counts, truncated: false }
     },
     getQueues: () =>
       [...queues].flatMap(([name, { jobs, hasConsumer }]) => (jobs.size > 0 || hasConsumer ? [name] : [])),

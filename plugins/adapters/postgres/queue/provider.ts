@@ -108,6 +108,8 @@ export function createPostgresQueues({
       maxQueueSize: false,
       progress: true,
       transaction: db.backend === 'postgres',
+      search: false,
+      searchData: false,
     },
     async enqueue(draft, options) {
       if (options?.db) return store.one(draft, options)

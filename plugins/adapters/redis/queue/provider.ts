@@ -117,6 +117,8 @@ export function createRedisQueueProvider(
       maxQueueSize: false,
       progress: true,
       transaction: false,
+      search: false,
+      searchData: false,
     },
     enqueue: async (draft) => {
       const checked = check(draft)

@@ -1,5 +1,6 @@
-import { parseData, parseWhole } from '../arguments.ts'
+import { parseData, parseStates, parseTime, parseWhere, parseWhole, parseWords } from '../arguments.ts'
 import { QueueError } from '../../../../kernel/index.ts'
+import { formatTable, jobColumns, jobRow } from '../output.ts'
 import { command, type Commands, type Opener } from './define.ts'
 
 const job = { type: 'positional', required: true, description: 'The id of a job' } as const
@@ -39,10 +40,11 @@ export function jobCommands(open: Opener): Commands {
         data: { type: 'string', valueHint: 'JSON', description: 'The data of the job' },
         id: { type: 'string', description: 'The id of the job. If a job with this id exists, no other is added' },
         delay: { type: 'string', valueHint: 'ms', description: 'Milliseconds before the job runs' },
+        tag: { type: 'string', valueHint: 'a,b', description: 'Tags to find the job by' },
         wait: { type: 'boolean', description: 'Wait for the end of the job, or of its flow, and print the result' },
       },
-      ({ worker, data, id, delay, wait }, { cwd, output }) => {
-        const request = { worker, id, data: parseData(data), delay: parseWhole('delay', delay) }
+      ({ worker, data, id, delay, tag, wait }, { cwd, output }) => {
+        const request = { worker, id, data: parseData(data), delay: parseWhole('delay', delay), tags: parseWords(tag) }
         return open.project(cwd, async (backend) => {
           const stored = await backend.ask('enqueue', request)
           output.line(`${stored.deduplicated ? 'Already exists' : 'Enqueued'}: job ${stored.id}, run ${stored.runId}`)
@@ -56,6 +58,41 @@ export function jobCommands(open: Opener): Commands {
         })
       },
       [`enqueue hello --data '{"name":"Ada"}' --wait`, 'enqueue report --delay 60000 --id monday'],
+    ),
+    jobs: command(
+      'Find jobs, with the newest first',
+      {
+        state: { type: 'string', valueHint: 'a,b', description: 'Only jobs in these states' },
+        tag: { type: 'string', description: 'Only jobs with this tag' },
+        queue: { type: 'string', description: 'Only jobs of this queue' },
+        name: { type: 'string', description: 'Only jobs of this name' },
+        run: { type: 'string', description: 'Only jobs of this run' },
+        error: { type: 'string', valueHint: 'text', description: 'Only jobs with this text in their error' },
+        where: { type: 'string', valueHint: 'path=value', description: 'Only jobs with this value in their data' },
+        since: { type: 'string', valueHint: '1h|date', description: 'Only jobs created since then' },
+        until: { type: 'string', valueHint: '1h|date', description: 'Only jobs created before then' },
+        limit: { type: 'string', description: 'The largest number of jobs', default: '20' },
+        after: { type: 'string', description: 'The "next" of the page before' },
+      },
+      ({ state, run, where, since, until, limit, ...given }, { cwd, output }) => {
+        const { tag, queue: of, name, error, after } = given
+        const now = Date.now()
+        const search = {
+          ...{ tag, queue: of, name, runId: run, states: parseStates(state), error, data: parseWhere(where), after },
+          createdAfter: parseTime('since', since, now),
+          createdBefore: parseTime('until', until, now),
+          limit: parseWhole('limit', limit),
+        }
+        return open.project(cwd, async (backend) => {
+          const { jobs, next, truncated } = await backend.ask('jobs', search)
+          if (output.json) return output.value({ jobs, ...(next !== undefined && { next }), truncated })
+          if (jobs.length === 0) output.line('No jobs.')
+          else for (const line of formatTable(jobColumns, jobs.map(jobRow))) output.line(line)
+          if (truncated) output.line('Only the newest 100,000 candidates were examined.')
+          if (next !== undefined) output.line(`There may be more: --after ${next}`)
+        })
+      },
+      ['jobs --state failed --since 1h', 'jobs --tag customer:7 --where order.id=12'],
     ),
     explain: command(
       'Explain why a job does not run, or how it ended',

@@ -25,6 +25,9 @@ export const counts = z.object(
   Object.fromEntries(STATES.map((name) => [name, z.number().int()])) as Record<(typeof STATES)[number], z.ZodInt>,
 )
 
+/** How many jobs match a filter. `truncated`: only the newest 100,000 candidates were examined. */
+export const totals = z.object({ counts, truncated: z.boolean() })
+
 export const queue = z.object({ name: z.string(), paused: z.boolean(), counts })
 
 export const job = z.looseObject({
@@ -35,6 +38,8 @@ export const job = z.looseObject({
   state,
   data: z.unknown().optional(),
   priority: z.number(),
+  /** Absent if there are none. */
+  tags: z.array(z.string()).optional(),
   createdAt: z.number(),
   runAt: z.number(),
   attemptsMade: z.number().int(),
@@ -219,7 +224,15 @@ export const problem = z.object({
 
 /** The schemas by their names in the document. */
 export const named: Readonly<Record<string, z.ZodType>> = {
-  ...{ Enqueued: enqueued, Queue: queue, Job: job, JobExplanation: explanation, Run: run, Event: event },
+  ...{
+    Enqueued: enqueued,
+    Queue: queue,
+    Job: job,
+    JobTotals: totals,
+    JobExplanation: explanation,
+    Run: run,
+    Event: event,
+  },
   ...{ Timeline: timeline, RunExplanation: runExplanation, RunResult: result, ForkedRun: forked, Flow: flow },
   ...{ Worker: worker, Instance: instance, Trigger: trigger, TriggerRecord: triggerRecord, Schedule: schedule },
   ...{ Stats: stats },

@@ -3,13 +3,15 @@ import {
   isReserved,
   QueueError,
   unknownKey,
+  type JobFilter,
   type JobRecord,
   type Kernel,
   type WorkerDefinition,
 } from '../../../../kernel/index.ts'
 import * as answers from './answers.ts'
 import { route, type Call, type Route } from './route.ts'
-import { bodyMoment, count, limit, ms, name, priority, prose, reference, whole, words } from './values.ts'
+import { filterOf, filterQuery } from './job-filter.ts'
+import { bodyMoment, count, cursor, limit, ms, name, priority, prose, reference, tags, whole } from './values.ts'
 
 /** The largest offset in a list of jobs. Stores read all entries before it. */
 const MAX_OFFSET = 100_000
@@ -41,6 +43,7 @@ const options = z.looseObject({
   concurrencyKey: name.optional(),
   rateLimitKey: name.optional(),
   deadLetter: queueName.optional(),
+  tags: tags.optional(),
   /** `delay` is the deprecated name of `period`. */
   debounce: z
     .strictObject({ key: name.optional(), period: ms.optional(), delay: ms.optional(), maxWait: ms.optional() })
@@ -88,6 +91,25 @@ async function find(call: JobCall): Promise<JobRecord> {
   )
 }
 
+/**
+ * Lists the oldest jobs first, for requests with `offset` and for adapters without the capability `search`.
+ *
+ * @throws QueueError `REQUEST_INVALID` for a filter that only the search knows
+ */
+async function listByOffset(
+  kernel: Kernel,
+  { queue, name: jobName, runId, states, ...others }: JobFilter,
+  { limit: size, offset = 0, after }: { limit: number; offset?: number; after?: string },
+) {
+  const more = [...Object.keys(others), ...(after === undefined ? [] : ['after'])]
+  if (more.length > 0) {
+    const hint = 'Leave "offset" out, and page with "after". The queue adapter has to support "search".'
+    throw new QueueError('REQUEST_INVALID', `A list by offset does not take "${more[0]}". ${hint}`)
+  }
+  const jobs = await kernel.port('queue').getJobs({ queue, name: jobName, runId, states, limit: size, offset })
+  return { jobs, ...(jobs.length === size && { next: offset + jobs.length }) }
+}
+
 export const jobRoutes: readonly Route[] = [
   route({
     id: 'listJobs',
@@ -95,30 +117,46 @@ export const jobRoutes: readonly Route[] = [
     path: 'jobs',
     action: 'jobs.read',
     summary:
-      'List jobs, with the oldest first. A page may have fewer entries than its limit. To list jobs of plugins, name their queue',
-    query: z.strictObject({
-      queue: reference.optional(),
-      name: reference.optional(),
-      runId: reference.optional(),
-      state: words(answers.state.options).optional(),
+      'Find jobs, with the newest first. A page may have fewer entries than its limit. To find jobs of plugins, name their queue. To compare values in the data, add data.<path>=<value>',
+    query: filterQuery({
       limit: limit(100, 1000),
-      offset: whole(MAX_OFFSET).default(0),
+      /** The `next` of the previous page. */
+      after: cursor.optional(),
+      /** Deprecated: use `after`. Lists the oldest jobs first, and takes `queue`, `name`, `runId` and `state` only. */
+      offset: whole(MAX_OFFSET).optional(),
     }),
     answer: z.object({
       jobs: z.array(answers.job),
-      /** The offset of the next page, if there may be one. */
-      next: z.number().int().optional(),
+      /** The start of the next page, if there may be one. After a request with `offset`, the next offset. */
+      next: z.union([z.string(), z.number().int()]).optional(),
+      /** Whether only the newest 100,000 candidates were examined. `next` continues from there. */
+      truncated: z.boolean().optional(),
     }),
-    async handle({ kernel, query: { state: states, ...query }, mayRead }) {
-      const page = await kernel.port('queue').getJobs({ ...query, states })
+    async handle({ kernel, query, mayRead }) {
+      const { queue, limit, after, offset } = query
+      const filter = filterOf(query)
+      const searches = offset === undefined && (kernel.port('queue').capabilities.search || after !== undefined)
+      const page = searches
+        ? await kernel.findJobs({ ...filter, limit, after })
+        : await listByOffset(kernel, filter, { limit, offset, after })
       const jobs = []
-      for (const job of page) {
-        const { queue, id, runId } = job
-        const shown = query.queue !== undefined || !isReserved('queue', queue)
-        if (shown && (await mayRead({ type: 'jobs.read', queue, job: id, runId }))) jobs.push(job)
+      for (const job of page.jobs) {
+        const shown = queue !== undefined || !isReserved('queue', job.queue)
+        if (shown && (await mayRead({ type: 'jobs.read', queue: job.queue, job: job.id, runId: job.runId })))
+          jobs.push(job)
       }
-      return { jobs, ...(page.length === query.limit && { next: query.offset + page.length }) }
+      return { ...page, jobs }
     },
+  }),
+  route({
+    id: 'countJobs',
+    method: 'GET',
+    path: 'jobs/count',
+    action: 'counts.read',
+    summary: 'Count the jobs that match a filter, by state. Takes the filter of the list of jobs',
+    query: filterQuery({}),
+    answer: answers.totals,
+    handle: ({ kernel, query }) => kernel.countJobs(filterOf(query)),
   }),
   route({
     id: 'enqueueJob',

@@ -8,11 +8,9 @@ import {
   MAX_DURATION,
   MAX_MOMENT,
   MAX_PRIORITY,
+  MAX_TAGS,
   QueueError,
 } from '../../../../kernel/index.ts'
-
-/** The largest number of entries in a list of words or tags. */
-const MAX_WORDS = 100
 
 /** The largest number of members of an object with names that a caller chooses. */
 const MAX_MEMBERS = 10_000
@@ -23,7 +21,7 @@ export const name = z.string().refine((text) => isText(text), `Expected ${EXPECT
 export const reference = z
   .string()
   .refine((text) => isText(text, MAX_COMPOSED_BYTES), `Expected text of 1 to ${MAX_COMPOSED_BYTES} bytes without NUL`)
-export const tags = z.array(name).max(MAX_WORDS)
+export const tags = z.array(name).max(MAX_TAGS)
 /** Values of the application by their names. `http.maxBody` limits the values. */
 export const members = z
   .record(name, z.unknown())
@@ -53,14 +51,8 @@ export function words<const T extends readonly string[]>(known?: T) {
   return z
     .string()
     .transform((text) => text.split(','))
-    .pipe(z.array(item as unknown as z.ZodType<T[number], string>).max(MAX_WORDS))
+    .pipe(z.array(item as unknown as z.ZodType<T[number], string>).max(MAX_TAGS))
 }
-
-/** A flag. It is on with `1`, `true` or no value (`?live`), and off with `0`, `false` or if it is absent. */
-export const flag = z
-  .enum(['true', '1', '', 'false', '0'])
-  .transform((text) => text !== 'false' && text !== '0')
-  .default(false)
 
 /** An ISO date that becomes a Date. */
 const date = z
@@ -73,6 +65,22 @@ const date = z
     context.addIssue({ code: 'custom', message: 'Expected an ISO date such as 2026-01-31T12:00:00Z' })
     return z.NEVER
   })
+
+/** A moment in a query: milliseconds since the epoch, or an ISO date. Becomes milliseconds. */
+export const instant = z.union([
+  z
+    .string()
+    .regex(/^\d{1,15}$/, 'Expected milliseconds since the epoch')
+    .transform(Number)
+    .pipe(z.number().max(MAX_MOMENT)),
+  date.transform(Number),
+])
+
+/** A flag. It is on with `1`, `true` or no value (`?live`), and off with `0`, `false` or if it is absent. */
+export const flag = z
+  .enum(['true', '1', '', 'false', '0'])
+  .transform((text) => text !== 'false' && text !== '0')
+  .default(false)
 
 /** The `seq` of an event, or an ISO date, in a query. */
 export const moment = z.union([

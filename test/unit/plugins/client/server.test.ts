@@ -54,6 +54,9 @@ describe.each(['sse', 'websocket'] as const)('the client and the HTTP plugin, by
     expect(told).toEqual([['progress', 0.5], ['client', undefined], 'completed'])
     expect(await client.runs.result(runId)).toEqual({ status: 'completed', result: 'done' })
     expect(await client.jobs.get(queue, id)).toMatchObject({ state: 'completed', data: { n: 1 } })
+    const filter = { state: ['failed', 'completed'], name: 'tell', data: { n: 1 }, createdAfter: new Date(0) } as const
+    expect((await client.jobs.list({ ...filter, limit: 1 })).jobs.map((job) => job.data)).toEqual([{ n: 1 }])
+    expect((await client.jobs.count(filter)).counts.completed).toBeGreaterThan(0)
     expect((await client.runs.list({ name: 'tell', limit: 1 })).runs).toMatchObject([{ runId, head: 1_204 }])
     expect((await client.runs.events(runId, { types: ['client.message'], limit: 5 })).events).toHaveLength(1)
     expect(await client.runs.state(runId)).toEqual({ seen: { n: 1 } })

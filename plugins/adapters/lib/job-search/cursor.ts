@@ -1,0 +1,23 @@
+import { isMoment, QueueError, type JobRecord } from '../../../../kernel/index.ts'
+
+/** The position of a job in a search: its place in the order, which never changes. */
+export type JobPosition = Pick<JobRecord, 'createdAt' | 'queue' | 'id'>
+
+/** Encodes the position of the last job of a page as one word. */
+export function encodeCursor({ createdAt, queue, id }: JobPosition): string {
+  return Buffer.from(JSON.stringify([createdAt, queue, id])).toString('base64url')
+}
+
+/** @throws QueueError `OPTION_INVALID` for text that `encodeCursor` has not written */
+export function decodeCursor(cursor: string): JobPosition {
+  try {
+    const [createdAt, queue, id] = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as unknown[]
+    if (typeof createdAt === 'number' && isMoment(createdAt) && typeof queue === 'string' && typeof id === 'string') {
+      return { createdAt, queue, id }
+    }
+  } catch {
+    // Not JSON.
+  }
+  const message = `"after" is no cursor of a search of jobs: "${cursor.slice(0, 100)}". Pass the "next" of the previous page unchanged.`
+  throw new QueueError('OPTION_INVALID', message, { details: { option: 'after' } })
+}

@@ -1,0 +1,87 @@
+import {
+  checkComposed,
+  checkCount,
+  checkKeys,
+  checkMoment,
+  checkText,
+  invalid,
+  isText,
+  MAX_COMPOSED_BYTES,
+  type JobFilter,
+  type JobSearch,
+  type JobState,
+} from '../../../kernel/index.ts'
+
+const FILTER_KEYS = [
+  ...['id', 'queue', 'name', 'runId', 'tag', 'states', 'error', 'createdAfter', 'createdBefore', 'data'],
+] as const satisfies (keyof JobFilter)[]
+const SEARCH_KEYS = [...FILTER_KEYS, 'after', 'limit'] as const satisfies (keyof JobSearch)[]
+const STATES: readonly JobState[] = ['waiting', 'delayed', 'active', 'completed', 'failed', 'cancelled']
+/** The largest page. */
+const MAX_LIMIT = 1000
+/** The largest number of paths that a search of data compares. */
+const MAX_PATHS = 10
+const MAX_CURSOR = 4096
+
+/** Returns a copy of a filter without members that are undefined. @throws QueueError `OPTION_INVALID` */
+export function checkFilter(what: string, filter: JobFilter): JobFilter {
+  checkKeys(what, filter, FILTER_KEYS)
+  return checkMembers(what, filter)
+}
+
+/** Returns a copy of a search without members that are undefined. @throws QueueError `OPTION_INVALID` */
+export function checkSearch(what: string, search: JobSearch): JobSearch {
+  checkKeys(what, search, SEARCH_KEYS)
+  const { after, limit } = search
+  const checked: JobSearch = checkMembers(what, search)
+  if (after !== undefined) {
+    if (typeof after !== 'string' || after.length > MAX_CURSOR) {
+      throw invalid(`Option "after" of ${what}`, 'the "next" of the previous page', after)
+    }
+    checked.after = after
+  }
+  if (limit !== undefined) {
+    if (checkCount(`Option "limit" of ${what}`, limit) > MAX_LIMIT) {
+      throw invalid(`Option "limit" of ${what}`, `a whole number from 1 to ${MAX_LIMIT}`, limit)
+    }
+    checked.limit = limit
+  }
+  return checked
+}
+
+function checkMembers(what: string, filter: JobFilter): JobFilter {
+  const { id, queue, name, runId, tag, states, error, createdAfter, createdBefore, data } = filter
+  const checked: JobFilter = {}
+  const option = (key: keyof JobFilter): string => `Option "${key}" of ${what}`
+  if (id !== undefined) checked.id = checkComposed(option('id'), id)
+  if (queue !== undefined) checked.queue = checkComposed(option('queue'), queue)
+  // Jobs of other producers may have no name.
+  if (name !== undefined) checked.name = name === '' ? name : checkComposed(option('name'), name)
+  if (runId !== undefined) checked.runId = checkComposed(option('runId'), runId)
+  if (tag !== undefined) checked.tag = checkText(option('tag'), tag)
+  if (error !== undefined) checked.error = checkText(option('error'), error)
+  if (createdAfter !== undefined) checked.createdAfter = checkMoment(option('createdAfter'), createdAfter)
+  if (createdBefore !== undefined) checked.createdBefore = checkMoment(option('createdBefore'), createdBefore)
+  if (states !== undefined) {
+    if (!Array.isArray(states) || !states.every((state) => STATES.includes(state as JobState))) {
+      throw invalid(option('states'), `an array of ${STATES.join(', ')}`, states)
+    }
+    checked.states = [...new Set(states as JobState[])]
+  }
+  if (data !== undefined) checked.data = checkData(option('data'), data)
+  return checked
+}
+
+function checkData(what: string, data: unknown): NonNullable<JobFilter['data']> {
+  const expected = `an object of at most ${MAX_PATHS} paths, such as "customer.id", each with text, a number, a boolean or null`
+  if (typeof data !== 'object' || data === null || Array.isArray(data)) throw invalid(what, expected, data)
+  const paths = Object.entries(data)
+  const isValid = ([path, value]: [string, unknown]): boolean => isText(path) && isSearched(value)
+  if (paths.length > MAX_PATHS || !paths.every(isValid)) throw invalid(what, expected, data)
+  return { ...data }
+}
+
+function isSearched(value: unknown): boolean {
+  if (typeof value === 'string') return value === '' || isText(value, MAX_COMPOSED_BYTES)
+  return value === null || typeof value === 'boolean' || Number.isFinite(value)
+}
