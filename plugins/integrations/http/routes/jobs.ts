@@ -9,6 +9,7 @@ import {
   type WorkerDefinition,
 } from '../../../../kernel/index.ts'
 import * as answers from './answers.ts'
+import { withoutForeignJobs } from './foreign-jobs.ts'
 import { route, type Call, type Route } from './route.ts'
 import { filterOf, filterQuery } from './job-filter.ts'
 import { bodyMoment, count, cursor, limit, ms, name, priority, prose, reference, tags, whole } from './values.ts'
@@ -203,11 +204,12 @@ export const jobRoutes: readonly Route[] = [
     }),
     answer: answers.explanation,
     async handle(call) {
-      const { kernel, params, query, assertMay } = call
+      const { kernel, params, query, assertMay, mayRead } = call
       const job = await kernel.port('queue').getJob(params.queue, params.job)
       const runId = job?.runId ?? query.runId
       if (runId !== undefined) await assertMay({ runId })
-      return kernel.explain({ queue: params.queue, id: params.job, runId })
+      const explanation = await kernel.explain({ queue: params.queue, id: params.job, runId })
+      return withoutForeignJobs(kernel, explanation, mayRead)
     },
   }),
   route({
