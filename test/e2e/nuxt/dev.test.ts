@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'pathe'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { sharedRedis } from '../../services/redis.ts'
@@ -106,6 +106,14 @@ const completed = (all: readonly Done[]): Done[] => all.filter(({ state }) => st
 const versionOf = async (server: Server, worker: string): Promise<unknown> =>
   (await ask<{ result: unknown }>(server, '/api/run', { worker }))?.result
 
+/** All UUIDs in the files of a folder. */
+async function identifiersIn(folder: string): Promise<Set<string>> {
+  const files = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith('.mjs'))
+  const texts = await Promise.all(files.map((name) => readFile(join(folder, name), 'utf8')))
+  expect(texts.join()).toContain('fromEnvironment')
+  return new Set(texts.join().match(/[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}/g))
+}
+
 /** Saves a file until that is noticed: a watcher loses one that is saved again before it looks. */
 async function save(app: App, path: string, content: string, noticed: () => Promise<boolean> | boolean): Promise<void> {
   let lost = true
@@ -191,6 +199,11 @@ describe('nuxt dev', () => {
         expect((await fetch(api, { headers: { [name]: '127.0.0.1' } })).status).toBe(403)
       }
       expect((await fetch(api, { headers: { 'x-nuxt-queue-local': 'guessed' } })).status).toBe(200)
+      // Vite serves the files of the project, with the code that is built, to whoever reaches the server.
+      for (const secret of await identifiersIn(join(app.folder, '.nuxt/dev'))) {
+        const headers = { 'x-forwarded-for': '127.0.0.1', 'x-nuxt-queue-local': secret }
+        expect((await fetch(api, { headers })).status).toBe(403)
+      }
       await stream.until((frames) => frames.some(({ data }) => (data as { type?: string }).type === 'step.completed'))
       await save(app, 'server/queues/snake.py', snake('two'), says('snake', 'two'))
       const added = `export default defineQueueWorker(() => 'added')\n`

@@ -2,6 +2,12 @@ import { IncomingMessage, type Server } from 'node:http'
 import type { NitroDevEventHandler } from 'nitropack/types'
 import { forwardedBy, isLoopback, type Peer } from '../peer.ts'
 
+/**
+ * The variable that passes the secret from the development server to the application. It must not be in the code that is
+ * built, because Vite serves all files of the project to whoever can reach the development server.
+ */
+export const SECRET_VARIABLE = '__NUXT_QUEUE_DEVELOPMENT_SECRET'
+
 /** The header that passes the sender of a request from the development server to the process of the application. */
 const HEADER = 'x-nuxt-queue-local'
 

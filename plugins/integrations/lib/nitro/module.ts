@@ -9,7 +9,7 @@ import { QueueError, type KernelConfig } from '../../../../kernel/index.ts'
 import { codeFile } from '../../../lib/package-files.ts'
 import { watchFolders } from '../../../lib/watch-folders.ts'
 import { addEntries } from './bundle.ts'
-import { createVoucher } from './development-peer.ts'
+import { createVoucher, SECRET_VARIABLE } from './development-peer.ts'
 import { environmentReads } from './environment.ts'
 import { completeOutput } from './output.ts'
 import { typeDeclarations } from './types.ts'
@@ -65,10 +65,10 @@ async function setUp(nitro: Nitro, given: NitroModuleOptions): Promise<void> {
     fromEnvironment: environmentReads(queue, process.env),
     folder: given.folder,
     path: httpPath(queue),
-    secret: options.dev ? randomUUID() : undefined,
   }
-  if (app.secret !== undefined) {
-    const voucher = createVoucher(app.secret)
+  if (options.dev) {
+    const secret = (process.env[SECRET_VARIABLE] ??= randomUUID())
+    const voucher = createVoucher(secret)
     options.devHandlers.push({ handler: voucher.handler })
     given.onListen?.(voucher.watch)
   }

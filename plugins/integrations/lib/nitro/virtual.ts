@@ -19,8 +19,6 @@ export interface AppModule {
   folder: string | undefined
   /** The path whose requests go to the queue. */
   path: string
-  /** In development, the secret with which the development server marks requests from this machine. */
-  secret: string | undefined
 }
 
 /** Returns the module that describes this application to the plugin. */

@@ -24,8 +24,6 @@ export interface QueueApp {
     fromEnvironment: Record<string, string>
     folder: string | undefined
     path: string
-    /** In development, the secret with which the development server marks requests from this machine. */
-    secret: string | undefined
   }
   createKernel: (options: { config: KernelConfig }) => Promise<Kernel>
 }

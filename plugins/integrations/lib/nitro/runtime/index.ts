@@ -3,7 +3,7 @@ import { QueueError, toError, type Kernel, type Registry } from '../../../../../
 import { CHANNEL_VARIABLE } from '../../../../runtimes/lib/child-process/variables.ts'
 import { peerOf } from '../../peer.ts'
 import { signalled } from '../../shutdown-signals.ts'
-import { developmentPeer, upgradePeer } from '../development-peer.ts'
+import { developmentPeer, SECRET_VARIABLE, upgradePeer } from '../development-peer.ts'
 import { resolveAppConfig, type QueueApp } from './config.ts'
 import type { AppQueue } from './app-queue.ts'
 import { isUntouched, toRequest } from './request.ts'
@@ -33,7 +33,8 @@ export function startQueue(nitroApp: NitroApp, app: QueueApp): void {
   // An isolated worker may use code of the server, but it does not start a queue.
   if (process.env[CHANNEL_VARIABLE] !== undefined) return
   if (!app.build.dev) process.env.NODE_ENV ??= 'production'
-  const own: NonNullable<typeof current> = { ready: Promise.resolve(), secret: app.build.secret }
+  const secret = app.build.dev ? process.env[SECRET_VARIABLE] : undefined
+  const own: NonNullable<typeof current> = { ready: Promise.resolve(), secret }
   current = own
   own.ready = boot(own, app).catch((error: unknown) => {
     own.failure = toError(error)
@@ -45,7 +46,6 @@ export function startQueue(nitroApp: NitroApp, app: QueueApp): void {
     await own.ready
     return own.kernel?.http
   }
-  const { secret } = own
   const sender = secret === undefined ? peerOf : (request: Request) => upgradePeer(request, secret)
   answerUpgrades(nitroApp.h3App.websocket, { base: app.baseURL, ready, peerOf: sender })
   if (!app.build.dev && !process.env.NITRO_SHUTDOWN_DISABLED) endStreamsOnSignal(own)
