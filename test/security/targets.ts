@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 import adapter from 'crossws/adapters/node'
 import { vi } from 'vitest'
 import { createKernel, type Kernel, type KernelConfig } from '../../kernel/index.ts'
-import { createVoucher } from '../../plugins/integrations/lib/nitro/development-peer.ts'
+import { createVoucher, SECRET_VARIABLE } from '../../plugins/integrations/lib/nitro/development-peer.ts'
 import { handleRequest, queueReady, startQueue } from '../../plugins/integrations/lib/nitro/runtime/index.ts'
 import type { WebSocketApp } from '../../plugins/integrations/lib/nitro/runtime/websocket.ts'
 import dev from '../../presets/dev.ts'
@@ -40,6 +40,8 @@ export interface Weakness {
   spoil?(request: IncomingMessage, response: ServerResponse, next: () => void): unknown
   /** Reads what is no HTTP. */
   lenient?: boolean
+  /** Reads headers of any length. */
+  roomy?: boolean
   /** Writes into its log where a wait is answered. */
   indiscreet?: boolean
 }
@@ -109,13 +111,14 @@ export async function openNitro(name: 'Nitro' | 'Nuxt', production: boolean, wea
   const websocket: WebSocketApp = {}
   const nitro = { h3App: { websocket }, hooks: { hook() {} } }
   vi.stubEnv('NITRO_SHUTDOWN_DISABLED', 'true')
+  vi.stubEnv(SECRET_VARIABLE, secret)
   startQueue(nitro, {
     config: configOf(production),
     runtimeConfig: {},
     baseURL: `${base}/`,
     bundled: {},
     files: {},
-    build: { dev: !production, fromEnvironment: {}, folder: undefined, path: '/_queue/', secret },
+    build: { dev: !production, fromEnvironment: {}, folder: undefined, path: '/_queue/' },
     createKernel: ({ config }: { config: KernelConfig }) => createQueue(config, weakness),
   })
   vi.unstubAllEnvs()
@@ -141,11 +144,14 @@ async function closeAll(served: { close(): Promise<void> }, kernel: Kernel): Pro
 }
 
 async function listen(handle: Handler, upgrade: Upgrader, weakness: Weakness, watch?: (server: Server) => void) {
-  const server = createServer({ insecureHTTPParser: weakness.lenient === true }, (request, response) => {
-    weakness.weaken?.(request)
-    if (weakness.spoil) weakness.spoil(request, response, () => void handle(request, response))
-    else void handle(request, response)
-  })
+  const server = createServer(
+    { insecureHTTPParser: weakness.lenient === true, ...(weakness.roomy && { maxHeaderSize: 2 ** 22 }) },
+    (request, response) => {
+      weakness.weaken?.(request)
+      if (weakness.spoil) weakness.spoil(request, response, () => void handle(request, response))
+      else void handle(request, response)
+    },
+  )
   watch?.(server)
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     weakness.weaken?.(request)

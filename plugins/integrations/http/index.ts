@@ -8,6 +8,7 @@ import { isProtected } from './guard.ts'
 import { options } from './options.ts'
 import { exposeStatusCodes, problemResponse } from './problems.ts'
 import { recordPeer } from '../lib/peer.ts'
+import { parseTarget, UNSUPPORTED_METHOD } from '../lib/request-target.ts'
 import type { Service } from './service.ts'
 import { createSocketHooks } from './websocket.ts'
 
@@ -142,13 +143,10 @@ export default definePlugin({
   },
 })
 
-/** Methods that a web-standard request cannot have. A Node request has them until something reads its body. */
-const UNSUPPORTED = /^(?:connect|trace|track)$/i
-
 /** @throws QueueError `REQUEST_INVALID`, `METHOD_UNKNOWN` for what only a hostile client sends, which must not fill the log */
 function pathOf({ url, method }: Request): string {
-  if (UNSUPPORTED.test(method)) throw new QueueError('METHOD_UNKNOWN', `The method ${method} is not supported.`)
-  const parsed = URL.parse(url)
+  if (UNSUPPORTED_METHOD.test(method)) throw new QueueError('METHOD_UNKNOWN', `The method ${method} is not supported.`)
+  const parsed = parseTarget(url)
   if (parsed) return parsed.pathname
   throw new QueueError('REQUEST_INVALID', 'The header Host is not a valid host, or the path is not valid.')
 }

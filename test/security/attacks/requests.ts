@@ -66,6 +66,57 @@ const rebind: Attack<Address> = {
   },
 }
 
+const disguise: Attack<Address> = {
+  name: 'a disguise: what comes through a proxy, or names its host oddly, passes for a request of this machine',
+  attempt: (target) =>
+    any(
+      [
+        ...[
+          'X-Forwarded-For: 127.0.0.1',
+          'Forwarded: for=127.0.0.1;host=localhost',
+          'X-Real-IP: ::1',
+          'Via: 1.1 localhost',
+        ],
+        ...[
+          'X-Forwarded-Host: localhost',
+          'CF-Connecting-IP: 127.0.0.1',
+          'X-Nuxt-Queue-Local: guess\r\nVia: x',
+          ' folded: x',
+        ],
+      ],
+      (line) =>
+        any(
+          ['localhost', 'evil.example\r\nHost: localhost', 'localhost@evil.example', 'evil.example#localhost', ''],
+          (host) =>
+            any([`${target.base}/api/queues`, `http://localhost${target.base}/api/queues`], async (path) => {
+              const text = `GET ${path} HTTP/1.1\r\nHost: ${host}\r\n${line}\r\nConnection: close\r\n\r\n`
+              return (await exchange(target, text)).includes('"queues"')
+            }),
+        ),
+    ),
+  weakness: {
+    weaken({ headers }) {
+      for (const name of ['x-forwarded-for', 'x-forwarded-host', 'forwarded', 'via']) delete headers[name]
+      headers.host = 'localhost'
+      headers.cookie = COOKIE
+    },
+  },
+}
+
+const swell: Attack<Address> = {
+  name: 'headers without end: they are kept in memory, or stop the server',
+  async attempt(target) {
+    const lines = ['x'.repeat(20_000), 'x'.repeat(1_200_000), 'x\r\nX: y'.repeat(30_000)]
+    const taken = await any(lines, async (line) => {
+      const { status } = await send(target, '/api/health', { headers: { 'x-long': line } })
+      // Whoever still sends may lose the answer that the server has refused it with.
+      return status >= 200 && status < 400
+    })
+    return taken || (await send(target, '/api/health')).status !== 200
+  },
+  weakness: { roomy: true },
+}
+
 const inject: Attack<Address> = {
   name: 'header injection: what a request names begins a header of the answer',
   attempt: (target) =>
@@ -191,4 +242,6 @@ const inflate: Attack<Address> = {
 }
 
 /** Attacks that need nothing but the address of a server. */
-export const REQUESTS: readonly Attack<Address>[] = [forge, eavesdrop, rebind, inject, traverse, smuggle, inflate]
+export const REQUESTS: readonly Attack<Address>[] = [
+  ...[forge, eavesdrop, rebind, disguise, inject, traverse, smuggle, inflate, swell],
+]

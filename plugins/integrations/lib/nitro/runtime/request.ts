@@ -1,4 +1,5 @@
 import { IncomingMessage } from 'node:http'
+import { parseTarget, UNSUPPORTED_METHOD } from '../../request-target.ts'
 
 /** Returns whether a request comes from a socket and its body has not been read. */
 export function isUntouched(request: IncomingMessage): boolean {
@@ -11,8 +12,8 @@ export async function toRequest(
   { method = 'GET', url = '/', headers: given }: IncomingMessage,
   readBody: () => Promise<Buffer | undefined>,
 ): Promise<Request | undefined> {
-  const target = URL.parse(url, `http://${given.host ?? 'localhost'}`)
-  if (!target || /^(?:connect|trace|track)$/i.test(method)) return undefined
+  const target = parseTarget(url, `http://${given.host ?? 'localhost'}`)
+  if (!target || UNSUPPORTED_METHOD.test(method)) return undefined
   const headers = new Headers()
   for (const [name, value] of Object.entries(given)) {
     for (const one of [value ?? []].flat()) headers.append(name, one)
