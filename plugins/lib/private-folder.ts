@@ -33,8 +33,12 @@ function isPrivate(folder: string): boolean {
 
 /** Returns whether a path is a folder (not a link) that belongs to the current user and that nobody else may enter. */
 export function isOwnersAlone(folder: string): boolean {
-  const stat = lstatSync(folder)
-  if (!stat.isDirectory()) return false
   // Windows has no such permission bits, and gives each user a separate temporary folder.
-  return process.getuid === undefined || (stat.uid === process.getuid() && (stat.mode & 0o077) === 0)
+  return isOwners(folder) && (process.getuid === undefined || (lstatSync(folder).mode & 0o077) === 0)
+}
+
+/** Returns whether a path is a folder (not a link) that belongs to the current user. */
+export function isOwners(folder: string): boolean {
+  const stat = lstatSync(folder)
+  return stat.isDirectory() && (process.getuid === undefined || stat.uid === process.getuid())
 }

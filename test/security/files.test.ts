@@ -4,6 +4,8 @@ import { join } from 'pathe'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createDescriptionCache } from '../../plugins/runtimes/python/cache.ts'
 import { isOwnersAlone, privateFolder } from '../../plugins/lib/private-folder.ts'
+import { serve } from '../../plugins/integrations/cli/server.ts'
+import { socketPath } from '../../plugins/integrations/cli/socket-path.ts'
 import { createKernel } from '../../kernel/index.ts'
 import devFile from '../../presets/dev-file.ts'
 
@@ -37,6 +39,22 @@ describe('the folder for caches and sockets', () => {
   it('is another one where a file or a relative path stands for it', () => {
     expect(privateFolder({ XDG_CACHE_HOME: 'cache' })).not.toContain('cache/')
     expect(privateFolder({ XDG_CACHE_HOME: '/proc/version' })).not.toContain('/proc')
+  })
+})
+
+describe('the socket of a dev process', () => {
+  it('is in a folder that only its user may enter, also if the folder was open to others', async () => {
+    mkdirSync(join(folder, '.nuxt-queue'))
+    chmodSync(join(folder, '.nuxt-queue'), 0o777)
+    const { path, close } = await serve(folder, {} as never)
+    expect([path, modeOf(join(folder, '.nuxt-queue'))]).toEqual([join(folder, '.nuxt-queue/dev.sock'), 0o700])
+    await close()
+  })
+
+  it('is elsewhere if a link stands in the place of its folder', () => {
+    mkdirSync(join(folder, 'elsewhere'))
+    symlinkSync(join(folder, 'elsewhere'), join(folder, '.nuxt-queue'))
+    expect(socketPath(folder)).not.toContain(folder)
   })
 })
 

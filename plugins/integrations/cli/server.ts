@@ -18,7 +18,11 @@ import { socketPath } from './socket-path.ts'
 export async function serve(cwd: string, answers: Answers): Promise<{ path: string; close: () => Promise<void> }> {
   const path = socketPath(cwd)
   const onDisk = process.platform !== 'win32'
-  if (onDisk) await mkdir(dirname(path), { recursive: true, mode: PRIVATE_FOLDER })
+  if (onDisk) {
+    await mkdir(dirname(path), { recursive: true, mode: PRIVATE_FOLDER })
+    // The folder may be there already. Until its mode is set below, the socket would be open to whoever may enter it.
+    await chmod(dirname(path), PRIVATE_FOLDER)
+  }
   const sockets = new Set<Socket>()
   const server = createServer((socket) => {
     sockets.add(socket)
