@@ -151,6 +151,8 @@ export type ErrorCode =
   | 'DEV_MISSING'
   /** Another process serves that folder already. */
   | 'DEV_RUNNING'
+  /** No group of errors has that fingerprint. */
+  | 'ERROR_UNKNOWN'
   /** A file is not the history of a run, or is incomplete. */
   | 'HISTORY_INVALID'
   /** The HTTP API has no such path, or not for this request. */

@@ -3,6 +3,7 @@ import batch from '../plugins/jobs/batch/index.ts'
 import bus from '../plugins/flow/bus/index.ts'
 import control from '../plugins/jobs/control/index.ts'
 import debounce from '../plugins/jobs/debounce/index.ts'
+import errors from '../plugins/observability/errors/index.ts'
 import explain from '../plugins/observability/explain/index.ts'
 import flow from '../plugins/flow/flow/index.ts'
 import history from '../plugins/observability/history/index.ts'
@@ -35,6 +36,7 @@ import webhooks from '../plugins/flow/webhooks/index.ts'
 export const capabilities: readonly AnyPlugin[] = [
   upcast,
   stats,
+  errors,
   jobOptions,
   runtimeNode,
   runtimeIsolated,

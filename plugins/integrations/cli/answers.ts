@@ -116,6 +116,8 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
         target: worker === undefined ? `flow ${flow}` : `worker ${worker}`,
         ...(next !== undefined && { next }),
       })),
+    errors: (filter) => kernel.errors(filter),
+    setErrorStatus: ({ fingerprint, status }) => kernel.setErrorStatus(fingerprint, status),
     stats: ({ since, ...query }) => kernel.stats({ ...query, from: Math.max(0, kernel.clock.now() - since) }),
     async state({ runId, at }) {
       await findRun(runId)

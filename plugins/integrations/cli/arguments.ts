@@ -61,6 +61,13 @@ export function parseDuration(name: string, text: string): number {
   throw wrong(`--${name} takes a duration such as 90s, 15m, 24h or 7d; got "${text}".`)
 }
 
+/** Returns one of the values that an argument may have. */
+export function parseChoice<const T extends string>(what: string, known: readonly T[], text: string): T {
+  const choice = known.find((candidate) => candidate === text)
+  if (choice !== undefined) return choice
+  throw wrong(`${what} is one of ${known.join(', ')}; got "${text}".`)
+}
+
 export function parseStatus(text: string | undefined): RunInfo['status'] | undefined {
   const status = STATUSES.find((candidate) => candidate === text)
   if (text === undefined || status !== undefined) return status

@@ -59,6 +59,8 @@ export interface Results {
   resume: QueueFacts
   workers: WorkerFacts[]
   schedules: { name: string; rule: string; target: string; next?: number }[]
+  errors: Awaited<ReturnType<Kernel['errors']>>
+  setErrorStatus: Awaited<ReturnType<Kernel['errorGroup']>>
   stats: Awaited<ReturnType<Kernel['stats']>>
   explain: Awaited<ReturnType<Kernel['explain']>>
   redrive: Awaited<ReturnType<Kernel['redrive']>>

@@ -59,6 +59,13 @@ export const params = {
   redrive: z.object({ queue: z.string(), limit: z.number().optional() }),
   workers: z.object({}),
   schedules: z.object({}),
+  /** Returns kinds of errors, or changes the status of one. */
+  errors: z.object({
+    status: z.enum(['open', 'resolved', 'ignored']).optional(),
+    queue: z.string().optional(),
+    limit: z.number().optional(),
+  }),
+  setErrorStatus: z.object({ fingerprint: z.string(), status: z.enum(['open', 'resolved', 'ignored']) }),
   /** Counts jobs over the last `since` milliseconds. */
   stats: z.object({
     queue: z.string().optional(),

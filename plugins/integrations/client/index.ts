@@ -9,5 +9,6 @@ export {
   type QueueClient,
   type RequestOptions,
   type RunResult,
+  type ErrorGroupInfo,
   type StatsPoint,
 } from './rest.ts'

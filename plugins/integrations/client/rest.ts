@@ -62,6 +62,24 @@ export interface StatsPoint extends Record<'enqueued' | 'started' | 'completed' 
   wait: Quantiles
   run: Quantiles
 }
+/** Failures of one worker that have the same name, message and place. Times are in milliseconds since the epoch. */
+export interface ErrorGroupInfo {
+  fingerprint: string
+  name: string
+  message: string
+  code?: string
+  frame?: string
+  queue: string
+  worker: string
+  count: number
+  firstSeen: number
+  lastSeen: number
+  status: 'open' | 'resolved' | 'ignored'
+  regressed: boolean
+  statusAt?: number
+  jobs: { id: string; runId: string; at: number; message: string }[]
+}
+type ErrorQuery = Partial<Pick<ErrorGroupInfo, 'status' | 'queue' | 'worker'>> & { limit?: number }
 type EventQuery = {
   after?: number
   until?: number | Date
@@ -160,6 +178,14 @@ export function createClient({ baseURL = '/_queue/api/', headers, fetch: fetchin
     },
     /** Counts jobs over time, and measures how long they wait and run. */
     stats: (query?: StatsQuery) => get<{ step: number; series: StatsPoint[] }>('stats', query),
+    /** Kinds of errors with which jobs failed. */
+    errors: {
+      list: (query?: ErrorQuery) => get<{ errors: ErrorGroupInfo[] }>('errors', query),
+      get: (fingerprint: string) => get<ErrorGroupInfo>(at`errors/${fingerprint}`),
+      resolve: (fingerprint: string) => post<ErrorGroupInfo>(at`errors/${fingerprint}/resolve`),
+      ignore: (fingerprint: string) => post<ErrorGroupInfo>(at`errors/${fingerprint}/ignore`),
+      reopen: (fingerprint: string) => post<ErrorGroupInfo>(at`errors/${fingerprint}/reopen`),
+    },
     waits: { resolve: (token: string, payload?: unknown) => post<Changed>(at`waits/${token}`, { payload }) },
     events: {
       send: (name: string, payload?: unknown, options?: { key?: string; id?: string }) =>

@@ -8,6 +8,7 @@ export const ACTIONS = [
   ...(['runs.read', 'runs.cancel', 'runs.fork'] as const),
   ...(['flows.read', 'flows.start', 'events.send', 'triggers.read', 'triggers.fire', 'waits.resolve'] as const),
   ...(['schedules.read', 'workers.read', 'instances.read', 'stats.read'] as const),
+  ...(['errors.read', 'errors.resolve', 'errors.ignore', 'errors.reopen'] as const),
   ...(['health.read', 'openapi.read'] as const),
 ] as const
 
@@ -28,6 +29,8 @@ export interface HttpAction {
   trigger?: string
   /** The name of an event that is sent. */
   event?: string
+  /** The fingerprint of a group of errors. */
+  fingerprint?: string
   /** The token of a wait. */
   token?: string
 }

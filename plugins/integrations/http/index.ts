@@ -35,7 +35,7 @@ export default definePlugin({
   name: 'http',
   requires: [
     ...(['queue', 'workers', 'events', 'control', 'webhooks', 'bus', 'wait', 'state', 'streaming'] as const),
-    ...(['job-options', 'flow', 'schedule', 'triggers', 'history', 'explain', 'instances', 'stats'] as const),
+    ...(['job-options', 'flow', 'schedule', 'triggers', 'history', 'explain', 'instances', 'stats', 'errors'] as const),
   ],
   options,
   setup(kernel, options) {

@@ -58,6 +58,7 @@ it('answers of every route are what the document says that is served', async () 
   const { ask, post } = rig
   const made = await fill(rig)
   const document = (await ask('openapi.json')).body as Document
+  const { fingerprint } = (await rig.kernel.errors())[0]!
   const job = (of: { queue: string; id: string }): string => `jobs/${of.queue}/${encodeURIComponent(of.id)}`
   const run = (of: { runId: string }): string => `runs/${encodeURIComponent(of.runId)}`
   const asked: Record<string, () => Promise<Answer>> = {
@@ -100,6 +101,11 @@ it('answers of every route are what the document says that is served', async () 
     listWorkers: () => ask('workers'),
     listInstances: () => ask('instances'),
     getStats: () => ask('stats?queue=default&from=2026-01-01&step=60000'),
+    listErrors: () => ask('errors?status=open&limit=5'),
+    getError: () => ask(`errors/${fingerprint}`),
+    resolveError: () => post(`errors/${fingerprint}/resolve`),
+    ignoreError: () => post(`errors/${fingerprint}/ignore`),
+    reopenError: () => post(`errors/${fingerprint}/reopen`),
     getHealth: () => ask('health'),
     getDocument: () => ask('openapi.json'),
   }

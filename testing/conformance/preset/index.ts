@@ -2,6 +2,7 @@ import { describe } from 'vitest'
 import { batchTests } from './batches.ts'
 import { cancelTests } from './cancelling.ts'
 import { endingTests } from './endings.ts'
+import { errorTests } from './errors.ts'
 import { explanationTests } from './explanations.ts'
 import { flowControlTests } from './flow-control.ts'
 import { flowTests } from './flows.ts'
@@ -90,6 +91,9 @@ export function presetConformance({ name, create }: PresetConformanceOptions): v
     })
     describe('statistics', () => {
       statsTests(test)
+    })
+    describe('errors', () => {
+      errorTests(test)
     })
     describe('streams', () => {
       streamTests(test)

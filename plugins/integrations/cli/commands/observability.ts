@@ -1,4 +1,4 @@
-import { parseDuration } from '../arguments.ts'
+import { parseChoice, parseDuration, parseWhole } from '../arguments.ts'
 import { formatTable } from '../output.ts'
 import type { Results } from '../protocol.ts'
 import { formatDuration } from '../timeline.ts'
@@ -16,8 +16,48 @@ function statsRow({ ts, enqueued, started, completed, failed, retried, wait, run
   return [new Date(ts).toISOString(), enqueued, started, completed, failed, retried, span(wait), span(run)]
 }
 
+const ERROR_STATUSES = ['open', 'resolved', 'ignored'] as const
+/** What `errors <action> <fingerprint>` does, and the status that it sets. */
+const ERROR_ACTIONS = { resolve: 'resolved', ignore: 'ignored', reopen: 'open' } as const
+
+function errorRow(group: Results['errors'][number]): (string | number)[] {
+  const { fingerprint, count, lastSeen, status, regressed, worker, name, message } = group
+  const last = new Date(lastSeen).toISOString()
+  return [fingerprint, count, last, regressed ? 'regressed' : status, worker, `${name}: ${message}`.slice(0, 100)]
+}
+
 export function observabilityCommands(open: Opener): Commands {
   return {
+    errors: command(
+      'List the kinds of errors with which jobs failed, or resolve, ignore or reopen one',
+      {
+        action: { type: 'positional', required: false, description: 'resolve, ignore or reopen. Default: list' },
+        fingerprint: { type: 'positional', required: false, description: 'What the list shows in its first column' },
+        status: { type: 'string', description: 'open, resolved or ignored. Default: all' },
+        queue: { type: 'string', description: 'Only errors of jobs of this queue' },
+        limit: { type: 'string', description: 'The largest number of kinds', default: '20' },
+      },
+      ({ action, fingerprint, status: only, queue, limit }, { cwd, output }) => {
+        if (action !== undefined) {
+          const status =
+            ERROR_ACTIONS[parseChoice('What to do with errors', Object.keys(ERROR_ACTIONS), action) as 'resolve']
+          return open.project(cwd, async (backend) => {
+            const group = await backend.ask('setErrorStatus', { fingerprint: fingerprint ?? '', status })
+            if (output.json) output.value(group)
+            else output.line(`${group.fingerprint} is ${group.status}.`)
+          })
+        }
+        const status = only === undefined ? undefined : parseChoice('--status', ERROR_STATUSES, only)
+        return open.project(cwd, async (backend) => {
+          const groups = await backend.ask('errors', { status, queue, limit: parseWhole('limit', limit) })
+          if (output.json) return output.value(groups)
+          if (groups.length === 0) return output.line('No errors.')
+          const header = ['fingerprint', 'count', 'last seen', 'status', 'worker', 'error']
+          for (const line of formatTable(header, groups.map(errorRow))) output.line(line)
+        })
+      },
+      ['errors --status open', 'errors resolve 0f3a9b2c51de77aa'],
+    ),
     stats: command(
       'Count jobs over time, and show how long they wait and run',
       {

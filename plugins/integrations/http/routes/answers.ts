@@ -202,6 +202,27 @@ export const stats = z.object({
   ),
 })
 
+export const errorGroup = z.object({
+  fingerprint: z.string(),
+  name: z.string(),
+  /** The message with `…` in place of quoted values, ids and numbers. */
+  message: z.string(),
+  code: z.string().optional(),
+  /** The function and file in which it was thrown. */
+  frame: z.string().optional(),
+  queue: z.string(),
+  worker: z.string(),
+  count: z.number().int(),
+  firstSeen: z.number(),
+  lastSeen: z.number(),
+  status: z.enum(['open', 'resolved', 'ignored']),
+  /** Whether it was seen again after it had been resolved. */
+  regressed: z.boolean(),
+  statusAt: z.number().optional(),
+  /** The newest jobs that failed with it and that you may read. */
+  jobs: z.array(z.object({ id: z.string(), runId: z.string(), at: z.number(), message: z.string() })),
+})
+
 export const health = z.object({
   status: z.enum(['ok', 'unavailable']),
   /** The result for each store. */
@@ -235,6 +256,6 @@ export const named: Readonly<Record<string, z.ZodType>> = {
   },
   ...{ Timeline: timeline, RunExplanation: runExplanation, RunResult: result, ForkedRun: forked, Flow: flow },
   ...{ Worker: worker, Instance: instance, Trigger: trigger, TriggerRecord: triggerRecord, Schedule: schedule },
-  ...{ Stats: stats },
+  ...{ Stats: stats, ErrorGroup: errorGroup },
   ...{ Health: health, Changed: changed, Problem: problem, SerializedError: error },
 }

@@ -1,14 +1,58 @@
 import { z } from 'zod'
-import { MAX_DURATION } from '../../../../kernel/index.ts'
+import { MAX_DURATION, QueueError, type Kernel } from '../../../../kernel/index.ts'
+import type { HttpAction } from '../access.ts'
 import * as answers from './answers.ts'
 import { route, type Call, type Route } from './route.ts'
-import { moment, reference, whole } from './values.ts'
+import { limit, moment, reference, whole } from './values.ts'
 
 type Reader = Pick<Call<string, undefined, undefined>, 'mayRead'>
+type Group = Awaited<ReturnType<Kernel['errorGroup']>>
 
 /** Numbers and errors of a queue are only for those who may also read the queue itself. */
-async function mayReadQueue({ mayRead }: Reader, type: 'stats.read', queue: string): Promise<boolean> {
-  return (await mayRead({ type, queue })) && mayRead({ type: 'queues.read', queue })
+async function mayReadQueue({ mayRead }: Reader, action: HttpAction & { queue: string }): Promise<boolean> {
+  return (await mayRead(action)) && mayRead({ type: 'queues.read', queue: action.queue })
+}
+
+/**
+ * Returns a group with the jobs whose runs the request may read, or `undefined` if there is none. The message of a group may
+ * contain data of a tenant, and whoever may read one of its runs finds the same message there.
+ */
+async function visible(call: Reader, group: Group): Promise<Group | undefined> {
+  const { queue, fingerprint } = group
+  if (!(await mayReadQueue(call, { type: 'errors.read', queue, fingerprint }))) return undefined
+  const jobs = []
+  for (const job of group.jobs) if (await call.mayRead({ type: 'runs.read', runId: job.runId })) jobs.push(job)
+  return jobs.length === 0 ? undefined : { ...group, jobs }
+}
+
+type GroupCall = Pick<Call<'errors/:fingerprint', undefined, undefined>, 'kernel' | 'params' | 'mayRead' | 'assertMay'>
+
+/** @throws QueueError `ERROR_UNKNOWN`, also for a group that the request may not read; `REQUEST_FORBIDDEN` */
+async function findGroup(call: GroupCall): Promise<Group> {
+  const { kernel, params, assertMay } = call
+  const group = await visible(call, await kernel.errorGroup(params.fingerprint))
+  if (!group) throw groupUnknown(params.fingerprint)
+  await assertMay({ queue: group.queue })
+  return group
+}
+
+function groupUnknown(fingerprint: string): QueueError {
+  return new QueueError('ERROR_UNKNOWN', `There is no group of errors "${fingerprint}". List them with GET errors.`)
+}
+
+function statusRoute(verb: 'resolve' | 'ignore' | 'reopen', status: Group['status'], summary: string): Route {
+  return route({
+    id: `${verb}Error`,
+    method: 'POST',
+    path: `errors/:fingerprint/${verb}`,
+    action: `errors.${verb}`,
+    summary,
+    answer: answers.errorGroup,
+    async handle(call) {
+      const { fingerprint, jobs } = await findGroup(call)
+      return { ...(await call.kernel.setErrorStatus(fingerprint, status)), jobs }
+    },
+  })
 }
 
 export const observabilityRoutes: readonly Route[] = [
@@ -32,6 +76,36 @@ export const observabilityRoutes: readonly Route[] = [
       step: whole(MAX_DURATION).min(1).optional(),
     }),
     answer: answers.stats,
-    handle: (call) => call.kernel.stats({ ...call.query, mayRead: (queue) => mayReadQueue(call, 'stats.read', queue) }),
+    handle: (call) =>
+      call.kernel.stats({ ...call.query, mayRead: (queue) => mayReadQueue(call, { type: 'stats.read', queue }) }),
   }),
+  route({
+    id: 'listErrors',
+    method: 'GET',
+    path: 'errors',
+    action: 'errors.read',
+    summary: 'List kinds of errors with which jobs failed, with the newest first',
+    query: z.strictObject({
+      status: answers.errorGroup.shape.status.optional(),
+      queue: reference.optional(),
+      worker: reference.optional(),
+      limit: limit(100, 500),
+    }),
+    answer: z.object({ errors: z.array(answers.errorGroup) }),
+    handle: async (call) => ({
+      errors: await call.kernel.errors({ ...call.query, show: (group) => visible(call, group) }),
+    }),
+  }),
+  route({
+    id: 'getError',
+    method: 'GET',
+    path: 'errors/:fingerprint',
+    action: 'errors.read',
+    summary: 'One kind of errors',
+    answer: answers.errorGroup,
+    handle: findGroup,
+  }),
+  statusRoute('resolve', 'resolved', 'Resolve a kind of errors. It opens again when it is seen again'),
+  statusRoute('ignore', 'ignored', 'Ignore a kind of errors. It is counted and stays ignored'),
+  statusRoute('reopen', 'open', 'Open a kind of errors again'),
 ]

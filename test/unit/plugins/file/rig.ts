@@ -28,6 +28,7 @@ export function openFolder(
     retention: { sweepInterval: 0 },
     instances: { heartbeat: 0 },
     stats: { enabled: false },
+    errors: { enabled: false },
     registry: { dirs: [] },
     abortGrace: 0,
   }

@@ -1,0 +1,68 @@
+import { hash } from 'node:crypto'
+import type { SerializedError } from '../../../kernel/index.ts'
+
+/** The most characters of a message that are looked at. */
+const MESSAGE = 300
+const FRAME = 200
+
+/** What makes errors the same: what they are called, what they say, and where they were thrown. */
+export interface ErrorShape {
+  name: string
+  /** The message with `…` in place of what differs from one job to the next: quoted values, ids and numbers. */
+  message: string
+  code?: string
+  /** The function and file in which it was thrown, without the line. Absent if the stack names no file of the application. */
+  frame?: string
+}
+
+/** What differs between errors of the same kind, in the order in which it is replaced. */
+const VARYING = [
+  /"[^"]*"|`[^`]*`|(?<!\w)'[^']*'(?!\w)/g,
+  /\b[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}\b/gi,
+  /[\w.+-]+@[\w-]+\.[\w.-]+/g,
+  // Words with digits that are too long for a name.
+  /\b(?=[\w-]{0,100}\d)[\w-]{12,}/g,
+  /\d+(?:[.,:]\d+)*/g,
+]
+
+export function shapeOf({ name, message, code, stack = '' }: SerializedError): ErrorShape {
+  const frame = frameOf(stack)
+  return { name, message: withoutValues(message), ...(code !== undefined && { code }), ...(frame && { frame }) }
+}
+
+/** Returns a name for errors of a shape in a worker, which all processes derive in the same way. */
+export function fingerprintOf(queue: string, worker: string, { name, message, frame = '' }: ErrorShape): string {
+  return hash('sha256', JSON.stringify([queue, worker, name, message, frame]), 'hex').slice(0, 16)
+}
+
+function withoutValues(message: string): string {
+  let text = message.slice(0, MESSAGE)
+  for (const pattern of VARYING) text = text.replaceAll(pattern, '…')
+  return text
+}
+
+/** Frames of Node, of dependencies and of the standard library of Python. */
+const FOREIGN =
+  /node:|[/\\]node_modules[/\\]|[/\\](?:site-packages|lib[/\\]python[\d.]+)[/\\]|<(?:anonymous|frozen|string)/
+
+/** Returns the innermost frame of the application. Stacks of Python begin with the outermost one. */
+function frameOf(stack: string): string | undefined {
+  const python = [...stack.matchAll(/^ *File "([^"\n]+)", line \d+, in (.+)$/gm)]
+  const own = python.findLast(([line]) => !FOREIGN.test(line))
+  if (own) return place(own[2], own[1]!)
+  for (const [line, call, place1, place2] of stack.matchAll(/^ +at (?:(.+?) \((.+)\)|(.+))$/gm)) {
+    if (!FOREIGN.test(line)) return place(call, (place1 ?? place2)!.replace(/(?::\d+){1,2}$/, ''))
+  }
+  return undefined
+}
+
+/** Keeps two segments of the path, since machines differ in the others, and leaves out the hash that bundlers add to a name. */
+function place(call: string | undefined, path: string): string {
+  const file = path
+    .replace(/[?#].*$/, '')
+    .split(/[/\\]/)
+    .slice(-2)
+    .join('/')
+    .replace(/[-.](?=[\w-]*\d)[\w-]{8}(?=\.[cm]?js$)/, '')
+  return (call === undefined ? file : `${call} (${file})`).slice(0, FRAME)
+}

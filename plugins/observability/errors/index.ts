@@ -1,0 +1,122 @@
+import { z } from 'zod'
+import {
+  definePlugin,
+  isPromise,
+  QueueError,
+  shown,
+  type EmitPayload,
+  type MaybePromise,
+  type SerializedError,
+} from '../../../kernel/index.ts'
+import { STATUSES, type ErrorGroup, type ErrorStatus } from './groups.ts'
+import { createErrorRecorder } from './recorder.ts'
+import { createErrorStore } from './store.ts'
+
+export type { ErrorShape } from './fingerprint.ts'
+export type { ErrorExample, ErrorGroup, ErrorStatus } from './groups.ts'
+
+/** Which groups of errors to list. */
+export interface ErrorFilter extends Partial<Pick<ErrorGroup, 'status' | 'queue' | 'worker'>> {
+  /** Default 100. */
+  limit?: number
+  /** Leaves out groups for which it returns undefined, and parts of groups. Called for each group until `limit` is reached. */
+  show?: (group: ErrorGroup) => MaybePromise<ErrorGroup | undefined>
+}
+
+declare module 'nuxt-queue/kernel' {
+  interface Kernel {
+    /**
+     * Returns the kinds of errors with which jobs failed in all processes, newest first. Errors of a worker are the same
+     * kind if they have the same name, the same message apart from values, and were thrown in the same function.
+     *
+     * @throws QueueError `STORE_UNAVAILABLE`
+     * @example
+     * for (const { count, name, message } of await kernel.errors({ status: 'open' })) console.log(count, name, message)
+     */
+    errors(filter?: ErrorFilter): Promise<ErrorGroup[]>
+    /** Returns one kind of errors. @throws QueueError `ERROR_UNKNOWN` */
+    errorGroup(fingerprint: string): Promise<ErrorGroup>
+    /**
+     * Resolves, ignores or reopens a kind of errors, and returns it. A resolved one opens again when it is seen again, and
+     * is then `regressed`. An ignored one is counted and stays ignored.
+     *
+     * @throws QueueError `ERROR_UNKNOWN`, `OPTION_INVALID`
+     */
+    setErrorStatus(fingerprint: string, status: ErrorStatus): Promise<ErrorGroup>
+  }
+}
+
+const FAILURES = new Set<string | undefined>(['step.failed', 'step.retry'])
+
+/** Groups the errors of jobs by what they have in common, for all processes together. */
+export default definePlugin({
+  name: 'errors',
+  requires: ['events'],
+  options: z.strictObject({
+    /** Whether this process groups the errors of its jobs. Default true. */
+    enabled: z.boolean().default(true),
+  }),
+  setup(kernel, { enabled }) {
+    const store = createErrorStore(kernel)
+    const recorder = createErrorRecorder(kernel, store)
+
+    async function find(fingerprint: string): Promise<ErrorGroup> {
+      await recorder.flush()
+      const group = await store.get(fingerprint)
+      if (group) return group
+      const hint = 'It may have been dropped, because it was not seen for long. List them with kernel.errors().'
+      throw new QueueError('ERROR_UNKNOWN', `There is no group of errors "${fingerprint}". ${hint}`)
+    }
+
+    kernel.extend({
+      async errors({ limit = 100, show, ...filter } = {}) {
+        await recorder.flush()
+        const found: ErrorGroup[] = []
+        for (const group of (await store.all()).toSorted((a, b) => b.lastSeen - a.lastSeen)) {
+          if (found.length >= limit) break
+          if (!matches(group, filter)) continue
+          const shown = show ? await show(group) : group
+          if (shown) found.push(shown)
+        }
+        return found
+      },
+      errorGroup: find,
+      async setErrorStatus(fingerprint, status) {
+        if (!STATUSES.includes(status)) {
+          const message = `The status of a group of errors is one of ${STATUSES.join(', ')}; got ${shown(status)}.`
+          throw new QueueError('OPTION_INVALID', message)
+        }
+        await find(fingerprint)
+        await store.setStatus(fingerprint, status)
+        return find(fingerprint)
+      },
+    })
+    if (!enabled) return
+
+    function record({ ctx, result }: EmitPayload): void {
+      // The stored event, so that what a hook has removed from it is not kept here. A known one was counted before.
+      const stored = result?.ok ? result.events.findLast(({ type }) => FAILURES.has(type)) : undefined
+      const error = (stored?.data as { error?: SerializedError } | undefined)?.error
+      if (error) recorder.add(ctx!, error)
+    }
+
+    kernel.hook(
+      'emit',
+      (payload, next) => {
+        const stored = next()
+        if (isPromise(stored)) return stored.then(() => record(payload))
+        record(payload)
+      },
+      { when: ({ ctx, events }) => ctx !== undefined && FAILURES.has(events.at(-1)?.type) },
+    )
+    return () => recorder.close()
+  },
+})
+
+function matches(group: ErrorGroup, { status, queue, worker }: Omit<ErrorFilter, 'limit' | 'show'>): boolean {
+  return (
+    (status === undefined || group.status === status) &&
+    (queue === undefined || group.queue === queue) &&
+    (worker === undefined || group.worker === worker)
+  )
+}

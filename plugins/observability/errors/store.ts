@@ -1,0 +1,108 @@
+import { isQueueError, type PluginKernel, type ReadOptions, type StoredEvent } from '../../../kernel/index.ts'
+import { trimStream } from '../../lib/bounded-stream.ts'
+import { applyEvents, evict, type ErrorGroup, type ErrorStatus, type Groups, type SeenGroup } from './groups.ts'
+
+export const STREAM = '_errors'
+/** After how many events all groups are stored as one event, and the events before it are dropped. */
+const COMPACT_EVERY = 200
+/** How often a process tries, if others append in the meantime. The next one tries again later. */
+const PASSES = 5
+/** The largest event, in bytes, and the share of `payloadLimit` that an event may have. */
+const [MOST_BYTES, SHARE] = [768 * 1024, 0.9]
+const PAGE = 500
+
+/** Keeps the groups of errors in a stream that all processes append to. */
+export function createErrorStore(kernel: PluginKernel) {
+  const events = () => kernel.port('events')
+  const groups: Groups = new Map()
+  let seq = 0
+  let reading: Promise<unknown> = Promise.resolve()
+
+  async function read(options: ReadOptions): Promise<StoredEvent[]> {
+    for (let { after = 0 } = options; ;) {
+      try {
+        return await events().read(STREAM, { ...options, after })
+      } catch (error) {
+        if (!isQueueError(error, 'EVENTS_TRIMMED')) throw error
+        after = error.details!.trimmed as number
+      }
+    }
+  }
+
+  /** Applies what was appended since the last call. If some of it was dropped, the newest `errors.state` replaces it. */
+  async function forward(): Promise<void> {
+    for (let more = true; more;) {
+      const page = await read({ after: seq, limit: PAGE })
+      applyEvents(groups, page)
+      seq = page.at(-1)?.seq ?? seq
+      more = page.length === PAGE
+    }
+  }
+
+  function current(): Promise<void> {
+    return (reading = reading.catch(() => {}).then(forward)) as Promise<void>
+  }
+
+  function limit(): number {
+    return Math.min(MOST_BYTES, kernel.config.payloadLimit * SHARE)
+  }
+
+  /** Returns as many groups as fit into an event. Those that matter least are dropped. */
+  function fitting(): ErrorGroup[] {
+    const kept: Groups = new Map(groups)
+    const size = (): number => Buffer.byteLength(JSON.stringify([...kept.values()]))
+    while (kept.size > 0 && size() > limit()) evict(kept, Math.floor(kept.size * 0.9))
+    return [...kept.values()]
+  }
+
+  /** The store accepts the state only if no event came after those that it was made from. */
+  async function compact(): Promise<void> {
+    for (let pass = 0; pass < PASSES; pass++) {
+      await current()
+      const before = seq
+      const draft = { type: 'errors.state', data: { groups: fitting() } }
+      const { ok } = await kernel.emit(STREAM, [draft], { expectedSeq: before })
+      if (ok) return trimStream(kernel, STREAM, before)
+    }
+  }
+
+  return {
+    /** Returns all groups as they are now. */
+    async all(): Promise<ErrorGroup[]> {
+      await current()
+      return [...groups.values()].map((group) => ({ ...group }))
+    },
+    async get(fingerprint: string): Promise<ErrorGroup | undefined> {
+      await current()
+      const group = groups.get(fingerprint)
+      return group && { ...group }
+    },
+    /** Appends what this process has seen. What does not fit into one event is appended in several. */
+    async append(id: string, seen: readonly SeenGroup[]): Promise<void> {
+      const parts: SeenGroup[][] = [[]]
+      let left = limit()
+      for (const group of seen) {
+        const bytes = Buffer.byteLength(JSON.stringify(group)) + 1
+        if (bytes > left && parts.at(-1)!.length > 0) {
+          parts.push([])
+          left = limit()
+        }
+        parts.at(-1)!.push(group)
+        left -= bytes
+      }
+      const drafts = parts.map((part) => ({ type: 'errors.seen', data: { id, groups: part } }))
+      const { head, ok } = await kernel.emit(STREAM, drafts)
+      if (ok && Math.floor(head / COMPACT_EVERY) > Math.floor((head - drafts.length) / COMPACT_EVERY)) await compact()
+    },
+    /** Returns whether a report is stored. For a report whose append may or may not have worked. */
+    async isStored(id: string): Promise<boolean> {
+      const head = await events().head(STREAM)
+      const newest = await read({ after: Math.max(0, head - PAGE), types: ['errors.seen'] })
+      return newest.some(({ data }) => (data as { id: string }).id === id)
+    },
+    async setStatus(fingerprint: string, status: ErrorStatus): Promise<void> {
+      await kernel.emit(STREAM, [{ type: 'errors.status', data: { fingerprint, status } }])
+    },
+  }
+}
+export type ErrorStore = ReturnType<typeof createErrorStore>
