@@ -13,7 +13,11 @@ const OPEN = ['enqueueJob.options']
 
 const LONG = 100_000
 const MANY = 20_000
-const KEYS = Array.from({ length: MANY }, (_, index) => [`key${index}`, 'a'] as const)
+/** Objects with too many members, or with one whose name is too long. Some routes take only names with this prefix. */
+const MANY_MEMBERS = ['', 'data.'].flatMap((prefix) => [
+  Object.fromEntries(Array.from({ length: MANY }, (_, index) => [`${prefix}key${index}`, 'a'])),
+  { [prefix + 'x'.repeat(LONG)]: 'a' },
+])
 
 interface Definition {
   type: string
@@ -55,6 +59,12 @@ function unbounded(at: string, given: z.ZodType): string[] {
   const { element, keyType, valueType, options, shape, catchall } = definition(schema)
   const taken = (what: string, ...values: unknown[]): string[] =>
     values.some((value) => accepts(schema, value)) ? [`${at}: ${what}`] : []
+  const others = (schema: z.ZodType): string[] => {
+    const { type } = definition(schema)
+    if (type === 'never') return []
+    if (type === 'unknown') return [`${at}: members without a schema`]
+    return [...taken('many members', ...MANY_MEMBERS), ...unbounded(`${at}.*`, schema)]
+  }
   switch (kindOf(schema)) {
     case 'string':
       return taken(
@@ -77,7 +87,7 @@ function unbounded(at: string, given: z.ZodType): string[] {
       ]
     case 'record':
       return [
-        ...taken('many members', Object.fromEntries(KEYS)),
+        ...taken('many members', ...MANY_MEMBERS),
         ...unbounded(`${at} key`, keyType!),
         ...unbounded(`${at}{}`, valueType!),
       ]
@@ -85,9 +95,7 @@ function unbounded(at: string, given: z.ZodType): string[] {
       const members = Object.entries(shape!).flatMap(([name, member]) =>
         unbounded(at === '' ? name : `${at}.${name}`, member),
       )
-      return catchall && definition(catchall).type !== 'never'
-        ? [`${at}: members without a schema`, ...members]
-        : members
+      return [...members, ...(catchall ? others(catchall) : [])]
     }
     case 'union':
       return options!.flatMap((option) => unbounded(at, option))

@@ -17,7 +17,7 @@ interface OwnJob {
 const secretOf = (tenant: Tenant): string => `secret-of-${tenant}`
 
 /** What is about all tenants at once. An application lets only its operators do it. */
-const OF_OPERATORS: readonly HttpAction['type'][] = ['instances.read']
+const OF_OPERATORS: readonly HttpAction['type'][] = ['instances.read', 'counts.read']
 /** Is covered by the tokens of `ask`, which nobody else has. */
 const BY_SECRET: readonly HttpAction['type'][] = ['waits.resolve']
 

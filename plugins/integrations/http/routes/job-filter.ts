@@ -24,9 +24,9 @@ const filter = {
 
 /** Returns the query of a route that takes a filter of jobs, with `data.<path>` for values in the data. */
 export function filterQuery<const More extends z.ZodRawShape>(more: More) {
-  const query = z.object({ ...filter, ...more }).catchall(z.string())
+  const query = z.object({ ...filter, ...more }).catchall(name)
   return query.superRefine((given, context) => {
-    const others = Object.keys(given).filter((key) => !(key in query.shape))
+    const others = Object.keys(given).filter((key) => !Object.hasOwn(query.shape, key))
     const unknown = others.filter((key) => !key.startsWith(DATA) || !isText(key.slice(DATA.length)))
     if (unknown.length > 0) context.addIssue({ code: 'unrecognized_keys', keys: unknown, input: given })
     if (others.length > MAX_PATHS) context.addIssue({ code: 'custom', message: `At most ${MAX_PATHS} paths of data` })
