@@ -9,11 +9,10 @@ import { promisify } from 'node:util'
 import { join } from 'pathe'
 import { describe, expect, it } from 'vitest'
 import { routes } from '../../../plugins/integrations/http/routes/index.ts'
-import { REQUESTS } from '../../security/attacks/requests.ts'
-import { send as sendAsAda, job } from '../../security/attacks/send.ts'
 import { COOKIE } from '../../security/targets.ts'
 import { openSocket } from '../../unit/http/rig.ts'
 import { createApp, type App, type Server } from './app.ts'
+import { standsAttacks } from './attacked.ts'
 
 const TIMEOUT = 480_000
 /** As many connections as the limit of open files allows, and no more than this. */
@@ -186,17 +185,6 @@ async function rendersForSomebody(server: Server): Promise<void> {
   expect(await page({ cookie: 'who=eve' })).toContain('workers: This request may not do &quot;workers.read&quot; here.')
 }
 
-/** What a browser sends for somebody who is logged in, and anybody in their name. */
-async function standsAttacks(server: Server): Promise<void> {
-  const target = { port: Number(new URL(server.url).port), base: '/base/jobs' }
-  const own = { method: 'POST', headers: { ...JSON_TYPE, 'sec-fetch-site': 'same-origin' }, body: job('own', 'x') }
-  expect(await sendAsAda(target, '/api/jobs', own)).toMatchObject({ status: 202 })
-  expect(await sendAsAda(target, '/api/queues', { headers: { cookie: '' } })).toMatchObject({ status: 403 })
-  const succeeded: string[] = []
-  for (const { name, attempt } of REQUESTS) if (await attempt(target)) succeeded.push(name)
-  expect(succeeded).toEqual([])
-}
-
 async function builtPages(app: App): Promise<void> {
   const log = await app.build({ NITRO_PRESET: 'static' })
   expect(log).not.toMatch(/ERROR|unhandled/)
@@ -234,7 +222,7 @@ describe('the module in an application with a base URL, a path of its own, a lay
       expect(await open.stop()).toBe(0)
 
       const closed = await app.start({ ...env, OPEN: 'to-ada' })
-      await standsAttacks(closed)
+      await standsAttacks(closed, '/base/jobs')
       expect(await closed.stop()).toBe(0)
 
       const moved = await app.program('index.mjs', { ...env, NUXT_QUEUE_HTTP_PATH: '/elsewhere/' })

@@ -1,7 +1,9 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { sharedRedis } from '../../services/redis.ts'
+import { COOKIE } from '../../security/targets.ts'
 import { until } from '../redis/rig.ts'
 import { createApp, type Server } from './app.ts'
+import { standsAttacks } from './attacked.ts'
 import { FILES } from './fixture.ts'
 import { addedWarnings } from './warnings.ts'
 
@@ -37,7 +39,10 @@ const signature = definePlugin({
 })
 export default defineConfig({
   plugins: [signature],
-  http: { authorize: (request) => request.headers.get('authorization') === 'Bearer secret' },
+  http: {
+    authorize: ({ headers }) =>
+      headers.get('authorization') === 'Bearer secret' || headers.get('cookie') === '${COOKIE}',
+  },
 })
 `,
   'server/queues/pid.ts': `import { once } from 'node:events'
@@ -47,6 +52,7 @@ export default defineQueueWorker(async (job) => {
   return process.pid
 })
 `,
+  'server/queues/echo.ts': `export default defineQueueWorker((job) => job.data)\n`,
   'server/api/enqueue.post.ts': `export default defineEventHandler(async (event) => {
   const { worker, data } = await readBody<{ worker: 'pid'; data: unknown }>(event)
   return useQueue().enqueue(worker, data)
@@ -77,7 +83,7 @@ const ended = (job: () => Promise<JobView>): Promise<JobView> =>
 
 describe('an application of Nitro without Nuxt', () => {
   it(
-    'runs workers apart from the web, with the plugins and functions of its config; each ends in order',
+    'runs workers apart from the web, with the plugins and functions of its config, stands attacks, and each ends in order',
     async () => {
       const app = await createApp('nitro', NITRO)
       const plain = await createApp('plain', {
@@ -114,6 +120,7 @@ describe('an application of Nitro without Nuxt', () => {
       const stream = await fetch(new URL('/_queue/api/stream', web.url), { headers })
       expect(stream.headers.get('content-type')).toContain('text/event-stream')
       const text = stream.text()
+      await standsAttacks(web, '/_queue')
       expect(await web.stop('SIGTERM'), web.output()).toBe(0)
       expect(await text).toContain('retry: 1000')
     },
