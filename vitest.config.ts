@@ -2,14 +2,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'pathe'
 import { configDefaults, defineConfig, type TestProjectInlineConfiguration } from 'vitest/config'
 import { sourceAliases } from './scripts/entry-points.ts'
+import { LONG } from './test/services/long.ts'
 import { LongestFirst } from './test/services/order.ts'
 import { slowestFiles } from './test/services/slowest.ts'
 
 // Each test file, and each program that it starts, loads much of the same code.
 process.env.NODE_COMPILE_CACHE ??= join(tmpdir(), 'nuxt-queue-tests-compile-cache')
 
-/** The long form of some tests has a command of its own: `npm run test:long`. */
-const LONG = process.env.LONG_TESTS !== undefined
 /** Tests of code alone. One process loads the code for many of these files, which takes a third of the time. */
 const PURE = 'test/{unit,property,security,testing,types}/**/*.test.ts'
 

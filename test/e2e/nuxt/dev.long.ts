@@ -1,0 +1,2 @@
+// With Redis as well.
+import './dev.test.ts'

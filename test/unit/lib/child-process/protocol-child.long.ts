@@ -1,0 +1,2 @@
+// With every Python that is installed.
+import './protocol-child.test.ts'
