@@ -28,6 +28,7 @@ export type {
 } from './plugins/integrations/http/index.ts'
 export type { InstanceInfo } from './plugins/observability/instances/index.ts'
 export type { ErrorExample, ErrorFilter, ErrorGroup, ErrorStatus } from './plugins/observability/errors/index.ts'
+export type { AuditEntry, AuditQuery } from './plugins/observability/audit/index.ts'
 export type { Stats, StatsPoint, StatsQuery } from './plugins/observability/stats/index.ts'
 export type {
   DeadLetter,

@@ -1,4 +1,5 @@
 import type { AnyPlugin } from '../kernel/index.ts'
+import audit from '../plugins/observability/audit/index.ts'
 import batch from '../plugins/jobs/batch/index.ts'
 import bus from '../plugins/flow/bus/index.ts'
 import control from '../plugins/jobs/control/index.ts'
@@ -37,6 +38,7 @@ export const capabilities: readonly AnyPlugin[] = [
   upcast,
   stats,
   errors,
+  audit,
   jobOptions,
   runtimeNode,
   runtimeIsolated,

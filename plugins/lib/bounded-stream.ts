@@ -4,6 +4,7 @@ import {
   type AppendResult,
   type EventDraft,
   type Kernel,
+  type ReadOptions,
   type StoredEvent,
 } from '../../kernel/index.ts'
 
@@ -14,6 +15,22 @@ const COVERS_ALL = { reducer: 'bounded', seq: 2 ** 31 - 1, state: null }
 export async function trimStream(kernel: Pick<Kernel, 'port'>, stream: string, seq: number): Promise<void> {
   await kernel.port('events').snapshots.put(stream, COVERS_ALL)
   await kernel.port('events').trim(stream, seq)
+}
+
+/** Reads a stream of which the oldest events may be trimmed, from its first event that is kept. */
+export async function readKept(
+  kernel: Pick<Kernel, 'port'>,
+  stream: string,
+  options: ReadOptions,
+): Promise<StoredEvent[]> {
+  for (let { after = 0 } = options; ;) {
+    try {
+      return await kernel.port('events').read(stream, { ...options, after })
+    } catch (error) {
+      if (!isQueueError(error, 'EVENTS_TRIMMED')) throw error
+      after = error.details!.trimmed as number
+    }
+  }
 }
 
 export interface BoundedStream {

@@ -125,11 +125,14 @@ describe('two tenants', () => {
     const { owner, authorize } = guarded()
     await using rig = await serve({ production: true, authorize }, { workers: WORKERS as never })
     const jobs = await fill(rig, owner)
+    const groups = await rig.kernel.errors()
     const covered = new Set<string>()
 
     /** Asks as a tenant, and looks for what is of the other one and does not stand in the request. */
     async function ask(tenant: Tenant, route: Route, target: OwnJob, search: string): Promise<void> {
-      const values: Record<string, string> = { ...target, job: target.id, flow: 'order', trigger: 'bell' }
+      const failed = groups.find((group) => owner.get(group.jobs[0]!.runId) === owner.get(target.runId))
+      const { fingerprint } = failed!
+      const values: Record<string, string> = { ...target, job: target.id, flow: 'order', trigger: 'bell', fingerprint }
       const path =
         route.path.replaceAll(/:(\w+)/g, (_, name: string) => encodeURIComponent(values[name] ?? name)) + search
       const body = JSON.stringify(BODIES[route.id]?.(target.id) ?? {})
@@ -152,7 +155,7 @@ describe('two tenants', () => {
     // Those that change something come last.
     const order = routes.toSorted((a, b) => ORDER.indexOf(a.method) - ORDER.indexOf(b.method))
     for (const route of order) {
-      const targets = /:(?:runId|job)/.test(route.path) || route.id in BODIES ? jobs : jobs.slice(0, 1)
+      const targets = /:(?:runId|job|fingerprint)/.test(route.path) || route.id in BODIES ? jobs : jobs.slice(0, 1)
       for (const [index, target] of targets.entries()) {
         const searches = index === 0 ? searchesOf(route, target) : searchesOf(route, target).filter(namesRun)
         for (const search of searches) for (const tenant of TENANTS) await ask(tenant, route, target, search)

@@ -118,6 +118,7 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
       })),
     errors: (filter) => kernel.errors(filter),
     setErrorStatus: ({ fingerprint, status }) => kernel.setErrorStatus(fingerprint, status),
+    audit: (query) => kernel.audit(query),
     stats: ({ since, ...query }) => kernel.stats({ ...query, from: Math.max(0, kernel.clock.now() - since) }),
     async state({ runId, at }) {
       await findRun(runId)

@@ -61,6 +61,7 @@ export interface Results {
   schedules: { name: string; rule: string; target: string; next?: number }[]
   errors: Awaited<ReturnType<Kernel['errors']>>
   setErrorStatus: Awaited<ReturnType<Kernel['errorGroup']>>
+  audit: Awaited<ReturnType<Kernel['audit']>>
   stats: Awaited<ReturnType<Kernel['stats']>>
   explain: Awaited<ReturnType<Kernel['explain']>>
   redrive: Awaited<ReturnType<Kernel['redrive']>>

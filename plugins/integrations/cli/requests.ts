@@ -66,6 +66,8 @@ export const params = {
     limit: z.number().optional(),
   }),
   setErrorStatus: z.object({ fingerprint: z.string(), status: z.enum(['open', 'resolved', 'ignored']) }),
+  /** Returns the actions that were taken over HTTP, newest first. */
+  audit: z.object({ actor: z.string().optional(), action: z.string().optional(), limit: z.number().optional() }),
   /** Counts jobs over the last `since` milliseconds. */
   stats: z.object({
     queue: z.string().optional(),

@@ -10,5 +10,6 @@ export {
   type RequestOptions,
   type RunResult,
   type ErrorGroupInfo,
+  type AuditEntryInfo,
   type StatsPoint,
 } from './rest.ts'

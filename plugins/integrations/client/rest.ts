@@ -79,6 +79,17 @@ export interface ErrorGroupInfo {
   statusAt?: number
   jobs: { id: string; runId: string; at: number; message: string }[]
 }
+/** An action that somebody took over HTTP. `at` is in milliseconds since the epoch. */
+export interface AuditEntryInfo {
+  at: number
+  actor?: string
+  action: string
+  route: string
+  subject: Record<string, string>
+  outcome: string
+  status: number
+}
+type AuditQuery = { actor?: string; action?: string; before?: number; limit?: number }
 type ErrorQuery = Partial<Pick<ErrorGroupInfo, 'status' | 'queue' | 'worker'>> & { limit?: number }
 type EventQuery = {
   after?: number
@@ -186,6 +197,8 @@ export function createClient({ baseURL = '/_queue/api/', headers, fetch: fetchin
       ignore: (fingerprint: string) => post<ErrorGroupInfo>(at`errors/${fingerprint}/ignore`),
       reopen: (fingerprint: string) => post<ErrorGroupInfo>(at`errors/${fingerprint}/reopen`),
     },
+    /** The actions that were taken over HTTP, newest first. */
+    audit: (query?: AuditQuery) => get<{ entries: AuditEntryInfo[] }>('audit', query),
     waits: { resolve: (token: string, payload?: unknown) => post<Changed>(at`waits/${token}`, { payload }) },
     events: {
       send: (name: string, payload?: unknown, options?: { key?: string; id?: string }) =>

@@ -9,6 +9,7 @@ export const ACTIONS = [
   ...(['flows.read', 'flows.start', 'events.send', 'triggers.read', 'triggers.fire', 'waits.resolve'] as const),
   ...(['schedules.read', 'workers.read', 'instances.read', 'stats.read'] as const),
   ...(['errors.read', 'errors.resolve', 'errors.ignore', 'errors.reopen'] as const),
+  ...(['audit.read'] as const),
   ...(['health.read', 'openapi.read'] as const),
 ] as const
 
@@ -35,11 +36,22 @@ export interface HttpAction {
   token?: string
 }
 
+/** Whether a request may do something, and who sent it. The audit names the actor: a text of at most 200 characters. */
+export interface Decision {
+  allow: boolean
+  actor?: string
+}
+
 /**
- * Decides whether a request may do something. Returns `true`, `false` (403) or a Response, such as your own 401, which
- * is sent unchanged. If it throws, the error is reported and the request gets 500.
+ * Decides whether a request may do something. Returns `true`, `false` (403), `{ allow, actor }`, or a Response, such as your
+ * own 401, which is sent unchanged. If it throws, the error is reported and the request gets 500.
  *
  * @example
  * authorize: async (request, { type }) => type.endsWith('.read') || (await isAdmin(request))
+ * authorize: async (request) => ({ allow: true, actor: (await userOf(request)).name })
  */
-export type Authorize = (request: Request, action: HttpAction, kernel: Kernel) => MaybePromise<boolean | Response>
+export type Authorize = (
+  request: Request,
+  action: HttpAction,
+  kernel: Kernel,
+) => MaybePromise<boolean | Decision | Response>

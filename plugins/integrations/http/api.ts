@@ -3,6 +3,7 @@ import type { H3Event } from 'h3'
 import { assertFree, QueueError, type Kernel, type MaybePromise } from '../../../kernel/index.ts'
 import { toPlainJson } from '../lib/plain-json.ts'
 import type { HttpAction } from './access.ts'
+import type { RecordAction } from './auditing.ts'
 import type { Guard } from './guard.ts'
 import { createDocument } from './openapi.ts'
 import type { HttpOptions } from './options.ts'
@@ -16,10 +17,22 @@ export interface Admission extends StreamRequest {
   request: Request
 }
 
+/** A request whose route and subject are known. */
+interface Accepted {
+  route: Route
+  params: Record<string, string>
+  json: unknown
+  subject: Subject
+  /** Adds to the subject what is known only now. */
+  learn(more: Subject): void
+  cors: Record<string, string>
+}
+
 export interface ApiHost {
   kernel: Kernel
   options: HttpOptions
   guard: Guard
+  record: RecordAction
   /** Responds with a stream. With Node's response, the promise resolves when the stream has ended. */
   stream(admission: Admission, node: ServerResponse | undefined, headers: Record<string, string>): Promise<Response>
 }
@@ -27,7 +40,7 @@ export interface ApiHost {
 /** Handles requests below `<path>api/`, and decides which may follow a stream over a WebSocket. */
 export async function createApi(host: ApiHost) {
   const { H3 } = await import('h3')
-  const { kernel, options, guard } = host
+  const { kernel, options, guard, record } = host
   const base = `${options.path}api/`
   const app = new H3({
     silent: true,
@@ -67,11 +80,28 @@ export async function createApi(host: ApiHost) {
     const route = methods.find(({ method }) => method === (request.method === 'HEAD' ? 'GET' : request.method))
     if (!route) throw methodUnknown(request.method, methods)
     const params = paramsOf(event.context.params ?? {})
-    const welcome = await guard.enter(request, { type: route.action, ...params })
-    const json = route.method === 'POST' ? await receiveJson(request, options.maxBody) : undefined
-    const subject = subjectOf(route, params, json, kernel)
-    await guard.assertAllowed(request, { type: route.action, ...subject })
-    welcome()
+    const ended: Parameters<RecordAction>[3] = { allowed: false }
+    let subject: Subject = params
+    const learn = (more: Subject): void => void (subject = { ...subject, ...more })
+    try {
+      const welcome = await guard.enter(request, { type: route.action, ...params })
+      const json = route.method === 'POST' ? await receiveJson(request, options.maxBody) : undefined
+      subject = subjectOf(route, params, json, kernel)
+      await guard.assertAllowed(request, { type: route.action, ...subject })
+      welcome()
+      ended.allowed = true
+      return (ended.response = await perform(event, { route, params, json, subject, cors, learn }))
+    } catch (error) {
+      ended.error = error
+      throw error
+    } finally {
+      await record(request, route, subject, ended)
+    }
+  }
+
+  /** Does what an authorized request asks for. */
+  async function perform(event: H3Event, { route, params, json, subject, cors, learn }: Accepted): Promise<Response> {
+    const request = event.req as Request
     if (!route.action.endsWith('.read') && subject.queue !== undefined) assertFree('queue', subject.queue)
     const call = {
       kernel,
@@ -80,7 +110,10 @@ export async function createApi(host: ApiHost) {
       query: queryOf(route, new URL(request.url)) as undefined,
       body: (route.method === 'POST' ? bodyOf(route, json) : undefined) as undefined,
       mayRead: (action: HttpAction) => guard.mayRead(request, action),
-      assertMay: (more: Subject) => guard.assertAllowed(request, { type: route.action, ...subject, ...more }),
+      assertMay(more: Subject) {
+        learn(more)
+        return guard.assertAllowed(request, { type: route.action, ...subject, ...more })
+      },
       document,
     }
     if (route.stream) return follow({ ...(await route.stream(call)), request }, event, cors)

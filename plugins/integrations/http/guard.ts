@@ -1,5 +1,5 @@
 import { QueueError, type Kernel, type MaybePromise } from '../../../kernel/index.ts'
-import type { HttpAction } from './access.ts'
+import type { Decision, HttpAction } from './access.ts'
 import type { AddressLimit } from './address-limit.ts'
 import type { HttpOptions } from './options.ts'
 import { remoteReason } from '../lib/peer.ts'
@@ -23,27 +23,42 @@ export interface Guard {
    * @throws Response that `authorize` returned
    */
   assertAllowed(request: Request, action: HttpAction): Promise<void>
+  /** Returns who sent a request that was decided about, if a token or `authorize` names somebody. */
+  actorOf(request: Request): string | undefined
   /** Returns whether the request may see an entry of a list. */
   mayRead(request: Request, action: HttpAction): Promise<boolean>
   /** Returns the headers that let an allowed origin read the response. */
   corsHeaders(request: Request): Record<string, string>
 }
 
+/** The most characters of the name of an actor. */
+const MAX_ACTOR = 200
 const LOCAL_HOSTS = ['localhost', '127.0.0.1', '[::1]']
 
 export function createGuard(kernel: Kernel, options: HttpOptions, limit: AddressLimit): Guard {
   const { authorize, token, cors, allowedHosts, production } = options
   const origins = new Set((cors || []).map((url) => new URL(url).origin))
   const hosts = new Set([...LOCAL_HOSTS, ...allowedHosts.map((name) => name.toLowerCase())])
-  const roleOf = token && createTokenCheck(token)
+  const holderOf = token && createTokenCheck(token)
+  const actors = new WeakMap<Request, string>()
 
   /** Decides by a known token first, then by `authorize`. Without both, production refuses every request. */
   async function ask(request: Request, action: HttpAction): Promise<boolean | Response> {
-    const role = roleOf?.(request)
-    if (role !== undefined) return permits(role, action)
-    if (authorize) return inTime(authorize(request, action, kernel), options.authorizeTimeout)
-    if (roleOf) return action.type === 'health.read' || unauthorized()
+    const holder = holderOf?.(request)
+    if (holder !== undefined) {
+      actors.set(request, holder.actor)
+      return permits(holder.role, action)
+    }
+    if (authorize) return verdictOf(request, await inTime(authorize(request, action, kernel), options.authorizeTimeout))
+    if (holderOf) return action.type === 'health.read' || unauthorized()
     return !production
+  }
+
+  function verdictOf(request: Request, answer: boolean | Decision | Response): boolean | Response {
+    if (typeof answer === 'boolean' || answer instanceof Response) return answer
+    const { allow, actor } = Object(answer) as Partial<Decision>
+    if (typeof actor === 'string') actors.set(request, actor.slice(0, MAX_ACTOR))
+    return allow === true
   }
 
   async function assertAllowed(request: Request, action: HttpAction): Promise<void> {
@@ -67,11 +82,12 @@ export function createGuard(kernel: Kernel, options: HttpOptions, limit: Address
       throw forbidden(`A page of another site (${origin ?? 'unknown'}) sent this request. ${hint}`)
     },
     async enter(request, action) {
-      const welcome = roleOf?.(request) === undefined ? limit.enter(request) : () => {}
+      const welcome = holderOf?.(request) === undefined ? limit.enter(request) : () => {}
       if (!authorize) await assertAllowed(request, action)
       return welcome
     },
     assertAllowed,
+    actorOf: (request) => actors.get(request),
     mayRead: async (request, action) => (await ask(request, action)) === true,
     corsHeaders(request): Record<string, string> {
       if (origins.size === 0) return {}

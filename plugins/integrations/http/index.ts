@@ -12,7 +12,7 @@ import { parseTarget, UNSUPPORTED_METHOD } from '../lib/request-target.ts'
 import type { Service } from './service.ts'
 import { createSocketHooks } from './websocket.ts'
 
-export type { Authorize, HttpAction } from './access.ts'
+export type { Authorize, Decision, HttpAction } from './access.ts'
 export type { Http } from './http.ts'
 export type { Health } from './health.ts'
 export type { Listening, ListenOptions } from './listening.ts'
@@ -35,7 +35,18 @@ export default definePlugin({
   name: 'http',
   requires: [
     ...(['queue', 'workers', 'events', 'control', 'webhooks', 'bus', 'wait', 'state', 'streaming'] as const),
-    ...(['job-options', 'flow', 'schedule', 'triggers', 'history', 'explain', 'instances', 'stats', 'errors'] as const),
+    ...([
+      'job-options',
+      'flow',
+      'schedule',
+      'triggers',
+      'history',
+      'explain',
+      'instances',
+      'stats',
+      'errors',
+      'audit',
+    ] as const),
   ],
   options,
   setup(kernel, options) {

@@ -1,7 +1,8 @@
 import type { ServerResponse } from 'node:http'
-import type { Kernel, RunInfo, StoredEvent } from '../../../kernel/index.ts'
+import type { Kernel, PluginKernel, RunInfo, StoredEvent } from '../../../kernel/index.ts'
 import type { AddressLimit } from './address-limit.ts'
 import { createApi, type Admission } from './api.ts'
+import { createAuditing } from './auditing.ts'
 import { createGuard } from './guard.ts'
 import type { HttpOptions } from './options.ts'
 import { createConnections } from './stream/connections.ts'
@@ -11,7 +12,7 @@ import { createNodeSink, createWebSink, type Sink } from './stream/sink.ts'
 import { ofAll, ofRun } from './stream/visibility.ts'
 
 /** The parts that are loaded with the first request. */
-export async function createService(kernel: Kernel, options: HttpOptions, limit: AddressLimit) {
+export async function createService(kernel: PluginKernel, options: HttpOptions, limit: AddressLimit) {
   const guard = createGuard(kernel, options, limit)
   const connections = createConnections(kernel, options)
   const runOf = createRunLookup(kernel)
@@ -46,7 +47,7 @@ export async function createService(kernel: Kernel, options: HttpOptions, limit:
     return promise
   }
 
-  const api = await createApi({ kernel, options, guard, stream })
+  const api = await createApi({ kernel, options, guard, stream, record: createAuditing(kernel, guard) })
   return {
     api,
     connections,

@@ -9,7 +9,15 @@ const secret = z
   .string()
   .min(SHORTEST, `A token has at least ${SHORTEST} characters. Make one with: openssl rand -base64 24`)
   .regex(/^[\x21-\x7e]+$/, 'A token consists of printable ASCII characters, without spaces')
-const entry = z.union([secret, z.strictObject({ token: secret, role: z.enum(['read', 'write']).default('write') })])
+const entry = z.union([
+  secret,
+  z.strictObject({
+    token: secret,
+    role: z.enum(['read', 'write']).default('write'),
+    /** What the audit calls requests with it. Default: `read` or `write`. */
+    name: z.string().min(1).max(100).optional(),
+  }),
+])
 
 /**
  * One or several tokens. In a text, commas separate the tokens, and tokens with the prefix `read:` may only read.
@@ -20,24 +28,35 @@ export const token = z.preprocess(
 )
 
 type Token = z.infer<typeof token>
-export type Role = 'read' | 'write'
+type Role = 'read' | 'write'
+
+/** Who has a token. */
+export interface Holder {
+  role: Role
+  /** What the audit calls it. */
+  actor: string
+}
 
 function fromText(text: string): unknown {
   const [, role, secret] = /^\s*(?:(read|write):)?(.*?)\s*$/s.exec(text)!
   return role === undefined ? secret : { token: secret, role }
 }
 
-/** Returns a function that finds the role of a request by its bearer token. It compares digests in constant time. */
-export function createTokenCheck(tokens: Token): (request: Request) => Role | undefined {
+/** Returns a function that finds the role and the name of a request by its bearer token. It compares digests in constant time. */
+export function createTokenCheck(tokens: Token): (request: Request) => Holder | undefined {
   const known = tokens.map((one) => {
-    const { token, role } = typeof one === 'string' ? { token: one, role: 'write' as const } : one
-    return { digest: digest(token), role }
+    const {
+      token,
+      role,
+      name = role,
+    } = typeof one === 'string' ? { token: one, role: 'write' as const, name: undefined } : one
+    return { digest: digest(token), role, actor: `token ${name}` }
   })
   return ({ headers }) => {
     const given = digest(/^bearer +(\S+) *$/i.exec(headers.get('authorization') ?? '')?.[1] ?? '')
     // Compares all tokens, so that the time does not reveal which one matched.
     const matches = known.filter((one) => timingSafeEqual(one.digest, given))
-    return matches.find(({ role }) => role === 'write')?.role ?? matches[0]?.role
+    return matches.find(({ role }) => role === 'write') ?? matches[0]
   }
 }
 

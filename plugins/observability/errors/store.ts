@@ -1,5 +1,5 @@
-import { isQueueError, type PluginKernel, type ReadOptions, type StoredEvent } from '../../../kernel/index.ts'
-import { trimStream } from '../../lib/bounded-stream.ts'
+import type { PluginKernel, ReadOptions, StoredEvent } from '../../../kernel/index.ts'
+import { readKept, trimStream } from '../../lib/bounded-stream.ts'
 import { applyEvents, evict, type ErrorGroup, type ErrorStatus, type Groups, type SeenGroup } from './groups.ts'
 
 export const STREAM = '_errors'
@@ -18,16 +18,7 @@ export function createErrorStore(kernel: PluginKernel) {
   let seq = 0
   let reading: Promise<unknown> = Promise.resolve()
 
-  async function read(options: ReadOptions): Promise<StoredEvent[]> {
-    for (let { after = 0 } = options; ;) {
-      try {
-        return await events().read(STREAM, { ...options, after })
-      } catch (error) {
-        if (!isQueueError(error, 'EVENTS_TRIMMED')) throw error
-        after = error.details!.trimmed as number
-      }
-    }
-  }
+  const read = (options: ReadOptions): Promise<StoredEvent[]> => readKept(kernel, STREAM, options)
 
   /** Applies what was appended since the last call. If some of it was dropped, the newest `errors.state` replaces it. */
   async function forward(): Promise<void> {

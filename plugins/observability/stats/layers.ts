@@ -1,11 +1,5 @@
-import {
-  isQueueError,
-  type EventDraft,
-  type PluginKernel,
-  type ReadOptions,
-  type StoredEvent,
-} from '../../../kernel/index.ts'
-import { trimStream } from '../../lib/bounded-stream.ts'
+import type { EventDraft, PluginKernel, ReadOptions, StoredEvent } from '../../../kernel/index.ts'
+import { readKept, trimStream } from '../../lib/bounded-stream.ts'
 import { Rows, type StoredRow } from './rows.ts'
 
 const SECOND = 1000
@@ -64,17 +58,7 @@ export function createLayers(kernel: PluginKernel) {
     return { type: 'stats.bucket', data: { ...record, rows: rows.toStored(bytes) } }
   }
 
-  /** Reads a stream, from the end of its trimmed part if it was trimmed in the meantime. */
-  async function read(stream: string, options: ReadOptions): Promise<StoredEvent[]> {
-    for (let { after = 0 } = options; ;) {
-      try {
-        return await store().read(stream, { ...options, after })
-      } catch (error) {
-        if (!isQueueError(error, 'EVENTS_TRIMMED')) throw error
-        after = error.details!.trimmed as number
-      }
-    }
-  }
+  const read = (stream: string, options: ReadOptions): Promise<StoredEvent[]> => readKept(kernel, stream, options)
 
   async function readAll(stream: string, after: number): Promise<StoredEvent[]> {
     const found: StoredEvent[] = []

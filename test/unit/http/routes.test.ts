@@ -106,6 +106,7 @@ it('answers of every route are what the document says that is served', async () 
     resolveError: () => post(`errors/${fingerprint}/resolve`),
     ignoreError: () => post(`errors/${fingerprint}/ignore`),
     reopenError: () => post(`errors/${fingerprint}/reopen`),
+    listAudit: () => ask('audit?limit=5&action=jobs.retry'),
     getHealth: () => ask('health'),
     getDocument: () => ask('openapi.json'),
   }

@@ -1,4 +1,5 @@
 import { describe } from 'vitest'
+import { auditTests } from './audit.ts'
 import { batchTests } from './batches.ts'
 import { cancelTests } from './cancelling.ts'
 import { endingTests } from './endings.ts'
@@ -91,6 +92,9 @@ export function presetConformance({ name, create }: PresetConformanceOptions): v
     })
     describe('statistics', () => {
       statsTests(test)
+    })
+    describe('audit', () => {
+      auditTests(test)
     })
     describe('errors', () => {
       errorTests(test)

@@ -58,6 +58,32 @@ export function observabilityCommands(open: Opener): Commands {
       },
       ['errors --status open', 'errors resolve 0f3a9b2c51de77aa'],
     ),
+    audit: command(
+      'List the actions that were taken over HTTP, with the newest first',
+      {
+        actor: { type: 'string', description: 'Only actions of this actor' },
+        action: { type: 'string', description: 'Only actions of this type, such as jobs.retry' },
+        limit: { type: 'string', description: 'The largest number of actions', default: '20' },
+      },
+      ({ actor, action, limit }, { cwd, output }) =>
+        open.project(cwd, async (backend) => {
+          const entries = await backend.ask('audit', { actor, action, limit: parseWhole('limit', limit) })
+          if (output.json) return output.value(entries)
+          if (entries.length === 0) return output.line('No actions.')
+          const rows = entries.map((one) => [
+            new Date(one.at).toISOString(),
+            one.actor ?? '',
+            one.action,
+            Object.entries(one.subject)
+              .map(([name, value]) => `${name} ${value}`)
+              .join(', ')
+              .slice(0, 100),
+            one.outcome,
+          ])
+          for (const line of formatTable(['at', 'actor', 'action', 'subject', 'outcome'], rows)) output.line(line)
+        }),
+      ['audit --actor ada'],
+    ),
     stats: command(
       'Count jobs over time, and show how long they wait and run',
       {

@@ -223,6 +223,18 @@ export const errorGroup = z.object({
   jobs: z.array(z.object({ id: z.string(), runId: z.string(), at: z.number(), message: z.string() })),
 })
 
+export const auditEntry = z.object({
+  at: z.number(),
+  /** Who took the action: what `http.authorize` named, or the token. */
+  actor: z.string().optional(),
+  action: z.string(),
+  route: z.string(),
+  subject: z.record(z.string(), z.string()),
+  /** `done`, or the code of the error. */
+  outcome: z.string(),
+  status: z.number().int(),
+})
+
 export const health = z.object({
   status: z.enum(['ok', 'unavailable']),
   /** The result for each store. */
@@ -256,6 +268,6 @@ export const named: Readonly<Record<string, z.ZodType>> = {
   },
   ...{ Timeline: timeline, RunExplanation: runExplanation, RunResult: result, ForkedRun: forked, Flow: flow },
   ...{ Worker: worker, Instance: instance, Trigger: trigger, TriggerRecord: triggerRecord, Schedule: schedule },
-  ...{ Stats: stats, ErrorGroup: errorGroup },
+  ...{ Stats: stats, ErrorGroup: errorGroup, AuditEntry: auditEntry },
   ...{ Health: health, Changed: changed, Problem: problem, SerializedError: error },
 }

@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import { MAX_DURATION, QueueError, type Kernel } from '../../../../kernel/index.ts'
+import { MAX_DURATION, MAX_MOMENT, QueueError, type Kernel } from '../../../../kernel/index.ts'
 import type { HttpAction } from '../access.ts'
 import * as answers from './answers.ts'
 import { route, type Call, type Route } from './route.ts'
-import { limit, moment, reference, whole } from './values.ts'
+import { limit, moment, name, reference, whole } from './values.ts'
 
 type Reader = Pick<Call<string, undefined, undefined>, 'mayRead'>
 type Group = Awaited<ReturnType<Kernel['errorGroup']>>
@@ -108,4 +108,33 @@ export const observabilityRoutes: readonly Route[] = [
   statusRoute('resolve', 'resolved', 'Resolve a kind of errors. It opens again when it is seen again'),
   statusRoute('ignore', 'ignored', 'Ignore a kind of errors. It is counted and stays ignored'),
   statusRoute('reopen', 'open', 'Open a kind of errors again'),
+  route({
+    id: 'listAudit',
+    method: 'GET',
+    path: 'audit',
+    action: 'audit.read',
+    summary: 'List the actions that were taken over HTTP, with the newest first',
+    query: z.strictObject({
+      actor: name.optional(),
+      /** What was authorized, such as `jobs.retry`. */
+      action: name.optional(),
+      /** Milliseconds since the epoch: the `at` of the last entry of the previous page. */
+      before: whole(MAX_MOMENT).optional(),
+      limit: limit(100, 1000),
+    }),
+    answer: z.object({ entries: z.array(answers.auditEntry) }),
+    handle: async ({ kernel, query, mayRead }) => ({
+      entries: await kernel.audit({
+        ...query,
+        async mayRead({ subject }) {
+          const { queue, job } = subject
+          const isJob = queue !== undefined && job !== undefined && subject.runId === undefined
+          const runId = isJob ? (await kernel.port('queue').getJob(queue, job))?.runId : subject.runId
+          if (!(await mayRead({ ...subject, type: 'audit.read' }))) return false
+          if (queue !== undefined && !(await mayRead({ type: 'queues.read', queue }))) return false
+          return runId === undefined || mayRead({ type: 'runs.read', runId })
+        },
+      }),
+    }),
+  }),
 ]

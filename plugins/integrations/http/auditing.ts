@@ -1,0 +1,36 @@
+import { isQueueError, type PluginKernel } from '../../../kernel/index.ts'
+import type { Guard } from './guard.ts'
+import { problemOf } from './problems.ts'
+import type { Route, Subject } from './routes/route.ts'
+
+/** The most characters of a part of a subject. It may come from a body that was not accepted. */
+const MAX_PART = 512
+const QUIET = { warn: () => {}, error: () => {} }
+
+/** Records what a request did and how that ended. */
+export type RecordAction = (
+  request: Request,
+  route: Route,
+  subject: Subject,
+  ended: { allowed: boolean; response?: Response; error?: unknown },
+) => Promise<void>
+
+/** Actions that change something are recorded. A refused one is recorded only if it is known who sent it. */
+export function createAuditing(kernel: PluginKernel, guard: Guard): RecordAction {
+  return async (request, route, subject, { allowed, response, error }) => {
+    const actor = guard.actorOf(request)
+    if (route.action.endsWith('.read') || (!allowed && actor === undefined)) return
+    const given = error instanceof Response ? error : response
+    const status = given?.status ?? problemOf(error, QUIET).status
+    const outcome = given ? (given.ok ? 'done' : 'REFUSED') : isQueueError(error) ? error.code : 'INTERNAL'
+    const parts = Object.entries(subject).filter(([name, part]) => name !== 'token' && part !== undefined)
+    await kernel.recordAction({
+      ...(actor !== undefined && { actor }),
+      action: route.action,
+      route: route.id,
+      subject: Object.fromEntries(parts.map(([name, part]) => [name, part.slice(0, MAX_PART)])),
+      outcome,
+      status,
+    })
+  }
+}
