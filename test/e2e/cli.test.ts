@@ -476,7 +476,7 @@ test('start runs workers and serves HTTP until it is told to end, and lets what 
     return (await response.json()) as { runId: string }
   }
   const { runId } = await post('greet')
-  const result = await fetch(`${url}/_queue/api/runs/${runId}/result?wait=10000`, { headers: BEARER })
+  const result = await fetch(`${url}/_queue/api/runs/${runId}/result?wait=30000`, { headers: BEARER })
   expect(await result.json()).toEqual({ status: 'completed', result: { greeting: 'hello Ada' } })
   expect(await cliJson(['runs'], cwd)).toMatchObject([{ runId, status: 'completed' }])
 

@@ -13,17 +13,13 @@ const OUTCOMES = {
   ],
 }
 
-test.each(['dev', 'prod-redis', 'prod-postgres'])(
-  'the examples of the guide run on %s',
-  { timeout: 60_000 },
-  async (preset) => {
-    const args = ['playground/examples.ts', '--preset', preset, '--json']
-    const { stdout, stderr } = await startNode(args, ROOT).ended
-    expect(stderr).toBe('')
-    const told = stdout
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line) as { example: string; result: unknown })
-    expect(Object.fromEntries(told.map(({ example, result }) => [example, result]))).toEqual(OUTCOMES)
-  },
-)
+test.each(['dev', 'prod-redis', 'prod-postgres'])('the examples of the guide run on %s', async (preset) => {
+  const args = ['playground/examples.ts', '--preset', preset, '--json']
+  const { stdout, stderr } = await startNode(args, ROOT).ended
+  expect(stderr).toBe('')
+  const told = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { example: string; result: unknown })
+  expect(Object.fromEntries(told.map(({ example, result }) => [example, result]))).toEqual(OUTCOMES)
+})

@@ -30,7 +30,7 @@ const presets: [preset: string, config: () => KernelConfig][] = [
 const POINTS = ['running', 'release:before', 'release:after', 'promote:before', 'promote:after', 'completed']
 
 describe.each(presets)('a process on %s', (preset, config) => {
-  it.each(POINTS)('that dies at "%s" keeps its key from nobody', { timeout: 60_000 }, async (point) => {
+  it.each(POINTS)('that dies at "%s" keeps its key from nobody', async (point) => {
     const settings = { preset, config: config(), point, jobs: JOBS }
     await using dying = startNode([PROCESS, JSON.stringify(settings)], ROOT)
     const { code } = await dying.ended
@@ -51,9 +51,7 @@ describe.each(presets)('a process on %s', (preset, config) => {
       await kernel.start()
       for (let n = 0; n < JOBS; n++) {
         const id = `job-${n}`
-        await expect
-          .poll(async () => (await kernel.port('queue').getJob('w', id))?.state, { timeout: 30_000 })
-          .toBe('completed')
+        await expect.poll(async () => (await kernel.port('queue').getJob('w', id))?.state).toBe('completed')
       }
       expect(most).toBe(1)
     } finally {

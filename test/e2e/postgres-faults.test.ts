@@ -44,7 +44,7 @@ function urlWith(change: (url: URL) => void): string {
 async function echo(kernel: Kernel, data: unknown): Promise<unknown> {
   await kernel.registerWorker({ id: 'echo', handler: (job) => job.data })
   await kernel.start()
-  return kernel.result(await kernel.enqueue('echo', data), { timeout: 15_000 })
+  return kernel.result(await kernel.enqueue('echo', data), { timeout: 60_000 })
 }
 
 describe('PostgreSQL as it may be set up', () => {

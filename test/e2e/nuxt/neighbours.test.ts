@@ -63,7 +63,7 @@ it(
       const [status, text] = await post(server, '/_queue/api/jobs', job, headers)
       expect(status, text).toBe(202)
       const { runId } = JSON.parse(text) as { runId: string }
-      const result = await fetch(new URL(`/_queue/api/runs/${runId}/result?wait=5000`, server.url))
+      const result = await fetch(new URL(`/_queue/api/runs/${runId}/result?wait=30000`, server.url))
       expect(await result.json()).toMatchObject({ status: 'completed', result: { said: 'ünï' } })
       expect((await post(server, '/_queue/api/jobs', JSON.stringify({ worker: 'x'.repeat(5000) }), headers))[0]).toBe(
         413,
