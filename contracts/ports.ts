@@ -83,7 +83,8 @@ export interface QueueProvider {
    * - The candidates come from indexes by queue, state, name, run, tag and moment. The index is written and removed together
    *   with the job. `error` and `data` are compared among the candidates.
    *
-   * `plugins/adapters/lib/job-search` has what adapters share: comparing a job with a filter, the cursor, and pages.
+   * `plugins/adapters/lib/job-search` has what adapters share: `searchJobs` makes pages from the candidates that an adapter reads, within
+   * the bound, and `mergeSources` merges several indexes. `createMatcher` compares a job with a filter.
    *
    * @throws QueueError `OPTION_INVALID` for an `after` that is no cursor
    */

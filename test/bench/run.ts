@@ -14,6 +14,7 @@ const BENCHES: Record<string, () => Promise<{ default: Bench }>> = {
   waiting: () => import('./waiting.ts'),
   unheard: () => import('./unheard.ts'),
   http: () => import('./http.ts'),
+  dashboard: () => import('./dashboard.ts'),
   nuxt: () => import('./nuxt.ts'),
 }
 

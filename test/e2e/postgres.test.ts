@@ -48,6 +48,26 @@ async function until<T>(check: () => Promise<T | undefined | false>): Promise<T>
 }
 
 describe('PostgreSQL and a plain pg-boss client', () => {
+  it('finds jobs of a plain client, and removed jobs leave no tags', async () => {
+    const schema = freshSchema()
+    const kernel = await kernelIn(schema)
+    const ours = await kernel.enqueue({ queue: 'mail', name: 'ours' }, { n: 1 }, { tags: ['a', 'b'] })
+    const boss = await bossIn(schema)
+    const plain = await boss.send('mail', { n: 2 })
+    const found = async (filter: object): Promise<string[]> => (await kernel.findJobs(filter)).jobs.map(({ id }) => id)
+    expect(await found({ queue: 'mail' })).toEqual([plain, ours.id])
+    expect(await found({ data: { n: 2 }, states: ['waiting'] })).toEqual([plain])
+    expect(await found({ tag: 'b' })).toEqual([ours.id])
+    const tags = async (): Promise<unknown[]> => (await pool.query(`SELECT tag FROM ${schema}.nq_job_tag`)).rows
+    expect(await tags()).toHaveLength(2)
+    await kernel.port('queue').cancel('mail', ours.id)
+    await kernel.port('queue').clean({ outcome: 'cancelled', endedBefore: Infinity, keep: 0 })
+    expect(await tags()).toEqual([])
+    await kernel.enqueue({ queue: 'mail', name: 'ours' }, 1, { id: 'again', tags: ['a'] })
+    await kernel.port('queue').remove('mail', 'again')
+    expect(await tags()).toEqual([])
+  })
+
   it('warns when the tables have been migrated by a release of pg-boss that it was not tested with', async () => {
     const schema = freshSchema()
     const reports: string[] = []

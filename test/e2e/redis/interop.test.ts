@@ -1,6 +1,7 @@
 import { FlowProducer, Queue, QueueEvents, Worker, type Job } from 'bullmq'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import type { Kernel } from '../../../index.ts'
 import { sharedRedis } from '../../services/redis.ts'
 import { application, until } from './rig.ts'
 
@@ -35,6 +36,9 @@ async function rig() {
   }
   return { prefix, plain, events, kernel, work, connection }
 }
+
+/** Another instance of the application. It has searched nothing yet. */
+const kernelOn = (prefix: string): Promise<Kernel> => application({ url: server.url, prefix })
 
 describe('jobs of a plain BullMQ queue on our workers', () => {
   it('run, and their client sees the result', async () => {
@@ -226,5 +230,31 @@ describe('our jobs on a plain BullMQ worker', () => {
     await kernel.enqueueMany(names.map((data) => ({ worker: { queue: 'mail', name: 'send' }, data })))
     await until(async () => (await kernel.port('queue').getJobCounts('mail')).completed === 200)
     expect(ran.toSorted()).toEqual(names.toSorted())
+  })
+})
+
+describe('a search', () => {
+  it('finds jobs of a plain queue and of earlier releases, and removed jobs leave nothing in the indexes', async () => {
+    const { prefix, plain, kernel, connection } = await rig()
+    const found = async (filter: object): Promise<string[]> => (await kernel.findJobs(filter)).jobs.map(({ id }) => id)
+    const ours = await kernel.enqueue({ queue: 'mail', name: 'ours' }, { n: 1 }, { tags: ['a', 'b'] })
+    const first = await plain.add('send', { n: 2 })
+    const second = await plain.add('send', { n: 3 }, { delay: 60_000 })
+    expect((await found({ queue: 'mail' })).toSorted()).toEqual([ours.id, first.id!, second.id!].toSorted())
+    expect(await found({ name: 'send', states: ['delayed'] })).toEqual([second.id])
+    expect(await found({ name: 'send', data: { n: 2 } })).toEqual([first.id])
+
+    // Jobs of earlier releases have no entries.
+    const indexes = await connection.keys(`${prefix}:mail:nq-by:*`)
+    await connection.del(...indexes, `${prefix}:mail:nq-names`)
+    await first.remove()
+    const other = await kernelOn(prefix)
+    const jobs = (await other.findJobs({ tag: 'a' })).jobs
+    expect(jobs.map(({ id, tags }) => [id, tags])).toEqual([[ours.id, ['a', 'b']]])
+    expect((await other.countJobs({ queue: 'mail', tag: 'b' })).counts).toMatchObject({ waiting: 1, delayed: 0 })
+
+    await kernel.port('queue').remove('mail', ours.id)
+    await kernel.port('queue').remove('mail', second.id!)
+    expect(await connection.keys(`${prefix}:mail:nq-*`)).toEqual([])
   })
 })

@@ -20,6 +20,7 @@ import { retentionTests } from './retention.ts'
 import { presetTest, type PresetConformanceOptions } from './rig.ts'
 import { sagaTests } from './sagas.ts'
 import { scheduleTests } from './schedules.ts'
+import { searchTests } from './searching.ts'
 import { stateTests } from './states.ts'
 import { statsTests } from './stats.ts'
 import { streamTests } from './streams.ts'
@@ -51,6 +52,7 @@ export function presetConformance({ name, create }: PresetConformanceOptions): v
       jobOptionTests(test)
       endingTests(test)
       retentionTests(test)
+      searchTests(test)
     })
     describe('flow control', () => {
       flowControlTests(test)

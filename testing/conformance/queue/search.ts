@@ -260,7 +260,7 @@ const dataTests = {
           [{ paid: false }, []],
           [{ customer: 'id' }, ['4']],
           [{ big: '12' }, ['3']],
-          [{ '\ud83d': 'x' }, []],
+          [{ '\u{1f600}': 'x' }, []],
           [{ constructor: 'x', toString: 'y' }, []],
         ]
         for (const [data, found] of expected) expect([data, await ids(rig, { data })]).toEqual([data, found])

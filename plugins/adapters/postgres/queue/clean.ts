@@ -40,12 +40,12 @@ export function createCleaner(
               'epoch'::timestamptz + CASE WHEN ${OWN} THEN $4::float8 ELSE $3::float8 END * interval '1 microsecond')
           ORDER BY j.completed_on LIMIT $5) e
         LIMIT $5)
-      RETURNING j.*),
+      RETURNING j.*, j AS job),
       known AS (INSERT INTO ${s}.nq_forgotten AS f (name, id, run, until)
         SELECT j.name, j.id, j.trace_context #>> '{nq,r}', j.completed_on + $6::float8 * interval '1 ms' FROM j
         WHERE $6::float8 > 0 AND ${GIVEN_ID} AND j.completed_on + $6::float8 * interval '1 ms' > clock_timestamp()
         ON CONFLICT (name, id) DO UPDATE SET run = excluded.run, until = excluded.until)
-      SELECT ${STORED_COLUMNS} FROM j`
+      SELECT ${STORED_COLUMNS}, CASE WHEN j.trace_context #> '{nq,tags}' IS NOT NULL THEN ${s}.nq_untag(j.job) END AS untagged FROM j`
     const before = Number.isFinite(endedBefore) ? endedBefore / 1000 : endedBefore > 0 ? 4e11 : 0
     return sweepInBatches(async (limit) => {
       const values = [outcome, before, ...counted, limit, rememberFor]

@@ -47,6 +47,7 @@ export function createJobStore(db: PostgresPort, boss: Boss, host: { clock: Cloc
   const schema = quoteName(db.schema)
   const insert = `SELECT queue, id, NULL AS run FROM ${schema}.nq_enqueue($1, $2, $3, $4)`
   const insertOnce = `SELECT queue, id, run FROM ${schema}.nq_enqueue_once($1, $2, $3, $4, $5, $6)`
+  const insertTagged = `SELECT queue, id, run FROM ${schema}.nq_enqueue_tagged($1, $2, $3, $4, $5, $6, $7)`
   const selectRuns = `SELECT j.name AS queue, j.id, coalesce(j.trace_context #>> '{nq,r}', j.trace_context #>> '{nq,i}', j.id::text) AS run,
       (j.trace_context #>> '{nq,t}')::float8 AS at
     FROM json_to_recordset($1::text::json) AS x (q text, i uuid) JOIN ${schema}.job j ON j.name = x.q AND j.id = x.i`
@@ -75,6 +76,7 @@ export function createJobStore(db: PostgresPort, boss: Boss, host: { clock: Cloc
     const payloads: string[] = []
     const soon = new Set<string>()
     const given: { queue: string; uuid: string }[] = []
+    const tags: { q: string; i: string; tag: string }[] = []
     for (const [index, { draft, data }] of items.entries()) {
       const queue = encodeQueue(draft.queue)
       const uuid = jobUuid(draft.queue, draft.id)
@@ -82,6 +84,7 @@ export function createJobStore(db: PostgresPort, boss: Boss, host: { clock: Cloc
       if (first.has(key)) continue
       first.set(key, index)
       if (hasGivenId(draft)) given.push({ queue, uuid })
+      for (const tag of draft.tags ?? []) tags.push({ q: queue, i: uuid, tag })
       texts.push(encodeJob(draft, data, now, texts.length))
       payloads.push(data === undefined ? 'null' : encodeJsonb(data))
       if (draft.runAt - now <= db.pollInterval) soon.add(draft.queue)
@@ -94,8 +97,9 @@ export function createJobStore(db: PostgresPort, boss: Boss, host: { clock: Cloc
       [...soon].map(encodeQueue),
     ]
     const byId = [given.map(({ queue }) => queue), given.map(({ uuid }) => uuid)]
-    if (given.length > 0) values.push(...byId)
-    const text = given.length > 0 ? insertOnce : insert
+    if (given.length > 0 || tags.length > 0) values.push(...byId)
+    if (tags.length > 0) values.push(JSON.stringify(tags))
+    const text = tags.length > 0 ? insertTagged : given.length > 0 ? insertOnce : insert
     let repeated = false
     const rows = await run<StoredRow>(text, values, () => (repeated = true))
     const forgotten = new Map(rows.flatMap((row) => (row.run === null ? [] : [[keyOf(row.queue, row.id), row.run]])))

@@ -11,9 +11,10 @@ import { within } from '../lib/within.ts'
 import type { Boss } from './boss.ts'
 import { createCleaner } from './clean.ts'
 import { createJobStore } from './enqueue.ts'
+import { createJobFinder } from './job-finder.ts'
 import { decodeQueue, encodeQueue, isInternalQueue, jobUuid } from './names.ts'
 import { STORED_COLUMNS, storedRecord, type StoredJobRow } from './record.ts'
-import { RUN } from './sql-lists.ts'
+import { ofRun } from './of-run.ts'
 import type { Arrivals } from './arrivals.ts'
 import type { Listeners } from './listeners.ts'
 
@@ -55,24 +56,12 @@ export function createPostgresQueues({
     return (await db.query<StoredJobRow>(text, [encodeQueue(queue), jobUuid(queue, id)], REPEATABLE))[0]
   }
 
-  /**
-   * Returns the condition for the jobs of a run. It uses two indexes: one for jobs that store another run, and one for the job
-   * whose id is the run.
-   */
-  async function ofRun(runId: string, queue: string | undefined, use: (value: unknown) => string): Promise<string> {
-    const queues = queue === undefined ? await queueNames() : [encodeQueue(queue)]
-    const ids = queues.map((name) => jobUuid(decodeQueue(name), runId))
-    return `(j.name, j.id) IN (
-      SELECT j.name, j.id FROM ${s}.job j WHERE ${RUN} = ${use(runId)}
-      UNION ALL
-      SELECT j.name, j.id FROM unnest(${use(queues)}::text[], ${use(ids)}::uuid[]) AS q (name, id)
-      JOIN ${s}.job j ON j.name = q.name AND j.id = q.id WHERE ${RUN} IS NULL)`
-  }
-
   async function queueNames(): Promise<string[]> {
     const rows = await db.query<{ name: string }>(`SELECT name FROM ${s}.queue`, [], REPEATABLE)
     return rows.map(({ name }) => name)
   }
+
+  const finder = createJobFinder(db, queueNames)
 
   /** Updates a job if a condition holds. Returns the updated job. */
   async function change(queue: string, id: string, set: string, where: string): Promise<JobRecord | undefined> {
@@ -108,8 +97,8 @@ export function createPostgresQueues({
       maxQueueSize: false,
       progress: true,
       transaction: db.backend === 'postgres',
-      search: false,
-      searchData: false,
+      search: true,
+      searchData: true,
     },
     async enqueue(draft, options) {
       if (options?.db) return store.one(draft, options)
@@ -129,7 +118,9 @@ export function createPostgresQueues({
       const where = [`j.name NOT LIKE '\\_\\_pgboss\\_\\_%'`]
       if (queue !== undefined) where.push(`j.name = ${use(encodeQueue(queue))}`)
       if (name !== undefined) where.push(`coalesce(j.trace_context #>> '{nq,n}', '') = ${use(name)}`)
-      if (runId !== undefined) where.push(await ofRun(runId, queue, use))
+      if (runId !== undefined) {
+        where.push(ofRun(s, runId, queue === undefined ? await queueNames() : [encodeQueue(queue)], use))
+      }
       if (states) where.push(`(${states.map((state) => stateCondition(state, use)).join(' OR ') || 'false'})`)
       const born = `coalesce((j.trace_context #>> '{nq,t}')::float8, extract(epoch FROM j.created_on) * 1000)`
       const text = `SELECT ${STORED_COLUMNS} FROM ${s}.job j WHERE ${where.join(' AND ')}
@@ -142,6 +133,7 @@ export function createPostgresQueues({
       const [counts] = await db.query<Record<JobState, number>>(text, [encodeQueue(queue)], REPEATABLE)
       return counts!
     },
+    ...finder,
     async getQueues() {
       const text = `SELECT q.name FROM ${s}.queue q WHERE EXISTS (SELECT FROM ${s}.job j WHERE j.name = q.name)`
       const rows = await db.query<{ name: string }>(text, [], REPEATABLE)
@@ -190,7 +182,8 @@ export function createPostgresQueues({
       return job !== undefined
     },
     async remove(queue, id) {
-      const text = `DELETE FROM ${s}.job j WHERE j.name = $1 AND j.id = $2 AND j.state <> 'active' RETURNING ${STORED_COLUMNS}`
+      const text = `DELETE FROM ${s}.job j WHERE j.name = $1 AND j.id = $2 AND j.state <> 'active'
+        RETURNING ${STORED_COLUMNS}, ${s}.nq_untag(j) AS untagged`
       const [row] = await db.query<StoredJobRow>(text, [encodeQueue(queue), jobUuid(queue, id)])
       if (row) {
         listeners.emit('removed', queue, () => storedRecord(queue, row))

@@ -25,6 +25,8 @@ export interface Envelope {
   n?: string
   /** The options. */
   o?: StoredJobOptions
+  /** The tags. */
+  tags?: readonly string[]
   /** The position in a flow. */
   l?: JobFlow
   /** The fraction of the priority. pg-boss stores the integer part. */
@@ -126,7 +128,7 @@ export function checkDraft({ id, queue, name, runId, runAt, createdAt, priority 
 
 /** Encodes a job for `nq_enqueue`, which documents the members. */
 export function encodeJob(draft: JobDraft, data: unknown, now: number, index: number): string {
-  const { id, queue, name, runId, options, flow, createdAt, runAt, priority } = draft
+  const { id, queue, name, runId, options, flow, tags, createdAt, runAt, priority } = draft
   const uuid = jobUuid(queue, id)
   const integer = Math.floor(priority)
   const fraction = priority - integer
@@ -138,6 +140,7 @@ export function encodeJob(draft: JobDraft, data: unknown, now: number, index: nu
     break
   }
   if (flow) envelope.l = flow
+  if (tags) envelope.tags = tags
   if (fraction > 0) envelope.f = fraction
   if (runAt !== createdAt) envelope.x = runAt
   if (data === undefined) envelope.z = true
@@ -181,7 +184,9 @@ function foreignEnvelope(queue: string, row: JobRow, envelope: Envelope): Envelo
 export function recordOf(queue: string, row: JobRow, state: JobState): JobRecord {
   const stored = row.env === null ? {} : (JSON.parse(row.env) as Envelope)
   const foreign = stored.n === undefined
-  const { i, r, n, o, l, f, t, x, attempts, c, y, k, g, z } = foreign ? foreignEnvelope(queue, row, stored) : stored
+  const { i, r, n, o, l, tags, f, t, x, attempts, c, y, k, g, z } = foreign
+    ? foreignEnvelope(queue, row, stored)
+    : stored
   const id = i ?? row.id
   const due = Math.floor(row.due)
   return {
@@ -201,6 +206,7 @@ export function recordOf(queue: string, row: JobRow, state: JobState): JobRecord
     createdAt: t!,
     runAt: x === undefined ? (foreign ? due : t!) : Math.min(x, due),
     flow: l,
+    tags,
     state,
     attemptsMade: attempts ?? 0,
     claims: row.started === null ? 0 : row.retry_count + 1,

@@ -4,6 +4,7 @@ import { enqueueFunction } from './sql-jobs.ts'
 import { limitStatements } from './sql-limits.ts'
 import { listStatements } from './sql-lists.ts'
 import { permitStatements } from './sql-permits.ts'
+import { searchStatements } from './sql-search.ts'
 import { settleAndClaimFunctions } from './sql-settle-and-claim.ts'
 import { upkeepFunctions } from './sql-upkeep.ts'
 
@@ -22,6 +23,7 @@ export function queueVersions(schema: string, channel: string): string[] {
     permitStatements(s),
     forgottenStatements(s),
     listStatements(s),
+    searchStatements(s),
   ]
 }
 

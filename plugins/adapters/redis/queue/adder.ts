@@ -11,6 +11,13 @@ const MAX_TEXT = 256 * 1024
 /** The maximum number of jobs in one command. Redis accepts a million arguments. */
 const MAX_PER_COMMAND = 5000
 
+/** Returns the indexes of a job beside the one of its name, separated by NUL. */
+function furtherIndexes({ id, runId, tags }: JobDraft): string {
+  if (runId === id && !tags) return ''
+  const run = runId === id ? [] : [`r:${runId}`]
+  return [...run, ...(tags ?? []).map((tag) => `t:${tag}`)].join('\0')
+}
+
 interface Pending {
   draft: JobDraft
   args: (string | number)[]
@@ -33,6 +40,7 @@ export function createAdder(redis: RedisPort, queues: Queues) {
     return [
       ...[queues.baseOf(queue), encodeId(id), name, encodeData(data), encodeOptions(draft)],
       ...[createdAt, runAt, encodePriority(priority), hasGivenId(draft) ? encodeKnown(draft) : ''],
+      furtherIndexes(draft),
     ]
   }
 

@@ -19,6 +19,8 @@ interface Envelope {
   o?: StoredJobOptions
   /** The flow of the job. */
   f?: JobFlow
+  /** The tags. */
+  t?: readonly string[]
   /** The exact priority, if the field of the job contains a rounded one. */
   p?: number
 }
@@ -74,13 +76,14 @@ export function encodeData(data: unknown): string {
   return data === undefined ? '' : encodeJson(data)
 }
 
-export function encodeOptions({ runId, options, priority, flow, createdAt, runAt }: JobDraft): string {
+export function encodeOptions({ runId, options, priority, flow, tags, createdAt, runAt }: JobDraft): string {
   const { attempts, backoff, ...others } = options
   const envelope: Envelope = { r: runId, f: flow }
   for (const _any in others) {
     envelope.o = others
     break
   }
+  if (tags) envelope.t = tags
   if (Math.abs(priority) > EXACT_PRIORITY) envelope.p = priority
   const delay = runAt > createdAt ? runAt - createdAt : undefined
   return JSON.stringify({ attempts, backoff, delay, nq: envelope } satisfies StoredOptions)
@@ -135,6 +138,7 @@ export function decodeClaimed(queue: string, storedId: string, fields: Fields): 
     createdAt,
     runAt: at ? Number(at) : createdAt + (nq ? 0 : (options.delay ?? 0)),
     flow: nq?.f,
+    tags: nq?.t,
     state: 'active',
     attemptsMade: Number(failed ?? 0),
     claims: 0,

@@ -1,4 +1,5 @@
 import { ALL_FIELDS } from './job-codec.ts'
+import { INDEX } from './index-lua.ts'
 import { COMMON, quoted } from './lua.ts'
 
 const FIELDS = quoted(ALL_FIELDS)
@@ -6,15 +7,16 @@ const FIELDS = quoted(ALL_FIELDS)
 /**
  * Adds jobs to one or several queues, in one step.
  *
- * ARGV: for each job nine arguments: `base`, the stored id, the name, the data, the options (`opts`), the creation, the due time, the
- * priority, and the text to remember after its removal (`''` if no caller chose its id).
+ * ARGV: for each job ten arguments: `base`, the stored id, the name, the data, the options (`opts`), the creation, the due time, the
+ * priority, the text to remember after its removal (`''` if no caller chose its id), and its further indexes, separated by NUL (`''` if
+ * there are none).
  *
  * Returns for each job `waiting` or `delayed`, or the options of the existing or remembered job with its id.
  *
  * The meta of a queue has the field `nq:known` if it has jobs with chosen ids, and `nq:known-until`, the moment until which removed ids
  * are remembered. Other queues therefore pay nothing for remembered ids.
  */
-export const ADD = `${COMMON}
+export const ADD = `${COMMON}${INDEX}
 local out, queues, remembersIds = {}, {}, {}
 
 -- Returns the remembered text of a removed job, if its id is still remembered.
@@ -27,10 +29,10 @@ local function rememberedOf(base, id)
   return remembersIds[base] and call('GET', knownKey(base, id))
 end
 
-for index = 1, #ARGV, 9 do
+for index = 1, #ARGV, 10 do
   local base, id, name, data, opts = ARGV[index], ARGV[index + 1], ARGV[index + 2], ARGV[index + 3], ARGV[index + 4]
   local created, dueAt, priority = ARGV[index + 5], tonumber(ARGV[index + 6]), ARGV[index + 7]
-  local remembered = ARGV[index + 8]
+  local remembered, others = ARGV[index + 8], ARGV[index + 9]
   local key = base .. ':' .. id
   local existing = call('EXISTS', key) == 1 and (call('HGET', key, 'opts') or '{}')
     or (remembered ~= '' and rememberedOf(base, id))
@@ -45,7 +47,16 @@ for index = 1, #ARGV, 9 do
     if remembered ~= '' then call('HSET', key, 'nq:known', remembered) end
     if dueAt ~= tonumber(created) then call('HSET', key, 'nq:at', formatInteger(dueAt)) end
     event(base, 'event', 'added', 'jobId', id, 'name', name)
-    queues[base] = queues[base] or {}
+    queues[base] = queues[base] or { names = {} }
+    local members = queues[base].names[name] or {}
+    local size = #members
+    members[size + 1], members[size + 2] = created, id
+    queues[base].names[name] = members
+    if others ~= '' then
+      local of = {}
+      for one in string.gmatch(others, '[^%z]+') do of[#of + 1] = one end
+      indexOthers(base, id, created, of)
+    end
     if later then
       pushDelayed(base, id, dueAt)
       event(base, 'event', 'delayed', 'jobId', id, 'delay', formatInteger(dueAt))
@@ -60,6 +71,9 @@ for index = 1, #ARGV, 9 do
   end
 end
 for base, added in pairs(queues) do
+  for name, members in pairs(added.names) do
+    for from = 1, #members, 2000 do indexName(base, name, { unpack(members, from, math.min(from + 1999, #members)) }) end
+  end
   if added.waiting then wake(base) end
   if added.delayed then wakeWhenDue(base) end
   trimEvents(base)
@@ -182,13 +196,14 @@ return call('GET', knownKey(ARGV[1], ARGV[2]))
  * Removes a job that is not active, and frees its id. ARGV: `base`, and its two possible ids. Returns `ok`, `active`, `known` if the job
  * was removed earlier and only its id was freed, or `''` if there is no such job.
  */
-export const REMOVE = `${COMMON}
+export const REMOVE = `${COMMON}${INDEX}
 local base = ARGV[1]
 local id = find(base, ARGV[2], ARGV[3])
 if not id then return call('DEL', knownKey(base, ARGV[2])) == 1 and 'known' or '' end
 if stateOf(base, id) == 'active' then return 'active' end
 removeWaiting(base, id)
 for _, outcome in ipairs({ 'completed', 'failed', 'cancelled' }) do call('ZREM', setOf(base, outcome), id) end
+unindex(base, { id })
 dropKeys(base, id)
 event(base, 'event', 'removed', 'jobId', id)
 return 'ok'
@@ -221,7 +236,7 @@ return 1
  *
  * Invariant: an id is remembered before its job is removed, in case the script fails in between.
  */
-export const FORGET = `${COMMON}
+export const FORGET = `${COMMON}${INDEX}
 local forgotten, removed, returnsJobs, rememberFor = 0, {}, ARGV[1] == '1', tonumber(ARGV[2])
 
 local function remember(base, id)
@@ -245,6 +260,7 @@ for arg = 3, #ARGV, 4 do
   if last > 0 and last > tonumber(call('HGET', base .. ':meta', 'nq:known-until') or 0) then
     call('HSET', base .. ':meta', 'nq:known-until', formatInteger(last))
   end
+  unindex(base, ids)
   for from = 1, #keys, 1000 do call('UNLINK', unpack(keys, from, math.min(from + 999, #keys))) end
   if #ids > 0 then call('ZREMRANGEBYRANK', set, 0, #ids - 1) end
   forgotten = forgotten + #ids

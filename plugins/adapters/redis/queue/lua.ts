@@ -20,6 +20,7 @@ export const quoted = (names: readonly string[]): string => names.map((name) => 
  * | `<base>:nq-cancelled` | cancelled jobs by the moment of their end |
  * | `<base>:nq-hold` | exists while a deferral holds the queue |
  * | `<base>:nq-known:<id>` | the run of a removed job whose id is remembered |
+ * | `<base>:nq-by:…`, `<base>:nq-names` | the indexes by creation (see `index-lua.ts`) |
  *
  * Our own keys begin with `nq-`, our own fields of a job with `nq:`.
  *

@@ -19,6 +19,7 @@ import { coalesceSweeps } from '../lib/sweeps.ts'
 import { copyValue } from '../../../lib/value.ts'
 import { createAdder } from './adder.ts'
 import { decodeJob, runIdOf } from './job-codec.ts'
+import { createJobFinder } from './job-finder.ts'
 import { createJobSearch } from './job-search.ts'
 import { CANCEL, FORGET, GET, KNOWN, PAUSE, PROMOTE, REMOVE, RETRY } from './job-scripts.ts'
 import type { Listeners } from './listeners.ts'
@@ -38,6 +39,7 @@ export function createRedisQueueProvider(
   const { client } = redis
   const add = createAdder(redis, queues)
   const search = createJobSearch(redis, queues)
+  const finder = createJobFinder(redis, queues, getJob)
   const oldestFirst = createOldestFirst(redis)
   const get = defineScript(redis, GET)
   const cancel = defineScript(redis, CANCEL)
@@ -117,8 +119,8 @@ export function createRedisQueueProvider(
       maxQueueSize: false,
       progress: true,
       transaction: false,
-      search: false,
-      searchData: false,
+      search: true,
+      searchData: true,
     },
     enqueue: async (draft) => {
       const checked = check(draft)
@@ -142,6 +144,7 @@ export function createRedisQueueProvider(
       const { wait = 0, prioritized = 0, delayed = 0, active = 0, completed = 0, failed = 0 } = counts
       return { waiting: wait + prioritized, delayed, active, completed, failed, cancelled }
     },
+    ...finder,
     async getQueues() {
       const names = await queues.list()
       const held = await Promise.all(names.map(holdsJobs))

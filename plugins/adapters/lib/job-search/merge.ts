@@ -1,0 +1,76 @@
+import type { JobRecord } from '../../../../kernel/index.ts'
+import type { JobPosition } from './cursor.ts'
+import type { Candidates, ReadCandidates } from './search.ts'
+
+/** Whether a position comes before another in the order of a search. */
+type Precedes = (a: JobPosition, b: JobPosition) => boolean
+
+interface Open {
+  read: ReadCandidates
+  jobs: JobRecord[]
+  /** The last entry that was read. */
+  frontier: JobPosition | undefined
+  ended: boolean
+  /** How many jobs to ask for next. Doubles with each read. */
+  block: number
+}
+
+/** Newest first, then by queue. Within a millisecond, a queue has an order of its own. */
+function byQueue(a: JobPosition, b: JobPosition): boolean {
+  return a.createdAt === b.createdAt ? a.queue < b.queue : a.createdAt > b.createdAt
+}
+
+/**
+ * Merges indexes, for example those of several queues. It reads little from each at first, and more from those that the page needs. The
+ * returned function keeps what it has read, so each search needs its own.
+ *
+ * @param sources each reads one index. The position may be that of a job in another one; reading then starts where it would be
+ */
+export function mergeSources(sources: readonly ReadCandidates[], precedes: Precedes = byQueue): ReadCandidates {
+  let open: Open[] | undefined
+
+  return async (after, wanted, atMost): Promise<Candidates> => {
+    const share = Math.ceil((2 * wanted) / Math.max(1, sources.length)) + 2
+    open ??= sources.map((read) => ({ read, jobs: [], frontier: after, ended: false, block: share }))
+    const merged: JobRecord[] = []
+    let examined = 0
+
+    async function refill(source: Open): Promise<void> {
+      const found = await source.read(source.frontier, Math.min(source.block, Math.max(wanted, 2)), atMost)
+      source.block *= 2
+      source.jobs = [...found.jobs]
+      source.frontier = found.last
+      source.ended = found.last === undefined
+      examined += found.examined
+    }
+
+    while (merged.length < wanted) {
+      const empty = open.filter(({ jobs, ended }) => jobs.length === 0 && !ended)
+      if (empty.length > 0) {
+        if (examined >= atMost) return { jobs: merged, examined, last: stopAt(open, merged) }
+        await Promise.all(empty.map(refill))
+        continue
+      }
+      let first: Open | undefined
+      for (const source of open) {
+        if (source.jobs.length > 0 && (!first || precedes(source.jobs[0]!, first.jobs[0]!))) first = source
+      }
+      if (!first) return { jobs: merged, examined }
+      merged.push(first.jobs.shift()!)
+    }
+    const ended = open.every(({ jobs, ended: over }) => over && jobs.length === 0)
+    return { jobs: merged, examined: Math.max(1, examined), ...(!ended && { last: merged.at(-1)! }) }
+  }
+
+  /** Adds the jobs that come before everything that was not read, and returns the position up to which all was read. */
+  function stopAt(all: readonly Open[], merged: JobRecord[]): JobPosition {
+    const unread = all.filter(({ jobs, ended }) => jobs.length === 0 && !ended).map(({ frontier }) => frontier!)
+    const last = unread.reduce((a, b) => (precedes(a, b) ? a : b))
+    const heads = all.flatMap((source) => {
+      const count = source.jobs.findIndex((job) => !precedes(job, last))
+      return source.jobs.splice(0, count < 0 ? source.jobs.length : count)
+    })
+    merged.push(...heads.toSorted((a, b) => (precedes(a, b) ? -1 : 1)))
+    return last
+  }
+}
