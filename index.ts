@@ -24,6 +24,7 @@ export type {
   HttpAction,
   Listening,
   ListenOptions,
+  Mounted,
   Problem,
 } from './plugins/integrations/http/index.ts'
 export type { InstanceInfo } from './plugins/observability/instances/index.ts'

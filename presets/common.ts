@@ -3,6 +3,7 @@ import audit from '../plugins/observability/audit/index.ts'
 import batch from '../plugins/jobs/batch/index.ts'
 import bus from '../plugins/flow/bus/index.ts'
 import control from '../plugins/jobs/control/index.ts'
+import dashboard from '../plugins/integrations/dashboard/index.ts'
 import debounce from '../plugins/jobs/debounce/index.ts'
 import errors from '../plugins/observability/errors/index.ts'
 import explain from '../plugins/observability/explain/index.ts'
@@ -65,6 +66,7 @@ export const capabilities: readonly AnyPlugin[] = [
   explain,
   instances,
   http,
+  dashboard,
   validation,
   batch,
   registry,

@@ -7,10 +7,11 @@ import type { RecordAction } from './auditing.ts'
 import type { Guard } from './guard.ts'
 import { createDocument } from './openapi.ts'
 import type { HttpOptions } from './options.ts'
-import { problemResponse, routeUnknown } from './problems.ts'
+import { methodUnknown, problemResponse, routeUnknown } from './problems.ts'
 import { bodyOf, paramsOf, queryOf, receiveJson, subjectOf } from './requests.ts'
 import { routes } from './routes/index.ts'
 import type { Route, StreamRequest, Subject } from './routes/route.ts'
+import { createSession } from './session.ts'
 
 /** A stream that a request may follow. */
 export interface Admission extends StreamRequest {
@@ -55,6 +56,8 @@ export async function createApi(host: ApiHost) {
   const byPath = Map.groupBy(routes, ({ path }) => path)
   for (const [path, methods] of byPath)
     app.all(base + path, (event) => answering(event.req as Request, () => answer(event, methods)))
+  const session = createSession(host)
+  app.all(`${base}session`, ({ req }) => answering(req as Request, () => session(req)))
   app.all('/**', () => problemResponse(routeUnknown(), kernel.reporter))
 
   /** Turns every outcome into a response, with the CORS headers of an allowed origin. */
@@ -78,7 +81,11 @@ export async function createApi(host: ApiHost) {
     const cors = guard.corsHeaders(request)
     if (request.method === 'OPTIONS' && 'access-control-allow-origin' in cors) return preflight(methods)
     const route = methods.find(({ method }) => method === (request.method === 'HEAD' ? 'GET' : request.method))
-    if (!route) throw methodUnknown(request.method, methods)
+    if (!route)
+      throw methodUnknown(
+        request.method,
+        methods.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method])),
+      )
     const params = paramsOf(event.context.params ?? {})
     const ended: Parameters<RecordAction>[3] = { allowed: false }
     let subject: Subject = params
@@ -162,13 +169,6 @@ function preflight(methods: readonly Route[]): Response {
     'access-control-max-age': '600',
   }
   return new Response(null, { status: 204, headers })
-}
-
-function methodUnknown(method: string, methods: readonly Route[]): QueueError {
-  const allow = methods.flatMap((one) => (one.method === 'GET' ? ['GET', 'HEAD'] : [one.method])).join(', ')
-  return new QueueError('METHOD_UNKNOWN', `This path takes ${allow}; got ${method}.`, {
-    details: { headers: { allow } },
-  })
 }
 
 /** Copies a response that other code made, because its headers may be immutable. */

@@ -9,6 +9,20 @@ import { createTokenCheck, permits } from './token.ts'
 export interface Guard {
   /** False if nothing is authorized, so that the interface must not show that it exists. */
   readonly open: boolean
+  /** Whether a browser can sign in with a token. */
+  readonly hasTokens: boolean
+  /**
+   * Refuses requests that no route would serve. For pages without data, to which a link of another site may lead.
+   *
+   * @throws QueueError `ROUTE_UNKNOWN`, `REQUEST_FORBIDDEN`
+   */
+  assertReachable(request: Request): void
+  /**
+   * Returns the cookie of a new session for a known token. Wrong tokens count against the address.
+   *
+   * @throws QueueError `RATE_LIMITED`
+   */
+  openSession(request: Request, token: string): string | undefined
   /** @throws QueueError `REQUEST_FORBIDDEN` for a request that a page of another site made a browser send */
   assertSameSite(request: Request): void
   /**
@@ -41,6 +55,9 @@ export function createGuard(kernel: Kernel, options: HttpOptions, limit: Address
   const hosts = new Set([...LOCAL_HOSTS, ...allowedHosts.map((name) => name.toLowerCase())])
   const holderOf = token && createTokenCheck(token)
   const actors = new WeakMap<Request, string>()
+  const tokens = token && createTokenCheck(token, () => kernel.clock.now())
+  const roleOf = tokens?.roleOf
+  const open = isProtected(options) || !production
 
   /** Decides by a known token first, then by `authorize`. Without both, production refuses every request. */
   async function ask(request: Request, action: HttpAction): Promise<boolean | Response> {
@@ -70,7 +87,18 @@ export function createGuard(kernel: Kernel, options: HttpOptions, limit: Address
   }
 
   return {
-    open: isProtected(options) || !production,
+    open,
+    hasTokens: tokens !== undefined,
+    assertReachable(request) {
+      if (!open) throw routeUnknown()
+      if (!isProtected(options)) assertLocal(request, hosts)
+    },
+    openSession(request, given) {
+      const welcome = limit.enter(request)
+      const session = tokens?.openSession(given)
+      if (session !== undefined) welcome()
+      return session
+    },
     assertSameSite(request) {
       if (!isProtected(options)) assertLocal(request, hosts)
       const origin = request.headers.get('origin')
@@ -134,7 +162,7 @@ function assertLocal(request: Request, known: ReadonlySet<string>): void {
   throw forbidden(`${open}, and this one was sent to the host "${name}". ${hint}`)
 }
 
-function unauthorized(): Response {
+export function unauthorized(): Response {
   const problem = { type: 'about:blank', title: 'Unauthorized', status: 401, code: 'REQUEST_UNAUTHORIZED' }
   const detail = 'Send the header "Authorization: Bearer <token>" with a token of http.token.'
   const headers = {

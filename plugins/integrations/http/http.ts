@@ -1,8 +1,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import type { MaybePromise } from '../../../kernel/index.ts'
 import type { Peer } from '../lib/peer.ts'
 import type { Listening, ListenOptions } from './listening.ts'
 import type { SocketHooks } from './websocket.ts'
+
+/** Serves requests below a mounted path. */
+export type Mounted = (visit: {
+  request: Request
+  /** The rest of the path, without a leading slash. `undefined` if the request named the folder without its slash. */
+  path: string | undefined
+  /** Whether this is production. */
+  production: boolean
+}) => MaybePromise<Response>
 
 /** Serves the kernel over HTTP, on any server. */
 export interface Http {
@@ -37,6 +47,14 @@ export interface Http {
    * server.on('upgrade', kernel.http.upgrade)
    */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
+  /**
+   * Serves pages without data below `<path><name>/`. They are closed when the API is closed to everybody: in production without
+   * `http.authorize` and `http.token` (404), and to other machines in development (403).
+   *
+   * @example
+   * kernel.http.mount('ui', ({ path }) => new Response(path === '' ? page : null, { status: path === '' ? 200 : 404 }))
+   */
+  mount(name: string, serve: Mounted): void
   /** How many streams are open in this process. */
   readonly connections: number
   /**

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import { definePlugin, QueueError } from '../../../kernel/index.ts'
 import { createAddressLimit } from './address-limit.ts'
 import type { Listening } from './listening.ts'
-import type { Http } from './http.ts'
+import type { Http, Mounted } from './http.ts'
 import { isProtected } from './guard.ts'
 import { options } from './options.ts'
 import { exposeStatusCodes, problemResponse } from './problems.ts'
@@ -14,6 +14,8 @@ import { createSocketHooks } from './websocket.ts'
 
 export type { Authorize, Decision, HttpAction } from './access.ts'
 export type { Http } from './http.ts'
+export type { Authorize, HttpAction } from './access.ts'
+export type { Http, Mounted } from './http.ts'
 export type { Health } from './health.ts'
 export type { Listening, ListenOptions } from './listening.ts'
 export type { Peer } from '../lib/peer.ts'
@@ -52,6 +54,7 @@ export default definePlugin({
   setup(kernel, options) {
     exposeStatusCodes()
     const servers = new Set<Listening>()
+    const mounted = new Map<string, Mounted>()
     const limit = createAddressLimit(kernel, options)
     let loading: Promise<Service> | undefined
     let service: Service | undefined
@@ -86,9 +89,13 @@ export default definePlugin({
       async fetch(request, peer) {
         if (peer) recordPeer(request, peer)
         try {
-          if (!isApi(pathOf(request))) return await webhook(request)
-          const { api } = await load()
-          return await api.fetch(request)
+          const { name, rest } = placeOf(pathOf(request))
+          const serve = mounted.get(name)
+          if (name !== API && !serve) return await webhook(request)
+          const { api, guard } = await load()
+          if (!serve) return await api.fetch(request)
+          guard.assertReachable(request)
+          return await serve({ request, path: rest, production: options.production })
         } catch (error) {
           return problemResponse(error, kernel.reporter)
         }
@@ -103,6 +110,7 @@ export default definePlugin({
           response.destroy()
         }
       },
+      mount: (name, serve) => void mounted.set(name, serve),
       get connections() {
         return service?.connections.size ?? 0
       },
@@ -139,9 +147,11 @@ export default definePlugin({
       return response
     }
 
-    function isApi(pathname: string): boolean {
-      const api = `${options.path}api/`
-      return pathname.startsWith(api) || `${pathname}/` === api
+    /** Returns the first folder of a path below `options.path`, and the rest after its slash. */
+    function placeOf(pathname: string): { name: string; rest: string | undefined } {
+      if (!pathname.startsWith(options.path)) return { name: '', rest: undefined }
+      const [name = '', ...parts] = pathname.slice(options.path.length).split('/')
+      return { name, rest: parts.length === 0 ? undefined : parts.join('/') }
     }
 
     kernel.extend({ http })
@@ -153,6 +163,9 @@ export default definePlugin({
     }
   },
 })
+
+/** The folder of the API below the path. */
+const API = 'api'
 
 /** @throws QueueError `REQUEST_INVALID`, `METHOD_UNKNOWN` for what only a hostile client sends, which must not fill the log */
 function pathOf({ url, method }: Request): string {

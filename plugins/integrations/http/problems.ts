@@ -43,6 +43,14 @@ export function routeUnknown(): QueueError {
   return new QueueError('ROUTE_UNKNOWN', 'Nothing answers here.')
 }
 
+/** Returns the error of a path that does not take a method. */
+export function methodUnknown(method: string, known: readonly string[]): QueueError {
+  const allow = known.join(', ')
+  return new QueueError('METHOD_UNKNOWN', `This path takes ${allow}; got ${method}.`, {
+    details: { headers: { allow } },
+  })
+}
+
 /** Describes an error for the caller. An internal error is reported, and the caller does not see it. */
 export function problemOf(error: unknown, reporter: Reporter): Problem {
   const status = isQueueError(error) ? statusOf(error) : undefined

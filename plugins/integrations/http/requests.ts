@@ -84,7 +84,8 @@ export function subjectOf(
 const MAX_ISSUES = 20
 const MAX_ISSUE = 500
 
-function check(schema: z.ZodType, value: unknown, code: ErrorCode, what: string): unknown {
+/** Parses a value. @throws QueueError with the given code */
+export function check(schema: z.ZodType, value: unknown, code: ErrorCode, what: string): unknown {
   const { success, data, error } = schema.safeParse(value)
   if (success) return data
   const issues = error.issues

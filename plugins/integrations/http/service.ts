@@ -51,6 +51,7 @@ export async function createService(kernel: PluginKernel, options: HttpOptions, 
   return {
     api,
     connections,
+    guard,
     /** Feeds a WebSocket. @throws QueueError `CONNECTIONS_FULL`, `KERNEL_CLOSED` */
     feedSocket(admission: Admission, sink: Sink): void {
       connections.assertRoom()

@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import { z } from 'zod'
 import type { HttpAction } from './access.ts'
 
@@ -57,7 +57,69 @@ export function createTokenCheck(tokens: Token): (request: Request) => Holder | 
     // Compares all tokens, so that the time does not reveal which one matched.
     const matches = known.filter((one) => timingSafeEqual(one.digest, given))
     return matches.find(({ role }) => role === 'write') ?? matches[0]
+export interface TokenCheck {
+  /** Finds the role of a request by its bearer token, or by the cookie of a session. */
+  roleOf(request: Request): Role | undefined
+  /** Returns the cookie of a new session for a known token. */
+  openSession(token: string): string | undefined
+}
+
+/** The name of the cookie that a browser has after it signed in. */
+export const SESSION_COOKIE = 'nuxt-queue-session'
+/** A browser may have cookies of several paths. A hostile client may send any number. */
+const MAX_COOKIES = 4
+/** How long a session lasts, in milliseconds. */
+export const SESSION_DURATION = 12 * 60 * 60 * 1000
+
+/**
+ * Checks tokens and sessions in constant time. A session is the moment of its end with a signature that the token makes, so every
+ * instance knows it, and it ends when its token is removed.
+ */
+export function createTokenCheck(tokens: Token, now: () => number): TokenCheck {
+    const { token, role } = typeof one === 'string' ? { token: one, role: 'write' as const } : one
+    return { token, digest: digest(token), role }
+
+  /** Compares all tokens, so that the time does not reveal which one matched. */
+  function find(matches: (one: (typeof known)[number]) => boolean): (typeof known)[number] | undefined {
+    const found = known.filter(matches)
+    return found.find(({ role }) => role === 'write') ?? found[0]
   }
+
+  const ofToken = (given: string) => find((one) => timingSafeEqual(one.digest, digest(given)))
+
+  function ofSession(cookie: string) {
+    const [end = '', signature = ''] = cookie.split('.')
+    if (!/^\d{1,15}$/.test(end) || Number(end) <= now()) return undefined
+    return find(({ token }) => timingSafeEqual(digest(sign(token, end)), digest(signature)))
+  }
+
+  return {
+    roleOf({ headers }) {
+      const bearer = /^bearer +(\S+) *$/i.exec(headers.get('authorization') ?? '')?.[1]
+      if (bearer !== undefined) return ofToken(bearer)?.role
+      const roles = sessionsOf(headers.get('cookie')).map((cookie) => ofSession(cookie)?.role)
+      return roles.find((role) => role !== undefined)
+    },
+    openSession(given) {
+      const owner = ofToken(given)
+      if (!owner) return undefined
+      const end = String(now() + SESSION_DURATION)
+      return `${end}.${sign(owner.token, end)}`
+    },
+  }
+}
+
+function sessionsOf(cookies: string | null): string[] {
+  const prefix = `${SESSION_COOKIE}=`
+  const all = (cookies ?? '').split(';').map((cookie) => cookie.trim())
+  return all
+    .filter((cookie) => cookie.startsWith(prefix))
+    .map((cookie) => cookie.slice(prefix.length))
+    .slice(0, MAX_COOKIES)
+}
+
+function sign(token: string, end: string): string {
+  return createHmac('sha256', token).update(`nuxt-queue session until ${end}`).digest('base64url')
 }
 
 /** Returns whether a role allows an action. `read` allows the actions that end in `.read`. */

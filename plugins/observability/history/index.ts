@@ -1,10 +1,10 @@
 import { definePlugin, QueueError, type Kernel, type RunInfo } from '../../../kernel/index.ts'
+import { foldTimeline } from '../lib/fold-timeline.ts'
 import { writeHistory, type RunHistory } from '../lib/history.ts'
-import { foldTimeline } from './fold.ts'
-import type { Timeline } from './timeline.ts'
+import type { Timeline } from '../lib/timeline.ts'
 
 export type { RunHistory } from '../lib/history.ts'
-export type { Timeline, TimelineAttempt, TimelineChild, TimelineJob, TimelineWait } from './timeline.ts'
+export type { Timeline, TimelineAttempt, TimelineChild, TimelineJob, TimelineWait } from '../lib/timeline.ts'
 
 declare module 'nuxt-queue/kernel' {
   interface Kernel {

@@ -6,6 +6,8 @@ import { FILES, WORKER_SCRIPT } from './virtual.ts'
 import type { FoundWorkers } from './workers.ts'
 
 const SDK = 'python-sdk/src'
+/** The files of the dashboard. */
+const PAGES = 'plugins/integrations/dashboard/ui'
 const PREPARED = 'plugins/adapters/pglite/prepared.tar.br'
 
 /** Writes the files that the bundler does not: workers in other languages and `queue.mjs`. */
@@ -23,6 +25,7 @@ export async function completeOutput(serverDir: string, { others }: FoundWorkers
 /** The files that this package reads besides its code. */
 async function completePackage(modules: string, others: FoundWorkers['others']): Promise<void> {
   const own = join(modules, 'nuxt-queue')
+  await cp(codeFile(PAGES), join(own, 'dist', PAGES), { recursive: true })
   const python = [...others.keys()].some((path) => path.endsWith('.py'))
   if (python) {
     const filter = (path: string): boolean => !path.endsWith('__pycache__')

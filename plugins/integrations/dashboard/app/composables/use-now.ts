@@ -1,0 +1,9 @@
+import { readonly, ref } from 'vue'
+
+const now = ref(Date.now())
+setInterval(() => {
+  if (!document.hidden) now.value = Date.now()
+}, 1000)
+
+/** The present, to a second. */
+export const useNow = () => readonly(now)

@@ -1,0 +1,27 @@
+import { post, path } from '../api/request.ts'
+import type { Queue } from '../api/types.ts'
+import { ask, perform } from './use-feedback.ts'
+
+/** The actions on a queue. Each shows its outcome, and what it will hit before it happens. */
+export function useQueueActions(changed: () => Promise<void>) {
+  async function pause({ name, counts }: Queue): Promise<void> {
+    const text = `Workers of all processes take no more jobs from "${name}". ${counts.active} running and ${counts.waiting} waiting jobs stay. Resume it at any time.`
+    if (!(await ask({ title: `Pause ${name}?`, text, action: 'Pause' }))) return
+    await perform(() => post(`${path('queues', name)}/pause`), `Queue "${name}" is paused.`)
+    await changed()
+  }
+
+  async function resume({ name }: Queue): Promise<void> {
+    await perform(() => post(`${path('queues', name)}/resume`), `Queue "${name}" runs again.`)
+    await changed()
+  }
+
+  async function redrive({ name, counts }: Queue): Promise<void> {
+    const text = `Each dead letter among the ${counts.waiting + counts.delayed} jobs of "${name}" goes back to the queue that it came from.`
+    if (!(await ask({ title: `Redrive ${name}?`, text, action: 'Redrive' }))) return
+    await perform(() => post(`${path('queues', name)}/redrive`), `The dead letters of "${name}" were moved.`)
+    await changed()
+  }
+
+  return { pause, resume, redrive }
+}

@@ -1,0 +1,45 @@
+import type { Instance, Queue } from '../api/types.ts'
+
+export interface Trouble {
+  queue: string
+  state: 'failed' | 'held'
+  text: string
+}
+
+/** Returns how many processes have a worker of each queue. */
+export function workersByQueue(instances: readonly Instance[]): Map<string, number> {
+  const counts = new Map<string, number>()
+  for (const { workers } of instances) {
+    for (const queue of new Set(workers.map((worker) => worker.queue))) counts.set(queue, (counts.get(queue) ?? 0) + 1)
+  }
+  return counts
+}
+
+/**
+ * Returns what is wrong with queues: nobody works on them, they are paused while jobs wait, or jobs have failed.
+ *
+ * @param instances the processes that are alive, or `undefined` if they are not known
+ */
+export function findTrouble(queues: readonly Queue[], instances: readonly Instance[] | undefined): Trouble[] {
+  const workers = instances && workersByQueue(instances)
+  return queues.flatMap(({ name, paused, counts }) => {
+    const found: Trouble[] = []
+    const open = counts.waiting + counts.active
+    if (workers && open > 0 && !workers.has(name)) {
+      found.push({ queue: name, state: 'failed', text: `No process has a worker for it, and ${amount(open, 'job')}.` })
+    }
+    if (paused)
+      found.push({ queue: name, state: 'held', text: `It is paused${open > 0 ? `, and ${amount(open, 'job')}` : ''}.` })
+    if (counts.failed > 0)
+      found.push({
+        queue: name,
+        state: 'failed',
+        text: `${counts.failed} ${counts.failed === 1 ? 'job has' : 'jobs have'} failed.`,
+      })
+    return found
+  })
+}
+
+function amount(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? ' waits' : 's wait'}`
+}

@@ -1,0 +1,28 @@
+import { createRouter, createWebHashHistory } from 'vue-router'
+
+/** The screens of the navigation, in its order. The digits 1 to 9 open them. */
+export const SCREENS = [
+  { name: 'overview', path: '/', title: 'Overview', icon: 'overview', needs: 'queues.read' },
+  { name: 'queues', path: '/queues', title: 'Queues', icon: 'queues', needs: 'queues.read' },
+  { name: 'jobs', path: '/jobs', title: 'Jobs', icon: 'jobs', needs: 'jobs.read' },
+  { name: 'runs', path: '/runs', title: 'Runs', icon: 'runs', needs: 'runs.read' },
+] as const
+
+/**
+ * Addresses are in the fragment, because the pages may be below any path and behind any proxy. Filters, tabs and selections are
+ * in the address too, so that a link shows the same view.
+ */
+export const router = createRouter({
+  history: createWebHashHistory(),
+  routes: [
+    { name: 'overview', path: '/', component: () => import('./screens/OverviewScreen.vue') },
+    { name: 'queues', path: '/queues', component: () => import('./screens/QueuesScreen.vue') },
+    { name: 'queue', path: '/queues/:queue', component: () => import('./screens/QueueScreen.vue') },
+    { name: 'jobs', path: '/jobs', component: () => import('./screens/JobsScreen.vue') },
+    { name: 'job', path: '/jobs/:queue/:job', component: () => import('./screens/JobScreen.vue') },
+    { name: 'runs', path: '/runs', component: () => import('./screens/RunsScreen.vue') },
+    { name: 'run', path: '/runs/:runId', component: () => import('./screens/RunScreen.vue') },
+    { name: 'missing', path: '/:path(.*)*', component: () => import('./screens/MissingScreen.vue') },
+  ],
+  scrollBehavior: (_to, _from, saved) => saved ?? { top: 0 },
+})

@@ -1,0 +1,31 @@
+/** Builds the pages of the dashboard into the build of the package, and writes the list of their files. */
+import { globSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import vue from '@vitejs/plugin-vue'
+import { join } from 'pathe'
+import { build } from 'vite'
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+const OUTPUT = join(ROOT, 'dist/plugins/integrations/dashboard/ui')
+
+await build({
+  root: join(ROOT, 'plugins/integrations/dashboard/app'),
+  configFile: false,
+  // The pages work below any path.
+  base: './',
+  logLevel: 'warn',
+  plugins: [vue()],
+  define: { __VUE_OPTIONS_API__: 'false', __VUE_PROD_DEVTOOLS__: 'false' },
+  build: {
+    outDir: OUTPUT,
+    emptyOutDir: true,
+    target: 'es2022',
+    modulePreload: { polyfill: false },
+    // The policy of the pages allows no data in scripts, styles and fonts.
+    assetsInlineLimit: 0,
+    reportCompressedSize: false,
+  },
+})
+
+const files = globSync('**/*.*', { cwd: OUTPUT })
+writeFileSync(join(OUTPUT, 'files.json'), `${JSON.stringify(files.toSorted())}\n`)

@@ -1,0 +1,196 @@
+import { gzipSync } from 'node:zlib'
+import axe from 'axe-core'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { createKernel, type Kernel } from 'nuxt-queue'
+import { startChromium } from '../services/chromium.ts'
+
+/** Markup that would run in a page that shows it as HTML. */
+const MARKUP = `<img src=x onerror="document.title='hacked'">`
+const TOKEN = 'a-token-of-enough-letters'
+
+let browser: Browser
+let kernel: Kernel
+let base: string
+const problems: string[] = []
+
+async function createServer(http: object = {}) {
+  const made = await createKernel({ preset: 'dev', config: { registry: { dirs: [] }, http } })
+  const { url } = await made.http.listen()
+  return { kernel: made, url: `${url}/_queue/` }
+}
+
+async function open(screen: string, options: { width?: number; at?: string } = {}): Promise<Page> {
+  const page = await browser.newPage({ viewport: { width: options.width ?? 1280, height: 800 } })
+  page.on('console', (line) => line.type() === 'error' && problems.push(line.text()))
+  page.on('pageerror', (error) => problems.push(error.message))
+  await page.goto(`${options.at ?? base}ui/#${screen}`)
+  return page
+}
+
+/** What axe finds serious in a page. Its script comes through the debugger, which the policy of the page does not concern. */
+async function faults(page: Page, only?: string[]): Promise<string[]> {
+  await page.evaluate(`globalThis.axe ?? (() => { ${axe.source} })()`)
+  const found = await page.evaluate(async (rules) => {
+    const { axe } = globalThis as unknown as { axe: typeof import('axe-core') }
+    const { violations } = await axe.run(rules ? { runOnly: rules } : {})
+    return violations.map(({ id, impact, nodes }) => ({ id, impact, html: nodes[0]!.html }))
+  }, only)
+  const serious = found.filter(({ impact }) => impact === 'serious' || impact === 'critical')
+  return serious.map(({ id, html }) => `${id}: ${html}`)
+}
+
+beforeAll(async () => {
+  ;[browser, { kernel, url: base }] = await Promise.all([startChromium(), createServer()])
+  await kernel.registerWorker({
+    id: 'mail',
+    config: { queue: MARKUP },
+    handler: async (_job, ctx) => {
+      await ctx.logger.error(MARKUP, { [MARKUP]: MARKUP })
+      throw new Error(MARKUP)
+    },
+  })
+  await kernel.registerWorker({ id: 'greet', config: { queue: 'greetings' }, handler: () => ({ text: MARKUP }) })
+  await kernel.start()
+  const failing = await kernel.enqueue('mail', { [MARKUP]: MARKUP })
+  await kernel.enqueue('greet', { name: 'Ada' }, { id: 'greeting' })
+  await kernel.enqueue('greet', { name: 'Grace' }, { id: 'later', delay: 3_600_000 })
+  await failing.result().catch(() => {})
+})
+afterAll(async () => {
+  await browser.close()
+  await kernel.close()
+})
+
+it('is small, has a strict policy, and serves its own files only', async () => {
+  const page = await fetch(`${base}ui/`)
+  const html = await page.text()
+  const policy = page.headers.get('content-security-policy')!
+  expect(policy).toContain("default-src 'none'")
+  expect(policy).not.toContain('unsafe')
+  expect(html).not.toMatch(/<script>|<style|\son\w+=/)
+  const files = [...html.matchAll(/(?:src|href)="\.\/(assets\/[^"]+)"/g)].map(([, path]) => path!)
+  let bytes = 0
+  for (const path of files) {
+    const file = await fetch(`${base}ui/${path}`)
+    expect(file.headers.get('cache-control')).toContain('immutable')
+    expect(file.headers.get('x-content-type-options')).toBe('nosniff')
+    bytes += gzipSync(await file.text()).length
+  }
+  expect(bytes).toBeGreaterThan(10_000)
+  expect(bytes).toBeLessThan(120_000)
+  for (const path of ['files.json', 'assets/..%2f..%2findex.html', '..%2fapi/queues', 'assets/', 'missing.js']) {
+    expect((await fetch(`${base}ui/${path}`)).status, path).toBe(404)
+  }
+  const bare = await fetch(`${base}ui`, { redirect: 'manual' })
+  expect([bare.status, bare.headers.get('location')]).toEqual([308, 'ui/'])
+  expect((await fetch(`${base}ui/`, { method: 'POST' })).status).toBe(405)
+})
+
+const SCREENS: [screen: string, title: string][] = [
+  ['/', 'Overview'],
+  ['/queues', 'Queues'],
+  [`/queues/${encodeURIComponent(MARKUP)}`, MARKUP],
+  ['/jobs', 'Jobs'],
+  ['/runs', 'Runs'],
+  ['/jobs/greetings/later', 'greet'],
+]
+
+it('fits a desktop and a phone in both themes on every screen, with nothing that axe finds serious', async () => {
+  const page = await open('/')
+  for (const [screen, title] of SCREENS) {
+    await page.setViewportSize({ width: 1280, height: 800 })
+    await page.emulateMedia({ colorScheme: 'light' })
+    await page.goto(`${base}ui/#${screen}`)
+    await page.getByRole('heading', { level: 1, name: title }).waitFor()
+    expect(await faults(page), screen).toEqual([])
+    await page.setViewportSize({ width: 390, height: 844 })
+    expect(await page.evaluate('document.documentElement.scrollWidth'), screen).toBe(390)
+    await page.emulateMedia({ colorScheme: 'dark' })
+    expect(await faults(page, ['color-contrast']), screen).toEqual([])
+  }
+  await page.close()
+})
+
+it('shows the data, names, logs and errors of jobs as text', async () => {
+  const page = await open('/jobs?state=failed')
+  await page.getByText(MARKUP).first().waitFor()
+  await page.locator('[data-row]').first().click()
+  await page.getByRole('log').getByText(MARKUP).first().waitFor()
+  await page.getByRole('region', { name: 'Attempts' }).getByText(MARKUP).first().waitFor()
+  await page.getByRole('region', { name: 'Data' }).getByText(MARKUP).first().waitFor()
+  expect(await page.locator('img').count()).toBe(0)
+  expect(await page.title()).not.toBe('hacked')
+  await page.close()
+})
+
+it('is used with the keyboard alone, keeps its filters in the address, and survives a reload', async () => {
+  const page = await open('/')
+  await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor()
+  await page.keyboard.press('3')
+  await page.getByRole('heading', { level: 1, name: 'Jobs' }).waitFor()
+  await page.keyboard.press('f')
+  await page.keyboard.type('state:del')
+  await page.getByRole('option', { name: /state: delayed/ }).waitFor()
+  await page.keyboard.press('ArrowDown')
+  await page.keyboard.press('Enter')
+  await page.waitForURL(/state=delayed/)
+  await page.reload()
+  await page.getByRole('button', { name: 'Remove the filter State' }).waitFor()
+  expect(await page.locator('[data-row]').count()).toBe(1)
+  await page.keyboard.press('j')
+  await page.keyboard.press('Enter')
+  await page.getByRole('button', { name: 'Run now' }).waitFor()
+  await page.keyboard.press('?')
+  await page.getByRole('dialog', { name: 'Keyboard' }).waitFor()
+  await page.keyboard.press('Escape')
+  await page.keyboard.press('ControlOrMeta+k')
+  await page.keyboard.type('greeting')
+  await page.getByRole('option', { name: /Job in greetings/ }).click()
+  await page.getByRole('heading', { level: 1, name: 'greet' }).waitFor()
+  expect(page.url()).toContain('/jobs/greetings/greeting')
+  await page.close()
+})
+
+it('asks once before an action, and shows what came of it without a reload', async () => {
+  const page = await open('/queues')
+  await page.getByRole('button', { name: 'Pause greetings' }).click()
+  await page.getByRole('alertdialog').getByText('"greetings"').waitFor()
+  await page.getByRole('button', { name: 'Pause', exact: true }).click()
+  await page.getByRole('button', { name: 'Resume greetings' }).click()
+  await page.getByRole('button', { name: 'Pause greetings' }).waitFor()
+  await page.goto(`${base}ui/#/jobs/greetings/later`)
+  await page.getByRole('button', { name: 'Run now' }).click()
+  await page.locator('.page-header').getByText('completed').waitFor()
+  await page.close()
+})
+
+it('lets a browser in with a token, as a cookie that scripts cannot read', async () => {
+  const closed = await createServer({ production: true })
+  expect((await fetch(`${closed.url}ui/`)).status).toBe(404)
+  await closed.kernel.close()
+
+  const { kernel: own, url } = await createServer({ production: true, token: TOKEN })
+  const page = await open('/queues', { at: url })
+  await page.getByLabel('Token').fill('a-token-that-nobody-has')
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await page.getByText('This token is not known here.').waitFor()
+  await page.getByLabel('Token').fill(TOKEN)
+  expect(await faults(page)).toEqual([])
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await page.getByRole('heading', { level: 1, name: 'Queues' }).waitFor()
+  const [cookie, ...others] = await page.context().cookies()
+  expect(others).toEqual([])
+  expect(cookie).toMatchObject({ httpOnly: true, sameSite: 'Strict', path: '/_queue/api' })
+  expect(cookie!.value).not.toContain(TOKEN)
+  expect(await page.evaluate('document.cookie')).toBe('')
+  await page.getByRole('button', { name: 'Sign out' }).first().click()
+  await page.getByLabel('Token').waitFor()
+  expect(await page.context().cookies()).toEqual([])
+  await page.close()
+  await own.close()
+})
+
+it('has reported no error, and has broken its policy nowhere', () => {
+  expect(problems.filter((line) => !/status of 40[14]/.test(line))).toEqual([])
+})
