@@ -8,7 +8,6 @@ import { createNitroModule, httpPath } from '../lib/nitro/module.ts'
 import { typeDeclarations } from '../lib/nitro/types.ts'
 import { findWorkers, workerFolders } from '../lib/nitro/workers.ts'
 import { developmentFolder } from './development-folder.ts'
-import { DEVTOOLS_PAGE } from './devtools-page.ts'
 import { layerFolders } from './layers.ts'
 
 /** The section `queue` of `nuxt.config.ts`. It has the options of `nuxt-queue.config.ts` that are plain data. */
@@ -42,7 +41,6 @@ const module: NuxtModule<ModuleOptions> = defineNuxtModule<ModuleOptions>({
       configDirs: layers.map(({ root }) => root),
       folder: nuxt.options.dev ? developmentFolder() : undefined,
       onListen: (callback) => nuxt.hook('listen', (server) => callback(server as Server)),
-      pages: nuxt.options.dev ? { devtools: DEVTOOLS_PAGE } : {},
     })
     // The types come from the server that Nuxt installs. This package does not depend on it.
     const hook = nuxt.hook as (name: string, callback: (config: NitroConfig) => void) => void
@@ -95,9 +93,9 @@ export default defineNuxtPlugin({
   })
 }
 
-/** Adds a tab to DevTools that shows queues and runs. */
+/** Adds a tab to DevTools that shows the dashboard. */
 function addDevtools(nuxt: Nuxt, options: ModuleOptions): void {
-  const src = `${nuxt.options.app.baseURL.replace(/\/$/, '')}${httpPath(options)}devtools`
+  const src = `${nuxt.options.app.baseURL.replace(/\/$/, '')}${httpPath(options)}ui/`
   const hook = nuxt.hook as unknown as (name: string, callback: (tabs: object[]) => void) => void
   hook('devtools:customTabs', (tabs) => {
     tabs.push({ name: 'nuxt-queue', title: 'Queue', icon: 'carbon:flow-stream', view: { type: 'iframe', src } })

@@ -33,8 +33,9 @@ it(
     expect(await (await server.get(`/api/state?id=${job.runId}`)).json()).toEqual({ greeted: 'Ada' })
     expect(await run(server, 'layered')).toMatchObject({ result: 'from a layer' })
     expect(await app.typeErrors('.nuxt/tsconfig.server.json')).toBe('')
-    const tab = await server.get('/_queue/devtools')
+    const tab = await server.get('/_queue/ui/')
     expect(await tab.text()).toContain('<title>Queue</title>')
+    expect(tab.headers.get('content-security-policy')).toContain("frame-ancestors 'self'")
   },
   TIMEOUT,
 )

@@ -6,6 +6,9 @@ export const SCREENS = [
   { name: 'queues', path: '/queues', title: 'Queues', icon: 'queues', needs: 'queues.read' },
   { name: 'jobs', path: '/jobs', title: 'Jobs', icon: 'jobs', needs: 'jobs.read' },
   { name: 'runs', path: '/runs', title: 'Runs', icon: 'runs', needs: 'runs.read' },
+  { name: 'schedules', path: '/schedules', title: 'Schedules', icon: 'schedules', needs: 'schedules.read' },
+  { name: 'instances', path: '/instances', title: 'Instances', icon: 'instances', needs: 'instances.read' },
+  { name: 'send', path: '/send', title: 'Send', icon: 'send', needs: 'workers.read' },
 ] as const
 
 /**
@@ -22,6 +25,9 @@ export const router = createRouter({
     { name: 'job', path: '/jobs/:queue/:job', component: () => import('./screens/JobScreen.vue') },
     { name: 'runs', path: '/runs', component: () => import('./screens/RunsScreen.vue') },
     { name: 'run', path: '/runs/:runId', component: () => import('./screens/RunScreen.vue') },
+    { name: 'schedules', path: '/schedules', component: () => import('./screens/SchedulesScreen.vue') },
+    { name: 'instances', path: '/instances', component: () => import('./screens/InstancesScreen.vue') },
+    { name: 'send', path: '/send', component: () => import('./screens/SendScreen.vue') },
     { name: 'missing', path: '/:path(.*)*', component: () => import('./screens/MissingScreen.vue') },
   ],
   scrollBehavior: (_to, _from, saved) => saved ?? { top: 0 },

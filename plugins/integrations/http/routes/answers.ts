@@ -151,6 +151,11 @@ export const worker = z.object({
   flows: z.array(z.object({ flow: z.string(), role: z.string(), step: z.string() })),
 })
 
+export const workerDetails = worker.extend({
+  /** The JSON Schema of the data of its jobs. */
+  input: z.record(z.string(), z.unknown()).optional(),
+})
+
 export const instance = z.looseObject({
   id: z.string(),
   host: z.string(),

@@ -1,10 +1,23 @@
 import { z } from 'zod'
-import { isReserved } from '../../../../kernel/index.ts'
+import { isReserved, QueueError, type Kernel, type WorkerDefinition } from '../../../../kernel/index.ts'
 import { placesOf } from '../../../flow/lib/flow-places.ts'
+import { inputSchemaOf } from '../../../lib/json-schema.ts'
 import { checkHealth } from '../health.ts'
 import * as answers from './answers.ts'
 import { route, type Route } from './route.ts'
 import { flag, limit, name } from './values.ts'
+
+function describe(kernel: Kernel, worker: WorkerDefinition): z.infer<typeof answers.worker> {
+  return {
+    id: worker.id,
+    queue: worker.queue.name,
+    name: worker.name,
+    runtime: worker.worker.runtime,
+    concurrency: worker.worker.concurrency,
+    started: kernel.port('workers').getWorker(worker.queue.name, worker.name) !== undefined,
+    flows: placesOf(worker).map((place) => ({ flow: place.name, role: place.role, step: place.step ?? worker.id })),
+  }
+}
 
 export const otherRoutes: readonly Route[] = [
   route({
@@ -112,16 +125,26 @@ export const otherRoutes: readonly Route[] = [
     answer: z.object({ workers: z.array(answers.worker) }),
     handle({ kernel, query }) {
       const shown = kernel.registry.workers.filter(({ queue }) => query.internal || !isReserved('queue', queue.name))
-      const workers = shown.map((worker) => ({
-        id: worker.id,
-        queue: worker.queue.name,
-        name: worker.name,
-        runtime: worker.worker.runtime,
-        concurrency: worker.worker.concurrency,
-        started: kernel.port('workers').getWorker(worker.queue.name, worker.name) !== undefined,
-        flows: placesOf(worker).map((place) => ({ flow: place.name, role: place.role, step: place.step ?? worker.id })),
-      }))
-      return { workers }
+      return { workers: shown.map((worker) => describe(kernel, worker)) }
+    },
+  }),
+  route({
+    id: 'getWorker',
+    method: 'GET',
+    path: 'workers/:worker',
+    action: 'workers.read',
+    summary: 'Get a worker of this process, with the JSON Schema of its input if the library of the schema writes one',
+    answer: answers.workerDetails,
+    handle({ kernel, params }) {
+      const worker = kernel.registry.get(params.worker)
+      if (!worker || isReserved('queue', worker.queue.name)) {
+        throw new QueueError(
+          'WORKER_UNKNOWN',
+          `There is no worker "${params.worker}" here. List them with GET workers.`,
+        )
+      }
+      const { input } = worker.worker
+      return { ...describe(kernel, worker), input: input && inputSchemaOf(input) }
     },
   }),
   route({

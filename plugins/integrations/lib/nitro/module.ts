@@ -13,7 +13,7 @@ import { createVoucher, SECRET_VARIABLE } from './development-peer.ts'
 import { environmentReads } from './environment.ts'
 import { completeOutput } from './output.ts'
 import { typeDeclarations } from './types.ts'
-import { appModule, HANDLER_MODULE, pageModule, PLUGIN_MODULE, WORKER_MODULE } from './virtual.ts'
+import { appModule, HANDLER_MODULE, PLUGIN_MODULE, WORKER_MODULE } from './virtual.ts'
 import { findWorkers, workerFolders } from './workers.ts'
 
 declare module 'nitropack/types' {
@@ -34,8 +34,6 @@ export interface NitroModuleOptions {
   folder?: string
   /** In development, registers a callback for the server that listens, if the host provides it. */
   onListen?: (callback: (server: Server) => void) => void
-  /** HTML pages below the path of the queue, by name. Default: none. */
-  pages?: Readonly<Record<string, string>>
 }
 
 /** The folder of this package's build. */
@@ -80,10 +78,6 @@ async function setUp(nitro: Nitro, given: NitroModuleOptions): Promise<void> {
     '#nuxt-queue/handler': HANDLER_MODULE,
     '#nuxt-queue/worker': WORKER_MODULE,
   })
-  for (const [name, html] of Object.entries(given.pages ?? {})) {
-    options.virtual[`#nuxt-queue/pages/${name}`] = pageModule(html)
-    options.handlers.push({ route: `${httpPath(queue)}${name}`, handler: `#nuxt-queue/pages/${name}`, lazy: true })
-  }
   // This plugin comes before those of the application, which may wait for the queue.
   options.plugins.unshift('#nuxt-queue/plugin')
   const route = `${httpPath(queue)}**`

@@ -65,16 +65,6 @@ export default defineEventHandler((event) =>
   handleRequest(event.node.req, event.node.res, () => readRawBody(event, false)))
 `
 
-/** Returns the handler that serves a page. */
-export function pageModule(html: string): string {
-  return `import { defineEventHandler, setResponseHeader } from 'h3'
-export default defineEventHandler((event) => {
-  setResponseHeader(event, 'content-type', 'text/html; charset=utf-8')
-  return ${json(html)}
-})
-`
-}
-
 /** Returns the module that runs workers without a server. */
 export const WORKER_MODULE = `
 import '#nitro-internal-pollyfills'

@@ -18,6 +18,8 @@ export interface Watcher {
 
 /** How long a hidden page keeps its stream, in milliseconds. */
 const HIDDEN = 10_000
+/** How long events are collected before they are shown together, in milliseconds. */
+const FLUSH = 80
 
 const state = reactive<{ status: 'connecting' | 'live' | 'paused' | 'ended' }>({ status: 'connecting' })
 export const live = readonly(state)
@@ -61,7 +63,7 @@ function open(): void {
   opened.addEventListener('message', ({ data }: MessageEvent<string>) => {
     pending.push(JSON.parse(data) as RunEvent)
     // A timer, because frames do not come while a page is hidden.
-    frame ||= window.setTimeout(flush, 50)
+    frame ||= window.setTimeout(flush, FLUSH)
   })
   opened.addEventListener('ephemeral', ({ data }: MessageEvent<string>) => {
     for (const watcher of watchers) watcher.message?.(JSON.parse(data) as LiveMessage)

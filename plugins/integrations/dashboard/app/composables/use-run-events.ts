@@ -1,4 +1,4 @@
-import { onScopeDispose, ref, shallowRef, triggerRef, watch } from 'vue'
+import { onScopeDispose, ref, shallowRef, watch } from 'vue'
 import { follow, watchLive, type LiveMessage } from '../api/live.ts'
 import { get, path, type ApiError } from '../api/request.ts'
 import type { RunEvent } from '../api/types.ts'
@@ -43,12 +43,8 @@ export function useRunEvents(runId: () => string) {
   function append(added: readonly RunEvent[]): void {
     const id = runId()
     let last = events.value.at(-1)?.seq ?? 0
-    for (const event of added) {
-      if (event.runId !== id || event.seq !== last + 1) continue
-      events.value.push(event)
-      last = event.seq
-    }
-    triggerRef(events)
+    const next = added.filter((event) => event.runId === id && event.seq === last + 1 && ++last > 0)
+    if (next.length > 0) events.value = [...events.value, ...next]
   }
 
   function onMessage({ type, data }: LiveMessage): void {

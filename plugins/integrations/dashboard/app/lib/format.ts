@@ -14,6 +14,11 @@ export function formatDuration(ms: number): string {
   return twoUnits(ms, DAY, 'd', HOUR, 'h')
 }
 
+/** Returns a duration without zeros after its point: `2 s`, `1.5 s`. */
+export function formatTick(ms: number): string {
+  return formatDuration(ms).replace(/\.0+(?= )|(\.\d)0(?= )/, '$1')
+}
+
 function twoUnits(ms: number, large: number, largeName: string, small: number, smallName: string): string {
   const rest = Math.floor((ms % large) / small)
   return `${Math.floor(ms / large)} ${largeName}${rest === 0 ? '' : ` ${rest} ${smallName}`}`

@@ -1,0 +1,171 @@
+import { describe, expect, it } from 'vitest'
+import type { Job, Run, RunEvent } from '../../../plugins/integrations/dashboard/app/api/types.ts'
+import { formatDuration, formatRelative, formatTick } from '../../../plugins/integrations/dashboard/app/lib/format.ts'
+import { barsOf, ganttRows, ticksOf } from '../../../plugins/integrations/dashboard/app/lib/gantt.ts'
+import { layoutGraph } from '../../../plugins/integrations/dashboard/app/lib/graph.ts'
+import { jobSpans, totalsOf } from '../../../plugins/integrations/dashboard/app/lib/job-times.ts'
+import { momentOf } from '../../../plugins/integrations/dashboard/app/lib/moments.ts'
+import { runAt, upTo } from '../../../plugins/integrations/dashboard/app/lib/run-at.ts'
+import { diffState, stateOf } from '../../../plugins/integrations/dashboard/app/lib/state-diff.ts'
+import { findTrouble } from '../../../plugins/integrations/dashboard/app/lib/trouble.ts'
+import { foldTimeline } from '../../../plugins/observability/lib/fold-timeline.ts'
+
+const event = (seq: number, type: string, rest: Partial<RunEvent> = {}): RunEvent => ({
+  ...{ id: `r:${seq}`, runId: 'r', seq, ts: seq * 100, type },
+  ...rest,
+})
+const run: Run = {
+  runId: 'r',
+  name: 'order',
+  flow: 'order',
+  status: 'failed',
+  startedAt: 100,
+  updatedAt: 900,
+  endedAt: 900,
+  head: 9,
+}
+const EVENTS = [
+  event(1, 'flow.started', { stepId: 'a', data: { step: 'place', input: { id: 1 } } }),
+  event(2, 'step.started', { stepId: 'a', step: 'place' }),
+  event(3, 'state.set', { data: { key: 'status', value: 'placed' } }),
+  event(4, 'step.completed', { stepId: 'a', step: 'place' }),
+  event(5, 'step.queued', { stepId: 'b', step: 'charge' }),
+  event(6, 'step.started', { stepId: 'b', step: 'charge' }),
+  event(7, 'step.retry', {
+    stepId: 'b',
+    step: 'charge',
+    data: { error: { name: 'Error', message: 'no' }, runAt: 800 },
+  }),
+  event(8, 'step.started', { stepId: 'b', step: 'charge', attempt: 2 }),
+  event(9, 'flow.failed', { data: { error: { name: 'Error', message: 'no' } } }),
+]
+
+describe('a run at an earlier moment', () => {
+  it('has the status, the events and the state of that moment', () => {
+    expect(runAt(run, EVENTS)).toBe(run)
+    const past = runAt(run, upTo(EVENTS, 4))
+    expect(past).toMatchObject({ status: 'running', updatedAt: 400, head: 4 })
+    expect(past).not.toHaveProperty('endedAt')
+    expect(stateOf(upTo(EVENTS, 2))).toEqual({})
+    expect(stateOf(upTo(EVENTS, 3))).toEqual({ status: 'placed' })
+    expect(
+      foldTimeline(past as never, upTo(EVENTS, 4) as never).jobs.map(({ step, status }) => [step, status]),
+    ).toEqual([['place', 'completed']])
+  })
+
+  it('shows what was added, changed and removed', () => {
+    expect(diffState({ same: [1], old: 1, gone: true }, { same: [1], old: 2, ['__proto__x']: 'new' })).toEqual([
+      { key: '__proto__x', kind: 'added', after: 'new' },
+      { key: 'gone', kind: 'removed', before: true },
+      { key: 'old', kind: 'changed', before: 1, after: 2 },
+    ])
+  })
+})
+
+describe('the rows of a timeline', () => {
+  const { jobs } = foldTimeline(run, EVENTS)
+
+  it('have a bar for each attempt and for the time around it', () => {
+    expect(barsOf(jobs[1]!, 900).map(({ state, idle, from, to }) => [state, idle, from, to])).toEqual([
+      ['waiting', true, 500, 600],
+      ['failed', false, 600, 700],
+      ['held', true, 700, 800],
+      ['running', false, 800, 900],
+    ])
+  })
+
+  it('fold the jobs of a step into a group until it is opened', () => {
+    const many = [1, 2, 3].map((index) => ({ ...jobs[0]!, jobId: `j${index}`, step: 'item' }))
+    many[1]!.status = 'failed'
+    const [group, ...others] = ganttRows(many, new Set(), 900)
+    expect(group).toMatchObject({ label: 'item', hint: '3 of 3', status: 'failed', open: false })
+    expect(others).toEqual([])
+    expect(ganttRows(many, new Set(['item']), 900).map(({ depth, label }) => [depth, label])).toEqual([
+      [0, 'item'],
+      [1, '#1'],
+      [1, '#2'],
+      [1, '#3'],
+    ])
+  })
+
+  it('have an axis with few round moments, however long it is', () => {
+    expect(ticksOf(2400)).toEqual([0, 500, 1000, 1500, 2000])
+    for (const duration of [1, 999, 61_000, 86_400_000, 400 * 86_400_000]) {
+      expect(ticksOf(duration).length).toBeLessThanOrEqual(7)
+    }
+  })
+
+  it('are also the nodes of a graph, with the events between them', () => {
+    const steps = [
+      { step: 'place', worker: 'place', queue: 'q', role: 'entry' as const, emits: ['placed'] },
+      { step: 'charge', worker: 'charge', queue: 'q', role: 'step' as const, subscribes: 'placed' },
+    ]
+    const { nodes, edges } = layoutGraph(steps, jobs)
+    expect(nodes.map(({ step, status, jobs: count }) => [step, status, count])).toEqual([
+      ['place', 'completed', 1],
+      ['charge', 'running', 1],
+    ])
+    expect(edges).toMatchObject([{ event: 'placed', count: 0 }])
+    expect(nodes[0]!.x).toBeLessThan(nodes[1]!.x)
+  })
+})
+
+describe('the life of a job', () => {
+  const job = {
+    ...{ id: 'b', queue: 'q', name: 'charge', runId: 'r', state: 'completed', priority: 0 },
+    ...{ createdAt: 100, runAt: 100, attemptsMade: 1, crashes: 0, finishedAt: 1000, options: { delay: 200 } },
+  } as Job
+
+  it('is split into the time in each state, which adds up', () => {
+    const attempts = [
+      { attempt: 1, startedAt: 400, endedAt: 500, outcome: 'failed' as const },
+      { attempt: 2, startedAt: 800, endedAt: 1000, outcome: 'completed' as const },
+    ]
+    const spans = jobSpans(job, { attempts } as never, 5000)
+    expect(totalsOf(spans).map(({ label, ms }) => [label, ms])).toEqual([
+      ['Delayed', 200],
+      ['Waited for a worker', 100],
+      ['Ran', 300],
+      ['Between attempts', 300],
+    ])
+    expect(totalsOf(spans).reduce((sum, { ms }) => sum + ms, 0)).toBe(900)
+  })
+})
+
+describe('texts for people', () => {
+  it.each([
+    [0, '0 ms'],
+    [420, '420 ms'],
+    [1380, '1.38 s'],
+    [27_485, '27.4 s'],
+    [192_000, '3 m 12 s'],
+    [7_500_000, '2 h 5 m'],
+    [273_600_000, '3 d 4 h'],
+  ])('show %i ms as %s', (ms, text) => expect(formatDuration(ms)).toBe(text))
+
+  it('show moments relative to now, and ticks without zeros', () => {
+    expect([0, 12_000, -180_000].map((ago) => formatRelative(1e12 - ago, 1e12))).toEqual(['now', '12 s ago', 'in 3 m'])
+    expect([500, 1500, 2000, 30_000].map(formatTick)).toEqual(['500 ms', '1.5 s', '2 s', '30 s'])
+  })
+
+  it('are read as moments', () => {
+    expect(momentOf('1h', 7_200_000)).toBe(3_600_000)
+    expect(momentOf('2026-01-31')).toBe(Date.parse('2026-01-31'))
+    expect(momentOf('soon')).toBe(undefined)
+  })
+})
+
+it('names queues in trouble', () => {
+  const none = { waiting: 0, delayed: 0, active: 0, completed: 9, failed: 0, cancelled: 0 }
+  const queues = [
+    { name: 'fine', paused: false, counts: none },
+    { name: 'alone', paused: false, counts: { ...none, waiting: 2 } },
+    { name: 'held', paused: true, counts: { ...none, failed: 1 } },
+  ]
+  const found = findTrouble(queues, []).map(({ queue, text }) => `${queue}: ${text}`)
+  expect(found).toEqual([
+    'alone: No process has a worker for it, and 2 jobs wait.',
+    'held: It is paused.',
+    'held: 1 job has failed.',
+  ])
+})
