@@ -33,11 +33,20 @@ export async function configOf(host: Host, cwd: string): Promise<LoadedConfig> {
 export async function openBackend(host: Host, cwd: string): Promise<Backend> {
   const dev = await connect(cwd)
   if (dev) return dev
-  const kernel = await host.createKernel({ config: await configOf(host, cwd), reporter })
-  const close = async (): Promise<void> => void (await kernel.close())
+  const kernel = await openKernel(host, cwd, await configOf(host, cwd))
+  return kernelBackend(createAnswers(kernel, cwd), async () => void (await kernel.close()))
+}
+
+/**
+ * Creates a kernel for the store of a folder.
+ *
+ * @throws QueueError `DEV_MISSING` if jobs are kept in the memory of another process
+ */
+export async function openKernel(host: Host, cwd: string, config: LoadedConfig): Promise<Kernel> {
+  const kernel = await host.createKernel({ config, reporter })
   const { shared, durable } = kernel.port('queue').capabilities
-  if (shared || durable) return kernelBackend(createAnswers(kernel, cwd), close)
-  await close()
+  if (shared || durable) return kernel
+  await kernel.close()
   const hint = `Start it in another terminal: npx nuxt-queue dev --cwd ${cwd}`
   throw new QueueError(
     'DEV_MISSING',

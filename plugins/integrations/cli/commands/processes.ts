@@ -1,4 +1,5 @@
 import type { Host } from '../backend.ts'
+import { parseWhole } from '../arguments.ts'
 import { httpArgs, parseHttp } from '../serving.ts'
 import { command, type Commands } from './define.ts'
 
@@ -26,6 +27,29 @@ export function processCommands(host: Host): Commands {
         return runStart(host, cwd, output, { worker, http })
       },
       ['start', 'start --http 4000 --no-worker'],
+    ),
+    ui: command(
+      'Serve the dashboard to this machine',
+      {
+        url: {
+          type: 'string',
+          description: 'A server, such as https://shop.example.com/_queue/. Default: the store of the project',
+        },
+        token: { type: 'string', description: 'A token of its http.token. Default: NUXT_QUEUE_TOKEN' },
+        port: { type: 'string', description: 'The port of the dashboard. Default: any that is free', default: '0' },
+        open: {
+          type: 'boolean',
+          default: true,
+          description: 'Open a browser',
+          negativeDescription: 'Only print the address',
+        },
+      },
+      async ({ url, token = process.env.NUXT_QUEUE_TOKEN, port, open }, { cwd, output }) => {
+        const { runUi } = await import('../ui.ts')
+        const shown = open && process.stdout.isTTY
+        return runUi(host, cwd, output, { url, token, port: parseWhole('port', port)!, open: shown })
+      },
+      ['ui', 'ui --url https://shop.example.com/_queue/ --token "$TOKEN"'],
     ),
   }
 }
