@@ -66,7 +66,7 @@ export async function serveRemote({ url, token, port }: Remote): Promise<{ url: 
     const headers = [...answer.headers].filter(([name]) => !DROPPED.has(name))
     response.writeHead(answer.status, Object.fromEntries(headers))
     if (!answer.body) return void response.end()
-    await pipeline(Readable.fromWeb(answer.body as Parameters<typeof Readable.fromWeb>[0]), response).catch(() => {})
+    await pipeline(Readable.fromWeb(answer.body), response).catch(() => {})
   }
 
   function headersOf({ headers }: IncomingMessage): Headers {

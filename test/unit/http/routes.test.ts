@@ -99,7 +99,7 @@ it('answers of every route are what the document says that is served', async () 
     cancelRun: () => post(`${run(made.open)}/cancel`, { reason: 'too late' }),
     listSchedules: () => ask('schedules'),
     listWorkers: () => ask('workers'),
-    getWorker: () => ask('workers/greet'),
+    getWorker: () => ask('workers/fails'),
     listInstances: () => ask('instances'),
     getStats: () => ask('stats?queue=default&from=2026-01-01&step=60000'),
     listErrors: () => ask('errors?status=open&limit=5'),

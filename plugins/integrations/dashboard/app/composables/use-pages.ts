@@ -2,7 +2,7 @@ import { computed, ref, shallowRef, watch } from 'vue'
 import { get, type Query } from '../api/request.ts'
 import { useResource } from './use-resource.ts'
 
-type Page<T> = Record<string, T[]> & { next?: string | number }
+type Page<T> = Record<string, T[]> & { next?: string | number; truncated?: boolean }
 
 /**
  * Loads a list page by page. Events load the first page again; the pages after it stay.
@@ -50,5 +50,16 @@ export function usePages<T>(
     }
   }
 
-  return { items, hasMore, loadMore, busy, loading: first.loading, error: first.error, refresh: first.refresh }
+  const truncated = computed(() => first.data.value?.truncated === true)
+
+  return {
+    items,
+    truncated,
+    hasMore,
+    loadMore,
+    busy,
+    loading: first.loading,
+    error: first.error,
+    refresh: first.refresh,
+  }
 }

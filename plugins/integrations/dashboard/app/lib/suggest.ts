@@ -19,11 +19,15 @@ export function suggest(text: string, definitions: readonly FilterDefinition[]):
   const words = given.trim().toLowerCase()
   const keys = definitions
     .filter(({ key, label }) => key.toLowerCase().includes(words) || label.toLowerCase().includes(words))
-    .map(({ key, label, placeholder = '' }) => ({ key, text: `${key}:`, hint: placeholder || label }))
+    .map(({ key, label, placeholder = '' }) => ({
+      key,
+      text: key.endsWith('.') ? key : `${key}:`,
+      hint: placeholder || label,
+    }))
   if (words === '') return keys
   const values = definitions.flatMap((definition) => valuesOf(definition, words).slice(0, 4))
   const texts = definitions
-    .filter(({ values: known }) => !known)
+    .filter(({ key, values: known }) => !known && !key.endsWith('.'))
     .map(({ key, label }) => ({ key, value: given.trim(), text: `${key}: ${given.trim()}`, hint: label }))
   return [...values, ...keys, ...texts]
 }
