@@ -24,6 +24,8 @@ await build({
     // The policy of the pages allows no data in scripts, styles and fonts.
     assetsInlineLimit: 0,
     reportCompressedSize: false,
+    // The licenses of the libraries in the pages are shipped with them.
+    license: { fileName: 'licenses.md' },
   },
 })
 

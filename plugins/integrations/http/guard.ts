@@ -53,11 +53,10 @@ export function createGuard(kernel: Kernel, options: HttpOptions, limit: Address
   const { authorize, token, cors, allowedHosts, production } = options
   const origins = new Set((cors || []).map((url) => new URL(url).origin))
   const hosts = new Set([...LOCAL_HOSTS, ...allowedHosts.map((name) => name.toLowerCase())])
-  const holderOf = token && createTokenCheck(token)
-  const actors = new WeakMap<Request, string>()
   const tokens = token && createTokenCheck(token, () => kernel.clock.now())
-  const roleOf = tokens?.roleOf
+  const holderOf = tokens?.holderOf
   const open = isProtected(options) || !production
+  const actors = new WeakMap<Request, string>()
 
   /** Decides by a known token first, then by `authorize`. Without both, production refuses every request. */
   async function ask(request: Request, action: HttpAction): Promise<boolean | Response> {

@@ -13,8 +13,6 @@ import type { Service } from './service.ts'
 import { createSocketHooks } from './websocket.ts'
 
 export type { Authorize, Decision, HttpAction } from './access.ts'
-export type { Http } from './http.ts'
-export type { Authorize, HttpAction } from './access.ts'
 export type { Http, Mounted } from './http.ts'
 export type { Health } from './health.ts'
 export type { Listening, ListenOptions } from './listening.ts'

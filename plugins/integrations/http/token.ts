@@ -42,24 +42,9 @@ function fromText(text: string): unknown {
   return role === undefined ? secret : { token: secret, role }
 }
 
-/** Returns a function that finds the role and the name of a request by its bearer token. It compares digests in constant time. */
-export function createTokenCheck(tokens: Token): (request: Request) => Holder | undefined {
-  const known = tokens.map((one) => {
-    const {
-      token,
-      role,
-      name = role,
-    } = typeof one === 'string' ? { token: one, role: 'write' as const, name: undefined } : one
-    return { digest: digest(token), role, actor: `token ${name}` }
-  })
-  return ({ headers }) => {
-    const given = digest(/^bearer +(\S+) *$/i.exec(headers.get('authorization') ?? '')?.[1] ?? '')
-    // Compares all tokens, so that the time does not reveal which one matched.
-    const matches = known.filter((one) => timingSafeEqual(one.digest, given))
-    return matches.find(({ role }) => role === 'write') ?? matches[0]
 export interface TokenCheck {
-  /** Finds the role of a request by its bearer token, or by the cookie of a session. */
-  roleOf(request: Request): Role | undefined
+  /** Finds the holder of a request by its bearer token, or by the cookie of a session. */
+  holderOf(request: Request): Holder | undefined
   /** Returns the cookie of a new session for a known token. */
   openSession(token: string): string | undefined
 }
@@ -76,8 +61,14 @@ export const SESSION_DURATION = 12 * 60 * 60 * 1000
  * instance knows it, and it ends when its token is removed.
  */
 export function createTokenCheck(tokens: Token, now: () => number): TokenCheck {
-    const { token, role } = typeof one === 'string' ? { token: one, role: 'write' as const } : one
-    return { token, digest: digest(token), role }
+  const known = tokens.map((one) => {
+    const {
+      token,
+      role,
+      name = role,
+    } = typeof one === 'string' ? { token: one, role: 'write' as const, name: undefined } : one
+    return { token, digest: digest(token), role, actor: `token ${name}` }
+  })
 
   /** Compares all tokens, so that the time does not reveal which one matched. */
   function find(matches: (one: (typeof known)[number]) => boolean): (typeof known)[number] | undefined {
@@ -94,11 +85,11 @@ export function createTokenCheck(tokens: Token, now: () => number): TokenCheck {
   }
 
   return {
-    roleOf({ headers }) {
+    holderOf({ headers }) {
       const bearer = /^bearer +(\S+) *$/i.exec(headers.get('authorization') ?? '')?.[1]
-      if (bearer !== undefined) return ofToken(bearer)?.role
-      const roles = sessionsOf(headers.get('cookie')).map((cookie) => ofSession(cookie)?.role)
-      return roles.find((role) => role !== undefined)
+      if (bearer !== undefined) return ofToken(bearer)
+      const holders = sessionsOf(headers.get('cookie')).map(ofSession)
+      return holders.find((holder) => holder !== undefined)
     },
     openSession(given) {
       const owner = ofToken(given)
