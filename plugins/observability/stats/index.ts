@@ -23,6 +23,8 @@ declare module 'nuxt-queue/kernel' {
   }
 }
 
+const ignore = (): void => {}
+
 /** The events that are counted, and what they count as. */
 const COUNTED = new Map([
   ['step.started', 'started'],
@@ -63,8 +65,10 @@ export default definePlugin({
       (payload, next) => {
         const type = payload.events.at(-1)!.type as Counted
         const stored = next()
-        if (isPromise(stored)) return stored.then(() => count(payload, type))
-        count(payload, type)
+        if (!isPromise(stored)) return count(payload, type)
+        // Returning the promise itself spares every job further promises. Its rejection is for the caller.
+        stored.then(() => count(payload, type), ignore)
+        return stored
       },
       { when: ({ ctx, events }) => ctx !== undefined && COUNTED.has(events.at(-1)?.type as Counted) },
     )
@@ -77,8 +81,9 @@ export default definePlugin({
           recorder.row(job.queue, worker?.id ?? job.name, job.createdAt).counts.enqueued++
         }
       }
-      if (isPromise(stored)) return stored.then(counted)
-      counted()
+      if (!isPromise(stored)) return counted()
+      stored.then(counted, ignore)
+      return stored
     })
     return () => recorder.close()
   },
