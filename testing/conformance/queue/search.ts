@@ -23,7 +23,23 @@ async function total(rig: QueueRig, filter: JobFilter): Promise<Partial<Record<J
 /** Tests how jobs are found and counted by an adapter with the capability `search`. */
 export function searchTests(test: QueueTest, capabilities: Readonly<Record<QueueCapability, boolean>>): void {
   findTests[capabilities.search ? 'declared' : 'undeclared'](test)
+  if (capabilities.search && capabilities.delay) delayTests(test)
   dataTests[capabilities.searchData ? 'declared' : 'undeclared'](test)
+}
+
+function delayTests(test: QueueTest): void {
+  it(
+    'finds and counts delayed jobs by their state',
+    test(async (rig) => {
+      const runAt = rig.now() + 60_000
+      await rig.add({ id: 'now' })
+      await rig.add({ id: 'later', runAt })
+      expect(await ids(rig, { states: ['delayed'] })).toEqual(['later'])
+      expect(await ids(rig, { states: ['waiting'] })).toEqual(['now'])
+      expect(await total(rig, {})).toEqual({ waiting: 1, delayed: 1 })
+      expect(await total(rig, { states: ['delayed'] })).toEqual({ delayed: 1 })
+    }),
+  )
 }
 
 const findTests = {
@@ -63,14 +79,7 @@ const findTests = {
           data: { customer: { id: 70 }, paid: true, no: null },
           ...at(3),
         })
-        await add({
-          id: 'e',
-          queue: 'one',
-          runId: 'shared',
-          tags: ['later'],
-          createdAt: base + 4,
-          runAt: now() + 60_000,
-        })
+        await add({ id: 'e', queue: 'three', runId: 'shared', tags: ['later'], ...at(4) })
         await add({ id: 'own', queue: '_own', tags: ['x'], ...at(5) })
         expect((await get('b', 'two')).tags).toEqual(['x', 'ü', 'customer:7 ä'])
         expect((await get('c', 'one')).tags).toBeUndefined()
@@ -97,20 +106,20 @@ const findTests = {
           [{ tag: 'customer:7' }, []],
           [{ tag: 'x', queue: '_own' }, ['own']],
           [{ createdAfter: base + 1, createdBefore: base + 3 }, ['c', 'b']],
-          [{ createdAfter: base + 2, queue: 'one' }, ['e', 'c']],
+          [{ createdAfter: base + 2, queue: 'one' }, ['c']],
           [{ createdBefore: base, tag: 'x' }, []],
           [{ createdBefore: base + 1, tag: 'x' }, ['a']],
-          [{ states: ['delayed'] }, ['e']],
+          [{ states: ['delayed'] }, []],
           [{ states: ['waiting'], tag: 'x' }, ['b', 'a']],
           [{ states: [] }, []],
           [{ error: 'refused' }, []],
         ]
         for (const [filter, found] of expected) expect([filter, await ids(rig, filter)]).toEqual([filter, found])
-        expect(await total(rig, {})).toEqual({ waiting: 4, delayed: 1 })
-        expect(await total(rig, { queue: 'one' })).toEqual({ waiting: 2, delayed: 1 })
+        expect(await total(rig, {})).toEqual({ waiting: 5 })
+        expect(await total(rig, { queue: 'one' })).toEqual({ waiting: 2 })
         expect(await total(rig, { tag: 'x' })).toEqual({ waiting: 2 })
         expect(await total(rig, { name: 'other', createdAfter: base + 2 })).toEqual({ waiting: 1 })
-        expect(await total(rig, { runId: 'shared', states: ['delayed'] })).toEqual({ delayed: 1 })
+        expect(await total(rig, { runId: 'shared', states: ['waiting'] })).toEqual({ waiting: 2 })
         expect(await total(rig, { queue: 'none' })).toEqual({})
 
         const refused = failed('Connection REFUSED by "db"\n(port 5432)')
@@ -124,7 +133,7 @@ const findTests = {
           [{ states: ['failed'] }, ['b', 'a']],
           [{ states: ['failed'], queue: 'two' }, ['b']],
           [{ states: ['failed', 'completed'], name: 'other' }, ['c', 'b']],
-          [{ states: ['waiting', 'active', 'cancelled'] }, []],
+          [{ states: ['waiting', 'active', 'cancelled'] }, ['e']],
           [{ states: ['completed'], tag: 'x' }, []],
           [{ error: 'connection refused' }, ['b', 'a']],
           [{ error: 'by "db"\n(port' }, ['b', 'a']],
@@ -133,7 +142,7 @@ const findTests = {
           [{ error: 'refused', states: ['completed'] }, []],
         ]
         for (const [filter, found] of settled) expect([filter, await ids(rig, filter)]).toEqual([filter, found])
-        expect(await total(rig, {})).toEqual({ completed: 2, delayed: 1, failed: 2 })
+        expect(await total(rig, {})).toEqual({ completed: 2, waiting: 1, failed: 2 })
         expect(await total(rig, { name: 'other' })).toEqual({ completed: 1, failed: 1 })
         expect(await total(rig, { error: 'refused', queue: 'one' })).toEqual({ failed: 1 })
       }),
