@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { Kernel, Reporter } from '../../index.ts'
 import { migrate } from '../../plugins/adapters/postgres/lib/migrate.ts'
 import { eventVersions } from '../../plugins/adapters/postgres/events/schema.ts'
+import { queueVersions } from '../../plugins/adapters/postgres/queue/schema.ts'
 import { sharedPostgres } from '../services/postgres.ts'
 import { openKernel, runTask } from './postgres-rig.ts'
 
@@ -194,18 +195,10 @@ describe('many processes over one PostgreSQL', () => {
     const tasks = Array.from({ length: 6 }, () => runTask('start', service.url, schema))
     expect(await Promise.all(tasks.map(({ exited }) => exited))).toEqual([0, 0, 0, 0, 0, 0])
     const { rows } = await pool.query(`SELECT name, version FROM ${schema}.nq_migration ORDER BY name, version`)
+    const all = (name: string, { length }: string[]) => Array.from({ length }, (_, n) => ({ name, version: n + 1 }))
     expect(rows).toEqual([
-      { name: 'events', version: 1 },
-      { name: 'events', version: 2 },
-      { name: 'events', version: 3 },
-      { name: 'events', version: 4 },
-      { name: 'events', version: 5 },
-      { name: 'queue', version: 1 },
-      { name: 'queue', version: 2 },
-      { name: 'queue', version: 3 },
-      { name: 'queue', version: 4 },
-      { name: 'queue', version: 5 },
-      { name: 'queue', version: 6 },
+      ...all('events', eventVersions(schema, 'channel')),
+      ...all('queue', queueVersions(schema, 'channel')),
     ])
   })
 
