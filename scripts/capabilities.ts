@@ -20,6 +20,8 @@ const ROWS = [
   ['`progress` of jobs', 'queue', 'progress'],
   ["`enqueue(…, { db })` in the caller's transaction", 'queue', 'transaction'],
   ['`maxQueueSize`', 'queue', 'maxQueueSize'],
+  ['`findJobs`', 'queue', 'search'],
+  ['`findJobs({ data })`', 'queue', 'searchData'],
   ['histories survive a crash', 'events', 'durable'],
   ["events of all processes, `subscribe('*')`", 'events', 'shared'],
   ["`subscribe('*', { after })` replays", 'events', 'globalCursor'],
