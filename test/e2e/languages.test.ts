@@ -89,6 +89,8 @@ describe('Python workers in a folder', () => {
     )
     const { rootDir, kernel } = await app(files)
     expect(workersOf(kernel)).toHaveLength(100)
+    // The descriptions are saved when a kernel has closed.
+    await kernel.close()
     const again = await open(rootDir)
     expect(workersOf(again.kernel)).toHaveLength(100)
     expect(await readFile(join(rootDir, 'server/queues/w7.py.log'), 'utf8')).toBe('x')

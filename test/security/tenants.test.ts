@@ -132,7 +132,14 @@ describe('two tenants', () => {
     async function ask(tenant: Tenant, route: Route, target: OwnJob, search: string): Promise<void> {
       const failed = groups.find((group) => owner.get(group.jobs[0]!.runId) === owner.get(target.runId))
       const { fingerprint } = failed!
-      const values: Record<string, string> = { ...target, job: target.id, flow: 'order', trigger: 'bell', fingerprint }
+      const values: Record<string, string> = {
+        ...target,
+        job: target.id,
+        worker: 'echo',
+        flow: 'order',
+        trigger: 'bell',
+        fingerprint,
+      }
       const path =
         route.path.replaceAll(/:(\w+)/g, (_, name: string) => encodeURIComponent(values[name] ?? name)) + search
       const body = JSON.stringify(BODIES[route.id]?.(target.id) ?? {})

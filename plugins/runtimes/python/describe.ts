@@ -39,6 +39,8 @@ export interface DescriberOptions {
 export function createDescriber({ run, fingerprint, cacheFile }: DescriberOptions) {
   const cache = createDescriptionCache(cacheFile)
   let requests: Request[] = []
+  /** Resolves when everything that was described is in the cache. Workers are available before that. */
+  let saved: Promise<unknown> = Promise.resolve()
 
   async function load(file: string, timeout: number): Promise<WorkerModule> {
     const deadline = Date.now() + timeout
@@ -46,7 +48,10 @@ export function createDescriber({ run, fingerprint, cacheFile }: DescriberOption
     const known = await cache.get(file, print)
     if (known) return { config: known }
     return new Promise((resolve, reject) => {
-      if (requests.push({ file, deadline, resolve, reject }) === 1) setImmediate(() => void describe(print))
+      if (requests.push({ file, deadline, resolve, reject }) > 1) return
+      setImmediate(() => {
+        saved = Promise.all([saved, describe(print)])
+      })
     })
   }
 
@@ -72,7 +77,7 @@ export function createDescriber({ run, fingerprint, cacheFile }: DescriberOption
     }
   }
 
-  return { load }
+  return { load, saved: () => saved }
 }
 
 function settle({ file, resolve, reject }: Request, { config = {}, error }: Described): void {

@@ -85,7 +85,10 @@ export default definePlugin({
       },
       execute: children.execute,
     })
-    return () => children.close()
+    return async () => {
+      await children.close()
+      await describer.saved()
+    }
   },
 })
 

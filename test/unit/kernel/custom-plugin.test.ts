@@ -136,7 +136,7 @@ it('adds a typed member to the context', async () => {
 it('redacts events before they are stored and reacts after', async () => {
   const seen: StoredEvent[] = []
   const audit = definePlugin({
-    name: 'audit',
+    name: 'scrub',
     setup(kernel) {
       kernel.hook('emit', async (payload, next) => {
         for (const event of payload.events) if (event.type === 'user.login') event.data = { password: '[redacted]' }
