@@ -81,7 +81,7 @@ export default definePlugin({
   },
 })
 
-/** Returns a function that appends entries. Those that arrive during an append are appended together. */
+/** Returns a function that appends entries. Entries that arrive during an append share the next one. */
 function createWriter(kernel: PluginKernel, stream: string): (draft: EventDraft) => Promise<void> {
   const outage = watchOutage({
     away: (error) => kernel.reporter.error('Actions over HTTP cannot be recorded for the audit. They are lost.', error),

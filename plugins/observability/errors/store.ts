@@ -38,7 +38,7 @@ export function createErrorStore(kernel: PluginKernel) {
     return Math.min(MOST_BYTES, kernel.config.payloadLimit * SHARE)
   }
 
-  /** Returns as many groups as fit into an event. Those that matter least are dropped. */
+  /** Returns as many groups as fit into an event. Drops the least important groups. */
   function fitting(): ErrorGroup[] {
     const kept: Groups = new Map(groups)
     const size = (): number => Buffer.byteLength(JSON.stringify([...kept.values()]))
@@ -46,7 +46,7 @@ export function createErrorStore(kernel: PluginKernel) {
     return [...kept.values()]
   }
 
-  /** The store accepts the state only if no event came after those that it was made from. */
+  /** The store refuses the state if an event has arrived since its events were read. */
   async function compact(): Promise<void> {
     for (let pass = 0; pass < PASSES; pass++) {
       await current()

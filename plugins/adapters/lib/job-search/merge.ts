@@ -21,7 +21,7 @@ function byQueue(a: JobPosition, b: JobPosition): boolean {
 }
 
 /**
- * Merges indexes, for example those of several queues. It reads little from each at first, and more from those that the page needs. The
+ * Merges indexes, for example the indexes of several queues. It reads a little from each index, and continues where the page needs more. The
  * returned function keeps what it has read, so each search needs its own.
  *
  * @param sources each reads one index. The position may be that of a job in another one; reading then starts where it would be

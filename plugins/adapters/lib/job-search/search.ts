@@ -11,7 +11,7 @@ export const DEFAULT_LIMIT = 100
 export interface Candidates {
   /** The jobs in the order of the index. Jobs that surely do not match may be left out. */
   jobs: readonly JobRecord[]
-  /** How many entries of the index were read, including those that were left out. At least 1 unless `last` is absent. */
+  /** How many entries of the index were read, including entries that did not match. At least 1 unless `last` is absent. */
   examined: number
   /** The position of the last entry that was read. Absent if the index ends there. */
   last?: JobPosition
