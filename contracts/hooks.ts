@@ -80,6 +80,11 @@ export interface HookOptions<Payload> {
    * Called on the way in, once for each event.
    */
   when?: (payload: Payload) => boolean
+  /**
+   * Calls the handler once everything inside it has succeeded, without `next`. For handlers that only watch, such as counters:
+   * they cost less, nothing waits for them, and what they throw is reported. Default false.
+   */
+  after?: boolean
 }
 /** The composed handlers of a hook. The last argument is what `next()` of the innermost handler calls. */
 export type Chain<Payload> = (

@@ -4,7 +4,7 @@ import type { Attempt } from './attempt.ts'
 import { backoffDelay } from './backoff.ts'
 import { isDeferral } from './deferral.ts'
 import { isFinalRefusal, toError, type QueueError } from './errors.ts'
-import { after, isPromise } from './hooks.ts'
+import { after, isPromise } from './promises.ts'
 import { assertFreeEvent } from './reserved.ts'
 import { serializeError } from './stored-error.ts'
 

@@ -5,7 +5,7 @@ import { checkComposed, checkDuration, checkKeys, checkMoment, checkTags, checkT
 import { didYouMean, isMoment, isPriority, EXPECTED } from './bounds.ts'
 import { QueueError } from './errors.ts'
 import { shown } from './shown.ts'
-import { after } from './hooks.ts'
+import { after } from './promises.ts'
 import { assertFree } from './reserved.ts'
 
 const ITEM_KEYS = ['worker', 'data', 'options']

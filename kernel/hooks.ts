@@ -1,13 +1,14 @@
 import { createHooks } from 'hookable'
-import type { Chain, Chains, HookHandler, HookName, KernelHooks, MaybePromise, Next } from '../contracts/index.ts'
+import type { Chain, Chains, HookHandler, HookName, HookOptions, KernelHooks } from '../contracts/index.ts'
+import type { MaybePromise, Next, Reporter } from '../contracts/index.ts'
 import { isDeferral } from './deferral.ts'
 import { isQueueError, QueueError, toError } from './errors.ts'
+import { isPromise } from './promises.ts'
 
 const HOOK_NAMES = ['enqueue', 'dispatch', 'context', 'emit', 'reduce'] as const
 
-interface Registration<P> {
+interface Registration<P> extends HookOptions<P> {
   handler: HookHandler<P>
-  when: ((payload: P) => boolean) | undefined
   plugin: string
   /** Orders handlers: the smallest is outermost. Handlers of the same rank keep the order of registration. */
   rank: number
@@ -26,7 +27,7 @@ type Link = ((composition: Composition) => void) & { rank: number }
  * middleware chain whenever a registration changes. Each event then runs the composed chain, which costs a tenth of
  * `callHook`.
  */
-export function createHookBus() {
+export function createHookBus(reporter: Reporter) {
   const bus = createHooks<Record<HookName, (composition: Composition) => void>>()
   const chains = {} as Record<HookName, unknown>
 
@@ -50,7 +51,8 @@ export function createHookBus() {
     }
     const link = (composition: Composition): void => {
       const { chain } = composition as unknown as { chain: Chain<KernelHooks[Name]> }
-      composition.chain = wrap(name, registration, chain) as unknown as Chain<never>
+      const around = registration.after ? notify(name, registration, chain, reporter) : wrap(name, registration, chain)
+      composition.chain = around as unknown as Chain<never>
     }
     const remove = bus.hook(name, Object.assign(link, { rank }))
     recompose(name)
@@ -106,6 +108,38 @@ function wrap<P>(name: HookName, { handler, when, plugin }: Registration<P>, inn
   }
 }
 
+/** Calls the handler after the chain inside it. What it throws is reported, since nothing waits for it. */
+function notify<P>(
+  name: HookName,
+  { handler, when, plugin }: Registration<P>,
+  inner: Chain<P>,
+  reporter: Reporter,
+): Chain<P> {
+  const next = (): never => {
+    throw misuse('called next() with the option "after"', plugin, name)
+  }
+  const failed = (error: unknown): void => reporter.error(`Plugin "${plugin}" failed after hook "${name}".`, error)
+  const call = (payload: P): void => {
+    try {
+      const returned = handler(payload, next)
+      if (isPromise(returned)) returned.then(undefined, failed)
+    } catch (error) {
+      failed(error)
+    }
+  }
+  return (payload, innermost) => {
+    if (when && !when(payload)) return inner(payload, innermost)
+    const ended = inner(payload, innermost)
+    if (!isPromise(ended)) return call(payload)
+    // Returning the promise itself spares every event further promises. Its rejection is for the caller.
+    ended.then(
+      () => call(payload),
+      () => {},
+    )
+    return ended
+  }
+}
+
 /** Records how `next()` ends. Handles its rejection, so that a handler that does not await `next()` cannot end the process. */
 function watch(call: Call, settling: Promise<void>): void {
   call.settling = settling
@@ -138,13 +172,4 @@ function rethrow({ foreign }: Call, error: unknown, plugin: string, hook: HookNa
 
 function misuse(what: string, plugin: string, hook: HookName): QueueError {
   return new QueueError('HOOK_INVALID', `Plugin "${plugin}" ${what}, in hook "${hook}".`, { plugin, hook })
-}
-
-export function isPromise<T>(value: MaybePromise<T>): value is Promise<T> {
-  return typeof (value as { then?: unknown } | undefined | null)?.then === 'function'
-}
-
-/** Calls `next` at once with a value, or later with the value of a promise. */
-export function after<T, R>(value: MaybePromise<T>, next: (value: T) => MaybePromise<R>): MaybePromise<R> {
-  return isPromise(value) ? value.then(next) : next(value)
 }

@@ -7,11 +7,12 @@ import { checkAppend } from './check-append.ts'
 import { checkCoreConfig, checkKernelOptions } from './config-check.ts'
 import { createEnqueue } from './enqueue.ts'
 import { QueueError } from './errors.ts'
-import { after, createHookBus } from './hooks.ts'
+import { createHookBus } from './hooks.ts'
 import { appendAs, outboxOf, recordAs, storeProgress } from './job-context.ts'
 import { createLifecycle } from './lifecycle.ts'
 import { safeReporter } from './listeners.ts'
 import { orderPlugins, presetChain } from './plugins.ts'
+import { after } from './promises.ts'
 import { createPorts } from './port-table.ts'
 import { redactingReporter } from './redact.ts'
 import { createRegistry, defineWorker } from './registry.ts'
@@ -44,7 +45,8 @@ export async function createKernel(options: KernelOptions = {}): Promise<Kernel>
   checkKernelOptions(options)
   const plugins = orderPlugins(options.preset, options.plugins ?? [])
   const layers = presetChain(options.preset).map(({ config }) => config ?? {})
-  const bus = createHookBus()
+  const reporter = safeReporter(redactingReporter(options.reporter ?? console))
+  const bus = createHookBus(reporter)
   const ports = createPorts()
   const config = defu(options.config ?? {}, ...layers.toReversed(), DEFAULTS) as ResolvedConfig
   checkCoreConfig(config)
@@ -67,9 +69,9 @@ export async function createKernel(options: KernelOptions = {}): Promise<Kernel>
     ...ports,
     config,
     registry,
-    reporter: safeReporter(redactingReporter(options.reporter ?? console)),
+    reporter,
     clock: systemClock,
-    hook: (name, handler, { when } = {}) => bus.hook(name, { handler, when, plugin: 'user', rank: 0 }),
+    hook: (name, handler, hookOptions) => bus.hook(name, { ...hookOptions, handler, plugin: 'user', rank: 0 }),
     extend: (members) => addMembers(kernel, members),
     emit(stream, events, ...others) {
       if (Array.isArray(events)) for (const { type, key } of events) assertFreeEvent(type, key)

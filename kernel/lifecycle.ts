@@ -60,8 +60,8 @@ export function createLifecycle(
 
   /** Returns the kernel for one plugin. Hooks and ports that it registers carry the name and the rank of the plugin. */
   function facade(plugin: AnyPlugin): PluginKernel {
-    const hook: Kernel['hook'] = (name, handler, { when } = {}) =>
-      bus.hook(name, { handler, when, plugin: plugin.name, rank: pluginRank(plugin) })
+    const hook: Kernel['hook'] = (name, handler, options) =>
+      bus.hook(name, { ...options, handler, plugin: plugin.name, rank: pluginRank(plugin) })
     const provide: Kernel['provide'] = (port, implementation) => ports.provide(port, implementation, plugin.name)
     return Object.assign(Object.create(inner) as PluginKernel, { hook, provide })
   }

@@ -1,5 +1,5 @@
 import type { Reporter } from '../contracts/index.ts'
-import { isPromise } from './hooks.ts'
+import { isPromise } from './promises.ts'
 
 /** Calls a listener. Reports what it throws or rejects with, and never fails. */
 export function callListener(reporter: Reporter, message: string, call: () => unknown): void {

@@ -6,9 +6,9 @@ import { entryPoints, pluginFolders } from '../scripts/entry-points.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
 /** The lines of code that the kernel may have, without comments and blank lines. */
-const KERNEL_LINES = 2000
+const KERNEL_LINES = 2050
 /** The bytes that the kernel may have, bundled and minified. */
-const KERNEL_BYTES = 41_000
+const KERNEL_BYTES = 42_000
 /** A file that is longer has more than one idea in it. */
 const FILE_LINES = 300
 

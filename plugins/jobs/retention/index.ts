@@ -101,12 +101,11 @@ export default definePlugin({
 
     kernel.hook(
       'emit',
-      ({ options: { run } }, next) => {
+      ({ options: { run } }) => {
         const outcome = run!.status as RunOutcome
         if (++ended[outcome] % options.sweepEvery === 0) sweepSoon([outcome])
-        return next()
       },
-      { when: ({ options: { run } }) => run?.status !== undefined && run.status !== 'running' },
+      { after: true, when: ({ options: { run } }) => run?.status !== undefined && run.status !== 'running' },
     )
     scheduleSweep()
     return () => {

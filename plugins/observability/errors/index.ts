@@ -1,7 +1,6 @@
 import { z } from 'zod'
 import {
   definePlugin,
-  isPromise,
   QueueError,
   shown,
   type EmitPayload,
@@ -100,15 +99,10 @@ export default definePlugin({
       if (error) recorder.add(ctx!, error)
     }
 
-    kernel.hook(
-      'emit',
-      (payload, next) => {
-        const stored = next()
-        if (isPromise(stored)) return stored.then(() => record(payload))
-        record(payload)
-      },
-      { when: ({ ctx, events }) => ctx !== undefined && FAILURES.has(events.at(-1)?.type) },
-    )
+    kernel.hook('emit', record, {
+      after: true,
+      when: ({ ctx, events }) => ctx !== undefined && FAILURES.has(events.at(-1)?.type),
+    })
     return () => recorder.close()
   },
 })

@@ -1,9 +1,10 @@
 import { z } from 'zod'
-import { definePlugin, isPromise, type EmitPayload } from '../../../kernel/index.ts'
+import { definePlugin, type EmitPayload, type RunContext } from '../../../kernel/index.ts'
 import { observe } from './histogram.ts'
 import { createLayers } from './layers.ts'
 import { queryStats, type Stats, type StatsQuery } from './query.ts'
 import { createRecorder } from './recorder.ts'
+import type { Row } from './rows.ts'
 
 export type { Stats, StatsPoint, StatsQuery } from './query.ts'
 export type { Quantiles } from './histogram.ts'
@@ -23,17 +24,6 @@ declare module 'nuxt-queue/kernel' {
   }
 }
 
-const ignore = (): void => {}
-
-/** The events that are counted, and what they count as. */
-const COUNTED = new Map([
-  ['step.started', 'started'],
-  ['step.completed', 'completed'],
-  ['step.failed', 'failed'],
-  ['step.retry', 'retried'],
-] as const)
-type Counted = typeof COUNTED extends Map<infer Type, unknown> ? Type : never
-
 /** Counts jobs and measures how long they wait and run, as time series that all processes share. */
 export default definePlugin({
   name: 'stats',
@@ -48,43 +38,38 @@ export default definePlugin({
     kernel.extend({ stats: (query = {}) => queryStats(kernel, layers, recorder.pending, query) })
     if (!enabled) return
 
-    function count({ ctx, result }: EmitPayload, type: Counted): void {
+    /** Every event of a job passes here. Comparing types and naming counters is faster than looking them up. */
+    function count({ ctx, result }: EmitPayload): void {
       // An event whose key is known is not stored again.
-      if (!result?.ok || result.events.length === 0) return
-      const { worker, startedAt, dueAt } = ctx!
-      const starts = type === 'step.started'
-      const now = starts ? startedAt : kernel.clock.now()
-      const row = recorder.row(worker.queue.name, worker.id, now)
-      row.counts[COUNTED.get(type)!]++
-      if (starts) observe(row.wait, startedAt - dueAt)
-      else observe(row.run, now - startedAt)
+      const type = result?.ok ? result.events.at(-1)?.type : undefined
+      if (type === 'step.started') {
+        const { counts, wait } = rowOf(ctx!, ctx!.startedAt)
+        counts.started++
+        observe(wait, ctx!.startedAt - ctx!.dueAt)
+      } else if (type === 'step.completed' || type === 'step.failed' || type === 'step.retry') {
+        const now = kernel.clock.now()
+        const { counts, run } = rowOf(ctx!, now)
+        if (type === 'step.completed') counts.completed++
+        else if (type === 'step.failed') counts.failed++
+        else counts.retried++
+        observe(run, now - ctx!.startedAt)
+      }
     }
 
-    kernel.hook(
-      'emit',
-      (payload, next) => {
-        const type = payload.events.at(-1)!.type as Counted
-        const stored = next()
-        if (!isPromise(stored)) return count(payload, type)
-        // Returning the promise itself spares every job further promises. Its rejection is for the caller.
-        stored.then(() => count(payload, type), ignore)
-        return stored
-      },
-      { when: ({ ctx, events }) => ctx !== undefined && COUNTED.has(events.at(-1)?.type as Counted) },
-    )
+    function rowOf({ worker }: RunContext, now: number): Row {
+      return recorder.row(worker.queue.name, worker.id, now)
+    }
 
-    kernel.hook('enqueue', (payload, next) => {
-      const stored = next()
-      const counted = (): void => {
-        const { result, job, worker } = payload
+    kernel.hook('emit', count, { after: true, when: ({ ctx }) => ctx !== undefined })
+    kernel.hook(
+      'enqueue',
+      ({ result, job, worker }) => {
         if (result && !result.deduplicated) {
           recorder.row(job.queue, worker?.id ?? job.name, job.createdAt).counts.enqueued++
         }
-      }
-      if (!isPromise(stored)) return counted()
-      stored.then(counted, ignore)
-      return stored
-    })
+      },
+      { after: true },
+    )
     return () => recorder.close()
   },
 })

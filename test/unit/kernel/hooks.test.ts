@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { describe, expect, it, vi } from 'vitest'
 import { createKernel, definePlugin, isQueueError, type AnyPlugin, type Kernel } from '../../../kernel/index.ts'
 
@@ -68,6 +69,74 @@ describe('order', () => {
     await kernel.reduce({ runId: 'other', events: [], at: undefined, state: {} })
     await kernel.reduce({ runId: 'mine', events: [], at: undefined, state: {} })
     expect(handler).toHaveBeenCalledOnce()
+  })
+})
+
+describe('a handler that only watches', () => {
+  it.each(['sync', 'async'])('is called after the handlers inside it, %s', async (kind) => {
+    const order: string[] = []
+    const kernel = await createKernel()
+    kernel.hook('reduce', () => void order.push('watched'), { after: true, when: ({ runId }) => runId === 'mine' })
+    kernel.hook('reduce', async (_payload, next) => {
+      if (kind === 'async') await setImmediate()
+      order.push('inner')
+      return next()
+    })
+    await kernel.reduce({ runId: 'other', events: [], at: undefined, state: {} })
+    await kernel.reduce({ runId: 'mine', events: [], at: undefined, state: {} })
+    expect(order).toEqual(['inner', 'inner', 'watched'])
+  })
+
+  it('is not called after a failure', async () => {
+    const watch = vi.fn()
+    const kernel = await createKernel()
+    kernel.hook('reduce', watch, { after: true })
+    const remove = kernel.hook('reduce', () => {
+      throw new Error('at once')
+    })
+    await expect(async () => kernel.reduce({ runId: 'run', events: [], at: undefined, state: {} })).rejects.toThrow(
+      'at once',
+    )
+    remove()
+    kernel.hook('reduce', async () => {
+      await setImmediate()
+      throw new Error('later')
+    })
+    await expect(kernel.reduce({ runId: 'run', events: [], at: undefined, state: {} })).rejects.toThrow('later')
+    expect(watch).not.toHaveBeenCalled()
+  })
+
+  it.each([
+    [
+      'throws',
+      () => {
+        throw new Error('gone')
+      },
+      'gone',
+    ],
+    [
+      'rejects',
+      async () => {
+        throw new Error('gone')
+      },
+      'gone',
+    ],
+    ['calls next()', (_payload: unknown, next: () => unknown) => void next(), 'called next() with the option "after"'],
+  ])('harms nothing when it %s', async (_what, watch, message) => {
+    const error = vi.fn()
+    const watching = definePlugin({
+      name: 'watching',
+      setup: (kernel) => void kernel.hook('reduce', watch, { after: true }),
+    })
+    const kernel = await createKernel({ plugins: [watching], reporter: { warn() {}, error } })
+    await kernel.reduce({ runId: 'run', events: [], at: undefined, state: {} })
+    await setImmediate()
+    expect(error.mock.calls).toEqual([
+      [
+        'Plugin "watching" failed after hook "reduce".',
+        expect.objectContaining({ message: expect.stringContaining(message) }),
+      ],
+    ])
   })
 })
 
