@@ -64,6 +64,14 @@ export interface JobQuery extends Partial<Pick<JobRecord, 'queue' | 'name' | 'ru
   offset?: number
 }
 
+/** How a job is queued again. */
+export interface RetryOptions {
+  /** Only if it has been retried this many times. A caller that repeats itself retries a job once. */
+  round?: number
+  /** Replaces the data of the job, if the member is there. */
+  data?: unknown
+}
+
 export interface QueueProvider {
   readonly capabilities: Readonly<Record<QueueCapability, boolean>>
   /** Milliseconds without a renewal after which a job goes to another process. Absent for adapters of one process. */
@@ -97,8 +105,17 @@ export interface QueueProvider {
   pause(queue: string): MaybePromise<void>
   resume(queue: string): MaybePromise<void>
   isPaused(queue: string): MaybePromise<boolean>
-  /** Queues a failed or cancelled job again, with all its attempts. @throws `JOB_NOT_FOUND`, `JOB_STATE` */
-  retry(queue: string, id: string): MaybePromise<void>
+  /**
+   * Queues a failed or cancelled job again, with all its attempts. This is one write.
+   *
+   * @throws `JOB_NOT_FOUND`; `JOB_STATE` for a job in another state or round; `VALUE_UNSUPPORTED`, `PAYLOAD_TOO_LARGE`
+   */
+  retry(queue: string, id: string, options?: RetryOptions): MaybePromise<void>
+  /**
+   * Changes when a waiting or delayed job is due, in milliseconds since the epoch. The job is in one state or the other at every
+   * moment, so that a process that dies never loses it. Returns false for any other job. With the capability `delay`.
+   */
+  reschedule(queue: string, id: string, runAt: number): MaybePromise<boolean>
   /** Makes a delayed job due now. An active job runs again at once if it is deferred. Returns false for any other job. */
   promote(queue: string, id: string): MaybePromise<boolean>
   /** Cancels a waiting or delayed job. Returns false when it is active, has ended or is unknown. */

@@ -98,6 +98,8 @@ const BODIES: Readonly<Record<string, (id: string) => object>> = {
   startFlow: (id) => ({ input: { other: 'x', id: 'x' }, id }),
   sendEvent: (id) => ({ name: 'seen', id }),
   rerunFrom: () => ({ step: 'order' }),
+  duplicateJob: (id) => ({ id }),
+  rescheduleJob: () => ({ delay: 60_000 }),
 }
 
 const SHARED = { concurrencyKey: 'shared' }

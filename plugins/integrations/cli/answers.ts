@@ -25,7 +25,7 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
   }
 
   /** Returns the address of a job. @throws QueueError `JOB_NOT_FOUND` */
-  async function findJob({ id, queue }: Params<'retry'>): Promise<ChangedJob['job']> {
+  async function findJob({ id, queue }: Params<'promote'>): Promise<ChangedJob['job']> {
     for (const candidate of queue === undefined ? await queues.getQueues() : [queue]) {
       if (await queues.getJob(candidate, id)) return { queue: candidate, id }
     }
@@ -59,10 +59,22 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
       return { run, events: await store.read(runId) }
     },
     explain: ({ id, queue }) => kernel.explain(queue === undefined ? id : { queue, id }),
-    async retry(address) {
+    async retry({ edited = {}, ...address }) {
       const job = await findJob(address)
-      await kernel.retry(job)
+      await kernel.retry(job, edited)
       return { changed: true, job }
+    },
+    async duplicate({ edited, newId, delay, ...address }) {
+      const job = await findJob(address)
+      return kernel.duplicate(job, {
+        ...edited,
+        ...(newId !== undefined && { id: newId }),
+        ...(delay !== undefined && { delay }),
+      })
+    },
+    async reschedule({ delay, ...address }) {
+      const job = await findJob(address)
+      return { changed: await kernel.reschedule(job, { delay }), job }
     },
     async cancel({ reason, ...address }) {
       const job = await findJob(address)

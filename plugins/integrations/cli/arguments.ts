@@ -95,6 +95,13 @@ export function parseTime(name: string, text: string | undefined, now: number): 
   return Math.max(0, now - parseDuration(name, text))
 }
 
+/** How long to wait: milliseconds, or a span such as `90s` or `10m`; or a date. */
+export function parseDelay(name: string, text: string): number | Date {
+  if (/^\d+$/.test(text)) return Number(text)
+  const date = new Date(text)
+  return /^\d{4}-\d{2}-\d{2}/.test(text) && !Number.isNaN(date.getTime()) ? date : parseDuration(name, text)
+}
+
 /** Values in the data of jobs, such as `customer.id=7`, separated by commas. */
 export function parseWhere(text: string | undefined): Record<string, string> | undefined {
   const pairs = parseWords(text)?.map((pair) => pair.split(/=(.*)/s))

@@ -52,6 +52,8 @@ export interface Results {
   events: { events: readonly StoredEvent[]; ended: boolean }
   retry: ChangedJob
   cancel: ChangedJob
+  duplicate: EnqueueResult
+  reschedule: ChangedJob
   promote: ChangedJob
   remove: ChangedJob
   queues: QueueFacts[]

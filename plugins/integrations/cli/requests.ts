@@ -43,8 +43,16 @@ export const params = {
   state: z.object({ runId: z.string(), at: moment.optional() }),
   /** Explains why a job does not run, or how it ended. Without a queue, all queues are searched. */
   explain: address,
-  /** Runs a failed or cancelled job again. */
-  retry: address,
+  /** Runs a failed or cancelled job again, with new data if there is some. */
+  retry: address.extend({ edited: z.object({ data: z.unknown() }).optional() }),
+  /** Enqueues a copy of a job. `delay` is in milliseconds. */
+  duplicate: address.extend({
+    edited: z.object({ data: z.unknown() }).optional(),
+    newId: z.string().optional(),
+    delay: moment.optional(),
+  }),
+  /** Changes when a waiting or delayed job runs: milliseconds from now, or a date. */
+  reschedule: address.extend({ delay: moment }),
   cancel: address.extend({ reason: z.string().optional() }),
   /** Makes a delayed job due now. */
   promote: address,

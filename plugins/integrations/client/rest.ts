@@ -159,8 +159,20 @@ export function createClient({ baseURL = '/_queue/api/', headers, fetch: fetchin
       /** Counts the jobs that match a filter, by state. */
       count: (query?: JobFilterQuery) => get<JobTotals>('jobs/count', flatten(query)),
       get: (queue: string, id: string) => get<JobRecord>(at`jobs/${queue}/${id}`),
-      retry: (queue: string, id: string) => post<JobRecord>(at`jobs/${queue}/${id}/retry`),
+      /** Runs a failed or cancelled job again. @param changes new data for the job, if the member is there */
+      retry: (queue: string, id: string, changes?: { data?: unknown }) =>
+        post<JobRecord>(at`jobs/${queue}/${id}/retry`, changes),
       cancel: (queue: string, id: string, reason?: string) => post<Changed>(at`jobs/${queue}/${id}/cancel`, { reason }),
+      /** Enqueues a copy of a job. `delay` is in milliseconds, or an ISO date. */
+      duplicate: (queue: string, id: string, changes?: { data?: unknown; id?: string; delay?: number | string }) =>
+        post<EnqueueResult>(at`jobs/${queue}/${id}/duplicate`, changes),
+      /** Makes a delayed job due now. */
+      promote: (queue: string, id: string) => post<Changed>(at`jobs/${queue}/${id}/promote`),
+      /** Changes when a waiting or delayed job runs. @param delay milliseconds from now, or an ISO date */
+      reschedule: (queue: string, id: string, delay: number | string) =>
+        post<Changed>(at`jobs/${queue}/${id}/reschedule`, { delay }),
+      /** Removes a job that is not running, and frees its id. */
+      remove: (queue: string, id: string) => request<Changed>('DELETE', at`jobs/${queue}/${id}`),
     },
     runs: {
       list: (query?: RunQuery) => get<{ runs: RunInfo[]; next?: string }>('runs', query),

@@ -4,6 +4,7 @@ import type { Kernel, MaybePromise } from '../../../kernel/index.ts'
 export const ACTIONS = [
   ...(['queues.read', 'queues.pause', 'queues.resume', 'queues.redrive'] as const),
   ...(['jobs.read', 'jobs.enqueue', 'jobs.retry', 'jobs.cancel', 'jobs.promote', 'jobs.remove'] as const),
+  ...(['jobs.duplicate', 'jobs.reschedule'] as const),
   'counts.read',
   ...(['runs.read', 'runs.cancel', 'runs.fork'] as const),
   ...(['flows.read', 'flows.start', 'events.send', 'triggers.read', 'triggers.fire', 'waits.resolve'] as const),

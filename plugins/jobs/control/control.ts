@@ -5,9 +5,11 @@ import {
   type JobRecord,
   type JobRef,
   type PluginKernel,
+  type RetryOptions,
   type StoredEvent,
   type Unsubscribe,
 } from '../../../kernel/index.ts'
+import { createJobActions, type DuplicateOptions } from './job-actions.ts'
 import { cancelled, createResults, resultOf } from './results.ts'
 
 /** The stream on which instances send each other aborts. These are messages only; the log of a run decides. */
@@ -31,9 +33,32 @@ export interface Control {
    * Runs a failed or cancelled job again with all its attempts. Works right after its end was reported, even if the queue does not
    * know of the end yet.
    *
-   * @throws QueueError `JOB_NOT_FOUND`, `JOB_FORGOTTEN`, `JOB_STATE`
+   * @param options.data replaces the data of the job. It is checked with the schema of the worker, if this instance has the worker
+   * @throws QueueError `JOB_NOT_FOUND`, `JOB_FORGOTTEN`, `JOB_STATE`, `VALIDATION_FAILED`, `VALUE_UNSUPPORTED`, `PAYLOAD_TOO_LARGE`
+   * @example
+   * await kernel.retry({ queue: 'mail', id }, { data: { to: 'ada@example.com' } })
    */
-  retry(job: JobRef): Promise<void>
+  retry(job: JobRef, options?: Pick<RetryOptions, 'data'>): Promise<void>
+  /**
+   * Enqueues a copy of a job, with its data, options, priority and tags. The job may be in any state. `debounce` and `throttle` do
+   * not hold the copy back.
+   *
+   * @throws QueueError `JOB_NOT_FOUND`, `JOB_FORGOTTEN`; `JOB_STATE` for a step of a flow; `VALIDATION_FAILED`, `OPTION_INVALID`,
+   * `OPTION_UNSUPPORTED`, `VALUE_UNSUPPORTED`, `PAYLOAD_TOO_LARGE`, `QUEUE_FULL`
+   * @example
+   * const copy = await kernel.duplicate({ queue: 'mail', id }, { data: { to: 'ada@example.com' }, delay: 60_000 })
+   */
+  duplicate(job: JobRef, options?: DuplicateOptions): Promise<EnqueuedJob>
+  /**
+   * Changes when a waiting or delayed job runs. This is one write of the store, so that the job is never lost. Returns false for a
+   * job that runs or has ended.
+   *
+   * @param options.delay milliseconds from now, or a date. 0 makes the job due now
+   * @throws QueueError `JOB_NOT_FOUND`, `JOB_FORGOTTEN`, `OPTION_INVALID`, `OPTION_UNSUPPORTED`
+   * @example
+   * await kernel.reschedule({ queue: 'mail', id }, { delay: new Date('2026-12-24T18:00:00Z') })
+   */
+  reschedule(job: JobRef, options: { delay: number | Date }): Promise<boolean>
   /**
    * Waits for the end of a job and returns its result.
    *
@@ -60,6 +85,7 @@ export function createControl(kernel: PluginKernel): { members: Control; listen:
     throw await results.missing(queue, id)
   }
   const results = createResults(kernel)
+  const { retryOptions, ...actions } = createJobActions(kernel, find)
 
   const members: Control = {
     async cancel(ref, { reason = 'on request' } = {}) {
@@ -80,15 +106,17 @@ export function createControl(kernel: PluginKernel): { members: Control; listen:
       await members.broadcastAbort({ runId, jobId: id }, reason)
       return true
     },
-    async retry(ref) {
+    ...actions,
+    async retry(ref, options = {}) {
       const job = await find(ref)
       const { id, flow } = job
       if (flow) {
         const hint = `Start the flow "${flow.name}" again.`
         throw new QueueError('JOB_STATE', `Job "${id}" is a step of a run that has ended. ${hint}`)
       }
+      const changes = await retryOptions(job, options)
       await results.settled(ref, job)
-      await kernel.port('queue').retry(ref.queue, ref.id)
+      await kernel.port('queue').retry(ref.queue, ref.id, changes)
     },
     async result<Result>(job: Parameters<Control['result']>[0], options?: { timeout?: number }) {
       return resultOf(job.id, await results.endOf(job, options?.timeout)) as Result

@@ -5,6 +5,7 @@ import { createQueueHandle, type QueueHandle } from './queue-handle.ts'
 
 export type { JobRef } from '../../../kernel/index.ts'
 export type { Control } from './control.ts'
+export type { DuplicateOptions } from './job-actions.ts'
 export type { JobControls } from './job-handle.ts'
 export type { CleanOptions, QueueHandle, QueueNotice } from './queue-handle.ts'
 

@@ -2,6 +2,7 @@ import { checkText, invalid, type EnqueuedJob, type EnqueueResult, type JobHandl
 import type { JobRecord, JobRef, JobState, PluginKernel } from '../../../kernel/index.ts'
 import { addMethods, Handle } from '../../lib/handle.ts'
 import type { Control } from './control.ts'
+import type { DuplicateOptions } from './job-actions.ts'
 
 /** The methods of a job handle: what `kernel.job(ref)` and `enqueue` return. */
 export interface JobControls<Result = unknown> {
@@ -19,8 +20,17 @@ export interface JobControls<Result = unknown> {
    * the code of the handler's
    */
   result(options?: { timeout?: number }): Promise<Result>
-  /** Runs the job again after it has failed or was cancelled. @throws QueueError `JOB_NOT_FOUND`, `JOB_FORGOTTEN`, `JOB_STATE` */
-  retry(): Promise<void>
+  /**
+   * Runs the job again after it has failed or was cancelled.
+   *
+   * @param options.data replaces the data of the job
+   * @throws QueueError `JOB_NOT_FOUND`, `JOB_FORGOTTEN`, `JOB_STATE`, `VALIDATION_FAILED`
+   */
+  retry(options?: { data?: unknown }): Promise<void>
+  /** Enqueues a copy of the job, as `kernel.duplicate` does. @throws QueueError `JOB_NOT_FOUND`, `JOB_FORGOTTEN`, `JOB_STATE` */
+  duplicate(options?: DuplicateOptions): Promise<EnqueuedJob>
+  /** Changes when the job runs, while it waits or is delayed. False for any other. @throws QueueError `JOB_NOT_FOUND`, `JOB_FORGOTTEN` */
+  reschedule(options: { delay: number | Date }): Promise<boolean>
   /** Ends the job, also while it runs. False when it had ended. @throws QueueError `JOB_NOT_FOUND`, `JOB_FORGOTTEN` */
   cancel(options?: { reason?: string }): Promise<boolean>
   /** Removes the job and frees its id. False when there is no such job. @throws QueueError `JOB_STATE` while it runs */
@@ -67,8 +77,16 @@ export function createJobHandles(kernel: PluginKernel, control: Control) {
       return control.result(this, options)
     }
 
-    retry(): Promise<void> {
-      return control.retry(this)
+    retry(options?: { data?: unknown }): Promise<void> {
+      return control.retry(this, options)
+    }
+
+    duplicate(options?: DuplicateOptions): Promise<EnqueuedJob> {
+      return control.duplicate(this, options)
+    }
+
+    reschedule(options: { delay: number | Date }): Promise<boolean> {
+      return control.reschedule(this, options)
     }
 
     cancel(options?: { reason?: string }): Promise<boolean> {

@@ -10,6 +10,7 @@ import { flowTests } from './flows.ts'
 import { graphTests } from './graphs.ts'
 import { httpTests } from './http.ts'
 import { instanceTests } from './instances.ts'
+import { jobActionTests } from './job-actions.ts'
 import { jobOptionTests } from './job-options.ts'
 import { jobTests } from './jobs.ts'
 import { leavingTests } from './leaving.ts'
@@ -50,6 +51,7 @@ export function presetConformance({ name, create }: PresetConformanceOptions): v
     describe('jobs', () => {
       jobTests(test)
       jobOptionTests(test)
+      jobActionTests(test)
       endingTests(test)
       retentionTests(test)
       searchTests(test)

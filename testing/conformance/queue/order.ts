@@ -113,6 +113,38 @@ export function orderTests(test: QueueTest, capabilities: Readonly<Record<QueueC
   )
 
   it(
+    'retries a job in the round that the caller knows, and with other data if there is some',
+    test(async ({ queue, add, work, reach, get }) => {
+      const claims = await work(() => failed())
+      await add({ id: 'a', data: { first: 1 } })
+      await reach('a', 'failed')
+      expect(await codeOf(() => queue.retry('q', 'a', { round: 1 }))).toBe('JOB_STATE')
+      expect(await codeOf(() => queue.retry('q', 'a', { data: () => {} }))).toBe('VALUE_UNSUPPORTED')
+      expect(await get('a')).toMatchObject({ state: 'failed', round: 0 })
+      await queue.pause('q')
+      const results = await Promise.all(
+        Array.from({ length: 5 }, () => codeOf(() => queue.retry('q', 'a', { round: 0, data: { second: [2n] } }))),
+      )
+      expect(results.filter((code) => code !== 'JOB_STATE')).toHaveLength(1)
+      expect(await get('a')).toMatchObject({ state: 'waiting', round: 1, data: { second: [2n] } })
+      await queue.resume('q')
+      await reach('a', 'failed')
+      expect(await codeOf(() => queue.retry('q', 'a', { round: 0 }))).toBe('JOB_STATE')
+      for (const data of [undefined, null, 'text']) {
+        await queue.pause('q')
+        await queue.retry('q', 'a', { data })
+        expect((await get('a')).data).toBe(data)
+        await queue.resume('q')
+        await reach('a', 'failed')
+      }
+      await queue.pause('q')
+      await queue.retry('q', 'a', { round: 4 })
+      expect(await get('a')).toMatchObject({ round: 5, data: 'text' })
+      expect(claims.map(({ job }) => job.data)).toEqual([{ first: 1 }, { second: [2n] }, undefined, null, 'text'])
+    }),
+  )
+
+  it(
     'retries only failed and cancelled jobs',
     test(async ({ queue, add, work, reach }) => {
       const gate = Promise.withResolvers<void>()
@@ -269,6 +301,50 @@ function withDelay(test: QueueTest): void {
       expect(runAt).toBeLessThanOrEqual(now())
       expect(await queue.promote('q', 'a')).toBe(false)
       expect(idsOf(claims)).toEqual(['a'])
+    }),
+  )
+
+  it(
+    'changes when a waiting or delayed job is due, and lets others pass it',
+    test(async ({ queue, add, work, reach, now, get, heard }) => {
+      await add({ id: 'later' })
+      await add({ id: 'sooner', runAt: now() + 3_600_000, data: { kept: true }, priority: 2 })
+      await add({ id: 'next' })
+      const at = now() + 60_000
+      expect(await queue.reschedule('q', 'later', at)).toBe(true)
+      expect(await get('later')).toMatchObject({ state: 'delayed', runAt: at, claims: 0 })
+      expect(await queue.reschedule('q', 'sooner', now() + 50)).toBe(true)
+      expect(await get('sooner')).toMatchObject({ state: 'delayed', data: { kept: true }, priority: 2 })
+      expect(await queue.getJobCounts('q')).toMatchObject({ waiting: 1, delayed: 2 })
+      const claims = await work(() => completed())
+      await reach('sooner', 'completed')
+      expect(idsOf(claims).toSorted()).toEqual(['next', 'sooner'])
+      expect(await queue.reschedule('q', 'later', now() - 1000)).toBe(true)
+      const { runAt } = await reach('later', 'completed')
+      expect(runAt).toBeLessThanOrEqual(now())
+      expect(await queue.reschedule('q', 'later', at)).toBe(false)
+      expect(await queue.reschedule('q', 'nobody', at)).toBe(false)
+      expect(heard).toContainEqual({ event: 'delayed', queue: 'q', id: 'later' })
+    }),
+  )
+
+  it(
+    'has a job at every moment while it is rescheduled, and changes none that runs',
+    test(async ({ queue, add, work, reach, now }) => {
+      const gate = Promise.withResolvers<void>()
+      await add({ id: 'a', runAt: now() + 60_000 })
+      const changing = Promise.all(
+        Array.from({ length: 20 }, (_, index) => queue.reschedule('q', 'a', now() + 60_000 + index)),
+      )
+      const seen = await Promise.all(Array.from({ length: 20 }, () => queue.getJob('q', 'a')))
+      expect(await changing).not.toContain(false)
+      expect(seen.map((job) => job?.state)).toEqual(seen.map(() => 'delayed'))
+      await work(() => gate.promise.then(() => completed()))
+      await queue.reschedule('q', 'a', 0)
+      await reach('a', 'active')
+      expect(await queue.reschedule('q', 'a', now() + 60_000)).toBe(false)
+      gate.resolve()
+      expect(await reach('a', 'completed')).toMatchObject({ claims: 1 })
     }),
   )
 

@@ -43,8 +43,8 @@ const BLANK: JobRecord = {
   result: undefined,
   error: undefined,
 }
-/** The members that a manual retry removes from a job. */
-const CLEARED: ReadonlySet<keyof JobRecord> = new Set(['error', 'finishedAt', 'progress'])
+/** The members that a manual retry removes from a job. It may also replace data by none. */
+const CLEARED: ReadonlySet<keyof JobRecord> = new Set(['error', 'finishedAt', 'progress', 'data'])
 
 export interface QueueJournals extends QueueJournal {
   load(): LeftQueue[]

@@ -23,6 +23,7 @@ import { copyJob, flatten } from './copy-job.ts'
 import { createForgotten, type ForgottenJob } from './forgotten.ts'
 import type { QueueJournal } from './journal.ts'
 import { createQueue, type LocalQueue, type QueueHost } from './queue.ts'
+import { retried } from './retried.ts'
 import { createCallbackScheduler } from './callback-scheduler.ts'
 import { createEntry, type Entry } from './waiting.ts'
 
@@ -138,10 +139,10 @@ export function createLocalQueues(
     }
   }
 
-  /** Removes an ended job from the list of jobs that expire. */
-  function unlist(entry: Entry): void {
+  /** Removes an ended job from the list of jobs that expire, and returns it. */
+  function unlist(entry: Entry): Entry {
     if (entry.ended) ended.remove(entry.ended)
-    entry.ended = undefined
+    return Object.assign(entry, { ended: undefined })
   }
 
   /** @param remembered what stays known of the job */
@@ -223,16 +224,17 @@ export function createLocalQueues(
     pause: (queue) => queueOf(queue).setPaused(true),
     resume: (queue) => queueOf(queue).setPaused(false),
     isPaused: (queue) => queues.get(queue)?.paused ?? false,
-    retry(queue, id) {
+    retry(queue, id, options = {}) {
       const entry = find(queue, id)
       if (!entry) throw new QueueError('JOB_NOT_FOUND', `Queue "${queue}" has no job "${id}".`)
-      const { state, round } = entry.record
-      if (state !== 'failed' && state !== 'cancelled') {
-        throw new QueueError('JOB_STATE', `Job "${id}" is ${state}. Only a failed or cancelled job can be retried.`)
-      }
-      unlist(entry)
-      const fresh = { attemptsMade: 0, crashes: 0, round: round + 1, error: undefined, finishedAt: undefined }
-      queueOf(queue).readmit(entry, { ...fresh, progress: undefined })
+      const changes = retried(entry.record, options, payloadLimit)
+      queueOf(queue).readmit(unlist(entry), changes)
+    },
+    reschedule(queue, id, runAt) {
+      const entry = find(queue, id)
+      if (!entry || entry.record.state === 'active' || entry.ended) return false
+      queueOf(queue).readmit(entry, {}, Math.max(runAt, kernel.clock.now()))
+      return true
     },
     promote(queue, id) {
       const entry = find(queue, id)

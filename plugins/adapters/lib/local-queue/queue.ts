@@ -239,10 +239,10 @@ export function createQueue(name: string, host: QueueHost) {
         else host.ended(entry)
       }
     },
-    /** Makes a delayed or ended job due now. */
-    readmit(entry: Entry, changes: Partial<JobRecord> = {}) {
+    /** Makes a job that is not active due at a moment, by default now. */
+    readmit(entry: Entry, changes: Partial<JobRecord> = {}, runAt: number = host.clock.now()) {
       removeFromLists(entry)
-      Object.assign(entry.record, changes, { runAt: host.clock.now() })
+      Object.assign(entry.record, changes, { runAt })
       admit(entry)
       host.journal?.changed(name, entry.record, ['state', 'runAt', ...(Object.keys(changes) as (keyof JobRecord)[])])
       armTimer()

@@ -7,13 +7,15 @@ import {
   type QueueProvider,
 } from '../../../../kernel/index.ts'
 import { quoteName, type PostgresPort } from '../lib/postgres.ts'
+import { otherRound } from '../../lib/other-round.ts'
+import { copyValue } from '../../../lib/value.ts'
 import { within } from '../lib/within.ts'
 import type { Boss } from './boss.ts'
 import { createCleaner } from './clean.ts'
 import { createJobStore } from './enqueue.ts'
 import { createJobFinder } from './job-finder.ts'
 import { decodeQueue, encodeQueue, isInternalQueue, jobUuid } from './names.ts'
-import { STORED_COLUMNS, storedRecord, type StoredJobRow } from './record.ts'
+import { encodeJsonb, STORED_COLUMNS, storedRecord, type StoredJobRow } from './record.ts'
 import { ofRun } from './of-run.ts'
 import type { Arrivals } from './arrivals.ts'
 import type { Listeners } from './listeners.ts'
@@ -64,9 +66,16 @@ export function createPostgresQueues({
   const finder = createJobFinder(db, queueNames)
 
   /** Updates a job if a condition holds. Returns the updated job. */
-  async function change(queue: string, id: string, set: string, where: string): Promise<JobRecord | undefined> {
-    const text = `UPDATE ${s}.job j SET ${set} WHERE j.name = $1 AND j.id = $2 AND ${where} RETURNING ${STORED_COLUMNS}`
-    const [row] = await db.query<StoredJobRow>(text, [encodeQueue(queue), jobUuid(queue, id)])
+  async function change(
+    queue: string,
+    id: string,
+    set: string,
+    where: string,
+    more: readonly unknown[] = [],
+    from = '(SELECT)',
+  ): Promise<JobRecord | undefined> {
+    const text = `UPDATE ${s}.job j SET ${set} FROM ${from} x WHERE j.name = $1 AND j.id = $2 AND ${where} RETURNING ${STORED_COLUMNS}`
+    const [row] = await db.query<StoredJobRow>(text, [encodeQueue(queue), jobUuid(queue, id), ...more])
     return row && storedRecord(queue, row)
   }
 
@@ -74,6 +83,7 @@ export function createPostgresQueues({
   const patch = (fields: string, without = ''): string =>
     `trace_context = jsonb_set(coalesce(j.trace_context, '{}'), '{nq}',
       coalesce(j.trace_context -> 'nq', '{}')${without} || jsonb_build_object(${fields}))`
+  const ROUND = `coalesce((j.trace_context #>> '{nq,k}')::int, 0)`
   const NOW_MS = 'floor(extract(epoch FROM clock_timestamp()) * 1000)'
 
   const wakeUp = (queue: string): Promise<unknown> => announce(encodeQueue(queue))
@@ -146,21 +156,37 @@ export function createPostgresQueues({
       const text = `SELECT paused FROM ${s}.nq_queue WHERE name = $1`
       return (await db.query<{ paused: boolean }>(text, [encodeQueue(queue)], REPEATABLE))[0]?.paused ?? false
     },
-    async retry(queue, id) {
-      const set = `state = 'retry', start_after = clock_timestamp(), created_on = clock_timestamp(), completed_on = NULL,
+    async retry(queue, id, { round, ...edited } = {}) {
+      const hasData = 'data' in edited
+      const data = hasData ? copyValue(edited.data, kernel.config.payloadLimit, `data of job "${id}"`) : undefined
+      const more = hasData ? [round ?? null, data === undefined ? null : encodeJsonb(data)] : [round ?? null]
+      const set = `${hasData ? `data = nullif($4::jsonb, 'null'), ` : ''}state = 'retry', start_after = clock_timestamp(), created_on = clock_timestamp(), completed_on = NULL,
         output = NULL, ${patch(
-          `'attempts', 0, 'c', 0, 'k', coalesce((j.trace_context #>> '{nq,k}')::int, 0) + 1, 'x', ${NOW_MS}`,
-          ` - 'g' - 'u'`,
+          `'attempts', 0, 'c', 0, 'k', ${ROUND} + 1, 'x', ${NOW_MS}${hasData && data === undefined ? `, 'z', true` : ''}`,
+          ` - 'g' - 'u'${hasData ? ` - 'z'` : ''}`,
         )}`
-      const job = await change(queue, id, set, `j.state IN ('failed', 'cancelled')`)
+      const where = `j.state IN ('failed', 'cancelled') AND coalesce($3::int, ${ROUND}) = ${ROUND}`
+      const job = await change(queue, id, set, where, more)
       if (job) {
         listeners.emit('waiting', queue, () => job)
         return void (await wakeUp(queue))
       }
       const row = await find(queue, id)
       if (!row) throw new QueueError('JOB_NOT_FOUND', `Queue "${queue}" has no job "${id}".`)
-      const message = `Job "${id}" is ${storedRecord(queue, row).state}. Only a failed or cancelled job can be retried.`
+      const found = storedRecord(queue, row)
+      if (found.round !== (round ?? found.round)) throw otherRound(id, found.round)
+      const message = `Job "${id}" is ${found.state}. Only a failed or cancelled job can be retried.`
       throw new QueueError('JOB_STATE', message)
+    },
+    async reschedule(queue, id, runAt) {
+      const set = `start_after = x.due, created_on = x.due,
+        ${patch(`'x', floor(extract(epoch FROM x.due) * 1000)`)}`
+      const due = `(SELECT greatest(to_timestamp($3::float8 / 1000), clock_timestamp()) AS due)`
+      const job = await change(queue, id, set, `j.state < 'active'`, [runAt], due)
+      if (!job) return false
+      listeners.emit(job.state === 'delayed' ? 'delayed' : 'waiting', queue, () => job)
+      await wakeUp(queue)
+      return true
     },
     async promote(queue, id) {
       const set = `start_after = CASE WHEN j.state = 'active' THEN j.start_after ELSE clock_timestamp() END,

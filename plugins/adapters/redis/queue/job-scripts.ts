@@ -144,8 +144,9 @@ return 1
 `
 
 /**
- * Adds a failed or cancelled job to the queue again. ARGV: `base`, and its two possible ids. Returns `ok`, the state of a job that cannot
- * be retried, or `''` if there is no such job.
+ * Adds a failed or cancelled job to the queue again. ARGV: `base`, its two possible ids, the round in which it has to be (`''` for any),
+ * and its new data, if it gets some. Returns `ok`, the state of a job that cannot be retried, `#` and its round if that is another one, or
+ * `''` if there is no such job.
  */
 export const RETRY = `${COMMON}
 local base = ARGV[1]
@@ -154,6 +155,9 @@ if not id then return '' end
 local state = stateOf(base, id)
 if state ~= 'failed' and state ~= 'cancelled' then return state end
 local key = base .. ':' .. id
+local round = call('HGET', key, 'nq:round') or '0'
+if ARGV[4] ~= '' and ARGV[4] ~= round then return '#' .. round end
+if ARGV[5] then call('HSET', key, 'data', ARGV[5]) end
 call('ZREM', setOf(base, state), id)
 call('HDEL', key, 'finishedOn', 'failedReason', 'stacktrace', 'returnvalue', 'nq:error', 'nq:ended', 'progress')
 call('HSET', key, 'atm', 0, 'stc', 0, 'nq:at', formatInteger(now), 'delay', 0)
@@ -164,6 +168,28 @@ pushWaiting(base, id, tonumber(call('HGET', key, 'priority') or 0))
 event(base, 'event', 'waiting', 'jobId', id, 'prev', state)
 wake(base)
 return 'ok'
+`
+
+/**
+ * Changes when a job that waits or is delayed is due. The script is one step, so the job is never absent. ARGV: `base`, its two possible
+ * ids, and the moment. Returns `waiting`, `delayed`, or `''` if there is no such job.
+ */
+export const RESCHEDULE = `${COMMON}
+local base, dueAt = ARGV[1], math.max(tonumber(ARGV[4]), now)
+local id = find(base, ARGV[2], ARGV[3])
+if not id or removeWaiting(base, id) == 0 then return '' end
+local key = base .. ':' .. id
+call('HSET', key, 'nq:at', formatInteger(dueAt), 'delay', formatInteger(dueAt - now))
+if dueAt > now then
+  pushDelayed(base, id, dueAt)
+  event(base, 'event', 'delayed', 'jobId', id, 'delay', formatInteger(dueAt))
+  wakeWhenDue(base)
+  return 'delayed'
+end
+pushWaiting(base, id, tonumber(call('HGET', key, 'priority') or 0))
+event(base, 'event', 'waiting', 'jobId', id)
+wake(base)
+return 'waiting'
 `
 
 /**

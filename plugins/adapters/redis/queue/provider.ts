@@ -12,16 +12,17 @@ import {
   type QueueProvider,
 } from '../../../../kernel/index.ts'
 import { checkDraft } from '../../lib/check-draft.ts'
+import { otherRound } from '../../lib/other-round.ts'
 import { isOwnQueue } from '../../lib/own-queue.ts'
 import { defineScript, type RedisPort } from '../lib/redis.ts'
 import { createOldestFirst, type Deletion } from '../lib/oldest.ts'
 import { coalesceSweeps } from '../lib/sweeps.ts'
 import { copyValue } from '../../../lib/value.ts'
 import { createAdder } from './adder.ts'
-import { decodeJob, runIdOf } from './job-codec.ts'
+import { decodeJob, encodeData, runIdOf } from './job-codec.ts'
 import { createJobFinder } from './job-finder.ts'
 import { createJobSearch } from './job-search.ts'
-import { CANCEL, FORGET, GET, KNOWN, PAUSE, PROMOTE, REMOVE, RETRY } from './job-scripts.ts'
+import { CANCEL, FORGET, GET, KNOWN, PAUSE, PROMOTE, REMOVE, RESCHEDULE, RETRY } from './job-scripts.ts'
 import type { Listeners } from './listeners.ts'
 import { encodeId, OWN, storedIds } from './names.ts'
 import type { Queues } from './queues.ts'
@@ -45,14 +46,15 @@ export function createRedisQueueProvider(
   const cancel = defineScript(redis, CANCEL)
   const retry = defineScript(redis, RETRY)
   const promote = defineScript(redis, PROMOTE)
+  const reschedule = defineScript(redis, RESCHEDULE)
   const remove = defineScript(redis, REMOVE)
   const forget = defineScript(redis, FORGET)
   const pause = defineScript(redis, PAUSE)
   const known = defineScript(redis, KNOWN)
 
-  const onJob = (script: typeof get, queue: string, id: string): Promise<unknown> => {
+  const onJob = (script: typeof get, queue: string, id: string, ...more: (string | number)[]): Promise<unknown> => {
     const base = queues.baseOf(queue)
-    return script([`${base}:meta`], [base, ...storedIds(id)])
+    return script([`${base}:meta`], [base, ...storedIds(id), ...more])
   }
 
   /** Pauses or resumes a queue, and notifies listeners immediately, because the result of a claim may follow. */
@@ -68,7 +70,7 @@ export function createRedisQueueProvider(
   }
 
   /** Notifies listeners of the current state of a job. Reads the job only if there are listeners. */
-  async function notify(event: 'waiting' | 'cancelled', queue: string, id: string): Promise<void> {
+  async function notify(event: 'waiting' | 'delayed' | 'cancelled', queue: string, id: string): Promise<void> {
     if (listeners.some) listeners.emit(event, queue, await getJob(queue, id))
   }
 
@@ -78,8 +80,12 @@ export function createRedisQueueProvider(
     const { queue, id, name } = draft
     // Redis would store a different text for a text that is not well-formed.
     for (const text of [queue, id, name]) if (!text.isWellFormed()) throw invalid('Text of a job', EXPECTED.text, text)
-    const what = `data of job "${name}"`
-    return { ...draft, data: copyValue(draft.data, kernel.config.payloadLimit, what) }
+    return { ...draft, data: checkData(name, draft.data) }
+  }
+
+  /** @throws QueueError `VALUE_UNSUPPORTED`, `PAYLOAD_TOO_LARGE` */
+  function checkData(job: string, data: unknown): unknown {
+    return copyValue(data, kernel.config.payloadLimit, `data of job "${job}"`)
   }
 
   function receiptOf(draft: JobDraft, result: string): EnqueueReceipt {
@@ -156,12 +162,20 @@ export function createRedisQueueProvider(
     },
     resume: (queue) => setPaused(queue, false),
     isPaused: async (queue) => (await client.hexists(`${queues.baseOf(queue)}:meta`, 'paused')) === 1,
-    async retry(queue, id) {
-      const result = await onJob(retry, queue, id)
+    async retry(queue, id, options = {}) {
+      const edited = 'data' in options ? [encodeData(checkData(id, options.data))] : []
+      const result = (await onJob(retry, queue, id, options.round ?? '', ...edited)) as string
       if (result === 'ok') return notify('waiting', queue, id)
+      if (result.startsWith('#')) throw otherRound(id, Number(result.slice(1)))
       if (result === '') throw new QueueError('JOB_NOT_FOUND', `Queue "${queue}" has no job "${id}".`)
       const hint = 'Only a failed or cancelled job can be retried.'
-      throw new QueueError('JOB_STATE', `Job "${id}" is ${String(result)}. ${hint}`)
+      throw new QueueError('JOB_STATE', `Job "${id}" is ${result}. ${hint}`)
+    },
+    async reschedule(queue, id, runAt) {
+      const result = (await onJob(reschedule, queue, id, Math.ceil(runAt))) as 'waiting' | 'delayed' | ''
+      if (result === '') return false
+      await notify(result, queue, id)
+      return true
     },
     async promote(queue, id) {
       const result = await onJob(promote, queue, id)

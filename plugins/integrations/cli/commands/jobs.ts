@@ -1,29 +1,36 @@
-import { parseData, parseStates, parseTime, parseWhere, parseWhole, parseWords } from '../arguments.ts'
+import { parseData, parseDelay, parseStates, parseTime, parseWhere, parseWhole, parseWords } from '../arguments.ts'
 import { QueueError } from '../../../../kernel/index.ts'
-import { formatTable, jobColumns, jobRow } from '../output.ts'
+import { formatTable, jobColumns, jobRow, type Output } from '../output.ts'
+import type { ChangedJob } from '../protocol.ts'
 import { command, type Commands, type Opener } from './define.ts'
 
 const job = { type: 'positional', required: true, description: 'The id of a job' } as const
 const queue = { type: 'string', description: 'The queue of the job. Default: all queues are searched' } as const
 const address = { job, queue } as const
 
+const edited = { type: 'string', valueHint: 'JSON', description: 'Other data for the job' } as const
+
+/** What a command says that changes a job: that it is done, or why nothing was to be done. */
+interface Said {
+  done: string
+  unchanged: string
+}
+
+/** @throws QueueError `JOB_STATE` if nothing was changed */
+function report({ changed, job: { queue: of, id, ...rest } }: ChangedJob, said: Said, output: Output): void {
+  if (!changed) throw new QueueError('JOB_STATE', `Job "${id}" of queue "${of}" ${said.unchanged}`)
+  if (output.json) output.value({ queue: of, id, ...rest })
+  else output.line(`${said.done} job ${id} of queue ${of}.`)
+}
+
 export function jobCommands(open: Opener): Commands {
   /** Defines a command that changes one job. `unchanged` says why nothing was to be done. */
-  function action(
-    method: 'retry' | 'promote' | 'remove',
-    description: string,
-    { done, unchanged }: { done: string; unchanged: string },
-  ) {
+  function action(method: 'promote' | 'remove', description: string, said: Said) {
     return command(
       description,
       address,
       ({ job: id, queue: of }, { cwd, output }) =>
-        open.project(cwd, async (backend) => {
-          const { changed, job: found } = await backend.ask(method, { id, queue: of })
-          if (!changed) throw new QueueError('JOB_STATE', `Job "${id}" of queue "${found.queue}" ${unchanged}`)
-          if (output.json) output.value(found)
-          else output.line(`${done} job ${id} of queue ${found.queue}.`)
-        }),
+        open.project(cwd, async (backend) => report(await backend.ask(method, { id, queue: of }), said, output)),
       [`${method} 3f6c…`, `${method} order-7 --queue mail`],
     )
   }
@@ -115,10 +122,55 @@ export function jobCommands(open: Opener): Commands {
         }),
       ['explain 3f6c…', 'explain order-7 --queue mail'],
     ),
-    retry: action('retry', 'Run a failed or cancelled job again, with all its attempts', {
-      done: 'Retried',
-      unchanged: 'cannot be retried.',
-    }),
+    retry: command(
+      'Run a failed or cancelled job again, with all its attempts',
+      { ...address, data: edited },
+      ({ job: id, queue: of, data }, { cwd, output }) => {
+        const request = { id, queue: of, ...(data !== undefined && { edited: { data: parseData(data) } }) }
+        const said = { done: 'Retried', unchanged: 'cannot be retried.' }
+        return open.project(cwd, async (backend) => report(await backend.ask('retry', request), said, output))
+      },
+      ['retry 3f6c…', `retry order-7 --queue mail --data '{"to":"ada@example.com"}'`],
+    ),
+    duplicate: command(
+      'Enqueue a copy of a job, with its options and tags',
+      {
+        ...address,
+        data: edited,
+        id: { type: 'string', description: 'The id of the copy. If a job with this id exists, no other is added' },
+        delay: { type: 'string', valueHint: '10m|date', description: 'How long, or until when, the copy waits' },
+      },
+      ({ job: id, queue: of, data, id: newId, delay }, { cwd, output }) => {
+        const wait = delay === undefined ? undefined : parseDelay('delay', delay)
+        const copied = { id, queue: of, newId, ...(wait !== undefined && { delay: wait }) }
+        const request = { ...copied, ...(data !== undefined && { edited: { data: parseData(data) } }) }
+        return open.project(cwd, async (backend) => {
+          const stored = await backend.ask('duplicate', request)
+          if (output.json) output.value(stored)
+          else
+            output.line(`${stored.deduplicated ? 'Already exists' : 'Enqueued'}: job ${stored.id}, run ${stored.runId}`)
+        })
+      },
+      ['duplicate 3f6c…', 'duplicate order-7 --delay 10m'],
+    ),
+    reschedule: command(
+      'Change when a waiting or delayed job runs',
+      {
+        ...address,
+        delay: {
+          type: 'string',
+          valueHint: '10m|date',
+          required: true,
+          description: 'How long, or until when, it waits',
+        },
+      },
+      ({ job: id, queue: of, delay }, { cwd, output }) => {
+        const request = { id, queue: of, delay: parseDelay('delay', delay) }
+        const said = { done: 'Rescheduled', unchanged: 'does not wait.' }
+        return open.project(cwd, async (backend) => report(await backend.ask('reschedule', request), said, output))
+      },
+      ['reschedule 3f6c… --delay 10m', 'reschedule order-7 --queue mail --delay 2026-12-24T18:00:00Z'],
+    ),
     cancel: command(
       'Cancel a job, also while it runs',
       { ...address, reason: { type: 'string', description: 'The reason, which the history of the run keeps' } },

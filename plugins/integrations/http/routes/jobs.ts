@@ -217,13 +217,50 @@ export const jobRoutes: readonly Route[] = [
     method: 'POST',
     path: 'jobs/:queue/:job/retry',
     action: 'jobs.retry',
-    summary: 'Run a failed or cancelled job again, with all its attempts',
+    summary: 'Run a failed or cancelled job again, with all its attempts, or with other data',
+    /** The new data, which is checked with the schema of the worker. Default: the data stays. */
+    body: z.strictObject({ data: z.unknown().optional() }),
     answer: answers.job,
     async handle(call) {
       const { queue, id } = await find(call)
-      await call.kernel.retry({ queue, id })
+      await call.kernel.retry({ queue, id }, call.body)
       return find(call)
     },
+  }),
+  route({
+    id: 'duplicateJob',
+    method: 'POST',
+    path: 'jobs/:queue/:job/duplicate',
+    action: 'jobs.duplicate',
+    summary: 'Enqueue a copy of a job, with its options and tags',
+    body: z.strictObject({
+      /** Default: the data of the job. */
+      data: z.unknown().optional(),
+      /** The id of the copy. If the queue knows a job with this id, that job is returned. */
+      id: name.optional(),
+      /** Milliseconds, or the ISO date before which the copy does not run. */
+      delay: bodyMoment.optional(),
+    }),
+    answer: answers.enqueued,
+    status: 202,
+    async handle(call) {
+      const { queue, id } = await find(call)
+      const copy = await call.kernel.duplicate({ queue, id }, call.body)
+      // Another caller may have enqueued a job with this id.
+      if (copy.deduplicated) await call.assertMay({ job: copy.id, runId: copy.runId })
+      return copy
+    },
+  }),
+  route({
+    id: 'rescheduleJob',
+    method: 'POST',
+    path: 'jobs/:queue/:job/reschedule',
+    action: 'jobs.reschedule',
+    summary: 'Change when a waiting or delayed job runs',
+    /** Milliseconds from now, or an ISO date. */
+    body: z.strictObject({ delay: bodyMoment }),
+    answer: answers.changed,
+    handle: async (call) => ({ changed: await call.kernel.reschedule(await find(call), call.body) }),
   }),
   route({
     id: 'cancelJob',

@@ -1,0 +1,95 @@
+import {
+  checkDuration,
+  checkKeys,
+  checkMoment,
+  checkText,
+  isMoment,
+  QueueError,
+  type EnqueuedJob,
+  type EnqueueResult,
+  type JobRecord,
+  type JobRef,
+  type PluginKernel,
+  type RetryOptions,
+} from '../../../kernel/index.ts'
+import { parse } from '../../lib/parse.ts'
+
+/** How a copy of a job differs from it. */
+export interface DuplicateOptions {
+  /** Other data for the copy, if the member is there. */
+  data?: unknown
+  /** The id of the copy. A job that has it already is returned instead. Default: a new id. */
+  id?: string
+  /** Milliseconds, or a date, before which the copy does not run. Default 0. */
+  delay?: number | Date
+}
+
+/** Creates the actions that change or copy a job. @param find returns the record of a job, or throws */
+export function createJobActions(kernel: PluginKernel, find: (job: JobRef) => Promise<JobRecord>) {
+  const queue = () => kernel.port('queue')
+
+  /** Checks data with the schema of the worker, as `enqueue` does. An instance without the worker cannot. */
+  async function checkData({ queue: of, name }: JobRecord, data: unknown): Promise<unknown> {
+    const input = kernel.registry.find(of, name)?.worker.input
+    return input ? parse(input, data, `data of job "${name}"`) : data
+  }
+
+  /** @throws QueueError `JOB_STATE` for a step of a flow */
+  function assertPlain({ id, flow }: JobRecord, what: string): void {
+    if (!flow) return
+    const hint = `Start the flow "${flow.name}" again, or fork the run.`
+    throw new QueueError('JOB_STATE', `Job "${id}" is a step of a run, which cannot be ${what}. ${hint}`)
+  }
+
+  function momentOf(what: string, delay: number | Date): number {
+    if (typeof delay === 'number' || !isMoment(delay)) return kernel.clock.now() + checkDuration(what, delay)
+    return checkMoment(what, delay)
+  }
+
+  function assertDelay(): void {
+    if (queue().capabilities.delay) return
+    const message = 'This queue adapter cannot honour "delay". Leave it out, or use another adapter.'
+    throw new QueueError('OPTION_UNSUPPORTED', message, { details: { option: 'delay' } })
+  }
+
+  return {
+    /** Returns the options of the port for a retry. @throws QueueError `JOB_STATE`, `VALIDATION_FAILED`, `OPTION_INVALID` */
+    async retryOptions(job: JobRecord, options: Pick<RetryOptions, 'data'>): Promise<RetryOptions> {
+      checkKeys('retry()', options, ['data'])
+      if (!('data' in options)) return {}
+      if (job.options.debounce) {
+        const hint = 'Duplicate it with other data instead.'
+        throw new QueueError('JOB_STATE', `Job "${job.id}" takes the data of its last debounced call. ${hint}`)
+      }
+      return { data: await checkData(job, options.data) }
+    },
+    async duplicate(ref: JobRef, options: DuplicateOptions = {}): Promise<EnqueuedJob> {
+      checkKeys('duplicate()', options, ['data', 'id', 'delay'])
+      const record = await find(ref)
+      assertPlain(record, 'duplicated')
+      const { queue: to, name, priority, tags } = record
+      const id = options.id === undefined ? kernel.newId() : checkText('Option "id" of duplicate()', options.id)
+      const createdAt = kernel.clock.now()
+      const { delay = 0 } = options
+      const runAt = delay === 0 ? createdAt : momentOf('Option "delay" of duplicate()', delay)
+      if (runAt > createdAt) assertDelay()
+      // The call was asked for, so it is neither held back nor dropped.
+      const { debounce: _held, throttle: _dropped, ...kept } = record.options
+      // Skips the hooks of enqueueing, which the options have passed already.
+      const receipt = await queue().enqueue({
+        ...{ id, queue: to, name, priority, createdAt, runAt, flow: undefined, options: kept },
+        ...(tags && { tags }),
+        runId: options.id === undefined ? id : kernel.newId(),
+        data: 'data' in options ? await checkData(record, options.data) : record.data,
+      })
+      const result: EnqueueResult = { ...receipt, queue: to, name }
+      return kernel.port('handles')(result)
+    },
+    async reschedule(ref: JobRef, { delay }: { delay: number | Date }): Promise<boolean> {
+      assertDelay()
+      const runAt = momentOf('Option "delay" of reschedule()', delay)
+      const { queue: of, id } = await find(ref)
+      return queue().reschedule(of, id, runAt)
+    },
+  }
+}
