@@ -114,6 +114,7 @@ describe('the life of a job', () => {
   const job = {
     ...{ id: 'b', queue: 'q', name: 'charge', runId: 'r', state: 'completed', priority: 0 },
     ...{ createdAt: 100, runAt: 100, attemptsMade: 1, crashes: 0, finishedAt: 1000, options: { delay: 200 } },
+    ...{ data: {}, claims: 2, round: 0 },
   } as Job
 
   it('is split into the time in each state, which adds up', () => {

@@ -1,17 +1,34 @@
-/** What the routes return, as far as the pages show it. Moments are milliseconds since the epoch. */
+import type {
+  JobRecord,
+  JobState,
+  RunInfo,
+  RunOutcome,
+  SerializedError,
+  StoredEvent,
+} from '../../../../../kernel/index.ts'
 
-export const JOB_STATES = ['waiting', 'delayed', 'active', 'completed', 'failed', 'cancelled'] as const
-export type JobState = (typeof JOB_STATES)[number]
-export const RUN_STATES = ['running', 'completed', 'failed', 'cancelled'] as const
-export type RunState = (typeof RUN_STATES)[number]
+/* What the routes return, as far as the pages show it. Moments are milliseconds since the epoch. */
 
-export interface FailureInfo {
-  name: string
-  message: string
-  code?: string
-  stack?: string
-  cause?: unknown
-  details?: unknown
+export type { JobState } from '../../../../../kernel/index.ts'
+export type RunState = RunOutcome | 'running'
+export type Run = RunInfo
+export type RunEvent = StoredEvent
+export type FailureInfo = SerializedError & { details?: unknown }
+
+export const JOB_STATES = [
+  'waiting',
+  'delayed',
+  'active',
+  'completed',
+  'failed',
+  'cancelled',
+] as const satisfies JobState[]
+export const RUN_STATES = ['running', 'completed', 'failed', 'cancelled'] as const satisfies RunState[]
+
+/** A job as the API returns it: without what it does not have. */
+export type Job = Omit<JobRecord, 'options' | 'flow'> & {
+  options?: JobRecord['options'] & { delay?: number }
+  flow?: JobRecord['flow']
 }
 
 export interface Queue {
@@ -20,61 +37,11 @@ export interface Queue {
   counts: Record<JobState, number>
 }
 
-export interface Job {
-  id: string
-  queue: string
-  name: string
-  runId: string
-  state: JobState
-  data?: unknown
-  tags?: readonly string[]
-  priority: number
-  createdAt: number
-  runAt: number
-  attemptsMade: number
-  crashes: number
-  startedAt?: number
-  finishedAt?: number
-  progress?: number
-  result?: unknown
-  error?: FailureInfo
-  options?: Record<string, unknown> & { attempts?: number }
-  flow?: { name: string; step?: string }
-}
-
 export interface Reason {
   code: string
   sentence: string
   until?: number
   error?: FailureInfo
-}
-
-export interface Run {
-  runId: string
-  status: RunState
-  name: string
-  queue?: string
-  jobId?: string
-  flow?: string
-  tags?: readonly string[]
-  startedAt: number
-  updatedAt: number
-  endedAt?: number
-  head: number
-}
-
-export interface RunEvent {
-  id: string
-  runId: string
-  seq: number
-  ts: number
-  type: string
-  data?: unknown
-  key?: string
-  flow?: string
-  step?: string
-  stepId?: string
-  attempt?: number
 }
 
 export interface Worker {
