@@ -22,6 +22,11 @@ export async function seed(kernel: Kernel): Promise<void> {
   for (let index = 0; index < 6; index++)
     await kernel.enqueue('media/resize', { photo: `p-${index}.jpg`, sizes: [320, 640, 1280, 1920] })
   await kernel.queue('exports').pause()
+  await kernel.enqueue('exports/csv', { table: 'orders' }, { tags: ['nightly'] })
+  await kernel.enqueue('exports/csv', { table: 'customers' }, { priority: 5 })
+  await kernel.emitTrigger('restock', { photo: 'shelf.jpg', sizes: [320, 640] })
+  await kernel.flow('signup').start({ name: 'Ada', email: 'ada@example.com' }, { tags: ['newsletter'] })
+  await kernel.flow('signup').start({ name: 'Grace', email: 'grace@example.com' })
 }
 
 /** Adds work now and then, until the signal. */
@@ -31,6 +36,8 @@ export function keepLoading(kernel: Kernel, signal: AbortSignal): void {
       kernel.enqueue('mail/send', { to: `${any([...NAMES, 'flaky'])}@example.com`.toLowerCase(), subject: 'News' }),
       Math.random() < 0.25 && startOrder(kernel),
       Math.random() < 0.2 && kernel.enqueue('media/resize', { photo: 'live.jpg', sizes: [320, 640, 1280] }),
+      Math.random() < 0.1 && kernel.enqueue('exports/csv', { table: 'orders' }),
+      Math.random() < 0.05 && kernel.flow('signup').start({ name: any(NAMES), email: 'news@example.com' }),
       Math.random() < 0.1 && kernel.enqueue('mail/send', { to: 'bounce@example.com', subject: 'News' }),
     ])
   }, 1500)

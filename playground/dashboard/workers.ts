@@ -51,6 +51,33 @@ const WORKERS: Readonly<Record<string, { config: WorkerConfig; handler: Handler 
       return { files: sizes.map((size) => `photo-${size}.webp`) }
     },
   },
+  'exports/csv': {
+    config: { queue: 'exports', rateLimit: { limit: 6, period: 60_000 } },
+    async handler({ data }, ctx) {
+      for (let part = 1; part <= 4; part++) {
+        await work(600)
+        await ctx.progress(part / 4, `${part * 2500} rows`)
+      }
+      return { file: `${(data as { table: string }).table}.csv`, rows: 10_000 }
+    },
+  },
+  'signup/welcome': {
+    config: { queue: 'mail', flow: { name: 'signup', role: 'entry', emits: ['welcomed'] } },
+    async handler({ data }, ctx) {
+      await ctx.state.set('email', (data as { email: string }).email)
+      await ctx.flow.emit('welcomed', data)
+    },
+  },
+  'signup/confirm': {
+    config: {
+      queue: 'mail',
+      flow: { name: 'signup', role: 'step', subscribes: 'welcomed' },
+      awaitBefore: { type: 'event', event: 'address.confirmed', timeout: 3 * 86_400_000 },
+    },
+    async handler(_job, ctx) {
+      await ctx.state.set('confirmed', true)
+    },
+  },
   'reports/nightly': {
     config: { queue: 'reports', schedule: { cron: '0 3 * * *', timeZone: 'Europe/Berlin' } },
     handler: () => ({ rows: 1204 }),

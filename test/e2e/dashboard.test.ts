@@ -123,6 +123,8 @@ const SCREENS: [screen: string, title: string][] = [
   ['/schedules', 'Schedules and triggers'],
   ['/instances', 'Instances'],
   ['/send?worker=book', 'Send'],
+  ['/errors', 'Errors'],
+  ['/audit', 'Audit'],
 ]
 
 it('fits a desktop and a phone in both themes on every screen, with nothing that axe finds serious', async () => {

@@ -54,7 +54,15 @@ interface ListJobs {
   /** @deprecated Lists the oldest jobs first. Leave `offset` out, and page with `after`. */
   (query: OffsetQuery): Promise<JobPage<number>>
 }
-type StatsQuery = { queue?: string; worker?: string; from?: number | Date; to?: number | Date; step?: number }
+type StatsQuery = {
+  queue?: string
+  worker?: string
+  from?: number | Date
+  to?: number | Date
+  step?: number
+  /** Adds the series of each queue. */
+  by?: 'queue'
+}
 type Quantiles = { count: number; p50: number | null; p95: number | null; p99: number | null }
 /** Counts of jobs from `ts` until `ts + step`, and how long attempts waited and ran. All times are in milliseconds. */
 export interface StatsPoint extends Record<'enqueued' | 'started' | 'completed' | 'failed' | 'retried', number> {
@@ -200,7 +208,8 @@ export function createClient({ baseURL = '/_queue/api/', headers, fetch: fetchin
       resume: (queue: string) => post<{ paused: boolean }>(at`queues/${queue}/resume`),
     },
     /** Counts jobs over time, and measures how long they wait and run. */
-    stats: (query?: StatsQuery) => get<{ step: number; series: StatsPoint[] }>('stats', query),
+    stats: (query?: StatsQuery) =>
+      get<{ step: number; series: StatsPoint[]; queues?: { queue: string; series: StatsPoint[] }[] }>('stats', query),
     /** Kinds of errors with which jobs failed. */
     errors: {
       list: (query?: ErrorQuery) => get<{ errors: ErrorGroupInfo[] }>('errors', query),

@@ -3,6 +3,7 @@ import {
   checkMoment,
   isReserved,
   QueueError,
+  shown,
   type Kernel,
   type MaybePromise,
 } from '../../../kernel/index.ts'
@@ -24,6 +25,8 @@ export interface StatsQuery {
    * kept in so small steps for so long, or if there would be more than 1,500 points. Default: one that gives about 300 points.
    */
   step?: number
+  /** `'queue'` adds the series of each queue to the result, for charts that show many queues. Default: the total only. */
+  by?: 'queue'
   /** Leaves out the jobs of a queue for which it returns false. Called once for each queue. */
   mayRead?: (queue: string) => MaybePromise<boolean>
 }
@@ -43,6 +46,8 @@ export interface Stats {
   step: number
   /** All points of the period, oldest first, including those without jobs. */
   series: StatsPoint[]
+  /** With `by: 'queue'`: the same for each queue that had jobs in the period, by name. */
+  queues?: { queue: string; series: StatsPoint[] }[]
 }
 
 const MOST_POINTS = 1500
@@ -58,21 +63,37 @@ export async function queryStats(
   pending: () => BucketRecord[],
   query: StatsQuery,
 ): Promise<Stats> {
+  if (query.by !== undefined && query.by !== 'queue') {
+    throw new QueueError('OPTION_INVALID', `Option "by" is "queue"; got ${shown(query.by)}.`)
+  }
   const { from, to, step, layer } = periodOf(query, kernel.clock.now())
   // What is appended in the meantime is found in the store again, by its id.
   const own = pending()
   const ids = new Set(own.map(({ id }) => id))
   const stored = (await layers.read(layer, from - SKEW)).filter(({ id }) => id === undefined || !ids.has(id))
   const records = [...stored, ...own].filter(({ ts }) => ts >= from && ts < to)
-  const shown = await shownQueues(records, query)
-  const points = Array.from({ length: Math.round((to - from) / step) }, () => createRow('', ''))
+  const visible = await shownQueues(records, query)
+  const createPoints = () => Array.from({ length: Math.round((to - from) / step) }, () => createRow('', ''))
+  const total = createPoints()
+  const queues = new Map<string, Row[]>()
   for (const { ts, rows } of records) {
-    const point = points[Math.floor((ts - from) / step)]!
+    const index = Math.floor((ts - from) / step)
     for (const row of rows) {
-      if (shown.has(row.queue) && (query.worker === undefined || row.worker === query.worker)) addStored(point, row)
+      if (!visible.has(row.queue) || (query.worker !== undefined && row.worker !== query.worker)) continue
+      addStored(total[index]!, row)
+      if (query.by === undefined || row.queue === REST) continue
+      const points = queues.get(row.queue) ?? createPoints()
+      queues.set(row.queue, points)
+      addStored(points[index]!, row)
     }
   }
-  return { step, series: points.map((point, index) => pointOf(from + index * step, point)) }
+  const seriesOf = (points: Row[]) => points.map((point, index) => pointOf(from + index * step, point))
+  const named = [...queues].toSorted(([a], [b]) => (a < b ? -1 : 1))
+  return {
+    step,
+    series: seriesOf(total),
+    ...(query.by && { queues: named.map(([queue, points]) => ({ queue, series: seriesOf(points) })) }),
+  }
 }
 
 /** Aligns the period to the step, and chooses the finest step that is kept for so long, and the layer that has it. */

@@ -4,7 +4,11 @@ import { formatDuration, formatRelative, formatTick } from '../../../plugins/int
 import { barsOf, ganttRows, ticksOf } from '../../../plugins/integrations/dashboard/app/lib/gantt.ts'
 import { layoutGraph } from '../../../plugins/integrations/dashboard/app/lib/graph.ts'
 import { jobSpans, totalsOf } from '../../../plugins/integrations/dashboard/app/lib/job-times.ts'
-import { momentOf } from '../../../plugins/integrations/dashboard/app/lib/moments.ts'
+import { placeOf, subjectOf } from '../../../plugins/integrations/dashboard/app/lib/audit.ts'
+import { chosenOf, shownColumns, textOfChosen } from '../../../plugins/integrations/dashboard/app/lib/job-columns.ts'
+import { bodyOfFilter, textOfFilter } from '../../../plugins/integrations/dashboard/app/lib/job-filter.ts'
+import { trendsOf } from '../../../plugins/integrations/dashboard/app/lib/series.ts'
+import { delayOf, momentOf } from '../../../plugins/integrations/dashboard/app/lib/moments.ts'
 import { runAt, upTo } from '../../../plugins/integrations/dashboard/app/lib/run-at.ts'
 import { diffState, stateOf } from '../../../plugins/integrations/dashboard/app/lib/state-diff.ts'
 import { findTrouble } from '../../../plugins/integrations/dashboard/app/lib/trouble.ts'
@@ -153,6 +157,9 @@ describe('texts for people', () => {
     expect(momentOf('1h', 7_200_000)).toBe(3_600_000)
     expect(momentOf('2026-01-31')).toBe(Date.parse('2026-01-31'))
     expect(momentOf('soon')).toBe(undefined)
+    expect(delayOf('10m')).toBe(600_000)
+    expect(delayOf('2026-01-31T00:00:00Z')).toBe('2026-01-31T00:00:00.000Z')
+    expect(() => delayOf('soon')).toThrow(/duration/)
   })
 })
 
@@ -169,4 +176,49 @@ it('names queues in trouble', () => {
     'held: It is paused.',
     'held: 1 job has failed.',
   ])
+})
+
+describe('lists', () => {
+  it('keep the chosen columns in their order and in the address', () => {
+    expect(shownColumns(chosenOf(undefined)).map(({ key }) => key)).toEqual([
+      ...['state', 'job', 'queue', 'failures', 'took', 'when'],
+    ])
+    expect(shownColumns(chosenOf('created,queue,other')).map(({ key }) => key)).toEqual([
+      ...['state', 'job', 'queue', 'created', 'when'],
+    ])
+    expect(textOfChosen(['queue', 'failures', 'took'])).toBe(undefined)
+    expect([textOfChosen(['queue']), textOfChosen([])]).toEqual(['queue', 'none'])
+    expect(chosenOf('none').size).toBe(0)
+  })
+
+  it('have a filter that is the same in an address and in the body of a request', () => {
+    const filter = bodyOfFilter({
+      queue: 'mail',
+      state: 'failed,delayed',
+      'data.customer.id': '7',
+      createdAfter: '1000000000000',
+    })
+    expect(filter).toEqual({
+      queue: 'mail',
+      states: ['failed', 'delayed'],
+      data: { 'customer.id': '7' },
+      createdAfter: 1_000_000_000_000,
+    })
+    expect(textOfFilter({ queue: 'mail', states: ['failed', 'delayed'] })).toBe('queue mail, state failed or delayed')
+  })
+
+  it('show the trend of each queue', () => {
+    const point = { ts: 0, started: 0, completed: 5, failed: 1, retried: 0, wait: {} as never, run: {} as never }
+    const trends = trendsOf({ step: 120_000, series: [], queues: [{ queue: 'mail', series: [point, point] }] })
+    expect(trends.get('mail')).toEqual({ completed: [5, 5], failed: [1, 1], perMinute: 3 })
+    expect(trendsOf(undefined).size).toBe(0)
+  })
+
+  it('name what an action was about, and lead there', () => {
+    const entry = { at: 0, action: 'jobs.retry', route: 'retryJob', outcome: 'done', status: 200 }
+    expect(subjectOf({ ...entry, subject: { queue: 'mail', runId: 'r' } })).toBe('queue mail, run r')
+    expect(placeOf({ ...entry, subject: { queue: 'mail', job: '1' } })).toMatchObject({ name: 'job' })
+    expect(placeOf({ ...entry, subject: { runId: 'r' } })).toMatchObject({ name: 'run' })
+    expect(placeOf({ ...entry, subject: { flow: 'f' } })).toBe(undefined)
+  })
 })

@@ -35,6 +35,13 @@ export function statsTests(test: PresetTest): void {
       const flaky = { enqueued: 1, started: 2, completed: 1, failed: 0, retried: 1, waits: 2, runs: 2 }
       await until('all is counted', async () => (await sum({})).runs === 3)
       expect(await sum({ queue: 'flaky' })).toEqual({ step: 10_000, ...flaky })
+      const { queues = [] } = await kernel.stats({ by: 'queue' })
+      expect(
+        queues.map(({ queue, series }) => [queue, series.reduce((most, { started }) => most + started, 0)]),
+      ).toEqual([
+        ['broken', 1],
+        ['flaky', 2],
+      ])
       const ts = Math.floor(now() / 10_000) * 10_000 - 20_000
       const row = { queue: 'flaky', worker: 'flaky', counts: [5, 4, 3, 2, 1], wait: [1, 4], run: [9, 6] }
       await kernel

@@ -1,4 +1,5 @@
 import { createRouter, createWebHashHistory } from 'vue-router'
+import { can } from './api/session.ts'
 
 /** The screens of the navigation, in its order. The digits 1 to 9 open them. */
 export const SCREENS = [
@@ -7,10 +8,26 @@ export const SCREENS = [
   { name: 'jobs', path: '/jobs', title: 'Jobs', icon: 'jobs', needs: 'jobs.read' },
   { name: 'runs', path: '/runs', title: 'Runs', icon: 'runs', needs: 'runs.read' },
   { name: 'errors', path: '/errors', title: 'Errors', icon: 'errors', needs: 'errors.read' },
+  { name: 'waits', path: '/waits', title: 'Waits', icon: 'waits', needs: 'waits.read' },
   { name: 'schedules', path: '/schedules', title: 'Schedules', icon: 'schedules', needs: 'schedules.read' },
   { name: 'instances', path: '/instances', title: 'Instances', icon: 'instances', needs: 'instances.read' },
-  { name: 'send', path: '/send', title: 'Send', icon: 'send', needs: 'workers.read' },
-] as const
+  {
+    name: 'send',
+    path: '/send',
+    title: 'Send',
+    icon: 'send',
+    needs: 'workers.read',
+    any: ['jobs.enqueue', 'flows.start'],
+  },
+  { name: 'bulk', path: '/bulk', title: 'Bulk actions', icon: 'bulk', needs: 'bulk.read' },
+  { name: 'audit', path: '/audit', title: 'Audit', icon: 'audit', needs: 'audit.read' },
+] as const satisfies readonly { any?: readonly string[]; needs: string; [key: string]: unknown }[]
+type Screen = (typeof SCREENS)[number]
+
+/** Returns whether the user may do what a screen is for. Other screens are not shown. */
+export function mayOpen(screen: Screen): boolean {
+  return can(screen.needs) && (!('any' in screen) || screen.any.some(can))
+}
 
 /**
  * Addresses are in the fragment, because the pages may be below any path and behind any proxy. Filters, tabs and selections are
@@ -30,6 +47,8 @@ export const router = createRouter({
     { name: 'error', path: '/errors/:fingerprint', component: () => import('./screens/ErrorScreen.vue') },
     { name: 'schedules', path: '/schedules', component: () => import('./screens/SchedulesScreen.vue') },
     { name: 'instances', path: '/instances', component: () => import('./screens/InstancesScreen.vue') },
+    { name: 'audit', path: '/audit', component: () => import('./screens/AuditScreen.vue') },
+    { name: 'bulk', path: '/bulk', component: () => import('./screens/BulkScreen.vue') },
     { name: 'send', path: '/send', component: () => import('./screens/SendScreen.vue') },
     { name: 'missing', path: '/:path(.*)*', component: () => import('./screens/MissingScreen.vue') },
   ],

@@ -188,23 +188,27 @@ const quantiles = z.object({
   p99: z.number().nullable(),
 })
 
+const series = z.array(
+  z.object({
+    ts: z.number(),
+    enqueued: z.number().int(),
+    started: z.number().int(),
+    completed: z.number().int(),
+    failed: z.number().int(),
+    retried: z.number().int(),
+    /** From when attempts were due until they started. */
+    wait: quantiles,
+    /** From when attempts started until they ended. */
+    run: quantiles,
+  }),
+)
+
 export const stats = z.object({
   /** Milliseconds from one point to the next. */
   step: z.number().int(),
-  series: z.array(
-    z.object({
-      ts: z.number(),
-      enqueued: z.number().int(),
-      started: z.number().int(),
-      completed: z.number().int(),
-      failed: z.number().int(),
-      retried: z.number().int(),
-      /** From when attempts were due until they started. */
-      wait: quantiles,
-      /** From when attempts started until they ended. */
-      run: quantiles,
-    }),
-  ),
+  series,
+  /** With `by=queue`: the series of each queue that had jobs. */
+  queues: z.array(z.object({ queue: z.string(), series })).optional(),
 })
 
 export const errorGroup = z.object({

@@ -74,6 +74,8 @@ export const observabilityRoutes: readonly Route[] = [
       to: moment.optional(),
       /** Milliseconds from one point to the next. The answer has the step that was used, which may be larger. */
       step: whole(MAX_DURATION).min(1).optional(),
+      /** `queue` adds the series of each queue. */
+      by: z.enum(['queue']).optional(),
     }),
     answer: answers.stats,
     handle: (call) =>

@@ -1,32 +1,88 @@
 import { path, post, remove } from '../api/request.ts'
-import { can } from '../api/session.ts'
+import { can, hasRoute } from '../api/session.ts'
 import type { Job } from '../api/types.ts'
 import type { IconName } from '../lib/icons.ts'
+import { delayOf } from '../lib/moments.ts'
 import { ask, perform, type Question } from './use-feedback.ts'
+import { openForm, type JsonForm } from './use-json-form.ts'
 
 export interface JobAction {
-  name: 'retry' | 'promote' | 'cancel' | 'remove'
+  name: 'retry' | 'edit' | 'duplicate' | 'promote' | 'reschedule' | 'cancel' | 'remove'
   label: string
   icon: IconName
   /** Asked before the action, which cannot be undone. */
   question?: Omit<Question, 'action'>
-  act: () => Promise<unknown>
+  act?: () => Promise<unknown>
+  /** Asked for before the action, which its `submit` does. */
+  form?: JsonForm
   done: string
 }
 
 /** Returns what can be done with a job in its state, by this user. */
-export function jobActions({ queue, id, name, state }: Job): JobAction[] {
+export function jobActions({ queue, id, name, state, data, flow }: Job): JobAction[] {
   const base = path('jobs', queue, id)
   const what = `"${name}" (${id}) of queue "${queue}"`
+  const ended = state === 'failed' || state === 'cancelled'
   const open = state === 'waiting' || state === 'delayed' || state === 'active'
   const all: (JobAction & { when: boolean })[] = [
     {
       name: 'retry',
       label: 'Retry',
       icon: 'retry',
-      when: state === 'failed' || state === 'cancelled',
+      when: ended,
       act: () => post(`${base}/retry`),
       done: 'The job runs again.',
+    },
+    {
+      name: 'edit',
+      label: 'Edit and retry',
+      icon: 'edit',
+      when: ended && hasRoute('POST /jobs/{queue}/{job}/duplicate'),
+      form: {
+        title: `Retry ${name} with other data`,
+        text: 'The data replaces that of the job, and is checked with the schema of its worker.',
+        action: 'Retry',
+        fields: [{ name: 'data', label: 'Data', value: data }],
+        submit: (values) => post(`${base}/retry`, values),
+        done: 'The job runs again with this data.',
+      },
+      done: '',
+    },
+    {
+      name: 'duplicate',
+      label: 'Duplicate',
+      icon: 'copy',
+      when: flow === undefined && hasRoute('POST /jobs/{queue}/{job}/duplicate'),
+      form: {
+        title: `Enqueue a copy of ${name}`,
+        text: 'The copy has the options and tags of this job, and this data.',
+        action: 'Enqueue',
+        fields: [{ name: 'data', label: 'Data', value: data }],
+        submit: (values) => post(`${base}/duplicate`, values),
+        done: 'The copy was enqueued.',
+        leadsTo: (copy) => {
+          const { queue: to, id: job } = copy as { queue: string; id: string }
+          return { name: 'job', params: { queue: to, job } }
+        },
+      },
+      done: '',
+    },
+    {
+      name: 'reschedule',
+      label: 'Reschedule',
+      icon: 'later',
+      when: (state === 'waiting' || state === 'delayed') && hasRoute('POST /jobs/{queue}/{job}/reschedule'),
+      form: {
+        title: `Choose when ${name} runs`,
+        text: 'Write how long from now, or a date.',
+        action: 'Reschedule',
+        fields: [
+          { name: 'when', label: 'When', value: '', line: true, placeholder: '10m, 2h, 3d or 2026-12-24T18:00' },
+        ],
+        submit: ({ when }) => post(`${base}/reschedule`, { delay: delayOf(String(when)) }),
+        done: 'The job was rescheduled.',
+      },
+      done: '',
     },
     {
       name: 'promote',
@@ -61,11 +117,13 @@ export function jobActions({ queue, id, name, state }: Job): JobAction[] {
       done: 'The job was removed.',
     },
   ]
-  return all.filter(({ when, name: action }) => when && can(`jobs.${action}`))
+  return all.filter(({ when, name: action }) => when && can(`jobs.${action === 'edit' ? 'retry' : action}`))
 }
 
-/** Asks if the action needs it, does it, and shows what came of it. Resolves to whether it was done. */
-export async function runAction({ question, label, act, done }: JobAction): Promise<boolean> {
+/** Asks if the action needs it, does it, and shows what came of it. Resolves to whether it was done, or will be by a form. */
+export async function runAction({ question, label, act, form, done }: JobAction): Promise<boolean> {
+  if (form) openForm(form)
+  if (!act) return false
   if (question && !(await ask({ ...question, action: label }))) return false
   return perform(act, done)
 }

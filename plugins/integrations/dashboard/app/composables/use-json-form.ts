@@ -1,11 +1,14 @@
 import { shallowRef } from 'vue'
 import type { RouteLocationRaw } from 'vue-router'
 
-/** A value that is edited as JSON. */
+/** A value that is edited as JSON, or as a line of text. */
 export interface JsonField {
   name: string
   label: string
   value: unknown
+  /** A text in one line, which is passed on as it is. */
+  line?: boolean
+  placeholder?: string
   /** Whether the field may stay empty, which leaves the value out. */
   optional?: boolean
 }

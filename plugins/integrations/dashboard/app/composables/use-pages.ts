@@ -13,8 +13,22 @@ type Page<T> = Record<string, T[]> & { next?: string | number; truncated?: boole
 export function usePages<T>(
   route: string,
   name: string,
-  { query, idOf, cursor = () => 'after' }: { query: () => Query; idOf: (item: T) => string; cursor?: () => string },
+  {
+    query,
+    idOf,
+    cursor = () => 'after',
+    nextOf,
+  }: {
+    query: () => Query
+    idOf: (item: T) => string
+    cursor?: () => string
+    /** Where the page after some items begins, for a route whose responses do not say it. */
+    nextOf?: (items: readonly T[]) => number | undefined
+  },
 ) {
+  const afterPage = (page: Page<T> | undefined): string | number | undefined =>
+    nextOf && page ? nextOf(page[name] ?? []) : page?.next
+
   const more = shallowRef<T[]>([])
   const next = ref<string | number>()
   const busy = ref(false)
@@ -34,17 +48,18 @@ export function usePages<T>(
     return [...start, ...more.value.filter((item) => !known.has(idOf(item)))]
   })
   const hasMore = computed(
-    () => (next.value ?? first.data.value?.next) !== undefined && !(more.value.length > 0 && next.value === undefined),
+    () =>
+      (next.value ?? afterPage(first.data.value)) !== undefined && !(more.value.length > 0 && next.value === undefined),
   )
 
   async function loadMore(): Promise<void> {
-    const from = more.value.length > 0 ? next.value : first.data.value?.next
+    const from = more.value.length > 0 ? next.value : afterPage(first.data.value)
     if (from === undefined || busy.value) return
     busy.value = true
     try {
       const page = await get<Page<T>>(route, { ...query(), [cursor()]: from })
       more.value = [...more.value, ...(page[name] ?? [])]
-      next.value = page.next
+      next.value = afterPage(page)
     } finally {
       busy.value = false
     }

@@ -4,7 +4,7 @@ import { get, path } from '../api/request.ts'
 import { can } from '../api/session.ts'
 import type { Flow, Job, Queue, Run } from '../api/types.ts'
 import type { IconName } from '../lib/icons.ts'
-import { SCREENS } from '../router.ts'
+import { mayOpen, SCREENS } from '../router.ts'
 
 export interface Found {
   id: string
@@ -18,7 +18,7 @@ export interface Found {
 const PAUSE = 150
 
 function screens(text: string): Found[] {
-  const allowed = SCREENS.filter(({ needs, title }) => can(needs) && title.toLowerCase().includes(text))
+  const allowed = SCREENS.filter((screen) => mayOpen(screen) && screen.title.toLowerCase().includes(text))
   return allowed.map(({ name, title, icon }) => ({ id: name, icon, label: title, hint: 'Screen', to: { name } }))
 }
 

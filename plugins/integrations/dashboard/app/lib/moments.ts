@@ -11,3 +11,16 @@ export function momentOf(text: string | undefined, now: number = Date.now()): nu
   const parsed = Date.parse(text)
   return Number.isNaN(parsed) ? undefined : parsed
 }
+
+/**
+ * Returns a delay as routes take it: milliseconds for `90m`, `2h`, `3d`, and an ISO date for a date.
+ *
+ * @throws Error for other text
+ */
+export function delayOf(text: string): number | string {
+  const [, amount, unit] = /^(\d{1,6})\s*([smhd])$/.exec(text.trim()) ?? []
+  if (amount !== undefined) return Number(amount) * UNITS[unit as keyof typeof UNITS]
+  const parsed = Date.parse(text)
+  if (Number.isNaN(parsed)) throw new Error('Write a duration such as 10m, 2h or 3d, or a date.')
+  return new Date(parsed).toISOString()
+}

@@ -19,6 +19,32 @@ interface Quantiles {
 export interface Stats {
   step: number
   series: readonly Point[]
+  queues?: readonly { queue: string; series: readonly Point[] }[]
+}
+
+/** What a small line of a queue shows. */
+export interface Trend {
+  completed: number[]
+  failed: number[]
+  /** Jobs that ended, per minute of the whole span. */
+  perMinute: number
+}
+
+/** Returns the trend of each queue that had jobs. */
+export function trendsOf(stats: Stats | undefined): Map<string, Trend> {
+  const trends = (stats?.queues ?? []).map(({ queue, series }): [string, Trend] => {
+    const ended = series.reduce((sum, { completed, failed }) => sum + completed + failed, 0)
+    const minutes = (series.length * stats!.step) / 60_000
+    return [
+      queue,
+      {
+        completed: series.map(({ completed }) => completed),
+        failed: series.map(({ failed }) => failed),
+        perMinute: Math.round((ended / minutes) * 10) / 10,
+      },
+    ]
+  })
+  return new Map(trends)
 }
 
 /** Spans that charts can show, in milliseconds. */

@@ -1,0 +1,35 @@
+import { computed, ref, shallowRef } from 'vue'
+import type { Job } from '../api/types.ts'
+
+/** Returns what names a job in a list. */
+export const keyOf = ({ queue, id }: Job): string => `${queue} ${id}`
+
+/** The jobs of a list that are selected: some, or all that match its filter. */
+export function useJobSelection() {
+  const chosen = shallowRef(new Map<string, Job>())
+  const all = ref(false)
+
+  function change(apply: (next: Map<string, Job>) => void): void {
+    const next = new Map(chosen.value)
+    apply(next)
+    chosen.value = next
+    all.value = false
+  }
+
+  return {
+    jobs: computed(() => [...chosen.value.values()]),
+    /** Whether all jobs that match are selected, also those that are not in the page. */
+    all,
+    has: (job: Job): boolean => all.value || chosen.value.has(keyOf(job)),
+    toggle: (job: Job): void => change((next) => void (next.delete(keyOf(job)) || next.set(keyOf(job), job))),
+    setAll: (jobs: readonly Job[], to: boolean): void =>
+      change((next) => {
+        for (const job of jobs) {
+          if (to) next.set(keyOf(job), job)
+          else next.delete(keyOf(job))
+        }
+      }),
+    clear: (): void => change((next) => next.clear()),
+  }
+}
+export type JobSelection = ReturnType<typeof useJobSelection>

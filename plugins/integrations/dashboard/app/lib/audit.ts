@@ -1,0 +1,24 @@
+/** An action that somebody took over HTTP, as `GET audit` returns it. */
+export interface AuditEntry {
+  at: number
+  actor?: string
+  action: string
+  route: string
+  subject: Readonly<Record<string, string>>
+  outcome: string
+  status: number
+}
+
+/** Returns what an action was about, in one line: `queue mail, job 42`. */
+export function subjectOf({ subject }: AuditEntry): string {
+  return Object.entries(subject)
+    .map(([kind, name]) => `${kind === 'runId' ? 'run' : kind} ${name}`)
+    .join(', ')
+}
+
+/** Returns where the page shows what an action was about, if it has a screen. */
+export function placeOf({ subject: { queue, job, runId } }: AuditEntry) {
+  if (queue !== undefined && job !== undefined) return { name: 'job', params: { queue, job } }
+  if (runId !== undefined) return { name: 'run', params: { runId } }
+  return queue === undefined ? undefined : { name: 'queue', params: { queue } }
+}
