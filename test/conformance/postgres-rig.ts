@@ -11,10 +11,11 @@ import { sharedPostgres } from '../services/postgres.ts'
  * TRUNCATE, which makes new files; foreign keys and triggers rest meanwhile, since everything goes.
  */
 const EMPTYING = `SELECT string_agg(format(
-    CASE WHEN pg_table_size(c.oid) > 1000000 THEN 'TRUNCATE %I.%I CASCADE;' ELSE 'DELETE FROM %I.%I;' END,
-    schemaname, tablename), '') AS statements
-  FROM pg_tables JOIN pg_class c ON c.oid = format('%I.%I', schemaname, tablename)::regclass
-  WHERE schemaname = $1 AND (tablename LIKE 'nq\\_%' AND tablename <> 'nq_migration' OR tablename IN ('job', 'job_common', 'queue'))`
+    CASE WHEN pg_relation_size(c.oid) > 1000000 THEN 'TRUNCATE %I.%I CASCADE;' ELSE 'DELETE FROM %I.%I;' END,
+    nspname, relname), '') AS statements
+  FROM pg_namespace n JOIN pg_class c ON relnamespace = n.oid
+  WHERE nspname = $1 AND relkind IN ('r', 'p')
+    AND (relname LIKE 'nq\\_%' AND relname <> 'nq_migration' OR relname IN ('job', 'job_common', 'queue'))`
 
 type Query = <Row extends object>(sql: string, params?: unknown[]) => Promise<Row[]>
 
