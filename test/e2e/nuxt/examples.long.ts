@@ -25,7 +25,7 @@ it.each([
   '%s: an application built with the configuration of the documentation runs jobs in all languages',
   async (name, env) => {
     const app = await createApp(name, files(CONFIGS[name]))
-    expect(addedWarnings(await app.build(), await plainBuild())).toEqual([])
+    expect(await addedWarnings(await app.build(), plainBuild)).toEqual([])
     await checkBuilt(app, env(app))
     expect(await clientCode(app)).not.toContain('hello ')
   },

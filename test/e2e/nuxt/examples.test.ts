@@ -13,14 +13,16 @@ afterAll(async () => {
   for (const end of endings) await end()
 })
 
-/** Prints what a configuration comes to once Nuxt and the module have read it. */
+/** Prints what the configuration of each of these folders comes to once Nuxt and the module have read it. */
 const SHOW = `import { loadNuxt } from 'nuxt/kit'
-const nuxt = await loadNuxt({ cwd: process.cwd(), dev: false, ready: false })
-let queue
-nuxt.hook('nitro:init', (nitro) => (queue = nitro.options.runtimeConfig.queue))
-await nuxt.ready()
-console.log('comes to ' + JSON.stringify(queue))
-await nuxt.close()
+for (const name of ['file', 'redis', 'postgres']) {
+  const nuxt = await loadNuxt({ cwd: import.meta.dirname + '/' + name, dev: false, ready: false })
+  let queue
+  nuxt.hook('nitro:init', (nitro) => (queue = nitro.options.runtimeConfig.queue))
+  await nuxt.ready()
+  console.log(name + ' comes to ' + JSON.stringify(queue))
+  await nuxt.close()
+}
 process.exit()
 `
 
@@ -66,24 +68,27 @@ describe('an application without a configuration, built', () => {
   it(
     'adds no warning to the build, and no worker to what browsers are sent',
     async () => {
-      const plain = await createApp('plain', PLAIN)
-      expect(addedWarnings(output, await plain.build())).toEqual([])
+      const plainBuild = async (): Promise<string> => (await createApp('plain', PLAIN)).build()
+      expect(await addedWarnings(output, plainBuild)).toEqual([])
       expect(await clientCode(app)).not.toContain('hello ')
     },
     TIMEOUT,
   )
+})
 
-  it.each([
-    ['file', { adapter: 'file', file: { path: '.nuxt-queue' } }],
-    ['redis', { adapter: 'redis', redis: {} }],
-    ['postgres', { adapter: 'postgres', postgres: {} }],
-  ] as const)(
-    '%s: the configuration of the documentation comes to the same as these variables',
-    async (name, wanted) => {
-      await app.write('nuxt.config.ts', CONFIGS[name])
-      await app.write('show.mjs', SHOW)
-      const { output } = await app.script('show.mjs')
-      expect(JSON.parse(/^comes to (.*)$/m.exec(output)![1]!)).toEqual(wanted)
-    },
-  )
+it('the configurations of the documentation come to the same as these variables', async () => {
+  const { file, redis, postgres } = CONFIGS
+  const app = await createApp('shown', {
+    'show.mjs': SHOW,
+    'file/nuxt.config.ts': file,
+    'redis/nuxt.config.ts': redis,
+    'postgres/nuxt.config.ts': postgres,
+  })
+  const { output } = await app.script('show.mjs')
+  const shown = [...output.matchAll(/^(\w+) comes to (.*)$/gm)].map(([, name, queue]) => [name, JSON.parse(queue!)])
+  expect(Object.fromEntries(shown)).toEqual({
+    file: { adapter: 'file', file: { path: '.nuxt-queue' } },
+    redis: { adapter: 'redis', redis: {} },
+    postgres: { adapter: 'postgres', postgres: {} },
+  })
 })

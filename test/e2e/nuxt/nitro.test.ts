@@ -65,6 +65,15 @@ export default defineQueueWorker(async (job) => {
 `,
 }
 
+/** The same application without the module. */
+async function plainBuild(): Promise<string> {
+  const plain = await createApp('plain', {
+    'nitro.config.ts': `export default { srcDir: 'server', compatibilityDate: '2026-01-01' }\n`,
+    'server/api/job.get.ts': `export default defineEventHandler(() => 'plain')\n`,
+  })
+  return plain.build()
+}
+
 interface JobView {
   state: string
   result?: { pid: number; signed: boolean }
@@ -86,11 +95,7 @@ describe('an application of Nitro without Nuxt', () => {
     'runs workers apart from the web, with the plugins and functions of its config, stands attacks, and each ends in order',
     async () => {
       const app = await createApp('nitro', NITRO)
-      const plain = await createApp('plain', {
-        'nitro.config.ts': `export default { srcDir: 'server', compatibilityDate: '2026-01-01' }\n`,
-        'server/api/job.get.ts': `export default defineEventHandler(() => 'plain')\n`,
-      })
-      expect(addedWarnings(await app.build(), await plain.build())).toEqual([])
+      expect(await addedWarnings(await app.build(), plainBuild)).toEqual([])
       expect(await app.typeErrors('tsconfig.json')).toBe('')
       const store = { NUXT_QUEUE_REDIS_CHECK_SERVER: 'false', REDIS_URL: redis.url, NITRO_PUBLIC_WHO: 'us' }
       const web = await app.start({ ...store, NUXT_QUEUE_WORKER: 'false' })
