@@ -1,17 +1,51 @@
 import { QueueError } from '../../kernel/index.ts'
 
+/** The bytes that all bodies of strangers may take in this process at once, or four of the largest bodies if that is more. */
+const MOST_HELD = 64 * 1024 * 1024
+let held = 0
+
+/** Counts the bytes of a body for as long as it is in memory. */
+export interface BodyHold {
+  /** @throws QueueError `RATE_LIMITED` (503) if the bodies of strangers take too much memory together */
+  take(bytes: number, limit: number): void
+  release(): void
+}
+
+/**
+ * Makes bodies of strangers count together, because thousands of clients could fill the memory before any of them is refused.
+ *
+ * @param known whether the sender is known already. Then strangers cannot get the body refused.
+ */
+export function holdBody(known: boolean): BodyHold {
+  let own = 0
+  return {
+    take(bytes, limit) {
+      if (known) return
+      if (held + bytes > Math.max(MOST_HELD, 4 * limit)) throw busy()
+      own += bytes
+      held += bytes
+    },
+    release() {
+      held -= own
+      own = 0
+    },
+  }
+}
+
 /**
  * Reads the body of a request. Returns `undefined` if it has none.
  *
  * @param limit the largest size in bytes
  * @param option the option that sets the limit, named in the error, for example `webhooks.maxBody`
+ * @param hold what the bytes are counted in. The caller releases it. Default: counted while they are received
  * @throws QueueError `PAYLOAD_TOO_LARGE` as soon as the body exceeds the limit; `REQUEST_INVALID` if the body is
- *   incomplete or takes longer than a minute
+ *   incomplete or takes longer than a minute; `RATE_LIMITED` if other bodies take too much memory
  */
 export async function receiveBody(
   request: Request,
   limit: number,
   option: string,
+  hold?: BodyHold,
 ): Promise<Buffer<ArrayBuffer> | undefined> {
   if (!request.body) return undefined
   const tooLarge = (): QueueError =>
@@ -19,6 +53,7 @@ export async function receiveBody(
   if (Number(request.headers.get('content-length')) > limit) throw tooLarge()
   const chunks: Uint8Array[] = []
   let size = 0
+  const bytes = hold ?? holdBody(false)
   const reader = request.body.getReader()
   let late = false
   const timer = setTimeout(() => {
@@ -32,6 +67,7 @@ export async function receiveBody(
       if (done) return Buffer.concat(chunks)
       size += value!.byteLength
       if (size > limit) throw tooLarge()
+      bytes.take(value!.byteLength, limit)
       chunks.push(value!)
     }
   } catch (error) {
@@ -40,6 +76,7 @@ export async function receiveBody(
     throw error
   } finally {
     clearTimeout(timer)
+    if (!hold) bytes.release()
   }
 }
 
@@ -58,4 +95,9 @@ function throwIncomplete(cause: unknown): never {
 function tooSlow(): QueueError {
   const message = `The body did not arrive within ${BODY_TIMEOUT} ms.`
   return new QueueError('REQUEST_INVALID', message, { details: { status: 408, headers: { connection: 'close' } } })
+}
+
+function busy(): QueueError {
+  const message = 'Other requests that are not decided yet hold too much memory. Try again later.'
+  return new QueueError('RATE_LIMITED', message, { details: { status: 503, retryAfter: 1000 } })
 }

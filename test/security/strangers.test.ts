@@ -106,6 +106,29 @@ describe('strangers', () => {
     expect((await closed.kernel.http.fetch(post(endless, 'application/json'), { address: ONE })).status).toBe(401)
   })
 
+  it('cannot fill the memory with bodies that are not decided yet, nor get those with a token refused', async () => {
+    const gate = Promise.withResolvers<boolean>()
+    const asked = Promise.withResolvers<void>()
+    let undecided = 0
+    const authorize = (): Promise<boolean> => (++undecided === 64 && asked.resolve(), gate.promise)
+    await using test = await limited({ token: TOKEN, authorize }, 100)
+    const body = JSON.stringify({ queue: 'none', name: 'none', data: 'x'.repeat(1024 * 1024 - 100) })
+    const post = (authorization: string): Promise<Response> => {
+      const headers = { 'content-type': 'application/json', authorization }
+      return test.kernel.http.fetch(new Request('http://x/_queue/api/jobs', { method: 'POST', body, headers }), {
+        address: ONE,
+      })
+    }
+    const held = Array.from({ length: 64 }, () => post(''))
+    await asked.promise
+    const refused = await post('')
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '1'])
+    expect((await post(`Bearer ${TOKEN}`)).status).not.toBe(503)
+    gate.resolve(false)
+    expect(new Set((await Promise.all(held)).map(({ status }) => status))).toEqual(new Set([403]))
+    expect((await post('')).status).toBe(403)
+  })
+
   it('who all ask for the health at once cost the stores one check', async () => {
     await using test = await limited({ token: TOKEN }, 100)
     const checks = vi.spyOn(test.kernel.port('events'), 'head')

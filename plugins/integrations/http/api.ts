@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { H3Event } from 'h3'
 import { assertFree, QueueError, type Kernel, type MaybePromise } from '../../../kernel/index.ts'
+import { holdBody } from '../../lib/request-body.ts'
 import { toPlainJson } from '../lib/plain-json.ts'
 import type { HttpAction } from './access.ts'
 import type { RecordAction } from './auditing.ts'
@@ -90,18 +91,21 @@ export async function createApi(host: ApiHost) {
     const ended: Parameters<RecordAction>[3] = { allowed: false }
     let subject: Subject = params
     const learn = (more: Subject): void => void (subject = { ...subject, ...more })
+    const hold = holdBody(!guard.isUndecided(request))
     try {
       const welcome = await guard.enter(request, { type: route.action, ...params })
-      const json = route.method === 'POST' ? await receiveJson(request, options.maxBody) : undefined
+      const json = route.method === 'POST' ? await receiveJson(request, options.maxBody, hold) : undefined
       subject = subjectOf(route, params, json, kernel)
       await guard.assertAllowed(request, { type: route.action, ...subject })
       welcome()
+      hold.release()
       ended.allowed = true
       return (ended.response = await perform(event, { route, params, json, subject, cors, learn }))
     } catch (error) {
       ended.error = error
       throw error
     } finally {
+      hold.release()
       await record(request, route, subject, ended)
     }
   }

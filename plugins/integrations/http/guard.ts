@@ -32,6 +32,8 @@ export interface Guard {
    * @throws QueueError `RATE_LIMITED`, and what `assertAllowed` throws
    */
   enter(request: Request, action: HttpAction): Promise<() => void>
+  /** Returns whether `authorize` has to see the body of a request before anything is known about its sender. */
+  isUndecided(request: Request): boolean
   /**
    * @throws QueueError `REQUEST_FORBIDDEN`; `ROUTE_UNKNOWN` if nobody may do anything
    * @throws Response that `authorize` returned
@@ -113,6 +115,7 @@ export function createGuard(kernel: Kernel, options: HttpOptions, limit: Address
       if (!authorize) await assertAllowed(request, action)
       return welcome
     },
+    isUndecided: (request) => authorize !== undefined && holderOf?.(request) === undefined,
     assertAllowed,
     actorOf: (request) => actors.get(request),
     mayRead: async (request, action) => (await ask(request, action)) === true,

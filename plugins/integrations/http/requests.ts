@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import { cutText, isText, MAX_COMPOSED_BYTES, QueueError, type ErrorCode } from '../../../kernel/index.ts'
-import { receiveBody } from '../../lib/request-body.ts'
+import { receiveBody, type BodyHold } from '../../lib/request-body.ts'
 import type { Route, Subject } from './routes/route.ts'
 import { flag } from './routes/values.ts'
 
@@ -46,15 +46,15 @@ export function queryOf({ query }: Route, url: URL): unknown {
  * Returns the JSON body of a request that changes something, or `{}` if the body is empty. The content type must be
  * declared, because a form of another site cannot declare it.
  *
- * @throws QueueError `MEDIA_TYPE_UNKNOWN`, `PAYLOAD_TOO_LARGE`, `REQUEST_INVALID`
+ * @throws QueueError `MEDIA_TYPE_UNKNOWN`, `PAYLOAD_TOO_LARGE`, `REQUEST_INVALID`, `RATE_LIMITED`
  */
-export async function receiveJson(request: Request, limit: number): Promise<unknown> {
+export async function receiveJson(request: Request, limit: number, hold?: BodyHold): Promise<unknown> {
   const type = request.headers.get('content-type') ?? ''
   if (!/^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type)) {
     const came = type === '' ? 'none' : `"${type.slice(0, 100)}"`
     throw new QueueError('MEDIA_TYPE_UNKNOWN', `Send a body of content-type application/json; got ${came}.`)
   }
-  const body = await receiveBody(request, limit, 'http.maxBody')
+  const body = await receiveBody(request, limit, 'http.maxBody', hold)
   if (body === undefined || body.length === 0) return {}
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body)) as unknown

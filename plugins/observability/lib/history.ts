@@ -1,6 +1,6 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname } from 'pathe'
-import { QueueError, type RunInfo, type StoredEvent } from '../../../kernel/index.ts'
+import { QueueError, type EventStore, type RunInfo, type StoredEvent } from '../../../kernel/index.ts'
 import { decodeJson, encodeJson } from '../../lib/json.ts'
 import { PRIVATE_FILE } from '../../lib/private-folder.ts'
 
@@ -10,9 +10,27 @@ export interface RunHistory {
   events: readonly StoredEvent[]
 }
 
+/** How many events `historyPages` reads at once. */
+const PAGE = 500
+
 /** Returns the text of a history file. */
 export function formatHistory({ run, events }: RunHistory): string {
-  return [run, ...events].map((line) => `${encodeJson(withoutUndefined(line))}\n`).join('')
+  return [run, ...events].map(formatLine).join('')
+}
+
+/** Returns the text of a history file page by page, so that a long history is never in memory as a whole. */
+export async function* historyPages(events: EventStore, run: RunInfo): AsyncGenerator<string> {
+  const head = await events.head(run.runId)
+  let text = formatLine({ ...run, head })
+  for (let after = 0; after < head;) {
+    const page = await events.read(run.runId, { after, until: head, limit: PAGE })
+    // What is missing is noticed by those who read the file, since its first line says how many events there are.
+    if (page.length === 0) break
+    yield text + page.map(formatLine).join('')
+    text = ''
+    after = page.at(-1)!.seq
+  }
+  if (text !== '') yield text
 }
 
 /** Writes a history file that only its owner can read. It appears as a whole or not at all. */
@@ -63,9 +81,9 @@ function invalid(where: string, expected: string, cause?: unknown): QueueError {
   return new QueueError('HISTORY_INVALID', `${where} should hold ${expected}. ${hint}`, { cause })
 }
 
-/** Removes `undefined` members, which would need a tag in JSON. */
-function withoutUndefined(line: RunInfo | StoredEvent): object {
-  return Object.fromEntries(Object.entries(line).filter(([, value]) => value !== undefined))
+/** Leaves out `undefined` members, which would need a tag in JSON. */
+function formatLine(line: RunInfo | StoredEvent): string {
+  return `${encodeJson(Object.fromEntries(Object.entries(line).filter(([, value]) => value !== undefined)))}\n`
 }
 
 function isRun(value: unknown): value is RunInfo {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { assertFree, MAX_MOMENT, QueueError, type Kernel, type RunInfo } from '../../../../kernel/index.ts'
-import { formatHistory } from '../../../observability/lib/history.ts'
+import { historyPages } from '../../../observability/lib/history.ts'
 import { waitForEnd } from '../run-end.ts'
 import * as answers from './answers.ts'
 import { route, type Route } from './route.ts'
@@ -35,6 +35,13 @@ async function find(kernel: Kernel, runId: string): Promise<RunInfo> {
   const run = await kernel.port('events').runs.get(runId)
   if (run) return run
   throw new QueueError('RUN_NOT_FOUND', `There is no run "${runId}". It may not have begun, or it may have expired.`)
+}
+
+/** Returns pages of text, of which the first one was read already, as bytes. */
+async function* encoded(first: string, rest: AsyncIterable<string>): AsyncGenerator<Uint8Array> {
+  const encoder = new TextEncoder()
+  yield encoder.encode(first)
+  for await (const page of rest) yield encoder.encode(page)
 }
 
 async function flowOf(kernel: Kernel, runId: string): Promise<string> {
@@ -188,11 +195,12 @@ export const runRoutes: readonly Route[] = [
     answer: z.string(),
     media: 'application/jsonl',
     async handle({ kernel, params: { runId } }) {
-      const run = await find(kernel, runId)
-      const events = await kernel.port('events').read(runId)
+      const pages = historyPages(kernel.port('events'), await find(kernel, runId))
+      // An error in the first page still becomes an answer of its own.
+      const first = await pages.next()
       const file = `${encodeURIComponent(runId).replaceAll("'", '%27')}.jsonl`
       const headers = { 'content-disposition': `attachment; filename*=UTF-8''${file}` }
-      return new Response(formatHistory({ run: { ...run, head: events.at(-1)?.seq ?? 0 }, events }), { headers })
+      return new Response(ReadableStream.from(encoded(first.value!, pages)), { headers })
     },
   }),
   route({
