@@ -1,5 +1,6 @@
 import type { EnqueueResult, EnqueueOptions, JobFilter, JobRecord, JobState } from '../../../kernel/index.ts'
 import type { JobTotals, RunInfo, StoredEvent } from '../../../kernel/index.ts'
+import { createBackoff } from './backoff.ts'
 import { errorOf, QueueClientError } from './error.ts'
 import type { RequestHeaders, RunEnd } from './frames.ts'
 import { subscribe, type SubscribeOptions, type Subscription } from './subscribe.ts'
@@ -10,6 +11,11 @@ export interface ClientOptions {
   headers?: RequestHeaders
   /** The function that sends requests. Default: the global `fetch`. */
   fetch?: typeof fetch
+  /**
+   * The milliseconds during which a request that only reads is repeated while the server is away, busy or replaced by a page of
+   * a proxy, as during a deployment. Requests that change something are sent once. Default 5,000; 0 for no repetition.
+   */
+  patience?: number
 }
 
 type Query = Readonly<Record<string, string | number | boolean | Date | readonly string[] | undefined>>
@@ -115,13 +121,26 @@ type EventQuery = {
  * const { runId } = await queue.jobs.enqueue('hello', { name: 'Ada' })
  * console.log(await queue.runs.result(runId, { wait: 10_000 }))
  */
-export function createClient({ baseURL = '/_queue/api/', headers, fetch: fetching }: ClientOptions = {}) {
+export function createClient(options: ClientOptions = {}) {
+  const { baseURL = '/_queue/api/', headers, fetch: fetching, patience = 5_000 } = options
   const base = baseURL.endsWith('/') ? baseURL : `${baseURL}/`
 
   /** @throws QueueClientError with the code of the server's error */
   async function request<T>(method: string, path: string, options: RequestOptions = {}): Promise<T> {
-    const { query, body, signal } = options
-    const url = urlOf(path, query)
+    const until = Date.now() + (method === 'GET' ? patience : 0)
+    const signal = options.signal ?? new AbortController().signal
+    for (const backoff = createBackoff({ min: 250, max: 2_000 }); ;) {
+      try {
+        return await send<T>(method, urlOf(path, options.query), options)
+      } catch (error) {
+        if (!isAway(error) || Date.now() + (error.retryAfter ?? 0) >= until) throw error
+        await backoff.wait(signal, error.retryAfter)
+      }
+    }
+  }
+
+  async function send<T>(method: string, url: string, { body, signal }: RequestOptions): Promise<T> {
+    signal?.throwIfAborted()
     const sent = new Headers(typeof headers === 'function' ? await headers() : headers)
     if (body) sent.set('content-type', 'application/json')
     const text = body && JSON.stringify(body)
@@ -230,6 +249,11 @@ export function createClient({ baseURL = '/_queue/api/', headers, fetch: fetchin
   }
 }
 export type QueueClient = ReturnType<typeof createClient>
+
+/** Whether the server may be back soon. A failure of the server itself is not repeated, since it takes time and rarely passes. */
+function isAway(error: unknown): error is QueueClientError {
+  return error instanceof QueueClientError && (error.foreign || (error.passing && error.status !== 500))
+}
 
 /** Writes each path of `data` as a parameter of its own. */
 function flatten({ data = {}, ...query }: JobQuery = {}): Query {
