@@ -135,6 +135,41 @@ describe('PostgreSQL and a plain pg-boss client', () => {
     const types = (await kernel.port('events').read(record!.runId)).map(({ type }) => type)
     expect(types).toEqual(['step.started', 'step.retry', 'step.started', 'step.completed'])
   })
+
+  it('retries failed jobs, ours and its own, with all their attempts', async () => {
+    const schema = freshSchema()
+    const kernel = await kernelIn(schema)
+    const boss = await bossIn(schema)
+    const tries: unknown[] = []
+    await kernel.registerWorker({
+      id: 'send',
+      config: { queue: 'mail', attempts: 2, backoff: 0 },
+      handler({ data, attempts }, { attempt }) {
+        tries.push([data, attempt, attempts])
+        if (tries.length < 8) throw new Error('not yet')
+        return 'sent'
+      },
+    })
+    await kernel.start()
+    const inState = (id: string, state: string): Promise<unknown> =>
+      until(async () => (await boss.findJobs('mail', { id })).find((one) => one.state === state))
+    const ours = await kernel.enqueue('send', { by: 'us' })
+    await inState(ours.id, 'failed')
+    await boss.retry('mail', ours.id)
+    await inState(ours.id, 'failed')
+    await kernel.port('queue').retry('mail', ours.id)
+    await inState(ours.id, 'failed')
+    const plain = await boss.send('mail', { by: 'boss' }, { retryLimit: 0 })
+    await inState(plain!, 'failed')
+    await boss.retry('mail', plain!)
+    await inState(plain!, 'completed')
+    const round = [
+      [{ by: 'us' }, 1, 2],
+      [{ by: 'us' }, 2, 2],
+    ]
+    expect(tries).toEqual([...round, ...round, ...round, [{ by: 'boss' }, 1, 1], [{ by: 'boss' }, 1, 1]])
+    expect(await kernel.port('queue').getJob('mail', ours.id)).toMatchObject({ round: 2, attemptsMade: 2 })
+  })
 })
 
 describe("enqueue in the caller's transaction", () => {

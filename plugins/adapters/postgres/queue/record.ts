@@ -37,6 +37,8 @@ export interface Envelope {
   x?: number
   /** Attempts made. */
   attempts?: number
+  /** The round in which the attempts were made, if it is not `k`. */
+  b?: number
   /** Crashes. */
   c?: number
   /** Leases that expired although the process was alive. */
@@ -180,13 +182,21 @@ function foreignEnvelope(queue: string, row: JobRow, envelope: Envelope): Envelo
   return { n: '', r: hashUuid(`run\n${queue}\n${row.id}`), t: Math.floor(row.created), o: options, ...envelope }
 }
 
+/**
+ * Returns the round of a job and the attempts in it. A retry by a pg-boss client raises `retry_limit` by one and changes nothing in
+ * the envelope. It begins a new round, as a retry by us does.
+ */
+function roundOf({ retry_limit }: JobRow, { o, k = 0, b, attempts = 0 }: Envelope) {
+  const round = k + Math.max(0, retry_limit - clampInt((o?.attempts ?? 1) - 1))
+  return { round, attemptsMade: (b ?? k) === round ? attempts : 0 }
+}
+
 /** Returns the record of a job that waits or has just been claimed. */
 export function recordOf(queue: string, row: JobRow, state: JobState): JobRecord {
   const stored = row.env === null ? {} : (JSON.parse(row.env) as Envelope)
   const foreign = stored.n === undefined
-  const { i, r, n, o, l, tags, f, t, x, attempts, c, y, k, g, z } = foreign
-    ? foreignEnvelope(queue, row, stored)
-    : stored
+  const envelope = foreign ? foreignEnvelope(queue, row, stored) : stored
+  const { i, r, n, o, l, tags, f, t, x, c, y, g, z } = envelope
   const id = i ?? row.id
   const due = Math.floor(row.due)
   return {
@@ -208,11 +218,10 @@ export function recordOf(queue: string, row: JobRow, state: JobState): JobRecord
     flow: l,
     tags,
     state,
-    attemptsMade: attempts ?? 0,
+    ...roundOf(row, envelope),
     claims: row.started === null ? 0 : row.retry_count + 1,
     crashes: c ?? 0,
     lapses: y,
-    round: k ?? 0,
     startedAt: row.started === null ? undefined : Math.floor(row.started),
     finishedAt: undefined,
     progress: g,

@@ -86,7 +86,8 @@ function givenBackInstead(claim: Claim, before: JobRecord, now: number): Settled
   return { ...settledOf(claim, before, change, now), instead: undefined }
 }
 
-function changeOf({ attemptsMade, crashes }: JobRecord, settlement: Settlement, now: number): Change {
+function changeOf(before: JobRecord, settlement: Settlement, now: number): Change {
+  const { attemptsMade, crashes } = before
   switch (settlement.type) {
     case 'completed': {
       const { result } = settlement
@@ -97,7 +98,7 @@ function changeOf({ attemptsMade, crashes }: JobRecord, settlement: Settlement, 
       const attempts = attemptsMade + 1
       const { error } = settlement
       const record = { state: 'failed', error, attemptsMade: attempts, finishedAt: now } as const
-      return { state: 'failed', output: encodeJsonb(error), envelope: { attempts }, record, events: ['failed'] }
+      return { state: 'failed', output: encodeJsonb(error), envelope: attempted(before), record, events: ['failed'] }
     }
     case 'retry': {
       const attempts = attemptsMade + 1
@@ -106,7 +107,7 @@ function changeOf({ attemptsMade, crashes }: JobRecord, settlement: Settlement, 
       return {
         ...again,
         output: encodeJsonb(error),
-        envelope: { attempts, x: runAt },
+        envelope: { ...attempted(before), x: runAt },
         record: { ...again.record, error, attemptsMade: attempts },
         events: ['retrying', ...again.events],
       }
@@ -126,6 +127,15 @@ function changeOf({ attemptsMade, crashes }: JobRecord, settlement: Settlement, 
     case 'lost':
       throw new Error('A job whose lease was lost must not be settled.')
   }
+}
+
+/**
+ * Returns the members of the envelope after one more attempt. Of a job of a pg-boss client, which has no name, it keeps the options, so
+ * that its number of attempts is known when a client retries it.
+ */
+function attempted({ attemptsMade, round, name, options }: JobRecord): Envelope {
+  const attempts = attemptsMade + 1
+  return { attempts, ...(round > 0 && { b: round }), ...(name === '' && { o: options }) }
 }
 
 function waiting(runAt: number, now: number): Change {
