@@ -48,6 +48,15 @@ export interface JobOptions {
    * await kernel.enqueue('mail', data, { tags: ['customer:7', 'newsletter'] })
    */
   tags?: readonly string[]
+  /**
+   * Text that travels with the job, by name: at most 32 headers, 8192 characters in all. Names begin with a letter and have
+   * letters, digits, `-`, `_` and `.`; lower case is usual. Retries, dead letters and redriven jobs keep the headers, the later
+   * steps of a flow have those of its start, and handlers of every runtime read `job.headers`. Hooks on `enqueue` may add some.
+   *
+   * @example
+   * await kernel.enqueue('mail', data, { headers: { traceparent, tenant: 'acme' } })
+   */
+  headers?: Readonly<Record<string, string>>
   /** Holds jobs of one key back until they stop coming; then one runs, with the newest data. */
   debounce?: Debounce
   /** Lets so many jobs of one key through in each period, and drops the others. */
@@ -78,7 +87,7 @@ export interface Throttle {
 export type JobKey = string | ((data: never) => string)
 
 /** The options that are stored with a job. */
-export type StoredJobOptions = Omit<JobOptions, 'id' | 'delay' | 'priority' | 'ageing' | 'tags'>
+export type StoredJobOptions = Omit<JobOptions, 'id' | 'delay' | 'priority' | 'ageing' | 'tags' | 'headers'>
 
 /** The place of a job in a flow. Set by the flow plugin, carried by every adapter. */
 export interface JobFlow {
@@ -100,6 +109,8 @@ export interface JobFlow {
 
 /** How a caller starts a run of a flow, beside its input. */
 export interface FlowStart {
+  /** Headers of the run. Each of its jobs has them. The entry of a run carries them as its own `headers`. */
+  headers?: Readonly<Record<string, string>>
   /** Tags of the run. Only jobs of earlier releases carry them here; the entry of a run has them as its own `tags`. */
   tags?: readonly string[]
   /** The step of another run that started it, and whether that waits for its end. */
@@ -121,6 +132,8 @@ export interface JobDraft {
   flow: JobFlow | undefined
   /** Words to find the job by, each once. Absent when there are none. */
   tags?: readonly string[]
+  /** Text that travels with the job, by name. Absent when there is none. */
+  headers?: Readonly<Record<string, string>>
 }
 
 export type JobState = 'waiting' | 'delayed' | 'active' | 'completed' | 'failed' | 'cancelled'
@@ -146,10 +159,12 @@ export interface JobRecord extends JobDraft {
 }
 
 /** The job as a handler sees it. `data` is a copy of its own for each attempt. */
-export interface Job<T = unknown> extends Readonly<Omit<JobDraft, 'data' | 'runAt' | 'tags'>> {
+export interface Job<T = unknown> extends Readonly<Omit<JobDraft, 'data' | 'runAt' | 'tags' | 'headers'>> {
   readonly data: T
   /** Words to find the job by. Empty when there are none. */
   readonly tags: readonly string[]
+  /** Text that travels with the job, by name. Empty when there is none. */
+  readonly headers: Readonly<Record<string, string>>
   /** 1 for the first try; counts failures of the handler only. */
   readonly attempt: number
   /** The maximum number of attempts. */

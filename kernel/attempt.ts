@@ -1,5 +1,5 @@
 import type { AppendRefusal, Deferral, DispatchPayload, EventDraft, Job, JobRecord } from '../contracts/index.ts'
-import type { Kernel, Lease, MaybePromise, RunContext, Settlement, WorkerDefinition } from '../contracts/index.ts'
+import type { Kernel, Lease, RunContext, Settlement, WorkerDefinition } from '../contracts/index.ts'
 import { QueueError, toError } from './errors.ts'
 
 /**
@@ -7,13 +7,13 @@ import { QueueError, toError } from './errors.ts'
  * receives `ctx`, which has only what handlers may use.
  */
 export class Attempt implements DispatchPayload {
-  readonly kernel: Kernel
-  readonly record: Readonly<JobRecord>
-  readonly worker: WorkerDefinition
-  readonly lease: Lease
-  readonly job: Job
-  readonly number: number
-  readonly endKey: string
+  declare readonly kernel: Kernel
+  declare readonly record: Readonly<JobRecord>
+  declare readonly worker: WorkerDefinition
+  declare readonly lease: Lease
+  declare readonly job: Job
+  declare readonly number: number
+  declare readonly endKey: string
   /** The context of the handler. The runner sets it right after the attempt is made. */
   ctx!: RunContext
   result: unknown = undefined
@@ -49,9 +49,7 @@ export class Attempt implements DispatchPayload {
     this.lease = lease
     this.number = record.attemptsMade + 1
     this.endKey = endKey(record)
-    const { id, queue, name, data, runId, options, priority, createdAt, flow, tags = [], crashes } = record
-    const [attempt, attempts] = [this.number, options.attempts ?? 1]
-    this.job = { id, queue, name, data, runId, options, priority, createdAt, flow, tags, crashes, attempt, attempts }
+    this.job = jobOf(record)
   }
 
   /** Created on first use: most handlers never read it, and a controller costs more than a dispatch. */
@@ -86,11 +84,18 @@ export class Attempt implements DispatchPayload {
   }
 
   /** Waits for all tracked promises, including those that are tracked in the meantime. Rejects with the first failure. */
-  awaitTracked(): MaybePromise<void> {
+  awaitTracked(): Promise<void> | undefined {
     const tracked = this.#tracked
     this.#tracked = undefined
     return tracked && Promise.all(tracked).then(() => this.awaitTracked())
   }
+}
+
+/** Returns a job as its handler sees it. */
+function jobOf(record: Readonly<JobRecord>): Job {
+  const { id, queue, name, data, runId, options, priority, createdAt, flow, tags = [], headers = {}, crashes } = record
+  const [attempt, attempts] = [record.attemptsMade + 1, options.attempts ?? 1]
+  return { id, queue, name, data, runId, options, priority, createdAt, flow, tags, headers, crashes, attempt, attempts }
 }
 
 /** Returns the key that all terminal events of a job share, so that the first one wins. A manual retry starts a new one. */

@@ -4,7 +4,7 @@ import { QueueError } from './errors.ts'
 import { shown } from './shown.ts'
 
 /*
- * The rules for ids, keys, names, tags, moments, durations and counts. Every adapter can store a value that passes them, so
+ * The rules for ids, keys, names, tags, headers, moments, durations and counts. Every adapter can store a value that passes them, so
  * that one bad value never fails a statement or script that stores other jobs as well.
  */
 
@@ -20,6 +20,9 @@ export const MAX_DURATION = 31_556_952_000_000
 export const MAX_COUNT = 2_147_483_647
 /** The largest number of tags of a job or a run, and of words in a list. */
 export const MAX_TAGS = 100
+/** The largest number of headers of a job, and their largest size as JSON in characters. */
+const MAX_HEADERS = 32
+const MAX_HEADER_SIZE = 8192
 /** The largest priority in both directions. Doubles hold whole numbers exactly up to here. */
 export const MAX_PRIORITY = Number.MAX_SAFE_INTEGER
 
@@ -66,6 +69,7 @@ export const EXPECTED = {
   count: 'a whole number from 1 to 2,147,483,647',
   priority: 'a finite number, not beyond the safe integers',
   tags: `at most ${MAX_TAGS} texts of 1 to ${MAX_TEXT_BYTES} bytes`,
+  headers: `at most ${MAX_HEADERS} named texts, ${MAX_HEADER_SIZE} characters in all`,
 } as const
 
 /**
@@ -106,12 +110,35 @@ export function checkTags(what: string, tags: unknown): string[] {
 }
 
 /**
+ * Whether a value is a map of headers. A name begins with a letter and has letters, digits, `-`, `_` and `.`. A value is
+ * well-formed text without NUL.
+ */
+export function isHeaders(value: unknown): value is Readonly<Record<string, string>> {
+  const isOne = ([name, text]: unknown[]) =>
+    /^[a-z][\w.-]*$/i.test(name as string) && (text === '' || isText(text, MAX_HEADER_SIZE))
+  const all = isObject(value) && Object.entries(value)
+  return all && all.length <= MAX_HEADERS && all.every(isOne) && JSON.stringify(value).length <= MAX_HEADER_SIZE
+}
+
+/** Returns a copy of headers, or `undefined` if there are none. @throws QueueError `OPTION_INVALID` */
+export function checkHeaders(what: string, headers: unknown): Record<string, string> | undefined {
+  if (!isHeaders(headers)) throw invalid(what, EXPECTED.headers, headers)
+  for (const _any in headers) return { ...headers }
+  return undefined
+}
+
+/** Whether a value is an object and no array. */
+export function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/**
  * Refuses unknown members of an options object.
  *
  * @throws QueueError `OPTION_INVALID`, or `code`, that names the closest known member
  */
 export function checkKeys(what: string, value: unknown, known: readonly string[], code?: ErrorCode): void {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid(what, 'an object', value, code)
+  if (!isObject(value)) throw invalid(what, 'an object', value, code)
   for (const key in value) if (!known.includes(key)) throw unknownKey(what, key, known, code)
 }
 
@@ -155,15 +182,15 @@ export function checkMoment(what: string, value: unknown, code?: ErrorCode): num
 }
 
 /** Returns a duration unchanged. @throws QueueError `OPTION_INVALID`, or `code` */
-export function checkDuration(what: string, value: unknown, code?: ErrorCode): number {
-  if (isDuration(value)) return value
-  throw invalid(what, EXPECTED.duration, value, code)
-}
-
+export const checkDuration = checkNumber(isDuration, EXPECTED.duration)
 /** Returns a count unchanged. @throws QueueError `OPTION_INVALID`, or `code` */
-export function checkCount(what: string, value: unknown, code?: ErrorCode): number {
-  if (isCount(value)) return value
-  throw invalid(what, EXPECTED.count, value, code)
+export const checkCount = checkNumber(isCount, EXPECTED.count)
+
+function checkNumber(test: (value: unknown) => value is number, expected: string) {
+  return (what: string, value: unknown, code?: ErrorCode): number => {
+    if (test(value)) return value
+    throw invalid(what, expected, value, code)
+  }
 }
 
 /** Returns the error for an invalid value. `what` begins the sentence: `Option "id" of job "mail"`. */

@@ -63,8 +63,7 @@ export function createConclude(kernel: PluginKernel) {
     if (reason === 'LEASE_LOST') return loseLease(attempt)
     if (reason === 'JOB_RELEASED') return { type: 'defer', runAt: kernel.clock.now() }
     if (reason === 'JOB_CANCELLED' || reason === 'RUN_ENDED') return acceptRefusal(attempt, { reason: 'ended' })
-    dropOutbox(attempt)
-    await Promise.resolve(attempt.awaitTracked()).catch(() => {})
+    await discard(attempt)
     const last = attempt.number >= attempt.job.attempts || thrown.retryable === false
     return last ? failForGood(attempt, serializeError(error)) : retry(attempt, serializeError(error))
   }
@@ -114,8 +113,7 @@ export function createConclude(kernel: PluginKernel) {
   }
 
   async function defer(attempt: Attempt, deferral: Deferral): Promise<Settlement> {
-    dropOutbox(attempt)
-    await Promise.resolve(attempt.awaitTracked()).catch(() => {})
+    await discard(attempt)
     const { runAt, holdQueue, waits } = deferral
     try {
       const event = attempt.event('step.deferred', { runAt, ...(waits && { waits }) })
@@ -175,6 +173,12 @@ export function createConclude(kernel: PluginKernel) {
 /** Drops the events that an attempt stores with its completion only. */
 function dropOutbox(attempt: Attempt): void {
   attempt.outbox.length = attempt.reservedOutbox.length = 0
+}
+
+/** Drops the outbox, and waits for all tracked promises. */
+async function discard(attempt: Attempt): Promise<void> {
+  dropOutbox(attempt)
+  await attempt.awaitTracked()?.catch(() => {})
 }
 
 /** Returns the change of the run that goes with an event of a plain job. The flow plugin changes the runs of flows. */

@@ -1,5 +1,5 @@
 import type { KernelOptions, Preset, ResolvedConfig } from '../contracts/index.ts'
-import { checkKeys, EXPECTED, invalid, isCount, isDuration } from './bounds.ts'
+import { checkKeys, EXPECTED, invalid, isCount, isDuration, isObject } from './bounds.ts'
 
 const OPTIONS = ['preset', 'plugins', 'config', 'reporter', 'generateId']
 const PRESET_KEYS = ['name', 'extends', 'plugins', 'config']
@@ -45,7 +45,7 @@ export function checkCoreConfig(config: ResolvedConfig): void {
 }
 
 function checkObject(option: string, value: unknown): void {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrong(option, 'an object', value)
+  if (!isObject(value)) throw wrong(option, 'an object', value)
 }
 
 function isFunction(value: unknown): boolean {

@@ -6,9 +6,9 @@ const OPTIONS = ['delay', 'until', 'holdQueue']
 
 /** What `ctx.defer()` returns. It is a class so that the runner recognizes it when it is returned or thrown. */
 export class DeferredRun implements Deferral {
-  readonly runAt: number
-  readonly holdQueue: boolean
-  readonly waits?: boolean
+  declare readonly runAt: number
+  declare readonly holdQueue: boolean
+  declare readonly waits?: boolean
 
   /** @throws QueueError `OPTION_INVALID` for a moment that stores cannot keep */
   constructor(options: DeferOptions, now: number) {

@@ -1,8 +1,8 @@
 import type { Chains, Enqueue, EnqueuedJob, EnqueueItem, EnqueueOptions, EnqueuePayload } from '../contracts/index.ts'
 import type { EnqueueReceipt, WorkerAddress, JobArguments, JobFlow, JobTarget, Kernel } from '../contracts/index.ts'
 import type { JobOutput, MaybePromise } from '../contracts/index.ts'
-import { checkComposed, checkDuration, checkKeys, checkMoment, checkTags, checkText, invalid } from './bounds.ts'
-import { didYouMean, isMoment, isPriority, EXPECTED } from './bounds.ts'
+import { checkComposed, checkDuration, checkHeaders, checkKeys, checkMoment, checkTags, checkText } from './bounds.ts'
+import { didYouMean, invalid, isMoment, isPriority, EXPECTED } from './bounds.ts'
 import { QueueError } from './errors.ts'
 import { shown } from './shown.ts'
 import { after } from './promises.ts'
@@ -33,14 +33,14 @@ export function createEnqueue(kernel: Kernel, chains: Chains, assertOpen: () => 
     assertOpen()
     const { queue, name, worker } = lookUp(target)
     if (typeof options !== 'object' || options === null) throw invalid(`Options of job "${name}"`, 'an object', options)
-    const { priority = 0, delay = 0, flow, tags } = options
+    const { priority = 0, delay = 0, flow, tags, headers } = options
     const given = options.id ?? options.once
     const id = given ?? kernel.newId()
     if (typeof options.runId === 'string') assertFree('run', options.runId)
     const runId = options.runId ?? (given === undefined ? id : kernel.newId())
     const createdAt = kernel.clock.now()
     const runAt = delay === 0 ? createdAt : momentOf(delay, createdAt, name)
-    const job = { id, queue, name, data, runId, options, priority, createdAt, runAt, flow, tags }
+    const job = { id, queue, name, data, runId, options, priority, createdAt, runAt, flow, tags, headers }
     return { worker, options, job, result: undefined, veto: undefined, batch: false }
   }
 
@@ -111,7 +111,7 @@ function momentOf(delay: number | Date, now: number, name: string): number {
  * @throws QueueError `OPTION_INVALID`
  */
 function checkDraft({ job, worker }: EnqueuePayload): void {
-  const { id, runId, queue, name, priority, runAt, createdAt, flow, tags } = job
+  const { id, runId, queue, name, priority, runAt, createdAt, flow, tags, headers } = job
   // Every hook has seen the data by now.
   if (flow?.dataInLog) job.data = undefined
   checkText('The id of a job', id)
@@ -124,6 +124,7 @@ function checkDraft({ job, worker }: EnqueuePayload): void {
   checkMoment('The moment a job was made', createdAt)
   if (flow) checkFlow(flow)
   if (tags) job.tags = checkTags('The tags of a job', tags)
+  if (headers) job.headers = checkHeaders('The headers of a job', headers)
 }
 
 function checkFlow({ name, step, cause, start }: JobFlow): void {

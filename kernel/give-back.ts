@@ -38,9 +38,10 @@ export function createGiveBack(kernel: Kernel) {
   return async function giveBack(record: JobRecord, error: unknown): Promise<Settlement> {
     const now = kernel.clock.now()
     if (await isAway()) {
-      const report = now - reportedAt >= REPORT_EVERY
-      if (report) kernel.reporter.error(`Events cannot be stored. Queue "${record.queue}" waits for the store.`, error)
-      if (report) reportedAt = now
+      if (now - reportedAt >= REPORT_EVERY) {
+        kernel.reporter.error(`Events cannot be stored. Queue "${record.queue}" waits for the store.`, error)
+        reportedAt = now
+      }
       return { type: 'defer', runAt: now + FIRST_REST, holdQueue: true }
     }
     const times = record.crashes + 1
@@ -49,8 +50,7 @@ export function createGiveBack(kernel: Kernel) {
     if (times >= maxCrashes) return { type: 'failed', error: givenUp(`${message} ${times} times`, error) }
     const rest = Math.min(LONGEST_REST, FIRST_REST * 2 ** record.crashes)
     const count = `${message}: ${times} of ${maxCrashes} times. It will run again in ${rest} ms.`
-    if (times < SERIOUS) kernel.reporter.warn(count, error)
-    else kernel.reporter.error(count, error)
+    kernel.reporter[times < SERIOUS ? 'warn' : 'error'](count, error)
     return { type: 'defer', runAt: now + rest, crashed: true }
   }
 

@@ -15,14 +15,14 @@ export interface JobContext extends RunContext {}
 
 /** What a handler receives beside its job. */
 export class JobContext {
-  readonly kernel: Kernel
-  readonly worker: WorkerDefinition
-  readonly job: Job
-  readonly runId: string
-  readonly attempt: number
-  readonly claim: number
-  readonly startedAt: number
-  readonly outbox: EventDraft[]
+  declare readonly kernel: Kernel
+  declare readonly worker: WorkerDefinition
+  declare readonly job: Job
+  declare readonly runId: string
+  declare readonly attempt: number
+  declare readonly claim: number
+  declare readonly startedAt: number
+  declare readonly outbox: EventDraft[]
   readonly #attempt: Attempt
 
   static {

@@ -14,7 +14,6 @@ import { safeReporter } from './listeners.ts'
 import { orderPlugins, presetChain } from './plugins.ts'
 import { after } from './promises.ts'
 import { createPorts } from './port-table.ts'
-import { redactingReporter } from './redact.ts'
 import { createRegistry, defineWorker } from './registry.ts'
 import { assertFreeEvent, isReserved } from './reserved.ts'
 import { createProcessor } from './runner.ts'
@@ -45,7 +44,7 @@ export async function createKernel(options: KernelOptions = {}): Promise<Kernel>
   checkKernelOptions(options)
   const plugins = orderPlugins(options.preset, options.plugins ?? [])
   const layers = presetChain(options.preset).map(({ config }) => config ?? {})
-  const reporter = safeReporter(redactingReporter(options.reporter ?? console))
+  const reporter = safeReporter(options.reporter ?? console)
   const bus = createHookBus(reporter)
   const ports = createPorts()
   const config = defu(options.config ?? {}, ...layers.toReversed(), DEFAULTS) as ResolvedConfig
@@ -98,12 +97,6 @@ export async function createKernel(options: KernelOptions = {}): Promise<Kernel>
       const worker = registry.remove(id)
       if (worker) await lifecycle.workerRemoved(worker)
     },
-    onWorkerStart: (callback) => lifecycle.onWorkerStart(callback),
-    onWorkerStop: (callback) => lifecycle.onWorkerStop(callback),
-    start: () => lifecycle.start(),
-    close: (closeOptions) => lifecycle.close(closeOptions),
-    abort: (target, error) => runner.abort(target, error),
-    stuckHandlers: () => runner.stuck(),
   } satisfies Partial<Kernel> as object as Kernel
 
   const inner: PluginKernel = Object.assign(Object.create(kernel) as PluginKernel, {
@@ -118,7 +111,10 @@ export async function createKernel(options: KernelOptions = {}): Promise<Kernel>
 
   const runner = createProcessor(kernel, inner, bus.chains, ports.runtimeOf)
   const lifecycle = createLifecycle(kernel, inner, bus, ports, runner)
-  Object.assign(kernel, createEnqueue(kernel, bus.chains, lifecycle.assertOpen))
+  const { onWorkerStart, onWorkerStop, start, close } = lifecycle
+  const { abort, stuck: stuckHandlers } = runner
+  const later = { onWorkerStart, onWorkerStop, start, close, abort, stuckHandlers }
+  Object.assign(kernel, later, createEnqueue(kernel, bus.chains, lifecycle.assertOpen))
   await lifecycle.setup(plugins)
   return kernel
 }

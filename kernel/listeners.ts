@@ -1,5 +1,6 @@
 import type { Reporter } from '../contracts/index.ts'
 import { isPromise } from './promises.ts'
+import { redactError, redactText } from './redact.ts'
 
 /** Calls a listener. Reports what it throws or rejects with, and never fails. */
 export function callListener(reporter: Reporter, message: string, call: () => unknown): void {
@@ -12,11 +13,16 @@ export function callListener(reporter: Reporter, message: string, call: () => un
   }
 }
 
-/** Returns a reporter that never throws, even if the reporter behind it does. */
+const SILENT: Reporter = { warn() {}, error() {} }
+
+/** Returns a reporter that removes credentials from everything it passes on. It never throws, even if the reporter behind it does. */
 export function safeReporter(reporter: Reporter): Reporter {
-  const silent: Reporter = { warn() {}, error() {} }
-  return {
-    warn: (message, detail) => callListener(silent, '', () => reporter.warn(message, detail)),
-    error: (message, detail) => callListener(silent, '', () => reporter.error(message, detail)),
-  }
+  const pass =
+    (level: keyof Reporter) =>
+    (message: string, detail?: unknown): void => {
+      // A console would print `undefined`.
+      const details = detail === undefined ? [] : [detail]
+      callListener(SILENT, '', () => reporter[level](redactText(message), ...details.map(redactError)))
+    }
+  return { warn: pass('warn'), error: pass('error') }
 }

@@ -30,6 +30,6 @@ export function createRecentAborts(kernel: { clock: Clock }) {
   }
 }
 
-function keyOf({ runId, jobId }: Target): string {
-  return jobId === undefined ? runId : `${runId}\n${jobId}`
+function keyOf({ runId, jobId = '' }: Target): string {
+  return `${runId}\n${jobId}`
 }

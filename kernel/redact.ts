@@ -1,4 +1,3 @@
-import type { Reporter } from '../contracts/index.ts'
 import { isError, readMember } from './errors.ts'
 
 const GONE = '***'
@@ -103,16 +102,4 @@ function copyWith(error: Error, changed: Readonly<Record<string, unknown>>): Err
     })
   }
   return copy
-}
-
-/** Returns a reporter that removes credentials from everything it passes on. */
-export function redactingReporter(reporter: Reporter): Reporter {
-  const handOn =
-    (level: keyof Reporter) =>
-    (message: string, detail?: unknown): void => {
-      // A console would print `undefined`.
-      if (detail === undefined) reporter[level](redactText(message))
-      else reporter[level](redactText(message), redactError(detail))
-    }
-  return { warn: handOn('warn'), error: handOn('error') }
 }

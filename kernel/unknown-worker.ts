@@ -1,5 +1,6 @@
 import type { JobRecord, PluginKernel, Settlement, WorkerDefinition } from '../contracts/index.ts'
 import { endKey } from './attempt.ts'
+import { runPatch } from './conclude.ts'
 import { QueueError } from './errors.ts'
 import { defineWorker } from './registry.ts'
 
@@ -35,11 +36,11 @@ export function createUnknownWorkers(kernel: PluginKernel) {
 
   /** Records the first time, since the job may have been in the queue for a long time before. */
   async function waitedAlone(record: JobRecord): Promise<number | undefined> {
-    const { id, runId, queue, name, round, attemptsMade } = record
+    const { id, runId, name, round, attemptsMade } = record
     const key = `unknown:${id}#${round}`
     const data = { runAt: kernel.clock.now(), reason: 'WORKER_UNKNOWN' }
     const event = { type: 'step.deferred', key, data, step: name, stepId: id, attempt: attemptsMade + 1 }
-    const run = { status: 'running', name, queue, jobId: id } as const
+    const run = runPatch(record, 'running')
     const reopen = round > 0 && attemptsMade === 0
     const result = await kernel.emit(runId, [event], { unless: endKey(record), reopen, run })
     if (!result.ok) return undefined

@@ -1,7 +1,5 @@
 import type { AnyPlugin, WorkerDefinition, WorkerInput, WorkerOptionCheck } from '../contracts/index.ts'
-import { checkKeys, checkText, unknownKey } from './bounds.ts'
-import { QueueError } from './errors.ts'
-import { shown } from './shown.ts'
+import { checkKeys, checkText, invalid, isObject, unknownKey } from './bounds.ts'
 
 const INPUT_KEYS = ['id', 'config', 'handler', 'absPath']
 /** The options of workers that the kernel reads itself. */
@@ -12,12 +10,10 @@ export function checkWorkerInput(input: WorkerInput): void {
   checkKeys('A worker', input, INPUT_KEYS, 'WORKER_INVALID')
   const { id, config, handler } = input
   checkText('The id of a worker', id, 'WORKER_INVALID')
-  if (config !== undefined && (typeof config !== 'object' || config === null || Array.isArray(config))) {
-    throw new QueueError('WORKER_INVALID', `The config of worker "${id}" is an object; got ${shown(config)}.`)
-  }
-  if (handler !== undefined && typeof handler !== 'function') {
-    throw new QueueError('WORKER_INVALID', `The handler of worker "${id}" is a function; got ${shown(handler)}.`)
-  }
+  const wrong = (what: string, expected: string, value: unknown) =>
+    invalid(`The ${what} of worker "${id}"`, expected, value, 'WORKER_INVALID')
+  if (config !== undefined && !isObject(config)) throw wrong('config', 'an object', config)
+  if (handler !== undefined && typeof handler !== 'function') throw wrong('handler', 'a function', handler)
 }
 
 /** Checks the config of a worker. Each key belongs to the kernel or to a plugin, which checks its value. */
@@ -33,9 +29,9 @@ export function createWorkerCheck(plugins: readonly AnyPlugin[]) {
   /** @throws QueueError `OPTION_INVALID`, or what a plugin throws */
   const check = async (worker: WorkerDefinition): Promise<void> => {
     const { id, name, queue, worker: config } = worker
-    checkText(`Option "name" of worker "${id}"`, name, 'WORKER_INVALID')
-    checkText(`Option "queue" of worker "${id}"`, queue.name, 'WORKER_INVALID')
-    checkText(`Option "runtime" of worker "${id}"`, config.runtime, 'WORKER_INVALID')
+    for (const [key, value] of Object.entries({ name, queue: queue.name, runtime: config.runtime })) {
+      checkText(`Option "${key}" of worker "${id}"`, value, 'WORKER_INVALID')
+    }
     for (const [key, value] of Object.entries(config)) {
       if (OWN_KEYS.includes(key)) continue
       const own = checks.get(key)

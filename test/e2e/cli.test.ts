@@ -108,13 +108,25 @@ test('queues and jobs are listed and changed', async () => {
   expect(await text('schedules')).toMatch(/\nnightly +0 3 \* \* \* UTC +worker nightly +\S+T03:00:00.000Z\n$/)
 
   const { id } = (await cliJson(
-    ['enqueue', 'greet', '--delay', '3600000', '--data', '{"name":"Ada"}', '--tag', 'a,to:7'],
+    [
+      'enqueue',
+      'greet',
+      '--delay',
+      '3600000',
+      '--data',
+      '{"name":"Ada"}',
+      '--tag',
+      'a,to:7',
+      '--header',
+      'tenant=acme,x=1=2',
+    ],
     cwd,
   )) as Job
   const found = ['jobs', '--state', 'delayed,waiting', '--tag', 'to:7', '--where', 'name=Ada', '--since', '1h']
   expect(await text(...found)).toMatch(
     new RegExp(`^JOB +STATE +QUEUE +NAME +CREATED +TAGS +ERROR\n${id} +delayed +greetings +greet +\\S+Z +a, to:7\n$`),
   )
+  expect(await cliJson(found, cwd)).toMatchObject({ jobs: [{ headers: { tenant: 'acme', x: '1=2' } }] })
   expect(await text('runs')).toContain('0 waiting and 1 delayed jobs are not listed')
   expect(await cliJson(['pause', 'greetings'], cwd)).toMatchObject({ name: 'greetings', paused: true })
   expect(await text('queues')).toMatch(/\ngreetings +0 +1 +0 +0 +0 +0 +paused\n/)

@@ -1,7 +1,8 @@
+import type { TextMapPropagator } from '@opentelemetry/api'
 import { Client, Pool } from 'pg'
-import { fromKnex, PgBoss } from 'pg-boss'
+import { fromKnex, PgBoss, type ConstructorOptions } from 'pg-boss'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import type { Kernel, Reporter } from '../../index.ts'
+import type { Job, Kernel, Reporter } from '../../index.ts'
 import { migrate } from '../../plugins/adapters/postgres/lib/migrate.ts'
 import { eventVersions } from '../../plugins/adapters/postgres/events/schema.ts'
 import { queueVersions } from '../../plugins/adapters/postgres/queue/schema.ts'
@@ -33,8 +34,8 @@ async function kernelIn(schema: string, reporter?: Reporter): Promise<Kernel> {
   return kernel
 }
 
-async function bossIn(schema: string): Promise<PgBoss> {
-  const boss = new PgBoss({ connectionString: service.url, schema, supervise: false, schedule: false })
+async function bossIn(schema: string, options: ConstructorOptions = {}): Promise<PgBoss> {
+  const boss = new PgBoss({ connectionString: service.url, schema, supervise: false, schedule: false, ...options })
   await boss.start()
   closers.push(() => boss.stop({ graceful: false }))
   return boss
@@ -92,6 +93,41 @@ describe('PostgreSQL and a plain pg-boss client', () => {
     expect(job).toMatchObject({ id, name: 'mail', data: { to: 'ada' }, state: 'created', priority: 3, retryLimit: 3 })
     await kernel.enqueue({ queue: 'mail', name: 'send' }, null, { id: 'not a uuid' })
     expect(await boss.findJobs('mail')).toHaveLength(2)
+  })
+
+  it('carries the context of its traces as headers, in both directions', async () => {
+    const schema = freshSchema()
+    const kernel = await kernelIn(schema)
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+    const extracted: unknown[] = []
+    const propagator: TextMapPropagator<Record<string, string>> = {
+      inject: (_context, carrier) => void Object.assign(carrier, { traceparent, tracestate: 'a=1' }),
+      extract: (context, carrier) => (extracted.push(carrier), context),
+      fields: () => [],
+    }
+    const boss = await bossIn(schema, { openTelemetry: { propagateContext: true, propagator } })
+    await boss.createQueue('mail')
+    const id = await boss.send('mail', { n: 1 })
+    const found = async () => (await kernel.port('queue').getJob('mail', id!))!.headers
+    expect(await found()).toEqual({ traceparent, tracestate: 'a=1' })
+    const seen: unknown[] = []
+    const handler = ({ headers, attempt }: Job): void => {
+      seen.push(headers)
+      if (attempt === 1) throw new Error('again')
+    }
+    await kernel.registerWorker({ id: 'send', config: { queue: 'mail' }, handler })
+    await kernel.start()
+    const mine = await kernel.enqueue('send', 1, { headers: { traceparent: 'b', nq: 'c' }, attempts: 2 })
+    expect((await kernel.port('queue').getJob('mail', mine.id))!.headers).toEqual({ traceparent: 'b', nq: 'c' })
+    await until(async () => seen.length === 4)
+    expect(seen.filter((one) => (one as { nq?: string }).nq === undefined)).toHaveLength(2)
+    expect(seen).toContainEqual({ traceparent, tracestate: 'a=1' })
+    expect(seen).toContainEqual({ traceparent: 'b', nq: 'c' })
+
+    await kernel.unregisterWorker('send')
+    await kernel.enqueue({ queue: 'mail', name: 'theirs' }, 1, { headers: { traceparent: 'd' } })
+    await boss.work('mail', { pollingIntervalSeconds: 0.5 }, async () => {})
+    await until(async () => extracted.some((one) => (one as { traceparent?: string }).traceparent === 'd'))
   })
 
   it('runs a job of ours, whose result we read', async () => {

@@ -106,7 +106,7 @@ export function createChildren(kernel: PluginKernel, engine: FlowEngine, ctx: Ru
         await kernel.record(ctx, 'flow.child', data, { key: `child:${child}` })
         const entry = await kernel
           .flow(flow)
-          .start(input, { id: child, tags, parent: { runId, jobId: job.id, waits: wait } })
+          .start(input, { id: child, tags, headers: job.headers, parent: { runId, jobId: job.id, waits: wait } })
         if (wait && entry.deduplicated) key = await listen(child, flow, entry)
         // With `wait`, the record of the wait proves the start, so this event is needed without it only.
         if (!wait) await kernel.record(ctx, 'flow.child.started', { runId: child, flow }, { key: startedKey(child) })

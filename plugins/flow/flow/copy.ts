@@ -42,10 +42,10 @@ export type ReplacedData = Pick<ForkedData, 'replace'>
 export function copyOf(events: readonly StoredEvent[], fork: Fork, version: string): EventDraft[] {
   const started = events.find(({ type }) => type === 'flow.started')!
   const { flow } = started
-  const { input, step, tags: ofOther } = started.data as StartedData
+  const { input, step, tags: ofOther, headers } = started.data as StartedData
   const tags = fork.tags ?? ofOther
   const forkedFrom = { runId: fork.from, at: fork.at }
-  const data: StartedData = { input, step, version, ...(tags && { tags }), forkedFrom }
+  const data: StartedData = { input, step, version, ...(tags && { tags }), ...(headers && { headers }), forkedFrom }
   const begun = { ...draftOf(started), stepId: instanceId(fork.runId, step), data }
 
   const ended = new Set(events.flatMap(({ type, stepId }) => (TERMINAL.test(type) && stepId ? [stepId] : [])))

@@ -91,7 +91,7 @@ export function createFlowEngine(kernel: PluginKernel) {
       return true
     }
     if (run.due.size > 0 || repair) {
-      const refused = await starter.start(runId, graph, [...run.due], repair ? lost(run) : [])
+      const refused = await starter.start(runId, graph, run, repair ? lost(run) : [])
       if (refused) return true
     }
     if (run.open.size > 0) return false
@@ -114,7 +114,7 @@ export function createFlowEngine(kernel: PluginKernel) {
         await stopper.stop(runId, graph, others, `step "${step}" failed`)
         return true
       }
-      const refused = await starter.start(runId, graph, [...run.due], repair ? lost(run) : [])
+      const refused = await starter.start(runId, graph, run, repair ? lost(run) : [])
       if (refused || run.open.size > 0) return refused
     }
     const { compensated, uncompensated } = run

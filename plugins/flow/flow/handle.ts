@@ -36,7 +36,7 @@ export interface StartOptions extends FlowStart {
   db?: SqlClient
 }
 
-const START_OPTIONS = ['id', 'entry', 'tags', 'parent', 'db']
+const START_OPTIONS = ['id', 'entry', 'tags', 'headers', 'parent', 'db']
 
 export interface FlowHandle {
   /** The version of the flow in this process: the one that its entry declares, or a hash of its steps. */
@@ -114,7 +114,7 @@ export function createFlowHandle(
     version: graph.version,
     async start(input, options = {}) {
       checkKeys(`The start of flow "${name}"`, options, START_OPTIONS)
-      const { id: runId = kernel.newId(), entry, tags, parent, db } = options
+      const { id: runId = kernel.newId(), entry, tags, headers, parent, db } = options
       checkText(`Option "id" of flow "${name}"`, runId)
       assertFree('run', runId)
       if (tags !== undefined) checkTags(`Option "tags" of flow "${name}"`, tags)
@@ -125,6 +125,7 @@ export function createFlowHandle(
       return kernel.enqueue(worker.id, input, {
         ...{ id: instanceId(runId, step), runId, flow },
         ...(tags && { tags }),
+        ...(headers && { headers }),
         ...(db && { db }),
       })
     },

@@ -23,7 +23,7 @@ export interface Plan {
  */
 export function planNext(
   graph: FlowGraph,
-  { id, runId, flow }: Job,
+  { id, runId, flow, headers }: Job,
   events: readonly (EventDraft | StoredEvent)[],
 ): Plan {
   const closed = closedGroups(graph, flow!.step, events).map((event) => groupClosed(graph, flow!.step, id, event))
@@ -36,7 +36,7 @@ export function planNext(
     const cause = causeOf(flow!, n)
     for (const { step, trigger, limit } of graph.subscribers.get(event) ?? []) {
       if (!alone || trigger !== 'each' || limit !== undefined) plan.needsRun = true
-      else plan.steps.push({ id: instanceId(runId, step, cause), step, cause, depth, data: payload })
+      else plan.steps.push({ id: instanceId(runId, step, cause), step, cause, depth, data: payload, headers })
     }
   }
   plan.queued = plan.steps.map((step) => queuedEvent(graph, step))

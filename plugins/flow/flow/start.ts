@@ -6,12 +6,13 @@ import {
   type AppendResult,
   type EnqueueItem,
   type EventDraft,
+  type JobDraft,
   type JobFlow,
   type Kernel,
   type MaybePromise,
 } from '../../../kernel/index.ts'
 import type { FlowGraph } from './graph.ts'
-import type { Instance } from './run.ts'
+import type { FlowRun, Instance } from './run.ts'
 
 /** How many jobs one call records and enqueues. */
 const CHUNK = 1000
@@ -20,7 +21,11 @@ const CHUNK = 1000
 export type Append = (runId: string, events: EventDraft[], options?: AppendOptions) => MaybePromise<AppendResult>
 
 /** The fields of an instance that the start of its job needs. */
-export type Startable = Pick<Instance, 'id' | 'step' | 'cause' | 'depth' | 'data' | 'forked'>
+export type Startable = Pick<Instance, 'id' | 'step' | 'cause' | 'depth' | 'data' | 'forked'> & {
+  /** The headers of its job, instead of those of its run. */
+  headers?: Headers
+}
+type Headers = JobDraft['headers']
 
 /** Records steps as queued, and enqueues their jobs. */
 export function createStepStarter(kernel: Kernel, append: Append) {
@@ -36,18 +41,28 @@ export function createStepStarter(kernel: Kernel, append: Append) {
     return due.filter(({ id }) => mine.has(id))
   }
 
-  /** Enqueues jobs. Returns true when a step was refused for good, so that the run has to be read again. */
-  async function enqueue(runId: string, graph: FlowGraph, instances: readonly Startable[]): Promise<boolean> {
+  /** Enqueues jobs with the headers of their run. Returns true when a step was refused for good, so that the run has to be read again. */
+  async function enqueue(
+    runId: string,
+    graph: FlowGraph,
+    instances: readonly Startable[],
+    headers?: Headers,
+  ): Promise<boolean> {
     let refused = false
     for (let index = 0; index < instances.length; index += CHUNK) {
       const chunk = instances.slice(index, index + CHUNK).filter((instance) => hasWorker(runId, graph, instance))
-      if (chunk.length > 0 && (await enqueueChunk(runId, graph, chunk))) refused = true
+      if (chunk.length > 0 && (await enqueueChunk(runId, graph, chunk, headers))) refused = true
     }
     return refused
   }
 
-  async function enqueueChunk(runId: string, graph: FlowGraph, instances: readonly Startable[]): Promise<boolean> {
-    const items = instances.map((instance) => itemOf(runId, graph, instance))
+  async function enqueueChunk(
+    runId: string,
+    graph: FlowGraph,
+    instances: readonly Startable[],
+    headers: Headers,
+  ): Promise<boolean> {
+    const items = instances.map((instance) => itemOf(runId, graph, { headers, ...instance }))
     try {
       // A single job shares its write with jobs of other runs.
       if (items.length > 1) await kernel.enqueueMany(items)
@@ -93,13 +108,14 @@ export function createStepStarter(kernel: Kernel, append: Append) {
 
   return {
     enqueue,
-    async start(runId: string, graph: FlowGraph, due: readonly Instance[], lost: readonly Instance[]) {
+    async start(runId: string, graph: FlowGraph, { start, due }: FlowRun, lost: readonly Instance[]) {
+      const all = [...due]
       let refused = false
-      for (let index = 0; index < due.length; index += CHUNK) {
-        const mine = await record(runId, graph, due.slice(index, index + CHUNK))
-        if (await enqueue(runId, graph, mine)) refused = true
+      for (let index = 0; index < all.length; index += CHUNK) {
+        const mine = await record(runId, graph, all.slice(index, index + CHUNK))
+        if (await enqueue(runId, graph, mine, start.headers)) refused = true
       }
-      return (await enqueue(runId, graph, lost)) || refused
+      return (await enqueue(runId, graph, lost, start.headers)) || refused
     },
   }
 }
@@ -109,7 +125,7 @@ export function queuedEvent({ name }: FlowGraph, { id, step, cause }: Startable)
 }
 
 function itemOf(runId: string, { name, steps }: FlowGraph, instance: Startable): EnqueueItem {
-  const { id, step, cause, depth, data, forked } = instance
+  const { id, step, cause, depth, data, forked, headers } = instance
   const flow: JobFlow = { name, step, cause, depth, ...(forked && { forked }) }
-  return { worker: steps.get(step)!.worker.id, data, options: { id, runId, flow } }
+  return { worker: steps.get(step)!.worker.id, data, options: { id, runId, flow, ...(headers && { headers }) } }
 }

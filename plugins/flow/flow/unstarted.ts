@@ -3,16 +3,17 @@ import type { FlowGraph } from './graph.ts'
 import { instanceId, type StartedData } from './run.ts'
 
 /** The fields of an entry's job that the first event of its run needs. */
-export type Begun = Pick<JobRecord, 'id' | 'data' | 'flow' | 'createdAt' | 'tags'>
+export type Begun = Pick<JobRecord, 'id' | 'data' | 'flow' | 'createdAt' | 'tags' | 'headers'>
 
 const OPEN: ReadonlySet<string> = new Set(['waiting', 'delayed', 'active'])
 
 /** Returns the first event of a run. */
 export function startedEvent({ version }: FlowGraph, begun: Begun): EventDraft {
-  const { id: stepId, data: input, flow, createdAt } = begun
+  const { id: stepId, data: input, flow, createdAt, headers = {} } = begun
   const { name, step, start } = flow!
   const tags = tagsOf(begun)
   const data: StartedData = { input, step, version, acknowledgedAt: createdAt, ...start, ...(tags && { tags }) }
+  if (Object.keys(headers).length > 0) data.headers = headers
   return { type: 'flow.started', key: 'flow.started', flow: name, stepId, data }
 }
 

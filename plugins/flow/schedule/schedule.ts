@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { QueueError } from '../../../kernel/index.ts'
+import { EXPECTED, isHeaders, QueueError } from '../../../kernel/index.ts'
 
 /** When a schedule ticks: one of `cron`, `every` and `at`. */
 export interface Timing {
@@ -26,6 +26,8 @@ export interface Timing {
 export interface ScheduleOption extends Timing {
   /** The data of each job, or a function that returns it for a moment: `(moment: Date) => data`. */
   data?: unknown
+  /** Text that travels with each job, by name, as `headers` of `enqueue`. */
+  headers?: Readonly<Record<string, string>>
   /**
    * What happens while the job or run of an earlier moment is open. `queue` starts another one, `skip` starts none,
    * `replace` cancels the earlier one first. Default `queue`.
@@ -60,6 +62,7 @@ const timing = {
   jitter: z.number().int().min(0).optional(),
   catchUp: z.literal(['last', 'all', false]).optional(),
   data: z.unknown().optional(),
+  headers: z.custom<Readonly<Record<string, string>>>(isHeaders, EXPECTED.headers).optional(),
   overlap: z.enum(['queue', 'skip', 'replace']).optional(),
 }
 const target = {

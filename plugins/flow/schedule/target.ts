@@ -15,11 +15,11 @@ const ENDED: ReadonlySet<string> = new Set(['completed', 'failed', 'cancelled'])
 export function createStarter(kernel: Kernel) {
   const history = createBoundedStream(kernel, 10)
 
-  function begin({ worker, flow, entry, data }: Schedule, id: string, at: number): Promise<EnqueuedJob> {
+  function begin({ worker, flow, entry, data, headers }: Schedule, id: string, at: number): Promise<EnqueuedJob> {
     const input: unknown = typeof data === 'function' ? data(new Date(at)) : data
     return flow === undefined
-      ? kernel.enqueue(worker!, input, { once: id })
-      : kernel.flow(flow).start(input, { id, entry })
+      ? kernel.enqueue(worker!, input, { once: id, headers })
+      : kernel.flow(flow).start(input, { id, entry, headers })
   }
 
   /** Starts a target unless an earlier one is open. It first records the moment, so that concurrent moments see each other. */

@@ -40,12 +40,13 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
 
   return {
     hello: async () => ({ pid: process.pid, cwd }),
-    async enqueue({ worker, data, id, delay, tags }) {
+    async enqueue({ worker, data, id, delay, tags, headers }) {
       if (!kernel.registry.get(worker)) throw unknownWorker(kernel, worker)
       return kernel.enqueue(worker, data, {
         ...(id !== undefined && { id }),
         ...(delay !== undefined && { delay }),
         ...(tags && { tags }),
+        ...(headers && { headers }),
       })
     },
     async result(job) {

@@ -102,14 +102,14 @@ export function parseDelay(name: string, text: string): number | Date {
   return /^\d{4}-\d{2}-\d{2}/.test(text) && !Number.isNaN(date.getTime()) ? date : parseDuration(name, text)
 }
 
-/** Values in the data of jobs, such as `customer.id=7`, separated by commas. */
-export function parseWhere(text: string | undefined): Record<string, string> | undefined {
+/** Names and values, such as `customer.id=7`, separated by commas. */
+export function parsePairs(name: string, text: string | undefined): Record<string, string> | undefined {
   const pairs = parseWords(text)?.map((pair) => pair.split(/=(.*)/s))
   if (pairs?.every(([path, value]) => path !== '' && value !== undefined)) {
     return Object.fromEntries(pairs.map(([path, value]) => [path!, value!]))
   }
   if (pairs === undefined) return undefined
-  throw wrong(`--where takes a path and a value, for example customer.id=7; got "${text}".`)
+  throw wrong(`--${name} takes names and values, for example customer.id=7; got "${text}".`)
 }
 
 /** The `seq` of an event, or a date. */

@@ -16,6 +16,7 @@ export const params = {
     id: z.string().optional(),
     delay: z.number().optional(),
     tags: z.array(z.string()).optional(),
+    headers: z.record(z.string(), z.string()).optional(),
   }),
   /** Waits for the end of a job, or of the flow that it starts, and returns the result. */
   result: job,

@@ -29,7 +29,12 @@ export interface RequestOptions {
 
 /** The options of a job in JSON: dates are ISO strings, `bigint` is a string, and binary data is base64. */
 export type JobOptionsInput = Omit<EnqueueOptions, 'db' | 'runId' | 'flow' | 'delay'> & { delay?: number | string }
-export type RunStart = { id?: string; entry?: string; tags?: readonly string[] }
+export type RunStart = {
+  id?: string
+  entry?: string
+  tags?: readonly string[]
+  headers?: Readonly<Record<string, string>>
+}
 export interface RunResult {
   status: 'running' | RunEnd
   result?: unknown

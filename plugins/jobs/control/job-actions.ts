@@ -67,7 +67,7 @@ export function createJobActions(kernel: PluginKernel, find: (job: JobRef) => Pr
       checkKeys('duplicate()', options, ['data', 'id', 'delay'])
       const record = await find(ref)
       assertPlain(record, 'duplicated')
-      const { queue: to, name, priority, tags } = record
+      const { queue: to, name, priority, tags, headers } = record
       const id = options.id === undefined ? kernel.newId() : checkText('Option "id" of duplicate()', options.id)
       const createdAt = kernel.clock.now()
       const { delay = 0 } = options
@@ -79,6 +79,7 @@ export function createJobActions(kernel: PluginKernel, find: (job: JobRef) => Pr
       const receipt = await queue().enqueue({
         ...{ id, queue: to, name, priority, createdAt, runAt, flow: undefined, options: kept },
         ...(tags && { tags }),
+        ...(headers && { headers }),
         runId: options.id === undefined ? id : kernel.newId(),
         data: 'data' in options ? await checkData(record, options.data) : record.data,
       })

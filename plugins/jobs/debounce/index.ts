@@ -5,6 +5,7 @@ import {
   type DispatchPayload,
   type EmitPayload,
   type EnqueuePayload,
+  type Job,
   type Next,
   type StoredEvent,
 } from '../../../kernel/index.ts'
@@ -16,6 +17,8 @@ import { createWindows } from './windows.ts'
 /** Ends a window. Later calls are not part of it. */
 const CLOSED = 'debounce.closed'
 const CALL = 'debounce.call'
+/** A call with headers. Its data is `{ data, headers }`, while that of `debounce.call` is the data of the job. */
+const CALL_WITH_HEADERS = 'debounce.call.headers'
 
 export type { Debounce } from '../../../kernel/index.ts'
 
@@ -89,7 +92,9 @@ export default definePlugin({
     async function addCall({ job, options: { once } }: EnqueuePayload): Promise<boolean> {
       const data = copyValue(job.data, kernel.config.payloadLimit, `data of job "${job.name}"`)
       const key = once === undefined ? undefined : `${CALL}:${once}`
-      const { ok } = await kernel.port('events').append(job.runId, [{ type: CALL, data, key }], { unless: CLOSED })
+      const { headers } = job
+      const call = headers ? { type: CALL_WITH_HEADERS, data: { data, headers } } : { type: CALL, data }
+      const { ok } = await kernel.port('events').append(job.runId, [{ ...call, key }], { unless: CLOSED })
       return ok
     }
 
@@ -101,7 +106,7 @@ export default definePlugin({
 
     /** Returns the calls of a window, the newest first, including its end. */
     async function lastOf(runId: string): Promise<StoredEvent[]> {
-      return kernel.port('events').read(runId, { types: [CALL, CLOSED], reverse: true, limit: 2 })
+      return kernel.port('events').read(runId, { types: [CALL, CALL_WITH_HEADERS, CLOSED], reverse: true, limit: 2 })
     }
 
     /** Whether a later window of the key has ended too. Its last call is newer. */
@@ -130,7 +135,7 @@ export default definePlugin({
         ;[last, before] = await lastOf(job.runId)
       }
       await windows.close(streamOf(job.id), job.id)
-      if (before) (job as { data: unknown }).data = before.data
+      if (before) Object.assign(job, callOf(before))
       await next()
     }
 
@@ -145,6 +150,11 @@ export default definePlugin({
 /** The ids of a key's windows begin with the name of its stream. */
 function streamOf(id: string): string {
   return id.split('.', 2).join('.')
+}
+
+/** Returns the data and the headers of a call. */
+function callOf({ type, data }: StoredEvent): Pick<Job, 'data' | 'headers'> {
+  return type === CALL_WITH_HEADERS ? (data as Pick<Job, 'data' | 'headers'>) : { data, headers: {} }
 }
 
 /** Milliseconds without a call after which the job runs. Jobs of earlier versions have them as `delay`. */

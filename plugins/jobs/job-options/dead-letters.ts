@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import {
+  isHeaders,
   isPriority,
   isQueueError,
   isReserved,
@@ -26,6 +27,7 @@ export interface DeadLetter {
   options?: StoredJobOptions
   priority?: number
   tags?: readonly string[]
+  headers?: Readonly<Record<string, string>>
   /** The flow of which the job was a step. */
   flow?: string
 }
@@ -49,7 +51,7 @@ export interface Redriven {
 const PAGE = 100
 
 export function letterOf(
-  { id, queue, data, options, priority, flow, tags }: Job,
+  { id, queue, data, options, priority, flow, tags, headers }: Job,
   { data: end }: EventDraft,
 ): DeadLetter {
   const { error } = end as { error: SerializedError }
@@ -61,6 +63,7 @@ export function letterOf(
     options,
     priority,
     ...(tags.length > 0 && { tags }),
+    ...(Object.keys(headers).length > 0 && { headers }),
     ...(flow && { flow: flow.name }),
   }
 }
@@ -68,7 +71,7 @@ export function letterOf(
 export function createRedrive(kernel: Kernel) {
   /** Stores the job first, under an id derived from the letter, so that a repeated call stores no second job. */
   async function move({ id, queue, name }: JobRecord, letter: DeadLetter): Promise<Redriven> {
-    const { data, options = {}, priority = 0, tags } = letter
+    const { data, options = {}, priority = 0, tags, headers } = letter
     const createdAt = kernel.clock.now()
     const target = { id: `redrive.${digest(id)}`, queue: letter.queue, name }
     // Skips the hooks of enqueueing, which data and options have passed already.
@@ -82,6 +85,7 @@ export function createRedrive(kernel: Kernel) {
       runAt: createdAt,
       flow: undefined,
       tags,
+      headers,
     }
     const receipt = await kernel.port('queue').enqueue(job)
     try {
@@ -123,9 +127,9 @@ function digest(id: string): string {
 /** Whether a letter can be moved back. Anybody may have enqueued its job, so it must not name a queue of plugins. */
 function isLetter(value: unknown): value is DeadLetter {
   if (typeof value !== 'object' || value === null) return false
-  const { queue, id, error, flow, options, priority } = value as Partial<DeadLetter>
+  const { queue, id, error, flow, options, priority, headers = {} } = value as Partial<DeadLetter>
   const named = isText(queue) && isText(id, MAX_COMPOSED_BYTES) && !isReserved('queue', queue)
-  return named && typeof error === 'object' && flow === undefined && areOptions(options, priority)
+  return named && typeof error === 'object' && flow === undefined && areOptions(options, priority) && isHeaders(headers)
 }
 
 function areOptions(options: unknown = {}, priority: unknown = 0): boolean {

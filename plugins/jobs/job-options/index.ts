@@ -165,7 +165,7 @@ export default definePlugin({
       const end = refused ? await kernel.port('events').byKey(stream, key!) : events.find((event) => event.key === key)
       if (end?.type !== 'step.failed') return
       const { job } = ctx!
-      const letter = { id: fitText(`dead.${stream}.${key}`), attempts: 1, tags: job.tags }
+      const letter = { id: fitText(`dead.${stream}.${key}`), attempts: 1, tags: job.tags, headers: job.headers }
       await kernel.enqueue({ queue: job.options.deadLetter!, name: job.name }, letterOf(job, end), letter)
     }
   },

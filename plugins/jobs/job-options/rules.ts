@@ -3,6 +3,7 @@ import {
   invalid,
   isCount,
   isDuration,
+  isHeaders,
   isReserved,
   isMoment,
   isPriority,
@@ -38,6 +39,7 @@ const RULES: Record<string, Rule> = {
     (value) => isText(value) && !isReserved('queue', value),
   ],
   tags: [EXPECTED.tags, isTags],
+  headers: [EXPECTED.headers, isHeaders],
   debounce: ['{ period, maxWait?, key? }, in milliseconds', isDebounce],
   throttle: ['{ period, limit?, key? }, a period in milliseconds and a whole number from 1', isThrottle],
 } satisfies Partial<Record<keyof JobOptions, Rule>>

@@ -41,13 +41,14 @@ class Job(_Base["Data"]):
         priority: A job with a larger number runs first.
         created_at: Milliseconds since the epoch.
         tags: Words to find the job by. Empty when there are none.
+        headers: Text that travels with the job, by name. Empty when there is none.
         options: The options of the job, in camelCase (``deadLetter``).
         flow: ``{"name", "step"}`` of its flow, or ``None``.
     """
 
     __slots__ = (
         "id", "queue", "name", "data", "run_id", "attempt", "attempts", "crashes", "priority", "created_at",
-        "tags", "options", "flow",
+        "tags", "headers", "options", "flow",
     )  # fmt: skip
 
     def __init__(
@@ -64,6 +65,7 @@ class Job(_Base["Data"]):
         priority: int = 0,
         created_at: int = 0,
         tags: Sequence[str] = (),
+        headers: Mapping[str, str] | None = None,
         options: Mapping[str, Any] | None = None,
         flow: Mapping[str, Any] | None = None,
     ) -> None:
@@ -78,6 +80,7 @@ class Job(_Base["Data"]):
         self.priority = priority
         self.created_at = created_at
         self.tags: Sequence[str] = tags
+        self.headers: Mapping[str, str] = headers or {}
         self.options: Mapping[str, Any] = options or {}
         self.flow = flow
 
@@ -96,6 +99,7 @@ class Job(_Base["Data"]):
             priority=wire.get("priority", 0),
             created_at=wire.get("createdAt", 0),
             tags=tuple(wire.get("tags") or ()),
+            headers=wire.get("headers"),
             options=wire.get("options"),
             flow=wire.get("flow"),
         )

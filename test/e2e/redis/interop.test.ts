@@ -91,6 +91,26 @@ describe('jobs of a plain BullMQ queue on our workers', () => {
     expect(await plain.getJob(failing.id!)).toMatchObject({ failedReason: 'no luck', attemptsMade: 2 })
   })
 
+  it('carry the metadata of their telemetry as headers, in both directions', async () => {
+    const { prefix, plain, events, kernel, work } = await rig()
+    const seen: unknown[] = []
+    await kernel.registerWorker({ id: 'send', config: { queue: 'mail' }, handler: ({ headers }) => seen.push(headers) })
+    await kernel.start()
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+    for (const metadata of [JSON.stringify({ traceparent, tracestate: 'a=1' }), 'not headers', undefined]) {
+      const job = await plain.add('send', {}, metadata === undefined ? {} : { telemetry: { metadata } })
+      await job.waitUntilFinished(events)
+    }
+    expect(seen).toEqual([{ traceparent, tracestate: 'a=1' }, {}, {}])
+
+    await kernel.close()
+    work(async ({ opts }) => seen.push(JSON.parse(opts.telemetry!.metadata!)))
+    const other = await kernelOn(prefix)
+    await other.enqueue({ queue: 'mail', name: 'theirs' }, 1, { headers: { traceparent, tenant: 'acme' } })
+    await until(() => seen.length === 4)
+    expect(seen[3]).toEqual({ traceparent, tenant: 'acme' })
+  })
+
   it('that failed run again, with all their attempts, when their client or our API retries them', async () => {
     const { plain, kernel } = await rig()
     const attempts: [unknown, number][] = []

@@ -8,6 +8,7 @@ import { explanationTests } from './explanations.ts'
 import { flowControlTests } from './flow-control.ts'
 import { flowTests } from './flows.ts'
 import { graphTests } from './graphs.ts'
+import { headerTests } from './headers.ts'
 import { httpTests } from './http.ts'
 import { instanceTests } from './instances.ts'
 import { jobActionTests } from './job-actions.ts'
@@ -52,6 +53,7 @@ export function presetConformance({ name, create }: PresetConformanceOptions): v
       jobTests(test)
       jobOptionTests(test)
       jobActionTests(test)
+      headerTests(test)
       endingTests(test)
       retentionTests(test)
       searchTests(test)

@@ -39,6 +39,20 @@ export function dataTests(test: QueueTest): void {
   }
 
   it(
+    'carries headers to the worker and into the record, and leaves them out where there are none',
+    test(async ({ add, work, reach, get }) => {
+      const headers = { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', nq: 'ü"', empty: '' }
+      await add({ id: 'a', headers })
+      await add({ id: 'bare' })
+      expect((await get('a')).headers).toStrictEqual(headers)
+      const claims = await work(() => completed())
+      await reach('bare', 'completed')
+      expect(claims.map(({ job }) => job.headers)).toStrictEqual([headers, undefined])
+      expect((await reach('a', 'completed')).headers).toStrictEqual(headers)
+    }),
+  )
+
+  it(
     'carries a Buffer as the bytes it is',
     test(async ({ add, get }) => {
       await add({ id: 'a', data: { file: Buffer.from('hello').subarray(1, 3) } })

@@ -158,10 +158,11 @@ function resultTests(test: RuntimeTest): void {
   it(
     'runs a handler with its job and its context, and keeps its result',
     test(async ({ start, reach }) => {
-      const job = await start('echo', { to: 'Ada' })
+      const headers = { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' }
+      const job = await start('echo', { to: 'Ada' }, { headers })
       const { result } = await reach(job, 'completed')
       const { id, queue, name, runId } = job
-      expect(result).toEqual({ data: { to: 'Ada' }, id, queue, name, runId, attempt: 1 })
+      expect(result).toEqual({ data: { to: 'Ada' }, id, queue, name, headers, runId, attempt: 1 })
     }),
   )
 

@@ -13,7 +13,7 @@ import { oddMeta } from './odd-meta.ts'
  * The workers of the suite. A runtime that does not run functions passes files that do the same, in any language.
  */
 export interface RuntimeScenarios {
-  /** Returns `{ data, id, queue, name, runId, attempt }` of its job. */
+  /** Returns `{ data, id, queue, name, headers, runId, attempt }` of its job. */
   echo: ScenarioWorker
   /** Returns nothing. */
   nothing: ScenarioWorker
@@ -100,7 +100,15 @@ const soon = (): Promise<void> => new Promise((resolve) => void setImmediate(res
 /** The workers of the suite as functions. */
 export const inProcessScenarios: RuntimeScenarios = {
   echo: {
-    handler: ({ data, id, queue, name }, { runId, attempt }) => ({ data, id, queue, name, runId, attempt }),
+    handler: ({ data, id, queue, name, headers }, { runId, attempt }) => ({
+      data,
+      id,
+      queue,
+      name,
+      headers,
+      runId,
+      attempt,
+    }),
   },
   nothing: { handler: () => {} },
   fail: {

@@ -32,6 +32,7 @@ const BLANK: JobRecord = {
   runAt: 0,
   flow: undefined,
   tags: undefined,
+  headers: undefined,
   state: 'waiting',
   attemptsMade: 0,
   claims: 0,

@@ -25,6 +25,7 @@ export function copyJob(draft: JobDraft, payloadLimit: number): Entry {
     runAt: draft.runAt,
     flow: draft.flow,
     tags: draft.tags && (Object.isFrozen(draft.tags) ? draft.tags : [...draft.tags]),
+    headers: draft.headers && Object.freeze({ ...draft.headers }),
     state: 'waiting',
     attemptsMade: 0,
     claims: 0,

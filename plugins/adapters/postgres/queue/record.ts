@@ -1,4 +1,4 @@
-import { checkMoment, EXPECTED, invalid, isPriority } from '../../../../kernel/index.ts'
+import { checkMoment, EXPECTED, invalid, isHeaders, isPriority } from '../../../../kernel/index.ts'
 import type {
   Backoff,
   JobDraft,
@@ -27,6 +27,10 @@ export interface Envelope {
   o?: StoredJobOptions
   /** The tags. */
   tags?: readonly string[]
+  /** A header called `nq`. All others stand beside the envelope. */
+  h?: string
+  /** What stands beside the envelope in `trace_context`: the headers. Added when a row is read, and never stored. */
+  w?: Record<string, unknown>
   /** The position in a flow. */
   l?: JobFlow
   /** The fraction of the priority. pg-boss stores the integer part. */
@@ -77,9 +81,17 @@ export interface StoredJobRow extends JobRow {
   now: number
 }
 
+/**
+ * The envelope of a job with the alias `j`, as text. Headers stand beside it in `trace_context`, where clients of pg-boss with
+ * OpenTelemetry write and read the context of a trace.
+ */
+export const ENVELOPE = `(CASE WHEN j.trace_context - 'nq' <> '{}'
+  THEN coalesce(j.trace_context -> 'nq', '{}') || jsonb_build_object('w', j.trace_context - 'nq')
+  ELSE j.trace_context -> 'nq' END)::text`
+
 /** The columns of `StoredJobRow`, for a job with the alias `j`. */
 export const STORED_COLUMNS = `j.name, j.id, j.state::text, j.data::text, j.output::text,
-  (j.trace_context -> 'nq')::text AS env, j.retry_count, j.priority, j.retry_limit, j.retry_delay, j.retry_backoff,
+  ${ENVELOPE} AS env, j.retry_count, j.priority, j.retry_limit, j.retry_delay, j.retry_backoff,
   j.retry_delay_max, extract(epoch FROM j.started_on)::float8 * 1000 AS started,
   extract(epoch FROM j.created_on)::float8 * 1000 AS created,
   extract(epoch FROM j.start_after)::float8 * 1000 AS due,
@@ -130,7 +142,7 @@ export function checkDraft({ id, queue, name, runId, runAt, createdAt, priority 
 
 /** Encodes a job for `nq_enqueue`, which documents the members. */
 export function encodeJob(draft: JobDraft, data: unknown, now: number, index: number): string {
-  const { id, queue, name, runId, options, flow, tags, createdAt, runAt, priority } = draft
+  const { id, queue, name, runId, options, flow, tags, headers, createdAt, runAt, priority } = draft
   const uuid = jobUuid(queue, id)
   const integer = Math.floor(priority)
   const fraction = priority - integer
@@ -153,7 +165,8 @@ export function encodeJob(draft: JobDraft, data: unknown, now: number, index: nu
   if (delay > 0) text += `,"w":${delay},"at":${runAt}`
   text += `,"rl":${(options.attempts ?? 1) - 1},"rd":${backoff.delay},"rb":${backoff.exponential}`
   if (backoff.max !== undefined) text += `,"rx":${backoff.max}`
-  return `${text},"e":{"nq":${JSON.stringify(envelope)}}}`
+  if (headers?.nq !== undefined) envelope.h = headers.nq
+  return `${text},"e":${JSON.stringify({ ...headers, nq: envelope })}}`
 }
 
 /** Returns the backoff for plain pg-boss workers, in seconds. */
@@ -196,7 +209,7 @@ export function recordOf(queue: string, row: JobRow, state: JobState): JobRecord
   const stored = row.env === null ? {} : (JSON.parse(row.env) as Envelope)
   const foreign = stored.n === undefined
   const envelope = foreign ? foreignEnvelope(queue, row, stored) : stored
-  const { i, r, n, o, l, tags, f, t, x, c, y, g, z } = envelope
+  const { i, r, n, o, l, tags, h, w, f, t, x, c, y, g, z } = envelope
   const id = i ?? row.id
   const due = Math.floor(row.due)
   return {
@@ -217,6 +230,7 @@ export function recordOf(queue: string, row: JobRow, state: JobState): JobRecord
     runAt: x === undefined ? (foreign ? due : t!) : Math.min(x, due),
     flow: l,
     tags,
+    headers: w || h !== undefined ? decodeHeaders({ ...w, ...(h !== undefined && { nq: h }) }) : undefined,
     state,
     ...roundOf(row, envelope),
     claims: row.started === null ? 0 : row.retry_count + 1,
@@ -228,6 +242,11 @@ export function recordOf(queue: string, row: JobRow, state: JobState): JobRecord
     result: undefined,
     error: undefined,
   }
+}
+
+/** Returns headers. A client of pg-boss may have stored something else. */
+function decodeHeaders(value: unknown): Readonly<Record<string, string>> | undefined {
+  return isHeaders(value) ? value : undefined
 }
 
 export function storedRecord(queue: string, row: StoredJobRow): JobRecord {

@@ -5,7 +5,7 @@ import { limitStatements } from './sql-limits.ts'
 import { listStatements } from './sql-lists.ts'
 import { permitStatements } from './sql-permits.ts'
 import { searchStatements } from './sql-search.ts'
-import { settleAndClaimFunctions } from './sql-settle-and-claim.ts'
+import { claimFunction, settleAndClaimFunctions } from './sql-settle-and-claim.ts'
 import { upkeepFunctions } from './sql-upkeep.ts'
 
 /**
@@ -24,6 +24,7 @@ export function queueVersions(schema: string, channel: string): string[] {
     forgottenStatements(s),
     listStatements(s),
     searchStatements(s),
+    claimFunction(s),
   ]
 }
 

@@ -1,3 +1,4 @@
+import { ENVELOPE } from './record.ts'
 import { FRACTION } from './sql-jobs.ts'
 import { USE_CTIDS, USE_INDEX_ORDER } from './sql-plans.ts'
 import { HELD } from './sql-upkeep.ts'
@@ -73,19 +74,7 @@ BEGIN
   RETURN coalesce(v_ids, '{}');
 END $fn$;
 
-CREATE FUNCTION ${s}.nq_claim_rows(p_queue text, p_lease double precision, p_rows tid[])
-RETURNS TABLE (${ROW}) LANGUAGE plpgsql ${USE_CTIDS} AS $fn$
-#variable_conflict use_column
-BEGIN
-  RETURN QUERY UPDATE ${s}.job j SET
-    state = 'active', started_on = clock_timestamp(), heartbeat_on = clock_timestamp() + p_lease * interval '1 ms',
-    heartbeat_seconds = ${HELD} + coalesce(j.heartbeat_seconds, 0) % ${HELD},
-    retry_count = CASE WHEN j.started_on IS NOT NULL THEN j.retry_count + 1 ELSE j.retry_count END
-  FROM unnest(p_rows) AS x (row) WHERE j.ctid = x.row AND j.name = p_queue
-  RETURNING j.id, j.ctid::text, j.data::text, (j.trace_context -> 'nq')::text, j.retry_count, j.priority, j.retry_limit,
-    j.retry_delay, j.retry_backoff, j.retry_delay_max, date_part('epoch', j.started_on) * 1000,
-    date_part('epoch', j.created_on) * 1000, date_part('epoch', j.start_after) * 1000;
-END $fn$;
+${claimFunction(s)}
 
 CREATE FUNCTION ${s}.nq_take_turn(
   p_queue text, p_limit int, p_lease double precision, p_settle text, p_rows tid[], p_tell boolean, p_hold double precision)
@@ -144,5 +133,23 @@ BEGIN
         AND j.start_after > v_now ORDER BY j.start_after LIMIT 1)) a;
   END IF;
   RETURN QUERY SELECT 'd', NULL::uuid, ${NO_ROW}, date_part('epoch', v_due - clock_timestamp()) * 1000;
+END $fn$;`
+}
+
+/** Version 8 creates it again, because the envelope of earlier versions had no headers. */
+export function claimFunction(s: string): string {
+  return `
+CREATE OR REPLACE FUNCTION ${s}.nq_claim_rows(p_queue text, p_lease double precision, p_rows tid[])
+RETURNS TABLE (${ROW}) LANGUAGE plpgsql ${USE_CTIDS} AS $fn$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY UPDATE ${s}.job j SET
+    state = 'active', started_on = clock_timestamp(), heartbeat_on = clock_timestamp() + p_lease * interval '1 ms',
+    heartbeat_seconds = ${HELD} + coalesce(j.heartbeat_seconds, 0) % ${HELD},
+    retry_count = CASE WHEN j.started_on IS NOT NULL THEN j.retry_count + 1 ELSE j.retry_count END
+  FROM unnest(p_rows) AS x (row) WHERE j.ctid = x.row AND j.name = p_queue
+  RETURNING j.id, j.ctid::text, j.data::text, ${ENVELOPE}, j.retry_count, j.priority, j.retry_limit,
+    j.retry_delay, j.retry_backoff, j.retry_delay_max, date_part('epoch', j.started_on) * 1000,
+    date_part('epoch', j.created_on) * 1000, date_part('epoch', j.start_after) * 1000;
 END $fn$;`
 }

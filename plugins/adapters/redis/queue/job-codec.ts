@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { isHeaders } from '../../../../kernel/index.ts'
 import type {
   Backoff,
   JobDraft,
@@ -30,6 +31,8 @@ interface StoredOptions {
   backoff?: number | { type: string; delay?: number; jitter?: number }
   delay?: number
   priority?: number
+  /** The headers as JSON. BullMQ stores `opts.telemetry.metadata` here, which `bullmq-otel` writes and reads as JSON too. */
+  tm?: string
   nq?: Envelope
 }
 
@@ -76,7 +79,7 @@ export function encodeData(data: unknown): string {
   return data === undefined ? '' : encodeJson(data)
 }
 
-export function encodeOptions({ runId, options, priority, flow, tags, createdAt, runAt }: JobDraft): string {
+export function encodeOptions({ runId, options, priority, flow, tags, headers, createdAt, runAt }: JobDraft): string {
   const { attempts, backoff, ...others } = options
   const envelope: Envelope = { r: runId, f: flow }
   for (const _any in others) {
@@ -86,7 +89,8 @@ export function encodeOptions({ runId, options, priority, flow, tags, createdAt,
   if (tags) envelope.t = tags
   if (Math.abs(priority) > EXACT_PRIORITY) envelope.p = priority
   const delay = runAt > createdAt ? runAt - createdAt : undefined
-  return JSON.stringify({ attempts, backoff, delay, nq: envelope } satisfies StoredOptions)
+  const tm = headers && JSON.stringify(headers)
+  return JSON.stringify({ attempts, backoff, delay, tm, nq: envelope } satisfies StoredOptions)
 }
 
 /** Returns what is remembered of a removed job: the part of its options that contains its run. */
@@ -139,6 +143,7 @@ export function decodeClaimed(queue: string, storedId: string, fields: Fields): 
     runAt: at ? Number(at) : createdAt + (nq ? 0 : (options.delay ?? 0)),
     flow: nq?.f,
     tags: nq?.t,
+    headers: options.tm === undefined ? undefined : decodeHeaders(options.tm),
     state: 'active',
     attemptsMade: Number(failed ?? 0),
     claims: 0,
@@ -168,6 +173,12 @@ export function decodeJob(queue: string, storedId: string, state: JobState, fiel
   if (error) record.error = JSON.parse(error) as SerializedError
   else if (state === 'failed' && reason) record.error = { name: 'Error', message: reason }
   return record
+}
+
+/** Returns headers. A BullMQ client may have stored other metadata, which is not headers. */
+function decodeHeaders(text: unknown): Readonly<Record<string, string>> | undefined {
+  const value = typeof text === 'string' ? readValue(text) : undefined
+  return isHeaders(value) ? value : undefined
 }
 
 /** Parses a stored value. A BullMQ worker may store text that is not JSON. */

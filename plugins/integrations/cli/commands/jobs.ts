@@ -1,4 +1,4 @@
-import { parseData, parseDelay, parseStates, parseTime, parseWhere, parseWhole, parseWords } from '../arguments.ts'
+import { parseData, parseDelay, parsePairs, parseStates, parseTime, parseWhole, parseWords } from '../arguments.ts'
 import { QueueError } from '../../../../kernel/index.ts'
 import { formatTable, jobColumns, jobRow, type Output } from '../output.ts'
 import type { ChangedJob } from '../protocol.ts'
@@ -48,10 +48,16 @@ export function jobCommands(open: Opener): Commands {
         id: { type: 'string', description: 'The id of the job. If a job with this id exists, no other is added' },
         delay: { type: 'string', valueHint: 'ms', description: 'Milliseconds before the job runs' },
         tag: { type: 'string', valueHint: 'a,b', description: 'Tags to find the job by' },
+        header: { type: 'string', valueHint: 'name=value', description: 'Headers of the job, separated by commas' },
         wait: { type: 'boolean', description: 'Wait for the end of the job, or of its flow, and print the result' },
       },
-      ({ worker, data, id, delay, tag, wait }, { cwd, output }) => {
-        const request = { worker, id, data: parseData(data), delay: parseWhole('delay', delay), tags: parseWords(tag) }
+      ({ worker, data, id, delay, tag, header, wait }, { cwd, output }) => {
+        const given = {
+          delay: parseWhole('delay', delay),
+          tags: parseWords(tag),
+          headers: parsePairs('header', header),
+        }
+        const request = { worker, id, data: parseData(data), ...given }
         return open.project(cwd, async (backend) => {
           const stored = await backend.ask('enqueue', request)
           output.line(`${stored.deduplicated ? 'Already exists' : 'Enqueued'}: job ${stored.id}, run ${stored.runId}`)
@@ -85,7 +91,16 @@ export function jobCommands(open: Opener): Commands {
         const { tag, queue: of, name, error, after } = given
         const now = Date.now()
         const search = {
-          ...{ tag, queue: of, name, runId: run, states: parseStates(state), error, data: parseWhere(where), after },
+          ...{
+            tag,
+            queue: of,
+            name,
+            runId: run,
+            states: parseStates(state),
+            error,
+            data: parsePairs('where', where),
+            after,
+          },
           createdAfter: parseTime('since', since, now),
           createdBefore: parseTime('until', until, now),
           limit: parseWhole('limit', limit),

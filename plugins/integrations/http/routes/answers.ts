@@ -40,6 +40,7 @@ export const job = z.looseObject({
   priority: z.number(),
   /** Absent if there are none. */
   tags: z.array(z.string()).optional(),
+  headers: z.record(z.string(), z.string()).optional(),
   createdAt: z.number(),
   runAt: z.number(),
   attemptsMade: z.number().int(),

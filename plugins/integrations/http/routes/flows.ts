@@ -3,7 +3,7 @@ import type { Kernel } from '../../../../kernel/index.ts'
 import { placesOf } from '../../../flow/lib/flow-places.ts'
 import * as answers from './answers.ts'
 import { route, type Route } from './route.ts'
-import { name, tags } from './values.ts'
+import { headers, name, tags } from './values.ts'
 
 /** Returns the definition of a flow in this process. @throws QueueError `FLOW_UNKNOWN` */
 function flowOf(kernel: Kernel, flow: string): z.infer<typeof answers.flow> {
@@ -71,6 +71,7 @@ export const flowRoutes: readonly Route[] = [
       /** The entry to start, for a flow with several entries. */
       entry: name.optional(),
       tags: tags.optional(),
+      headers: headers.optional(),
     }),
     answer: answers.enqueued,
     status: 202,

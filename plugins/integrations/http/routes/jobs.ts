@@ -2,7 +2,6 @@ import { z } from 'zod'
 import {
   isReserved,
   QueueError,
-  unknownKey,
   type JobFilter,
   type JobRecord,
   type Kernel,
@@ -12,56 +11,11 @@ import * as answers from './answers.ts'
 import { withoutForeignJobs } from './foreign-jobs.ts'
 import { route, type Call, type Route } from './route.ts'
 import { filterOf, filterQuery } from './job-filter.ts'
-import { bodyMoment, count, cursor, limit, ms, name, priority, prose, reference, tags, whole } from './values.ts'
+import { assertOptions, options } from './job-options.ts'
+import { bodyMoment, cursor, limit, name, prose, reference, whole } from './values.ts'
 
 /** The largest offset in a list of jobs. Stores read all entries before it. */
 const MAX_OFFSET = 100_000
-
-/** The name of a queue that does not belong to a plugin. */
-const queueName = name.refine((queue) => !isReserved('queue', queue), 'Names that start with "_" belong to plugins')
-
-/** The options of every caller. `assertOptions` checks further ones that the application defined with `http: true`. */
-const options = z.looseObject({
-  /** The id of the job. If the queue knows a job with this id, that job is returned. */
-  id: name.optional(),
-  attempts: count.optional(),
-  backoff: z
-    .union([
-      ms,
-      z.strictObject({
-        type: z.enum(['fixed', 'exponential']),
-        delay: ms,
-        maxDelay: ms.optional(),
-        jitter: z.number().min(0).max(1).optional(),
-      }),
-    ])
-    .optional(),
-  /** Milliseconds, or the ISO date before which the job does not run. */
-  delay: bodyMoment.optional(),
-  priority: priority.optional(),
-  ageing: ms.optional(),
-  timeout: ms.optional(),
-  concurrencyKey: name.optional(),
-  rateLimitKey: name.optional(),
-  deadLetter: queueName.optional(),
-  tags: tags.optional(),
-  /** `delay` is the deprecated name of `period`. */
-  debounce: z
-    .strictObject({ key: name.optional(), period: ms.optional(), delay: ms.optional(), maxWait: ms.optional() })
-    .optional(),
-  /** `max` is the deprecated name of `limit`. */
-  throttle: z
-    .strictObject({ key: name.optional(), limit: count.optional(), period: ms, max: count.optional() })
-    .optional(),
-})
-
-/** @throws QueueError `VALIDATION_FAILED` for an option that HTTP callers may not set */
-function assertOptions(kernel: Kernel, given: object): void {
-  const custom = [...kernel.customJobOptions].filter(([, { http }]) => http).map(([key]) => key)
-  const known = [...Object.keys(options.shape), ...custom]
-  const unknown = Object.keys(given).find((key) => !known.includes(key))
-  if (unknown !== undefined) throw unknownKey('The options of a job', unknown, known, 'VALIDATION_FAILED')
-}
 
 type JobCall = Pick<Call<'jobs/:queue/:job', undefined, undefined>, 'kernel' | 'params' | 'assertMay'>
 

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import {
   EXPECTED,
+  isHeaders,
   isMoment,
   isText,
   MAX_COMPOSED_BYTES,
@@ -22,6 +23,10 @@ export const reference = z
   .string()
   .refine((text) => isText(text, MAX_COMPOSED_BYTES), `Expected text of 1 to ${MAX_COMPOSED_BYTES} bytes without NUL`)
 export const tags = z.array(name).max(MAX_TAGS)
+/** Text by name. The rule is stricter than the bounds of its parts. */
+export const headers = z
+  .record(z.string().max(10_000), z.string().max(10_000))
+  .refine(isHeaders, `Expected ${EXPECTED.headers}`)
 /** Values of the application by their names. `http.maxBody` limits the values. */
 export const members = z
   .record(name, z.unknown())

@@ -13,6 +13,7 @@ const JOB_VARIABLES = {
   [`${PREFIX}QUEUE`]: ({ job }: RunContext) => job.queue,
   [`${PREFIX}RUN_ID`]: ({ runId }: RunContext) => runId,
   [`${PREFIX}ATTEMPT`]: ({ attempt }: RunContext) => String(attempt),
+  [`${PREFIX}HEADERS`]: ({ job }: RunContext) => JSON.stringify(job.headers),
 }
 
 /** All variables that a child receives. They are never read as configuration, because a child may start the engine itself. */
