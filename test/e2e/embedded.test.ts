@@ -37,7 +37,7 @@ describe('the embedded database', () => {
     expect(existsSync(PREPARED)).toBe(true)
   })
 
-  it('brings back what an earlier kernel stored, and refuses a second one', async () => {
+  it('brings back what was stored, refuses a second kernel, hands out what a killed process had, and makes an unfinished database anew', async () => {
     const dir = newFolder()
     const first = await open(dir)
     await expect(open(dir)).rejects.toMatchObject({
@@ -45,22 +45,22 @@ describe('the embedded database', () => {
       plugin: 'pglite',
       cause: { code: 'STORE_LOCKED' },
     })
-    const { runId } = await first.enqueue({ queue: 'q', name: 'n' }, { at: new Date(5) }, { id: 'one', delay: 60_000 })
+    const { runId } = await first.enqueue(
+      { queue: 'q', name: 'n' },
+      { at: new Date(5) },
+      { id: 'one', delay: 3_600_000 },
+    )
     await first.emit(runId, [{ type: 'mine', data: 1n }], { run: { status: 'running', name: 'n' } })
     await first.close()
-    const second = await open(dir)
-    expect(await second.port('queue').getJob('q', 'one')).toMatchObject({ state: 'delayed', data: { at: new Date(5) } })
-    expect(await second.port('events').read(runId)).toMatchObject([{ seq: 1, type: 'mine', data: 1n }])
-    await second.close()
-  })
 
-  it('hands out what a process had that was killed', async () => {
-    const dir = newFolder()
     const holder = startNode(['--input-type=module', '-e', HOLDER(dir)], ROOT)
     await holder.until(/has it/)
     holder.kill('SIGKILL')
     await holder.ended
+
     const kernel = await open(dir)
+    expect(await kernel.port('queue').getJob('q', 'one')).toMatchObject({ state: 'delayed', data: { at: new Date(5) } })
+    expect(await kernel.port('events').read(runId)).toMatchObject([{ seq: 1, type: 'mine', data: 1n }])
     await kernel.registerWorker({ id: 'w', handler: ({ data, crashes }) => ({ data, crashes }) })
     await kernel.start()
     const results = ['held', 'waits'].map(async (id) => {
@@ -72,14 +72,10 @@ describe('the embedded database', () => {
       { data: 'waits', crashes: 0 },
     ])
     await kernel.close()
-  })
 
-  it('makes a database anew that a process left unfinished', async () => {
-    const dir = newFolder()
-    await (await open(dir)).close()
     rmSync(join(dir, 'ready'))
-    const kernel = await open(dir)
-    expect(await kernel.port('queue').getJobs()).toEqual([])
-    await kernel.close()
+    const anew = await open(dir)
+    expect(await anew.port('queue').getJobs()).toEqual([])
+    await anew.close()
   })
 })

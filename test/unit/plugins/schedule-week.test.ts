@@ -9,6 +9,8 @@ import { createVirtualClock, drain, type VirtualClock } from '../../../testing/i
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
+/** Between two moments. The clocks change and the outage lasts for several of them. */
+const STEP = 15 * MINUTE
 
 /** An application over one folder that can be stopped and started again, in virtual time. */
 function restartable(schedules: object) {
@@ -54,33 +56,33 @@ const range = (from: number, to: number, step: number): number[] =>
 
 const timeZone = 'Europe/Berlin'
 
-describe('a week with a change of the clocks and an outage of ten minutes', () => {
+describe('a week with a change of the clocks and an outage of half an hour', () => {
   it.each([
     { change: 'spring', from: Date.UTC(2026, 2, 26), before: 2, after: 1, changed: 3 },
     { change: 'autumn', from: Date.UTC(2026, 9, 22), before: 1, after: 2, changed: 3 },
   ])('starts each moment once, in $change', async ({ from, before, after, changed }) => {
     const app = restartable({
       nightly: { cron: '0 3 * * *', timeZone, worker: 'note' },
-      frequent: { cron: '*/5 * * * *', timeZone, worker: 'note' },
-      all: { every: 5 * MINUTE, catchUp: 'all', worker: 'note' },
-      none: { every: 5 * MINUTE, catchUp: false, worker: 'note' },
+      frequent: { cron: '*/15 * * * *', timeZone, worker: 'note' },
+      all: { every: STEP, catchUp: 'all', worker: 'note' },
+      none: { every: STEP, catchUp: false, worker: 'note' },
     })
     const stopped = from + 2 * DAY + 10 * HOUR + 2 * MINUTE
-    const started = stopped + 10 * MINUTE
+    const started = stopped + 30 * MINUTE
     const first = await app.start(from - 1)
-    await pass(first, stopped, 5 * MINUTE)
+    await pass(first, stopped, STEP)
     await first.kernel.close()
     const second = await app.start(started)
-    await pass(second, from + 7 * DAY - 1, 5 * MINUTE)
+    await pass(second, from + 7 * DAY - 1, STEP)
     await second.kernel.close()
 
     const days = [0, 1, 2, 3, 4, 5, 6]
     const threeOClock = days.map((day) => from + day * DAY + (day < changed ? before : after) * HOUR)
     expect(app.of('nightly').map(({ at }) => at)).toEqual(threeOClock)
 
-    // 10:05 and 10:10 were missed.
-    const [missed, last] = [stopped + 3 * MINUTE, stopped + 8 * MINUTE]
-    const moments = range(from, from + 7 * DAY, 5 * MINUTE)
+    // 10:15 and 10:30 were missed.
+    const [missed, last] = [stopped + 13 * MINUTE, stopped + 28 * MINUTE]
+    const moments = range(from, from + 7 * DAY, STEP)
     expect(app.of('frequent').map(({ moment }) => moment)).toEqual(moments.filter((moment) => moment !== missed))
     expect(app.of('all').map(({ moment }) => moment)).toEqual(moments)
     expect(app.of('none').map(({ moment }) => moment)).toEqual(
