@@ -12,7 +12,7 @@ import { withoutForeignJobs } from './foreign-jobs.ts'
 import { route, type Call, type Route } from './route.ts'
 import { filterOf, filterQuery } from './job-filter.ts'
 import { assertOptions, options } from './job-options.ts'
-import { bodyMoment, cursor, limit, name, prose, reference, whole } from './values.ts'
+import { bodyMoment, cursor, headersOf, limit, name, prose, reference, whole } from './values.ts'
 
 /** The largest offset in a list of jobs. Stores read all entries before it. */
 const MAX_OFFSET = 100_000
@@ -126,12 +126,12 @@ export const jobRoutes: readonly Route[] = [
       const known = workerOf(kernel, worker)
       return { ...(typeof worker === 'string' && { worker }), ...(known && { queue: known.queue.name }) }
     },
-    async handle({ kernel, body: { worker, data, options: given = {} }, assertMay }) {
+    async handle({ kernel, body: { worker, data, options: given = {} }, request, assertMay }) {
       if (!workerOf(kernel, worker)) {
         throw new QueueError('WORKER_UNKNOWN', `There is no worker "${worker}" here. List them with GET workers.`)
       }
       assertOptions(kernel, given)
-      const job = await kernel.enqueue(worker, data, given)
+      const job = await kernel.enqueue(worker, data, { ...given, headers: headersOf(request, given.headers) })
       // Another caller may have enqueued a job with this id.
       if (job.deduplicated) await assertMay({ queue: job.queue, job: job.id, runId: job.runId })
       return job

@@ -27,6 +27,20 @@ export const tags = z.array(name).max(MAX_TAGS)
 export const headers = z
   .record(z.string().max(10_000), z.string().max(10_000))
   .refine(isHeaders, `Expected ${EXPECTED.headers}`)
+/** The headers in which a client sends the context of a trace. */
+const TRACE_HEADERS = ['traceparent', 'tracestate', 'baggage']
+
+/** Returns the headers of a job: those that the caller names, and the context of the trace that its request belongs to. */
+export function headersOf(request: Request, given: Readonly<Record<string, string>> = {}) {
+  const context = TRACE_HEADERS.flatMap((name) => {
+    const text = request.headers.get(name)
+    return text === null ? [] : [[name, text]]
+  })
+  if (context.length === 0) return given
+  const all = { ...(Object.fromEntries(context) as Record<string, string>), ...given }
+  return isHeaders(all) ? all : given
+}
+
 /** Values of the application by their names. `http.maxBody` limits the values. */
 export const members = z
   .record(name, z.unknown())

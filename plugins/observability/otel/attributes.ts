@@ -1,0 +1,59 @@
+import type { Attributes, Span } from '@opentelemetry/api'
+import { isQueueError, type Job, type JobDraft, type RunContext } from '../../../kernel/index.ts'
+
+/** The version of the semantic conventions. Those for messaging are in development. */
+export const SCHEMA_URL = 'https://opentelemetry.io/schemas/1.44.0'
+
+export const SYSTEM = { 'messaging.system': 'nuxt_queue' }
+
+/** Attributes of an operation on a queue. These have few values, so that metrics may have them too. */
+export function operationOn(queue: string, name: string, type = name): Attributes {
+  return {
+    ...SYSTEM,
+    'messaging.operation.name': name,
+    'messaging.operation.type': type,
+    'messaging.destination.name': queue,
+  }
+}
+
+/** Attributes of one job. */
+export function aboutJob({
+  id,
+  runId,
+  name,
+  flow,
+}: Pick<Job | JobDraft, 'id' | 'runId' | 'name' | 'flow'>): Attributes {
+  return {
+    'messaging.message.id': id,
+    'messaging.message.conversation_id': runId,
+    'messaging.nuxt_queue.job.name': name,
+    ...(flow && { 'messaging.nuxt_queue.flow': flow.name, 'messaging.nuxt_queue.step': flow.step }),
+  }
+}
+
+/** Attributes of one attempt. */
+export function aboutAttempt({ attempt, claim, worker, startedAt, dueAt }: RunContext): Attributes {
+  return {
+    'messaging.nuxt_queue.attempt': attempt,
+    'messaging.nuxt_queue.claim': claim,
+    'messaging.nuxt_queue.worker': worker.id,
+    'messaging.nuxt_queue.runtime': worker.worker.runtime,
+    'messaging.nuxt_queue.wait_time': Math.max(0, startedAt - dueAt),
+  }
+}
+
+/** Returns a short name for the kind of an error. */
+export function errorTypeOf(error: unknown): string {
+  if (isQueueError(error)) return error.code
+  const { code, name } = Object(error) as { code?: unknown; name?: unknown }
+  if (typeof code === 'string' && code !== '') return code
+  return typeof name === 'string' && name !== '' ? name : '_OTHER'
+}
+
+/** Records an error on a span. @param status the value of `SpanStatusCode.ERROR` */
+export function failSpan(span: Span, error: unknown, status: number): void {
+  const message = error instanceof Error ? error.message : String(error)
+  span.recordException(error instanceof Error ? error : message)
+  span.setAttribute('error.type', errorTypeOf(error))
+  span.setStatus({ code: status, message })
+}

@@ -1,0 +1,104 @@
+import type { Context, Span } from '@opentelemetry/api'
+import type { EnqueuePayload, Next, PluginKernel } from '../../../kernel/index.ts'
+import { aboutJob, errorTypeOf, failSpan, operationOn } from './attributes.ts'
+import type { Tracing } from './tracing.ts'
+import type { Instruments } from './instruments.ts'
+
+/** The span of a call. The jobs of `enqueueMany` for one queue share it. */
+interface Sending {
+  span: Span
+  context: Context
+  began: number
+  jobs: number
+  /** How many jobs have not been stored yet. */
+  open: number
+  error: unknown
+}
+
+/** Gives each call that enqueues a span `send`, and its context to the headers of the jobs. */
+export function traceSending(kernel: PluginKernel, tracing: Tracing, instruments: Instruments | undefined): void {
+  const { api, tracer, options, isTraced } = tracing
+  const { SpanKind, SpanStatusCode } = api
+  /** The calls of `enqueueMany` that begin in this turn of the event loop, by queue. */
+  const gathering = new Map<string, Sending>()
+
+  function begin({ job, batch }: EnqueuePayload): Sending {
+    const parent = parentOf(job)
+    const attributes = { ...operationOn(job.queue, 'send'), ...(!batch && aboutJob(job)) }
+    const span = tracer.startSpan(`send ${job.queue}`, { kind: SpanKind.PRODUCER, attributes }, parent)
+    return {
+      span,
+      context: api.trace.setSpan(parent, span),
+      began: performance.now(),
+      jobs: 0,
+      open: 0,
+      error: undefined,
+    }
+  }
+
+  /**
+   * Returns the context of the caller. A step that follows another one has the context of that one in its headers, while the engine of
+   * flows may run in that of anybody. Headers also count where they name a trace and the caller is in none or in another one.
+   */
+  function parentOf({ headers, flow }: EnqueuePayload['job']): Context {
+    const active = api.context.active()
+    const carried = api.propagation.extract(api.trace.deleteSpan(active), { ...headers })
+    const [own, theirs] = [api.trace.getSpanContext(active), api.trace.getSpanContext(carried)]
+    const isOwn = theirs === undefined || (own?.traceId === theirs.traceId && flow?.cause === undefined)
+    return isOwn ? active : carried
+  }
+
+  function sendingOf(payload: EnqueuePayload): Sending {
+    if (!payload.batch) return begin(payload)
+    const { queue } = payload.job
+    const there = gathering.get(queue)
+    if (there) return there
+    const sending = begin(payload)
+    if (gathering.size === 0) queueMicrotask(() => gathering.clear())
+    gathering.set(queue, sending)
+    return sending
+  }
+
+  function createSpan({ job }: EnqueuePayload, { context }: Sending): Context {
+    const attributes = { ...operationOn(job.queue, 'create'), ...aboutJob(job) }
+    const span = tracer.startSpan(`create ${job.queue}`, { kind: SpanKind.PRODUCER, attributes }, context)
+    span.end()
+    return api.trace.setSpan(context, span)
+  }
+
+  function end(payload: EnqueuePayload, sending: Sending): void {
+    const { span, error, jobs, began } = sending
+    const { batch, job, result } = payload
+    if (--sending.open > 0) return
+    if (batch) span.setAttribute('messaging.batch.message_count', jobs)
+    else if (result)
+      span.setAttributes({ 'messaging.message.id': result.id, 'messaging.message.conversation_id': result.runId })
+    if (error !== undefined) failSpan(span, error, SpanStatusCode.ERROR)
+    span.end()
+    const failure = error === undefined ? {} : { 'error.type': errorTypeOf(error) }
+    instruments?.sent({ ...operationOn(job.queue, 'send'), ...failure }, (performance.now() - began) / 1000, jobs)
+  }
+
+  kernel.hook(
+    'enqueue',
+    async (payload: EnqueuePayload, next: Next) => {
+      const sending = sendingOf(payload)
+      sending.jobs++
+      sending.open++
+      const { job, batch } = payload
+      const context = batch && options.createSpans ? createSpan(payload, sending) : sending.context
+      const headers = { ...job.headers }
+      api.propagation.inject(context, headers)
+      job.headers = headers
+      try {
+        await api.context.with(context, next)
+      } catch (error) {
+        sending.error = error
+        throw error
+      } finally {
+        end(payload, sending)
+      }
+    },
+    { when: ({ job }) => isTraced(job) },
+  )
+}

@@ -1,0 +1,29 @@
+import { z } from 'zod'
+import type { Job } from '../../../kernel/index.ts'
+
+export const options = z.strictObject({
+  /**
+   * How the span of an attempt belongs to the span that sent its job. `link`: it begins a trace of its own and has a link.
+   * `parent`: it continues the trace. Default `link`.
+   */
+  correlation: z.enum(['link', 'parent']).default('link'),
+  /** Whether each job of `enqueueMany` has a span `create` below the span `send` of the call. Default false. */
+  createSpans: z.boolean().default(false),
+  /** Whether sub-steps of handlers in this process have spans. Default true. */
+  steps: z.boolean().default(true),
+  /** Whether jobs of plugins, such as the ticks of schedules, are traced. Default false. */
+  internal: z.boolean().default(false),
+  /** Whether counts and durations are recorded with the global meter. Default true. */
+  metrics: z.boolean().default(true),
+})
+
+/** What the parts of the plugin share. */
+export interface Tracing {
+  api: typeof import('@opentelemetry/api')
+  tracer: import('@opentelemetry/api').Tracer
+  options: OtelOptions
+  /** Whether the jobs of a queue are traced. */
+  isTraced(job: Pick<Job, 'queue'>): boolean
+}
+
+export type OtelOptions = z.output<typeof options>

@@ -1,0 +1,231 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { context, metrics, propagation, ROOT_CONTEXT, SpanKind, trace } from '@opentelemetry/api'
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
+import { W3CTraceContextPropagator } from '@opentelemetry/core'
+import {
+  AggregationTemporality,
+  InMemoryMetricExporter,
+  MeterProvider,
+  PeriodicExportingMetricReader,
+} from '@opentelemetry/sdk-metrics'
+import { InMemorySpanExporter, SimpleSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace'
+import { join } from 'pathe'
+import { afterAll, beforeEach, describe, expect, it } from 'vitest'
+import { createKernel, type Kernel, type KernelConfig, type Preset } from '../../index.ts'
+import otel from '../../plugins/observability/otel/index.ts'
+import dev from '../../presets/dev.ts'
+import devFile from '../../presets/dev-file.ts'
+import embedded from '../../presets/embedded.ts'
+import prodPostgres from '../../presets/prod-postgres.ts'
+import prodRedis from '../../presets/prod-redis.ts'
+import { sharedPostgres } from '../services/postgres.ts'
+import { sharedRedis } from '../services/redis.ts'
+
+const exporter = new InMemorySpanExporter()
+const measured = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE)
+const reader = new PeriodicExportingMetricReader({ exporter: measured })
+context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
+propagation.setGlobalPropagator(new W3CTraceContextPropagator())
+trace.setGlobalTracerProvider(new TracerProvider({ spanProcessors: [new SimpleSpanProcessor({ exporter })] }))
+metrics.setGlobalMeterProvider(new MeterProvider({ readers: [reader] }))
+
+const folder = mkdtempSync(join(tmpdir(), 'nuxt-queue-otel-'))
+const [redis, postgres] = await Promise.all([sharedRedis(), sharedPostgres()])
+afterAll(async () => {
+  await Promise.all([redis.stop(), postgres.stop(), reader.shutdown()])
+  rmSync(folder, { recursive: true, force: true })
+})
+beforeEach(() => exporter.reset())
+
+const schema = `otel_${process.pid}`
+const PRESETS: [Preset, KernelConfig][] = [
+  [dev, {}],
+  [devFile, { file: { path: join(folder, 'file') } }],
+  [embedded, { embedded: { path: join(folder, 'data') } }],
+  [prodRedis, { redis: { url: redis.url, prefix: crypto.randomUUID(), checkServer: false } }],
+  [prodPostgres, { postgres: { url: postgres.url, schema } }],
+]
+
+async function application(preset: Preset, config: KernelConfig = {}): Promise<Kernel> {
+  const common = { registry: { dirs: [] }, setupTimeout: 120_000 }
+  return createKernel({
+    preset,
+    plugins: [otel],
+    config: { ...common, ...config },
+    reporter: { warn() {}, error() {} },
+  })
+}
+
+const spans = (name: string) => exporter.getFinishedSpans().filter((span) => span.name === name)
+type Span = ReturnType<typeof spans>[number]
+const idOf = (span: Span): string => span.spanContext().spanId
+const traceOf = (span: Span): string => span.spanContext().traceId
+
+/** Waits for spans, because those of attempts end after the results of their jobs are known. */
+async function ended(name: string, count: number): Promise<Span[]> {
+  while (spans(name).length < count) await new Promise((resolve) => setTimeout(resolve, 5))
+  return spans(name)
+}
+
+describe.each(PRESETS.map(([preset, config]) => ({ name: preset.name, preset, config })))(
+  'otel on $name',
+  ({ preset, config }) => {
+    it('traces jobs, batches, retries, sub-steps and flows', async () => {
+      const kernel = await application(preset, config)
+      try {
+        await kernel.registerWorker({
+          id: 'mail',
+          config: { queue: 'mail', attempts: 2 },
+          handler: async ({ attempt, data }, ctx) => {
+            await ctx.step.run('render', () => 'once')
+            void ctx.logger.info('hello')
+            if (data === 'twice' && attempt === 1) throw Object.assign(new Error('no'), { code: 'E_NO' })
+            return trace.getActiveSpan()?.spanContext().spanId
+          },
+        })
+        await kernel.registerWorker({
+          id: 'begin',
+          config: { queue: 'flow', flow: { name: 'f', role: 'entry' } },
+          handler: async (_job, ctx) => {
+            for (const n of [1, 2]) await ctx.flow.emit('part', n)
+          },
+        })
+        await kernel.registerWorker({
+          id: 'part',
+          config: { queue: 'flow', flow: { name: 'f', role: 'step', subscribes: 'part' } },
+          handler: () => {},
+        })
+        await kernel.start()
+
+        const request = trace.getTracer('test').startSpan('request')
+        const job = await context.with(trace.setSpan(ROOT_CONTEXT, request), () => kernel.enqueue('mail', 'once'))
+        const active = await kernel.result(job)
+        const [send] = spans('send mail')
+        const [process] = await ended('process mail', 1)
+        expect(send).toMatchObject({
+          kind: SpanKind.PRODUCER,
+          parentSpanContext: { spanId: request.spanContext().spanId },
+        })
+        expect(send!.attributes).toMatchObject({
+          'messaging.system': 'nuxt_queue',
+          'messaging.operation.name': 'send',
+          'messaging.operation.type': 'send',
+          'messaging.destination.name': 'mail',
+          'messaging.message.id': job.id,
+          'messaging.message.conversation_id': job.runId,
+        })
+        expect(process!.kind).toBe(SpanKind.CONSUMER)
+        expect(process!.links.map((link) => link.context.spanId)).toEqual([idOf(send!)])
+        expect(traceOf(process!)).not.toBe(traceOf(send!))
+        expect(active).toBe(idOf(process!))
+        expect(process!.attributes).toMatchObject({
+          'messaging.operation.type': 'process',
+          'messaging.message.id': job.id,
+          'messaging.nuxt_queue.job.name': 'mail',
+          'messaging.nuxt_queue.attempt': 1,
+        })
+        expect(process!.instrumentationScope).toMatchObject({
+          name: 'nuxt-queue',
+          schemaUrl: expect.stringContaining('/1.') as string,
+        })
+        const [render] = spans('step render')
+        expect(render!.parentSpanContext?.spanId).toBe(idOf(process!))
+        const log = (await kernel.port('events').read(job.runId)).find(({ type }) => type === 'runner.log')
+        expect(log!.data).toMatchObject({ message: 'hello', trace_id: traceOf(process!), span_id: idOf(process!) })
+
+        exporter.reset()
+        const many = await kernel.enqueueMany([1, 2, 3].map((data) => ({ worker: 'mail', data })))
+        await Promise.all(many.map((one) => kernel.result(one)))
+        const [batch, ...others] = spans('send mail')
+        expect(others).toEqual([])
+        expect(batch!.attributes['messaging.batch.message_count']).toBe(3)
+        const three = await ended('process mail', 3)
+        expect(three.map(({ links }) => links[0]!.context.spanId)).toEqual([1, 2, 3].map(() => idOf(batch!)))
+
+        exporter.reset()
+        const retried = await kernel.enqueue('mail', 'twice')
+        await kernel.result(retried)
+        const tries = await ended('process mail', 2)
+        expect(tries.map(({ attributes }) => attributes['error.type'])).toEqual(['E_NO', undefined])
+        const [first] = spans('send mail')
+        expect(tries.map(({ links }) => links[0]!.context.spanId)).toEqual([idOf(first!), idOf(first!)])
+        // The second attempt has read the sub-step from the log.
+        expect(spans('step render')).toHaveLength(1)
+
+        exporter.reset()
+        const run = await kernel.flow('f').start()
+        await kernel.flow('f').result(run.runId)
+        const [entry, ...parts] = await ended('process flow', 3)
+        const sends = spans('send flow')
+        expect(parts).toHaveLength(2)
+        expect(sends.some((span) => entry!.links[0]!.context.spanId === idOf(span))).toBe(true)
+        // The entry has sent what follows it.
+        const followers = new Set(sends.filter((span) => traceOf(span) === traceOf(entry!)).map(idOf))
+        expect(parts.map(({ links }) => followers.has(links[0]!.context.spanId))).toEqual([true, true])
+        expect(
+          exporter.getFinishedSpans().map(({ attributes }) => attributes['messaging.destination.name']),
+        ).not.toContain('_flow')
+      } finally {
+        await kernel.close({ timeout: 0 })
+      }
+    })
+  },
+)
+
+describe('otel', () => {
+  it('continues the trace of a request in workers of every runtime, on their log lines too, and measures them', async () => {
+    const kernel = await application(dev, { otel: { correlation: 'parent', createSpans: true } })
+    const python = join(folder, 'log.py')
+    const isolated = join(folder, 'isolated.mjs')
+    writeFileSync(
+      python,
+      'from nuxt_queue import define_worker\n\n\n@define_worker\ndef log(job, ctx):\n    ctx.logger.info("hello")\n    return dict(job.headers)\n',
+    )
+    writeFileSync(isolated, 'export default (job, ctx) => (ctx.logger.info("hello"), job.headers)\n')
+    try {
+      await kernel.registerWorker({ id: 'python', config: { runtime: 'python' }, absPath: python })
+      await kernel.registerWorker({ id: 'isolated', config: { runtime: 'node-isolated' }, absPath: isolated })
+      await kernel.start()
+      const traceId = '0af7651916cd43dd8448eb211c80319c'
+      for (const worker of ['python', 'isolated']) {
+        const request = new Request('http://localhost/_queue/api/jobs', {
+          method: 'POST',
+          body: JSON.stringify({ worker }),
+          headers: { 'content-type': 'application/json', traceparent: `00-${traceId}-b7ad6b7169203331-01` },
+        })
+        const job = (await (await kernel.http.fetch(request, { trusted: true })).json()) as {
+          queue: string
+          id: string
+          runId: string
+        }
+        const { traceparent } = (await kernel.result(job)) as { traceparent: string }
+        const [process] = await ended('process default', 1)
+        expect(traceparent).toBe(`00-${traceId}-${idOf(process!)}-01`)
+        const log = (await kernel.port('events').read(job.runId)).find(({ type }) => type === 'runner.log')
+        expect(log!.data).toMatchObject({ message: 'hello', trace_id: traceId, span_id: idOf(process!) })
+        exporter.reset()
+      }
+      await kernel.enqueueMany([1, 2].map((data) => ({ worker: 'isolated', data })))
+      const [send] = spans('send default')
+      expect(spans('create default').map((span) => span.parentSpanContext?.spanId)).toEqual([idOf(send!), idOf(send!)])
+      await reader.forceFlush()
+      const names = measured
+        .getMetrics()
+        .flatMap(({ scopeMetrics }) =>
+          scopeMetrics.flatMap((scope) => scope.metrics.map(({ descriptor }) => descriptor.name)),
+        )
+      expect(names).toEqual(
+        expect.arrayContaining([
+          'messaging.client.sent.messages',
+          'messaging.client.operation.duration',
+          'messaging.client.consumed.messages',
+          'messaging.process.duration',
+          'nuxt_queue.job.wait.duration',
+        ]),
+      )
+    } finally {
+      await kernel.close({ timeout: 0 })
+    }
+  })
+})
