@@ -11,8 +11,26 @@ function startOrder(kernel: Kernel, total: number = Math.round(50 + Math.random(
   return kernel.flow('order').start(input, { tags: [`customer:${customer.id}`, total > 900 ? 'large' : 'small'] })
 }
 
+/** Fills the charts with the hour before, as if the server had run for longer. */
+async function seedCharts(kernel: Kernel): Promise<void> {
+  const MINUTE = 60_000
+  const start = Math.floor(Date.now() / MINUTE) * MINUTE
+  const records = Array.from({ length: 60 }, (_, index) => {
+    const rows = ['mail', 'orders', 'warehouse', 'payments', 'media'].map((queue, at) => {
+      const done = Math.round(14 + 10 * Math.sin((index + at * 7) / 6) + Math.random() * 5)
+      const failed = queue === 'mail' || queue === 'payments' ? Math.floor(Math.random() * 3) : 0
+      const counts = [done, done + failed, done, failed, failed * 2]
+      // Buckets of a quarter of a power of two milliseconds, each with its count.
+      return { queue, worker: queue, counts, wait: [9 + at, done, 16, failed], run: [27 + at, done, 33, failed + 1] }
+    })
+    return { type: 'stats.bucket', data: { id: `seed.${index}`, ts: start - (60 - index) * MINUTE, rows } }
+  })
+  await kernel.port('events').append('_stats.10s', records)
+}
+
 /** Fills every screen: ended, failed, waiting, delayed and running work, and a paused queue. */
 export async function seed(kernel: Kernel): Promise<void> {
+  await seedCharts(kernel)
   const mail = (to: string, options = {}) => kernel.enqueue('mail/send', { to, subject: 'Your order' }, options)
   for (let index = 0; index < 12; index++) await mail(`${any(NAMES).toLowerCase()}@example.com`)
   for (let index = 0; index < 4; index++) await mail(`bounce-${index}@example.com`)

@@ -15,6 +15,7 @@ const BENCHES: Record<string, () => Promise<{ default: Bench }>> = {
   unheard: () => import('./unheard.ts'),
   http: () => import('./http.ts'),
   dashboard: () => import('./dashboard.ts'),
+  'dashboard-ui': () => import('./dashboard-ui.ts'),
   nuxt: () => import('./nuxt.ts'),
 }
 

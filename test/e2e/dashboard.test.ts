@@ -276,6 +276,35 @@ it('lets a browser in with a token, as a cookie that scripts cannot read', async
   await own.close()
 })
 
+it('shows a role that may only read no actions, and the server refuses them', async () => {
+  const token = [{ token: TOKEN, role: 'read' as const }]
+  const { kernel: own, url } = await createServer({ token })
+  await own.registerWorker({ id: 'greet', config: { queue: 'greetings' }, handler: () => {} })
+  await own.start()
+  await own.enqueue('greet', {}, { id: 'later', delay: 3_600_000 })
+  const page = await open('/queues', { at: url })
+  await page.getByLabel('Token').fill(TOKEN)
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await page.getByRole('link', { name: 'greetings' }).waitFor()
+  const screens = await page.getByRole('navigation', { name: 'Screens' }).getByRole('link').allTextContents()
+  expect(screens).toContain('Audit')
+  expect(screens).not.toContain('Send')
+  const actions = page
+    .getByRole('main')
+    .getByRole('button', { name: /pause|redrive|run now|cancel|remove|retry|duplicate/i })
+  expect(await actions.count()).toBe(0)
+  await page.goto(`${url}ui/#/jobs`)
+  await page.locator('[data-row]').waitFor()
+  expect(await page.getByRole('checkbox').count()).toBe(0)
+  await page.locator('[data-row]').click()
+  await page.getByRole('region', { name: 'Explanation' }).waitFor()
+  expect(await actions.count()).toBe(0)
+  const headers = { authorization: `Bearer ${TOKEN}` }
+  expect((await fetch(`${url}api/queues/greetings/pause`, { method: 'POST', headers })).status).toBe(403)
+  await page.close()
+  await own.close()
+})
+
 it('has reported no error, and has broken its policy nowhere', () => {
   expect(problems.filter((line) => !/status of 4(?:0[14]|22)/.test(line))).toEqual([])
 })

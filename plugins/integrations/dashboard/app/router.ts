@@ -47,6 +47,7 @@ export const router = createRouter({
     { name: 'error', path: '/errors/:fingerprint', component: () => import('./screens/ErrorScreen.vue') },
     { name: 'schedules', path: '/schedules', component: () => import('./screens/SchedulesScreen.vue') },
     { name: 'instances', path: '/instances', component: () => import('./screens/InstancesScreen.vue') },
+    { name: 'waits', path: '/waits', component: () => import('./screens/WaitsScreen.vue') },
     { name: 'audit', path: '/audit', component: () => import('./screens/AuditScreen.vue') },
     { name: 'bulk', path: '/bulk', component: () => import('./screens/BulkScreen.vue') },
     { name: 'send', path: '/send', component: () => import('./screens/SendScreen.vue') },

@@ -19,7 +19,7 @@ export interface Watcher {
 /** How long a hidden page keeps its stream, in milliseconds. */
 const HIDDEN = 10_000
 /** How long events are collected before they are shown together, in milliseconds. */
-const FLUSH = 80
+const FLUSH = 40
 
 const state = reactive<{ status: 'connecting' | 'live' | 'paused' | 'ended' }>({ status: 'connecting' })
 export const live = readonly(state)

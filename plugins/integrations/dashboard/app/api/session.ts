@@ -49,6 +49,8 @@ async function loadRoutes(): Promise<void> {
 
 /** Asks the server what this browser may do. */
 export async function loadSession(): Promise<void> {
+  // At the same time, because the page is empty until both are there.
+  const routes = state.routes.size === 0 ? loadRoutes().catch(() => {}) : undefined
   try {
     const { signIn, actions } = await get<{ signIn: boolean; actions: string[] }>('session')
     state.signIn = signIn
@@ -58,7 +60,7 @@ export async function loadSession(): Promise<void> {
       state.status = signIn ? 'signed-out' : 'closed'
       return
     }
-    if (state.routes.size === 0 && can('openapi.read')) await loadRoutes()
+    await routes
     state.status = 'open'
   } catch (error) {
     state.message = (error as Error).message

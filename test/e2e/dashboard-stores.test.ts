@@ -1,0 +1,193 @@
+import axe from 'axe-core'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createKernel, type Kernel, type QueueConfig } from 'nuxt-queue'
+import { startChromium } from '../services/chromium.ts'
+import { sharedPostgres } from '../services/postgres.ts'
+import { sharedRedis } from '../services/redis.ts'
+import { freePort } from '../services/service.ts'
+
+/* The main path of each screen on each kind of store: one server, one browser and one page for each. */
+
+let browser: Browser
+beforeAll(async () => void (browser = await startChromium()))
+afterAll(() => browser.close())
+
+interface Store {
+  preset: string
+  config: QueueConfig
+  stop?: () => Promise<unknown>
+}
+
+const STORES: Readonly<Record<string, () => Promise<Store>>> = {
+  memory: async () => ({ preset: 'dev', config: {} }),
+  redis: async () => {
+    const { url, stop } = await sharedRedis()
+    return { preset: 'prod-redis', config: { redis: { url, prefix: crypto.randomUUID(), checkServer: false } }, stop }
+  },
+  postgres: async () => {
+    const { url, stop } = await sharedPostgres()
+    const schema = `ui_${crypto.randomUUID().slice(0, 8)}`
+    return { preset: 'prod-postgres', config: { postgres: { url, schema } }, stop }
+  },
+}
+
+let works = false
+
+async function start({ preset, config }: Store, port: number): Promise<Kernel> {
+  const kernel = await createKernel({ preset, config: { ...config, registry: { dirs: [] }, http: {} } })
+  await kernel.registerWorker({
+    id: 'mail',
+    config: { queue: 'mail' },
+    async handler(_job, ctx) {
+      await ctx.logger.info('connecting')
+      if (!works) throw new Error('Mailbox 550 is full')
+      return 'sent'
+    },
+  })
+  await kernel.registerWorker({
+    id: 'book',
+    config: { queue: 'trips', flow: { name: 'trip', role: 'entry', emits: ['booked'] } },
+    async handler(job, ctx) {
+      await ctx.state.set('to', (job.data as { to: string }).to)
+      await ctx.flow.emit('booked', job.data)
+    },
+  })
+  await kernel.registerWorker({
+    id: 'fly',
+    config: {
+      queue: 'trips',
+      flow: { name: 'trip', role: 'step', subscribes: 'booked' },
+      awaitBefore: { type: 'event', event: 'boarding' },
+    },
+    handler: (_job, ctx) => ctx.state.set('to', 'arrived'),
+  })
+  await kernel.start()
+  await kernel.http.listen({ port })
+  return kernel
+}
+
+const heading = (page: Page, name: string) => page.getByRole('heading', { level: 1, name }).waitFor()
+const row = (page: Page, text: string) => page.getByRole('row').filter({ hasText: text })
+
+async function seriousFaults(page: Page): Promise<string[]> {
+  await page.evaluate(`globalThis.axe ?? (() => { ${axe.source} })()`)
+  const found = await page.evaluate(async () => {
+    const { violations } = await (globalThis as unknown as { axe: typeof import('axe-core') }).axe.run()
+    return violations.map(({ id, impact, nodes }) => ({ id, impact, html: nodes[0]!.html }))
+  })
+  return found.filter(({ impact }) => impact === 'serious' || impact === 'critical').map(({ id, html }) => id + html)
+}
+
+describe.each(Object.keys(STORES))('the dashboard on %s', (name) => {
+  let store: Store
+  let kernel: Kernel
+  let port: number
+  let page: Page
+  let base: string
+  const open = (screen: string) => page.goto(`${base}#${screen}`)
+
+  beforeAll(async () => {
+    works = false
+    ;[store, port] = await Promise.all([STORES[name]!(), freePort()])
+    kernel = await start(store, port)
+    base = `http://127.0.0.1:${port}/_queue/ui/`
+    const context = await browser.newContext({ viewport: { width: 1280, height: 800 } })
+    page = await context.newPage()
+  })
+  afterAll(async () => {
+    await page.context().close()
+    await kernel.close()
+    await store.stop?.()
+  })
+
+  it('finds a failed job, says why, retries it, groups its error, and keeps who did it', async () => {
+    await kernel.flow('trip').start({ to: 'Oslo' }, { id: 'trip-1' })
+    const failing = await kernel.enqueue('mail', { to: 'ada' }, { id: 'm1', tags: ['vip'] })
+    await kernel.enqueue('mail', { to: 'bob' }, { id: 'later', delay: 3_600_000 })
+    await failing.result().catch(() => {})
+
+    await open('/')
+    await page.getByRole('link', { name: /failed\s*1$/i }).waitFor()
+    await page.keyboard.press('2')
+    await row(page, 'trips').waitFor()
+    await open('/jobs?tag=vip&state=failed')
+    await row(page, 'm1').getByText('Mailbox 550 is full').waitFor()
+    await page.getByRole('link', { name: /m1/ }).click()
+    await page
+      .getByRole('region', { name: 'Explanation' })
+      .getByText(/Mailbox 550 is full/)
+      .waitFor()
+    await page.getByRole('log').getByText('connecting').waitFor()
+    works = true
+    await page.keyboard.press('r')
+    await page.locator('.page-header').getByText('completed').waitFor()
+
+    await open('/errors')
+    await page.getByRole('link', { name: /Mailbox … is full/ }).click()
+    await page.getByRole('button', { name: 'Resolve' }).click()
+    await page.locator('.page-header').getByText('resolved').waitFor()
+    await open('/audit?action=jobs.retry')
+    await row(page, 'job m1').getByText('done').waitFor()
+    await open('/instances')
+    await page.getByText('mail', { exact: true }).first().waitFor()
+    expect(await seriousFaults(page)).toEqual([])
+  })
+
+  it('acts on the selected jobs, and keeps the chosen columns over a reload', async () => {
+    works = true
+    await open('/jobs?state=delayed&queue=mail')
+    await page.getByRole('button', { name: 'Columns' }).click()
+    await page.getByRole('menuitemcheckbox', { name: 'Priority' }).click()
+    await page.keyboard.press('Escape')
+    await page.waitForURL(/columns=.*priority/)
+    await page.reload()
+    await page.getByRole('columnheader', { name: 'Priority' }).waitFor()
+    await page.getByRole('checkbox', { name: 'Select mail later' }).check()
+    await page.getByRole('toolbar', { name: 'Selection' }).getByRole('button', { name: 'Run now' }).click()
+    await page.getByText('done for 1 job').waitFor()
+    await open('/jobs/mail/later')
+    await page.locator('.page-header').getByText('completed').waitFor()
+  })
+
+  it('shows in one tab what another one does, and everything at 390 px', async () => {
+    await open('/runs/trip-1')
+    await page.locator('.page-header').getByText('waits').waitFor()
+    const phone = await page.context().newPage()
+    await phone.setViewportSize({ width: 390, height: 844 })
+    await phone.goto(`${base}#/runs/trip-1?job=unknown`)
+    await phone.getByRole('region', { name: 'Steps' }).getByRole('button', { name: /^fly/ }).click()
+    await phone.getByRole('button', { name: 'Send the event' }).click()
+    await phone.getByRole('button', { name: 'Send', exact: true }).click()
+    await page.locator('.page-header').getByText('completed').waitFor()
+    await page.getByRole('tab', { name: 'State' }).click()
+    await page.getByRole('region', { name: 'State' }).getByText('"arrived"').waitFor()
+    for (const [screen, title] of [
+      ['/', 'Overview'],
+      ['/queues', 'Queues'],
+      ['/jobs', 'Jobs'],
+      ['/runs', 'Runs'],
+      ['/audit', 'Audit'],
+    ] as const) {
+      await phone.goto(`${base}#${screen}`)
+      await heading(phone, title)
+      expect(await phone.evaluate('document.documentElement.scrollWidth'), screen).toBe(390)
+    }
+    await phone.getByRole('button', { name: 'More' }).click()
+    await phone.getByRole('dialog').getByRole('link', { name: 'Instances' }).click()
+    await heading(phone, 'Instances')
+    await phone.close()
+  })
+
+  it('goes on after a restart of the server, without a reload', async () => {
+    works = true
+    await open('/jobs')
+    await page.getByText('Live', { exact: true }).first().waitFor()
+    await kernel.close()
+    await page.getByText('Connecting', { exact: true }).first().waitFor()
+    kernel = await start(store, port)
+    await kernel.enqueue('mail', { to: 'eve' }, { id: 'after-the-restart' })
+    await row(page, 'after-the-restart').getByText('completed').waitFor()
+    await page.getByText('Live', { exact: true }).first().waitFor()
+  })
+})
