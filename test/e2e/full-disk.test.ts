@@ -41,6 +41,9 @@ it.runIf(process.platform === 'linux')(
     const lines: string[] = []
     const full = Promise.withResolvers<void>()
     const ended = new Promise((resolve) => child.on('exit', resolve))
+    void ended.then((code) =>
+      full.reject(new Error(`The producer ended with code ${String(code)} before the disk was full.`)),
+    )
     createInterface({ input: child.stdout }).on('line', (line) => {
       lines.push(line)
       if (line.startsWith('error')) full.resolve()
