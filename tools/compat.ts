@@ -86,7 +86,8 @@ const APPLICATIONS: readonly Row[] = [
 ]
 const ADAPTERS: readonly Row[] = [
   { name: 'bullmq and ioredis oldest', packages: { bullmq: '6.7.0', ioredis: '5.4.0' }, try: redis },
-  { name: 'bullmq and ioredis newest', packages: { bullmq: '^6.7.0', ioredis: '>=5.4 <7' }, try: redis },
+  { name: 'bullmq and ioredis 5 newest', packages: { bullmq: '^6.7.0', ioredis: '^5.4.0' }, try: redis },
+  { name: 'bullmq and ioredis 6 newest', packages: { bullmq: '^6.7.0', ioredis: '^6.0.0' }, try: redis },
   { name: 'pg-boss and pg oldest', packages: { 'pg-boss': '12.38.0', pg: '8.16.0' }, try: postgres },
   { name: 'pg-boss and pg newest', packages: { 'pg-boss': '^12.38.0', pg: '^8.16.0' }, try: postgres },
   { name: 'pglite oldest', packages: { '@electric-sql/pglite': '0.5.14' }, try: embedded },
