@@ -13,7 +13,12 @@ interface Open {
   ended: boolean
   /** How many jobs to ask for next. Doubles with each read. */
   block: number
+  /** How many entries to examine next at most. Grows with each read, since a source may have no job that matches. */
+  reach: number
 }
+
+/** How many entries the first read of a source examines at most, or as many as jobs are wanted if that is more. */
+const FIRST_REACH = 500
 
 /** Newest first, then by queue. Within a millisecond, a queue has an order of its own. */
 function byQueue(a: JobPosition, b: JobPosition): boolean {
@@ -31,13 +36,22 @@ export function mergeSources(sources: readonly ReadCandidates[], precedes: Prece
 
   return async (after, wanted, atMost): Promise<Candidates> => {
     const share = Math.ceil((2 * wanted) / Math.max(1, sources.length)) + 2
-    open ??= sources.map((read) => ({ read, jobs: [], frontier: after, ended: false, block: share }))
+    open ??= sources.map((read) => ({
+      read,
+      jobs: [],
+      frontier: after,
+      ended: false,
+      block: share,
+      reach: Math.max(FIRST_REACH, wanted),
+    }))
     const merged: JobRecord[] = []
     let examined = 0
 
     async function refill(source: Open): Promise<void> {
-      const found = await source.read(source.frontier, Math.min(source.block, Math.max(wanted, 2)), atMost)
+      const jobs = Math.min(source.block, Math.max(wanted, 2))
+      const found = await source.read(source.frontier, jobs, Math.min(source.reach, atMost))
       source.block *= 2
+      source.reach *= 4
       source.jobs = [...found.jobs]
       source.frontier = found.last
       source.ended = found.last === undefined
@@ -45,15 +59,19 @@ export function mergeSources(sources: readonly ReadCandidates[], precedes: Prece
     }
 
     while (merged.length < wanted) {
-      const empty = open.filter(({ jobs, ended }) => jobs.length === 0 && !ended)
-      if (empty.length > 0) {
-        if (examined >= atMost) return { jobs: merged, examined, last: stopAt(open, merged) }
-        await Promise.all(empty.map(refill))
-        continue
-      }
       let first: Open | undefined
       for (const source of open) {
         if (source.jobs.length > 0 && (!first || precedes(source.jobs[0]!, first.jobs[0]!))) first = source
+      }
+      const head = first?.jobs[0]
+      // A source that was read beyond the first job cannot have one that comes before it.
+      const unknown = open.filter(
+        ({ jobs, ended, frontier }) => jobs.length === 0 && !ended && !(head && frontier && precedes(head, frontier)),
+      )
+      if (unknown.length > 0) {
+        if (examined >= atMost) return { jobs: merged, examined, last: stopAt(open, merged) }
+        await Promise.all(unknown.map(refill))
+        continue
       }
       if (!first) return { jobs: merged, examined }
       merged.push(first.jobs.shift()!)

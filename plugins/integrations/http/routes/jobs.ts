@@ -9,6 +9,7 @@ import {
 } from '../../../../kernel/index.ts'
 import * as answers from './answers.ts'
 import { withoutForeignJobs } from './foreign-jobs.ts'
+import { largeCount } from './large-counts.ts'
 import { route, type Call, type Route } from './route.ts'
 import { filterOf, filterQuery } from './job-filter.ts'
 import { assertOptions, options } from './job-options.ts'
@@ -111,7 +112,10 @@ export const jobRoutes: readonly Route[] = [
     summary: 'Count the jobs that match a filter, by state. Takes the filter of the list of jobs',
     query: filterQuery({}),
     answer: answers.totals,
-    handle: ({ kernel, query }) => kernel.countJobs(filterOf(query)),
+    handle({ kernel, query }) {
+      const filter = filterOf(query)
+      return largeCount(kernel, `jobs ${JSON.stringify(filter)}`, () => kernel.countJobs(filter))
+    },
   }),
   route({
     id: 'enqueueJob',

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { isReserved, type Kernel } from '../../../../kernel/index.ts'
 import * as answers from './answers.ts'
+import { largeCount } from './large-counts.ts'
 import { route, type Route } from './route.ts'
 import { count, flag } from './values.ts'
 
@@ -9,9 +10,13 @@ const MOST_LETTERS = 10_000
 
 async function infoOf(kernel: Kernel, name: string): Promise<z.infer<typeof answers.queue>> {
   const queues = kernel.port('queue')
-  const [counts, paused] = await Promise.all([queues.getJobCounts(name), queues.isPaused(name)])
+  const count = async () => ({ counts: await queues.getJobCounts(name) })
+  const [{ counts }, paused] = await Promise.all([largeCount(kernel, `queue ${name}`, count), queues.isPaused(name)])
   return { name, paused, counts }
 }
+
+/** How many queues are looked up at the same time. */
+const AT_ONCE = 16
 
 export const queueRoutes: readonly Route[] = [
   route({
@@ -30,8 +35,12 @@ export const queueRoutes: readonly Route[] = [
       const names = new Set([...(await kernel.port('queue').getQueues()), ...workers])
       const shown = [...names].filter((name) => query.internal || !isReserved('queue', name)).toSorted()
       const queues = []
-      for (const queue of shown) {
-        if (await mayRead({ type: 'queues.read', queue })) queues.push(await infoOf(kernel, queue))
+      for (let from = 0; from < shown.length; from += AT_ONCE) {
+        const some = shown.slice(from, from + AT_ONCE)
+        const infos = some.map(async (queue) =>
+          (await mayRead({ type: 'queues.read', queue })) ? infoOf(kernel, queue) : undefined,
+        )
+        queues.push(...(await Promise.all(infos)).filter((info) => info !== undefined))
       }
       return { queues }
     },
