@@ -3,6 +3,7 @@ import type { EnqueueReceipt, WorkerAddress, JobArguments, JobFlow, JobTarget, K
 import type { JobOutput, MaybePromise } from '../contracts/index.ts'
 import { checkComposed, checkDuration, checkHeaders, checkKeys, checkMoment, checkTags, checkText } from './bounds.ts'
 import { didYouMean, invalid, isMoment, isPriority, EXPECTED } from './bounds.ts'
+import { channels, traced } from './channels.ts'
 import { QueueError } from './errors.ts'
 import { shown } from './shown.ts'
 import { after } from './promises.ts'
@@ -44,6 +45,12 @@ export function createEnqueue(kernel: Kernel, chains: Chains, assertOpen: () => 
     return { worker, options, job, result: undefined, veto: undefined, batch: false }
   }
 
+  function through(payload: EnqueuePayload, innermost: typeof store): MaybePromise<void> {
+    if (!channels.enqueue.hasSubscribers) return chains.enqueue(payload, innermost)
+    const { job, worker, batch } = payload
+    return traced(channels.enqueue, { job, worker, batch }, () => chains.enqueue(payload, innermost))
+  }
+
   const store = (payload: EnqueuePayload): MaybePromise<void> => {
     checkDraft(payload)
     return after(kernel.port('queue').enqueue(payload.job, payload.options), (receipt) => received(payload, receipt))
@@ -52,7 +59,7 @@ export function createEnqueue(kernel: Kernel, chains: Chains, assertOpen: () => 
   return {
     async enqueue<T extends JobTarget>(target: T, ...[data, options]: JobArguments<T>) {
       const payload = prepare(target, data, options)
-      return after(chains.enqueue(payload, store), () => answer(kernel, payload) as EnqueuedJob<JobOutput<T>>)
+      return after(through(payload, store), () => answer(kernel, payload) as EnqueuedJob<JobOutput<T>>)
     },
     /** Each job passes through its own chain. The jobs are stored together once all chains have reached their innermost end. */
     async enqueueMany(items) {
@@ -85,7 +92,7 @@ export function createEnqueue(kernel: Kernel, chains: Chains, assertOpen: () => 
         return stored.promise
       }
       const pass = async (payload: EnqueuePayload): Promise<void> => {
-        await chains.enqueue(payload, arrive)
+        await through(payload, arrive)
         if (arrived.has(payload)) return
         answer(kernel, payload)
         expected--

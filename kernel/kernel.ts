@@ -3,6 +3,7 @@ import { defu } from 'defu'
 import type { AppendResult, CoreConfig, EmitPayload, Kernel, KernelOptions } from '../contracts/index.ts'
 import type { MaybePromise, PluginKernel, ResolvedConfig, WorkerInput } from '../contracts/index.ts'
 import { systemClock } from './clock.ts'
+import { channels, traced } from './channels.ts'
 import { checkAppend } from './check-append.ts'
 import { checkCoreConfig, checkKernelOptions } from './config-check.ts'
 import { createEnqueue } from './enqueue.ts'
@@ -61,7 +62,10 @@ export async function createKernel(options: KernelOptions = {}): Promise<Kernel>
 
   const emit: Kernel['emit'] = (stream, events, appendOptions = {}, ctx) => {
     const payload: EmitPayload = { stream, events, options: appendOptions, ctx, result: undefined }
-    return after(bus.chains.emit(payload, append), () => appendResult(payload))
+    const appended = channels.append.hasSubscribers
+      ? traced(channels.append, { stream, events, ctx }, () => bus.chains.emit(payload, append))
+      : bus.chains.emit(payload, append)
+    return after(appended, () => appendResult(payload))
   }
 
   const kernel: Kernel = {

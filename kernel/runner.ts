@@ -2,6 +2,7 @@ import type { AppendRefusal, Chains, DispatchPayload, JobRecord, Kernel, Lease }
 import type { MaybePromise, PluginKernel, Processor, Runtime, Settlement, StuckHandler } from '../contracts/index.ts'
 import type { WorkerDefinition } from '../contracts/index.ts'
 import { Attempt, refusal } from './attempt.ts'
+import { channels, traced } from './channels.ts'
 import { createConclude, failure, runPatch, type Outcome } from './conclude.ts'
 import { isDeferral } from './deferral.ts'
 import { isFinalRefusal, toError } from './errors.ts'
@@ -150,6 +151,12 @@ export function createProcessor(
     return void attempt.started.catch(() => {})
   }
 
+  function dispatch(attempt: Attempt): MaybePromise<void> {
+    if (!channels.dispatch.hasSubscribers) return chains.dispatch(attempt, invoke)
+    const { job, worker, ctx } = attempt
+    return traced(channels.dispatch, { job, worker, ctx }, () => chains.dispatch(attempt, invoke))
+  }
+
   /** Concludes with the outcome of the dispatch, or with the error of an abort that comes first. */
   function execute(attempt: Attempt): Promise<Settlement> {
     return new Promise((resolve, reject) => {
@@ -170,7 +177,7 @@ export function createProcessor(
       attempt.force = fail
       if (attempt.aborted) return fail(attempt.aborted)
       try {
-        const ran = runScope(attempt.ctx, () => chains.dispatch(attempt, invoke))
+        const ran = runScope(attempt.ctx, () => dispatch(attempt))
         if (isPromise(ran)) ran.then(succeed, fail)
         else succeed()
       } catch (error) {
