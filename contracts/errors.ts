@@ -68,6 +68,8 @@ export type ErrorCode =
   | 'JOB_FORGOTTEN'
   /** The job is in a state that does not allow the operation. */
   | 'JOB_STATE'
+  /** There is no such bulk action. */
+  | 'BULK_UNKNOWN'
   /** The handler did not settle within the timeout of its job. */
   | 'JOB_TIMEOUT'
   /** `result()` or `waitFor()` gave up after its own timeout. The job goes on. */

@@ -11,7 +11,7 @@ const RESERVED = {
   /** Types of events in the log, and names of events on the bus. */
   event: `flow. step. state. runner. worker. wait. await. debounce. emit webhook client.message group.closed
     schedule.starting schedule.started trigger.fired trigger.refused
-    stats.bucket errors.seen errors.status errors.state audit.recorded`,
+    stats.bucket errors.seen errors.status errors.state audit.recorded _`,
   /** Keys of events in the log. */
   key: `end end: retry: unknown: queued: emit: compensating flow. debounce. step: awaiting: resumed: told: returned:
     child: child.started:`,

@@ -1,6 +1,7 @@
 import type { AnyPlugin } from '../kernel/index.ts'
 import audit from '../plugins/observability/audit/index.ts'
 import batch from '../plugins/jobs/batch/index.ts'
+import bulk from '../plugins/jobs/bulk/index.ts'
 import bus from '../plugins/flow/bus/index.ts'
 import control from '../plugins/jobs/control/index.ts'
 import dashboard from '../plugins/integrations/dashboard/index.ts'
@@ -47,6 +48,7 @@ export const capabilities: readonly AnyPlugin[] = [
   runtimeExec,
   control,
   search,
+  bulk,
   bus,
   webhooks,
   wait,

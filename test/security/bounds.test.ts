@@ -6,7 +6,14 @@ import { createTestKernel } from '../../testing/index.ts'
 /** Values of the application. `http.maxBody` and `payloadLimit` bound them, and nothing looks into them. */
 const PAYLOADS = [
   ...['startFlow.input', 'enqueueJob.data', 'forkRun.input', 'forkRun.state{}', 'rerunFrom.input', 'rerunFrom.state{}'],
-  ...['sendEvent.payload', 'fireTrigger.payload', 'resolveWait.payload', 'retryJob.data', 'duplicateJob.data'],
+  ...[
+    'sendEvent.payload',
+    'fireTrigger.payload',
+    'resolveWait.payload',
+    'retryJob.data',
+    'duplicateJob.data',
+    'completeWait.payload',
+  ],
 ]
 /** Objects with members of the application. `assertOptions` refuses those that it has not defined, and its check bounds the rest. */
 const OPEN = ['enqueueJob.options']

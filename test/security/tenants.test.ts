@@ -17,7 +17,11 @@ interface OwnJob {
 const secretOf = (tenant: Tenant): string => `secret-of-${tenant}`
 
 /** What is about all tenants at once. An application lets only its operators do it. */
-const OF_OPERATORS: readonly HttpAction['type'][] = ['instances.read', 'counts.read']
+const OF_OPERATORS: readonly HttpAction['type'][] = [
+  'instances.read',
+  'counts.read',
+  ...(['bulk.read', 'bulk.read', 'bulk.start', 'bulk.abort'] as const),
+]
 /** Is covered by the tokens of `ask`, which nobody else has. */
 const BY_SECRET: readonly HttpAction['type'][] = ['waits.resolve']
 
@@ -60,6 +64,7 @@ const WORKERS = {
       return data
     },
   },
+  held: { config: { awaitBefore: { type: 'event', event: 'paid' } }, handler: () => 'paid' },
   rung: { config: { trigger: { type: 'manual', name: 'bell' } }, handler: ({ data }: { data: unknown }) => data },
 }
 
@@ -74,6 +79,7 @@ async function fill({ kernel, drain }: Rig, owner: Map<string, Tenant>) {
     const secret = secretOf(tenant)
     own(tenant, await kernel.enqueue('echo', { secret }, { id: `${tenant}-echo` }))
     own(tenant, await kernel.enqueue('fails', secret))
+    own(tenant, await kernel.enqueue('held', { secret }))
     own(tenant, await kernel.enqueue('echo', { secret }, { delay: 60_000 }))
     own(tenant, await kernel.emitTrigger('bell', { secret }, { id: `${tenant}-bell` }))
     owner.set(`${other}-part`, other)
@@ -99,6 +105,7 @@ const BODIES: Readonly<Record<string, (id: string) => object>> = {
   sendEvent: (id) => ({ name: 'seen', id }),
   rerunFrom: () => ({ step: 'order' }),
   duplicateJob: (id) => ({ id }),
+  startBulk: () => ({ action: 'retry' }),
   rescheduleJob: () => ({ delay: 60_000 }),
 }
 

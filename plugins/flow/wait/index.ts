@@ -9,6 +9,7 @@ import { TIDY, WAIT_QUEUE } from './agenda.ts'
 import { createStreams } from './streams.ts'
 import { createWaits, type Waits } from './waits.ts'
 import { abandonWaits } from './abandon.ts'
+import { createWaitList, type OpenWaitInfo, type OpenWaitsQuery } from './list.ts'
 
 export type {
   AwaitEvent,
@@ -24,6 +25,7 @@ export type {
 } from './options.ts'
 /** @deprecated Use `AwaitResult`: this name is one of TypeScript's own. */
 export type { AwaitResult as Awaited } from './options.ts'
+export type { OpenWaitInfo, OpenWaitsQuery } from './list.ts'
 export type { Waits } from './waits.ts'
 
 declare module 'nuxt-queue/kernel' {
@@ -38,6 +40,25 @@ declare module 'nuxt-queue/kernel' {
      * await kernel.resolveWait(url.split('/').at(-1)!, { decision: 'approve' })
      */
     resolveWait(token: string, payload?: unknown): Promise<void>
+    /**
+     * Lists the open waits for events and requests, those with the newest streams first. A job that waits for a moment only is a
+     * delayed job.
+     *
+     * @throws QueueError `OPTION_INVALID`
+     * @example
+     * const { waits, next } = await kernel.openWaits({ limit: 50 })
+     */
+    openWaits(query?: OpenWaitsQuery): Promise<{ waits: OpenWaitInfo[]; next?: string }>
+    /**
+     * Completes an open wait of a job without its token: answers its webhook, or sends the event that it waits for. Other waits
+     * for the same event and key receive that event as well.
+     *
+     * @param name the name of the wait, for a job with several. Default: the newest open one
+     * @throws QueueError `WAIT_UNKNOWN`, `WAIT_OVER`
+     * @example
+     * await kernel.completeWait({ runId, jobId }, { decision: 'approve' })
+     */
+    completeWait(job: { runId: string; jobId: string }, payload?: unknown, name?: string): Promise<void>
   }
 }
 
@@ -80,7 +101,8 @@ export default definePlugin({
     })
     deliverEvents(kernel, streams, keys)
     kernel.webhooks.route('wait/', createWaitHandler(kernel))
-    kernel.extend({ waits, resolveWait: (token, payload) => resolveWebhook(kernel, token, payload) })
+    const resolveWait = (token: string, payload?: unknown): Promise<void> => resolveWebhook(kernel, token, payload)
+    kernel.extend({ waits, resolveWait, ...createWaitList(kernel, streams) })
     kernel.hook('dispatch', stages, {
       when: ({ worker: { worker } }) => worker.awaitBefore !== undefined || worker.awaitAfter !== undefined,
     })

@@ -89,6 +89,15 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
       const job = await findJob(address)
       return { changed: await queues.remove(job.queue, job.id), job }
     },
+    async bulk({ action, filter, wait, limit, reason }) {
+      const options = { ...(limit !== undefined && { limit }), ...(reason !== undefined && { reason }) }
+      const started = await kernel.bulk(action, filter, options)
+      return wait ? started.ended() : started.report()
+    },
+    countBulk: ({ action, filter }) => kernel.countBulk(action, filter),
+    bulkReport: ({ id }) => kernel.bulkReport(id),
+    bulkReports: (query) => kernel.bulkReports(query),
+    abortBulk: ({ id }) => kernel.abortBulk(id),
     async events({ runId, after, limit, wait }) {
       // Looked up first: a run that had ended before the events were read has no others.
       const { status } = await findRun(runId)
@@ -110,6 +119,7 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
       return factsOf(queue)
     },
     redrive: ({ queue, limit }) => kernel.redrive(queue, { limit }),
+    waits: (query) => kernel.openWaits(query),
     workers: async () =>
       kernel.registry.workers
         .filter(({ queue }) => !isReserved('queue', queue.name))

@@ -56,9 +56,15 @@ export interface Results {
   reschedule: ChangedJob
   promote: ChangedJob
   remove: ChangedJob
+  bulk: Awaited<ReturnType<Kernel['bulkReport']>>
+  countBulk: Awaited<ReturnType<Kernel['countBulk']>>
+  bulkReport: Awaited<ReturnType<Kernel['bulkReport']>>
+  bulkReports: Awaited<ReturnType<Kernel['bulkReports']>>
+  abortBulk: boolean
   queues: QueueFacts[]
   pause: QueueFacts
   resume: QueueFacts
+  waits: Awaited<ReturnType<Kernel['openWaits']>>
   workers: WorkerFacts[]
   schedules: { name: string; rule: string; target: string; next?: number }[]
   errors: Awaited<ReturnType<Kernel['errors']>>

@@ -5,6 +5,17 @@ const job = z.object({ id: z.string(), queue: z.string(), name: z.string(), runI
 const address = z.object({ id: z.string(), queue: z.string().optional() })
 const moment = z.union([z.number(), z.date()])
 
+/** The members of a filter of jobs. */
+const filter = {
+  ...{ queue: z.string().optional(), name: z.string().optional(), runId: z.string().optional() },
+  ...{ tag: z.string().optional(), error: z.string().optional() },
+  states: z.array(z.enum(['waiting', 'delayed', 'active', 'completed', 'failed', 'cancelled'])).optional(),
+  createdAfter: z.number().optional(),
+  createdBefore: z.number().optional(),
+  data: z.record(z.string(), z.string()).optional(),
+}
+const bulkAction = z.enum(['retry', 'cancel', 'remove', 'promote', 'redrive'])
+
 /** The schemas of the parameters of each request. The receiver checks them. */
 export const params = {
   /** Returns the process that listens. */
@@ -29,12 +40,7 @@ export const params = {
   }),
   /** Returns jobs, with the newest first. */
   jobs: z.object({
-    ...{ queue: z.string().optional(), name: z.string().optional(), runId: z.string().optional() },
-    ...{ tag: z.string().optional(), error: z.string().optional() },
-    states: z.array(z.enum(['waiting', 'delayed', 'active', 'completed', 'failed', 'cancelled'])).optional(),
-    createdAfter: z.number().optional(),
-    createdBefore: z.number().optional(),
-    data: z.record(z.string(), z.string()).optional(),
+    ...filter,
     after: z.string().optional(),
     limit: z.number().optional(),
   }),
@@ -60,12 +66,26 @@ export const params = {
   remove: address,
   /** Returns events of a run after a `seq`. Waits for the first at most `wait` milliseconds. */
   events: z.object({ runId: z.string(), after: z.number(), limit: z.number(), wait: z.number() }),
+  /** Starts an action on all jobs that match. With `wait`, returns at its end. */
+  bulk: z.object({
+    action: bulkAction,
+    filter: z.object(filter),
+    limit: z.number().optional(),
+    reason: z.string().optional(),
+    wait: z.boolean(),
+  }),
+  countBulk: z.object({ action: bulkAction, filter: z.object(filter) }),
+  bulkReport: z.object({ id: z.string() }),
+  bulkReports: z.object({ limit: z.number().optional() }),
+  abortBulk: z.object({ id: z.string() }),
   /** Returns queues with the numbers of their jobs. */
   queues: z.object({ internal: z.boolean() }),
   pause: z.object({ queue: z.string() }),
   resume: z.object({ queue: z.string() }),
   /** Moves dead letters back to the queues that they came from. */
   redrive: z.object({ queue: z.string(), limit: z.number().optional() }),
+  /** Returns the open waits for events and requests. */
+  waits: z.object({ limit: z.number().optional(), after: z.string().optional() }),
   workers: z.object({}),
   schedules: z.object({}),
   /** Returns kinds of errors, or changes the status of one. */

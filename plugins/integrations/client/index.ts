@@ -3,13 +3,5 @@ export { QueueClientError, type Problem } from './error.ts'
 export { follow } from './follow.ts'
 export type { EphemeralMessage, RequestHeaders, RunEnd } from './frames.ts'
 export { subscribe, type SubscribeOptions, type Subscription, type SubscriptionStatus } from './subscribe.ts'
-export {
-  createClient,
-  type ClientOptions,
-  type QueueClient,
-  type RequestOptions,
-  type RunResult,
-  type ErrorGroupInfo,
-  type AuditEntryInfo,
-  type StatsPoint,
-} from './rest.ts'
+export { createClient, type ClientOptions, type QueueClient, type RequestOptions, type RunResult } from './rest.ts'
+export type { AuditEntryInfo, BulkInfo, ErrorGroupInfo, StatsPoint, WaitInfo } from './rest-types.ts'

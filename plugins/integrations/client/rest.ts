@@ -3,6 +3,18 @@ import type { JobTotals, RunInfo, StoredEvent } from '../../../kernel/index.ts'
 import { createBackoff } from './backoff.ts'
 import { errorOf, QueueClientError } from './error.ts'
 import type { RequestHeaders, RunEnd } from './frames.ts'
+import type {
+  AuditEntryInfo,
+  AuditQuery,
+  BulkActionName,
+  BulkInfo,
+  BulkStart,
+  ErrorGroupInfo,
+  ErrorQuery,
+  StatsPoint,
+  StatsQuery,
+  WaitInfo,
+} from './rest-types.ts'
 import { subscribe, type SubscribeOptions, type Subscription } from './subscribe.ts'
 
 export interface ClientOptions {
@@ -65,51 +77,6 @@ interface ListJobs {
   /** @deprecated Lists the oldest jobs first. Leave `offset` out, and page with `after`. */
   (query: OffsetQuery): Promise<JobPage<number>>
 }
-type StatsQuery = {
-  queue?: string
-  worker?: string
-  from?: number | Date
-  to?: number | Date
-  step?: number
-  /** Adds the series of each queue. */
-  by?: 'queue'
-}
-type Quantiles = { count: number; p50: number | null; p95: number | null; p99: number | null }
-/** Counts of jobs from `ts` until `ts + step`, and how long attempts waited and ran. All times are in milliseconds. */
-export interface StatsPoint extends Record<'enqueued' | 'started' | 'completed' | 'failed' | 'retried', number> {
-  ts: number
-  wait: Quantiles
-  run: Quantiles
-}
-/** Failures of one worker that have the same name, message and place. Times are in milliseconds since the epoch. */
-export interface ErrorGroupInfo {
-  fingerprint: string
-  name: string
-  message: string
-  code?: string
-  frame?: string
-  queue: string
-  worker: string
-  count: number
-  firstSeen: number
-  lastSeen: number
-  status: 'open' | 'resolved' | 'ignored'
-  regressed: boolean
-  statusAt?: number
-  jobs: { id: string; runId: string; at: number; message: string }[]
-}
-/** An action that somebody took over HTTP. `at` is in milliseconds since the epoch. */
-export interface AuditEntryInfo {
-  at: number
-  actor?: string
-  action: string
-  route: string
-  subject: Record<string, string>
-  outcome: string
-  status: number
-}
-type AuditQuery = { actor?: string; action?: string; before?: number; limit?: number }
-type ErrorQuery = Partial<Pick<ErrorGroupInfo, 'status' | 'queue' | 'worker'>> & { limit?: number }
 type EventQuery = {
   after?: number
   until?: number | Date
@@ -206,6 +173,15 @@ export function createClient(options: ClientOptions = {}) {
       /** Removes a job that is not running, and frees its id. */
       remove: (queue: string, id: string) => request<Changed>('DELETE', at`jobs/${queue}/${id}`),
     },
+    /** Actions on all jobs that match a filter. */
+    bulk: {
+      start: (action: BulkActionName, filter: JobFilter, options?: BulkStart) =>
+        post<BulkInfo>('bulk', { action, filter, ...options }),
+      list: (query?: { limit?: number }) => get<{ bulk: BulkInfo[] }>('bulk', query),
+      get: (id: string) => get<BulkInfo>(at`bulk/${id}`),
+      /** Stops it after the jobs that it has begun. */
+      abort: (id: string) => post<Changed>(at`bulk/${id}/abort`),
+    },
     runs: {
       list: (query?: RunQuery) => get<{ runs: RunInfo[]; next?: string }>('runs', query),
       get: (runId: string) => get<RunInfo>(at`runs/${runId}`),
@@ -244,7 +220,14 @@ export function createClient(options: ClientOptions = {}) {
     },
     /** The actions that were taken over HTTP, newest first. */
     audit: (query?: AuditQuery) => get<{ entries: AuditEntryInfo[] }>('audit', query),
-    waits: { resolve: (token: string, payload?: unknown) => post<Changed>(at`waits/${token}`, { payload }) },
+    waits: {
+      /** Lists the open waits for events and requests. Pass `next` as `after` to get the next page. */
+      list: (query?: { limit?: number; after?: string }) => get<{ waits: WaitInfo[]; next?: string }>('waits', query),
+      resolve: (token: string, payload?: unknown) => post<Changed>(at`waits/${token}`, { payload }),
+      /** Completes an open wait of a job without its token. @param name for a job with several waits */
+      complete: (runId: string, jobId: string, payload?: unknown, name?: string) =>
+        post<Changed>(at`waits/${runId}/${jobId}/complete`, { payload, name }),
+    },
     events: {
       send: (name: string, payload?: unknown, options?: { key?: string; id?: string }) =>
         post<{ id: string; deduplicated: boolean }>('events', { name, payload, ...options }),

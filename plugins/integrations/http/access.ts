@@ -1,13 +1,18 @@
 import type { Kernel, MaybePromise } from '../../../kernel/index.ts'
 
-/** What a request can do. `runs.read` includes streams. `counts.read` counts jobs that match a filter, whoever they belong to. */
+/**
+ * What a request can do. `runs.read` includes streams. `counts.read` counts jobs that match a filter, and `bulk.start` acts on them,
+ * whoever they belong to.
+ */
 export const ACTIONS = [
   ...(['queues.read', 'queues.pause', 'queues.resume', 'queues.redrive'] as const),
   ...(['jobs.read', 'jobs.enqueue', 'jobs.retry', 'jobs.cancel', 'jobs.promote', 'jobs.remove'] as const),
   ...(['jobs.duplicate', 'jobs.reschedule'] as const),
   'counts.read',
+  ...(['bulk.read', 'bulk.start', 'bulk.abort'] as const),
   ...(['runs.read', 'runs.cancel', 'runs.fork'] as const),
-  ...(['flows.read', 'flows.start', 'events.send', 'triggers.read', 'triggers.fire', 'waits.resolve'] as const),
+  ...(['flows.read', 'flows.start', 'events.send', 'triggers.read', 'triggers.fire'] as const),
+  ...(['waits.read', 'waits.resolve', 'waits.complete'] as const),
   ...(['schedules.read', 'workers.read', 'instances.read', 'stats.read'] as const),
   ...(['errors.read', 'errors.resolve', 'errors.ignore', 'errors.reopen'] as const),
   ...(['audit.read'] as const),
@@ -31,6 +36,10 @@ export interface HttpAction {
   trigger?: string
   /** The name of an event that is sent. */
   event?: string
+  /** The id of a bulk action. */
+  bulk?: string
+  /** What a bulk action does: `retry`, `cancel`, `remove`, `promote` or `redrive`. */
+  bulkAction?: string
   /** The fingerprint of a group of errors. */
   fingerprint?: string
   /** The token of a wait. */

@@ -24,6 +24,7 @@ const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
   FLOW_UNKNOWN: 404,
   WAIT_UNKNOWN: 404,
   ERROR_UNKNOWN: 404,
+  BULK_UNKNOWN: 404,
   METHOD_UNKNOWN: 405,
   WAIT_OVER: 409,
   FLOW_INVALID: 409,

@@ -97,7 +97,10 @@ export function createRedrive(kernel: Kernel) {
     return { letter: id, job: { ...receipt, queue: letter.queue, name } }
   }
 
-  return async (queue: string, { limit = Infinity, filter = () => true }: RedriveOptions = {}): Promise<Redriven[]> => {
+  async function redrive(
+    queue: string,
+    { limit = Infinity, filter = () => true }: RedriveOptions = {},
+  ): Promise<Redriven[]> {
     const moved: Redriven[] = []
     /** A job that fails again in the meantime has a new letter, which this call does not move. */
     const fresh = new Set<string>()
@@ -116,6 +119,13 @@ export function createRedrive(kernel: Kernel) {
       }
     }
     return moved
+  }
+
+  return {
+    redrive,
+    /** Moves one letter back. Returns `undefined` for a job that is none. */
+    redriveLetter: async (job: JobRecord): Promise<Redriven | undefined> =>
+      isLetter(job.data) ? move(job, job.data) : undefined,
   }
 }
 

@@ -7,6 +7,7 @@ import {
   type EmitPayload,
   type Next,
   type EnqueuePayload,
+  type JobRecord,
   type StoredJobOptions,
   type WorkerDefinition,
 } from '../../../kernel/index.ts'
@@ -47,6 +48,10 @@ declare module 'nuxt-queue/kernel' {
     defineJobOption(name: string, schema: StandardSchemaV1, sources?: JobOptionSources): void
     /** The job options that plugins and the application have defined, by name. */
     readonly customJobOptions: ReadonlyMap<string, JobOptionInfo>
+  }
+  interface PluginKernel {
+    /** Moves one dead letter back, once however often it is called. Returns `undefined` for a job that is none. */
+    redriveLetter(job: JobRecord): Promise<Redriven | undefined>
   }
 }
 
@@ -130,7 +135,9 @@ export default definePlugin({
       return next()
     })
 
-    kernel.extend({ redrive: createRedrive(kernel), defineJobOption: custom.define, customJobOptions: custom.defined })
+    const { redrive, redriveLetter } = createRedrive(kernel)
+    kernel.extend({ redrive, defineJobOption: custom.define, customJobOptions: custom.defined })
+    kernel.share({ redriveLetter })
     kernel.hook('dispatch', refuseCrashed, { when: ({ job }) => job.crashes >= kernel.config.maxCrashes })
 
     /** Fails a job that keeps killing its worker. Such a job uses up no attempts and would run for ever. */

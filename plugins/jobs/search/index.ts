@@ -8,7 +8,7 @@ import {
   type Kernel,
   type QueueProvider,
 } from '../../../kernel/index.ts'
-import { checkFilter, checkSearch } from './check.ts'
+import { checkFilter, checkSearch } from '../lib/check-filter.ts'
 
 declare module 'nuxt-queue/kernel' {
   interface Kernel extends Search {}

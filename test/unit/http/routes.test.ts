@@ -24,8 +24,9 @@ async function fill({ kernel, drain }: Rig) {
   const letter = await kernel.enqueue('mourned')
   const order = await kernel.flow('order').start({ id: 7 }, { tags: ['customer:7'] })
   const open = await kernel.flow('approval').start({ id: 7 })
+  const held = await kernel.enqueue('held')
   await drain()
-  return { greeted, failed, later, gone, dropped, letter, order, open }
+  return { greeted, failed, later, gone, dropped, letter, order, open, held }
 }
 
 const workers = (onAwaitRegister: (registration: { url?: string }) => void) =>
@@ -45,6 +46,7 @@ const workers = (onAwaitRegister: (registration: { url?: string }) => void) =>
       config: { flow: { name: 'approval', role: 'entry' }, awaitBefore: { type: 'webhook' }, onAwaitRegister },
       handler: () => 'asked',
     },
+    held: { config: { awaitBefore: { type: 'event', event: 'paid' } }, handler: () => 'paid' },
     rung: { config: { trigger: { type: 'manual', name: 'bell' } }, handler: () => 'rung' },
   }) as never
 
@@ -78,6 +80,11 @@ it('answers of every route are what the document says that is served', async () 
     cancelJob: () => post(`${job(made.gone)}/cancel`, { reason: 'not needed' }),
     promoteJob: () => post(`${job(made.later)}/promote`),
     removeJob: () => ask(job(made.dropped), { method: 'DELETE' }),
+    startBulk: () =>
+      post('bulk', { action: 'promote', filter: { queue: 'default', createdAfter: '2020-01-01' }, id: 'b' }),
+    getBulk: () => ask('bulk/b'),
+    listBulk: () => ask('bulk?limit=5'),
+    abortBulk: () => post('bulk/b/abort'),
     listRuns: () => ask('runs?tag=customer:7&limit=1'),
     getRun: () => ask(run(made.greeted)),
     listEvents: () => ask(`${run(made.order)}/events?types=flow.started,flow.completed&reverse=true`),
@@ -97,7 +104,10 @@ it('answers of every route are what the document says that is served', async () 
     listTriggers: () => ask('triggers'),
     fireTrigger: () => post('triggers/bell', { payload: 1, id: 'once' }),
     triggerHistory: () => ask('triggers/bell/history?limit=5'),
+    listWaits: () => ask('waits?limit=5'),
     resolveWait: async () => post(`waits/${await asking.promise}`, { payload: { approved: true } }),
+    completeWait: () =>
+      post(`waits/${encodeURIComponent(made.held.runId)}/${encodeURIComponent(made.held.id)}/complete`, { payload: 1 }),
     cancelRun: () => post(`${run(made.open)}/cancel`, { reason: 'too late' }),
     listSchedules: () => ask('schedules'),
     listWorkers: () => ask('workers'),

@@ -1,6 +1,7 @@
 import { describe } from 'vitest'
 import { auditTests } from './audit.ts'
 import { batchTests } from './batches.ts'
+import { bulkTests } from './bulk.ts'
 import { cancelTests } from './cancelling.ts'
 import { endingTests } from './endings.ts'
 import { errorTests } from './errors.ts'
@@ -57,6 +58,7 @@ export function presetConformance({ name, create }: PresetConformanceOptions): v
       endingTests(test)
       retentionTests(test)
       searchTests(test)
+      bulkTests(test)
     })
     describe('flow control', () => {
       flowControlTests(test)

@@ -1,3 +1,4 @@
+import { bulkCommands } from './bulk.ts'
 import { createCompletion } from './completion.ts'
 import { createOpener, type Commands } from './define.ts'
 import type { Host } from '../backend.ts'
@@ -14,6 +15,7 @@ export function createCommands(host: Host): Commands {
   const commands = {
     ...processCommands(host),
     ...jobCommands(open),
+    ...bulkCommands(open),
     ...queueCommands(open),
     ...runCommands(open),
     ...projectCommands(open),

@@ -1,8 +1,9 @@
-import { parseData, parseDelay, parsePairs, parseStates, parseTime, parseWhole, parseWords } from '../arguments.ts'
+import { parseData, parseDelay, parsePairs, parseWhole, parseWords } from '../arguments.ts'
 import { QueueError } from '../../../../kernel/index.ts'
 import { formatTable, jobColumns, jobRow, type Output } from '../output.ts'
 import type { ChangedJob } from '../protocol.ts'
 import { command, type Commands, type Opener } from './define.ts'
+import { filterOptions, parseFilter } from './job-filter.ts'
 
 const job = { type: 'positional', required: true, description: 'The id of a job' } as const
 const queue = { type: 'string', description: 'The queue of the job. Default: all queues are searched' } as const
@@ -75,36 +76,12 @@ export function jobCommands(open: Opener): Commands {
     jobs: command(
       'Find jobs, with the newest first',
       {
-        state: { type: 'string', valueHint: 'a,b', description: 'Only jobs in these states' },
-        tag: { type: 'string', description: 'Only jobs with this tag' },
-        queue: { type: 'string', description: 'Only jobs of this queue' },
-        name: { type: 'string', description: 'Only jobs of this name' },
-        run: { type: 'string', description: 'Only jobs of this run' },
-        error: { type: 'string', valueHint: 'text', description: 'Only jobs with this text in their error' },
-        where: { type: 'string', valueHint: 'path=value', description: 'Only jobs with this value in their data' },
-        since: { type: 'string', valueHint: '1h|date', description: 'Only jobs created since then' },
-        until: { type: 'string', valueHint: '1h|date', description: 'Only jobs created before then' },
+        ...filterOptions,
         limit: { type: 'string', description: 'The largest number of jobs', default: '20' },
         after: { type: 'string', description: 'The "next" of the page before' },
       },
-      ({ state, run, where, since, until, limit, ...given }, { cwd, output }) => {
-        const { tag, queue: of, name, error, after } = given
-        const now = Date.now()
-        const search = {
-          ...{
-            tag,
-            queue: of,
-            name,
-            runId: run,
-            states: parseStates(state),
-            error,
-            data: parsePairs('where', where),
-            after,
-          },
-          createdAfter: parseTime('since', since, now),
-          createdBefore: parseTime('until', until, now),
-          limit: parseWhole('limit', limit),
-        }
+      ({ limit, after, ...given }, { cwd, output }) => {
+        const search = { ...parseFilter(given), after, limit: parseWhole('limit', limit) }
         return open.project(cwd, async (backend) => {
           const { jobs, next, truncated } = await backend.ask('jobs', search)
           if (output.json) return output.value({ jobs, ...(next !== undefined && { next }), truncated })

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { bulkReport, wait } from './operator-answers.ts'
 
 /*
  * The responses of the routes, for the OpenAPI document. An object is loose if plugins add members to it.
@@ -277,7 +278,14 @@ export const named: Readonly<Record<string, z.ZodType>> = {
     Event: event,
   },
   ...{ Timeline: timeline, RunExplanation: runExplanation, RunResult: result, ForkedRun: forked, Flow: flow },
-  ...{ Worker: worker, Instance: instance, Trigger: trigger, TriggerRecord: triggerRecord, Schedule: schedule },
-  ...{ Stats: stats, ErrorGroup: errorGroup, AuditEntry: auditEntry },
+  ...{
+    Worker: worker,
+    Instance: instance,
+    Trigger: trigger,
+    TriggerRecord: triggerRecord,
+    Schedule: schedule,
+    Wait: wait,
+  },
+  ...{ Stats: stats, ErrorGroup: errorGroup, AuditEntry: auditEntry, BulkReport: bulkReport },
   ...{ Health: health, Changed: changed, Problem: problem, SerializedError: error },
 }

@@ -1,3 +1,4 @@
+import { bulkRoutes } from './bulk.ts'
 import { flowRoutes } from './flows.ts'
 import { jobRoutes } from './jobs.ts'
 import { observabilityRoutes } from './observability.ts'
@@ -6,14 +7,17 @@ import { queueRoutes } from './queues.ts'
 import type { Route } from './route.ts'
 import { runRoutes } from './runs.ts'
 import { streamRoutes } from './streams.ts'
+import { waitRoutes } from './waits.ts'
 
 /** All routes below `<path>api/`. */
 export const routes: readonly Route[] = [
   ...queueRoutes,
   ...jobRoutes,
+  ...bulkRoutes,
   ...runRoutes,
   ...streamRoutes,
   ...flowRoutes,
   ...observabilityRoutes,
+  ...waitRoutes,
   ...otherRoutes,
 ]

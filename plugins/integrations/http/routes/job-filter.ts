@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { isText, type JobFilter } from '../../../../kernel/index.ts'
+import { isText, MAX_COMPOSED_BYTES, type JobFilter } from '../../../../kernel/index.ts'
 import * as answers from './answers.ts'
-import { instant, name, reference, words } from './values.ts'
+import { bodyMoment, instant, name, reference, words } from './values.ts'
 
 /** The prefix of a parameter that compares a value in the data: `data.customer.id=7`. */
 const DATA = 'data.'
@@ -44,4 +44,38 @@ export function filterOf(query: FilterQuery): JobFilter {
     ...(states && { states }),
     ...(data.length > 0 && { data: Object.fromEntries(data.map(([key, value]) => [key.slice(DATA.length), value])) }),
   } as JobFilter
+}
+
+const scalar = z.union([
+  z.string().max(MAX_COMPOSED_BYTES),
+  z.number().min(-1e15).max(1e15),
+  z.boolean(),
+  z.literal(null),
+])
+
+/** A filter of jobs in a body. It has the members of `JobFilter`; moments may also be ISO dates. */
+export const filterBody = z.strictObject({
+  id: reference.optional(),
+  queue: reference.optional(),
+  name: reference.optional(),
+  runId: reference.optional(),
+  tag: name.optional(),
+  states: z.array(answers.state).max(answers.state.options.length).optional(),
+  error: name.optional(),
+  createdAfter: bodyMoment.optional(),
+  createdBefore: bodyMoment.optional(),
+  /** Values in the data by their paths: `{ "customer.id": 7 }`. */
+  data: z
+    .record(name, scalar)
+    .refine((given) => Object.keys(given).length <= MAX_PATHS, `At most ${MAX_PATHS} paths of data`)
+    .optional(),
+})
+
+/** Returns the filter of a body. */
+export function filterOfBody({ createdAfter, createdBefore, ...filter }: z.output<typeof filterBody>): JobFilter {
+  return {
+    ...filter,
+    ...(createdAfter !== undefined && { createdAfter: Number(createdAfter) }),
+    ...(createdBefore !== undefined && { createdBefore: Number(createdBefore) }),
+  }
 }

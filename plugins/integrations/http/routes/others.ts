@@ -86,20 +86,6 @@ export const otherRoutes: readonly Route[] = [
     },
   }),
   route({
-    id: 'resolveWait',
-    method: 'POST',
-    path: 'waits/:token',
-    action: 'waits.resolve',
-    summary: 'Resolve a wait of a run by the token at the end of its URL',
-    body: z.strictObject({ payload: z.unknown().optional() }),
-    answer: answers.changed,
-    status: 202,
-    async handle({ kernel, params, body }) {
-      await kernel.resolveWait(params.token, body.payload)
-      return { changed: true }
-    },
-  }),
-  route({
     id: 'listSchedules',
     method: 'GET',
     path: 'schedules',

@@ -1,0 +1,78 @@
+import type { JobFilter } from '../../../kernel/index.ts'
+
+/*
+ * What the routes for operators take and return. Moments are milliseconds since the epoch.
+ */
+
+export type StatsQuery = {
+  queue?: string
+  worker?: string
+  from?: number | Date
+  to?: number | Date
+  step?: number
+  /** Adds the series of each queue. */
+  by?: 'queue'
+}
+type Quantiles = { count: number; p50: number | null; p95: number | null; p99: number | null }
+/** Counts of jobs from `ts` until `ts + step`, and how long attempts waited and ran. All times are in milliseconds. */
+export interface StatsPoint extends Record<'enqueued' | 'started' | 'completed' | 'failed' | 'retried', number> {
+  ts: number
+  wait: Quantiles
+  run: Quantiles
+}
+/** Failures of one worker that have the same name, message and place. Times are in milliseconds since the epoch. */
+export interface ErrorGroupInfo {
+  fingerprint: string
+  name: string
+  message: string
+  code?: string
+  frame?: string
+  queue: string
+  worker: string
+  count: number
+  firstSeen: number
+  lastSeen: number
+  status: 'open' | 'resolved' | 'ignored'
+  regressed: boolean
+  statusAt?: number
+  jobs: { id: string; runId: string; at: number; message: string }[]
+}
+/** An action that somebody took over HTTP. `at` is in milliseconds since the epoch. */
+export interface AuditEntryInfo {
+  at: number
+  actor?: string
+  action: string
+  route: string
+  subject: Record<string, string>
+  outcome: string
+  status: number
+}
+/** What a bulk action has done so far. `matched` is the sum of `done`, `skipped` and `failed` at its end. */
+export interface BulkInfo extends Record<'limit' | 'matched' | 'done' | 'skipped' | 'failed' | 'requestedAt', number> {
+  id: string
+  action: BulkActionName
+  filter: JobFilter
+  status: 'waiting' | 'running' | 'aborting' | 'completed' | 'aborted' | 'failed'
+  /** How many jobs matched when it started. */
+  total?: number
+  reasons: { code: string; message: string; job: { queue: string; id: string }; count: number }[]
+  truncated: boolean
+  startedAt?: number
+  endedAt?: number
+}
+export type BulkActionName = 'retry' | 'cancel' | 'remove' | 'promote' | 'redrive'
+export type BulkStart = { id?: string; limit?: number; reason?: string }
+/** An open wait. Times are in milliseconds since the epoch. */
+export interface WaitInfo {
+  runId: string
+  jobId: string
+  queue: string
+  name: string
+  kind: 'event' | 'webhook'
+  event?: string
+  key?: string
+  startedAt: number
+  until?: number
+}
+export type AuditQuery = { actor?: string; action?: string; before?: number; limit?: number }
+export type ErrorQuery = Partial<Pick<ErrorGroupInfo, 'status' | 'queue' | 'worker'>> & { limit?: number }

@@ -1,0 +1,47 @@
+import { z } from 'zod'
+
+/** What a bulk action has done so far. Moments are milliseconds since the epoch. */
+export const bulkReport = z.looseObject({
+  id: z.string(),
+  action: z.enum(['retry', 'cancel', 'remove', 'promote', 'redrive']),
+  /** The filter, with the states that the action is for. */
+  filter: z.looseObject({}),
+  status: z.enum(['waiting', 'running', 'aborting', 'completed', 'aborted', 'failed']),
+  requestedAt: z.number(),
+  startedAt: z.number().optional(),
+  endedAt: z.number().optional(),
+  limit: z.number().int(),
+  /** How many jobs matched when it started, at most 100,000. */
+  total: z.number().int().optional(),
+  /** How many jobs were selected so far. At the end, this is the sum of the next three. */
+  matched: z.number().int(),
+  done: z.number().int(),
+  /** Jobs that have changed since they were selected, or that the action does not apply to. */
+  skipped: z.number().int(),
+  failed: z.number().int(),
+  /** The first ten kinds of reasons why jobs were skipped or have failed. */
+  reasons: z.array(
+    z.object({
+      code: z.string(),
+      message: z.string(),
+      job: z.object({ queue: z.string(), id: z.string() }),
+      count: z.number().int(),
+    }),
+  ),
+  /** Whether it stopped at its limit, and more jobs may match. */
+  truncated: z.boolean(),
+})
+
+export const wait = z.object({
+  runId: z.string(),
+  jobId: z.string(),
+  queue: z.string(),
+  name: z.string(),
+  kind: z.enum(['event', 'webhook']),
+  /** The name and key of the event. Absent for a webhook. */
+  event: z.string().optional(),
+  key: z.string().optional(),
+  startedAt: z.number(),
+  /** When it times out. Absent without a timeout. */
+  until: z.number().optional(),
+})

@@ -1,0 +1,66 @@
+import {
+  assertFree,
+  checkCount,
+  checkKeys,
+  checkText,
+  invalid,
+  MAX_COMPOSED_BYTES,
+  isText,
+  type JobFilter,
+  type JobState,
+} from '../../../kernel/index.ts'
+import { checkFilter } from '../lib/check-filter.ts'
+import type { BulkAction, BulkRequest } from './report.ts'
+
+/** The states of the jobs that each action is for. */
+const STATES: Readonly<Record<BulkAction, readonly JobState[]>> = {
+  retry: ['failed', 'cancelled'],
+  cancel: ['waiting', 'delayed', 'active'],
+  remove: ['waiting', 'delayed', 'completed', 'failed', 'cancelled'],
+  promote: ['delayed'],
+  redrive: ['waiting', 'delayed', 'failed'],
+}
+/** The states to act on unless the filter names some. Jobs that have not run are removed on request only. */
+const DEFAULTS = { ...STATES, remove: ['completed', 'failed', 'cancelled'] } as const
+/** The largest number of jobs of a bulk action, unless the caller sets one. */
+const DEFAULT_LIMIT = 100_000
+
+export interface BulkOptions {
+  /** The id of the bulk action. If there is one with this id, that one is returned. Default: a new id. */
+  id?: string
+  /** The largest number of jobs to act on, the newest first. Default 100,000. */
+  limit?: number
+  /** The reason of a cancellation, which the history of the runs keeps. */
+  reason?: string
+}
+
+/** @throws QueueError `OPTION_INVALID`, `NAME_RESERVED` */
+export function checkTarget(action: BulkAction, filter: JobFilter): Pick<BulkRequest, 'action' | 'filter'> {
+  if (!Object.hasOwn(STATES, action)) {
+    throw invalid('The action of bulk()', `one of ${Object.keys(STATES).join(', ')}`, action)
+  }
+  const checked = checkFilter('bulk()', filter)
+  if (checked.queue !== undefined) assertFree('queue', checked.queue)
+  if (action === 'redrive' && checked.queue === undefined) {
+    throw invalid('Option "queue" of bulk()', 'the queue that holds the dead letters', checked.queue)
+  }
+  const wanted = checked.states ?? DEFAULTS[action]
+  const states = wanted.filter((state) => STATES[action].includes(state))
+  if (states.length === 0) {
+    const expected = `for "${action}" one or several of ${STATES[action].join(', ')}`
+    throw invalid('Option "states" of bulk()', expected, checked.states)
+  }
+  return { action, filter: { ...checked, states } }
+}
+
+/** @throws QueueError `OPTION_INVALID` */
+export function checkOptions(options: BulkOptions): { id?: string } & Pick<BulkRequest, 'limit' | 'reason'> {
+  checkKeys('bulk()', options, ['id', 'limit', 'reason'])
+  const { id, limit = DEFAULT_LIMIT, reason } = options
+  if (id !== undefined) checkText('Option "id" of bulk()', id)
+  checkCount('Option "limit" of bulk()', limit)
+  if (reason !== undefined && !isText(reason, 10 * MAX_COMPOSED_BYTES)) {
+    throw invalid('Option "reason" of bulk()', 'a short text', reason)
+  }
+  return { limit, ...(id !== undefined && { id }), ...(reason !== undefined && { reason }) }
+}

@@ -1,0 +1,3 @@
+import { testKills } from './bulk-kills.ts'
+
+await testKills(50_000)
