@@ -137,6 +137,8 @@ export type ErrorCode =
   | 'UPCAST_FAILED'
   /** A cron expression, time zone or schedule target is invalid. */
   | 'SCHEDULE_INVALID'
+  /** There is no such schedule in this instance or among those of all instances. */
+  | 'SCHEDULE_UNKNOWN'
   /** The path of a webhook is invalid or in use, or a request cannot be read. */
   | 'WEBHOOK_INVALID'
   /** No webhook has that path. */

@@ -13,6 +13,7 @@ const PAYLOADS = [
     'retryJob.data',
     'duplicateJob.data',
     'completeWait.payload',
+    'saveSchedule.data',
   ],
 ]
 /** Objects with members of the application. `assertOptions` refuses those that it has not defined, and its check bounds the rest. */

@@ -105,6 +105,8 @@ const BODIES: Readonly<Record<string, (id: string) => object>> = {
   sendEvent: (id) => ({ name: 'seen', id }),
   rerunFrom: () => ({ step: 'order' }),
   duplicateJob: (id) => ({ id }),
+  saveSchedule: () => ({ every: 3_600_000, worker: 'echo' }),
+  backfillSchedule: () => ({ from: '2026-11-01', limit: 1 }),
   startBulk: () => ({ action: 'retry' }),
   rescheduleJob: () => ({ delay: 60_000 }),
 }

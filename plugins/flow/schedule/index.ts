@@ -11,8 +11,11 @@ import {
   type ScheduleInfo,
   type ScheduleOption,
 } from './schedule.ts'
+import { createScheduleOperations, type Backfill, type ScheduleDetails } from './operate.ts'
+import { createSharedSchedules } from './shared.ts'
 import { createTicks, SCHEDULE_QUEUE, TICK_WORKER } from './ticks.ts'
 
+export type { Backfill, ScheduleDetails, ScheduleOutcome } from './operate.ts'
 export type { Schedule, ScheduleInfo, ScheduleOption, Timing } from './schedule.ts'
 
 declare module 'nuxt-queue/kernel' {
@@ -40,8 +43,40 @@ declare module 'nuxt-queue/kernel' {
      * or the configuration declares comes back with the next start.
      */
     unschedule(name: string): boolean
-    /** Returns the schedules of this instance. */
+    /** Returns the schedules that this instance declares. */
     schedules(): ScheduleInfo[]
+    /** Returns the schedules that run: those of this instance, and those that operators have saved for all instances. */
+    scheduleDetails(): Promise<ScheduleDetails[]>
+    /**
+     * Creates a schedule for all instances, or replaces the one of this name, also one that code declares. It is kept in the event
+     * store, and counts from the next moment on. `data` is a value and no function.
+     *
+     * @throws QueueError `SCHEDULE_INVALID`, `NAME_RESERVED`
+     * @example
+     * await kernel.saveSchedule('report', { cron: '0 8 * * 1', timeZone: 'Europe/Berlin', worker: 'report' })
+     */
+    saveSchedule(name: string, schedule: Schedule): Promise<void>
+    /**
+     * Removes a schedule in all instances, also one that code declares. `resumeSchedule` brings the latter back.
+     *
+     * @throws QueueError `SCHEDULE_UNKNOWN`
+     */
+    removeSchedule(name: string): Promise<void>
+    /** Lets the moments of a schedule start nothing, in all instances. @throws QueueError `SCHEDULE_UNKNOWN` */
+    pauseSchedule(name: string): Promise<void>
+    /** Undoes `pauseSchedule`. The moments in between are not caught up. @throws QueueError `SCHEDULE_UNKNOWN` */
+    resumeSchedule(name: string): Promise<void>
+    /** Starts the target of a schedule now, also while it is paused. @throws QueueError `SCHEDULE_UNKNOWN` */
+    runSchedule(name: string): Promise<{ at: number }>
+    /**
+     * Starts the target once for each moment in a range of the past. A moment that has started its target already starts nothing,
+     * as long as its id is known.
+     *
+     * @throws QueueError `SCHEDULE_UNKNOWN`, `OPTION_INVALID`
+     * @example
+     * await kernel.backfillSchedule('report', { from: new Date('2026-11-01T00:00:00Z') })
+     */
+    backfillSchedule(name: string, range: Backfill): Promise<{ moments: number[] }>
   }
 }
 
@@ -61,7 +96,8 @@ export default definePlugin({
   /** Schedules by name. */
   options: z.record(z.string(), scheduleShape),
   async setup(kernel, configured) {
-    const ticks = createTicks(kernel)
+    const shared = createSharedSchedules(kernel)
+    const ticks = createTicks(kernel, shared)
     /** The names of schedules in a worker's config, by worker id. */
     const owned = new Map<string, string[]>()
     const seen = new WeakSet<WorkerDefinition>()
@@ -136,13 +172,14 @@ export default definePlugin({
       warnOfUnknownTargets()
       try {
         for (const worker of kernel.registry.workers) await addOf(worker)
-        if (ticks.list().length > 0 && !stop) watch()
+        if ((await ticks.scheduleAll()) > 0 && !stop) watch()
       } finally {
         ready.resolve()
       }
     }
 
-    kernel.extend({ schedule: add, unschedule: ticks.remove, schedules: ticks.list })
+    const operations = createScheduleOperations(kernel, ticks, shared)
+    kernel.extend({ schedule: add, unschedule: ticks.remove, schedules: ticks.list, ...operations })
     kernel.onWorkerStart((worker) => (worker.id === TICK_WORKER ? begin() : addOf(worker)))
     kernel.onWorkerStop((worker) => {
       seen.delete(worker)

@@ -71,9 +71,14 @@ export function createStarter(kernel: Kernel) {
     if (job && !ENDED.has(job.state)) await kernel.cancel(job, { reason })
   }
 
-  return async (name: string, schedule: Schedule, at: number): Promise<void> => {
-    const id = fitText(`${name}.${at}`)
-    if ((schedule.overlap ?? 'queue') === 'queue') await begin(schedule, id, at)
-    else await beginAlone(name, schedule, id, at)
+  return {
+    /** Starts a target by hand under an id, also while an earlier one is open. */
+    begin,
+    /** Starts a target for a moment, as `overlap` says. */
+    async start(name: string, schedule: Schedule, at: number): Promise<void> {
+      const id = fitText(`${name}.${at}`)
+      if ((schedule.overlap ?? 'queue') === 'queue') await begin(schedule, id, at)
+      else await beginAlone(name, schedule, id, at)
+    },
   }
 }

@@ -1,11 +1,12 @@
-import { fitText, type Deferral, type Job, type Kernel, type RunContext } from '../../../kernel/index.ts'
+import { fitText, type Deferral, type Job, type PluginKernel, type RunContext } from '../../../kernel/index.ts'
 import type { CronMoments } from '../lib/cron.ts'
 import { formOf, jitterOf, momentsOf } from './moments.ts'
 import { checkSchedule, type Schedule, type ScheduleInfo } from './schedule.ts'
+import type { SharedSchedules } from './shared.ts'
 import { createStarter } from './target.ts'
 
 /** Data of the job of a tick. Moments are in milliseconds since the epoch. */
-interface TickData {
+export interface TickData {
   name: string
   /** The moment of the schedule. */
   at: number
@@ -13,13 +14,18 @@ interface TickData {
   due: number
   /** How many moments in a row were missed before this one. */
   missed: number
+  /** Starts the target by hand under this id, whatever the schedule says, and schedules no other tick. */
+  start?: string
 }
 
-interface Entry {
+export interface Entry {
   name: string
   schedule: Schedule
   moments: CronMoments
   form: string
+  paused: boolean
+  /** Whether operators have saved it for all instances. Otherwise code declares it. */
+  shared: boolean
 }
 
 export const SCHEDULE_QUEUE = '_schedule'
@@ -33,9 +39,21 @@ const MAX_LATENESS = 60_000
 const UNKNOWN_TIMEOUT = 10 * 60_000
 
 /** Holds the schedules of this instance and runs their ticks. Each tick schedules the next one. */
-export function createTicks(kernel: Kernel) {
-  const entries = new Map<string, Entry>()
-  const start = createStarter(kernel)
+export function createTicks(kernel: PluginKernel, shared: SharedSchedules) {
+  const declared = new Map<string, Entry>()
+  const starter = createStarter(kernel)
+
+  /** Returns the schedules that run: those of this instance, unless operators have replaced or removed them. */
+  async function all(): Promise<Map<string, Entry>> {
+    const decisions = await shared.current()
+    const entries = new Map(declared)
+    for (const [name, { schedule, removed, paused }] of Object.entries(decisions)) {
+      if (removed) entries.delete(name)
+      else if (schedule) entries.set(name, { ...entryOf(name, schedule), paused, shared: true })
+      else if (entries.has(name)) entries.set(name, { ...entries.get(name)!, paused })
+    }
+    return entries
+  }
 
   /** Schedules the next tick. Several instances may do so; the id makes them schedule the same tick. */
   async function scheduleNext(entry: Entry, after: number, missed = 0): Promise<void> {
@@ -48,14 +66,16 @@ export function createTicks(kernel: Kernel) {
   }
 
   async function runTick(entry: Entry, { at, due, missed }: TickData): Promise<void> {
-    const { name, schedule, moments } = entry
+    const { name, schedule, moments, paused } = entry
     const { jitter = 0, catchUp = 'last' } = schedule
     const now = kernel.clock.now()
     const passed = now - jitter
-    const oneByOne = catchUp === 'all' && missed < MAX_CATCH_UP
+    // A moment that passes during a pause is not caught up.
+    const oneByOne = catchUp === 'all' && missed < MAX_CATCH_UP && !paused
     const moment = oneByOne ? at : Math.max(at, moments.last(passed) ?? at)
     try {
-      if (catchUp !== false || now - due <= MAX_LATENESS) await start(name, schedule, moment)
+      const isInTime = catchUp !== false || now - due <= MAX_LATENESS
+      if (isInTime && !paused) await starter.start(name, schedule, moment)
     } finally {
       // Also after a start that failed, because the schedule would end otherwise.
       const behind = (moments.next(moment) ?? Infinity) <= passed
@@ -70,28 +90,45 @@ export function createTicks(kernel: Kernel) {
   }
 
   return {
+    all,
     async handle(job: Job, ctx: RunContext): Promise<unknown> {
       const data = job.data as TickData
-      const entry = entries.get(data.name)
-      return entry && idOf(entry.name, entry.form, data.at) === job.id ? runTick(entry, data) : deferUnknown(data, ctx)
+      const entry = (await all()).get(data.name)
+      if (entry && data.start !== undefined) return starter.begin(entry.schedule, data.start, data.at)
+      if (entry && idOf(entry.name, entry.form, data.at) === job.id) return runTick(entry, data)
+      // What operators have decided is the same in all instances, so nobody else knows the tick either.
+      const isDecided = entry?.shared === true || (await shared.current())[data.name]?.removed === true
+      return isDecided ? undefined : deferUnknown(data, ctx)
     },
     async add(name: string, schedule: Schedule): Promise<void> {
       checkSchedule(name, schedule)
-      const entry = { name, schedule, moments: momentsOf(name, schedule), form: formOf(schedule) }
-      entries.set(name, entry)
-      await scheduleNext(entry, kernel.clock.now())
+      declared.set(name, entryOf(name, schedule))
+      const entry = (await all()).get(name)
+      if (entry) await scheduleNext(entry, kernel.clock.now())
     },
-    remove: (name: string): boolean => entries.delete(name),
-    /** Schedules the next tick of each schedule again, in case somebody has removed it. */
-    async scheduleAll(): Promise<void> {
+    remove: (name: string): boolean => declared.delete(name),
+    /** Schedules the next tick of each schedule again, in case somebody has removed it. Returns how many schedules there are. */
+    async scheduleAll(): Promise<number> {
+      const entries = await all()
       for (const entry of entries.values()) await scheduleNext(entry, kernel.clock.now())
+      return entries.size
     },
     list: (): ScheduleInfo[] =>
-      [...entries.values()].map(({ name, schedule, moments }) => {
-        const next = moments.next(kernel.clock.now())
-        return { ...schedule, name, next: next && next + jitterOf(name, next, schedule.jitter ?? 0) }
-      }),
+      [...declared.values()].map((entry) => ({ ...entry.schedule, name: entry.name, next: nextOf(entry) })),
+    nextOf,
   }
+
+  /** Returns the next tick after a moment. */
+  function nextOf({ name, schedule, moments }: Entry, after: number = kernel.clock.now()): number | undefined {
+    const next = moments.next(after)
+    return next && next + jitterOf(name, next, schedule.jitter ?? 0)
+  }
+}
+export type Ticks = ReturnType<typeof createTicks>
+
+function entryOf(name: string, schedule: Schedule): Entry {
+  const facts = { moments: momentsOf(name, schedule), form: formOf(schedule) }
+  return { name, schedule, ...facts, paused: false, shared: false }
 }
 
 function idOf(name: string, form: string, at: number): string {

@@ -131,14 +131,25 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
           ...(absPath !== undefined && { file: relative(cwd, absPath) }),
         })),
     schedules: async () =>
-      kernel.schedules().map(({ name, next, cron, timeZone, every, at, worker, flow }) => ({
-        name,
-        rule: [cron, timeZone, every && `every ${every} ms`, at && `at ${new Date(at).toISOString()}`]
-          .filter(Boolean)
-          .join(' '),
-        target: worker === undefined ? `flow ${flow}` : `worker ${worker}`,
-        ...(next !== undefined && { next }),
-      })),
+      (await kernel.scheduleDetails()).map(
+        ({ name, next, cron, timeZone, every, at, worker, flow, paused, recent }) => ({
+          name,
+          rule: [cron, timeZone, every && `every ${every} ms`, at && `at ${new Date(at).toISOString()}`]
+            .filter(Boolean)
+            .join(' '),
+          target: worker === undefined ? `flow ${flow}` : `worker ${worker}`,
+          ...{ next, paused, last: recent[0]?.status },
+        }),
+      ),
+    async changeSchedule({ name, change }) {
+      await kernel[`${change}Schedule`](name)
+      return true
+    },
+    async saveSchedule({ name, schedule }) {
+      await kernel.saveSchedule(name, schedule)
+      return true
+    },
+    backfillSchedule: ({ name, ...range }) => kernel.backfillSchedule(name, range),
     errors: (filter) => kernel.errors(filter),
     setErrorStatus: ({ fingerprint, status }) => kernel.setErrorStatus(fingerprint, status),
     audit: (query) => kernel.audit(query),

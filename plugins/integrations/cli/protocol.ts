@@ -66,7 +66,10 @@ export interface Results {
   resume: QueueFacts
   waits: Awaited<ReturnType<Kernel['openWaits']>>
   workers: WorkerFacts[]
-  schedules: { name: string; rule: string; target: string; next?: number }[]
+  schedules: { name: string; rule: string; target: string; next?: number; paused: boolean; last?: string }[]
+  changeSchedule: boolean
+  saveSchedule: boolean
+  backfillSchedule: { moments: number[] }
   errors: Awaited<ReturnType<Kernel['errors']>>
   setErrorStatus: Awaited<ReturnType<Kernel['errorGroup']>>
   audit: Awaited<ReturnType<Kernel['audit']>>

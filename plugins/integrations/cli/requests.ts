@@ -88,6 +88,18 @@ export const params = {
   waits: z.object({ limit: z.number().optional(), after: z.string().optional() }),
   workers: z.object({}),
   schedules: z.object({}),
+  /** Changes a schedule for all processes, or starts its target. */
+  changeSchedule: z.object({
+    name: z.string(),
+    change: z.enum(['pause', 'resume', 'remove', 'run']),
+  }),
+  saveSchedule: z.object({ name: z.string(), schedule: z.looseObject({}) }),
+  backfillSchedule: z.object({
+    name: z.string(),
+    from: z.number(),
+    to: z.number().optional(),
+    limit: z.number().optional(),
+  }),
   /** Returns kinds of errors, or changes the status of one. */
   errors: z.object({
     status: z.enum(['open', 'resolved', 'ignored']).optional(),

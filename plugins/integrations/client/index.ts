@@ -4,4 +4,12 @@ export { follow } from './follow.ts'
 export type { EphemeralMessage, RequestHeaders, RunEnd } from './frames.ts'
 export { subscribe, type SubscribeOptions, type Subscription, type SubscriptionStatus } from './subscribe.ts'
 export { createClient, type ClientOptions, type QueueClient, type RequestOptions, type RunResult } from './rest.ts'
-export type { AuditEntryInfo, BulkInfo, ErrorGroupInfo, StatsPoint, WaitInfo } from './rest-types.ts'
+export type {
+  AuditEntryInfo,
+  BulkInfo,
+  ErrorGroupInfo,
+  ScheduleDraft,
+  ScheduleView,
+  StatsPoint,
+  WaitInfo,
+} from './rest-types.ts'

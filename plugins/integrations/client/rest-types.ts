@@ -76,3 +76,27 @@ export interface WaitInfo {
 }
 export type AuditQuery = { actor?: string; action?: string; before?: number; limit?: number }
 export type ErrorQuery = Partial<Pick<ErrorGroupInfo, 'status' | 'queue' | 'worker'>> & { limit?: number }
+
+/** When a schedule starts a worker or a flow. Moments are milliseconds since the epoch, or ISO dates. */
+export interface ScheduleDraft {
+  cron?: string
+  timeZone?: string
+  every?: number
+  anchor?: number | string
+  at?: number | string
+  jitter?: number
+  catchUp?: 'last' | 'all' | false
+  overlap?: 'queue' | 'skip' | 'replace'
+  worker?: string
+  flow?: string
+  entry?: string
+  data?: unknown
+}
+export interface ScheduleView extends ScheduleDraft {
+  name: string
+  source: 'code' | 'shared'
+  paused: boolean
+  next?: number
+  upcoming: number[]
+  recent: { at: number; status: string; runId: string; jobId?: string }[]
+}

@@ -11,6 +11,8 @@ import type {
   BulkStart,
   ErrorGroupInfo,
   ErrorQuery,
+  ScheduleDraft,
+  ScheduleView,
   StatsPoint,
   StatsQuery,
   WaitInfo,
@@ -227,6 +229,19 @@ export function createClient(options: ClientOptions = {}) {
       /** Completes an open wait of a job without its token. @param name for a job with several waits */
       complete: (runId: string, jobId: string, payload?: unknown, name?: string) =>
         post<Changed>(at`waits/${runId}/${jobId}/complete`, { payload, name }),
+    },
+    /** Schedules of the process that answers, and those that were saved for all processes. */
+    schedules: {
+      list: () => get<{ schedules: ScheduleView[] }>('schedules'),
+      /** Creates or replaces a schedule in all processes. */
+      save: (name: string, schedule: ScheduleDraft) => post<ScheduleView>(at`schedules/${name}`, schedule),
+      remove: (name: string) => request<Changed>('DELETE', at`schedules/${name}`),
+      pause: (name: string) => post<ScheduleView>(at`schedules/${name}/pause`),
+      resume: (name: string) => post<ScheduleView>(at`schedules/${name}/resume`),
+      run: (name: string) => post<{ at: number }>(at`schedules/${name}/run`),
+      /** Starts the target once for each moment of a range: milliseconds since the epoch, or ISO dates. */
+      backfill: (name: string, range: { from: number | string; to?: number | string; limit?: number }) =>
+        post<{ moments: number[] }>(at`schedules/${name}/backfill`, range),
     },
     events: {
       send: (name: string, payload?: unknown, options?: { key?: string; id?: string }) =>

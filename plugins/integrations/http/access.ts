@@ -13,7 +13,9 @@ export const ACTIONS = [
   ...(['runs.read', 'runs.cancel', 'runs.fork'] as const),
   ...(['flows.read', 'flows.start', 'events.send', 'triggers.read', 'triggers.fire'] as const),
   ...(['waits.read', 'waits.resolve', 'waits.complete'] as const),
-  ...(['schedules.read', 'workers.read', 'instances.read', 'stats.read'] as const),
+  ...(['schedules.read', 'schedules.save', 'schedules.remove', 'schedules.pause', 'schedules.resume'] as const),
+  ...(['schedules.run', 'schedules.backfill'] as const),
+  ...(['workers.read', 'instances.read', 'stats.read'] as const),
   ...(['errors.read', 'errors.resolve', 'errors.ignore', 'errors.reopen'] as const),
   ...(['audit.read'] as const),
   ...(['health.read', 'openapi.read'] as const),
@@ -34,6 +36,8 @@ export interface HttpAction {
   runId?: string
   flow?: string
   trigger?: string
+  /** The name of a schedule. */
+  schedule?: string
   /** The name of an event that is sent. */
   event?: string
   /** The id of a bulk action. */

@@ -109,7 +109,14 @@ it('answers of every route are what the document says that is served', async () 
     completeWait: () =>
       post(`waits/${encodeURIComponent(made.held.runId)}/${encodeURIComponent(made.held.id)}/complete`, { payload: 1 }),
     cancelRun: () => post(`${run(made.open)}/cancel`, { reason: 'too late' }),
+    saveSchedule: () =>
+      post('schedules/nightly', { cron: '0 3 * * *', timeZone: 'Europe/Berlin', worker: 'ml/train', data: 1 }),
     listSchedules: () => ask('schedules'),
+    pauseSchedule: () => post('schedules/nightly/pause'),
+    resumeSchedule: () => post('schedules/nightly/resume'),
+    runSchedule: () => post('schedules/nightly/run'),
+    backfillSchedule: () => post('schedules/nightly/backfill', { from: '2026-11-01', limit: 2 }),
+    removeSchedule: () => ask('schedules/nightly', { method: 'DELETE' }),
     listWorkers: () => ask('workers'),
     getWorker: () => ask('workers/fails'),
     listInstances: () => ask('instances'),

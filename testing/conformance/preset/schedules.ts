@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { codeOf } from '../harness.ts'
 import type { PresetTest } from './rig.ts'
 
 /** Tests scheduled starts. The intervals are short, and the tests do not depend on how many pass, only on each starting once. */
@@ -30,6 +31,66 @@ export function scheduleTests(test: PresetTest): void {
       expect((await event(`launch.${at}`, 'end')).data).toEqual({ result: 'go' })
       await kernel.schedule('launch', { at: new Date(at), flow: 'f', data: 'again' })
       expect(kernel.schedules()).toMatchObject([{ name: 'launch', next: undefined }])
+    }),
+  )
+
+  it(
+    'is paused, resumed, run, replaced, removed and brought back for all processes',
+    test(async ({ kernel, sibling, start, until, now }) => {
+      const ran: unknown[] = []
+      await start({ w: ({ data }) => void ran.push(data) })
+      const other = await sibling()
+      const far = { at: now() + 3_600_000, worker: 'w' }
+      await kernel.schedule('code', { ...far, data: 'code' })
+      expect(await codeOf(() => other.saveSchedule('bad', { every: 100, worker: '_schedule/tick' }))).toBe(
+        'NAME_RESERVED',
+      )
+      expect(await codeOf(() => other.saveSchedule('bad', { cron: 'x', worker: 'w' }))).toBe('SCHEDULE_INVALID')
+      expect(await codeOf(() => other.pauseSchedule('none'))).toBe('SCHEDULE_UNKNOWN')
+
+      const every = { every: 100, worker: 'w' }
+      await other.saveSchedule('often', { ...every, data: 'first' })
+      await until('it has run', () => ran.includes('first'))
+      const listed = async () => (await kernel.scheduleDetails()).find(({ name }) => name === 'often')
+      expect(await listed()).toMatchObject({ ...every, source: 'shared', paused: false, upcoming: { length: 5 } })
+      await until('an outcome is listed', async () =>
+        (await listed())?.recent.some(({ status }) => status === 'completed'),
+      )
+      await other.saveSchedule('often', { ...every, data: 'second' })
+      await until('it has run with other data', () => ran.includes('second'))
+
+      await other.pauseSchedule('often')
+      expect(await listed()).toMatchObject({ paused: true })
+      await kernel.runSchedule('often')
+      await other.saveSchedule('mark', { at: now() + 500, worker: 'w', data: 'mark' })
+      await until('half a second has passed', () => ran.includes('mark'))
+      const before = ran.filter((data) => data === 'second').length
+      await other.saveSchedule('again', { at: now() + 500, worker: 'w', data: 'again' })
+      await until('another half has passed', () => ran.includes('again'))
+      expect(ran.filter((data) => data === 'second')).toHaveLength(before)
+      await other.resumeSchedule('often')
+      await until('it runs again', () => ran.filter((data) => data === 'second').length > before)
+      await other.removeSchedule('often')
+      expect(await listed()).toBeUndefined()
+
+      await other.removeSchedule('code').catch(() => kernel.removeSchedule('code'))
+      expect((await kernel.scheduleDetails()).map(({ name }) => name)).toEqual(['mark', 'again'])
+      await kernel.resumeSchedule('code')
+      expect((await kernel.scheduleDetails()).map(({ name }) => name)).toContain('code')
+      expect(kernel.schedules()).toMatchObject([{ name: 'code' }])
+
+      const hour = 3_600_000
+      await kernel.saveSchedule('hourly', { every: hour, worker: 'w', data: 'filled' })
+      const from = (Math.floor(now() / hour) - 3) * hour
+      const range = { from, to: from + 3 * hour }
+      expect(await kernel.backfillSchedule('hourly', range)).toEqual({ moments: [from, from + hour, from + 2 * hour] })
+      await until('the range is filled', () => ran.filter((data) => data === 'filled').length === 3)
+      await kernel.backfillSchedule('hourly', range)
+      await until('the ticks have ended', async () => {
+        const { waiting, active } = await kernel.port('queue').getJobCounts('_schedule')
+        return waiting + active === 0
+      })
+      expect(ran.filter((data) => data === 'filled')).toHaveLength(3)
     }),
   )
 

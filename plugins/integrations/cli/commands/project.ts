@@ -1,8 +1,12 @@
-import { parseWhole } from '../arguments.ts'
-import { formatTable } from '../output.ts'
+import { parseChoice, parseData, parseTime, parseWhole } from '../arguments.ts'
+import { formatTable, type Output } from '../output.ts'
+import type { Results } from '../protocol.ts'
 import { command, type Commands, type Opener } from './define.ts'
 
 const date = (ms: number | undefined): string => (ms === undefined ? '' : new Date(ms).toISOString())
+
+const ACTIONS = ['list', 'save', 'pause', 'resume', 'remove', 'run', 'backfill'] as const
+const DONE = { save: 'saved', pause: 'paused', resume: 'resumed', remove: 'removed', run: 'started' } as const
 
 export function projectCommands(open: Opener): Commands {
   return {
@@ -51,17 +55,46 @@ export function projectCommands(open: Opener): Commands {
       ['waits'],
     ),
     schedules: command(
-      'List schedules and when they run next',
-      {},
-      (_args, { cwd, output }) =>
-        open.project(cwd, async (backend) => {
-          const schedules = await backend.ask('schedules', {})
-          if (output.json) return output.value(schedules)
-          if (schedules.length === 0) return output.line('No schedules.')
-          const rows = schedules.map(({ name, rule, target, next }) => [name, rule, target, date(next)])
-          for (const line of formatTable(['schedule', 'rule', 'starts', 'next'], rows)) output.line(line)
-        }),
-      ['schedules'],
+      'List schedules and when they run next, or change one in all processes',
+      {
+        action: { type: 'positional', required: false, description: `${ACTIONS.join(', ')}. Default: list` },
+        name: { type: 'positional', required: false, description: 'The name of a schedule' },
+        data: {
+          type: 'string',
+          valueHint: 'JSON',
+          description: 'For save: the schedule, such as {"cron":"0 3 * * *","worker":"report"}',
+        },
+        from: { type: 'string', valueHint: '7d|date', description: 'For backfill: the begin of the range' },
+        to: { type: 'string', valueHint: '1d|date', description: 'For backfill: the end of the range. Default: now' },
+      },
+      ({ action, name = '', data, from, to }, { cwd, output }) => {
+        const change = action === undefined ? 'list' : parseChoice('What to do with a schedule', ACTIONS, action)
+        return open.project(cwd, async (backend) => {
+          if (change === 'list') return printSchedules(await backend.ask('schedules', {}), output)
+          if (change === 'backfill') {
+            const range = { from: parseTime('from', from ?? '', Date.now())!, to: parseTime('to', to, Date.now()) }
+            const { moments } = await backend.ask('backfillSchedule', { name, ...range })
+            return output.json
+              ? output.value({ moments })
+              : output.line(`Started ${moments.length} moments of ${name}.`)
+          }
+          if (change === 'save') {
+            await backend.ask('saveSchedule', { name, schedule: Object(parseData(data)) as Record<string, unknown> })
+          } else await backend.ask('changeSchedule', { name, change })
+          if (output.json) output.value({ name, change })
+          else output.line(`Schedule ${name}: ${DONE[change]}.`)
+        })
+      },
+      ['schedules', 'schedules pause nightly', 'schedules backfill nightly --from 7d'],
     ),
   }
+}
+
+function printSchedules(schedules: Results['schedules'], output: Output): void {
+  if (output.json) return output.value(schedules)
+  if (schedules.length === 0) return output.line('No schedules.')
+  const rows = schedules.map((one) => [
+    ...[one.name, one.rule, one.target, one.paused ? 'paused' : date(one.next), one.last ?? ''],
+  ])
+  for (const line of formatTable(['schedule', 'rule', 'starts', 'next', 'last'], rows)) output.line(line)
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { bulkReport, wait } from './operator-answers.ts'
+import { bulkReport, schedule, wait } from './operator-answers.ts'
 
 /*
  * The responses of the routes, for the OpenAPI document. An object is loose if plugins add members to it.
@@ -179,8 +179,6 @@ export const trigger = z.looseObject({
 })
 
 export const triggerRecord = z.looseObject({ type: z.enum(['fired', 'refused']), id: z.string(), at: z.number() })
-
-export const schedule = z.looseObject({ name: z.string(), next: z.number().optional() })
 
 const quantiles = z.object({
   count: z.number().int(),

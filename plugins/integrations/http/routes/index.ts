@@ -6,6 +6,7 @@ import { otherRoutes } from './others.ts'
 import { queueRoutes } from './queues.ts'
 import type { Route } from './route.ts'
 import { runRoutes } from './runs.ts'
+import { scheduleRoutes } from './schedules.ts'
 import { streamRoutes } from './streams.ts'
 import { waitRoutes } from './waits.ts'
 
@@ -19,5 +20,6 @@ export const routes: readonly Route[] = [
   ...flowRoutes,
   ...observabilityRoutes,
   ...waitRoutes,
+  ...scheduleRoutes,
   ...otherRoutes,
 ]

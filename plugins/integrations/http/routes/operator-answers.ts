@@ -45,3 +45,15 @@ export const wait = z.object({
   /** When it times out. Absent without a timeout. */
   until: z.number().optional(),
 })
+
+export const schedule = z.looseObject({
+  name: z.string(),
+  /** `shared` if it was saved for all processes, `code` if this process declares it. */
+  source: z.enum(['code', 'shared']),
+  paused: z.boolean(),
+  next: z.number().optional(),
+  /** The next five moments. */
+  upcoming: z.array(z.number()),
+  /** What the newest five moments have started, if it is kept and you may read it. */
+  recent: z.array(z.object({ at: z.number(), status: z.string(), runId: z.string(), jobId: z.string().optional() })),
+})

@@ -86,19 +86,6 @@ export const otherRoutes: readonly Route[] = [
     },
   }),
   route({
-    id: 'listSchedules',
-    method: 'GET',
-    path: 'schedules',
-    action: 'schedules.read',
-    summary: 'List the schedules of this process',
-    answer: z.object({ schedules: z.array(answers.schedule) }),
-    handle: ({ kernel }) => ({
-      schedules: kernel
-        .schedules()
-        .map(({ data, ...info }) => ({ ...info, ...(typeof data !== 'function' && { data }) })),
-    }),
-  }),
-  route({
     id: 'listWorkers',
     method: 'GET',
     path: 'workers',
