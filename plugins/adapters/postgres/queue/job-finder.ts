@@ -184,7 +184,8 @@ export function createJobFinder(db: PostgresPort, queueNames: () => Promise<stri
       const rows = some.length === 0 ? [] : await db.query<CountRow>(text, values, REPEATABLE)
       for (const { state, amount, more } of rows) {
         truncated ||= more
-        counts[group.length === 1 ? group[0]! : (state as JobState)] += amount
+        // A tag also has jobs in states that were not asked for, of which none match.
+        if (amount > 0) counts[group.length === 1 ? group[0]! : (state as JobState)] += amount
       }
     }
     if (tag === undefined && states.includes('active')) {
