@@ -34,7 +34,7 @@ async function faults(page: Page, only?: string[]): Promise<string[]> {
   await page.evaluate(`globalThis.axe ?? (() => { ${axe.source} })()`)
   const found = await page.evaluate(async (rules) => {
     const { axe } = globalThis as unknown as { axe: typeof import('axe-core') }
-    const { violations } = await axe.run(rules ? { runOnly: rules } : {})
+    const { violations } = await axe.run({ resultTypes: ['violations'], ...(rules && { runOnly: rules }) })
     return violations.map(({ id, impact, nodes }) => ({ id, impact, html: nodes[0]!.html }))
   }, only)
   const serious = found.filter(({ impact }) => impact === 'serious' || impact === 'critical')

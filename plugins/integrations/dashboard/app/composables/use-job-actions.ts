@@ -37,7 +37,8 @@ export function jobActions({ queue, id, name, state, data, flow }: Job): JobActi
       name: 'edit',
       label: 'Edit and retry',
       icon: 'edit',
-      when: ended && hasRoute('POST /jobs/{queue}/{job}/duplicate'),
+      // A step of a flow keeps its data: its run can go on from it with other input.
+      when: ended && flow === undefined && hasRoute('POST /jobs/{queue}/{job}/duplicate'),
       form: {
         title: `Retry ${name} with other data`,
         text: 'The data replaces that of the job, and is checked with the schema of its worker.',
