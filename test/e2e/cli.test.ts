@@ -451,7 +451,7 @@ test('bash completes commands and options', async () => {
     const script = `${stdout}\nCOMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${at}; _nuxt_queue; echo "\${COMPREPLY[@]}"`
     return (await promisify(execFile)('bash', ['-c', script])).stdout.trim()
   }
-  expect(await complete('nuxt-queue re', 1)).toBe('retry remove resume redrive replay')
+  expect(await complete('nuxt-queue re', 1)).toBe('retry reschedule remove resume redrive replay')
   expect(await complete('nuxt-queue runs --st', 2)).toBe('--status')
 })
 
