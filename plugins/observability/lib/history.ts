@@ -19,7 +19,7 @@ export function formatHistory({ run, events }: RunHistory): string {
 }
 
 /** Returns the text of a history file page by page, so that a long history is never in memory as a whole. */
-export async function* historyPages(events: EventStore, run: RunInfo): AsyncGenerator<string> {
+export async function* historyPages(events: EventStore, run: RunInfo): AsyncGenerator<string, void> {
   const head = await events.head(run.runId)
   let text = formatLine({ ...run, head })
   for (let after = 0; after < head;) {

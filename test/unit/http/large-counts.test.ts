@@ -29,7 +29,7 @@ it('keeps counts of many jobs, makes them again in the background, and never kee
     // One that cannot be made again is an error for the next request, and not for the process.
     await test.advance(3_000)
     const counting = vi.spyOn(kernel.port('queue'), path.startsWith('queues') ? 'getJobCounts' : 'countJobs')
-    counting.mockRejectedValueOnce(new Error('gone') as never)
+    counting.mockRejectedValueOnce(new Error('gone'))
     expect(await waiting(path)).toBe(before + 1)
     counting.mockRestore()
     await add('many', 1)

@@ -37,11 +37,18 @@ async function find(kernel: Kernel, runId: string): Promise<RunInfo> {
   throw new QueueError('RUN_NOT_FOUND', `There is no run "${runId}". It may not have begun, or it may have expired.`)
 }
 
-/** Returns pages of text, of which the first one was read already, as bytes. */
-async function* encoded(first: string, rest: AsyncIterable<string>): AsyncGenerator<Uint8Array> {
+/** Streams pages of text, of which the first one was read already. */
+function streamOf(first: string, rest: AsyncGenerator<string, void>): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder()
-  yield encoder.encode(first)
-  for await (const page of rest) yield encoder.encode(page)
+  return new ReadableStream({
+    start: (controller) => controller.enqueue(encoder.encode(first)),
+    async pull(controller) {
+      const { value } = await rest.next()
+      if (value === undefined) controller.close()
+      else controller.enqueue(encoder.encode(value))
+    },
+    cancel: () => void rest.return(),
+  })
 }
 
 async function flowOf(kernel: Kernel, runId: string): Promise<string> {
@@ -200,7 +207,7 @@ export const runRoutes: readonly Route[] = [
       const first = await pages.next()
       const file = `${encodeURIComponent(runId).replaceAll("'", '%27')}.jsonl`
       const headers = { 'content-disposition': `attachment; filename*=UTF-8''${file}` }
-      return new Response(ReadableStream.from(encoded(first.value!, pages)), { headers })
+      return new Response(streamOf(first.value ?? '', pages), { headers })
     },
   }),
   route({
