@@ -11,8 +11,12 @@ import type { Kernel } from '../kernel/index.ts'
  * Writes the table of permissions into docs/securing.md: `node scripts/matrix.ts`. Each entry is a decision of the guard itself.
  */
 
-const [WRITE, READ] = ['a-writer-of-enough-letters', 'a-reader-of-enough-letters']
-const TOKENS = [WRITE, { token: READ, role: 'read' }]
+const [WRITE, READ, SCRAPER] = [
+  'a-writer-of-enough-letters',
+  'a-reader-of-enough-letters',
+  'a-scraper-of-enough-letters',
+]
+const TOKENS = [WRITE, { token: READ, role: 'read' }, { token: SCRAPER, role: 'metrics' }]
 
 /** The callers: the configuration of the server, the address of the client, and its token. */
 const CALLERS: Record<string, { http: object; address: string; token?: string }> = {
@@ -21,7 +25,13 @@ const CALLERS: Record<string, { http: object; address: string; token?: string }>
   production: { http: { production: true }, address: '127.0.0.1' },
   'token set, none sent': { http: { production: true, token: TOKENS }, address: '203.0.113.7' },
   '`read` token': { http: { production: true, token: TOKENS }, address: '203.0.113.7', token: READ },
+  '`metrics` token': { http: { production: true, token: TOKENS }, address: '203.0.113.7', token: SCRAPER },
   '`write` token': { http: { production: true, token: TOKENS }, address: '203.0.113.7', token: WRITE },
+}
+
+/** Actions of plugins that no preset contains, and the request of each. */
+export const MOUNTED: Readonly<Partial<Record<HttpAction['type'], string>>> = {
+  'metrics.read': 'GET /_queue/metrics',
 }
 
 const BEGIN = '<!-- Made by scripts/matrix.ts from the routes. -->'
@@ -47,6 +57,8 @@ async function decide(type: HttpAction['type'], { http, address, token }: (typeo
 export async function matrix(): Promise<string> {
   const rows = ACTIONS.map(async (type) => {
     const paths = routes.filter(({ action }) => action === type).map(({ method, path }) => `\`${method} ${path}\``)
+    const mounted = MOUNTED[type]
+    if (mounted !== undefined) paths.push(`\`${mounted}\``)
     const decisions = await Promise.all(Object.values(CALLERS).map((caller) => decide(type, caller)))
     return `| \`${type}\` | ${[paths.join(', '), ...decisions].join(' | ')} |`
   })

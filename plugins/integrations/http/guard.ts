@@ -39,6 +39,12 @@ export interface Guard {
    * @throws Response that `authorize` returned
    */
   assertAllowed(request: Request, action: HttpAction): Promise<void>
+  /**
+   * Decides about a request without a body, and counts a refused one against its address.
+   *
+   * @throws QueueError `RATE_LIMITED`, `REQUEST_FORBIDDEN`, and what `assertAllowed` throws
+   */
+  admit(request: Request, action: HttpAction): Promise<void>
   /** Returns who sent a request that was decided about, if a token or `authorize` names somebody. */
   actorOf(request: Request): string | undefined
   /** Returns whether the request may see an entry of a list. */
@@ -87,7 +93,7 @@ export function createGuard(kernel: Kernel, options: HttpOptions, limit: Address
     throw forbidden(`This request may not do "${action.type}" here.`)
   }
 
-  return {
+  const guard: Guard = {
     open,
     hasTokens: tokens !== undefined,
     assertReachable(request) {
@@ -115,6 +121,12 @@ export function createGuard(kernel: Kernel, options: HttpOptions, limit: Address
       if (!authorize) await assertAllowed(request, action)
       return welcome
     },
+    async admit(request, action) {
+      guard.assertSameSite(request)
+      const welcome = await guard.enter(request, action)
+      await assertAllowed(request, action)
+      welcome()
+    },
     isUndecided: (request) => authorize !== undefined && holderOf?.(request) === undefined,
     assertAllowed,
     actorOf: (request) => actors.get(request),
@@ -131,6 +143,7 @@ export function createGuard(kernel: Kernel, options: HttpOptions, limit: Address
       }
     },
   }
+  return guard
 }
 
 /** @throws QueueError `AUTHORIZE_TIMEOUT` */

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { MaybePromise } from '../../../kernel/index.ts'
 import type { Peer } from '../lib/peer.ts'
+import type { HttpAction } from './access.ts'
 import type { Listening, ListenOptions } from './listening.ts'
 import type { SocketHooks } from './websocket.ts'
 
@@ -48,13 +49,14 @@ export interface Http {
    */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
   /**
-   * Serves pages without data below `<path><name>/`. They are closed when the API is closed to everybody: in production without
-   * `http.authorize` and `http.token` (404), and to other machines in development (403).
+   * Serves requests at `<path><name>` and below. They are closed when the API is closed to everybody: in production without
+   * `http.authorize` and `http.token` (404), and to other machines in development (403). Without an `action`, anybody else may
+   * see them, so they must contain no data. With an `action`, the token or `authorize` decides about each request.
    *
    * @example
    * kernel.http.mount('ui', ({ path }) => new Response(path === '' ? page : null, { status: path === '' ? 200 : 404 }))
    */
-  mount(name: string, serve: Mounted): void
+  mount(name: string, serve: Mounted, access?: { action: HttpAction['type'] }): void
   /** How many streams are open in this process. */
   readonly connections: number
   /**

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import { definePlugin, QueueError } from '../../../kernel/index.ts'
 import { createAddressLimit } from './address-limit.ts'
 import type { Listening } from './listening.ts'
+import type { HttpAction } from './access.ts'
 import type { Http, Mounted } from './http.ts'
 import { isProtected } from './guard.ts'
 import { options } from './options.ts'
@@ -52,7 +53,7 @@ export default definePlugin({
   setup(kernel, options) {
     exposeStatusCodes()
     const servers = new Set<Listening>()
-    const mounted = new Map<string, Mounted>()
+    const mounted = new Map<string, { serve: Mounted; action?: HttpAction['type'] }>()
     const limit = createAddressLimit(kernel, options)
     let loading: Promise<Service> | undefined
     let service: Service | undefined
@@ -88,14 +89,15 @@ export default definePlugin({
         if (peer) recordPeer(request, peer)
         try {
           const { name, rest } = placeOf(pathOf(request))
-          const serve = mounted.get(name)
-          if (name !== API && !serve) return await webhook(request)
+          const mount = mounted.get(name)
+          if (name !== API && !mount) return await webhook(request)
           const { api, guard } = await load()
-          if (!serve) return await api.fetch(request)
+          if (!mount) return await api.fetch(request)
           guard.assertReachable(request)
-          return await serve({ request, path: rest, production: options.production })
+          if (mount.action !== undefined) await guard.admit(request, { type: mount.action })
+          return await mount.serve({ request, path: rest, production: options.production })
         } catch (error) {
-          return problemResponse(error, kernel.reporter)
+          return error instanceof Response ? error : problemResponse(error, kernel.reporter)
         }
       },
       async node(request, response, peer) {
@@ -108,7 +110,7 @@ export default definePlugin({
           response.destroy()
         }
       },
-      mount: (name, serve) => void mounted.set(name, serve),
+      mount: (name, serve, access) => void mounted.set(name, { serve, ...access }),
       get connections() {
         return service?.connections.size ?? 0
       },

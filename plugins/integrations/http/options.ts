@@ -19,8 +19,8 @@ export const options = z.strictObject({
   authorizeTimeout: z.number().int().min(1).max(MAX_TIMER).default(10_000),
   /**
    * One or several bearer tokens that may use the interface, each of at least 16 characters. `{ token, role: 'read' }`
-   * may only read. If `authorize` is set too, it decides about requests without one of these tokens. The tokens can be
-   * one text, also in `NUXT_QUEUE_HTTP_TOKEN`: `first,second,read:third`.
+   * may only read, and `{ token, role: 'metrics' }` may only read metrics. If `authorize` is set too, it decides about requests without one of these tokens. The tokens can be
+   * one text, also in `NUXT_QUEUE_HTTP_TOKEN`: `first,second,read:third,metrics:fourth`.
    *
    * @example
    * http: { token: process.env.QUEUE_TOKEN }

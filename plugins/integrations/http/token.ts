@@ -13,14 +13,15 @@ const entry = z.union([
   secret,
   z.strictObject({
     token: secret,
-    role: z.enum(['read', 'write']).default('write'),
-    /** What the audit calls requests with it. Default: `read` or `write`. */
+    role: z.enum(['read', 'write', 'metrics']).default('write'),
+    /** What the audit calls requests with it. Default: its role. */
     name: z.string().min(1).max(100).optional(),
   }),
 ])
 
 /**
- * One or several tokens. In a text, commas separate the tokens, and tokens with the prefix `read:` may only read.
+ * One or several tokens. In a text, commas separate the tokens, and tokens with the prefix `read:` may only read, and
+ * those with the prefix `metrics:` may read nothing but metrics.
  */
 export const token = z.preprocess(
   (value) => (typeof value === 'string' ? value.split(',').map(fromText) : value),
@@ -28,7 +29,10 @@ export const token = z.preprocess(
 )
 
 type Token = z.infer<typeof token>
-type Role = 'read' | 'write'
+type Role = 'read' | 'write' | 'metrics'
+
+/** The roles, beginning with the one that allows the most. */
+const RANKS: readonly Role[] = ['write', 'read', 'metrics']
 
 /** Who has a token. */
 export interface Holder {
@@ -38,7 +42,7 @@ export interface Holder {
 }
 
 function fromText(text: string): unknown {
-  const [, role, secret] = /^\s*(?:(read|write):)?(.*?)\s*$/s.exec(text)!
+  const [, role, secret] = /^\s*(?:(read|write|metrics):)?(.*?)\s*$/s.exec(text)!
   return role === undefined ? secret : { token: secret, role }
 }
 
@@ -73,7 +77,7 @@ export function createTokenCheck(tokens: Token, now: () => number): TokenCheck {
   /** Compares all tokens, so that the time does not reveal which one matched. */
   function find(matches: (one: (typeof known)[number]) => boolean): (typeof known)[number] | undefined {
     const found = known.filter(matches)
-    return found.find(({ role }) => role === 'write') ?? found[0]
+    return found.toSorted((a, b) => RANKS.indexOf(a.role) - RANKS.indexOf(b.role))[0]
   }
 
   const ofToken = (given: string) => find((one) => timingSafeEqual(one.digest, digest(given)))
@@ -113,8 +117,9 @@ function sign(token: string, end: string): string {
   return createHmac('sha256', token).update(`nuxt-queue session until ${end}`).digest('base64url')
 }
 
-/** Returns whether a role allows an action. `read` allows the actions that end in `.read`. */
+/** Returns whether a role allows an action. `read` allows the actions that end in `.read`, and `metrics` allows `metrics.read`. */
 export function permits(role: Role, { type }: HttpAction): boolean {
+  if (role === 'metrics') return type === 'metrics.read' || type === 'health.read'
   return role === 'write' || type.endsWith('.read')
 }
 

@@ -9,7 +9,7 @@ import {
 } from '../../../../kernel/index.ts'
 import * as answers from './answers.ts'
 import { withoutForeignJobs } from './foreign-jobs.ts'
-import { largeCount } from './large-counts.ts'
+import { largeCount } from '../../../lib/large-counts.ts'
 import { route, type Call, type Route } from './route.ts'
 import { filterOf, filterQuery } from './job-filter.ts'
 import { assertOptions, options } from './job-options.ts'

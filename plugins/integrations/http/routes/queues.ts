@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { isReserved, type Kernel } from '../../../../kernel/index.ts'
 import * as answers from './answers.ts'
-import { largeCount } from './large-counts.ts'
+import { largeCount } from '../../../lib/large-counts.ts'
 import { route, type Route } from './route.ts'
 import { count, flag } from './values.ts'
 

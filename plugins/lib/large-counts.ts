@@ -1,4 +1,4 @@
-import type { JobState, Kernel } from '../../../../kernel/index.ts'
+import type { JobState, Kernel } from '../../kernel/index.ts'
 
 /** From how many jobs on a count is kept. Counts of fewer jobs are cheap, and always new. */
 const LARGE = 20_000

@@ -1,0 +1,86 @@
+import type { EmitPayload, PluginKernel } from '../../../kernel/index.ts'
+import { Histogram } from './histogram.ts'
+import { Rows, type Ending } from './rows.ts'
+
+/** The queue of the ticks of schedules. */
+const SCHEDULES = '_schedule'
+
+/** The event that each ending of an attempt has. */
+const ENDINGS: Readonly<Record<string, Ending>> = {
+  'step.completed': 'completed',
+  'step.failed': 'failed',
+  'step.retry': 'retried',
+  'step.deferred': 'deferred',
+}
+
+/** Whether the jobs of a queue are counted. */
+export type IsShown = (queue: string) => boolean
+
+/** What this process has done since it started. */
+export interface Observed {
+  rows: Rows
+  /** How late the ticks of schedules were. */
+  lag: Histogram
+}
+
+/** Counts what this process stores and runs. */
+export function observe(kernel: PluginKernel, isShown: IsShown): Observed {
+  const rows = new Rows()
+  const lag = new Histogram()
+  const { clock } = kernel
+
+  /** Every event of a job passes here. */
+  function count({ ctx, result }: EmitPayload): void {
+    // An event whose key is known is not stored again.
+    const type = result?.ok ? result.events.at(-1)?.type : undefined
+    if (type === undefined) return
+    const { job, startedAt, dueAt } = ctx!
+    if (type === 'step.started') {
+      if (job.queue === SCHEDULES) lag.observe(startedAt - dueAt)
+      if (!isShown(job.queue)) return
+      const row = rows.of(job.queue)
+      row.consumed++
+      row.waiting.observe(startedAt - dueAt)
+      return
+    }
+    const ending = Object.hasOwn(ENDINGS, type) ? ENDINGS[type] : undefined
+    if (ending === undefined || !isShown(job.queue)) return
+    const row = rows.of(job.queue)
+    row.processing[ending].observe(clock.now() - startedAt)
+    if (ending === 'retried') row.retries++
+    if (ending === 'failed' && job.options.deadLetter !== undefined) row.deadLetters++
+  }
+
+  kernel.hook('emit', count, { after: true, when: ({ ctx }) => ctx !== undefined })
+  kernel.hook(
+    'enqueue',
+    ({ result, job }) => {
+      if (!result || result.deduplicated) return
+      const row = rows.of(job.queue)
+      row.sent++
+      row.sending.observe(clock.now() - job.createdAt)
+    },
+    { after: true, when: ({ job }) => isShown(job.queue) },
+  )
+  kernel.hook(
+    'dispatch',
+    ({ job }, next) => {
+      const row = rows.of(job.queue)
+      const leave = (): void => void row.busy--
+      row.busy++
+      let running: ReturnType<typeof next>
+      try {
+        running = next()
+      } catch (error) {
+        leave()
+        throw error
+      }
+      if (!running) return leave()
+      running.then(leave, leave)
+      // Returning the same promise spares every job further ones.
+      return running
+    },
+    { when: ({ job }) => isShown(job.queue) },
+  )
+  return { rows, lag }
+}

@@ -1,0 +1,60 @@
+import { Histogram } from './histogram.ts'
+
+/** How an attempt ended. */
+export type Ending = 'completed' | 'failed' | 'retried' | 'deferred'
+
+/** The most queues with a row of their own, so that names made from data cost no memory here and in Prometheus. */
+export const MOST_QUEUES = 200
+/** The queue of the row that holds the others. Names that begin with "_" belong to plugins. */
+const REST = '_rest'
+
+/** What this process has done for a queue. */
+export interface Row {
+  queue: string
+  sent: number
+  consumed: number
+  retries: number
+  deadLetters: number
+  /** How many handlers run now. */
+  busy: number
+  sending: Histogram
+  waiting: Histogram
+  processing: Record<Ending, Histogram>
+}
+
+/** The rows by queue. Adding to them is on the path of every job. */
+export class Rows {
+  readonly #rows = new Map<string, Row>()
+  #last: Row | undefined
+
+  /** Returns the row of a queue, or the row `_rest` if there are `MOST_QUEUES` others. */
+  of(queue: string): Row {
+    if (this.#last?.queue === queue) return this.#last
+    const known = this.#rows.get(queue)
+    if (known) return (this.#last = known)
+    if (this.#rows.size >= MOST_QUEUES && queue !== REST) return this.of(REST)
+    const row = createRow(queue)
+    this.#rows.set(queue, row)
+    return (this.#last = row)
+  }
+
+  all(): Row[] {
+    return [...this.#rows.values()]
+  }
+}
+
+function createRow(queue: string): Row {
+  const counts = { sent: 0, consumed: 0, retries: 0, deadLetters: 0, busy: 0 }
+  return {
+    queue,
+    ...counts,
+    sending: new Histogram(),
+    waiting: new Histogram(),
+    processing: {
+      completed: new Histogram(),
+      failed: new Histogram(),
+      retried: new Histogram(),
+      deferred: new Histogram(),
+    },
+  }
+}
