@@ -42,6 +42,8 @@ export async function seed(kernel: Kernel): Promise<void> {
   await kernel.queue('exports').pause()
   await kernel.enqueue('exports/csv', { table: 'orders' }, { tags: ['nightly'] })
   await kernel.enqueue('exports/csv', { table: 'customers' }, { priority: 5 })
+  const weekly = { cron: '0 8 * * 1', timeZone: 'Europe/Berlin', worker: 'media/resize', overlap: 'skip' as const }
+  await kernel.saveSchedule('shelf-photos', { ...weekly, data: { photo: 'shelf.jpg', sizes: [320, 640] } })
   await kernel.emitTrigger('restock', { photo: 'shelf.jpg', sizes: [320, 640] })
   await kernel.flow('signup').start({ name: 'Ada', email: 'ada@example.com' }, { tags: ['newsletter'] })
   await kernel.flow('signup').start({ name: 'Grace', email: 'grace@example.com' })

@@ -46,6 +46,11 @@ async function start({ preset, config }: Store, port: number): Promise<Kernel> {
     },
   })
   await kernel.registerWorker({
+    id: 'report',
+    config: { queue: 'reports', schedule: { cron: '0 3 1 1 *' } },
+    handler: () => 'written',
+  })
+  await kernel.registerWorker({
     id: 'book',
     config: { queue: 'trips', flow: { name: 'trip', role: 'entry', emits: ['booked'] } },
     async handler(job, ctx) {
@@ -176,7 +181,67 @@ describe.each(Object.keys(STORES))('the dashboard on %s', (name) => {
     await phone.getByRole('button', { name: 'More' }).click()
     await phone.getByRole('dialog').getByRole('link', { name: 'Instances' }).click()
     await heading(phone, 'Instances')
+    await phone.goto(`${base}#/schedules?schedule=report`)
+    await phone.getByRole('region', { name: 'Next moments of report' }).getByRole('listitem').nth(4).waitFor()
+    expect(await phone.evaluate('document.documentElement.scrollWidth'), 'an open schedule').toBe(390)
     await phone.close()
+  })
+
+  it('retries all failed jobs that match a filter, and reports how it went', async () => {
+    works = false
+    const ids = ['out-1', 'out-2', 'out-3']
+    const failing = await Promise.all(ids.map((id) => kernel.enqueue('mail', { to: id }, { id, tags: ['outage'] })))
+    await Promise.allSettled(failing.map((job) => job.result()))
+    works = true
+    await open('/jobs?tag=outage&state=failed')
+    await page.getByRole('checkbox', { name: 'Select mail out-1' }).check()
+    const selection = page.getByRole('toolbar', { name: 'Selection' })
+    await selection.getByRole('button', { name: 'Select all that match' }).click()
+    await selection.getByRole('button', { name: 'Retry' }).click()
+    const question = page.getByRole('alertdialog')
+    await question.getByText(/^3 jobs with/).waitFor()
+    await question.getByRole('button', { name: 'Retry' }).click()
+    await heading(page, 'Bulk actions')
+    const report = page.getByRole('region', { name: /^retry / })
+    await report.getByText('completed').waitFor()
+    await report.getByText('3 done').waitFor()
+    await open('/jobs?tag=outage&state=completed')
+    for (const id of ids) await row(page, id).waitFor()
+  })
+
+  it('completes an open wait in the list of all', async () => {
+    await kernel.flow('trip').start({ to: 'Rome' }, { id: 'trip-2' })
+    await open('/waits')
+    await row(page, 'trip-2').getByRole('button', { name: 'Complete' }).click()
+    await page.getByRole('dialog').getByRole('button', { name: 'Complete' }).click()
+    await row(page, 'trip-2').waitFor({ state: 'detached' })
+    await open('/runs/trip-2')
+    await page.locator('.page-header').getByText('completed').waitFor()
+  })
+
+  it('pauses a schedule, runs it now, and saves and removes another one', async () => {
+    await open('/schedules')
+    await page.getByRole('button', { name: 'Pause report' }).click()
+    await page.getByRole('alertdialog').getByRole('button', { name: 'Pause' }).click()
+    await row(page, 'report').getByText('paused').waitFor()
+    expect(await kernel.scheduleDetails()).toMatchObject([{ name: 'report', paused: true }])
+    await page.getByRole('button', { name: 'Run now report' }).click()
+    await page.getByText('"report" starts report now.').waitFor()
+
+    await page.keyboard.press('n')
+    const form = page.getByRole('dialog', { name: 'New schedule' })
+    await form.getByLabel('Name', { exact: true }).fill('yearly')
+    await form.getByLabel('Its name').fill('mail')
+    await form.getByLabel('Cron expression').fill('0 0 1 1 *')
+    await form.getByRole('button', { name: 'Create' }).click()
+    await page.waitForURL(/schedule=yearly/)
+    await page.getByRole('region', { name: 'Next moments of yearly' }).getByRole('listitem').nth(4).waitFor()
+    await page.getByRole('button', { name: 'Actions of yearly' }).click()
+    await page.getByRole('menuitem', { name: 'Remove' }).click()
+    await page.getByRole('alertdialog').getByRole('button', { name: 'Remove' }).click()
+    await row(page, 'yearly').waitFor({ state: 'detached' })
+    await open('/jobs?name=report&state=completed')
+    await page.locator('[data-row]').waitFor()
   })
 
   it('goes on after a restart of the server, without a reload', async () => {

@@ -51,7 +51,11 @@ beforeAll(async () => {
       throw new Error(MARKUP)
     },
   })
-  await kernel.registerWorker({ id: 'greet', config: { queue: 'greetings' }, handler: () => ({ text: MARKUP }) })
+  await kernel.registerWorker({
+    id: 'greet',
+    config: { queue: 'greetings', schedule: { cron: '0 3 1 1 *' } },
+    handler: () => ({ text: MARKUP }),
+  })
   const book = { input: z.object({ to: z.string(), seats: z.int().default(2) }) }
   await kernel.registerWorker({
     id: 'book',
@@ -120,7 +124,9 @@ const SCREENS: [screen: string, title: string][] = [
   ['/runs/trip-1?view=graph', 'trip'],
   ['/runs/trip-1?view=events&seq=3', 'trip'],
   ['/runs/trip-1?view=state', 'trip'],
-  ['/schedules', 'Schedules and triggers'],
+  ['/schedules?schedule=greet', 'Schedules and triggers'],
+  ['/waits', 'Waits'],
+  ['/bulk', 'Bulk actions'],
   ['/instances', 'Instances'],
   ['/send?worker=book', 'Send'],
   ['/errors', 'Errors'],
@@ -205,6 +211,32 @@ it('asks once before an action, and shows what came of it without a reload', asy
   await page.close()
 })
 
+it('aborts a bulk action before it has begun, which then reaches no job', async () => {
+  const { kernel: own, url } = await createServer()
+  await own.registerWorker({ id: 'greet', config: { queue: 'greetings' }, handler: () => {} })
+  // No worker has started, so that the bulk action waits.
+  const job = await own.enqueue('greet', {}, { id: 'later', delay: 3_600_000 })
+  const page = await open('/jobs?state=delayed', { at: url })
+  await page.getByRole('checkbox', { name: 'Select greet later' }).check()
+  await page.getByRole('button', { name: 'Select all that match' }).click()
+  await page.getByRole('toolbar', { name: 'Selection' }).getByRole('button', { name: 'Cancel' }).click()
+  await page
+    .getByRole('alertdialog')
+    .getByText(/^1 job with/)
+    .waitFor()
+  await page.getByRole('alertdialog').getByRole('button', { name: 'Cancel' }).click()
+  await page.getByRole('button', { name: 'Abort' }).click()
+  await page.getByRole('alertdialog').getByRole('button', { name: 'Abort' }).click()
+  const report = page.getByRole('region', { name: /^cancel / })
+  await report.getByText('aborting').waitFor()
+  await own.start()
+  await report.getByText('aborted').waitFor()
+  await report.getByText('0 done').waitFor()
+  expect(await own.port('queue').getJob(job.queue, job.id)).toMatchObject({ state: 'delayed' })
+  await page.close()
+  await own.close()
+})
+
 it('shows a run at every moment, completes its wait, and forks it', async () => {
   const page = await open('/runs/trip-1')
   await page.locator('.page-header').getByText('waits').waitFor()
@@ -279,7 +311,8 @@ it('lets a browser in with a token, as a cookie that scripts cannot read', async
 it('shows a role that may only read no actions, and the server refuses them', async () => {
   const token = [{ token: TOKEN, role: 'read' as const }]
   const { kernel: own, url } = await createServer({ token })
-  await own.registerWorker({ id: 'greet', config: { queue: 'greetings' }, handler: () => {} })
+  const config = { queue: 'greetings', schedule: { cron: '0 3 1 1 *' } }
+  await own.registerWorker({ id: 'greet', config, handler: () => {} })
   await own.start()
   await own.enqueue('greet', {}, { id: 'later', delay: 3_600_000 })
   const page = await open('/queues', { at: url })
@@ -299,6 +332,9 @@ it('shows a role that may only read no actions, and the server refuses them', as
   await page.locator('[data-row]').click()
   await page.getByRole('region', { name: 'Explanation' }).waitFor()
   expect(await actions.count()).toBe(0)
+  await page.goto(`${url}ui/#/schedules?schedule=greet`)
+  await page.getByRole('region', { name: 'Next moments of greet' }).waitFor()
+  expect(await page.getByRole('main').getByRole('button').count()).toBe(0)
   const headers = { authorization: `Bearer ${TOKEN}` }
   expect((await fetch(`${url}api/queues/greetings/pause`, { method: 'POST', headers })).status).toBe(403)
   await page.close()

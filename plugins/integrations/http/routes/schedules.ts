@@ -3,7 +3,7 @@ import { isText, QueueError, type Kernel } from '../../../../kernel/index.ts'
 import * as answers from './answers.ts'
 import { schedule as scheduleAnswer } from './operator-answers.ts'
 import { route, type Call, type Route } from './route.ts'
-import { bodyMoment, count, ms, name } from './values.ts'
+import { bodyMoment, count, headers, ms, name } from './values.ts'
 
 /** The longest cron expression, in bytes. Long lists of minutes are not that long. */
 const MAX_CRON = 200
@@ -31,6 +31,8 @@ const scheduleBody = z.strictObject({
   flow: name.optional(),
   entry: name.optional(),
   data: z.unknown().optional(),
+  /** Text that travels with each job. */
+  headers: headers.optional(),
 })
 
 type Details = Awaited<ReturnType<Kernel['scheduleDetails']>>[number]

@@ -19,7 +19,8 @@ export interface JsonForm {
   action: string
   fields: readonly JsonField[]
   submit: (values: Record<string, unknown>) => Promise<unknown>
-  done: string
+  /** What is shown when it is done. */
+  done: string | ((answer: unknown) => string)
   /** Where to go when it is done. */
   leadsTo?: (answer: unknown) => RouteLocationRaw | undefined
 }

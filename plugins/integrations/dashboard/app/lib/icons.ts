@@ -45,6 +45,8 @@ export const ICONS = {
   more: ['M5 11a1 1 0 1 0 0 .01', 'M12 11a1 1 0 1 0 0 .01', 'M19 11a1 1 0 1 0 0 .01'],
   download: ['M12 4v11', 'm7 11 5 5 5-5', 'M5 20h14'],
   signOut: ['M14 4H5v16h9', 'M10 12h11', 'm17 8 4 4-4 4'],
+  add: ['M12 5v14', 'M5 12h14'],
+  backfill: ['M11 6 5 12l6 6', 'M19 6l-6 6 6 6'],
   promote: ['M12 20V5', 'm6 11 6-6 6 6'],
 } as const
 

@@ -1,12 +1,23 @@
-const UNITS = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
+const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
+
+/** Returns the milliseconds of `500ms`, `90s`, `10m`, `2h` or `3d`, or `undefined` for other text. */
+export function durationOf(text: string): number | undefined {
+  const [, amount, unit] = /^(\d{1,9})\s*(ms|[smhd])$/.exec(text.trim()) ?? []
+  return amount === undefined ? undefined : Number(amount) * UNITS[unit as keyof typeof UNITS]
+}
+
+/** Returns a duration as one edits it, in the largest unit without a fraction: `90s`, `2h`. */
+export function durationText(ms: number): string {
+  const [unit, size] = Object.entries(UNITS).findLast(([, one]) => ms % one === 0 && ms >= one) ?? ['ms', 1]
+  return `${ms / size}${unit}`
+}
 
 /** Returns the milliseconds of `90m`, `2h`, `3d` before now, of an ISO date, or of milliseconds; `undefined` for other text. */
 export function momentOf(text: string | undefined, now: number = Date.now()): number | undefined {
   if (text === undefined || text === '') return undefined
-  const [, amount, unit] = /^(\d{1,6})\s*([smhd])$/.exec(text) ?? []
+  const ago = durationOf(text)
   // Whole minutes, so that the same address does not ask for something else in each second.
-  if (amount !== undefined)
-    return Math.floor(now / 60_000) * 60_000 - Number(amount) * UNITS[unit as keyof typeof UNITS]
+  if (ago !== undefined) return Math.floor(now / 60_000) * 60_000 - ago
   if (/^\d{11,15}$/.test(text)) return Number(text)
   const parsed = Date.parse(text)
   return Number.isNaN(parsed) ? undefined : parsed
@@ -18,8 +29,8 @@ export function momentOf(text: string | undefined, now: number = Date.now()): nu
  * @throws Error for other text
  */
 export function delayOf(text: string): number | string {
-  const [, amount, unit] = /^(\d{1,6})\s*([smhd])$/.exec(text.trim()) ?? []
-  if (amount !== undefined) return Number(amount) * UNITS[unit as keyof typeof UNITS]
+  const delay = durationOf(text)
+  if (delay !== undefined) return delay
   const parsed = Date.parse(text)
   if (Number.isNaN(parsed)) throw new Error('Write a duration such as 10m, 2h or 3d, or a date.')
   return new Date(parsed).toISOString()

@@ -1,0 +1,111 @@
+import { shallowRef } from 'vue'
+import { path, post, remove as removeRoute } from '../api/request.ts'
+import { can } from '../api/session.ts'
+import type { IconName } from '../lib/icons.ts'
+import { formatMoment, formatNumberOf } from '../lib/format.ts'
+import { momentOf } from '../lib/moments.ts'
+import { targetOf, triggerOf, type Schedule } from '../lib/schedules.ts'
+import { ask, perform } from './use-feedback.ts'
+import { openForm } from './use-json-form.ts'
+
+export interface ScheduleAction {
+  name: 'run' | 'pause' | 'resume' | 'save' | 'backfill' | 'remove'
+  label: string
+  icon: IconName
+  act: () => Promise<unknown> | void
+}
+
+/** The largest number of moments that a backfill starts. */
+const MOST = 1000
+
+/** @throws Error for text that is no moment */
+function moment(label: string, text: unknown): number {
+  const found = momentOf(String(text))
+  if (found !== undefined) return found
+  throw new Error(`${label}: write how long ago, such as 12h or 7d, or a date.`)
+}
+
+function startedText(answer: unknown): string {
+  const { moments } = answer as { moments: readonly number[] }
+  if (moments.length === 0) return 'The range has no moment of this schedule.'
+  const more = moments.length < MOST ? '' : ` For more, backfill from ${formatMoment(moments.at(-1)! + 1)} on.`
+  return `It starts for ${formatNumberOf(moments.length, 'moment')}.${more}`
+}
+
+/** What can be done with schedules. Each action shows its outcome, and asks before it takes something away. */
+export function useScheduleActions(changed: () => Promise<void>, edit: (schedule: Schedule) => void) {
+  /** The name of the schedule of code that was removed last, which can be brought back. */
+  const removed = shallowRef<string>()
+  const addressOf = (name: string): string => path('schedules', name)
+
+  async function pause(schedule: Schedule): Promise<void> {
+    const text = `Its moments no longer start ${targetOf(schedule)}, in all processes. Moments until you resume it are not made up for.`
+    if (!(await ask({ title: `Pause ${schedule.name}?`, text, action: 'Pause' }))) return
+    await perform(() => post(`${addressOf(schedule.name)}/pause`), `Schedule "${schedule.name}" is paused.`)
+    await changed()
+  }
+
+  async function resume(name: string, done = `Schedule "${name}" runs again.`): Promise<void> {
+    const resumed = await perform(() => post(`${addressOf(name)}/resume`), done)
+    if (resumed && removed.value === name) removed.value = undefined
+    await changed()
+  }
+
+  async function run({ name, ...schedule }: Schedule): Promise<void> {
+    await perform(() => post(`${addressOf(name)}/run`), `"${name}" starts ${targetOf({ name, ...schedule })} now.`)
+    await changed()
+  }
+
+  async function remove(schedule: Schedule): Promise<void> {
+    const { name, source } = schedule
+    const back = source === 'code' ? ' Code declares it, so you can bring it back.' : ' This cannot be undone.'
+    const text = `It starts ${targetOf(schedule)} no longer, in all processes. What it has started stays.${back}`
+    if (!(await ask({ title: `Remove ${name}?`, text, action: 'Remove' }))) return
+    const done = await perform(() => removeRoute(addressOf(name)), `Schedule "${name}" was removed.`)
+    if (done && source === 'code') removed.value = name
+    await changed()
+  }
+
+  function backfill(schedule: Schedule): void {
+    openForm({
+      title: `Backfill ${schedule.name}`,
+      text: `Each moment in the range starts ${targetOf(schedule)} once, the oldest first, up to ${MOST}. Moments that have started it already start nothing.`,
+      action: 'Backfill',
+      fields: [
+        { name: 'from', label: 'From', value: '', line: true, placeholder: '7d, or 2026-11-01T00:00' },
+        { name: 'to', label: 'To', value: '', line: true, placeholder: 'now', optional: true },
+      ],
+      async submit({ from, to }) {
+        const range = { from: moment('From', from), ...(to !== undefined && { to: moment('To', to) }) }
+        const answer = await post(`${addressOf(schedule.name)}/backfill`, range)
+        await changed()
+        return answer
+      },
+      done: startedText,
+    })
+  }
+
+  function actionsOf(schedule: Schedule): ScheduleAction[] {
+    const { name, paused } = schedule
+    const all: ScheduleAction[] = [
+      { name: 'run', label: 'Run now', icon: 'promote', act: () => run(schedule) },
+      paused
+        ? { name: 'resume', label: 'Resume', icon: 'play', act: () => resume(name) }
+        : { name: 'pause', label: 'Pause', icon: 'pause', act: () => pause(schedule) },
+      { name: 'save', label: 'Edit', icon: 'edit', act: () => edit(schedule) },
+      { name: 'backfill', label: 'Backfill', icon: 'backfill', act: () => backfill(schedule) },
+      { name: 'remove', label: 'Remove', icon: 'remove', act: () => remove(schedule) },
+    ]
+    // A trigger defines its own schedule.
+    return all.filter(
+      (one) => can(`schedules.${one.name}`) && (one.name !== 'save' || triggerOf(schedule) === undefined),
+    )
+  }
+
+  return {
+    actionsOf,
+    removed,
+    canBringBack: (): boolean => removed.value !== undefined && can('schedules.resume'),
+    bringBack: () => resume(removed.value!, `Schedule "${removed.value}" is back.`),
+  }
+}

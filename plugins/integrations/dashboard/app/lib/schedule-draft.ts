@@ -1,0 +1,87 @@
+import { durationOf, durationText } from './moments.ts'
+import type { Schedule, ScheduleOptions } from './schedules.ts'
+
+/** A schedule as a form edits it: texts, until it is saved. */
+export interface ScheduleDraft {
+  name: string
+  timing: 'cron' | 'every' | 'at'
+  cron: string
+  timeZone: string
+  every: string
+  /** A moment in the time zone of the reader, as a field for dates has it. */
+  at: string
+  kind: 'worker' | 'flow'
+  target: string
+  data: unknown
+  overlap: 'queue' | 'skip' | 'replace'
+  catchUp: 'last' | 'all' | 'none'
+  jitter: string
+}
+
+/** Returns what a form begins with: a new schedule, or the one to edit. */
+export function draftOf(schedule?: Schedule, timeZone: string = Intl.DateTimeFormat().resolvedOptions().timeZone) {
+  const { every, at, jitter, catchUp = 'last' } = schedule ?? {}
+  const draft: ScheduleDraft = {
+    name: schedule?.name ?? '',
+    timing: every !== undefined ? 'every' : at === undefined ? 'cron' : 'at',
+    cron: schedule?.cron ?? '',
+    timeZone: schedule ? (schedule.timeZone ?? '') : timeZone,
+    every: every === undefined ? '' : durationText(every),
+    at: at === undefined ? '' : localText(new Date(at)),
+    kind: schedule?.flow === undefined ? 'worker' : 'flow',
+    target: schedule?.flow ?? schedule?.worker ?? '',
+    data: schedule?.data,
+    overlap: schedule?.overlap ?? 'queue',
+    catchUp: catchUp === false ? 'none' : catchUp,
+    jitter: jitter === undefined || jitter === 0 ? '' : durationText(jitter),
+  }
+  return draft
+}
+
+/**
+ * Returns what is saved. What the form does not show stays as it was.
+ *
+ * @param before the schedule that is edited
+ * @throws Error for what is no duration or no moment
+ */
+export function optionsOf(draft: ScheduleDraft, before?: Schedule): ScheduleOptions {
+  const { kind, data, overlap, catchUp } = draft
+  const target = draft.target.trim()
+  const same = before?.[kind] === target
+  return {
+    ...timingOf(draft, before),
+    [kind]: target,
+    ...(same && before?.entry !== undefined && { entry: before.entry }),
+    ...(before?.headers && { headers: before.headers }),
+    ...(data !== undefined && { data }),
+    ...(overlap !== 'queue' && { overlap }),
+    ...(catchUp !== 'last' && { catchUp: catchUp === 'none' ? false : catchUp }),
+    ...(draft.jitter.trim() !== '' && { jitter: duration('Spread', draft.jitter) }),
+  }
+}
+
+function timingOf(draft: ScheduleDraft, before?: Schedule): ScheduleOptions {
+  if (draft.timing === 'cron') {
+    const timeZone = draft.timeZone.trim()
+    return { cron: draft.cron.trim(), ...(timeZone !== '' && { timeZone }) }
+  }
+  if (draft.timing === 'every') {
+    const anchor = before?.anchor
+    return { every: duration('Every', draft.every), ...(anchor !== undefined && { anchor }) }
+  }
+  const at = new Date(draft.at)
+  if (Number.isNaN(at.getTime())) throw new Error('Choose the date and the time of the start.')
+  return { at: at.toISOString() }
+}
+
+/** @throws Error */
+function duration(label: string, text: string): number {
+  const ms = durationOf(text)
+  if (ms !== undefined && ms > 0) return ms
+  throw new Error(`${label}: write a duration such as 30s, 10m, 2h or 1d.`)
+}
+
+function localText(date: Date): string {
+  const local = new Date(date.getTime() - date.getTimezoneOffset() * 60_000)
+  return local.toISOString().slice(0, 19)
+}

@@ -1,0 +1,53 @@
+import { describe, expect, it } from 'vitest'
+import { durationOf, durationText } from '../../../plugins/integrations/dashboard/app/lib/moments.ts'
+import { draftOf, optionsOf } from '../../../plugins/integrations/dashboard/app/lib/schedule-draft.ts'
+import { targetOf, triggerOf, type Schedule } from '../../../plugins/integrations/dashboard/app/lib/schedules.ts'
+
+const schedule = (options: Partial<Schedule>): Schedule => ({
+  ...{ name: 'nightly', source: 'code', paused: false, upcoming: [], recent: [] },
+  ...options,
+})
+
+describe('a schedule in a form', () => {
+  it('keeps what the form does not show, and leaves out what is the default', () => {
+    for (const options of [
+      { cron: '0 3 * * *', timeZone: 'Europe/Berlin', worker: 'mail/send', data: { kind: 'all' } },
+      { cron: '0 3 * * *', worker: 'mail/send', headers: { tenant: 'a' }, overlap: 'skip' },
+      { every: 90_000, anchor: '2026-01-01T00:00:00.000Z', flow: 'order', entry: 'import', catchUp: false },
+      { at: '2026-12-24T18:00:00.000Z', flow: 'order', jitter: 300_000, catchUp: 'all', overlap: 'replace' },
+    ] as const)
+      expect(optionsOf(draftOf(schedule(options)), schedule(options))).toEqual(options)
+    const defaults = schedule({ every: 1000, worker: 'a', overlap: 'queue', catchUp: 'last', jitter: 0 })
+    expect(optionsOf(draftOf(defaults), defaults)).toEqual({ every: 1000, worker: 'a' })
+  })
+
+  it('leaves the entry of a flow behind with the flow, and takes the time zone of the reader for a new one', () => {
+    const before = schedule({ every: 1000, flow: 'order', entry: 'import' })
+    expect(optionsOf({ ...draftOf(before), target: ' refund ' }, before)).toEqual({ every: 1000, flow: 'refund' })
+    const draft = { ...draftOf(undefined, 'Asia/Tokyo'), cron: ' 0 3 * * * ', target: 'mail' }
+    expect(optionsOf(draft)).toEqual({ cron: '0 3 * * *', timeZone: 'Asia/Tokyo', worker: 'mail' })
+  })
+
+  it('says which field has no duration or moment', () => {
+    const draft = { ...draftOf(), target: 'mail' }
+    expect(() => optionsOf({ ...draft, timing: 'every', every: 'often' })).toThrow(/^Every: write a duration/)
+    expect(() => optionsOf({ ...draft, timing: 'every', every: '0s' })).toThrow(/^Every: write a duration/)
+    expect(() => optionsOf({ ...draft, cron: '* * * * *', jitter: '5' })).toThrow(/^Spread: write a duration/)
+    expect(() => optionsOf({ ...draft, timing: 'at' })).toThrow(/^Choose the date/)
+  })
+
+  it('reads and writes durations in their largest unit', () => {
+    expect(['500ms', '90s', ' 10m ', '2h', '3d', '5', 'x', ''].map(durationOf)).toEqual([
+      ...[500, 90_000, 600_000, 7_200_000, 259_200_000],
+      ...[undefined, undefined, undefined],
+    ])
+    expect([1500, 90_000, 600_000, 86_400_000].map(durationText)).toEqual(['1500ms', '90s', '10m', '1d'])
+  })
+
+  it('starts a worker, a flow, or what a trigger starts', () => {
+    expect(targetOf(schedule({ worker: 'mail/send' }))).toBe('mail/send')
+    expect(targetOf(schedule({ flow: 'order' }))).toBe('flow order')
+    expect(targetOf(schedule({ name: 'trigger:restock', worker: '_triggers/fire' }))).toBe('trigger restock')
+    expect([triggerOf(schedule({ name: 'trigger:a' })), triggerOf(schedule({}))]).toEqual(['a', undefined])
+  })
+})
