@@ -126,7 +126,6 @@ const SCREENS: [screen: string, title: string][] = [
   ['/runs/trip-1?view=state', 'trip'],
   ['/schedules?schedule=greet', 'Schedules and triggers'],
   ['/waits', 'Waits'],
-  ['/bulk', 'Bulk actions'],
   ['/instances', 'Instances'],
   ['/send?worker=book', 'Send'],
   ['/errors', 'Errors'],

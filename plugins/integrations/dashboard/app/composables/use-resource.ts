@@ -26,8 +26,13 @@ export interface Resource<T> {
  *
  * @param address what to load; `undefined` loads nothing
  * @param live whether events make the data stale. Default true
+ * @param changing whether data changes without events, so that it is loaded every second
  */
-export function useResource<T>(address: () => ResourceAddress | undefined, live = true): Resource<T> {
+export function useResource<T>(
+  address: () => ResourceAddress | undefined,
+  live = true,
+  changing: (data: T) => boolean = () => false,
+): Resource<T> {
   const data = shallowRef<T>()
   const error = shallowRef<ApiError>()
   const loading = ref(true)
@@ -54,7 +59,8 @@ export function useResource<T>(address: () => ResourceAddress | undefined, live 
     loadedAt = Date.now()
     took = loadedAt - began
     loading.value = false
-    if (live) later(IDLE)
+    const soon = data.value !== undefined && changing(data.value)
+    if (live) later(soon ? Math.max(SHORTEST, took * 5) : IDLE)
   }
 
   function later(ms: number): void {
