@@ -130,6 +130,20 @@ describe('PostgreSQL and a plain pg-boss client', () => {
     await until(async () => extracted.some((one) => (one as { traceparent?: string }).traceparent === 'd'))
   })
 
+  it('shows it jobs that are due together in the order of their arrival', async () => {
+    const schema = freshSchema()
+    const kernel = await kernelIn(schema)
+    const delay = new Date(Date.now() + 3_600_000)
+    const ids = ['a', 'b', 'c', 'd']
+    const [first, ...others] = ids.map((id) => ({ worker: { queue: 'mail', name: 'send' }, options: { id, delay } }))
+    await kernel.enqueueMany([first!])
+    await kernel.enqueueMany(others)
+    const order = `SELECT trace_context #>> '{nq,i}' AS id FROM ${schema}.job WHERE name = 'mail' ORDER BY created_on`
+    expect((await pool.query(order)).rows.map(({ id }) => id)).toEqual(ids)
+    const { rows } = await pool.query(`SELECT count(DISTINCT created_on)::int FROM ${schema}.job WHERE name = 'mail'`)
+    expect(rows).toEqual([{ count: 4 }])
+  })
+
   it('runs a job of ours, whose result we read', async () => {
     const schema = freshSchema()
     const kernel = await kernelIn(schema)

@@ -60,6 +60,8 @@ export function createJobStore(db: PostgresPort, boss: Boss, host: { clock: Cloc
     return async <Row>(text: string, values: unknown[]) => (await run(text, values)).rows as Row[]
   }
 
+  const places = createPlaces()
+
   /** Checks and copies a draft, so that a job that cannot be stored fails before it joins a group. */
   function prepare(draft: JobDraft): Item {
     const { data, name } = draft
@@ -85,7 +87,7 @@ export function createJobStore(db: PostgresPort, boss: Boss, host: { clock: Cloc
       first.set(key, index)
       if (hasGivenId(draft)) given.push({ queue, uuid })
       for (const tag of draft.tags ?? []) tags.push({ q: queue, i: uuid, tag })
-      texts.push(encodeJob(draft, data, now, texts.length))
+      texts.push(encodeJob(draft, data, now, draft.runAt > now ? places.next(queue, draft.runAt) : texts.length))
       payloads.push(data === undefined ? 'null' : encodeJsonb(data))
       if (draft.runAt - now <= db.pollInterval) soon.add(draft.queue)
     }
@@ -170,4 +172,25 @@ export function createJobStore(db: PostgresPort, boss: Boss, host: { clock: Cloc
 /** Returns a key that identifies a job. The UUID is its first 36 characters. */
 function keyOf(queue: string, uuid: string): string {
   return `${uuid} ${queue}`
+}
+
+/** How many queues and moments are remembered. */
+const MOST_PLACES = 1000
+
+/**
+ * Counts the jobs of this process that are due at the same moment. Their rows may be anywhere in the table, so that without a place of
+ * their own they would start in any order.
+ */
+function createPlaces() {
+  const taken = new Map<string, number>()
+  return {
+    next(queue: string, runAt: number): number {
+      const key = `${runAt} ${queue}`
+      const place = taken.get(key) ?? 0
+      taken.delete(key)
+      taken.set(key, place + 1)
+      if (taken.size > MOST_PLACES) taken.delete(taken.keys().next().value!)
+      return place
+    },
+  }
 }

@@ -7,7 +7,7 @@ export const FRACTION = 3_155_760_000_000
 /**
  * `nq_enqueue` stores jobs like pg-boss, with our envelope under `nq` in `trace_context`. pg-boss keeps this column and never
  * reads it. The order of the index is the order of the queue: `created_on` is the moment at which a job is due, and the jobs of a
- * batch follow each other by one microsecond.
+ * batch follow each other by one microsecond, and so do the jobs of a process that are due at the same moment.
  *
  * Arguments:
  *
@@ -15,7 +15,7 @@ export const FRACTION = 3_155_760_000_000
  *
  *   | member | meaning |
  *   |---|---|
- *   | `n` | the index of the job |
+ *   | `n` | the place of the job among those that are due at the same moment |
  *   | `q`, `i` | the queue and the id in pg-boss |
  *   | `p`, `f` | the integer part and the fraction of the priority |
  *   | `e` | the `trace_context` |
