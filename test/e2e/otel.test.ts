@@ -228,4 +228,20 @@ describe('otel', () => {
       await kernel.close({ timeout: 0 })
     }
   })
+
+  it('ends the span of an attempt that has timed out, although its handler goes on', async () => {
+    const kernel = await application(dev)
+    const gate = Promise.withResolvers<void>()
+    try {
+      await kernel.registerWorker({ id: 'slow', config: { timeout: 20 }, handler: () => gate.promise })
+      await kernel.start()
+      await expect(kernel.result(await kernel.enqueue('slow'))).rejects.toMatchObject({ code: 'JOB_TIMEOUT' })
+      const [process] = await ended('process default', 1)
+      expect(process!.attributes['error.type']).toBe('JOB_TIMEOUT')
+      expect(process!.status.message).toContain('within its timeout')
+    } finally {
+      gate.resolve()
+      await kernel.close({ timeout: 0 })
+    }
+  })
 })

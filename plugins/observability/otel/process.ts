@@ -1,15 +1,27 @@
 import type { Context } from '@opentelemetry/api'
 import {
   isDeferral,
+  reviveError,
   type DispatchPayload,
+  type EmitPayload,
   type Next,
   type PluginKernel,
   type RunContext,
+  type SerializedError,
 } from '../../../kernel/index.ts'
 import { aboutAttempt, aboutJob, errorTypeOf, failSpan, operationOn } from './attributes.ts'
 import type { Tracing } from './tracing.ts'
 import type { Instruments } from './instruments.ts'
 import { traceSteps } from './steps.ts'
+
+/** An attempt that runs. */
+interface Processing {
+  context: Context
+  /** Ends the span. Does nothing the second time. */
+  end(error?: unknown): void
+}
+
+const FAILED: ReadonlySet<string | undefined> = new Set(['step.failed', 'step.retry'])
 
 /**
  * Gives each attempt a span `process`, which is the active one in its handler. The headers that the handler sees contain its
@@ -18,10 +30,10 @@ import { traceSteps } from './steps.ts'
 export function traceProcessing(kernel: PluginKernel, tracing: Tracing, instruments: Instruments | undefined) {
   const { api, tracer, options, isTraced } = tracing
   const { ROOT_CONTEXT, SpanKind, SpanStatusCode } = api
-  const contexts = new WeakMap<RunContext, Context>()
+  const attempts = new WeakMap<RunContext, Processing>()
 
   async function processed(dispatch: DispatchPayload, next: Next): Promise<void> {
-    const { job, ctx, signal } = dispatch
+    const { job, ctx } = dispatch
     const sender = api.propagation.extract(ROOT_CONTEXT, { ...job.headers })
     const sent = api.trace.getSpanContext(sender)
     const linked = sent !== undefined && options.correlation === 'link'
@@ -32,18 +44,15 @@ export function traceProcessing(kernel: PluginKernel, tracing: Tracing, instrume
     const links = linked ? [{ context: sent }] : []
     const span = tracer.startSpan(`process ${job.queue}`, { kind: SpanKind.CONSUMER, attributes, links }, parent)
     const context = api.trace.setSpan(parent, span)
-    contexts.set(ctx, context)
     const headers = { ...job.headers }
     api.propagation.inject(context, headers)
     Object.assign(job, { headers })
-    if (options.steps) traceSteps(ctx, tracing, context)
 
     const began = performance.now()
     let ended = false
     const end = (error?: unknown): void => {
       if (ended) return
       ended = true
-      signal.removeEventListener('abort', onAbort)
       if (error !== undefined) failSpan(span, error, SpanStatusCode.ERROR)
       span.end()
       const failure = error === undefined ? {} : { 'error.type': errorTypeOf(error) }
@@ -51,9 +60,7 @@ export function traceProcessing(kernel: PluginKernel, tracing: Tracing, instrume
       instruments?.processed({ ...operation, ...failure }, (performance.now() - began) / 1000, wait)
       if (error !== undefined && job.attempt < job.attempts) instruments?.retried(operation)
     }
-    // The attempt ends with its abort, even if its handler never does.
-    const onAbort = (): void => end(signal.reason)
-    signal.addEventListener('abort', onAbort, { once: true })
+    attempts.set(ctx, { context, end })
     try {
       await api.context.with(context, next)
       if (isDeferral(dispatch.result)) span.setAttribute('messaging.nuxt_queue.deferred', true)
@@ -64,6 +71,18 @@ export function traceProcessing(kernel: PluginKernel, tracing: Tracing, instrume
     }
   }
 
+  /** After a timeout the attempt has ended, even if its handler never does. */
+  function endFailed({ ctx, events }: EmitPayload): void {
+    const { error } = events.at(-1)!.data as { error: SerializedError }
+    attempts.get(ctx!)?.end(reviveError(error))
+  }
+
+  const contextOf = (ctx: RunContext): Context | undefined => attempts.get(ctx)?.context
   kernel.hook('dispatch', processed, { when: ({ job }) => isTraced(job) })
-  return (ctx: RunContext): Context | undefined => contexts.get(ctx)
+  kernel.hook('emit', endFailed, {
+    after: true,
+    when: ({ ctx, events }) => ctx !== undefined && FAILED.has(events.at(-1)?.type),
+  })
+  if (options.steps) traceSteps(kernel, tracing, contextOf)
+  return contextOf
 }

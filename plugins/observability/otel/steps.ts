@@ -1,12 +1,42 @@
 import type { Context } from '@opentelemetry/api'
-import type { RunContext } from '../../../kernel/index.ts'
+import type { PluginKernel, RunContext } from '../../../kernel/index.ts'
 import { failSpan, SYSTEM } from './attributes.ts'
 import type { Tracing } from './tracing.ts'
 
-/** Gives each sub-step that runs a span. A sub-step whose result is recorded already does not run, so it has none. */
-export function traceSteps(ctx: RunContext, { api, tracer }: Tracing, parent: Context): void {
+/**
+ * Gives each sub-step that runs a span. A sub-step whose result is recorded already does not run, so it has none. The member `step`
+ * of contexts is wrapped where it is defined, on their prototype, so that jobs without sub-steps cost nothing.
+ */
+export function traceSteps(
+  kernel: PluginKernel,
+  tracing: Tracing,
+  contextOf: (ctx: RunContext) => Context | undefined,
+): void {
+  let wrapped = false
+  kernel.hook(
+    'context',
+    (ctx) => {
+      wrapped = true
+      const prototype = Object.getPrototypeOf(ctx) as object
+      const lazy = Object.getOwnPropertyDescriptor(prototype, 'step')?.get
+      if (!lazy) return
+      Object.defineProperty(prototype, 'step', {
+        configurable: true,
+        get(this: RunContext) {
+          const own = lazy.call(this) as RunContext['step']
+          const parent = contextOf(this)
+          const value = parent ? withSpans(own, tracing, parent) : own
+          Object.defineProperty(this, 'step', { value, enumerable: true, configurable: true, writable: true })
+          return value
+        },
+      })
+    },
+    { after: true, when: () => !wrapped },
+  )
+}
+
+function withSpans(own: RunContext['step'], { api, tracer }: Tracing, parent: Context): RunContext['step'] {
   const { SpanStatusCode } = api
-  const own = ctx.step
   const run: typeof own.run = (name, fn, options) =>
     own.run(
       name,
@@ -28,10 +58,5 @@ export function traceSteps(ctx: RunContext, { api, tracer }: Tracing, parent: Co
       },
       options,
     )
-  Object.defineProperty(ctx, 'step', {
-    value: Object.create(own, { run: { value: run, enumerable: true } }) as typeof own,
-    enumerable: true,
-    configurable: true,
-    writable: true,
-  })
+  return Object.create(own, { run: { value: run, enumerable: true } }) as typeof own
 }
