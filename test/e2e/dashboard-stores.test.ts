@@ -241,7 +241,7 @@ describe.each(Object.keys(STORES))('the dashboard on %s', (name) => {
     await page.getByRole('alertdialog').getByRole('button', { name: 'Remove' }).click()
     await row(page, 'yearly').waitFor({ state: 'detached' })
     await open('/jobs?name=report&state=completed')
-    await page.locator('[data-row]').waitFor()
+    await row(page, 'report').getByText('completed').waitFor()
   })
 
   it('goes on after a restart of the server, without a reload', async () => {

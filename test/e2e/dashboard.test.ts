@@ -326,6 +326,7 @@ it('shows a role that may only read no actions, and the server refuses them', as
     .getByRole('button', { name: /pause|redrive|run now|cancel|remove|retry|duplicate/i })
   expect(await actions.count()).toBe(0)
   await page.goto(`${url}ui/#/jobs`)
+  await page.getByRole('heading', { level: 1, name: 'Jobs' }).waitFor()
   await page.locator('[data-row]').waitFor()
   expect(await page.getByRole('checkbox').count()).toBe(0)
   await page.locator('[data-row]').click()
