@@ -219,6 +219,7 @@ describe('lists', () => {
     expect(subjectOf({ ...entry, subject: { queue: 'mail', runId: 'r' } })).toBe('queue mail, run r')
     expect(placeOf({ ...entry, subject: { queue: 'mail', job: '1' } })).toMatchObject({ name: 'job' })
     expect(placeOf({ ...entry, subject: { runId: 'r' } })).toMatchObject({ name: 'run' })
+    expect(placeOf({ ...entry, subject: { schedule: 's' } })).toMatchObject({ query: { schedule: 's' } })
     expect(placeOf({ ...entry, subject: { flow: 'f' } })).toBe(undefined)
   })
 })
