@@ -162,7 +162,7 @@ it('refuses hostile values at every door with a code, and innocents beside them 
         expect([name, bad, outcome]).toEqual([
           name,
           bad,
-          expect.stringMatching(/^(?:OPTION|WORKER)_(?:INVALID|UNKNOWN)$/),
+          expect.stringMatching(/^(?:(?:OPTION|WORKER)_(?:INVALID|UNKNOWN)|NAME_RESERVED)$/),
         ])
         expect(await kernel.result(await innocent)).toBe(index)
       }
