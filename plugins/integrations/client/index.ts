@@ -12,4 +12,4 @@ export type {
   ScheduleView,
   StatsPoint,
   WaitInfo,
-} from './rest-types.ts'
+} from '../lib/rest-types.ts'

@@ -16,7 +16,7 @@ import type {
   StatsPoint,
   StatsQuery,
   WaitInfo,
-} from './rest-types.ts'
+} from '../lib/rest-types.ts'
 import { subscribe, type SubscribeOptions, type Subscription } from './subscribe.ts'
 
 export interface ClientOptions {
@@ -230,7 +230,7 @@ export function createClient(options: ClientOptions = {}) {
       complete: (runId: string, jobId: string, payload?: unknown, name?: string) =>
         post<Changed>(at`waits/${runId}/${jobId}/complete`, { payload, name }),
     },
-    /** Schedules of the process that answers, and those that were saved for all processes. */
+    /** The schedules of the process that handles the request, and the schedules that were saved for all processes. */
     schedules: {
       list: () => get<{ schedules: ScheduleView[] }>('schedules'),
       /** Creates or replaces a schedule in all processes. */

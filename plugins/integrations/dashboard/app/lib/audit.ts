@@ -1,13 +1,6 @@
-/** An action that somebody took over HTTP, as `GET audit` returns it. */
-export interface AuditEntry {
-  at: number
-  actor?: string
-  action: string
-  route: string
-  subject: Readonly<Record<string, string>>
-  outcome: string
-  status: number
-}
+import type { AuditEntryInfo } from '../../../lib/rest-types.ts'
+
+export type AuditEntry = AuditEntryInfo
 
 /** Returns what an action was about, in one line: `queue mail, job 42`. */
 export function subjectOf({ subject }: AuditEntry): string {
