@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { context, metrics, propagation, ROOT_CONTEXT, SpanKind, trace } from '@opentelemetry/api'
@@ -22,7 +23,17 @@ import prodRedis from '../../presets/prod-redis.ts'
 import { sharedPostgres } from '../services/postgres.ts'
 import { sharedRedis } from '../services/redis.ts'
 
-const exporter = new InMemorySpanExporter()
+/** Keeps spans, and says when there are more. */
+class Exporter extends InMemorySpanExporter {
+  readonly exported = new EventEmitter()
+
+  override export(...[spans, done]: Parameters<InMemorySpanExporter['export']>): void {
+    super.export(spans, done)
+    this.exported.emit('more')
+  }
+}
+
+const exporter = new Exporter()
 const measured = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE)
 const reader = new PeriodicExportingMetricReader({ exporter: measured })
 context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
@@ -64,7 +75,7 @@ const traceOf = (span: Span): string => span.spanContext().traceId
 
 /** Waits for spans, because those of attempts end after the results of their jobs are known. */
 async function ended(name: string, count: number): Promise<Span[]> {
-  while (spans(name).length < count) await new Promise((resolve) => setTimeout(resolve, 5))
+  while (spans(name).length < count) await once(exporter.exported, 'more')
   return spans(name)
 }
 
