@@ -45,7 +45,7 @@ declare module 'nuxt-queue/kernel' {
     unschedule(name: string): boolean
     /** Returns the schedules that this instance declares. */
     schedules(): ScheduleInfo[]
-    /** Returns the schedules that run: those of this instance, and those that operators have saved for all instances. */
+    /** Returns the schedules that run: the schedules of this instance, and the schedules that operators have saved for all instances. */
     scheduleDetails(): Promise<ScheduleDetails[]>
     /**
      * Creates a schedule for all instances, or replaces the one of this name, also one that code declares. It is kept in the event

@@ -43,7 +43,7 @@ export function createTicks(kernel: PluginKernel, shared: SharedSchedules) {
   const declared = new Map<string, Entry>()
   const starter = createStarter(kernel)
 
-  /** Returns the schedules that run: those of this instance, unless operators have replaced or removed them. */
+  /** Returns the schedules of this instance that run, because operators have neither replaced nor removed them. */
   async function all(): Promise<Map<string, Entry>> {
     const decisions = await shared.current()
     const entries = new Map(declared)

@@ -15,7 +15,7 @@ export const FRACTION = 3_155_760_000_000
  *
  *   | member | meaning |
  *   |---|---|
- *   | `n` | the place of the job among those that are due at the same moment |
+ *   | `n` | the position of the job among the jobs that are due at the same moment |
  *   | `q`, `i` | the queue and the id in pg-boss |
  *   | `p`, `f` | the integer part and the fraction of the priority |
  *   | `e` | the `trace_context` |

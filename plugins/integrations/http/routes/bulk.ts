@@ -46,7 +46,7 @@ export const bulkRoutes: readonly Route[] = [
     summary: 'Act on all jobs that match a filter and were created until now, whoever they belong to',
     body: z.strictObject({
       action: bulkReport.shape.action,
-      /** A member that is absent matches every job. Without `states`, those that the action is for. */
+      /** A member that is absent matches every job. Without `states`, the filter matches the states that the action applies to. */
       filter: filterBody.default({}),
       /** The id of the bulk action. If there is one with this id, that one is returned. */
       id: name.optional(),

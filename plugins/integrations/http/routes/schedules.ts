@@ -77,8 +77,7 @@ export const scheduleRoutes: readonly Route[] = [
     method: 'GET',
     path: 'schedules',
     action: 'schedules.read',
-    summary:
-      'List the schedules of this process and those that were saved for all, with their next moments and last outcomes',
+    summary: 'List the schedules of this process and of all processes, with their next moments and last outcomes',
     answer: z.object({ schedules: z.array(scheduleAnswer) }),
     handle: async (call) => ({
       schedules: await Promise.all((await call.kernel.scheduleDetails()).map((one) => shown(one, call))),

@@ -30,7 +30,7 @@ export const headers = z
 /** The headers in which a client sends the context of a trace. */
 const TRACE_HEADERS = ['traceparent', 'tracestate', 'baggage']
 
-/** Returns the headers of a job: those that the caller names, and the context of the trace that its request belongs to. */
+/** Returns the headers of a job: the headers that the caller names, and the context of the trace of its request. */
 export function headersOf(request: Request, given: Readonly<Record<string, string>> = {}) {
   const context = TRACE_HEADERS.flatMap((name) => {
     const text = request.headers.get(name)

@@ -29,7 +29,7 @@ export function useBulk(
     }),
   )
 
-  /** The states that the action is for, of those that the filter shows. */
+  /** Returns the states that the filter shows and that the action applies to. */
   function statesOf({ states }: BulkAction): readonly string[] {
     const wanted = filters().state?.split(',')
     return states.filter((state) => wanted === undefined || wanted.includes(state))

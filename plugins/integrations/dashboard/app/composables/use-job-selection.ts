@@ -18,7 +18,7 @@ export function useJobSelection() {
 
   return {
     jobs: computed(() => [...chosen.value.values()]),
-    /** Whether all jobs that match are selected, also those that are not in the page. */
+    /** Whether all jobs that match are selected, including jobs on other pages. */
     all,
     has: (job: Job): boolean => all.value || chosen.value.has(keyOf(job)),
     toggle: (job: Job): void => change((next) => void (next.delete(keyOf(job)) || next.set(keyOf(job), job))),
