@@ -33,6 +33,34 @@ export async function readKept(
   }
 }
 
+/** How many events are read at once. */
+const PAGE = 500
+
+/**
+ * Returns a function that applies what was appended to a stream since its last call, and resolves with the `seq` of the last event
+ * that it has applied. Calls wait for each other.
+ */
+export function createCatchUp(
+  kernel: Pick<Kernel, 'port'>,
+  stream: string,
+  apply: (events: readonly StoredEvent[]) => void,
+): () => Promise<number> {
+  let seq = 0
+  let reading: Promise<number> = Promise.resolve(0)
+
+  async function forward(): Promise<number> {
+    for (let more = true; more;) {
+      const page = await readKept(kernel, stream, { after: seq, limit: PAGE })
+      apply(page)
+      seq = page.at(-1)?.seq ?? seq
+      more = page.length === PAGE
+    }
+    return seq
+  }
+
+  return () => (reading = reading.catch(() => 0).then(forward))
+}
+
 export interface BoundedStream {
   /** Appends an event, and trims the oldest events when the stream has grown by a tenth of `keep`. */
   append(stream: string, event: EventDraft, options?: AppendOptions): Promise<AppendResult>

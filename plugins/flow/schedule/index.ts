@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { definePlugin, QueueError, type WorkerDefinition } from '../../../kernel/index.ts'
 import { placesOf, startOf } from '../lib/flow-places.ts'
+import { SCHEDULE_QUEUE, TICK_WORKER } from '../lib/schedule-tick.ts'
 import { workerOption } from '../../lib/worker-option.ts'
 import { momentsOf } from './moments.ts'
 import {
@@ -13,7 +14,7 @@ import {
 } from './schedule.ts'
 import { createScheduleOperations, type Backfill, type ScheduleDetails } from './operate.ts'
 import { createSharedSchedules } from './shared.ts'
-import { createTicks, SCHEDULE_QUEUE, TICK_WORKER } from './ticks.ts'
+import { createTicks } from './ticks.ts'
 
 export type { Backfill, ScheduleDetails, ScheduleOutcome } from './operate.ts'
 export type { Schedule, ScheduleInfo, ScheduleOption, Timing } from './schedule.ts'

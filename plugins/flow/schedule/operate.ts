@@ -7,10 +7,11 @@ import {
   QueueError,
   type PluginKernel,
 } from '../../../kernel/index.ts'
+import { TICK_WORKER, type TickData } from '../lib/schedule-tick.ts'
 import { momentsOf } from './moments.ts'
 import { checkSchedule, type Schedule, type ScheduleInfo } from './schedule.ts'
 import type { Decision, SharedSchedules } from './shared.ts'
-import { TICK_WORKER, type Entry, type TickData, type Ticks } from './ticks.ts'
+import type { Entry, Ticks } from './ticks.ts'
 
 /** A schedule as all instances run it. Moments are in milliseconds since the epoch. */
 export interface ScheduleDetails extends ScheduleInfo {

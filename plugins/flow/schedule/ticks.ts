@@ -1,22 +1,10 @@
 import { fitText, type Deferral, type Job, type PluginKernel, type RunContext } from '../../../kernel/index.ts'
 import type { CronMoments } from '../lib/cron.ts'
+import { TICK_WORKER, type TickData } from '../lib/schedule-tick.ts'
 import { formOf, jitterOf, momentsOf } from './moments.ts'
 import { checkSchedule, type Schedule, type ScheduleInfo } from './schedule.ts'
 import type { SharedSchedules } from './shared.ts'
 import { createStarter } from './target.ts'
-
-/** Data of the job of a tick. Moments are in milliseconds since the epoch. */
-export interface TickData {
-  name: string
-  /** The moment of the schedule. */
-  at: number
-  /** The moment plus its jitter. */
-  due: number
-  /** How many moments in a row were missed before this one. */
-  missed: number
-  /** Starts the target by hand under this id, whatever the schedule says, and schedules no other tick. */
-  start?: string
-}
 
 export interface Entry {
   name: string
@@ -27,9 +15,6 @@ export interface Entry {
   /** Whether operators have saved it for all instances. Otherwise code declares it. */
   shared: boolean
 }
-
-export const SCHEDULE_QUEUE = '_schedule'
-export const TICK_WORKER = '_schedule/tick'
 
 /** How many missed moments `catchUp: 'all'` starts one by one. */
 const MAX_CATCH_UP = 100

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { keyOf } from './standard-webhooks.ts'
+import { keyOf } from '../../lib/standard-webhooks.ts'
 import type { MaybePromise } from '../../../kernel/index.ts'
 
 /** One secret, or several that are all valid during a rotation. */

@@ -1,6 +1,6 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import { QueueError } from '../../../kernel/index.ts'
-import { isSigned, keyOf } from './standard-webhooks.ts'
+import { isSigned, keyOf } from '../../lib/standard-webhooks.ts'
 import type { Verify } from './verify-options.ts'
 
 /** Resolves for a request whose sender is verified. @throws QueueError `WEBHOOK_REFUSED` */

@@ -1,4 +1,5 @@
-import { QueueError, type Kernel, type MaybePromise } from '../../../kernel/index.ts'
+import { isPromise, QueueError, systemClock, type Kernel, type MaybePromise } from '../../../kernel/index.ts'
+import { withinTime } from '../../lib/within-time.ts'
 import type { Decision, HttpAction } from './access.ts'
 import type { AddressLimit } from './address-limit.ts'
 import type { HttpOptions } from './options.ts'
@@ -148,16 +149,10 @@ export function createGuard(kernel: Kernel, options: HttpOptions, limit: Address
 
 /** @throws QueueError `AUTHORIZE_TIMEOUT` */
 async function inTime<T>(asking: MaybePromise<T>, ms: number): Promise<T> {
-  if (typeof asking === 'boolean') return asking
-  const late = Promise.withResolvers<never>()
+  if (!isPromise(asking)) return asking
   const hint = 'See what it waits for, or raise http.authorizeTimeout.'
-  const error = (): QueueError => new QueueError('AUTHORIZE_TIMEOUT', `authorize took more than ${ms} ms. ${hint}`)
-  const timer = setTimeout(() => late.reject(error()), ms)
-  try {
-    return await Promise.race([asking, late.promise])
-  } finally {
-    clearTimeout(timer)
-  }
+  const late = (): QueueError => new QueueError('AUTHORIZE_TIMEOUT', `authorize took more than ${ms} ms. ${hint}`)
+  return withinTime(systemClock, ms, asking, late)
 }
 
 /** Returns whether `http.authorize` or `http.token` is set. */

@@ -1,4 +1,5 @@
 import { redactText, toError, type Kernel } from '../../../kernel/index.ts'
+import { withinTime } from '../../lib/within-time.ts'
 
 export interface Health {
   status: 'ok' | 'unavailable'
@@ -57,21 +58,12 @@ async function check(
   ask: () => Promise<unknown>,
 ): Promise<[string, Health['checks'][string]]> {
   const began = performance.now()
-  const late = Promise.withResolvers<never>()
-  const stop = clock.setTimeout(
-    () => late.reject(new Error(`The store did not respond within ${PATIENCE} ms.`)),
-    PATIENCE,
-  )
-  const answer = ask()
-  // The check may still fail after the timeout.
-  answer.catch(() => {})
+  const late = (): Error => new Error(`The store did not respond within ${PATIENCE} ms.`)
   try {
-    await Promise.race([answer, late.promise])
+    await withinTime(clock, PATIENCE, ask(), late)
     return [store, { ok: true, ms: Math.round(performance.now() - began) }]
   } catch (error) {
     const { message } = toError(error)
     return [store, { ok: false, ms: Math.round(performance.now() - began), message: redactText(message) }]
-  } finally {
-    stop()
   }
 }

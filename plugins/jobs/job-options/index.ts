@@ -12,6 +12,7 @@ import {
   type WorkerDefinition,
 } from '../../../kernel/index.ts'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { storedEnd } from '../../lib/stored-end.ts'
 import { aged } from './ageing.ts'
 import { createCustomOptions, type JobOptionInfo, type JobOptionSources } from './custom-options.ts'
 import { createRedrive, letterOf, type Redriven, type RedriveOptions } from './dead-letters.ts'
@@ -165,14 +166,16 @@ export default definePlugin({
     /** Also runs when the end was stored before, since the process that stored it may have died before this step. */
     async function withDeadLetter(payload: EmitPayload, next: Next): Promise<void> {
       await next()
-      const { ctx, stream, result, events } = payload
-      const refused =
-        result?.ok === false && result.reason === 'unless' && events.some(({ type }) => type === 'step.started')
-      const key = payload.options.unless
-      const end = refused ? await kernel.port('events').byKey(stream, key!) : events.find((event) => event.key === key)
+      const { ctx, stream, options } = payload
+      const end = await storedEnd(kernel, payload)
       if (end?.type !== 'step.failed') return
       const { job } = ctx!
-      const letter = { id: fitText(`dead.${stream}.${key}`), attempts: 1, tags: job.tags, headers: job.headers }
+      const letter = {
+        id: fitText(`dead.${stream}.${options.unless}`),
+        attempts: 1,
+        tags: job.tags,
+        headers: job.headers,
+      }
       await kernel.enqueue({ queue: job.options.deadLetter!, name: job.name }, letterOf(job, end), letter)
     }
   },

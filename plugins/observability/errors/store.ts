@@ -1,5 +1,5 @@
-import type { PluginKernel, ReadOptions, StoredEvent } from '../../../kernel/index.ts'
-import { readKept, trimStream } from '../../lib/bounded-stream.ts'
+import type { PluginKernel } from '../../../kernel/index.ts'
+import { createCatchUp, readKept, trimStream } from '../../lib/bounded-stream.ts'
 import { applyEvents, evict, type ErrorGroup, type ErrorStatus, type Groups, type SeenGroup } from './groups.ts'
 
 export const STREAM = '_errors'
@@ -9,30 +9,15 @@ const COMPACT_EVERY = 200
 const PASSES = 5
 /** The largest event, in bytes, and the share of `payloadLimit` that an event may have. */
 const [MOST_BYTES, SHARE] = [768 * 1024, 0.9]
-const PAGE = 500
+/** How many of the newest events may have a report whose append was in doubt. */
+const RECENT = 500
 
 /** Keeps the groups of errors in a stream that all processes append to. */
 export function createErrorStore(kernel: PluginKernel) {
   const events = () => kernel.port('events')
   const groups: Groups = new Map()
-  let seq = 0
-  let reading: Promise<unknown> = Promise.resolve()
-
-  const read = (options: ReadOptions): Promise<StoredEvent[]> => readKept(kernel, STREAM, options)
-
-  /** Applies what was appended since the last call. If some of it was dropped, the newest `errors.state` replaces it. */
-  async function forward(): Promise<void> {
-    for (let more = true; more;) {
-      const page = await read({ after: seq, limit: PAGE })
-      applyEvents(groups, page)
-      seq = page.at(-1)?.seq ?? seq
-      more = page.length === PAGE
-    }
-  }
-
-  function current(): Promise<void> {
-    return (reading = reading.catch(() => {}).then(forward)) as Promise<void>
-  }
+  /** If some of what was appended was dropped, the newest `errors.state` replaces it. */
+  const current = createCatchUp(kernel, STREAM, (fresh) => applyEvents(groups, fresh))
 
   function limit(): number {
     return Math.min(MOST_BYTES, kernel.config.payloadLimit * SHARE)
@@ -49,8 +34,7 @@ export function createErrorStore(kernel: PluginKernel) {
   /** The store refuses the state if an event has arrived since its events were read. */
   async function compact(): Promise<void> {
     for (let pass = 0; pass < PASSES; pass++) {
-      await current()
-      const before = seq
+      const before = await current()
       const draft = { type: 'errors.state', data: { groups: fitting() } }
       const { ok } = await kernel.emit(STREAM, [draft], { expectedSeq: before })
       if (ok) return trimStream(kernel, STREAM, before)
@@ -88,7 +72,8 @@ export function createErrorStore(kernel: PluginKernel) {
     /** Returns whether a report is stored. For a report whose append may or may not have worked. */
     async isStored(id: string): Promise<boolean> {
       const head = await events().head(STREAM)
-      const newest = await read({ after: Math.max(0, head - PAGE), types: ['errors.seen'] })
+      const after = Math.max(0, head - RECENT)
+      const newest = await readKept(kernel, STREAM, { after, types: ['errors.seen'] })
       return newest.some(({ data }) => (data as { id: string }).id === id)
     },
     async setStatus(fingerprint: string, status: ErrorStatus): Promise<void> {

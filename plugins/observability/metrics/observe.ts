@@ -1,9 +1,7 @@
 import type { EmitPayload, PluginKernel } from '../../../kernel/index.ts'
+import { SCHEDULE_QUEUE } from '../../flow/lib/schedule-tick.ts'
 import { Histogram } from './histogram.ts'
 import { Rows, type Ending } from './rows.ts'
-
-/** The queue of the ticks of schedules. */
-const SCHEDULES = '_schedule'
 
 /** The event that each ending of an attempt has. */
 const ENDINGS: Readonly<Record<string, Ending>> = {
@@ -36,7 +34,7 @@ export function observe(kernel: PluginKernel, isShown: IsShown): Observed {
     if (type === undefined) return
     const { job, startedAt, dueAt } = ctx!
     if (type === 'step.started') {
-      if (job.queue === SCHEDULES) lag.observe(startedAt - dueAt)
+      if (job.queue === SCHEDULE_QUEUE) lag.observe(startedAt - dueAt)
       if (!isShown(job.queue)) return
       const row = rows.of(job.queue)
       row.consumed++

@@ -104,7 +104,7 @@ function writeStore(text: Text, store: StoreCounts | undefined, now: number): vo
     'For how long the oldest waiting job has been due; 0 if none waits. Each instance reports the same.',
   )
   for (const { queue, oldest } of store.queues)
-    ages.add({ queue }, oldest === undefined ? 0 : Math.max(0, now - oldest) / 1000)
+    ages.add({ queue }, oldest === undefined ? 0 : Math.max(0, now - oldest.due) / 1000)
   text
     .family('nuxt_queue_uncounted_queues', 'gauge', 'Queues beyond the first 200 by name, whose jobs are not counted.')
     .add({}, store.uncounted)

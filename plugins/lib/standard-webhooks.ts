@@ -5,7 +5,11 @@ const PUBLIC_KEY = 32
 /** How many signatures of a header are checked. */
 const MAX_SIGNATURES = 16
 
-export type StandardKey = { version: 'v1'; secret: Buffer } | { version: 'v1a'; publicKey: KeyObject }
+interface SecretKey {
+  version: 'v1'
+  secret: Buffer
+}
+export type StandardKey = SecretKey | { version: 'v1a'; publicKey: KeyObject }
 
 /** Parses a secret or public key in the format of Standard Webhooks. Returns `undefined` for any other text. */
 export function keyOf(text: string): StandardKey | undefined {
@@ -32,7 +36,7 @@ export function isSigned(
   rawBody: Uint8Array,
   keys: readonly StandardKey[],
 ): boolean {
-  const message = Buffer.concat([Buffer.from(`${id}.${timestamp}.`), rawBody])
+  const message = messageOf(id, timestamp, rawBody)
   const given = signatures.split(' ').slice(0, MAX_SIGNATURES)
   const checks = given.flatMap((one) => {
     const [version, base64 = ''] = one.split(',', 2)
@@ -42,8 +46,35 @@ export function isSigned(
   return checks.includes(true)
 }
 
+/**
+ * Returns the signature headers of a request, with a signature for each secret.
+ *
+ * @param id names the message. It stays the same when the message is sent again
+ * @param now the moment of this request, in milliseconds since the epoch
+ */
+export function signatureHeaders(
+  id: string,
+  now: number,
+  rawBody: Uint8Array,
+  secrets: readonly string[],
+): Record<`webhook-${'id' | 'timestamp' | 'signature'}`, string> {
+  const timestamp = String(Math.floor(now / 1000))
+  const message = messageOf(id, timestamp, rawBody)
+  const keys = secrets.map(keyOf).filter((key) => key?.version === 'v1')
+  const signatures = keys.map((key) => `v1,${digest(key, message).toString('base64')}`)
+  return { 'webhook-id': id, 'webhook-timestamp': timestamp, 'webhook-signature': signatures.join(' ') }
+}
+
+function messageOf(id: string, timestamp: string, rawBody: Uint8Array): Buffer {
+  return Buffer.concat([Buffer.from(`${id}.${timestamp}.`), rawBody])
+}
+
+function digest({ secret }: SecretKey, message: Buffer): Buffer {
+  return createHmac('sha256', secret).update(message).digest()
+}
+
 function matches(key: StandardKey, message: Buffer, signature: Buffer): boolean {
   if (key.version === 'v1a') return verify(null, message, key.publicKey, signature)
-  const expected = createHmac('sha256', key.secret).update(message).digest()
+  const expected = digest(key, message)
   return signature.length === expected.length && timingSafeEqual(signature, expected)
 }
