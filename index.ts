@@ -3,6 +3,7 @@ import { resolveConfig, type QueueConfig } from './presets/config.ts'
 
 export * from './kernel/index.ts'
 // Naming the plugins' types here also brings their additions to the kernel's types along.
+export type { Alert, AlertFacts, AlertItem, AlertRule, AlertsConfig } from './plugins/observability/alerts/index.ts'
 export type { Batch } from './plugins/jobs/batch/index.ts'
 export type { BulkAction, BulkHandle, BulkOptions, BulkReason, BulkReport } from './plugins/jobs/bulk/index.ts'
 export type { BusEvent, SendOptions } from './plugins/flow/bus/index.ts'

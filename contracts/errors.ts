@@ -155,6 +155,8 @@ export type ErrorCode =
   | 'DEV_MISSING'
   /** Another process serves that folder already. */
   | 'DEV_RUNNING'
+  /** A destination did not accept an alert. It is tried again. */
+  | 'ALERT_UNDELIVERED'
   /** No group of errors has that fingerprint. */
   | 'ERROR_UNKNOWN'
   /** A file is not the history of a run, or is incomplete. */

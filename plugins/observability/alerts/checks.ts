@@ -1,0 +1,112 @@
+import { cutText, isReserved, redactText, type Kernel } from '../../../kernel/index.ts'
+import { SCHEDULE_QUEUE, TICK_WORKER, type TickData } from '../../flow/lib/schedule-tick.ts'
+import { createQueueCounter, type QueueCounts } from '../lib/queue-counts.ts'
+import type { AlertRule, Finding } from './alert.ts'
+import { queueFilter, type ActiveRules } from './options.ts'
+
+/** How many queues are counted in one look. With more of them, each look counts the next ones. */
+const PAGE = 200
+/** How many overdue ticks are read in one look. */
+const MOST_TICKS = 200
+/** The milliseconds in which a group of errors counts as new. Its alert is raised within a few looks. */
+const NEW = 3_600_000
+const MOST_GROUPS = 500
+/** The prefix of the ids of dead letters. */
+const LETTER = 'dead.'
+
+export type Findings = [AlertRule, Finding[]][]
+
+/** Returns a function that looks at queues, workers, schedules and groups of errors, and returns what the rules find. */
+export function createChecks(kernel: Kernel, rules: ActiveRules, interval: number) {
+  const countQueues = createQueueCounter(kernel)
+  const { backlog, 'no-worker': noWorker, 'error-group': errorGroup, 'schedule-missed': missed } = rules
+  const watches = {
+    backlog: queueFilter(backlog?.queues),
+    noWorker: queueFilter(noWorker?.queues),
+    errorGroup: queueFilter(errorGroup?.queues),
+  }
+
+  /** The page derives from the time, so that it does not matter which process looks. */
+  function pageOf(names: readonly string[], now: number): readonly string[] {
+    const pages = Math.ceil(names.length / PAGE)
+    if (pages < 2) return names
+    const from = (Math.floor(now / interval) % pages) * PAGE
+    return names.slice(from, from + PAGE)
+  }
+
+  async function queues(now: number): Promise<Findings> {
+    const all = await kernel.port('queue').getQueues()
+    const watched = all.filter(
+      (queue) =>
+        !isReserved('queue', queue) && ((backlog && watches.backlog(queue)) || (noWorker && watches.noWorker(queue))),
+    )
+    const counted = await countQueues(pageOf(watched.toSorted(), now))
+    const ageOf = ({ oldest }: QueueCounts): number => (oldest ? now - oldest.due : -1)
+    const least = Math.min(backlog?.age ?? Infinity, noWorker?.age ?? Infinity)
+    const old = counted.filter((one) => ageOf(one) > least)
+    if (old.length === 0) return []
+    const consumed = await consumedQueues()
+    const late: Finding[] = []
+    const left: Finding[] = []
+    for (const one of old) {
+      const { queue, counts, oldest } = one
+      const age = ageOf(one)
+      const facts = { queue, waiting: counts.waiting, age }
+      const isLeft = !consumed.has(queue)
+      // Dead letters wait for somebody to look at them.
+      if (isLeft && oldest!.id.startsWith(LETTER)) continue
+      if (noWorker && isLeft && age > noWorker.age && watches.noWorker(queue))
+        left.push({ key: queue, count: 1, facts })
+      else if (backlog && age > backlog.age && watches.backlog(queue)) {
+        const paused = await kernel.port('queue').isPaused(queue)
+        late.push({ key: queue, count: 1, facts: { ...facts, paused } })
+      }
+    }
+    return [
+      ['backlog', late],
+      ['no-worker', left],
+    ]
+  }
+
+  /** Returns the queues for which some process has a worker. */
+  async function consumedQueues(): Promise<Set<string>> {
+    const instances = await kernel.instances()
+    const elsewhere = instances.flatMap(({ workers }) => workers.map(({ queue }) => queue))
+    return new Set([...elsewhere, ...kernel.registry.workers.map(({ queue }) => queue.name)])
+  }
+
+  async function errorGroups(now: number): Promise<Findings> {
+    if (!errorGroup) return []
+    const groups = await kernel.errors({ status: 'open', limit: MOST_GROUPS })
+    const fresh = groups.filter(
+      ({ queue, regressed, firstSeen, lastSeen }) =>
+        (regressed ? lastSeen : firstSeen) > now - NEW && !isReserved('queue', queue) && watches.errorGroup(queue),
+    )
+    const findings = fresh.map((group): Finding => {
+      const { fingerprint: key, worker, queue, name, message, regressed, firstSeen, statusAt } = group
+      const error = cutText(redactText(`${name}: ${message}`), 200)
+      const facts = { worker, queue, error, again: regressed, attempts: group.count }
+      return { key, count: 1, since: regressed ? statusAt! : firstSeen, facts }
+    })
+    return [['error-group', findings]]
+  }
+
+  /** Finds ticks that no process has run although they are due. Those that run late are found where they run. */
+  async function schedules(now: number): Promise<Findings> {
+    if (!missed) return []
+    const states = ['waiting', 'delayed'] as const
+    const query = { queue: SCHEDULE_QUEUE, name: TICK_WORKER, states, limit: MOST_TICKS }
+    const ticks = await kernel.port('queue').getJobs(query)
+    const overdue = ticks.filter(({ runAt, data }) => runAt < now - missed.late && !(data as TickData).start)
+    const findings = overdue.map(({ data }): Finding => {
+      const { name: schedule, due } = data as TickData
+      return { key: schedule, count: 1, since: due, facts: { schedule, due } }
+    })
+    return [['schedule-missed', findings]]
+  }
+
+  return async (now: number): Promise<Findings> => {
+    const found = await Promise.all([backlog || noWorker ? queues(now) : [], errorGroups(now), schedules(now)])
+    return found.flat()
+  }
+}

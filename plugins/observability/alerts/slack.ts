@@ -1,0 +1,24 @@
+import { cutText } from '../../../kernel/index.ts'
+import type { Alert } from './alert.ts'
+
+/** The longest text that Slack accepts in a section is 3000 characters. */
+const MOST_TEXT = 2900
+const MOST_LINE = 250
+
+/** Returns an alert as a message of Slack, which Mattermost, Discord (`/slack`) and others accept as well. */
+export function slackMessage({ id, rule, at, title, count, items, more }: Alert): Buffer<ArrayBuffer> {
+  const lines = items.length > 1 ? items.map(({ text }) => `• ${escape(text)}`) : []
+  if (more > 0) lines.push(`… and ${more} more`)
+  const text = [`*${escape(title)}*`, ...lines].join('\n')
+  const facts = [`Rule \`${rule}\``, `${count}×`, new Date(at).toISOString(), id].join('  ·  ')
+  const blocks = [
+    { type: 'section', text: { type: 'mrkdwn', text: cutText(text, MOST_TEXT) } },
+    { type: 'context', elements: [{ type: 'mrkdwn', text: facts }] },
+  ]
+  return Buffer.from(JSON.stringify({ text: escape(title), blocks }))
+}
+
+/** Escapes what Slack would read as a link, a mention or the markup of one. */
+function escape(text: string): string {
+  return cutText(text, MOST_LINE).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
+}
