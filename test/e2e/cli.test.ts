@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
-import { cli, cliJson, startCli, type Running } from './processes.ts'
+import { cli, cliJson } from './cli-in-process.ts'
+import { cli as cliProcess, cliJson as cliProcessJson, startCli, type Running } from './processes.ts'
 import { createGate, createProject } from './project.ts'
 
 const GREET = `
@@ -48,10 +49,10 @@ test('a job queued from another process runs, and all there is to know of it can
     workers: [{ id: 'greet', queue: 'greetings', file: 'server/queues/greet.ts' }],
   })
 
-  const job = (await cliJson(['enqueue', 'greet', '--data', '{"name":"Ada"}', '--wait'], cwd)) as Job
+  const job = (await cliProcessJson(['enqueue', 'greet', '--data', '{"name":"Ada"}', '--wait'], cwd)) as Job
   expect(job.result).toEqual({ greeting: 'hello Ada' })
 
-  const { run, events } = (await cliJson(['show', job.runId], cwd)) as {
+  const { run, events } = (await cliProcessJson(['show', job.runId], cwd)) as {
     run: { startedAt: number }
     events: { seq: number; type: string }[]
   }
@@ -80,7 +81,7 @@ test('people read the same as lines of text', async () => {
   await using dev = await startDev(cwd)
   await dev.until(/greet +queue greetings +server\/queues\/greet\.ts/)
 
-  const { code, stdout } = await cli(['enqueue', 'greet', '--data', '{"name":"Ada"}', '--wait'], cwd)
+  const { code, stdout } = await cliProcess(['enqueue', 'greet', '--data', '{"name":"Ada"}', '--wait'], cwd)
   expect(code).toBe(0)
   expect(stdout).toContain(`{ greeting: 'hello Ada' }`)
   await dev.until(/● greet +started\n.* i greet +greeting +\{ name: 'Ada' \}\n.* ✔ greet +completed in \d+ ms/)
@@ -305,7 +306,7 @@ test('a command that waits learns that the dev process went away', async () => {
   await using gate = await createGate()
   await using project = await createProject({ held: `export default async () => { ${gate.pass} }` })
   await using dev = await startDev(project.cwd)
-  const waiting = cli(['enqueue', 'held', '--wait', '--json'], project.cwd)
+  const waiting = cliProcess(['enqueue', 'held', '--wait', '--json'], project.cwd)
   await gate.reached
   dev.kill('SIGKILL')
   const { code, stdout } = await waiting
@@ -323,7 +324,7 @@ describe('the socket of a folder', () => {
   test('has one dev process, and a second one is refused with the pid of the first', async () => {
     await using project = await createProject({})
     await using dev = await startDev(project.cwd)
-    const { code, stderr } = await cli(['dev'], project.cwd)
+    const { code, stderr } = await cliProcess(['dev'], project.cwd)
     expect(code).toBe(1)
     expect(stderr).toContain(`Process ${dev.pid} already serves`)
     expect(stderr).toContain('DEV_RUNNING')
@@ -402,6 +403,8 @@ test('what fails exits with 1, says why, and gives its code', async () => {
     [['state', 'nothing.jsonl'], 'nothing.jsonl cannot be read'],
     [['show', 'package.json.jsonl'], 'package.json.jsonl cannot be read'],
   ]
+  const nobody = await cliProcess(['enqueue', 'nobody'], cwd)
+  expect(nobody).toMatchObject({ code: 1, stderr: expect.stringContaining('There is no worker "nobody".') as string })
   for (const [command, message] of failures) {
     const { code, stderr } = await cli(command, cwd)
     expect({ command, code, stderr }).toEqual({ command, code: 1, stderr: expect.stringContaining(message) as string })
@@ -428,10 +431,10 @@ test.each([
   expect(stderr).toContain(message)
 })
 
-test('help and version exit with 0', async () => {
-  const help = await cli(['--help'], '.')
+test('help and version exit with 0, what cannot be understood with 2', async () => {
+  const help = await cliProcess(['--help'], '.')
   expect(help).toMatchObject({ code: 0, stdout: expect.stringContaining('enqueue') as string })
-  expect(await cli([], '.')).toEqual(help)
+  expect(await cliProcess([], '.')).toEqual(help)
   expect(await cli(['state', '--help'], '.')).toMatchObject({
     code: 0,
     stdout: expect.stringContaining('--at') as string,
@@ -440,8 +443,10 @@ test('help and version exit with 0', async () => {
     code: 0,
     stdout: expect.stringContaining('EXAMPLES') as string,
   })
-  expect((await cli(['-v'], '.')).stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
-  expect(await cli(['--version'], '.')).toEqual(await cli(['-v'], '.'))
+  const version = await cliProcess(['-v'], '.')
+  expect(version.stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
+  expect(await cliProcess(['--version'], '.')).toEqual(version)
+  expect((await cliProcess(['expalin'], '.')).code).toBe(2)
 })
 
 test('bash completes commands and options', async () => {
@@ -461,7 +466,7 @@ const BEARER = { authorization: `Bearer ${TOKEN}` }
 test('start is production whatever NODE_ENV says, and does not listen to other machines unprotected', async () => {
   await using project = await createProject({ greet: GREET })
   const { cwd } = project
-  const refused = await cli(['start', '--http', '0', '--host', '0.0.0.0'], cwd)
+  const refused = await cliProcess(['start', '--http', '0', '--host', '0.0.0.0'], cwd)
   expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('NUXT_QUEUE_HTTP_TOKEN') as string })
   await using start = startCli(['start', '--json', '--http', '0'], cwd)
   const { url } = JSON.parse((await start.until(/.+\n/))[0]) as { url: string }
@@ -504,7 +509,7 @@ test('start runs workers and serves HTTP until it is told to end, and lets what 
 test('start without workers queues what others run', async () => {
   await using project = await createProject({ greet: GREET })
   const { cwd } = project
-  expect((await cli(['start', '--no-worker'], cwd)).code).toBe(2)
+  expect((await cliProcess(['start', '--no-worker'], cwd)).code).toBe(2)
   await using start = startCli(['start', '--json', '--no-worker', '--http', '0'], cwd, { NUXT_QUEUE_HTTP_TOKEN: TOKEN })
   const { url, started } = JSON.parse((await start.until(/.+\n/))[0]) as { url: string; started: boolean }
   expect(started).toBe(false)
@@ -513,5 +518,8 @@ test('start without workers queues what others run', async () => {
   start.kill('SIGTERM')
   expect((await start.ended).code).toBe(0)
   await writeFile(join(cwd, 'nuxt-queue.config.ts'), 'export default { worker: false }')
-  expect(await cli(['start'], cwd)).toMatchObject({ code: 2, stderr: expect.stringContaining('--http') as string })
+  expect(await cliProcess(['start'], cwd)).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('--http') as string,
+  })
 })
