@@ -1,5 +1,7 @@
-import { execFileSync } from 'node:child_process'
-import { chownSync, mkdirSync } from 'node:fs'
+import { execFileSync, type ExecFileSyncOptions } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { chownSync, existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { Client } from 'pg'
 import { join } from 'pathe'
 import { requireBinary } from './binaries.ts'
@@ -21,7 +23,6 @@ export async function startPostgres({
   fsync = false,
   maxConnections = 200,
 }: PostgresServiceOptions = {}): Promise<Service> {
-  const initdb = requireBinary('initdb')
   const file = requireBinary('postgres')
   const uid = process.getuid?.() === 0 ? USER : undefined
   // Each connection is a process of its own, which takes longer to start and to end the more memory it shares.
@@ -34,16 +35,11 @@ export async function startPostgres({
     ...{ listen_addresses: '127.0.0.1', max_connections: maxConnections },
     ...(fsync ? {} : careless),
   }
-  const service = await startService({
+  return startService({
     name: 'postgres',
     prepare(folder) {
-      mkdirSync(join(folder, 'data'))
-      const args = ['-D', join(folder, 'data'), '-U', USER, '-A', 'trust', '-E', 'UTF8', '--no-sync', '--no-locale']
-      if (uid === undefined) return void execFileSync(initdb, args, { stdio: ['ignore', 'ignore', 'pipe'] })
-      const { uid: id, gid } = idsOf(uid)
-      for (const path of [folder, join(folder, 'data')]) chownSync(path, id, gid)
-      const drop = [`--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', initdb, ...args]
-      execFileSync(requireBinary('setpriv'), drop, { stdio: ['ignore', 'ignore', 'pipe'], cwd: folder })
+      own(folder, uid)
+      execFileSync('cp', ['-a', emptyData(uid), join(folder, 'data')])
     },
     command: (folder, port) => ({
       file,
@@ -54,10 +50,52 @@ export async function startPostgres({
       ],
     }),
     url: (port) => urlOf(port, 'test'),
-    ping: (port) => query(urlOf(port, 'postgres'), 'SELECT 1'),
+    ping: (port) => query(urlOf(port, 'test'), 'SELECT 1'),
   })
-  await query(urlOf(service.port, 'postgres'), 'CREATE DATABASE test')
-  return service
+}
+
+const INITDB = ['-U', USER, '-A', 'trust', '-E', 'UTF8', '--no-sync', '--no-locale']
+
+/** The data of a server with an empty database `test`. Making it takes a second, so that it is kept for all servers. */
+function emptyData(uid: string | undefined): string {
+  const version = execFileSync(requireBinary('postgres'), ['--version'], { encoding: 'utf8' })
+  const key = createHash('sha256')
+    .update([version, uid ?? process.getuid?.(), ...INITDB].join('\n'))
+    .digest('hex')
+  const kept = join(tmpdir(), `nuxt-queue-empty-postgres-${key.slice(0, 16)}`)
+  if (existsSync(kept)) return kept
+  const making = mkdtempSync(`${kept}-`)
+  own(making, uid)
+  const data = join(making, 'data')
+  run(uid, requireBinary('initdb'), ['-D', data, ...INITDB], { cwd: making })
+  run(uid, requireBinary('postgres'), ['--single', '-D', data, 'postgres'], {
+    cwd: making,
+    input: 'CREATE DATABASE test',
+  })
+  try {
+    renameSync(data, kept)
+  } catch (error) {
+    // Another process was faster.
+    if (!existsSync(kept)) throw error
+  }
+  rmSync(making, { recursive: true, force: true })
+  return kept
+}
+
+function own(folder: string, uid: string | undefined): void {
+  if (uid === undefined) return
+  const { uid: id, gid } = idsOf(uid)
+  chownSync(folder, id, gid)
+}
+
+/** Runs a program of PostgreSQL as its user. */
+function run(uid: string | undefined, file: string, args: string[], options: ExecFileSyncOptions): void {
+  const user = uid === undefined ? [] : [`--reuid=${uid}`, `--regid=${uid}`, '--clear-groups']
+  const [program, ...rest] = uid === undefined ? [file, ...args] : [requireBinary('setpriv'), ...user, file, ...args]
+  execFileSync(program, rest, {
+    ...options,
+    stdio: [options.input === undefined ? 'ignore' : 'pipe', 'ignore', 'pipe'],
+  })
 }
 
 /** What `DATABASE_URL` names, else one started here. */
