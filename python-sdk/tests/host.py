@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,13 @@ WORKERS = FIXTURES / "runtime" / "python"
 #: Seconds that a test waits for a response.
 PATIENCE = 20.0
 
+#: Keeps the bytecode of the SDK outside of it, so that children need not compile it again.
+BYTECODE = {"PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir(), "nuxt-queue-tests-bytecode")), "PYTHONDONTWRITEBYTECODE": ""}
+
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"},
     "PYTHONPATH": str(SOURCE),
-    "PYTHONDONTWRITEBYTECODE": "1",
+    **BYTECODE,
 }
 
 Frame = dict

@@ -3,6 +3,7 @@ import { afterAll } from 'vitest'
 import type { KernelConfig, MaybePromise, Preset } from '../../kernel/index.ts'
 import prodPostgres from '../../presets/prod-postgres.ts'
 import prodRedis from '../../presets/prod-redis.ts'
+import { COMPILED } from '../fixtures/runtime/compiled.ts'
 import { scenarioFiles } from '../fixtures/runtime/files.ts'
 import { sharedRedis } from '../services/redis.ts'
 import { postgresForFile } from './postgres-rig.ts'
@@ -11,12 +12,14 @@ const server = await sharedRedis()
 afterAll(() => server.stop())
 const { config: postgres, empty } = await postgresForFile()
 
+const ISOLATED = { isolated: { env: COMPILED } }
+
 const PRESETS: { preset: Preset; config: () => MaybePromise<KernelConfig> }[] = [
   {
     preset: prodRedis,
-    config: () => ({ redis: { url: server.url, prefix: crypto.randomUUID(), checkServer: false } }),
+    config: () => ({ ...ISOLATED, redis: { url: server.url, prefix: crypto.randomUUID(), checkServer: false } }),
   },
-  { preset: prodPostgres, config: () => empty().then(() => ({ postgres })) },
+  { preset: prodPostgres, config: () => empty().then(() => ({ ...ISOLATED, postgres })) },
 ]
 const RUNTIMES = [
   { runtime: 'node', workers: undefined },

@@ -5,6 +5,7 @@ import { runInNewContext } from 'node:vm'
 import { createKernel } from 'nuxt-queue/kernel'
 import { expect, test } from 'vitest'
 import dev from '../../presets/dev.ts'
+import { COMPILED } from '../fixtures/runtime/compiled.ts'
 import { childrenOf } from './process-tree.ts'
 
 const FIXTURES = join(import.meta.dirname, '../fixtures/runtime/faults')
@@ -38,7 +39,10 @@ export function leavesNothingBehind(jobs: number): void {
     const retention = { completed: { count: 0 }, sweepEvery: 100 }
     await using kernel = await open()
     async function open() {
-      const made = await createKernel({ preset: dev, config: { registry: { dirs: [] }, retention } })
+      const made = await createKernel({
+        preset: dev,
+        config: { registry: { dirs: [] }, retention, isolated: { env: COMPILED } },
+      })
       return Object.assign(made, { [Symbol.asyncDispose]: async () => void (await made.close()) })
     }
     const config = { runtime, concurrency: 2, queue: 'soak', process: { reuse: REUSE } }
