@@ -3,6 +3,7 @@ import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createKernel, type Kernel, type QueueConfig } from 'nuxt-queue'
 import { startChromium } from '../services/chromium.ts'
+import { inLongForm } from '../services/long.ts'
 import { sharedPostgres } from '../services/postgres.ts'
 import { sharedRedis } from '../services/redis.ts'
 import { freePort } from '../services/service.ts'
@@ -19,7 +20,7 @@ interface Store {
   stop?: () => Promise<unknown>
 }
 
-const STORES: Readonly<Record<string, () => Promise<Store>>> = {
+const STORES: Readonly<Record<'memory' | 'redis' | 'postgres', () => Promise<Store>>> = {
   memory: async () => ({ preset: 'dev', config: {} }),
   redis: async () => {
     const { url, stop } = await sharedRedis()
@@ -84,7 +85,7 @@ async function seriousFaults(page: Page): Promise<string[]> {
   return found.filter(({ impact }) => impact === 'serious' || impact === 'critical').map(({ id, html }) => id + html)
 }
 
-describe.each(Object.keys(STORES))('the dashboard on %s', (name) => {
+describe.each(['redis', ...inLongForm('memory', 'postgres')] as const)('the dashboard on %s', (name) => {
   let store: Store
   let kernel: Kernel
   let port: number
@@ -94,7 +95,7 @@ describe.each(Object.keys(STORES))('the dashboard on %s', (name) => {
 
   beforeAll(async () => {
     works = false
-    ;[store, port] = await Promise.all([STORES[name]!(), freePort()])
+    ;[store, port] = await Promise.all([STORES[name](), freePort()])
     kernel = await start(store, port)
     base = `http://127.0.0.1:${port}/_queue/ui/`
     const context = await browser.newContext({ viewport: { width: 1280, height: 800 } })
