@@ -2,6 +2,7 @@ import { join } from 'pathe'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startChromium } from '../../services/chromium.ts'
+import { inLongForm, LONG } from '../../services/long.ts'
 import { sharedPostgres } from '../../services/postgres.ts'
 import { sharedRedis } from '../../services/redis.ts'
 import type { App, Server } from './app.ts'
@@ -12,8 +13,8 @@ const TIMEOUT = 480_000
 /** Three years of reports. */
 const ROWS = 1500
 
-const [redis, postgres] = await Promise.all([sharedRedis(), sharedPostgres()])
-const endings: (() => unknown)[] = [() => redis.stop(), () => postgres.stop()]
+const [redis, postgres] = await Promise.all([sharedRedis(), LONG ? sharedPostgres() : undefined])
+const endings: (() => unknown)[] = [() => redis.stop(), () => postgres?.stop()]
 const onEnd = (callback: () => unknown): void => void endings.unshift(callback)
 let app: App
 let browser: Browser
@@ -29,7 +30,7 @@ afterAll(async () => {
 const PRESETS = {
   dev: {},
   'prod-redis': { REDIS_URL: redis.url, NUXT_QUEUE_REDIS_CHECK_SERVER: 'false' },
-  'prod-postgres': { DATABASE_URL: postgres.url },
+  'prod-postgres': { DATABASE_URL: postgres?.url ?? '' },
 }
 
 function start(preset: keyof typeof PRESETS, env: Record<string, string> = {}): Promise<Server> {
@@ -52,86 +53,91 @@ it(
   TIMEOUT,
 )
 
-describe.each(['dev', 'prod-redis', 'prod-postgres'] as const)('the page of the playground on %s', (preset) => {
-  let server: Server
-  beforeAll(async () => {
-    server = await start(preset)
-  }, TIMEOUT)
-  afterAll(() => server.stop())
+describe.each(['prod-redis', ...inLongForm('dev', 'prod-postgres')] as const)(
+  'the page of the playground on %s',
+  (preset) => {
+    let server: Server
+    beforeAll(async () => {
+      server = await start(preset)
+    }, TIMEOUT)
+    afterAll(() => server.stop())
 
-  it(
-    'shows a run live, takes the approval, and shows the result and its state at an earlier event',
-    async () => {
-      const tab = await openPage(browser, server)
-      const runId = await tab.start(ROWS)
-      await tab.connection('live')
-      await tab.step('year').getByText('3 of 3 jobs').waitFor()
-      await tab.status('Waiting for your approval')
-      expect(await tab.page.getByRole('progressbar').getAttribute('value')).toBe('90')
-      await tab.button('Approve').click()
-      await tab.status('Completed')
-      expect(await tab.step('report').innerText()).toContain('completed')
-      expect(await tab.page.getByRole('region', { name: 'Result' }).innerText()).toMatch(/Strikes\s+1,474\s/)
-      expect(await tab.page.getByRole('log').innerText()).toMatch(/1500 rows, 26 left out[^]*year[^]*1990: 453 strikes/)
-      await tab.page.waitForFunction('[...document.images].every(({ naturalWidth }) => naturalWidth > 0)')
-      const [shown, stored] = await listed(tab, server, runId)
-      expect(shown).toEqual(stored)
-
-      const middle = stored.findIndex((line) => line.endsWith('step.completed year')) + 1
-      await tab.page.getByRole('slider').fill(String(middle))
-      const state = tab.page.getByRole('region', { name: 'State' })
-      await state.getByText('As JSON').click()
-      const api = apiOf(server, runId)
-      const then = await api.state<object>(middle)
-      expect(then).not.toEqual(await api.state<object>(stored.length))
-      await expect.poll(async () => JSON.parse(await state.locator('pre').innerText()) as unknown).toEqual(then)
-      await tab.page.locator('[data-seq="1"] button').click()
-      await state.getByText('Nothing is in the state yet.').waitFor()
-      await tab.button('Follow the run').click()
-      await state.getByText('Years counted: 3').waitFor()
-      expect(tab.problems).toEqual([])
-    },
-    TIMEOUT,
-  )
-
-  it(
-    'goes on after a reload, and in a second tab, without an event twice or missing',
-    async () => {
-      const first = await openPage(browser, server)
-      const runId = await first.start(ROWS)
-      await first.step('read').getByText('completed').waitFor()
-      await first.page.reload()
-      const second = await openPage(browser, server, `/?run=${runId}`)
-      for (const tab of [first, second]) await tab.status('Waiting for your approval')
-      await first.page.reload()
-      await second.button('Approve').click()
-      for (const tab of [first, second]) {
+    it(
+      'shows a run live, takes the approval, and shows the result and its state at an earlier event',
+      async () => {
+        const tab = await openPage(browser, server)
+        const runId = await tab.start(ROWS)
+        await tab.connection('live')
+        await tab.step('year').getByText('3 of 3 jobs').waitFor()
+        await tab.status('Waiting for your approval')
+        expect(await tab.page.getByRole('progressbar').getAttribute('value')).toBe('90')
+        await tab.button('Approve').click()
         await tab.status('Completed')
+        expect(await tab.step('report').innerText()).toContain('completed')
+        expect(await tab.page.getByRole('region', { name: 'Result' }).innerText()).toMatch(/Strikes\s+1,474\s/)
+        expect(await tab.page.getByRole('log').innerText()).toMatch(
+          /1500 rows, 26 left out[^]*year[^]*1990: 453 strikes/,
+        )
+        await tab.page.waitForFunction('[...document.images].every(({ naturalWidth }) => naturalWidth > 0)')
         const [shown, stored] = await listed(tab, server, runId)
         expect(shown).toEqual(stored)
+
+        const middle = stored.findIndex((line) => line.endsWith('step.completed year')) + 1
+        await tab.page.getByRole('slider').fill(String(middle))
+        const state = tab.page.getByRole('region', { name: 'State' })
+        await state.getByText('As JSON').click()
+        const api = apiOf(server, runId)
+        const then = await api.state<object>(middle)
+        expect(then).not.toEqual(await api.state<object>(stored.length))
+        await expect.poll(async () => JSON.parse(await state.locator('pre').innerText()) as unknown).toEqual(then)
+        await tab.page.locator('[data-seq="1"] button').click()
+        await state.getByText('Nothing is in the state yet.').waitFor()
+        await tab.button('Follow the run').click()
+        await state.getByText('Years counted: 3').waitFor()
         expect(tab.problems).toEqual([])
-      }
-    },
-    TIMEOUT,
-  )
+      },
+      TIMEOUT,
+    )
 
-  it(
-    'cancels a run that waits',
-    async () => {
-      const tab = await openPage(browser, server)
-      const runId = await tab.start(ROWS)
-      await tab.status('Waiting for your approval')
-      await tab.button('Cancel').click()
-      await tab.status('Cancelled')
-      expect(await tab.button('Approve').count()).toBe(0)
-      expect(await apiOf(server, runId).result()).toMatchObject({ status: 'cancelled' })
-      expect(tab.problems).toEqual([])
-    },
-    TIMEOUT,
-  )
-})
+    it(
+      'goes on after a reload, and in a second tab, without an event twice or missing',
+      async () => {
+        const first = await openPage(browser, server)
+        const runId = await first.start(ROWS)
+        await first.step('read').getByText('completed').waitFor()
+        await first.page.reload()
+        const second = await openPage(browser, server, `/?run=${runId}`)
+        for (const tab of [first, second]) await tab.status('Waiting for your approval')
+        await first.page.reload()
+        await second.button('Approve').click()
+        for (const tab of [first, second]) {
+          await tab.status('Completed')
+          const [shown, stored] = await listed(tab, server, runId)
+          expect(shown).toEqual(stored)
+          expect(tab.problems).toEqual([])
+        }
+      },
+      TIMEOUT,
+    )
 
-it.each(['prod-redis', 'prod-postgres'] as const)(
+    it(
+      'cancels a run that waits',
+      async () => {
+        const tab = await openPage(browser, server)
+        const runId = await tab.start(ROWS)
+        await tab.status('Waiting for your approval')
+        await tab.button('Cancel').click()
+        await tab.status('Cancelled')
+        expect(await tab.button('Approve').count()).toBe(0)
+        expect(await apiOf(server, runId).result()).toMatchObject({ status: 'cancelled' })
+        expect(tab.problems).toEqual([])
+      },
+      TIMEOUT,
+    )
+  },
+)
+
+it.each(['prod-redis', ...inLongForm('prod-postgres')] as const)(
   'on %s the page outlives its server: it comes back by itself and gets what it has missed',
   async (preset) => {
     const killed = await start(preset)

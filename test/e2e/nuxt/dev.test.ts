@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'pathe'
-import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
-import { LONG } from '../../services/long.ts'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { inLongForm } from '../../services/long.ts'
 import { sharedRedis } from '../../services/redis.ts'
 import { openSocket } from '../../unit/http/rig.ts'
 import { until } from '../redis/rig.ts'
@@ -52,6 +52,10 @@ export default defineQueueWorker((_job, ctx) => new Promise((_resolve, reject) =
   return jobs.map(({ state, result, runId }) => ({ state, result, runId }))
 })
 `,
+  'server/api/promote.post.ts': `export default defineEventHandler(async () => {
+  return useQueue().port('queue').promote('versioned', 'kept')
+})
+`,
   'server/api/ends.get.ts': `export default defineEventHandler(async (event) => {
   const events = await useQueue().port('events').read(String(getQuery(event).id), { types: ['step.completed'] })
   return events.length
@@ -80,10 +84,6 @@ const RELEASED = `export const config = defineQueueConfig({ queue: 'held' })
 export default defineQueueWorker((job) => \`attempt \${job.attempt}\`)
 `
 
-const ADAPTERS: [name: string, env: Env][] = [
-  ['memory', {}],
-  ['file', { NUXT_QUEUE_ADAPTER: 'file' }],
-]
 /** In the long form alone: between two servers on Redis, jobs go the same way as in production. */
 const REDIS: [name: string, env: Env] = [
   'redis',
@@ -94,6 +94,7 @@ const REDIS: [name: string, env: Env] = [
     NUXT_QUEUE_REDIS_CHECK_SERVER: 'false',
   },
 ]
+const ADAPTERS: [name: string, env: Env][] = [['file', { NUXT_QUEUE_ADAPTER: 'file' }], ...inLongForm(REDIS)]
 
 interface Done {
   state: string
@@ -109,7 +110,7 @@ async function json<T>(response: Promise<Response>): Promise<T> {
 async function ask<T>(server: Server, path: string, body?: object): Promise<T | undefined> {
   const post = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
   try {
-    const signal = AbortSignal.timeout(15_000)
+    const signal = AbortSignal.timeout(5000)
     const response = await fetch(new URL(path, server.url), { ...(body && post), signal })
     return response.ok ? ((await response.json()) as T) : undefined
   } catch {
@@ -130,11 +131,11 @@ async function identifiersIn(folder: string): Promise<Set<string>> {
   return new Set(texts.join().match(/[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}/g))
 }
 
-/** Saves a file until that is noticed: a watcher loses one that is saved again before it looks. */
-async function save(app: App, path: string, content: string, noticed: () => Promise<boolean> | boolean): Promise<void> {
+/** Saves files until that is noticed: a watcher loses one that is saved again before it looks. */
+async function save(app: App, files: Readonly<Record<string, string>>, noticed: () => Promise<boolean> | boolean) {
   let lost = true
   while (lost) {
-    await app.write(path, content)
+    for (const [path, content] of Object.entries(files)) await app.write(path, content)
     const end = Date.now() + 5000
     lost = (await until(async () => ((await noticed()) && 'noticed') || (Date.now() > end && 'lost'))) === 'lost'
   }
@@ -149,51 +150,70 @@ function isThere(pid: number): boolean {
   }
 }
 
+/** Edits a worker while its jobs run. */
+async function editUnderLoad(app: App, server: Server): Promise<void> {
+  const held = (): Promise<unknown> => ask(server, '/api/held')
+  await server.post('/api/run', { worker: 'held', options: {} })
+  expect(await json(server.post('/api/many'))).toBe(JOBS)
+  await until(async () => completed(await jobs(server)).length >= 50)
+  expect(await held()).toEqual({ state: 'active' })
+  const rebuilt = server.prints(/Nitro server built in/)
+  await app.write('server/queues/held.ts', RELEASED)
+  await app.write('server/queues/versioned.ts', worker('two'))
+  await rebuilt
+  const done = await until(async () => {
+    const found = completed(await jobs(server))
+    return found.length >= JOBS && found
+  })
+  expect(done).toHaveLength(JOBS)
+  const at = (version: string): number[] =>
+    done.filter(({ result }) => result!.version === version).map(({ result }) => result!.at)
+  const [before, after] = [at('one'), at('two')]
+  expect(before.length + after.length).toBe(JOBS)
+  expect(before.length).toBeGreaterThanOrEqual(50)
+  expect(after.length).toBeGreaterThan(0)
+  expect(Math.max(...before)).toBeLessThanOrEqual(Math.min(...after))
+  expect(await held()).toEqual({ state: 'completed', result: 'attempt 1' })
+  const around = done.filter(({ result }) => Math.abs(result!.at - Math.max(...before)) < 50)
+  const ends = await Promise.all(around.map(({ runId }) => json<number>(server.get(`/api/ends?id=${runId}`))))
+  expect(ends).toEqual(around.map(() => 1))
+}
+
+const UNDER_LOAD = `of ${JOBS} queued jobs none is lost when their worker is edited, each is done by one version, later ones by the new, and one that runs is handed over`
+
 describe('nuxt dev', () => {
-  it.each(LONG ? [...ADAPTERS, REDIS] : ADAPTERS)(
-    `%s: of ${JOBS} queued jobs none is lost when their worker is edited, each is done by one version, later ones by the new, and one that runs is handed over`,
+  it.each(ADAPTERS)(
+    `%s: ${UNDER_LOAD}`,
     async (_adapter, env) => {
       const app = await createApp('dev', FILES)
       const server = await app.dev(env)
       onTestFinished(() => server[Symbol.asyncDispose]())
-      const held = (): Promise<unknown> => ask(server, '/api/held')
-      await server.post('/api/run', { worker: 'held', options: {} })
-      expect(await json(server.post('/api/many'))).toBe(JOBS)
-      await until(async () => completed(await jobs(server)).length >= 50)
-      expect(await held()).toEqual({ state: 'active' })
-      const rebuilt = server.prints(/Nitro server built in/)
-      await app.write('server/queues/held.ts', RELEASED)
-      await app.write('server/queues/versioned.ts', worker('two'))
-      await rebuilt
-      const done = await until(async () => {
-        const found = completed(await jobs(server))
-        return found.length >= JOBS && found
-      })
-      expect(done).toHaveLength(JOBS)
-      const at = (version: string): number[] =>
-        done.filter(({ result }) => result!.version === version).map(({ result }) => result!.at)
-      const [before, after] = [at('one'), at('two')]
-      expect(before.length + after.length).toBe(JOBS)
-      expect(before.length).toBeGreaterThanOrEqual(50)
-      expect(after.length).toBeGreaterThan(0)
-      expect(Math.max(...before)).toBeLessThanOrEqual(Math.min(...after))
-      expect(await held()).toEqual({ state: 'completed', result: 'attempt 1' })
-      const around = done.filter(({ result }) => Math.abs(result!.at - Math.max(...before)) < 50)
-      const ends = await Promise.all(around.map(({ runId }) => json<number>(server.get(`/api/ends?id=${runId}`))))
-      expect(ends).toEqual(around.map(() => 1))
+      await editUnderLoad(app, server)
     },
     TIMEOUT,
   )
+})
+
+describe('nuxt dev in memory', () => {
+  const endings: (() => unknown)[] = []
+  let app: App
+  let server: Server
+  beforeAll(async () => {
+    app = await createApp('dev', FILES, { onEnd: (callback) => void endings.unshift(callback) })
+    await app.write('tmp/here', '')
+    server = await app.dev({ TMPDIR: join(app.folder, 'tmp') })
+  }, TIMEOUT)
+  afterAll(async () => {
+    for (const end of endings) await end()
+  })
+
+  it(`memory: ${UNDER_LOAD}`, () => editUnderLoad(app, server), TIMEOUT)
 
   it(
     'takes up workers that are edited, added or removed in any language, keeps jobs while the code does not compile, and leaves nothing behind',
     async () => {
-      const app = await createApp('dev', FILES)
       const own = async (): Promise<string[]> =>
         (await readdir(join(app.folder, 'tmp'))).filter((name) => name.startsWith('nuxt-queue-'))
-      await app.write('tmp/here', '')
-      const server = await app.dev({ TMPDIR: join(app.folder, 'tmp') })
-      onTestFinished(() => server[Symbol.asyncDispose]())
       const says = (worker: string, text: string) => async (): Promise<boolean> =>
         (await versionOf(server, worker)) === text
       await using stream = await openSocket(`${server.url}/_queue/api/stream`)
@@ -209,24 +229,31 @@ describe('nuxt dev', () => {
         expect((await fetch(api, { headers })).status).toBe(403)
       }
       await stream.until((frames) => frames.some(({ data }) => (data as { type?: string }).type === 'step.completed'))
-      await save(app, 'server/queues/snake.py', snake('two'), says('snake', 'two'))
-      const added = `export default defineQueueWorker(() => 'added')\n`
-      await save(app, 'server/queues/added/later.ts', added, says('added/later', 'added'))
+      await save(app, { 'server/queues/snake.py': snake('two') }, says('snake', 'two'))
+      const later = (text: string): string => `export default defineQueueWorker(() => '${text}')\n`
+      await save(app, { 'server/queues/added/later.ts': later('added') }, says('added/later', 'added'))
 
-      await until(() => ask(server, '/api/run', { worker: 'versioned', options: { id: 'kept', delay: 20_000 } }))
+      const before = completed(await jobs(server)).length
+      await until(() => ask(server, '/api/run', { worker: 'versioned', options: { id: 'kept', delay: 3_600_000 } }))
       const broken = 'export default defineQueueWorker(() => {'
-      await save(app, 'server/queues/versioned.ts', broken, () => /ERROR/.test(server.output()))
-      let done: Done[] = []
-      await save(app, 'server/queues/versioned.ts', worker('mended'), async () => {
-        done = completed(await jobs(server))
-        return done.length > 0
+      await save(app, { 'server/queues/versioned.ts': broken }, () => /ERROR/.test(server.output()))
+      // Once the changed code of one worker runs, that of the other one is mended.
+      const mended = {
+        'server/queues/versioned.ts': worker('mended'),
+        'server/queues/added/later.ts': later('changed'),
+      }
+      await save(app, mended, says('added/later', 'changed'))
+      const done = await until(async () => {
+        await ask(server, '/api/promote', {})
+        const found = completed(await jobs(server))
+        return found.length > before && found
       })
-      expect(done).toMatchObject([{ result: { version: 'mended' } }])
+      expect(done.filter(({ result }) => result!.version === 'mended')).toHaveLength(1)
 
       const leftOut = /versioned\.\w+ (?:is left out|cannot be loaded).*on purpose/s
       const throwing = `throw new Error('on purpose')\n`
-      await save(app, 'server/queues/versioned.ts', throwing, () => leftOut.test(server.output()))
-      await until(says('added/later', 'added'))
+      await save(app, { 'server/queues/versioned.ts': throwing }, () => leftOut.test(server.output()))
+      await until(says('added/later', 'changed'))
 
       expect(await own()).toHaveLength(1)
       expect(await server.stop('SIGINT')).toBe(0)

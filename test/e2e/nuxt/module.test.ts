@@ -10,8 +10,9 @@ import { join } from 'pathe'
 import { describe, expect, it } from 'vitest'
 import { routes } from '../../../plugins/integrations/http/routes/index.ts'
 import { COOKIE } from '../../security/targets.ts'
+import { inLongForm } from '../../services/long.ts'
 import { openSocket } from '../../unit/http/rig.ts'
-import { createApp, type App, type Server } from './app.ts'
+import { createApp, type Server } from './app.ts'
 import { standsAttacks } from './attacked.ts'
 
 const TIMEOUT = 480_000
@@ -185,19 +186,11 @@ async function rendersForSomebody(server: Server): Promise<void> {
   expect(await page({ cookie: 'who=eve' })).toContain('workers: This request may not do &quot;workers.read&quot; here.')
 }
 
-async function builtPages(app: App): Promise<void> {
-  const log = await app.build({ NITRO_PRESET: 'static' })
-  expect(log).not.toMatch(/ERROR|unhandled/)
-  expect(existsSync(join(app.folder, '.output/public/about/index.html'))).toBe(true)
-  expect(existsSync(join(app.folder, '.output/server'))).toBe(false)
-}
-
 describe('the module in an application with a base URL, a path of its own, a layer and a worker that is broken', () => {
   it(
     'is prerendered, typed, streams over WebSockets, verifies webhooks, and shows nothing to whom nobody has let in',
     async () => {
       const app = await createApp('module', FILES)
-      await builtPages(app)
       expect(await app.build()).not.toMatch(/ERROR|unhandled/)
       expect(existsSync(join(app.folder, '.output/public/about/index.html'))).toBe(true)
       for (const part of ['app', 'server']) expect(await app.typeErrors(`.nuxt/tsconfig.${part}.json`)).toBe('')
@@ -227,6 +220,17 @@ describe('the module in an application with a base URL, a path of its own, a lay
 
       const moved = await app.program('index.mjs', { ...env, NUXT_QUEUE_HTTP_PATH: '/elsewhere/' })
       expect(moved).toMatchObject({ code: 1, output: expect.stringMatching(/http\.path.*build again/) as string })
+    },
+    TIMEOUT,
+  )
+
+  it.each(inLongForm('static'))(
+    'is built as %s pages, without a server',
+    async (preset) => {
+      const app = await createApp('module', FILES)
+      expect(await app.build({ NITRO_PRESET: preset })).not.toMatch(/ERROR|unhandled/)
+      expect(existsSync(join(app.folder, '.output/public/about/index.html'))).toBe(true)
+      expect(existsSync(join(app.folder, '.output/server'))).toBe(false)
     },
     TIMEOUT,
   )

@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { openSse } from '../../unit/http/rig.ts'
@@ -16,6 +17,7 @@ export default defineNitroConfig({
   modules: ['nuxt-queue/nitro'],
   queue: { adapter: 'file' },
   routeRules: { '/**': { swr: 3600 } },
+  prerender: { routes: process.env.NITRO_PRESET === 'static' ? ['/about'] : [] },
 })
 `,
   'tsconfig.json': `{ "extends": "./.nitro/types/tsconfig.json", "compilerOptions": { "types": ["node"] } }`,
@@ -29,6 +31,7 @@ export default defineConfig({
 })
 `,
   'server/queues/hello.ts': `export default defineQueueWorker((job) => ({ said: job.data }))\n`,
+  'server/routes/about.get.ts': `export default defineEventHandler(() => '<p>About</p>')\n`,
   'server/middleware/body.ts': `export default defineEventHandler(async (event) => {
   if (event.method === 'POST' && getHeader(event, 'x-read')) event.context.body = await readBody(event).catch(() => undefined)
 })
@@ -51,6 +54,17 @@ async function post(server: Server, path: string, body: string, headers: object 
   const response = await fetch(new URL(path, server.url), { method: 'POST', headers: sent, body })
   return [response.status, await response.text()]
 }
+
+it(
+  'is built as static pages, without a server',
+  async () => {
+    const app = await createApp('pages', FILES)
+    expect(await app.build({ NITRO_PRESET: 'static' })).not.toMatch(/ERROR|unhandled/)
+    expect(existsSync(join(app.folder, '.output/public/about/index.html'))).toBe(true)
+    expect(existsSync(join(app.folder, '.output/server'))).toBe(false)
+  },
+  TIMEOUT,
+)
 
 it(
   'serves the API and webhooks whoever has read a body, whatever is cached, and to the application itself',

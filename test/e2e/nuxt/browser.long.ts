@@ -1,0 +1,2 @@
+// On each preset. `npm test` opens the page on Redis alone.
+import './browser.test.ts'

@@ -1,0 +1,2 @@
+// Built as static pages as well. `npm test` does that with an application of Nitro, in neighbours.test.ts.
+import './module.test.ts'
