@@ -15,6 +15,7 @@ import eventsPostgres from '../../plugins/adapters/postgres/events/index.ts'
 import { openDatabase } from '../../plugins/adapters/pglite/database.ts'
 import queuePostgres from '../../plugins/adapters/postgres/queue/index.ts'
 import embedded from '../../presets/embedded.ts'
+import { LONG } from '../services/long.ts'
 import { emptySchema } from './postgres-rig.ts'
 
 // Opening a database takes a second, so that the tests share one, which is emptied for each.
@@ -68,11 +69,13 @@ limitsConformance({
     return { ...harness, limits: kernel.port('limits') }
   },
 })
-presetConformance({
-  name: 'embedded, in real time',
-  async create(options) {
-    await empty()
-    const preset = definePreset({ name: 'embedded-shared', extends: embedded, plugins: [pglite] })
-    return { kernel: await createKernel({ preset, ...options }), dispose: () => {} }
-  },
-})
+if (LONG) {
+  presetConformance({
+    name: 'embedded, in real time',
+    async create(options) {
+      await empty()
+      const preset = definePreset({ name: 'embedded-shared', extends: embedded, plugins: [pglite] })
+      return { kernel: await createKernel({ preset, ...options }), dispose: () => {} }
+    },
+  })
+}
