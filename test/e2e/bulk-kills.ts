@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { createKernel, type Kernel, type KernelConfig } from 'nuxt-queue'
 import { afterAll, expect, it } from 'vitest'
+import { inLongForm, LONG } from '../services/long.ts'
 import { sharedPostgres } from '../services/postgres.ts'
 import { sharedRedis } from '../services/redis.ts'
 import { ROOT, startNode } from './processes.ts'
@@ -30,15 +31,18 @@ async function roundsOf(kernel: Kernel): Promise<Record<number, number>> {
   return counts
 }
 
-/** Registers the test of a bulk retry whose processes are killed three times. */
+/** Registers the test of a bulk retry whose processes are killed three times: on Redis, and in the long form on PostgreSQL. */
 export async function testKills(jobs: number): Promise<void> {
   const redis = await sharedRedis()
-  const postgres = await sharedPostgres()
-  afterAll(() => Promise.all([redis.stop(), postgres.stop()]))
+  const postgres = LONG ? await sharedPostgres() : undefined
+  afterAll(() => Promise.all([redis.stop(), postgres?.stop()]))
   const name = `bulk_${process.pid}_${jobs}`
   const presets: [preset: string, config: KernelConfig][] = [
     ['prod-redis', { redis: { url: redis.url, prefix: name, lease: LEASE, checkServer: false } }],
-    ['prod-postgres', { postgres: { url: postgres.url, schema: name, lease: LEASE, pollInterval: 500 } }],
+    ...inLongForm<[preset: string, config: KernelConfig]>([
+      'prod-postgres',
+      { postgres: { url: postgres?.url, schema: name, lease: LEASE, pollInterval: 500 } },
+    ]),
   ]
 
   it.each(presets)(

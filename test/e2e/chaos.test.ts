@@ -1,12 +1,13 @@
 import { join } from 'pathe'
 import { expect, it } from 'vitest'
+import { inLongForm } from '../services/long.ts'
 import { ROOT, startNode } from './processes.ts'
 
 /** The same as `npm run chaos`, briefly: each with a fixed schedule of faults. */
 const RUNS = [
   { adapter: 'file', seconds: 6, seed: 11 },
   { adapter: 'redis', seconds: 10, seed: 12 },
-  { adapter: 'postgres', seconds: 10, seed: 13 },
+  ...inLongForm({ adapter: 'postgres', seconds: 10, seed: 13 }),
 ]
 
 it.each(RUNS)(

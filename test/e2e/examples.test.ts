@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { inLongForm } from '../services/long.ts'
 import { ROOT, startNode } from './processes.ts'
 
 /** What the examples of the guide come to, on whatever they run. */
@@ -13,13 +14,16 @@ const OUTCOMES = {
   ],
 }
 
-test.each(['dev', 'prod-redis', 'prod-postgres'])('the examples of the guide run on %s', async (preset) => {
-  const args = ['playground/examples.ts', '--preset', preset, '--json']
-  const { stdout, stderr } = await startNode(args, ROOT).ended
-  expect(stderr).toBe('')
-  const told = stdout
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line) as { example: string; result: unknown })
-  expect(Object.fromEntries(told.map(({ example, result }) => [example, result]))).toEqual(OUTCOMES)
-})
+test.each(['dev', 'prod-redis', ...inLongForm('prod-postgres')])(
+  'the examples of the guide run on %s',
+  async (preset) => {
+    const args = ['playground/examples.ts', '--preset', preset, '--json']
+    const { stdout, stderr } = await startNode(args, ROOT).ended
+    expect(stderr).toBe('')
+    const told = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { example: string; result: unknown })
+    expect(Object.fromEntries(told.map(({ example, result }) => [example, result]))).toEqual(OUTCOMES)
+  },
+)

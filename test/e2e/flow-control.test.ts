@@ -1,14 +1,16 @@
 import { createKernel, type Kernel, type KernelConfig, type WorkerInput } from 'nuxt-queue'
 import { Pool } from 'pg'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
+import { inLongForm, LONG } from '../services/long.ts'
 import { sharedPostgres } from '../services/postgres.ts'
 import { sharedRedis } from '../services/redis.ts'
 
 const redis = await sharedRedis()
-const postgres = await sharedPostgres()
+const postgres = LONG ? await sharedPostgres() : undefined
 const schemas: string[] = []
 afterAll(async () => {
   await redis.stop()
+  if (!postgres) return
   const pool = new Pool({ connectionString: postgres.url, max: 1 })
   for (const schema of schemas) await pool.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`)
   await pool.end()
@@ -23,7 +25,10 @@ function freshSchema(): string {
 
 const stores: [preset: string, config: () => KernelConfig][] = [
   ['prod-redis', () => ({ redis: { url: redis.url, prefix: crypto.randomUUID(), checkServer: false } })],
-  ['prod-postgres', () => ({ postgres: { url: postgres.url, schema: freshSchema() } })],
+  ...inLongForm<[preset: string, config: () => KernelConfig]>([
+    'prod-postgres',
+    () => ({ postgres: { url: postgres?.url, schema: freshSchema() } }),
+  ]),
 ]
 
 /** Three instances with the same worker, on one store. */

@@ -20,6 +20,7 @@ import devFile from '../../presets/dev-file.ts'
 import embedded from '../../presets/embedded.ts'
 import prodPostgres from '../../presets/prod-postgres.ts'
 import prodRedis from '../../presets/prod-redis.ts'
+import { inLongForm } from '../services/long.ts'
 import { sharedPostgres } from '../services/postgres.ts'
 import { sharedRedis } from '../services/redis.ts'
 
@@ -53,9 +54,9 @@ const schema = `otel_${process.pid}`
 const PRESETS: [Preset, KernelConfig][] = [
   [dev, {}],
   [devFile, { file: { path: join(folder, 'file') } }],
-  [embedded, { embedded: { path: join(folder, 'data') } }],
   [prodRedis, { redis: { url: redis.url, prefix: crypto.randomUUID(), checkServer: false } }],
   [prodPostgres, { postgres: { url: postgres.url, schema } }],
+  ...inLongForm<[Preset, KernelConfig]>([embedded, { embedded: { path: join(folder, 'data') } }]),
 ]
 
 async function application(preset: Preset, config: KernelConfig = {}): Promise<Kernel> {

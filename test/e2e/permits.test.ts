@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { createKernel, type KernelConfig } from 'nuxt-queue'
 import { join } from 'pathe'
 import { afterAll, describe, expect, it } from 'vitest'
+import { inLongForm, LONG } from '../services/long.ts'
 import { sharedPostgres } from '../services/postgres.ts'
 import { sharedRedis } from '../services/redis.ts'
 import { ROOT, startNode } from './processes.ts'
@@ -13,10 +14,10 @@ const LEASE = 1000
 const JOBS = 4
 
 const redis = await sharedRedis()
-const postgres = await sharedPostgres()
+const postgres = LONG ? await sharedPostgres() : undefined
 const folder = mkdtempSync(join(tmpdir(), 'nuxt-queue-permits-'))
 afterAll(async () => {
-  await Promise.all([redis.stop(), postgres.stop()])
+  await Promise.all([redis.stop(), postgres?.stop()])
   rmSync(folder, { recursive: true, force: true })
 })
 
@@ -25,7 +26,10 @@ const fresh = (): string => `permits_${process.pid}_${++stores}`
 const presets: [preset: string, config: () => KernelConfig][] = [
   ['dev-file', () => ({ file: { path: join(folder, fresh()), lockTimeout: 5000 } })],
   ['prod-redis', () => ({ redis: { url: redis.url, prefix: fresh(), lease: LEASE, checkServer: false } })],
-  ['prod-postgres', () => ({ postgres: { url: postgres.url, schema: fresh(), lease: LEASE, pollInterval: 500 } })],
+  ...inLongForm<[preset: string, config: () => KernelConfig]>([
+    'prod-postgres',
+    () => ({ postgres: { url: postgres?.url, schema: fresh(), lease: LEASE, pollInterval: 500 } }),
+  ]),
 ]
 const POINTS = ['running', 'release:before', 'release:after', 'promote:before', 'promote:after', 'completed']
 

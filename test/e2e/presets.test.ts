@@ -1,9 +1,10 @@
 import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { inLongForm } from '../services/long.ts'
 import { ROOT, startNode } from './processes.ts'
 
-const PRESETS = ['dev', 'dev-file', 'embedded', 'prod-redis', 'prod-postgres']
+const PRESETS = ['dev', 'dev-file', 'prod-redis', ...inLongForm('embedded', 'prod-postgres')]
 
 interface Told {
   run: string

@@ -3,6 +3,7 @@ import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import prodPostgres from '../../presets/prod-postgres.ts'
 import prodRedis from '../../presets/prod-redis.ts'
 import { postgresForFile } from '../conformance/postgres-rig.ts'
+import { inLongForm } from '../services/long.ts'
 import { sharedRedis } from '../services/redis.ts'
 import { collect, until } from './redis/rig.ts'
 
@@ -13,21 +14,19 @@ const postgres = await postgresForFile()
 const COMMON: KernelConfig = { registry: { dirs: [] }, abortGrace: 20 }
 
 /** A store of the test's own; each instance is called with its number. */
-const stores = [
-  {
-    name: 'Redis',
-    preset: prodRedis,
-    config: async () => ({ redis: { url: redis.url, prefix: crypto.randomUUID(), checkServer: false } }),
+const onRedis = {
+  name: 'Redis',
+  preset: prodRedis,
+  config: async () => ({ redis: { url: redis.url, prefix: crypto.randomUUID(), checkServer: false } }),
+}
+const onPostgres = {
+  name: 'PostgreSQL',
+  preset: prodPostgres,
+  config: async () => {
+    await postgres.empty()
+    return { postgres: { ...postgres.config, pollInterval: 500 } }
   },
-  {
-    name: 'PostgreSQL',
-    preset: prodPostgres,
-    config: async () => {
-      await postgres.empty()
-      return { postgres: { ...postgres.config, pollInterval: 500 } }
-    },
-  },
-] as const
+}
 
 interface Run {
   instance: number
@@ -35,7 +34,7 @@ interface Run {
   moment: number
 }
 
-describe.each(stores)('schedules of several instances on $name', ({ preset, config }) => {
+describe.each([onRedis, ...inLongForm(onPostgres)])('schedules of several instances on $name', ({ preset, config }) => {
   /** Starts instances over one store whose worker `note` tells what it ran. */
   async function instances() {
     const store = await config()

@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url'
 import { createKernel, type Kernel, type KernelConfig } from 'nuxt-queue'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { postgresForFile } from '../conformance/postgres-rig.ts'
+import { inLongForm } from '../services/long.ts'
 import { sharedRedis } from '../services/redis.ts'
 import { ROOT, startNode } from './processes.ts'
 import { collect, until } from './redis/rig.ts'
@@ -12,21 +13,19 @@ const redis = await sharedRedis()
 afterAll(() => redis.stop())
 const postgres = await postgresForFile()
 
-const stores = [
-  {
-    preset: 'prod-redis',
-    config: async (): Promise<KernelConfig> => ({
-      redis: { url: redis.url, prefix: crypto.randomUUID(), checkServer: false, lease: 1000 },
-    }),
+const onRedis = {
+  preset: 'prod-redis',
+  config: async (): Promise<KernelConfig> => ({
+    redis: { url: redis.url, prefix: crypto.randomUUID(), checkServer: false, lease: 1000 },
+  }),
+}
+const onPostgres = {
+  preset: 'prod-postgres',
+  config: async (): Promise<KernelConfig> => {
+    await postgres.empty()
+    return { postgres: { ...postgres.config, lease: 1000, pollInterval: 500 } }
   },
-  {
-    preset: 'prod-postgres',
-    config: async (): Promise<KernelConfig> => {
-      await postgres.empty()
-      return { postgres: { ...postgres.config, lease: 1000, pollInterval: 500 } }
-    },
-  },
-]
+}
 
 /** An instance with the trigger of the fixture, which stays alive. */
 async function application(preset: string, config: KernelConfig): Promise<Kernel> {
@@ -42,7 +41,7 @@ async function application(preset: string, config: KernelConfig): Promise<Kernel
   return kernel
 }
 
-describe.each(stores)('a trigger on $preset', ({ preset, config }) => {
+describe.each([onPostgres, ...inLongForm(onRedis)])('a trigger on $preset', ({ preset, config }) => {
   it.each(['stored', 'started'])(
     'starts everything once though its process died when the event was %s',
     async (dies) => {

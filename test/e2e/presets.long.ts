@@ -1,0 +1,2 @@
+// On each preset. `npm test` plays the main job in memory, on files and on Redis.
+import './presets.test.ts'
