@@ -30,8 +30,8 @@ export default defineConfig({
     hookTimeout: 240_000,
     expect: { poll: { timeout: 60_000 } },
     reporters: ['default', slowestFiles()],
-    // More than two only slow each other down on two processors.
-    maxWorkers: 2,
+    // One more than processors: many tests wait, for clocks, stores and other processes. More only slow each other down.
+    maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
     typecheck: { enabled: false },
     projects: LONG
