@@ -32,6 +32,7 @@ const CALLERS: Record<string, { http: object; address: string; token?: string }>
 /** Actions of plugins that no preset contains, and the request of each. */
 export const MOUNTED: Readonly<Partial<Record<HttpAction['type'], string>>> = {
   'metrics.read': 'GET /_queue/metrics',
+  'mcp.read': 'POST /_queue/mcp',
 }
 
 const BEGIN = '<!-- Made by scripts/matrix.ts from the routes. -->'

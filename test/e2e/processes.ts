@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-const BIN = fileURLToPath(new URL('../../dist/plugins/integrations/cli/bin.js', import.meta.url))
+export const BIN = fileURLToPath(new URL('../../dist/plugins/integrations/cli/bin.js', import.meta.url))
 
 export interface Finished {
   code: number | null

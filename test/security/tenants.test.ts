@@ -1,5 +1,7 @@
+import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import { describe, expect, it, vi } from 'vitest'
 import { routes } from '../../plugins/integrations/http/routes/index.ts'
+import mcp from '../../plugins/integrations/mcp/index.ts'
 import type { HttpAction } from '../../plugins/integrations/http/index.ts'
 import type { Route } from '../../plugins/integrations/http/routes/route.ts'
 import { openSse, serve, type Rig } from '../unit/http/rig.ts'
@@ -132,6 +134,59 @@ function searchesOf({ query }: Route, target: OwnJob): string[] {
 const mentions = (text: string, one: string): boolean => new RegExp(`(?<![\\w-])${one}(?![\\w-])`).test(text)
 
 describe('two tenants', () => {
+  it('see nothing of each other through the tools of agents, and each tool that reads serves its owner', async () => {
+    const { owner, authorize } = guarded()
+    await using rig = await serve({ production: true, authorize }, { workers: WORKERS as never, plugins: [mcp] })
+    const jobs = await fill(rig, owner)
+    const groups = await rig.kernel.errors()
+    const covered = new Set<string>()
+    // A job that succeeds, one that fails and a run of a flow, of each tenant.
+    const targets = jobs.filter((_, index) => index < 12 && [0, 1, 5].includes(index % 6))
+    for (const tenant of TENANTS) {
+      const agent = new Client({ name: 'test', version: '1' }, { versionNegotiation: { mode: { pin: '2026-07-28' } } })
+      const requestInit = { headers: { 'x-tenant': tenant } }
+      await agent.connect(new StreamableHTTPClientTransport(new URL(`${rig.server.url}/_queue/mcp`), { requestInit }))
+      const { tools } = await agent.listTools()
+      for (const { name, inputSchema } of tools) {
+        for (const target of inputSchema.required ? targets : targets.slice(0, 1)) {
+          const { fingerprint } = groups.find((group) => owner.get(group.jobs[0]!.runId) === owner.get(target.runId))!
+          const known: Record<string, string> = {
+            ...target,
+            job: target.id,
+            worker: 'echo',
+            flow: 'order',
+            trigger: 'bell',
+          }
+          const values = { ...known, fingerprint } as Record<string, string>
+          const given = (inputSchema.required ?? []).map((key) => [key, values[key] ?? key] as const)
+          const { content, isError = false } = await agent.callTool({ name, arguments: Object.fromEntries(given) })
+          const text = JSON.stringify(content)
+          const others = jobs.filter(({ id, runId }) => owner.get(runId) !== tenant && !id.endsWith('.order'))
+          const foreign = [
+            ...others.flatMap(({ id, runId }) => [id, runId]),
+            secretOf(TENANTS.find((one) => one !== tenant)!),
+          ]
+          const leaked = foreign.filter(
+            (one) => mentions(text, one) && !given.some(([, value]) => mentions(value, one)),
+          )
+          expect({ tenant, name, given, leaked }).toEqual({ tenant, name, given, leaked: [] })
+          if (!isError) covered.add(name)
+        }
+      }
+      await agent.close()
+    }
+    const uncovered = routes.filter(
+      ({ id, action, stream, media }) => action.endsWith('.read') && !stream && media === undefined && !covered.has(id),
+    )
+    expect(uncovered.map(({ action }) => action).toSorted()).toEqual([
+      'bulk.read',
+      'bulk.read',
+      'counts.read',
+      'instances.read',
+      'openapi.read',
+    ])
+  })
+
   it('see nothing of each other on any route, and each route serves its owner', async () => {
     const { owner, authorize } = guarded()
     await using rig = await serve({ production: true, authorize }, { workers: WORKERS as never })

@@ -1,7 +1,8 @@
 import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'pathe'
 import { z } from 'zod'
-import { definePlugin, QueueError, type Reporter } from '../../../kernel/index.ts'
+import { definePlugin, type Reporter } from '../../../kernel/index.ts'
+import { loadPackage } from '../../lib/optional-package.ts'
 import { lockFolder } from '../lib/folder/lock.ts'
 import { openDatabase } from './database.ts'
 
@@ -32,12 +33,7 @@ export default definePlugin({
     const folder = resolve(path)
     const lock = await lockFolder(folder, lockTimeout)
     try {
-      await import('@electric-sql/pglite').catch((cause: unknown) => {
-        const message = 'The embedded database needs the packages "@electric-sql/pglite" and "pg-boss".'
-        throw new QueueError('PACKAGE_MISSING', `${message} Run: npm install @electric-sql/pglite pg-boss`, {
-          cause,
-        })
-      })
+      await loadPackage(() => import('@electric-sql/pglite'), 'The plugin "pglite"', '@electric-sql/pglite pg-boss')
       const { close, ...database } = await openFolder(folder, kernel.reporter)
       const settings = { schema, lease: LEASE, pollInterval: POLL, reporter: kernel.reporter }
       kernel.provide('postgres', { backend: 'pglite', ...settings, ...database })

@@ -7,6 +7,7 @@ import {
   type RunInfo,
   type StoredEvent,
 } from '../../../kernel/index.ts'
+import { askApi } from './api.ts'
 import type { ChangedJob, QueueFacts, Results } from './protocol.ts'
 import type { Method, Params } from './requests.ts'
 
@@ -153,6 +154,10 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
     errors: (filter) => kernel.errors(filter),
     setErrorStatus: ({ fingerprint, status }) => kernel.setErrorStatus(fingerprint, status),
     audit: (query) => kernel.audit(query),
+    async api(request) {
+      const response = await askApi(kernel, request)
+      return { status: response.status, text: await response.text() }
+    },
     stats: ({ since, ...query }) => kernel.stats({ ...query, from: Math.max(0, kernel.clock.now() - since) }),
     async state({ runId, at }) {
       await findRun(runId)

@@ -24,6 +24,12 @@ export async function configOf(host: Host, cwd: string): Promise<LoadedConfig> {
   return { ...config, registry: { ...registry, rootDir: resolve(cwd, registry.rootDir ?? '.') } }
 }
 
+/** Returns a configuration whose API this machine may use. Who can read the configuration of the store may do everything. */
+export function openToThisMachine({ http, ...config }: LoadedConfig): LoadedConfig {
+  const { authorize: _authorize, token: _token, ...others } = (http ?? {}) as Record<string, unknown>
+  return { ...config, http: { ...others, production: false } }
+}
+
 /**
  * Connects to the backend of a folder: the dev process if one runs, or otherwise the shared store that its
  * configuration names.

@@ -74,6 +74,7 @@ export interface Results {
   setErrorStatus: Awaited<ReturnType<Kernel['errorGroup']>>
   audit: Awaited<ReturnType<Kernel['audit']>>
   stats: Awaited<ReturnType<Kernel['stats']>>
+  api: { status: number; text: string }
   explain: Awaited<ReturnType<Kernel['explain']>>
   redrive: Awaited<ReturnType<Kernel['redrive']>>
 }

@@ -24,7 +24,7 @@ const DROPPED = new Set([
 ])
 
 /** @throws QueueError `OPTION_INVALID` */
-function parseRemote(url: string): URL {
+export function parseRemote(url: string): URL {
   const parsed = URL.parse(url.endsWith('/') ? url : `${url}/`)
   if (parsed && /^https?:$/.test(parsed.protocol) && parsed.search === '') return parsed
   throw new QueueError(

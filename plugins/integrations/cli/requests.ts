@@ -109,6 +109,13 @@ export const params = {
   setErrorStatus: z.object({ fingerprint: z.string(), status: z.enum(['open', 'resolved', 'ignored']) }),
   /** Returns the actions that were taken over HTTP, newest first. */
   audit: z.object({ actor: z.string().optional(), action: z.string().optional(), limit: z.number().optional() }),
+  /** Sends a request to the HTTP API of the process, whose rules apply. `path` is the path and query below `api/`. */
+  api: z.object({
+    method: z.enum(['GET', 'POST', 'DELETE']),
+    path: z.string(),
+    body: z.string().optional(),
+    token: z.string().optional(),
+  }),
   /** Counts jobs over the last `since` milliseconds. */
   stats: z.object({
     queue: z.string().optional(),

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import type { Kernel } from '../../../kernel/index.ts'
 import { signalled } from '../lib/shutdown-signals.ts'
-import { configOf, openKernel, type Host } from './backend.ts'
+import { configOf, openKernel, openToThisMachine, type Host } from './backend.ts'
 import type { Output } from './output.ts'
 import { serveRemote } from './remote.ts'
 
@@ -44,9 +44,7 @@ async function serveProject(
   cwd: string,
   port: number,
 ): Promise<{ url: string; close: () => Promise<void> }> {
-  const { http, ...config } = await configOf(host, cwd)
-  const { authorize: _authorize, token: _token, ...others } = (http ?? {}) as Record<string, unknown>
-  const kernel: Kernel = await openKernel(host, cwd, { ...config, http: { ...others, production: false } })
+  const kernel: Kernel = await openKernel(host, cwd, openToThisMachine(await configOf(host, cwd)))
   try {
     const { url } = await kernel.http.listen({ port })
     return { url: url + kernel.http.path, close: async () => void (await kernel.close()) }

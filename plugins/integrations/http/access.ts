@@ -2,7 +2,8 @@ import type { Kernel, MaybePromise } from '../../../kernel/index.ts'
 
 /**
  * What a request can do. `runs.read` includes streams. `counts.read` counts jobs that match a filter, and `bulk.start` acts on them,
- * whoever they belong to. `metrics.read` is the metrics of the plugin `metrics`.
+ * whoever they belong to. `metrics.read` is the metrics of the plugin `metrics`, and `mcp.read` is the list of tools of the plugin `mcp`,
+ * each of which then needs its own action.
  */
 export const ACTIONS = [
   ...(['queues.read', 'queues.pause', 'queues.resume', 'queues.redrive'] as const),
@@ -17,7 +18,7 @@ export const ACTIONS = [
   ...(['schedules.run', 'schedules.backfill'] as const),
   ...(['workers.read', 'instances.read', 'stats.read'] as const),
   ...(['errors.read', 'errors.resolve', 'errors.ignore', 'errors.reopen'] as const),
-  ...(['audit.read', 'metrics.read'] as const),
+  ...(['audit.read', 'metrics.read', 'mcp.read'] as const),
   ...(['health.read', 'openapi.read'] as const),
 ] as const
 

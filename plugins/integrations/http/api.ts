@@ -146,6 +146,7 @@ export async function createApi(host: ApiHost) {
 
   return {
     fetch,
+    document,
     /** Returns the stream that a request may follow, or the response that refuses it. */
     async admit(request: Request): Promise<Admission | Response> {
       const upgrade: { admission?: Admission } = {}

@@ -13,6 +13,12 @@ export type Mounted = (visit: {
   path: string | undefined
   /** Whether this is production. */
   production: boolean
+  /**
+   * Receives the JSON body as the routes of the API do.
+   *
+   * @throws QueueError `MEDIA_TYPE_UNKNOWN`, `PAYLOAD_TOO_LARGE`, `REQUEST_INVALID`
+   */
+  json(): Promise<unknown>
 }) => MaybePromise<Response>
 
 /** Serves the kernel over HTTP, on any server. */
@@ -57,6 +63,8 @@ export interface Http {
    * kernel.http.mount('ui', ({ path }) => new Response(path === '' ? page : null, { status: path === '' ? 200 : 404 }))
    */
   mount(name: string, serve: Mounted, access?: { action: HttpAction['type'] }): void
+  /** Returns the OpenAPI 3.1 document of the API. */
+  describe(): Promise<object>
   /** How many streams are open in this process. */
   readonly connections: number
   /**

@@ -95,7 +95,8 @@ export default definePlugin({
           if (!mount) return await api.fetch(request)
           guard.assertReachable(request)
           if (mount.action !== undefined) await guard.admit(request, { type: mount.action })
-          return await mount.serve({ request, path: rest, production: options.production })
+          const json = async () => (await import('./requests.ts')).receiveJson(request, options.maxBody)
+          return await mount.serve({ request, path: rest, production: options.production, json })
         } catch (error) {
           return error instanceof Response ? error : problemResponse(error, kernel.reporter)
         }
@@ -111,6 +112,7 @@ export default definePlugin({
         }
       },
       mount: (name, serve, access) => void mounted.set(name, { serve, ...access }),
+      describe: async () => JSON.parse((await load()).api.document()) as object,
       get connections() {
         return service?.connections.size ?? 0
       },

@@ -5,6 +5,19 @@ import { named } from './routes/answers.ts'
 import type { Route } from './routes/route.ts'
 
 const REFERENCE = '#/components/schemas/'
+/** What the parameters of paths name. */
+const SUBJECTS: Readonly<Record<string, string>> = {
+  queue: 'The name of a queue',
+  job: 'The id of a job',
+  runId: 'The id of a run',
+  flow: 'The name of a flow',
+  trigger: 'The name of a trigger',
+  schedule: 'The name of a schedule',
+  worker: 'The id of a worker',
+  bulk: 'The id of a bulk action',
+  fingerprint: 'The fingerprint of a kind of errors',
+  token: 'The token at the end of the URL of a wait',
+}
 type JsonSchema = Record<string, unknown>
 
 /**
@@ -27,7 +40,8 @@ export function createDocument(routes: readonly Route[], base: string): object {
   }
 }
 
-function operationOf({ id, summary, action, path, query, body, method, status = 200, media, answer }: Route): object {
+function operationOf(route: Route): object {
+  const { id, summary, action, path, query, body, method, status = 200, media, answer } = route
   const content = { [media ?? 'application/json']: { schema: { $ref: REFERENCE + nameOf(id, answer) } } }
   const problem = { $ref: `${REFERENCE}Problem` }
   const parameters = [
@@ -35,6 +49,7 @@ function operationOf({ id, summary, action, path, query, body, method, status = 
       name,
       in: 'path',
       required: true,
+      description: SUBJECTS[name!],
       schema: { type: 'string' },
     })),
     ...(query ? queryParameters(query) : []),
@@ -47,6 +62,10 @@ function operationOf({ id, summary, action, path, query, body, method, status = 
     summary,
     tags: [action.split('.')[0]],
     'x-action': action,
+    ...(!action.endsWith('.read') && {
+      'x-destructive': route.destructive ?? true,
+      'x-idempotent': route.idempotent ?? method === 'DELETE',
+    }),
     ...(parameters.length > 0 && { parameters }),
     ...(method === 'POST' && { requestBody: { required: true, ...carried } }),
     responses: {
@@ -56,14 +75,27 @@ function operationOf({ id, summary, action, path, query, body, method, status = 
   }
 }
 
+interface ObjectSchema {
+  properties?: JsonSchema
+  required?: string[]
+  additionalProperties?: unknown
+}
+
 function queryParameters(query: z.ZodObject): object[] {
-  const { properties = {}, required = [] } = inputOf(query) as { properties?: JsonSchema; required?: string[] }
-  return Object.entries(properties).map(([name, schema]) => ({
+  const { properties = {}, required = [], additionalProperties: others } = inputOf(query) as ObjectSchema
+  const named = Object.entries(properties).map(([name, schema]) => ({
     name,
     in: 'query',
     required: required.includes(name),
     schema,
   }))
+  if (typeof others !== 'object') return named
+  // Each member is a parameter of its own.
+  const free = { style: 'form', explode: true, schema: { type: 'object', additionalProperties: others } }
+  return [
+    ...named,
+    { name: 'others', in: 'query', required: false, description: 'Further parameters by name', ...free },
+  ]
 }
 
 /** Returns the schemas of all responses by name. A schema that several responses contain occurs once. */

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { ClientBase, PoolClient, PoolConfig } from 'pg'
 import { QueueError, toError, type Reporter } from '../../../../kernel/index.ts'
+import { loadPackage } from '../../../lib/optional-package.ts'
 import { createOutage } from '../../../lib/outage.ts'
 import { failureOf, sqlStateOf, storeError, type FailureKind } from '../lib/failure.ts'
 import type { PostgresPort } from '../lib/postgres.ts'
@@ -20,13 +21,9 @@ const BUSY = 'timeout exceeded when trying to connect'
 
 /** @throws QueueError `PACKAGE_MISSING` if a package is missing. The message says what to install */
 export async function loadPg(): Promise<Pg> {
-  try {
-    const loaded = (await import('pg')) as Pg & { default?: Pg }
-    return loaded.default ?? loaded
-  } catch (cause) {
-    const message = 'The PostgreSQL adapter needs the packages "pg" and "pg-boss". Run: npm install pg pg-boss'
-    throw new QueueError('PACKAGE_MISSING', message, { cause })
-  }
+  const load = (): Promise<unknown> => import('pg')
+  const loaded = (await loadPackage(load, 'The plugin "postgres"', 'pg pg-boss')) as Pg & { default?: Pg }
+  return loaded.default ?? loaded
 }
 
 interface Database {

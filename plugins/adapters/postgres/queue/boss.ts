@@ -1,5 +1,6 @@
 import type { PgBoss } from 'pg-boss'
 import { QueueError, type Reporter } from '../../../../kernel/index.ts'
+import { loadPackage } from '../../../lib/optional-package.ts'
 import { checkLibrary } from '../../lib/storage-library.ts'
 import { ensureSchema } from '../lib/migrate.ts'
 import { quoteName, type PostgresPort } from '../lib/postgres.ts'
@@ -24,7 +25,7 @@ const PLAIN = /^[a-z]*_[a-z0-9_]*$/
 
 /** @throws QueueError `PACKAGE_MISSING` if the package is missing. The message says what to install */
 export async function startBoss(db: PostgresPort): Promise<Boss> {
-  const { PgBoss: Constructor } = await loadBoss()
+  const { PgBoss: Constructor } = await loadPackage(() => import('pg-boss'), 'The plugin "queue-postgres"', 'pg-boss')
   // The installation must not be repeated. Later statements create queues only if they do not exist, so they may be repeated.
   let repeatable = false
   const boss = new Constructor({
@@ -86,15 +87,6 @@ function checkTables(version: number, reporter: Reporter): void {
   const hint =
     version > TESTED_TABLES ? 'Update nuxt-queue.' : 'Update pg-boss, in every application that uses the schema.'
   reporter.warn(`${got} Jobs may not be found or run twice. ${hint}`)
-}
-
-async function loadBoss(): Promise<typeof import('pg-boss')> {
-  try {
-    return await import('pg-boss')
-  } catch (cause) {
-    const message = 'The PostgreSQL queue needs the package "pg-boss". Run: npm install pg-boss'
-    throw new QueueError('PACKAGE_MISSING', message, { cause })
-  }
 }
 
 async function stop(boss: PgBoss): Promise<void> {

@@ -1,6 +1,7 @@
 import type * as ioredis from 'ioredis'
 import type { ClusterOptions, Redis, RedisOptions } from 'ioredis'
 import { QueueError } from '../../../../kernel/index.ts'
+import { loadPackage } from '../../../lib/optional-package.ts'
 import type { RedisClient } from '../lib/redis.ts'
 import type { RedisPluginOptions } from './options.ts'
 
@@ -36,13 +37,8 @@ function lookForPrimary(onRefused: (error: Error) => void): NonNullable<RedisOpt
   }
 }
 
-async function loadIoredis(): Promise<Pick<typeof ioredis, 'Redis' | 'Cluster'>> {
-  try {
-    return await import('ioredis')
-  } catch (error) {
-    const message = 'The Redis plugins need the package "ioredis". Install it: npm install ioredis bullmq'
-    throw new QueueError('PACKAGE_MISSING', message, { cause: error })
-  }
+function loadIoredis(): Promise<Pick<typeof ioredis, 'Redis' | 'Cluster'>> {
+  return loadPackage(() => import('ioredis'), 'The plugin "redis"', 'ioredis bullmq')
 }
 
 export interface Connector {

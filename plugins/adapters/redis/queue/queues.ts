@@ -1,6 +1,6 @@
-import type * as bullmq from 'bullmq'
 import type { Queue } from 'bullmq'
-import { QueueError, type Reporter } from '../../../../kernel/index.ts'
+import type { Reporter } from '../../../../kernel/index.ts'
+import { loadPackage } from '../../../lib/optional-package.ts'
 import { checkLibrary } from '../../lib/storage-library.ts'
 import { hashTag, type RedisPort } from '../lib/redis.ts'
 import { encodeQueue } from './names.ts'
@@ -19,18 +19,9 @@ export interface Queues {
   close(): Promise<void>
 }
 
-async function loadBullmq(): Promise<typeof bullmq> {
-  try {
-    return await import('bullmq')
-  } catch (error) {
-    const message = 'The plugin "queue-redis" needs the package "bullmq". Install it: npm install bullmq ioredis'
-    throw new QueueError('PACKAGE_MISSING', message, { cause: error })
-  }
-}
-
 export async function createQueues(redis: RedisPort, reporter: Reporter): Promise<Queues> {
   const { client, prefix, cluster } = redis
-  const { Queue: BullQueue } = await loadBullmq()
+  const { Queue: BullQueue } = await loadPackage(() => import('bullmq'), 'The plugin "queue-redis"', 'bullmq ioredis')
   checkLibrary('bullmq', reporter)
   const bulls = new Map<string, Queue>()
   const bases = new Map<string, string>()

@@ -51,5 +51,21 @@ export function processCommands(host: Host): Commands {
       },
       ['ui', 'ui --url https://shop.example.com/_queue/ --token "$TOKEN"'],
     ),
+    mcp: command(
+      'Serve the queues as tools to an agent, over standard input and output (MCP)',
+      {
+        write: { type: 'boolean', default: false, description: 'Include tools that change something' },
+        url: {
+          type: 'string',
+          description: 'A server, such as https://shop.example.com/_queue/. Default: the project',
+        },
+        token: { type: 'string', description: 'A token of its http.token. Default: NUXT_QUEUE_TOKEN' },
+      },
+      async ({ write, url, token = process.env.NUXT_QUEUE_TOKEN }, { cwd }) => {
+        const { runMcp } = await import('../mcp.ts')
+        return runMcp(host, cwd, { write, url, token })
+      },
+      ['mcp', 'mcp --write', 'mcp --url https://shop.example.com/_queue/'],
+    ),
   }
 }

@@ -84,6 +84,7 @@ export const bulkRoutes: readonly Route[] = [
     method: 'POST',
     path: 'bulk/:bulk/abort',
     action: 'bulk.abort',
+    idempotent: true,
     summary: 'Stop a bulk action after the jobs that it has begun',
     answer: answers.changed,
     async handle(call) {

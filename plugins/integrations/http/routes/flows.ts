@@ -63,6 +63,7 @@ export const flowRoutes: readonly Route[] = [
     method: 'POST',
     path: 'flows/:flow',
     action: 'flows.start',
+    destructive: false,
     summary: 'Start a run of a flow',
     body: z.strictObject({
       input: z.unknown().optional(),

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { isReserved, unknownKey, type Kernel } from '../../../../kernel/index.ts'
-import { bodyMoment, count, headers, ms, name, priority, tags } from './values.ts'
+import { bodyDelay, count, headers, ms, name, priority, tags } from './values.ts'
 
 /** The name of a queue that does not belong to a plugin. */
 const queueName = name.refine((queue) => !isReserved('queue', queue), 'Names that start with "_" belong to plugins')
@@ -22,7 +22,7 @@ export const options = z.looseObject({
     ])
     .optional(),
   /** Milliseconds, or the ISO date before which the job does not run. */
-  delay: bodyMoment.optional(),
+  delay: bodyDelay.optional(),
   priority: priority.optional(),
   ageing: ms.optional(),
   timeout: ms.optional(),

@@ -13,7 +13,7 @@ import { largeCount } from '../../../lib/large-counts.ts'
 import { route, type Call, type Route } from './route.ts'
 import { filterOf, filterQuery } from './job-filter.ts'
 import { assertOptions, options } from './job-options.ts'
-import { bodyMoment, cursor, headersOf, limit, name, prose, reference, whole } from './values.ts'
+import { bodyDelay, cursor, headersOf, limit, name, prose, reference, whole } from './values.ts'
 
 /** The largest offset in a list of jobs. Stores read all entries before it. */
 const MAX_OFFSET = 100_000
@@ -122,6 +122,7 @@ export const jobRoutes: readonly Route[] = [
     method: 'POST',
     path: 'jobs',
     action: 'jobs.enqueue',
+    destructive: false,
     summary: 'Enqueue a job for a worker',
     body: z.strictObject({ worker: name, data: z.unknown().optional(), options: options.optional() }),
     answer: answers.enqueued,
@@ -190,6 +191,7 @@ export const jobRoutes: readonly Route[] = [
     method: 'POST',
     path: 'jobs/:queue/:job/duplicate',
     action: 'jobs.duplicate',
+    destructive: false,
     summary: 'Enqueue a copy of a job, with its options and tags',
     body: z.strictObject({
       /** Default: the data of the job. */
@@ -197,7 +199,7 @@ export const jobRoutes: readonly Route[] = [
       /** The id of the copy. If the queue knows a job with this id, that job is returned. */
       id: name.optional(),
       /** Milliseconds, or the ISO date before which the copy does not run. */
-      delay: bodyMoment.optional(),
+      delay: bodyDelay.optional(),
     }),
     answer: answers.enqueued,
     status: 202,
@@ -214,9 +216,10 @@ export const jobRoutes: readonly Route[] = [
     method: 'POST',
     path: 'jobs/:queue/:job/reschedule',
     action: 'jobs.reschedule',
+    destructive: false,
     summary: 'Change when a waiting or delayed job runs',
     /** Milliseconds from now, or an ISO date. */
-    body: z.strictObject({ delay: bodyMoment }),
+    body: z.strictObject({ delay: bodyDelay }),
     answer: answers.changed,
     handle: async (call) => ({ changed: await call.kernel.reschedule(await find(call), call.body) }),
   }),
@@ -225,6 +228,7 @@ export const jobRoutes: readonly Route[] = [
     method: 'POST',
     path: 'jobs/:queue/:job/cancel',
     action: 'jobs.cancel',
+    idempotent: true,
     summary: 'Cancel a job',
     body: z.strictObject({ reason: prose.optional() }),
     answer: answers.changed,
@@ -235,6 +239,8 @@ export const jobRoutes: readonly Route[] = [
     method: 'POST',
     path: 'jobs/:queue/:job/promote',
     action: 'jobs.promote',
+    destructive: false,
+    idempotent: true,
     summary: 'Run a delayed job now',
     answer: answers.changed,
     async handle(call) {

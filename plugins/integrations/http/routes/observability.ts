@@ -46,6 +46,8 @@ function statusRoute(verb: 'resolve' | 'ignore' | 'reopen', status: Group['statu
     method: 'POST',
     path: `errors/:fingerprint/${verb}`,
     action: `errors.${verb}`,
+    destructive: false,
+    idempotent: true,
     summary,
     answer: answers.errorGroup,
     async handle(call) {

@@ -75,6 +75,7 @@ export const otherRoutes: readonly Route[] = [
     method: 'POST',
     path: 'triggers/:trigger',
     action: 'triggers.fire',
+    destructive: false,
     summary: 'Fire a trigger by hand',
     body: z.strictObject({ payload: z.unknown().optional(), id: name.optional(), key: name.optional() }),
     answer: answers.enqueued,

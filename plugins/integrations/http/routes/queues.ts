@@ -59,6 +59,8 @@ export const queueRoutes: readonly Route[] = [
     method: 'POST',
     path: 'queues/:queue/pause',
     action: 'queues.pause',
+    destructive: false,
+    idempotent: true,
     summary: 'Pause a queue in all processes',
     answer: answers.queue,
     async handle({ kernel, params }) {
@@ -71,6 +73,8 @@ export const queueRoutes: readonly Route[] = [
     method: 'POST',
     path: 'queues/:queue/resume',
     action: 'queues.resume',
+    destructive: false,
+    idempotent: true,
     summary: 'Resume a paused queue',
     answer: answers.queue,
     async handle({ kernel, params }) {
@@ -83,6 +87,7 @@ export const queueRoutes: readonly Route[] = [
     method: 'POST',
     path: 'queues/:queue/redrive',
     action: 'queues.redrive',
+    destructive: false,
     summary:
       'Move dead letters back to the queues that they came from, starting with the oldest. Jobs that you may not read are moved but not listed',
     body: z.strictObject({

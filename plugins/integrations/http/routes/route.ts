@@ -46,6 +46,10 @@ export interface RouteDefinition<
   path: Path
   action: HttpAction['type']
   summary: string
+  /** False if the request changes something and neither ends nor overwrites anything. Clients ask people before others. */
+  destructive?: false
+  /** True if a repetition with the same values changes nothing more. */
+  idempotent?: true
   query?: Query
   body?: Body
   /** The schema of the JSON response. */

@@ -62,6 +62,8 @@ function switchRoute(verb: 'pause' | 'resume', summary: string): Route {
     method: 'POST',
     path: `schedules/:schedule/${verb}`,
     action: `schedules.${verb}`,
+    destructive: false,
+    idempotent: true,
     summary,
     answer: scheduleAnswer,
     async handle(call) {
@@ -88,6 +90,7 @@ export const scheduleRoutes: readonly Route[] = [
     method: 'POST',
     path: 'schedules/:schedule',
     action: 'schedules.save',
+    idempotent: true,
     summary: 'Create or replace a schedule in all processes',
     body: scheduleBody,
     answer: scheduleAnswer,
@@ -115,6 +118,7 @@ export const scheduleRoutes: readonly Route[] = [
     method: 'POST',
     path: 'schedules/:schedule/run',
     action: 'schedules.run',
+    destructive: false,
     summary: 'Start the target of a schedule now',
     answer: z.object({ at: z.number() }),
     status: 202,
@@ -125,6 +129,7 @@ export const scheduleRoutes: readonly Route[] = [
     method: 'POST',
     path: 'schedules/:schedule/backfill',
     action: 'schedules.backfill',
+    destructive: false,
     summary: 'Start the target once for each moment of a range in the past',
     body: z.strictObject({
       from: bodyMoment,

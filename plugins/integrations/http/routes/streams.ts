@@ -19,7 +19,7 @@ export const streamRoutes: readonly Route[] = [
     summary: 'Follow the events of a run until it ends. With an Upgrade header, the stream is a WebSocket',
     query: z.strictObject({
       /** The seq of the last event that the client has, or `now`. The header `Last-Event-ID` overrides it. Default 0. */
-      after: cursor.optional(),
+      after: cursor.optional().describe('The seq of the last event that the client has, or "now"'),
     }),
     answer: z.string(),
     media,
@@ -41,7 +41,7 @@ export const streamRoutes: readonly Route[] = [
     summary: 'Follow the events of all runs that you may read. With an Upgrade header, the stream is a WebSocket',
     query: z.strictObject({
       /** The cursor of an event, if the store has cursors, or `now`. Default `now`. */
-      after: cursor.optional(),
+      after: cursor.optional().describe('The cursor of an event, or "now"'),
     }),
     answer: z.string(),
     media,

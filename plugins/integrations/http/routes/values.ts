@@ -52,7 +52,7 @@ export const ms = z.number().min(0).max(MAX_DURATION)
 export const count = z.number().int().min(1).max(MAX_COUNT)
 export const priority = z.number().int().min(-MAX_PRIORITY).max(MAX_PRIORITY)
 /** The offset of a page in a query. */
-export const cursor = z.string().max(4096)
+export const cursor = z.string().max(4096).describe('The "next" of the previous page')
 
 /** A whole number in a query. */
 export function whole(max: number = MAX_COUNT) {
@@ -61,7 +61,7 @@ export function whole(max: number = MAX_COUNT) {
 
 /** The number of entries of a page. Default: `standard`. */
 export function limit(standard: number, max: number) {
-  return whole(max).min(1).default(standard)
+  return whole(max).min(1).default(standard).describe('The largest number of entries')
 }
 
 /** A list of words that commas separate. */
@@ -86,14 +86,16 @@ const date = z
   })
 
 /** A moment in a query: milliseconds since the epoch, or an ISO date. Becomes milliseconds. */
-export const instant = z.union([
-  z
-    .string()
-    .regex(/^\d{1,15}$/, 'Expected milliseconds since the epoch')
-    .transform(Number)
-    .pipe(z.number().max(MAX_MOMENT)),
-  date.transform(Number),
-])
+export const instant = z
+  .union([
+    z
+      .string()
+      .regex(/^\d{1,15}$/, 'Expected milliseconds since the epoch')
+      .transform(Number)
+      .pipe(z.number().max(MAX_MOMENT)),
+    date.transform(Number),
+  ])
+  .describe('Milliseconds since the epoch, or an ISO date')
 
 /** A flag. It is on with `1`, `true` or no value (`?live`), and off with `0`, `false` or if it is absent. */
 export const flag = z
@@ -112,6 +114,8 @@ export const moment = z.union([
 
 /** The `seq` of an event as a number, or an ISO date, in a body. */
 export const bodyMoment = z.union([z.number().int().min(0).max(MAX_MOMENT), date])
+/** Milliseconds from now, or an ISO date, in a body. */
+export const bodyDelay = bodyMoment.describe('Milliseconds from now, or an ISO date')
 
 /** Encodes where the next page begins, as one word. */
 export function toCursor(value: object): string {

@@ -1,0 +1,58 @@
+import { QueueError } from '../../../../kernel/index.ts'
+
+/** The arguments that an agent gives to a tool. */
+export type Arguments = Readonly<Record<string, unknown>>
+
+/** A request to the API. */
+export interface ApiRequest {
+  method: string
+  /** The path and query below `<path>api/`. */
+  path: string
+  /** JSON. Absent for a request without a body. */
+  body?: string
+}
+
+/** Where an argument stands in a request. With `members`, each member of the argument is a parameter of the query. */
+export type Place = 'path' | 'query' | 'members'
+
+interface Template {
+  method: string
+  /** A path such as `jobs/{queue}/{job}`. */
+  path: string
+  /** The places of the arguments. All others are members of the body, or parameters of the query if there is no body. */
+  places: ReadonlyMap<string, Place>
+  hasBody: boolean
+}
+
+/** Writes the arguments of a tool into a request. @throws QueueError `REQUEST_INVALID` */
+export function createRequest({ method, path, places, hasBody }: Template, given: Arguments): ApiRequest {
+  const query = new URLSearchParams()
+  const body: [string, unknown][] = []
+  for (const [name, value] of Object.entries(given)) {
+    if (value === undefined || value === null) continue
+    const place = places.get(name) ?? (hasBody ? 'body' : 'query')
+    if (place === 'query') query.set(name, textOf(value))
+    if (place === 'body') body.push([name, value])
+    if (place === 'members') for (const [key, member] of Object.entries(value)) query.set(key, textOf(member))
+  }
+  const filled = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => segmentOf(name, given[name]))
+  const search = query.size > 0 ? `?${query.toString()}` : ''
+  return {
+    method,
+    path: filled + search,
+    ...(hasBody && { body: JSON.stringify(Object.fromEntries(body)) }),
+  }
+}
+
+/** A segment of dots would name another path. @throws QueueError `REQUEST_INVALID` */
+function segmentOf(name: string, value: unknown): string {
+  const text = value === undefined || value === null ? '' : textOf(value)
+  if (text !== '' && !/^\.{1,2}$/.test(text)) return encodeURIComponent(text)
+  const came = text === '' ? 'nothing' : `"${text}"`
+  throw new QueueError('REQUEST_INVALID', `"${name}" is text other than "." and ".."; got ${came}.`)
+}
+
+function textOf(value: unknown): string {
+  if (typeof value === 'string') return value
+  return Array.isArray(value) ? value.map(textOf).join(',') : JSON.stringify(value)
+}
