@@ -69,7 +69,13 @@ describe.each(PRESETS.map(([preset, config]) => ({ name: preset.name, preset, co
             await open.promise
           },
         })
+        await kernel.registerWorker({
+          id: 'begin',
+          config: { queue: 'flow', flow: { name: 'f', role: 'entry' } },
+          handler: () => {},
+        })
         await kernel.start()
+        await kernel.flow('f').result((await kernel.flow('f').start()).runId)
         await kernel.result(await kernel.enqueue('mail', 'once'))
         await kernel.result(await kernel.enqueue('mail', 'fail')).catch(() => {})
         await kernel.enqueueMany([
@@ -81,6 +87,7 @@ describe.each(PRESETS.map(([preset, config]) => ({ name: preset.name, preset, co
         const on = { messaging_system: 'nuxt_queue', messaging_destination_name: 'mail' }
         const process = 'messaging_process_duration_seconds_count'
         const mail = { queue: 'mail' }
+        const run = 'nuxt_queue_run_duration_seconds'
         let samples = await scrape(kernel)
         const counted = async (): Promise<Record<string, number | undefined>> => {
           samples = await scrape(kernel)
@@ -94,6 +101,10 @@ describe.each(PRESETS.map(([preset, config]) => ({ name: preset.name, preset, co
             retries: valueOf(samples, 'nuxt_queue_job_retries_total', mail),
             letters: valueOf(samples, 'nuxt_queue_job_dead_letters_total', mail),
             busy: valueOf(samples, 'nuxt_queue_worker_slots', { ...mail, state: 'busy' }),
+            runs: valueOf(samples, 'nuxt_queue_runs_active'),
+            ended: valueOf(samples, `${run}_count`, { flow: '', status: 'completed' }),
+            broken: valueOf(samples, `${run}_count`, { flow: '', status: 'failed' }),
+            flows: valueOf(samples, `${run}_count`, { flow: 'f', status: 'completed' }),
             idle: valueOf(samples, 'nuxt_queue_worker_slots', { ...mail, state: 'idle' }),
             followers: valueOf(samples, 'nuxt_queue_stream_followers'),
             active: valueOf(samples, 'nuxt_queue_queue_jobs', { ...mail, state: 'active' }),
@@ -109,8 +120,10 @@ describe.each(PRESETS.map(([preset, config]) => ({ name: preset.name, preset, co
         await expect.poll(counted, PATIENT).toEqual({
           ...{ sent: 4, sending: 4, consumed: 4, completed: 1, retried: 1, waited: 4, retries: 1, letters: 1 },
           ...{ busy: 1, idle: 2, followers: 0, active: 1, delayed: 1, age: 0, up: 1, uncounted: 0 },
-          ...{ failed: 1, dead: 1 },
+          ...{ failed: 1, dead: 1, runs: 1, ended: 1, broken: 1, flows: 1 },
         })
+        const appends = valueOf(samples, 'nuxt_queue_events_append_duration_seconds_count')
+        expect(appends).toBeGreaterThan(4)
         expect(valueOf(samples, 'nuxt_queue_queue_oldest_job_age_seconds', { queue: 'dead' })).toBeGreaterThanOrEqual(0)
         expect(samples.filter(({ labels }) => Object.values(labels).some((text) => text.startsWith('_')))).toEqual([])
 

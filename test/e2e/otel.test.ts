@@ -20,7 +20,6 @@ import devFile from '../../presets/dev-file.ts'
 import embedded from '../../presets/embedded.ts'
 import prodPostgres from '../../presets/prod-postgres.ts'
 import prodRedis from '../../presets/prod-redis.ts'
-import { inLongForm } from '../services/long.ts'
 import { sharedPostgres } from '../services/postgres.ts'
 import { sharedRedis } from '../services/redis.ts'
 
@@ -54,9 +53,9 @@ const schema = `otel_${process.pid}`
 const PRESETS: [Preset, KernelConfig][] = [
   [dev, {}],
   [devFile, { file: { path: join(folder, 'file') } }],
+  [embedded, { embedded: { path: join(folder, 'data') } }],
   [prodRedis, { redis: { url: redis.url, prefix: crypto.randomUUID(), checkServer: false } }],
   [prodPostgres, { postgres: { url: postgres.url, schema } }],
-  ...inLongForm<[Preset, KernelConfig]>([embedded, { embedded: { path: join(folder, 'data') } }]),
 ]
 
 async function application(preset: Preset, config: KernelConfig = {}): Promise<Kernel> {
@@ -234,6 +233,11 @@ describe('otel', () => {
           'messaging.client.consumed.messages',
           'messaging.process.duration',
           'nuxt_queue.job.wait.duration',
+          'nuxt_queue.run.duration',
+          'nuxt_queue.events.append.duration',
+          'nuxt_queue.queue.jobs',
+          'nuxt_queue.queue.oldest_job.age',
+          'nuxt_queue.runs.active',
         ]),
       )
     } finally {

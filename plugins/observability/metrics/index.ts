@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { definePlugin, isReserved } from '../../../kernel/index.ts'
 import { observe } from './observe.ts'
 import { scrape } from './scrape.ts'
-import { createStoreCounts } from './store-counts.ts'
+import { createStoreCounts } from '../lib/store-counts.ts'
 import { CONTENT_TYPE } from './text.ts'
 
 /** Serves metrics for Prometheus at `<path>metrics` of the plugin `http`, to those who may do `metrics.read`. */

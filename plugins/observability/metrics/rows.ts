@@ -1,12 +1,11 @@
+import { MOST_QUEUES } from '../lib/store-counts.ts'
 import { Histogram } from './histogram.ts'
 
 /** How an attempt ended. */
 export type Ending = 'completed' | 'failed' | 'retried' | 'deferred'
 
-/** The most queues with a row of their own, so that names made from data cost no memory here and in Prometheus. */
-export const MOST_QUEUES = 200
-/** The queue of the row that holds the others. Names that begin with "_" belong to plugins. */
-const REST = '_rest'
+/** The queue of the row that holds those beyond `MOST_QUEUES`. Names that begin with "_" belong to plugins. */
+export const REST = '_rest'
 
 /** What this process has done for a queue. */
 export interface Row {

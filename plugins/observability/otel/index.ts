@@ -1,7 +1,10 @@
-import { definePlugin, isReserved, QueueError } from '../../../kernel/index.ts'
+import { definePlugin, isReserved } from '../../../kernel/index.ts'
+import { loadPackage } from '../../lib/optional-package.ts'
 import { packageVersion } from '../../lib/package-version.ts'
+import { watchAppends, watchRuns } from '../lib/measure.ts'
 import { SCHEMA_URL } from './attributes.ts'
 import { createInstruments } from './instruments.ts'
+import { observeStore } from './store-gauges.ts'
 import { traceLogs } from './logs.ts'
 import { traceProcessing } from './process.ts'
 import { traceSending } from './send.ts'
@@ -17,24 +20,23 @@ export default definePlugin({
   enforce: 'pre',
   options,
   async setup(kernel, options) {
-    const api = await load()
+    const api = await loadPackage(() => import('@opentelemetry/api'), 'The plugin "otel"', '@opentelemetry/api')
     const version = packageVersion()
     const tracer = api.trace.getTracerProvider().getTracer('nuxt-queue', version, { schemaUrl: SCHEMA_URL })
-    const isTraced: Tracing['isTraced'] = ({ queue }) => options.internal || !isReserved('queue', queue)
+    const isShown = (queue: string): boolean => options.internal || !isReserved('queue', queue)
+    const isTraced: Tracing['isTraced'] = ({ queue }) => isShown(queue)
     const tracing: Tracing = { api, tracer, options, isTraced }
     const meter = api.metrics.getMeter('nuxt-queue', version, { schemaUrl: SCHEMA_URL })
     const instruments = options.metrics ? createInstruments(meter) : undefined
     traceSending(kernel, tracing, instruments)
     const contextOf = traceProcessing(kernel, tracing, instruments)
     traceLogs(kernel, tracing, contextOf)
+    if (!instruments) return undefined
+    watchRuns(kernel, isShown, ({ flow, status, duration }) => {
+      const kind = { 'nuxt_queue.run.status': status, ...(flow !== undefined && { 'nuxt_queue.flow': flow }) }
+      instruments.ended(kind, duration / 1000)
+    })
+    watchAppends(kernel, (ms) => instruments.appended(ms / 1000))
+    return observeStore(kernel, meter, isShown)
   },
 })
-
-async function load(): Promise<Tracing['api']> {
-  try {
-    return await import('@opentelemetry/api')
-  } catch (cause) {
-    const message = 'The plugin "otel" needs the package @opentelemetry/api. Install it: npm install @opentelemetry/api'
-    throw new QueueError('PACKAGE_MISSING', message, { cause, plugin: 'otel' })
-  }
-}

@@ -7,6 +7,9 @@ export interface Instruments {
   sent(attributes: Attributes, seconds: number, jobs: number): void
   processed(attributes: Attributes, seconds: number, wait: number): void
   retried(attributes: Attributes): void
+  /** A run has ended. Times are in seconds. */
+  ended(attributes: Attributes, seconds: number): void
+  appended(seconds: number): void
 }
 
 /** Creates the instruments of the conventions for messaging, and our own. */
@@ -36,6 +39,14 @@ export function createInstruments(meter: Meter): Instruments {
     unit: '{attempt}',
     description: 'Attempts that failed and are followed by another one.',
   })
+  const running = meter.createHistogram('nuxt_queue.run.duration', {
+    ...seconds,
+    description: 'How long runs took, by flow and status.',
+  })
+  const appending = meter.createHistogram('nuxt_queue.events.append.duration', {
+    ...seconds,
+    description: 'How long storing events took.',
+  })
   return {
     sent(attributes, duration, jobs) {
       sent.add(jobs, attributes)
@@ -47,5 +58,7 @@ export function createInstruments(meter: Meter): Instruments {
       waiting.record(wait, { 'messaging.destination.name': attributes['messaging.destination.name'] })
     },
     retried: (attributes) => retries.add(1, attributes),
+    ended: (attributes, duration) => running.record(duration, attributes),
+    appended: (duration) => appending.record(duration),
   }
 }
