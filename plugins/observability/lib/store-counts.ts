@@ -1,22 +1,32 @@
 import type { Kernel } from '../../../kernel/index.ts'
 import { watchOutage } from '../../lib/outage.ts'
 import { withinTime } from '../../lib/within-time.ts'
-import { createQueueCounter, type QueueCounts } from '../lib/queue-counts.ts'
-import type { IsShown } from './observe.ts'
-import { MOST_QUEUES } from './rows.ts'
+import { createQueueCounter, type QueueCounts } from './queue-counts.ts'
 
 export interface StoreCounts {
   queues: QueueCounts[]
   /** How many queues there are beyond `MOST_QUEUES`. */
   uncounted: number
+  /** How many runs have not ended, at most `MOST_RUNS`. */
+  activeRuns: number
 }
 
+/** Whether the jobs of a queue are counted. */
+export type IsShown = (queue: string) => boolean
+
+/** The most queues that are counted apart, so that names made from data cost no memory here and in what stores the metrics. */
+export const MOST_QUEUES = 200
+/** The most runs that are counted. A store reads each of them. */
+const MOST_RUNS = 10_000
+const PAGE = 1000
 /** How long the store may take to respond, in milliseconds. Prometheus waits for 10 seconds by default. */
 const PATIENCE = 5_000
+/** How many times as long as it took the count of runs is kept. */
+const SHARE = 10
 
 /**
- * Returns a function that counts the jobs of the store. All scrapes within `keep` milliseconds share the result. It resolves with
- * `undefined` while the store is unavailable.
+ * Returns a function that counts the jobs and runs of the store. All calls within `keep` milliseconds share the result. It resolves
+ * with `undefined` while the store is unavailable.
  */
 export function createStoreCounts(kernel: Kernel, isShown: IsShown, keep: number) {
   const { clock, reporter } = kernel
@@ -27,12 +37,23 @@ export function createStoreCounts(kernel: Kernel, isShown: IsShown, keep: number
   const countQueues = createQueueCounter(kernel)
   let kept: { value: StoreCounts; at: number } | undefined
   let counting: Promise<StoreCounts> | undefined
+  let runs: { active: number; at: number; took: number } | undefined
+
+  /** A store reads up to `MOST_RUNS` runs for this, so it takes at most a tenth of the time. */
+  async function countRuns(): Promise<number> {
+    const began = clock.now()
+    if (runs && began - runs.at < SHARE * runs.took) return runs.active
+    const active = await countActive(kernel, !isShown('_'))
+    const at = clock.now()
+    runs = { active, at, took: at - began }
+    return active
+  }
 
   async function countAll(): Promise<StoreCounts> {
     const all = await kernel.port('queue').getQueues()
     const names = all.filter(isShown).toSorted()
     const queues = await countQueues(names.slice(0, MOST_QUEUES))
-    return { queues, uncounted: names.length - queues.length }
+    return { queues, uncounted: names.length - queues.length, activeRuns: await countRuns() }
   }
 
   return async (): Promise<StoreCounts | undefined> => {
@@ -48,5 +69,17 @@ export function createStoreCounts(kernel: Kernel, isShown: IsShown, keep: number
       outage.failed(error)
       return undefined
     }
+  }
+}
+
+async function countActive(kernel: Kernel, hideInternal: boolean): Promise<number> {
+  const { runs } = kernel.port('events')
+  let count = 0
+  let after: { runId: string; startedAt: number } | undefined
+  for (;;) {
+    const page = await runs.list({ status: 'running', hideInternal, limit: PAGE, after })
+    count += page.length
+    if (page.length < PAGE || count >= MOST_RUNS) return count
+    after = page.at(-1)!
   }
 }

@@ -1,7 +1,10 @@
 import type { EmitPayload, PluginKernel } from '../../../kernel/index.ts'
 import { SCHEDULE_QUEUE } from '../../flow/lib/schedule-tick.ts'
+import { watchAppends, watchRuns } from '../lib/measure.ts'
+import type { IsShown } from '../lib/store-counts.ts'
 import { Histogram } from './histogram.ts'
 import { Rows, type Ending } from './rows.ts'
+import { createRunDurations, type RunDurations } from './run-durations.ts'
 
 /** The event that each ending of an attempt has. */
 const ENDINGS: Readonly<Record<string, Ending>> = {
@@ -11,21 +14,26 @@ const ENDINGS: Readonly<Record<string, Ending>> = {
   'step.deferred': 'deferred',
 }
 
-/** Whether the jobs of a queue are counted. */
-export type IsShown = (queue: string) => boolean
-
 /** What this process has done since it started. */
 export interface Observed {
   rows: Rows
   /** How late the ticks of schedules were. */
   lag: Histogram
+  /** How long runs took. */
+  runs: RunDurations
+  /** How long appends of events took. */
+  appends: Histogram
 }
 
 /** Counts what this process stores and runs. */
 export function observe(kernel: PluginKernel, isShown: IsShown): Observed {
   const rows = new Rows()
   const lag = new Histogram()
+  const runs = createRunDurations()
+  const appends = new Histogram()
   const { clock } = kernel
+  watchRuns(kernel, isShown, runs.observe)
+  watchAppends(kernel, (ms) => appends.observe(ms))
 
   /** Every event of a job passes here. */
   function count({ ctx, result }: EmitPayload): void {
@@ -80,5 +88,5 @@ export function observe(kernel: PluginKernel, isShown: IsShown): Observed {
     },
     { when: ({ job }) => isShown(job.queue) },
   )
-  return { rows, lag }
+  return { rows, lag, runs, appends }
 }

@@ -1,7 +1,7 @@
 import type { Kernel } from '../../../kernel/index.ts'
-import type { IsShown, Observed } from './observe.ts'
+import type { IsShown, StoreCounts } from '../lib/store-counts.ts'
+import type { Observed } from './observe.ts'
 import type { Row, Rows } from './rows.ts'
-import type { StoreCounts } from './store-counts.ts'
 import { createText } from './text.ts'
 
 type Text = ReturnType<typeof createText>
@@ -9,7 +9,7 @@ type Text = ReturnType<typeof createText>
 /** Returns all metrics as text. */
 export function scrape(
   kernel: Kernel,
-  { rows, lag, isShown }: Observed & { isShown: IsShown },
+  { rows, lag, runs, appends, isShown }: Observed & { isShown: IsShown },
   store: StoreCounts | undefined,
 ): string {
   const text = createText()
@@ -22,6 +22,11 @@ export function scrape(
   text
     .family('nuxt_queue_schedule_lag_seconds', 'histogram', 'How late the ticks of schedules were.')
     .addHistogram({}, lag)
+  const ended = text.family('nuxt_queue_run_duration_seconds', 'histogram', 'How long runs took, by flow and status.')
+  for (const { flow, status, durations } of runs.all()) ended.addHistogram({ flow, status }, durations)
+  text
+    .family('nuxt_queue_events_append_duration_seconds', 'histogram', 'How long storing events took.')
+    .addHistogram({}, appends)
   writeSlots(text, slots)
   text
     .family('nuxt_queue_stream_followers', 'gauge', 'Open streams of clients of this process.')
@@ -105,6 +110,13 @@ function writeStore(text: Text, store: StoreCounts | undefined, now: number): vo
   )
   for (const { queue, oldest } of store.queues)
     ages.add({ queue }, oldest === undefined ? 0 : Math.max(0, now - oldest.due) / 1000)
+  text
+    .family(
+      'nuxt_queue_runs_active',
+      'gauge',
+      'Runs that have not ended, up to 10,000. Each instance reports the same.',
+    )
+    .add({}, store.activeRuns)
   text
     .family('nuxt_queue_uncounted_queues', 'gauge', 'Queues beyond the first 200 by name, whose jobs are not counted.')
     .add({}, store.uncounted)

@@ -45,7 +45,7 @@ export function observeStore(kernel: PluginKernel, meter: Meter, isShown: IsShow
       for (const [state, count] of Object.entries(counts)) {
         result.observe(jobs, count, { ...destination, 'nuxt_queue.job.state': state })
       }
-      result.observe(ages, oldest === undefined ? 0 : Math.max(0, now - oldest) / 1000, destination)
+      result.observe(ages, oldest === undefined ? 0 : Math.max(0, now - oldest.due) / 1000, destination)
     }
     result.observe(runs, store.activeRuns)
   }
