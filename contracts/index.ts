@@ -1,4 +1,5 @@
 export type * from './clock.ts'
+export type * from './diagnosis.ts'
 export type * from './enqueue.ts'
 export type * from './errors.ts'
 export type * from './events.ts'

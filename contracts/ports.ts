@@ -1,4 +1,5 @@
 import type { Clock } from './clock.ts'
+import type { Diagnosis } from './diagnosis.ts'
 import type { StoreOptions } from './enqueue.ts'
 import type * as E from './events.ts'
 import type { EnqueuedJob, EnqueueReceipt, EnqueueResult, JobDraft, JobRecord } from './job.ts'
@@ -135,6 +136,8 @@ export interface QueueProvider {
   forgotten(queue: string, id: string): MaybePromise<string | undefined>
   /** Rejects with `STORE_UNAVAILABLE` while the store accepts no writes. Health checks call it. */
   checkHealth?(): MaybePromise<void>
+  /** Finds settings that lose jobs, versions that do not fit, and clocks that differ. `kernel.diagnose()` calls it. */
+  diagnose?(): MaybePromise<Diagnosis[]>
   /** `'*'` stands for every queue, or every event. */
   on(queue: string, event: QueueEvent | '*', listener: QueueListener): Unsubscribe
   close(): MaybePromise<void>
@@ -220,6 +223,8 @@ export interface EventStore {
   trim(stream: string, seq: number): MaybePromise<void>
   /** Rejects with `STORE_UNAVAILABLE` while the store accepts no writes. Health checks call it. */
   checkHealth?(): MaybePromise<void>
+  /** The same as `diagnose` of the queue, for what only the event store knows. */
+  diagnose?(): MaybePromise<Diagnosis[]>
   close(): MaybePromise<void>
 }
 

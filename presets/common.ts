@@ -6,6 +6,7 @@ import bus from '../plugins/flow/bus/index.ts'
 import control from '../plugins/jobs/control/index.ts'
 import dashboard from '../plugins/integrations/dashboard/index.ts'
 import debounce from '../plugins/jobs/debounce/index.ts'
+import doctor from '../plugins/observability/doctor/index.ts'
 import errors from '../plugins/observability/errors/index.ts'
 import explain from '../plugins/observability/explain/index.ts'
 import flow from '../plugins/flow/flow/index.ts'
@@ -67,6 +68,7 @@ export const capabilities: readonly AnyPlugin[] = [
   history,
   explain,
   instances,
+  doctor,
   http,
   dashboard,
   validation,

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import type { Reporter } from '../../../kernel/index.ts'
+import type { Diagnosis, Reporter } from '../../../kernel/index.ts'
 
 const require = createRequire(import.meta.url)
 
@@ -9,16 +9,27 @@ interface Manifest {
 }
 
 /**
- * Warns if the installed version of a library is not in the range of our peer dependencies. Adapters use the tables and keys of the
+ * Says whether the installed version of a library is in the range of our peer dependencies. Adapters use the tables and keys of the
  * library directly, and those may change in any release. Package managers can be told to ignore such a range.
  */
-export function checkLibrary(name: string, reporter: Reporter): void {
+export function diagnoseLibrary(name: string): Diagnosis {
   const installed = manifestOf(name)?.version
   const range = manifestOf('nuxt-queue')?.peerDependencies?.[name]
-  if (installed === undefined || range === undefined || isInCaret(installed, range)) return
-  reporter.warn(
-    `This release of nuxt-queue was tested with ${name} ${range}; got ${name} ${installed}. Its storage may differ, so that jobs are not found or run twice. Install ${name}@${range}.`,
-  )
+  if (installed === undefined || range === undefined || isInCaret(installed, range)) {
+    return { check: name, level: 'ok', message: `The version of ${name} is supported: ${installed ?? 'bundled'}.` }
+  }
+  const message = `This release of nuxt-queue was tested with ${name} ${range}; got ${name} ${installed}. Its storage may differ, so that jobs are not found or run twice.`
+  return { check: name, level: 'problem', message, hint: `Install ${name}@${range}.` }
+}
+
+/** Warns of what `diagnoseLibrary` finds. */
+export function checkLibrary(name: string, reporter: Reporter): void {
+  warnOf([diagnoseLibrary(name)], reporter)
+}
+
+/** Reports findings in one line each, unless nothing is wrong. */
+export function warnOf(found: readonly Diagnosis[], reporter: Reporter): void {
+  for (const { level, message, hint = '' } of found) if (level !== 'ok') reporter.warn(`${message} ${hint}`.trimEnd())
 }
 
 /** Returns `undefined` if the package is bundled into another one, where its manifest cannot be found. */

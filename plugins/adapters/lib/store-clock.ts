@@ -1,4 +1,4 @@
-import { systemClock, type Clock, type Reporter } from '../../../kernel/index.ts'
+import { systemClock, type Clock, type Diagnosis, type Reporter } from '../../../kernel/index.ts'
 
 /** The tolerated difference between the clock of this machine and the clock of the store, in milliseconds. */
 const TOLERATED = 1000
@@ -11,6 +11,8 @@ export interface StoreClock extends Clock {
    * @param askedAt this machine's time (`Date.now()`) before the request was sent
    */
   compare(storeNow: number, askedAt: number): void
+  /** Says whether the clocks differ. */
+  diagnose(): Diagnosis
 }
 
 /**
@@ -24,7 +26,15 @@ export function createStoreClock(store: string, reporter: Reporter): StoreClock 
   let skew = 0
   let reported = false
 
+  function diagnose(): Diagnosis {
+    if (skew === 0) return { check: 'clock', level: 'ok', message: `This machine and ${store} have the same time.` }
+    const message = `The clock of this machine is ${Math.abs(skew)} ms ${skew > 0 ? 'behind' : 'ahead of'} that of ${store}.`
+    const hint = 'The engine uses the time of the store. Synchronize the clock of this machine with a time server.'
+    return { check: 'clock', level: 'warning', message, hint }
+  }
+
   return {
+    diagnose,
     now: () => Date.now() + skew,
     setTimeout: (callback, ms) => systemClock.setTimeout(callback, ms),
     compare(storeNow, askedAt) {
@@ -36,9 +46,8 @@ export function createStoreClock(store: string, reporter: Reporter): StoreClock 
       skew = Math.abs(difference) > TOLERATED ? Math.round(difference) : 0
       if (skew === 0 || reported) return
       reported = true
-      const which = skew > 0 ? 'behind' : 'ahead of'
-      const hint = 'The engine uses the time of the store. Synchronize the clock of this machine with a time server.'
-      reporter.warn(`The clock of this machine is ${Math.abs(skew)} ms ${which} that of ${store}. ${hint}`)
+      const { message, hint } = diagnose()
+      reporter.warn(`${message} ${hint}`)
     },
   }
 }

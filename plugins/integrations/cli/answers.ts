@@ -120,6 +120,7 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
       return factsOf(queue)
     },
     redrive: ({ queue, limit }) => kernel.redrive(queue, { limit }),
+    doctor: () => kernel.diagnose(),
     waits: (query) => kernel.openWaits(query),
     workers: async () =>
       kernel.registry.workers

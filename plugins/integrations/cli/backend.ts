@@ -36,10 +36,10 @@ export function openToThisMachine({ http, ...config }: LoadedConfig): LoadedConf
  *
  * @throws QueueError `DEV_MISSING` if jobs are kept in a dev process and none runs
  */
-export async function openBackend(host: Host, cwd: string): Promise<Backend> {
+export async function openBackend(host: Host, cwd: string, reports: Reporter = reporter): Promise<Backend> {
   const dev = await connect(cwd)
   if (dev) return dev
-  const kernel = await openKernel(host, cwd, await configOf(host, cwd))
+  const kernel = await openKernel(host, cwd, await configOf(host, cwd), reports)
   return kernelBackend(createAnswers(kernel, cwd), async () => void (await kernel.close()))
 }
 
@@ -48,8 +48,13 @@ export async function openBackend(host: Host, cwd: string): Promise<Backend> {
  *
  * @throws QueueError `DEV_MISSING` if jobs are kept in the memory of another process
  */
-export async function openKernel(host: Host, cwd: string, config: LoadedConfig): Promise<Kernel> {
-  const kernel = await host.createKernel({ config, reporter })
+export async function openKernel(
+  host: Host,
+  cwd: string,
+  config: LoadedConfig,
+  reports: Reporter = reporter,
+): Promise<Kernel> {
+  const kernel = await host.createKernel({ config, reporter: reports })
   const { shared, durable } = kernel.port('queue').capabilities
   if (shared || durable) return kernel
   await kernel.close()

@@ -3,7 +3,7 @@ import { defineCommand, renderUsage, runCommand, type CommandDef } from 'citty'
 import { colors } from 'consola/utils'
 import { didYouMean, isQueueError, QueueError } from '../../../kernel/index.ts'
 import type { Host } from './backend.ts'
-import { examplesOf } from './commands/define.ts'
+import { examplesOf, unsuccessful } from './commands/define.ts'
 import { createCommands } from './commands/index.ts'
 import { createOutput } from './output.ts'
 
@@ -36,6 +36,7 @@ export async function main(args: readonly string[], host: Host, version: string)
     await runCommand(root, { rawArgs: withValues(args) })
     return EXIT.ok
   } catch (error) {
+    if (error === unsuccessful) return EXIT.failure
     createOutput(args.includes('--json')).error(error)
     if (!isUsageError(error)) return EXIT.failure
     process.stderr.write(`\nSee: nuxt-queue ${called ? `${name} ` : ''}--help\n`)

@@ -77,6 +77,7 @@ export interface Results {
   api: { status: number; text: string }
   explain: Awaited<ReturnType<Kernel['explain']>>
   redrive: Awaited<ReturnType<Kernel['redrive']>>
+  doctor: Awaited<ReturnType<Kernel['diagnose']>>
 }
 
 /** Handles requests: a dev process behind a socket, a kernel in this process, or a history file. */

@@ -74,6 +74,8 @@ export const params = {
     reason: z.string().optional(),
     wait: z.boolean(),
   }),
+  /** Returns what every check of the system has found. */
+  doctor: z.object({}),
   countBulk: z.object({ action: bulkAction, filter: z.object(filter) }),
   bulkReport: z.object({ id: z.string() }),
   bulkReports: z.object({ limit: z.number().optional() }),

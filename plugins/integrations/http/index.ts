@@ -15,7 +15,7 @@ import { createSocketHooks } from './websocket.ts'
 
 export type { Authorize, Decision, HttpAction } from './access.ts'
 export type { Http, Mounted } from './http.ts'
-export type { Health } from './health.ts'
+export type { Health } from '../../observability/lib/health.ts'
 export type { Listening, ListenOptions } from './listening.ts'
 export type { Peer } from '../lib/peer.ts'
 export type { Problem } from './problems.ts'
@@ -52,6 +52,13 @@ export default definePlugin({
   options,
   setup(kernel, options) {
     exposeStatusCodes()
+    kernel.addDiagnosis?.('http', () => {
+      if (!options.production || isProtected(options)) return []
+      const message =
+        'Neither http.authorize nor http.token is set, so that production serves nothing but webhooks over HTTP.'
+      const hint = 'Set http.token, for example with NUXT_QUEUE_HTTP_TOKEN.'
+      return [{ check: 'http.token', level: 'warning', message, hint }]
+    })
     const servers = new Set<Listening>()
     const mounted = new Map<string, { serve: Mounted; action?: HttpAction['type'] }>()
     const limit = createAddressLimit(kernel, options)

@@ -1,6 +1,7 @@
 import { cutText, isReserved, redactText, type Kernel } from '../../../kernel/index.ts'
 import { SCHEDULE_QUEUE, TICK_WORKER, type TickData } from '../../flow/lib/schedule-tick.ts'
-import { createQueueCounter, type QueueCounts } from '../lib/queue-counts.ts'
+import { consumedQueues } from '../lib/consumed-queues.ts'
+import { createQueueCounter, isDeadLetter, type QueueCounts } from '../lib/queue-counts.ts'
 import type { AlertRule, Finding } from './alert.ts'
 import { queueFilter, type ActiveRules } from './options.ts'
 
@@ -11,8 +12,6 @@ const MOST_TICKS = 200
 /** The milliseconds in which a group of errors counts as new. Its alert is raised within a few looks. */
 const NEW = 3_600_000
 const MOST_GROUPS = 500
-/** The prefix of the ids of dead letters. */
-const LETTER = 'dead.'
 
 export type Findings = [AlertRule, Finding[]][]
 
@@ -45,7 +44,7 @@ export function createChecks(kernel: Kernel, rules: ActiveRules, interval: numbe
     const least = Math.min(backlog?.age ?? Infinity, noWorker?.age ?? Infinity)
     const old = counted.filter((one) => ageOf(one) > least)
     if (old.length === 0) return []
-    const consumed = await consumedQueues()
+    const consumed = await consumedQueues(kernel)
     const late: Finding[] = []
     const left: Finding[] = []
     for (const one of old) {
@@ -54,7 +53,7 @@ export function createChecks(kernel: Kernel, rules: ActiveRules, interval: numbe
       const facts = { queue, waiting: counts.waiting, age }
       const isLeft = !consumed.has(queue)
       // Dead letters wait for somebody to look at them.
-      if (isLeft && oldest!.id.startsWith(LETTER)) continue
+      if (isLeft && isDeadLetter(oldest!)) continue
       if (noWorker && isLeft && age > noWorker.age && watches.noWorker(queue))
         left.push({ key: queue, count: 1, facts })
       else if (backlog && age > backlog.age && watches.backlog(queue)) {
@@ -66,13 +65,6 @@ export function createChecks(kernel: Kernel, rules: ActiveRules, interval: numbe
       ['backlog', late],
       ['no-worker', left],
     ]
-  }
-
-  /** Returns the queues for which some process has a worker. */
-  async function consumedQueues(): Promise<Set<string>> {
-    const instances = await kernel.instances()
-    const elsewhere = instances.flatMap(({ workers }) => workers.map(({ queue }) => queue))
-    return new Set([...elsewhere, ...kernel.registry.workers.map(({ queue }) => queue.name)])
   }
 
   async function errorGroups(now: number): Promise<Findings> {

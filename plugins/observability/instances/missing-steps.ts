@@ -1,7 +1,5 @@
 import { QueueError, type Kernel } from '../../../kernel/index.ts'
-
-/** How many open runs of each flow are checked. */
-const MAX_RUNS = 20
+import { findMissingSteps, type MissingStep } from '../lib/missing-steps.ts'
 
 /**
  * Reports steps that open runs need and that have no worker in this process, for example after a deploy removed them.
@@ -13,20 +11,12 @@ export function createMissingSteps(kernel: Kernel) {
 
   return async function reportMissingSteps(flows: readonly string[], isClosed: () => boolean): Promise<void> {
     for (const name of flows) {
-      const flow = kernel.flow(name)
-      const needed = new Map<string, string[]>()
-      for (const { runId } of await flow.runs({ status: 'running', limit: MAX_RUNS })) {
-        if (isClosed()) return
-        const { jobs } = await flow.explain(runId)
-        for (const { step, queue } of jobs) {
-          if (queue === undefined) needed.set(step, [...(needed.get(step) ?? []), runId])
-        }
-      }
-      for (const [step, runs] of needed) report(name, step, runs)
+      if (isClosed()) return
+      for (const missing of await findMissingSteps(kernel, name, isClosed)) report(missing)
     }
   }
 
-  function report(flow: string, step: string, runs: string[]): void {
+  function report({ flow, step, runs }: MissingStep): void {
     if (reported.has(`${flow} ${step}`)) return
     reported.add(`${flow} ${step}`)
     const ids = runs.slice(0, 3).join(', ') + (runs.length > 3 ? ', …' : '')

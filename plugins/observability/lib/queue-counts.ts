@@ -9,6 +9,14 @@ export interface QueueCounts {
   oldest: { id: string; due: number } | undefined
 }
 
+/** The prefix of the ids of dead letters. */
+const LETTER = 'dead.'
+
+/** Whether a waiting job is a dead letter, which waits for somebody to look at it. */
+export function isDeadLetter({ id }: { id: string }): boolean {
+  return id.startsWith(LETTER)
+}
+
 /** How many queues are counted at the same time. */
 const AT_ONCE = 16
 /** How many times as long as it took the result of a search for the oldest job is kept. */

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { checkHealth } from '../../../plugins/integrations/http/health.ts'
+import { checkHealth } from '../../../plugins/observability/lib/health.ts'
 import { codeOf } from '../harness.ts'
 import { entry, step } from './flow-workers.ts'
 import type { PresetTest } from './rig.ts'

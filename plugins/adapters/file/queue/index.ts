@@ -1,4 +1,4 @@
-import { definePlugin } from '../../../../kernel/index.ts'
+import { definePlugin, type Diagnosis, type Ports } from '../../../../kernel/index.ts'
 import { createLocalLimits } from '../../lib/local-queue/limits.ts'
 import { createLocalQueues } from '../../lib/local-queue/provider.ts'
 import { createWorkerManager } from '../../lib/worker-manager.ts'
@@ -21,7 +21,7 @@ export default definePlugin({
       journal: journals,
     })
     for (const left of journals.load()) queues.restore(left.queue, left)
-    kernel.provide('queue', durable(queues.provider, journals))
+    kernel.provide('queue', { ...durable(queues.provider, journals), diagnose: () => [diagnoseFolder(storage)] })
     const { limits, snapshot, restore } = createLocalLimits(kernel, (change) => lines.append(change, 1))
     const lines = storage.open('limits', { header: LIMITS, snapshot }, (line) => restore(line as never))
     kernel.provide('limits', {
@@ -39,3 +39,10 @@ export default definePlugin({
     }
   },
 })
+
+function diagnoseFolder({ folder, fsync }: Ports['file']): Diagnosis {
+  if (fsync !== 'never')
+    return { check: 'file', level: 'ok', message: `Jobs are kept in ${folder} (file.fsync ${fsync}).` }
+  const message = 'A power failure may lose the last jobs and events (file.fsync never).'
+  return { check: 'file.fsync', level: 'warning', message, hint: 'Set file.fsync to batch.' }
+}

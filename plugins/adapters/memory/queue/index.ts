@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { definePlugin } from '../../../../kernel/index.ts'
+import { definePlugin, type Diagnosis } from '../../../../kernel/index.ts'
 import { createWorkerManager } from '../../lib/worker-manager.ts'
 import { createLocalLimits } from '../../lib/local-queue/limits.ts'
 import { createLocalQueues } from '../../lib/local-queue/provider.ts'
@@ -21,9 +21,15 @@ export default definePlugin({
       maxQueueSize,
       configKey: 'memory',
     })
-    kernel.provide('queue', provider)
+    kernel.provide('queue', { ...provider, diagnose: () => [inMemory()] })
     kernel.provide('limits', createLocalLimits(kernel).limits)
     kernel.provide('workers', createWorkerManager(open, { kernel, maxParked: Infinity }))
     return () => provider.close()
   },
 })
+
+function inMemory(): Diagnosis {
+  const message = 'Jobs are kept in the memory of this process, and are lost with it.'
+  if (process.env.NODE_ENV !== 'production') return { check: 'memory', level: 'ok', message }
+  return { check: 'memory', level: 'problem', message, hint: 'Choose another adapter for production.' }
+}

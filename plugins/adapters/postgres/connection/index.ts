@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { definePlugin, QueueError, systemClock } from '../../../../kernel/index.ts'
 import { createStoreClock } from '../../lib/store-clock.ts'
 import { connectionOf } from './connection.ts'
+import { diagnoseServer } from './diagnose.ts'
 import { createListener } from './listener.ts'
 import { createDatabase, loadPg } from './database.ts'
 
@@ -68,6 +69,10 @@ export default definePlugin({
       query,
       listen,
       caughtUp,
+      async diagnose() {
+        await compareClocks()
+        return [...(await diagnoseServer(database)), clock.diagnose()]
+      },
     })
     return async () => {
       clearInterval(comparing)

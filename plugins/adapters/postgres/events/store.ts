@@ -12,6 +12,7 @@ import { quoteName, type PostgresPort } from '../lib/postgres.ts'
 import { within } from '../lib/within.ts'
 import { createAppender } from './append.ts'
 import { createExpirer, createForgetter } from './expire.ts'
+import { diagnoseStreams } from './diagnose.ts'
 import { createFeeds } from './feeds.ts'
 import { createGlobalReader } from './global.ts'
 import { createMessenger } from './messages.ts'
@@ -123,6 +124,7 @@ export async function createPostgresEventStore(
     },
     expire,
     forget: createForgetter(db),
+    diagnose: () => diagnoseStreams(db),
     async trim(stream, seq) {
       const text = `SELECT t.id IS NOT NULL AS known, EXISTS (
           SELECT FROM ${s}.nq_snapshot p WHERE p.stream = t.id AND p.seq >= $2) AS covered

@@ -1,4 +1,4 @@
-import { QueueError, type Reporter } from '../../../../kernel/index.ts'
+import { QueueError, type Diagnosis, type Reporter } from '../../../../kernel/index.ts'
 
 /** A row of a result. The type parameter of `query` describes it. */
 type SqlRow = Record<string, unknown>
@@ -42,6 +42,8 @@ export interface PostgresPort {
   listen(channel: string, onNotify: (payload: string) => void, onReconnect: () => void): Promise<() => Promise<void>>
   /** Resolves once every notification that was sent before the call has been delivered. */
   caughtUp(): Promise<void>
+  /** Finds settings of the server that lose data, and clocks that differ. Absent for a database inside this process. */
+  diagnose?(): Promise<Diagnosis[]>
 }
 
 declare module 'nuxt-queue/kernel' {

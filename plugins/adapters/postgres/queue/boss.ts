@@ -1,7 +1,7 @@
 import type { PgBoss } from 'pg-boss'
-import { QueueError, type Reporter } from '../../../../kernel/index.ts'
+import { QueueError, type Diagnosis } from '../../../../kernel/index.ts'
 import { loadPackage } from '../../../lib/optional-package.ts'
-import { checkLibrary } from '../../lib/storage-library.ts'
+import { diagnoseLibrary, warnOf } from '../../lib/storage-library.ts'
 import { ensureSchema } from '../lib/migrate.ts'
 import { quoteName, type PostgresPort } from '../lib/postgres.ts'
 import { within } from '../lib/within.ts'
@@ -13,6 +13,8 @@ export interface Boss {
   readonly channel: string
   /** Creates a queue if it does not exist. Later calls for the same queue need no query. */
   ensureQueue(queue: string): Promise<void>
+  /** Says whether the versions of pg-boss and of its tables are supported. */
+  diagnose(): Diagnosis[]
   stop(): Promise<void>
 }
 
@@ -47,8 +49,8 @@ export async function startBoss(db: PostgresPort): Promise<Boss> {
        (SELECT max(version) FROM ${quoteName(db.schema)}.version) AS version`,
     [db.schema],
   )
-  checkLibrary('pg-boss', db.reporter)
-  checkTables(row!.version, db.reporter)
+  const diagnose = (): Diagnosis[] => [diagnoseLibrary('pg-boss'), diagnoseTables(row!.version)]
+  warnOf(diagnose(), db.reporter)
   const queues = new Map<string, Promise<void>>()
 
   async function create(queue: string): Promise<void> {
@@ -76,17 +78,20 @@ export async function startBoss(db: PostgresPort): Promise<Boss> {
       }
       return created
     },
+    diagnose,
     stop: () => stop(boss),
   }
 }
 
-/** Warns if another release of pg-boss has changed its tables, which our SQL functions read and write. */
-function checkTables(version: number, reporter: Reporter): void {
-  if (version === TESTED_TABLES) return
+/** Says whether another release of pg-boss has changed its tables, which our SQL functions read and write. */
+function diagnoseTables(version: number): Diagnosis {
+  const check = 'pg-boss.tables'
+  if (version === TESTED_TABLES)
+    return { check, level: 'ok', message: `The tables of pg-boss have version ${version}.` }
   const got = `This release of nuxt-queue was tested with version ${TESTED_TABLES} of the tables of pg-boss; got version ${version}.`
   const hint =
     version > TESTED_TABLES ? 'Update nuxt-queue.' : 'Update pg-boss, in every application that uses the schema.'
-  reporter.warn(`${got} Jobs may not be found or run twice. ${hint}`)
+  return { check, level: 'problem', message: `${got} Jobs may not be found or run twice.`, hint }
 }
 
 async function stop(boss: PgBoss): Promise<void> {

@@ -220,6 +220,7 @@ export function createPostgresQueues({
       throw new QueueError('JOB_STATE', `Job "${id}" is active. Cancel it first.`)
     },
     clean,
+    diagnose: async () => [...((await db.diagnose?.()) ?? []), ...boss.diagnose()],
     async forgotten(queue, id) {
       const text = `SELECT run FROM ${s}.nq_forgotten WHERE name = $1 AND id = $2 AND until > clock_timestamp()`
       return (await db.query<{ run: string }>(text, [encodeQueue(queue), jobUuid(queue, id)], REPEATABLE))[0]?.run

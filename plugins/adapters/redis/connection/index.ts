@@ -1,11 +1,12 @@
 import { definePlugin, systemClock } from '../../../../kernel/index.ts'
 import { isRefusal, unavailable, type RedisClient, type RedisPort } from '../lib/redis.ts'
 import { createStoreClock } from '../../lib/store-clock.ts'
+import { warnOf } from '../../lib/storage-library.ts'
 import { connectWithin, createConnector, describe, disconnect } from './connect.ts'
 import { redisOptions } from './options.ts'
 import { watchOutages, type OutageWatch } from './outage.ts'
 import { checkRights } from './rights-check.ts'
-import { checkServer } from './server-check.ts'
+import { diagnoseServer } from './server-check.ts'
 
 export type { RedisPort } from '../lib/redis.ts'
 
@@ -40,7 +41,7 @@ export default definePlugin({
     const watch = (outage = watchOutages(describe(client), kernel.reporter))
     client.on('error', (error: Error) => watch.lost(error))
     client.on('ready', () => watch.connected())
-    if (options.checkServer) await checkServer(client, kernel.reporter)
+    if (options.checkServer) warnOf(await diagnoseServer(client), kernel.reporter)
     const clock = createStoreClock(`Redis at ${describe(client)}`, kernel.reporter)
     const compareClocks = async (): Promise<void> => {
       const asked = Date.now()
@@ -71,6 +72,10 @@ export default definePlugin({
           watch.refused(error)
           throw unavailable(error)
         }
+      },
+      async diagnose() {
+        await compareClocks()
+        return [...(await diagnoseServer(client)), clock.diagnose()]
       },
       connect() {
         const other = open()

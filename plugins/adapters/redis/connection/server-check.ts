@@ -1,36 +1,63 @@
 import type { Cluster, Redis } from 'ioredis'
-import type { Reporter } from '../../../../kernel/index.ts'
+import type { Diagnosis } from '../../../../kernel/index.ts'
 import type { RedisClient } from '../lib/redis.ts'
 
 /** The oldest supported version. The scripts need its commands, such as stream entry ids with a given time. */
 const OLDEST_SERVER = 7
+/** The share of the memory limit above which Redis is about to refuse jobs. */
+const NEARLY_FULL = 0.8
 
-/** Warns if settings of Redis allow it to lose acknowledged data. Skips settings that the server does not allow to read. */
-export async function checkServer(client: RedisClient, reporter: Reporter): Promise<void> {
+/** Finds settings of Redis that allow it to lose acknowledged data. Skips settings that the server does not allow to read. */
+export async function diagnoseServer(client: RedisClient): Promise<Diagnosis[]> {
   const [node] = client.isCluster ? (client as Cluster).nodes('master') : [client as Redis]
-  if (!node) return
-  const about = await node.info('server').catch(() => '')
-  const version = Number.parseInt(/redis_version:(\S+)/.exec(about)?.[1] ?? '', 10)
-  if (version < OLDEST_SERVER) {
-    reporter.warn(`The queue plugins need Redis ${OLDEST_SERVER} or later; got Redis ${version}. Update the server.`)
-  }
+  if (!node) return []
+  const about = await node.info().catch(() => '')
+  const version = /redis_version:(\S+)/.exec(about)?.[1] ?? 'of an unknown version'
   const settings = await readSettings(node)
+  const found = [
+    ...diagnoseVersion(version),
+    ...diagnoseMemory(about),
+    ...diagnoseEviction(settings),
+    ...diagnosePersistence(settings),
+  ]
+  if (found.length > 0) return found
+  const what = settings.size === 0 ? 'does not show its settings' : 'keeps what it has acknowledged'
+  return [{ check: 'redis', level: 'ok', message: `Redis ${version} ${what}.` }]
+}
+
+function diagnoseVersion(version: string): Diagnosis[] {
+  if (!(Number.parseInt(version, 10) < OLDEST_SERVER)) return []
+  const message = `The queue plugins need Redis ${OLDEST_SERVER} or later; got Redis ${version}.`
+  return [{ check: 'redis.version', level: 'problem', message, hint: 'Update the server.' }]
+}
+
+function diagnoseMemory(about: string): Diagnosis[] {
+  const [used = 0, most = 0] = ['used_memory', 'maxmemory'].map((name) =>
+    Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(about)?.[1] ?? 0),
+  )
+  if (most === 0 || used < NEARLY_FULL * most) return []
+  const message = `Redis uses ${Math.round((100 * used) / most)} % of its memory limit. It refuses jobs when it is full.`
+  const hint = 'Raise maxmemory, or keep less: see retention.'
+  return [{ check: 'redis.memory', level: 'warning', message, hint }]
+}
+
+function diagnoseEviction(settings: ReadonlyMap<string, string>): Diagnosis[] {
   const policy = settings.get('maxmemory-policy')
-  if (policy !== undefined && policy !== 'noeviction') {
-    const hint = 'Set maxmemory-policy to noeviction.'
-    reporter.warn(`Redis may evict jobs and events when memory is short (maxmemory-policy ${policy}). ${hint}`)
-  }
-  const persistence = settings.get('appendonly')
+  if (policy === undefined || policy === 'noeviction') return []
+  const message = `Redis may evict jobs and events when memory is short (maxmemory-policy ${policy}).`
+  return [{ check: 'redis.eviction', level: 'problem', message, hint: 'Set maxmemory-policy to noeviction.' }]
+}
+
+function diagnosePersistence(settings: ReadonlyMap<string, string>): Diagnosis[] {
+  const [persistence, fsync] = [settings.get('appendonly'), settings.get('appendfsync')]
   if (persistence === 'no') {
+    const message = 'Redis has no append-only file: a crash loses all data since its last snapshot (appendonly no).'
     const hint = 'Set appendonly to yes. Set appendfsync to always to lose nothing.'
-    reporter.warn(
-      `Redis has no append-only file: a crash loses all data since its last snapshot (appendonly no). ${hint}`,
-    )
-  } else if (persistence === 'yes' && settings.get('appendfsync') !== 'always') {
-    const hint = 'Set appendfsync to always to lose nothing.'
-    const fsync = settings.get('appendfsync')
-    reporter.warn(`Redis may lose its last second of jobs and events in a crash (appendfsync ${fsync}). ${hint}`)
+    return [{ check: 'redis.persistence', level: 'problem', message, hint }]
   }
+  if (persistence !== 'yes' || fsync === 'always') return []
+  const message = `Redis may lose its last second of jobs and events in a crash (appendfsync ${fsync}).`
+  return [{ check: 'redis.persistence', level: 'warning', message, hint: 'Set appendfsync to always to lose nothing.' }]
 }
 
 async function readSettings(node: Redis): Promise<Map<string, string>> {

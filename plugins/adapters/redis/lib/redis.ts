@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Cluster, Redis } from 'ioredis'
-import { QueueError, type Unsubscribe } from '../../../../kernel/index.ts'
+import { QueueError, type Diagnosis, type Unsubscribe } from '../../../../kernel/index.ts'
 
 export type RedisClient = Redis | Cluster
 
@@ -36,6 +36,8 @@ export interface RedisPort {
   compareClock(storeNow: number, askedAt: number): void
   /** Rejects with `STORE_UNAVAILABLE` unless Redis accepts a write. */
   checkHealth(): Promise<void>
+  /** Finds settings of the server that lose data, and clocks that differ. */
+  diagnose(): Promise<Diagnosis[]>
   /** Opens a separate connection for blocking commands or subscriptions. The caller closes it. */
   connect(): RedisClient
   /** Registers a callback for each time that the command connection is ready again. Returns a function that unregisters it. */

@@ -14,6 +14,7 @@ import {
 import { checkDraft } from '../../lib/check-draft.ts'
 import { otherRound } from '../../lib/other-round.ts'
 import { isOwnQueue } from '../../lib/own-queue.ts'
+import { diagnoseLibrary } from '../../lib/storage-library.ts'
 import { defineScript, type RedisPort } from '../lib/redis.ts'
 import { createOldestFirst, type Deletion } from '../lib/oldest.ts'
 import { coalesceSweeps } from '../lib/sweeps.ts'
@@ -201,6 +202,7 @@ export function createRedisQueueProvider(
     },
     clean: sweeps.run,
     checkHealth: () => redis.checkHealth(),
+    diagnose: async () => [...(await redis.diagnose()), diagnoseLibrary('bullmq')],
     on: (queue, event, listener) => listeners.add(queue, event, listener),
     close() {
       listeners.clear()

@@ -6,6 +6,9 @@ import { openHistory, type OpenedHistory } from '../history.ts'
 import { createOutput, type Output } from '../output.ts'
 import type { Backend } from '../protocol.ts'
 
+/** What a command throws that has printed its result, which is a failure. */
+export const unsuccessful = new Error('unsuccessful')
+
 /** What a command gets beside its own arguments. */
 export interface Call {
   cwd: string

@@ -1,6 +1,7 @@
 import { bulkCommands } from './bulk.ts'
 import { createCompletion } from './completion.ts'
 import { createOpener, type Commands } from './define.ts'
+import { doctorCommand } from './doctor.ts'
 import type { Host } from '../backend.ts'
 import { jobCommands } from './jobs.ts'
 import { observabilityCommands } from './observability.ts'
@@ -20,6 +21,7 @@ export function createCommands(host: Host): Commands {
     ...runCommands(open),
     ...projectCommands(open),
     ...observabilityCommands(open),
+    ...doctorCommand(host),
   }
   return { ...commands, completion: createCompletion(commands) }
 }

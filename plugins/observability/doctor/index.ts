@@ -1,0 +1,85 @@
+import { definePlugin, redactText, toError, type Diagnosis, type MaybePromise } from '../../../kernel/index.ts'
+import { withinTime } from '../../lib/within-time.ts'
+import { checkHealth } from '../lib/health.ts'
+import { checkFlows } from './flows.ts'
+import { checkInstances } from './instances.ts'
+import { checkQueues } from './queues.ts'
+import { checkStreams } from './streams.ts'
+
+/** Looks at one part of the system. */
+export type DiagnosisCheck = () => MaybePromise<Diagnosis[]>
+
+declare module 'nuxt-queue/kernel' {
+  interface Kernel {
+    /**
+     * Checks the store and its settings, versions, clocks, queues, workers, flows and streams, and returns what each check has
+     * found. A check that fails or takes more than five seconds is a problem, so this never rejects.
+     *
+     * @example
+     * for (const { level, message, hint } of await kernel.diagnose()) if (level !== 'ok') console.log(message, hint)
+     */
+    diagnose(): Promise<Diagnosis[]>
+  }
+  interface PluginKernel {
+    /** Adds a check to `diagnose`. Adapters have the method `diagnose` of their port. Absent without the plugin `doctor`. */
+    addDiagnosis?(name: string, check: DiagnosisCheck): void
+  }
+}
+
+/** How long a check may take, in milliseconds. */
+const PATIENCE = 5000
+
+/** Says what is wrong with the system, or may become wrong, and what to do about it. */
+export default definePlugin({
+  name: 'doctor',
+  requires: ['queue', 'events', 'workers', 'flow', 'instances'],
+  setup(kernel) {
+    const { clock } = kernel
+    const checks = new Map<string, DiagnosisCheck>([
+      ['queue', () => kernel.port('queue').diagnose?.() ?? []],
+      ['events', () => kernel.port('events').diagnose?.() ?? []],
+      ['instances', () => checkInstances(kernel)],
+      ['queues', () => checkQueues(kernel)],
+      ['flows', () => checkFlows(kernel)],
+      ['streams', () => checkStreams(kernel)],
+    ])
+
+    async function run([name, check]: [string, DiagnosisCheck]): Promise<Diagnosis[]> {
+      try {
+        const late = (): Error => new Error(`It took more than ${PATIENCE} ms`)
+        return await withinTime(clock, PATIENCE, (async () => check())(), late)
+      } catch (error) {
+        const message = `The check "${name}" failed: ${redactText(toError(error).message)}`
+        return [
+          { check: name, level: 'problem', message, hint: 'See whether the store is available and not overloaded.' },
+        ]
+      }
+    }
+
+    /** If a store is away, every other check would only say so again. */
+    async function stores(): Promise<Diagnosis[]> {
+      const { checks: found } = await checkHealth(kernel)
+      return Object.entries(found).map(([name, { ok, ms, message = '' }]): Diagnosis => {
+        if (name === 'handlers') {
+          if (ok && message === '') return { check: 'handlers', level: 'ok', message: 'No handler is stuck.' }
+          const hint = 'See what they wait for, give them a timeout, and restart the process.'
+          return { check: 'handlers', level: ok ? 'warning' : 'problem', message, hint }
+        }
+        if (ok)
+          return { check: `store.${name}`, level: 'ok', message: `The store of the ${name} responded in ${ms} ms.` }
+        const hint = 'Start the store, or correct its address in the configuration.'
+        return { check: `store.${name}`, level: 'problem', message, hint }
+      })
+    }
+
+    kernel.extend({
+      async diagnose() {
+        const first = await stores()
+        if (first.some(({ check, level }) => check.startsWith('store.') && level === 'problem')) return first
+        const rest = await Promise.all([...checks].map(run))
+        return [...first, ...rest.flat()]
+      },
+    })
+    kernel.share({ addDiagnosis: (name, check) => void checks.set(name, check) })
+  },
+})
