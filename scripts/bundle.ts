@@ -39,12 +39,15 @@ const program = join(DIST, 'plugins/runtimes/isolated/child.js')
 const child = reached('kernel/index.js', relative(DIST, program))
 child.delete(program)
 const application = reached('index.js', 'presets/dev.js')
+// A command that asks a running process needs neither plugins nor the library of schemas.
+const command = reached('plugins/integrations/cli/main.js')
 // Code that browsers load must not share a file with code that they cannot load.
 const browser = reached('plugins/integrations/client/index.js', 'plugins/integrations/client/vue.js')
 const groups = [
-  { name: 'shared', test: (id: string) => browser.has(id) && application.has(id), priority: 3 },
+  { name: 'shared', test: (id: string) => browser.has(id) && application.has(id), priority: 4 },
   // Each process of an isolated worker loads this group and nothing else.
-  { name: 'base', test: (id: string) => child.has(id), priority: 2 },
+  { name: 'base', test: (id: string) => child.has(id), priority: 3 },
+  { name: 'command', test: (id: string) => command.has(id) && application.has(id), priority: 2 },
   { name: 'core', test: (id: string) => application.has(id), priority: 1 },
 ]
 

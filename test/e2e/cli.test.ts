@@ -7,7 +7,15 @@ import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { cli, cliJson } from './cli-in-process.ts'
-import { cli as cliProcess, cliJson as cliProcessJson, startCli, type Running } from './processes.ts'
+import {
+  BIN,
+  cli as cliProcess,
+  cliJson as cliProcessJson,
+  ROOT,
+  startCli,
+  startNode,
+  type Running,
+} from './processes.ts'
 import { createGate, createProject } from './project.ts'
 
 const GREET = `
@@ -447,6 +455,13 @@ test('help and version exit with 0, what cannot be understood with 2', async () 
   expect(version.stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
   expect(await cliProcess(['--version'], '.')).toEqual(version)
   expect((await cliProcess(['expalin'], '.')).code).toBe(2)
+})
+
+test('a command starts without the library of schemas, which would take half of its time', async () => {
+  const hook = `import { registerHooks } from 'node:module'
+    registerHooks({ load: (url, context, next) => (url.includes('/zod/') && console.error(url), next(url, context)) })`
+  const loaded = `data:text/javascript,${encodeURIComponent(hook)}`
+  expect(await startNode(['--import', loaded, BIN, '--version'], ROOT).ended).toMatchObject({ code: 0, stderr: '' })
 })
 
 test('bash completes commands and options', async () => {
