@@ -6,8 +6,8 @@ import { sharedRedis } from '../../services/redis.ts'
 import { openSocket } from '../../unit/http/rig.ts'
 import { until } from '../redis/rig.ts'
 import { createApp, type App, type Env, type Server } from './app.ts'
+import { CONFIGS, files, run, runAll, TIMEOUT, WHO } from './examples.ts'
 
-const TIMEOUT = 480_000
 const JOBS = 1000
 const redis = await sharedRedis()
 afterAll(() => redis.stop())
@@ -27,11 +27,11 @@ export default defineQueueWorker(async (job, ctx) => {
 })
 `
 
+/** The application without a configuration, and what is edited in it. */
 const FILES = {
-  'nuxt.config.ts': `export default defineNuxtConfig({ modules: ['nuxt-queue'] })\n`,
-  'app/app.vue': `<template><h1>An app</h1></template>\n`,
+  ...files(CONFIGS.memory),
   'server/queues/versioned.ts': worker('one', JOBS / 2),
-  'server/queues/snake.py': snake('one'),
+  'server/queues/cobra.py': cobra('one'),
   'server/queues/held.ts': `export const config = defineQueueConfig({ queue: 'held' })
 export default defineQueueWorker((_job, ctx) => new Promise((_resolve, reject) => {
   ctx.signal.addEventListener('abort', () => reject(ctx.signal.reason))
@@ -62,20 +62,20 @@ export default defineQueueWorker((_job, ctx) => new Promise((_resolve, reject) =
 })
 `,
   'server/api/run.post.ts': `export default defineEventHandler(async (event) => {
-  const { worker, options } = await readBody(event)
-  const job = await useQueue().enqueue(worker, null, options)
-  return options ? job : { result: await useQueue().result(job, { timeout: 60_000 }) }
+  const { worker, data = null, options } = await readBody(event)
+  const job = await useQueue().enqueue(worker, data, options)
+  return options ? job : { job, result: await useQueue().result(job, { timeout: 60_000 }), pid: process.pid }
 })
 `,
 }
 
-function snake(version: string): string {
+function cobra(version: string): string {
   return `from nuxt_queue import define_config, define_worker
 
-config = define_config(queue="snake")
+config = define_config(queue="cobra")
 
 @define_worker
-def snake(job, ctx):
+def cobra(job, ctx):
     return "${version}"
 `
 }
@@ -110,7 +110,7 @@ async function json<T>(response: Promise<Response>): Promise<T> {
 async function ask<T>(server: Server, path: string, body?: object): Promise<T | undefined> {
   const post = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
   try {
-    const signal = AbortSignal.timeout(5000)
+    const signal = AbortSignal.timeout(15_000)
     const response = await fetch(new URL(path, server.url), { ...(body && post), signal })
     return response.ok ? ((await response.json()) as T) : undefined
   } catch {
@@ -131,12 +131,12 @@ async function identifiersIn(folder: string): Promise<Set<string>> {
   return new Set(texts.join().match(/[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}/g))
 }
 
-/** Saves files until that is noticed: a watcher loses one that is saved again before it looks. */
-async function save(app: App, files: Readonly<Record<string, string>>, noticed: () => Promise<boolean> | boolean) {
+/** Saves edits until that is noticed: a watcher loses one that is saved again before it looks. */
+async function save(app: App, edits: Readonly<Record<string, string>>, noticed: () => Promise<boolean> | boolean) {
   let lost = true
   while (lost) {
-    for (const [path, content] of Object.entries(files)) await app.write(path, content)
-    const end = Date.now() + 5000
+    for (const [path, content] of Object.entries(edits)) await app.write(path, content)
+    const end = Date.now() + 20_000
     lost = (await until(async () => ((await noticed()) && 'noticed') || (Date.now() > end && 'lost'))) === 'lost'
   }
 }
@@ -201,10 +201,20 @@ describe('nuxt dev in memory', () => {
   beforeAll(async () => {
     app = await createApp('dev', FILES, { onEnd: (callback) => void endings.unshift(callback) })
     await app.write('tmp/here', '')
-    server = await app.dev({ TMPDIR: join(app.folder, 'tmp') })
+    server = await app.dev({ ...WHO, TMPDIR: join(app.folder, 'tmp') })
   }, TIMEOUT)
   afterAll(async () => {
     for (const end of endings) await end()
+  })
+
+  it('runs jobs in all languages without a configuration', async () => {
+    const { job } = await runAll(server)
+    expect(await (await server.get(`/api/state?id=${job.runId}`)).json()).toEqual({ greeted: 'Ada' })
+    expect(await run(server, 'layered')).toMatchObject({ result: 'from a layer' })
+    expect(await app.typeErrors('.nuxt/tsconfig.server.json')).toBe('')
+    const tab = await server.get('/_queue/ui/')
+    expect(await tab.text()).toContain('<title>Queue</title>')
+    expect(tab.headers.get('content-security-policy')).toContain("frame-ancestors 'self'")
   })
 
   it(`memory: ${UNDER_LOAD}`, () => editUnderLoad(app, server), TIMEOUT)
@@ -217,7 +227,7 @@ describe('nuxt dev in memory', () => {
       const says = (worker: string, text: string) => async (): Promise<boolean> =>
         (await versionOf(server, worker)) === text
       await using stream = await openSocket(`${server.url}/_queue/api/stream`)
-      expect(await versionOf(server, 'snake')).toBe('one')
+      expect(await versionOf(server, 'cobra')).toBe('one')
       const api = `${server.url}/_queue/api/queues`
       for (const name of ['x-forwarded-for', 'forwarded', 'x-real-ip']) {
         expect((await fetch(api, { headers: { [name]: '127.0.0.1' } })).status).toBe(403)
@@ -229,7 +239,7 @@ describe('nuxt dev in memory', () => {
         expect((await fetch(api, { headers })).status).toBe(403)
       }
       await stream.until((frames) => frames.some(({ data }) => (data as { type?: string }).type === 'step.completed'))
-      await save(app, { 'server/queues/snake.py': snake('two') }, says('snake', 'two'))
+      await save(app, { 'server/queues/cobra.py': cobra('two') }, says('cobra', 'two'))
       const later = (text: string): string => `export default defineQueueWorker(() => '${text}')\n`
       await save(app, { 'server/queues/added/later.ts': later('added') }, says('added/later', 'added'))
 

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { sharedPostgres } from '../../services/postgres.ts'
 import { sharedRedis } from '../../services/redis.ts'
 import { createApp, type App } from './app.ts'
-import { checkBuilt, clientCode, CONFIGS, files, PLAIN, run, runAll, TIMEOUT, WHO } from './examples.ts'
+import { checkBuilt, clientCode, CONFIGS, files, PLAIN, TIMEOUT } from './examples.ts'
 import { addedWarnings } from './warnings.ts'
 
 const [redis, postgres] = await Promise.all([sharedRedis(), sharedPostgres()])
@@ -25,22 +25,6 @@ for (const name of ['file', 'redis', 'postgres']) {
 }
 process.exit()
 `
-
-it(
-  'an application without a configuration, in development: jobs run in all languages',
-  async () => {
-    const app = await createApp('memory', files(CONFIGS.memory))
-    await using server = await app.dev(WHO)
-    const { job } = await runAll(server)
-    expect(await (await server.get(`/api/state?id=${job.runId}`)).json()).toEqual({ greeted: 'Ada' })
-    expect(await run(server, 'layered')).toMatchObject({ result: 'from a layer' })
-    expect(await app.typeErrors('.nuxt/tsconfig.server.json')).toBe('')
-    const tab = await server.get('/_queue/ui/')
-    expect(await tab.text()).toContain('<title>Queue</title>')
-    expect(tab.headers.get('content-security-policy')).toContain("frame-ancestors 'self'")
-  },
-  TIMEOUT,
-)
 
 // A build takes long, and is the same for all adapters: the environment chooses one.
 describe('an application without a configuration, built', () => {
