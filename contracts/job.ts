@@ -11,20 +11,27 @@ export interface Backoff {
   jitter?: number
 }
 
-/** What a caller may ask for when enqueueing; most of it can also be a worker's default. */
-export interface JobOptions {
+/** Options of one job, which cannot be the default of a worker. Plugins add some by declaration merging. */
+export interface SingleJobOptions {
   /**
    * Deduplicates: while the queue knows a job of this id, enqueueing the id again returns that job. The queue knows the id as
    * long as it keeps the job, and at least for `retention.deduplication` milliseconds after the job has ended. `remove` frees
    * the id. Default: a UUID.
    */
   id?: string
+  /** Milliseconds, or a date, before which the job does not run. */
+  delay?: number | Date
+}
+
+/**
+ * What a caller may ask for when enqueueing. A worker's config may have defaults of it, apart from `SingleJobOptions`.
+ * Plugins add options by declaration merging, and define them with `kernel.defineJobOption()` or in a rule of their own.
+ */
+export interface JobOptions extends SingleJobOptions {
   /** How many times the handler may fail before the job does. Default 1. */
   attempts?: number
   /** Wait between attempts: milliseconds, or a strategy. Default 0. */
   backoff?: number | Backoff
-  /** Milliseconds, or a date, before which the job does not run. */
-  delay?: number | Date
   /** The larger, the more urgent. Default 0. Jobs of one priority run in the order of arrival. */
   priority?: number
   /**
@@ -34,10 +41,6 @@ export interface JobOptions {
   ageing?: number
   /** Milliseconds a handler may take. Then its signal aborts and the attempt fails. Default: no limit. */
   timeout?: number
-  /** At most `concurrencyPerKey` jobs of the worker with the same key run at once. */
-  concurrencyKey?: string
-  /** Jobs with the same key share the worker's `rateLimit`. Default: all its jobs share it. */
-  rateLimitKey?: string
   /** A queue that receives a copy of the job when it fails for good. */
   deadLetter?: string
   /**
@@ -57,34 +60,7 @@ export interface JobOptions {
    * await kernel.enqueue('mail', data, { headers: { traceparent, tenant: 'acme' } })
    */
   headers?: Readonly<Record<string, string>>
-  /** Holds jobs of one key back until they stop coming; then one runs, with the newest data. */
-  debounce?: Debounce
-  /** Lets so many jobs of one key through in each period, and drops the others. */
-  throttle?: Throttle
 }
-
-export interface Debounce {
-  /** Which jobs belong together: text, or a function of the data in a worker's config. Default: all jobs of the worker. */
-  key?: JobKey
-  /** Milliseconds of silence before the job runs. Required. */
-  period?: number
-  /** Milliseconds after the first call that the job runs at the latest. Default: no limit. */
-  maxWait?: number
-  /** @deprecated Use `period`. */
-  delay?: number
-}
-
-export interface Throttle {
-  /** Which jobs belong together: text, or a function of the data in a worker's config. Default: all jobs of the worker. */
-  key?: JobKey
-  /** How many jobs are let through in each period. Default 1. */
-  limit?: number
-  /** Milliseconds. Periods begin at multiples of it since the epoch. */
-  period: number
-  /** @deprecated Use `limit`. */
-  max?: number
-}
-export type JobKey = string | ((data: never) => string)
 
 /** The options that are stored with a job. */
 export type StoredJobOptions = Omit<JobOptions, 'id' | 'delay' | 'priority' | 'ageing' | 'tags' | 'headers'>
@@ -230,6 +206,3 @@ export interface RateLimit {
   max: number
   duration: number
 }
-
-/** How many jobs may start within a period of milliseconds. `max` and `duration` are its deprecated names. */
-export type RateLimitOption = { limit: number; period: number } | RateLimit

@@ -1,12 +1,12 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import type { JobKey, JobOptions, RateLimitOption } from './job.ts'
+import type { JobOptions, SingleJobOptions } from './job.ts'
 
 /**
  * What a worker says about itself, as `export const config = defineQueueConfig({ … })`. Job options
  * given here are the defaults of its jobs; `enqueue` overrides them. Plugins add options by
  * declaration merging.
  */
-export interface WorkerConfig extends Omit<JobOptions, 'id' | 'delay' | 'concurrencyKey' | 'rateLimitKey'> {
+export interface WorkerConfig extends Omit<JobOptions, keyof SingleJobOptions> {
   /** The queue it listens on. Default: one of its own if it sets `concurrency`, else `default`. */
   queue?: string
   /** The job name it handles. Default: its id, the path of its file below the workers' folder. */
@@ -15,34 +15,10 @@ export interface WorkerConfig extends Omit<JobOptions, 'id' | 'delay' | 'concurr
   runtime?: string
   /** How many of its jobs, or of its batches, run at once in one process. Default 1. */
   concurrency?: number
-  /**
-   * How many jobs of one key run at once in all processes. The key of a job is its option `concurrencyKey`, else what
-   * `key` makes of its data. A number is the limit for jobs with a `concurrencyKey`. Default 1.
-   */
-  concurrencyPerKey?: number | { key: JobKey; limit: number }
-  /**
-   * How many jobs may start in a period of milliseconds, in all processes; the others wait. With a `key`, each key has a
-   * limit of its own. The option `rateLimitKey` of a job comes before it.
-   *
-   * @example
-   * rateLimit: { key: (data: { tenant: string }) => data.tenant, limit: 100, period: 60_000 }
-   */
-  rateLimit?: RateLimitOption & { key?: JobKey }
-  /** Hands several jobs to the handler at once: its data is an array, and so is what it returns. */
-  batch?: Batch
   /** Checks `data` when a job is enqueued (any Standard Schema); the handler receives what it parsed. */
   input?: StandardSchemaV1
   /** Checks what the handler returns; the attempt fails where it does not match. */
   output?: StandardSchemaV1
-}
-
-export interface Batch {
-  /** How many jobs at most. */
-  size: number
-  /** Milliseconds that the first one waits for others at most. */
-  wait: number
-  /** Only jobs of one key come together. Default: any. */
-  key?: JobKey
 }
 
 /** What `enqueue` takes as data for a worker of this config. */
@@ -72,4 +48,4 @@ export type JobInput<T> = InputOf<ConfigOf<T>>
 export type JobOutput<T> = OutputOf<ConfigOf<T>>
 
 /** What the handler receives. */
-export type HandlerDataOf<C> = C extends { batch: Batch } ? DataOf<C>[] : DataOf<C>
+export type HandlerDataOf<C> = C extends { batch: object } ? DataOf<C>[] : DataOf<C>

@@ -1,7 +1,7 @@
 import type { EventDraft, StoredEvent } from './events.ts'
 import type { Job } from './job.ts'
 import type { MaybePromise } from './promise.ts'
-import type { Batch, HandlerDataOf, OutputOf, WorkerConfig } from './worker-config.ts'
+import type { HandlerDataOf, OutputOf, WorkerConfig } from './worker-config.ts'
 
 /**
  * The context that a handler receives beside its job. Plugins add members in the `context` hook, and their types by
@@ -81,7 +81,7 @@ export interface Deferral {
 }
 
 /** What the handler returns. In a batch, an Error fails one job and a deferral defers one job. */
-export type HandlerResultOf<C> = C extends { batch: Batch }
+export type HandlerResultOf<C> = C extends { batch: object }
   ? readonly (OutputOf<C> | Error | Deferral)[] | Deferral
   : OutputOf<C>
 
@@ -107,6 +107,8 @@ export interface WorkerDefinition extends Pick<WorkerModule, 'handler'> {
   name: string
   /** Its config, completed with defaults. */
   worker: WorkerConfig & { runtime: string; concurrency: number }
+  /** How many of its jobs a process claims at once. A plugin that gathers jobs sets more. Default: `worker.concurrency`. */
+  claims?: number
   /** The path of its file. Absent for a worker registered by code. */
   absPath?: string
 }

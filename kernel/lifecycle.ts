@@ -98,7 +98,7 @@ export function createLifecycle(
     await ports.runtimeOf(worker).prepare?.(worker)
     // A watcher that refuses the worker does so before the worker claims a job.
     for (const watcher of watchers) await watcher(worker)
-    const claims = { concurrency: claimsOf(worker) }
+    const claims = { concurrency: worker.claims ?? worker.worker.concurrency }
     await ports.port('workers').registerWorker(worker.queue.name, worker.name, runner.process, claims)
   }
 
@@ -214,15 +214,4 @@ async function isWithin(ms: number, settling: Promise<unknown>): Promise<boolean
     stop()
     settling.catch(() => {})
   }
-}
-
-/** How many batches of different keys may gather beside those that run, and how many jobs they may hold. */
-const GATHERING = 32
-const MOST_GATHERED = 1000
-
-/** Returns how many jobs of a worker a process claims at once. A batch waits for jobs of its key, so it needs more. */
-function claimsOf({ worker: { concurrency, batch } }: WorkerDefinition): number {
-  const full = concurrency * Math.max(1, batch?.size ?? 1)
-  if (typeof batch?.key !== 'function') return full
-  return Math.max(full, Math.min(MOST_GATHERED, full * GATHERING))
 }

@@ -1,6 +1,9 @@
 import { z } from 'zod'
-import { isText, MAX_COUNT, MAX_DURATION, type RateLimit, type RateLimitOption } from '../../kernel/index.ts'
+import { isText, MAX_COUNT, MAX_DURATION, type RateLimit } from '../../kernel/index.ts'
 import { warnDeprecated } from './deprecated.ts'
+
+/** How many jobs may start within a period of milliseconds. `max` and `duration` are its deprecated names. */
+export type RateLimitOption = { limit: number; period: number } | RateLimit
 
 export const keyShape = z.custom((key) => isText(key) || typeof key === 'function', 'is text or a function of the data')
 export const limitShape = z.number().int().min(1).max(MAX_COUNT)

@@ -1,7 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { z } from 'zod'
-import { QueueError, type Kernel, type MaybePromise, type RateLimitOption } from '../../../kernel/index.ts'
-import { rateLimitShape, warnOfOldRateLimit } from '../../lib/rate-limit.ts'
+import { QueueError, type Kernel, type MaybePromise } from '../../../kernel/index.ts'
+import { rateLimitShape, warnOfOldRateLimit, type RateLimitOption } from '../../lib/rate-limit.ts'
 import { verifyShape, type Verify } from './verify-options.ts'
 
 /** An event that fires a trigger. Filters and transforms receive it. */

@@ -6,7 +6,6 @@ import {
   MAX_COUNT,
   MAX_DURATION,
   QueueError,
-  type Batch,
   type DataOf,
   type DispatchPayload,
   type Job,
@@ -15,9 +14,10 @@ import {
 } from '../../../kernel/index.ts'
 import { workerOption } from '../../lib/worker-option.ts'
 import { createGather, type Gather } from './gather.ts'
+import type { Batch } from './options.ts'
 import { share, type Member } from './share.ts'
 
-export type { Batch } from '../../../kernel/index.ts'
+export type { Batch } from './options.ts'
 
 declare module 'nuxt-queue/kernel' {
   interface RunContext {
@@ -41,6 +41,16 @@ const shape = z.strictObject({
 })
 const checkBatch = workerOption('batch', shape)
 
+/** How many batches of different keys may gather beside those that run, and how many jobs they may hold. */
+const GATHERING = 32
+const MOST_GATHERED = 1000
+
+/** Returns how many jobs a process claims at once. A batch waits for jobs of its key, so it needs more. */
+function claimsOf(concurrency: number, { size, key }: Batch): number {
+  const full = concurrency * size
+  return typeof key === 'function' ? Math.max(full, Math.min(MOST_GATHERED, full * GATHERING)) : full
+}
+
 /**
  * Passes several jobs to a handler in one call. Each job is claimed by itself and waits here for others. Then one of
  * them runs the handler for all. Each job keeps its own attempts, end, result and cancellation.
@@ -51,11 +61,14 @@ export default definePlugin({
   enforce: 'post',
   requires: ['workers'],
   workerOptions: {
-    batch(value, definition) {
+    async batch(value, definition) {
       const { id, worker } = definition
-      if (worker.flow === undefined) return checkBatch(value, definition)
-      const message = `Worker "${id}" has "batch" and "flow". A step of a flow runs one job at a time, so remove one of them.`
-      throw new QueueError('OPTION_INVALID', message, { details: { option: 'batch' } })
+      if (worker.flow !== undefined) {
+        const message = `Worker "${id}" has "batch" and "flow". A step of a flow runs one job at a time, so remove one of them.`
+        throw new QueueError('OPTION_INVALID', message, { details: { option: 'batch' } })
+      }
+      await checkBatch(value, definition)
+      definition.claims = claimsOf(worker.concurrency, worker.batch!)
     },
   },
   setup(kernel) {

@@ -1,7 +1,6 @@
 import {
   definePlugin,
   QueueError,
-  type Debounce,
   type DispatchPayload,
   type EmitPayload,
   type EnqueuePayload,
@@ -12,6 +11,7 @@ import {
 import { keyedMutex } from '../../lib/keyed-mutex.ts'
 import { keyOf, nameOf, refuseTogether } from '../lib/job-key.ts'
 import { copyValue } from '../../lib/value.ts'
+import type { Debounce } from './options.ts'
 import { createWindows } from './windows.ts'
 
 /** Ends a window. Later calls are not part of it. */
@@ -20,14 +20,7 @@ const CALL = 'debounce.call'
 /** A call with headers. Its data is `{ data, headers }`, while that of `debounce.call` is the data of the job. */
 const CALL_WITH_HEADERS = 'debounce.call.headers'
 
-export type { Debounce } from '../../../kernel/index.ts'
-
-declare module 'nuxt-queue/kernel' {
-  interface Debounce {
-    /** Set by the plugin: the call that stored the job. */
-    call?: string
-  }
-}
+export type { Debounce } from './options.ts'
 
 /**
  * Holds jobs of a key back until no more calls arrive. A window is a delayed job. Later calls append their data to its run. When

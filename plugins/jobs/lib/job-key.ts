@@ -1,5 +1,8 @@
 import { createHash } from 'node:crypto'
-import { checkText, QueueError, type EnqueuePayload, type JobDraft, type JobKey } from '../../../kernel/index.ts'
+import { checkText, QueueError, type EnqueuePayload, type JobDraft } from '../../../kernel/index.ts'
+
+/** Which jobs belong together: text, or a function of the data in a worker's config that returns text. */
+export type JobKey = string | ((data: never) => string)
 
 type Option = 'debounce' | 'throttle'
 

@@ -15,18 +15,7 @@ import { workerOption } from '../../lib/worker-option.ts'
 import { hasKeys, keysOf } from './keys.ts'
 import { createPermits } from './permits.ts'
 
-/** How workers share the limits of a key. */
-export interface SharedConcurrency {
-  /**
-   * Counts the jobs of a `concurrencyKey` together with those of the other workers of this group; give all of them the
-   * same `concurrencyPerKey`. Default: each worker counts its own.
-   */
-  concurrencyGroup?: string
-}
-
-declare module 'nuxt-queue/kernel' {
-  interface WorkerConfig extends SharedConcurrency {}
-}
+export type { SharedConcurrency } from './options.ts'
 
 /** Milliseconds after which a waiting job asks again by itself, whatever happened to the list of waiters. */
 const ASK_AGAIN = 15 * 60_000

@@ -1,4 +1,5 @@
-import { checkText, type Job, type JobKey, type JobDraft, type WorkerDefinition } from '../../../kernel/index.ts'
+import { checkText, type Job, type JobDraft, type WorkerDefinition } from '../../../kernel/index.ts'
+import type { JobKey } from '../lib/job-key.ts'
 
 /** The keys that the limits of a worker count a job by. */
 export interface LimitKeys {

@@ -9,14 +9,7 @@ const MOST_KEYS = 1000
 /** In how many positions of a period a repeated call is searched. */
 const MOST_PLACES = 100
 
-export type { Throttle } from '../../../kernel/index.ts'
-
-declare module 'nuxt-queue/kernel' {
-  interface Throttle {
-    /** Set by the plugin: the call that stored the job, if it has a name. */
-    call?: string
-  }
-}
+export type { Throttle } from './options.ts'
 
 interface Taker {
   call: string | undefined

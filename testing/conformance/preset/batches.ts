@@ -4,10 +4,10 @@ import {
   defineQueueConfig,
   defineQueueWorker,
   useRunContext,
-  type Batch,
   type EnqueuedJob,
   type EnqueueResult,
 } from '../../../kernel/index.ts'
+import type { Batch } from '../../../plugins/jobs/batch/index.ts'
 import { codeOf } from '../harness.ts'
 import type { Handler, PresetTest } from './rig.ts'
 
