@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { join } from 'pathe'
 import type { ChaosAdapter } from './adapters.ts'
 import type { ProcessOptions } from './process.ts'
+import { FORGETFUL } from './retained.ts'
 import type { Failpoint } from './schedule.ts'
 import type { Verdict } from './verify.ts'
 import type { Workload } from './workload.ts'
@@ -26,16 +27,25 @@ export function createCrew(
   folder: string,
   workload: Workload,
 ) {
-  const config = { registry: { dirs: [] }, limits: { placeTtl: 3000 }, retention: KEEP_ALL, ...adapter.config }
-  const files = { acknowledged: join(folder, 'acknowledged.jsonl'), log: join(folder, 'processes.log') }
+  const config = {
+    registry: { dirs: [] },
+    limits: { placeTtl: 3000 },
+    ...(workload === 'retention' ? FORGETFUL : KEEP_ALL),
+    ...adapter.config,
+  }
+  const files = {
+    acknowledged: join(folder, 'acknowledged.jsonl'),
+    journal: join(folder, 'journal.jsonl'),
+    log: join(folder, 'processes.log'),
+  }
   const counts = { acknowledged: 0, deaths: 0, byFailpoint: 0 }
   const members: Member[] = []
   const closed: Promise<unknown>[] = []
   let stopping = false
   for (const name of Object.values(files)) appendFileSync(name, '')
 
-  function launch(options: Omit<ProcessOptions, 'preset' | 'config' | 'workload'>): ChildProcess {
-    const CHAOS = JSON.stringify({ ...options, workload, preset: adapter.preset, config })
+  function launch(options: Omit<ProcessOptions, 'preset' | 'config' | 'workload' | 'journal'>): ChildProcess {
+    const CHAOS = JSON.stringify({ ...options, workload, journal: files.journal, preset: adapter.preset, config })
     const child = spawn(process.execPath, [PROCESS], {
       env: { ...process.env, CHAOS },
       stdio: ['pipe', 'pipe', 'pipe'],
@@ -112,11 +122,8 @@ export function createCrew(
   }
 }
 
-const KEEP_ALL = {
-  completed: { age: 3_600_000, count: 1e6 },
-  failed: { age: 3_600_000, count: 1e6 },
-  cancelled: { age: 3_600_000, count: 1e6 },
-}
+const hour = { age: 3_600_000, count: 1e6 }
+const KEEP_ALL = { retention: { completed: hour, failed: hour, cancelled: hour } }
 /** How long a place stays empty after a death that was not ordered, in milliseconds. */
 const RESTART = 200
 const STOP = 20_000

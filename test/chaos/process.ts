@@ -16,6 +16,8 @@ export interface ProcessOptions {
   failpoint?: Failpoint
   skew: number
   workload: Workload
+  /** A file that handlers may write to. */
+  journal: string
   /** For `verify`: a file with what was acknowledged. */
   acknowledged?: string
 }
@@ -35,7 +37,8 @@ const kernel = await createKernel({
   reporter: { warn: note('warn'), error: note('error') },
 })
 // The one that verifies works off what is left, and has to live.
-await registerWorkers(kernel, options.role !== 'verify')
+const { workload, journal } = options
+await registerWorkers(kernel, { workload, journal, mayDie: options.role !== 'verify' })
 const { signal, abort } = stopSignal()
 process.once('SIGTERM', abort)
 
@@ -50,7 +53,7 @@ async function produceAll(): Promise<void> {
     const id = `${options.name}-${n}`
     while (!signal.aborted) {
       try {
-        await produce(kernel, id, n, options.workload)
+        await produce(kernel, id, n, workload)
         say('acknowledged', [id, n])
         break
       } catch (error) {
@@ -58,14 +61,14 @@ async function produceAll(): Promise<void> {
         await sleep(100)
       }
     }
-    await sleep(options.workload === 'orders' ? 100 : 5)
+    await sleep(workload === 'orders' || workload === 'retention' ? 100 : 5)
   }
 }
 
 if (options.role !== 'produce') await kernel.start()
 say('ready', options.name)
 if (options.role === 'verify') {
-  say('verified', await verify(kernel, options.acknowledged!, options.workload))
+  say('verified', await verify(kernel, { acknowledged: options.acknowledged!, journal, workload }))
 } else if (options.role === 'work') {
   while (!signal.aborted) await sleep(20)
 } else {

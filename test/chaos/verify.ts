@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { Kernel, RunInfo, StoredEvent } from 'nuxt-queue'
+import { retentionFaults } from './retained.ts'
 import { FLOW_RESULTS, FLOW_STATES, madeBy, type Workload } from './workload.ts'
 
 export interface Verdict {
@@ -14,7 +15,7 @@ export interface Verdict {
   violations: string[]
 }
 
-const QUEUES = ['plain', 'keyed', 'fan', 'order', 'hostile', 'holder', 'batch', 'calm', 'outer']
+const QUEUES = ['plain', 'keyed', 'fan', 'order', 'hostile', 'holder', 'batch', 'calm', 'outer', 'parent', 'child']
 const TERMINAL = /^(?:step|flow)\.(?:completed|failed|cancelled)$/
 /** How long the rest may take, in milliseconds. */
 const PATIENCE = 90_000
@@ -22,8 +23,16 @@ const MANY = 1_000_000
 /** State that each update counts up by one. */
 const COUNTED = ['runs', 'parts']
 
+export interface Evidence {
+  /** The file with what was acknowledged. */
+  acknowledged: string
+  /** The file in which handlers wrote what they did. */
+  journal: string
+  workload: Workload
+}
+
 /** Waits until nothing is left to do, then looks at everything that was stored. */
-export async function verify(kernel: Kernel, file: string, workload: Workload): Promise<Verdict> {
+export async function verify(kernel: Kernel, { acknowledged, journal, workload }: Evidence): Promise<Verdict> {
   const violations: string[] = []
   const fail = (what: string): void => void violations.push(what)
   const idle = await workOff(kernel)
@@ -36,8 +45,20 @@ export async function verify(kernel: Kernel, file: string, workload: Workload): 
 
   const known = new Set(ours.map(({ queue, id }) => `${queue}/${id}`))
   const newest = new Map<string, number>()
-  for (const line of readFileSync(file, 'utf8').split('\n').filter(Boolean)) {
-    const [id, n] = JSON.parse(line) as [string, number]
+  const calls = readFileSync(acknowledged, 'utf8')
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as [string, number])
+  if (workload === 'retention') {
+    violations.push(
+      ...retentionFaults(
+        journal,
+        calls.map(([id]) => id),
+      ),
+    )
+    return { jobs: ours.length, runs: runs.size, events: 0, ended, violations: violations.slice(0, 50) }
+  }
+  for (const [id, n] of calls) {
     const made = madeBy(id, n, workload)
     if ('run' in made) {
       if (!runs.has(made.run)) fail(`run ${made.run} was acknowledged and is lost`)

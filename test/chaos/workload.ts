@@ -3,9 +3,19 @@ import type { EnqueueItem, Kernel } from 'nuxt-queue'
 import { madeHard, OUTER_RESULT, produceHard, registerHard, type Made } from './hard.ts'
 import { ORDER_RESULT, ORDER_STATE, registerOrders } from './orders.ts'
 import { shareOf } from './random.ts'
+import { registerRetained } from './retained.ts'
+
+export interface Duties {
+  workload: Workload
+  /** Whether a handler may kill its process. */
+  mayDie: boolean
+  /** The file in which handlers of the workload `retention` write what they did. */
+  journal: string
+}
 
 /** Jobs that work a little, write state, fail now and then, wait, and belong together. */
-export async function registerWorkers(kernel: Kernel, mayDie: boolean): Promise<void> {
+export async function registerWorkers(kernel: Kernel, { workload, mayDie, journal }: Duties): Promise<void> {
+  if (workload === 'retention') return registerRetained(kernel, journal)
   await registerOrders(kernel)
   await registerHard(kernel, mayDie)
   await kernel.registerWorker({
@@ -65,14 +75,15 @@ export const FLOW_RESULTS: Readonly<Record<string, (result: unknown) => boolean>
 /** What its state is then, where that does not depend on how often its steps were tried. */
 export const FLOW_STATES: Readonly<Record<string, unknown>> = { order: ORDER_STATE }
 
-/** What producers make: a bit of everything, only runs of the flow that waits, or only what does harm. */
-export const WORKLOADS = ['mixed', 'orders', 'hard'] as const
+/** What producers make: a bit of everything, only runs of the flow that waits, what does harm, or what is forgotten early. */
+export const WORKLOADS = ['mixed', 'orders', 'hard', 'retention'] as const
 export type Workload = (typeof WORKLOADS)[number]
 
 /** The nth thing a producer does: one job, several at once, or the start of a flow. */
 export function produce(kernel: Kernel, id: string, n: number, workload: Workload): Promise<unknown> {
   if (workload === 'orders') return kernel.flow('order').start({ n }, { id })
   if (workload === 'hard') return produceHard(kernel, id, n)
+  if (workload === 'retention') return kernel.flow('parent').start({ n }, { id })
   const options = { id, priority: n % 3, delay: n % 5 === 0 ? n % 400 : 0 }
   switch (n % 8) {
     case 0:
