@@ -219,6 +219,13 @@ describe('layout', () => {
     expect(found).toEqual([])
   })
 
+  it('says in the first line of a long test what it adds to the short form', () => {
+    const files = globSync('test/**/*.long.ts', { cwd: ROOT })
+    expect(files.length).toBeGreaterThan(10)
+    const silent = files.filter((file) => !/^\/\/ .*`npm test`/.test(readFileSync(join(ROOT, file), 'utf8')))
+    expect(silent).toEqual([])
+  })
+
   it('links pages to files that exist', () => {
     const pages = globSync(['*.md', '{docs,kernel,plugins,testing,tools,python-sdk,playground}/**/*.md'], { cwd: ROOT })
     const broken = pages

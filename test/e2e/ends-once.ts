@@ -2,6 +2,7 @@ import { createKernel, type Kernel } from 'nuxt-queue/kernel'
 import { afterAll, expect, it } from 'vitest'
 import prodPostgres from '../../presets/prod-postgres.ts'
 import prodRedis from '../../presets/prod-redis.ts'
+import { inLongForm } from '../services/long.ts'
 import { sharedPostgres } from '../services/postgres.ts'
 import { sharedRedis } from '../services/redis.ts'
 
@@ -12,7 +13,7 @@ afterAll(() => Promise.all([redis.stop(), postgres.stop()]))
 
 const quiet = { registry: { dirs: [] }, retention: { sweepInterval: 0, completed: { count: Infinity } } }
 
-const stores: Record<string, () => Promise<Kernel>> = {
+const stores = {
   Redis: pairOf(prodRedis, { redis: { url: redis.url, prefix: crypto.randomUUID(), checkServer: false } }),
   Postgres: pairOf(prodPostgres, { postgres: { url: postgres.url, schema: `race_${Date.now()}` } }),
 }
@@ -41,9 +42,9 @@ async function start(kernel: Kernel, other: 'left' | 'right', meet: (runId: stri
   await kernel.port('workers').unregisterWorker(other, other)
 }
 
-/** Registers the tests that end so many runs from two sides at once. */
+/** Registers the tests that end so many runs from two sides at once: on PostgreSQL, and in the long form on Redis. */
 export function endsOnce(runs: number): void {
-  it.each(Object.keys(stores))(
+  it.each(['Postgres', ...inLongForm('Redis')] as const)(
     'two instances that finish the last two steps of a run at once end it once, on %s',
     { timeout: 480_000 },
     async (store) => {
@@ -53,7 +54,7 @@ export function endsOnce(runs: number): void {
         if (!letGo) return new Promise((resolve) => arrived.set(runId, resolve))
         letGo()
       }
-      const [one, two] = [await stores[store]!(), await stores[store]!()]
+      const [one, two] = [await stores[store](), await stores[store]()]
       try {
         await start(one, 'right', meet)
         await start(two, 'left', meet)

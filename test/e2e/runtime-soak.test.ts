@@ -1,3 +1,3 @@
 import { leavesNothingBehind } from './leaves-nothing.ts'
 
-leavesNothingBehind(2000)
+leavesNothingBehind(1000)

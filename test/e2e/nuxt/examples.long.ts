@@ -1,3 +1,4 @@
+// One build for each configuration of the documentation. `npm test` builds one application for all of them.
 import { join } from 'pathe'
 import { afterAll, expect, it } from 'vitest'
 import { sharedPostgres } from '../../services/postgres.ts'
