@@ -186,14 +186,15 @@ describe.each(PRESETS.map(([preset, config]) => ({ name: preset.name, preset, co
 
 describe('otel', () => {
   it('continues the trace of a request in workers of every runtime, on their log lines too, and measures them', async () => {
-    const kernel = await application(dev, { otel: { correlation: 'parent', createSpans: true } })
+    const kernel = await application(dev, { otel: { correlation: 'parent', createSpans: true, settle: true } })
     const python = join(folder, 'log.py')
     const isolated = join(folder, 'isolated.mjs')
     writeFileSync(
       python,
-      'from nuxt_queue import define_worker\n\n\n@define_worker\ndef log(job, ctx):\n    ctx.logger.info("hello")\n    return dict(job.headers)\n',
+      'from nuxt_queue import define_worker\n\n\n@define_worker\ndef log(job, ctx):\n    ctx.logger.info("hello")\n    ctx.step.run("render", lambda: 1)\n    return dict(job.headers)\n',
     )
-    writeFileSync(isolated, 'export default (job, ctx) => (ctx.logger.info("hello"), job.headers)\n')
+    const steps = `await ctx.step.run('render', () => 1)`
+    writeFileSync(isolated, `export default async (job, ctx) => (ctx.logger.info("hello"), ${steps}, job.headers)\n`)
     try {
       await kernel.registerWorker({ id: 'python', config: { runtime: 'python' }, absPath: python })
       await kernel.registerWorker({ id: 'isolated', config: { runtime: 'node-isolated' }, absPath: isolated })
@@ -215,6 +216,10 @@ describe('otel', () => {
         expect(traceparent).toBe(`00-${traceId}-${idOf(process!)}-01`)
         const log = (await kernel.port('events').read(job.runId)).find(({ type }) => type === 'runner.log')
         expect(log!.data).toMatchObject({ message: 'hello', trace_id: traceId, span_id: idOf(process!) })
+        for (const name of ['step render', 'settle default']) {
+          const below = (await ended(name, 1)).map((span) => [span.parentSpanContext?.spanId, traceOf(span)])
+          expect([name, below]).toEqual([name, [[idOf(process!), traceId]]])
+        }
         exporter.reset()
       }
       await kernel.enqueueMany([1, 2].map((data) => ({ worker: 'isolated', data })))

@@ -1,4 +1,5 @@
 import { fitText, type EnqueuedJob, type Kernel, type StoredEvent } from '../../../kernel/index.ts'
+import { openChannel } from '../../lib/channel.ts'
 import { createBoundedStream } from '../../lib/bounded-stream.ts'
 import type { Schedule } from './schedule.ts'
 
@@ -7,6 +8,7 @@ interface Started extends Partial<Pick<EnqueuedJob, 'queue' | 'id' | 'runId'>> {
   at: number
 }
 
+const channel = openChannel('schedule')
 /** Milliseconds that a start may take. A tick whose process has died runs again within this time. */
 const STARTING = 60_000
 const ENDED: ReadonlySet<string> = new Set(['completed', 'failed', 'cancelled'])
@@ -15,7 +17,12 @@ const ENDED: ReadonlySet<string> = new Set(['completed', 'failed', 'cancelled'])
 export function createStarter(kernel: Kernel) {
   const history = createBoundedStream(kernel, 10)
 
-  function begin({ worker, flow, entry, data, headers }: Schedule, id: string, at: number): Promise<EnqueuedJob> {
+  function begin(schedule: Schedule, id: string, at: number): Promise<EnqueuedJob> {
+    const start = (): Promise<EnqueuedJob> => enqueue(schedule, id, at)
+    return channel.isHeard ? channel.trace({ schedule, at }, start) : start()
+  }
+
+  function enqueue({ worker, flow, entry, data, headers }: Schedule, id: string, at: number): Promise<EnqueuedJob> {
     const input: unknown = typeof data === 'function' ? data(new Date(at)) : data
     return flow === undefined
       ? kernel.enqueue(worker!, input, { once: id, headers })

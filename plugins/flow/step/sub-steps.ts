@@ -1,10 +1,13 @@
 import type { Deferral, PluginKernel, RunContext } from '../../../kernel/index.ts'
+import { openChannel } from '../../lib/channel.ts'
 import { createStepRunner } from '../../lib/sub-steps.ts'
 import { over, type Suspendable } from '../../lib/suspension.ts'
 import type { EventWait, SubSteps, Wait } from './api.ts'
 import { createRecord, type StepRecord } from './record.ts'
 import type { MemosOf } from './memos.ts'
 import { requestOf } from './request.ts'
+
+const channel = openChannel('step')
 
 /** Escapes names of handlers, so that they never equal internal names such as `(before)` and `(flow) …`. */
 const own = (name: string): string => (name.startsWith('(') ? `(${name}` : name)
@@ -46,7 +49,11 @@ export function createSubSteps(
     return over(status.result.payload)
   }
 
-  const { run, pause, uniqueName } = createStepRunner({
+  const {
+    run: runStep,
+    pause,
+    uniqueName,
+  } = createStepRunner({
     lookup: (name) => kept.lookup(own(name)),
     record: (name, result) => kept.record(own(name), result),
     fail: (name, error) => kept.fail(own(name), error),
@@ -57,6 +64,10 @@ export function createSubSteps(
     invocation: () => ctx.invocation,
     track: (promise) => void ctx.track(promise),
   })
+  const run: SubSteps['run'] = (name, fn, options) => {
+    if (!channel.isHeard) return runStep(name, fn, options)
+    return runStep(name, (attempt) => channel.trace({ name, ctx }, () => fn(attempt)), options)
+  }
   const ask = async (given: string, asked: Wait): Promise<unknown> => {
     const name = own(uniqueName(given))
     return pause(() => look(name, asked))

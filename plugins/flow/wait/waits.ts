@@ -1,10 +1,12 @@
 import type { PluginKernel, RunContext } from '../../../kernel/index.ts'
+import { openChannel } from '../../lib/channel.ts'
 import { awaitingKey, resumedKey } from '../lib/wait-record.ts'
 import type { Taken } from './wait-index.ts'
 import { streamOf } from './record.ts'
 import type { Part, WaitRecord, WaitRequest, WaitResult, WaitStatus } from './record.ts'
 import type { WaitStreams } from './streams.ts'
 
+const channel = openChannel('wait')
 /** Milliseconds after which a waiting job checks again by itself. */
 const CHECK_AGAIN = 7 * 24 * 3_600_000
 /** The least delay of a waiting job in milliseconds. A store whose clock is ahead would return the job at once. */
@@ -187,7 +189,8 @@ export function createWaits(kernel: PluginKernel, streams: WaitStreams): Waits {
   }
 
   return {
-    look,
+    look: (ctx, name, ...how) =>
+      channel.isHeard ? channel.trace({ name, ctx }, () => look(ctx, name, ...how)) : look(ctx, name, ...how),
     pending: (ctx) => pending.has(ctx),
     async abandon(ctx) {
       const left = pending.get(ctx) ?? new Map<string, WaitRecord>()

@@ -8,6 +8,7 @@ import { observeStore } from './store-gauges.ts'
 import { traceLogs } from './logs.ts'
 import { traceProcessing } from './process.ts'
 import { traceSending } from './send.ts'
+import { traceSettling } from './settle.ts'
 import { options, type Tracing } from './tracing.ts'
 
 /**
@@ -31,6 +32,7 @@ export default definePlugin({
     traceSending(kernel, tracing, instruments)
     const contextOf = traceProcessing(kernel, tracing, instruments)
     traceLogs(kernel, tracing, contextOf)
+    if (options.settle) traceSettling(kernel, tracing, contextOf)
     if (!instruments) return undefined
     watchRuns(kernel, isShown, ({ flow, status, duration }) => {
       const kind = { 'nuxt_queue.run.status': status, ...(flow !== undefined && { 'nuxt_queue.flow': flow }) }

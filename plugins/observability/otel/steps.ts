@@ -1,11 +1,12 @@
-import type { Context } from '@opentelemetry/api'
+import type { Context, Span } from '@opentelemetry/api'
 import type { PluginKernel, RunContext } from '../../../kernel/index.ts'
 import { failSpan, SYSTEM } from './attributes.ts'
 import type { Tracing } from './tracing.ts'
 
 /**
- * Gives each sub-step that runs a span. A sub-step whose result is recorded already does not run, so it has none. The member `step`
- * of contexts is wrapped where it is defined, on their prototype, so that jobs without sub-steps cost nothing.
+ * Gives each sub-step that runs a span. A sub-step whose result is recorded already does not run, so it has none. One that runs in
+ * another process is known by what it asks and records. The member `step` of contexts is wrapped where it is defined, on their
+ * prototype, so that jobs without sub-steps cost nothing.
  */
 export function traceSteps(
   kernel: PluginKernel,
@@ -37,16 +38,41 @@ export function traceSteps(
 
 function withSpans(own: RunContext['step'], { api, tracer }: Tracing, parent: Context): RunContext['step'] {
   const { SpanStatusCode } = api
+  const startSpan = (name: string, context: Context): Span =>
+    tracer.startSpan(`step ${name}`, { attributes: { ...SYSTEM, 'messaging.nuxt_queue.sub_step': name } }, context)
+
+  /** Returns the members that runtimes in other processes use. A sub-step that was looked up and not found runs there. */
+  const remote = (): Pick<typeof own, 'lookup' | 'record' | 'fail'> => {
+    const running = new Map<string, Span>()
+    const end = (name: string, error?: unknown): void => {
+      const span = running.get(name)
+      running.delete(name)
+      if (error !== undefined && span) failSpan(span, error, SpanStatusCode.ERROR)
+      span?.end()
+    }
+    return {
+      async lookup(name) {
+        const known = await own.lookup(name)
+        if (!known.found) running.set(name, startSpan(name, parent))
+        return known
+      },
+      record(name, result) {
+        end(name)
+        return own.record(name, result)
+      },
+      fail(name, error) {
+        end(name, error)
+        return own.fail(name, error)
+      },
+    }
+  }
+
   const run: typeof own.run = (name, fn, options) =>
     own.run(
       name,
       async (attempt) => {
         const active = api.trace.getSpan(api.context.active()) ? api.context.active() : parent
-        const span = tracer.startSpan(
-          `step ${name}`,
-          { attributes: { ...SYSTEM, 'messaging.nuxt_queue.sub_step': name } },
-          active,
-        )
+        const span = startSpan(name, active)
         try {
           return await api.context.with(api.trace.setSpan(active, span), () => fn(attempt))
         } catch (error) {
@@ -58,5 +84,5 @@ function withSpans(own: RunContext['step'], { api, tracer }: Tracing, parent: Co
       },
       options,
     )
-  return Object.create(own, { run: { value: run, enumerable: true } }) as typeof own
+  return Object.assign(Object.create(own) as typeof own, { run, ...remote() })
 }

@@ -11,6 +11,11 @@ export const options = z.strictObject({
   createSpans: z.boolean().default(false),
   /** Whether sub-steps of handlers in this process have spans. Default true. */
   steps: z.boolean().default(true),
+  /**
+   * Whether storing the end of an attempt in the log has a span `settle`. The acknowledgement in the queue, which follows, is often
+   * merged with those of other jobs and has none. Default false.
+   */
+  settle: z.boolean().default(false),
   /** Whether jobs of plugins, such as the ticks of schedules, are traced. Default false. */
   internal: z.boolean().default(false),
   /** Whether counts and durations are recorded with the global meter. Default true. */
