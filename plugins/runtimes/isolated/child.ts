@@ -18,6 +18,7 @@ import { CHANNEL_VARIABLE } from '../lib/child-process/variables.ts'
 import { isRecord, RpcError } from '../lib/child-process/wire-error.ts'
 import { loadModule } from '../lib/load-module.ts'
 import { asDeferral, createRemoteContext, suspended, type RemoteContext } from './context.ts'
+import { traceOf } from './trace.ts'
 
 /** The smallest accepted size limit of a message, in bytes. Any error fits into it. */
 const MIN_MESSAGE = 4096
@@ -110,8 +111,9 @@ async function execute(params: ExecuteParams, execution: number): Promise<Execut
   const { ctx } = context
   try {
     running = { execution, ctx: context, fail: outcome.reject }
+    const inTrace = await traceOf(ctx.job.headers)
     // Not `resolve(promise)`, which would wait for a suspended handler that never settles.
-    void (async () => runScope(ctx, () => handler(ctx.job, ctx)))().then(outcome.resolve, outcome.reject)
+    void (async () => inTrace(() => runScope(ctx, () => handler(ctx.job, ctx))))().then(outcome.resolve, outcome.reject)
     const value = await outcome.promise
     await context.settle()
     const defer = asDeferral(value)

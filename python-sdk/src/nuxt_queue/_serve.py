@@ -11,6 +11,7 @@ from ._channel import Channel
 from ._execution import ENDED, Execution
 from ._frames import Request, WireError
 from ._load import Loaded, load
+from ._trace import attach
 from .context import RunContext
 from .errors import QueueError
 from .job import Deferral, Job
@@ -115,6 +116,7 @@ class Server:
             raise WireError(_frames.PARAMS, f'The parameter "job" of "execute" is invalid: {error}.') from None
         execution = Execution(self.channel, id_)
         value = suspended = None
+        detach = attach(job.headers)
         self.channel.begin()
         try:
             value = self._handle(self._worker, execution, job, params.get("claim", 1))
@@ -126,6 +128,7 @@ class Server:
         finally:
             execution.ended = True
             self._running = None
+            detach()
             self.channel.finish()
             self.channel.fail_pending(QueueError("RUN_ENDED", f"A call of the context {ENDED}"))
         if suspended:
