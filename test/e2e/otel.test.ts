@@ -1,5 +1,5 @@
 import { EventEmitter, once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { context, metrics, propagation, ROOT_CONTEXT, SpanKind, trace } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
@@ -68,6 +68,17 @@ async function application(preset: Preset, config: KernelConfig = {}): Promise<K
   })
 }
 
+/** The part of opentelemetry-api that the SDK for Python uses. No registry that tests may ask has the package. */
+const PYTHON_API = {
+  '__init__.py': '',
+  'propagate.py': 'def extract(carrier):\n    return dict(carrier)\n',
+  'context.py': `from contextvars import ContextVar
+
+current = ContextVar("current", default={})
+attach, detach, get_current = current.set, current.reset, current.get
+`,
+}
+
 const spans = (name: string) => exporter.getFinishedSpans().filter((span) => span.name === name)
 type Span = ReturnType<typeof spans>[number]
 const idOf = (span: Span): string => span.spanContext().spanId
@@ -94,6 +105,11 @@ describe.each(PRESETS.map(([preset, config]) => ({ name: preset.name, preset, co
             if (data === 'twice' && attempt === 1) throw Object.assign(new Error('no'), { code: 'E_NO' })
             return trace.getActiveSpan()?.spanContext().spanId
           },
+        })
+        await kernel.registerWorker({
+          id: 'paid',
+          config: { queue: 'paid' },
+          handler: (_job, ctx) => ctx.step.waitForEvent('paid', { event: 'paid', key: 'a' }),
         })
         await kernel.registerWorker({
           id: 'begin',
@@ -165,6 +181,19 @@ describe.each(PRESETS.map(([preset, config]) => ({ name: preset.name, preset, co
         expect(spans('step render')).toHaveLength(1)
 
         exporter.reset()
+        const waiting = await kernel.enqueue('paid')
+        await expect.poll(async () => (await kernel.openWaits()).waits.length).toBe(1)
+        await context.with(trace.setSpan(ROOT_CONTEXT, request), () => kernel.sendEvent('paid', 7, { key: 'a' }))
+        expect(await kernel.result(waiting)).toBe(7)
+        const [asked, resumed] = await ended('process paid', 2)
+        const [ordered] = spans('send paid')
+        expect(asked!.links.map((link) => link.context.spanId)).toEqual([idOf(ordered!)])
+        expect(resumed!.links.map((link) => link.context.spanId)).toEqual([
+          idOf(ordered!),
+          request.spanContext().spanId,
+        ])
+
+        exporter.reset()
         const run = await kernel.flow('f').start()
         await kernel.flow('f').result(run.runId)
         const [entry, ...parts] = await ended('process flow', 3)
@@ -189,14 +218,46 @@ describe('otel', () => {
     const kernel = await application(dev, { otel: { correlation: 'parent', createSpans: true, settle: true } })
     const python = join(folder, 'log.py')
     const isolated = join(folder, 'isolated.mjs')
+    const api = import.meta.resolve('@opentelemetry/api')
+    const manager = import.meta.resolve('@opentelemetry/context-async-hooks')
+    const propagator = import.meta.resolve('@opentelemetry/core')
+    mkdirSync(join(folder, 'opentelemetry'))
+    for (const [file, text] of Object.entries(PYTHON_API)) writeFileSync(join(folder, 'opentelemetry', file), text)
     writeFileSync(
       python,
-      'from nuxt_queue import define_worker\n\n\n@define_worker\ndef log(job, ctx):\n    ctx.logger.info("hello")\n    ctx.step.run("render", lambda: 1)\n    return dict(job.headers)\n',
+      `from nuxt_queue import define_worker
+from opentelemetry import context
+
+
+@define_worker
+def log(job, ctx):
+    ctx.logger.info("hello")
+    ctx.step.run("render", lambda: 1)
+    return {**job.headers, "active": context.get_current().get("traceparent")}
+`,
     )
     const steps = `await ctx.step.run('render', () => 1)`
-    writeFileSync(isolated, `export default async (job, ctx) => (ctx.logger.info("hello"), ${steps}, job.headers)\n`)
+    writeFileSync(
+      isolated,
+      `import { context, propagation, trace } from '${api}'
+import { AsyncLocalStorageContextManager } from '${manager}'
+import { W3CTraceContextPropagator } from '${propagator}'
+context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
+propagation.setGlobalPropagator(new W3CTraceContextPropagator())
+export default async (job, ctx) => {
+  ctx.logger.info('hello')
+  ${steps}
+  const { traceId, spanId } = trace.getActiveSpan()?.spanContext() ?? {}
+  return { ...job.headers, active: \`00-\${traceId}-\${spanId}-01\` }
+}
+`,
+    )
     try {
-      await kernel.registerWorker({ id: 'python', config: { runtime: 'python' }, absPath: python })
+      await kernel.registerWorker({
+        id: 'python',
+        config: { runtime: 'python', process: { env: { PYTHONPATH: folder } } },
+        absPath: python,
+      })
       await kernel.registerWorker({ id: 'isolated', config: { runtime: 'node-isolated' }, absPath: isolated })
       await kernel.start()
       const traceId = '0af7651916cd43dd8448eb211c80319c'
@@ -211,7 +272,8 @@ describe('otel', () => {
           id: string
           runId: string
         }
-        const { traceparent } = (await kernel.result(job)) as { traceparent: string }
+        const { traceparent, active } = (await kernel.result(job)) as { traceparent: string; active: string }
+        expect(active).toBe(traceparent)
         const [process] = await ended('process default', 1)
         expect(traceparent).toBe(`00-${traceId}-${idOf(process!)}-01`)
         const log = (await kernel.port('events').read(job.runId)).find(({ type }) => type === 'runner.log')

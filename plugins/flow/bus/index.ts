@@ -17,6 +17,8 @@ export interface BusEvent {
   /** What the event is about, such as the number of an order; `''` if the sender passed none. */
   key: string
   payload: unknown
+  /** Text that travels with the event, such as the context of a trace. Absent if there is none. */
+  headers?: Readonly<Record<string, string>>
   /** The moment at which it was sent, in milliseconds since the epoch. */
   at: number
 }
@@ -26,6 +28,8 @@ export interface SendOptions {
   id?: string
   /** What the event is about. Waits for this event and key receive it. Default `''`. */
   key?: string
+  /** Text that travels with the event, by name, as with a job. Default: none. */
+  headers?: Readonly<Record<string, string>>
   /**
    * Sends the event in the caller's transaction: a rollback discards it. For adapters with the capability
    * `transaction`.
@@ -36,7 +40,7 @@ export interface SendOptions {
 /** @param how `again` is true if the listener may have received this event before */
 type BusListener = (event: Readonly<BusEvent>, how: { again: boolean }) => Promise<void>
 
-const OPTIONS = ['id', 'key', 'db']
+const OPTIONS = ['id', 'key', 'headers', 'db']
 
 declare module 'nuxt-queue/kernel' {
   interface Kernel {
@@ -80,15 +84,16 @@ export default definePlugin({
         attempts: 50,
         backoff: { type: 'exponential', delay: 500, maxDelay: 60_000 },
       },
-      async handler({ data, attempt }, { claim }) {
+      async handler({ data, attempt, headers }, { claim }) {
         const again = claim > 1 || attempt > 1
-        for (const listener of listeners) await listener(data as BusEvent, { again })
+        const event = { ...(data as BusEvent), ...(Object.keys(headers).length > 0 && { headers }) }
+        for (const listener of listeners) await listener(event, { again })
       },
     })
 
     async function send(name: string, payload?: unknown, options: SendOptions = {}): Promise<EnqueuedJob> {
       checkKeys(`Event "${name}"`, options, OPTIONS)
-      const { id, key = '', db } = options
+      const { id, key = '', headers, db } = options
       if (id !== undefined) checkText(`Option "id" of event "${name}"`, id)
       if (key !== '') checkText(`Option "key" of event "${name}"`, key)
       const copy = copyValue(payload, kernel.config.payloadLimit, `payload of event "${name}"`)
@@ -96,6 +101,7 @@ export default definePlugin({
       // The queue remembers explicit ids for longer than its own, so a generated id, which nobody repeats, is not passed on.
       return kernel.enqueue(DELIVER, event, {
         ...(id !== undefined && { id: fitText(`${name}.${id}`) }),
+        ...(headers && { headers }),
         ...(db && { db }),
       })
     }

@@ -40,6 +40,8 @@ export interface WaitResult {
   index?: number
   payload?: unknown
   payloads?: readonly unknown[]
+  /** The headers of the events that it took, such as the context of the trace that sent them. Absent if there are none. */
+  causes?: readonly Readonly<Record<string, string>>[]
 }
 
 export const resumedKey = (jobId: string, name: string): string => `resumed:${jobId}:${name}`

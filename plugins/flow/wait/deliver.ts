@@ -5,11 +5,11 @@ import type { WaitStreams } from './streams.ts'
 
 /** Stores each event under its key, and under the payload fields that the waits of workers match. */
 export function deliverEvents(kernel: Kernel, streams: WaitStreams, paths: Readonly<Record<string, string>>): void {
-  kernel.onEvent(async ({ id, name, key, payload }, { again }) => {
+  kernel.onEvent(async ({ id, name, key, payload, headers }, { again }) => {
     const fields = new Set(key === '' ? pathsFor(name) : [])
     const found = [...fields].map((path) => fieldOf(payload, path)).filter((value) => isKey(value))
     for (const one of new Set([key, ...found.map(String)])) {
-      await streams.store(name, one, { id, payload }, again)
+      await streams.store(name, one, { id, payload, ...(headers && { headers }) }, again)
     }
   })
 

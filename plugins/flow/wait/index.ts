@@ -1,9 +1,10 @@
 import { z } from 'zod'
-import { definePlugin, type EmitPayload } from '../../../kernel/index.ts'
+import { definePlugin, type EmitPayload, type Kernel } from '../../../kernel/index.ts'
 import { anyFunction, workerOption } from '../../lib/worker-option.ts'
 import { awaitOption } from './check-options.ts'
 import { createWaitHandler, resolveWebhook } from './webhook.ts'
 import { deliverEvents } from './deliver.ts'
+import type { CompletionOptions } from './record.ts'
 import { createStages } from './stage.ts'
 import { TIDY, WAIT_QUEUE } from './agenda.ts'
 import { createStreams } from './streams.ts'
@@ -25,6 +26,7 @@ export type {
 } from './options.ts'
 /** @deprecated Use `AwaitResult`: this name is one of TypeScript's own. */
 export type { AwaitResult as Awaited } from './options.ts'
+export type { CompletionOptions } from './record.ts'
 export type { OpenWaitInfo, OpenWaitsQuery } from './list.ts'
 export type { Waits } from './waits.ts'
 
@@ -39,7 +41,7 @@ declare module 'nuxt-queue/kernel' {
      * @example
      * await kernel.resolveWait(url.split('/').at(-1)!, { decision: 'approve' })
      */
-    resolveWait(token: string, payload?: unknown): Promise<void>
+    resolveWait(token: string, payload?: unknown, options?: CompletionOptions): Promise<void>
     /**
      * Lists the open waits for events and requests, those with the newest streams first. A job that waits for a moment only is a
      * delayed job.
@@ -58,7 +60,12 @@ declare module 'nuxt-queue/kernel' {
      * @example
      * await kernel.completeWait({ runId, jobId }, { decision: 'approve' })
      */
-    completeWait(job: { runId: string; jobId: string }, payload?: unknown, name?: string): Promise<void>
+    completeWait(
+      job: { runId: string; jobId: string },
+      payload?: unknown,
+      name?: string,
+      options?: CompletionOptions,
+    ): Promise<void>
   }
 }
 
@@ -101,7 +108,8 @@ export default definePlugin({
     })
     deliverEvents(kernel, streams, keys)
     kernel.webhooks.route('wait/', createWaitHandler(kernel))
-    const resolveWait = (token: string, payload?: unknown): Promise<void> => resolveWebhook(kernel, token, payload)
+    const resolveWait: Kernel['resolveWait'] = (token, payload, options) =>
+      resolveWebhook(kernel, token, payload, options)
     kernel.extend({ waits, resolveWait, ...createWaitList(kernel, streams) })
     kernel.hook('dispatch', stages, {
       when: ({ worker: { worker } }) => worker.awaitBefore !== undefined || worker.awaitAfter !== undefined,

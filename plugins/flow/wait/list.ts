@@ -1,7 +1,7 @@
 import { QueueError, type PluginKernel, type RunInfo } from '../../../kernel/index.ts'
 import { awaitingKey, resumedKey, shownName } from '../lib/wait-record.ts'
 import { WAIT_QUEUE } from './agenda.ts'
-import { WEBHOOK_EVENT, type WaitRecord } from './record.ts'
+import { WEBHOOK_EVENT, type CompletionOptions, type WaitRecord } from './record.ts'
 import type { WaitStreams } from './streams.ts'
 import type { WaitingJob } from './wait-index.ts'
 
@@ -72,6 +72,7 @@ export function createWaitList(kernel: PluginKernel, streams: WaitStreams) {
     job: Pick<WaitingJob, 'runId' | 'jobId'>,
     payload?: unknown,
     name?: string,
+    { headers }: CompletionOptions = {},
   ): Promise<void> {
     const { runId, jobId } = job
     const known = await events().read(runId, { types: ['step.awaiting', 'step.resumed'] })
@@ -84,8 +85,8 @@ export function createWaitList(kernel: PluginKernel, streams: WaitStreams) {
     const part = record?.parts.find((one) => 'event' in one)
     if (!record) throw isOver(jobId)
     if (!part) throw unknown(jobId, runId)
-    if (part.type === 'event') return void (await kernel.sendEvent(part.event, payload, { key: part.key }))
-    const { deduplicated } = await kernel.sendReserved(WEBHOOK_EVENT, payload, { id: part.key, key: part.key })
+    if (part.type === 'event') return void (await kernel.sendEvent(part.event, payload, { key: part.key, headers }))
+    const { deduplicated } = await kernel.sendReserved(WEBHOOK_EVENT, payload, { id: part.key, key: part.key, headers })
     if (deduplicated) throw isOver(jobId)
   }
 

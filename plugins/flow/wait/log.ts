@@ -5,10 +5,16 @@ const PAGE = 200
 /** A log has no state to keep, so one snapshot that covers every possible `seq` lets any event be trimmed. */
 const COVERS_ALL = { reducer: 'wait.log', seq: 2 ** 31 - 1, state: null }
 
-/** A stored event. */
-export interface StoredWaitEvent {
+/** What is stored of an event. */
+export interface SentEvent {
   id: string
   payload: unknown
+  /** Text that travels with the event. Absent if there is none. */
+  headers?: Readonly<Record<string, string>>
+}
+
+/** A stored event. */
+export interface StoredWaitEvent extends SentEvent {
   seq: number
   /** The moment at which it was stored, in milliseconds since the epoch. */
   at: number
@@ -65,7 +71,7 @@ export function createEventLog(kernel: Kernel) {
 
   return {
     /** Stores an event and returns its `seq`. It is 1 for the first event of the log. */
-    async append(log: string, data: Pick<StoredWaitEvent, 'id' | 'payload'>): Promise<number> {
+    async append(log: string, data: SentEvent): Promise<number> {
       const result = await kernel.emit(log, [{ type: 'wait.event', data }])
       return result.head
     },
@@ -81,9 +87,9 @@ export function createEventLog(kernel: Kernel) {
         const events = await readAfter(log, passed.seq)
         for (const { seq, ts: at, data } of events) {
           if (at > until) return { from, passed }
-          const { id, payload } = data as Pick<StoredWaitEvent, 'id' | 'payload'>
+          const event = data as SentEvent
           const taken = behind && seq <= behind.seq && at <= behind.at
-          if (at >= since && !taken && matches(payload)) return { event: { id, payload, seq, at }, from, passed }
+          if (at >= since && !taken && matches(event.payload)) return { event: { ...event, seq, at }, from, passed }
           passed = { seq, at }
         }
         if (events.length < PAGE) return { from, passed }

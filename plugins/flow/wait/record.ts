@@ -15,6 +15,12 @@ export interface WaitRequest {
 /** `seq` is the position of the result in the log, or `Infinity` if it is not known. */
 export type WaitStatus = { over: true; result: WaitResult; seq: number } | { over: false; wakeAt: number }
 
+/** Options of whoever completes a wait. */
+export interface CompletionOptions {
+  /** Text that travels with the event or the answer, such as the context of a trace. Default: none. */
+  headers?: Readonly<Record<string, string>>
+}
+
 export const WEBHOOK_EVENT = 'webhook'
 
 /** Returns the stream of the waits for a name and key. */

@@ -10,7 +10,7 @@ import {
   type WaitingJob,
   type Taken,
 } from './wait-index.ts'
-import { createEventLog, type StoredWaitEvent } from './log.ts'
+import { createEventLog, type SentEvent, type StoredWaitEvent } from './log.ts'
 import { createToken } from './token.ts'
 import { logOf, streamOf, type Part, type WaitRecord } from './record.ts'
 
@@ -146,12 +146,7 @@ export function createStreams(kernel: PluginKernel, keep: number) {
      *
      * @param again true if it may be stored already
      */
-    async store(
-      name: string,
-      key: string,
-      event: Pick<StoredWaitEvent, 'id' | 'payload'>,
-      again: boolean,
-    ): Promise<void> {
+    async store(name: string, key: string, event: SentEvent, again: boolean): Promise<void> {
       const stream = streamOf(name, key)
       // An event whose id is its key may belong to a wait with `once`. It is then stored in the stream of that wait, and
       // ends with it. Any other event is stored in the log first, so that events keep the order of their jobs.

@@ -1,5 +1,5 @@
 import type { StoredEvent } from '../../../kernel/index.ts'
-import type { StoredWaitEvent, LogPosition } from './log.ts'
+import type { LogPosition, SentEvent, StoredWaitEvent } from './log.ts'
 
 /** The job that waits. */
 export interface WaitingJob {
@@ -64,9 +64,9 @@ export function prune({ open, events, taken }: WaitIndex, before: number): WaitI
 export function foldWaitIndex(index: WaitIndex, stored: readonly StoredEvent[]): void {
   for (const { type, seq, ts, data } of stored) {
     if (type === 'wait.event') {
-      const { id, payload } = data as Pick<StoredWaitEvent, 'id' | 'payload'>
+      const sent = data as SentEvent
       // A process that did not know that the event was stored may store it again soon after.
-      if (!index.events.slice(-100).some((event) => event.id === id)) index.events.push({ seq, id, at: ts, payload })
+      if (!index.events.slice(-100).some((event) => event.id === sent.id)) index.events.push({ ...sent, seq, at: ts })
     } else if (type === 'wait.registered') {
       const { waitId, ...wait } = data as { waitId: string } & OpenWait
       index.open[waitId] = wait

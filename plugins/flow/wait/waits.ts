@@ -41,6 +41,7 @@ interface Arrival {
   taken?: Taken
   at: number
   payload: unknown
+  headers?: Readonly<Record<string, string>>
 }
 
 /** The result of a wait, and the events that it takes. */
@@ -136,14 +137,14 @@ export function createWaits(kernel: PluginKernel, streams: WaitStreams): Waits {
     const came = await arrivals(record, jobId, filters, now)
     if (mode === 'all' && came.every((one) => one !== undefined)) {
       const payloads = came.map(({ payload }) => payload)
-      return { result: { name, timedOut: false, payloads }, taken: came.map(({ taken }) => taken) }
+      return { result: { name, timedOut: false, payloads, ...causesOf(came) }, taken: came.map(({ taken }) => taken) }
     }
     const first = came.reduce((best, one, index) => (one && one.at < (came[best]?.at ?? Infinity) ? index : best), -1)
     if (mode !== 'all' && first >= 0) {
       const { payload, taken } = came[first]!
       const index = mode === 'any' ? { index: first } : {}
       return {
-        result: { name, timedOut: false, payload, ...index },
+        result: { name, timedOut: false, payload, ...index, ...causesOf([came[first]!]) },
         taken: came.map((one) => (one === came[first] ? taken : undefined)),
       }
     }
@@ -198,4 +199,9 @@ export function createWaits(kernel: PluginKernel, streams: WaitStreams): Waits {
       await Promise.all([...left.values()].map((record) => streams.close(record, ctx.job.id)))
     },
   }
+}
+
+function causesOf(arrivals: readonly Arrival[]): Pick<WaitResult, 'causes'> {
+  const causes = arrivals.flatMap(({ headers }) => (headers ? [headers] : []))
+  return causes.length > 0 ? { causes } : {}
 }

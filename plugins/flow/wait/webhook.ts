@@ -3,7 +3,7 @@ import { mediaOf } from '../lib/media-type.ts'
 import type { WaitPage } from './options.ts'
 import { pageResponse, type PageState } from './page.ts'
 import { hasHash, parseToken } from './token.ts'
-import { streamOf, WEBHOOK_EVENT } from './record.ts'
+import { streamOf, WEBHOOK_EVENT, type CompletionOptions } from './record.ts'
 
 /** The wait for a request that a token identifies. */
 interface WebhookWait {
@@ -39,10 +39,15 @@ function stateOf(events: readonly StoredEvent[], until = Infinity, now: number):
  *
  * @throws QueueError `WAIT_UNKNOWN`, `WAIT_OVER`
  */
-export async function resolveWebhook(kernel: PluginKernel, token: string, payload: unknown): Promise<void> {
+export async function resolveWebhook(
+  kernel: PluginKernel,
+  token: string,
+  payload: unknown,
+  { headers }: CompletionOptions = {},
+): Promise<void> {
   const { state, key } = await findWait(kernel, token)
   if (state !== 'open') throw refusal(state)
-  const { deduplicated } = await kernel.sendReserved(WEBHOOK_EVENT, payload, { id: key, key })
+  const { deduplicated } = await kernel.sendReserved(WEBHOOK_EVENT, payload, { id: key, key, headers })
   if (deduplicated) throw refusal('answered')
 }
 

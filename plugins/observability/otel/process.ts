@@ -80,11 +80,27 @@ export function traceProcessing(kernel: PluginKernel, tracing: Tracing, instrume
     ;(ctx as Traced)[PROCESSING]?.end(reviveError(error))
   }
 
+  /** A wait is over: links the attempt that continues to what ended the wait. */
+  function linkCauses({ ctx, events }: EmitPayload): void {
+    const context = contextOf(ctx!)
+    const span = context && api.trace.getSpan(context)
+    for (const { data } of events) {
+      for (const headers of (data as { causes?: readonly Record<string, string>[] }).causes ?? []) {
+        const cause = api.trace.getSpanContext(api.propagation.extract(ROOT_CONTEXT, { ...headers }))
+        if (cause) span?.addLink({ context: cause })
+      }
+    }
+  }
+
   const contextOf = (ctx: RunContext): Context | undefined => (ctx as Traced)[PROCESSING]?.context
   kernel.hook('dispatch', processed, { when: ({ job }) => isTraced(job) })
   kernel.hook('emit', endFailed, {
     after: true,
     when: ({ ctx, events }) => ctx !== undefined && FAILED.has(events.at(-1)?.type),
+  })
+  kernel.hook('emit', linkCauses, {
+    after: true,
+    when: ({ ctx, events }) => ctx !== undefined && events[0]?.type === 'step.resumed',
   })
   if (options.steps) traceSteps(kernel, tracing, contextOf)
   return contextOf

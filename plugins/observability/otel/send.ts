@@ -4,6 +4,9 @@ import { aboutJob, errorTypeOf, failSpan, operationOn } from './attributes.ts'
 import type { Tracing } from './tracing.ts'
 import type { Instruments } from './instruments.ts'
 
+/** The queue of events that are on their way to the waits and triggers for them. */
+const BUS = '_bus'
+
 /** The span of a call. The jobs of `enqueueMany` for one queue share it. */
 interface Sending {
   span: Span
@@ -79,6 +82,17 @@ export function traceSending(kernel: PluginKernel, tracing: Tracing, instruments
     instruments?.sent({ ...operationOn(job.queue, 'send'), ...failure }, (performance.now() - began) / 1000, jobs)
   }
 
+  // An event of the bus has a span only with `internal`. Otherwise its headers name the span that sent it.
+  kernel.hook(
+    'enqueue',
+    ({ job }, next) => {
+      const headers = { ...job.headers }
+      api.propagation.inject(api.context.active(), headers)
+      job.headers = headers
+      return next()
+    },
+    { when: ({ job }) => job.queue === BUS && !isTraced(job) && api.trace.getSpan(api.context.active()) !== undefined },
+  )
   kernel.hook(
     'enqueue',
     async (payload: EnqueuePayload, next: Next) => {

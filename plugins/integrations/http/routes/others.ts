@@ -5,7 +5,7 @@ import { inputSchemaOf } from '../../../lib/json-schema.ts'
 import { checkHealth } from '../../../observability/lib/health.ts'
 import * as answers from './answers.ts'
 import { route, type Route } from './route.ts'
-import { flag, limit, name } from './values.ts'
+import { flag, headersOf, limit, name } from './values.ts'
 
 function describe(kernel: Kernel, worker: WorkerDefinition): z.infer<typeof answers.worker> {
   return {
@@ -37,8 +37,8 @@ export const otherRoutes: readonly Route[] = [
     answer: z.object({ id: z.string(), deduplicated: z.boolean() }),
     status: 202,
     subject: (_kernel, { name: event }) => (typeof event === 'string' ? { event } : {}),
-    async handle({ kernel, body: { name: event, payload, id = kernel.newId(), key } }) {
-      const { deduplicated } = await kernel.sendEvent(event, payload, { id, key })
+    async handle({ kernel, body: { name: event, payload, id = kernel.newId(), key }, request }) {
+      const { deduplicated } = await kernel.sendEvent(event, payload, { id, key, headers: headersOf(request) })
       return { id, deduplicated }
     },
   }),

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import * as answers from './answers.ts'
 import { wait as waitAnswer } from './operator-answers.ts'
 import { route, type Route } from './route.ts'
-import { cursor, limit, name } from './values.ts'
+import { cursor, headersOf, limit, name } from './values.ts'
 
 export const waitRoutes: readonly Route[] = [
   route({
@@ -42,8 +42,8 @@ export const waitRoutes: readonly Route[] = [
     }),
     answer: answers.changed,
     status: 202,
-    async handle({ kernel, params: { runId, job: jobId }, body }) {
-      await kernel.completeWait({ runId, jobId }, body.payload, body.name)
+    async handle({ kernel, params: { runId, job: jobId }, body, request }) {
+      await kernel.completeWait({ runId, jobId }, body.payload, body.name, { headers: headersOf(request) })
       return { changed: true }
     },
   }),
@@ -56,8 +56,8 @@ export const waitRoutes: readonly Route[] = [
     body: z.strictObject({ payload: z.unknown().optional() }),
     answer: answers.changed,
     status: 202,
-    async handle({ kernel, params, body }) {
-      await kernel.resolveWait(params.token, body.payload)
+    async handle({ kernel, params, body, request }) {
+      await kernel.resolveWait(params.token, body.payload, { headers: headersOf(request) })
       return { changed: true }
     },
   }),
