@@ -39,4 +39,23 @@ describe('group commit', () => {
     expect(settled.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])
     expect(commits).toBe(1)
   })
+
+  it('sends as many groups at once as it may, each within its limits', async () => {
+    const sent: number[][] = []
+    const gate = Promise.withResolvers<void>()
+    const group = createGroupCommit<number, number>({
+      async commit(items) {
+        sent.push(items)
+        await gate.promise
+        return items
+      },
+      ...{ parallel: 3, soon: true, maxItems: 2, maxBytes: 10, sizeOf: (item) => item },
+    })
+    const calls = Promise.all([1, 2, 9, 9, 3, 4, 5].map((item) => group.push(item)))
+    await new Promise(process.nextTick)
+    expect(sent).toEqual([[1, 2], [9], [9]])
+    gate.resolve()
+    expect(await calls).toEqual([1, 2, 9, 9, 3, 4, 5])
+    expect(sent.slice(3)).toEqual([[3, 4], [5]])
+  })
 })

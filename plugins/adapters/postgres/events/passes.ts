@@ -1,25 +1,22 @@
-import type { AppendOptions, AppendResult, EventDraft } from '../../../../kernel/index.ts'
+import type { AppendResult } from '../../../../kernel/index.ts'
+import { mergeAppend, type MergedAppends, type WaitingAppend } from '../../lib/merge-appends.ts'
 import { tagsOf } from '../../lib/tags.ts'
 
 /** An append that waits for its group. */
-export interface Pending {
+export interface Pending extends WaitingAppend {
   stream: string
-  drafts: readonly EventDraft[]
   /** Copies of the data of the drafts. */
   data: readonly unknown[]
   /** The drafts as JSON, without braces. */
   events: readonly string[]
-  options: AppendOptions
   size: number
   /** Set when the group is stored. */
   result: AppendResult | undefined
 }
 
 /** One or more appends to a stream, merged into one. */
-export interface Packed {
+export interface Packed extends MergedAppends<Pending> {
   stream: string
-  members: Pending[]
-  options: AppendOptions
   /** The drafts of all members as JSON, without braces. */
   events: string[]
   /** The index of its pass. */
@@ -29,8 +26,8 @@ export interface Packed {
 }
 
 /**
- * Groups appends into passes. Successive appends to one stream are merged if they would be accepted or rejected together,
- * for example the start and the end of a short job, and its logs. A pass contains each stream at most once.
+ * Groups appends into passes. A pass contains each stream at most once. Appends to one stream that are accepted or refused
+ * together are merged into one.
  */
 export function packPasses(items: readonly Pending[]): Packed[][] {
   const passes: Packed[][] = []
@@ -38,7 +35,10 @@ export function packPasses(items: readonly Pending[]): Packed[][] {
   for (const item of items) {
     const { stream, options } = item
     const before = last.get(stream)
-    if (before && merge(before, item)) continue
+    if (before && mergeAppend(before, item)) {
+      before.events.push(...item.events)
+      continue
+    }
     if (before) before.followed = true
     const pass = before ? before.pass + 1 : 0
     const packed = { stream, members: [item], options, events: [...item.events], pass, followed: false }
@@ -46,33 +46,6 @@ export function packPasses(items: readonly Pending[]): Packed[][] {
     last.set(stream, packed)
   }
   return passes
-}
-
-/** Merges an append into the previous one of its stream, if the result is the same. Returns false otherwise. */
-function merge(packed: Packed, item: Pending): boolean {
-  const { options } = packed
-  const { unless, fence, expectedSeq, reopen, run } = item.options
-  if (expectedSeq !== undefined || options.expectedSeq !== undefined || reopen || options.reopen) return false
-  if (unless !== options.unless || fence?.job !== options.fence?.job || fence?.token !== options.fence?.token)
-    return false
-  // After an append that ends the run, or that contains the key of `unless`, this append is rejected on its own.
-  if (options.run?.status !== undefined && options.run.status !== 'running') return false
-  if (unless !== undefined && hasKey(packed, unless)) return false
-  for (const { key } of item.drafts) if (key !== undefined && hasKey(packed, key)) return false
-  packed.members.push(item)
-  packed.events.push(...item.events)
-  if (run) packed.options = { ...options, run: mergeRun(options.run, run) }
-  return true
-}
-
-function hasKey({ members }: Packed, key: string): boolean {
-  return members.some(({ drafts }) => drafts.some((draft) => draft.key === key))
-}
-
-function mergeRun(before: AppendOptions['run'], run: NonNullable<AppendOptions['run']>): AppendOptions['run'] {
-  if (!before) return run
-  const { name = before.name, status = before.status, queue = before.queue, flow = before.flow } = run
-  return { name, status, queue, flow, jobId: run.jobId ?? before.jobId, tags: run.tags ?? before.tags }
 }
 
 /**

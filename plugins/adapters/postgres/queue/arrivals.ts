@@ -1,5 +1,5 @@
 import type { Clock, EnqueueReceipt, JobDraft, JobRecord } from '../../../../kernel/index.ts'
-import type { Listeners } from './listeners.ts'
+import type { Listeners } from '../../lib/listeners.ts'
 
 export interface Arrivals {
   /** Stores jobs, and notifies listeners of the new ones. */

@@ -6,7 +6,7 @@ import { createBacklog } from './backlog.ts'
 import { encodeQueue } from './names.ts'
 import { createPrefetch } from './prefetch.ts'
 import type { Settled } from './settlement.ts'
-import type { Listeners } from './listeners.ts'
+import type { Listeners } from '../../lib/listeners.ts'
 import type { Claim } from './claim.ts'
 import { createSlots, type ClaimedRow } from './slots.ts'
 

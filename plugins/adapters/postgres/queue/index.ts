@@ -9,7 +9,7 @@ import { createPostgresLimits } from './limits.ts'
 import { encodeQueue } from './names.ts'
 import { createPostgresQueues } from './provider.ts'
 import { queueVersions } from './schema.ts'
-import { createListeners } from './listeners.ts'
+import { createListeners } from '../../lib/listeners.ts'
 import { createUpkeep } from './upkeep.ts'
 
 /** How long a claimed job waits for its worker before it returns to the queue for other processes, in milliseconds. */

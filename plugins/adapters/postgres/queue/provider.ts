@@ -18,7 +18,7 @@ import { decodeQueue, encodeQueue, isInternalQueue, jobUuid } from './names.ts'
 import { encodeJsonb, STORED_COLUMNS, storedRecord, type StoredJobRow } from './record.ts'
 import { ofRun } from './of-run.ts'
 import type { Arrivals } from './arrivals.ts'
-import type { Listeners } from './listeners.ts'
+import type { Listeners } from '../../lib/listeners.ts'
 
 export interface ProviderHost {
   kernel: Pick<Kernel, 'clock' | 'config'>

@@ -4,7 +4,7 @@ import type { Claim } from './claim.ts'
 import type { Prefetch } from './prefetch.ts'
 import { recordOf, type JobRow } from './record.ts'
 import { returned, settlementOf, type Settled } from './settlement.ts'
-import type { Listeners } from './listeners.ts'
+import type { Listeners } from '../../lib/listeners.ts'
 
 /** A job that was just claimed. */
 export interface ClaimedRow extends JobRow {

@@ -1,12 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import type {
-  AppendOptions,
-  AppendRefusal,
-  AppendResult,
-  EventDraft,
-  RunPatch,
-  StoredEvent,
-} from '../../../../kernel/index.ts'
+import type { AppendOptions, AppendRefusal, AppendResult, EventDraft, StoredEvent } from '../../../../kernel/index.ts'
+import { createGroupCommit } from '../../lib/group-commit.ts'
+import { mergeAppend, type MergedAppends, type WaitingAppend } from '../../lib/merge-appends.ts'
 import { defineScript, isFault, wakeChannel, type RedisPort } from '../lib/redis.ts'
 import { APPEND } from './append-script.ts'
 import { checkAppend } from './check-append.ts'
@@ -19,15 +14,10 @@ const MAX_TEXT = 256 * 1024
 /** How many calls may be in flight to one Redis. While it runs one, this process prepares the next. */
 const PIPELINES = 2
 
-interface Pending {
+interface Pending extends WaitingAppend {
   stream: string
-  /** Drafts with copies of their data. */
-  events: readonly EventDraft[]
-  options: AppendOptions
   texts: readonly string[]
   size: number
-  resolve: (result: AppendResult) => void
-  reject: (error: unknown) => void
 }
 
 /**
@@ -43,54 +33,9 @@ export function createAppender(redis: RedisPort, shards: Shards) {
 
   function createPipeline(tag: string, number: number) {
     const callKey = `${tag}:call:${client}:${number}`
-    let queue: Pending[] = []
     let calls = 0
-    let busy = false
-    let scheduled = false
 
-    function schedule(): void {
-      if (scheduled || busy) return
-      scheduled = true
-      // Runs after the current call stack, so that a job that starts and ends in it stores both with one call.
-      process.nextTick(flush)
-    }
-
-    function take(): Pending[] {
-      let size = 0
-      let count = 0
-      while (count < queue.length && count < MAX_APPENDS && (count === 0 || size < MAX_TEXT)) {
-        size += queue[count]!.size
-        count++
-      }
-      const taken = queue.slice(0, count)
-      queue = queue.slice(count)
-      return taken
-    }
-
-    function flush(): void {
-      scheduled = false
-      busy = true
-      void send(take()).finally(() => {
-        busy = false
-        if (queue.length > 0) schedule()
-      })
-    }
-
-    /** Sends a batch. If Redis rejects it because of one append, splits it in halves until that append is alone. */
-    async function send(batch: readonly Pending[]): Promise<void> {
-      try {
-        await call(batch)
-      } catch (error) {
-        if (batch.length > 1 && isFault(error)) {
-          const half = batch.length >> 1
-          await send(batch.slice(0, half))
-          return send(batch.slice(half))
-        }
-        for (const { reject } of batch) reject(error)
-      }
-    }
-
-    async function call(batch: readonly Pending[]): Promise<void> {
+    async function call(batch: readonly Pending[]): Promise<AppendResult[]> {
       // Grouped by stream, because the script reads each stream once. The order within a stream is preserved.
       const groups = [...Map.groupBy(batch, ({ stream }) => stream)].map(([stream, some]) => ({
         stream,
@@ -103,62 +48,42 @@ export function createAppender(redis: RedisPort, shards: Shards) {
       const texts = sent.flatMap(({ members }) => members.flatMap((one) => one.texts))
       const reply = await append([`${tag}:log`], [callKey, ++calls, publish, channel, header, ...texts])
       const results = (reply as string).split(';')
-      for (const [index, unit] of sent.entries()) resolveUnit(unit, results[index]!)
+      const outcomes = new Map<Pending, AppendResult>()
+      for (const [index, unit] of sent.entries()) setResults(outcomes, unit, results[index]!)
+      return batch.map((one) => outcomes.get(one)!)
     }
 
-    return (pending: Pending): void => {
-      queue.push(pending)
-      schedule()
-    }
+    return createGroupCommit<Pending, AppendResult>({
+      commit: call,
+      ...{ maxItems: MAX_APPENDS, maxBytes: MAX_TEXT, sizeOf: ({ size }) => size, splitOn: isFault },
+      // A job that starts and ends in one call stack stores both with one call.
+      soon: true,
+    })
   }
 
-  return (stream: string, events: readonly EventDraft[], options: AppendOptions): Promise<AppendResult> => {
-    checkAppend(stream, events, options)
+  return (stream: string, drafts: readonly EventDraft[], options: AppendOptions): Promise<AppendResult> => {
+    checkAppend(stream, drafts, options)
     const number = redis.cluster ? shards.indexOf(stream) : shards.hashOf(stream) % PIPELINES
     const pipeline = (pipelines[number] ??= createPipeline(shards.tags[redis.cluster ? number : 0]!, number))
-    const texts = events.map(encodeEvent)
+    const texts = drafts.map(encodeEvent)
     const size = texts.reduce((sum, text) => sum + text.length, 0)
-    return new Promise((resolve, reject) => pipeline({ stream, events, options, texts, size, resolve, reject }))
+    return pipeline.push({ stream, drafts, options, texts, size })
   }
 }
 
 /** The number of fields that the script reads of every stream. The positions of further fields follow. */
 const ALWAYS_LOADED = 4
 
-/** Successive appends to one stream that are sent as one append, because they are accepted or rejected together. */
-interface Unit {
-  members: Pending[]
-  options: AppendOptions
-}
+type Unit = MergedAppends<Pending>
 
-/** Merges appends into units. If a job ends before its start was sent, both are one unit, which halves the cost. */
+/** Merges appends to one stream into units. A job that ends before its start was sent is one unit, at half the cost. */
 function mergeAppends(appends: readonly Pending[]): Unit[] {
   const units: Unit[] = []
   for (const pending of appends) {
     const last = units.at(-1)
-    if (last && canMerge(last, pending)) {
-      last.members.push(pending)
-      last.options = { ...last.options, run: mergeRuns(last.options.run, pending.options.run) }
-    } else units.push({ members: [pending], options: pending.options })
+    if (!last || !mergeAppend(last, pending)) units.push({ members: [pending], options: pending.options })
   }
   return units
-}
-
-function canMerge({ members, options: before }: Unit, { options: after }: Pending): boolean {
-  const { unless, fence, expectedSeq, reopen, run } = before
-  const open = run?.status === undefined || run.status === 'running'
-  const same = unless === after.unless && fence?.job === after.fence?.job && fence?.token === after.fence?.token
-  const free = expectedSeq === undefined && after.expectedSeq === undefined && !reopen && !after.reopen
-  const keyed = unless !== undefined && members.some(({ events }) => events.some(({ key }) => key === unless))
-  return open && same && free && !keyed
-}
-
-function mergeRuns(before: RunPatch | undefined, after: RunPatch | undefined): RunPatch | undefined {
-  return before && after ? { ...before, ...withoutUndefined(after) } : (after ?? before)
-}
-
-function withoutUndefined(patch: RunPatch): RunPatch {
-  return Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined))
 }
 
 /** Returns the part of the header that describes the appends to one stream. `append-script.ts` documents its format. */
@@ -172,7 +97,7 @@ function headerOf(stream: string, units: readonly Unit[]): (string | number | bo
     return ALWAYS_LOADED + positions.size
   }
   const described = units.flatMap(({ members, options: { unless, fence, expectedSeq, reopen, run } }) => {
-    const events = members.flatMap((member) => member.events)
+    const events = members.flatMap(({ drafts }) => drafts)
     return [
       position(unless === undefined ? undefined : fieldOf('k', stream, unless)),
       position(fence && fieldOf('t', stream, fence.job)),
@@ -188,25 +113,26 @@ function headerOf(stream: string, units: readonly Unit[]): (string | number | bo
   return [positions.size, ...positions.keys(), units.length, ...described]
 }
 
-/** Resolves the appends of a unit. `append-script.ts` documents the format of the result. */
-function resolveUnit({ members }: Unit, result: string): void {
+/** Sets the results of the appends of a unit. `append-script.ts` documents the format of the result. */
+function setResults(results: Map<Pending, AppendResult>, { members }: Unit, result: string): void {
   if (result.startsWith('!')) {
     const [reason, head] = result.slice(1).split(',')
     const refusal = { ok: false, reason: reason as AppendRefusal['reason'], head: Number(head) } as const
-    for (const { resolve } of members) resolve(refusal)
+    for (const member of members) results.set(member, refusal)
     return
   }
   const [last, ts, ...known] = result.split(',').map(Number) as [number, number, ...number[]]
-  const count = members.reduce((sum, { events }) => sum + events.length, 0)
+  const count = members.reduce((sum, { drafts }) => sum + drafts.length, 0)
   let head = last - (count - known.length)
   let position = 0
-  for (const { stream, events, resolve } of members) {
+  for (const member of members) {
+    const { stream, drafts } = member
     const stored: StoredEvent[] = []
-    for (const { type, flow, step, stepId, attempt, data, key } of events) {
+    for (const { type, flow, step, stepId, attempt, data, key } of drafts) {
       if (known.includes(++position)) continue
       const seq = ++head
       stored.push({ seq, id: `${stream}:${seq}`, ts, type, runId: stream, flow, step, stepId, attempt, data, key })
     }
-    resolve({ ok: true, events: stored, head })
+    results.set(member, { ok: true, events: stored, head })
   }
 }

@@ -1,4 +1,5 @@
 import { hasGivenId, QueueError, type JobDraft } from '../../../../kernel/index.ts'
+import { createGroupCommit, type GroupCommit } from '../../lib/group-commit.ts'
 import { defineScript, isFault, type RedisPort } from '../lib/redis.ts'
 import { encodeData, encodeKnown, encodeOptions, encodePriority, runIdOf } from './job-codec.ts'
 import { ADD } from './job-scripts.ts'
@@ -21,8 +22,6 @@ function furtherIndexes({ id, runId, tags }: JobDraft): string {
 interface Pending {
   draft: JobDraft
   args: (string | number)[]
-  resolve: (result: string) => void
-  reject: (error: unknown) => void
 }
 
 /**
@@ -32,7 +31,8 @@ interface Pending {
 export function createAdder(redis: RedisPort, queues: Queues) {
   const script = defineScript(redis, ADD)
   const limit = redis.enqueueTimeout
-  let pending: Pending[] = []
+  /** One for all queues, or one for each of them on a Cluster. */
+  const groups = new Map<string, GroupCommit<Pending, string>>()
 
   function encode(draft: JobDraft): (string | number)[] {
     const { queue, id, name, data, createdAt, runAt, priority } = draft
@@ -87,37 +87,21 @@ export function createAdder(redis: RedisPort, queues: Queues) {
     return results
   }
 
-  function flush(): void {
-    const all = pending
-    pending = []
-    const groups = redis.cluster ? Map.groupBy(all, ({ draft }) => draft.queue).values() : [all]
-    for (const group of groups) {
-      let from = 0
-      while (from < group.length) {
-        let to = from
-        for (let size = 0; to < group.length && to - from < MAX_JOBS && size < MAX_TEXT; to++) {
-          size += String(group[to]!.args[3]).length
-        }
-        send(group.slice(from, to))
-        from = to
-      }
-    }
-  }
-
-  /** Sends a batch. If Redis rejects it because of one job, splits it in halves until that job is alone. */
-  function send(batch: readonly Pending[]): void {
-    call(
-      batch.map(({ draft }) => draft),
-      batch.map(({ args }) => args),
-    ).then(
-      (results) => batch.forEach(({ resolve }, index) => resolve(results[index]!)),
-      (error: unknown) => {
-        if (batch.length === 1 || !isFault(error)) return batch.forEach(({ reject }) => reject(error))
-        const half = batch.length >> 1
-        send(batch.slice(0, half))
-        send(batch.slice(half))
-      },
-    )
+  function groupOf(queue: string): GroupCommit<Pending, string> {
+    const key = redis.cluster ? queue : ''
+    const known = groups.get(key)
+    if (known) return known
+    const group = createGroupCommit<Pending, string>({
+      commit: (batch) =>
+        call(
+          batch.map(({ draft }) => draft),
+          batch.map(({ args }) => args),
+        ),
+      ...{ maxItems: MAX_JOBS, maxBytes: MAX_TEXT, sizeOf: ({ args }) => String(args[3]).length },
+      ...{ parallel: Infinity, soon: true, splitOn: isFault },
+    })
+    groups.set(key, group)
+    return group
   }
 
   /** Rejects if the store does not respond within `enqueueTimeout`. */
@@ -135,11 +119,6 @@ export function createAdder(redis: RedisPort, queues: Queues) {
 
   return {
     many,
-    one(draft: JobDraft): Promise<string> {
-      const args = encode(draft)
-      return new Promise((resolve, reject) => {
-        if (pending.push({ draft, args, resolve, reject }) === 1) process.nextTick(flush)
-      })
-    },
+    one: (draft: JobDraft): Promise<string> => groupOf(draft.queue).push({ draft, args: encode(draft) }),
   }
 }

@@ -6,7 +6,7 @@ import type { Consumer } from '../../lib/worker-manager.ts'
 import { createClockSkew } from './clock-skew.ts'
 import { decodeClaimed } from './job-codec.ts'
 import { PROGRESS, RECLAIM, RECOVER, RENEW } from './lease-scripts.ts'
-import type { Listeners } from './listeners.ts'
+import type { Listeners } from '../../lib/listeners.ts'
 import { watchQueue } from './queue-outages.ts'
 import type { Queues } from './queues.ts'
 import { encodeSettlement, emitSettled, type Argument, type Claimed } from './settlement.ts'
@@ -151,7 +151,7 @@ export function createConsumer(
     skew.measure(Number(now))
     for (const [index, { claimed: job, settlement }] of batch.entries()) {
       running.delete(job)
-      if (listeners.some) emitSettled(listeners, job.record, settlement, settled[index]!, Number(now))
+      if (listeners.any) emitSettled(listeners, job.record, settlement, settled[index]!, Number(now))
     }
     const got = claimed.length / 2
     slots -= want - got
@@ -173,7 +173,7 @@ export function createConsumer(
     record.runAt = Math.min(record.runAt, kernel.clock.now())
     const claimed: Claimed = { storedId, record, onLost: undefined, busy: true }
     running.add(claimed)
-    if (listeners.some) listeners.emit('active', queue, record)
+    if (listeners.any) listeners.emit('active', queue, () => ({ ...record }))
     const lease = {
       onLost: (callback: () => void) => void (claimed.onLost = callback),
       // With a concurrency of 1, the outcome of a job is stored before the next job starts.
@@ -221,7 +221,7 @@ export function createConsumer(
     const stored = await progress(keys, [base, storedId, `${holder}:${record.claims}`, JSON.stringify(value)])
     if (stored !== 1) return
     record.progress = value
-    listeners.emit('progress', queue, record)
+    listeners.emit('progress', queue, () => ({ ...record }))
   }
 
   async function renewLocks(): Promise<void> {

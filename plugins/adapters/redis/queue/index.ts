@@ -2,7 +2,7 @@ import { definePlugin } from '../../../../kernel/index.ts'
 import { createWorkerManager } from '../../lib/worker-manager.ts'
 import { createConsumer, type RedisConsumer } from './consumer.ts'
 import { createRedisLimits } from './limits.ts'
-import { createListeners } from './listeners.ts'
+import { createListeners } from '../../lib/listeners.ts'
 import { createRedisQueueProvider } from './provider.ts'
 import { createQueues } from './queues.ts'
 

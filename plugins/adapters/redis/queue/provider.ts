@@ -24,7 +24,7 @@ import { decodeJob, encodeData, runIdOf } from './job-codec.ts'
 import { createJobFinder } from './job-finder.ts'
 import { createJobSearch } from './job-search.ts'
 import { CANCEL, FORGET, GET, KNOWN, PAUSE, PROMOTE, REMOVE, RESCHEDULE, RETRY } from './job-scripts.ts'
-import type { Listeners } from './listeners.ts'
+import type { Listeners } from '../../lib/listeners.ts'
 import { encodeId, OWN, storedIds } from './names.ts'
 import type { Queues } from './queues.ts'
 
@@ -72,7 +72,9 @@ export function createRedisQueueProvider(
 
   /** Notifies listeners of the current state of a job. Reads the job only if there are listeners. */
   async function notify(event: 'waiting' | 'delayed' | 'cancelled', queue: string, id: string): Promise<void> {
-    if (listeners.some) listeners.emit(event, queue, await getJob(queue, id))
+    if (!listeners.any) return
+    const job = await getJob(queue, id)
+    listeners.emit(event, queue, job && (() => ({ ...job })))
   }
 
   /** Checks and copies a draft, so that a job that cannot be stored fails before it joins a shared call. */
@@ -91,7 +93,7 @@ export function createRedisQueueProvider(
 
   function receiptOf(draft: JobDraft, result: string): EnqueueReceipt {
     if (result !== 'waiting' && result !== 'delayed') return { id: draft.id, runId: result, deduplicated: true }
-    if (listeners.some) listeners.emit(result, draft.queue, freshRecord(draft, result))
+    listeners.emit(result, draft.queue, () => freshRecord(draft, result))
     return { id: draft.id, runId: draft.runId, deduplicated: false }
   }
 
@@ -106,11 +108,11 @@ export function createRedisQueueProvider(
 
     async function removeJobs(deletions: readonly Deletion[]): Promise<number> {
       const bounded = deletions.flatMap(({ key, upTo, limit }) => [key, queues.baseOf(byKey.get(key)!), upTo, limit])
-      const reply = await forget([deletions[0]!.key], [listeners.some ? 1 : 0, Math.ceil(rememberFor), ...bounded])
+      const reply = await forget([deletions[0]!.key], [listeners.any ? 1 : 0, Math.ceil(rememberFor), ...bounded])
       const [count, ...removed] = reply as [number, ...[string, string, ...(string | null)[]][]]
       for (const [key, id, ...fields] of removed) {
         const queue = byKey.get(key)!
-        listeners.emit('removed', queue, decodeJob(queue, id, outcome, fields))
+        listeners.emit('removed', queue, () => decodeJob(queue, id, outcome, fields))
       }
       return count
     }
@@ -189,11 +191,11 @@ export function createRedisQueueProvider(
       return true
     },
     async remove(queue, id) {
-      const job = listeners.some ? await getJob(queue, id) : undefined
+      const job = listeners.any ? await getJob(queue, id) : undefined
       const result = await onJob(remove, queue, id)
       if (result === 'active') throw new QueueError('JOB_STATE', `Job "${id}" is active. Cancel it first.`)
       if (result === '') return false
-      if (result === 'ok') listeners.emit('removed', queue, job)
+      if (result === 'ok') listeners.emit('removed', queue, job && (() => ({ ...job })))
       return true
     },
     async forgotten(queue, id) {
@@ -203,7 +205,7 @@ export function createRedisQueueProvider(
     clean: sweeps.run,
     checkHealth: () => redis.checkHealth(),
     diagnose: async () => [...(await redis.diagnose()), diagnoseLibrary('bullmq')],
-    on: (queue, event, listener) => listeners.add(queue, event, listener),
+    on: (queue, event, listener) => listeners.on(queue, event, listener),
     close() {
       listeners.clear()
       return sweeps.close()

@@ -1,6 +1,6 @@
 import type { JobRecord, QueueEvent, Settlement } from '../../../../kernel/index.ts'
 import { encodeJson } from '../../../lib/json.ts'
-import type { Listeners } from './listeners.ts'
+import type { Listeners } from '../../lib/listeners.ts'
 
 /** A job that this process has claimed. */
 export interface Claimed {
@@ -78,11 +78,11 @@ export function emitSettled(
   }
   if (outcome === 'waiting' || outcome === 'delayed') {
     if ('runAt' in settlement) record.runAt = outcome === 'waiting' ? Math.min(now, settlement.runAt) : settlement.runAt
-    if (settlement.type === 'retry') listeners.emit('retrying', record.queue, record)
+    if (settlement.type === 'retry') listeners.emit('retrying', record.queue, () => ({ ...record }))
   } else {
     record.finishedAt = now
     if (settlement.type === 'completed' || settlement.type === 'ended') record.result = settlement.result
     if (settlement.type === 'ended' && settlement.error) record.error = settlement.error
   }
-  listeners.emit(outcome as QueueEvent, record.queue, record)
+  listeners.emit(outcome as QueueEvent, record.queue, () => ({ ...record }))
 }

@@ -5,7 +5,7 @@ import {
   type QueueListener,
   type Reporter,
   type Unsubscribe,
-} from '../../../../kernel/index.ts'
+} from '../../../kernel/index.ts'
 
 interface Registration {
   queue: string
@@ -13,9 +13,15 @@ interface Registration {
   listener: QueueListener
 }
 
-/** The listeners for job events of this process. `emit` creates a record only if there is a listener. */
+/** The listeners for job events of this process. */
 export interface Listeners {
+  /** Whether there is any. Without one, no record has to be read or copied. */
   readonly any: boolean
+  /**
+   * Calls the listeners of an event. An error of one is reported, and the others are called.
+   *
+   * @param job makes the record that a listener receives. It is called for each listener, which may change what it gets
+   */
   emit(event: QueueEvent, queue: string, job?: () => JobRecord): void
   on(queue: string, event: QueueEvent | '*', listener: QueueListener): Unsubscribe
   clear(): void
