@@ -106,8 +106,23 @@ export async function verify(kernel: Kernel, { acknowledged, journal, workload }
     const total = Object.values(counts).reduce((sum, count) => sum + count, 0)
     const listed = ours.filter((job) => job.queue === queue).length
     if (total !== listed) fail(`queue ${queue} counts ${total} jobs and lists ${listed}`)
+    const found = await search(kernel, queue)
+    const missed = ours.filter((job) => job.queue === queue && !found.has(job.id))
+    if (missed.length > 0 || found.size !== listed)
+      fail(`queue ${queue} lists ${listed} jobs, and a search finds ${found.size} without ${missed.length} of them`)
   }
   return { jobs: ours.length, runs: jobsOf.size, events, ended, violations: violations.slice(0, 50) }
+}
+
+/** The ids that the index of a queue leads to, whatever process died while it wrote. */
+async function search(kernel: Kernel, queue: string): Promise<Set<string>> {
+  const found = new Set<string>()
+  for (let after: string | undefined; ;) {
+    const page = await kernel.findJobs({ queue, limit: 1000, ...(after !== undefined && { after }) })
+    for (const { id } of page.jobs) found.add(id)
+    after = page.next
+    if (after === undefined) return found
+  }
 }
 
 /** Answers what is still there when patience ends. */

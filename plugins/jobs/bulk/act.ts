@@ -7,31 +7,26 @@ type Outcome = 'done' | QueueError
 /**
  * @param job the selected job
  * @param record the job as it is now
- * @param again whether an earlier claim of the worker may have acted on the job
  */
-type Act = (job: SelectedJob, record: JobRecord, again: boolean) => Promise<Outcome>
+type Act = (job: SelectedJob, record: JobRecord) => Promise<Outcome>
+
+/** The job is skipped for these codes, because it has changed since it was selected. */
+export const SKIPS: ReadonlySet<string> = new Set(['JOB_STATE', 'JOB_NOT_FOUND', 'JOB_FORGOTTEN'])
 
 /** Returns a function that acts on one job. It never acts twice on a job, however often a worker dies and repeats it. */
 export function createActor(kernel: PluginKernel, { action, reason }: BulkRequest) {
   const queues = () => kernel.port('queue')
 
   const ACTIONS: Readonly<Record<BulkAction, Act>> = {
-    async retry({ queue, id, round }, { flow }, again) {
+    async retry({ queue, id, round }, { flow }) {
       if (flow) return refused(id, `is a step of a run. Start the flow "${flow.name}" again`)
-      try {
-        // The store compares the round, so that two workers cannot both retry the job.
-        await queues().retry(queue, id, { round })
-        return 'done'
-      } catch (error) {
-        if (!isQueueError(error, 'JOB_STATE')) throw error
-        // A worker that has lost its claim may have retried the job a moment ago.
-        const now = again ? await queues().getJob(queue, id) : undefined
-        return now && now.round > round ? 'done' : error
-      }
+      // The store compares the round, so that two workers cannot both retry the job.
+      await queues().retry(queue, id, { round })
+      return 'done'
     },
-    async cancel(job, record, again) {
-      if (await kernel.cancel(job, reason === undefined ? {} : { reason })) return 'done'
-      return again && record.state === 'cancelled' ? 'done' : refused(job.id, 'had ended')
+    async cancel({ id }, record) {
+      const done = await kernel.cancel(record, reason === undefined ? {} : { reason })
+      return done ? 'done' : refused(id, 'had ended')
     },
     async remove({ queue, id }) {
       return (await queues().remove(queue, id)) ? 'done' : missing(queue, id)
@@ -52,13 +47,29 @@ export function createActor(kernel: PluginKernel, { action, reason }: BulkReques
     if (!record) return removes
     if (removes) return record.createdAt !== createdAt
     if (record.round !== round) return true
+    if (action === 'cancel') return record.state === 'cancelled'
     return action === 'promote' && (record.claims !== claims || record.state !== 'delayed')
   }
 
+  async function attempt(job: SelectedJob, record: JobRecord | undefined): Promise<Outcome> {
+    if (!record) return missing(job.queue, job.id)
+    try {
+      return await act(job, record)
+    } catch (error) {
+      if (isQueueError(error) && SKIPS.has(error.code)) return error
+      throw error
+    }
+  }
+
+  /** @param again whether an earlier claim of the worker may have acted on the job, or may still do so */
   return async (job: SelectedJob, given: JobRecord | undefined, again: boolean): Promise<Outcome> => {
-    const record = given ?? (await queues().getJob(job.queue, job.id))
+    const look = async (): Promise<JobRecord | undefined> => queues().getJob(job.queue, job.id)
+    const record = given ?? (await look())
     if (again && hasActed(job, record)) return 'done'
-    return record ? act(job, record, again) : missing(job.queue, job.id)
+    const outcome = await attempt(job, record)
+    if (!again || outcome === 'done') return outcome
+    // A worker that has lost its claim may have acted on the job a moment ago.
+    return hasActed(job, await look()) ? 'done' : outcome
   }
 }
 

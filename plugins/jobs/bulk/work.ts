@@ -8,7 +8,7 @@ import {
   type RunContext,
 } from '../../../kernel/index.ts'
 import type { Projection } from '../../lib/projection.ts'
-import { createActor } from './act.ts'
+import { createActor, SKIPS } from './act.ts'
 import {
   addReason,
   emptyCounts,
@@ -22,8 +22,6 @@ import {
 const PAGE = 200
 const AT_ONCE = 50
 const MAX_MESSAGE = 500
-/** The job is skipped for these codes, because it has changed since it was selected. */
-const SKIPS: ReadonlySet<string> = new Set(['JOB_STATE', 'JOB_NOT_FOUND', 'JOB_FORGOTTEN'])
 
 /**
  * Runs a bulk action. It journals each page of jobs before it acts on them, in the log of its own job, where a worker that has
