@@ -149,6 +149,8 @@ export type ErrorCode =
   | 'TRIGGER_UNKNOWN'
   /** The definition of a trigger, or of a subscription to one, is invalid. */
   | 'TRIGGER_INVALID'
+  /** Operators have paused the trigger, so that it starts nothing. */
+  | 'TRIGGER_PAUSED'
   /** A rate limit was exceeded. `details.retryAfter` is the number of milliseconds to wait. */
   | 'RATE_LIMITED'
   /** Jobs of this adapter live in one process, and no process runs in that folder. */

@@ -17,5 +17,6 @@ export const HTTP_STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
   VALIDATION_FAILED: 422,
   RATE_LIMITED: 429,
   QUEUE_FULL: 503,
+  TRIGGER_PAUSED: 503,
   KERNEL_CLOSED: 503,
 }

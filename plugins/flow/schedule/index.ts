@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { definePlugin, QueueError, type WorkerDefinition } from '../../../kernel/index.ts'
 import { placesOf, startOf } from '../lib/flow-places.ts'
 import { SCHEDULE_QUEUE, TICK_WORKER } from '../lib/schedule-tick.ts'
+import { createSharedDecisions } from '../lib/shared-decisions.ts'
 import { workerOption } from '../../lib/worker-option.ts'
 import { momentsOf } from './moments.ts'
 import {
@@ -13,7 +14,6 @@ import {
   type ScheduleOption,
 } from './schedule.ts'
 import { createScheduleOperations, type Backfill, type ScheduleDetails } from './operate.ts'
-import { createSharedSchedules } from './shared.ts'
 import { createTicks } from './ticks.ts'
 
 export type { Backfill, ScheduleDetails, ScheduleOutcome } from './operate.ts'
@@ -46,7 +46,10 @@ declare module 'nuxt-queue/kernel' {
     unschedule(name: string): boolean
     /** Returns the schedules that this instance declares. */
     schedules(): ScheduleInfo[]
-    /** Returns the schedules that run: the schedules of this instance, and the schedules that operators have saved for all instances. */
+    /**
+     * Returns the schedules that run: the schedules of this instance, and the schedules that operators have saved for all instances.
+     * Schedules of this instance that operators have removed follow, with `removed`.
+     */
     scheduleDetails(): Promise<ScheduleDetails[]>
     /**
      * Creates a schedule for all instances, or replaces the one of this name, also one that code declares. It is kept in the event
@@ -97,7 +100,7 @@ export default definePlugin({
   /** Schedules by name. */
   options: z.record(z.string(), scheduleShape),
   async setup(kernel, configured) {
-    const shared = createSharedSchedules(kernel)
+    const shared = createSharedDecisions<Schedule>(kernel, 'schedule')
     const ticks = createTicks(kernel, shared)
     /** The names of schedules in a worker's config, by worker id. */
     const owned = new Map<string, string[]>()

@@ -8,9 +8,9 @@ import {
   type PluginKernel,
 } from '../../../kernel/index.ts'
 import { TICK_WORKER, type TickData } from '../lib/schedule-tick.ts'
+import type { Decision, SharedDecision, SharedDecisions } from '../lib/shared-decisions.ts'
 import { momentsOf } from './moments.ts'
 import { checkSchedule, type Schedule, type ScheduleInfo } from './schedule.ts'
-import type { Decision, SharedSchedules } from './shared.ts'
 import type { Entry, Ticks } from './ticks.ts'
 
 /** A schedule as all instances run it. Moments are in milliseconds since the epoch. */
@@ -18,9 +18,11 @@ export interface ScheduleDetails extends ScheduleInfo {
   /** `shared` if operators have saved it for all instances, `code` if this instance declares it. */
   source: 'code' | 'shared'
   paused: boolean
+  /** Operators have removed it in all instances. Code declares it, so that `resumeSchedule` brings it back. */
+  removed: boolean
   /** The next five moments, with their jitter. */
   upcoming: number[]
-  /** What the newest five moments have started, the newest first. Moments whose job is no longer kept are left out. */
+  /** What the newest five starts have begun, by moments or by hand, newest first. Starts whose job is no longer kept are left out. */
   recent: ScheduleOutcome[]
 }
 
@@ -45,7 +47,7 @@ const SHOWN = 5
 const DEFAULT_LIMIT = 1000
 
 /** Creates what operators do with schedules, for all instances. */
-export function createScheduleOperations(kernel: PluginKernel, ticks: Ticks, shared: SharedSchedules) {
+export function createScheduleOperations(kernel: PluginKernel, ticks: Ticks, shared: SharedDecisions<Schedule>) {
   async function find(name: string): Promise<Entry> {
     const entry = (await ticks.all()).get(checkText('The name of a schedule', name))
     if (entry) return entry
@@ -62,9 +64,8 @@ export function createScheduleOperations(kernel: PluginKernel, ticks: Ticks, sha
     return found
   }
 
-  /** The ids of jobs and runs derive from the moment, so that they can be looked up. */
-  async function outcomeOf({ name, schedule }: Entry, at: number): Promise<ScheduleOutcome | undefined> {
-    const id = fitText(`${name}.${at}`)
+  /** Returns what was started under an id. The ids of moments derive from the moment, so that they can be looked up. */
+  async function outcomeOf({ schedule }: Entry, at: number, id: string): Promise<ScheduleOutcome | undefined> {
     if (schedule.flow !== undefined) {
       const run = await kernel.port('events').runs.get(id)
       return run && { at, status: run.status, runId: id, jobId: run.jobId }
@@ -74,28 +75,32 @@ export function createScheduleOperations(kernel: PluginKernel, ticks: Ticks, sha
     return job && { at, status: job.state, runId: job.runId, jobId: id }
   }
 
-  async function recentOf(entry: Entry): Promise<ScheduleOutcome[]> {
-    const moments: number[] = []
-    for (let at = entry.moments.last(kernel.clock.now()); at !== undefined && moments.length < SHOWN;) {
-      moments.push(at)
+  async function recentOf(entry: Entry, byHand: SharedDecision<Schedule>['starts'] = []): Promise<ScheduleOutcome[]> {
+    const starts = [...byHand]
+    for (let at = entry.moments.last(kernel.clock.now()); at !== undefined && starts.length < byHand.length + SHOWN;) {
+      starts.push({ at, id: fitText(`${entry.name}.${at}`) })
       at = entry.moments.last(at - 1)
     }
-    const outcomes = await Promise.all(moments.map((at) => outcomeOf(entry, at)))
-    return outcomes.filter((outcome) => outcome !== undefined)
+    const outcomes = await Promise.all(starts.map(({ at, id }) => outcomeOf(entry, at, id)))
+    return outcomes
+      .filter((outcome) => outcome !== undefined)
+      .toSorted((a, b) => b.at - a.at)
+      .slice(0, SHOWN)
   }
 
-  async function detailsOf(entry: Entry): Promise<ScheduleDetails> {
+  async function detailsOf(entry: Entry, decision?: SharedDecision<Schedule>): Promise<ScheduleDetails> {
     const { name, schedule, paused, shared: isShared } = entry
-    const upcoming = upcomingOf(entry)
+    const removed = decision?.removed ?? false
+    const upcoming = removed ? [] : upcomingOf(entry)
     return {
-      ...{ ...schedule, name, source: isShared ? 'shared' : 'code', paused, upcoming },
+      ...{ ...schedule, name, source: isShared ? 'shared' : 'code', paused, removed, upcoming },
       ...(upcoming.length > 0 && { next: upcoming[0]! }),
-      recent: await recentOf(entry),
+      recent: await recentOf(entry, decision?.starts),
     }
   }
 
-  async function decide(decision: Decision): Promise<void> {
-    await shared.decide(decision)
+  async function decide(name: string, decision: Decision<Schedule>): Promise<void> {
+    await shared.decide(name, decision)
     await ticks.scheduleAll()
   }
 
@@ -112,30 +117,35 @@ export function createScheduleOperations(kernel: PluginKernel, ticks: Ticks, sha
 
   return {
     async scheduleDetails(): Promise<ScheduleDetails[]> {
-      return Promise.all([...(await ticks.all()).values()].map(detailsOf))
+      const running = await ticks.all()
+      const decisions = await shared.current()
+      const removed = [...decisions].flatMap(([name, one]) => (one.removed ? (ticks.declared(name) ?? []) : []))
+      return Promise.all([...running.values(), ...removed].map((entry) => detailsOf(entry, decisions.get(entry.name))))
     },
     async saveSchedule(name: string, schedule: Schedule): Promise<void> {
       checkText('The name of a schedule', name)
       checkSchedule(name, schedule)
       momentsOf(name, schedule)
       if (schedule.worker !== undefined) assertFree('queue', schedule.worker)
-      await decide({ type: '_schedule.saved', data: { name, schedule } })
+      await decide(name, { verb: 'saved', saved: schedule })
     },
     async removeSchedule(name: string): Promise<void> {
       await find(name)
-      await decide({ type: '_schedule.removed', data: { name } })
+      await decide(name, { verb: 'removed' })
     },
     async pauseSchedule(name: string): Promise<void> {
       await find(name)
-      await decide({ type: '_schedule.paused', data: { name } })
+      await decide(name, { verb: 'paused' })
     },
     async resumeSchedule(name: string): Promise<void> {
-      if (!(await shared.current())[checkText('The name of a schedule', name)]?.removed) await find(name)
-      await decide({ type: '_schedule.resumed', data: { name } })
+      if (!(await shared.current()).get(checkText('The name of a schedule', name))?.removed) await find(name)
+      await decide(name, { verb: 'resumed' })
     },
     async runSchedule(name: string): Promise<{ at: number }> {
       const at = kernel.clock.now()
-      await startAt(await find(name), [at], () => fitText(`${name}.run.${kernel.newId()}`))
+      const id = fitText(`${name}.run.${kernel.newId()}`)
+      await startAt(await find(name), [at], () => id)
+      await shared.decide(name, { verb: 'started', id, at })
       return { at }
     },
     async backfillSchedule(

@@ -1,9 +1,9 @@
 import { fitText, type Deferral, type Job, type PluginKernel, type RunContext } from '../../../kernel/index.ts'
 import type { CronMoments } from '../lib/cron.ts'
 import { TICK_WORKER, type TickData } from '../lib/schedule-tick.ts'
+import type { SharedDecisions } from '../lib/shared-decisions.ts'
 import { formOf, jitterOf, momentsOf } from './moments.ts'
 import { checkSchedule, type Schedule, type ScheduleInfo } from './schedule.ts'
-import type { SharedSchedules } from './shared.ts'
 import { createStarter } from './target.ts'
 
 export interface Entry {
@@ -24,7 +24,7 @@ const MAX_LATENESS = 60_000
 const UNKNOWN_TIMEOUT = 10 * 60_000
 
 /** Holds the schedules of this instance and runs their ticks. Each tick schedules the next one. */
-export function createTicks(kernel: PluginKernel, shared: SharedSchedules) {
+export function createTicks(kernel: PluginKernel, shared: SharedDecisions<Schedule>) {
   const declared = new Map<string, Entry>()
   const starter = createStarter(kernel)
 
@@ -32,9 +32,9 @@ export function createTicks(kernel: PluginKernel, shared: SharedSchedules) {
   async function all(): Promise<Map<string, Entry>> {
     const decisions = await shared.current()
     const entries = new Map(declared)
-    for (const [name, { schedule, removed, paused }] of Object.entries(decisions)) {
+    for (const [name, { saved, removed, paused }] of decisions) {
       if (removed) entries.delete(name)
-      else if (schedule) entries.set(name, { ...entryOf(name, schedule), paused, shared: true })
+      else if (saved) entries.set(name, { ...entryOf(name, saved), paused, shared: true })
       else if (entries.has(name)) entries.set(name, { ...entries.get(name)!, paused })
     }
     return entries
@@ -76,13 +76,15 @@ export function createTicks(kernel: PluginKernel, shared: SharedSchedules) {
 
   return {
     all,
+    /** Returns a schedule as code declares it, whatever operators have decided. */
+    declared: (name: string): Entry | undefined => declared.get(name),
     async handle(job: Job, ctx: RunContext): Promise<unknown> {
       const data = job.data as TickData
       const entry = (await all()).get(data.name)
       if (entry && data.start !== undefined) return starter.begin(entry.schedule, data.start, data.at)
       if (entry && idOf(entry.name, entry.form, data.at) === job.id) return runTick(entry, data)
       // What operators have decided is the same in all instances, so nobody else knows the tick either.
-      const isDecided = entry?.shared === true || (await shared.current())[data.name]?.removed === true
+      const isDecided = entry?.shared === true || (await shared.current()).get(data.name)?.removed === true
       return isDecided ? undefined : deferUnknown(data, ctx)
     },
     async add(name: string, schedule: Schedule): Promise<void> {

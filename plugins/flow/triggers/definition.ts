@@ -98,6 +98,14 @@ export type TriggerOptions = TriggerSource &
 export type ConfiguredTrigger = TriggerOptions & Pick<TriggerSubscription, 'flow' | 'entry' | 'worker'>
 export type TriggerDefinition = ConfiguredTrigger & { name: string }
 
+/**
+ * A trigger that operators save for all instances. It is plain data. A webhook needs a secret, which belongs into the configuration,
+ * and a schedule is saved with `saveSchedule`.
+ */
+export type SavedTrigger = ({ type: 'manual' } | { type: 'event'; event: string }) &
+  Pick<TriggerOptions, 'rateLimit'> &
+  Pick<TriggerSubscription, 'flow' | 'entry' | 'worker'>
+
 const fn = z.custom<() => unknown>((value) => typeof value === 'function', 'It must be a function.').optional()
 const target = z.string().min(1).optional()
 const any = z.unknown().optional()
@@ -140,6 +148,20 @@ const definitionShape = z
 const subscriptionShape = z
   .strictObject({ flow: target, entry: target, worker: target, id: target, filter: fn, transform: fn })
   .refine(({ flow, worker }) => (flow === undefined) !== (worker === undefined), 'Set exactly one of flow and worker.')
+
+const savedTarget = { rateLimit: rateLimitShape.optional(), flow: target, entry: target, worker: target }
+const savedShape = z
+  .discriminatedUnion('type', [
+    z.strictObject({ type: z.literal('manual'), ...savedTarget }),
+    z.strictObject({ type: z.literal('event'), event: z.string().min(1), ...savedTarget }),
+  ])
+  .refine(({ flow, worker }) => (flow === undefined) !== (worker === undefined), 'Set exactly one of flow and worker.')
+
+/** @throws QueueError `TRIGGER_INVALID` */
+export function checkSaved(name: string, trigger: SavedTrigger): void {
+  check(savedShape, trigger, `Trigger "${name}"`)
+  check(common.name, name, 'The name of a trigger')
+}
 
 /** @throws QueueError `TRIGGER_INVALID` */
 export function checkDefinition(definition: TriggerDefinition): void {

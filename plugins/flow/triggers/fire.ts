@@ -14,6 +14,7 @@ import {
 import { parse } from '../../lib/parse.ts'
 import { rateOf } from '../../lib/rate-limit.ts'
 import { copyValue } from '../../lib/value.ts'
+import type { RunningTriggers } from './running.ts'
 import type { TriggerRegistry, Subscription, Trigger } from './trigger-registry.ts'
 import type { TriggerEvent } from './definition.ts'
 import { refusalOf, type History, type TriggerStart } from './history.ts'
@@ -28,25 +29,43 @@ export interface FireData extends TriggerEvent {
   payload: unknown
   /** True when the event passed the rate limit before it was stored. */
   admitted: boolean
+  /** For a request to a webhook: whether its sender proved its origin. */
+  verified?: boolean
 }
 
+/** What a caller says about an event. */
+export interface FireOptions {
+  id?: string
+  key?: string
+}
+
+const PAUSED = 'TRIGGER_PAUSED'
+/** Milliseconds after which the sender of a request may try a paused trigger again. */
+const PAUSED_RETRY = 60_000
+
 /** Fires triggers. Each event becomes one job, which starts the targets, so that firing is a single write. */
-export function createFiring(kernel: Kernel, registry: TriggerRegistry, history: History) {
+export function createFiring(kernel: Kernel, registry: TriggerRegistry, running: RunningTriggers, history: History) {
   function store(data: FireData): Promise<EnqueuedJob> {
     return kernel.enqueue(FIRE, data, { id: fitText(`${data.trigger}@${data.id}`) })
   }
 
-  /** Fires a trigger for a caller, who receives errors of validation and rate limit at once. */
-  async function fire(trigger: Trigger, payload: unknown, given: { id?: string; key?: string }): Promise<EnqueuedJob> {
-    const { name, options } = trigger
+  /** Fires a trigger for a caller, who receives errors of validation, of a pause and of the rate limit at once. */
+  async function fire(name: string, payload: unknown, given: FireOptions, verified?: boolean): Promise<EnqueuedJob> {
+    const trigger = await running.get(name)
     checkKeys(`An event of trigger "${name}"`, given, FIRE_OPTIONS)
     const { id = kernel.newId(), key = '' } = given
     checkText(`Option "id" of an event of trigger "${name}"`, id)
     if (key !== '') checkText(`Option "key" of an event of trigger "${name}"`, key)
-    const event: TriggerEvent = { trigger: name, id, key, at: kernel.clock.now() }
+    const at = kernel.clock.now()
+    const event = { trigger: name, id, key, at, ...(verified !== undefined && { verified }) }
     const copy = copyValue(payload, kernel.config.payloadLimit, `payload of trigger "${name}"`)
     try {
-      if (options.input) await parse(options.input, copy, `payload of trigger "${name}"`)
+      if (trigger.paused) {
+        const details = { retryAfter: PAUSED_RETRY }
+        throw new QueueError(PAUSED, `${pausedText(name)} Resume it to fire it.`, { details })
+      }
+      const { input } = trigger.options
+      if (input) await parse(input, copy, `payload of trigger "${name}"`)
       await admit(trigger)
     } catch (error) {
       if (isQueueError(error)) await history.refused(event, copy, refusalOf(error))
@@ -66,7 +85,14 @@ export function createFiring(kernel: Kernel, registry: TriggerRegistry, history:
 
   async function handle(job: Job, ctx: RunContext): Promise<unknown> {
     const { payload: raw, admitted, ...event } = job.data as FireData
-    const trigger = registry.get(event.trigger)
+    const trigger = await running.find(event.trigger)
+    if (trigger?.removed || (!trigger && (await running.isRemoved(event.trigger)))) return undefined
+    // Another instance may have it, or this one after a deploy.
+    if (!trigger) throw new QueueError('TRIGGER_UNKNOWN', `There is no trigger "${event.trigger}" in this instance.`)
+    if (trigger.paused) {
+      await history.refused(event, raw, { reason: PAUSED, message: pausedText(trigger.name) })
+      return undefined
+    }
     const { rateLimit } = trigger.options
     if (rateLimit && !admitted && job.attempt === 1) {
       const wait = await kernel.port('limits').take(bucketOf(trigger.name), rateOf(rateLimit), job.id)
@@ -132,6 +158,10 @@ export type Firing = ReturnType<typeof createFiring>
 function startId({ trigger, id }: TriggerEvent, subscription: Subscription): string {
   const facts = JSON.stringify([trigger, subscription.id, id])
   return `trigger-${createHash('sha256').update(facts).digest('hex').slice(0, 32)}`
+}
+
+function pausedText(name: string): string {
+  return `Trigger "${name}" is paused.`
 }
 
 function bucketOf(name: string): string {

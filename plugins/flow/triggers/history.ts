@@ -5,6 +5,10 @@ import type { TriggerEvent } from './definition.ts'
 
 /** How many events of each trigger are kept. */
 const KEEP = 1000
+/** How many requests are kept that never became events, for each trigger. */
+const KEEP_REJECTED = 100
+/** Milliseconds between two records of such requests, because anybody can send them. */
+const REJECTED_EVERY = 1000
 /** The largest payload, in bytes, that the history keeps. */
 const PAYLOAD = 16 * 1024
 
@@ -29,26 +33,55 @@ export interface TriggerRecord extends Pick<TriggerEvent, 'id' | 'key'> {
   /** For a refused event: the reason, as in `TriggerRefusal`. */
   reason?: string
   message?: string
+  /** For a request to a webhook: whether its sender proved its origin. Always false with `verify: 'none'`. */
+  verified?: boolean
+  /** For a refused request: how many were refused since the record before, if there were several. Then `id` is empty. */
+  count?: number
 }
+
+/** An event, and whether the sender of its request proved its origin. */
+type RecordedEvent = TriggerEvent & Pick<TriggerRecord, 'verified'>
 
 export function createHistory(kernel: Kernel) {
   const streams = createBoundedStream(kernel, KEEP)
+  const rejections = createBoundedStream(kernel, KEEP_REJECTED)
+  /** What was rejected since the last record, by trigger. */
+  const rejected = new Map<string, { at: number; count: number }>()
 
-  async function append(type: string, { trigger, id, key }: TriggerEvent, payload: unknown, data: object) {
-    await streams.append(streamOf(trigger), { type, data: { id, key, ...kept(payload), ...data } })
+  async function append(type: string, event: RecordedEvent, payload: unknown, data: object) {
+    const { trigger, id, key, verified } = event
+    const facts = { id, key, ...(verified !== undefined && { verified }), ...kept(payload), ...data }
+    await streams.append(streamOf(trigger), { type, data: facts })
   }
 
   return {
-    fired: (event: TriggerEvent, payload: unknown, started: TriggerStart[]) =>
+    fired: (event: RecordedEvent, payload: unknown, started: TriggerStart[]) =>
       append('trigger.fired', event, payload, { started }),
-    refused: (event: TriggerEvent, payload: unknown, refusal: TriggerRefusal) =>
+    refused: (event: RecordedEvent, payload: unknown, refusal: TriggerRefusal) =>
       append('trigger.refused', event, payload, refusal),
+    /** Records a request that did not become an event. A flood of them costs an append a second. */
+    async rejected(trigger: string, verified: boolean, refusal: TriggerRefusal): Promise<void> {
+      const at = kernel.clock.now()
+      const before = rejected.get(trigger) ?? { at: -Infinity, count: 0 }
+      const count = before.count + 1
+      if (at - before.at < REJECTED_EVERY) return void rejected.set(trigger, { ...before, count })
+      rejected.set(trigger, { at, count: 0 })
+      const data = { id: '', key: '', verified, ...refusal, ...(count > 1 && { count }) }
+      await rejections.append(rejectedStreamOf(trigger), { type: 'trigger.refused', data })
+    },
     /** Returns the newest events first. An event that was recorded twice, because its job ran twice, appears once. */
     async read(name: string, limit: number): Promise<TriggerRecord[]> {
-      const records = (await streams.newest(streamOf(name), limit)).map(
-        ({ type, ts, data }) =>
-          ({ type: type === 'trigger.fired' ? 'fired' : 'refused', at: ts, ...(data as object) }) as TriggerRecord,
-      )
+      const [events, requests] = await Promise.all([
+        streams.newest(streamOf(name), limit),
+        rejections.newest(rejectedStreamOf(name), limit),
+      ])
+      const records = [...events, ...requests]
+        .toSorted((a, b) => b.ts - a.ts)
+        .slice(0, limit)
+        .map(
+          ({ type, ts, data }) =>
+            ({ type: type === 'trigger.fired' ? 'fired' : 'refused', at: ts, ...(data as object) }) as TriggerRecord,
+        )
       const fired = new Set<string>()
       return records.filter(({ type, id }) => type === 'refused' || (!fired.has(id) && fired.add(id)))
     },
@@ -70,4 +103,8 @@ function kept(payload: unknown): { payload?: unknown } {
 
 function streamOf(name: string): string {
   return `trigger:${name}`
+}
+
+function rejectedStreamOf(name: string): string {
+  return `_rejected:${name}`
 }

@@ -1,13 +1,23 @@
 import { z } from 'zod'
 import { definePlugin, isQueueError, type EnqueuedJob, type WorkerDefinition } from '../../../kernel/index.ts'
-import { createTriggerRegistry, type Trigger } from './trigger-registry.ts'
+import { createSharedDecisions } from '../lib/shared-decisions.ts'
+import { createTriggerRegistry, type Trigger, type TriggerInfo } from './trigger-registry.ts'
 import { checkDefinition } from './definition.ts'
-import type { ConfiguredTrigger, TriggerDefinition, TriggerOptions, TriggerSubscription } from './definition.ts'
-import { createFiring, FIRE, TRIGGER_QUEUE, type FireData } from './fire.ts'
+import type {
+  ConfiguredTrigger,
+  SavedTrigger,
+  TriggerDefinition,
+  TriggerOptions,
+  TriggerSubscription,
+} from './definition.ts'
+import { createFiring, FIRE, TRIGGER_QUEUE, type FireData, type FireOptions } from './fire.ts'
 import { createHistory, type TriggerRecord } from './history.ts'
+import { createTriggerOperations, type TriggerDetails } from './operate.ts'
+import { createRunningTriggers } from './running.ts'
 import { createWebhookHandler, ROUTE } from './webhook.ts'
 
 export type {
+  SavedTrigger,
   TriggerDefinition,
   TriggerEvent,
   TriggerOptions,
@@ -15,22 +25,14 @@ export type {
   WebhookFacts,
 } from './definition.ts'
 export type { TriggerRecord } from './history.ts'
+export type { TriggerDetails } from './operate.ts'
+export type { TriggerInfo } from './trigger-registry.ts'
 export type { Verify } from './verify-options.ts'
 
 /** A trigger in the config of the worker that it starts, or of the entry of the flow that it starts. */
 export type WorkerTrigger = TriggerOptions & {
   /** Default: the worker's id. Further triggers of the worker add `.1`, `.2`, … */
   name?: string
-}
-
-export interface TriggerInfo {
-  name: string
-  type: TriggerOptions['type']
-  event?: string
-  path?: string
-  /** The URL of its webhook. Absent unless `webhooks.baseUrl` is set. */
-  url?: string
-  subscriptions: { id: string; flow?: string; worker?: string }[]
 }
 
 declare module 'nuxt-queue/kernel' {
@@ -62,14 +64,49 @@ declare module 'nuxt-queue/kernel' {
      *
      * @param options.id firing the same id twice fires once, as long as the queue remembers the first; default: a new id
      * @param options.key what the event is about, for filters and transforms
-     * @throws QueueError `TRIGGER_UNKNOWN`, `VALIDATION_FAILED`, `RATE_LIMITED`, `OPTION_INVALID`,
+     * @throws QueueError `TRIGGER_UNKNOWN`, `TRIGGER_PAUSED`, `VALIDATION_FAILED`, `RATE_LIMITED`, `OPTION_INVALID`,
      * `VALUE_UNSUPPORTED`, `PAYLOAD_TOO_LARGE`
      */
-    emitTrigger(name: string, payload?: unknown, options?: { id?: string; key?: string }): Promise<EnqueuedJob>
-    /** Returns the events of a trigger, newest first. The newest 1000 are kept. @param options.limit default 100 */
+    emitTrigger(name: string, payload?: unknown, options?: FireOptions): Promise<EnqueuedJob>
+    /**
+     * Returns the events of a trigger, and the requests that its webhook refused, newest first. The newest 1000 events and the
+     * newest 100 refusals are kept.
+     *
+     * @param options.limit default 100
+     * @throws QueueError `TRIGGER_UNKNOWN`
+     */
     triggerHistory(name: string, options?: { limit?: number }): Promise<TriggerRecord[]>
     /** Returns the triggers of this instance. */
     triggers(): TriggerInfo[]
+    /**
+     * Returns the triggers that run: the triggers of this instance, and the triggers that operators have saved for all instances.
+     * Triggers of this instance that operators have removed are there as well, with `removed`.
+     */
+    triggerDetails(): Promise<TriggerDetails[]>
+    /**
+     * Creates a trigger for all instances, or replaces a saved one of this name. It is kept in the event store, and counts from the
+     * next event on.
+     *
+     * @throws QueueError `TRIGGER_INVALID`, also for a name that this instance declares; `NAME_RESERVED`
+     * @example
+     * await kernel.saveTrigger('refunds', { type: 'event', event: 'order.refunded', worker: 'refund' })
+     */
+    saveTrigger(name: string, trigger: SavedTrigger): Promise<void>
+    /**
+     * Removes a trigger in all instances, also one that code declares. `resumeTrigger` brings the latter back.
+     *
+     * @throws QueueError `TRIGGER_UNKNOWN`
+     */
+    removeTrigger(name: string): Promise<void>
+    /**
+     * Lets the events of a trigger start nothing, in all instances. They are in its history as refused. Senders of webhooks receive
+     * 503, so that they may try again.
+     *
+     * @throws QueueError `TRIGGER_UNKNOWN`
+     */
+    pauseTrigger(name: string): Promise<void>
+    /** Undoes `pauseTrigger`. Events in between are not caught up. @throws QueueError `TRIGGER_UNKNOWN` */
+    resumeTrigger(name: string): Promise<void>
   }
 }
 
@@ -86,7 +123,9 @@ export default definePlugin({
   async setup(kernel, configured) {
     const registry = createTriggerRegistry(kernel)
     const history = createHistory(kernel)
-    const firing = createFiring(kernel, registry, history)
+    const shared = createSharedDecisions<SavedTrigger>(kernel, 'trigger')
+    const running = createRunningTriggers(registry, shared)
+    const firing = createFiring(kernel, registry, running, history)
     /** The names of triggers with a schedule, by worker id. */
     const scheduled = new Map<string, string[]>()
 
@@ -104,12 +143,12 @@ export default definePlugin({
     })
 
     kernel.onEvent(async ({ id, name, key, payload, at }) => {
-      for (const { name: trigger, options } of registry.all()) {
-        if (options.type !== 'event' || options.event !== name) continue
+      for (const { name: trigger, options, removed } of await running.all()) {
+        if (removed || options.type !== 'event' || options.event !== name) continue
         await firing.store({ trigger, id, key, at, payload, admitted: false })
       }
     })
-    kernel.webhooks.route(ROUTE, createWebhookHandler(kernel, registry, firing))
+    kernel.webhooks.route(ROUTE, createWebhookHandler(kernel, registry, firing, history))
 
     async function schedule({ name, options }: Trigger): Promise<void> {
       if (options.type !== 'schedule') return
@@ -147,7 +186,9 @@ export default definePlugin({
 
     function infoOf(trigger: Trigger): TriggerInfo {
       const { name, options } = trigger
-      const subscriptions = registry.subscriptionsOf(trigger).map(({ id, flow, worker }) => ({ id, flow, worker }))
+      const subscriptions = registry
+        .subscriptionsOf(trigger)
+        .map(({ id, flow, entry, worker }) => ({ id, flow, entry, worker }))
       const info: TriggerInfo = { name, type: options.type, subscriptions }
       if (options.type === 'event') info.event = options.event
       if (options.type !== 'webhook') return info
@@ -177,12 +218,13 @@ export default definePlugin({
         return trigger !== undefined
       },
       subscribeTrigger: (name, subscription) => registry.subscribe(name, subscription),
-      emitTrigger: async (name, payload, options = {}) => firing.fire(registry.get(name), payload, options),
+      emitTrigger: async (name, payload, options = {}) => firing.fire(name, payload, options),
       async triggerHistory(name, { limit = 100 } = {}) {
-        registry.get(name)
+        if (!(await running.find(name))) await running.get(name)
         return history.read(name, limit)
       },
       triggers: () => registry.all().map(infoOf),
+      ...createTriggerOperations(registry, running, shared, history, infoOf),
     })
   },
 })

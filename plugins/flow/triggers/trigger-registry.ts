@@ -15,6 +15,16 @@ export interface Trigger {
   own?: Subscription
 }
 
+export interface TriggerInfo {
+  name: string
+  type: TriggerOptions['type']
+  event?: string
+  path?: string
+  /** The URL of its webhook. Absent unless `webhooks.baseUrl` is set. */
+  url?: string
+  subscriptions: Pick<Subscription, 'id' | 'flow' | 'entry' | 'worker'>[]
+}
+
 /** Holds the triggers and subscriptions of this instance. */
 export function createTriggerRegistry(kernel: Kernel) {
   const declared = new Map<string, Trigger>()
@@ -104,6 +114,11 @@ export type TriggerRegistry = ReturnType<typeof createTriggerRegistry>
 
 function createTrigger(definition: TriggerDefinition): Trigger {
   checkDefinition(definition)
+  return toTrigger(definition)
+}
+
+/** Returns the trigger of a definition that was checked before. */
+export function toTrigger(definition: TriggerDefinition): Trigger {
   const { name, flow, entry, worker, ...options } = definition
   const own = flow === undefined && worker === undefined ? undefined : named({ flow, entry, worker })
   return { name, options, own, verify: options.type === 'webhook' ? createVerifier(options.verify) : undefined }

@@ -1,11 +1,19 @@
 import { gunzipSync } from 'node:zlib'
 import { isQueueError, QueueError, type Kernel } from '../../../kernel/index.ts'
 import { mediaOf } from '../lib/media-type.ts'
-import type { TriggerRegistry } from './trigger-registry.ts'
+import type { Trigger, TriggerRegistry } from './trigger-registry.ts'
 import type { TriggerSource, WebhookFacts } from './definition.ts'
 import type { Firing } from './fire.ts'
+import { refusalOf, type History } from './history.ts'
 
 type WebhookSource = Extract<TriggerSource, { type: 'webhook' }>
+
+/** A request that is an event of a trigger. */
+interface Delivery {
+  id: string
+  payload: unknown
+  verified: boolean
+}
 
 /** The path prefix of the webhooks of triggers. */
 export const ROUTE = 'triggers/'
@@ -24,7 +32,7 @@ const DELIVERY_HEADERS = [
 ]
 
 /** Handles requests to the webhooks of triggers. */
-export function createWebhookHandler(kernel: Kernel, registry: TriggerRegistry, { fire }: Firing) {
+export function createWebhookHandler(kernel: Kernel, registry: TriggerRegistry, { fire }: Firing, history: History) {
   return async (request: Request, path: string): Promise<Response> => {
     const trigger = registry.all().find(({ options }) => options.type === 'webhook' && options.path === path)
     if (trigger?.options.type !== 'webhook') {
@@ -36,19 +44,41 @@ export function createWebhookHandler(kernel: Kernel, registry: TriggerRegistry, 
       throw new QueueError('WEBHOOK_INVALID', message, { details: { status: 405 } })
     }
     const rawBody = new Uint8Array(await request.clone().arrayBuffer())
-    await trigger.verify!(request, rawBody, kernel.clock.now())
-    const { headers, url } = request
-    const facts: WebhookFacts = {
-      headers,
-      query: new URL(url).searchParams,
-      body: parseBody(headers, unpack(headers, rawBody, kernel.config.payloadLimit)),
-      rawBody,
-    }
-    const proof = proofOf(trigger.options, facts)
-    if (proof !== undefined) return proofResponse(proof)
-    const [id, payload] = read(trigger.options, facts)
-    const { deduplicated } = await fire(trigger, payload, { id })
+    const delivery = await receive(trigger, trigger.options, request, rawBody)
+    if (typeof delivery === 'string') return proofResponse(delivery)
+    const { id, payload, verified } = delivery
+    const { deduplicated } = await fire(trigger.name, payload, { id }, verified)
     return Response.json({ id, deduplicated }, { status: 202 })
+  }
+
+  /** Verifies and reads a delivery, or returns the proof that its sender asks for. Records what it refuses. */
+  async function receive(
+    { name, verify }: Trigger,
+    options: WebhookSource,
+    request: Request,
+    rawBody: Uint8Array,
+  ): Promise<string | Delivery> {
+    let verified = false
+    try {
+      await verify!(request, rawBody, kernel.clock.now())
+      verified = options.verify !== 'none'
+      const { headers, url } = request
+      const facts: WebhookFacts = {
+        headers,
+        query: new URL(url).searchParams,
+        body: parseBody(headers, unpack(headers, rawBody, kernel.config.payloadLimit)),
+        rawBody,
+      }
+      const proof = proofOf(options, facts)
+      if (proof !== undefined) return proof
+      const [id, payload] = read(options, facts)
+      return { id, payload, verified }
+    } catch (error) {
+      await history.rejected(name, verified, refusalOf(error)).catch((cause: unknown) => {
+        kernel.reporter.warn(`A refused request to trigger "${name}" could not be recorded.`, cause)
+      })
+      throw error
+    }
   }
 
   /** Responds to a GET with which a sender checks the webhook before its first delivery. */

@@ -134,13 +134,13 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
         })),
     schedules: async () =>
       (await kernel.scheduleDetails()).map(
-        ({ name, next, cron, timeZone, every, at, worker, flow, paused, recent }) => ({
+        ({ name, next, cron, timeZone, every, at, worker, flow, paused, removed, recent }) => ({
           name,
           rule: [cron, timeZone, every && `every ${every} ms`, at && `at ${new Date(at).toISOString()}`]
             .filter(Boolean)
             .join(' '),
           target: worker === undefined ? `flow ${flow}` : `worker ${worker}`,
-          ...{ next, paused, last: recent[0]?.status },
+          ...{ next, paused, removed, last: recent[0]?.status },
         }),
       ),
     async changeSchedule({ name, change }) {
@@ -152,6 +152,18 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
       return true
     },
     backfillSchedule: ({ name, ...range }) => kernel.backfillSchedule(name, range),
+    triggers: () => kernel.triggerDetails(),
+    async changeTrigger({ name, change }) {
+      await kernel[`${change}Trigger`](name)
+      return true
+    },
+    async saveTrigger({ name, trigger }) {
+      // The kernel checks it.
+      await kernel.saveTrigger(name, trigger as unknown as Parameters<Kernel['saveTrigger']>[1])
+      return true
+    },
+    fireTrigger: ({ name, payload, id }) => kernel.emitTrigger(name, payload, id === undefined ? {} : { id }),
+    triggerHistory: ({ name, ...query }) => kernel.triggerHistory(name, query),
     errors: (filter) => kernel.errors(filter),
     setErrorStatus: ({ fingerprint, status }) => kernel.setErrorStatus(fingerprint, status),
     audit: (query) => kernel.audit(query),

@@ -66,10 +66,23 @@ export interface Results {
   resume: QueueFacts
   waits: Awaited<ReturnType<Kernel['openWaits']>>
   workers: WorkerFacts[]
-  schedules: { name: string; rule: string; target: string; next?: number; paused: boolean; last?: string }[]
+  schedules: {
+    name: string
+    rule: string
+    target: string
+    next?: number
+    paused: boolean
+    removed: boolean
+    last?: string
+  }[]
   changeSchedule: boolean
   saveSchedule: boolean
   backfillSchedule: { moments: number[] }
+  triggers: Awaited<ReturnType<Kernel['triggerDetails']>>
+  changeTrigger: boolean
+  saveTrigger: boolean
+  fireTrigger: EnqueueResult
+  triggerHistory: Awaited<ReturnType<Kernel['triggerHistory']>>
   errors: Awaited<ReturnType<Kernel['errors']>>
   setErrorStatus: Awaited<ReturnType<Kernel['errorGroup']>>
   audit: Awaited<ReturnType<Kernel['audit']>>

@@ -102,6 +102,13 @@ export const params = {
     to: z.number().optional(),
     limit: z.number().optional(),
   }),
+  triggers: z.object({}),
+  /** Changes a trigger for all processes. */
+  changeTrigger: z.object({ name: z.string(), change: z.enum(['pause', 'resume', 'remove']) }),
+  saveTrigger: z.object({ name: z.string(), trigger: z.looseObject({}) }),
+  fireTrigger: z.object({ name: z.string(), payload: z.unknown(), id: z.string().optional() }),
+  /** Returns what fired a trigger or was refused, with the newest first. */
+  triggerHistory: z.object({ name: z.string(), limit: z.number().optional() }),
   /** Returns kinds of errors, or changes the status of one. */
   errors: z.object({
     status: z.enum(['open', 'resolved', 'ignored']).optional(),

@@ -11,10 +11,14 @@ import type {
   BulkStart,
   ErrorGroupInfo,
   ErrorQuery,
+  QueueView,
   ScheduleDraft,
   ScheduleView,
   StatsPoint,
   StatsQuery,
+  TriggerDelivery,
+  TriggerDraft,
+  TriggerView,
   WaitInfo,
 } from '../lib/rest-types.ts'
 import { subscribe, type SubscribeOptions, type Subscription } from './subscribe.ts'
@@ -205,7 +209,7 @@ export function createClient(options: ClientOptions = {}) {
         post<EnqueueResult>(at`flows/${flow}`, { input, ...options }),
     },
     queues: {
-      list: () => get<{ queues: { name: string; paused: boolean; counts: Record<JobState, number> }[] }>('queues'),
+      list: () => get<{ queues: QueueView[] }>('queues'),
       pause: (queue: string) => post<{ paused: boolean }>(at`queues/${queue}/pause`),
       resume: (queue: string) => post<{ paused: boolean }>(at`queues/${queue}/resume`),
     },
@@ -242,6 +246,20 @@ export function createClient(options: ClientOptions = {}) {
       /** Starts the target once for each moment of a range: milliseconds since the epoch, or ISO dates. */
       backfill: (name: string, range: { from: number | string; to?: number | string; limit?: number }) =>
         post<{ moments: number[] }>(at`schedules/${name}/backfill`, range),
+    },
+    /** The triggers of the process that handles the request, and the triggers that were saved for all processes. */
+    triggers: {
+      list: () => get<{ triggers: TriggerView[] }>('triggers'),
+      /** Lists what fired a trigger or was refused, with the newest first. */
+      history: (name: string, query?: { limit?: number }) =>
+        get<{ records: TriggerDelivery[] }>(at`triggers/${name}/history`, query),
+      fire: (name: string, payload?: unknown, options?: { key?: string; id?: string }) =>
+        post<EnqueueResult>(at`triggers/${name}`, { payload, ...options }),
+      /** Creates a trigger in all processes, or replaces a saved one. */
+      save: (name: string, trigger: TriggerDraft) => post<TriggerView>(at`triggers/${name}/save`, trigger),
+      remove: (name: string) => request<Changed>('DELETE', at`triggers/${name}`),
+      pause: (name: string) => post<TriggerView>(at`triggers/${name}/pause`),
+      resume: (name: string) => post<TriggerView>(at`triggers/${name}/resume`),
     },
     events: {
       send: (name: string, payload?: unknown, options?: { key?: string; id?: string }) =>

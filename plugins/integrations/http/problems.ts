@@ -28,12 +28,15 @@ const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
   SCHEDULE_UNKNOWN: 404,
   METHOD_UNKNOWN: 405,
   WAIT_OVER: 409,
+  // The caller is somebody who may resume it, not a sender that only waits.
+  TRIGGER_PAUSED: 409,
   FLOW_INVALID: 409,
   EVENTS_CONFLICT: 409,
   EVENTS_TRIMMED: 410,
   JOB_FORGOTTEN: 410,
   MEDIA_TYPE_UNKNOWN: 415,
   SCHEDULE_INVALID: 422,
+  TRIGGER_INVALID: 422,
   CONNECTIONS_FULL: 503,
   AUTHORIZE_TIMEOUT: 503,
 }

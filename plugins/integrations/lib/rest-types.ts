@@ -1,4 +1,4 @@
-import type { JobFilter } from '../../../kernel/index.ts'
+import type { JobFilter, JobState } from '../../../kernel/index.ts'
 
 /*
  * What the routes for operators take and return. Moments are milliseconds since the epoch.
@@ -77,6 +77,14 @@ export interface WaitInfo {
 export type AuditQuery = { actor?: string; action?: string; before?: number; limit?: number }
 export type ErrorQuery = Partial<Pick<ErrorGroupInfo, 'status' | 'queue' | 'worker'>> & { limit?: number }
 
+export interface QueueView {
+  name: string
+  paused: boolean
+  counts: Record<JobState, number>
+  /** When the oldest waiting job was due. Absent if none waits. */
+  oldest?: number
+}
+
 /** When a schedule starts a worker or a flow. Moments are milliseconds since the epoch, or ISO dates. */
 export interface ScheduleDraft {
   cron?: string
@@ -91,12 +99,60 @@ export interface ScheduleDraft {
   flow?: string
   entry?: string
   data?: unknown
+  headers?: Readonly<Record<string, string>>
 }
 export interface ScheduleView extends ScheduleDraft {
   name: string
   source: 'code' | 'shared'
   paused: boolean
+  /** Whether operators have removed it, although code declares it. */
+  removed: boolean
   next?: number
   upcoming: number[]
   recent: { at: number; status: string; runId: string; jobId?: string }[]
+}
+
+/** A trigger that is saved for all processes. */
+export type TriggerDraft = ({ type: 'manual' } | { type: 'event'; event: string }) & {
+  flow?: string
+  entry?: string
+  worker?: string
+  rateLimit?: { limit: number; period: number }
+}
+export interface TriggerView {
+  name: string
+  type: 'manual' | 'event' | 'webhook' | 'schedule'
+  event?: string
+  path?: string
+  url?: string
+  rateLimit?: { limit: number; period: number } | { max: number; duration: number }
+  subscriptions: { id: string; flow?: string; entry?: string; worker?: string }[]
+  source: 'code' | 'shared'
+  paused: boolean
+  /** Whether operators have removed it, although code declares it. */
+  removed: boolean
+  recent: Pick<TriggerDelivery, 'type' | 'at' | 'reason'>[]
+}
+/** An event that fired a trigger, or was refused. `at` is in milliseconds since the epoch. */
+export interface TriggerDelivery {
+  type: 'fired' | 'refused'
+  /** Empty for a request that was refused before it was an event. */
+  id: string
+  key: string
+  at: number
+  payload?: unknown
+  started?: {
+    subscription: string
+    runId?: string
+    queue?: string
+    jobId?: string
+    reason?: string
+    message?: string
+  }[]
+  reason?: string
+  message?: string
+  /** For a request to a webhook: whether its sender proved its origin. */
+  verified?: boolean
+  /** How many requests were refused since the entry before, if there were several. */
+  count?: number
 }

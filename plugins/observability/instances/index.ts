@@ -4,6 +4,7 @@ import { createBoundedStream } from '../../lib/bounded-stream.ts'
 import { packageVersion } from '../../lib/package-version.ts'
 import { factsOf, type InstanceFacts } from './facts.ts'
 import { foldInstances, type InstanceInfo } from './fold.ts'
+import type { MissingStep } from '../lib/missing-steps.ts'
 import { createMissingSteps } from './missing-steps.ts'
 
 export type { InstanceFacts, InstanceWorker } from './facts.ts'
@@ -40,7 +41,7 @@ export default definePlugin({
   }),
   setup(kernel, { heartbeat }) {
     const stream = createBoundedStream(kernel, MAX_HEARTBEATS)
-    const reportMissingSteps = createMissingSteps(kernel)
+    const checkFlows = createMissingSteps(kernel)
     kernel.extend({
       instances: async () => foldInstances(await stream.newest(STREAM, MAX_HEARTBEATS), kernel.clock.now()),
     })
@@ -53,12 +54,24 @@ export default definePlugin({
     let stop: (() => void) | undefined
     let closed = false
 
-    async function append(type: string): Promise<void> {
+    /** What the last check has found. Heartbeats check again as long as there is something. */
+    let missing: MissingStep[] = []
+
+    async function append(type: string): Promise<InstanceFacts> {
       self ??= { id: kernel.newId(), version: packageVersion(), startedAt: kernel.clock.now() }
-      const facts = factsOf(kernel, self)
+      const facts = factsOf(kernel, self, missing)
       const event: EventDraft = { type, data: { ...facts, heartbeat } }
       await stream.append(STREAM, event)
-      if (type === 'worker.registered') await reportMissingSteps(Object.keys(facts.flows), () => closed)
+      return facts
+    }
+
+    async function announce(type: string): Promise<void> {
+      const { flows } = await append(type)
+      const isDue = type === 'worker.registered' || (type === 'worker.heartbeat' && missing.length > 0)
+      const found = isDue ? await checkFlows(Object.keys(flows), () => closed) : undefined
+      if (!found || closed || JSON.stringify(found) === JSON.stringify(missing)) return
+      missing = found
+      await append('worker.heartbeat')
     }
 
     /** Appends in the background. Nobody waits for it, and the next heartbeat replaces a lost one. */
@@ -66,7 +79,7 @@ export default definePlugin({
       const stopped = type === 'worker.stopped'
       appending = appending
         .then(async () => {
-          if (stopped ? self !== undefined : !closed) await append(type)
+          if (stopped ? self !== undefined : !closed) await announce(type)
         })
         .catch((error: unknown) => {
           if (!closed) kernel.reporter.warn('This instance could not send its heartbeat. It will try again.', error)

@@ -2,18 +2,26 @@ import { QueueError, type Kernel } from '../../../kernel/index.ts'
 import { findMissingSteps, type MissingStep } from '../lib/missing-steps.ts'
 
 /**
- * Reports steps that open runs need and that have no worker in this process, for example after a deploy removed them.
+ * Finds steps that open runs need and that have no worker in this process, for example after a deploy removed them.
  * Each step of a flow is reported once. Only the newest runs are checked, because older ones have most likely been
  * reported.
  */
 export function createMissingSteps(kernel: Kernel) {
   const reported = new Set<string>()
 
-  return async function reportMissingSteps(flows: readonly string[], isClosed: () => boolean): Promise<void> {
+  /** @returns the steps, or `undefined` if the kernel closes in the meantime */
+  return async function checkFlows(
+    flows: readonly string[],
+    isClosed: () => boolean,
+  ): Promise<MissingStep[] | undefined> {
+    const missing: MissingStep[] = []
     for (const name of flows) {
-      if (isClosed()) return
-      for (const missing of await findMissingSteps(kernel, name, isClosed)) report(missing)
+      if (isClosed()) return undefined
+      const found = await findMissingSteps(kernel, name, isClosed)
+      for (const one of found) report(one)
+      missing.push(...found)
     }
+    return missing
   }
 
   function report({ flow, step, runs }: MissingStep): void {

@@ -104,6 +104,10 @@ it('answers of every route are what the document says that is served', async () 
     listTriggers: () => ask('triggers'),
     fireTrigger: () => post('triggers/bell', { payload: 1, id: 'once' }),
     triggerHistory: () => ask('triggers/bell/history?limit=5'),
+    saveTrigger: () => post('triggers/paid/save', { type: 'event', event: 'order.paid', worker: 'ml/train' }),
+    pauseTrigger: () => post('triggers/paid/pause'),
+    resumeTrigger: () => post('triggers/paid/resume'),
+    removeTrigger: () => ask('triggers/paid', { method: 'DELETE' }),
     listWaits: () => ask('waits?limit=5'),
     resolveWait: async () => post(`waits/${await asking.promise}`, { payload: { approved: true } }),
     completeWait: () =>

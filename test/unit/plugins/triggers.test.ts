@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import type { KernelConfig } from 'nuxt-queue/kernel'
+import { definePlugin, type KernelConfig, type PluginKernel } from 'nuxt-queue/kernel'
+import { createSharedDecisions } from '../../../plugins/flow/lib/shared-decisions.ts'
+import { errorOf } from '../../../testing/conformance/harness.ts'
 import { createTestKernel, type TestKernel } from '../../../testing/index.ts'
 
 const HOOKS = 'https://example.com/_queue/triggers/'
@@ -280,6 +282,41 @@ describe('the history of a trigger', () => {
     const records = await kernel.triggerHistory('t', { limit: 5000 })
     expect([records.length, records[0]!.id, records.at(-1)!.id]).toEqual([1000, 'n1199', 'n200'])
     expect(await kernel.triggerHistory('t', { limit: 2 })).toMatchObject([{ id: 'n1199' }, { id: 'n1198' }])
+    await test.close()
+  })
+
+  it('counts a flood of refused requests in one record a second', async () => {
+    const verify = { type: 'bearer', secret: 'open sesame' } as const
+    const { test } = await noting({ triggers: { t: { type: 'webhook', path: 't', verify, worker: 'w' } } })
+    for (let n = 0; n < 50; n++) expect(await post(test, 't', {})).toMatchObject({ status: 401 })
+    await test.advance('1s')
+    await post(test, 't', {})
+    const refused = { type: 'refused', id: '', verified: false, reason: 'WEBHOOK_REFUSED' }
+    const records = await test.kernel.triggerHistory('t')
+    expect(records).toMatchObject([{ ...refused, count: 50 }, refused])
+    expect(records[1]).not.toHaveProperty('count')
+    await test.close()
+  })
+
+  it('has decisions of operators in a stream that stays short, and that a new instance reads', async () => {
+    let inner: PluginKernel | undefined
+    const plugin = definePlugin({ name: 'inner', setup: (kernel) => void (inner = kernel) })
+    const test = await createTestKernel({ plugins: [plugin] })
+    const decisions = () => createSharedDecisions<string>(inner!, 'thing')
+    const [one, other] = [decisions(), decisions()]
+    for (let n = 0; n < 150; n++) {
+      await one.decide(`saved-${n % 3}`, { verb: 'saved', saved: `value ${n}` })
+      await other.decide(`paused-${n}`, { verb: n % 2 === 0 ? 'paused' : 'removed' })
+    }
+    for (let at = 0; at < 7; at++) await one.decide('saved-0', { verb: 'started', id: `run-${at}`, at })
+    const kept = await errorOf(() => test.kernel.port('events').read('_things'))
+    expect(Number(kept?.details?.trimmed)).toBeGreaterThan(200)
+    const [known, read] = [await other.current(), await decisions().current()]
+    expect([...read].toSorted()).toEqual([...known].toSorted())
+    expect(read.get('saved-0')).toEqual({
+      ...{ saved: 'value 147', removed: false, paused: false },
+      starts: [6, 5, 4, 3, 2].map((at) => ({ id: `run-${at}`, at })),
+    })
     await test.close()
   })
 

@@ -13,14 +13,24 @@ export function instanceTests(test: PresetTest): void {
       async ({ kernel, start, events, until, elapse }) => {
         await start({
           first: entry(() => {}, { flow: { name: 'f', role: 'entry', version: '7' } }),
-          next: step({ subscribes: 'x' }, () => {}, { concurrency: 3 }),
+          next: step({ subscribes: 'x' }, () => {}, {
+            concurrency: 3,
+            rateLimit: { limit: 5, period: 1000 },
+            timeout: 900,
+          }),
         })
         const [self, ...others] = await until('it is registered', async () => {
           const found = await kernel.instances()
           return found.length > 0 && found
         })
         expect(others).toEqual([])
-        expect(self).toMatchObject({ pid: process.pid, flows: { f: '7' }, version: expect.stringMatching(/^\d+\.\d+/) })
+        expect(self!.memory).toBeGreaterThan(1024 * 1024)
+        expect(self).toMatchObject({
+          pid: process.pid,
+          flows: { f: '7' },
+          missing: [],
+          version: expect.stringMatching(/^\d+\.\d+/),
+        })
         expect(self!.workers).toEqual([
           {
             id: 'first',
@@ -36,6 +46,7 @@ export function instanceTests(test: PresetTest): void {
             name: 'next',
             runtime: 'node',
             concurrency: 3,
+            limits: { rate: { limit: 5, period: 1000, byKey: false }, timeout: 900 },
             flows: [{ flow: 'f', role: 'step', step: 'next' }],
           },
         ])
@@ -89,6 +100,9 @@ export function instanceTests(test: PresetTest): void {
           message: expect.stringMatching(/flow "f" need step "gone"/) as string,
           detail: { details: { flow: 'f', step: 'gone', runs: expect.arrayContaining(['one', 'two']) as string[] } },
         })
+        const missing = [{ flow: 'f', step: 'gone', runs: 2 }]
+        await until('it is listed', async () => (await kernel.instances())[0]?.missing.length === 1)
+        expect((await kernel.instances())[0]).toMatchObject({ missing })
         await kernel.registerWorker({ id: 'late', config: { queue: 'late' }, handler: () => {} })
         await until('it is registered again', async () => registered(await events('registry')) === 2)
         const { runId } = await kernel.flow('f').start()

@@ -61,7 +61,10 @@ export function scheduleTests(test: PresetTest): void {
 
       await other.pauseSchedule('often')
       expect(await listed()).toMatchObject({ paused: true })
-      await kernel.runSchedule('often')
+      const { at: byHand } = await kernel.runSchedule('often')
+      await until('the run by hand is among the outcomes', async () =>
+        (await listed())?.recent.some(({ at, status }) => at === byHand && status === 'completed'),
+      )
       await other.saveSchedule('mark', { at: now() + 500, worker: 'w', data: 'mark' })
       await until('half a second has passed', () => ran.includes('mark'))
       const before = ran.filter((data) => data === 'second').length
@@ -74,8 +77,13 @@ export function scheduleTests(test: PresetTest): void {
       expect(await listed()).toBeUndefined()
 
       await other.removeSchedule('code').catch(() => kernel.removeSchedule('code'))
-      expect((await kernel.scheduleDetails()).map(({ name }) => name)).toEqual(['mark', 'again'])
+      const running = async () => (await kernel.scheduleDetails()).filter(({ removed }) => !removed)
+      expect((await running()).map(({ name }) => name)).toEqual(['mark', 'again'])
+      expect((await kernel.scheduleDetails()).find(({ removed }) => removed)).toMatchObject({
+        ...{ name: 'code', source: 'code', upcoming: [] },
+      })
       await kernel.resumeSchedule('code')
+      expect((await running()).map(({ name }) => name)).toContain('code')
       expect((await kernel.scheduleDetails()).map(({ name }) => name)).toContain('code')
       expect(kernel.schedules()).toMatchObject([{ name: 'code' }])
 

@@ -138,6 +138,17 @@ export function triggerTests(test: PresetTest): void {
       expect(await post('open sesame')).toEqual([202, { id: 'd1', deduplicated: true }])
       await until('it has run', () => ran.length > 0)
       expect(ran).toEqual([{ n: 1 }])
+      const records = await until('it is told', async () => {
+        const all = await kernel.triggerHistory('t')
+        return all.length === 2 && all
+      })
+      expect(records).toMatchObject([
+        { type: 'fired', id: 'd1', verified: true },
+        { type: 'refused', id: '', verified: false, reason: 'WEBHOOK_REFUSED' },
+      ])
+      await kernel.pauseTrigger('t')
+      expect(await post('open sesame')).toMatchObject([503, { error: { code: 'TRIGGER_PAUSED' } }])
+      expect((await kernel.triggerHistory('t'))[0]).toMatchObject({ reason: 'TRIGGER_PAUSED', payload: { n: 1 } })
     }),
   )
 
@@ -210,6 +221,57 @@ export function triggerTests(test: PresetTest): void {
       await until('the other has run', () => ran.length > 1)
       expect(ran).toEqual([1, 'late'])
       expect(record!.started).toMatchObject([{ reason: 'VALIDATION_FAILED' }, { queue: 'b' }, { queue: 'c' }])
+    }),
+  )
+
+  it(
+    'is saved, paused, resumed, removed and brought back for all processes',
+    test(async ({ kernel, sibling, start, until }) => {
+      const ran: unknown[] = []
+      await start({
+        w: [{ trigger: { type: 'event', event: 'e', name: 'code' } }, ({ data }) => void ran.push(data)],
+        v: ({ data }) => void ran.push(`saved ${String(data)}`),
+      })
+      const other = await sibling()
+      expect(await codeOf(() => other.pauseTrigger('none'))).toBe('TRIGGER_UNKNOWN')
+      expect(await codeOf(() => other.saveTrigger('x', { type: 'manual', worker: '_bus/deliver' }))).toBe(
+        'NAME_RESERVED',
+      )
+      expect(await codeOf(() => kernel.saveTrigger('code', { type: 'manual', worker: 'w' }))).toBe('TRIGGER_INVALID')
+      expect(await codeOf(() => other.saveTrigger('x', { type: 'manual' }))).toBe('TRIGGER_INVALID')
+      const rateLimit = { limit: 100, period: 1000 }
+      await other.saveTrigger('more', { type: 'event', event: 'e', worker: 'v', rateLimit })
+      await kernel.sendEvent('e', 1)
+      await until('both have started', () => ran.length >= 2)
+      expect(ran.map(String).toSorted()).toEqual(['1', 'saved 1'])
+      const listed = async (name: string) => (await kernel.triggerDetails()).find((one) => one.name === name)
+      expect(await listed('more')).toMatchObject({ source: 'shared', event: 'e', rateLimit, paused: false })
+
+      await kernel.pauseTrigger('code')
+      await other.pauseTrigger('more')
+      expect(await codeOf(() => kernel.emitTrigger('more', 'by hand'))).toBe('TRIGGER_PAUSED')
+      await kernel.sendEvent('e', 2)
+      const last = async (name: string) => (await listed(name))?.recent[0]?.reason
+      await until('both refuse it', async () =>
+        [await last('code'), await last('more')].every((one) => one === 'TRIGGER_PAUSED'),
+      )
+      await kernel.resumeTrigger('code')
+      await other.removeTrigger('more')
+      await kernel.sendEvent('e', 3)
+      await until('the one of code starts again', () => ran.length >= 3)
+      expect(await listed('more')).toBeUndefined()
+      await kernel.removeTrigger('code')
+      expect(await listed('code')).toMatchObject({ source: 'code', removed: true, recent: [{ type: 'fired' }, {}, {}] })
+      expect(await codeOf(() => kernel.emitTrigger('code'))).toBe('TRIGGER_UNKNOWN')
+      await kernel.sendEvent('e', 4)
+      await until('the event is delivered', async () => {
+        const { waiting, active } = await kernel.port('queue').getJobCounts('_bus')
+        return waiting + active === 0
+      })
+      await kernel.resumeTrigger('code')
+      await kernel.sendEvent('e', 5)
+      await until('it is back', () => ran.length >= 4)
+      expect(ran.map(String).toSorted()).toEqual(['1', '3', '5', 'saved 1'])
     }),
   )
 

@@ -94,7 +94,13 @@ function printSchedules(schedules: Results['schedules'], output: Output): void {
   if (output.json) return output.value(schedules)
   if (schedules.length === 0) return output.line('No schedules.')
   const rows = schedules.map((one) => [
-    ...[one.name, one.rule, one.target, one.paused ? 'paused' : date(one.next), one.last ?? ''],
+    ...[
+      one.name,
+      one.rule,
+      one.target,
+      one.removed ? 'removed' : one.paused ? 'paused' : date(one.next),
+      one.last ?? '',
+    ],
   ])
   for (const line of formatTable(['schedule', 'rule', 'starts', 'next', 'last'], rows)) output.line(line)
 }

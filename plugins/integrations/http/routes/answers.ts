@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { bulkReport, schedule, wait } from './operator-answers.ts'
+import { bulkReport, schedule, trigger, triggerRecord, wait } from './operator-answers.ts'
 
 /*
  * The responses of the routes, for the OpenAPI document. An object is loose if plugins add members to it.
@@ -29,7 +29,13 @@ export const counts = z.object(
 /** How many jobs match a filter. `truncated`: only the newest 100,000 candidates were examined. */
 export const totals = z.object({ counts, truncated: z.boolean() })
 
-export const queue = z.object({ name: z.string(), paused: z.boolean(), counts })
+export const queue = z.object({
+  name: z.string(),
+  paused: z.boolean(),
+  counts,
+  /** In lists: when the oldest waiting job was due. Absent if none waits. */
+  oldest: z.number().optional(),
+})
 
 export const job = z.looseObject({
   id: z.string(),
@@ -142,12 +148,20 @@ export const flow = z.object({
   ),
 })
 
+/** What limits the jobs of a worker besides its concurrency. Times are in milliseconds. */
+const limits = z.object({
+  perKey: z.number().optional(),
+  rate: z.object({ limit: z.number(), period: z.number(), byKey: z.boolean() }).optional(),
+  timeout: z.number().optional(),
+})
+
 export const worker = z.object({
   id: z.string(),
   queue: z.string(),
   name: z.string(),
   runtime: z.string(),
   concurrency: z.number(),
+  limits: limits.optional(),
   /** Whether this process runs its jobs. */
   started: z.boolean(),
   flows: z.array(z.object({ flow: z.string(), role: z.string(), step: z.string() })),
@@ -165,20 +179,13 @@ export const instance = z.looseObject({
   version: z.string(),
   startedAt: z.number(),
   seenAt: z.number(),
-  workers: z.array(z.looseObject({ id: z.string(), queue: z.string() })),
+  workers: z.array(z.looseObject({ id: z.string(), queue: z.string(), limits: limits.optional() })),
   flows: z.record(z.string(), z.string()),
+  /** The memory of its process, in bytes. Absent for an instance of an older version. */
+  memory: z.number().optional(),
+  /** Steps that open runs need and that have no worker in its process. */
+  missing: z.array(z.object({ flow: z.string(), step: z.string(), runs: z.number() })).optional(),
 })
-
-export const trigger = z.looseObject({
-  name: z.string(),
-  type: z.string(),
-  event: z.string().optional(),
-  path: z.string().optional(),
-  url: z.string().optional(),
-  subscriptions: z.array(z.object({ id: z.string(), flow: z.string().optional(), worker: z.string().optional() })),
-})
-
-export const triggerRecord = z.looseObject({ type: z.enum(['fired', 'refused']), id: z.string(), at: z.number() })
 
 const quantiles = z.object({
   count: z.number().int(),

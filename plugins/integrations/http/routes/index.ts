@@ -8,6 +8,7 @@ import type { Route } from './route.ts'
 import { runRoutes } from './runs.ts'
 import { scheduleRoutes } from './schedules.ts'
 import { streamRoutes } from './streams.ts'
+import { triggerRoutes } from './triggers.ts'
 import { waitRoutes } from './waits.ts'
 
 /** All routes below `<path>api/`. */
@@ -21,5 +22,6 @@ export const routes: readonly Route[] = [
   ...observabilityRoutes,
   ...waitRoutes,
   ...scheduleRoutes,
+  ...triggerRoutes,
   ...otherRoutes,
 ]

@@ -51,9 +51,36 @@ export const schedule = z.looseObject({
   /** `shared` if it was saved for all processes, `code` if this process declares it. */
   source: z.enum(['code', 'shared']),
   paused: z.boolean(),
+  /** Whether operators have removed it, although code declares it. */
+  removed: z.boolean(),
   next: z.number().optional(),
   /** The next five moments. */
   upcoming: z.array(z.number()),
-  /** What the newest five moments have started, if it is kept and you may read it. */
+  /** What the newest five starts have begun, by moments or by hand, if it is kept and you may read it. */
   recent: z.array(z.object({ at: z.number(), status: z.string(), runId: z.string(), jobId: z.string().optional() })),
 })
+
+export const trigger = z.looseObject({
+  name: z.string(),
+  type: z.string(),
+  event: z.string().optional(),
+  path: z.string().optional(),
+  url: z.string().optional(),
+  subscriptions: z.array(
+    z.object({
+      id: z.string(),
+      flow: z.string().optional(),
+      entry: z.string().optional(),
+      worker: z.string().optional(),
+    }),
+  ),
+  /** `shared` if it was saved for all processes, `code` if this process declares it. */
+  source: z.enum(['code', 'shared']),
+  paused: z.boolean(),
+  /** Whether operators have removed it, although code declares it. */
+  removed: z.boolean(),
+  /** The outcomes of the newest five events. */
+  recent: z.array(z.object({ type: z.enum(['fired', 'refused']), at: z.number(), reason: z.string().optional() })),
+})
+
+export const triggerRecord = z.looseObject({ type: z.enum(['fired', 'refused']), id: z.string(), at: z.number() })

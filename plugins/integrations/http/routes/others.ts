@@ -3,9 +3,10 @@ import { isReserved, QueueError, type Kernel, type WorkerDefinition } from '../.
 import { placesOf } from '../../../flow/lib/flow-places.ts'
 import { inputSchemaOf } from '../../../lib/json-schema.ts'
 import { checkHealth } from '../../../observability/lib/health.ts'
+import { limitsOf } from '../../../lib/worker-limits.ts'
 import * as answers from './answers.ts'
 import { route, type Route } from './route.ts'
-import { flag, headersOf, limit, name } from './values.ts'
+import { flag, headersOf, name } from './values.ts'
 
 function describe(kernel: Kernel, worker: WorkerDefinition): z.infer<typeof answers.worker> {
   return {
@@ -14,6 +15,7 @@ function describe(kernel: Kernel, worker: WorkerDefinition): z.infer<typeof answ
     name: worker.name,
     runtime: worker.worker.runtime,
     concurrency: worker.worker.concurrency,
+    limits: limitsOf(worker),
     started: kernel.port('workers').getWorker(worker.queue.name, worker.name) !== undefined,
     flows: placesOf(worker).map((place) => ({ flow: place.name, role: place.role, step: place.step ?? worker.id })),
   }
@@ -40,50 +42,6 @@ export const otherRoutes: readonly Route[] = [
     async handle({ kernel, body: { name: event, payload, id = kernel.newId(), key }, request }) {
       const { deduplicated } = await kernel.sendEvent(event, payload, { id, key, headers: headersOf(request) })
       return { id, deduplicated }
-    },
-  }),
-  route({
-    id: 'listTriggers',
-    method: 'GET',
-    path: 'triggers',
-    action: 'triggers.read',
-    summary: 'List the triggers of this process',
-    answer: z.object({ triggers: z.array(answers.trigger) }),
-    handle: ({ kernel }) => ({ triggers: kernel.triggers() }),
-  }),
-  route({
-    id: 'triggerHistory',
-    method: 'GET',
-    path: 'triggers/:trigger/history',
-    action: 'triggers.read',
-    summary:
-      'List what fired a trigger or was refused, with the newest first. Entries of runs that you may not read are left out',
-    query: z.strictObject({ limit: limit(100, 1000) }),
-    answer: z.object({ records: z.array(answers.triggerRecord) }),
-    async handle({ kernel, params, query, mayRead }) {
-      const records = []
-      for (const record of await kernel.triggerHistory(params.trigger, query)) {
-        const runIds = (record.started ?? []).flatMap((start) => ('runId' in start ? [start.runId] : []))
-        const allowed = await Promise.all(runIds.map((runId) => mayRead({ type: 'runs.read', runId })))
-        if (allowed.every(Boolean)) records.push(record)
-      }
-      return { records }
-    },
-  }),
-  route({
-    id: 'fireTrigger',
-    method: 'POST',
-    path: 'triggers/:trigger',
-    action: 'triggers.fire',
-    destructive: false,
-    summary: 'Fire a trigger by hand',
-    body: z.strictObject({ payload: z.unknown().optional(), id: name.optional(), key: name.optional() }),
-    answer: answers.enqueued,
-    status: 202,
-    async handle({ kernel, params, body: { payload, ...options }, assertMay }) {
-      const job = await kernel.emitTrigger(params.trigger, payload, options)
-      if (job.deduplicated) await assertMay({ queue: job.queue, job: job.id, runId: job.runId })
-      return job
     },
   }),
   route({

@@ -1,22 +1,47 @@
 import { z } from 'zod'
-import { isReserved, type Kernel } from '../../../../kernel/index.ts'
+import { isReserved, type Kernel, type MaybePromise } from '../../../../kernel/index.ts'
 import * as answers from './answers.ts'
 import { largeCount } from '../../../lib/large-counts.ts'
+import { createQueueCounter } from '../../../observability/lib/queue-counts.ts'
 import { route, type Route } from './route.ts'
 import { count, flag } from './values.ts'
 
 /** The most dead letters that one request moves. */
 const MOST_LETTERS = 10_000
 
-async function infoOf(kernel: Kernel, name: string): Promise<z.infer<typeof answers.queue>> {
+type QueueInfo = z.infer<typeof answers.queue>
+
+/** How many queues are looked up at the same time. */
+const AT_ONCE = 16
+
+async function mapQueues<T>(names: readonly string[], look: (name: string) => MaybePromise<T>): Promise<T[]> {
+  const found: T[] = []
+  for (let from = 0; from < names.length; from += AT_ONCE) {
+    found.push(...(await Promise.all(names.slice(from, from + AT_ONCE).map(async (name) => look(name)))))
+  }
+  return found
+}
+
+const counters = new WeakMap<Kernel, ReturnType<typeof createQueueCounter>>()
+
+/** Counts the jobs of queues, and finds the oldest waiting job of each. */
+async function countsOf(kernel: Kernel, names: readonly string[]): Promise<QueueInfo[]> {
+  const count = counters.get(kernel) ?? createQueueCounter(kernel)
+  counters.set(kernel, count)
+  const counted = await count(names)
+  const paused = await mapQueues(names, (name) => kernel.port('queue').isPaused(name))
+  return counted.map(({ queue, counts, oldest }, index) => {
+    const info = { name: queue, paused: paused[index]!, counts }
+    return oldest === undefined ? info : { ...info, oldest: oldest.due }
+  })
+}
+
+async function infoOf(kernel: Kernel, name: string): Promise<QueueInfo> {
   const queues = kernel.port('queue')
   const count = async () => ({ counts: await queues.getJobCounts(name) })
   const [{ counts }, paused] = await Promise.all([largeCount(kernel, `queue ${name}`, count), queues.isPaused(name)])
   return { name, paused, counts }
 }
-
-/** How many queues are looked up at the same time. */
-const AT_ONCE = 16
 
 export const queueRoutes: readonly Route[] = [
   route({
@@ -34,15 +59,13 @@ export const queueRoutes: readonly Route[] = [
       const workers = kernel.registry.workers.map((worker) => worker.queue.name)
       const names = new Set([...(await kernel.port('queue').getQueues()), ...workers])
       const shown = [...names].filter((name) => query.internal || !isReserved('queue', name)).toSorted()
-      const queues = []
-      for (let from = 0; from < shown.length; from += AT_ONCE) {
-        const some = shown.slice(from, from + AT_ONCE)
-        const infos = some.map(async (queue) =>
-          (await mayRead({ type: 'queues.read', queue })) ? infoOf(kernel, queue) : undefined,
-        )
-        queues.push(...(await Promise.all(infos)).filter((info) => info !== undefined))
+      const allowed = await mapQueues(shown, (queue) => mayRead({ type: 'queues.read', queue }))
+      return {
+        queues: await countsOf(
+          kernel,
+          shown.filter((_queue, index) => allowed[index]),
+        ),
       }
-      return { queues }
     },
   }),
   route({

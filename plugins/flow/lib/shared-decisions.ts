@@ -1,0 +1,111 @@
+import type { EventDraft, PluginKernel, StoredEvent } from '../../../kernel/index.ts'
+import { createCompactedStream } from '../../lib/compacted-stream.ts'
+
+/** What operators have decided about what has a name, such as a schedule, for all instances. */
+export interface SharedDecision<T> {
+  /** What they have saved under this name. Absent if code declares it. */
+  saved?: T
+  /** No instance runs it, even if code declares it. */
+  removed: boolean
+  paused: boolean
+  /** The newest starts by hand, newest first. */
+  starts: readonly StartByHand[]
+}
+
+interface StartByHand {
+  /** The id of what was started. */
+  id: string
+  /** Milliseconds since the epoch. */
+  at: number
+}
+
+export type Decision<T> =
+  | { verb: 'saved'; saved: T }
+  | { verb: 'removed' | 'paused' | 'resumed' }
+  | ({ verb: 'started' } & StartByHand)
+
+export interface SharedDecisions<T> {
+  /** Returns the decisions by name. */
+  current(): Promise<ReadonlyMap<string, SharedDecision<T>>>
+  decide(name: string, decision: Decision<T>): Promise<void>
+}
+
+/** How many starts by hand are kept for each name. */
+const STARTS = 5
+/** How many names are kept of which nothing is saved. Otherwise, new names would make the stream longer and longer. */
+const MOST_UNSAVED = 1000
+const COMPACT_EVERY = 100
+
+/**
+ * Keeps what operators decide in the stream `_<noun>s` of the event store. Instances read what is new when they need it, so that a
+ * decision counts everywhere at once, and nobody has to poll.
+ *
+ * | event | data |
+ * |---|---|
+ * | `_<noun>.saved` | `name`, and the definition under the noun |
+ * | `_<noun>.removed`, `.paused`, `.resumed` | `name` |
+ * | `_<noun>.started` | `name`, `id`, `at` |
+ * | `_<noun>.compacted` | nothing: the decisions of all names follow |
+ * | `_<noun>.kept` | `name`, `decision` |
+ */
+export function createSharedDecisions<T>(kernel: PluginKernel, noun: string): SharedDecisions<T> {
+  const prefix = `_${noun}.`
+  const decisions = new Map<string, SharedDecision<T>>()
+  const stream = createCompactedStream(kernel, {
+    stream: `_${noun}s`,
+    every: COMPACT_EVERY,
+    apply(events) {
+      for (const event of events) apply(event)
+      evict()
+    },
+    state: (): EventDraft[] => [
+      { type: `${prefix}compacted` },
+      ...[...decisions].map(([name, decision]) => ({ type: `${prefix}kept`, data: { name, decision } })),
+    ],
+  })
+
+  function apply({ type, data }: StoredEvent): void {
+    const verb = type.slice(prefix.length)
+    if (verb === 'compacted') return decisions.clear()
+    const { name, ...facts } = data as { name: string } & Record<string, unknown>
+    const { starts = [], ...before } = decisions.get(name) ?? { removed: false, paused: false }
+    // The newest decision is the last of the map.
+    decisions.delete(name)
+    decisions.set(name, after())
+
+    function after(): SharedDecision<T> {
+      switch (verb) {
+        case 'saved':
+          return { ...before, starts, saved: facts[noun] as T, removed: false }
+        case 'removed':
+          return { starts: [], removed: true, paused: false }
+        case 'paused':
+          return { ...before, starts, paused: true }
+        case 'resumed':
+          return { ...before, starts, removed: false, paused: false }
+        case 'started':
+          return { ...before, starts: [facts as unknown as StartByHand, ...starts].slice(0, STARTS) }
+        case 'kept':
+          return facts.decision as SharedDecision<T>
+        default:
+          return { ...before, starts }
+      }
+    }
+  }
+
+  function evict(): void {
+    const unsaved = [...decisions].filter(([, { saved }]) => saved === undefined)
+    for (const [name] of unsaved.slice(0, Math.max(0, unsaved.length - MOST_UNSAVED))) decisions.delete(name)
+  }
+
+  return {
+    async current() {
+      await stream.update()
+      return decisions
+    },
+    async decide(name, { verb, ...facts }) {
+      const data = verb === 'saved' ? { name, [noun]: (facts as { saved: T }).saved } : { name, ...facts }
+      await stream.append([{ type: prefix + verb, data }])
+    },
+  }
+}

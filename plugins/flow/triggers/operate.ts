@@ -1,0 +1,61 @@
+import { assertFree, checkText, QueueError } from '../../../kernel/index.ts'
+import type { SharedDecisions } from '../lib/shared-decisions.ts'
+import { checkSaved, type SavedTrigger } from './definition.ts'
+import type { History, TriggerRecord } from './history.ts'
+import type { RunningTrigger, RunningTriggers } from './running.ts'
+import type { Trigger, TriggerInfo, TriggerRegistry } from './trigger-registry.ts'
+
+/** A trigger as all instances run it. */
+export interface TriggerDetails extends TriggerInfo, Pick<RunningTrigger, 'source' | 'paused' | 'removed'> {
+  /** How many events may pass in a period of milliseconds. */
+  rateLimit?: SavedTrigger['rateLimit']
+  /** The outcomes of the newest five events, newest first. */
+  recent: Pick<TriggerRecord, 'type' | 'at' | 'reason'>[]
+}
+
+const SHOWN = 5
+
+/** Creates what operators do with triggers, for all instances. */
+export function createTriggerOperations(
+  registry: TriggerRegistry,
+  running: RunningTriggers,
+  shared: SharedDecisions<SavedTrigger>,
+  history: History,
+  infoOf: (trigger: Trigger) => TriggerInfo,
+) {
+  async function detailsOf(trigger: RunningTrigger): Promise<TriggerDetails> {
+    const { name, source, paused, removed, options } = trigger
+    const records = await history.read(name, SHOWN)
+    return {
+      ...{ ...infoOf(trigger), source, paused, removed },
+      ...(options.rateLimit && { rateLimit: options.rateLimit }),
+      recent: records.map(({ type, at, reason }) => ({ type, at, ...(reason !== undefined && { reason }) })),
+    }
+  }
+
+  return {
+    triggerDetails: async (): Promise<TriggerDetails[]> => Promise.all((await running.all()).map(detailsOf)),
+    async saveTrigger(name: string, trigger: SavedTrigger): Promise<void> {
+      checkText('The name of a trigger', name)
+      checkSaved(name, trigger)
+      if (trigger.worker !== undefined) assertFree('queue', trigger.worker)
+      if (registry.all().some((declared) => declared.name === name)) {
+        const hint = 'Pause or remove it, and save a trigger with another name.'
+        throw new QueueError('TRIGGER_INVALID', `Code declares trigger "${name}". ${hint}`)
+      }
+      await shared.decide(name, { verb: 'saved', saved: trigger })
+    },
+    async removeTrigger(name: string): Promise<void> {
+      await running.get(name)
+      await shared.decide(name, { verb: 'removed' })
+    },
+    async pauseTrigger(name: string): Promise<void> {
+      await running.get(name)
+      await shared.decide(name, { verb: 'paused' })
+    },
+    async resumeTrigger(name: string): Promise<void> {
+      if (!(await running.isRemoved(name))) await running.get(name)
+      await shared.decide(name, { verb: 'resumed' })
+    },
+  }
+}

@@ -1,0 +1,52 @@
+import { QueueError } from '../../../kernel/index.ts'
+import type { SharedDecisions } from '../lib/shared-decisions.ts'
+import type { SavedTrigger } from './definition.ts'
+import { toTrigger, type Trigger, type TriggerRegistry } from './trigger-registry.ts'
+
+/** A trigger with what operators have decided about it. */
+export interface RunningTrigger extends Trigger {
+  /** `shared` if operators have saved it for all instances, `code` if this instance declares it. */
+  source: 'code' | 'shared'
+  paused: boolean
+  /** Operators have removed it in all instances, although code declares it. */
+  removed: boolean
+}
+
+/** Joins the triggers of this instance with those that operators have saved. What code declares has priority. */
+export function createRunningTriggers(registry: TriggerRegistry, shared: SharedDecisions<SavedTrigger>) {
+  /** Returns all triggers, also those that operators have removed although this instance declares them. */
+  async function all(): Promise<RunningTrigger[]> {
+    const decisions = await shared.current()
+    const declared = registry.all().map((trigger): RunningTrigger => {
+      const { paused = false, removed = false } = decisions.get(trigger.name) ?? {}
+      return { ...trigger, source: 'code', paused, removed }
+    })
+    const names = new Set(declared.map(({ name }) => name))
+    const saved = [...decisions].flatMap(([name, { saved: definition, paused }]): RunningTrigger[] =>
+      definition === undefined || names.has(name)
+        ? []
+        : [{ ...toTrigger({ ...definition, name }), source: 'shared', paused, removed: false }],
+    )
+    return [...declared, ...saved]
+  }
+
+  async function find(name: string): Promise<RunningTrigger | undefined> {
+    return (await all()).find((trigger) => trigger.name === name)
+  }
+
+  return {
+    all,
+    find,
+    /** @throws QueueError `TRIGGER_UNKNOWN` for a name that is unknown here, or was removed */
+    async get(name: string): Promise<RunningTrigger> {
+      const triggers = (await all()).filter(({ removed }) => !removed)
+      const found = triggers.find((trigger) => trigger.name === name)
+      if (found) return found
+      const known = triggers.map((trigger) => trigger.name).join(', ') || 'none'
+      throw new QueueError('TRIGGER_UNKNOWN', `There is no trigger "${name}" in this instance. Known: ${known}.`)
+    },
+    /** Whether operators have removed a trigger, so that no instance has it. */
+    isRemoved: async (name: string): Promise<boolean> => (await shared.current()).get(name)?.removed === true,
+  }
+}
+export type RunningTriggers = ReturnType<typeof createRunningTriggers>
