@@ -59,6 +59,12 @@ const SCREENS: readonly { name: string; path: string; shows: string; phone?: tru
     shows: '[aria-label=Attempts] li',
   },
   { name: 'run', path: `/runs/${runs[0]!.runId}`, shows: '[aria-label=Steps] li' },
+  {
+    name: 'schedules',
+    path: '/schedules?trigger=payment',
+    shows: '[aria-label="Deliveries of payment"] li',
+    phone: true,
+  },
 ]
 
 async function shoot(page: Page, theme: 'light' | 'dark', phone: boolean): Promise<void> {

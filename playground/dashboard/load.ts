@@ -3,6 +3,8 @@ import type { Kernel } from 'nuxt-queue'
 const NAMES = ['Ada', 'Grace', 'Alan', 'Edsger', 'Barbara', 'Donald']
 const any = <T>(list: readonly T[]): T => list[Math.floor(Math.random() * list.length)]!
 let orders = 0
+/** What the sender of payments proves its origin with. A real one comes from the environment. */
+export const SECRET = 'only-for-the-playground'
 
 function startOrder(kernel: Kernel, total: number = Math.round(50 + Math.random() * 1700)) {
   const id = `A${1000 + orders++}`
@@ -28,6 +30,22 @@ async function seedCharts(kernel: Kernel): Promise<void> {
   await kernel.port('events').append('_stats.10s', records)
 }
 
+/** Lets triggers fire, refuse a sender, and refuse an event while they are paused. */
+async function seedTriggers(kernel: Kernel): Promise<void> {
+  await kernel.emitTrigger('restock', { photo: 'shelf.jpg', sizes: [320, 640] })
+  const pay = (secret: string) => {
+    const headers = { authorization: `Bearer ${secret}`, 'content-type': 'application/json' }
+    const body = JSON.stringify({ to: 'ada@example.com', subject: 'Your payment' })
+    const url = kernel.webhooks.url('triggers/payment')
+    return kernel.webhooks.fetch(new Request(url, { method: 'POST', headers, body }))
+  }
+  await pay(SECRET)
+  await pay('guessed')
+  await kernel.saveTrigger('refund-mail', { type: 'event', event: 'order.refunded', worker: 'mail/send' })
+  await kernel.pauseTrigger('refund-mail')
+  await kernel.sendEvent('order.refunded', { to: 'grace@example.com', subject: 'Your refund' })
+}
+
 /** Fills every screen: ended, failed, waiting, delayed and running work, and a paused queue. */
 export async function seed(kernel: Kernel): Promise<void> {
   await seedCharts(kernel)
@@ -44,7 +62,7 @@ export async function seed(kernel: Kernel): Promise<void> {
   await kernel.enqueue('exports/csv', { table: 'customers' }, { priority: 5 })
   const weekly = { cron: '0 8 * * 1', timeZone: 'Europe/Berlin', worker: 'media/resize', overlap: 'skip' as const }
   await kernel.saveSchedule('shelf-photos', { ...weekly, data: { photo: 'shelf.jpg', sizes: [320, 640] } })
-  await kernel.emitTrigger('restock', { photo: 'shelf.jpg', sizes: [320, 640] })
+  await seedTriggers(kernel)
   await kernel.flow('signup').start({ name: 'Ada', email: 'ada@example.com' }, { tags: ['newsletter'] })
   await kernel.flow('signup').start({ name: 'Grace', email: 'grace@example.com' })
 }

@@ -1,5 +1,5 @@
 import { createKernel } from 'nuxt-queue'
-import { keepLoading, seed } from './load.ts'
+import { keepLoading, SECRET, seed } from './load.ts'
 import { registerWorkers } from './workers.ts'
 
 /* Starts a server whose dashboard shows a varied, live load: `npm run dashboard`. */
@@ -10,7 +10,10 @@ const kernel = await createKernel({
   config: {
     registry: { dirs: [] },
     webhooks: { baseUrl: `http://127.0.0.1:${port}/_queue/` },
-    triggers: { restock: { type: 'manual', worker: 'media/resize' } },
+    triggers: {
+      restock: { type: 'manual', worker: 'media/resize' },
+      payment: { type: 'webhook', path: 'payment', verify: { type: 'bearer', secret: SECRET }, worker: 'mail/send' },
+    },
   },
 })
 await registerWorkers(kernel)

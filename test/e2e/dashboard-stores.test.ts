@@ -39,7 +39,7 @@ async function start({ preset, config }: Store, port: number): Promise<Kernel> {
   const kernel = await createKernel({ preset, config: { ...config, registry: { dirs: [] }, http: {} } })
   await kernel.registerWorker({
     id: 'mail',
-    config: { queue: 'mail' },
+    config: { queue: 'mail', trigger: { type: 'event', event: 'mail.wanted', name: 'wanted' } },
     async handler(_job, ctx) {
       await ctx.logger.info('connecting')
       if (!works) throw new Error('Mailbox 550 is full')
@@ -243,6 +243,46 @@ describe.each(['redis', ...inLongForm('memory', 'postgres')] as const)('the dash
     await row(page, 'yearly').waitFor({ state: 'detached' })
     await open('/jobs?name=report&state=completed')
     await row(page, 'report').getByText('completed').waitFor()
+
+    await open('/schedules?schedule=report')
+    await page.getByRole('region', { name: 'Last outcomes of report' }).getByText('completed').waitFor()
+    await page.getByRole('button', { name: 'Actions of report' }).click()
+    await page.getByRole('menuitem', { name: 'Remove' }).click()
+    await page.getByRole('alertdialog').getByRole('button', { name: 'Remove' }).click()
+    await row(page, 'report').getByText('removed', { exact: true }).waitFor()
+    await page.reload()
+    await page.getByRole('button', { name: 'Bring back report' }).click()
+    await page.getByRole('button', { name: 'Pause report' }).waitFor()
+  })
+
+  it('pauses a trigger, sends what arrived in between again, and saves and removes another one', async () => {
+    works = true
+    await open('/schedules?trigger=wanted')
+    await page.getByRole('button', { name: 'Pause wanted' }).click()
+    await page.getByRole('alertdialog').getByRole('button', { name: 'Pause' }).click()
+    await row(page, 'wanted').getByText('paused').first().waitFor()
+    await kernel.sendEvent('mail.wanted', { to: 'zoe' }, { id: 'order-7' })
+    const deliveries = page.getByRole('region', { name: 'Deliveries of wanted' })
+    await deliveries.getByText('Trigger "wanted" is paused.').waitFor()
+    await page.getByRole('button', { name: 'Resume wanted' }).click()
+    await deliveries.getByRole('button', { name: 'Send again order-7' }).click()
+    await page.getByRole('dialog').getByRole('button', { name: 'Fire' }).click()
+    await deliveries.getByText('fired').waitFor()
+    await deliveries.getByRole('link').first().waitFor()
+
+    await page.keyboard.press('t')
+    const form = page.getByRole('dialog', { name: 'New trigger' })
+    await form.getByLabel('Name', { exact: true }).fill('extra')
+    await form.getByLabel('Name of the event').fill('mail.extra')
+    await form.getByLabel('Its name').fill('mail')
+    await form.getByRole('button', { name: 'Create' }).click()
+    await page.waitForURL(/trigger=extra/)
+    await kernel.sendEvent('mail.extra', { to: 'max' })
+    await page.getByRole('region', { name: 'Deliveries of extra' }).getByText('fired').waitFor()
+    await page.getByRole('button', { name: 'Actions of extra' }).click()
+    await page.getByRole('menuitem', { name: 'Remove' }).click()
+    await page.getByRole('alertdialog').getByRole('button', { name: 'Remove' }).click()
+    await row(page, 'extra').first().waitFor({ state: 'detached' })
   })
 
   it('goes on after a restart of the server, without a reload', async () => {

@@ -54,7 +54,7 @@ beforeAll(async () => {
   })
   await kernel.registerWorker({
     id: 'greet',
-    config: { queue: 'greetings', schedule: { cron: '0 3 1 1 *' } },
+    config: { queue: 'greetings', schedule: { cron: '0 3 1 1 *' }, rateLimit: { limit: 5, period: 1000 } },
     handler: () => ({ text: MARKUP }),
   })
   const book = { input: z.object({ to: z.string(), seats: z.int().default(2) }) }
@@ -77,7 +77,9 @@ beforeAll(async () => {
       return { seat: '12A' }
     },
   })
+  await kernel.registerTrigger({ name: MARKUP, type: 'event', event: MARKUP })
   await kernel.start()
+  await kernel.emitTrigger(MARKUP, { [MARKUP]: MARKUP }, { id: MARKUP })
   await kernel.flow('trip').start({ to: 'Oslo' }, { id: 'trip-1' })
   const failing = await kernel.enqueue('mail', { [MARKUP]: MARKUP })
   await kernel.enqueue('greet', { name: 'Ada' }, { id: 'greeting' })
@@ -126,6 +128,7 @@ const SCREENS: [screen: string, title: string][] = [
   ['/runs/trip-1?view=events&seq=3', 'trip'],
   ['/runs/trip-1?view=state', 'trip'],
   ['/schedules?schedule=greet', 'Schedules and triggers'],
+  [`/schedules?trigger=${encodeURIComponent(MARKUP)}`, 'Schedules and triggers'],
   ['/waits', 'Waits'],
   ['/instances', 'Instances'],
   ['/send?worker=book', 'Send'],
@@ -168,6 +171,12 @@ it('shows the data, names, logs and errors of jobs as text', async () => {
   await page.getByRole('log').getByText(MARKUP).first().waitFor()
   await page.getByRole('region', { name: 'Attempts' }).getByText(MARKUP).first().waitFor()
   await page.getByRole('region', { name: 'Data' }).getByText(MARKUP).first().waitFor()
+  await page.goto(`${base}ui/#/schedules?trigger=${encodeURIComponent(MARKUP)}`)
+  await page
+    .getByRole('region', { name: `Deliveries of ${MARKUP}` })
+    .getByText(MARKUP)
+    .first()
+    .waitFor()
   expect(await page.locator('img').count()).toBe(0)
   expect(await page.title()).not.toBe('hacked')
   await page.close()
@@ -220,6 +229,20 @@ it('asks once before an action, and shows what came of it without a reload', asy
   await page.goto(`${base}ui/#/jobs/greetings/later`)
   await page.getByRole('button', { name: 'Run now' }).click()
   await page.locator('.page-header').getByText('completed').waitFor()
+
+  await kernel.queue('greetings').pause()
+  for (const id of ['first', 'second']) await kernel.enqueue('greet', {}, { id })
+  await page.goto(`${base}ui/#/queues/greetings`)
+  await page.getByRole('region', { name: 'Workers' }).getByText('5 in 1 s').waitFor()
+  await page.getByRole('button', { name: 'Drain' }).click()
+  await page
+    .getByRole('alertdialog')
+    .getByText(/^2 waiting jobs of "greetings"/)
+    .waitFor()
+  await page.getByRole('alertdialog').getByRole('button', { name: 'Drain' }).click()
+  await page.getByRole('button', { name: 'Drain' }).waitFor({ state: 'detached' })
+  expect((await kernel.port('queue').getJobCounts('greetings')).waiting).toBe(0)
+  await kernel.queue('greetings').resume()
   await page.close()
 })
 

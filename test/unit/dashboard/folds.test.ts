@@ -167,10 +167,12 @@ it('names queues in trouble', () => {
   const none = { waiting: 0, delayed: 0, active: 0, completed: 9, failed: 0, cancelled: 0 }
   const queues = [
     { name: 'fine', paused: false, counts: none },
-    { name: 'alone', paused: false, counts: { ...none, waiting: 2 } },
+    { name: 'alone', paused: false, counts: { ...none, waiting: 2 }, oldest: 7 },
     { name: 'held', paused: true, counts: { ...none, failed: 1 } },
   ]
-  const found = findTrouble(queues, []).map(({ queue, text }) => `${queue}: ${text}`)
+  const trouble = findTrouble(queues, [])
+  expect(trouble.map(({ oldest }) => oldest)).toEqual([7, undefined, undefined])
+  const found = trouble.map(({ queue, text }) => `${queue}: ${text}`)
   expect(found).toEqual([
     'alone: No process has a worker for it, and 2 jobs wait.',
     'held: It is paused.',

@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { durationOf, durationText } from '../../../plugins/integrations/dashboard/app/lib/moments.ts'
 import { draftOf, optionsOf } from '../../../plugins/integrations/dashboard/app/lib/schedule-draft.ts'
-import { targetOf, triggerOf, type Schedule } from '../../../plugins/integrations/dashboard/app/lib/schedules.ts'
+import { rateText, targetOf, triggerOf } from '../../../plugins/integrations/dashboard/app/lib/schedules.ts'
+import type { Schedule, Trigger } from '../../../plugins/integrations/dashboard/app/lib/schedules.ts'
+import { triggerDraftOf, triggerOptionsOf } from '../../../plugins/integrations/dashboard/app/lib/trigger-draft.ts'
 
 const schedule = (options: Partial<Schedule>): Schedule => ({
-  ...{ name: 'nightly', source: 'code', paused: false, upcoming: [], recent: [] },
+  ...{ name: 'nightly', source: 'code', paused: false, removed: false, upcoming: [], recent: [] },
   ...options,
 })
 
@@ -50,4 +52,23 @@ describe('a schedule in a form', () => {
     expect(targetOf(schedule({ name: 'trigger:restock', worker: '_triggers/fire' }))).toBe('trigger restock')
     expect([triggerOf(schedule({ name: 'trigger:a' })), triggerOf(schedule({}))]).toEqual(['a', undefined])
   })
+})
+
+it('a trigger in a form keeps the entry of its flow and its rate limit, and says what is wrong', () => {
+  const rateLimit = { limit: 100, period: 60_000 }
+  const subscriptions = [{ id: 'flow:order', flow: 'order', entry: 'import' }]
+  const facts = { source: 'shared' as const, paused: false, removed: false, recent: [], rateLimit }
+  const saved: Trigger = { ...facts, subscriptions, name: 'paid', type: 'event', event: 'order.paid' }
+  const draft = triggerDraftOf(saved)
+  const options = { type: 'event', event: 'order.paid', flow: 'order', rateLimit }
+  expect(triggerOptionsOf(draft, saved)).toEqual({ ...options, entry: 'import' })
+  expect(triggerOptionsOf({ ...draft, limit: '', target: 'refund' }, saved)).toEqual({
+    ...{ type: 'event', event: 'order.paid', flow: 'refund' },
+  })
+  expect(triggerOptionsOf({ ...triggerDraftOf(), type: 'manual', target: ' mail ' })).toEqual({
+    ...{ type: 'manual', worker: 'mail' },
+  })
+  expect(() => triggerOptionsOf({ ...draft, limit: 'many' })).toThrow(/^At most:/)
+  expect(() => triggerOptionsOf({ ...draft, period: 'soon' })).toThrow(/^Within:/)
+  expect(rateText(saved)).toBe('100 in 1 m')
 })

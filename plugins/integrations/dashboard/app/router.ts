@@ -1,5 +1,7 @@
 import { createRouter, createWebHashHistory } from 'vue-router'
 import { can } from './api/session.ts'
+// Most visits begin here. Each other screen is a file of its own.
+import OverviewScreen from './screens/OverviewScreen.vue'
 
 /** The screens of the navigation, in its order. The digits 1 to 9 open them. */
 export const SCREENS = [
@@ -36,7 +38,7 @@ export function mayOpen(screen: Screen): boolean {
 export const router = createRouter({
   history: createWebHashHistory(),
   routes: [
-    { name: 'overview', path: '/', component: () => import('./screens/OverviewScreen.vue') },
+    { name: 'overview', path: '/', component: OverviewScreen },
     { name: 'queues', path: '/queues', component: () => import('./screens/QueuesScreen.vue') },
     { name: 'queue', path: '/queues/:queue', component: () => import('./screens/QueueScreen.vue') },
     { name: 'jobs', path: '/jobs', component: () => import('./screens/JobsScreen.vue') },

@@ -1,3 +1,5 @@
+import type { QueueView } from '../../../lib/rest-types.ts'
+import type { WorkerLimits } from '../../../../lib/worker-limits.ts'
 import type {
   JobRecord,
   JobState,
@@ -31,11 +33,7 @@ export type Job = Omit<JobRecord, 'options' | 'flow'> & {
   flow?: JobRecord['flow']
 }
 
-export interface Queue {
-  name: string
-  paused: boolean
-  counts: Record<JobState, number>
-}
+export type Queue = QueueView
 
 export interface Reason {
   code: string
@@ -50,9 +48,14 @@ export interface Worker {
   name: string
   runtime: string
   concurrency: number
+  limits?: WorkerLimits
   started: boolean
   flows: readonly { flow: string; role: string; step: string }[]
 }
+
+/** A worker of a living process. Processes of older versions say less. */
+export type InstanceWorker = Pick<Worker, 'id' | 'queue' | 'limits'> &
+  Partial<Pick<Worker, 'runtime' | 'concurrency' | 'flows'>>
 
 export interface Instance {
   id: string
@@ -61,8 +64,11 @@ export interface Instance {
   version: string
   startedAt: number
   seenAt: number
-  workers: readonly { id: string; queue: string; concurrency?: number }[]
+  workers: readonly InstanceWorker[]
   flows: Record<string, string>
+  /** Bytes. */
+  memory?: number
+  missing?: readonly { flow: string; step: string; runs: number }[]
 }
 
 export interface Flow {

@@ -1,5 +1,6 @@
 import { post, path } from '../api/request.ts'
 import type { Queue } from '../api/types.ts'
+import { formatNumberOf } from '../lib/format.ts'
 import { ask, perform } from './use-feedback.ts'
 
 /** The actions on a queue. Each shows its outcome, and what it will hit before it happens. */
@@ -23,5 +24,14 @@ export function useQueueActions(changed: () => Promise<void>) {
     await changed()
   }
 
-  return { pause, resume, redrive }
+  /** Removes the jobs that wait now. It is a bulk action, so that it can be followed and aborted. */
+  async function drain({ name, counts }: Queue): Promise<void> {
+    const text = `${formatNumberOf(counts.waiting, 'waiting job')} of "${name}" will be gone for good. Running jobs end, and delayed jobs stay. You can abort it while it runs.`
+    if (!(await ask({ title: `Drain ${name}?`, text, action: 'Drain', danger: true }))) return
+    const body = { action: 'remove', filter: { queue: name, states: ['waiting'] } }
+    await perform(() => post('bulk', body), `The waiting jobs of "${name}" are being removed.`)
+    await changed()
+  }
+
+  return { pause, resume, redrive, drain }
 }

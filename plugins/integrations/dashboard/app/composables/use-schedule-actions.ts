@@ -1,19 +1,11 @@
-import { shallowRef } from 'vue'
 import { path, post, remove as removeRoute } from '../api/request.ts'
 import { can } from '../api/session.ts'
-import type { IconName } from '../lib/icons.ts'
 import { formatMoment, formatNumberOf } from '../lib/format.ts'
 import { momentOf } from '../lib/moments.ts'
+import type { RowAction } from '../lib/row-action.ts'
 import { targetOf, triggerOf, type Schedule } from '../lib/schedules.ts'
 import { ask, perform } from './use-feedback.ts'
 import { openForm } from './use-json-form.ts'
-
-export interface ScheduleAction {
-  name: 'run' | 'pause' | 'resume' | 'save' | 'backfill' | 'remove'
-  label: string
-  icon: IconName
-  act: () => Promise<unknown> | void
-}
 
 /** The largest number of moments that a backfill starts. */
 const MOST = 1000
@@ -34,8 +26,6 @@ function startedText(answer: unknown): string {
 
 /** What can be done with schedules. Each action shows its outcome, and asks before it takes something away. */
 export function useScheduleActions(changed: () => Promise<void>, edit: (schedule: Schedule) => void) {
-  /** The name of the schedule of code that was removed last, which can be brought back. */
-  const removed = shallowRef<string>()
   const addressOf = (name: string): string => path('schedules', name)
 
   async function pause(schedule: Schedule): Promise<void> {
@@ -46,8 +36,7 @@ export function useScheduleActions(changed: () => Promise<void>, edit: (schedule
   }
 
   async function resume(name: string, done = `Schedule "${name}" runs again.`): Promise<void> {
-    const resumed = await perform(() => post(`${addressOf(name)}/resume`), done)
-    if (resumed && removed.value === name) removed.value = undefined
+    await perform(() => post(`${addressOf(name)}/resume`), done)
     await changed()
   }
 
@@ -61,8 +50,7 @@ export function useScheduleActions(changed: () => Promise<void>, edit: (schedule
     const back = source === 'code' ? ' Code declares it, so you can bring it back.' : ' This cannot be undone.'
     const text = `It starts ${targetOf(schedule)} no longer, in all processes. What it has started stays.${back}`
     if (!(await ask({ title: `Remove ${name}?`, text, action: 'Remove' }))) return
-    const done = await perform(() => removeRoute(addressOf(name)), `Schedule "${name}" was removed.`)
-    if (done && source === 'code') removed.value = name
+    await perform(() => removeRoute(addressOf(name)), `Schedule "${name}" was removed.`)
     await changed()
   }
 
@@ -85,9 +73,13 @@ export function useScheduleActions(changed: () => Promise<void>, edit: (schedule
     })
   }
 
-  function actionsOf(schedule: Schedule): ScheduleAction[] {
-    const { name, paused } = schedule
-    const all: ScheduleAction[] = [
+  return function actionsOf(schedule: Schedule): RowAction[] {
+    const { name, paused, removed } = schedule
+    const back: RowAction = {
+      ...{ name: 'resume', label: 'Bring back', icon: 'retry' },
+      act: () => resume(name, `Schedule "${name}" is back.`),
+    }
+    const all: RowAction[] = [
       { name: 'run', label: 'Run now', icon: 'promote', act: () => run(schedule) },
       paused
         ? { name: 'resume', label: 'Resume', icon: 'play', act: () => resume(name) }
@@ -97,15 +89,8 @@ export function useScheduleActions(changed: () => Promise<void>, edit: (schedule
       { name: 'remove', label: 'Remove', icon: 'remove', act: () => remove(schedule) },
     ]
     // A trigger defines its own schedule.
-    return all.filter(
+    return (removed ? [back] : all).filter(
       (one) => can(`schedules.${one.name}`) && (one.name !== 'save' || triggerOf(schedule) === undefined),
     )
-  }
-
-  return {
-    actionsOf,
-    removed,
-    canBringBack: (): boolean => removed.value !== undefined && can('schedules.resume'),
-    bringBack: () => resume(removed.value!, `Schedule "${removed.value}" is back.`),
   }
 }

@@ -6,6 +6,7 @@ import type { Job, Worker } from '../api/types.ts'
 import { exampleOf, type JsonSchema } from '../lib/schema.ts'
 import { notify } from './use-feedback.ts'
 import { useResource } from './use-resource.ts'
+import { useSubmit } from './use-submit.ts'
 
 type Details = Worker & { input?: JsonSchema }
 
@@ -23,8 +24,7 @@ export function useSend() {
   const worker = shallowRef<Details>()
   const data = ref<unknown>()
   const options = ref({ id: '', delay: '' })
-  const message = ref('')
-  const busy = ref(false)
+  const { message, busy, submit } = useSubmit()
   const flow = computed(() => worker.value?.flows.find(({ role }) => role === 'entry'))
   const allowed = computed(() => can(flow.value ? 'flows.start' : 'jobs.enqueue'))
 
@@ -52,34 +52,26 @@ export function useSend() {
   )
 
   async function send(): Promise<void> {
-    busy.value = true
-    message.value = ''
     const { id: chosen, delay } = options.value
     const named = chosen.trim() === '' ? {} : { id: chosen.trim() }
-    try {
-      if (flow.value) {
-        const { runId } = await post<{ runId: string }>(path('flows', flow.value.flow), {
-          input: data.value,
-          entry: flow.value.step,
-          ...named,
-        })
-        notify(`A run of "${flow.value.flow}" has started.`)
-        await router.push({ name: 'run', params: { runId } })
-      } else {
-        const later = delay.trim() === '' ? {} : { delay: Number(delay) * 1000 }
-        const job = await post<{ queue: string; id: string }>('jobs', {
-          worker: worker.value!.id,
-          data: data.value,
-          options: { ...named, ...later },
-        })
-        notify('The job was enqueued.')
-        await router.push({ name: 'job', params: { queue: job.queue, job: job.id } })
-      }
-    } catch (error) {
-      message.value = (error as Error).message
-    } finally {
-      busy.value = false
+    if (flow.value) {
+      const { runId } = await post<{ runId: string }>(path('flows', flow.value.flow), {
+        input: data.value,
+        entry: flow.value.step,
+        ...named,
+      })
+      notify(`A run of "${flow.value.flow}" has started.`)
+      await router.push({ name: 'run', params: { runId } })
+      return
     }
+    const later = delay.trim() === '' ? {} : { delay: Number(delay) * 1000 }
+    const job = await post<{ queue: string; id: string }>('jobs', {
+      worker: worker.value!.id,
+      data: data.value,
+      options: { ...named, ...later },
+    })
+    notify('The job was enqueued.')
+    await router.push({ name: 'job', params: { queue: job.queue, job: job.id } })
   }
 
   return {
@@ -93,7 +85,7 @@ export function useSend() {
     busy,
     flow,
     allowed,
-    send,
+    send: () => submit(send),
     choose: (to: string) => void router.replace({ query: { worker: to } }),
   }
 }

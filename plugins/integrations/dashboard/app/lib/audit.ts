@@ -10,9 +10,10 @@ export function subjectOf({ subject }: AuditEntry): string {
 }
 
 /** Returns where the page shows what an action was about, if it has a screen. */
-export function placeOf({ subject: { queue, job, runId, schedule } }: AuditEntry) {
+export function placeOf({ subject: { queue, job, runId, schedule, trigger } }: AuditEntry) {
   if (queue !== undefined && job !== undefined) return { name: 'job', params: { queue, job } }
   if (runId !== undefined) return { name: 'run', params: { runId } }
+  if (trigger !== undefined) return { name: 'schedules', query: { trigger } }
   if (schedule !== undefined) return { name: 'schedules', query: { schedule } }
   return queue === undefined ? undefined : { name: 'queue', params: { queue } }
 }

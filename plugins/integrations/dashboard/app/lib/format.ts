@@ -64,5 +64,12 @@ export function formatCount(count: number): string {
 
 /** Returns a noun with its count: `1 job`, `2 jobs`. */
 export function formatNumberOf(count: number, noun: string): string {
-  return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`
+  const plural = noun.endsWith('s') ? 'es' : 's'
+  return `${formatCount(count)} ${noun}${count === 1 ? '' : plural}`
+}
+
+/** Returns an amount of memory: `84 MB`, `1.2 GB`. */
+export function formatBytes(bytes: number): string {
+  const mb = bytes / 1024 ** 2
+  return mb < 1000 ? `${Math.round(mb)} MB` : `${(mb / 1024).toFixed(1)} GB`
 }

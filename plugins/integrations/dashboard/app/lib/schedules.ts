@@ -1,59 +1,13 @@
+import type { ScheduleDraft, ScheduleView, TriggerDelivery, TriggerView } from '../../../lib/rest-types.ts'
 import { formatDuration, formatMoment, formatTick } from './format.ts'
 
-/** What a moment of a schedule has started. */
-export interface ScheduleOutcome {
-  at: number
-  status: string
-  runId: string
-}
-
 /** What operators save: when a schedule starts something, and what. */
-export interface ScheduleOptions {
-  cron?: string
-  every?: number
-  at?: string | number
-  timeZone?: string
-  anchor?: string | number
-  flow?: string
-  entry?: string
-  worker?: string
-  data?: unknown
-  headers?: Readonly<Record<string, string>>
-  jitter?: number
-  overlap?: 'queue' | 'skip' | 'replace'
-  catchUp?: 'last' | 'all' | false
-}
-
+export type ScheduleOptions = ScheduleDraft
 /** A schedule as `GET schedules` lists it. */
-export interface Schedule extends ScheduleOptions {
-  name: string
-  /** Whether it was saved for all processes, or is declared by code. */
-  source: 'code' | 'shared'
-  paused: boolean
-  next?: number
-  upcoming: readonly number[]
-  recent: readonly ScheduleOutcome[]
-}
-
-export interface Trigger {
-  name: string
-  type: string
-  event?: string
-  path?: string
-  url?: string
-  subscriptions: readonly { id: string; flow?: string; worker?: string }[]
-}
-
+export type Schedule = ScheduleView
+export type Trigger = TriggerView
 /** An event that fired a trigger, or was refused. */
-export interface Delivery {
-  type: 'fired' | 'refused'
-  id: string
-  at: number
-  payload?: unknown
-  started?: readonly { runId?: string; queue?: string; id?: string }[]
-  reason?: string
-  message?: string
-}
+export type Delivery = TriggerDelivery
 
 /** The beginning of the names of schedules that triggers have. */
 const OF_TRIGGER = 'trigger:'
@@ -75,4 +29,29 @@ export function timingOf({ cron, every, at, timeZone }: ScheduleOptions): string
   if (cron !== undefined) return timeZone === undefined ? cron : `${cron}, ${timeZone}`
   if (every !== undefined) return `every ${every < 60_000 ? formatTick(every) : formatDuration(every)}`
   return at === undefined ? '' : formatMoment(new Date(at).getTime())
+}
+
+/** Returns what a trigger starts: `order, mail/send`. */
+export function startsOf({ subscriptions }: Pick<Trigger, 'subscriptions'>): string {
+  return subscriptions.map(({ flow, worker }) => (flow === undefined ? worker : `flow ${flow}`)).join(', ') || 'nothing'
+}
+
+/** Returns where the events of a trigger come from: the name of an event, or an address. */
+export function sourceOf({ event, url, path, type }: Pick<Trigger, 'event' | 'url' | 'path' | 'type'>): string {
+  return event ?? url ?? path ?? (type === 'schedule' ? 'its schedule' : 'by hand')
+}
+
+/** Returns how an outcome of a trigger looks. What was filtered out or paused is no failure. */
+export function stateOfDelivery({ type, reason }: Pick<Delivery, 'type' | 'reason'>): string {
+  if (type === 'fired') return 'completed'
+  if (reason === 'FILTERED') return 'cancelled'
+  return reason === 'TRIGGER_PAUSED' ? 'paused' : 'failed'
+}
+
+/** Returns how many events may pass: `100 in 1 m`. */
+export function rateText({ rateLimit }: Pick<Trigger, 'rateLimit'>): string | undefined {
+  if (!rateLimit) return undefined
+  const [limit, period] =
+    'limit' in rateLimit ? [rateLimit.limit, rateLimit.period] : [rateLimit.max, rateLimit.duration]
+  return `${limit} in ${formatTick(period)}`
 }

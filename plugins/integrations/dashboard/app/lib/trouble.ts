@@ -4,6 +4,8 @@ export interface Trouble {
   queue: string
   state: 'failed' | 'held'
   text: string
+  /** When its oldest waiting job was due. */
+  oldest?: number
 }
 
 /** Returns how many processes have a worker of each queue. */
@@ -22,14 +24,18 @@ export function workersByQueue(instances: readonly Instance[]): Map<string, numb
  */
 export function findTrouble(queues: readonly Queue[], instances: readonly Instance[] | undefined): Trouble[] {
   const workers = instances && workersByQueue(instances)
-  return queues.flatMap(({ name, paused, counts }) => {
+  return queues.flatMap(({ name, paused, counts, oldest }) => {
     const found: Trouble[] = []
+    const waits = oldest === undefined ? {} : { oldest }
     const open = counts.waiting + counts.active
     if (workers && open > 0 && !workers.has(name)) {
-      found.push({ queue: name, state: 'failed', text: `No process has a worker for it, and ${amount(open, 'job')}.` })
+      const text = `No process has a worker for it, and ${amount(open, 'job')}.`
+      found.push({ queue: name, state: 'failed', text, ...waits })
     }
-    if (paused)
-      found.push({ queue: name, state: 'held', text: `It is paused${open > 0 ? `, and ${amount(open, 'job')}` : ''}.` })
+    if (paused) {
+      const text = `It is paused${open > 0 ? `, and ${amount(open, 'job')}` : ''}.`
+      found.push({ queue: name, state: 'held', text, ...waits })
+    }
     if (counts.failed > 0)
       found.push({
         queue: name,

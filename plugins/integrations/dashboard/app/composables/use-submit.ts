@@ -1,0 +1,21 @@
+import { ref } from 'vue'
+
+/** Runs what a form is for, and holds whether it runs and what was wrong with it. */
+export function useSubmit() {
+  const message = ref('')
+  const busy = ref(false)
+
+  async function submit(act: () => Promise<unknown>): Promise<void> {
+    busy.value = true
+    message.value = ''
+    try {
+      await act()
+    } catch (error) {
+      message.value = (error as Error).message
+    } finally {
+      busy.value = false
+    }
+  }
+
+  return { message, busy, submit }
+}
