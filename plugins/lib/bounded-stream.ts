@@ -38,7 +38,7 @@ const PAGE = 500
 
 /**
  * Returns a function that applies what was appended to a stream since its last call, and resolves with the `seq` of the last event
- * that it has applied. Calls wait for each other.
+ * that it has applied. Calls wait for each other, and those that wait share one read.
  */
 export function createCatchUp(
   kernel: Pick<Kernel, 'port'>,
@@ -46,7 +46,8 @@ export function createCatchUp(
   apply: (events: readonly StoredEvent[]) => void,
 ): () => Promise<number> {
   let seq = 0
-  let reading: Promise<number> = Promise.resolve(0)
+  let last: Promise<number> = Promise.resolve(0)
+  let next: Promise<number> | undefined
 
   async function forward(): Promise<number> {
     for (let more = true; more;) {
@@ -58,7 +59,17 @@ export function createCatchUp(
     return seq
   }
 
-  return () => (reading = reading.catch(() => 0).then(forward))
+  return () => {
+    if (next) return next
+    next = last
+      .catch(() => 0)
+      .then(() => {
+        next = undefined
+        return forward()
+      })
+    last = next
+    return next
+  }
 }
 
 export interface BoundedStream {

@@ -1,5 +1,5 @@
-import type { EventDraft, PluginKernel, ReadOptions, StoredEvent } from '../../kernel/index.ts'
-import { readKept, trimStream } from './bounded-stream.ts'
+import type { EventDraft, PluginKernel, StoredEvent } from '../../kernel/index.ts'
+import { createCatchUp, trimStream } from './bounded-stream.ts'
 
 export interface CompactedStreamOptions {
   stream: string
@@ -12,58 +12,29 @@ export interface CompactedStreamOptions {
 }
 
 export interface CompactedStream {
-  /** Applies what was appended before this call. Calls that wait for their turn share one read. */
-  update(): Promise<void>
+  /** Applies what was appended before this call. */
+  update(): Promise<unknown>
   append(drafts: EventDraft[]): Promise<void>
-  /** Reads events that are kept. */
-  read(options: ReadOptions): Promise<StoredEvent[]>
 }
 
 /** How often a process tries, if others append in the meantime. The next one tries again later. */
 const PASSES = 5
-const PAGE = 500
 
 /**
  * Creates a stream whose events make a state that every process arrives at. Its length is bounded: now and then the whole state is
- * appended, and the events before it are dropped. Events must not have keys.
+ * appended, and the events before it are dropped. A process that has not read those begins with the stored state. Events must not
+ * have keys.
  */
 export function createCompactedStream(
   kernel: PluginKernel,
   { stream, every, apply, state }: CompactedStreamOptions,
 ): CompactedStream {
-  let seq = 0
-  let last: Promise<void> = Promise.resolve()
-  let waiting: Promise<void> | undefined
-
-  const read = (options: ReadOptions): Promise<StoredEvent[]> => readKept(kernel, stream, options)
-
-  /** If events were dropped that this process has not read, the stored state replaces what it has. */
-  async function forward(): Promise<void> {
-    for (let more = true; more;) {
-      const page = await read({ after: seq, limit: PAGE })
-      apply(page)
-      seq = page.at(-1)?.seq ?? seq
-      more = page.length === PAGE
-    }
-  }
-
-  function update(): Promise<void> {
-    if (waiting) return waiting
-    waiting = last
-      .catch(() => {})
-      .then(() => {
-        waiting = undefined
-        return forward()
-      })
-    last = waiting
-    return waiting
-  }
+  const update = createCatchUp(kernel, stream, apply)
 
   /** The store refuses the state if an event has arrived since its events were read. */
   async function compact(): Promise<void> {
     for (let pass = 0; pass < PASSES; pass++) {
-      await update()
-      const before = seq
+      const before = await update()
       const { ok } = await kernel.emit(stream, state(), { expectedSeq: before })
       if (ok) return trimStream(kernel, stream, before)
     }
@@ -71,7 +42,6 @@ export function createCompactedStream(
 
   return {
     update,
-    read,
     async append(drafts) {
       const { head, ok } = await kernel.emit(stream, drafts)
       if (ok && Math.floor(head / every) > Math.floor((head - drafts.length) / every)) await compact()

@@ -103,6 +103,7 @@ async function fill({ kernel, drain }: Rig, owner: Map<string, Tenant>) {
 const BODIES: Readonly<Record<string, (id: string) => object>> = {
   enqueueJob: (id) => ({ worker: 'echo', data: 1, options: { id } }),
   fireTrigger: (id) => ({ id }),
+  saveTrigger: () => ({ type: 'event', event: 'seen', worker: 'echo' }),
   startFlow: (id) => ({ input: { other: 'x', id: 'x' }, id }),
   sendEvent: (id) => ({ name: 'seen', id }),
   rerunFrom: () => ({ step: 'order' }),
@@ -203,7 +204,8 @@ describe('two tenants', () => {
         job: target.id,
         worker: 'echo',
         flow: 'order',
-        trigger: 'bell',
+        // Code declares the other one, so that it cannot be saved.
+        trigger: route.id === 'saveTrigger' ? 'saved' : 'bell',
         fingerprint,
       }
       const path =

@@ -1,12 +1,11 @@
 import type { PluginKernel } from '../../../kernel/index.ts'
-import { createCatchUp, readKept, trimStream } from '../../lib/bounded-stream.ts'
+import { readKept } from '../../lib/bounded-stream.ts'
+import { createCompactedStream } from '../../lib/compacted-stream.ts'
 import { applyEvents, evict, type ErrorGroup, type ErrorStatus, type Groups, type SeenGroup } from './groups.ts'
 
 export const STREAM = '_errors'
 /** After how many events all groups are stored as one event, and the events before it are dropped. */
 const COMPACT_EVERY = 200
-/** How often a process tries, if others append in the meantime. The next one tries again later. */
-const PASSES = 5
 /** The largest event, in bytes, and the share of `payloadLimit` that an event may have. */
 const [MOST_BYTES, SHARE] = [768 * 1024, 0.9]
 /** How many of the newest events may have a report whose append was in doubt. */
@@ -14,10 +13,13 @@ const RECENT = 500
 
 /** Keeps the groups of errors in a stream that all processes append to. */
 export function createErrorStore(kernel: PluginKernel) {
-  const events = () => kernel.port('events')
   const groups: Groups = new Map()
-  /** If some of what was appended was dropped, the newest `errors.state` replaces it. */
-  const current = createCatchUp(kernel, STREAM, (fresh) => applyEvents(groups, fresh))
+  const stream = createCompactedStream(kernel, {
+    stream: STREAM,
+    every: COMPACT_EVERY,
+    apply: (events) => applyEvents(groups, events),
+    state: () => [{ type: 'errors.state', data: { groups: fitting() } }],
+  })
 
   function limit(): number {
     return Math.min(MOST_BYTES, kernel.config.payloadLimit * SHARE)
@@ -31,24 +33,14 @@ export function createErrorStore(kernel: PluginKernel) {
     return [...kept.values()]
   }
 
-  /** The store refuses the state if an event has arrived since its events were read. */
-  async function compact(): Promise<void> {
-    for (let pass = 0; pass < PASSES; pass++) {
-      const before = await current()
-      const draft = { type: 'errors.state', data: { groups: fitting() } }
-      const { ok } = await kernel.emit(STREAM, [draft], { expectedSeq: before })
-      if (ok) return trimStream(kernel, STREAM, before)
-    }
-  }
-
   return {
     /** Returns all groups as they are now. */
     async all(): Promise<ErrorGroup[]> {
-      await current()
+      await stream.update()
       return [...groups.values()].map((group) => ({ ...group }))
     },
     async get(fingerprint: string): Promise<ErrorGroup | undefined> {
-      await current()
+      await stream.update()
       const group = groups.get(fingerprint)
       return group && { ...group }
     },
@@ -66,18 +58,17 @@ export function createErrorStore(kernel: PluginKernel) {
         left -= bytes
       }
       const drafts = parts.map((part) => ({ type: 'errors.seen', data: { id, groups: part } }))
-      const { head, ok } = await kernel.emit(STREAM, drafts)
-      if (ok && Math.floor(head / COMPACT_EVERY) > Math.floor((head - drafts.length) / COMPACT_EVERY)) await compact()
+      await stream.append(drafts)
     },
     /** Returns whether a report is stored. For a report whose append may or may not have worked. */
     async isStored(id: string): Promise<boolean> {
-      const head = await events().head(STREAM)
+      const head = await kernel.port('events').head(STREAM)
       const after = Math.max(0, head - RECENT)
       const newest = await readKept(kernel, STREAM, { after, types: ['errors.seen'] })
       return newest.some(({ data }) => (data as { id: string }).id === id)
     },
     async setStatus(fingerprint: string, status: ErrorStatus): Promise<void> {
-      await kernel.emit(STREAM, [{ type: 'errors.status', data: { fingerprint, status } }])
+      await stream.append([{ type: 'errors.status', data: { fingerprint, status } }])
     },
   }
 }

@@ -288,12 +288,12 @@ describe('the history of a trigger', () => {
   it('counts a flood of refused requests in one record a second', async () => {
     const verify = { type: 'bearer', secret: 'open sesame' } as const
     const { test } = await noting({ triggers: { t: { type: 'webhook', path: 't', verify, worker: 'w' } } })
-    for (let n = 0; n < 50; n++) expect(await post(test, 't', {})).toMatchObject({ status: 401 })
+    for (let n = 0; n < 9; n++) expect(await post(test, 't', {})).toMatchObject({ status: 401 })
     await test.advance('1s')
     await post(test, 't', {})
     const refused = { type: 'refused', id: '', verified: false, reason: 'WEBHOOK_REFUSED' }
     const records = await test.kernel.triggerHistory('t')
-    expect(records).toMatchObject([{ ...refused, count: 50 }, refused])
+    expect(records).toMatchObject([{ ...refused, count: 9 }, refused])
     expect(records[1]).not.toHaveProperty('count')
     await test.close()
   })
@@ -312,7 +312,7 @@ describe('the history of a trigger', () => {
     const kept = await errorOf(() => test.kernel.port('events').read('_things'))
     expect(Number(kept?.details?.trimmed)).toBeGreaterThan(200)
     const [known, read] = [await other.current(), await decisions().current()]
-    expect([...read].toSorted()).toEqual([...known].toSorted())
+    expect([...read]).toEqual([...known])
     expect(read.get('saved-0')).toEqual({
       ...{ saved: 'value 147', removed: false, paused: false },
       starts: [6, 5, 4, 3, 2].map((at) => ({ id: `run-${at}`, at })),
