@@ -71,18 +71,20 @@ const WORDS: Readonly<Record<AlertRule, Words>> = {
   backlog: {
     counted: false,
     one: ({ queue, age, waiting, paused }) =>
-      `The oldest job of ${paused ? 'the paused queue' : 'queue'} "${queue}" has waited for ${duration(age)}, and ${jobs(Number(waiting))} wait.`,
+      `The oldest job of ${paused ? 'the paused queue' : 'queue'} "${queue}" has waited for ${duration(age)}, and ${waitingJobs(waiting)}.`,
     many: (items) => `${items} queues have jobs that have waited for too long.`,
   },
   'dead-letters': {
     counted: true,
     one: ({ deadLetter, queue }, count) =>
-      `${jobs(count)} became dead letters in queue "${deadLetter}", the last one from queue "${queue}".`,
+      count === 1
+        ? `A job of queue "${queue}" became a dead letter in queue "${deadLetter}".`
+        : `${count} jobs became dead letters in queue "${deadLetter}", the last one of queue "${queue}".`,
     many: (items, count) => `${jobs(count)} became dead letters in ${items} queues.`,
   },
   'no-worker': {
     counted: false,
-    one: ({ queue, waiting }) => `No process has a worker for queue "${queue}", and ${jobs(Number(waiting))} wait.`,
+    one: ({ queue, waiting }) => `No process has a worker for queue "${queue}", and ${waitingJobs(waiting)}.`,
     many: (items) => `${items} queues have waiting jobs and no worker.`,
   },
   'schedule-missed': {
@@ -121,6 +123,10 @@ export function composeAlert(id: string, rule: AlertRule, at: number, findings: 
 
 function jobs(count: number): string {
   return count === 1 ? '1 job' : `${count} jobs`
+}
+
+function waitingJobs(count: unknown): string {
+  return count === 1 ? '1 job waits' : `${String(count)} jobs wait`
 }
 
 function duration(ms: unknown): string {

@@ -13,18 +13,18 @@ export async function checkQueues(kernel: Kernel): Promise<Diagnosis[]> {
   let waiting = 0
   for (const { queue, counts, oldest } of await createQueueCounter(kernel)(names.slice(0, MOST_QUEUES))) {
     waiting += counts.waiting
-    const jobs = counts.waiting === 1 ? '1 job' : `${counts.waiting} jobs`
+    const jobs = counts.waiting === 1 ? '1 job waits' : `${counts.waiting} jobs wait`
     if (await kernel.port('queue').isPaused(queue)) {
-      const message = `Queue "${queue}" is paused, and ${jobs} of it wait.`
+      const message = `Queue "${queue}" is paused, and ${jobs} in it.`
       found.push({ check: 'queues.paused', level: 'warning', message, hint: `Run: nuxt-queue resume ${queue}` })
     }
     if (!oldest || consumed.has(queue)) continue
     if (isDeadLetter(oldest)) {
-      const message = `Queue "${queue}" holds ${counts.waiting} dead letters.`
+      const message = `Queue "${queue}" holds dead letters: ${counts.waiting}.`
       const hint = `Correct what made their jobs fail, then run: nuxt-queue redrive ${queue}`
       found.push({ check: 'queues.dead-letters', level: 'warning', message, hint })
     } else {
-      const message = `No process has a worker for queue "${queue}", and ${jobs} of it wait.`
+      const message = `No process has a worker for queue "${queue}", and ${jobs} in it.`
       const hint = 'Start a process with its worker, or remove the jobs.'
       found.push({ check: 'queues.workers', level: 'problem', message, hint })
     }

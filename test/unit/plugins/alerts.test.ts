@@ -4,7 +4,7 @@ import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { afterAll, expect, it } from 'vitest'
-import { definePlugin, QueueError, type KernelConfig } from '../../../kernel/index.ts'
+import { definePlugin, endKey, QueueError, type Job, type KernelConfig } from '../../../kernel/index.ts'
 import alerts, { type Alert, type AlertsConfig } from '../../../plugins/observability/alerts/index.ts'
 import { queueFilter } from '../../../plugins/observability/alerts/options.ts'
 import { slackMessage } from '../../../plugins/observability/alerts/slack.ts'
@@ -138,6 +138,29 @@ it('raises the alert of a failure whose process died before it was noticed', asy
   expect(await job.state()).toBe('failed')
 })
 
+it('makes neither an alert nor a dead letter of a failure that came after the job had completed elsewhere', async () => {
+  const raised: Alert[] = []
+  let append: ((runId: string, key: string) => Promise<unknown>) | undefined
+  const elsewhere = definePlugin({
+    name: 'elsewhere',
+    setup(kernel) {
+      append = async (runId, key) => kernel.emit(runId, [{ type: 'step.completed', key, data: {} }])
+    },
+  })
+  const handler = async ({ id, runId }: Job): Promise<never> => {
+    await append!(runId, endKey({ id, round: 0 }))
+    throw new Error('late')
+  }
+  const options = { workers: { mail: { config: { deadLetter: 'dead' }, handler } }, plugins: [elsewhere] }
+  await using test = await rig({ onAlert: (alert) => void raised.push(alert) }, options)
+  const job = await test.kernel.enqueue('mail')
+  await test.drain()
+  await pass(test, '30s')
+  expect(await job.state()).toBe('completed')
+  expect(raised).toEqual([])
+  expect(await test.kernel.port('queue').getJobs({ queue: 'dead' })).toEqual([])
+})
+
 it('notices what waits, what nobody takes, what is new and what is missed, once for many alike', async () => {
   const raised: Alert[] = []
   const only = (rule: string): Alert[] => raised.splice(0).filter((alert) => alert.rule === rule)
@@ -155,7 +178,7 @@ it('notices what waits, what nobody takes, what is new and what is missed, once 
   await pass(test, '1m')
   const [group] = await kernel.errors()
   expect(raised.splice(0).toSorted((a, b) => a.rule.localeCompare(b.rule))).toMatchObject([
-    { rule: 'dead-letters', title: '1 job became dead letters in queue "dead", the last one from queue "pay".' },
+    { rule: 'dead-letters', title: 'A job of queue "pay" became a dead letter in queue "dead".' },
     { rule: 'error-group', items: [{ key: group!.fingerprint, facts: { again: false, worker: 'pay' } }] },
   ])
   await kernel.setErrorStatus(group!.fingerprint, 'resolved')
