@@ -6,6 +6,7 @@ import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-ho
 import { W3CTraceContextPropagator } from '@opentelemetry/core'
 import {
   AggregationTemporality,
+  type DataPoint,
   InMemoryMetricExporter,
   MeterProvider,
   PeriodicExportingMetricReader,
@@ -77,6 +78,14 @@ const PYTHON_API = {
 current = ContextVar("current", default={})
 attach, detach, get_current = current.set, current.reset, current.get
 `,
+}
+
+/** What was exported last of a metric. */
+function pointsOf(name: string): readonly DataPoint<unknown>[] {
+  const { scopeMetrics } = measured.getMetrics().at(-1)!
+  return scopeMetrics.flatMap((scope) =>
+    scope.metrics.filter(({ descriptor }) => descriptor.name === name).flatMap(({ dataPoints }) => [...dataPoints]),
+  )
 }
 
 const spans = (name: string) => exporter.getFinishedSpans().filter((span) => span.name === name)
@@ -308,6 +317,50 @@ export default async (job, ctx) => {
         ]),
       )
     } finally {
+      await kernel.close({ timeout: 0 })
+    }
+  })
+
+  it('counts dead letters, late ticks of schedules, slots of workers and streams', async () => {
+    const kernel = await application(dev)
+    const [ticked, gate, begun] = [
+      Promise.withResolvers<void>(),
+      Promise.withResolvers<void>(),
+      Promise.withResolvers<void>(),
+    ]
+    try {
+      const bad = { queue: 'bad', deadLetter: 'dead', concurrency: 3 }
+      await kernel.registerWorker({
+        id: 'bad',
+        config: bad,
+        handler({ data }) {
+          if (data !== 'stays') throw new Error('no')
+          begun.resolve()
+          return gate.promise
+        },
+      })
+      await kernel.registerWorker({ id: 'tick', config: { schedule: { every: 50 } }, handler: () => ticked.resolve() })
+      await kernel.start()
+      await expect(kernel.result(await kernel.enqueue('bad'))).rejects.toThrow('no')
+      await kernel.enqueue('bad', 'stays')
+      await Promise.all([ticked.promise, begun.promise])
+      await reader.forceFlush()
+      const onBad = { 'messaging.destination.name': 'bad' }
+      expect(pointsOf('nuxt_queue.job.dead_letters')).toMatchObject([{ attributes: onBad, value: 1 }])
+      expect(pointsOf('nuxt_queue.worker.slots')).toEqual(
+        expect.arrayContaining(
+          [
+            { state: 'busy', value: 1 },
+            { state: 'idle', value: 2 },
+          ].map(({ state, value }) =>
+            expect.objectContaining({ attributes: { ...onBad, 'nuxt_queue.slot.state': state }, value }),
+          ),
+        ),
+      )
+      expect(pointsOf('nuxt_queue.schedule.lag')).toMatchObject([{ value: { count: expect.any(Number) } }])
+      expect(pointsOf('nuxt_queue.stream.followers')).toMatchObject([{ value: 0 }])
+    } finally {
+      gate.resolve()
       await kernel.close({ timeout: 0 })
     }
   })

@@ -1,4 +1,5 @@
 import type { EmitPayload, PluginKernel } from '../../../kernel/index.ts'
+import { SCHEDULE_QUEUE } from '../../flow/lib/schedule-tick.ts'
 import type { IsShown } from './store-counts.ts'
 
 /** A run that has ended. */
@@ -34,6 +35,21 @@ export function watchRuns(kernel: PluginKernel, isShown: IsShown, ended: (run: E
     when: ({ options: { run }, events }) =>
       run?.status !== undefined && run.status !== 'running' && ENDS.test(events.at(-1)?.type ?? ''),
   })
+}
+
+/** Calls back with the milliseconds by which each tick of a schedule was late in this process. */
+export function watchScheduleLag(kernel: PluginKernel, late: (ms: number) => void): void {
+  kernel.hook(
+    'emit',
+    ({ ctx, result }) => {
+      // An event whose key is known is not stored again.
+      if (result?.ok && result.events.length > 0) late(Math.max(0, ctx!.startedAt - ctx!.dueAt))
+    },
+    {
+      after: true,
+      when: ({ ctx, events }) => ctx?.job.queue === SCHEDULE_QUEUE && events.at(-1)?.type === 'step.started',
+    },
+  )
 }
 
 /** Calls back with the milliseconds that each append of events took. */

@@ -1,6 +1,5 @@
 import type { EmitPayload, PluginKernel } from '../../../kernel/index.ts'
-import { SCHEDULE_QUEUE } from '../../flow/lib/schedule-tick.ts'
-import { watchAppends, watchRuns } from '../lib/measure.ts'
+import { watchAppends, watchRuns, watchScheduleLag } from '../lib/measure.ts'
 import type { IsShown } from '../lib/store-counts.ts'
 import { Histogram } from './histogram.ts'
 import { Rows, type Ending } from './rows.ts'
@@ -34,6 +33,7 @@ export function observe(kernel: PluginKernel, isShown: IsShown): Observed {
   const { clock } = kernel
   watchRuns(kernel, isShown, runs.observe)
   watchAppends(kernel, (ms) => appends.observe(ms))
+  watchScheduleLag(kernel, (ms) => lag.observe(ms))
 
   /** Every event of a job passes here. */
   function count({ ctx, result }: EmitPayload): void {
@@ -42,7 +42,6 @@ export function observe(kernel: PluginKernel, isShown: IsShown): Observed {
     if (type === undefined) return
     const { job, startedAt, dueAt } = ctx!
     if (type === 'step.started') {
-      if (job.queue === SCHEDULE_QUEUE) lag.observe(startedAt - dueAt)
       if (!isShown(job.queue)) return
       const row = rows.of(job.queue)
       row.consumed++

@@ -1,4 +1,5 @@
 import type { Kernel } from '../../../kernel/index.ts'
+import { slotsByQueue } from '../lib/slots.ts'
 import type { IsShown, StoreCounts } from '../lib/store-counts.ts'
 import type { Observed } from './observe.ts'
 import type { Row, Rows } from './rows.ts'
@@ -38,12 +39,9 @@ export function scrape(
 /** Returns how many jobs the workers of this process may run, by row, so that queues beyond the bound are added up. */
 function slotsOf(kernel: Kernel, rows: Rows, isShown: IsShown): Map<Row, number> {
   const slots = new Map<Row, number>()
-  const consumers = kernel.port('workers')
-  for (const { queue, name } of kernel.registry.workers) {
-    const consumer = isShown(queue.name) ? consumers.getWorker(queue.name, name) : undefined
-    if (!consumer) continue
-    const row = rows.of(queue.name)
-    slots.set(row, (slots.get(row) ?? 0) + consumer.options.concurrency)
+  for (const [queue, count] of slotsByQueue(kernel, isShown)) {
+    const row = rows.of(queue)
+    slots.set(row, (slots.get(row) ?? 0) + count)
   }
   return slots
 }

@@ -1,9 +1,10 @@
 import { definePlugin, isReserved } from '../../../kernel/index.ts'
 import { loadPackage } from '../../lib/optional-package.ts'
 import { packageVersion } from '../../lib/package-version.ts'
-import { watchAppends, watchRuns } from '../lib/measure.ts'
+import { watchAppends, watchRuns, watchScheduleLag } from '../lib/measure.ts'
 import { SCHEMA_URL } from './attributes.ts'
 import { createInstruments } from './instruments.ts'
+import { observeProcess } from './process-gauges.ts'
 import { observeStore } from './store-gauges.ts'
 import { traceLogs } from './logs.ts'
 import { traceProcessing } from './process.ts'
@@ -30,7 +31,8 @@ export default definePlugin({
     const meter = api.metrics.getMeter('nuxt-queue', version, { schemaUrl: SCHEMA_URL })
     const instruments = options.metrics ? createInstruments(meter) : undefined
     traceSending(kernel, tracing, instruments)
-    const contextOf = traceProcessing(kernel, tracing, instruments)
+    const busy = new Map<string, number>()
+    const contextOf = traceProcessing(kernel, tracing, instruments, busy)
     traceLogs(kernel, tracing, contextOf)
     if (options.settle) traceSettling(kernel, tracing, contextOf)
     if (!instruments) return undefined
@@ -39,6 +41,8 @@ export default definePlugin({
       instruments.ended(kind, duration / 1000)
     })
     watchAppends(kernel, (ms) => instruments.appended(ms / 1000))
-    return observeStore(kernel, meter, isShown)
+    watchScheduleLag(kernel, (ms) => instruments.late(ms / 1000))
+    const stops = [observeStore(kernel, meter, isShown), observeProcess(kernel, meter, isShown, busy)]
+    return () => stops.forEach((stop) => stop())
   },
 })

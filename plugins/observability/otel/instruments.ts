@@ -7,6 +7,10 @@ export interface Instruments {
   sent(attributes: Attributes, seconds: number, jobs: number): void
   processed(attributes: Attributes, seconds: number, wait: number): void
   retried(attributes: Attributes): void
+  /** A job has failed for good and becomes a dead letter. */
+  buried(attributes: Attributes): void
+  /** A tick of a schedule was late by some seconds. */
+  late(seconds: number): void
   /** A run has ended. Times are in seconds. */
   ended(attributes: Attributes, seconds: number): void
   appended(seconds: number): void
@@ -39,6 +43,14 @@ export function createInstruments(meter: Meter): Instruments {
     unit: '{attempt}',
     description: 'Attempts that failed and are followed by another one.',
   })
+  const letters = meter.createCounter('nuxt_queue.job.dead_letters', {
+    unit: '{job}',
+    description: 'Jobs that failed for good and became dead letters, by the queue in which they failed.',
+  })
+  const lag = meter.createHistogram('nuxt_queue.schedule.lag', {
+    ...seconds,
+    description: 'How late the ticks of schedules were.',
+  })
   const running = meter.createHistogram('nuxt_queue.run.duration', {
     ...seconds,
     description: 'How long runs took, by flow and status.',
@@ -58,6 +70,8 @@ export function createInstruments(meter: Meter): Instruments {
       waiting.record(wait, { 'messaging.destination.name': attributes['messaging.destination.name'] })
     },
     retried: (attributes) => retries.add(1, attributes),
+    buried: (attributes) => letters.add(1, attributes),
+    late: (duration) => lag.record(duration),
     ended: (attributes, duration) => running.record(duration, attributes),
     appended: (duration) => appending.record(duration),
   }

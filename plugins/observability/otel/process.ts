@@ -30,8 +30,15 @@ const FAILED: ReadonlySet<string | undefined> = new Set(['step.failed', 'step.re
 /**
  * Gives each attempt a span `process`, which is the active one in its handler. The headers that the handler sees contain its
  * context, for handlers in other processes.
+ *
+ * @param busy receives how many attempts run, by queue
  */
-export function traceProcessing(kernel: PluginKernel, tracing: Tracing, instruments: Instruments | undefined) {
+export function traceProcessing(
+  kernel: PluginKernel,
+  tracing: Tracing,
+  instruments: Instruments | undefined,
+  busy: Map<string, number>,
+) {
   const { api, tracer, options, isTraced } = tracing
   const { ROOT_CONTEXT, SpanKind, SpanStatusCode } = api
 
@@ -52,6 +59,7 @@ export function traceProcessing(kernel: PluginKernel, tracing: Tracing, instrume
     Object.assign(job, { headers })
 
     const began = performance.now()
+    busy.set(job.queue, (busy.get(job.queue) ?? 0) + 1)
     let ended = false
     const end = (error?: unknown): void => {
       if (ended) return
@@ -71,13 +79,21 @@ export function traceProcessing(kernel: PluginKernel, tracing: Tracing, instrume
     } catch (error) {
       end(error)
       throw error
+    } finally {
+      busy.set(job.queue, busy.get(job.queue)! - 1)
     }
   }
 
   /** After a timeout the attempt has ended, even if its handler never does. */
-  function endFailed({ ctx, events }: EmitPayload): void {
-    const { error } = events.at(-1)!.data as { error: SerializedError }
-    ;(ctx as Traced)[PROCESSING]?.end(reviveError(error))
+  function endFailed({ ctx, events, result }: EmitPayload): void {
+    const { type, data } = events.at(-1)!
+    const processing = (ctx as Traced)[PROCESSING]
+    processing?.end(reviveError((data as { error: SerializedError }).error))
+    const { queue, options: given } = ctx!.job
+    const isLetter = type === 'step.failed' && given.deadLetter !== undefined
+    // An end that another process has stored before is not stored again.
+    if (processing && isLetter && result?.ok && result.events.length > 0)
+      instruments?.buried(operationOn(queue, 'process'))
   }
 
   /** A wait is over: links the attempt that continues to what ended the wait. */
