@@ -15,17 +15,24 @@ function startOrder(kernel: Kernel, total: number = Math.round(50 + Math.random(
 
 /** Fills the charts with the hour before, as if the server had run for longer. */
 async function seedCharts(kernel: Kernel): Promise<void> {
-  const MINUTE = 60_000
-  const start = Math.floor(Date.now() / MINUTE) * MINUTE
-  const records = Array.from({ length: 60 }, (_, index) => {
+  const BUCKET = 10_000
+  const [BUCKETS, PER_MINUTE] = [360, 6]
+  const start = Math.floor(Date.now() / BUCKET) * BUCKET
+  const records = Array.from({ length: BUCKETS }, (_, index) => {
     const rows = ['mail', 'orders', 'warehouse', 'payments', 'media'].map((queue, at) => {
-      const done = Math.round(14 + 10 * Math.sin((index + at * 7) / 6) + Math.random() * 5)
-      const failed = queue === 'mail' || queue === 'payments' ? Math.floor(Math.random() * 3) : 0
+      const done = Math.round(14 + 8 * Math.sin((index / PER_MINUTE + at * 7) / 6) + Math.random() * 3)
+      const failed = (queue === 'mail' || queue === 'payments') && Math.random() < 0.2 ? 1 : 0
       const counts = [done, done + failed, done, failed, failed * 2]
       // Buckets of a quarter of a power of two milliseconds, each with its count.
-      return { queue, worker: queue, counts, wait: [9 + at, done, 16, failed], run: [27 + at, done, 33, failed + 1] }
+      return {
+        queue,
+        worker: queue,
+        counts,
+        wait: [9 + at, done, 16, failed],
+        run: [27 + at, done, 40, Math.ceil(done / 12)],
+      }
     })
-    return { type: 'stats.bucket', data: { id: `seed.${index}`, ts: start - (60 - index) * MINUTE, rows } }
+    return { type: 'stats.bucket', data: { id: `seed.${index}`, ts: start - (BUCKETS - index) * BUCKET, rows } }
   })
   await kernel.port('events').append('_stats.10s', records)
 }

@@ -54,6 +54,17 @@ export function formatTime(ts: number): string {
   return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${ms}`
 }
 
+/**
+ * Returns a moment at the axis of a chart: `09:15`, or `30 Nov` for the begin of a day.
+ *
+ * @param distance milliseconds to the next mark of the axis
+ */
+export function formatAxis(ts: number, distance: number): string {
+  const time = formatTime(ts).slice(0, 5)
+  if (distance < DAY && time !== '00:00') return time
+  return new Date(ts).toLocaleDateString(undefined, { month: 'short', day: 'numeric' })
+}
+
 const whole = new Intl.NumberFormat('en')
 const short = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 })
 
