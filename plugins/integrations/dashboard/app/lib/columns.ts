@@ -8,6 +8,8 @@ export interface Column {
   right?: boolean
   /** Left out on a phone. */
   wide?: boolean
+  /** Left out where the window is no wider than a laptop's: it repeats what other columns say. */
+  roomy?: boolean
   /** Takes the space that the other columns leave. */
   fill?: boolean
 }
