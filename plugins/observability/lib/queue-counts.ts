@@ -19,31 +19,59 @@ export function isDeadLetter({ id }: { id: string }): boolean {
 
 /** How many queues are counted at the same time. */
 const AT_ONCE = 16
-/** How many times as long as it took the result of a search for the oldest job is kept. */
+/** From how many milliseconds on a search for the oldest job is slow, and how many times as long as it took its result is kept. */
+const SLOW = 20
 const SHARE = 10
+/** From how many milliseconds on a result is too old, so that the caller waits for a new one. */
+const STALE = 15_000
+
+/** The result of a search for the oldest job, when it was found, and how many milliseconds that took. */
+interface Found {
+  oldest: QueueCounts['oldest']
+  at: number
+  took: number
+}
 
 /** Returns a function that counts the jobs of queues, and finds the oldest waiting job of each. */
 export function createQueueCounter(kernel: Kernel) {
   const { clock } = kernel
-  let found = new Map<string, { oldest: QueueCounts['oldest']; at: number; took: number }>()
+  let found = new Map<string, Found>()
+  const searching = new Set<string>()
 
-  /** A store may have to read all waiting jobs for this, so it takes at most a tenth of the time. */
-  async function oldestOf(queue: string) {
-    const known = found.get(queue)
+  async function search(queue: string): Promise<Found> {
     const began = clock.now()
-    if (known && began - known.at < SHARE * known.took) return known
     const [job] = await kernel.port('queue').getJobs({ queue, states: ['waiting'], limit: 1 })
     const at = clock.now()
-    return { oldest: job && { id: job.id, due: Math.max(job.createdAt, job.runAt) }, at, took: at - began }
+    const oldest = job && { id: job.id, due: Math.max(job.createdAt, job.runAt) }
+    const result = { oldest, at, took: at - began }
+    found.set(queue, result)
+    return result
+  }
+
+  /**
+   * A store may have to read all waiting jobs for this. A search that took long is therefore repeated in the background, in at most a
+   * tenth of the time, and callers receive what was found last.
+   */
+  async function oldestOf(queue: string): Promise<Found> {
+    const known = found.get(queue)
+    const age = known ? clock.now() - known.at : Infinity
+    if (!known || known.took < SLOW || age > STALE) return search(queue)
+    if (age >= SHARE * known.took && !searching.has(queue)) {
+      searching.add(queue)
+      // After a failure the next call searches itself, and reports it.
+      search(queue)
+        .catch(() => void found.delete(queue))
+        .finally(() => void searching.delete(queue))
+    }
+    return known
   }
 
   async function countQueue(queue: string): Promise<QueueCounts> {
     const count = async () => ({ counts: await kernel.port('queue').getJobCounts(queue) })
     const { counts } = await largeCount(kernel, `queue ${queue}`, count)
     if (counts.waiting === 0) return { queue, counts, oldest: undefined }
-    const search = await oldestOf(queue)
-    found.set(queue, search)
-    return { queue, counts, oldest: search.oldest }
+    const { oldest } = await oldestOf(queue)
+    return { queue, counts, oldest }
   }
 
   return async (names: readonly string[]): Promise<QueueCounts[]> => {
