@@ -17,7 +17,6 @@ export type Findings = [AlertRule, Finding[]][]
 
 /** Returns a function that looks at queues, workers, schedules and groups of errors, and returns what the rules find. */
 export function createChecks(kernel: Kernel, rules: ActiveRules, interval: number) {
-  const countQueues = createQueueCounter(kernel)
   const { backlog, 'no-worker': noWorker, 'error-group': errorGroup, 'schedule-missed': missed } = rules
   const watches = {
     backlog: queueFilter(backlog?.queues),
@@ -39,7 +38,8 @@ export function createChecks(kernel: Kernel, rules: ActiveRules, interval: numbe
       (queue) =>
         !isReserved('queue', queue) && ((backlog && watches.backlog(queue)) || (noWorker && watches.noWorker(queue))),
     )
-    const counted = await countQueues(pageOf(watched.toSorted(), now))
+    // A new counter has found no oldest job before. One that was found a moment ago may run by now, and would raise an alert.
+    const counted = await createQueueCounter(kernel)(pageOf(watched.toSorted(), now))
     const ageOf = ({ oldest }: QueueCounts): number => (oldest ? now - oldest.due : -1)
     const least = Math.min(backlog?.age ?? Infinity, noWorker?.age ?? Infinity)
     const old = counted.filter((one) => ageOf(one) > least)
@@ -83,7 +83,7 @@ export function createChecks(kernel: Kernel, rules: ActiveRules, interval: numbe
     return [['error-group', findings]]
   }
 
-  /** Finds ticks that no process has run although they are due. Those that run late are found where they run. */
+  /** Finds ticks that are due and that no process has run. Late ticks are found in the process that runs them. */
   async function schedules(now: number): Promise<Findings> {
     if (!missed) return []
     const states = ['waiting', 'delayed'] as const

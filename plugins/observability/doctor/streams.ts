@@ -2,7 +2,7 @@ import { isQueueError, type Diagnosis, type Kernel } from '../../../kernel/index
 
 /** The streams of plugins that have one name. */
 const STREAMS = [
-  ...['registry', '_audit', '_errors', '_bulk', '_schedules', '_alerts', '_alerts.noticed'],
+  ...['registry', '_audit', '_errors', '_bulk', '_schedules', '_triggers', '_alerts', '_alerts.noticed'],
   ...['_stats.10s', '_stats.1m', '_stats.1h'],
 ]
 /** How many events the largest of them has at most while everything works: twice what statistics keep. */
