@@ -37,8 +37,8 @@ export async function readKept(
 const PAGE = 500
 
 /**
- * Returns a function that applies what was appended to a stream since its last call, and resolves with the `seq` of the last event
- * that it has applied. Calls wait for each other, and those that wait share one read.
+ * Returns a function that applies the events that were appended to a stream since its last call, and resolves with the `seq` of the
+ * last applied event. Only one call reads at a time, and all calls that arrive meanwhile share the next read.
  */
 export function createCatchUp(
   kernel: Pick<Kernel, 'port'>,

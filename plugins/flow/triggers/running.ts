@@ -12,9 +12,9 @@ export interface RunningTrigger extends Trigger {
   removed: boolean
 }
 
-/** Joins the triggers of this instance with those that operators have saved. What code declares has priority. */
+/** Combines the triggers that code declares with the triggers that operators have saved. Code has priority over a saved trigger. */
 export function createRunningTriggers(registry: TriggerRegistry, shared: SharedDecisions<SavedTrigger>) {
-  /** Returns all triggers, also those that operators have removed although this instance declares them. */
+  /** Returns all triggers, including declared ones that operators have removed. */
   async function all(): Promise<RunningTrigger[]> {
     const decisions = await shared.current()
     const declared = registry.all().map((trigger): RunningTrigger => {

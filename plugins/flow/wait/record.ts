@@ -15,7 +15,7 @@ export interface WaitRequest {
 /** `seq` is the position of the result in the log, or `Infinity` if it is not known. */
 export type WaitStatus = { over: true; result: WaitResult; seq: number } | { over: false; wakeAt: number }
 
-/** Options of whoever completes a wait. */
+/** Options for completing a wait. */
 export interface CompletionOptions {
   /** Text that travels with the event or the answer, such as the context of a trace. Default: none. */
   headers?: Readonly<Record<string, string>>

@@ -44,7 +44,7 @@ export function createEndpoint(
   }
 }
 
-/** Asks the API in the name of whoever sent a request, so that each call is authorized and audited like a request of its own. */
+/** Sends requests to the API in the name of the caller, so that each call is authorized and audited like any other request. */
 function askFor(kernel: Kernel, outer: Request): Ask {
   return ({ method, path, body }, signal) => {
     const headers = new Headers([...outer.headers].filter(([name]) => !OWN_HEADERS.test(name)))

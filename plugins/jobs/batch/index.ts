@@ -41,7 +41,7 @@ const shape = z.strictObject({
 })
 const checkBatch = workerOption('batch', shape)
 
-/** How many batches of different keys may gather beside those that run, and how many jobs they may hold. */
+/** The maximum number of keys whose batches gather at once, and the maximum number of jobs in these batches. */
 const GATHERING = 32
 const MOST_GATHERED = 1000
 

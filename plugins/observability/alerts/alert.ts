@@ -34,7 +34,7 @@ export interface Alert {
   title: string
   /** How many events it stands for, or how many items if they are states. */
   count: number
-  /** At most ten, those that were seen most often first. */
+  /** At most ten items, the most frequent first. */
   items: AlertItem[]
   /** How many items were left out. */
   more: number

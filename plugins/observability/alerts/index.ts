@@ -118,7 +118,7 @@ export default definePlugin({
   },
 })
 
-/** Whether the workers of all processes are known. Without heartbeats, only those of this process are. */
+/** Whether the workers of all processes are known. Without heartbeats, a process knows only its own workers. */
 function knowsAllWorkers({ config, port }: Kernel): boolean {
   const { heartbeat } = (config.instances ?? {}) as { heartbeat?: number }
   return heartbeat !== 0 || !port('queue').capabilities.shared

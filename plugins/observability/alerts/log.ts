@@ -21,7 +21,7 @@ export interface Window {
 
 interface Raised {
   alert: Alert
-  /** The keys of all its items, also of those that the alert leaves out. */
+  /** The keys of all its items, including the items that the alert leaves out. */
   keys: string[]
 }
 

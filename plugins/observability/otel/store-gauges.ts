@@ -7,8 +7,8 @@ import { createStoreCounts, type IsShown } from '../lib/store-counts.ts'
 const KEEP = 5_000
 
 /**
- * Reports what the store has. All instances see the same store, so only the oldest of those that run workers reports it. Without any,
- * each instance does.
+ * Reports the counts of the store. All instances see the same store, so only the oldest instance that runs workers reports them. If no
+ * instance runs workers, every instance reports them.
  *
  * @returns a function that stops it
  */
