@@ -8,7 +8,7 @@ import { recordPeer } from '../plugins/integrations/lib/peer.ts'
 import type { Kernel } from '../kernel/index.ts'
 
 /*
- * Writes the table of permissions into docs/securing.md: `node scripts/matrix.ts`. Each entry is a decision of the guard itself.
+ * Writes the table of permissions into docs/guides/securing.md: `node scripts/matrix.ts`. Each entry is a decision of the guard itself.
  */
 
 const [WRITE, READ, SCRAPER] = [
@@ -74,6 +74,6 @@ export function withMatrix(page: string, table: string): string {
   return page.slice(0, from) + table + page.slice(to + END.length)
 }
 
-export const PAGE = fileURLToPath(new URL('../docs/securing.md', import.meta.url))
+export const PAGE = fileURLToPath(new URL('../docs/guides/securing.md', import.meta.url))
 
 if (import.meta.main) writeFileSync(PAGE, withMatrix(readFileSync(PAGE, 'utf8'), await matrix()))

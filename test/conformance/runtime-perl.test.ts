@@ -3,7 +3,7 @@ import { createChildHost, fileOf, hostOptions } from 'nuxt-queue/child-process'
 import { runtimeConformance } from 'nuxt-queue/testing/conformance'
 import { scenarioFiles } from '../fixtures/runtime/files.ts'
 
-/** The plugin that docs/add-a-language.md ends with. */
+/** The plugin that docs/guides/add-a-language.md ends with. */
 const runtimePerl = definePlugin({
   name: 'runtime-perl',
   configKey: 'perl',

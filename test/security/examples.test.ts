@@ -12,7 +12,7 @@ const ALIAS = { 'nuxt-queue': join(ROOT, 'index.ts'), h3: fileURLToPath(import.m
 afterAll(() => rmSync(folder, { recursive: true }))
 
 /** Every configuration with an `authorize` that the documentation shows. */
-const examples = globSync(['README.md', 'docs/*.md', 'plugins/**/README.md'], { cwd: ROOT }).flatMap((page) => {
+const examples = globSync(['README.md', 'docs/**/*.md', 'plugins/**/README.md'], { cwd: ROOT }).flatMap((page) => {
   const blocks = readFileSync(join(ROOT, page), 'utf8').matchAll(/```ts\n([\s\S]*?)```/g)
   return [...blocks].flatMap(([, code], index) =>
     /export default defineConfig/.test(code!) && /\bauthorize\b|\btoken:/.test(code!)

@@ -1,6 +1,6 @@
 package NuxtQueue;
 
-# The worker protocol for Perl, core modules only: docs/protocol.md tells what it says.
+# The worker protocol for Perl, core modules only: docs/reference/protocol.md tells what it says.
 #
 #   use NuxtQueue;
 #   NuxtQueue::serve(sub {

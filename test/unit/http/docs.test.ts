@@ -2,7 +2,7 @@ import { globSync, readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
 import { serve } from './rig.ts'
 
-const PAGES = globSync(['README.md', 'docs/*.md', 'plugins/**/README.md'])
+const PAGES = globSync(['README.md', 'docs/**/*.md', 'plugins/**/README.md'])
 const URLS = [
   ...new Set(
     PAGES.flatMap((page) => [...readFileSync(page, 'utf8').matchAll(/\/_queue\/api\/[\w/?=&.<>${}-]*\w/g)]).map(

@@ -1,7 +1,7 @@
 import type { Job } from '../../../../kernel/index.ts'
 
 /*
- * The types of the worker protocol. docs/protocol.md describes what they mean.
+ * The types of the worker protocol. docs/reference/protocol.md describes what they mean.
  */
 
 /** The version of the protocol. */
