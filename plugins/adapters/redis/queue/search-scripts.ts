@@ -18,11 +18,12 @@ local function measure(base)
 end
 
 local activeJobs
--- Returns the state of each job. What is in no other key waits.
-local function statesOf(base, ids)
+-- Returns the state of each job. What is in no other key waits. With \`wanted\`, the states of other jobs are absent or wrong.
+local function statesOf(base, ids, wanted)
   local states = {}
+  local all = not wanted or wanted.waiting
   for index, one in ipairs(kept) do
-    if sizes[index] > 0 and one[2] == 'set' and one[3] ~= 'waiting' then
+    if sizes[index] > 0 and one[2] == 'set' and one[3] ~= 'waiting' and (all or wanted[one[3]]) then
       local scores = call('ZMSCORE', base .. ':' .. one[1], unpack(ids))
       for n = 1, #ids do if scores[n] then states[n] = one[3] end end
     end
@@ -105,15 +106,16 @@ local function preselected(id)
   return true
 end
 
+local walked
 local examined, found, tally, endScore, endId = 0, {}, {}, '', ''
 -- Examines entries in their order. Returns true once the page is full.
 local function examine(ids, scores, known)
   if #ids == 0 then return false end
-  local all = known or statesOf(base, ids)
+  local all = known or statesOf(base, ids, states)
   local member = {}
   for index = 2, #keys do member[index] = call('ZMSCORE', keys[index], unpack(ids)) end
   for n, id in ipairs(ids) do
-    examined, endScore, endId = examined + 1, scores[n], id
+    examined, endScore, endId = examined + 1, scores and scores[n], id
     local matches = not states or states[all[n]]
     for index = 2, #keys do matches = matches and member[index][n] end
     if matches and wanted == 0 then
@@ -125,6 +127,7 @@ local function examine(ids, scores, known)
         if #found >= wanted then return true end
       elseif keys[1] then
         -- A BullMQ client has removed the job.
+        endScore = endScore or call('ZSCORE', keys[1], id)
         call('ZREM', keys[1], id)
       end
     end
@@ -144,6 +147,7 @@ end
 
 local function result(ended)
   if wanted == 0 then for index, state in ipairs({ ${quoted(STATES)} }) do found[index] = tally[state] or 0 end end
+  endScore = endScore or call('ZSCORE', walked[1], endId)
   return { gapOf(base), examined, endScore, endId, ended and 1 or 0, unpack(found) }
 end
 
@@ -190,7 +194,7 @@ local function startOf(key)
   return math.max(start, rank)
 end
 
-local walked = { keys[1] }
+walked = { keys[1] }
 if not keys[1] then
   for _, name in ipairs(call('SMEMBERS', base .. ':nq-names')) do walked[#walked + 1] = indexKey(base, 'n:' .. name) end
 end
@@ -211,15 +215,21 @@ local function head(source)
   if not score or tonumber(score) < lowest then return nil end
   return source.entries[source.at], score
 end
--- Takes the newest entries of all indexes.
+-- Takes the newest entries of all indexes. The scores of a single index are read only where they are compared.
 local function take(count)
+  if #sources == 1 and lowest == 0 then
+    local source = sources[1]
+    local ids = call('ZRANGE', source.key, source.rank, source.rank + count - 1, 'REV')
+    source.rank = source.rank + count
+    return ids, nil, #ids < count
+  end
   local ids, scores = {}, {}
   if #sources == 1 then
     local source = sources[1]
     local entries = call('ZRANGE', source.key, source.rank, source.rank + count - 1, 'REV', 'WITHSCORES')
     source.rank = source.rank + count
     for index = 1, #entries, 2 do
-      if lowest > 0 and tonumber(entries[index + 1]) < lowest then return ids, scores, true end
+      if tonumber(entries[index + 1]) < lowest then return ids, scores, true end
       ids[#ids + 1], scores[#scores + 1] = entries[index], entries[index + 1]
     end
     return ids, scores, #entries < 2 * count
