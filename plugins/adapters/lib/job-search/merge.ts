@@ -70,7 +70,7 @@ export function mergeSources(sources: readonly ReadCandidates[], precedes: Prece
       )
       if (unknown.length > 0) {
         if (examined >= atMost) return { jobs: merged, examined, last: stopAt(open, merged) }
-        await Promise.all(unknown.map(refill))
+        await Promise.all(head ? unknown.map(refill) : newestOf(unknown).map(refill))
         continue
       }
       if (!first) return { jobs: merged, examined }
@@ -78,6 +78,12 @@ export function mergeSources(sources: readonly ReadCandidates[], precedes: Prece
     }
     const ended = open.every(({ jobs, ended: over }) => over && jobs.length === 0)
     return { jobs: merged, examined: Math.max(1, examined), ...(!ended && { last: merged.at(-1)! }) }
+  }
+
+  /** The sources that may have the next job of all. What the others have comes later, so they may never be read. */
+  function newestOf(unread: readonly Open[]): readonly Open[] {
+    const frontiers = unread.map(({ frontier }) => frontier?.createdAt ?? Infinity)
+    return unread.filter((_, index) => frontiers[index] === Math.max(...frontiers))
   }
 
   /** Adds the jobs that come before everything that was not read, and returns the position up to which all was read. */
