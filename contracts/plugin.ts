@@ -39,6 +39,13 @@ export interface PluginKernel extends Kernel {
    */
   storeProgress(ctx: RunContext, value: number): Promise<void>
   /**
+   * Gives the setup of this plugin and of those after it at least `ms` milliseconds, if `setupTimeout` is less. For work that only
+   * the first start has to do, such as creating a database.
+   *
+   * @param ms milliseconds
+   */
+  extendSetup(ms: number): void
+  /**
    * Adds members to `PluginKernel`, which other plugins see. Their types are added by declaration merging.
    *
    * @throws QueueError `PORT_DUPLICATE` when a member of that name exists
@@ -68,7 +75,7 @@ export interface Plugin<Options = undefined> {
   readonly workerOptions?: Readonly<Record<string, WorkerOptionCheck>>
   /**
    * Registers hooks, ports and members. May return a function that undoes the setup; these run in reverse order. Must
-   * settle within `setupTimeout`.
+   * settle within `setupTimeout`, or what `kernel.extendSetup` allows.
    */
   setup(kernel: PluginKernel, options: Options): MaybePromise<void | Teardown>
 }

@@ -30,6 +30,9 @@ export function createLifecycle(
   let closed = false
   let starting: Promise<void> | undefined
   let closing: Promise<CloseReport> | undefined
+  /** The milliseconds that each setup has. */
+  let setupLimit = kernel.config.setupTimeout
+  const extendSetup = (ms: number): void => void (setupLimit = Math.max(setupLimit, ms))
 
   async function setup(plugins: readonly AnyPlugin[]): Promise<void> {
     try {
@@ -63,15 +66,20 @@ export function createLifecycle(
     const hook: Kernel['hook'] = (name, handler, options) =>
       bus.hook(name, { ...options, handler, plugin: plugin.name, rank: pluginRank(plugin) })
     const provide: Kernel['provide'] = (port, implementation) => ports.provide(port, implementation, plugin.name)
-    return Object.assign(Object.create(inner) as PluginKernel, { hook, provide })
+    return Object.assign(Object.create(inner) as PluginKernel, { hook, provide, extendSetup })
   }
 
   async function withinLimit<T>(plugin: string, setting: Promise<T>): Promise<T> {
-    const ms = kernel.config.setupTimeout
-    const message = `Plugin "${plugin}" was not set up within ${ms} ms. Raise setupTimeout, or find out what the plugin waits for.`
-    const late = new QueueError('PLUGIN_SETUP_TIMEOUT', message, { plugin })
     const timeout = Promise.withResolvers<never>()
-    const timer = setTimeout(() => timeout.reject(late), timerDelay(ms))
+    let timer: NodeJS.Timeout, late: QueueError | undefined
+    const wait = (ms: number): void => {
+      timer = setTimeout(() => {
+        if (ms < setupLimit) return wait(setupLimit)
+        const message = `Plugin "${plugin}" was not set up within ${ms} ms. Raise setupTimeout, or find out what the plugin waits for.`
+        timeout.reject((late = new QueueError('PLUGIN_SETUP_TIMEOUT', message, { plugin })))
+      }, timerDelay(ms))
+    }
+    wait(setupLimit)
     try {
       return await Promise.race([setting, timeout.promise])
     } catch (cause) {
@@ -81,7 +89,7 @@ export function createLifecycle(
       if (!isQueueError(cause)) throw new QueueError('PLUGIN_SETUP_FAILED', failure, { cause, plugin })
       throw new QueueError(cause.code, failure, { cause, plugin, details: cause.details })
     } finally {
-      clearTimeout(timer)
+      clearTimeout(timer!)
     }
   }
 

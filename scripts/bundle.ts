@@ -66,6 +66,8 @@ await bundle.write({
   entryFileNames: '[name].js',
   chunkFileNames: 'chunks/[name]-[hash].js',
   codeSplitting: { groups },
+  // The declarations carry the documentation. Bundlers still need annotations.
+  comments: { legal: true, annotation: true, jsdoc: false },
 })
 await bundle.close()
 

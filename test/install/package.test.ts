@@ -1,12 +1,52 @@
+import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
+import { promisify } from 'node:util'
+import { gzipSync } from 'node:zlib'
 import { join } from 'pathe'
+import { rolldown } from 'rolldown'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { installPackage } from './install.ts'
 
 /** Of files, all dependencies included and peers left out. */
-const LIMIT = 20_000_000
+const LIMIT = 15_000_000
+const PACKAGES = 60
+/** Bytes that are downloaded for this package alone. */
+const TARBALL = 1_200_000
+/** Bytes that a page downloads, minified and compressed, without Vue. */
+const BROWSER = { client: 5500, vue: 7000 }
+const BUILT = { client: 'index.js', vue: 'vue.js' }
+/** What Node reads before the first job runs. Unlike the time that this takes, it is the same on every machine. */
+const START = { files: 120, bytes: 1_700_000 }
+
+/** Counts the modules that Node loads. */
+const COUNT = `
+import { registerHooks } from 'node:module'
+const read = { files: 0, bytes: 0 }
+registerHooks({
+  load(url, context, next) {
+    const loaded = next(url, context)
+    if (!url.startsWith('node:')) {
+      read.files++
+      read.bytes += loaded.source?.length ?? 0
+    }
+    return loaded
+  },
+})
+const { createKernel } = await import('nuxt-queue')
+const kernel = await createKernel({ preset: 'dev' })
+await kernel.start()
+await kernel.close()
+console.log(JSON.stringify(read))
+`
+
+/** What npm would warn of, or what would not be the same on each system. */
+const LIMITS = ['deprecated', 'hasInstallScript', 'os', 'cpu', 'libc']
+
+interface Lock {
+  packages: Record<string, object>
+}
 
 let folder: string
 beforeAll(async () => {
@@ -34,8 +74,28 @@ describe('the package in a folder that was empty', () => {
     expect(manifest).not.toHaveProperty('optionalDependencies')
   })
 
-  it('takes less than 20 MB', async () => {
+  it('takes less than 15 MB and 60 packages, none of which runs a script or suits only some systems', async () => {
     const sizes = await Promise.all((await files()).map(async (path) => (await stat(path)).size))
     expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(LIMIT)
+    const lock = JSON.parse(await readFile(join(folder, 'node_modules/.package-lock.json'), 'utf8')) as Lock
+    expect(Object.keys(lock.packages).length).toBeLessThan(PACKAGES)
+    const limited = Object.entries(lock.packages).filter(([, locked]) => LIMITS.some((field) => field in locked))
+    expect(limited).toEqual([])
+  })
+
+  it('is downloaded, sent to pages and started in a few bytes', async () => {
+    expect((await stat(join(folder, 'nuxt-queue.tgz'))).size).toBeLessThan(TARBALL)
+    for (const [name, limit] of Object.entries(BROWSER)) {
+      const input = join(folder, `node_modules/nuxt-queue/dist/plugins/integrations/client`, BUILT[name as 'vue'])
+      await using bundle = await rolldown({ input, external: ['vue'], platform: 'browser' })
+      const { output } = await bundle.generate({ minify: true, codeSplitting: false })
+      expect(gzipSync(output[0].code).length, name).toBeLessThan(limit)
+    }
+    const counted = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', COUNT], { cwd: folder })
+    const read = JSON.parse(counted.stdout) as typeof START
+    expect(read.files).toBeLessThan(START.files)
+    expect(read.bytes).toBeLessThan(START.bytes)
+    // Code that is not counted would make the limits worthless.
+    expect(read.bytes).toBeGreaterThan(START.bytes / 2)
   })
 })

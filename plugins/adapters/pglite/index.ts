@@ -1,10 +1,11 @@
 import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'pathe'
 import { z } from 'zod'
-import { definePlugin, type Reporter } from '../../../kernel/index.ts'
+import { definePlugin, type PluginKernel } from '../../../kernel/index.ts'
 import { loadPackage } from '../../lib/optional-package.ts'
 import { lockFolder } from '../lib/folder/lock.ts'
 import { openDatabase } from './database.ts'
+import { PREPARED } from './prepared.ts'
 
 /**
  * The lease of a job in milliseconds. No other process can claim a job, so the lease only identifies jobs that a dead
@@ -13,6 +14,8 @@ import { openDatabase } from './database.ts'
 const LEASE = 3000
 /** The poll interval in milliseconds. Notifications are not lost within a process, so polling mainly finds due jobs. */
 const POLL = 5000
+/** How long the creation of a database and of its tables may take, in milliseconds, on a machine that is busy. */
+const CREATION = 600_000
 
 /** Runs PostgreSQL inside this process and keeps its data in a folder. The postgres plugins work on it without a server. */
 export default definePlugin({
@@ -34,7 +37,7 @@ export default definePlugin({
     const lock = await lockFolder(folder, lockTimeout)
     try {
       await loadPackage(() => import('@electric-sql/pglite'), 'The plugin "pglite"', '@electric-sql/pglite pg-boss')
-      const { close, ...database } = await openFolder(folder, kernel.reporter)
+      const { close, ...database } = await openFolder(folder, kernel)
       const settings = { schema, lease: LEASE, pollInterval: POLL, reporter: kernel.reporter }
       kernel.provide('postgres', { backend: 'pglite', ...settings, ...database })
       return async () => {
@@ -49,11 +52,16 @@ export default definePlugin({
 })
 
 /** Opens the database of a folder. The file `ready` marks a complete database; one without it is deleted and created again. */
-async function openFolder(folder: string, reporter: Reporter) {
+async function openFolder(folder: string, kernel: Pick<PluginKernel, 'extendSetup' | 'reporter'>) {
   const [dataDir, ready] = [join(folder, 'data'), join(folder, 'ready')]
   const fresh = !existsSync(ready)
-  if (fresh) rmSync(dataDir, { recursive: true, force: true })
-  const database = await openDatabase({ dataDir, fresh }, reporter)
+  if (fresh) {
+    rmSync(dataDir, { recursive: true, force: true })
+    kernel.extendSetup(CREATION)
+    if (!existsSync(PREPARED))
+      kernel.reporter.warn(`Creating the database in ${folder}. This takes some seconds, once.`)
+  }
+  const database = await openDatabase({ dataDir, fresh }, kernel.reporter)
   if (fresh) writeFileSync(ready, '', { flush: true })
   return database
 }

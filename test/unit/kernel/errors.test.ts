@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { createKernel, definePlugin, isQueueError, QueueError } from '../../../index.ts'
 import { createKernel as createBareKernel } from '../../../kernel/index.ts'
@@ -185,6 +186,28 @@ describe('a kernel', () => {
     expect(await failureOf(createBareKernel({ plugins: [stuck], config: { setupTimeout: 20 } }))).toMatchObject({
       code: 'PLUGIN_SETUP_TIMEOUT',
       plugin: 'stuck',
+      message: expect.stringContaining('20 ms'),
+    })
+  })
+
+  it('gives the setup of a plugin and of those after it more time, if the plugin asks for it', async () => {
+    const creates = definePlugin({
+      name: 'creates',
+      async setup(kernel) {
+        await Promise.resolve()
+        kernel.extendSetup(600_000)
+        await setTimeout(30)
+      },
+    })
+    const fills = definePlugin({ name: 'fills', setup: () => setTimeout(30) })
+    const kernel = await createBareKernel({ plugins: [creates, fills], config: { setupTimeout: 10 } })
+    await kernel.close()
+    const asksForLess = definePlugin({
+      name: 'less',
+      setup: (kernel) => (kernel.extendSetup(1), new Promise(() => {})),
+    })
+    expect(await failureOf(createBareKernel({ plugins: [asksForLess], config: { setupTimeout: 20 } }))).toMatchObject({
+      code: 'PLUGIN_SETUP_TIMEOUT',
       message: expect.stringContaining('20 ms'),
     })
   })

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { copyFile, cp, mkdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'pathe'
 import { codeFile, packageFile } from '../../../lib/package-files.ts'
@@ -8,7 +7,6 @@ import type { FoundWorkers } from './workers.ts'
 const SDK = 'python-sdk/src'
 /** The files of the dashboard. */
 const PAGES = 'plugins/integrations/dashboard/ui'
-const PREPARED = 'plugins/adapters/pglite/prepared.tar.br'
 
 /** Writes the files that the bundler does not: workers in other languages and `queue.mjs`. */
 export async function completeOutput(serverDir: string, { others }: FoundWorkers): Promise<void> {
@@ -30,8 +28,5 @@ async function completePackage(modules: string, others: FoundWorkers['others']):
   if (python) {
     const filter = (path: string): boolean => !path.endsWith('__pycache__')
     await cp(packageFile(SDK), join(own, SDK), { recursive: true, filter })
-  }
-  if (existsSync(join(modules, '@electric-sql/pglite')) && existsSync(codeFile(PREPARED))) {
-    await cp(codeFile(PREPARED), join(own, 'dist', PREPARED))
   }
 }
