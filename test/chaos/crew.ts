@@ -82,7 +82,18 @@ export function createCrew(
   return {
     counts,
     files,
-    ready: () => Promise.all(members.map(({ child }) => once(child, 'ready'))),
+    /** @throws if one of the first processes ends before it is ready: no fault has been injected until then */
+    async ready(): Promise<void> {
+      await Promise.all(
+        members.map(async ({ child }) => {
+          const died = once(child, 'exit').then(([code]): never => {
+            throw new Error(`A process ended with ${code} before it was ready. See ${files.log}`)
+          })
+          await Promise.race([once(child, 'ready'), died])
+          died.catch(() => {})
+        }),
+      )
+    },
     /** Kills a process, and puts another in its place. */
     async kill(index: number, skew: number, failpoint?: Failpoint): Promise<void> {
       const { role, child, generation } = members[index]!
