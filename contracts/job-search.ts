@@ -35,6 +35,11 @@ export interface JobSearch extends JobFilter {
   after?: string
   /** How many jobs to return, 1 to 1000. Default 100. */
   limit?: number
+  /**
+   * How many of the jobs that the indexes of the store offer to examine at most, 1 to 100,000. Default 100,000. With a small number, a
+   * page of a search by data or by error comes sooner, may have no job, and has a `next` from where to search on.
+   */
+  examine?: number
 }
 
 /** The jobs that a search has found. */
@@ -44,7 +49,7 @@ export interface FoundJobs {
   /** Where the next page begins, if there may be more jobs. Opaque. */
   next?: string
   /**
-   * True if the search stopped because it had examined 100,000 jobs that the indexes of the store offered. Older jobs may match
+   * True if the search stopped because it had examined `examine` jobs that the indexes of the store offered. Older jobs may match
    * as well: continue from `next`, or narrow the filter.
    */
   truncated: boolean

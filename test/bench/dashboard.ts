@@ -60,7 +60,7 @@ async function requestsOf(kernel: Kernel): Promise<Record<string, string>> {
     'a rare tag': 'jobs?tag=rare&state=completed&limit=50',
     'a name': 'jobs?name=report&limit=50',
     'text of an error': 'jobs?state=failed&error=is+full&limit=50',
-    'a value in the data': 'jobs?data.customer.id=77&limit=20',
+    'a value in the data': 'jobs?data.customer.id=77&limit=20&examine=10000',
     'counts of a queue': 'jobs/count?queue=mail',
     'counts of a tag': 'jobs/count?tag=some',
     runs: 'runs?limit=50',

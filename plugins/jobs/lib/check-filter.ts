@@ -15,10 +15,12 @@ import {
 const FILTER_KEYS = [
   ...['id', 'queue', 'name', 'runId', 'tag', 'states', 'error', 'createdAfter', 'createdBefore', 'data'],
 ] as const satisfies (keyof JobFilter)[]
-const SEARCH_KEYS = [...FILTER_KEYS, 'after', 'limit'] as const satisfies (keyof JobSearch)[]
+const SEARCH_KEYS = [...FILTER_KEYS, 'after', 'limit', 'examine'] as const satisfies (keyof JobSearch)[]
 const STATES: readonly JobState[] = ['waiting', 'delayed', 'active', 'completed', 'failed', 'cancelled']
 /** The largest page. */
 const MAX_LIMIT = 1000
+/** The largest number of jobs that one search examines. */
+const MAX_EXAMINE = 100_000
 /** The largest number of paths that a search of data compares. */
 const MAX_PATHS = 10
 const MAX_CURSOR = 4096
@@ -32,7 +34,7 @@ export function checkFilter(what: string, filter: JobFilter): JobFilter {
 /** Returns a copy of a search without members that are undefined. @throws QueueError `OPTION_INVALID` */
 export function checkSearch(what: string, search: JobSearch): JobSearch {
   checkKeys(what, search, SEARCH_KEYS)
-  const { after, limit } = search
+  const { after } = search
   const checked: JobSearch = checkMembers(what, search)
   if (after !== undefined) {
     if (typeof after !== 'string' || after.length > MAX_CURSOR) {
@@ -40,11 +42,13 @@ export function checkSearch(what: string, search: JobSearch): JobSearch {
     }
     checked.after = after
   }
-  if (limit !== undefined) {
-    if (checkCount(`Option "limit" of ${what}`, limit) > MAX_LIMIT) {
-      throw invalid(`Option "limit" of ${what}`, `a whole number from 1 to ${MAX_LIMIT}`, limit)
+  for (const [key, most] of [['limit', MAX_LIMIT] as const, ['examine', MAX_EXAMINE] as const]) {
+    const value = search[key]
+    if (value === undefined) continue
+    if (checkCount(`Option "${key}" of ${what}`, value) > most) {
+      throw invalid(`Option "${key}" of ${what}`, `a whole number from 1 to ${most}`, value)
     }
-    checked.limit = limit
+    checked[key] = value
   }
   return checked
 }

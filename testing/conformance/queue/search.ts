@@ -149,6 +149,27 @@ const findTests = {
     )
 
     it(
+      'searches on where it has stopped because of `examine`',
+      test(async (rig) => {
+        const { draft, now, queue } = rig
+        const base = now() - 10_000
+        const drafts = Array.from({ length: 30 }, (_, n) => {
+          const createdAt = base + n
+          return draft({ id: `part${n}`, queue: 'one', createdAt, runAt: createdAt, data: { even: n % 10 === 0 } })
+        })
+        await queue.enqueueMany(drafts)
+        const found: string[] = []
+        let next: string | undefined
+        do {
+          const page = await searchable(rig).findJobs({ data: { even: true }, examine: 7, after: next })
+          found.push(...page.jobs.map(({ id }) => id))
+          next = page.next
+        } while (next !== undefined)
+        expect(found).toEqual(['part20', 'part10', 'part0'])
+      }),
+    )
+
+    it(
       'pages through all jobs once, while jobs are added, settled, cancelled and removed',
       test(async (rig) => {
         const { queue, add, draft, now, work, reach } = rig

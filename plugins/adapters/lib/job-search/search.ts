@@ -29,13 +29,13 @@ export type ReadCandidates = (
 
 /** Answers `findJobs` from the index of an adapter: reads candidates until the page is full, the index ends or the bound is reached. */
 export async function searchJobs(search: JobSearch, read: ReadCandidates): Promise<FoundJobs> {
-  const { after, limit = DEFAULT_LIMIT } = search
+  const { after, limit = DEFAULT_LIMIT, examine = MAX_CANDIDATES } = search
   const matches = createMatcher(search)
   const jobs: JobRecord[] = []
   let position = after === undefined ? undefined : decodeCursor(after)
   let examined = 0
-  while (examined < MAX_CANDIDATES) {
-    const found = await read(position, limit - jobs.length, MAX_CANDIDATES - examined)
+  while (examined < examine) {
+    const found = await read(position, limit - jobs.length, examine - examined)
     for (const [index, job] of found.jobs.entries()) {
       if (!matches(job)) continue
       jobs.push(job)

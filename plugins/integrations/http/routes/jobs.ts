@@ -55,9 +55,12 @@ async function find(call: JobCall): Promise<JobRecord> {
 async function listByOffset(
   kernel: Kernel,
   { queue, name: jobName, runId, states, ...others }: JobFilter,
-  { limit: size, offset = 0, after }: { limit: number; offset?: number; after?: string },
+  { limit: size, offset = 0, after, examine }: { limit: number; offset?: number; after?: string; examine?: number },
 ) {
-  const more = [...Object.keys(others), ...(after === undefined ? [] : ['after'])]
+  const more = [
+    ...Object.keys(others),
+    ...Object.entries({ after, examine }).flatMap(([key, value]) => (value === undefined ? [] : [key])),
+  ]
   if (more.length > 0) {
     const hint = 'Leave "offset" out, and page with "after". The queue adapter has to support "search".'
     throw new QueueError('REQUEST_INVALID', `A list by offset does not take "${more[0]}". ${hint}`)
@@ -78,6 +81,8 @@ export const jobRoutes: readonly Route[] = [
       limit: limit(100, 1000),
       /** The `next` of the previous page. */
       after: cursor.optional(),
+      /** How many candidates to examine at most, up to 100,000. With fewer, a page comes sooner and may be empty. */
+      examine: whole(100_000).min(1).optional(),
       /** Deprecated: use `after`. Lists the oldest jobs first, and takes `queue`, `name`, `runId` and `state` only. */
       offset: whole(MAX_OFFSET).optional(),
     }),
@@ -85,16 +90,16 @@ export const jobRoutes: readonly Route[] = [
       jobs: z.array(answers.job),
       /** The start of the next page, if there may be one. After a request with `offset`, the next offset. */
       next: z.union([z.string(), z.number().int()]).optional(),
-      /** Whether only the newest 100,000 candidates were examined. `next` continues from there. */
+      /** Whether only the newest candidates were examined, 100,000 or `examine`. `next` continues from there. */
       truncated: z.boolean().optional(),
     }),
     async handle({ kernel, query, mayRead }) {
-      const { queue, limit, after, offset } = query
+      const { queue, limit, after, examine, offset } = query
       const filter = filterOf(query)
       const searches = offset === undefined && (kernel.port('queue').capabilities.search || after !== undefined)
       const page = searches
-        ? await kernel.findJobs({ ...filter, limit, after })
-        : await listByOffset(kernel, filter, { limit, offset, after })
+        ? await kernel.findJobs({ ...filter, limit, after, examine })
+        : await listByOffset(kernel, filter, { limit, offset, after, examine })
       const jobs = []
       for (const job of page.jobs) {
         const shown = queue !== undefined || !isReserved('queue', job.queue)

@@ -4,8 +4,12 @@ import { useResource } from './use-resource.ts'
 
 type Page<T> = Record<string, T[]> & { next?: string | number; truncated?: boolean }
 
+/** How many pages in a row are loaded while the server says that it has examined only a part. */
+const MAX_PARTS = 10
+
 /**
- * Loads a list page by page. Events load the first page again; the pages after it stay.
+ * Loads a list page by page. Events load the first page again; the pages after it stay. While the server has examined only a part of what
+ * the page could show, the next parts are loaded too.
  *
  * @param name the member of the response that holds the list
  * @param cursor the parameter for the next page
@@ -30,15 +34,20 @@ export function usePages<T>(
     nextOf && page ? nextOf(page[name] ?? []) : page?.next
 
   const more = shallowRef<T[]>([])
-  const next = ref<string | number>()
+  /** Where the next page begins once `more` has been loaded. */
+  const rest = shallowRef<{ next?: string | number; truncated: boolean }>()
   const busy = ref(false)
+  /** Changes with the query and with each load, so that a late response changes nothing. */
+  let loads = 0
   const first = useResource<Page<T>>(() => ({ route, query: query() }))
 
   watch(
     () => JSON.stringify(query()),
     () => {
       more.value = []
-      next.value = undefined
+      rest.value = undefined
+      loads++
+      busy.value = false
     },
   )
 
@@ -47,25 +56,33 @@ export function usePages<T>(
     const known = new Set(start.map(idOf))
     return [...start, ...more.value.filter((item) => !known.has(idOf(item)))]
   })
-  const hasMore = computed(
-    () =>
-      (next.value ?? afterPage(first.data.value)) !== undefined && !(more.value.length > 0 && next.value === undefined),
-  )
+  const nextPage = (): string | number | undefined => (rest.value ?? { next: afterPage(first.data.value) }).next
+  const hasMore = computed(() => nextPage() !== undefined)
 
   async function loadMore(): Promise<void> {
-    const from = more.value.length > 0 ? next.value : afterPage(first.data.value)
-    if (from === undefined || busy.value) return
+    if (busy.value) return
     busy.value = true
+    const load = ++loads
     try {
-      const page = await get<Page<T>>(route, { ...query(), [cursor()]: from })
-      more.value = [...more.value, ...(page[name] ?? [])]
-      next.value = afterPage(page)
+      for (let part = 0; part < MAX_PARTS; part++) {
+        const from = nextPage()
+        if (from === undefined) return
+        const page = await get<Page<T>>(route, { ...query(), [cursor()]: from })
+        if (load !== loads) return
+        more.value = [...more.value, ...(page[name] ?? [])]
+        rest.value = { next: afterPage(page), truncated: page.truncated === true }
+        if (!rest.value.truncated) return
+      }
     } finally {
-      busy.value = false
+      if (load === loads) busy.value = false
     }
   }
+  watch(first.data, (page) => {
+    if (page?.truncated === true && rest.value === undefined) void loadMore()
+  })
 
-  const truncated = computed(() => first.data.value?.truncated === true)
+  /** Whether older items may match as well that nothing has examined yet. */
+  const truncated = computed(() => rest.value?.truncated ?? first.data.value?.truncated === true)
 
   return {
     items,
