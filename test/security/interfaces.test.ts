@@ -33,7 +33,7 @@ describe.skipIf(OUTSIDE === undefined)('over the network (skipped where the mach
     const secret = 'only-the-two-know'
     const voucher = createVoucher(secret)
     const server = createServer((req, response) => {
-      ;(voucher.handler as unknown as (event: object) => void)({ node: { req } })
+      voucher.vouch(req)
       response.end(String(developmentPeer(req, secret).trusted))
     })
     const port = await listening(server)

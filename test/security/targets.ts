@@ -5,7 +5,12 @@ import adapter from 'crossws/adapters/node'
 import { vi } from 'vitest'
 import { createKernel, type Kernel, type KernelConfig } from '../../kernel/index.ts'
 import { createVoucher, SECRET_VARIABLE } from '../../plugins/integrations/lib/nitro/development-peer.ts'
-import { handleRequest, queueReady, startQueue } from '../../plugins/integrations/lib/nitro/runtime/index.ts'
+import {
+  answerUpgrades,
+  handleNodeRequest,
+  queueReady,
+  startQueue,
+} from '../../plugins/integrations/lib/nitro/runtime/index.ts'
 import type { WebSocketApp } from '../../plugins/integrations/lib/nitro/runtime/websocket.ts'
 import dev from '../../presets/dev.ts'
 
@@ -109,7 +114,7 @@ export async function openNitro(name: 'Nitro' | 'Nuxt', production: boolean, wea
   const base = name === 'Nuxt' ? '/shop' : ''
   const secret = production ? undefined : 'only-the-two-know'
   const websocket: WebSocketApp = {}
-  const nitro = { h3App: { websocket }, hooks: { hook() {} } }
+  const nitro = { hooks: { hook() {}, callHook: async () => {} } }
   vi.stubEnv('NITRO_SHUTDOWN_DISABLED', 'true')
   vi.stubEnv(SECRET_VARIABLE, secret)
   startQueue(nitro, {
@@ -118,19 +123,20 @@ export async function openNitro(name: 'Nitro' | 'Nuxt', production: boolean, wea
     baseURL: `${base}/`,
     bundled: {},
     files: {},
-    build: { dev: !production, fromEnvironment: {}, folder: undefined, path: '/_queue/' },
+    build: { dev: !production, fromEnvironment: {}, folder: undefined, path: '/_queue/', inPlace: false },
     createKernel: ({ config }: { config: KernelConfig }) => createQueue(config, weakness),
   })
+  answerUpgrades(websocket)
   vi.unstubAllEnvs()
   const kernel = await queueReady()
   const vouch = secret === undefined ? undefined : createVoucher(secret)
   const handle: Handler = async (request, response) => {
-    vouch?.handler({ node: { req: request } } as never)
+    vouch?.vouch(request)
     if (!request.url!.startsWith(`${base}/_queue/`)) return response.writeHead(404).end()
     request.url = request.url!.slice(base.length)
     const body = name === 'Nuxt' ? await receive(request).catch(() => undefined) : undefined
     if (body) Object.assign(request, { body })
-    const answer = await handleRequest(request, response, () => Promise.resolve(body))
+    const answer = await handleNodeRequest(request, response, () => Promise.resolve(body))
     if (answer) await send(answer, response)
   }
   const { handleUpgrade } = adapter({ resolve: (request: unknown) => websocket.resolve!(request as never) })

@@ -1,5 +1,4 @@
 import { IncomingMessage, type Server } from 'node:http'
-import type { NitroDevEventHandler } from 'nitropack/types'
 import { forwardedBy, isLoopback, type Peer } from '../peer.ts'
 
 /**
@@ -18,9 +17,11 @@ const HEADER = 'x-nuxt-queue-local'
 export function createVoucher(secret: string) {
   const servers = new WeakSet<Server>()
 
-  function vouch({ headers, socket }: IncomingMessage): void {
+  function vouch({ headers, socket }: IncomingMessage): Record<string, string> {
     const isLocal = socket.remoteAddress !== undefined && isLoopback(socket.remoteAddress)
-    if (isLocal && forwardedBy((name) => headers[name] !== undefined) === undefined) headers[HEADER] = secret
+    if (!isLocal || forwardedBy((name) => headers[name] !== undefined) !== undefined) return {}
+    headers[HEADER] = secret
+    return { [HEADER]: secret }
   }
 
   /** Upgrades do not pass through middleware, so this listens on the server itself, before its proxy. */
@@ -30,20 +31,26 @@ export function createVoucher(secret: string) {
     server.prependListener('upgrade', vouch)
   }
 
-  function middleware({ node: { req } }: { node: { req: IncomingMessage } }): void {
-    vouch(req)
-    watch((req.socket as { server?: Server }).server)
+  return {
+    /** Marks a request if it comes from this machine, and all later upgrades of its server. Returns the added headers. */
+    vouch(request: IncomingMessage): Record<string, string> {
+      watch((request.socket as { server?: Server }).server)
+      return vouch(request)
+    },
+    watch,
   }
-
-  // h3 1 recognizes a handler by this property.
-  const handler = Object.assign(middleware, { __is_handler__: true }) as unknown as NitroDevEventHandler['handler']
-  return { handler, watch }
 }
 
 /** Returns the sender of a request in development. A request that the application makes itself has no socket. */
 export function developmentPeer(request: IncomingMessage, secret: string): Peer {
   const isOwn = !(request instanceof IncomingMessage)
   return { trusted: isOwn || request.headers[HEADER] === secret }
+}
+
+/** Returns the sender of a web-standard request in development. A request that the application makes itself has no socket. */
+export function webPeer(request: Request, secret: string): Peer {
+  const { runtime } = request as { runtime?: { node?: unknown } }
+  return { trusted: runtime?.node === undefined || request.headers.get(HEADER) === secret }
 }
 
 /** Returns the sender of an upgrade in development. */

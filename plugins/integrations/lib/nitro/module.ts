@@ -3,20 +3,30 @@ import { existsSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import type { Server } from 'node:http'
 import { defu } from 'defu'
-import type { Nitro, NitroModule } from 'nitropack/types'
-import { dirname, join, relative, resolve } from 'pathe'
-import { QueueError, type KernelConfig } from '../../../../kernel/index.ts'
-import { codeFile } from '../../../lib/package-files.ts'
+import { dirname, join, resolve } from 'pathe'
+import type { KernelConfig } from '../../../../kernel/index.ts'
 import { watchFolders } from '../../../lib/watch-folders.ts'
-import { addEntries } from './bundle.ts'
+import { appModule } from './app-module.ts'
 import { createVoucher, SECRET_VARIABLE } from './development-peer.ts'
+import { entriesPlugin } from './entries.ts'
 import { environmentReads } from './environment.ts'
+import { majorVersion, type Nitro, type QueueNitroModule } from './host.ts'
+import { nitro2 } from './nitro2.ts'
+import { nitro3 } from './nitro3.ts'
 import { completeOutput } from './output.ts'
+import { assertInstalled } from './own-package.ts'
 import { typeDeclarations } from './types.ts'
-import { appModule, HANDLER_MODULE, PLUGIN_MODULE, WORKER_MODULE } from './virtual.ts'
-import { findWorkers, workerFolders } from './workers.ts'
+import { findWorkers, workerFolders, type FoundWorkers } from './workers.ts'
 
 declare module 'nitropack/types' {
+  interface NitroConfig {
+    /** The options of `nuxt-queue.config.ts` that are plain data. */
+    queue?: KernelConfig
+  }
+}
+// An application has only one of the two.
+/** @ts-ignore */
+declare module 'nitro/types' {
   interface NitroConfig {
     /** The options of `nuxt-queue.config.ts` that are plain data. */
     queue?: KernelConfig
@@ -26,7 +36,7 @@ declare module 'nitropack/types' {
 export interface NitroModuleOptions {
   /** The configuration of the queue. Default: the section `queue` of Nitro's config. */
   queue?: KernelConfig
-  /** Folders of workers, relative to Nitro's root. Default: `queues` below each of `scanDirs`, and `server/queues`. */
+  /** Folders of workers, relative to Nitro's root. Default: `queues` below each folder of Nitro's sources, and `server/queues`. */
   folders?: readonly string[]
   /** Folders that may contain `nuxt-queue.config.*`. The first file found is used. Default: Nitro's root. */
   configDirs?: readonly string[]
@@ -36,89 +46,66 @@ export interface NitroModuleOptions {
   onListen?: (callback: (server: Server) => void) => void
 }
 
-/** The folder of this package's build. */
-const PACKAGE = codeFile('.')
 const CONFIG_ENDINGS = ['ts', 'mts', 'js', 'mjs']
 const DEFAULT_PATH = '/_queue/'
 
-/** Creates a Nitro module that adds the queue to an application. */
-export function createNitroModule(given: NitroModuleOptions = {}): NitroModule {
-  return { name: 'nuxt-queue', setup: (nitro) => setUp(nitro, given) }
+/** Creates a module that adds the queue to an application of nitropack 2 or Nitro 3. */
+export function createNitroModule(given: NitroModuleOptions = {}): QueueNitroModule {
+  return { name: 'nuxt-queue', setup: (nitro) => setUp(nitro as Nitro, given) }
 }
 
 async function setUp(nitro: Nitro, given: NitroModuleOptions): Promise<void> {
-  const { options } = nitro
-  addImports(nitro)
-  options.externals = defu(options.externals, { external: [isOurs] })
+  const { options, hooks } = nitro
+  const version = majorVersion(nitro) === 3 ? nitro3 : nitro2
   const folders =
-    given.folders?.map((folder) => resolve(options.rootDir, folder)) ?? workerFolders(options.scanDirs, options.rootDir)
-  addTypes(nitro, folders)
-  // Prerendered pages have no server.
-  if (options.preset === 'nitro-prerender' || (options.static && !options.dev)) return
-  const queue = given.queue ?? (options as { queue?: KernelConfig }).queue ?? {}
+    given.folders?.map((folder) => resolve(options.rootDir, folder)) ??
+    workerFolders(version.sourceDirs(nitro), options.rootDir)
   const find = () => findWorkers(folders)
+  const types = join(options.buildDir, 'types/nuxt-queue.d.ts')
+  version.addTypes(nitro, types, async () => writeTypes(types, await find()))
+  // Prerendered pages have no server.
+  const prerender = options.preset === 'nitro-prerender' || (options.static === true && !options.dev)
+  version.prepare(nitro, prerender)
+  if (prerender) return
+  const queue = given.queue ?? (options as { queue?: KernelConfig }).queue ?? {}
+  const path = httpPath(queue)
   const app = {
     configFile: findConfig(given.configDirs ?? [options.rootDir]),
     dev: options.dev,
     fromEnvironment: environmentReads(queue, process.env),
     folder: given.folder,
-    path: httpPath(queue),
+    path,
+    // In development, the builder vite serves the sources and makes no files.
+    inPlace: options.dev && options.builder === 'vite',
   }
   if (options.dev) {
     const secret = (process.env[SECRET_VARIABLE] ??= randomUUID())
     const voucher = createVoucher(secret)
-    options.devHandlers.push({ handler: voucher.handler })
+    options.devHandlers.push({ handler: version.devHandler(voucher.vouch) })
     given.onListen?.(voucher.watch)
+  } else {
+    assertInstalled()
   }
-  if (!options.dev) assertInstalled()
-  options.runtimeConfig.queue = defu(options.runtimeConfig.queue, queue)
+  options.runtimeConfig.queue = defu(options.runtimeConfig.queue as KernelConfig | undefined, queue)
+  const { plugin, handler, worker, chunkURL } = version.templates
   Object.assign(options.virtual, {
-    '#nuxt-queue/app': async () => appModule(await find(), app),
-    '#nuxt-queue/plugin': PLUGIN_MODULE,
-    '#nuxt-queue/handler': HANDLER_MODULE,
-    '#nuxt-queue/worker': WORKER_MODULE,
+    '#nuxt-queue/app': async () => appModule(await find(), app, chunkURL),
+    '#nuxt-queue/plugin': plugin,
+    '#nuxt-queue/handler': handler,
   })
   // This plugin comes before those of the application, which may wait for the queue.
   options.plugins.unshift('#nuxt-queue/plugin')
-  const route = `${httpPath(queue)}**`
-  options.handlers.push({ route, handler: '#nuxt-queue/handler', lazy: true })
-  neverCache(nitro, route)
-  options.experimental.websocket ??= true
-  nitro.hooks.hook('rollup:before', (_nitro, config) => addEntries(config, options.entry, { find, dev: options.dev }))
-  nitro.hooks.hook('compiled', async () => {
+  options.handlers.push({ route: `${path}**`, handler: '#nuxt-queue/handler', lazy: true })
+  neverCache(nitro, `${path}**`)
+  hooks.hook('rollup:before', (_nitro, config) => {
+    if (app.inPlace) return
+    version.splitServer(nitro, config)
+    config.plugins.unshift(entriesPlugin({ find, dev: options.dev, worker }))
+  })
+  hooks.hook('compiled', async () => {
     if (!options.dev) await completeOutput(options.output.serverDir, await find())
   })
   if (options.dev) watchWorkers(nitro, folders)
-}
-
-function addImports({ options }: Nitro): void {
-  if (!options.imports) return
-  // Nitro looks for the types of a subpath in a folder of that name, which may not exist.
-  const from = (source: string, path: string, names: readonly string[]) =>
-    names.map((name) => ({ name, from: source, typeFrom: join(PACKAGE, path) }))
-  options.imports.imports = [
-    ...(options.imports.imports ?? []),
-    ...from('nuxt-queue', 'index.js', [
-      'defineQueueConfig',
-      'defineQueueWorker',
-      'defineWorkerConfig',
-      'useKernel',
-      'useRunContext',
-    ]),
-    ...from('nuxt-queue/nitro/runtime', 'plugins/integrations/lib/nitro/runtime/index.js', [
-      'queueReady',
-      'useQueue',
-      'useQueueRegistry',
-    ]),
-  ]
-}
-
-/** Declares the workers to TypeScript. */
-function addTypes({ options, hooks }: Nitro, folders: readonly string[]): void {
-  const types = join(options.buildDir, 'types/nuxt-queue.d.ts')
-  hooks.hook('types:extend', () => writeTypes(types, folders))
-  const tsconfig = resolve(options.buildDir, options.typescript.tsconfigPath ?? 'types/tsconfig.json')
-  options.typescript.tsConfig = defu(options.typescript.tsConfig, { include: [relative(dirname(tsconfig), types)] })
 }
 
 /** Disables caching for the API. Rules such as `swr` for all paths would cache its responses and block streams. */
@@ -139,21 +126,9 @@ export function httpPath({ http }: KernelConfig): string {
   return (http as { path?: string } | undefined)?.path ?? DEFAULT_PATH
 }
 
-/** Keeps this package out of the bundle, because it finds its programs next to itself and shares its code with its child processes. */
-function isOurs(id: string): boolean {
-  return /^nuxt-queue(?:\/|$)/.test(id) || id.startsWith(PACKAGE)
-}
-
-/** Refuses a linked package. Nitro copies installed packages and bundles all others, which does not work for this package. */
-function assertInstalled(): void {
-  if (PACKAGE.includes('/node_modules/')) return
-  const hint = 'To build for production, install it from the registry or from the archive that npm pack makes.'
-  throw new QueueError('CONFIG_INVALID', `nuxt-queue is linked: its folder is ${PACKAGE}. ${hint}`)
-}
-
-async function writeTypes(file: string, folders: readonly string[]): Promise<void> {
+async function writeTypes(file: string, found: FoundWorkers): Promise<void> {
   await mkdir(dirname(file), { recursive: true })
-  await writeFile(file, typeDeclarations(await findWorkers(folders), dirname(file)))
+  await writeFile(file, typeDeclarations(found, dirname(file)))
 }
 
 /** Builds again when a worker is added or removed. */

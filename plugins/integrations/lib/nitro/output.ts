@@ -1,7 +1,7 @@
 import { copyFile, cp, mkdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'pathe'
 import { codeFile, packageFile } from '../../../lib/package-files.ts'
-import { FILES, WORKER_SCRIPT } from './virtual.ts'
+import { FILES, WORKER_SCRIPT } from './app-module.ts'
 import type { FoundWorkers } from './workers.ts'
 
 const SDK = 'python-sdk/src'

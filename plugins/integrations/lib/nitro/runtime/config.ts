@@ -24,6 +24,8 @@ export interface QueueApp {
     fromEnvironment: Record<string, string>
     folder: string | undefined
     path: string
+    /** Whether an edit in development evaluates the application again in the same process. */
+    inPlace: boolean
   }
   createKernel: (options: { config: KernelConfig }) => Promise<Kernel>
 }

@@ -1,20 +1,23 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { constants } from 'node:os'
 import { QueueError, toError, type Kernel, type Registry } from '../../../../../kernel/index.ts'
 import { CHANNEL_VARIABLE } from '../../../../runtimes/lib/child-process/variables.ts'
 import { peerOf } from '../../peer.ts'
 import { signalled } from '../../shutdown-signals.ts'
-import { developmentPeer, SECRET_VARIABLE, upgradePeer } from '../development-peer.ts'
+import { developmentPeer, SECRET_VARIABLE, upgradePeer, webPeer } from '../development-peer.ts'
 import { resolveAppConfig, type QueueApp } from './config.ts'
 import type { AppQueue } from './app-queue.ts'
 import { isUntouched, toRequest } from './request.ts'
-import { answerUpgrades, type WebSocketApp } from './websocket.ts'
+import { hooksBelow, patchResolve, type Hooks, type WebSocketApp } from './websocket.ts'
 
 export type { AppQueue } from './app-queue.ts'
 
 /** The parts of Nitro's application that are used. */
 export interface NitroApp {
-  h3App: { readonly websocket: WebSocketApp }
-  hooks: { hook(name: 'request' | 'close', callback: () => Promise<void>): unknown }
+  hooks: {
+    hook(name: 'request' | 'close', callback: () => Promise<void>): unknown
+    callHook(name: 'close'): Promise<unknown>
+  }
 }
 
 /** Milliseconds that a server reserves for its shutdown after running jobs have ended. */
@@ -22,8 +25,19 @@ const REST_OF_END = 3000
 /** In development, running jobs are handed over after so many milliseconds, because the next server waits for this one. */
 const HANDOVER = 250
 
+/** The queue of a server. */
+interface ServerQueue {
+  kernel?: Kernel
+  ready: Promise<void>
+  failure?: Error
+  secret?: string
+  /** The base URL of the application without a slash at its end. */
+  base: string
+  ending?: Promise<void>
+}
+
 /** The queue of this server. Nitro has one application for each process or thread. */
-let current: { kernel?: Kernel; ready: Promise<void>; failure?: Error; secret?: string } | undefined
+let current: ServerQueue | undefined
 
 /**
  * Starts the queue of an application with its server. The first requests wait until the queue has started. If it cannot
@@ -32,43 +46,61 @@ let current: { kernel?: Kernel; ready: Promise<void>; failure?: Error; secret?: 
 export function startQueue(nitroApp: NitroApp, app: QueueApp): void {
   // An isolated worker may use code of the server, but it does not start a queue.
   if (process.env[CHANNEL_VARIABLE] !== undefined) return
-  if (!app.build.dev) process.env.NODE_ENV ??= 'production'
-  const secret = app.build.dev ? process.env[SECRET_VARIABLE] : undefined
-  const own: NonNullable<typeof current> = { ready: Promise.resolve(), secret }
+  const { dev } = app.build
+  if (!dev) process.env.NODE_ENV ??= 'production'
+  const secret = dev ? process.env[SECRET_VARIABLE] : undefined
+  const own: ServerQueue = { ready: Promise.resolve(), secret, base: app.baseURL.replace(/\/$/, '') }
+  const close = (): Promise<void> => (own.ending ??= end(own, dev ? { timeout: HANDOVER } : patience()))
+  const before = app.build.inPlace ? current : undefined
   current = own
-  own.ready = boot(own, app).catch((error: unknown) => {
+  own.ready = (async () => {
+    if (before) await (before.ending ??= end(before, { timeout: HANDOVER }))
+    await boot(own, app)
+  })().catch((error: unknown) => {
     own.failure = toError(error)
     console.error(`[nuxt-queue] ${own.failure.message}`)
-    if (!app.build.dev) process.exit(1)
+    if (!dev) process.exit(1)
   })
   nitroApp.hooks.hook('request', () => own.ready)
-  const ready = async () => {
-    await own.ready
-    return own.kernel?.http
-  }
-  const sender = secret === undefined ? peerOf : (request: Request) => upgradePeer(request, secret)
-  answerUpgrades(nitroApp.h3App.websocket, { base: app.baseURL, ready, peerOf: sender })
-  if (!app.build.dev && !process.env.NITRO_SHUTDOWN_DISABLED) endStreamsOnSignal(own)
-  nitroApp.hooks.hook('close', async () => {
-    await own.ready
-    await own.kernel?.close(app.build.dev ? { timeout: HANDOVER } : patience())
-  })
+  if (!dev && !process.env.NITRO_SHUTDOWN_DISABLED) endOnSignal(own, nitroApp)
+  nitroApp.hooks.hook('close', close)
 }
 
-/** Ends streams at a signal. Nitro waits for its connections before it calls `close`, and streams would block it. */
-function endStreamsOnSignal(own: NonNullable<typeof current>): void {
+async function end(own: ServerQueue, options: { timeout?: number }): Promise<void> {
+  await own.ready
+  await own.kernel?.close(options)
+}
+
+/**
+ * Ends streams at a signal. Nitro waits for its connections before it calls `close`, and streams would block it. If nothing
+ * else listens for the signal, as with presets without a server of their own, the application is closed here.
+ */
+function endOnSignal(own: ServerQueue, { hooks }: NitroApp): void {
+  const ended = async (signal: NodeJS.Signals): Promise<void> => {
+    await own.kernel?.http.drain()
+    if (process.listenerCount(signal) > 0) return
+    await hooks.callHook('close')
+    process.exit(128 + constants.signals[signal])
+  }
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => void own.kernel?.http.drain())
+    process.once(signal, () => {
+      void ended(signal)
+      // Nitro 3 does not end the process, and a job that ignores its signal would keep it running.
+      hooks.hook('close', async () => void setTimeout(() => process.exit(), REST_OF_END).unref())
+    })
   }
 }
 
 /** Returns how long running jobs have: Nitro's timeout minus the reserve. Without that timeout, the kernel's default applies. */
-function patience({ NITRO_SHUTDOWN_TIMEOUT: given } = process.env): { timeout?: number } {
-  const ms = Number(given)
+function patience({ NITRO_SHUTDOWN_TIMEOUT, SERVER_SHUTDOWN_TIMEOUT }: NodeJS.ProcessEnv = process.env): {
+  timeout?: number
+} {
+  // nitropack 2 has milliseconds, and the server of Nitro 3 has seconds.
+  const ms = Number(NITRO_SHUTDOWN_TIMEOUT) || Number(SERVER_SHUTDOWN_TIMEOUT) * 1000
   return ms > 0 ? { timeout: Math.max(0, ms - REST_OF_END) } : {}
 }
 
-async function boot(own: NonNullable<typeof current>, app: QueueApp): Promise<void> {
+async function boot(own: ServerQueue, app: QueueApp): Promise<void> {
   const { worker, config } = resolveAppConfig(app)
   const kernel = await app.createKernel({ config })
   if (kernel.http.path !== app.build.path) {
@@ -121,12 +153,48 @@ export function useQueueRegistry(): Registry {
 }
 
 /**
- * Handles a request below the path of the queue. Returns a response if other code has already read the body, or if the
- * application made the request itself (`$fetch`, `localFetch`), because such a request has no Node streams.
+ * Handles a web-standard request below the path of the queue, with the base URL of the application.
+ *
+ * @example
+ * export default (event) => handleRequest(event.req)
+ */
+export async function handleRequest(request: Request): Promise<Response> {
+  const { http } = useQueue()
+  const { base, secret } = current!
+  const peer = secret === undefined ? undefined : webPeer(request, secret)
+  return http.fetch(base === '' ? request : await below(base, request), peer)
+}
+
+async function below(base: string, request: Request): Promise<Request> {
+  const { requestWithBaseURL } = await import('h3')
+  return requestWithBaseURL(request, base)
+}
+
+/** Returns hooks for crossws that serve the streams of the queue as WebSockets. The queue must have started. */
+export function socketHooks(): Hooks {
+  const { http } = useQueue()
+  const { base, secret } = current!
+  return hooksBelow(base, http, secret === undefined ? peerOf : (request) => upgradePeer(request, secret))
+}
+
+/** Serves WebSockets below the path of the queue in an application of h3 1. */
+export function answerUpgrades(app: WebSocketApp): void {
+  const own = current
+  if (!own) return
+  patchResolve(app, async (path) => {
+    await own.ready
+    return own.kernel && path.startsWith(own.base + own.kernel.http.path) ? socketHooks() : undefined
+  })
+}
+
+/**
+ * Handles a request of Node.js below the path of the queue, whose URL does not have the base URL. Returns a response if other
+ * code has already read the body, or if the application made the request itself (`$fetch`, `localFetch`), because such a
+ * request has no Node streams.
  *
  * @param readBody returns the body that Nitro has read
  */
-export async function handleRequest(
+export async function handleNodeRequest(
   request: IncomingMessage,
   response: ServerResponse,
   readBody: () => Promise<Buffer | undefined>,
@@ -140,9 +208,7 @@ export async function handleRequest(
 }
 
 /** Runs jobs until a signal ends it. A second signal does not wait for running jobs. */
-export async function runUntilSignal(nitroApp: {
-  hooks: { callHook(name: 'close'): Promise<unknown> }
-}): Promise<void> {
+export async function runUntilSignal(nitroApp: NitroApp): Promise<void> {
   // Listens from the start, because the listener that ends streams keeps a signal from ending the process.
   const stop = signalled()
   await current?.ready

@@ -1,8 +1,8 @@
 import type { Kernel } from '../../../../../kernel/index.ts'
 import type { Peer } from '../../peer.ts'
 
-type Http = Pick<Kernel['http'], 'path' | 'websocket'>
-type Hooks = Partial<Http['websocket']>
+type Http = Pick<Kernel['http'], 'websocket'>
+export type Hooks = Partial<Http['websocket']>
 
 /** A request for a WebSocket, or the peer that it became. */
 interface Upgrade {
@@ -17,30 +17,23 @@ export interface WebSocketApp {
   resolve?(from: Upgrade): Promise<Hooks>
 }
 
-export interface UpgradeOptions {
-  /** The base URL of the application. */
-  base: string
-  /** Resolves once the queue has started. */
-  ready: () => Promise<Http | undefined>
-  /** Returns the sender of a request. */
-  peerOf: (request: Request) => Peer
+/**
+ * Serves WebSockets below a path after the queue has started. It does not use a route of h3, because h3 1 does not find
+ * routes below a base URL if the application has middleware.
+ *
+ * @param hooksOf resolves with the hooks for the path of a request, or with `undefined` for another path
+ */
+export function patchResolve(app: WebSocketApp, hooksOf: (pathname: string) => Promise<Hooks | undefined>): void {
+  const others = app.resolve?.bind(app)
+  app.resolve = async (from) => {
+    const { pathname } = new URL(from.request?.url ?? from.url ?? '/', 'http://localhost')
+    return (await hooksOf(pathname)) ?? (await others?.(from)) ?? {}
+  }
 }
 
-/**
- * Serves WebSockets below the path of the queue after the queue has started. It does not use a route of h3, because h3
- * does not find routes below a base URL if the application has middleware.
- */
-export function answerUpgrades(app: WebSocketApp, options: UpgradeOptions): void {
-  const { ready, peerOf } = options
-  const others = app.resolve?.bind(app)
-  const base = options.base.replace(/\/$/, '')
-  app.resolve = async (from) => {
-    const http = await ready()
-    const url = new URL(from.request?.url ?? from.url ?? '/', 'http://localhost')
-    if (!http || !url.pathname.startsWith(base + http.path)) return (await others?.(from)) ?? {}
-    const { websocket } = http
-    return { ...websocket, upgrade: (request) => websocket.upgrade(withoutBase(request, base), peerOf(request)) }
-  }
+/** Returns the hooks of the queue for requests whose path begins with the base URL of the application. */
+export function hooksBelow(base: string, { websocket }: Http, peerOf: (request: Request) => Peer): Hooks {
+  return { ...websocket, upgrade: (request) => websocket.upgrade(withoutBase(request, base), peerOf(request)) }
 }
 
 /** Returns the request with the path of the queue. Its context becomes the context of the socket. */

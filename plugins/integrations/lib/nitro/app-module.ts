@@ -19,14 +19,20 @@ export interface AppModule {
   folder: string | undefined
   /** The path whose requests go to the queue. */
   path: string
+  /** Whether the sources are evaluated in one process and are not built. Separate processes then load the sources. */
+  inPlace: boolean
 }
 
-/** Returns the module that describes this application to the plugin. */
-export function appModule({ workers }: FoundWorkers, { configFile, ...build }: AppModule): string {
+/**
+ * Returns the module that describes this application to the plugin.
+ *
+ * @param chunkURL the expression for the URL of a chunk
+ */
+export function appModule({ workers }: FoundWorkers, { configFile, ...build }: AppModule, chunkURL: string): string {
   const bundled = workers
     .filter((worker) => worker.bundled)
     .map(({ id, file }) => {
-      const entry = `at(${json(`${ENTRIES}/${id}.mjs`)})`
+      const entry = build.inPlace ? json(file) : `at(${json(`${ENTRIES}/${id}.mjs`)})`
       return `  ${json(id)}: { file: ${entry}, load: () => import(${json(file)}) },`
     })
   const files = workers
@@ -37,41 +43,13 @@ export function appModule({ workers }: FoundWorkers, { configFile, ...build }: A
   return [
     `import { fileURLToPath } from 'node:url'`,
     configFile ? `import given from ${json(configFile)}` : 'const given = {}',
-    `const at = (path) => fileURLToPath(new URL(${json(ROOT_PLACEHOLDER)} + path, _import_meta_url_))`,
+    `const at = (path) => fileURLToPath(new URL(${json(ROOT_PLACEHOLDER)} + path, ${chunkURL}))`,
     `export const config = given`,
     `export const bundled = {\n${bundled.join('\n')}\n}`,
     `export const files = {\n${files.join('\n')}\n}`,
     `export const build = ${json(build)}`,
   ].join('\n')
 }
-
-/** Returns the Nitro plugin that starts the queue with the server. */
-export const PLUGIN_MODULE = `
-import { createKernel } from 'nuxt-queue'
-import { startQueue } from 'nuxt-queue/nitro/runtime'
-import { useRuntimeConfig } from 'nitropack/runtime'
-import * as app from '#nuxt-queue/app'
-export default (nitroApp) => {
-  const { queue: runtimeConfig, app: { baseURL } } = useRuntimeConfig()
-  startQueue(nitroApp, { ...app, createKernel, runtimeConfig, baseURL })
-}
-`
-
-/** Returns the handler that passes requests below the path of the queue to the queue. */
-export const HANDLER_MODULE = `
-import { defineEventHandler, readRawBody } from 'h3'
-import { handleRequest } from 'nuxt-queue/nitro/runtime'
-export default defineEventHandler((event) =>
-  handleRequest(event.node.req, event.node.res, () => readRawBody(event, false)))
-`
-
-/** Returns the module that runs workers without a server. */
-export const WORKER_MODULE = `
-import '#nitro-internal-pollyfills'
-import { useNitroApp } from 'nitropack/runtime'
-import { runUntilSignal } from 'nuxt-queue/nitro/runtime'
-await runUntilSignal(useNitroApp())
-`
 
 /** The script of `queue.mjs`. It makes this process run jobs before the code of the server reads the variable. */
 export const WORKER_SCRIPT = `process.env.NUXT_QUEUE_WORKER = 'true'
