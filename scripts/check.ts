@@ -8,6 +8,7 @@ const STEPS = [
   'tsc -p tsconfig.json',
   'node --run lint',
   'tsc -p plugins/integrations/dashboard/app',
+  'node scripts/package-check.ts',
   'node --run lint:spelling',
   'node --run lint:python',
   'knip',
