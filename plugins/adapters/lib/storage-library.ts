@@ -14,12 +14,17 @@ interface Manifest {
  */
 export function diagnoseLibrary(name: string): Diagnosis {
   const installed = manifestOf(name)?.version
-  const range = manifestOf('nuxt-queue')?.peerDependencies?.[name]
+  const range = supportedRange(name)
   if (installed === undefined || range === undefined || isInCaret(installed, range)) {
     return { check: name, level: 'ok', message: `The version of ${name} is supported: ${installed ?? 'bundled'}.` }
   }
   const message = `This release of nuxt-queue was tested with ${name} ${range}; got ${name} ${installed}. Its storage may differ, so that jobs are not found or run twice.`
   return { check: name, level: 'problem', message, hint: `Install ${name}@${range}.` }
+}
+
+/** Returns the range of our peer dependency, or `undefined` in a bundle, which has no manifest. */
+export function supportedRange(name: string): string | undefined {
+  return manifestOf('nuxt-queue')?.peerDependencies?.[name]
 }
 
 /** Warns of what `diagnoseLibrary` finds. */

@@ -25,7 +25,10 @@ export const TESTED_TABLES = 46
 /** A name that never needs quotes, because no SQL keyword contains `_` in this form. */
 const PLAIN = /^[a-z]*_[a-z0-9_]*$/
 
-/** @throws QueueError `PACKAGE_MISSING` if the package is missing. The message says what to install */
+/**
+ * @throws QueueError `PACKAGE_MISSING` if the package is missing. The message says what to install. `STORE_INCOMPATIBLE` if its tables
+ * are older than those that our SQL functions need
+ */
 export async function startBoss(db: PostgresPort): Promise<Boss> {
   const { PgBoss: Constructor } = await loadPackage(() => import('pg-boss'), 'The plugin "queue-postgres"', 'pg-boss')
   // The installation must not be repeated. Later statements create queues only if they do not exist, so they may be repeated.
@@ -50,6 +53,11 @@ export async function startBoss(db: PostgresPort): Promise<Boss> {
     [db.schema],
   )
   const diagnose = (): Diagnosis[] => [diagnoseLibrary('pg-boss'), diagnoseTables(row!.version)]
+  if (row!.version < TESTED_TABLES) {
+    await stop(boss)
+    const { message, hint } = diagnoseTables(row!.version)
+    throw new QueueError('STORE_INCOMPATIBLE', `${message} ${hint}`)
+  }
   warnOf(diagnose(), db.reporter)
   const queues = new Map<string, Promise<void>>()
 

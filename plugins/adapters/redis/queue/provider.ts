@@ -204,7 +204,7 @@ export function createRedisQueueProvider(
     },
     clean: sweeps.run,
     checkHealth: () => redis.checkHealth(),
-    diagnose: async () => [...(await redis.diagnose()), diagnoseLibrary('bullmq')],
+    diagnose: async () => [...(await redis.diagnose()), diagnoseLibrary('bullmq'), ...(await queues.diagnoseClients())],
     on: (queue, event, listener) => listeners.on(queue, event, listener),
     close() {
       listeners.clear()

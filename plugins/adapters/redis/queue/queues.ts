@@ -1,8 +1,9 @@
 import type { Queue } from 'bullmq'
-import type { Reporter } from '../../../../kernel/index.ts'
+import type { Diagnosis, Reporter } from '../../../../kernel/index.ts'
 import { loadPackage } from '../../../lib/optional-package.ts'
-import { checkLibrary } from '../../lib/storage-library.ts'
+import { checkLibrary, warnOf } from '../../lib/storage-library.ts'
 import { hashTag, type RedisPort } from '../lib/redis.ts'
+import { diagnoseClient } from './client-versions.ts'
 import { encodeQueue } from './names.ts'
 
 /** The names and keys of queues, and their BullMQ objects. */
@@ -16,6 +17,8 @@ export interface Queues {
   /** Lists all queues that any process has used. */
   list(): Promise<string[]>
   bull(queue: string): Queue
+  /** Finds queues that BullMQ clients of other versions have written. */
+  diagnoseClients(): Promise<Diagnosis[]>
   close(): Promise<void>
 }
 
@@ -27,6 +30,7 @@ export async function createQueues(redis: RedisPort, reporter: Reporter): Promis
   const bases = new Map<string, string>()
   const namesKey = `${prefix}:queues`
   const recorded = new Set<string>()
+  const checked = new Set<string>()
   // The store may be empty after a reconnection, so queues are recorded again.
   const stopWatching = redis.onReconnect(() => recorded.clear())
 
@@ -35,16 +39,34 @@ export async function createQueues(redis: RedisPort, reporter: Reporter): Promis
     return cluster ? hashTag(encodeQueue(queue)) : encodeQueue(queue)
   }
 
+  function baseOf(queue: string): string {
+    let base = bases.get(queue)
+    if (base === undefined) bases.set(queue, (base = `${prefix}:${nameOf(queue)}`))
+    return base
+  }
+
+  async function diagnose(queue: string): Promise<Diagnosis[]> {
+    const meta = `${baseOf(queue)}:meta`
+    return diagnoseClient(queue, await client.hget(meta, 'version'), meta)
+  }
+
+  /** Warns when this process uses a queue for the first time. An outage is reported by the connection. */
+  function check(queue: string): void {
+    if (checked.has(queue)) return
+    checked.add(queue)
+    diagnose(queue).then(
+      (found) => warnOf(found, reporter),
+      () => checked.delete(queue),
+    )
+  }
+
   return {
     nameOf,
-    baseOf(queue) {
-      let base = bases.get(queue)
-      if (base === undefined) bases.set(queue, (base = `${prefix}:${nameOf(queue)}`))
-      return base
-    },
+    baseOf,
     record(queue) {
       if (recorded.has(queue)) return
       recorded.add(queue)
+      check(queue)
       client.sadd(namesKey, queue).catch(() => recorded.delete(queue))
     },
     list: () => client.smembers(namesKey),
@@ -59,6 +81,7 @@ export async function createQueues(redis: RedisPort, reporter: Reporter): Promis
       }
       return bull
     },
+    diagnoseClients: async () => (await Promise.all((await client.smembers(namesKey)).map(diagnose))).flat(),
     async close() {
       stopWatching()
       // BullMQ would wait for an unavailable server without a limit.
