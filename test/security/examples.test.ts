@@ -1,8 +1,8 @@
-import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { createJiti } from 'jiti'
-import { join } from 'pathe'
+import { dirname, join } from 'pathe'
 import { afterAll, describe, expect, it, vi } from 'vitest'
 import type { Authorize, HttpAction } from '../../plugins/integrations/http/index.ts'
 
@@ -14,9 +14,14 @@ afterAll(() => rmSync(folder, { recursive: true }))
 /** Every configuration with an `authorize` that the documentation shows. */
 const examples = globSync(['README.md', 'docs/**/*.md', 'plugins/**/README.md'], { cwd: ROOT }).flatMap((page) => {
   const blocks = readFileSync(join(ROOT, page), 'utf8').matchAll(/```ts\n([\s\S]*?)```/g)
-  return [...blocks].flatMap(([, code], index) =>
-    /export default defineConfig/.test(code!) && /\bauthorize\b|\btoken:/.test(code!)
-      ? [{ page, index, code: code! }]
+  const codes = [...blocks].map(([, code]) => code!)
+  // The files of the page, which the configuration may import.
+  const files = codes.flatMap((code) =>
+    [...code.matchAll(/^\/\/ ([\w./-]+\.ts)\n/g)].map(([, name]) => [name!, code] as const),
+  )
+  return codes.flatMap((code, index) =>
+    /export default defineConfig/.test(code) && /\bauthorize\b|\btoken:/.test(code)
+      ? [{ page, index, code, files }]
       : [],
   )
 })
@@ -42,11 +47,15 @@ describe('with every variable unset', () => {
     expect(examples.length).toBeGreaterThan(2)
   })
 
-  it.each(examples)('example $index of $page lets nobody in', async ({ page, index, code }) => {
+  it.each(examples)('example $index of $page lets nobody in', async ({ page, index, code, files }) => {
     const names = [...code.matchAll(/process\.env\.(\w+)/g)].map(([, name]) => name!)
     for (const name of names) if (name !== 'NODE_ENV') vi.stubEnv(name, undefined)
-    const file = join(folder, `${page.replaceAll('/', '-')}-${index}.ts`)
-    writeFileSync(file, code)
+    const file = join(folder, `${page.replaceAll('/', '-')}-${index}`, 'example.ts')
+    for (const [name, text] of [...files, ['example.ts', code] as const]) {
+      const path = join(dirname(file), name)
+      mkdirSync(dirname(path), { recursive: true })
+      writeFileSync(path, text)
+    }
     const jiti = createJiti(import.meta.url, { alias: ALIAS, fsCache: false })
     const { http = {} } = await jiti.import<{ http?: { authorize?: Authorize; token?: unknown } }>(file, {
       default: true,
