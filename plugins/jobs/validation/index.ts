@@ -1,7 +1,9 @@
 import {
+  after,
   definePlugin,
   type DispatchPayload,
   type EnqueuePayload,
+  type MaybePromise,
   type Next,
   type RunContext,
 } from '../../../kernel/index.ts'
@@ -14,9 +16,12 @@ export default definePlugin({
   enforce: 'post',
   workerOptions: { input: workerOption('input', anySchema), output: workerOption('output', anySchema) },
   setup(kernel) {
-    async function checkInput({ job, worker }: EnqueuePayload, next: Next): Promise<void> {
-      job.data = await parse(worker!.worker.input!, job.data, `data of job "${job.name}"`)
-      await next()
+    /** Fails while its caller is on the stack, unless the schema is asynchronous. */
+    function checkInput({ job, worker }: EnqueuePayload, next: Next): MaybePromise<void> {
+      return after(parse(worker!.worker.input!, job.data, `data of job "${job.name}"`), (data) => {
+        job.data = data
+        return next()
+      })
     }
     /** Validates data that comes from the log of the run. The log has the data as it was before validation. */
     async function checkAgain({ job, worker }: RunContext, next: Next): Promise<void> {

@@ -1,0 +1,34 @@
+import { createKernel, definePlugin } from 'nuxt-queue'
+import { expect, onTestFinished, test } from 'vitest'
+import { z } from 'zod'
+
+const strict = definePlugin({
+  name: 'strict',
+  setup(kernel) {
+    kernel.hook('enqueue', (payload, next) => {
+      if (payload.job.name === 'vetoed') payload.veto = 'this tenant may not'
+      else return next()
+    })
+  },
+})
+
+test('the stack of a refused enqueue begins where it was called, not in this package', async () => {
+  const kernel = await createKernel({ preset: 'test', plugins: [strict] })
+  onTestFinished(async () => void (await kernel.close()))
+  await kernel.registerWorker({ id: 'checked', config: { input: z.object({ name: z.string() }) }, handler: () => {} })
+  await kernel.registerWorker({ id: 'vetoed', handler: () => {} })
+  const refused = [
+    () => kernel.enqueue('nobody'),
+    () => kernel.enqueue('checked', { name: 5 }),
+    () => kernel.enqueue('checked', { name: 'Ada' }, { delay: -1 }),
+    () => kernel.enqueue('vetoed'),
+  ]
+  for (const call of refused) {
+    const error = await call().then(
+      () => undefined,
+      (thrown: unknown) => thrown as Error,
+    )
+    const frames = error?.stack?.split('\n').filter((line) => /^\s+at /.test(line))
+    expect(frames?.[0]).toMatch(/refusals\.test\.ts:\d+:\d+/)
+  }
+})
