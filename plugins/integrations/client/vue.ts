@@ -32,8 +32,11 @@ export interface QueueStreamOptions
   limit?: number
 }
 
-/** The status of a run. It is `idle` without a run, and `connecting` until the first event arrives. */
-export type RunStatus = 'idle' | 'connecting' | 'running' | RunEnd
+/**
+ * The status of a run. It is `idle` without a run, `connecting` until the first event arrives, and `error` when the client
+ * cannot follow the run any more, for example because the server refuses it.
+ */
+export type RunStatus = 'idle' | 'connecting' | 'running' | RunEnd | 'error'
 
 type Read<T> = Readonly<ShallowRef<T>>
 
@@ -142,7 +145,10 @@ export function useQueueStream<S extends object = Record<string, unknown>>(
         fold.end(outcome)
         flush()
       },
-      onError: (error) => void (failure.value = error),
+      onError(error) {
+        failure.value = error
+        console.warn(`[nuxt-queue] The run ${id} cannot be followed: ${error.message}`)
+      },
       onStatus: (now) => void (connection.value = now),
     })
     function flush(): void {
@@ -172,7 +178,10 @@ export function useQueueStream<S extends object = Record<string, unknown>>(
 
   const part = <K extends keyof (typeof view)['value']>(name: K) => computed(() => view.value[name])
   return {
-    status: computed(() => view.value.status ?? (connection.value === 'idle' ? 'idle' : 'connecting')),
+    status: computed(() => {
+      if (failure.value) return 'error'
+      return view.value.status ?? (connection.value === 'idle' ? 'idle' : 'connecting')
+    }),
     connection,
     progress: part('progress'),
     steps: part('steps'),
