@@ -159,6 +159,7 @@ test('queues and jobs are listed and changed', async () => {
   }
 
   await cli(['enqueue', 'fail', '--id', 'broken', '--wait'], cwd)
+  expect(await text('bulk', 'retry', '--state', 'failed', '--dry-run')).toBe('1 jobs match. Nothing was changed.\n')
   const [{ runId }] = (await cliJson(['runs', '--status', 'failed'], cwd)) as [Job]
   expect(await text('show', runId)).toMatch(/failed.*the mail server is down\n +at .*server\/queues\/fail\.ts/)
 })

@@ -17,7 +17,9 @@ const STATUSES = ['running', 'completed', 'failed', 'cancelled'] as const
 /** Refuses options and arguments that the command does not have. citty accepts them. */
 export function assertKnown(given: Record<string, unknown> & { _: string[] }, known: ArgsDef): void {
   const aliases = new Set(Object.values(known).flatMap((argument) => ('alias' in argument ? argument.alias : [])))
-  const unknown = Object.keys(given).find((name) => name !== '_' && !Object.hasOwn(known, name) && !aliases.has(name))
+  // citty also gives `dry-run` as `dryRun`.
+  const dashed = Object.keys(given).map((name) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`))
+  const unknown = dashed.find((name) => name !== '_' && !Object.hasOwn(known, name) && !aliases.has(name))
   if (unknown !== undefined) {
     const options = Object.keys(known).filter((name) => known[name]!.type !== 'positional')
     const list = options.map((name) => `--${name}`).join(', ')

@@ -5,6 +5,15 @@ import { command, type Commands } from './define.ts'
 
 export function processCommands(host: Host): Commands {
   return {
+    init: command(
+      'Add a first worker and the configuration to a project',
+      { 'dry-run': { type: 'boolean', description: 'Only print what would be written' } },
+      async ({ 'dry-run': dry }, { cwd, output }) => {
+        const { runInit } = await import('../init/index.ts')
+        return runInit(cwd, output, { dryRun: dry === true })
+      },
+      ['init', 'init --dry-run'],
+    ),
     dev: command(
       'Run the workers of a project and print what happens',
       httpArgs,
