@@ -29,7 +29,7 @@ const CORE_KEYS = [
 ]
 
 /** Sections that are allowed even if the preset does not use them, so that one configuration works with several presets. */
-const ADAPTER_SECTIONS = [...Object.keys(ADAPTERS), 'embedded']
+const OPTIONAL_SECTIONS = [...Object.keys(ADAPTERS), 'embedded', 'cli']
 
 /** What only workers have. */
 const WORKER_KEYS = ['concurrency', 'attempts', 'backoff', 'timeout', 'input', 'output', 'runtime']
@@ -61,8 +61,8 @@ export async function resolveConfig(config: QueueConfig, environment: PresetEnvi
   const preset = await choosePreset(config, environment, env)
   const ordered = orderPlugins(preset, plugins)
   const used = ordered.map(sectionOf)
-  const fromEnv = configFromEnv(env, [...used, ...ADAPTER_SECTIONS, 'jobs'], {
-    keys: ['preset', 'adapter', 'worker', ...CORE_KEYS, ...used, ...ADAPTER_SECTIONS],
+  const fromEnv = configFromEnv(env, [...used, ...OPTIONAL_SECTIONS, 'jobs'], {
+    keys: ['preset', 'adapter', 'worker', ...CORE_KEYS, ...used, ...OPTIONAL_SECTIONS],
     schemas: new Map(ordered.map((plugin) => [sectionOf(plugin), plugin.options])),
   })
   if (config.worker !== undefined && typeof config.worker !== 'boolean') {
@@ -72,7 +72,7 @@ export async function resolveConfig(config: QueueConfig, environment: PresetEnvi
   const kept: KernelConfig = {}
   for (const [key, value] of Object.entries(sections)) {
     if (CORE_KEYS.includes(key) || used.includes(key)) kept[key] = value
-    else if (!ADAPTER_SECTIONS.includes(key)) throw unknownSection(key, used)
+    else if (!OPTIONAL_SECTIONS.includes(key)) throw unknownSection(key, used)
   }
   return { preset, plugins, config: kept }
 }
@@ -100,6 +100,6 @@ function workersKey(key: string): QueueError {
 
 function unknownSection(key: string, used: readonly string[]): QueueError {
   if (WORKER_KEYS.includes(key)) return workersKey(key)
-  const known = ['preset', 'adapter', 'plugins', ...CORE_KEYS, 'worker', ...used, ...ADAPTER_SECTIONS]
+  const known = ['preset', 'adapter', 'plugins', ...CORE_KEYS, 'worker', ...used, ...OPTIONAL_SECTIONS]
   return unknownKey('The configuration', key, [...new Set(known)], 'CONFIG_INVALID')
 }

@@ -7,8 +7,13 @@ import { socketPath } from './socket-path.ts'
 /** The errors of a socket without a listener: the file is missing, or a dead process left it behind. */
 const NOBODY = new Set(['ENOENT', 'ECONNREFUSED'])
 
+interface Connection extends Backend {
+  /** Resolves when the connection has ended, by either side. */
+  gone: Promise<void>
+}
+
 /** Connects to the dev process of a folder. Returns `undefined` if none runs. */
-export async function connect(cwd: string): Promise<Backend | undefined> {
+export async function connect(cwd: string): Promise<Connection | undefined> {
   const socket = createConnection(socketPath(cwd)).setEncoding('utf8')
   const pending = new Map<number, PromiseWithResolvers<never>>()
   let ids = 0
@@ -19,12 +24,14 @@ export async function connect(cwd: string): Promise<Backend | undefined> {
     if (NOBODY.has(error.code ?? '')) connected.resolve(false)
     else connected.reject(error)
   })
-  const gone = (): QueueError => {
+  const goneError = (): QueueError => {
     const hint = 'See its output, and start it again with: npx nuxt-queue dev'
     return new QueueError('DEV_MISSING', `The dev process in ${cwd} ended before it responded. ${hint}`)
   }
+  const ended = Promise.withResolvers<void>()
   socket.on('close', () => {
-    for (const { reject } of pending.values()) reject(gone())
+    ended.resolve()
+    for (const { reject } of pending.values()) reject(goneError())
     pending.clear()
   })
   const receive = createLineReader((line) => {
@@ -38,8 +45,9 @@ export async function connect(cwd: string): Promise<Backend | undefined> {
 
   if (!(await connected.promise)) return undefined
   return {
+    gone: ended.promise,
     ask(method, params) {
-      if (socket.destroyed) return Promise.reject(gone())
+      if (socket.destroyed) return Promise.reject(goneError())
       const id = ++ids
       const asked = Promise.withResolvers<never>()
       pending.set(id, asked)

@@ -2,7 +2,8 @@ import { colors } from 'consola/utils'
 import { isQueueError } from '../../../kernel/index.ts'
 import { signalled } from '../lib/shutdown-signals.ts'
 import { configOf, type Host } from './backend.ts'
-import cli, { followTimeline } from './index.ts'
+import cli from './index.ts'
+import type { LogLevel } from './levels.ts'
 import { reporter, type Output } from './output.ts'
 import { announce, closeOnSignal, type HttpPlace } from './serving.ts'
 import { socketPath } from './socket-path.ts'
@@ -12,14 +13,18 @@ export async function runDev(host: Host, cwd: string, output: Output, http?: Htt
   const stop = signalled()
   const config = await configOf(host, cwd)
   const registry = { ...config.registry, watch: true }
+  const { level = 'debug' } = (config.cli ?? {}) as { level?: LogLevel | 'silent' }
   const kernel = await host
-    .createKernel({ config: { ...config, registry, cli: { cwd } }, plugins: [cli], reporter })
+    .createKernel({
+      config: { ...config, registry, cli: { cwd, level: output.json ? 'silent' : level } },
+      plugins: [cli],
+      reporter,
+    })
     .catch((error: unknown) => {
       throw isQueueError(error) && error.plugin === cli.name ? (error.cause ?? error) : error
     })
   let url: string | undefined
   try {
-    if (!output.json) await followTimeline(kernel.port('events'), '*', output.line)
     await kernel.start()
     if (http) url = (await kernel.http.listen(http)).url
   } catch (error) {

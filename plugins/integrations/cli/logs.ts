@@ -1,11 +1,8 @@
 import { QueueError, type StoredEvent } from '../../../kernel/index.ts'
+import { isShown, levelOf, LOG_LEVELS, type LogLevel } from './levels.ts'
 import type { Output } from './output.ts'
 import type { Backend } from './protocol.ts'
 import { createTimeline } from './timeline.ts'
-
-/** From the lowest to the highest. */
-export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
-export type LogLevel = (typeof LOG_LEVELS)[number]
 
 /** How many events are read at once. */
 const PAGE = 500
@@ -26,9 +23,7 @@ export async function followLogs(
   output: Output,
 ): Promise<void> {
   const timeline = createTimeline()
-  const from = LOG_LEVELS.indexOf(lowest)
-  const shown = ({ type, data }: StoredEvent): boolean =>
-    type === 'runner.log' && LOG_LEVELS.indexOf((data as { level: LogLevel }).level) >= from
+  const shown = (event: StoredEvent): boolean => event.type === 'runner.log' && isShown(levelOf(event), lowest)
   let after = 0
   for (;;) {
     const wait = follow ? WAIT : 0

@@ -1,8 +1,8 @@
 import { inspect, stripVTControlCharacters } from 'node:util'
 import { colors } from 'consola/utils'
-import { isQueueError, serializeError, type JobRecord, type Reporter, type RunInfo } from '../../../kernel/index.ts'
+import { serializeError, type JobRecord, type Reporter, type RunInfo } from '../../../kernel/index.ts'
 import { toPlainJson } from '../lib/plain-json.ts'
-import { ownFrames } from './frames.ts'
+import { placeOf } from '../../lib/frames.ts'
 import { formatDuration } from './timeline.ts'
 
 /** Writes the output of a command: text for people, or one value for programs with `--json`. */
@@ -47,14 +47,11 @@ function report(symbol: string, message: string, detail: unknown): void {
   process.stderr.write(`${symbol} ${oneLine(message)}\n${framesOf(detail)}`)
 }
 
-/** Returns where the innermost cause was thrown. Errors of this package need no place. */
 function framesOf(detail: unknown): string {
-  if (!(detail instanceof Error)) return detail === undefined ? '' : `${pretty(detail)}\n`
-  if (detail.cause instanceof Error) return framesOf(detail.cause)
-  if (isQueueError(detail)) return ''
-  return ownFrames(detail.stack)
-    .map((line) => `${colors.dim(oneLine(line))}\n`)
-    .join('')
+  if (detail === undefined) return ''
+  if (!(detail instanceof Error) && typeof detail !== 'string') return `${pretty(detail)}\n`
+  const lines = typeof detail === 'string' ? detail.split('\n').filter((line) => line !== '') : placeOf(detail)
+  return lines.map((line) => `${colors.dim(oneLine(line))}\n`).join('')
 }
 
 /** Colour escapes, which are harmless. */

@@ -1,7 +1,7 @@
 import { chmod, mkdir, rm } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
 import { dirname } from 'pathe'
-import { QueueError } from '../../../kernel/index.ts'
+import { isQueueError, QueueError, type Reporter } from '../../../kernel/index.ts'
 import { decodeJson } from '../../lib/json.ts'
 import { PRIVATE_FILE, PRIVATE_FOLDER } from '../../lib/private-folder.ts'
 import type { Answers } from './answers.ts'
@@ -10,12 +10,17 @@ import { createLineReader, encodeLine, failure, type Request, type Response } fr
 import { params, type Method } from './requests.ts'
 import { socketPath } from './socket-path.ts'
 
+interface Served {
+  path: string
+  close: () => Promise<void>
+}
+
 /**
  * Handles requests on the socket of a folder. Replaces a socket that a dead process left behind.
  *
  * @throws QueueError `DEV_RUNNING` with the pid if another process listens
  */
-export async function serve(cwd: string, answers: Answers): Promise<{ path: string; close: () => Promise<void> }> {
+export async function serve(cwd: string, answers: Answers): Promise<Served> {
   const path = socketPath(cwd)
   const onDisk = process.platform !== 'win32'
   if (onDisk) {
@@ -45,6 +50,57 @@ export async function serve(cwd: string, answers: Answers): Promise<{ path: stri
       await closed
     },
   }
+}
+
+/**
+ * Handles requests on the socket of a folder as soon as nobody else does. During a reload, the previous server of the
+ * application ends a moment later.
+ */
+export function serveNext(cwd: string, answers: Answers, reporter: Reporter): { close: () => Promise<void> } {
+  const closing = new AbortController()
+  let warned = false
+
+  /** Returns the server, or `undefined` if another one listens, once that has ended. */
+  async function tryOnce(): Promise<Served | undefined> {
+    try {
+      return await serve(cwd, answers)
+    } catch (error) {
+      if (!isQueueError(error, 'DEV_RUNNING')) throw error
+      // With the same pid, it is another thread of this process, which ends during a reload.
+      if (error.details?.pid !== process.pid && !warned) reporter.warn(`${error.message} It handles the commands.`)
+      warned = true
+      await untilGone(cwd, closing.signal)
+      return undefined
+    }
+  }
+
+  async function serveAtLast(): Promise<Served | undefined> {
+    let served: Served | undefined
+    while (!served && !closing.signal.aborted) served = await tryOnce()
+    return served
+  }
+
+  const serving = serveAtLast().catch((error: unknown) => {
+    reporter.error('The commands of nuxt-queue cannot reach this process.', error)
+    return undefined
+  })
+  return {
+    async close() {
+      closing.abort()
+      await (await serving)?.close()
+    },
+  }
+}
+
+/** Resolves when the process that serves a folder has ended, or at the signal. */
+async function untilGone(cwd: string, signal: AbortSignal): Promise<void> {
+  const other = await connect(cwd)
+  if (!other) return
+  const stop = (): void => void other.close()
+  signal.addEventListener('abort', stop)
+  if (signal.aborted) stop()
+  await other.gone
+  signal.removeEventListener('abort', stop)
 }
 
 /** Returns the error if the address is in use. Rejects with any other error. */

@@ -8,7 +8,8 @@ import type {
   StreamMessage,
   Unsubscribe,
 } from '../../../kernel/index.ts'
-import { ownFrames } from './frames.ts'
+import { ownFrames } from '../../lib/frames.ts'
+import { isShown, levelOf, type LogLevel } from './levels.ts'
 
 /** Turns events into lines for people. Remembers when steps started, to print how long they took. */
 export interface Timeline {
@@ -22,6 +23,8 @@ export interface Timeline {
 export interface TimelineOptions {
   /** Also shows emits, state changes and queued steps, and the `seq` of each event. Default false. */
   all?: boolean
+  /** The lowest level that is shown. Starts, ends and progress are `info`, retries `warn`, failures `error`. Default `debug`. */
+  level?: LogLevel
 }
 
 type Mark = readonly [symbol: string, text: string]
@@ -36,7 +39,7 @@ const LEVELS: Readonly<Record<string, string>> = {
 /** The events whose errors were thrown by a handler. A failed flow repeats the error of its step. */
 const FAILURES = new Set(['step.failed', 'step.retry'])
 
-export function createTimeline({ all = false }: TimelineOptions = {}): Timeline {
+export function createTimeline({ all = false, level = 'debug' }: TimelineOptions = {}): Timeline {
   const started = new Map<string, number>()
   let width = 12
 
@@ -90,15 +93,16 @@ export function createTimeline({ all = false }: TimelineOptions = {}): Timeline 
 
   return {
     event(event) {
+      // Also for what is not shown, because it measures how long a step takes.
       const mark = describe(event)
-      return mark && line(event.ts, event, mark)
+      return mark && isShown(levelOf(event), level) ? line(event.ts, event, mark) : undefined
     },
     frames({ type, data }) {
-      if (!FAILURES.has(type)) return []
+      if (!FAILURES.has(type) || !isShown(levelOf({ type, data }), level)) return []
       return ownFrames((data as { error?: SerializedError }).error?.stack).map((frame) => colors.dim(frame))
     },
     message({ type, data }) {
-      if (type !== 'progress') return undefined
+      if (type !== 'progress' || !isShown('info', level)) return undefined
       const { step, value, message } = data as { step: string; value: number; message?: string }
       const text = `${Math.round(value * 100)} %${message === undefined ? '' : `  ${message}`}`
       return line(Date.now(), { step }, [colors.dim('◔'), text])
@@ -111,8 +115,9 @@ export function followTimeline(
   store: EventStore,
   stream: string,
   print: (line: string) => void,
+  options: TimelineOptions = {},
 ): MaybePromise<Unsubscribe> {
-  const timeline = createTimeline()
+  const timeline = createTimeline(options)
   const show = (line: string | undefined): void => {
     if (line !== undefined) print(line)
   }

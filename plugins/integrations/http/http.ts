@@ -65,6 +65,8 @@ export interface Http {
   mount(name: string, serve: Mounted, access?: { action: HttpAction['type'] }): void
   /** Returns the OpenAPI 3.1 document of the API. */
   describe(): Promise<object>
+  /** Warns if this is production and neither `http.authorize` nor `http.token` is set, so that it serves only webhooks. */
+  warnIfClosed(): void
   /** How many streams are open in this process. */
   readonly connections: number
   /**

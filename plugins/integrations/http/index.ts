@@ -134,16 +134,20 @@ export default definePlugin({
           socket.destroy()
         })
       },
+      warnIfClosed() {
+        if (!options.production || isProtected(options)) return
+        const closed =
+          'The HTTP API is closed, so that pages cannot follow runs: neither http.authorize nor http.token is set'
+        const hint = 'Set one of them to open it, as docs/securing.md shows.'
+        kernel.reporter.warn(`${closed}. In production, only webhooks are served without them. ${hint}`)
+      },
       drain,
       async listen(where = {}) {
         if (closed) throw closing()
         const { listen } = await import('./listen.ts')
         const server = await listen(http, where, isProtected(options))
         servers.add(server)
-        if (options.production && !isProtected(options)) {
-          const open = 'Neither http.authorize nor http.token is set'
-          kernel.reporter.warn(`${open}. In production, only webhooks are served without them.`)
-        }
+        http.warnIfClosed()
         return server
       },
     }

@@ -40,6 +40,7 @@ const module: NuxtModule<ModuleOptions> = defineNuxtModule<ModuleOptions>({
       folders,
       configDirs: layers.map(({ root }) => root),
       folder: nuxt.options.dev ? developmentFolder() : undefined,
+      origin: () => (nuxt.options.dev ? nuxt.options.devServer.url?.replace(/\/$/, '') : undefined),
       onListen: (callback) => nuxt.hook('listen', (server) => callback(server as Server)),
     })
     // The types come from the server that Nuxt installs. This package does not depend on it.
@@ -51,7 +52,8 @@ const module: NuxtModule<ModuleOptions> = defineNuxtModule<ModuleOptions>({
         getContents: async () =>
           typeDeclarations(await findWorkers(folders), dirname(join(nuxt.options.buildDir, TYPES))),
       },
-      { nitro: true },
+      // The project of the application checks routes as well, because the types of `$fetch` import them.
+      { nuxt: true, nitro: true },
     )
     allowImports(nuxt)
     addClient(options)

@@ -1,7 +1,15 @@
 import { existsSync } from 'node:fs'
 import { extname, resolve } from 'pathe'
-import { isQueueError, QueueError, type Kernel, type Runtime, type WorkerInput } from '../../../kernel/index.ts'
+import {
+  isQueueError,
+  QueueError,
+  toError,
+  type Kernel,
+  type Runtime,
+  type WorkerInput,
+} from '../../../kernel/index.ts'
 import { readWorkerModule } from '../../runtimes/lib/load-module.ts'
+import { placeOf } from '../../lib/frames.ts'
 import { filesIn, isWorkerFile, workerId, type BundledWorker } from '../lib/worker-files.ts'
 
 /** Registers a loaded worker. Workers load concurrently, and register in order. */
@@ -64,8 +72,11 @@ export function createScanner(kernel: Kernel, folders: readonly string[]) {
   }
 
   function leaveOut(file: string, error: unknown): void {
-    const said = error instanceof Error ? error.message : String(error)
-    kernel.reporter.error(`Worker file ${file} is left out: ${said}`, error)
+    const message = `Worker file ${file} is left out: ${toError(error).message}`
+    // The message says it all. The error itself would repeat it.
+    const place = placeOf(error)
+    if (place.length === 0) kernel.reporter.error(message)
+    else kernel.reporter.error(message, `\n${place.join('\n')}`)
   }
 
   return {

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 #: The prefix of worker modules. Without it, a worker such as `email` would hide a module of the same name.
 PREFIX = "nuxt_queue_worker_"
 
-HINT = "Write one:\n\n    from nuxt_queue import define_worker\n\n    @define_worker\n    def handler(job, ctx):\n        ..."
+HINT = "write one:\n\n    from nuxt_queue import define_worker\n\n    @define_worker\n    def handler(job, ctx):\n        ..."
 
 _CO_GENERATOR, _CO_COROUTINE, _CO_ASYNC_GENERATOR = 0x20, 0x80, 0x200
 
@@ -101,7 +101,7 @@ def _handler_of(module: ModuleType, file: str) -> Callable[..., Any]:
     if named:
         return named
     if not found:
-        raise QueueError("WORKER_INVALID", f"{file} has no handler. {HINT}")
+        raise QueueError("WORKER_INVALID", f"{file} has no handler. If it is no worker, let its name begin with _. Otherwise {HINT}")
     raise QueueError(
         "WORKER_INVALID", f"{file} has several handlers: {', '.join(found)}. Name one of them `handler`."
     )

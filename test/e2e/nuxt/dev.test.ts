@@ -3,6 +3,7 @@ import { join } from 'pathe'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { inLongForm } from '../../services/long.ts'
 import { sharedRedis } from '../../services/redis.ts'
+import { cliJson } from '../cli-in-process.ts'
 import { openSocket } from '../../unit/http/rig.ts'
 import { until } from '../redis/rig.ts'
 import { createApp, type App, type Env, type Server } from './app.ts'
@@ -32,6 +33,7 @@ const FILES = {
   ...files(CONFIGS.memory),
   'server/queues/versioned.ts': worker('one', JOBS / 2),
   'server/queues/cobra.py': cobra('one'),
+  'server/queues/fails.ts': `export default defineQueueWorker(() => { throw new Error('on purpose') })\n`,
   'server/queues/held.ts': `export const config = defineQueueConfig({ queue: 'held' })
 export default defineQueueWorker((_job, ctx) => new Promise((_resolve, reject) => {
   ctx.signal.addEventListener('abort', () => reject(ctx.signal.reason))
@@ -106,12 +108,11 @@ async function json<T>(response: Promise<Response>): Promise<T> {
   return (await (await response).json()) as T
 }
 
-/** Nitro leaves a request without an answer that comes while one server follows another. */
+/** A request that comes while one server follows another may fail, but it is always answered. */
 async function ask<T>(server: Server, path: string, body?: object): Promise<T | undefined> {
   const post = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
   try {
-    const signal = AbortSignal.timeout(15_000)
-    const response = await fetch(new URL(path, server.url), { ...(body && post), signal })
+    const response = await fetch(new URL(path, server.url), body && post)
     return response.ok ? ((await response.json()) as T) : undefined
   } catch {
     return undefined
@@ -212,9 +213,20 @@ describe('nuxt dev in memory', () => {
     expect(await (await server.get(`/api/state?id=${job.runId}`)).json()).toEqual({ greeted: 'Ada' })
     expect(await run(server, 'layered')).toMatchObject({ result: 'from a layer' })
     expect(await app.typeErrors('.nuxt/tsconfig.server.json')).toBe('')
+    expect(await app.typeErrors('.nuxt/tsconfig.app.json')).toBe('')
     const tab = await server.get('/_queue/ui/')
     expect(await tab.text()).toContain('<title>Queue</title>')
     expect(tab.headers.get('content-security-policy')).toContain("frame-ancestors 'self'")
+  })
+
+  it('says what runs and what happens, and responds to the command line', async () => {
+    expect((await server.post('/api/run', { worker: 'fails' })).ok).toBe(false)
+    const output = server.output()
+    expect(output).toMatch(/workers \(.*hello.*\), storage memory, dashboard http:\/\/127\.0\.0\.1:\d+\/_queue\/ui\//)
+    expect(output).toMatch(/✔ hello +completed in/)
+    expect(output).toMatch(/✖ fails +failed.*on purpose\n.*server\/queues\/fails\.ts:1:/)
+    const runs = (await cliJson(['runs', '--status', 'failed'], app.folder)) as { name: string }[]
+    expect(runs.map(({ name }) => name)).toContain('fails')
   })
 
   it(`memory: ${UNDER_LOAD}`, () => editUnderLoad(app, server), TIMEOUT)

@@ -14,7 +14,8 @@ export default defineQueueWorker<typeof config>(async (job, ctx) => {
   'server/queues/apart/isolated.ts': `import { greeting } from '../../../lib/greeting'
 
 export const config = defineQueueConfig({ runtime: 'node-isolated' })
-export default defineQueueWorker(async () => ({ said: greeting(useRuntimeConfig().public.who as string), pid: process.pid }))
+const pid = await Promise.resolve(process.pid)
+export default defineQueueWorker(async () => ({ said: greeting(useRuntimeConfig().public.who as string), pid }))
 `,
   'server/queues/snake.py': `from _helper import shout
 from nuxt_queue import Job, RunContext, define_config, define_worker

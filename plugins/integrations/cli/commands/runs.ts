@@ -3,7 +3,8 @@ import { formatHistory, writeHistory } from '../../../observability/lib/history.
 import { assertHistoryFile, parseMoment, parseStatus, parseWhole } from '../arguments.ts'
 import { formatTable, runColumns, runRow } from '../output.ts'
 import { createTimeline } from '../timeline.ts'
-import { followLogs, LOG_LEVELS, parseLevel } from '../logs.ts'
+import { LOG_LEVELS } from '../levels.ts'
+import { followLogs, parseLevel } from '../logs.ts'
 import { command, type Commands, type Opener } from './define.ts'
 
 const run = {

@@ -21,6 +21,10 @@ export interface AppModule {
   path: string
   /** Whether the sources are evaluated in one process and are not built. Separate processes then load the sources. */
   inPlace: boolean
+  /** In development, the folder of the application, in which commands of `nuxt-queue` run. */
+  root?: string
+  /** In development, where the server listens, such as `http://localhost:3000`, if the host knows it. */
+  origin?: string
 }
 
 /**
@@ -42,9 +46,11 @@ export function appModule({ workers }: FoundWorkers, { configFile, ...build }: A
     )
   return [
     `import { fileURLToPath } from 'node:url'`,
+    ...(build.dev ? [`import cli from 'nuxt-queue/plugins/cli'`] : []),
     configFile ? `import given from ${json(configFile)}` : 'const given = {}',
     `const at = (path) => fileURLToPath(new URL(${json(ROOT_PLACEHOLDER)} + path, ${chunkURL}))`,
     `export const config = given`,
+    `export const plugins = [${build.dev ? 'cli' : ''}]`,
     `export const bundled = {\n${bundled.join('\n')}\n}`,
     `export const files = {\n${files.join('\n')}\n}`,
     `export const build = ${json(build)}`,

@@ -44,6 +44,8 @@ export interface NitroModuleOptions {
   folder?: string
   /** In development, registers a callback for the server that listens, if the host provides it. */
   onListen?: (callback: (server: Server) => void) => void
+  /** In development, returns where the server listens, such as `http://localhost:3000`. */
+  origin?: () => string | undefined
 }
 
 const CONFIG_ENDINGS = ['ts', 'mts', 'js', 'mjs']
@@ -77,6 +79,7 @@ async function setUp(nitro: Nitro, given: NitroModuleOptions): Promise<void> {
     path,
     // In development, the builder vite serves the sources and makes no files.
     inPlace: options.dev && options.builder === 'vite',
+    root: options.dev ? options.rootDir : undefined,
   }
   if (options.dev) {
     const secret = (process.env[SECRET_VARIABLE] ??= randomUUID())
@@ -89,7 +92,7 @@ async function setUp(nitro: Nitro, given: NitroModuleOptions): Promise<void> {
   options.runtimeConfig.queue = defu(options.runtimeConfig.queue as KernelConfig | undefined, queue)
   const { plugin, handler, worker, chunkURL } = version.templates
   Object.assign(options.virtual, {
-    '#nuxt-queue/app': async () => appModule(await find(), app, chunkURL),
+    '#nuxt-queue/app': async () => appModule(await find(), { ...app, origin: given.origin?.() }, chunkURL),
     '#nuxt-queue/plugin': plugin,
     '#nuxt-queue/handler': handler,
   })

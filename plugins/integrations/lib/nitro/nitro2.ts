@@ -2,6 +2,7 @@ import { defu } from 'defu'
 import type { Nitro as Nitro2 } from 'nitropack/types'
 import { dirname, join, relative, resolve } from 'pathe'
 import { codeFile } from '../../../lib/package-files.ts'
+import { unmarkFailures, type DevelopmentEvent } from './development-proxy.ts'
 import type { Version } from './host.ts'
 import { isOwn } from './own-package.ts'
 import { splitServer } from './server-chunks.ts'
@@ -44,6 +45,8 @@ export const nitro2: Version = {
     const { options } = nitro as unknown as Nitro2
     addImports(options)
     options.externals = defu(options.externals, { external: [isOwn] })
+    // nitropack compiles for ES2019, which has no top-level await. Every Node that this package supports has it.
+    options.esbuild = defu(options.esbuild, { options: { target: 'es2022' } })
     if (!prerender) options.experimental.websocket ??= true
   },
   addTypes(nitro, file, write) {
@@ -59,9 +62,13 @@ export const nitro2: Version = {
   },
   // h3 1 recognizes a handler by this property.
   devHandler: (vouch) =>
-    Object.assign(({ node }: { node: { req: Parameters<typeof vouch>[0] } }) => void vouch(node.req), {
-      __is_handler__: true,
-    }),
+    Object.assign(
+      (event: DevelopmentEvent) => {
+        unmarkFailures(event)
+        vouch(event.node.req)
+      },
+      { __is_handler__: true },
+    ),
 }
 
 function addImports(options: Nitro2['options']): void {

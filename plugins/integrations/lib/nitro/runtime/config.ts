@@ -1,5 +1,5 @@
 import { defu } from 'defu'
-import type { Kernel, KernelConfig } from '../../../../../kernel/index.ts'
+import type { AnyPlugin, Kernel, KernelConfig } from '../../../../../kernel/index.ts'
 import type { BundledWorker } from '../../../../jobs/lib/worker-files.ts'
 import { workerSwitch } from '../../worker-switch.ts'
 
@@ -26,8 +26,12 @@ export interface QueueApp {
     path: string
     /** Whether an edit in development evaluates the application again in the same process. */
     inPlace: boolean
+    root?: string
+    origin?: string
   }
-  createKernel: (options: { config: KernelConfig }) => Promise<Kernel>
+  /** Plugins that this build adds to those of the configuration. */
+  plugins?: readonly AnyPlugin[]
+  createKernel: (options: { config: KernelConfig; plugins?: readonly AnyPlugin[] }) => Promise<Kernel>
 }
 
 /** How long a new server waits until the previous one releases a folder, in milliseconds. */
@@ -38,6 +42,8 @@ const FRAMEWORK_VARIABLES = ['NUXT_*', 'NITRO_*']
 
 export interface ResolvedAppConfig {
   worker: boolean
+  /** The adapter or the preset that was chosen, by name. */
+  storage: string
   config: KernelConfig
 }
 
@@ -56,8 +62,14 @@ export function resolveAppConfig(app: QueueApp, env: NodeJS.ProcessEnv = process
   }
   return {
     worker: workerSwitch(env) ?? worker,
-    config: app.build.dev ? forDevelopment(config, app.build.folder, env) : forProduction(config),
+    storage: storageOf(config, env),
+    config: app.build.dev ? forDevelopment(config, app.build, env) : forProduction(config),
   }
+}
+
+function storageOf({ preset, adapter }: KernelConfig, env: NodeJS.ProcessEnv): string {
+  const own = typeof preset === 'object' ? (preset as { name?: string } | null)?.name : preset
+  return String(env.NUXT_QUEUE_PRESET ?? env.NUXT_QUEUE_ADAPTER ?? own ?? adapter ?? 'memory')
 }
 
 /** Treats a build as production, whatever NODE_ENV says, unless the configuration says otherwise. */
@@ -69,9 +81,17 @@ function forProduction(config: KernelConfig): KernelConfig {
  * Prepares for reloads, which start the next server before this one has ended. Jobs in memory would be lost, so they are
  * kept in a folder that exists as long as the command runs. The next server waits until the folder is released.
  */
-function forDevelopment(config: KernelConfig, folder: string | undefined, env: NodeJS.ProcessEnv): KernelConfig {
-  const waiting = defu(config, { file: { lockTimeout: LOCK_TIMEOUT }, embedded: { lockTimeout: LOCK_TIMEOUT } })
-  const named = env.NUXT_QUEUE_PRESET ?? env.NUXT_QUEUE_ADAPTER ?? config.preset ?? config.adapter ?? 'memory'
+function forDevelopment(
+  config: KernelConfig,
+  { folder, root }: QueueApp['build'],
+  env: NodeJS.ProcessEnv,
+): KernelConfig {
+  const waiting = defu(config, {
+    file: { lockTimeout: LOCK_TIMEOUT },
+    embedded: { lockTimeout: LOCK_TIMEOUT },
+    cli: { cwd: root, level: 'info', wait: true },
+  })
+  const named = storageOf(config, env)
   if (folder === undefined || (named !== 'memory' && named !== 'dev')) return waiting
   delete env.NUXT_QUEUE_PRESET
   delete env.NUXT_QUEUE_ADAPTER

@@ -5,6 +5,7 @@ import { CHANNEL_VARIABLE } from '../../../../runtimes/lib/child-process/variabl
 import { peerOf } from '../../peer.ts'
 import { signalled } from '../../shutdown-signals.ts'
 import { developmentPeer, SECRET_VARIABLE, upgradePeer, webPeer } from '../development-peer.ts'
+import { startLine } from './announce.ts'
 import { resolveAppConfig, type QueueApp } from './config.ts'
 import type { AppQueue } from './app-queue.ts'
 import { isUntouched, toRequest } from './request.ts'
@@ -34,6 +35,8 @@ interface ServerQueue {
   /** The base URL of the application without a slash at its end. */
   base: string
   ending?: Promise<void>
+  /** True in a process that runs workers without a server. */
+  alone?: boolean
 }
 
 /** The queue of this server. Nitro has one application for each process or thread. */
@@ -48,6 +51,8 @@ export function startQueue(nitroApp: NitroApp, app: QueueApp): void {
   if (process.env[CHANNEL_VARIABLE] !== undefined) return
   const { dev } = app.build
   if (!dev) process.env.NODE_ENV ??= 'production'
+  // Stacks then name the files of the application instead of what Nitro builds from them.
+  else process.setSourceMapsEnabled(true)
   const secret = dev ? process.env[SECRET_VARIABLE] : undefined
   const own: ServerQueue = { ready: Promise.resolve(), secret, base: app.baseURL.replace(/\/$/, '') }
   const close = (): Promise<void> => (own.ending ??= end(own, dev ? { timeout: HANDOVER } : patience()))
@@ -101,8 +106,8 @@ function patience({ NITRO_SHUTDOWN_TIMEOUT, SERVER_SHUTDOWN_TIMEOUT }: NodeJS.Pr
 }
 
 async function boot(own: ServerQueue, app: QueueApp): Promise<void> {
-  const { worker, config } = resolveAppConfig(app)
-  const kernel = await app.createKernel({ config })
+  const { config, ...facts } = resolveAppConfig(app)
+  const kernel = await app.createKernel({ config, plugins: app.plugins })
   if (kernel.http.path !== app.build.path) {
     await kernel.close()
     const where = 'Set it in nuxt.config or nitro.config, section queue, and build again.'
@@ -112,7 +117,9 @@ async function boot(own: ServerQueue, app: QueueApp): Promise<void> {
     )
   }
   own.kernel = kernel
-  if (worker) await kernel.start()
+  if (facts.worker) await kernel.start()
+  if (app.build.dev) console.log(startLine(kernel, app, facts))
+  else if (!own.alone) kernel.http.warnIfClosed()
 }
 
 /**
@@ -211,6 +218,7 @@ export async function handleNodeRequest(
 export async function runUntilSignal(nitroApp: NitroApp): Promise<void> {
   // Listens from the start, because the listener that ends streams keeps a signal from ending the process.
   const stop = signalled()
+  if (current) current.alone = true
   await current?.ready
   // A queue in memory has no connection that would keep the process running.
   const hold = setInterval(() => {}, 2 ** 30)

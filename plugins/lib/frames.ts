@@ -1,11 +1,24 @@
 import { pathToFileURL } from 'node:url'
-import { codeFile, packageFile } from '../../lib/package-files.ts'
+import { isQueueError } from '../../kernel/index.ts'
+import { codeFile, packageFile } from './package-files.ts'
 
 /** The most frames that are shown of a stack. */
 const MAX_FRAMES = 5
 const FRAME = /^\s+(?:at |File ")/
 /** Where the frames of this package are: its code as a path and as a URL, and the Python SDK. */
 const OURS = [codeFile(''), pathToFileURL(codeFile('')).href, packageFile('python-sdk/src')]
+
+/** Returns where the innermost cause of an error was thrown, in lines. Errors of this package need no place. */
+export function placeOf(error: unknown): string[] {
+  if (!(error instanceof Error)) return []
+  if (error.cause instanceof Error) return placeOf(error.cause)
+  return isQueueError(error) && !isPython(error) ? [] : ownFrames(error.stack)
+}
+
+/** An error of a Python file has its traceback instead of a stack. */
+function isPython({ stack }: Error): boolean {
+  return stack !== undefined && /^\s+File "/m.test(stack)
+}
 
 /** Returns the frames of a stack that belong to the application, with the innermost first in JavaScript. */
 export function ownFrames(stack: string | undefined): string[] {
