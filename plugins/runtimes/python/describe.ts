@@ -82,7 +82,10 @@ export function createDescriber({ run, fingerprint, cacheFile }: DescriberOption
 
 function settle({ file, resolve, reject }: Request, { config = {}, error }: Described): void {
   if (!error) return resolve({ config })
-  const invalid = new QueueError('WORKER_INVALID', `${file} cannot be loaded: ${error.message.replace(`${file} `, 'It ')}`)
+  const invalid = new QueueError(
+    'WORKER_INVALID',
+    `${file} cannot be loaded: ${error.message.replace(`${file} `, 'It ')}`,
+  )
   if (error.stack !== undefined) invalid.stack = `${invalid.name}: ${invalid.message}\n${error.stack}`
   reject(invalid)
 }

@@ -1,3 +1,4 @@
+import { packageVersion } from '../../../lib/package-version.ts'
 import type { Job } from '../../../../kernel/index.ts'
 
 /*
@@ -70,4 +71,9 @@ export interface Usage {
 export type Params = Readonly<Record<string, unknown>>
 
 /** The name and version that the host sends in the handshake. */
-export const HOST = { name: 'nuxt-queue', version: '0.6.0' } as const
+export const HOST = {
+  name: 'nuxt-queue',
+  get version() {
+    return packageVersion()
+  },
+} as const
