@@ -4,7 +4,7 @@ import type { JobOutput, MaybePromise } from '../contracts/index.ts'
 import { checkComposed, checkDuration, checkHeaders, checkKeys, checkMoment, checkTags, checkText } from './bounds.ts'
 import { didYouMean, invalid, isMoment, isPriority, EXPECTED } from './bounds.ts'
 import { channels, traced } from './channels.ts'
-import { fromCaller, QueueError } from './errors.ts'
+import { QueueError } from './errors.ts'
 import { shown } from './shown.ts'
 import { after } from './promises.ts'
 import { assertFree } from './reserved.ts'
@@ -56,17 +56,11 @@ export function createEnqueue(kernel: Kernel, chains: Chains, assertOpen: () => 
     return after(kernel.port('queue').enqueue(payload.job, payload.options), (receipt) => received(payload, receipt))
   }
 
-  async function enqueue<T extends JobTarget>(target: T, ...[data, options]: JobArguments<T>) {
-    try {
+  return {
+    async enqueue<T extends JobTarget>(target: T, ...[data, options]: JobArguments<T>) {
       const payload = prepare(target, data, options)
       return after(through(payload, store), () => answer(kernel, payload) as EnqueuedJob<JobOutput<T>>)
-    } catch (error) {
-      throw fromCaller(error, enqueue)
-    }
-  }
-
-  return {
-    enqueue,
+    },
     /** Each job passes through its own chain. The jobs are stored together once all chains have reached their innermost end. */
     async enqueueMany(items) {
       if (!Array.isArray(items)) throw invalid('What to enqueue', 'an array of { worker, data, options }', items)

@@ -30,16 +30,6 @@ export function isQueueError(error: unknown, code?: ErrorCode): error is QueueEr
   return isInstance(error, QueueError) && (code === undefined || error.code === code)
 }
 
-/**
- * Makes the stack of a refusal begin at the caller of a function of this package. The frames of hooks and plugins would
- * otherwise fill it, and the place that is to be mended would be cut off. Call it while that function is on the stack.
- */
-export function fromCaller(error: unknown, called: (...args: never[]) => unknown): unknown {
-  if (isQueueError(error) && error.cause === undefined && Object.isExtensible(error))
-    Error.captureStackTrace(error, called)
-  return error
-}
-
 const FINAL: ReadonlySet<ErrorCode> = new Set([
   'VALUE_UNSUPPORTED',
   'PAYLOAD_TOO_LARGE',

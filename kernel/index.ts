@@ -10,7 +10,7 @@ export { cutText, describeValue, isError, isFinalRefusal, isQueueError } from '.
 export { QueueError, readMember, toError } from './errors.ts'
 export { orderPlugins } from './plugins.ts'
 export { hasGivenId } from './given-id.ts'
-export { after, isPromise } from './promises.ts'
+export { isPromise } from './promises.ts'
 export { callListener } from './listeners.ts'
 export { createKernel } from './kernel.ts'
 export { redactError, redactText } from './redact.ts'

@@ -8,6 +8,13 @@ const FRAME = /^\s+(?:at |File ")/
 /** Where the frames of this package are: its code as a path and as a URL, and the Python SDK. */
 const OURS = [codeFile(''), pathToFileURL(codeFile('')).href, packageFile('python-sdk/src')]
 
+/** Makes the stack of an error begin at the caller of a function, if that function is still running. */
+export function beginAtCaller(error: Error, called: (...args: never[]) => unknown): void {
+  const { stack } = error
+  Error.captureStackTrace(error, called)
+  if (!error.stack?.includes('\n    at ')) error.stack = stack
+}
+
 /** Returns where the innermost cause of an error was thrown, in lines. Errors of this package need no place. */
 export function placeOf(error: unknown): string[] {
   if (!(error instanceof Error)) return []

@@ -1,14 +1,25 @@
 import {
-  after,
   definePlugin,
+  isPromise,
   type DispatchPayload,
   type EnqueuePayload,
   type MaybePromise,
   type Next,
   type RunContext,
 } from '../../../kernel/index.ts'
+import { beginAtCaller } from '../../lib/frames.ts'
 import { parse } from '../../lib/parse.ts'
 import { anySchema, workerOption } from '../../lib/worker-option.ts'
+
+/** Parses data. The stack of a refusal begins where `called` was called, because the frames of hooks would fill it. */
+function parseFor(called: (...args: never[]) => unknown, ...given: Parameters<typeof parse>): ReturnType<typeof parse> {
+  try {
+    return parse(...given)
+  } catch (error) {
+    if (error instanceof Error) beginAtCaller(error, called)
+    throw error
+  }
+}
 
 /** Validates `input` when a job is enqueued, after every other plugin, and `output` when its handler returns. */
 export default definePlugin({
@@ -17,9 +28,15 @@ export default definePlugin({
   workerOptions: { input: workerOption('input', anySchema), output: workerOption('output', anySchema) },
   setup(kernel) {
     /** Fails while its caller is on the stack, unless the schema is asynchronous. */
-    function checkInput({ job, worker }: EnqueuePayload, next: Next): MaybePromise<void> {
-      return after(parse(worker!.worker.input!, job.data, `data of job "${job.name}"`), (data) => {
+    function checkInput({ job, worker, batch }: EnqueuePayload, next: Next): MaybePromise<void> {
+      const called = batch ? kernel.enqueueMany : kernel.enqueue
+      const data = parseFor(called, worker!.worker.input!, job.data, `data of job "${job.name}"`)
+      if (!isPromise(data)) {
         job.data = data
+        return next()
+      }
+      return data.then((parsed) => {
+        job.data = parsed
         return next()
       })
     }

@@ -17,6 +17,8 @@ export function unmarkFailures(event: DevelopmentEvent): void {
   let handled = event._handled
   Object.defineProperty(event, '_handled', {
     get: () => handled && (res.statusCode !== UNAVAILABLE || res.headersSent),
-    set: (value: boolean) => (handled = value),
+    set(value: boolean) {
+      handled = value
+    },
   })
 }

@@ -68,8 +68,8 @@ export function resolveAppConfig(app: QueueApp, env: NodeJS.ProcessEnv = process
 }
 
 function storageOf({ preset, adapter }: KernelConfig, env: NodeJS.ProcessEnv): string {
-  const own = typeof preset === 'object' ? (preset as { name?: string } | null)?.name : preset
-  return String(env.NUXT_QUEUE_PRESET ?? env.NUXT_QUEUE_ADAPTER ?? own ?? adapter ?? 'memory')
+  const own = typeof preset === 'string' ? preset : (preset as { name?: string } | undefined)?.name
+  return env.NUXT_QUEUE_PRESET ?? env.NUXT_QUEUE_ADAPTER ?? own ?? (adapter as string | undefined) ?? 'memory'
 }
 
 /** Treats a build as production, whatever NODE_ENV says, unless the configuration says otherwise. */
