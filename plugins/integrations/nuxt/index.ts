@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import type { Server } from 'node:http'
 import type { NitroConfig } from 'nitropack/types'
 import { addImports, addPluginTemplate, addTypeTemplate, defineNuxtModule } from 'nuxt/kit'
@@ -7,6 +8,7 @@ import type { KernelConfig } from '../../../kernel/index.ts'
 import { createNitroModule, httpPath } from '../lib/nitro/module.ts'
 import { typeDeclarations } from '../lib/nitro/types.ts'
 import { findWorkers, workerFolders } from '../lib/nitro/workers.ts'
+import { packageFile } from '../../lib/package-files.ts'
 import { developmentFolder } from './development-folder.ts'
 import { layerFolders } from './layers.ts'
 
@@ -17,6 +19,14 @@ export interface ModuleOptions extends KernelConfig {
   adapter?: 'memory' | 'file' | 'redis' | 'postgres'
   /** Whether the server runs jobs. Set false in servers that only enqueue; `queue.mjs` runs the jobs. Default true. */
   worker?: boolean
+  /** Runs the tasks in `server/tasks` as workers, and `nitro.scheduledTasks` as schedules of the queue. Default false. */
+  tasks?: boolean
+}
+
+/** The manifest of this package. A published one names the page of the project. */
+const { version, homepage } = JSON.parse(readFileSync(packageFile('package.json'), 'utf8')) as {
+  version: string
+  homepage?: string
 }
 
 const TYPES = 'types/nuxt-queue.d.ts'
@@ -28,7 +38,7 @@ const TYPES = 'types/nuxt-queue.d.ts'
  * export default defineNuxtConfig({ modules: ['nuxt-queue'], queue: { adapter: 'redis' } })
  */
 const module: NuxtModule<ModuleOptions> = defineNuxtModule<ModuleOptions>({
-  meta: { name: 'nuxt-queue', configKey: 'queue', compatibility: { nuxt: '>=4.0.0' } },
+  meta: { name: 'nuxt-queue', version, docs: homepage, configKey: 'queue', compatibility: { nuxt: '>=4.0.0' } },
   setup(options, nuxt) {
     const layers = layerFolders(nuxt)
     const folders = workerFolders(

@@ -25,9 +25,18 @@ const FILES = {
   'nuxt.config.ts': `export default defineNuxtConfig({
   modules: ['nuxt-queue'],
   app: { baseURL: '/base/' },
-  queue: { adapter: 'file', http: { path: '/jobs/' } },
-  nitro: { prerender: { routes: ['/about'] } },
+  queue: { adapter: 'file', http: { path: '/jobs/' }, tasks: true },
+  runtimeConfig: { who: 'nobody' },
+  nitro: { prerender: { routes: ['/about'] }, scheduledTasks: { '0 3 * * *': ['db:migrate'] } },
 })
+`,
+  'modules/typed.ts': `import { defineNuxtModule } from 'nuxt/kit'
+import type { NuxtConfig } from 'nuxt/schema'
+
+const right: NuxtConfig['queue'] = { adapter: 'redis', worker: false, tasks: true }
+// @ts-expect-error there is no such adapter
+const wrong: NuxtConfig['queue'] = { adapter: 'floppy' }
+export default defineNuxtModule({ setup: () => void [right, wrong] })
 `,
   'nuxt-queue.config.ts': `import { defineConfig } from 'nuxt-queue'
 
@@ -59,9 +68,27 @@ export const config = defineQueueConfig({ input: z.object({ name: z.string() }),
 export default defineQueueWorker<typeof config>((job) => \`hello \${job.data.name}\`)
 `,
   'server/queues/echo.ts': `export default defineQueueWorker((job) => job.data)\n`,
+  'lib/greeting.ts': `export const greet = (name: string) => \`good day \${name}\`\n`,
+  'server/utils/double.ts': `export const double = (value: number) => value * 2\n`,
+  'shared/utils/half.ts': `export const half = (value: number) => value / 2\n`,
+  'server/queues/context.ts': `import { useRuntimeConfig as imported } from '#imports'
+import { fromLayer } from '#layers/base/server/lib/from-layer'
+import { greet } from '~~/lib/greeting'
+
+export default defineQueueWorker(async () => {
+  await useStorage('seen').setItem('number', double(half(21)))
+  return [greet(useRuntimeConfig().who as string), imported().who, fromLayer, await useStorage('seen').getItem('number')]
+})
+`,
+  'server/tasks/db/migrate.ts': `export default defineTask({
+  meta: { description: 'Changes the tables' },
+  run: ({ name, payload }) => ({ result: { name, payload, who: useRuntimeConfig().who } }),
+})
+`,
   'server/queues/broken.ts': `throw new Error('on purpose')\n`,
   'layers/base/nuxt.config.ts': `export default defineNuxtConfig({})\n`,
   'layers/base/server/queues/hello.ts': `export default defineQueueWorker(() => 'not this one')\n`,
+  'layers/base/server/lib/from-layer.ts': `export const fromLayer = 'from a layer'\n`,
   'layers/base/server/queues/layered.ts': `export default defineQueueWorker(() => 'from a layer')\n`,
   'server/plugins/early.ts': `export default defineNitroPlugin(async () => {
   if (import.meta.prerender) return
@@ -72,6 +99,7 @@ export default defineQueueWorker<typeof config>((job) => \`hello \${job.data.nam
   }
   const queue = await queueReady()
   console.log('The plugin has', queue.registry.get('hello')?.id)
+  console.log('Schedules', JSON.stringify(queue.schedules().map(({ name, cron, worker }) => ({ name, cron, worker }))))
 })
 `,
   'server/api/run.post.ts': `export default defineEventHandler(async (event) => {
@@ -182,7 +210,7 @@ async function standsIdlers(server: Server): Promise<void> {
 /** What a page asks for while it is rendered is asked in the name of whoever asked for the page. */
 async function rendersForSomebody(server: Server): Promise<void> {
   const page = async (headers: Record<string, string>) => (await send(server, 'GET', '/base/', headers)).body
-  expect(await page({ cookie: 'who=ada' })).toMatch(/idle\s+workers: 3/)
+  expect(await page({ cookie: 'who=ada' })).toMatch(/idle\s+workers: 5/)
   expect(await page({ cookie: 'who=eve' })).toContain('workers: This request may not do &quot;workers.read&quot; here.')
 }
 
@@ -193,14 +221,20 @@ describe('the module in an application with a base URL, a path of its own, a lay
       const app = await createApp('module', FILES)
       expect(await app.build()).not.toMatch(/ERROR|unhandled/)
       expect(existsSync(join(app.folder, '.output/public/about/index.html'))).toBe(true)
-      for (const part of ['app', 'server']) expect(await app.typeErrors(`.nuxt/tsconfig.${part}.json`)).toBe('')
+      for (const part of ['app', 'server', 'node']) expect(await app.typeErrors(`.nuxt/tsconfig.${part}.json`)).toBe('')
 
       const env = { SECRET, NUXT_QUEUE_FILE_PATH: join(app.folder, 'data') }
-      const server = await app.start({ ...env, NUXT_QUEUE_WEBHOOKS_MAX_BODY: '4000' })
+      const server = await app.start({ ...env, NUXT_WHO: 'Grace', NUXT_QUEUE_WEBHOOKS_MAX_BODY: '4000' })
       expect(server.output()).toMatch(/not started here yet.*await queueReady\(\)/)
       expect(server.output()).toMatch(/broken\.mjs is left out: on purpose/)
       expect(await ran(server, 'hello')).toBe('hello Ada')
       expect(await ran(server, 'layered')).toBe('from a layer')
+      expect(await ran(server, 'context')).toEqual(['good day Grace', 'Grace', 'from a layer', 21])
+      const migrated = { name: 'db:migrate', payload: { name: 'Ada' }, who: 'Grace' }
+      expect(await ran(server, 'tasks/db/migrate')).toEqual(migrated)
+      expect(server.output()).toContain(
+        'Schedules [{"name":"db:migrate","cron":"0 3 * * *","worker":"tasks/db/migrate"}]',
+      )
       // A refusal in a route of the application is not a 500.
       expect((await run(server, 'nobody')).status).toBe(404)
       expect(server.output()).toContain('The plugin has hello')

@@ -24,6 +24,11 @@ export interface Nitro {
     baseURL: string
     dev: boolean
     preset: string
+    node?: boolean
+    exportConditions?: string[]
+    experimental: { tasks?: boolean }
+    tasks: Record<string, { handler?: string }>
+    scheduledTasks?: Record<string, string | string[]>
     static?: boolean
     builder?: string
     /** The entry of the server. */

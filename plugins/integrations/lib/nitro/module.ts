@@ -15,13 +15,15 @@ import { nitro2 } from './nitro2.ts'
 import { nitro3 } from './nitro3.ts'
 import { completeOutput } from './output.ts'
 import { assertInstalled } from './own-package.ts'
+import { assertServer } from './server-preset.ts'
+import { createTaskWorkers } from './task-workers.ts'
 import { typeDeclarations } from './types.ts'
 import { findWorkers, workerFolders, type FoundWorkers } from './workers.ts'
 
 declare module 'nitropack/types' {
   interface NitroConfig {
     /** The options of `nuxt-queue.config.ts` that are plain data. */
-    queue?: KernelConfig
+    queue?: NitroQueueConfig
   }
 }
 // An application has only one of the two.
@@ -29,13 +31,22 @@ declare module 'nitropack/types' {
 declare module 'nitro/types' {
   interface NitroConfig {
     /** The options of `nuxt-queue.config.ts` that are plain data. */
-    queue?: KernelConfig
+    queue?: NitroQueueConfig
   }
+}
+
+/** The section `queue` of Nitro's config. */
+export interface NitroQueueConfig extends KernelConfig {
+  /**
+   * Runs the tasks of Nitro as workers: `server/tasks/db/migrate.ts` becomes `tasks/db/migrate`. `scheduledTasks` become schedules of
+   * the queue, so that they start once for all servers. Default false.
+   */
+  tasks?: boolean
 }
 
 export interface NitroModuleOptions {
   /** The configuration of the queue. Default: the section `queue` of Nitro's config. */
-  queue?: KernelConfig
+  queue?: NitroQueueConfig
   /** Folders of workers, relative to Nitro's root. Default: `queues` below each folder of Nitro's sources, and `server/queues`. */
   folders?: readonly string[]
   /** Folders that may contain `nuxt-queue.config.*`. The first file found is used. Default: Nitro's root. */
@@ -62,14 +73,20 @@ async function setUp(nitro: Nitro, given: NitroModuleOptions): Promise<void> {
   const folders =
     given.folders?.map((folder) => resolve(options.rootDir, folder)) ??
     workerFolders(version.sourceDirs(nitro), options.rootDir)
-  const find = () => findWorkers(folders)
+  const { tasks: withTasks = false, ...queue } = given.queue ?? (options as { queue?: NitroQueueConfig }).queue ?? {}
+  const tasks = withTasks ? createTaskWorkers(options, version.sourceDirs(nitro)) : undefined
+  const find = async () => {
+    await tasks?.write()
+    return findWorkers(tasks ? [...folders, tasks.folder] : folders)
+  }
   const types = join(options.buildDir, 'types/nuxt-queue.d.ts')
   version.addTypes(nitro, types, async () => writeTypes(types, await find()))
   // Prerendered pages have no server.
   const prerender = options.preset === 'nitro-prerender' || (options.static === true && !options.dev)
   version.prepare(nitro, prerender)
   if (prerender) return
-  const queue = given.queue ?? (options as { queue?: KernelConfig }).queue ?? {}
+  if (!options.dev) assertServer(options, queue.worker !== false)
+  if (tasks) queue.schedules = { ...tasks.schedules, ...(queue.schedules as object) }
   const path = httpPath(queue)
   const app = {
     configFile: findConfig(given.configDirs ?? [options.rootDir]),
