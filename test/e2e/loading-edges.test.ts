@@ -54,13 +54,18 @@ test('a file that hangs when it is imported is named, left out and killed, and t
       'await new Promise((resolve) => setTimeout(resolve, 60_000).unref())\nexport default () => 1',
     'server/queues/d.mjs': `export default () => 'node'`,
     'server/queues/e.sh': '#!/bin/sh\necho \'"exec"\'\n',
+    'server/queues/f.mjs': `await new Promise((resolve) => (globalThis.openGate = resolve))\nexport default () => 'late'`,
   })
   const { kernel, messages } = await open(rootDir, { setupTimeout: 7_500 })
   expect(workersOf(kernel)).toEqual(['b', 'd', 'e'])
   expect(messages()).toEqual([
     expect.stringMatching(/a\.py is left out: .*has not (?:finished loading|loaded) within/),
     expect.stringMatching(/c\.mjs is left out: It has not loaded within 7125 ms/),
+    expect.stringMatching(/f\.mjs is left out: It has not loaded within 7125 ms/),
   ])
+  ;(globalThis as unknown as { openGate: () => void }).openGate()
+  await expect.poll(() => workersOf(kernel)).toEqual(['b', 'd', 'e', 'f'])
+  expect(await run(kernel, 'f')).toBe('late')
   for (const id of ['b', 'd', 'e']) expect(await run(kernel, id)).toBe({ b: 'python', d: 'node', e: 'exec' }[id])
   const pids = await readFile(join(rootDir, 'server/queues/a.py.pid'), 'utf8')
   for (const pid of pids.split(' ')) await gone(Number(pid))

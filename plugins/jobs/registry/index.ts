@@ -5,6 +5,9 @@ import { watchFolders } from '../../lib/watch-folders.ts'
 import type { BundledWorker } from '../lib/worker-files.ts'
 import { createScanner } from './scan.ts'
 
+/** The share of `setupTimeout` after which the setup ends. Files have a smaller one, so that each that is late has been reported. */
+const SETUP_SHARE = 0.97
+
 /** Registers the worker files of a folder. */
 export default definePlugin({
   name: 'registry',
@@ -26,7 +29,26 @@ export default definePlugin({
   async setup(kernel, { dirs, rootDir = process.cwd(), watch, files, bundled }) {
     const folders = dirs.map((dir) => resolve(rootDir, dir))
     const scanner = createScanner(kernel, folders)
-    await scanner.load(files, bundled)
-    if (watch) return watchFolders(folders, (file) => scanner.refresh(file), kernel.reporter)
+    const loading = scanner.load(files, bundled)
+    // A machine that is busy may need longer than the limits of all files. The queue starts with the workers that are there.
+    if (!(await settlesWithin(SETUP_SHARE * kernel.config.setupTimeout, loading))) {
+      loading.catch((error: unknown) => kernel.reporter.error('A worker cannot be registered.', error))
+    }
+    const stop = watch ? watchFolders(folders, (file) => scanner.refresh(file), kernel.reporter) : undefined
+    return () => {
+      scanner.close()
+      stop?.()
+    }
   },
 })
+
+/** Returns whether a promise resolves in time. @throws what it rejects with in time */
+async function settlesWithin(ms: number, settling: Promise<void>): Promise<boolean> {
+  const late = Promise.withResolvers<boolean>()
+  const timer = setTimeout(() => late.resolve(false), ms)
+  try {
+    return await Promise.race([settling.then(() => true), late.promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -12,6 +12,7 @@ import { readWorkerModule } from '../../runtimes/lib/load-module.ts'
 import { placeOf } from '../../lib/frames.ts'
 import { filesIn, isWorkerFile, workerId, type BundledWorker } from '../lib/worker-files.ts'
 
+type LoadedWorker = WorkerInput & { absPath: string }
 /** Registers a loaded worker. Workers load concurrently, and register in order. */
 type Registration = (options: { replace: boolean }) => Promise<void>
 
@@ -21,6 +22,7 @@ const LOAD_SHARE = 0.95
 /** @param folders the folders of workers, without a slash at the end */
 export function createScanner(kernel: Kernel, folders: readonly string[]) {
   const timeout = LOAD_SHARE * kernel.config.setupTimeout
+  let closed = false
 
   function runtimeFor(file: string): Runtime {
     const extension = extname(file)
@@ -37,31 +39,47 @@ export function createScanner(kernel: Kernel, folders: readonly string[]) {
   }
 
   /** Reads a worker file. Returns the function that registers it, so that files load concurrently and register in order. */
-  async function read(id: string, file: string): Promise<Registration> {
-    try {
+  function read(id: string, file: string): Promise<Registration> {
+    return registrationOf(file, async () => {
       const runtime = runtimeFor(file)
-      const { config, handler } = await within(timeout, runtime.load!(file, { timeout }))
-      const worker = { id, config: { runtime: runtime.name, ...config }, handler, absPath: file }
+      const { config, handler } = await runtime.load!(file, { timeout })
+      return { id, config: { runtime: runtime.name, ...config }, handler, absPath: file }
+    })
+  }
+
+  function readBundled(id: string, { file, load }: BundledWorker): Promise<Registration> {
+    return registrationOf(file, async () => {
+      const { config, handler } = readWorkerModule(file, await load())
+      return { id, config, handler, absPath: file }
+    })
+  }
+
+  /** Leaves out a file that cannot be loaded. One that has not loaded in time is registered as soon as it has. */
+  async function registrationOf(file: string, load: () => Promise<LoadedWorker>): Promise<Registration> {
+    const loading = load()
+    try {
+      const worker = await within(timeout, loading)
       return (options) => register(worker, options)
     } catch (error) {
+      if (isQueueError(error) && error.details?.late === true) loading.then(registerLate, () => {})
       return async () => leaveOut(file, error)
     }
   }
 
-  async function readBundled(id: string, { file, load }: BundledWorker): Promise<Registration> {
-    try {
-      const { config, handler } = readWorkerModule(file, await within(timeout, load()))
-      return (options) => register({ id, config, handler, absPath: file }, options)
-    } catch (error) {
-      return async () => leaveOut(file, error)
-    }
+  async function registerLate(worker: LoadedWorker): Promise<void> {
+    if (closed) return
+    kernel.reporter.warn(`Worker file ${worker.absPath} has loaded after all.`)
+    await register(worker, { replace: false }).catch((error: unknown) => leaveOut(worker.absPath, error))
   }
 
   async function addAll(reading: readonly Promise<Registration>[]): Promise<void> {
-    for (const registers of reading) await (await registers)({ replace: false })
+    for (const registers of reading) {
+      const add = await registers
+      if (!closed) await add({ replace: false })
+    }
   }
 
-  async function register(worker: WorkerInput & { absPath: string }, options: { replace: boolean }): Promise<void> {
+  async function register(worker: LoadedWorker, options: { replace: boolean }): Promise<void> {
     try {
       await kernel.registerWorker(worker, options)
     } catch (error) {
@@ -93,6 +111,8 @@ export function createScanner(kernel: Kernel, folders: readonly string[]) {
         ...Object.entries(files).map(([id, file]) => read(id, resolve(file))),
       ])
     },
+    /** Registers nothing more. */
+    close: () => void (closed = true),
     /** Reloads a file, or unregisters its worker when the file is gone. */
     async refresh(file: string): Promise<void> {
       const folder = folders.find((candidate) => file.startsWith(`${candidate}/`))
@@ -109,12 +129,15 @@ async function workersIn(folder: string): Promise<[id: string, file: string][]> 
   return files.map((file) => [workerId(folder, file), file])
 }
 
-/** Resolves with the loaded module, or rejects after the timeout. A later result is ignored. */
+/** Resolves with what is loaded, or rejects after the timeout with "late" in its details. */
 async function within<T>(timeout: number, loading: Promise<T>): Promise<T> {
   const late = Promise.withResolvers<never>()
   const hint = 'See what it waits for when it is imported, such as a connection, or raise setupTimeout.'
   const message = `It has not loaded within ${timeout} ms. ${hint}`
-  const timer = setTimeout(() => late.reject(new QueueError('WORKER_INVALID', message)), timeout)
+  const timer = setTimeout(
+    () => late.reject(new QueueError('WORKER_INVALID', message, { details: { late: true } })),
+    timeout,
+  )
   try {
     return await Promise.race([loading, late.promise])
   } finally {
