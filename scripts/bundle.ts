@@ -2,7 +2,7 @@
  * Bundles the many files that the compiler wrote into a few. The code that every application loads is in two files, which halves
  * its loading time. Declarations stay as they are.
  */
-import { cpSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { dirname, join, relative } from 'pathe'
@@ -74,3 +74,18 @@ await bundle.close()
 for (const file of globSync('**/*.js', { cwd: DIST })) rmSync(join(DIST, file))
 cpSync(output, DIST, { recursive: true })
 rmSync(output, { recursive: true })
+
+/** Returns the declarations of the entries, and all that they name, directly or indirectly. */
+function namedDeclarations(): Set<string> {
+  const found = new Set(Object.keys(entries()).map((name) => join(DIST, `${name}.d.ts`)))
+  for (const file of found) {
+    const names = readFileSync(file, 'utf8').matchAll(/['"](\.{1,2}\/[^'"]+)\.[jt]s['"]/g)
+    const paths = [...names].map(([, path]) => join(dirname(file), `${path!}.d.ts`))
+    // Examples in comments name files of applications.
+    for (const path of paths.filter((one) => existsSync(one))) found.add(path)
+  }
+  return found
+}
+
+const named = namedDeclarations()
+for (const file of globSync('**/*.d.ts', { cwd: DIST })) if (!named.has(join(DIST, file))) rmSync(join(DIST, file))
