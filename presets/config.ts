@@ -14,6 +14,7 @@ import { ADAPTERS, resolvePreset, type PresetChoice, type PresetEnvironment } fr
 
 /** The configuration in `nuxt-queue.config.ts`. Each section has the name of the plugin that it configures. */
 export interface QueueConfig extends KernelConfig, PresetChoice {
+  /** Plugins in addition to those of the preset. */
   plugins?: readonly AnyPlugin[]
   /**
    * Whether this instance starts workers. Set it to false for instances that only enqueue jobs, such as web servers whose

@@ -12,6 +12,7 @@ const STEPS = [
   'node --run lint:spelling',
   'node --run lint:python',
   'knip',
+  'node scripts/reference.ts --check',
   'oxfmt --check',
   'vitest run test/layout.test.ts',
 ]

@@ -47,7 +47,9 @@ export const options = z.strictObject({
     .union([
       z.literal(false),
       z.strictObject({
+        /** How many at once. */
         burst: z.number().int().min(1).default(1000),
+        /** How many each second after that. */
         perSecond: z.number().positive().finite().default(10),
       }),
     ])

@@ -13,7 +13,7 @@ export interface Problem {
 }
 
 /** Codes that this interface shows in addition to those of webhooks: its callers name workers, flows and jobs. */
-const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
+export const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
   ...HTTP_STATUS,
   REQUEST_INVALID: 400,
   OPTION_UNSUPPORTED: 400,

@@ -20,8 +20,11 @@ const isolatedOptions = z.strictObject({
   /** Memory limits of V8 in megabytes, with the names that `worker_threads` uses. Default: the limits of Node. */
   resourceLimits: z
     .strictObject({
+      /** MiB of the heap, beyond which Node ends the process. */
       maxOldGenerationSizeMb: megabytes.optional(),
+      /** MiB of the part of the heap for new objects. */
       maxYoungGenerationSizeMb: megabytes.optional(),
+      /** MiB of the stack. */
       stackSizeMb: megabytes.optional(),
     })
     .default({}),

@@ -12,6 +12,7 @@ export const redisOptions = z.strictObject({
   /** A Redis Cluster, instead of a URL. List some of its nodes; the others are discovered. */
   cluster: z
     .strictObject({
+      /** Their URLs, or `{ host, port }`. */
       nodes: z.array(z.custom<ClusterNode>()).min(1),
       options: record<ClusterOptions>().optional(),
     })

@@ -1,0 +1,127 @@
+import type { ErrorCode } from '../../contracts/errors.ts'
+
+/** What to do about each error. The types hold that none is missing. */
+export const REMEDIES: Readonly<Record<ErrorCode, string>> = {
+  CONFIG_INVALID:
+    'Correct the key or the value that the message names. [Configuration](config.md) lists all of them. A key of a worker belongs into `defineQueueConfig`.',
+  PRESET_UNKNOWN:
+    'Use one of the names that the message lists. In production, set `REDIS_URL` or `DATABASE_URL`, or name an `adapter`.',
+  PLUGIN_INVALID:
+    'Pass what `definePlugin` returns. If it comes from a file, check that the file has a default export.',
+  PLUGIN_DUPLICATE:
+    'Remove one of the two plugins, or give your own another `name`. A preset may contain the plugin already.',
+  PLUGIN_REQUIRES: 'Add the plugin that the message names, or put it before the one that requires it.',
+  PLUGIN_SETUP_FAILED: 'Read `cause`: it is what the plugin threw.',
+  PLUGIN_SETUP_TIMEOUT:
+    'Check that the store or service of the plugin can be reached. Raise `setupTimeout` if it needs longer.',
+  PACKAGE_MISSING: 'Run the `npm i` command of the message. A bundled application must be built again after that.',
+  PORT_MISSING: 'Add a plugin that provides the port. [Ports](ports.md) lists them.',
+  PORT_DUPLICATE: 'Remove one of the two plugins that the message names.',
+  HOOK_INVALID:
+    'Correct the handler that the message names: call `next()` once, and await or return it. [Hooks](hooks.md) has the rules.',
+  HOOK_FAILED: 'Read `cause`, `plugin` and `hook`: they say what was thrown, and where.',
+  KERNEL_CLOSED:
+    'Stop calling the kernel after `close()`. In Nuxt, wait with `queueReady()` in code that runs before the first request.',
+  CONTEXT_MISSING: 'Call it inside a handler. Pass `ctx` to code that runs later, such as timers.',
+  ENQUEUE_VETOED: 'The message has the reason of the plugin. Correct the job, or do not enqueue it.',
+  WORKER_UNKNOWN:
+    'Check the name against `npx nuxt-queue workers`. If another application has the worker, pass `{ queue, name }`. If a job failed with it, deploy the worker and retry the job.',
+  WORKER_DUPLICATE: 'Rename one of the two workers that the message names, or give it another `queue`.',
+  WORKER_INVALID:
+    'Correct the file that the message names: its default export is `defineQueueWorker(…)`, and `config` is an object.',
+  RUNTIME_UNKNOWN: 'Add the plugin of the runtime, or correct `runtime` in the config of the worker.',
+  RUNTIME_MISSING: 'Install the program that the message names, or set its path, such as `python.interpreter`.',
+  RUNTIME_START_FAILED:
+    'The message has the end of what the process wrote. It is most often an error while the worker was loaded.',
+  RUNTIME_EXITED:
+    'The process crashed, called `exit`, or ran out of memory. The message has its exit code and the end of its output. Raise its limits, or find the crash.',
+  RUNTIME_SILENT: 'The process blocked for too long. Do long work in steps, or raise its heartbeat.',
+  PROTOCOL_VIOLATION:
+    'Correct the program to follow [the worker protocol](protocol.md). If it writes to standard output, let it write to standard error.',
+  OPTION_INVALID:
+    'The message says what was expected and what came. [Job options](job-options.md) and [worker options](worker-options.md) list the types.',
+  NAME_RESERVED: 'Choose another name. [Events](events.md) lists what begins with a reserved name.',
+  OPTION_UNSUPPORTED:
+    'Leave the option out, or use an adapter that supports it. The table of [capabilities](../../plugins/adapters/README.md) shows which do.',
+  VALUE_UNSUPPORTED:
+    'Store plain data: no functions, class instances, symbols or circular references. The message has the path to the value.',
+  PAYLOAD_TOO_LARGE: 'Store the data elsewhere and pass its address, or raise `payloadLimit`.',
+  VALIDATION_FAILED:
+    'The message and `details.issues` say which member does not match. Correct the data or the schema.',
+  QUEUE_FULL: 'Try again later, run more workers, or raise `maxQueueSize`.',
+  JOB_NOT_FOUND:
+    'Check the queue and the id. The job may have been removed, or have expired after [`retention`](../../plugins/jobs/retention/README.md).',
+  JOB_FORGOTTEN:
+    'Raise [`retention`](../../plugins/jobs/retention/README.md) to keep results longer. To run the job again, enqueue it with a new id.',
+  JOB_STATE:
+    'Read the state in the message. For example, only failed and cancelled jobs can be retried, and active jobs cannot be removed.',
+  BULK_UNKNOWN: 'List the bulk actions with `kernel.bulkReports()`. The oldest ones are forgotten.',
+  JOB_TIMEOUT: 'Let the handler stop when `ctx.signal` aborts. Raise `timeout` if the work needs longer.',
+  RESULT_TIMEOUT: 'Wait longer, or ask for the result later. The job is not affected.',
+  JOB_CANCELLED: 'Somebody cancelled the job, its run or its flow; the message has the reason. `retry` runs it again.',
+  JOB_CRASHED:
+    'Its process died each time it ran the job. Look for memory that runs out, and for `process.exit`. `maxCrashes` sets the number.',
+  JOB_RELEASED:
+    'Nothing: the job runs again after the restart. To give jobs more time, raise the timeout of `close()`.',
+  HANDLER_FAILED: 'Throw an `Error`, so that there is a stack.',
+  BATCH_RESULT:
+    'Return an array with one entry for each job, in the order of the jobs. An `Error` as an entry fails that job only.',
+  LEASE_LOST:
+    "Another process has the job. If it happens often, the event loop is blocked for longer than the lease: move the work into another process with `runtime: 'node-isolated'`.",
+  RUN_NOT_FOUND: 'Check the id. The run may have expired after [`retention`](../../plugins/jobs/retention/README.md).',
+  RUN_ENDED: 'Do not write to a run after its end. Start a new run, or use `fork`.',
+  EMIT_DROPPED:
+    'A plugin must not drop events of the kernel. Correct the `emit` hook that the message names: call `next()` for them.',
+  EVENTS_CONFLICT: 'Read the stream again and repeat the write. `ctx.state.update` does this by itself.',
+  EVENTS_TRIMMED: 'Read from `details.trimmed` on, or begin with a snapshot.',
+  STORE_LOCKED: 'Stop the other process, or use another folder. For several processes, use Redis or PostgreSQL.',
+  STORE_UNAVAILABLE:
+    'Check that the store runs and has room. Jobs continue by themselves when it is back. Repeat what you called, with an `id`.',
+  STORE_REFUSED:
+    'Read the message of the store. It lacks a permission, or is read-only. [Deploying](../guides/deploying.md) lists what the user needs.',
+  STORE_TIMEOUT:
+    'The store is slow or cannot be reached. Look at its load, then raise the limit that the message names.',
+  STORE_INCOMPATIBLE:
+    'Deploy the version that wrote the data, or a newer one. If another program uses the folder or the schema, choose another one.',
+  FLOW_UNKNOWN: "Check the name. The worker with `role: 'entry'` must be loaded in this process.",
+  FLOW_INVALID: 'Correct the steps that the message names, for example a subscription to an event that no step emits.',
+  FLOW_STEP_MISSING: 'Deploy the worker of the step again, or cancel the runs that wait for it.',
+  FLOW_LIMIT: 'Check the condition that ends the loop, or raise `limit` of the step.',
+  FLOW_CHILD_FAILED: 'Look at the child run, whose id is in the message. Catch the error if the parent is to continue.',
+  WAIT_INVALID: 'Correct the member that the message names. [wait](../../plugins/flow/wait/README.md) lists them.',
+  WAIT_TIMEOUT:
+    'Nothing came in time. Raise `timeout`, or set `timeoutAction` so that the step continues without an answer.',
+  WAIT_UNKNOWN: 'Check the URL or the token: it is wrong, or its run has expired.',
+  WAIT_OVER: 'Nothing: the wait has its answer already, has timed out, or its run has ended.',
+  STEP_MISMATCH: 'Use one name for one thing, and the same names in every attempt.',
+  STEP_TIMEOUT: 'Raise the `timeout` of the sub-step, or give it more `attempts`.',
+  STEP_SWALLOWED: 'Do not catch `Suspended`, or raise it again.',
+  UPCAST_FAILED: 'Correct the upcaster that the message names. It returns an event for every event that it gets.',
+  SCHEDULE_INVALID: 'Correct the cron expression, the time zone or the target that the message names.',
+  SCHEDULE_UNKNOWN: 'List the schedules with `npx nuxt-queue schedules`.',
+  WEBHOOK_INVALID: 'Choose another path, or correct the body of the request.',
+  WEBHOOK_UNKNOWN: 'Check the path. The process that received the request must have the trigger or wait.',
+  WEBHOOK_REFUSED: 'Check the secret on both sides, the clock, and that a proxy leaves the body as it is.',
+  TRIGGER_UNKNOWN: 'List the triggers with `npx nuxt-queue triggers`.',
+  TRIGGER_INVALID:
+    'Correct the member that the message names. [triggers](../../plugins/flow/triggers/README.md) lists them.',
+  TRIGGER_PAUSED: 'Resume the trigger: `kernel.resumeTrigger(name)`, or in the dashboard.',
+  RATE_LIMITED: 'Wait for `details.retryAfter` milliseconds; over HTTP, for the seconds in `Retry-After`.',
+  DEV_MISSING:
+    'Start `npx nuxt-queue dev` or `nuxt dev` in that folder, or use an adapter whose store other processes can open.',
+  DEV_RUNNING: 'Stop the other process, or pass another folder with `--cwd`.',
+  ALERT_UNDELIVERED: 'Check the URL of the destination and its answer, which the message has.',
+  ERROR_UNKNOWN:
+    'List the kinds of errors with `npx nuxt-queue errors`. A kind that has not been seen for long is forgotten.',
+  HISTORY_INVALID: 'Export the run again. A file that was cut off lacks its last lines.',
+  ROUTE_UNKNOWN:
+    'Check the path against [the HTTP API](http.md). In production, the API is closed until `http.token` or `http.authorize` is set.',
+  METHOD_UNKNOWN: 'Use one of the methods in the header `Allow`.',
+  REQUEST_INVALID: 'The message names the parameter or member. [The HTTP API](http.md) lists all of them.',
+  MEDIA_TYPE_UNKNOWN: 'Send the header `content-type: application/json`.',
+  REQUEST_FORBIDDEN:
+    'Use a token whose role allows the action, or allow it in `http.authorize`. For a page of another site, set `http.cors`.',
+  REQUEST_UNAUTHORIZED: 'Send `Authorization: Bearer <token>` with one of the tokens in `http.token`.',
+  AUTHORIZE_TIMEOUT: 'Make `http.authorize` quicker, or raise `http.authorizeTimeout`.',
+  CONNECTIONS_FULL: 'Close streams that nobody watches, run more processes, or raise `http.maxConnections`.',
+}
