@@ -13,6 +13,7 @@ const STEPS = [
   'node --run lint:python',
   'knip',
   'node scripts/reference.ts --check',
+  'node scripts/blocks.ts',
   'oxfmt --check',
   'vitest run test/layout.test.ts',
 ]

@@ -17,7 +17,12 @@ function optionTable(members: readonly Member[]): string {
 }
 
 function examples(members: readonly Member[]): string {
-  const shown = members.flatMap(({ doc }) => exampleOf(doc) ?? [])
+  const shown = members.flatMap(({ doc }) => {
+    const example = exampleOf(doc)
+    if (example === undefined) return []
+    // An option by itself stands in the config of a worker.
+    return /^\w+: /.test(example) ? `defineQueueConfig({ ${example} })` : example
+  })
   return shown.length > 0 ? typescript(shown.join('\n')) : ''
 }
 
