@@ -1,9 +1,6 @@
 import { inspect, types } from 'node:util'
 import type { ErrorCode, QueueErrorFacts } from '../contracts/index.ts'
 
-/** The page that explains every code, in the package and in the repository. */
-const PAGE = 'nuxt-queue/docs/reference/errors.md'
-
 /** The only error class of this package. Distinguish errors by `code`. */
 export class QueueError extends Error implements QueueErrorFacts {
   override readonly name = 'QueueError'
@@ -17,11 +14,6 @@ export class QueueError extends Error implements QueueErrorFacts {
     super(message, { cause })
     this.code = code
     Object.assign(this, facts)
-  }
-
-  /** Where the code is explained, with what to do about it. */
-  get docs(): string {
-    return `${PAGE}#${this.code.toLowerCase()}`
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * Writes the table of capabilities into the README. It reads them from the presets on real stores. With `--check`, it only checks
+ * Writes the table of capabilities into docs/reference/presets.md. It reads them from the presets on real stores. With `--check`, it only checks
  * whether the table is up to date.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { createKernel } from 'nuxt-queue'
 import { startStore } from '../playground/lib/store.ts'
 
-const README = fileURLToPath(new URL('../README.md', import.meta.url))
+const PAGE = fileURLToPath(new URL('../docs/reference/presets.md', import.meta.url))
 const PRESETS = ['dev', 'dev-file', 'embedded', 'prod-redis', 'prod-postgres']
 const [BEGIN, END] = ['<!-- capabilities: written by scripts/capabilities.ts -->', '<!-- /capabilities -->']
 
@@ -56,12 +56,14 @@ async function table(): Promise<string> {
     .join('')
 }
 
-const readme = readFileSync(README, 'utf8')
-const [begin, end] = [readme.indexOf(BEGIN), readme.indexOf(END)]
-if (begin === -1 || end === -1) throw new Error(`README.md has no ${BEGIN} … ${END}.`)
-const updated = `${readme.slice(0, begin)}${BEGIN}\n\n${await table()}\n${readme.slice(end)}`
-if (!process.argv.includes('--check')) writeFileSync(README, updated)
-else if (updated !== readme) {
-  process.stderr.write('The table of capabilities in README.md is out of date. Run: node scripts/capabilities.ts\n')
+const page = readFileSync(PAGE, 'utf8')
+const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)]
+if (begin === -1 || end === -1) throw new Error(`docs/reference/presets.md has no ${BEGIN} … ${END}.`)
+const updated = `${page.slice(0, begin)}${BEGIN}\n\n${await table()}\n${page.slice(end)}`
+if (!process.argv.includes('--check')) writeFileSync(PAGE, updated)
+else if (updated !== page) {
+  process.stderr.write(
+    'The table of capabilities in docs/reference/presets.md is out of date. Run: node scripts/capabilities.ts\n',
+  )
   process.exitCode = 1
 }

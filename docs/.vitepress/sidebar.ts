@@ -22,6 +22,7 @@ const SECTIONS: readonly [folder: string, title: string, first: readonly string[
     'Reference',
     [
       'config',
+      'presets',
       'job-options',
       'worker-options',
       'context',

@@ -3,7 +3,7 @@ import type { ErrorCode } from '../../contracts/errors.ts'
 /** What to do about each error. The types hold that none is missing. */
 export const REMEDIES: Readonly<Record<ErrorCode, string>> = {
   CONFIG_INVALID:
-    'Correct the key or the value that the message names. [Configuration](config.md) lists all of them. A key of a worker belongs into `defineQueueConfig`.',
+    'Correct the key or the value that the message names. [Configuration](config.md) lists all of them. A key of a worker belongs into `defineWorkerConfig`.',
   PRESET_UNKNOWN:
     'Use one of the names that the message lists. In production, set `REDIS_URL` or `DATABASE_URL`, or name an `adapter`.',
   PLUGIN_INVALID:
@@ -42,7 +42,7 @@ export const REMEDIES: Readonly<Record<ErrorCode, string>> = {
     'The message says what was expected and what came. [Job options](job-options.md) and [worker options](worker-options.md) list the types.',
   NAME_RESERVED: 'Choose another name. [Events](events.md) lists what begins with a reserved name.',
   OPTION_UNSUPPORTED:
-    'Leave the option out, or use an adapter that supports it. The table of [capabilities](../../plugins/adapters/README.md) shows which do.',
+    'Leave the option out, or use an adapter that supports it. The table of [capabilities](presets.md) shows which do.',
   VALUE_UNSUPPORTED:
     'Store plain data: no functions, class instances, symbols or circular references. The message has the path to the value.',
   PAYLOAD_TOO_LARGE: 'Store the data elsewhere and pass its address, or raise `payloadLimit`.',

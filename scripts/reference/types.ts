@@ -21,7 +21,7 @@ function examples(members: readonly Member[]): string {
     const example = exampleOf(doc)
     if (example === undefined) return []
     // An option by itself stands in the config of a worker.
-    return /^\w+: /.test(example) ? `defineQueueConfig({ ${example} })` : example
+    return /^\w+: /.test(example) ? `defineWorkerConfig({ ${example} })` : example
   })
   return shown.length > 0 ? typescript(shown.join('\n')) : ''
 }
@@ -48,8 +48,8 @@ export function jobOptions(): string {
 export function workerOptions(): string {
   const members = shownMembers('WorkerConfig', ['SharedConcurrency'])
   return page('Worker options', [
-    'What `defineQueueConfig` takes in the file of a worker. Besides these options, it takes all [options of jobs](job-options.md) that are not for one job only; they are the defaults of the jobs of this worker.',
-    typescript('export const config = defineQueueConfig({ concurrency: 5, attempts: 3, backoff: 1000 })'),
+    'What `defineWorkerConfig` takes in the file of a worker. Besides these options, it takes all [options of jobs](job-options.md) that are not for one job only; they are the defaults of the jobs of this worker.',
+    typescript('export const config = defineWorkerConfig({ concurrency: 5, attempts: 3, backoff: 1000 })'),
     optionTable(members),
     '## The members of `flow`',
     optionTable(shownMembers('FlowOptions')),

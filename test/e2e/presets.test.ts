@@ -97,7 +97,7 @@ describe('the main job', { timeout: 480_000 }, () => {
   })
 })
 
-it('has its capabilities in the README as the presets declare them', { timeout: 120_000 }, async () => {
+it('has its capabilities on the page of presets as the presets declare them', { timeout: 120_000 }, async () => {
   const { code, stderr } = await startNode(['scripts/capabilities.ts', '--check'], ROOT).ended
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
 })

@@ -7,7 +7,7 @@ import type { HttpAction } from './access.ts'
 import type { Http, Mounted } from './http.ts'
 import { isProtected } from './guard.ts'
 import { options } from './options.ts'
-import { exposeStatusCodes, problemResponse } from './problems.ts'
+import { extendErrors, problemResponse } from './problems.ts'
 import { recordPeer } from '../lib/peer.ts'
 import { parseTarget, UNSUPPORTED_METHOD } from '../lib/request-target.ts'
 import type { Service } from './service.ts'
@@ -28,6 +28,8 @@ declare module 'nuxt-queue/kernel' {
   interface QueueError {
     /** The HTTP status for an error that a client can correct or retry. Absent for all others, and without the plugin `http`. */
     readonly statusCode?: number
+    /** Where the code is explained, with what to do about it. Absent without the plugin `http`. */
+    readonly docs?: string
   }
 }
 
@@ -51,7 +53,7 @@ export default definePlugin({
   ],
   options,
   setup(kernel, options) {
-    exposeStatusCodes()
+    extendErrors()
     kernel.addDiagnosis?.('http', () => {
       if (!options.production || isProtected(options)) return []
       const message =

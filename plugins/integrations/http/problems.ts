@@ -41,6 +41,9 @@ export const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
   AUTHORIZE_TIMEOUT: 503,
 }
 
+/** The page that explains every code, in the package. */
+const PAGE = 'nuxt-queue/docs/reference/errors.md'
+
 const INTERNAL = { status: 500, code: 'INTERNAL', detail: 'Something went wrong here. Try again later.' }
 export const PROBLEM_TYPE = 'application/problem+json'
 
@@ -79,13 +82,21 @@ export function problemResponse(error: unknown, reporter: Reporter): Response {
 
 /**
  * Gives every `QueueError` the `statusCode` that h3, Nitro and Nuxt respond with, so that a refusal in a route of the application is
- * not a 500.
+ * not a 500, and the section of the documentation about its code.
  */
-export function exposeStatusCodes(): void {
-  Object.defineProperty(QueueError.prototype, 'statusCode', {
-    configurable: true,
-    get(this: QueueError) {
-      return statusOf(this)
+export function extendErrors(): void {
+  Object.defineProperties(QueueError.prototype, {
+    statusCode: {
+      configurable: true,
+      get(this: QueueError) {
+        return statusOf(this)
+      },
+    },
+    docs: {
+      configurable: true,
+      get(this: QueueError) {
+        return `${PAGE}#${this.code.toLowerCase()}`
+      },
     },
   })
 }

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { pages, ROOT } from '../../../docs/.vitepress/pages.ts'
 import { slugOf } from '../../../docs/.vitepress/slug.ts'
 import { QueueError } from '../../../kernel/index.ts'
+import { extendErrors } from '../../../plugins/integrations/http/problems.ts'
 import { REMEDIES } from '../../../scripts/reference/remedies.ts'
 import type { ErrorCode } from '../../../contracts/index.ts'
 
@@ -42,6 +43,7 @@ describe('the pages of the documentation', () => {
   })
 
   it('have a section for every error, which the error names', () => {
+    extendErrors()
     const anchors = anchorsOf('docs/reference/errors.md')
     const codes = Object.keys(REMEDIES) as ErrorCode[]
     const named = codes.map((code) => new QueueError(code, '').docs)
