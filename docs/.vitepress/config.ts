@@ -7,6 +7,7 @@ import { sidebar } from './sidebar.ts'
 
 interface Token {
   type: string
+  content: string
   info: string
   tag: string
   attrs: [string, string][] | null
@@ -33,12 +34,16 @@ const shown = pages()
 const SKIPPED = new Set(['node_modules', 'dist', '.git'])
 const byFile = new Map(shown.map((page) => [page.file, page]))
 
+/** The HTML that pages use inside of a paragraph. Everything else in angle brackets is text, such as the name of a type. */
+const HTML = /^<(?:!--|\/?(?:a|br|kbd|img|picture|source|sub|sup)\b)/
+
 /** Links of the repository lead from file to file. Rewrites them to pages, and links to sources to the repository. */
 function rewriteLinks(md: Markdown): void {
   md.core.ruler.push('repository-links', ({ tokens, env }) => {
     const file = relative(ROOT, env.realPath ?? env.path)
     for (const { children } of tokens) {
       for (const [index, token] of (children ?? []).entries()) {
+        if (token.type === 'html_inline' && !HTML.test(token.content)) token.type = 'text'
         const link = token.type === 'link_open' ? token.attrGet('href') : null
         if (link === null) continue
         const page = resolveLink(file, link, byFile)
