@@ -39,10 +39,23 @@ const SERVER = {
 })\n`,
 }
 
+/** Nitro 3 imports nothing by itself. */
+const NITRO_3 = {
+  'nitro.config.ts': `export default { serverDir: 'server', modules: ['nuxt-queue/nitro'], ${CONFIG} }\n`,
+}
+const VITE = `import { nitro } from 'nitro/vite'\nexport default { plugins: [nitro()] }\n`
+const SERVER_3 = {
+  'server/queues/hello.ts': `import { defineQueueWorker } from 'nuxt-queue'\n${SERVER['server/queues/hello.ts']}`,
+  'server/api/hello.get.ts': `import { defineEventHandler } from 'nitro/h3'
+import { useQueue } from 'nuxt-queue/nitro/runtime'
+${SERVER['server/api/hello.get.ts']}`,
+}
+const NIGHTLY = 'npm:nuxt-nightly@5.0.0-29830089.dc519522'
+
 /** Builds an application with the installed packages, starts it, and runs a job in it. */
 function application(cli: string, files: Readonly<Record<string, string>>) {
   return async (folder: string): Promise<void> => {
-    for (const [path, text] of Object.entries({ ...files, ...SERVER })) {
+    for (const [path, text] of Object.entries({ ...SERVER, ...files })) {
       await mkdir(dirname(join(folder, path)), { recursive: true })
       await writeFile(join(folder, path), text)
     }
@@ -72,7 +85,10 @@ function suites(...files: string[]) {
 }
 
 const nuxt = application('nuxt/bin/nuxt.mjs', NUXT)
+const nuxt5 = application('nuxt/bin/nuxt.mjs', { ...NUXT, ...SERVER_3 })
 const nitro = application('nitropack/dist/cli/index.mjs', NITRO)
+const nitro3 = application('nitro/dist/cli/index.mjs', { ...NITRO_3, ...SERVER_3 })
+const nitro3Vite = application('vite/bin/vite.js', { ...NITRO_3, ...SERVER_3, 'vite.config.ts': VITE })
 const redis = suites('test/conformance/queue-redis.test.ts', 'test/conformance/events-redis.test.ts')
 const postgres = suites('test/conformance/queue-postgres.test.ts', 'test/conformance/events-postgres.test.ts')
 const embedded = suites('test/conformance/embedded.test.ts')
@@ -81,6 +97,10 @@ const APPLICATIONS: readonly Row[] = [
   { name: 'nuxt oldest', packages: { nuxt: '4.0.0' }, try: nuxt },
   { name: 'nuxt newest', packages: { nuxt: '>=4' }, try: nuxt },
   { name: 'nuxt newest, vite 8.3', packages: { nuxt: '>=4' }, overrides: { vite: '~8.3.8' }, try: nuxt },
+  // A Nuxt that is in development. With vite 8.4 it does not build, with or without this package.
+  { name: 'nuxt 5 nightly', packages: { nuxt: NIGHTLY }, overrides: { vite: '~8.3.8' }, try: nuxt5 },
+  { name: 'nitro 3', packages: { nitro: '3.0.260903-beta' }, try: nitro3 },
+  { name: 'nitro 3, vite', packages: { nitro: '3.0.260903-beta', vite: '~8.3.8' }, try: nitro3Vite },
   { name: 'nitro oldest', packages: { nitropack: '2.12.0' }, try: nitro },
   { name: 'nitro newest', packages: { nitropack: '^2.12.0' }, try: nitro },
 ]

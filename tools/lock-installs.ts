@@ -21,7 +21,7 @@ const INSTALLS = join(ROOT, 'test/install')
 const OWN = 'nuxt-queue'
 const TARBALL = `${OWN}.tgz`
 
-/** The packages that users install together with this package. */
+/** The packages that users install together with this package, with the version if this repository does not have it. */
 const BESIDE: Readonly<Record<string, readonly string[]>> = {
   alone: [],
   apps: [
@@ -29,6 +29,8 @@ const BESIDE: Readonly<Record<string, readonly string[]>> = {
     // What the playground needs.
     ...['csv-parse', 'vega-datasets', 'pathe', 'vue'],
   ],
+  // This repository is developed with nitropack, and Nitro 3 has no stable release yet.
+  nitro3: ['nitro@3.0.260903-beta', 'rollup', 'bullmq', 'ioredis', 'zod', 'typescript', '@types/node'],
 }
 
 interface Lock {
@@ -54,11 +56,14 @@ function lockedVersions(): Map<string, Set<string>> {
   return found
 }
 
-/** Returns overrides that make npm choose only locked versions. If there are several, it chooses the one in the required range. */
-function pins(locked: Map<string, Set<string>>, direct: readonly string[]): Record<string, string> {
+/**
+ * Returns overrides that make npm choose only locked versions. If there are several, it chooses the one in the required range.
+ * With `inRange`, a locked version outside the required range is not chosen.
+ */
+function pins(locked: Map<string, Set<string>>, direct: readonly string[], inRange: boolean): Record<string, string> {
   const entries = [...locked].flatMap(([name, versions]) => {
     const [only, ...more] = versions
-    if (more.length > 0) return [...versions].map((version) => [`${name}@${version}`, version])
+    if (more.length > 0 || inRange) return [...versions].map((version) => [`${name}@${version}`, version])
     return direct.includes(name) ? [] : [[name, only]]
   })
   return Object.fromEntries(entries) as Record<string, string>
@@ -68,7 +73,11 @@ function lockInstall(name: string, beside: readonly string[], tarball: string): 
   const locked = lockedVersions()
   const { packages } = json(join(ROOT, 'package-lock.json')) as Lock
   const { overrides } = json(join(ROOT, 'package.json')) as { overrides: Record<string, string> }
-  const versions = beside.map((one) => [one, packages[`node_modules/${one}`]!.version])
+  const versions = beside.map((one) => {
+    const [name, version] = one.split(/(?<!^)@/) as [string, string?]
+    return [name, version ?? packages[`node_modules/${name}`]!.version]
+  })
+  const given = beside.some((one) => one.lastIndexOf('@') > 0)
   const manifest = {
     name: `${OWN}-${name}`,
     private: true,
@@ -78,7 +87,7 @@ function lockInstall(name: string, beside: readonly string[], tarball: string): 
   const folder = mkdtempSync(join(tmpdir(), `${OWN}-lock-`))
   try {
     copyFileSync(tarball, join(folder, TARBALL))
-    const resolving = { ...manifest, overrides: pins(locked, beside) }
+    const resolving = { ...manifest, overrides: pins(locked, Object.keys(manifest.dependencies), given) }
     writeFileSync(join(folder, 'package.json'), JSON.stringify(resolving))
     npm(folder, 'install', '--package-lock-only')
     const lock = json(join(folder, 'package-lock.json')) as Lock

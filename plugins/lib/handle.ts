@@ -2,8 +2,12 @@
  * The base of objects that are plain data with methods on their prototype. `copyValue` and `encodeJson` take one as its
  * data. It says that it is an `Object`, so that libraries that look for plain objects and `console.log` do too.
  */
-// oxlint-disable-next-line typescript/no-extraneous-class -- its subclasses are what has members
-export abstract class Handle {}
+export abstract class Handle {
+  /** Returns the data. h3 2 sends an object that is not plain as JSON only if it has this method. */
+  toJSON(): object {
+    return { ...this }
+  }
+}
 Reflect.deleteProperty(Handle.prototype, 'constructor')
 
 /**

@@ -6,8 +6,11 @@ import { ROOT } from '../e2e/processes.ts'
 
 const run = promisify(execFile)
 
-/** The folders here that say what stands beside this package: `apps` what applications need, `alone` nothing. */
-export type Install = 'apps' | 'alone'
+/**
+ * The folders here that say what stands beside this package: `apps` what applications need, `nitro3` what those of Nitro 3
+ * need, `alone` nothing.
+ */
+export type Install = 'apps' | 'nitro3' | 'alone'
 
 /**
  * Packs what is built and installs it in an empty folder, as users do, with the versions of the lock file in

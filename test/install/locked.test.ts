@@ -5,7 +5,9 @@ import { describe, expect, it } from 'vitest'
 const ROOT = resolve(import.meta.dirname, '../..')
 /** What may run while tests do. Nothing of it may depend on what a registry has today. */
 const FOLDERS = ['test', 'scripts', 'testing', 'playground', 'python-sdk', '.ci']
-const LOCKS = ['alone', 'apps']
+const LOCKS = ['alone', 'apps', 'nitro3']
+/** Packages that Nitro 3 needs in other versions than nitropack, which this repository is developed with. */
+const OF_NITRO3 = ['db0', 'unenv', 'unstorage']
 
 interface Locked {
   version: string
@@ -107,7 +109,9 @@ describe('what tests install', () => {
     const others = [...contentsOf(json(`test/install/${name}/package-lock.json`) as Lock)].flatMap(
       ([one, versions]) => {
         const known = developed.get(one)
-        return known ? [...versions].filter((version) => !known.has(version)) : []
+        return known && !(name === 'nitro3' && OF_NITRO3.includes(one))
+          ? [...versions].filter((version) => !known.has(version))
+          : []
       },
     )
     expect(others, 'Run: npm run lock-installs').toEqual([])

@@ -5,6 +5,7 @@ import { dirname, join } from 'pathe'
 import { onTestFinished } from 'vitest'
 import { freePort } from '../../services/service.ts'
 import { PATIENT } from '../processes.ts'
+import type { Install } from '../../install/install.ts'
 import { appFolder } from './workspace.ts'
 
 export type Env = Readonly<Record<string, string>>
@@ -37,7 +38,7 @@ export interface App {
   script(file: string, env?: Env): Promise<{ code: number | null; output: string }>
   /** Starts the workers without a server. */
   workers(env?: Env): Server
-  /** `nuxt dev`. */
+  /** `nuxt dev`, or `nitro dev` of Nitro 3. */
   dev(env?: Env): Promise<Server>
 }
 
@@ -46,15 +47,17 @@ export interface AppOptions {
   rootDir?: string
   /** Is given what puts the application and its processes away. Default: it is done with the test. */
   onEnd?: (callback: () => Promise<void> | void) => void
+  /** The packages it is installed with. Default `apps`. */
+  install?: Install
 }
 
 /** Writes an application into the workspace. */
 export async function createApp(
   name: string,
   files: Readonly<Record<string, string>>,
-  { rootDir = '', onEnd = onTestFinished }: AppOptions = {},
+  { rootDir = '', onEnd = onTestFinished, install = 'apps' }: AppOptions = {},
 ): Promise<App> {
-  const folder = await appFolder(name)
+  const folder = await appFolder(name, install)
   onEnd(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }))
   const root = join(folder, rootDir)
   const start = (args: readonly string[], cwd: string, env?: Env): Started => {
@@ -73,7 +76,8 @@ export async function createApp(
   for (const [path, content] of Object.entries(files)) await write(path, content)
   const installed = (path: string): string => join(folder, '../node_modules', path)
   const nuxt = installed('nuxt/bin/nuxt.mjs')
-  const builder = 'nitro.config.ts' in files ? installed('nitropack/dist/cli/index.mjs') : nuxt
+  const nitro = installed(`${install === 'nitro3' ? 'nitro' : 'nitropack'}/dist/cli/index.mjs`)
+  const builder = 'nitro.config.ts' in files ? nitro : nuxt
   const server = (file: string): string => join(root, '.output/server', file)
 
   return {
@@ -100,8 +104,12 @@ export async function createApp(
     workers: (env) => served(start([server('queue.mjs')], '/', env), 0),
     async dev(env) {
       const port = await freePort()
-      const started = start([nuxt, 'dev', '--port', String(port), '--host', '127.0.0.1'], root, env)
-      await seen(started.child, started.output, /Nitro server built in/)
+      const started = start(
+        [install === 'nitro3' ? nitro : nuxt, 'dev', '--port', String(port), '--host', '127.0.0.1'],
+        root,
+        env,
+      )
+      await seen(started.child, started.output, /[Ss]erver built in/)
       return served(started, port)
     },
   }

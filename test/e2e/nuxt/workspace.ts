@@ -4,10 +4,9 @@ import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/pro
 import { tmpdir } from 'node:os'
 import { join } from 'pathe'
 import { lockFolder } from '../../../plugins/adapters/lib/folder/lock.ts'
-import { installPackage } from '../../install/install.ts'
+import { installPackage, type Install } from '../../install/install.ts'
 import { ROOT } from '../processes.ts'
 
-const LOCKED = join(ROOT, 'test/install/apps/package-lock.json')
 /** Of a machine that is slow, and has many others to wait for. */
 const INSTALL_TIMEOUT = 600_000
 const KEEP = 24 * 60 * 60 * 1000
@@ -16,28 +15,28 @@ const KEEP = 24 * 60 * 60 * 1000
  * A folder with this package, packed and installed as a user would. It is far from this repository,
  * so that nothing is found here that would be missing there. Made once for what is built, and kept.
  */
-async function workspace(): Promise<string> {
-  const folder = join(tmpdir(), `nuxt-queue-apps-${await fingerprint()}`)
+async function workspace(kind: Install): Promise<string> {
+  const folder = join(tmpdir(), `nuxt-queue-apps-${kind}-${await fingerprint(kind)}`)
   const lock = await lockFolder(`${folder}.lock`, INSTALL_TIMEOUT)
   try {
-    if (!existsSync(folder)) await install(folder)
+    if (!existsSync(folder)) await install(kind, folder)
   } finally {
     lock.release()
   }
   return folder
 }
 
-/** A folder for an application in the workspace. */
-export async function appFolder(name: string): Promise<string> {
-  return mkdtemp(join(await workspace(), `${name}-`))
+/** A folder for an application in the workspace with the packages of an install. */
+export async function appFolder(name: string, kind: Install = 'apps'): Promise<string> {
+  return mkdtemp(join(await workspace(kind), `${name}-`))
 }
 
-async function install(folder: string): Promise<void> {
+async function install(kind: Install, folder: string): Promise<void> {
   await removeOld()
   const making = `${folder}.making`
   await rm(making, { recursive: true, force: true })
   await mkdir(making, { recursive: true })
-  await installPackage('apps', making)
+  await installPackage(kind, making)
   await rename(making, folder)
 }
 
@@ -51,10 +50,10 @@ async function removeOld(): Promise<void> {
 }
 
 /** Tells one state of what is built from another. */
-async function fingerprint(): Promise<string> {
+async function fingerprint(kind: Install): Promise<string> {
   const hash = createHash('sha256')
     .update(await readFile(join(ROOT, 'package.json')))
-    .update(await readFile(LOCKED))
+    .update(await readFile(join(ROOT, 'test/install', kind, 'package-lock.json')))
   const files = await readdir(join(ROOT, 'dist'), { recursive: true, withFileTypes: true })
   const paths = files.filter((file) => file.isFile()).map(({ parentPath, name }) => join(parentPath, name))
   for (const path of paths.toSorted()) hash.update(path).update(await readFile(path))

@@ -1,4 +1,5 @@
 import { inspect } from 'node:util'
+import { H3 } from 'h3'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { decodeJson, encodeJson } from '../../../plugins/lib/json.ts'
 import { createTestKernel, settled, type TestKernel } from '../../../testing/index.ts'
@@ -51,6 +52,8 @@ describe('what enqueue returns', () => {
     expect(job).toStrictEqual(plain)
     expect({ ...job }).toStrictEqual(plain)
     expect(JSON.stringify(job)).toBe(JSON.stringify(plain))
+    const response = await new H3().get('/', () => job).request('/')
+    expect(await response.json()).toEqual(plain)
     expect(structuredClone(job)).toStrictEqual(plain)
     expect(decodeJson(encodeJson({ job }))).toStrictEqual({ job: plain })
     expect(inspect(job)).toBe(inspect(plain))

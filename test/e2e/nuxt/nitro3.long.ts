@@ -1,0 +1,2 @@
+// With Rollup as well. `npm test` builds with Rolldown, which is Nitro's own bundler.
+import './nitro3.test.ts'
