@@ -5,7 +5,7 @@
 export abstract class Handle {
   /** Returns the data. h3 2 sends an object that is not plain as JSON only if it has this method. */
   toJSON(): object {
-    return { ...this }
+    return Object.fromEntries(Object.entries(this))
   }
 }
 Reflect.deleteProperty(Handle.prototype, 'constructor')

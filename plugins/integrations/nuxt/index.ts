@@ -38,7 +38,7 @@ const TYPES = 'types/nuxt-queue.d.ts'
  * export default defineNuxtConfig({ modules: ['nuxt-queue'], queue: { adapter: 'redis' } })
  */
 const module: NuxtModule<ModuleOptions> = defineNuxtModule<ModuleOptions>({
-  meta: { name: 'nuxt-queue', version, docs: homepage, configKey: 'queue', compatibility: { nuxt: '>=4.0.0' } },
+  meta: { name: 'nuxt-queue', version, docs: homepage, configKey: 'queue', compatibility: { nuxt: '>=4.0.0 <6' } },
   setup(options, nuxt) {
     const layers = layerFolders(nuxt)
     const folders = workerFolders(

@@ -35,18 +35,18 @@ export default defineConfig({
 }
 `,
   'lib/greeting.ts': greeting('hello'),
-  'server/queues/hello.ts': `import { defineQueueConfig, defineQueueWorker } from 'nuxt-queue'
+  'server/queues/hello.ts': `import { defineWorkerConfig, defineQueueWorker } from 'nuxt-queue'
 import { z } from 'zod'
 import { greeting } from '../../lib/greeting'
 
-export const config = defineQueueConfig({ input: z.object({ name: z.string() }), output: z.string() })
+export const config = defineWorkerConfig({ input: z.object({ name: z.string() }), output: z.string() })
 export default defineQueueWorker<typeof config>((job) => greeting(job.data.name))
 `,
   'server/queues/apart/isolated.ts': `import { useRuntimeConfig } from 'nitro/runtime-config'
-import { defineQueueConfig, defineQueueWorker } from 'nuxt-queue'
+import { defineWorkerConfig, defineQueueWorker } from 'nuxt-queue'
 import { greeting } from '../../../lib/greeting'
 
-export const config = defineQueueConfig({ runtime: 'node-isolated' })
+export const config = defineWorkerConfig({ runtime: 'node-isolated' })
 export default defineQueueWorker(() => {
   const { who } = useRuntimeConfig().public as { who: string }
   return { said: greeting(who), pid: process.pid }
