@@ -1,4 +1,4 @@
-import { QueueError, type Preset } from '../kernel/index.ts'
+import { didYouMean, QueueError, type Preset } from '../kernel/index.ts'
 
 /** The presets of this package by name. Each is loaded on demand, because loading an adapter takes time. */
 const PRESETS: Readonly<Record<string, () => Promise<{ default: Preset }>>> = {
@@ -52,8 +52,9 @@ export function presetName(
   if (adapter !== undefined) {
     const name = Object.hasOwn(ADAPTERS, adapter) ? ADAPTERS[adapter] : undefined
     if (name !== undefined) return name
-    const known = Object.keys(ADAPTERS).join(', ')
-    throw new QueueError('PRESET_UNKNOWN', `Unknown adapter "${adapter}". Use one of: ${known}.`)
+    const known = Object.keys(ADAPTERS)
+    const hint = `${didYouMean(adapter, known)} Use one of: ${known.join(', ')}.`
+    throw new QueueError('PRESET_UNKNOWN', `Unknown adapter "${adapter}".${hint}`)
   }
   if (!production) return 'dev'
   if (env.REDIS_URL) return 'prod-redis'
@@ -66,7 +67,11 @@ async function lookUp(name: string): Promise<Preset> {
   const load = Object.hasOwn(PRESETS, name) ? PRESETS[name] : undefined
   if (load) return (await load()).default
   const known = Object.keys(PRESETS)
-  throw new QueueError('PRESET_UNKNOWN', `Unknown preset "${name}". Use one of: ${known.join(', ')}.`, {
-    details: { preset: name, known },
-  })
+  throw new QueueError(
+    'PRESET_UNKNOWN',
+    `Unknown preset "${name}".${didYouMean(name, known)} Use one of: ${known.join(', ')}.`,
+    {
+      details: { preset: name, known },
+    },
+  )
 }

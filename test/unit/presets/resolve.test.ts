@@ -42,11 +42,15 @@ describe('choosing a preset', () => {
 
   it('lists what there is when a name is unknown', async () => {
     await expect(resolvePreset({ preset: 'devel' })).rejects.toThrow(
-      /Unknown preset "devel"\. Use one of: dev, dev-file, .*test\./,
+      /Unknown preset "devel"\. Did you mean "dev"\? Use one of: dev, dev-file, .*test\./,
     )
     await expect(resolvePreset({ adapter: 'mongo' })).rejects.toThrow(
       /Unknown adapter "mongo"\. Use one of: memory, file, redis, postgres\./,
     )
+    await expect(resolvePreset({ adapter: 'postgre' })).rejects.toThrow(
+      /Unknown adapter "postgre"\. Did you mean "postgres"\?/,
+    )
+    await expect(resolvePreset({ preset: 'prod-reddis' })).rejects.toThrow(/Did you mean "prod-redis"\?/)
     await expect(resolvePreset({ preset: 'toString' })).rejects.toThrow(QueueError)
   })
 
