@@ -122,10 +122,11 @@ async function enqueue(server: Server, worker: string, data: unknown): Promise<(
   return () => json<JobView>(server.post('/shop/api/job', job))
 }
 
+/** Resolves with a job that has ended, or that is unknown: those in memory are gone with their server. */
 const ended = (job: () => Promise<JobView>): Promise<JobView> =>
   until(async () => {
     const found = await job()
-    return /completed|failed/.test(found.state) && found
+    return /completed|failed|unknown/.test(found.state) && found
   })
 const resultOf = async (server: Server, worker: string, data: unknown): Promise<unknown> =>
   (await ended(await enqueue(server, worker, data))).result
