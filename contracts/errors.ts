@@ -20,8 +20,10 @@ export type ErrorCode =
   | 'PORT_MISSING'
   /** Two plugins provide the same single port. */
   | 'PORT_DUPLICATE'
-  /** A hook was registered incorrectly, or its handler misused `next()`. */
+  /** A plugin registered something that is not a handler, or on a hook that does not exist. */
   | 'HOOK_INVALID'
+  /** The handler of a hook did not await `next()`, or did not call it where it must. */
+  | 'HOOK_MISUSED'
   /** A plugin threw inside a hook. */
   | 'HOOK_FAILED'
   /** The kernel is closing or closed. */
@@ -139,7 +141,7 @@ export type ErrorCode =
   | 'SCHEDULE_INVALID'
   /** There is no such schedule in this instance or among those of all instances. */
   | 'SCHEDULE_UNKNOWN'
-  /** The path of a webhook is invalid or in use, or a request cannot be read. */
+  /** The path of a webhook is invalid or in use. */
   | 'WEBHOOK_INVALID'
   /** No webhook has that path. */
   | 'WEBHOOK_UNKNOWN'
@@ -167,7 +169,7 @@ export type ErrorCode =
   | 'ROUTE_UNKNOWN'
   /** The path does not support the method. */
   | 'METHOD_UNKNOWN'
-  /** The path, the query or the body of an HTTP request cannot be parsed. */
+  /** The path, the query or the body of an HTTP request, or of a request to a webhook, cannot be read. */
   | 'REQUEST_INVALID'
   /** The body of an HTTP request is not declared as JSON. */
   | 'MEDIA_TYPE_UNKNOWN'

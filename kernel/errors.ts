@@ -40,6 +40,7 @@ const FINAL: ReadonlySet<ErrorCode> = new Set([
   'ENQUEUE_VETOED',
   'EMIT_DROPPED',
   'HOOK_INVALID',
+  'HOOK_MISUSED',
 ])
 
 /** Whether an error is a refusal that will not change when the same thing is tried again. */

@@ -152,7 +152,7 @@ function watch(call: Call, settling: Promise<void>): void {
   )
 }
 
-/** @throws QueueError `HOOK_INVALID` for a handler that did not await `next()`, or did not call it where it must */
+/** @throws QueueError `HOOK_MISUSED` for a handler that did not await `next()`, or did not call it where it must */
 function checkNext(call: Call, plugin: string, name: HookName): void {
   if (call.next === 'settled') return
   if (call.next === 'pending') throw misuse('returned before next() had settled. Await or return next()', plugin, name)
@@ -171,5 +171,5 @@ function rethrow({ foreign }: Call, error: unknown, plugin: string, hook: HookNa
 }
 
 function misuse(what: string, plugin: string, hook: HookName): QueueError {
-  return new QueueError('HOOK_INVALID', `Plugin "${plugin}" ${what}, in hook "${hook}".`, { plugin, hook })
+  return new QueueError('HOOK_MISUSED', `Plugin "${plugin}" ${what}, in hook "${hook}".`, { plugin, hook })
 }

@@ -2,7 +2,7 @@ import type { ErrorCode } from '../../kernel/index.ts'
 
 /** The HTTP status for each error that a client can correct or retry. Every other error is a 500. */
 export const HTTP_STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
-  WEBHOOK_INVALID: 400,
+  REQUEST_INVALID: 400,
   OPTION_INVALID: 400,
   VALUE_UNSUPPORTED: 400,
   WEBHOOK_REFUSED: 401,
@@ -10,6 +10,7 @@ export const HTTP_STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
   WEBHOOK_UNKNOWN: 404,
   TRIGGER_UNKNOWN: 404,
   RUN_NOT_FOUND: 404,
+  METHOD_UNKNOWN: 405,
   RUN_ENDED: 409,
   JOB_STATE: 409,
   ENQUEUE_VETOED: 409,

@@ -41,7 +41,7 @@ export function createWebhookHandler(kernel: Kernel, registry: TriggerRegistry, 
     if (request.method === 'GET' && trigger.options.challenge) return respondToGet(trigger.options, request)
     if (request.method !== 'POST') {
       const message = `A webhook accepts only POST; got ${request.method}.`
-      throw new QueueError('WEBHOOK_INVALID', message, { details: { status: 405 } })
+      throw new QueueError('METHOD_UNKNOWN', message)
     }
     const rawBody = new Uint8Array(await request.clone().arrayBuffer())
     const delivery = await receive(trigger, trigger.options, request, rawBody)
@@ -98,14 +98,14 @@ export function createWebhookHandler(kernel: Kernel, registry: TriggerRegistry, 
       const named: unknown = id ? id(facts) : (deliveryOf(facts, verify) ?? kernel.newId())
       if (typeof named !== 'string' || named === '' || named.length > 255) {
         throw new QueueError(
-          'WEBHOOK_INVALID',
+          'REQUEST_INVALID',
           'The id of a delivery must be text of 1 to 255 characters; got another value.',
         )
       }
       return [named, payload ? payload(facts) : facts.body]
     } catch (cause) {
       if (isQueueError(cause)) throw cause
-      throw new QueueError('WEBHOOK_INVALID', 'The trigger could not read its id or payload from the request.', {
+      throw new QueueError('REQUEST_INVALID', 'The trigger could not read its id or payload from the request.', {
         cause,
       })
     }
@@ -118,14 +118,14 @@ function proofOf({ challenge }: WebhookSource, facts: WebhookFacts): string | un
   try {
     proof = challenge?.(facts)
   } catch (cause) {
-    throw new QueueError('WEBHOOK_INVALID', 'The challenge function could not read its values from the request.', {
+    throw new QueueError('REQUEST_INVALID', 'The challenge function could not read its values from the request.', {
       cause,
     })
   }
   if (proof === undefined || proof === null) return undefined
   if (typeof proof === 'string' && proof.length <= MAX_PROOF) return proof
   const expected = `text of at most ${MAX_PROOF} characters, or undefined`
-  throw new QueueError('WEBHOOK_INVALID', `The challenge function must return ${expected}; got ${typeof proof}.`)
+  throw new QueueError('TRIGGER_INVALID', `The challenge function must return ${expected}; got ${typeof proof}.`)
 }
 
 /** Returns a response with text that the sender has chosen. Its headers keep browsers from showing it as a page. */
@@ -150,7 +150,7 @@ function parseBody(headers: Headers, rawBody: Uint8Array): unknown {
   try {
     return JSON.parse(text) as unknown
   } catch (cause) {
-    throw new QueueError('WEBHOOK_INVALID', 'The content type is JSON, but the body is not valid JSON.', { cause })
+    throw new QueueError('REQUEST_INVALID', 'The content type is JSON, but the body is not valid JSON.', { cause })
   }
 }
 
@@ -163,7 +163,7 @@ function unpack(headers: Headers, rawBody: Uint8Array, limit: number): Uint8Arra
   } catch (cause) {
     const tooLarge = (cause as { code?: unknown }).code === 'ERR_BUFFER_TOO_LARGE'
     if (!tooLarge)
-      throw new QueueError('WEBHOOK_INVALID', 'The content encoding is gzip, but the body is not valid gzip.', {
+      throw new QueueError('REQUEST_INVALID', 'The content encoding is gzip, but the body is not valid gzip.', {
         cause,
       })
     const message = `The decompressed body has more than ${limit} bytes, the payloadLimit.`

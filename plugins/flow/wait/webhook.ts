@@ -97,14 +97,14 @@ function isPrefetch(headers: Headers): boolean {
 
 function methodNotAllowed(method: string): QueueError {
   const message = `A ${method} request does not resolve this wait. Send a POST, or open the URL in a browser.`
-  return new QueueError('WAIT_INVALID', message, { details: { status: 405, headers: { allow: 'GET, HEAD, POST' } } })
+  return new QueueError('METHOD_UNKNOWN', message, { details: { headers: { allow: 'GET, HEAD, POST' } } })
 }
 
 /**
  * Returns the payload of a request: its body, parsed if it is JSON or a form, else as text. Without a body, returns the
  * parameters of the URL.
  *
- * @throws QueueError `WAIT_INVALID` when the content type is JSON and the body is not
+ * @throws QueueError `REQUEST_INVALID` when the content type is JSON and the body is not
  */
 async function payloadOf(request: Request): Promise<unknown> {
   const text = await request.text()
@@ -116,6 +116,6 @@ async function payloadOf(request: Request): Promise<unknown> {
     return JSON.parse(text) as unknown
   } catch (cause) {
     const message = 'The content type of the request is JSON, but its body is not valid JSON.'
-    throw new QueueError('WAIT_INVALID', message, { cause, details: { status: 400 } })
+    throw new QueueError('REQUEST_INVALID', message, { cause })
   }
 }

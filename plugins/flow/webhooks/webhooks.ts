@@ -103,6 +103,6 @@ function decode(path: string): string {
   try {
     return decodeURIComponent(path)
   } catch {
-    throw new QueueError('WEBHOOK_INVALID', `The path "${path}" is not valid URL encoding.`)
+    throw new QueueError('REQUEST_INVALID', `The path "${path}" is not valid URL encoding.`)
   }
 }

@@ -146,7 +146,7 @@ describe('misuse', () => {
     ['async', async (_payload: unknown, next: () => unknown) => (await next(), void (await next()))],
   ])('refuses next() twice, %s', async (_kind, handler) => {
     const reduce = await kernelWith(hooking('twice', handler))
-    await expect(reduce()).rejects.toMatchObject({ code: 'HOOK_INVALID', plugin: 'twice', hook: 'reduce' })
+    await expect(reduce()).rejects.toMatchObject({ code: 'HOOK_MISUSED', plugin: 'twice', hook: 'reduce' })
   })
 
   it('refuses to return before next() has settled, and swallows nothing', async () => {
@@ -158,13 +158,13 @@ describe('misuse', () => {
         await next()
       }),
     )
-    await expect(reduce()).rejects.toMatchObject({ code: 'HOOK_INVALID', plugin: 'hasty' })
+    await expect(reduce()).rejects.toMatchObject({ code: 'HOOK_MISUSED', plugin: 'hasty' })
     slow.resolve()
   })
 
   it('refuses never to call next() where the hook needs it', async () => {
     const reduce = await kernelWith(hooking('mute', () => {}))
-    await expect(reduce()).rejects.toMatchObject({ code: 'HOOK_INVALID', plugin: 'mute' })
+    await expect(reduce()).rejects.toMatchObject({ code: 'HOOK_MISUSED', plugin: 'mute' })
   })
 
   it('refuses what is not a function and hooks that do not exist', async () => {

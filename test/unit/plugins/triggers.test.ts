@@ -249,11 +249,11 @@ describe('a webhook', () => {
     })
     const failing = (code: string) => ({ error: { code, message: expect.any(String) } })
     expect(await post(test, 'other', {})).toEqual({ status: 404, body: failing('TRIGGER_UNKNOWN') })
-    expect(await post(test, 't', { method: 'PUT' })).toEqual({ status: 405, body: failing('WEBHOOK_INVALID') })
+    expect(await post(test, 't', { method: 'PUT' })).toEqual({ status: 405, body: failing('METHOD_UNKNOWN') })
     const broken = { body: '{"n":', headers: { 'content-type': 'application/json' } }
-    expect(await post(test, 't', broken)).toEqual({ status: 400, body: failing('WEBHOOK_INVALID') })
-    expect(await post(test, 'read', {})).toEqual({ status: 400, body: failing('WEBHOOK_INVALID') })
-    expect(await post(test, 'read', json({ id: '' }))).toEqual({ status: 400, body: failing('WEBHOOK_INVALID') })
+    expect(await post(test, 't', broken)).toEqual({ status: 400, body: failing('REQUEST_INVALID') })
+    expect(await post(test, 'read', {})).toEqual({ status: 400, body: failing('REQUEST_INVALID') })
+    expect(await post(test, 'read', json({ id: '' }))).toEqual({ status: 400, body: failing('REQUEST_INVALID') })
     expect(await post(test, 't', { body: 'x'.repeat(101) })).toEqual({
       status: 413,
       body: failing('PAYLOAD_TOO_LARGE'),

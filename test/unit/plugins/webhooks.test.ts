@@ -47,7 +47,7 @@ describe('routes', () => {
     await using app = await echoing()
     expect(await app.ask('/_queue/echo/%ff')).toMatchObject({
       status: 400,
-      body: { error: { code: 'WEBHOOK_INVALID' } },
+      body: { error: { code: 'REQUEST_INVALID' } },
     })
   })
 })
