@@ -31,13 +31,13 @@ export interface StoreOptions {
 
 export interface EnqueueOptions extends JobOptions {
   /**
-   * Stores the job in the caller's transaction: rolled back, there is no job. For adapters with the
+   * Stores the job in the caller's transaction. If that is rolled back, the job is never stored. For adapters with the
    * capability `transaction`.
    */
   db?: SqlClient
   /**
-   * For plugins: names the call, so that making it again counts once. It is the job's `id` unless something else
-   * decides about that, such as `debounce`.
+   * For plugins: names the call, so that making it again counts once. It becomes the `id` of the job unless a plugin such as
+   * `debounce` chooses the id.
    */
   once?: string
   /** For plugins: the run the job belongs to. Default: one of its own. */

@@ -28,7 +28,7 @@ export interface SingleJobOptions {
  * Plugins add options by declaration merging, and define them with `kernel.defineJobOption()` or in a rule of their own.
  */
 export interface JobOptions extends SingleJobOptions {
-  /** How many times the handler may fail before the job does. Default 1. */
+  /** How many failures of the handler make the job fail. Default 1. */
   attempts?: number
   /** Wait between attempts: milliseconds, or a strategy. Default 0. */
   backoff?: number | Backoff

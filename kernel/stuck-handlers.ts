@@ -4,20 +4,20 @@ import type { Attempt } from './attempt.ts'
 /** Records handlers that still run although their attempts have ended. They keep their slots, so people need to know. */
 export function createStuckHandlers(kernel: Kernel) {
   const stuck = new Map<Attempt, StuckHandler>()
-  const timers = new Set<() => void>()
+  const stops = new Set<() => void>()
 
   /** Watches a handler whose attempt has been settled. */
   function watch(attempt: Attempt, handling: Promise<unknown>): void {
     const since = kernel.clock.now()
     const grace = kernel.config.handlerGrace
     const stop = kernel.clock.setTimeout(() => {
-      timers.delete(stop)
+      stops.delete(stop)
       report(attempt, since, grace)
     }, grace)
-    timers.add(stop)
+    stops.add(stop)
     const over = (): void => {
       stop()
-      timers.delete(stop)
+      stops.delete(stop)
       stuck.delete(attempt)
     }
     handling.then(over, over)
@@ -37,8 +37,8 @@ export function createStuckHandlers(kernel: Kernel) {
     watch,
     list: (): StuckHandler[] => [...stuck.values()],
     close(): void {
-      for (const stop of timers) stop()
-      timers.clear()
+      for (const stop of stops) stop()
+      stops.clear()
     },
   }
 }

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { checkText, isDeferral, QueueError, reviveError, type Clock, type SerializedError } from '../../kernel/index.ts'
 import { checkStepOptions, tryStep, type StepAttempt, type StepOptions } from './step-attempts.ts'
-import type { Suspendable } from './suspension.ts'
+import type { PauseState } from './suspension.ts'
 
 /** Default of `grace`, in milliseconds. */
 export const GRACE = 500
@@ -146,7 +146,7 @@ export function createStepRunner(options: StepRunnerOptions) {
   }
 
   /** Returns the result of a wait. A pending wait never settles, and the handler is suspended. */
-  async function pause(call: () => Promise<Suspendable>): Promise<unknown> {
+  async function pause(call: () => Promise<PauseState>): Promise<unknown> {
     const step = enclosing.getStore()
     if (step?.used === used) {
       const message = `Step "${step.name}" waits inside ctx.step.run. Wait outside of it, or set its option "timeout".`

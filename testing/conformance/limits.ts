@@ -354,7 +354,7 @@ function ownerTests(test: LimitsTest): void {
 
 /**
  * Returns what `ask` returns once no stall of the machine came between its calls, asking with a new name each time. Time
- * that `ask` lets pass with `wait` does not count.
+ * that `ask` spends in `wait` does not count as a stall.
  */
 async function inTime<T>(
   now: () => number,

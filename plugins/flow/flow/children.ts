@@ -10,7 +10,7 @@ import {
   type SerializedError,
 } from '../../../kernel/index.ts'
 import { forgotten } from '../../jobs/lib/forgotten.ts'
-import { over, type Suspendable } from '../../lib/suspension.ts'
+import { over, type PauseState } from '../../lib/suspension.ts'
 import { awaitingKey, resumedKey, type WaitResult } from '../lib/wait-record.ts'
 import { FLOW_ENDED, type FlowEnded, type FlowEngine } from './engine.ts'
 import type { AwaitedData, ChildData } from './run.ts'
@@ -94,7 +94,7 @@ export function createChildren(kernel: PluginKernel, engine: FlowEngine, ctx: Ru
   }
 
   return {
-    async start(flow: string, input?: unknown, options: ChildStart = {}): Promise<Suspendable> {
+    async start(flow: string, input?: unknown, options: ChildStart = {}): Promise<PauseState> {
       checkKeys(`ctx.flow.start("${flow}")`, options, START_OPTIONS)
       const { id, tags, wait = false } = options
       const time = count(flow)

@@ -1,5 +1,5 @@
 import { checkKeys, QueueError, type JobFlow, type PluginKernel, type RunContext } from '../../../kernel/index.ts'
-import type { Suspendable } from '../../lib/suspension.ts'
+import type { PauseState } from '../../lib/suspension.ts'
 import { copyValue } from '../../lib/value.ts'
 import type { Advancer } from './advancer.ts'
 import { createChildren, type ChildOptions, type ChildStart } from './children.ts'
@@ -29,7 +29,7 @@ export interface FlowContext {
   start(flow: string, input: unknown, options: ChildOptions & { wait: true }): Promise<unknown>
   start(flow: string, input?: unknown, options?: ChildOptions & { wait?: false }): Promise<{ runId: string }>
   /** For runtimes: starts a run, and returns the state of the wait for it. */
-  begin(flow: string, input?: unknown, options?: ChildStart): Promise<Suspendable>
+  begin(flow: string, input?: unknown, options?: ChildStart): Promise<PauseState>
 }
 
 const EMIT_OPTIONS = ['immediate']
@@ -62,7 +62,7 @@ export function createFlowContext(
   }
 
   async function start(flow: string, input?: unknown, options: ChildStart = {}): Promise<unknown> {
-    const begin = (): Promise<Suspendable> => children.start(flow, input, options)
+    const begin = (): Promise<PauseState> => children.start(flow, input, options)
     if (options.wait) return ctx.step.pause(begin)
     return ((await begin()) as { result?: unknown }).result
   }

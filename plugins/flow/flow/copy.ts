@@ -114,7 +114,7 @@ function renamed(draft: EventDraft, idOf: (id: string) => string): EventDraft {
   const { key, stepId } = draft
   if (stepId === undefined) return draft
   const [, kind, rest = ''] = /^([a-z]+:)(.*)$/s.exec(key ?? '') ?? []
-  const behind = rest.slice(stepId.length)
-  const named = kind !== undefined && rest.startsWith(stepId) && /^(?:$|[:#])/.test(behind)
-  return { ...draft, stepId: idOf(stepId), key: named ? `${kind}${idOf(stepId)}${behind}` : key }
+  const suffix = rest.slice(stepId.length)
+  const named = kind !== undefined && rest.startsWith(stepId) && /^(?:$|[:#])/.test(suffix)
+  return { ...draft, stepId: idOf(stepId), key: named ? `${kind}${idOf(stepId)}${suffix}` : key }
 }

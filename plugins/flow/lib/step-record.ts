@@ -48,18 +48,18 @@ function foldMemo(jobs: Map<string, Memos>, jobId: string, { type, seq, data }: 
     case 'step.memo': {
       const { name, result, past } = data as MemoData
       of(jobs, jobId).set(name, { kind: 'run', seq, result })
-      goOnFrom(of(jobs, jobId), past)
+      markFinal(of(jobs, jobId), past)
       break
     }
     case 'step.memo.failed': {
       const { name, error, past, final = false } = data as MemoData
       of(jobs, jobId).set(name, { kind: 'failed', seq, error: error!, final })
-      goOnFrom(of(jobs, jobId), past)
+      markFinal(of(jobs, jobId), past)
       break
     }
     case 'step.awaiting': {
       const { past } = data as MemoData
-      if (past) goOnFrom(of(jobs, jobId), past)
+      if (past) markFinal(of(jobs, jobId), past)
       break
     }
     case 'step.resumed': {
@@ -76,7 +76,7 @@ function foldMemo(jobs: Map<string, Memos>, jobId: string, { type, seq, data }: 
     }
     case 'step.deferred': {
       const memos = jobs.get(jobId)
-      if (memos && (data as { waits?: boolean }).waits) goOnFrom(memos, [...memos.keys()])
+      if (memos && (data as { waits?: boolean }).waits) markFinal(memos, [...memos.keys()])
       else if (memos) release(memos)
       break
     }
@@ -92,7 +92,7 @@ function of(jobs: Map<string, Memos>, jobId: string): Memos {
   return memos
 }
 
-function goOnFrom(memos: Memos, names: readonly string[] = []): void {
+function markFinal(memos: Memos, names: readonly string[] = []): void {
   for (const name of names) {
     const memo = memos.get(name)
     if (memo?.kind === 'failed') memo.final = true

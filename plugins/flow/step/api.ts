@@ -1,7 +1,7 @@
 import type { Deferral } from '../../../kernel/index.ts'
 import type { StepAttempt, StepOptions } from '../../lib/step-attempts.ts'
 import type { Known, StepFailure } from '../../lib/sub-steps.ts'
-import type { Suspendable } from '../../lib/suspension.ts'
+import type { PauseState } from '../../lib/suspension.ts'
 
 export type { StepAttempt, StepOptions } from '../../lib/step-attempts.ts'
 
@@ -63,11 +63,11 @@ export interface SubSteps {
   /** For runtimes: records a failure and returns it in its stored form. Returns `undefined` if the job was asked to stop. */
   fail(name: string, error: unknown): Promise<StepFailure | undefined>
   /** For runtimes: returns the state of a wait, or when to check again. The name has to be unique already. */
-  wait(name: string, wait: Wait): Promise<Suspendable>
+  wait(name: string, wait: Wait): Promise<PauseState>
   /** For plugins: like `wait`, under a name in parentheses, which handlers cannot use. */
-  look(name: string, wait: Wait): Promise<Suspendable>
+  look(name: string, wait: Wait): Promise<PauseState>
   /** For plugins: returns the result of a wait that is over, and suspends the handler otherwise. */
-  pause(call: () => Promise<Suspendable>): Promise<unknown>
+  pause(call: () => Promise<PauseState>): Promise<unknown>
   /** For runtimes: returns the deferral of a suspended handler; `undefined` if it has begun no wait. */
   deferral(): Deferral | undefined
 }

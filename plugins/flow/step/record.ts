@@ -14,7 +14,7 @@ export function createRecord(kernel: PluginKernel, ctx: RunContext, memosOf: Mem
   /** Failures that the handler has received. It has requested nothing since, so they are not final. */
   const failing = new Set<string>()
   /** By sub-step that has begun, the failures that the handler had caught before. */
-  const behind = new Map<string, readonly string[]>()
+  const failuresBefore = new Map<string, readonly string[]>()
   const inOrder = createOrder()
   let called = ctx.invocation
 
@@ -52,7 +52,7 @@ export function createRecord(kernel: PluginKernel, ctx: RunContext, memosOf: Mem
 
   function begin(name: string): void {
     if (failing.size === 0) return
-    behind.set(name, [...failing])
+    failuresBefore.set(name, [...failing])
     failing.clear()
   }
 
@@ -63,7 +63,7 @@ export function createRecord(kernel: PluginKernel, ctx: RunContext, memosOf: Mem
   }
 
   function dataOf(name: string, data: object): MemoData {
-    const past = behind.get(name)
+    const past = failuresBefore.get(name)
     return { name, ...data, ...(past && { past }) }
   }
 
@@ -73,7 +73,7 @@ export function createRecord(kernel: PluginKernel, ctx: RunContext, memosOf: Mem
 
   return {
     recall,
-    past: (name: string) => behind.get(name),
+    past: (name: string) => failuresBefore.get(name),
     /** Returns the recorded names that this attempt has not requested. Empty until it has requested any. */
     unrequested: (): readonly string[] => [...unrequested],
     async lookup(name: string): Promise<Known> {

@@ -1,7 +1,7 @@
 import type { Deferral, PluginKernel, RunContext } from '../../../kernel/index.ts'
 import { openChannel } from '../../lib/channel.ts'
 import { createStepRunner } from '../../lib/sub-steps.ts'
-import { over, type Suspendable } from '../../lib/suspension.ts'
+import { over, type PauseState } from '../../lib/suspension.ts'
 import type { EventWait, SubSteps, Wait } from './api.ts'
 import { createRecord, type StepRecord } from './record.ts'
 import type { MemosOf } from './memos.ts'
@@ -34,7 +34,7 @@ export function createSubSteps(
     if (moment < deferral.runAt) Object.assign(deferral, { runAt: moment })
   }
 
-  async function look(name: string, asked: Wait): Promise<Suspendable> {
+  async function look(name: string, asked: Wait): Promise<PauseState> {
     const memo = await kept.recall(name, 'wait')
     const known = memo?.kind === 'wait' ? memo.result : undefined
     const status = await kernel.waits.look(ctx, name, () => requestOf(asked, kernel.clock.now()), {

@@ -19,7 +19,7 @@ export async function abandonWaits(
     return
   }
   const ended = new Set(events.flatMap(({ type, stepId }) => (type === 'step.cancelled' && stepId ? [stepId] : [])))
-  const runEnded = events.some(({ type }) => type.startsWith('flow.'))
+  const runEnded = events.some(({ type }) => type === 'flow.failed' || type === 'flow.cancelled')
   const open = new Map<string, { jobId: string; record: WaitRecord }>()
   for (const event of await kernel.port('events').read(stream, { types: ['step.awaiting', 'step.resumed'] })) {
     const id = `${event.stepId}/${(event.data as WaitRecord).name}`

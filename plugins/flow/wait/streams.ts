@@ -17,11 +17,11 @@ import { logOf, streamOf, type Part, type WaitRecord } from './record.ts'
 /** States of a job that has ended, and so does not wait. */
 const ENDED: ReadonlySet<JobState> = new Set(['completed', 'failed', 'cancelled'])
 
-/** How mustRecord jobs are woken or searched up at once. */
+/** How many jobs are woken or looked up at once. */
 const AT_ONCE = 100
-/** After this mustRecord events without a match, a wait records its position, so that no later attempt reads them again. */
+/** After this many events without a match, a wait records its position, so that no later attempt reads them again. */
 const RECORD_AFTER = 1000
-/** For how mustRecord waits a process remembers its position in the log. */
+/** For how many waits a process remembers its position in the log. */
 const KNOWN = 10_000
 
 type EventPart = Extract<Part, { event: string }>

@@ -12,10 +12,9 @@ export interface Problem {
   code: string
 }
 
-/** Codes that this interface shows in addition to those of webhooks: its callers name workers, flows and jobs. */
+/** The HTTP status for each error of the HTTP API. It has more codes than webhooks have, because its callers name workers, flows and jobs. */
 export const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
   ...HTTP_STATUS,
-  REQUEST_INVALID: 400,
   OPTION_UNSUPPORTED: 400,
   REQUEST_FORBIDDEN: 403,
   ROUTE_UNKNOWN: 404,
@@ -26,7 +25,6 @@ export const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
   ERROR_UNKNOWN: 404,
   BULK_UNKNOWN: 404,
   SCHEDULE_UNKNOWN: 404,
-  METHOD_UNKNOWN: 405,
   WAIT_OVER: 409,
   // The caller is somebody who may resume it, not a sender that only waits.
   TRIGGER_PAUSED: 409,

@@ -16,7 +16,7 @@ import { storedEnd } from '../../lib/stored-end.ts'
 import { aged } from './ageing.ts'
 import { createCustomOptions, type JobOptionInfo, type JobOptionSources } from './custom-options.ts'
 import { createRedrive, letterOf, type Redriven, type RedriveOptions } from './dead-letters.ts'
-import { checkJobOptions, jobOptionOf } from './rules.ts'
+import { checkJobOptions, jobOptionOf, STORED_OPTIONS, WORKER_OPTIONS } from './rules.ts'
 
 export type { JobOptionInfo, JobOptionSources } from './custom-options.ts'
 export type { DeadLetter, Redriven, RedriveOptions } from './dead-letters.ts'
@@ -58,15 +58,6 @@ declare module 'nuxt-queue/kernel' {
 
 /** The options in `config.jobs`. */
 const GENERAL_OPTIONS = ['attempts', 'backoff', 'timeout', 'priority', 'ageing']
-const FLOW_CONTROL = ['debounce', 'throttle'] as const
-const WORKER_OPTIONS = [
-  ...(['attempts', 'backoff', 'timeout', 'deadLetter', 'priority', 'ageing', 'tags'] as const),
-  ...FLOW_CONTROL,
-] as const
-const STORED_OPTIONS = [
-  ...(['attempts', 'backoff', 'timeout', 'deadLetter', 'concurrencyKey', 'rateLimitKey'] as const),
-  ...FLOW_CONTROL,
-] as const
 
 interface Defaults {
   options: StoredJobOptions

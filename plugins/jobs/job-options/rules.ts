@@ -11,6 +11,8 @@ import {
   isText,
   unknownKey,
   type JobOptions,
+  type SingleJobOptions,
+  type StoredJobOptions,
   type WorkerOptionCheck,
 } from '../../../kernel/index.ts'
 import { warnDeprecated } from '../../lib/deprecated.ts'
@@ -44,6 +46,17 @@ const RULES: Record<string, Rule> = {
   throttle: ['{ period, limit?, key? }, a period in milliseconds and a whole number from 1', isThrottle],
 } satisfies Partial<Record<keyof JobOptions, Rule>>
 
+/** The names of the options that a caller of `enqueue` may pass. */
+export const JOB_OPTIONS = Object.keys(RULES) as (keyof JobOptions)[]
+const NOT_STORED: readonly string[] = ['id', 'delay', 'priority', 'ageing', 'tags', 'headers']
+/** The options that are stored as `job.options`: all but those that have a place of their own in a job. */
+export const STORED_OPTIONS = JOB_OPTIONS.filter((key): key is keyof StoredJobOptions => !NOT_STORED.includes(key))
+const NOT_OF_WORKERS: readonly string[] = ['id', 'delay', 'headers', 'concurrencyKey', 'rateLimitKey']
+/** The options that a worker's config may have as defaults of its jobs. */
+export const WORKER_OPTIONS = JOB_OPTIONS.filter(
+  (key): key is Exclude<keyof JobOptions, keyof SingleJobOptions | 'headers'> => !NOT_OF_WORKERS.includes(key),
+)
+
 /** Options that plugins pass in addition, and the transaction of a caller. */
 const CALL_OPTIONS: Record<string, Rule> = {
   once: text,
@@ -73,7 +86,7 @@ export function checkJobOptions(options: object, owner: string, custom: Readonly
   for (const [key, value] of Object.entries(options)) {
     const rule = ruleOf(key)
     if (!rule && custom.has(key)) continue
-    if (!rule) throw unknownKey(owner, key, [...Object.keys(RULES), 'db', ...custom.keys()])
+    if (!rule) throw unknownKey(owner, key, [...JOB_OPTIONS, 'db', ...custom.keys()])
     const [expected, test] = rule
     if (value !== undefined && !test(value)) throw invalid(`Option "${key}" of ${owner}`, expected, value)
   }

@@ -15,7 +15,7 @@ import type { ExecuteParams, ExecuteResult } from '../lib/child-process/protocol
 import { isRecord, toWire } from '../lib/child-process/wire-error.ts'
 import { toEntry, toLoggableEntry, type Entry } from '../../lib/loggable.ts'
 import { createStepRunner, GRACE } from '../../lib/sub-steps.ts'
-import type { Suspendable } from '../../lib/suspension.ts'
+import type { PauseState } from '../../lib/suspension.ts'
 import type { Ask } from './ask.ts'
 import { createRemoteState } from './state.ts'
 
@@ -78,7 +78,7 @@ export function createRemoteContext(
     track: (promise) => void track(promise),
   })
   const begin: RunContext['flow']['begin'] = (flow, input, options) =>
-    ask('ctx.flow.start', { flow, ...definedOnly({ input, options }) }) as Promise<Suspendable>
+    ask('ctx.flow.start', { flow, ...definedOnly({ input, options }) }) as Promise<PauseState>
   const members = {
     kernel: remoteKernel(ask),
     job,

@@ -3,7 +3,7 @@ import { foldTimeline } from '../../../../observability/lib/fold-timeline.ts'
 import type { Job, Run } from '../api/types.ts'
 import { useRunEvents } from './use-run-events.ts'
 
-/** The events of a job in its run, and its part of the timeline. */
+/** Returns the events of a job from its run, and its entry in the timeline. */
 export function useJobHistory(job: Ref<Job | undefined>) {
   const all = useRunEvents(() => job.value?.runId ?? '')
   const events = computed(() => all.events.value.filter(({ stepId }) => stepId === job.value?.id))
