@@ -17,7 +17,7 @@ export interface Verdict {
 
 const QUEUES = ['plain', 'keyed', 'fan', 'order', 'hostile', 'holder', 'batch', 'calm', 'outer', 'parent', 'child']
 const TERMINAL = /^(?:step|flow)\.(?:completed|failed|cancelled)$/
-/** How long the rest may take, in milliseconds. */
+/** How long nothing may change while work is left, in milliseconds. A machine that is busy needs longer for all of it. */
 const PATIENCE = 90_000
 const MANY = 1_000_000
 /** State that each update counts up by one. */
@@ -125,9 +125,9 @@ async function search(kernel: Kernel, queue: string): Promise<Set<string>> {
   }
 }
 
-/** Answers what is still there when patience ends. */
+/** Waits until nothing is left to do. Returns what is left if nothing has changed for so long. */
 async function workOff(kernel: Kernel): Promise<string | undefined> {
-  const deadline = Date.now() + PATIENCE
+  let [deadline, before] = [Infinity, '']
   for (;;) {
     const counts = await Promise.all(QUEUES.map((queue) => kernel.port('queue').getJobCounts(queue)))
     const left = counts.map(({ waiting, active, delayed }) => waiting + active + delayed)
@@ -135,12 +135,14 @@ async function workOff(kernel: Kernel): Promise<string | undefined> {
       ({ queue }) => queue === undefined || QUEUES.includes(queue),
     )
     if (left.every((count) => count === 0) && open.length === 0) return undefined
+    const now = JSON.stringify(counts)
+    if (now !== before) [deadline, before] = [Date.now() + PATIENCE, now]
     if (Date.now() > deadline) {
       const states = ['waiting', 'active', 'delayed'] as const
       const rest = (
         await Promise.all(QUEUES.map((queue) => kernel.port('queue').getJobs({ queue, states, limit: 2 })))
       ).flat()
-      return `after ${PATIENCE} ms there are ${left.join(', ')} jobs in ${QUEUES.join(', ')}, open runs ${open.map(({ runId }) => runId).join(', ')}; ${JSON.stringify(rest)}`
+      return `for ${PATIENCE} ms there are ${left.join(', ')} jobs in ${QUEUES.join(', ')}, open runs ${open.map(({ runId }) => runId).join(', ')}; ${JSON.stringify(rest)}`
     }
     await sleep(100)
   }
