@@ -53,9 +53,7 @@ export function isError(value: unknown): value is Error {
   return isInstance(value, Error) || types.isNativeError(value)
 }
 
-/**
- * Returns an Error for anything that was thrown. Its members are text or absent, and reading them does not throw.
- */
+/** Returns an Error for anything that was thrown. Its members are text or absent, and reading them does not throw. */
 export function toError(thrown: unknown): Error {
   if (!isError(thrown)) {
     return new QueueError('HANDLER_FAILED', `A non-Error was thrown: ${describeValue(thrown)}`, { cause: thrown })
