@@ -2,10 +2,7 @@ import type { AppendRefusal, Deferral, DispatchPayload, EventDraft, Job, JobReco
 import type { Kernel, Lease, RunContext, Settlement, WorkerDefinition } from '../contracts/index.ts'
 import { QueueError, toError } from './errors.ts'
 
-/**
- * One claim of one job, as the runner holds it. It is the payload of the dispatch. The handler does not see it: it
- * receives `ctx`, which has only what handlers may use.
- */
+/** One claim of one job, as the runner holds it, and the payload of the dispatch. The handler receives only its `ctx`. */
 export class Attempt implements DispatchPayload {
   declare readonly kernel: Kernel
   declare readonly record: Readonly<JobRecord>

@@ -155,10 +155,7 @@ export function createConclude(kernel: PluginKernel) {
     return { type: 'ended', state: 'cancelled' }
   }
 
-  /**
-   * Another worker has the job although this process is alive. The adapter does not count that as a crash, and the
-   * warning names the handler.
-   */
+  /** Another worker has the job although this process is alive. That is no crash, and the warning names the handler. */
   function loseLease({ job, worker }: Attempt): Settlement {
     const what = `Job "${job.id}" of queue "${job.queue}" was handed to another worker while worker "${worker.id}" had it here`
     const why = 'its lease was not renewed in time. Its handler may have kept the event loop busy.'

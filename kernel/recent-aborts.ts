@@ -9,10 +9,7 @@ interface Target {
   jobId?: string
 }
 
-/**
- * Remembers recent aborts. A job that was claimed before the abort and starts only now has to read the log before its handler
- * runs.
- */
+/** Remembers recent aborts. A job that was claimed before the abort and starts now has to read the log before it runs. */
 export function createRecentAborts(kernel: { clock: Clock }) {
   const moments = new Map<string, number>()
   return {
