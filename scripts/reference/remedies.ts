@@ -17,7 +17,8 @@ export const REMEDIES: Readonly<Record<ErrorCode, string>> = {
   PACKAGE_MISSING: 'Run the `npm i` command of the message. A bundled application must be built again after that.',
   PORT_MISSING: 'Add a plugin that provides the port. [Ports](ports.md) lists them.',
   PORT_DUPLICATE: 'Remove one of the two plugins that the message names.',
-  HOOK_INVALID:
+  HOOK_INVALID: 'Pass a function, and the name of one of the five hooks. [Hooks](hooks.md) lists them.',
+  HOOK_MISUSED:
     'Correct the handler that the message names: call `next()` once, and await or return it. [Hooks](hooks.md) has the rules.',
   HOOK_FAILED: 'Read `cause`, `plugin` and `hook`: they say what was thrown, and where.',
   KERNEL_CLOSED:
@@ -99,7 +100,7 @@ export const REMEDIES: Readonly<Record<ErrorCode, string>> = {
   UPCAST_FAILED: 'Correct the upcaster that the message names. It returns an event for every event that it gets.',
   SCHEDULE_INVALID: 'Correct the cron expression, the time zone or the target that the message names.',
   SCHEDULE_UNKNOWN: 'List the schedules with `npx nuxt-queue schedules`.',
-  WEBHOOK_INVALID: 'Choose another path, or correct the body of the request.',
+  WEBHOOK_INVALID: 'Choose another path. The message names the path, and says what is wrong with it.',
   WEBHOOK_UNKNOWN: 'Check the path. The process that received the request must have the trigger or wait.',
   WEBHOOK_REFUSED: 'Check the secret on both sides, the clock, and that a proxy leaves the body as it is.',
   TRIGGER_UNKNOWN: 'List the triggers with `npx nuxt-queue triggers`.',
