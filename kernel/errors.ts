@@ -39,7 +39,6 @@ const FINAL: ReadonlySet<ErrorCode> = new Set([
   'OPTION_UNSUPPORTED',
   'ENQUEUE_VETOED',
   'EMIT_DROPPED',
-  'HOOK_INVALID',
   'HOOK_MISUSED',
 ])
 
