@@ -48,13 +48,13 @@ const RULES: Record<string, Rule> = {
 
 /** The names of the options that a caller of `enqueue` may pass. */
 export const JOB_OPTIONS = Object.keys(RULES) as (keyof JobOptions)[]
-const NOT_STORED: readonly string[] = ['id', 'delay', 'priority', 'ageing', 'tags', 'headers']
+const NOT_STORED: ReadonlySet<string> = new Set(['id', 'delay', 'priority', 'ageing', 'tags', 'headers'])
 /** The options that are stored as `job.options`: all but those that have a place of their own in a job. */
-export const STORED_OPTIONS = JOB_OPTIONS.filter((key): key is keyof StoredJobOptions => !NOT_STORED.includes(key))
-const NOT_OF_WORKERS: readonly string[] = ['id', 'delay', 'headers', 'concurrencyKey', 'rateLimitKey']
+export const STORED_OPTIONS = JOB_OPTIONS.filter((key): key is keyof StoredJobOptions => !NOT_STORED.has(key))
+const NOT_OF_WORKERS: ReadonlySet<string> = new Set(['id', 'delay', 'headers', 'concurrencyKey', 'rateLimitKey'])
 /** The options that a worker's config may have as defaults of its jobs. */
 export const WORKER_OPTIONS = JOB_OPTIONS.filter(
-  (key): key is Exclude<keyof JobOptions, keyof SingleJobOptions | 'headers'> => !NOT_OF_WORKERS.includes(key),
+  (key): key is Exclude<keyof JobOptions, keyof SingleJobOptions | 'headers'> => !NOT_OF_WORKERS.has(key),
 )
 
 /** Options that plugins pass in addition, and the transaction of a caller. */
