@@ -10,11 +10,23 @@ interface Item {
 /** The sections of the site in their order, and the pages that come first in each. The others follow by their title. */
 const SECTIONS: readonly [folder: string, title: string, first: readonly string[]][] = [
   ['start', 'Start', ['nuxt', 'nitro', 'node', 'python']],
-  ['concepts', 'Concepts', ['job', 'run', 'event', 'state', 'attempt', 'adapter', 'preset', 'plugin']],
+  ['concepts', 'Concepts', ['job', 'run', 'event', 'state', 'attempts-and-claims', 'adapter', 'preset', 'plugin']],
   [
     'guides',
     'Guides',
-    ['retries', 'limits', 'schedules', 'flows', 'waiting', 'steps', 'webhooks', 'streaming', 'testing'],
+    [
+      ...['retries', 'limits', 'debounce-throttle-batch', 'schedules', 'flows', 'durable-steps', 'waiting', 'webhooks'],
+      ...[
+        'streaming-to-a-page',
+        'testing',
+        'dashboard',
+        'observability',
+        'searching',
+        'deploying',
+        'securing',
+        'scaling',
+      ],
+    ],
   ],
   ['recipes', 'Recipes', []],
   [

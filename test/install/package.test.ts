@@ -4,7 +4,7 @@ import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
-import { join } from 'pathe'
+import { dirname, join } from 'pathe'
 import { rolldown } from 'rolldown'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { installPackage } from './install.ts'
@@ -67,6 +67,23 @@ describe('the package in a folder that was empty', () => {
     expect({ packages, programs }).toEqual({ packages: [], programs: [] })
     expect(await readdir(join(folder, 'node_modules/.bin'))).not.toContain('node')
     expect(existsSync(join(folder, 'node_modules/nuxt-queue/tools'))).toBe(false)
+  })
+
+  it('has every page that one of its pages links to, apart from the pages for contributors', async () => {
+    const root = join(folder, 'node_modules/nuxt-queue')
+    const names = await readdir(root, { recursive: true })
+    const pages = names.filter((name) => name.endsWith('.md'))
+    const missing: string[] = []
+    for (const page of pages) {
+      const prose = (await readFile(join(root, page), 'utf8')).replaceAll(/```[^]*?```/g, '')
+      for (const [, link] of prose.matchAll(/\]\(([^)#:\s]+\.(?:md|svg))(?:#[^)]*)?\)/g)) {
+        const target = join(dirname(page), link!)
+        if (!/^(?:CONTRIBUTING|docs\/contributing|playground)/.test(target) && !names.includes(target))
+          missing.push(`${page} links to ${target}`)
+      }
+    }
+    expect(pages.length).toBeGreaterThan(100)
+    expect(missing).toEqual([])
   })
 
   it('asks for no optional dependency, so no platform gets more than another', async () => {
