@@ -11,6 +11,7 @@ import { createVoucher, SECRET_VARIABLE } from './development-peer.ts'
 import { entriesPlugin } from './entries.ts'
 import { environmentReads } from './environment.ts'
 import { majorVersion, type Nitro, type QueueNitroModule } from './host.ts'
+import { missingPackages } from './needed-packages.ts'
 import { nitro2 } from './nitro2.ts'
 import { nitro3 } from './nitro3.ts'
 import { completeOutput } from './output.ts'
@@ -105,6 +106,12 @@ async function setUp(nitro: Nitro, given: NitroModuleOptions): Promise<void> {
     given.onListen?.(voucher.watch)
   } else {
     assertInstalled()
+    const missing = missingPackages(
+      { ...queue, hasConfigFile: app.configFile !== undefined },
+      options.rootDir,
+      process.env,
+    )
+    if (missing !== undefined) nitro.logger.warn(missing)
   }
   options.runtimeConfig.queue = defu(options.runtimeConfig.queue as KernelConfig | undefined, queue)
   const { plugin, handler, worker, chunkURL } = version.templates

@@ -1,0 +1,45 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'pathe'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { missingPackages, type StoreChoice } from '../../../plugins/integrations/lib/nitro/needed-packages.ts'
+
+let root: string
+const inApp = (store: Partial<StoreChoice>, env: NodeJS.ProcessEnv = {}): string | undefined =>
+  missingPackages({ hasConfigFile: false, ...store }, join(root, 'app'), env)
+
+async function install(name: string, folder = root): Promise<void> {
+  await mkdir(join(folder, 'node_modules', name), { recursive: true })
+  await writeFile(join(folder, 'node_modules', name, 'package.json'), '{}')
+}
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'nuxt-queue-needed-'))
+  // A workspace keeps some packages above the application.
+  await install('ioredis')
+  await install('pg', join(root, 'app'))
+})
+afterAll(() => rm(root, { recursive: true, force: true }))
+
+it('a build names what the store of its configuration needs, and how to get it', () => {
+  expect(inApp({ preset: 'prod-redis' })).toMatch(
+    /^The store "prod-redis" needs .* npm install bullmq\. Build the server/,
+  )
+  expect(inApp({ adapter: 'redis' })).toContain('npm install bullmq.')
+  expect(inApp({ adapter: 'postgres' })).toContain('npm install pg-boss.')
+  expect(inApp({ preset: 'embedded' })).toContain('npm install @electric-sql/pglite pg-boss.')
+  expect(inApp({ preset: 'dev-file' })).toBeUndefined()
+  expect(inApp({ preset: 'dev' }, { NUXT_QUEUE_PRESET: 'prod-postgres' })).toContain('npm install pg-boss.')
+})
+
+it('a build without a named store warns if no store can work, unless a file may name one', () => {
+  expect(inApp({})).toContain('npm install bullmq for Redis, or npm install pg-boss for PostgreSQL')
+  expect(inApp({ hasConfigFile: true })).toBeUndefined()
+  expect(inApp({ preset: [] as never })).toBeUndefined()
+})
+
+it('a build whose packages are there warns of nothing', async () => {
+  await install('bullmq')
+  expect(inApp({ preset: 'prod-redis' })).toBeUndefined()
+  expect(inApp({})).toBeUndefined()
+})
