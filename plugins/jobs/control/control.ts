@@ -9,6 +9,7 @@ import {
   type StoredEvent,
   type Unsubscribe,
 } from '../../../kernel/index.ts'
+import { checkRef } from '../lib/check-ref.ts'
 import { createJobActions, type DuplicateOptions } from './job-actions.ts'
 import { cancelled, createResults, resultOf } from './results.ts'
 
@@ -79,7 +80,8 @@ export interface Control {
 }
 
 export function createControl(kernel: PluginKernel): { members: Control; listen: () => Promise<Unsubscribe> } {
-  async function find({ queue, id }: JobRef): Promise<JobRecord> {
+  async function find(ref: JobRef): Promise<JobRecord> {
+    const { queue, id } = checkRef(ref)
     const job = await kernel.port('queue').getJob(queue, id)
     if (job) return job
     throw await results.missing(queue, id)
@@ -119,7 +121,8 @@ export function createControl(kernel: PluginKernel): { members: Control; listen:
       await kernel.port('queue').retry(ref.queue, ref.id, changes)
     },
     async result<Result>(job: Parameters<Control['result']>[0], options?: { timeout?: number }) {
-      return resultOf(job.id, await results.endOf(job, options?.timeout)) as Result
+      const { id } = checkRef(job)
+      return resultOf(id, await results.endOf(job, options?.timeout)) as Result
     },
     waitFor: (runId, key, options = {}) => results.waitFor(runId, key, { timeout: options.timeout }),
     async broadcastAbort(target, reason) {

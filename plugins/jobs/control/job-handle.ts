@@ -1,6 +1,7 @@
-import { checkText, invalid, type EnqueuedJob, type EnqueueResult, type JobHandle } from '../../../kernel/index.ts'
+import { checkText, type EnqueuedJob, type EnqueueResult, type JobHandle } from '../../../kernel/index.ts'
 import type { JobRecord, JobRef, JobState, PluginKernel } from '../../../kernel/index.ts'
 import { addMethods, Handle } from '../../lib/handle.ts'
+import { checkRef } from '../lib/check-ref.ts'
 import type { Control } from './control.ts'
 import type { DuplicateOptions } from './job-actions.ts'
 
@@ -108,9 +109,7 @@ export function createJobHandles(kernel: PluginKernel, control: Control) {
     ofStored: (job: EnqueueResult): EnqueuedJob => new StoredJob(job) as unknown as EnqueuedJob,
     /** @throws QueueError `OPTION_INVALID` */
     ofRef<Result>(ref: JobRef & { runId?: string }): JobHandle<Result> {
-      if (typeof ref !== 'object' || ref === null)
-        throw invalid('A job', '{ queue, id }, or what enqueue returned', ref)
-      const job = { queue: checkText('The queue of a job', ref.queue), id: checkText('The id of a job', ref.id) }
+      const job = checkRef(ref)
       const run = ref.runId === undefined ? {} : { runId: checkText('The run of a job', ref.runId) }
       return Object.assign(Object.create(StoredJob.prototype) as JobHandle<Result>, job, run)
     },

@@ -94,6 +94,12 @@ describe('kernel.job', () => {
     for (const wrong of ['two', null, { queue }, { queue, id: '' }, { queue, id, runId: 5 }]) {
       expect(() => kernel.job(wrong as never)).toThrow(expect.objectContaining({ code: 'OPTION_INVALID' }))
     }
+    for (const wrong of ['two', null, { queue }, { queue, id: '' }] as never[]) {
+      const calls = [kernel.result(wrong), kernel.cancel(wrong), kernel.retry(wrong), kernel.duplicate(wrong)]
+      const ends = await Promise.allSettled(calls)
+      const refused = { status: 'rejected', reason: { code: 'OPTION_INVALID' } }
+      expect(ends).toMatchObject(calls.map(() => refused))
+    }
   })
 })
 
