@@ -5,6 +5,8 @@ import { codeFile, packageFile } from './package-files.ts'
 /** The most frames that are shown of a stack. */
 const MAX_FRAMES = 5
 const FRAME = /^\s+(?:at |File ")/
+/** A line of code below a frame of Python. */
+const SOURCE = /^ {4}/
 /** Where the frames of this package are: its code as a path and as a URL, and the Python SDK. */
 const OURS = [codeFile(''), pathToFileURL(codeFile('')).href, packageFile('python-sdk/src')]
 
@@ -27,10 +29,17 @@ function isPython({ stack }: Error): boolean {
   return stack !== undefined && /^\s+File "/m.test(stack)
 }
 
-/** Returns the frames of a stack that belong to the application, with the innermost first in JavaScript. */
+/**
+ * Returns the frames of a stack that belong to the application, with the innermost first in JavaScript. A frame of Python has its line of
+ * code, and of a syntax error the mark below it.
+ */
 export function ownFrames(stack: string | undefined): string[] {
-  const frames = stack?.split('\n').filter((line) => FRAME.test(line)) ?? []
+  const frames: string[] = []
+  for (const line of stack?.split('\n') ?? []) {
+    if (FRAME.test(line)) frames.push(line)
+    else if (frames.length > 0 && SOURCE.test(line)) frames.push(`${frames.pop()!}\n${line}`)
+  }
   return frames
-    .filter((line) => !line.includes('node:internal') && !OURS.some((place) => line.includes(place)))
+    .filter((frame) => !frame.includes('node:internal') && !OURS.some((place) => frame.includes(place)))
     .slice(0, MAX_FRAMES)
 }

@@ -14,7 +14,7 @@ export const REMEDIES: Readonly<Record<ErrorCode, string>> = {
   PLUGIN_SETUP_FAILED: 'Read `cause`: it is what the plugin threw.',
   PLUGIN_SETUP_TIMEOUT:
     'Check that the store or service of the plugin can be reached. Raise `setupTimeout` if it needs longer.',
-  PACKAGE_MISSING: 'Run the `npm i` command of the message. A bundled application must be built again after that.',
+  PACKAGE_MISSING: 'Run the command of the message. A bundled application must be built again after that.',
   PORT_MISSING: 'Add a plugin that provides the port. [Ports](ports.md) lists them.',
   PORT_DUPLICATE: 'Remove one of the two plugins that the message names.',
   HOOK_INVALID: 'Pass a function, and the name of one of the five hooks. [Hooks](hooks.md) lists them.',

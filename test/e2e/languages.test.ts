@@ -102,7 +102,12 @@ describe('Python workers in a folder', () => {
   test.each([
     ['an import that fails', 'import no_such_module\n', /No module named 'no_such_module'/, /line 1/],
     ['a syntax error', 'def broken(:\n', /SyntaxError/, /broken/],
-    ['no handler', 'x = 1\n', /has no handler\. Write one:/, /define_worker/],
+    [
+      'no handler',
+      'x = 1\n',
+      /has no handler\. If it is no worker, let its name begin with _\. Otherwise write one:/,
+      /define_worker/,
+    ],
     [
       'two handlers',
       'from nuxt_queue import define_worker\n@define_worker\ndef a(job, ctx): pass\n@define_worker\ndef b(job, ctx): pass\n',
@@ -115,7 +120,10 @@ describe('Python workers in a folder', () => {
     expect(workersOf(kernel)).toEqual(['good'])
     const [report] = reports
     expect(report).toMatchObject({ level: 'error', message: expect.stringMatching(message) as string })
-    expect((report!.detail as Error).stack).toMatch(stack)
+    // The place follows the message, and the message is not repeated.
+    const printed = `${report!.message}${String(report!.detail ?? '')}`
+    expect(printed).toMatch(stack)
+    expect(printed.split('is left out')).toHaveLength(2)
     expect(await run(kernel, 'good', { name: 'you' })).toBe('hello you')
   })
 

@@ -46,7 +46,7 @@ it('is not given by whoever only looks at its URL, and by the button of its page
   }
   expect(await app.result('plain')).toBeUndefined()
   const bare = await app.ask('plain', 'GET')
-  expect(bare).toMatchObject({ status: 405, body: { error: { code: 'WAIT_INVALID' } } })
+  expect(bare).toMatchObject({ status: 405, body: { error: { code: 'METHOD_UNKNOWN' } } })
   expect(bare.headers.get('allow')).toBe('GET, HEAD, POST')
   const page = await app.ask('plain', 'GET', HTML, '?decision=approve')
   expect(page.status).toBe(200)

@@ -125,7 +125,7 @@ function proofOf({ challenge }: WebhookSource, facts: WebhookFacts): string | un
   if (proof === undefined || proof === null) return undefined
   if (typeof proof === 'string' && proof.length <= MAX_PROOF) return proof
   const expected = `text of at most ${MAX_PROOF} characters, or undefined`
-  throw new QueueError('TRIGGER_INVALID', `The challenge function must return ${expected}; got ${typeof proof}.`)
+  throw new QueueError('REQUEST_INVALID', `The challenge function must return ${expected}; got ${typeof proof}.`)
 }
 
 /** Returns a response with text that the sender has chosen. Its headers keep browsers from showing it as a page. */

@@ -22,18 +22,16 @@ beforeAll(async () => {
 afterAll(() => rm(root, { recursive: true, force: true }))
 
 it('a build names what the store of its configuration needs, and how to get it', () => {
-  expect(inApp({ preset: 'prod-redis' })).toMatch(
-    /^The store "prod-redis" needs .* npm install bullmq\. Build the server/,
-  )
-  expect(inApp({ adapter: 'redis' })).toContain('npm install bullmq.')
-  expect(inApp({ adapter: 'postgres' })).toContain('npm install pg-boss.')
-  expect(inApp({ preset: 'embedded' })).toContain('npm install @electric-sql/pglite pg-boss.')
+  expect(inApp({ preset: 'prod-redis' })).toMatch(/^The store "prod-redis" needs .* npm \S+ bullmq\. Build the server/)
+  expect(inApp({ adapter: 'redis' })).toMatch(/npm \S+ bullmq\./)
+  expect(inApp({ adapter: 'postgres' })).toMatch(/npm \S+ pg-boss\./)
+  expect(inApp({ preset: 'embedded' })).toMatch(/npm \S+ @electric-sql\/pglite pg-boss\./)
   expect(inApp({ preset: 'dev-file' })).toBeUndefined()
-  expect(inApp({ preset: 'dev' }, { NUXT_QUEUE_PRESET: 'prod-postgres' })).toContain('npm install pg-boss.')
+  expect(inApp({ preset: 'dev' }, { NUXT_QUEUE_PRESET: 'prod-postgres' })).toMatch(/npm \S+ pg-boss\./)
 })
 
 it('a build without a named store warns if no store can work, unless a file may name one', () => {
-  expect(inApp({})).toContain('npm install bullmq for Redis, or npm install pg-boss for PostgreSQL')
+  expect(inApp({})).toMatch(/npm \S+ bullmq for Redis, or npm \S+ pg-boss for PostgreSQL/)
   expect(inApp({ hasConfigFile: true })).toBeUndefined()
   expect(inApp({ preset: [] as never })).toBeUndefined()
 })
