@@ -121,7 +121,7 @@ describe('Python workers in a folder', () => {
     const [report] = reports
     expect(report).toMatchObject({ level: 'error', message: expect.stringMatching(message) as string })
     // The place follows the message, and the message is not repeated.
-    const printed = `${report!.message}${String(report!.detail ?? '')}`
+    const printed = `${report!.message}${(report!.detail as string | undefined) ?? ''}`
     expect(printed).toMatch(stack)
     expect(printed.split('is left out')).toHaveLength(2)
     expect(await run(kernel, 'good', { name: 'you' })).toBe('hello you')
