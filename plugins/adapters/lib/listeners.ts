@@ -20,7 +20,7 @@ export interface Listeners {
   /**
    * Calls the listeners of an event. An error of one is reported, and the others are called.
    *
-   * @param job makes the record that a listener receives. It is called for each listener, which may change what it gets
+   * @param job makes the record that a listener receives. It is called once for each listener, because a listener may change its record
    */
   emit(event: QueueEvent, queue: string, job?: () => JobRecord): void
   on(queue: string, event: QueueEvent | '*', listener: QueueListener): Unsubscribe

@@ -3,7 +3,7 @@ import type { Fail, Feed } from './feed.ts'
 import { deliver, type Member } from './members.ts'
 
 interface GlobalMember extends Member {
-  /** The position of its own subscription, which it has until it has caught up. */
+  /** The position of the member's own subscription, which it needs until it has caught up. */
   cursor?: string
   stop?: Unsubscribe
 }

@@ -4,7 +4,7 @@ import type { Kernel } from '../../../kernel/index.ts'
 import { peerOf, recordPeer, type Peer } from '../lib/peer.ts'
 import type { Service } from './service.ts'
 
-/** The members of a crossws peer that are used, in any version. */
+/** The members of a crossws peer that this module uses. Every version has them. */
 export interface SocketPeer {
   readonly request?: unknown
   readonly context?: Record<string, unknown>

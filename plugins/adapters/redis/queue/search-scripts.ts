@@ -260,7 +260,7 @@ end
 `
 
 /**
- * Counts the jobs of a queue that are in all of some indexes. ARGV: `base`, the indexes, separated by NUL. Returns the gap of the
+ * Counts the jobs of a queue that are in each of the given indexes. ARGV: `base`, the indexes, separated by NUL. Returns the gap of the
  * indexes, and the number of jobs in each of `STATES`.
  */
 export const COUNT = `${READS}
