@@ -127,9 +127,11 @@ export function createFlowEngine(kernel: PluginKernel) {
     const graph = graphOf(run.flow!)
     const event: EventDraft = { type: `flow.${outcome}`, key: 'end', flow: graph.name, data }
     const result = await append(runId, [event], { unless: 'end', run: { status: outcome } })
+    // Another run may have begun to wait for this one, or to belong to it, between the last read and the end.
+    const ended = result.ok ? await projection.current(runId) : undefined
     projection.forget(runId)
-    if (!result.ok) return false
-    await afterEnd(runId, graph, run, outcome, reasonOf(outcome, data), data)
+    if (!ended) return false
+    await afterEnd(runId, graph, ended.state, outcome, reasonOf(outcome, data), data)
     return true
   }
 

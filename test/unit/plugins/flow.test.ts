@@ -109,3 +109,37 @@ describe('a hook that puts another list of events in place of the one it was giv
     expect(await test.kernel.flow('f').result(runId)).toBe('joined')
   })
 })
+
+it('tells its end to a run that began to wait for it while the end was being stored', async () => {
+  const between = definePlugin({
+    name: 'between-last-read-and-end',
+    enforce: 'post',
+    setup(kernel) {
+      kernel.hook('emit', async ({ stream, events }, next) => {
+        if (stream === 'inner-1' && events.some(({ type }) => type === 'flow.completed')) {
+          const awaited = Promise.withResolvers<void>()
+          await kernel.port('events').subscribe(stream, { after: 0 }, (stored) => {
+            if (stored.some(({ type }) => type === 'flow.awaited')) awaited.resolve()
+          })
+          await kernel.flow('outer').start(undefined, { id: 'outer-1' })
+          await awaited.promise
+        }
+        await next()
+      })
+    },
+  })
+  await using test = await createTestKernel({
+    workers: {
+      outer: {
+        config: { flow: { name: 'outer', role: 'entry' } },
+        handler: (_job, ctx) => ctx.flow.start('inner', 1, { id: 'inner-1', wait: true }),
+      },
+      inner: { config: { queue: 'inner', flow: { name: 'inner', role: 'entry' } }, handler: ({ data }) => data },
+    },
+    plugins: [between],
+  })
+  await test.kernel.flow('inner').start(7, { id: 'inner-1' })
+  await test.drain()
+  expect(await test.kernel.flow('outer').status('outer-1')).toMatchObject({ status: 'completed' })
+  expect(await test.kernel.flow('outer').result('outer-1')).toBe(7)
+})
