@@ -20,6 +20,12 @@ export interface FlowEnded {
   data: object
 }
 
+/** A run as it was read, and the `seq` of the last event that was read. */
+interface ReadRun {
+  state: FlowRun
+  seq: number
+}
+
 /**
  * Advances runs: derives the next actions from the log, and takes them. Every action may safely be repeated,
  * because ids and keys derive from their causes.
@@ -70,7 +76,8 @@ export function createFlowEngine(kernel: PluginKernel) {
   const advance = keyedCoalescer(async (runId: string, { repair }: { repair: boolean }): Promise<void> => {
     let again = repair
     for (let hasMore = true; hasMore; again = false) {
-      const { state: run } = await projection.current(runId)
+      const folded = await projection.current(runId)
+      const run = folded.state
       if (run.flow === undefined || run.copying) return
       const graph = graphOf(run.flow)
       if (run.outcome) {
@@ -79,13 +86,14 @@ export function createFlowEngine(kernel: PluginKernel) {
         return
       }
       hasMore = run.failure
-        ? await finishFailedRun(runId, graph, run, again)
-        : await advanceOnce(runId, graph, run, again)
+        ? await finishFailedRun(runId, graph, folded, again)
+        : await advanceOnce(runId, graph, folded, again)
     }
   })
 
   /** Returns true when the log has changed and has to be read again. */
-  async function advanceOnce(runId: string, graph: FlowGraph, run: FlowRun, repair: boolean): Promise<boolean> {
+  async function advanceOnce(runId: string, graph: FlowGraph, folded: ReadRun, repair: boolean): Promise<boolean> {
+    const run = folded.state
     if (run.losing.size > 0) {
       await stopper.stop(runId, graph, [...run.losing], 'nobody waits for it any more')
       return true
@@ -95,13 +103,14 @@ export function createFlowEngine(kernel: PluginKernel) {
       if (refused) return true
     }
     if (run.open.size > 0) return false
-    if (run.cancelled === undefined) await end(runId, run, 'completed', { result: run.result })
-    else await end(runId, run, 'cancelled', { reason: run.cancelled })
+    if (run.cancelled === undefined) await end(runId, folded, 'completed', { result: run.result })
+    else await end(runId, folded, 'cancelled', { reason: run.cancelled })
     return false
   }
 
   /** Finishes a run that has failed: undoes completed steps if the failed step asks for it, then ends the run. */
-  async function finishFailedRun(runId: string, graph: FlowGraph, run: FlowRun, repair: boolean): Promise<boolean> {
+  async function finishFailedRun(runId: string, graph: FlowGraph, folded: ReadRun, repair: boolean): Promise<boolean> {
+    const run = folded.state
     const { step, error, compensate } = run.failure!
     if (!run.compensating && compensate && graph.compensations.size > 0) {
       const begun = { type: 'flow.compensating', key: 'compensating', flow: graph.name, data: { step, error } }
@@ -119,19 +128,21 @@ export function createFlowEngine(kernel: PluginKernel) {
     }
     const { compensated, uncompensated } = run
     const undone = run.compensating ? { compensated, ...(uncompensated.length > 0 && { uncompensated }) } : {}
-    await end(runId, run, 'failed', { step, error, ...undone })
+    await end(runId, folded, 'failed', { step, error, ...undone })
     return false
   }
 
-  async function end(runId: string, run: FlowRun, outcome: RunOutcome, data: object): Promise<boolean> {
+  async function end(runId: string, folded: ReadRun, outcome: RunOutcome, data: object): Promise<boolean> {
+    const { state: run, seq } = folded
     const graph = graphOf(run.flow!)
     const event: EventDraft = { type: `flow.${outcome}`, key: 'end', flow: graph.name, data }
     const result = await append(runId, [event], { unless: 'end', run: { status: outcome } })
-    // Another run may have begun to wait for this one, or to belong to it, between the last read and the end.
-    const ended = result.ok ? await projection.current(runId) : undefined
+    // If something was stored between the last read and the end, another run may have begun to wait for this one.
+    const isComplete = result.ok && result.events[0]?.seq === seq + 1
+    const ended = result.ok && !isComplete ? (await projection.current(runId)).state : run
     projection.forget(runId)
-    if (!ended) return false
-    await afterEnd(runId, graph, ended.state, outcome, reasonOf(outcome, data), data)
+    if (!result.ok) return false
+    await afterEnd(runId, graph, ended, outcome, reasonOf(outcome, data), data)
     return true
   }
 
@@ -165,11 +176,12 @@ export function createFlowEngine(kernel: PluginKernel) {
     reason: string,
     { flow, startedBy }: { flow?: string; startedBy?: string },
   ): Promise<boolean> {
-    const { state: run } = await beginIfQueued(runId, flow, startedBy)
+    const folded = await beginIfQueued(runId, flow, startedBy)
+    const run = folded.state
     if (run.flow === undefined || run.outcome !== undefined) return false
     if (startedBy !== undefined && run.start.parent?.runId !== startedBy) return false
     await repeatLater(kernel, `cancel.${runId}`, { runId })
-    return end(runId, run, 'cancelled', { reason })
+    return end(runId, folded, 'cancelled', { reason })
   }
 
   /** Returns the run. If its entry is still queued, the run has no log yet, and its first event is stored before. */
