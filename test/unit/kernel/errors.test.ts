@@ -1,5 +1,4 @@
-import { setTimeout } from 'node:timers/promises'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { createKernel, definePlugin, isQueueError, QueueError } from '../../../index.ts'
 import { createKernel as createBareKernel } from '../../../kernel/index.ts'
 import { createTestKernel, settled } from '../../../testing/index.ts'
@@ -196,11 +195,14 @@ describe('a kernel', () => {
       async setup(kernel) {
         await Promise.resolve()
         kernel.extendSetup(600_000)
-        await setTimeout(30)
+        await vi.advanceTimersByTimeAsync(60_000)
       },
     })
-    const fills = definePlugin({ name: 'fills', setup: () => setTimeout(30) })
-    const kernel = await createBareKernel({ plugins: [creates, fills], config: { setupTimeout: 10 } })
+    const fills = definePlugin({ name: 'fills', setup: () => void vi.advanceTimersByTime(60_000) })
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    const kernel = await createBareKernel({ plugins: [creates, fills], config: { setupTimeout: 10 } }).finally(() =>
+      vi.useRealTimers(),
+    )
     await kernel.close()
     const asksForLess = definePlugin({
       name: 'less',
