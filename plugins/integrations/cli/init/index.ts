@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, rename, stat, writeFile } from 'node:fs/promises'
 import { colors } from 'consola/utils'
 import { dirname, join } from 'pathe'
 import type { Output } from '../output.ts'
@@ -36,9 +36,13 @@ export async function runInit(folder: string, output: Output, { dryRun }: { dryR
 
 async function write(folder: string, { file, action, content }: PlannedFile): Promise<void> {
   if (content === undefined) return
-  await mkdir(dirname(join(folder, file)), { recursive: true })
+  const path = join(folder, file)
+  await mkdir(dirname(path), { recursive: true })
   // A file that has appeared in the meantime is not overwritten.
-  await writeFile(join(folder, file), content, { flag: action === 'create' ? 'wx' : 'w' })
+  if (action === 'create') return writeFile(path, content, { flag: 'wx' })
+  // A process that dies here leaves the old file or the new one.
+  await writeFile(`${path}.part`, content, { mode: (await stat(path)).mode })
+  await rename(`${path}.part`, path)
 }
 
 function nextCommands(
