@@ -2,6 +2,7 @@ import { defu } from 'defu'
 import type { AnyPlugin, Kernel, KernelConfig } from '../../../../../kernel/index.ts'
 import type { BundledWorker } from '../../../../jobs/lib/worker-files.ts'
 import { workerSwitch } from '../../worker-switch.ts'
+import type { AppModule } from '../app-module.ts'
 
 /** The options of `nuxt-queue.config.ts` and of the section `queue` of a framework's config. */
 export type AppConfig = KernelConfig & {
@@ -19,16 +20,7 @@ export interface QueueApp {
   baseURL: string
   bundled: Record<string, BundledWorker>
   files: Record<string, string>
-  build: {
-    dev: boolean
-    fromEnvironment: Record<string, string>
-    folder: string | undefined
-    path: string
-    /** Whether an edit in development evaluates the application again in the same process. */
-    inPlace: boolean
-    root?: string
-    origin?: string
-  }
+  build: Omit<AppModule, 'configFile'>
   /** Plugins that this build adds to those of the configuration. */
   plugins?: readonly AnyPlugin[]
   createKernel: (options: { config: KernelConfig; plugins?: readonly AnyPlugin[] }) => Promise<Kernel>
