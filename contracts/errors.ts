@@ -139,7 +139,7 @@ export type ErrorCode =
   | 'UPCAST_FAILED'
   /** A cron expression, time zone or schedule target is invalid. */
   | 'SCHEDULE_INVALID'
-  /** There is no such schedule in this instance or among those of all instances. */
+  /** There is no such schedule, neither in this instance nor among the schedules of all instances. */
   | 'SCHEDULE_UNKNOWN'
   /** The path of a webhook is invalid or in use. */
   | 'WEBHOOK_INVALID'

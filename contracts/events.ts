@@ -108,10 +108,10 @@ export interface RunFilter extends Partial<Pick<RunInfo, 'status' | 'flow' | 'na
   limit?: number
 }
 
-/** Which ended runs or jobs are removed: those that exceed `endedBefore` or `keep`. */
+/** Selects the ended runs or jobs to remove: the ones that exceed `endedBefore` or `keep`. */
 export interface ExpirePolicy {
   outcome: RunOutcome
-  /** Those that ended before this moment, in milliseconds since the epoch. */
+  /** Runs or jobs that ended before this moment, in milliseconds since the epoch. */
   endedBefore: number
   /**
    * How many of each outcome stay at most. `keepSince` may keep more. Queues of the engine, which begin with `_`, are counted

@@ -250,7 +250,7 @@ export interface Limits {
    * waiters stay as they are.
    */
   release(key: string, holder: string, claim?: number): MaybePromise<string[]>
-  /** Renews permits for another `ttl` milliseconds. Returns those that have another owner now. */
+  /** Renews permits for another `ttl` milliseconds. Returns the permits that have another owner now. */
   renew(permits: readonly Permit[], ttl: number): MaybePromise<Permit[]>
   /**
    * Hands on permits that have lapsed or are free. Returns the permits that were handed on at least `age` milliseconds ago and

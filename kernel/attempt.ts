@@ -80,7 +80,7 @@ export class Attempt implements DispatchPayload {
     return promise
   }
 
-  /** Waits for all tracked promises, including those that are tracked in the meantime. Rejects with the first failure. */
+  /** Waits for all tracked promises, including promises that are tracked in the meantime. Rejects with the first failure. */
   awaitTracked(): Promise<void> | undefined {
     const tracked = this.#tracked
     this.#tracked = undefined

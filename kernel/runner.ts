@@ -19,7 +19,7 @@ export interface Runner {
   process: Processor
   /** The attempts of this process that have not ended. */
   readonly running: readonly Attempt[]
-  /** Ends the attempts of a run, or of one of its jobs, including those that are about to begin. */
+  /** Ends the attempts of a run, or of one of its jobs, including attempts that are about to begin. */
   abort(target: { runId: string; jobId?: string }, error: Error): void
   stuck(): StuckHandler[]
   close(): void

@@ -11,7 +11,7 @@ export function datasetFile(): string {
 
 /** Where a run leaves its files. In a bundle the playground is nowhere, so there `PLAYGROUND_OUTPUT` says where. */
 export function outputOf(runId: string, ...path: string[]): string {
-  // Whoever starts a run may name it, and `..` is a name as well.
+  // The caller who starts a run may name it, and `..` is a name as well.
   const folder = encodeURIComponent(runId).replace(/^\.+/, (dots) => '%2E'.repeat(dots.length))
   return join(process.env.PLAYGROUND_OUTPUT ?? join(PLAYGROUND, 'output'), folder, ...path)
 }

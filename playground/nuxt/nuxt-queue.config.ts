@@ -7,7 +7,7 @@ import { join } from 'pathe'
 process.env.PLAYGROUND_OUTPUT ??= join(tmpdir(), 'nuxt-queue-playground')
 
 /**
- * A demo: whoever reaches this server may watch all runs and cancel them; they are started by a route of the
+ * A demo: everybody who reaches this server may watch all runs and cancel them; they are started by a route of the
  * application. A real one looks here who sends the request (its session, its token), and whether the run,
  * queue or flow that `action` names is theirs.
  */

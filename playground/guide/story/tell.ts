@@ -13,7 +13,7 @@ async function* tokens(about: string): AsyncGenerator<string> {
   }
 }
 
-// Whoever follows the run sees each word at once; the log keeps the whole.
+// A client that follows the run sees each word at once. The log keeps the whole text.
 export default defineQueueWorker<typeof config>(async (job, ctx) => {
   let story = ''
   for await (const token of tokens(job.data.about)) {

@@ -1,6 +1,6 @@
 import type { Example } from './example.ts'
 
-/** Words as they come, for whoever follows the run. */
+/** Sends words as they come to the clients that follow the run. */
 export const story: Example = {
   async run(kernel, print) {
     const id = `story-${Date.now()}`

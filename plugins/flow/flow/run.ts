@@ -104,7 +104,7 @@ export interface FlowRun {
   /** Completed steps that can be undone, in the order of their completion. */
   undo: Undo[]
   compensating: boolean
-  /** Compensations that completed, and those that failed. */
+  /** Compensations that completed, and compensations that failed. */
   compensated: string[]
   uncompensated: string[]
   /** Runs that jobs of this run have started and wait for, by run id. */

@@ -32,7 +32,7 @@ export function createStepStarter(kernel: Kernel, append: Append) {
   /** Missing steps for which a warning was logged. */
   const warned = new Set<string>()
 
-  /** Records steps as queued. Returns those that no other process had recorded. */
+  /** Records steps as queued. Returns the steps that no other process had recorded. */
   async function record<I extends Startable>(runId: string, graph: FlowGraph, due: readonly I[]): Promise<I[]> {
     const events = due.map((instance) => ({ ...queuedEvent(graph, instance), key: `queued:${instance.id}` }))
     const result = await append(runId, events)

@@ -25,7 +25,7 @@ export async function serve(cwd: string, answers: Answers): Promise<Served> {
   const onDisk = process.platform !== 'win32'
   if (onDisk) {
     await mkdir(dirname(path), { recursive: true, mode: PRIVATE_FOLDER })
-    // The folder may be there already. Until its mode is set below, the socket would be open to whoever may enter it.
+    // The folder may be there already. Until its mode is set below, the socket would be open to everybody who may enter the folder.
     await chmod(dirname(path), PRIVATE_FOLDER)
   }
   const sockets = new Set<Socket>()

@@ -2,7 +2,7 @@ import type { Kernel, MaybePromise } from '../../../kernel/index.ts'
 
 /**
  * What a request can do. `runs.read` includes streams. `counts.read` counts jobs that match a filter, and `bulk.start` acts on them,
- * whoever they belong to. `metrics.read` is the metrics of the plugin `metrics`, and `mcp.read` is the list of tools of the plugin `mcp`,
+ * no matter whom they belong to. `metrics.read` is the metrics of the plugin `metrics`, and `mcp.read` is the list of tools of the plugin `mcp`,
  * each of which then needs its own action.
  */
 export const ACTIONS = [

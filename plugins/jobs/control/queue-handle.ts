@@ -6,7 +6,7 @@ export interface CleanOptions {
   states?: readonly RunOutcome[]
   /** Milliseconds since their end, at least. Default 0. */
   olderThan?: number
-  /** At most this many jobs, those that were enqueued first. Default: all. */
+  /** At most this many jobs. The jobs that were enqueued first come first. Default: all. */
   limit?: number
 }
 

@@ -49,7 +49,7 @@ const RULES: Record<string, Rule> = {
 /** The names of the options that a caller of `enqueue` may pass. */
 export const JOB_OPTIONS = Object.keys(RULES) as (keyof JobOptions)[]
 const NOT_STORED: ReadonlySet<string> = new Set(['id', 'delay', 'priority', 'ageing', 'tags', 'headers'])
-/** The options that are stored as `job.options`: all but those that have a place of their own in a job. */
+/** The options that are stored as `job.options`: all options but the ones that have a place of their own in a job. */
 export const STORED_OPTIONS = JOB_OPTIONS.filter((key): key is keyof StoredJobOptions => !NOT_STORED.has(key))
 const NOT_OF_WORKERS: ReadonlySet<string> = new Set(['id', 'delay', 'headers', 'concurrencyKey', 'rateLimitKey'])
 /** The options that a worker's config may have as defaults of its jobs. */

@@ -13,7 +13,7 @@ export function hasKeys({ worker: { concurrencyPerKey, rateLimit } }: WorkerDefi
 }
 
 /**
- * Returns the keys of a job: those in its options, or else those that its worker derives from its data.
+ * Returns the keys of a job: the keys in its options, or else the keys that its worker derives from its data.
  *
  * @throws QueueError `OPTION_INVALID` for a key that is not a text
  */

@@ -9,7 +9,7 @@ import {
 import { whyDelayed } from './delays.ts'
 import { reason, type Explanation, type Reason } from './reasons.ts'
 
-/** How many jobs are read to find those that come first. */
+/** How many jobs are read to find the jobs that come first. */
 const MAX_JOBS = 1000
 
 /** A job that `enqueue` returned, the address of a job, or an id alone, which is then searched in every queue. */

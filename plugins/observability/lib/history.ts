@@ -24,7 +24,7 @@ export async function* historyPages(events: EventStore, run: RunInfo): AsyncGene
   let text = formatLine({ ...run, head })
   for (let after = 0; after < head;) {
     const page = await events.read(run.runId, { after, until: head, limit: PAGE })
-    // What is missing is noticed by those who read the file, since its first line says how many events there are.
+    // Readers of the file notice missing events, because its first line says how many events there are.
     if (page.length === 0) break
     yield text + page.map(formatLine).join('')
     text = ''

@@ -5,7 +5,7 @@ import { scrape } from './scrape.ts'
 import { createStoreCounts } from '../lib/store-counts.ts'
 import { CONTENT_TYPE } from './text.ts'
 
-/** Serves metrics for Prometheus at `<path>metrics` of the plugin `http`, to those who may do `metrics.read`. */
+/** Serves metrics for Prometheus at `<path>metrics` of the plugin `http`, to callers who may do `metrics.read`. */
 export default definePlugin({
   name: 'metrics',
   requires: ['queue', 'workers', 'http'],

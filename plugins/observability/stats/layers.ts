@@ -90,7 +90,7 @@ export function createLayers(kernel: PluginKernel) {
     return head === 0 ? undefined : dataOf((await read(stream, { after: head - 1, limit: 1 }))[0])
   }
 
-  /** Drops records that are old or too many. Those that the next layer does not have are kept, up to twice the number. */
+  /** Drops records that are old or too many. Records that the next layer does not have are kept, up to twice the number. */
   async function trim({ stream, keep, most }: Layer, through: number): Promise<void> {
     const head = await store().head(stream)
     const until = new Date(kernel.clock.now() - keep)

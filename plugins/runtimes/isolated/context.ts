@@ -129,7 +129,7 @@ export function createRemoteContext(
     /** Members that plugins of the application add are missing, as the README says. */
     ctx: members as object as RunContext,
     abort: (reason: Error) => controller.abort(reason),
-    /** Waits for all tracked promises, including those that are added while it waits. */
+    /** Waits for all tracked promises, including promises that are added while it waits. */
     async settle(): Promise<void> {
       for (let next = tracked.shift(); next; next = tracked.shift()) await next
     },

@@ -70,7 +70,7 @@ export function streamTests(test: PresetTest): void {
   )
 
   it(
-    'sends messages to who follows the run, and keeps those that are to be stored for who comes later',
+    'sends messages to the clients that follow the run, and keeps stored messages for clients that come later',
     test(async ({ kernel, start, reach, until }) => {
       await start({
         w: [
@@ -135,7 +135,7 @@ export function streamTests(test: PresetTest): void {
   )
 
   it(
-    'reaches from a handler in one process those who follow in another, and knows of them',
+    'reaches the clients that follow in another process, and knows of them',
     test(async ({ kernel, sibling, start, reach, until }) => {
       const other = await sibling()
       const answers: boolean[] = []

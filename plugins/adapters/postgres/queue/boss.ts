@@ -27,7 +27,7 @@ const PLAIN = /^[a-z]*_[a-z0-9_]*$/
 
 /**
  * @throws QueueError `PACKAGE_MISSING` if the package is missing. The message says what to install. `STORE_INCOMPATIBLE` if its tables
- * are older than those that our SQL functions need
+ * are older than our SQL functions need
  */
 export async function startBoss(db: PostgresPort): Promise<Boss> {
   const { PgBoss: Constructor } = await loadPackage(() => import('pg-boss'), 'The plugin "queue-postgres"', 'pg-boss')

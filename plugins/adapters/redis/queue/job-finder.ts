@@ -162,7 +162,7 @@ function placeOf({ createdAt, queue, id }: JobPosition, of: string, runId: strin
   return ['after', createdAt, ...storedIds(id)]
 }
 
-/** Text that JSON writes as it is, whoever writes it. */
+/** Text that every writer of JSON writes as it is. */
 const PLAIN = /^[\w .:@+-]+$/
 
 /**

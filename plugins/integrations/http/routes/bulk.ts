@@ -43,7 +43,7 @@ export const bulkRoutes: readonly Route[] = [
     method: 'POST',
     path: 'bulk',
     action: 'bulk.start',
-    summary: 'Act on all jobs that match a filter and were created until now, whoever they belong to',
+    summary: 'Act on all jobs that match a filter and were created until now, no matter whom they belong to',
     body: z.strictObject({
       action: bulkReport.shape.action,
       /** A member that is absent matches every job. Without `states`, the filter matches the states that the action applies to. */

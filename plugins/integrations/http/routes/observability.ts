@@ -8,14 +8,14 @@ import { limit, moment, name, reference, whole } from './values.ts'
 type Reader = Pick<Call<string, undefined, undefined>, 'mayRead'>
 type Group = Awaited<ReturnType<Kernel['errorGroup']>>
 
-/** Numbers and errors of a queue are only for those who may also read the queue itself. */
+/** Numbers and errors of a queue are only for callers who may also read the queue itself. */
 async function mayReadQueue({ mayRead }: Reader, action: HttpAction & { queue: string }): Promise<boolean> {
   return (await mayRead(action)) && mayRead({ type: 'queues.read', queue: action.queue })
 }
 
 /**
  * Returns a group with the jobs whose runs the request may read, or `undefined` if there is none. The message of a group may
- * contain data of a tenant, and whoever may read one of its runs finds the same message there.
+ * contain data of a tenant, and a caller who may read one of its runs finds the same message there.
  */
 async function visible(call: Reader, group: Group): Promise<Group | undefined> {
   const { queue, fingerprint } = group

@@ -61,7 +61,7 @@ function createVisibility(
 
   const lookUp = (runId: string, event?: StoredEvent): MaybePromise<boolean> => known.get(runId) ?? find(runId, event)
 
-  /** Runs a function after those that wait already. */
+  /** Runs a function after the functions that wait already. */
   function oneAfterAnother(act: () => Promise<void>): Promise<void> {
     waiting++
     tail = tail

@@ -58,7 +58,7 @@ export const nitro3: Version = {
     hooks.hook('build:before', write)
     hooks.hook('rollup:reload', write)
   },
-  // The server is split already: each module is in a chunk of those that import it.
+  // The server is split already: each module is in a chunk of the modules that import it.
   splitServer: (_nitro, { output }) => leaveOutUnused(output),
   devHandler:
     (vouch) =>
@@ -70,7 +70,7 @@ export const nitro3: Version = {
 }
 
 /**
- * Leaves out of the chunks what is not used. Nitro puts packages into chunks by name, and with Rollup also those that it
+ * Leaves out of the chunks what is not used. Nitro puts packages into chunks by name, and with Rollup also packages that it
  * loaded only to copy them, which Rollup cannot render.
  */
 function leaveOutUnused(output: { manualChunks?: unknown }): void {

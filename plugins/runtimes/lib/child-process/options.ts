@@ -34,7 +34,7 @@ export const processOptions = z.strictObject({
   /** Environment variables of the process. They override inherited ones. Default none. */
   env: z.record(z.string(), z.string()).default({}),
   /**
-   * Variables of the application that the process inherits, in addition to those that every program needs (PATH, HOME,
+   * Variables of the application that the process inherits, in addition to the variables that every program needs (PATH, HOME,
    * LANG, TZ, …): a list of names, which may end in `*`, or `true` for all. Secrets are not inherited unless named.
    * `NUXT_*` does not match `NUXT_QUEUE_*`, the configuration of the engine. Default none.
    */

@@ -280,7 +280,7 @@ export function createPool({ maxChildren, optionsOf, spawn }: PoolOptions) {
   return {
     acquire,
     release,
-    /** Ends all processes, also those that are starting, and waits until they have exited. */
+    /** Ends all processes, also processes that are starting, and waits until they have exited. */
     async close(): Promise<void> {
       closed = true
       for (const { leave } of [...waiters]) leave(false)
