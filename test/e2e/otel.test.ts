@@ -21,6 +21,7 @@ import devFile from '../../presets/dev-file.ts'
 import embedded from '../../presets/embedded.ts'
 import prodPostgres from '../../presets/prod-postgres.ts'
 import prodRedis from '../../presets/prod-redis.ts'
+import { createTestKernel } from '../../testing/index.ts'
 import { sharedPostgres } from '../services/postgres.ts'
 import { sharedRedis } from '../services/redis.ts'
 
@@ -79,6 +80,10 @@ current = ContextVar("current", default={})
 attach, detach, get_current = current.set, current.reset, current.get
 `,
 }
+
+const [TRACE, SPAN] = ['0af7651916cd43dd8448eb211c80319c', 'b7ad6b7169203331']
+/** Headers of a request that belongs to a trace. */
+const REQUEST = { traceparent: `00-${TRACE}-${SPAN}-01`, baggage: 'role=admin' }
 
 /** What was exported last of a metric. */
 function pointsOf(name: string): readonly DataPoint<unknown>[] {
@@ -283,7 +288,7 @@ export default async (job, ctx) => {
           id: string
           runId: string
         }
-        const { traceparent, active } = (await kernel.result(job)) as { traceparent: string; active: string }
+        const { traceparent, active } = await kernel.result<{ traceparent: string; active: string }>(job)
         expect(active).toBe(traceparent)
         const [process] = await ended('process default', 1)
         expect(traceparent).toBe(`00-${traceId}-${idOf(process!)}-01`)
@@ -363,6 +368,87 @@ export default async (job, ctx) => {
       expect(pointsOf('nuxt_queue.stream.followers')).toMatchObject([{ value: 0 }])
     } finally {
       gate.resolve()
+      await kernel.close({ timeout: 0 })
+    }
+  })
+
+  it('links an attempt to what ended its wait: the attempt that slept, an attempt whose wait timed out, and a request', async () => {
+    const asked = Promise.withResolvers<string>()
+    const { kernel, advance, close } = await createTestKernel({
+      plugins: [otel],
+      config: { webhooks: { baseUrl: 'https://example.com/' } },
+      workers: {
+        sleeps: {
+          config: { queue: 'sleeps' },
+          handler: (_job, ctx) => ctx.step.sleep('nap', 1000),
+        },
+        'gives-up': {
+          config: { queue: 'gives-up' },
+          handler: (_job, ctx) => ctx.step.waitForEvent('never', { event: 'never', timeout: 1000 }),
+        },
+        approved: {
+          config: {
+            queue: 'approved',
+            awaitBefore: { type: 'webhook' },
+            onAwaitRegister: ({ url }) => asked.resolve(url!),
+          },
+          handler: () => {},
+        },
+      },
+    })
+    try {
+      for (const worker of ['sleeps', 'gives-up']) {
+        await kernel.enqueue(worker)
+        await ended(`process ${worker}`, 1)
+        await advance(1000)
+        const [before, resumed] = await ended(`process ${worker}`, 2)
+        const [send] = spans(`send ${worker}`)
+        expect(before!.links.map((link) => link.context.spanId)).toEqual([idOf(send!)])
+        expect(resumed!.links.map((link) => link.context.spanId)).toEqual([idOf(send!), idOf(before!)])
+      }
+      const job = await kernel.enqueue('approved')
+      const url = await asked.promise
+      await ended('process approved', 1)
+      expect((await kernel.webhooks.fetch(new Request(url, { method: 'POST', headers: REQUEST }))).status).toBe(202)
+      await kernel.result(job)
+      const [, resumed] = await ended('process approved', 2)
+      expect(resumed!.links.at(-1)!.context).toMatchObject({ traceId: TRACE, spanId: SPAN })
+    } finally {
+      await close()
+    }
+  })
+
+  it('links what a trigger starts to the request or the event that fired it', async () => {
+    const kernel = await application(dev, {
+      triggers: {
+        hook: { type: 'webhook', path: 'hook', verify: 'none', worker: 'hooked' },
+        event: { type: 'event', event: 'placed', flow: 'order' },
+        hand: { type: 'manual', worker: 'by-hand' },
+      },
+    })
+    const names = Promise.withResolvers<string[]>()
+    try {
+      const flow = { name: 'order', role: 'entry' } as const
+      await kernel.registerWorker({
+        id: 'hooked',
+        config: { queue: 'hooked' },
+        handler: ({ headers }) => names.resolve(Object.keys(headers)),
+      })
+      await kernel.registerWorker({ id: 'ordered', config: { queue: 'ordered', flow }, handler: () => {} })
+      await kernel.registerWorker({ id: 'by-hand', config: { queue: 'by-hand' }, handler: () => {} })
+      await kernel.start()
+      const post = (path: string) =>
+        new Request(`http://localhost/_queue/${path}`, { method: 'POST', headers: REQUEST })
+      await kernel.webhooks.fetch(post('triggers/hook'))
+      await kernel.sendEvent('placed', 1, { headers: REQUEST })
+      await kernel.emitTrigger('hand', 1, { headers: REQUEST })
+      for (const queue of ['hooked', 'ordered', 'by-hand']) {
+        const [send] = await ended(`send ${queue}`, 1)
+        expect([queue, send!.parentSpanContext]).toMatchObject([queue, { traceId: TRACE, spanId: SPAN }])
+      }
+      // Anybody may send a request to a webhook, so what it names as baggage does not reach handlers.
+      expect(await names.promise).toEqual(['traceparent'])
+    } finally {
       await kernel.close({ timeout: 0 })
     }
   })

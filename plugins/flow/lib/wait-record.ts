@@ -31,6 +31,8 @@ export interface WaitRecord {
   until?: number
   /** Names of the failed sub-steps that the handler had caught before it began to wait. */
   past?: readonly string[]
+  /** Headers of the attempt that began to wait, such as the context of its trace. Absent if there are none. */
+  headers?: Readonly<Record<string, string>>
 }
 
 /** Data of `step.resumed`. */
@@ -40,7 +42,10 @@ export interface WaitResult {
   index?: number
   payload?: unknown
   payloads?: readonly unknown[]
-  /** The headers of the events that it took, such as the context of the trace that sent them. Absent if there are none. */
+  /**
+   * The headers of the events that it took, such as the context of the trace that sent them. A moment and a timeout have those of the
+   * attempt that began to wait. Absent if there are none.
+   */
   causes?: readonly Readonly<Record<string, string>>[]
 }
 

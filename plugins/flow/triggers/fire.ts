@@ -22,7 +22,7 @@ import { refusalOf, type History, type TriggerStart } from './history.ts'
 export const TRIGGER_QUEUE = '_triggers'
 export const FIRE = '_triggers/fire'
 
-const FIRE_OPTIONS = ['id', 'key']
+const FIRE_OPTIONS = ['id', 'key', 'headers']
 
 /** Data of the job of an event. */
 export interface FireData extends TriggerEvent {
@@ -37,6 +37,8 @@ export interface FireData extends TriggerEvent {
 export interface FireOptions {
   id?: string
   key?: string
+  /** Text that travels with the event to the jobs that it starts, such as the context of a trace. Default: none. */
+  headers?: Readonly<Record<string, string>>
 }
 
 const PAUSED = 'TRIGGER_PAUSED'
@@ -45,15 +47,15 @@ const PAUSED_RETRY = 60_000
 
 /** Fires triggers. Each event becomes one job, which starts the targets, so that firing is a single write. */
 export function createFiring(kernel: Kernel, registry: TriggerRegistry, running: RunningTriggers, history: History) {
-  function store(data: FireData): Promise<EnqueuedJob> {
-    return kernel.enqueue(FIRE, data, { id: fitText(`${data.trigger}@${data.id}`) })
+  function store(data: FireData, headers?: FireOptions['headers']): Promise<EnqueuedJob> {
+    return kernel.enqueue(FIRE, data, { id: fitText(`${data.trigger}@${data.id}`), ...(headers && { headers }) })
   }
 
   /** Fires a trigger for a caller, who receives errors of validation, of a pause and of the rate limit at once. */
   async function fire(name: string, payload: unknown, given: FireOptions, verified?: boolean): Promise<EnqueuedJob> {
     const trigger = await running.get(name)
     checkKeys(`An event of trigger "${name}"`, given, FIRE_OPTIONS)
-    const { id = kernel.newId(), key = '' } = given
+    const { id = kernel.newId(), key = '', headers } = given
     checkText(`Option "id" of an event of trigger "${name}"`, id)
     if (key !== '') checkText(`Option "key" of an event of trigger "${name}"`, key)
     const at = kernel.clock.now()
@@ -71,7 +73,7 @@ export function createFiring(kernel: Kernel, registry: TriggerRegistry, running:
       if (isQueueError(error)) await history.refused(event, copy, refusalOf(error))
       throw error
     }
-    return store({ ...event, payload: copy, admitted: true })
+    return store({ ...event, payload: copy, admitted: true }, headers)
   }
 
   async function admit({ name, options: { rateLimit } }: Trigger): Promise<void> {
@@ -98,7 +100,7 @@ export function createFiring(kernel: Kernel, registry: TriggerRegistry, running:
       const wait = await kernel.port('limits').take(bucketOf(trigger.name), rateOf(rateLimit), job.id)
       if (wait > 0) return ctx.defer({ delay: wait })
     }
-    const last = job.attempt >= job.attempts
+    const last = isLast(job)
     const shaped = await shape(trigger, raw, event).catch(async (error: unknown) => {
       if (!isFinalRefusal(error) && !last) throw error
       await history.refused(event, raw, refusalOf(error))
@@ -110,7 +112,7 @@ export function createFiring(kernel: Kernel, registry: TriggerRegistry, running:
       await history.refused(event, raw, { reason: 'FILTERED', message: 'The filter of the trigger returned false.' })
       return undefined
     }
-    return startAll(trigger, shaped.payload, raw, event, last)
+    return startAll(trigger, shaped.payload, raw, event, job)
   }
 
   async function shape({ name, options }: Trigger, raw: unknown, event: TriggerEvent) {
@@ -121,38 +123,42 @@ export function createFiring(kernel: Kernel, registry: TriggerRegistry, running:
   }
 
   /** Starts all targets. If one fails, the others still start. The retry of the job does not start them twice. */
-  async function startAll(trigger: Trigger, payload: unknown, raw: unknown, event: TriggerEvent, last: boolean) {
+  async function startAll(trigger: Trigger, payload: unknown, raw: unknown, event: TriggerEvent, job: Job) {
     const started: TriggerStart[] = []
     const failures: unknown[] = []
     for (const subscription of registry.subscriptionsOf(trigger)) {
       try {
-        started.push({ subscription: subscription.id, ...(await start(subscription, payload, event)) })
+        started.push({ subscription: subscription.id, ...(await start(subscription, payload, event, job)) })
       } catch (error) {
         started.push({ subscription: subscription.id, ...refusalOf(error) })
         if (!isFinalRefusal(error)) failures.push(error)
       }
     }
-    if (failures.length === 0 || last) await history.fired(event, raw, started)
+    if (failures.length === 0 || isLast(job)) await history.fired(event, raw, started)
     if (failures.length > 0) throw failures[0]
     return { started }
   }
 
-  async function start(subscription: Subscription, payload: unknown, event: TriggerEvent) {
+  async function start(subscription: Subscription, payload: unknown, event: TriggerEvent, { headers }: Job) {
     const { filter, transform, flow, entry, worker } = subscription
     if (filter && !(await filter(payload, event))) {
       return { reason: 'FILTERED', message: 'The filter of the subscription returned false.' }
     }
     const input: unknown = transform ? await transform(payload, event) : payload
     const id = startId(event, subscription)
-    const job =
-      flow === undefined ? kernel.enqueue(worker!, input, { once: id }) : kernel.flow(flow).start(input, { id, entry })
-    const { queue, runId, id: jobId } = await job
+    const started =
+      flow === undefined
+        ? kernel.enqueue(worker!, input, { once: id, headers })
+        : kernel.flow(flow).start(input, { id, entry, headers })
+    const { queue, runId, id: jobId } = await started
     return { queue, runId, jobId }
   }
 
   return { store, fire, handle }
 }
 export type Firing = ReturnType<typeof createFiring>
+
+const isLast = ({ attempt, attempts }: Job): boolean => attempt >= attempts
 
 /** Returns the id of a started target. It is a hash, because event ids come from outside and may contain anything. */
 function startId({ trigger, id }: TriggerEvent, subscription: Subscription): string {

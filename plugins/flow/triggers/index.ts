@@ -64,6 +64,7 @@ declare module 'nuxt-queue/kernel' {
      *
      * @param options.id firing the same id twice fires once, as long as the queue remembers the first; default: a new id
      * @param options.key what the event is about, for filters and transforms
+     * @param options.headers text that travels with the event to the jobs that it starts
      * @throws QueueError `TRIGGER_UNKNOWN`, `TRIGGER_PAUSED`, `VALIDATION_FAILED`, `RATE_LIMITED`, `OPTION_INVALID`,
      * `VALUE_UNSUPPORTED`, `PAYLOAD_TOO_LARGE`
      */
@@ -142,10 +143,10 @@ export default definePlugin({
       handler: (job, ctx) => firing.handle(job, ctx),
     })
 
-    kernel.onEvent(async ({ id, name, key, payload, at }) => {
+    kernel.onEvent(async ({ id, name, key, payload, headers, at }) => {
       for (const { name: trigger, options, removed } of await running.all()) {
         if (removed || options.type !== 'event' || options.event !== name) continue
-        await firing.store({ trigger, id, key, at, payload, admitted: false })
+        await firing.store({ trigger, id, key, at, payload, admitted: false }, headers)
       }
     })
     kernel.webhooks.route(ROUTE, createWebhookHandler(kernel, registry, firing, history))

@@ -1,5 +1,6 @@
 import { gunzipSync } from 'node:zlib'
 import { isQueueError, QueueError, type Kernel } from '../../../kernel/index.ts'
+import { traceHeadersOf } from '../../lib/trace-headers.ts'
 import { mediaOf } from '../lib/media-type.ts'
 import type { Trigger, TriggerRegistry } from './trigger-registry.ts'
 import type { TriggerSource, WebhookFacts } from './definition.ts'
@@ -47,7 +48,7 @@ export function createWebhookHandler(kernel: Kernel, registry: TriggerRegistry, 
     const delivery = await receive(trigger, trigger.options, request, rawBody)
     if (typeof delivery === 'string') return proofResponse(delivery)
     const { id, payload, verified } = delivery
-    const { deduplicated } = await fire(trigger.name, payload, { id }, verified)
+    const { deduplicated } = await fire(trigger.name, payload, { id, headers: traceHeadersOf(request) }, verified)
     return Response.json({ id, deduplicated }, { status: 202 })
   }
 

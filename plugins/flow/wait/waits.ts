@@ -118,10 +118,11 @@ export function createWaits(kernel: PluginKernel, streams: WaitStreams): Waits {
 
   /** Returns the result of each part: an event, a moment that has passed, or `undefined`. */
   async function arrivals(record: WaitRecord, jobId: string, filters: WaitRequest['filters'], now: number) {
-    const { parts, until = Infinity } = record
+    const { parts, until = Infinity, headers } = record
     return Promise.all(
       parts.map(async (part, index): Promise<Arrival | undefined> => {
-        if ('at' in part) return part.at <= Math.min(now, until) ? { at: part.at, payload: undefined } : undefined
+        if ('at' in part)
+          return part.at <= Math.min(now, until) ? { at: part.at, payload: undefined, headers } : undefined
         return streams.find(record, part, jobId, filters[index] ?? (() => true))
       }),
     )
@@ -148,7 +149,7 @@ export function createWaits(kernel: PluginKernel, streams: WaitStreams): Waits {
         taken: came.map((one) => (one === came[first] ? taken : undefined)),
       }
     }
-    return until <= now ? { result: { name, timedOut: true }, taken: [] } : undefined
+    return until <= now ? { result: { name, timedOut: true, ...causesOf([record]) }, taken: [] } : undefined
   }
 
   /** Returns when the job checks again. @param now the moment of the last check */
@@ -201,7 +202,7 @@ export function createWaits(kernel: PluginKernel, streams: WaitStreams): Waits {
   }
 }
 
-function causesOf(arrivals: readonly Arrival[]): Pick<WaitResult, 'causes'> {
+function causesOf(arrivals: readonly Pick<Arrival, 'headers'>[]): Pick<WaitResult, 'causes'> {
   const causes = arrivals.flatMap(({ headers }) => (headers ? [headers] : []))
   return causes.length > 0 ? { causes } : {}
 }

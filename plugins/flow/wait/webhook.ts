@@ -1,4 +1,5 @@
 import { isQueueError, isText, QueueError, type PluginKernel, type StoredEvent } from '../../../kernel/index.ts'
+import { traceHeadersOf } from '../../lib/trace-headers.ts'
 import { mediaOf } from '../lib/media-type.ts'
 import type { WaitPage } from './options.ts'
 import { pageResponse, type PageState } from './page.ts'
@@ -79,7 +80,7 @@ export function createWaitHandler(kernel: PluginKernel) {
       }
     } else if (method !== 'POST') throw methodNotAllowed(method)
     try {
-      await resolveWebhook(kernel, token, await payloadOf(request))
+      await resolveWebhook(kernel, token, await payloadOf(request), { headers: traceHeadersOf(request) })
     } catch (error) {
       const state = isQueueError(error) && (error.details?.state as PageState | undefined)
       if (!isPerson || !state) throw error

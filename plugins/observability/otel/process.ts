@@ -96,10 +96,17 @@ export function traceProcessing(
       instruments?.buried(operationOn(queue, 'process'))
   }
 
+  /** Records which attempt begins to wait, because a moment or a timeout names nobody who ended the wait. */
+  function recordWaiting({ ctx, events: [event] }: EmitPayload, next: Next) {
+    const headers = {}
+    api.propagation.inject(api.trace.setSpan(ROOT_CONTEXT, spanOf(ctx!)!), headers)
+    event!.data = { ...(event!.data as object), headers }
+    return next()
+  }
+
   /** A wait is over: links the attempt that continues to what ended the wait. */
   function linkCauses({ ctx, events }: EmitPayload): void {
-    const context = contextOf(ctx!)
-    const span = context && api.trace.getSpan(context)
+    const span = spanOf(ctx!)
     for (const { data } of events) {
       for (const headers of (data as { causes?: readonly Record<string, string>[] }).causes ?? []) {
         const cause = api.trace.getSpanContext(api.propagation.extract(ROOT_CONTEXT, { ...headers }))
@@ -109,10 +116,17 @@ export function traceProcessing(
   }
 
   const contextOf = (ctx: RunContext): Context | undefined => (ctx as Traced)[PROCESSING]?.context
+  const spanOf = (ctx: RunContext) => {
+    const context = contextOf(ctx)
+    return context && api.trace.getSpan(context)
+  }
   kernel.hook('dispatch', processed, { when: ({ job }) => isTraced(job) })
   kernel.hook('emit', endFailed, {
     after: true,
     when: ({ ctx, events }) => ctx !== undefined && FAILED.has(events.at(-1)?.type),
+  })
+  kernel.hook('emit', recordWaiting, {
+    when: ({ ctx, events }) => events[0]?.type === 'step.awaiting' && ctx !== undefined && contextOf(ctx) !== undefined,
   })
   kernel.hook('emit', linkCauses, {
     after: true,

@@ -3,7 +3,7 @@ import { QueueError } from '../../../../kernel/index.ts'
 import * as answers from './answers.ts'
 import { trigger as triggerAnswer, triggerRecord } from './operator-answers.ts'
 import { route, type Call, type Route } from './route.ts'
-import { count, limit, ms, name } from './values.ts'
+import { count, headersOf, limit, ms, name } from './values.ts'
 
 const target = {
   /** The flow to start, or else the worker to enqueue. */
@@ -81,8 +81,8 @@ export const triggerRoutes: readonly Route[] = [
     body: z.strictObject({ payload: z.unknown().optional(), id: name.optional(), key: name.optional() }),
     answer: answers.enqueued,
     status: 202,
-    async handle({ kernel, params, body: { payload, ...options }, assertMay }) {
-      const job = await kernel.emitTrigger(params.trigger, payload, options)
+    async handle({ kernel, params, body: { payload, ...options }, request, assertMay }) {
+      const job = await kernel.emitTrigger(params.trigger, payload, { ...options, headers: headersOf(request) })
       if (job.deduplicated) await assertMay({ queue: job.queue, job: job.id, runId: job.runId })
       return job
     },

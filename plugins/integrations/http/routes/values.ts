@@ -12,6 +12,7 @@ import {
   MAX_TAGS,
   QueueError,
 } from '../../../../kernel/index.ts'
+import { traceHeadersOf } from '../../../lib/trace-headers.ts'
 
 /** The largest number of members of an object with names that a caller chooses. */
 const MAX_MEMBERS = 10_000
@@ -27,17 +28,9 @@ export const tags = z.array(name).max(MAX_TAGS)
 export const headers = z
   .record(z.string().max(10_000), z.string().max(10_000))
   .refine(isHeaders, `Expected ${EXPECTED.headers}`)
-/** The headers in which a client sends the context of a trace. */
-const TRACE_HEADERS = ['traceparent', 'tracestate', 'baggage']
-
 /** Returns the headers of a job: the headers that the caller names, and the context of the trace of its request. */
 export function headersOf(request: Request, given: Readonly<Record<string, string>> = {}) {
-  const context = TRACE_HEADERS.flatMap((name) => {
-    const text = request.headers.get(name)
-    return text === null ? [] : [[name, text]]
-  })
-  if (context.length === 0) return given
-  const all = { ...(Object.fromEntries(context) as Record<string, string>), ...given }
+  const all = { ...traceHeadersOf(request, { trusted: true }), ...given }
   return isHeaders(all) ? all : given
 }
 
