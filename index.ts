@@ -79,6 +79,8 @@ export interface CreateKernelOptions extends Omit<KernelOptions, 'preset' | 'con
   preset?: QueueConfig['preset']
   /** What `nuxt-queue.config.ts` would hold. */
   config?: QueueConfig
+  /** Whether the store of production is used if no preset is named. Default: true if `NODE_ENV` is `production`. */
+  production?: boolean
 }
 
 /**
@@ -94,11 +96,11 @@ export interface CreateKernelOptions extends Omit<KernelOptions, 'preset' | 'con
  * await kernel.close()
  */
 export async function createKernel(options: CreateKernelOptions = {}): Promise<Kernel> {
-  const { preset, plugins = [], config = {}, ...rest } = options
+  const { preset, plugins = [], config = {}, production, ...rest } = options
   const own = [...(config.plugins ?? []), ...plugins]
   const kernel = await createBareKernel({
     ...rest,
-    ...(await resolveConfig({ ...config, plugins: own, preset: preset ?? config.preset })),
+    ...(await resolveConfig({ ...config, plugins: own, preset: preset ?? config.preset }, { production })),
   })
   const lost = kernel.hasPort('queue') && !kernel.port('queue').capabilities.durable
   if (lost && process.env.NODE_ENV === 'production') {

@@ -479,12 +479,19 @@ test('bash completes commands and options', async () => {
 const TOKEN = 'a-token-of-enough-letters'
 const BEARER = { authorization: `Bearer ${TOKEN}` }
 
-test('start is production whatever NODE_ENV says, and does not listen to other machines unprotected', async () => {
+const MEMORY = { NUXT_QUEUE_ADAPTER: 'memory' }
+
+test('start is production whatever NODE_ENV says, asks for a store, and does not listen to other machines unprotected', async () => {
   await using project = await createProject({ greet: GREET })
   const { cwd } = project
-  const refused = await cliProcess(['start', '--http', '0', '--host', '0.0.0.0'], cwd)
+  const homeless = await cliProcess(['start'], cwd)
+  expect(homeless).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('Set REDIS_URL or DATABASE_URL') as string,
+  })
+  const refused = await startCli(['start', '--http', '0', '--host', '0.0.0.0'], cwd, MEMORY).ended
   expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('NUXT_QUEUE_HTTP_TOKEN') as string })
-  await using start = startCli(['start', '--json', '--http', '0'], cwd)
+  await using start = startCli(['start', '--json', '--http', '0'], cwd, MEMORY)
   const { url } = JSON.parse((await start.until(/.+\n/))[0]) as { url: string }
   expect((await fetch(`${url}/_queue/api/queues`)).status).toBe(404)
   start.kill('SIGTERM')
@@ -496,7 +503,7 @@ test('start runs workers and serves HTTP until it is told to end, and lets what 
   const slow = `export default async () => { ${gate.pass}; return 'done' }`
   await using project = await createProject({ greet: GREET, slow })
   const { cwd } = project
-  await using start = startCli(['start', '--json', '--http', '0'], cwd, { NUXT_QUEUE_HTTP_TOKEN: TOKEN })
+  await using start = startCli(['start', '--json', '--http', '0'], cwd, { ...MEMORY, NUXT_QUEUE_HTTP_TOKEN: TOKEN })
   const { url, workers } = JSON.parse((await start.until(/.+\n/))[0]) as { url: string; workers: { id: string }[] }
   expect(workers.map(({ id }) => id)).toEqual(['greet', 'slow'])
 
@@ -526,7 +533,10 @@ test('start without workers queues what others run', async () => {
   await using project = await createProject({ greet: GREET })
   const { cwd } = project
   expect((await cliProcess(['start', '--no-worker'], cwd)).code).toBe(2)
-  await using start = startCli(['start', '--json', '--no-worker', '--http', '0'], cwd, { NUXT_QUEUE_HTTP_TOKEN: TOKEN })
+  await using start = startCli(['start', '--json', '--no-worker', '--http', '0'], cwd, {
+    ...MEMORY,
+    NUXT_QUEUE_HTTP_TOKEN: TOKEN,
+  })
   const { url, started } = JSON.parse((await start.until(/.+\n/))[0]) as { url: string; started: boolean }
   expect(started).toBe(false)
   const health = await fetch(`${url}/_queue/api/health`)

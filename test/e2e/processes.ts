@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -24,8 +25,24 @@ export const PATIENT = { NUXT_QUEUE_SETUP_TIMEOUT: '240000' }
 
 /** Starts a file in a Node process of its own. Disposing of it kills it. */
 export function startNode(args: readonly string[], cwd: string, added: NodeJS.ProcessEnv = {}): Running {
+  return start(process.execPath, args, cwd, added)
+}
+
+/** Starts what a user types into a shell, in a folder with an installed package above it. The last line is the process. */
+export function startShell(lines: readonly string[], cwd: string, added: NodeJS.ProcessEnv = {}): Running {
+  const path = [join(cwd, '../node_modules/.bin'), dirname(process.execPath), process.env.PATH]
+  const script = [...lines.slice(0, -1), `exec env ${lines.at(-1)!}`].join('\n').replaceAll(/\bnpx /g, '')
+  return start('sh', ['-c', script], cwd, {
+    PATH: path.join(delimiter),
+    NODE_ENV: undefined,
+    VITEST: undefined,
+    ...added,
+  })
+}
+
+function start(program: string, args: readonly string[], cwd: string, added: NodeJS.ProcessEnv): Running {
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('NUXT_QUEUE_')))
-  const child = spawn(process.execPath, args, {
+  const child = spawn(program, args, {
     cwd,
     env: { ...env, NO_COLOR: '1', ...PATIENT, ...added },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,13 +1,12 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import { dirname, join } from 'pathe'
 import { rolldown } from 'rolldown'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { installPackage } from './install.ts'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { workspace } from '../e2e/nuxt/workspace.ts'
 
 /** Of files, all dependencies included and peers left out. */
 const LIMIT = 15_000_000
@@ -50,14 +49,14 @@ interface Lock {
 
 let folder: string
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'nuxt-queue-alone-'))
-  await installPackage('alone', folder)
+  folder = await workspace('alone')
 })
-afterAll(() => rm(folder, { recursive: true, force: true }))
 
+/** All files, without what Python has compiled for other tests. */
 async function files(): Promise<string[]> {
   const all = await readdir(join(folder, 'node_modules'), { recursive: true, withFileTypes: true })
-  return all.filter((file) => file.isFile()).map(({ parentPath, name }) => join(parentPath, name))
+  const own = all.filter((file) => file.isFile() && !file.name.endsWith('.pyc'))
+  return own.map(({ parentPath, name }) => join(parentPath, name))
 }
 
 describe('the package in a folder that was empty', () => {

@@ -11,7 +11,12 @@ export type LoadedConfig = Record<string, unknown> & { plugins?: readonly AnyPlu
 
 /** Parts of the package that the commands need and that plugins do not import. */
 export interface Host {
-  createKernel(options: { config: LoadedConfig; plugins?: readonly AnyPlugin[]; reporter: Reporter }): Promise<Kernel>
+  createKernel(options: {
+    config: LoadedConfig
+    plugins?: readonly AnyPlugin[]
+    reporter: Reporter
+    production?: boolean
+  }): Promise<Kernel>
   loadQueueConfig(options: { cwd: string }): Promise<LoadedConfig>
   /** The preset that keeps everything in memory. */
   memory(): Promise<Preset>
@@ -54,7 +59,9 @@ export async function openKernel(
   config: LoadedConfig,
   reports: Reporter = reporter,
 ): Promise<Kernel> {
-  const kernel = await host.createKernel({ config, reporter: reports })
+  // A shell that names a store is that of a server, also without NODE_ENV.
+  const production = namesStore(process.env) || undefined
+  const kernel = await host.createKernel({ config, reporter: reports, production })
   const { shared, durable } = kernel.port('queue').capabilities
   if (shared || durable) return kernel
   await kernel.close()
@@ -63,4 +70,8 @@ export async function openKernel(
     'DEV_MISSING',
     `Jobs are kept in the memory of a dev process, and no dev process runs in ${cwd}. ${hint}`,
   )
+}
+
+function namesStore({ REDIS_URL, DATABASE_URL }: NodeJS.ProcessEnv): boolean {
+  return Boolean(REDIS_URL || DATABASE_URL)
 }

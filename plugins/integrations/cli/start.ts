@@ -23,7 +23,7 @@ export async function runStart(host: Host, cwd: string, output: Output, { worker
   if (!works && !http) {
     throw new QueueError('OPTION_INVALID', 'A process that runs no workers needs --http.')
   }
-  const kernel = await host.createKernel({ config, reporter })
+  const kernel = await host.createKernel({ config, reporter, production: true })
   let socket: Awaited<ReturnType<typeof serve>> | undefined
   let url: string | undefined
   try {

@@ -15,7 +15,7 @@ const KEEP = 24 * 60 * 60 * 1000
  * A folder with this package, packed and installed as a user would. It is far from this repository,
  * so that nothing is found here that would be missing there. Made once for what is built, and kept.
  */
-async function workspace(kind: Install): Promise<string> {
+export async function workspace(kind: Install): Promise<string> {
   const folder = join(tmpdir(), `nuxt-queue-apps-${kind}-${await fingerprint(kind)}`)
   const lock = await lockFolder(`${folder}.lock`, INSTALL_TIMEOUT)
   try {
