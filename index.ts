@@ -18,7 +18,7 @@ export type {
   RerunOptions,
   StartOptions,
 } from './plugins/flow/flow/index.ts'
-export type { DiagnosisCheck } from './plugins/observability/doctor/index.ts'
+export type { DiagnosisCheck, OwnStreams } from './plugins/observability/doctor/index.ts'
 export type { Timeline, TimelineJob } from './plugins/observability/history/index.ts'
 export type {
   Authorize,

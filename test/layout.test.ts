@@ -206,6 +206,14 @@ describe('layout', () => {
     expect(adding.filter((folder) => !entry.includes(`'./${folder}/index.ts'`))).toEqual([])
   })
 
+  it('declares each stream that a plugin keeps short, so that a diagnosis finds out if it grows', () => {
+    const keeping = shipped.filter(
+      ({ path, text }) => /^plugins\/(?!lib\/)/.test(path) && /\b(?:createBoundedStream|trimStream)\(/.test(text),
+    )
+    expect(keeping.length).toBeGreaterThan(5)
+    expect(keeping.filter(({ text }) => !text.includes('declareStreams')).map(({ path }) => path)).toEqual([])
+  })
+
   it('uses the words of the field', () => {
     const files = globSync(['*.md', '{contracts,kernel,plugins,presets,docs,scripts,tools}/**/*.{ts,md}'], {
       cwd: ROOT,

@@ -30,6 +30,7 @@ export function createCompactedStream(
   { stream, every, apply, state }: CompactedStreamOptions,
 ): CompactedStream {
   const update = createCatchUp(kernel, stream, apply)
+  kernel.declareStreams?.({ names: () => [stream] })
 
   /** The store refuses the state if an event has arrived since its events were read. */
   async function compact(): Promise<void> {

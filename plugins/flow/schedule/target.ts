@@ -1,4 +1,4 @@
-import { fitText, type EnqueuedJob, type Kernel, type StoredEvent } from '../../../kernel/index.ts'
+import { fitText, type EnqueuedJob, type PluginKernel, type StoredEvent } from '../../../kernel/index.ts'
 import { openChannel } from '../../lib/channel.ts'
 import { createBoundedStream } from '../../lib/bounded-stream.ts'
 import type { Schedule } from './schedule.ts'
@@ -11,11 +11,18 @@ interface Started extends Partial<Pick<EnqueuedJob, 'queue' | 'id' | 'runId'>> {
 const channel = openChannel('schedule')
 /** Milliseconds that a start may take. A tick whose process has died runs again within this time. */
 const STARTING = 60_000
+/** How many starts of each schedule are kept. */
+const KEEP = 10
 const ENDED: ReadonlySet<string> = new Set(['completed', 'failed', 'cancelled'])
 
-/** Starts the targets of schedules. Ids derive from the moment, so that a repeated start has no effect. */
-export function createStarter(kernel: Kernel) {
-  const history = createBoundedStream(kernel, 10)
+/**
+ * Starts the targets of schedules. Ids derive from the moment, so that a repeated start has no effect.
+ *
+ * @param names returns the names of all schedules
+ */
+export function createStarter(kernel: PluginKernel, names: () => Promise<string[]>) {
+  const history = createBoundedStream(kernel, KEEP)
+  kernel.declareStreams?.({ names: async () => (await names()).map(streamOf), keep: KEEP })
 
   function begin(schedule: Schedule, id: string, at: number): Promise<EnqueuedJob> {
     const start = (): Promise<EnqueuedJob> => enqueue(schedule, id, at)
@@ -31,7 +38,7 @@ export function createStarter(kernel: Kernel) {
 
   /** Starts a target unless an earlier one is open. It first records the moment, so that concurrent moments see each other. */
   async function beginAlone(name: string, schedule: Schedule, id: string, at: number): Promise<void> {
-    const stream = `schedule:${name}`
+    const stream = streamOf(name)
     for (;;) {
       const [newest] = await history.newest(stream, 1)
       const previous = newest?.data as Started | undefined
@@ -88,4 +95,8 @@ export function createStarter(kernel: Kernel) {
       else await beginAlone(name, schedule, id, at)
     },
   }
+}
+
+function streamOf(name: string): string {
+  return `schedule:${name}`
 }

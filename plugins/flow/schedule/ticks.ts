@@ -26,7 +26,7 @@ const UNKNOWN_TIMEOUT = 10 * 60_000
 /** Holds the schedules of this instance and runs their ticks. Each tick schedules the next one. */
 export function createTicks(kernel: PluginKernel, shared: SharedDecisions<Schedule>) {
   const declared = new Map<string, Entry>()
-  const starter = createStarter(kernel)
+  const starter = createStarter(kernel, async () => [...declared.keys(), ...(await shared.current()).keys()])
 
   /** Returns the schedules of this instance that run, because operators have neither replaced nor removed them. */
   async function all(): Promise<Map<string, Entry>> {

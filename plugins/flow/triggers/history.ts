@@ -1,4 +1,4 @@
-import { isQueueError, toError, type Kernel } from '../../../kernel/index.ts'
+import { isQueueError, toError, type PluginKernel } from '../../../kernel/index.ts'
 import { createBoundedStream } from '../../lib/bounded-stream.ts'
 import { copyValue } from '../../lib/value.ts'
 import type { TriggerEvent } from './definition.ts'
@@ -42,9 +42,12 @@ export interface TriggerRecord extends Pick<TriggerEvent, 'id' | 'key'> {
 /** An event, and whether the sender of its request proved its origin. */
 type RecordedEvent = TriggerEvent & Pick<TriggerRecord, 'verified'>
 
-export function createHistory(kernel: Kernel) {
+/** @param names returns the names of all triggers */
+export function createHistory(kernel: PluginKernel, names: () => Promise<string[]>) {
   const streams = createBoundedStream(kernel, KEEP)
   const rejections = createBoundedStream(kernel, KEEP_REJECTED)
+  kernel.declareStreams?.({ names: async () => (await names()).map(streamOf), keep: KEEP })
+  kernel.declareStreams?.({ names: async () => (await names()).map(rejectedStreamOf), keep: KEEP_REJECTED })
   /** What was rejected since the last record, by trigger. */
   const rejected = new Map<string, { at: number; count: number }>()
 

@@ -123,7 +123,7 @@ export default definePlugin({
   ),
   async setup(kernel, configured) {
     const registry = createTriggerRegistry(kernel)
-    const history = createHistory(kernel)
+    const history = createHistory(kernel, async () => (await running.all()).map(({ name }) => name))
     const shared = createSharedDecisions<SavedTrigger>(kernel, 'trigger')
     const running = createRunningTriggers(registry, shared)
     const firing = createFiring(kernel, registry, running, history)

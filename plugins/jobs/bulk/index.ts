@@ -64,6 +64,7 @@ export default definePlugin({
   requires: ['queue', 'events', 'control', 'search', 'job-options'],
   async setup(kernel) {
     const stream = createBoundedStream(kernel, KEEP)
+    kernel.declareStreams?.({ names: () => [STREAM], keep: KEEP })
     const states = createProjection(() => kernel.port('events'), {
       reducer: 'bulk@1',
       initial: initialState,

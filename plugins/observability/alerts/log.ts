@@ -29,6 +29,8 @@ interface Raised {
 export function createAlertLog(kernel: PluginKernel) {
   const alerts = createBoundedStream(kernel, KEPT_ALERTS)
   const notices = createBoundedStream(kernel, KEPT_NOTICES)
+  kernel.declareStreams?.({ names: () => [ALERTS], keep: KEPT_ALERTS })
+  kernel.declareStreams?.({ names: () => [NOTICES], keep: KEPT_NOTICES })
   /** When each item was last part of an alert. */
   const reported = new Map<string, number>()
   /** The newest alerts by id. */

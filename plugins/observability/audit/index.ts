@@ -59,6 +59,7 @@ export default definePlugin({
   name: 'audit',
   requires: ['events'],
   setup(kernel) {
+    kernel.declareStreams?.({ names: () => Object.values(STREAMS), keep: KEEP })
     const writers = new Map(Object.values(STREAMS).map((stream) => [stream, createWriter(kernel, stream)]))
     kernel.share({
       recordAction: (entry) =>

@@ -1,10 +1,19 @@
-import { definePlugin, redactText, toError, type Diagnosis, type MaybePromise } from '../../../kernel/index.ts'
+import {
+  definePlugin,
+  redactText,
+  toError,
+  type Diagnosis,
+  type Kernel,
+  type MaybePromise,
+} from '../../../kernel/index.ts'
 import { withinTime } from '../../lib/within-time.ts'
 import { checkHealth } from '../lib/health.ts'
 import { checkFlows } from './flows.ts'
 import { checkInstances } from './instances.ts'
 import { checkQueues } from './queues.ts'
-import { checkStreams } from './streams.ts'
+import { checkStreams, type OwnStreams } from './streams.ts'
+
+export type { OwnStreams } from './streams.ts'
 
 /** Looks at one part of the system. */
 export type DiagnosisCheck = () => MaybePromise<Diagnosis[]>
@@ -23,6 +32,8 @@ declare module 'nuxt-queue/kernel' {
   interface PluginKernel {
     /** Adds a check to `diagnose`. Adapters have the method `diagnose` of their port. Absent without the plugin `doctor`. */
     addDiagnosis?(name: string, check: DiagnosisCheck): void
+    /** Names streams of this plugin, so that `diagnose` finds out if they grow. Absent without the plugin `doctor`. */
+    declareStreams?(streams: OwnStreams): void
   }
 }
 
@@ -32,22 +43,25 @@ const PATIENCE = 5000
 /** Says what is wrong with the system, or may become wrong, and what to do about it. */
 export default definePlugin({
   name: 'doctor',
-  requires: ['queue', 'events', 'workers', 'flow', 'instances'],
+  // First, so that all other plugins can add checks and streams. What it looks at is there by the time of a diagnosis.
+  enforce: 'pre',
   setup(kernel) {
-    const { clock } = kernel
+    /** An application may leave out plugins that this one looks at. */
+    const there: Partial<Kernel> = kernel
+    const streams: OwnStreams[] = []
     const checks = new Map<string, DiagnosisCheck>([
       ['queue', () => kernel.port('queue').diagnose?.() ?? []],
       ['events', () => kernel.port('events').diagnose?.() ?? []],
-      ['instances', () => checkInstances(kernel)],
+      ['instances', () => (there.instances ? checkInstances(kernel) : [])],
       ['queues', () => checkQueues(kernel)],
-      ['flows', () => checkFlows(kernel)],
-      ['streams', () => checkStreams(kernel)],
+      ['flows', () => (there.flow ? checkFlows(kernel) : [])],
+      ['streams', () => checkStreams(kernel, streams)],
     ])
 
     async function run([name, check]: [string, DiagnosisCheck]): Promise<Diagnosis[]> {
       try {
         const late = (): Error => new Error(`It took more than ${PATIENCE} ms`)
-        return await withinTime(clock, PATIENCE, (async () => check())(), late)
+        return await withinTime(kernel.clock, PATIENCE, (async () => check())(), late)
       } catch (error) {
         const message = `The check "${name}" failed: ${redactText(toError(error).message)}`
         return [
@@ -80,6 +94,9 @@ export default definePlugin({
         return [...first, ...rest.flat()]
       },
     })
-    kernel.share({ addDiagnosis: (name, check) => void checks.set(name, check) })
+    kernel.share({
+      addDiagnosis: (name, check) => void checks.set(name, check),
+      declareStreams: (some) => void streams.push(some),
+    })
   },
 })

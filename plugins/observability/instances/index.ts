@@ -41,6 +41,7 @@ export default definePlugin({
   }),
   setup(kernel, { heartbeat }) {
     const stream = createBoundedStream(kernel, MAX_HEARTBEATS)
+    kernel.declareStreams?.({ names: () => [STREAM], keep: MAX_HEARTBEATS })
     const checkFlows = createMissingSteps(kernel)
     kernel.extend({
       instances: async () => foldInstances(await stream.newest(STREAM, MAX_HEARTBEATS), kernel.clock.now()),

@@ -3,7 +3,8 @@ import type { Kernel } from '../../../kernel/index.ts'
 /** Returns the queues for which some process, this one included, has a worker that consumes. */
 export async function consumedQueues(kernel: Kernel): Promise<Set<string>> {
   const workers = kernel.port('workers')
-  const instances = await kernel.instances()
+  // An application may leave out the plugin that knows other processes.
+  const instances = (await (kernel as Partial<Kernel>).instances?.()) ?? []
   const elsewhere = instances.flatMap((instance) => instance.workers.map(({ queue }) => queue))
   const own = kernel.registry.workers.filter(({ queue, name }) => workers.getWorker(queue.name, name) !== undefined)
   return new Set([...elsewhere, ...own.map(({ queue }) => queue.name)])

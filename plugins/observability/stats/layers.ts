@@ -52,6 +52,8 @@ export type Layers = ReturnType<typeof createLayers>
  */
 export function createLayers(kernel: PluginKernel) {
   const store = () => kernel.port('events')
+  // Records that the next layer does not have are kept, up to twice the number.
+  for (const { stream, most } of LAYERS) kernel.declareStreams?.({ names: () => [stream], keep: 2 * most })
 
   function draft(record: Omit<BucketRecord, 'rows'>, rows: Rows): EventDraft {
     const bytes = Math.min(MOST_BYTES, kernel.config.payloadLimit * SHARE)

@@ -1,7 +1,11 @@
 import { expect, it, vi } from 'vitest'
 import { createKernel, definePlugin, QueueError, type Diagnosis } from '../../../index.ts'
+import { createKernel as createBareKernel } from '../../../kernel/index.ts'
+import eventsMemory from '../../../plugins/adapters/memory/events/index.ts'
+import queueMemory from '../../../plugins/adapters/memory/queue/index.ts'
 import type { Host } from '../../../plugins/integrations/cli/backend.ts'
 import { main } from '../../../plugins/integrations/cli/main.ts'
+import doctor from '../../../plugins/observability/doctor/index.ts'
 import { createTestKernel } from '../../../testing/index.ts'
 
 const without = (found: readonly Diagnosis[], level: Diagnosis['level']): Diagnosis[] =>
@@ -22,6 +26,7 @@ it('finds queues that stand, jobs without a worker, dead letters, steps that are
   const checks = definePlugin({
     name: 'checks',
     setup(kernel) {
+      kernel.declareStreams!({ names: () => ['short', 'long'], keep: 1000 })
       kernel.addDiagnosis!('slow', () => new Promise(() => {}))
       kernel.addDiagnosis!('broken', () => {
         throw new Error('redis://ada:hunter2@db is down')
@@ -47,6 +52,15 @@ it('finds queues that stand, jobs without a worker, dead letters, steps that are
     { type: 'step.queued', flow: 'order', step: 'ship', stepId: 'run.ship', data: {} },
   ]
   await kernel.port('events').append('run', history, { run: { name: 'order', flow: 'order' } })
+  for (const [stream, events] of [
+    ['short', 2000],
+    ['long', 2001],
+  ] as const) {
+    await kernel.emit(
+      stream,
+      Array.from({ length: events }, () => ({ type: 'noted' })),
+    )
+  }
   await kernel.enqueue('pay')
   await kernel.enqueue({ queue: 'nobody', name: 'nobody' })
   await test.drain()
@@ -55,12 +69,13 @@ it('finds queues that stand, jobs without a worker, dead letters, steps that are
   const found = without(await diagnosing, 'ok').filter(({ check }) => check !== 'instances')
   expect(found.map(({ check, level }) => `${level} ${check}`).toSorted()).toEqual([
     ...['problem broken', 'problem flows.steps', 'problem queues.workers', 'problem slow'],
-    ...['warning http.token', 'warning queues.dead-letters', 'warning queues.paused'],
+    ...['warning http.token', 'warning queues.dead-letters', 'warning queues.paused', 'warning streams'],
   ])
   expect(found.every(({ hint }) => hint !== undefined)).toBe(true)
   const text = JSON.stringify(found)
   expect(text).toContain('redis://***@db is down')
   expect(text).toContain('5000 ms')
+  expect(text).toContain('long')
   expect(text).toMatch(/\\"order\\" need step \\"ship\\"/)
 
   Object.assign(kernel.port('events'), {
@@ -69,6 +84,24 @@ it('finds queues that stand, jobs without a worker, dead letters, steps that are
   const away = await kernel.diagnose()
   expect(without(away, 'ok')).toMatchObject([{ check: 'store.events', level: 'problem', message: 'The disk is full.' }])
   expect(away).toHaveLength(3)
+})
+
+it('looks at the streams of every plugin, and needs none of them', async () => {
+  const config = { triggers: { bell: { type: 'manual', worker: 'mail' } } } as const
+  const cron = { schedule: { every: 60_000 } }
+  await using test = await createTestKernel({ workers: { mail: { config: cron, handler: () => 1 } }, config })
+  const message = (await test.kernel.diagnose()).find(({ check }) => check === 'streams')?.message
+  const shared = ['registry', '_audit', '_audit.sent', '_errors', '_bulk', '_schedules', '_triggers']
+  const others = ['_stats.10s', '_stats.1m', '_stats.1h']
+  const own = ['trigger:bell', '_rejected:bell', 'schedule:mail']
+  expect(message).toContain(`None of the ${[...shared, ...others, ...own].length} streams`)
+
+  const kernel = await createBareKernel({
+    plugins: [doctor, queueMemory, eventsMemory],
+    reporter: { warn() {}, error() {} },
+  })
+  expect((await kernel.diagnose()).filter(({ level }) => level === 'problem')).toEqual([])
+  await kernel.close()
 })
 
 it('ends the command with 1 for problems, and with --strict for warnings, also if the system cannot be opened', async () => {
