@@ -73,6 +73,9 @@ export interface RetryOptions {
   data?: unknown
 }
 
+/** What changes when something happens to a job: what a caller that has read the job expects of it. */
+export type JobMarks = Pick<JobRecord, 'state' | 'round' | 'claims' | 'createdAt'>
+
 export interface QueueProvider {
   readonly capabilities: Readonly<Record<QueueCapability, boolean>>
   /** Milliseconds without a renewal after which a job goes to another process. Absent for adapters of one process. */
@@ -122,11 +125,12 @@ export interface QueueProvider {
   /** Cancels a waiting or delayed job. Returns false when it is active, has ended or is unknown. */
   cancel(queue: string, id: string): MaybePromise<boolean>
   /**
-   * Removes a job and frees its id, also the id of a job that `clean` has removed. Returns false when there is neither.
+   * Removes a job and frees its id, also the id of a job that `clean` has removed. Returns false when there is neither. With
+   * `expected`, removes only a job that still has these marks, which the write itself compares.
    *
-   * @throws `JOB_STATE` when it is active
+   * @throws `JOB_STATE` when it is active or has changed
    */
-  remove(queue: string, id: string): MaybePromise<boolean>
+  remove(queue: string, id: string, expected?: JobMarks): MaybePromise<boolean>
   /**
    * Removes ended jobs that exceed the bounds, in all queues, and returns their number. With `rememberFor`, ids that callers
    * chose (`hasGivenId`) stay known. This is one write with the removal, so that a process cannot die in between.

@@ -28,8 +28,10 @@ export function createActor(kernel: PluginKernel, { action, reason }: BulkReques
       const done = await kernel.cancel(record, reason === undefined ? {} : { reason })
       return done ? 'done' : refused(id, 'had ended')
     },
-    async remove({ queue, id }) {
-      return (await queues().remove(queue, id)) ? 'done' : missing(queue, id)
+    async remove({ queue, id, state, round, claims, createdAt }) {
+      // A page of an earlier release has no states.
+      const expected = state && { state, round, claims, createdAt }
+      return (await queues().remove(queue, id, expected)) ? 'done' : missing(queue, id)
     },
     async promote({ queue, id }) {
       return (await queues().promote(queue, id)) ? 'done' : refused(id, 'is not delayed')

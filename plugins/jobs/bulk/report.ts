@@ -1,4 +1,4 @@
-import type { JobFilter, StoredEvent } from '../../../kernel/index.ts'
+import type { JobFilter, JobState, StoredEvent } from '../../../kernel/index.ts'
 
 /** What is done to each job that matches. */
 export type BulkAction = 'retry' | 'cancel' | 'remove' | 'promote' | 'redrive'
@@ -59,6 +59,7 @@ export interface BulkReport extends BulkRequest, BulkCounts {
 export interface SelectedJob {
   queue: string
   id: string
+  state?: JobState
   round: number
   claims: number
   createdAt: number

@@ -57,7 +57,9 @@ export async function runBulk(
     const room = Math.min(PAGE, limit - matched)
     const page = await kernel.findJobs({ ...selection, limit: room, ...(next && { after: next }) })
     records = new Map(page.jobs.map((job) => [keyOf(job), job]))
-    const jobs = page.jobs.map(({ queue, id, round, claims, createdAt }) => ({ queue, id, round, claims, createdAt }))
+    const jobs: SelectedJob[] = page.jobs.map(({ queue, id, state, round, claims, createdAt }) => ({
+      ...{ queue, id, state, round, claims, createdAt },
+    }))
     const isFull = matched + jobs.length >= limit
     const data = { jobs, next: isFull ? null : (page.next ?? null), truncated: isFull && page.next !== undefined }
     return { type: '_bulk.selected', data }

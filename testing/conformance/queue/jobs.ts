@@ -35,6 +35,34 @@ export function jobTests(test: QueueTest): void {
   )
 
   it(
+    'removes a job only while it is as the caller expects, if the caller expects something',
+    test(async ({ queue, add, now, work, reach, until, get }) => {
+      const createdAt = now() - 1000
+      await add({ id: 'a', createdAt, runAt: createdAt })
+      await add({ id: 'later', createdAt, runAt: now() + 3_600_000 })
+      const later = await get('later')
+      const waits = await get('a')
+      await work(() => failed())
+      const failedOnce = await reach('a', 'failed')
+      await queue.retry('q', 'a')
+      const job = await until('it has failed again', async () => {
+        const found = await get('a')
+        return found.state === 'failed' && found.round === 1 && found
+      })
+      const others = [{ state: 'completed' }, { round: 0 }, { claims: 9 }, { createdAt: createdAt + 1 }] as const
+      for (const expected of [waits, failedOnce, ...others.map((mark) => ({ ...job, ...mark }))])
+        expect(await codeOf(() => queue.remove('q', 'a', expected))).toBe('JOB_STATE')
+      expect(await queue.remove('q', 'none', job)).toBe(false)
+      expect(await get('a')).toMatchObject({ state: 'failed', round: 1 })
+      expect(await queue.remove('q', 'a', job)).toBe(true)
+      expect(await queue.remove('q', 'a', job)).toBe(false)
+
+      await queue.promote('q', 'later')
+      expect(await codeOf(() => queue.remove('q', 'later', later))).toBe('JOB_STATE')
+    }),
+  )
+
+  it(
     'lists the queues that have jobs or a consumer',
     test(async ({ queue, add, work }) => {
       await add({ id: 'a', queue: 'holds' })

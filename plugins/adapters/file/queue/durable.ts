@@ -21,6 +21,6 @@ export function durable(provider: QueueProvider, journals: QueueJournals): Queue
     reschedule: (queue, id, runAt) => afterSync([queue], provider.reschedule(queue, id, runAt)),
     promote: (queue, id) => afterSync([queue], provider.promote(queue, id)),
     cancel: (queue, id) => afterSync([queue], provider.cancel(queue, id)),
-    remove: (queue, id) => afterSync([queue], provider.remove(queue, id)),
+    remove: (queue, id, expected) => afterSync([queue], provider.remove(queue, id, expected)),
   }
 }

@@ -17,6 +17,7 @@ import { EndedLists } from '../ended.ts'
 import { createMatcher } from '../job-search/match.ts'
 import { selectNewest } from '../job-search/newest.ts'
 import { noCounts } from '../job-search/search.ts'
+import { checkRemovable } from '../job-marks.ts'
 import { cloneValue } from '../../../lib/value.ts'
 import type { OpenConsumer } from '../worker-manager.ts'
 import { copyJob, flatten } from './copy-job.ts'
@@ -249,16 +250,14 @@ export function createLocalQueues(
       queueOf(queue).cancel(entry)
       return true
     },
-    remove(queue, id) {
+    remove(queue, id, expected) {
       const entry = find(queue, id)
       if (!entry) {
-        const wasRemembered = forgotten.drop(queue, id)
+        const wasRemembered = !expected && forgotten.drop(queue, id)
         if (wasRemembered) journal?.removed(queue, id)
         return wasRemembered
       }
-      if (entry.record.state === 'active') {
-        throw new QueueError('JOB_STATE', `Job "${id}" is active. Cancel it first.`)
-      }
+      checkRemovable(entry.record, expected)
       unlist(entry)
       forget(entry)
       return true

@@ -7,6 +7,7 @@ import {
   type QueueProvider,
 } from '../../../../kernel/index.ts'
 import { quoteName, type PostgresPort } from '../lib/postgres.ts'
+import { changedJob } from '../../lib/job-marks.ts'
 import { otherRound } from '../../lib/other-round.ts'
 import { copyValue } from '../../../lib/value.ts'
 import { within } from '../lib/within.ts'
@@ -16,6 +17,7 @@ import { createJobStore } from './enqueue.ts'
 import { createJobFinder } from './job-finder.ts'
 import { decodeQueue, encodeQueue, isInternalQueue, jobUuid } from './names.ts'
 import { encodeJsonb, STORED_COLUMNS, storedRecord, type StoredJobRow } from './record.ts'
+import { hasMarks, LATER_ROUNDS, ROUND, stateCondition } from './marks.ts'
 import { ofRun } from './of-run.ts'
 import type { Arrivals } from './arrivals.ts'
 import type { Listeners } from '../../lib/listeners.ts'
@@ -83,7 +85,6 @@ export function createPostgresQueues({
   const patch = (fields: string, without = ''): string =>
     `trace_context = jsonb_set(coalesce(j.trace_context, '{}'), '{nq}',
       coalesce(j.trace_context -> 'nq', '{}')${without} || jsonb_build_object(${fields}))`
-  const ROUND = `coalesce((j.trace_context #>> '{nq,k}')::int, 0)`
   const NOW_MS = 'floor(extract(epoch FROM clock_timestamp()) * 1000)'
 
   const wakeUp = (queue: string): Promise<unknown> => announce(encodeQueue(queue))
@@ -165,7 +166,7 @@ export function createPostgresQueues({
           `'attempts', 0, 'c', 0, 'k', ${ROUND} + 1, 'x', ${NOW_MS}${hasData && data === undefined ? `, 'z', true` : ''}`,
           ` - 'g' - 'u'${hasData ? ` - 'z'` : ''}`,
         )}`
-      const where = `j.state IN ('failed', 'cancelled') AND coalesce($3::int, ${ROUND}) = ${ROUND}`
+      const where = `j.state IN ('failed', 'cancelled') AND coalesce($3::int = ${ROUND} + ${LATER_ROUNDS}, true)`
       const job = await change(queue, id, set, where, more)
       if (job) {
         listeners.emit('waiting', queue, () => job)
@@ -207,16 +208,20 @@ export function createPostgresQueues({
       if (job) listeners.emit('cancelled', queue, () => job)
       return job !== undefined
     },
-    async remove(queue, id) {
-      const text = `DELETE FROM ${s}.job j WHERE j.name = $1 AND j.id = $2 AND j.state <> 'active'
+    async remove(queue, id, expected) {
+      const values: unknown[] = [encodeQueue(queue), jobUuid(queue, id)]
+      const marks = expected ? ` AND ${hasMarks(expected, (value) => `$${values.push(value)}`)}` : ''
+      const text = `DELETE FROM ${s}.job j WHERE j.name = $1 AND j.id = $2 AND j.state <> 'active'${marks}
         RETURNING ${STORED_COLUMNS}, ${s}.nq_untag(j) AS untagged`
-      const [row] = await db.query<StoredJobRow>(text, [encodeQueue(queue), jobUuid(queue, id)])
+      const [row] = await db.query<StoredJobRow>(text, values)
       if (row) {
         listeners.emit('removed', queue, () => storedRecord(queue, row))
         return true
       }
       const free = `DELETE FROM ${s}.nq_forgotten WHERE name = $1 AND id = $2 RETURNING run`
-      if (!(await find(queue, id))) return (await db.query(free, [encodeQueue(queue), jobUuid(queue, id)])).length > 0
+      const left = await find(queue, id)
+      if (!left) return !expected && (await db.query(free, [encodeQueue(queue), jobUuid(queue, id)])).length > 0
+      if (expected && left.state !== 'active') throw changedJob(id)
       throw new QueueError('JOB_STATE', `Job "${id}" is active. Cancel it first.`)
     },
     clean,
@@ -231,10 +236,4 @@ export function createPostgresQueues({
       listeners.clear()
     },
   }
-}
-
-function stateCondition(state: JobState, use: (value: unknown) => string): string {
-  if (state === 'waiting') return `(j.state < 'active' AND j.start_after <= clock_timestamp())`
-  if (state === 'delayed') return `(j.state < 'active' AND j.start_after > clock_timestamp())`
-  return `j.state::text = ${use(state)}`
 }

@@ -14,6 +14,7 @@ import {
 import { isOwnQueue } from '../../lib/own-queue.ts'
 import { defineScript, type RedisPort } from '../lib/redis.ts'
 import { decodeJob } from './job-codec.ts'
+import { createEmptyRanges } from './empty-ranges.ts'
 import { createIndexRepair } from './job-index.ts'
 import { decodeId, storedIds } from './names.ts'
 import type { Queues } from './queues.ts'
@@ -34,6 +35,7 @@ export function createJobFinder(redis: RedisPort, queues: Queues, getJob: GetJob
   const find = defineScript(redis, FIND)
   const count = defineScript(redis, COUNT)
   const repair = createIndexRepair(redis, queues)
+  const skipEmpty = createEmptyRanges(redis, queues)
 
   async function queuesOf({ queue }: JobFilter): Promise<string[]> {
     if (queue !== undefined) return [queue]
@@ -77,7 +79,7 @@ export function createJobFinder(redis: RedisPort, queues: Queues, getJob: GetJob
   /** The index of a run does not have the job whose id is the run. */
   async function sourcesOf(filter: JobFilter): Promise<ReadCandidates[]> {
     const names = await queuesOf(filter)
-    const sources = names.map((queue) => reader(queue, filter))
+    const sources = names.map((queue) => skipEmpty(queue, filter, reader(queue, filter)))
     const { runId } = filter
     return runId === undefined ? sources : [...names.map((queue) => firstOf(queue, runId)), ...sources]
   }

@@ -219,14 +219,17 @@ return call('GET', knownKey(ARGV[1], ARGV[2]))
 `
 
 /**
- * Removes a job that is not active, and frees its id. ARGV: `base`, and its two possible ids. Returns `ok`, `active`, `known` if the job
- * was removed earlier and only its id was freed, or `''` if there is no such job.
+ * Removes a job that is not active, and frees its id. ARGV: `base`, its two possible ids, and the state, round, claims and creation that
+ * it must have, if any. Returns `ok`, `active`, `changed`, `known` if only the id of a removed job was freed, or `''` if there is no such job.
  */
 export const REMOVE = `${COMMON}${INDEX}
 local base = ARGV[1]
 local id = find(base, ARGV[2], ARGV[3])
-if not id then return call('DEL', knownKey(base, ARGV[2])) == 1 and 'known' or '' end
-if stateOf(base, id) == 'active' then return 'active' end
+if not id then return not ARGV[4] and call('DEL', knownKey(base, ARGV[2])) == 1 and 'known' or '' end
+local state, marks = stateOf(base, id), call('HMGET', base .. ':' .. id, 'nq:round', 'ats', 'timestamp')
+if state == 'active' then return 'active' end
+if ARGV[4] and state ~= ARGV[4] then return 'changed' end
+for n = 5, #ARGV do if tonumber(marks[n - 4] or 0) ~= tonumber(ARGV[n]) then return 'changed' end end
 removeWaiting(base, id)
 for _, outcome in ipairs({ 'completed', 'failed', 'cancelled' }) do call('ZREM', setOf(base, outcome), id) end
 unindex(base, { id })

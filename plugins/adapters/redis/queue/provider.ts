@@ -12,6 +12,7 @@ import {
   type QueueProvider,
 } from '../../../../kernel/index.ts'
 import { checkDraft } from '../../lib/check-draft.ts'
+import { changedJob } from '../../lib/job-marks.ts'
 import { otherRound } from '../../lib/other-round.ts'
 import { isOwnQueue } from '../../lib/own-queue.ts'
 import { diagnoseLibrary } from '../../lib/storage-library.ts'
@@ -190,9 +191,11 @@ export function createRedisQueueProvider(
       await notify('cancelled', queue, id)
       return true
     },
-    async remove(queue, id) {
+    async remove(queue, id, expected) {
       const job = listeners.any ? await getJob(queue, id) : undefined
-      const result = await onJob(remove, queue, id)
+      const marks = expected ? [expected.state, expected.round, expected.claims, expected.createdAt] : []
+      const result = await onJob(remove, queue, id, ...marks)
+      if (result === 'changed') throw changedJob(id)
       if (result === 'active') throw new QueueError('JOB_STATE', `Job "${id}" is active. Cancel it first.`)
       if (result === '') return false
       if (result === 'ok') listeners.emit('removed', queue, job && (() => ({ ...job })))

@@ -20,19 +20,21 @@ end
 local activeJobs
 -- Returns the state of each job. What is in no other key waits. With \`wanted\`, the states of other jobs are absent or wrong.
 local function statesOf(base, ids, wanted)
-  local states = {}
-  local all = not wanted or wanted.waiting
+  local states, all = {}, not wanted or wanted.waiting
   for index, one in ipairs(kept) do
     if sizes[index] > 0 and one[2] == 'set' and one[3] ~= 'waiting' and (all or wanted[one[3]]) then
-      local scores = call('ZMSCORE', base .. ':' .. one[1], unpack(ids))
-      for n = 1, #ids do if scores[n] then states[n] = one[3] end end
+      local state, scores = one[3], call('ZMSCORE', base .. ':' .. one[1], unpack(ids))
+      for n = 1, #ids do if scores[n] then states[n] = state end end
     end
   end
-  if byState.active > 0 and not activeJobs then
-    activeJobs = {}
-    for _, id in ipairs(call('LRANGE', base .. ':active', 0, -1)) do activeJobs[id] = true end
+  if byState.active > 0 and (all or wanted.active) then
+    if not activeJobs then
+      activeJobs = {}
+      for _, id in ipairs(call('LRANGE', base .. ':active', 0, -1)) do activeJobs[id] = true end
+    end
+    for n = 1, #ids do if activeJobs[ids[n]] then states[n] = states[n] or 'active' end end
   end
-  for n, id in ipairs(ids) do states[n] = states[n] or (activeJobs and activeJobs[id] and 'active') or 'waiting' end
+  if all then for n = 1, #ids do states[n] = states[n] or 'waiting' end end
   return states
 end
 
