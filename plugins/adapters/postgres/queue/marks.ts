@@ -9,7 +9,7 @@ const CLAIMS = `CASE WHEN j.started_on IS NULL THEN 0 ELSE j.retry_count + 1 END
 const CREATED = `coalesce((j.trace_context #>> '{nq,t}')::float8, floor(extract(epoch FROM j.created_on)::float8 * 1000))`
 
 /** Returns the SQL condition for a job `j` in a state. @param use adds a value, and returns its placeholder */
-export function stateCondition(state: JobState, use: (value: unknown) => string): string {
+function stateCondition(state: JobState, use: (value: unknown) => string): string {
   if (state === 'waiting') return `(j.state < 'active' AND j.start_after <= clock_timestamp())`
   if (state === 'delayed') return `(j.state < 'active' AND j.start_after > clock_timestamp())`
   return `j.state::text = ${use(state)}`

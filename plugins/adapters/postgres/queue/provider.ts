@@ -17,8 +17,8 @@ import { createJobStore } from './enqueue.ts'
 import { createJobFinder } from './job-finder.ts'
 import { decodeQueue, encodeQueue, isInternalQueue, jobUuid } from './names.ts'
 import { encodeJsonb, STORED_COLUMNS, storedRecord, type StoredJobRow } from './record.ts'
-import { hasMarks, LATER_ROUNDS, ROUND, stateCondition } from './marks.ts'
-import { ofRun } from './of-run.ts'
+import { hasMarks, LATER_ROUNDS, ROUND } from './marks.ts'
+import { createJobLister } from './job-lister.ts'
 import type { Arrivals } from './arrivals.ts'
 import type { Listeners } from '../../lib/listeners.ts'
 
@@ -123,22 +123,7 @@ export function createPostgresQueues({
       const row = await find(queue, id)
       return row && storedRecord(queue, row)
     },
-    async getJobs({ queue, name, states, runId, limit = 100, offset = 0 } = {}) {
-      const values: unknown[] = [limit, offset]
-      const use = (value: unknown): string => `$${values.push(value)}`
-      const where = [`j.name NOT LIKE '\\_\\_pgboss\\_\\_%'`]
-      if (queue !== undefined) where.push(`j.name = ${use(encodeQueue(queue))}`)
-      if (name !== undefined) where.push(`coalesce(j.trace_context #>> '{nq,n}', '') = ${use(name)}`)
-      if (runId !== undefined) {
-        where.push(ofRun(s, runId, queue === undefined ? await queueNames() : [encodeQueue(queue)], use))
-      }
-      if (states) where.push(`(${states.map((state) => stateCondition(state, use)).join(' OR ') || 'false'})`)
-      const born = `coalesce((j.trace_context #>> '{nq,t}')::float8, extract(epoch FROM j.created_on) * 1000)`
-      const text = `SELECT ${STORED_COLUMNS} FROM ${s}.job j WHERE ${where.join(' AND ')}
-        ORDER BY ${born}, j.created_on LIMIT $1 OFFSET $2`
-      const rows = await db.query<StoredJobRow>(text, values, REPEATABLE)
-      return rows.map((row) => storedRecord(decodeQueue(row.name), row))
-    },
+    getJobs: createJobLister(db, queueNames),
     async getJobCounts(queue) {
       const text = `SELECT * FROM ${s}.nq_counts($1)`
       const [counts] = await db.query<Record<JobState, number>>(text, [encodeQueue(queue)], REPEATABLE)
@@ -146,7 +131,9 @@ export function createPostgresQueues({
     },
     ...finder,
     async getQueues() {
-      const text = `SELECT q.name FROM ${s}.queue q WHERE EXISTS (SELECT FROM ${s}.job j WHERE j.name = q.name)`
+      // The order makes each queue one look into the primary key. Without it, PostgreSQL may read all jobs.
+      const text = `SELECT q.name FROM ${s}.queue q
+        CROSS JOIN LATERAL (SELECT FROM ${s}.job j WHERE j.name = q.name ORDER BY j.name, j.id LIMIT 1) j`
       const rows = await db.query<{ name: string }>(text, [], REPEATABLE)
       const names = new Set([...rows.map(({ name }) => name), ...consumed()])
       return [...names].filter((name) => !isInternalQueue(name)).map(decodeQueue)

@@ -1,0 +1,47 @@
+import type { JobQuery, JobRecord, JobState } from '../../../../kernel/index.ts'
+import { quoteName, type PostgresPort } from '../lib/postgres.ts'
+import { decodeQueue, encodeQueue } from './names.ts'
+import { ofRun } from './of-run.ts'
+import { STORED_COLUMNS, storedRecord, type StoredJobRow } from './record.ts'
+import { BORN } from './sql-search.ts'
+
+const conditions = (stored: readonly string[], more = ''): string[] =>
+  stored.map((state) => `j.state = '${state}'${more}`)
+
+/** Conditions that together select a state. An index has the jobs of a queue and of a state of pg-boss in the order of their creation. */
+const CONDITIONS: Readonly<Record<JobState, readonly string[]>> = {
+  waiting: conditions(['created', 'retry'], ' AND j.start_after <= now()'),
+  delayed: conditions(['created', 'retry'], ' AND j.start_after > now()'),
+  active: conditions(['active']),
+  completed: conditions(['completed']),
+  failed: conditions(['failed']),
+  cancelled: conditions(['cancelled']),
+}
+
+/** Creates the function that lists jobs, oldest first. @param queueNames returns all queues, by their names in pg-boss */
+export function createJobLister(db: PostgresPort, queueNames: () => Promise<string[]>) {
+  const s = quoteName(db.schema)
+
+  return async ({ queue, name, states, runId, limit = 100, offset = 0 }: JobQuery = {}): Promise<JobRecord[]> => {
+    const values: unknown[] = [limit, offset]
+    const use = (value: unknown): string => `$${values.push(value)}`
+    const where = [`j.name NOT LIKE '\\_\\_pgboss\\_\\_%'`]
+    if (queue !== undefined) where.push(`j.name = ${use(encodeQueue(queue))}`)
+    if (name !== undefined) where.push(`coalesce(j.trace_context #>> '{nq,n}', '') = ${use(name)}`)
+    if (runId !== undefined) {
+      where.push(ofRun(s, runId, queue === undefined ? await queueNames() : [encodeQueue(queue)], use))
+    }
+    const from = (more: string): string => `SELECT j.* FROM ${s}.job j WHERE ${[...where, more].join(' AND ')}`
+    let jobs = from('true')
+    if (states) {
+      const isIndexed = queue !== undefined && runId === undefined
+      // Reads the oldest jobs of each state from the index. Jobs of one millisecond are sorted below.
+      const oldest = isIndexed ? `ORDER BY ${BORN} FETCH FIRST ($1::bigint + $2::bigint) ROWS WITH TIES` : ''
+      const parts = [...new Set(states)].flatMap((state) => CONDITIONS[state].map((one) => `(${from(one)} ${oldest})`))
+      jobs = parts.join(' UNION ALL ') || from('false')
+    }
+    const text = `SELECT ${STORED_COLUMNS} FROM (${jobs}) j ORDER BY ${BORN}, j.created_on LIMIT $1 OFFSET $2`
+    const rows = await db.query<StoredJobRow>(text, values, { repeatable: true })
+    return rows.map((row) => storedRecord(decodeQueue(row.name), row))
+  }
+}
