@@ -413,7 +413,8 @@ test('what fails exits with 1, says why, and gives its code', async () => {
     [['show', 'package.json.jsonl'], 'package.json.jsonl cannot be read'],
   ]
   const nobody = await cliProcess(['enqueue', 'nobody'], cwd)
-  expect(nobody).toMatchObject({ code: 1, stderr: expect.stringContaining('There is no worker "nobody".') as string })
+  const explained = /There is no worker "nobody".*\n\nSee: nuxt-queue\/docs\/reference\/errors\.md#worker_unknown\n$/
+  expect(nobody).toMatchObject({ code: 1, stderr: expect.stringMatching(explained) as string })
   for (const [command, message] of failures) {
     const { code, stderr } = await cli(command, cwd)
     expect({ command, code, stderr }).toEqual({ command, code: 1, stderr: expect.stringContaining(message) as string })

@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process'
 import { chmod, mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
 import { createKernel, type Kernel, type KernelConfig } from 'nuxt-queue/kernel'
 import { expect, onTestFinished, test } from 'vitest'
 import dev from '../../presets/dev.ts'
@@ -37,10 +39,11 @@ const run = async (kernel: Kernel, worker: string, data?: unknown): Promise<unkn
 const workersOf = ({ registry }: Kernel): string[] =>
   registry.workers.map(({ id }) => id).filter((id) => !id.startsWith('_'))
 
+const LATE = 'It has not loaded within 7125 ms.'
 const PYTHON = (body: string, top = ''): string =>
   `${top}\nfrom nuxt_queue import define_worker\n\n@define_worker\ndef handler(job, ctx):\n    ${body}\n`
 
-test('a file that hangs when it is imported is named, left out and killed, and the others run', async () => {
+test('a file that hangs when it is imported is named and left out, runs once it has loaded, and is killed at the end', async () => {
   const hangs = [
     'import os, subprocess, time',
     'child = subprocess.Popen(["sleep", "60"])',
@@ -55,18 +58,27 @@ test('a file that hangs when it is imported is named, left out and killed, and t
     'server/queues/d.mjs': `export default () => 'node'`,
     'server/queues/e.sh': '#!/bin/sh\necho \'"exec"\'\n',
     'server/queues/f.mjs': `await new Promise((resolve) => (globalThis.openGate = resolve))\nexport default () => 'late'`,
+    'server/queues/g.py': PYTHON('return "late"', 'open(__file__ + ".gate").read()'),
   })
+  const gate = join(rootDir, 'server/queues/g.py.gate')
+  await promisify(execFile)('mkfifo', [gate])
   const { kernel, messages } = await open(rootDir, { setupTimeout: 7_500 })
   expect(workersOf(kernel)).toEqual(['b', 'd', 'e'])
   expect(messages()).toEqual([
-    expect.stringMatching(/a\.py is left out: .*has not (?:finished loading|loaded) within/),
-    expect.stringMatching(/c\.mjs is left out: It has not loaded within 7125 ms/),
-    expect.stringMatching(/f\.mjs is left out: It has not loaded within 7125 ms/),
+    ...['a.py', 'c.mjs', 'f.mjs', 'g.py'].map(
+      (name) => expect.stringContaining(`${name} is left out: ${LATE}`) as string,
+    ),
   ])
   ;(globalThis as unknown as { openGate: () => void }).openGate()
-  await expect.poll(() => workersOf(kernel)).toEqual(['b', 'd', 'e', 'f'])
-  expect(await run(kernel, 'f')).toBe('late')
+  await writeFile(gate, 'open')
+  await expect.poll(() => workersOf(kernel).toSorted()).toEqual(['b', 'd', 'e', 'f', 'g'])
+  await rm(gate)
+  await writeFile(gate, 'open')
+  for (const id of ['f', 'g']) expect(await run(kernel, id)).toBe('late')
   for (const id of ['b', 'd', 'e']) expect(await run(kernel, id)).toBe({ b: 'python', d: 'node', e: 'exec' }[id])
+  const before = messages().length
+  await kernel.close()
+  expect(messages()).toHaveLength(before)
   const pids = await readFile(join(rootDir, 'server/queues/a.py.pid'), 'utf8')
   for (const pid of pids.split(' ')) await gone(Number(pid))
 })

@@ -5,6 +5,7 @@ import { didYouMean, isQueueError, QueueError } from '../../../kernel/index.ts'
 import type { Host } from './backend.ts'
 import { examplesOf, unsuccessful } from './commands/define.ts'
 import { createCommands } from './commands/index.ts'
+import { pageOf } from '../lib/error-page.ts'
 import { createOutput } from './output.ts'
 
 const EXIT = { ok: 0, failure: 1, usage: 2 } as const
@@ -38,9 +39,10 @@ export async function main(args: readonly string[], host: Host, version: string)
   } catch (error) {
     if (error === unsuccessful) return EXIT.failure
     createOutput(args.includes('--json')).error(error)
-    if (!isUsageError(error)) return EXIT.failure
-    process.stderr.write(`\nSee: nuxt-queue ${called ? `${name} ` : ''}--help\n`)
-    return EXIT.usage
+    const usage = isUsageError(error)
+    const see = usage ? `nuxt-queue ${called ? `${name} ` : ''}--help` : isQueueError(error) && pageOf(error.code)
+    if (see && !args.includes('--json')) process.stderr.write(`\nSee: ${see}\n`)
+    return usage ? EXIT.usage : EXIT.failure
   }
 }
 

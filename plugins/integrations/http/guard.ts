@@ -4,6 +4,7 @@ import type { Decision, HttpAction } from './access.ts'
 import type { AddressLimit } from './address-limit.ts'
 import type { HttpOptions } from './options.ts'
 import { remoteReason } from '../lib/peer.ts'
+import { pageOf } from '../lib/error-page.ts'
 import { PROBLEM_TYPE, routeUnknown } from './problems.ts'
 import { createTokenCheck, permits } from './token.ts'
 
@@ -180,7 +181,8 @@ export function unauthorized(): Response {
     'cache-control': 'no-store',
     'www-authenticate': 'Bearer realm="nuxt-queue"',
   }
-  return new Response(JSON.stringify({ ...problem, detail }), { status: 401, headers })
+  const docs = pageOf('REQUEST_UNAUTHORIZED')
+  return new Response(JSON.stringify({ ...problem, detail, docs }), { status: 401, headers })
 }
 
 /** Returns the host of a request, then the host that a proxy reports. A page of another site cannot set the latter. */

@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import { isQueueError, QueueError, redactText, type ErrorCode, type Reporter } from '../../../kernel/index.ts'
 import { HTTP_STATUS } from '../../lib/http-status.ts'
+import { pageOf } from '../lib/error-page.ts'
 
 /** An error in a response of this interface (RFC 9457). */
 export interface Problem {
@@ -10,6 +11,8 @@ export interface Problem {
   detail: string
   /** The code of the error, or `INTERNAL`. */
   code: string
+  /** The section of the documentation about the code, as a path in the package. */
+  docs?: string
 }
 
 /** The HTTP status for each error of the HTTP API. It has more codes than webhooks have, because its callers name workers, flows and jobs. */
@@ -39,9 +42,6 @@ export const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
   AUTHORIZE_TIMEOUT: 503,
 }
 
-/** The page that explains every code, in the package. */
-const PAGE = 'nuxt-queue/docs/reference/errors.md'
-
 const INTERNAL = { status: 500, code: 'INTERNAL', detail: 'Something went wrong here. Try again later.' }
 export const PROBLEM_TYPE = 'application/problem+json'
 
@@ -62,8 +62,10 @@ export function methodUnknown(method: string, known: readonly string[]): QueueEr
 export function problemOf(error: unknown, reporter: Reporter): Problem {
   const status = isQueueError(error) ? statusOf(error) : undefined
   if (status === undefined) reporter.error('A request to the HTTP interface failed.', error)
-  const told = status === undefined ? INTERNAL : { status, code: (error as QueueError).code, detail: messageOf(error) }
-  return { type: 'about:blank', title: STATUS_CODES[told.status] ?? 'Error', ...told }
+  const title = STATUS_CODES[status ?? INTERNAL.status] ?? 'Error'
+  if (status === undefined) return { type: 'about:blank', title, ...INTERNAL }
+  const { code } = error as QueueError
+  return { type: 'about:blank', title, status, code, detail: messageOf(error), docs: pageOf(code) }
 }
 
 /** Returns the response for an error. It includes `details.headers`, and `details.retryAfter` (milliseconds) as a header. */
@@ -93,7 +95,7 @@ export function extendErrors(): void {
     docs: {
       configurable: true,
       get(this: QueueError) {
-        return `${PAGE}#${this.code.toLowerCase()}`
+        return pageOf(this.code)
       },
     },
   })

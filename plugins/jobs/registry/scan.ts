@@ -18,10 +18,14 @@ type Registration = (options: { replace: boolean }) => Promise<void>
 
 /** The share of `setupTimeout` that loading may take, so that a file that hangs is skipped before the setup times out. */
 const LOAD_SHARE = 0.95
+/** How long a process that loads a file may go on after that. Its worker is registered as soon as it has loaded. */
+const LATE_LIMIT = 600_000
 
 /** @param folders the folders of workers, without a slash at the end */
 export function createScanner(kernel: Kernel, folders: readonly string[]) {
   const timeout = LOAD_SHARE * kernel.config.setupTimeout
+  /** The newest load of each file. An earlier one that ends later is ignored. */
+  const loads = new Map<string, Promise<LoadedWorker>>()
   let closed = false
 
   function runtimeFor(file: string): Runtime {
@@ -42,7 +46,7 @@ export function createScanner(kernel: Kernel, folders: readonly string[]) {
   function read(id: string, file: string): Promise<Registration> {
     return registrationOf(file, async () => {
       const runtime = runtimeFor(file)
-      const { config, handler } = await runtime.load!(file, { timeout })
+      const { config, handler } = await runtime.load!(file, { timeout: timeout + LATE_LIMIT })
       return { id, config: { runtime: runtime.name, ...config }, handler, absPath: file }
     })
   }
@@ -57,19 +61,26 @@ export function createScanner(kernel: Kernel, folders: readonly string[]) {
   /** Leaves out a file that cannot be loaded. One that has not loaded in time is registered as soon as it has. */
   async function registrationOf(file: string, load: () => Promise<LoadedWorker>): Promise<Registration> {
     const loading = load()
+    loads.set(file, loading)
     try {
       const worker = await within(timeout, loading)
       return (options) => register(worker, options)
     } catch (error) {
-      if (isQueueError(error) && error.details?.late === true) loading.then(registerLate, () => {})
+      if (isQueueError(error) && error.details?.late === true) void registerLate(file, loading)
       return async () => leaveOut(file, error)
     }
   }
 
-  async function registerLate(worker: LoadedWorker): Promise<void> {
-    if (closed) return
-    kernel.reporter.warn(`Worker file ${worker.absPath} has loaded after all.`)
-    await register(worker, { replace: false }).catch((error: unknown) => leaveOut(worker.absPath, error))
+  async function registerLate(file: string, loading: Promise<LoadedWorker>): Promise<void> {
+    const isCurrent = (): boolean => !closed && loads.get(file) === loading
+    try {
+      const worker = await loading
+      if (!isCurrent()) return
+      kernel.reporter.warn(`Worker file ${file} has loaded after all.`)
+      await register(worker, { replace: false })
+    } catch (error) {
+      if (isCurrent()) leaveOut(file, error)
+    }
   }
 
   async function addAll(reading: readonly Promise<Registration>[]): Promise<void> {
@@ -118,6 +129,7 @@ export function createScanner(kernel: Kernel, folders: readonly string[]) {
       const folder = folders.find((candidate) => file.startsWith(`${candidate}/`))
       if (folder === undefined || !isWorkerFile(folder, file)) return
       if (existsSync(file)) return (await read(workerId(folder, file), file))({ replace: true })
+      loads.delete(file)
       await kernel.unregisterWorker(workerId(folder, file))
     },
   }

@@ -36,7 +36,7 @@ export function readWorkerModule(file: string, exported: unknown): WorkerModule 
     const found = handler === undefined ? 'no default export' : `a ${typeof handler} as default export`
     throw new QueueError(
       'WORKER_INVALID',
-      `${file} has ${found}. Export a handler: export default defineQueueWorker(…).`,
+      `${file} has ${found}. Export a handler: export default defineQueueWorker(…). If it is no worker, let its name begin with "_".`,
     )
   }
   return { handler: handler as WorkerModule['handler'], config }

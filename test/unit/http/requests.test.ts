@@ -258,7 +258,8 @@ describe('what cannot be done', () => {
     ['waits/none', {}, 404, 'WAIT_UNKNOWN'],
   ])('%s with %j', async (path, body, status, code) => {
     await using rig = await serve({}, { workers })
-    expect(await rig.post(path, body)).toMatchObject({ status, body: { status, code, type: 'about:blank' } })
+    const docs = `nuxt-queue/docs/reference/errors.md#${code.toLowerCase()}`
+    expect(await rig.post(path, body)).toMatchObject({ status, body: { status, code, type: 'about:blank', docs } })
     expect(rig.reports).toEqual([])
   })
 

@@ -269,6 +269,8 @@ export const problem = z.object({
   detail: z.string(),
   /** The code of the error, or `INTERNAL`. */
   code: z.string(),
+  /** The section of the documentation about the code, as a path in the package. Missing for `INTERNAL`. */
+  docs: z.string().optional(),
 })
 
 /** The schemas by their names in the document. */
