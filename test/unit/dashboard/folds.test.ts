@@ -7,7 +7,12 @@ import { jobSpans, totalsOf } from '../../../plugins/integrations/dashboard/app/
 import { placeOf, subjectOf } from '../../../plugins/integrations/dashboard/app/lib/audit.ts'
 import { chosenOf, shownColumns, textOfChosen } from '../../../plugins/integrations/dashboard/app/lib/job-columns.ts'
 import { bodyOfFilter, textOfFilter } from '../../../plugins/integrations/dashboard/app/lib/job-filter.ts'
-import { trendsOf } from '../../../plugins/integrations/dashboard/app/lib/series.ts'
+import {
+  settledOf,
+  throughputOf,
+  trendsOf,
+  type Point,
+} from '../../../plugins/integrations/dashboard/app/lib/series.ts'
 import { delayOf, momentOf } from '../../../plugins/integrations/dashboard/app/lib/moments.ts'
 import { runAt, upTo } from '../../../plugins/integrations/dashboard/app/lib/run-at.ts'
 import { diffState, stateOf } from '../../../plugins/integrations/dashboard/app/lib/state-diff.ts'
@@ -214,6 +219,15 @@ describe('lists', () => {
     const trends = trendsOf({ step: 120_000, series: [], queues: [{ queue: 'mail', series: [point, point] }] })
     expect(trends.get('mail')).toEqual({ completed: [5, 5], failed: [1, 1], perMinute: 3 })
     expect(trendsOf(undefined).size).toBe(0)
+  })
+
+  it('show no rate of a period that has only begun', () => {
+    const at = (ts: number) => ({ ts, started: 0, completed: 5, failed: 1, retried: 0 }) as Point
+    const ratesOf = (step: number, now: number) => throughputOf(settledOf({ step, series: [at(0), at(step)] }, now))[1]
+    expect(ratesOf(10_000, 20_000)).toEqual([30])
+    expect(ratesOf(10_000, 30_000)).toEqual([30, 30])
+    expect(ratesOf(600_000, 700_000)).toEqual([0.5])
+    expect(ratesOf(600_000, 900_000)).toEqual([0.5, 1])
   })
 
   it('name what an action was about, and lead there', () => {

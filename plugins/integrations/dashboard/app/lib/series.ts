@@ -53,15 +53,26 @@ export type Range = keyof typeof RANGES
 
 type Column = (number | null)[]
 
+/** The milliseconds after which the jobs of all processes are counted. */
+const DELAY = 10_000
+/** From how many milliseconds on a point that has not ended shows a rate. */
+const LEAST = 120_000
+
+/** Returns the points that have ended, and the last one if it is old enough to show a rate, with the milliseconds that it has lasted. */
+export function settledOf({ step, series }: Stats, now: number): Stats & { lasted: (point: Point) => number } {
+  const lasted = ({ ts }: Point): number => Math.min(step, now - ts)
+  return { step, series: series.filter(({ ts }) => now - ts >= Math.min(step + DELAY, LEAST)), lasted }
+}
+
 /** Returns the moments in seconds, and the jobs per minute by outcome. */
-export function throughputOf({ step, series }: Stats): [number[], ...Column[]] {
-  const perMinute = (count: number): number => (count * 60_000) / step
-  return [
-    series.map(({ ts }) => ts / 1000),
-    series.map(({ completed }) => perMinute(completed)),
-    series.map(({ failed }) => perMinute(failed)),
-    series.map(({ retried }) => perMinute(retried)),
-  ]
+export function throughputOf({
+  step,
+  series,
+  lasted = () => step,
+}: Stats & { lasted?: (point: Point) => number }): [number[], ...Column[]] {
+  const perMinute = (key: 'completed' | 'failed' | 'retried'): number[] =>
+    series.map((point) => (point[key] * 60_000) / lasted(point))
+  return [series.map(({ ts }) => ts / 1000), perMinute('completed'), perMinute('failed'), perMinute('retried')]
 }
 
 /** Returns the moments in seconds, and quantiles of the run time and the wait. */
