@@ -14,19 +14,29 @@ _is_missing = False
 
 
 def attach(headers: Mapping[str, str]) -> Callable[[], None]:
-    """Makes the context that the headers of a job name the current one. Returns a function that undoes it."""
+    """Makes the context that the headers of a job name the current one. Returns a function that undoes it.
+
+    Never fails, because a job must not fail for the sake of its trace.
+    """
     global _modules, _is_missing
     if _is_missing or "traceparent" not in headers:
         return _nothing
-    if _modules is None:
-        try:
+    try:
+        if _modules is None:
             _modules = (import_module("opentelemetry.context"), import_module("opentelemetry.propagate"))
-        except ImportError:
-            _is_missing = True
-            return _nothing
-    context, propagate = _modules
-    token = context.attach(propagate.extract(headers))
-    return lambda: context.detach(token)
+        context, propagate = _modules
+        token = context.attach(propagate.extract(headers))
+    except Exception:  # the library is missing, or broken
+        _is_missing = _modules is None
+        return _nothing
+    return lambda: _detach(context, token)
+
+
+def _detach(context: Any, token: object) -> None:
+    try:
+        context.detach(token)
+    except Exception:  # the handler has changed the context
+        pass
 
 
 def _nothing() -> None:
