@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { EventDraft, PluginKernel, StoredEvent } from '../../../kernel/index.ts'
 import { createCompactedStream } from '../../lib/compacted-stream.ts'
 
@@ -27,7 +28,17 @@ export type Decision<T> =
 export interface SharedDecisions<T> {
   /** Returns the decisions by name. */
   current(): Promise<ReadonlyMap<string, SharedDecision<T>>>
-  decide(name: string, decision: Decision<T>): Promise<void>
+  /**
+   * Returns the decisions by name, as this instance knew them within the last 200 ms, so that a busy instance reads the store five
+   * times a second. It knows its own decisions at once.
+   */
+  recent(): Promise<ReadonlyMap<string, SharedDecision<T>>>
+  /**
+   * Stores a decision.
+   *
+   * @param everywhere true to resolve only once `recent` of every instance knows it
+   */
+  decide(name: string, decision: Decision<T>, everywhere?: boolean): Promise<void>
 }
 
 /** How many starts by hand are kept for each name. */
@@ -35,10 +46,14 @@ const STARTS = 5
 /** How many names are kept of which nothing is saved. Otherwise, new names would make the stream longer and longer. */
 const MOST_UNSAVED = 1000
 const COMPACT_EVERY = 100
+/** How old, in milliseconds, a read may be that `recent` uses. */
+const RECENT = 200
+/** Milliseconds by which timers of two processes may differ within that time. */
+const MARGIN = 50
 
 /**
  * Keeps what operators decide in the stream `_<noun>s` of the event store. Instances read what is new when they need it, so that a
- * decision counts everywhere at once, and nobody has to poll.
+ * decision counts everywhere once it is stored, and nobody has to poll.
  *
  * | event | data |
  * |---|---|
@@ -98,14 +113,34 @@ export function createSharedDecisions<T>(kernel: PluginKernel, noun: string): Sh
     for (const [name] of unsaved.slice(0, Math.max(0, unsaved.length - MOST_UNSAVED))) decisions.delete(name)
   }
 
+  /** When the newest read began, in milliseconds since this process started. */
+  let readAt = -Infinity
+  /** When this instance stored its newest decision. */
+  let decidedAt = -Infinity
+  // A store that instances do not share is in this process, where a read costs nothing.
+  const isShared = (): boolean => kernel.port('events').capabilities.shared
+
+  async function update(): Promise<void> {
+    const began = performance.now()
+    await stream.update()
+    readAt = Math.max(readAt, began)
+  }
+
   return {
-    async current() {
-      await stream.update()
+    async recent() {
+      const isRecent = isShared() && readAt >= decidedAt && performance.now() - readAt < RECENT
+      if (!isRecent) await update()
       return decisions
     },
-    async decide(name, { verb, ...facts }) {
+    async current() {
+      await update()
+      return decisions
+    },
+    async decide(name, { verb, ...facts }, everywhere = false) {
       const data = verb === 'saved' ? { name, [noun]: (facts as { saved: T }).saved } : { name, ...facts }
       await stream.append([{ type: prefix + verb, data }])
+      decidedAt = performance.now()
+      if (everywhere && isShared()) await sleep(RECENT + MARGIN)
     },
   }
 }

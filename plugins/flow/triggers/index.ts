@@ -144,8 +144,7 @@ export default definePlugin({
     })
 
     kernel.onEvent(async ({ id, name, key, payload, headers, at }) => {
-      for (const { name: trigger, options, removed } of await running.all()) {
-        if (removed || options.type !== 'event' || options.event !== name) continue
+      for (const { name: trigger } of await running.of(name)) {
         await firing.store({ trigger, id, key, at, payload, admitted: false }, headers)
       }
     })

@@ -43,7 +43,7 @@ export function createTriggerOperations(
         const hint = 'Pause or remove it, and save a trigger with another name.'
         throw new QueueError('TRIGGER_INVALID', `Code declares trigger "${name}". ${hint}`)
       }
-      await shared.decide(name, { verb: 'saved', saved: trigger })
+      await shared.decide(name, { verb: 'saved', saved: trigger }, true)
     },
     async removeTrigger(name: string): Promise<void> {
       await running.get(name)
@@ -54,8 +54,9 @@ export function createTriggerOperations(
       await shared.decide(name, { verb: 'paused' })
     },
     async resumeTrigger(name: string): Promise<void> {
-      if (!(await running.isRemoved(name))) await running.get(name)
-      await shared.decide(name, { verb: 'resumed' })
+      const isBack = await running.isRemoved(name)
+      if (!isBack) await running.get(name)
+      await shared.decide(name, { verb: 'resumed' }, isBack)
     },
   }
 }

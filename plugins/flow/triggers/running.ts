@@ -1,5 +1,5 @@
 import { QueueError } from '../../../kernel/index.ts'
-import type { SharedDecisions } from '../lib/shared-decisions.ts'
+import type { SharedDecision, SharedDecisions } from '../lib/shared-decisions.ts'
 import type { SavedTrigger } from './definition.ts'
 import { toTrigger, type Trigger, type TriggerRegistry } from './trigger-registry.ts'
 
@@ -15,8 +15,9 @@ export interface RunningTrigger extends Trigger {
 /** Combines the triggers that code declares with the triggers that operators have saved. Code has priority over a saved trigger. */
 export function createRunningTriggers(registry: TriggerRegistry, shared: SharedDecisions<SavedTrigger>) {
   /** Returns all triggers, including declared ones that operators have removed. */
-  async function all(): Promise<RunningTrigger[]> {
-    const decisions = await shared.current()
+  const all = async (): Promise<RunningTrigger[]> => combine(await shared.current())
+
+  function combine(decisions: ReadonlyMap<string, SharedDecision<SavedTrigger>>): RunningTrigger[] {
     const declared = registry.all().map((trigger): RunningTrigger => {
       const { paused = false, removed = false } = decisions.get(trigger.name) ?? {}
       return { ...trigger, source: 'code', paused, removed }
@@ -36,6 +37,14 @@ export function createRunningTriggers(registry: TriggerRegistry, shared: SharedD
 
   return {
     all,
+    /**
+     * Returns the triggers of an event. What operators decided in the last moments may be missing, except for a trigger that they
+     * have saved or brought back. The job that fires a trigger looks again.
+     */
+    async of(event: string): Promise<RunningTrigger[]> {
+      const triggers = combine(await shared.recent())
+      return triggers.filter(({ options, removed }) => !removed && options.type === 'event' && options.event === event)
+    },
     find,
     /** @throws QueueError `TRIGGER_UNKNOWN` for a name that is unknown here, or was removed */
     async get(name: string): Promise<RunningTrigger> {

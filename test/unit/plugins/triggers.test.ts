@@ -24,6 +24,36 @@ async function noting(config?: KernelConfig): Promise<{ test: TestKernel; ran: u
   return { test, ran }
 }
 
+it('reads what operators have decided a few times a second, and not for each event, from a store that instances share', async () => {
+  const { test, ran } = await noting()
+  await using _ = test
+  const { kernel } = test
+  const events = kernel.port('events')
+  let reads = 0
+  const read = events.read.bind(events)
+  Object.assign(events, {
+    capabilities: { ...events.capabilities, shared: true },
+    read(stream: string, options?: object) {
+      if (stream === '_triggers') reads++
+      return read(stream, options)
+    },
+  })
+  const began = performance.now()
+  for (let n = 0; n < 100; n++) {
+    await kernel.sendEvent('e', n)
+    await test.drain()
+  }
+  expect(reads).toBeLessThanOrEqual(1 + Math.ceil((performance.now() - began) / 200))
+  // This instance knows at once what it has decided itself.
+  await kernel.saveTrigger('t', { type: 'event', event: 'e', worker: 'w' })
+  await kernel.sendEvent('e', 'saved')
+  await test.drain()
+  await kernel.pauseTrigger('t')
+  await kernel.sendEvent('e', 'paused')
+  await test.drain()
+  expect(ran).toEqual(['saved'])
+})
+
 describe('triggers of the configuration', () => {
   it('have schemas and functions, and start their target', async () => {
     const { test, ran } = await noting({
