@@ -45,7 +45,7 @@ describe.skipIf(!hasApi)('opentelemetry-api in Python workers', () => {
     try {
       const process_ = { env: { PYTHONPATH: process.env.PYTHONPATH ?? '' } }
       const seen = async (worker: string, headers: Record<string, string>) =>
-        kernel.result<unknown>(await kernel.enqueue(worker, undefined, { headers }))
+        kernel.result(await kernel.enqueue(worker, undefined, { headers }))
       for (const id of ['sync', 'waits']) {
         const config = { runtime: 'python', process: process_ } as const
         await kernel.registerWorker({ id, config, absPath: join(folder, `${id}.py`) })
