@@ -1,4 +1,4 @@
-/** Time as the whole system sees it. The test kit replaces it with a virtual one. */
+/** The clock of the whole system. The test kit replaces it with a virtual clock. */
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number

@@ -1,11 +1,11 @@
-/** What a check of the system has found. */
+/** The result of one check of the system. */
 export interface Diagnosis {
   /** Names the check, such as `redis.eviction`. */
   check: string
   /** `warning`: something may become a problem. `problem`: jobs do not run, or may be lost. */
   level: 'ok' | 'warning' | 'problem'
-  /** What was found. */
+  /** Describes the finding. */
   message: string
-  /** What to do about it. Absent if nothing is wrong. */
+  /** How to fix the problem. Absent if there is none. */
   hint?: string
 }

@@ -1,7 +1,7 @@
 import type { EnqueuedJob, JobFlow, JobOptions } from './job.ts'
 import type { JobInput, JobOutput, WorkerId } from './worker-config.ts'
 
-/** Where a worker listens, which this instance need not know. */
+/** The address of a worker: its queue and its job name. This instance need not know the worker. */
 export interface WorkerAddress {
   queue: string
   name: string
@@ -13,18 +13,18 @@ export type JobAddress = WorkerAddress
 // oxlint-disable-next-line typescript/no-redundant-type-constituents -- names are known once the modules have written them
 export type JobTarget = WorkerId | (string & {}) | WorkerAddress
 
-/** Data and options of a job; the data may be left out where the worker is not known to need it. */
+/** Data and options of a job. The data is optional unless the worker is known to need it. */
 export type JobArguments<T> =
   undefined extends JobInput<T>
     ? [data?: JobInput<T>, options?: EnqueueOptions]
     : [data: JobInput<T>, options?: EnqueueOptions]
 
-/** What runs SQL in the caller's own transaction: a `pg` client, or what pg-boss's `fromKnex` and its like make. */
+/** Runs SQL in the caller's own transaction: a `pg` client, or an adapter such as pg-boss's `fromKnex` creates. */
 export type SqlClient =
   | { query(text: string, values?: unknown[]): Promise<{ rows: unknown[] }> }
   | { executeSql(text: string, values?: unknown[]): Promise<{ rows: unknown[] }> }
 
-/** What the queue port needs to know beside the job. */
+/** Arguments of the queue port besides the job. */
 export interface StoreOptions {
   db?: SqlClient
 }
@@ -36,13 +36,13 @@ export interface EnqueueOptions extends JobOptions {
    */
   db?: SqlClient
   /**
-   * For plugins: names the call, so that making it again counts once. It becomes the `id` of the job unless a plugin such as
+   * For plugins: identifies the call, so that a repeated call counts once. It becomes the `id` of the job unless a plugin such as
    * `debounce` chooses the id.
    */
   once?: string
-  /** For plugins: the run the job belongs to. Default: one of its own. */
+  /** For plugins: the run that the job belongs to. Default: a new run. */
   runId?: string
-  /** For plugins: its place in a flow. */
+  /** For plugins: the position of the job in a flow. */
   flow?: JobFlow
 }
 
@@ -62,6 +62,6 @@ export interface Enqueue {
    * await kernel.enqueue('mail', { to: 'ada@example.com' }, { attempts: 5, backoff: 1000 })
    */
   enqueue<const T extends JobTarget>(worker: T, ...job: JobArguments<T>): Promise<EnqueuedJob<JobOutput<T>>>
-  /** Queues all or, if one is refused, none; in one round trip where the adapter can. */
+  /** Queues all jobs, or none if one is refused. Uses one round trip if the adapter can. */
   enqueueMany(jobs: readonly EnqueueItem[]): Promise<EnqueuedJob[]>
 }

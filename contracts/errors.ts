@@ -4,13 +4,13 @@ export type ErrorCode =
   | 'CONFIG_INVALID'
   /** The preset or adapter named in the configuration does not exist. */
   | 'PRESET_UNKNOWN'
-  /** What was passed as a plugin is not one. */
+  /** A value in `plugins` is not a plugin. */
   | 'PLUGIN_INVALID'
   /** Two plugins share a name. */
   | 'PLUGIN_DUPLICATE'
   /** A plugin requires a port or plugin that is missing or comes after it. */
   | 'PLUGIN_REQUIRES'
-  /** The setup of a plugin threw something without a code of this list. With one, that is the code. */
+  /** The setup of a plugin threw an error without one of these codes. An error with one of them keeps its code. */
   | 'PLUGIN_SETUP_FAILED'
   /** The setup of a plugin did not settle within its time limit. */
   | 'PLUGIN_SETUP_TIMEOUT'
@@ -18,11 +18,11 @@ export type ErrorCode =
   | 'PACKAGE_MISSING'
   /** A port is used that no plugin provides. */
   | 'PORT_MISSING'
-  /** Two plugins provide the same single port. */
+  /** Two plugins provide the same port, and only one may. */
   | 'PORT_DUPLICATE'
   /** A plugin registered something that is not a handler, or on a hook that does not exist. */
   | 'HOOK_INVALID'
-  /** The handler of a hook did not await `next()`, or did not call it where it must. */
+  /** The handler of a hook did not await `next()`, or did not call it although the hook requires it. */
   | 'HOOK_MISUSED'
   /** A plugin threw inside a hook. */
   | 'HOOK_FAILED'
@@ -74,11 +74,11 @@ export type ErrorCode =
   | 'BULK_UNKNOWN'
   /** The handler did not settle within the timeout of its job. */
   | 'JOB_TIMEOUT'
-  /** `result()` or `waitFor()` gave up after its own timeout. The job goes on. */
+  /** `result()` or `waitFor()` reached its own timeout. The job continues. */
   | 'RESULT_TIMEOUT'
   /** The job or its run was cancelled. */
   | 'JOB_CANCELLED'
-  /** The job was handed out `maxCrashes` times without coming back. */
+  /** The job was claimed `maxCrashes` times, and each time its process died or its end could not be stored. */
   | 'JOB_CRASHED'
   /** The kernel is closing and returns the job to its queue. */
   | 'JOB_RELEASED'
@@ -102,7 +102,7 @@ export type ErrorCode =
   | 'STORE_LOCKED'
   /**
    * The store failed a call and may accept it later: its connection broke, it is full, or it is busy. The call may have taken
-   * effect. What the queue does for a job is tried again and uses up no attempt.
+   * effect. Calls that the queue makes for a job are retried and do not use up an attempt.
    */
   | 'STORE_UNAVAILABLE'
   /** The store cannot be used as configured: it is read-only, or refuses this user or this command. */
@@ -117,7 +117,7 @@ export type ErrorCode =
   | 'FLOW_INVALID'
   /** Open runs need a step for which this instance has no worker. Reported, not thrown. */
   | 'FLOW_STEP_MISSING'
-  /** A path through a flow ran a step more often than its limit. */
+  /** A path through a flow ran a step more often than its limit allows. */
   | 'FLOW_LIMIT'
   /** A run that another one waited for has failed or was cancelled. */
   | 'FLOW_CHILD_FAILED'
@@ -129,9 +129,9 @@ export type ErrorCode =
   | 'WAIT_UNKNOWN'
   /** The wait has ended: it was resolved, timed out, or its run has ended. */
   | 'WAIT_OVER'
-  /** A handler uses one name for a wait and for a part of its work. */
+  /** A handler uses the same name for a wait and for a sub-step. */
   | 'STEP_MISMATCH'
-  /** A part of a handler did not settle within its own timeout. */
+  /** A sub-step did not settle within its own timeout. */
   | 'STEP_TIMEOUT'
   /** A handler continued after it was suspended at a wait, because it caught the suspension. Python and Perl only. */
   | 'STEP_SWALLOWED'
@@ -151,7 +151,7 @@ export type ErrorCode =
   | 'TRIGGER_UNKNOWN'
   /** The definition of a trigger, or of a subscription to one, is invalid. */
   | 'TRIGGER_INVALID'
-  /** Operators have paused the trigger, so that it starts nothing. */
+  /** An operator has paused the trigger, so it starts nothing. */
   | 'TRIGGER_PAUSED'
   /** A rate limit was exceeded. `details.retryAfter` is the number of milliseconds to wait. */
   | 'RATE_LIMITED'
@@ -159,13 +159,13 @@ export type ErrorCode =
   | 'DEV_MISSING'
   /** Another process serves that folder already. */
   | 'DEV_RUNNING'
-  /** A destination did not accept an alert. It is tried again. */
+  /** A destination did not accept an alert. The alert is sent again. */
   | 'ALERT_UNDELIVERED'
   /** No group of errors has that fingerprint. */
   | 'ERROR_UNKNOWN'
   /** A file is not the history of a run, or is incomplete. */
   | 'HISTORY_INVALID'
-  /** The HTTP API has no such path, or not for this request. */
+  /** The HTTP API has no such path, or the path is not available to this request. */
   | 'ROUTE_UNKNOWN'
   /** The path does not support the method. */
   | 'METHOD_UNKNOWN'
@@ -175,11 +175,11 @@ export type ErrorCode =
   | 'MEDIA_TYPE_UNKNOWN'
   /** The request is not allowed, comes from another site, or is addressed to a foreign host name. */
   | 'REQUEST_FORBIDDEN'
-  /** The request carries no token, or one that `http.token` does not name. Sent, not thrown. */
+  /** The request has no token, or its token is not in `http.token`. The code is sent, not thrown. */
   | 'REQUEST_UNAUTHORIZED'
-  /** `http.authorize` has not settled within `http.authorizeTimeout`. */
+  /** `http.authorize` did not settle within `http.authorizeTimeout`. */
   | 'AUTHORIZE_TIMEOUT'
-  /** As many streams are open as `http.maxConnections` allows. */
+  /** The limit `http.maxConnections` of open streams is reached. */
   | 'CONNECTIONS_FULL'
 
 /** Additional facts of an error: `plugin` and `hook` say where it occurred, `details` are for programs. */
@@ -188,17 +188,17 @@ export interface QueueErrorFacts {
   plugin?: string
   hook?: string
   details?: Record<string, unknown>
-  /** False ends the job at once, even if attempts are left. Every thrown Error may have it. */
+  /** False fails the job at once, even if attempts are left. Every thrown Error may have this member. */
   retryable?: boolean
 }
 
-/** An error as events and job records store it. Each text is cut to a limit, and says so. */
+/** An error as events and job records store it. Long texts are cut and end with a note that says so. */
 export interface SerializedError {
   name: string
   message: string
   code?: string
   stack?: string
-  /** At most four deep. */
+  /** Nested at most four levels deep. */
   cause?: SerializedError
   /** The first errors of an `AggregateError`. */
   errors?: SerializedError[]

@@ -16,7 +16,7 @@ export interface StoredEvent extends Readonly<EventDraft> {
   readonly seq: number
   /** `<runId>:<seq>`. */
   readonly id: string
-  /** Milliseconds since the epoch, given by the store, never decreasing within a stream. */
+  /** Milliseconds since the epoch, assigned by the store. They never decrease within a stream. */
   readonly ts: number
   readonly runId: string
 }
@@ -32,7 +32,7 @@ export interface RunInfo {
   queue?: string
   jobId?: string
   flow?: string
-  /** Words to find the run by, each once. Absent when there are none. */
+  /** Tags to find the run by, without duplicates. Absent if there are none. */
   tags?: readonly string[]
   /** Milliseconds since the epoch. */
   startedAt: number
@@ -42,7 +42,7 @@ export interface RunInfo {
   head: number
 }
 
-/** What an append changes in the run index, atomically with the events. Tags replace the earlier ones; `[]` removes them. */
+/** What an append changes in the run index, atomically with the events. New tags replace the earlier ones; `[]` removes all tags. */
 export type RunPatch = Partial<Pick<RunInfo, 'status' | 'name' | 'queue' | 'jobId' | 'flow' | 'tags'>>
 
 export interface AppendOptions {
@@ -58,8 +58,8 @@ export interface AppendOptions {
 }
 
 /**
- * The result of an append: the events that were stored, without those whose key was known; or the reason why nothing was stored.
- * If several reasons apply, it is the first of `unless`, `ended`, `fence`, `expectedSeq`.
+ * The result of an append: the stored events, without events whose key was already in the stream; or the reason why nothing was stored.
+ * If several reasons apply, the first in the order `unless`, `ended`, `fence`, `expectedSeq` is returned.
  */
 export type AppendResult =
   | { ok: true; events: readonly StoredEvent[]; head: number }
@@ -72,7 +72,7 @@ export interface ReadOptions {
   /** Only events up to this `seq`, or up to this moment. */
   until?: number | Date
   types?: readonly string[]
-  /** At most this many. Default: all. */
+  /** The maximum number of events. Default: no limit. */
   limit?: number
   /** Newest first. Default false. */
   reverse?: boolean
@@ -87,7 +87,7 @@ export interface StreamMessage {
 export interface SubscribeOptions {
   /** Replay what is stored after this `seq` (for `'*'`: this cursor), then follow. Default: follow only. */
   after?: number | string
-  /** Also receives what is published, with the stream it was published to. */
+  /** Also receives published messages, with the stream that each was published to. */
   onMessage?: (message: StreamMessage, stream: string) => void
 }
 
@@ -98,8 +98,8 @@ export interface RunFilter extends Partial<Pick<RunInfo, 'status' | 'flow' | 'na
   /** Only runs that started before this moment, in milliseconds since the epoch. */
   startedBefore?: number
   /**
-   * Returns the page after this run, which was the last one of the page before. Works also when many runs started in the same
-   * millisecond. If the run has expired in the meantime, runs from the same millisecond are returned again.
+   * Returns the page after this run, the last run of the previous page. Also works if many runs started in the same millisecond. If the run
+   * has expired in the meantime, runs from the same millisecond are returned again.
    */
   after?: Pick<RunInfo, 'runId' | 'startedAt'>
   /** Leaves out runs on queues that start with `_`. Default false. */
@@ -114,24 +114,24 @@ export interface ExpirePolicy {
   /** Runs or jobs that ended before this moment, in milliseconds since the epoch. */
   endedBefore: number
   /**
-   * How many of each outcome stay at most. `keepSince` may keep more. Queues of the engine, which begin with `_`, are counted
+   * The maximum number that is kept for each outcome. `keepSince` may keep more. Queues of the engine, which begin with `_`, are counted
    * separately.
    */
   keep: number
   /**
-   * Protects recent ends from `keep`: what ended at or after this moment, in milliseconds since the epoch, is not removed because
-   * of the count. `endedBefore` still applies. Default: nothing is protected.
+   * Protects recent runs or jobs from `keep`: if they ended at or after this moment, in milliseconds since the epoch, the count does not
+   * remove them. `endedBefore` still applies. Default: nothing is protected.
    */
   keepSince?: number
 }
 
-/** Which ended jobs are removed, and what stays known about them. */
+/** Selects the ended jobs to remove, and says how long their ids are remembered. */
 export interface CleanPolicy extends ExpirePolicy {
-  /** Milliseconds after the end of a job in which its id stays known, if a caller chose the id. Default 0. */
+  /** How long the id of a job stays known after the job ends, in milliseconds, if a caller chose the id. Default 0. */
   rememberFor?: number
 }
 
-/** A stream, and the newest event that the caller knows. */
+/** A stream, and the newest event of it that the caller knows. */
 export interface StreamHead {
   stream: string
   /** `seq` of its newest event. */

@@ -11,7 +11,7 @@ export interface EnqueuePayload {
   readonly options: Readonly<EnqueueOptions>
   /** Absent when this instance does not know the worker. */
   readonly worker: WorkerDefinition | undefined
-  /** Set by `next()`. A hook that does not call `next()` may set it, and the caller receives it. */
+  /** Set by `next()`. A hook that does not call `next()` may set the result for the caller. */
   result: EnqueueResult | undefined
   /**
    * True for a job of `enqueueMany`. Its `next()` resolves once all jobs of the call are stored. A hook that makes jobs
@@ -29,7 +29,7 @@ export interface DispatchPayload {
   readonly signal: AbortSignal
   /** The result of the handler. A plugin may replace it. */
   result: unknown
-  /** Ends the attempt at once with an error and aborts its signal, whatever the handler does. */
+  /** Ends the attempt at once with an error and aborts its signal, even if the handler does not react. */
   abort(error: Error): void
 }
 
@@ -39,7 +39,7 @@ export interface EmitPayload {
   /** Hooks may change them until `next()`. */
   events: EventDraft[]
   options: AppendOptions
-  /** The attempt that emits. Absent for events from outside. */
+  /** The context of the attempt that emits the events. Absent for events that no attempt emits. */
   readonly ctx: RunContext | undefined
   /** Set by `next()`. */
   result: AppendResult | undefined
@@ -51,7 +51,7 @@ export interface ReducePayload {
   events: readonly StoredEvent[]
   /** The requested moment: a `seq`, a date, or `undefined` for the head. */
   readonly at: number | Date | undefined
-  /** The state folded so far. Change it in place. It has no prototype, so that every key is safe. */
+  /** The state folded so far. Change it in place. It has no prototype, so every key is safe. */
   readonly state: Record<string, unknown>
 }
 
@@ -60,9 +60,9 @@ export interface ReducePayload {
  * the way out, and the result is on the payload.
  */
 export interface KernelHooks {
-  /** Before a job is stored. `next()` reaches `QueueProvider.enqueue`; without it the job is vetoed. */
+  /** Before a job is stored. `next()` reaches `QueueProvider.enqueue`. If it is not called, the job is refused. */
   enqueue: EnqueuePayload
-  /** Around each execution. `next()` reaches `Runtime.execute`, again if called again; without it `result` must be set. */
+  /** Around each execution. `next()` reaches `Runtime.execute`, each time it is called. A hook that does not call it must set `result`. */
   dispatch: DispatchPayload
   /** While the context of a job is built. `next()` reaches nothing and must be called. */
   context: RunContext
@@ -76,13 +76,13 @@ export type Next = () => MaybePromise<void>
 export type HookHandler<Payload> = (payload: Payload, next: Next) => MaybePromise<void>
 export interface HookOptions<Payload> {
   /**
-   * Skips payloads for which it returns false. Skipping costs next to nothing, since most jobs do not need most handlers.
-   * Called on the way in, once for each event.
+   * The handler is skipped for payloads for which this returns false. Skipping costs almost nothing, and most jobs do not need most
+   * handlers. Called once for each event, on the way in.
    */
   when?: (payload: Payload) => boolean
   /**
-   * Calls the handler once everything inside it has succeeded, without `next`. For handlers that only watch, such as counters:
-   * they cost less, nothing waits for them, and what they throw is reported. Default false.
+   * Calls the handler once everything inside it has succeeded, without `next`. For handlers that only observe, such as counters: they cost
+   * less, nothing waits for them, and their errors are reported. Default false.
    */
   after?: boolean
 }

@@ -3,25 +3,25 @@ import type { JobRecord, JobState } from './job.ts'
 /** A value in the data of a job that a search can compare. */
 export type SearchedValue = string | number | boolean | null
 
-/** Which jobs to find. A job matches if it matches each member. */
+/** Selects jobs. A job matches if it matches every member. */
 export interface JobFilter extends Partial<Pick<JobRecord, 'id' | 'queue' | 'name' | 'runId'>> {
   /**
-   * Default: all queues except those of the engine, which begin with `_`. To find jobs of a plugin, name its queue.
+   * Default: all queues except queues of the engine, which begin with `_`. To find jobs of a plugin, set this to its queue.
    */
   queue?: string
   /** One of the tags of the job. */
   tag?: string
   /** Default: all states. */
   states?: readonly JobState[]
-  /** Text in the name or the message of the error. Upper and lower case of ASCII letters are equal. */
+  /** Text in the name or the message of the error. The case of ASCII letters is ignored. */
   error?: string
   /** Only jobs that were created at or after this moment, in milliseconds since the epoch. */
   createdAfter?: number
   /** Only jobs that were created before this moment, in milliseconds since the epoch. */
   createdBefore?: number
   /**
-   * Values in the data, by path. A number, boolean or null matches also the text that is written like it. Needs the capability
-   * `searchData`. Data that a flow keeps in the log of its run is not searched.
+   * Values in the data, by path. A number, boolean or null also matches a string with the same spelling. Needs the capability `searchData`.
+   * Data that a flow keeps in the log of its run is not searched.
    *
    * @example
    * { 'customer.id': 7, 'items.0.sku': 'A1' }
@@ -36,21 +36,21 @@ export interface JobSearch extends JobFilter {
   /** How many jobs to return, 1 to 1000. Default 100. */
   limit?: number
   /**
-   * How many of the jobs that the indexes of the store offer to examine at most, 1 to 100,000. Default 100,000. With a small number, a
-   * page of a search by data or by error comes sooner, may have no job, and has a `next` from where to search on.
+   * The maximum number of candidates from the indexes of the store to examine, 1 to 100,000. Default 100,000. With a small number, a search
+   * by data or by error returns sooner. The page may then be empty, and its `next` continues the search.
    */
   examine?: number
 }
 
 /** The jobs that a search has found. */
 export interface FoundJobs {
-  /** Newest first by their creation. Jobs of one millisecond have a fixed order that depends on the store. */
+  /** Sorted by creation, newest first. Jobs from the same millisecond have a fixed order that depends on the store. */
   jobs: JobRecord[]
-  /** Where the next page begins, if there may be more jobs. Opaque. */
+  /** The cursor of the next page, if there may be more jobs. Opaque. */
   next?: string
   /**
-   * True if the search stopped because it had examined `examine` jobs that the indexes of the store offered. Older jobs may match
-   * as well: continue from `next`, or narrow the filter.
+   * True if the search stopped because it had examined `examine` candidates. Older jobs may match as well: continue from `next`, or narrow
+   * the filter.
    */
   truncated: boolean
 }
@@ -58,6 +58,6 @@ export interface FoundJobs {
 /** How many jobs match a filter. */
 export interface JobTotals {
   counts: Record<JobState, number>
-  /** True if only the newest 100,000 jobs that the indexes of the store offered were examined. */
+  /** True if only the newest 100,000 candidates from the indexes of the store were examined. */
   truncated: boolean
 }

@@ -18,22 +18,21 @@ export interface Reporter {
 export interface CoreConfig {
   /** Defaults of every job; the worker's config and `enqueue` override them. */
   jobs: Pick<JobOptions, 'attempts' | 'backoff' | 'timeout' | 'priority' | 'ageing'>
-  /** The largest payload, result or event, in bytes as encoded. Default 1 MiB. */
+  /** The maximum size of an encoded payload, result or event, in bytes. Default 1 MiB. */
   payloadLimit: number
-  /** Milliseconds a plugin has to set itself up. Default 10,000. */
+  /** The time limit for the setup of a plugin, in milliseconds. Default 10,000. */
   setupTimeout: number
-  /** How often a job may be handed out without coming back before it fails. Default 10. */
+  /** How many crashes of a job make it fail: its process died, or its end could not be stored. Default 10. */
   maxCrashes: number
-  /** Milliseconds `close()` gives handlers to react to their signal. Default 1,000. */
+  /** How long `close()` waits for handlers to react to their signal, in milliseconds. Default 1,000. */
   abortGrace: number
-  /** Milliseconds a handler may run on after its attempt has ended, before this is reported. Default 10,000. */
+  /** How long a handler may keep running after its attempt has ended before this is reported, in milliseconds. Default 10,000. */
   handlerGrace: number
-  /** How many such handlers make health checks report a problem. Default 10. */
+  /** How many handlers that exceed `handlerGrace` make health checks report a problem. Default 10. */
   maxStuckHandlers: number
   /**
-   * Milliseconds a job waits for a worker when the process that claims it has none, for example while two versions run
-   * side by side. Then it fails with `WORKER_UNKNOWN`. Steps of flows wait without a limit. Default 600,000 (ten
-   * minutes).
+   * How long a job waits for a worker if the process that claims it has none, in milliseconds, for example while two versions run side by
+   * side. After that time the job fails with `WORKER_UNKNOWN`. Steps of flows wait without a limit. Default 600,000 (ten minutes).
    */
   workerWait: number
 }
@@ -49,7 +48,7 @@ export interface StuckHandler {
   /** When its attempt ended, in milliseconds since the epoch. */
   since: number
 }
-/** The configuration as users write it. Each plugin reads a section under its `configKey`. */
+/** The configuration as users write it. Each plugin reads the section under its `configKey`. */
 export type KernelConfig = Partial<CoreConfig> & Record<string, unknown>
 export type ResolvedConfig = CoreConfig & Record<string, unknown>
 
@@ -75,8 +74,8 @@ export interface Kernel extends Enqueue {
   /** Adds members to the kernel. @throws QueueError `PORT_DUPLICATE` when a member of that name exists */
   extend(members: Partial<Kernel>): void
   /**
-   * Adds a worker, and starts it if the kernel has started. With `replace` it replaces the worker with the same id, from
-   * the next job on. A worker that is refused changes nothing.
+   * Adds a worker, and starts it if the kernel has started. With `replace`, it replaces the worker with the same id, starting with the next
+   * job. A refused worker changes nothing.
    *
    * @throws QueueError `WORKER_DUPLICATE`, `WORKER_INVALID`, `OPTION_INVALID`; errors of plugins that check its config, such as
    * `SCHEDULE_INVALID`
@@ -91,7 +90,7 @@ export interface Kernel extends Enqueue {
    * worker is not registered.
    */
   onWorkerStart(callback: (worker: WorkerDefinition) => MaybePromise<void>): void
-  /** Calls back for each worker that is removed, or was refused while it started. */
+  /** Calls back for each worker that is removed or whose start failed. */
   onWorkerStop(callback: (worker: WorkerDefinition) => void): void
   /**
    * Appends events of your own to a stream, through the `emit` hook. Handlers have `ctx.emit`.
@@ -115,12 +114,12 @@ export interface Kernel extends Enqueue {
   close(options?: { timeout?: number }): Promise<CloseReport>
 }
 
-/** The jobs that `close()` had to abort. Durable adapters hand them out again. */
+/** The jobs that `close()` had to abort. Durable adapters deliver them again. */
 export interface CloseReport {
   aborted: { queue: string; name: string; id: string; runId: string }[]
 }
 
-// The kernel adds itself to the context as plugins add their members, because contexts are declared before kernels.
+// Contexts are declared before kernels, so the kernel adds itself to the context by declaration merging.
 declare module 'nuxt-queue/kernel' {
   interface RunContext {
     readonly kernel: Kernel

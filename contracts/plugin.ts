@@ -11,14 +11,14 @@ export type Teardown = () => MaybePromise<void>
 export type WorkerOptionCheck = (value: unknown, worker: WorkerDefinition) => MaybePromise<void>
 
 /**
- * The kernel that the setup of a plugin receives. Its additional members may write reserved events such as `step.*` and
- * `flow.*`. Handlers and applications do not have them, so keep this object inside the plugin.
+ * The kernel that the setup of a plugin receives. Its additional members can write reserved events such as `step.*` and `flow.*`. Handlers
+ * and applications must not get them, so keep this object inside the plugin.
  */
 export interface PluginKernel extends Kernel {
   /** Appends events of any type and key through the `emit` hook. */
   emit: Kernel['emit']
   /**
-   * Appends in the name of a job's claim. The store refuses once the job has ended or another worker holds it.
+   * Appends events on behalf of a job's claim. The store refuses them once the job has ended or another worker holds it.
    *
    * @param ctx the context of the job
    */
@@ -34,13 +34,13 @@ export interface PluginKernel extends Kernel {
   /** Adds an option to worker configs, as `workerOptions` does, for options that are known only while a kernel runs. */
   defineWorkerOption(key: string, check: WorkerOptionCheck): void
   /**
-   * Stores progress with the job, clamped to 0 to 1. Never rejects: what is no number, or cannot be stored, is reported
-   * once and left out.
+   * Stores progress with the job, clamped to 0 to 1. Never rejects: a value that is not a number or cannot be stored is reported once and
+   * ignored.
    */
   storeProgress(ctx: RunContext, value: number): Promise<void>
   /**
-   * Gives the setup of this plugin and of those after it at least `ms` milliseconds, if `setupTimeout` is less. For work that only
-   * the first start has to do, such as creating a database.
+   * Raises the time limit of this setup, and of the setups after it, to `ms` milliseconds if `setupTimeout` is less. For work that is only
+   * necessary at the first start, such as creating a database.
    *
    * @param ms milliseconds
    */
@@ -74,13 +74,13 @@ export interface Plugin<Options = undefined> {
    */
   readonly workerOptions?: Readonly<Record<string, WorkerOptionCheck>>
   /**
-   * Registers hooks, ports and members. May return a function that undoes the setup; these run in reverse order. Must
-   * settle within `setupTimeout`, or what `kernel.extendSetup` allows.
+   * Registers hooks, ports and members. May return a function that undoes the setup; these functions run in reverse order. Must settle
+   * within `setupTimeout`, or within the limit of `kernel.extendSetup`.
    */
   setup(kernel: PluginKernel, options: Options): MaybePromise<void | Teardown>
 }
 
-/** Any plugin, whatever its options. */
+/** A plugin with options of any type. */
 export interface AnyPlugin extends Omit<Plugin<never>, 'options'> {
   readonly options?: StandardSchemaV1
 }
@@ -99,6 +99,6 @@ export interface KernelOptions {
   plugins?: readonly AnyPlugin[]
   config?: KernelConfig
   reporter?: Reporter
-  /** Makes job and run ids. Default: `randomUUID`. */
+  /** Generates job and run ids. Default: `randomUUID`. */
   generateId?: () => string
 }

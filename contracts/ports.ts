@@ -12,26 +12,26 @@ export type Unsubscribe = () => void
 
 /** One plugin provides each port, except `runtime`. Plugins add ports of their own by declaration merging. */
 export interface Ports {
-  /** Storage of jobs, without any decisions. */
+  /** Stores jobs and makes no decisions about them. */
   queue: QueueProvider
-  /** Consumers: which worker takes jobs of which queue. */
+  /** Runs the consumers, which claim the jobs of a queue for its workers. */
   workers: WorkerManager
   /** The history of every run. */
   events: EventStore
-  /** Permits and rate limits that all instances share. */
+  /** Holds permits and rate limits that all instances share. */
   limits: Limits
-  /** Gives methods to what `enqueue` returns. Without a provider it returns plain data. */
+  /** Adds methods to the return value of `enqueue`. Without a provider, `enqueue` returns plain data. */
   handles: JobHandles
-  /** The time. Default: the system's. */
+  /** The source of time. Default: the system clock. */
   clock: Clock
-  /** Runs handlers. Several plugins may provide one each, with different names. */
+  /** Runs handlers. Several plugins may provide runtimes with different names. */
   runtime: Runtime
 }
 
 /**
  * What an adapter supports. `durable`: jobs survive the process. `shared`: several processes use the same queue. `search`:
- * `findJobs` and `countJobs`; `searchData`: their filter `data` as well. The others are job options. The conformance suite tests
- * each declared capability; an option that is not declared throws.
+ * `findJobs` and `countJobs`; `searchData`: their filter `data` as well. The other capabilities are job options. The conformance suite
+ * tests each declared capability. Using an undeclared option throws.
  */
 export type QueueCapability =
   | 'durable'
@@ -65,11 +65,11 @@ export interface JobQuery extends Partial<Pick<JobRecord, 'queue' | 'name' | 'ru
   offset?: number
 }
 
-/** How a job is queued again. */
+/** Options of a retry. */
 export interface RetryOptions {
-  /** Only if it has been retried this many times. A caller that repeats itself retries a job once. */
+  /** Retries only if the job has been retried exactly this many times. A repeated call then retries the job once. */
   round?: number
-  /** Replaces the data of the job, if the member is there. */
+  /** If present, replaces the data of the job. */
   data?: unknown
 }
 
@@ -82,7 +82,7 @@ export interface QueueProvider {
   readonly lease?: number
   /** Stores a copy of the job unless its id is known in that queue. Due jobs are `waiting`, others `delayed`. */
   enqueue(job: JobDraft, options?: StoreOptions): MaybePromise<EnqueueReceipt>
-  /** Stores all jobs or none. Receipts are in the order of the jobs; `options` has the options of each. */
+  /** Stores all jobs or none. Receipts are in the order of the jobs. `options` has one entry for each job. */
   enqueueMany(jobs: readonly JobDraft[], options?: readonly StoreOptions[]): MaybePromise<EnqueueReceipt[]>
   getJob(queue: string, id: string): MaybePromise<JobRecord | undefined>
   getJobs(query?: JobQuery): MaybePromise<JobRecord[]>
@@ -90,37 +90,37 @@ export interface QueueProvider {
   /**
    * Finds jobs, newest first by creation. With the capability `search`. The arguments have been checked.
    *
-   * - A page has every matching job that existed when the page before was read and still matches, once, whatever is added,
-   *   settled or removed in between. It costs the same at any depth.
+   * - The pages contain every matching job that existed when the previous page was read and still matches exactly once, even if jobs are
+   *   added, settled or removed in between. A page costs the same at any depth.
    * - The candidates come from indexes by queue, state, name, run, tag and moment. The index is written and removed together
    *   with the job. `error` and `data` are compared among the candidates.
    *
-   * `plugins/adapters/lib/job-search` has what adapters share: `searchJobs` makes pages from the candidates that an adapter reads, within
-   * the bound, and `mergeSources` merges several indexes. `createMatcher` compares a job with a filter.
+   * Adapters share `plugins/adapters/lib/job-search`: `searchJobs` makes pages from the candidates that an adapter reads, up to the bound,
+   * `mergeSources` merges several indexes, and `createMatcher` compares a job with a filter.
    *
-   * @throws QueueError `OPTION_INVALID` for an `after` that is no cursor
+   * @throws QueueError `OPTION_INVALID` for an `after` that is not a cursor
    */
   findJobs?(search: JobSearch): MaybePromise<FoundJobs>
-  /** Counts the jobs that match. With the capability `search`. A filter of nothing but the queue costs nothing. */
+  /** Counts the jobs that match. With the capability `search`. A filter that names only the queue costs nothing. */
   countJobs?(filter: JobFilter): MaybePromise<JobTotals>
   /** The queues that hold jobs or have a consumer. */
   getQueues(): MaybePromise<string[]>
-  /** Stops claims until the queue is resumed. With a durable adapter, a restart does not change that. */
+  /** Stops claims until the queue is resumed. With a durable adapter, the queue stays paused after a restart. */
   pause(queue: string): MaybePromise<void>
   resume(queue: string): MaybePromise<void>
   isPaused(queue: string): MaybePromise<boolean>
   /**
-   * Queues a failed or cancelled job again, with all its attempts. This is one write.
+   * Queues a failed or cancelled job again, with all its attempts, in one write.
    *
-   * @throws `JOB_NOT_FOUND`; `JOB_STATE` for a job in another state or round; `VALUE_UNSUPPORTED`, `PAYLOAD_TOO_LARGE`
+   * @throws `JOB_NOT_FOUND`; `JOB_STATE` for a job in another state or generation; `VALUE_UNSUPPORTED`, `PAYLOAD_TOO_LARGE`
    */
   retry(queue: string, id: string, options?: RetryOptions): MaybePromise<void>
   /**
    * Changes when a waiting or delayed job is due, in milliseconds since the epoch. The job is in one state or the other at every
-   * moment, so that a process that dies never loses it. Returns false for any other job. With the capability `delay`.
+   * moment, so a process that dies never loses it. Returns false for any other job. With the capability `delay`.
    */
   reschedule(queue: string, id: string, runAt: number): MaybePromise<boolean>
-  /** Makes a delayed job due now. An active job runs again at once if it is deferred. Returns false for any other job. */
+  /** Makes a delayed job due now. If the job is active and then deferred, it runs again at once. Returns false for any other job. */
   promote(queue: string, id: string): MaybePromise<boolean>
   /** Cancels a waiting or delayed job. Returns false when it is active, has ended or is unknown. */
   cancel(queue: string, id: string): MaybePromise<boolean>
@@ -133,7 +133,7 @@ export interface QueueProvider {
   remove(queue: string, id: string, expected?: JobMarks): MaybePromise<boolean>
   /**
    * Removes ended jobs that exceed the bounds, in all queues, and returns their number. With `rememberFor`, ids that callers
-   * chose (`hasGivenId`) stay known. This is one write with the removal, so that a process cannot die in between.
+   * chose (`hasGivenId`) stay known. The removal and the remembered ids are one write, so a process cannot die between them.
    */
   clean(policy: E.CleanPolicy): MaybePromise<number>
   /** Returns the run of a job that `clean` has removed while its id is still known. `enqueue` of that id stores nothing. */
@@ -147,13 +147,18 @@ export interface QueueProvider {
   close(): MaybePromise<void>
 }
 
-/** A claim, as the runner holds it beside the job. */
+/** A claim of a job. The runner receives it together with the job. */
 export interface Lease {
   /** Registers a callback for when the lease is lost. */
   onLost?(tell: () => void): void
-  /** Called when the handler has succeeded and only its end has to be stored. Its slot may take another job. */
+  /**
+   * Called when the handler has succeeded and only the end of the job has to be stored. The slot of the job is then free for another job.
+   */
   handled?(): void
-  /** Called when the job waits in this process because its worker runs as many jobs as it may. Its slot may take another job. */
+  /**
+   * Called when the job waits in this process because its worker has reached its concurrency. The slot of the job is then free for another
+   * job.
+   */
   parked?(): void
   /** Stores progress between 0 and 1. */
   progress(value: number): MaybePromise<void>
@@ -168,7 +173,7 @@ export type Processor = (job: Readonly<JobRecord>, lease: Lease) => Promise<Sett
 export interface RegisteredWorker {
   queue: string
   name: string
-  /** How many of its jobs may run at once in this process. */
+  /** How many jobs of the worker may run at once in this process. */
   options: { concurrency: number }
 }
 
@@ -196,7 +201,7 @@ export type StreamListener = (events: readonly E.StoredEvent[], cursor?: string)
 
 export interface EventStore {
   readonly capabilities: Readonly<Record<EventCapability, boolean>>
-  /** Stores copies of all events with consecutive `seq`s, or none and returns the reason. */
+  /** Stores copies of all events with consecutive `seq`s, or stores none and returns the reason. */
   append(stream: string, events: readonly E.EventDraft[], options?: E.AppendOptions): MaybePromise<E.AppendResult>
   /** @throws `EVENTS_TRIMMED` when `after` is below the trimmed part; `details.trimmed` is the last trimmed `seq` */
   read(stream: string, options?: E.ReadOptions): MaybePromise<E.StoredEvent[]>
@@ -220,22 +225,23 @@ export interface EventStore {
   expire(policy: E.ExpirePolicy): MaybePromise<number>
   /**
    * Removes streams that are not runs, each with its events, keys and snapshots, unless it has events after `seq`. Returns
-   * the number of removed streams. The cost grows with what is removed, and the work is done in steps that block nobody.
+   * the number of removed streams. The cost grows with the number of removed entries, and the work is done in small steps that do not block
+   * other calls.
    */
   forget(streams: readonly E.StreamHead[]): MaybePromise<number>
   /** Drops the events up to `seq`. @throws `EVENTS_CONFLICT` unless a snapshot covers them */
   trim(stream: string, seq: number): MaybePromise<void>
   /** Rejects with `STORE_UNAVAILABLE` while the store accepts no writes. Health checks call it. */
   checkHealth?(): MaybePromise<void>
-  /** The same as `diagnose` of the queue, for what only the event store knows. */
+  /** The same as `diagnose` of the queue, for findings that only the event store can make. */
   diagnose?(): MaybePromise<Diagnosis[]>
   close(): MaybePromise<void>
 }
 
-/** A permit of a key, and the claim of the job that owns it. */
+/** A permit for a key, and the claim of the job that owns it. */
 export interface Permit {
   key: string
-  /** How many there are of the key. */
+  /** The number of permits for the key. */
   max: number
   holder: string
   claim: number
@@ -244,40 +250,43 @@ export interface Permit {
 export interface Limits {
   /**
    * Takes one of `max` permits of a key for `ttl` milliseconds. A refused owner becomes a waiter and receives a permit from
-   * `release` or `sweep`; asking again keeps its position. A newer claim of an owner takes over the permit of an older one.
+   * `release` or `sweep`; a repeated call keeps its position. A newer claim of an owner takes over the permit of an older one.
    * An older claim is refused and does not wait. Default for `claim`: 1.
    */
   acquire(key: string, max: number, ttl: number, holder: string, claim?: number): MaybePromise<boolean>
   /**
    * Releases a permit, or stops waiting. Returns the owners that receive a permit now and have to be woken. With a `claim`, it
-   * releases only a permit of that claim or an older one. 0 stands for a permit that was handed on and not taken up; the
-   * waiters stay as they are.
+   * releases only a permit of that claim or an older one. 0 stands for a permit that was passed on and not taken; the waiters do not
+   * change.
    */
   release(key: string, holder: string, claim?: number): MaybePromise<string[]>
   /** Renews permits for another `ttl` milliseconds. Returns the permits that have another owner now. */
   renew(permits: readonly Permit[], ttl: number): MaybePromise<Permit[]>
   /**
-   * Hands on permits that have lapsed or are free. Returns the permits that were handed on at least `age` milliseconds ago and
-   * not taken up. Each is returned once per `age`, to whichever process asks first.
+   * Passes on permits that have lapsed or are free. Returns the permits that were passed on at least `age` milliseconds ago and not taken.
+   * Each is returned once per `age`, to the first process that calls.
    */
   sweep(age: number): MaybePromise<HandedPermit[]>
   /**
-   * Takes one start from a bucket. Returns 0 if the start is allowed now, otherwise the milliseconds to wait. The later start is
-   * reserved for a named owner, who is let through when it comes back.
+   * Takes one start from a bucket. Returns 0 if the start is allowed now, otherwise the milliseconds to wait. The later start is reserved
+   * for a named owner, and the owner's next call at that time is allowed.
    */
   take(bucket: string, rate: RateLimit, holder?: string): MaybePromise<number>
 }
 
-/** A permit that its owner has not taken up. */
+/** A permit that was passed on to an owner that has not taken it. */
 export type HandedPermit = Pick<Permit, 'key' | 'holder'>
 
-/** Makes what `enqueue` returns: the members of the job, with methods on a prototype. Called for each job, so it is cheap. */
+/**
+ * Creates the return value of `enqueue`: the members of the job, with methods on a prototype. It is called for each job, so it must be
+ * cheap.
+ */
 export type JobHandles = (job: EnqueueResult) => EnqueuedJob
 
 export interface LoadOptions {
   /**
-   * The milliseconds that loading a file may take. After that the caller gives up, and a runtime that has started a process for
-   * it ends that process. Default: no limit.
+   * How long loading a file may take, in milliseconds. After that the caller stops waiting, and a runtime that has started a process to
+   * load the file ends that process. Default: no limit.
    */
   timeout?: number
 }

@@ -1,2 +1,2 @@
-/** Adapters over something synchronous need not pay for a promise. */
+/** Adapters of a synchronous store avoid the cost of a promise. */
 export type MaybePromise<T> = T | Promise<T>

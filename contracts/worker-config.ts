@@ -2,26 +2,26 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { JobOptions, SingleJobOptions } from './job.ts'
 
 /**
- * What a worker says about itself, as `export const config = defineQueueConfig({ … })`. Job options
+ * The configuration of a worker: `export const config = defineWorkerConfig({ … })`. Job options
  * given here are the defaults of its jobs; `enqueue` overrides them. Plugins add options by
  * declaration merging.
  */
 export interface WorkerConfig extends Omit<JobOptions, keyof SingleJobOptions> {
-  /** The queue it listens on. Default: one of its own if it sets `concurrency`, else `default`. */
+  /** The queue that the worker takes jobs from. Default: a separate queue if the worker sets `concurrency`, otherwise `default`. */
   queue?: string
-  /** The job name it handles. Default: its id, the path of its file below the workers' folder. */
+  /** The name of the jobs that the worker handles. Default: the id of the worker, the path of its file below the workers' folder. */
   name?: string
-  /** What runs it: `node`, or what a runtime plugin is called. Default: what loads its file. */
+  /** The runtime that runs the worker: `node`, or the name of another runtime. Default: the runtime that loads its file. */
   runtime?: string
-  /** How many of its jobs, or of its batches, run at once in one process. Default 1. */
+  /** How many jobs, or batches, of the worker run at once in one process. Default 1. */
   concurrency?: number
-  /** Checks `data` when a job is enqueued (any Standard Schema); the handler receives what it parsed. */
+  /** Checks `data` when a job is enqueued. Any Standard Schema. The handler receives the parsed data. */
   input?: StandardSchemaV1
-  /** Checks what the handler returns; the attempt fails where it does not match. */
+  /** Checks the result of the handler. The attempt fails if the result does not match. */
   output?: StandardSchemaV1
 }
 
-/** What `enqueue` takes as data for a worker of this config. */
+/** The data that `enqueue` takes for a worker with this config. */
 export type InputOf<C> = C extends { input: StandardSchemaV1<infer Input, unknown> } ? Input : unknown
 /** The data of a job: the input after parsing. */
 export type DataOf<C> = C extends { input: infer S extends StandardSchemaV1 }
@@ -31,8 +31,8 @@ export type DataOf<C> = C extends { input: infer S extends StandardSchemaV1 }
 export type OutputOf<C> = C extends { output: StandardSchemaV1<infer Input, unknown> } ? Input : unknown
 
 /**
- * The workers of an application by id, each as what its file exports. The Nuxt and Nitro modules
- * write it; elsewhere it is empty, and names and data are not checked.
+ * The workers of an application by id, each with the exports of its file. The Nuxt and Nitro modules generate it. Without them it is empty,
+ * and names and data are not checked.
  *
  * @example
  * declare module 'nuxt-queue/kernel' {
@@ -47,5 +47,5 @@ export type JobInput<T> = InputOf<ConfigOf<T>>
 /** The result of a worker, if its type is known. */
 export type JobOutput<T> = OutputOf<ConfigOf<T>>
 
-/** What the handler receives. */
+/** The data that the handler receives. */
 export type HandlerDataOf<C> = C extends { batch: object } ? DataOf<C>[] : DataOf<C>

@@ -2,7 +2,7 @@ import type { AppendRefusal, Deferral, DispatchPayload, EventDraft, Job, JobReco
 import type { Kernel, Lease, RunContext, Settlement, WorkerDefinition } from '../contracts/index.ts'
 import { QueueError, toError } from './errors.ts'
 
-/** One claim of one job, as the runner holds it, and the payload of the dispatch. The handler receives only its `ctx`. */
+/** One claim of one job, as the runner holds it, and the payload of the dispatch. The handler receives only `ctx`. */
 export class Attempt implements DispatchPayload {
   declare readonly kernel: Kernel
   declare readonly record: Readonly<JobRecord>
@@ -22,7 +22,7 @@ export class Attempt implements DispatchPayload {
   aborted: Error | undefined
   /** Ends the attempt for the runner although the handler still runs. Set while the handler runs. */
   force: ((error: Error) => void) | undefined
-  /** The append of `step.started`, when the runner does not wait for it. */
+  /** The append of `step.started`, if the runner does not wait for it. */
   started: Promise<unknown> | undefined
   /** The handler's promise until it settles. */
   handling: Promise<void> | undefined
@@ -32,9 +32,9 @@ export class Attempt implements DispatchPayload {
   invocation = 0
   /** The position in the runner's list of running attempts. */
   index = 0
-  /** Whether a failure to store progress was reported, which happens once. */
+  /** Whether a failure to store progress has been reported. It is reported once. */
   progressFailed = false
-  /** Resolves with what the adapter has to store. */
+  /** Resolves with the settlement for the adapter. */
   settling: Promise<Settlement> | undefined
   #controller: AbortController | undefined
   #tracked: Promise<unknown>[] | undefined
@@ -56,7 +56,7 @@ export class Attempt implements DispatchPayload {
     return this.#controller.signal
   }
 
-  /** Asks the handler to stop. The first reason stands. */
+  /** Asks the handler to stop. Only the first reason is kept. */
   signalAbort(error: Error): void {
     this.aborted ??= toError(error)
     this.#controller?.abort(this.aborted)
@@ -95,7 +95,7 @@ function jobOf(record: Readonly<JobRecord>): Job {
   return { id, queue, name, data, runId, options, priority, createdAt, flow, tags, headers, crashes, attempt, attempts }
 }
 
-/** Returns the key that all terminal events of a job share, so that the first one wins. A manual retry starts a new one. */
+/** Returns the key that all terminal events of a job share, so that the first one wins. A manual retry starts a new key. */
 export function endKey({ id, round }: Pick<JobRecord, 'id' | 'round'>): string {
   return round === 0 ? `end:${id}` : `end:${id}#${round}`
 }
@@ -103,7 +103,7 @@ export function endKey({ id, round }: Pick<JobRecord, 'id' | 'round'>): string {
 /** Returns the error for an append that the event store refused. */
 export function refusal(reason: AppendRefusal['reason'], { id, runId }: { id?: string; runId: string }): QueueError {
   if (reason === 'fence') {
-    const message = `Job "${id}" now belongs to another worker, so this one may not write to run ${runId}.`
+    const message = `Job "${id}" now belongs to another worker, so this worker may not write to run ${runId}.`
     return new QueueError('LEASE_LOST', message)
   }
   if (reason === 'expectedSeq') {

@@ -4,13 +4,13 @@ import { MAX_DURATION } from './bounds.ts'
 const ONE_DAY = 86_400_000
 
 /**
- * The time a failed attempt waits, in milliseconds. `random` is in [0, 1). Total: whatever a foreign producer has
- * stored, the result is a duration that every store takes.
+ * Returns how long to wait after a failed attempt, in milliseconds. `random` is in [0, 1). The result is always a duration that every store
+ * accepts, even if another producer has stored invalid options.
  */
 export function backoffDelay(backoff: JobOptions['backoff'], attempt: number, random = Math.random): number {
   if (typeof backoff !== 'object' || backoff === null) return clamp(backoff)
   const { type, delay, jitter = 0, maxDelay = ONE_DAY } = backoff
-  // Beyond a thousand doublings the factor is infinite, which times 0 is no number.
+  // After about a thousand doublings the factor is Infinity, and Infinity times 0 is NaN.
   const wait =
     type === 'exponential' ? Math.min(clamp(delay) * 2 ** Math.min(attempt - 1, 1000), clamp(maxDelay)) : delay
   return Math.round(clamp(wait) * (1 - Math.min(1, clamp(jitter)) * random()))

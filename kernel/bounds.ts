@@ -4,32 +4,32 @@ import { QueueError } from './errors.ts'
 import { shown } from './shown.ts'
 
 /*
- * The rules for ids, keys, names, tags, headers, moments, durations and counts. Every adapter can store a value that passes them, so
- * that one bad value never fails a statement or script that stores other jobs as well.
+ * The rules for ids, keys, names, tags, headers, moments, durations and counts. Every adapter can store a value that passes them. One
+ * invalid value therefore never fails a statement or script that also stores other jobs.
  */
 
 /** The longest id, key, name or tag, in bytes of UTF-8. Adapters keep them in indexes. */
 export const MAX_TEXT_BYTES = 512
-/** The longest id or key that plugins compose of two texts. */
+/** The longest id or key that plugins compose from two texts. */
 export const MAX_COMPOSED_BYTES = 1200
-/** The last millisecond of the year 9999, since the epoch. */
+/** The last millisecond of the year 9999, in milliseconds since the epoch. */
 export const MAX_MOMENT = 253_402_300_799_999
 /** A thousand years, in milliseconds. */
 export const MAX_DURATION = 31_556_952_000_000
-/** The largest count, such as `attempts` or `concurrency`: 32 bits with a sign. */
+/** The largest count, such as `attempts` or `concurrency`: the largest signed 32-bit integer. */
 export const MAX_COUNT = 2_147_483_647
 /** The largest number of tags of a job or a run, and of words in a list. */
 export const MAX_TAGS = 100
 /** The largest number of headers of a job, and their largest size as JSON in characters. */
 const MAX_HEADERS = 32
 const MAX_HEADER_SIZE = 8192
-/** The largest priority in both directions. Doubles hold whole numbers exactly up to here. */
+/** The largest absolute priority. Doubles represent integers exactly up to this value. */
 export const MAX_PRIORITY = Number.MAX_SAFE_INTEGER
 
 /** A text with at most this many characters never exceeds `MAX_TEXT_BYTES`. */
 const SURELY_SHORT = Math.floor(MAX_TEXT_BYTES / 3)
 
-/** NUL and every half of a surrogate pair. One pass of this costs a fifth of `isWellFormed`, and few texts have any. */
+/** NUL and every half of a surrogate pair. This test costs a fifth of `isWellFormed`, and few texts match. */
 const SUSPECT = /[\0\ud800-\udfff]/
 
 /** Whether a value is text that every adapter can store and index: well-formed, not empty, without NUL, 512 bytes at most. */
@@ -63,15 +63,15 @@ export function isPriority(value: unknown): value is number {
   return typeof value === 'number' && value >= -MAX_PRIORITY && value <= MAX_PRIORITY
 }
 
-/** What each kind of value must be, in the words of error messages. */
+/** Describes the valid values of each kind, for error messages. */
 export const EXPECTED = {
   text: `well-formed text of 1 to ${MAX_TEXT_BYTES} bytes without NUL`,
   moment: 'a date from 1970 to 9999, as milliseconds since the epoch or a Date',
   duration: 'a number of milliseconds from 0 to 31,556,952,000,000 (a thousand years)',
   count: 'a whole number from 1 to 2,147,483,647',
-  priority: 'a finite number, not beyond the safe integers',
+  priority: 'a finite number within the range of safe integers',
   tags: `at most ${MAX_TAGS} texts of 1 to ${MAX_TEXT_BYTES} bytes`,
-  headers: `at most ${MAX_HEADERS} named texts, ${MAX_HEADER_SIZE} characters in all`,
+  headers: `at most ${MAX_HEADERS} named texts, ${MAX_HEADER_SIZE} characters in total`,
 } as const
 
 /**
@@ -85,13 +85,13 @@ export function checkText(what: string, value: unknown, code?: ErrorCode): strin
   throw invalid(what, EXPECTED.text, value, code)
 }
 
-/** Returns an id or key that may be composed of two texts. @throws QueueError `OPTION_INVALID` */
+/** Returns an id or key that may be composed from two texts, unchanged. @throws QueueError `OPTION_INVALID` */
 export function checkComposed(what: string, value: unknown): string {
   if (isText(value, MAX_COMPOSED_BYTES)) return value
   throw invalid(what, EXPECTED.text.replace(String(MAX_TEXT_BYTES), String(MAX_COMPOSED_BYTES)), value)
 }
 
-/** Returns a composed id unchanged, or with a hash in place of the part that exceeds the limit. */
+/** Returns a composed id. Replaces the part that exceeds the limit with a hash. */
 export function fitText(text: string): string {
   if (text.length <= SURELY_SHORT || Buffer.byteLength(text) <= MAX_TEXT_BYTES) return text
   const hash = createHash('sha256').update(text).digest('hex')
@@ -105,14 +105,14 @@ export function isTags(value: unknown): value is readonly string[] {
   return Array.isArray(value) && value.length <= MAX_TAGS && value.every((tag) => isText(tag))
 }
 
-/** Returns tags, each once. @throws QueueError `OPTION_INVALID` */
+/** Returns the tags without duplicates. @throws QueueError `OPTION_INVALID` */
 export function checkTags(what: string, tags: unknown): string[] {
   if (!isTags(tags)) throw invalid(what, EXPECTED.tags, tags)
   return [...new Set(tags)]
 }
 
 /**
- * Whether a value is a map of headers. A name begins with a letter and has letters, digits, `-`, `_` and `.`. A value is
+ * Whether a value is a map of headers. A name begins with a letter and consists of letters, digits, `-`, `_` and `.`. A value is
  * well-formed text without NUL.
  */
 export function isHeaders(value: unknown): value is Readonly<Record<string, string>> {
@@ -129,7 +129,7 @@ export function checkHeaders(what: string, headers: unknown): Record<string, str
   return undefined
 }
 
-/** Whether a value is an object and no array. */
+/** Whether a value is an object but not an array. */
 export function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
@@ -144,7 +144,7 @@ export function checkKeys(what: string, value: unknown, known: readonly string[]
   for (const key in value) if (!known.includes(key)) throw unknownKey(what, key, known, code)
 }
 
-/** Returns the error for an unknown member. Its message names the closest known one. */
+/** Returns the error for an unknown member. Its message names the most similar known member. */
 export function unknownKey(
   what: string,
   key: string,
@@ -157,13 +157,13 @@ export function unknownKey(
   return new QueueError(code, message, { details: { [noun]: key } })
 }
 
-/** Returns ` Did you mean "mail"?` when a known word is close to the given one, or an empty text. */
+/** Returns ` Did you mean "mail"?` if a known word is similar to the given word, otherwise an empty string. */
 export function didYouMean(word: string, known: readonly string[]): string {
   const closest = known.toSorted((a, b) => distance(word, a) - distance(word, b))[0]
   return closest !== undefined && distance(word, closest) <= 1 + word.length / 4 ? ` Did you mean "${closest}"?` : ''
 }
 
-/** Returns how many letters must be changed, added or removed to turn one word into another. Ignores case. */
+/** Returns the number of letters to change, add or remove to turn one word into another. Ignores case. */
 export function distance(from: string, to: string): number {
   const [a, b] = [from.slice(0, 40).toLowerCase(), to.toLowerCase()]
   let row = Array.from({ length: b.length + 1 }, (_, index) => index)

@@ -13,7 +13,7 @@ export function checkAppend({ stream, events, options }: EmitPayload): void {
     checkText('The type of an event', type)
     if (key !== undefined) checkComposed('The key of an event', key)
     if (flow !== undefined) checkText('The flow of an event', flow)
-    // A job of another producer may have no name, and the name of a job is its step.
+    // A job from another producer may have no name, and the step of an event is the name of its job.
     if (step !== undefined && step !== '') checkComposed('The step of an event', step)
     if (stepId !== undefined) checkComposed('The step id of an event', stepId)
     if (attempt !== undefined && !Number.isSafeInteger(attempt)) {

@@ -1,6 +1,6 @@
 import type { Clock } from '../contracts/index.ts'
 
-/** The longest delay that timers of Node support. With a longer one they fire at once, so longer delays are chained. */
+/** The longest delay that timers of Node support. A timer with a longer delay fires at once, so longer delays are chained. */
 const LONGEST_TIMER = 2 ** 31 - 1
 
 /** Returns a delay that `setTimeout` and `setInterval` of Node support: at most 24 days. */

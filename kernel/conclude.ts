@@ -8,7 +8,7 @@ import { after, isPromise } from './promises.ts'
 import { assertFreeEvent } from './reserved.ts'
 import { serializeError } from './stored-error.ts'
 
-/** How an attempt went. */
+/** The outcome of an attempt. */
 export type Outcome = { value: unknown } | { error: Error } | { deferral: Deferral }
 
 export function failure(error: unknown): Outcome {
@@ -68,7 +68,7 @@ export function createConclude(kernel: PluginKernel) {
     return last ? failForGood(attempt, serializeError(error)) : retry(attempt, serializeError(error))
   }
 
-  /** Ends the job as failed, also when the log does not accept its error (see `storeError`). */
+  /** Ends the job as failed, even if the log does not accept its error (see `storeError`). */
   async function failForGood(attempt: Attempt, error: SerializedError): Promise<Settlement> {
     dropOutbox(attempt)
     const store = async (stored: SerializedError): Promise<Settlement> =>
@@ -79,7 +79,7 @@ export function createConclude(kernel: PluginKernel) {
   async function retry(attempt: Attempt, error: SerializedError): Promise<Settlement> {
     const { record } = attempt
     const runAt = kernel.clock.now() + backoffDelay(record.options.backoff, attempt.number)
-    // If the settlement is lost, the attempt runs again and may fail again. The key makes that one failure.
+    // If the settlement is lost, the attempt runs again and may fail again. The key makes both count as one failure.
     const key = `retry:${record.id}#${record.round}.${attempt.number}`
     const store = async (stored: SerializedError): Promise<Settlement> => {
       const result = await kernel.append(attempt.ctx, [attempt.event('step.retry', { error: stored, runAt }, key)])
@@ -89,8 +89,8 @@ export function createConclude(kernel: PluginKernel) {
   }
 
   /**
-   * Stores the end of an attempt with its error. If the log refuses the error, a minimal one that says so takes its
-   * place. If the log refuses that as well, the job ends in the queue only.
+   * Stores the end of an attempt with its error. If the log refuses the error, a minimal error that says so is stored instead. If the log
+   * refuses that as well, the job ends in the queue only.
    */
   async function storeError(
     { job }: Attempt,
@@ -106,7 +106,11 @@ export function createConclude(kernel: PluginKernel) {
         if (!isFinalRefusal(refused)) throw refused
         const { code, message } = refused as QueueError
         kernel.reporter.error(`The failure of job "${job.id}" (${job.name}) could not be stored.`, refused)
-        minimal = { name: 'QueueError', code, message: `The attempt failed, and why could not be stored: ${message}` }
+        minimal = {
+          name: 'QueueError',
+          code,
+          message: `The attempt failed, and its error could not be stored: ${message}`,
+        }
       }
     }
     return unstored(minimal)
@@ -138,14 +142,14 @@ export function createConclude(kernel: PluginKernel) {
     })
   }
 
-  /** Gives the queue the stored copy of the result. The handler's own object may change, or throw when it is read again. */
+  /** Gives the queue the stored copy of the result. The handler's own object may change, or may throw when it is read again. */
   function useStored(settlement: { result: unknown }, events: readonly StoredEvent[], key: string): void {
     if (typeof settlement.result !== 'object' || settlement.result === null) return
     const stored = events.find((event) => event.key === key)
     if (stored) settlement.result = (stored.data as { result: unknown }).result
   }
 
-  /** After the log refused an event: either another worker has the job, or the job has ended and is acknowledged as such. */
+  /** Returns the settlement after the log refused an event: either another worker has the job, or the job has ended and is acknowledged. */
   async function acceptRefusal(attempt: Attempt, { reason }: { reason: string }): Promise<Settlement> {
     if (reason === 'fence') return loseLease(attempt)
     const ended = await kernel.port('events').byKey(attempt.job.runId, attempt.endKey)
@@ -155,11 +159,11 @@ export function createConclude(kernel: PluginKernel) {
     return { type: 'ended', state: 'cancelled' }
   }
 
-  /** Another worker has the job although this process is alive. That is no crash, and the warning names the handler. */
+  /** Another worker has the job although this process is alive. This is not a crash. The warning names the worker. */
   function loseLease({ job, worker }: Attempt): Settlement {
-    const what = `Job "${job.id}" of queue "${job.queue}" was handed to another worker while worker "${worker.id}" had it here`
+    const what = `Job "${job.id}" of queue "${job.queue}" was handed to another worker while worker "${worker.id}" was running it here`
     const why = 'its lease was not renewed in time. Its handler may have kept the event loop busy.'
-    const hint = 'Run it in a process of its own, or make the lease longer.'
+    const hint = 'Run it in a separate process, or make the lease longer.'
     kernel.reporter.warn(`${what}: ${why} ${hint}`)
     return { type: 'lost' }
   }
@@ -167,7 +171,7 @@ export function createConclude(kernel: PluginKernel) {
   return { conclude, failForGood, acceptRefusal }
 }
 
-/** Drops the events that an attempt stores with its completion only. */
+/** Drops the events that an attempt stores only with its completion. */
 function dropOutbox(attempt: Attempt): void {
   attempt.outbox.length = attempt.reservedOutbox.length = 0
 }

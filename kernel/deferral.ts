@@ -4,7 +4,7 @@ import { checkDuration, checkKeys, checkMoment, invalid } from './bounds.ts'
 
 const OPTIONS = ['delay', 'until', 'holdQueue']
 
-/** What `ctx.defer()` returns. It is a class so that the runner recognizes it when it is returned or thrown. */
+/** What `ctx.defer()` returns. A class, so that the runner recognizes an instance that is returned or thrown. */
 export class DeferredRun implements Deferral {
   declare readonly runAt: number
   declare readonly holdQueue: boolean
@@ -24,12 +24,12 @@ export class DeferredRun implements Deferral {
 }
 
 /**
- * Whether a value is a deferral: the value that `ctx.defer()` returns, or the result of a handler that stopped at a wait. In a
- * `dispatch` hook, `dispatch.result` may be one once `next()` has resolved.
+ * Whether a value is a deferral: the value that `ctx.defer()` returns, or the result of a handler that stopped at a wait. In a `dispatch`
+ * hook, `dispatch.result` may be a deferral after `next()` has resolved.
  *
  * @example
  * await next()
- * if (isDeferral(dispatch.result)) return // it waits, so it has neither succeeded nor failed
+ * if (isDeferral(dispatch.result)) return // the job waits: it has neither succeeded nor failed
  */
 export function isDeferral(value: unknown): value is Deferral {
   return isInstance(value, DeferredRun)

@@ -15,7 +15,7 @@ export function defineQueueWorker<C = WorkerConfig>(handler: QueueHandler<C>): Q
   return handler
 }
 
-/** What the configuration of an application begins with, and no worker has. */
+/** Keys of the configuration of an application that the config of a worker never has. */
 const APPLICATION_KEYS = ['preset', 'adapter', 'plugins']
 
 /**
@@ -33,7 +33,7 @@ export function defineWorkerConfig<const C extends WorkerConfig>(config: C): C {
   throw new QueueError('OPTION_INVALID', `${message} Move it to nuxt-queue.config.ts, into defineConfig().`)
 }
 
-/** The same as `defineWorkerConfig`, under its first name. */
+/** The former name of `defineWorkerConfig`. */
 export function defineQueueConfig<const C extends WorkerConfig>(config: C): C {
   return defineWorkerConfig(config)
 }

@@ -17,7 +17,7 @@ export function createEnqueue(kernel: Kernel, chains: Chains, assertOpen: () => 
     const worker = kernel.registry.get(target)
     if (worker) return { queue: worker.queue.name, name: worker.name, worker }
     const ids = kernel.registry.workers.map(({ id }) => id).filter((id) => !id.startsWith('_'))
-    const hint = `${didYouMean(target, ids)} Known: ${ids.join(', ') || 'none'}. For others, pass { queue, name }.`
+    const hint = `${didYouMean(target, ids)} Known: ${ids.join(', ') || 'none'}. For a worker of another instance, pass { queue, name }.`
     const message = `There is no worker ${shown(target)}.${hint}`
     throw new QueueError('WORKER_UNKNOWN', message)
   }
@@ -70,7 +70,7 @@ export function createEnqueue(kernel: Kernel, chains: Chains, assertOpen: () => 
       })
       const arrived = new Set<EnqueuePayload>()
       const stored = Promise.withResolvers<void>()
-      // Chains that wait for it receive the failure. Until one waits, the rejection must not be unhandled.
+      // The chains that await this promise receive the failure. Before one of them does, the rejection must not count as unhandled.
       stored.promise.catch(() => {})
       let expected = payloads.length
 
@@ -113,13 +113,13 @@ function momentOf(delay: number | Date, now: number, name: string): number {
 }
 
 /**
- * Checks a job before it reaches an adapter, since hooks may have changed what the caller passed.
+ * Checks a job before it reaches an adapter, because hooks may have changed the values that the caller passed.
  *
  * @throws QueueError `OPTION_INVALID`
  */
 function checkDraft({ job, worker }: EnqueuePayload): void {
   const { id, runId, queue, name, priority, runAt, createdAt, flow, tags, headers } = job
-  // Every hook has seen the data by now.
+  // All hooks have run at this point, so the data is no longer needed.
   if (flow?.dataInLog) job.data = undefined
   checkText('The id of a job', id)
   if (runId !== id) checkText('The run id of a job', runId)
@@ -127,8 +127,8 @@ function checkDraft({ job, worker }: EnqueuePayload): void {
   // A job without a name goes to the only worker of its queue.
   if (name !== worker?.name && name !== '') checkText('The name of a job', name)
   if (!isPriority(priority)) throw invalid('The priority of a job', EXPECTED.priority, priority)
-  if (runAt !== createdAt) checkMoment('The moment a job is due', runAt)
-  checkMoment('The moment a job was made', createdAt)
+  if (runAt !== createdAt) checkMoment('The moment when a job is due', runAt)
+  checkMoment('The moment when a job was created', createdAt)
   if (flow) checkFlow(flow)
   if (tags) job.tags = checkTags('The tags of a job', tags)
   if (headers) job.headers = checkHeaders('The headers of a job', headers)

@@ -17,7 +17,7 @@ export class QueueError extends Error implements QueueErrorFacts {
   }
 }
 
-/** Whether a value is an instance of a class. Returns false for a Proxy that throws when it is asked. */
+/** Whether a value is an instance of a class. Returns false for a Proxy that throws when it is examined. */
 export function isInstance<T>(value: unknown, type: abstract new (...args: never[]) => T): value is T {
   try {
     return value instanceof type
@@ -42,7 +42,7 @@ const FINAL: ReadonlySet<ErrorCode> = new Set([
   'HOOK_MISUSED',
 ])
 
-/** Whether an error is a refusal that will not change when the same thing is tried again. */
+/** Whether an error is a refusal that a retry cannot change. */
 export function isFinalRefusal(error: unknown): boolean {
   return isQueueError(error) && FINAL.has(error.code)
 }
@@ -52,7 +52,7 @@ export function isError(value: unknown): value is Error {
   return isInstance(value, Error) || types.isNativeError(value)
 }
 
-/** Returns an Error for anything that was thrown. Its members are text or absent, and reading them does not throw. */
+/** Returns an Error for anything that was thrown. Its members are strings or absent, and reading them does not throw. */
 export function toError(thrown: unknown): Error {
   if (!isError(thrown)) {
     return new QueueError('HANDLER_FAILED', `A non-Error was thrown: ${describeValue(thrown)}`, { cause: thrown })
@@ -71,7 +71,7 @@ function isSound(error: Error): boolean {
   }
 }
 
-/** Returns a new error with everything that can be read from another one. */
+/** Returns a new error with all members that can be read from another error. */
 function readable(error: Error): Error {
   const copy = new Error(readText(error, 'message') ?? '', { cause: readMember(error, 'cause') })
   const code = readMember(error, 'code')
@@ -112,7 +112,7 @@ export function describeValue(value: unknown): string {
   }
 }
 
-/** Returns at most `limit` characters of a text, followed by the number of missing ones. Never splits a surrogate pair. */
+/** Returns at most `limit` characters of a text, followed by the number of omitted characters. Never splits a surrogate pair. */
 export function cutText(text: string, limit: number): string {
   if (text.length <= limit) return text.isWellFormed() ? text : text.toWellFormed()
   return `${text.slice(0, limit).toWellFormed()}… (${text.length - limit} more characters)`

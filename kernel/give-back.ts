@@ -2,7 +2,9 @@ import type { JobRecord, Kernel, SerializedError, Settlement } from '../contract
 import { QueueError } from './errors.ts'
 import { serializeError } from './stored-error.ts'
 
-/** How long a job waits, in milliseconds, after its end could not be stored. Doubled each time, up to the longest. */
+/**
+ * The delay of a job after its end could not be stored for the first time, in milliseconds. It doubles each time, up to the longest delay.
+ */
 const FIRST_REST = 1000
 const LONGEST_REST = 60_000
 /** Milliseconds within which a healthy store responds. */
@@ -11,13 +13,13 @@ const PATIENCE = 2000
 const NOTHING = '_health'
 /** Milliseconds between two reports of one outage. */
 const REPORT_EVERY = 60_000
-/** From this count on, it is reported as an error instead of a warning. */
+/** From this number of failures on, an error is reported instead of a warning. */
 const SERIOUS = 3
 
 /**
- * Returns a job to its queue when its start or end could not be stored. While the event store is away, the whole queue waits
- * and nothing is counted. Otherwise the cause is the job itself: it counts as a crash, so that the job ends after `maxCrashes`,
- * and the job waits longer each time.
+ * Returns a job to its queue when its start or end could not be stored. While the event store is unavailable, the whole queue waits and
+ * nothing is counted. Otherwise the cause is the job itself: the failure counts as a crash, so the job ends after `maxCrashes` crashes, and
+ * it waits longer each time.
  */
 export function createGiveBack(kernel: Kernel) {
   let reportedAt = -Infinity

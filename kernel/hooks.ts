@@ -10,7 +10,7 @@ const HOOK_NAMES = ['enqueue', 'dispatch', 'context', 'emit', 'reduce'] as const
 interface Registration<P> extends HookOptions<P> {
   handler: HookHandler<P>
   plugin: string
-  /** Orders handlers: the smallest is outermost. Handlers of the same rank keep the order of registration. */
+  /** Orders handlers: the handler with the smallest rank is outermost. Handlers of the same rank keep the order of registration. */
   rank: number
 }
 
@@ -19,7 +19,7 @@ interface Composition {
   chain: Chain<never>
 }
 
-/** One handler on the bus: puts itself around what is composed so far. */
+/** A handler on the bus. Wraps the handlers that are composed so far. */
 type Link = ((composition: Composition) => void) & { rank: number }
 
 /**
@@ -67,7 +67,7 @@ export function createHookBus(reporter: Reporter) {
 /** One call of a handler: the state of its `next()`, and the error that `next()` failed with. */
 interface Call {
   next: 'idle' | 'pending' | 'settled'
-  /** The promise that `next()` returned, if it returned one. */
+  /** The promise that `next()` returned, if any. */
   settling: Promise<void> | undefined
   foreign: { error: unknown } | undefined
 }
@@ -108,7 +108,7 @@ function wrap<P>(name: HookName, { handler, when, plugin }: Registration<P>, inn
   }
 }
 
-/** Calls the handler after the chain inside it. What it throws is reported, since nothing waits for it. */
+/** Calls the handler after the chain inside it. Its errors are reported, because nothing waits for it. */
 function notify<P>(
   name: HookName,
   { handler, when, plugin }: Registration<P>,
@@ -131,7 +131,7 @@ function notify<P>(
     if (when && !when(payload)) return inner(payload, innermost)
     const ended = inner(payload, innermost)
     if (!isPromise(ended)) return call(payload)
-    // Returning the promise itself spares every event further promises. Its rejection is for the caller.
+    // Returning the promise itself saves further promises for each event. The caller handles its rejection.
     ended.then(
       () => call(payload),
       () => {},
@@ -152,14 +152,14 @@ function watch(call: Call, settling: Promise<void>): void {
   )
 }
 
-/** @throws QueueError `HOOK_MISUSED` for a handler that did not await `next()`, or did not call it where it must */
+/** @throws QueueError `HOOK_MISUSED` for a handler that did not await `next()`, or did not call it although the hook requires it */
 function checkNext(call: Call, plugin: string, name: HookName): void {
   if (call.next === 'settled') return
   if (call.next === 'pending') throw misuse('returned before next() had settled. Await or return next()', plugin, name)
   if (name === 'context' || name === 'reduce') throw misuse('never called next()', plugin, name)
 }
 
-/** Passes errors of inner handlers on unchanged. Adds plugin and hook to coded errors, and wraps all others. */
+/** Rethrows errors of inner handlers unchanged. Adds plugin and hook to errors with a code, and wraps all other errors. */
 function rethrow({ foreign }: Call, error: unknown, plugin: string, hook: HookName): never {
   if (foreign?.error === error || isDeferral(error)) throw error
   if (isQueueError(error)) {

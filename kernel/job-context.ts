@@ -13,7 +13,7 @@ let attemptOf: (ctx: RunContext) => Attempt
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- the hook adds them before a handler sees it
 export interface JobContext extends RunContext {}
 
-/** What a handler receives beside its job. */
+/** The context that a handler receives in addition to its job. */
 export class JobContext {
   declare readonly kernel: Kernel
   declare readonly worker: WorkerDefinition
@@ -81,7 +81,7 @@ export function outboxOf(ctx: RunContext): EventDraft[] {
   return attemptOf(ctx).reservedOutbox
 }
 
-/** Stores the progress of an attempt. It is information for people, so a failure to store it never fails the job. */
+/** Stores the progress of an attempt. Progress is information for people, so a failure to store it never fails the job. */
 export async function storeProgress(ctx: RunContext, value: number): Promise<void> {
   const attempt = attemptOf(ctx)
   const share = clampProgress(value)
@@ -94,7 +94,7 @@ export async function storeProgress(ctx: RunContext, value: number): Promise<voi
   }
 }
 
-/** Appends in the name of a claim. The store refuses once the job has ended or another worker holds it. */
+/** Appends events on behalf of a claim. The store refuses them once the job has ended or another worker holds it. */
 export function appendAs(emit: Emit, ctx: RunContext, events: EventDraft[], options?: AppendOptions) {
   const { endKey, job } = attemptOf(ctx)
   const fence = { job: job.id, token: ctx.claim }

@@ -126,11 +126,11 @@ export async function createKernel(options: KernelOptions = {}): Promise<Kernel>
 /** @throws QueueError `PORT_DUPLICATE` */
 function addMembers<T extends object>(kernel: T, members: Partial<T>): void {
   const taken = Object.keys(members).find((name) => name in kernel)
-  if (taken) throw new QueueError('PORT_DUPLICATE', `The kernel has a member "${taken}" already.`)
+  if (taken) throw new QueueError('PORT_DUPLICATE', `The kernel already has a member "${taken}".`)
   Object.assign(kernel, members)
 }
 
-/** Without `next()` nothing was stored. That is allowed for events of users only. */
+/** If `next()` was not called, nothing was stored. Only events of users may be dropped. */
 function appendResult({ result, events, stream }: EmitPayload): AppendResult {
   if (result) return result
   const dropped = events.filter(({ type }) => isReserved('event', type)).map(({ type }) => type)

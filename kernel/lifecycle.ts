@@ -9,7 +9,7 @@ import type { PortTable } from './port-table.ts'
 import type { Runner } from './runner.ts'
 import { kernelScope } from './use.ts'
 
-/** Milliseconds that a store has for the last writes when the kernel closes. */
+/** The time limit of a store for the last writes when the kernel closes, in milliseconds. */
 const LAST_WORDS = 5000
 /** The shortest time for a teardown, in milliseconds, when earlier teardowns have used up the limit. */
 const LEAST_TEARDOWN = 500
@@ -30,7 +30,7 @@ export function createLifecycle(
   let closed = false
   let starting: Promise<void> | undefined
   let closing: Promise<CloseReport> | undefined
-  /** The milliseconds that each setup has. */
+  /** The time limit of each setup, in milliseconds. */
   let setupLimit = kernel.config.setupTimeout
   const extendSetup = (ms: number): void => void (setupLimit = Math.max(setupLimit, ms))
 
@@ -47,7 +47,7 @@ export function createLifecycle(
     const { name, requires = [] } = plugin
     const missing = requires.find((need) => !ready.includes(need) && !ports.hasPort(need))
     if (missing !== undefined) {
-      const message = `Plugin "${name}" requires "${missing}", which none of those before it provides`
+      const message = `Plugin "${name}" requires "${missing}", which no plugin before it provides`
       throw new QueueError('PLUGIN_REQUIRES', `${message}: ${ready.join(', ') || 'none'}.`, { plugin: name })
     }
     const options = (await parseOptions(plugin, kernel.config)) as never
@@ -61,7 +61,7 @@ export function createLifecycle(
     if (ports.hasPort('clock')) Object.assign(kernel, { clock: ports.port('clock') })
   }
 
-  /** Returns the kernel for one plugin. Hooks and ports that it registers carry the name and the rank of the plugin. */
+  /** Returns the kernel for one plugin. Hooks and ports that are registered through it carry the name and the rank of the plugin. */
   function facade(plugin: AnyPlugin): PluginKernel {
     const hook: Kernel['hook'] = (name, handler, options) =>
       bus.hook(name, { ...options, handler, plugin: plugin.name, rank: pluginRank(plugin) })
@@ -93,7 +93,7 @@ export function createLifecycle(
     }
   }
 
-  /** Undoes a setup that missed its limit and completes later. What it has opened would keep the process alive. */
+  /** Undoes a setup that completes after its time limit. Otherwise the connections it opened would keep the process alive. */
   function undoLate(plugin: string, setting: Promise<Teardown | void>): void {
     const undone = setting.then(
       async (teardown) => teardown?.(),
@@ -104,7 +104,7 @@ export function createLifecycle(
 
   async function startWorker(worker: WorkerDefinition): Promise<void> {
     await ports.runtimeOf(worker).prepare?.(worker)
-    // A watcher that refuses the worker does so before the worker claims a job.
+    // Each watcher runs before the worker claims a job, so a watcher can refuse the worker.
     for (const watcher of watchers) await watcher(worker)
     const claims = { concurrency: worker.claims ?? worker.worker.concurrency }
     await ports.port('workers').registerWorker(worker.queue.name, worker.name, runner.process, claims)
@@ -119,7 +119,7 @@ export function createLifecycle(
     await ports.port('workers').unregisterWorker(worker.queue.name, worker.name)
   }
 
-  /** Starts a worker in the place of another one. If that fails, the other one is restored. */
+  /** Starts a worker that may replace another worker. If the start fails, the replaced worker is restored. */
   async function addWorker(worker: WorkerDefinition, replaced?: WorkerDefinition): Promise<void> {
     const samePlace = replaced?.queue.name === worker.queue.name && replaced.name === worker.name
     if (replaced) announceStop(replaced)
@@ -140,14 +140,14 @@ export function createLifecycle(
     for (const worker of kernel.registry.workers) await startWorker(worker)
   }
 
-  /** All teardowns together have `setupTimeout`. A plugin whose store is away is left behind. */
+  /** The time limit of all teardowns together is `setupTimeout`. A plugin whose store is unavailable is abandoned. */
   async function tearDown(): Promise<void> {
     const deadline = performance.now() + kernel.config.setupTimeout
     for (const { plugin, teardown } of teardowns.splice(0).toReversed()) {
       const ms = Math.max(LEAST_TEARDOWN, Math.ceil(deadline - performance.now()))
       try {
         if (await isWithin(ms, (async () => teardown())())) continue
-        kernel.reporter.warn(`Plugin "${plugin}" was not torn down within ${ms} ms and is left behind.`)
+        kernel.reporter.warn(`Plugin "${plugin}" was not torn down within ${ms} ms and is abandoned.`)
       } catch (error) {
         kernel.reporter.error(`Plugin "${plugin}" failed in its teardown.`, error)
       }
@@ -176,7 +176,9 @@ export function createLifecycle(
   async function stopWorkers(timeout: number): Promise<void> {
     try {
       if (await isWithin(timeout + LAST_WORDS, ports.port('workers').closeAll({ timeout }))) return
-      kernel.reporter.warn(`The queues could not be closed within ${timeout + LAST_WORDS} ms. Their store may be away.`)
+      kernel.reporter.warn(
+        `The queues could not be closed within ${timeout + LAST_WORDS} ms. Their store may be unavailable.`,
+      )
     } catch (error) {
       kernel.reporter.error('The queues could not be closed.', error)
     }
@@ -212,7 +214,7 @@ function closeTimeout(options: { timeout?: number }): number {
   return timeout === Infinity ? timeout : timerDelay(checkDuration('Option "timeout" of kernel.close()', timeout))
 }
 
-/** Resolves with true when a promise settles in time. Shutdown uses real time, whatever clock jobs use. */
+/** Resolves with true when a promise settles in time. Shutdown uses real time, even if jobs use another clock. */
 async function isWithin(ms: number, settling: Promise<unknown>): Promise<boolean> {
   const late = Promise.withResolvers<false>()
   const stop = ms === Infinity ? () => {} : systemClock.setTimeout(() => late.resolve(false), ms)

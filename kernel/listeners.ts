@@ -2,7 +2,7 @@ import type { Reporter } from '../contracts/index.ts'
 import { isPromise } from './promises.ts'
 import { redactError, redactText } from './redact.ts'
 
-/** Calls a listener. Reports what it throws or rejects with, and never fails. */
+/** Calls a listener. Reports its errors and rejections, and never fails. */
 export function callListener(reporter: Reporter, message: string, call: () => unknown): void {
   const failed = (error: unknown): void => reporter.error(message, error)
   try {
@@ -15,7 +15,10 @@ export function callListener(reporter: Reporter, message: string, call: () => un
 
 const SILENT: Reporter = { warn() {}, error() {} }
 
-/** Returns a reporter that removes credentials from everything it passes on. It never throws, even if the reporter behind it does. */
+/**
+ * Returns a reporter that removes credentials from everything and passes it to another reporter. It never throws, even if the other
+ * reporter does.
+ */
 export function safeReporter(reporter: Reporter): Reporter {
   const pass =
     (level: keyof Reporter) =>

@@ -2,7 +2,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { AnyPlugin, KernelConfig, Preset } from '../contracts/index.ts'
 import { QueueError } from './errors.ts'
 
-/** Returns the chain of presets, the most general one first. */
+/** Returns the chain of presets, starting with the most general preset. */
 export function presetChain(preset: Preset | undefined): Preset[] {
   return preset ? [...presetChain(preset.extends), preset] : []
 }
@@ -21,7 +21,7 @@ export function orderPlugins(preset: Preset | undefined, own: readonly AnyPlugin
   return [...plugins.values()].toSorted((a, b) => pluginRank(a) - pluginRank(b))
 }
 
-/** Returns -1, 0 or 1; the smallest is outermost. */
+/** Returns -1, 0 or 1. The plugin with the smallest rank is outermost. */
 export function pluginRank({ enforce }: AnyPlugin): number {
   return enforce === 'pre' ? -1 : enforce === 'post' ? 1 : 0
 }
@@ -59,6 +59,6 @@ export async function parseOptions(plugin: AnyPlugin, config: KernelConfig): Pro
     ({ path, message }) => `\n  - ${path?.map(String).join('.') ?? ''} ${message}`,
   )
   const known = Object.keys(schema?.shape ?? {}).join(', ') || 'none'
-  const message = `Configuration "${key}" is not what plugin "${plugin.name}" takes:${issues.join('')}`
+  const message = `Configuration "${key}" does not match the options of plugin "${plugin.name}":${issues.join('')}`
   throw new QueueError('CONFIG_INVALID', `${message}\nIts options are: ${known}.`, { plugin: plugin.name })
 }

@@ -10,7 +10,7 @@ export function createPorts() {
     const key = port === 'runtime' ? `runtime:${(implementation as Runtime).name}` : port
     const there = provided.get(key)?.plugin
     if (there !== undefined) {
-      const message = `Port "${key}" is provided by plugin "${there}" and by "${plugin}". Remove one of them.`
+      const message = `Both plugin "${there}" and plugin "${plugin}" provide port "${key}". Remove one of them.`
       throw new QueueError('PORT_DUPLICATE', message, { details: { port: key, candidates: [there, plugin] } })
     }
     provided.set(key, { implementation, plugin })
@@ -21,7 +21,7 @@ export function createPorts() {
     const found = provided.get(name)
     if (found) return found.implementation as Ports[Name]
     const candidates = [...provided].map(([key, { plugin }]) => `${key} (${plugin})`).join(', ') || 'nothing'
-    const message = `No plugin provides port "${name}". Add one that does, or a preset. Provided: ${candidates}.`
+    const message = `No plugin provides port "${name}". Add a plugin that provides it, or a preset. Provided: ${candidates}.`
     throw new QueueError('PORT_MISSING', message, { details: { port: name } })
   }
 
@@ -29,7 +29,10 @@ export function createPorts() {
     const found = runtimes.get(runtime)
     if (found) return found
     const known = [...runtimes.keys()].join(', ') || 'none'
-    throw new QueueError('RUNTIME_UNKNOWN', `Worker "${id}" wants runtime "${runtime}". There are: ${known}.`)
+    throw new QueueError(
+      'RUNTIME_UNKNOWN',
+      `Worker "${id}" needs runtime "${runtime}", which no plugin provides. Available: ${known}.`,
+    )
   }
   return { provide, port, hasPort: (name: string) => provided.has(name), runtimes, runtimeOf }
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '../contracts/index.ts'
 
-/** How long, in milliseconds, and how many aborts are remembered. */
+/** How long aborts are remembered, in milliseconds, and how many. */
 const REMEMBERED = 60_000
 const MOST = 1000
 
@@ -9,7 +9,7 @@ interface Target {
   jobId?: string
 }
 
-/** Remembers recent aborts. A job that was claimed before the abort and starts now has to read the log before it runs. */
+/** Remembers recent aborts. A job that was claimed before the abort and has not started yet must read the log before it runs. */
 export function createRecentAborts(kernel: { clock: Clock }) {
   const moments = new Map<string, number>()
   return {

@@ -4,11 +4,11 @@ const GONE = '***'
 /** Names whose values are secrets, in connection strings, headers, settings and commands. */
 const SECRET = 'password|passwd|passphrase|secret|token|api[_-]?key|access[_-]?key'
 /*
- * Every pattern takes time in proportion to the text, whatever the text is: none begins with a repetition, because it would
- * be tried again from each of its own characters.
+ * Every pattern runs in linear time for any text. No pattern begins with a repetition, because the engine would try the repetition again
+ * from each of its characters.
  */
 const RULES: readonly (readonly [pattern: RegExp, replacement: string])[] = [
-  // User and password of a URL. A password with slashes makes the URL invalid, so it has a pattern of its own. An @ after the
+  // User and password of a URL. A password with slashes makes the URL invalid, so this needs a separate pattern. An @ after the
   // host belongs to the path.
   [/([a-z0-9+.-]:\/\/)[^\s/"'`<>]*@/gi, `$1${GONE}@`],
   [/([a-z0-9+.-]:\/\/)[^\s/@:"'`<>[\]]{0,256}:(?!\d+(?:[/?#]|$))[^\s"'`<>]{0,512}@/gi, `$1${GONE}@`],
@@ -29,13 +29,13 @@ const SUSPECT = new RegExp(
 
 const SECRET_NAME = new RegExp(`(?:${SECRET})$`, 'i')
 
-/** Members in which drivers repeat commands, rows and parameters. */
+/** Members of errors in which drivers repeat commands, rows and parameters. */
 const REPEATS: ReadonlySet<string> = new Set(['command', 'detail', 'where', 'internalQuery', 'parameters'])
 const DEEPEST = 5
 
 /**
- * Returns a text without the credentials in it: those of URLs, of headers, of `password=…` and the like, and of
- * Redis's `AUTH`. Every log line, stored error and HTTP error passes through it.
+ * Returns a text without its credentials: in URLs, in headers, in settings such as `password=…`, and in the `AUTH` command of Redis. Every
+ * log line, stored error and HTTP error passes through it.
  *
  * @example
  * redactText('no route to redis://ada:s3cret@host:6379') // no route to redis://***@host:6379
@@ -46,9 +46,9 @@ export function redactText(text: string): string {
 }
 
 /**
- * Returns an error, or a detail that is logged with one, without credentials. It returns the same object if there is nothing to
- * hide. Otherwise it returns a copy of the same class, also without the commands and rows that drivers keep in errors. Nested
- * errors and objects are treated in the same way.
+ * Returns an error, or a detail that is logged with one, without credentials. Returns the same object if it contains no credentials.
+ * Otherwise returns a copy of the same class, which also lacks the commands and rows that drivers keep in errors. Nested errors and objects
+ * are treated in the same way.
  */
 export function redactError(thrown: unknown): unknown {
   try {
@@ -75,7 +75,7 @@ function redactMember(name: string, value: unknown, depth: number): unknown {
   return typeof value === 'string' && SECRET_NAME.test(name) ? GONE : redact(value, depth + 1)
 }
 
-/** Redacts a list or a plain object. Returns the same object if there is nothing to hide. */
+/** Redacts a list or a plain object. Returns the same object if it contains no credentials. */
 function redactPlain(value: object, depth: number): unknown {
   if (depth > DEEPEST) return '[too deep]'
   const entries = Object.keys(value).map((name) => [name, readMember(value, name)] as const)

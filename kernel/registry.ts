@@ -38,7 +38,7 @@ export function createRegistry() {
       if (worker || workers?.size !== 1) return worker
       return name === '' || id.startsWith(LETTER) ? [...workers.values()][0] : undefined
     },
-    /** @param instead the worker that it replaces */
+    /** @param instead the worker that the new worker replaces */
     add(worker: WorkerDefinition, instead?: WorkerDefinition) {
       const { id, name, queue } = worker
       const workers = byQueue.get(queue.name) ?? new Map<string, WorkerDefinition>()

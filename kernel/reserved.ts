@@ -1,8 +1,8 @@
 import { QueueError } from './errors.ts'
 
 /*
- * Names that belong to this package. Anybody who could write them could forge the history of a run: its end, the result of a
- * step, the answer to a wait. Plugins write them through `PluginKernel`, which handlers and applications do not have.
+ * Names that belong to this package. A user who could write them could forge the history of a run: its end, the result of a step, the
+ * result of a wait. Plugins write them through `PluginKernel`, which handlers and applications do not have.
  *
  * A name that ends in a dot, a colon or `_` reserves all names that begin with it.
  */
@@ -34,7 +34,7 @@ export function isReserved(kind: keyof typeof RESERVED, name: string): boolean {
 /** @throws QueueError `NAME_RESERVED` */
 export function assertFree(kind: keyof typeof RESERVED, name: string): void {
   if (!isReserved(kind, name)) return
-  const message = `"${name}" is a name that only plugins write (${kind}: ${RESERVED[kind].replaceAll(/\s+/g, ' ')})`
+  const message = `"${name}" is a name that only plugins may write (${kind}: ${RESERVED[kind].replaceAll(/\s+/g, ' ')})`
   throw new QueueError('NAME_RESERVED', `${message}. Choose another one.`, { retryable: false })
 }
 

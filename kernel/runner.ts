@@ -27,8 +27,8 @@ export interface Runner {
 
 /**
  * Runs claimed jobs in the same way for every adapter. The event log decides: the terminal event of an attempt is
- * stored first, and only then does the adapter receive a settlement to acknowledge. If the log refuses an event,
- * because the job has ended or a newer claim has written, the attempt does nothing more.
+ * stored first, and only then does the adapter receive a settlement to acknowledge. If the log refuses an event because the job has ended
+ * or a newer claim has written, the attempt stops.
  *
  * | verb | meaning |
  * |---|---|
@@ -36,9 +36,9 @@ export interface Runner {
  * | `run` | builds the context, stores `step.started`, executes, concludes |
  * | `execute` | calls the dispatch hooks and the handler; its result is an outcome: a value, an error or a deferral |
  * | `conclude` | stores the end of the attempt in the log and returns the settlement (see `conclude.ts`) |
- * | `acceptRefusal` | returns the settlement that the log has already, after it refused an event |
+ * | `acceptRefusal` | returns the settlement that the log already implies, after the log refused an event |
  * | `giveBack` | returns the job to its queue, because its start or end could not be stored |
- * | `settle` | what an adapter does with a settlement: it stores it in the queue |
+ * | `settle` | what an adapter does with a settlement: the adapter stores it in the queue |
  *
  * @param inner the kernel that may append reserved events
  */
@@ -74,7 +74,7 @@ export function createProcessor(
     attempt.index = running.push(attempt) - 1
     lease.onLost?.(() => attempt.abort(refusal('fence', record)))
     const settle = (settlement: Settlement): Settlement => {
-      // Swap and pop. A Set whose entries change with every job is slow to collect.
+      // Swap and pop. Garbage collection of a Set is slow if its entries change with every job.
       const last = running.pop()!
       if (last !== attempt) running[(last.index = attempt.index)] = last
       const { handling } = attempt
@@ -94,7 +94,7 @@ export function createProcessor(
     return attempt.settling
   }
 
-  /** An error that will not change ends the job. After any other error the job is tried again. */
+  /** A final error ends the job. After any other error the job is retried. */
   async function settleError(attempt: Attempt, error: unknown): Promise<Settlement> {
     try {
       if (isFinalRefusal(error)) return await failForGood(attempt, serializeError(error))
@@ -112,7 +112,7 @@ export function createProcessor(
     }
   }
 
-  /** Awaits as little as possible: with a synchronous store, only the handler. */
+  /** Awaits as little as possible. With a synchronous store, it awaits only the handler. */
   function run(attempt: Attempt): MaybePromise<Settlement> {
     return after(buildContext(attempt), (broken) =>
       after(start(attempt), (refused) => {
@@ -133,8 +133,8 @@ export function createProcessor(
   }
 
   /**
-   * Stores `step.started`, unless the job has ended. The runner waits for it when the job may have been delivered
-   * twice or belongs to a flow. For the first delivery of a plain job it goes on at once.
+   * Stores `step.started`, unless the job has ended. The runner waits for the append if the job may have been delivered twice or belongs to
+   * a flow. For the first delivery of a plain job, it continues at once.
    */
   function start(attempt: Attempt): MaybePromise<AppendRefusal | undefined> {
     const { record, worker } = attempt
@@ -157,7 +157,7 @@ export function createProcessor(
     return traced(channels.dispatch, { job, worker, ctx }, () => chains.dispatch(attempt, invoke))
   }
 
-  /** Concludes with the outcome of the dispatch, or with the error of an abort that comes first. */
+  /** Concludes with the outcome of the dispatch, or with the error of an abort that happens earlier. */
   function execute(attempt: Attempt): Promise<Settlement> {
     return new Promise((resolve, reject) => {
       const end = (outcome: Outcome): void => {
@@ -187,8 +187,8 @@ export function createProcessor(
   }
 
   /**
-   * The innermost end of a dispatch: calls the handler. It records while the handler runs, since a handler may run on
-   * after its attempt. A deferral is a result, whether the handler returned it, threw it, or was left at a wait.
+   * The innermost end of a dispatch: calls the handler. It tracks the handler while it runs, because a handler may keep running after its
+   * attempt. A deferral is a result if the handler returned it, threw it, or stopped at a wait.
    */
   function invoke(payload: DispatchPayload): MaybePromise<void> {
     const attempt = payload as Attempt

@@ -2,7 +2,7 @@ import type { SerializedError } from '../contracts/index.ts'
 import { cutText, isError, readMember, readText, toError } from './errors.ts'
 import { redactText } from './redact.ts'
 
-/** The most characters of each part, for the error itself and for each error within it. */
+/** The maximum number of characters of each part, for the error itself and for each nested error. */
 const LIMITS = {
   outer: { name: 256, code: 256, message: 8192, stack: 16_384 },
   inner: { name: 256, code: 256, message: 2048, stack: 4096 },
@@ -11,17 +11,17 @@ const LIMITS = {
 const MAX_DEPTH = 4
 /** How many of the errors of an `AggregateError` are stored. */
 const MAX_PARTS = 5
-/** The most errors in one stored error. */
+/** The maximum number of errors in one stored error. */
 const MAX_ERRORS = 12
 
-/** What has been stored so far of an error and its causes. */
+/** The errors that have been stored so far, out of an error and its causes. */
 type Seen = Set<unknown>
 
 /**
  * Returns an error in the form in which events and job records store it. Accepts anything that was thrown, and never throws.
- * Credentials are removed from names, messages, stacks and codes. Each of these is cut to a limit, and says so. Causes are stored
- * four deep, each once. Of an `AggregateError`, the first five errors are stored, and the message says how many are missing. The
- * result has at most about 100,000 characters.
+ * Credentials are removed from names, messages, stacks and codes. Each of these is cut to a limit, with a note that says so. Causes are
+ * stored up to four levels deep, each once. For an `AggregateError`, the first five errors are stored, and the message says how many are
+ * omitted. The result has at most about 100,000 characters.
  */
 export function serializeError(thrown: unknown): SerializedError {
   return serialize(thrown, 0, new Set())
@@ -65,7 +65,7 @@ function partsOf(error: Error): unknown[] {
   }
 }
 
-/** Returns a stored error as an Error, with the code, stack and causes that were stored. */
+/** Returns a stored error as an Error, with its code, stack and causes. */
 export function reviveError({ name, message, stack, code, cause, errors }: SerializedError): Error {
   const options = cause && { cause: reviveError(cause) }
   const error = errors ? new AggregateError(errors.map(reviveError), message, options) : new Error(message, options)

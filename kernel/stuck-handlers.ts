@@ -1,7 +1,7 @@
 import type { Kernel, StuckHandler } from '../contracts/index.ts'
 import type { Attempt } from './attempt.ts'
 
-/** Records handlers that still run although their attempts have ended. They keep their slots, so people need to know. */
+/** Records handlers that still run although their attempts have ended. They occupy their slots, so operators need to know about them. */
 export function createStuckHandlers(kernel: Kernel) {
   const stuck = new Map<Attempt, StuckHandler>()
   const stops = new Set<() => void>()
@@ -27,9 +27,9 @@ export function createStuckHandlers(kernel: Kernel) {
     const { id, queue, name, runId } = attempt.job
     const worker = attempt.worker.id
     stuck.set(attempt, { id, queue, name, runId, worker, since })
-    const what = `The handler of worker "${worker}" still runs ${grace} ms after its attempt at job "${id}" ended`
+    const what = `The handler of worker "${worker}" is still running ${grace} ms after its attempt at job "${id}" ended`
     const why = attempt.aborted ? ` (${attempt.aborted.message})` : ''
-    const hint = 'It keeps its slot until it returns. Let it watch ctx.signal, or run it in a process of its own.'
+    const hint = 'It keeps its slot until it returns. Let it react to ctx.signal, or run it in a separate process.'
     kernel.reporter.warn(`${what}${why}. ${hint}`)
   }
 

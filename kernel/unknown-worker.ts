@@ -4,19 +4,18 @@ import { runPatch } from './conclude.ts'
 import { QueueError } from './errors.ts'
 import { defineWorker } from './registry.ts'
 
-/** Milliseconds until a job without a worker is checked again. The longer it has waited, the longer the pause. */
+/** The delay before a job without a worker is checked again, in milliseconds. The delay grows with the time that the job has waited. */
 const SHORTEST_LOOK = 500
 const LONGEST_LOOK = 30_000
 
 /**
- * Returns jobs to their queue that no worker of this process handles, for example while an older and a newer version run side by
- * side. Another process may take them there. A plain job fails after `workerWait`. A step of a flow waits until its worker is
- * registered again.
+ * Returns jobs to their queue if no worker of this process handles them, for example while an older and a newer version run side by side.
+ * Another process may then claim them. A plain job fails after `workerWait`. A step of a flow waits until its worker is registered again.
  */
 export function createUnknownWorkers(kernel: PluginKernel) {
   const reported = new Set<string>()
 
-  /** Returns `undefined` when the job has waited long enough. */
+  /** Returns `undefined` if the job has waited for `workerWait`. */
   async function postpone(record: JobRecord): Promise<Settlement | undefined> {
     const end = await kernel.port('events').byKey(record.runId, endKey(record))
     if (end) return undefined
@@ -34,7 +33,10 @@ export function createUnknownWorkers(kernel: PluginKernel) {
     return Math.max(0, kernel.clock.now() - createdAt)
   }
 
-  /** Records the first time, since the job may have been in the queue for a long time before. */
+  /**
+   * Returns how long the job has waited without a worker. Records when the wait began, because the job may have been in the queue for a
+   * long time before.
+   */
   async function waitedAlone(record: JobRecord): Promise<number | undefined> {
     const { id, runId, name, round, attemptsMade } = record
     const key = `unknown:${id}#${round}`
@@ -53,8 +55,8 @@ export function createUnknownWorkers(kernel: PluginKernel) {
     const where = `"${name}" on queue "${queue}"`
     if (reported.has(where)) return
     reported.add(where)
-    const wait = flow ? 'until one is there' : `up to ${kernel.config.workerWait} ms`
-    kernel.reporter.warn(`No worker here handles ${where}. Its jobs go back to the queue and wait for one ${wait}.`)
+    const wait = flow ? 'until a worker is registered' : `up to ${kernel.config.workerWait} ms for a worker`
+    kernel.reporter.warn(`No worker here handles ${where}. Its jobs return to the queue and wait ${wait}.`)
   }
   return postpone
 }

@@ -3,7 +3,7 @@ import { createContext } from 'unctx'
 import type { Kernel, RunContext } from '../contracts/index.ts'
 import { QueueError } from './errors.ts'
 
-// unctx keeps functions directly. It would hold an object in a WeakRef, which costs one for each job.
+// A function, because unctx stores functions directly but wraps an object in a WeakRef, which would cost one WeakRef for each job.
 const runs = createContext<() => RunContext>({ asyncContext: true, AsyncLocalStorage })
 const kernels = createContext<() => Kernel>({ asyncContext: true, AsyncLocalStorage })
 
@@ -12,7 +12,7 @@ export function runScope<T>(ctx: RunContext, callback: () => T): T {
   return runs.call(() => ctx, callback)
 }
 
-/** Runs code of a kernel outside a job, such as the setup of a plugin. */
+/** Runs code outside a job, such as the setup of a plugin, so that `useKernel()` finds the kernel. */
 export function kernelScope<T>(kernel: Kernel, callback: () => Promise<T>): Promise<T> {
   return kernels.callAsync(() => kernel, callback)
 }

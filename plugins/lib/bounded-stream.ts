@@ -11,13 +11,13 @@ import {
 /** A snapshot that covers every possible `seq`. Bounded streams have no state, so any event may be trimmed. */
 const COVERS_ALL = { reducer: 'bounded', seq: 2 ** 31 - 1, state: null }
 
-/** Drops the events of a stream up to a `seq`. The stream has no state that an event could be missing from. */
+/** Drops the events of a stream up to a `seq`. Only for streams without state. */
 export async function trimStream(kernel: Pick<Kernel, 'port'>, stream: string, seq: number): Promise<void> {
   await kernel.port('events').snapshots.put(stream, COVERS_ALL)
   await kernel.port('events').trim(stream, seq)
 }
 
-/** Reads a stream of which the oldest events may be trimmed, from its first event that is kept. */
+/** Reads a stream whose oldest events may be trimmed, from its oldest remaining event. */
 export async function readKept(
   kernel: Pick<Kernel, 'port'>,
   stream: string,
@@ -33,12 +33,12 @@ export async function readKept(
   }
 }
 
-/** How many events are read at once. */
+/** The number of events in one read. */
 const PAGE = 500
 
 /**
  * Returns a function that applies the events that were appended to a stream since its last call, and resolves with the `seq` of the
- * last applied event. Only one call reads at a time, and all calls that arrive meanwhile share the next read.
+ * last applied event. Only one call reads at a time. All calls that arrive in the meantime share the next read.
  */
 export function createCatchUp(
   kernel: Pick<Kernel, 'port'>,

@@ -1,10 +1,10 @@
 import { tracingChannel } from 'node:diagnostics_channel'
 
-/** A channel that diagnostic tools subscribe to, as to those of the kernel. */
+/** A channel that diagnostic tools subscribe to, like the channels of the kernel. */
 export interface Channel {
   /** Whether anybody listens. Without listeners, calling `trace` is not needed. */
   readonly isHeard: boolean
-  /** Runs an operation, and publishes its beginning and its end with the message. */
+  /** Runs an operation, and publishes its start and its end with the message. */
   trace<T>(message: object, run: () => T | Promise<T>): Promise<T>
 }
 

@@ -3,27 +3,27 @@ import { createCatchUp, trimStream } from './bounded-stream.ts'
 
 export interface CompactedStreamOptions {
   stream: string
-  /** After how many events the state is stored again, and the events before it are dropped. */
+  /** The number of events after which the state is stored again and the earlier events are dropped. */
   every: number
-  /** Applies events to the state that this process keeps. The first event of `state()` begins an empty state. */
+  /** Applies events to the state that this process keeps. The first event of `state()` resets the state. */
   apply(events: readonly StoredEvent[]): void
-  /** Returns the events that make the state from nothing. */
+  /** Returns events that produce the state from an empty state. */
   state(): EventDraft[]
 }
 
 export interface CompactedStream {
-  /** Applies what was appended before this call. */
+  /** Applies the events that were appended before this call. */
   update(): Promise<unknown>
   append(drafts: EventDraft[]): Promise<void>
 }
 
-/** How often a process tries, if others append in the meantime. The next one tries again later. */
+/** How often a process tries to compact if others append in the meantime. A later event triggers the next try. */
 const PASSES = 5
 
 /**
- * Creates a stream whose events make a state that every process arrives at. Its length is bounded: now and then the whole state is
- * appended, and the events before it are dropped. A process that has not read those begins with the stored state. Events must not
- * have keys.
+ * Creates a stream whose events produce the same state in every process. Its length is bounded: from time to time the whole state is
+ * appended, and the earlier events are dropped. A process that has not read the dropped events starts from the stored state. Events must
+ * not have keys.
  */
 export function createCompactedStream(
   kernel: PluginKernel,

@@ -1,7 +1,7 @@
 const warned = new Set<string>()
 
 /**
- * Warns once in a process that something is used under its old name. The old name works until the next minor version.
+ * Warns once per process that something is used under its old name. The old name works until the next minor version.
  *
  * @param old what was used, such as `Option "max" of throttle`
  * @param instead what to use

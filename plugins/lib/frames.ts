@@ -2,12 +2,12 @@ import { pathToFileURL } from 'node:url'
 import { isQueueError } from '../../kernel/index.ts'
 import { codeFile, packageFile } from './package-files.ts'
 
-/** The most frames that are shown of a stack. */
+/** The maximum number of frames of a stack that are shown. */
 const MAX_FRAMES = 5
 const FRAME = /^\s+(?:at |File ")/
 /** A line of code below a frame of Python. */
 const SOURCE = /^ {4}/
-/** Where the frames of this package are: its code as a path and as a URL, and the Python SDK. */
+/** Locations of this package's own frames: its code as a path and as a URL, and the Python SDK. */
 const OURS = [codeFile(''), pathToFileURL(codeFile('')).href, packageFile('python-sdk/src')]
 
 /** Makes the stack of an error begin at the caller of a function, if that function is still running. */
@@ -17,21 +17,21 @@ export function beginAtCaller(error: Error, called: (...args: never[]) => unknow
   if (!error.stack?.includes('\n    at ')) error.stack = stack
 }
 
-/** Returns where the innermost cause of an error was thrown, in lines. Errors of this package need no place. */
+/** Returns the stack frames where the innermost cause of an error was thrown, as lines. Returns no lines for errors of this package. */
 export function placeOf(error: unknown): string[] {
   if (!(error instanceof Error)) return []
   if (error.cause instanceof Error) return placeOf(error.cause)
   return isQueueError(error) && !isPython(error) ? [] : ownFrames(error.stack)
 }
 
-/** An error of a Python file has its traceback instead of a stack. */
+/** Whether an error came from a Python file. It then has a traceback instead of a stack. */
 function isPython({ stack }: Error): boolean {
   return stack !== undefined && /^\s+File "/m.test(stack)
 }
 
 /**
- * Returns the frames of a stack that belong to the application, with the innermost first in JavaScript. A frame of Python has its line of
- * code, and of a syntax error the mark below it.
+ * Returns the frames of a stack that belong to the application, with the innermost first in JavaScript. A Python frame includes its line of
+ * code, and for a syntax error the marker below it.
  */
 export function ownFrames(stack: string | undefined): string[] {
   const frames: string[] = []

@@ -1,6 +1,6 @@
 /**
- * The base of objects that are plain data with methods on their prototype. `copyValue` and `encodeJson` take one as its
- * data. It says that it is an `Object`, so that libraries that look for plain objects and `console.log` do too.
+ * The base of objects that are plain data with methods on their prototype. `copyValue` and `encodeJson` treat a handle as its data. The
+ * name of its constructor is `Object`, so libraries that look for plain objects and `console.log` treat it in the same way.
  */
 export abstract class Handle {
   /** Returns the data. h3 2 sends an object that is not plain as JSON only if it has this method. */
@@ -11,9 +11,9 @@ export abstract class Handle {
 Reflect.deleteProperty(Handle.prototype, 'constructor')
 
 /**
- * Adds methods to the prototype of a class, as those of classes are: not enumerable.
+ * Adds methods to the prototype of a class. They are not enumerable, like methods of classes.
  *
- * @param type whose instances get them
+ * @param type the class whose instances get the methods
  */
 export function addMethods(type: { prototype: Handle }, methods: object): void {
   for (const [name, value] of Object.entries(methods)) {
@@ -21,7 +21,7 @@ export function addMethods(type: { prototype: Handle }, methods: object): void {
   }
 }
 
-/** True for an object that is data and nothing else, and for a `Handle`, whose own members are. */
+/** Whether an object is plain data, or a `Handle`, whose own members are plain data. */
 export function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value)
   return prototype === Object.prototype || prototype === null || value instanceof Handle

@@ -1,6 +1,8 @@
 import type { ErrorCode } from '../../kernel/index.ts'
 
-/** The HTTP status for each error that the sender of a webhook can correct or retry. The HTTP API has more (`http/problems.ts`). */
+/**
+ * The HTTP status for each error that the sender of a webhook can correct or retry. The HTTP API has a longer list (`http/problems.ts`).
+ */
 export const HTTP_STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
   REQUEST_INVALID: 400,
   OPTION_INVALID: 400,

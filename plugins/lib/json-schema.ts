@@ -1,8 +1,8 @@
 import type { StandardJSONSchemaV1, StandardSchemaV1 } from '@standard-schema/spec'
 
 /**
- * Returns the JSON Schema of what a Standard Schema takes, for forms and documents. Returns `undefined` if its library does not
- * write JSON Schemas, or if the schema has no such form.
+ * Returns the JSON Schema of what a Standard Schema takes, for forms and documents. Returns `undefined` if the library cannot generate JSON
+ * Schemas, or if the schema has no such form.
  */
 export function inputSchemaOf(schema: StandardSchemaV1): Record<string, unknown> | undefined {
   const { jsonSchema } = schema['~standard'] as Partial<StandardJSONSchemaV1['~standard']>

@@ -1,13 +1,13 @@
 import type { JobState, Kernel } from '../../kernel/index.ts'
 
-/** From how many jobs on a count is kept. Counts of fewer jobs are cheap, and always new. */
+/** Counts of at least this many jobs are cached. Smaller counts are cheap and are always read again. */
 const LARGE = 20_000
-/** How old a count may be before it is made again in the background, in milliseconds, and how many times as long as it took. */
+/** The age at which a count is refreshed in the background: in milliseconds, and as a multiple of the time that the count took. */
 const FRESH = 2_000
 const SHARE = 10
-/** How old a count may be at most, in milliseconds. */
+/** The maximum age of a count, in milliseconds. */
 const OLDEST = 60_000
-/** How many counts are kept for each kernel. */
+/** The maximum number of cached counts per kernel. */
 const MOST = 200
 
 interface Kept {
@@ -21,8 +21,8 @@ type Counted = { counts: Record<JobState, number> }
 const kept = new WeakMap<Kernel, Map<string, Kept>>()
 
 /**
- * Returns a count of jobs. A count of many jobs is kept, because a store needs up to a second for it and a dashboard asks every few
- * seconds: the request receives the last count and has a new one made in the background, which takes at most a tenth of the time.
+ * Returns a count of jobs. A count of many jobs is cached, because a store needs up to a second for it and a dashboard asks every few
+ * seconds. The request receives the last count and starts a refresh in the background. Refreshes take at most a tenth of the time.
  *
  * @param key what is counted
  */
@@ -48,7 +48,7 @@ export async function largeCount<T extends Counted>(kernel: Kernel, key: string,
   if (!entry || age > OLDEST) return make()
   if (!entry.counting && age > Math.max(FRESH, SHARE * entry.took)) {
     entry.counting = true
-    // A count that fails is made by the next request, which then reports the failure.
+    // If a refresh fails, the next request counts again and reports the failure.
     make().catch(() => void entries.delete(key))
   }
   return entry.value as T

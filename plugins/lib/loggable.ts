@@ -42,7 +42,7 @@ interface Budget {
  * - An error becomes its serialized form.
  * - A `Map` or `Set` becomes a list, and a class instance becomes an object of its own members.
  * - A function or a cycle becomes a short note.
- * - What exceeds a limit is cut, and a note says so.
+ * - A part that exceeds a limit is cut, and a note says so.
  */
 export function toLoggable(value: unknown): unknown {
   return describe(value, { left: BUDGET, parents: new Set() })

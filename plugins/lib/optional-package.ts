@@ -3,8 +3,8 @@ import { QueueError } from '../../kernel/index.ts'
 /**
  * Loads a package that is an optional peer.
  *
- * @param load imports the package. The import stands at the caller, so that bundlers see it
- * @param who what needs the package, such as `The plugin "otel"`
+ * @param load imports the package. The caller contains the import, so that bundlers see it
+ * @param who names the part that needs the package, such as `The plugin "otel"`
  * @param install what to install, separated by spaces
  * @throws QueueError `PACKAGE_MISSING`. The message says what to run
  */

@@ -33,7 +33,7 @@ export function createOutage(store: string, reporter: Reporter, now?: () => numb
   return watchOutage(reports, now)
 }
 
-/** The same as `createOutage`, with callbacks of the caller in place of the reports. */
+/** The same as `createOutage`, but calls callbacks instead of reporting. */
 export function watchOutage(reports: OutageReports, now = () => performance.now()): Outage {
   let away = false
   let reported = false

@@ -16,7 +16,7 @@ const members = {
   duration: periodShape.optional(),
 }
 
-/** A limit has both of its members, under their names or under those they had before. */
+/** Whether a limit has both of its members, under their current names or their deprecated names. */
 function isComplete({ limit, max, period, duration }: Record<string, unknown>): boolean {
   const isNew = limit !== undefined && period !== undefined && max === undefined && duration === undefined
   return isNew || (limit === undefined && period === undefined && max !== undefined && duration !== undefined)
@@ -24,9 +24,9 @@ function isComplete({ limit, max, period, duration }: Record<string, unknown>): 
 
 const EXPECTED = 'is { limit, period }, a whole number and milliseconds'
 
-/** Checks a rate limit that all share. */
+/** Checks a rate limit without a key. */
 export const rateLimitShape = z.strictObject(members).refine(isComplete, EXPECTED)
-/** Checks a rate limit that may be counted by key. */
+/** Checks a rate limit that may have a key. */
 export const keyedRateLimitShape = z.strictObject({ ...members, key: keyShape.optional() }).refine(isComplete, EXPECTED)
 
 /** Returns a rate limit as the port `limits` takes it. */
@@ -34,7 +34,7 @@ export function rateOf(option: RateLimitOption): RateLimit {
   return 'limit' in option ? { max: option.limit, duration: option.period } : option
 }
 
-/** Warns about the members that a rate limit had before. */
+/** Warns about the deprecated members of a rate limit. */
 export function warnOfOldRateLimit(option: RateLimitOption): void {
   if ('max' in option) warnDeprecated('rateLimit: { max, duration }', 'rateLimit: { limit, period }')
 }

@@ -1,20 +1,24 @@
 import { QueueError } from '../../kernel/index.ts'
 
-/** The bytes that all bodies of strangers may take in this process at once, or four of the largest bodies if that is more. */
+/**
+ * The maximum number of bytes that the bodies of unauthenticated senders may take in this process together, or the size of four of the
+ * largest bodies if that is more.
+ */
 const MOST_HELD = 64 * 1024 * 1024
 let held = 0
 
 /** Counts the bytes of a body for as long as it is in memory. */
 export interface BodyHold {
-  /** @throws QueueError `RATE_LIMITED` (503) if the bodies of strangers take too much memory together */
+  /** @throws QueueError `RATE_LIMITED` (503) if the bodies of unauthenticated senders take too much memory together */
   take(bytes: number, limit: number): void
   release(): void
 }
 
 /**
- * Makes bodies of strangers count together, because thousands of clients could fill the memory before any of them is refused.
+ * Counts the bodies of all unauthenticated senders together, because thousands of clients could fill the memory before any of them is
+ * refused.
  *
- * @param known whether the sender is known already. Then strangers cannot get the body refused.
+ * @param known whether the sender is already authenticated. The body then does not count and is not refused because of others.
  */
 export function holdBody(known: boolean): BodyHold {
   let own = 0
@@ -37,7 +41,7 @@ export function holdBody(known: boolean): BodyHold {
  *
  * @param limit the largest size in bytes
  * @param option the option that sets the limit, named in the error, for example `webhooks.maxBody`
- * @param hold what the bytes are counted in. The caller releases it. Default: counted while they are received
+ * @param hold counts the bytes. The caller releases it. Default: bytes count only while they are received
  * @throws QueueError `PAYLOAD_TOO_LARGE` as soon as the body exceeds the limit; `REQUEST_INVALID` if the body is
  *   incomplete or takes longer than a minute; `RATE_LIMITED` if other bodies take too much memory
  */
@@ -80,7 +84,7 @@ export async function receiveBody(
   }
 }
 
-/** How long a client may take to send a body, in milliseconds. Applies with every server. */
+/** How long a client may take to send a body, in milliseconds. Applies to every server. */
 const BODY_TIMEOUT = 60_000
 
 /** The client has disconnected or has sent invalid HTTP. That is not a fault of this server, so nothing is reported. */
@@ -98,6 +102,6 @@ function tooSlow(): QueueError {
 }
 
 function busy(): QueueError {
-  const message = 'Other requests that are not decided yet hold too much memory. Try again later.'
+  const message = 'Other requests that are not yet authenticated use too much memory. Try again later.'
   return new QueueError('RATE_LIMITED', message, { details: { status: 503, retryAfter: 1000 } })
 }

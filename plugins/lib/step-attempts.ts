@@ -11,7 +11,7 @@ import {
 } from '../../kernel/index.ts'
 import { BACKOFF, isBackoff } from './is-backoff.ts'
 
-/** How often and how long `ctx.step.run` tries a sub-step. */
+/** Limits and retries of a sub-step of `ctx.step.run`. */
 export interface StepOptions {
   /** How many times the function is called within one attempt of the job before the sub-step fails. Default 1. */
   attempts?: number

@@ -1,9 +1,9 @@
 import type { EmitPayload, EventDraft, Kernel } from '../../kernel/index.ts'
 
 /**
- * Returns the end of a job that an append of its attempt has stored, or `undefined` if it has stored none. Also returns the end
- * that was stored before, when the append is refused because of it: the process that stored it may have died before what follows
- * from it was done. Call it after `next()` of the hook `emit`.
+ * Returns the end of a job that an append of its attempt has stored, or `undefined` if it has stored none. Also returns the end that was
+ * stored earlier if the append is refused because of it: the process that stored that end may have died before it handled the consequences.
+ * Call it after `next()` of the hook `emit`.
  */
 export async function storedEnd(
   kernel: Pick<Kernel, 'port'>,

@@ -15,7 +15,7 @@ export type Known = { found: false } | { found: true; result?: unknown; error?: 
 interface StepRunnerOptions {
   lookup(name: string): Promise<Known>
   record(name: string, result: unknown): Promise<unknown>
-  /** Records a failure and returns it. Returns nothing if the failure does not count because the job was stopped. */
+  /** Records a failure and returns it. Returns `undefined` or `null` if the failure does not count because the job was stopped. */
   fail(name: string, error: unknown): Promise<StepFailure | undefined | null>
   /** Ends the execution of a handler that continues later. */
   suspend(): void
@@ -23,7 +23,7 @@ interface StepRunnerOptions {
   clock: Pick<Clock, 'setTimeout'>
   /**
    * Milliseconds that a handler may spend on its own code after a sub-step or wait has finished while another wait is
-   * pending, as in a race. The handler is suspended when it calls nothing of `ctx.step` within this time.
+   * pending, as in a race. If the handler does not call `ctx.step` within this time, it is suspended.
    */
   grace: number
   /** Returns the number of the current call of the handler. Each call counts names from the beginning. */
@@ -80,7 +80,7 @@ export function createStepRunner(options: StepRunnerOptions) {
     suspended = false
   }
 
-  /** Numbers repeated names: `page`, `page#2`. A name that already ends like that is numbered from `#1`. */
+  /** Numbers repeated names: `page`, `page#2`. A name that already ends with `#` and a number is numbered from `#1`. */
   function uniqueName(given: string): string {
     beginInvocation()
     checkText('The name of a step', given)

@@ -1,10 +1,10 @@
 import { QueueError, toError } from '../../kernel/index.ts'
 import { Handle, isPlain } from './handle.ts'
 
-/** How deep values may nest. A deeper value refers to itself, or would overflow the stack of other code. */
+/** How deep values may nest. A deeper value probably refers to itself, or would overflow the stack of other code. */
 const MAX_DEPTH = 200
 
-/** A copy throws these in place of an error, to save the cost of a stack. The caller then finds the cause. */
+/** A copy throws these symbols instead of an error, to save the cost of a stack trace. The caller then finds the cause. */
 const REFUSED = Symbol('refused')
 const TOO_LARGE = Symbol('too large')
 

@@ -1,7 +1,7 @@
 import type { WorkerDefinition } from '../../kernel/index.ts'
 import { rateOf } from './rate-limit.ts'
 
-/** What limits the jobs of a worker, besides its concurrency in each process. Times are in milliseconds. */
+/** Limits of the jobs of a worker, besides its concurrency in each process. Times are in milliseconds. */
 export interface WorkerLimits {
   /** How many jobs of one key run at once in all processes. */
   perKey?: number

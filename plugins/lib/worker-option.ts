@@ -27,7 +27,7 @@ export const anySchema = z.custom(isStandardSchema, 'is a Standard Schema, such 
 /** Accepts any function. */
 export const anyFunction = z.custom((value) => typeof value === 'function', 'is a function')
 
-/** @throws QueueError that names the first invalid member and what it must be */
+/** @throws QueueError that names the first invalid member and describes a valid value */
 export function checkShape(
   shape: z.ZodType,
   value: unknown,

@@ -37,7 +37,7 @@ function behindSocket(plugin: AnyPlugin, own: { [Name in keyof Ports]?: (port: P
 }
 
 const unsupported = (option: string): never => {
-  throw new QueueError('OPTION_UNSUPPORTED', `This adapter cannot honour "${option}".`)
+  throw new QueueError('OPTION_UNSUPPORTED', `This adapter does not support "${option}".`)
 }
 
 /** Memory behind a socket. */

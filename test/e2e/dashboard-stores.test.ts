@@ -197,7 +197,7 @@ describe.each(['redis', ...inLongForm('memory', 'postgres')] as const)('the dash
     await open('/jobs?tag=outage&state=failed')
     await page.getByRole('checkbox', { name: 'Select mail out-1' }).check()
     const selection = page.getByRole('toolbar', { name: 'Selection' })
-    await selection.getByRole('button', { name: 'Select all that match' }).click()
+    await selection.getByRole('button', { name: 'Select all matching jobs' }).click()
     await selection.getByRole('button', { name: 'Retry' }).click()
     const question = page.getByRole('alertdialog')
     await question.getByText(/^3 jobs with/).waitFor()

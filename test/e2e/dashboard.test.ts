@@ -253,7 +253,7 @@ it('aborts a bulk action before it has begun, which then reaches no job', async 
   const job = await own.enqueue('greet', {}, { id: 'later', delay: 3_600_000 })
   const page = await open('/jobs?state=delayed', { at: url })
   await page.getByRole('checkbox', { name: 'Select greet later' }).check()
-  await page.getByRole('button', { name: 'Select all that match' }).click()
+  await page.getByRole('button', { name: 'Select all matching jobs' }).click()
   await page.getByRole('toolbar', { name: 'Selection' }).getByRole('button', { name: 'Cancel' }).click()
   await page
     .getByRole('alertdialog')
@@ -326,7 +326,7 @@ it('lets a browser in with a token, as a cookie that scripts cannot read', async
   const page = await open('/queues', { at: url })
   await page.getByLabel('Token').fill('a-token-that-nobody-has')
   await page.getByRole('button', { name: 'Sign in' }).click()
-  await page.getByText('This token is not known here.').waitFor()
+  await page.getByText('This server does not know the token.').waitFor()
   await page.getByLabel('Token').fill(TOKEN)
   expect(await faults(page)).toEqual([])
   await page.getByRole('button', { name: 'Sign in' }).click()

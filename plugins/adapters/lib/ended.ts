@@ -43,7 +43,7 @@ class EndedList<T> {
   }
 }
 
-/** Items of user queues and of the engine's own queues. They are counted apart, so that neither uses up the limit of the other. */
+/** Items of user queues and of the engine's own queues. They are counted separately, so neither uses up the limit of the other. */
 type Parts<T> = readonly [users: EndedList<T>, own: EndedList<T>]
 
 /** Ended items, grouped by outcome and by owner (users or the engine). */

@@ -15,12 +15,12 @@ interface Registration {
 
 /** The listeners for job events of this process. */
 export interface Listeners {
-  /** Whether there is any. Without one, no record has to be read or copied. */
+  /** Whether there are listeners. Without listeners, no record has to be read or copied. */
   readonly any: boolean
   /**
-   * Calls the listeners of an event. An error of one is reported, and the others are called.
+   * Calls the listeners of an event. If a listener throws, the error is reported and the other listeners are still called.
    *
-   * @param job makes the record that a listener receives. It is called once for each listener, because a listener may change its record
+   * @param job creates the record that a listener receives. It is called once for each listener, because a listener may change its record
    */
   emit(event: QueueEvent, queue: string, job?: () => JobRecord): void
   on(queue: string, event: QueueEvent | '*', listener: QueueListener): Unsubscribe

@@ -13,8 +13,8 @@ export interface MergedAppends<Item extends WaitingAppend> {
 }
 
 /**
- * Merges an append into those before it of its stream if they are accepted or refused together, for example the start and
- * the end of a short job, and its logs. Returns false if the append has to be sent on its own.
+ * Merges an append into the earlier appends to its stream if all are accepted or refused together, for example the start, the logs and the
+ * end of a short job. Returns false if the append has to be sent separately.
  */
 export function mergeAppend<Item extends WaitingAppend>(merged: MergedAppends<Item>, item: Item): boolean {
   const { members, options } = merged

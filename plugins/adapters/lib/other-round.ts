@@ -1,7 +1,7 @@
 import { QueueError } from '../../../kernel/index.ts'
 
-/** Returns the error for a job that somebody else has retried in the meantime. */
+/** Returns the error for a job that another caller has retried in the meantime. */
 export function otherRound(id: string, round: number): QueueError {
-  const hint = 'Read it again to see what it is now.'
+  const hint = 'Read the job again to see its current state.'
   return new QueueError('JOB_STATE', `Job "${id}" has been retried ${round} times in the meantime. ${hint}`)
 }

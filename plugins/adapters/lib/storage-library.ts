@@ -27,12 +27,12 @@ export function supportedRange(name: string): string | undefined {
   return manifestOf('nuxt-queue')?.peerDependencies?.[name]
 }
 
-/** Warns of what `diagnoseLibrary` finds. */
+/** Warns about the findings of `diagnoseLibrary`. */
 export function checkLibrary(name: string, reporter: Reporter): void {
   warnOf([diagnoseLibrary(name)], reporter)
 }
 
-/** Reports findings in one line each, unless nothing is wrong. */
+/** Reports each finding that is not `ok` in one line. */
 export function warnOf(found: readonly Diagnosis[], reporter: Reporter): void {
   for (const { level, message, hint = '' } of found) if (level !== 'ok') reporter.warn(`${message} ${hint}`.trimEnd())
 }

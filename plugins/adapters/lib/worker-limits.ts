@@ -12,8 +12,8 @@ export interface WorkerLimitsOptions {
 const MIN_DEFERRAL = 100
 const MAX_DEFERRAL = 30_000
 /**
- * The longest deferral of the first deferred job, and how much the longest deferral grows with each further one, in
- * milliseconds. The number of repeated claims a second therefore does not grow with the number of deferred jobs.
+ * The longest deferral of the first deferred job, and its increase with each further deferred job, in milliseconds. The number of repeated
+ * claims per second therefore does not grow with the number of deferred jobs.
  */
 const FIRST_MAX_DEFERRAL = 1000
 const DEFERRAL_GROWTH = 2

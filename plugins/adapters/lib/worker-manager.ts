@@ -17,9 +17,9 @@ interface Opened {
 }
 
 /**
- * Creates the registry of workers that every adapter needs. It knows which workers share a queue, opens the consumer of
- * the queue with the sum of their concurrency, and holds each worker to its own concurrency. The consumer of a queue is
- * opened with the first worker and closed with the last.
+ * Creates the registry of workers that every adapter needs. It groups the workers of a queue, opens the consumer of the queue with the sum
+ * of their concurrency, and enforces the concurrency of each worker. The consumer of a queue is opened with the first worker and closed
+ * with the last.
  */
 export function createWorkerManager(open: OpenConsumer, options: WorkerLimitsOptions): WorkerManager {
   const queues = new Map<string, Opened>()

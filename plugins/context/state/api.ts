@@ -17,8 +17,8 @@ export interface RunState<S extends object = Record<string, unknown>> {
   /** Removes a key. */
   delete(key: keyof S & string): Promise<void>
   /**
-   * Computes a value from the current one, and stores it if nobody has written the key in the meantime. Otherwise it
-   * tries again, so `change` may run several times. Returns the stored value.
+   * Computes a value from the current one, and stores it if the key was not written in the meantime. Otherwise tries again, so `change` may
+   * run several times. Returns the stored value.
    *
    * @throws QueueError `EVENTS_CONFLICT` after 1,000 tries
    * @example
@@ -26,8 +26,8 @@ export interface RunState<S extends object = Record<string, unknown>> {
    */
   update<K extends keyof S & string>(key: K, change: (value: S[K] | undefined) => S[K] | Promise<S[K]>): Promise<S[K]>
   /**
-   * Writes a value if the current one deeply equals `expected`. Returns whether it was written. An `update` in another
-   * process is made of this.
+   * Writes a value if the current one deeply equals `expected`. Returns whether it was written. An `update` in another process is built on
+   * it.
    *
    * @throws QueueError `EVENTS_CONFLICT` after 1,000 tries
    */

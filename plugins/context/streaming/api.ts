@@ -36,9 +36,9 @@ export interface Streams {
    */
   follow(stream: string, options: FollowOptions, follower: StreamFollower): Promise<Unsubscribe>
   /**
-   * Returns whether anybody follows a run, in this process or in another one that shares the store. Followers of `'*'`
-   * and subscribers of the event port do not count. Other processes are asked at most once a second per run. Only the
-   * first call waits for them, so the result may be up to ten seconds old.
+   * Returns whether a client follows a run, in this process or in another process that shares the store. Followers of `'*'`
+   * and subscribers of the event port do not count. Other processes are asked at most once per second and run. Only the first call waits
+   * for their replies, so the result may be up to ten seconds old.
    */
   hasSubscribers(runId: string): Promise<boolean>
 }

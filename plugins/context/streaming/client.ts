@@ -26,7 +26,7 @@ export interface ClientChannel<M extends object = Record<string, unknown>> {
    * await ctx.client.send('answer', { text: 'Once upon a time' }, { store: true })
    */
   send<T extends keyof M & string>(type: T, ...rest: Rest<M[T]>): Promise<void>
-  /** Returns whether anybody follows the run, in any process. See `Streams.hasSubscribers`. */
+  /** Returns whether a client follows the run, in any process. See `Streams.hasSubscribers`. */
   hasSubscribers(): Promise<boolean>
 }
 

@@ -6,7 +6,7 @@ export const QUESTION = '_who'
 const REPLIES = '_presence'
 /** How many milliseconds other processes have to reply. */
 const REPLY_TIMEOUT = 200
-/** Up to this age in milliseconds, a result is used as it is. */
+/** Up to this age in milliseconds, a result is used directly. */
 const FRESH = 1_000
 /** Up to this age in milliseconds, a result is used while a new one is fetched. */
 const USABLE = 10_000
@@ -21,7 +21,7 @@ interface CachedResult {
 
 /**
  * Finds out whether another process follows a run. The processes do not know each other, so a question goes to the
- * stream of the run, which reaches all processes that follow it. No reply means that nobody follows it.
+ * stream of the run, which reaches all processes that follow it. No reply means that no process follows it.
  */
 export function createPresence(kernel: Kernel, followedHere: (runId: string) => boolean) {
   const cache = new Map<string, CachedResult>()

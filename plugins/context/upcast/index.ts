@@ -31,7 +31,7 @@ export default definePlugin({
   workerOptions: { upcast: workerOption('upcast', z.record(z.string(), anyFunction), { code: 'WORKER_INVALID' }) },
   setup(kernel, configured) {
     const upcasts = createUpcasts(kernel, configured)
-    // Fails at the start, and not later when somebody reads a state.
+    // Fails at the start, and not later when a state is read.
     kernel.onWorkerStart(() => void upcasts.version)
     kernel.hook('reduce', (payload, next) => {
       payload.events = upcasts.apply(payload.events)

@@ -36,7 +36,7 @@ interface Known {
 export function createUpcasts(kernel: Kernel, configured: UpcastTable): Upcasts {
   let known: Known | undefined
 
-  /** A new worker is always the last one, and a removed worker lowers the count, so these two show any change. */
+  /** A new worker is always the last one, and a removed worker lowers the count, so together they show any change. */
   function current(): Known {
     const { workers } = kernel.registry
     const newest = workers.at(-1)

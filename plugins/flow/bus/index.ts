@@ -9,12 +9,12 @@ import {
 } from '../../../kernel/index.ts'
 import { copyValue } from '../../lib/value.ts'
 
-/** An event from outside of any run, as listeners receive it. */
+/** An event that does not belong to a run, as listeners receive it. */
 export interface BusEvent {
   /** Two events with the same id are the same event. */
   id: string
   name: string
-  /** What the event is about, such as the number of an order; `''` if the sender passed none. */
+  /** The subject of the event, such as the number of an order. `''` if the sender passed none. */
   key: string
   payload: unknown
   /** Text that travels with the event, such as the context of a trace. Absent if there is none. */
@@ -26,9 +26,9 @@ export interface BusEvent {
 export interface SendOptions {
   /** Sending the same id twice has the effect of sending it once. Default: a new id. */
   id?: string
-  /** What the event is about. Waits for this event and key receive it. Default `''`. */
+  /** The subject of the event. Waits for this event and key receive it. Default `''`. */
   key?: string
-  /** Text that travels with the event, by name, as with a job. Default: none. */
+  /** Text that travels with the event, by name, like the headers of a job. Default: none. */
   headers?: Readonly<Record<string, string>>
   /**
    * Sends the event in the caller's transaction: a rollback discards it. For adapters with the capability
@@ -56,7 +56,7 @@ declare module 'nuxt-queue/kernel' {
     sendEvent(name: string, payload?: unknown, options?: SendOptions): Promise<EnqueuedJob>
     /**
      * For plugins: registers a listener for every event. It is called in a job that is retried until all listeners have
-     * succeeded. So a listener may receive an event again, and has to handle that safely.
+     * succeeded. A listener may therefore receive an event again, and must handle that safely.
      */
     onEvent(listener: BusListener): void
   }
@@ -98,7 +98,7 @@ export default definePlugin({
       if (key !== '') checkText(`Option "key" of event "${name}"`, key)
       const copy = copyValue(payload, kernel.config.payloadLimit, `payload of event "${name}"`)
       const event: BusEvent = { id: id ?? kernel.newId(), name, key, payload: copy, at: kernel.clock.now() }
-      // The queue remembers explicit ids for longer than its own, so a generated id, which nobody repeats, is not passed on.
+      // The queue remembers explicit ids for longer than its own, so a generated id, which is never repeated, is not passed on.
       return kernel.enqueue(DELIVER, event, {
         ...(id !== undefined && { id: fitText(`${name}.${id}`) }),
         ...(headers && { headers }),

@@ -26,7 +26,7 @@ const place = z.strictObject({
 })
 const checkPlaces = workerOption('flow', place, { list: true })
 
-/** Options that drop or merge jobs. In a flow they would leave gaps in a run. */
+/** Options that drop or merge jobs. In a flow, they would leave gaps in a run. */
 const EXCLUDED = ['debounce', 'throttle'] as const
 
 /** Checks the `flow` option of one worker. The graph checks that the options of several workers fit together. */
@@ -34,7 +34,7 @@ export const checkFlowOption: WorkerOptionCheck = (value, worker) => {
   const { id, worker: config } = worker
   const other = EXCLUDED.find((key) => config[key] !== undefined)
   if (other === undefined) return checkPlaces(value, worker)
-  const hint = `Leave one of them out, or put "${other}" on a worker that starts the flow.`
+  const hint = `Remove one of them, or put "${other}" on a worker that starts the flow.`
   throw new QueueError('OPTION_INVALID', `Worker "${id}" has "flow" and "${other}". ${hint}`, {
     details: { option: other },
   })

@@ -25,9 +25,8 @@ interface CheckData {
 }
 
 /**
- * Repairs runs that have stalled because a job was lost: somebody removed it by hand, or restored an old
- * backup of the store. A check is a delayed job whose id is the same in all instances. Each check schedules
- * the next one as long as a run is open.
+ * Repairs runs that have stalled because a job was lost: a user removed it manually, or restored an old backup of the store. A check is a
+ * delayed job whose id is the same in all instances. Each check schedules the next one as long as a run is open.
  */
 export async function createCheck(kernel: Kernel, engine: FlowEngine, options: CheckOptions) {
   const { interval, quiet } = options
@@ -60,7 +59,7 @@ export async function createCheck(kernel: Kernel, engine: FlowEngine, options: C
   })
   kernel.onWorkerStart((worker) => (placesOf(worker).length > 0 ? watch() : undefined))
 
-  /** Schedules a check, unless one is scheduled already. */
+  /** Schedules a check, unless a check is already scheduled. */
   async function watch(): Promise<void> {
     if (scheduledFor <= kernel.clock.now()) await scheduleCheck()
   }

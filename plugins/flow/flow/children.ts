@@ -52,7 +52,7 @@ export function createChildren(kernel: PluginKernel, engine: FlowEngine, ctx: Ru
     const event = await kernel.port('events').byKey(runId, `child:${child}`)
     const before = `${flow}#${time}`
     const { as = before } = (event?.data ?? { as: name }) as Partial<ChildData>
-    // In a fork the wait has the result of the original run's child, so the child is not started again.
+    // In a fork, the wait has the result of the child of the original run, so the child is not started again.
     if (await hasEnded(name, flow)) return { name, started: true }
     if (await hasEnded(before, flow)) return { name: before, started: true }
     const facts = await Promise.all([isOnRecord(awaitingKey(job.id, as)), isOnRecord(startedKey(child))])
@@ -108,7 +108,7 @@ export function createChildren(kernel: PluginKernel, engine: FlowEngine, ctx: Ru
           .flow(flow)
           .start(input, { id: child, tags, headers: job.headers, parent: { runId, jobId: job.id, waits: wait } })
         if (wait && entry.deduplicated) key = await listen(child, flow, entry)
-        // With `wait`, the record of the wait proves the start, so this event is needed without it only.
+        // With `wait`, the record of the wait proves the start, so this event is needed only without it.
         if (!wait) await kernel.record(ctx, 'flow.child.started', { runId: child, flow }, { key: startedKey(child) })
       }
       if (!wait) return over({ runId: child })

@@ -7,20 +7,20 @@ import type { FlowEngine } from './engine.ts'
 import { assertEmits } from './graph.ts'
 import type { EmitData } from './run.ts'
 
-/** What a handler of a flow can do with its run. */
+/** The operations of a handler of a flow on its run. */
 export interface FlowContext {
   /**
    * Starts the steps that subscribe to an event. The event is stored with the completion of this step, so a
-   * failed attempt starts nothing. With `immediate` it is stored at once, one time across all attempts.
+   * failed attempt starts nothing. With `immediate`, it is stored at once, only once across all attempts.
    *
    * @throws QueueError `FLOW_INVALID` for an event that no step subscribes to
    */
   emit(event: string, payload?: unknown, options?: { immediate?: boolean }): Promise<void>
-  /** Ends the run as cancelled. Queued steps leave their queues; running steps abort, including this one. */
+  /** Ends the run as cancelled. Queued steps leave their queues, and running steps abort, including this one. */
   cancel(reason?: string): Promise<void>
   /**
-   * Starts a run of another flow, one time across all attempts. With `wait` the handler is suspended, without a
-   * process, until that run has ended. The call then returns its result. The run is cancelled if this one is.
+   * Starts a run of another flow, only once across all attempts. With `wait`, the handler is suspended without using a process until that
+   * run has ended. The call then returns its result. If this run is cancelled, the other run is cancelled too.
    *
    * @throws QueueError `FLOW_UNKNOWN`; with `wait`, `FLOW_CHILD_FAILED` when the run failed or was cancelled
    * @example

@@ -11,7 +11,7 @@ export interface Fork {
   tags?: readonly string[]
   /** Written to the state of the fork after the copy. */
   state?: Readonly<Record<string, unknown>>
-  /** New data for jobs that had not ended. With `job`, an id in the original run, for that job only. */
+  /** New data for jobs that had not ended. With `job`, an id in the original run, only for that job. */
   replace?: { data: unknown; job?: string }
 }
 
@@ -92,7 +92,7 @@ function finalFailuresIn(events: readonly StoredEvent[]): Set<number> {
   return new Set(memos.flatMap((memo) => (memo.kind === 'failed' && memo.final ? [memo.seq] : [])))
 }
 
-/** The original run is a fork itself and gave its open jobs new data. This fork does the same. */
+/** Repeats the replacement of an original run that is a fork itself and gave new data to its open jobs. */
 function replaced({ flow, data }: StoredEvent, idOf: (id: string) => string): EventDraft[] {
   const { replace } = data as ForkedData
   if (!replace) return []

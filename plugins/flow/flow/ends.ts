@@ -39,7 +39,7 @@ export function finish(run: FlowRun, graph: FlowGraph, event: StoredEvent): void
   if (run.compensating) compensateNext(run, graph, event.runId)
 }
 
-/** Starts the steps that gather a group, for each group that is closed and has no open job. */
+/** Starts the steps that gather a group, for each closed group without open jobs. */
 export function startGathered(run: FlowRun, graph: FlowGraph, runId: string, groups: readonly Group[]): void {
   for (const group of groups) {
     if (!group.closed || group.open > 0) continue

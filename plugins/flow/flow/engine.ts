@@ -20,7 +20,7 @@ export interface FlowEnded {
   data: object
 }
 
-/** A run as it was read, and the `seq` of the last event that was read. */
+/** The state of a run, and the `seq` of the last event that was read. */
 interface ReadRun {
   state: FlowRun
   seq: number
@@ -46,7 +46,7 @@ interface ReadRun {
  * ```
  *
  * A fork begins as `copying`, and becomes `running` with `flow.forked`. `failing` and `compensating` can be
- * cancelled too. A run ends once: its end has the key `end`, and the log accepts no second one.
+ * cancelled too. A run ends once: its end has the key `end`, and the log does not accept a second end.
  */
 export function createFlowEngine(kernel: PluginKernel) {
   const graphs = new Map<string, FlowGraph>()
@@ -62,7 +62,7 @@ export function createFlowEngine(kernel: PluginKernel) {
     initial: createFlowRun,
     apply: (run, events) => foldFlow(run, events, graphOf),
   })
-  /** The run that this engine appends to. The events cannot tell, because `emit` hooks may replace them. */
+  /** The run that this engine appends to. The events do not identify it, because `emit` hooks may replace them. */
   const appending = new AsyncLocalStorage<string>()
   /** Appends events of the engine itself. The `emit` hook skips them, because the engine continues by itself. */
   const append: Append = (runId, events, options) => appending.run(runId, () => kernel.emit(runId, events, options))
@@ -95,7 +95,7 @@ export function createFlowEngine(kernel: PluginKernel) {
   async function advanceOnce(runId: string, graph: FlowGraph, folded: ReadRun, repair: boolean): Promise<boolean> {
     const run = folded.state
     if (run.losing.size > 0) {
-      await stopper.stop(runId, graph, [...run.losing], 'nobody waits for it any more')
+      await stopper.stop(runId, graph, [...run.losing], 'nothing waits for it any more')
       return true
     }
     if (run.due.size > 0 || repair) {
@@ -184,7 +184,7 @@ export function createFlowEngine(kernel: PluginKernel) {
     return end(runId, folded, 'cancelled', { reason })
   }
 
-  /** Returns the run. If its entry is still queued, the run has no log yet, and its first event is stored before. */
+  /** Returns the run. If its entry is still queued, the run has no log yet, and its first event is stored first. */
   async function beginIfQueued(runId: string, flow: string | undefined, startedBy: string | undefined) {
     const current = await projection.current(runId)
     if (current.state.flow !== undefined || flow === undefined) return current

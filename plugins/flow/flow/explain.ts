@@ -32,7 +32,7 @@ export interface OpenJoin {
   step: string
   arrived: string[]
   missing: string[]
-  /** How many events it needs. */
+  /** The number of events that it needs. */
   needs: number
 }
 

@@ -22,7 +22,7 @@ export interface RerunOptions {
   input?: unknown
   /** Keys to write to the state before anything runs. Other keys keep their values. */
   state?: Readonly<Record<string, unknown>>
-  /** The `runId` of the fork. If a fork with this id exists, no new one is made. Default: a new id. */
+  /** The `runId` of the fork. If a fork with this id exists, no new fork is created. Default: a new id. */
   id?: string
   /** Default: the tags of the original run. */
   tags?: readonly string[]
@@ -42,7 +42,7 @@ export interface ForkedRun {
   deduplicated: boolean
 }
 
-/** Makes runs that begin with the history of other runs. */
+/** Creates runs that begin with the history of other runs. */
 export function createForks(kernel: Kernel, engine: FlowEngine) {
   const store = kernel.port('events')
 
@@ -154,7 +154,10 @@ function seqOf(events: readonly StoredEvent[], at: number | Date | undefined): n
   })
 }
 
-/** Returns the event with which a step began, or ended without a start: of the job with that id, or of the step's first job. */
+/**
+ * Returns the event with which a step began, or with which it ended without a start. `step` is the id of a job, or the name of a step,
+ * which selects its first job.
+ */
 function beginningOf(events: readonly StoredEvent[], step: string): StoredEvent {
   const began = events.filter(({ type }) => /^step\.(?:started|completed|failed|cancelled)$/.test(type))
   const found = began.find(({ stepId }) => stepId === step) ?? began.find((event) => event.step === step)

@@ -9,11 +9,11 @@ export interface FlowStep {
   role: FlowOptions['role']
   subscribes: readonly string[]
   emits: readonly string[] | undefined
-  /** How events start this step: one job for each event, one once enough events have arrived, or one by fan-in. */
+  /** How events start this step: one job for each event, one job after enough events have arrived, or one job by fan-in. */
   trigger: 'each' | 'join' | 'gather'
   /** How many different events a join waits for. */
   needs: number
-  /** A join receives the payload of the first event instead of an object of all. */
+  /** A join receives the payload of the first event instead of an object with all payloads. */
   single: boolean
   cancelsLosers: boolean
   gather: string | undefined
@@ -103,7 +103,7 @@ function toStep(worker: WorkerDefinition, place: FlowOptions & { name: string })
   }
 }
 
-/** Returns the steps whose every path leads into the join. Their work is useless once the join has run. */
+/** Returns the steps from which every path leads to the join. Their work is useless after the join has run. */
 export function losersOf({ steps, subscribers }: FlowGraph, join: FlowStep): ReadonlySet<string> {
   const losers = new Set<string>()
   const leadsIn = ({ step }: FlowStep): boolean => step === join.step || losers.has(step)

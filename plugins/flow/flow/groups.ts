@@ -34,7 +34,7 @@ export function closeGroup(parent: Instance, event: string): Group {
   return group
 }
 
-/** Closes all groups of a job. A job that has ended, in whatever way, fans out no more. */
+/** Closes all groups of a job. A job that has ended does not fan out any more. */
 export function closeGroups({ groups }: Instance): Group[] {
   const all = [...(groups?.values() ?? [])]
   for (const group of all) group.closed = true

@@ -39,7 +39,7 @@ export interface StartOptions extends FlowStart {
 const START_OPTIONS = ['id', 'entry', 'tags', 'headers', 'parent', 'db']
 
 export interface FlowHandle {
-  /** The version of the flow in this process: the one that its entry declares, or a hash of its steps. */
+  /** The version of the flow in this process: the version that its entry declares, or a hash of its steps. */
   readonly version: string
   /**
    * Starts a run with one durable write. Once the promise resolves, the run proceeds even if this process dies.

@@ -10,10 +10,10 @@ interface LeftRun {
   flow: string
 }
 
-/** Ends after which no handler takes the results of the runs that the job waits for. */
+/** Ends after which no handler uses the results of the runs that the job waits for. */
 const LEAVING: ReadonlySet<string | undefined> = new Set(['step.failed', 'step.cancelled'])
 
-/** Cancels the runs that a job has started and waits for, when the job ends without completing. The job need not be part of a flow. */
+/** Cancels the runs that a job has started and waits for if the job ends without completing. The job does not have to be part of a flow. */
 export function watchLeftRuns(kernel: PluginKernel, engine: FlowEngine) {
   async function runsOf(stream: string, ends: readonly EventDraft[]): Promise<LeftRun[]> {
     const jobs = new Set(ends.map(({ stepId }) => stepId))
@@ -45,10 +45,10 @@ export function watchLeftRuns(kernel: PluginKernel, engine: FlowEngine) {
       await repeatLater(kernel, `left.${stream}.${hash('sha1', left.join(), 'base64url')}`, { runId: stream, left })
     }
     await next()
-    // An attempt starts no more runs at its end. A job that is cancelled from outside may have started one meanwhile.
+    // An attempt does not start runs at its end. A job that is cancelled by another caller may have started a run in the meantime.
     if (!payload.result?.ok || (ctx && known.length === 0)) return
     const stored = payload.result.events.filter(({ type }) => LEAVING.has(type))
-    // The end is stored. The job enqueued above retries what fails from here on.
+    // The end is stored. If a later operation fails, the job that was enqueued above retries it.
     await cancelLeft(stream, stored).catch((error: unknown) => {
       kernel.reporter.warn(
         `A job of run ${stream} ended, and the runs it waited for could not be cancelled. A job retries it.`,

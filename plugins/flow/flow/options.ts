@@ -1,6 +1,6 @@
-/** The part that a worker plays in a flow. */
+/** The role of a worker in a flow. */
 export interface FlowOptions {
-  /** The flow it belongs to, or several flows in which it plays the same part. */
+  /** The flow of the worker, or several flows in which it has the same role. */
   name: string | readonly string[]
   /**
    * An `entry` starts a run, events start a `step`, and a `compensation` undoes a completed step.
@@ -9,9 +9,9 @@ export interface FlowOptions {
   role: 'entry' | 'step' | 'compensation'
   /** Unique in the flow. Default: the worker's id. */
   step?: string
-  /** The events that start this step. An entry may subscribe too, so that a loop leads back to it. */
+  /** The events that start this step. An entry may subscribe too, so that a loop can lead back to it. */
   subscribes?: string | readonly string[]
-  /** The events it may emit; others are refused. Default: any event that a step subscribes to. */
+  /** The events that the step may emit. Other events are refused. Default: any event that a step subscribes to. */
   emits?: readonly string[]
   /**
    * For several subscriptions. `all` runs once all events have arrived; a number runs once that many have arrived.
@@ -20,7 +20,7 @@ export interface FlowOptions {
   join?: 'all' | 'any' | number
   /**
    * What happens to the branches that `any` or a number did not wait for. `finish` lets them run to their end.
-   * `cancel` stops steps whose every path leads to this join; these steps have to declare `emits`. Default `finish`.
+   * `cancel` stops the steps from which every path leads to this join; these steps have to declare `emits`. Default `finish`.
    */
   losers?: 'finish' | 'cancel'
   /**
@@ -30,7 +30,7 @@ export interface FlowOptions {
    */
   gather?: string
   /**
-   * How often the step may run on one path through the flow. One more time fails the run with `FLOW_LIMIT`. A path is
+   * How often the step may run on one path through the flow. A further repetition fails the run with `FLOW_LIMIT`. A path is
    * at most 1,000 emits long, regardless of this option.
    */
   limit?: number
@@ -50,7 +50,7 @@ export interface FlowOptions {
 
 declare module 'nuxt-queue/kernel' {
   interface WorkerConfig {
-    /** Makes the worker a part of a flow, or of several. */
+    /** Makes the worker a part of one or more flows. */
     flow?: FlowOptions | readonly FlowOptions[]
   }
 }

@@ -3,7 +3,7 @@ import type { FlowGraph } from './graph.ts'
 import { causeOf, instanceId, MAX_DEPTH, type EmitData } from './run.ts'
 import { queuedEvent, type Startable } from './start.ts'
 
-/** What follows from the completion of a step, as far as it is known without reading the run. */
+/** The consequences of the completion of a step that are known without reading the run. */
 export interface Plan {
   /** `group.closed` events of fan-outs that this step closes. They are stored before its completion. */
   closed: EventDraft[]
@@ -16,8 +16,8 @@ export interface Plan {
 }
 
 /**
- * Plans the steps that wait for nothing but this completion. They are recorded in the same write, which saves one
- * read of the log and one write. Most steps are of this kind.
+ * Plans the steps that wait only for this completion. They are recorded in the same write, which saves one read of the log and one write.
+ * This covers most steps.
  *
  * @param events the events that are stored with the completion
  */

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import { fitText, type FlowStart, type SerializedError } from '../../../kernel/index.ts'
 
-/** The longest path through a flow, in emits. A loop without a limit ends here. */
+/** The longest path through a flow, in emits. A loop without a limit ends there. */
 export const MAX_DEPTH = 1000
 
 /**
@@ -26,7 +26,7 @@ export interface Instance {
   cause: string | undefined
   /** The number of emits on its path. */
   depth: number
-  /** How often its path has passed each step that has a limit. */
+  /** How often its path has passed through each step that has a limit. */
   visits: ReadonlyMap<string, number>
   /** The data of its job. Dropped when the job ends, unless a compensation may need it. */
   data: unknown
@@ -45,7 +45,7 @@ export interface Group {
   parent: Instance
   /** How many of its jobs have not ended. */
   open: number
-  /** True when no more jobs can join, because the job that fans out is done with it. */
+  /** True when no more jobs can join, because the job that fans out has closed the group. */
   closed: boolean
   /** Payloads that its jobs emitted for the steps that gather it, by step and event. */
   gathered: Map<string, Map<string, unknown[]>>
@@ -78,13 +78,13 @@ interface Undo {
   result: unknown
 }
 
-/** The state of a run that the engine decides by, derived from the log alone. */
+/** The state of a run on which the engine bases its decisions. Derived from the log alone. */
 export interface FlowRun {
   flow: string | undefined
   /** The version of the flow when the run began. */
   version: string | undefined
   start: FlowStart
-  /** True for a fork whose copy is not complete. No step may start before it is. */
+  /** True for a fork whose copy is not complete. No step may start before the copy is complete. */
   copying: boolean
   outcome: 'completed' | 'failed' | 'cancelled' | undefined
   instances: Map<string, Instance>
@@ -170,7 +170,7 @@ export interface AwaitedData {
   jobId: string
 }
 
-/** Returns the job id of a step. It derives from the cause of the step, so that starting it twice starts it once. */
+/** Returns the job id of a step. It derives from the cause of the step, so that a repeated start has no effect. */
 export function instanceId(runId: string, step: string, cause?: string): string {
   return fitText(cause === undefined ? `${runId}.${step}` : `${runId}.${step}.${cause}`)
 }

@@ -33,7 +33,7 @@ export function createStopper(kernel: Kernel, append: Append) {
       await takeOut(graph, instances)
       for (const { id } of instances) await kernel.broadcastAbort({ runId, jobId: id }, reason)
     },
-    /** Stops the jobs of a run that has ended. They need no end of their own: the log of the run refuses further events. */
+    /** Stops the jobs of a run that has ended. Their ends are not recorded, because the log of the run refuses further events. */
     async clear(runId: string, graph: FlowGraph, instances: readonly Instance[], reason: string): Promise<void> {
       await takeOut(graph, instances)
       await kernel.broadcastAbort({ runId }, reason)

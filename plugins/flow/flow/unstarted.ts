@@ -23,7 +23,7 @@ export function runOf(begun: Begun): RunPatch {
   return { name, flow: name, ...(tags && { tags }) }
 }
 
-/** Returns the tags of a run: those of its entry. Entries of earlier releases carry them in their flow. */
+/** Returns the tags of a run, which are the tags of its entry. Entries of earlier releases have them in their flow. */
 function tagsOf({ tags, flow }: Begun): string[] | undefined {
   const all = [...(tags ?? []), ...(flow!.start?.tags ?? [])]
   return all.length === 0 ? undefined : all

@@ -3,19 +3,18 @@ import { wallClock } from './zone.ts'
 
 /** The moments that a cron expression matches, in milliseconds since the epoch. */
 export interface CronMoments {
-  /** Returns the first one after a moment; `undefined` when there is none. */
+  /** Returns the first match after a moment, or `undefined` if there is none. */
   next(after: number): number | undefined
-  /** Returns the last one up to a moment; `undefined` when there is none. */
+  /** Returns the last match up to a moment, or `undefined` if there is none. */
   last(until: number): number | undefined
 }
 
 /**
- * Returns the moments of a cron expression. An expression that matches every hour matches each hour that passes. Any
- * other follows the local time of the zone: it matches once in an hour that the clocks repeat, and right after an hour
- * that they skip.
+ * Returns the moments of a cron expression. An expression that matches every hour matches each elapsed hour. Any other expression follows
+ * the local time of the zone: it matches once in an hour that the clocks repeat, and right after an hour that they skip.
  *
  * @param cron five fields, or six with seconds first
- * @param timeZone an IANA name. Default: the system's
+ * @param timeZone an IANA name. Default: the time zone of the system
  * @throws Error for an invalid expression or time zone
  */
 export function cronMoments(cron: string, timeZone: string | undefined): CronMoments {
@@ -49,7 +48,7 @@ function onTheWall(times: CronMoments, timeZone: string | undefined): CronMoment
   }
 }
 
-/** Whether an expression matches every hour of the day, whatever its notation. */
+/** Whether an expression matches every hour of the day, in any notation. */
 function isHourly(cron: string): boolean {
   const fields = cron.trim().split(/\s+/)
   if (fields.length === 1) return cron.trim().toLowerCase() === '@hourly'

@@ -8,7 +8,7 @@ export function placesOf({ worker }: Pick<WorkerDefinition, 'worker'>): (FlowOpt
   return places.flatMap((place) => [place.name].flat().map((name) => ({ ...place, name })))
 }
 
-/** Returns the target that starts a worker: its flow if it is the entry of exactly one, else the worker itself. */
+/** Returns the target that starts a worker: its flow if it is the entry of exactly one flow, otherwise the worker itself. */
 export function startOf(worker: WorkerDefinition): { flow: string; entry: string } | { worker: string } {
   const [first, ...others] = placesOf(worker).filter(({ role }) => role === 'entry')
   if (!first || others.length > 0) return { worker: worker.id }

@@ -11,6 +11,6 @@ export interface TickData {
   due: number
   /** How many moments in a row were missed before this one. */
   missed: number
-  /** Starts the target by hand under this id, whatever the schedule says, and schedules no other tick. */
+  /** Starts the target manually under this id, independent of the schedule, and does not schedule another tick. */
   start?: string
 }

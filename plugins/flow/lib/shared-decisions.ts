@@ -2,19 +2,19 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { EventDraft, PluginKernel, StoredEvent } from '../../../kernel/index.ts'
 import { createCompactedStream } from '../../lib/compacted-stream.ts'
 
-/** What operators have decided about what has a name, such as a schedule, for all instances. */
+/** The decisions of operators about a named object, such as a schedule, for all instances. */
 export interface SharedDecision<T> {
-  /** What they have saved under this name. Absent if code declares it. */
+  /** The definition that operators have saved under this name. Absent if code declares it. */
   saved?: T
-  /** No instance runs it, even if code declares it. */
+  /** True if no instance runs it, even if code declares it. */
   removed: boolean
   paused: boolean
-  /** The newest starts by hand, newest first. */
+  /** The latest manual starts, newest first. */
   starts: readonly StartByHand[]
 }
 
 interface StartByHand {
-  /** The id of what was started. */
+  /** The id of the job or run that was started. */
   id: string
   /** Milliseconds since the epoch. */
   at: number
@@ -41,9 +41,9 @@ export interface SharedDecisions<T> {
   decide(name: string, decision: Decision<T>, everywhere?: boolean): Promise<void>
 }
 
-/** How many starts by hand are kept for each name. */
+/** How many manual starts are kept for each name. */
 const STARTS = 5
-/** How many names are kept of which nothing is saved. Otherwise, new names would make the stream longer and longer. */
+/** How many names without a saved definition are kept. Without this limit, new names would make the stream grow forever. */
 const MOST_UNSAVED = 1000
 const COMPACT_EVERY = 100
 /** How old, in milliseconds, a read may be that `recent` uses. */
@@ -84,7 +84,7 @@ export function createSharedDecisions<T>(kernel: PluginKernel, noun: string): Sh
     if (verb === 'compacted') return decisions.clear()
     const { name, ...facts } = data as { name: string } & Record<string, unknown>
     const { starts = [], ...before } = decisions.get(name) ?? { removed: false, paused: false }
-    // The newest decision is the last of the map.
+    // The newest decision is the last entry of the map.
     decisions.delete(name)
     decisions.set(name, after())
 

@@ -1,4 +1,4 @@
-/** One thing that a wait waits for, as it is stored. */
+/** A part of a wait, as it is stored. */
 export type Part =
   /** Milliseconds since the epoch. */
   | { type: 'time' | 'schedule'; at: number }
@@ -6,15 +6,15 @@ export type Part =
       type: 'event' | 'webhook'
       event: string
       key: string
-      /** No other wait will ever use this key. */
+      /** True if no other wait will ever use this key. */
       once?: boolean
       /** For a webhook: each token has a secret besides the key. Absent in waits of earlier releases. */
       hashed?: boolean
-      /** An earlier wait of the run has taken the events up to this position in the event log. */
+      /** The position in the event log up to which an earlier wait of the run has taken the events. */
       behind?: { seq: number; at: number }
-      /** An earlier wait of the run has taken the events up to this `seq` in the stream of waits. */
+      /** The `seq` in the stream of waits up to which an earlier wait of the run has taken the events. */
       after?: number
-      /** For a webhook: a GET resolves the wait. */
+      /** For a webhook: true if a GET resolves the wait. */
       get?: boolean
       /** For a webhook: the texts of its page. */
       page?: object

@@ -1,4 +1,4 @@
-/** Milliseconds that are certain to span a change of the clocks and any offset from UTC. */
+/** A period in milliseconds that is longer than any offset from UTC plus a change of the clocks. */
 const A_DAY_AND_MORE = 26 * 3_600_000
 
 /**
@@ -15,7 +15,7 @@ export interface WallClock {
 }
 
 /**
- * @param timeZone an IANA name. Default: the system's
+ * @param timeZone an IANA name. Default: the time zone of the system
  * @throws RangeError for an unknown zone
  */
 export function wallClock(timeZone: string | undefined): WallClock {

@@ -22,7 +22,7 @@ export type { Schedule, ScheduleInfo, ScheduleOption, Timing } from './schedule.
 declare module 'nuxt-queue/kernel' {
   interface WorkerConfig {
     /**
-     * Enqueues the worker by time, or starts the flow it is the entry of: `{ cron: '0 3 * * *',
+     * Enqueues the worker by time, or starts the flow whose entry it is: `{ cron: '0 3 * * *',
      * timeZone: 'Europe/Berlin' }`, `{ every: 60_000 }`, `{ at: '2026-12-24T18:00:00Z' }`, or a list of these.
      */
     schedule?: ScheduleOption | readonly ScheduleOption[]
@@ -40,8 +40,8 @@ declare module 'nuxt-queue/kernel' {
     schedule(name: string, schedule: Schedule): Promise<void>
     /**
      * Removes a schedule from this instance. Returns false when it does not exist. A tick that is queued
-     * already starts nothing here, and ends if no other instance has the schedule. A schedule that a worker
-     * or the configuration declares comes back with the next start.
+     * already starts nothing here, and ends if no other instance has the schedule. A schedule that a worker or the configuration declares
+     * is added again at the next start.
      */
     unschedule(name: string): boolean
     /** Returns the schedules that this instance declares. */
@@ -52,8 +52,8 @@ declare module 'nuxt-queue/kernel' {
      */
     scheduleDetails(): Promise<ScheduleDetails[]>
     /**
-     * Creates a schedule for all instances, or replaces the one of this name, also one that code declares. It is kept in the event
-     * store, and counts from the next moment on. `data` is a value and no function.
+     * Creates a schedule for all instances, or replaces the schedule with this name, even if code declares it. The schedule is kept in the
+     * event store and takes effect at its next moment. `data` must be a value, not a function.
      *
      * @throws QueueError `SCHEDULE_INVALID`, `NAME_RESERVED`
      * @example
@@ -61,20 +61,20 @@ declare module 'nuxt-queue/kernel' {
      */
     saveSchedule(name: string, schedule: Schedule): Promise<void>
     /**
-     * Removes a schedule in all instances, also one that code declares. `resumeSchedule` brings the latter back.
+     * Removes a schedule in all instances, even if code declares it. `resumeSchedule` restores a schedule that code declares.
      *
      * @throws QueueError `SCHEDULE_UNKNOWN`
      */
     removeSchedule(name: string): Promise<void>
-    /** Lets the moments of a schedule start nothing, in all instances. @throws QueueError `SCHEDULE_UNKNOWN` */
+    /** Pauses a schedule in all instances. Its moments then start nothing. @throws QueueError `SCHEDULE_UNKNOWN` */
     pauseSchedule(name: string): Promise<void>
     /** Undoes `pauseSchedule`. The moments in between are not caught up. @throws QueueError `SCHEDULE_UNKNOWN` */
     resumeSchedule(name: string): Promise<void>
-    /** Starts the target of a schedule now, also while it is paused. @throws QueueError `SCHEDULE_UNKNOWN` */
+    /** Starts the target of a schedule now, even while the schedule is paused. @throws QueueError `SCHEDULE_UNKNOWN` */
     runSchedule(name: string): Promise<{ at: number }>
     /**
-     * Starts the target once for each moment in a range of the past. A moment that has started its target already starts nothing,
-     * as long as its id is known.
+     * Starts the target once for each moment in a range of the past. A moment that has already started its target starts nothing while its
+     * id is known.
      *
      * @throws QueueError `SCHEDULE_UNKNOWN`, `OPTION_INVALID`
      * @example
@@ -170,7 +170,7 @@ export default definePlugin({
       await addConfigured(worker)
     }
 
-    /** Adds the schedules of all registered workers. A worker need not have started. */
+    /** Adds the schedules of all registered workers. A worker does not have to be started. */
     async function begin(): Promise<void> {
       started = true
       warnOfUnknownTargets()
@@ -214,6 +214,6 @@ function isEntry(worker: WorkerDefinition, name: string): boolean {
 
 function declaredTwice(name: string, worker: string): QueueError {
   const what = `Schedule "${name}" is declared both by worker "${worker}" and in the configuration.`
-  const message = `${what} Rename the one in the configuration.`
+  const message = `${what} Rename the schedule in the configuration.`
   return new QueueError('SCHEDULE_INVALID', message)
 }

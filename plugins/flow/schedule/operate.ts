@@ -13,16 +13,16 @@ import { momentsOf } from './moments.ts'
 import { checkSchedule, type Schedule, type ScheduleInfo } from './schedule.ts'
 import type { Entry, Ticks } from './ticks.ts'
 
-/** A schedule as all instances run it. Moments are in milliseconds since the epoch. */
+/** A schedule, as it applies to all instances. Moments are in milliseconds since the epoch. */
 export interface ScheduleDetails extends ScheduleInfo {
   /** `shared` if operators have saved it for all instances, `code` if this instance declares it. */
   source: 'code' | 'shared'
   paused: boolean
-  /** Operators have removed it in all instances. Code declares it, so that `resumeSchedule` brings it back. */
+  /** True if code declares it and operators have removed it in all instances. `resumeSchedule` restores it. */
   removed: boolean
   /** The next five moments, with their jitter. */
   upcoming: number[]
-  /** What the newest five starts have begun, by moments or by hand, newest first. Starts whose job is no longer kept are left out. */
+  /** The outcomes of the last five starts, scheduled or manual, newest first. Starts whose job is no longer kept are omitted. */
   recent: ScheduleOutcome[]
 }
 
@@ -37,16 +37,16 @@ export interface ScheduleOutcome {
 export interface Backfill {
   /** The first moment of the range. */
   from: number | Date
-  /** The end of the range, which does not belong to it. Default: now. */
+  /** The end of the range, exclusive. Default: now. */
   to?: number | Date
-  /** The largest number of moments, the oldest first. Default 1000. */
+  /** The maximum number of moments, oldest first. Default 1000. */
   limit?: number
 }
 
 const SHOWN = 5
 const DEFAULT_LIMIT = 1000
 
-/** Creates what operators do with schedules, for all instances. */
+/** Creates the operations of operators on schedules, for all instances. */
 export function createScheduleOperations(kernel: PluginKernel, ticks: Ticks, shared: SharedDecisions<Schedule>) {
   async function find(name: string): Promise<Entry> {
     const entry = (await ticks.all()).get(checkText('The name of a schedule', name))
@@ -64,7 +64,7 @@ export function createScheduleOperations(kernel: PluginKernel, ticks: Ticks, sha
     return found
   }
 
-  /** Returns what was started under an id. The ids of moments derive from the moment, so that they can be looked up. */
+  /** Returns the outcome of the start under an id. The id of a scheduled start derives from its moment, so it can be looked up. */
   async function outcomeOf({ schedule }: Entry, at: number, id: string): Promise<ScheduleOutcome | undefined> {
     if (schedule.flow !== undefined) {
       const run = await kernel.port('events').runs.get(id)

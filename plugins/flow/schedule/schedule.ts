@@ -5,7 +5,7 @@ import { EXPECTED, isHeaders, QueueError } from '../../../kernel/index.ts'
 export interface Timing {
   /** Five fields, or six with seconds first. */
   cron?: string
-  /** An IANA name such as `Europe/Berlin`, for `cron`. Default: the system's. */
+  /** An IANA name such as `Europe/Berlin`, for `cron`. Default: the time zone of the system. */
   timeZone?: string
   /** Milliseconds between two moments, counted from `anchor`. */
   every?: number
@@ -16,8 +16,8 @@ export interface Timing {
   /** Spreads jobs over this many milliseconds after their moments. All instances compute the same delay. Default 0. */
   jitter?: number
   /**
-   * What happens after downtime. `last`: one job for all missed moments, with the id of the latest. `all`: one job for
-   * each, in order, up to 100, then as `last`. `false`: no job that is more than a minute late. Default `last`.
+   * What happens after downtime. `last`: one job for all missed moments, with the id of the latest moment. `all`: one job for each missed
+   * moment, in order, up to 100; after that, like `last`. `false`: no job for a moment that is more than a minute late. Default `last`.
    */
   catchUp?: 'last' | 'all' | false
 }
@@ -26,11 +26,11 @@ export interface Timing {
 export interface ScheduleOption extends Timing {
   /** The data of each job, or a function that returns it for a moment: `(moment: Date) => data`. */
   data?: unknown
-  /** Text that travels with each job, by name, as `headers` of `enqueue`. */
+  /** Text that travels with each job, by name, like the `headers` of `enqueue`. */
   headers?: Readonly<Record<string, string>>
   /**
-   * What happens while the job or run of an earlier moment is open. `queue` starts another one, `skip` starts none,
-   * `replace` cancels the earlier one first. Default `queue`.
+   * What happens while the job or run of an earlier moment is open. `queue` starts another one, `skip` starts nothing, `replace` cancels
+   * the earlier one first. Default `queue`.
    */
   overlap?: 'queue' | 'skip' | 'replace'
 }

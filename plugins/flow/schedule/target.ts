@@ -36,7 +36,7 @@ export function createStarter(kernel: PluginKernel, names: () => Promise<string[
       : kernel.flow(flow).start(input, { id, entry, headers })
   }
 
-  /** Starts a target unless an earlier one is open. It first records the moment, so that concurrent moments see each other. */
+  /** Starts a target unless an earlier start is open. First records the moment, so that concurrent moments see each other. */
   async function beginAlone(name: string, schedule: Schedule, id: string, at: number): Promise<void> {
     const stream = streamOf(name)
     for (;;) {
@@ -62,7 +62,7 @@ export function createStarter(kernel: PluginKernel, names: () => Promise<string[
     }
   }
 
-  /** Cancels a started job if a later moment, which could not know it, has been recorded meanwhile. */
+  /** Cancels a started job if a later moment, which could not know about the job, has been recorded in the meantime. */
   async function cancelIfReplaced(stream: string, started: Started, schedule: Schedule): Promise<void> {
     const [newest] = await history.newest(stream, 1)
     const latest = newest?.data as Started | undefined
@@ -86,7 +86,7 @@ export function createStarter(kernel: PluginKernel, names: () => Promise<string[
   }
 
   return {
-    /** Starts a target by hand under an id, also while an earlier one is open. */
+    /** Starts a target manually under an id, even while an earlier start is open. */
     begin,
     /** Starts a target for a moment, as `overlap` says. */
     async start(name: string, schedule: Schedule, at: number): Promise<void> {

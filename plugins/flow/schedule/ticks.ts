@@ -12,7 +12,7 @@ export interface Entry {
   moments: CronMoments
   form: string
   paused: boolean
-  /** Whether operators have saved it for all instances. Otherwise code declares it. */
+  /** True if operators have saved it for all instances, false if code declares it. */
   shared: boolean
 }
 
@@ -62,13 +62,13 @@ export function createTicks(kernel: PluginKernel, shared: SharedDecisions<Schedu
       const isInTime = catchUp !== false || now - due <= MAX_LATENESS
       if (isInTime && !paused) await starter.start(name, schedule, moment)
     } finally {
-      // Also after a start that failed, because the schedule would end otherwise.
+      // Also after a failed start, because the schedule would otherwise end.
       const behind = (moments.next(moment) ?? Infinity) <= passed
       await scheduleNext(entry, moment, behind ? missed + 1 : 0)
     }
   }
 
-  /** Defers a tick that this instance does not know. An older or newer instance, or one with other workers, may know it. */
+  /** Defers a tick that this instance does not know. An older or newer instance, or an instance with other workers, may know it. */
   function deferUnknown({ due }: TickData, ctx: RunContext): Deferral | undefined {
     if (kernel.clock.now() - due > UNKNOWN_TIMEOUT) return undefined
     return ctx.defer({ delay: 25 * ctx.claim })
@@ -76,14 +76,14 @@ export function createTicks(kernel: PluginKernel, shared: SharedDecisions<Schedu
 
   return {
     all,
-    /** Returns a schedule as code declares it, whatever operators have decided. */
+    /** Returns a schedule as code declares it, regardless of the decisions of operators. */
     declared: (name: string): Entry | undefined => declared.get(name),
     async handle(job: Job, ctx: RunContext): Promise<unknown> {
       const data = job.data as TickData
       const entry = (await all()).get(data.name)
       if (entry && data.start !== undefined) return starter.begin(entry.schedule, data.start, data.at)
       if (entry && idOf(entry.name, entry.form, data.at) === job.id) return runTick(entry, data)
-      // What operators have decided is the same in all instances, so nobody else knows the tick either.
+      // Decisions of operators apply to all instances, so no other instance knows the tick either.
       const isDecided = entry?.shared === true || (await shared.current()).get(data.name)?.removed === true
       return isDecided ? undefined : deferUnknown(data, ctx)
     },
@@ -94,7 +94,7 @@ export function createTicks(kernel: PluginKernel, shared: SharedDecisions<Schedu
       if (entry) await scheduleNext(entry, kernel.clock.now())
     },
     remove: (name: string): boolean => declared.delete(name),
-    /** Schedules the next tick of each schedule again, in case somebody has removed it. Returns how many schedules there are. */
+    /** Schedules the next tick of each schedule again, in case it was removed. Returns the number of schedules. */
     async scheduleAll(): Promise<number> {
       const entries = await all()
       for (const entry of entries.values()) await scheduleNext(entry, kernel.clock.now())

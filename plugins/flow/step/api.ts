@@ -13,7 +13,7 @@ export interface EventWait {
   timeout?: number
   /** Milliseconds before the run was enqueued. Events from that moment on count. Default 0. */
   lookback?: number
-  /** No other wait will ever use this event and key, so their streams end with this wait. Default false. */
+  /** True if no other wait will ever use this event and key. Their streams then end with this wait. Default false. */
   once?: boolean
   /** Returns false for events to ignore. Not for handlers in other processes. */
   filter?: (payload: unknown) => boolean
@@ -23,12 +23,12 @@ export interface EventWait {
 export type Wait = { kind: 'sleep'; until: number } | { kind: 'sleep'; delay: number } | ({ kind: 'event' } & EventWait)
 
 /**
- * Sub-steps of a handler, which run once across all attempts. The outcome of each is recorded under its name and
- * returned by that name, whatever the handler does before it. A name that is used again is numbered: `page`,
- * `page#2`, … so request sub-steps that share a name in the same order each time.
+ * Sub-steps of a handler, which run once across all attempts. The outcome of each is recorded and found by its name, independent of the
+ * code before it. A name that is used again is numbered: `page`, `page#2`, … Therefore call sub-steps that share a name in the same order
+ * each time.
  *
- * A handler that waits is suspended at the wait. No code after it runs, `catch` and `finally` included, until the
- * handler is called again.
+ * A handler that waits is suspended at the wait. No code after the wait runs, including `catch` and `finally`, until the handler is called
+ * again.
  */
 export interface SubSteps {
   /**
@@ -56,18 +56,18 @@ export interface SubSteps {
    * const paid = await ctx.step.waitForEvent('paid', { event: 'payment.received', key: order.id, timeout: 86_400_000 })
    */
   waitForEvent<T = unknown>(name: string, options: EventWait): Promise<T | undefined>
-  /** For runtimes: returns the outcome that an earlier attempt recorded. The name has to be unique already. */
+  /** For runtimes: returns the outcome that an earlier attempt recorded. The name must already be unique. */
   lookup(name: string): Promise<Known>
-  /** For runtimes: records a result. Returns the result that counts, which is the first one recorded. */
+  /** For runtimes: records a result. Returns the first result that was recorded under the name. */
   record(name: string, result: unknown): Promise<unknown>
   /** For runtimes: records a failure and returns it in its stored form. Returns `undefined` if the job was asked to stop. */
   fail(name: string, error: unknown): Promise<StepFailure | undefined>
-  /** For runtimes: returns the state of a wait, or when to check again. The name has to be unique already. */
+  /** For runtimes: returns the state of a wait, or when to check again. The name must already be unique. */
   wait(name: string, wait: Wait): Promise<PauseState>
   /** For plugins: like `wait`, under a name in parentheses, which handlers cannot use. */
   look(name: string, wait: Wait): Promise<PauseState>
-  /** For plugins: returns the result of a wait that is over, and suspends the handler otherwise. */
+  /** For plugins: returns the result of a wait that is over. Otherwise suspends the handler. */
   pause(call: () => Promise<PauseState>): Promise<unknown>
-  /** For runtimes: returns the deferral of a suspended handler; `undefined` if it has begun no wait. */
+  /** For runtimes: returns the deferral of a suspended handler, or `undefined` if it has not begun a wait. */
   deferral(): Deferral | undefined
 }

@@ -15,14 +15,14 @@ declare module 'nuxt-queue/kernel' {
   }
 }
 
-/** Gives handlers `ctx.step`. Outcomes of sub-steps are events, so that a retry continues after the last one. */
+/** Gives handlers `ctx.step`. Outcomes of sub-steps are events, so that a retry continues after the last recorded outcome. */
 export default definePlugin({
   name: 'step',
   requires: ['events', 'wait'],
   options: z.strictObject({
     /**
-     * Milliseconds that a handler may run code outside of sub-steps before it is suspended at a wait, after a sub-step
-     * beside that wait has ended, as in a race. Default 500.
+     * How long a handler may run code outside of sub-steps before it is suspended at a wait, after a concurrent sub-step has ended, as in a
+     * race. In milliseconds. Default 500.
      */
     grace: z.number().int().min(0).default(GRACE),
   }),

@@ -2,7 +2,7 @@ import type { Kernel } from '../../../kernel/index.ts'
 import { createProjection } from '../../lib/projection.ts'
 import { foldMemos, type Memos } from '../lib/step-record.ts'
 
-/** Caches the recorded sub-steps of the open jobs of each run, so that a replay reads the log once. */
+/** Caches the recorded sub-steps of the open jobs of each run, so that a replay reads the log only once. */
 export function createMemos(kernel: Kernel) {
   const projection = createProjection<Map<string, Memos>>(() => kernel.port('events'), {
     reducer: 'step@2',

@@ -1,6 +1,6 @@
 /**
- * Releases recorded outcomes one at a time, in the order of the log. So of two sub-steps that are requested together,
- * the same one ends first in every attempt.
+ * Releases recorded outcomes one at a time, in the order of the log. So if two sub-steps are requested together, the same one ends first in
+ * every attempt.
  */
 export function createOrder(): (seq: number) => Promise<void> {
   const due: { seq: number; go: () => void }[] = []

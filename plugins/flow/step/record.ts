@@ -13,7 +13,7 @@ export function createRecord(kernel: PluginKernel, ctx: RunContext, memosOf: Mem
   const unrequested = new Set<string>()
   /** Failures that the handler has received. It has requested nothing since, so they are not final. */
   const failing = new Set<string>()
-  /** By sub-step that has begun, the failures that the handler had caught before. */
+  /** The failures that the handler had caught before a sub-step began, by sub-step. */
   const failuresBefore = new Map<string, readonly string[]>()
   const inOrder = createOrder()
   let called = ctx.invocation
@@ -26,7 +26,7 @@ export function createRecord(kernel: PluginKernel, ctx: RunContext, memosOf: Mem
     return found
   }
 
-  /** A plugin may call the handler again. The sub-steps that it failed with then run again. */
+  /** A plugin may call the handler again. The sub-steps whose failures made it fail then run again. */
   async function known(): Promise<Memos> {
     const found = await (memos ??= read())
     if (called === ctx.invocation) return found
@@ -74,7 +74,7 @@ export function createRecord(kernel: PluginKernel, ctx: RunContext, memosOf: Mem
   return {
     recall,
     past: (name: string) => failuresBefore.get(name),
-    /** Returns the recorded names that this attempt has not requested. Empty until it has requested any. */
+    /** Returns the recorded names that this attempt has not requested. Empty until it has requested a name. */
     unrequested: (): readonly string[] => [...unrequested],
     async lookup(name: string): Promise<Known> {
       const memo = await recall(name, 'run')

@@ -9,7 +9,7 @@ export interface TriggerEvent {
   trigger: string
   /** Two events with the same id are the same event. */
   id: string
-  /** What the event is about; `''` if the sender passed none. */
+  /** The subject of the event. `''` if the sender passed none. */
   key: string
   /** When it happened, in milliseconds since the epoch. For a schedule, its moment. */
   at: number
@@ -19,7 +19,7 @@ export interface TriggerEvent {
 export interface WebhookFacts {
   headers: Headers
   query: URLSearchParams
-  /** JSON and forms parsed, anything else as text; `undefined` when empty. */
+  /** JSON and forms are parsed, other content is text. `undefined` if empty. */
   body: unknown
   rawBody: Uint8Array
 }
@@ -59,11 +59,11 @@ export type TriggerSource =
   | {
       type: 'webhook'
       path: string
-      /** How requests are verified; `'none'` lets anybody fire the trigger. */
+      /** How requests are verified; `'none'` lets anyone fire the trigger. */
       verify: Verify
       /**
        * Returns the id of an event, by which a repeated delivery is recognized. Default: the id that GitHub, Stripe, Svix,
-       * Shopify, Twilio or `Idempotency-Key` send, else a new id.
+       * Shopify, Twilio or `Idempotency-Key` send, otherwise a new id.
        */
       id?(request: WebhookFacts): string
       /** Returns the payload. Default: the body. */
@@ -99,8 +99,8 @@ export type ConfiguredTrigger = TriggerOptions & Pick<TriggerSubscription, 'flow
 export type TriggerDefinition = ConfiguredTrigger & { name: string }
 
 /**
- * A trigger that operators save for all instances. It is plain data. A webhook needs a secret, which belongs into the configuration,
- * and a schedule is saved with `saveSchedule`.
+ * A trigger that operators save for all instances. It is plain data. A webhook needs a secret, which belongs in the configuration, and a
+ * schedule is saved with `saveSchedule`.
  */
 export type SavedTrigger = ({ type: 'manual' } | { type: 'event'; event: string }) &
   Pick<TriggerOptions, 'rateLimit'> &

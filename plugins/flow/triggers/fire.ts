@@ -33,7 +33,7 @@ export interface FireData extends TriggerEvent {
   verified?: boolean
 }
 
-/** What a caller says about an event. */
+/** The options of a caller for an event. */
 export interface FireOptions {
   id?: string
   key?: string
@@ -89,7 +89,7 @@ export function createFiring(kernel: Kernel, registry: TriggerRegistry, running:
     const { payload: raw, admitted, ...event } = job.data as FireData
     const trigger = await running.find(event.trigger)
     if (trigger?.removed || (!trigger && (await running.isRemoved(event.trigger)))) return undefined
-    // Another instance may have it, or this one after a deploy.
+    // Another instance may have it, or this instance may have it after a deploy.
     if (!trigger) throw new QueueError('TRIGGER_UNKNOWN', `There is no trigger "${event.trigger}" in this instance.`)
     if (trigger.paused) {
       await history.refused(event, raw, { reason: PAUSED, message: pausedText(trigger.name) })

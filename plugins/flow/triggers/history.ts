@@ -5,9 +5,9 @@ import type { TriggerEvent } from './definition.ts'
 
 /** How many events of each trigger are kept. */
 const KEEP = 1000
-/** How many requests are kept that never became events, for each trigger. */
+/** How many requests that did not become events are kept for each trigger. */
 const KEEP_REJECTED = 100
-/** Milliseconds between two records of such requests, because anybody can send them. */
+/** Milliseconds between two records of such requests, because anyone can send them. */
 const REJECTED_EVERY = 1000
 /** The largest payload, in bytes, that the history keeps. */
 const PAYLOAD = 16 * 1024
@@ -26,7 +26,7 @@ export interface TriggerRecord extends Pick<TriggerEvent, 'id' | 'key'> {
   type: 'fired' | 'refused'
   /** When it fired or was refused, in milliseconds since the epoch. */
   at: number
-  /** Absent when it is larger than 16 KiB. */
+  /** Absent if it is larger than 16 KiB. */
   payload?: unknown
   /** For a fired event: the targets that it started. */
   started?: TriggerStart[]
@@ -35,7 +35,9 @@ export interface TriggerRecord extends Pick<TriggerEvent, 'id' | 'key'> {
   message?: string
   /** For a request to a webhook: whether its sender proved its origin. Always false with `verify: 'none'`. */
   verified?: boolean
-  /** For a refused request: how many were refused since the record before, if there were several. Then `id` is empty. */
+  /**
+   * For a refused request: how many requests were refused since the previous record, if there were several. In that case, `id` is empty.
+   */
   count?: number
 }
 
@@ -62,7 +64,7 @@ export function createHistory(kernel: PluginKernel, names: () => Promise<string[
       append('trigger.fired', event, payload, { started }),
     refused: (event: RecordedEvent, payload: unknown, refusal: TriggerRefusal) =>
       append('trigger.refused', event, payload, refusal),
-    /** Records a request that did not become an event. A flood of them costs an append a second. */
+    /** Records a request that did not become an event. A flood of such requests costs one append per second. */
     async rejected(trigger: string, verified: boolean, refusal: TriggerRefusal): Promise<void> {
       const at = kernel.clock.now()
       const before = rejected.get(trigger) ?? { at: -Infinity, count: 0 }
@@ -72,7 +74,7 @@ export function createHistory(kernel: PluginKernel, names: () => Promise<string[
       const data = { id: '', key: '', verified, ...refusal, ...(count > 1 && { count }) }
       await rejections.append(rejectedStreamOf(trigger), { type: 'trigger.refused', data })
     },
-    /** Returns the newest events first. An event that was recorded twice, because its job ran twice, appears once. */
+    /** Returns events, newest first. An event that was recorded twice because its job ran twice appears once. */
     async read(name: string, limit: number): Promise<TriggerRecord[]> {
       const [events, requests] = await Promise.all([
         streams.newest(streamOf(name), limit),

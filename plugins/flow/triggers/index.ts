@@ -37,7 +37,7 @@ export type WorkerTrigger = TriggerOptions & {
 
 declare module 'nuxt-queue/kernel' {
   interface WorkerConfig {
-    /** Starts the worker, or the flow it is the entry of: `{ type: 'event', event: 'order.created' }`, or several. */
+    /** Starts the worker, or the flow whose entry it is: `{ type: 'event', event: 'order.created' }`, or a list of triggers. */
     trigger?: WorkerTrigger | readonly WorkerTrigger[]
   }
   interface Kernel {
@@ -59,7 +59,7 @@ declare module 'nuxt-queue/kernel' {
      */
     subscribeTrigger(name: string, subscription: TriggerSubscription): void
     /**
-     * Fires a trigger of any type by hand, with one durable write. Once the promise resolves, every target starts once,
+     * Fires a trigger of any type manually, with one durable write. Once the promise resolves, every target starts once,
      * even if this process dies.
      *
      * @param options.id firing the same id twice fires once, as long as the queue remembers the first; default: a new id
@@ -81,12 +81,12 @@ declare module 'nuxt-queue/kernel' {
     triggers(): TriggerInfo[]
     /**
      * Returns the triggers that run: the triggers of this instance, and the triggers that operators have saved for all instances.
-     * Triggers of this instance that operators have removed are there as well, with `removed`.
+     * The list includes triggers of this instance that operators have removed, with `removed`.
      */
     triggerDetails(): Promise<TriggerDetails[]>
     /**
-     * Creates a trigger for all instances, or replaces a saved one of this name. It is kept in the event store, and counts from the
-     * next event on.
+     * Creates a trigger for all instances, or replaces the saved trigger with this name. It is kept in the event store and takes effect
+     * with the next event.
      *
      * @throws QueueError `TRIGGER_INVALID`, also for a name that this instance declares; `NAME_RESERVED`
      * @example
@@ -94,14 +94,14 @@ declare module 'nuxt-queue/kernel' {
      */
     saveTrigger(name: string, trigger: SavedTrigger): Promise<void>
     /**
-     * Removes a trigger in all instances, also one that code declares. `resumeTrigger` brings the latter back.
+     * Removes a trigger in all instances, even if code declares it. `resumeTrigger` restores a trigger that code declares.
      *
      * @throws QueueError `TRIGGER_UNKNOWN`
      */
     removeTrigger(name: string): Promise<void>
     /**
-     * Lets the events of a trigger start nothing, in all instances. They are in its history as refused. Senders of webhooks receive
-     * 503, so that they may try again.
+     * Pauses a trigger in all instances. Its events then start nothing, and its history contains them as refused. Senders of webhooks
+     * receive 503, so that they try again.
      *
      * @throws QueueError `TRIGGER_UNKNOWN`
      */
@@ -111,7 +111,7 @@ declare module 'nuxt-queue/kernel' {
   }
 }
 
-/** Starts flows and workers from events, webhooks, schedules, or by hand. */
+/** Starts flows and workers from events, webhooks, schedules and manual calls. */
 export default definePlugin({
   name: 'triggers',
   requires: ['queue', 'events', 'limits', 'bus', 'webhooks', 'flow', 'schedule'],

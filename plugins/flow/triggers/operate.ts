@@ -5,7 +5,7 @@ import type { History, TriggerRecord } from './history.ts'
 import type { RunningTrigger, RunningTriggers } from './running.ts'
 import type { Trigger, TriggerInfo, TriggerRegistry } from './trigger-registry.ts'
 
-/** A trigger as all instances run it. */
+/** A trigger, as it applies to all instances. */
 export interface TriggerDetails extends TriggerInfo, Pick<RunningTrigger, 'source' | 'paused' | 'removed'> {
   /** How many events may pass in a period of milliseconds. */
   rateLimit?: SavedTrigger['rateLimit']
@@ -15,7 +15,7 @@ export interface TriggerDetails extends TriggerInfo, Pick<RunningTrigger, 'sourc
 
 const SHOWN = 5
 
-/** Creates what operators do with triggers, for all instances. */
+/** Creates the operations of operators on triggers, for all instances. */
 export function createTriggerOperations(
   registry: TriggerRegistry,
   running: RunningTriggers,

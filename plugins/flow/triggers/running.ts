@@ -3,12 +3,12 @@ import type { SharedDecision, SharedDecisions } from '../lib/shared-decisions.ts
 import type { SavedTrigger } from './definition.ts'
 import { toTrigger, type Trigger, type TriggerRegistry } from './trigger-registry.ts'
 
-/** A trigger with what operators have decided about it. */
+/** A trigger with the decisions of operators about it. */
 export interface RunningTrigger extends Trigger {
   /** `shared` if operators have saved it for all instances, `code` if this instance declares it. */
   source: 'code' | 'shared'
   paused: boolean
-  /** Operators have removed it in all instances, although code declares it. */
+  /** True if operators have removed it in all instances although code declares it. */
   removed: boolean
 }
 

@@ -31,7 +31,7 @@ export function createTriggerRegistry(kernel: Kernel) {
   const subscriptions = new Map<string, Map<string, Subscription>>()
   const perWorker = new WeakMap<WorkerDefinition, Trigger[]>()
 
-  /** Returns the triggers in a worker's config. The worker need not have started, and may be replaced. */
+  /** Returns the triggers in a worker's config. The worker does not have to be started, and may be replaced. */
   function ofWorker(worker: WorkerDefinition): Trigger[] {
     const known = perWorker.get(worker)
     if (known) return known
@@ -102,7 +102,7 @@ export function createTriggerRegistry(kernel: Kernel) {
       checkSubscription(name, subscription)
       const one = named(subscription)
       if (subscriptionsOf(trigger).some(({ id }) => id === one.id)) {
-        const message = `Trigger "${name}" has a subscription "${one.id}" already. Give the new subscription another "id".`
+        const message = `Trigger "${name}" already has a subscription "${one.id}". Give the new subscription another "id".`
         throw new QueueError('TRIGGER_INVALID', message)
       }
       const others = subscriptions.get(name) ?? new Map<string, Subscription>()

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { keyOf } from '../../lib/standard-webhooks.ts'
 import type { MaybePromise } from '../../../kernel/index.ts'
 
-/** One secret, or several that are all valid during a rotation. */
+/** One secret, or several secrets that are all valid during a rotation. */
 type Secret = string | readonly string[]
 
 /** A signature of GitHub or Stripe over the raw body. */
@@ -73,7 +73,10 @@ const tolerance = z.number().min(0).optional()
 
 const scheme = z
   .strictObject({ type: z.literal('hmac'), scheme: z.enum(['github', 'stripe']), secret, tolerance })
-  .refine((one) => one.scheme === 'stripe' || one.tolerance === undefined, 'GitHub sends no timestamp to tolerate.')
+  .refine(
+    (one) => one.scheme === 'stripe' || one.tolerance === undefined,
+    'GitHub sends no timestamp, so remove the tolerance.',
+  )
 
 const own = z
   .strictObject({
@@ -129,11 +132,11 @@ const others = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('basic'), username: z.string(), secret }),
 ])
 
-/** Checks the value against the shape that it most likely means, so that errors are about that shape. */
+/** Checks the value against the most likely shape, so that errors are about that shape. */
 export const verifyShape = z.unknown().superRefine((value, ctx) => {
   if (value === 'none' || typeof value === 'function') return
   if (typeof value !== 'object' || value === null) {
-    const expected = 'Set how requests are verified, or "none" to let anybody fire the trigger.'
+    const expected = 'Set how requests are verified, or "none" to let anyone fire the trigger.'
     ctx.addIssue({ code: 'custom', message: expected })
     return
   }

@@ -57,7 +57,7 @@ export function createVerifier(verify: Verify): Verifier {
 function standardVerifier({ secret, tolerance = TOLERANCE }: Extract<Verify, { type: 'standard' }>): Verifier {
   const keys = [secret].flat().flatMap((text) => keyOf(text) ?? [])
   return async ({ headers }, rawBody, now) => {
-    // Svix sends the same headers under its own names.
+    // Svix sends the same headers under different names.
     const prefix = headers.has('webhook-id') ? 'webhook' : 'svix'
     const [id, timestamp, signatures] = ['id', 'timestamp', 'signature'].map((name) => headers.get(`${prefix}-${name}`))
     if (!id || !timestamp || !signatures) throw refused('A header webhook-id, -timestamp or -signature is missing.')

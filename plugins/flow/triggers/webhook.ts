@@ -52,7 +52,7 @@ export function createWebhookHandler(kernel: Kernel, registry: TriggerRegistry, 
     return Response.json({ id, deduplicated }, { status: 202 })
   }
 
-  /** Verifies and reads a delivery, or returns the proof that its sender asks for. Records what it refuses. */
+  /** Verifies and reads a delivery, or returns the proof that its sender asks for. Records refused requests. */
   async function receive(
     { name, verify }: Trigger,
     options: WebhookSource,

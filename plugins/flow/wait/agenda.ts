@@ -6,10 +6,10 @@ export const TIDY = '_wait/tidy'
 
 /** The number of streams for the entries of one span of time, so that few writers share a stream. */
 const SHARDS = 8
-/** How many entries are read at once, and how many are checked at once. */
+/** How many entries are read at once, and how many of them are checked at once. */
 const PAGE = 500
 const AT_ONCE = 50
-/** For how many agenda streams a process remembers that their job exists. */
+/** The number of agenda streams whose job a process remembers to exist. */
 const KNOWN = 1000
 
 /** A stream of waits, a log of events, or both, to be checked for expired content. */
@@ -29,7 +29,7 @@ export interface AgendaResult {
 
 /**
  * Schedules the removal of expired waits and events. The entries of one span of time are in a few streams. Each stream
- * has one job, which processes it in pages and then removes it. So an event costs one entry, and no job of its own.
+ * has one job, which processes it in pages and then removes it. An event therefore costs one entry and no separate job.
  *
  * @param keep milliseconds that waits and events are kept
  */
@@ -38,7 +38,7 @@ export function createAgenda(kernel: Kernel, keep: number, check: (entry: Agenda
   /** Agenda streams whose job exists. */
   const known = new Set<string>()
 
-  /** @param delay the least number of milliseconds until the check */
+  /** @param delay the minimum number of milliseconds until the check */
   async function enter(entry: AgendaEntry, delay: number, once = true): Promise<void> {
     const due = Math.floor((kernel.clock.now() + delay) / span) + 1
     const hash = digest(`${entry.stream} ${entry.log}`)
@@ -73,7 +73,7 @@ export function createAgenda(kernel: Kernel, keep: number, check: (entry: Agenda
         await checkAll(entries.map(({ data }) => data as AgendaEntry))
         after = entries.at(-1)?.seq ?? after
         if (entries.length === PAGE) continue
-        // A stream that has grown in the meantime stays. A stream that was removed and has new entries is read from its start.
+        // A stream that has grown in the meantime is kept. A stream that was removed and has new entries is read from its start.
         if ((await events.forget([{ stream: agenda, seq: after }])) > 0) after = 0
         if ((await events.head(agenda)) === 0) return
       }

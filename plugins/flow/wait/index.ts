@@ -37,14 +37,14 @@ declare module 'nuxt-queue/kernel' {
     /**
      * Resolves a wait for a webhook without HTTP, by the token at the end of its URL.
      *
-     * @throws QueueError `WAIT_UNKNOWN`; `WAIT_OVER` when it was answered before, timed out, or its run has ended
+     * @throws QueueError `WAIT_UNKNOWN`; `WAIT_OVER` when it was already answered, timed out, or its run has ended
      * @example
      * await kernel.resolveWait(url.split('/').at(-1)!, { decision: 'approve' })
      */
     resolveWait(token: string, payload?: unknown, options?: CompletionOptions): Promise<void>
     /**
-     * Lists the open waits for events and requests, those with the newest streams first. A job that waits for a moment only is a
-     * delayed job.
+     * Lists the open waits for events and requests, sorted by their streams, newest first. A job that waits only for a moment is a delayed
+     * job instead.
      *
      * @throws QueueError `OPTION_INVALID`
      * @example
@@ -120,5 +120,5 @@ export default definePlugin({
   },
 })
 
-/** Events that end jobs from outside. Such a job may be waiting. */
+/** Events that end jobs from outside an attempt. Such a job may be waiting. */
 const ENDED = new Set<EmitPayload['events'][number]['type']>(['flow.failed', 'flow.cancelled', 'step.cancelled'])

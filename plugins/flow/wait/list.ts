@@ -16,9 +16,9 @@ export interface OpenWaitInfo {
   /** The name and the key of the event. Absent for a webhook. */
   event?: string
   key?: string
-  /** When it began. */
+  /** When the wait began. */
   startedAt: number
-  /** When it times out. Absent without a timeout. */
+  /** When the wait times out. Absent without a timeout. */
   until?: number
 }
 
@@ -122,6 +122,6 @@ function decode(cursor: string): Position {
   }
   throw new QueueError(
     'OPTION_INVALID',
-    '"after" is no cursor of open waits. Pass the "next" of the previous page unchanged.',
+    '"after" is not a cursor of open waits. Pass the "next" of the previous page unchanged.',
   )
 }

@@ -1,11 +1,11 @@
 import { isQueueError, type Kernel, type StoredEvent } from '../../../kernel/index.ts'
 
-/** How many events are read at once. */
+/** The number of events in one read. */
 const PAGE = 200
 /** A log has no state to keep, so one snapshot that covers every possible `seq` lets any event be trimmed. */
 const COVERS_ALL = { reducer: 'wait.log', seq: 2 ** 31 - 1, state: null }
 
-/** What is stored of an event. */
+/** The stored part of an event. */
 export interface SentEvent {
   id: string
   payload: unknown
@@ -31,7 +31,7 @@ export interface EventSearch {
   /** The first and the last moment that count, in milliseconds since the epoch. */
   since: number
   until: number
-  /** Only later events count, because an earlier wait has taken this one. */
+  /** Only events after this position count, because an earlier wait has taken the event at this position. */
   behind?: LogPosition
   /** An earlier search found no match up to this `seq`. */
   after?: number
@@ -45,7 +45,7 @@ export interface EventSearch {
 export function createEventLog(kernel: Kernel) {
   const store = () => kernel.port('events')
 
-  /** Returns the events after a `seq`, or after the trimmed ones. */
+  /** Returns the events after a `seq`, or after the trimmed events. */
   async function readAfter(log: string, after: number, limit = PAGE): Promise<StoredEvent[]> {
     try {
       return await store().read(log, { after, limit })
@@ -96,7 +96,7 @@ export function createEventLog(kernel: Kernel) {
       }
     },
 
-    /** Whether one of the newest events has the id. A process may store an event again without knowing that it is there. */
+    /** Whether one of the newest events has the id. A process may store an event again without knowing that it is already stored. */
     async has(log: string, id: string): Promise<boolean> {
       const head = await store().head(log)
       const newest = await readAfter(log, Math.max(0, head - PAGE))

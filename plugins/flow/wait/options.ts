@@ -1,6 +1,6 @@
 import type { Job, MaybePromise } from '../../../kernel/index.ts'
 
-/** Waits for a moment: `delay` milliseconds from when the wait begins, or `until`. */
+/** Waits for a moment: `delay` milliseconds after the wait begins, or `until`. */
 export interface AwaitTime {
   type: 'time'
   delay?: number
@@ -11,20 +11,20 @@ export interface AwaitTime {
 export interface AwaitSchedule {
   type: 'schedule'
   cron: string
-  /** An IANA name such as `Europe/Berlin`. Default: the system's. */
+  /** An IANA name such as `Europe/Berlin`. Default: the time zone of the system. */
   timeZone?: string
 }
 
-/** Waits for an event that somebody sends with `kernel.sendEvent`. */
+/** Waits for an event that is sent with `kernel.sendEvent`. */
 export interface AwaitEvent {
   type: 'event'
   event: string
   /**
-   * Selects among these events: a field such as `order.id` that has to be equal in the job's data and the event's
-   * payload, or a function that returns the key of the event. Default: any event that was sent without a key.
+   * Selects among these events: a field such as `order.id` that must be equal in the job's data and the event's payload, or a function that
+   * returns the key of the event. Default: any event that was sent without a key.
    */
   match?: string | ((job: Job) => string)
-  /** Returns false for events that have the right key and should be ignored. */
+  /** Returns false for events with a matching key that should be ignored. */
   filter?: (payload: unknown, job: Job) => boolean
   /** Milliseconds before the start of the run. Events from that moment on count. Default 0. */
   lookback?: number
@@ -50,8 +50,8 @@ export interface WaitPage {
 export interface AwaitWebhook {
   type: 'webhook'
   /**
-   * Lets a GET resolve the wait too, without a page. For senders that cannot POST. Mail scanners and previews follow
-   * links, and so would resolve the wait. Default false.
+   * Lets a GET resolve the wait too, without a page. For senders that cannot POST. Mail scanners and previews follow links and would
+   * therefore resolve the wait. Default false.
    */
   get?: boolean
   /** The texts of the page, or a function that returns them for the job. */
@@ -70,7 +70,7 @@ export interface AwaitLimits {
   timeoutAction?: 'fail' | 'continue' | 'skip'
 }
 
-/** One thing, the first of several, or all of them. */
+/** A single part, the first of several parts, or all of them. */
 export type AwaitOptions = (AwaitPart | { any: readonly AwaitPart[] } | { all: readonly AwaitPart[] }) & AwaitLimits
 
 /** The result of a wait. */

@@ -22,7 +22,7 @@ const STATUS: Readonly<Record<PageState, number>> = {
 
 const OUTCOMES: Readonly<Record<Exclude<PageState, 'open'>, [title: string, text: string]>> = {
   accepted: ['Thank you', 'Your answer has been recorded. You can close this page.'],
-  answered: ['Already answered', 'Somebody has answered this before, so nothing has changed. You can close this page.'],
+  answered: ['Already answered', 'This has already been answered, so nothing has changed. You can close this page.'],
   expired: ['No longer open', 'The time to answer is over, or an answer is no longer needed. Nothing has changed.'],
   unknown: [
     'Not found',
@@ -68,7 +68,7 @@ small { display: block; margin-top: 16px; font-size: 14px; color: var(--soft) }
 @media (max-width: 480px) { main { padding: 24px 20px } }
 `
 
-/** The page loads and runs nothing, its form posts to this URL only, and other pages cannot embed it. */
+/** The page loads no resources and runs no scripts, its form posts only to this URL, and other pages cannot embed it. */
 const HEADERS = {
   'content-type': 'text/html; charset=utf-8',
   'content-security-policy': [

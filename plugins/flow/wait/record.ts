@@ -2,7 +2,7 @@ import type { Part, WaitRecord, WaitResult } from '../lib/wait-record.ts'
 
 export type { Part, WaitRecord, WaitResult } from '../lib/wait-record.ts'
 
-/** A wait that a step asks for. The filters are not stored. */
+/** A wait that a step requests. The filters are not stored. */
 export interface WaitRequest {
   mode: WaitRecord['mode']
   parts: readonly Part[]

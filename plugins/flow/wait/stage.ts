@@ -104,7 +104,7 @@ export function createStages(kernel: PluginKernel, streams: WaitStreams, waits: 
     if (onResolve) await once(dispatch, `resolved:${stage}`, async () => onResolve(awaited, dispatch.job, dispatch.ctx))
   }
 
-  /** Makes a call at least once. It is made again only if the process dies before the record is stored. */
+  /** Makes a call at least once. The call is repeated only if the process dies before the record is stored. */
   async function once({ ctx, job }: DispatchPayload, what: string, call: () => Promise<void>): Promise<void> {
     const key = `told:${job.id}:${what}`
     if (ctx.claim > 1 && (await kernel.port('events').byKey(ctx.runId, key))) return
@@ -117,7 +117,10 @@ export function createStages(kernel: PluginKernel, streams: WaitStreams, waits: 
     return event?.data as HandlerOutcome | undefined
   }
 
-  /** Removes and returns the events to store with the completion: those of the handler, which may not use reserved types, and those of plugins. */
+  /**
+   * Removes and returns the events to store with the completion: the events of the handler, which may not use reserved types, and the
+   * events of plugins.
+   */
   function takeOutbox({ ctx }: DispatchPayload): EventDraft[] {
     for (const draft of ctx.outbox) assertFreeEvent(draft.type, draft.key)
     return [...ctx.outbox.splice(0), ...kernel.outbox(ctx).splice(0)]

@@ -14,14 +14,14 @@ import { createEventLog, type SentEvent, type StoredWaitEvent } from './log.ts'
 import { createToken } from './token.ts'
 import { logOf, streamOf, type Part, type WaitRecord } from './record.ts'
 
-/** States of a job that has ended, and so does not wait. */
+/** States of a job that has ended and therefore does not wait. */
 const ENDED: ReadonlySet<JobState> = new Set(['completed', 'failed', 'cancelled'])
 
 /** How many jobs are woken or looked up at once. */
 const AT_ONCE = 100
 /** After this many events without a match, a wait records its position, so that no later attempt reads them again. */
 const RECORD_AFTER = 1000
-/** For how many waits a process remembers its position in the log. */
+/** The number of waits whose position in the log a process remembers. */
 const KNOWN = 10_000
 
 type EventPart = Extract<Part, { event: string }>
@@ -29,9 +29,9 @@ type EventPart = Extract<Part, { event: string }>
 export type Found = StoredWaitEvent & { taken: Taken }
 
 /**
- * Connects waits and events by name and key. One stream holds the waits, and another one, which is not a run, holds the
- * events. A sender first stores the event and then reads the waits. A wait first registers and then reads the events. So
- * at least one of them finds the other.
+ * Connects waits and events by name and key. One stream holds the waits, and another stream, which is not a run, holds the events. A sender
+ * first stores the event and then reads the waits. A wait first registers and then reads the events. At least one of them therefore finds
+ * the other.
  */
 export function createStreams(kernel: PluginKernel, keep: number) {
   const indexes = createProjection<WaitIndex>(() => kernel.port('events'), {
@@ -41,7 +41,7 @@ export function createStreams(kernel: PluginKernel, keep: number) {
   })
   const log = createEventLog(kernel)
   const agenda = createAgenda(kernel, keep, expire)
-  /** By wait, the `seq` up to which this process has searched the log, and the last such `seq` that it recorded. */
+  /** The `seq` up to which this process has searched the log for a wait, and the last such `seq` that it recorded, by wait. */
   const searched = new Map<string, { seq: number; recorded: number }>()
 
   /** Appends an event without a key, because keys outlive trimmed events. The wait index recognizes repeated events. */
@@ -162,7 +162,7 @@ export function createStreams(kernel: PluginKernel, keep: number) {
       await Promise.all([entered, woken])
     },
 
-    /** Checks a stream of waits for expired content. Jobs of earlier releases ask for it. */
+    /** Checks a stream of waits for expired content. Called by jobs of earlier releases. */
     async tidy(stream: string): Promise<void> {
       const { again } = await expire({ stream })
       if (again) await agenda.enter({ stream })
@@ -194,7 +194,7 @@ export function createStreams(kernel: PluginKernel, keep: number) {
   }
 
   /**
-   * Removes expired content from a stream of waits, and ends the stream when nothing is left.
+   * Removes expired content from a stream of waits, and ends the stream if nothing is left.
    *
    * @returns the moment from which on its waits count events; `undefined` if the stream has ended
    */

@@ -25,7 +25,7 @@ export interface WaitIndex {
   open: Record<string, OpenWait>
   /** The event for a wait with `once`, and events that earlier releases stored here. */
   events: StoredWaitEvent[]
-  /** By run, the last event that one of its waits has taken. The next wait of the run takes a later event. */
+  /** The last event that a wait of a run has taken, by run. The next wait of the run takes a later event. */
   taken: Record<string, Taken & { at: number }>
 }
 
@@ -33,7 +33,7 @@ export function createWaitIndex(): WaitIndex {
   return { open: {}, events: [], taken: {} }
 }
 
-/** Returns the moment before which events have expired: they are older than `keep` milliseconds and than every open wait. */
+/** Returns the moment before which events have expired: they are older than `keep` milliseconds and older than every open wait. */
 export function staleBefore({ open }: WaitIndex, now: number, keep: number): number {
   return Object.values(open).reduce((oldest, { since }) => Math.min(oldest, since), now - keep)
 }

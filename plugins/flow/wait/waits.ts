@@ -9,7 +9,7 @@ import type { WaitStreams } from './streams.ts'
 const channel = openChannel('wait')
 /** Milliseconds after which a waiting job checks again by itself. */
 const CHECK_AGAIN = 7 * 24 * 3_600_000
-/** The least delay of a waiting job in milliseconds. A store whose clock is ahead would return the job at once. */
+/** The minimum delay of a waiting job, in milliseconds. Without it, a store whose clock is ahead would return the job at once. */
 const MIN_DELAY = 20
 
 export interface Waits {

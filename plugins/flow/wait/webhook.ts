@@ -36,7 +36,7 @@ function stateOf(events: readonly StoredEvent[], until = Infinity, now: number):
 }
 
 /**
- * Resolves a wait with the payload of a request to its URL. The first request counts.
+ * Resolves a wait with the payload of a request to its URL. Only the first request counts.
  *
  * @throws QueueError `WAIT_UNKNOWN`, `WAIT_OVER`
  */
@@ -58,7 +58,7 @@ function refusal(state: Exclude<WebhookWait['state'], 'open'>): QueueError {
     return new QueueError('WAIT_UNKNOWN', `No job waits at this URL. ${hint}`, { details: { status: 404, state } })
   }
   const [how, status] =
-    state === 'answered' ? ['it was answered before', 409] : ['it timed out, or its run has ended', 410]
+    state === 'answered' ? ['it was already answered', 409] : ['it timed out, or its run has ended', 410]
   return new QueueError('WAIT_OVER', `This wait is over: ${how}.`, { details: { status, state } })
 }
 
@@ -102,7 +102,7 @@ function methodNotAllowed(method: string): QueueError {
 }
 
 /**
- * Returns the payload of a request: its body, parsed if it is JSON or a form, else as text. Without a body, returns the
+ * Returns the payload of a request: its body, parsed if it is JSON or a form, otherwise as text. Without a body, returns the
  * parameters of the URL.
  *
  * @throws QueueError `REQUEST_INVALID` when the content type is JSON and the body is not

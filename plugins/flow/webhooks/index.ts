@@ -11,11 +11,11 @@ declare module 'nuxt-queue/kernel' {
   }
 }
 
-/** Lets plugins respond to HTTP requests, whatever server receives them. */
+/** Lets plugins respond to HTTP requests that any server receives. */
 export default definePlugin({
   name: 'webhooks',
   options: z.strictObject({
-    /** The public URL of `fetch`, such as `https://example.com/_queue/`. Default: none, so that `url()` throws. */
+    /** The public URL of `fetch`, such as `https://example.com/_queue/`. Default: none, and `url()` throws. */
     baseUrl: z.url({ protocol: /^https?$/ }).optional(),
     /** The largest body, in bytes. Default 1 MiB. */
     maxBody: z

@@ -10,7 +10,7 @@ export interface Webhooks {
    * longest counts. `rest` is the decoded path after the prefix. The body has been received already, so a handler can
    * read it more than once from a clone. An error with a code that the handler throws becomes the response.
    *
-   * @throws QueueError `WEBHOOK_INVALID` for a prefix that is taken, or does not end in a slash
+   * @throws QueueError `WEBHOOK_INVALID` for a prefix that is in use or does not end in a slash
    */
   route(prefix: string, handler: WebhookHandler): void
   /**
@@ -20,9 +20,8 @@ export interface Webhooks {
    */
   url(path: string): string
   /**
-   * For HTTP servers: handles a request whose path is below the path of `webhooks.baseUrl` or below `root`. A server
-   * passes `root` if it strips the beginning of the path, or uses a path of its own. `root` starts and ends with a
-   * slash. Default `/_queue/`. Never rejects.
+   * For HTTP servers: handles a request whose path is below the path of `webhooks.baseUrl` or below `root`. A server passes `root` if it
+   * strips the beginning of the path or uses a different path. `root` starts and ends with a slash. Default `/_queue/`. Never rejects.
    *
    * @example
    * app.all('/_queue/**', (event) => kernel.webhooks.fetch(toRequest(event)))
@@ -62,7 +61,7 @@ export function createWebhooks({ reporter }: Pick<Kernel, 'reporter'>, { baseUrl
       if (routes.has(prefix)) {
         throw new QueueError(
           'WEBHOOK_INVALID',
-          `The webhook prefix "${prefix}" has a handler already. Use another prefix.`,
+          `The webhook prefix "${prefix}" already has a handler. Use another prefix.`,
         )
       }
       routes.set(prefix, handler)

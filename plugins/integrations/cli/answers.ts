@@ -100,7 +100,7 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
     bulkReports: (query) => kernel.bulkReports(query),
     abortBulk: ({ id }) => kernel.abortBulk(id),
     async events({ runId, after, limit, wait }) {
-      // Looked up first: a run that had ended before the events were read has no others.
+      // Looked up first: if the run had ended before the events were read, there are no further events.
       const { status } = await findRun(runId)
       const events = await readOrWait(kernel, runId, { after, limit, wait: status === 'running' ? wait : 0 })
       return { events, ended: status !== 'running' }

@@ -6,7 +6,7 @@ import { kernelBackend } from './history.ts'
 import { reporter } from './output.ts'
 import type { Backend } from './protocol.ts'
 
-/** A configuration as it is in its file. */
+/** A configuration as it is written in its file. */
 export type LoadedConfig = Record<string, unknown> & { plugins?: readonly AnyPlugin[]; registry?: object }
 
 /** Parts of the package that the commands need and that plugins do not import. */
@@ -29,7 +29,7 @@ export async function configOf(host: Host, cwd: string): Promise<LoadedConfig> {
   return { ...config, registry: { ...registry, rootDir: resolve(cwd, registry.rootDir ?? '.') } }
 }
 
-/** Returns a configuration whose API this machine may use. Who can read the configuration of the store may do everything. */
+/** Returns a configuration whose API this machine may use. A user who can read the configuration of the store may do everything. */
 export function openToThisMachine({ http, ...config }: LoadedConfig): LoadedConfig {
   const { authorize: _authorize, token: _token, ...others } = (http ?? {}) as Record<string, unknown>
   return { ...config, http: { ...others, production: false } }

@@ -25,7 +25,7 @@ export async function connect(cwd: string): Promise<Connection | undefined> {
     else connected.reject(error)
   })
   const goneError = (): QueueError => {
-    const hint = 'See its output, and start it again with: npx nuxt-queue dev'
+    const hint = 'Check its output, and start it again with: npx nuxt-queue dev'
     return new QueueError('DEV_MISSING', `The dev process in ${cwd} ended before it responded. ${hint}`)
   }
   const ended = Promise.withResolvers<void>()

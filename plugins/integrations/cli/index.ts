@@ -10,8 +10,8 @@ import { followTimeline } from './timeline.ts'
 export { createTimeline, followTimeline, formatDuration, type Timeline } from './timeline.ts'
 
 /**
- * Lets the commands of `nuxt-queue` talk to this process, as they talk to `nuxt-queue dev`. They find the process by
- * its folder. It can also print what happens to jobs.
+ * Lets the commands of `nuxt-queue` connect to this process, like to `nuxt-queue dev`. They find the process by its folder. The plugin can
+ * also print the events of jobs.
  */
 export default definePlugin({
   name: 'cli',
@@ -19,7 +19,7 @@ export default definePlugin({
   options: z.strictObject({
     /** The folder in which commands run. Default: the working directory. */
     cwd: z.string().optional(),
-    /** The lowest level of what is printed: starts and ends are `info`, retries `warn`, failures `error`. Default `silent`. */
+    /** The lowest level of printed events: starts and ends are `info`, retries `warn`, failures `error`. Default `silent`. */
     level: z.enum([...LOG_LEVELS, 'silent']).default('silent'),
     /** Whether to wait in the background for the end of another server of the folder, instead of refusing. Default false. */
     wait: z.boolean().default(false),

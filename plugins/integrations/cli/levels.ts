@@ -4,7 +4,7 @@ import type { StoredEvent } from '../../../kernel/index.ts'
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
-/** What is worth more attention than that something has started or ended. */
+/** The levels of events that need more attention than a start or an end. */
 const EVENTS: Readonly<Record<string, LogLevel>> = {
   'step.retry': 'warn',
   'step.cancelled': 'warn',
@@ -13,14 +13,14 @@ const EVENTS: Readonly<Record<string, LogLevel>> = {
   'flow.failed': 'error',
 }
 
-/** Returns the level of an event. A log entry has its own; other events have one by their type. */
+/** Returns the level of an event. A log entry has its own level. The level of other events depends on their type. */
 export function levelOf({ type, data }: Pick<StoredEvent, 'type' | 'data'>): LogLevel {
   if (type !== 'runner.log') return EVENTS[type] ?? 'info'
   const { level } = data as { level: string }
   return LOG_LEVELS.find((known) => known === level) ?? 'info'
 }
 
-/** Returns whether something of a level is printed where `lowest` is the lowest. */
+/** Returns whether an event of a level is printed if `lowest` is the lowest printed level. */
 export function isShown(level: LogLevel, lowest: LogLevel): boolean {
   return LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf(lowest)
 }

@@ -4,9 +4,9 @@ import type { Output } from './output.ts'
 import type { Backend } from './protocol.ts'
 import { createTimeline } from './timeline.ts'
 
-/** How many events are read at once. */
+/** The number of events in one read. */
 const PAGE = 500
-/** The milliseconds that one request waits for new events. */
+/** How long one request waits for new events, in milliseconds. */
 const WAIT = 20_000
 
 /** @throws QueueError `OPTION_INVALID` */
@@ -16,7 +16,7 @@ export function parseLevel(text: string): LogLevel {
   throw new QueueError('OPTION_INVALID', `--level takes one of ${LOG_LEVELS.join(', ')}; got "${text}".`)
 }
 
-/** Prints the log entries of a run, and with `follow` also new ones until the run ends. With `--json`, each entry is one line. */
+/** Prints the log entries of a run. With `follow`, also prints new entries until the run ends. With `--json`, each entry is one line. */
 export async function followLogs(
   backend: Backend & { runId: string },
   { follow, lowest }: { follow: boolean; lowest: LogLevel },

@@ -51,7 +51,7 @@ function unknownCommand(name: string, known: readonly string[]): QueueError {
   return new QueueError('OPTION_INVALID', message)
 }
 
-/** Lets `--http` stand without a value. The parser would otherwise take the next argument as its value. */
+/** Allows `--http` without a value. The parser would otherwise take the next argument as its value. */
 function withValues(args: readonly string[]): string[] {
   return args.map((arg, index) => (arg === '--http' && !/^[^-]/.test(args[index + 1] ?? '') ? '--http=' : arg))
 }

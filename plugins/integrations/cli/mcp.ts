@@ -8,7 +8,7 @@ import { openProject } from './project-api.ts'
 import { openRemote } from './remote-api.ts'
 
 export interface McpOptions {
-  /** Whether to include tools that change something. */
+  /** Whether to include tools that make changes. */
   write: boolean
   /** The address of the routes of a server, such as `https://shop.example.com/_queue/`. Default: the project. */
   url?: string
@@ -35,7 +35,7 @@ export async function runMcp(host: Host, cwd: string, { write, url, token }: Mcp
 }
 
 /**
- * Returns a stream to standard output. What modules of the project print goes to standard error, because it would break the protocol.
+ * Returns a stream to standard output. Output of the project's modules goes to standard error, because it would break the protocol.
  */
 function reserveOutput(): Writable {
   const write = process.stdout.write.bind(process.stdout)

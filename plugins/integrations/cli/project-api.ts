@@ -7,8 +7,8 @@ import { reporter } from './output.ts'
 import type { Params } from './requests.ts'
 
 /**
- * Opens the API of the project of a folder. Each request asks the process that runs there, or else the store. Neither has to be there
- * yet. A store that only one process can open is closed between two requests, because an agent keeps its servers for hours.
+ * Opens the API of the project of a folder. Each request goes to the process that runs there, or else to the store. Neither has to exist
+ * yet. A store that only one process can open is closed between requests, because an agent keeps its servers running for hours.
  */
 export async function openProject(host: Host, cwd: string, token: string | undefined): Promise<Api> {
   let opening: Promise<Kernel> | undefined
@@ -67,7 +67,7 @@ export async function openProject(host: Host, cwd: string, token: string | undef
   }
 }
 
-/** Returns the document of this version, for which no store is needed. */
+/** Returns the document of this version. This needs no store. */
 async function describeApi(host: Host): Promise<ApiDocument> {
   const kernel = await createKernel({ preset: await host.memory(), config: { registry: { dirs: [] } }, reporter })
   try {

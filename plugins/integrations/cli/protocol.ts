@@ -20,7 +20,7 @@ import type { Method, Params } from './requests.ts'
  * `plugins/lib/json.ts`.
  */
 
-/** A job that a command was to change, and whether it did. */
+/** The job of a command, and whether the command changed it. */
 export interface ChangedJob {
   changed: boolean
   job: JobRef

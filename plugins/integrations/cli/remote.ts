@@ -34,7 +34,7 @@ export function parseRemote(url: string): URL {
 }
 
 /**
- * Passes requests of browsers on this machine on to a server, with a token that the browser never has. Requests that pages of
+ * Forwards requests of browsers on this machine to a server, with a token that the browser never receives. Requests that pages of
  * other sites make a browser send are refused.
  *
  * @throws QueueError `OPTION_INVALID`; an error of Node, such as `EADDRINUSE`
@@ -52,7 +52,7 @@ export async function serveRemote({ url, token, port }: Remote): Promise<{ url: 
 
   async function pass(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { port: own } = server.address() as AddressInfo
-    if (!isOwn(request, own)) return void response.writeHead(403).end('This address serves pages of its own only.')
+    if (!isOwn(request, own)) return void response.writeHead(403).end('This address serves only its own pages.')
     const path = (request.url ?? '/').replace(/^\/+/, '')
     if (path === '') return void response.writeHead(302, { location: 'ui/' }).end()
     if (!/^(?:ui|api)(?:[/?]|$)/.test(path)) return void response.writeHead(404).end()

@@ -18,7 +18,7 @@ const bulkAction = z.enum(['retry', 'cancel', 'remove', 'promote', 'redrive'])
 
 /** The schemas of the parameters of each request. The receiver checks them. */
 export const params = {
-  /** Returns the process that listens. */
+  /** Returns the listening process. */
   hello: z.object({}),
   /** Enqueues a job. `delay` is in milliseconds. */
   enqueue: z.object({
@@ -31,14 +31,14 @@ export const params = {
   }),
   /** Waits for the end of a job, or of the flow that it starts, and returns the result. */
   result: job,
-  /** Returns runs, with the newest first. */
+  /** Returns runs, newest first. */
   runs: z.object({
     status: z.enum(['running', 'completed', 'failed', 'cancelled']).optional(),
     flow: z.string().optional(),
     tag: z.string().optional(),
     limit: z.number().optional(),
   }),
-  /** Returns jobs, with the newest first. */
+  /** Returns jobs, newest first. */
   jobs: z.object({
     ...filter,
     after: z.string().optional(),
@@ -50,7 +50,7 @@ export const params = {
   state: z.object({ runId: z.string(), at: moment.optional() }),
   /** Explains why a job does not run, or how it ended. Without a queue, all queues are searched. */
   explain: address,
-  /** Runs a failed or cancelled job again, with new data if there is some. */
+  /** Runs a failed or cancelled job again, optionally with new data. */
   retry: address.extend({ edited: z.object({ data: z.unknown() }).optional() }),
   /** Enqueues a copy of a job. `delay` is in milliseconds. */
   duplicate: address.extend({
@@ -66,7 +66,7 @@ export const params = {
   remove: address,
   /** Returns events of a run after a `seq`. Waits for the first at most `wait` milliseconds. */
   events: z.object({ runId: z.string(), after: z.number(), limit: z.number(), wait: z.number() }),
-  /** Starts an action on all jobs that match. With `wait`, returns at its end. */
+  /** Starts an action on all matching jobs. With `wait`, returns when the action has ended. */
   bulk: z.object({
     action: bulkAction,
     filter: z.object(filter),
@@ -74,17 +74,17 @@ export const params = {
     reason: z.string().optional(),
     wait: z.boolean(),
   }),
-  /** Returns what every check of the system has found. */
+  /** Returns the findings of all checks of the system. */
   doctor: z.object({}),
   countBulk: z.object({ action: bulkAction, filter: z.object(filter) }),
   bulkReport: z.object({ id: z.string() }),
   bulkReports: z.object({ limit: z.number().optional() }),
   abortBulk: z.object({ id: z.string() }),
-  /** Returns queues with the numbers of their jobs. */
+  /** Returns queues with their job counts. */
   queues: z.object({ internal: z.boolean() }),
   pause: z.object({ queue: z.string() }),
   resume: z.object({ queue: z.string() }),
-  /** Moves dead letters back to the queues that they came from. */
+  /** Moves dead letters back to their original queues. */
   redrive: z.object({ queue: z.string(), limit: z.number().optional() }),
   /** Returns the open waits for events and requests. */
   waits: z.object({ limit: z.number().optional(), after: z.string().optional() }),
@@ -107,9 +107,9 @@ export const params = {
   changeTrigger: z.object({ name: z.string(), change: z.enum(['pause', 'resume', 'remove']) }),
   saveTrigger: z.object({ name: z.string(), trigger: z.looseObject({}) }),
   fireTrigger: z.object({ name: z.string(), payload: z.unknown(), id: z.string().optional() }),
-  /** Returns what fired a trigger or was refused, with the newest first. */
+  /** Returns the events that fired a trigger or were refused, newest first. */
   triggerHistory: z.object({ name: z.string(), limit: z.number().optional() }),
-  /** Returns kinds of errors, or changes the status of one. */
+  /** Returns error groups, or changes the status of a group. */
   errors: z.object({
     status: z.enum(['open', 'resolved', 'ignored']).optional(),
     queue: z.string().optional(),

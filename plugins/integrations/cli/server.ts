@@ -25,7 +25,7 @@ export async function serve(cwd: string, answers: Answers): Promise<Served> {
   const onDisk = process.platform !== 'win32'
   if (onDisk) {
     await mkdir(dirname(path), { recursive: true, mode: PRIVATE_FOLDER })
-    // The folder may be there already. Until its mode is set below, the socket would be open to everybody who may enter the folder.
+    // The folder may already exist. Until its mode is set below, the socket would be open to everyone who may enter the folder.
     await chmod(dirname(path), PRIVATE_FOLDER)
   }
   const sockets = new Set<Socket>()
@@ -53,14 +53,14 @@ export async function serve(cwd: string, answers: Answers): Promise<Served> {
 }
 
 /**
- * Handles requests on the socket of a folder as soon as nobody else does. During a reload, the previous server of the
+ * Handles requests on the socket of a folder as soon as no other server does. During a reload, the previous server of the
  * application ends a moment later.
  */
 export function serveNext(cwd: string, answers: Answers, reporter: Reporter): { close: () => Promise<void> } {
   const closing = new AbortController()
   let warned = false
 
-  /** Returns the server, or `undefined` if another one listens, once that has ended. */
+  /** Returns the server. If another server listens, waits until it has ended and returns `undefined`. */
   async function tryOnce(): Promise<Served | undefined> {
     try {
       return await serve(cwd, answers)
@@ -152,7 +152,7 @@ async function answer({ id, method, params: given }: Request, answers: Answers):
   }
   const checked = params[method as Method].safeParse(given)
   if (!checked.success) {
-    throw new QueueError('OPTION_INVALID', `Request "${method}" has wrong parameters: ${checked.error.message}`)
+    throw new QueueError('OPTION_INVALID', `Request "${method}" has invalid parameters: ${checked.error.message}`)
   }
   const result: unknown = await answers[method as Method](checked.data as never)
   return { id, result }

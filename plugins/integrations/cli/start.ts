@@ -8,7 +8,7 @@ import { serve } from './server.ts'
 import { announce, closeOnSignal, type HttpPlace } from './serving.ts'
 
 export interface StartOptions {
-  /** False if this process runs no jobs, whatever its configuration says. */
+  /** False if this process runs no jobs, regardless of its configuration. */
   worker: boolean
   http?: HttpPlace
 }
@@ -16,7 +16,7 @@ export interface StartOptions {
 /** Runs the workers of a folder, or serves HTTP, until SIGINT or SIGTERM. A second signal does not wait for running jobs. */
 export async function runStart(host: Host, cwd: string, output: Output, { worker, http }: StartOptions): Promise<void> {
   const stop = signalled()
-  // This command is always production, whatever NODE_ENV says.
+  // This command always runs in production mode, regardless of NODE_ENV.
   const given = await configOf(host, cwd)
   const config: LoadedConfig = { ...given, http: { ...(given.http as object | undefined), production: true } }
   const works = worker && (workerSwitch(process.env) ?? config.worker ?? true)

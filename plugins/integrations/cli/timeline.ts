@@ -93,7 +93,7 @@ export function createTimeline({ all = false, level = 'debug' }: TimelineOptions
 
   return {
     event(event) {
-      // Also for what is not shown, because it measures how long a step takes.
+      // Also called for hidden events, because it measures how long a step takes.
       const mark = describe(event)
       return mark && isShown(levelOf(event), level) ? line(event.ts, event, mark) : undefined
     },

@@ -38,7 +38,7 @@ export async function runUi(
   }
 }
 
-/** Who can read the configuration of the store may do everything, so the dashboard is open to this machine. */
+/** A user who can read the configuration of the store may do everything, so the dashboard is open to this machine. */
 async function serveProject(
   host: Host,
   cwd: string,
@@ -54,7 +54,7 @@ async function serveProject(
   }
 }
 
-/** A machine without a browser shows the address only. */
+/** A machine without a browser only shows the address. */
 function openBrowser(url: string): void {
   const commands: Partial<Record<NodeJS.Platform, [string, string[]]>> = {
     darwin: ['open', [url]],

@@ -1,6 +1,6 @@
 /**
- * Calls a callback of the application, which may return or throw anything. If the callback returns a promise, this
- * returns a promise that never rejects. An error is reported and affects neither the stream nor the process.
+ * Calls a callback of the application, which may return or throw anything. If the callback returns a promise, returns a promise that never
+ * rejects. An error is reported and affects neither the stream nor the process.
  */
 export function safely(call: () => unknown): void | Promise<void> {
   try {

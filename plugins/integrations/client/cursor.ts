@@ -3,7 +3,7 @@ import type { StoredEvent } from '../../../kernel/index.ts'
 /** How many runs are tracked between two cursors on the stream of all runs. */
 const MAX_RUNS = 10_000
 
-/** Tracks the place of a subscription and the events that it has seen. */
+/** Tracks the position of a subscription and the events that it has seen. */
 export function createCursor(after: number | string | undefined) {
   let value = after
   /** The newest `seq` of each run since the cursor. A reconnection replays events from the cursor on. */

@@ -17,7 +17,7 @@ export class QueueClientError extends Error {
   readonly code: string
   /** The status of the HTTP response, if there was one. */
   readonly status: number | undefined
-  /** Milliseconds to wait before the next try, if the server sent them. */
+  /** Milliseconds to wait before the next attempt, if the server sent them. */
   readonly retryAfter: number | undefined
 
   constructor(
@@ -32,7 +32,7 @@ export class QueueClientError extends Error {
   }
 
   /**
-   * Whether something other than the API responded, with a page or with a refusal without a code. A proxy does this
+   * Whether something other than the API responded, with a page or with an error without a code. A proxy does this
    * while a new version is deployed. 401 and 403 do not count, because a gateway in front of the API sends them.
    */
   get foreign(): boolean {
@@ -48,7 +48,7 @@ export class QueueClientError extends Error {
   }
 }
 
-/** The statuses of timeout, too early and too many requests. */
+/** The statuses for timeout, too early, and too many requests. */
 const PASSING: ReadonlySet<number> = new Set([408, 425, 429])
 
 /** Returns the error of a response, with or without a problem document. Reads the body. */

@@ -19,7 +19,7 @@ export type Frame =
   | { kind: 'ephemeral'; message: EphemeralMessage }
   | { kind: 'end'; status: RunEnd }
   | { kind: 'failure'; problem: Problem }
-  /** The place of the stream, without an event. */
+  /** The position in the stream, without an event. */
   | { kind: 'cursor'; id: string }
   | { kind: 'ping' }
 

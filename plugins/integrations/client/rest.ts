@@ -30,8 +30,8 @@ export interface ClientOptions {
   /** The function that sends requests. Default: the global `fetch`. */
   fetch?: typeof fetch
   /**
-   * The milliseconds during which a request that only reads is repeated while the server is away, busy or replaced by a page of
-   * a proxy, as during a deployment. Requests that change something are sent once. Default 5,000; 0 for no repetition.
+   * How long read requests are retried while the server is unavailable, busy, or replaced by a page of a proxy, as during a deployment. In
+   * milliseconds. Requests that make changes are sent once. Default 5,000. 0 disables retries.
    */
   patience?: number
 }
@@ -74,13 +74,13 @@ export type JobFilterQuery = Omit<JobFilter, 'states' | 'createdAfter' | 'create
   createdBefore?: number | Date
 }
 type JobQuery = JobFilterQuery & { limit?: number; after?: string }
-/** @deprecated Leave `offset` out, and page with `after`. */
+/** @deprecated Omit `offset`, and page with `after`. */
 type OffsetQuery = Pick<JobFilterQuery, 'queue' | 'name' | 'runId' | 'state'> & { limit?: number; offset: number }
 type JobPage<Next> = { jobs: JobRecord[]; next?: Next; truncated?: boolean }
 interface ListJobs {
   /** Finds jobs, newest first. Pass `next` as `after` to get the next page. */
   (query?: JobQuery): Promise<JobPage<string>>
-  /** @deprecated Lists the oldest jobs first. Leave `offset` out, and page with `after`. */
+  /** @deprecated Lists the oldest jobs first. Omit `offset`, and page with `after`. */
   (query: OffsetQuery): Promise<JobPage<number>>
 }
 type EventQuery = {
@@ -164,7 +164,7 @@ export function createClient(options: ClientOptions = {}) {
       /** Counts the jobs that match a filter, by state. */
       count: (query?: JobFilterQuery) => get<JobTotals>('jobs/count', flatten(query)),
       get: (queue: string, id: string) => get<JobRecord>(at`jobs/${queue}/${id}`),
-      /** Runs a failed or cancelled job again. @param changes new data for the job, if the member is there */
+      /** Runs a failed or cancelled job again. @param changes new data for the job, if the member is present */
       retry: (queue: string, id: string, changes?: { data?: unknown }) =>
         post<JobRecord>(at`jobs/${queue}/${id}/retry`, changes),
       cancel: (queue: string, id: string, reason?: string) => post<Changed>(at`jobs/${queue}/${id}/cancel`, { reason }),
@@ -185,7 +185,7 @@ export function createClient(options: ClientOptions = {}) {
         post<BulkInfo>('bulk', { action, filter, ...options }),
       list: (query?: { limit?: number }) => get<{ bulk: BulkInfo[] }>('bulk', query),
       get: (id: string) => get<BulkInfo>(at`bulk/${id}`),
-      /** Stops it after the jobs that it has begun. */
+      /** Stops the action after the jobs that it has begun. */
       abort: (id: string) => post<Changed>(at`bulk/${id}/abort`),
     },
     runs: {
@@ -216,7 +216,7 @@ export function createClient(options: ClientOptions = {}) {
     /** Counts jobs over time, and measures how long they wait and run. */
     stats: (query?: StatsQuery) =>
       get<{ step: number; series: StatsPoint[]; queues?: { queue: string; series: StatsPoint[] }[] }>('stats', query),
-    /** Kinds of errors with which jobs failed. */
+    /** Groups of errors with which jobs failed. */
     errors: {
       list: (query?: ErrorQuery) => get<{ errors: ErrorGroupInfo[] }>('errors', query),
       get: (fingerprint: string) => get<ErrorGroupInfo>(at`errors/${fingerprint}`),
@@ -250,12 +250,12 @@ export function createClient(options: ClientOptions = {}) {
     /** The triggers of the process that handles the request, and the triggers that were saved for all processes. */
     triggers: {
       list: () => get<{ triggers: TriggerView[] }>('triggers'),
-      /** Lists what fired a trigger or was refused, with the newest first. */
+      /** Lists the events that fired a trigger or were refused, newest first. */
       history: (name: string, query?: { limit?: number }) =>
         get<{ records: TriggerDelivery[] }>(at`triggers/${name}/history`, query),
       fire: (name: string, payload?: unknown, options?: { key?: string; id?: string }) =>
         post<EnqueueResult>(at`triggers/${name}`, { payload, ...options }),
-      /** Creates a trigger in all processes, or replaces a saved one. */
+      /** Creates a trigger in all processes, or replaces a saved trigger. */
       save: (name: string, trigger: TriggerDraft) => post<TriggerView>(at`triggers/${name}/save`, trigger),
       remove: (name: string) => request<Changed>('DELETE', at`triggers/${name}`),
       pause: (name: string) => post<TriggerView>(at`triggers/${name}/pause`),
@@ -271,12 +271,14 @@ export function createClient(options: ClientOptions = {}) {
 }
 export type QueueClient = ReturnType<typeof createClient>
 
-/** Whether the server may be back soon. A failure of the server itself is not repeated, since it takes time and rarely passes. */
+/**
+ * Whether the server may be back soon. A request that failed in the server itself is not retried, because that takes time and rarely helps.
+ */
 function isAway(error: unknown): error is QueueClientError {
   return error instanceof QueueClientError && (error.foreign || (error.passing && error.status !== 500))
 }
 
-/** Writes each path of `data` as a parameter of its own. */
+/** Writes each path of `data` as a separate parameter. */
 function flatten({ data = {}, ...query }: JobQuery = {}): Query {
   return {
     ...query,

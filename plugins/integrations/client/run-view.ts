@@ -56,10 +56,10 @@ type Facts = Partial<{
   data: unknown
 }>
 
-/** How many steps are searched for one that has ended. */
+/** How many steps are searched for an ended step. */
 const MOST_LOOKED_AT = 100
 
-/** Derives what a page shows of a run from its events. Lists keep the newest `limit` entries. */
+/** Derives the view of a run from its events. Lists keep the newest `limit` entries. */
 export function createRunView(limit: number) {
   const steps = new Map<string, StepView>()
   const told = new Map<string, Progress>()
@@ -107,7 +107,7 @@ export function createRunView(limit: number) {
       case 'step.queued':
         return change(stepId, step, {})
       case 'step.started': {
-        // A run that is retried by hand continues.
+        // A run that is retried manually continues.
         const none = { endedAt: undefined, result: undefined, error: undefined, reason: undefined }
         const again = was && was.status !== 'queued' && { progress: undefined }
         change(stepId, step, { ...none, ...again, status: 'running', attempt, startedAt: was?.startedAt ?? ts })

@@ -12,7 +12,7 @@ export type SubscriptionStatus = 'connecting' | 'open' | 'reconnecting' | 'ended
 
 export interface SubscribeOptions {
   /**
-   * The place after which events are delivered: a `seq` of a run, a cursor of the stream of all runs, or `'now'`.
+   * The position after which events are delivered: a `seq` of a run, a cursor of the stream of all runs, or `'now'`.
    * Default: the beginning of a run; for the stream of all runs, `'now'`.
    */
   after?: number | string
@@ -24,7 +24,7 @@ export interface SubscribeOptions {
   onEnd?(status: RunEnd): void
   /** Called when the subscription has failed. `onStatus` receives temporary errors, and the client reconnects. */
   onError?(error: QueueClientError): void
-  /** @param reason why it reconnects, or failed */
+  /** @param reason why the subscription reconnects or has failed */
   onStatus?(status: SubscriptionStatus, reason?: QueueClientError): void
   /** The headers of every request. `websocket` does not support them, because browsers cannot send them. */
   headers?: RequestHeaders
@@ -51,14 +51,14 @@ export interface Subscription {
   close(): void
   /** Resolves when the subscription is over for any reason. */
   readonly closed: Promise<void>
-  /** The current place, which another subscription can use as `after`. */
+  /** The current position, which another subscription can use as `after`. */
   readonly cursor: number | string | undefined
   readonly status: SubscriptionStatus
   /** Why the subscription failed. */
   readonly error: QueueClientError | undefined
 }
 
-/** After how many milliseconds a connection counts as successful, which resets the backoff. */
+/** After this many milliseconds a connection counts as successful, which resets the backoff. */
 const STABLE = 5_000
 
 /**

@@ -23,7 +23,7 @@ import type { Subscription, SubscriptionStatus, SubscribeOptions } from './subsc
 
 export type { ClientMessageView, LogView, Progress, StepView } from './run-view.ts'
 
-/** Milliseconds between two updates, which is one frame of a screen. */
+/** Milliseconds between two updates, the duration of one frame of a screen. */
 const FRAME = 16
 
 export interface QueueStreamOptions

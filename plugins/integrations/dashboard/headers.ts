@@ -1,4 +1,4 @@
-/** What the pages may load: their own files and the API next to them. Job data that contains markup or scripts does nothing. */
+/** The content security policy: pages load only their own files and the API next to them. Markup or scripts in job data have no effect. */
 const POLICY = [
   "default-src 'none'",
   ...["script-src 'self'", "style-src 'self'", "img-src 'self' data:", "connect-src 'self'"],
@@ -9,7 +9,7 @@ const POLICY = [
  * Returns the headers of a file.
  *
  * @param hashed whether the name of the file contains a hash of its content, so that it never changes
- * @param production whether no other page may show the pages in a frame; in development, Nuxt DevTools does
+ * @param production whether framing is forbidden. In development, Nuxt DevTools shows the pages in a frame
  */
 export function headersOf({ hashed, production }: { hashed: boolean; production: boolean }): Headers {
   const frames = production ? "'none'" : "'self'"

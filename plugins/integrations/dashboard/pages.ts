@@ -28,7 +28,7 @@ interface File {
 }
 
 /**
- * Returns what serves the files of the application. The build writes the list of the files, and no other file is ever read.
+ * Returns the function that serves the files of the application. The build writes the list of the files, and no other file is ever read.
  */
 export async function createPages(): Promise<Pages> {
   const folder = [codeFile(FOLDER), packageFile(join('dist', FOLDER))].find((one) => existsSync(one))

@@ -1,9 +1,9 @@
 import type { Kernel, MaybePromise } from '../../../kernel/index.ts'
 
 /**
- * What a request can do. `runs.read` includes streams. `counts.read` counts jobs that match a filter, and `bulk.start` acts on them,
- * no matter whom they belong to. `metrics.read` is the metrics of the plugin `metrics`, and `mcp.read` is the list of tools of the plugin `mcp`,
- * each of which then needs its own action.
+ * The actions of requests. `runs.read` includes streams. `counts.read` counts jobs that match a filter, and `bulk.start` acts on them, no
+ * matter whom they belong to. `metrics.read` reads the metrics of the plugin `metrics`, and `mcp.read` lists the tools of the plugin `mcp`.
+ * Each tool then needs its own action.
  */
 export const ACTIONS = [
   ...(['queues.read', 'queues.pause', 'queues.resume', 'queues.redrive'] as const),
@@ -25,9 +25,9 @@ export const ACTIONS = [
 ] as const
 
 /**
- * What a request wants to do, and with what. Members that do not apply are absent. `runs.read` without `runId` is
- * about the list or the stream of all runs. The function is then called for each run, and refused runs are left out.
- * The same applies to jobs, queues and flows in their lists.
+ * The action of a request, and its subject. Members that do not apply are absent. `runs.read` without `runId` is for the list or the stream
+ * of all runs. The function is then called again for each run, and refused runs are omitted. The same applies to jobs, queues and flows in
+ * their lists.
  */
 export interface HttpAction {
   type: (typeof ACTIONS)[number]
@@ -45,7 +45,7 @@ export interface HttpAction {
   event?: string
   /** The id of a bulk action. */
   bulk?: string
-  /** What a bulk action does: `retry`, `cancel`, `remove`, `promote` or `redrive`. */
+  /** The action of a bulk action: `retry`, `cancel`, `remove`, `promote` or `redrive`. */
   bulkAction?: string
   /** The fingerprint of a group of errors. */
   fingerprint?: string
@@ -53,7 +53,7 @@ export interface HttpAction {
   token?: string
 }
 
-/** Whether a request may do something, and who sent it. The audit names the actor: a text of at most 200 characters. */
+/** Whether a request may do something, and who sent it. The audit contains the actor: a name of at most 200 characters. */
 export interface Decision {
   allow: boolean
   actor?: string

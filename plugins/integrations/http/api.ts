@@ -25,7 +25,7 @@ interface Accepted {
   params: Record<string, string>
   json: unknown
   subject: Subject
-  /** Adds to the subject what is known only now. */
+  /** Adds facts to the subject that become known only now. */
   learn(more: Subject): void
   cors: Record<string, string>
 }
@@ -39,7 +39,7 @@ export interface ApiHost {
   stream(admission: Admission, node: ServerResponse | undefined, headers: Record<string, string>): Promise<Response>
 }
 
-/** Handles requests below `<path>api/`, and decides which may follow a stream over a WebSocket. */
+/** Handles requests below `<path>api/`, and decides which requests may follow a stream over a WebSocket. */
 export async function createApi(host: ApiHost) {
   const { H3 } = await import('h3')
   const { kernel, options, guard, record } = host
@@ -61,7 +61,7 @@ export async function createApi(host: ApiHost) {
   app.all(`${base}session`, ({ req }) => answering(req as Request, () => session(req)))
   app.all('/**', () => problemResponse(routeUnknown(), kernel.reporter))
 
-  /** Turns every outcome into a response, with the CORS headers of an allowed origin. */
+  /** Turns every outcome into a response, with CORS headers for an allowed origin. */
   async function answering(request: Request, act: () => MaybePromise<Response>): Promise<Response> {
     const cors = guard.corsHeaders(request)
     const response = await answerOf(act)
@@ -110,7 +110,7 @@ export async function createApi(host: ApiHost) {
     }
   }
 
-  /** Does what an authorized request asks for. */
+  /** Executes an authorized request. */
   async function perform(event: H3Event, { route, params, json, subject, cors, learn }: Accepted): Promise<Response> {
     const request = event.req as Request
     if (!route.action.endsWith('.read') && subject.queue !== undefined) assertFree('queue', subject.queue)

@@ -3,11 +3,11 @@ import type { Guard } from './guard.ts'
 import { problemOf } from './problems.ts'
 import type { Route, Subject } from './routes/route.ts'
 
-/** The most characters of a part of a subject. It may come from a body that was not accepted. */
+/** The maximum length of a part of a subject, in characters. It may come from a body that was not accepted. */
 const MAX_PART = 512
 const QUIET = { warn: () => {}, error: () => {} }
 
-/** Records what a request did and how that ended. */
+/** Records the action of a request and its outcome. */
 export type RecordAction = (
   request: Request,
   route: Route,
@@ -15,7 +15,7 @@ export type RecordAction = (
   ended: { allowed: boolean; response?: Response; error?: unknown },
 ) => Promise<void>
 
-/** Actions that change something are recorded. A refused one is recorded only if it is known who sent it. */
+/** Records actions that make changes. A refused action is recorded only if its sender is known. */
 export function createAuditing(kernel: PluginKernel, guard: Guard): RecordAction {
   return async (request, route, subject, { allowed, response, error }) => {
     const actor = guard.actorOf(request)

@@ -9,12 +9,12 @@ import { PROBLEM_TYPE, routeUnknown } from './problems.ts'
 import { createTokenCheck, permits } from './token.ts'
 
 export interface Guard {
-  /** False if nothing is authorized, so that the interface must not show that it exists. */
+  /** False if nothing is authorized. The interface must then not reveal that it exists. */
   readonly open: boolean
   /** Whether a browser can sign in with a token. */
   readonly hasTokens: boolean
   /**
-   * Refuses requests that no route would serve. For pages without data, to which a link of another site may lead.
+   * Refuses requests that no route would serve. For pages without data, which other sites may link to.
    *
    * @throws QueueError `ROUTE_UNKNOWN`, `REQUEST_FORBIDDEN`
    */
@@ -28,26 +28,26 @@ export interface Guard {
   /** @throws QueueError `REQUEST_FORBIDDEN` for a request that a page of another site made a browser send */
   assertSameSite(request: Request): void
   /**
-   * Counts a request without a known token against its address, before its body is received. Resolves with a function that
-   * takes the count back once the request is allowed. Refuses the request already if no `authorize` has to see its body.
+   * Counts a request without a known token against its address, before its body is received. Resolves with a function that reverts the
+   * count once the request is allowed. Refuses the request immediately if `authorize` does not have to see its body.
    *
-   * @throws QueueError `RATE_LIMITED`, and what `assertAllowed` throws
+   * @throws QueueError `RATE_LIMITED`, and the errors of `assertAllowed`
    */
   enter(request: Request, action: HttpAction): Promise<() => void>
-  /** Returns whether `authorize` has to see the body of a request before anything is known about its sender. */
+  /** Returns whether `authorize` has to see the body of a request before its sender is known. */
   isUndecided(request: Request): boolean
   /**
-   * @throws QueueError `REQUEST_FORBIDDEN`; `ROUTE_UNKNOWN` if nobody may do anything
+   * @throws QueueError `REQUEST_FORBIDDEN`; `ROUTE_UNKNOWN` if nothing is authorized
    * @throws Response that `authorize` returned
    */
   assertAllowed(request: Request, action: HttpAction): Promise<void>
   /**
-   * Decides about a request without a body, and counts a refused one against its address.
+   * Authorizes a request without a body, and counts a refused request against its address.
    *
-   * @throws QueueError `RATE_LIMITED`, `REQUEST_FORBIDDEN`, and what `assertAllowed` throws
+   * @throws QueueError `RATE_LIMITED`, `REQUEST_FORBIDDEN`, and the errors of `assertAllowed`
    */
   admit(request: Request, action: HttpAction): Promise<void>
-  /** Returns who sent a request that was decided about, if a token or `authorize` names somebody. */
+  /** Returns the actor of an authorized request, if a token or `authorize` names one. */
   actorOf(request: Request): string | undefined
   /** Returns whether the request may see an entry of a list. */
   mayRead(request: Request, action: HttpAction): Promise<boolean>
@@ -55,7 +55,7 @@ export interface Guard {
   corsHeaders(request: Request): Record<string, string>
 }
 
-/** The most characters of the name of an actor. */
+/** The maximum length of the name of an actor, in characters. */
 const MAX_ACTOR = 200
 const LOCAL_HOSTS = ['localhost', '127.0.0.1', '[::1]']
 
@@ -68,7 +68,7 @@ export function createGuard(kernel: Kernel, options: HttpOptions, limit: Address
   const open = isProtected(options) || !production
   const actors = new WeakMap<Request, string>()
 
-  /** Decides by a known token first, then by `authorize`. Without both, production refuses every request. */
+  /** A known token decides first, then `authorize`. Without both, production refuses every request. */
   async function ask(request: Request, action: HttpAction): Promise<boolean | Response> {
     const holder = holderOf?.(request)
     if (holder !== undefined) {
@@ -151,7 +151,7 @@ export function createGuard(kernel: Kernel, options: HttpOptions, limit: Address
 /** @throws QueueError `AUTHORIZE_TIMEOUT` */
 async function inTime<T>(asking: MaybePromise<T>, ms: number): Promise<T> {
   if (!isPromise(asking)) return asking
-  const hint = 'See what it waits for, or raise http.authorizeTimeout.'
+  const hint = 'Check what it waits for, or raise http.authorizeTimeout.'
   const late = (): QueueError => new QueueError('AUTHORIZE_TIMEOUT', `authorize took more than ${ms} ms. ${hint}`)
   return withinTime(systemClock, ms, asking, late)
 }
@@ -166,11 +166,11 @@ function assertLocal(request: Request, known: ReadonlySet<string>): void {
   const open = 'Without http.authorize or http.token only requests from this machine are served'
   const reason = remoteReason(request)
   if (reason !== undefined)
-    throw forbidden(`${open}, and ${reason}. Set http.token, or say with http.authorize who may.`)
+    throw forbidden(`${open}, and ${reason}. Set http.token, or allow the request with http.authorize.`)
   const name = hostsOf(request)[0]!.replace(/:\d+$/, '').toLowerCase()
   if (known.has(name)) return
-  const hint = 'Add it to http.allowedHosts, set http.token, or say with http.authorize who may.'
-  throw forbidden(`${open}, and this one was sent to the host "${name}". ${hint}`)
+  const hint = 'Add it to http.allowedHosts, set http.token, or allow the request with http.authorize.'
+  throw forbidden(`${open}, and this request was sent to the host "${name}". ${hint}`)
 }
 
 export function unauthorized(): Response {

@@ -14,7 +14,7 @@ export type Mounted = (visit: {
   /** Whether this is production. */
   production: boolean
   /**
-   * Receives the JSON body as the routes of the API do.
+   * Receives the JSON body, like the routes of the API.
    *
    * @throws QueueError `MEDIA_TYPE_UNKNOWN`, `PAYLOAD_TOO_LARGE`, `REQUEST_INVALID`
    */
@@ -55,9 +55,9 @@ export interface Http {
    */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
   /**
-   * Serves requests at `<path><name>` and below. They are closed when the API is closed to everybody: in production without
-   * `http.authorize` and `http.token` (404), and to other machines in development (403). Without an `action`, anybody else may
-   * see them, so they must contain no data. With an `action`, the token or `authorize` decides about each request.
+   * Serves requests at `<path><name>` and below. These paths are closed when the API is closed: in production without `http.authorize` and
+   * `http.token` (404), and to other machines in development (403). Without an `action`, anyone else may see them, so they must contain no
+   * data. With an `action`, the token or `authorize` decides about each request.
    *
    * @example
    * kernel.http.mount('ui', ({ path }) => new Response(path === '' ? page : null, { status: path === '' ? 200 : 404 }))
@@ -65,7 +65,7 @@ export interface Http {
   mount(name: string, serve: Mounted, access?: { action: HttpAction['type'] }): void
   /** Returns the OpenAPI 3.1 document of the API. */
   describe(): Promise<object>
-  /** Warns if this is production and neither `http.authorize` nor `http.token` is set, so that it serves only webhooks. */
+  /** Warns if this is production and neither `http.authorize` nor `http.token` is set. Only webhooks are then served. */
   warnIfClosed(): void
   /** How many streams are open in this process. */
   readonly connections: number

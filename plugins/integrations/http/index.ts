@@ -26,9 +26,9 @@ declare module 'nuxt-queue/kernel' {
     readonly http: Http
   }
   interface QueueError {
-    /** The HTTP status for an error that a client can correct or retry. Absent for all others, and without the plugin `http`. */
+    /** The HTTP status for an error that a client can correct or retry. Absent for all other errors, and without the plugin `http`. */
     readonly statusCode?: number
-    /** Where the code is explained, with what to do about it. Absent without the plugin `http`. */
+    /** The page that explains the code and how to fix the error. Absent without the plugin `http`. */
     readonly docs?: string
   }
 }
@@ -56,8 +56,7 @@ export default definePlugin({
     extendErrors()
     kernel.addDiagnosis?.('http', () => {
       if (!options.production || isProtected(options)) return []
-      const message =
-        'Neither http.authorize nor http.token is set, so that production serves nothing but webhooks over HTTP.'
+      const message = 'Neither http.authorize nor http.token is set, so production serves only webhooks over HTTP.'
       const hint = 'Set http.token, for example with NUXT_QUEUE_HTTP_TOKEN.'
       return [{ check: 'http.token', level: 'warning', message, hint }]
     })
@@ -139,7 +138,7 @@ export default definePlugin({
       warnIfClosed() {
         if (!options.production || isProtected(options)) return
         const closed =
-          'The HTTP API is closed, so that pages cannot follow runs: neither http.authorize nor http.token is set'
+          'The HTTP API is closed, so pages cannot follow runs: neither http.authorize nor http.token is set'
         const hint = 'Set one of them to open it, as docs/securing.md shows.'
         kernel.reporter.warn(`${closed}. In production, only webhooks are served without them. ${hint}`)
       },
@@ -182,7 +181,7 @@ export default definePlugin({
 /** The folder of the API below the path. */
 const API = 'api'
 
-/** @throws QueueError `REQUEST_INVALID`, `METHOD_UNKNOWN` for what only a hostile client sends, which must not fill the log */
+/** @throws QueueError `REQUEST_INVALID`, `METHOD_UNKNOWN` for requests that only a hostile client sends, which must not fill the log */
 function pathOf({ url, method }: Request): string {
   if (UNSUPPORTED_METHOD.test(method)) throw new QueueError('METHOD_UNKNOWN', `The method ${method} is not supported.`)
   const parsed = parseTarget(url)

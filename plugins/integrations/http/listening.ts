@@ -1,14 +1,14 @@
 export interface ListenOptions {
-  /** Default 0, which is any that is free. */
+  /** Default 0: any free port. */
   port?: number
-  /** The address to listen on. Default `127.0.0.1`, which other machines do not reach. */
+  /** The address to listen on. Default `127.0.0.1`, which other machines cannot reach. */
   host?: string
 }
 
 export interface Listening {
-  /** Where the server is, such as `http://127.0.0.1:3000`. */
+  /** The address of the server, such as `http://127.0.0.1:3000`. */
   url: string
   port: number
-  /** Takes no more connections, and ends those there are once they have been answered. */
+  /** Accepts no more connections, and closes the open ones after their requests have been answered. */
   close(): Promise<void>
 }

@@ -5,7 +5,7 @@ import { named } from './routes/answers.ts'
 import type { Route } from './routes/route.ts'
 
 const REFERENCE = '#/components/schemas/'
-/** What the parameters of paths name. */
+/** The descriptions of the parameters of paths. */
 const SUBJECTS: Readonly<Record<string, string>> = {
   queue: 'The name of a queue',
   job: 'The id of a job',
@@ -15,7 +15,7 @@ const SUBJECTS: Readonly<Record<string, string>> = {
   schedule: 'The name of a schedule',
   worker: 'The id of a worker',
   bulk: 'The id of a bulk action',
-  fingerprint: 'The fingerprint of a kind of errors',
+  fingerprint: 'The fingerprint of an error group',
   token: 'The token at the end of the URL of a wait',
 }
 type JsonSchema = Record<string, unknown>
@@ -90,7 +90,7 @@ function queryParameters(query: z.ZodObject): object[] {
     schema,
   }))
   if (typeof others !== 'object') return named
-  // Each member is a parameter of its own.
+  // Each member is a separate parameter.
   const free = { style: 'form', explode: true, schema: { type: 'object', additionalProperties: others } }
   return [
     ...named,
@@ -98,7 +98,7 @@ function queryParameters(query: z.ZodObject): object[] {
   ]
 }
 
-/** Returns the schemas of all responses by name. A schema that several responses contain occurs once. */
+/** Returns the schemas of all responses by name. A schema that several responses share occurs once. */
 function answersOf(routes: readonly Route[]): Record<string, unknown> {
   const registry = z.registry<{ id: string }>()
   for (const [id, schema] of Object.entries(named)) registry.add(schema, { id })
@@ -121,7 +121,7 @@ function inputOf(schema: z.ZodType): JsonSchema {
   return bare(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }))
 }
 
-/** Removes what the document states once for all schemas. */
+/** Removes members that the document states once for all schemas. */
 function bare({ $schema: _dialect, $id: _id, ...schema }: object & { $schema?: unknown; $id?: unknown }): JsonSchema {
   return schema
 }

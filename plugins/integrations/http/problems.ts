@@ -29,7 +29,7 @@ export const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
   BULK_UNKNOWN: 404,
   SCHEDULE_UNKNOWN: 404,
   WAIT_OVER: 409,
-  // The caller is somebody who may resume it, not a sender that only waits.
+  // The caller may be able to resume the trigger, unlike a sender, which can only wait.
   TRIGGER_PAUSED: 409,
   FLOW_INVALID: 409,
   EVENTS_CONFLICT: 409,
@@ -50,15 +50,15 @@ export function routeUnknown(): QueueError {
   return new QueueError('ROUTE_UNKNOWN', 'Nothing answers here.')
 }
 
-/** Returns the error of a path that does not take a method. */
+/** Returns the error for a path that does not support a method. */
 export function methodUnknown(method: string, known: readonly string[]): QueueError {
   const allow = known.join(', ')
-  return new QueueError('METHOD_UNKNOWN', `This path takes ${allow}; got ${method}.`, {
+  return new QueueError('METHOD_UNKNOWN', `This path supports ${allow}; got ${method}.`, {
     details: { headers: { allow } },
   })
 }
 
-/** Describes an error for the caller. An internal error is reported, and the caller does not see it. */
+/** Describes an error for the caller. An internal error is reported but not shown to the caller. */
 export function problemOf(error: unknown, reporter: Reporter): Problem {
   const status = isQueueError(error) ? statusOf(error) : undefined
   if (status === undefined) reporter.error('A request to the HTTP interface failed.', error)

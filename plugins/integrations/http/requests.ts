@@ -21,25 +21,28 @@ function decode(text: string): string {
     return decodeURIComponent(text)
   } catch {
     const came = text.slice(0, 100)
-    throw new QueueError('REQUEST_INVALID', `The path holds "${came}", which is not encoded as a URL has to be.`)
+    throw new QueueError('REQUEST_INVALID', `The path contains "${came}", which is not valid URL encoding.`)
   }
 }
 
 /**
- * Parses the query as its route declares it. A parameter without a value counts as absent, unless it is a flag.
+ * Parses the query according to its route. A parameter without a value counts as absent, unless it is a flag.
  *
  * @throws QueueError `REQUEST_INVALID`
  */
 export function queryOf({ query }: Route, url: URL): unknown {
   const given: Record<string, string> = {}
   for (const [name, text] of url.searchParams) {
-    if (Object.hasOwn(given, name)) throw new QueueError('REQUEST_INVALID', `The query names "${name}" twice.`)
+    if (Object.hasOwn(given, name)) throw new QueueError('REQUEST_INVALID', `The query contains "${name}" twice.`)
     if (text !== '' || query?.shape[name] === flag) given[name] = text
   }
   if (query) return check(query, given, 'REQUEST_INVALID', 'query')
   const unknown = Object.keys(given)[0]
   if (unknown === undefined) return undefined
-  throw new QueueError('REQUEST_INVALID', `There is no "${unknown}" in the query here; it takes none.`)
+  throw new QueueError(
+    'REQUEST_INVALID',
+    `The query parameter "${unknown}" is unknown. This route has no query parameters.`,
+  )
 }
 
 /**
@@ -67,7 +70,7 @@ export async function receiveJson(request: Request, limit: number, hold?: BodyHo
 export function bodyOf({ body }: Route, json: unknown): unknown {
   if (body) return check(body, json, 'VALIDATION_FAILED', 'body')
   if (isObject(json) && Object.keys(json).length === 0) return undefined
-  throw new QueueError('VALIDATION_FAILED', 'This takes an empty body, or {}.')
+  throw new QueueError('VALIDATION_FAILED', 'This route takes an empty body, or {}.')
 }
 
 /** Returns the subject of an action from the path and the body. */
@@ -80,7 +83,7 @@ export function subjectOf(
   return route.subject && isObject(json) ? { ...params, ...route.subject(kernel, json) } : params
 }
 
-/** A hostile body may be wrong in a million ways, and each may repeat a part of it. */
+/** A hostile body may have a million errors, and each may repeat a part of the body. */
 const MAX_ISSUES = 20
 const MAX_ISSUE = 500
 
@@ -92,7 +95,7 @@ export function check(schema: z.ZodType, value: unknown, code: ErrorCode, what: 
     .slice(0, MAX_ISSUES)
     .map(({ path, message }) => ({ path: cutText(path.join('.'), MAX_ISSUE), message: cutText(message, MAX_ISSUE) }))
   const lines = issues.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`))
-  throw new QueueError(code, `The ${what} is not what is expected here: ${lines.join('; ')}.`, { details: { issues } })
+  throw new QueueError(code, `The ${what} is invalid: ${lines.join('; ')}.`, { details: { issues } })
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

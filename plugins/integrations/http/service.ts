@@ -42,7 +42,7 @@ export async function createService(kernel: PluginKernel, options: HttpOptions, 
     const sink = createNodeSink(node, headers)
     feed(admission, sink, sse)
     const { promise, resolve } = Promise.withResolvers<Response>()
-    // The server that passed the request on ends the response with the result.
+    // The server that forwarded the request ends the response with the result.
     sink.onClose(() => resolve(new Response(null)))
     return promise
   }

@@ -22,7 +22,7 @@ export function createSession({ guard, options }: { guard: Guard; options: HttpO
     return withCookie(request, session, SESSION_DURATION / 1000)
   }
 
-  /** Returns the actions that the request may do with some subject, as far as that is known without one. */
+  /** Returns the actions that the request may take on some subject, as far as this is known without a subject. */
   async function describe(request: Request): Promise<Response> {
     const allowed = await Promise.all(ACTIONS.map((type) => guard.mayRead(request, { type })))
     const actions = ACTIONS.filter((_action, index) => allowed[index])

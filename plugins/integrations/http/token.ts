@@ -14,30 +14,30 @@ const entry = z.union([
   z.strictObject({
     token: secret,
     role: z.enum(['read', 'write', 'metrics']).default('write'),
-    /** What the audit calls requests with it. Default: its role. */
+    /** The name of requests with this token in the audit. Default: its role. */
     name: z.string().min(1).max(100).optional(),
   }),
 ])
 
 /**
- * One or several tokens. In a text, commas separate the tokens, and tokens with the prefix `read:` may only read, and
- * those with the prefix `metrics:` may read nothing but metrics.
+ * One or several tokens. In a string, commas separate the tokens. Tokens with the prefix `read:` may only read, and tokens with the prefix
+ * `metrics:` may only read metrics.
  */
 export const token = z.preprocess(
   (value) => (typeof value === 'string' ? value.split(',').map(fromText) : value),
-  z.array(entry).min(1, 'Name at least one token, or leave http.token out.'),
+  z.array(entry).min(1, 'Set at least one token, or remove http.token.'),
 )
 
 type Token = z.infer<typeof token>
 type Role = 'read' | 'write' | 'metrics'
 
-/** The roles, beginning with the one that allows the most. */
+/** The roles, starting with the role that allows the most. */
 const RANKS: readonly Role[] = ['write', 'read', 'metrics']
 
-/** Who has a token. */
+/** The holder of a token. */
 export interface Holder {
   role: Role
-  /** What the audit calls it. */
+  /** The name of the holder in the audit. */
   actor: string
 }
 
@@ -61,8 +61,8 @@ const MAX_COOKIES = 4
 export const SESSION_DURATION = 12 * 60 * 60 * 1000
 
 /**
- * Checks tokens and sessions in constant time. A session is the moment of its end with a signature that the token makes, so every
- * instance knows it, and it ends when its token is removed.
+ * Checks tokens and sessions in constant time. A session is the moment of its end, signed with the token. Every instance can therefore
+ * verify it, and it ends when its token is removed.
  */
 export function createTokenCheck(tokens: Token, now: () => number): TokenCheck {
   const known = tokens.map((one) => {

@@ -1,13 +1,13 @@
 import { BlockList, isIP } from 'node:net'
 import { forwardedBy, isLoopback, peerOf } from './peer.ts'
 
-/** Networks that the internet cannot reach: the machine itself, and networks behind a router. */
+/** Networks that the internet cannot reach: the machine itself, and private networks. */
 const PRIVATE = [
   ...(['127.0.0.0/8', '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '169.254.0.0/16', '100.64.0.0/10'] as const),
   ...(['::1/128', 'fc00::/7', 'fe80::/10'] as const),
 ]
 
-/** Returns whether a text names proxies: an address, a network such as `10.0.0.0/8`, or `private`. */
+/** Returns whether a string names proxies: an address, a network such as `10.0.0.0/8`, or `private`. */
 export function isNetwork(text: string): boolean {
   if (text === 'private') return true
   const [address = '', bits, ...rest] = text.split('/')
@@ -36,7 +36,7 @@ export function createClientAddress(
     let client = plain(address)
     if (contains(proxies, client)) {
       const hops = (request.headers.get('x-forwarded-for') ?? '').split(',').map((hop) => plain(hop.trim()))
-      // Only addresses that trusted proxies added count, so the client is the first from the right that is not one of them.
+      // Only addresses that trusted proxies added count, so the client is the first address from the right that is not a trusted proxy.
       while (contains(proxies, client) && isIP(hops.at(-1) ?? '') !== 0) client = hops.pop()!
     } else if (contains(nearby, client) && forwardedBy((name) => request.headers.has(name)) !== undefined) {
       onUndeclared()

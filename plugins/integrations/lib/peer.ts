@@ -60,7 +60,7 @@ export function remoteReason(request: Request): string | undefined {
   const { trusted, address } = peerOf(request)
   if (trusted === true) return undefined
   const forwarded = forwardedBy((name) => request.headers.has(name))
-  if (forwarded !== undefined) return `a proxy passed it on (it has the header ${forwarded})`
+  if (forwarded !== undefined) return `a proxy forwarded it (it has the header ${forwarded})`
   if (address === undefined) return 'it has no socket that shows where it comes from'
   return isLoopback(address) ? undefined : `it came from ${address}`
 }
@@ -73,7 +73,7 @@ function ofSource(request: Request): Peer {
   return { address: typeof ip === 'string' ? ip : undefined }
 }
 
-/** Returns the header which shows that a proxy forwarded a request, if there is one. */
+/** Returns the header that shows that a proxy forwarded a request, if there is one. */
 export function forwardedBy(has: (header: string) => boolean): string | undefined {
   return FORWARDING.find(has)
 }

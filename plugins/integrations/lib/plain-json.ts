@@ -1,8 +1,8 @@
 import { isJson } from '../../lib/json.ts'
 
 /**
- * Returns plain JSON for programs that do not use this package. Dates become ISO text, bigints digits, bytes base64, and
- * numbers that JSON does not have `null`. `undefined` is left out.
+ * Returns plain JSON for programs that do not use this package. Dates become ISO strings, bigints digits, bytes base64, and numbers that
+ * JSON cannot represent `null`. `undefined` is omitted.
  */
 export function toPlainJson(value: unknown): string {
   return (isJson(value) ? JSON.stringify(value) : JSON.stringify(value, plain)) ?? 'null'

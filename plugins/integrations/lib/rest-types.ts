@@ -1,7 +1,7 @@
 import type { JobFilter, JobState } from '../../../kernel/index.ts'
 
 /*
- * What the routes for operators take and return. Moments are milliseconds since the epoch.
+ * The parameters and responses of the routes for operators. Moments are milliseconds since the epoch.
  */
 
 export type StatsQuery = {
@@ -20,7 +20,7 @@ export interface StatsPoint extends Record<'enqueued' | 'started' | 'completed' 
   wait: Quantiles
   run: Quantiles
 }
-/** Failures of one worker that have the same name, message and place. Times are in milliseconds since the epoch. */
+/** Failures of one worker with errors of the same name, message and place. Times are in milliseconds since the epoch. */
 export interface ErrorGroupInfo {
   fingerprint: string
   name: string
@@ -37,7 +37,7 @@ export interface ErrorGroupInfo {
   statusAt?: number
   jobs: { id: string; runId: string; at: number; message: string }[]
 }
-/** An action that somebody took over HTTP. `at` is in milliseconds since the epoch. */
+/** An action that a client took over HTTP. `at` is in milliseconds since the epoch. */
 export interface AuditEntryInfo {
   at: number
   actor?: string
@@ -47,13 +47,13 @@ export interface AuditEntryInfo {
   outcome: string
   status: number
 }
-/** What a bulk action has done so far. `matched` is the sum of `done`, `skipped` and `failed` at its end. */
+/** The report of a bulk action. At the end, `matched` is the sum of `done`, `skipped` and `failed`. */
 export interface BulkInfo extends Record<'limit' | 'matched' | 'done' | 'skipped' | 'failed' | 'requestedAt', number> {
   id: string
   action: BulkActionName
   filter: JobFilter
   status: 'waiting' | 'running' | 'aborting' | 'completed' | 'aborted' | 'failed'
-  /** How many jobs matched when it started. */
+  /** How many jobs matched at the start. */
   total?: number
   reasons: { code: string; message: string; job: { queue: string; id: string }; count: number }[]
   truncated: boolean
@@ -85,7 +85,7 @@ export interface QueueView {
   oldest?: number
 }
 
-/** When a schedule starts a worker or a flow. Moments are milliseconds since the epoch, or ISO dates. */
+/** The timing and the target of a schedule. Moments are milliseconds since the epoch, or ISO dates. */
 export interface ScheduleDraft {
   cron?: string
   timeZone?: string
@@ -136,7 +136,7 @@ export interface TriggerView {
 /** An event that fired a trigger, or was refused. `at` is in milliseconds since the epoch. */
 export interface TriggerDelivery {
   type: 'fired' | 'refused'
-  /** Empty for a request that was refused before it was an event. */
+  /** Empty for a request that was refused before it became an event. */
   id: string
   key: string
   at: number
@@ -153,6 +153,6 @@ export interface TriggerDelivery {
   message?: string
   /** For a request to a webhook: whether its sender proved its origin. */
   verified?: boolean
-  /** How many requests were refused since the entry before, if there were several. */
+  /** How many requests were refused since the previous entry, if there were several. */
   count?: number
 }

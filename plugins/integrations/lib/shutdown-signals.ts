@@ -1,4 +1,4 @@
-/** Resolves with the first signal to end. Then it stops listening, so that the next signal has its default effect. */
+/** Resolves with the first signal that ends the process. Then stops listening, so that the next signal has its default effect. */
 export function signalled(): Promise<NodeJS.Signals> {
   const { promise, resolve } = Promise.withResolvers<NodeJS.Signals>()
   const signals = ['SIGINT', 'SIGTERM'] as const

@@ -8,7 +8,7 @@ const WORDS: Readonly<Record<string, boolean>> = {
 /**
  * Returns whether this process runs jobs according to `NUXT_QUEUE_WORKER`, or `undefined` if the variable is not set.
  *
- * @throws QueueError `CONFIG_INVALID` for another value than yes or no
+ * @throws QueueError `CONFIG_INVALID` for a value other than yes or no
  */
 export function workerSwitch(env: Readonly<Record<string, string | undefined>>): boolean | undefined {
   const value = env.NUXT_QUEUE_WORKER

@@ -10,8 +10,8 @@ const OWN_HEADERS =
   /^(?:accept|connection|content-.*|expect|last-event-id|mcp-.*|te|trailer|transfer-encoding|upgrade)$/
 
 /**
- * Serves MCP over streamable HTTP without sessions: each request is complete in itself, so that any instance can serve it and nothing
- * is kept between two of them.
+ * Serves MCP over streamable HTTP without sessions: each request is self-contained, so any instance can serve it and no state is kept
+ * between requests.
  */
 export function createEndpoint(
   kernel: Kernel,
@@ -29,7 +29,7 @@ export function createEndpoint(
 
   return {
     async serve({ request, path = '', json }) {
-      if (path !== '') return new Response('Nothing is here. MCP is one level up.', { status: 404 })
+      if (path !== '') return new Response('There is nothing at this path. MCP is one level up.', { status: 404 })
       const body = request.method === 'POST' ? { parsedBody: await json() } : {}
       const handler = await (loading ??= load().catch((error: unknown) => {
         loading = undefined
@@ -44,7 +44,7 @@ export function createEndpoint(
   }
 }
 
-/** Sends requests to the API in the name of the caller, so that each call is authorized and audited like any other request. */
+/** Sends requests to the API on behalf of the caller, so that each call is authorized and audited like any other request. */
 function askFor(kernel: Kernel, outer: Request): Ask {
   return ({ method, path, body }, signal) => {
     const headers = new Headers([...outer.headers].filter(([name]) => !OWN_HEADERS.test(name)))

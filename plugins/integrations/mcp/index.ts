@@ -8,9 +8,9 @@ export default definePlugin({
   name: 'mcp',
   requires: ['http'],
   options: z.strictObject({
-    /** Whether agents also get the tools that change something. Each call still needs its action. Default false. */
+    /** Whether agents also get tools that make changes. Each call still needs its action. Default false. */
     write: z.boolean().default(false),
-    /** The most characters of a result that an agent gets at once. Default 20,000. */
+    /** How many characters of a result an agent receives at once. Default 20,000. */
     maxCharacters: z.number().int().min(1000).max(1_000_000).default(MAX_CHARACTERS),
   }),
   setup(kernel, options) {

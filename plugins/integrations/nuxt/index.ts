@@ -15,7 +15,7 @@ import { layerFolders } from './layers.ts'
 /** The section `queue` of `nuxt.config.ts`. It has the options of `nuxt-queue.config.ts` that are plain data. */
 export interface ModuleOptions extends KernelConfig {
   preset?: string
-  /** Where jobs and events are kept. Default: `memory` in development; the environment decides in production. */
+  /** Where jobs and events are kept. Default: `memory` in development. In production, the environment decides. */
   adapter?: 'memory' | 'file' | 'redis' | 'postgres'
   /** Whether the server runs jobs. Set false in servers that only enqueue; `queue.mjs` runs the jobs. Default true. */
   worker?: boolean
@@ -23,7 +23,7 @@ export interface ModuleOptions extends KernelConfig {
   tasks?: boolean
 }
 
-/** The manifest of this package. A published one names the page of the project. */
+/** The manifest of this package. A published manifest names the page of the project. */
 const { version, homepage } = JSON.parse(readFileSync(packageFile('package.json'), 'utf8')) as {
   version: string
   homepage?: string
@@ -62,7 +62,7 @@ const module: NuxtModule<ModuleOptions> = defineNuxtModule<ModuleOptions>({
         getContents: async () =>
           typeDeclarations(await findWorkers(folders), dirname(join(nuxt.options.buildDir, TYPES))),
       },
-      // The project of the application checks routes as well, because the types of `$fetch` import them.
+      // The project of the application also checks routes, because the types of `$fetch` import them.
       { nuxt: true, nitro: true },
     )
     allowImports(nuxt)

@@ -7,7 +7,7 @@ interface Folders {
   srcDir?: string
   serverDir?: string
 }
-/** The options that are read. The compiler cannot resolve their full type. */
+/** The options that are used. The compiler cannot resolve their full type. */
 interface Options extends Folders {
   alias: Record<string, string>
   _layers: readonly { cwd: string; config: Folders }[]

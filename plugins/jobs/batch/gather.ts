@@ -11,17 +11,17 @@ export interface GatherOptions {
 interface Group<Member> {
   key: string
   members: Set<Member>
-  /** It waits no longer for members, but it may still wait until another group has finished. */
+  /** True if the group no longer waits for members. It may still wait until another group has finished. */
   due: boolean
   stop: () => void
 }
 
-/** Groups members that arrive within a time, and runs a limited number of groups at once. A group grows until it runs. */
+/** Groups members that arrive within a period, and runs a limited number of groups at once. A group grows until it runs. */
 export function createGather<Member>(
   { clock, size, wait, concurrency }: GatherOptions,
   run: (members: readonly [Member, ...Member[]]) => Promise<void>,
 ) {
-  /** The groups that still take members, by key. */
+  /** The groups that still accept members, by key. */
   const forming = new Map<string, Group<Member>>()
   const ready: Group<Member>[] = []
   let running = 0
@@ -62,7 +62,7 @@ export function createGather<Member>(
   }
 
   return {
-    /** Adds a member. Returns a function that removes it, and returns false if its group has run already. */
+    /** Adds a member. Returns a function that removes the member, and returns false if its group has already run. */
     add(key: string, member: Member): () => boolean {
       const group = groupOf(key)
       group.members.add(member)

@@ -41,7 +41,7 @@ const shape = z.strictObject({
 })
 const checkBatch = workerOption('batch', shape)
 
-/** The maximum number of keys whose batches gather at once, and the maximum number of jobs in these batches. */
+/** The maximum number of keys whose batches are collected at the same time, and the maximum number of jobs in these batches. */
 const GATHERING = 32
 const MOST_GATHERED = 1000
 
@@ -52,12 +52,12 @@ function claimsOf(concurrency: number, { size, key }: Batch): number {
 }
 
 /**
- * Passes several jobs to a handler in one call. Each job is claimed by itself and waits here for others. Then one of
- * them runs the handler for all. Each job keeps its own attempts, end, result and cancellation.
+ * Passes several jobs to a handler in one call. Each job is claimed separately and waits here for other jobs. Then one of them runs the
+ * handler for all. Each job keeps its own attempts, end, result and cancellation.
  */
 export default definePlugin({
   name: 'batch',
-  // Innermost, so that other plugins check and count each job by itself.
+  // Innermost, so that other plugins check and count each job separately.
   enforce: 'post',
   requires: ['workers'],
   workerOptions: {

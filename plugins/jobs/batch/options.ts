@@ -1,18 +1,18 @@
 import type { JobKey } from '../lib/job-key.ts'
 
-/** Which jobs come together to one call of the handler. */
+/** Selects the jobs that one call of the handler receives. */
 export interface Batch {
-  /** How many jobs at most. */
+  /** The maximum number of jobs. */
   size: number
-  /** Milliseconds that the first one waits for others at most. */
+  /** The maximum time that the first job waits for others, in milliseconds. */
   wait: number
-  /** Only jobs of one key come together. Default: any. */
+  /** Only jobs with the same key form a batch. Default: all jobs of the worker. */
   key?: JobKey
 }
 
 declare module 'nuxt-queue/kernel' {
   interface WorkerConfig {
-    /** Hands several jobs to the handler at once: its data is an array, and so is what it returns. */
+    /** Passes several jobs to the handler at once. The data is an array, and the handler returns an array of results. */
     batch?: Batch
   }
 }

@@ -1,16 +1,16 @@
 import { isQueueError, QueueError, type JobRecord, type PluginKernel } from '../../../kernel/index.ts'
 import type { BulkAction, BulkRequest, SelectedJob } from './report.ts'
 
-/** What became of a job: the action is done, or it does not apply to the job for a reason. */
+/** The outcome for a job: the action is done, or the reason why it does not apply to the job. */
 type Outcome = 'done' | QueueError
 
 /**
  * @param job the selected job
- * @param record the job as it is now
+ * @param record the current record of the job
  */
 type Act = (job: SelectedJob, record: JobRecord) => Promise<Outcome>
 
-/** The job is skipped for these codes, because it has changed since it was selected. */
+/** Codes for which a job is skipped, because it has changed since it was selected. */
 export const SKIPS: ReadonlySet<string> = new Set(['JOB_STATE', 'JOB_NOT_FOUND', 'JOB_FORGOTTEN'])
 
 /** Returns a function that acts on one job. It never acts twice on a job, however often a worker dies and repeats it. */
@@ -37,14 +37,14 @@ export function createActor(kernel: PluginKernel, { action, reason }: BulkReques
       return (await queues().promote(queue, id)) ? 'done' : refused(id, 'is not delayed')
     },
     async redrive({ id }, record) {
-      return (await kernel.redriveLetter(record)) ? 'done' : refused(id, 'is no dead letter that can be moved')
+      return (await kernel.redriveLetter(record)) ? 'done' : refused(id, 'is not a dead letter that can be moved')
     },
   }
-  /** Actions after which a job is gone. */
+  /** Whether the action removes the job from its queue. */
   const removes = action === 'remove' || action === 'redrive'
   const act = ACTIONS[action]
 
-  /** Whether an earlier claim has acted on the job. The marks of a job change with each action. */
+  /** Whether an earlier claim has acted on the job. These numbers of a job change with each action. */
   function hasActed({ round, claims, createdAt }: SelectedJob, record: JobRecord | undefined): boolean {
     if (!record) return removes
     if (removes) return record.createdAt !== createdAt
@@ -63,7 +63,7 @@ export function createActor(kernel: PluginKernel, { action, reason }: BulkReques
     }
   }
 
-  /** @param again whether an earlier claim of the worker may have acted on the job, or may still do so */
+  /** @param again whether an earlier claim of the worker may have acted on the job, or may still act on it */
   return async (job: SelectedJob, given: JobRecord | undefined, again: boolean): Promise<Outcome> => {
     const look = async (): Promise<JobRecord | undefined> => queues().getJob(job.queue, job.id)
     const record = given ?? (await look())

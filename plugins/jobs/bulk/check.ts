@@ -12,7 +12,7 @@ import {
 import { checkFilter } from '../lib/check-filter.ts'
 import type { BulkAction, BulkRequest } from './report.ts'
 
-/** The states of the jobs that each action is for. */
+/** The states of the jobs to which each action applies. */
 const STATES: Readonly<Record<BulkAction, readonly JobState[]>> = {
   retry: ['failed', 'cancelled'],
   cancel: ['waiting', 'delayed', 'active'],
@@ -20,17 +20,17 @@ const STATES: Readonly<Record<BulkAction, readonly JobState[]>> = {
   promote: ['delayed'],
   redrive: ['waiting', 'delayed', 'failed'],
 }
-/** The states to act on unless the filter names some. Jobs that have not run are removed on request only. */
+/** The states to act on if the filter names none. Jobs that have not run are removed only if the filter names their state. */
 const DEFAULTS = { ...STATES, remove: ['completed', 'failed', 'cancelled'] } as const
-/** The largest number of jobs of a bulk action, unless the caller sets one. */
+/** The default of the maximum number of jobs of a bulk action. */
 const DEFAULT_LIMIT = 100_000
 
 export interface BulkOptions {
-  /** The id of the bulk action. If there is one with this id, that one is returned. Default: a new id. */
+  /** The id of the bulk action. If a bulk action with this id exists, it is returned. Default: a new id. */
   id?: string
-  /** The largest number of jobs to act on, the newest first. Default 100,000. */
+  /** The maximum number of jobs to act on, newest first. Default 100,000. */
   limit?: number
-  /** The reason of a cancellation, which the history of the runs keeps. */
+  /** The reason for a cancellation. The history of the runs keeps it. */
   reason?: string
 }
 

@@ -9,18 +9,18 @@ import { runBulk } from './work.ts'
 export type { BulkOptions } from './check.ts'
 export type { BulkAction, BulkReason, BulkReport } from './report.ts'
 
-/** A bulk action that was started. It is plain data with methods. */
+/** A started bulk action. It is plain data with methods. */
 export interface BulkHandle {
   readonly id: string
   /** @throws QueueError `BULK_UNKNOWN` */
   report(): Promise<BulkReport>
-  /** Stops it after the jobs that it has begun. False if it has ended. @throws QueueError `BULK_UNKNOWN` */
+  /** Stops the action after the jobs that it has begun. Returns false if the action has ended. @throws QueueError `BULK_UNKNOWN` */
   abort(): Promise<boolean>
   /**
-   * Waits for its end.
+   * Waits for the end of the action.
    *
    * @param options.timeout milliseconds; default: no limit
-   * @throws QueueError `RESULT_TIMEOUT`, or an error if it has failed
+   * @throws QueueError `RESULT_TIMEOUT`, or an error if the action has failed
    */
   ended(options?: { timeout?: number }): Promise<BulkReport>
 }
@@ -28,8 +28,8 @@ export interface BulkHandle {
 declare module 'nuxt-queue/kernel' {
   interface Kernel {
     /**
-     * Starts an action on all jobs that match a filter, and that were created until now. It runs as a job of its own, acts on
-     * each job once, and continues in another process if its own dies.
+     * Starts an action on all existing jobs that match a filter. It runs as a separate job, acts on each job once, and continues in another
+     * process if its process dies.
      *
      * @throws QueueError `OPTION_INVALID`, `OPTION_UNSUPPORTED`; `NAME_RESERVED` for a queue of a plugin
      * @example
@@ -39,7 +39,7 @@ declare module 'nuxt-queue/kernel' {
     bulk(action: BulkAction, filter: JobFilter, options?: BulkOptions): Promise<BulkHandle>
     /** Counts the jobs that a bulk action would act on now. @throws QueueError `OPTION_INVALID`, `NAME_RESERVED` */
     countBulk(action: BulkAction, filter: JobFilter): Promise<JobTotals>
-    /** Returns what a bulk action has done so far. @throws QueueError `BULK_UNKNOWN` */
+    /** Returns the report of a bulk action. The report of a running action shows its progress. @throws QueueError `BULK_UNKNOWN` */
     bulkReport(id: string): Promise<BulkReport>
     /** Returns the reports of bulk actions, newest first. At least the newest 500 are kept. @param options.limit default 50 */
     bulkReports(options?: { limit?: number }): Promise<BulkReport[]>
@@ -84,13 +84,13 @@ export default definePlugin({
         await runBulk(kernel, ctx, request, states)
         const { state } = await states.current(ctx.runId)
         const report = reportOf(job.id, request, state)
-        // The log of the job expires before its report.
+        // Stored here too, because the log of the job expires before its report.
         await stream.append(STREAM, { type: '_bulk.reported', data: report })
         return report
       },
     })
 
-    /** Returns the report of a bulk action whose job or log is there. */
+    /** Returns the report of a bulk action whose job or log still exists. */
     async function reportFromLog(id: string, request?: BulkRequest): Promise<BulkReport | undefined> {
       const job = await kernel.port('queue').getJob(QUEUE, id)
       if (!job) return undefined
@@ -98,7 +98,7 @@ export default definePlugin({
       return reportOf(id, request ?? (job.data as BulkRequest), state)
     }
 
-    /** Returns what is known of each bulk action, newest first: its request, and its report if it has ended. */
+    /** Returns each known bulk action, newest first: its request, and its report if it has ended. */
     async function recorded(): Promise<Map<string, { request: BulkRequest; report?: BulkReport }>> {
       const known = new Map<string, { request: BulkRequest; report?: BulkReport }>()
       for (const { type, data } of await stream.newest(STREAM, KEEP)) {
@@ -123,7 +123,7 @@ export default definePlugin({
       const { endedAt } = await bulkReport(id)
       const job = await kernel.port('queue').getJob(QUEUE, id)
       if (!job || endedAt !== undefined) return false
-      // Its worker stops between two pages, so that the report has every job that it has acted on.
+      // The worker stops between two pages, so the report includes every job on which it has acted.
       const { ok } = await kernel.emit(job.runId, [{ type: ABORTING, key: ABORTING }])
       return ok
     }

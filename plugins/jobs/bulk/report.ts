@@ -1,22 +1,22 @@
 import type { JobFilter, JobState, StoredEvent } from '../../../kernel/index.ts'
 
-/** What is done to each job that matches. */
+/** The action on each matching job. */
 export type BulkAction = 'retry' | 'cancel' | 'remove' | 'promote' | 'redrive'
 
-/** What was asked for, as the job of a bulk action carries it. */
+/** The request of a bulk action, as its job carries it. */
 export interface BulkRequest {
   action: BulkAction
-  /** With the states that the action is for. */
+  /** The filter, including the states to which the action applies. */
   filter: JobFilter
   /** Milliseconds since the epoch. Jobs that were created later do not match. */
   requestedAt: number
-  /** The largest number of jobs to act on. */
+  /** The maximum number of jobs to act on. */
   limit: number
-  /** The reason of a cancellation. */
+  /** The reason for a cancellation. */
   reason?: string
 }
 
-/** Why jobs were skipped, or why they failed. */
+/** A reason for which jobs were skipped or the action failed. */
 export interface BulkReason {
   /** The code of the error, or `INTERNAL`. */
   code: string
@@ -27,11 +27,11 @@ export interface BulkReason {
   count: number
 }
 
-/** How far the jobs of a page, or all jobs, have come. */
+/** The outcomes of the jobs of a page, or of all jobs. */
 export interface BulkCounts {
   /** Jobs on which the action was done. */
   done: number
-  /** Jobs that were no longer in a state that allows the action, or that it does not apply to. */
+  /** Jobs whose state no longer allows the action, or to which the action does not apply. */
   skipped: number
   /** Jobs for which the action failed. */
   failed: number
@@ -39,12 +39,12 @@ export interface BulkCounts {
   reasons: BulkReason[]
 }
 
-/** What a bulk action has done. At its end, `matched` is the sum of `done`, `skipped` and `failed`. */
+/** The report of a bulk action. At the end, `matched` is the sum of `done`, `skipped` and `failed`. */
 export interface BulkReport extends BulkRequest, BulkCounts {
   id: string
-  /** `waiting` for a worker. `aborting` until its worker has finished the jobs that it has begun. */
+  /** `waiting`: waits for a worker. `aborting`: the worker finishes the jobs that it has begun. */
   status: 'waiting' | 'running' | 'aborting' | 'completed' | 'aborted' | 'failed'
-  /** How many jobs matched when it started. Absent before. A store counts at most 100,000. */
+  /** How many jobs matched at the start. Absent before the start. A store counts at most 100,000. */
   total?: number
   /** How many matching jobs were selected. */
   matched: number
@@ -55,7 +55,7 @@ export interface BulkReport extends BulkRequest, BulkCounts {
   endedAt?: number
 }
 
-/** A selected job, as it was. The numbers tell whether an earlier claim of the worker has acted on it. */
+/** A selected job at the time of the selection. The numbers show whether an earlier claim of the worker has acted on the job. */
 export interface SelectedJob {
   queue: string
   id: string
@@ -76,7 +76,7 @@ export interface BulkState extends BulkCounts {
   endedAt?: number
   /** The page that was selected and may have been acted on in part. */
   pending: SelectedJob[]
-  /** Where the next page begins. `null` after the last one. */
+  /** The cursor of the next page. `null` after the last page. */
   next?: string | null
 }
 
@@ -106,7 +106,7 @@ export function addReason(counts: BulkCounts, reason: Omit<BulkReason, 'count'>,
  *                        └─────────────────────────┘
  * ```
  *
- * A worker that dies while it acts leaves a `pending` page, on which the next one acts again.
+ * A worker that dies while it acts leaves a `pending` page, and the next worker acts on that page again.
  */
 export function applyEvents(state: BulkState, events: readonly StoredEvent[]): void {
   for (const { type, data, ts } of events) {

@@ -24,9 +24,9 @@ const AT_ONCE = 50
 const MAX_MESSAGE = 500
 
 /**
- * Runs a bulk action. It journals each page of jobs before it acts on them, in the log of its own job, where a worker that has
- * lost its claim can no longer write. The next worker continues from the last page. Newest jobs come first, and a page never
- * has a job of an earlier one, whatever happens to the jobs in between.
+ * Runs a bulk action. Before it acts on a page of jobs, it records the page in the log of its own job. A worker that has lost its claim can
+ * no longer write to that log, and the next worker continues from the last page. Newest jobs come first, and a page never contains a job of
+ * an earlier page, even if the jobs change in between.
  */
 export async function runBulk(
   kernel: PluginKernel,
@@ -50,7 +50,7 @@ export async function runBulk(
       events.map((event) => ({ ...event, step: ctx.job.name, stepId: ctx.job.id })),
     )
     if (result.ok) return
-    throw new QueueError('LEASE_LOST', `Bulk action "${ctx.job.id}" has ended, or belongs to another worker now.`)
+    throw new QueueError('LEASE_LOST', `Bulk action "${ctx.job.id}" has ended or now belongs to another worker.`)
   }
 
   async function select({ next, matched }: BulkState): Promise<EventDraft> {

@@ -13,7 +13,7 @@ import { checkRef } from '../lib/check-ref.ts'
 import { createJobActions, type DuplicateOptions } from './job-actions.ts'
 import { cancelled, createResults, resultOf } from './results.ts'
 
-/** The stream on which instances send each other aborts. These are messages only; the log of a run decides. */
+/** The stream on which instances send aborts to each other. These are only messages; the log of a run decides. */
 const CONTROL_STREAM = '_control'
 
 interface AbortMessage {
@@ -24,17 +24,17 @@ interface AbortMessage {
 
 export interface Control {
   /**
-   * Cancels a job that has not ended. Its end is stored in the log first, so that no instance runs it any more. Then it leaves
-   * the queue, and the signal of a running handler aborts, on whichever instance it runs. Returns false if the job had ended.
+   * Cancels a job that has not ended. The end is stored in the log first, so no instance starts the job any more. Then the job leaves the
+   * queue, and the signal of a running handler aborts in any instance. Returns false if the job had already ended.
    *
-   * @throws QueueError `JOB_NOT_FOUND`; `JOB_FORGOTTEN` when it has ended and is no longer kept
+   * @throws QueueError `JOB_NOT_FOUND`; `JOB_FORGOTTEN` if it has ended and is no longer kept
    */
   cancel(job: JobRef, options?: { reason?: string }): Promise<boolean>
   /**
-   * Runs a failed or cancelled job again with all its attempts. Works right after its end was reported, even if the queue does not
-   * know of the end yet.
+   * Runs a failed or cancelled job again with all its attempts. Works immediately after its end was reported, even if the queue does not
+   * yet know the end.
    *
-   * @param options.data replaces the data of the job. It is checked with the schema of the worker, if this instance has the worker
+   * @param options.data replaces the data of the job. If this instance has the worker, its schema checks the data
    * @throws QueueError `JOB_NOT_FOUND`, `JOB_FORGOTTEN`, `JOB_STATE`, `VALIDATION_FAILED`, `VALUE_UNSUPPORTED`, `PAYLOAD_TOO_LARGE`
    * @example
    * await kernel.retry({ queue: 'mail', id }, { data: { to: 'ada@example.com' } })
@@ -42,7 +42,7 @@ export interface Control {
   retry(job: JobRef, options?: Pick<RetryOptions, 'data'>): Promise<void>
   /**
    * Enqueues a copy of a job, with its data, options, priority, tags and headers. The job may be in any state. `debounce` and `throttle` do
-   * not hold the copy back.
+   * not apply to the copy.
    *
    * @throws QueueError `JOB_NOT_FOUND`, `JOB_FORGOTTEN`; `JOB_STATE` for a step of a flow; `VALIDATION_FAILED`, `OPTION_INVALID`,
    * `OPTION_UNSUPPORTED`, `VALUE_UNSUPPORTED`, `PAYLOAD_TOO_LARGE`, `QUEUE_FULL`
@@ -51,8 +51,8 @@ export interface Control {
    */
   duplicate(job: JobRef, options?: DuplicateOptions): Promise<EnqueuedJob>
   /**
-   * Changes when a waiting or delayed job runs. This is one write of the store, so that the job is never lost. Returns false for a
-   * job that runs or has ended.
+   * Changes when a waiting or delayed job runs. This is one write to the store, so the job is never lost. Returns false for a job that is
+   * running or has ended.
    *
    * @param options.delay milliseconds from now, or a date. 0 makes the job due now
    * @throws QueueError `JOB_NOT_FOUND`, `JOB_FORGOTTEN`, `OPTION_INVALID`, `OPTION_UNSUPPORTED`
@@ -63,19 +63,19 @@ export interface Control {
   /**
    * Waits for the end of a job and returns its result.
    *
-   * @param job what `enqueue` returned, or `{ queue, id }`
+   * @param job the return value of `enqueue`, or `{ queue, id }`
    * @param options.timeout milliseconds; default: no limit
-   * @throws QueueError `JOB_NOT_FOUND` when there is no such job, or it is removed in the meantime; `JOB_FORGOTTEN`
-   * when it has ended and neither it nor its history is kept, so that only its id is known;
-   * `JOB_CANCELLED`, `RESULT_TIMEOUT`; or an Error with the message and the code of the handler's
+   * @throws QueueError `JOB_NOT_FOUND` if there is no such job, or it is removed in the meantime; `JOB_FORGOTTEN` if it has ended and only
+   * its id is known, because neither the job nor its history is kept; `JOB_CANCELLED`, `RESULT_TIMEOUT`; or an Error with the message and
+   * the code of the handler's error
    */
   result<Result = unknown>(
     job: JobRef & Partial<Pick<EnqueuedJob<Result>, 'runId' | '~result'>>,
     options?: { timeout?: number },
   ): Promise<Result>
-  /** Waits for an event of a run by its key, stored already or yet to come. @throws QueueError `RESULT_TIMEOUT` */
+  /** Waits for an event of a run by its key. The event may already be stored. @throws QueueError `RESULT_TIMEOUT` */
   waitFor(runId: string, key: string, options?: { timeout?: number }): Promise<StoredEvent>
-  /** Aborts attempts of a run, or of one of its jobs, in every instance. Their end must be in the log. */
+  /** Aborts attempts of a run, or of one of its jobs, in every instance. The log must already contain their end. */
   broadcastAbort(target: { runId: string; jobId?: string }, reason: string): Promise<void>
 }
 
@@ -102,7 +102,7 @@ export function createControl(kernel: PluginKernel): { members: Control; listen:
         reopen: !flow && round > 0,
       })
       if (!result.ok) return false
-      // Abort in this process at once, so that a handler that has not started does not start any more.
+      // Abort in this process at once, so that a handler that has not started yet does not start.
       kernel.abort({ runId, jobId: id }, cancelled(id, reason))
       await kernel.port('queue').cancel(queue, id)
       await members.broadcastAbort({ runId, jobId: id }, reason)

@@ -13,18 +13,16 @@ declare module 'nuxt-queue/kernel' {
   interface JobMethods<Result> extends JobControls<Result> {}
   interface Kernel extends Control {
     /**
-     * Returns a handle of a job. What `enqueue` returns is one already.
+     * Returns a handle of a job. The return value of `enqueue` is already a handle.
      *
-     * @throws QueueError `OPTION_INVALID` for what is no job
-     * @example
-     * const job = kernel.job({ queue: 'mail', id })
-     * if ((await job.state()) === 'failed') await job.retry()
+     * @throws QueueError `OPTION_INVALID` if `job` is not a reference to a job @example const job = kernel.job({ queue: 'mail', id }) if
+     * ((await job.state()) === 'failed') await job.retry()
      */
     job<Result = unknown>(job: JobRef & Partial<Pick<EnqueuedJob<Result>, 'runId' | '~result'>>): JobHandle<Result>
     /**
-     * Returns a handle of a queue, which need not exist yet.
+     * Returns a handle of a queue. The queue does not have to exist yet.
      *
-     * @throws QueueError `OPTION_INVALID` for what is no name
+     * @throws QueueError `OPTION_INVALID` for an invalid name
      * @example
      * await kernel.queue('mail').pause()
      */
@@ -36,7 +34,7 @@ declare module 'nuxt-queue/kernel' {
   }
 }
 
-/** Cancel, retry and wait for jobs, from any instance; handles of jobs and of queues. */
+/** Cancels, retries and awaits jobs, from any instance. Provides handles of jobs and queues. */
 export default definePlugin({
   name: 'control',
   requires: ['queue', 'events'],

@@ -14,11 +14,11 @@ import {
 } from '../../../kernel/index.ts'
 import { parse } from '../../lib/parse.ts'
 
-/** How a copy of a job differs from it. */
+/** Options of a copy of a job. */
 export interface DuplicateOptions {
-  /** Other data for the copy, if the member is there. */
+  /** If present, replaces the data in the copy. */
   data?: unknown
-  /** The id of the copy. A job that has it already is returned instead. Default: a new id. */
+  /** The id of the copy. If a job with this id exists, it is returned instead. Default: a new id. */
   id?: string
   /** Milliseconds, or a date, before which the copy does not run. Default 0. */
   delay?: number | Date
@@ -28,7 +28,7 @@ export interface DuplicateOptions {
 export function createJobActions(kernel: PluginKernel, find: (job: JobRef) => Promise<JobRecord>) {
   const queue = () => kernel.port('queue')
 
-  /** Checks data with the schema of the worker, as `enqueue` does. An instance without the worker cannot. */
+  /** Checks data with the schema of the worker, like `enqueue`. An instance without the worker does not check. */
   async function checkData({ queue: of, name }: JobRecord, data: unknown): Promise<unknown> {
     const input = kernel.registry.find(of, name)?.worker.input
     return input ? parse(input, data, `data of job "${name}"`) : data
@@ -48,7 +48,7 @@ export function createJobActions(kernel: PluginKernel, find: (job: JobRef) => Pr
 
   function assertDelay(): void {
     if (queue().capabilities.delay) return
-    const message = 'This queue adapter cannot honour "delay". Leave it out, or use another adapter.'
+    const message = 'This queue adapter does not support "delay". Remove the option, or use another adapter.'
     throw new QueueError('OPTION_UNSUPPORTED', message, { details: { option: 'delay' } })
   }
 
@@ -73,9 +73,9 @@ export function createJobActions(kernel: PluginKernel, find: (job: JobRef) => Pr
       const { delay = 0 } = options
       const runAt = delay === 0 ? createdAt : momentOf('Option "delay" of duplicate()', delay)
       if (runAt > createdAt) assertDelay()
-      // The call was asked for, so it is neither held back nor dropped.
+      // The caller requested this copy explicitly, so it is neither debounced nor throttled.
       const { debounce: _held, throttle: _dropped, ...kept } = record.options
-      // Skips the hooks of enqueueing, which the options have passed already.
+      // Skips the `enqueue` hooks, because the options have already passed through them.
       const receipt = await queue().enqueue({
         ...{ id, queue: to, name, priority, createdAt, runAt, flow: undefined, options: kept },
         ...(tags && { tags }),

@@ -5,20 +5,20 @@ import { checkRef } from '../lib/check-ref.ts'
 import type { Control } from './control.ts'
 import type { DuplicateOptions } from './job-actions.ts'
 
-/** The methods of a job handle: what `kernel.job(ref)` and `enqueue` return. */
+/** The methods of a job handle, which `kernel.job(ref)` and `enqueue` return. */
 export interface JobControls<Result = unknown> {
-  /** Resolves with the record of the job, or `undefined` when its queue does not keep it any more. */
+  /** Resolves with the record of the job, or `undefined` if its queue no longer keeps it. */
   record(): Promise<JobRecord | undefined>
-  /** Resolves with the state of the job, or `undefined` when its queue does not keep it any more. */
+  /** Resolves with the state of the job, or `undefined` if its queue no longer keeps it. */
   state(): Promise<JobState | undefined>
-  /** Resolves with the progress of the job from 0 to 1, or `undefined` when it has reported none or is not kept any more. */
+  /** Resolves with the progress of the job from 0 to 1, or `undefined` if the job has reported no progress or is no longer kept. */
   progress(): Promise<number | undefined>
   /**
    * Waits for the end of the job and resolves with its result.
    *
    * @param options.timeout milliseconds; default: no limit
-   * @throws QueueError `JOB_NOT_FOUND`, `JOB_FORGOTTEN`, `JOB_CANCELLED`, `RESULT_TIMEOUT`; or an Error with the message and
-   * the code of the handler's
+   * @throws QueueError `JOB_NOT_FOUND`, `JOB_FORGOTTEN`, `JOB_CANCELLED`, `RESULT_TIMEOUT`; or an Error with the message and the code of
+   * the handler's error
    */
   result(options?: { timeout?: number }): Promise<Result>
   /**
@@ -28,25 +28,31 @@ export interface JobControls<Result = unknown> {
    * @throws QueueError `JOB_NOT_FOUND`, `JOB_FORGOTTEN`, `JOB_STATE`, `VALIDATION_FAILED`
    */
   retry(options?: { data?: unknown }): Promise<void>
-  /** Enqueues a copy of the job, as `kernel.duplicate` does. @throws QueueError `JOB_NOT_FOUND`, `JOB_FORGOTTEN`, `JOB_STATE` */
+  /** Enqueues a copy of the job, like `kernel.duplicate`. @throws QueueError `JOB_NOT_FOUND`, `JOB_FORGOTTEN`, `JOB_STATE` */
   duplicate(options?: DuplicateOptions): Promise<EnqueuedJob>
-  /** Changes when the job runs, while it waits or is delayed. False for any other. @throws QueueError `JOB_NOT_FOUND`, `JOB_FORGOTTEN` */
+  /**
+   * Changes when the job runs, if it is waiting or delayed. Otherwise resolves with false. @throws QueueError `JOB_NOT_FOUND`,
+   * `JOB_FORGOTTEN`
+   */
   reschedule(options: { delay: number | Date }): Promise<boolean>
-  /** Ends the job, also while it runs. False when it had ended. @throws QueueError `JOB_NOT_FOUND`, `JOB_FORGOTTEN` */
+  /**
+   * Cancels the job, even while it runs. Resolves with false if the job had already ended. @throws QueueError `JOB_NOT_FOUND`,
+   * `JOB_FORGOTTEN`
+   */
   cancel(options?: { reason?: string }): Promise<boolean>
-  /** Removes the job and frees its id. False when there is no such job. @throws QueueError `JOB_STATE` while it runs */
+  /** Removes the job and frees its id. Resolves with false if there is no such job. @throws QueueError `JOB_STATE` while it runs */
   remove(): Promise<boolean>
-  /** Makes a delayed job due now. False for any other. @throws QueueError `JOB_NOT_FOUND`, `JOB_FORGOTTEN` */
+  /** Makes the job due now if it is delayed. Otherwise resolves with false. @throws QueueError `JOB_NOT_FOUND`, `JOB_FORGOTTEN` */
   promote(): Promise<boolean>
 }
 
-/** Makes the handles of one kernel's jobs. */
+/** Creates the handles of the jobs of a kernel. */
 export function createJobHandles(kernel: PluginKernel, control: Control) {
   const queue = () => kernel.port('queue')
 
-  /** What `enqueue` returns: a copy of what was stored, whose methods the jobs of a kernel share. */
+  /** The return value of `enqueue`: a copy of the stored job, whose methods all jobs of a kernel share. */
   class StoredJob extends Handle implements JobControls {
-    // Declared only. A class field would be written twice, and one of these objects is created for each job.
+    // Only declared. A class field would be written twice, and an object is created for each job.
     declare readonly id: string
     declare readonly runId: string
     declare readonly deduplicated: boolean
@@ -105,7 +111,7 @@ export function createJobHandles(kernel: PluginKernel, control: Control) {
   Reflect.deleteProperty(StoredJob.prototype, 'constructor')
 
   return {
-    /** What the port `handles` calls for each job that is enqueued. */
+    /** The implementation of the port `handles`, which is called for each enqueued job. */
     ofStored: (job: EnqueueResult): EnqueuedJob => new StoredJob(job) as unknown as EnqueuedJob,
     /** @throws QueueError `OPTION_INVALID` */
     ofRef<Result>(ref: JobRef & { runId?: string }): JobHandle<Result> {

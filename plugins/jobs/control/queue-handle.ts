@@ -2,15 +2,15 @@ import { checkCount, checkDuration, checkKeys, invalid, isQueueError, type Kerne
 import type { JobQuery, JobRecord, JobState, QueueEvent, RunOutcome, Unsubscribe } from '../../../kernel/index.ts'
 
 export interface CleanOptions {
-  /** How the jobs ended. Default: any way. */
+  /** The outcomes of the jobs to remove. Default: all outcomes. */
   states?: readonly RunOutcome[]
-  /** Milliseconds since their end, at least. Default 0. */
+  /** Removes only jobs that ended at least this many milliseconds ago. Default 0. */
   olderThan?: number
-  /** At most this many jobs. The jobs that were enqueued first come first. Default: all. */
+  /** The maximum number of jobs to remove. Jobs that were enqueued first are removed first. Default: no limit. */
   limit?: number
 }
 
-/** What happened to a queue or to one of its jobs. */
+/** An event of a queue or of one of its jobs. */
 export interface QueueNotice {
   type: QueueEvent
   queue: string
@@ -21,15 +21,15 @@ export interface QueueNotice {
 /** The methods of a queue handle. */
 export interface QueueHandle {
   readonly name: string
-  /** Makes all processes claim no more jobs of the queue. Jobs that run go on. Lasts as long as the queue itself. */
+  /** Stops all processes from claiming jobs of the queue. Running jobs continue. The queue stays paused as long as it is stored. */
   pause(): Promise<void>
   /** Undoes `pause`. */
   resume(): Promise<void>
   isPaused(): Promise<boolean>
-  /** Resolves with how many jobs there are in each state. */
+  /** Resolves with the number of jobs in each state. */
   counts(): Promise<Record<JobState, number>>
   /**
-   * Resolves with jobs of the queue, the oldest first.
+   * Resolves with jobs of the queue, oldest first.
    *
    * @param query.limit default 100
    * @example
@@ -37,8 +37,8 @@ export interface QueueHandle {
    */
   jobs(query?: Omit<JobQuery, 'queue'>): Promise<JobRecord[]>
   /**
-   * Removes jobs that have ended, and frees their ids. What happened to them stays in the history. Resolves with the ids of
-   * the removed jobs. The `retention` plugin does this by itself for all queues, and keeps ids.
+   * Removes jobs that have ended, and frees their ids. Their history is kept. Resolves with the ids of the removed jobs. The `retention`
+   * plugin removes jobs of all queues automatically, and keeps their ids.
    *
    * @throws QueueError `OPTION_INVALID`
    * @example
@@ -46,8 +46,8 @@ export interface QueueHandle {
    */
   clean(options?: CleanOptions): Promise<string[]>
   /**
-   * Calls the listener for each event of the queue that this process causes or receives. Returns a function that stops it.
-   * For what happened in all processes, subscribe to the `events` port.
+   * Calls the listener for each event of the queue that this process causes or receives. Returns a function that stops listening. For the
+   * events of all processes, subscribe to the `events` port.
    *
    * @example
    * const stop = kernel.queue('mail').events(({ type, job }) => console.log(type, job?.id))
@@ -63,7 +63,7 @@ const PAGE = 100
 export function createQueueHandle(kernel: Kernel, name: string): QueueHandle {
   const queue = () => kernel.port('queue')
 
-  /** False for a job that was removed or retried in the meantime. */
+  /** Resolves with false if the job was removed or retried in the meantime. */
   async function remove(id: string): Promise<boolean> {
     try {
       return await queue().remove(name, id)

@@ -11,10 +11,10 @@ import {
 } from '../../../kernel/index.ts'
 import { forgotten } from '../lib/forgotten.ts'
 
-/** Milliseconds between two checks of a job that is waited for. Doubled each time, up to the longest. */
+/** The first and the longest interval between two checks of an awaited job, in milliseconds. The interval doubles each time. */
 const FIRST_LOOK = 1000
 const LONGEST_LOOK = 10_000
-/** The milliseconds that an end in the log may take to reach the queue. */
+/** How long an end in the log may take to reach the queue, in milliseconds. */
 const SETTLING = 60_000
 const ENDS = ['step.completed', 'step.failed', 'step.cancelled']
 
@@ -25,7 +25,7 @@ export function createResults(kernel: Kernel) {
   const events = () => kernel.port('events')
   const queue = () => kernel.port('queue')
 
-  /** Resolves with the end of a job that is in the log, or with the record of one whose log is gone. */
+  /** Resolves with the end of a job from the log, or with the record of the job if its log no longer exists. */
   async function endOf(job: JobOfRun, timeout?: number): Promise<Pick<StoredEvent, 'type' | 'data'>> {
     const record = await queue().getJob(job.queue, job.id)
     if (!record) return endOfForgotten(job)
@@ -34,7 +34,7 @@ export function createResults(kernel: Kernel) {
     return waitFor(record.runId, key, { timeout, look: () => lookAgain(record, key) })
   }
 
-  /** Returns the end of a job that its queue does not hold any more, if the log of its run still exists. */
+  /** Returns the end of a job that its queue no longer holds, if the log of its run still exists. */
   async function endOfForgotten({ queue: name, id, runId: given }: JobOfRun): Promise<StoredEvent> {
     const runId = given ?? (await queue().forgotten(name, id))
     if (runId === undefined || !(await events().byKey(runId, endKey({ id, round: 0 })))) throw await missing(name, id)
@@ -60,7 +60,7 @@ export function createResults(kernel: Kernel) {
   /**
    * Waits for an event of a run by its key.
    *
-   * @param options.look checks from time to time whether the event has come another way, or never will
+   * @param options.look checks from time to time whether the end was stored elsewhere, or will never come
    */
   async function waitFor<End extends Pick<StoredEvent, 'type' | 'data'>>(
     runId: string,
@@ -154,7 +154,7 @@ export function resultOf(id: string, { type, data }: Pick<StoredEvent, 'type' | 
   if (type === 'step.completed') return (data as { result: unknown }).result
   if (type === 'step.cancelled') throw cancelled(id, (data as { reason: string }).reason)
   const { error } = data as { error?: SerializedError }
-  throw reviveError(error ?? { name: 'Error', message: `Job "${id}" has failed, and why is not on record.` })
+  throw reviveError(error ?? { name: 'Error', message: `Job "${id}" has failed, and its error was not recorded.` })
 }
 
 export function cancelled(id: string, reason: string): QueueError {

@@ -17,14 +17,14 @@ import { createWindows } from './windows.ts'
 /** Ends a window. Later calls are not part of it. */
 const CLOSED = 'debounce.closed'
 const CALL = 'debounce.call'
-/** A call with headers. Its data is `{ data, headers }`, while that of `debounce.call` is the data of the job. */
+/** A call with headers. Its data is `{ data, headers }`. The data of `debounce.call` is the data of the job itself. */
 const CALL_WITH_HEADERS = 'debounce.call.headers'
 
 export type { Debounce } from './options.ts'
 
 /**
- * Holds jobs of a key back until no more calls arrive. A window is a delayed job. Later calls append their data to its run. When
- * the job is due, it reads there whether it has to wait longer, and which data is newest.
+ * Holds back the jobs of a key until no more calls arrive. A window is a delayed job. Later calls append their data to its run. When the
+ * job is due, it reads from its run whether it has to wait longer and which data is newest.
  */
 export default definePlugin({
   name: 'debounce',
@@ -55,7 +55,7 @@ export default definePlugin({
       return `debounce.${nameOf(job, key)}`
     }
 
-    /** Stores the job before the data, since later calls rely on the job. */
+    /** Stores the job before the data, because later calls rely on the job. */
     async function hold(payload: EnqueuePayload, next: Next, stream: string, release: () => void): Promise<void> {
       const { job } = payload
       const { maxWait = Infinity } = job.options.debounce!
@@ -75,7 +75,7 @@ export default definePlugin({
       }
     }
 
-    /** Closes the window of a call that was refused, so that no window without a job stays open. */
+    /** Closes the window of a refused call, so that no window without a job stays open. */
     async function abandon({ job }: EnqueuePayload, stream: string): Promise<void> {
       const stored = await kernel.port('queue').getJob(job.queue, job.id)
       if (!stored) await windows.close(stream, job.id)
@@ -91,13 +91,13 @@ export default definePlugin({
       return ok
     }
 
-    /** Whether the job that has run is this very one. */
+    /** Whether the stored job was created by this call. */
     async function isOfCall({ job }: EnqueuePayload): Promise<boolean> {
       const stored = await kernel.port('queue').getJob(job.queue, job.id)
       return stored?.options.debounce?.call === job.options.debounce!.call
     }
 
-    /** Returns the calls of a window, the newest first, including its end. */
+    /** Returns the calls of a window, newest first, including its end. */
     async function lastOf(runId: string): Promise<StoredEvent[]> {
       return kernel.port('events').read(runId, { types: [CALL, CALL_WITH_HEADERS, CLOSED], reverse: true, limit: 2 })
     }
@@ -124,7 +124,7 @@ export default definePlugin({
         const closed = await kernel.append(ctx, [{ type: CLOSED, key: CLOSED, stepId: job.id }])
         // The log refuses all events of this claim, so its failure is not stored either.
         if (!closed.ok)
-          throw new QueueError('LEASE_LOST', `Job "${job.id}" has ended, or belongs to another worker now.`)
+          throw new QueueError('LEASE_LOST', `Job "${job.id}" has ended or now belongs to another worker.`)
         ;[last, before] = await lastOf(job.runId)
       }
       await windows.close(streamOf(job.id), job.id)
@@ -140,7 +140,7 @@ export default definePlugin({
   },
 })
 
-/** The ids of a key's windows begin with the name of its stream. */
+/** Returns the stream of a key. The ids of its windows begin with the name of the stream. */
 function streamOf(id: string): string {
   return id.split('.', 2).join('.')
 }
@@ -150,7 +150,7 @@ function callOf({ type, data }: StoredEvent): Pick<Job, 'data' | 'headers'> {
   return type === CALL_WITH_HEADERS ? (data as Pick<Job, 'data' | 'headers'>) : { data, headers: {} }
 }
 
-/** Milliseconds without a call after which the job runs. Jobs of earlier versions have them as `delay`. */
+/** Returns the milliseconds without a call after which the job runs. In jobs of earlier versions, the option is `delay`. */
 function silenceOf({ period, delay }: Debounce): number {
   return (period ?? delay)!
 }

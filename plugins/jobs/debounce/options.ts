@@ -1,12 +1,12 @@
 import type { JobKey } from '../lib/job-key.ts'
 
-/** Which jobs are held back, and for how long. */
+/** Selects the jobs to hold back, and sets for how long. */
 export interface Debounce {
-  /** Which jobs belong together. Default: all jobs of the worker. */
+  /** Jobs with the same key belong together. Default: all jobs of the worker. */
   key?: JobKey
-  /** Milliseconds of silence before the job runs. Required. */
+  /** Milliseconds without a further call before the job runs. Required. */
   period?: number
-  /** Milliseconds after the first call that the job runs at the latest. Default: no limit. */
+  /** The maximum time from the first call until the job runs, in milliseconds. Default: no limit. */
   maxWait?: number
   /** @deprecated Use `period`. */
   delay?: number
@@ -16,7 +16,7 @@ export interface Debounce {
 
 declare module 'nuxt-queue/kernel' {
   interface JobOptions {
-    /** Holds jobs of one key back until they stop coming; then one runs, with the newest data. */
+    /** Holds back jobs with the same key until no more arrive. Then one job runs, with the newest data. */
     debounce?: Debounce
   }
 }

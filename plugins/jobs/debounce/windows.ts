@@ -4,8 +4,8 @@ import { isQueueError, type Kernel, type StoredEvent } from '../../../kernel/ind
 const TRIM_EVERY = 1000
 
 /**
- * Records which job holds the window of a key. Each key has a stream in which windows are opened and closed. The stream is a run
- * that is open as long as its window, so that it expires some time after the last window and never before.
+ * Records which job holds the window of a key. Each key has a stream in which windows are opened and closed. The stream is a run that stays
+ * open as long as its window, so it never expires before the last window has ended.
  */
 export function createWindows(kernel: Kernel) {
   const events = (): ReturnType<typeof kernel.port<'events'>> => kernel.port('events')
@@ -19,7 +19,7 @@ export function createWindows(kernel: Kernel) {
     }
   }
 
-  /** Removes old events, so that a key that is busy for years does not grow. */
+  /** Removes old events, so that the stream of a busy key does not grow forever. */
   async function trim(stream: string, seq: number): Promise<void> {
     if (Math.floor(seq / TRIM_EVERY) === Math.floor((seq - 2) / TRIM_EVERY)) return
     await events().snapshots.put(stream, { reducer: 'debounce@1', seq, state: null })
@@ -27,7 +27,7 @@ export function createWindows(kernel: Kernel) {
   }
 
   return {
-    /** Returns the open window of a key. Opens one if there is none, or if it is `over`. */
+    /** Returns the open window of a key. Opens a new window if there is none, or if the open one is `over`. */
     async current(stream: string, over?: string): Promise<string> {
       for (;;) {
         const last = await newest(stream)

@@ -3,11 +3,11 @@ import { checkText, invalid, QueueError, shown, type PluginKernel } from '../../
 import { isStandardSchema } from '../../lib/worker-option.ts'
 import { isJobOption } from './rules.ts'
 
-/** Where an option that a plugin defines may come from, beside `enqueue`. */
+/** The additional sources of a job option that a plugin defines, besides `enqueue`. */
 export interface JobOptionSources {
-  /** Workers may set it in their config, as the default of their jobs. Default false. */
+  /** Whether workers may set the option in their config, as the default of their jobs. Default false. */
   worker?: boolean
-  /** Callers of the HTTP API may set it. Default false. */
+  /** Whether callers of the HTTP API may set the option. Default false. */
   http?: boolean
 }
 
@@ -29,7 +29,7 @@ export function createCustomOptions(kernel: PluginKernel, onDefine: () => void) 
       throw invalid(`The schema of job option "${name}"`, 'a Standard Schema, such as one of Zod', schema)
     }
     if (isJobOption(name) || defined.has(name)) {
-      throw new QueueError('OPTION_INVALID', `A job option "${name}" exists already. Choose another name.`)
+      throw new QueueError('OPTION_INVALID', `A job option "${name}" already exists. Choose another name.`)
     }
     if (worker) kernel.defineWorkerOption(name, (value, { id }) => void read(name, value, `worker "${id}"`))
     defined.set(name, { schema, worker, http })
@@ -42,7 +42,7 @@ export function createCustomOptions(kernel: PluginKernel, onDefine: () => void) 
     if (result instanceof Promise) {
       throw new QueueError(
         'OPTION_INVALID',
-        `The schema of job option "${name}" is asynchronous. Use a synchronous one.`,
+        `The schema of job option "${name}" is asynchronous. Use a synchronous schema.`,
       )
     }
     if (!result.issues) return result.value

@@ -23,7 +23,7 @@ export interface DeadLetter {
   id: string
   data: unknown
   error: SerializedError
-  /** Absent in letters of releases before 0.7. */
+  /** Absent in dead letters of releases before 0.7. */
   options?: StoredJobOptions
   priority?: number
   tags?: readonly string[]
@@ -33,9 +33,9 @@ export interface DeadLetter {
 }
 
 export interface RedriveOptions {
-  /** At most this many. Default: all. */
+  /** The maximum number of dead letters to move. Default: no limit. */
   limit?: number
-  /** Which ones. Default: all. */
+  /** Selects the dead letters to move. Default: all. */
   filter?: (letter: DeadLetter & { name: string }) => boolean
 }
 
@@ -43,11 +43,11 @@ export interface RedriveOptions {
 export interface Redriven {
   /** The id of the letter. */
   letter: string
-  /** The job that runs in its place. */
+  /** The job that replaces the dead letter. */
   job: EnqueueResult
 }
 
-/** How many letters are read at once. */
+/** The number of dead letters in one read. */
 const PAGE = 100
 
 export function letterOf(
@@ -74,7 +74,7 @@ export function createRedrive(kernel: Kernel) {
     const { data, options = {}, priority = 0, tags, headers } = letter
     const createdAt = kernel.clock.now()
     const target = { id: `redrive.${digest(id)}`, queue: letter.queue, name }
-    // Skips the hooks of enqueueing, which data and options have passed already.
+    // Skips the `enqueue` hooks, because data and options have already passed through them.
     const job = {
       ...target,
       data,
@@ -91,7 +91,7 @@ export function createRedrive(kernel: Kernel) {
     try {
       await kernel.port('queue').remove(queue, id)
     } catch (error) {
-      // A worker of the dead-letter queue has taken it in the meantime.
+      // A worker of the dead-letter queue has claimed the letter in the meantime.
       if (!isQueueError(error, 'JOB_STATE')) throw error
     }
     return { letter: id, job: { ...receipt, queue: letter.queue, name } }
@@ -123,18 +123,18 @@ export function createRedrive(kernel: Kernel) {
 
   return {
     redrive,
-    /** Moves one letter back. Returns `undefined` for a job that is none. */
+    /** Moves one dead letter back. Returns `undefined` for a job that is not a dead letter. */
     redriveLetter: async (job: JobRecord): Promise<Redriven | undefined> =>
       isLetter(job.data) ? move(job, job.data) : undefined,
   }
 }
 
-/** Returns a short id, since the letter of a job that fails again contains it. */
+/** Returns a short id, because the dead letter of a job that fails again contains it. */
 function digest(id: string): string {
   return createHash('sha256').update(id).digest('hex').slice(0, 32)
 }
 
-/** Whether a letter can be moved back. Anybody may have enqueued its job, so it must not name a queue of plugins. */
+/** Whether a dead letter can be moved back. Any caller may have enqueued such a job, so the letter must not name a queue of plugins. */
 function isLetter(value: unknown): value is DeadLetter {
   if (typeof value !== 'object' || value === null) return false
   const { queue, id, error, flow, options, priority, headers = {} } = value as Partial<DeadLetter>

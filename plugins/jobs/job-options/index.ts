@@ -24,21 +24,21 @@ export type { DeadLetter, Redriven, RedriveOptions } from './dead-letters.ts'
 declare module 'nuxt-queue/kernel' {
   interface Kernel {
     /**
-     * Moves dead letters back to the queues and names they came from, the oldest first, with their data, options and all
-     * attempts. If it stops in the middle, no letter is lost, and a repeated call duplicates none. Letters of flow steps stay,
-     * since their flows have ended. Jobs that are not dead letters stay as well.
+     * Moves dead letters back to their original queues and names, oldest first, with their data, options and all attempts. If the call is
+     * interrupted, no letter is lost, and a repeated call duplicates none. Letters of flow steps stay, because their flows have ended. Jobs
+     * that are not dead letters stay as well.
      *
      * @example
      * await kernel.redrive('dead', { filter: ({ error }) => error.message.includes('ECONNREFUSED') })
      */
     redrive(queue: string, options?: RedriveOptions): Promise<Redriven[]>
     /**
-     * Adds a job option. It is checked when a job is enqueued, stored with the job by every adapter, and found in
-     * `job.options` by hooks and handlers. Declare its type as a member of `JobOptions`.
+     * Adds a job option. The option is checked when a job is enqueued, every adapter stores it with the job, and hooks and handlers find it
+     * in `job.options`. Declare its type as a member of `JobOptions`.
      *
-     * @param schema any synchronous Standard Schema; jobs carry what it parsed
-     * @param sources where the option may come from beside `enqueue`
-     * @throws QueueError `OPTION_INVALID` when an option of that name exists
+     * @param schema any synchronous Standard Schema. Jobs contain the parsed value
+     * @param sources additional sources of the option, besides `enqueue`
+     * @throws QueueError `OPTION_INVALID` if an option with that name exists
      * @example
      * declare module 'nuxt-queue/kernel' {
      *   interface JobOptions { region?: 'eu' | 'us' }
@@ -51,7 +51,7 @@ declare module 'nuxt-queue/kernel' {
     readonly customJobOptions: ReadonlyMap<string, JobOptionInfo>
   }
   interface PluginKernel {
-    /** Moves one dead letter back, once however often it is called. Returns `undefined` for a job that is none. */
+    /** Moves one dead letter back. Repeated calls move it once. Returns `undefined` for a job that is not a dead letter. */
     redriveLetter(job: JobRecord): Promise<Redriven | undefined>
   }
 }
@@ -101,8 +101,8 @@ export default definePlugin({
             ? 'priority'
             : !capabilities.transaction && options.db !== undefined && 'db'
       if (!option) return
-      const hint = 'Leave it out, or use another adapter.'
-      throw new QueueError('OPTION_UNSUPPORTED', `This queue adapter cannot honour "${option}". ${hint}`)
+      const hint = 'Remove the option, or use another adapter.'
+      throw new QueueError('OPTION_UNSUPPORTED', `This queue adapter does not support "${option}". ${hint}`)
     }
 
     kernel.hook('enqueue', (payload, next) => {
@@ -132,10 +132,10 @@ export default definePlugin({
     kernel.share({ redriveLetter })
     kernel.hook('dispatch', refuseCrashed, { when: ({ job }) => job.crashes >= kernel.config.maxCrashes })
 
-    /** Fails a job that keeps killing its worker. Such a job uses up no attempts and would run for ever. */
+    /** Fails a job that keeps killing its worker. Such a job does not use up attempts and would run forever. */
     function refuseCrashed({ job }: DispatchPayload): never {
-      const crashed = `Job "${job.id}" was handed out ${job.crashes} times without an end`
-      const message = `${crashed}, for example because its workers died with it. It will not be tried again.`
+      const crashed = `Job "${job.id}" was claimed ${job.crashes} times without reaching an end`
+      const message = `${crashed}, for example because it made its workers die. It will not be retried.`
       throw new QueueError('JOB_CRASHED', message, { retryable: false, details: { crashes: job.crashes } })
     }
 
@@ -154,7 +154,7 @@ export default definePlugin({
 
     kernel.hook('emit', withDeadLetter, { when: ({ ctx }) => ctx?.job.options.deadLetter !== undefined })
 
-    /** Also runs when the end was stored before, since the process that stored it may have died before this step. */
+    /** Also runs if the end was stored earlier, because the process that stored it may have died before this step. */
     async function withDeadLetter(payload: EmitPayload, next: Next): Promise<void> {
       await next()
       const { ctx, stream, options } = payload

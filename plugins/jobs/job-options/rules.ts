@@ -49,19 +49,19 @@ const RULES: Record<string, Rule> = {
 /** The names of the options that a caller of `enqueue` may pass. */
 export const JOB_OPTIONS = Object.keys(RULES) as (keyof JobOptions)[]
 const NOT_STORED: ReadonlySet<string> = new Set(['id', 'delay', 'priority', 'ageing', 'tags', 'headers'])
-/** The options that are stored as `job.options`: all options but the ones that have a place of their own in a job. */
+/** The options that are stored as `job.options`: all options except those that are separate members of a job. */
 export const STORED_OPTIONS = JOB_OPTIONS.filter((key): key is keyof StoredJobOptions => !NOT_STORED.has(key))
 const NOT_OF_WORKERS: ReadonlySet<string> = new Set(['id', 'delay', 'headers', 'concurrencyKey', 'rateLimitKey'])
-/** The options that a worker's config may have as defaults of its jobs. */
+/** The options that a worker's config may set as defaults of its jobs. */
 export const WORKER_OPTIONS = JOB_OPTIONS.filter(
   (key): key is Exclude<keyof JobOptions, keyof SingleJobOptions | 'headers'> => !NOT_OF_WORKERS.has(key),
 )
 
-/** Options that plugins pass in addition, and the transaction of a caller. */
+/** Additional options that plugins pass, and the transaction of a caller. */
 const CALL_OPTIONS: Record<string, Rule> = {
   once: text,
   runId: text,
-  flow: ['the place of a job in a flow', (value) => typeof value === 'object' && value !== null],
+  flow: ['the position of a job in a flow', (value) => typeof value === 'object' && value !== null],
   db: ['a client with query() or executeSql()', isClient],
 }
 
@@ -78,7 +78,7 @@ export function isJobOption(name: string): boolean {
 const NONE: ReadonlyMap<string, unknown> = new Map()
 
 /**
- * Checks the options of this package. The options in `custom` have schemas of their own.
+ * Checks the options of this package. The options in `custom` have their own schemas.
  *
  * @throws QueueError `OPTION_INVALID` for the first option that is unknown, of a wrong type or out of range
  */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { checkText, QueueError, type EnqueuePayload, type JobDraft } from '../../../kernel/index.ts'
 
-/** Which jobs belong together: text, or a function of the data in a worker's config that returns text. */
+/** Jobs with the same key belong together: a string, or a function in a worker's config that returns a string for the data of a job. */
 export type JobKey = string | ((data: never) => string)
 
 type Option = 'debounce' | 'throttle'
@@ -16,7 +16,7 @@ export function keyOf(option: Option, key: JobKey | undefined, { name, data }: J
   return made === '' ? '' : checkText(`The key of "${option}" of job "${name}"`, made)
 }
 
-/** Returns a name of fixed length for the jobs of one key of a worker. */
+/** Returns a name of fixed length for the jobs with a key of a worker. */
 export function nameOf({ queue, name }: Pick<JobDraft, 'queue' | 'name'>, key: string): string {
   return createHash('sha256')
     .update(JSON.stringify([queue, name, key]))
@@ -30,6 +30,6 @@ export function refuseTogether(option: Option, payload: EnqueuePayload, others: 
   const given = { id: options.id, db: options.db, flow: options.flow ?? worker?.worker.flow, ...others }
   const other = Object.entries(given).find(([, value]) => value !== undefined)?.[0]
   if (other === undefined) return
-  const message = `Job "${job.name}" cannot have "${option}" together with "${other}". Leave one of them out.`
+  const message = `Job "${job.name}" cannot have "${option}" together with "${other}". Remove one of them.`
   throw new QueueError('OPTION_INVALID', message, { details: { option, other } })
 }

@@ -17,22 +17,24 @@ import { createPermits } from './permits.ts'
 
 export type { SharedConcurrency } from './options.ts'
 
-/** Milliseconds after which a waiting job asks again by itself, whatever happened to the list of waiters. */
+/** The interval after which a waiting job asks again by itself, even if the list of waiters was lost. In milliseconds. */
 const ASK_AGAIN = 15 * 60_000
-/** How long a job waits, in milliseconds, when its limits could not be checked. Doubled each time, up to the longest. */
+/**
+ * The delay of a job whose limits could not be checked for the first time, in milliseconds. It doubles each time, up to the longest delay.
+ */
 const FIRST_REST = 1000
 const LONGEST_REST = 30_000
 
 const perKey = z.union([limitShape, z.strictObject({ key: keyShape, limit: limitShape })])
 const checkRateLimit = workerOption('rateLimit', keyedRateLimitShape)
 
-/** Enforces `concurrencyKey` and `rateLimit` over all instances, through the `limits` port. */
+/** Enforces `concurrencyKey` and `rateLimit` across all instances, through the `limits` port. */
 export default definePlugin({
   name: 'limits',
   requires: ['limits', 'queue'],
   options: z.strictObject({
     /**
-     * Milliseconds after which the permit of a process that has died lapses. It is renewed as long as its job runs.
+     * Milliseconds after which the permit of a dead process lapses. It is renewed as long as its job runs.
      * Default: the lease of the queue, or 15 minutes for adapters of one process.
      */
     placeTtl: z.number().min(1).optional(),
@@ -51,8 +53,9 @@ export default definePlugin({
     const met = new WeakMap<RunContext, 'concurrencyKey' | 'rateLimit'>()
     let failures = 0
     const outage = watchOutage({
-      away: (error) => kernel.reporter.warn('Limits cannot be asked; their jobs are given back and run again.', error),
-      back: () => kernel.reporter.warn('Limits can be asked again.'),
+      away: (error) =>
+        kernel.reporter.warn('Limits cannot be checked. Their jobs return to the queue and run again.', error),
+      back: () => kernel.reporter.warn('Limits can be checked again.'),
     })
 
     kernel.onWorkerStart(() => permits.start())
@@ -107,8 +110,8 @@ export default definePlugin({
     }
 
     /**
-     * A limit on all jobs of a worker holds the queue, which keeps the order of the jobs, unless the queue has other workers. In
-     * that case, or with a key, a later start is reserved for the job, and other jobs pass it.
+     * A limit on all jobs of a worker holds the queue, which keeps the order of the jobs, unless the queue has other workers. In that case,
+     * or with a key, a later start is reserved for the job, and other jobs may overtake it.
      */
     async function withinRate(dispatch: DispatchPayload, next: Next): Promise<void> {
       const { job, worker, ctx } = dispatch
@@ -139,7 +142,7 @@ export default definePlugin({
       outage.worked()
     }
 
-    /** Defers a job whose limits cannot be checked. That is a fault of the store and uses up no attempt. */
+    /** Defers a job whose limits cannot be checked. This is a failure of the store and does not use up an attempt. */
     function postpone(dispatch: DispatchPayload, error: unknown): void {
       if (isFinalRefusal(error)) throw error
       outage.failed(error)

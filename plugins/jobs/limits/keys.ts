@@ -1,7 +1,7 @@
 import { checkText, type Job, type JobDraft, type WorkerDefinition } from '../../../kernel/index.ts'
 import type { JobKey } from '../lib/job-key.ts'
 
-/** The keys that the limits of a worker count a job by. */
+/** The keys under which the limits of a worker count a job. */
 export interface LimitKeys {
   concurrencyKey?: string
   rateLimitKey?: string
@@ -15,7 +15,7 @@ export function hasKeys({ worker: { concurrencyPerKey, rateLimit } }: WorkerDefi
 /**
  * Returns the keys of a job: the keys in its options, or else the keys that its worker derives from its data.
  *
- * @throws QueueError `OPTION_INVALID` for a key that is not a text
+ * @throws QueueError `OPTION_INVALID` for a key that is not a string
  */
 export function keysOf(job: Job | JobDraft, { worker }: WorkerDefinition): LimitKeys {
   const { concurrencyPerKey, rateLimit } = worker

@@ -4,8 +4,8 @@ import type { JobKey } from '../lib/job-key.ts'
 /** How workers share the limits of a key. */
 export interface SharedConcurrency {
   /**
-   * Counts the jobs of a `concurrencyKey` together with those of the other workers of this group; give all of them the
-   * same `concurrencyPerKey`. Default: each worker counts its own.
+   * Counts the jobs with a `concurrencyKey` together with the jobs of all workers in this group. Give all of these workers the same
+   * `concurrencyPerKey`. Default: each worker counts only its own jobs.
    */
   concurrencyGroup?: string
 }
@@ -19,13 +19,13 @@ declare module 'nuxt-queue/kernel' {
   }
   interface WorkerConfig extends SharedConcurrency {
     /**
-     * How many jobs of one key run at once in all processes. The key of a job is its option `concurrencyKey`, else what
-     * `key` makes of its data. A number is the limit for jobs with a `concurrencyKey`. Default 1.
+     * How many jobs of one key run at once in all processes. The key of a job is its option `concurrencyKey`, otherwise the result of `key`
+     * for its data. A number is the limit for jobs with a `concurrencyKey`. Default 1.
      */
     concurrencyPerKey?: number | { key: JobKey; limit: number }
     /**
-     * How many jobs may start in a period of milliseconds, in all processes; the others wait. With a `key`, each key has a
-     * limit of its own. The option `rateLimitKey` of a job comes before it.
+     * How many jobs may start in a period of milliseconds, in all processes. Other jobs wait. With a `key`, each key has its own limit. The
+     * option `rateLimitKey` of a job takes precedence over `key`.
      *
      * @example
      * rateLimit: { key: (data: { tenant: string }) => data.tenant, limit: 100, period: 60_000 }

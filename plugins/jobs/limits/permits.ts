@@ -1,6 +1,6 @@
 import { QueueError, type DispatchPayload, type Kernel, type Permit } from '../../../kernel/index.ts'
 
-/** Milliseconds between two sweeps for adapters of one process. For others it is a part of the lease. */
+/** Milliseconds between two sweeps for adapters of one process. For other adapters, the interval is a part of the lease. */
 const LONGEST_LOOK = 5000
 const LOCAL_LOOK = 15_000
 /** Milliseconds after which a failed release is tried again. */
@@ -12,9 +12,9 @@ const IDLE_LOOKS = 3
 type Owed = Permit & { until: number }
 
 /**
- * Holds the permits of this process. Permits are renewed while their jobs run, released when the jobs end, and handed on to the
- * next waiter, whose job is then promoted. A periodic sweep, which all processes share, finds what a dead process has left:
- * permits that lapsed, and permits whose new owner was not woken.
+ * Holds the permits of this process. Permits are renewed while their jobs run, released when the jobs end, and passed on to the next
+ * waiter, whose job is then promoted. A periodic sweep, which all processes share, cleans up after dead processes: it finds lapsed permits,
+ * and permits whose new owner was not woken.
  */
 export function createPermits(kernel: Kernel, ttl: number) {
   const { lease } = kernel.port('queue')
@@ -48,7 +48,8 @@ export function createPermits(kernel: Kernel, ttl: number) {
       await settleDebts()
       if (started) for (const { key, holder } of await kernel.port('limits').sweep(every)) await wake(key, holder)
     } catch (error) {
-      if (!closed) kernel.reporter.warn('Permits of concurrency keys could not be looked after; trying again.', error)
+      if (!closed)
+        kernel.reporter.warn('Permits of concurrency keys could not be renewed or swept. This is tried again.', error)
     }
     renewing = undefined
     looking = false
@@ -61,7 +62,7 @@ export function createPermits(kernel: Kernel, ttl: number) {
     const running = [...held].flatMap(([permit, { ctx }]) => (ctx.cancelled ? [] : [permit]))
     if (running.length === 0) return
     for (const lost of await kernel.port('limits').renew(running, ttl)) {
-      const message = `The permit of concurrency key "${lost.key}" lapsed, and another job has it; this one runs again.`
+      const message = `The permit of concurrency key "${lost.key}" lapsed, and another job has it. This job runs again.`
       held.get(lost)?.abort(new QueueError('JOB_RELEASED', message))
     }
   }
@@ -81,7 +82,10 @@ export function createPermits(kernel: Kernel, ttl: number) {
       for (const holder of handed) await wake(permit.key, holder)
     } catch (error) {
       if (closed) return
-      kernel.reporter.warn(`A permit of concurrency key "${permit.key}" could not be given back; trying again.`, error)
+      kernel.reporter.warn(
+        `A permit of concurrency key "${permit.key}" could not be released. This is tried again.`,
+        error,
+      )
       owed.push({ ...permit, until })
       stop?.()
       stop = undefined
@@ -89,7 +93,7 @@ export function createPermits(kernel: Kernel, ttl: number) {
     }
   }
 
-  /** Wakes the job that received a permit. A job that has ended hands the permit on. */
+  /** Wakes the job that received a permit. If the job has ended, passes the permit on. */
   async function wake(key: string, holder: string): Promise<void> {
     const job = jobOf(holder)
     if (job) {
@@ -98,12 +102,12 @@ export function createPermits(kernel: Kernel, ttl: number) {
       const record = await queue.getJob(job.queue, job.id)
       if (record && record.finishedAt === undefined) return
     }
-    // Releases only what was handed on. A claim that has taken it up in the meantime keeps it.
+    // Releases the permit only if it has not been taken. A claim that has taken it in the meantime keeps it.
     for (const next of await kernel.port('limits').release(key, holder, 0)) await wake(key, next)
   }
 
   return {
-    /** Starts to sweep, since other processes may have left permits. */
+    /** Starts to sweep, because other processes may have left permits. */
     start(): void {
       if (started) return
       started = true
@@ -131,7 +135,7 @@ export function createPermits(kernel: Kernel, ttl: number) {
   }
 }
 
-/** Returns a key that is as short as its parts, since stores keep it in an index. */
+/** Returns a key of limited length, because stores keep it in an index. */
 function holderOf({ queue, id }: { queue: string; id: string }): string {
   return `${queue.length}:${queue}${id}`
 }

@@ -5,7 +5,9 @@ import { watchFolders } from '../../lib/watch-folders.ts'
 import type { BundledWorker } from '../lib/worker-files.ts'
 import { createScanner } from './scan.ts'
 
-/** The share of `setupTimeout` after which the setup ends. Files have a smaller one, so that each that is late has been reported. */
+/**
+ * The share of `setupTimeout` after which the setup ends. The limit of each file is smaller, so that late files have been reported by then.
+ */
 const SETUP_SHARE = 0.97
 
 /** Registers the worker files of a folder. */
@@ -30,7 +32,7 @@ export default definePlugin({
     const folders = dirs.map((dir) => resolve(rootDir, dir))
     const scanner = createScanner(kernel, folders)
     const loading = scanner.load(files, bundled)
-    // A machine that is busy may need longer than the limits of all files. The queue starts with the workers that are there.
+    // A busy machine may need longer than the limits of all files. The queue then starts with the workers that have loaded.
     if (!(await settlesWithin(SETUP_SHARE * kernel.config.setupTimeout, loading))) {
       loading.catch((error: unknown) => kernel.reporter.error('A worker cannot be registered.', error))
     }
@@ -42,7 +44,7 @@ export default definePlugin({
   },
 })
 
-/** Returns whether a promise resolves in time. @throws what it rejects with in time */
+/** Returns whether a promise resolves in time. @throws the reason of a rejection in time */
 async function settlesWithin(ms: number, settling: Promise<void>): Promise<boolean> {
   const late = Promise.withResolvers<boolean>()
   const timer = setTimeout(() => late.resolve(false), ms)

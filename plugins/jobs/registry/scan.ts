@@ -30,7 +30,7 @@ export function createScanner(kernel: Kernel, folders: readonly string[]) {
 
   function runtimeFor(file: string): Runtime {
     const extension = extname(file)
-    // The runtime that was added last wins, so that an application's own plugin overrides ours.
+    // The runtime that was added last is used, so that an application's own plugin overrides ours.
     const runtime = [...kernel.runtimes.values()].findLast(
       ({ extensions, load }) => load && extensions.includes(extension),
     )
@@ -58,7 +58,7 @@ export function createScanner(kernel: Kernel, folders: readonly string[]) {
     })
   }
 
-  /** Leaves out a file that cannot be loaded. One that has not loaded in time is registered as soon as it has. */
+  /** Skips a file that cannot be loaded. A file that does not load in time is registered as soon as it has loaded. */
   async function registrationOf(file: string, load: () => Promise<LoadedWorker>): Promise<Registration> {
     const loading = load()
     loads.set(file, loading)
@@ -101,8 +101,8 @@ export function createScanner(kernel: Kernel, folders: readonly string[]) {
   }
 
   function leaveOut(file: string, error: unknown): void {
-    const message = `Worker file ${file} is left out: ${toError(error).message}`
-    // The message says it all. The error itself would repeat it.
+    const message = `Worker file ${file} is skipped: ${toError(error).message}`
+    // The error itself would only repeat the message.
     const place = placeOf(error)
     if (place.length === 0) kernel.reporter.error(message)
     else kernel.reporter.error(message, `\n${place.join('\n')}`)
@@ -111,8 +111,8 @@ export function createScanner(kernel: Kernel, folders: readonly string[]) {
   return {
     /**
      * Loads every worker file of the folders, the bundled workers, and the files of the option `files`, all at once.
-     * Registers them in that order, and the files of a folder in the order of their paths. Reports files that cannot
-     * be loaded, or not in time.
+     * Registers them in that order, and the files of a folder in the order of their paths. Reports files that cannot be loaded or do not
+     * load in time.
      */
     async load(files: Record<string, string>, bundled: Record<string, BundledWorker>): Promise<void> {
       const found = await Promise.all(folders.map(workersIn))
@@ -122,9 +122,9 @@ export function createScanner(kernel: Kernel, folders: readonly string[]) {
         ...Object.entries(files).map(([id, file]) => read(id, resolve(file))),
       ])
     },
-    /** Registers nothing more. */
+    /** Stops registering workers. */
     close: () => void (closed = true),
-    /** Reloads a file, or unregisters its worker when the file is gone. */
+    /** Reloads a file, or unregisters its worker if the file no longer exists. */
     async refresh(file: string): Promise<void> {
       const folder = folders.find((candidate) => file.startsWith(`${candidate}/`))
       if (folder === undefined || !isWorkerFile(folder, file)) return
@@ -141,10 +141,10 @@ async function workersIn(folder: string): Promise<[id: string, file: string][]> 
   return files.map((file) => [workerId(folder, file), file])
 }
 
-/** Resolves with what is loaded, or rejects after the timeout with "late" in its details. */
+/** Resolves with the loaded worker, or rejects after the timeout with "late" in the details of the error. */
 async function within<T>(timeout: number, loading: Promise<T>): Promise<T> {
   const late = Promise.withResolvers<never>()
-  const hint = 'See what it waits for when it is imported, such as a connection, or raise setupTimeout.'
+  const hint = 'Check what it waits for when it is imported, such as a connection, or raise setupTimeout.'
   const message = `It has not loaded within ${timeout} ms. ${hint}`
   const timer = setTimeout(
     () => late.reject(new QueueError('WORKER_INVALID', message, { details: { late: true } })),

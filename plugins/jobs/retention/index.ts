@@ -12,7 +12,7 @@ function bounds(age: number, count: number) {
     .strictObject({
       /** Milliseconds that ended runs and jobs are kept. */
       age: z.number().min(0).or(z.literal(Infinity)).default(age),
-      /** How many are kept at most. Those younger than `minAge` do not count. */
+      /** The maximum number that is kept. Runs and jobs younger than `minAge` are kept in addition. */
       count: z.number().int().min(0).or(z.literal(Infinity)).default(count),
     })
     .prefault({})
@@ -46,14 +46,14 @@ export default definePlugin({
      * Default: one hour.
      */
     deduplication: z.number().min(0).max(MAX_DURATION).default(HOUR),
-    /** This many runs of one outcome that end in this process start a sweep. */
+    /** A sweep starts each time this many runs with the same outcome have ended in this process. */
     sweepEvery: z.number().int().min(1).default(100),
     /** Milliseconds between regular sweeps; 0 disables them. */
     sweepInterval: z.number().min(0).default(60_000),
   }),
   setup(kernel, options) {
     const minAge = options.minAge ?? defaultMinAge(kernel.port('queue').lease)
-    /** Ended runs by outcome. With a single counter, a regular pattern of outcomes could always sweep the same one. */
+    /** Ended runs by outcome. With a single counter, a regular pattern of outcomes could always sweep the same outcome. */
     const ended = { completed: 0, failed: 0, cancelled: 0 }
     /** The outcomes to sweep next. */
     const due = new Set<RunOutcome>()
@@ -78,7 +78,7 @@ export default definePlugin({
         try {
           await sweep(outcome)
         } catch (error) {
-          // A sweep may fail because the stores close. The next process sweeps the rest.
+          // A sweep may fail because the stores are closing. The next process sweeps the rest.
           if (!closed) kernel.reporter.warn('A sweep of retention failed. The next sweep tries again.', error)
         }
         if (closed) break

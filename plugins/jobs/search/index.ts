@@ -18,14 +18,14 @@ export interface Search {
   /**
    * Finds jobs, newest first. Pass `next` as `after` to get the next page.
    *
-   * @throws QueueError `OPTION_INVALID`; `OPTION_UNSUPPORTED` where the adapter lacks the capability `search`, or `searchData` for
+   * @throws QueueError `OPTION_INVALID`; `OPTION_UNSUPPORTED` if the adapter lacks the capability `search`, or `searchData` for
    * `data`
    * @example
    * const { jobs, next } = await kernel.findJobs({ tag: 'customer:7', states: ['failed'], limit: 20 })
    */
   findJobs(search?: JobSearch): Promise<FoundJobs>
   /**
-   * Counts jobs by state. Without a filter beside the queue it reads the counters of the store.
+   * Counts jobs by state. If the filter names only the queue, it reads the counters of the store.
    *
    * @throws QueueError `OPTION_INVALID`, `OPTION_UNSUPPORTED`
    * @example
@@ -64,7 +64,7 @@ function searchable(kernel: Kernel, { data }: JobFilter): Searchable {
     throw new QueueError('OPTION_UNSUPPORTED', message)
   }
   if (data && !searchData) {
-    const message = 'This queue adapter cannot search the data of jobs. Leave "data" out, or use another adapter.'
+    const message = 'This queue adapter cannot search the data of jobs. Remove "data", or use another adapter.'
     throw new QueueError('OPTION_UNSUPPORTED', message, { details: { option: 'data' } })
   }
   return queue as Searchable

@@ -4,9 +4,9 @@ import { keyOf, nameOf, refuseTogether } from '../lib/job-key.ts'
 
 const PERIODS = '_throttle'
 const PERIOD_ENDS = '_throttle/period'
-/** How many keys are remembered at once. */
+/** The maximum number of remembered keys. */
 const MOST_KEYS = 1000
-/** In how many positions of a period a repeated call is searched. */
+/** The maximum number of positions of a period that are searched for a repeated call. */
 const MOST_PLACES = 100
 
 export type { Throttle } from './options.ts'
@@ -16,15 +16,15 @@ interface Taker {
 }
 
 /**
- * Lets a limited number of jobs of a key through in each period. Their ids are the positions of the period, so that the queue
- * itself refuses further jobs, on all instances. A job that runs leaves a delayed job behind until its period has ended, since
- * the queue may remove the job before.
+ * Lets a limited number of jobs of a key through in each period. Their ids are the positions of the period, so the queue itself refuses
+ * further jobs from all instances. A job that runs leaves a delayed job behind until its period has ended, because the queue may remove the
+ * job earlier.
  */
 export default definePlugin({
   name: 'throttle',
   requires: ['queue'],
   async setup(kernel) {
-    /** How many positions this process has tried, so that concurrent calls try different ones. */
+    /** How many positions this process has tried, so that concurrent calls try different positions. */
     const tried = new Map<string, number>()
 
     await kernel.registerWorker({ id: PERIOD_ENDS, config: { queue: PERIODS, concurrency: 10 }, handler: () => {} })
@@ -57,7 +57,7 @@ export default definePlugin({
       return (await takerOf(queue, id)) !== undefined
     }
 
-    /** Returns the position that a call has taken before, for a call that is repeated because its response was lost. */
+    /** Returns the position that an earlier try of the call has taken. A call is repeated if its response was lost. */
     async function placeOf(call: string, queue: string, base: string, max: number): Promise<string | undefined> {
       for (let place = 0; place < Math.min(max, MOST_PLACES); place++) {
         const id = `${base}.${place}`
@@ -95,7 +95,7 @@ export default definePlugin({
         const storing = store()
         if (payload.batch) release()
         await storing
-        // The job has passed the other hooks already. Only its id differs.
+        // The job has already passed through the other hooks. Only its id differs.
         store = async () => {
           payload.result = { ...(await kernel.port('queue').enqueue(job)), queue, name }
         }

@@ -1,8 +1,8 @@
 import type { JobKey } from '../lib/job-key.ts'
 
-/** Which jobs are let through. */
+/** Selects the jobs that are let through. */
 export interface Throttle {
-  /** Which jobs belong together. Default: all jobs of the worker. */
+  /** Jobs with the same key belong together. Default: all jobs of the worker. */
   key?: JobKey
   /** How many jobs are let through in each period. Default 1. */
   limit?: number
@@ -16,7 +16,7 @@ export interface Throttle {
 
 declare module 'nuxt-queue/kernel' {
   interface JobOptions {
-    /** Lets so many jobs of one key through in each period, and drops the others. */
+    /** Lets a number of jobs with the same key through in each period, and drops the others. */
     throttle?: Throttle
   }
 }

@@ -11,7 +11,7 @@ import { beginAtCaller } from '../../lib/frames.ts'
 import { parse } from '../../lib/parse.ts'
 import { anySchema, workerOption } from '../../lib/worker-option.ts'
 
-/** Parses data. The stack of a refusal begins where `called` was called, because the frames of hooks would fill it. */
+/** Parses data. The stack of the error begins at the caller of `called`, because the frames of hooks would fill it. */
 function parseFor(called: (...args: never[]) => unknown, ...given: Parameters<typeof parse>): ReturnType<typeof parse> {
   try {
     return parse(...given)
@@ -27,7 +27,7 @@ export default definePlugin({
   enforce: 'post',
   workerOptions: { input: workerOption('input', anySchema), output: workerOption('output', anySchema) },
   setup(kernel) {
-    /** Fails while its caller is on the stack, unless the schema is asynchronous. */
+    /** Throws while the caller is on the stack, unless the schema is asynchronous. */
     function checkInput({ job, worker, batch }: EnqueuePayload, next: Next): MaybePromise<void> {
       const called = batch ? kernel.enqueueMany : kernel.enqueue
       const data = parseFor(called, worker!.worker.input!, job.data, `data of job "${job.name}"`)
@@ -40,7 +40,7 @@ export default definePlugin({
         return next()
       })
     }
-    /** Validates data that comes from the log of the run. The log has the data as it was before validation. */
+    /** Validates data that comes from the log of the run. The log contains the data from before validation. */
     async function checkAgain({ job, worker }: RunContext, next: Next): Promise<void> {
       const data = await parse(worker.worker.input!, job.data, `data of job "${job.name}"`)
       Object.assign(job, { data })

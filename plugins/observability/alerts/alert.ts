@@ -1,4 +1,4 @@
-/** What a rule watches. */
+/** The names of the rules. */
 export const RULE_NAMES = [
   'worker-failed',
   'error-group',
@@ -9,48 +9,48 @@ export const RULE_NAMES = [
 ] as const
 export type AlertRule = (typeof RULE_NAMES)[number]
 
-/** One thing that a rule has found, such as a queue or a worker. Moments and durations are in milliseconds. */
+/** A finding of a rule, such as a queue or a worker. Moments and durations are in milliseconds. */
 export interface AlertItem {
-  /** Names it within the rule: the id of a worker, the fingerprint of a group of errors, a queue, or a schedule. */
+  /** Identifies the item within the rule: the id of a worker, the fingerprint of an error group, a queue, or a schedule. */
   key: string
-  /** How often it was seen in the window of the alert. 1 for what is a state rather than an event. */
+  /** How often the item was found in the window of the alert. 1 for a state. */
   count: number
-  /** A sentence about it. */
+  /** A sentence that describes the item. */
   text: string
   facts: AlertFacts
 }
 
-/** What is known about an item, by name. It never contains the data of a job. */
+/** The facts about an item, by name. They never contain the data of a job. */
 export type AlertFacts = Readonly<Record<string, string | number | boolean>>
 
-/** What a destination receives. Plain data. */
+/** An alert, as a destination receives it. Plain data. */
 export interface Alert {
-  /** The same for every destination and every try. */
+  /** The same for every destination and every attempt to send. */
   id: string
   rule: AlertRule
   /** When it was raised, in milliseconds since the epoch. */
   at: number
-  /** A sentence about everything in it. */
+  /** A sentence that summarizes the alert. */
   title: string
-  /** How many events it stands for, or how many items if they are states. */
+  /** The number of events in the alert, or the number of items if the items are states. */
   count: number
   /** At most ten items, the most frequent first. */
   items: AlertItem[]
-  /** How many items were left out. */
+  /** How many items were omitted. */
   more: number
 }
 
-/** What a rule has found, before it becomes part of an alert. */
+/** A finding of a rule, before it becomes part of an alert. */
 export interface Finding extends Omit<AlertItem, 'text'> {
-  /** When it began, if it is one event that lasts. An alert that was raised since then has reported it. */
+  /** When the finding began, if it is a lasting state. An alert that was raised since then has already reported it. */
   since?: number
 }
 
 const MOST_ITEMS = 10
 
-/** How a rule speaks about its findings. */
+/** How a rule describes its findings. */
 interface Words {
-  /** Whether its findings are events, whose counts add up. Otherwise they are states. */
+  /** Whether the findings are events, whose counts add up, or states. */
   counted: boolean
   one(facts: AlertFacts, count: number): string
   many(items: number, count: number): string
@@ -65,8 +65,8 @@ const WORDS: Readonly<Record<AlertRule, Words>> = {
   'error-group': {
     counted: false,
     one: ({ worker, error, again }) =>
-      `Worker "${worker}" has ${again ? 'an error again that was resolved' : 'a new kind of error'}: ${error}`,
-    many: (items) => `${items} kinds of errors are new, or came back after they were resolved.`,
+      `Worker "${worker}" has ${again ? 'a resolved error again' : 'a new kind of error'}: ${error}`,
+    many: (items) => `${items} kinds of errors are new or occurred again after they were resolved.`,
   },
   backlog: {
     counted: false,
@@ -79,7 +79,7 @@ const WORDS: Readonly<Record<AlertRule, Words>> = {
     one: ({ deadLetter, queue }, count) =>
       count === 1
         ? `A job of queue "${queue}" became a dead letter in queue "${deadLetter}".`
-        : `${count} jobs became dead letters in queue "${deadLetter}", the last one of queue "${queue}".`,
+        : `${count} jobs became dead letters in queue "${deadLetter}", most recently from queue "${queue}".`,
     many: (items, count) => `${jobs(count)} became dead letters in ${items} queues.`,
   },
   'no-worker': {
@@ -90,7 +90,7 @@ const WORDS: Readonly<Record<AlertRule, Words>> = {
   'schedule-missed': {
     counted: true,
     one: ({ schedule, due, error }, count) => {
-      const times = count > 1 ? `${count} moments, the last one ` : ''
+      const times = count > 1 ? `${count} moments, most recently ` : ''
       const why = error === undefined ? '' : `: ${error}`
       return `Schedule "${schedule}" missed ${times}${new Date(Number(due)).toISOString()}${why}`
     },
@@ -98,7 +98,7 @@ const WORDS: Readonly<Record<AlertRule, Words>> = {
   },
 }
 
-/** Merges findings with the same key. Counts of events add up, and the newest facts count. */
+/** Merges findings with the same key. Adds up counts of events, and keeps the newest facts. */
 export function mergeFindings(rule: AlertRule, findings: readonly Finding[]): Finding[] {
   const byKey = new Map<string, Finding>()
   for (const finding of findings) {

@@ -5,17 +5,17 @@ import { createQueueCounter, isDeadLetter, type QueueCounts } from '../lib/queue
 import type { AlertRule, Finding } from './alert.ts'
 import { queueFilter, type ActiveRules } from './options.ts'
 
-/** How many queues are counted in one look. With more of them, each look counts the next ones. */
+/** How many queues one check counts. If there are more, each check counts the next page. */
 const PAGE = 200
-/** How many overdue ticks are read in one look. */
+/** How many overdue ticks one check reads. */
 const MOST_TICKS = 200
-/** The milliseconds in which a group of errors counts as new. Its alert is raised within a few looks. */
+/** How long an error group counts as new, in milliseconds. Its alert is raised within a few checks. */
 const NEW = 3_600_000
 const MOST_GROUPS = 500
 
 export type Findings = [AlertRule, Finding[]][]
 
-/** Returns a function that looks at queues, workers, schedules and groups of errors, and returns what the rules find. */
+/** Returns a function that checks queues, workers, schedules and error groups, and returns the findings of the rules. */
 export function createChecks(kernel: Kernel, rules: ActiveRules, interval: number) {
   const { backlog, 'no-worker': noWorker, 'error-group': errorGroup, 'schedule-missed': missed } = rules
   const watches = {
@@ -24,7 +24,7 @@ export function createChecks(kernel: Kernel, rules: ActiveRules, interval: numbe
     errorGroup: queueFilter(errorGroup?.queues),
   }
 
-  /** The page derives from the time, so that it does not matter which process looks. */
+  /** The page derives from the time, so it does not matter which process checks. */
   function pageOf(names: readonly string[], now: number): readonly string[] {
     const pages = Math.ceil(names.length / PAGE)
     if (pages < 2) return names
@@ -38,7 +38,7 @@ export function createChecks(kernel: Kernel, rules: ActiveRules, interval: numbe
       (queue) =>
         !isReserved('queue', queue) && ((backlog && watches.backlog(queue)) || (noWorker && watches.noWorker(queue))),
     )
-    // A new counter has found no oldest job before. One that was found a moment ago may run by now, and would raise an alert.
+    // A new counter each time, because it has no cached oldest job. A cached job may already be running, and would raise a false alert.
     const counted = await createQueueCounter(kernel)(pageOf(watched.toSorted(), now))
     const ageOf = ({ oldest }: QueueCounts): number => (oldest ? now - oldest.due : -1)
     const least = Math.min(backlog?.age ?? Infinity, noWorker?.age ?? Infinity)
@@ -52,7 +52,7 @@ export function createChecks(kernel: Kernel, rules: ActiveRules, interval: numbe
       const age = ageOf(one)
       const facts = { queue, waiting: counts.waiting, age }
       const isLeft = !consumed.has(queue)
-      // Dead letters wait for somebody to look at them.
+      // Dead letters wait for an operator.
       if (isLeft && isDeadLetter(oldest!)) continue
       if (noWorker && isLeft && age > noWorker.age && watches.noWorker(queue))
         left.push({ key: queue, count: 1, facts })
@@ -83,7 +83,7 @@ export function createChecks(kernel: Kernel, rules: ActiveRules, interval: numbe
     return [['error-group', findings]]
   }
 
-  /** Finds ticks that are due and that no process has run. Late ticks are found in the process that runs them. */
+  /** Finds due ticks that no process has run. The process that runs a late tick reports it itself. */
   async function schedules(now: number): Promise<Findings> {
     if (!missed) return []
     const states = ['waiting', 'delayed'] as const

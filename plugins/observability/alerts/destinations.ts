@@ -5,17 +5,17 @@ import type { Alert } from './alert.ts'
 import type { AlertOptions } from './options.ts'
 import { slackMessage } from './slack.ts'
 
-/** One try to send an alert. */
+/** One attempt to send an alert. */
 export interface Sending {
   alert: Alert
   /** Milliseconds since the epoch. */
   now: number
   signal: AbortSignal
 }
-/** Sends an alert. @throws QueueError `ALERT_UNDELIVERED`, or what `onAlert` throws */
+/** Sends an alert. @throws QueueError `ALERT_UNDELIVERED`, or the error of `onAlert` */
 export type Send = (sending: Sending) => MaybePromise<void>
 
-/** Returns what sends to each destination, by its name. @throws QueueError `CONFIG_INVALID` if two have the same name */
+/** Returns the send function of each destination, by name. @throws QueueError `CONFIG_INVALID` if two have the same name */
 export function createDestinations({ to, onAlert, timeout }: AlertOptions): Map<string, Send> {
   const all = new Map<string, Send>()
   if (onAlert) all.set('onAlert', ({ alert }) => onAlert(alert))
@@ -58,7 +58,7 @@ interface PostOptions {
   timeout: number
 }
 
-/** Errors name the destination and never its URL, which may be a secret. Redirects are not followed. */
+/** Errors contain the name of the destination but never its URL, which may be a secret. Redirects are not followed. */
 async function post(
   url: string,
   body: Buffer<ArrayBuffer>,
@@ -78,7 +78,7 @@ async function post(
     signal.throwIfAborted()
     throw undelivered(name, `could not be reached (${reasonOf(error, timeout)})`)
   }
-  // The body of the response does not matter. Left unread, it would keep its connection.
+  // The body of the response is not needed. If it were left unread, its connection would stay open.
   await response.body?.cancel()
   if (response.ok) return
   const { status } = response

@@ -27,10 +27,10 @@ declare module 'nuxt-queue/kernel' {
   }
 }
 
-/** The share of the interval in which no other process looks after one has. */
+/** After a check, no other process checks for this share of the interval. */
 const ALONE = 0.9
 
-/** Sends alerts when jobs fail, wait for too long or find no worker, once for all processes together. */
+/** Sends alerts when jobs fail, wait too long or have no worker. All processes together send each alert once. */
 export default definePlugin({
   name: 'alerts',
   requires: ['queue', 'events', 'limits', 'errors', 'instances', 'schedule'],
@@ -82,7 +82,7 @@ export default definePlugin({
       },
     })
 
-    /** Looks unless another process has looked in this interval. */
+    /** Checks, unless another process has checked in this interval. */
     async function check(): Promise<void> {
       const turn = { max: 1, duration: Math.ceil(ALONE * options.interval) }
       if ((await kernel.port('limits').take(ALERTS_QUEUE, turn)) > 0) return
@@ -118,7 +118,7 @@ export default definePlugin({
   },
 })
 
-/** Whether the workers of all processes are known. Without heartbeats, a process knows only its own workers. */
+/** Whether this process knows the workers of all processes. Without heartbeats, it knows only its own workers. */
 function knowsAllWorkers({ config, port }: Kernel): boolean {
   const { heartbeat } = (config.instances ?? {}) as { heartbeat?: number }
   return heartbeat !== 0 || !port('queue').capabilities.shared

@@ -4,16 +4,16 @@ import type { Alert, AlertRule, Finding } from './alert.ts'
 
 /** The alerts that were raised. */
 const ALERTS = '_alerts'
-/** What processes have found, until it becomes part of an alert. */
+/** The findings of processes that are not yet part of an alert. */
 const NOTICES = '_alerts.noticed'
 const [KEPT_ALERTS, KEPT_NOTICES] = [1000, 5000]
 const PAGE = 500
-/** How many items are remembered, for their cool-down. */
+/** The maximum number of items whose cool-down is remembered. */
 const MOST_REMEMBERED = 5000
-/** The milliseconds that the clocks of a process and of the store may differ. */
+/** The tolerated difference between the clocks of a process and the store, in milliseconds. */
 const SKEW = 60_000
 
-/** The period in which findings of a rule become one alert, named by its begin in milliseconds since the epoch. */
+/** The period in which the findings of a rule become one alert, identified by its start in milliseconds since the epoch. */
 export interface Window {
   rule: AlertRule
   begin: number
@@ -21,11 +21,11 @@ export interface Window {
 
 interface Raised {
   alert: Alert
-  /** The keys of all its items, including the items that the alert leaves out. */
+  /** The keys of all items, including the items that the alert omits. */
   keys: string[]
 }
 
-/** Keeps in two streams what processes have found and which alerts were raised, so that all processes agree. */
+/** Keeps the findings of all processes and the raised alerts in two streams, so that all processes agree. */
 export function createAlertLog(kernel: PluginKernel) {
   const alerts = createBoundedStream(kernel, KEPT_ALERTS)
   const notices = createBoundedStream(kernel, KEPT_NOTICES)
@@ -52,19 +52,19 @@ export function createAlertLog(kernel: PluginKernel) {
   const catchUp = createCatchUp(kernel, ALERTS, apply)
 
   return {
-    /** Reads which alerts were raised. Resolves with the `seq` of the newest one. */
+    /** Reads the raised alerts. Resolves with the `seq` of the newest alert. */
     catchUp,
-    /** Returns until when an item needs no alert because of one that `catchUp` knows, or 0. */
+    /** Returns the moment until which an item needs no alert because of an alert that `catchUp` has read, or 0. */
     quietUntil(rule: AlertRule, { key, since }: Finding, coolDown: number): number {
       const at = reported.get(nameOf(rule, key))
       if (at === undefined) return 0
       return since !== undefined && at >= since ? Infinity : at + coolDown
     },
-    /** Stores what was found. */
+    /** Stores findings. */
     async notice({ rule, begin }: Window, findings: readonly Finding[]): Promise<void> {
       await notices.append(NOTICES, { type: '_alerts.noticed', data: { rule, begin, findings } })
     },
-    /** Reads what all processes have found in a window. */
+    /** Reads the findings of all processes in a window. */
     async noticed({ rule, begin }: Window): Promise<Finding[]> {
       const found: Finding[][] = []
       for (let until = await kernel.port('events').head(NOTICES); until > 0;) {
@@ -81,7 +81,7 @@ export function createAlertLog(kernel: PluginKernel) {
       return found.toReversed().flat()
     },
     find: (id: string): Alert | undefined => raised.get(id),
-    /** Stores an alert. Returns false if another one was stored after `seq`. */
+    /** Stores an alert. Returns false if another alert was stored after `seq`. */
     async raise(alert: Alert, keys: readonly string[], seq: number): Promise<boolean> {
       const { ok } = await alerts.append(
         ALERTS,

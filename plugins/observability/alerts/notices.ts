@@ -4,28 +4,28 @@ import type { AlertLog, Window } from './log.ts'
 import type { ActiveRules } from './options.ts'
 import { RAISE_WORKER } from './queue.ts'
 
-/** How many items are followed in this process at once. */
+/** The maximum number of items that this process follows at once. */
 const MOST_OPEN = 1000
-/** How many findings one notice has at most. */
+/** The maximum number of findings in one notice. */
 const MOST_FINDINGS = 100
-/** The share of a window that processes have after its end to store what they have counted. */
+/** After the end of a window, processes have this share of its length to store their counts. */
 const GRACE = 0.1
 
-/** An item that was found in the current window, or that needs no alert for a while. */
+/** An item that was found in the current window, or that needs no further alert for some time. */
 interface Open extends Window {
   finding: Finding
   /** Until when further findings are only counted, in milliseconds since the epoch. */
   until: number
   /** Resolves once the first finding is stored. */
   stored: Promise<void>
-  /** How many findings followed it. */
+  /** How many findings followed the first one. */
   further: number
   quiet: boolean
 }
 
 /**
- * Stores what this process finds, so that it becomes part of an alert. A job in the queue of alerts wakes at the end of the
- * window. Its id derives from the rule and the window, so that all processes together enqueue one.
+ * Stores the findings of this process, so that they become part of an alert. A job in the queue of alerts runs at the end of the window.
+ * Its id derives from the rule and the window, so all processes together enqueue one job.
  */
 export function createNotices(kernel: PluginKernel, log: AlertLog, rules: ActiveRules, window: number) {
   const { clock } = kernel
@@ -35,7 +35,7 @@ export function createNotices(kernel: PluginKernel, log: AlertLog, rules: Active
 
   const windowAt = (now: number): number => Math.floor(now / window) * window
 
-  /** Stores findings. If the window has ended meanwhile, they are stored for the next one as well, which may report them. */
+  /** Stores findings. If the window has ended in the meantime, they are also stored for the next window, which may report them. */
   async function store(rule: AlertRule, findings: readonly Finding[]): Promise<void> {
     for (;;) {
       const begin = windowAt(clock.now())
@@ -54,7 +54,7 @@ export function createNotices(kernel: PluginKernel, log: AlertLog, rules: Active
     else await store(rule, [finding])
   }
 
-  /** Wakes at the end of the window, which is the same for all items. */
+  /** Sets a timer for the end of the window, which is the same for all items. */
   function arm(): void {
     if (cancel || closed) return
     const now = clock.now()
@@ -67,7 +67,7 @@ export function createNotices(kernel: PluginKernel, log: AlertLog, rules: Active
     )
   }
 
-  /** Stores how many findings have followed the first one in windows that have ended. */
+  /** Stores how many findings followed the first one in windows that have ended. */
   async function flush(now: number): Promise<void> {
     const ended = [...open].filter(([, { until }]) => until <= now)
     for (const [name] of ended) open.delete(name)
@@ -83,10 +83,10 @@ export function createNotices(kernel: PluginKernel, log: AlertLog, rules: Active
   return {
     store,
     /**
-     * Records an event. Resolves once it is certain that an alert reports it, or that none has to. Further events of the same item
-     * are counted in memory: a process that is killed loses at most their number.
+     * Records an event. Resolves once it is certain that an alert will report the event or that no alert is needed. Further events of the
+     * same item are counted in memory, so a process that is killed loses at most their number.
      *
-     * @throws QueueError `STORE_UNAVAILABLE` and the like. Everything else is reported
+     * @throws QueueError `STORE_UNAVAILABLE` and similar errors of the store. All other errors are reported
      */
     async record(rule: AlertRule, finding: Finding): Promise<void> {
       const now = clock.now()

@@ -3,15 +3,15 @@ import { MAX_DURATION, type MaybePromise } from '../../../kernel/index.ts'
 import { keyOf } from '../../lib/standard-webhooks.ts'
 import type { Alert, AlertRule } from './alert.ts'
 
-/** What every rule has. */
+/** The options that every rule has. */
 export interface CommonRule {
-  /** Queues to watch. `*` stands for any text, and a name after `!` is left out. Default: all. */
+  /** The queues to watch. `*` stands for any text, and `!` excludes a queue. Default: all queues. */
   queues?: readonly string[] | undefined
-  /** Milliseconds in which nothing more is reported about the same item. Default: `coolDown` of the plugin. */
+  /** The period in which the same item is not reported again, in milliseconds. Default: `coolDown` of the plugin. */
   coolDown: number
 }
 
-/** The rules that are on. */
+/** The enabled rules. */
 export type ActiveRules = { [Rule in AlertRule]?: CommonRule } & {
   'worker-failed'?: { min: number }
   'dead-letters'?: { min: number }
@@ -22,7 +22,7 @@ export type ActiveRules = { [Rule in AlertRule]?: CommonRule } & {
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
-/** The size of a secret that Standard Webhooks advises, in bytes. */
+/** The minimum size of a secret that Standard Webhooks recommends, in bytes. */
 const LEAST_SECRET = 24
 
 const ms = (least: number, byDefault: number) => z.number().int().min(least).max(MAX_DURATION).default(byDefault)
@@ -31,7 +31,7 @@ const common = {
   coolDown: z.number().int().min(0).max(MAX_DURATION).optional(),
 }
 
-/** A rule is an object with its options, `true` for the defaults, or `false`. */
+/** Returns the schema of a rule: an object with options, `true` for the defaults, or `false`. */
 function rule<Shape extends z.ZodRawShape>(shape: Shape) {
   const object = z.strictObject({ ...common, ...shape })
   const given = z.custom<z.input<typeof object> | boolean>(() => true).default(true)
@@ -43,7 +43,7 @@ function rule<Shape extends z.ZodRawShape>(shape: Shape) {
   })
 }
 
-/** Errors must not show a URL, because that of Slack is a secret. */
+/** Errors must not show a URL, because a Slack URL is a secret. */
 const url = z.string().refine(isWebUrl, 'Expected an http or https URL without user name and password.')
 const secret = z.string().refine(isSecret, `Expected "whsec_" and the base64 of at least ${LEAST_SECRET} random bytes.`)
 const name = z
@@ -54,7 +54,7 @@ const name = z
 const webhook = z.strictObject({ name, webhook: url, secret: z.union([secret, z.array(secret).min(1)]) })
 const slack = z.strictObject({ name, slack: url })
 
-/** Distinguishes the shapes by their own member, so that errors are about the shape that was meant. */
+/** Distinguishes the shapes by their specific member, so that errors refer to the intended shape. */
 const destination = z
   .custom<z.infer<typeof webhook> | z.infer<typeof slack>>((value) => typeof value === 'object' && value !== null)
   .superRefine((value, ctx) => {
@@ -65,16 +65,16 @@ const destination = z
   })
 
 export const alertOptions = z.strictObject({
-  /** What to watch. Every rule is on unless it is `false`. */
+  /** The rules. Each rule is enabled unless it is `false`. */
   rules: z
     .strictObject({
-      /** A job failed for good. `min`: how many jobs of a worker within `window`. Default 1. */
+      /** A job failed for good. `min`: how many jobs of a worker must fail within `window`. Default 1. */
       'worker-failed': rule({ min: z.number().int().min(1).default(1) }),
-      /** Jobs fail with an error of a new kind, or of one that was resolved. Each is reported once. */
+      /** Jobs fail with a new kind of error, or with a kind that was resolved. Each kind is reported once. */
       'error-group': rule({ coolDown: ms(0, 0) }),
       /** The oldest waiting job of a queue has been due for longer than `age` milliseconds. Default 300,000. */
       backlog: rule({ age: ms(0, 5 * MINUTE) }),
-      /** Jobs became dead letters. `min`: how many within `window`. Default 1. */
+      /** Jobs became dead letters. `min`: how many jobs within `window`. Default 1. */
       'dead-letters': rule({ min: z.number().int().min(1).default(1) }),
       /** Jobs have waited for more than `age` milliseconds in a queue for which no process has a worker. Default 300,000. */
       'no-worker': rule({ age: ms(0, 5 * MINUTE) }),
@@ -84,28 +84,31 @@ export const alertOptions = z.strictObject({
     .prefault({}),
   /** Where alerts are sent. */
   to: z.array(destination).max(20).default([]),
-  /** Called with each alert, in one process. If it throws, it is called again. */
+  /** Called with each alert, in one process. If the callback throws, it is called again. */
   onAlert: z.custom<(alert: Alert) => MaybePromise<void>>((value) => typeof value === 'function').optional(),
-  /** Milliseconds in which findings of a rule become one alert. An alert is sent at the end of the window. Default 10,000. */
+  /**
+   * The period in which the findings of a rule become one alert, in milliseconds. The alert is sent at the end of this window. Default
+   * 10,000.
+   */
   window: ms(100, 10_000),
-  /** Milliseconds in which nothing more is reported about the same item. Default one hour. */
+  /** The period in which the same item is not reported again, in milliseconds. Default one hour. */
   coolDown: ms(0, HOUR),
-  /** Milliseconds between two looks at queues, workers, schedules and groups of errors. One process looks. Default 30,000. */
+  /** Milliseconds between two checks of queues, workers, schedules and error groups. One process checks for all. Default 30,000. */
   interval: ms(100, 30_000),
-  /** Milliseconds that a destination may take. Default 10,000. */
+  /** How long a destination may take to respond, in milliseconds. Default 10,000. */
   timeout: ms(1, 10_000),
 })
 export type AlertOptions = z.infer<typeof alertOptions>
 /** The section `alerts` of the configuration. */
 export type AlertsConfig = z.input<typeof alertOptions>
 
-/** Returns the rules that are on, each with its own cool-down. */
+/** Returns the enabled rules, each with its cool-down. */
 export function activeRules({ rules, coolDown }: AlertOptions): ActiveRules {
   const active = Object.entries(rules).flatMap(([rule, options]) => (options ? [[rule, { coolDown, ...options }]] : []))
   return Object.fromEntries(active) as ActiveRules
 }
 
-/** Returns a function that says whether a queue is watched. */
+/** Returns a function that returns whether a queue is watched. */
 export function queueFilter(patterns: readonly string[] | undefined): (queue: string) => boolean {
   const toPattern = (text: string): RegExp =>
     new RegExp(`^${text.replaceAll(/[.+?^${}()|[\]\\]/g, String.raw`\$&`).replaceAll('*', '.*')}$`, 's')

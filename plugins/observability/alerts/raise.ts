@@ -4,7 +4,7 @@ import type { AlertLog, Window } from './log.ts'
 import type { ActiveRules } from './options.ts'
 import { SEND_WORKER } from './queue.ts'
 
-/** How many items an alert remembers at most, so that they stay quiet for their cool-down. */
+/** The maximum number of items that an alert remembers for their cool-down. */
 const MOST_KEYS = 1000
 
 /** The data of a job that sends an alert to one destination. */
@@ -15,8 +15,8 @@ export interface SendData {
 }
 
 /**
- * Returns the handler that turns what was found in a window into an alert, and enqueues a job for each destination. If its process
- * dies on the way, the next one finds the same alert in the log, and enqueues jobs with the same ids.
+ * Returns the handler that turns the findings of a window into an alert, and enqueues a job for each destination. If the process dies
+ * before it has finished, the next one finds the same alert in the log, and enqueues jobs with the same ids.
  */
 export function createRaiser(
   kernel: PluginKernel,
@@ -24,7 +24,7 @@ export function createRaiser(
   rules: ActiveRules,
   destinations: ReadonlyMap<string, unknown>,
 ) {
-  /** Returns what needs an alert now. */
+  /** Returns the findings that need an alert now. */
   function pending({ rule }: Window, findings: readonly Finding[], now: number): Finding[] {
     const { coolDown, min } = { min: 1, ...rules[rule]! }
     const merged = mergeFindings(rule, findings)
@@ -44,7 +44,7 @@ export function createRaiser(
       if (findings.length === 0) return undefined
       const alert = composeAlert(id, rule, now, findings)
       const keys = findings.slice(0, MOST_KEYS).map(({ key }) => key)
-      // Another alert may have reported some of the findings meanwhile.
+      // In the meantime, another alert may have reported some of the findings.
       if (await log.raise(alert, keys, seq)) return alert
     }
   }

@@ -1,11 +1,11 @@
 import { cutText } from '../../../kernel/index.ts'
 import type { Alert } from './alert.ts'
 
-/** The longest text that Slack accepts in a section is 3000 characters. */
+/** Slack accepts at most 3000 characters in a section. */
 const MOST_TEXT = 2900
 const MOST_LINE = 250
 
-/** Returns an alert as a message of Slack, which Mattermost, Discord (`/slack`) and others accept as well. */
+/** Returns an alert as a Slack message. Mattermost, Discord (`/slack`) and others accept this format as well. */
 export function slackMessage({ id, rule, at, title, count, items, more }: Alert): Buffer<ArrayBuffer> {
   const lines = items.length > 1 ? items.map(({ text }) => `• ${escape(text)}`) : []
   if (more > 0) lines.push(`… and ${more} more`)
@@ -18,7 +18,7 @@ export function slackMessage({ id, rule, at, title, count, items, more }: Alert)
   return Buffer.from(JSON.stringify({ text: escape(title), blocks }))
 }
 
-/** Escapes what Slack would read as a link, a mention or the markup of one. */
+/** Escapes text that Slack would read as a link, a mention or their markup. */
 function escape(text: string): string {
   return cutText(text, MOST_LINE).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
 }

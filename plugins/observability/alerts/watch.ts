@@ -13,12 +13,12 @@ import { SCHEDULE_QUEUE, type TickData } from '../../flow/lib/schedule-tick.ts'
 import type { Notices } from './notices.ts'
 import { queueFilter, type ActiveRules } from './options.ts'
 
-/** How much of an error's message an alert has. */
+/** The maximum length of an error message in an alert, in characters. */
 const MOST_MESSAGE = 200
 
 /**
- * Watches how jobs end in this process. What has to become an alert is stored before the job is acknowledged: if the process dies
- * in between, the job is delivered again, and its end is found again.
+ * Watches how jobs end in this process. A finding is stored before the job is acknowledged: if the process dies in between, the job is
+ * delivered again, and its end is found again.
  */
 export function watchJobs(kernel: PluginKernel, rules: ActiveRules, record: Notices['record']): void {
   const failed = rules['worker-failed']
@@ -37,7 +37,7 @@ export function watchJobs(kernel: PluginKernel, rules: ActiveRules, record: Noti
     if (ctx === undefined) return false
     const { queue } = ctx.job
     if (queue === SCHEDULE_QUEUE) return missed !== undefined && (type === 'step.failed' || isLate(ctx))
-    // Only a job that was handed out before can have an end already.
+    // Only a job that was claimed before can already have an end.
     return (type === 'step.failed' || ctx.claim > 1) && !isReserved('queue', queue)
   }
 
@@ -64,7 +64,7 @@ export function watchJobs(kernel: PluginKernel, rules: ActiveRules, record: Noti
 
   async function recordMissed({ ctx, events }: EmitPayload): Promise<void> {
     const { name: schedule, due, start } = ctx!.job.data as TickData
-    // Somebody has started it by hand.
+    // Skips manual starts.
     if (start !== undefined) return
     const end = events.at(-1)!
     const facts = { schedule, due, ...(end.type === 'step.failed' && { error: errorOf(end) }) }

@@ -2,30 +2,30 @@ import { definePlugin, type EventDraft, type PluginKernel, type StoredEvent } fr
 import { readKept, trimStream } from '../../lib/bounded-stream.ts'
 import { watchOutage } from '../../lib/outage.ts'
 
-/** An action that somebody took over HTTP. */
+/** An action that a client took over HTTP. */
 export interface AuditEntry {
   /** When it ended, in milliseconds since the epoch. */
   at: number
-  /** Who took it: what `http.authorize` named, or the token. Absent if nobody named one. */
+  /** Who took the action: the name from `http.authorize`, or the token. Absent if neither is known. */
   actor?: string
-  /** What was authorized, such as `jobs.retry`. */
+  /** The authorized action, such as `jobs.retry`. */
   action: string
   /** The route, such as `retryJob`. */
   route: string
-  /** What it was about: the queue, job, run, flow and so on. */
+  /** The subject of the action: the queue, job, run, flow and so on. */
   subject: Readonly<Record<string, string>>
-  /** `done`, or the code of the error that refused it. */
+  /** `done`, or the code of the error that refused the action. */
   outcome: string
   /** The HTTP status of the response. */
   status: number
 }
 
 export interface AuditQuery extends Partial<Pick<AuditEntry, 'actor' | 'action'>> {
-  /** Only entries before this moment, in milliseconds since the epoch: the `at` of the last entry of the page before. */
+  /** Only entries before this moment, in milliseconds since the epoch: the `at` of the last entry of the previous page. */
   before?: number
   /** Default 100. */
   limit?: number
-  /** Leaves out entries for which it returns false. */
+  /** Omits entries for which it returns false. */
   mayRead?: (entry: AuditEntry) => boolean | Promise<boolean>
 }
 
@@ -40,21 +40,24 @@ declare module 'nuxt-queue/kernel' {
     audit(query?: AuditQuery): Promise<AuditEntry[]>
   }
   interface PluginKernel {
-    /** Records an action. Resolves when it is stored, or has been reported as lost. Never rejects. */
+    /** Records an action. Resolves when the action is stored or reported as lost. Never rejects. */
     recordAction(entry: Omit<AuditEntry, 'at'>): Promise<void>
   }
 }
 
-/** What operators do, and what applications send. A busy application must not push out what operators did. */
+/**
+ * The actions of operators, and the requests of applications. They are separate, so that a busy application does not push out the actions
+ * of operators.
+ */
 const STREAMS = { operators: '_audit', applications: '_audit.sent' } as const
 const SENDING = new Set(['jobs.enqueue', 'flows.start', 'events.send', 'triggers.fire'])
-/** How many entries of each are kept. */
+/** How many entries each stream keeps. */
 const KEEP = 10_000
 const PAGE = 500
-/** How many entries one append has at most. */
+/** The maximum number of entries in one append. */
 const BATCH = 100
 
-/** Keeps who did what over HTTP, for all processes together. */
+/** Records who did what over HTTP, in all processes. */
 export default definePlugin({
   name: 'audit',
   requires: ['events'],

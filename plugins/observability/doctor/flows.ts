@@ -2,7 +2,7 @@ import type { Diagnosis, Kernel } from '../../../kernel/index.ts'
 import { placesOf } from '../../flow/lib/flow-places.ts'
 import { findMissingSteps } from '../lib/missing-steps.ts'
 
-/** Finds steps that open runs need and that the project does not have any more. */
+/** Finds steps that open runs need and that the project no longer has. */
 export async function checkFlows(kernel: Kernel): Promise<Diagnosis[]> {
   const places = kernel.registry.workers.flatMap(placesOf)
   const flows = [...new Set(places.filter(({ role }) => role === 'entry').map(({ name }) => name))]

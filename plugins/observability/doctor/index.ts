@@ -15,14 +15,14 @@ import { checkStreams, type OwnStreams } from './streams.ts'
 
 export type { OwnStreams } from './streams.ts'
 
-/** Looks at one part of the system. */
+/** Checks one part of the system. */
 export type DiagnosisCheck = () => MaybePromise<Diagnosis[]>
 
 declare module 'nuxt-queue/kernel' {
   interface Kernel {
     /**
-     * Checks the store and its settings, versions, clocks, queues, workers, flows and streams, and returns what each check has
-     * found. A check that fails or takes more than five seconds is a problem, so this never rejects.
+     * Checks the store and its settings, versions, clocks, queues, workers, flows and streams, and returns the findings of each check. A
+     * check that fails or takes more than five seconds is a problem, so this never rejects.
      *
      * @example
      * for (const { level, message, hint } of await kernel.diagnose()) if (level !== 'ok') console.log(message, hint)
@@ -30,7 +30,7 @@ declare module 'nuxt-queue/kernel' {
     diagnose(): Promise<Diagnosis[]>
   }
   interface PluginKernel {
-    /** Adds a check to `diagnose`. Adapters have the method `diagnose` of their port. Absent without the plugin `doctor`. */
+    /** Adds a check to `diagnose`. Adapters implement the method `diagnose` of their port instead. Absent without the plugin `doctor`. */
     addDiagnosis?(name: string, check: DiagnosisCheck): void
     /** Names streams of this plugin, so that `diagnose` finds out if they grow. Absent without the plugin `doctor`. */
     declareStreams?(streams: OwnStreams): void
@@ -40,7 +40,7 @@ declare module 'nuxt-queue/kernel' {
 /** How long a check may take, in milliseconds. */
 const PATIENCE = 5000
 
-/** Says what is wrong with the system, or may become wrong, and what to do about it. */
+/** Finds existing and likely problems of the system, and says what to do about them. */
 export default definePlugin({
   name: 'doctor',
   // First, so that all other plugins can add checks and streams. What it looks at is there by the time of a diagnosis.
@@ -65,18 +65,18 @@ export default definePlugin({
       } catch (error) {
         const message = `The check "${name}" failed: ${redactText(toError(error).message)}`
         return [
-          { check: name, level: 'problem', message, hint: 'See whether the store is available and not overloaded.' },
+          { check: name, level: 'problem', message, hint: 'Check whether the store is available and not overloaded.' },
         ]
       }
     }
 
-    /** If a store is away, every other check would only say so again. */
+    /** If a store is unavailable, every other check would only repeat that. */
     async function stores(): Promise<Diagnosis[]> {
       const { checks: found } = await checkHealth(kernel)
       return Object.entries(found).map(([name, { ok, ms, message = '' }]): Diagnosis => {
         if (name === 'handlers') {
           if (ok && message === '') return { check: 'handlers', level: 'ok', message: 'No handler is stuck.' }
-          const hint = 'See what they wait for, give them a timeout, and restart the process.'
+          const hint = 'Find out what they wait for, give them a timeout, and restart the process.'
           return { check: 'handlers', level: ok ? 'warning' : 'problem', message, hint }
         }
         if (ok)

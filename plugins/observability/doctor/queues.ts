@@ -5,7 +5,7 @@ import { createQueueCounter, isDeadLetter } from '../lib/queue-counts.ts'
 /** How many queues are checked, in the order of their names. */
 const MOST_QUEUES = 500
 
-/** Finds queues that are paused, jobs that no process takes, and dead letters. */
+/** Finds paused queues, jobs that no process claims, and dead letters. */
 export async function checkQueues(kernel: Kernel): Promise<Diagnosis[]> {
   const names = (await kernel.port('queue').getQueues()).filter((queue) => !isReserved('queue', queue)).toSorted()
   const found: Diagnosis[] = []
@@ -21,7 +21,7 @@ export async function checkQueues(kernel: Kernel): Promise<Diagnosis[]> {
     if (!oldest || consumed.has(queue)) continue
     if (isDeadLetter(oldest)) {
       const message = `Queue "${queue}" holds dead letters: ${counts.waiting}.`
-      const hint = `Correct what made their jobs fail, then run: nuxt-queue redrive ${queue}`
+      const hint = `Fix the cause of the failures, then run: nuxt-queue redrive ${queue}`
       found.push({ check: 'queues.dead-letters', level: 'warning', message, hint })
     } else {
       const message = `No process has a worker for queue "${queue}", and ${jobs} in it.`
@@ -31,11 +31,11 @@ export async function checkQueues(kernel: Kernel): Promise<Diagnosis[]> {
   }
   if (names.length > MOST_QUEUES) {
     const message = `${names.length - MOST_QUEUES} of ${names.length} queues were not checked.`
-    const hint = 'Use fewer queues, for example with concurrencyPerKey in place of a queue for each key.'
+    const hint = 'Use fewer queues, for example concurrencyPerKey instead of a queue for each key.'
     found.push({ check: 'queues.count', level: 'warning', message, hint })
   }
   if (found.length > 0) return found
   return [
-    { check: 'queues', level: 'ok', message: `${names.length} queues with ${waiting} waiting jobs are in order.` },
+    { check: 'queues', level: 'ok', message: `${names.length} queues with ${waiting} waiting jobs have no problem.` },
   ]
 }

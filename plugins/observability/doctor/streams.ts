@@ -43,7 +43,7 @@ export async function checkStreams(kernel: Kernel, declared: readonly OwnStreams
   }
   const message = `Stream "${name}" of a plugin has ${kept} events. It should have ${most} at most.`
   const hint =
-    'Old events are not removed. See whether a plugin reports that it cannot write, and report a bug otherwise.'
+    'Old events are not removed. Check whether a plugin reports that it cannot write. Otherwise, report a bug.'
   return [{ check: 'streams', level: 'warning', message, hint }]
 }
 

@@ -1,26 +1,26 @@
 import { hash } from 'node:crypto'
 import type { SerializedError } from '../../../kernel/index.ts'
 
-/** The most characters of a message that are looked at. */
+/** How many characters of a message are compared. */
 const MESSAGE = 300
 const FRAME = 200
 
-/** What makes errors the same: what they are called, what they say, and where they were thrown. */
+/** The properties by which errors are grouped: their name, their message, and where they were thrown. */
 export interface ErrorShape {
   name: string
-  /** The message with `…` in place of what differs from one job to the next: quoted values, ids and numbers. */
+  /** The message, with `…` instead of values that differ between jobs: quoted values, ids and numbers. */
   message: string
   code?: string
   /** The function and file in which it was thrown, without the line. Absent if the stack names no file of the application. */
   frame?: string
 }
 
-/** What differs between errors of the same kind, in the order in which it is replaced. */
+/** Patterns of values that differ between errors of the same kind, in the order of replacement. */
 const VARYING = [
   /"[^"]*"|`[^`]*`|(?<!\w)'[^']*'(?!\w)/g,
   /\b[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}\b/gi,
   /[\w.+-]+@[\w-]+\.[\w.-]+/g,
-  // Words with digits that are too long for a name.
+  // Words with digits that are too long to be names.
   /\b(?=[\w-]{0,100}\d)[\w-]{12,}/g,
   /\d+(?:[.,:]\d+)*/g,
 ]
@@ -30,7 +30,7 @@ export function shapeOf({ name, message, code, stack = '' }: SerializedError): E
   return { name, message: withoutValues(message), ...(code !== undefined && { code }), ...(frame && { frame }) }
 }
 
-/** Returns a name for errors of a shape in a worker, which all processes derive in the same way. */
+/** Returns the fingerprint of errors with this shape in a worker. All processes compute the same value. */
 export function fingerprintOf(queue: string, worker: string, { name, message, frame = '' }: ErrorShape): string {
   return hash('sha256', JSON.stringify([queue, worker, name, message, frame]), 'hex').slice(0, 16)
 }
@@ -45,7 +45,7 @@ function withoutValues(message: string): string {
 const FOREIGN =
   /node:|[/\\]node_modules[/\\]|[/\\](?:site-packages|lib[/\\]python[\d.]+)[/\\]|<(?:anonymous|frozen|string)/
 
-/** Returns the innermost frame of the application. Stacks of Python begin with the outermost one. */
+/** Returns the innermost frame of the application. Python stacks begin with the outermost frame. */
 function frameOf(stack: string): string | undefined {
   const python = [...stack.matchAll(/^ *File "([^"\n]+)", line \d+, in (.+)$/gm)]
   const own = python.findLast(([line]) => !FOREIGN.test(line))
@@ -56,7 +56,7 @@ function frameOf(stack: string): string | undefined {
   return undefined
 }
 
-/** Keeps two segments of the path, since machines differ in the others, and leaves out the hash that bundlers add to a name. */
+/** Keeps two segments of the path, because the others differ between machines, and removes the hash that bundlers add to a name. */
 function place(call: string | undefined, path: string): string {
   const file = path
     .replace(/[?#].*$/, '')

@@ -4,54 +4,53 @@ import type { ErrorShape } from './fingerprint.ts'
 export const STATUSES = ['open', 'resolved', 'ignored'] as const
 export type ErrorStatus = (typeof STATUSES)[number]
 
-/** A job that failed with an error of a group. */
+/** A job that failed with an error of the group. */
 export interface ErrorExample {
   id: string
   runId: string
   /** When it failed, in milliseconds since the epoch. */
   at: number
-  /** The message as it was, cut to 200 characters. */
+  /** The original message, cut to 200 characters. */
   message: string
 }
 
-/** Failures of one worker that have the same name, message and place. */
+/** Failures of one worker with errors of the same name, message and place. */
 export interface ErrorGroup extends ErrorShape {
   fingerprint: string
   queue: string
   /** The id of the worker. */
   worker: string
-  /** How many attempts failed with it. */
+  /** How many attempts failed with such an error. */
   count: number
-  /** When it was seen first and last, in milliseconds since the epoch. */
+  /** When such an error was first and last seen, in milliseconds since the epoch. */
   firstSeen: number
   lastSeen: number
-  /** A resolved group opens again when it is seen again. An ignored one stays ignored. */
+  /** A resolved group opens again if its error occurs again. An ignored group stays ignored. */
   status: ErrorStatus
-  /** Whether it was seen again after it had been resolved. */
+  /** Whether the error occurred again after the group was resolved. */
   regressed: boolean
   /** When its status was set, in milliseconds since the epoch. Absent for a group that was never resolved or ignored. */
   statusAt?: number
-  /** The newest jobs that failed with it, newest first, at most three. */
+  /** The last jobs that failed with such an error, newest first, at most three. */
   jobs: readonly ErrorExample[]
 }
 
-/** What a process has seen of a group since it last reported. */
+/** The failures of a group that a process has seen since its last report. */
 export type SeenGroup = Omit<ErrorGroup, 'status' | 'regressed' | 'statusAt'>
 
 export const MOST_JOBS = 3
-/** The most groups that are kept. */
+/** The maximum number of groups. */
 export const MOST_GROUPS = 500
 
 export type Groups = Map<string, ErrorGroup>
 
 /**
- * Applies events of the stream of errors in place. Every process arrives at the same groups, because it depends on nothing but
- * the events:
+ * Applies events of the stream of errors in place. The groups depend only on the events, so they are the same in every process:
  *
  * | event | data |
  * |---|---|
- * | `errors.seen` | `id`, `groups`: what a process has seen |
- * | `errors.status` | `fingerprint`, `status`: what somebody decided |
+ * | `errors.seen` | `id`, `groups`: the failures that a process has seen |
+ * | `errors.status` | `fingerprint`, `status`: the decision of an operator |
  * | `errors.state` | `groups`: all groups at this point. The events before it can be dropped |
  */
 export function applyEvents(groups: Groups, events: readonly StoredEvent[]): void {
@@ -80,7 +79,7 @@ function addSeen(groups: Groups, seen: SeenGroup): void {
   }
 }
 
-/** Adds what was seen to a group, in place. */
+/** Adds seen failures to a group, in place. */
 export function merge(group: SeenGroup, seen: SeenGroup): void {
   group.count += seen.count
   group.firstSeen = Math.min(group.firstSeen, seen.firstSeen)
@@ -88,7 +87,7 @@ export function merge(group: SeenGroup, seen: SeenGroup): void {
   group.jobs = [...seen.jobs, ...group.jobs].toSorted((a, b) => b.at - a.at).slice(0, MOST_JOBS)
 }
 
-/** Drops groups until at most `most` are left: resolved and ignored ones first, and of those what was not seen for longest. */
+/** Drops groups until at most `most` are left. Resolved and ignored groups are dropped first, and among these the least recently seen. */
 export function evict(groups: Groups, most: number): void {
   if (groups.size <= most) return
   const order = [...groups.values()].toSorted(

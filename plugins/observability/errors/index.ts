@@ -14,30 +14,30 @@ import { createErrorStore } from './store.ts'
 export type { ErrorShape } from './fingerprint.ts'
 export type { ErrorExample, ErrorGroup, ErrorStatus } from './groups.ts'
 
-/** Which groups of errors to list. */
+/** Selects error groups. */
 export interface ErrorFilter extends Partial<Pick<ErrorGroup, 'status' | 'queue' | 'worker'>> {
   /** Default 100. */
   limit?: number
-  /** Leaves out groups for which it returns undefined, and parts of groups. Called for each group until `limit` is reached. */
+  /** Returns the visible part of a group, or undefined to omit the group. Called for each group until `limit` is reached. */
   show?: (group: ErrorGroup) => MaybePromise<ErrorGroup | undefined>
 }
 
 declare module 'nuxt-queue/kernel' {
   interface Kernel {
     /**
-     * Returns the kinds of errors with which jobs failed in all processes, newest first. Errors of a worker are the same
-     * kind if they have the same name, the same message apart from values, and were thrown in the same function.
+     * Returns the kinds of errors with which jobs failed in all processes, newest first. Errors of a worker are of the same kind if they
+     * have the same name, the same message except for values, and were thrown in the same function.
      *
      * @throws QueueError `STORE_UNAVAILABLE`
      * @example
      * for (const { count, name, message } of await kernel.errors({ status: 'open' })) console.log(count, name, message)
      */
     errors(filter?: ErrorFilter): Promise<ErrorGroup[]>
-    /** Returns one kind of errors. @throws QueueError `ERROR_UNKNOWN` */
+    /** Returns one error group. @throws QueueError `ERROR_UNKNOWN` */
     errorGroup(fingerprint: string): Promise<ErrorGroup>
     /**
-     * Resolves, ignores or reopens a kind of errors, and returns it. A resolved one opens again when it is seen again, and
-     * is then `regressed`. An ignored one is counted and stays ignored.
+     * Resolves, ignores or reopens an error group, and returns the group. A resolved group opens again if its error occurs again, and is
+     * then `regressed`. An ignored group is still counted and stays ignored.
      *
      * @throws QueueError `ERROR_UNKNOWN`, `OPTION_INVALID`
      */
@@ -47,7 +47,7 @@ declare module 'nuxt-queue/kernel' {
 
 const FAILURES = new Set<string | undefined>(['step.failed', 'step.retry'])
 
-/** Groups the errors of jobs by what they have in common, for all processes together. */
+/** Groups similar errors of jobs, across all processes. */
 export default definePlugin({
   name: 'errors',
   requires: ['events'],
@@ -63,8 +63,9 @@ export default definePlugin({
       await recorder.flush()
       const group = await store.get(fingerprint)
       if (group) return group
-      const hint = 'It may have been dropped, because it was not seen for long. List them with kernel.errors().'
-      throw new QueueError('ERROR_UNKNOWN', `There is no group of errors "${fingerprint}". ${hint}`)
+      const hint =
+        'It may have been dropped because it was not seen for a long time. List the groups with kernel.errors().'
+      throw new QueueError('ERROR_UNKNOWN', `There is no error group "${fingerprint}". ${hint}`)
     }
 
     kernel.extend({
@@ -82,7 +83,7 @@ export default definePlugin({
       errorGroup: find,
       async setErrorStatus(fingerprint, status) {
         if (!STATUSES.includes(status)) {
-          const message = `The status of a group of errors is one of ${STATUSES.join(', ')}; got ${shown(status)}.`
+          const message = `The status of an error group must be one of ${STATUSES.join(', ')}; got ${shown(status)}.`
           throw new QueueError('OPTION_INVALID', message)
         }
         await find(fingerprint)
@@ -93,7 +94,7 @@ export default definePlugin({
     if (!enabled) return
 
     function record({ ctx, result }: EmitPayload): void {
-      // The stored event, so that what a hook has removed from it is not kept here. A known one was counted before.
+      // Uses the stored event, so that content that a hook has removed is not kept here. An event with a known key was already counted.
       const stored = result?.ok ? result.events.findLast(({ type }) => FAILURES.has(type)) : undefined
       const error = (stored?.data as { error?: SerializedError } | undefined)?.error
       if (error) recorder.add(ctx!, error)

@@ -7,14 +7,17 @@ import type { ErrorStore } from './store.ts'
 
 /** Milliseconds between two reports of a process. */
 const INTERVAL = 1000
-/** The most groups in a report. Further kinds of errors are counted together, so that a storm of them costs no memory. */
+/**
+ * The maximum number of groups in a report. Further kinds of errors are counted together, so that many kinds of errors do not use much
+ * memory.
+ */
 const MOST_KINDS = 100
-/** The characters of a message that an example keeps. */
+/** How many characters of a message an example keeps. */
 const EXAMPLE = 200
-/** The group that holds the rest. Names that begin with "_" belong to plugins. */
+/** The group for all other errors. Names that begin with "_" belong to plugins. */
 const REST = named({
   name: 'Error',
-  message: 'Errors of more kinds than a process reports in one second',
+  message: 'Errors of further kinds, beyond the number that a process reports in one second',
   queue: '_rest',
   worker: '_rest',
 })
@@ -22,11 +25,12 @@ const REST = named({
 /** Collects the failures of this process, and reports them once a second. */
 export function createErrorRecorder(kernel: PluginKernel, store: ErrorStore) {
   const outage = watchOutage({
-    away: (error) => kernel.reporter.warn('Groups of errors cannot be stored. This process keeps them.', error),
-    back: () => kernel.reporter.warn('Groups of errors can be stored again.'),
+    away: (error) =>
+      kernel.reporter.warn('Error groups cannot be stored. This process keeps them until they can be.', error),
+    back: () => kernel.reporter.warn('Error groups can be stored again.'),
   })
   let seen = new Map<string, SeenGroup>()
-  /** The report that is being appended, or whose append has failed. */
+  /** The report that is being appended or whose append has failed. */
   let report: { id: string; groups: Map<string, SeenGroup>; doubtful: boolean } | undefined
   let flushing: Promise<void> = Promise.resolve()
   let cancel: (() => void) | undefined
@@ -47,7 +51,7 @@ export function createErrorRecorder(kernel: PluginKernel, store: ErrorStore) {
     return { id: randomBytes(9).toString('base64url'), groups, doubtful: false }
   }
 
-  /** Appends what was seen. Rejects if the store does not accept it; then it is tried again later. */
+  /** Appends the seen failures. Rejects if the store does not accept them; they are then appended later. */
   function flush(): Promise<void> {
     return (flushing = flushing
       .catch(() => {})

@@ -4,14 +4,14 @@ import { createCompactedStream } from '../../lib/compacted-stream.ts'
 import { applyEvents, evict, type ErrorGroup, type ErrorStatus, type Groups, type SeenGroup } from './groups.ts'
 
 export const STREAM = '_errors'
-/** After how many events all groups are stored as one event, and the events before it are dropped. */
+/** The number of events after which all groups are stored as one event and the earlier events are dropped. */
 const COMPACT_EVERY = 200
-/** The largest event, in bytes, and the share of `payloadLimit` that an event may have. */
+/** The maximum size of an event: in bytes, and as a share of `payloadLimit`. */
 const [MOST_BYTES, SHARE] = [768 * 1024, 0.9]
-/** How many of the newest events may have a report whose append was in doubt. */
+/** How many of the newest events are searched for a report whose append may have failed. */
 const RECENT = 500
 
-/** Keeps the groups of errors in a stream that all processes append to. */
+/** Keeps error groups in a stream to which all processes append. */
 export function createErrorStore(kernel: PluginKernel) {
   const groups: Groups = new Map()
   const stream = createCompactedStream(kernel, {
@@ -34,7 +34,7 @@ export function createErrorStore(kernel: PluginKernel) {
   }
 
   return {
-    /** Returns all groups as they are now. */
+    /** Returns the current groups. */
     async all(): Promise<ErrorGroup[]> {
       await stream.update()
       return [...groups.values()].map((group) => ({ ...group }))
@@ -44,7 +44,7 @@ export function createErrorStore(kernel: PluginKernel) {
       const group = groups.get(fingerprint)
       return group && { ...group }
     },
-    /** Appends what this process has seen. What does not fit into one event is appended in several. */
+    /** Appends the failures that this process has seen, in several events if they do not fit into one. */
     async append(id: string, seen: readonly SeenGroup[]): Promise<void> {
       const parts: SeenGroup[][] = [[]]
       let left = limit()
@@ -60,7 +60,7 @@ export function createErrorStore(kernel: PluginKernel) {
       const drafts = parts.map((part) => ({ type: 'errors.seen', data: { id, groups: part } }))
       await stream.append(drafts)
     },
-    /** Returns whether a report is stored. For a report whose append may or may not have worked. */
+    /** Returns whether a report is stored. Used if its append may have failed. */
     async isStored(id: string): Promise<boolean> {
       const head = await kernel.port('events').head(STREAM)
       const after = Math.max(0, head - RECENT)

@@ -2,7 +2,7 @@ import type { JobRecord, Kernel, SerializedError, StoredEvent } from '../../../k
 import { shownName, type WaitRecord } from '../../flow/lib/wait-record.ts'
 import { reason, type Reason } from './reasons.ts'
 
-/** How many jobs are read to find those of a key. */
+/** How many jobs are read to find the jobs with a key. */
 const MAX_JOBS = 1000
 
 /** The events that show why a job runs later. */
@@ -60,7 +60,7 @@ async function concurrencyReason(kernel: Kernel, { id, queue, name, options, run
     return jobs.filter((job) => job.options.concurrencyKey === key)
   }
   const [running, waiting] = await Promise.all([ofKey('active'), ofKey('delayed')])
-  // The job that was refused first tries again first.
+  // The job that was refused first is tried again first.
   const ahead = waiting.filter((job) => job.id !== id && job.claims > 0 && job.runAt < runAt).length
   return reason('concurrency-key', { key, running: running.map((job) => job.id), ahead, looksAgainAt: runAt })
 }

@@ -12,7 +12,7 @@ import { reason, type Explanation, type Reason } from './reasons.ts'
 /** How many jobs are read to find the jobs that come first. */
 const MAX_JOBS = 1000
 
-/** A job that `enqueue` returned, the address of a job, or an id alone, which is then searched in every queue. */
+/** A job that `enqueue` returned, a reference to a job, or an id alone, which is then looked up in every queue. */
 export type ExplainedJob = string | { queue: string; id: string; runId?: string }
 
 /** Creates `kernel.explain`. */

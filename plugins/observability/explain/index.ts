@@ -7,7 +7,7 @@ export type { Explanation, Reason, ReasonCode } from './reasons.ts'
 
 declare module 'nuxt-queue/kernel' {
   interface JobMethods {
-    /** Why the job is not running, or what became of it: `kernel.explain()` of it. */
+    /** Explains why the job is not running, or how it ended. The same as `kernel.explain()` of the job. */
     explain(): Promise<Explanation>
   }
   interface Kernel {

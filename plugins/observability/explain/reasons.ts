@@ -29,7 +29,7 @@ interface Facts {
   'concurrency-key': { key: string; running: string[]; ahead: number; looksAgainAt: number }
   /** A rate limit of the worker delays the job. */
   'rate-limit': { until: number; key?: string }
-  /** Its handler or a plugin put the job back until then. */
+  /** The handler or a plugin deferred the job until then. */
   deferred: { until: number }
   /** The rate limit of a worker holds the whole queue. */
   'queue-held': { until: number }
@@ -37,7 +37,7 @@ interface Facts {
   behind: { jobs: number; more: boolean }
   /** Handlers in this process still run although their attempts have ended. `jobs`: the ids of their jobs. */
   'stuck-handlers': { handlers: number; jobs: string[]; since: number }
-  /** This process already runs as many jobs as it may. */
+  /** This process has reached its concurrency. */
   busy: { running: number; concurrency: number }
   /** Nothing blocks the job. It is next. */
   due: object
@@ -80,7 +80,7 @@ const SENTENCES: Sentences = {
   'queue-held': ({ until }) => `A rate limit holds its queue until ${date(until)}.`,
   behind: ({ jobs, more }) => `It comes after ${more ? 'at least ' : ''}${count(jobs, 'other job')} of its queue.`,
   'stuck-handlers': ({ handlers, jobs, since }) =>
-    `${count(handlers, 'handler')} of its queue still running after the end of the attempt, the first since ${date(since)}. The slots of these jobs stay taken: ${jobs.join(', ')}.`,
+    `${count(handlers, 'handler')} of its queue still running after the end of the attempt, the first since ${date(since)}. The slots of these jobs stay occupied: ${jobs.join(', ')}.`,
   busy: ({ running, concurrency }) =>
     `Its queue has ${count(running, 'running job')}, and this process runs at most ${concurrency} at once.`,
   due: () => 'Nothing blocks it. It is the next job of its queue.',

@@ -18,8 +18,8 @@ declare module 'nuxt-queue/kernel' {
      */
     exportRun(runId: string, file: string): Promise<RunHistory>
     /**
-     * Returns what happened in a run, job by job: when a job was queued, how its attempts ended, what it waited for,
-     * and how long each part took. It is meant for dashboards and people. It reads the whole stream of each run once.
+     * Returns the course of a run, job by job: when a job was queued, how its attempts ended, what it waited for, and how long each part
+     * took. It is meant for dashboards and people. It reads the whole stream of each run once.
      *
      * @param options.depth how many levels of runs that jobs have started are included. Default 1
      * @throws QueueError `RUN_NOT_FOUND` or `EVENTS_TRIMMED`
@@ -31,7 +31,7 @@ declare module 'nuxt-queue/kernel' {
   }
 }
 
-/** Shows what happened in a run, and exports its history to a file that outlives the store. */
+/** Shows the course of a run, and exports its history to a file that is independent of the store. */
 export default definePlugin({
   name: 'history',
   requires: ['events'],

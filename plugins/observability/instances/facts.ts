@@ -33,7 +33,7 @@ export interface InstanceWorker {
   flows: { flow: string; role: string; step: string }[]
 }
 
-/** Returns the current description of this instance. Workers of plugins are left out. */
+/** Returns the current description of this instance. Workers of plugins are omitted. */
 export function factsOf(
   kernel: Kernel,
   { id, version, startedAt }: Pick<InstanceFacts, 'id' | 'version' | 'startedAt'>,

@@ -55,7 +55,7 @@ export default definePlugin({
     let stop: (() => void) | undefined
     let closed = false
 
-    /** What the last check has found. Heartbeats check again as long as there is something. */
+    /** The findings of the last check. Heartbeats repeat the check as long as there are findings. */
     let missing: MissingStep[] = []
 
     async function append(type: string): Promise<InstanceFacts> {
@@ -75,7 +75,7 @@ export default definePlugin({
       await append('worker.heartbeat')
     }
 
-    /** Appends in the background. Nobody waits for it, and the next heartbeat replaces a lost one. */
+    /** Appends in the background, without waiting. The next heartbeat replaces a lost one. */
     function appendLater(type: string): void {
       const stopped = type === 'worker.stopped'
       appending = appending
@@ -83,7 +83,7 @@ export default definePlugin({
           if (stopped ? self !== undefined : !closed) await announce(type)
         })
         .catch((error: unknown) => {
-          if (!closed) kernel.reporter.warn('This instance could not send its heartbeat. It will try again.', error)
+          if (!closed) kernel.reporter.warn('This instance could not send its heartbeat. It tries again.', error)
         })
     }
 

@@ -1,6 +1,6 @@
 import type { Kernel } from '../../../kernel/index.ts'
 
-/** Returns the queues for which some process, this one included, has a worker that consumes. */
+/** Returns the queues for which any process, including this one, has a consuming worker. */
 export async function consumedQueues(kernel: Kernel): Promise<Set<string>> {
   const workers = kernel.port('workers')
   // An application may leave out the plugin that knows other processes.

@@ -111,7 +111,7 @@ function start(job: TimelineJob, { ts, attempt = 1 }: StoredEvent, { queue }: Fa
   job.attempts.push({ attempt, startedAt: ts, outcome: 'running' })
   job.status = 'running'
   if (queue !== undefined) job.queue = queue
-  // A job that was retried by hand after its end runs again.
+  // A job that was retried manually after its end runs again.
   for (const fact of ['endedAt', 'duration', 'error', 'reason', 'result'] as const) delete job[fact]
   if (job.startedAt !== undefined) return
   job.startedAt = ts

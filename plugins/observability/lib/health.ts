@@ -14,8 +14,8 @@ const NOTHING = '_health'
 const running = new WeakMap<Kernel, Promise<Health>>()
 
 /**
- * Makes a small request to each store, and counts the handlers that do not return. Callers at the same time share one check,
- * because anybody may ask for the health, and stores should not notice how many do.
+ * Makes a small request to each store, and counts the handlers that do not return. Concurrent callers share one check, because anyone may
+ * request the health, and many requests must not load the stores.
  */
 export async function checkHealth(kernel: Kernel): Promise<Health> {
   const there = running.get(kernel)

@@ -24,7 +24,7 @@ export async function* historyPages(events: EventStore, run: RunInfo): AsyncGene
   let text = formatLine({ ...run, head })
   for (let after = 0; after < head;) {
     const page = await events.read(run.runId, { after, until: head, limit: PAGE })
-    // Readers of the file notice missing events, because its first line says how many events there are.
+    // Readers of the file detect missing events, because its first line contains the number of events.
     if (page.length === 0) break
     yield text + page.map(formatLine).join('')
     text = ''
@@ -81,7 +81,7 @@ function invalid(where: string, expected: string, cause?: unknown): QueueError {
   return new QueueError('HISTORY_INVALID', `${where} should hold ${expected}. ${hint}`, { cause })
 }
 
-/** Leaves out `undefined` members, which would need a tag in JSON. */
+/** Omits `undefined` members, which would need a tag in JSON. */
 function formatLine(line: RunInfo | StoredEvent): string {
   return `${encodeJson(Object.fromEntries(Object.entries(line).filter(([, value]) => value !== undefined)))}\n`
 }

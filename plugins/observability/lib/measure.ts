@@ -11,7 +11,7 @@ export interface EndedRun {
   duration: number
 }
 
-/** The events that end a run, if they come with its new status. */
+/** The events that end a run, if the same append changes its status. */
 const ENDS = /^(?:step|flow)\.(?:completed|failed|cancelled)$/
 
 /** Calls back with each run whose end this process stores. */
@@ -22,7 +22,7 @@ export function watchRuns(kernel: PluginKernel, isShown: IsShown, ended: (run: E
     const isFlow = type.startsWith('flow.')
     if (!isFlow && !isShown(options.run?.queue ?? ctx?.job.queue ?? '_')) return
     const status = options.run!.status!
-    // The first attempt has begun the run of its job. Other runs were begun elsewhere.
+    // The first attempt has started the run of its job. Other runs were started elsewhere.
     if (!isFlow && ctx?.claim === 1)
       return ended({ flow: undefined, status, duration: kernel.clock.now() - ctx.startedAt })
     const run = await kernel.port('events').runs.get(stream)
@@ -37,7 +37,7 @@ export function watchRuns(kernel: PluginKernel, isShown: IsShown, ended: (run: E
   })
 }
 
-/** Calls back with the milliseconds by which each tick of a schedule was late in this process. */
+/** Calls back with the delay of each tick of a schedule in this process, in milliseconds. */
 export function watchScheduleLag(kernel: PluginKernel, late: (ms: number) => void): void {
   kernel.hook(
     'emit',
@@ -52,7 +52,7 @@ export function watchScheduleLag(kernel: PluginKernel, late: (ms: number) => voi
   )
 }
 
-/** Calls back with the milliseconds that each append of events took. */
+/** Calls back with the duration of each append of events, in milliseconds. */
 export function watchAppends(kernel: PluginKernel, stored: (ms: number) => void): void {
   kernel.hook('emit', (_payload, next) => {
     const began = performance.now()
@@ -60,7 +60,7 @@ export function watchAppends(kernel: PluginKernel, stored: (ms: number) => void)
     const storing = next()
     if (!storing) return leave()
     storing.then(leave, () => {})
-    // Returning the same promise spares every append further ones.
+    // Returning the same promise saves further promises for each append.
     return storing
   })
 }

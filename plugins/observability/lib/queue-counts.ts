@@ -1,7 +1,7 @@
 import type { JobState, Kernel } from '../../../kernel/index.ts'
 import { largeCount } from '../../lib/large-counts.ts'
 
-/** What the store has of a queue. */
+/** The counts of a queue in the store. */
 export interface QueueCounts {
   queue: string
   counts: Record<JobState, number>
@@ -12,17 +12,20 @@ export interface QueueCounts {
 /** The prefix of the ids of dead letters. */
 const LETTER = 'dead.'
 
-/** Whether a waiting job is a dead letter, which waits for somebody to look at it. */
+/** Whether a waiting job is a dead letter, which waits for an operator. */
 export function isDeadLetter({ id }: { id: string }): boolean {
   return id.startsWith(LETTER)
 }
 
 /** How many queues are counted at the same time. */
 const AT_ONCE = 16
-/** From how many milliseconds on a search for the oldest job is slow, and how many times as long as it took its result is kept. */
+/**
+ * A search for the oldest job that takes at least this long is slow, in milliseconds, and the result of a slow search is cached for this
+ * multiple of its duration.
+ */
 const SLOW = 20
 const SHARE = 10
-/** From how many milliseconds on a result is too old, so that the caller waits for a new one. */
+/** The age at which a result is too old, so that the caller waits for a new one, in milliseconds. */
 const STALE = 15_000
 
 /** The result of a search for the oldest job, when it was found, and how many milliseconds that took. */
@@ -49,8 +52,8 @@ export function createQueueCounter(kernel: Kernel) {
   }
 
   /**
-   * A store may have to read all waiting jobs for this. A search that took long is therefore repeated in the background, in at most a
-   * tenth of the time, and callers receive what was found last.
+   * A store may have to read all waiting jobs for this. A slow search is therefore repeated in the background, in at most a tenth of the
+   * time, and callers receive the last result.
    */
   async function oldestOf(queue: string): Promise<Found> {
     const known = found.get(queue)

@@ -7,21 +7,24 @@ export interface StoreCounts {
   queues: QueueCounts[]
   /** How many queues there are beyond `MOST_QUEUES`. */
   uncounted: number
-  /** How many runs have not ended, at most `MOST_RUNS`. */
+  /** The number of runs that have not ended, at most `MOST_RUNS`. */
   activeRuns: number
 }
 
 /** Whether the jobs of a queue are counted. */
 export type IsShown = (queue: string) => boolean
 
-/** The most queues that are counted apart, so that names made from data cost no memory here and in what stores the metrics. */
+/**
+ * The maximum number of queues that are counted separately, so that generated names do not use much memory here and in the metrics
+ * database.
+ */
 export const MOST_QUEUES = 200
-/** The most runs that are counted. A store reads each of them. */
+/** The maximum number of runs that are counted. A store reads each of them. */
 const MOST_RUNS = 10_000
 const PAGE = 1000
 /** How long the store may take to respond, in milliseconds. Prometheus waits for 10 seconds by default. */
 const PATIENCE = 5_000
-/** How many times as long as it took the count of runs is kept. */
+/** The count of runs is cached for this multiple of its duration. */
 const SHARE = 10
 
 /**

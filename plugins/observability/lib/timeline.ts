@@ -2,7 +2,7 @@ import type { RunInfo, RunOutcome, SerializedError } from '../../../kernel/index
 import type { WaitRecord, WaitResult } from '../../flow/lib/wait-record.ts'
 
 /**
- * What happened in a run, in a form for people. All times are milliseconds since the epoch, and all durations are in
+ * The course of a run, in a form for people. All times are milliseconds since the epoch, and all durations are in
  * milliseconds.
  */
 export interface Timeline {
@@ -11,7 +11,7 @@ export interface Timeline {
   input?: unknown
   /** For a fork: the original run, and the `seq` up to which it was copied. Copied events have the time of the copy. */
   forkedFrom?: { runId: string; at: number }
-  /** The time from the start of the run to its end, or to its newest event. */
+  /** The time from the start of the run to its end or its newest event. */
   duration: number
   /** The jobs, in the order of their creation. */
   jobs: TimelineJob[]

@@ -1,4 +1,6 @@
-/** The boundaries that the conventions for messaging advise, in seconds, and longer ones, because jobs wait and run for long. */
+/**
+ * The boundaries that the conventions for messaging recommend, in seconds, and longer ones, because jobs can wait and run for a long time.
+ */
 const BOUNDARIES = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 30, 60, 300, 900, 3600]
 const IN_MS = BOUNDARIES.map((seconds) => seconds * 1000)
 
@@ -7,7 +9,7 @@ export class Histogram {
   readonly #counts = new Float64Array(BOUNDARIES.length + 1)
   #sum = 0
 
-  /** Counts a duration in milliseconds. A negative one, which clocks of two machines can produce, counts as 0. */
+  /** Counts a duration in milliseconds. A negative duration, which different clocks of two machines can produce, counts as 0. */
   observe(ms: number): void {
     const duration = ms > 0 ? ms : 0
     let bucket = 0
@@ -16,7 +18,7 @@ export class Histogram {
     this.#sum += duration
   }
 
-  /** Returns how many durations are not longer than each boundary, the sum in seconds, and the number of all. */
+  /** Returns the number of durations up to each boundary, the sum in seconds, and the total number. */
   read(): { buckets: [boundary: number, count: number][]; sum: number; count: number } {
     let count = 0
     const buckets = [...BOUNDARIES, Infinity].map((boundary, index): [number, number] => [

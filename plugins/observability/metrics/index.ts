@@ -5,14 +5,14 @@ import { scrape } from './scrape.ts'
 import { createStoreCounts } from '../lib/store-counts.ts'
 import { CONTENT_TYPE } from './text.ts'
 
-/** Serves metrics for Prometheus at `<path>metrics` of the plugin `http`, to callers who may do `metrics.read`. */
+/** Serves metrics for Prometheus at `<path>metrics` of the plugin `http`, to callers with the permission `metrics.read`. */
 export default definePlugin({
   name: 'metrics',
   requires: ['queue', 'workers', 'http'],
   options: z.strictObject({
     /** Whether jobs of plugins, such as the ticks of schedules, are counted. Default false. */
     internal: z.boolean().default(false),
-    /** Milliseconds for which the counts of the store are kept. Default 5,000. */
+    /** How long the counts of the store are cached, in milliseconds. Default 5,000. */
     keep: z.number().int().min(0).max(600_000).default(5_000),
   }),
   setup(kernel, { internal, keep }) {
@@ -27,7 +27,8 @@ export default definePlugin({
     kernel.http.mount(
       'metrics',
       async ({ request: { method }, path = '' }) => {
-        if (path !== '') return new Response('Nothing is here. The metrics are one level up.', { status: 404 })
+        if (path !== '')
+          return new Response('There is nothing at this path. The metrics are one level up.', { status: 404 })
         if (method !== 'GET' && method !== 'HEAD') {
           return new Response(null, { status: 405, headers: { allow: 'GET, HEAD' } })
         }

@@ -5,7 +5,7 @@ import { Histogram } from './histogram.ts'
 import { Rows, type Ending } from './rows.ts'
 import { createRunDurations, type RunDurations } from './run-durations.ts'
 
-/** The event that each ending of an attempt has. */
+/** The event of each ending of an attempt. */
 const ENDINGS: Readonly<Record<string, Ending>> = {
   'step.completed': 'completed',
   'step.failed': 'failed',
@@ -13,7 +13,7 @@ const ENDINGS: Readonly<Record<string, Ending>> = {
   'step.deferred': 'deferred',
 }
 
-/** What this process has done since it started. */
+/** The counts and durations of this process since its start. */
 export interface Observed {
   rows: Rows
   /** How late the ticks of schedules were. */
@@ -24,7 +24,7 @@ export interface Observed {
   appends: Histogram
 }
 
-/** Counts what this process stores and runs. */
+/** Counts the jobs that this process stores and runs. */
 export function observe(kernel: PluginKernel, isShown: IsShown): Observed {
   const rows = new Rows()
   const lag = new Histogram()
@@ -82,7 +82,7 @@ export function observe(kernel: PluginKernel, isShown: IsShown): Observed {
       }
       if (!running) return leave()
       running.then(leave, leave)
-      // Returning the same promise spares every job further ones.
+      // Returning the same promise saves further promises for each job.
       return running
     },
     { when: ({ job }) => isShown(job.queue) },

@@ -4,29 +4,29 @@ import { Histogram } from './histogram.ts'
 /** How an attempt ended. */
 export type Ending = 'completed' | 'failed' | 'retried' | 'deferred'
 
-/** The queue of the row that holds those beyond `MOST_QUEUES`. Names that begin with "_" belong to plugins. */
+/** The queue name of the row for all queues beyond `MOST_QUEUES`. Names that begin with "_" belong to plugins. */
 export const REST = '_rest'
 
-/** What this process has done for a queue. */
+/** The counts and durations of a queue in this process. */
 export interface Row {
   queue: string
   sent: number
   consumed: number
   retries: number
   deadLetters: number
-  /** How many handlers run now. */
+  /** The number of running handlers. */
   busy: number
   sending: Histogram
   waiting: Histogram
   processing: Record<Ending, Histogram>
 }
 
-/** The rows by queue. Adding to them is on the path of every job. */
+/** The rows by queue. Every job adds to them, so adding must be fast. */
 export class Rows {
   readonly #rows = new Map<string, Row>()
   #last: Row | undefined
 
-  /** Returns the row of a queue, or the row `_rest` if there are `MOST_QUEUES` others. */
+  /** Returns the row of a queue, or the row `_rest` if there already are `MOST_QUEUES` other rows. */
   of(queue: string): Row {
     if (this.#last?.queue === queue) return this.#last
     const known = this.#rows.get(queue)

@@ -3,7 +3,7 @@ import { MOST_QUEUES } from '../lib/store-counts.ts'
 import { Histogram } from './histogram.ts'
 import { REST } from './rows.ts'
 
-/** How long the runs of a flow took that ended with a status. */
+/** The durations of the runs of a flow that ended with a status. */
 interface Row {
   /** Empty for runs of single jobs. */
   flow: string

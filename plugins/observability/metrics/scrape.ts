@@ -15,7 +15,7 @@ export function scrape(
 ): string {
   const text = createText()
   const slots = slotsOf(kernel, rows, isShown)
-  // Queues with a worker have their counters from the beginning, because Prometheus sees no increase in a first value.
+  // Queues with a worker have counters from the start, because Prometheus sees no increase in a first value.
   const consumers = rows.all().filter((row) => row.consumed > 0 || slots.has(row))
   const senders = rows.all().filter(({ sent }) => sent > 0)
   writeOperations(text, senders, consumers)
@@ -36,7 +36,7 @@ export function scrape(
   return text.toString()
 }
 
-/** Returns how many jobs the workers of this process may run, by row, so that queues beyond the bound are added up. */
+/** Returns how many jobs the workers of this process may run, by row, so queues beyond the limit are added up. */
 function slotsOf(kernel: Kernel, rows: Rows, isShown: IsShown): Map<Row, number> {
   const slots = new Map<Row, number>()
   for (const [queue, count] of slotsByQueue(kernel, isShown)) {
@@ -57,7 +57,7 @@ function writeOperations(text: Text, senders: readonly Row[], consumers: readonl
   for (const row of senders) sent.add(on(row, 'send'), row.sent)
   const sending = text.family('messaging_client_operation_duration_seconds', 'histogram', 'How long enqueueing took.')
   for (const row of senders) sending.addHistogram(on(row, 'send'), row.sending)
-  const consumed = text.family('messaging_client_consumed_messages_total', 'counter', 'Attempts that were begun.')
+  const consumed = text.family('messaging_client_consumed_messages_total', 'counter', 'Attempts that were started.')
   for (const row of consumers) consumed.add(on(row, 'process'), row.consumed)
   const processing = text.family('messaging_process_duration_seconds', 'histogram', 'How long attempts ran.')
   for (const row of consumers)
@@ -94,7 +94,7 @@ function writeSlots(text: Text, slots: ReadonlyMap<Row, number>): void {
   }
 }
 
-/** Writes what the store has. Each instance reports the same. */
+/** Writes the counts of the store. Each instance reports the same. */
 function writeStore(text: Text, store: StoreCounts | undefined, now: number): void {
   text.family('nuxt_queue_store_up', 'gauge', 'Whether the jobs in the store could be counted.').add({}, store ? 1 : 0)
   if (!store) return
@@ -104,7 +104,7 @@ function writeStore(text: Text, store: StoreCounts | undefined, now: number): vo
   const ages = text.family(
     'nuxt_queue_queue_oldest_job_age_seconds',
     'gauge',
-    'For how long the oldest waiting job has been due; 0 if none waits. Each instance reports the same.',
+    'How long the oldest waiting job has been due, or 0 if no job waits. Each instance reports the same.',
   )
   for (const { queue, oldest } of store.queues)
     ages.add({ queue }, oldest === undefined ? 0 : Math.max(0, now - oldest.due) / 1000)
@@ -116,6 +116,10 @@ function writeStore(text: Text, store: StoreCounts | undefined, now: number): vo
     )
     .add({}, store.activeRuns)
   text
-    .family('nuxt_queue_uncounted_queues', 'gauge', 'Queues beyond the first 200 by name, whose jobs are not counted.')
+    .family(
+      'nuxt_queue_uncounted_queues',
+      'gauge',
+      'The number of queues beyond the first 200 by name, whose jobs are not counted.',
+    )
     .add({}, store.uncounted)
 }

@@ -5,7 +5,7 @@ export const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
 type Labels = Readonly<Record<string, string>>
 
-/** A metric, to which its samples are added. */
+/** A metric and its samples. */
 interface Family {
   add(labels: Labels, value: number): void
   addHistogram(labels: Labels, histogram: Histogram): void

@@ -1,12 +1,12 @@
 import type { Attributes, Span } from '@opentelemetry/api'
 import { isQueueError, type Job, type JobDraft, type RunContext } from '../../../kernel/index.ts'
 
-/** The version of the semantic conventions. Those for messaging are in development. */
+/** The version of the semantic conventions. The conventions for messaging are in development. */
 export const SCHEMA_URL = 'https://opentelemetry.io/schemas/1.44.0'
 
 export const SYSTEM = { 'messaging.system': 'nuxt_queue' }
 
-/** Attributes of an operation on a queue. These have few values, so that metrics may have them too. */
+/** Attributes of an operation on a queue. They have few values, so metrics may have them too. */
 export function operationOn(queue: string, name: string, type = name): Attributes {
   return {
     ...SYSTEM,

@@ -13,12 +13,12 @@ import { traceSettling } from './settle.ts'
 import { options, type Tracing } from './tracing.ts'
 
 /**
- * Traces jobs with OpenTelemetry, by its conventions for messaging. The context of a trace travels in the headers of a job. The
- * application sets up the SDK; without one, nothing is recorded.
+ * Traces jobs with OpenTelemetry and its conventions for messaging. The context of a trace travels in the headers of a job. The application
+ * sets up the SDK; without an SDK, nothing is recorded.
  */
 export default definePlugin({
   name: 'otel',
-  // Outermost, so that spans include what other plugins do, and their calls belong to the trace.
+  // Outermost, so that spans include the work of other plugins, and their calls belong to the trace.
   enforce: 'pre',
   options,
   async setup(kernel, options) {

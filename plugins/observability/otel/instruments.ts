@@ -1,6 +1,6 @@
 import type { Attributes, Meter } from '@opentelemetry/api'
 
-/** The boundaries of the durations in seconds that the conventions advise. */
+/** The boundaries of durations that the conventions recommend, in seconds. */
 const BOUNDARIES = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
 
 export interface Instruments {
@@ -9,7 +9,7 @@ export interface Instruments {
   retried(attributes: Attributes): void
   /** A job has failed for good and becomes a dead letter. */
   buried(attributes: Attributes): void
-  /** A tick of a schedule was late by some seconds. */
+  /** A tick of a schedule was late. */
   late(seconds: number): void
   /** A run has ended. Times are in seconds. */
   ended(attributes: Attributes, seconds: number): void
@@ -29,7 +29,7 @@ export function createInstruments(meter: Meter): Instruments {
   })
   const consumed = meter.createCounter('messaging.client.consumed.messages', {
     unit: '{message}',
-    description: 'Attempts that were begun.',
+    description: 'Attempts that were started.',
   })
   const processing = meter.createHistogram('messaging.process.duration', {
     ...seconds,

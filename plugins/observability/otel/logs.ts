@@ -2,7 +2,7 @@ import type { Context } from '@opentelemetry/api'
 import type { PluginKernel, RunContext } from '../../../kernel/index.ts'
 import type { Tracing } from './tracing.ts'
 
-/** Adds `trace_id` and `span_id` to log entries, those of workers in other processes included. */
+/** Adds `trace_id` and `span_id` to log entries, including entries of workers in other processes. */
 export function traceLogs(
   kernel: PluginKernel,
   { api }: Tracing,

@@ -7,7 +7,7 @@ import type { IsShown } from '../lib/store-counts.ts'
  * Reports the slots of the workers of this process, and its open streams.
  *
  * @param busy how many attempts run, by queue
- * @returns a function that stops it
+ * @returns a function that stops the reports
  */
 export function observeProcess(
   kernel: PluginKernel,

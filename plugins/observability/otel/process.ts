@@ -14,22 +14,25 @@ import type { Tracing } from './tracing.ts'
 import type { Instruments } from './instruments.ts'
 import { traceSteps } from './steps.ts'
 
-/** An attempt that runs. */
+/** A running attempt. */
 interface Processing {
   context: Context
   /** Ends the span. Does nothing the second time. */
   end(error?: unknown): void
 }
 
-/** Where a context keeps its attempt. A WeakMap with an entry for each job would take a third of the time in the garbage collector. */
+/**
+ * The member of a context that holds its attempt. With a WeakMap, an entry for each job would cost a third of the time in garbage
+ * collection.
+ */
 const PROCESSING = Symbol('nuxt-queue.otel')
 type Traced = RunContext & { [PROCESSING]?: Processing }
 
 const FAILED: ReadonlySet<string | undefined> = new Set(['step.failed', 'step.retry'])
 
 /**
- * Gives each attempt a span `process`, which is the active one in its handler. The headers that the handler sees contain its
- * context, for handlers in other processes.
+ * Gives each attempt a span `process`, which is active in its handler. The headers that the handler sees contain the context of the span,
+ * for handlers in other processes.
  *
  * @param busy receives how many attempts run, by queue
  */
@@ -47,7 +50,7 @@ export function traceProcessing(
     const sender = api.propagation.extract(ROOT_CONTEXT, { ...job.headers })
     const sent = api.trace.getSpanContext(sender)
     const linked = sent !== undefined && options.correlation === 'link'
-    // Baggage stays, also where the trace is another one.
+    // Baggage is kept, even if the attempt has a separate trace.
     const parent = linked ? api.trace.deleteSpan(sender) : sender
     const operation = operationOn(job.queue, 'process')
     const attributes = { ...operation, ...aboutJob(job), ...aboutAttempt(ctx) }
@@ -91,7 +94,7 @@ export function traceProcessing(
     processing?.end(reviveError((data as { error: SerializedError }).error))
     const { queue, options: given } = ctx!.job
     const isLetter = type === 'step.failed' && given.deadLetter !== undefined
-    // An end that another process has stored before is not stored again.
+    // An end that another process has already stored is not stored again.
     if (processing && isLetter && result?.ok && result.events.length > 0)
       instruments?.buried(operationOn(queue, 'process'))
   }

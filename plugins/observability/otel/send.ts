@@ -4,7 +4,7 @@ import { aboutJob, errorTypeOf, failSpan, operationOn } from './attributes.ts'
 import type { Tracing } from './tracing.ts'
 import type { Instruments } from './instruments.ts'
 
-/** The queue of events that are on their way to the waits and triggers for them. */
+/** The queue of events that are being delivered to waits and triggers. */
 const BUS = '_bus'
 
 /** The span of a call. The jobs of `enqueueMany` for one queue share it. */
@@ -18,7 +18,7 @@ interface Sending {
   error: unknown
 }
 
-/** Gives each call that enqueues a span `send`, and its context to the headers of the jobs. */
+/** Gives each call of `enqueue` a span `send`, and adds the context of the span to the headers of the jobs. */
 export function traceSending(kernel: PluginKernel, tracing: Tracing, instruments: Instruments | undefined): void {
   const { api, tracer, options, isTraced } = tracing
   const { SpanKind, SpanStatusCode } = api
@@ -40,8 +40,8 @@ export function traceSending(kernel: PluginKernel, tracing: Tracing, instruments
   }
 
   /**
-   * Returns the context of the caller. A step that follows another one has the context of that one in its headers, while the engine of
-   * flows may run in that of anybody. Headers also count where they name a trace and the caller is in none or in another one.
+   * Returns the context of the caller. The headers of a step contain the context of the previous step, while the flow engine may run in any
+   * context. Headers also take precedence if they name a trace and the caller has no trace or a different one.
    */
   function parentOf({ headers, flow }: EnqueuePayload['job']): Context {
     const active = api.context.active()
@@ -82,7 +82,7 @@ export function traceSending(kernel: PluginKernel, tracing: Tracing, instruments
     instruments?.sent({ ...operationOn(job.queue, 'send'), ...failure }, (performance.now() - began) / 1000, jobs)
   }
 
-  // An event of the bus has a span only with `internal`. Otherwise its headers name the span that sent it.
+  // An event of the bus has a span only with `internal`. Otherwise its headers contain the context of its sender.
   kernel.hook(
     'enqueue',
     ({ job }, next) => {

@@ -6,7 +6,7 @@ import type { Tracing } from './tracing.ts'
 /** The last event of an attempt. */
 const ENDS: ReadonlySet<string | undefined> = new Set(['step.completed', 'step.failed', 'step.retry', 'step.deferred'])
 
-/** Gives the storing of the end of each attempt a span `settle` below the span of the attempt. */
+/** Gives the storage of the end of each attempt a span `settle`, a child of the span of the attempt. */
 export function traceSettling(
   kernel: PluginKernel,
   { api, tracer }: Tracing,

@@ -4,9 +4,9 @@ import { failSpan, SYSTEM } from './attributes.ts'
 import type { Tracing } from './tracing.ts'
 
 /**
- * Gives each sub-step that runs a span. A sub-step whose result is recorded already does not run, so it has none. One that runs in
- * another process is known by what it asks and records. The member `step` of contexts is wrapped where it is defined, on their
- * prototype, so that jobs without sub-steps cost nothing.
+ * Gives each executed sub-step a span. A sub-step whose result is already recorded is not executed, so it has no span. A sub-step in
+ * another process is recognized by its calls of `lookup` and `record`. The member `step` of contexts is wrapped on their prototype, where
+ * it is defined, so jobs without sub-steps cost nothing.
  */
 export function traceSteps(
   kernel: PluginKernel,
@@ -41,7 +41,7 @@ function withSpans(own: RunContext['step'], { api, tracer }: Tracing, parent: Co
   const startSpan = (name: string, context: Context): Span =>
     tracer.startSpan(`step ${name}`, { attributes: { ...SYSTEM, 'messaging.nuxt_queue.sub_step': name } }, context)
 
-  /** Returns the members that runtimes in other processes use. A sub-step that was looked up and not found runs there. */
+  /** Returns the members that runtimes in other processes use. If a sub-step was looked up and not found, the other process executes it. */
   const remote = (): Pick<typeof own, 'lookup' | 'record' | 'fail'> => {
     const running = new Map<string, Span>()
     const end = (name: string, error?: unknown): void => {

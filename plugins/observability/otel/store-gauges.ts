@@ -3,14 +3,14 @@ import type { Meter } from '@opentelemetry/api'
 import type { Kernel, PluginKernel } from '../../../kernel/index.ts'
 import { createStoreCounts, type IsShown } from '../lib/store-counts.ts'
 
-/** Counts of the store are kept for this long, in milliseconds, so that several readers share them. */
+/** How long counts of the store are cached, in milliseconds, so that several readers share them. */
 const KEEP = 5_000
 
 /**
  * Reports the counts of the store. All instances see the same store, so only the oldest instance that runs workers reports them. If no
  * instance runs workers, every instance reports them.
  *
- * @returns a function that stops it
+ * @returns a function that stops the reports
  */
 export function observeStore(kernel: PluginKernel, meter: Meter, isShown: IsShown): () => void {
   const countStore = createStoreCounts(kernel, isShown, KEEP)
@@ -20,7 +20,7 @@ export function observeStore(kernel: PluginKernel, meter: Meter, isShown: IsShow
   })
   const ages = meter.createObservableGauge('nuxt_queue.queue.oldest_job.age', {
     unit: 's',
-    description: 'For how long the oldest waiting job has been due.',
+    description: 'How long the oldest waiting job has been due.',
   })
   const runs = meter.createObservableGauge('nuxt_queue.runs.active', {
     unit: '{run}',

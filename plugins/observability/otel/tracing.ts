@@ -3,8 +3,8 @@ import type { Job } from '../../../kernel/index.ts'
 
 export const options = z.strictObject({
   /**
-   * How the span of an attempt belongs to the span that sent its job. `link`: it begins a trace of its own and has a link.
-   * `parent`: it continues the trace. Default `link`.
+   * How the span of an attempt is connected to the span that sent its job. `link`: it begins a separate trace and has a link. `parent`: it
+   * continues the trace. Default `link`.
    */
   correlation: z.enum(['link', 'parent']).default('link'),
   /** Whether each job of `enqueueMany` has a span `create` below the span `send` of the call. Default false. */
@@ -12,8 +12,8 @@ export const options = z.strictObject({
   /** Whether sub-steps of handlers in this process have spans. Default true. */
   steps: z.boolean().default(true),
   /**
-   * Whether storing the end of an attempt in the log has a span `settle`. The acknowledgement in the queue, which follows, is often
-   * merged with those of other jobs and has none. Default false.
+   * Whether storing the end of an attempt in the log has a span `settle`. The acknowledgement in the queue, which follows, is often merged
+   * with other acknowledgements and has no span. Default false.
    */
   settle: z.boolean().default(false),
   /** Whether jobs of plugins, such as the ticks of schedules, are traced. Default false. */
@@ -22,7 +22,7 @@ export const options = z.strictObject({
   metrics: z.boolean().default(true),
 })
 
-/** What the parts of the plugin share. */
+/** The values that all parts of the plugin share. */
 export interface Tracing {
   api: typeof import('@opentelemetry/api')
   tracer: import('@opentelemetry/api').Tracer

@@ -1,7 +1,7 @@
 /*
- * Histograms of durations with fixed buckets, so that those of several processes and periods can be added up. Bucket 0 holds
- * durations below one millisecond. Bucket `n` holds those from `2 ** ((n - 1) / 4)` up to `2 ** (n / 4)` milliseconds, so a
- * quantile is at most 9 % off. The last bucket begins at about 12 days, and holds everything above.
+ * Histograms of durations with fixed buckets, so that histograms of several processes and periods can be added up. Bucket 0 holds durations
+ * below one millisecond. Bucket `n` holds durations from `2 ** ((n - 1) / 4)` up to `2 ** (n / 4)` milliseconds, so a quantile is at most 9
+ * % off. The last bucket begins at about 12 days, and holds all longer durations.
  */
 
 const PER_DOUBLING = 4
@@ -9,16 +9,16 @@ const BUCKETS = 122
 /** The buckets of short durations, because most durations are short and a logarithm is slow. */
 const SHORT = Uint8Array.from({ length: 1024 }, (_, ms) => bucketOfAny(ms))
 
-/** How often each bucket was hit. */
+/** The number of durations in each bucket. */
 export type Histogram = Uint32Array
 
-/** A histogram as it is stored: the index of each bucket that was hit, followed by its count. */
+/** A histogram in its stored form: the index of each bucket that is not empty, followed by its count. */
 export type SparseHistogram = readonly number[]
 
 export interface Quantiles {
-  /** How many durations there are. The others are null if there are none. */
+  /** The number of durations. If it is 0, the quantiles are null. */
   count: number
-  /** Half of the durations, in milliseconds, are not longer than this. */
+  /** The median, in milliseconds. */
   p50: number | null
   p95: number | null
   p99: number | null
@@ -28,7 +28,7 @@ export function createHistogram(): Histogram {
   return new Uint32Array(BUCKETS)
 }
 
-/** Counts a duration in milliseconds. A negative one, which clocks of two machines can produce, counts as 0. */
+/** Counts a duration in milliseconds. A negative duration, which different clocks of two machines can produce, counts as 0. */
 export function observe(histogram: Histogram, ms: number): void {
   histogram[ms < 1024 ? SHORT[ms > 0 ? ms | 0 : 0]! : bucketOfAny(ms)]!++
 }
@@ -61,7 +61,7 @@ function bucketOfAny(ms: number): number {
   return ms < 1 ? 0 : Math.min(BUCKETS - 1, 1 + Math.floor(Math.log2(ms) * PER_DOUBLING))
 }
 
-/** Returns the duration that stands for a bucket, with three digits. */
+/** Returns the duration that represents a bucket, with three digits. */
 function middleOf(bucket: number): number {
   return bucket === 0 ? 0 : Number((2 ** ((bucket - 0.5) / PER_DOUBLING)).toPrecision(3))
 }

@@ -13,7 +13,7 @@ declare module 'nuxt-queue/kernel' {
   interface Kernel {
     /**
      * Returns how many jobs were enqueued, started, completed, failed and retried over time, and how long they waited and
-     * ran. All processes are counted, the others with a delay of up to ten seconds.
+     * ran. All processes are counted. Counts of other processes arrive with a delay of up to ten seconds.
      *
      * @throws QueueError `OPTION_INVALID`
      * @example
@@ -38,7 +38,7 @@ export default definePlugin({
     kernel.extend({ stats: (query = {}) => queryStats(kernel, layers, recorder.pending, query) })
     if (!enabled) return
 
-    /** Every event of a job passes here. Comparing types and naming counters is faster than looking them up. */
+    /** Every event of a job passes here. Comparing types and naming counters directly is faster than a lookup. */
     function count({ ctx, result }: EmitPayload): void {
       // An event whose key is known is not stored again.
       const type = result?.ok ? result.events.at(-1)?.type : undefined

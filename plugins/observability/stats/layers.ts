@@ -12,9 +12,9 @@ export interface Layer {
   stream: string
   /** The length of a bucket, in milliseconds. */
   step: number
-  /** The milliseconds that buckets are kept. */
+  /** How long buckets are kept, in milliseconds. */
   keep: number
-  /** How many records are kept at most. With many processes, the finest layer reaches less far back. */
+  /** The maximum number of records. With many processes, the finest layer reaches less far back. */
   most: number
 }
 
@@ -24,12 +24,12 @@ export const LAYERS: readonly [Layer, Layer, Layer] = [
   { stream: '_stats.1h', step: HOUR, keep: 31 * DAY, most: 2000 },
 ]
 
-/** The data of an event `stats.bucket`. Several records may be about the same bucket. They add up. */
+/** The data of an event `stats.bucket`. Several records may belong to the same bucket. They add up. */
 export interface BucketRecord {
   /** The start of the bucket, in milliseconds since the epoch. */
   ts: number
   rows: readonly StoredRow[]
-  /** Names the record in the finest layer, which the processes write. */
+  /** Identifies the record in the finest layer, which the processes write. */
   id?: string
   /** In the other layers: the `seq` of the last record of the finer layer that this layer contains. */
   through?: number
@@ -37,18 +37,18 @@ export interface BucketRecord {
 
 /** How many records are read at once. */
 const PAGE = 500
-/** The milliseconds that the clocks of a process and of the store may differ. */
+/** The tolerated difference between the clocks of a process and the store, in milliseconds. */
 export const SKEW = 5 * MINUTE
-/** The largest record, in bytes, and the share of `payloadLimit` that a record may have. */
+/** The maximum size of a record: in bytes, and as a share of `payloadLimit`. */
 const [MOST_BYTES, SHARE] = [512 * 1024, 0.9]
 
 export type Layers = ReturnType<typeof createLayers>
 
 /**
- * Stores buckets in three layers. Processes append to the finest layer. `rollUp` copies what is new in a layer into the next one.
- * The copy and the `seq` up to which it reaches are one append, which the store refuses if another process has appended in the
- * meantime. Therefore each record is copied once, whichever process copies it and wherever a process dies. Readers take the layer
- * they need, and everything of the finer layers that is not in it yet.
+ * Stores buckets in three layers. Processes append to the finest layer. `rollUp` copies the new records of a layer into the next layer. The
+ * copy and the `seq` up to which it reaches are one append, which the store refuses if another process has appended in the meantime. Each
+ * record is therefore copied exactly once, even if processes compete or die. Readers use the layer they need, and the records of finer
+ * layers that are not yet in it.
  */
 export function createLayers(kernel: PluginKernel) {
   const store = () => kernel.port('events')
@@ -72,7 +72,7 @@ export function createLayers(kernel: PluginKernel) {
     }
   }
 
-  /** Reads the records that were appended since a moment, newest first, and the newest record of all. */
+  /** Reads the records that were appended since a moment, newest first, and the newest record of the stream. */
   async function since(stream: string, moment: number) {
     const found: StoredEvent[] = []
     let newest: StoredEvent | undefined
@@ -92,7 +92,10 @@ export function createLayers(kernel: PluginKernel) {
     return head === 0 ? undefined : dataOf((await read(stream, { after: head - 1, limit: 1 }))[0])
   }
 
-  /** Drops records that are old or too many. Records that the next layer does not have are kept, up to twice the number. */
+  /**
+   * Drops records that are too old or exceed the maximum number. Records that are not yet in the next layer are kept, up to twice that
+   * number.
+   */
   async function trim({ stream, keep, most }: Layer, through: number): Promise<void> {
     const head = await store().head(stream)
     const until = new Date(kernel.clock.now() - keep)
@@ -106,15 +109,15 @@ export function createLayers(kernel: PluginKernel) {
     async append(record: { id: string; ts: number }, rows: Rows): Promise<void> {
       const [{ stream, most }] = LAYERS
       const { head } = await kernel.emit(stream, [draft(record, rows)])
-      // Usually `rollUp` trims. Processes that live for less than a minute never call it.
+      // Usually `rollUp` trims. Processes that run for less than a minute never call it.
       if (head > 2 * most && head % 100 === 0) await trimStream(kernel, stream, head - 2 * most)
     },
-    /** Returns whether a record is stored. For a record whose append may or may not have worked. */
+    /** Returns whether a record is stored. Used if its append may have failed. */
     async isStored({ id, ts }: { id: string; ts: number }): Promise<boolean> {
       const { found } = await since(LAYERS[0].stream, ts - SKEW)
       return found.some((event) => dataOf(event)?.id === id)
     },
-    /** Copies what is new in a layer, up to the last complete bucket of the next one. */
+    /** Copies the new records of a layer, up to the last complete bucket of the next layer. */
     async rollUp(index: 0 | 1): Promise<void> {
       const [from, to] = [LAYERS[index], LAYERS[index + 1]!]
       const until = Math.floor((kernel.clock.now() - from.step) / to.step) * to.step + from.step
@@ -127,7 +130,7 @@ export function createLayers(kernel: PluginKernel) {
         if (through === undefined) return
         const drafts = [...inBuckets(fresh, to.step)].map(([ts, rows]) => draft({ ts, through }, rows))
         const { ok } = await kernel.emit(to.stream, drafts, { expectedSeq: head })
-        // Another process was faster, and trims as well.
+        // Another process was faster and also trims.
         if (!ok) return
         await trim(from, through)
         more = fresh.length === PAGE
@@ -135,14 +138,14 @@ export function createLayers(kernel: PluginKernel) {
       if (index === 1) await trim(LAYERS[2], Infinity)
     },
     /**
-     * Returns the records of a layer since a moment, and those of the finer layers that are not in it yet. Reads the coarse
-     * layers first: what is copied in the meantime is still in the finer layer.
+     * Returns the records of a layer since a moment, and the records of finer layers that are not yet in it. Reads the coarse layers first,
+     * because records that are copied in the meantime are still in the finer layer.
      */
     async read(index: number, moment: number): Promise<BucketRecord[]> {
       const { found, newest } = await since(LAYERS[index]!.stream, moment)
       let through = newest?.through ?? 0
       for (const { stream } of LAYERS.slice(0, index).toReversed()) {
-        // Begins with the last copied record, which says how far it reaches itself.
+        // Begins with the last copied record, which contains the `seq` up to which it reaches.
         const events = await readAll(stream, Math.max(0, through - 1))
         const copied = through
         found.push(...events.filter(({ seq }) => seq > copied))

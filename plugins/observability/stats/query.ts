@@ -12,7 +12,7 @@ import { LAYERS, SKEW, type BucketRecord, type Layers } from './layers.ts'
 import { addStored, createRow, REST, type Counter, type Row } from './rows.ts'
 
 export interface StatsQuery {
-  /** Only jobs of this queue. Default: the jobs of all queues but those of plugins. */
+  /** Only jobs of this queue. Default: the jobs of all queues except queues of plugins. */
   queue?: string
   /** Only jobs of the worker with this id. */
   worker?: string
@@ -21,17 +21,17 @@ export interface StatsQuery {
   /** The end: a date, or milliseconds since the epoch. Default: now. */
   to?: number | Date
   /**
-   * Milliseconds from one point to the next. The result has the step that was used. It is larger than this if the data is not
-   * kept in so small steps for so long, or if there would be more than 1,500 points. Default: one that gives about 300 points.
+   * Milliseconds from one point to the next. The result contains the step that was used. It is larger if the data for the period is only
+   * kept in larger steps, or if there would be more than 1,500 points. Default: a step that gives about 300 points.
    */
   step?: number
   /** `'queue'` adds the series of each queue to the result, for charts that show many queues. Default: the total only. */
   by?: 'queue'
-  /** Leaves out the jobs of a queue for which it returns false. Called once for each queue. */
+  /** Omits the jobs of queues for which it returns false. Called once for each queue. */
   mayRead?: (queue: string) => MaybePromise<boolean>
 }
 
-/** What happened from `ts` until `ts + step`. */
+/** The counts and durations from `ts` until `ts + step`. */
 export interface StatsPoint extends Record<Counter, number> {
   /** The beginning, in milliseconds since the epoch. */
   ts: number
@@ -44,9 +44,9 @@ export interface StatsPoint extends Record<Counter, number> {
 export interface Stats {
   /** Milliseconds from one point to the next. */
   step: number
-  /** All points of the period, oldest first, including those without jobs. */
+  /** All points of the period, oldest first, including points without jobs. */
   series: StatsPoint[]
-  /** With `by: 'queue'`: the same for each queue that had jobs in the period, by name. */
+  /** With `by: 'queue'`: the series of each queue that had jobs in the period, by name. */
   queues?: { queue: string; series: StatsPoint[] }[]
 }
 
@@ -56,7 +56,7 @@ const HOUR = 3_600_000
 const STEPS = [10_000, 60_000, 300_000, HOUR, 6 * HOUR]
 const USUAL_POINTS = 400
 
-/** Returns the series of a query: what is stored, and what this process has seen since. */
+/** Returns the series of a query: the stored counts, and the counts of this process that are not yet stored. */
 export async function queryStats(
   kernel: Kernel,
   layers: Layers,
@@ -67,7 +67,7 @@ export async function queryStats(
     throw new QueueError('OPTION_INVALID', `Option "by" is "queue"; got ${shown(query.by)}.`)
   }
   const { from, to, step, layer } = periodOf(query, kernel.clock.now())
-  // What is appended in the meantime is found in the store again, by its id.
+  // Records that are appended in the meantime are also found in the store. Their ids prevent double counting.
   const own = pending()
   const ids = new Set(own.map(({ id }) => id))
   const stored = (await layers.read(layer, from - SKEW)).filter(({ id }) => id === undefined || !ids.has(id))
@@ -96,7 +96,7 @@ export async function queryStats(
   }
 }
 
-/** Aligns the period to the step, and chooses the finest step that is kept for so long, and the layer that has it. */
+/** Aligns the period to the step. Chooses the finest step that is kept for the whole period, and its layer. */
 function periodOf(query: StatsQuery, now: number) {
   const end = query.to === undefined ? now + 1 : checkMoment('Option "to"', query.to)
   const begin = query.from === undefined ? Math.max(0, end - HOUR) : checkMoment('Option "from"', query.from)

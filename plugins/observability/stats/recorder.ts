@@ -5,24 +5,25 @@ import { LAYERS, type BucketRecord, type Layers } from './layers.ts'
 import { Rows, type Row } from './rows.ts'
 
 const [{ step: STEP }, { step: MINUTE }] = LAYERS
-/** The most buckets that wait for a store that is unavailable: ten minutes. Then the oldest one is lost. */
+/** The maximum number of buckets that wait for an unavailable store: ten minutes. After that, the oldest bucket is lost. */
 const MOST_PENDING = 60
-/** The milliseconds within which processes roll up after a bucket, each at its own time, so that usually one does it. */
+/** Processes roll up at different times within this period after a bucket, in milliseconds, so usually only one of them does the work. */
 const SPREAD = 5000
 
 interface Bucket {
   id: string
   ts: number
   rows: Rows
-  /** Whether an append of it has failed, so that it may be stored nevertheless. */
+  /** Whether an append of the bucket has failed. The bucket may be stored nevertheless. */
   doubtful: boolean
 }
 
-/** Collects what this process sees in the current bucket, and appends each bucket once after it has ended. */
+/** Collects the counts of this process in the current bucket, and appends each bucket once after it has ended. */
 export function createRecorder(kernel: PluginKernel, layers: Layers) {
   const instance = randomBytes(9).toString('base64url')
   const outage = watchOutage({
-    away: (error) => kernel.reporter.warn('The statistics cannot be stored. This process keeps ten minutes.', error),
+    away: (error) =>
+      kernel.reporter.warn('The statistics cannot be stored. This process keeps the last ten minutes.', error),
     back: () => kernel.reporter.warn('The statistics can be stored again.'),
   })
   /** The buckets that are not stored yet, oldest first. The last one is the current one. */
@@ -92,7 +93,7 @@ export function createRecorder(kernel: PluginKernel, layers: Layers) {
   }
 
   return {
-    /** Returns the row in which to count something that happens now. */
+    /** Returns the row in which to count a current event. */
     row(queue: string, worker: string, now: number): Row {
       if (now >= end) begin(now)
       return current.row(queue, worker)

@@ -4,16 +4,18 @@ import { addSparse, createHistogram, toSparse, type Histogram, type SparseHistog
 export const COUNTERS = ['enqueued', 'started', 'completed', 'failed', 'retried'] as const
 export type Counter = (typeof COUNTERS)[number]
 
-/** The most pairs of queue and worker that one record holds. Those with the fewest events share the row `REST`. */
+/** The maximum number of pairs of queue and worker in one record. The pairs with the fewest events share the row `REST`. */
 const MOST_ROWS = 200
-/** The most pairs that a process counts apart in one bucket, so that queues with names made from data cost no memory. */
+/**
+ * The maximum number of pairs that a process counts separately in one bucket, so that queues with generated names do not use much memory.
+ */
 const MOST_PAIRS = 1000
-/** The bytes that a row with all buckets can take. */
+/** The maximum size of a row with all buckets, in bytes. */
 const ROW_BYTES = 4096
-/** The queue and the worker of the row that holds the rest. Names that begin with "_" belong to plugins. */
+/** The queue and the worker name of the row for all other pairs. Names that begin with "_" belong to plugins. */
 export const REST = '_rest'
 
-/** What happened to the jobs of a worker on a queue in a period. */
+/** The counts and durations of the jobs of a worker on a queue in a period. */
 export interface Row {
   queue: string
   worker: string
@@ -24,7 +26,7 @@ export interface Row {
   run: Histogram
 }
 
-/** A row as it is stored. `counts` is in the order of `COUNTERS`. */
+/** A row in its stored form. `counts` is in the order of `COUNTERS`. */
 export interface StoredRow {
   queue: string
   worker: string
@@ -33,13 +35,13 @@ export interface StoredRow {
   run: SparseHistogram
 }
 
-/** Rows by queue and worker. Adding to them is on the path of every job. */
+/** Rows by queue and worker. Every job adds to them, so adding must be fast. */
 export class Rows {
   readonly #queues = new Map<string, Map<string, Row>>()
   #pairs = 0
   #last: Row | undefined
 
-  /** Returns the row of a worker on a queue, or the row `REST` if there are `MOST_PAIRS` others. */
+  /** Returns the row of a worker on a queue, or the row `REST` if there already are `MOST_PAIRS` other rows. */
   row(queue: string, worker: string): Row {
     const last = this.#last
     if (last !== undefined && last.queue === queue && last.worker === worker) return last
@@ -58,8 +60,8 @@ export class Rows {
   }
 
   /**
-   * Returns the rows in the form in which they are stored, at most `MOST_ROWS` of them and at most `bytes` bytes. What does
-   * not fit is added up in the row `REST`.
+   * Returns the rows in their stored form, at most `MOST_ROWS` rows and at most `bytes` bytes. Rows that do not fit are added up in the row
+   * `REST`.
    */
   toStored(bytes: number): StoredRow[] {
     const rows = [...this.#queues.values()].flatMap((workers) => [...workers.values()])

@@ -59,7 +59,7 @@ export function createRemoteContext(
     try {
       peer.notify('ctx.logger.log', { ...about, ...asParams(entry) })
     } catch {
-      // The entry cannot be serialized as it is.
+      // The entry itself cannot be serialized.
       peer.notify('ctx.logger.log', { ...about, ...asParams(toLoggableEntry(entry.message, entry.meta)) })
     }
   }
@@ -187,7 +187,7 @@ export function suspended(): Deferral {
 class RemoteDeferral {
   readonly runAt: number
   readonly holdQueue: boolean
-  /** Whether the handler was suspended at a wait, which the host knows. */
+  /** Whether the handler was suspended at a wait. The host knows the wait. */
   readonly suspended: boolean
 
   constructor({ delay = 0, until, holdQueue = false }: DeferOptions, suspended = false) {

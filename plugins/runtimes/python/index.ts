@@ -24,8 +24,8 @@ export default definePlugin({
   configKey: NAME,
   options: hostOptions.extend({
     /**
-     * The interpreter, as a path or a name on the PATH. Default: the one of `venv`, then the one of `VIRTUAL_ENV`, then
-     * `python3`, then `python`.
+     * The interpreter, as a path or a name on the PATH. Default: the interpreter of `venv`, then of `VIRTUAL_ENV`, then `python3`, then
+     * `python`.
      */
     command: z.string().optional(),
     /** The folder of a virtual environment, relative to `rootDir`. */

@@ -18,8 +18,8 @@ export interface InterpreterOptions {
 }
 
 /**
- * Finds the Python interpreter: `command`, or else the one of `venv`, or else the one of the active virtual environment,
- * `python3` or `python`.
+ * Finds the Python interpreter: `command`, or else the interpreter of `venv`, or else that of the active virtual environment, `python3` or
+ * `python`.
  *
  * @throws QueueError `RUNTIME_MISSING` that lists each attempt and its error
  */

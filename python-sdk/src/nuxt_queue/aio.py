@@ -81,7 +81,7 @@ class AsyncClient:
         await self._ask("ctx.client.send", {"type": type, **without_none(data=data, store=store)})
 
     async def has_subscribers(self) -> bool:
-        """Returns whether anybody follows the run, in any process. The result may be a few seconds old."""
+        """Returns whether a client follows the run, in any process. The result may be a few seconds old."""
         return await self._ask("ctx.client.hasSubscribers", {})
 
 

@@ -152,7 +152,7 @@ class Client:
         self._ask("ctx.client.send", {"type": type, **without_none(data=data, store=store)})
 
     def has_subscribers(self) -> bool:
-        """Returns whether anybody follows the run, in any process. The result may be a few seconds old."""
+        """Returns whether a client follows the run, in any process. The result may be a few seconds old."""
         return self._ask("ctx.client.hasSubscribers", {})
 
 

@@ -40,8 +40,8 @@ class Job(_Base["Data"]):
         crashes: How many workers crashed while they ran the job.
         priority: A job with a larger number runs first.
         created_at: Milliseconds since the epoch.
-        tags: Words to find the job by. Empty when there are none.
-        headers: Text that travels with the job, by name. Empty when there is none.
+        tags: Tags to find the job by. Empty if there are none.
+        headers: Text that travels with the job, by name. Empty if there is none.
         options: The options of the job, in camelCase (``deadLetter``).
         flow: ``{"name", "step"}`` of its flow, or ``None``.
     """

@@ -32,9 +32,9 @@ describe('a schedule in a form', () => {
 
   it('says which field has no duration or moment', () => {
     const draft = { ...draftOf(), target: 'mail' }
-    expect(() => optionsOf({ ...draft, timing: 'every', every: 'often' })).toThrow(/^Every: write a duration/)
-    expect(() => optionsOf({ ...draft, timing: 'every', every: '0s' })).toThrow(/^Every: write a duration/)
-    expect(() => optionsOf({ ...draft, cron: '* * * * *', jitter: '5' })).toThrow(/^Spread: write a duration/)
+    expect(() => optionsOf({ ...draft, timing: 'every', every: 'often' })).toThrow(/^Every: enter a duration/)
+    expect(() => optionsOf({ ...draft, timing: 'every', every: '0s' })).toThrow(/^Every: enter a duration/)
+    expect(() => optionsOf({ ...draft, cron: '* * * * *', jitter: '5' })).toThrow(/^Spread: enter a duration/)
     expect(() => optionsOf({ ...draft, timing: 'at' })).toThrow(/^Choose the date/)
   })
 

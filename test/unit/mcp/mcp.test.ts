@@ -87,7 +87,7 @@ describe('tools', () => {
       body: '{"data":{"to":"ada"}}',
     })
     for (const queue of ['..', '.', '', undefined]) {
-      expect(() => request('getJob', { queue, job: 'j' })).toThrow('"queue" is text other than')
+      expect(() => request('getJob', { queue, job: 'j' })).toThrow('"queue" must be a string other than')
     }
   })
 })

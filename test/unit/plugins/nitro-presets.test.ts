@@ -37,7 +37,7 @@ it.each(['vercel', 'netlify', 'aws-lambda', 'azure-functions', 'firebase'])(
   async (preset) => {
     expect(await refusal(preset)).toMatchObject({
       code: 'CONFIG_INVALID',
-      message: expect.stringMatching(/makes a function.*worker: false/),
+      message: expect.stringMatching(/builds a function.*worker: false/),
     })
     expect(await refusal(preset, { worker: false })).toMatchObject({
       message: expect.stringContaining('is linked'),

@@ -37,7 +37,7 @@ describe('routes', () => {
   it('refuse a second handler of a prefix and prefixes that are none', async () => {
     await using app = await echoing()
     const route = (prefix: string) => () => app.kernel.webhooks.route(prefix, async () => new Response())
-    expect(route('echo/')).toThrow(/The webhook prefix "echo\/" has a handler already/)
+    expect(route('echo/')).toThrow(/The webhook prefix "echo\/" already has a handler/)
     for (const prefix of ['', '/', '/echo/', 'other', 'a/../b/', 'a b/', 'a?b/']) {
       expect(route(prefix)).toThrow(expect.objectContaining({ code: 'WEBHOOK_INVALID' }))
     }

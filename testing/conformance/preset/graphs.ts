@@ -47,7 +47,7 @@ export function graphTests(test: PresetTest): void {
       await until('the loser is stopped', () => stopped.length === 1)
       expect(stopped).toEqual(['JOB_CANCELLED'])
       const cancelled = (await events(runId)).filter(({ type }) => type === 'step.cancelled')
-      expect(cancelled).toMatchObject([{ step: 'slow', data: { reason: 'nobody waits for it any more' } }])
+      expect(cancelled).toMatchObject([{ step: 'slow', data: { reason: 'nothing waits for it any more' } }])
     }),
   )
 

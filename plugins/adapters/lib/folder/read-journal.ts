@@ -19,8 +19,8 @@ const NEWLINE = 0x0a
 
 /**
  * Reads a journal line by line up to the first line that is incomplete or damaged, and cuts the file there. An
- * incomplete last line is a write that was never acknowledged. Any other invalid line is damage: a copy of the damaged
- * file is kept beside the journal.
+ * incomplete last line is a write that was never acknowledged. Any other invalid line is damage: a copy of the damaged file is kept next to
+ * the journal.
  *
  * @throws QueueError `STORE_INCOMPATIBLE`
  */
@@ -117,7 +117,7 @@ function cut(file: number, path: string, size: number, unfinished: boolean): str
   fsyncSync(file)
   return unfinished
     ? 'ended with an incomplete line of a write that was never acknowledged. The line was cut off.'
-    : `is damaged from byte ${size} on and was cut there. A copy of the damaged file is ${kept}.`
+    : `is damaged from byte ${size} onwards and was cut there. A copy of the damaged file is ${kept}.`
 }
 
 function checkHeader(path: string, expected: Readonly<Record<string, unknown>>, found: Line): void {

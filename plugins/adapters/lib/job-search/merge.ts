@@ -13,14 +13,14 @@ interface Open {
   ended: boolean
   /** How many jobs to ask for next. Doubles with each read. */
   block: number
-  /** How many entries to examine next at most. Grows with each read, since a source may have no job that matches. */
+  /** The maximum number of entries to examine next. Grows with each read, because a source may have no matching job. */
   reach: number
 }
 
-/** How many entries the first read of a source examines at most, or as many as jobs are wanted if that is more. */
+/** The maximum number of entries that the first read of a source examines, unless more jobs are wanted. */
 const FIRST_REACH = 500
 
-/** Newest first, then by queue. Within a millisecond, a queue has an order of its own. */
+/** Newest first, then by queue. Within a millisecond, each queue has its own order. */
 function byQueue(a: JobPosition, b: JobPosition): boolean {
   return a.createdAt === b.createdAt ? a.queue < b.queue : a.createdAt > b.createdAt
 }
@@ -29,7 +29,8 @@ function byQueue(a: JobPosition, b: JobPosition): boolean {
  * Merges indexes, for example the indexes of several queues. It reads a little from each index, and continues where the page needs more. The
  * returned function keeps what it has read, so each search needs its own.
  *
- * @param sources each reads one index. The position may be that of a job in another one; reading then starts where it would be
+ * @param sources each reads one index. The position may be the position of a job in another index. Reading then starts where that job would
+ * be
  */
 export function mergeSources(sources: readonly ReadCandidates[], precedes: Precedes = byQueue): ReadCandidates {
   let open: Open[] | undefined
@@ -64,7 +65,7 @@ export function mergeSources(sources: readonly ReadCandidates[], precedes: Prece
         if (source.jobs.length > 0 && (!first || precedes(source.jobs[0]!, first.jobs[0]!))) first = source
       }
       const head = first?.jobs[0]
-      // A source that was read beyond the first job cannot have one that comes before it.
+      // A source that was read beyond the first job cannot have a job that comes before it.
       const unknown = open.filter(
         ({ jobs, ended, frontier }) => jobs.length === 0 && !ended && !(head && frontier && precedes(head, frontier)),
       )
@@ -80,13 +81,13 @@ export function mergeSources(sources: readonly ReadCandidates[], precedes: Prece
     return { jobs: merged, examined: Math.max(1, examined), ...(!ended && { last: merged.at(-1)! }) }
   }
 
-  /** The sources that may have the next job of all. What the others have comes later, so they may never be read. */
+  /** Returns the sources that may have the next job. The jobs of the other sources come later, so those sources may never be read. */
   function newestOf(unread: readonly Open[]): readonly Open[] {
     const frontiers = unread.map(({ frontier }) => frontier?.createdAt ?? Infinity)
     return unread.filter((_, index) => frontiers[index] === Math.max(...frontiers))
   }
 
-  /** Adds the jobs that come before everything that was not read, and returns the position up to which all was read. */
+  /** Adds the jobs that come before all unread entries, and returns the position up to which everything was read. */
   function stopAt(all: readonly Open[], merged: JobRecord[]): JobPosition {
     const unread = all.filter(({ jobs, ended }) => jobs.length === 0 && !ended).map(({ frontier }) => frontier!)
     const last = unread.reduce((a, b) => (precedes(a, b) ? a : b))

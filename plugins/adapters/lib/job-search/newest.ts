@@ -4,8 +4,8 @@ import { createMatcher } from './match.ts'
 import { DEFAULT_LIMIT } from './search.ts'
 
 /**
- * Finds a page of jobs in memory, newest first. It looks at every job once, in any order, and keeps little more than the page, so
- * that queues need no index.
+ * Finds a page of jobs in memory, newest first. It reads every job once, in any order, and keeps little more than the page, so queues need
+ * no index.
  */
 export function selectNewest(
   jobs: Iterable<JobRecord>,

@@ -4,12 +4,12 @@ import { createMatcher } from './match.ts'
 
 /** The largest number of index entries that one search or count examines. */
 export const MAX_CANDIDATES = 100_000
-/** How many jobs a page has by default. */
+/** The default number of jobs in a page. */
 export const DEFAULT_LIMIT = 100
 
 /** A part of an index, newest first. */
 export interface Candidates {
-  /** The jobs in the order of the index. Jobs that surely do not match may be left out. */
+  /** The jobs in the order of the index. Jobs that cannot match may be omitted. */
   jobs: readonly JobRecord[]
   /** How many entries of the index were read, including entries that did not match. At least 1 unless `last` is absent. */
   examined: number
@@ -18,8 +18,8 @@ export interface Candidates {
 }
 
 /**
- * Reads the entries that follow a position. `wanted` is how many matching jobs the page still needs, and `atMost` how many
- * entries may be examined. Reading fewer of both is allowed.
+ * Reads the entries that follow a position. `wanted` is the number of matching jobs that the page still needs, and `atMost` the maximum
+ * number of entries to examine. Reading fewer is allowed.
  */
 export type ReadCandidates = (
   after: JobPosition | undefined,
@@ -27,7 +27,7 @@ export type ReadCandidates = (
   atMost: number,
 ) => MaybePromise<Candidates>
 
-/** Answers `findJobs` from the index of an adapter: reads candidates until the page is full, the index ends or the bound is reached. */
+/** Implements `findJobs` with the index of an adapter: reads candidates until the page is full, the index ends or the bound is reached. */
 export async function searchJobs(search: JobSearch, read: ReadCandidates): Promise<FoundJobs> {
   const { after, limit = DEFAULT_LIMIT, examine = MAX_CANDIDATES } = search
   const matches = createMatcher(search)

@@ -88,7 +88,7 @@ export class Stream {
     return true
   }
 
-  /** The state beside the events that decides whether the next append is accepted. A durable store records it. */
+  /** The state, apart from the events, that decides whether the next append is accepted. A durable store records it. */
   get memory(): { trimmed: number; keys: string[]; fences: [job: string, token: number][]; ts: number } {
     const first: [string, number][] = this.#job === undefined ? [] : [[this.#job, this.#token]]
     const fences = [...first, ...(this.#otherTokens ?? [])]

@@ -41,7 +41,7 @@ export function createForgotten() {
     },
     /** Makes an id available again. Returns false if the id was not remembered. */
     drop,
-    /** Drops ids whose time is over. */
+    /** Drops ids that have expired. */
     sweep(now: number): void {
       for (const outcome of OUTCOMES) {
         const over = lists.expire({ outcome, endedBefore: now, keep: Infinity })

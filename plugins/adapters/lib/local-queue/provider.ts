@@ -38,7 +38,7 @@ export interface LocalQueueOptions {
   journal?: QueueJournal
 }
 
-/** The queues of one process: the port, and the functions that an adapter needs beside it. */
+/** The queues of one process: the port, and additional functions for the adapter. */
 export interface LocalQueues {
   provider: QueueProvider
   /** Opens the consumer of a queue. */

@@ -239,7 +239,7 @@ export function createQueue(name: string, host: QueueHost) {
         else host.ended(entry)
       }
     },
-    /** Makes a job that is not active due at a moment, by default now. */
+    /** Makes an inactive job due at a moment, by default now. */
     readmit(entry: Entry, changes: Partial<JobRecord> = {}, runAt: number = host.clock.now()) {
       removeFromLists(entry)
       Object.assign(entry.record, changes, { runAt })

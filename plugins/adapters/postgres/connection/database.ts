@@ -11,7 +11,7 @@ export type Pg = typeof import('pg')
 
 const FIRST_WAIT = 50
 const LONGEST_WAIT = 2000
-/** How often a statement is sent at most, by kind of failure. */
+/** The maximum number of times that a statement is sent, by kind of failure. */
 const TRIES = { conflict: 20, full: 10, slow: 5 }
 /** How long to wait for statements in flight when the pool is closed, in milliseconds. */
 const CLOSE_TIMEOUT = 2000
@@ -59,7 +59,7 @@ export function createDatabase({ Pool }: Pg, config: PoolConfig, reporter: Repor
   })
   const closing = new AbortController()
   const outage = createOutage('PostgreSQL', reporter)
-  /** Clients whose connection is open. */
+  /** Clients with an open connection. */
   const clients = new Set<PoolClient>()
 
   // The pool replaces a broken idle connection when it is needed, so its errors are ignored here.

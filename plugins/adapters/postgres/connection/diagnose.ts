@@ -9,15 +9,15 @@ interface Settings {
   commits: string
   used: number
   most: number
-  /** For how many milliseconds the oldest transaction has been open. */
+  /** How long the oldest transaction has been open, in milliseconds. */
   open: number | null
 }
 
 /** The oldest supported version, as `server_version_num`. */
 const OLDEST_SERVER = 140_000
-/** The age of a transaction, in milliseconds, from which on it keeps tables from being cleaned. */
+/** The age at which an open transaction is reported, because it prevents the cleanup of tables, in milliseconds. */
 const OLD_TRANSACTION = 600_000
-/** The share of the connections above which a new process may find none. */
+/** The share of used connections above which a new process may not get one. */
 const NEARLY_FULL = 0.9
 
 const SETTINGS = `SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int AS number,
@@ -27,7 +27,7 @@ const SETTINGS = `SELECT current_setting('server_version') AS version, current_s
   (SELECT extract(epoch FROM max(now() - xact_start))::float8 * 1000 FROM pg_stat_activity
     WHERE backend_type = 'client backend' AND datname = current_database()) AS open`
 
-/** Finds settings of PostgreSQL that allow it to lose acknowledged data, and what slows it down. */
+/** Finds settings of PostgreSQL that allow it to lose acknowledged data, and conditions that slow it down. */
 export async function diagnoseServer({ query }: Pick<PostgresPort, 'query'>): Promise<Diagnosis[]> {
   const [settings] = await query<Settings>(SETTINGS, [], { repeatable: true })
   const { version, number, fsync, pages, commits, used, most, open } = settings!

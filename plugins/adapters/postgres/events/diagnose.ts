@@ -1,10 +1,10 @@
 import type { Diagnosis } from '../../../../kernel/index.ts'
 import { quoteName, type PostgresPort } from '../lib/postgres.ts'
 
-/** How many events a stream that is no run has at most while everything works. */
+/** The maximum number of events that a stream that is not a run has in normal operation. */
 const MOST_EVENTS = 25_000
 
-/** Finds streams of plugins and applications that grow without an end. Runs end, and expire then. */
+/** Finds streams of plugins and applications that grow without limit. Runs are not checked, because they end and then expire. */
 export async function diagnoseStreams({ query, schema }: PostgresPort): Promise<Diagnosis[]> {
   const largest = `SELECT name, head - trimmed AS kept FROM ${quoteName(schema)}.nq_stream
     WHERE status IS NULL AND head - trimmed > $1 ORDER BY head - trimmed DESC LIMIT 3`

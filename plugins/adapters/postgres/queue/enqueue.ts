@@ -174,12 +174,12 @@ function keyOf(queue: string, uuid: string): string {
   return `${uuid} ${queue}`
 }
 
-/** How many queues and moments are remembered. */
+/** The maximum number of queues and moments that are remembered. */
 const MOST_PLACES = 1000
 
 /**
- * Counts the jobs of this process that are due at the same moment. Their rows may be anywhere in the table, so that without a place of
- * their own they would start in any order.
+ * Counts the jobs of this process that are due at the same moment. Their rows may be anywhere in the table, so without a number they would
+ * start in any order.
  */
 function createPlaces() {
   const taken = new Map<string, number>()

@@ -16,7 +16,7 @@ import { BORN } from './sql-search.ts'
 const BY_STATE = `($1::text, $2::float8, $3::text, $4::text[], $5::bool, $6::text, $7::text[], $8::text)`
 const BY_TAG = `($1::text, $2::text, $3::float8, $4::text, $5::text[], $6::bool, $7::text, $8::text[], $9::text)`
 const REPEATABLE = { repeatable: true }
-/** The states of pg-boss in which jobs have each of our states. Active jobs are few, and not in the index. */
+/** Maps each of our states to the states of pg-boss. Active jobs are few and are not in the index. */
 const STORED: Record<JobState, readonly string[]> = {
   waiting: ['created', 'retry'],
   delayed: ['created', 'retry'],
@@ -28,7 +28,7 @@ const STORED: Record<JobState, readonly string[]> = {
 const ALL_STATES = Object.keys(STORED) as JobState[]
 /** How many entries one statement examines in each source. */
 const MAX_EXAMINED = 20_000
-/** The largest number of jobs of a run, and of active jobs, that a search compares. */
+/** The maximum number of jobs of a run, and of active jobs, that a search compares. */
 const MAX_SOME = 10_000
 const LOWEST = '00000000-0000-0000-0000-000000000000'
 const HIGHEST = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
@@ -55,20 +55,20 @@ interface Request extends Part {
 export function createJobFinder(db: PostgresPort, queueNames: () => Promise<string[]>) {
   const s = quoteName(db.schema)
 
-  /** The queues of a filter, by their names in pg-boss. */
+  /** Returns the queues of a filter, by their names in pg-boss. */
   async function queuesOf({ queue }: JobFilter): Promise<string[]> {
     if (queue !== undefined) return [encodeQueue(queue)]
     return (await queueNames()).filter((name) => !isInternalQueue(name) && !isOwnQueue(decodeQueue(name)))
   }
 
-  /** Finds the jobs of a condition of SQL. */
+  /** Finds the jobs that satisfy an SQL condition. */
   async function findSome(where: string, values: readonly unknown[]): Promise<JobRecord[]> {
     const text = `SELECT ${STORED_COLUMNS} FROM ${s}.job j WHERE ${where} ORDER BY ${BORN} DESC LIMIT ${MAX_SOME}`
     const rows = await db.query<StoredJobRow>(text, [...values], REPEATABLE)
     return rows.map((row) => storedRecord(decodeQueue(row.name), row))
   }
 
-  /** Finds jobs by their id or their run. They are few enough to be compared here. */
+  /** Finds jobs by their id or their run. The number of these jobs is small enough to compare them here. */
   async function few(filter: JobFilter, names: readonly string[]): Promise<JobRecord[] | undefined> {
     const { id, runId } = filter
     if (id !== undefined) {
@@ -97,7 +97,7 @@ export function createJobFinder(db: PostgresPort, queueNames: () => Promise<stri
     return [JSON.stringify(sources), ...(tag === undefined ? [] : [tag]), ...values].map((value) => value ?? null)
   }
 
-  /** Reads parts of the index. Reads that are asked for together share a statement. */
+  /** Reads parts of the index. Reads that are requested together share a statement. */
   function createReads(filter: JobFilter) {
     let pending: Request[] = []
 
@@ -153,7 +153,7 @@ export function createJobFinder(db: PostgresPort, queueNames: () => Promise<stri
     return sources
   }
 
-  /** Reads the active jobs of all queues. They are not in the index, because each job would be moved in it once more. */
+  /** Reads the active jobs of all queues. They are not in the index, because that would cost one more index update per job. */
   function activeOf(filter: JobFilter, names: readonly string[]): ReadCandidates {
     let active: Promise<JobRecord[]> | undefined
     return async (after, wanted): Promise<Candidates> => {
@@ -184,7 +184,7 @@ export function createJobFinder(db: PostgresPort, queueNames: () => Promise<stri
       const rows = some.length === 0 ? [] : await db.query<CountRow>(text, values, REPEATABLE)
       for (const { state, amount, more } of rows) {
         truncated ||= more
-        // A tag also has jobs in states that were not asked for, of which none match.
+        // A tag also has jobs in other states, which do not match.
         if (amount > 0) counts[group.length === 1 ? group[0]! : (state as JobState)] += amount
       }
     }
@@ -225,7 +225,7 @@ export function createJobFinder(db: PostgresPort, queueNames: () => Promise<stri
   }
 }
 
-/** Where a search continues in a part of an index: before this creation, and before this id within it. */
+/** Returns where a search continues in a part of an index: before this creation time, and before this id within the same time. */
 function placeOf(after: JobPosition | undefined, queue: string, createdBefore: number): { born: number; uuid: string } {
   const limit = Math.min(createdBefore, Number.MAX_SAFE_INTEGER)
   if (!after || after.createdAt >= limit) return { born: limit, uuid: LOWEST }

@@ -27,9 +27,9 @@ export interface Envelope {
   o?: StoredJobOptions
   /** The tags. */
   tags?: readonly string[]
-  /** A header called `nq`. All others stand beside the envelope. */
+  /** The header `nq`. All other headers are stored next to the envelope. */
   h?: string
-  /** What stands beside the envelope in `trace_context`: the headers. Added when a row is read, and never stored. */
+  /** The headers, which are stored next to the envelope in `trace_context`. Set when a row is read, and never stored here. */
   w?: Record<string, unknown>
   /** The position in a flow. */
   l?: JobFlow
@@ -82,7 +82,7 @@ export interface StoredJobRow extends JobRow {
 }
 
 /**
- * The envelope of a job with the alias `j`, as text. Headers stand beside it in `trace_context`, where clients of pg-boss with
+ * The envelope of a job with the alias `j`, as text. Headers are stored next to it in `trace_context`, where clients of pg-boss with
  * OpenTelemetry write and read the context of a trace.
  */
 export const ENVELOPE = `(CASE WHEN j.trace_context - 'nq' <> '{}'
@@ -197,7 +197,7 @@ function foreignEnvelope(queue: string, row: JobRow, envelope: Envelope): Envelo
 
 /**
  * Returns the round of a job and the attempts in it. A retry by a pg-boss client raises `retry_limit` by one and changes nothing in
- * the envelope. It begins a new round, as a retry by us does.
+ * the envelope. It begins a new round, like a retry by us.
  */
 function roundOf({ retry_limit }: JobRow, { o, k = 0, b, attempts = 0 }: Envelope) {
   const round = k + Math.max(0, retry_limit - clampInt((o?.attempts ?? 1) - 1))

@@ -130,8 +130,8 @@ function changeOf(before: JobRecord, settlement: Settlement, now: number): Chang
 }
 
 /**
- * Returns the members of the envelope after one more attempt. Of a job of a pg-boss client, which has no name, it keeps the options, so
- * that its number of attempts is known when a client retries it.
+ * Returns the members of the envelope after one more attempt. A job from a pg-boss client, which has no name, keeps its options, so that
+ * its number of attempts is known when a client retries it.
  */
 function attempted({ attemptsMade, round, name, options }: JobRecord): Envelope {
   const attempts = attemptsMade + 1

@@ -6,8 +6,8 @@ export const FRACTION = 3_155_760_000_000
 
 /**
  * `nq_enqueue` stores jobs like pg-boss, with our envelope under `nq` in `trace_context`. pg-boss keeps this column and never
- * reads it. The order of the index is the order of the queue: `created_on` is the moment at which a job is due, and the jobs of a
- * batch follow each other by one microsecond, and so do the jobs of a process that are due at the same moment.
+ * reads it. The order of the index is the order of the queue: `created_on` is the moment at which a job is due, and the jobs of a batch,
+ * and the jobs of a process that are due at the same moment, are one microsecond apart.
  *
  * Arguments:
  *
@@ -50,7 +50,7 @@ BEGIN
       'infinity', 'standard', j.e
     FROM (
       SELECT x.*,
-        -- If the clocks agree within a second, the due time of the client is used, so that jobs that are due together stay together.
+        -- If the clocks agree to within a second, the due time of the client is used, so that jobs that are due together stay together.
         CASE WHEN x.w IS NULL THEN v_now
           WHEN v_now - to_timestamp((x.at - x.w) / 1000) BETWEEN interval '0' AND interval '1 second'
             THEN to_timestamp(x.at / 1000)

@@ -9,8 +9,8 @@ export const BORN = `coalesce((j.trace_context #>> '{nq,t}')::double precision,
 const UNQUALIFIED_BORN = BORN.replaceAll('j.', '')
 
 /**
- * Condition: whether the job `j` may match the filter of a search. The texts of an error and of data only have to occur; the caller
- * compares them again. Data and errors that jsonb cannot hold are text under `$json`.
+ * Condition: whether the job `j` may match the filter of a search. For errors and data, the text only has to occur somewhere. The caller
+ * compares them exactly. Data and errors that jsonb cannot hold are text under `$json`.
  */
 const HIT = `(p_name IS NULL OR coalesce(j.trace_context #>> '{nq,n}', '') = p_name)
   AND (p_states IS NULL OR j.state::text = ANY (p_states))
@@ -25,11 +25,11 @@ const SOURCE = `n int, q text, s text, b double precision, i uuid, k int, m int`
 /**
  * Version 7: the search of jobs, newest first.
  *
- * - The index `nq_job_created` has all jobs but active ones, which are few, by queue, state and creation.
- * - The table `nq_job_tag` has a row for each tag of a job.
+ * - The index `nq_job_created` contains all jobs except active jobs, which are few, by queue, state and creation.
+ * - The table `nq_job_tag` has one row for each tag of a job.
  * - `nq_find(p_sources, …)` reads parts of the index, and `nq_find_tagged(p_sources, p_tag, …)` parts of the table. Returns the number of the
- *   source, the position in it, the creation and the id of each job that may match, and the job. A row without a job is the last one that
- *   was examined, if the source was not read to its end.
+ * source, the position in it, the creation and the id of each job that may match, and the job. A row without a job is the last examined
+ * row, if the source was not read to its end.
  * - `nq_count` and `nq_count_tagged` count in the same way: for each source and state the number of jobs, and whether there may be more.
  * - `nq_enqueue_tagged` stores jobs like `nq_enqueue_once`, and their tags. `nq_untag` removes the tags of a job.
  */
@@ -89,7 +89,7 @@ CREATE FUNCTION ${s}.nq_enqueue_tagged(
 #variable_conflict use_column
 BEGIN
   RETURN QUERY SELECT r.queue, r.id, r.run FROM ${s}.nq_enqueue_once(p_jobs, p_data, p_count, p_notify, p_queues, p_ids) r;
-  -- An id that was known keeps the tags of its job.
+  -- A known id keeps the tags of its job.
   INSERT INTO ${s}.nq_job_tag (tag, name, born, id)
   SELECT x.tag, j.name, ${BORN}, j.id FROM json_to_recordset(p_tags::json) AS x (q text, i uuid, tag text)
   JOIN ${s}.job j ON j.name = x.q AND j.id = x.i AND jsonb_exists(j.trace_context #> '{nq,tags}', x.tag)

@@ -42,8 +42,8 @@ const NO_ROW = `NULL::text, NULL::text, NULL::text, NULL::int, NULL::int, NULL::
  *         └──────────────────────────────────────────────────────────────┘
  *
  * Invariants: a settlement takes effect only if the job is active and has the `retry_count` of the claim. Rows are first found and
- * locked, by id or in the order of an index, and then updated by `ctid`. Therefore no plan ever scans all jobs of a queue. A settled
- * job is usually still at the `ctid` of its claim, so it need not be searched for.
+ * locked, by id or in the order of an index, and then updated by `ctid`. Therefore no plan ever scans all jobs of a queue. A settled job is
+ * usually still at the `ctid` of its claim, so no search is needed.
  */
 export function settleAndClaimFunctions(s: string): string {
   return `

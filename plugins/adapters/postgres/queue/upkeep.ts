@@ -39,7 +39,7 @@ export function createUpkeep(db: PostgresPort, consumers: ReadonlySet<QueueConsu
     for (const consumer of consumers) if (found.has(consumer.name)) consumer.wake()
   }
 
-  /** Deletes remembered ids whose time is over. */
+  /** Deletes remembered ids that have expired. */
   async function forgetIds(limit: number): Promise<number> {
     const text = `DELETE FROM ${s}.nq_forgotten WHERE (name, id) IN (
       SELECT name, id FROM ${s}.nq_forgotten WHERE until < clock_timestamp() ORDER BY until LIMIT $1) RETURNING 1 AS one`

@@ -44,11 +44,11 @@ export interface Deletion {
 type Forget = (deletions: readonly Deletion[]) => Promise<number>
 /** The bounds of a policy. `before` and `since` are scores in the syntax of Redis. */
 interface Bounds {
-  /** Everything that ended before it is deleted. */
+  /** Members that ended before it are deleted. */
   before: string
   /** Members that exceed the number to keep are deleted if they ended before it. */
   since: string
-  /** Nothing that ended at or after this moment is deleted. */
+  /** Members that ended at or after this moment are not deleted. */
   end: number
 }
 

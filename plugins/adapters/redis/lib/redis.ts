@@ -77,7 +77,7 @@ export function isFault(error: unknown): boolean {
 /** @returns a `STORE_UNAVAILABLE` error that says why Redis accepts no calls */
 export function unavailable(cause: unknown): QueueError {
   const why = cause instanceof Error ? cause.message : String(cause)
-  const message = `Redis is not available: ${why} Try again when it is.`
+  const message = `Redis is not available: ${why} Try again when it is available.`
   return new QueueError('STORE_UNAVAILABLE', message, { cause })
 }
 

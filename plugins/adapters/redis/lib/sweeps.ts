@@ -30,7 +30,7 @@ export function coalesceSweeps(sweep: (policy: CleanPolicy) => Promise<number>):
     }
     const own = { policy, done: Promise.resolve(0) }
     const start = async (): Promise<number> => {
-      // Finding out what to delete costs less per item if more items have ended.
+      // The cost per item of finding the items to delete is lower if more items have ended.
       await new Promise((resolve) => setTimeout(resolve, PAUSE))
       next.delete(outcome)
       return closed ? 0 : sweep(own.policy)

@@ -12,7 +12,7 @@ const MAX_TEXT = 256 * 1024
 /** The maximum number of jobs in one command. Redis accepts a million arguments. */
 const MAX_PER_COMMAND = 5000
 
-/** Returns the indexes of a job beside the one of its name, separated by NUL. */
+/** Returns the indexes of a job except the index of its name, separated by NUL. */
 function furtherIndexes({ id, runId, tags }: JobDraft): string {
   if (runId === id && !tags) return ''
   const run = runId === id ? [] : [`r:${runId}`]

@@ -1,7 +1,7 @@
 import type { Diagnosis } from '../../../../kernel/index.ts'
 import { isInCaret, supportedRange } from '../../lib/storage-library.ts'
 
-/** How BullMQ clients sign the queues that they open, such as `bullmq:6.7.0`. */
+/** The signature that BullMQ clients write to the queues they open, such as `bullmq:6.7.0`. */
 const SIGNATURE = /^bullmq(?:-\w+)?:(\d+\.\d+\.\d+.*)$/
 
 /**
@@ -17,6 +17,6 @@ export function diagnoseClient(queue: string, signature: string | null, meta: st
   if (signature === null || range === undefined) return []
   if (version !== undefined && isInCaret(version, range)) return []
   const message = `Queue "${queue}" was written by ${signature.replace(':', ' ')}; this release of nuxt-queue was tested with bullmq ${range}. Jobs may not be found, or run twice.`
-  const hint = `Update BullMQ in every application that uses the queue. If none does any more: HDEL ${meta} version`
+  const hint = `Update BullMQ in every application that uses the queue. If no application uses another version any more: HDEL ${meta} version`
   return [{ check: 'bullmq.clients', level: 'problem', message, hint }]
 }

@@ -1,18 +1,18 @@
 /**
  * The Lua functions for the indexes of a queue. They follow `COMMON`. An index is a sorted set of stored ids; the score is the creation of
- * the job, which never changes. Therefore a job costs an index nothing between its first and its last moment.
+ * the job, which never changes. The index of a job is therefore written only when the job is added and when it is removed.
  *
  * | key | content |
  * |---|---|
- * | `<base>:nq-by:n:<name>` | the jobs of a name. Each job is in one of them |
+ * | `<base>:nq-by:n:<name>` | the jobs of a name. Each job is in one of these indexes |
  * | `<base>:nq-by:r:<run>` | the jobs of a run, if the run is not the id of the job |
  * | `<base>:nq-by:t:<tag>` | the jobs with a tag |
  * | `<base>:nq-names` | the names that have an index |
  *
- * The meta of a queue has the field `nq:indexed` if a job was in an index of a run or of a tag.
+ * The meta of a queue has the field `nq:indexed` if a job has been in the index of a run or of a tag.
  *
- * Invariant: a script writes or removes the entries of a job together with its hash. Only BullMQ clients and earlier releases do not;
- * `job-index.ts` repairs what they leave.
+ * Invariant: a script writes or removes the entries of a job together with its hash. BullMQ clients and earlier releases do not maintain
+ * the indexes; `job-index.ts` repairs them.
  */
 export const INDEX = `
 local function indexKey(base, of) return base .. ':nq-by:' .. of end
@@ -78,7 +78,7 @@ local kept = {
 }
 local function sizeOf(base, one) return call(one[2] == 'list' and 'LLEN' or 'ZCARD', base .. ':' .. one[1]) end
 
--- Returns how many more jobs the indexes have than the queue.
+-- Returns the number of index entries minus the number of jobs in the queue.
 local function gapOf(base)
   local gap = 0
   for _, name in ipairs(call('SMEMBERS', base .. ':nq-names')) do gap = gap + call('ZCARD', indexKey(base, 'n:' .. name)) end
@@ -89,8 +89,8 @@ end
 export const INDEX_READS = INDEX + KEPT
 
 /**
- * Adds a page of jobs to the indexes that are not in them. ARGV: `base`, the number of the key in `kept`, the offset from the newest
- * entry, the number of entries. Returns how many entries were read, and the gap that is left.
+ * Adds the jobs of a page that are missing from the indexes. ARGV: `base`, the number of the key in `kept`, the offset from the newest
+ * entry, the number of entries. Returns how many entries were read, and the remaining gap.
  */
 export const REPAIR = `local call = redis.call
 ${INDEX_READS}

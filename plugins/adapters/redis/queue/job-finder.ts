@@ -23,7 +23,7 @@ import { COUNT, FIND, STATES } from './search-scripts.ts'
 /** How many jobs one call returns, and how many entries it examines, because a script blocks Redis. */
 const MAX_JOBS = 500
 const MAX_EXAMINED = 5000
-/** The same if the entries are compared with texts. */
+/** The maximum number of entries that one call examines if it compares texts. */
 const MAX_COMPARED = 1000
 
 type Row = [id: string, state: JobState, ...fields: (string | null)[]]
@@ -42,7 +42,7 @@ export function createJobFinder(redis: RedisPort, queues: Queues, getJob: GetJob
     return (await queues.list()).filter((name) => !isOwnQueue(name))
   }
 
-  /** Calls `FIND` or `COUNT`, and once more if indexes had to be repaired. */
+  /** Calls `FIND` or `COUNT`, and calls it again if indexes had to be repaired. */
   async function evaluate<T>(queue: string, script: typeof find, args: (string | number)[]): Promise<T> {
     const base = queues.baseOf(queue)
     const send = async (): Promise<T> => (await script([`${base}:meta`], [base, ...args])) as T
@@ -76,7 +76,7 @@ export function createJobFinder(redis: RedisPort, queues: Queues, getJob: GetJob
       return { jobs, examined, ...(ended === 0 && { last: { createdAt: Number(score), queue, id: decodeId(id) } }) }
     }
 
-  /** The index of a run does not have the job whose id is the run. */
+  /** The index of a run does not contain the job whose id is the run. */
   async function sourcesOf(filter: JobFilter): Promise<ReadCandidates[]> {
     const names = await queuesOf(filter)
     const sources = names.map((queue) => skipEmpty(queue, filter, reader(queue, filter)))
@@ -152,24 +152,24 @@ export function createJobFinder(redis: RedisPort, queues: Queues, getJob: GetJob
   }
 }
 
-/** The indexes that have every job of a filter, separated by NUL. */
+/** Returns the indexes that contain every matching job of a filter, separated by NUL. */
 function required({ name, tag, runId }: JobFilter): string {
   const indexes = [name === undefined ? [] : `n:${name}`, tag === undefined ? [] : `t:${tag}`]
   return [...indexes, runId === undefined ? [] : `r:${runId}`].flat().join('\0')
 }
 
-/** Where a search continues in a queue. Within a millisecond, queues follow each other by name, and a queue has its own order. */
+/** Returns where a search continues in a queue. Within a millisecond, queues follow each other by name, and a queue has its own order. */
 function placeOf({ createdAt, queue, id }: JobPosition, of: string, runId: string | undefined): (string | number)[] {
   if (queue !== of || id === runId) return [of < queue ? 'below' : 'from', createdAt, '', '']
   return ['after', createdAt, ...storedIds(id)]
 }
 
-/** Text that every writer of JSON writes as it is. */
+/** Text that every JSON encoder writes unchanged. */
 const PLAIN = /^[\w .:@+-]+$/
 
 /**
- * Returns for each value texts of which one occurs in the stored data of every job that matches, separated by NUL. Other producers may
- * write JSON with spaces.
+ * Returns several texts for each value, separated by NUL. The stored data of every matching job contains one of them. There are several
+ * because other producers may write JSON with spaces.
  */
 function textsIn(data: JobFilter['data'] = {}): string[] {
   return Object.entries(data).flatMap(([path, value]) => {

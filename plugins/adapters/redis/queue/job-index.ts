@@ -2,17 +2,17 @@ import { defineScript, type RedisPort } from '../lib/redis.ts'
 import { REPAIR, SWEEP_INDEX } from './index-lua.ts'
 import type { Queues } from './queues.ts'
 
-/** How many entries one call reads, because a script blocks Redis. */
+/** The maximum number of entries that one call reads, because a script blocks Redis. */
 const PAGE = 500
 /** The number of keys of a queue that contain jobs (`kept` in `index-lua.ts`). */
 const KEPT_KEYS = 9
-/** After a repair, searches of the queue repair nothing for this many times its duration. */
+/** After a repair, searches of the queue do not repair again for its duration times this factor. */
 const REST_FACTOR = 20
 
 /**
  * Creates the function that completes the indexes of a queue. Scripts of this plugin keep them complete, but BullMQ clients and earlier
- * releases add and remove jobs without them. The number of entries then differs from the number of jobs: the gap. A repair costs what the
- * queue holds, at most once in a while, and stops as soon as the gap is closed.
+ * releases add and remove jobs without them. The difference between the number of entries and the number of jobs is the gap. The cost of a
+ * repair grows with the size of the queue. Repairs are rare, and stop as soon as the gap is closed.
  *
  * @returns a function that resolves with false if there was nothing to repair
  */
@@ -20,7 +20,7 @@ export function createIndexRepair(redis: RedisPort, queues: Queues): (queue: str
   const repair = defineScript(redis, REPAIR)
   const sweep = defineScript(redis, SWEEP_INDEX)
   const running = new Map<string, Promise<void>>()
-  /** What a repair left, for example entries without a job in the lists of BullMQ. */
+  /** The gap that a repair could not close, for example entries without a job in the lists of BullMQ. */
   const accepted = new Map<string, { gap: number; until: number }>()
 
   async function addMissing(base: string): Promise<number> {

@@ -145,7 +145,7 @@ return 1
 
 /**
  * Adds a failed or cancelled job to the queue again. ARGV: `base`, its two possible ids, the round in which it has to be (`''` for any),
- * and its new data, if it gets some. Returns `ok`, the state of a job that cannot be retried, `#` and its round if that is another one, or
+ * and its new data, if any. Returns `ok`, the state of a job that cannot be retried, `#` and its round if it is in another round, or
  * `''` if there is no such job.
  */
 export const RETRY = `${COMMON}

@@ -79,8 +79,8 @@ local function removeWaiting(base, id)
     + call('LREM', base .. ':wait', 1, id) + call('LREM', base .. ':paused', 1, id)
 end
 
--- Returns the suffixes of the keys that a job may have beside its hash. A queue that BullMQ clients use has more of them. Its meta then
--- has one of the two fields.
+-- Returns the suffixes of the keys that a job may have in addition to its hash. A queue that BullMQ clients use has more of them. Its meta
+-- then has one of the two fields.
 local function sideSuffixes(base)
   local meta = call('HMGET', base .. ':meta', 'opts.maxLenEvents', 'version')
   if not meta[1] and not meta[2] then return { ':logs' } end

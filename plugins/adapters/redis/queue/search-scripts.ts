@@ -18,7 +18,7 @@ local function measure(base)
 end
 
 local activeJobs
--- Returns the state of each job. What is in no other key waits. With \`wanted\`, the states of other jobs are absent or wrong.
+-- Returns the state of each job. A job that is in no other key is waiting. With \`wanted\`, the states of other jobs are absent or wrong.
 local function statesOf(base, ids, wanted)
   local states, all = {}, not wanted or wanted.waiting
   for index, one in ipairs(kept) do
@@ -38,7 +38,7 @@ local function statesOf(base, ids, wanted)
   return states
 end
 
--- Returns the keys of the indexes that have every job of a filter, the smallest first. \`required\` is separated by NUL.
+-- Returns the keys of the indexes that contain every matching job of a filter, the smallest first. \`required\` is separated by NUL.
 local function indexesOf(base, required)
   local keys, counts = {}, {}
   for of in string.gmatch(required, '[^%z]+') do
@@ -61,13 +61,13 @@ end
  * 4. that moment, 5. and 6. the ids under which that job may be stored (see `storedIds`)
  * 7. the first and 8. the last score of the jobs, in the syntax of ZCOUNT
  * 9. the states, separated by commas (`''` for all)
- * 10. how many jobs to return at most, or 0 to count them, 11. how many entries to examine at most
- * 12. text in the stored error, and 13. the same text as it is; `''` for any
- * 14. and so on: texts, separated by NUL, of which one is in the stored data
+ * 10. the maximum number of jobs to return, or 0 to count them, 11. the maximum number of entries to examine
+ * 12. text in the stored error, and 13. the same text unchanged; `''` for any
+ * 14. and following: texts, separated by NUL, one of which is in the stored data
  *
  * Returns the gap of the indexes, the number of examined entries, the score and the id of the last one, `1` if the index ends there, and
- * for each job its id, its state and `ALL_FIELDS`, or the number of jobs in each of `STATES`. A job that is returned has the texts
- * somewhere in its error and data; the caller compares it again.
+ * for each job its id, its state and `ALL_FIELDS`, or the number of jobs in each of `STATES`. A returned job has the texts somewhere in its
+ * error and data; the caller compares it exactly.
  *
  * It walks through the smallest of the indexes. If few jobs have one of the states, it reads these jobs and sorts them instead.
  */
@@ -184,7 +184,7 @@ local function startOf(key)
   end
   local score = call('ZSCORE', key, lastId)
   if score and tonumber(score) == tonumber(moment) then return math.max(start, call('ZREVRANK', key, lastId) + 1) end
-  -- The job is gone, or was added again later. It is put in its place for a moment.
+  -- The job was removed, or was added again later. Its entry is inserted for a moment to find its rank.
   call('ZADD', key, moment, lastId)
   local rank = call('ZREVRANK', key, lastId)
   if score then
@@ -217,7 +217,7 @@ local function head(source)
   if not score or tonumber(score) < lowest then return nil end
   return source.entries[source.at], score
 end
--- Takes the newest entries of all indexes. The scores of a single index are read only where they are compared.
+-- Takes the newest entries of all indexes. With a single index, scores are read only where they are compared.
 local function take(count)
   if #sources == 1 and lowest == 0 then
     local source = sources[1]

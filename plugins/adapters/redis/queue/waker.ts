@@ -37,7 +37,7 @@ export function createWaker(redis: RedisPort, base: string, wake: () => void) {
         if (!waiting || stopped) return
         const popped = await (connection as Redis).bzpopmin(marker, BLOCK_SECONDS)
         if (stopped || waiting) onWake()
-        // This consumer is busy by now, so it puts the marker back for another one.
+        // This consumer is busy now, so it puts the marker back for another consumer.
         else if (popped) await redis.client.zadd(marker, popped[2], popped[1])
       }
     } catch {

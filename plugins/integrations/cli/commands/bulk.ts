@@ -17,7 +17,7 @@ function print(report: Report, output: Output): void {
   output.line(`bulk ${id}: ${action} ${status}`)
   output.line(`  ${matched}${of} selected: ${done} done, ${skipped} skipped, ${failed} failed`)
   for (const { code, count, message } of reasons) output.line(`  ${String(count).padStart(6)}  ${code}  ${message}`)
-  if (truncated) output.line('  It stopped at its limit. More jobs may match.')
+  if (truncated) output.line(' The action stopped at its limit. More jobs may match.')
 }
 
 function printAll(reports: readonly Report[], output: Output): void {
@@ -37,11 +37,11 @@ export function bulkCommands(open: Opener): Commands {
       'Act on all jobs that match a filter, or list, show and abort such actions',
       {
         action: { type: 'positional', required: true, description: [...ACTIONS, ...OTHERS].join(', ') },
-        id: { type: 'positional', required: false, description: 'What show and abort are about' },
+        id: { type: 'positional', required: false, description: 'The id of the bulk action to show or abort' },
         ...filterOptions,
         all: { type: 'boolean', description: 'Allows an action without a filter' },
-        limit: { type: 'string', description: 'The largest number of jobs. Default: 100,000' },
-        reason: { type: 'string', description: 'The reason of a cancellation' },
+        limit: { type: 'string', description: 'The maximum number of jobs. Default: 100,000' },
+        reason: { type: 'string', description: 'The reason for a cancellation' },
         'dry-run': { type: 'boolean', description: 'Only count the jobs that match' },
         wait: { type: 'boolean', description: 'Wait for the end, and print the report' },
       },
@@ -55,8 +55,8 @@ export function bulkCommands(open: Opener): Commands {
           if (action === 'show') return print(await backend.ask('bulkReport', { id: id ?? '' }), output)
           if (action === 'abort') {
             const changed = await backend.ask('abortBulk', { id: id ?? '' })
-            if (!changed) throw new QueueError('JOB_STATE', `Bulk action "${id}" has ended already.`)
-            return output.json ? output.value({ id, changed }) : output.line(`Bulk action ${id} stops.`)
+            if (!changed) throw new QueueError('JOB_STATE', `Bulk action "${id}" has already ended.`)
+            return output.json ? output.value({ id, changed }) : output.line(`Bulk action ${id} is stopping.`)
           }
           if (all !== true && Object.values(filter).every((value) => value === undefined)) {
             const message = `Without a filter, "bulk ${action}" acts on the jobs of all queues. Add a filter, or --all.`

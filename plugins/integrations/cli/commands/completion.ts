@@ -5,7 +5,7 @@ import { command, type Commands } from './define.ts'
 
 const SHELLS = ['bash', 'zsh', 'fish'] as const
 
-/** A command as a shell completes it. */
+/** A command, as a shell completes it. */
 interface Completed {
   name: string
   description: string

@@ -6,10 +6,10 @@ import { openHistory, type OpenedHistory } from '../history.ts'
 import { createOutput, type Output } from '../output.ts'
 import type { Backend } from '../protocol.ts'
 
-/** What a command throws that has printed its result, which is a failure. */
+/** Thrown by a command that has already printed its result, which is a failure. */
 export const unsuccessful = new Error('unsuccessful')
 
-/** What a command gets beside its own arguments. */
+/** The values that a command receives in addition to its own arguments. */
 export interface Call {
   cwd: string
   output: Output
@@ -57,12 +57,12 @@ async function using<B extends Backend, T>(opening: Promise<B>, use: (backend: B
   }
 }
 
-/** Opens what a command works on, and closes it when the command has ended. */
+/** Opens the backend of a command, and closes it when the command has ended. */
 export interface Opener {
   /** The dev process or the store of a folder. */
   project<T>(cwd: string, use: (backend: Backend) => Promise<T>): Promise<T>
   history<T>(file: string, cwd: string, use: (history: OpenedHistory) => Promise<T>): Promise<T>
-  /** The history file that was named, or the project. */
+  /** The given history file, or the project. */
   run<T>(run: string, cwd: string, use: (backend: Backend & { runId: string }) => Promise<T>): Promise<T>
 }
 

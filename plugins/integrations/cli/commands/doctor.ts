@@ -10,8 +10,8 @@ const QUIET = { warn() {}, error() {} }
 export function doctorCommand(host: Host): Commands {
   return {
     doctor: command(
-      'Check the store, its settings, versions, queues and workers, and say what to do',
-      { strict: { type: 'boolean', description: 'Fail for warnings as well' } },
+      'Check the store, its settings, versions, queues and workers, and suggest fixes',
+      { strict: { type: 'boolean', description: 'Also fail on warnings' } },
       async ({ strict = false }, { cwd, output }) => {
         const found = await diagnose(host, cwd)
         const problems = found.filter(({ level }) => level === 'problem').length
@@ -25,10 +25,10 @@ export function doctorCommand(host: Host): Commands {
   }
 }
 
-/** A system that cannot even be opened is what the command is for, so that is a finding as well. */
+/** If the system cannot even be opened, that is a finding as well. */
 async function diagnose(host: Host, cwd: string): Promise<Diagnosis[]> {
   try {
-    // What the plugins report at their start is among the findings.
+    // The findings include everything that plugins report at their start.
     const backend = await openBackend(host, cwd, QUIET)
     try {
       return await backend.ask('doctor', {})

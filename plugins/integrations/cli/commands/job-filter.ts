@@ -9,11 +9,11 @@ export const filterOptions = {
   run: { type: 'string', description: 'Only jobs of this run' },
   error: { type: 'string', valueHint: 'text', description: 'Only jobs with this text in their error' },
   where: { type: 'string', valueHint: 'path=value', description: 'Only jobs with this value in their data' },
-  since: { type: 'string', valueHint: '1h|date', description: 'Only jobs created since then' },
-  until: { type: 'string', valueHint: '1h|date', description: 'Only jobs created before then' },
+  since: { type: 'string', valueHint: '1h|date', description: 'Only jobs created since this moment' },
+  until: { type: 'string', valueHint: '1h|date', description: 'Only jobs created before this moment' },
 } as const
 
-/** Returns the filter of the options. Members that are not given are `undefined`. */
+/** Returns the filter of the options. Members without an option are `undefined`. */
 export function parseFilter(given: Partial<Record<keyof typeof filterOptions, string>>) {
   const { state, tag, queue, name, run, error, where, since, until } = given
   const now = Date.now()

@@ -9,9 +9,9 @@ const job = { type: 'positional', required: true, description: 'The id of a job'
 const queue = { type: 'string', description: 'The queue of the job. Default: all queues are searched' } as const
 const address = { job, queue } as const
 
-const edited = { type: 'string', valueHint: 'JSON', description: 'Other data for the job' } as const
+const edited = { type: 'string', valueHint: 'JSON', description: 'New data for the job' } as const
 
-/** What a command says that changes a job: that it is done, or why nothing was to be done. */
+/** The messages of a command that changes a job: the change is done, or why nothing was changed. */
 interface Said {
   done: string
   unchanged: string
@@ -25,7 +25,7 @@ function report({ changed, job: { queue: of, id, ...rest } }: ChangedJob, said: 
 }
 
 export function jobCommands(open: Opener): Commands {
-  /** Defines a command that changes one job. `unchanged` says why nothing was to be done. */
+  /** Defines a command that changes one job. `unchanged` says why nothing was changed. */
   function action(method: 'promote' | 'remove', description: string, said: Said) {
     return command(
       description,
@@ -46,7 +46,7 @@ export function jobCommands(open: Opener): Commands {
           description: 'The id of a worker, which is its path below the workers folder',
         },
         data: { type: 'string', valueHint: 'JSON', description: 'The data of the job' },
-        id: { type: 'string', description: 'The id of the job. If a job with this id exists, no other is added' },
+        id: { type: 'string', description: 'The id of the job. If a job with this id exists, no job is added' },
         delay: { type: 'string', valueHint: 'ms', description: 'Milliseconds before the job runs' },
         tag: { type: 'string', valueHint: 'a,b', description: 'Tags to find the job by' },
         header: { type: 'string', valueHint: 'name=value', description: 'Headers of the job, separated by commas' },
@@ -74,11 +74,11 @@ export function jobCommands(open: Opener): Commands {
       [`enqueue hello --data '{"name":"Ada"}' --wait`, 'enqueue report --delay 60000 --id monday'],
     ),
     jobs: command(
-      'Find jobs, with the newest first',
+      'Find jobs, newest first',
       {
         ...filterOptions,
-        limit: { type: 'string', description: 'The largest number of jobs', default: '20' },
-        after: { type: 'string', description: 'The "next" of the page before' },
+        limit: { type: 'string', description: 'The maximum number of jobs', default: '20' },
+        after: { type: 'string', description: 'The "next" of the previous page' },
       },
       ({ limit, after, ...given }, { cwd, output }) => {
         const search = { ...parseFilter(given), after, limit: parseWhole('limit', limit) }
@@ -129,8 +129,12 @@ export function jobCommands(open: Opener): Commands {
       {
         ...address,
         data: edited,
-        id: { type: 'string', description: 'The id of the copy. If a job with this id exists, no other is added' },
-        delay: { type: 'string', valueHint: '10m|date', description: 'How long, or until when, the copy waits' },
+        id: { type: 'string', description: 'The id of the copy. If a job with this id exists, no job is added' },
+        delay: {
+          type: 'string',
+          valueHint: '10m|date',
+          description: 'The delay of the copy, or the date when it runs',
+        },
       },
       ({ job: id, queue: of, data, id: newId, delay }, { cwd, output }) => {
         const wait = delay === undefined ? undefined : parseDelay('delay', delay)
@@ -153,7 +157,7 @@ export function jobCommands(open: Opener): Commands {
           type: 'string',
           valueHint: '10m|date',
           required: true,
-          description: 'How long, or until when, it waits',
+          description: 'The delay of the job, or the date when it runs',
         },
       },
       ({ job: id, queue: of, delay }, { cwd, output }) => {
@@ -164,12 +168,12 @@ export function jobCommands(open: Opener): Commands {
       ['reschedule 3f6c… --delay 10m', 'reschedule order-7 --queue mail --delay 2026-12-24T18:00:00Z'],
     ),
     cancel: command(
-      'Cancel a job, also while it runs',
+      'Cancel a job, even while it runs',
       { ...address, reason: { type: 'string', description: 'The reason, which the history of the run keeps' } },
       ({ job: id, queue: of, reason }, { cwd, output }) =>
         open.project(cwd, async (backend) => {
           const { changed, job: found } = await backend.ask('cancel', { id, queue: of, reason })
-          if (!changed) throw new QueueError('JOB_STATE', `Job "${id}" of queue "${found.queue}" has ended already.`)
+          if (!changed) throw new QueueError('JOB_STATE', `Job "${id}" of queue "${found.queue}" has already ended.`)
           if (output.json) output.value(found)
           else output.line(`Cancelled job ${id} of queue ${found.queue}.`)
         }),
@@ -179,7 +183,7 @@ export function jobCommands(open: Opener): Commands {
       done: 'Promoted',
       unchanged: 'is not delayed.',
     }),
-    remove: action('remove', 'Remove a job that does not run, and free its id', {
+    remove: action('remove', 'Remove a job that is not running, and free its id', {
       done: 'Removed',
       unchanged: 'was removed already.',
     }),

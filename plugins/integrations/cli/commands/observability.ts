@@ -6,7 +6,7 @@ import { command, type Commands, type Opener } from './define.ts'
 
 type Point = Results['stats']['series'][number]
 
-/** How many rows the table of statistics has at most, unless a step is given. */
+/** The maximum number of rows in the table of statistics, unless a step is given. */
 const ROWS = 20
 
 const span = ({ p50, p95 }: Point['wait']): string =>
@@ -17,7 +17,7 @@ function statsRow({ ts, enqueued, started, completed, failed, retried, wait, run
 }
 
 const ERROR_STATUSES = ['open', 'resolved', 'ignored'] as const
-/** What `errors <action> <fingerprint>` does, and the status that it sets. */
+/** The actions of `errors <action> <fingerprint>`, and the status that each sets. */
 const ERROR_ACTIONS = { resolve: 'resolved', ignore: 'ignored', reopen: 'open' } as const
 
 function errorRow(group: Results['errors'][number]): (string | number)[] {
@@ -29,18 +29,21 @@ function errorRow(group: Results['errors'][number]): (string | number)[] {
 export function observabilityCommands(open: Opener): Commands {
   return {
     errors: command(
-      'List the kinds of errors with which jobs failed, or resolve, ignore or reopen one',
+      'List the error groups of failed jobs, or resolve, ignore or reopen a group',
       {
         action: { type: 'positional', required: false, description: 'resolve, ignore or reopen. Default: list' },
-        fingerprint: { type: 'positional', required: false, description: 'What the list shows in its first column' },
+        fingerprint: {
+          type: 'positional',
+          required: false,
+          description: 'The fingerprint of the group, from the first column of the list',
+        },
         status: { type: 'string', description: 'open, resolved or ignored. Default: all' },
         queue: { type: 'string', description: 'Only errors of jobs of this queue' },
-        limit: { type: 'string', description: 'The largest number of kinds', default: '20' },
+        limit: { type: 'string', description: 'The maximum number of groups', default: '20' },
       },
       ({ action, fingerprint, status: only, queue, limit }, { cwd, output }) => {
         if (action !== undefined) {
-          const status =
-            ERROR_ACTIONS[parseChoice('What to do with errors', Object.keys(ERROR_ACTIONS), action) as 'resolve']
+          const status = ERROR_ACTIONS[parseChoice('The action', Object.keys(ERROR_ACTIONS), action) as 'resolve']
           return open.project(cwd, async (backend) => {
             const group = await backend.ask('setErrorStatus', { fingerprint: fingerprint ?? '', status })
             if (output.json) output.value(group)
@@ -59,11 +62,11 @@ export function observabilityCommands(open: Opener): Commands {
       ['errors --status open', 'errors resolve 0f3a9b2c51de77aa'],
     ),
     audit: command(
-      'List the actions that were taken over HTTP, with the newest first',
+      'List the actions that were taken over HTTP, newest first',
       {
         actor: { type: 'string', description: 'Only actions of this actor' },
         action: { type: 'string', description: 'Only actions of this type, such as jobs.retry' },
-        limit: { type: 'string', description: 'The largest number of actions', default: '20' },
+        limit: { type: 'string', description: 'The maximum number of actions', default: '20' },
       },
       ({ actor, action, limit }, { cwd, output }) =>
         open.project(cwd, async (backend) => {
@@ -92,7 +95,7 @@ export function observabilityCommands(open: Opener): Commands {
         since: {
           type: 'string',
           valueHint: 'duration',
-          description: 'How far back, such as 15m, 24h or 7d',
+          description: 'The period up to now, such as 15m, 24h or 7d',
           default: '1h',
         },
         step: { type: 'string', valueHint: 'duration', description: 'The time between two rows, such as 1m' },

@@ -7,7 +7,7 @@ export function processCommands(host: Host): Commands {
   return {
     init: command(
       'Add a first worker and the configuration to a project',
-      { 'dry-run': { type: 'boolean', description: 'Only print what would be written' } },
+      { 'dry-run': { type: 'boolean', description: 'Only print the changes, without writing' } },
       async ({ 'dry-run': dry }, { cwd, output }) => {
         const { runInit } = await import('../init/index.ts')
         return runInit(cwd, output, { dryRun: dry === true })
@@ -15,7 +15,7 @@ export function processCommands(host: Host): Commands {
       ['init', 'init --dry-run'],
     ),
     dev: command(
-      'Run the workers of a project and print what happens',
+      'Run the workers of a project and print events',
       httpArgs,
       async (args, { cwd, output }) => {
         const http = parseHttp(args)
@@ -44,8 +44,11 @@ export function processCommands(host: Host): Commands {
           type: 'string',
           description: 'A server, such as https://shop.example.com/_queue/. Default: the store of the project',
         },
-        token: { type: 'string', description: 'A token of its http.token. Default: NUXT_QUEUE_TOKEN' },
-        port: { type: 'string', description: 'The port of the dashboard. Default: any that is free', default: '0' },
+        token: {
+          type: 'string',
+          description: 'One of the tokens in http.token of the server. Default: NUXT_QUEUE_TOKEN',
+        },
+        port: { type: 'string', description: 'The port of the dashboard. Default: any free port', default: '0' },
         open: {
           type: 'boolean',
           default: true,
@@ -63,12 +66,15 @@ export function processCommands(host: Host): Commands {
     mcp: command(
       'Serve the queues as tools to an agent, over standard input and output (MCP)',
       {
-        write: { type: 'boolean', default: false, description: 'Include tools that change something' },
+        write: { type: 'boolean', default: false, description: 'Include tools that make changes' },
         url: {
           type: 'string',
           description: 'A server, such as https://shop.example.com/_queue/. Default: the project',
         },
-        token: { type: 'string', description: 'A token of its http.token. Default: NUXT_QUEUE_TOKEN' },
+        token: {
+          type: 'string',
+          description: 'One of the tokens in http.token of the server. Default: NUXT_QUEUE_TOKEN',
+        },
       },
       async ({ write, url, token = process.env.NUXT_QUEUE_TOKEN }, { cwd }) => {
         const { runMcp } = await import('../mcp.ts')

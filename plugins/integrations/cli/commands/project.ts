@@ -34,10 +34,10 @@ export function projectCommands(open: Opener): Commands {
       {
         limit: {
           type: 'string',
-          description: 'The largest number of names and keys that are waited for',
+          description: 'The maximum number of names and keys of events',
           default: '100',
         },
-        after: { type: 'string', description: 'The "next" of the page before' },
+        after: { type: 'string', description: 'The "next" of the previous page' },
       },
       ({ limit, after }, { cwd, output }) =>
         open.project(cwd, async (backend) => {
@@ -55,7 +55,7 @@ export function projectCommands(open: Opener): Commands {
       ['waits'],
     ),
     schedules: command(
-      'List schedules and when they run next, or change one in all processes',
+      'List schedules and their next runs, or change a schedule in all processes',
       {
         action: { type: 'positional', required: false, description: `${ACTIONS.join(', ')}. Default: list` },
         name: { type: 'positional', required: false, description: 'The name of a schedule' },
@@ -64,11 +64,11 @@ export function projectCommands(open: Opener): Commands {
           valueHint: 'JSON',
           description: 'For save: the schedule, such as {"cron":"0 3 * * *","worker":"report"}',
         },
-        from: { type: 'string', valueHint: '7d|date', description: 'For backfill: the begin of the range' },
+        from: { type: 'string', valueHint: '7d|date', description: 'For backfill: the start of the range' },
         to: { type: 'string', valueHint: '1d|date', description: 'For backfill: the end of the range. Default: now' },
       },
       ({ action, name = '', data, from, to }, { cwd, output }) => {
-        const change = action === undefined ? 'list' : parseChoice('What to do with a schedule', ACTIONS, action)
+        const change = action === undefined ? 'list' : parseChoice('The action', ACTIONS, action)
         return open.project(cwd, async (backend) => {
           if (change === 'list') return printSchedules(await backend.ask('schedules', {}), output)
           if (change === 'backfill') {
@@ -76,7 +76,7 @@ export function projectCommands(open: Opener): Commands {
             const { moments } = await backend.ask('backfillSchedule', { name, ...range })
             return output.json
               ? output.value({ moments })
-              : output.line(`Started ${moments.length} moments of ${name}.`)
+              : output.line(`Started ${name} for ${moments.length} moments.`)
           }
           if (change === 'save') {
             await backend.ask('saveSchedule', { name, schedule: Object(parseData(data)) as Record<string, unknown> })

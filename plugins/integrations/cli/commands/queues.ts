@@ -21,7 +21,7 @@ export function queueCommands(open: Opener): Commands {
 
   return {
     queues: command(
-      'List queues with the numbers of their jobs',
+      'List queues with their job counts',
       { internal: { type: 'boolean', description: 'Include the queues of plugins' } },
       ({ internal }, { cwd, output }) =>
         open.project(cwd, async (backend) => {
@@ -43,13 +43,13 @@ export function queueCommands(open: Opener): Commands {
         }),
       ['queues', 'queues --json | jq'],
     ),
-    pause: toggle('pause', 'Pause a queue in all processes. Running jobs go on', 'Paused'),
+    pause: toggle('pause', 'Pause a queue in all processes. Running jobs continue', 'Paused'),
     resume: toggle('resume', 'Resume a paused queue', 'Resumed'),
     redrive: command(
-      'Move dead letters back to the queues that they came from',
+      'Move dead letters back to their original queues',
       {
         queue: { ...queue, description: 'The queue that holds the dead letters' },
-        limit: { type: 'string', description: 'The largest number of letters. Default: all' },
+        limit: { type: 'string', description: 'The maximum number of letters. Default: all' },
       },
       ({ queue: name, limit }, { cwd, output }) =>
         open.project(cwd, async (backend) => {

@@ -13,7 +13,7 @@ const run = {
   description: 'The id of a run, or a history file (*.jsonl)',
 } as const
 
-/** Returns what to say about jobs that have not started, because runs begin with their first start. */
+/** Returns the note about jobs that have not started. A run begins when its job first starts. */
 function notStarted(queues: readonly { counts: { waiting: number; delayed: number } }[]): string | undefined {
   const [waiting, delayed] = (['waiting', 'delayed'] as const).map((state) =>
     queues.reduce((sum, { counts }) => sum + counts[state], 0),
@@ -25,13 +25,13 @@ function notStarted(queues: readonly { counts: { waiting: number; delayed: numbe
 export function runCommands(open: Opener): Commands {
   return {
     runs: command(
-      'List runs, with the newest first',
+      'List runs, newest first',
       {
         file: { type: 'positional', required: false, description: 'A history file instead of the project' },
         status: { type: 'string', description: 'running, completed, failed or cancelled' },
         flow: { type: 'string', description: 'Only runs of this flow' },
         tag: { type: 'string', description: 'Only runs with this tag' },
-        limit: { type: 'string', description: 'The largest number of runs', default: '20' },
+        limit: { type: 'string', description: 'The maximum number of runs', default: '20' },
       },
       async ({ file, status, flow, tag, limit }, { cwd, output }) => {
         if (file !== undefined) assertHistoryFile('runs', file)
@@ -67,7 +67,7 @@ export function runCommands(open: Opener): Commands {
       ['show 3f6c…', 'show run.jsonl'],
     ),
     logs: command(
-      'Print what a run has logged',
+      'Print the log of a run',
       {
         run,
         follow: { type: 'boolean', alias: 'f', description: 'Continue until the run ends' },

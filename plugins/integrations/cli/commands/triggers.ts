@@ -11,7 +11,7 @@ const moment = (ms: number): string => new Date(ms).toISOString()
 export function triggerCommands(open: Opener): Commands {
   return {
     triggers: command(
-      'List triggers and their last outcomes, or change one in all processes',
+      'List triggers and their last outcomes, or change a trigger in all processes',
       {
         action: { type: 'positional', required: false, description: `${ACTIONS.join(', ')}. Default: list` },
         name: { type: 'positional', required: false, description: 'The name of a trigger' },
@@ -21,11 +21,11 @@ export function triggerCommands(open: Opener): Commands {
           description:
             'For save: the trigger, such as {"type":"event","event":"paid","worker":"ship"}. For fire: the payload',
         },
-        id: { type: 'string', description: 'For fire: the id of the event. The same id fires once' },
-        limit: { type: 'string', description: 'For history: the largest number of entries', default: '20' },
+        id: { type: 'string', description: 'For fire: the id of the event. Each id fires once' },
+        limit: { type: 'string', description: 'For history: the maximum number of entries', default: '20' },
       },
       ({ action, name = '', data, id, limit }, { cwd, output }) => {
-        const change = action === undefined ? 'list' : parseChoice('What to do with a trigger', ACTIONS, action)
+        const change = action === undefined ? 'list' : parseChoice('The action', ACTIONS, action)
         return open.project(cwd, async (backend) => {
           if (change === 'list') return printTriggers(await backend.ask('triggers', {}), output)
           if (change === 'history') {

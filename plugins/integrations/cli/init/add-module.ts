@@ -1,10 +1,10 @@
-/** Where a module is added: into a list that is there, or as the first option of the config. */
+/** Where a module is added: to an existing list, or as the first option of the config. */
 const LIST = /\bmodules:\s*\[/g
 const OPTIONS = /\b(?:defineNuxtConfig|defineNitroConfig|defineConfig)\(\s*\{/g
 
 /**
- * Returns the text of a config with a module added, or `undefined` if the text has another shape than usual, so that only a
- * person can change it. Everything else in the text stays as it is.
+ * Returns the text of a config with a module added, or `undefined` if the text has an unusual form and must be edited manually. The rest of
+ * the text does not change.
  */
 export function addModule(text: string, name: string): string | undefined {
   const lists = [...text.matchAll(LIST)]
@@ -17,7 +17,7 @@ export function addModule(text: string, name: string): string | undefined {
   return insert(text, options, isEmpty ? ` modules: ['${name}'] ` : `\n  modules: ['${name}'],`)
 }
 
-/** Returns whether a config names a module as a text. */
+/** Returns whether a config names a module as a string. */
 export function hasModule(text: string, name: string): boolean {
   return [`'${name}'`, `"${name}"`, `\`${name}\``].some((quoted) => text.includes(quoted))
 }

@@ -6,7 +6,7 @@ import { addModule, hasModule } from './add-module.ts'
 import type { DetectedProject } from './project.ts'
 import { FRAMEWORKS, WORKER, WORKER_FILE } from './templates.ts'
 
-/** What `init` does with a file. `manual`: only a person can change it, as `reason` says. */
+/** The action of `init` on a file. `manual`: the user must change the file, and `reason` says why. */
 export interface PlannedFile {
   file: string
   action: 'create' | 'change' | 'keep' | 'manual'
@@ -29,7 +29,7 @@ async function planWorker({ folder, framework }: DetectedProject): Promise<Plann
   const root = join(folder, queues)
   const there = (await filesIn(root)).find((file) => isWorkerFile(root, file))
   if (there !== undefined) {
-    return { file: there.slice(folder.length + 1), action: 'keep', reason: `${queues} has workers already` }
+    return { file: there.slice(folder.length + 1), action: 'keep', reason: `${queues} already has workers` }
   }
   return { file: `${queues}/${WORKER}.ts`, action: 'create', reason: 'a first worker', content: WORKER_FILE }
 }
@@ -41,15 +41,15 @@ async function planConfig({ folder, framework, configFile }: DetectedProject): P
     return { file, action: 'create', reason: module === undefined ? 'the configuration' : 'adds the module', content }
   }
   const file = configFile
-  if (module === undefined) return { file, action: 'keep', reason: 'the configuration is there already' }
+  if (module === undefined) return { file, action: 'keep', reason: 'the configuration already exists' }
   const text = await readFile(join(folder, file), 'utf8')
-  if (hasModule(text, module)) return { file, action: 'keep', reason: 'has the module already' }
+  if (hasModule(text, module)) return { file, action: 'keep', reason: 'already has the module' }
   const content = addModule(text, module)
   if (content === undefined) return { file, action: 'manual', reason: `add '${module}' to its modules` }
   return { file, action: 'change', reason: 'adds the module', content }
 }
 
-/** Commands and stores keep files in a folder that does not belong into a repository. */
+/** Commands and stores keep files in a folder that must not be in a repository. */
 async function planIgnore({ folder }: DetectedProject): Promise<PlannedFile | undefined> {
   if (!(await readdir(folder)).includes('.gitignore')) return undefined
   const file = '.gitignore'

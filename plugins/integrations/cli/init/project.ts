@@ -5,15 +5,15 @@ import { QueueError } from '../../../../kernel/index.ts'
 
 export type Framework = 'nuxt' | 'nitro' | 'nitropack' | 'node'
 
-/** What a folder contains that decides what `init` adds. */
+/** The facts about a folder that determine what `init` adds. */
 export interface DetectedProject {
   folder: string
   framework: Framework
   /** The framework's config file, relative to the folder, if there is one. */
   configFile: string | undefined
-  /** Whether the project depends on this package already. */
+  /** Whether the project already depends on this package. */
   installed: boolean
-  /** The command that runs a program of the project, and the one that installs a package. */
+  /** The command that runs a program of the project, and the command that installs a package. */
   run: string
   install: string
 }
@@ -29,7 +29,7 @@ const MANAGERS = [
   ['package-lock.json', 'npx', 'npm i'],
 ] as const
 
-/** @throws QueueError `CONFIG_INVALID` for a folder without a `package.json`, or with one that cannot be read */
+/** @throws QueueError `CONFIG_INVALID` for a folder without a `package.json`, or with an unreadable one */
 export async function detectProject(folder: string): Promise<DetectedProject> {
   const packages = await dependenciesOf(folder)
   const framework = frameworkOf(folder, packages)

@@ -4,7 +4,7 @@ import type { Framework } from './project.ts'
 export const WORKER = 'hello'
 export const DATA = '{"name":"Ada"}'
 
-/** Imports by name, because not every framework adds them. */
+/** Imports explicitly, because not every framework adds imports. */
 export const WORKER_FILE = `import { defineQueueWorker } from 'nuxt-queue'
 
 // The path of this file below its folder is the name of the worker.
@@ -19,7 +19,7 @@ interface FrameworkFacts {
   title: string
   /** The config file that is created if there is none, with its content. */
   config: readonly [file: string, content: string]
-  /** What the section \`modules\` of the config needs, if the framework has modules. */
+  /** The entry for the section \`modules\` of the config, if the framework has modules. */
   module?: string
   dev: string
 }

@@ -1,6 +1,6 @@
 import { createRouter, createWebHashHistory } from 'vue-router'
 import { can } from './api/session.ts'
-// Most visits begin here. Each other screen is a file of its own.
+// Most visits begin with this screen. The other screens are loaded separately.
 import OverviewScreen from './screens/OverviewScreen.vue'
 
 /** The screens of the navigation, in its order. The digits 1 to 9 open them. */
@@ -26,7 +26,7 @@ export const SCREENS = [
 ] as const satisfies readonly { any?: readonly string[]; needs: string; [key: string]: unknown }[]
 type Screen = (typeof SCREENS)[number]
 
-/** Returns whether the user may do what a screen is for. Other screens are not shown. */
+/** Returns whether the user may open a screen. Other screens are not shown. */
 export function mayOpen(screen: Screen): boolean {
   return can(screen.needs) && (!('any' in screen) || screen.any.some(can))
 }

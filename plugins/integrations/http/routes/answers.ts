@@ -148,7 +148,7 @@ export const flow = z.object({
   ),
 })
 
-/** What limits the jobs of a worker besides its concurrency. Times are in milliseconds. */
+/** Limits of the jobs of a worker besides its concurrency. Times are in milliseconds. */
 const limits = z.object({
   perKey: z.number().optional(),
   rate: z.object({ limit: z.number(), period: z.number(), byKey: z.boolean() }).optional(),
@@ -162,7 +162,7 @@ export const worker = z.object({
   runtime: z.string(),
   concurrency: z.number(),
   limits: limits.optional(),
-  /** Whether this process runs its jobs. */
+  /** Whether this process runs jobs of the worker. */
   started: z.boolean(),
   flows: z.array(z.object({ flow: z.string(), role: z.string(), step: z.string() })),
 })
@@ -189,7 +189,7 @@ export const instance = z.looseObject({
 
 const quantiles = z.object({
   count: z.number().int(),
-  /** Milliseconds. Null if the count is 0. */
+  /** In milliseconds. Null if the count is 0. */
   p50: z.number().nullable(),
   p95: z.number().nullable(),
   p99: z.number().nullable(),
@@ -203,9 +203,9 @@ const series = z.array(
     completed: z.number().int(),
     failed: z.number().int(),
     retried: z.number().int(),
-    /** From when attempts were due until they started. */
+    /** The time from when attempts were due until they started. */
     wait: quantiles,
-    /** From when attempts started until they ended. */
+    /** The time from when attempts started until they ended. */
     run: quantiles,
   }),
 )
@@ -221,10 +221,10 @@ export const stats = z.object({
 export const errorGroup = z.object({
   fingerprint: z.string(),
   name: z.string(),
-  /** The message with `…` in place of quoted values, ids and numbers. */
+  /** The message, with `…` instead of quoted values, ids and numbers. */
   message: z.string(),
   code: z.string().optional(),
-  /** The function and file in which it was thrown. */
+  /** The function and file in which the error was thrown. */
   frame: z.string().optional(),
   queue: z.string(),
   worker: z.string(),
@@ -232,16 +232,16 @@ export const errorGroup = z.object({
   firstSeen: z.number(),
   lastSeen: z.number(),
   status: z.enum(['open', 'resolved', 'ignored']),
-  /** Whether it was seen again after it had been resolved. */
+  /** Whether the error occurred again after the group was resolved. */
   regressed: z.boolean(),
   statusAt: z.number().optional(),
-  /** The newest jobs that failed with it and that you may read. */
+  /** The latest jobs that failed with such an error and that you may read. */
   jobs: z.array(z.object({ id: z.string(), runId: z.string(), at: z.number(), message: z.string() })),
 })
 
 export const auditEntry = z.object({
   at: z.number(),
-  /** Who took the action: what `http.authorize` named, or the token. */
+  /** Who took the action: the name from `http.authorize`, or the token. */
   actor: z.string().optional(),
   action: z.string(),
   route: z.string(),

@@ -9,7 +9,7 @@ import { count, limit, name, prose } from './values.ts'
 type Report = Awaited<ReturnType<Kernel['bulkReport']>>
 type BulkCall = Pick<Call<'bulk/:bulk', undefined, undefined>, 'kernel' | 'params' | 'assertMay'>
 
-/** Returns what a bulk action is about: one queue or one run, if its filter names it. */
+/** Returns the subject of a bulk action: the queue or the run, if its filter names one. */
 function subjectOf({ filter: { queue, runId }, action }: Pick<Report, 'filter' | 'action'>) {
   return { bulkAction: action, ...(queue !== undefined && { queue }), ...(runId !== undefined && { runId }) }
 }
@@ -27,7 +27,7 @@ export const bulkRoutes: readonly Route[] = [
     method: 'GET',
     path: 'bulk',
     action: 'bulk.read',
-    summary: 'List the bulk actions with their reports, with the newest first',
+    summary: 'List the bulk actions with their reports, newest first',
     query: z.strictObject({ limit: limit(50, 500) }),
     answer: z.object({ bulk: z.array(bulkReport) }),
     async handle({ kernel, query, mayRead }) {
@@ -46,13 +46,13 @@ export const bulkRoutes: readonly Route[] = [
     summary: 'Act on all jobs that match a filter and were created until now, no matter whom they belong to',
     body: z.strictObject({
       action: bulkReport.shape.action,
-      /** A member that is absent matches every job. Without `states`, the filter matches the states that the action applies to. */
+      /** An absent member matches every job. Without `states`, the filter matches the states to which the action applies. */
       filter: filterBody.default({}),
-      /** The id of the bulk action. If there is one with this id, that one is returned. */
+      /** The id of the bulk action. If a bulk action with this id exists, it is returned. */
       id: name.optional(),
-      /** The largest number of jobs to act on. Default 100,000. */
+      /** The maximum number of jobs to act on. Default 100,000. */
       limit: count.optional(),
-      /** The reason of a cancellation. */
+      /** The reason for a cancellation. */
       reason: prose.optional(),
     }),
     answer: bulkReport,
@@ -65,7 +65,7 @@ export const bulkRoutes: readonly Route[] = [
     async handle({ kernel, body: { action, filter, ...options }, assertMay }) {
       const started = await kernel.bulk(action, filterOfBody(filter), options)
       const report = await started.report()
-      // Another caller may have started one with this id.
+      // Another caller may have started a bulk action with this id.
       await assertMay({ bulk: started.id, ...subjectOf(report) })
       return report
     },
@@ -75,7 +75,7 @@ export const bulkRoutes: readonly Route[] = [
     method: 'GET',
     path: 'bulk/:bulk',
     action: 'bulk.read',
-    summary: 'Get the report of a bulk action, which grows until its end',
+    summary: 'Get the report of a bulk action, which shows its progress',
     answer: bulkReport,
     handle: find,
   }),

@@ -67,7 +67,7 @@ export const flowRoutes: readonly Route[] = [
     summary: 'Start a run of a flow',
     body: z.strictObject({
       input: z.unknown().optional(),
-      /** The id of the run. If a run with this id exists, no other starts. */
+      /** The id of the run. If a run with this id exists, no run starts. */
       id: name.optional(),
       /** The entry to start, for a flow with several entries. */
       entry: name.optional(),

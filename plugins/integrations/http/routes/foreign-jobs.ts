@@ -4,10 +4,10 @@ import type { HttpAction } from '../access.ts'
 type Explanation = Awaited<ReturnType<Kernel['explain']>>
 type Reason = Explanation['reasons'][number]
 
-/** The most jobs of a reason that are authorized, each with a look-up. Others are left out. */
+/** The maximum number of jobs of a reason that are authorized, each with a look-up. Further jobs are omitted. */
 const MOST = 100
 
-/** Leaves the ids of jobs out of an explanation that the request may not read, because they may belong to other tenants. */
+/** Removes the ids of jobs that the request may not read from an explanation, because they may belong to other tenants. */
 export async function withoutForeignJobs(
   kernel: Kernel,
   explanation: Explanation,

@@ -5,7 +5,7 @@ import { bodyDelay, count, headers, ms, name, priority, tags } from './values.ts
 /** The name of a queue that does not belong to a plugin. */
 const queueName = name.refine((queue) => !isReserved('queue', queue), 'Names that start with "_" belong to plugins')
 
-/** The options of every caller. `assertOptions` checks further ones that the application defined with `http: true`. */
+/** The options of every caller. `assertOptions` checks further options that the application defined with `http: true`. */
 export const options = z.looseObject({
   /** The id of the job. If the queue knows a job with this id, that job is returned. */
   id: name.optional(),

@@ -27,8 +27,8 @@ function workerOf(kernel: Kernel, id: unknown): WorkerDefinition | undefined {
 }
 
 /**
- * Returns the job of a path, or `undefined`. The request is authorized again now that the run is known, because tenants
- * are often distinguished by their runs.
+ * Returns the job of a path, or `undefined`. The request is authorized again after the run is known, because tenants are often
+ * distinguished by their runs.
  */
 async function known(call: JobCall): Promise<JobRecord | undefined> {
   const job = await call.kernel.port('queue').getJob(call.params.queue, call.params.job)
@@ -50,7 +50,7 @@ async function find(call: JobCall): Promise<JobRecord> {
 /**
  * Lists the oldest jobs first, for requests with `offset` and for adapters without the capability `search`.
  *
- * @throws QueueError `REQUEST_INVALID` for a filter that only the search knows
+ * @throws QueueError `REQUEST_INVALID` for a filter that only the search supports
  */
 async function listByOffset(
   kernel: Kernel,
@@ -62,8 +62,8 @@ async function listByOffset(
     ...Object.entries({ after, examine }).flatMap(([key, value]) => (value === undefined ? [] : [key])),
   ]
   if (more.length > 0) {
-    const hint = 'Leave "offset" out, and page with "after". The queue adapter has to support "search".'
-    throw new QueueError('REQUEST_INVALID', `A list by offset does not take "${more[0]}". ${hint}`)
+    const hint = 'Omit "offset", and page with "after". The queue adapter has to support "search".'
+    throw new QueueError('REQUEST_INVALID', `A list by offset does not support "${more[0]}". ${hint}`)
   }
   const jobs = await kernel.port('queue').getJobs({ queue, name: jobName, runId, states, limit: size, offset })
   return { jobs, ...(jobs.length === size && { next: offset + jobs.length }) }
@@ -76,19 +76,19 @@ export const jobRoutes: readonly Route[] = [
     path: 'jobs',
     action: 'jobs.read',
     summary:
-      'Find jobs, with the newest first. A page may have fewer entries than its limit. To find jobs of plugins, name their queue. To compare values in the data, add data.<path>=<value>',
+      'Find jobs, newest first. A page may have fewer entries than its limit. To find jobs of plugins, name their queue. To compare values in the data, add data.<path>=<value>',
     query: filterQuery({
       limit: limit(100, 1000),
       /** The `next` of the previous page. */
       after: cursor.optional(),
-      /** How many candidates to examine at most, up to 100,000. With fewer, a page comes sooner and may be empty. */
+      /** The maximum number of candidates to examine, up to 100,000. With a small number, the page is returned sooner and may be empty. */
       examine: whole(100_000).min(1).optional(),
-      /** Deprecated: use `after`. Lists the oldest jobs first, and takes `queue`, `name`, `runId` and `state` only. */
+      /** Deprecated: use `after`. Lists the oldest jobs first, and supports only `queue`, `name`, `runId` and `state`. */
       offset: whole(MAX_OFFSET).optional(),
     }),
     answer: z.object({
       jobs: z.array(answers.job),
-      /** The start of the next page, if there may be one. After a request with `offset`, the next offset. */
+      /** The cursor of the next page, if there may be one. After a request with `offset`, the next offset. */
       next: z.union([z.string(), z.number().int()]).optional(),
       /** Whether only the newest candidates were examined, 100,000 or `examine`. `next` continues from there. */
       truncated: z.boolean().optional(),
@@ -114,7 +114,7 @@ export const jobRoutes: readonly Route[] = [
     method: 'GET',
     path: 'jobs/count',
     action: 'counts.read',
-    summary: 'Count the jobs that match a filter, by state. Takes the filter of the list of jobs',
+    summary: 'Count the jobs that match a filter, by state. Takes the same filter as the list of jobs',
     query: filterQuery({}),
     answer: answers.totals,
     handle({ kernel, query }) {
@@ -181,8 +181,8 @@ export const jobRoutes: readonly Route[] = [
     method: 'POST',
     path: 'jobs/:queue/:job/retry',
     action: 'jobs.retry',
-    summary: 'Run a failed or cancelled job again, with all its attempts, or with other data',
-    /** The new data, which is checked with the schema of the worker. Default: the data stays. */
+    summary: 'Run a failed or cancelled job again, with all its attempts, optionally with new data',
+    /** The new data, which is checked with the schema of the worker. Default: the data stays unchanged. */
     body: z.strictObject({ data: z.unknown().optional() }),
     answer: answers.job,
     async handle(call) {

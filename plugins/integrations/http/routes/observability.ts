@@ -8,7 +8,7 @@ import { limit, moment, name, reference, whole } from './values.ts'
 type Reader = Pick<Call<string, undefined, undefined>, 'mayRead'>
 type Group = Awaited<ReturnType<Kernel['errorGroup']>>
 
-/** Numbers and errors of a queue are only for callers who may also read the queue itself. */
+/** Counts and errors of a queue are only for callers who may also read the queue itself. */
 async function mayReadQueue({ mayRead }: Reader, action: HttpAction & { queue: string }): Promise<boolean> {
   return (await mayRead(action)) && mayRead({ type: 'queues.read', queue: action.queue })
 }
@@ -37,7 +37,7 @@ async function findGroup(call: GroupCall): Promise<Group> {
 }
 
 function groupUnknown(fingerprint: string): QueueError {
-  return new QueueError('ERROR_UNKNOWN', `There is no group of errors "${fingerprint}". List them with GET errors.`)
+  return new QueueError('ERROR_UNKNOWN', `There is no error group "${fingerprint}". List them with GET errors.`)
 }
 
 function statusRoute(verb: 'resolve' | 'ignore' | 'reopen', status: Group['status'], summary: string): Route {
@@ -64,9 +64,9 @@ export const observabilityRoutes: readonly Route[] = [
     path: 'stats',
     action: 'stats.read',
     summary:
-      'Count jobs over time, and measure how long they wait and run. Jobs of queues that you may not read are left out',
+      'Count jobs over time, and measure how long they wait and run. Jobs of queues that you may not read are omitted',
     query: z.strictObject({
-      /** Only jobs of this queue. Default: the jobs of all queues but those of plugins. */
+      /** Only jobs of this queue. Default: the jobs of all queues except queues of plugins. */
       queue: reference.optional(),
       /** Only jobs of the worker with this id. */
       worker: reference.optional(),
@@ -74,7 +74,7 @@ export const observabilityRoutes: readonly Route[] = [
       from: moment.optional(),
       /** An ISO date, or milliseconds since the epoch. Default: now. */
       to: moment.optional(),
-      /** Milliseconds from one point to the next. The answer has the step that was used, which may be larger. */
+      /** Milliseconds from one point to the next. The response contains the step that was used, which may be larger. */
       step: whole(MAX_DURATION).min(1).optional(),
       /** `queue` adds the series of each queue. */
       by: z.enum(['queue']).optional(),
@@ -88,7 +88,7 @@ export const observabilityRoutes: readonly Route[] = [
     method: 'GET',
     path: 'errors',
     action: 'errors.read',
-    summary: 'List kinds of errors with which jobs failed, with the newest first',
+    summary: 'List the groups of errors with which jobs failed, newest first',
     query: z.strictObject({
       status: answers.errorGroup.shape.status.optional(),
       queue: reference.optional(),
@@ -105,22 +105,22 @@ export const observabilityRoutes: readonly Route[] = [
     method: 'GET',
     path: 'errors/:fingerprint',
     action: 'errors.read',
-    summary: 'One kind of errors',
+    summary: 'Get an error group',
     answer: answers.errorGroup,
     handle: findGroup,
   }),
-  statusRoute('resolve', 'resolved', 'Resolve a kind of errors. It opens again when it is seen again'),
-  statusRoute('ignore', 'ignored', 'Ignore a kind of errors. It is counted and stays ignored'),
-  statusRoute('reopen', 'open', 'Open a kind of errors again'),
+  statusRoute('resolve', 'resolved', 'Resolve an error group. It opens again if its error occurs again'),
+  statusRoute('ignore', 'ignored', 'Ignore an error group. It is still counted and stays ignored'),
+  statusRoute('reopen', 'open', 'Reopen an error group'),
   route({
     id: 'listAudit',
     method: 'GET',
     path: 'audit',
     action: 'audit.read',
-    summary: 'List the actions that were taken over HTTP, with the newest first',
+    summary: 'List the actions that were taken over HTTP, newest first',
     query: z.strictObject({
       actor: name.optional(),
-      /** What was authorized, such as `jobs.retry`. */
+      /** The authorized action, such as `jobs.retry`. */
       action: name.optional(),
       /** Milliseconds since the epoch: the `at` of the last entry of the previous page. */
       before: whole(MAX_MOMENT).optional(),

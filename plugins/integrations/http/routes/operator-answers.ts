@@ -1,22 +1,22 @@
 import { z } from 'zod'
 
-/** What a bulk action has done so far. Moments are milliseconds since the epoch. */
+/** The report of a bulk action. Moments are milliseconds since the epoch. */
 export const bulkReport = z.looseObject({
   id: z.string(),
   action: z.enum(['retry', 'cancel', 'remove', 'promote', 'redrive']),
-  /** The filter, with the states that the action is for. */
+  /** The filter, including the states to which the action applies. */
   filter: z.looseObject({}),
   status: z.enum(['waiting', 'running', 'aborting', 'completed', 'aborted', 'failed']),
   requestedAt: z.number(),
   startedAt: z.number().optional(),
   endedAt: z.number().optional(),
   limit: z.number().int(),
-  /** How many jobs matched when it started, at most 100,000. */
+  /** How many jobs matched at the start, at most 100,000. */
   total: z.number().int().optional(),
   /** How many jobs were selected so far. At the end, this is the sum of the next three. */
   matched: z.number().int(),
   done: z.number().int(),
-  /** Jobs that have changed since they were selected, or that the action does not apply to. */
+  /** Jobs that have changed since they were selected, or to which the action does not apply. */
   skipped: z.number().int(),
   failed: z.number().int(),
   /** The first ten kinds of reasons why jobs were skipped or have failed. */
@@ -28,7 +28,7 @@ export const bulkReport = z.looseObject({
       count: z.number().int(),
     }),
   ),
-  /** Whether it stopped at its limit, and more jobs may match. */
+  /** Whether the action stopped at its limit, so that more jobs may match. */
   truncated: z.boolean(),
 })
 
@@ -42,7 +42,7 @@ export const wait = z.object({
   event: z.string().optional(),
   key: z.string().optional(),
   startedAt: z.number(),
-  /** When it times out. Absent without a timeout. */
+  /** When the wait times out. Absent without a timeout. */
   until: z.number().optional(),
 })
 
@@ -56,7 +56,7 @@ export const schedule = z.looseObject({
   next: z.number().optional(),
   /** The next five moments. */
   upcoming: z.array(z.number()),
-  /** What the newest five starts have begun, by moments or by hand, if it is kept and you may read it. */
+  /** The outcomes of the last five starts, scheduled or manual, if they are kept and you may read them. */
   recent: z.array(z.object({ at: z.number(), status: z.string(), runId: z.string(), jobId: z.string().optional() })),
 })
 

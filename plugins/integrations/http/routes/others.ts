@@ -65,7 +65,8 @@ export const otherRoutes: readonly Route[] = [
     method: 'GET',
     path: 'workers/:worker',
     action: 'workers.read',
-    summary: 'Get a worker of this process, with the JSON Schema of its input if the library of the schema writes one',
+    summary:
+      'Get a worker of this process, with the JSON Schema of its input if the library of the schema can generate it',
     answer: answers.workerDetails,
     handle({ kernel, params }) {
       const worker = kernel.registry.get(params.worker)
@@ -93,9 +94,9 @@ export const otherRoutes: readonly Route[] = [
     method: 'GET',
     path: 'health',
     action: 'health.read',
-    summary: 'Check the health of this process and its stores. The status is 503 if one is unavailable',
+    summary: 'Check the health of this process and its stores. The status is 503 if a store is unavailable',
     query: z.strictObject({
-      /** Checks only that the process responds, and no store. */
+      /** Checks only that the process responds, without checking the stores. */
       live: flag,
     }),
     answer: answers.health,

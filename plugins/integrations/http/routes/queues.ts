@@ -6,7 +6,7 @@ import { createQueueCounter } from '../../../observability/lib/queue-counts.ts'
 import { route, type Route } from './route.ts'
 import { count, flag } from './values.ts'
 
-/** The most dead letters that one request moves. */
+/** The maximum number of dead letters that one request moves. */
 const MOST_LETTERS = 10_000
 
 type QueueInfo = z.infer<typeof answers.queue>
@@ -112,9 +112,9 @@ export const queueRoutes: readonly Route[] = [
     action: 'queues.redrive',
     destructive: false,
     summary:
-      'Move dead letters back to the queues that they came from, starting with the oldest. Jobs that you may not read are moved but not listed',
+      'Move dead letters back to their original queues, oldest first. Jobs that you may not read are moved but not listed',
     body: z.strictObject({
-      /** The largest number of letters to move, at most 10,000. Default 1000. */
+      /** The maximum number of letters to move, up to 10,000. Default 1000. */
       limit: count.max(MOST_LETTERS).default(1000),
     }),
     answer: z.object({ moved: z.array(z.object({ letter: z.string(), job: answers.enqueued })) }),

@@ -46,9 +46,11 @@ export interface RouteDefinition<
   path: Path
   action: HttpAction['type']
   summary: string
-  /** False if the request changes something and neither ends nor overwrites anything. Clients ask people before others. */
+  /**
+   * False if the request makes changes but does not end or overwrite anything. Clients ask for confirmation before destructive requests.
+   */
   destructive?: false
-  /** True if a repetition with the same values changes nothing more. */
+  /** True if a repetition with the same values has no further effect. */
   idempotent?: true
   query?: Query
   body?: Body
@@ -58,7 +60,7 @@ export interface RouteDefinition<
   status?: 200 | 202
   /** The media type of a response that is not JSON. */
   media?: string
-  /** Returns the members of the action that the path does not contain, from a body that is not validated yet. */
+  /** Returns the members of the action that the path does not contain, from a body that has not been validated yet. */
   subject?: (kernel: Kernel, body: Readonly<Record<string, unknown>>) => Subject
 }
 
@@ -71,10 +73,10 @@ export interface AnsweringRoute<
   handle(call: Call<Path, Query, Body>): MaybePromise<unknown>
 }
 
-/** What a stream follows, which is a run or `'*'`, and where it begins. */
+/** The source of a stream, a run or `'*'`, and where it begins. */
 export interface StreamRequest {
   stream: string
-  /** The place after which the stream begins. If it is absent, the stream has only new events. */
+  /** The position after which the stream begins. If absent, the stream contains only new events. */
   after?: number | string
 }
 
@@ -85,7 +87,7 @@ export interface StreamRoute<
   stream(call: Call<Path, Query, undefined>): MaybePromise<StreamRequest>
 }
 
-/** Any route. Its handler receives values that were validated with its own schemas, so the table needs no types for them. */
+/** A route with any types. Its handler receives values that its own schemas have validated, so the table needs no types for them. */
 export type Route = RouteDefinition & {
   handle?(call: Call<string, undefined, undefined>): MaybePromise<unknown>
   stream?(call: Call<string, undefined, undefined>): MaybePromise<StreamRequest>

@@ -37,7 +37,7 @@ async function find(kernel: Kernel, runId: string): Promise<RunInfo> {
   throw new QueueError('RUN_NOT_FOUND', `There is no run "${runId}". It may not have begun, or it may have expired.`)
 }
 
-/** Streams pages of text, of which the first one was read already. */
+/** Streams pages of text. The first page has already been read. */
 function streamOf(first: string, rest: AsyncGenerator<string, void>): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder()
   return new ReadableStream({
@@ -54,7 +54,7 @@ function streamOf(first: string, rest: AsyncGenerator<string, void>): ReadableSt
 async function flowOf(kernel: Kernel, runId: string): Promise<string> {
   const { flow } = await find(kernel, runId)
   if (flow !== undefined) return flow
-  throw new QueueError('FLOW_UNKNOWN', `Run "${runId}" belongs to a job and not to a flow.`)
+  throw new QueueError('FLOW_UNKNOWN', `Run "${runId}" belongs to a single job, not to a flow.`)
 }
 
 type Timeline = Awaited<ReturnType<Kernel['timeline']>>
@@ -75,7 +75,7 @@ export const runRoutes: readonly Route[] = [
     method: 'GET',
     path: 'runs',
     action: 'runs.read',
-    summary: 'List runs, with the newest first. A page may have fewer entries than its limit',
+    summary: 'List runs, newest first. A page may have fewer entries than its limit',
     query: z.strictObject({
       status: answers.status.optional(),
       flow: reference.optional(),
@@ -90,7 +90,7 @@ export const runRoutes: readonly Route[] = [
     }),
     answer: z.object({
       runs: z.array(answers.run),
-      /** The start of the next page, if there may be one. */
+      /** The cursor of the next page, if there may be one. */
       next: z.string().optional(),
     }),
     async handle({ kernel, query: { internal, after, ...filter }, mayRead }) {
@@ -203,7 +203,7 @@ export const runRoutes: readonly Route[] = [
     media: 'application/jsonl',
     async handle({ kernel, params: { runId } }) {
       const pages = historyPages(kernel.port('events'), await find(kernel, runId))
-      // An error in the first page still becomes an answer of its own.
+      // An error in the first page can still become an error response.
       const first = await pages.next()
       const file = `${encodeURIComponent(runId).replaceAll("'", '%27')}.jsonl`
       const headers = { 'content-disposition': `attachment; filename*=UTF-8''${file}` }

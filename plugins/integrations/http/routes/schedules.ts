@@ -5,7 +5,7 @@ import { schedule as scheduleAnswer } from './operator-answers.ts'
 import { route, type Call, type Route } from './route.ts'
 import { bodyMoment, count, headers, ms, name } from './values.ts'
 
-/** The longest cron expression, in bytes. Long lists of minutes are not that long. */
+/** The longest cron expression, in bytes. Even long lists of minutes are shorter. */
 const MAX_CRON = 200
 
 const timing = {
@@ -37,7 +37,7 @@ const scheduleBody = z.strictObject({
 
 type Details = Awaited<ReturnType<Kernel['scheduleDetails']>>[number]
 
-/** Leaves out what JSON does not have, and runs that the request may not read. */
+/** Removes values that JSON cannot represent, and runs that the request may not read. */
 async function shown(
   { data, recent, ...details }: Details,
   { mayRead }: Pick<Call<string, undefined, undefined>, 'mayRead'>,
@@ -104,15 +104,15 @@ export const scheduleRoutes: readonly Route[] = [
     method: 'DELETE',
     path: 'schedules/:schedule',
     action: 'schedules.remove',
-    summary: 'Remove a schedule in all processes. To bring back one that code declares, resume it',
+    summary: 'Remove a schedule in all processes. To restore one that code declares, resume it',
     answer: answers.changed,
     async handle({ kernel, params }) {
       await kernel.removeSchedule(params.schedule)
       return { changed: true }
     },
   }),
-  switchRoute('pause', 'Let the moments of a schedule start nothing, in all processes'),
-  switchRoute('resume', 'Resume a paused schedule, or bring back a removed one that code declares'),
+  switchRoute('pause', 'Pause a schedule in all processes. Its moments then start nothing'),
+  switchRoute('resume', 'Resume a paused schedule, or restore a removed one that code declares'),
   route({
     id: 'runSchedule',
     method: 'POST',
@@ -135,7 +135,7 @@ export const scheduleRoutes: readonly Route[] = [
       from: bodyMoment,
       /** Default: now. */
       to: bodyMoment.optional(),
-      /** The largest number of moments, the oldest first. Default 1000. */
+      /** The maximum number of moments, oldest first. Default 1000. */
       limit: count.max(1000).optional(),
     }),
     answer: z.object({ moments: z.array(z.number()) }),

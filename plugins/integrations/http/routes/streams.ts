@@ -5,7 +5,7 @@ import { cursor } from './values.ts'
 
 const media = 'text/event-stream'
 
-/** Reads the header first: an EventSource that reconnects keeps its URL and sends its place in a header. */
+/** Reads the header first: an EventSource that reconnects keeps its URL and sends its position in a header. */
 function lastEventId(request: Request): string | undefined {
   return request.headers.get('last-event-id')?.slice(0, 4096) ?? undefined
 }

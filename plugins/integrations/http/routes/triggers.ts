@@ -58,7 +58,7 @@ export const triggerRoutes: readonly Route[] = [
     path: 'triggers/:trigger/history',
     action: 'triggers.read',
     summary:
-      'List what fired a trigger or was refused, with the newest first. Entries of runs that you may not read are left out',
+      'List the events that fired a trigger or were refused, newest first. Entries of runs that you may not read are omitted',
     query: z.strictObject({ limit: limit(100, 1000) }),
     answer: z.object({ records: z.array(triggerRecord) }),
     async handle({ kernel, params, query, mayRead }) {
@@ -77,7 +77,7 @@ export const triggerRoutes: readonly Route[] = [
     path: 'triggers/:trigger',
     action: 'triggers.fire',
     destructive: false,
-    summary: 'Fire a trigger by hand',
+    summary: 'Fire a trigger manually',
     body: z.strictObject({ payload: z.unknown().optional(), id: name.optional(), key: name.optional() }),
     answer: answers.enqueued,
     status: 202,
@@ -93,7 +93,7 @@ export const triggerRoutes: readonly Route[] = [
     path: 'triggers/:trigger/save',
     action: 'triggers.save',
     idempotent: true,
-    summary: 'Create a trigger in all processes, or replace a saved one',
+    summary: 'Create a trigger in all processes, or replace a saved trigger',
     body: triggerBody,
     answer: triggerAnswer,
     async handle(call) {
@@ -106,13 +106,13 @@ export const triggerRoutes: readonly Route[] = [
     method: 'DELETE',
     path: 'triggers/:trigger',
     action: 'triggers.remove',
-    summary: 'Remove a trigger in all processes. To bring back one that code declares, resume it',
+    summary: 'Remove a trigger in all processes. To restore one that code declares, resume it',
     answer: answers.changed,
     async handle({ kernel, params }) {
       await kernel.removeTrigger(params.trigger)
       return { changed: true }
     },
   }),
-  switchRoute('pause', 'Let the events of a trigger start nothing, in all processes'),
-  switchRoute('resume', 'Resume a paused trigger, or bring back a removed one that code declares'),
+  switchRoute('pause', 'Pause a trigger in all processes. Its events then start nothing'),
+  switchRoute('resume', 'Resume a paused trigger, or restore a removed one that code declares'),
 ]

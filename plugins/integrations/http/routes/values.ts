@@ -24,7 +24,7 @@ export const reference = z
   .string()
   .refine((text) => isText(text, MAX_COMPOSED_BYTES), `Expected text of 1 to ${MAX_COMPOSED_BYTES} bytes without NUL`)
 export const tags = z.array(name).max(MAX_TAGS)
-/** Text by name. The rule is stricter than the bounds of its parts. */
+/** Text by name. The rule is stricter than the limits of the single names and values. */
 export const headers = z
   .record(z.string().max(10_000), z.string().max(10_000))
   .refine(isHeaders, `Expected ${EXPECTED.headers}`)
@@ -54,7 +54,7 @@ export function whole(max: number = MAX_COUNT) {
 
 /** The number of entries of a page. Default: `standard`. */
 export function limit(standard: number, max: number) {
-  return whole(max).min(1).default(standard).describe('The largest number of entries')
+  return whole(max).min(1).default(standard).describe('The maximum number of entries')
 }
 
 /** A list of words that commas separate. */
@@ -110,7 +110,7 @@ export const bodyMoment = z.union([z.number().int().min(0).max(MAX_MOMENT), date
 /** Milliseconds from now, or an ISO date, in a body. */
 export const bodyDelay = bodyMoment.describe('Milliseconds from now, or an ISO date')
 
-/** Encodes where the next page begins, as one word. */
+/** Encodes the position of the next page as a cursor. */
 export function toCursor(value: object): string {
   return Buffer.from(JSON.stringify(value)).toString('base64url')
 }

@@ -11,7 +11,7 @@ export const waitRoutes: readonly Route[] = [
     path: 'waits',
     action: 'waits.read',
     summary:
-      'List the open waits for events and requests. A page may have fewer or more entries than its limit. Waits of runs that you may not read are left out',
+      'List the open waits for events and requests. A page may have fewer or more entries than its limit. Waits of runs that you may not read are omitted',
     query: z.strictObject({
       limit: limit(100, 500),
       /** The `next` of the previous page. */

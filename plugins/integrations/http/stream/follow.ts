@@ -21,7 +21,7 @@ export interface StreamHost {
   runOf: RunLookup
 }
 
-/** After how many heartbeats a client that reads nothing is disconnected, even if its backlog is small. */
+/** A client that reads nothing is disconnected after this many heartbeats, even if its backlog is small. */
 const MAX_UNREAD = 4
 
 /** Sends a stream to a client until the stream ends, the client disconnects or is too slow, or the kernel closes. */
@@ -33,7 +33,7 @@ export function followInto(host: StreamHost, { stream, after, sink, frames, visi
   let over = false
   /** How many heartbeats in a row found that the client had read nothing. */
   let unread = 0
-  /** How the run ended, while some of its events are still to be written. */
+  /** Whether the run has ended while some of its events are not yet written. */
   let ending = false
   let draining: Promise<void> | undefined
   let leave: Unsubscribe | undefined

@@ -8,9 +8,9 @@ export interface Frames<Frame extends string | Buffer = string | Buffer> {
   readonly ping: Frame
   /** Encodes a batch of events in as few frames as the format allows. @param cursor of the batch, for a stream of all runs */
   events(events: readonly StoredEvent[], cursor?: string): readonly Frame[]
-  /** Encodes a batch of events of a run, whose place is their seq. */
+  /** Encodes a batch of events of a run, whose position is their seq. */
   numbered(events: readonly StoredEvent[]): readonly Frame[]
-  /** Sends the current place before the first event, so that a client can reconnect to it. */
+  /** Sends the current position before the first event, so that a client can continue from there after a reconnection. */
   place(seq: number): Frame
   ephemeral(message: StreamMessage, runId: string): Frame
   end(status: RunOutcome): Frame

@@ -8,7 +8,7 @@ const MOST_WAITING = 1_000
 /** Looks up a run as it is after an event, or as it is now. */
 export type RunLookup = (runId: string, event?: StoredEvent) => Promise<RunInfo | undefined>
 
-/** Passes on the events that a client may see, in order. */
+/** Delivers the events that a client may see, in order. */
 export interface Visibility {
   /** Calls back with the events that the client may see, immediately if the access is known. */
   events(events: readonly StoredEvent[], pass: (seen: readonly StoredEvent[]) => void): Promise<void> | undefined
@@ -17,7 +17,7 @@ export interface Visibility {
   readonly full: boolean
 }
 
-/** Filters a stream of a run that the request may read. Only events of streams that are not runs are left out. */
+/** Filters a stream of a run that the request may read. Only events of streams that are not runs are omitted. */
 export function ofRun(runId: string, runOf: RunLookup, reporter: Reporter): Visibility {
   return createVisibility(
     async (one, event) => (one === runId && (await runOf(one, event)) !== undefined) || undefined,
@@ -26,7 +26,7 @@ export function ofRun(runId: string, runOf: RunLookup, reporter: Reporter): Visi
 }
 
 /**
- * Filters a stream of all runs. It leaves out the runs of plugins and the runs that the request may not read.
+ * Filters a stream of all runs. It omits the runs of plugins and the runs that the request may not read.
  *
  * @param mayRead called once for each run
  */
@@ -54,14 +54,14 @@ function createVisibility(
       known.set(runId, seen)
       return seen
     } catch (error) {
-      reporter.error(`A stream left out run ${runId}, because its access could not be checked.`, error)
+      reporter.error(`A stream omitted run ${runId}, because the access to it could not be checked.`, error)
       return false
     }
   }
 
   const lookUp = (runId: string, event?: StoredEvent): MaybePromise<boolean> => known.get(runId) ?? find(runId, event)
 
-  /** Runs a function after the functions that wait already. */
+  /** Runs a function after the functions that are already waiting. */
   function oneAfterAnother(act: () => Promise<void>): Promise<void> {
     waiting++
     tail = tail

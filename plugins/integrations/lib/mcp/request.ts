@@ -1,6 +1,6 @@
 import { QueueError } from '../../../../kernel/index.ts'
 
-/** The arguments that an agent gives to a tool. */
+/** The arguments that an agent passes to a tool. */
 export type Arguments = Readonly<Record<string, unknown>>
 
 /** A request to the API. */
@@ -12,7 +12,7 @@ export interface ApiRequest {
   body?: string
 }
 
-/** Where an argument stands in a request. With `members`, each member of the argument is a parameter of the query. */
+/** The place of an argument in a request. With `members`, each member of the argument is a parameter of the query. */
 export type Place = 'path' | 'query' | 'members'
 
 interface Template {
@@ -44,12 +44,12 @@ export function createRequest({ method, path, places, hasBody }: Template, given
   }
 }
 
-/** A segment of dots would name another path. @throws QueueError `REQUEST_INVALID` */
+/** A segment of dots would lead to another path. @throws QueueError `REQUEST_INVALID` */
 function segmentOf(name: string, value: unknown): string {
   const text = value === undefined || value === null ? '' : textOf(value)
   if (text !== '' && !/^\.{1,2}$/.test(text)) return encodeURIComponent(text)
   const came = text === '' ? 'nothing' : `"${text}"`
-  throw new QueueError('REQUEST_INVALID', `"${name}" is text other than "." and ".."; got ${came}.`)
+  throw new QueueError('REQUEST_INVALID', `"${name}" must be a string other than "." and ".."; got ${came}.`)
 }
 
 function textOf(value: unknown): string {

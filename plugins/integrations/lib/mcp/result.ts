@@ -1,6 +1,6 @@
 import { SKIP, type Tool } from './tools.ts'
 
-/** The result of a tool. The texts are blocks of their own, so that data cannot pretend to be a note. */
+/** The result of a tool. Notes are separate blocks, so that data cannot pretend to be a note. */
 export type ToolResult = {
   content: { type: 'text'; text: string }[]
   isError: boolean
@@ -20,7 +20,7 @@ async function readSlice(response: Response, from: number, size: number): Promis
   return { text, more: false }
 }
 
-/** Turns a response of the API into a result that fits into the context of a model, with a note of what is left. */
+/** Turns a response of the API into a result that fits into the context of a model, with a note about the rest. */
 export async function resultOf(
   response: Response,
   { name, pages }: Tool,
@@ -29,7 +29,7 @@ export async function resultOf(
 ): Promise<ToolResult> {
   const { text, more } = await readSlice(response, skip, maxCharacters)
   const note = more
-    ? `The result was cut after ${skip + text.length} characters. To read on, call ${name} with the same arguments and ${SKIP}: ${skip + text.length}. To get less, use a smaller limit or a filter.`
+    ? `The result was cut after ${skip + text.length} characters. To continue, call ${name} with the same arguments and ${SKIP}: ${skip + text.length}. To get less, use a smaller limit or a filter.`
     : nextPage(text, name, pages)
   const blocks = note === undefined ? [text] : [text, note]
   return { content: blocks.map((block) => ({ type: 'text', text: block })), isError: !response.ok }
@@ -42,7 +42,7 @@ function nextPage(text: string, name: string, pages: boolean): string | undefine
     : `There may be more. Call ${name} with the same arguments and after: ${JSON.stringify(next)}.`
 }
 
-/** The rest of a result that was cut is not JSON. */
+/** The rest of a truncated result is not JSON. */
 function nextOf(text: string): string | undefined {
   try {
     const { next } = Object(JSON.parse(text)) as { next?: unknown }

@@ -11,7 +11,7 @@ type Sdk = typeof import('@modelcontextprotocol/server')
 /** Sends a request to the API. */
 export type Ask = (request: ApiRequest, signal: AbortSignal) => MaybePromise<Response>
 
-/** How many characters of a result an agent gets at once. Default of `maxCharacters`. */
+/** How many characters of a result an agent receives at once. Default of `maxCharacters`. */
 export const MAX_CHARACTERS = 20_000
 
 const INSTRUCTIONS = `Tools to look at and operate the job queues and flows of an application.

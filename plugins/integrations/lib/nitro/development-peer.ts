@@ -3,7 +3,7 @@ import { forwardedBy, isLoopback, type Peer } from '../peer.ts'
 
 /**
  * The variable that passes the secret from the development server to the application. It must not be in the code that is
- * built, because Vite serves all files of the project to everybody who can reach the development server.
+ * built, because Vite serves all files of the project to everyone who can reach the development server.
  */
 export const SECRET_VARIABLE = '__NUXT_QUEUE_DEVELOPMENT_SECRET'
 

@@ -10,7 +10,7 @@ const UNAVAILABLE = 503
 
 /**
  * Lets the development server respond to requests whose application goes away during a reload. Nitro 2 marks a request as
- * handled before it passes the request on. When that fails, h3 finds the mark and sends nothing, so the client waits for ever.
+ * handled before it passes the request on. When that fails, h3 finds the mark and sends nothing, so the client would wait forever.
  */
 export function unmarkFailures(event: DevelopmentEvent): void {
   const { res } = event.node

@@ -1,6 +1,6 @@
 import type { KernelConfig } from '../../../../kernel/index.ts'
 
-/** Options that are usually set to `process.env.X`, with their variables. */
+/** Options that are usually set to `process.env.X`, and their variables. */
 const USUAL = [
   ['REDIS_URL', 'redis.url'],
   ['DATABASE_URL', 'postgres.url'],

@@ -62,7 +62,7 @@ export interface Templates {
   chunkURL: string
 }
 
-/** What differs between the major versions of Nitro. */
+/** The differences between the major versions of Nitro. */
 export interface Version {
   templates: Templates
   /** The folders whose subfolder `queues` has workers. */

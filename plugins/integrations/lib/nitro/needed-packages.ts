@@ -13,7 +13,7 @@ const NEEDED: Readonly<Record<string, readonly string[]>> = {
 }
 const AGAIN = 'Build the server again after that, because a build contains only packages that were installed.'
 
-/** What a build knows of the store. */
+/** The facts about the store that a build knows. */
 export interface StoreChoice {
   preset?: unknown
   adapter?: unknown
@@ -22,8 +22,8 @@ export interface StoreChoice {
 }
 
 /**
- * Returns a warning if packages are missing that the server will need when it starts. A build does not know the variables of the
- * server, so without a named store it warns only if no store that a server in production may use can work.
+ * Returns a warning if packages are missing that the server will need when it starts. A build does not know the environment variables of
+ * the server. Without a named store, it therefore warns only if no store for production can work.
  */
 export function missingPackages(store: StoreChoice, root: string, env: NodeJS.ProcessEnv): string | undefined {
   const named = env.NUXT_QUEUE_PRESET ?? env.NUXT_QUEUE_ADAPTER ?? store.preset ?? store.adapter

@@ -58,19 +58,19 @@ export const nitro3: Version = {
     hooks.hook('build:before', write)
     hooks.hook('rollup:reload', write)
   },
-  // The server is split already: each module is in a chunk of the modules that import it.
+  // The server is already split: each module is in a chunk of the modules that import it.
   splitServer: (_nitro, { output }) => leaveOutUnused(output),
   devHandler:
     (vouch) =>
     ({ req }: Event): void => {
       const { req: request } = req.runtime?.node ?? {}
-      // The headers are read from the request later, or they have been read already.
+      // The headers are read from the request later, or have already been read.
       if (request) for (const [name, value] of Object.entries(vouch(request))) req.headers.set(name, value)
     },
 }
 
 /**
- * Leaves out of the chunks what is not used. Nitro puts packages into chunks by name, and with Rollup also packages that it
+ * Removes unused modules from the chunks. Nitro puts packages into chunks by name, and with Rollup also packages that it
  * loaded only to copy them, which Rollup cannot render.
  */
 function leaveOutUnused(output: { manualChunks?: unknown }): void {

@@ -20,7 +20,7 @@ export async function completeOutput(serverDir: string, { others }: FoundWorkers
   await completePackage(join(serverDir, 'node_modules'), others)
 }
 
-/** The files that this package reads besides its code. */
+/** The files that this package reads in addition to its code. */
 async function completePackage(modules: string, others: FoundWorkers['others']): Promise<void> {
   const own = join(modules, 'nuxt-queue')
   await cp(codeFile(PAGES), join(own, 'dist', PAGES), { recursive: true })

@@ -12,6 +12,6 @@ export function isOwn(id: string): boolean {
 /** Refuses a linked package. Nitro copies installed packages and bundles all others, which does not work for this package. */
 export function assertInstalled(): void {
   if (PACKAGE.includes('/node_modules/')) return
-  const hint = 'To build for production, install it from the registry or from the archive that npm pack makes.'
+  const hint = 'To build for production, install it from the registry or from the archive that npm pack creates.'
   throw new QueueError('CONFIG_INVALID', `nuxt-queue is linked: its folder is ${PACKAGE}. ${hint}`)
 }

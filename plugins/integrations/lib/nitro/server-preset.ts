@@ -1,6 +1,6 @@
 import { QueueError } from '../../../../kernel/index.ts'
 
-/** The options of a build that say where it runs. */
+/** The options of a build that determine where it runs. */
 export interface BuildTarget {
   preset?: string
   /** False for servers without the modules of Node. */
@@ -11,14 +11,14 @@ export interface BuildTarget {
 /** Conditions of packages for servers that are not Node. */
 const FOREIGN: ReadonlySet<string> = new Set(['workerd', 'edge-light', 'netlify', 'deno'])
 const SERVICE_WORKER = 'service-worker'
-/** Presets that make functions. A function is frozen or ended after each request, so jobs would be cut off. */
+/** Presets that build functions. A function is frozen or ended after each request, so jobs would be interrupted. */
 const FUNCTIONS: ReadonlySet<string> = new Set([
   ...['aws-lambda', 'genezio', 'azure', 'azure-functions', 'azure-swa', 'firebase', 'stormkit', 'zeabur'],
   ...['netlify', 'netlify-builder', 'netlify-legacy', 'vercel'],
 ])
 
 /**
- * Refuses to build for a place where no Node process keeps running. Functions may enqueue jobs, but not run them.
+ * Refuses to build for a platform where no Node process keeps running. Functions may enqueue jobs, but not run them.
  *
  * @param worker whether the server runs jobs
  * @throws QueueError `CONFIG_INVALID`
@@ -37,6 +37,6 @@ export function assertServer({ preset = '', node, exportConditions = [] }: Build
   const enqueue = 'or set worker: false in the section queue to only enqueue jobs here, and run them in another server'
   throw new QueueError(
     'CONFIG_INVALID',
-    `The preset "${preset}" makes a function, which ends before its jobs do. ${use}, ${enqueue}.`,
+    `The preset "${preset}" builds a function, which ends before its jobs. ${use}, ${enqueue}.`,
   )
 }

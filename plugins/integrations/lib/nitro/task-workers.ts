@@ -17,7 +17,7 @@ export interface TaskWorkers {
   folder: string
   /** The section `schedules` that starts the scheduled tasks. */
   schedules: Record<string, { cron: string; worker: string }>
-  /** Writes a worker for each task that there is now. */
+  /** Writes a worker for each current task. */
   write(): Promise<void>
 }
 
@@ -25,7 +25,7 @@ export interface TaskWorkers {
 const TASK = /\.[cm]?[jt]sx?$/
 
 /**
- * Makes a worker of each Nitro task, and schedules of the queue of Nitro's scheduled tasks, which then start once for all servers.
+ * Turns each Nitro task into a worker, and Nitro's scheduled tasks into schedules of the queue, which then start once for all servers.
  *
  * @param sourceDirs the folders whose subfolder `tasks` has tasks
  */
@@ -33,7 +33,7 @@ export function createTaskWorkers(options: TaskOptions, sourceDirs: readonly str
   const folder = join(options.buildDir, 'nuxt-queue')
   options.experimental.tasks = true
   const schedules = schedulesOf(options.scheduledTasks ?? {})
-  // Nitro would start them as well, in each server.
+  // Otherwise Nitro would also start them, in each server.
   options.scheduledTasks = {}
 
   /** Adds the files in `tasks`, because Nitro has looked for them before a module can turn tasks on. */

@@ -13,7 +13,7 @@ export interface WorkerFile {
 /** The files in the folders of workers. If two files have the same id, the file in the earlier folder is used. */
 export interface FoundWorkers {
   workers: WorkerFile[]
-  /** Files next to workers that are not bundled, which these workers may read, by their path below the folder. */
+  /** Files next to workers that are not bundled, by their path below the folder. These workers may read them. */
   others: Map<string, string>
 }
 

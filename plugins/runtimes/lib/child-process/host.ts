@@ -17,7 +17,7 @@ import { recordUsage } from './usage.ts'
 export interface Launch extends Pick<Command, 'command' | 'args' | 'channel'> {
   /** The worker file, which the child loads. */
   file: string
-  /** Environment variables. They override those of the options. */
+  /** Environment variables. They override the variables in the options. */
   env?: Readonly<Record<string, string>>
 }
 

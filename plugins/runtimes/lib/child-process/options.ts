@@ -6,7 +6,7 @@ import { PREFIX } from './variables.ts'
 
 declare module 'nuxt-queue/kernel' {
   interface WorkerConfig {
-    /** Options for the processes of this worker, if its runtime uses processes. They override those of the runtime. */
+    /** Options for the processes of this worker, if its runtime uses processes. They override the options of the runtime. */
     process?: ProcessOptions
   }
 }
@@ -39,7 +39,7 @@ export const processOptions = z.strictObject({
    * `NUXT_*` does not match `NUXT_QUEUE_*`, the configuration of the engine. Default none.
    */
   inheritEnv: z.union([z.literal(true), z.array(z.string())]).default([]),
-  /** Working directory of the process. Default: that of the application. */
+  /** Working directory of the process. Default: the working directory of the application. */
   cwd: z.string().optional(),
 })
 

@@ -150,7 +150,7 @@ export function createPool({ maxChildren, optionsOf, spawn }: PoolOptions) {
       child = await spawn(group.worker, group.options)
     } catch (error) {
       freePlace()
-      // An error of the runtime already explains itself, and is kept as it is.
+      // An error of the runtime already explains itself, and is kept unchanged.
       throw recordFailure(group, isQueueError(error) ? error : startError(group.worker.id, error))
     }
     const member: Member = { group, child, uses: 0, idleTimer: undefined, dismissed: false }

@@ -2,7 +2,7 @@ import { packageVersion } from '../../../lib/package-version.ts'
 import type { Job } from '../../../../kernel/index.ts'
 
 /*
- * The types of the worker protocol. docs/reference/protocol.md describes what they mean.
+ * The types of the worker protocol. docs/reference/protocol.md describes them.
  */
 
 /** The version of the protocol. */
@@ -11,7 +11,7 @@ export const PROTOCOL = 1
 /** The file descriptor of the channel. The environment variable `CHANNEL_VARIABLE` holds it. */
 export const CHANNEL_FD = 3
 
-/** Error codes: first those of JSON-RPC, then those of this protocol. */
+/** Error codes: first the codes of JSON-RPC, then the codes of this protocol. */
 export const RPC = {
   parse: -32700,
   invalid: -32600,

@@ -124,7 +124,7 @@ describe('journals', () => {
     await using test = await openFolder(folder)
     expect(test.reports.map(({ message }) => message)).toEqual([
       expect.stringMatching(
-        /q\.jsonl is damaged from byte \d+ on and was cut there\. .*q\.jsonl\.damaged-1\. The 3 lines before it are intact/,
+        /q\.jsonl is damaged from byte \d+ onwards and was cut there\. .*q\.jsonl\.damaged-1\. The 3 lines before it are intact/,
       ),
     ])
     expect(readFileSync(`${journal}.damaged-1`, 'utf8')).toBe(damaged)

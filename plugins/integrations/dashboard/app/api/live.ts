@@ -8,7 +8,7 @@ export interface LiveMessage {
   data?: unknown
 }
 
-/** Receives what happens. `reset` says that events may have been missed. */
+/** Receives the events of the stream. `reset` is called if events may have been missed. */
 export interface Watcher {
   events?: (events: readonly RunEvent[]) => void
   message?: (message: LiveMessage) => void
@@ -55,7 +55,7 @@ function open(): void {
   })
   opened.addEventListener('error', () => {
     lost = true
-    // The browser gives up after a response that is not a stream, such as one of a proxy.
+    // The browser does not reconnect after a response that is not a stream, such as a page of a proxy.
     if (opened.readyState === EventSource.CLOSED && source === opened)
       setTimeout(() => source === opened && open(), 3000)
     state.status = 'connecting'

@@ -1,7 +1,7 @@
 import { reactive, readonly } from 'vue'
 import { get, onUnauthorized, post, remove } from './request.ts'
 
-/** What the pages may do, and which routes the server has. */
+/** The actions that the pages may take, and the routes that the server has. */
 interface Session {
   status: 'loading' | 'open' | 'signed-out' | 'closed' | 'unreachable'
   /** Whether the server takes tokens. */
@@ -47,9 +47,9 @@ async function loadRoutes(): Promise<void> {
   }
 }
 
-/** Asks the server what this browser may do. */
+/** Loads from the server what this browser may do. */
 export async function loadSession(): Promise<void> {
-  // At the same time, because the page is empty until both are there.
+  // In parallel, because the page is empty until both have loaded.
   const routes = state.routes.size === 0 ? loadRoutes().catch(() => {}) : undefined
   try {
     const { signIn, actions } = await get<{ signIn: boolean; actions: string[] }>('session')

@@ -9,7 +9,7 @@ import type {
   StoredEvent,
 } from '../../../../../kernel/index.ts'
 
-/* What the routes return, as far as the pages show it. Moments are milliseconds since the epoch. */
+/* The parts of the responses of the routes that the pages show. Moments are milliseconds since the epoch. */
 
 export type { JobState } from '../../../../../kernel/index.ts'
 export type RunState = RunOutcome | 'running'
@@ -27,7 +27,7 @@ export const JOB_STATES = [
 ] as const satisfies JobState[]
 export const RUN_STATES = ['running', 'completed', 'failed', 'cancelled'] as const satisfies RunState[]
 
-/** A job as the API returns it: without what it does not have. */
+/** A job as the API returns it, without absent members. */
 export type Job = Omit<JobRecord, 'options' | 'flow'> & {
   options?: JobRecord['options'] & { delay?: number }
   flow?: JobRecord['flow']
@@ -53,7 +53,7 @@ export interface Worker {
   flows: readonly { flow: string; role: string; step: string }[]
 }
 
-/** A worker of a living process. Processes of older versions say less. */
+/** A worker of a running process. Processes of older versions report less. */
 export type InstanceWorker = Pick<Worker, 'id' | 'queue' | 'limits'> &
   Partial<Pick<Worker, 'runtime' | 'concurrency' | 'flows'>>
 

@@ -10,7 +10,7 @@ import { ask, notify, perform } from './use-feedback.ts'
 import { jobActions } from './use-job-actions.ts'
 import type { JobSelection } from './use-job-selection.ts'
 
-/** Acts on the selected jobs of a list, or on all that match its filter. */
+/** Acts on the selected jobs of a list, or on all jobs that match its filter. */
 export function useBulk(
   selection: JobSelection,
   filters: () => Readonly<Record<string, string>>,
@@ -44,14 +44,14 @@ export function useBulk(
     })
     const count = filter.states.reduce((sum, state) => sum + (counts[state] ?? 0), 0)
     const text = `${formatNumberOf(count, 'job')} with ${textOfFilter(filter)}. It runs in the background, and you can abort it.`
-    if (!(await ask({ title: `${action.label} all that match?`, text, action: action.label }))) return
-    const done = await perform(() => post('bulk', { action: action.action, filter }), 'The bulk action has begun.')
+    if (!(await ask({ title: `${action.label} all matching jobs?`, text, action: action.label }))) return
+    const done = await perform(() => post('bulk', { action: action.action, filter }), 'The bulk action has started.')
     if (done) await router.push({ name: 'bulk' })
   }
 
   async function actOnSelected(action: BulkAction): Promise<void> {
     const jobs = selection.jobs.value.filter(({ state }) => (action.states as readonly JobState[]).includes(state))
-    const text = `${formatNumberOf(jobs.length, 'job')} of the ${selection.jobs.value.length} selected can be changed so.`
+    const text = `The action applies to ${formatNumberOf(jobs.length, 'job')} of the ${selection.jobs.value.length} selected.`
     const asks = action.action === 'cancel' || action.action === 'remove'
     if (
       asks &&

@@ -26,7 +26,7 @@ export function notify(text: string, state: Toast['state'] = 'ok'): void {
 
 export interface Question {
   title: string
-  /** What the action will do, and to what. */
+  /** Describes the action and its target. */
   text: string
   action: string
   danger?: boolean
@@ -47,7 +47,7 @@ export function ask(asked: Question): Promise<boolean> {
   })
 }
 
-/** Runs an action, and shows what it says when it ends or fails. Resolves to whether it succeeded. */
+/** Runs an action, and shows a message when it ends or fails. Resolves to whether it succeeded. */
 export async function perform(action: () => Promise<unknown>, done: string): Promise<boolean> {
   try {
     await action()

@@ -5,7 +5,7 @@ export interface FilterDefinition {
   /** The name of the parameter, in the address and in the request. */
   key: string
   label: string
-  /** What can be chosen. Default: any text. */
+  /** The possible values. Default: any text. */
   values?: () => readonly string[]
   placeholder?: string
 }

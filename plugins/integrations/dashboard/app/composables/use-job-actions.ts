@@ -10,15 +10,15 @@ export interface JobAction {
   name: 'retry' | 'edit' | 'duplicate' | 'promote' | 'reschedule' | 'cancel' | 'remove'
   label: string
   icon: IconName
-  /** Asked before the action, which cannot be undone. */
+  /** A confirmation before an action that cannot be undone. */
   question?: Omit<Question, 'action'>
   act?: () => Promise<unknown>
-  /** Asked for before the action, which its `submit` does. */
+  /** A form that is shown first. Its `submit` runs the action. */
   form?: JsonForm
   done: string
 }
 
-/** Returns what can be done with a job in its state, by this user. */
+/** Returns the actions that this user may take on a job in its state. */
 export function jobActions({ queue, id, name, state, data, flow }: Job): JobAction[] {
   const base = path('jobs', queue, id)
   const what = `"${name}" (${id}) of queue "${queue}"`
@@ -37,11 +37,11 @@ export function jobActions({ queue, id, name, state, data, flow }: Job): JobActi
       name: 'edit',
       label: 'Edit and retry',
       icon: 'edit',
-      // A step of a flow keeps its data: its run can go on from it with other input.
+      // A step of a flow cannot be duplicated. Its run can be forked with other input instead.
       when: ended && flow === undefined && hasRoute('POST /jobs/{queue}/{job}/duplicate'),
       form: {
         title: `Retry ${name} with other data`,
-        text: 'The data replaces that of the job, and is checked with the schema of its worker.',
+        text: 'This data replaces the data of the job and is checked with the schema of its worker.',
         action: 'Retry',
         fields: [{ name: 'data', label: 'Data', value: data }],
         submit: (values) => post(`${base}/retry`, values),
@@ -75,7 +75,7 @@ export function jobActions({ queue, id, name, state, data, flow }: Job): JobActi
       when: (state === 'waiting' || state === 'delayed') && hasRoute('POST /jobs/{queue}/{job}/reschedule'),
       form: {
         title: `Choose when ${name} runs`,
-        text: 'Write how long from now, or a date.',
+        text: 'Enter a duration from now, or a date.',
         action: 'Reschedule',
         fields: [
           { name: 'when', label: 'When', value: '', line: true, placeholder: '10m, 2h, 3d or 2026-12-24T18:00' },
@@ -112,7 +112,7 @@ export function jobActions({ queue, id, name, state, data, flow }: Job): JobActi
       when: state !== 'active',
       question: {
         title: 'Remove this job?',
-        text: `${what} is removed with its data. This cannot be undone. The events of its run stay.`,
+        text: `${what} is removed with its data. This cannot be undone. The events of its run are kept.`,
       },
       act: () => remove(base),
       done: 'The job was removed.',
@@ -121,7 +121,9 @@ export function jobActions({ queue, id, name, state, data, flow }: Job): JobActi
   return all.filter(({ when, name: action }) => when && can(`jobs.${action === 'edit' ? 'retry' : action}`))
 }
 
-/** Asks if the action needs it, does it, and shows what came of it. Resolves to whether it was done, or will be by a form. */
+/**
+ * Asks for confirmation if necessary, runs the action, and shows the outcome. Resolves to whether it was done, or will be done by a form.
+ */
 export async function runAction({ question, label, act, form, done }: JobAction): Promise<boolean> {
   if (form) openForm(form)
   if (!act) return false

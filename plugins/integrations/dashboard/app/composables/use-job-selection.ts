@@ -1,10 +1,10 @@
 import { computed, ref, shallowRef } from 'vue'
 import type { Job } from '../api/types.ts'
 
-/** Returns what names a job in a list. */
+/** Returns the key of a job in a list. */
 export const keyOf = ({ queue, id }: Job): string => `${queue} ${id}`
 
-/** The jobs of a list that are selected: some, or all that match its filter. */
+/** The selected jobs of a list: individual jobs, or all jobs that match its filter. */
 export function useJobSelection() {
   const chosen = shallowRef(new Map<string, Job>())
   const all = ref(false)

@@ -6,10 +6,10 @@ export interface JsonField {
   name: string
   label: string
   value: unknown
-  /** A text in one line, which is passed on as it is. */
+  /** Whether the value is a single line of text, which is passed on unchanged. */
   line?: boolean
   placeholder?: string
-  /** Whether the field may stay empty, which leaves the value out. */
+  /** Whether the field may stay empty. The value is then omitted. */
   optional?: boolean
 }
 
@@ -19,9 +19,9 @@ export interface JsonForm {
   action: string
   fields: readonly JsonField[]
   submit: (values: Record<string, unknown>) => Promise<unknown>
-  /** What is shown when it is done. */
+  /** The message after the action. */
   done: string | ((answer: unknown) => string)
-  /** Where to go when it is done. */
+  /** The page to open after the action. */
   leadsTo?: (answer: unknown) => RouteLocationRaw | undefined
 }
 

@@ -37,7 +37,7 @@ function onKey(event: KeyboardEvent): void {
 
 window.addEventListener('keydown', onKey)
 
-/** Registers keys while the component exists. The newest registration of a key wins. */
+/** Registers keys while the component exists. The latest registration of a key takes precedence. */
 export function useKeys(...keys: readonly Key[]): void {
   for (const key of keys) known.add(key)
   onScopeDispose(() => {

@@ -9,6 +9,6 @@ export function useListKeys(): void {
   }
   useKeys(
     { keys: 'j', does: 'Go to the next row', act: move(1) },
-    { keys: 'k', does: 'Go to the row before', act: move(-1) },
+    { keys: 'k', does: 'Go to the previous row', act: move(-1) },
   )
 }

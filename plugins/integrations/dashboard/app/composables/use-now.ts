@@ -5,5 +5,5 @@ setInterval(() => {
   if (!document.hidden) now.value = Date.now()
 }, 1000)
 
-/** The present, to a second. */
+/** The current time, to the second. */
 export const useNow = () => readonly(now)

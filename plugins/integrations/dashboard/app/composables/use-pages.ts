@@ -26,7 +26,7 @@ export function usePages<T>(
     query: () => Query
     idOf: (item: T) => string
     cursor?: () => string
-    /** Where the page after some items begins, for a route whose responses do not say it. */
+    /** Returns the cursor of the next page, for a route whose responses do not contain it. */
     nextOf?: (items: readonly T[]) => number | undefined
   },
 ) {
@@ -34,7 +34,7 @@ export function usePages<T>(
     nextOf && page ? nextOf(page[name] ?? []) : page?.next
 
   const more = shallowRef<T[]>([])
-  /** Where the next page begins once `more` has been loaded. */
+  /** The cursor of the next page after `more` has been loaded. */
   const rest = shallowRef<{ next?: string | number; truncated: boolean }>()
   const busy = ref(false)
   /** Changes with the query and with each load, so that a late response changes nothing. */
@@ -81,7 +81,7 @@ export function usePages<T>(
     if (page?.truncated === true && rest.value === undefined) void loadMore()
   })
 
-  /** Whether older items may match as well that nothing has examined yet. */
+  /** Whether older items that were not examined may match as well. */
   const truncated = computed(() => rest.value?.truncated ?? first.data.value?.truncated === true)
 
   return {

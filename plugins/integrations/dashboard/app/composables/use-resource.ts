@@ -4,7 +4,7 @@ import { get, type ApiError, type Query } from '../api/request.ts'
 
 /** The shortest time between two requests for the same data, in milliseconds. */
 const SHORTEST = 1000
-/** How often data is loaded again without an event, because pauses, for example, have none. In milliseconds. */
+/** How often data is reloaded without an event, in milliseconds, because some changes, such as pauses, cause no event. */
 const IDLE = 10_000
 
 export interface ResourceAddress {
@@ -21,8 +21,8 @@ export interface Resource<T> {
 }
 
 /**
- * Loads data, and loads it again when something happened. The data before stays until the new data is there, so nothing jumps.
- * A slow server is asked less often.
+ * Loads data, and reloads it after events. The old data stays until the new data has arrived, so the layout does not jump. A slow server
+ * receives fewer requests.
  *
  * @param address what to load; `undefined` loads nothing
  * @param live whether events make the data stale. Default true
@@ -68,7 +68,7 @@ export function useResource<T>(
     timer = setTimeout(() => (document.hidden ? later(IDLE) : void refresh()), ms)
   }
 
-  /** Loads soon, but never more often than the server can take. */
+  /** Reloads soon, but never more often than the server can handle. */
   function markStale(): void {
     const gap = Math.max(SHORTEST, took * 5)
     const due = loadedAt + gap - Date.now()

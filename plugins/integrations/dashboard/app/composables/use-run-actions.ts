@@ -6,7 +6,7 @@ import { openForm } from './use-json-form.ts'
 
 const toRun = (answer: unknown) => ({ name: 'run', params: { runId: (answer as { runId: string }).runId } })
 
-/** What can be done with a run. */
+/** The actions on a run. */
 export function useRunActions(changed: () => Promise<unknown>) {
   async function cancel({ runId, name }: Run): Promise<void> {
     const text = `"${name}" (${runId}) ends as cancelled, with its open jobs. This cannot be undone.`
@@ -15,7 +15,7 @@ export function useRunActions(changed: () => Promise<unknown>) {
     await changed()
   }
 
-  /** @param at the seq of the last event that the fork has, or `undefined` for all */
+  /** @param at the seq of the last event in the fork, or `undefined` for all events */
   function fork({ runId }: Run, at: number | undefined): void {
     openForm({
       title: at === undefined ? 'Fork this run' : `Fork this run after event ${at}`,
@@ -23,7 +23,7 @@ export function useRunActions(changed: () => Promise<unknown>) {
       action: 'Fork',
       fields: [{ name: 'state', label: 'Changes of the state', value: {} }],
       submit: ({ state }) => post(`${path('runs', runId)}/fork`, { ...(at !== undefined && { at }), state }),
-      done: 'The fork has begun.',
+      done: 'The fork has started.',
       leadsTo: toRun,
     })
   }
@@ -36,7 +36,7 @@ export function useRunActions(changed: () => Promise<unknown>) {
       action: 'Run again',
       fields: [{ name: 'input', label: 'Input', value: input, optional: true }],
       submit: (values) => post(`${path('runs', runId)}/rerun`, { step, ...values }),
-      done: 'The new run has begun.',
+      done: 'The new run has started.',
       leadsTo: toRun,
     })
   }

@@ -10,7 +10,7 @@ import { useRunEvents } from './use-run-events.ts'
 export const VIEWS = ['timeline', 'graph', 'events', 'state'] as const
 export type View = (typeof VIEWS)[number]
 
-/** What the screen of a run shows: the run at a `seq`, which the address holds, with everything that follows from its events. */
+/** The data for the screen of a run: the run at the `seq` in the address, and everything derived from its events. */
 export function useRunPage(run: Ref<Run | undefined>) {
   const route = useRoute()
   const router = useRouter()
@@ -34,7 +34,10 @@ export function useRunPage(run: Ref<Run | undefined>) {
   const present = computed(() => run.value && runAt(run.value, events.value))
   const timeline = computed(() => present.value && foldTimeline(present.value, events.value))
   const job = computed(() => timeline.value?.jobs.find(({ jobId }) => jobId === selected.value))
-  /** The end of the axis: of the run, of its part, or the present. It stays near the last event while the run only waits. */
+  /**
+   * The end of the axis: the end of the run or of its shown part, or the current time. While the run only waits, the axis ends near the
+   * last event.
+   */
   const end = computed(() => {
     const last = events.value.at(-1)?.ts ?? run.value?.startedAt ?? 0
     if (seq.value !== undefined || present.value?.status !== 'running') return present.value?.endedAt ?? last
@@ -43,7 +46,7 @@ export function useRunPage(run: Ref<Run | undefined>) {
     return Math.max(last, runs ? now.value : Math.min(now.value, soon))
   })
   const state = computed(() => stateOf(events.value))
-  /** What the shown event changed. */
+  /** The changes made by the shown event. */
   const changes = computed(() => diffState(stateOf(events.value.slice(0, -1)), state.value))
 
   return {

@@ -7,14 +7,14 @@ import { targetOf, triggerOf, type Schedule } from '../lib/schedules.ts'
 import { ask, perform } from './use-feedback.ts'
 import { openForm } from './use-json-form.ts'
 
-/** The largest number of moments that a backfill starts. */
+/** The maximum number of moments that a backfill starts. */
 const MOST = 1000
 
-/** @throws Error for text that is no moment */
+/** @throws Error for text that is not a moment */
 function moment(label: string, text: unknown): number {
   const found = momentOf(String(text))
   if (found !== undefined) return found
-  throw new Error(`${label}: write how long ago, such as 12h or 7d, or a date.`)
+  throw new Error(`${label}: enter how long ago, such as 12h or 7d, or a date.`)
 }
 
 function startedText(answer: unknown): string {
@@ -24,12 +24,12 @@ function startedText(answer: unknown): string {
   return `It starts for ${formatNumberOf(moments.length, 'moment')}.${more}`
 }
 
-/** What can be done with schedules. Each action shows its outcome, and asks before it takes something away. */
+/** The actions on schedules. Each shows its outcome, and asks for confirmation before it removes something. */
 export function useScheduleActions(changed: () => Promise<void>, edit: (schedule: Schedule) => void) {
   const addressOf = (name: string): string => path('schedules', name)
 
   async function pause(schedule: Schedule): Promise<void> {
-    const text = `Its moments no longer start ${targetOf(schedule)}, in all processes. Moments until you resume it are not made up for.`
+    const text = `Its moments no longer start ${targetOf(schedule)}, in all processes. Moments before you resume it are not caught up.`
     if (!(await ask({ title: `Pause ${schedule.name}?`, text, action: 'Pause' }))) return
     await perform(() => post(`${addressOf(schedule.name)}/pause`), `Schedule "${schedule.name}" is paused.`)
     await changed()
@@ -47,8 +47,8 @@ export function useScheduleActions(changed: () => Promise<void>, edit: (schedule
 
   async function remove(schedule: Schedule): Promise<void> {
     const { name, source } = schedule
-    const back = source === 'code' ? ' Code declares it, so you can bring it back.' : ' This cannot be undone.'
-    const text = `It starts ${targetOf(schedule)} no longer, in all processes. What it has started stays.${back}`
+    const back = source === 'code' ? ' Code declares it, so you can restore it.' : ' This cannot be undone.'
+    const text = `It no longer starts ${targetOf(schedule)}, in all processes. Jobs and runs that it has started are kept.${back}`
     if (!(await ask({ title: `Remove ${name}?`, text, action: 'Remove' }))) return
     await perform(() => removeRoute(addressOf(name)), `Schedule "${name}" was removed.`)
     await changed()
@@ -57,7 +57,7 @@ export function useScheduleActions(changed: () => Promise<void>, edit: (schedule
   function backfill(schedule: Schedule): void {
     openForm({
       title: `Backfill ${schedule.name}`,
-      text: `Each moment in the range starts ${targetOf(schedule)} once, the oldest first, up to ${MOST}. Moments that have started it already start nothing.`,
+      text: `Each moment in the range starts ${targetOf(schedule)} once, oldest first, up to ${MOST} moments. Moments that have already started it start nothing.`,
       action: 'Backfill',
       fields: [
         { name: 'from', label: 'From', value: '', line: true, placeholder: '7d, or 2026-11-01T00:00' },
@@ -77,7 +77,7 @@ export function useScheduleActions(changed: () => Promise<void>, edit: (schedule
     const { name, paused, removed } = schedule
     const back: RowAction = {
       ...{ name: 'resume', label: 'Bring back', icon: 'retry' },
-      act: () => resume(name, `Schedule "${name}" is back.`),
+      act: () => resume(name, `Schedule "${name}" was restored.`),
     }
     const all: RowAction[] = [
       { name: 'run', label: 'Run now', icon: 'promote', act: () => run(schedule) },

@@ -47,7 +47,7 @@ async function named(text: string): Promise<Found[]> {
   ]
 }
 
-/** Finds a run or a job by its id. A job is searched in every queue, because its id is unique in its queue only. */
+/** Finds a run or a job by its id. Every queue is searched for a job, because its id is unique only in its queue. */
 async function byId(id: string): Promise<Found[]> {
   const run = get<Run>(path('runs', id)).then(
     ({ name, status }): Found[] => [

@@ -10,7 +10,7 @@ import { useSubmit } from './use-submit.ts'
 
 type Details = Worker & { input?: JsonSchema }
 
-/** The form that sends a job to a worker, or starts the flow that it is the entry of. */
+/** The form that sends a job to a worker, or starts the flow whose entry is the worker. */
 export function useSend() {
   const route = useRoute()
   const router = useRouter()

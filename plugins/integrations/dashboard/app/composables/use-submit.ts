@@ -1,6 +1,6 @@
 import { ref } from 'vue'
 
-/** Runs what a form is for, and holds whether it runs and what was wrong with it. */
+/** Runs the action of a form. Holds whether the action is running, and its error. */
 export function useSubmit() {
   const message = ref('')
   const busy = ref(false)

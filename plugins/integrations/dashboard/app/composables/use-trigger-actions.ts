@@ -5,7 +5,7 @@ import { startsOf, type Trigger } from '../lib/schedules.ts'
 import { ask, perform } from './use-feedback.ts'
 import { openForm } from './use-json-form.ts'
 
-/** Opens the form that fires a trigger by hand, as an event with this payload would. */
+/** Opens the form that fires a trigger manually. */
 export function fireTrigger(
   trigger: Trigger,
   { payload, key }: { payload?: unknown; key?: string },
@@ -13,7 +13,7 @@ export function fireTrigger(
 ): void {
   openForm({
     title: `Fire ${trigger.name}`,
-    text: `It starts ${startsOf(trigger)}, as an event with this payload would.`,
+    text: `It starts ${startsOf(trigger)}, like an event with this payload.`,
     action: 'Fire',
     fields: [{ name: 'payload', label: 'Payload', value: payload, optional: true }],
     async submit({ payload: given }) {
@@ -25,13 +25,13 @@ export function fireTrigger(
   })
 }
 
-/** What can be done with triggers. Each action shows its outcome, and asks before it takes something away. */
+/** The actions on triggers. Each shows its outcome, and asks for confirmation before it removes something. */
 export function useTriggerActions(changed: () => Promise<void>, edit: (trigger: Trigger) => void) {
   const addressOf = (name: string): string => path('triggers', name)
 
   async function pause(trigger: Trigger): Promise<void> {
     const { name, type } = trigger
-    const senders = type === 'webhook' ? ' Senders receive 503, so that they may try again.' : ''
+    const senders = type === 'webhook' ? ' Senders receive 503, so that they try again.' : ''
     const text = `Its events no longer start ${startsOf(trigger)}, in all processes. They are kept here as refused.${senders}`
     if (!(await ask({ title: `Pause ${name}?`, text, action: 'Pause' }))) return
     await perform(() => post(`${addressOf(name)}/pause`), `Trigger "${name}" is paused.`)
@@ -45,8 +45,8 @@ export function useTriggerActions(changed: () => Promise<void>, edit: (trigger: 
 
   async function remove(trigger: Trigger): Promise<void> {
     const { name, source } = trigger
-    const back = source === 'code' ? ' Code declares it, so you can bring it back.' : ' This cannot be undone.'
-    const text = `Its events start ${startsOf(trigger)} no longer, in all processes. What it has started stays.${back}`
+    const back = source === 'code' ? ' Code declares it, so you can restore it.' : ' This cannot be undone.'
+    const text = `Its events no longer start ${startsOf(trigger)}, in all processes. Jobs and runs that it has started are kept.${back}`
     if (!(await ask({ title: `Remove ${name}?`, text, action: 'Remove' }))) return
     await perform(() => removeRoute(addressOf(name)), `Trigger "${name}" was removed.`)
     await changed()
@@ -56,7 +56,7 @@ export function useTriggerActions(changed: () => Promise<void>, edit: (trigger: 
     const { name, paused, removed, source } = trigger
     const back: RowAction = {
       ...{ name: 'resume', label: 'Bring back', icon: 'retry' },
-      act: () => resume(name, `Trigger "${name}" is back.`),
+      act: () => resume(name, `Trigger "${name}" was restored.`),
     }
     const all: RowAction[] = [
       ...(paused
@@ -65,7 +65,7 @@ export function useTriggerActions(changed: () => Promise<void>, edit: (trigger: 
       paused
         ? { name: 'resume', label: 'Resume', icon: 'play', act: () => resume(name) }
         : { name: 'pause', label: 'Pause', icon: 'pause', act: () => pause(trigger) },
-      // What code declares is changed there.
+      // Triggers that code declares can only be changed in code.
       ...(source === 'shared'
         ? [{ name: 'save', label: 'Edit', icon: 'edit', act: () => edit(trigger) } as const]
         : []),

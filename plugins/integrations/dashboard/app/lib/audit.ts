@@ -12,7 +12,7 @@ export function subjectOf({ subject }: AuditEntry): string {
     .join(', ')
 }
 
-/** Returns where the page shows what an action was about, if it has a screen. */
+/** Returns the route of the screen that shows the subject of an action, if there is one. */
 export function placeOf({ subject: { queue, job, runId, schedule, trigger } }: AuditEntry) {
   if (queue !== undefined && job !== undefined) return { name: 'job', params: { queue, job } }
   if (runId !== undefined) return { name: 'run', params: { runId } }

@@ -1,6 +1,6 @@
 import type { JobState } from '../api/types.ts'
 
-/** What can be done to many jobs at once, and to jobs in which states. */
+/** The actions on many jobs at once, and the states to which each applies. */
 export const BULK_ACTIONS = [
   { action: 'retry', label: 'Retry', icon: 'retry', states: ['failed', 'cancelled'] },
   { action: 'promote', label: 'Run now', icon: 'promote', states: ['delayed'] },
@@ -18,7 +18,7 @@ export interface BulkReport {
   requestedAt: number
   startedAt?: number
   endedAt?: number
-  /** How many jobs matched when it started. */
+  /** How many jobs matched at the start. */
   total?: number
   matched: number
   done: number
@@ -28,7 +28,7 @@ export interface BulkReport {
   reasons: readonly { code: string; message: string; count: number; job: { queue: string; id: string } }[]
 }
 
-/** Returns how far a bulk action has come, between 0 and 1. */
+/** Returns the progress of a bulk action, between 0 and 1. */
 export function progressOf({ done, skipped, failed, total, status }: BulkReport): number {
   if (status === 'completed') return 1
   return total === undefined || total === 0 ? 0 : Math.min(1, (done + skipped + failed) / total)
@@ -43,6 +43,6 @@ const STATES: Readonly<Record<BulkReport['status'], string>> = {
   failed: 'failed',
 }
 
-/** Returns the state in whose colour a bulk action is shown. */
+/** Returns the state whose colour represents a bulk action. */
 export const stateOfBulk = ({ status }: BulkReport): string => STATES[status]
 export const isOpen = ({ status }: BulkReport): boolean => status === 'waiting' || status === 'running'

@@ -4,12 +4,12 @@ export interface Column {
   label: string
   /** The name for screen readers, for a column without a label. */
   hint?: string
-  /** Aligned to the right, as numbers and moments are. */
+  /** Aligned to the right, for numbers and moments. */
   right?: boolean
-  /** Left out on a phone. */
+  /** Hidden on a phone. */
   wide?: boolean
-  /** Left out where the window is no wider than a laptop's: it repeats what other columns say. */
+  /** Hidden in windows up to the width of a laptop, because it repeats other columns. */
   roomy?: boolean
-  /** Takes the space that the other columns leave. */
+  /** Takes the remaining width. */
   fill?: boolean
 }

@@ -11,7 +11,7 @@ const STATES: Readonly<Record<string, string>> = {
   resumed: 'completed',
 }
 
-/** Returns the state that an event stands for, if it stands for one. */
+/** Returns the state that an event represents, if any. */
 export function stateOfEvent({ type, data }: RunEvent): string | undefined {
   if (type === 'runner.log') {
     const { level } = (data ?? {}) as { level?: string }
@@ -21,10 +21,10 @@ export function stateOfEvent({ type, data }: RunEvent): string | undefined {
   return STATES[type.slice(type.indexOf('.') + 1)]
 }
 
-/** How much of the data is shown. */
+/** How many characters of the data are shown. */
 const LONGEST = 240
 
-/** Returns what an event says, in one line. */
+/** Returns a summary of an event, in one line. */
 export function summaryOf({ type, data, attempt }: RunEvent): string {
   if (data === undefined || data === null) return ''
   const { error, message, key, value, event } = data as {

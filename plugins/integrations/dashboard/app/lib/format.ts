@@ -55,7 +55,7 @@ export function formatTime(ts: number): string {
 }
 
 /**
- * Returns a moment at the axis of a chart: `09:15`, or `30 Nov` for the begin of a day.
+ * Returns a moment at the axis of a chart: `09:15`, or `30 Nov` for the start of a day.
  *
  * @param distance milliseconds to the next mark of the axis
  */
@@ -68,7 +68,7 @@ export function formatAxis(ts: number, distance: number): string {
 const whole = new Intl.NumberFormat('en')
 const short = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 })
 
-/** Returns a count: `1,234`, and `1.2M` from a hundred thousand on. */
+/** Returns a count: `1,234`, and `1.2M` for large counts. */
 export function formatCount(count: number): string {
   return count < 100_000 ? whole.format(count) : short.format(count)
 }

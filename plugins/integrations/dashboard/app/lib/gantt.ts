@@ -26,12 +26,12 @@ export interface GanttRow {
 
 const ORDER = ['failed', 'running', 'waiting', 'queued', 'cancelled', 'completed']
 
-/** Returns the state of a group: the one that needs attention first. */
+/** Returns the state of a group: the state of its jobs that needs attention most. */
 function stateOf(jobs: readonly TimelineJob[]): string {
   return ORDER.find((status) => jobs.some((job) => job.status === status)) ?? 'queued'
 }
 
-/** Returns the bars of a job: in its queue, in its attempts, and between them. */
+/** Returns the bars of a job: its time in the queue, its attempts, and the time between them. */
 export function barsOf(job: TimelineJob, now: number): GanttBar[] {
   const end = job.endedAt ?? now
   const first = job.attempts[0]?.startedAt ?? end
@@ -64,7 +64,7 @@ function rowOf(job: TimelineJob, depth: number, label: string, now: number): Gan
  * Returns the rows of a timeline: one for each step, and for a step with several jobs a group that can be opened.
  *
  * @param open the groups that are open
- * @param now the end of what still runs
+ * @param now the end of bars that are still running
  */
 export function ganttRows(jobs: Timeline['jobs'], open: ReadonlySet<string>, now: number): GanttRow[] {
   const steps = Map.groupBy(jobs, ({ step }) => step)

@@ -57,7 +57,7 @@ function linksOf(steps: Flow['steps']): Link[] {
   })
 }
 
-/** Places the steps of a flow from left to right, with what their jobs in a run have come to. */
+/** Lays out the steps of a flow from left to right, with the states of their jobs in a run. */
 export function layoutGraph(steps: Flow['steps'], jobs: readonly TimelineJob[]): Graph {
   const graph = new dagre.graphlib.Graph({ multigraph: true })
   graph.setGraph({ rankdir: 'LR', nodesep: 24, ranksep: 64, marginx: 16, marginy: 16 })

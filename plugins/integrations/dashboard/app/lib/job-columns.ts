@@ -15,7 +15,7 @@ export const JOB_COLUMNS = [
 ] as const satisfies readonly Column[]
 
 const FIXED: ReadonlySet<string> = new Set(['state', 'job', 'when'])
-/** The columns that can be chosen. */
+/** The optional columns. */
 export const CHOICES: readonly Column[] = JOB_COLUMNS.filter(({ key }) => !FIXED.has(key))
 const DEFAULTS = ['queue', 'failures', 'took']
 
@@ -26,7 +26,7 @@ export function chosenOf(text: unknown): ReadonlySet<string> {
   return new Set(text.split(',').filter((key) => known.has(key)))
 }
 
-/** Returns how an address names the chosen columns, and nothing for the usual ones. */
+/** Returns the chosen columns for an address, or nothing for the default columns. */
 export function textOfChosen(chosen: readonly string[]): string | undefined {
   const text = chosen.join(',')
   return text === DEFAULTS.join(',') ? undefined : text || 'none'

@@ -6,7 +6,7 @@ export function durationOf(text: string): number | undefined {
   return amount === undefined ? undefined : Number(amount) * UNITS[unit as keyof typeof UNITS]
 }
 
-/** Returns a duration as one edits it, in the largest unit without a fraction: `90s`, `2h`. */
+/** Returns a duration in editable form, in the largest unit without a fraction: `90s`, `2h`. */
 export function durationText(ms: number): string {
   const [unit, size] = Object.entries(UNITS).findLast(([, one]) => ms % one === 0 && ms >= one) ?? ['ms', 1]
   return `${ms / size}${unit}`
@@ -16,7 +16,7 @@ export function durationText(ms: number): string {
 export function momentOf(text: string | undefined, now: number = Date.now()): number | undefined {
   if (text === undefined || text === '') return undefined
   const ago = durationOf(text)
-  // Whole minutes, so that the same address does not ask for something else in each second.
+  // Whole minutes, so that the same address does not cause a new request every second.
   if (ago !== undefined) return Math.floor(now / 60_000) * 60_000 - ago
   if (/^\d{11,15}$/.test(text)) return Number(text)
   const parsed = Date.parse(text)
@@ -24,7 +24,7 @@ export function momentOf(text: string | undefined, now: number = Date.now()): nu
 }
 
 /**
- * Returns a delay as routes take it: milliseconds for `90m`, `2h`, `3d`, and an ISO date for a date.
+ * Returns a delay in the form that routes accept: milliseconds for `90m`, `2h`, `3d`, and an ISO date for a date.
  *
  * @throws Error for other text
  */
@@ -32,6 +32,6 @@ export function delayOf(text: string): number | string {
   const delay = durationOf(text)
   if (delay !== undefined) return delay
   const parsed = Date.parse(text)
-  if (Number.isNaN(parsed)) throw new Error('Write a duration such as 10m, 2h or 3d, or a date.')
+  if (Number.isNaN(parsed)) throw new Error('Enter a duration such as 10m, 2h or 3d, or a date.')
   return new Date(parsed).toISOString()
 }

@@ -1,6 +1,6 @@
 import type { IconName } from './icons.ts'
 
-/** What can be done with a row of a list. */
+/** An action on a row of a list. */
 export interface RowAction {
   name: string
   label: string

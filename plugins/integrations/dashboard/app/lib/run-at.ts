@@ -7,7 +7,7 @@ const ENDS: Readonly<Record<string, RunState>> = {
 }
 
 /**
- * Returns a run as it was after its first events.
+ * Returns the state of a run after its first events.
  *
  * @param events the events up to that moment
  */
@@ -20,12 +20,12 @@ export function runAt(run: Run, events: readonly RunEvent[]): Run {
   return end ? { ...past, endedAt: end.ts } : past
 }
 
-/** Returns the events up to a `seq`, which events of a run begin with 1 and count without gaps. */
+/** Returns the events up to a `seq`. The `seq` of a run starts at 1 and has no gaps. */
 export function upTo(events: readonly RunEvent[], seq: number | undefined): readonly RunEvent[] {
   return seq === undefined ? events : events.slice(0, seq)
 }
 
-/** Returns what a run returned, why it failed, or why it was cancelled. */
+/** Returns the result of a run, its error, or the reason for its cancellation. */
 export function outcomeOf(
   events: readonly RunEvent[],
 ): { result?: unknown; error?: unknown; reason?: string } | undefined {

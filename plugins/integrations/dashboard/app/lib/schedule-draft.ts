@@ -1,14 +1,14 @@
 import { durationOf, durationText } from './moments.ts'
 import type { Schedule, ScheduleOptions } from './schedules.ts'
 
-/** A schedule as a form edits it: texts, until it is saved. */
+/** A schedule in the form in which it is edited: as strings. */
 export interface ScheduleDraft {
   name: string
   timing: 'cron' | 'every' | 'at'
   cron: string
   timeZone: string
   every: string
-  /** A moment in the time zone of the reader, as a field for dates has it. */
+  /** A moment in the time zone of the user, in the format of a date field. */
   at: string
   kind: 'worker' | 'flow'
   target: string
@@ -18,7 +18,7 @@ export interface ScheduleDraft {
   jitter: string
 }
 
-/** Returns what a form begins with: a new schedule, or the one to edit. */
+/** Returns the initial values of the form, for a new schedule or an existing one. */
 export function draftOf(schedule?: Schedule, timeZone: string = Intl.DateTimeFormat().resolvedOptions().timeZone) {
   const { every, at, jitter, catchUp = 'last' } = schedule ?? {}
   const draft: ScheduleDraft = {
@@ -39,10 +39,10 @@ export function draftOf(schedule?: Schedule, timeZone: string = Intl.DateTimeFor
 }
 
 /**
- * Returns what is saved. What the form does not show stays as it was.
+ * Returns the schedule to save. Options that the form does not show stay unchanged.
  *
  * @param before the schedule that is edited
- * @throws Error for what is no duration or no moment
+ * @throws Error for an invalid duration or moment
  */
 export function optionsOf(draft: ScheduleDraft, before?: Schedule): ScheduleOptions {
   const { kind, data, overlap, catchUp } = draft
@@ -78,7 +78,7 @@ function timingOf(draft: ScheduleDraft, before?: Schedule): ScheduleOptions {
 function duration(label: string, text: string): number {
   const ms = durationOf(text)
   if (ms !== undefined && ms > 0) return ms
-  throw new Error(`${label}: write a duration such as 30s, 10m, 2h or 1d.`)
+  throw new Error(`${label}: enter a duration such as 30s, 10m, 2h or 1d.`)
 }
 
 function localText(date: Date): string {

@@ -1,7 +1,7 @@
 import type { ScheduleDraft, ScheduleView, TriggerDelivery, TriggerView } from '../../../lib/rest-types.ts'
 import { formatDuration, formatMoment, formatTick } from './format.ts'
 
-/** What operators save: when a schedule starts something, and what. */
+/** The options of a schedule that operators save: its timing and its target. */
 export type ScheduleOptions = ScheduleDraft
 /** A schedule as `GET schedules` lists it. */
 export type Schedule = ScheduleView
@@ -9,15 +9,15 @@ export type Trigger = TriggerView
 /** An event that fired a trigger, or was refused. */
 export type Delivery = TriggerDelivery
 
-/** The beginning of the names of schedules that triggers have. */
+/** The prefix of the names of schedules that belong to triggers. */
 const OF_TRIGGER = 'trigger:'
 
-/** Returns the name of the trigger that a schedule belongs to. Its target and timing are those of the trigger. */
+/** Returns the name of the trigger that a schedule belongs to. The trigger defines its target and timing. */
 export function triggerOf({ name }: Schedule): string | undefined {
   return name.startsWith(OF_TRIGGER) ? name.slice(OF_TRIGGER.length) : undefined
 }
 
-/** Returns what a schedule starts: `flow order`, `mail/send`, `trigger restock`. */
+/** Returns the target of a schedule: `flow order`, `mail/send`, `trigger restock`. */
 export function targetOf(schedule: Schedule): string {
   const trigger = triggerOf(schedule)
   if (trigger !== undefined) return `trigger ${trigger}`
@@ -31,7 +31,7 @@ export function timingOf({ cron, every, at, timeZone }: ScheduleOptions): string
   return at === undefined ? '' : formatMoment(new Date(at).getTime())
 }
 
-/** Returns what a trigger starts: `order, mail/send`. */
+/** Returns the targets of a trigger: `order, mail/send`. */
 export function startsOf({ subscriptions }: Pick<Trigger, 'subscriptions'>): string {
   return subscriptions.map(({ flow, worker }) => (flow === undefined ? worker : `flow ${flow}`)).join(', ') || 'nothing'
 }
@@ -41,14 +41,14 @@ export function sourceOf({ event, url, path, type }: Pick<Trigger, 'event' | 'ur
   return event ?? url ?? path ?? (type === 'schedule' ? 'its schedule' : 'by hand')
 }
 
-/** Returns how an outcome of a trigger looks. What was filtered out or paused is no failure. */
+/** Returns the state that represents an outcome of a trigger. A filtered or paused event is not a failure. */
 export function stateOfDelivery({ type, reason }: Pick<Delivery, 'type' | 'reason'>): string {
   if (type === 'fired') return 'completed'
   if (reason === 'FILTERED') return 'cancelled'
   return reason === 'TRIGGER_PAUSED' ? 'paused' : 'failed'
 }
 
-/** Returns how many events may pass: `100 in 1 m`. */
+/** Returns the rate limit of a trigger: `100 in 1 m`. */
 export function rateText({ rateLimit }: Pick<Trigger, 'rateLimit'>): string | undefined {
   if (!rateLimit) return undefined
   const [limit, period] =

@@ -24,7 +24,7 @@ export function kindOf(schema: JsonSchema): FieldKind {
   return schema.type === 'object' && schema.properties ? 'group' : 'json'
 }
 
-/** Returns a value to begin with: the defaults, and empty values for what is required. */
+/** Returns an initial value: the defaults, and empty values for required members. */
 export function exampleOf(schema: JsonSchema): unknown {
   if (schema.default !== undefined) return structuredClone(schema.default)
   if (schema.const !== undefined) return schema.const

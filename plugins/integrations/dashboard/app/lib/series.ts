@@ -22,11 +22,11 @@ export interface Stats {
   queues?: readonly { queue: string; series: readonly Point[] }[]
 }
 
-/** What a small line of a queue shows. */
+/** The data of the small chart of a queue. */
 export interface Trend {
   completed: number[]
   failed: number[]
-  /** Jobs that ended, per minute of the whole span. */
+  /** Ended jobs per minute, over the whole period. */
   perMinute: number
 }
 
@@ -47,7 +47,7 @@ export function trendsOf(stats: Stats | undefined): Map<string, Trend> {
   return new Map(trends)
 }
 
-/** Spans that charts can show, in milliseconds. */
+/** Periods that charts can show, in milliseconds. */
 export const RANGES = { '1h': 3_600_000, '24h': 86_400_000, '7d': 604_800_000 } as const
 export type Range = keyof typeof RANGES
 
@@ -85,7 +85,7 @@ export function durationsOf({ series }: Stats): [number[], ...Column[]] {
   ]
 }
 
-/** Returns the totals of a span. */
+/** Returns the totals of a period. */
 export function totalOf({ series }: Stats): { completed: number; failed: number; retried: number } {
   const sum = (key: 'completed' | 'failed' | 'retried'): number =>
     series.reduce((total, point) => total + point[key], 0)

@@ -11,7 +11,7 @@ export interface Suggestion {
 /** How many values are shown. */
 const MOST = 12
 
-/** Returns what a text in a filter bar can mean: keys, the values of a key, or any text as the value of a key. */
+/** Returns the suggestions for a text in a filter bar: keys, the values of a key, or the text as the value of a key. */
 export function suggest(text: string, definitions: readonly FilterDefinition[]): Suggestion[] {
   const given = text.trimStart()
   const colon = given.indexOf(':')

@@ -2,7 +2,7 @@ import type { TriggerDraft as TriggerOptions } from '../../../lib/rest-types.ts'
 import { durationOf, durationText } from './moments.ts'
 import type { Trigger } from './schedules.ts'
 
-/** A trigger as a form edits it: texts, until it is saved. */
+/** A trigger in the form in which it is edited: as strings. */
 export interface TriggerDraft {
   name: string
   type: 'event' | 'manual'
@@ -14,7 +14,7 @@ export interface TriggerDraft {
   period: string
 }
 
-/** Returns what a form begins with: a new trigger, or the saved one to edit. */
+/** Returns the initial values of the form, for a new trigger or an existing one. */
 export function triggerDraftOf(trigger?: Trigger): TriggerDraft {
   const { flow, worker } = trigger?.subscriptions[0] ?? {}
   const rate = trigger?.rateLimit && 'limit' in trigger.rateLimit ? trigger.rateLimit : undefined
@@ -30,10 +30,10 @@ export function triggerDraftOf(trigger?: Trigger): TriggerDraft {
 }
 
 /**
- * Returns what is saved. The entry of a flow stays as it was.
+ * Returns the trigger to save. The entry of a flow stays unchanged.
  *
  * @param before the trigger that is edited
- * @throws Error for what is no number or no duration
+ * @throws Error for an invalid number or duration
  */
 export function triggerOptionsOf(draft: TriggerDraft, before?: Trigger): TriggerOptions {
   const source = draft.type === 'event' ? { type: draft.type, event: draft.event.trim() } : { type: draft.type }
@@ -47,7 +47,7 @@ function rateOf({ limit, period }: TriggerDraft): Pick<TriggerOptions, 'rateLimi
   if (limit.trim() === '') return {}
   const events = Number(limit)
   const ms = durationOf(period)
-  if (!Number.isInteger(events) || events < 1) throw new Error('At most: write a whole number of events.')
-  if (ms === undefined || ms === 0) throw new Error('Within: write a duration such as 30s, 10m, 2h or 1d.')
+  if (!Number.isInteger(events) || events < 1) throw new Error('At most: enter a whole number of events.')
+  if (ms === undefined || ms === 0) throw new Error('Within: enter a duration such as 30s, 10m, 2h or 1d.')
   return { rateLimit: { limit: events, period: ms } }
 }

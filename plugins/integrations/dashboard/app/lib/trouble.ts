@@ -18,9 +18,9 @@ export function workersByQueue(instances: readonly Instance[]): Map<string, numb
 }
 
 /**
- * Returns what is wrong with queues: nobody works on them, they are paused while jobs wait, or jobs have failed.
+ * Returns the problems of queues: no process has a worker, they are paused while jobs wait, or jobs have failed.
  *
- * @param instances the processes that are alive, or `undefined` if they are not known
+ * @param instances the running processes, or `undefined` if they are not known
  */
 export function findTrouble(queues: readonly Queue[], instances: readonly Instance[] | undefined): Trouble[] {
   const workers = instances && workersByQueue(instances)

@@ -12,7 +12,7 @@ export type AppConfig = KernelConfig & {
   worker?: boolean
 }
 
-/** What the build knows about an application. */
+/** The facts about an application that the build knows. */
 export interface QueueApp {
   config: AppConfig
   runtimeConfig: unknown
@@ -21,7 +21,7 @@ export interface QueueApp {
   bundled: Record<string, BundledWorker>
   files: Record<string, string>
   build: Omit<AppModule, 'configFile'>
-  /** Plugins that this build adds to those of the configuration. */
+  /** Plugins that this build adds to the plugins of the configuration. */
   plugins?: readonly AnyPlugin[]
   createKernel: (options: { config: KernelConfig; plugins?: readonly AnyPlugin[] }) => Promise<Kernel>
 }
@@ -64,7 +64,7 @@ function storageOf({ preset, adapter }: KernelConfig, env: NodeJS.ProcessEnv): s
   return env.NUXT_QUEUE_PRESET ?? env.NUXT_QUEUE_ADAPTER ?? own ?? (adapter as string | undefined) ?? 'memory'
 }
 
-/** Treats a build as production, whatever NODE_ENV says, unless the configuration says otherwise. */
+/** Treats a build as production, regardless of NODE_ENV, unless the configuration says otherwise. */
 function forProduction(config: KernelConfig): KernelConfig {
   return defu(config, { http: { production: true } })
 }

@@ -51,7 +51,7 @@ export function startQueue(nitroApp: NitroApp, app: QueueApp): void {
   if (process.env[CHANNEL_VARIABLE] !== undefined) return
   const { dev } = app.build
   if (!dev) process.env.NODE_ENV ??= 'production'
-  // Stacks then name the files of the application instead of what Nitro builds from them.
+  // Stacks then name the source files of the application instead of the built files.
   else process.setSourceMapsEnabled(true)
   const secret = dev ? process.env[SECRET_VARIABLE] : undefined
   const own: ServerQueue = { ready: Promise.resolve(), secret, base: app.baseURL.replace(/\/$/, '') }
@@ -78,7 +78,7 @@ async function end(own: ServerQueue, options: { timeout?: number }): Promise<voi
 
 /**
  * Ends streams at a signal. Nitro waits for its connections before it calls `close`, and streams would block it. If nothing
- * else listens for the signal, as with presets without a server of their own, the application is closed here.
+ * else listens for the signal, as with presets without their own server, the application is closed here.
  */
 function endOnSignal(own: ServerQueue, { hooks }: NitroApp): void {
   const ended = async (signal: NodeJS.Signals): Promise<void> => {
