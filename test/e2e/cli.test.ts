@@ -397,7 +397,7 @@ test('a worker file that cannot be loaded is reported, and the others run', asyn
   await dev.until(/broken loaded/)
   expect(await cliJson(['enqueue', 'broken', '--wait'], project.cwd)).toMatchObject({ result: 'mended' })
   dev.kill('SIGTERM')
-  expect((await dev.ended).stderr).toMatch(/✖ Worker file .*broken\.ts is left out/)
+  expect((await dev.ended).stderr).toMatch(/✖ Worker file .*broken\.ts is skipped/)
 })
 
 test('what fails exits with 1, says why, and gives its code', async () => {

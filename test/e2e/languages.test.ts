@@ -123,7 +123,7 @@ describe('Python workers in a folder', () => {
     // The place follows the message, and the message is not repeated.
     const printed = `${report!.message}${(report!.detail as string | undefined) ?? ''}`
     expect(printed).toMatch(stack)
-    expect(printed.split('is left out')).toHaveLength(2)
+    expect(printed.split('is skipped')).toHaveLength(2)
     expect(await run(kernel, 'good', { name: 'you' })).toBe('hello you')
   })
 

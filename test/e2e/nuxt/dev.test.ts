@@ -272,7 +272,7 @@ describe('nuxt dev in memory', () => {
       })
       expect(done.filter(({ result }) => result!.version === 'mended')).toHaveLength(1)
 
-      const leftOut = /versioned\.\w+ (?:is left out|cannot be loaded).*on purpose/s
+      const leftOut = /versioned\.\w+ (?:is skipped|cannot be loaded).*on purpose/s
       const throwing = `throw new Error('on purpose')\n`
       await save(app, { 'server/queues/versioned.ts': throwing }, () => leftOut.test(server.output()))
       await until(says('added/later', 'changed'))

@@ -226,7 +226,7 @@ describe('the module in an application with a base URL, a path of its own, a lay
       const env = { SECRET, NUXT_QUEUE_FILE_PATH: join(app.folder, 'data') }
       const server = await app.start({ ...env, NUXT_WHO: 'Grace', NUXT_QUEUE_WEBHOOKS_MAX_BODY: '4000' })
       expect(server.output()).toMatch(/not started here yet.*await queueReady\(\)/)
-      expect(server.output()).toMatch(/broken\.mjs is left out: on purpose/)
+      expect(server.output()).toMatch(/broken\.mjs is skipped: on purpose/)
       expect(await ran(server, 'hello')).toBe('hello Ada')
       expect(await ran(server, 'layered')).toBe('from a layer')
       expect(await ran(server, 'context')).toEqual(['good day Grace', 'Grace', 'from a layer', 21])

@@ -103,7 +103,7 @@ export function endingTests(test: PresetTest): void {
         const next = await kernel.enqueue('w')
         await until('it is reported', () => kernel.stuckHandlers().length === 1)
         expect(kernel.stuckHandlers()).toMatchObject([{ id: job.id, queue: 'w', worker: 'w' }])
-        expect(reports.map(({ message }) => message)).toContainEqual(expect.stringContaining('still runs'))
+        expect(reports.map(({ message }) => message)).toContainEqual(expect.stringContaining('is still running'))
         const about = { code: 'stuck-handlers', jobs: [job.id] }
         expect((await kernel.explain(next)).reasons).toContainEqual(expect.objectContaining(about))
         expect((await kernel.explain(job)).reasons).toContainEqual(expect.objectContaining(about))
