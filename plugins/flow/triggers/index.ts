@@ -63,7 +63,7 @@ declare module 'nuxt-queue/kernel' {
      * even if this process dies.
      *
      * @param options.id firing the same id twice fires once, as long as the queue remembers the first; default: a new id
-     * @param options.key what the event is about, for filters and transforms
+     * @param options.key the subject of the event, for filters and transforms
      * @param options.headers text that travels with the event to the jobs that it starts
      * @throws QueueError `TRIGGER_UNKNOWN`, `TRIGGER_PAUSED`, `VALIDATION_FAILED`, `RATE_LIMITED`, `OPTION_INVALID`,
      * `VALUE_UNSUPPORTED`, `PAYLOAD_TOO_LARGE`

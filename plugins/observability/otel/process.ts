@@ -107,7 +107,7 @@ export function traceProcessing(
     return next()
   }
 
-  /** A wait is over: links the attempt that continues to what ended the wait. */
+  /** After a wait, links the attempt that continues to the span that ended the wait. */
   function linkCauses({ ctx, events }: EmitPayload): void {
     const span = spanOf(ctx!)
     for (const { data } of events) {
