@@ -90,8 +90,8 @@ export interface QueueProvider {
   /**
    * Finds jobs, newest first by creation. With the capability `search`. The arguments have been checked.
    *
-   * - The pages contain every matching job that existed when the previous page was read and still matches exactly once, even if jobs are
-   *   added, settled or removed in between. A page costs the same at any depth.
+   * - The pages contain, exactly once, every matching job that existed when the previous page was read and still matches, even
+   *   if jobs are added, settled or removed in between. A page costs the same at any depth.
    * - The candidates come from indexes by queue, state, name, run, tag and moment. The index is written and removed together
    *   with the job. `error` and `data` are compared among the candidates.
    *
@@ -151,14 +151,9 @@ export interface QueueProvider {
 export interface Lease {
   /** Registers a callback for when the lease is lost. */
   onLost?(tell: () => void): void
-  /**
-   * Called when the handler has succeeded and only the end of the job has to be stored. The slot of the job is then free for another job.
-   */
+  /** Called when the handler has succeeded and only the end of the job has to be stored. The slot is then free. */
   handled?(): void
-  /**
-   * Called when the job waits in this process because its worker has reached its concurrency. The slot of the job is then free for another
-   * job.
-   */
+  /** Called when the job waits in this process because its worker has reached its concurrency. The slot is then free. */
   parked?(): void
   /** Stores progress between 0 and 1. */
   progress(value: number): MaybePromise<void>

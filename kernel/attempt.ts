@@ -103,7 +103,7 @@ export function endKey({ id, round }: Pick<JobRecord, 'id' | 'round'>): string {
 /** Returns the error for an append that the event store refused. */
 export function refusal(reason: AppendRefusal['reason'], { id, runId }: { id?: string; runId: string }): QueueError {
   if (reason === 'fence') {
-    const message = `Job "${id}" now belongs to another worker, so this worker may not write to run ${runId}.`
+    const message = `Job "${id}" now belongs to another worker, so this one may not write to run ${runId}.`
     return new QueueError('LEASE_LOST', message)
   }
   if (reason === 'expectedSeq') {

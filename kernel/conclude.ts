@@ -106,11 +106,7 @@ export function createConclude(kernel: PluginKernel) {
         if (!isFinalRefusal(refused)) throw refused
         const { code, message } = refused as QueueError
         kernel.reporter.error(`The failure of job "${job.id}" (${job.name}) could not be stored.`, refused)
-        minimal = {
-          name: 'QueueError',
-          code,
-          message: `The attempt failed, and its error could not be stored: ${message}`,
-        }
+        minimal = { name: 'QueueError', code, message: `The error could not be stored: ${message}` }
       }
     }
     return unstored(minimal)
@@ -161,7 +157,7 @@ export function createConclude(kernel: PluginKernel) {
 
   /** Another worker has the job although this process is alive. This is not a crash. The warning names the worker. */
   function loseLease({ job, worker }: Attempt): Settlement {
-    const what = `Job "${job.id}" of queue "${job.queue}" was handed to another worker while worker "${worker.id}" was running it here`
+    const what = `Job "${job.id}" of queue "${job.queue}" was handed to another worker while worker "${worker.id}" ran it here`
     const why = 'its lease was not renewed in time. Its handler may have kept the event loop busy.'
     const hint = 'Run it in a separate process, or make the lease longer.'
     kernel.reporter.warn(`${what}: ${why} ${hint}`)

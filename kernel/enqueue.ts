@@ -17,7 +17,7 @@ export function createEnqueue(kernel: Kernel, chains: Chains, assertOpen: () => 
     const worker = kernel.registry.get(target)
     if (worker) return { queue: worker.queue.name, name: worker.name, worker }
     const ids = kernel.registry.workers.map(({ id }) => id).filter((id) => !id.startsWith('_'))
-    const hint = `${didYouMean(target, ids)} Known: ${ids.join(', ') || 'none'}. For a worker of another instance, pass { queue, name }.`
+    const hint = `${didYouMean(target, ids)} Known: ${ids.join(', ') || 'none'}. For remote workers, pass { queue, name }.`
     const message = `There is no worker ${shown(target)}.${hint}`
     throw new QueueError('WORKER_UNKNOWN', message)
   }
@@ -127,8 +127,8 @@ function checkDraft({ job, worker }: EnqueuePayload): void {
   // A job without a name goes to the only worker of its queue.
   if (name !== worker?.name && name !== '') checkText('The name of a job', name)
   if (!isPriority(priority)) throw invalid('The priority of a job', EXPECTED.priority, priority)
-  if (runAt !== createdAt) checkMoment('The moment when a job is due', runAt)
-  checkMoment('The moment when a job was created', createdAt)
+  if (runAt !== createdAt) checkMoment('The due time of a job', runAt)
+  checkMoment('The creation time of a job', createdAt)
   if (flow) checkFlow(flow)
   if (tags) job.tags = checkTags('The tags of a job', tags)
   if (headers) job.headers = checkHeaders('The headers of a job', headers)

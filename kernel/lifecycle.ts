@@ -176,9 +176,7 @@ export function createLifecycle(
   async function stopWorkers(timeout: number): Promise<void> {
     try {
       if (await isWithin(timeout + LAST_WORDS, ports.port('workers').closeAll({ timeout }))) return
-      kernel.reporter.warn(
-        `The queues could not be closed within ${timeout + LAST_WORDS} ms. Their store may be unavailable.`,
-      )
+      kernel.reporter.warn(`The queues could not be closed within ${timeout + LAST_WORDS} ms. Is the store down?`)
     } catch (error) {
       kernel.reporter.error('The queues could not be closed.', error)
     }

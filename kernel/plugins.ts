@@ -59,6 +59,6 @@ export async function parseOptions(plugin: AnyPlugin, config: KernelConfig): Pro
     ({ path, message }) => `\n  - ${path?.map(String).join('.') ?? ''} ${message}`,
   )
   const known = Object.keys(schema?.shape ?? {}).join(', ') || 'none'
-  const message = `Configuration "${key}" does not match the options of plugin "${plugin.name}":${issues.join('')}`
+  const message = `Configuration "${key}" is not valid for plugin "${plugin.name}":${issues.join('')}`
   throw new QueueError('CONFIG_INVALID', `${message}\nIts options are: ${known}.`, { plugin: plugin.name })
 }

@@ -10,7 +10,7 @@ export function createPorts() {
     const key = port === 'runtime' ? `runtime:${(implementation as Runtime).name}` : port
     const there = provided.get(key)?.plugin
     if (there !== undefined) {
-      const message = `Both plugin "${there}" and plugin "${plugin}" provide port "${key}". Remove one of them.`
+      const message = `Plugins "${there}" and "${plugin}" both provide port "${key}". Remove one of them.`
       throw new QueueError('PORT_DUPLICATE', message, { details: { port: key, candidates: [there, plugin] } })
     }
     provided.set(key, { implementation, plugin })
@@ -29,10 +29,7 @@ export function createPorts() {
     const found = runtimes.get(runtime)
     if (found) return found
     const known = [...runtimes.keys()].join(', ') || 'none'
-    throw new QueueError(
-      'RUNTIME_UNKNOWN',
-      `Worker "${id}" needs runtime "${runtime}", which no plugin provides. Available: ${known}.`,
-    )
+    throw new QueueError('RUNTIME_UNKNOWN', `Worker "${id}" needs unknown runtime "${runtime}". Known: ${known}.`)
   }
   return { provide, port, hasPort: (name: string) => provided.has(name), runtimes, runtimeOf }
 }
