@@ -10,7 +10,7 @@ import { ranked, sum } from './lib/statistics.ts'
 
 type Print = (line: string) => void
 
-/** Runs the flow over a file of strikes and answers what there is to tell about the run. */
+/** Runs the flow over a file of strikes and returns a summary of the run. */
 async function run(preset: string, file: string | undefined, python: object, print: Print) {
   await using store = await startStore(preset)
   const kernel = await createKernel({
@@ -38,7 +38,7 @@ async function run(preset: string, file: string | undefined, python: object, pri
   }
 }
 
-/** A moment worth a look: half of the years are done, the others are not. */
+/** Returns the `seq` at which half of the years are done. */
 function halfWay(events: readonly StoredEvent[]): number {
   const writes = events.filter(({ type, step }) => type === 'state.set' && step === 'year')
   return writes[Math.floor(writes.length / 2)]!.seq

@@ -1,6 +1,6 @@
 /**
  * Compiles every block of TypeScript on the pages of the documentation, with the types of the package as its users have them:
- * `node scripts/blocks.ts`. Names that a block does not declare belong to the reader's own code, so they may be anything. Scripts of
+ * `node scripts/blocks.ts`. Names that a block does not declare belong to the code of the reader, so they may have any type. Scripts of
  * components are compiled as well, and blocks of Python are parsed.
  */
 import { execFileSync } from 'node:child_process'

@@ -58,7 +58,7 @@ async function table(): Promise<string> {
 
 const page = readFileSync(PAGE, 'utf8')
 const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)]
-if (begin === -1 || end === -1) throw new Error(`docs/reference/presets.md has no ${BEGIN} … ${END}.`)
+if (begin === -1 || end === -1) throw new Error(`docs/reference/presets.md has no block ${BEGIN} … ${END}.`)
 const updated = `${page.slice(0, begin)}${BEGIN}\n\n${await table()}\n${page.slice(end)}`
 if (!process.argv.includes('--check')) writeFileSync(PAGE, updated)
 else if (updated !== page) {

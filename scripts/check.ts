@@ -1,4 +1,4 @@
-/** Runs every check of `npm run check`, two at a time. Prints what the failed ones said, and fails if one did. */
+/** Runs every check of `npm run check`, two at a time. Prints the output of the failed checks, and fails if one of them failed. */
 import { exec } from 'node:child_process'
 
 /** The linter reads the types of the package where its users do. It also reports the errors of the compiler. */

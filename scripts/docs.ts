@@ -1,6 +1,6 @@
 /**
  * The site of the documentation. `npm run docs` shows it while you write, `npm run docs:build` builds it and fails on a link that
- * leads nowhere. Installs what that needs at the first time, from a lock file of its own.
+ * leads nowhere. Installs the dependencies of the site when it first runs, from a separate lock file.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'

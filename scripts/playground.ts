@@ -18,7 +18,7 @@ rmSync(link, { recursive: true, force: true })
 symlinkSync(ROOT, link, 'junction')
 
 const nuxt = join(dirname(createRequire(import.meta.url).resolve('nuxt/package.json')), 'bin/nuxt.mjs')
-// The load of the dashboard has a process of its own, so that the page of the application shows its own runs only.
+// The load of the dashboard runs in a separate process, so that the page of the application shows only its own runs.
 const load = spawn(process.execPath, [join(ROOT, 'playground/dashboard/main.ts')], { stdio: 'inherit' })
 const child = spawn(process.execPath, [nuxt, 'dev', APP, ...process.argv.slice(2)], { stdio: 'inherit' })
 // A terminal sends the interrupt to both processes, so this one waits for the child.

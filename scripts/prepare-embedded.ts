@@ -17,7 +17,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const ARCHIVE = join(ROOT, 'plugins/adapters/pglite/prepared.tar.br')
 const BUILT = join(ROOT, 'dist/plugins/adapters/pglite/prepared.tar.br')
 
-/** A window that covers the distance of repetitions, and a quality that takes seconds instead of a minute. */
+/** The window covers the distance of repetitions. This quality takes seconds instead of a minute. */
 const SETTINGS = { [constants.BROTLI_PARAM_QUALITY]: 5, [constants.BROTLI_PARAM_LGWIN]: 24 }
 
 /** Returns a hash of everything that the archive depends on. */

@@ -3,7 +3,7 @@ import type { Kernel } from 'nuxt-queue'
 const NAMES = ['Ada', 'Grace', 'Alan', 'Edsger', 'Barbara', 'Donald']
 const any = <T>(list: readonly T[]): T => list[Math.floor(Math.random() * list.length)]!
 let orders = 0
-/** What the sender of payments proves its origin with. A real one comes from the environment. */
+/** The secret with which the sender of payments signs its requests. In a real application, it comes from the environment. */
 export const SECRET = 'only-for-the-playground'
 
 function startOrder(kernel: Kernel, total: number = Math.round(50 + Math.random() * 1700)) {
@@ -13,7 +13,7 @@ function startOrder(kernel: Kernel, total: number = Math.round(50 + Math.random(
   return kernel.flow('order').start(input, { tags: [`customer:${customer.id}`, total > 900 ? 'large' : 'small'] })
 }
 
-/** Fills the charts with the hour before, as if the server had run for longer. */
+/** Fills the charts with data of the last hour, as if the server had been running for that time. */
 async function seedCharts(kernel: Kernel): Promise<void> {
   const BUCKET = 10_000
   const [BUCKETS, PER_MINUTE] = [360, 6]
@@ -23,7 +23,7 @@ async function seedCharts(kernel: Kernel): Promise<void> {
       const done = Math.round(14 + 8 * Math.sin((index / PER_MINUTE + at * 7) / 6) + Math.random() * 3)
       const failed = (queue === 'mail' || queue === 'payments') && Math.random() < 0.2 ? 1 : 0
       const counts = [done, done + failed, done, failed, failed * 2]
-      // Buckets of a quarter of a power of two milliseconds, each with its count.
+      // The buckets of a histogram, four for each power of two milliseconds, each with its count.
       return {
         queue,
         worker: queue,
@@ -74,7 +74,7 @@ export async function seed(kernel: Kernel): Promise<void> {
   await kernel.flow('signup').start({ name: 'Grace', email: 'grace@example.com' })
 }
 
-/** Adds work now and then, until the signal. */
+/** Adds work from time to time, until the signal aborts. */
 export function keepLoading(kernel: Kernel, signal: AbortSignal): void {
   const timer = setInterval(() => {
     void Promise.all([

@@ -122,7 +122,7 @@ const WORKERS: Readonly<Record<string, { config: WorkerConfig; handler: Handler 
       queue: 'orders',
       flow: { name: 'order', role: 'step', subscribes: 'charged', emits: ['approved'] },
       awaitBefore: { type: 'webhook', timeout: 86_400_000 },
-      // An application would send the address to somebody who decides.
+      // An application would send the address to the person who decides.
       onAwaitRegister: () => {},
     },
     async handler({ data }, ctx) {

@@ -12,7 +12,7 @@ interface Panel {
   title: string
   top: number
   height: number
-  /** Stacked, the first at the bottom. */
+  /** The layers are stacked. The first one is at the bottom. */
   layers: readonly Layer[]
   format: (value: number) => string
 }
@@ -25,7 +25,7 @@ const INK = '#1f2933'
 const MUTED = '#616e7c'
 const GRID = '#e4e7eb'
 
-/** Two panels over one axis of years: how many strikes, and what they cost. */
+/** Draws two panels over one axis of years: the number of strikes, and their cost. */
 export function strikeChart(years: Years, incomplete: string | undefined): string {
   const of = (value: (stats: YearStats) => number): number[] => years.map(([, stats]) => value(stats))
   const labels = years.map(([year]) => (year === incomplete ? `${year}*` : year))
@@ -105,7 +105,7 @@ function drawPanel({ title, top, height, layers, format }: Panel, labels: readon
   return [text({ x: 24, y: top - 22, size: 15, weight: 600 }, title), ...legend(layers, top - 22), ...grid, ...bars]
 }
 
-/** On the line of the title, at the right; the colour of a single layer needs no telling. */
+/** Draws the legend at the right of the title. A single layer needs no legend. */
 function legend(layers: readonly Layer[], y: number): string[] {
   if (layers.length === 1) return []
   return layers.toReversed().flatMap(({ color, label }, index) => {
@@ -131,7 +131,7 @@ function text({ x, y, size, weight = 400, anchor, fill = INK }: TextStyle, conte
   return `<text x="${round(x)}" y="${round(y)}" font-size="${size}" font-weight="${weight}" fill="${fill}"${align}>${escapeXml(content)}</text>`
 }
 
-/** 1, 2 or 5 times a power of ten, so that about five steps reach the largest value. */
+/** Returns 1, 2 or 5 times a power of ten, so that about five steps reach the largest value. */
 function niceStep(largest: number): number {
   if (largest <= 0) return 1
   const power = 10 ** Math.floor(Math.log10(largest / 5))

@@ -9,9 +9,9 @@ export function datasetFile(): string {
   return fileURLToPath(new URL('../data/birdstrikes.csv', import.meta.resolve('vega-datasets')))
 }
 
-/** Where a run leaves its files. In a bundle the playground is nowhere, so there `PLAYGROUND_OUTPUT` says where. */
+/** Returns the path of an output file of a run. A bundle does not contain the folder of the playground, so it needs `PLAYGROUND_OUTPUT`. */
 export function outputOf(runId: string, ...path: string[]): string {
-  // The caller who starts a run may name it, and `..` is a name as well.
+  // The caller chooses the id of a run, and `..` is a valid id.
   const folder = encodeURIComponent(runId).replace(/^\.+/, (dots) => '%2E'.repeat(dots.length))
   return join(process.env.PLAYGROUND_OUTPUT ?? join(PLAYGROUND, 'output'), folder, ...path)
 }

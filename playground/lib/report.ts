@@ -4,7 +4,7 @@ import { ranked, sum } from './statistics.ts'
 
 const MONTHS = 'January February March April May June July August September October November December'.split(' ')
 
-/** The last year, if its reports end before its December does. */
+/** Returns the last year, if its reports end before the end of December. */
 export function incompleteYear(years: Years): string | undefined {
   const [year, { lastDay }] = years.at(-1)!
   return lastDay < `${year}-12-01` ? year : undefined

@@ -11,24 +11,24 @@ const yearStats = z.object({
   /** Strikes in January to December. */
   months: z.array(z.number().int()).length(12),
   phases: z.record(z.string(), z.number().int()),
-  /** The species seen most often, those left unidentified aside. */
+  /** The most frequent identified species. */
   topSpecies: z.string(),
   dearest: z.object({ cost: z.number(), airport: z.string(), species: z.string(), date: z.string() }),
   lastDay: z.string(),
 })
 export type YearStats = z.infer<typeof yearStats>
 
-/** The state all steps of the flow write to and read from. */
+/** The state that all steps of the flow share. */
 export const state = z.object({
   read: z.object({
     rows: z.number().int(),
     good: z.number().int(),
-    /** Rows left out, by reason. */
+    /** The number of rejected rows, by reason. */
     bad: z.record(z.string(), z.number().int()),
     withoutSpeed: z.number().int(),
   }),
   years: z.record(z.string(), yearStats).default({}),
-  /** Names below the run's folder. */
+  /** File names in the folder of the run. */
   files: z.object({ report: z.string(), chart: z.string() }),
 })
 export type ReadState = z.infer<typeof state>['read']

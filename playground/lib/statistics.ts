@@ -24,7 +24,7 @@ function count(values: readonly string[]): Record<string, number> {
   return counts
 }
 
-/** The largest first, equals by name. */
+/** Returns the counts in descending order, and equal counts by name. */
 export function ranked(counts: Readonly<Record<string, number>>): [name: string, count: number][] {
   return Object.entries(counts).toSorted(([a, m], [b, n]) => n - m || a.localeCompare(b))
 }
@@ -33,7 +33,7 @@ export function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0)
 }
 
-/** `undefined` of nothing. */
+/** Returns `undefined` for an empty list. */
 function median(values: readonly number[]): number | undefined {
   if (values.length === 0) return undefined
   const sorted = values.toSorted((a, b) => a - b)

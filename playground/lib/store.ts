@@ -6,11 +6,11 @@ import type { Service } from '../../test/services/service.ts'
 import { PLAYGROUND } from './paths.ts'
 
 interface Store extends AsyncDisposable {
-  /** What the preset has to know of it. */
+  /** The configuration with which the preset finds the store. */
   config: QueueConfig
 }
 
-/** What a preset keeps its jobs in: a server that `REDIS_URL` or `DATABASE_URL` names, else one started for this run. */
+/** Returns the store of a preset: the server in `REDIS_URL` or `DATABASE_URL`, or a server that is started for this run. */
 export async function startStore(preset: string): Promise<Store> {
   const dir = join(PLAYGROUND, '.nuxt-queue', preset)
   if (preset === 'dev-file') return local({ file: { path: dir } })

@@ -1,8 +1,8 @@
 import { z } from 'zod'
 
-/** The database begins with this day; nothing in it can be older. */
+/** The first day of the database. */
 const FIRST_DAY = '1990-01-01'
-/** No aircraft rolls faster on the ground, in knots. */
+/** The highest plausible speed of an aircraft on the ground, in knots. */
 const FASTEST_ROLL = 250
 const FASTEST_TAXI = 60
 
@@ -25,7 +25,7 @@ const speed = z
   .transform(() => undefined)
   .or(amount('speed'))
 
-/** One line of the file. The message of each check is the reason by which a bad row is counted. */
+/** One line of the file. The message of each check is the reason under which a rejected row is counted. */
 const row = z.object({
   'Airport Name': text('airport missing'),
   'Origin State': text('state missing'),
@@ -48,11 +48,11 @@ export type Strike = {
   damaged: boolean
   /** US dollars, other cost included. */
   cost: number
-  /** Knots; most often it was not recorded. */
+  /** Knots. Most reports do not contain it. */
   speed?: number
 }
 
-/** What a row says once its fields are read: whether they agree with each other and with the world. */
+/** Returns how the fields of a row contradict each other or common sense, or `undefined` if they do not. */
 function contradiction(fields: z.infer<typeof row>): string | undefined {
   const { 'Flight Date': date, 'Phase of flight': phase, 'Speed IAS in knots': speed } = fields
   if (date < FIRST_DAY || date > new Date().toISOString().slice(0, 10)) return 'date outside the period of the database'
@@ -66,7 +66,7 @@ function contradiction(fields: z.infer<typeof row>): string | undefined {
   return undefined
 }
 
-/** Reads one row, or says why it cannot be used. */
+/** Reads one row, or returns why it cannot be used. */
 export function readStrike(fields: unknown): { strike: Strike } | { reason: string } {
   const parsed = row.safeParse(fields)
   if (!parsed.success) return { reason: reasonOf(parsed.error) }
@@ -86,7 +86,7 @@ export function readStrike(fields: unknown): { strike: Strike } | { reason: stri
   return { strike }
 }
 
-/** The message of the first check that failed; those of a union lie one level deeper. */
+/** Returns the message of the first check that failed. The checks of a union are one level deeper. */
 function reasonOf({ issues: [issue] }: z.core.$ZodError): string {
   if (issue?.code !== 'invalid_union') return issue?.message ?? 'row cannot be read'
   return issue.errors.at(-1)?.[0]?.message ?? issue.message

@@ -5,7 +5,7 @@ import { state } from './state.ts'
 import { yearStatistics } from './statistics.ts'
 import type { Strike } from './strike.ts'
 
-/** What `queues/birdstrikes/year.py` does, for machines without Python: see `python.fallback` in the configuration. */
+/** Replaces `queues/birdstrikes/year.py` on machines without Python. See `python.fallback` in the configuration. */
 export const config = defineQueueConfig({
   concurrency: 4,
   attempts: 2,

@@ -1,9 +1,9 @@
 import { fileURLToPath } from 'node:url'
 
-/** The rows that a run may read. They become part of the server, so that what is built runs anywhere. */
+/** The rows that a run may read. They become part of the server, so that the build runs anywhere. */
 const DATA = fileURLToPath(new URL('../data', import.meta.resolve('vega-datasets')))
 
-/** What lies beside the workers, from where types are checked. */
+/** Files next to the workers that are not part of the server, relative to the folder in which types are checked. */
 const NOT_SERVER = [
   '../app',
   '../layers',

@@ -36,11 +36,14 @@ export function errors(): string {
       ['member', 'meaning'],
       [
         ['`code`', 'one of the codes below'],
-        ['`message`', 'what happened, what was expected, what came, and what to do'],
-        ['`cause`', 'the error behind it, if there is one'],
+        ['`message`', 'what happened, what was expected, what was received, and what to do'],
+        ['`cause`', 'the error that caused this error, if there is one'],
         ['`plugin`, `hook`', 'where it occurred'],
         ['`details`', 'facts for programs'],
-        ['`retryable`', 'false: a job that fails with it is not tried again. Every thrown `Error` may have it'],
+        [
+          '`retryable`',
+          'false: a job that fails with this error is not retried. Every thrown `Error` may have this member',
+        ],
         ['`statusCode`', 'the HTTP status, which h3, Nitro and Nuxt understand'],
       ],
     ),

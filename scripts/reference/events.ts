@@ -6,7 +6,9 @@ import { PLUGIN_EVENTS, RUN_EVENTS } from './event-types.ts'
 import { code, inCell, page, table, typescript } from './markdown.ts'
 import { interfaceOf, ROOT } from './source.ts'
 
-/** Texts of the sources that look like types of events: names of options, calls of the worker protocol, and one event of the bus. */
+/**
+ * Strings of the sources that look like event types but are not: names of options, calls of the worker protocol, and one event of the bus.
+ */
 const OTHERS = new Set([
   'debounce.call',
   'debounce.call.headers',
@@ -23,7 +25,7 @@ const OTHERS = new Set([
 const LIKE_A_TYPE =
   /'((?:flow|step|state|runner|wait|worker|debounce|group|schedule|trigger|stats|errors|audit|client)(?:\.[a-z]+)+)'/g
 
-/** @throws Error if a type is written that the tables lack, or the other way round */
+/** @throws Error if the sources write a type that the tables lack, or do not write a type that the tables have */
 function check(known: readonly string[]): void {
   const files = globSync('{kernel,plugins}/**/*.ts', { cwd: ROOT }).filter((file) => !file.includes('dashboard/app'))
   const sources = files.map((file) => readFileSync(join(ROOT, file), 'utf8'))
@@ -61,11 +63,11 @@ export function events(): string {
     ),
     ...sections,
     '## Your own events',
-    '`ctx.emit(type, data)` appends an event of your own to the run. Its type must not begin like one of those above; otherwise it throws [`NAME_RESERVED`](errors.md#name_reserved).',
+    '`ctx.emit(type, data)` appends an event of your own to the run. Its type must not begin like one of the types above. Otherwise it throws [`NAME_RESERVED`](errors.md#name_reserved).',
     '## Messages',
     'Messages are not stored. Clients that follow a run receive them: `progress` with `value` and `message`, and `client` with the `type` and `data` of `ctx.client.send`.',
     '## Streams of plugins',
-    'Plugins keep data of their own as events as well, in streams that are no runs. Read them with the methods of the kernel.',
+    'Plugins also store their own data as events, in streams that are not runs. Read them with the methods of the kernel.',
     table(
       ['type', 'what has happened', 'read by'],
       PLUGIN_EVENTS.map(([type, meaning, by]) => [code(type), meaning, by]),

@@ -1,4 +1,4 @@
-/** Pieces of Markdown that the pages of the reference share. */
+/** Creates parts of Markdown that the pages of the reference share. */
 
 const MADE = '<!-- Made by scripts/reference.ts from the sources. Change those, then run: node scripts/reference.ts -->'
 
@@ -9,7 +9,7 @@ export function inCell(doc: string): string {
     .replaceAll('|', String.raw`\|`)
 }
 
-/** Returns the prose of a docstring, without `@throws`, `@example` and `@param`. What looks like HTML is text. */
+/** Returns the prose of a docstring, without `@throws`, `@example` and `@param`. Text that looks like HTML is escaped. */
 export function prose(doc: string): string {
   const text = doc
     .split(/(?:^|\s)@(?:throws|example|param|returns|deprecated)\b/)[0]!
@@ -40,12 +40,12 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
   return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
 }
 
-/** Returns a page: its heading, the note that it is made, and its parts. */
+/** Returns a page: its heading, its parts, and the note that it is generated. */
 export function page(title: string, parts: readonly (string | undefined)[]): string {
   return `${[`# ${title}`, ...parts.filter((part) => part !== undefined && part !== ''), MADE].join('\n\n')}\n`
 }
 
-/** Returns a block of a type or a signature, which is no statement of its own. */
+/** Returns a code block of a type or a signature, which is not a complete statement. */
 export function signature(source: string): string {
   return `\`\`\`ts type\n${source}\n\`\`\``
 }

@@ -3,15 +3,15 @@ import type { ErrorCode } from '../../contracts/errors.ts'
 /** What to do about each error. The types hold that none is missing. */
 export const REMEDIES: Readonly<Record<ErrorCode, string>> = {
   CONFIG_INVALID:
-    'Correct the key or the value that the message names. [Configuration](config.md) lists all of them. A key of a worker belongs into `defineWorkerConfig`.',
+    'Correct the key or the value that the message names. [Configuration](config.md) lists all of them. Options of a worker belong in `defineWorkerConfig`.',
   PRESET_UNKNOWN:
     'Use one of the names that the message lists. In production, set `REDIS_URL` or `DATABASE_URL`, or name an `adapter`.',
   PLUGIN_INVALID:
     'Pass what `definePlugin` returns. If it comes from a file, check that the file has a default export.',
   PLUGIN_DUPLICATE:
-    'Remove one of the two plugins, or give your own another `name`. A preset may contain the plugin already.',
+    'Remove one of the two plugins, or give your own plugin another `name`. The preset may already contain the plugin.',
   PLUGIN_REQUIRES: 'Add the plugin that the message names, or put it before the one that requires it.',
-  PLUGIN_SETUP_FAILED: 'Read `cause`: it is what the plugin threw.',
+  PLUGIN_SETUP_FAILED: 'Read `cause`. It is the error that the plugin threw.',
   PLUGIN_SETUP_TIMEOUT:
     'Check that the store or service of the plugin can be reached. Raise `setupTimeout` if it needs longer.',
   PACKAGE_MISSING: 'Run the command of the message. A bundled application must be built again after that.',
@@ -20,7 +20,7 @@ export const REMEDIES: Readonly<Record<ErrorCode, string>> = {
   HOOK_INVALID: 'Pass a function, and the name of one of the five hooks. [Hooks](hooks.md) lists them.',
   HOOK_MISUSED:
     'Correct the handler that the message names: call `next()` once, and await or return it. [Hooks](hooks.md) has the rules.',
-  HOOK_FAILED: 'Read `cause`, `plugin` and `hook`: they say what was thrown, and where.',
+  HOOK_FAILED: 'Read `cause`, `plugin` and `hook`. They contain the error and its origin.',
   KERNEL_CLOSED:
     'Stop calling the kernel after `close()`. In Nuxt, wait with `queueReady()` in code that runs before the first request.',
   CONTEXT_MISSING: 'Call it inside a handler. Pass `ctx` to code that runs later, such as timers.',
@@ -33,17 +33,17 @@ export const REMEDIES: Readonly<Record<ErrorCode, string>> = {
   RUNTIME_UNKNOWN: 'Add the plugin of the runtime, or correct `runtime` in the config of the worker.',
   RUNTIME_MISSING: 'Install the program that the message names, or set its path, such as `python.interpreter`.',
   RUNTIME_START_FAILED:
-    'The message has the end of what the process wrote. It is most often an error while the worker was loaded.',
+    'The message has the end of the output of the process. The cause is most often an error while the worker was loaded.',
   RUNTIME_EXITED:
     'The process crashed, called `exit`, or ran out of memory. The message has its exit code and the end of its output. Raise its limits, or find the crash.',
   RUNTIME_SILENT: 'The process blocked for too long. Do long work in steps, or raise its heartbeat.',
   PROTOCOL_VIOLATION:
     'Correct the program to follow [the worker protocol](protocol.md). If it writes to standard output, let it write to standard error.',
   OPTION_INVALID:
-    'The message says what was expected and what came. [Job options](job-options.md) and [worker options](worker-options.md) list the types.',
+    'The message says what was expected and what was received. [Job options](job-options.md) and [worker options](worker-options.md) list the types.',
   NAME_RESERVED: 'Choose another name. [Events](events.md) lists what begins with a reserved name.',
   OPTION_UNSUPPORTED:
-    'Leave the option out, or use an adapter that supports it. The table of [capabilities](presets.md) shows which do.',
+    'Remove the option, or use an adapter that supports it. The table of [capabilities](presets.md) shows which do.',
   VALUE_UNSUPPORTED:
     'Store plain data: no functions, class instances, symbols or circular references. The message has the path to the value.',
   PAYLOAD_TOO_LARGE: 'Store the data elsewhere and pass its address, or raise `payloadLimit`.',
@@ -56,10 +56,10 @@ export const REMEDIES: Readonly<Record<ErrorCode, string>> = {
     'Raise [`retention`](../../plugins/jobs/retention/README.md) to keep results longer. To run the job again, enqueue it with a new id.',
   JOB_STATE:
     'Read the state in the message. For example, only failed and cancelled jobs can be retried, and active jobs cannot be removed.',
-  BULK_UNKNOWN: 'List the bulk actions with `kernel.bulkReports()`. The oldest ones are forgotten.',
+  BULK_UNKNOWN: 'List the bulk actions with `kernel.bulkReports()`. The oldest reports are removed.',
   JOB_TIMEOUT: 'Let the handler stop when `ctx.signal` aborts. Raise `timeout` if the work needs longer.',
   RESULT_TIMEOUT: 'Wait longer, or ask for the result later. The job is not affected.',
-  JOB_CANCELLED: 'Somebody cancelled the job, its run or its flow; the message has the reason. `retry` runs it again.',
+  JOB_CANCELLED: 'The job, its run or its flow was cancelled. The message has the reason. `retry` runs the job again.',
   JOB_CRASHED:
     'Its process died each time it ran the job. Look for memory that runs out, and for `process.exit`. `maxCrashes` sets the number.',
   JOB_RELEASED:
@@ -77,9 +77,9 @@ export const REMEDIES: Readonly<Record<ErrorCode, string>> = {
   EVENTS_TRIMMED: 'Read from `details.trimmed` on, or begin with a snapshot.',
   STORE_LOCKED: 'Stop the other process, or use another folder. For several processes, use Redis or PostgreSQL.',
   STORE_UNAVAILABLE:
-    'Check that the store runs and has room. Jobs continue by themselves when it is back. Repeat what you called, with an `id`.',
+    'Check that the store runs and has room. Jobs continue by themselves when the store is available again. Repeat your call, with an `id`.',
   STORE_REFUSED:
-    'Read the message of the store. It lacks a permission, or is read-only. [Deploying](../guides/deploying.md) lists what the user needs.',
+    'Read the message of the store. Either the user lacks a permission, or the store is read-only. [Deploying](../guides/deploying.md) lists what the user needs.',
   STORE_TIMEOUT:
     'The store is slow or cannot be reached. Look at its load, then raise the limit that the message names.',
   STORE_INCOMPATIBLE:
@@ -88,16 +88,18 @@ export const REMEDIES: Readonly<Record<ErrorCode, string>> = {
   FLOW_INVALID: 'Correct the steps that the message names, for example a subscription to an event that no step emits.',
   FLOW_STEP_MISSING: 'Deploy the worker of the step again, or cancel the runs that wait for it.',
   FLOW_LIMIT: 'Check the condition that ends the loop, or raise `limit` of the step.',
-  FLOW_CHILD_FAILED: 'Look at the child run, whose id is in the message. Catch the error if the parent is to continue.',
+  FLOW_CHILD_FAILED:
+    'Look at the child run, whose id is in the message. Catch the error if the parent should continue.',
   WAIT_INVALID: 'Correct the member that the message names. [wait](../../plugins/flow/wait/README.md) lists them.',
   WAIT_TIMEOUT:
-    'Nothing came in time. Raise `timeout`, or set `timeoutAction` so that the step continues without an answer.',
-  WAIT_UNKNOWN: 'Check the URL or the token: it is wrong, or its run has expired.',
-  WAIT_OVER: 'Nothing: the wait has its answer already, has timed out, or its run has ended.',
-  STEP_MISMATCH: 'Use one name for one thing, and the same names in every attempt.',
+    'The wait received nothing in time. Raise `timeout`, or set `timeoutAction` so that the step continues without a response.',
+  WAIT_UNKNOWN: 'Check the URL or the token. Either it is wrong, or its run has expired.',
+  WAIT_OVER: 'Nothing: the wait already has a response or has timed out, or its run has ended.',
+  STEP_MISMATCH: 'Use a different name for each sub-step and wait, and the same names in every attempt.',
   STEP_TIMEOUT: 'Raise the `timeout` of the sub-step, or give it more `attempts`.',
   STEP_SWALLOWED: 'Do not catch `Suspended`, or raise it again.',
-  UPCAST_FAILED: 'Correct the upcaster that the message names. It returns an event for every event that it gets.',
+  UPCAST_FAILED:
+    'Correct the upcaster that the message names. It must return an event for every event that it receives.',
   SCHEDULE_INVALID: 'Correct the cron expression, the time zone or the target that the message names.',
   SCHEDULE_UNKNOWN: 'List the schedules with `npx nuxt-queue schedules`.',
   WEBHOOK_INVALID: 'Choose another path. The message names the path, and says what is wrong with it.',
@@ -111,10 +113,10 @@ export const REMEDIES: Readonly<Record<ErrorCode, string>> = {
   DEV_MISSING:
     'Start `npx nuxt-queue dev` or `nuxt dev` in that folder, or use an adapter whose store other processes can open.',
   DEV_RUNNING: 'Stop the other process, or pass another folder with `--cwd`.',
-  ALERT_UNDELIVERED: 'Check the URL of the destination and its answer, which the message has.',
+  ALERT_UNDELIVERED: 'Check the URL of the destination and its response, which the message contains.',
   ERROR_UNKNOWN:
-    'List the kinds of errors with `npx nuxt-queue errors`. A kind that has not been seen for long is forgotten.',
-  HISTORY_INVALID: 'Export the run again. A file that was cut off lacks its last lines.',
+    'List the error groups with `npx nuxt-queue errors`. A group that has not been seen for a long time is removed.',
+  HISTORY_INVALID: 'Export the run again. A truncated file lacks its last lines.',
   ROUTE_UNKNOWN:
     'Check the path against [the HTTP API](http.md). In production, the API is closed until `http.token` or `http.authorize` is set.',
   METHOD_UNKNOWN: 'Use one of the methods in the header `Allow`.',

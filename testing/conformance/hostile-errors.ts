@@ -2,7 +2,7 @@
 export const hostileErrors: Readonly<Record<string, () => unknown>> = {
   'an error of 2 MiB': () => new Error('x'.repeat(2 ** 21)),
   'an error with a stack of 2 MiB': () => Object.assign(new Error('long way'), { stack: 'y'.repeat(2 ** 21) }),
-  'an error whose members are no text': () =>
+  'an error whose members are not strings': () =>
     Object.assign(new Error('odd'), { message: { deep: ['message'] }, name: 7, stack: ['at', 'home'], code: 5n }),
   'an error whose getters throw': () => {
     const error = new Error('hidden')
@@ -32,10 +32,10 @@ export const hostileErrors: Readonly<Record<string, () => unknown>> = {
     error.cause = new Error('tail', { cause: error })
     return error
   },
-  'causes without an end': () =>
+  'an endless chain of causes': () =>
     Object.defineProperty(new Error('deep'), 'cause', {
       get(): unknown {
-        return (hostileErrors['causes without an end'] as () => unknown)()
+        return (hostileErrors['an endless chain of causes'] as () => unknown)()
       },
     }),
   'an AggregateError of a thousand': () =>
@@ -43,13 +43,13 @@ export const hostileErrors: Readonly<Record<string, () => unknown>> = {
       Array.from({ length: 1000 }, (_, index) => new Error(`part ${index} ${'z'.repeat(5000)}`)),
       'all of them',
     ),
-  'an AggregateError that holds itself': () => {
+  'an AggregateError that contains itself': () => {
     const errors: unknown[] = []
     const error = new AggregateError(errors, 'mirror')
     error.errors = [error, new AggregateError([error], 'again')]
     return error
   },
-  'text with half a character and a NUL': () => new Error('\ud800 \0 \udfff'),
+  'text with a lone surrogate and a NUL': () => new Error('\ud800 \0 \udfff'),
   'an object without a prototype': () => Object.assign(Object.create(null), { message: 'bare' }) as unknown,
   nothing: () => undefined,
   'a symbol': () => Symbol('sign'),

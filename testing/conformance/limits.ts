@@ -164,7 +164,7 @@ function permitTests(test: LimitsTest): void {
   )
 
   it(
-    'gives out no permit while more are in use than the maximum',
+    'gives out no permit while more than the maximum are in use',
     test(async ({ acquire, limits }) => {
       for (const holder of ['a', 'b', 'c']) await acquire(holder, 3)
       expect(await acquire('d', 1)).toBe(false)
@@ -175,7 +175,7 @@ function permitTests(test: LimitsTest): void {
   )
 
   it(
-    'lets a permit expire that is never released, unless its holder asked again',
+    'expires a permit that is never released, unless its holder asks again',
     test(async ({ limits, elapse }) => {
       expect(await limits.acquire('other', 1, 50, 'dead')).toBe(true)
       expect(await limits.acquire('k', 1, 50, 'dead')).toBe(true)
@@ -257,7 +257,7 @@ function ownerTests(test: LimitsTest): void {
   )
 
   it(
-    'releases an assigned permit, and never one that was taken since',
+    'releases an assigned permit, but not a permit that was taken since',
     test(async ({ limits, acquire }) => {
       for (const holder of ['a', 'b', 'c', 'd']) await acquire(holder)
       expect(await limits.release('k', 'a', 1)).toEqual(['b'])
@@ -270,7 +270,7 @@ function ownerTests(test: LimitsTest): void {
   )
 
   it(
-    'keeps a holder waiting when an old claim of it releases',
+    'keeps a holder waiting when one of its old claims releases a permit',
     test(async ({ limits, acquire }) => {
       for (const holder of ['a', 'b']) await acquire(holder)
       expect(await limits.release('k', 'b', 1)).toEqual([])
@@ -301,7 +301,7 @@ function ownerTests(test: LimitsTest): void {
   )
 
   it(
-    'finds the next waiter of an expired permit, for all free permits',
+    'finds the next waiters for all expired permits',
     test(async ({ limits, acquire, elapse }) => {
       for (const holder of ['dead', 'dead too']) await acquire(holder, 2)
       for (const holder of ['b', 'c', 'd']) expect(await acquire(holder, 2)).toBe(false)
@@ -373,7 +373,7 @@ function startTests(test: LimitsTest): void {
   const slow = { max: 2, duration: MINUTE }
 
   it(
-    'allows as many starts as the rate, for each bucket, and returns to others how long to wait',
+    'allows as many starts as the rate, for each bucket, and returns how long other holders must wait',
     test(async ({ limits }) => {
       expect([await limits.take('b', slow), await limits.take('b', slow)]).toEqual([0, 0])
       const wait = await limits.take('b', slow)

@@ -4,7 +4,7 @@ import { defineQueueConfig, defineQueueWorker } from 'nuxt-queue'
 import { datasetFile } from '../../lib/paths.ts'
 
 export const config = defineQueueConfig({
-  // Once a night however many instances there are, and never twice at a time.
+  // Runs once a night, for any number of instances, and never twice at the same time.
   schedule: {
     cron: '0 3 * * *',
     timeZone: 'Europe/Berlin',

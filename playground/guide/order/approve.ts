@@ -3,7 +3,7 @@ import { askForApproval } from '../../lib/examples/approvals.ts'
 
 type Order = { id: string; total: number }
 
-// The run waits here, for a day if need be, in no process: until somebody opens the URL, or the time is up.
+// The run waits here for up to a day, until the URL is opened or the wait times out. It occupies no process meanwhile.
 export const config = defineQueueConfig({
   flow: { name: 'order', role: 'step', subscribes: 'placed', emits: ['approved', 'declined'] },
   awaitBefore: { type: 'webhook', timeout: 1500, timeoutAction: 'continue' },

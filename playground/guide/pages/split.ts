@@ -8,7 +8,7 @@ export const config = defineQueueConfig({
   flow: { name: 'pages', role: 'entry', emits: ['page'] },
 })
 
-/** Deals the rows of the data set out to so many pages; each becomes a job. */
+/** Distributes the rows of the data set over the given number of pages. Each page becomes a job. */
 export default defineQueueWorker<typeof config>(async (job, ctx) => {
   const [, ...rows] = (await readFile(datasetFile(), 'utf8')).trimEnd().split('\n')
   const size = Math.ceil(rows.length / job.data.pages)

@@ -1,6 +1,6 @@
 import { defineQueueConfig, defineQueueWorker } from 'nuxt-queue'
 
-// Runs once, after every page has ended, with what all of them emitted.
+// Runs once after every page has ended, with the data that all pages emitted.
 export const config = defineQueueConfig({
   flow: { name: 'pages', role: 'step', subscribes: 'counted', gather: 'page' },
 })

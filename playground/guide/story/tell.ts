@@ -4,7 +4,7 @@ import { z } from 'zod'
 
 export const config = defineQueueConfig({ input: z.object({ about: z.string() }) })
 
-/** Stands for a language model: it answers word by word. */
+/** Simulates a language model that responds word by word. */
 async function* tokens(about: string): AsyncGenerator<string> {
   const text = `Once there was a ${about} that wanted to know what became of its jobs. It opened the log, and there they were.`
   for (const word of text.split(' ')) {
@@ -13,7 +13,7 @@ async function* tokens(about: string): AsyncGenerator<string> {
   }
 }
 
-// A client that follows the run sees each word at once. The log keeps the whole text.
+// A client that follows the run sees each word at once. The log contains the whole text.
 export default defineQueueWorker<typeof config>(async (job, ctx) => {
   let story = ''
   for await (const token of tokens(job.data.about)) {

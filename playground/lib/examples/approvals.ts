@@ -1,6 +1,6 @@
 type Ask = (order: { id: string; total: number }, url: string) => void
 
-/** Stands for the mail to the person who approves orders. */
+/** Simulates the mail to the person who approves orders. */
 let ask: Ask = () => {}
 
 export function onApprovalAsked(listener: Ask): void {

@@ -3,8 +3,8 @@ import type { Kernel, QueueConfig } from 'nuxt-queue'
 export type Print = (line: string) => void
 
 export interface Example {
-  /** What it needs of the configuration, and what has to be put away afterwards. */
+  /** Returns the configuration that the example needs, and how to clean up afterwards. */
   config?(): Promise<{ config: QueueConfig; ready(kernel: Kernel): void; dispose(): void }>
-  /** Runs it and answers what came out. */
+  /** Runs the example and returns its result. */
   run(kernel: Kernel, print: Print): Promise<unknown>
 }

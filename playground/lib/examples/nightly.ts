@@ -3,7 +3,7 @@ import { join } from 'pathe'
 import { PLAYGROUND } from '../paths.ts'
 import type { Example } from './example.ts'
 
-/** Three nights in a second: the schedule of the worker under the clock of the test kit. */
+/** Simulates three nights in a second, with the clock of the test kit. */
 export const nightly: Example = {
   async run(_kernel, print) {
     await using test = await createTestKernel({
@@ -18,7 +18,7 @@ export const nightly: Example = {
     const jobs = await test.kernel.port('queue').getJobs({ name: 'nightly/import', states: ['completed'] })
     for (const { result } of jobs) {
       const { night, rows } = result as { night: string; rows: number }
-      // The clocks go forward on the last Sunday of March: 3 in the morning comes an hour earlier in UTC.
+      // The clocks go forward on the last Sunday of March, so 3 in the morning is an hour earlier in UTC.
       print(`${night}: ${rows.toLocaleString('en')} rows imported`)
       nights.push(night)
     }

@@ -4,7 +4,7 @@ import type { Kernel } from 'nuxt-queue'
 import { onApprovalAsked } from './approvals.ts'
 import type { Example, Print } from './example.ts'
 
-/** Hands what arrives over HTTP to the kernel, as any server that speaks fetch does. */
+/** Passes HTTP requests to the kernel, like any server that supports fetch. */
 async function serveWebhooks(port: number, kernelOf: () => Kernel) {
   const server = createServer((incoming, outgoing) => {
     const answer = async (): Promise<void> => {
@@ -23,7 +23,7 @@ async function serveWebhooks(port: number, kernelOf: () => Kernel) {
   return { port: (server.address() as AddressInfo).port, close: () => server.close() }
 }
 
-/** Two orders: one is approved by a request to its URL, the other waits until its time is up. */
+/** Runs two orders. One is approved by a request to its URL, the other waits until its timeout. */
 export const order: Example = {
   async config() {
     let kernel: Kernel | undefined

@@ -1,6 +1,6 @@
 import type { Example } from './example.ts'
 
-/** A thousand pages of real rows, counted in parallel and added up once all are done. */
+/** Counts a thousand pages of real rows in parallel, and adds the counts up when all pages are done. */
 export const pages: Example = {
   async run(kernel, print) {
     const flow = kernel.flow('pages')

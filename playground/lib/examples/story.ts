@@ -1,6 +1,6 @@
 import type { Example } from './example.ts'
 
-/** Sends words as they come to the clients that follow the run. */
+/** Sends each word to the clients that follow the run as soon as it is known. */
 export const story: Example = {
   async run(kernel, print) {
     const id = `story-${Date.now()}`

@@ -1,6 +1,6 @@
 import type { Example } from './example.ts'
 
-/** A trip that is booked, and one whose last step fails, so that the others are undone. */
+/** Runs a trip that is booked, and a trip whose last step fails, so that its other steps are undone. */
 export const trip: Example = {
   async run(kernel, print) {
     const flow = kernel.flow('trip')

@@ -8,7 +8,7 @@ import { state } from '../../lib/state.ts'
 
 const CHART = 'strikes-by-year.svg'
 
-/** Runs once, when every year is done, and draws the chart in a process of its own. */
+/** Draws the chart in a separate process. Runs once, when every year is done. */
 export const config = defineQueueConfig({
   runtime: 'node-isolated',
   isolated: { resourceLimits: { maxOldGenerationSizeMb: 256 } },

@@ -10,7 +10,7 @@ import { readStrike, type Strike } from '../../lib/strike.ts'
 
 const PROGRESS_EVERY = 500
 
-/** Reads the file, leaves out rows that cannot be true, and fans out a job a year. */
+/** Reads the file, rejects implausible rows, and fans out one job for each year. */
 export const config = defineQueueConfig({
   flow: { name: 'birdstrikes', role: 'entry', step: 'read', emits: ['year.ready'] },
   input: z.object({ file: z.string().default(datasetFile) }).prefault({}),
@@ -22,7 +22,7 @@ export default defineQueueWorker<typeof config>(async (job, ctx) => {
   const { size } = await stat(file)
   const source = createReadStream(file)
   const csv = parse({ columns: true, relax_column_count: true, relax_quotes: true, bom: true })
-  // An error of either one ends the loop below.
+  // An error of either stream ends the loop below.
   const rows = pipeline(source, csv, () => {})
   const years = new Map<string, Strike[]>()
   const seen = new Set<string>()
@@ -49,7 +49,7 @@ export default defineQueueWorker<typeof config>(async (job, ctx) => {
   await ctx.state.set('read', { rows: read, good: strikes.length, bad, withoutSpeed })
   await ctx.logger.info(`${read} rows, ${read - strikes.length} left out`, bad)
 
-  // A payload is for references: each year lies in a file that its job reads.
+  // Payloads should contain references, so each year is in a file that its job reads.
   const folder = outputOf(ctx.runId, 'years')
   await mkdir(folder, { recursive: true })
   for (const [year, rowsOfYear] of years) {

@@ -9,7 +9,7 @@ import { sum } from '../../lib/statistics.ts'
 
 const REPORT = 'report.md'
 
-/** Runs once the chart is drawn, and writes what the steps before it left in the state. */
+/** Writes the report from the data that earlier steps stored in the state. Runs once the chart is drawn. */
 export const config = defineQueueConfig({
   flow: { name: 'birdstrikes', role: 'step', step: 'report', subscribes: 'chart.drawn' },
   input: z.object({ chart: z.string(), years: z.array(z.string()) }),

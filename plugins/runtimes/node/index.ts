@@ -9,7 +9,7 @@ export default definePlugin({
   configKey: 'node',
   options: z.strictObject({
     /**
-     * What happens when code that a handler left running throws an error that nobody catches. `contain` fails the job
+     * What happens when code that a handler left running throws an uncaught error. `contain` fails the job
      * and keeps the process. `crash` leaves the error to Node, which ends the process. Default `contain`.
      */
     strayErrors: z.enum(['contain', 'crash']).default('contain'),

@@ -106,7 +106,7 @@ export function appendTests(test: EventsTest, { rewinds }: { rewinds: boolean })
   )
 
   it(
-    'lets one of many that append the same key at once be the first',
+    'stores one of many simultaneous appends of the same key as the first',
     test(async ({ append, seqs }) => {
       const results = await Promise.all(range(1, 20).map(() => append('r', 'a:k', { unless: 'k' })))
       expect(results.filter(({ ok }) => ok)).toHaveLength(1)
@@ -137,7 +137,7 @@ export function appendTests(test: EventsTest, { rewinds }: { rewinds: boolean })
   )
 
   it(
-    'lets one of many that expect the same head win',
+    'accepts one of many simultaneous appends that expect the same head',
     test(async ({ append, events }) => {
       const results = await Promise.all(range(1, 20).map(() => append('r', 'a', { expectedSeq: 0 })))
       expect(results.filter(({ ok }) => ok)).toHaveLength(1)
@@ -203,7 +203,7 @@ export function appendTests(test: EventsTest, { rewinds }: { rewinds: boolean })
   )
 
   it(
-    'stores nothing of a batch that holds a value which cannot travel, or is too large',
+    'stores nothing of a batch with a value that is too large or cannot be serialized',
     test(async ({ append, events }) => {
       const bad = [{ type: 'a' }, { type: 'b', data: { run() {} } }]
       expect(await errorOf(() => append('r', bad))).toMatchObject({

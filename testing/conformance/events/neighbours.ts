@@ -19,7 +19,7 @@ const BAD_KEYS: readonly unknown[] = [7, '\ud800', {}, null]
 /** An invalid append must not affect the appends that are stored with it. */
 export function neighbourTests(test: EventsTest): void {
   it(
-    'stores appends whole and in order that are asked for beside some that cannot be stored',
+    'stores valid appends completely and in order while invalid appends are rejected',
     test(async ({ events, append, seqs }) => {
       const calls: Promise<unknown>[] = []
       const innocent: string[] = []

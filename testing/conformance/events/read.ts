@@ -6,7 +6,7 @@ import type { EventsTest } from './rig.ts'
 /** Tests reads and snapshots. */
 export function readTests(test: EventsTest): void {
   it(
-    'reads a stretch of a stream',
+    'reads a range of a stream',
     test(async ({ append, events, seqs }) => {
       await append('r', 'a b c d e f')
       expect(await seqs('r')).toEqual([1, 2, 3, 4, 5, 6])
@@ -34,7 +34,7 @@ export function readTests(test: EventsTest): void {
   )
 
   it(
-    'reads some types only, and counts those',
+    'reads and counts only the requested types',
     test(async ({ append, seqs }) => {
       await append('r', 'a b a b c a')
       expect(await seqs('r', { types: ['a', 'c'] })).toEqual([1, 3, 5, 6])
@@ -46,7 +46,7 @@ export function readTests(test: EventsTest): void {
   )
 
   it(
-    'reads up to a moment, which it includes',
+    'reads up to a moment, inclusively',
     test(async ({ append, events, seqs, elapse }) => {
       await append('r', 'a b')
       await elapse(20)
@@ -64,7 +64,7 @@ export function readTests(test: EventsTest): void {
 
   for (const [what, data] of Object.entries(TRAVELS)) {
     it(
-      `keeps ${what} as it is`,
+      `stores ${what} unchanged`,
       test(async ({ append, events }) => {
         await append('r', [{ type: 't', data, key: 'k' }])
         expect((await events.read('r'))[0]?.data).toStrictEqual(data)
@@ -120,7 +120,7 @@ export function readTests(test: EventsTest): void {
   }
 
   it(
-    'finds the newest snapshot of a reducer, or the newest up to a seq, independent of their order of arrival',
+    'finds the newest snapshot of a reducer, or the newest up to a seq, in whatever order they were stored',
     test(async ({ append, events }) => {
       await append('r', 'a b c d e')
       const put = (reducer: string, seq: number): unknown => events.snapshots.put('r', { reducer, seq, state: { seq } })

@@ -28,7 +28,7 @@ export function runTests(test: EventsTest): void {
   )
 
   it(
-    'keeps a run that begins and ends at once as it keeps any other',
+    'stores a run that begins and ends in one append like any other run',
     test(async ({ append, events, seqs }) => {
       const drafts = [
         { type: 'a', data: { n: 1, text: 'a "quoted" \\u0000 \u0001' } },
@@ -96,7 +96,7 @@ export function runTests(test: EventsTest): void {
   )
 
   it(
-    'trims a run that began and ended at once',
+    'trims a run that began and ended in one append',
     test(async ({ append, events, seqs }) => {
       await append('r', 'a b:k c', { run: { status: 'completed', name: 'n' } })
       await events.snapshots.put('r', { reducer: 'x@1', seq: 2, state: {} })
@@ -138,7 +138,7 @@ export function runTests(test: EventsTest): void {
   )
 
   it(
-    'changes nothing of a run if the append is rejected',
+    'does not change a run if the append is rejected',
     test(async ({ append, events }) => {
       await append('r', 'a:k', { run: { status: 'running', name: 'mail' } })
       await append('r', 'b', { unless: 'k', run: { status: 'failed', name: 'other' } })
@@ -147,7 +147,7 @@ export function runTests(test: EventsTest): void {
   )
 
   it(
-    'starts a run as running when the change does not say',
+    'starts a run with status "running" unless the append sets another',
     test(async ({ append, events }) => {
       await append('r', 'a', { run: { name: 'flow', flow: 'flow' } })
       expect(await events.runs.get('r')).toMatchObject({ status: 'running', flow: 'flow' })
@@ -269,7 +269,7 @@ export function runTests(test: EventsTest): void {
   )
 
   it(
-    'goes on behind a run that is forgotten, and leaves none of its millisecond out',
+    'continues after a removed run, and lists every run of the same millisecond',
     test(async ({ run, append, events, elapse, ids }) => {
       await Promise.all(['a', 'b', 'c', 'd'].map((id) => run(id, { tags: ['t'] })))
       await elapse(3)
@@ -322,7 +322,7 @@ export function runTests(test: EventsTest): void {
   )
 
   it(
-    "counts runs on queues of the engine's own apart from those of users",
+    'counts runs of internal queues separately from those of users',
     test(async ({ run, append, events, elapse }) => {
       const ends = async (id: string, queue?: string): Promise<void> => {
         await run(id, { queue, name: `"${id}","_odd"`, tags: [`","_${id}`] })

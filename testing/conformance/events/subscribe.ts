@@ -8,7 +8,7 @@ const range = (from: number, to: number): number[] => Array.from({ length: to - 
 /** Tests subscriptions to streams, and messages that are not stored. */
 export function subscribeTests(test: EventsTest, capabilities: Readonly<Record<EventCapability, boolean>>): void {
   it(
-    'follows a stream from now on',
+    'delivers new events of a stream',
     test(async ({ append, follow, until }) => {
       await append('r', 'a b')
       const follower = await follow('r')
@@ -80,7 +80,7 @@ export function subscribeTests(test: EventsTest, capabilities: Readonly<Record<E
   )
 
   it(
-    'misses nothing when others come while events are on their way to it',
+    'misses no event when other subscribers join while events are in flight',
     test(async ({ append, follow, until }) => {
       const streams = range(1, 40).map((n) => `r${n}`)
       const first = await Promise.all(streams.map((stream) => follow(stream)))
@@ -95,7 +95,7 @@ export function subscribeTests(test: EventsTest, capabilities: Readonly<Record<E
   )
 
   it(
-    'hears nothing after it has left, which it may do twice and while it listens',
+    'receives nothing after it has unsubscribed, twice or inside a listener',
     test(async ({ append, events, follow, until }) => {
       const left = await follow('r', { after: 0 })
       const stays = await follow('r')
@@ -133,7 +133,7 @@ export function subscribeTests(test: EventsTest, capabilities: Readonly<Record<E
   )
 
   it(
-    'reports a listener that throws and harms neither appends nor others',
+    'reports a listener that throws, without an effect on appends or other listeners',
     test(async ({ append, events, follow, until, reports }) => {
       await events.subscribe('r', {}, () => {
         throw new Error('bad listener')
@@ -161,7 +161,7 @@ export function subscribeTests(test: EventsTest, capabilities: Readonly<Record<E
   )
 
   it(
-    'follows every stream as "*", each in its order',
+    'delivers the events of every stream to "*", each stream in order',
     test(async ({ append, follow, until }) => {
       const follower = await follow('*')
       await append('one', 'a')
@@ -199,7 +199,7 @@ export function subscribeTests(test: EventsTest, capabilities: Readonly<Record<E
   )
 
   it(
-    'reports a receiver of messages that throws, and harms nobody else',
+    'reports a receiver of messages that throws, without an effect on others',
     test(async ({ events, follow, until, reports }) => {
       const bad = (): never => {
         throw new Error('bad receiver')
@@ -228,7 +228,7 @@ function withCursor(test: EventsTest): void {
     `${'9'.repeat(30)}.1.1`,
     '1.1.4294967296',
     'x'.repeat(5_000),
-  ])('refuses what is no cursor of "*": %s', async (after) =>
+  ])('rejects an invalid cursor of "*": %s', async (after) =>
     test(async ({ follow }) => {
       expect(await codeOf(() => follow('*', { after }))).toBe('OPTION_INVALID')
     })(),
@@ -253,7 +253,7 @@ function withCursor(test: EventsTest): void {
   )
 
   it(
-    'replays thousands of runs from a cursor of "*", each event once and those of a run in order',
+    'replays thousands of runs from a cursor of "*", each event once and the events of each run in order',
     test(async ({ append, follow, until }) => {
       const first = await follow('*')
       await append('first', 'a')

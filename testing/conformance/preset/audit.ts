@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import type { PresetTest } from './rig.ts'
 
-/** Tests the record of what was done over HTTP. */
+/** Tests the audit log of actions over HTTP. */
 export function auditTests(test: PresetTest): void {
   it(
     'records who did what over HTTP, with its outcome, for all processes',

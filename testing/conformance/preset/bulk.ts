@@ -8,7 +8,7 @@ const noCounts = { done: 0, skipped: 0, failed: 0, truncated: false }
 /** Tests actions on all jobs that match a filter. */
 export function bulkTests(test: PresetTest): void {
   it(
-    'retries, cancels, promotes, removes and redrives all jobs that match, and reports it',
+    'retries, cancels, promotes, removes and redrives all jobs that match, and reports the result',
     test(async ({ kernel, start, reach, until, now }) => {
       let broken = true
       await start({
@@ -80,7 +80,7 @@ export function bulkTests(test: PresetTest): void {
   )
 
   it(
-    'acts on each job once although its worker fails before and after each write, and stops on request',
+    'acts on each job once even if its worker fails before and after each write, and stops on request',
     test(async ({ kernel, start, sibling, reach, until }) => {
       await start({ w: () => Promise.reject(new Error('no')) })
       const jobs = await kernel.enqueueMany(Array.from({ length: 12 }, (_, data) => ({ worker: 'w', data })))

@@ -100,7 +100,7 @@ export function cancelTests(test: PresetTest): void {
   }
 
   it(
-    'is cancelled while its entry is queued, also as the child that a run waits for',
+    'cancels a run while its entry is queued, including a child run that another run waits for',
     test(async ({ kernel, start, event, reach, until }) => {
       await start({
         outer: [

@@ -137,7 +137,7 @@ export function endingTests(test: PresetTest): void {
   )
 
   it(
-    'keeps a run open whose step has no worker, and continues when there is one',
+    'keeps a run open while its step has no worker, and continues when a worker is registered',
     test(
       async ({ kernel, start, until, events }) => {
         const work = { queue: 'work' }

@@ -2,10 +2,10 @@ import { expect, it } from 'vitest'
 import { codeOf } from '../harness.ts'
 import type { PresetTest } from './rig.ts'
 
-/** Tests the groups of errors. */
+/** Tests error groups. */
 export function errorTests(test: PresetTest): void {
   it(
-    'groups errors by what they have in common, shares them with other processes, and opens resolved ones again',
+    'groups similar errors, shares the groups with other processes, and reopens resolved groups',
     test(async ({ kernel, sibling, start, reach }) => {
       const fail = ({ data }: { data: unknown }): never => {
         throw new Error(`order ${String(data)} is not paid`)

@@ -26,7 +26,7 @@ export function flowTests(test: PresetTest): void {
   )
 
   it(
-    'runs a step once after all it waits for have arrived',
+    'runs a step once after all events that it waits for have arrived',
     test(async ({ kernel, start, event }) => {
       const runs: unknown[] = []
       await start({
@@ -133,7 +133,7 @@ export function flowTests(test: PresetTest): void {
   )
 
   it(
-    'fails with a step that fails permanently, removes waiting jobs and stops running ones',
+    'fails when a step fails permanently, removes waiting jobs and stops running jobs',
     test(async ({ kernel, start, event, until, events, reach }) => {
       const stopped: unknown[] = []
       const works = Promise.withResolvers<void>()

@@ -115,7 +115,7 @@ export function graphTests(test: PresetTest): void {
   )
 
   it(
-    'runs a loop until it is left, and fails one that exceeds its limit',
+    'runs a loop until its condition ends it, and fails a loop that exceeds its limit',
     test(async ({ kernel, start, event, events }) => {
       await start({
         begin: entry(({ data }, ctx) => ctx.flow.emit('try', { left: data })),

@@ -7,7 +7,7 @@ import type { PresetTest } from './rig.ts'
 /** Tests the headers of jobs: text that travels with a job and with its flow. */
 export function headerTests(test: PresetTest): void {
   it(
-    'carries headers to each attempt, into the dead letter and back, and to the newest call of a window',
+    'passes headers to each attempt, to the dead letter and back, and uses those of the newest call of a window',
     test(async ({ kernel, start, reach }) => {
       const seen: [name: string, data: unknown, headers: Job['headers']][] = []
       const see = ({ name, data, headers }: Job): void => void seen.push([name, data, headers])
@@ -64,7 +64,7 @@ export function headerTests(test: PresetTest): void {
   )
 
   it(
-    'gives all jobs of a run the headers of its start, those of child runs and forks included',
+    'gives all jobs of a run, its child runs and its forks the headers of its start',
     test(async ({ kernel, start, event }) => {
       const seen: Record<string, Job['headers']> = {}
       const see = ({ name, headers }: Job): void => void (seen[name] = headers)

@@ -51,9 +51,9 @@ export function instanceTests(test: PresetTest): void {
           },
         ])
         await kernel.registerWorker({ id: 'late', config: { queue: 'late' }, handler: () => {} })
-        await until('the newcomer is told', async () => (await kernel.instances())[0]?.workers.length === 3)
+        await until('the new instance is notified', async () => (await kernel.instances())[0]?.workers.length === 3)
         expect(registered(await events('registry'))).toBe(2)
-        await until('it gives signs of life', async () =>
+        await until('it sends heartbeats', async () =>
           (await events('registry')).some(({ type }) => type === 'worker.heartbeat'),
         )
 
@@ -75,7 +75,7 @@ export function instanceTests(test: PresetTest): void {
   )
 
   it(
-    'reports a step that open runs need and a deploy has taken away, once',
+    'reports once that a deployment has removed a step that open runs need',
     test(
       async ({ kernel, start, event, events, reports, until }) => {
         const gone = { type: 'step.queued', flow: 'f', step: 'gone', data: {} }

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { isDeferral } from '../../../kernel/index.ts'
 import type { PresetTest } from './rig.ts'
 
-/** A handler that is left at a wait: nothing in it takes that for an error. */
+/** Tests handlers that are suspended at a wait. Their `catch` and `finally` blocks do not run. */
 export function leavingTests(test: PresetTest): void {
   it(
     'cannot swallow a wait',
@@ -91,7 +91,7 @@ export function leavingTests(test: PresetTest): void {
   )
 
   it(
-    'continues after a race that one wait has won, while another is pending',
+    'continues after one wait has won a race, while another wait is pending',
     test(async ({ kernel, start, reach, elapse }) => {
       await start({
         race: async (_job, ctx) => {

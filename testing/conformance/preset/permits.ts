@@ -79,7 +79,7 @@ export function permitTests(test: PresetTest): void {
   )
 
   it(
-    'counts the jobs of a key together over the workers of a group',
+    'counts the jobs of a key across the workers of a group',
     test(async ({ kernel, start, reach, until }) => {
       const gate = Promise.withResolvers<void>()
       const ran: unknown[] = []
@@ -107,7 +107,7 @@ export function permitTests(test: PresetTest): void {
   )
 
   it(
-    'holds only the jobs of the worker whose rate is spent',
+    'holds back only the jobs of the worker that has reached its rate limit',
     test(async ({ kernel, start, reach }) => {
       const ran: unknown[] = []
       const handler = ({ data }: { data: unknown }): void => void ran.push(data)

@@ -8,7 +8,7 @@ const fails = (message: string) => (): never => {
 /** Tests that a handler that runs again finds recorded outcomes by name, including failures. */
 export function replayTests(test: PresetTest): void {
   it(
-    'finds a failure that its handler has caught, after a wait and in the next attempt',
+    'replays a failure that its handler has caught, after a wait and in the next attempt',
     test(async ({ kernel, start, reach, types }) => {
       const calls: string[] = []
       await start({
@@ -39,7 +39,7 @@ export function replayTests(test: PresetTest): void {
   )
 
   it(
-    'runs a sub-step again with which its attempt failed, even if the handler cleaned up',
+    'reruns the sub-step that failed its attempt, even if the handler cleaned up',
     test(async ({ kernel, start, reach }) => {
       const calls: string[] = []
       const flaky = (name: string) => () => {
@@ -282,7 +282,7 @@ export function replayTests(test: PresetTest): void {
   )
 
   it(
-    'does again only what it has to when a plugin calls the handler again',
+    'repeats only unrecorded work when a plugin calls the handler again',
     test(async ({ kernel, start, reach }) => {
       const calls: string[] = []
       kernel.hook('dispatch', async (_dispatch, next) => {
@@ -306,7 +306,7 @@ export function replayTests(test: PresetTest): void {
   )
 
   it(
-    'starts no run again that is on record, though the queue and the log have forgotten it',
+    'does not restart a recorded run after the queue and the log have removed it',
     test(async ({ kernel, start, event, until }) => {
       const ran: string[] = []
       await start({

@@ -36,7 +36,7 @@ const NOTHING_KNOWN: KernelConfig = { retention: { ...(AT_ONCE.retention as obje
 /** Tests which ended jobs and runs are removed, and which are kept. */
 export function retentionTests(test: PresetTest): void {
   it(
-    'keeps ended runs and jobs within the bounds, and no run that is open',
+    'keeps the number of ended runs and jobs within the bounds, and never removes an open run',
     test(async ({ kernel, start, reach, until }) => {
       const gate = Promise.withResolvers<void>()
       await start({
@@ -72,7 +72,7 @@ export function retentionTests(test: PresetTest): void {
   )
 
   it(
-    'forgets nothing by number that ended a short while ago, and by age what is to go at once',
+    'does not remove recently ended jobs by number, but removes jobs by age without delay',
     test(async ({ kernel, start, reach, until }) => {
       await start({
         good: () => 'done',
@@ -98,7 +98,7 @@ export function retentionTests(test: PresetTest): void {
   )
 
   it(
-    'starts nothing again whose id is known, though job and run are forgotten',
+    'does not restart a known id after its job and run were removed',
     test(async ({ kernel, start, until }) => {
       const ran: string[] = []
       await start({
@@ -134,7 +134,7 @@ export function retentionTests(test: PresetTest): void {
   )
 
   it(
-    'forgets nothing that an open run goes by: results of children and steps, what it gathers, what it has waited for',
+    'keeps everything that an open run depends on: results of children and steps, gathered data, finished waits',
     test(async ({ kernel, start, until }) => {
       const ran: string[] = []
       const failed = new Set<string>()
@@ -144,7 +144,7 @@ export function retentionTests(test: PresetTest): void {
       const failOnceForgotten = async (what: string): Promise<void> => {
         if (failed.has(what)) return
         failed.add(what)
-        await until(`all is forgotten before "${what}" fails`, async () => {
+        await until(`all jobs and runs are removed before "${what}" fails`, async () => {
           const jobs = (await kernel.port('queue').getJobs()).filter(({ queue }) => queues.has(queue))
           return jobs.every(({ state }) => state !== 'completed' && state !== 'failed')
         })
@@ -205,13 +205,13 @@ export function retentionTests(test: PresetTest): void {
   )
 
   it(
-    'forgets by number what is old enough',
+    'removes old runs by number',
     test(async ({ kernel, start, until }) => {
       await start({ good: () => 'done' })
       const jobs: EnqueuedJob[] = []
       for (let n = 0; n < 30; n++) jobs.push(await kernel.enqueue('good', n))
       for (const job of jobs) {
-        await until('its run is forgotten', async () => (await kernel.port('events').runs.get(job.runId)) === undefined)
+        await until('its run is removed', async () => (await kernel.port('events').runs.get(job.runId)) === undefined)
         await until('it is forgotten', async () => (await kernel.port('queue').getJob('good', job.id)) === undefined)
       }
     }, sweepsBy(100)),

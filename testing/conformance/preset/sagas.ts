@@ -5,7 +5,7 @@ import type { PresetTest } from './rig.ts'
 /** Tests runs whose steps fail, and runs that other runs wait for. */
 export function sagaTests(test: PresetTest): void {
   it(
-    'undoes what was completed, the last first, when a step fails that asks for it',
+    'compensates completed steps in reverse order when a step fails that requires it',
     test(async ({ kernel, start, event, types }) => {
       const undone: unknown[] = []
       await start({
@@ -38,7 +38,7 @@ export function sagaTests(test: PresetTest): void {
   )
 
   it(
-    'stops what else runs before it undoes, and tells what could not be undone',
+    'stops running steps before compensation, and reports failed compensations',
     test(async ({ kernel, start, event, events }) => {
       const works = Promise.withResolvers<void>()
       await start({
@@ -70,7 +70,7 @@ export function sagaTests(test: PresetTest): void {
   )
 
   it(
-    'waits for runs of other flows without keeping a process, however deep',
+    'waits for nested runs of other flows without occupying a process',
     test(async ({ kernel, start, event, events }) => {
       await start({
         outer: entry(async ({ data }, ctx) => `outer ${String(await ctx.flow.start('middle', data, { wait: true }))}`),
@@ -89,7 +89,7 @@ export function sagaTests(test: PresetTest): void {
   )
 
   it(
-    'waits for several runs beside each other, whichever of them ends first',
+    'waits for several runs at the same time, in whatever order they end',
     test(async ({ kernel, start, event }) => {
       await start({
         outer: entry((_job, ctx) =>
@@ -109,7 +109,7 @@ export function sagaTests(test: PresetTest): void {
   )
 
   it(
-    'fails with the run it waits for, and is told why',
+    'fails with the error of the run that it waits for',
     test(async ({ kernel, start, event }) => {
       await start({
         outer: entry(async (_job, ctx) => ctx.flow.start('inner', 1, { wait: true })),
@@ -129,7 +129,7 @@ export function sagaTests(test: PresetTest): void {
   )
 
   it(
-    'waits for a run that somebody else has started: one that goes on, one that has ended, one that is forgotten',
+    'waits for a run that another caller has started: a running, an ended and a removed run',
     test(async ({ kernel, start, event, until }) => {
       const gate = Promise.withResolvers<string>()
       let ran = 0
@@ -154,7 +154,7 @@ export function sagaTests(test: PresetTest): void {
       gate.resolve('at last')
       for (const { runId } of open) expect((await event(runId, 'end')).data).toEqual({ result: 'at last' })
 
-      await until('the runs are forgotten, and known', async () => {
+      await until('the runs are removed, and their ids are known', async () => {
         const policy = { outcome: 'completed' as const, endedBefore: kernel.clock.now() + 60_000, keep: 0 }
         await kernel.port('queue').clean({ ...policy, rememberFor: 3_600_000 })
         await kernel.port('events').expire(policy)
@@ -194,7 +194,7 @@ export function sagaTests(test: PresetTest): void {
   )
 
   it(
-    'starts a run of another flow once for all attempts, and need not wait for it',
+    'starts a run of another flow once over all attempts, with or without waiting for it',
     test(async ({ kernel, start, event }) => {
       const inputs: unknown[] = []
       await start({
@@ -217,7 +217,7 @@ export function sagaTests(test: PresetTest): void {
   )
 
   it(
-    'goes on although a job of it was taken out of its queue by hand',
+    'continues although one of its jobs was removed from its queue',
     test(
       async ({ kernel, start, event, reach, reports }) => {
         await start({
@@ -239,7 +239,7 @@ export function sagaTests(test: PresetTest): void {
   )
 
   it(
-    'stays open while a step of it has no worker',
+    'stays open while one of its steps has no worker',
     test(
       async ({ kernel, start, event, until, reports }) => {
         await start({

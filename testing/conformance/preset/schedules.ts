@@ -35,7 +35,7 @@ export function scheduleTests(test: PresetTest): void {
   )
 
   it(
-    'is paused, resumed, run, replaced, removed and brought back for all processes',
+    'pauses, resumes, runs, replaces, removes and restores a schedule for all processes',
     test(async ({ kernel, sibling, start, until, now }) => {
       const ran: unknown[] = []
       await start({ w: ({ data }) => void ran.push(data) })
@@ -62,7 +62,7 @@ export function scheduleTests(test: PresetTest): void {
       await other.pauseSchedule('often')
       expect(await listed()).toMatchObject({ paused: true })
       const { at: byHand } = await kernel.runSchedule('often')
-      await until('the run by hand is among the outcomes', async () =>
+      await until('the manual run is among the outcomes', async () =>
         (await listed())?.recent.some(({ at, status }) => at === byHand && status === 'completed'),
       )
       await other.saveSchedule('mark', { at: now() + 500, worker: 'w', data: 'mark' })
@@ -103,7 +103,7 @@ export function scheduleTests(test: PresetTest): void {
   )
 
   it(
-    'leaves moments out while an earlier job has not ended, where it is to skip',
+    'skips moments while an earlier job has not ended, with the policy "skip"',
     test(async ({ kernel, start, until }) => {
       const gate = Promise.withResolvers<void>()
       const began: string[] = []
@@ -133,7 +133,7 @@ export function scheduleTests(test: PresetTest): void {
   )
 
   it(
-    'cancels what an earlier moment has started, where it is to replace it',
+    'cancels the job of an earlier moment, with the policy "replace"',
     test(async ({ kernel, start, until }) => {
       const began: string[] = []
       const stopped: string[] = []
@@ -148,11 +148,11 @@ export function scheduleTests(test: PresetTest): void {
         ],
       })
       await kernel.schedule('slow', { every: 300, worker: 'slow', overlap: 'replace' })
-      await until('the third one works', () => began.length >= 3)
+      await until('the third one runs', () => began.length >= 3)
       kernel.unschedule('slow')
       const ticking = async (): Promise<number> => (await kernel.port('queue').getJobCounts('_schedule')).active
       await until('no tick is under way', async () => (await ticking()) === 0)
-      await until('those before it have stopped', () => stopped.length >= began.length - 1)
+      await until('the earlier ones have stopped', () => stopped.length >= began.length - 1)
       expect(stopped).toEqual(began.slice(0, -1))
       const states = (await kernel.port('queue').getJobs({ queue: 'slow' })).map(({ state }) => state)
       expect(states.toSorted()).toEqual(['active', ...stopped.map(() => 'cancelled')])
@@ -160,7 +160,7 @@ export function scheduleTests(test: PresetTest): void {
   )
 
   it(
-    'goes on after its queued tick was taken out and it is declared again, as every start does',
+    'continues after its queued tick was removed, when the next start declares it again',
     test(async ({ kernel, start, until, now }) => {
       const ran: string[] = []
       await start({ w: ({ id }) => void ran.push(id) })

@@ -11,7 +11,7 @@ interface Moment {
 /** Tests state that is derived from events, at present and at earlier moments. */
 export function stateTests(test: PresetTest): void {
   it(
-    'tells the state of a run at any seq and any moment, as it was at that time',
+    'returns the state of a run at any seq and any moment',
     test(async ({ kernel, start, reach, now }) => {
       const moments: Moment[] = []
       const changes: ((state: RunState) => Promise<unknown>)[] = [
@@ -65,7 +65,7 @@ export function stateTests(test: PresetTest): void {
   )
 
   it(
-    'keeps state apart from what is done to what was read, and from other runs',
+    'isolates state from changes to read values, and from other runs',
     test(async ({ kernel, start, reach }) => {
       await start({
         async w({ data }, { state }) {
@@ -86,7 +86,7 @@ export function stateTests(test: PresetTest): void {
   )
 
   it(
-    'keeps what a failed attempt has written, for the next one to see',
+    'keeps the state that a failed attempt has written for the next attempt',
     test(async ({ kernel, start, reach }) => {
       await start({
         async w(_job, { state, attempt }) {

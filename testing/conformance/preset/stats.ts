@@ -4,7 +4,7 @@ import type { PresetTest } from './rig.ts'
 /** Tests the time series of jobs. */
 export function statsTests(test: PresetTest): void {
   it(
-    'counts what happens to jobs, in this process and in others, and measures how long they wait and run',
+    'counts the events of jobs in all processes, and measures how long jobs wait and run',
     test(async ({ kernel, start, reach, until, now }) => {
       let tries = 0
       await start({

@@ -33,7 +33,7 @@ const said = (messages: readonly StreamMessage[]): unknown[] =>
 /** Tests what subscribers of a run receive. */
 export function streamTests(test: PresetTest): void {
   it(
-    'replays a run and goes on with what happens, each event once, whenever somebody joins',
+    'replays a run and then follows it, each event once, for clients that join at any time',
     test(async ({ kernel, start, reach, until, events }) => {
       const more = Promise.withResolvers<void>()
       await start({
@@ -105,7 +105,7 @@ export function streamTests(test: PresetTest): void {
   )
 
   it(
-    'follows everything, from a cursor where the store has one',
+    'follows all runs, and continues after a cursor if the store supports it',
     test(async ({ kernel, start, reach, until }) => {
       await start({ w: [{ concurrency: 5 }, () => {}] })
       const every = await watch(kernel, '*')
@@ -135,7 +135,7 @@ export function streamTests(test: PresetTest): void {
   )
 
   it(
-    'reaches the clients that follow in another process, and knows of them',
+    'reaches clients that follow in another process, and counts them',
     test(async ({ kernel, sibling, start, reach, until }) => {
       const other = await sibling()
       const answers: boolean[] = []
@@ -156,7 +156,7 @@ export function streamTests(test: PresetTest): void {
         { type: 'progress', data: { value: 0.5, message: 'half' } },
       ])
       far.leave()
-      await until('it is known that nobody follows', async () => !(await kernel.streams.hasSubscribers('far')))
+      await until('no followers are counted', async () => !(await kernel.streams.hasSubscribers('far')))
       await kernel.enqueue('w', null, { runId: 'unseen' })
       await until('it has asked', () => answers.length === 2)
       expect(answers).toEqual([true, false])

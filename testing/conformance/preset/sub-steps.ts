@@ -7,7 +7,7 @@ type Wait = Parameters<RunContext['step']['wait']>[1]
 /** Tests sub-steps, which run once, and waits inside a handler. */
 export function subStepTests(test: PresetTest): void {
   it(
-    'sleeps in no process and goes on where it left off',
+    'sleeps without occupying a process, and continues at the same point',
     test(async ({ kernel, start, reach, events, now }) => {
       const calls: string[] = []
       await start({
@@ -38,7 +38,7 @@ export function subStepTests(test: PresetTest): void {
   )
 
   it(
-    'waits for an event by its key, or until it takes too long',
+    'waits for an event by its key, or until its timeout',
     test(async ({ kernel, start, reach, until }) => {
       await start({
         work: async ({ data }, ctx) => {
@@ -61,7 +61,7 @@ export function subStepTests(test: PresetTest): void {
   )
 
   it(
-    'goes on with the first of two waits, and with both of two',
+    'continues after the first of two waits, and after both of two waits',
     test(async ({ kernel, start, reach }) => {
       await start({
         race: (_job, ctx) =>
@@ -85,7 +85,7 @@ export function subStepTests(test: PresetTest): void {
   )
 
   it(
-    'refuses a wait that it does not understand',
+    'rejects an invalid wait',
     test(async ({ kernel, start, reach }) => {
       const event = 'paid'
       const waits: Record<string, unknown> = {
@@ -105,7 +105,7 @@ export function subStepTests(test: PresetTest): void {
   )
 
   it(
-    'keeps a retry behind what was finished, and waits across attempts',
+    'does not repeat finished sub-steps in a retry, and continues waits across attempts',
     test(async ({ kernel, start, reach }) => {
       const calls: string[] = []
       await start({

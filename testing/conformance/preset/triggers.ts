@@ -9,7 +9,7 @@ const entry = (handler: Handler): Worker => [{ flow: { name: 'f', role: 'entry' 
 /** Tests triggers, which start flows and workers from outside. */
 export function triggerTests(test: PresetTest): void {
   it(
-    'starts flows and workers, each with what its filter and transform make of the payload',
+    'starts flows and workers with the payload after filter and transform',
     test(async ({ kernel, start, until }) => {
       const ran: [string, unknown][] = []
       const note =
@@ -57,7 +57,7 @@ export function triggerTests(test: PresetTest): void {
   )
 
   it(
-    'starts what an event starts once, however often it is fired',
+    'starts each target once, even if an event is fired several times',
     test(async ({ kernel, start, until, reach }) => {
       const ran: unknown[] = []
       await start({ w: ({ data }) => void ran.push(data) })
@@ -73,7 +73,7 @@ export function triggerTests(test: PresetTest): void {
   )
 
   it(
-    'tells the caller what is wrong with a payload, and keeps it in the history',
+    'reports an invalid payload to the caller and records it in the history',
     test(async ({ kernel, start }) => {
       await start({ w: () => {} })
       await kernel.registerTrigger({ name: 't', type: 'manual', input: z.object({ n: z.number() }), worker: 'w' })
@@ -94,7 +94,7 @@ export function triggerTests(test: PresetTest): void {
   )
 
   it(
-    'starts from events of the bus, each once, in the config of a worker',
+    'starts a worker once for each event of the bus that its config names',
     test(async ({ kernel, start, until }) => {
       const ran: unknown[] = []
       await start({
@@ -117,7 +117,7 @@ export function triggerTests(test: PresetTest): void {
   )
 
   it(
-    'starts from a webhook, which answers with what names the delivery',
+    'starts from a webhook, which responds with the id of the delivery',
     test(async ({ kernel, start, until }) => {
       const ran: unknown[] = []
       await start({ w: ({ data }) => void ran.push(data) })
@@ -174,7 +174,7 @@ export function triggerTests(test: PresetTest): void {
   )
 
   it(
-    'lets no more through than its rate limit, and makes events of which nobody knows wait',
+    'enforces its rate limit, and delays events whose sender does not retry',
     test(async ({ kernel, start, until }) => {
       const ran: unknown[] = []
       await start({ w: ({ data }) => void ran.push(data) })
@@ -194,7 +194,7 @@ export function triggerTests(test: PresetTest): void {
   )
 
   it(
-    'starts the others where one cannot be started, and that one when it can',
+    'starts the other targets if one cannot be started, and starts that one later',
     test(async ({ kernel, start, until }) => {
       const ran: unknown[] = []
       let broken = true
@@ -225,7 +225,7 @@ export function triggerTests(test: PresetTest): void {
   )
 
   it(
-    'is saved, paused, resumed, removed and brought back for all processes',
+    'saves, pauses, resumes, removes and restores a trigger for all processes',
     test(async ({ kernel, sibling, start, until }) => {
       const ran: unknown[] = []
       await start({
@@ -258,7 +258,7 @@ export function triggerTests(test: PresetTest): void {
       await kernel.resumeTrigger('code')
       await other.removeTrigger('more')
       await kernel.sendEvent('e', 3)
-      await until('the one of code starts again', () => ran.length >= 3)
+      await until('the trigger of the code starts again', () => ran.length >= 3)
       expect(await listed('more')).toBeUndefined()
       await kernel.removeTrigger('code')
       expect(await listed('code')).toMatchObject({ source: 'code', removed: true, recent: [{ type: 'fired' }, {}, {}] })
@@ -276,7 +276,7 @@ export function triggerTests(test: PresetTest): void {
   )
 
   it(
-    'keeps the newest of a history and forgets the rest',
+    'keeps the newest entries of a history and removes the others',
     test(async ({ kernel }) => {
       const streams = createBoundedStream(kernel, 20)
       const append = (n: number): Promise<unknown> => streams.append('counted', { type: 'counted', data: n })

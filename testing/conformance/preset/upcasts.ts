@@ -26,7 +26,7 @@ export function upcastTests(test: PresetTest): void {
   ]
 
   it(
-    'folds what a file of an older version holds to what it is today',
+    'upcasts the events of an older version before it folds them',
     test(
       async ({ kernel }) => {
         await kernel.registerWorker({ id: 'w', config: { upcast: { 'state.delete': () => undefined } } })
@@ -50,7 +50,7 @@ export function upcastTests(test: PresetTest): void {
   )
 
   it(
-    'uses no snapshot of another set of upcasters, nor what it had folded before',
+    'ignores snapshots and folded state of another set of upcasters',
     test(
       async ({ kernel, start, reach }) => {
         await start({
@@ -74,7 +74,7 @@ export function upcastTests(test: PresetTest): void {
   )
 
   it(
-    'shows timelines as of today, and hands reducers what things are today',
+    'passes upcast events to timelines and reducers',
     test(
       async ({ kernel, start, reach }) => {
         const seen: string[] = []
@@ -94,7 +94,7 @@ export function upcastTests(test: PresetTest): void {
   )
 
   it(
-    'tells what an upcaster does wrong',
+    'reports the mistakes of an upcaster',
     test(
       async ({ kernel }) => {
         for (const type of ['throws', 'promises', 'text']) {

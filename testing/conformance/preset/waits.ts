@@ -10,7 +10,7 @@ export function waitTests(test: PresetTest): void {
   const webhooks = { webhooks: { baseUrl: 'https://example.com/_queue/' } }
 
   it(
-    'waits for a time before a step, in no process',
+    'waits for a time before a step, without occupying a process',
     test(async ({ kernel, start, event, events, now }) => {
       await start({
         first: entry((_job, ctx) => ctx.flow.emit('next')),
@@ -44,7 +44,7 @@ export function waitTests(test: PresetTest): void {
   )
 
   it(
-    'waits for an event of its own order, whatever others there are',
+    'waits for the event of its own order and ignores the events of others',
     test(async ({ kernel, start, event, until }) => {
       await start({
         place: entry(({ data }, ctx) => ctx.flow.emit('placed', data)),
@@ -66,7 +66,7 @@ export function waitTests(test: PresetTest): void {
   )
 
   it(
-    'finds an event that came before it waited, but none from before its run',
+    'accepts an event that came before the wait, but none from before its run',
     test(async ({ kernel, start, event, reach, elapse }) => {
       const gate = Promise.withResolvers<void>()
       await start({
@@ -98,7 +98,7 @@ export function waitTests(test: PresetTest): void {
   )
 
   it(
-    'keeps what nobody waits for out of the index of runs and of what follows all of them',
+    'keeps events without a waiter out of the index of runs and out of subscriptions to all runs',
     test(async ({ kernel, start, reach }) => {
       await start({})
       const seen: string[] = []
@@ -121,7 +121,7 @@ export function waitTests(test: PresetTest): void {
   )
 
   it(
-    'passes over events that are not meant',
+    'ignores events that do not match',
     test(async ({ kernel, start, event }) => {
       await start({
         only: entry((_job, ctx) => ctx.awaited?.payload, {
@@ -136,7 +136,7 @@ export function waitTests(test: PresetTest): void {
   )
 
   it(
-    'takes another event with each wait of a run, and the same one in waits beside each other',
+    'uses a new event for each consecutive wait of a run, and the same event for simultaneous waits',
     test(async ({ kernel, start, event, until }) => {
       await start({
         both: entry(async (_job, ctx) => {
@@ -174,7 +174,7 @@ export function waitTests(test: PresetTest): void {
   )
 
   it(
-    'waits for a request, of which the first counts and later ones are told so',
+    'accepts the first request of a wait, and rejects later requests',
     test(async ({ kernel, start, event }) => {
       const registered = Promise.withResolvers<AwaitRegistration>()
       const resolved: unknown[] = []
@@ -210,7 +210,7 @@ export function waitTests(test: PresetTest): void {
   )
 
   it(
-    'fails, goes on or skips the step when nothing comes in time',
+    'fails, continues or skips the step on timeout',
     test(async ({ kernel, start, event, types }) => {
       const ran: string[] = []
       const wait = (timeoutAction: 'fail' | 'continue' | 'skip'): WorkerConfig => ({
@@ -239,7 +239,7 @@ export function waitTests(test: PresetTest): void {
   )
 
   it(
-    'answers a request that comes after its time',
+    'responds to a request that comes after the timeout',
     test(async ({ kernel, start, event, until }) => {
       const registered = Promise.withResolvers<AwaitRegistration>()
       await start({
@@ -256,7 +256,7 @@ export function waitTests(test: PresetTest): void {
   )
 
   it(
-    'waits for the first of several, and for all of several',
+    'waits for the first of several events, and for all of several events',
     test(async ({ kernel, start, event }) => {
       const day = { type: 'time', delay: 86_400_000 }
       await start({
@@ -286,7 +286,7 @@ export function waitTests(test: PresetTest): void {
   )
 
   it(
-    'waits after a handler, which runs once and whose emits start others only then',
+    'waits after a handler, runs the handler once, and publishes its emits after the wait',
     test(async ({ kernel, start, event, types }) => {
       let runs = 0
       await start({
@@ -310,7 +310,7 @@ export function waitTests(test: PresetTest): void {
   )
 
   it(
-    'is cancelled while it waits, and leaves nothing waiting',
+    'removes all waits of a run that is cancelled',
     test(async ({ kernel, start, event, events, reach }) => {
       await start({
         only: entry(() => 'ran', { awaitBefore: { type: 'event', event: 'never', match: () => 'k' } }),
@@ -326,7 +326,7 @@ export function waitTests(test: PresetTest): void {
   )
 
   it(
-    'tells a wait that is described wrongly',
+    'rejects an invalid wait',
     test(async ({ kernel, start, event }) => {
       const wrong: WorkerConfig[] = [
         { awaitBefore: { type: 'schedule', cron: 'every day' } },
@@ -351,7 +351,7 @@ export function waitTests(test: PresetTest): void {
   )
 
   it(
-    'counts an event from when its run was acknowledged, though no worker has begun it',
+    'accepts an event once its run was acknowledged, even before a worker has begun it',
     test(async ({ kernel, start, reach, event, elapse }) => {
       const waits: Handler = ({ data }, ctx) =>
         ctx.step.waitForEvent('paid', { event: 'paid', key: String(data), timeout: 3000 })

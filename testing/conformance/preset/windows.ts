@@ -5,10 +5,10 @@ import type { PresetTest } from './rig.ts'
 /** A period that ends in the year 2286, so that no test reaches its end. */
 const LONG = 10_000_000_000_000
 
-/** Tests debounced and throttled jobs of one key: held back or dropped. */
+/** Tests debounced and throttled jobs of one key. */
 export function windowTests(test: PresetTest): void {
   it(
-    'runs one job with the newest data once no more come',
+    'runs one job with the newest data when no more calls come',
     test(async ({ kernel, start, reach, until }) => {
       const ran: unknown[] = []
       await start({ w: [{ queue: 'w', debounce: { delay: 1000 } }, ({ data, id }) => (ran.push([id, data]), data)] })
@@ -34,7 +34,7 @@ export function windowTests(test: PresetTest): void {
   )
 
   it(
-    'waits for silence, but no longer than it may',
+    'waits until no more calls come, but no longer than the maximum',
     test(async ({ kernel, start, reach, elapse, types }) => {
       await start({ w: [{ queue: 'w', debounce: { delay: 250, maxWait: 600 } }, ({ data }) => data] })
       /** Fills one window, and returns the types of its events and how many jobs it took in. */
@@ -59,7 +59,7 @@ export function windowTests(test: PresetTest): void {
   )
 
   it(
-    'opens a new window for what comes while the job runs, and keeps its data for every attempt',
+    'opens a new window for calls that come while the job runs, and uses the same data in every attempt',
     test(async ({ kernel, start, reach, until }) => {
       const gate = Promise.withResolvers<void>()
       const ran: unknown[] = []
@@ -135,7 +135,7 @@ export function windowTests(test: PresetTest): void {
   )
 
   it(
-    'starts anew behind a window that was cancelled',
+    'opens a new window after one was cancelled',
     test(async ({ kernel, start, reach }) => {
       await start({ w: [{ queue: 'w', debounce: { delay: 20 } }, ({ data }) => data] })
       const first = await kernel.enqueue('w', 1, { debounce: { delay: 60_000 } })
@@ -149,7 +149,7 @@ export function windowTests(test: PresetTest): void {
   )
 
   it(
-    'loses nothing of calls that are made at once while windows open and close',
+    'loses no simultaneous call while windows open and close',
     test(async ({ kernel, start, until, reach }) => {
       const ran: number[] = []
       await start({
@@ -169,7 +169,7 @@ export function windowTests(test: PresetTest): void {
   )
 
   it(
-    'lets one job of a key through in a period, and answers it for those it drops',
+    'runs one job of a key in each period, and returns that job for dropped calls',
     test(async ({ kernel, start, reach, until }) => {
       const ran: unknown[] = []
       await start({ w: [{ queue: 'w', throttle: { period: LONG } }, ({ data }) => void ran.push(data)] })
@@ -189,7 +189,7 @@ export function windowTests(test: PresetTest): void {
   )
 
   it(
-    'lets as many through as a period has places, alone or in a batch',
+    'runs as many jobs as a period allows, enqueued alone or in a batch',
     test(async ({ kernel, start, reach }) => {
       const ran: unknown[] = []
       const key = (data: { user: string }): string => data.user
@@ -216,11 +216,11 @@ export function windowTests(test: PresetTest): void {
   )
 
   it(
-    'lets the next job through when the period is over',
+    'runs the next job when the period is over',
     test(async ({ kernel, start, reach, until }) => {
       await start({ w: [{ queue: 'w', throttle: { period: 150 } }, ({ data }) => data] })
       const first = await kernel.enqueue('w', 1)
-      const later = await until('another is let through', async () => {
+      const later = await until('another job runs', async () => {
         const job = await kernel.enqueue('w', 2)
         return !job.deduplicated && job
       })
@@ -231,7 +231,7 @@ export function windowTests(test: PresetTest): void {
   )
 
   it(
-    'refuses what cannot go together, and values that make no sense',
+    'rejects options that exclude each other, and invalid values',
     test(async ({ kernel, start }) => {
       await start({ w: () => {}, flow: [{ flow: { name: 'f', role: 'entry' } }, () => {}] })
       const code = (options: object, worker = 'w'): Promise<unknown> => codeOf(() => kernel.enqueue(worker, 1, options))
@@ -256,7 +256,7 @@ export function windowTests(test: PresetTest): void {
   )
 
   it(
-    'runs no older data after newer, when an attempt of an earlier window is made again',
+    'does not run older data after newer data when an attempt of an earlier window is repeated',
     test(async ({ kernel, start, reach, until }) => {
       const ran: unknown[] = []
       await start({

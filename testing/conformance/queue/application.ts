@@ -81,7 +81,7 @@ export function applicationTests(test: QueueTest): void {
   )
 
   it(
-    'adds an id once, also when a batch names it twice',
+    'adds an id once, even if a batch contains it twice',
     test(async ({ kernel, queue }) => {
       const app = await kernel([worker(() => {})])
       await queue.pause('q')
@@ -151,7 +151,7 @@ export function applicationTests(test: QueueTest): void {
   )
 
   it(
-    'closes with a job running: waits for it, or gives it back',
+    'waits for a running job when it closes, or returns it to the queue',
     test(async ({ kernel, reach, get, until }) => {
       const gate = Promise.withResolvers<void>()
       const app = await kernel([
@@ -178,7 +178,7 @@ export function applicationTests(test: QueueTest): void {
       await reach(given.id, 'active')
       const { aborted } = await second.close({ timeout: 20 })
       expect(aborted.map(({ id }) => id)).toEqual([given.id])
-      await until('the job is given back', async () => (await get(given.id)).state === 'waiting')
+      await until('the job is returned to the queue', async () => (await get(given.id)).state === 'waiting')
       expect(await get(given.id)).toMatchObject({ attemptsMade: 0, claims: 1 })
     }),
   )

@@ -6,7 +6,7 @@ import { worker, type QueueTest } from './rig.ts'
 /** Tests attempts, their backoff and their timeouts, through a kernel on the adapter. */
 export function attemptTests(test: QueueTest): void {
   it(
-    'makes the configured number of attempts with a fixed wait, and then fails',
+    'makes the configured number of attempts with a fixed backoff, and then fails',
     test(async ({ kernel, reach, now }) => {
       const tries: { at: number; attempt: number; claim: number }[] = []
       const app = await kernel([
@@ -30,7 +30,7 @@ export function attemptTests(test: QueueTest): void {
   )
 
   it(
-    'doubles an exponential wait up to its bound, and completes when a try succeeds',
+    'doubles an exponential backoff up to its bound, and completes when an attempt succeeds',
     test(async ({ kernel, reach, now }) => {
       const at: number[] = []
       const app = await kernel([
@@ -50,7 +50,7 @@ export function attemptTests(test: QueueTest): void {
   )
 
   it(
-    'ends a job at once for an error that says a retry is no use',
+    'fails a job at once for an error that is not retryable',
     test(async ({ kernel, reach }) => {
       const app = await kernel([
         worker(() => {
@@ -127,7 +127,7 @@ export function attemptTests(test: QueueTest): void {
   )
 
   it(
-    'keeps the slot of a handler that never settles, and ends its job all the same',
+    'keeps the slot of a handler that never settles, and still ends its job',
     test(async ({ kernel, reach, queue }) => {
       const stuck = Promise.withResolvers<void>()
       const app = await kernel([
@@ -145,7 +145,7 @@ export function attemptTests(test: QueueTest): void {
   )
 
   it(
-    'sends a copy to the dead letter queue, for each failure for good, also under an id used again',
+    'sends a copy to the dead letter queue for each permanent failure, even if the id is reused',
     test(async ({ kernel, queue, reach, until }) => {
       const app = await kernel([
         worker(

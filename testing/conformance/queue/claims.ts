@@ -6,7 +6,7 @@ import { completed, failed, type QueueTest } from './rig.ts'
 /** Tests what each settlement does with a claimed job. */
 export function claimTests(test: QueueTest, capabilities: Readonly<Record<QueueCapability, boolean>>): void {
   it(
-    'hands out a job as active, counted and dated',
+    'claims a job as active, with its claim count and timestamp',
     test(async ({ add, work, reach, now }) => {
       const claims = await work(() => completed())
       const start = now()
@@ -35,7 +35,7 @@ export function claimTests(test: QueueTest, capabilities: Readonly<Record<QueueC
   )
 
   it(
-    'hands a job out again after a retry, which uses up an attempt, and a deferral, which does not',
+    'reclaims a job after a retry, which uses up an attempt, and after a deferral, which does not',
     test(async ({ add, work, reach, now }) => {
       const claims = await work(({ job }) => {
         if (job.claims === 1) return { type: 'retry', error: { name: 'Error', message: 'boom' }, runAt: now() + 60 }
@@ -55,7 +55,7 @@ export function claimTests(test: QueueTest, capabilities: Readonly<Record<QueueC
   )
 
   it(
-    'hands out a job at once that is retried or deferred without a wait',
+    'reclaims a job at once that is retried or deferred without a delay',
     test(async ({ add, work, reach, now }) => {
       await work(({ job }) => {
         if (job.claims === 1) return { type: 'retry', error: { name: 'Error', message: 'boom' }, runAt: now() }
@@ -67,7 +67,7 @@ export function claimTests(test: QueueTest, capabilities: Readonly<Record<QueueC
   )
 
   it(
-    'keeps a state that the log has decided, with the result or error',
+    'stores the state that the log has decided, with the result or error',
     test(async ({ add, work, reach }) => {
       const error = { name: 'Error', message: 'broken', code: 'E_BROKEN' }
       const ends = {
@@ -135,7 +135,7 @@ export function claimTests(test: QueueTest, capabilities: Readonly<Record<QueueC
   )
 
   it(
-    'lets a second deferral last although the first was promoted',
+    'observes a second deferral although the first was promoted',
     test(async ({ queue, add, work, reach, now }) => {
       const gate = Promise.withResolvers<void>()
       const claims = await work(async ({ job }) => {
@@ -152,7 +152,7 @@ export function claimTests(test: QueueTest, capabilities: Readonly<Record<QueueC
   )
 
   it(
-    'keeps a slot taken by code that runs on after its job was settled',
+    'keeps a slot occupied while code still runs after its job was settled',
     test(async ({ add, work, reach, queue }) => {
       const slot = Promise.withResolvers<void>()
       const claims = await work(({ job }) =>

@@ -25,7 +25,7 @@ const REFUSED: readonly [what: string, data: unknown, path: string[]][] = [
 export function dataTests(test: QueueTest): void {
   for (const [what, data] of Object.entries(TRAVELS)) {
     it(
-      `carries ${what} to the worker, into the record, and back as a result`,
+      `passes ${what} to the worker, stores it in the record, and returns it as a result`,
       test(async ({ add, work, reach, get }) => {
         await add({ id: 'a', data })
         expect((await get('a')).data).toStrictEqual(data)
@@ -39,7 +39,7 @@ export function dataTests(test: QueueTest): void {
   }
 
   it(
-    'carries headers to the worker and into the record, and leaves them out where there are none',
+    'passes headers to the worker and stores them in the record, without a member if there are none',
     test(async ({ add, work, reach, get }) => {
       const headers = { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', nq: 'ü"', empty: '' }
       await add({ id: 'a', headers })
@@ -53,7 +53,7 @@ export function dataTests(test: QueueTest): void {
   )
 
   it(
-    'carries a Buffer as the bytes it is',
+    'passes a Buffer as its bytes',
     test(async ({ add, get }) => {
       await add({ id: 'a', data: { file: Buffer.from('hello').subarray(1, 3) } })
       expect((await get('a')).data).toStrictEqual({ file: new Uint8Array([101, 108]) })
@@ -62,7 +62,7 @@ export function dataTests(test: QueueTest): void {
 
   for (const [what, data, path] of REFUSED) {
     it(
-      `refuses ${what} and tells where it is`,
+      `rejects ${what} with its path`,
       test(async ({ queue, draft }) => {
         const error = await errorOf(() => queue.enqueue(draft({ data })))
         expect(error).toMatchObject({ code: 'VALUE_UNSUPPORTED', details: { path } })

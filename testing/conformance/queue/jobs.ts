@@ -256,7 +256,7 @@ export function jobTests(test: QueueTest): void {
   )
 
   it(
-    "counts jobs on queues of the engine's own apart from those of users",
+    'counts jobs of internal queues separately from those of users',
     test(async ({ queue, add, work, reach }) => {
       const queues = ['q', '_own', '_own too']
       for (const name of queues) await work(() => completed(), { queue: name })

@@ -113,7 +113,7 @@ export function orderTests(test: QueueTest, capabilities: Readonly<Record<QueueC
   )
 
   it(
-    'retries a job in the round that the caller knows, and with other data if there is some',
+    'retries a job only in the round that the caller knows, and with other data if given',
     test(async ({ queue, add, work, reach, get }) => {
       const claims = await work(() => failed())
       await add({ id: 'a', data: { first: 1 } })
@@ -305,7 +305,7 @@ function withDelay(test: QueueTest): void {
   )
 
   it(
-    'changes when a waiting or delayed job is due, and lets others pass it',
+    'changes when a waiting or delayed job is due, so that other jobs can overtake it',
     test(async ({ queue, add, work, reach, now, get, heard }) => {
       await add({ id: 'later' })
       await add({ id: 'sooner', runAt: now() + 3_600_000, data: { kept: true }, priority: 2 })
@@ -330,7 +330,7 @@ function withDelay(test: QueueTest): void {
   )
 
   it(
-    'has a job at every moment while it is rescheduled, and changes none that runs',
+    'never loses sight of a job while it is rescheduled, and does not reschedule a running job',
     test(async ({ queue, add, work, reach, now }) => {
       const gate = Promise.withResolvers<void>()
       await add({ id: 'a', runAt: now() + 60_000 })

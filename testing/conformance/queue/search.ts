@@ -45,7 +45,7 @@ function delayTests(test: QueueTest): void {
 const findTests = {
   undeclared(test: QueueTest): void {
     it(
-      'declares that it finds no jobs',
+      'has no "findJobs" without the capability "search"',
       test(async ({ queue }) => expect(queue.findJobs).toBeUndefined()),
     )
   },
@@ -149,7 +149,7 @@ const findTests = {
     )
 
     it(
-      'searches on where it has stopped because of `examine`',
+      'continues a search that stopped because of `examine`',
       test(async (rig) => {
         const { draft, now, queue } = rig
         const base = now() - 10_000
@@ -228,7 +228,7 @@ const findTests = {
     )
 
     it(
-      'finds a job that runs again by its tags, and nothing of a removed job',
+      'finds a retried job by its tags, and no removed job',
       test(async (rig) => {
         const { queue, add, work, reach, get } = rig
         const claims = await work(({ job }) => (job.round === 0 ? failed() : completed()))

@@ -122,7 +122,7 @@ function withMaxSize(test: QueueTest): void {
 }
 
 function withoutMaxSize(test: QueueTest): void {
-  it('refuses the option "maxQueueSize", which it does not declare', async () => {
+  it('rejects the option "maxQueueSize", which it does not declare', async () => {
     const opened = test(async () => {}, { maxQueueSize: 3 })
     expect(['OPTION_UNSUPPORTED', 'CONFIG_INVALID']).toContain(await codeOf(opened))
   })

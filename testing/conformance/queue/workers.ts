@@ -54,7 +54,7 @@ async function allCompleted(rig: QueueRig, count: number): Promise<void> {
 /** Tests consumers: how many jobs run at the same time, and how consumers close. */
 export function workerTests(test: QueueTest): void {
   it(
-    'runs as many jobs of a queue at the same time as the concurrency of its workers adds up to',
+    'runs as many jobs of a queue at the same time as the sum of the concurrency of its workers',
     test(async (rig) => {
       const workers = [
         { name: 'work', concurrency: 2 },
@@ -146,7 +146,7 @@ export function workerTests(test: QueueTest): void {
   )
 
   it(
-    'runs many more jobs than its concurrency, each once, and never too many at a time',
+    'runs many more jobs than its concurrency, each once, and never exceeds the concurrency',
     test(async (rig) => {
       const busy = await load(rig, [{ name: 'work', concurrency: 60 }])
       const ids = await addMany(rig, 300)
@@ -192,7 +192,7 @@ export function workerTests(test: QueueTest): void {
   )
 
   it(
-    'starts no more jobs of a queue that one of them holds, even if they are fast',
+    'starts no more jobs of a queue that a deferral holds, even if they are fast',
     test(async (rig) => {
       const claims = await rig.work(
         () => (claims.length === 500 ? { type: 'defer', runAt: rig.now() + 500, holdQueue: true } : completed()),
@@ -278,7 +278,7 @@ export function workerTests(test: QueueTest): void {
   )
 
   it(
-    'keeps jobs of every name waiting while a queue has no worker, and claims them with the first one',
+    'keeps jobs of every name waiting while a queue has no worker, and claims them when the first worker joins',
     test(async ({ queue, workers, add, work, reach }) => {
       await work(() => completed())
       await workers.unregisterWorker('q', 'work')

@@ -156,7 +156,7 @@ async function openRig(options: RuntimeConformanceOptions) {
 
 function resultTests(test: RuntimeTest): void {
   it(
-    'runs a handler with its job and its context, and keeps its result',
+    'runs a handler with its job and its context, and stores its result',
     test(async ({ start, reach }) => {
       const headers = { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' }
       const job = await start('echo', { to: 'Ada' }, { headers })
@@ -167,7 +167,7 @@ function resultTests(test: RuntimeTest): void {
   )
 
   it(
-    'hands over what JSON can say and takes it back',
+    'passes JSON values to the handler and back',
     test(async ({ start, reach }) => {
       const data = {
         text: 'ünï 😀 "quoted"\n',
@@ -190,7 +190,7 @@ function resultTests(test: RuntimeTest): void {
   )
 
   it(
-    'fails with what the handler throws, and where',
+    'fails with the error of the handler, including its stack',
     test(async ({ start, reach }) => {
       const { error, attemptsMade } = await reach(await start('fail'), 'failed')
       expect(error).toMatchObject({ message: 'boom', stack: expect.stringContaining('boom') as string })
@@ -199,7 +199,7 @@ function resultTests(test: RuntimeTest): void {
   )
 
   it(
-    'fails with what the handler throws later',
+    'fails with an error that the handler throws asynchronously',
     test(async ({ start, reach }) => {
       expect((await reach(await start('failLater'), 'failed')).error).toMatchObject({ message: 'later' })
     }),
@@ -232,7 +232,7 @@ function failureTests(test: RuntimeTest): void {
   }
 
   it(
-    'fails with an error that is too large to be stored, cut, and says so',
+    'fails with a truncated error if the error is too large to be stored, and says so',
     test(async ({ start, reach }) => {
       const { error } = await reach(await start('throws', 'large'), 'failed')
       expect(JSON.stringify(error).length).toBeLessThan(200_000)
@@ -241,7 +241,7 @@ function failureTests(test: RuntimeTest): void {
   )
 
   it(
-    'logs whatever a handler wants to log, takes any number as progress, and is none the worse for it',
+    'accepts any value as a log entry and any number as progress',
     test(async ({ kernel, start, reach }) => {
       const job = await start('says')
       expect(await reach(job, 'completed')).toMatchObject({ result: 'done', progress: 1 })
@@ -265,11 +265,11 @@ function stopTests(test: RuntimeTest): void {
   )
 
   it(
-    'tells a handler to stop when its job is cancelled',
+    'aborts the signal of a handler when its job is cancelled',
     test(async ({ kernel, start, until, reach }) => {
       const job = await start('obey')
       await until(
-        'the handler is at work',
+        'the handler is running',
         async () => (await kernel.port('queue').getJob('obey', job.id))?.progress === 0.5,
       )
       expect(await kernel.cancel(job)).toBe(true)
@@ -281,7 +281,7 @@ function stopTests(test: RuntimeTest): void {
 
 function closeTests(test: RuntimeTest): void {
   it(
-    'stops a handler when the kernel closes, and gives its job back',
+    'stops a handler when the kernel closes, and returns its job to the queue',
     test(async ({ kernel, start, reach, afterwards }) => {
       const job = await start('hang')
       await reach(job, 'active')
@@ -295,7 +295,7 @@ function closeTests(test: RuntimeTest): void {
 
 function contextTests(test: RuntimeTest): void {
   it(
-    'gives handlers state and logs of their run, jobs that run at once apart from each other',
+    'gives each handler the state and logs of its own run, even if several jobs run at once',
     test(async ({ kernel, start, reach }) => {
       const jobs = await Promise.all(['a', 'b', 'c'].map((data) => start('use', data)))
       for (const [index, seen] of ['a', 'b', 'c'].entries()) {
@@ -310,7 +310,7 @@ function contextTests(test: RuntimeTest): void {
   )
 
   it(
-    'tells followers of a run how far a handler is',
+    'sends the progress of a handler to followers of its run',
     test(async ({ kernel, start, until }) => {
       const values: unknown[] = []
       const onMessage = ({ type, data }: { type: string; data?: unknown }): void =>
@@ -324,7 +324,7 @@ function contextTests(test: RuntimeTest): void {
   )
 
   it(
-    'sends followers of a run what a handler has to say, and stores what it says to',
+    'sends the messages of a handler to followers of its run, and stores them on request',
     test(async ({ kernel, start, reach, until }) => {
       const told: unknown[] = []
       const about = { jobId: expect.any(String) as string, step: 'tells' }
@@ -349,7 +349,7 @@ function contextTests(test: RuntimeTest): void {
   )
 
   it(
-    'keeps handlers from writing what only the kernel and its plugins may',
+    'rejects events from handlers that only the kernel and its plugins may write',
     test(async ({ kernel, start, reach }) => {
       const job = await start('forges', [...FORGERIES, ['mine', 'own']])
       const codes = [...FORGERIES.map(() => 'NAME_RESERVED'), 'stored']
@@ -360,7 +360,7 @@ function contextTests(test: RuntimeTest): void {
   )
 
   it(
-    'starts the next step of a flow with what a handler emits',
+    'starts the next step of a flow with the data that a handler emits',
     test(async ({ kernel, until }) => {
       const { runId } = await kernel.flow('conformance').start({ n: 1 })
       await until('the run ends', () => kernel.port('events').byKey(runId, 'end'))
@@ -385,7 +385,7 @@ function printTests(test: RuntimeTest): void {
   it.each([
     { ends: 'returns', fails: false, state: 'completed', more: [] },
     { ends: 'throws', fails: true, state: 'failed', more: ['last words'] },
-  ] as const)('keeps all that a handler prints before it $ends', async ({ fails, state, more }) =>
+  ] as const)('keeps all output of a handler before it $ends', async ({ fails, state, more }) =>
     test(async ({ kernel, start, reach }) => {
       const lines = 4_000
       const job = await start('prints', { lines, fails }, { attempts: 1 })
@@ -401,7 +401,7 @@ function printTests(test: RuntimeTest): void {
 
 function waitTests(test: RuntimeTest, { workers = inProcessScenarios }: RuntimeConformanceOptions): void {
   it(
-    'leaves a handler that sleeps and goes on behind that, each sub-step done once',
+    'suspends a handler that sleeps, and then continues, running each sub-step once',
     test(async ({ kernel, start, reach }) => {
       const job = await start('naps')
       expect((await reach(job, 'completed')).result).toEqual({ before: 1, after: 1, attempt: 1 })
@@ -413,7 +413,7 @@ function waitTests(test: RuntimeTest, { workers = inProcessScenarios }: RuntimeC
   )
 
   it(
-    'puts the failure of a sub-step on record, and finds it there behind a wait',
+    'records the failure of a sub-step, and replays it after a wait',
     test(async ({ kernel, start, reach }) => {
       const job = await start('undoes')
       expect((await reach(job, 'completed')).result).toEqual({ refused: 'refused' })

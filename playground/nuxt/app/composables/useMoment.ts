@@ -1,6 +1,6 @@
 /**
- * The state of a run as it is, or as it was after an event that somebody has chosen. The first comes from the
- * events that the page has; the other is asked for.
+ * Returns the current state of a run, or its state after the selected event. The current state comes from the events of the page. An
+ * earlier state is requested from the server.
  */
 export function useMoment(runId: () => string, head: Ref<number>, live: () => Partial<Strikes>) {
   const client = useQueueClient()
@@ -11,7 +11,7 @@ export function useMoment(runId: () => string, head: Ref<number>, live: () => Pa
   async function ask(seq: number): Promise<void> {
     try {
       const state = await client.runs.state(runId(), { at: seq })
-      // While it came, the slider may have gone on.
+      // The slider may have moved during the request.
       if (at.value === seq) earlier.value = state
     } catch (error) {
       if (at.value === seq) problem.value = (error as Error).message
@@ -19,7 +19,7 @@ export function useMoment(runId: () => string, head: Ref<number>, live: () => Pa
   }
 
   return {
-    /** `undefined`: the newest, whichever that is. */
+    /** `undefined` means the newest event. */
     at,
     problem,
     shown: computed(() => (at.value === undefined ? live() : earlier.value)),

@@ -4,7 +4,7 @@ const DOLLARS = new Intl.NumberFormat('en', { style: 'currency', currency: 'USD'
 export const whole = (value: number): string => WHOLE.format(value)
 export const dollars = (value: number): string => DOLLARS.format(value)
 
-/** Milliseconds as a person would say them. */
+/** Formats milliseconds for people. */
 export function duration(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`
   return ms < 60_000

@@ -1,13 +1,13 @@
 import type { StepView } from 'nuxt-queue/vue'
 
-/** What the flow leaves in its state: see `playground/lib/state.ts`. */
+/** The state of the flow. See `playground/lib/state.ts`. */
 export interface Strikes {
   read: { rows: number; good: number; bad: Record<string, number> }
   years: Record<string, { strikes: number; damaging: number; cost: number }>
   files: { report: string; chart: string }
 }
 
-/** What the last step answers. */
+/** The result of the last step. */
 export interface Totals {
   strikes: number
   damaging: number
@@ -18,20 +18,20 @@ export interface Stage {
   step: string
   title: string
   text: string
-  /** How much of the progress it is, the sum being 1. */
+  /** The share of the stage in the progress. The sum of all shares is 1. */
   share: number
 }
 
 export const STAGES: readonly Stage[] = [
-  { step: 'read', title: 'Read', text: 'Checks each row, leaves out what cannot be true', share: 0.25 },
+  { step: 'read', title: 'Read', text: 'Checks each row and rejects implausible ones', share: 0.25 },
   { step: 'year', title: 'Years', text: 'A job in Python for each, four at a time', share: 0.55 },
-  { step: 'chart', title: 'Chart', text: 'Once all years are done, in a process of its own', share: 0.1 },
-  { step: 'report', title: 'Report', text: 'Once somebody has approved the chart', share: 0.1 },
+  { step: 'chart', title: 'Chart', text: 'Once all years are done, in a separate process', share: 0.1 },
+  { step: 'report', title: 'Report', text: 'Once the chart has been approved', share: 0.1 },
 ]
 
 export type StageStatus = StepView['status'] | 'ahead'
 
-/** How a stage is, from the jobs that it has so far. */
+/** Returns the status of a stage from the jobs that it has so far. */
 export function stageStatus(jobs: readonly StepView[]): StageStatus {
   const order = ['failed', 'cancelled', 'running', 'waiting', 'queued', 'completed'] as const
   const some = (status: StepView['status']): boolean => jobs.some((job) => job.status === status)
@@ -39,7 +39,7 @@ export function stageStatus(jobs: readonly StepView[]): StageStatus {
   return order.find(some) ?? 'ahead'
 }
 
-/** How far a run is, from 0 to 1. */
+/** Returns the progress of a run, from 0 to 1. */
 export function overall(steps: readonly StepView[]): number {
   const done = ({ step, share }: Stage): number => {
     const jobs = steps.filter(({ name }) => name === step)

@@ -1,2 +1,2 @@
-// The workers of the playground, of which `server/queues` of this application replaces the report.
+// The workers of the playground. `server/queues` of this application replaces the report.
 export default defineNuxtConfig({ serverDir: '../../..' })

@@ -10,12 +10,12 @@ export default defineEventHandler(async (event) => {
   const { rows } = await readValidatedBody(event, (body) => order.parse(body))
   const queue = useQueue()
   const id = queue.newId()
-  // What somebody would have uploaded. The run gets the file's name, as payloads are for references.
+  // Simulates an uploaded file. The run receives the name of the file, because payloads should contain references.
   const file = outputOf(id, 'strikes.csv')
   await mkdir(dirname(file), { recursive: true })
   await writeFile(file, await firstRows(rows))
   const { runId } = await queue.flow('birdstrikes').start({ file }, { id, tags: ['playground'] })
-  // A form that was sent before the page's scripts had loaded.
+  // The form was sent before the scripts of the page had loaded.
   if (getHeader(event, 'accept')?.includes('text/html')) return sendRedirect(event, `/?run=${runId}`, 303)
   return { runId }
 })

@@ -3,11 +3,11 @@ import { config as unattended } from '../../../../queues/birdstrikes/report.ts'
 
 export { default } from '../../../../queues/birdstrikes/report.ts'
 
-/** The report of the playground; here the run waits, in no process, until somebody approves the chart. */
+/** The report of the playground. Here the run waits until the chart is approved, without occupying a process. */
 export const config = defineQueueConfig({ ...unattended, awaitBefore: { type: 'webhook' } })
 
-/** Everybody who may watch the run may approve it here, so the address becomes part of it. Where that is not so, send a mail instead. */
+/** Everyone who may watch the run may approve it here, so the address is sent to its followers. Otherwise, send a mail instead. */
 export async function onAwaitRegister({ url }: AwaitRegistration, _job: Job, ctx: RunContext): Promise<void> {
-  // The path is enough on the page, which comes from the same host.
+  // The page comes from the same host, so the path is enough.
   await ctx.client.send('approval', { path: new URL(url!).pathname }, { store: true })
 }

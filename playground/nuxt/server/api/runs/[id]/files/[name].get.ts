@@ -6,14 +6,14 @@ const TYPES: Readonly<Record<string, string>> = {
   'report.md': 'text/markdown; charset=utf-8',
 }
 
-/** What a run has left: its chart, its report. */
+/** Serves the chart and the report of a run. */
 export default defineEventHandler(async (event) => {
   const { id = '', name = '' } = getRouterParams(event, { decode: true })
   const type = TYPES[name]
   const run = await useQueue().port('events').runs.get(id)
   const content = run && type && (await readFile(outputOf(id, name)).catch(() => undefined))
   if (!content) throw createError({ statusCode: 404, statusMessage: 'No such file' })
-  // Opened on its own, a drawing is a page of this site.
+  // An SVG file that is opened directly is a page of this site, so it must not run scripts.
   const asPicture = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
   setResponseHeaders(event, {
     'content-type': type,
