@@ -131,7 +131,7 @@ function text({ x, y, size, weight = 400, anchor, fill = INK }: TextStyle, conte
   return `<text x="${round(x)}" y="${round(y)}" font-size="${size}" font-weight="${weight}" fill="${fill}"${align}>${escapeXml(content)}</text>`
 }
 
-/** Returns 1, 2 or 5 times a power of ten, so that about five steps reach the largest value. */
+/** Computes 1, 2 or 5 times a power of ten, so that about five steps reach the largest value. */
 function niceStep(largest: number): number {
   if (largest <= 0) return 1
   const power = 10 ** Math.floor(Math.log10(largest / 5))

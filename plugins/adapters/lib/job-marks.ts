@@ -2,7 +2,10 @@ import { QueueError, type JobMarks, type JobRecord } from '../../../kernel/index
 
 /** Returns the error for a job to which something has happened. */
 export function changedJob(id: string): QueueError {
-  return new QueueError('JOB_STATE', `Job "${id}" has changed in the meantime. Read it again to see what it is now.`)
+  return new QueueError(
+    'JOB_STATE',
+    `Job "${id}" has changed in the meantime. Read the job again to see its current state.`,
+  )
 }
 
 /** @throws QueueError `JOB_STATE` for a job that is active, or that does not have the marks that the caller expects */

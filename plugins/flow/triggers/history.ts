@@ -50,7 +50,7 @@ export function createHistory(kernel: PluginKernel, names: () => Promise<string[
   const rejections = createBoundedStream(kernel, KEEP_REJECTED)
   kernel.declareStreams?.({ names: async () => (await names()).map(streamOf), keep: KEEP })
   kernel.declareStreams?.({ names: async () => (await names()).map(rejectedStreamOf), keep: KEEP_REJECTED })
-  /** What was rejected since the last record, by trigger. */
+  /** The requests that were rejected since the last record, by trigger. */
   const rejected = new Map<string, { at: number; count: number }>()
 
   async function append(type: string, event: RecordedEvent, payload: unknown, data: object) {

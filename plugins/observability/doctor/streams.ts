@@ -21,7 +21,7 @@ interface Size {
   most: number
 }
 
-/** Finds streams of plugins that grow without an end. */
+/** Finds streams of plugins that grow without limit. */
 export async function checkStreams(kernel: Kernel, declared: readonly OwnStreams[]): Promise<Diagnosis[]> {
   const named = await Promise.all(
     declared.map(async ({ names, keep = KEEP }) =>
