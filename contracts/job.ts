@@ -25,7 +25,7 @@ export interface SingleJobOptions {
 
 /**
  * The options of `enqueue`. A worker's config may set defaults for all of them except `SingleJobOptions`.
- * Plugins add options by declaration merging, and define them with `kernel.defineJobOption()` or in a rule of their own.
+ * Plugins add options by declaration merging, and define them with `kernel.defineJobOption()` or in their own rule.
  */
 export interface JobOptions extends SingleJobOptions {
   /** How often the handler may fail before the job fails. Default 1. */
@@ -41,7 +41,7 @@ export interface JobOptions extends SingleJobOptions {
   ageing?: number
   /** Milliseconds a handler may take. Then its signal aborts and the attempt fails. Default: no limit. */
   timeout?: number
-  /** A queue that receives a copy of the job when it fails for good. */
+  /** A queue that receives a copy of the job when it fails permanently. */
   deadLetter?: string
   /**
    * Tags to find the job by, at most 100. Duplicates are dropped. All jobs of a worker have the tags of its config, and `enqueue` adds

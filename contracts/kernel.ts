@@ -93,7 +93,7 @@ export interface Kernel extends Enqueue {
   /** Calls back for each worker that is removed or whose start failed. */
   onWorkerStop(callback: (worker: WorkerDefinition) => void): void
   /**
-   * Appends events of your own to a stream, through the `emit` hook. Handlers have `ctx.emit`.
+   * Appends your own events to a stream, through the `emit` hook. Handlers have `ctx.emit`.
    *
    * @throws QueueError `NAME_RESERVED` for types and keys of this package, which plugins write through `PluginKernel`
    */

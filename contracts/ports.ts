@@ -10,7 +10,7 @@ import type { RunContext, WorkerDefinition, WorkerModule } from './worker.ts'
 
 export type Unsubscribe = () => void
 
-/** One plugin provides each port, except `runtime`. Plugins add ports of their own by declaration merging. */
+/** One plugin provides each port, except `runtime`. Plugins add their own ports by declaration merging. */
 export interface Ports {
   /** Stores jobs and makes no decisions about them. */
   queue: QueueProvider
@@ -220,8 +220,7 @@ export interface EventStore {
   expire(policy: E.ExpirePolicy): MaybePromise<number>
   /**
    * Removes streams that are not runs, each with its events, keys and snapshots, unless it has events after `seq`. Returns
-   * the number of removed streams. The cost grows with the number of removed entries, and the work is done in small steps that do not block
-   * other calls.
+   * the number of removed streams. The cost grows with the number of removed entries. Small steps keep other calls fast.
    */
   forget(streams: readonly E.StreamHead[]): MaybePromise<number>
   /** Drops the events up to `seq`. @throws `EVENTS_CONFLICT` unless a snapshot covers them */
@@ -251,16 +250,12 @@ export interface Limits {
   acquire(key: string, max: number, ttl: number, holder: string, claim?: number): MaybePromise<boolean>
   /**
    * Releases a permit, or stops waiting. Returns the owners that receive a permit now and have to be woken. With a `claim`, it
-   * releases only a permit of that claim or an older one. 0 stands for a permit that was passed on and not taken; the waiters do not
-   * change.
+   * releases only a permit of that claim or an older one. 0 stands for a permit that was passed on and not taken.
    */
   release(key: string, holder: string, claim?: number): MaybePromise<string[]>
   /** Renews permits for another `ttl` milliseconds. Returns the permits that have another owner now. */
   renew(permits: readonly Permit[], ttl: number): MaybePromise<Permit[]>
-  /**
-   * Passes on permits that have lapsed or are free. Returns the permits that were passed on at least `age` milliseconds ago and not taken.
-   * Each is returned once per `age`, to the first process that calls.
-   */
+  /** Passes on lapsed and free permits. Returns each untaken permit once per `age` milliseconds, to the first process that calls. */
   sweep(age: number): MaybePromise<HandedPermit[]>
   /**
    * Takes one start from a bucket. Returns 0 if the start is allowed now, otherwise the milliseconds to wait. The later start is reserved

@@ -29,14 +29,14 @@ export interface RunContext {
   /** True once `signal` has aborted. Cheaper to read than `signal`. */
   readonly cancelled: boolean
   /**
-   * Appends an event of your own to the run and resolves once it is stored. Resolves with `undefined` if the stream already has an event
+   * Appends your own event to the run and resolves once it is stored. Resolves with `undefined` if the stream already has an event
    * with that key, or if a plugin dropped the event.
    *
    * @throws QueueError `RUN_ENDED`, `LEASE_LOST`, `VALUE_UNSUPPORTED`; `NAME_RESERVED` for a type, such as `step.completed`, or a key that
    * this package writes itself
    */
   emit(type: string, data?: unknown, options?: { key?: string }): Promise<StoredEvent | undefined>
-  /** Events of your own that are stored atomically with `step.completed`. A failed attempt drops them. */
+  /** Your own events that are stored atomically with `step.completed`. A failed attempt drops them. */
   readonly outbox: EventDraft[]
   /** Delays the completion of the job until a promise settles that the handler does not await itself. */
   track<T>(promise: Promise<T>): Promise<T>

@@ -18,16 +18,16 @@ export const MAX_MOMENT = 253_402_300_799_999
 export const MAX_DURATION = 31_556_952_000_000
 /** The largest count, such as `attempts` or `concurrency`: the largest signed 32-bit integer. */
 export const MAX_COUNT = 2_147_483_647
-/** The largest number of tags of a job or a run, and of words in a list. */
+/** The maximum number of tags of a job or a run, and of words in a list. */
 export const MAX_TAGS = 100
-/** The largest number of headers of a job, and their largest size as JSON in characters. */
+/** The maximum number of headers of a job, and their largest size as JSON in characters. */
 const MAX_HEADERS = 32
 const MAX_HEADER_SIZE = 8192
 /** The largest absolute priority. Doubles represent integers exactly up to this value. */
 export const MAX_PRIORITY = Number.MAX_SAFE_INTEGER
 
 /** A text with at most this many characters never exceeds `MAX_TEXT_BYTES`. */
-const SURELY_SHORT = Math.floor(MAX_TEXT_BYTES / 3)
+const SAFE_LENGTH = Math.floor(MAX_TEXT_BYTES / 3)
 
 /** NUL and every half of a surrogate pair. This test costs a fifth of `isWellFormed`, and few texts match. */
 const SUSPECT = /[\0\ud800-\udfff]/
@@ -37,7 +37,7 @@ export function isText(value: unknown, maxBytes: number = MAX_TEXT_BYTES): value
   return (
     typeof value === 'string' &&
     value !== '' &&
-    (value.length <= SURELY_SHORT || (value.length <= maxBytes && Buffer.byteLength(value) <= maxBytes)) &&
+    (value.length <= SAFE_LENGTH || (value.length <= maxBytes && Buffer.byteLength(value) <= maxBytes)) &&
     (!SUSPECT.test(value) || (value.isWellFormed() && !value.includes('\0')))
   )
 }
@@ -93,7 +93,7 @@ export function checkComposed(what: string, value: unknown): string {
 
 /** Returns a composed id. Replaces the part that exceeds the limit with a hash. */
 export function fitText(text: string): string {
-  if (text.length <= SURELY_SHORT || Buffer.byteLength(text) <= MAX_TEXT_BYTES) return text
+  if (text.length <= SAFE_LENGTH || Buffer.byteLength(text) <= MAX_TEXT_BYTES) return text
   const hash = createHash('sha256').update(text).digest('hex')
   return `${Buffer.from(text)
     .toString('utf8', 0, 400)

@@ -1,11 +1,11 @@
 import type { Clock } from '../contracts/index.ts'
 
 /** The longest delay that timers of Node support. A timer with a longer delay fires at once, so longer delays are chained. */
-const LONGEST_TIMER = 2 ** 31 - 1
+const MAX_TIMER = 2 ** 31 - 1
 
 /** Returns a delay that `setTimeout` and `setInterval` of Node support: at most 24 days. */
 export function timerDelay(ms: number): number {
-  return Math.min(ms, LONGEST_TIMER)
+  return Math.min(ms, MAX_TIMER)
 }
 
 export const systemClock: Clock = {
@@ -13,7 +13,7 @@ export const systemClock: Clock = {
   setTimeout(callback, ms) {
     let timer: NodeJS.Timeout
     const arm = (left: number): void => {
-      const step = Math.min(left, LONGEST_TIMER)
+      const step = Math.min(left, MAX_TIMER)
       timer = setTimeout(() => (left > step ? arm(left - step) : callback()), step)
     }
     arm(ms)

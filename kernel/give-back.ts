@@ -5,12 +5,12 @@ import { serializeError } from './stored-error.ts'
 /**
  * The delay of a job after its end could not be stored for the first time, in milliseconds. It doubles each time, up to the longest delay.
  */
-const FIRST_REST = 1000
-const LONGEST_REST = 60_000
+const FIRST_DELAY = 1000
+const MAX_DELAY = 60_000
 /** Milliseconds within which a healthy store responds. */
-const PATIENCE = 2000
+const STORE_TIMEOUT = 2000
 /** A stream that is always empty. */
-const NOTHING = '_health'
+const EMPTY_STREAM = '_health'
 /** Milliseconds between two reports of one outage. */
 const REPORT_EVERY = 60_000
 /** From this number of failures on, an error is reported instead of a warning. */
@@ -26,8 +26,8 @@ export function createGiveBack(kernel: Kernel) {
 
   async function isAway(): Promise<boolean> {
     const late = Promise.withResolvers<boolean>()
-    const stop = kernel.clock.setTimeout(() => late.resolve(true), PATIENCE)
-    const asked = (async () => kernel.port('events').head(NOTHING))()
+    const stop = kernel.clock.setTimeout(() => late.resolve(true), STORE_TIMEOUT)
+    const asked = (async () => kernel.port('events').head(EMPTY_STREAM))()
     const away = asked.then(
       () => false,
       () => true,
@@ -44,13 +44,13 @@ export function createGiveBack(kernel: Kernel) {
         kernel.reporter.error(`Events cannot be stored. Queue "${record.queue}" waits for the store.`, error)
         reportedAt = now
       }
-      return { type: 'defer', runAt: now + FIRST_REST, holdQueue: true }
+      return { type: 'defer', runAt: now + FIRST_DELAY, holdQueue: true }
     }
     const times = record.crashes + 1
     const { maxCrashes } = kernel.config
     const message = `Job "${record.id}" (${record.name}) could not be settled`
     if (times >= maxCrashes) return { type: 'failed', error: givenUp(`${message} ${times} times`, error) }
-    const rest = Math.min(LONGEST_REST, FIRST_REST * 2 ** record.crashes)
+    const rest = Math.min(MAX_DELAY, FIRST_DELAY * 2 ** record.crashes)
     const count = `${message}: ${times} of ${maxCrashes} times. It will run again in ${rest} ms.`
     kernel.reporter[times < SERIOUS ? 'warn' : 'error'](count, error)
     return { type: 'defer', runAt: now + rest, crashed: true }

@@ -10,9 +10,9 @@ import type { Runner } from './runner.ts'
 import { kernelScope } from './use.ts'
 
 /** The time limit of a store for the last writes when the kernel closes, in milliseconds. */
-const LAST_WORDS = 5000
+const FINAL_WRITES = 5000
 /** The shortest time for a teardown, in milliseconds, when earlier teardowns have used up the limit. */
-const LEAST_TEARDOWN = 500
+const MIN_TEARDOWN = 500
 
 /** Sets plugins up in order and tears them down in reverse. @param inner the kernel as plugins see it */
 export function createLifecycle(
@@ -144,7 +144,7 @@ export function createLifecycle(
   async function tearDown(): Promise<void> {
     const deadline = performance.now() + kernel.config.setupTimeout
     for (const { plugin, teardown } of teardowns.splice(0).toReversed()) {
-      const ms = Math.max(LEAST_TEARDOWN, Math.ceil(deadline - performance.now()))
+      const ms = Math.max(MIN_TEARDOWN, Math.ceil(deadline - performance.now()))
       try {
         if (await isWithin(ms, (async () => teardown())())) continue
         kernel.reporter.warn(`Plugin "${plugin}" was not torn down within ${ms} ms and is abandoned.`)
@@ -155,7 +155,7 @@ export function createLifecycle(
   }
 
   async function closeAll(timeout: number): Promise<CloseReport> {
-    if (starting) await isWithin(Math.max(timeout, LAST_WORDS), starting).catch(() => {})
+    if (starting) await isWithin(Math.max(timeout, FINAL_WRITES), starting).catch(() => {})
     if (ports.hasPort('workers')) await stopWorkers(timeout)
     const left = [...runner.running]
     const reason = new QueueError('JOB_RELEASED', `The kernel closes and has waited ${timeout} ms for this job.`)
@@ -163,7 +163,7 @@ export function createLifecycle(
     const settling = Promise.allSettled(left.map((attempt) => attempt.settling))
     await isWithin(left.length > 0 ? kernel.config.abortGrace : 0, settling)
     for (const attempt of left) attempt.abort(reason)
-    await isWithin(LAST_WORDS, settling)
+    await isWithin(FINAL_WRITES, settling)
     runner.close()
     closed = true
     await tearDown()
@@ -175,8 +175,8 @@ export function createLifecycle(
 
   async function stopWorkers(timeout: number): Promise<void> {
     try {
-      if (await isWithin(timeout + LAST_WORDS, ports.port('workers').closeAll({ timeout }))) return
-      kernel.reporter.warn(`The queues could not be closed within ${timeout + LAST_WORDS} ms. Is the store down?`)
+      if (await isWithin(timeout + FINAL_WRITES, ports.port('workers').closeAll({ timeout }))) return
+      kernel.reporter.warn(`The queues could not be closed within ${timeout + FINAL_WRITES} ms. Is the store down?`)
     } catch (error) {
       kernel.reporter.error('The queues could not be closed.', error)
     }

@@ -2,7 +2,7 @@ import type { Clock } from '../contracts/index.ts'
 
 /** How long aborts are remembered, in milliseconds, and how many. */
 const REMEMBERED = 60_000
-const MOST = 1000
+const MAX_REMEMBERED = 1000
 
 interface Target {
   runId: string
@@ -17,7 +17,7 @@ export function createRecentAborts(kernel: { clock: Clock }) {
       const key = keyOf(target)
       moments.delete(key)
       moments.set(key, kernel.clock.now())
-      if (moments.size > MOST) moments.delete(moments.keys().next().value!)
+      if (moments.size > MAX_REMEMBERED) moments.delete(moments.keys().next().value!)
     },
     has(runId: string, jobId: string): boolean {
       if (moments.size === 0) return false

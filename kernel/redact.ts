@@ -1,6 +1,6 @@
 import { isError, readMember } from './errors.ts'
 
-const GONE = '***'
+const REDACTED = '***'
 /** Names whose values are secrets, in connection strings, headers, settings and commands. */
 const SECRET = 'password|passwd|passphrase|secret|token|api[_-]?key|access[_-]?key'
 /*
@@ -10,16 +10,16 @@ const SECRET = 'password|passwd|passphrase|secret|token|api[_-]?key|access[_-]?k
 const RULES: readonly (readonly [pattern: RegExp, replacement: string])[] = [
   // User and password of a URL. A password with slashes makes the URL invalid, so this needs a separate pattern. An @ after the
   // host belongs to the path.
-  [/([a-z0-9+.-]:\/\/)[^\s/"'`<>]*@/gi, `$1${GONE}@`],
-  [/([a-z0-9+.-]:\/\/)[^\s/@:"'`<>[\]]{0,256}:(?!\d+(?:[/?#]|$))[^\s"'`<>]{0,512}@/gi, `$1${GONE}@`],
+  [/([a-z0-9+.-]:\/\/)[^\s/"'`<>]*@/gi, `$1${REDACTED}@`],
+  [/([a-z0-9+.-]:\/\/)[^\s/@:"'`<>[\]]{0,256}:(?!\d+(?:[/?#]|$))[^\s"'`<>]{0,512}@/gi, `$1${REDACTED}@`],
   [
     /\b(authorization|proxy-authorization|cookie)(["']?\s*[:=]\s*["']?)(?:(bearer|basic)\s+)?[^\s"',;]+/gi,
-    `$1$2${GONE}`,
+    `$1$2${REDACTED}`,
   ],
-  [/\b(bearer|basic)\s+[\w+/.~=-]{8,}/gi, `$1 ${GONE}`],
-  [new RegExp(`(${SECRET})(["']?\\s*[=:]\\s*)("[^"]*"|'[^']*'|[^\\s"',;&)}\\]]+)`, 'gi'), `$1$2${GONE}`],
+  [/\b(bearer|basic)\s+[\w+/.~=-]{8,}/gi, `$1 ${REDACTED}`],
+  [new RegExp(`(${SECRET})(["']?\\s*[=:]\\s*)("[^"]*"|'[^']*'|[^\\s"',;&)}\\]]+)`, 'gi'), `$1$2${REDACTED}`],
   // The login of Redis: a password, or a name and a password.
-  [/\b(AUTH|requirepass|masterauth)\s+(?:"[^"]*"|\S+)(?:\s+(?:"[^"]*"|\S+))?/g, `$1 ${GONE}`],
+  [/\b(AUTH|requirepass|masterauth)\s+(?:"[^"]*"|\S+)(?:\s+(?:"[^"]*"|\S+))?/g, `$1 ${REDACTED}`],
 ]
 /** A text that does not match this contains no secret. */
 const SUSPECT = new RegExp(
@@ -31,7 +31,7 @@ const SECRET_NAME = new RegExp(`(?:${SECRET})$`, 'i')
 
 /** Members of errors in which drivers repeat commands, rows and parameters. */
 const REPEATS: ReadonlySet<string> = new Set(['command', 'detail', 'where', 'internalQuery', 'parameters'])
-const DEEPEST = 5
+const MAX_DEPTH = 5
 
 /**
  * Returns a text without its credentials: in URLs, in headers, in settings such as `password=…`, and in the `AUTH` command of Redis. Every
@@ -61,7 +61,7 @@ export function redactError(thrown: unknown): unknown {
 function redact(thrown: unknown, depth: number): unknown {
   if (typeof thrown === 'string') return redactText(thrown)
   if (!isError(thrown)) return isPlain(thrown) ? redactPlain(thrown, depth) : thrown
-  if (depth > DEEPEST) return redactText(String(readMember(thrown, 'message')))
+  if (depth > MAX_DEPTH) return redactText(String(readMember(thrown, 'message')))
   const changed: Record<string, unknown> = {}
   for (const name of new Set([...Object.getOwnPropertyNames(thrown), 'message', 'stack', 'cause'])) {
     const value = readMember(thrown, name)
@@ -72,12 +72,12 @@ function redact(thrown: unknown, depth: number): unknown {
 }
 
 function redactMember(name: string, value: unknown, depth: number): unknown {
-  return typeof value === 'string' && SECRET_NAME.test(name) ? GONE : redact(value, depth + 1)
+  return typeof value === 'string' && SECRET_NAME.test(name) ? REDACTED : redact(value, depth + 1)
 }
 
 /** Redacts a list or a plain object. Returns the same object if it contains no credentials. */
 function redactPlain(value: object, depth: number): unknown {
-  if (depth > DEEPEST) return '[too deep]'
+  if (depth > MAX_DEPTH) return '[too deep]'
   const entries = Object.keys(value).map((name) => [name, readMember(value, name)] as const)
   const redacted = entries.map(([name, member]) => [name, redactMember(name, member, depth)] as const)
   if (redacted.every(([, member], index) => member === entries[index]![1])) return value

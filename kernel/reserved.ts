@@ -17,7 +17,7 @@ const RESERVED = {
     child: child.started:`,
   /** Ids of runs: streams in which plugins keep their own data. */
   run: '_ registry wait: schedule: trigger: debounce.',
-  /** Queues of plugins. Nobody else may enqueue into them. */
+  /** Queues of plugins. Only their plugin may enqueue into them. */
   queue: '_',
 }
 const PATTERNS = Object.fromEntries(

@@ -48,7 +48,7 @@ function serialize(thrown: unknown, depth: number, seen: Seen): SerializedError 
     .slice(0, MAX_PARTS)
     .flatMap((part) => (mayAdd(part, seen) ? [serialize(part, depth + 1, seen)] : []))
   const missing = parts.length - stored.errors.length
-  if (missing > 0) stored.message += ` (${missing} of its ${parts.length} errors are left out)`
+  if (missing > 0) stored.message += ` (${missing} of its ${parts.length} errors are omitted)`
   return stored
 }
 

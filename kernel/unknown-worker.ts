@@ -5,8 +5,8 @@ import { QueueError } from './errors.ts'
 import { defineWorker } from './registry.ts'
 
 /** The delay before a job without a worker is checked again, in milliseconds. The delay grows with the time that the job has waited. */
-const SHORTEST_LOOK = 500
-const LONGEST_LOOK = 30_000
+const MIN_DELAY = 500
+const MAX_DELAY = 30_000
 
 /**
  * Returns jobs to their queue if no worker of this process handles them, for example while an older and a newer version run side by side.
@@ -22,7 +22,7 @@ export function createUnknownWorkers(kernel: PluginKernel) {
     const waited = record.flow ? await waitedInFlow(record) : await waitedAlone(record)
     if (waited === undefined || (!record.flow && waited >= kernel.config.workerWait)) return undefined
     report(record)
-    const look = Math.min(LONGEST_LOOK, Math.max(SHORTEST_LOOK, waited / 4))
+    const look = Math.min(MAX_DELAY, Math.max(MIN_DELAY, waited / 4))
     const left = record.flow ? look : kernel.config.workerWait - waited
     return { type: 'defer', runAt: kernel.clock.now() + Math.ceil(Math.min(look, left)) }
   }

@@ -1,7 +1,7 @@
 /**
  * Bundles the many files that the compiler wrote into a few. The code that every application loads is in two files, which halves
  * its loading time. Declarations
- * that no entry names are left out.
+ * that no entry names are omitted.
  */
 import { cpSync, existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

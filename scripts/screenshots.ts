@@ -11,7 +11,7 @@ import { startChromium } from '../test/services/chromium.ts'
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const FOLDER = join(ROOT, 'docs/images')
 /** The largest picture, in bytes. */
-const LARGEST = 150_000
+const MAX_BYTES = 150_000
 const WIDE = { width: 1280, height: 800 }
 const PHONE = { width: 390, height: 844 }
 
@@ -75,7 +75,7 @@ async function shoot(page: Page, theme: 'light' | 'dark', phone: boolean): Promi
     await page.waitForTimeout(500)
     const file = join(FOLDER, `${name}${phone ? '-phone' : ''}-${theme}.jpg`)
     await page.screenshot({ path: file, type: 'jpeg', quality: 82 })
-    if (statSync(file).size > LARGEST) throw new Error(`${file} is larger than ${LARGEST} bytes.`)
+    if (statSync(file).size > MAX_BYTES) throw new Error(`${file} is larger than ${MAX_BYTES} bytes.`)
     process.stdout.write(`${file}\n`)
   }
 }

@@ -59,7 +59,7 @@ function titleOf(file: string): string {
 }
 
 /**
- * Returns where a link of a page leads on the site: the path of a page, `undefined` for a file that is no page, or the
+ * Returns where a link of a page leads on the site: the path of a page, `undefined` for a file that is not a page, or the
  * link itself if it leads out of the repository or to nothing.
  */
 export function resolveLink(file: string, link: string, known: ReadonlyMap<string, Page>): string | undefined {

@@ -2,7 +2,7 @@ import { tracingChannel } from 'node:diagnostics_channel'
 
 /** A channel that diagnostic tools subscribe to, like the channels of the kernel. */
 export interface Channel {
-  /** Whether anybody listens. Without listeners, calling `trace` is not needed. */
+  /** Whether a listener exists. Without listeners, calling `trace` is not needed. */
   readonly isHeard: boolean
   /** Runs an operation, and publishes its start and its end with the message. */
   trace<T>(message: object, run: () => T | Promise<T>): Promise<T>

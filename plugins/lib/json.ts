@@ -101,7 +101,7 @@ function tagObject(value: object): unknown {
   return looksTagged(value) ? { $object: members } : members
 }
 
-/** Works in place, because the value comes straight from `JSON.parse` and nobody else holds it. */
+/** Works in place, because the value comes straight from `JSON.parse` and has no other reference. */
 function untag(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value
   if (!Array.isArray(value) && looksTagged(value)) return readTag(value as Tagged)

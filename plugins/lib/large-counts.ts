@@ -3,12 +3,12 @@ import type { JobState, Kernel } from '../../kernel/index.ts'
 /** Counts of at least this many jobs are cached. Smaller counts are cheap and are always read again. */
 const LARGE = 20_000
 /** The age at which a count is refreshed in the background: in milliseconds, and as a multiple of the time that the count took. */
-const FRESH = 2_000
+const REFRESH_AGE = 2_000
 const SHARE = 10
 /** The maximum age of a count, in milliseconds. */
 const OLDEST = 60_000
 /** The maximum number of cached counts per kernel. */
-const MOST = 200
+const MAX_CACHED = 200
 
 interface Kept {
   value: Counted
@@ -39,14 +39,14 @@ export async function largeCount<T extends Counted>(kernel: Kernel, key: string,
     const total = Object.values(value.counts).reduce((sum, one) => sum + one, 0)
     if (total < LARGE) return value
     entries.set(key, { value, at: now, took: now - began, counting: false })
-    if (entries.size > MOST) entries.delete(entries.keys().next().value!)
+    if (entries.size > MAX_CACHED) entries.delete(entries.keys().next().value!)
     return value
   }
 
   const entry = entries.get(key)
   const age = entry ? clock.now() - entry.at : 0
   if (!entry || age > OLDEST) return make()
-  if (!entry.counting && age > Math.max(FRESH, SHARE * entry.took)) {
+  if (!entry.counting && age > Math.max(REFRESH_AGE, SHARE * entry.took)) {
     entry.counting = true
     // If a refresh fails, the next request counts again and reports the failure.
     make().catch(() => void entries.delete(key))

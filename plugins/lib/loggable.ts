@@ -40,7 +40,7 @@ interface Budget {
  * always fits into an event:
  *
  * - An error becomes its serialized form.
- * - A `Map` or `Set` becomes a list, and a class instance becomes an object of its own members.
+ * - A `Map` or `Set` becomes a list, and a class instance becomes an object of its members.
  * - A function or a cycle becomes a short note.
  * - A part that exceeds a limit is cut, and a note says so.
  */

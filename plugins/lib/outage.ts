@@ -19,7 +19,7 @@ export interface OutageReports {
 }
 
 /**
- * Watches a store, and reports the beginning and the end of an outage once each, however many calls fail in between.
+ * Watches a store, and reports the beginning and the end of an outage once each, for any number of failed calls in between.
  * Several short outages within ten seconds count as one.
  *
  * @param store the name in the reports, for example `PostgreSQL`

@@ -31,7 +31,7 @@ function isPrivate(folder: string): boolean {
   }
 }
 
-/** Returns whether a path is a folder (not a link) that belongs to the current user and that nobody else may enter. */
+/** Returns whether a path is a folder (not a link) that belongs to the current user and that no other user may enter. */
 export function isOwnersAlone(folder: string): boolean {
   // Windows has no such permission bits, and gives each user a separate temporary folder.
   return isOwners(folder) && (process.getuid === undefined || (lstatSync(folder).mode & 0o077) === 0)

@@ -4,7 +4,7 @@ import { QueueError } from '../../kernel/index.ts'
  * The maximum number of bytes that the bodies of unauthenticated senders may take in this process together, or the size of four of the
  * largest bodies if that is more.
  */
-const MOST_HELD = 64 * 1024 * 1024
+const MAX_HELD = 64 * 1024 * 1024
 let held = 0
 
 /** Counts the bytes of a body for as long as it is in memory. */
@@ -25,7 +25,7 @@ export function holdBody(known: boolean): BodyHold {
   return {
     take(bytes, limit) {
       if (known) return
-      if (held + bytes > Math.max(MOST_HELD, 4 * limit)) throw busy()
+      if (held + bytes > Math.max(MAX_HELD, 4 * limit)) throw busy()
       own += bytes
       held += bytes
     },

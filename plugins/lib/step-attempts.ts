@@ -44,7 +44,7 @@ export function checkStepOptions(name: string, options: StepOptions): void {
   throw invalid(`Option "backoff" of ${what}`, BACKOFF, options.backoff)
 }
 
-/** Calls a function until it succeeds, has no attempts left, fails for good, or the job is stopped. */
+/** Calls a function until it succeeds, has no attempts left, fails permanently, or the job is stopped. */
 export async function tryStep<T>(
   name: string,
   fn: (attempt: StepAttempt) => T | Promise<T>,

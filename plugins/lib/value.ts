@@ -5,7 +5,7 @@ import { Handle, isPlain } from './handle.ts'
 const MAX_DEPTH = 200
 
 /** A copy throws these symbols instead of an error, to save the cost of a stack trace. The caller then finds the cause. */
-const REFUSED = Symbol('refused')
+const UNSUPPORTED = Symbol('refused')
 const TOO_LARGE = Symbol('too large')
 
 /** How many bytes the running copy may still use. Copying is synchronous, so one variable is enough. */
@@ -31,7 +31,7 @@ export function copyValue<T>(value: T, limit: number, what: string): T {
     return copied
   } catch (error) {
     if (error === TOO_LARGE) throw tooLarge(limit, what)
-    if (error === REFUSED) throw unsupported(value, what)
+    if (error === UNSUPPORTED) throw unsupported(value, what)
     // A getter or a Proxy of the caller has thrown.
     throw unreadable(error, what)
   }
@@ -73,7 +73,7 @@ function copy(value: unknown, depth: number): unknown {
       return chargeBigint(value)
     case 'function':
     case 'symbol':
-      throw REFUSED
+      throw UNSUPPORTED
     default:
       return value
   }
@@ -98,7 +98,7 @@ function extraBytes(value: unknown): number {
 }
 
 function copyObject(value: object, depth: number): unknown {
-  if (depth > MAX_DEPTH) throw REFUSED
+  if (depth > MAX_DEPTH) throw UNSUPPORTED
   if (Array.isArray(value)) return copyArray(value, depth)
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype !== Object.prototype && prototype !== null && !(value instanceof Handle)) return copyBuiltIn(value)
@@ -111,7 +111,7 @@ function copyObject(value: object, depth: number): unknown {
     else if (typeof member === 'object') {
       if (member !== null) out[key] = copyObject(member, depth + 1)
     } else if (typeof member === 'bigint') chargeBigint(member)
-    else if (typeof member === 'function' || typeof member === 'symbol') throw REFUSED
+    else if (typeof member === 'function' || typeof member === 'symbol') throw UNSUPPORTED
   }
   if (budget < 0) throw TOO_LARGE
   return out
@@ -130,7 +130,7 @@ function copyArray(value: readonly unknown[], depth: number): unknown[] {
 
 function copyBuiltIn(value: object): unknown {
   if (value instanceof Date) return new Date(value)
-  if (!(value instanceof Uint8Array)) throw REFUSED
+  if (!(value instanceof Uint8Array)) throw UNSUPPORTED
   budget -= value.byteLength
   if (budget < 0) throw TOO_LARGE
   return new Uint8Array(value)

@@ -80,7 +80,7 @@ export async function config(): Promise<string> {
     ...interfaceOf('CoreConfig').members,
   ]
   return page('Configuration', [
-    'All options of `nuxt-queue.config.ts`, of the section `queue` in `nuxt.config.ts`, and of `createKernel({ config })`. All durations are in milliseconds, and all sizes in bytes. A key that nobody reads is an error. A variable overrides an option: `NUXT_QUEUE_HTTP_MAX_BODY=2000000` sets `http.maxBody`.',
+    'All options of `nuxt-queue.config.ts`, of the section `queue` in `nuxt.config.ts`, and of `createKernel({ config })`. All durations are in milliseconds, and all sizes in bytes. An unknown key is an error. A variable overrides an option: `NUXT_QUEUE_HTTP_MAX_BODY=2000000` sets `http.maxBody`.',
     typescript(
       "import { defineConfig } from 'nuxt-queue'\n\nexport default defineConfig({\n  adapter: 'redis',\n  jobs: { attempts: 3 },\n  http: { token: process.env.QUEUE_TOKEN },\n})",
     ),

@@ -10,7 +10,7 @@ export const RUN_EVENTS: Readonly<Record<string, readonly EventRow[]>> = {
     ['step.started', 'A worker began an attempt', '`queue`, `name`, `worker`, `claim`'],
     ['step.completed', 'The handler returned, and the job has ended', '`result`'],
     ['step.retry', 'The attempt failed, and the job runs again', '`error`, `runAt`'],
-    ['step.failed', 'The job failed for good', '`error`'],
+    ['step.failed', 'The job failed permanently', '`error`'],
     [
       'step.deferred',
       'The job runs again later, without using up an attempt',

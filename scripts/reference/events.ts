@@ -63,7 +63,7 @@ export function events(): string {
     ),
     ...sections,
     '## Your own events',
-    '`ctx.emit(type, data)` appends an event of your own to the run. Its type must not begin like one of the types above. Otherwise it throws [`NAME_RESERVED`](errors.md#name_reserved).',
+    '`ctx.emit(type, data)` appends your own event to the run. Its type must not begin like one of the types above. Otherwise it throws [`NAME_RESERVED`](errors.md#name_reserved).',
     '## Messages',
     'Messages are not stored. Clients that follow a run receive them: `progress` with `value` and `message`, and `client` with the `type` and `data` of `ctx.client.send`.',
     '## Streams of plugins',

@@ -1,6 +1,7 @@
 /** Creates parts of Markdown that the pages of the reference share. */
 
-const MADE = '<!-- Made by scripts/reference.ts from the sources. Change those, then run: node scripts/reference.ts -->'
+const GENERATED_NOTE =
+  '<!-- Made by scripts/reference.ts from the sources. Change those, then run: node scripts/reference.ts -->'
 
 /** Returns the text of a docstring for a cell of a table: one line, without its tags. */
 export function inCell(doc: string): string {
@@ -42,7 +43,7 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 
 /** Returns a page: its heading, its parts, and the note that it is generated. */
 export function page(title: string, parts: readonly (string | undefined)[]): string {
-  return `${[`# ${title}`, ...parts.filter((part) => part !== undefined && part !== ''), MADE].join('\n\n')}\n`
+  return `${[`# ${title}`, ...parts.filter((part) => part !== undefined && part !== ''), GENERATED_NOTE].join('\n\n')}\n`
 }
 
 /** Returns a code block of a type or a signature, which is not a complete statement. */

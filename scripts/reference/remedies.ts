@@ -29,7 +29,7 @@ export const REMEDIES: Readonly<Record<ErrorCode, string>> = {
     'Check the name against `npx nuxt-queue workers`. If another application has the worker, pass `{ queue, name }`. If a job failed with it, deploy the worker and retry the job.',
   WORKER_DUPLICATE: 'Rename one of the two workers that the message names, or give it another `queue`.',
   WORKER_INVALID:
-    'Correct the file that the message names: its default export is `defineQueueWorker(…)`, and `config` is an object. If it is no worker, let its name begin with `_`.',
+    'Correct the file that the message names: its default export is `defineQueueWorker(…)`, and `config` is an object. If it is not a worker, let its name begin with `_`.',
   RUNTIME_UNKNOWN: 'Add the plugin of the runtime, or correct `runtime` in the config of the worker.',
   RUNTIME_MISSING: 'Install the program that the message names, or set its path, such as `python.interpreter`.',
   RUNTIME_START_FAILED:
@@ -126,5 +126,5 @@ export const REMEDIES: Readonly<Record<ErrorCode, string>> = {
     'Use a token whose role allows the action, or allow it in `http.authorize`. For a page of another site, set `http.cors`.',
   REQUEST_UNAUTHORIZED: 'Send `Authorization: Bearer <token>` with one of the tokens in `http.token`.',
   AUTHORIZE_TIMEOUT: 'Make `http.authorize` quicker, or raise `http.authorizeTimeout`.',
-  CONNECTIONS_FULL: 'Close streams that nobody watches, run more processes, or raise `http.maxConnections`.',
+  CONNECTIONS_FULL: 'Close unused streams, run more processes, or raise `http.maxConnections`.',
 }

@@ -4,14 +4,14 @@ import { eventsOff } from './events-off.ts'
 import { compare, countdown, perSecond, quantile, type BenchResult, type Comparison } from './harness.ts'
 import { ORDER, total, type Order } from './payload.ts'
 
-/** What a bare library does, on the same store as ours. Queues are named by the caller, a new one each time. */
+/** A bare library on the same store. The caller chooses a new queue name each time. */
 export interface BareLibrary {
   name: string
   /** Adds jobs at once, as fast as the library can. */
   bulk(queue: string, jobs: number): Promise<void>
   /** Adds one job. */
   add(queue: string): Promise<unknown>
-  /** Runs `onJob` for each job of a queue; answers what stops that. */
+  /** Runs `onJob` for each job of a queue. Returns a function that stops this. */
   work(queue: string, concurrency: number, onJob: () => void): Promise<() => Promise<void>>
 }
 
@@ -19,14 +19,14 @@ export interface AdapterBench {
   /** Of the bench. */
   name: string
   preset: Preset
-  /** The name of the preset's event store, which is taken out to measure what it costs. */
+  /** The name of the event store of the preset, which is removed to measure its cost. */
   events: string
-  /** Asked for each kernel, two of which are open at once. */
+  /** Called for each kernel. Two kernels are open at once. */
   config(): KernelConfig
   bare: BareLibrary
-  /** Others to compare `drain` with. */
+  /** Other libraries to compare `drain` with. */
   references?: readonly BareLibrary[]
-  /** Raw appends of as many events, so many in flight; answers events a second. */
+  /** Appends events without the package, with the given number in flight. Returns events per second. */
   rawAppend?: { name: string; run(events: number, inFlight: number): Promise<number> }
   /** Jobs of one drain. Default 20,000. */
   jobs?: number
@@ -75,7 +75,7 @@ async function bulk(library: BareLibrary, jobs: number): Promise<number> {
   return perSecond(jobs, began)
 }
 
-/** Calls `call` until it has been called `count` times, `inFlight` at a time; answers calls a second. */
+/** Calls `call` `count` times, `inFlight` at a time. Returns calls per second. */
 async function inFlightRate(
   count: number,
   inFlight: number,
@@ -103,14 +103,14 @@ async function latency(library: BareLibrary, samples: number, rest = 3): Promise
     started = () => settled.resolve(performance.now() - began)
     void library.add(queue)
     out.push(await settled.promise)
-    // Idle again: the consumer has settled the job and waits. In memory that takes a turn of the event loop.
+    // Waits until the consumer has settled the job and is idle. In memory, this takes one turn of the event loop.
     await new Promise((resolve) => (rest === 0 ? setImmediate(resolve) : setTimeout(resolve, rest)))
   }
   await stop()
   return out
 }
 
-/** The cases that every durable adapter has, each against the bare library in the same run. */
+/** Runs the cases of every durable adapter, each compared with the bare library in the same run. */
 export async function benchAdapter(bench: AdapterBench, emit: (result: BenchResult) => void): Promise<void> {
   const {
     name,

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
 import { createLineReader } from '../../plugins/runtimes/lib/child-process/lines.ts'
 
-/** A child without any of ours: the same framing, and nothing else. */
+/** Starts a child without this package, with the same framing. */
 export function startBareChild(command: string, args: readonly string[]) {
   const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit', 'pipe'], detached: true })
   const channel = child.stdio[3] as Duplex

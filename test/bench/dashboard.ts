@@ -44,7 +44,7 @@ async function fill(kernel: Kernel, jobs: number): Promise<void> {
   await enqueue(ends, jobs)
 }
 
-/** What the dashboard asks for. `deep` starts far behind the first page. */
+/** Returns the requests of the dashboard. `deep` starts far after the first page. */
 async function requestsOf(kernel: Kernel): Promise<Record<string, string>> {
   let after: string | undefined
   for (let page = 0; page < 20; page++) after = (await kernel.findJobs({ limit: 1000, after })).next ?? after

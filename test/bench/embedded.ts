@@ -8,7 +8,7 @@ import { benchAdapter, type BareLibrary } from './adapters.ts'
 import type { BenchResult } from './harness.ts'
 import { ORDER, total, type Order } from './payload.ts'
 
-/** pg-boss on PGlite in this thread, as its documentation has it. */
+/** Runs pg-boss on PGlite in this thread, as in its documentation. */
 async function bossOnPglite(dataDir: string): Promise<BareLibrary & { close(): Promise<void> }> {
   const db = new PGlite({ dataDir })
   await db.waitReady

@@ -1,6 +1,6 @@
 import { definePlugin, type AnyPlugin, type EventStore } from 'nuxt-queue'
 
-/** Stores nothing and refuses nothing: what the queue costs without events. */
+/** Stores nothing and rejects nothing, to measure the queue without events. */
 export const eventsOff = (name: string): AnyPlugin =>
   definePlugin({
     name,

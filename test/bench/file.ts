@@ -8,7 +8,7 @@ import { benchAdapter, type BareLibrary } from './adapters.ts'
 import { compare, type BenchResult } from './harness.ts'
 import { ORDER, total, type Order } from './payload.ts'
 
-/** Lines of a file, a sync for all that come while the one before is under way. */
+/** Appends lines to a file, with one sync for all lines that arrive during the previous sync. */
 function groupCommit(path: string) {
   const file = openSync(path, 'a')
   let [lines, next, syncing] = ['', Promise.withResolvers<void>(), false]
@@ -39,7 +39,7 @@ function groupCommit(path: string) {
   }
 }
 
-/** fastq, with a line on disk for each job that comes and each that is done: the least that keeps jobs through a crash. */
+/** fastq with a line on disk for each added and each completed job: the minimum with which jobs survive a crash. */
 function fastqWithLines(folder: string): BareLibrary & { close(): void } {
   const log = groupCommit(join(folder, 'bare.jsonl'))
   const waiting = new Map<string, Order[]>()
@@ -92,7 +92,7 @@ function open(dir: string): Promise<Kernel> {
   return createKernel({ preset: 'dev-file', config: { file: { path: dir }, registry: { dirs: [] } } })
 }
 
-/** Producers and workers at once: from the call of enqueue to the end of the last job, each acknowledged. */
+/** Measures producers and workers at once, from the call of enqueue to the end of the last job. Each job is acknowledged. */
 async function endToEnd(library: BareLibrary, queue: string): Promise<number> {
   const { promise, resolve } = Promise.withResolvers<void>()
   let [left, next] = [JOBS, 0]
@@ -121,7 +121,7 @@ function kernelLibrary(kernel: Kernel): BareLibrary {
   }
 }
 
-/** Milliseconds until a folder with 100,000 waiting jobs is open again. */
+/** Measures the milliseconds until a folder with 100,000 waiting jobs is open again. */
 async function reopening(dir: string): Promise<number> {
   const began = performance.now()
   const kernel = await open(dir)

@@ -4,7 +4,7 @@ import { startPostgres } from '../services/postgres.ts'
 import { sharedRedis } from '../services/redis.ts'
 import { compare, countdown, perSecond, type BenchResult, type Comparison } from './harness.ts'
 
-/** How many jobs follow each other, in a run as in a chain of plain jobs. */
+/** The number of consecutive jobs, in a run and in a chain of plain jobs. */
 const STEPS = 10
 
 type Handler = NonNullable<WorkerInput['handler']>
@@ -58,7 +58,7 @@ async function openChains(preset: Preset, config?: KernelConfig) {
   }
 }
 
-/** A fan-out of so many jobs and their fan-in; answers microseconds a job. */
+/** Measures a fan-out and its fan-in. Returns microseconds per job. */
 async function openFan(preset: Preset, config?: KernelConfig) {
   const kernel = await open(preset, config)
   const flow = { name: 'fan' }

@@ -11,7 +11,7 @@ interface Tuning {
   completeJobBatchDelay?: number
 }
 
-/** Drains with graphile-worker, for reference; answers jobs a second. */
+/** Drains a queue with graphile-worker, for reference. Returns jobs per second. */
 async function drain(url: string, pool: Pool, count: number, tuning: Tuning): Promise<number> {
   const schema = 'graphile_bench'
   const utils = await makeWorkerUtils({ connectionString: url, schema, logger: silent })
@@ -44,7 +44,7 @@ async function drain(url: string, pool: Pool, count: number, tuning: Tuning): Pr
   return rate
 }
 
-/** As it comes, against ours with as many jobs at once as in `drain` and with more; and as it is tuned for speed. */
+/** Compares graphile-worker with its defaults and tuned for speed, with the concurrency of `drain` and a higher one. */
 export async function graphileCases(
   { url, pool }: { url: string; pool: Pool },
   ours: (count: number, concurrency: number) => Promise<number>,

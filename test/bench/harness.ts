@@ -7,7 +7,7 @@ export interface BenchResult {
   base: number
   /** What the base is. */
   against: string
-  /** Larger is better for us, 1 is the base, whatever the unit. */
+  /** Larger is better. 1 is the base, for every unit. */
   ratio: number
   runs: number
 }
@@ -16,14 +16,14 @@ export interface Comparison {
   case: string
   unit: string
   against: string
-  /** Whether a larger figure is better, as with jobs a second. */
+  /** Whether a larger figure is better, such as jobs per second. */
   larger: boolean
   runs: number
   ours: () => Promise<number>
   base: () => Promise<number>
 }
 
-/** Runs ours and the base in turn, so that both meet the same noise, and compares the medians. */
+/** Runs this package and the base alternately, so that both have the same noise, and compares the medians. */
 export async function compare(bench: string, { larger, runs, ours, base, ...about }: Comparison): Promise<BenchResult> {
   const samples: { ours: number[]; base: number[] } = { ours: [], base: [] }
   await ours()

@@ -1,5 +1,5 @@
 /**
- * Clients of event streams in a process of their own: `node http-clients.ts <url> <count> [idle]`. Tells its
+ * Clients of event streams in a separate process: `node http-clients.ts <url> <count> [idle]`. Tells its
  * parent when all are connected, and each time that the last one has an event. With `idle` nobody reads.
  */
 import { connect, type Socket } from 'node:net'

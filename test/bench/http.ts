@@ -23,7 +23,7 @@ async function open(): Promise<Kernel> {
   return createKernel({ preset: dev, config: { registry: { dirs: [] } } })
 }
 
-/** Milliseconds until the last client has an event, as the median of some. */
+/** Measures the median of the milliseconds until the last client has an event. */
 async function spread(child: ChildProcess, send: (text: string) => unknown): Promise<number> {
   const samples: number[] = []
   for (let event = 0; event < EVENTS; event++) {
@@ -36,7 +36,7 @@ async function spread(child: ChildProcess, send: (text: string) => unknown): Pro
   return median(samples)
 }
 
-/** What anybody would write who needs nothing else. */
+/** A minimal server for comparison. */
 async function bareServer() {
   const clients = new Set<ServerResponse>()
   const server = createServer((_request, response) => {
@@ -76,7 +76,7 @@ async function fanOut(emit: (result: BenchResult) => void): Promise<void> {
   await kernel.close()
 }
 
-/** Most MiB that an instance in a process of its own comes to hold, with as many clients that do not read. */
+/** Measures the maximum memory in MiB of an instance in a separate process, with the given number of clients that do not read. */
 async function held(slow: number): Promise<number> {
   const child = fork(new URL('http-instance.ts', import.meta.url), [String(SECONDS)], { execArgv: ['--expose-gc'] })
   const [url] = (await once(child, 'message')) as [string]
@@ -96,7 +96,7 @@ async function backlog(emit: (result: BenchResult) => void): Promise<void> {
   emit({ ...about, ours: round(ours), base: round(base), ratio: round(base / ours) })
 }
 
-/** What watchers cost: how long the last of many waits, and what those hold who do not read. */
+/** Measures the cost of clients: the delay of the last of many, and the memory of clients that do not read. */
 export default async function bench(emit: (result: BenchResult) => void): Promise<void> {
   await fanOut(emit)
   await backlog(emit)

@@ -15,7 +15,7 @@ interface Load {
   waiting: number
 }
 
-/** Keeps `waiting` jobs going until `jobs` have run; answers jobs a second. */
+/** Keeps `waiting` jobs in progress until `jobs` have run. Returns jobs per second. */
 async function drive(
   { jobs, waiting }: Load,
   push: () => void,
@@ -45,7 +45,7 @@ interface Rig {
   run: (load: Load) => Promise<number>
 }
 
-/** The `dev` preset with one worker, as an application has it. */
+/** Creates the `dev` preset with one worker, as in an application. */
 async function createRig(plugins: AnyPlugin[] = [], retention: object = EVICT_ENDED): Promise<Rig> {
   const kernel = await createKernel({ preset: 'dev', plugins, config: { registry: { dirs: [] }, retention } })
   let done = (): void => {}
@@ -62,7 +62,7 @@ async function createRig(plugins: AnyPlugin[] = [], retention: object = EVICT_EN
   return { kernel, run: (load) => drive(load, push, (callback) => (done = callback)) }
 }
 
-/** What both sides do with a job. */
+/** Runs the same work with fastq. */
 
 function bareFastq(load: Load): Promise<number> {
   let done = (): void => {}

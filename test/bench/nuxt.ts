@@ -28,7 +28,7 @@ async function built(name: string, files: Readonly<Record<string, string>>): Pro
   return folder
 }
 
-/** Milliseconds from the start of a server to the end of its first answer. */
+/** Measures the milliseconds from the start of a server to the end of its first response. */
 async function firstAnswer(folder: string): Promise<number> {
   const began = performance.now()
   const server = spawn(process.execPath, [join(folder, '.output/server/index.mjs')], { env, stdio: 'ignore' })
@@ -49,7 +49,7 @@ async function answers(): Promise<boolean> {
   }
 }
 
-/** What the module adds to the start of a production server: the difference of the two figures. */
+/** Measures how much the module adds to the start of a production server. */
 export default async function nuxt(emit: (result: BenchResult) => void): Promise<void> {
   const [bare, own] = [await built('bare', BARE), await built('with', WITH)]
   emit(

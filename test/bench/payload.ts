@@ -7,7 +7,7 @@ export interface Order {
   tags: string[]
 }
 
-/** An order as shops pass it around: 1 KB of JSON, nested. */
+/** A typical order of a shop: 1 KB of nested JSON. */
 export const ORDER: Order = {
   orderId: 'ord_18f2a7c9',
   customer: {

@@ -19,7 +19,7 @@ interface Setup {
 
 let schemas = 0
 
-/** The `prod-postgres` preset as an application has it, in a schema of its own. */
+/** Creates the `prod-postgres` preset as in an application, in a separate schema. */
 async function openKernel(
   { url }: Setup,
   preset: Preset = prodPostgres,
@@ -44,7 +44,7 @@ async function openBoss({ url }: Setup): Promise<PgBoss> {
   return boss
 }
 
-/** What has completed may be forgotten already, so that nothing is left is what tells. */
+/** Completed jobs may already be removed, so the queue is done when it is empty. */
 async function allEnded(pool: Pool, schema: string): Promise<void> {
   for (;;) {
     const text = `SELECT EXISTS (SELECT FROM ${schema}.job WHERE state < 'completed') AS open`
@@ -111,7 +111,7 @@ async function drainBoss(setup: Setup, count: number, batchSize: number): Promis
     hit(jobs.length)
   }
   const began = performance.now()
-  // A batch of one never counts as full, so that `work` would poll for each job: here its calls are made by hand.
+  // A batch of one is never full, so `work` would poll for each job. Therefore its calls are made here.
   if (batchSize === 1) await runOneByOne(boss, handler)
   else await boss.work('order', { batchSize, burstWhenBatchFull: true, pollingIntervalSeconds: 0.5 }, handler)
   await done
@@ -162,7 +162,7 @@ async function appendCase(setup: Setup, emit: Emit): Promise<void> {
   const count = 20_000
   let runs = 0
 
-  /** 100 callers, each with its next append as soon as the last is stored. */
+  /** Runs 100 callers. Each appends as soon as its last append is stored. */
   async function callers(append: (stream: string) => Promise<unknown>): Promise<number> {
     const run = ++runs
     const began = performance.now()

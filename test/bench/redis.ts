@@ -7,7 +7,7 @@ import { benchAdapter, type BareLibrary } from './adapters.ts'
 import type { BenchResult } from './harness.ts'
 import { ORDER, total } from './payload.ts'
 
-/** BullMQ as it comes, which keeps all that has ended, or with the bound that our retention has. */
+/** BullMQ with its defaults, which keep all ended jobs, or with the bound of the retention of this package. */
 
 function bareBullmq(url: string, name: string, opts: JobsOptions = {}): BareLibrary & { close(): Promise<void> } {
   const connection = new Redis(url, { maxRetriesPerRequest: null })
@@ -67,7 +67,7 @@ function beeQueue(url: string): BareLibrary {
   }
 }
 
-/** XADD, as many in flight, one connection with automatic pipelining. */
+/** XADD with the same number in flight, over one connection with automatic pipelining. */
 function rawXadd(url: string) {
   const client = new Redis(url, { enableAutoPipelining: true })
   let streams = 0

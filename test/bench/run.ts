@@ -1,4 +1,4 @@
-/** `npm run bench -- <name> [--json]`: measures, and judges nothing. */
+/** `npm run bench -- <name> [--json]`: prints measurements without a verdict. */
 import { report, type BenchResult } from './harness.ts'
 
 type Bench = (emit: (result: BenchResult) => void) => Promise<void>

@@ -91,7 +91,7 @@ export default async function runtimes(emit: Emit): Promise<void> {
   if ([undefined, 'context-call'].includes(chosen)) await contextCalls(languages[0]!, emit)
 }
 
-/** A process for each job, started when the job comes, against a bare child that is. */
+/** Measures one process for each job, started when the job arrives, compared with a bare child. */
 async function fresh(language: Language, emit: Emit): Promise<void> {
   const { name, bare } = language
   await using rig = await open(language, { spare: 0 })
@@ -109,7 +109,7 @@ async function fresh(language: Language, emit: Emit): Promise<void> {
   )
 }
 
-/** A process for each job that waits for it: what starting it costs no longer counts. */
+/** Measures one process for each job, started in advance, so that its start does not count. */
 async function spare(language: Language, emit: Emit): Promise<void> {
   const { name, bare } = language
   await using rig = await open(language, { spare: 1 })
@@ -131,7 +131,7 @@ async function spare(language: Language, emit: Emit): Promise<void> {
   await child.close()
 }
 
-/** What the child adds to a job, against the round trip through a bare pipe. */
+/** Measures the overhead of a reused child, compared with the round trip through a bare pipe. */
 async function reused(language: Language, emit: Emit): Promise<void> {
   const { name, bare } = language
   await using rig = await open(language, { reuse: 1_000_000 })
@@ -213,7 +213,7 @@ async function contextCalls(language: Language, emit: Emit): Promise<void> {
   await child.close()
 }
 
-/** The interpreter itself: a version manager's shim would be measured instead. */
+/** Returns the path of the interpreter itself, not of the shim of a version manager. */
 async function pythonPath(): Promise<string> {
   const { execFileSync } = await import('node:child_process')
   return execFileSync('python3', ['-c', 'import sys; print(sys.executable)'], { encoding: 'utf8' }).trim()

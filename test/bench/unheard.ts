@@ -4,7 +4,7 @@ import { startPostgres } from '../services/postgres.ts'
 import { sharedRedis } from '../services/redis.ts'
 import { median, perSecond, round, type BenchResult } from './harness.ts'
 
-/** How many events nobody waits for; `BENCH_UNHEARD=1000000` is the full measure. */
+/** The number of events without a waiter. `BENCH_UNHEARD=1000000` is the full measurement. */
 const EVENTS = Number(process.env.BENCH_UNHEARD ?? 50_000)
 const IN_FLIGHT = 500
 const LIMIT = 1000

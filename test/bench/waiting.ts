@@ -39,7 +39,7 @@ async function fill(kernel: Kernel): Promise<void> {
 
 const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
 
-/** What many waiting runs cost: timers, a restart, and the way from an event to the end of its run. */
+/** Measures the cost of many waiting runs: timers, a restart, and the time from an event to the end of its run. */
 export default async function bench(emit: (result: BenchResult) => void): Promise<void> {
   const [redis, postgres] = [await sharedRedis(), await startPostgres({ fsync: true })]
   const folder = mkdtempSync(join(tmpdir(), 'nuxt-queue-bench-'))

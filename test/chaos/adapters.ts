@@ -10,9 +10,9 @@ import type { Service } from '../services/service.ts'
 export interface ChaosAdapter {
   preset: string
   config: KernelConfig
-  /** Several processes at once, else one that produces and works. */
+  /** Whether several processes share the store. Otherwise, one process produces and works. */
   shared: boolean
-  /** The store, where it is a process of its own. */
+  /** The store, if it is a separate process. */
   service?: Service
   /** Cuts every connection to the store. */
   cut?(): Promise<void>

@@ -20,7 +20,7 @@ interface Member {
   generation: number
 }
 
-/** The processes of a run. Whoever dies is replaced until the crew is stopped. */
+/** Creates the processes of a run. Dead processes are replaced until the run is stopped. */
 export function createCrew(
   adapter: ChaosAdapter,
   roles: readonly ProcessOptions['role'][],
@@ -69,7 +69,7 @@ export function createCrew(
     members[index] = { role, child, generation }
     child.once('exit', (_code, signal) => {
       if (stopping || members[index]?.child !== child) return
-      // Nobody here has killed it: it died at its failpoint, or could not bear a store that is away at its start.
+      // The test has not killed it. It died at its failpoint, or because the store was unavailable at its start.
       if (signal === 'SIGKILL') counts.byFailpoint++
       setTimeout(() => {
         // Its place may have been taken meanwhile.
@@ -94,7 +94,7 @@ export function createCrew(
         }),
       )
     },
-    /** Kills a process, and puts another in its place. */
+    /** Kills a process and replaces it. */
     async kill(index: number, skew: number, failpoint?: Failpoint): Promise<void> {
       const { role, child, generation } = members[index]!
       counts.deaths++
@@ -118,7 +118,7 @@ export function createCrew(
         }),
       )
     },
-    /** Works off what is left and checks it all. */
+    /** Processes the remaining work and checks all data. */
     async verify(): Promise<Verdict> {
       const child = launch({ role: 'verify', name: 'verify', skew: 0, acknowledged: files.acknowledged })
       const verdict = once(child, 'verified').then(([value]) => value as Verdict)

@@ -1,7 +1,7 @@
 import { definePlugin, systemClock } from 'nuxt-queue/kernel'
 import type { Failpoint } from './schedule.ts'
 
-/** Dies like a machine without power, at the nth time it gets to a point. */
+/** Kills the process when it reaches a point for the nth time, like a power failure. */
 export function failpoint(point: Failpoint | undefined) {
   let left = point?.nth ?? Infinity
   const reach = (name: string): void => {

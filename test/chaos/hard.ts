@@ -5,7 +5,7 @@ import { shareOf } from './random.ts'
 /** How each run of the flow `outer` ends. */
 export const OUTER_RESULT = 'inner 1, inner 2'
 
-/** What a hostile job does to the process that runs it. Each ends its own job, and no other. */
+/** Harms the process that runs the job. Each must end only its own job. */
 const HOSTILE: ((log: (meta: object) => Promise<void>) => unknown)[] = [
   () => {
     throw new Error('x'.repeat(700_000))
@@ -24,7 +24,7 @@ const HOSTILE: ((log: (meta: object) => Promise<void>) => unknown)[] = [
     ring.ring = ring
     await log(ring)
   },
-  // Nobody awaits it.
+  // The rejection is not awaited.
   () => void Promise.reject(new Error('stray')).catch(() => {}),
 ]
 

@@ -1,4 +1,4 @@
-/** One process of a chaos run. Says on its standard output what it has done. */
+/** One process of a chaos run. Prints its actions on its standard output. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createKernel, type KernelConfig } from 'nuxt-queue'
 import { failpoint, skewedClock } from './failpoints.ts'
@@ -47,7 +47,7 @@ function stopSignal(): { signal: AbortSignal; abort: () => void } {
   return { signal: controller.signal, abort: () => controller.abort() }
 }
 
-/** One thing after the other, each until it is acknowledged. */
+/** Produces one item after the other, and waits until each is acknowledged. */
 async function produceAll(): Promise<void> {
   for (let n = 0; !signal.aborted; n++) {
     const id = `${options.name}-${n}`

@@ -1,6 +1,6 @@
 import { seeded } from '../../testing/conformance/random.ts'
 
-/** Numbers that depend on the seed alone. */
+/** Generates numbers that depend only on the seed. */
 export function createRandom(seed: number) {
   const next = seeded(seed)
   return {

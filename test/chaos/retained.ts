@@ -5,7 +5,7 @@ import { LEASE } from './adapters.ts'
 
 /** How long what has ended is kept, in milliseconds: eight leases, as by default. A lost acknowledgement comes again within them. */
 const AGE = 8 * LEASE
-/** Children are forgotten while their parents still rest. */
+/** Children are removed while their parents still sleep. */
 const REST = AGE + 2000
 /** Between two moments of the schedule, in milliseconds. */
 const BEAT = 500

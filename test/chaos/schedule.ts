@@ -6,7 +6,7 @@ export type Fault =
   | { at: number; kind: 'store-freeze'; for: number }
   | { at: number; kind: 'cut' }
 
-/** Where the process that takes the killed one's place is to die by itself: at the nth time it gets there. */
+/** The point at which the replacement of a killed process kills itself, when it reaches the point for the nth time. */
 export interface Failpoint {
   name: string
   nth: number

@@ -11,7 +11,7 @@ export interface Verdict {
   events: number
   /** Jobs by how they ended. */
   ended: Record<string, number>
-  /** What does not hold; empty is what everybody hopes for. */
+  /** The violated guarantees. Empty if the run is correct. */
   violations: string[]
 }
 
@@ -31,7 +31,7 @@ export interface Evidence {
   workload: Workload
 }
 
-/** Waits until nothing is left to do, then looks at everything that was stored. */
+/** Waits until no work is left, then checks everything that was stored. */
 export async function verify(kernel: Kernel, { acknowledged, journal, workload }: Evidence): Promise<Verdict> {
   const violations: string[] = []
   const fail = (what: string): void => void violations.push(what)
@@ -174,7 +174,7 @@ function* runFaults(run: RunInfo | undefined, events: readonly StoredEvent[]): G
   }
 }
 
-/** State by hand: the last write of each key. */
+/** Computes the state without the plugin: the last write of each key. */
 function folded(events: readonly StoredEvent[]): Record<string, unknown> {
   const state: Record<string, unknown> = {}
   for (const { type, data } of events) {

@@ -2,12 +2,12 @@ import { definePlugin, QueueError, type AnyPlugin, type Kernel, type PluginKerne
 import eventsMemory from '../../plugins/adapters/memory/events/index.ts'
 import queueMemory from '../../plugins/adapters/memory/queue/index.ts'
 
-/** What the contract wants an answer from at once. */
+/** The methods that must return synchronously by contract. */
 const SYNCHRONOUS = new Set<PropertyKey>(['on', 'getWorker'])
 
 const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
 
-/** A port that answers like one behind a socket: late, and calls in order. */
+/** Delays the responses of a port like a socket does, and keeps the order of calls. */
 function slow<T extends object>(port: T, own: Partial<T> = {}): T {
   return new Proxy(port, {
     get(target, key) {
@@ -44,7 +44,7 @@ const unsupported = (option: string): never => {
 export const slowQueue = behindSocket(queueMemory, {})
 export const slowEvents = behindSocket(eventsMemory, {})
 
-/** The same without the capabilities that an adapter need not have. */
+/** The same ports without optional capabilities. */
 export const poorQueue = behindSocket(queueMemory, {
   queue: ({ capabilities, enqueue }) => ({
     enqueue: (job) => (job.runAt > job.createdAt ? unsupported('delay') : enqueue(job)),

@@ -7,7 +7,7 @@ import type { Finished } from './processes.ts'
 
 const HOST = { createKernel, loadQueueConfig, memory: async () => dev }
 
-/** What each command has written. Several may run at once. */
+/** The output of each command. Several commands may run at once. */
 const written = new AsyncLocalStorage<{ stdout: string; stderr: string }>()
 for (const name of ['stdout', 'stderr'] as const) {
   const stream = process[name]
@@ -20,7 +20,7 @@ for (const name of ['stdout', 'stderr'] as const) {
   }
 }
 
-/** Runs a command of `nuxt-queue` to its end in this process. One of its own takes half a second to start. */
+/** Runs a command of `nuxt-queue` to its end in this process, because a new process takes half a second to start. */
 export function cli(args: readonly string[], cwd: string): Promise<Finished> {
   const output = { stdout: '', stderr: '' }
   return written.run(output, async () => {
@@ -30,7 +30,7 @@ export function cli(args: readonly string[], cwd: string): Promise<Finished> {
   })
 }
 
-/** Runs a command with `--json` and answers its one value. */
+/** Runs a command with `--json` and returns its value. */
 export async function cliJson(args: readonly string[], cwd: string): Promise<unknown> {
   const { stdout } = await cli([...args, '--json'], cwd)
   return JSON.parse(stdout)

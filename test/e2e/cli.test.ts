@@ -47,7 +47,7 @@ async function startDev(cwd: string): Promise<Running> {
 
 const socketOf = (cwd: string): string => join(cwd, '.nuxt-queue/dev.sock')
 
-test('a job queued from another process runs, and all there is to know of it can be read', async () => {
+test('a job that another process enqueued runs, and all its data can be read', async () => {
   await using project = await createProject({ greet: GREET })
   const { cwd } = project
   await using dev = startCli(['dev', '--json'], cwd)
@@ -83,7 +83,7 @@ test('a job queued from another process runs, and all there is to know of it can
   expect(await cliJson(['runs', '--tag', 'urgent'], cwd)).toEqual([])
 })
 
-test('people read the same as lines of text', async () => {
+test('the output for people is lines of text', async () => {
   await using project = await createProject({ greet: GREET })
   const { cwd } = project
   await using dev = await startDev(cwd)
@@ -192,7 +192,7 @@ test('the log of a run is followed until its end, and its history exported', asy
   expect(await cliJson(['show', 'run.jsonl'], cwd)).toEqual(await cliJson(['show', runId], cwd))
 })
 
-test('a job of an id that the queue knows is not queued again', async () => {
+test('a job with a known id is not enqueued again', async () => {
   await using project = await createProject({ greet: GREET })
   const { cwd } = project
   await using _dev = await startDev(cwd)
@@ -219,7 +219,7 @@ test('dead letters are moved back to the queue they came from', async () => {
   )
 })
 
-test('a job tells why it does not run', async () => {
+test('a waiting job is explained', async () => {
   await using project = await createProject({ greet: GREET })
   const { cwd } = project
   await using _dev = await startDev(cwd)
@@ -232,7 +232,7 @@ test('a job tells why it does not run', async () => {
   )
 })
 
-test('a run that was exported is stepped through, read as the configuration says', async () => {
+test('an exported run is replayed with the configuration of the project', async () => {
   await using project = await createProject({})
   const { cwd } = project
   const run = { runId: 'r', status: 'completed', name: 'w', startedAt: 1000, updatedAt: 3000, endedAt: 3000, head: 3 }
@@ -261,7 +261,7 @@ test('a run that was exported is stepped through, read as the configuration says
   expect(await replay('--to', '2', '--types', 'noted')).toMatchObject([{ type: 'noted', state: { noted: true } }])
 })
 
-test('the entry of a flow is waited for until the flow is done', async () => {
+test('the command waits for a flow until its end', async () => {
   const flow = (role: string): string => `export const config = { flow: { name: 'words', ${role} } }`
   await using project = await createProject({
     first: `${flow(`role: 'entry'`)}\nexport default (job, ctx) => ctx.flow.emit('word', job.data)`,
@@ -272,7 +272,7 @@ test('the entry of a flow is waited for until the flow is done', async () => {
   expect(job.result).toBe('DONE')
 })
 
-test('an edited worker runs its new code from the next job on, and queued jobs survive', async () => {
+test('an edited worker runs its new code for the next job, and queued jobs survive', async () => {
   await using gate = await createGate()
   const worker = (version: number): string =>
     `export default async (job) => { if (job.data === 'hold') { ${gate.pass} } return ${version} }`
@@ -311,7 +311,7 @@ test.each(['SIGTERM', 'SIGINT'] as const)('%s ends a dev process once its runnin
   expect(existsSync(socketOf(cwd))).toBe(false)
 })
 
-test('a command that waits learns that the dev process went away', async () => {
+test('a waiting command fails when the dev process ends', async () => {
   await using gate = await createGate()
   await using project = await createProject({ held: `export default async () => { ${gate.pass} }` })
   await using dev = await startDev(project.cwd)
@@ -330,7 +330,7 @@ describe('the socket of a folder', () => {
     expect((await stat(socketOf(project.cwd))).mode & 0o777).toBe(0o600)
   })
 
-  test('has one dev process, and a second one is refused with the pid of the first', async () => {
+  test('has one dev process, and a second one is rejected with the pid of the first', async () => {
     await using project = await createProject({})
     await using dev = await startDev(project.cwd)
     const { code, stderr } = await cliProcess(['dev'], project.cwd)
@@ -352,7 +352,7 @@ describe('the socket of a folder', () => {
     })
   })
 
-  test('answers nonsense with an error and goes on', async () => {
+  test('responds to invalid input with an error and continues', async () => {
     await using project = await createProject({})
     await using dev = await startDev(project.cwd)
     const socket = connect(socketOf(project.cwd)).setEncoding('utf8')
@@ -400,7 +400,7 @@ test('a worker file that cannot be loaded is reported, and the others run', asyn
   expect((await dev.ended).stderr).toMatch(/✖ Worker file .*broken\.ts is skipped/)
 })
 
-test('what fails exits with 1, says why, and gives its code', async () => {
+test('a failure exits with 1, and prints its reason and its code', async () => {
   await using project = await createProject({ greet: GREET, fail: FAIL })
   const { cwd } = project
   await using _dev = await startDev(cwd)
@@ -441,7 +441,7 @@ test.each([
   expect(stderr).toContain(message)
 })
 
-test('help and version exit with 0, what cannot be understood with 2', async () => {
+test('help and version exit with 0, an invalid command line with 2', async () => {
   const help = await cliProcess(['--help'], '.')
   expect(help).toMatchObject({ code: 0, stdout: expect.stringContaining('enqueue') as string })
   expect(await cliProcess([], '.')).toEqual(help)
@@ -482,7 +482,7 @@ const BEARER = { authorization: `Bearer ${TOKEN}` }
 
 const MEMORY = { NUXT_QUEUE_ADAPTER: 'memory' }
 
-test('start is production whatever NODE_ENV says, asks for a store, and does not listen to other machines unprotected', async () => {
+test('start is production for any NODE_ENV, requires a store, and does not listen to other machines without protection', async () => {
   await using project = await createProject({ greet: GREET })
   const { cwd } = project
   const homeless = await cliProcess(['start'], cwd)
@@ -499,7 +499,7 @@ test('start is production whatever NODE_ENV says, asks for a store, and does not
   expect((await start.ended).code).toBe(0)
 })
 
-test('start runs workers and serves HTTP until it is told to end, and lets what runs finish', async () => {
+test('start runs workers and serves HTTP until a signal, and waits for running jobs', async () => {
   await using gate = await createGate()
   const slow = `export default async () => { ${gate.pass}; return 'done' }`
   await using project = await createProject({ greet: GREET, slow })
@@ -530,7 +530,7 @@ test('start runs workers and serves HTTP until it is told to end, and lets what 
   expect((await start.ended).code).toBe(0)
 })
 
-test('start without workers queues what others run', async () => {
+test('start without workers enqueues jobs for other processes', async () => {
   await using project = await createProject({ greet: GREET })
   const { cwd } = project
   expect((await cliProcess(['start', '--no-worker'], cwd)).code).toBe(2)

@@ -107,7 +107,7 @@ describe.each(['redis', ...inLongForm('memory', 'postgres')] as const)('the dash
     await store.stop?.()
   })
 
-  it('finds a failed job, says why, retries it, groups its error, and keeps who did it', async () => {
+  it('finds a failed job, shows its reason, retries it, groups its error, and records who acted', async () => {
     await kernel.flow('trip').start({ to: 'Oslo' }, { id: 'trip-1' })
     const failing = await kernel.enqueue('mail', { to: 'ada' }, { id: 'm1', tags: ['vip'] })
     await kernel.enqueue('mail', { to: 'bob' }, { id: 'later', delay: 3_600_000 })
@@ -156,7 +156,7 @@ describe.each(['redis', ...inLongForm('memory', 'postgres')] as const)('the dash
     await page.locator('.page-header').getByText('completed').waitFor()
   })
 
-  it('shows in one tab what another one does, and everything at 390 px', async () => {
+  it('shows changes of another tab, and all content at 390 px', async () => {
     await open('/runs/trip-1')
     await page.locator('.page-header').getByText('waits').waitFor()
     const phone = await page.context().newPage()
@@ -188,7 +188,7 @@ describe.each(['redis', ...inLongForm('memory', 'postgres')] as const)('the dash
     await phone.close()
   })
 
-  it('retries all failed jobs that match a filter, and reports how it went', async () => {
+  it('retries all failed jobs that match a filter, and reports the result', async () => {
     works = false
     const ids = ['out-1', 'out-2', 'out-3']
     const failing = await Promise.all(ids.map((id) => kernel.enqueue('mail', { to: id }, { id, tags: ['outage'] })))
@@ -210,7 +210,7 @@ describe.each(['redis', ...inLongForm('memory', 'postgres')] as const)('the dash
     for (const id of ids) await row(page, id).waitFor()
   })
 
-  it('completes an open wait in the list of all', async () => {
+  it('completes an open wait in the list of waits', async () => {
     await kernel.flow('trip').start({ to: 'Rome' }, { id: 'trip-2' })
     await open('/waits')
     await row(page, 'trip-2').getByRole('button', { name: 'Complete' }).click()
@@ -220,7 +220,7 @@ describe.each(['redis', ...inLongForm('memory', 'postgres')] as const)('the dash
     await page.locator('.page-header').getByText('completed').waitFor()
   })
 
-  it('pauses a schedule, runs it now, and saves and removes another one', async () => {
+  it('pauses a schedule, runs it now, and saves and removes another schedule', async () => {
     await open('/schedules')
     await page.getByRole('button', { name: 'Pause report' }).click()
     await page.getByRole('alertdialog').getByRole('button', { name: 'Pause' }).click()
@@ -255,7 +255,7 @@ describe.each(['redis', ...inLongForm('memory', 'postgres')] as const)('the dash
     await page.getByRole('button', { name: 'Pause report' }).waitFor()
   })
 
-  it('pauses a trigger, sends what arrived in between again, and saves and removes another one', async () => {
+  it('pauses a trigger, replays events that arrived meanwhile, and saves and removes another trigger', async () => {
     works = true
     await open('/schedules?trigger=wanted')
     await page.getByRole('button', { name: 'Pause wanted' }).click()
@@ -285,7 +285,7 @@ describe.each(['redis', ...inLongForm('memory', 'postgres')] as const)('the dash
     await row(page, 'extra').first().waitFor({ state: 'detached' })
   })
 
-  it('goes on after a restart of the server, without a reload', async () => {
+  it('continues after a restart of the server without a reload', async () => {
     works = true
     await open('/jobs')
     await page.getByText('Live', { exact: true }).first().waitFor()

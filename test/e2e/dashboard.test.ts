@@ -30,7 +30,7 @@ async function open(screen: string, options: { width?: number; at?: string } = {
   return page
 }
 
-/** What axe finds serious in a page. Its script comes through the debugger, which the policy of the page does not concern. */
+/** Returns the serious findings of axe in a page. The debugger injects its script, because the policy of the page forbids it. */
 async function faults(page: Page): Promise<string[]> {
   await page.evaluate(`globalThis.axe ?? (() => { ${axe.source} })()`)
   const found = await page.evaluate(async () => {
@@ -91,7 +91,7 @@ afterAll(async () => {
   await kernel.close()
 })
 
-it('is small, has a strict policy, and serves its own files only', async () => {
+it('is small, has a strict policy, and serves only its own files', async () => {
   const page = await fetch(`${base}ui/`)
   const html = await page.text()
   const policy = page.headers.get('content-security-policy')!
@@ -219,7 +219,7 @@ it('is used with the keyboard alone, keeps its filters in the address, and survi
   await page.close()
 })
 
-it('asks once before an action, and shows what came of it without a reload', async () => {
+it('asks once before an action, and shows its result without a reload', async () => {
   const page = await open('/queues')
   await page.getByRole('button', { name: 'Pause greetings' }).click()
   await page.getByRole('alertdialog').getByText('"greetings"').waitFor()
@@ -246,7 +246,7 @@ it('asks once before an action, and shows what came of it without a reload', asy
   await page.close()
 })
 
-it('aborts a bulk action before it has begun, which then reaches no job', async () => {
+it('aborts a bulk action before it has begun, without an effect on any job', async () => {
   const { kernel: own, url } = await createServer()
   await own.registerWorker({ id: 'greet', config: { queue: 'greetings' }, handler: () => {} })
   // No worker has started, so that the bulk action waits.
@@ -301,7 +301,7 @@ it('shows a run at every moment, completes its wait, and forks it', async () => 
   await page.close()
 })
 
-it('sends with a form that the schema of the worker makes, and shows what is wrong', async () => {
+it('sends data with a form for the schema of the worker, and shows validation errors', async () => {
   const page = await open('/send')
   await page.getByLabel('Worker or flow').selectOption('book')
   await page.getByLabel(/^seats/).fill('3')
@@ -377,6 +377,6 @@ it('shows a role that may only read no actions, and the server refuses them', as
   await own.close()
 })
 
-it('has reported no error, and has broken its policy nowhere', () => {
+it('has reported no error and no violation of its policy', () => {
   expect(problems.filter((line) => !/status of 4(?:0[14]|22)/.test(line))).toEqual([])
 })

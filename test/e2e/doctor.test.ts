@@ -59,7 +59,7 @@ it.each(STORES.map(([preset, config, expected]) => ({ name: preset.name, preset,
   },
 )
 
-/** Collects what a kernel warns of. */
+/** Collects the warnings of a kernel. */
 function collect(): { warnings: string[]; reporter: Reporter } {
   const warnings: string[] = []
   return { warnings, reporter: { warn: (text) => void warnings.push(text), error() {} } }

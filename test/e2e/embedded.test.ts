@@ -22,7 +22,7 @@ function open(dir: string): Promise<Kernel> {
   return createKernel({ preset: 'embedded', config })
 }
 
-/** A process that takes a job and never gives it back. */
+/** A process that claims a job and never settles it. */
 const HOLDER = (dir: string): string => `
   import { createKernel } from ${JSON.stringify(join(ROOT, 'dist/index.js'))}
   const config = { embedded: { path: ${JSON.stringify(dir)} }, registry: { dirs: [] }, setupTimeout: 240_000 }
@@ -37,7 +37,7 @@ describe('the embedded database', () => {
     expect(existsSync(PREPARED)).toBe(true)
   })
 
-  it('brings back what was stored, refuses a second kernel, hands out what a killed process had, and makes an unfinished database anew', async () => {
+  it('restores stored data, rejects a second kernel, reclaims the jobs of a killed process, and recreates an unfinished database', async () => {
     const dir = newFolder()
     const first = await open(dir)
     await expect(open(dir)).rejects.toMatchObject({

@@ -22,7 +22,7 @@ function pairOf(preset: typeof prodRedis, config: object): () => Promise<Kernel>
   return () => createKernel({ preset, config: { ...quiet, ...config } })
 }
 
-/** Both instances know the whole flow. Each works one of the last two steps, which are let go in pairs. */
+/** Both instances know the whole flow. Each runs one of the last two steps, which are released in pairs. */
 async function start(kernel: Kernel, other: 'left' | 'right', meet: (runId: string) => Promise<void>): Promise<void> {
   const flow = { name: 'race' }
   await kernel.registerWorker({

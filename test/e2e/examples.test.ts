@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { inLongForm } from '../services/long.ts'
 import { ROOT, startNode } from './processes.ts'
 
-/** What the examples of the guide come to, on whatever they run. */
+/** The results of the examples of the guide, on any preset. */
 const OUTCOMES = {
   order: ['order A1 is on its way', 'order B2 was declined: nobody answered in time'],
   nightly: ['2026-03-28T02:00:00.000Z', '2026-03-29T01:00:00.000Z', '2026-03-30T01:00:00.000Z'],

@@ -44,7 +44,7 @@ async function instances(preset: string, config: KernelConfig, worker: WorkerInp
 }
 
 describe.each(stores)('several instances on %s', (preset, config) => {
-  it('run no more jobs of a key at once than they may together', async () => {
+  it('run no more jobs of a key at once than their shared limit', async () => {
     const running = new Map<string, number>()
     let most = 0
     const two = Promise.withResolvers<void>()
@@ -56,7 +56,7 @@ describe.each(stores)('several instances on %s', (preset, config) => {
         running.set(key, (running.get(key) ?? 0) + 1)
         most = Math.max(most, running.get(key)!)
         if (most > 1) two.resolve()
-        // However slow the machine is, two meet; and then there is time for a third one.
+        // Two jobs meet on any machine. After that, there is time for a third one.
         await two.promise
         await new Promise((resolve) => setTimeout(resolve, 5))
         running.set(key, running.get(key)! - 1)
@@ -71,7 +71,7 @@ describe.each(stores)('several instances on %s', (preset, config) => {
     expect(most).toBe(2)
   })
 
-  it('start no more jobs of a key in a span than they may together', async () => {
+  it('start no more jobs of a key in a span than their shared rate', async () => {
     const ran: string[] = []
     const [first, ...others] = await instances(preset, config(), {
       id: 'w',
@@ -87,7 +87,7 @@ describe.each(stores)('several instances on %s', (preset, config) => {
     expect(ran.toSorted((a, b) => a.localeCompare(b))).toEqual(['a', 'a', 'b', 'b', 'c', 'c'])
   })
 
-  it('hold one window of a key between them, and lose nothing that comes last', async () => {
+  it('share one window for each key, and do not lose the newest data', async () => {
     const ran: unknown[] = []
     const kernels = await instances(preset, config(), {
       id: 'w',
@@ -101,7 +101,7 @@ describe.each(stores)('several instances on %s', (preset, config) => {
     expect(ran).toEqual(['last'])
   })
 
-  it('let as many through in a period as there are places', async () => {
+  it('run at most the allowed number of jobs in a period', async () => {
     const ran: unknown[] = []
     const kernels = await instances(preset, config(), {
       id: 'w',

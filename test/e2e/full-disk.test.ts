@@ -12,7 +12,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-/** Produces jobs and tells of each that was acknowledged, and of what is reported. */
+/** Produces jobs, and prints each acknowledged job and each report. */
 const PRODUCER = `
   import { createKernel } from ${JSON.stringify(join(ROOT, 'dist/index.js'))}
   const say = (line) => process.stdout.write(line + '\\n')

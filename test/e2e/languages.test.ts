@@ -53,7 +53,7 @@ async function run(kernel: Kernel, worker: string, data?: unknown): Promise<unkn
   return kernel.result(await kernel.enqueue(worker, data))
 }
 
-/** Ours aside. */
+/** Except the keys of this package. */
 const workersOf = ({ registry }: Kernel): string[] =>
   registry.workers.map(({ id }) => id).filter((id) => !id.startsWith('_'))
 
@@ -61,7 +61,7 @@ const logsOf = async (kernel: Kernel, runId: string): Promise<unknown[]> =>
   (await kernel.port('events').read(runId, { types: ['runner.log'] })).map(({ data }) => data)
 
 describe('Python workers in a folder', () => {
-  test('are workers beside others, with their config, and what they print is their log', async () => {
+  test('are workers like others, with their config, and their output is their log', async () => {
     const { kernel, reports } = await app({
       'ml/hello.py': PYTHON_WORKER,
       'ml/_helpers.py': 'x = 1',
@@ -83,7 +83,7 @@ describe('Python workers in a folder', () => {
     ])
   })
 
-  test('a hundred of them are described by one interpreter, and by none while nothing has changed', async () => {
+  test('a hundred files are described by one interpreter, and by none if nothing has changed', async () => {
     const files = Object.fromEntries(
       Array.from({ length: 100 }, (_, n) => [`w${n}.py`, `${PYTHON_WORKER}\nopen(__file__ + ".log", "a").write("x")`]),
     )
@@ -105,7 +105,7 @@ describe('Python workers in a folder', () => {
     [
       'no handler',
       'x = 1\n',
-      /has no handler\. If it is no worker, let its name begin with _\. Otherwise write one:/,
+      /has no handler\. If it is not a worker, let its name begin with _\. Otherwise write one:/,
       /define_worker/,
     ],
     [
@@ -120,14 +120,14 @@ describe('Python workers in a folder', () => {
     expect(workersOf(kernel)).toEqual(['good'])
     const [report] = reports
     expect(report).toMatchObject({ level: 'error', message: expect.stringMatching(message) as string })
-    // The place follows the message, and the message is not repeated.
+    // The location follows the message, and the message is not repeated.
     const printed = `${report!.message}${(report!.detail as string | undefined) ?? ''}`
     expect(printed).toMatch(stack)
     expect(printed.split('is skipped')).toHaveLength(2)
     expect(await run(kernel, 'good', { name: 'you' })).toBe('hello you')
   })
 
-  test('without Python say what was tried, or run in process where the config says by what', async () => {
+  test('without Python report the tried interpreters, or run the configured fallback in process', async () => {
     const files = { 'hello.py': PYTHON_WORKER, '_instead.mjs': 'export default (job) => `in process ${job.data.name}`' }
     const missing = await app(files, { python: { command: 'no-such-python' } })
     expect(workersOf(missing.kernel)).toEqual([])
@@ -139,7 +139,7 @@ describe('Python workers in a folder', () => {
     expect(await run(kernel, 'hello', { name: 'Ada' })).toBe('in process Ada')
   })
 
-  test('run in the virtual environment that is named', async () => {
+  test('run in the configured virtual environment', async () => {
     const source = PYTHON_WORKER.replace('return f"hello', 'import sys; return sys.prefix + f" hello')
     const { kernel, rootDir } = await app({ 'hello.py': source, '../../make': '#!/bin/sh\n' })
     await kernel.close()
@@ -148,7 +148,7 @@ describe('Python workers in a folder', () => {
     expect(await run(again.kernel, 'hello', { name: 'Ada' })).toBe(`${join(rootDir, '.venv')} hello Ada`)
   })
 
-  test('are read again when what they import changes', async () => {
+  test('are read again when their imports change', async () => {
     const source = PYTHON_WORKER.replace('concurrency=3', 'concurrency=_n.N').replace('\n', '\nimport _n\n')
     const { rootDir, kernel } = await app({ 'hello.py': source, '_n.py': 'N = 3' })
     expect(kernel.registry.get('hello')!.worker.concurrency).toBe(3)
@@ -157,7 +157,7 @@ describe('Python workers in a folder', () => {
     expect(again.kernel.registry.get('hello')!.worker.concurrency).toBe(44)
   })
 
-  test('with a Python that is too old are told so', async () => {
+  test('report a Python that is too old', async () => {
     const { reports } = await app(
       { 'hello.py': PYTHON_WORKER, '../../old': '#!/bin/sh\necho /usr/bin/python2\necho 2.7.18\n' },
       { python: { command: join(folder, 'old') } },
@@ -214,7 +214,7 @@ async def tasks(job, ctx):
     expect(await run(kernel, 'tasks')).toBe(1225)
   })
 
-  test('hear of their timeout while they compute, sleep or await', async () => {
+  test('receive their timeout while they compute, sleep or await', async () => {
     const { kernel } = await app({
       'busy.py': worker(`
 @define_worker(process={"reuse": 2})
@@ -243,7 +243,7 @@ async def awaits(job, ctx):
     }
   })
 
-  test('that stop answering while their process lives fail, and those that only compute do not', async () => {
+  test('that stop responding while their process lives fail, and workers that only compute do not', async () => {
     const { kernel } = await app({
       'stopped.py': worker(`
 import os, signal
@@ -264,7 +264,7 @@ def computes(job, ctx):
     expect(await run(kernel, 'computes')).toBe('done')
   })
 
-  test('that exit by sys.exit fail, and so do those that write what nobody may', async () => {
+  test('that exit by sys.exit fail, as do workers that write reserved events', async () => {
     const { kernel } = await app({
       'leaves.py': worker(`
 @define_worker
@@ -289,7 +289,7 @@ def final(job, ctx):
       .toMatchObject({ state: 'failed', attemptsMade: 1 })
   })
 
-  test('go on behind the last finished step in the next attempt', async () => {
+  test('continue after the last finished step in the next attempt', async () => {
     const { kernel } = await app({
       'steps.py': worker(`
 @define_worker(attempts=2)
@@ -331,7 +331,7 @@ describe('the examples of the playground', () => {
 describe('executables', () => {
   const sh = (body: string): string => `#!/bin/sh\n${body}\n`
 
-  test('get their job in the environment, and fail by their exit code with their last words', async () => {
+  test('receive their job in the environment, and fail by their exit code with the end of their output', async () => {
     const { kernel, reports } = await app({
       'env.sh': sh('cat > /dev/null; printf \'{"id":"%s","attempt":%s}\' "$NUXT_QUEUE_JOB_ID" "$NUXT_QUEUE_ATTEMPT"'),
       'fails.sh': sh('echo "no such account" >&2; exit 3'),
@@ -357,7 +357,7 @@ describe('executables', () => {
     await expect(kernel.result(slow)).rejects.toMatchObject({ code: 'JOB_TIMEOUT' })
   })
 
-  test('speak the protocol on stdin and stdout where they are told to', async () => {
+  test('use the protocol on stdin and stdout if configured', async () => {
     const { kernel } = await app({})
     const absPath = join(ROOT, 'test/fixtures/runtime/perl/use.pl')
     await kernel.registerWorker({
@@ -368,7 +368,7 @@ describe('executables', () => {
     expect(await run(kernel, 'use', 'a')).toEqual({ seen: 'a', count: 1 })
   })
 
-  test('of an ending that a plugin of the application claims are its own', async () => {
+  test('with a file extension that a plugin of the application claims are handled by it', async () => {
     const rootDir = await mkdtemp(join(folder, 'app-'))
     await mkdir(join(rootDir, 'server/queues'), { recursive: true })
     await writeFile(join(rootDir, 'server/queues/mine.pl'), 'no program')
@@ -383,7 +383,7 @@ describe('executables', () => {
     expect(await run(kernel, 'mine')).toBe('mine')
   })
 
-  test('that may not be executed are left out, with what to do', async () => {
+  test('that are not executable are skipped with a hint', async () => {
     const { reports } = await app({ 'plain.sh': 'echo 1\n' })
     expect(reports[0]!.message).toMatch(/is not executable\. Begin it with .* and run: chmod \+x/)
   })
@@ -396,7 +396,7 @@ describe('executables', () => {
     expect(await run(kernel, 'sum', [1, 2, 3])).toBe(6)
   })
 
-  test('whose program is missing fail clearly, and rest after three times', async () => {
+  test('whose program is missing fail with a reason, and pause after three failures', async () => {
     const { kernel } = await app({
       'gone.mjs': "export const config = { runtime: 'exec', exec: { command: 'no-such', mode: 'protocol' } }",
     })

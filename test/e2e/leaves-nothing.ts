@@ -17,10 +17,10 @@ const collect = runInNewContext('gc') as () => void
 /** How many jobs a process does, and how many are queued at once. */
 const [REUSE, BATCH] = [100, 100]
 
-/** So many bytes a job are no leak. */
+/** The number of bytes per job that do not count as a leak. */
 const LEAK = 5600
 
-/** What this process holds, after what is garbage is gone. */
+/** Returns the memory of this process after garbage collection. */
 async function holdings() {
   collect()
   return {
@@ -49,7 +49,7 @@ export function leavesNothingBehind(jobs: number): void {
     await kernel.registerWorker({ id: 'soak', absPath: join(FIXTURES, file), config })
     await kernel.start()
 
-    /** Answers how many processes it took. */
+    /** Returns the number of processes that were used. */
     async function run(count: number): Promise<number> {
       const pids = new Set<unknown>()
       for (let done = 0; done < count; done += BATCH) {

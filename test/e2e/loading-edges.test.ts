@@ -43,7 +43,7 @@ const LATE = 'It has not loaded within 7125 ms.'
 const PYTHON = (body: string, top = ''): string =>
   `${top}\nfrom nuxt_queue import define_worker\n\n@define_worker\ndef handler(job, ctx):\n    ${body}\n`
 
-test('a file that hangs when it is imported is named and left out, runs once it has loaded, and is killed at the end', async () => {
+test('a file that hangs when it is imported is named and skipped, runs once it has loaded, and is killed at the end', async () => {
   const hangs = [
     'import os, subprocess, time',
     'child = subprocess.Popen(["sleep", "60"])',

@@ -5,7 +5,7 @@ import { expect, it } from 'vitest'
 
 const root = join(import.meta.dirname, '../..')
 
-it('loads TypeScript in plain Node, what type stripping refuses included, and runs what throws only once', async () => {
+it('loads TypeScript in plain Node, including syntax that type stripping rejects, and runs a file that throws only once', async () => {
   const script = `
     import { createKernel } from 'nuxt-queue'
     const reports = []

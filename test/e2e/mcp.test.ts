@@ -5,7 +5,7 @@ import { BIN } from './processes.ts'
 import { createProject } from './project.ts'
 
 const GREET = `export default (job) => \`hello \${job.data}\``
-/** Prints, as modules of applications do, where only the protocol may be. */
+/** Prints to standard output, like modules of applications, although it carries the protocol. */
 const CONFIG = `console.log('a line that is no message')\nexport default { adapter: 'file' }`
 
 it('nuxt-queue mcp serves the tools of a project over stdio, and leaves its store to others', async () => {

@@ -55,7 +55,7 @@ function valueOf(samples: readonly Sample[], name: string, labels: Record<string
 describe.each(PRESETS.map(([preset, config]) => ({ name: preset.name, preset, config })))(
   'metrics on $name',
   ({ preset, config }) => {
-    it('counts what processes do and what the store has', async () => {
+    it('counts the activity of processes and the content of the store', async () => {
       const kernel = await application(preset, config)
       const [begun, open] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
       try {
@@ -139,7 +139,7 @@ describe.each(PRESETS.map(([preset, config]) => ({ name: preset.name, preset, co
 )
 
 describe('metrics', () => {
-  it('is open to this machine in development, to a token of its own, and to whom authorize lets in', async () => {
+  it('is open to this machine in development, to its own token, and to callers that authorize accepts', async () => {
     const [WRITER, SCRAPER] = ['a-writer-of-enough-letters', 'a-scraper-of-enough-letters']
     const bearer = (token: string): RequestInit => ({ headers: { authorization: `Bearer ${token}` } })
     const statuses = async (http: KernelConfig, inits: RequestInit[], address?: string): Promise<number[]> => {

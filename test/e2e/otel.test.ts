@@ -25,7 +25,7 @@ import { createTestKernel } from '../../testing/index.ts'
 import { sharedPostgres } from '../services/postgres.ts'
 import { sharedRedis } from '../services/redis.ts'
 
-/** Keeps spans, and says when there are more. */
+/** Collects spans, and notifies waiters of new ones. */
 class Exporter extends InMemorySpanExporter {
   readonly exported = new EventEmitter()
 
@@ -418,7 +418,7 @@ export default async (job, ctx) => {
     }
   })
 
-  it('links what a trigger starts to the request or the event that fired it', async () => {
+  it('links the target of a trigger to the request or the event that fired it', async () => {
     const kernel = await application(dev, {
       triggers: {
         hook: { type: 'webhook', path: 'hook', verify: 'none', worker: 'hooked' },
@@ -453,7 +453,7 @@ export default async (job, ctx) => {
     }
   })
 
-  it('ends the span of an attempt that has timed out, although its handler goes on', async () => {
+  it('ends the span of an attempt that has timed out, although its handler continues', async () => {
     const kernel = await application(dev)
     const gate = Promise.withResolvers<void>()
     try {

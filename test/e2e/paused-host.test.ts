@@ -8,10 +8,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import { ROOT } from './processes.ts'
 
-/** A healthy child answers sooner on a slow machine as well. */
+/** A healthy child responds sooner, even on a slow machine. */
 const LIMIT = 1000
 
-test('a host that was paused asks a healthy child again before it takes it for dead', async () => {
+test('a host that was paused checks a healthy child again before it declares it dead', async () => {
   const rootDir = await mkdtemp(join(tmpdir(), 'nuxt-queue-'))
   onTestFinished(() => rm(rootDir, { recursive: true, force: true }))
   await mkdir(join(rootDir, 'server/queues'), { recursive: true })

@@ -43,7 +43,7 @@ function summaryOf({ stdout }: Finished): Summary {
   return summary
 }
 
-/** The same questions asked of the file with plain comparisons, no schema, and no flow. */
+/** Computes the same results with plain comparisons, without a schema and without a flow. */
 function expected(rows: Row[]) {
   const seen = new Set<string>()
   const reasons: Record<string, number> = {}
@@ -109,7 +109,7 @@ describe('the flow over ten thousand rows', () => {
     expect(finished.stdout).toMatch(/^\{.*\}\n$/)
   })
 
-  test('counts what the file holds', () => {
+  test('counts the rows of the file', () => {
     const { bad, good, reasons, partitions, cost } = truth
     expect(summary.rows).toEqual({ read: 10_000, good, bad, reasons })
     expect(summary).toMatchObject({ strikes: good, cost, partitions })
@@ -117,7 +117,7 @@ describe('the flow over ten thousand rows', () => {
     expect(Object.keys(partitions)).toHaveLength(13)
   })
 
-  test('runs a job a year, the chart and the report once', async () => {
+  test('runs one job for each year, and the chart and the report once', async () => {
     const { run, events } = (await cliJson(['show', summary.history], ROOT)) as {
       run: { runId: string }
       events: { type: string; step?: string }[]
@@ -139,7 +139,7 @@ describe('the flow over ten thousand rows', () => {
     expect(report).not.toMatch(/undefined|NaN|\[object/)
   })
 
-  test('draws a chart that is sound, labelled, and has a bar for each year and layer', async () => {
+  test('draws a valid, labelled chart with a bar for each year and layer', async () => {
     const svg = await readFile(join(ROOT, summary.chart), 'utf8')
     const elements = elementsOf(svg)
     expect(elements[0]).toBe('svg')
@@ -152,7 +152,7 @@ describe('the flow over ten thousand rows', () => {
     expect(svg).not.toMatch(/NaN|undefined/)
   })
 
-  test('prints a command that shows the run half way when it is copied', async () => {
+  test('prints a command that shows the run at its half', async () => {
     const PATH = [dirname(process.execPath), process.env.PATH].join(delimiter)
     const command = `${summary.stateCommand} --json`
     const { stdout } = await promisify(exec)(command, { cwd: ROOT, env: { ...process.env, PATH } })
@@ -171,7 +171,7 @@ describe('the flow over ten thousand rows', () => {
     expect(await cliJson(['runs', summary.history, '--status', 'failed'], ROOT)).toEqual([])
   })
 
-  test('without Python has its statistics computed in process, which is said, and the same', async () => {
+  test('computes the same statistics in process without Python, with a warning', async () => {
     const instead = await play('--json', '--python', 'no-such-python')
     const { history } = summaryOf(instead)
     expect(instead.stderr).toMatch(/year\.py is replaced by .*lib\/year\.ts, as the option "python\.fallback" says/)
@@ -206,7 +206,7 @@ describe('a file of your own', () => {
   })
   afterAll(() => rm(folder, { recursive: true }))
 
-  test('has its bad rows counted by reason while the others are used', async () => {
+  test('counts invalid rows by reason and uses the others', async () => {
     const rows = broken.map(([column, value]) => good.with(column, value))
     const file = join(folder, 'broken.csv')
     await writeFile(file, await withHeader([good, ...rows, good, good.slice(0, 5)]))
@@ -219,7 +219,7 @@ describe('a file of your own', () => {
     expect(strikes).toBe(1)
   })
 
-  test('without a single usable row fails the run, and its history tells why', async () => {
+  test('fails the run without a usable row, and its history has the reason', async () => {
     const file = join(folder, 'empty.csv')
     await writeFile(file, await withHeader([good.with(5, '')]))
     const { code, stdout, stderr } = await play('--json', '--file', file)
@@ -233,7 +233,7 @@ describe('a file of your own', () => {
   })
 })
 
-test('a path that is no file fails the run', async () => {
+test('a path that is not a file fails the run', async () => {
   const { code, stderr } = await play('--json', '--file', 'playground')
   left.push(/birdstrikes-[\d-]+/.exec(stderr)![0])
   expect(code).toBe(1)

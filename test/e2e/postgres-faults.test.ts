@@ -48,7 +48,7 @@ async function echo(kernel: Kernel, data: unknown): Promise<unknown> {
 }
 
 describe('PostgreSQL as it may be set up', () => {
-  it('takes a schema of any case, and one that is called like a keyword', async () => {
+  it('accepts a schema name in any case, and a keyword as its name', async () => {
     for (const schema of ['MyQueue', 'select']) {
       const kernel = await openKernel(service.url, schema)
       expect(await echo(kernel, schema)).toBe(schema)
@@ -58,7 +58,7 @@ describe('PostgreSQL as it may be set up', () => {
     expect(rows).toEqual([{ nspname: 'MyQueue' }])
   })
 
-  it('serves a user who owns nothing but the schema', async () => {
+  it('works for a user who owns only the schema', async () => {
     await admin.query('CREATE ROLE lodger LOGIN; CREATE SCHEMA lodging AUTHORIZATION lodger')
     const url = urlWith((one) => (one.username = 'lodger'))
     const kernel = await openKernel(url, 'lodging')
@@ -67,7 +67,7 @@ describe('PostgreSQL as it may be set up', () => {
     expect(await codesOf(() => openKernel(url, 'elsewhere'))).toEqual(['STORE_REFUSED', 'STORE_REFUSED'])
   })
 
-  it('serves a database whose texts have escapes', async () => {
+  it('works with a database whose strings have escapes', async () => {
     await admin.query('CREATE DATABASE escapes')
     await admin.query('ALTER DATABASE escapes SET standard_conforming_strings = off')
     const kernel = await openKernel(
@@ -91,14 +91,14 @@ describe('PostgreSQL as it may be set up', () => {
     }
   })
 
-  it('encrypts as the pool says, whatever the connection string says', async () => {
+  it('encrypts as the pool is configured, independent of the connection string', async () => {
     const url = urlWith((one) => one.searchParams.set('sslmode', 'verify-full'))
     expect(await codesOf(() => openKernel(url, 'encrypted'))).toContain('STORE_UNAVAILABLE')
     const kernel = await openKernel(url, 'encrypted', undefined, { ssl: false })
     await kernel.close()
   })
 
-  it('says at once that it is read-only, at the start and later', async () => {
+  it('reports at once that it is read-only, at the start and later', async () => {
     await admin.query('CREATE DATABASE museum')
     const url = urlWith((one) => (one.pathname = '/museum'))
     const kernel = await openKernel(url, 'nq_museum')
@@ -111,7 +111,7 @@ describe('PostgreSQL as it may be set up', () => {
 })
 
 describe('PostgreSQL that is misused', () => {
-  it('ignores notifications that are no messages, and reports them', async () => {
+  it('ignores and reports notifications that are not messages', async () => {
     const { reports, reporter } = collect()
     const stray: unknown[] = []
     const note = (error: unknown): void => void stray.push(error)
@@ -174,7 +174,7 @@ describe('PostgreSQL that is misused', () => {
     await kernel.close()
   })
 
-  it('passes what it is told of states as a value', async () => {
+  it('passes names of states as values', async () => {
     const kernel = await openKernel(service.url, 'nq_states')
     await kernel.enqueue({ queue: 'q', name: 'n' })
     const states = [`completed' OR 'a' = 'a` as 'completed']
@@ -184,7 +184,7 @@ describe('PostgreSQL that is misused', () => {
 })
 
 describe('PostgreSQL that is slow', () => {
-  it('fails a statement that always takes too long, says which one, and takes it for no outage', async () => {
+  it('fails a statement that always times out, names it, and does not report an outage', async () => {
     const { reports, reporter } = collect()
     const kernel = await openKernel(service.url, 'nq_slow', reporter, { options: '-c statement_timeout=300' })
     await kernel.enqueue({ queue: 'q', name: 'n' })
@@ -197,7 +197,7 @@ describe('PostgreSQL that is slow', () => {
     await kernel.close()
   }, 30_000)
 
-  it('closes within seconds while it does not answer, and fails what waits', async () => {
+  it('closes within seconds while it does not respond, and fails waiting calls', async () => {
     const kernel = await createKernel({
       preset: 'prod-postgres',
       config: { postgres: { url: service.url, schema: 'nq_frozen' }, registry: { dirs: [] }, abortGrace: 20 },

@@ -32,7 +32,7 @@ async function open(schema: string): Promise<{ worker: Kernel; other: Kernel; cl
   return { worker, other, close }
 }
 
-/** Gives up a call soon. What the schema needs is there before, since making it takes as long as it takes. */
+/** Uses a short timeout of calls. The schema exists before, because its creation may take longer. */
 async function openImpatient(schema: string): Promise<Kernel> {
   await (await openKernel(service.url, schema)).close()
   return openKernel(service.url, schema, undefined, { query_timeout: 1000 })
@@ -51,7 +51,7 @@ function fatal(code: string, message: string): Buffer {
   return Buffer.concat([head, fields])
 }
 
-/** Stands between a client and the server; may send a last word behind what the server has sent, in one piece with it. */
+/** A proxy between a client and the server. It can append a message to the data of the server, in the same packet. */
 async function startProxy(to: string, lastWord: (sent: Buffer) => Buffer | undefined) {
   const [target, url] = [new URL(to), new URL(to)]
   const proxy = createServer((client) => {
@@ -119,7 +119,7 @@ describe('PostgreSQL that goes away', () => {
     await admin.connect()
     const cuts = { made: 0, enough: 300 }
 
-    /** Knows what comes next in a stream of its own, and also writes to one that is everybody's. */
+    /** Knows the next event of its own stream, and also writes to a shared stream. */
     async function write(caller: number): Promise<{ own: number; keyed: number; free: number }> {
       const done = { own: 0, keyed: 0, free: 0 }
       while (cuts.made < cuts.enough) {

@@ -50,7 +50,7 @@ async function until<T>(check: () => Promise<T | undefined | false>): Promise<T>
 }
 
 describe('PostgreSQL and a plain pg-boss client', () => {
-  it('finds jobs of a plain client, and removed jobs leave no tags', async () => {
+  it('finds jobs of a plain client, and leaves no tags of removed jobs', async () => {
     const schema = freshSchema()
     const kernel = await kernelIn(schema)
     const ours = await kernel.enqueue({ queue: 'mail', name: 'ours' }, { n: 1 }, { tags: ['a', 'b'] })
@@ -84,7 +84,7 @@ describe('PostgreSQL and a plain pg-boss client', () => {
     ])
   })
 
-  it('shows it our jobs, data as it is', async () => {
+  it('shows the jobs of this package with unchanged data', async () => {
     const schema = freshSchema()
     const kernel = await kernelIn(schema)
     const boss = await bossIn(schema)
@@ -144,7 +144,7 @@ describe('PostgreSQL and a plain pg-boss client', () => {
     expect(rows).toEqual([{ count: 4 }])
   })
 
-  it('runs a job of ours, whose result we read', async () => {
+  it('runs a job of this package, which reads its result', async () => {
     const schema = freshSchema()
     const kernel = await kernelIn(schema)
     const boss = await bossIn(schema)
@@ -186,7 +186,7 @@ describe('PostgreSQL and a plain pg-boss client', () => {
     expect(types).toEqual(['step.started', 'step.retry', 'step.started', 'step.completed'])
   })
 
-  it('retries failed jobs, ours and its own, with all their attempts', async () => {
+  it('retries failed jobs of both libraries with all their attempts', async () => {
     const schema = freshSchema()
     const kernel = await kernelIn(schema)
     const boss = await bossIn(schema)
@@ -241,7 +241,7 @@ describe("enqueue in the caller's transaction", () => {
     expect([await known('undone'), await known('undone too')]).toEqual([false, false])
   })
 
-  it('takes what the adapters of pg-boss make, and wakes a worker with the commit', async () => {
+  it('accepts jobs of the adapters of pg-boss, and wakes a worker with the commit', async () => {
     const kernel = await kernelIn(freshSchema())
     await kernel.registerWorker({ id: 'send', config: { queue: 'mail' }, handler: ({ data }) => data })
     await kernel.start()
@@ -265,7 +265,7 @@ describe("enqueue in the caller's transaction", () => {
     expect(await kernel.result(job, { timeout: 60_000 })).toBe('hello')
   })
 
-  it('refuses two transactions for jobs that are enqueued together', async () => {
+  it('rejects two transactions for jobs that are enqueued together', async () => {
     const kernel = await kernelIn(freshSchema())
     const worker = { queue: 'mail', name: 'send' }
     const db = { query: () => Promise.resolve({ rows: [] }) }
@@ -287,7 +287,7 @@ describe('many processes over one PostgreSQL', () => {
     ])
   })
 
-  it('append to one stream at once without a gap, each in its order', async () => {
+  it('append to one stream at once without a gap, each in order', async () => {
     const schema = freshSchema()
     const kernel = await kernelIn(schema)
     const tasks = Array.from({ length: 4 }, () => runTask('append', service.url, schema, '50'))
@@ -298,14 +298,14 @@ describe('many processes over one PostgreSQL', () => {
     expect(times).toEqual(times.toSorted((a, b) => a - b))
   })
 
-  it('refuse a schema that a newer release has written', async () => {
+  it('reject a schema of a newer release', async () => {
     const schema = freshSchema()
     await (await openKernel(service.url, schema)).close()
     await pool.query(`INSERT INTO ${schema}.nq_migration (name, version) VALUES ('events', 99)`)
     await expect(openKernel(service.url, schema)).rejects.toThrow(/has version 99 of "events"/)
   })
 
-  it('run a job elsewhere whose process was killed, within the lease and five seconds', async () => {
+  it('rerun the job of a killed process elsewhere, within the lease and five seconds', async () => {
     const schema = freshSchema()
     const task = runTask('hold', service.url, schema)
     const kernel = await kernelIn(schema)
@@ -330,7 +330,7 @@ describe('many processes over one PostgreSQL', () => {
     expect(seen).toEqual(['held', 2, 1, 'later', 1, 0])
   })
 
-  it('share what one has claimed ahead when its slots turn out to be taken', async () => {
+  it('return prefetched jobs to other processes when the slots are occupied', async () => {
     const schema = freshSchema()
     const [busy, other] = [await kernelIn(schema), await kernelIn(schema)]
     const gate = Promise.withResolvers<void>()
@@ -359,7 +359,7 @@ describe('many processes over one PostgreSQL', () => {
     expect(['quick', 'slow', 'elsewhere'].map(count)).toEqual([200, 5, 795])
   })
 
-  it('take a job from a process that was frozen for longer than its lease, and tell it', async () => {
+  it('reclaim a job from a process that was frozen for longer than its lease, and notify the process', async () => {
     const schema = freshSchema()
     const task = runTask('hold', service.url, schema)
     closers.push(async () => task.child.kill('SIGKILL'))

@@ -89,7 +89,7 @@ describe('the main job', { timeout: 480_000 }, () => {
     expect(played.get(preset)!.state).toEqual(played.get('dev')!.state)
   })
 
-  it.each(PRESETS)('tells the same of every job, in the same causal order, on %s', (preset) => {
+  it.each(PRESETS)('has the same events of every job, in the same causal order, on %s', (preset) => {
     const { events } = played.get(preset)!
     expect(lives(events)).toEqual(lives(played.get('dev')!.events))
     expect(order(events)).toEqual(['read', 'year', 'chart', 'report'])
@@ -97,7 +97,7 @@ describe('the main job', { timeout: 480_000 }, () => {
   })
 })
 
-it('has its capabilities on the page of presets as the presets declare them', { timeout: 120_000 }, async () => {
+it('has a page of presets with the declared capabilities', { timeout: 120_000 }, async () => {
   const { code, stderr } = await startNode(['scripts/capabilities.ts', '--check'], ROOT).ended
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
 })

@@ -44,23 +44,23 @@ async function open(config: WorkerConfig = {}, file = 'worker.mjs'): Promise<Ker
 const run = async (kernel: Kernel, data: string, options?: { attempts: number }): Promise<unknown> =>
   kernel.result(await kernel.enqueue('child', data, options))
 
-test('a process inherits what every program needs, what it is given and what is named, and no secrets', async () => {
+test('a process inherits basic variables, configured variables and named variables, and no secrets', async () => {
   Object.assign(process.env, { SECRET: 'x', AWS_REGION: 'eu' })
   onTestFinished(() => void (delete process.env.SECRET, delete process.env.AWS_REGION))
   const kernel = await open({ process: { env: { GIVEN: '1' }, inheritEnv: ['AWS_*'] } })
   expect(await run(kernel, 'environment')).toEqual({ AWS_REGION: 'eu', GIVEN: '1', path: true })
 })
 
-test('a process runs where it is told to', async () => {
+test('a process runs in the configured folder', async () => {
   expect(await run(await open({ process: { cwd: folder } }), 'cwd')).toBe(folder)
 })
 
-test('a process that nobody needs goes after a while', async () => {
+test('an unneeded process ends after a while', async () => {
   const kernel = await open({ process: { idleTimeout: 100, reuse: 10 } })
   await gone((await run(kernel, 'pid')) as number)
 })
 
-test('a process that does not get ready in time is told what to do about it', async () => {
+test('a process that does not get ready in time fails with a hint', async () => {
   const kernel = await open({ process: { startTimeout: 200 } }, 'slow.mjs')
   await expect(run(kernel, 'pid')).rejects.toMatchObject({
     code: 'RUNTIME_START_FAILED',
@@ -101,7 +101,7 @@ test('a worker that is a function cannot move to a process', async () => {
   await expect(run(kernel, 'x')).rejects.toThrow(/has no file, but runtime "node-isolated" needs one/)
 })
 
-test('an isolated handler can enqueue, defer, keep steps, and tells nothing from null; the rest of the kernel is not there', async () => {
+test('an isolated handler can enqueue, defer and record steps, and distinguishes undefined from null, without the rest of the kernel', async () => {
   const kernel = await open()
   const receipt = (await run(kernel, 'enqueue')) as { id: string; queue: string }
   expect(receipt).toMatchObject({ queue: 'default', deduplicated: false })

@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Linux tells of every process in a folder of its own. */
+/** Linux has a folder for every process. */
 async function parentOf(pid: string): Promise<number | undefined> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined)
   if (stat === undefined) return undefined
@@ -10,7 +10,7 @@ async function parentOf(pid: string): Promise<number | undefined> {
   return state === 'Z' ? undefined : Number(parent)
 }
 
-/** The processes that another one has started and that live. */
+/** Returns the living children of a process. */
 export async function childrenOf(parent: number): Promise<number[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
   const parents = await Promise.all(pids.map(parentOf))
@@ -21,7 +21,7 @@ export async function isAlive(pid: number): Promise<boolean> {
   return (await parentOf(String(pid))) !== undefined
 }
 
-/** Waits until a process is no more, which nobody tells who is not its parent. */
+/** Waits until a process has ended. Only its parent is notified, so this polls. */
 export async function gone(pid: number, patience = 30_000): Promise<void> {
   const deadline = performance.now() + patience
   while (await isAlive(pid)) {

@@ -20,7 +20,7 @@ export interface Running extends AsyncDisposable {
   ended: Promise<Finished>
 }
 
-/** What opens a store has the time of a slow machine. */
+/** Commands that open a store have a timeout for slow machines. */
 export const PATIENT = { NUXT_QUEUE_SETUP_TIMEOUT: '240000' }
 
 /** Starts a file in a Node process of its own. Disposing of it kills it. */
@@ -91,7 +91,7 @@ export function cli(args: readonly string[], cwd: string): Promise<Finished> {
   return startCli(args, cwd).ended
 }
 
-/** Runs a command with `--json` and answers its one value. */
+/** Runs a command with `--json` and returns its value. */
 export async function cliJson(args: readonly string[], cwd: string): Promise<unknown> {
   const { stdout } = await cli([...args, '--json'], cwd)
   return JSON.parse(stdout)

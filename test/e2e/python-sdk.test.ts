@@ -12,7 +12,7 @@ test('the tests of the Python SDK pass', () => {
   expect(stdout).toMatch(/\d+ passed/)
 })
 
-test('the package holds the SDK and nothing that Python leaves behind', () => {
+test('the package contains the SDK and no caches of Python', () => {
   const listed = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
     cwd: ROOT,
     encoding: 'utf8',

@@ -71,7 +71,7 @@ describe.each(LANGUAGES)('$name', ({ runtime, file, says, config }) => {
   })
   afterAll(() => kernel.close({ timeout: 0 }))
 
-  /** Runs a job to its end, and sees that the next one is none the worse for it. */
+  /** Runs a job to its end, and checks that the next job is not affected. */
   async function outcome(what: string, options?: EnqueueOptions) {
     const job = await kernel.enqueue('faults', what, options)
     const settled = await kernel.result(job).then(
@@ -84,7 +84,7 @@ describe.each(LANGUAGES)('$name', ({ runtime, file, says, config }) => {
     return { ...settled, logs, end: events.find(({ type }) => /^step\.(?:completed|failed)$/.test(type)), job }
   }
 
-  /** Waits until the handler of a job is at work, and tells its process. */
+  /** Waits until the handler of a job runs, and returns its process. */
   async function atWork(what: string) {
     const runId = crypto.randomUUID()
     const working = Promise.withResolvers<number>()
@@ -111,7 +111,7 @@ describe.each(LANGUAGES)('$name', ({ runtime, file, says, config }) => {
     expect(error).toMatchObject({ code: 'RUNTIME_EXITED', message: expect.stringContaining('exit code 0') as string })
   })
 
-  test('a crash tells its signal and the last words on stderr', async () => {
+  test('a crash reports its signal and the end of stderr', async () => {
     const { error, logs } = await outcome('segfault')
     expect(error).toMatchObject({ code: 'RUNTIME_EXITED', message: expect.stringMatching(says.segfault) as string })
     expect(logs).toMatchObject([{ message: 'about to crash', level: 'warn', meta: { stream: 'stderr' } }])
@@ -122,7 +122,7 @@ describe.each(LANGUAGES)('$name', ({ runtime, file, says, config }) => {
     expect(error?.message).toMatch(says.memory)
   })
 
-  test('a busy loop ends with its timeout, and its process goes', async () => {
+  test('a busy loop ends with its timeout, and its process is killed', async () => {
     // A process that waits for its next job is there before the time of the job begins to run.
     const pid = (await kernel.result(await kernel.enqueue('reused', 'pid'))) as number
     const job = await kernel.enqueue('reused', 'loop', { timeout: 300 })
@@ -138,12 +138,12 @@ describe.each(LANGUAGES)('$name', ({ runtime, file, says, config }) => {
     expect(await kernel.result(await kernel.enqueue('faults', 'pid'))).toEqual(expect.any(Number))
   })
 
-  test('a grandchild goes with its group', async () => {
+  test('a grandchild is killed with its group', async () => {
     const { result } = await outcome('grandchild')
     await gone(result as number)
   })
 
-  test('10 MB of output without a newline are cut, and harm nobody', async () => {
+  test('10 MB of output without a newline are truncated, without an effect on other jobs', async () => {
     const { result, logs } = await outcome('noise')
     expect(result).toBe('done')
     expect(logs).toHaveLength(1)
@@ -162,7 +162,7 @@ describe.each(LANGUAGES)('$name', ({ runtime, file, says, config }) => {
     expect(error).toMatchObject({ code: 'PAYLOAD_TOO_LARGE' })
   })
 
-  test('a result that cannot be written down fails the attempt', async () => {
+  test('a result that cannot be serialized fails the attempt', async () => {
     const { error } = await outcome('function')
     expect(error).toMatchObject({
       code: 'VALUE_UNSUPPORTED',
@@ -180,7 +180,7 @@ describe.each(LANGUAGES)('$name', ({ runtime, file, says, config }) => {
     })
   })
 
-  test('the event that ends a step tells what its process has used', async () => {
+  test('the event that ends a step has the resource usage of its process', async () => {
     const { end } = await outcome('slow')
     const { process: used } = end!.data as { process: { pid: number; maxRss: number; cpu: number } }
     expect(used.pid).toBeGreaterThan(1)
@@ -188,14 +188,14 @@ describe.each(LANGUAGES)('$name', ({ runtime, file, says, config }) => {
     expect(used.cpu).toBeGreaterThan(0)
   })
 
-  test('a process that is used again runs jobs until its number is up', async () => {
+  test('a reused process runs at most the configured number of jobs', async () => {
     const jobs = await kernel.enqueueMany(Array.from({ length: 150 }, () => ({ worker: 'reused', data: 'pid' })))
     const pids = await Promise.all(jobs.map((job) => kernel.result(job)))
     expect(new Set(pids.slice(0, 100)).size).toBe(1)
     expect(new Set(pids).size).toBe(2)
   })
 
-  test(`${CROWD} jobs at once share 8 processes at most`, async () => {
+  test(`${CROWD} jobs at once share at most 8 processes`, async () => {
     const others = new Set(await childrenOf(process.pid))
     await using busy = await createCrowd()
     const jobs = await busy.kernel.enqueueMany(Array.from({ length: CROWD }, () => ({ worker: 'crowd', data: 'slow' })))
@@ -207,13 +207,13 @@ describe.each(LANGUAGES)('$name', ({ runtime, file, says, config }) => {
     const pids = await Promise.all(jobs.map((job) => busy.kernel.result(job)))
     clearInterval(looking)
     expect(new Set(pids).size).toBeGreaterThanOrEqual(CROWD / REUSE)
-    // And the shell that sees to it that none is left behind.
+    // And the shell that kills remaining processes.
     expect(Math.max(...counts)).toBeLessThanOrEqual(8 + 1)
     await busy.kernel.close()
     expect(await Promise.all(pids.map((pid) => isAlive(pid as number)))).not.toContain(true)
   })
 
-  test('when the application is killed no process is left after two seconds', async () => {
+  test('no process is left two seconds after the application is killed', async () => {
     await using parent = startNode([PARENT, runtime, join(FIXTURES, file)], ROOT)
     const [, pids] = await parent.until(/at work: ([\d ]+)\n/)
     const all = pids!.split(' ').map(Number)

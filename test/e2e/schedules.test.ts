@@ -66,7 +66,7 @@ describe.each([onRedis, ...inLongForm(onPostgres)])('schedules of several instan
     expect(new Set(moments).size).toBe(moments.length)
   })
 
-  it('go on with a tick that only one of them knows, whoever takes it', async () => {
+  it('continue with a tick that only one of them knows, in any process', async () => {
     const app = await instances()
     await app.start(1)
     await app.start(2, { rare: { every: 400, worker: 'note' } })
@@ -75,7 +75,7 @@ describe.each([onRedis, ...inLongForm(onPostgres)])('schedules of several instan
     expect(new Set(moments).size).toBe(moments.length)
   })
 
-  it('run the old form and the new one while a deploy goes on, a moment of both once, and then the new one only', async () => {
+  it('run the old and the new definition during a deployment, shared moments once, and then only the new definition', async () => {
     const app = await instances()
     const first = await app.start(1, { changed: { every: 300, worker: 'note' } })
     await until(() => app.of('changed').length >= 2)
@@ -94,7 +94,7 @@ describe.each([onRedis, ...inLongForm(onPostgres)])('schedules of several instan
     expect(since(closed, (moment) => !isNew(moment))).toBe(0)
   })
 
-  it('skip a moment while one of them is at work', async () => {
+  it('skip a moment while a job runs in one of them', async () => {
     const store = await config()
     const gate = Promise.withResolvers<void>()
     const began: number[] = []

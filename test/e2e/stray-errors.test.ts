@@ -16,7 +16,7 @@ it.each([
   expect(stderr).toContain('Job "stray"')
 })
 
-it('an error outside any job ends the process as always', async () => {
+it('an error outside of a job ends the process as usual', async () => {
   const script = `
     import { createKernel } from 'nuxt-queue'
     await createKernel({ preset: 'dev', config: { registry: { dirs: [] } } })

@@ -65,7 +65,7 @@ describe.each([onPostgres, ...inLongForm(onRedis)])('a trigger on $preset', ({ p
       for (const queue of ['first', 'second']) {
         const [job, ...more] = await until(async () => {
           const jobs = await kernel.port('queue').getJobs({ queue })
-          // What was started is on record before it is queued.
+          // Each start is recorded before its job is enqueued.
           return jobs.length > 0 && jobs.every(({ state }) => state === 'completed') && jobs
         })
         expect(more).toEqual([])
@@ -75,7 +75,7 @@ describe.each([onPostgres, ...inLongForm(onRedis)])('a trigger on $preset', ({ p
     },
   )
 
-  it('is fired by several instances at once, each event once', async () => {
+  it('fires each event once although several instances receive it', async () => {
     const store = await config()
     const kernels = await Promise.all([1, 2, 3].map(() => application(preset, store)))
     await Promise.all(

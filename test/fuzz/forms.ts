@@ -10,9 +10,9 @@ import { emptyContext } from '../fixtures/runtime/empty-context.ts'
 import { openPuppet } from '../unit/lib/child-process/puppet.ts'
 import { createMutator, type Mutator } from './mutate.ts'
 
-/** Something to throw nearly right input at. */
+/** A target of nearly valid input. */
 export interface Fuzzed {
-  /** One input. Rejects with what it shows to be wrong. */
+  /** Sends one input. Rejects with the fault that the input reveals. */
   step(): Promise<void>
   close(): Promise<void>
 }

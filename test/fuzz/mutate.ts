@@ -1,6 +1,6 @@
 import { picker, seeded } from '../../testing/conformance/random.ts'
 
-/** What parsers, databases and prototypes stumble over. */
+/** Input with which parsers, databases and prototypes have problems. */
 const JUNK = [
   ...[
     '',
@@ -40,7 +40,7 @@ const JUNK = [
   ],
 ]
 
-/** Draws and mutates, the same for the same seed. */
+/** Generates and mutates input, depending only on the seed. */
 export function createMutator(seed: number) {
   const random = seeded(seed)
   const below = (count: number): number => Math.floor(random() * count)

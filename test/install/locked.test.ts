@@ -6,7 +6,7 @@ const ROOT = resolve(import.meta.dirname, '../..')
 /** What may run while tests do. Nothing of it may depend on what a registry has today. */
 const FOLDERS = ['test', 'scripts', 'testing', 'playground', 'python-sdk', '.ci']
 const LOCKS = ['alone', 'apps', 'nitro3']
-/** Packages that Nitro 3 needs in other versions than nitropack, which this repository is developed with. */
+/** Packages of which Nitro 3 needs other versions than nitropack, with which this repository is developed. */
 const OF_NITRO3 = new Set(['db0', 'unenv', 'unstorage'])
 
 interface Locked {
@@ -68,7 +68,7 @@ function sources(folder: string): string[] {
 }
 
 describe('what tests install', () => {
-  it('comes from a lock file, wherever it is installed', () => {
+  it('is installed from a lock file everywhere', () => {
     const found = FOLDERS.flatMap(sources)
       .filter((path) => path !== 'test/install/locked.test.ts')
       .flatMap((path) => unlocked(readFileSync(join(ROOT, path), 'utf8')).map((text) => `${path}: ${text}`))

@@ -11,12 +11,12 @@ import { workspace } from '../e2e/nuxt/workspace.ts'
 /** Of files, all dependencies included and peers left out. */
 const LIMIT = 15_000_000
 const PACKAGES = 60
-/** Bytes that are downloaded for this package alone. */
+/** The bytes that are downloaded for this package without its dependencies. */
 const TARBALL = 1_200_000
 /** Bytes that a page downloads, minified and compressed, without Vue. */
 const BROWSER = { client: 5500, vue: 7000 }
 const BUILT = { client: 'index.js', vue: 'vue.js' }
-/** What Node reads before the first job runs. Unlike the time that this takes, it is the same on every machine. */
+/** The bytes that Node reads before the first job runs. Unlike the time, this is the same on every machine. */
 const START = { files: 120, bytes: 1_700_000 }
 
 /** Counts the modules that Node loads. */
@@ -85,12 +85,12 @@ describe('the package in a folder that was empty', () => {
     expect(missing).toEqual([])
   })
 
-  it('asks for no optional dependency, so no platform gets more than another', async () => {
+  it('has no optional dependency, so every platform installs the same packages', async () => {
     const manifest = JSON.parse(await readFile(join(folder, 'node_modules/nuxt-queue/package.json'), 'utf8')) as object
     expect(manifest).not.toHaveProperty('optionalDependencies')
   })
 
-  it('takes less than 15 MB and 60 packages, none of which runs a script or suits only some systems', async () => {
+  it('takes less than 15 MB and 60 packages, none of which runs a script or is limited to some systems', async () => {
     const sizes = await Promise.all((await files()).map(async (path) => (await stat(path)).size))
     expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(LIMIT)
     const lock = JSON.parse(await readFile(join(folder, 'node_modules/.package-lock.json'), 'utf8')) as Lock

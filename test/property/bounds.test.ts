@@ -15,12 +15,12 @@ const refuses = (check: (what: string, value: unknown) => unknown, bad: fc.Arbit
 }
 
 describe('the bounds of values', () => {
-  it('refuse text that a store cannot index', () => refuses(checkText, badText))
-  it('refuse durations that no timer or store can keep', () => refuses(checkDuration, badDuration))
-  it('refuse moments that no store can keep', () => refuses(checkMoment, badMoment))
-  it('refuse counts that are none', () => refuses(checkCount, badCount))
+  it('reject text that a store cannot index', () => refuses(checkText, badText))
+  it('reject durations that no timer or store can represent', () => refuses(checkDuration, badDuration))
+  it('reject moments that no store can represent', () => refuses(checkMoment, badMoment))
+  it('reject invalid counts', () => refuses(checkCount, badCount))
 
-  it('let pass text however odd it looks', () => {
+  it('accept unusual text', () => {
     fc.assert(
       fc.property(goodText, (text) => {
         expect(checkText('The thing', text)).toBe(text)
@@ -29,7 +29,7 @@ describe('the bounds of values', () => {
     )
   })
 
-  it('refuse priorities that no order can be made of', () => {
+  it('reject priorities that cannot be ordered', () => {
     fc.assert(
       fc.property(badPriority, (value) => {
         expect(isPriority(value)).toBe(false)
@@ -37,7 +37,7 @@ describe('the bounds of values', () => {
     )
   })
 
-  it('let pass the first and the last of each range', () => {
+  it('accept the first and the last value of each range', () => {
     expect(checkDuration('The thing', 0)).toBe(0)
     expect(checkDuration('The thing', 31_556_952_000_000)).toBe(31_556_952_000_000)
     expect(checkMoment('The thing', new Date('9999-12-31T23:59:59.999Z'))).toBe(253_402_300_799_999)

@@ -40,7 +40,7 @@ describe('configuration', () => {
     )
   })
 
-  it('lets variables win over everything', async () => {
+  it('lets variables override everything', async () => {
     await fc.assert(
       fc.asyncProperty(core, fc.nat(), fc.integer({ min: 1, max: 9 }), async (user, limit, attempts) => {
         const env = { NUXT_QUEUE_PAYLOAD_LIMIT: String(limit), NUXT_QUEUE_JOBS_ATTEMPTS: String(attempts) }
@@ -50,7 +50,7 @@ describe('configuration', () => {
     )
   })
 
-  it('hands each plugin its own section', async () => {
+  it('passes each plugin its own section', async () => {
     const seen: unknown[] = []
     const options = { '~standard': { version: 1, vendor: 'test', validate: (value: unknown) => ({ value }) } } as const
     const plugin = definePlugin({

@@ -141,7 +141,7 @@ const attack = fc
   .constantFrom(...ATTACKS)
   .chain(({ name, door, bad }) => fc.record({ name: fc.constant(name), door: fc.constant(door), bad }))
 
-it('refuses hostile values at every door with a code, and innocents beside them see nothing', async () => {
+it('rejects hostile values in every call with a code, without an effect on valid calls', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(attack, { minLength: 1, maxLength: 10 }), async (attacks) => {
       const ran: unknown[] = []

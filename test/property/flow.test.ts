@@ -67,7 +67,7 @@ const expected = {
 }
 
 describe('a flow whose process dies between any two writes', () => {
-  it.each(['emit', 'enqueue'] as const)('ends once and in the same state, wherever in %s it was', async (hook) => {
+  it.each(['emit', 'enqueue'] as const)('ends once and in the same state, at any point of %s', async (hook) => {
     const probe = dyingAt(hook, Infinity, 'before')
     await using undisturbed = await createTestKernel({ workers, config, plugins: [probe.plugin] })
     expect(await outcome(undisturbed)).toEqual(expected)
@@ -85,7 +85,7 @@ describe('a flow whose process dies between any two writes', () => {
 })
 
 describe('a flow', () => {
-  it('that is started twice under one id runs once', async () => {
+  it('runs once if it is started twice under one id', async () => {
     await using test = await createTestKernel({ workers })
     const [first, second] = await Promise.all(
       [1, 2].map(() => test.kernel.flow('all').start(undefined, { id: 'once' })),
@@ -96,7 +96,7 @@ describe('a flow', () => {
     expect((await test.events('once')).filter(({ type }) => type === 'flow.started')).toHaveLength(1)
   })
 
-  it('whose step gets data its schema refuses fails with that step', async () => {
+  it('fails with a step whose schema rejects its data', async () => {
     const { z } = await import('zod')
     await using test = await createTestKernel()
     const flow = { name: 'strict' }

@@ -25,7 +25,7 @@ function toEvent(one: Operation): EventDraft {
   return { type: 'state.batch', data: { changes: one.batch.map(([name, item]) => ({ key: name, value: item })) } }
 }
 
-/** What the operations come to, worked out without the plugin. */
+/** Computes the result of the operations without the plugin. */
 function model(list: readonly Operation[]): [string, unknown][] {
   const state = new Map<string, unknown>()
   for (const one of list) {
@@ -43,7 +43,7 @@ function sorted(entries: [string, unknown][]): [string, unknown][] {
 const entriesOf = (state: object): [string, unknown][] => sorted(Object.entries(state))
 
 describe('the fold of state', () => {
-  it('does not depend on how events are split into appends, or on when somebody looks', async () => {
+  it('does not depend on how events are split into appends, or on when the state is read', async () => {
     await using test = await createTestKernel({ config: { state: { snapshotEvery: 3 } } })
     const events = test.kernel.port('events')
     let run = 0
@@ -83,7 +83,7 @@ describe('the fold of state', () => {
     )
   })
 
-  it('travels to every seq and every moment, with and without snapshots', async () => {
+  it('returns the state at every seq and every moment, with and without snapshots', async () => {
     await using test = await createTestKernel({ config: { state: { snapshotEvery: 4 } } })
     const events = test.kernel.port('events')
     let run = 0
@@ -108,7 +108,7 @@ describe('the fold of state', () => {
     )
   })
 
-  it('replayed equals what handlers saw live', async () => {
+  it('equals the live state of handlers when it is replayed', async () => {
     await using test = await createTestKernel()
     await test.kernel.registerWorker({
       id: 'operate',
@@ -134,7 +134,7 @@ describe('the fold of state', () => {
     )
   })
 
-  it('counts every update, however many run at once', async () => {
+  it('counts every update, for any number of simultaneous updates', async () => {
     await using test = await createTestKernel({
       workers: {
         fan: {

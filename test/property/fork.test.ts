@@ -78,7 +78,7 @@ describe('a fork whose process dies', () => {
     }
   })
 
-  it('can be forgotten by its caller once that has the answer', async () => {
+  it('can be removed once its caller has the response', async () => {
     await using test = await createTestKernel({ workers })
     const head = await run(test)
     const { runId } = await test.kernel.flow('wide').fork('run', { at: head - 5 })
@@ -88,7 +88,7 @@ describe('a fork whose process dies', () => {
 })
 
 describe('a fork that is copied to the half', () => {
-  it('waits, also when it is asked to go on, and can be cancelled', async () => {
+  it('waits, even if it is continued, and can be cancelled', async () => {
     const emits: { emit?: PluginKernel['emit'] } = {}
     const seam = definePlugin({ name: 'seam', setup: (kernel) => void (emits.emit = kernel.emit) })
     await using test = await createTestKernel({ workers, plugins: [seam] })
@@ -110,7 +110,7 @@ describe('a fork that is copied to the half', () => {
 })
 
 describe('a fork of a run that has expired', () => {
-  it('is given up when it is not complete, and left alone when it is', async () => {
+  it('is given up when it is incomplete, and kept when it is complete', async () => {
     await using test = await createTestKernel({ workers })
     const fork = { runId: 'fork', from: 'gone', at: 3 }
     const early = await test.kernel.enqueue('_flow/carry', { runId: 'fork', fork })

@@ -107,7 +107,7 @@ async function refusals(kernel: Kernel): Promise<unknown[]> {
 }
 
 describe('a folder of journals', () => {
-  it('tells a later process all that an earlier one knew, however often it was compacted', async () => {
+  it('gives a later process all data of an earlier process, even after compactions', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(step, { maxLength: 40 }),
@@ -129,7 +129,7 @@ describe('a folder of journals', () => {
     )
   })
 
-  it('cut anywhere, tells all that was written before', async () => {
+  it('keeps all earlier entries when it is cut at any position', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(step, { minLength: 1, maxLength: 20 }),

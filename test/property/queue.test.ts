@@ -39,7 +39,7 @@ function fate({ attempts, outcomes }: Plan): { claims: number; failures: number;
 }
 
 describe('a queue', () => {
-  it('runs every job as often as its options say, never before it is due, urgent ones first', async () => {
+  it('runs every job as often as configured, never before it is due, and urgent jobs first', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(plan, { minLength: 1, maxLength: 12 }),
@@ -95,7 +95,7 @@ describe('a queue', () => {
     )
   })
 
-  it('takes waiting jobs by priority, then in the order of arrival', async () => {
+  it('claims waiting jobs by priority, then in the order of arrival', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.integer({ min: -3, max: 3 }), { maxLength: 30 }), async (priorities) => {
         await using test = await createTestKernel()
@@ -116,7 +116,7 @@ describe('a queue', () => {
     )
   })
 
-  it('loses nothing when jobs are cancelled, removed, promoted and retried in any order', async () => {
+  it('loses no job when jobs are cancelled, removed, promoted and retried in any order', async () => {
     const step = fc.record({ what: fc.constantFrom('cancel', 'remove', 'promote', 'retry', 'tick'), job: fc.nat(7) })
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
@@ -154,7 +154,7 @@ describe('a queue', () => {
 })
 
 describe('backoff', () => {
-  it('stays between nothing and its bounds', () => {
+  it('stays between zero and its bounds', () => {
     const backoff = fc.record({
       type: fc.constantFrom('fixed' as const, 'exponential' as const),
       delay: fc.nat(10_000),

@@ -19,9 +19,9 @@ import { createVirtualClock, settled } from '../../testing/index.ts'
 
 type Ending = 'ok' | 'throw' | 'defer'
 type Action =
-  /** Hands the job out, to whom else may be at it still. */
+  /** Claims the job, even if another process still runs it. */
   | { type: 'claim' }
-  /** The holder dies without a word; its handler is a zombie from now on. */
+  /** The holder of the claim dies. Its handler is a zombie from now on. */
   | { type: 'crash' }
   | { type: 'finish'; which: number; ending: Ending }
   | { type: 'cancel' }
@@ -33,7 +33,7 @@ interface Running {
   finish: (ending: Ending) => void
 }
 
-/** A queue of one job that is handed out whenever the test says so, over a store that fails on demand. */
+/** A queue of one job that is claimed when the test requests it, on a store that fails on demand. */
 async function createWorld(attempts: number, inFlow = false) {
   const clock = createVirtualClock()
   const running: Running[] = []
@@ -128,7 +128,7 @@ async function createWorld(attempts: number, inFlow = false) {
     await settled()
   }
 
-  /** Whatever happened before, the job is handed out until the adapter has nothing left to do. */
+  /** After any history, the job is claimed until the adapter has no work left. */
   async function bringToAnEnd(): Promise<void> {
     fault = undefined
     for (let round = 0; round < 50 && !['completed', 'failed', 'cancelled'].includes(record.state); round++) {
@@ -176,7 +176,7 @@ const isEnd = ({ type }: StoredEvent): boolean => /^step\.(?:completed|failed|ca
 const claimOf = ({ data }: StoredEvent): number => (data as { claim: number }).claim
 
 describe('a job, whatever happens to it,', () => {
-  it('ends once, in the log and in the queue alike, and nobody writes after losing it', async () => {
+  it('ends once, in the log and in the queue alike, and no process writes after it has lost the job', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(action, { maxLength: 25 }),
@@ -194,7 +194,7 @@ describe('a job, whatever happens to it,', () => {
           expect(events.at(-1)).toBe(ends[0])
           expect(world.record.state).toBe(ends[0]!.type.slice('step.'.length))
 
-          // A claim that has been followed by another writes nothing any more.
+          // A claim that another claim has followed writes nothing.
           const claims = events.filter(({ type }) => type === 'mark' || type === 'step.started').map(claimOf)
           expect(claims).toEqual(claims.toSorted((a, b) => a - b))
 
@@ -209,7 +209,7 @@ describe('a job, whatever happens to it,', () => {
     )
   })
 
-  it('a zombie that fails before anybody else has begun counts as the one failure it is', async () => {
+  it('a zombie that fails before another attempt has begun counts as one failure', async () => {
     const world = await createWorld(2)
     await world.claim()
     await world.act({ type: 'crash' })
@@ -236,7 +236,7 @@ describe('a job, whatever happens to it,', () => {
     expect(world.record.state).toBe('completed')
   })
 
-  it('a job that has ended is acknowledged without running, also when it comes back under its old id', async () => {
+  it('an ended job is acknowledged without running, even if it is claimed again under its old id', async () => {
     const world = await createWorld(1)
     await world.claim()
     await world.act({ type: 'finish', which: 0, ending: 'ok' })
@@ -278,7 +278,7 @@ describe('a job, whatever happens to it,', () => {
     expect(world.record.state).toBe(cancelled ? 'cancelled' : 'completed')
   })
 
-  it('a job that takes its workers down is given up after maxCrashes', async () => {
+  it('a job that crashes its workers fails after maxCrashes', async () => {
     const world = await createWorld(1)
     world.kernel.config.maxCrashes = 3
     for (let round = 0; round < 4; round++) await world.claim()
@@ -290,7 +290,7 @@ describe('a job, whatever happens to it,', () => {
     expect(world.record.state).toBe('failed')
   })
 
-  it('a job handed out before its time goes back without a trace', async () => {
+  it('a job that was claimed before it is due is returned without an event', async () => {
     const world = await createWorld(1)
     const runAt = world.kernel.clock.now() + 60_000
     expect(await world.handOut({ runAt })).toEqual({ type: 'defer', runAt })

@@ -49,7 +49,7 @@ const step = fc.oneof(
   fc.record({ turns: fc.integer({ min: 1, max: 6 }) }),
 )
 
-it('gives every follower what it asked for, in order and once, whoever comes and goes meanwhile', async () => {
+it('gives every follower the requested events, in order and once, while others join and leave', async () => {
   const steps = fc.array(step, { minLength: 5, maxLength: 40 })
   const property = fc.asyncProperty(steps, fc.constantFrom(0, 1000), fc.nat(4), async (steps, linger, lag) => {
     const kernel = await createKernel({ plugins: [lagging(lag), streaming], config: { streaming: { linger } } })

@@ -82,7 +82,7 @@ const expected = {
 }
 
 describe('a flow that waits, whose process dies between any two writes', () => {
-  it.each(['emit', 'enqueue'] as const)('ends once and in the same state, wherever in %s it was', async (hook) => {
+  it.each(['emit', 'enqueue'] as const)('ends once and in the same state, at any point of %s', async (hook) => {
     const probe = dyingAt(hook, Infinity, 'before')
     await using undisturbed = await createTestKernel({ workers, config, plugins: [probe.plugin] })
     expect(await outcome(undisturbed)).toEqual(expected)
@@ -99,7 +99,7 @@ describe('a flow that waits, whose process dies between any two writes', () => {
   })
 })
 
-it('cancels the runs that a run waits for although whoever cancelled it died right after', async () => {
+it('cancels the runs that a run waits for although the cancelling process died right after', async () => {
   let died = false
   const dies = definePlugin({
     name: 'dies',

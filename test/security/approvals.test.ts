@@ -39,7 +39,7 @@ async function waiting(waits: Record<string, object>) {
   }
 }
 
-it('is not given by whoever only looks at its URL, and by the button of its page once', async () => {
+it('is not given by opening its URL, but once by the button of its page', async () => {
   await using app = await waiting({ plain: { timeout: 3_600_000 } })
   for (const headers of [{}, HTML, { ...HTML, 'sec-purpose': 'prefetch' }, { accept: '*/*' }]) {
     for (const method of ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']) await app.ask('plain', method, headers)
@@ -68,7 +68,7 @@ it('is not given by whoever only looks at its URL, and by the button of its page
   })
 })
 
-it('is not taken after its time', async () => {
+it('is not accepted after its timeout', async () => {
   await using app = await waiting({ short: { timeout: 1000, timeoutAction: 'continue' } })
   await app.advance(1001)
   const late = await app.ask('short', 'POST', HTML)
@@ -78,7 +78,7 @@ it('is not taken after its time', async () => {
   expect(await app.result('short')).toEqual({ timedOut: true })
 })
 
-it('is given by a GET only where its wait says so, and never by a HEAD or a prefetch', async () => {
+it('is given by a GET only if its wait allows it, and never by a HEAD or a prefetch', async () => {
   await using app = await waiting({ byGet: { get: true } })
   await app.ask('byGet', 'HEAD', HTML)
   await app.ask('byGet', 'HEAD')
@@ -88,7 +88,7 @@ it('is given by a GET only where its wait says so, and never by a HEAD or a pref
   expect(await app.result('byGet')).toEqual({ payload: { n: '1' }, timedOut: false })
 })
 
-it('is asked for by a page that shows text as text, loads and runs nothing, and stands in no frame', async () => {
+it('is requested by a page that shows text as text, loads and runs nothing, and cannot be framed', async () => {
   const page = { title: `Pay ${EVIL}?`, text: EVIL, button: EVIL }
   await using app = await waiting({ evil: { page: () => page }, odd: { page: () => ({ titel: 'x' }) } })
   const query = `?${new URLSearchParams({ [EVIL]: EVIL }).toString()}`

@@ -49,7 +49,7 @@ describe('pages of browsers', () => {
     expect(`${page}<p v-html="told" />`).toMatch(SINKS)
   })
 
-  it('show files of one run, whatever it is called', () => {
+  it('show only files of one run, for any id', () => {
     const folder = outputOf('run')
     for (const name of ['..', '../..', '../run', '/etc', 'a/../../b', '.']) {
       expect(dirname(outputOf(name))).toBe(dirname(folder))

@@ -127,7 +127,7 @@ describe('what the routes take', () => {
     expect(found.toSorted()).toEqual(declared.toSorted())
   })
 
-  it('has a bound in every path and is refused before its handler', async () => {
+  it('has a bound in every path and is rejected before its handler', async () => {
     await using test = await createTestKernel()
     for (const { method, path } of routes) {
       for (const [, name] of path.matchAll(/:(\w+)/g)) {

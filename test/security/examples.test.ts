@@ -47,7 +47,7 @@ describe('with every variable unset', () => {
     expect(examples.length).toBeGreaterThan(2)
   })
 
-  it.each(examples)('example $index of $page lets nobody in', async ({ page, index, code, files }) => {
+  it.each(examples)('example $index of $page admits no stranger', async ({ page, index, code, files }) => {
     const names = [...code.matchAll(/process\.env\.(\w+)/g)].map(([, name]) => name!)
     for (const name of names) if (name !== 'NODE_ENV') vi.stubEnv(name, undefined)
     const file = join(folder, `${page.replaceAll('/', '-')}-${index}`, 'example.ts')

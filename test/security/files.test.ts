@@ -16,19 +16,19 @@ afterEach(() => rmSync(folder, { recursive: true }))
 const modeOf = (path: string): number => statSync(path).mode & 0o777
 
 describe('the folder for caches and sockets', () => {
-  it('is made for its user alone', () => {
+  it('is created for its user only', () => {
     const made = privateFolder({ XDG_CACHE_HOME: folder })
     expect([made, modeOf(made!)]).toEqual([join(folder, 'nuxt-queue'), 0o700])
     expect(privateFolder({ XDG_CACHE_HOME: folder })).toBe(made)
   })
 
-  it('is another one where somebody else may enter it', () => {
+  it('is another folder if another user may enter it', () => {
     mkdirSync(join(folder, 'nuxt-queue'))
     chmodSync(join(folder, 'nuxt-queue'), 0o777)
     expect(privateFolder({ XDG_CACHE_HOME: folder })).not.toContain(folder)
   })
 
-  it('is another one where a link stands in its place', () => {
+  it('is another folder if a link is in its place', () => {
     mkdirSync(join(folder, 'elsewhere'), { mode: 0o700 })
     symlinkSync(join(folder, 'elsewhere'), join(folder, 'nuxt-queue'))
     expect(isOwnersAlone(join(folder, 'elsewhere'))).toBe(true)
@@ -36,14 +36,14 @@ describe('the folder for caches and sockets', () => {
     expect(privateFolder({ XDG_CACHE_HOME: folder })).not.toContain(folder)
   })
 
-  it('is another one where a file or a relative path stands for it', () => {
+  it('is another folder if a file or a relative path is in its place', () => {
     expect(privateFolder({ XDG_CACHE_HOME: 'cache' })).not.toContain('cache/')
     expect(privateFolder({ XDG_CACHE_HOME: '/proc/version' })).not.toContain('/proc')
   })
 })
 
 describe('the socket of a dev process', () => {
-  it('is in a folder that only its user may enter, also if the folder was open to others', async () => {
+  it('is in a folder that only its user may enter, even if the folder was open to others', async () => {
     mkdirSync(join(folder, '.nuxt-queue'))
     chmodSync(join(folder, '.nuxt-queue'), 0o777)
     const { path, close } = await serve(folder, {} as never)
@@ -51,7 +51,7 @@ describe('the socket of a dev process', () => {
     await close()
   })
 
-  it('is elsewhere if a link stands in the place of its folder', () => {
+  it('is elsewhere if its folder is a link', () => {
     mkdirSync(join(folder, 'elsewhere'))
     symlinkSync(join(folder, 'elsewhere'), join(folder, '.nuxt-queue'))
     expect(socketPath(folder)).not.toContain(folder)
@@ -59,7 +59,7 @@ describe('the socket of a dev process', () => {
 })
 
 describe('configs of Python workers that were read before', () => {
-  it('are kept in a file of the user alone', async () => {
+  it('are stored in a file that only the user may read', async () => {
     const cache = createDescriptionCache(join(folder, 'cache/python.json'))
     await cache.put([{ file: '/a.py', config: {}, sources: {} }], 'print')
     expect(await cache.get('/a.py', 'print')).toEqual({})
@@ -68,7 +68,7 @@ describe('configs of Python workers that were read before', () => {
     ])
   })
 
-  it('are not kept where no folder is private', async () => {
+  it('are not stored if no folder is private', async () => {
     const cache = createDescriptionCache(undefined)
     await cache.put([{ file: '/a.py', config: {}, sources: {} }], 'print')
     expect(await createDescriptionCache(undefined).get('/a.py', 'print')).toBe(undefined)

@@ -32,7 +32,7 @@ beforeAll(async () => {
 afterAll(() => rig.close())
 
 describe('events from outside', () => {
-  it('are not those by which plugins tell each other what has happened', async () => {
+  it('are not the internal events of plugins', async () => {
     const ended = { runId: 'the-child', flow: 'child', outcome: 'completed', data: { result: 'wrong' } }
     const forged = { name: 'flow.ended', key: 'the-child', payload: ended }
     expect(await rig.post('events', forged)).toMatchObject(refused)
@@ -84,7 +84,7 @@ describe('queues of plugins', () => {
     expect(await ask(job)).toMatchObject({ status: 200, body: { state: 'completed' } })
   })
 
-  it('are not written to by a letter that somebody made up and then redrives', async () => {
+  it('are not written by redriving a forged dead letter', async () => {
     const { kernel, post, drain } = rig
     const ended = { runId: 'the-child', flow: 'child', outcome: 'completed', data: { result: 'wrong' } }
     const letter = {
@@ -102,7 +102,7 @@ describe('queues of plugins', () => {
     expect(await kernel.flow('parent').status('the-parent')).toMatchObject({ status: 'running' })
   })
 
-  it('are not written to by handlers in processes of their own', async () => {
+  it('are not written by handlers in separate processes', async () => {
     await rig.kernel.enqueue('holds')
     await rig.drain()
     const call = createContextCalls(inHandler!, undefined)
@@ -120,7 +120,7 @@ describe('queues of plugins', () => {
 })
 
 describe('a handler', () => {
-  it('has no way to append as its job, and stores nothing of the kernel with its completion', async () => {
+  it('cannot append as its job, and stores no event of the kernel with its completion', async () => {
     expect(inHandler).not.toHaveProperty('append')
     expect(inHandler!.kernel).not.toHaveProperty('record')
     expect(inHandler!.kernel).not.toHaveProperty('sendReserved')

@@ -20,7 +20,7 @@ async function listening(server: Server): Promise<number> {
 }
 
 describe.skipIf(OUTSIDE === undefined)('over the network (skipped where the machine has only loopback)', () => {
-  it('the API refuses whoever says that it is local, and serves this machine', async () => {
+  it('the API rejects callers that only claim to be local, and serves this machine', async () => {
     await using test = await createTestKernel()
     const port = await listening(createServer((request, response) => void test.kernel.http.node(request, response)))
     const statusOf = async (host: string): Promise<number> =>
@@ -29,7 +29,7 @@ describe.skipIf(OUTSIDE === undefined)('over the network (skipped where the mach
     expect(await statusOf(OUTSIDE!)).toBe(403)
   })
 
-  it('a development server vouches for requests of this machine alone, also where they guess its header', async () => {
+  it('a development server vouches only for requests of this machine, even if others guess its header', async () => {
     const secret = 'only-the-two-know'
     const voucher = createVoucher(secret)
     const server = createServer((req, response) => {

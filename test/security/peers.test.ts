@@ -25,7 +25,7 @@ describe('without authorize and token', () => {
     expect(await rig.raw('/_queue/api/queues', { headers })).toMatchObject(FORBIDDEN)
   })
 
-  it('a request without a socket is refused, unless its host vouches for it', async () => {
+  it('a request without a socket is rejected, unless its host vouches for it', async () => {
     await using rig = await serve()
     const request = (): Request => new Request('http://localhost/_queue/api/queues')
     expect((await rig.kernel.http.fetch(request())).status).toBe(403)
@@ -42,7 +42,7 @@ describe('without authorize and token', () => {
     })
   })
 
-  it('a WebSocket that a proxy passed on is refused', async () => {
+  it('a WebSocket that a proxy forwarded is rejected', async () => {
     await using test = await createTestKernel()
     const { kernel } = test
     const server = createServer().on('upgrade', (request, socket, head) => {

@@ -55,7 +55,7 @@ describe('queries in SQL and Lua', () => {
     expect(find(code)).toEqual([found])
   })
 
-  it('what another file makes of an argument is found there', () => {
+  it('an argument that another file uses is checked there', () => {
     const helper = 'export function by(column) {\n  return `ORDER BY ${column}`\n}'
     const caller =
       "import { by } from './b.ts'\nexport const list = (db, order) => db.query(`SELECT * FROM t ${by(order)}`)"

@@ -59,7 +59,7 @@ describe('a hostile text', () => {
 })
 
 describe('an error', () => {
-  it('loses what drivers keep in it, and keeps its class, code and causes', () => {
+  it('loses the data of drivers, and keeps its class, code and causes', () => {
     class ReplyError extends Error {}
     const inner = Object.assign(new ReplyError('NOAUTH'), { code: 'NOAUTH', command: { name: 'auth', args: [SECRET] } })
     const error = new TypeError(`redis://x:${SECRET}@h is away`, { cause: inner })
@@ -71,7 +71,7 @@ describe('an error', () => {
     expect(error.message).toContain(SECRET)
   })
 
-  it('loses what lies deeper in it, in errors, objects and lists of drivers', () => {
+  it('loses nested data, in errors, objects and lists of drivers', () => {
     const address = `redis://ada:${SECRET}@h`
     const options = { password: SECRET, hosts: [address], plain: { n: 1 } }
     const last = Object.assign(new Error('away'), { command: { args: [SECRET] }, input: address })
@@ -85,7 +85,7 @@ describe('an error', () => {
     expect(inspect(options)).toContain(SECRET)
   })
 
-  it('with nothing to hide is the same', () => {
+  it('without secrets is unchanged', () => {
     const error = new Error('plain', { cause: new Error('deeper') })
     expect(redactError(error)).toBe(error)
   })

@@ -22,7 +22,7 @@ describe('the address of a client', () => {
   const asked = { undeclared: 0 }
   const of = (trusted: string[]) => createClientAddress(trusted, () => asked.undeclared++)
 
-  it('is that of the socket, of IPv6 its network, and none where it is this machine', () => {
+  it('is the address of the socket, the network for IPv6, and nothing for this machine', () => {
     const address = of([])
     expect(address(from(ONE))).toBe(ONE)
     expect(address(from(`::ffff:${ONE}`))).toBe(ONE)
@@ -32,7 +32,7 @@ describe('the address of a client', () => {
     expect(address(new Request('http://x/'))).toBe(undefined)
   })
 
-  it('is not what strangers write, and what trusted proxies do', () => {
+  it('is not read from strangers, but from trusted proxies', () => {
     expect(of([])(from(ONE, '198.51.100.1'))).toBe(ONE)
     const behind = of(['10.0.0.0/8', '2001:db8::/32'])
     expect(behind(from('10.0.0.2', `198.51.100.1, ${ONE}, 10.3.3.3`))).toBe(ONE)
@@ -51,7 +51,7 @@ describe('the address of a client', () => {
 })
 
 describe('strangers', () => {
-  it('may be refused so many times, and are then told to wait; who has the token is not', async () => {
+  it('have a limited number of rejections, after which they must wait, unlike callers with the token', async () => {
     await using test = await limited({ token: TOKEN })
     const { http } = test.kernel
     const ask = (path: string, authorization: string, address = ONE): Promise<Response> =>
@@ -75,7 +75,7 @@ describe('strangers', () => {
     ).toBe(401)
   })
 
-  it('may not have more requests decided at once, and those that are welcome cost nothing', async () => {
+  it('have a limited number of simultaneous decisions, in which admitted callers do not count', async () => {
     const gate = Promise.withResolvers<boolean>()
     await using test = await limited({ authorize: () => gate.promise })
     const ask = (): Promise<Response> =>
@@ -87,7 +87,7 @@ describe('strangers', () => {
     for (let index = 0; index < 5; index++) expect((await ask()).status).toBe(200)
   })
 
-  it('are counted and refused before anything that they send is received', async () => {
+  it('are counted and rejected before their body is received', async () => {
     const post = (body: string | ReadableStream, type: string): Request =>
       new Request('http://x/_queue/api/jobs', {
         method: 'POST',
@@ -106,7 +106,7 @@ describe('strangers', () => {
     expect((await closed.kernel.http.fetch(post(endless, 'application/json'), { address: ONE })).status).toBe(401)
   })
 
-  it('cannot fill the memory with bodies that are not decided yet, nor get those with a token refused', async () => {
+  it('cannot fill the memory with undecided bodies, nor cause rejections of callers with a token', async () => {
     const gate = Promise.withResolvers<boolean>()
     const asked = Promise.withResolvers<void>()
     let undecided = 0
@@ -129,7 +129,7 @@ describe('strangers', () => {
     expect((await post('')).status).toBe(403)
   })
 
-  it('who all ask for the health at once cost the stores one check', async () => {
+  it('who request the health at once cause one check of the stores', async () => {
     await using test = await limited({ token: TOKEN }, 100)
     const checks = vi.spyOn(test.kernel.port('events'), 'head')
     const ask = (): Promise<Response> =>
@@ -141,7 +141,7 @@ describe('strangers', () => {
     expect(checks).toHaveBeenCalledTimes(2)
   })
 
-  it('who send what no client does fill no log', async () => {
+  it('who send malformed requests do not fill the log', async () => {
     await using rig = await serve({ production: true, token: TOKEN })
     for (const path of ['/_queue/api/queues', '/_queue/wait/x', '/']) {
       for (const host of ['localhost:99999', 'a b', '[::1', '%', 'localhost:x', 'a@b', 'a:b@c']) {
@@ -171,7 +171,7 @@ describe('slow clients', () => {
   const sockets: Socket[] = []
   afterEach(() => sockets.splice(0).forEach((socket) => socket.destroy()))
 
-  it('lose their sockets before their headers or their body is there', async () => {
+  it('lose their sockets if their headers or their body do not arrive', async () => {
     await using test = await createTestKernel()
     const timeouts = { headersTimeout: 20, requestTimeout: 40, connectionsCheckingInterval: 10 }
     const server = await listen(test.kernel.http, {}, true, timeouts)
@@ -191,7 +191,7 @@ describe('slow clients', () => {
     await server.close()
   })
 
-  it('have a minute for a body, whatever server there is', async () => {
+  it('have a minute for a body, with any server', async () => {
     vi.useFakeTimers()
     const body = new ReadableStream<Uint8Array>({ start: (stream) => stream.enqueue(new Uint8Array(1)) })
     const request = new Request('http://x/', { method: 'POST', body, duplex: 'half' })
@@ -201,7 +201,7 @@ describe('slow clients', () => {
     await received
   })
 
-  it('that go away in the middle of a body fill no log', async () => {
+  it('that disconnect in the middle of a body do not fill the log', async () => {
     await using test = await createTestKernel()
     for (const path of ['api/jobs', 'wait/x']) {
       const body = new ReadableStream({ pull: (stream) => stream.error(new Error('aborted')) })
@@ -212,7 +212,7 @@ describe('slow clients', () => {
     expect(test.reports).toEqual([])
   })
 
-  it('lose a stream of which they take nothing, however little it is', async () => {
+  it('lose a stream that they do not read, however small it is', async () => {
     await using test = await createTestKernel({ config: { http: { heartbeat: 1000 } } })
     const { http } = test.kernel
     const stream = await http.fetch(new Request('http://localhost/_queue/api/stream'), { trusted: true })

@@ -16,16 +16,16 @@ import dev from '../../presets/dev.ts'
 
 /** The cookie of somebody who may do everything, which their browser sends whoever asks. */
 export const COOKIE = 'session=ada'
-/** What nobody else knows. */
+/** A secret of the owner. */
 export const SECRET = 'whsec-of-the-shop'
 
-/** Text that runs where it is taken for a page. */
+/** Text that runs if it is interpreted as a page. */
 export const MARKUP = '<img src=x onerror=alert(1)>'
 
-/** Where the interface of an application is. */
+/** The address of the interface of an application. */
 export interface Address {
   readonly port: number
-  /** What all its paths begin with, such as `/_queue`. */
+  /** The prefix of all its paths, such as `/_queue`. */
   readonly base: string
 }
 
@@ -41,7 +41,7 @@ export interface Target extends Address {
 export interface Weakness {
   /** Changes a request. */
   weaken?(request: IncomingMessage): void
-  /** Answers in the place of the interface, or lets it. */
+  /** Responds instead of the interface, or calls it. */
   spoil?(request: IncomingMessage, response: ServerResponse, next: () => void): unknown
   /** Reads what is no HTTP. */
   lenient?: boolean

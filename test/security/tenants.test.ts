@@ -15,7 +15,7 @@ interface OwnJob {
   runId: string
 }
 
-/** Stands in everything that a tenant owns, and in nothing else. */
+/** A text that everything contains that a tenant owns, and nothing else. */
 const secretOf = (tenant: Tenant): string => `secret-of-${tenant}`
 
 /** What is about all tenants at once. An application lets only its operators do it. */
@@ -135,7 +135,7 @@ function searchesOf({ query }: Route, target: OwnJob): string[] {
 const mentions = (text: string, one: string): boolean => new RegExp(`(?<![\\w-])${one}(?![\\w-])`).test(text)
 
 describe('two tenants', () => {
-  it('see nothing of each other through the tools of agents, and each tool that reads serves its owner', async () => {
+  it('see nothing of each other through the tools of agents, and each read tool works for its owner', async () => {
     const { owner, authorize } = guarded()
     await using rig = await serve({ production: true, authorize }, { workers: WORKERS as never, plugins: [mcp] })
     const jobs = await fill(rig, owner)
@@ -188,7 +188,7 @@ describe('two tenants', () => {
     ])
   })
 
-  it('see nothing of each other on any route, and each route serves its owner', async () => {
+  it('see nothing of each other on any route, and each route works for its owner', async () => {
     const { owner, authorize } = guarded()
     await using rig = await serve({ production: true, authorize }, { workers: WORKERS as never })
     const jobs = await fill(rig, owner)

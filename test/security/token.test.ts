@@ -26,7 +26,7 @@ describe('http.token', () => {
     expect(await rig.ask('queues')).toMatchObject({ status: 401 })
   })
 
-  it('may be one of several, and one that only reads', async () => {
+  it('may be one of several, or read-only', async () => {
     const token = [TOKEN, { token: READER, role: 'read' }]
     await using rig = await serve({ production: true, token }, { workers })
     expect(await rig.ask('runs', bearer(READER))).toMatchObject({ status: 200 })
@@ -34,14 +34,14 @@ describe('http.token', () => {
     expect(await rig.ask('jobs', sending(TOKEN, { worker: 'hello' }))).toMatchObject({ status: 202 })
   })
 
-  it('is read from text as a variable holds it', async () => {
+  it('is read from the text of a variable', async () => {
     await using rig = await serve({ production: true, token: `${TOKEN}, read:${READER}` }, { workers })
     expect(await rig.ask('runs', bearer(READER))).toMatchObject({ status: 200 })
     expect(await rig.ask('runs', bearer(TOKEN))).toMatchObject({ status: 200 })
     expect(await rig.ask('jobs', sending(READER, { worker: 'hello' }))).toMatchObject({ status: 403 })
   })
 
-  it('leaves requests without one to authorize, where both are set', async () => {
+  it('leaves requests without a token to authorize, if both are set', async () => {
     const authorize = (request: Request): boolean => request.headers.get('cookie') === 'session=ada'
     await using rig = await serve({ production: true, token: READER, authorize }, { workers })
     expect(await rig.ask('runs', { headers: { cookie: 'session=ada' } })).toMatchObject({ status: 200 })
@@ -60,7 +60,7 @@ describe('http.token', () => {
     await expect(createTestKernel({ config: { http } })).rejects.toThrow('token')
   })
 
-  it('tells strangers no more of the health than whether it is well', async () => {
+  it('shows strangers only whether the server is healthy', async () => {
     await using rig = await serve({ production: true, token: TOKEN })
     expect(await rig.ask('health')).toMatchObject({ status: 200, body: { status: 'ok', checks: {} } })
     const told = await rig.ask('health', bearer(TOKEN))

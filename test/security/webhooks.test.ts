@@ -5,7 +5,7 @@ import { createTestKernel } from '../../testing/index.ts'
 
 const hook = { name: 'x', type: 'webhook', verify: 'none' } as const
 
-it('webhooks read JSON of any case, and have no path or placeholder that means something else', async () => {
+it('webhooks accept JSON types in any case, and reject ambiguous paths and placeholders', async () => {
   const ran: unknown[] = []
   await using test = await createTestKernel({ workers: { w: ({ data }) => void ran.push(data) } })
   const { kernel } = test
@@ -25,7 +25,7 @@ it('webhooks read JSON of any case, and have no path or placeholder that means s
   }
 })
 
-it('webhooks verify a compressed body as it came, and unpack it within a bound', async () => {
+it('webhooks verify a compressed body unchanged, and decompress it within a bound', async () => {
   const ran: unknown[] = []
   await using test = await createTestKernel({ workers: { w: ({ data }) => void ran.push(data) } })
   const verify = { type: 'hmac', header: 'x-signature', secret: 'secret' } as const
@@ -43,7 +43,7 @@ it('webhooks verify a compressed body as it came, and unpack it within a bound',
   expect(ran).toEqual([{ n: 2 }])
 })
 
-it('webhooks prove to a sender that it is expected, whoever asks, and start nothing by that', async () => {
+it('webhooks respond to verification requests of senders without starting anything', async () => {
   const ran: unknown[] = []
   await using test = await createTestKernel({ workers: { w: ({ data }) => void ran.push(data) } })
   const { kernel } = test

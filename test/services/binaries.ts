@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { accessSync, constants, readdirSync } from 'node:fs'
 import { delimiter, join } from 'pathe'
 
-/** Where distributions put what they do not put on the PATH, newest version first. */
+/** The folders of distributions for programs that are not on the PATH, newest version first. */
 function postgresFolders(): string[] {
   const roots = ['/usr/lib/postgresql', '/opt/homebrew/opt', '/usr/local/opt']
   const versions = roots.flatMap((root) => {
@@ -24,7 +24,7 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** The path of a program, or `undefined` where there is none. */
+/** Returns the path of a program, or `undefined` if it is not installed. */
 export function findBinary(name: string): string | undefined {
   const folders = [...postgresFolders(), ...(process.env.PATH ?? '').split(delimiter)]
   return folders.map((folder) => join(folder, name)).find(isExecutable)

@@ -18,7 +18,7 @@ export interface PostgresServiceOptions {
 
 const USER = 'postgres'
 
-/** A PostgreSQL of one's own, with an empty database `test`. */
+/** A separate PostgreSQL with an empty database `test`. */
 export async function startPostgres({
   fsync = false,
   maxConnections = 200,
@@ -98,7 +98,7 @@ function run(uid: string | undefined, file: string, args: string[], options: Exe
   })
 }
 
-/** What `DATABASE_URL` names, else one started here. */
+/** The server in `DATABASE_URL`, or a server that is started here. */
 export async function sharedPostgres(): Promise<Pick<Service, 'url' | 'stop'>> {
   const { DATABASE_URL: url } = process.env
   return url ? { url, stop: async () => {} } : startPostgres()

@@ -13,7 +13,7 @@ export interface RedisServiceOptions {
   maxmemoryPolicy?: string
 }
 
-/** A Redis of one's own. */
+/** A separate Redis. */
 export function startRedis({
   appendfsync = 'no',
   maxmemoryPolicy = 'noeviction',
@@ -115,7 +115,7 @@ export async function startRedisSentinel() {
   }
 }
 
-/** What `REDIS_URL` names, else one started here. */
+/** The server in `REDIS_URL`, or a server that is started here. */
 export async function sharedRedis(): Promise<Pick<Service, 'url' | 'stop'>> {
   const { REDIS_URL: url } = process.env
   return url ? { url, stop: async () => {} } : startRedis()

@@ -7,15 +7,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { join } from 'pathe'
 import { findBinary } from './binaries.ts'
 
-/** A store that belongs to who started it, and can be harmed. */
+/** A store that belongs to the test that started it, which may harm it. */
 export interface Service {
   readonly url: string
   readonly port: number
-  /** SIGKILL to all of its processes; resolves when they are gone. */
+  /** Sends SIGKILL to all processes of the service, and resolves when they have ended. */
   kill(): Promise<void>
   /** Starts it again after `kill`: same port, same data. Resolves when it answers. */
   restart(): Promise<void>
-  /** Stops it in its tracks, connections open, for some milliseconds. */
+  /** Suspends the service for some milliseconds. Its connections stay open. */
   freeze(ms: number): Promise<void>
   /** Ends it and deletes its data. */
   stop(): Promise<void>
@@ -82,7 +82,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     const { file, args, uid } = options.command(folder, port)
     const [program, rest] = bound(file, args, uid)
     output = ''
-    // A group of its own, so that no process of it outlives a kill.
+    // A separate process group, so that no process survives a kill.
     const started = spawn(program, rest, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
     for (const pipe of [started.stdout, started.stderr]) {
       pipe.setEncoding('utf8').on('data', (text: string) => (output = (output + text).slice(-4000)))

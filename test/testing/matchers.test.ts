@@ -19,7 +19,7 @@ const EVENTS = [
   event(3, 'step.completed', 'mail', { result: 'sent' }),
 ]
 
-/** What a failed expectation says. */
+/** Returns the message of a failed expectation. */
 function said(call: () => void): string {
   try {
     call()
@@ -29,7 +29,7 @@ function said(call: () => void): string {
   throw new Error('The expectation held.')
 }
 
-it('takes the events of a run', async () => {
+it('accepts the events of a run', async () => {
   await using test = await createTestKernel({ workers: { hello: () => 'hi' } })
   const job = await test.kernel.enqueue('hello')
   await test.drain()
@@ -38,7 +38,7 @@ it('takes the events of a run', async () => {
   expect(events).toContainEventsInOrder(['step.completed'])
 })
 
-it('wants all events, in order', () => {
+it('requires all events, in order', () => {
   expect(EVENTS).toHaveEvents(['step.started', 'state.set', 'step.completed'])
   expect([]).toHaveEvents([])
   expect(EVENTS).not.toHaveEvents(['step.started', 'step.completed'])
@@ -54,7 +54,7 @@ it('finds events among others, in order', () => {
   expect(EVENTS).not.toContainEventsInOrder(['state.set', 'state.set'])
 })
 
-it('compares data in part, lists as a whole, and takes matchers of expect', () => {
+it('compares objects partially, lists completely, and accepts matchers of expect', () => {
   const value = { name: 'Ada', tags: ['a', 'b'] }
   expect(EVENTS).toContainEventsInOrder([{ type: 'state.set', data: { value } }])
   expect(EVENTS).toContainEventsInOrder([{ step: 'mail', data: { value: { at: new Date(5) } } }])
@@ -64,7 +64,7 @@ it('compares data in part, lists as a whole, and takes matchers of expect', () =
   expect(EVENTS).not.toContainEventsInOrder([{ type: 'state.set', step: 'other' }])
 })
 
-it('tells which event differs', () => {
+it('reports which event differs', () => {
   expect(said(() => expect(EVENTS).toHaveEvents(['step.started', 'step.retry', 'step.completed']))).toBe(
     [
       "Event 2 differs: expected step.retry, got state.set (mail) { key: 'to', value: { name: 'Ada', tags: [ 'a', 'b' ], at: 1970-01-01T00:00:00.005Z } }.",
@@ -80,7 +80,7 @@ it('tells which event differs', () => {
   )
 })
 
-it('tells of events that are missing or too many', () => {
+it('reports missing and additional events', () => {
   const two = EVENTS.slice(0, 1)
   expect(said(() => expect(two).toHaveEvents(['step.started', 'step.completed']))).toContain(
     'Event 2 differs: expected step.completed, got the end.',
@@ -91,13 +91,13 @@ it('tells of events that are missing or too many', () => {
   expect(said(() => expect([]).toHaveEvents(['a']))).toContain('Events:\n  none')
 })
 
-it('tells which event is not there, and after which', () => {
+it('reports which event is missing, and its predecessor', () => {
   const message = said(() => expect(EVENTS).toContainEventsInOrder(['step.started', { type: 'emit', data: { n: 1 } }]))
   expect(message).toContain("There is no { type: 'emit', data: { n: 1 } } after step.started.")
   expect(message).toContain("> { type: 'emit', data: { n: 1 } }")
 })
 
-it('tells what was not wanted', () => {
+it('reports unwanted events', () => {
   expect(said(() => expect(EVENTS).not.toContainEventsInOrder(['state.set']))).toContain('not to contain, in order:')
   expect(said(() => expect([]).not.toHaveEvents([]))).toContain('Expected other events than these.')
 })

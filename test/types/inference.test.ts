@@ -39,7 +39,7 @@ const config = defineQueueConfig({
 })
 
 describe('a config and its handler', () => {
-  it('gives the handler what the input parses to', () => {
+  it('passes the parsed input to the handler', () => {
     expectTypeOf<DataOf<typeof config>>().toEqualTypeOf<{ to: string; at: Date }>()
     expectTypeOf<InputOf<typeof config>>().toExtend<{ to: string }>()
     expectTypeOf<OutputOf<typeof config>>().toEqualTypeOf<{ sent: boolean }>()
@@ -52,7 +52,7 @@ describe('a config and its handler', () => {
     })
   })
 
-  it('refuses wrong state, wrong results and wrong keys', () => {
+  it('rejects wrong state, wrong results and wrong keys', () => {
     // @ts-expect-error the output schema wants { sent: boolean }
     defineQueueWorker<typeof config>(() => ({ sent: 'yes' }))
     defineQueueWorker<typeof config>(async (_job, ctx) => {
@@ -94,7 +94,7 @@ describe('a config and its handler', () => {
     expectTypeOf(register).toBeFunction()
   })
 
-  it('takes limits by key, and refuses other shapes', () => {
+  it('accepts limits by key, and rejects other shapes', () => {
     const key = (data: { tenant: string }): string => data.tenant
     defineQueueConfig({ rateLimit: { key, limit: 1, period: 5 }, concurrencyPerKey: { key, limit: 1 } })
     defineQueueConfig({ throttle: { key, limit: 1, period: 5 }, debounce: { key: 'all', period: 5 } })
@@ -115,7 +115,7 @@ describe('a config and its handler', () => {
     expectTypeOf(() => defineWorkerConfig({ adapter: 'memory' })).toBeFunction()
   })
 
-  it('refuses options that do not exist', () => {
+  it('rejects options that do not exist', () => {
     // @ts-expect-error there is no option of that name
     defineQueueConfig({ concurency: 5 })
     // @ts-expect-error a number

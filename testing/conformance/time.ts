@@ -9,7 +9,7 @@ import { settled } from '../virtual-clock.ts'
 import type { Harness } from './harness.ts'
 
 /** How long `until` waits for a condition, in milliseconds of the clock in use. */
-const PATIENCE = { virtual: 5000, real: 60_000 }
+const TIMEOUT = { virtual: 5000, real: 60_000 }
 const STEP = 10
 
 /** The time of the tests, virtual or real. */
@@ -45,7 +45,7 @@ export function createTime({ clock = systemClock, advance }: Pick<Harness, 'cloc
 
   const until: Time['until'] = async (what, check) => {
     await settled()
-    const patience = advance ? PATIENCE.virtual : PATIENCE.real
+    const patience = advance ? TIMEOUT.virtual : TIMEOUT.real
     const deadline = clock.now() + patience
     for (;;) {
       const found = await check()

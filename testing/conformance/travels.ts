@@ -1,5 +1,5 @@
 /** Values that queues and event stores must return unchanged, by description. */
-export const TRAVELS: Readonly<Record<string, unknown>> = {
+export const SUPPORTED_VALUES: Readonly<Record<string, unknown>> = {
   null: null,
   undefined,
   'undefined inside': { a: undefined, b: [undefined, 1] },

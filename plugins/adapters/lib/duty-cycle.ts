@@ -1,7 +1,7 @@
 /** Work on up to this many items is never skipped. */
 const ALWAYS_ALLOWED = 1000
 /** After work that took one unit of time, the same work is skipped for this many units. */
-const REST_FACTOR = 50
+const PAUSE_FACTOR = 50
 
 export interface DutyCycle {
   /**
@@ -27,7 +27,7 @@ export function createDutyCycle(): DutyCycle {
         return await work()
       } finally {
         const now = performance.now()
-        rests.set(name, now + REST_FACTOR * (now - began))
+        rests.set(name, now + PAUSE_FACTOR * (now - began))
       }
     },
   }

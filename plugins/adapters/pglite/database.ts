@@ -7,7 +7,7 @@ import type { FromThread, ThreadData, ToThread } from './protocol.ts'
 
 const THREAD = programFile('plugins/adapters/pglite/thread')
 /** How long to wait before a dead thread is started again, in milliseconds. */
-const RESTART = 200
+const RESTART_DELAY = 200
 
 /** A request to the thread whose response has not come yet. */
 interface PendingRequest {
@@ -72,7 +72,7 @@ export async function openDatabase(data: ThreadData, reporter: Reporter): Promis
       if (!repeatable) fail(message.id, Object.assign(new Error('The embedded database died.'), { code: 'ECONNRESET' }))
     }
     for (;;) {
-      await new Promise((resolve) => setTimeout(resolve, RESTART))
+      await new Promise((resolve) => setTimeout(resolve, RESTART_DELAY))
       if (closing) return
       try {
         thread = await start({ ...data, fresh: false })

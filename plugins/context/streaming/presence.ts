@@ -7,7 +7,7 @@ const REPLIES = '_presence'
 /** How many milliseconds other processes have to reply. */
 const REPLY_TIMEOUT = 200
 /** Up to this age in milliseconds, a result is used directly. */
-const FRESH = 1_000
+const MAX_AGE = 1_000
 /** Up to this age in milliseconds, a result is used while a new one is fetched. */
 const USABLE = 10_000
 /** How many runs are cached. */
@@ -77,7 +77,7 @@ export function createPresence(kernel: Kernel, followedHere: (runId: string) => 
       if (closed || !kernel.port('events').capabilities.shared) return false
       const cached = cachedResult(runId)
       const age = clock.now() - cached.at
-      if (age < FRESH) return cached.value
+      if (age < MAX_AGE) return cached.value
       const refreshed = refresh(runId, cached)
       if (age > USABLE) return refreshed
       // After a failure, the next call asks again.

@@ -35,7 +35,7 @@ interface ReadRun {
  *                  │
  *                  ▼          all steps ended
  *   ┌────────── running ───────────────────────▶ completed
- *   │              │ a step failed for good
+ *   │              │ a step failed permanently
  *   │              ▼          nothing to undo
  *   │           failing ───────────────────────▶ failed
  *   │              │ flow.compensating              ▲

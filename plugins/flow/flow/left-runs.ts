@@ -11,7 +11,7 @@ interface LeftRun {
 }
 
 /** Ends after which no handler uses the results of the runs that the job waits for. */
-const LEAVING: ReadonlySet<string | undefined> = new Set(['step.failed', 'step.cancelled'])
+const ABANDONING_ENDS: ReadonlySet<string | undefined> = new Set(['step.failed', 'step.cancelled'])
 
 /** Cancels the runs that a job has started and waits for if the job ends without completing. The job does not have to be part of a flow. */
 export function watchLeftRuns(kernel: PluginKernel, engine: FlowEngine) {
@@ -34,11 +34,11 @@ export function watchLeftRuns(kernel: PluginKernel, engine: FlowEngine) {
     }
   }
 
-  kernel.hook('emit', onEnd, { when: ({ events }) => LEAVING.has(events.at(-1)?.type) })
+  kernel.hook('emit', onEnd, { when: ({ events }) => ABANDONING_ENDS.has(events.at(-1)?.type) })
 
   async function onEnd(payload: EmitPayload, next: () => unknown): Promise<void> {
     const { stream, events, ctx } = payload
-    const ends = events.filter(({ type }) => LEAVING.has(type))
+    const ends = events.filter(({ type }) => ABANDONING_ENDS.has(type))
     const known = await runsOf(stream, ends)
     if (known.length > 0) {
       const left = ends.flatMap(({ key }) => (key === undefined ? [] : [key]))
@@ -47,7 +47,7 @@ export function watchLeftRuns(kernel: PluginKernel, engine: FlowEngine) {
     await next()
     // An attempt does not start runs at its end. A job that is cancelled by another caller may have started a run in the meantime.
     if (!payload.result?.ok || (ctx && known.length === 0)) return
-    const stored = payload.result.events.filter(({ type }) => LEAVING.has(type))
+    const stored = payload.result.events.filter(({ type }) => ABANDONING_ENDS.has(type))
     // The end is stored. If a later operation fails, the job that was enqueued above retries it.
     await cancelLeft(stream, stored).catch((error: unknown) => {
       kernel.reporter.warn(
@@ -61,7 +61,7 @@ export function watchLeftRuns(kernel: PluginKernel, engine: FlowEngine) {
     /** @param keys event keys of ended jobs */
     async takeLeft(stream: string, keys: readonly string[]): Promise<void> {
       const ends = await Promise.all(keys.map((key) => kernel.port('events').byKey(stream, key)))
-      await cancelLeft(stream, ends.filter((end) => end !== undefined && LEAVING.has(end.type)) as EventDraft[])
+      await cancelLeft(stream, ends.filter((end) => end !== undefined && ABANDONING_ENDS.has(end.type)) as EventDraft[])
     },
   }
 }

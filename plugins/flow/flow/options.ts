@@ -35,7 +35,7 @@ export interface FlowOptions {
    */
   limit?: number
   /**
-   * What happens when the step fails for good. `fail` fails the run, `continue` continues the run without the step,
+   * What happens when the step fails permanently. `fail` fails the run, `continue` continues the run without the step,
    * `compensate` undoes the completed steps and then fails the run. Default `fail`.
    */
   onError?: 'fail' | 'continue' | 'compensate'

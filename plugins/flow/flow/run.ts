@@ -94,7 +94,7 @@ export interface FlowRun {
   due: Set<Instance>
   /** The open instances whose work is useless, because a join ran without them. */
   losing: Set<Instance>
-  /** The first step that failed for good. */
+  /** The first step that failed permanently. */
   failure: Failure | undefined
   /** The result of the last completed step. */
   result: unknown

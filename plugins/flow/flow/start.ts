@@ -41,7 +41,9 @@ export function createStepStarter(kernel: Kernel, append: Append) {
     return due.filter(({ id }) => mine.has(id))
   }
 
-  /** Enqueues jobs with the headers of their run. Returns true when a step was refused for good, so that the run has to be read again. */
+  /**
+   * Enqueues jobs with the headers of their run. Returns true when a step was rejected permanently, so that the run has to be read again.
+   */
   async function enqueue(
     runId: string,
     graph: FlowGraph,

@@ -44,7 +44,7 @@ export interface SharedDecisions<T> {
 /** How many manual starts are kept for each name. */
 const STARTS = 5
 /** How many names without a saved definition are kept. Without this limit, new names would make the stream grow forever. */
-const MOST_UNSAVED = 1000
+const MAX_UNSAVED = 1000
 const COMPACT_EVERY = 100
 /** How old, in milliseconds, a read may be that `recent` uses. */
 const RECENT = 200
@@ -110,7 +110,7 @@ export function createSharedDecisions<T>(kernel: PluginKernel, noun: string): Sh
 
   function evict(): void {
     const unsaved = [...decisions].filter(([, { saved }]) => saved === undefined)
-    for (const [name] of unsaved.slice(0, Math.max(0, unsaved.length - MOST_UNSAVED))) decisions.delete(name)
+    for (const [name] of unsaved.slice(0, Math.max(0, unsaved.length - MAX_UNSAVED))) decisions.delete(name)
   }
 
   /** When the newest read began, in milliseconds since this process started. */

@@ -1,5 +1,5 @@
 /** A period in milliseconds that is longer than any offset from UTC plus a change of the clocks. */
-const A_DAY_AND_MORE = 26 * 3_600_000
+const MAX_OFFSET = 26 * 3_600_000
 
 /**
  * Converts between moments and the local time of a zone. A "wall time" is a local time written as if it were UTC, in
@@ -51,11 +51,11 @@ export function wallClock(timeZone: string | undefined): WallClock {
   return {
     at,
     momentOf(wall) {
-      const offsets = [offset(wall - A_DAY_AND_MORE), offset(wall + A_DAY_AND_MORE)]
+      const offsets = [offset(wall - MAX_OFFSET), offset(wall + MAX_OFFSET)]
       const moments = offsets.map((each) => wall - each).filter((moment) => at(moment) === wall)
       if (moments.length > 0) return Math.min(...moments)
-      return changeBetween(wall - A_DAY_AND_MORE, wall + A_DAY_AND_MORE)
+      return changeBetween(wall - MAX_OFFSET, wall + MAX_OFFSET)
     },
-    latest: (moment) => moment + Math.max(offset(moment), offset(moment - A_DAY_AND_MORE)),
+    latest: (moment) => moment + Math.max(offset(moment), offset(moment - MAX_OFFSET)),
   }
 }

@@ -43,7 +43,7 @@ export interface Backfill {
   limit?: number
 }
 
-const SHOWN = 5
+const PREVIEW_COUNT = 5
 const DEFAULT_LIMIT = 1000
 
 /** Creates the operations of operators on schedules, for all instances. */
@@ -56,7 +56,7 @@ export function createScheduleOperations(kernel: PluginKernel, ticks: Ticks, sha
 
   function upcomingOf(entry: Entry): number[] {
     const found: number[] = []
-    for (let after: number | undefined = kernel.clock.now(); after !== undefined && found.length < SHOWN;) {
+    for (let after: number | undefined = kernel.clock.now(); after !== undefined && found.length < PREVIEW_COUNT;) {
       const tick = ticks.nextOf(entry, after)
       if (tick !== undefined) found.push(tick)
       after = entry.moments.next(after)
@@ -77,7 +77,10 @@ export function createScheduleOperations(kernel: PluginKernel, ticks: Ticks, sha
 
   async function recentOf(entry: Entry, byHand: SharedDecision<Schedule>['starts'] = []): Promise<ScheduleOutcome[]> {
     const starts = [...byHand]
-    for (let at = entry.moments.last(kernel.clock.now()); at !== undefined && starts.length < byHand.length + SHOWN;) {
+    for (
+      let at = entry.moments.last(kernel.clock.now());
+      at !== undefined && starts.length < byHand.length + PREVIEW_COUNT;
+    ) {
       starts.push({ at, id: fitText(`${entry.name}.${at}`) })
       at = entry.moments.last(at - 1)
     }
@@ -85,7 +88,7 @@ export function createScheduleOperations(kernel: PluginKernel, ticks: Ticks, sha
     return outcomes
       .filter((outcome) => outcome !== undefined)
       .toSorted((a, b) => b.at - a.at)
-      .slice(0, SHOWN)
+      .slice(0, PREVIEW_COUNT)
   }
 
   async function detailsOf(entry: Entry, decision?: SharedDecision<Schedule>): Promise<ScheduleDetails> {

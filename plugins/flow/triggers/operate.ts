@@ -13,7 +13,7 @@ export interface TriggerDetails extends TriggerInfo, Pick<RunningTrigger, 'sourc
   recent: Pick<TriggerRecord, 'type' | 'at' | 'reason'>[]
 }
 
-const SHOWN = 5
+const PREVIEW_COUNT = 5
 
 /** Creates the operations of operators on triggers, for all instances. */
 export function createTriggerOperations(
@@ -25,7 +25,7 @@ export function createTriggerOperations(
 ) {
   async function detailsOf(trigger: RunningTrigger): Promise<TriggerDetails> {
     const { name, source, paused, removed, options } = trigger
-    const records = await history.read(name, SHOWN)
+    const records = await history.read(name, PREVIEW_COUNT)
     return {
       ...{ ...infoOf(trigger), source, paused, removed },
       ...(options.rateLimit && { rateLimit: options.rateLimit }),

@@ -67,7 +67,7 @@ const secret = z.union([text, z.array(text).min(1, missing)], missing)
 const name = z.string().min(1).optional()
 
 /** Braces that look like a placeholder. */
-const OTHER_PLACE = /\{(?!(?:body|timestamp)\})[\w .-]*\}/
+const UNKNOWN_PLACEHOLDER = /\{(?!(?:body|timestamp)\})[\w .-]*\}/
 
 const tolerance = z.number().min(0).optional()
 
@@ -91,7 +91,7 @@ const own = z
       .string()
       .includes('{body}', 'The option "signed" must contain {body}.')
       .refine(
-        (given) => !OTHER_PLACE.test(given),
+        (given) => !UNKNOWN_PLACEHOLDER.test(given),
         'Only the placeholders {body} and {timestamp} exist. For webhook-id, use type "standard".',
       )
       .optional(),

@@ -12,7 +12,7 @@ type Secret = Hmac['secret']
 
 const TOLERANCE = 300_000
 /** Larger timestamps are in milliseconds. In seconds, this is the year 5138. */
-const MOST_SECONDS = 1e11
+const MAX_SECONDS = 1e11
 
 const NO_OPTIONS: Partial<OwnHmac> = {}
 const GITHUB = { header: 'x-hub-signature-256', prefix: 'sha256=' }
@@ -102,7 +102,7 @@ function readSignature(verify: Hmac, headers: Headers) {
 
 function assertRecent(timestamp: string | undefined, tolerance: number, now: number): void {
   const value = /^\d+$/.test(timestamp ?? '') ? Number(timestamp) : Number.NaN
-  const at = value > MOST_SECONDS ? value : value * 1000
+  const at = value > MAX_SECONDS ? value : value * 1000
   if (Math.abs(now - at) <= tolerance) return
   throw refused(`The timestamp is missing, or more than ${tolerance} ms from now. The request may be a replay.`)
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { type Kernel, type StreamHead } from '../../../kernel/index.ts'
 
 export const WAIT_QUEUE = '_wait'
-export const TIDY = '_wait/tidy'
+export const TIDY_WORKER = '_wait/tidy'
 
 /** The number of streams for the entries of one span of time, so that few writers share a stream. */
 const SHARDS = 8
@@ -45,7 +45,7 @@ export function createAgenda(kernel: Kernel, keep: number, check: (entry: Agenda
     const agenda = `_wait.due:${due}:${Number.parseInt(hash.slice(0, 4), 16) % SHARDS}`
     await kernel.emit(agenda, [{ type: 'wait.due', data: entry, ...(once && { key: hash }) }])
     if (known.has(agenda)) return
-    await kernel.enqueue(TIDY, { agenda }, { id: digest(agenda), delay: new Date(due * span) })
+    await kernel.enqueue(TIDY_WORKER, { agenda }, { id: digest(agenda), delay: new Date(due * span) })
     if (known.size >= KNOWN) known.clear()
     known.add(agenda)
   }

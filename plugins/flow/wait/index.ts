@@ -6,7 +6,7 @@ import { createWaitHandler, resolveWebhook } from './webhook.ts'
 import { deliverEvents } from './deliver.ts'
 import type { CompletionOptions } from './record.ts'
 import { createStages } from './stage.ts'
-import { TIDY, WAIT_QUEUE } from './agenda.ts'
+import { TIDY_WORKER, WAIT_QUEUE } from './agenda.ts'
 import { createStreams } from './streams.ts'
 import { createWaits, type Waits } from './waits.ts'
 import { abandonWaits } from './abandon.ts'
@@ -93,7 +93,7 @@ export default definePlugin({
     const stages = createStages(kernel, streams, waits)
 
     await kernel.registerWorker({
-      id: TIDY,
+      id: TIDY_WORKER,
       config: {
         queue: WAIT_QUEUE,
         concurrency: 10,

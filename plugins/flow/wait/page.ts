@@ -23,7 +23,7 @@ const STATUS: Readonly<Record<PageState, number>> = {
 const OUTCOMES: Readonly<Record<Exclude<PageState, 'open'>, [title: string, text: string]>> = {
   accepted: ['Thank you', 'Your answer has been recorded. You can close this page.'],
   answered: ['Already answered', 'This has already been answered, so nothing has changed. You can close this page.'],
-  expired: ['No longer open', 'The time to answer is over, or an answer is no longer needed. Nothing has changed.'],
+  expired: ['No longer open', 'The time to respond is over, or a response is no longer needed. Nothing has changed.'],
   unknown: [
     'Not found',
     'There is nothing to answer at this address. Check that the link is complete; it may also be too old.',

@@ -8,7 +8,7 @@ import type { WaitStreams } from './streams.ts'
 
 const channel = openChannel('wait')
 /** Milliseconds after which a waiting job checks again by itself. */
-const CHECK_AGAIN = 7 * 24 * 3_600_000
+const RECHECK_DELAY = 7 * 24 * 3_600_000
 /** The minimum delay of a waiting job, in milliseconds. Without it, a store whose clock is ahead would return the job at once. */
 const MIN_DELAY = 20
 
@@ -155,7 +155,7 @@ export function createWaits(kernel: PluginKernel, streams: WaitStreams): Waits {
   /** Returns when the job checks again. @param now the moment of the last check */
   function wakeAt({ parts, until = Infinity }: WaitRecord, now: number): number {
     const moments = parts.flatMap((part) => ('at' in part && part.at > now ? [part.at] : []))
-    return Math.max(now + MIN_DELAY, Math.min(now + CHECK_AGAIN, until, ...moments))
+    return Math.max(now + MIN_DELAY, Math.min(now + RECHECK_DELAY, until, ...moments))
   }
 
   async function look(

@@ -5,7 +5,7 @@ import { createLineReader, encodeLine, revive, type Backend, type Response } fro
 import { socketPath } from './socket-path.ts'
 
 /** The errors of a socket without a listener: the file is missing, or a dead process left it behind. */
-const NOBODY = new Set(['ENOENT', 'ECONNREFUSED'])
+const NO_LISTENER = new Set(['ENOENT', 'ECONNREFUSED'])
 
 interface Connection extends Backend {
   /** Resolves when the connection has ended, by either side. */
@@ -21,7 +21,7 @@ export async function connect(cwd: string): Promise<Connection | undefined> {
   const connected = Promise.withResolvers<boolean>()
   socket.once('connect', () => connected.resolve(true))
   socket.on('error', (error: NodeJS.ErrnoException) => {
-    if (NOBODY.has(error.code ?? '')) connected.resolve(false)
+    if (NO_LISTENER.has(error.code ?? '')) connected.resolve(false)
     else connected.reject(error)
   })
   const goneError = (): QueueError => {

@@ -4,7 +4,7 @@ import { headersOf, type Api } from './api.ts'
 import { parseRemote } from './remote.ts'
 
 /** How long the server may take to show its document, in milliseconds. */
-const PATIENCE = 30_000
+const DOCUMENT_TIMEOUT = 30_000
 
 /**
  * Opens the API of a server.
@@ -19,7 +19,7 @@ export async function openRemote(url: string, token: string | undefined): Promis
       ...{ method, headers: headersOf(body, token), signal, redirect: 'error' },
       ...(body !== undefined && { body }),
     })
-  const response = await ask({ method: 'GET', path: 'openapi.json' }, AbortSignal.timeout(PATIENCE))
+  const response = await ask({ method: 'GET', path: 'openapi.json' }, AbortSignal.timeout(DOCUMENT_TIMEOUT))
   if (!response.ok) throw refused(base, response.status)
   return { document: (await response.json()) as ApiDocument, ask, close: async () => {} }
 }

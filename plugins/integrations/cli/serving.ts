@@ -18,7 +18,7 @@ export const httpArgs = {
 } as const
 
 const DEFAULT_PORT = '4000'
-const LARGEST_PORT = 65_535
+const MAX_PORT = 65_535
 
 /** @throws QueueError `OPTION_INVALID` */
 export function parseHttp({ http, host }: { http?: unknown; host?: string }): HttpPlace | undefined {
@@ -29,8 +29,8 @@ export function parseHttp({ http, host }: { http?: unknown; host?: string }): Ht
   // `--http` without a port has no value.
   const given = typeof http === 'string' && http !== '' ? http : (process.env.PORT ?? DEFAULT_PORT)
   const port = parseWhole('http', given)!
-  if (port <= LARGEST_PORT) return { port, host }
-  throw new QueueError('OPTION_INVALID', `--http takes a port up to ${LARGEST_PORT}; got "${given}".`)
+  if (port <= MAX_PORT) return { port, host }
+  throw new QueueError('OPTION_INVALID', `--http takes a port up to ${MAX_PORT}; got "${given}".`)
 }
 
 /** Waits for a signal, then closes the kernel; a second signal does not wait for running jobs. */

@@ -4,7 +4,7 @@ import { QueueError } from '../../../kernel/index.ts'
 import { isOwners, privateFolder } from '../../lib/private-folder.ts'
 
 /** The longest socket path that every system accepts. macOS accepts 104 bytes including the zero. */
-const LONGEST_PATH = 103
+const MAX_PATH = 103
 
 /**
  * Returns where the dev process of a folder listens: `.nuxt-queue/dev.sock` in the folder, or a named pipe on Windows.
@@ -18,7 +18,7 @@ export function socketPath(cwd: string): string {
   const hash = createHash('sha256').update(folder).digest('hex').slice(0, 16)
   if (process.platform === 'win32') return `\\\\.\\pipe\\nuxt-queue-${hash}`
   const path = join(folder, '.nuxt-queue', 'dev.sock')
-  if (isFreeOrOwn(dirname(path)) && Buffer.byteLength(path) <= LONGEST_PATH) return path
+  if (isFreeOrOwn(dirname(path)) && Buffer.byteLength(path) <= MAX_PATH) return path
   const own = privateFolder()
   if (own !== undefined) return join(own, `${hash}.sock`)
   const hint = 'Set XDG_CACHE_HOME to a folder that belongs only to you'

@@ -57,7 +57,7 @@ type Facts = Partial<{
 }>
 
 /** How many steps are searched for an ended step. */
-const MOST_LOOKED_AT = 100
+const MAX_SEARCHED = 100
 
 /** Derives the view of a run from its events. Lists keep the newest `limit` entries. */
 export function createRunView(limit: number) {
@@ -89,7 +89,7 @@ export function createRunView(limit: number) {
     let looked = 0
     for (const [id, { endedAt }] of steps) {
       if (endedAt !== undefined) return void steps.delete(id)
-      if (++looked >= MOST_LOOKED_AT) return
+      if (++looked >= MAX_SEARCHED) return
     }
   }
 

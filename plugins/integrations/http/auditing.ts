@@ -5,7 +5,7 @@ import type { Route, Subject } from './routes/route.ts'
 
 /** The maximum length of a part of a subject, in characters. It may come from a body that was not accepted. */
 const MAX_PART = 512
-const QUIET = { warn: () => {}, error: () => {} }
+const SILENT_REPORTER = { warn: () => {}, error: () => {} }
 
 /** Records the action of a request and its outcome. */
 export type RecordAction = (
@@ -21,7 +21,7 @@ export function createAuditing(kernel: PluginKernel, guard: Guard): RecordAction
     const actor = guard.actorOf(request)
     if (route.action.endsWith('.read') || (!allowed && actor === undefined)) return
     const given = error instanceof Response ? error : response
-    const status = given?.status ?? problemOf(error, QUIET).status
+    const status = given?.status ?? problemOf(error, SILENT_REPORTER).status
     const outcome = given ? (given.ok ? 'done' : 'REFUSED') : isQueueError(error) ? error.code : 'INTERNAL'
     const parts = Object.entries(subject).filter(([name, part]) => name !== 'token' && part !== undefined)
     await kernel.recordAction({

@@ -3,11 +3,11 @@ import { z } from 'zod'
 import type { HttpAction } from './access.ts'
 
 /** The minimum length of a token. Short tokens can be guessed; 16 characters of base64 are 96 bits. */
-const SHORTEST = 16
+const MIN_LENGTH = 16
 
 const secret = z
   .string()
-  .min(SHORTEST, `A token has at least ${SHORTEST} characters. Make one with: openssl rand -base64 24`)
+  .min(MIN_LENGTH, `A token has at least ${MIN_LENGTH} characters. Make one with: openssl rand -base64 24`)
   .regex(/^[\x21-\x7e]+$/, 'A token consists of printable ASCII characters, without spaces')
 const entry = z.union([
   secret,

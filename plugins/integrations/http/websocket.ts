@@ -29,7 +29,7 @@ const ADMISSION = 'nuxt-queue'
 /** The close codes of WebSockets (RFC 6455): normal end, try again later, going away. */
 const CODES: Readonly<Record<Ending, number>> = { end: 1000, slow: 1013, closing: 1001 }
 /** How often a socket with a backlog is checked, in milliseconds. Sockets of crossws have no drain event. */
-const LOOK = 50
+const BACKLOG_INTERVAL = 50
 
 export function createSocketHooks(kernel: Kernel, load: () => Promise<Service>): SocketHooks {
   const gone = new WeakMap<SocketPeer, () => void>()
@@ -92,7 +92,7 @@ function createSocketSink({ clock }: Kernel, peer: SocketPeer, gone: Promise<voi
 
   function look(callback: () => void): void {
     if (closed || pending() === 0) callback()
-    else clock.setTimeout(() => look(callback), LOOK)
+    else clock.setTimeout(() => look(callback), BACKLOG_INTERVAL)
   }
 
   return {

@@ -1,6 +1,6 @@
 import { QueueError } from '../../../kernel/index.ts'
 
-const WORDS: Readonly<Record<string, boolean>> = {
+const SWITCH_VALUES: Readonly<Record<string, boolean>> = {
   ...{ true: true, 1: true, yes: true, on: true },
   ...{ false: false, 0: false, no: false, off: false },
 }
@@ -14,9 +14,9 @@ export function workerSwitch(env: Readonly<Record<string, string | undefined>>):
   const value = env.NUXT_QUEUE_WORKER
   if (!value) return undefined
   const word = value.trim().toLowerCase()
-  if (Object.hasOwn(WORDS, word)) return WORDS[word]
+  if (Object.hasOwn(SWITCH_VALUES, word)) return SWITCH_VALUES[word]
   throw new QueueError(
     'CONFIG_INVALID',
-    `NUXT_QUEUE_WORKER must be one of ${Object.keys(WORDS).join(', ')}; got "${value}".`,
+    `NUXT_QUEUE_WORKER must be one of ${Object.keys(SWITCH_VALUES).join(', ')}; got "${value}".`,
   )
 }

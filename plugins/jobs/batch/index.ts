@@ -43,12 +43,12 @@ const checkBatch = workerOption('batch', shape)
 
 /** The maximum number of keys whose batches are collected at the same time, and the maximum number of jobs in these batches. */
 const GATHERING = 32
-const MOST_GATHERED = 1000
+const MAX_GATHERED = 1000
 
 /** Returns how many jobs a process claims at once. A batch waits for jobs of its key, so it needs more. */
 function claimsOf(concurrency: number, { size, key }: Batch): number {
   const full = concurrency * size
-  return typeof key === 'function' ? Math.max(full, Math.min(MOST_GATHERED, full * GATHERING)) : full
+  return typeof key === 'function' ? Math.max(full, Math.min(MAX_GATHERED, full * GATHERING)) : full
 }
 
 /**

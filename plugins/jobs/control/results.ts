@@ -12,8 +12,8 @@ import {
 import { forgotten } from '../lib/forgotten.ts'
 
 /** The first and the longest interval between two checks of an awaited job, in milliseconds. The interval doubles each time. */
-const FIRST_LOOK = 1000
-const LONGEST_LOOK = 10_000
+const FIRST_INTERVAL = 1000
+const MAX_INTERVAL = 10_000
 /** How long an end in the log may take to reach the queue, in milliseconds. */
 const SETTLING = 60_000
 const ENDS = ['step.completed', 'step.failed', 'step.cancelled']
@@ -101,10 +101,10 @@ export function createResults(kernel: Kernel) {
         if (isQueueError(error, 'JOB_NOT_FOUND') || isQueueError(error, 'JOB_FORGOTTEN')) return found.reject(error)
         // The store is unavailable. The next check tries again.
       }
-      if (!stopped) arm(Math.min(LONGEST_LOOK, 2 * ms))
+      if (!stopped) arm(Math.min(MAX_INTERVAL, 2 * ms))
     }
     let stopped = false
-    arm(FIRST_LOOK)
+    arm(FIRST_INTERVAL)
     return () => {
       stopped = true
       stop()

@@ -16,7 +16,7 @@ import {
 } from '../../../kernel/index.ts'
 import { checkJobOptions, isJobOption } from './rules.ts'
 
-/** The data of a dead letter: a copy of a job that has failed for good. */
+/** The data of a dead letter: a copy of a job that has failed permanently. */
 export interface DeadLetter {
   /** The queue of the failed job. */
   queue: string

@@ -19,9 +19,9 @@ const SEARCH_KEYS = [...FILTER_KEYS, 'after', 'limit', 'examine'] as const satis
 const STATES: readonly JobState[] = ['waiting', 'delayed', 'active', 'completed', 'failed', 'cancelled']
 /** The largest page. */
 const MAX_LIMIT = 1000
-/** The largest number of jobs that one search examines. */
+/** The maximum number of jobs that one search examines. */
 const MAX_EXAMINE = 100_000
-/** The largest number of paths that a search of data compares. */
+/** The maximum number of paths that a search of data compares. */
 const MAX_PATHS = 10
 const MAX_CURSOR = 4096
 

@@ -18,12 +18,12 @@ import { createPermits } from './permits.ts'
 export type { SharedConcurrency } from './options.ts'
 
 /** The interval after which a waiting job asks again by itself, even if the list of waiters was lost. In milliseconds. */
-const ASK_AGAIN = 15 * 60_000
+const RECHECK_DELAY = 15 * 60_000
 /**
  * The delay of a job whose limits could not be checked for the first time, in milliseconds. It doubles each time, up to the longest delay.
  */
-const FIRST_REST = 1000
-const LONGEST_REST = 30_000
+const FIRST_DELAY = 1000
+const MAX_DELAY = 30_000
 
 const perKey = z.union([limitShape, z.strictObject({ key: keyShape, limit: limitShape })])
 const checkRateLimit = workerOption('rateLimit', keyedRateLimitShape)
@@ -47,7 +47,7 @@ export default definePlugin({
       warnOfOldRateLimit(worker.worker.rateLimit!)
     },
   },
-  setup(kernel, { placeTtl = kernel.port('queue').lease ?? ASK_AGAIN }) {
+  setup(kernel, { placeTtl = kernel.port('queue').lease ?? RECHECK_DELAY }) {
     const permits = createPermits(kernel, placeTtl)
     /** The limit that an attempt has reached. `explain` reports it. */
     const met = new WeakMap<RunContext, 'concurrencyKey' | 'rateLimit'>()
@@ -106,7 +106,7 @@ export default definePlugin({
         return postpone(dispatch, error)
       }
       met.set(ctx, 'concurrencyKey')
-      dispatch.result = ctx.defer({ delay: ASK_AGAIN })
+      dispatch.result = ctx.defer({ delay: RECHECK_DELAY })
     }
 
     /**
@@ -146,7 +146,7 @@ export default definePlugin({
     function postpone(dispatch: DispatchPayload, error: unknown): void {
       if (isFinalRefusal(error)) throw error
       outage.failed(error)
-      dispatch.result = dispatch.ctx.defer({ delay: Math.min(LONGEST_REST, FIRST_REST * 2 ** failures++) })
+      dispatch.result = dispatch.ctx.defer({ delay: Math.min(MAX_DELAY, FIRST_DELAY * 2 ** failures++) })
     }
 
     return () => permits.close()

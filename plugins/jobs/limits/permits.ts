@@ -1,10 +1,10 @@
 import { QueueError, type DispatchPayload, type Kernel, type Permit } from '../../../kernel/index.ts'
 
 /** Milliseconds between two sweeps for adapters of one process. For other adapters, the interval is a part of the lease. */
-const LONGEST_LOOK = 5000
-const LOCAL_LOOK = 15_000
+const MAX_SWEEP_INTERVAL = 5000
+const LOCAL_SWEEP_INTERVAL = 15_000
 /** Milliseconds after which a failed release is tried again. */
-const DEBT_LOOK = 1000
+const RELEASE_RETRY_DELAY = 1000
 /** How many sweeps follow the last use of a permit when no other process uses permits. */
 const IDLE_LOOKS = 3
 
@@ -18,7 +18,7 @@ type Owed = Permit & { until: number }
  */
 export function createPermits(kernel: Kernel, ttl: number) {
   const { lease } = kernel.port('queue')
-  const every = Math.min(lease === undefined ? LOCAL_LOOK : LONGEST_LOOK, (lease ?? ttl) / 3, ttl / 3)
+  const every = Math.min(lease === undefined ? LOCAL_SWEEP_INTERVAL : MAX_SWEEP_INTERVAL, (lease ?? ttl) / 3, ttl / 3)
   const held = new Map<Permit, DispatchPayload>()
   let owed: Owed[] = []
   let idle = 0
@@ -29,7 +29,7 @@ export function createPermits(kernel: Kernel, ttl: number) {
   let started = false
   let closed = false
 
-  function arm(delay = owed.length > 0 ? Math.min(every, DEBT_LOOK) : every): void {
+  function arm(delay = owed.length > 0 ? Math.min(every, RELEASE_RETRY_DELAY) : every): void {
     if (looking || closed) return
     stop ??= kernel.clock.setTimeout(() => void look(), delay)
   }

@@ -18,7 +18,7 @@ type Registration = (options: { replace: boolean }) => Promise<void>
 
 /** The share of `setupTimeout` that loading may take, so that a file that hangs is skipped before the setup times out. */
 const LOAD_SHARE = 0.95
-/** How long a process that loads a file may go on after that. Its worker is registered as soon as it has loaded. */
+/** How long a process that loads a file may continue after that. Its worker is registered as soon as it has loaded. */
 const LATE_LIMIT = 600_000
 
 /** @param folders the folders of workers, without a slash at the end */

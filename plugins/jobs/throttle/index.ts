@@ -5,9 +5,9 @@ import { keyOf, nameOf, refuseTogether } from '../lib/job-key.ts'
 const PERIODS = '_throttle'
 const PERIOD_ENDS = '_throttle/period'
 /** The maximum number of remembered keys. */
-const MOST_KEYS = 1000
+const MAX_KEYS = 1000
 /** The maximum number of positions of a period that are searched for a repeated call. */
-const MOST_PLACES = 100
+const MAX_POSITIONS = 100
 
 export type { Throttle } from './options.ts'
 
@@ -40,7 +40,7 @@ export default definePlugin({
 
     function tryNext(period: string): number {
       const place = tried.get(period) ?? 0
-      if (tried.size >= MOST_KEYS) tried.clear()
+      if (tried.size >= MAX_KEYS) tried.clear()
       tried.set(period, place + 1)
       return place
     }
@@ -59,7 +59,7 @@ export default definePlugin({
 
     /** Returns the position that an earlier try of the call has taken. A call is repeated if its response was lost. */
     async function placeOf(call: string, queue: string, base: string, max: number): Promise<string | undefined> {
-      for (let place = 0; place < Math.min(max, MOST_PLACES); place++) {
+      for (let place = 0; place < Math.min(max, MAX_POSITIONS); place++) {
         const id = `${base}.${place}`
         const taker = await takerOf(queue, id)
         if (!taker) return undefined

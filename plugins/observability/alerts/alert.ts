@@ -46,7 +46,7 @@ export interface Finding extends Omit<AlertItem, 'text'> {
   since?: number
 }
 
-const MOST_ITEMS = 10
+const MAX_ITEMS = 10
 
 /** How a rule describes its findings. */
 interface Words {
@@ -59,14 +59,14 @@ interface Words {
 const WORDS: Readonly<Record<AlertRule, Words>> = {
   'worker-failed': {
     counted: true,
-    one: ({ worker, error }, count) => `Worker "${worker}" failed ${jobs(count)} for good: ${error}`,
-    many: (items, count) => `${items} workers failed ${jobs(count)} for good.`,
+    one: ({ worker, error }, count) => `Worker "${worker}" failed ${jobs(count)} permanently: ${error}`,
+    many: (items, count) => `${items} workers failed ${jobs(count)} permanently.`,
   },
   'error-group': {
     counted: false,
     one: ({ worker, error, again }) =>
       `Worker "${worker}" has ${again ? 'a resolved error again' : 'a new kind of error'}: ${error}`,
-    many: (items) => `${items} kinds of errors are new or occurred again after they were resolved.`,
+    many: (items) => `${items} error groups are new or occurred again after they were resolved.`,
   },
   backlog: {
     counted: false,
@@ -113,7 +113,7 @@ export function mergeFindings(rule: AlertRule, findings: readonly Finding[]): Fi
 export function composeAlert(id: string, rule: AlertRule, at: number, findings: readonly Finding[]): Alert {
   const { one, many } = WORDS[rule]
   const count = findings.reduce((sum, finding) => sum + finding.count, 0)
-  const items = findings.slice(0, MOST_ITEMS).map((finding): AlertItem => {
+  const items = findings.slice(0, MAX_ITEMS).map((finding): AlertItem => {
     const { key, count: seen, facts } = finding
     return { key, count: seen, text: one(facts, seen), facts }
   })

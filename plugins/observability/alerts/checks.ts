@@ -8,10 +8,10 @@ import { queueFilter, type ActiveRules } from './options.ts'
 /** How many queues one check counts. If there are more, each check counts the next page. */
 const PAGE = 200
 /** How many overdue ticks one check reads. */
-const MOST_TICKS = 200
+const MAX_TICKS = 200
 /** How long an error group counts as new, in milliseconds. Its alert is raised within a few checks. */
 const NEW = 3_600_000
-const MOST_GROUPS = 500
+const MAX_GROUPS = 500
 
 export type Findings = [AlertRule, Finding[]][]
 
@@ -69,7 +69,7 @@ export function createChecks(kernel: Kernel, rules: ActiveRules, interval: numbe
 
   async function errorGroups(now: number): Promise<Findings> {
     if (!errorGroup) return []
-    const groups = await kernel.errors({ status: 'open', limit: MOST_GROUPS })
+    const groups = await kernel.errors({ status: 'open', limit: MAX_GROUPS })
     const fresh = groups.filter(
       ({ queue, regressed, firstSeen, lastSeen }) =>
         (regressed ? lastSeen : firstSeen) > now - NEW && !isReserved('queue', queue) && watches.errorGroup(queue),
@@ -87,7 +87,7 @@ export function createChecks(kernel: Kernel, rules: ActiveRules, interval: numbe
   async function schedules(now: number): Promise<Findings> {
     if (!missed) return []
     const states = ['waiting', 'delayed'] as const
-    const query = { queue: SCHEDULE_QUEUE, name: TICK_WORKER, states, limit: MOST_TICKS }
+    const query = { queue: SCHEDULE_QUEUE, name: TICK_WORKER, states, limit: MAX_TICKS }
     const ticks = await kernel.port('queue').getJobs(query)
     const overdue = ticks.filter(({ runAt, data }) => runAt < now - missed.late && !(data as TickData).start)
     const findings = overdue.map(({ data }): Finding => {

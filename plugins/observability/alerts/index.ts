@@ -28,7 +28,7 @@ declare module 'nuxt-queue/kernel' {
 }
 
 /** After a check, no other process checks for this share of the interval. */
-const ALONE = 0.9
+const EXCLUSIVE_SHARE = 0.9
 
 /** Sends alerts when jobs fail, wait too long or have no worker. All processes together send each alert once. */
 export default definePlugin({
@@ -84,7 +84,7 @@ export default definePlugin({
 
     /** Checks, unless another process has checked in this interval. */
     async function check(): Promise<void> {
-      const turn = { max: 1, duration: Math.ceil(ALONE * options.interval) }
+      const turn = { max: 1, duration: Math.ceil(EXCLUSIVE_SHARE * options.interval) }
       if ((await kernel.port('limits').take(ALERTS_QUEUE, turn)) > 0) return
       const now = kernel.clock.now()
       await log.catchUp()

@@ -9,7 +9,7 @@ const NOTICES = '_alerts.noticed'
 const [KEPT_ALERTS, KEPT_NOTICES] = [1000, 5000]
 const PAGE = 500
 /** The maximum number of items whose cool-down is remembered. */
-const MOST_REMEMBERED = 5000
+const MAX_REMEMBERED = 5000
 /** The tolerated difference between the clocks of a process and the store, in milliseconds. */
 const SKEW = 60_000
 
@@ -47,7 +47,7 @@ export function createAlertLog(kernel: PluginKernel) {
       }
     }
     dropOldest(raised, KEPT_ALERTS)
-    dropOldest(reported, MOST_REMEMBERED)
+    dropOldest(reported, MAX_REMEMBERED)
   }
   const catchUp = createCatchUp(kernel, ALERTS, apply)
 

@@ -5,9 +5,9 @@ import type { ActiveRules } from './options.ts'
 import { RAISE_WORKER } from './queue.ts'
 
 /** The maximum number of items that this process follows at once. */
-const MOST_OPEN = 1000
+const MAX_OPEN = 1000
 /** The maximum number of findings in one notice. */
-const MOST_FINDINGS = 100
+const MAX_FINDINGS = 100
 /** After the end of a window, processes have this share of its length to store their counts. */
 const GRACE = 0.1
 
@@ -40,7 +40,7 @@ export function createNotices(kernel: PluginKernel, log: AlertLog, rules: Active
     for (;;) {
       const begin = windowAt(clock.now())
       const due = begin + (1 + GRACE) * window
-      await log.notice({ rule, begin }, findings.slice(0, MOST_FINDINGS))
+      await log.notice({ rule, begin }, findings.slice(0, MAX_FINDINGS))
       await kernel.enqueue(RAISE_WORKER, { rule, begin }, { id: `raise.${rule}.${begin}`, delay: new Date(due) })
       if (clock.now() < due) return
     }
@@ -107,7 +107,7 @@ export function createNotices(kernel: PluginKernel, log: AlertLog, rules: Active
         if (isQueueError(error) && /^STORE_|^KERNEL_/.test(error.code)) throw error
         kernel.reporter.error(`An alert of rule "${rule}" could not be stored.`, error)
       })
-      if (open.size >= MOST_OPEN) open.delete(open.keys().next().value!)
+      if (open.size >= MAX_OPEN) open.delete(open.keys().next().value!)
       open.set(name, entry)
       arm()
       return entry.stored

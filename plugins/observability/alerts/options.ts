@@ -23,7 +23,7 @@ export type ActiveRules = { [Rule in AlertRule]?: CommonRule } & {
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 /** The minimum size of a secret that Standard Webhooks recommends, in bytes. */
-const LEAST_SECRET = 24
+const MIN_SECRET = 24
 
 const ms = (least: number, byDefault: number) => z.number().int().min(least).max(MAX_DURATION).default(byDefault)
 const common = {
@@ -45,7 +45,7 @@ function rule<Shape extends z.ZodRawShape>(shape: Shape) {
 
 /** Errors must not show a URL, because a Slack URL is a secret. */
 const url = z.string().refine(isWebUrl, 'Expected an http or https URL without user name and password.')
-const secret = z.string().refine(isSecret, `Expected "whsec_" and the base64 of at least ${LEAST_SECRET} random bytes.`)
+const secret = z.string().refine(isSecret, `Expected "whsec_" and the base64 of at least ${MIN_SECRET} random bytes.`)
 const name = z
   .string()
   .regex(/^[\w-]{1,50}$/, 'Expected 1 to 50 letters, digits, "_" or "-".')
@@ -68,7 +68,7 @@ export const alertOptions = z.strictObject({
   /** The rules. Each rule is enabled unless it is `false`. */
   rules: z
     .strictObject({
-      /** A job failed for good. `min`: how many jobs of a worker must fail within `window`. Default 1. */
+      /** A job failed permanently. `min`: how many jobs of a worker must fail within `window`. Default 1. */
       'worker-failed': rule({ min: z.number().int().min(1).default(1) }),
       /** Jobs fail with a new kind of error, or with a kind that was resolved. Each kind is reported once. */
       'error-group': rule({ coolDown: ms(0, 0) }),
@@ -128,5 +128,5 @@ function isWebUrl(text: string): boolean {
 
 function isSecret(text: string): boolean {
   const key = keyOf(text)
-  return key?.version === 'v1' && key.secret.length >= LEAST_SECRET
+  return key?.version === 'v1' && key.secret.length >= MIN_SECRET
 }

@@ -5,7 +5,7 @@ import type { ActiveRules } from './options.ts'
 import { SEND_WORKER } from './queue.ts'
 
 /** The maximum number of items that an alert remembers for their cool-down. */
-const MOST_KEYS = 1000
+const MAX_KEYS = 1000
 
 /** The data of a job that sends an alert to one destination. */
 export interface SendData {
@@ -43,7 +43,7 @@ export function createRaiser(
       const findings = rules[rule] ? pending(window, found, now) : []
       if (findings.length === 0) return undefined
       const alert = composeAlert(id, rule, now, findings)
-      const keys = findings.slice(0, MOST_KEYS).map(({ key }) => key)
+      const keys = findings.slice(0, MAX_KEYS).map(({ key }) => key)
       // In the meantime, another alert may have reported some of the findings.
       if (await log.raise(alert, keys, seq)) return alert
     }

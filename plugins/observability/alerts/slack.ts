@@ -2,8 +2,8 @@ import { cutText } from '../../../kernel/index.ts'
 import type { Alert } from './alert.ts'
 
 /** Slack accepts at most 3000 characters in a section. */
-const MOST_TEXT = 2900
-const MOST_LINE = 250
+const MAX_TEXT = 2900
+const MAX_LINE = 250
 
 /** Returns an alert as a Slack message. Mattermost, Discord (`/slack`) and others accept this format as well. */
 export function slackMessage({ id, rule, at, title, count, items, more }: Alert): Buffer<ArrayBuffer> {
@@ -12,7 +12,7 @@ export function slackMessage({ id, rule, at, title, count, items, more }: Alert)
   const text = [`*${escape(title)}*`, ...lines].join('\n')
   const facts = [`Rule \`${rule}\``, `${count}×`, new Date(at).toISOString(), id].join('  ·  ')
   const blocks = [
-    { type: 'section', text: { type: 'mrkdwn', text: cutText(text, MOST_TEXT) } },
+    { type: 'section', text: { type: 'mrkdwn', text: cutText(text, MAX_TEXT) } },
     { type: 'context', elements: [{ type: 'mrkdwn', text: facts }] },
   ]
   return Buffer.from(JSON.stringify({ text: escape(title), blocks }))
@@ -20,5 +20,5 @@ export function slackMessage({ id, rule, at, title, count, items, more }: Alert)
 
 /** Escapes text that Slack would read as a link, a mention or their markup. */
 function escape(text: string): string {
-  return cutText(text, MOST_LINE).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
+  return cutText(text, MAX_LINE).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
 }

@@ -14,7 +14,7 @@ import type { Notices } from './notices.ts'
 import { queueFilter, type ActiveRules } from './options.ts'
 
 /** The maximum length of an error message in an alert, in characters. */
-const MOST_MESSAGE = 200
+const MAX_MESSAGE = 200
 
 /**
  * Watches how jobs end in this process. A finding is stored before the job is acknowledged: if the process dies in between, the job is
@@ -76,5 +76,5 @@ export function watchJobs(kernel: PluginKernel, rules: ActiveRules, record: Noti
 
 function errorOf({ data }: EventDraft): string {
   const { name, message } = (data as { error: SerializedError }).error
-  return cutText(redactText(`${name}: ${message}`), MOST_MESSAGE)
+  return cutText(redactText(`${name}: ${message}`), MAX_MESSAGE)
 }

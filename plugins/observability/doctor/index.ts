@@ -38,7 +38,7 @@ declare module 'nuxt-queue/kernel' {
 }
 
 /** How long a check may take, in milliseconds. */
-const PATIENCE = 5000
+const CHECK_TIMEOUT = 5000
 
 /** Finds existing and likely problems of the system, and says what to do about them. */
 export default definePlugin({
@@ -46,7 +46,7 @@ export default definePlugin({
   // First, so that all other plugins can add checks and streams. What it looks at is there by the time of a diagnosis.
   enforce: 'pre',
   setup(kernel) {
-    /** An application may leave out plugins that this one looks at. */
+    /** An application may omit plugins whose data this plugin checks. */
     const there: Partial<Kernel> = kernel
     const streams: OwnStreams[] = []
     const checks = new Map<string, DiagnosisCheck>([
@@ -60,8 +60,8 @@ export default definePlugin({
 
     async function run([name, check]: [string, DiagnosisCheck]): Promise<Diagnosis[]> {
       try {
-        const late = (): Error => new Error(`It took more than ${PATIENCE} ms`)
-        return await withinTime(kernel.clock, PATIENCE, (async () => check())(), late)
+        const late = (): Error => new Error(`It took more than ${CHECK_TIMEOUT} ms`)
+        return await withinTime(kernel.clock, CHECK_TIMEOUT, (async () => check())(), late)
       } catch (error) {
         const message = `The check "${name}" failed: ${redactText(toError(error).message)}`
         return [

@@ -3,7 +3,7 @@ import { consumedQueues } from '../lib/consumed-queues.ts'
 import { createQueueCounter, isDeadLetter } from '../lib/queue-counts.ts'
 
 /** How many queues are checked, in the order of their names. */
-const MOST_QUEUES = 500
+const MAX_QUEUES = 500
 
 /** Finds paused queues, jobs that no process claims, and dead letters. */
 export async function checkQueues(kernel: Kernel): Promise<Diagnosis[]> {
@@ -11,7 +11,7 @@ export async function checkQueues(kernel: Kernel): Promise<Diagnosis[]> {
   const found: Diagnosis[] = []
   const consumed = await consumedQueues(kernel)
   let waiting = 0
-  for (const { queue, counts, oldest } of await createQueueCounter(kernel)(names.slice(0, MOST_QUEUES))) {
+  for (const { queue, counts, oldest } of await createQueueCounter(kernel)(names.slice(0, MAX_QUEUES))) {
     waiting += counts.waiting
     const jobs = counts.waiting === 1 ? '1 job waits' : `${counts.waiting} jobs wait`
     if (await kernel.port('queue').isPaused(queue)) {
@@ -29,8 +29,8 @@ export async function checkQueues(kernel: Kernel): Promise<Diagnosis[]> {
       found.push({ check: 'queues.workers', level: 'problem', message, hint })
     }
   }
-  if (names.length > MOST_QUEUES) {
-    const message = `${names.length - MOST_QUEUES} of ${names.length} queues were not checked.`
+  if (names.length > MAX_QUEUES) {
+    const message = `${names.length - MAX_QUEUES} of ${names.length} queues were not checked.`
     const hint = 'Use fewer queues, for example concurrencyPerKey instead of a queue for each key.'
     found.push({ check: 'queues.count', level: 'warning', message, hint })
   }

@@ -38,9 +38,9 @@ export interface ErrorGroup extends ErrorShape {
 /** The failures of a group that a process has seen since its last report. */
 export type SeenGroup = Omit<ErrorGroup, 'status' | 'regressed' | 'statusAt'>
 
-export const MOST_JOBS = 3
+export const MAX_JOBS_PER_GROUP = 3
 /** The maximum number of groups. */
-export const MOST_GROUPS = 500
+export const MAX_GROUPS = 500
 
 export type Groups = Map<string, ErrorGroup>
 
@@ -60,7 +60,7 @@ export function applyEvents(groups: Groups, events: readonly StoredEvent[]): voi
       for (const group of (data as { groups: ErrorGroup[] }).groups) groups.set(group.fingerprint, { ...group })
     } else if (type === 'errors.seen') {
       for (const seen of (data as { groups: SeenGroup[] }).groups) addSeen(groups, seen)
-      evict(groups, MOST_GROUPS)
+      evict(groups, MAX_GROUPS)
     } else if (type === 'errors.status') {
       const { fingerprint, status } = data as { fingerprint: string; status: ErrorStatus }
       const group = groups.get(fingerprint)
@@ -84,7 +84,7 @@ export function merge(group: SeenGroup, seen: SeenGroup): void {
   group.count += seen.count
   group.firstSeen = Math.min(group.firstSeen, seen.firstSeen)
   group.lastSeen = Math.max(group.lastSeen, seen.lastSeen)
-  group.jobs = [...seen.jobs, ...group.jobs].toSorted((a, b) => b.at - a.at).slice(0, MOST_JOBS)
+  group.jobs = [...seen.jobs, ...group.jobs].toSorted((a, b) => b.at - a.at).slice(0, MAX_JOBS_PER_GROUP)
 }
 
 /** Drops groups until at most `most` are left. Resolved and ignored groups are dropped first, and among these the least recently seen. */

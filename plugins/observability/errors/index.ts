@@ -25,7 +25,7 @@ export interface ErrorFilter extends Partial<Pick<ErrorGroup, 'status' | 'queue'
 declare module 'nuxt-queue/kernel' {
   interface Kernel {
     /**
-     * Returns the kinds of errors with which jobs failed in all processes, newest first. Errors of a worker are of the same kind if they
+     * Returns the error groups with which jobs failed in all processes, newest first. Errors of a worker are of the same kind if they
      * have the same name, the same message except for values, and were thrown in the same function.
      *
      * @throws QueueError `STORE_UNAVAILABLE`

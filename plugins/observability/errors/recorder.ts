@@ -8,10 +8,10 @@ import type { ErrorStore } from './store.ts'
 /** Milliseconds between two reports of a process. */
 const INTERVAL = 1000
 /**
- * The maximum number of groups in a report. Further kinds of errors are counted together, so that many kinds of errors do not use much
+ * The maximum number of groups in a report. Further groups are counted together, so that many kinds of errors do not use much
  * memory.
  */
-const MOST_KINDS = 100
+const MAX_GROUPS = 100
 /** How many characters of a message an example keeps. */
 const EXAMPLE = 200
 /** The group for all other errors. Names that begin with "_" belong to plugins. */
@@ -78,7 +78,7 @@ export function createErrorRecorder(kernel: PluginKernel, store: ErrorStore) {
       const jobs = [{ id: job.id, runId, at, message: error.message.slice(0, EXAMPLE) }]
       const times = { count: 1, firstSeen: at, lastSeen: at, jobs }
       const own = named({ ...shapeOf(error), queue: worker.queue.name, worker: worker.id })
-      const kind = seen.size < MOST_KINDS || seen.has(own.fingerprint) ? own : REST
+      const kind = seen.size < MAX_GROUPS || seen.has(own.fingerprint) ? own : REST
       const known = seen.get(kind.fingerprint)
       if (known) merge(known, { ...kind, ...times })
       else seen.set(kind.fingerprint, { ...kind, ...times })

@@ -7,7 +7,7 @@ export const STREAM = '_errors'
 /** The number of events after which all groups are stored as one event and the earlier events are dropped. */
 const COMPACT_EVERY = 200
 /** The maximum size of an event: in bytes, and as a share of `payloadLimit`. */
-const [MOST_BYTES, SHARE] = [768 * 1024, 0.9]
+const [MAX_BYTES, SHARE] = [768 * 1024, 0.9]
 /** How many of the newest events are searched for a report whose append may have failed. */
 const RECENT = 500
 
@@ -22,7 +22,7 @@ export function createErrorStore(kernel: PluginKernel) {
   })
 
   function limit(): number {
-    return Math.min(MOST_BYTES, kernel.config.payloadLimit * SHARE)
+    return Math.min(MAX_BYTES, kernel.config.payloadLimit * SHARE)
   }
 
   /** Returns as many groups as fit into an event. Drops the least important groups. */

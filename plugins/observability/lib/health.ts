@@ -7,9 +7,9 @@ export interface Health {
 }
 
 /** How long a store may take to respond, in milliseconds. */
-const PATIENCE = 5_000
+const STORE_TIMEOUT = 5_000
 /** A stream without events. */
-const NOTHING = '_health'
+const EMPTY_STREAM = '_health'
 
 const running = new WeakMap<Kernel, Promise<Health>>()
 
@@ -30,12 +30,12 @@ async function checkAll(kernel: Kernel): Promise<Health> {
     check(kernel, 'queue', async () => {
       const queue = kernel.port('queue')
       await queue.checkHealth?.()
-      return queue.isPaused(NOTHING)
+      return queue.isPaused(EMPTY_STREAM)
     }),
     check(kernel, 'events', async () => {
       const events = kernel.port('events')
       await events.checkHealth?.()
-      return events.head(NOTHING)
+      return events.head(EMPTY_STREAM)
     }),
   ])
   const all = [...checks, ['handlers', handlers(kernel)] as const]
@@ -58,9 +58,9 @@ async function check(
   ask: () => Promise<unknown>,
 ): Promise<[string, Health['checks'][string]]> {
   const began = performance.now()
-  const late = (): Error => new Error(`The store did not respond within ${PATIENCE} ms.`)
+  const late = (): Error => new Error(`The store did not respond within ${STORE_TIMEOUT} ms.`)
   try {
-    await withinTime(clock, PATIENCE, ask(), late)
+    await withinTime(clock, STORE_TIMEOUT, ask(), late)
     return [store, { ok: true, ms: Math.round(performance.now() - began) }]
   } catch (error) {
     const { message } = toError(error)

@@ -26,7 +26,7 @@ const AT_ONCE = 16
 const SLOW = 20
 const SHARE = 10
 /** The age at which a result is too old, so that the caller waits for a new one, in milliseconds. */
-const STALE = 15_000
+const MAX_AGE = 15_000
 
 /** The result of a search for the oldest job, when it was found, and how many milliseconds that took. */
 interface Found {
@@ -58,7 +58,7 @@ export function createQueueCounter(kernel: Kernel) {
   async function oldestOf(queue: string): Promise<Found> {
     const known = found.get(queue)
     const age = known ? clock.now() - known.at : Infinity
-    if (!known || known.took < SLOW || age > STALE) return search(queue)
+    if (!known || known.took < SLOW || age > MAX_AGE) return search(queue)
     if (age >= SHARE * known.took && !searching.has(queue)) {
       searching.add(queue)
       // After a failure the next call searches itself, and reports it.

@@ -5,9 +5,9 @@ import { createQueueCounter, type QueueCounts } from './queue-counts.ts'
 
 export interface StoreCounts {
   queues: QueueCounts[]
-  /** How many queues there are beyond `MOST_QUEUES`. */
+  /** How many queues there are beyond `MAX_QUEUES`. */
   uncounted: number
-  /** The number of runs that have not ended, at most `MOST_RUNS`. */
+  /** The number of runs that have not ended, at most `MAX_RUNS`. */
   activeRuns: number
 }
 
@@ -18,12 +18,12 @@ export type IsShown = (queue: string) => boolean
  * The maximum number of queues that are counted separately, so that generated names do not use much memory here and in the metrics
  * database.
  */
-export const MOST_QUEUES = 200
+export const MAX_QUEUES = 200
 /** The maximum number of runs that are counted. A store reads each of them. */
-const MOST_RUNS = 10_000
+const MAX_RUNS = 10_000
 const PAGE = 1000
 /** How long the store may take to respond, in milliseconds. Prometheus waits for 10 seconds by default. */
-const PATIENCE = 5_000
+const STORE_TIMEOUT = 5_000
 /** The count of runs is cached for this multiple of its duration. */
 const SHARE = 10
 
@@ -42,7 +42,7 @@ export function createStoreCounts(kernel: Kernel, isShown: IsShown, keep: number
   let counting: Promise<StoreCounts> | undefined
   let runs: { active: number; at: number; took: number } | undefined
 
-  /** A store reads up to `MOST_RUNS` runs for this, so it takes at most a tenth of the time. */
+  /** A store reads up to `MAX_RUNS` runs for this, so it takes at most a tenth of the time. */
   async function countRuns(): Promise<number> {
     const began = clock.now()
     if (runs && began - runs.at < SHARE * runs.took) return runs.active
@@ -55,7 +55,7 @@ export function createStoreCounts(kernel: Kernel, isShown: IsShown, keep: number
   async function countAll(): Promise<StoreCounts> {
     const all = await kernel.port('queue').getQueues()
     const names = all.filter(isShown).toSorted()
-    const queues = await countQueues(names.slice(0, MOST_QUEUES))
+    const queues = await countQueues(names.slice(0, MAX_QUEUES))
     return { queues, uncounted: names.length - queues.length, activeRuns: await countRuns() }
   }
 
@@ -63,8 +63,8 @@ export function createStoreCounts(kernel: Kernel, isShown: IsShown, keep: number
     if (kept && clock.now() - kept.at < keep) return kept.value
     counting ??= countAll().finally(() => (counting = undefined))
     try {
-      const late = (): Error => new Error(`The store did not respond within ${PATIENCE} ms.`)
-      const value = await withinTime(clock, PATIENCE, counting, late)
+      const late = (): Error => new Error(`The store did not respond within ${STORE_TIMEOUT} ms.`)
+      const value = await withinTime(clock, STORE_TIMEOUT, counting, late)
       kept = { value, at: clock.now() }
       outage.worked()
       return value
@@ -82,7 +82,7 @@ async function countActive(kernel: Kernel, hideInternal: boolean): Promise<numbe
   for (;;) {
     const page = await runs.list({ status: 'running', hideInternal, limit: PAGE, after })
     count += page.length
-    if (page.length < PAGE || count >= MOST_RUNS) return count
+    if (page.length < PAGE || count >= MAX_RUNS) return count
     after = page.at(-1)!
   }
 }

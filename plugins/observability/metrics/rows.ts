@@ -1,10 +1,10 @@
-import { MOST_QUEUES } from '../lib/store-counts.ts'
+import { MAX_QUEUES } from '../lib/store-counts.ts'
 import { Histogram } from './histogram.ts'
 
 /** How an attempt ended. */
 export type Ending = 'completed' | 'failed' | 'retried' | 'deferred'
 
-/** The queue name of the row for all queues beyond `MOST_QUEUES`. Names that begin with "_" belong to plugins. */
+/** The queue name of the row for all queues beyond `MAX_QUEUES`. Names that begin with "_" belong to plugins. */
 export const REST = '_rest'
 
 /** The counts and durations of a queue in this process. */
@@ -26,12 +26,12 @@ export class Rows {
   readonly #rows = new Map<string, Row>()
   #last: Row | undefined
 
-  /** Returns the row of a queue, or the row `_rest` if there already are `MOST_QUEUES` other rows. */
+  /** Returns the row of a queue, or the row `_rest` if there already are `MAX_QUEUES` other rows. */
   of(queue: string): Row {
     if (this.#last?.queue === queue) return this.#last
     const known = this.#rows.get(queue)
     if (known) return (this.#last = known)
-    if (this.#rows.size >= MOST_QUEUES && queue !== REST) return this.of(REST)
+    if (this.#rows.size >= MAX_QUEUES && queue !== REST) return this.of(REST)
     const row = createRow(queue)
     this.#rows.set(queue, row)
     return (this.#last = row)

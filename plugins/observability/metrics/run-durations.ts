@@ -1,5 +1,5 @@
 import type { EndedRun } from '../lib/measure.ts'
-import { MOST_QUEUES } from '../lib/store-counts.ts'
+import { MAX_QUEUES } from '../lib/store-counts.ts'
 import { Histogram } from './histogram.ts'
 import { REST } from './rows.ts'
 
@@ -22,7 +22,7 @@ export function createRunDurations(): RunDurations {
   const rows = new Map<string, Row>()
 
   function rowOf(flow: string, status: string): Row {
-    if (!flows.has(flow) && flows.size >= MOST_QUEUES && flow !== REST) return rowOf(REST, status)
+    if (!flows.has(flow) && flows.size >= MAX_QUEUES && flow !== REST) return rowOf(REST, status)
     flows.add(flow)
     const key = `${status} ${flow}`
     const row = rows.get(key) ?? { flow, status, durations: new Histogram() }

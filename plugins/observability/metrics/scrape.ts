@@ -81,7 +81,7 @@ function writeJobs(text: Text, consumers: readonly Row[]): void {
   const letters = text.family(
     'nuxt_queue_job_dead_letters_total',
     'counter',
-    'Jobs that failed for good and became dead letters, by the queue in which they failed.',
+    'Jobs that failed permanently and became dead letters, by the queue in which they failed.',
   )
   for (const row of consumers) letters.add({ queue: row.queue }, row.deadLetters)
 }

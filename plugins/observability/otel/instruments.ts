@@ -7,7 +7,7 @@ export interface Instruments {
   sent(attributes: Attributes, seconds: number, jobs: number): void
   processed(attributes: Attributes, seconds: number, wait: number): void
   retried(attributes: Attributes): void
-  /** A job has failed for good and becomes a dead letter. */
+  /** A job has failed permanently and becomes a dead letter. */
   buried(attributes: Attributes): void
   /** A tick of a schedule was late. */
   late(seconds: number): void
@@ -45,7 +45,7 @@ export function createInstruments(meter: Meter): Instruments {
   })
   const letters = meter.createCounter('nuxt_queue.job.dead_letters', {
     unit: '{job}',
-    description: 'Jobs that failed for good and became dead letters, by the queue in which they failed.',
+    description: 'Jobs that failed permanently and became dead letters, by the queue in which they failed.',
   })
   const lag = meter.createHistogram('nuxt_queue.schedule.lag', {
     ...seconds,

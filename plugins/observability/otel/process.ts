@@ -99,7 +99,7 @@ export function traceProcessing(
       instruments?.buried(operationOn(queue, 'process'))
   }
 
-  /** Records which attempt begins to wait, because a moment or a timeout names nobody who ended the wait. */
+  /** Records which attempt begins to wait, because a moment or a timeout has no caller that ended the wait. */
   function recordWaiting({ ctx, events: [event] }: EmitPayload, next: Next) {
     const headers = {}
     api.propagation.inject(api.trace.setSpan(ROOT_CONTEXT, spanOf(ctx!)!), headers)

@@ -40,7 +40,7 @@ const PAGE = 500
 /** The tolerated difference between the clocks of a process and the store, in milliseconds. */
 export const SKEW = 5 * MINUTE
 /** The maximum size of a record: in bytes, and as a share of `payloadLimit`. */
-const [MOST_BYTES, SHARE] = [512 * 1024, 0.9]
+const [MAX_BYTES, SHARE] = [512 * 1024, 0.9]
 
 export type Layers = ReturnType<typeof createLayers>
 
@@ -56,7 +56,7 @@ export function createLayers(kernel: PluginKernel) {
   for (const { stream, most } of LAYERS) kernel.declareStreams?.({ names: () => [stream], keep: 2 * most })
 
   function draft(record: Omit<BucketRecord, 'rows'>, rows: Rows): EventDraft {
-    const bytes = Math.min(MOST_BYTES, kernel.config.payloadLimit * SHARE)
+    const bytes = Math.min(MAX_BYTES, kernel.config.payloadLimit * SHARE)
     return { type: 'stats.bucket', data: { ...record, rows: rows.toStored(bytes) } }
   }
 

@@ -50,11 +50,11 @@ export interface Stats {
   queues?: { queue: string; series: StatsPoint[] }[]
 }
 
-const MOST_POINTS = 1500
+const MAX_POINTS = 1500
 const HOUR = 3_600_000
 /** The steps that are chosen by default. The last one is used for any longer period. */
 const STEPS = [10_000, 60_000, 300_000, HOUR, 6 * HOUR]
-const USUAL_POINTS = 400
+const DEFAULT_POINTS = 400
 
 /** Returns the series of a query: the stored counts, and the counts of this process that are not yet stored. */
 export async function queryStats(
@@ -103,8 +103,8 @@ function periodOf(query: StatsQuery, now: number) {
   if (begin >= end)
     throw new QueueError('OPTION_INVALID', `Option "from" is a moment before "to"; got ${begin} and ${end}.`)
   const span = end - begin
-  const wanted = query.step ?? STEPS.find((one) => span / one <= USUAL_POINTS) ?? STEPS.at(-1)!
-  const least = Math.max(checkDuration('Option "step"', wanted), span / (MOST_POINTS - 1))
+  const wanted = query.step ?? STEPS.find((one) => span / one <= DEFAULT_POINTS) ?? STEPS.at(-1)!
+  const least = Math.max(checkDuration('Option "step"', wanted), span / (MAX_POINTS - 1))
   const kept = LAYERS.findIndex(({ keep, step }) => begin >= now - keep - step)
   const unit = LAYERS[kept === -1 ? LAYERS.length - 1 : kept]!.step
   const whole = Math.max(1, Math.ceil(least / unit)) * unit

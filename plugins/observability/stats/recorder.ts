@@ -6,7 +6,7 @@ import { Rows, type Row } from './rows.ts'
 
 const [{ step: STEP }, { step: MINUTE }] = LAYERS
 /** The maximum number of buckets that wait for an unavailable store: ten minutes. After that, the oldest bucket is lost. */
-const MOST_PENDING = 60
+const MAX_PENDING = 60
 /** Processes roll up at different times within this period after a bucket, in milliseconds, so usually only one of them does the work. */
 const SPREAD = 5000
 
@@ -42,7 +42,7 @@ export function createRecorder(kernel: PluginKernel, layers: Layers) {
     end = ts + STEP
     current = new Rows()
     buckets.push({ id: `${instance}.${++count}`, ts, rows: current, doubtful: false })
-    if (buckets.length > MOST_PENDING) buckets.shift()
+    if (buckets.length > MAX_PENDING) buckets.shift()
     arm()
   }
 

@@ -5,11 +5,11 @@ export const COUNTERS = ['enqueued', 'started', 'completed', 'failed', 'retried'
 export type Counter = (typeof COUNTERS)[number]
 
 /** The maximum number of pairs of queue and worker in one record. The pairs with the fewest events share the row `REST`. */
-const MOST_ROWS = 200
+const MAX_ROWS = 200
 /**
  * The maximum number of pairs that a process counts separately in one bucket, so that queues with generated names do not use much memory.
  */
-const MOST_PAIRS = 1000
+const MAX_PAIRS = 1000
 /** The maximum size of a row with all buckets, in bytes. */
 const ROW_BYTES = 4096
 /** The queue and the worker name of the row for all other pairs. Names that begin with "_" belong to plugins. */
@@ -41,13 +41,13 @@ export class Rows {
   #pairs = 0
   #last: Row | undefined
 
-  /** Returns the row of a worker on a queue, or the row `REST` if there already are `MOST_PAIRS` other rows. */
+  /** Returns the row of a worker on a queue, or the row `REST` if there already are `MAX_PAIRS` other rows. */
   row(queue: string, worker: string): Row {
     const last = this.#last
     if (last !== undefined && last.queue === queue && last.worker === worker) return last
     const known = this.#queues.get(queue)?.get(worker)
     if (known) return (this.#last = known)
-    if (this.#pairs >= MOST_PAIRS && queue !== REST) return this.row(REST, REST)
+    if (this.#pairs >= MAX_PAIRS && queue !== REST) return this.row(REST, REST)
     const row = createRow(queue, worker)
     const workers = this.#queues.get(queue) ?? new Map<string, Row>()
     this.#queues.set(queue, workers.set(worker, row))
@@ -60,7 +60,7 @@ export class Rows {
   }
 
   /**
-   * Returns the rows in their stored form, at most `MOST_ROWS` rows and at most `bytes` bytes. Rows that do not fit are added up in the row
+   * Returns the rows in their stored form, at most `MAX_ROWS` rows and at most `bytes` bytes. Rows that do not fit are added up in the row
    * `REST`.
    */
   toStored(bytes: number): StoredRow[] {
@@ -72,7 +72,7 @@ export class Rows {
     for (const row of rows) {
       const one = store(row)
       left -= Buffer.byteLength(JSON.stringify(one)) + 1
-      if (row.queue !== REST && stored.length < MOST_ROWS && left >= 0) stored.push(one)
+      if (row.queue !== REST && stored.length < MAX_ROWS && left >= 0) stored.push(one)
       else addStored(rest, one)
     }
     return activity(rest) > 0 ? [...stored, store(rest)] : stored

@@ -38,7 +38,7 @@ const CHILD = programFile('plugins/runtimes/isolated/child')
 
 /**
  * Returns the variable that turns on Node's compile cache, which halves the start time of a process. The cache is in a
- * private folder, because anybody who can write to it controls the code of children.
+ * private folder, because every user who can write to it controls the code of children.
  */
 function compileCache({ NODE_COMPILE_CACHE: given } = process.env): Record<string, string> {
   const folder = given ?? privateFolder()

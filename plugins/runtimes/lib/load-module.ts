@@ -36,7 +36,7 @@ export function readWorkerModule(file: string, exported: unknown): WorkerModule 
     const found = handler === undefined ? 'no default export' : `a ${typeof handler} as default export`
     throw new QueueError(
       'WORKER_INVALID',
-      `${file} has ${found}. Export a handler: export default defineQueueWorker(…). If it is no worker, let its name begin with "_".`,
+      `${file} has ${found}. Export a handler: export default defineQueueWorker(…). If it is not a worker, let its name begin with "_".`,
     )
   }
   return { handler: handler as WorkerModule['handler'], config }
@@ -63,7 +63,7 @@ function withLifecycle(config: WorkerModule['config'], others: Record<string, un
 }
 
 /** Errors of Node for files it cannot read. Any other error comes from the code of the file, which must not run twice. */
-const REFUSALS: ReadonlySet<unknown> = new Set([
+const UNREADABLE_CODES: ReadonlySet<unknown> = new Set([
   'ERR_INVALID_TYPESCRIPT_SYNTAX',
   'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX',
   'ERR_UNSUPPORTED_NODE_MODULES_TYPE_STRIPPING',
@@ -73,7 +73,7 @@ const REFUSALS: ReadonlySet<unknown> = new Set([
 ])
 
 function isRefusal(error: unknown): boolean {
-  return error instanceof SyntaxError || REFUSALS.has((error as { code?: unknown } | null)?.code)
+  return error instanceof SyntaxError || UNREADABLE_CODES.has((error as { code?: unknown } | null)?.code)
 }
 
 async function loadWithJiti(file: string): Promise<unknown> {

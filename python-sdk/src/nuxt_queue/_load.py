@@ -101,7 +101,7 @@ def _handler_of(module: ModuleType, file: str) -> Callable[..., Any]:
     if named:
         return named
     if not found:
-        raise QueueError("WORKER_INVALID", f"{file} has no handler. If it is no worker, let its name begin with _. Otherwise {HINT}")
+        raise QueueError("WORKER_INVALID", f"{file} has no handler. If it is not a worker, let its name begin with _. Otherwise {HINT}")
     raise QueueError(
         "WORKER_INVALID", f"{file} has several handlers: {', '.join(found)}. Name one of them `handler`."
     )

@@ -15,7 +15,7 @@ class Suspended(BaseException):
 
     ``ctx.step.sleep``, ``ctx.step.wait_for_event`` and ``ctx.flow.start(…, wait=True)`` raise it. It is not an
     ``Exception``, so ``except Exception`` lets it pass, like ``asyncio.CancelledError``. A bare ``except`` must raise it
-    again. A handler that returns after it was suspended fails for good with ``STEP_SWALLOWED``. A ``finally`` block runs
+    again. A handler that returns after it was suspended fails permanently with ``STEP_SWALLOWED``. A ``finally`` block runs
     each time the handler is suspended.
     """
 

@@ -18,7 +18,7 @@ export interface Server extends AsyncDisposable {
   prints(pattern: RegExp): Promise<void>
   get(path: string): Promise<Response>
   post(path: string, body?: unknown): Promise<Response>
-  /** Ends it with a signal and answers its exit code. */
+  /** Ends the process with a signal and returns its exit code. */
   stop(signal?: NodeJS.Signals): Promise<number | null>
 }
 
@@ -26,11 +26,11 @@ export interface App {
   folder: string
   write(path: string, content: string): Promise<void>
   read(path: string): Promise<string>
-  /** Builds it for production and answers what was printed. */
+  /** Builds the application for production and returns the output. */
   build(env?: Env): Promise<string>
-  /** Checks a project of TypeScript and answers what is wrong. */
+  /** Type-checks a project and returns the errors. */
   typeErrors(tsconfig: string): Promise<string>
-  /** Starts what was built, from another folder, on `PORT` or a free one, and waits until it listens. */
+  /** Starts the build from another folder, on `PORT` or a free port, and waits until it listens. */
   start(env?: Env): Promise<Server>
   /** Runs a built program to its end. */
   program(file: string, env?: Env): Promise<{ code: number | null; output: string }>
@@ -45,7 +45,7 @@ export interface App {
 export interface AppOptions {
   /** The folder below that of the application in which its config is. Default: itself. */
   rootDir?: string
-  /** Is given what puts the application and its processes away. Default: it is done with the test. */
+  /** Receives the function that disposes of the application and its processes. Default: it is called when the test ends. */
   onEnd?: (callback: () => Promise<void> | void) => void
   /** The packages it is installed with. Default `apps`. */
   install?: Install
@@ -68,7 +68,7 @@ export async function createApp(
   const write = async (path: string, content: string): Promise<void> => {
     const file = join(folder, path)
     await mkdir(dirname(file), { recursive: true })
-    // At once, or a bundler that watches may read a part of it.
+    // The file is replaced atomically, so that a watching bundler never reads a part of it.
     await writeFile(`${folder}.part`, content)
     await rename(`${folder}.part`, file)
   }
@@ -120,7 +120,7 @@ interface Started {
   output: () => string
 }
 
-/** Without what the tests themselves run under. */
+/** The environment without the variables of the test runner. */
 function spawnNode(args: readonly string[], cwd: string, env: Env = {}): Started {
   const own = Object.entries(process.env).filter(
     ([name]) => !/^(?:NUXT_|NITRO_|VITEST|NODE_ENV$|CI$|TEST$|REDIS_URL$|DATABASE_URL$)/.test(name),

@@ -219,7 +219,7 @@ describe('nuxt dev in memory', () => {
     expect(tab.headers.get('content-security-policy')).toContain("frame-ancestors 'self'")
   })
 
-  it('says what runs and what happens, and responds to the command line', async () => {
+  it('prints running jobs and events, and responds to the command line', async () => {
     expect((await server.post('/api/run', { worker: 'fails' })).ok).toBe(false)
     const output = server.output()
     expect(output).toMatch(/workers \(.*hello.*\), storage memory, dashboard http:\/\/127\.0\.0\.1:\d+\/_queue\/ui\//)

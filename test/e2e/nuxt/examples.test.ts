@@ -35,7 +35,7 @@ describe('an application without a configuration, built', () => {
     output = await app.build()
   }, TIMEOUT)
 
-  it('says what to set where nothing chooses an adapter', async () => {
+  it('says what to set if no adapter is chosen', async () => {
     const { code, output } = await app.program('index.mjs')
     expect(code).toBe(1)
     expect(output).toContain('Set REDIS_URL or DATABASE_URL, or set "preset" or "adapter" in the configuration.')
@@ -60,7 +60,7 @@ describe('an application without a configuration, built', () => {
   )
 })
 
-it('the configurations of the documentation come to the same as these variables', async () => {
+it('the configurations of the documentation equal these variables', async () => {
   const { file, redis, postgres } = CONFIGS
   const app = await createApp('shown', {
     'show.mjs': SHOW,

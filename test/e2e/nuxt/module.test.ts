@@ -145,7 +145,7 @@ async function ran(server: Server, worker: string): Promise<unknown> {
   return (JSON.parse(body) as { result: unknown }).result
 }
 
-/** Nobody is told more than that there is nothing, and the server goes on. */
+/** The response says only that nothing was found, and the server continues. */
 async function refusesStrangers(server: Server): Promise<void> {
   const paths = routes.map(({ method, path }) => [method, `/base/jobs/api/${path.replaceAll(/:\w+/g, 'x')}`] as const)
   const answers = await Promise.all(paths.map(([method, path]) => send(server, method, path, JSON_TYPE)))
@@ -190,7 +190,7 @@ async function streams(server: Server): Promise<void> {
   expect(await one.ended()).toMatchObject([{ kind: 'event' }, { kind: 'event' }, { kind: 'end' }])
 }
 
-/** Connections that ask for nothing keep nobody else from an answer. */
+/** Idle connections do not block the responses of others. */
 async function standsIdlers(server: Server): Promise<void> {
   const { stdout } = await promisify(execFile)('sh', ['-c', 'ulimit -n'])
   const many = Math.min(IDLERS, (Number(stdout) || Infinity) - 500)
@@ -207,7 +207,7 @@ async function standsIdlers(server: Server): Promise<void> {
   for (const socket of sockets) socket.destroy()
 }
 
-/** What a page asks for while it is rendered is asked in the name of whoever asked for the page. */
+/** Requests of a page during rendering carry the identity of the visitor. */
 async function rendersForSomebody(server: Server): Promise<void> {
   const page = async (headers: Record<string, string>) => (await send(server, 'GET', '/base/', headers)).body
   expect(await page({ cookie: 'who=ada' })).toMatch(/idle\s+workers: 5/)

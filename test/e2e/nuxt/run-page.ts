@@ -5,7 +5,7 @@ import type { Server } from './app.ts'
 
 export interface RunPage {
   page: Page
-  /** Starts a run over so many rows and answers its id. */
+  /** Starts a run over the given number of rows and returns its id. */
   start(rows: number): Promise<string>
   /** Waits until the run is said to be in this status. @throws Error with what the page shows when it has failed */
   status(text: string): Promise<void>
@@ -17,11 +17,11 @@ export interface RunPage {
   button(name: string): Locator
   /** A step by its name in the flow. */
   step(name: string): Locator
-  /** What the page has complained of. */
+  /** The errors and warnings of the page. */
   problems: readonly string[]
 }
 
-/** A window of its own, at a path of the server. */
+/** Opens a separate window at a path of the server. */
 export async function openPage(browser: Browser, server: Server, path = '/'): Promise<RunPage> {
   // What moves is drawn sixty times a second, by a processor where there is nothing else to draw it.
   const context = await browser.newContext({ reducedMotion: 'reduce' })

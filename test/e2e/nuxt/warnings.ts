@@ -1,5 +1,5 @@
 const COMPLAINT = /warn|circular|could not be resolved/i
-/** What a bundler says of a machine that is slow. */
+/** The messages of a bundler on a slow machine. */
 const SLOW = /PLUGIN_TIMINGS/
 
 /** What a bundler complains of, without what differs from one folder and one build to the next. */

@@ -49,7 +49,7 @@ async function removeOld(): Promise<void> {
   }
 }
 
-/** Tells one state of what is built from another. */
+/** Identifies the state of the build. */
 async function fingerprint(kind: Install): Promise<string> {
   const hash = createHash('sha256')
     .update(await readFile(join(ROOT, 'package.json')))

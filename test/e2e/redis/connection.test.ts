@@ -26,7 +26,7 @@ async function refusal(redis: object): Promise<unknown> {
 }
 
 describe('two databases of one server', () => {
-  it('keep jobs, events and messages of one prefix apart', async () => {
+  it('separate jobs, events and messages by prefix', async () => {
     const [first, second] = await Promise.all([0, 1].map((db) => application({ url: `${server.url}/${db}` })))
     const got: StreamMessage[][] = [[], []]
     for (const [index, kernel] of [first!, second!].entries()) {

@@ -7,7 +7,7 @@ import { application, collect, instance, until } from './rig.ts'
 
 const LEASE = 1000
 
-/** A store of the test's own, which it may harm. */
+/** A separate store that the test may harm. */
 async function store(options?: RedisServiceOptions) {
   const server = await startRedis(options)
   onTestFinished(() => server.stop())
@@ -31,7 +31,7 @@ describe('many processes on one Redis', () => {
     expect(dates).toEqual(dates.toSorted((a, b) => a - b))
   })
 
-  it('forget no more than is too much when several do it at once', async () => {
+  it('remove no more than the excess when several sweep at once', async () => {
     const { url } = await store()
     const kernels = await Promise.all(range(1, 4).map(() => application({ url })))
     const stores = kernels.map((kernel) => kernel.port('events'))
@@ -43,7 +43,7 @@ describe('many processes on one Redis', () => {
     expect(await stores[0]!.runs.list({ limit: 2000 })).toHaveLength(500)
   })
 
-  it('run a job elsewhere, within a lease and five seconds, whose worker was killed', async () => {
+  it('rerun the job of a killed worker elsewhere, within a lease and five seconds', async () => {
     const { url } = await store()
     const redis = { url, lease: LEASE }
     const first = instance(redis, { mode: 'work' })
@@ -87,7 +87,7 @@ describe('many processes on one Redis', () => {
 })
 
 describe('a Redis that goes away', () => {
-  it('and comes back finds workers that go on by themselves, and nothing lost', async () => {
+  it('and comes back finds workers that continue by themselves, and no data lost', async () => {
     const server = await store({ appendfsync: 'always' })
     const reports = collect()
     const kernel = await application({ url: server.url, lease: LEASE }, reports)
@@ -138,7 +138,7 @@ describe('a Redis that goes away', () => {
     expect(await events.head('followed')).toBe(300)
   })
 
-  it('at start is an error that says so', async () => {
+  it('at start is reported as an error', async () => {
     const server = await store()
     await server.kill()
     await expect(application({ url: server.url }, collect(), { setupTimeout: 500 })).rejects.toThrow(

@@ -16,7 +16,7 @@ afterAll(async () => {
   await server.stop()
 })
 
-it('a follower that was overtaken by a trim goes on behind it, and says so', async () => {
+it('a follower that was overtaken by a trim continues after it, and reports it', async () => {
   const events = (await application({ url: server.url, prefix: crypto.randomUUID() })).port('events')
   const reports = collect()
   let gate = Promise.resolve()
@@ -46,7 +46,7 @@ it('a follower that was overtaken by a trim goes on behind it, and says so', asy
   follower.stop()
 })
 
-it('what others send to a channel is passed over and reported once, and followers go on', async () => {
+it('foreign messages in a channel are ignored and reported once, and followers continue', async () => {
   const prefix = crypto.randomUUID()
   const reports = collect()
   const events = (await application({ url: server.url, prefix }, reports)).port('events')

@@ -10,7 +10,7 @@ let server: Server
 beforeAll(async () => void (server = await sharedRedis()))
 afterAll(() => server.stop())
 
-/** Plain BullMQ beside an application of ours. */
+/** Plain BullMQ together with an application of this package. */
 async function rig() {
   const prefix = crypto.randomUUID()
   const connection = new Redis(server.url, { maxRetriesPerRequest: null })
@@ -139,7 +139,7 @@ describe('jobs of a plain BullMQ queue on our workers', () => {
     expect(attempts.filter(([data]) => data === 'theirs')).toEqual([1, 2, 1, 2, 1].map((n) => ['theirs', n]))
   })
 
-  it('without a worker of their name go to the only one of the queue, or fail and say why', async () => {
+  it('without a worker of their name go to the only worker of the queue, or fail with a reason', async () => {
     const { plain, kernel } = await rig()
     await kernel.registerWorker({ id: 'send', config: { queue: 'mail' }, handler: () => 'sent' })
     await kernel.registerWorker({ id: 'other', config: { queue: 'mail' }, handler: () => 'other' })
@@ -151,7 +151,7 @@ describe('jobs of a plain BullMQ queue on our workers', () => {
 })
 
 describe('jobs that have ended', () => {
-  it('leave nothing behind, not even what BullMQ keeps beside a parent', async () => {
+  it('leave no data, not even the data that BullMQ stores for a parent', async () => {
     const { plain, events, kernel, work, prefix, connection } = await rig()
     work(async (job) => void (await job.log('a line')))
     const flows = new FlowProducer({ connection, prefix })
@@ -230,7 +230,7 @@ describe('our jobs on a plain BullMQ worker', () => {
     expect(await kernel.port('queue').isPaused('mail')).toBe(true)
   })
 
-  it('arrive all together, however many', async () => {
+  it('arrive together, in any number', async () => {
     const { kernel, plain } = await rig()
     const target = { queue: 'mail', name: 'send' }
     const many = Array.from({ length: 20_000 }, (_, data) => ({ worker: target, data }))

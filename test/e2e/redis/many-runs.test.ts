@@ -42,7 +42,7 @@ async function pages(events: EventStore, filter: RunFilter, limit: number): Prom
 
 const run = (status: 'running' | 'completed' | 'failed') => ({ run: { status, name: 'n', queue: 'q' } })
 
-it('pages through runs that took long and short, also such as ended before there was an index of long ones', async () => {
+it('pages through long and short runs, including runs that ended before long runs had an index', async () => {
   const { url, admin, nextSecond } = await store()
   const events = (await application({ url, shards: 4 })).port('events')
   const started: string[] = []
@@ -78,7 +78,7 @@ it('pages through runs that took long and short, also such as ended before there
   expect(await admin.keys('*:long')).toEqual([])
 })
 
-it('looks for runs, trims and forgets in many short calls, so that Redis does other things in between', async () => {
+it('finds, trims and removes runs in many short calls, so that Redis can serve other clients in between', async () => {
   const { url, calls, admin, nextSecond } = await store()
   const events = (await application({ url })).port('events')
   const old = Array.from({ length: 20 }, (_, n) => `old${n}`)

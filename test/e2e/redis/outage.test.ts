@@ -24,7 +24,7 @@ async function store() {
 const health = async (kernel: Awaited<ReturnType<typeof application>>): Promise<number> =>
   (await kernel.http.fetch(new Request('http://localhost/_queue/api/health'))).status
 
-it('says once that a primary has become a replica, is unwell meanwhile, does not storm it, and goes on', async () => {
+it('reports once that a primary has become a replica, is unhealthy meanwhile, limits its retries, and continues', async () => {
   const { url, admin, connections } = await store()
   const reports = collect()
   const kernel = await application({ url, lease: LEASE }, reports, { http: { authorize: () => true } })
@@ -49,7 +49,7 @@ it('says once that a primary has become a replica, is unwell meanwhile, does not
   expect(reports.warnings).toEqual([expect.stringMatching(/is back/)])
 })
 
-it('sends what a busy or full store refuses again, and no job fails for it', async () => {
+it('retries writes that a busy or full store rejects, without failing a job', async () => {
   const { url, admin } = await store()
   const reports = collect()
   const kernel = await application({ url, lease: LEASE }, reports)
@@ -77,7 +77,7 @@ it('sends what a busy or full store refuses again, and no job fails for it', asy
   expect(await kernel.port('queue').getJobCounts(jobs[0]!.queue)).toMatchObject({ completed: 21, failed: 0 })
 })
 
-it('says once that a queue cannot be searched for lost jobs, and once that it can be again', async () => {
+it('reports once that a queue cannot be searched for lost jobs, and once when it can be searched again', async () => {
   const { url, admin } = await store()
   const reports = collect()
   const kernel = await application({ url, lease: LEASE }, reports)
@@ -100,7 +100,7 @@ it('says once that a queue cannot be searched for lost jobs, and once that it ca
   expect(await kernel.result(await kernel.enqueue('w', 2))).toBe(2)
 })
 
-it('gives an enqueue up after its time, with a code, while the store is away', async () => {
+it('fails an enqueue with a code after its timeout while the store is unavailable', async () => {
   const { url, freeze, kill, restart } = await store()
   const kernel = await application({ url, lease: LEASE, enqueueTimeout: 200 })
   const refused = { code: 'STORE_UNAVAILABLE' }
@@ -115,7 +115,7 @@ it('gives an enqueue up after its time, with a code, while the store is away', a
   await until(() => kernel.enqueue(target, 4).catch(() => undefined))
 })
 
-it('closes in time while the store is away', async () => {
+it('closes in time while the store is unavailable', async () => {
   const { url, kill } = await store()
   const config = { redis: { url, checkServer: false } }
   const kernel = await createKernel({ plugins: [redis, queueRedis, eventsRedis], config, reporter: collect() })

@@ -28,14 +28,14 @@ export async function application(
   return kernel
 }
 
-/** The same in a process of its own, killed when the test ends. */
+/** The same in a separate process, which is killed when the test ends. */
 export function instance(redis: object, settings: object): Running {
   const process = startNode([PROCESS, JSON.stringify({ redis: { checkServer: false, ...redis }, ...settings })], ROOT)
   onTestFinished(() => process[Symbol.asyncDispose]())
   return process
 }
 
-/** Waits until a check answers something, and answers that. */
+/** Waits until a check returns a value, and returns it. */
 export async function until<T>(check: () => Promise<T | undefined | false> | T | undefined | false): Promise<T> {
   const deadline = Date.now() + 60_000
   for (;;) {

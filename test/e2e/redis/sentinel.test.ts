@@ -6,7 +6,7 @@ let group: Awaited<ReturnType<typeof startRedisSentinel>>
 beforeAll(async () => void (group = await startRedisSentinel()), 30_000)
 afterAll(() => group.stop())
 
-it('goes on with the new primary when Sentinel replaces one that died', async () => {
+it('continues with the new primary when Sentinel replaces a dead one', async () => {
   const { sentinels, name, primary } = group
   const reports = collect()
   const kernel = await application({ options: { sentinels, name } }, reports)

@@ -1,12 +1,12 @@
 import { createConnection } from 'node:net'
 import { COOKIE, type Address, type Target, type Weakness } from '../targets.ts'
 
-/** One attack: how it is tried, and what lets it succeed. */
+/** An attack: its requests, and the fault that lets it succeed. */
 export interface Attack<On extends Address = Target> {
   name: string
   /** Whether it has succeeded. */
   attempt(target: On): Promise<boolean>
-  /** What a server has to do wrong for that. */
+  /** The fault of a server that lets the attack succeed. */
   weakness: Weakness
 }
 

@@ -62,7 +62,7 @@ describe('a run at an earlier moment', () => {
     ).toEqual([['place', 'completed']])
   })
 
-  it('shows what was added, changed and removed', () => {
+  it('shows added, changed and removed members', () => {
     expect(diffState({ same: [1], old: 1, gone: true }, { same: [1], old: 2, ['__proto__x']: 'new' })).toEqual([
       { key: '__proto__x', kind: 'added', after: 'new' },
       { key: 'gone', kind: 'removed', before: true },
@@ -97,7 +97,7 @@ describe('the rows of a timeline', () => {
     ])
   })
 
-  it('have an axis with few round moments, however long it is', () => {
+  it('have an axis with few round moments, for any length', () => {
     expect(ticksOf(2400)).toEqual([0, 500, 1000, 1500, 2000])
     for (const duration of [1, 999, 61_000, 86_400_000, 400 * 86_400_000]) {
       expect(ticksOf(duration).length).toBeLessThanOrEqual(7)

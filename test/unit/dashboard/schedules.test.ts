@@ -11,7 +11,7 @@ const schedule = (options: Partial<Schedule>): Schedule => ({
 })
 
 describe('a schedule in a form', () => {
-  it('keeps what the form does not show, and leaves out what is the default', () => {
+  it('keeps options that the form does not show, and omits defaults', () => {
     for (const options of [
       { cron: '0 3 * * *', timeZone: 'Europe/Berlin', worker: 'mail/send', data: { kind: 'all' } },
       { cron: '0 3 * * *', worker: 'mail/send', headers: { tenant: 'a' }, overlap: 'skip' },
@@ -23,14 +23,14 @@ describe('a schedule in a form', () => {
     expect(optionsOf(draftOf(defaults), defaults)).toEqual({ every: 1000, worker: 'a' })
   })
 
-  it('leaves the entry of a flow behind with the flow, and takes the time zone of the reader for a new one', () => {
+  it('removes the entry when the flow is removed, and uses the time zone of the reader for a new schedule', () => {
     const before = schedule({ every: 1000, flow: 'order', entry: 'import' })
     expect(optionsOf({ ...draftOf(before), target: ' refund ' }, before)).toEqual({ every: 1000, flow: 'refund' })
     const draft = { ...draftOf(undefined, 'Asia/Tokyo'), cron: ' 0 3 * * * ', target: 'mail' }
     expect(optionsOf(draft)).toEqual({ cron: '0 3 * * *', timeZone: 'Asia/Tokyo', worker: 'mail' })
   })
 
-  it('says which field has no duration or moment', () => {
+  it('names the fields with an invalid duration or moment', () => {
     const draft = { ...draftOf(), target: 'mail' }
     expect(() => optionsOf({ ...draft, timing: 'every', every: 'often' })).toThrow(/^Every: enter a duration/)
     expect(() => optionsOf({ ...draft, timing: 'every', every: '0s' })).toThrow(/^Every: enter a duration/)
@@ -46,7 +46,7 @@ describe('a schedule in a form', () => {
     expect([1500, 90_000, 600_000, 86_400_000].map(durationText)).toEqual(['1500ms', '90s', '10m', '1d'])
   })
 
-  it('starts a worker, a flow, or what a trigger starts', () => {
+  it('starts a worker, a flow, or the target of a trigger', () => {
     expect(targetOf(schedule({ worker: 'mail/send' }))).toBe('mail/send')
     expect(targetOf(schedule({ flow: 'order' }))).toBe('flow order')
     expect(targetOf(schedule({ name: 'trigger:restock', worker: '_triggers/fire' }))).toBe('trigger restock')
@@ -54,7 +54,7 @@ describe('a schedule in a form', () => {
   })
 })
 
-it('a trigger in a form keeps the entry of its flow and its rate limit, and says what is wrong', () => {
+it('the form of a trigger keeps the entry of its flow and its rate limit, and reports mistakes', () => {
   const rateLimit = { limit: 100, period: 60_000 }
   const subscriptions = [{ id: 'flow:order', flow: 'order', entry: 'import' }]
   const facts = { source: 'shared' as const, paused: false, removed: false, recent: [], rateLimit }

@@ -51,7 +51,7 @@ test('a run that was exported opens as it was: run, events, and its state at eve
   await opened.close()
 })
 
-test('a run that is not there cannot be exported', async () => {
+test('an unknown run cannot be exported', async () => {
   await using kit = await createTestKernel()
   await expect(kit.kernel.exportRun('nobody', join(folder, 'x.jsonl'))).rejects.toMatchObject({ code: 'RUN_NOT_FOUND' })
 })
@@ -67,7 +67,7 @@ test('a file of a run with tags is found by them', async () => {
   await opened.close()
 })
 
-test('a file that an older version has written is read as of today', async () => {
+test('a file of an older version is upcast', async () => {
   const { kit, runId, file } = await recorded()
   await using _kit = kit
   await kit.kernel.exportRun(runId, file)

@@ -9,7 +9,7 @@ const FORBIDDEN = { status: 403, body: { code: 'REQUEST_FORBIDDEN' } }
 const workers = { hello: () => 'hello' }
 
 describe('in production', () => {
-  it('nothing but webhooks is there without authorize', async () => {
+  it('only webhooks are served without authorize', async () => {
     await using rig = await serve({ production: true }, { workers })
     rig.kernel.webhooks.route('echo/', async () => Response.json('heard'))
     const unknown = await rig.ask('no/such/route')
@@ -24,14 +24,14 @@ describe('in production', () => {
     expect(rig.reports).toMatchObject([{ level: 'warn', message: expect.stringContaining('http.authorize') as string }])
   })
 
-  it('a WebSocket is refused as well', async () => {
+  it('a WebSocket is rejected as well', async () => {
     await using rig = await serve({ production: true })
     const headers = { ...{ connection: 'Upgrade', upgrade: 'websocket' }, 'sec-websocket-version': '13' }
     const key = { 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==' }
     expect(await rig.raw('/_queue/api/runs/a/stream', { headers: { ...headers, ...key } })).toMatchObject(UNKNOWN)
   })
 
-  it('authorize says who may do what, and is told what it is about', async () => {
+  it('authorize decides on each action, and receives its subject', async () => {
     const actions: HttpAction[] = []
     const authorize = (request: Request, action: HttpAction): boolean => {
       actions.push(action)
@@ -56,7 +56,7 @@ describe('in production', () => {
 })
 
 describe('authorize', () => {
-  it('that never settles is given up, for requests and for what lists would show', async () => {
+  it('that never settles times out, for requests and for entries of lists', async () => {
     const never = new Promise<boolean>(() => {})
     await using rig = await serve({ authorize: () => never, authorizeTimeout: 20 }, { workers })
     const late = {
@@ -81,7 +81,7 @@ describe('authorize', () => {
     expect([status, given.get('www-authenticate'), body]).toEqual([401, 'Bearer', 'who are you?'])
   })
 
-  it('that throws is an error here, which is reported and not told', async () => {
+  it('that throws is reported as an error on the server, and its message is not sent', async () => {
     const authorize = async (): Promise<boolean> => {
       throw new Error('the secret database is down')
     }
@@ -92,7 +92,7 @@ describe('authorize', () => {
     expect(rig.reports).toMatchObject([{ level: 'error', detail: { message: 'the secret database is down' } }])
   })
 
-  it('has what it refuses left out of lists', async () => {
+  it('hides rejected entries from lists', async () => {
     const refused = new Set<string | undefined>()
     const authorize = (_request: Request, { runId, queue }: HttpAction): boolean =>
       !refused.has(runId ?? '-') && !refused.has(queue ?? '-')
@@ -133,7 +133,7 @@ describe('in development', () => {
     ['is in a sandbox', { origin: 'null' }],
     ['sends a form', { origin: 'https://evil.example', 'content-type': 'application/json' }],
   ]
-  it.each(cross)('a page of another site that %s is refused', async (_name, headers) => {
+  it.each(cross)('a page of another site that %s is rejected', async (_name, headers) => {
     await using rig = await serve()
     const given = { host: 'localhost', ...headers }
     expect(await rig.raw('/_queue/api/queues', { headers: given })).toMatchObject(FORBIDDEN)
@@ -142,7 +142,7 @@ describe('in development', () => {
     )
   })
 
-  it('pages of the same host are served, also behind a proxy that keeps its name', async () => {
+  it('pages of the same host are served, including behind a proxy that preserves the host name', async () => {
     await using rig = await serve()
     const own = { host: 'localhost:3000', origin: 'http://localhost:3000' }
     expect(await rig.raw('/_queue/api/queues', { headers: own })).toMatchObject({ status: 200 })
@@ -156,7 +156,7 @@ describe('cors', () => {
   const http: KernelConfig = { cors: ['https://admin.example/'], authorize: () => true }
   const origin = 'https://admin.example'
 
-  it('lets a listed origin ask, and read what it is told, errors included', async () => {
+  it('lets a listed origin send requests and read responses, including errors', async () => {
     await using rig = await serve(http)
     const preflight = await rig.ask('queues/a/pause', { method: 'OPTIONS', headers: { origin } })
     expect([preflight.status, preflight.headers.get('access-control-allow-methods')]).toEqual([204, 'POST'])
@@ -166,7 +166,7 @@ describe('cors', () => {
     }
   })
 
-  it('tells others nothing', async () => {
+  it('sends nothing to other origins', async () => {
     await using rig = await serve(http)
     const stranger = { headers: { origin: 'https://evil.example' } }
     const { status, headers } = await rig.raw('/_queue/api/queues', stranger)

@@ -13,7 +13,7 @@ const URLS = [
 
 it('finds the URLs of the pages', () => expect(URLS.length).toBeGreaterThan(5))
 
-it.each(URLS)('%s leads where the pages say', async (url) => {
+it.each(URLS)('%s leads to the documented page', async (url) => {
   await using rig = await serve({}, { workers: { greet: () => 'hello' } })
   const { runId } = await rig.kernel.enqueue('greet')
   await rig.drain()
@@ -21,12 +21,12 @@ it.each(URLS)('%s leads where the pages say', async (url) => {
   expect({ status, body }).toMatchObject({ status: 200 })
 })
 
-it.each(['live', 'live=', 'live=1', 'live=true'])('asks no store with ?%s', async (query) => {
+it.each(['live', 'live=', 'live=1', 'live=true'])('does not access the stores with ?%s', async (query) => {
   await using rig = await serve()
   expect((await rig.ask(`health?${query}`)).body).toEqual({ status: 'ok', checks: {} })
 })
 
-it.each(['', 'live=0', 'live=false'])('asks the stores with ?%s', async (query) => {
+it.each(['', 'live=0', 'live=false'])('accesses the stores with ?%s', async (query) => {
   await using rig = await serve()
   const { body } = await rig.ask(`health?${query}`)
   expect(Object.keys((body as { checks: object }).checks)).not.toEqual([])

@@ -5,7 +5,7 @@ import { expect, it, vi } from 'vitest'
 import { readHistory } from '../../../plugins/observability/lib/history.ts'
 import { serve } from './rig.ts'
 
-it('sends a long history page by page, as a file that can be read again', async () => {
+it('sends a long history page by page, as a file that can be imported', async () => {
   await using test = await serve({ production: false })
   const { kernel, ask } = test
   const events = Array.from({ length: 1200 }, (_, index) => ({ type: 'note', data: { index } }))

@@ -1,7 +1,7 @@
 import { expect, it, vi } from 'vitest'
 import { createTestKernel } from '../../../testing/index.ts'
 
-it('keeps counts of many jobs, makes them again in the background, and never keeps those of few', async () => {
+it('caches counts of many jobs, refreshes them in the background, and does not cache counts of few jobs', async () => {
   await using test = await createTestKernel({ config: { http: { authorize: () => true } } })
   const { kernel } = test
   const ask = async (path: string): Promise<{ counts: { waiting: number } }> =>

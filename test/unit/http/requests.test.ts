@@ -45,7 +45,7 @@ describe('paths', () => {
 })
 
 describe('methods', () => {
-  it('other than those of a path are refused with those that it has', async () => {
+  it('with another method are rejected with the methods of the path', async () => {
     await using rig = await serve()
     const { status, headers, body } = await rig.ask('queues/a/pause')
     expect([status, headers.get('allow'), body]).toEqual([
@@ -166,7 +166,7 @@ describe('queries', () => {
     expect(byOffset.body).toMatchObject({ jobs: [{ data: { n: 0 } }, {}, {}, {}, {}], next: 5 })
   })
 
-  it('page through runs without leaving one out', async () => {
+  it('page through runs without a gap', async () => {
     await using rig = await serve({}, { workers })
     for (let n = 0; n < 5; n++) await rig.kernel.enqueue('ml/train', n)
     await rig.drain()
@@ -186,7 +186,7 @@ describe('bodies', () => {
   const path = '/_queue/api/events'
   const method = 'POST'
 
-  it('that are too large are refused whether they say so or not', async () => {
+  it('that are too large are rejected with and without a content length', async () => {
     await using rig = await serve({ maxBody: 1000 })
     const body = Buffer.from(JSON.stringify({ name: 'a', payload: 'x'.repeat(2000) }))
     const refused = { status: 413, body: { code: 'PAYLOAD_TOO_LARGE' } }
@@ -229,7 +229,7 @@ describe('bodies', () => {
   })
 })
 
-it('a host that is none is turned down, also by an upgrade', async () => {
+it('an invalid host is rejected, including for an upgrade', async () => {
   await using rig = await serve()
   expect((await rig.raw('/_queue/api/queues', { headers: { host: 'a b' } })).status).toBeGreaterThanOrEqual(400)
   const upgrade = { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13' }
@@ -263,7 +263,7 @@ describe('what cannot be done', () => {
     expect(rig.reports).toEqual([])
   })
 
-  it('is told with 503 once the kernel is closed', async () => {
+  it('is rejected with 503 once the kernel is closed', async () => {
     const rig = await serve()
     await rig.close()
     const answer = await rig.kernel.http.fetch(new Request('http://localhost/_queue/api/queues'), { trusted: true })
@@ -272,7 +272,7 @@ describe('what cannot be done', () => {
 })
 
 describe('results', () => {
-  it('are waited for, and tell how a run ended', async () => {
+  it('wait for a run, and return how it ended', async () => {
     const gate = Promise.withResolvers<string>()
     await using rig = await serve(
       {},

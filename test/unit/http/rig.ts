@@ -8,14 +8,14 @@ export interface Answer {
   body: unknown
 }
 
-/** What `npm i` gives nobody: a request exactly as written, whose path no client has put right. */
+/** Sends a request exactly as written, without a client that normalizes its path. */
 export interface RawRequest {
   method?: string
   headers?: Record<string, string>
   body?: string | Buffer | AsyncIterable<Buffer>
 }
 
-/** A kernel with a server of its own on a real socket, under a virtual clock. */
+/** A kernel with a separate server on a real socket, with a virtual clock. */
 export async function serve(http: KernelConfig = {}, options: TestKernelOptions = {}) {
   const test = await createTestKernel({ ...options, config: { ...options.config, http } })
   const server = await test.kernel.http.listen()
@@ -73,7 +73,7 @@ export interface Frame {
 export const seqs = (frames: readonly Frame[]): number[] =>
   frames.flatMap(({ kind, data }) => (kind === 'event' ? [(data as StoredEvent).seq] : []))
 
-/** Frames as they come, to be waited for. */
+/** Collects the received frames, and waits for them. */
 function createInbox() {
   const frames: Frame[] = []
   const watchers = new Set<() => void>()

@@ -50,7 +50,7 @@ const workers = (onAwaitRegister: (registration: { url?: string }) => void) =>
     rung: { config: { trigger: { type: 'manual', name: 'bell' } }, handler: () => 'rung' },
   }) as never
 
-it('answers of every route are what the document says that is served', async () => {
+it('responses of every route match the served document', async () => {
   const asking = Promise.withResolvers<string>()
   const heard = ({ url }: { url?: string }): void => asking.resolve(url!.split('/').at(-1)!)
   await using rig = await serve(

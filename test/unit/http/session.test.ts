@@ -7,7 +7,7 @@ const READER = 'a-reader-of-enough-letters'
 const json = { 'content-type': 'application/json' }
 const signIn = (token: string) => ({ method: 'POST', headers: json, body: JSON.stringify({ token }) })
 
-it('exchanges a token for a cookie with its rights, until its time is over', async () => {
+it('exchanges a token for a cookie with the same rights, until it expires', async () => {
   await using rig = await serve({ production: true, token: [TOKEN, { token: READER, role: 'read' }] })
   expect((await rig.ask('session')).body).toEqual({ signIn: true, actions: ['health.read'] })
   expect((await rig.ask('session', signIn('nobody-has-this-token'))).status).toBe(401)
@@ -47,7 +47,7 @@ it('marks the cookie as secure over HTTPS, and removes it', async () => {
   expect(removed.headers.get('set-cookie')).toContain('Max-Age=0')
 })
 
-it('takes no token from forms and other sites, and nothing where no tokens are', async () => {
+it('accepts no token from forms and other sites, and none if no token is configured', async () => {
   await using rig = await serve({ production: true, token: TOKEN })
   const form = { method: 'POST', headers: { 'content-type': 'text/plain' }, body: JSON.stringify({ token: TOKEN }) }
   expect((await rig.ask('session', form)).status).toBe(415)

@@ -2,7 +2,7 @@ import { H3 } from 'h3'
 import { expect, it } from 'vitest'
 import { createKernel, QueueError } from 'nuxt-queue'
 
-it('lets a route of the application respond with the status of a refusal', async () => {
+it('lets a route of the application respond with the status of a rejection', async () => {
   const kernel = await createKernel({ preset: 'dev', config: { registry: { dirs: [] } } })
   const app = new H3({ silent: true })
     .get('/unknown', () => kernel.enqueue('nobody'))

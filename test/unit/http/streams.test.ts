@@ -41,7 +41,7 @@ describe.each([
     expect(frames.at(-1)).toEqual(ENDED)
   })
 
-  it('begin where they are told to, or with what is new', async () => {
+  it('begin at the given position, or with new events', async () => {
     await using rig = await serve()
     await append(rig.kernel, 'a', 5)
     await using later = await open(`${rig.api}runs/a/stream?after=3`)
@@ -56,7 +56,7 @@ describe.each([
     ])
   })
 
-  it('end at once for a run that is over, whatever of it is there already', async () => {
+  it('end at once for an ended run, even if the client already has its events', async () => {
     await using rig = await serve()
     await append(rig.kernel, 'a', 2)
     await complete(rig.kernel, 'a')
@@ -81,7 +81,7 @@ describe.each([
     expect(frames.at(-1)).toEqual(ENDED)
   })
 
-  it('carry what is stored nowhere, without a place in the stream', async () => {
+  it('deliver messages that are not stored, without an id', async () => {
     await using rig = await serve()
     await append(rig.kernel, 'a', 1)
     await using inbox = await open(`${rig.api}runs/a/stream`)
@@ -91,7 +91,7 @@ describe.each([
     expect(frames.at(-1)).toEqual({ kind: 'ephemeral', data: { runId: 'a', type: 'client', data: { token: 'Once' } } })
   })
 
-  it('tell of what no new attempt mends', async () => {
+  it('report errors that a new attempt cannot fix', async () => {
     await using rig = await serve()
     const events = rig.kernel.port('events')
     await append(rig.kernel, 'a', 5)
@@ -103,7 +103,7 @@ describe.each([
     expect((await inbox.ended()).at(-1)).toEqual({ kind: 'failure', data })
   })
 
-  it('show signs of life', async () => {
+  it('send heartbeats', async () => {
     await using rig = await serve({ heartbeat: 10_000 })
     await using inbox = await open(`${rig.api}runs/a/stream`)
     await listening(rig, 1)
@@ -111,7 +111,7 @@ describe.each([
     await inbox.until((frames) => frames.some(({ kind, data }) => kind === 'ping' || data === ': ping'))
   })
 
-  it('of all runs leave out those of plugins and those that may not be seen', async () => {
+  it('of all runs omit streams of plugins and runs that the caller may not see', async () => {
     const hidden = new Set(['secret'])
     const authorize = (_request: Request, { runId = '' }: HttpAction): boolean => !hidden.has(runId)
     await using rig = await serve({ authorize }, { workers: { hello: () => 'hello' } })
@@ -130,7 +130,7 @@ describe.each([
     expect(told).toEqual(['seen', 'seen'])
   })
 
-  it('are refused when as many are open as may be, and there is room once one has gone', async () => {
+  it('are rejected at the maximum of open streams, and accepted once one has closed', async () => {
     await using rig = await serve({ maxConnections: 1 })
     const first = await open(`${rig.api}runs/a/stream`)
     await listening(rig, 1)
@@ -145,7 +145,7 @@ describe.each([
     await second.until(has(1))
   })
 
-  it('end with the kernel, without saying that the run has', async () => {
+  it('end with the kernel, without an end of the run', async () => {
     const rig = await serve()
     await append(rig.kernel, 'a', 1)
     await using inbox = await open(`${rig.api}runs/a/stream`)
@@ -156,14 +156,14 @@ describe.each([
 })
 
 describe('resuming', () => {
-  it('goes on after the header Last-Event-ID, whatever the address says', async () => {
+  it('continues after the header Last-Event-ID, which overrides the address', async () => {
     await using rig = await serve()
     await append(rig.kernel, 'a', 5)
     await using inbox = await openSse(`${rig.api}runs/a/stream?after=1`, { headers: { 'last-event-id': '4' } })
     expect(seqs(await inbox.until(has(1)))).toEqual([5])
   })
 
-  it('over and over loses nothing and repeats nothing', async () => {
+  it('repeatedly loses and repeats no event', async () => {
     await using rig = await serve()
     const all: number[] = []
     for (let round = 0; round < 20; round++) {
@@ -213,7 +213,7 @@ describe('a client that does not read', () => {
     expect(seqs(await other.until(has(300)))).toEqual(numbers(1, 300))
   })
 
-  it('holds its replay up, and is let go when it has taken nothing for two heartbeats', async () => {
+  it('delays its replay, and is closed when it has read nothing for two heartbeats', async () => {
     await using rig = await serve({ maxBacklog: 100_000, heartbeat: 1000 })
     await append(rig.kernel, 'a', 2000, filler.slice(0, 10_000))
     const socket = await stuck(rig, 'runs/a/stream')
@@ -222,7 +222,7 @@ describe('a client that does not read', () => {
     socket.destroy()
   })
 
-  it('at first and does later gets all of a long replay', async () => {
+  it('at first but later receives all of a long replay', async () => {
     await using rig = await serve({ maxBacklog: 100_000 })
     await append(rig.kernel, 'a', 2000, filler.slice(0, 5_000))
     await complete(rig.kernel, 'a')
@@ -248,7 +248,7 @@ describe('as an answer to a server of another kind', () => {
     expect(text).toContain('event: end')
   })
 
-  it('streams are left when their reader goes', async () => {
+  it('streams are closed when their reader disconnects', async () => {
     await using rig = await serve({ maxConnections: 1 })
     const stream = async (): Promise<Response> =>
       rig.kernel.http.fetch(new Request('http://localhost/_queue/api/runs/a/stream'), { trusted: true })

@@ -35,7 +35,7 @@ it('publishes sub-steps, waits and starts of schedules of plugins', async () => 
   ])
 })
 
-it('publishes the beginning and the end of enqueueing, dispatching and appending to those who subscribe', async () => {
+it('publishes the beginning and the end of enqueueing, dispatching and appending to subscribers', async () => {
   const heard: string[] = []
   const stops = ['enqueue', 'dispatch', 'append'].map((name) => {
     const channel = tracingChannel<unknown, object>(`nuxt-queue:${name}`)

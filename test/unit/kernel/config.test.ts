@@ -33,7 +33,7 @@ describe('createKernel', () => {
     })
   })
 
-  it('refuses a limit of the environment as one of the configuration', async () => {
+  it('rejects an invalid limit in the environment like one in the configuration', async () => {
     process.env.NUXT_QUEUE_PAYLOAD_LIMIT = '2MB'
     try {
       expect(await failureOf({ preset: 'dev', reporter, config: NO_WORKERS })).toMatchObject({ code: 'CONFIG_INVALID' })
@@ -54,7 +54,7 @@ describe('createKernel', () => {
     })
   })
 
-  it('names the section that was probably meant', async () => {
+  it('suggests the section that was probably meant', async () => {
     expect(await failureOf({ preset: 'dev', reporter, config: { ...NO_WORKERS, retenton: {} } })).toMatchObject({
       code: 'CONFIG_INVALID',
       message: expect.stringContaining('Did you mean "retention"?'),
@@ -70,13 +70,13 @@ describe('createKernel', () => {
     expect(await failureOf({ config: NO_WORKERS, ...options })).toMatchObject({ code: 'CONFIG_INVALID' })
   })
 
-  it('waits longer than a timer of Node can for a plugin that is given as long', async () => {
+  it('waits longer than the maximum of a Node timer if a plugin has such a timeout', async () => {
     const slow = definePlugin({ name: 'slow', setup: () => new Promise<void>((resolve) => setTimeout(resolve, 20)) })
     const config = { ...NO_WORKERS, setupTimeout: 2 ** 31 }
     expect(await failureOf({ preset: 'dev', reporter, plugins: [slow], config })).toBe('no failure')
   })
 
-  it('refuses a time to close that is none', async () => {
+  it('rejects an invalid timeout of close', async () => {
     const kernel = await createKernel({ preset: 'dev', reporter, config: NO_WORKERS })
     const close = async (options: unknown): Promise<unknown> => kernel.close(options as object)
     await expect(close({ timeout: '5s' })).rejects.toMatchObject({ code: 'OPTION_INVALID' })
@@ -100,7 +100,7 @@ describe('NUXT_QUEUE_WORKER', () => {
     expect(workerSwitch({ NUXT_QUEUE_WORKER: value })).toBe(expected)
   })
 
-  it('set to another word is refused', () => {
+  it('set to another word is rejected', () => {
     expect(() => workerSwitch({ NUXT_QUEUE_WORKER: 'nope' })).toThrow(
       expect.objectContaining({ code: 'CONFIG_INVALID' }),
     )

@@ -55,7 +55,7 @@ it('rewrites data before it is stored', async () => {
   expect(data).toEqual({ n: 1 })
 })
 
-it('answers an enqueue itself', async () => {
+it('handles an enqueue itself', async () => {
   const cache = definePlugin({
     name: 'cache',
     setup(kernel) {
@@ -158,7 +158,7 @@ it('redacts events before they are stored and reacts after', async () => {
   expect(seen.map(({ seq, type }) => [seq, type])).toEqual(events.map(({ seq, type }) => [seq, type]))
 })
 
-it('drops events of its own, but none of the kernel', async () => {
+it('drops its own events, but no event of the kernel', async () => {
   const quiet = definePlugin({
     name: 'quiet',
     setup(kernel) {
@@ -181,7 +181,7 @@ it('drops events of its own, but none of the kernel', async () => {
   await expect(test.kernel.result(refused)).rejects.toMatchObject({ code: 'EMIT_DROPPED' })
 })
 
-it('folds event types of its own into the state', async () => {
+it('folds its own event types into the state', async () => {
   const counter = definePlugin({
     name: 'counter',
     setup(kernel) {

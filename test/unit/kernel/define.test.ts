@@ -3,7 +3,7 @@ import { expect, it } from 'vitest'
 import { createKernel, defineConfig, defineQueueConfig, defineWorkerConfig } from '../../../index.ts'
 import { createTestKernel } from '../../../testing/index.ts'
 
-it('returns a config unchanged, and says where one belongs that is for something else', async () => {
+it('returns a config unchanged, and names the right function for a config of another kind', async () => {
   const worker = { concurrency: 5, attempts: 3 }
   expect(defineWorkerConfig(worker)).toBe(worker)
   expect(defineQueueConfig(worker)).toBe(worker)
@@ -17,7 +17,7 @@ it('returns a config unchanged, and says where one belongs that is for something
   await expect(createKernel({ preset: 'dev', config: worker })).rejects.toMatchObject(misplaced)
 })
 
-it('stores progress by ctx.progress, and by the name it had before', async () => {
+it('stores progress by ctx.progress, and by its deprecated name', async () => {
   await using test = await createTestKernel({
     workers: {
       old: (job, ctx) => ctx.reportProgress(job.data as number),

@@ -49,12 +49,12 @@ describe('enqueue', () => {
     expect(await kernel.port('queue').getJobs()).toEqual([])
   })
 
-  it.each([null, 5, 'fast'])('refuses %s as options', async (options) => {
+  it.each([null, 5, 'fast'])('rejects %s as options', async (options) => {
     await using test = await createTestKernel({ workers: { mail: () => 'sent' } })
     expect(await failureOf(test.kernel.enqueue('mail', 1, options as never))).toMatchObject({ code: 'OPTION_INVALID' })
   })
 
-  it('names the option that was probably meant', async () => {
+  it('suggests the option that was probably meant', async () => {
     await using test = await createTestKernel({ workers: { mail: () => 'sent' } })
     expect(await failureOf(test.kernel.enqueue('mail', 1, { atempts: 3 } as never))).toMatchObject({
       code: 'OPTION_INVALID',
@@ -81,7 +81,7 @@ describe('enqueue', () => {
 })
 
 describe('enqueueMany', () => {
-  it('runs what stands behind next() once all jobs are stored', async () => {
+  it('runs code after next() once all jobs are stored', async () => {
     await using test = await createTestKernel({ workers: { mail: () => 'sent' } })
     const { kernel } = test
     const seen: unknown[] = []
@@ -97,7 +97,7 @@ describe('enqueueMany', () => {
     ])
   })
 
-  it('tells every job that waits behind next() that another one was refused, and stores none', async () => {
+  it('rejects next() of every job of a batch if one job is rejected, and stores none', async () => {
     await using test = await createTestKernel({ workers: { mail: () => 'sent' } })
     const { kernel } = test
     const seen: unknown[] = []
@@ -121,7 +121,7 @@ describe('enqueueMany', () => {
     expect(await kernel.port('queue').getJobs()).toEqual([])
   })
 
-  it('stores those that no hook keeps back', async () => {
+  it('stores the jobs that no hook holds back', async () => {
     await using test = await createTestKernel({ workers: { mail: () => 'sent' } })
     const { kernel } = test
     kernel.hook('enqueue', (payload, next) => {
@@ -194,7 +194,7 @@ describe('ctx.emit', () => {
     await expect(test.kernel.result(job)).rejects.toMatchObject({ code: 'OPTION_INVALID' })
   })
 
-  it('refuses events that a hook has spoilt', async () => {
+  it('rejects events that a hook has made invalid', async () => {
     await using test = await createTestKernel()
     const { kernel } = test
     kernel.hook('emit', ({ events }, next) => {
@@ -208,7 +208,7 @@ describe('ctx.emit', () => {
 })
 
 describe('a key of the limit', () => {
-  it('passes every door, also where plugins make longer ones of it', async () => {
+  it('passes every check, even if plugins derive longer names from it', async () => {
     const long = 'k'.repeat(512)
     await using test = await createTestKernel()
     const { kernel } = test
@@ -258,7 +258,7 @@ describe('flow().start and sendEvent', () => {
     expect(await kernel.port('queue').getJobs()).toEqual([])
   })
 
-  it.each([['customer', 7], 'customer', [''], ['a\0']])('refuse %j as tags', async (...tags) => {
+  it.each([['customer', 7], 'customer', [''], ['a\0']])('reject %j as tags', async (...tags) => {
     await using test = await createTestKernel()
     const { kernel } = test
     await kernel.registerWorker({ id: 'entry', config: { flow: { name: 'f', role: 'entry' } }, handler: () => 1 })

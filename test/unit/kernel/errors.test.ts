@@ -54,7 +54,7 @@ describe('a handler', () => {
     })
   })
 
-  it('that never settles fails by its timeout, keeps its slot, and its signal says why', async () => {
+  it('that never settles fails on timeout, keeps its slot, and its signal has the reason', async () => {
     let reason: unknown
     await using test = await createTestKernel({
       workers: {
@@ -100,7 +100,7 @@ describe('a handler', () => {
     })
   })
 
-  it('ends at once when its error says that trying again is no use', async () => {
+  it('fails at once for an error that is not retryable', async () => {
     let calls = 0
     await using test = await createTestKernel({
       workers: {
@@ -144,7 +144,7 @@ describe('names that mean something to JavaScript', () => {
 })
 
 describe('a kernel', () => {
-  it('refuses two plugins of one name', async () => {
+  it('rejects two plugins of one name', async () => {
     const plugin = definePlugin({ name: 'twin', setup() {} })
     const error = await failureOf(createBareKernel({ plugins: [plugin, plugin] }))
     expect(error).toMatchObject({ code: 'PLUGIN_DUPLICATE', message: expect.stringContaining('"twin"') })
@@ -152,7 +152,7 @@ describe('a kernel', () => {
     expect(await failureOf(createTestKernel({ plugins: [clash] }))).toMatchObject({ code: 'PLUGIN_DUPLICATE' })
   })
 
-  it('names the port that is missing and what is there', async () => {
+  it('names the missing port and the available ports', async () => {
     const kernel = await createBareKernel()
     expect(() => kernel.port('events')).toThrow(/No plugin provides port "events".*Provided: nothing/)
     const needy = definePlugin({ name: 'needy', requires: ['limits'], setup() {} })
@@ -189,7 +189,7 @@ describe('a kernel', () => {
     })
   })
 
-  it('gives the setup of a plugin and of those after it more time, if the plugin asks for it', async () => {
+  it('extends the setup timeout of a plugin and the plugins after it on request', async () => {
     const creates = definePlugin({
       name: 'creates',
       async setup(kernel) {
@@ -231,7 +231,7 @@ describe('a kernel', () => {
     expect(await undone.promise).toBe('undone')
   })
 
-  it('refuses what is no plugin and options that no plugin has', async () => {
+  it('rejects values that are not plugins, and options that no plugin has', async () => {
     const factory = (() => {}) as never
     expect(await failureOf(createBareKernel({ plugins: [factory] }))).toMatchObject({ code: 'PLUGIN_INVALID' })
     const config = { memory: { maxQueueSizes: 5 } }
@@ -242,7 +242,7 @@ describe('a kernel', () => {
     expect(await failureOf(createTestKernel({ config: { control: {} } }))).toMatchObject({ code: 'CONFIG_INVALID' })
   })
 
-  it('refuses a payload of 50 MB and says how large it may be', async () => {
+  it('rejects a payload of 50 MB with the maximum size', async () => {
     await using test = await createTestKernel({ workers: { big: () => null } })
     const payload = { text: 'x'.repeat(50 * 1024 * 1024) }
     expect(await failureOf(test.kernel.enqueue('big', payload))).toMatchObject({
@@ -252,7 +252,7 @@ describe('a kernel', () => {
     expect(await test.kernel.port('queue').getJobs()).toEqual([])
   })
 
-  it('refuses jobs after it has closed', async () => {
+  it('rejects jobs after it has closed', async () => {
     const test = await createTestKernel({ workers: { any: () => null } })
     await test.close()
     expect(await failureOf(test.kernel.enqueue('any'))).toMatchObject({ code: 'KERNEL_CLOSED' })
@@ -260,7 +260,7 @@ describe('a kernel', () => {
     expect(await test.kernel.close()).toEqual({ aborted: [] })
   })
 
-  it('lists the workers there are when one is unknown', async () => {
+  it('lists the known workers for an unknown worker', async () => {
     await using test = await createTestKernel({ workers: { hello: () => null, bye: () => null } })
     expect(await failureOf(test.kernel.enqueue('helo'))).toMatchObject({
       code: 'WORKER_UNKNOWN',
@@ -293,7 +293,7 @@ describe('a kernel', () => {
     })
   })
 
-  it('refuses an unknown job option and lists those there are', async () => {
+  it('rejects an unknown job option and lists the known options', async () => {
     await using test = await createTestKernel({ workers: { any: () => null } })
     const options = { retries: 3 } as object
     expect(await failureOf(test.kernel.enqueue('any', null, options))).toMatchObject({
@@ -315,7 +315,7 @@ describe('closing during work', () => {
     expect((await test.events(job.runId)).map(({ type }) => type)).toEqual(['step.started', 'step.completed'])
   })
 
-  it('then aborts what is left and says what', async () => {
+  it('then aborts the remaining jobs and names them', async () => {
     let reason: unknown
     const test = await createTestKernel({
       workers: {
@@ -338,7 +338,7 @@ describe('closing during work', () => {
     expect(ends).toEqual([['step.started'], ['step.started']])
   })
 
-  it('lets a running job enqueue what it owes', async () => {
+  it('lets a running job enqueue further jobs', async () => {
     const go = Promise.withResolvers<void>()
     const test = await createTestKernel()
     await test.kernel.registerWorker({

@@ -52,7 +52,7 @@ describe('order', () => {
     expect(order).toEqual(['early', 'later'])
   })
 
-  it('takes a handler away again', async () => {
+  it('removes a handler', async () => {
     const handler = vi.fn((_payload: unknown, next: () => unknown) => next() as void)
     const kernel = await createKernel()
     const remove = kernel.hook('reduce', handler)
@@ -62,7 +62,7 @@ describe('order', () => {
     expect(handler).toHaveBeenCalledOnce()
   })
 
-  it('passes a handler by when its filter refuses', async () => {
+  it('skips a handler whose filter does not match', async () => {
     const handler = vi.fn((_payload: unknown, next: () => unknown) => next() as void)
     const kernel = await createKernel()
     kernel.hook('reduce', handler, { when: ({ runId }) => runId === 'mine' })
@@ -149,7 +149,7 @@ describe('misuse', () => {
     await expect(reduce()).rejects.toMatchObject({ code: 'HOOK_MISUSED', plugin: 'twice', hook: 'reduce' })
   })
 
-  it('refuses to return before next() has settled, and swallows nothing', async () => {
+  it('rejects a return before next() has settled, and swallows no error', async () => {
     const slow = Promise.withResolvers<void>()
     const reduce = await kernelWith(
       hooking('hasty', (_payload, next) => void next()),
@@ -162,12 +162,12 @@ describe('misuse', () => {
     slow.resolve()
   })
 
-  it('refuses never to call next() where the hook needs it', async () => {
+  it('rejects a handler that never calls next() in a hook that requires it', async () => {
     const reduce = await kernelWith(hooking('mute', () => {}))
     await expect(reduce()).rejects.toMatchObject({ code: 'HOOK_MISUSED', plugin: 'mute' })
   })
 
-  it('refuses what is not a function and hooks that do not exist', async () => {
+  it('rejects a handler that is not a function and unknown hooks', async () => {
     const kernel = await createKernel()
     expect(() => kernel.hook('reduce', 'handler' as never)).toThrow(/registers a string on hook "reduce"/)
     expect(() => kernel.hook('redcue' as never, () => {})).toThrow(/one of: enqueue, dispatch, context, emit, reduce/)

@@ -55,7 +55,7 @@ async function told(handler: WorkerInput['handler']): Promise<string[]> {
   return order
 }
 
-it('tells that a slot is free when the handler has succeeded, before the end of the job is stored', async () => {
+it('reports a free slot when the handler has succeeded, before the end of the job is stored', async () => {
   const order = await told(async (_job, ctx) => {
     // What is left running is part of it.
     void Promise.resolve().then(() => ctx.state.set('late', true))
@@ -63,7 +63,7 @@ it('tells that a slot is free when the handler has succeeded, before the end of 
   expect(order).toEqual(['step.started', 'state.set', 'handled', 'step.completed', 'settled: completed'])
 })
 
-it('keeps the slot of a handler that fails until that is stored', async () => {
+it('keeps the slot of a failed handler until the failure is stored', async () => {
   const order = await told(() => Promise.reject(new Error('boom')))
   expect(order).toEqual(['step.started', 'step.failed', 'settled: failed'])
 })

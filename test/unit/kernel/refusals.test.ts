@@ -12,7 +12,7 @@ const strict = definePlugin({
   },
 })
 
-test('the stack of a refused enqueue has the place where it was called', async () => {
+test('the stack of a rejected enqueue contains its call site', async () => {
   const kernel = await createKernel({ preset: 'test', plugins: [strict] })
   onTestFinished(async () => void (await kernel.close()))
   await kernel.registerWorker({ id: 'checked', config: { input: z.object({ name: z.string() }) }, handler: () => {} })

@@ -14,7 +14,7 @@ it('finds the context of the job from any function, also after an await, for job
   expect(await Promise.all(jobs.map((job) => test.kernel.result(job)))).toEqual(jobs.map(({ id }) => id))
 })
 
-it('keeps two kernels apart', async () => {
+it('isolates two kernels', async () => {
   const kernels: Kernel[] = []
   const remember = definePlugin({ name: 'remember', setup: () => void kernels.push(useKernel()) })
   await using one = await createTestKernel({ plugins: [remember], workers: { same: () => useKernel() === one.kernel } })
@@ -25,7 +25,7 @@ it('keeps two kernels apart', async () => {
   expect(await two.kernel.port('queue').getJobs()).toHaveLength(1)
 })
 
-it('says where it works when it is called elsewhere', () => {
+it('says where it can be called when it is called elsewhere', () => {
   expect(() => useRunContext()).toThrow(/inside a handler/)
   expect(() => useKernel()).toThrow(/inside a handler or the setup of a plugin/)
 })

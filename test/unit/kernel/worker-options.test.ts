@@ -91,7 +91,7 @@ describe('registerWorker', () => {
     expect(await register({}, more)).toMatchObject({ code: 'WORKER_INVALID' })
   })
 
-  it('takes the options that a plugin of the application declares, as it checks them', async () => {
+  it('accepts the options that a plugin of the application declares, after validation', async () => {
     const region = definePlugin({
       name: 'region',
       workerOptions: {
@@ -107,7 +107,7 @@ describe('registerWorker', () => {
     expect(await test.kernel.registerWorker(worker('eu'))).toMatchObject({ worker: { region: 'eu' } })
   })
 
-  it('that fails leaves the worker whose place it was to take, with its schedule and its jobs', async () => {
+  it('that fails keeps the worker that it should replace, with its schedule and its jobs', async () => {
     const ran: string[] = []
     const refuse = definePlugin({
       name: 'refuse',
@@ -138,7 +138,7 @@ describe('registerWorker', () => {
     expect(ran).toEqual(['old', 'old'])
   })
 
-  it('that is refused harms nobody who comes later', async () => {
+  it('that is rejected does not affect later registrations', async () => {
     await using test = await createTestKernel({
       config: { triggers: { ok: { type: 'webhook', path: 'ok', verify: 'none' } } },
     })
@@ -151,7 +151,7 @@ describe('registerWorker', () => {
     expect(await failureOf(kernel.enqueue('bad'))).toMatchObject({ code: 'WORKER_UNKNOWN' })
   })
 
-  it('forgets the schedules of a worker that is taken away', async () => {
+  it('removes the schedules of a worker that is removed', async () => {
     await using test = await createTestKernel({
       workers: { w: { config: { schedule: { every: 60_000 } }, handler: () => 1 } },
     })

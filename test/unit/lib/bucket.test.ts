@@ -8,7 +8,7 @@ const ask = record({
   holder: option(integer({ min: 1, max: 8 }).map(String), { nil: undefined }),
 })
 
-it('never lets more start in a span than the rate says, whoever asks and whenever', () => {
+it('never allows more starts in a span than the rate, for any requests', () => {
   const asks = array(ask, { minLength: 10, maxLength: 120 })
   assert(
     property(integer({ min: 1, max: 5 }), integer({ min: 1, max: 100 }), asks, (max, duration, all) => {
@@ -25,7 +25,7 @@ it('never lets more start in a span than the rate says, whoever asks and wheneve
   )
 })
 
-it('tells each holder a wait after which it may start, when all keep to it', () => {
+it('returns a wait to each holder after which it may start, if all holders observe their waits', () => {
   const rates = [integer({ min: 1, max: 5 }), integer({ min: 1, max: 100 }), integer({ min: 1, max: 60 })] as const
   assert(
     property(...rates, (max, duration, holders) => {

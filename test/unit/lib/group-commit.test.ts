@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { createGroupCommit } from '../../../plugins/adapters/lib/group-commit.ts'
 
 describe('group commit', () => {
-  it('fails only the calls at fault, in whatever places they are, and keeps the order of the others', async () => {
+  it('fails only the invalid calls, at any position, and keeps the order of the others', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.boolean(), { minLength: 1, maxLength: 60 }), async (faults) => {
         const stored: number[] = []
@@ -40,7 +40,7 @@ describe('group commit', () => {
     expect(commits).toBe(1)
   })
 
-  it('sends as many groups at once as it may, each within its limits', async () => {
+  it('sends at most the configured number of groups at once, each within its limits', async () => {
     const sent: number[][] = []
     const gate = Promise.withResolvers<void>()
     const group = createGroupCommit<number, number>({

@@ -40,7 +40,7 @@ function precedes(a: Place, b: Place): boolean {
   return a.queue === b.queue ? a.id < b.id : a.queue < b.queue
 }
 
-it('merges any indexes in order, page by page, with nothing twice and nothing left out', async () => {
+it('merges any indexes in order, page by page, without duplicates or gaps', async () => {
   const entry = fc.record({ createdAt: fc.integer({ min: 0, max: 50 }), hit: fc.boolean() })
   const indexes = fc.array(fc.array(entry, { maxLength: 30 }), { maxLength: 5 })
   const bounds = fc.record({ wanted: fc.integer({ min: 1, max: 10 }), atMost: fc.integer({ min: 1, max: 20 }) })

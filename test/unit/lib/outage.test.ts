@@ -12,7 +12,7 @@ function setUp() {
 const AWAY = 'The store is unavailable. Jobs wait until it is back.'
 const BACK = 'The store is back.'
 
-it('reports an outage once and its end once, however many calls fail', () => {
+it('reports an outage once and its end once, for any number of failed calls', () => {
   const { reports, time, outage } = setUp()
   for (let n = 0; n < 250; n++) {
     outage.failed(new Error('gone'))
@@ -23,7 +23,7 @@ it('reports an outage once and its end once, however many calls fail', () => {
   expect(reports).toEqual([AWAY, BACK])
 })
 
-it('reports a store that comes and goes again and again as one outage', () => {
+it('reports repeated short outages as one outage', () => {
   const { reports, time, outage } = setUp()
   for (let n = 0; n < 250; n++) {
     outage.failed(new Error('gone'))

@@ -56,13 +56,13 @@ describe('what cannot travel', () => {
     expect(() => copyValue(value, LIMIT, 'data of job "x"')).toThrow(`The data of job "x" holds a ${said}`)
   })
 
-  it('is refused when it refers to itself', () => {
+  it('is rejected when it refers to itself', () => {
     const loop: { self?: unknown } = {}
     loop.self = loop
     expect(() => copyValue(loop, LIMIT, 'value')).toThrow(/refers to itself/)
   })
 
-  it('is refused when it is too large, however it is built', () => {
+  it('is rejected when it is too large, in any structure', () => {
     for (const value of [
       'x'.repeat(200),
       ['x'.repeat(200)],

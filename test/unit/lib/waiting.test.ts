@@ -3,7 +3,7 @@ import { createEntry, DelayedJobs, type Entry } from '../../../plugins/adapters/
 
 const delayed = (id: number): Entry => createEntry({ id: String(id), runAt: 1e12 + ((id * 7919) % 100_003) } as never)
 
-it('keeps no place for delayed jobs that were promoted, cancelled or removed, and the order of the others', () => {
+it('keeps no entries of delayed jobs that were promoted, cancelled or removed, and keeps the order of the others', () => {
   const jobs = new DelayedJobs()
   const kept: Entry[] = []
   for (let id = 0; id < 10_000; id++) {

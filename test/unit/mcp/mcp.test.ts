@@ -41,7 +41,7 @@ async function connect({ server }: Rig, headers: Record<string, string> = {}, pi
 const bearer = (secret: string) => ({ authorization: `Bearer ${secret}` })
 
 describe('tools', () => {
-  it('are the routes with a JSON response, each with names of its own for all that the route takes', async () => {
+  it('are the routes with a JSON response, each with unique names for all parameters', async () => {
     await using test = await createTestKernel()
     const document = (await test.kernel.http.describe()) as ApiDocument
     const all = toolsOf(document, true)
@@ -70,7 +70,7 @@ describe('tools', () => {
     expect(hintsOf('startBulk')).toMatchObject({ readOnlyHint: false, destructiveHint: true, idempotentHint: false })
   })
 
-  it('write their arguments where the route has them, and never name another path', async () => {
+  it('put their arguments where the route expects them, and never reach another path', async () => {
     await using test = await createTestKernel()
     const all = toolsOf((await test.kernel.http.describe()) as ApiDocument, true)
     const request = (name: string, given: object) => all.find((tool) => tool.name === name)!.toRequest(given as never)
@@ -141,7 +141,7 @@ describe('mcp over HTTP', () => {
     expect(rig.reports).toEqual([])
   })
 
-  it('shows no tools that change something unless it is told to, and does not run them', async () => {
+  it('neither lists nor runs tools that change something unless this is enabled', async () => {
     await using rig = await serveMcp({}, {})
     await using agent = await connect(rig)
     const { tools } = await agent.client.listTools()
@@ -150,7 +150,7 @@ describe('mcp over HTTP', () => {
     expect(await rig.kernel.port('queue').getJobs({ queue: 'default' })).toEqual([])
   })
 
-  it('is open to those who may do mcp.read, and each call to those who may do what it does', async () => {
+  it('requires the permission mcp.read, and for each call the permission of its action', async () => {
     await using rig = await serveMcp({ production: true, token })
     await using writer = await connect(rig, bearer(TOKENS.write))
     await using reader = await connect(rig, bearer(TOKENS.read))
@@ -182,7 +182,7 @@ describe('mcp over HTTP', () => {
     expect(rig.reports).toEqual([])
   })
 
-  it('is closed in production, and to other names of this machine in development', async () => {
+  it('is closed in production, and closed to other host names of this machine in development', async () => {
     const headers = { 'content-type': 'application/json' }
     await using closed = await serveMcp({ production: true })
     expect((await closed.raw('/_queue/mcp', { method: 'POST', headers, body: '{}' })).status).toBe(404)

@@ -93,7 +93,7 @@ it('sends one signed alert for many failures, again until it is accepted, and no
   const [alert] = await kernel.alerts()
   expect(alert).toMatchObject({
     ...{ id, rule: 'worker-failed', count: 5, more: 0 },
-    title: 'Worker "mail" failed 5 jobs for good: Error: smtp://***@mail is down',
+    title: 'Worker "mail" failed 5 jobs permanently: Error: smtp://***@mail is down',
     items: [
       { key: 'mail', count: 5, facts: { worker: 'mail', queue: 'default', error: expect.any(String) as string } },
     ],
@@ -138,7 +138,7 @@ it('raises the alert of a failure whose process died before it was noticed', asy
   expect(await job.state()).toBe('failed')
 })
 
-it('makes neither an alert nor a dead letter of a failure that came after the job had completed elsewhere', async () => {
+it('creates neither an alert nor a dead letter for a failure after the job had completed elsewhere', async () => {
   const raised: Alert[] = []
   let append: ((runId: string, key: string) => Promise<unknown>) | undefined
   const elsewhere = definePlugin({
@@ -161,7 +161,7 @@ it('makes neither an alert nor a dead letter of a failure that came after the jo
   expect(await test.kernel.port('queue').getJobs({ queue: 'dead' })).toEqual([])
 })
 
-it('notices what waits, what nobody takes, what is new and what is missed, once for many alike', async () => {
+it('reports waiting jobs, jobs without a worker, new errors and missed schedules, once for many alike', async () => {
   const raised: Alert[] = []
   const only = (rule: string): Alert[] => raised.splice(0).filter((alert) => alert.rule === rule)
   const config: AlertsConfig = {
@@ -220,7 +220,7 @@ it('notices what waits, what nobody takes, what is new and what is missed, once 
   expect(only('schedule-missed')).toEqual([])
 })
 
-it('gives a destination up that is gone, and says so nowhere with its address', async () => {
+it('gives up a destination that no longer exists, and never logs its address', async () => {
   const slack = `${ORIGIN}/services/T0/B0/topsecret`
   await using test = await rig(
     { to: [{ slack }], rules: ONLY('worker-failed', { queues: ['d*'] }) },
@@ -240,7 +240,7 @@ it('gives a destination up that is gone, and says so nowhere with its address', 
   expect(await test.kernel.alerts()).toHaveLength(1)
 })
 
-it('refuses destinations that cannot be used, without showing them', async () => {
+it('rejects invalid destinations without showing them', async () => {
   const refused = [
     { slack: 'ftp://example.com/topsecret' },
     { slack: 'https://ada:topsecret@example.com/' },

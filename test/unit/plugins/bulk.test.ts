@@ -4,7 +4,7 @@ import { createActor } from '../../../plugins/jobs/bulk/act.ts'
 import type { BulkAction } from '../../../plugins/jobs/bulk/report.ts'
 import { createTestKernel } from '../../../testing/index.ts'
 
-it('counts a job as done on which a stalled worker has acted after its successor had looked at it', async () => {
+it('counts a job as done if a stalled worker has acted on it after its successor had read it', async () => {
   let inner: PluginKernel | undefined
   const plugin = definePlugin({ name: 'inner', setup: (kernel) => void (inner = kernel) })
   await using test = await createTestKernel({ plugins: [plugin], workers: { w: () => {} } })

@@ -24,7 +24,7 @@ describe('logger', () => {
     expect((await test.events(job.runId)).at(-1)!.type).toBe('step.completed')
   })
 
-  it('drops what lies below its level, and stores nothing where it only prints', async () => {
+  it('drops entries below its level, and stores nothing if it only prints', async () => {
     await using quiet = await createTestKernel({
       config: { logger: { level: 'warn' } },
       workers: { logs: (_job, ctx) => void ctx.logger.info('x') },
@@ -36,7 +36,7 @@ describe('logger', () => {
 })
 
 describe('progress', () => {
-  it('is kept with the job and sent to whoever follows the run, but not stored', async () => {
+  it('is stored with the job and sent to followers of the run, but not stored as an event', async () => {
     await using test = await createTestKernel({
       workers: {
         works: async (_job, ctx) => {
@@ -76,7 +76,7 @@ describe('progress', () => {
 })
 
 describe('limits', () => {
-  it('runs one job of a key at a time, claims each twice at most, and gives up the place of a cancelled one', async () => {
+  it('runs one job of a key at a time, claims each at most twice, and releases the permit of a cancelled job', async () => {
     let running = 0
     let most = 0
     await using test = await createTestKernel({
@@ -103,7 +103,7 @@ describe('limits', () => {
     expect(Math.max(...records.map(({ claims }) => claims))).toBeLessThanOrEqual(2)
   })
 
-  it('starts no more jobs than the rate allows, and keeps urgent ones in front', async () => {
+  it('starts no more jobs than the rate allows, urgent jobs first', async () => {
     const starts: [number, unknown][] = []
     await using test = await createTestKernel()
     const origin = test.clock.now()
@@ -120,7 +120,7 @@ describe('limits', () => {
     expect(starts[0]![1]).toBe(5)
   })
 
-  it('keeps the rate of each key apart', async () => {
+  it('applies the rate to each key separately', async () => {
     const starts: Record<string, number[]> = { a: [], b: [] }
     await using test = await createTestKernel()
     const origin = test.clock.now()
@@ -136,7 +136,7 @@ describe('limits', () => {
 })
 
 describe('dead letters', () => {
-  it('receive the job and its error when it fails for good, once', async () => {
+  it('receive the job and its error once when it fails permanently', async () => {
     const letters: unknown[] = []
     await using test = await createTestKernel({
       workers: {

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { isQueueError } from '../../../index.ts'
 import { createTestKernel, settled } from '../../../testing/index.ts'
 
-it('cancels a waiting job for good', async () => {
+it('cancels a waiting job permanently', async () => {
   let ran = false
   await using test = await createTestKernel({ workers: { any: () => void (ran = true) } })
   const job = await test.kernel.enqueue('any', null, { delay: 1000 })
@@ -73,7 +73,7 @@ it('gives up waiting for a result after its timeout', async () => {
   await outcome
 })
 
-it('fails a job that waits for one that was cancelled, instead of taking it for its own cancellation', async () => {
+it('fails a job that waits for a cancelled job, instead of cancelling it', async () => {
   await using test = await createTestKernel()
   await test.kernel.registerWorker({ id: 'child', handler: () => null })
   await test.kernel.registerWorker({ id: 'parent', handler: (job, { kernel }) => kernel.result(job.data as never) })

@@ -19,7 +19,7 @@ it('runs a window with its newest data in the process after the one that died', 
   expect(ran).toEqual([3])
 })
 
-it('keeps a bounded past of a key that is always busy', async () => {
+it('bounds the history of a key that is always busy', async () => {
   const ran: unknown[] = []
   await using test = await createTestKernel({
     workers: { w: { config: { queue: 'w', debounce: { delay: 10 } }, handler: ({ data }) => void ran.push(data) } },
@@ -34,7 +34,7 @@ it('keeps a bounded past of a key that is always busy', async () => {
   await expect(test.events(run!.runId)).rejects.toMatchObject({ code: 'EVENTS_TRIMMED' })
 })
 
-it('leaves nothing behind of a call that is refused', async () => {
+it('leaves no data of a rejected call', async () => {
   await using test = await createTestKernel({
     workers: { w: { config: { input: z.number(), debounce: { delay: 10, key: String } }, handler: () => null } },
   })

@@ -11,7 +11,7 @@ import { createTestKernel } from '../../../testing/index.ts'
 const without = (found: readonly Diagnosis[], level: Diagnosis['level']): Diagnosis[] =>
   found.filter((one) => one.level !== level)
 
-it('finds nothing wrong with a system in order, and says what it has looked at', async () => {
+it('finds no problem in a healthy system, and lists its checks', async () => {
   await using test = await createTestKernel({ workers: { mail: () => 1 } })
   await test.kernel.enqueue('mail')
   await test.drain()
@@ -22,7 +22,7 @@ it('finds nothing wrong with a system in order, and says what it has looked at',
   ])
 })
 
-it('finds queues that stand, jobs without a worker, dead letters, steps that are gone, and checks that fail or take too long', async () => {
+it('finds stalled queues, jobs without a worker, dead letters, removed steps, and checks that fail or time out', async () => {
   const checks = definePlugin({
     name: 'checks',
     setup(kernel) {
@@ -86,7 +86,7 @@ it('finds queues that stand, jobs without a worker, dead letters, steps that are
   expect(away).toHaveLength(3)
 })
 
-it('looks at the streams of every plugin, and needs none of them', async () => {
+it('checks the streams of every plugin, and requires none of the plugins', async () => {
   const config = { triggers: { bell: { type: 'manual', worker: 'mail' } } } as const
   const cron = { schedule: { every: 60_000 } }
   await using test = await createTestKernel({ workers: { mail: { config: cron, handler: () => 1 } }, config })
@@ -104,7 +104,7 @@ it('looks at the streams of every plugin, and needs none of them', async () => {
   await kernel.close()
 })
 
-it('ends the command with 1 for problems, and with --strict for warnings, also if the system cannot be opened', async () => {
+it('exits with 1 for problems, with --strict also for warnings, and if the system cannot be opened', async () => {
   let kernels = 0
   const host = (config: object, failure?: Error): Host => ({
     createKernel: async ({ reporter }) => {

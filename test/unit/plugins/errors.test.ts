@@ -45,7 +45,7 @@ it.each([
   expect(shapeOf({ name: 'Error', message }).message).toBe(expected)
 })
 
-it('the place of an error is the innermost frame of the application, whatever the line and the machine', () => {
+it('the location of an error is the innermost frame of the application, independent of line and machine', () => {
   const node = (root: string, line: number) =>
     `Error: x\n    at Socket.<anonymous> (node:net:1:2)\n    at query (${root}/node_modules/pg/index.js:9:1)\n    at async pay (file://${root}/server/queues/pay.ts:${line}:7)\n    at main (${root}/main.ts:1:1)`
   const shapes = [node('/app', 3), node('/srv/other', 44)].map((stack) => shapeOf({ ...failure('x'), stack }))
@@ -60,7 +60,7 @@ it('the place of an error is the innermost frame of the application, whatever th
   expect(fingerprintOf('q', 'other', first)).not.toBe(fingerprintOf('q', 'w', first))
 })
 
-it('a storm of failures costs an append a second, and unending kinds of errors are counted together', async () => {
+it('a storm of failures costs one append a second, and errors beyond the maximum of groups are counted together', async () => {
   const test = await rig()
   const [{ recorder, store }] = test.instances
   for (let n = 0; n < 5000; n++) recorder.add(attempt(`job-${n}`), failure(`order ${n} is not paid`))
@@ -100,7 +100,7 @@ it('keeps its stream bounded while two processes append, and both see the same g
   await test.close()
 })
 
-it('counts failures once whose report failed although it was stored, and those of one that was not stored', async () => {
+it('counts failures once if their report was stored but reported as failed, and if it was not stored', async () => {
   const test = await rig()
   const [{ recorder, store }] = test.instances
   for (const stored of [true, false]) {
@@ -117,7 +117,7 @@ it('counts failures once whose report failed although it was stored, and those o
   await test.close()
 })
 
-it('drops resolved and ignored groups first, and leaves ignored ones ignored', () => {
+it('drops resolved and ignored groups first, and keeps ignored groups ignored', () => {
   const groups: Groups = new Map()
   let seq = 0
   const event = (type: string, data: object) => ({

@@ -23,7 +23,7 @@ function openSource() {
 
 const settled = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
 
-test('a read that began before somebody came tells them nothing that they would have to hear later', async () => {
+test('a read that began before a subscriber joined delivers no event to it out of order', async () => {
   const { reads, feeds } = openSource()
   await feeds.follow('r', {}, () => {})
   await settled()

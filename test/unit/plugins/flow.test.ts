@@ -3,7 +3,7 @@ import { definePlugin } from '../../../kernel/index.ts'
 import { createTestKernel, type TestWorker } from '../../../testing/index.ts'
 import { dyingAt } from '../../property/dying.ts'
 
-it('ends a loop that nobody limits', async () => {
+it('ends a loop without a limit', async () => {
   const flow = { name: 'endless' }
   await using test = await createTestKernel({
     workers: {
@@ -24,7 +24,7 @@ it('ends a loop that nobody limits', async () => {
   expect(ran).toHaveLength(1000)
 })
 
-it('starts what was emitted at once although whoever emitted died before it was queued', async () => {
+it('starts emitted steps at once although the emitting process died before they were queued', async () => {
   const flow = { name: 'early' }
   const workers: Record<string, TestWorker> = {
     begin: {
@@ -43,7 +43,7 @@ it('starts what was emitted at once although whoever emitted died before it was 
   expect(await test.kernel.flow('early').status(runId)).toMatchObject({ status: 'completed' })
 })
 
-it('looks after a run although the check before it came while the run was about to begin', async () => {
+it('checks a run again although the previous check came before it had begun', async () => {
   const beginning = Promise.withResolvers<void>()
   const goOn = Promise.withResolvers<void>()
   const slow = definePlugin({
@@ -110,7 +110,7 @@ describe('a hook that puts another list of events in place of the one it was giv
   })
 })
 
-it('tells its end to a run that began to wait for it while the end was being stored', async () => {
+it('notifies a run that began to wait while the end was being stored', async () => {
   const between = definePlugin({
     name: 'between-last-read-and-end',
     enforce: 'post',

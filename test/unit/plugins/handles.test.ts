@@ -45,7 +45,7 @@ describe('what enqueue returns', () => {
     await expect(cancelled.result()).rejects.toMatchObject({ code: 'JOB_CANCELLED' })
   })
 
-  it('is plain data to whoever stores, sends, compares or prints it', async () => {
+  it('is plain data when it is stored, sent, compared or printed', async () => {
     const { kernel, drain } = await rig()
     const job = await kernel.enqueue('double', 1, { id: 'one' })
     const plain = { id: 'one', runId: job.runId, deduplicated: false, queue: 'default', name: 'double' }
@@ -69,7 +69,7 @@ describe('what enqueue returns', () => {
     expect(await steps.result()).toMatchObject({ name: 'double', deduplicated: false })
   })
 
-  it('has them whoever stored it, a hook included', async () => {
+  it('has them even if a hook stored the job', async () => {
     const { kernel } = await rig()
     const jobs = await kernel.enqueueMany([{ worker: 'double', data: 1, options: { id: 'one', delay: 9 } }])
     expect(await jobs[0]!.state()).toBe('delayed')
@@ -104,7 +104,7 @@ describe('kernel.job', () => {
 })
 
 describe('kernel.queue', () => {
-  it('pauses, counts, lists and tells what happens', async () => {
+  it('pauses, counts, lists and emits events', async () => {
     const { kernel, drain } = await rig()
     const queue = kernel.queue('default')
     const seen: string[] = []
@@ -130,7 +130,7 @@ describe('kernel.queue', () => {
     expect(() => kernel.queue('')).toThrow(expect.objectContaining({ code: 'OPTION_INVALID' }))
   })
 
-  it('cleans up what has ended, by state, age and number', async () => {
+  it('removes ended jobs by state, age and number', async () => {
     const { kernel, drain, advance } = await rig()
     const queue = kernel.queue('default')
     const ids = Array.from({ length: 120 }, (_, index) => `job-${index}`)

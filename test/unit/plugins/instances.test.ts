@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { definePlugin } from '../../../kernel/index.ts'
 import { createTestKernel } from '../../../testing/index.ts'
 
-/** Keeps what an instance tells, also while it closes, when nobody can read it any more. */
+/** Records the events of an instance, including those during its close. */
 function watcher(told: string[], fail = false) {
   return definePlugin({
     name: 'watcher',
@@ -16,7 +16,7 @@ function watcher(told: string[], fail = false) {
   })
 }
 
-it('an instance says when it starts, lives and goes', async () => {
+it('an instance records its start, its heartbeats and its end', async () => {
   const told: string[] = []
   const config = { instances: { heartbeat: 60_000 } }
   const test = await createTestKernel({ config, plugins: [watcher(told)], workers: { a: () => {}, b: () => {} } })
@@ -29,7 +29,7 @@ it('an instance says when it starts, lives and goes', async () => {
   expect(test.clock.timers).toBe(0)
 })
 
-it('an instance whose store refuses its signs runs all the same, and tries again', async () => {
+it('an instance whose store rejects its heartbeats still runs, and tries again', async () => {
   const config = { instances: { heartbeat: 60_000 } }
   await using test = await createTestKernel({ config, plugins: [watcher([], true)], workers: { a: () => 'done' } })
   const job = await test.kernel.enqueue('a')

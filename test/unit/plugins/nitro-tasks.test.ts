@@ -7,7 +7,7 @@ import { createTaskWorkers, type TaskOptions } from '../../../plugins/integratio
 const folder = await mkdtemp(join(tmpdir(), 'nuxt-queue-tasks-'))
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
-it('writes a worker for each task, removes those of tasks that are gone, and schedules each time of a task', async () => {
+it('writes a worker for each task, removes the workers of removed tasks, and schedules each time of a task', async () => {
   const tasks = join(folder, 'server/tasks')
   await mkdir(join(tasks, 'db'), { recursive: true })
   for (const name of ['db/migrate.ts', 'db/index.ts', 'mail.mjs', 'mail.test.ts', 'notes.md']) {

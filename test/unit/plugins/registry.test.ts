@@ -52,7 +52,7 @@ describe('the scan of a folder', () => {
 })
 
 describe('watching', () => {
-  it('runs the new code from the next job on and keeps queued jobs', async () => {
+  it('runs the new code for the next job, and keeps queued jobs', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'nuxt-queue-'))
     await cp(join(fixtures, 'workers/nested/train.mjs'), join(folder, 'work.mjs'))
     await writeFile(join(folder, 'work.mjs'), `export default () => 'old'`)

@@ -27,7 +27,7 @@ it('keeps ended runs and jobs within their number, by outcome', async () => {
   expect(jobs.map(({ id }) => id)).toContain(waiting.id)
 })
 
-it('lets ended runs go by age, with their events and keys, and leaves running ones', async () => {
+it('removes ended runs by age, with their events and keys, and keeps running runs', async () => {
   const never = new Promise(() => {})
   await using test = await createTestKernel({
     workers: { ...workers, stays: () => never },
@@ -46,7 +46,7 @@ it('lets ended runs go by age, with their events and keys, and leaves running on
   expect(await test.events(open.runId)).toHaveLength(1)
 })
 
-it('sweeps one outcome after the other, however slow the store is and however often it is asked', async () => {
+it('sweeps one outcome after the other, even if the store is slow and sweeps are requested often', async () => {
   const gate = Promise.withResolvers<void>()
   const began: string[] = []
   let under = 0

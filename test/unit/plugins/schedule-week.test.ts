@@ -94,7 +94,7 @@ describe('a week with a change of the clocks and an outage of half an hour', () 
     )
   })
 
-  it('makes up for a hundred moments at most, then for the last one', async () => {
+  it('catches up on at most a hundred moments, and otherwise only on the last one', async () => {
     const from = Date.UTC(2026, 0, 1)
     const app = restartable({ all: { every: MINUTE, catchUp: 'all', worker: 'note' } })
     const first = await app.start(from + 1)

@@ -34,7 +34,7 @@ describe('cron', () => {
     expect(ran).toHaveLength(25)
   })
 
-  it('keeps to its time zone across the change to daylight saving time', async () => {
+  it('observes its time zone across the change to daylight saving time', async () => {
     const { test, ran } = await noting('2026-03-27T12:00:00Z', {
       nightly: { cron: '0 3 * * *', worker: 'tick', timeZone: 'Europe/Berlin' },
     })
@@ -43,7 +43,7 @@ describe('cron', () => {
     await test.close()
   })
 
-  it('passes data along and names each job after its moment', async () => {
+  it('passes data, and names each job after its moment', async () => {
     const seen: unknown[] = []
     await using test = await createTestKernel({ workers: { report: (job) => void seen.push([job.id, job.data]) } })
     await test.kernel.schedule('daily', {
@@ -56,7 +56,7 @@ describe('cron', () => {
     expect(seen).toEqual([[`daily.${Date.UTC(2026, 0, 2)}`, { kind: 'daily' }]])
   })
 
-  it('runs a tick once however often it is sown', async () => {
+  it('runs a tick once, even if it is enqueued repeatedly', async () => {
     const { test, ran } = await noting('2026-01-01T00:30:00Z')
     const hourly = { cron: '0 * * * *', timeZone: 'UTC', worker: 'tick' }
     for (let instance = 0; instance < 3; instance++) await test.kernel.schedule('hourly', hourly)
@@ -65,7 +65,7 @@ describe('cron', () => {
     await test.close()
   })
 
-  it('forgets the old ticks of a schedule that has changed, and stops when told to', async () => {
+  it('discards the old ticks of a changed schedule, and stops on request', async () => {
     const { test, ran } = await noting('2026-01-01T00:30:00Z')
     await test.kernel.schedule('job', { cron: '0 * * * *', timeZone: 'UTC', worker: 'tick' })
     await test.kernel.schedule('job', { cron: '15 * * * *', timeZone: 'UTC', worker: 'tick' })
@@ -88,7 +88,7 @@ describe('every', () => {
     await test.close()
   })
 
-  it('spreads by jitter the same way wherever it is computed', async () => {
+  it('computes the same jitter in every process', async () => {
     const runs: number[][] = []
     for (let instance = 0; instance < 2; instance++) {
       const ran: number[] = []
@@ -131,7 +131,7 @@ describe('cron around a change of the clocks', () => {
     return ran
   }
 
-  it('makes up for the hour that spring leaves out', async () => {
+  it('catches up on the hour that is skipped in spring', async () => {
     expect(await moments('2026-03-29T00:00:00Z', '30 2 * * *')).toEqual(['2026-03-29T01:00'])
     expect(await moments('2026-03-29T00:00:00Z', '0 * * * *')).toEqual([
       '2026-03-29T01:00',
@@ -140,7 +140,7 @@ describe('cron around a change of the clocks', () => {
     ])
   })
 
-  it('runs once in the hour that autumn repeats, unless it runs every hour', async () => {
+  it('runs once in the hour that is repeated in autumn, unless it runs every hour', async () => {
     expect(await moments('2026-10-24T23:45:00Z', '30 2 * * *')).toEqual(['2026-10-25T00:30'])
     expect(await moments('2026-10-24T23:45:00Z', '30 * * * *')).toEqual([
       '2026-10-25T00:30',
@@ -234,7 +234,7 @@ describe('a schedule', () => {
     expect(started).toHaveLength(2)
   })
 
-  it('cancels a run of a flow that it replaces, also one that has not begun', async () => {
+  it('cancels the run of a flow that it replaces, even if it has not begun', async () => {
     await using test = await createTestKernel({
       workers: {
         first: {
@@ -252,7 +252,7 @@ describe('a schedule', () => {
     expect(await states()).toEqual(['cancelled', 'cancelled', 'cancelled', 'waiting'])
   })
 
-  it('goes on within a minute after its queued tick was taken out', async () => {
+  it('continues within a minute after its queued tick was removed', async () => {
     const { test, ran } = await noting('2026-01-01T00:00:00Z')
     await test.kernel.schedule('s', { every: 600_000, worker: 'tick' })
     const [tick] = await test.kernel.port('queue').getJobs({ queue: '_schedule', states: ['delayed'] })
@@ -283,7 +283,7 @@ describe('a schedule', () => {
     expect(ran).toEqual([...caughtUp, 11])
   })
 
-  it('goes on behind a job that is refused', async () => {
+  it('continues after a job that is rejected', async () => {
     const ran: unknown[] = []
     await using test = await createTestKernel({
       workers: { tick: { config: { input: z.number().max(1) }, handler: ({ data }) => void ran.push(data) } },
@@ -294,13 +294,13 @@ describe('a schedule', () => {
     expect(ran.length).toBeGreaterThanOrEqual(2)
   })
 
-  it('of the configuration tells when nobody has its worker', async () => {
+  it('of the configuration warns if its worker does not exist', async () => {
     const { test } = await noting('2026-01-01T00:00:00Z', { typo: { every: 1000, worker: 'tack' } })
     expect(test.reports).toMatchObject([{ level: 'warn', message: expect.stringContaining('"tack"') }])
     await test.close()
   })
 
-  it('that a worker and the configuration both declare is refused', async () => {
+  it('that a worker and the configuration both declare is rejected', async () => {
     const worker = { config: { schedule: { every: 1000 } }, handler: () => {} }
     const config = { schedules: { tick: { every: 1000, worker: 'tick' } } }
     await expect(createTestKernel({ workers: { tick: worker }, config })).rejects.toMatchObject({

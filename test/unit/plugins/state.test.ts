@@ -7,7 +7,7 @@ const config = defineQueueConfig({
   state: z.object({ count: z.number().int().default(10), tags: z.array(z.string()), name: z.string().trim() }),
 })
 
-it('refuses what its schema refuses and leaves no event behind', async () => {
+it('rejects values that its schema rejects, without an event', async () => {
   await using test = await createTestKernel()
   await test.kernel.registerWorker({
     id: 'checked',
@@ -31,7 +31,7 @@ it('refuses what its schema refuses and leaves no event behind', async () => {
   }
 })
 
-it('names the keys there are when one is unknown', async () => {
+it('lists the known keys for an unknown key', async () => {
   await using test = await createTestKernel()
   await test.kernel.registerWorker({ id: 'odd', config, handler: (_job, ctx) => ctx.state.set('cuont' as 'count', 1) })
   await expect(test.kernel.result(await test.kernel.enqueue('odd'))).rejects.toThrow(
@@ -39,7 +39,7 @@ it('names the keys there are when one is unknown', async () => {
   )
 })
 
-it('stores what the schema parsed and answers its defaults', async () => {
+it('stores the parsed value and returns defaults of the schema', async () => {
   await using test = await createTestKernel()
   await test.kernel.registerWorker({
     id: 'parsed',
@@ -55,7 +55,7 @@ it('stores what the schema parsed and answers its defaults', async () => {
   expect(await test.kernel.result(job)).toEqual([[10, false], 'Ada', 11, undefined])
 })
 
-it('hands out copies', async () => {
+it('returns copies', async () => {
   await using test = await createTestKernel()
   await test.kernel.registerWorker({
     id: 'copies',
@@ -93,7 +93,7 @@ it('waits for writes that the handler has not awaited, and fails with them', asy
   })
 })
 
-it('refuses writes after the run has ended', async () => {
+it('rejects writes after the run has ended', async () => {
   const late = Promise.withResolvers<unknown>()
   await using test = await createTestKernel()
   await test.kernel.registerWorker({

@@ -151,7 +151,7 @@ it('counts a bucket once when several instances roll it up, or one dies in the m
   expect(minutes!.rows).toHaveLength(2)
 })
 
-it('counts a bucket once whose append failed although it was stored, and keeps one that was not stored', async () => {
+it('counts a bucket once if its append was stored but reported as failed, and keeps a bucket that was not stored', async () => {
   const { failing, plugin } = faults()
   await using test = await createTestKernel({ plugins: [plugin], workers: { work: () => {} } })
   failing.stream = '_stats.10s'
@@ -170,7 +170,7 @@ it('counts a bucket once whose append failed although it was stored, and keeps o
   expect(told.map(({ level }) => level)).toEqual(['warn', 'warn'])
 })
 
-it('stores the bucket of a process that closes, and has no timer left', async () => {
+it('stores the bucket of a process that closes, and leaves no timer', async () => {
   const seen: BucketRecord[] = []
   const watcher = definePlugin({
     name: 'watcher',

@@ -39,7 +39,7 @@ const append = (kernel: Kernel, count: number, stream = 'run') =>
   )
 
 describe('kernel.streams', () => {
-  it('replays in pages and goes on live, without gap or duplicate, while events come in', async () => {
+  it('replays in pages and continues with live events, without gap or duplicate', async () => {
     await using test = await createTestKernel()
     await append(test.kernel, 1_700)
     const follower = recorder()
@@ -52,7 +52,7 @@ describe('kernel.streams', () => {
     expect(follower.seqs).toEqual(upTo(2_000))
   })
 
-  it('hands everybody the same batch over one subscription, which goes with the last', async () => {
+  it('shares one subscription between all followers, and ends it with the last one', async () => {
     await using test = await createTestKernel()
     const store = test.kernel.port('events')
     const { subscribe } = store
@@ -78,7 +78,7 @@ describe('kernel.streams', () => {
     expect([opened, left]).toEqual([1, 1])
   })
 
-  it('does not let one that replays slowly, or throws, hold back the others', async () => {
+  it('does not delay other followers if one replays slowly or throws', async () => {
     await using test = await createTestKernel()
     await append(test.kernel, 1_500)
     const slow = recorder()
@@ -107,7 +107,7 @@ describe('kernel.streams', () => {
     expect(others[1]!.seqs).toEqual([1_501])
   })
 
-  it('tells a follower of what was trimmed and keeps the others', async () => {
+  it('reports trimmed events to their follower and keeps the others', async () => {
     await using test = await createTestKernel()
     const store = test.kernel.port('events')
     await append(test.kernel, 5)
@@ -123,7 +123,7 @@ describe('kernel.streams', () => {
     expect(broken.seqs).toEqual([])
   })
 
-  it('passes messages on but not those between plugins, and the newest progress to who comes later', async () => {
+  it('forwards messages except those between plugins, and sends the newest progress to later followers', async () => {
     await using test = await createTestKernel({
       workers: {
         works: async (_job, ctx) => {
@@ -147,7 +147,7 @@ describe('kernel.streams', () => {
     ])
   })
 
-  it('knows who follows a run, and refuses what cannot be followed', async () => {
+  it('counts followers of a run, and rejects invalid streams', async () => {
     await using test = await createTestKernel()
     const { streams } = test.kernel
     expect(await streams.hasSubscribers('run')).toBe(false)
@@ -161,7 +161,7 @@ describe('kernel.streams', () => {
     await expect(streams.follow('*', { after: 'x' }, recorder())).rejects.toMatchObject({ code: 'OPTION_UNSUPPORTED' })
   })
 
-  it('stores what is sent and not awaited before its job completes, unless it is refused', async () => {
+  it('stores messages that were not awaited before their job completes, unless they are rejected', async () => {
     await using test = await createTestKernel({
       workers: {
         sends: (_job, ctx) => {

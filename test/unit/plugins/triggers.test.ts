@@ -89,7 +89,7 @@ describe('triggers of the configuration', () => {
     })
   })
 
-  it('are refused with a schedule that makes no sense', async () => {
+  it('are rejected with an invalid schedule', async () => {
     const triggers = { t: { type: 'schedule', cron: '99 * * * *', worker: 'w' } }
     await expect(createTestKernel({ config: { triggers } })).rejects.toMatchObject({ code: 'SCHEDULE_INVALID' })
   })
@@ -117,7 +117,7 @@ describe('triggers of a worker', () => {
     ])
   })
 
-  it('go with the worker that is replaced', async () => {
+  it('are removed with the worker that is replaced', async () => {
     const ran: unknown[] = []
     await using test = await createTestKernel()
     const register = (every: number | undefined) =>
@@ -150,7 +150,7 @@ describe('triggers of a worker', () => {
 })
 
 describe('a subscription', () => {
-  it('needs a trigger, one target and an id of its own', async () => {
+  it('needs a trigger, one target and a unique id', async () => {
     const { test, ran } = await noting({ triggers: { t: { type: 'manual', worker: 'w' } } })
     const { kernel } = test
     expect(() => kernel.subscribeTrigger('other', { worker: 'w' })).toThrow(/no trigger "other".*Known: t/)
@@ -165,7 +165,7 @@ describe('a subscription', () => {
 })
 
 describe('a registered trigger', () => {
-  it('can be taken away again, with its schedule and subscriptions', async () => {
+  it('can be removed, with its schedule and subscriptions', async () => {
     const { test, ran } = await noting()
     const { kernel } = test
     await kernel.registerTrigger({ name: 't', type: 'schedule', every: 60_000 })
@@ -182,7 +182,7 @@ describe('a registered trigger', () => {
     await test.close()
   })
 
-  it('that is not known where its event arrives is tried again until it is', async () => {
+  it('that is unknown to the process of its event is retried until it is known', async () => {
     const { test, ran } = await noting()
     const { kernel } = test
     await kernel.registerTrigger({ name: 't', type: 'manual', worker: 'w' })
@@ -198,7 +198,7 @@ describe('a registered trigger', () => {
     await test.close()
   })
 
-  it('with a filter that always fails says so in the end', async () => {
+  it('with a filter that always fails finally reports it', async () => {
     const { test } = await noting()
     const filter = (): boolean => {
       throw new Error('broken filter')
@@ -216,7 +216,7 @@ describe('a registered trigger', () => {
 describe('a webhook', () => {
   const verify = 'none'
 
-  it('has a URL where the application has one', async () => {
+  it('has a URL if the application has one', async () => {
     const { test } = await noting({
       webhooks: { baseUrl: 'https://example.com/api/' },
       triggers: { t: { type: 'webhook', path: 'a/b', verify } },
@@ -225,7 +225,7 @@ describe('a webhook', () => {
     await test.close()
   })
 
-  it('passes JSON, forms and text on, or what its trigger reads from the request', async () => {
+  it('passes JSON, forms and text, or the value that its trigger reads from the request', async () => {
     const { test, ran } = await noting({
       triggers: {
         plain: { type: 'webhook', path: 'plain', verify, worker: 'w' },
@@ -256,7 +256,7 @@ describe('a webhook', () => {
     await test.close()
   })
 
-  it('tells its sender by status and code what was wrong', async () => {
+  it('reports mistakes to its sender by status and code', async () => {
     const { test, ran } = await noting({
       webhooks: { maxBody: 100 },
       triggers: {
@@ -299,7 +299,7 @@ describe('a webhook', () => {
 })
 
 describe('the history of a trigger', () => {
-  it('keeps the newest thousand, without payloads that are large', async () => {
+  it('keeps the newest thousand entries, without large payloads', async () => {
     const { test } = await noting({ triggers: { t: { type: 'manual' } } })
     const { kernel } = test
     await kernel.emitTrigger('t', 'x'.repeat(20_000), { id: 'large' })
@@ -328,7 +328,7 @@ describe('the history of a trigger', () => {
     await test.close()
   })
 
-  it('has decisions of operators in a stream that stays short, and that a new instance reads', async () => {
+  it('stores decisions of operators in a bounded stream that a new instance reads', async () => {
     let inner: PluginKernel | undefined
     const plugin = definePlugin({ name: 'inner', setup: (kernel) => void (inner = kernel) })
     const test = await createTestKernel({ plugins: [plugin] })
@@ -350,7 +350,7 @@ describe('the history of a trigger', () => {
     await test.close()
   })
 
-  it('tells once what was recorded twice, and is no run', async () => {
+  it('returns an entry once that was recorded twice, and is not a run', async () => {
     const { test } = await noting({ triggers: { t: { type: 'manual' } } })
     const { kernel } = test
     await kernel.emitTrigger('t', 1, { id: 'e' })

@@ -4,7 +4,7 @@ import { createTestKernel } from '../../../testing/index.ts'
 const STREAM = 'wait:tick:'
 const LOG = '_wait.log:4:tick:'
 
-it('keeps events that nobody waits for out of the index of runs, with one job for many, and forgets all of it', async () => {
+it('keeps events without a waiter out of the index of runs, uses one job for many events, and removes everything later', async () => {
   await using test = await createTestKernel({
     config: { wait: { keep: 60_000 }, retention: { completed: { age: 300_000 } } },
   })
@@ -28,7 +28,7 @@ it('keeps events that nobody waits for out of the index of runs, with one job fo
   for (const { data } of jobs) expect(await events.head((data as { agenda: string }).agenda)).toBe(0)
 })
 
-it('finds its event among many of its key, and reads them once', async () => {
+it('finds its event among many of the same key, and reads each once', async () => {
   const seen: number[] = []
   await using test = await createTestKernel({
     config: { wait: { keep: 60_000 } },
@@ -63,7 +63,7 @@ it('finds its event among many of its key, and reads them once', async () => {
   expect(seen).toHaveLength(1102)
 })
 
-it('finds events that an earlier release has filed, and looks after its streams', async () => {
+it('finds events that an earlier release has stored, and maintains its streams', async () => {
   await using test = await createTestKernel({
     config: { wait: { keep: 60_000 } },
     workers: { last: { handler: (_job, ctx) => ctx.step.waitForEvent('tick', { event: 'tick' }) } },
@@ -82,7 +82,7 @@ it('finds events that an earlier release has filed, and looks after its streams'
   expect(await events.runs.get(STREAM)).toMatchObject({ status: 'completed' })
 })
 
-it('keeps a stream short that many events go through, and whom it serves', async () => {
+it('bounds a stream with many events, and its list of waits', async () => {
   await using test = await createTestKernel({
     config: { wait: { keep: 60_000 } },
     workers: { last: { handler: (_job, ctx) => ctx.step.waitForEvent('tick', { event: 'tick' }) } },
@@ -103,7 +103,7 @@ it('keeps a stream short that many events go through, and whom it serves', async
   expect(await kernel.result(job)).toBe('new')
 })
 
-it('goes on from a snapshot where another instance has trimmed what it had not seen', async () => {
+it('continues from a snapshot if another instance has trimmed unread events', async () => {
   await using test = await createTestKernel({
     workers: { last: { handler: (_job, ctx) => ctx.step.waitForEvent('tick', { event: 'tick' }) } },
   })
@@ -122,7 +122,7 @@ it('goes on from a snapshot where another instance has trimmed what it had not s
   expect(await kernel.result(first)).toBe('new')
 })
 
-it('keeps what came while a wait is open, however long that takes', async () => {
+it('keeps events that arrived while a wait is open, for as long as it takes', async () => {
   await using test = await createTestKernel({
     config: { wait: { keep: 60_000 } },
     workers: {
@@ -149,7 +149,7 @@ it('keeps what came while a wait is open, however long that takes', async () => 
   expect(await kernel.result(job)).toEqual(['early', 'late'])
 })
 
-it('takes the stream of a run that was waited for with it', async () => {
+it('removes the stream of a run with the run', async () => {
   await using test = await createTestKernel({
     workers: {
       outer: {
@@ -166,12 +166,12 @@ it('takes the stream of a run that was waited for with it', async () => {
   expect(await kernel.port('events').runs.get('wait:flow.ended:child')).toMatchObject({ status: 'completed' })
 })
 
-it('says what is wrong with the answer to a wait that nobody knows', async () => {
+it('rejects the response to an unknown wait with its reason', async () => {
   await using test = await createTestKernel()
   await expect(test.kernel.resolveWait('no-such-token')).rejects.toMatchObject({ code: 'WAIT_UNKNOWN' })
 })
 
-it('gives each call of onAwaitRegister a URL of its own, any of which answers the wait, and one of them once', async () => {
+it('gives each call of onAwaitRegister a separate URL, and accepts one response through any of them', async () => {
   const tokens: string[] = []
   await using test = await createTestKernel({
     config: { webhooks: { baseUrl: 'https://example.com/' } },
@@ -204,7 +204,7 @@ it('gives each call of onAwaitRegister a URL of its own, any of which answers th
   expect(await kernel.result(job)).toBe('yes')
 })
 
-it('takes answers to waits of earlier releases, whose URLs end in their key', async () => {
+it('accepts responses to waits of earlier releases, whose URLs end in their key', async () => {
   await using test = await createTestKernel()
   const { kernel } = test
   const wait = { waitId: 'j/(before)/0', since: 0, once: true, runId: 'j', jobId: 'j', queue: 'default' }
@@ -218,7 +218,7 @@ it('takes answers to waits of earlier releases, whose URLs end in their key', as
   ])
 })
 
-it('tells a worker that waits for a webhook and has nobody to tell its URL', async () => {
+it('warns about a worker that waits for a webhook and has no callback for its URL', async () => {
   await using test = await createTestKernel({
     config: { webhooks: { baseUrl: 'https://example.com/' } },
     workers: { mute: { config: { awaitBefore: { type: 'webhook' } }, handler: () => {} } },
@@ -231,7 +231,7 @@ it('tells a worker that waits for a webhook and has nobody to tell its URL', asy
   })
 })
 
-it('closes the wait of a job that has gone without closing it', async () => {
+it('closes the wait of a job that was removed without closing it', async () => {
   await using test = await createTestKernel({
     workers: { last: { handler: (_job, ctx) => ctx.step.waitForEvent('tick', { event: 'tick' }) } },
   })

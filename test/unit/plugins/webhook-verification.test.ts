@@ -71,13 +71,13 @@ describe('GitHub', () => {
     expect(await answerTo(verify, sent)).toBe(REFUSED)
   })
 
-  it('may change its secret while two count, and not with one that is gone', async () => {
+  it('may change its secret while two secrets are valid, but not with a removed secret', async () => {
     const rotated = { ...verify, secret: ['new secret', GITHUB.secret] }
     expect(await answerTo(rotated, { body: GITHUB.body, headers })).toBe('202')
     expect(await answerTo({ ...verify, secret: ['new secret'] }, { body: GITHUB.body, headers })).toBe(REFUSED)
   })
 
-  it('signs bytes, whatever they are', async () => {
+  it('signs arbitrary bytes', async () => {
     const body = new Uint8Array([0xff, 0xfe, 0x00, 0x80])
     const signature = createHmac('sha256', GITHUB.secret).update(body).digest('hex')
     const sent = { body, headers: { 'x-hub-signature-256': `sha256=${signature}` } }
@@ -96,7 +96,7 @@ describe('Stripe', () => {
     expect(await answerTo(verify, sent(`t=${NOW}, v1=0000, v1=${STRIPE.signature}, v0=1111`))).toBe('202')
   })
 
-  it('is not known by an old request that comes again, nor by one from the future', async () => {
+  it('is not verified by a replayed old request or by a request from the future', async () => {
     expect(await answerTo(verify, sent(header), NOW + 300)).toBe('202')
     expect(await answerTo(verify, sent(header), NOW + 301)).toBe(REFUSED)
     expect(await answerTo(verify, sent(header), NOW - 301)).toBe(REFUSED)
@@ -114,7 +114,7 @@ describe('Stripe', () => {
     expect(await answerTo(verify, sent(value))).toBe(REFUSED)
   })
 
-  it('names its events, so that one delivered again starts nothing', async () => {
+  it('names its events, so that a repeated delivery starts nothing', async () => {
     await using test = await createTestKernel()
     await test.kernel.registerTrigger({ name: 't', type: 'webhook', path: 'hook', verify })
     const deliver = async (): Promise<unknown> => {
@@ -151,7 +151,7 @@ describe('Standard Webhooks', () => {
     now = SVIX.at,
   ): Promise<string> => answerTo(by, { body, headers: headersOf(changes) }, now)
 
-  it('are known by one of several signatures, and while secrets are exchanged', async () => {
+  it('are verified by one of several signatures, and while secrets are rotated', async () => {
     expect(await ask()).toBe('202')
     expect(await ask({ 'webhook-signature': `v1,AAAA v2,x v1a,AAAA ${SVIX.signature}` })).toBe('202')
     expect(await ask({}, { type: 'standard', secret: SVIX.secret.slice(6) })).toBe('202')
@@ -172,7 +172,7 @@ describe('Standard Webhooks', () => {
     expect(await ask(changes)).toBe(REFUSED)
   })
 
-  it('are not known by another body, another secret, or an old request that comes again', async () => {
+  it('are not verified with another body, another secret, or a replayed old request', async () => {
     expect(await ask({}, verify, '{}')).toBe(REFUSED)
     expect(await ask({}, { type: 'standard', secret: 'whsec_AAAA' })).toBe(REFUSED)
     expect(await ask({}, verify, SVIX.body, SVIX.at + 301)).toBe(REFUSED)
@@ -189,7 +189,7 @@ describe('Standard Webhooks', () => {
     expect(await ask({ 'webhook-signature': `v1a,${signature}` }, by, '{}')).toBe(REFUSED)
   })
 
-  it.each(['', 'whsec_', 'whsec_not base64', 'whpk_AAAA', []])('need a secret; %j is none', async (secret) => {
+  it.each(['', 'whsec_', 'whsec_not base64', 'whpk_AAAA', []])('need a secret, and reject %j', async (secret) => {
     await using test = await createTestKernel()
     const registering = test.kernel.registerTrigger({
       name: 't',
@@ -200,7 +200,7 @@ describe('Standard Webhooks', () => {
     await expect(registering).rejects.toMatchObject({ code: 'TRIGGER_INVALID' })
   })
 
-  it('name their deliveries, so that one delivered again starts nothing', async () => {
+  it('name their deliveries, so that a repeated delivery starts nothing', async () => {
     await using test = await createTestKernel({ now: SVIX.at * 1000 })
     await test.kernel.registerTrigger({ name: 't', type: 'webhook', path: 'hook', verify })
     const deliver = async (): Promise<unknown> => {
@@ -214,7 +214,7 @@ describe('Standard Webhooks', () => {
 })
 
 describe('a signature of another kind', () => {
-  it('is checked as Slack makes it', async () => {
+  it('is verified in the format of Slack', async () => {
     const verify: Verify = {
       type: 'hmac',
       header: 'x-slack-signature',
@@ -327,7 +327,7 @@ describe('a secret', () => {
 })
 
 describe('a function', () => {
-  it('decides by true, and has the body as it came', async () => {
+  it('accepts only by returning true, and receives the unchanged body', async () => {
     const verify: Verify = async (request, rawBody) =>
       request.headers.get('x-length') === String(rawBody.byteLength) && (await request.text()) === 'héllo'
     expect(await answerTo(verify, { body: 'héllo', headers: { 'x-length': '6' } })).toBe('202')
@@ -341,7 +341,7 @@ describe('a function', () => {
 })
 
 describe('verification', () => {
-  it('lets anybody in only where it says so', async () => {
+  it('accepts unverified requests only if configured explicitly', async () => {
     expect(await answerTo('none', {})).toBe('202')
   })
 

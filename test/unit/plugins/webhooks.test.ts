@@ -17,7 +17,7 @@ async function echoing(webhooks?: object) {
 }
 
 describe('routes', () => {
-  it('answer below their prefix with the rest of the path and the body, the longest prefix first', async () => {
+  it('receive the rest of the path and the body below their prefix, the longest prefix first', async () => {
     await using app = await echoing()
     app.kernel.webhooks.route('echo/more/', async () => Response.json('more'))
     const posted = await app.ask('/_queue/echo/a%20b/c?q=1', { method: 'POST', body: 'hi' })
@@ -34,7 +34,7 @@ describe('routes', () => {
     },
   )
 
-  it('refuse a second handler of a prefix and prefixes that are none', async () => {
+  it('reject a second handler of a prefix, and invalid prefixes', async () => {
     await using app = await echoing()
     const route = (prefix: string) => () => app.kernel.webhooks.route(prefix, async () => new Response())
     expect(route('echo/')).toThrow(/The webhook prefix "echo\/" already has a handler/)
@@ -43,7 +43,7 @@ describe('routes', () => {
     }
   })
 
-  it('turn down a path that is not encoded', async () => {
+  it('reject a path that is not encoded', async () => {
     await using app = await echoing()
     expect(await app.ask('/_queue/echo/%ff')).toMatchObject({
       status: 400,
@@ -53,7 +53,7 @@ describe('routes', () => {
 })
 
 describe('baseUrl', () => {
-  it('says where webhooks are and where they are answered', async () => {
+  it('returns the URL of webhooks and the path that serves them', async () => {
     await using app = await echoing({ baseUrl: `${ORIGIN}/api/hooks` })
     expect(app.kernel.webhooks.url('echo/a')).toBe(`${ORIGIN}/api/hooks/echo/a`)
     expect(app.kernel.webhooks.url('/echo/a')).toBe(`${ORIGIN}/api/hooks/echo/a`)
@@ -61,7 +61,7 @@ describe('baseUrl', () => {
     expect((await app.ask('/_queue/echo/a')).status).toBe(404)
   })
 
-  it('and the path that a server names are both answered, so a proxy or a base URL may take off the beginning', async () => {
+  it('and the path of a server are both served, so a proxy or a base URL may remove the beginning', async () => {
     await using app = await echoing({ baseUrl: `${ORIGIN}/shop/jobs/` })
     const at = async (path: string) => (await app.kernel.webhooks.fetch(new Request(ORIGIN + path), '/jobs/')).status
     expect([await at('/shop/jobs/echo/a'), await at('/jobs/echo/a'), await at('/_queue/echo/a')]).toEqual([
@@ -69,7 +69,7 @@ describe('baseUrl', () => {
     ])
   })
 
-  it('is asked for when it is missing, and has to be a URL', async () => {
+  it('is required, and must be a URL', async () => {
     await using app = await echoing()
     expect(() => app.kernel.webhooks.url('echo/a')).toThrow(
       expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringContaining('Set webhooks.baseUrl') }),
@@ -79,7 +79,7 @@ describe('baseUrl', () => {
 })
 
 describe('a body', () => {
-  it('of the largest size passes, and a larger one is refused, announced or not', async () => {
+  it('of the maximum size is accepted, and a larger one is rejected, with and without a content length', async () => {
     await using app = await echoing({ maxBody: 10 })
     const post = (body: string | ReadableStream, headers?: Record<string, string>) =>
       app.ask('/_queue/echo/', { method: 'POST', body, headers, duplex: 'half' })
@@ -94,7 +94,7 @@ describe('a body', () => {
 })
 
 describe('an error', () => {
-  it('with a code becomes the answer', async () => {
+  it('with a code becomes the response', async () => {
     await using app = await echoing()
     app.kernel.webhooks.route('limited/', async () => {
       throw new QueueError('RATE_LIMITED', 'Slow down.', { details: { retryAfter: 1200 } })
@@ -104,7 +104,7 @@ describe('an error', () => {
     expect(await response.json()).toEqual({ error: { code: 'RATE_LIMITED', message: 'Slow down.' } })
   })
 
-  it('of our own is reported and not told', async () => {
+  it('of this package is reported and not sent', async () => {
     await using app = await echoing()
     app.kernel.webhooks.route('broken/', async () => {
       throw new Error('secret of the house')

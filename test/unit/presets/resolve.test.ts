@@ -36,11 +36,11 @@ describe('choosing a preset', () => {
     expect(presetName(choice, environment)).toBe(name)
   })
 
-  it('says what to set when production names nothing', async () => {
+  it('says what to set when production has no configuration', async () => {
     await expect(resolvePreset({}, { env: {}, ...production })).rejects.toThrow(/Set REDIS_URL or DATABASE_URL/)
   })
 
-  it('lists what there is when a name is unknown', async () => {
+  it('lists the known presets for an unknown name', async () => {
     await expect(resolvePreset({ preset: 'devel' })).rejects.toThrow(
       /Unknown preset "devel"\. Did you mean "dev"\? Use one of: dev, dev-file, .*test\./,
     )
@@ -54,7 +54,7 @@ describe('choosing a preset', () => {
     await expect(resolvePreset({ preset: 'toString' })).rejects.toThrow(QueueError)
   })
 
-  it('takes a preset of your own', async () => {
+  it('accepts a custom preset', async () => {
     const mine = definePreset({ name: 'mine', extends: dev })
     expect(await resolvePreset({ preset: mine })).toBe(mine)
     expect((await resolveConfig({ preset: mine }, { env: {} })).preset).toBe(mine)
@@ -77,7 +77,7 @@ describe('a development adapter in production', () => {
 })
 
 describe('configuration', () => {
-  it('refuses a key that nothing takes and lists those there are', async () => {
+  it('rejects an unknown key and lists the known keys', async () => {
     await expect(resolveConfig({ memroy: {} }, { env: {} })).rejects.toThrow(
       /unknown key "memroy". There are: preset, adapter, plugins, jobs[^]*memory/,
     )
@@ -88,7 +88,7 @@ describe('configuration', () => {
     expect(config).toEqual({ memory: { maxQueueSize: 5 } })
   })
 
-  it('takes sections of your own plugins', async () => {
+  it('accepts sections of custom plugins', async () => {
     const mine = definePlugin({ name: 'mine', setup() {} })
     expect((await resolveConfig({ plugins: [mine], mine: { a: 1 } }, { env: {} })).config).toEqual({ mine: { a: 1 } })
   })
@@ -112,7 +112,7 @@ describe('configuration', () => {
     })
   })
 
-  it('keeps text that looks like a number where a section takes text', async () => {
+  it('keeps text that looks like a number if the option is text', async () => {
     const options = z.strictObject({
       name: z.string().optional(),
       size: z.number().optional(),
@@ -135,7 +135,7 @@ describe('configuration', () => {
     expect(second.config).toMatchObject({ mine: { name: '12', size: 'many' } })
   })
 
-  it('leaves variables to the application that name nothing here, and refuses slips', async () => {
+  it('ignores variables of the application, and rejects misspelled ones', async () => {
     const own = { NUXT_QUEUE_URL: 'x', NUXT_QUEUE_PUBLIC_KEY: '1', NUXT_QUEUE_JOB_ID: '7', NUXT_QUEUE_ATTEMPT: '1' }
     expect((await resolveConfig({}, { env: own })).config).toEqual({})
     for (const variable of ['NUXT_QUEUE_PAYLOD_LIMIT', 'NUXT_QUEUE_PAYLOADLIMIT', 'NUXT_QUEUE_SETUP_TIMEOUTS']) {
@@ -145,7 +145,7 @@ describe('configuration', () => {
     }
   })
 
-  it('never reads what a child is given as configuration', async () => {
+  it('never reads the variables of a child process as configuration', async () => {
     const options = z.strictObject({})
     const sections = ['job', 'run', 'queue', 'fd', 'attempts'].map((name) =>
       definePlugin({ name, options, setup() {} }),
@@ -156,7 +156,7 @@ describe('configuration', () => {
     expect((await resolveConfig({ plugins: sections }, { env })).config).toEqual({})
   })
 
-  it('lets a variable choose the adapter over what is configured', async () => {
+  it('lets a variable override the configured adapter', async () => {
     const { preset } = await resolveConfig({ preset: 'test' }, { env: { NUXT_QUEUE_ADAPTER: 'memory' } })
     expect(preset).toBe(dev)
   })

@@ -7,7 +7,7 @@ import { VERSIONS } from '../../../scripts/version.ts'
 const ROOT = join(import.meta.dirname, '../../..')
 const read = (file: string): Promise<string> => readFile(join(ROOT, file), 'utf8')
 
-test('a section of the changelog has what users notice, grouped, and takes the place of an earlier one', () => {
+test('a section of the changelog groups the changes that users notice, and replaces an earlier section', () => {
   const section = sectionOf('1.1.0', '2026-11-30', [
     'feat: add a button, because there was none',
     'test: hold the button',

@@ -23,7 +23,7 @@ async function ask(url: string, sql: string): Promise<unknown[]> {
 }
 
 describe('services', () => {
-  it('keeps what Redis has acknowledged through a kill', async () => {
+  it('keeps everything that Redis has acknowledged after a kill', async () => {
     const service = await startRedis({ appendfsync: 'always' })
     started.push(service)
     const redis = new Redis(service.url, { retryStrategy: () => 20 })
@@ -35,7 +35,7 @@ describe('services', () => {
     redis.disconnect()
   })
 
-  it('keeps what PostgreSQL has committed through a kill', async () => {
+  it('keeps everything that PostgreSQL has committed after a kill', async () => {
     const service = await startPostgres()
     started.push(service)
     await ask(service.url, 'CREATE TABLE t AS SELECT 1 AS a')

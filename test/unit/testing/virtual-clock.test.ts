@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { createVirtualClock, toMilliseconds, VIRTUAL_EPOCH } from '../../../testing/index.ts'
 
-it('stands still until it is moved, and fires timers in order at their own moment', async () => {
+it('stands still until it is advanced, and fires timers in order at their moments', async () => {
   const clock = createVirtualClock()
   const fired: [string, number][] = []
   const note = (name: string) => () => void fired.push([name, clock.now() - VIRTUAL_EPOCH])
@@ -20,7 +20,7 @@ it('stands still until it is moved, and fires timers in order at their own momen
   expect(fired.at(-1)).toEqual(['late', 300])
 })
 
-it('fires what a timer sets within the same advance', async () => {
+it('fires timers that are set by other timers within the same advance', async () => {
   const clock = createVirtualClock(0)
   const ticks: number[] = []
   const tick = (): void => {

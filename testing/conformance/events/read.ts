@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { codeOf } from '../harness.ts'
-import { TRAVELS } from '../travels.ts'
+import { SUPPORTED_VALUES } from '../travels.ts'
 import type { EventsTest } from './rig.ts'
 
 /** Tests reads and snapshots. */
@@ -62,7 +62,7 @@ export function readTests(test: EventsTest): void {
     }),
   )
 
-  for (const [what, data] of Object.entries(TRAVELS)) {
+  for (const [what, data] of Object.entries(SUPPORTED_VALUES)) {
     it(
       `stores ${what} unchanged`,
       test(async ({ append, events }) => {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { errorOf } from '../harness.ts'
-import { TRAVELS } from '../travels.ts'
+import { SUPPORTED_VALUES } from '../travels.ts'
 import { completed, type QueueTest } from './rig.ts'
 
 class Money {
@@ -11,7 +11,7 @@ const cycle: Record<string, unknown> = {}
 cycle.self = { again: cycle }
 
 /** Rejected values, by description, with the path of the rejected part. */
-const REFUSED: readonly [what: string, data: unknown, path: string[]][] = [
+const REJECTED: readonly [what: string, data: unknown, path: string[]][] = [
   ['a function', () => {}, []],
   ['a function inside', { on: { click() {} } }, ['on', 'click']],
   ['a symbol', { list: [1, Symbol('s')] }, ['list', '1']],
@@ -23,7 +23,7 @@ const REFUSED: readonly [what: string, data: unknown, path: string[]][] = [
 
 /** Tests that data is returned unchanged, and that no caller shares objects with the store. */
 export function dataTests(test: QueueTest): void {
-  for (const [what, data] of Object.entries(TRAVELS)) {
+  for (const [what, data] of Object.entries(SUPPORTED_VALUES)) {
     it(
       `passes ${what} to the worker, stores it in the record, and returns it as a result`,
       test(async ({ add, work, reach, get }) => {
@@ -60,7 +60,7 @@ export function dataTests(test: QueueTest): void {
     }),
   )
 
-  for (const [what, data, path] of REFUSED) {
+  for (const [what, data, path] of REJECTED) {
     it(
       `rejects ${what} with its path`,
       test(async ({ queue, draft }) => {

@@ -17,7 +17,7 @@ import dev from '../../../presets/dev.ts'
 import { createVirtualClock } from '../../virtual-clock.ts'
 import { codeOf, collectReports } from '../harness.ts'
 import { createTime, reachState, type Time } from '../time.ts'
-import { TRAVELS } from '../travels.ts'
+import { SUPPORTED_VALUES } from '../travels.ts'
 import {
   inProcessScenarios,
   localWorkers,
@@ -473,7 +473,7 @@ function localTests(test: RuntimeTest): void {
   it(
     'hands over data of every kind and takes it back',
     test(async ({ start, reach }) => {
-      for (const [what, data] of Object.entries(TRAVELS)) {
+      for (const [what, data] of Object.entries(SUPPORTED_VALUES)) {
         const { result } = await reach(await start('echo', data), 'completed')
         expect({ [what]: (result as { data: unknown }).data }).toStrictEqual({ [what]: data })
       }

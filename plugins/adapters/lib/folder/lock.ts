@@ -10,7 +10,7 @@ import { isThreadAlive, openLivenessSocket } from './liveness-socket.ts'
 /** How often the holder updates the lock file, in milliseconds. Processes on other machines cannot look for its pid. */
 const HEARTBEAT = 5000
 /** A lock from another machine is stale after this many milliseconds without a heartbeat. */
-const STALE = 30_000
+const STALE_AFTER = 30_000
 /** How often a process that waits for a lock tries again, in milliseconds. */
 const RETRY = 50
 /** A lock file that is incomplete for longer than this was left by a process that died while it wrote the file, in milliseconds. */
@@ -94,7 +94,7 @@ async function takeOver(path: string, mine: Holder): Promise<boolean> {
 async function isHeld(path: string): Promise<boolean> {
   const holder = readHolder(path)
   if (!holder) return ageOf(path) < UNFINISHED
-  if (holder.host !== hostname()) return ageOf(path) < STALE
+  if (holder.host !== hostname()) return ageOf(path) < STALE_AFTER
   if (!isAlive(holder.pid) || (holder.started !== undefined && holder.started !== startOf(holder.pid))) return false
   return holder.door === undefined || isThreadAlive(holder.door)
 }

@@ -18,7 +18,7 @@ interface Open {
 }
 
 /** The maximum number of entries that the first read of a source examines, unless more jobs are wanted. */
-const FIRST_REACH = 500
+const FIRST_EXAMINED = 500
 
 /** Newest first, then by queue. Within a millisecond, each queue has its own order. */
 function byQueue(a: JobPosition, b: JobPosition): boolean {
@@ -43,7 +43,7 @@ export function mergeSources(sources: readonly ReadCandidates[], precedes: Prece
       frontier: after,
       ended: false,
       block: share,
-      reach: Math.max(FIRST_REACH, wanted),
+      reach: Math.max(FIRST_EXAMINED, wanted),
     }))
     const merged: JobRecord[] = []
     let examined = 0

@@ -2,7 +2,7 @@ import type { FoundJobs, JobRecord, JobSearch, JobState, JobTotals, MaybePromise
 import { decodeCursor, encodeCursor, type JobPosition } from './cursor.ts'
 import { createMatcher } from './match.ts'
 
-/** The largest number of index entries that one search or count examines. */
+/** The maximum number of index entries that one search or count examines. */
 export const MAX_CANDIDATES = 100_000
 /** The default number of jobs in a page. */
 export const DEFAULT_LIMIT = 100

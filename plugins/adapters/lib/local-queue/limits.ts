@@ -4,7 +4,7 @@ import { Bucket } from './bucket.ts'
 /** The number of buckets that triggers the first search for idle ones. */
 const FIRST_SWEEP = 1000
 /** How long a permit stays assigned to a waiter that does not take it, in milliseconds, unless a sweep renews it. */
-const HANDED_FOR = 60_000
+const ASSIGNED_FOR = 60_000
 
 /** A permit in use, or one that was assigned to a waiter that has not taken it yet. */
 interface Held {
@@ -89,7 +89,7 @@ export function createLocalLimits(
     for (const holder of key.waiters) {
       if (key.permits.size >= key.max) break
       key.waiters.delete(holder)
-      key.permits.set(holder, { until: now + HANDED_FOR, claim: 0, handedAt: now })
+      key.permits.set(holder, { until: now + ASSIGNED_FOR, claim: 0, handedAt: now })
       handed.push(holder)
     }
     dropIfEmpty(key)
@@ -142,7 +142,7 @@ export function createLocalLimits(
       for (const key of [...keys.values()]) {
         for (const [holder, held] of key.permits) {
           if (held.claim !== 0 || held.handedAt > now - age) continue
-          Object.assign(held, { handedAt: now, until: now + HANDED_FOR })
+          Object.assign(held, { handedAt: now, until: now + ASSIGNED_FOR })
           found.push({ key: key.name, holder })
         }
         for (const holder of handOn(key, now)) found.push({ key: key.name, holder })

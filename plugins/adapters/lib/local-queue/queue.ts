@@ -36,7 +36,7 @@ export function createQueue(name: string, host: QueueHost) {
   let active = 0
   /** The slots in use, by active jobs or by handler code that still runs after its job has ended. */
   let slots = 0
-  /** Queued and running tasks in `tasks`: only as many as can run, however many jobs wait. */
+  /** Queued and running tasks in `tasks`: only as many as can run, for any number of waiting jobs. */
   let taskCount = 0
   let processor: Processor | undefined
   let paused = false

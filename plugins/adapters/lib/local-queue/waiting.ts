@@ -98,7 +98,7 @@ export class WaitingJobs {
 }
 
 /** Up to this many stale nodes, the heap is not rebuilt. */
-const KEPT_STALE = 64
+const MAX_STALE = 64
 
 /** Jobs that are not due yet: a binary heap ordered by due time, then by the order of arrival. */
 export class DelayedJobs {
@@ -125,7 +125,7 @@ export class DelayedJobs {
     entry.due = undefined
     this.size--
     // A job that was promoted, cancelled or removed leaves a stale node. At most half of the nodes are stale.
-    if (this.#heap.length > 2 * this.size + KEPT_STALE) this.#dropStale()
+    if (this.#heap.length > 2 * this.size + MAX_STALE) this.#dropStale()
   }
 
   /** Rebuilds the heap without stale nodes. */

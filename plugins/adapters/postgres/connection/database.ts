@@ -10,7 +10,7 @@ import { within } from '../lib/within.ts'
 export type Pg = typeof import('pg')
 
 const FIRST_WAIT = 50
-const LONGEST_WAIT = 2000
+const MAX_WAIT = 2000
 /** The maximum number of times that a statement is sent, by kind of failure. */
 const TRIES = { conflict: 20, full: 10, slow: 5 }
 /** How long to wait for statements in flight when the pool is closed, in milliseconds. */
@@ -72,7 +72,7 @@ export function createDatabase({ Pool }: Pg, config: PoolConfig, reporter: Repor
 
   /** Waits for a connection, however long the server is unavailable. */
   async function connect(text: string): Promise<PoolClient> {
-    for (let wait = FIRST_WAIT; ; wait = Math.min(2 * wait, LONGEST_WAIT)) {
+    for (let wait = FIRST_WAIT; ; wait = Math.min(2 * wait, MAX_WAIT)) {
       try {
         return await pool.connect()
       } catch (error) {
@@ -121,7 +121,7 @@ export function createDatabase({ Pool }: Pg, config: PoolConfig, reporter: Repor
         if (!again || closing.signal.aborted) throw storeError(error, text, sent)
         if (kind === 'away') outage.failed(error)
         await sleep(kind === 'away' ? FIRST_WAIT : wait * (0.5 + Math.random()))
-        wait = Math.min(2 * wait, LONGEST_WAIT)
+        wait = Math.min(2 * wait, MAX_WAIT)
         if (!answered) onRepeat?.()
       }
     }

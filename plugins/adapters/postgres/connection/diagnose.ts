@@ -63,5 +63,5 @@ export async function diagnoseServer({ query }: Pick<PostgresPort, 'query'>): Pr
     add('transactions', 'warning', message, 'Find it in pg_stat_activity, and end it.')
   }
   if (found.length > 0) return found
-  return [{ check: 'postgres', level: 'ok', message: `PostgreSQL ${version} keeps what it has acknowledged.` }]
+  return [{ check: 'postgres', level: 'ok', message: `PostgreSQL ${version} keeps all acknowledged data.` }]
 }

@@ -5,7 +5,7 @@ import { within } from '../lib/within.ts'
 import { dropConnection, type Pg } from './database.ts'
 
 const FIRST_WAIT = 50
-const LONGEST_WAIT = 2000
+const MAX_WAIT = 2000
 /** Milliseconds between heartbeats, and the time limit of each. */
 const HEARTBEAT = 5000
 /** How long to wait for the server to close the connection, in milliseconds. */
@@ -57,7 +57,7 @@ export function createListener({ Client: PgClient }: Pg, config: PoolConfig, rep
 
   /** Reconnects until it succeeds, then calls `onReconnect` for every channel. */
   async function reopen(): Promise<Client> {
-    for (let wait = FIRST_WAIT; ; wait = Math.min(2 * wait, LONGEST_WAIT)) {
+    for (let wait = FIRST_WAIT; ; wait = Math.min(2 * wait, MAX_WAIT)) {
       await new Promise((resolve) => setTimeout(resolve, wait * (0.5 + Math.random())))
       if (closed) throw new Error('The listener was closed.')
       try {

@@ -36,7 +36,7 @@ interface PassResult {
 
 /**
  * The result of a batch. `old` contains the indexes, starting at 1, of inline runs whose stream existed. They were
- * appended in a pass of their own, whose result is `met`.
+ * appended in a separate pass, whose result is `met`.
  */
 interface BatchResult {
   ts: number

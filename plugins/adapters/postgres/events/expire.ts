@@ -2,7 +2,7 @@ import type { ExpirePolicy, StreamHead } from '../../../../kernel/index.ts'
 import { quoteName, type PostgresPort } from '../lib/postgres.ts'
 import { SWEEP, sweepInBatches } from '../lib/sweep.ts'
 import { createDutyCycle } from '../../lib/duty-cycle.ts'
-import { WHOSE } from './schema.ts'
+import { BY_OWNER } from './schema.ts'
 
 /**
  * Creates the function that deletes ended runs of users and of the engine. Deletion by age costs only what it deletes.
@@ -48,7 +48,7 @@ export function createExpirer(db: PostgresPort): (policy: ExpirePolicy) => Promi
     dutyCycle.run(
       policy.outcome,
       policy.keep,
-      async () => (await expire(policy, WHOSE.users)) + (await expire(policy, WHOSE.own)),
+      async () => (await expire(policy, BY_OWNER.users)) + (await expire(policy, BY_OWNER.own)),
     )
 }
 

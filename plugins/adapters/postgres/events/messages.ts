@@ -1,7 +1,7 @@
 import type { StreamMessage } from '../../../../kernel/index.ts'
 import { decodeJson, encodeJson } from '../../../lib/json.ts'
 import { quoteName, type PostgresPort } from '../lib/postgres.ts'
-import { LARGEST_NOTIFICATION } from './wake-ups.ts'
+import { MAX_NOTIFICATION } from './wake-ups.ts'
 
 type Deliver = (stream: string, messages: readonly StreamMessage[]) => void
 
@@ -24,7 +24,7 @@ export function createMessenger(db: PostgresPort, channel: string) {
   return {
     async send(stream: string, messages: readonly StreamMessage[]): Promise<void> {
       const text = encodeJson({ stream, messages })
-      if (Buffer.byteLength(text) < LARGEST_NOTIFICATION) {
+      if (Buffer.byteLength(text) < MAX_NOTIFICATION) {
         await db.query('SELECT pg_notify($1, $2)', [channel, `m${text}`])
         return
       }

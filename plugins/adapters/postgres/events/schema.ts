@@ -6,7 +6,7 @@ import { inlineRunTables } from './sql-inline-runs.ts'
  * Conditions for runs on the engine's own queues and for runs on queues of users. Partial indexes use these exact
  * expressions, so queries must use them as well.
  */
-export const WHOSE = { own: `left(queue, 1) = '_'`, users: `(left(queue, 1) = '_') IS NOT TRUE` } as const
+export const BY_OWNER = { own: `left(queue, 1) = '_'`, users: `(left(queue, 1) = '_') IS NOT TRUE` } as const
 
 /**
  * Returns the statements of each version of the schema. Version 4 creates the functions and replaces those of earlier
@@ -129,7 +129,7 @@ ALTER TABLE ${s}.nq_stream DROP COLUMN fences;`
 
 /** Version 5: separate indexes of ended runs for users and for the engine, because the two are counted separately. */
 function endedIndexes(s: string): string {
-  const make = (whose: keyof typeof WHOSE): string =>
-    `CREATE INDEX nq_stream_ended_${whose} ON ${s}.nq_stream (status, ended, id) WHERE ended IS NOT NULL AND ${WHOSE[whose]};`
+  const make = (whose: keyof typeof BY_OWNER): string =>
+    `CREATE INDEX nq_stream_ended_${whose} ON ${s}.nq_stream (status, ended, id) WHERE ended IS NOT NULL AND ${BY_OWNER[whose]};`
   return `${make('own')}\n${make('users')}\nDROP INDEX ${s}.nq_stream_ended;`
 }

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 
 /** The maximum payload of a notification in bytes. PostgreSQL requires less than 8000. */
-export const LARGEST_NOTIFICATION = 7900
+export const MAX_NOTIFICATION = 7900
 const MARK = 6
 
 /** Returns the mark of a stream in a wake-up: six characters. If two streams share a mark, both are woken. */
@@ -12,7 +12,7 @@ export function markOf(stream: string): string {
 /** Returns the payload that wakes the subscribers of streams: their marks, or `*` if there are too many. */
 export function packNames(streams: readonly string[]): string {
   const marks = new Set(streams.map(markOf))
-  return marks.size * MARK > LARGEST_NOTIFICATION - 1 ? '*' : `e${[...marks].join('')}`
+  return marks.size * MARK > MAX_NOTIFICATION - 1 ? '*' : `e${[...marks].join('')}`
 }
 
 /** Returns the marks of a wake-up, or `undefined` if it is for all streams. */

@@ -85,7 +85,7 @@ function hintOf(cause: unknown): string {
 }
 
 /** SQLSTATE classes of errors in the statement's own values: data, constraints, limits of rows and indexes, triggers, internal errors. */
-const OWN_FAULT = /^(?:22|23|54|P0|XX)/
+const VALUE_ERRORS = /^(?:22|23|54|P0|XX)/
 
 /**
  * Returns true if a statement for several items stored nothing, and one of the items may be the cause. The other items
@@ -97,5 +97,5 @@ export function mayBeOneMembers(error: unknown): boolean {
     return !error.code.startsWith('STORE_') || /^(?:57014|53200)$/.test(sqlStateOf(error.cause) ?? '')
   }
   const state = sqlStateOf(error)
-  return state === undefined ? failureOf(error) === 'fault' : OWN_FAULT.test(state)
+  return state === undefined ? failureOf(error) === 'fault' : VALUE_ERRORS.test(state)
 }

@@ -4,7 +4,7 @@ import type { Settled } from './settlement.ts'
 
 /** The first and the longest pause between attempts while the store is unavailable, in milliseconds. */
 const FIRST_PAUSE = 1000
-const LONGEST_PAUSE = 10_000
+const MAX_PAUSE = 10_000
 
 /** The settlements that are not stored yet. */
 export interface Backlog {
@@ -67,7 +67,7 @@ export function createBacklog(queue: string, reporter: Reporter): Backlog {
       // A smaller batch may be fast enough.
       if (batch.length > 1 && isQueueError(error, 'STORE_TIMEOUT')) batchLimit = batch.length >> 1
       if (pause === 0) reporter.error(`Queue "${queue}" could not settle or claim jobs. The call is repeated.`, error)
-      pause = pause === 0 ? FIRST_PAUSE : Math.min(2 * pause, LONGEST_PAUSE)
+      pause = pause === 0 ? FIRST_PAUSE : Math.min(2 * pause, MAX_PAUSE)
       return pause
     },
   }

@@ -175,7 +175,7 @@ function keyOf(queue: string, uuid: string): string {
 }
 
 /** The maximum number of queues and moments that are remembered. */
-const MOST_PLACES = 1000
+const MAX_PLACES = 1000
 
 /**
  * Counts the jobs of this process that are due at the same moment. Their rows may be anywhere in the table, so without a number they would
@@ -189,7 +189,7 @@ function createPlaces() {
       const place = taken.get(key) ?? 0
       taken.delete(key)
       taken.set(key, place + 1)
-      if (taken.size > MOST_PLACES) taken.delete(taken.keys().next().value!)
+      if (taken.size > MAX_PLACES) taken.delete(taken.keys().next().value!)
       return place
     },
   }

@@ -10,7 +10,7 @@ import { quoteName, type PostgresPort } from '../lib/postgres.ts'
 import { decodeQueue, encodeQueue, isInternalQueue, jobUuid } from './names.ts'
 import { ofRun } from './of-run.ts'
 import { STORED_COLUMNS, storedRecord, type StoredJobRow } from './record.ts'
-import { BORN } from './sql-search.ts'
+import { CREATED_AT } from './sql-search.ts'
 
 /** The arguments of the functions of `sql-search.ts`. */
 const BY_STATE = `($1::text, $2::float8, $3::text, $4::text[], $5::bool, $6::text, $7::text[], $8::text)`
@@ -29,9 +29,9 @@ const ALL_STATES = Object.keys(STORED) as JobState[]
 /** How many entries one statement examines in each source. */
 const MAX_EXAMINED = 20_000
 /** The maximum number of jobs of a run, and of active jobs, that a search compares. */
-const MAX_SOME = 10_000
-const LOWEST = '00000000-0000-0000-0000-000000000000'
-const HIGHEST = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
+const MAX_COMPARED_JOBS = 10_000
+const MIN_ID = '00000000-0000-0000-0000-000000000000'
+const MAX_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
 
 type FoundRow = StoredJobRow & { source: number; pos: number; born: number; uuid: string; hit: boolean }
 type CountRow = { source: number; state: string; amount: number; more: boolean }
@@ -63,7 +63,7 @@ export function createJobFinder(db: PostgresPort, queueNames: () => Promise<stri
 
   /** Finds the jobs that satisfy an SQL condition. */
   async function findSome(where: string, values: readonly unknown[]): Promise<JobRecord[]> {
-    const text = `SELECT ${STORED_COLUMNS} FROM ${s}.job j WHERE ${where} ORDER BY ${BORN} DESC LIMIT ${MAX_SOME}`
+    const text = `SELECT ${STORED_COLUMNS} FROM ${s}.job j WHERE ${where} ORDER BY ${CREATED_AT} DESC LIMIT ${MAX_COMPARED_JOBS}`
     const rows = await db.query<StoredJobRow>(text, [...values], REPEATABLE)
     return rows.map((row) => storedRecord(decodeQueue(row.name), row))
   }
@@ -228,10 +228,10 @@ export function createJobFinder(db: PostgresPort, queueNames: () => Promise<stri
 /** Returns where a search continues in a part of an index: before this creation time, and before this id within the same time. */
 function placeOf(after: JobPosition | undefined, queue: string, createdBefore: number): { born: number; uuid: string } {
   const limit = Math.min(createdBefore, Number.MAX_SAFE_INTEGER)
-  if (!after || after.createdAt >= limit) return { born: limit, uuid: LOWEST }
+  if (!after || after.createdAt >= limit) return { born: limit, uuid: MIN_ID }
   const { createdAt: born } = after
   if (after.queue === queue) return { born, uuid: jobUuid(queue, after.id) }
-  return { born, uuid: queue < after.queue ? LOWEST : HIGHEST }
+  return { born, uuid: queue < after.queue ? MIN_ID : MAX_ID }
 }
 
 /** The order of a search: newest first, then by queue, then by the id in pg-boss. */

@@ -3,7 +3,7 @@ import { quoteName, type PostgresPort } from '../lib/postgres.ts'
 import { decodeQueue, encodeQueue } from './names.ts'
 import { ofRun } from './of-run.ts'
 import { STORED_COLUMNS, storedRecord, type StoredJobRow } from './record.ts'
-import { BORN } from './sql-search.ts'
+import { CREATED_AT } from './sql-search.ts'
 
 const conditions = (stored: readonly string[], more = ''): string[] =>
   stored.map((state) => `j.state = '${state}'${more}`)
@@ -36,11 +36,11 @@ export function createJobLister(db: PostgresPort, queueNames: () => Promise<stri
     if (states) {
       const isIndexed = queue !== undefined && runId === undefined
       // Reads the oldest jobs of each state from the index. Jobs of one millisecond are sorted below.
-      const oldest = isIndexed ? `ORDER BY ${BORN} FETCH FIRST ($1::bigint + $2::bigint) ROWS WITH TIES` : ''
+      const oldest = isIndexed ? `ORDER BY ${CREATED_AT} FETCH FIRST ($1::bigint + $2::bigint) ROWS WITH TIES` : ''
       const parts = [...new Set(states)].flatMap((state) => CONDITIONS[state].map((one) => `(${from(one)} ${oldest})`))
       jobs = parts.join(' UNION ALL ') || from('false')
     }
-    const text = `SELECT ${STORED_COLUMNS} FROM (${jobs}) j ORDER BY ${BORN}, j.created_on LIMIT $1 OFFSET $2`
+    const text = `SELECT ${STORED_COLUMNS} FROM (${jobs}) j ORDER BY ${CREATED_AT}, j.created_on LIMIT $1 OFFSET $2`
     const rows = await db.query<StoredJobRow>(text, values, { repeatable: true })
     return rows.map((row) => storedRecord(decodeQueue(row.name), row))
   }

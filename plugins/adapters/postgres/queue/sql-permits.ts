@@ -1,7 +1,7 @@
 import { USE_INDEX_ORDER } from './sql-plans.ts'
 
 /** How long a permit stays assigned to a waiter that does not take it, unless a sweep renews it. */
-const HANDED_FOR = `interval '60 seconds'`
+const ASSIGNED_FOR = `interval '60 seconds'`
 
 /**
  * The functions of permits. They use the tables of `sql-limits.ts`, whose names come from earlier releases: a row of `nq_limit_place`
@@ -68,7 +68,7 @@ BEGIN
   LOOP
     DELETE FROM ${waiters} l WHERE l.key = p_key AND l.holder = v_next.holder;
     INSERT INTO ${permits} (key, holder, until, claim, checked)
-    VALUES (p_key, v_next.holder, v_now + ${HANDED_FOR}, 0, v_now);
+    VALUES (p_key, v_next.holder, v_now + ${ASSIGNED_FOR}, 0, v_now);
     v_taken := v_taken + 1;
     RETURN NEXT v_next.holder;
   END LOOP;
@@ -119,7 +119,7 @@ BEGIN
   RETURN QUERY WITH due AS (
     SELECT p.key, p.holder FROM ${permits} p WHERE p.claim = 0 AND p.checked <= v_now - p_age * interval '1 ms'
     ORDER BY p.checked LIMIT 1000 FOR UPDATE SKIP LOCKED
-  ) UPDATE ${permits} p SET checked = v_now, until = v_now + ${HANDED_FOR} FROM due
+  ) UPDATE ${permits} p SET checked = v_now, until = v_now + ${ASSIGNED_FOR} FROM due
     WHERE p.key = due.key AND p.holder = due.holder RETURNING p.key, p.holder;
   FOR v_key IN
     SELECT DISTINCT l.key FROM (SELECT p.key FROM ${permits} p WHERE p.until <= v_now ORDER BY p.until LIMIT 1000) l

@@ -4,9 +4,9 @@ import { USE_INDEX_ORDER } from './sql-plans.ts'
  * SQL expression: when the job `j` was created, in milliseconds since the epoch. Jobs of pg-boss clients have no envelope. All functions
  * in it are immutable, so that it can be indexed.
  */
-export const BORN = `coalesce((j.trace_context #>> '{nq,t}')::double precision,
+export const CREATED_AT = `coalesce((j.trace_context #>> '{nq,t}')::double precision,
   floor(extract(epoch FROM j.created_on - timestamptz '1970-01-01 00:00:00+00')::double precision * 1000))`
-const UNQUALIFIED_BORN = BORN.replaceAll('j.', '')
+const UNQUALIFIED_CREATED_AT = CREATED_AT.replaceAll('j.', '')
 
 /**
  * Condition: whether the job `j` may match the filter of a search. For errors and data, the text only has to occur somewhere. The caller
@@ -46,11 +46,11 @@ export function searchStatements(s: string): string {
     FROM (${from}) d WHERE (d.job).id IS NOT NULL GROUP BY 1
   ) c;`
   const byState = `
-      SELECT (row_number() OVER ())::int AS pos, ${BORN} AS born, j.id, ROW(j.*)::${s}.job AS job, (${HIT}) AS hit FROM (
+      SELECT (row_number() OVER ())::int AS pos, ${CREATED_AT} AS born, j.id, ROW(j.*)::${s}.job AS job, (${HIT}) AS hit FROM (
         SELECT * FROM ${s}.job j
         WHERE j.name = x.q AND j.state = x.s::${s}.job_state AND j.state <> 'active'
-          AND (${BORN}, j.id) < (x.b, x.i) AND ${BORN} >= p_from
-        ORDER BY ${BORN} DESC, j.id DESC LIMIT x.m) j`
+          AND (${CREATED_AT}, j.id) < (x.b, x.i) AND ${CREATED_AT} >= p_from
+        ORDER BY ${CREATED_AT} DESC, j.id DESC LIMIT x.m) j`
   const byTag = `
       SELECT t.pos, t.born, t.id, j.job, coalesce(j.hit, false) AS hit FROM (
         SELECT (row_number() OVER ())::int AS pos, t.* FROM (
@@ -68,7 +68,7 @@ END $fn$;`
   const found = `TABLE (source int, pos int, born double precision, id uuid, job ${s}.job)`
   const counted = `TABLE (source int, state text, amount int, more boolean)`
   return `
-CREATE INDEX nq_job_created ON ${s}.job (name, state, (${UNQUALIFIED_BORN}), id) WHERE state <> 'active';
+CREATE INDEX nq_job_created ON ${s}.job (name, state, (${UNQUALIFIED_CREATED_AT}), id) WHERE state <> 'active';
 
 CREATE TABLE ${s}.nq_job_tag (
   tag text NOT NULL,
@@ -91,7 +91,7 @@ BEGIN
   RETURN QUERY SELECT r.queue, r.id, r.run FROM ${s}.nq_enqueue_once(p_jobs, p_data, p_count, p_notify, p_queues, p_ids) r;
   -- A known id keeps the tags of its job.
   INSERT INTO ${s}.nq_job_tag (tag, name, born, id)
-  SELECT x.tag, j.name, ${BORN}, j.id FROM json_to_recordset(p_tags::json) AS x (q text, i uuid, tag text)
+  SELECT x.tag, j.name, ${CREATED_AT}, j.id FROM json_to_recordset(p_tags::json) AS x (q text, i uuid, tag text)
   JOIN ${s}.job j ON j.name = x.q AND j.id = x.i AND jsonb_exists(j.trace_context #> '{nq,tags}', x.tag)
   ON CONFLICT DO NOTHING;
 END $fn$;
@@ -101,7 +101,7 @@ DECLARE
   j ${s}.job := p_job;
 BEGIN
   DELETE FROM ${s}.nq_job_tag t USING jsonb_array_elements_text(j.trace_context #> '{nq,tags}') AS x (tag)
-  WHERE t.tag = x.tag AND t.name = j.name AND t.born = ${BORN} AND t.id = j.id;
+  WHERE t.tag = x.tag AND t.name = j.name AND t.born = ${CREATED_AT} AND t.id = j.id;
   RETURN true;
 END $fn$;`
 }

@@ -1,7 +1,7 @@
 import { ENVELOPE } from './record.ts'
 import { FRACTION } from './sql-jobs.ts'
 import { USE_CTIDS, USE_INDEX_ORDER } from './sql-plans.ts'
-import { HELD } from './sql-upkeep.ts'
+import { HOLDS_QUEUE } from './sql-upkeep.ts'
 
 /**
  * The members of a settlement, in the JSON argument `p_settle`. Instances of the release before send the same letters, so they must not
@@ -63,7 +63,7 @@ BEGIN
       created_on = CASE WHEN x.d IS NULL THEN j.created_on
         ELSE clock_timestamp() - coalesce((j.trace_context #>> '{nq,f}')::double precision, 0) * interval '${FRACTION} ms'
           + CASE WHEN x.o IS NULL AND j.trace_context #> '{nq,u}' IS NOT NULL THEN 0 ELSE x.d END * interval '1 ms' END,
-      heartbeat_seconds = nullif(j.heartbeat_seconds - ${HELD}, 0),
+      heartbeat_seconds = nullif(j.heartbeat_seconds - ${HOLDS_QUEUE}, 0),
       trace_context = CASE WHEN x.p IS NULL THEN j.trace_context ELSE jsonb_set(
         coalesce(j.trace_context, '{}'), '{nq}', coalesce(j.trace_context -> 'nq', '{}') - 'u' || x.p) END
     FROM ROWS FROM (json_to_recordset(p_settle::json) AS (${SETTLED}), unnest(p_rows)) AS x (i, n, s, o, d, p, row)
@@ -145,7 +145,7 @@ RETURNS TABLE (${ROW}) LANGUAGE plpgsql ${USE_CTIDS} AS $fn$
 BEGIN
   RETURN QUERY UPDATE ${s}.job j SET
     state = 'active', started_on = clock_timestamp(), heartbeat_on = clock_timestamp() + p_lease * interval '1 ms',
-    heartbeat_seconds = ${HELD} + coalesce(j.heartbeat_seconds, 0) % ${HELD},
+    heartbeat_seconds = ${HOLDS_QUEUE} + coalesce(j.heartbeat_seconds, 0) % ${HOLDS_QUEUE},
     retry_count = CASE WHEN j.started_on IS NOT NULL THEN j.retry_count + 1 ELSE j.retry_count END
   FROM unnest(p_rows) AS x (row) WHERE j.ctid = x.row AND j.name = p_queue
   RETURNING j.id, j.ctid::text, j.data::text, ${ENVELOPE}, j.retry_count, j.priority, j.retry_limit,

@@ -5,7 +5,7 @@ import { USE_CTIDS, USE_INDEXES, USE_INDEX_ORDER } from './sql-plans.ts'
  * pg-boss sees a heartbeat that is not due for decades and ignores the job. The value also distinguishes our claims from those of a
  * plain pg-boss worker.
  */
-export const HELD = 1_000_000_000
+export const HOLDS_QUEUE = 1_000_000_000
 
 /**
  * The functions of leases.
@@ -47,12 +47,12 @@ ${USE_INDEXES} SET enable_bitmapscan = off AS $fn$
 BEGIN
   RETURN QUERY
   UPDATE ${s}.job j SET
-    state = 'retry', start_after = clock_timestamp(), heartbeat_seconds = nullif(j.heartbeat_seconds - ${HELD}, 0),
+    state = 'retry', start_after = clock_timestamp(), heartbeat_seconds = nullif(j.heartbeat_seconds - ${HOLDS_QUEUE}, 0),
     trace_context = jsonb_set(coalesce(j.trace_context, '{}'), '{nq}', coalesce(j.trace_context -> 'nq', '{}')
       || jsonb_build_object('c', coalesce((j.trace_context #>> '{nq,c}')::int, 0) + 1))
   WHERE (j.name, j.id) IN (
     SELECT k.name, k.id FROM ${s}.job k
-    WHERE k.name = ANY (p_queues) AND k.state = 'active' AND k.heartbeat_seconds >= ${HELD}
+    WHERE k.name = ANY (p_queues) AND k.state = 'active' AND k.heartbeat_seconds >= ${HOLDS_QUEUE}
       AND k.heartbeat_on < clock_timestamp()
     LIMIT 1000 FOR UPDATE OF k SKIP LOCKED
   )

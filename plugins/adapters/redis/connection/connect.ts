@@ -6,16 +6,16 @@ import type { RedisClient } from '../lib/redis.ts'
 import type { RedisPluginOptions } from './options.ts'
 
 /** The longest pause between two attempts to connect, in milliseconds. */
-const LONGEST_RETRY = 2000
+const MAX_RETRY_DELAY = 2000
 /** The first and the longest pause between two searches for the primary after a READONLY error, in milliseconds. */
-const FIRST_LOOK = 50
-const LONGEST_LOOK = 5000
+const FIRST_SEARCH_DELAY = 50
+const MAX_SEARCH_DELAY = 5000
 
 /** Options of a client that waits for an unavailable server without a limit. Commands are queued and sent when it is back. */
-const PATIENT = {
+const UNLIMITED_RETRIES = {
   maxRetriesPerRequest: null,
   enableReadyCheck: true,
-  retryStrategy: (times: number) => Math.min(50 * times, LONGEST_RETRY),
+  retryStrategy: (times: number) => Math.min(50 * times, MAX_RETRY_DELAY),
 } as const satisfies RedisOptions
 
 /**
@@ -23,7 +23,7 @@ const PATIENT = {
  * reconnects. If the server stays a replica, the pauses between reconnections grow.
  */
 function lookForPrimary(onRefused: (error: Error) => void): NonNullable<RedisOptions['reconnectOnError']> {
-  let pause = FIRST_LOOK
+  let pause = FIRST_SEARCH_DELAY
   let nextLook = 0
   return (error) => {
     if (!error.message.startsWith('READONLY')) return false
@@ -31,7 +31,7 @@ function lookForPrimary(onRefused: (error: Error) => void): NonNullable<RedisOpt
     const now = performance.now()
     if (now < nextLook) return false
     // After a long time without a READONLY error, this is a new failover.
-    pause = now - nextLook > 2 * LONGEST_LOOK ? FIRST_LOOK : Math.min(2 * pause, LONGEST_LOOK)
+    pause = now - nextLook > 2 * MAX_SEARCH_DELAY ? FIRST_SEARCH_DELAY : Math.min(2 * pause, MAX_SEARCH_DELAY)
     nextLook = now + pause
     return 1
   }
@@ -53,7 +53,7 @@ export async function createConnector(
   onRefused: (error: Error) => void,
 ): Promise<Connector> {
   const client = await loadIoredis()
-  const own = (): RedisOptions => ({ ...PATIENT, reconnectOnError: lookForPrimary(onRefused), ...options })
+  const own = (): RedisOptions => ({ ...UNLIMITED_RETRIES, reconnectOnError: lookForPrimary(onRefused), ...options })
   refuseKeyPrefix({ ...options, ...cluster?.options, ...cluster?.options?.redisOptions })
   if (cluster) {
     const open = (): RedisClient => {
@@ -61,7 +61,7 @@ export async function createConnector(
         ...cluster.options,
         lazyConnect: true,
         shardedSubscribers: true,
-        clusterRetryStrategy: PATIENT.retryStrategy,
+        clusterRetryStrategy: UNLIMITED_RETRIES.retryStrategy,
         redisOptions: { ...own(), ...cluster.options?.redisOptions, ...options },
       }
       return shared(new client.Cluster(cluster.nodes, clusterOptions))

@@ -21,7 +21,7 @@ export async function diagnoseServer(client: RedisClient): Promise<Diagnosis[]> 
     ...diagnosePersistence(settings),
   ]
   if (found.length > 0) return found
-  const what = settings.size === 0 ? 'does not show its settings' : 'keeps what it has acknowledged'
+  const what = settings.size === 0 ? 'does not show its settings' : 'keeps all acknowledged data'
   return [{ check: 'redis', level: 'ok', message: `Redis ${version} ${what}.` }]
 }
 

@@ -58,15 +58,15 @@ export type Script = (keys: readonly string[], args: readonly Argument[]) => Pro
  * Errors with which Redis refuses a call for a temporary reason, before the call takes effect: another script is running, Redis is
  * loading its data, memory or disk is full, or the server is not a primary. Such a call may be sent again.
  */
-const REFUSALS = /^(?:BUSY|LOADING|OOM|MISCONF|READONLY|MASTERDOWN|NOREPLICAS|CLUSTERDOWN|TRYAGAIN)\b/
+const TEMPORARY_ERRORS = /^(?:BUSY|LOADING|OOM|MISCONF|READONLY|MASTERDOWN|NOREPLICAS|CLUSTERDOWN|TRYAGAIN)\b/
 /** How long a refused call is sent again, in milliseconds. A call that a replica refused waits for a primary without a limit. */
-const PATIENCE = 30_000
+const RETRY_TIMEOUT = 30_000
 const FIRST_PAUSE = 50
-const LONGEST_PAUSE = 1000
+const MAX_PAUSE = 1000
 
 /** Returns true if Redis refused a call for a temporary reason. The call has not taken effect. */
 export function isRefusal(error: unknown): error is Error {
-  return error instanceof Error && REFUSALS.test(error.message)
+  return error instanceof Error && TEMPORARY_ERRORS.test(error.message)
 }
 
 /** Returns true if Redis rejected a call because of its content. If the call contains several items, one may be the cause. */
@@ -94,13 +94,13 @@ export function defineScript({ client, outage }: Pick<RedisPort, 'client' | 'out
     const began = performance.now()
     let failure = error
     let refused = false
-    for (let pause = FIRST_PAUSE; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
+    for (let pause = FIRST_PAUSE; ; pause = Math.min(2 * pause, MAX_PAUSE)) {
       const unknown = failure instanceof Error && failure.message.startsWith('NOSCRIPT')
       if (!unknown) {
         if (!isRefusal(failure)) throw failure
         refused = true
         outage.refused(failure)
-        const waits = failure.message.startsWith('READONLY') || performance.now() - began < PATIENCE
+        const waits = failure.message.startsWith('READONLY') || performance.now() - began < RETRY_TIMEOUT
         if (!waits) throw unavailable(failure)
         await outage.pause(pause)
       }

@@ -20,7 +20,7 @@ interface EmptyRange {
 const SKEW = 5000
 const TRUSTED = 60_000
 /** How many ranges a process remembers. */
-const MOST = 200
+const MAX_RANGES = 200
 /** The sorted sets of jobs that have ended, by state. Redis sets the score when a job ends. */
 const SETS: Readonly<Record<string, string>> = { completed: 'completed', failed: 'failed', cancelled: 'nq-cancelled' }
 
@@ -29,11 +29,11 @@ const SETS: Readonly<Record<string, string>> = { completed: 'completed', failed:
  * keys of the ended jobs. Returns the time in milliseconds, or nil if one of the jobs is in the range, or if there are too many.
  */
 const ENDED_SINCE = `local call = redis.call
-local base, lower, upper, since, MOST = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], 5000
+local base, lower, upper, since, MAX_RANGES = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], 5000
 local time = call('TIME')
 for n = 5, #ARGV do
-  local ids = call('ZRANGE', base .. ':' .. ARGV[n], since, '+inf', 'BYSCORE', 'LIMIT', 0, MOST + 1)
-  if #ids > MOST then return nil end
+  local ids = call('ZRANGE', base .. ':' .. ARGV[n], since, '+inf', 'BYSCORE', 'LIMIT', 0, MAX_RANGES + 1)
+  if #ids > MAX_RANGES then return nil end
   for _, id in ipairs(ids) do
     local created = tonumber(call('HGET', base .. ':' .. id, 'timestamp') or '')
     if created and created >= lower and created <= upper then return nil end
@@ -61,7 +61,7 @@ export function createEmptyRanges(redis: RedisPort, queues: Queues) {
   function remember(key: string, range: EmptyRange): EmptyRange {
     ranges.delete(key)
     ranges.set(key, range)
-    if (ranges.size > MOST) ranges.delete(ranges.keys().next().value!)
+    if (ranges.size > MAX_RANGES) ranges.delete(ranges.keys().next().value!)
     return range
   }
 

@@ -7,7 +7,7 @@ const PAGE = 500
 /** The number of keys of a queue that contain jobs (`kept` in `index-lua.ts`). */
 const KEPT_KEYS = 9
 /** After a repair, searches of the queue do not repair again for its duration times this factor. */
-const REST_FACTOR = 20
+const REPAIR_PAUSE_FACTOR = 20
 
 /**
  * Creates the function that completes the indexes of a queue. Scripts of this plugin keep them complete, but BullMQ clients and earlier
@@ -55,7 +55,7 @@ export function createIndexRepair(redis: RedisPort, queues: Queues): (queue: str
       gap = await addMissing(base)
     }
     const now = performance.now()
-    accepted.set(queue, { gap, until: now + REST_FACTOR * (now - began) })
+    accepted.set(queue, { gap, until: now + REPAIR_PAUSE_FACTOR * (now - began) })
   }
 
   return async (queue, gap) => {

@@ -7,7 +7,7 @@ local function text(number) return string.format('%.3f', number) end
 /** How long waiters are kept after the last request for a key, in milliseconds. */
 const WAITERS_KEPT_FOR = 86_400_000
 /** How long a permit stays assigned to a waiter that does not take it, in milliseconds, unless a sweep renews it. */
-const HANDED_FOR = 60_000
+const ASSIGNED_FOR = 60_000
 /** A reservation that its owner does not use is dropped this many milliseconds after its moment. */
 const RESERVED_FOR = 3_600_000
 
@@ -63,7 +63,7 @@ local function handOn()
     for _, member in ipairs(redis.call('ZRANGE', waiters, 1, free)) do
       local holder = string.sub(member, 2)
       redis.call('ZREM', waiters, member)
-      give(holder, ${HANDED_FOR}, string.format('%.0f', -now))
+      give(holder, ${ASSIGNED_FOR}, string.format('%.0f', -now))
       handed[#handed + 1] = holder
     end
   end
@@ -140,7 +140,7 @@ for index = 1, #all, 2 do
   if claim <= 0 and redis.call('ZSCORE', permits, holder) then
     pending = pending + 1
     if -claim <= now - age then
-      give(holder, ${HANDED_FOR}, string.format('%.0f', -now))
+      give(holder, ${ASSIGNED_FOR}, string.format('%.0f', -now))
       found[#found + 1] = holder
     end
   end

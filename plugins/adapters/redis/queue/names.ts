@@ -3,7 +3,7 @@ const RESERVED: ReadonlySet<string> = new Set([
   ...['', 'active', 'wait', 'waiting', 'waiting-children', 'paused', 'id', 'delayed', 'prioritized', 'priority'],
   ...['stalled-check', 'completed', 'failed', 'stalled', 'repeat', 'limiter', 'meta', 'events', 'pc', 'marker', 'de'],
 ])
-/** The prefix of our own keys. */
+/** The prefix of the keys of this package. */
 export const OWN = 'nq-'
 
 const encode = (character: string): string => `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`

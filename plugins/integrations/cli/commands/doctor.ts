@@ -5,7 +5,7 @@ import type { Output } from '../output.ts'
 import { command, unsuccessful, type Commands } from './define.ts'
 
 const SYMBOLS = { ok: colors.green('✔'), warning: colors.yellow('!'), problem: colors.red('✖') } as const
-const QUIET = { warn() {}, error() {} }
+const SILENT_REPORTER = { warn() {}, error() {} }
 
 export function doctorCommand(host: Host): Commands {
   return {
@@ -29,7 +29,7 @@ export function doctorCommand(host: Host): Commands {
 async function diagnose(host: Host, cwd: string): Promise<Diagnosis[]> {
   try {
     // The findings include everything that plugins report at their start.
-    const backend = await openBackend(host, cwd, QUIET)
+    const backend = await openBackend(host, cwd, SILENT_REPORTER)
     try {
       return await backend.ask('doctor', {})
     } finally {

@@ -7,7 +7,7 @@ import { detectProject, type DetectedProject } from './project.ts'
 import { DATA, FRAMEWORKS, WORKER } from './templates.ts'
 
 const DONE = { create: 'created', change: 'changed', keep: 'kept', manual: 'to do' } as const
-const WOULD = { create: 'would create', change: 'would change', keep: 'keeps', manual: 'to do' } as const
+const PLANNED = { create: 'would create', change: 'would change', keep: 'keeps', manual: 'to do' } as const
 
 /**
  * Adds a first worker and the configuration to the project of a folder. A second run changes nothing.
@@ -24,7 +24,7 @@ export async function runInit(folder: string, output: Output, { dryRun }: { dryR
     return output.value({ framework: project.framework, dryRun, files: plain, next })
   }
   output.line(`${colors.bold(FRAMEWORKS[project.framework].title)} project in ${folder}`)
-  const words = files.map(({ action }) => (dryRun ? WOULD : DONE)[action])
+  const words = files.map(({ action }) => (dryRun ? PLANNED : DONE)[action])
   const [first, second] = [words, files.map(({ file }) => file)].map((texts) => longest(texts)) as [number, number]
   files.forEach(({ file, reason }, index) => {
     output.line(`  ${words[index]!.padEnd(first)}  ${file.padEnd(second)}  ${colors.dim(reason)}`)

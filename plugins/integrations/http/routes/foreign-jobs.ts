@@ -5,7 +5,7 @@ type Explanation = Awaited<ReturnType<Kernel['explain']>>
 type Reason = Explanation['reasons'][number]
 
 /** The maximum number of jobs of a reason that are authorized, each with a look-up. Further jobs are omitted. */
-const MOST = 100
+const MAX_AUTHORIZED = 100
 
 /** Removes the ids of jobs that the request may not read from an explanation, because they may belong to other tenants. */
 export async function withoutForeignJobs(
@@ -26,7 +26,7 @@ export async function withoutForeignJobs(
     if (name === undefined) return reason
     const ids = (reason as Reason & Record<typeof name, string[]>)[name]
     const shown: string[] = []
-    for (const id of ids.slice(0, MOST)) if (await isShown(id)) shown.push(id)
+    for (const id of ids.slice(0, MAX_AUTHORIZED)) if (await isShown(id)) shown.push(id)
     const hidden = ids.filter((id) => !shown.includes(id))
     const sentence = hidden.reduce((text, id) => text.replace(id, 'another job'), reason.sentence)
     return { ...reason, [name]: shown, sentence }

@@ -88,7 +88,7 @@ export const observabilityRoutes: readonly Route[] = [
     method: 'GET',
     path: 'errors',
     action: 'errors.read',
-    summary: 'List the groups of errors with which jobs failed, newest first',
+    summary: 'List the error groups with which jobs failed, newest first',
     query: z.strictObject({
       status: answers.errorGroup.shape.status.optional(),
       queue: reference.optional(),

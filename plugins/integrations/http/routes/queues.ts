@@ -7,7 +7,7 @@ import { route, type Route } from './route.ts'
 import { count, flag } from './values.ts'
 
 /** The maximum number of dead letters that one request moves. */
-const MOST_LETTERS = 10_000
+const MAX_LETTERS = 10_000
 
 type QueueInfo = z.infer<typeof answers.queue>
 
@@ -115,7 +115,7 @@ export const queueRoutes: readonly Route[] = [
       'Move dead letters back to their original queues, oldest first. Jobs that you may not read are moved but not listed',
     body: z.strictObject({
       /** The maximum number of letters to move, up to 10,000. Default 1000. */
-      limit: count.max(MOST_LETTERS).default(1000),
+      limit: count.max(MAX_LETTERS).default(1000),
     }),
     answer: z.object({ moved: z.array(z.object({ letter: z.string(), job: answers.enqueued })) }),
     async handle({ kernel, params, body, mayRead }) {

@@ -22,8 +22,8 @@ import {
 } from './values.ts'
 
 /** How long a request may wait for a result, in milliseconds. This is shorter than the timeout of most proxies. */
-const LONGEST_WAIT = 30_000
-const MOST_EVENTS = 10_000
+const MAX_WAIT = 30_000
+const MAX_EVENTS = 10_000
 
 const place = z.strictObject({ runId: reference, startedAt: z.number().min(0).max(MAX_MOMENT) })
 
@@ -123,7 +123,7 @@ export const runRoutes: readonly Route[] = [
       /** The seq of an event, or an ISO date. */
       until: moment.optional(),
       types: words().optional(),
-      limit: limit(1000, MOST_EVENTS),
+      limit: limit(1000, MAX_EVENTS),
       reverse: flag,
     }),
     answer: z.object({
@@ -187,7 +187,7 @@ export const runRoutes: readonly Route[] = [
     }),
     answer: answers.result,
     async handle({ kernel, params: { runId }, query, request }) {
-      const wait = Math.min(query.wait, LONGEST_WAIT)
+      const wait = Math.min(query.wait, MAX_WAIT)
       const outcome = await waitForEnd(kernel, runId, wait, request.signal)
       if (!outcome) await find(kernel, runId)
       return outcome ?? new Response('{"status":"running"}', { status: 202 })

@@ -14,7 +14,7 @@ import {
 } from '../../../../kernel/index.ts'
 import { traceHeadersOf } from '../../../lib/trace-headers.ts'
 
-/** The largest number of members of an object with names that a caller chooses. */
+/** The maximum number of members of an object with names that a caller chooses. */
 const MAX_MEMBERS = 10_000
 
 /** An id, key, name or tag that a caller chooses. */

@@ -1,9 +1,9 @@
 import type { MaybePromise, Reporter, RunInfo, StoredEvent } from '../../../../kernel/index.ts'
 
 /** The number of runs whose access is cached. */
-const MOST = 10_000
+const MAX_CACHED = 10_000
 /** How many batches may wait for authorization. */
-const MOST_WAITING = 1_000
+const MAX_WAITING = 1_000
 
 /** Looks up a run as it is after an event, or as it is now. */
 export type RunLookup = (runId: string, event?: StoredEvent) => Promise<RunInfo | undefined>
@@ -50,7 +50,7 @@ function createVisibility(
     try {
       const seen = await ask(runId, event)
       if (seen === undefined) return false
-      if (known.size >= MOST) known.delete(known.keys().next().value!)
+      if (known.size >= MAX_CACHED) known.delete(known.keys().next().value!)
       known.set(runId, seen)
       return seen
     } catch (error) {
@@ -98,7 +98,7 @@ function createVisibility(
       })
     },
     get full() {
-      return waiting >= MOST_WAITING
+      return waiting >= MAX_WAITING
     },
   }
 }

@@ -1,7 +1,7 @@
 import type { KernelConfig } from '../../../../kernel/index.ts'
 
 /** Options that are usually set to `process.env.X`, and their variables. */
-const USUAL = [
+const COMMON_VARIABLES = [
   ['REDIS_URL', 'redis.url'],
   ['DATABASE_URL', 'postgres.url'],
   ['DATABASE_URL', 'postgres.connectionString'],
@@ -12,7 +12,7 @@ const USUAL = [
  * `redis: { url: process.env.REDIS_URL }`, but its author means the value at the start.
  */
 export function environmentReads(config: KernelConfig, env: NodeJS.ProcessEnv): Record<string, string> {
-  const reads = USUAL.filter(([variable, path]) => {
+  const reads = COMMON_VARIABLES.filter(([variable, path]) => {
     const [section, key] = path.split('.') as [string, string]
     const value = (config[section] as Record<string, unknown> | undefined)?.[key]
     return value !== undefined && value === env[variable]

@@ -11,7 +11,7 @@ const NEEDED: Readonly<Record<string, readonly string[]>> = {
   'prod-postgres': POSTGRES,
   embedded: ['@electric-sql/pglite', 'pg-boss'],
 }
-const AGAIN = 'Build the server again after that, because a build contains only packages that were installed.'
+const REBUILD_HINT = 'Build the server again after that, because a build contains only packages that were installed.'
 
 /** The facts about the store that a build knows. */
 export interface StoreChoice {
@@ -31,14 +31,14 @@ export function missingPackages(store: StoreChoice, root: string, env: NodeJS.Pr
   if (typeof named === 'string') {
     const missing = missingOf(NEEDED[named] ?? [])
     if (missing.length === 0) return undefined
-    return `The store "${named}" needs packages that are not installed. Run: npm install ${missing.join(' ')}. ${AGAIN}`
+    return `The store "${named}" needs packages that are not installed. Run: npm install ${missing.join(' ')}. ${REBUILD_HINT}`
   }
   if (named !== undefined || store.hasConfigFile) return undefined
   const [redis, postgres] = [missingOf(REDIS), missingOf(POSTGRES)]
   if (redis.length === 0 || postgres.length === 0) return undefined
   const use = 'In production the queue uses the store that REDIS_URL or DATABASE_URL names'
   const run = `Run: npm install ${redis.join(' ')} for Redis, or npm install ${postgres.join(' ')} for PostgreSQL`
-  return `${use}, and the packages of neither are installed. ${run}. ${AGAIN}`
+  return `${use}, and the packages of neither are installed. ${run}. ${REBUILD_HINT}`
 }
 
 /** Whether a package is installed for the files of a folder. */

@@ -4,7 +4,7 @@ import { QueueError } from '../../../../kernel/index.ts'
 const FAILURES = 3
 /** Pauses in milliseconds. Each further failure doubles the pause. */
 const FIRST_PAUSE = 1000
-const LONGEST_PAUSE = 60_000
+const MAX_PAUSE = 60_000
 
 /** A circuit breaker. It prevents a worker whose processes do not start from starting one for each job. */
 export function createBreaker(worker: string) {
@@ -37,5 +37,5 @@ export function createBreaker(worker: string) {
 export type Breaker = ReturnType<typeof createBreaker>
 
 function pauseAfter(failures: number): number {
-  return Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (failures - FAILURES))
+  return Math.min(MAX_PAUSE, FIRST_PAUSE * 2 ** (failures - FAILURES))
 }

@@ -103,7 +103,7 @@ export function createChild(
     spawned.kill()
   }
 
-  /** Runs a context call of the handler. The end of the attempt waits for a notification, which nobody else awaits. */
+  /** Runs a context call of the handler. The end of the attempt waits for a notification, which no other code awaits. */
   function call(method: string, params: Params, id?: number | string): unknown {
     if (!current || params.execution !== current.id) {
       throw new RpcError(RPC.execution, `Execution ${String(params.execution)} has ended or never existed.`)

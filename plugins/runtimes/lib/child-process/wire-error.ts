@@ -22,7 +22,7 @@ export class RpcError extends Error {
 /** Converts a thrown value to the format of the protocol. */
 export function toWire(thrown: unknown): WireError {
   const error = toError(thrown)
-  // The stack is left out, because it is expensive and a child can provoke many of these errors.
+  // The stack is omitted, because it is expensive and a child can provoke many of these errors.
   if (error instanceof RpcError && error.cause === undefined) return { code: error.rpc, message: error.message }
   const { message, ...data } = serializeError(error)
   const { retryable, details } = error as Partial<QueueError>

@@ -38,7 +38,7 @@ async function settle(): Promise<void> {
   for (let index = 0; index < 50; index++) await turn()
 }
 
-test('a flood of calls leaves no more of them open than there may be, and all are carried out', async () => {
+test('a flood of calls never exceeds the maximum of open calls, and all calls are executed', async () => {
   const { write, calls, open, say, executed } = await executing()
   write(lines(3000, (id) => ({ jsonrpc: '2.0', id: `c${id}`, method: 'ctx.state.getAll', params: { execution: 2 } })))
   say({ jsonrpc: '2.0', id: 2, result: { value: 'after all of them' } })
@@ -69,7 +69,7 @@ test.each([
   expect(output.writableLength).toBe(0)
 })
 
-test('what has no end, answers nothing or is no message ends the child', async () => {
+test('an endless line, an unknown response or an invalid message ends the child', async () => {
   const endless = await executing()
   for (let index = 0; index < 10; index++) endless.write(Buffer.alloc(10_000, 'x'))
   await expect(endless.executed).rejects.toMatchObject({ code: 'PAYLOAD_TOO_LARGE' })
@@ -86,7 +86,7 @@ test('what has no end, answers nothing or is no message ends the child', async (
   }
 })
 
-test('a flood of lines reaches the log up to its limit, empty ones as well', async () => {
+test('a flood of lines, including empty lines, reaches the log up to its limit', async () => {
   const { stdout, say, executed, logged } = await executing({ maxOutput: 500 })
   for (let index = 0; index < 20; index++) stdout.write('\n'.repeat(5000))
   await settle()
@@ -96,7 +96,7 @@ test('a flood of lines reaches the log up to its limit, empty ones as well', asy
   expect(logged.at(-1)).toContain('were dropped')
 })
 
-test('what a child says that it has used is two numbers, of the process that it is', async () => {
+test('the resource usage of a child is two numbers of its own process', async () => {
   for (const usage of [{ maxRss: 'much', cpu: 1 }, { maxRss: {}, cpu: [] }, 'all', null]) {
     const { say, executed, facts, ctx } = await executing()
     say({ jsonrpc: '2.0', id: 2, result: { usage } })
@@ -109,7 +109,7 @@ test('what a child says that it has used is two numbers, of the process that it 
   expect(facts.get(ctx)).toEqual({ pid: process.pid, maxRss: 5, cpu: 7 })
 })
 
-test('a child has the configuration of its host only where that is named', () => {
+test('a child has the configuration of its host only on request', () => {
   vi.stubEnv('NUXT_QUEUE_HTTP_TOKEN', 'secret')
   vi.stubEnv('NUXT_PUBLIC_NAME', 'shop')
   onTestFinished(() => void vi.unstubAllEnvs())

@@ -44,7 +44,7 @@ test.each(conversationsOf('host').map((one) => [one.name, one] as const))('%s', 
   expect(said).toEqual(answersOf(frames))
 })
 
-test('a child that says it was left at a wait, and has begun none', async () => {
+test('a child that reports a wait without having begun one', async () => {
   const puppet = openPuppet()
   onTestFinished(puppet.close)
   puppet.say({ jsonrpc: '2.0', id: 1, result: { protocol: 1, runtime: { name: 'x', version: 'x' } } })

@@ -9,7 +9,7 @@ function startSleeper() {
   return { pid: child.pid!, ended: once(child, 'exit') }
 }
 
-test('kills the groups it watches when its input ends, also after it was killed itself, and not those it was told to forget', async () => {
+test('kills the watched groups when its input ends, even after it was killed itself, but not the groups that it no longer watches', async () => {
   const supervisor = createSupervisor()
   const before = await childrenOf(process.pid)
   const [watched, forgotten] = [startSleeper(), startSleeper()]

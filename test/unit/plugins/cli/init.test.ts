@@ -100,7 +100,7 @@ test('what is there stays: workers, a config of another shape, and lines of .git
   expect(stdout).toMatch(/Next:\n +npx nuxt dev\n +npx nuxt-queue workers\n$/)
 })
 
-test('a folder without a package.json is refused with what to do', async () => {
+test('a folder without a package.json is rejected with a hint', async () => {
   const { folder } = await projectOf({})
   expect(await cli(['init'], folder)).toMatchObject({
     code: 1,

@@ -17,7 +17,7 @@ function statusOf(url: string, headers: Record<string, string>): Promise<number>
   })
 }
 
-it('passes requests of this machine on with the token, and no request of another page', async () => {
+it('forwards requests of this machine with the token, and no request of another page', async () => {
   await using rig = await serve({ production: true, token: TOKEN }, { workers: { greet: () => 'hello' } })
   const remote = await serveRemote({ url: `${rig.server.url}/_queue`, token: TOKEN, port: 0 })
   try {
@@ -46,6 +46,6 @@ it('passes requests of this machine on with the token, and no request of another
   }
 })
 
-it('says what an address of a server looks like', async () => {
+it('shows a valid address for an invalid one', async () => {
   await expect(serveRemote({ url: 'shop', port: 0 })).rejects.toThrow('--url takes an address such as')
 })

@@ -52,7 +52,7 @@ test('steps through events with the state after each, forwards and back', async 
   expect(states(shown)).toEqual(walked)
 })
 
-test('shows the events that are asked for', async () => {
+test('shows the requested events', async () => {
   const shown = await screens([END], { types: ['state.set'], to: 3 })
   expect(states(shown)).toEqual(['{ n: 1 }', '{ n: 2 }'])
   expect(await screens([], { types: ['nothing'] })).toEqual([])

@@ -8,7 +8,7 @@ const page = (status: number) => (response: ServerResponse) =>
 const json = (status: number, body: object) => (response: ServerResponse) =>
   void response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
 
-it('repeats what only reads while a deployment shows pages, and reads the headers again each time', async () => {
+it('repeats read requests while a deployment returns error pages, and reads the headers again each time', async () => {
   await using server = await serve(page(502), page(404), page(200), json(200, { runId: 'r' }))
   let tries = 0
   const { runs } = createClient({ baseURL: server.baseURL, headers: () => ({ authorization: `try ${++tries}` }) })
@@ -16,7 +16,7 @@ it('repeats what only reads while a deployment shows pages, and reads the header
   expect(server.asked.map(({ headers }) => headers.authorization)).toEqual(['try 1', 'try 2', 'try 3', 'try 4'])
 })
 
-it('gives up when its patience ends, when the server itself refuses, and when the caller aborts', async () => {
+it('gives up after its timeout, when the server itself rejects the request, and when the caller aborts', async () => {
   await using server = await serve(page(502))
   const hasty = createClient({ baseURL: server.baseURL, patience: 0 })
   await expect(hasty.runs.get('r')).rejects.toMatchObject({ code: 'HTTP_502', status: 502 })
@@ -35,7 +35,7 @@ it('gives up when its patience ends, when the server itself refuses, and when th
   expect(api.asked).toHaveLength(1)
 })
 
-it('sends what changes something once', async () => {
+it('sends requests that change something once', async () => {
   await using server = await serve(page(502))
   const { jobs } = createClient({ baseURL: server.baseURL, patience: 600_000 })
   await expect(jobs.enqueue('hello')).rejects.toMatchObject({ code: 'HTTP_502' })

@@ -9,7 +9,7 @@ interface Asked {
 }
 type Answer = (response: ServerResponse, asked: Asked) => void | Promise<void>
 
-/** A real server that answers one request after the other as it is told to, the last answer again and again. */
+/** A real server with a list of responses. The last response is repeated. */
 export async function serve(...answers: Answer[]) {
   const asked: Asked[] = []
   const server = createServer((request, response) => {
@@ -66,7 +66,7 @@ export const trickle =
     response.end()
   }
 
-/** Writes what it is given and drops the connection without an end. */
+/** Writes the given text and drops the connection without an end. */
 export const cut =
   (text: string) =>
   (response: ServerResponse): void => {

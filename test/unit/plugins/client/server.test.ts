@@ -34,7 +34,7 @@ describe.each(['sse', 'websocket'] as const)('the client and the HTTP plugin, by
   })
   afterAll(() => kernel.close())
 
-  it('starts a job, follows it from its first event to its end, and has its result', async () => {
+  it('starts a job, follows it from its first event to its end, and returns its result', async () => {
     const { runId, queue, id } = await client.jobs.enqueue('tell', { n: 1 })
     const seqs: number[] = []
     const told: unknown[] = []
@@ -75,7 +75,7 @@ describe.each(['sse', 'websocket'] as const)('the client and the HTTP plugin, by
     vi.unstubAllGlobals()
   })
 
-  it('tells what the server refuses by the code of its error', async () => {
+  it('reports rejections of the server by the code of the error', async () => {
     await expect(client.runs.get('nobody')).rejects.toMatchObject({ code: 'RUN_NOT_FOUND', status: 404 })
     await expect(client.jobs.enqueue('nobody')).rejects.toMatchObject({ code: 'WORKER_UNKNOWN' })
     const lost = client.stream({ after: 'x' })

@@ -18,7 +18,7 @@ const frame = (parts: Partial<SseFrame>): SseFrame => ({
 })
 
 describe('the parser of event streams', () => {
-  it('reads what a browser would', () => {
+  it('parses events like a browser', () => {
     const text = `\uFEFFretry: 1000\n: a comment\n\nid: 1\ndata: {"a":1}\n\n\nevent:end\rdata\r\rid:2\r\n\r\ndata: a\ndata:  b\n\n: ping\n\nretry: x\nid: a\0b\n\ndata: cut`
     expect(parse(encode(text))).toEqual([
       frame({ retry: 1000 }),
@@ -29,7 +29,7 @@ describe('the parser of event streams', () => {
     ])
   })
 
-  it('reads the same wherever the bytes are cut, also within characters and line ends', () => {
+  it('parses the same events wherever the bytes are split, including within characters and line ends', () => {
     const line = fc.string({ unit: 'grapheme' }).map((text) => text.replaceAll(/[\r\n\0]/g, ' '))
     const frames = fc.array(
       fc.record({

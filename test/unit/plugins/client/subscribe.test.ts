@@ -13,7 +13,7 @@ import { begin, cut, END, ephemeral, event, events, problem, serve, stream, tric
 const QUICK = { min: 1, max: 5 }
 const upTo = (last: number): number[] => Array.from({ length: last }, (_, index) => index + 1)
 
-/** Follows to the end, and tells what came. */
+/** Follows the stream to its end, and returns the received events. */
 function watch(url: string, options: SubscribeOptions = {}) {
   const [seqs, data, told]: [number[], unknown[], string[]] = [[], [], []]
   const statuses: SubscriptionStatus[] = []
@@ -58,7 +58,7 @@ async function serveKernel() {
 }
 
 describe('subscribe', () => {
-  it('delivers events and messages in order until the run ends, and does not come back then', async () => {
+  it('delivers events and messages in order until the run ends, and does not reconnect then', async () => {
     await using server = await serve(
       stream(`retry: 1000\n: hi\n\n${events(1, 2)}${ephemeral('progress', {})}${event(3)}${END}`),
     )
@@ -72,14 +72,14 @@ describe('subscribe', () => {
     expect(server.asked[0]!.headers).toMatchObject({ authorization: 'me', accept: 'text/event-stream' })
   })
 
-  it('puts together what arrives in single bytes', async () => {
+  it('assembles frames that arrive in single bytes', async () => {
     await using server = await serve(trickle(events(1, 3) + END))
     const { subscription, data } = watch(server.url)
     await subscription.closed
     expect(data).toEqual(['é😀', 'é😀', 'é😀'])
   })
 
-  it('goes on from where it stood after every cut, however far a frame had come', async () => {
+  it('continues after every cut, at any position within a frame', async () => {
     const text = event(2)
     const cuts = Array.from({ length: Buffer.byteLength(text) }, (_, index) =>
       cut(event(1) + Buffer.from(text).subarray(0, index).toString('latin1')),
@@ -93,7 +93,7 @@ describe('subscribe', () => {
     expect(statuses.slice(0, 4)).toEqual(['open', 'reconnecting', 'open', 'reconnecting'])
   })
 
-  it('delivers none twice and none out of order, whatever a server repeats', async () => {
+  it('delivers no event twice or out of order, even if the server repeats events', async () => {
     const answers = [events(1, 5), events(2, 7) + events(3, 4), events(1, 9) + END]
     await using server = await serve(...answers.map((text) => stream(text)))
     const { subscription, seqs } = watch(server.url)
@@ -101,7 +101,7 @@ describe('subscribe', () => {
     expect(seqs).toEqual(upTo(9))
   })
 
-  it('tries again what may pass, and waits as long as the server asks', async () => {
+  it('retries temporary errors, and observes Retry-After', async () => {
     const answers = [problem(503, 'QUEUE_DOWN'), problem(429, 'RATE_LIMITED', { 'retry-after': '0.05' }), cut('')]
     await using server = await serve(...answers, stream(event(1) + END))
     const reasons: unknown[] = []
@@ -138,7 +138,7 @@ describe('subscribe', () => {
       void response.writeHead(status, { 'content-type': 'text/html' }).end('<html>')
   const deploy = [page(502), page(404), page(200), page(503)]
 
-  it('passes over what a proxy sends while a new version is deployed, also before it was ever open', async () => {
+  it('ignores error pages of a proxy during a deployment, even before the first connection', async () => {
     await using server = await serve(...deploy, stream(event(1)), ...deploy, stream(event(2) + END))
     const { subscription, seqs, told, statuses } = watch(server.url)
     await subscription.closed
@@ -147,14 +147,14 @@ describe('subscribe', () => {
     expect(statuses.filter((status) => status === 'reconnecting')).toHaveLength(9)
   })
 
-  it('has patience with strangers only until it was open', async () => {
+  it('tolerates foreign responses only after the first connection', async () => {
     await using server = await serve(stream(event(1)), ...deploy, stream(event(2) + END))
     const { subscription, seqs } = watch(server.url, { patience: 0 })
     await subscription.closed
     expect(seqs).toEqual([1, 2])
   })
 
-  it.each([401, 403])('stops at a %i that whoever guards the API sends', async (status) => {
+  it.each([401, 403])('stops at a %i of a proxy in front of the API', async (status) => {
     await using server = await serve(stream(event(1)), page(status))
     const { subscription, told } = watch(server.url)
     await subscription.closed
@@ -162,7 +162,7 @@ describe('subscribe', () => {
   })
 
   describe.each(['sse', 'websocket'] as const)('by %s', (transport) => {
-    it('takes callbacks that return anything, or throw, and reports what they throw', async () => {
+    it('accepts callbacks that return anything or throw, and reports their errors', async () => {
       const reported: unknown[] = []
       vi.stubGlobal('reportError', (error: unknown) => reported.push(error))
       onTestFinished(() => void vi.unstubAllGlobals())
@@ -184,7 +184,7 @@ describe('subscribe', () => {
       expect(new Set(reported.map(String))).toEqual(new Set(['Error: thrown']))
     })
 
-    it('takes one event after the other, however many come at once', async () => {
+    it('calls back for one event after the other, even if many arrive at once', async () => {
       await using kernel = await serveKernel()
       const job = await kernel.enqueue('work', 2_500)
       await kernel.result(job)
@@ -207,7 +207,7 @@ describe('subscribe', () => {
     })
   })
 
-  it('asks by HTTP why a WebSocket is refused, and refuses headers that it cannot send', async () => {
+  it('asks over HTTP why a WebSocket is rejected, and rejects headers that it cannot send', async () => {
     await using server = await serve(problem(503, 'DOWN'), problem(503, 'DOWN'), problem(404, 'RUN_NOT_FOUND'))
     const { subscription, told } = watch(server.url, { transport: 'websocket' })
     await subscription.closed
@@ -217,7 +217,7 @@ describe('subscribe', () => {
     expect(wrong.told).toEqual(['OPTION_INVALID'])
   })
 
-  it('notices silence and connects again; heartbeats are none', async () => {
+  it('reconnects when a connection is silent, unless heartbeats arrive', async () => {
     await using server = await serve(
       async (response) => {
         begin(response).write(event(1))
@@ -235,7 +235,7 @@ describe('subscribe', () => {
     expect(statuses).toEqual(['open', 'reconnecting', 'open', 'ended'])
   })
 
-  it('finds a server again that was away', async () => {
+  it('reconnects to a server that was unavailable', async () => {
     const down = await serve(stream(event(1)))
     const { subscription, seqs } = watch(down.url, {
       onStatus(_status, reason) {
@@ -253,7 +253,7 @@ describe('subscribe', () => {
     up.close()
   })
 
-  it('keeps the place in a stream of everything, where events between two cursors may come again', async () => {
+  it('keeps its position in a stream of all runs, in which events between two cursors may be repeated', async () => {
     const of = (runId: string, seq: number, id?: string): string =>
       `${id === undefined ? '' : `id: ${id}\n`}data: ${JSON.stringify({ runId, seq, type: 'x', data: `${runId}${seq}` })}\n\n`
     await using server = await serve(
@@ -267,7 +267,7 @@ describe('subscribe', () => {
     expect(subscription.cursor).toBe('c2')
   })
 
-  it('delivers nothing after it was closed, by hand or by a signal', async () => {
+  it('delivers nothing after it was closed, by a call or by a signal', async () => {
     await using server = await serve((response) => void begin(response).write(events(1, 3)))
     const byHand = watch(server.url, { onEvent: () => byHand.subscription.close() })
     await byHand.subscription.closed
@@ -283,7 +283,7 @@ describe('subscribe', () => {
   })
 })
 
-it('delivers every event once and in order, whatever becomes of its connections', async () => {
+it('delivers every event once and in order, even if connections fail', async () => {
   const connection = fc.record({
     again: fc.nat(5),
     more: fc.nat(20),
@@ -312,7 +312,7 @@ it('delivers every event once and in order, whatever becomes of its connections'
 })
 
 describe('follow', () => {
-  it('hands events to a loop as fast as it takes them, over reconnections', async () => {
+  it('delivers events to a loop at its pace, across reconnections', async () => {
     await using server = await serve(stream(events(1, 20)), stream(events(21, 30) + END))
     const seqs: number[] = []
     for await (const { seq } of follow(server.url, { backoff: QUICK })) {
@@ -322,7 +322,7 @@ describe('follow', () => {
     expect(seqs).toEqual(upTo(30))
   })
 
-  it('closes when the loop is left, and throws what ends it', async () => {
+  it('closes when the loop ends, and throws the error that ended the stream', async () => {
     await using server = await serve((response) => void begin(response).write(events(1, 3)), problem(403, 'NO'))
     for await (const { seq } of follow(server.url)) if (seq === 2) break
     const refused = async (): Promise<void> => {

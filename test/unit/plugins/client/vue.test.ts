@@ -6,7 +6,7 @@ import { begin, END, ephemeral, event, problem, serve, stream } from './rig.ts'
 
 let scope: EffectScope
 beforeEach(() => {
-  // What tells a browser from a server.
+  // The global that distinguishes a browser from a server.
   vi.stubGlobal('window', globalThis)
   scope = effectScope()
 })
@@ -18,7 +18,7 @@ afterEach(() => {
 const use = (runId: Parameters<typeof useQueueStream>[0], options: QueueStreamOptions) =>
   scope.run(() => useQueueStream<{ count: number }>(runId, { backoff: { min: 1, max: 5 }, ...options }))!
 
-/** Waits until what is shown is as expected. */
+/** Waits until the displayed state is as expected. */
 function until(holds: () => boolean): Promise<void> {
   return new Promise((resolve) => {
     const stop = watch(holds, (now) => now && void nextTick(() => (stop(), resolve())), {
@@ -86,7 +86,7 @@ describe('useQueueStream', () => {
     expect(server.asked[0]!.url.pathname).toBe('/runs/r/stream')
   })
 
-  it('updates once a frame however much comes, and keeps the newest', async () => {
+  it('updates at most once per frame, and keeps the newest events', async () => {
     const many = Array.from({ length: 10_000 }, (_, index) => event(index + 1, index))
     await using server = await serve(stream(many.join('') + event(10_001, { result: 1 }, 'step.completed') + END))
     const run = use('r', { baseURL: server.baseURL, limit: 100 })
@@ -97,7 +97,7 @@ describe('useQueueStream', () => {
     expect(updates).toBeLessThan(100)
   })
 
-  it('keeps the newest of the steps that have ended, and those at work', async () => {
+  it('keeps the newest ended steps and all running steps', async () => {
     const of = (job: number, type: string): string =>
       `data: ${JSON.stringify({ seq: job * 10, ts: job, runId: 'r', type, data: {}, flow: 'f', step: 's', stepId: `j${job}` })}\n\n`
     const lines = Array.from({ length: 1_000 }, (_, n) => of(n + 1, n === 0 ? 'step.started' : 'step.completed'))
@@ -132,7 +132,7 @@ describe('useQueueStream', () => {
     expect(run.connection.value).toBe('closed')
   })
 
-  it('tells why a run cannot be followed, and cancels', async () => {
+  it('shows why a run cannot be followed, and cancels', async () => {
     await using server = await serve(problem(404, 'RUN_NOT_FOUND'), (response) => void response.end('{"changed":true}'))
     const run = use(() => 'a/b', { baseURL: server.baseURL, headers: { authorization: 'me' } })
     await until(() => run.connection.value === 'failed')
@@ -143,7 +143,7 @@ describe('useQueueStream', () => {
     expect(server.asked[1]!.headers).toMatchObject({ authorization: 'me', 'content-type': 'application/json' })
   })
 
-  it('does nothing on a server, and asks in a browser where the API is said to be', async () => {
+  it('does nothing on a server, and uses the configured API address in a browser', async () => {
     vi.unstubAllGlobals()
     await using server = await serve(stream(END))
     const child = {

@@ -13,7 +13,7 @@ function journalOf(dir: string): string {
   return join(dir, name!)
 }
 
-it('runs no job of a known id again, wherever the write that forgets it is torn', async () => {
+it('does not rerun a known id, wherever the write that removes its job is torn', async () => {
   const dir = newFolder()
   const ran: unknown[] = []
   const first = await openFolder(dir, {}, { workers })

@@ -5,7 +5,7 @@ import { contentsOf, newFolder, openFolder } from './rig.ts'
 
 const echo = { echo: { config: { queue: 'q' }, handler: ({ data }: { data: unknown }) => data } }
 
-/** Everything under a folder but its lock. */
+/** Returns all files below a folder except its lock. */
 function filesIn(folder: string): Record<string, string> {
   const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).toSorted()
   const files = names.filter((name) => name !== 'lock' && statSync(join(folder, name)).isFile())
@@ -43,7 +43,7 @@ describe('journals', () => {
     `)
   })
 
-  it('bring back jobs, runs, state and pauses in a later process', async () => {
+  it('restore jobs, runs, state and pauses in a later process', async () => {
     const folder = newFolder()
     await someWork(folder)
     const before = await openFolder(folder, {}, { now: Date.UTC(2026, 0, 1, 0, 1), workers: {} })
@@ -65,7 +65,7 @@ describe('journals', () => {
     expect(await test.kernel.result(job!)).toBe('later')
   })
 
-  it('hand out again what a process had when it died, and count the crash', async () => {
+  it('reclaim the jobs of a process that died, and count the crash', async () => {
     const [folder, copy] = [newFolder(), newFolder()]
     const started = Promise.withResolvers<void>()
     await using dying = await openFolder(
@@ -85,7 +85,7 @@ describe('journals', () => {
     })
   })
 
-  it('wake a job that waits in line for a place of a process that died', async () => {
+  it('wake a job that waits for a permit of a process that died', async () => {
     const [folder, copy] = [newFolder(), newFolder()]
     const worker = (handler: () => unknown) => ({ w: { config: { queue: 'q', concurrency: 2 }, handler } })
     const started = Promise.withResolvers<void>()
@@ -101,7 +101,7 @@ describe('journals', () => {
     expect(await next.kernel.port('queue').getJob('q', 'waits')).toMatchObject({ state: 'completed' })
   })
 
-  it('cut an unfinished last line and say so', async () => {
+  it('cut an unfinished last line and report it', async () => {
     const folder = newFolder()
     await someWork(folder)
     const journal = join(folder, 'events.jsonl')
@@ -131,7 +131,7 @@ describe('journals', () => {
     expect(readFileSync(journal, 'utf8')).toBe(`${lines.slice(0, 3).join('\n')}\n`)
   })
 
-  it('begin anew when not even the first line was written', async () => {
+  it('begin again when not even the first line was written', async () => {
     const folder = newFolder()
     await someWork(folder)
     for (const name of ['events.jsonl', 'queues/q.jsonl']) truncateSync(join(folder, name), 5)
@@ -140,7 +140,7 @@ describe('journals', () => {
     expect(await test.kernel.result(job)).toBe('fine')
   })
 
-  it('refuse a file of a newer version, and leave it as it is', async () => {
+  it('reject a file of a newer version, and leave it unchanged', async () => {
     const folder = newFolder()
     await someWork(folder)
     const journal = join(folder, 'events.jsonl')
@@ -150,7 +150,7 @@ describe('journals', () => {
     expect(readFileSync(journal, 'utf8')).toBe(newer)
   })
 
-  it('grow no further than what they hold', async () => {
+  it('do not grow beyond their content', async () => {
     const folder = newFolder()
     await using test = await openFolder(folder, { compactAfter: 20 }, { workers: echo })
     const runOne = async (n: number): Promise<void> => {
@@ -177,7 +177,7 @@ describe('journals', () => {
     expect(await contentsOf(after.kernel)).toEqual(contents)
   })
 
-  it('bring back tags as they were last, also those that were compacted', async () => {
+  it('restore the last tags, including compacted ones', async () => {
     const folder = newFolder()
     const before = await openFolder(folder, { compactAfter: 5 })
     const store = before.kernel.port('events')
@@ -192,7 +192,7 @@ describe('journals', () => {
     expect(await find('even')).toEqual(['new'])
   })
 
-  it('keep queues of any name apart', async () => {
+  it('separate queues of any name', async () => {
     const folder = newFolder()
     const names = ['a/b', 'A/b', '../up', '.hidden', 'ü:%41', 'x'.repeat(300), '__proto__', ' ']
     const test = await openFolder(folder)

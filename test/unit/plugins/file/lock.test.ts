@@ -31,7 +31,7 @@ function thread(folder: string) {
 }
 
 describe('the lock of a folder', () => {
-  it('refuses a second kernel, in this process and in another, and names who has it', async () => {
+  it('rejects a second kernel, in this process and in another, and names the holder', async () => {
     const folder = newFolder()
     await using _first = await openFolder(folder)
     await expect(openFolder(folder)).rejects.toMatchObject({
@@ -49,7 +49,7 @@ describe('the lock of a folder', () => {
     child.kill('SIGKILL')
   })
 
-  it('waits for a holder that lets go in time', async () => {
+  it('waits for a holder that releases the lock in time', async () => {
     const folder = newFolder()
     const first = await openFolder(folder)
     const second = openFolder(folder, { lockTimeout: 10_000 })
@@ -70,7 +70,7 @@ describe('the lock of a folder', () => {
     expect(answers.filter((answer) => answer === 'STORE_LOCKED')).toHaveLength(5)
   })
 
-  it('is kept by a thread of this process that is busy, and taken over once it was terminated', async () => {
+  it('is kept by a busy thread of this process, and taken over once the thread was terminated', async () => {
     const folder = newFolder()
     const { worker, said } = thread(folder)
     expect(await said).toBe('has it')
@@ -80,7 +80,7 @@ describe('the lock of a folder', () => {
     await (await second).close()
   })
 
-  it('is not fooled by another process that was given the same id', async () => {
+  it('recognizes another process that received the same pid', async () => {
     const folder = newFolder()
     const holder = { pid: process.pid, host: hostname(), started: 'long ago', nonce: 'another' }
     writeFileSync(join(folder, 'lock'), JSON.stringify(holder))
@@ -88,7 +88,7 @@ describe('the lock of a folder', () => {
     expect(JSON.parse(readFileSync(join(folder, 'lock'), 'utf8'))).toMatchObject({ pid: process.pid })
   })
 
-  it('believes a holder on another machine while it shows that it is alive', async () => {
+  it('respects a holder on another machine while its heartbeats arrive', async () => {
     const folder = newFolder()
     writeFileSync(join(folder, 'lock'), JSON.stringify({ pid: 1, host: 'elsewhere', nonce: 'another' }))
     await expect(openFolder(folder)).rejects.toMatchObject({

@@ -35,7 +35,7 @@ export function openFolder(
   return createTestKernel({ preset: devFile, config, ...options })
 }
 
-/** All that can be read of a kernel's jobs and runs. */
+/** Returns all readable data of the jobs and runs of a kernel. */
 export async function contentsOf(kernel: Kernel): Promise<object> {
   const [queue, events] = [kernel.port('queue'), kernel.port('events')]
   const jobs = await queue.getJobs({ limit: 1e6 })

@@ -7,7 +7,7 @@ interface Toast {
 }
 
 /** How long a message stays, in milliseconds. */
-const SHOWN = 6000
+const DISPLAY_TIME = 6000
 const list = reactive<Toast[]>([])
 let next = 1
 export const toasts = readonly(list)
@@ -21,7 +21,7 @@ export function dismiss(id: number): void {
 export function notify(text: string, state: Toast['state'] = 'ok'): void {
   const id = next++
   list.push({ id, text, state })
-  setTimeout(() => dismiss(id), SHOWN)
+  setTimeout(() => dismiss(id), DISPLAY_TIME)
 }
 
 export interface Question {

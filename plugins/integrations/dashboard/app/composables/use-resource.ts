@@ -3,7 +3,7 @@ import { watchLive } from '../api/live.ts'
 import { get, type ApiError, type Query } from '../api/request.ts'
 
 /** The shortest time between two requests for the same data, in milliseconds. */
-const SHORTEST = 1000
+const MIN_INTERVAL = 1000
 /** How often data is reloaded without an event, in milliseconds, because some changes, such as pauses, cause no event. */
 const IDLE = 10_000
 
@@ -60,7 +60,7 @@ export function useResource<T>(
     took = loadedAt - began
     loading.value = false
     const soon = data.value !== undefined && changing(data.value)
-    if (live) later(soon ? Math.max(SHORTEST, took * 5) : IDLE)
+    if (live) later(soon ? Math.max(MIN_INTERVAL, took * 5) : IDLE)
   }
 
   function later(ms: number): void {
@@ -70,7 +70,7 @@ export function useResource<T>(
 
   /** Reloads soon, but never more often than the server can handle. */
   function markStale(): void {
-    const gap = Math.max(SHORTEST, took * 5)
+    const gap = Math.max(MIN_INTERVAL, took * 5)
     const due = loadedAt + gap - Date.now()
     if (loadedAt > 0 && !loading.value) later(Math.max(50, due))
   }

@@ -8,7 +8,7 @@ import { ask, perform } from './use-feedback.ts'
 import { openForm } from './use-json-form.ts'
 
 /** The maximum number of moments that a backfill starts. */
-const MOST = 1000
+const MAX_MOMENTS = 1000
 
 /** @throws Error for text that is not a moment */
 function moment(label: string, text: unknown): number {
@@ -20,7 +20,7 @@ function moment(label: string, text: unknown): number {
 function startedText(answer: unknown): string {
   const { moments } = answer as { moments: readonly number[] }
   if (moments.length === 0) return 'The range has no moment of this schedule.'
-  const more = moments.length < MOST ? '' : ` For more, backfill from ${formatMoment(moments.at(-1)! + 1)} on.`
+  const more = moments.length < MAX_MOMENTS ? '' : ` For more, backfill from ${formatMoment(moments.at(-1)! + 1)} on.`
   return `It starts for ${formatNumberOf(moments.length, 'moment')}.${more}`
 }
 
@@ -57,7 +57,7 @@ export function useScheduleActions(changed: () => Promise<void>, edit: (schedule
   function backfill(schedule: Schedule): void {
     openForm({
       title: `Backfill ${schedule.name}`,
-      text: `Each moment in the range starts ${targetOf(schedule)} once, oldest first, up to ${MOST} moments. Moments that have already started it start nothing.`,
+      text: `Each moment in the range starts ${targetOf(schedule)} once, oldest first, up to ${MAX_MOMENTS} moments. Moments that have already started it start nothing.`,
       action: 'Backfill',
       fields: [
         { name: 'from', label: 'From', value: '', line: true, placeholder: '7d, or 2026-11-01T00:00' },

@@ -22,7 +22,7 @@ export function stateOfEvent({ type, data }: RunEvent): string | undefined {
 }
 
 /** How many characters of the data are shown. */
-const LONGEST = 240
+const MAX_LENGTH = 240
 
 /** Returns a summary of an event, in one line. */
 export function summaryOf({ type, data, attempt }: RunEvent): string {
@@ -43,5 +43,5 @@ export function summaryOf({ type, data, attempt }: RunEvent): string {
 }
 
 function cut(text: string): string {
-  return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text
+  return text.length > MAX_LENGTH ? `${text.slice(0, MAX_LENGTH)}…` : text
 }

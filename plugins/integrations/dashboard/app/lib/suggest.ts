@@ -9,7 +9,7 @@ export interface Suggestion {
 }
 
 /** How many values are shown. */
-const MOST = 12
+const MAX_SUGGESTIONS = 12
 
 /** Returns the suggestions for a text in a filter bar: keys, the values of a key, or the text as the value of a key. */
 export function suggest(text: string, definitions: readonly FilterDefinition[]): Suggestion[] {
@@ -43,6 +43,6 @@ function ofKey(key: string, value: string, definitions: readonly FilterDefinitio
 
 function valuesOf({ key, label, values }: FilterDefinition, words: string): Suggestion[] {
   const known = values?.() ?? []
-  const found = known.filter((value) => value.toLowerCase().includes(words)).slice(0, MOST)
+  const found = known.filter((value) => value.toLowerCase().includes(words)).slice(0, MAX_SUGGESTIONS)
   return found.map((value) => ({ key, value, text: `${key}: ${value}`, hint: label }))
 }

@@ -2,7 +2,7 @@ import { isReserved, type Kernel } from '../../../../../kernel/index.ts'
 import type { QueueApp } from './config.ts'
 
 /** How many workers are named. */
-const MOST_NAMES = 8
+const MAX_NAMES = 8
 
 /** Returns the line that `nuxt dev` and `nitro dev` print once the queue has started. */
 export function startLine(
@@ -19,7 +19,7 @@ function workersOf({ registry }: Kernel, worker: boolean): string {
   const names = registry.workers.filter(({ queue }) => !isReserved('queue', queue.name)).map(({ id }) => id)
   if (!worker) return 'This server runs no jobs'
   if (names.length === 0) return 'No workers yet: add one to server/queues/'
-  const rest = names.length > MOST_NAMES ? [`and ${names.length - MOST_NAMES} more`] : []
-  const list = [...names.slice(0, MOST_NAMES), ...rest].join(', ')
+  const rest = names.length > MAX_NAMES ? [`and ${names.length - MAX_NAMES} more`] : []
+  const list = [...names.slice(0, MAX_NAMES), ...rest].join(', ')
   return `${names.length} ${names.length === 1 ? 'worker' : 'workers'} (${list})`
 }

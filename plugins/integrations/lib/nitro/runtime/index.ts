@@ -22,7 +22,7 @@ export interface NitroApp {
 }
 
 /** Milliseconds that a server reserves for its shutdown after running jobs have ended. */
-const REST_OF_END = 3000
+const SHUTDOWN_RESERVE = 3000
 /** In development, running jobs are handed over after so many milliseconds, because the next server waits for this one. */
 const HANDOVER = 250
 
@@ -91,7 +91,7 @@ function endOnSignal(own: ServerQueue, { hooks }: NitroApp): void {
     process.once(signal, () => {
       void ended(signal)
       // Nitro 3 does not end the process, and a job that ignores its signal would keep it running.
-      hooks.hook('close', async () => void setTimeout(() => process.exit(), REST_OF_END).unref())
+      hooks.hook('close', async () => void setTimeout(() => process.exit(), SHUTDOWN_RESERVE).unref())
     })
   }
 }
@@ -102,7 +102,7 @@ function patience({ NITRO_SHUTDOWN_TIMEOUT, SERVER_SHUTDOWN_TIMEOUT }: NodeJS.Pr
 } {
   // nitropack 2 has milliseconds, and the server of Nitro 3 has seconds.
   const ms = Number(NITRO_SHUTDOWN_TIMEOUT) || Number(SERVER_SHUTDOWN_TIMEOUT) * 1000
-  return ms > 0 ? { timeout: Math.max(0, ms - REST_OF_END) } : {}
+  return ms > 0 ? { timeout: Math.max(0, ms - SHUTDOWN_RESERVE) } : {}
 }
 
 async function boot(own: ServerQueue, app: QueueApp): Promise<void> {
