@@ -62,7 +62,7 @@ function queries(): [panel: string, query: string][] {
   )
 }
 
-/** Adds work of every kind: mails that arrive, that need a second attempt and that fail for good, and a run of a flow. */
+/** Adds work of every kind: mails that arrive, that need a second attempt and that fail permanently, and a run of a flow. */
 async function load(kernel: Kernel): Promise<void> {
   const [to] = ['ada', 'flaky', 'bounce'].map((name) => `${name}@example.com`)
   await kernel.enqueueMany(

@@ -230,7 +230,7 @@ describe('lists', () => {
     expect(ratesOf(600_000, 900_000)).toEqual([0.5, 1])
   })
 
-  it('name what an action was about, and lead there', () => {
+  it('name the subject of an action, and link to it', () => {
     const entry = { at: 0, action: 'jobs.retry', route: 'retryJob', outcome: 'done', status: 200 }
     expect(subjectOf({ ...entry, subject: { queue: 'mail', runId: 'r' } })).toBe('queue mail, run r')
     expect(placeOf({ ...entry, subject: { queue: 'mail', job: '1' } })).toMatchObject({ name: 'job' })

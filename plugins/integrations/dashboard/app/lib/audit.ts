@@ -5,7 +5,7 @@ export type AuditEntry = AuditEntryInfo
 /** What a page calls a member of a subject. The name of a bulk action says what it is. */
 const WORDS: Readonly<Record<string, string>> = { runId: 'run ', bulkAction: '' }
 
-/** Returns what an action was about, in one line: `queue mail, job 42`. */
+/** Returns the subject of an action, in one line: `queue mail, job 42`. */
 export function subjectOf({ subject }: AuditEntry): string {
   return Object.entries(subject)
     .map(([kind, name]) => `${WORDS[kind] ?? `${kind} `}${name}`)
