@@ -66,7 +66,7 @@ test('a file that hangs when it is imported is named and skipped, runs once it h
   expect(workersOf(kernel)).toEqual(['b', 'd', 'e'])
   expect(messages()).toEqual([
     ...['a.py', 'c.mjs', 'f.mjs', 'g.py'].map(
-      (name) => expect.stringContaining(`${name} is left out: ${LATE}`) as string,
+      (name) => expect.stringContaining(`${name} is skipped: ${LATE}`) as string,
     ),
   ])
   ;(globalThis as unknown as { openGate: () => void }).openGate()
