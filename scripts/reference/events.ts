@@ -35,12 +35,12 @@ function check(known: readonly string[]): void {
   )
   if (missing.length > 0)
     throw new Error(`scripts/reference/event-types.ts lacks ${missing.join(', ')}. Add what they mean.`)
-  const gone = known.filter(
+  const unwritten = known.filter(
     (type) =>
       !sources.some((source) => source.includes(`'${type}'`)) && !/^flow\.(?:completed|failed|cancelled)$/.test(type),
   )
-  if (gone.length > 0)
-    throw new Error(`scripts/reference/event-types.ts has ${gone.join(', ')}, which no source writes.`)
+  if (unwritten.length > 0)
+    throw new Error(`scripts/reference/event-types.ts has ${unwritten.join(', ')}, which no source writes.`)
 }
 
 export function events(): string {

@@ -114,9 +114,9 @@ function release(memos: Memos, error?: SerializedError): void {
 function reasonOf(memos: Memos, thrown: SerializedError): string | undefined {
   const failed = [...memos].filter(([, memo]) => memo.kind === 'failed').toReversed()
   for (const error of withCauses(thrown)) {
-    const same = failed.filter(([, memo]) => memo.kind === 'failed' && isSame(memo.error, error))
-    const exact = same.find(([, memo]) => memo.kind === 'failed' && memo.error.stack === error.stack)
-    if (same.length > 0) return (exact ?? same[0]!)[0]
+    const equalFailures = failed.filter(([, memo]) => memo.kind === 'failed' && isSame(memo.error, error))
+    const exact = equalFailures.find(([, memo]) => memo.kind === 'failed' && memo.error.stack === error.stack)
+    if (equalFailures.length > 0) return (exact ?? equalFailures[0]!)[0]
   }
   return undefined
 }

@@ -70,7 +70,7 @@ export function createWebhookHandler(kernel: Kernel, registry: TriggerRegistry, 
         body: parseBody(headers, unpack(headers, rawBody, kernel.config.payloadLimit)),
         rawBody,
       }
-      const proof = proofOf(options, facts)
+      const proof = challengeResponseOf(options, facts)
       if (proof !== undefined) return proof
       const [id, payload] = read(options, facts)
       return { id, payload, verified }
@@ -85,7 +85,7 @@ export function createWebhookHandler(kernel: Kernel, registry: TriggerRegistry, 
   /** Responds to a GET with which a sender checks the webhook before its first delivery. */
   function respondToGet(options: WebhookSource, { headers, url }: Request): Response {
     const query = new URL(url).searchParams
-    const proof = proofOf(options, { headers, query, body: undefined, rawBody: new Uint8Array() })
+    const proof = challengeResponseOf(options, { headers, query, body: undefined, rawBody: new Uint8Array() })
     if (proof === undefined)
       throw new QueueError(
         'WEBHOOK_REFUSED',
@@ -114,7 +114,7 @@ export function createWebhookHandler(kernel: Kernel, registry: TriggerRegistry, 
 }
 
 /** Returns the proof that the challenge function of a trigger makes for a request, if any. */
-function proofOf({ challenge }: WebhookSource, facts: WebhookFacts): string | undefined {
+function challengeResponseOf({ challenge }: WebhookSource, facts: WebhookFacts): string | undefined {
   let proof: unknown
   try {
     proof = challenge?.(facts)

@@ -62,7 +62,7 @@ const MAX_SEARCHED = 100
 /** Derives the view of a run from its events. Lists keep the newest `limit` entries. */
 export function createRunView(limit: number) {
   const steps = new Map<string, StepView>()
-  const told = new Map<string, Progress>()
+  const progressByJob = new Map<string, Progress>()
   const events = createNewest<StoredEvent>(limit)
   const logs = createNewest<LogView>(limit)
   const messages = createNewest<ClientMessageView>(limit)
@@ -76,10 +76,10 @@ export function createRunView(limit: number) {
   let error: SerializedError | undefined
 
   function change(id: string, name: string, changes: Partial<StepView>): void {
-    const before = steps.get(id) ?? { id, name, status: 'queued', attempt: 1, progress: told.get(id) }
+    const before = steps.get(id) ?? { id, name, status: 'queued', attempt: 1, progress: progressByJob.get(id) }
     const now = { ...before, ...changes }
     steps.set(id, now)
-    if (now.endedAt !== undefined) told.delete(id)
+    if (now.endedAt !== undefined) progressByJob.delete(id)
     if (steps.size > limit) forgetEnded()
     shownSteps = undefined
   }
@@ -161,8 +161,8 @@ export function createRunView(limit: number) {
         const { jobId, ...news } = data as Progress & { jobId: string }
         progress = news
         // In a replay, the event of the step may arrive later.
-        told.set(jobId, news)
-        if (told.size > limit) told.delete(told.keys().next().value!)
+        progressByJob.set(jobId, news)
+        if (progressByJob.size > limit) progressByJob.delete(progressByJob.keys().next().value!)
         if (steps.has(jobId)) change(jobId, news.step, { progress })
       }
       if (type !== 'client') return undefined

@@ -32,7 +32,7 @@ const CODES: Readonly<Record<Ending, number>> = { end: 1000, slow: 1013, closing
 const BACKLOG_INTERVAL = 50
 
 export function createSocketHooks(kernel: Kernel, load: () => Promise<Service>): SocketHooks {
-  const gone = new WeakMap<SocketPeer, () => void>()
+  const closers = new WeakMap<SocketPeer, () => void>()
 
   async function admit(request: unknown, peer = peerOf(request as Request)): Promise<Admission | Response> {
     const { url, headers } = request as Request
@@ -46,8 +46,8 @@ export function createSocketHooks(kernel: Kernel, load: () => Promise<Service>):
   }
 
   function left(peer: SocketPeer): void {
-    gone.get(peer)?.()
-    gone.delete(peer)
+    closers.get(peer)?.()
+    closers.delete(peer)
   }
 
   return {
@@ -66,7 +66,7 @@ export function createSocketHooks(kernel: Kernel, load: () => Promise<Service>):
     },
     async open(peer) {
       const closed = Promise.withResolvers<void>()
-      gone.set(peer, closed.resolve)
+      closers.set(peer, closed.resolve)
       try {
         // On servers that do not pass the context on, the request is admitted here.
         const known = peer.context?.[ADMISSION] as Admission | undefined
@@ -85,10 +85,10 @@ export function createSocketHooks(kernel: Kernel, load: () => Promise<Service>):
   }
 }
 
-function createSocketSink({ clock }: Kernel, peer: SocketPeer, gone: Promise<void>): Sink {
+function createSocketSink({ clock }: Kernel, peer: SocketPeer, closing: Promise<void>): Sink {
   const pending = (): number => peer.websocket?.bufferedAmount ?? 0
   let closed = false
-  void gone.then(() => (closed = true))
+  void closing.then(() => (closed = true))
 
   function look(callback: () => void): void {
     if (closed || pending() === 0) callback()
@@ -107,6 +107,6 @@ function createSocketSink({ clock }: Kernel, peer: SocketPeer, gone: Promise<voi
       if (peer.terminate) peer.terminate()
       else peer.close()
     },
-    onClose: (callback) => void gone.then(callback),
+    onClose: (callback) => void closing.then(callback),
   }
 }

@@ -2,10 +2,10 @@
 export function signalled(): Promise<NodeJS.Signals> {
   const { promise, resolve } = Promise.withResolvers<NodeJS.Signals>()
   const signals = ['SIGINT', 'SIGTERM'] as const
-  const heard = (signal: NodeJS.Signals): void => {
-    for (const name of signals) process.off(name, heard)
+  const onSignal = (signal: NodeJS.Signals): void => {
+    for (const name of signals) process.off(name, onSignal)
     resolve(signal)
   }
-  for (const name of signals) process.on(name, heard)
+  for (const name of signals) process.on(name, onSignal)
   return promise
 }

@@ -6,7 +6,7 @@ const LOCAL_SWEEP_INTERVAL = 15_000
 /** Milliseconds after which a failed release is tried again. */
 const RELEASE_RETRY_DELAY = 1000
 /** How many sweeps follow the last use of a permit when no other process uses permits. */
-const IDLE_LOOKS = 3
+const IDLE_SWEEPS = 3
 
 /** A permit that could not be released, and until when the release is tried. */
 type Owed = Permit & { until: number }
@@ -20,7 +20,7 @@ export function createPermits(kernel: Kernel, ttl: number) {
   const { lease } = kernel.port('queue')
   const every = Math.min(lease === undefined ? LOCAL_SWEEP_INTERVAL : MAX_SWEEP_INTERVAL, (lease ?? ttl) / 3, ttl / 3)
   const held = new Map<Permit, DispatchPayload>()
-  let owed: Owed[] = []
+  let pendingReleases: Owed[] = []
   let idle = 0
   let stop: (() => void) | undefined
   let looking = false
@@ -29,7 +29,7 @@ export function createPermits(kernel: Kernel, ttl: number) {
   let started = false
   let closed = false
 
-  function arm(delay = owed.length > 0 ? Math.min(every, RELEASE_RETRY_DELAY) : every): void {
+  function arm(delay = pendingReleases.length > 0 ? Math.min(every, RELEASE_RETRY_DELAY) : every): void {
     if (looking || closed) return
     stop ??= kernel.clock.setTimeout(() => void look(), delay)
   }
@@ -54,7 +54,7 @@ export function createPermits(kernel: Kernel, ttl: number) {
     renewing = undefined
     looking = false
     // Another process may have died.
-    if (lease !== undefined || held.size > 0 || owed.length > 0 || idle++ < IDLE_LOOKS) arm()
+    if (lease !== undefined || held.size > 0 || pendingReleases.length > 0 || idle++ < IDLE_SWEEPS) arm()
   }
 
   /** A handler that outlives its attempt has no lease and no permit, so its permit lapses. */
@@ -69,8 +69,8 @@ export function createPermits(kernel: Kernel, ttl: number) {
 
   async function settleDebts(): Promise<void> {
     const now = kernel.clock.now()
-    const debts = owed.filter(({ until }) => until > now)
-    owed = []
+    const debts = pendingReleases.filter(({ until }) => until > now)
+    pendingReleases = []
     for (const debt of debts) await giveBack(debt, debt.until)
   }
 
@@ -86,7 +86,7 @@ export function createPermits(kernel: Kernel, ttl: number) {
         `A permit of concurrency key "${permit.key}" could not be released. This is tried again.`,
         error,
       )
-      owed.push({ ...permit, until })
+      pendingReleases.push({ ...permit, until })
       stop?.()
       stop = undefined
       arm()

@@ -84,9 +84,9 @@ export default definePlugin({
       const { queue, name } = job
       const { limit, max: old = 1, call } = job.options.throttle!
       const max = limit ?? old
-      const mine = call === undefined ? undefined : await placeOf(call, queue, base, max)
-      if (mine !== undefined) {
-        payload.result = { id: mine, runId: mine, deduplicated: true, queue, name }
+      const idOfCall = call === undefined ? undefined : await placeOf(call, queue, base, max)
+      if (idOfCall !== undefined) {
+        payload.result = { id: idOfCall, runId: idOfCall, deduplicated: true, queue, name }
         return
       }
       let store = next

@@ -26,8 +26,8 @@ export function foldTimeline(run: RunInfo, events: readonly StoredEvent[]): Time
     if (stepId === undefined) return undefined
     const known = jobs.get(stepId)
     if (known) return known
-    const lists = { attempts: [], waits: [], subSteps: [], emits: [], children: [] }
-    const job: TimelineJob = { jobId: stepId, step, status: 'queued', ...lists, logs: {} }
+    const entriesByKind = { attempts: [], waits: [], subSteps: [], emits: [], children: [] }
+    const job: TimelineJob = { jobId: stepId, step, status: 'queued', ...entriesByKind, logs: {} }
     jobs.set(stepId, job)
     timeline.jobs.push(job)
     return job

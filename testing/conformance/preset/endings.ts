@@ -179,10 +179,10 @@ export function endingTests(test: PresetTest): void {
       await reach(job, 'completed')
       await kernel.port('events').publish('heard', [{ type: 'note' }])
       await until('both kinds are reported', () => {
-        const told = reports.filter(({ message }) => message.includes('listener'))
+        const listenerReports = reports.filter(({ message }) => message.includes('listener'))
         return (
-          told.some(({ message }) => message.includes('queue')) &&
-          told.some(({ message }) => message.includes('stream'))
+          listenerReports.some(({ message }) => message.includes('queue')) &&
+          listenerReports.some(({ message }) => message.includes('stream'))
         )
       })
       expect(await kernel.result(await kernel.enqueue('w'))).toBe('done')

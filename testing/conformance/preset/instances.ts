@@ -93,9 +93,10 @@ export function instanceTests(test: PresetTest): void {
           await kernel.port('events').append(runId, history, { run: { name: 'f', flow: 'f' } })
         }
         await start({ first: entry(() => 'done') })
-        const told = () => reports.filter(({ detail }) => (detail as { code?: string })?.code === 'FLOW_STEP_MISSING')
-        await until('it is reported', () => told().length > 0)
-        expect(told()[0]).toMatchObject({
+        const flowReports = () =>
+          reports.filter(({ detail }) => (detail as { code?: string })?.code === 'FLOW_STEP_MISSING')
+        await until('it is reported', () => flowReports().length > 0)
+        expect(flowReports()[0]).toMatchObject({
           level: 'warn',
           message: expect.stringMatching(/flow "f" need step "gone"/) as string,
           detail: { details: { flow: 'f', step: 'gone', runs: expect.arrayContaining(['one', 'two']) as string[] } },
@@ -107,7 +108,7 @@ export function instanceTests(test: PresetTest): void {
         await until('it is registered again', async () => registered(await events('registry')) === 2)
         const { runId } = await kernel.flow('f').start()
         await event(runId, 'end')
-        expect(told()).toHaveLength(1)
+        expect(flowReports()).toHaveLength(1)
       },
       { instances: { heartbeat: 60_000 } },
     ),

@@ -42,10 +42,10 @@ export function lookingBackTests(test: PresetTest): void {
       for (const [index, fork] of forks.entries()) {
         expect(await event(fork.runId, 'end')).toMatchObject({ type: 'flow.completed', data: { result: '>abcde' } })
         expect(await kernel.state(fork.runId)).toEqual({ count: 5 })
-        const told = await events(fork.runId)
+        const forkEvents = await events(fork.runId)
         const forkedFrom = { runId, at: index + 1 }
-        expect(told[0]).toMatchObject({ type: 'flow.started', data: { input: '>', tags: ['red'], forkedFrom } })
-        expect(told.filter(({ type }) => type === 'step.completed')).toHaveLength(5)
+        expect(forkEvents[0]).toMatchObject({ type: 'flow.started', data: { input: '>', tags: ['red'], forkedFrom } })
+        expect(forkEvents.filter(({ type }) => type === 'step.completed')).toHaveLength(5)
       }
       expect(await flow.status('fork3')).toMatchObject({ status: 'completed', tags: ['red'] })
       // A sub-step that is already recorded at that moment is not run again.
@@ -93,9 +93,9 @@ export function lookingBackTests(test: PresetTest): void {
       const twice = await Promise.all([1, 2].map(() => flow.fork(runId, { at: 3, id: 'once' })))
       expect(twice.filter(({ deduplicated }) => deduplicated)).toHaveLength(1)
       await event('once', 'end')
-      const told = await events('once')
-      expect(told.filter(({ type }) => type === 'flow.forked')).toHaveLength(1)
-      expect(told.filter(({ type }) => type === 'step.completed')).toHaveLength(5)
+      const forkEvents = await events('once')
+      expect(forkEvents.filter(({ type }) => type === 'flow.forked')).toHaveLength(1)
+      expect(forkEvents.filter(({ type }) => type === 'step.completed')).toHaveLength(5)
       expect(await codeOf(() => flow.fork('once', { id: runId }))).toBe('OPTION_INVALID')
       expect(await codeOf(() => flow.fork('nobody'))).toBe('RUN_NOT_FOUND')
       for (const at of [0, 1000, 1.5, new Date(0), new Date(NaN)]) {

@@ -54,9 +54,11 @@ export function signalTests(test: QueueTest, capabilities: Readonly<Record<Queue
   it(
     'calls listeners for their queue and event, with the current job, until they unsubscribe',
     test(async ({ queue, add, work, reach }) => {
-      const told: string[] = []
+      const received: string[] = []
       const listen = (name: string, event: QueueEvent | '*'): (() => void) =>
-        queue.on(name, event, (what, on, job) => told.push(`${name} ${event}: ${what} ${on} ${job?.id} ${job?.state}`))
+        queue.on(name, event, (what, on, job) =>
+          received.push(`${name} ${event}: ${what} ${on} ${job?.id} ${job?.state}`),
+        )
       listen('q', 'completed')
       listen('*', 'completed')
       listen('other', '*')
@@ -67,7 +69,7 @@ export function signalTests(test: QueueTest, capabilities: Readonly<Record<Queue
       await add({ id: 'a' })
       await reach('a', 'completed')
       await add({ id: 'b', queue: 'other' })
-      expect(told).toEqual([
+      expect(received).toEqual([
         'q completed: completed q a completed',
         '* completed: completed q a completed',
         'other *: waiting other b waiting',

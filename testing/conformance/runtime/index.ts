@@ -326,24 +326,24 @@ function contextTests(test: RuntimeTest): void {
   it(
     'sends the messages of a handler to followers of its run, and stores them on request',
     test(async ({ kernel, start, reach, until }) => {
-      const told: unknown[] = []
+      const received: unknown[] = []
       const about = { jobId: expect.any(String) as string, step: 'tells' }
       const leave = await kernel.streams.follow(
         'told',
         {},
         {
           onEvents: (events) =>
-            void told.push(...events.filter(({ type }) => type === 'client.message').map(({ data }) => data)),
-          onMessage: ({ data }) => void told.push(data),
+            void received.push(...events.filter(({ type }) => type === 'client.message').map(({ data }) => data)),
+          onMessage: ({ data }) => void received.push(data),
         },
       )
       const job = await start('tells', { n: 1 }, { runId: 'told' })
       expect((await reach(job, 'completed')).result).toBe(true)
-      await until('all is told', () => told.length === 3)
-      expect(told).toHaveLength(3)
-      expect(told).toContainEqual({ ...about, value: 0.5, message: 'half' })
-      expect(told).toContainEqual({ ...about, type: 'note', data: { n: 1 } })
-      expect(told).toContainEqual({ type: 'kept', data: { n: 1 } })
+      await until('all messages have arrived', () => received.length === 3)
+      expect(received).toHaveLength(3)
+      expect(received).toContainEqual({ ...about, value: 0.5, message: 'half' })
+      expect(received).toContainEqual({ ...about, type: 'note', data: { n: 1 } })
+      expect(received).toContainEqual({ type: 'kept', data: { n: 1 } })
       leave()
     }),
   )

@@ -44,8 +44,14 @@ export async function lockFolder(folder: string, timeout: number): Promise<Folde
   const deadline = Date.now() + timeout
   const nonce = randomUUID()
   const socket = await openLivenessSocket(nonce)
-  const mine: Holder = { pid: process.pid, host: hostname(), started: startOf(process.pid), nonce, door: socket?.path }
-  while (!create(path, mine) && !(await takeOver(path, mine))) {
+  const ownHolder: Holder = {
+    pid: process.pid,
+    host: hostname(),
+    started: startOf(process.pid),
+    nonce,
+    door: socket?.path,
+  }
+  while (!create(path, ownHolder) && !(await takeOver(path, ownHolder))) {
     if (Date.now() >= deadline) {
       socket?.close()
       throw locked(folder, readHolder(path))
@@ -56,7 +62,7 @@ export async function lockFolder(folder: string, timeout: number): Promise<Folde
   return {
     release() {
       clearInterval(heartbeat)
-      if (readHolder(path)?.nonce === mine.nonce) rmSync(path, { force: true })
+      if (readHolder(path)?.nonce === ownHolder.nonce) rmSync(path, { force: true })
       socket?.close()
     },
   }
@@ -73,17 +79,17 @@ function create(path: string, holder: Holder): boolean {
 }
 
 /** Replaces a stale lock. A second lock file ensures that only one process does so at a time. */
-async function takeOver(path: string, mine: Holder): Promise<boolean> {
+async function takeOver(path: string, ownHolder: Holder): Promise<boolean> {
   if (await isHeld(path)) return false
   const guard = `${path}.takeover`
-  if (!create(guard, mine)) {
+  if (!create(guard, ownHolder)) {
     if (ageOf(guard) > UNFINISHED) rmSync(guard, { force: true })
     return false
   }
   try {
     if (await isHeld(path)) return false
-    const fresh = `${path}.${mine.nonce}`
-    writeFileSync(fresh, `${JSON.stringify(mine)}\n`)
+    const fresh = `${path}.${ownHolder.nonce}`
+    writeFileSync(fresh, `${JSON.stringify(ownHolder)}\n`)
     renameSync(fresh, path)
     return true
   } finally {

@@ -118,8 +118,8 @@ export function createJobStore(db: PostgresPort, boss: Boss, host: { clock: Cloc
       const original = items[first.get(key)!]!.draft
       const found = known?.get(key)
       // A repeated statement may find the job that its first copy has stored.
-      const mine = repeated && found?.run === original.runId && found.at === original.createdAt
-      const deduplicated = first.get(key) !== index || (known?.has(key) === true && !mine)
+      const isOwnJob = repeated && found?.run === original.runId && found.at === original.createdAt
+      const deduplicated = first.get(key) !== index || (known?.has(key) === true && !isOwnJob)
       return { id, runId: found?.run ?? original.runId, deduplicated }
     })
   }

@@ -27,7 +27,7 @@ export function encodeId(id: string): string {
 export const decodeId = decode
 
 /** Returns the ids under which a job may be stored: by us, and by a BullMQ client (empty if there is no such id). */
-export function storedIds(id: string): [ours: string, foreign: string] {
-  const ours = encodeId(id)
-  return [ours, ours === id || RESERVED.has(id) || id.startsWith(OWN) ? '' : id]
+export function storedIds(id: string): [encoded: string, foreign: string] {
+  const encoded = encodeId(id)
+  return [encoded, encoded === id || RESERVED.has(id) || id.startsWith(OWN) ? '' : id]
 }

@@ -25,7 +25,7 @@ export function diffState(
   return keys.flatMap((key): StateChange[] => {
     if (!(key in before)) return [{ key, kind: 'added', after: after[key] }]
     if (!(key in after)) return [{ key, kind: 'removed', before: before[key] }]
-    const same = Object.is(before[key], after[key]) || JSON.stringify(before[key]) === JSON.stringify(after[key])
-    return same ? [] : [{ key, kind: 'changed', before: before[key], after: after[key] }]
+    const unchanged = Object.is(before[key], after[key]) || JSON.stringify(before[key]) === JSON.stringify(after[key])
+    return unchanged ? [] : [{ key, kind: 'changed', before: before[key], after: after[key] }]
   })
 }

@@ -39,8 +39,8 @@ export function triggerOptionsOf(draft: TriggerDraft, before?: Trigger): Trigger
   const source = draft.type === 'event' ? { type: draft.type, event: draft.event.trim() } : { type: draft.type }
   const target = draft.target.trim()
   const { flow, entry } = before?.subscriptions[0] ?? {}
-  const same = draft.kind === 'flow' && flow === target && entry !== undefined
-  return { ...source, [draft.kind]: target, ...(same && { entry }), ...rateOf(draft) }
+  const sameFlow = draft.kind === 'flow' && flow === target && entry !== undefined
+  return { ...source, [draft.kind]: target, ...(sameFlow && { entry }), ...rateOf(draft) }
 }
 
 function rateOf({ limit, period }: TriggerDraft): Pick<TriggerOptions, 'rateLimit'> {
