@@ -12,7 +12,8 @@ type Print = (line: string) => void
 
 /** Runs the flow over a file of strikes and returns a summary of the run. */
 async function run(preset: string, file: string | undefined, python: object, print: Print) {
-  await using store = await startStore(preset)
+  await using store = await startStore(preset, print)
+  print(`Opening the store of the preset ${preset} …`)
   const kernel = await createKernel({
     preset,
     config: {
@@ -22,6 +23,7 @@ async function run(preset: string, file: string | undefined, python: object, pri
     },
   })
   try {
+    print('Starting the workers …')
     await kernel.start()
     const runId = `birdstrikes-${new Date().toISOString().replaceAll(/[-:Z]/g, '').replaceAll(/[T.]/g, '-')}`
     await followTimeline(kernel.port('events'), runId, print)
@@ -43,6 +45,9 @@ function halfWay(events: readonly StoredEvent[]): number {
   const writes = events.filter(({ type, step }) => type === 'state.set' && step === 'year')
   return writes[Math.floor(writes.length / 2)]!.seq
 }
+
+// A reader such as `head` may close the pipe early.
+process.stdout.on('error', () => process.exit(0))
 
 const here = (path: string): string => relative(process.cwd(), path)
 

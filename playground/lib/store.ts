@@ -11,14 +11,18 @@ interface Store extends AsyncDisposable {
 }
 
 /** Returns the store of a preset: the server in `REDIS_URL` or `DATABASE_URL`, or a server that is started for this run. */
-export async function startStore(preset: string): Promise<Store> {
+export async function startStore(preset: string, print: (line: string) => void = () => {}): Promise<Store> {
   const dir = join(PLAYGROUND, '.nuxt-queue', preset)
   if (preset === 'dev-file') return local({ file: { path: dir } })
   if (preset === 'embedded') return local({ embedded: { path: dir } })
   if (preset === 'prod-redis' && !process.env.REDIS_URL) {
+    print('Starting a Redis for this run …')
     return served(await startRedis({ appendfsync: 'always' }), 'redis')
   }
-  if (preset === 'prod-postgres' && !process.env.DATABASE_URL) return served(await startPostgres(), 'postgres')
+  if (preset === 'prod-postgres' && !process.env.DATABASE_URL) {
+    print('Starting a PostgreSQL for this run …')
+    return served(await startPostgres(), 'postgres')
+  }
   return local({})
 }
 

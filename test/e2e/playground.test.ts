@@ -244,6 +244,7 @@ test('without a terminal the timeline is plain lines', async () => {
   const { code, stdout } = await play()
   left.push(/run (birdstrikes-[\d-]+)/.exec(stdout)![1]!)
   expect(code).toBe(0)
+  expect(stdout).toMatch(/^Opening the store of the preset dev …\nStarting the workers …\n/)
   expect(stdout).toMatch(/● read +started\n/)
   expect(stdout).toMatch(/◔ read +\d+ % +5000 rows\n/)
   expect(stdout).toMatch(/■ birdstrikes +flow completed in /)

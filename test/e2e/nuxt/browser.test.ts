@@ -66,6 +66,7 @@ describe.each(['prod-redis', ...inLongForm('dev', 'prod-postgres')] as const)(
       'shows a run live, takes the approval, and shows the result and its state at an earlier event',
       async () => {
         const tab = await openPage(browser, server)
+        expect(await tab.step('read').innerText()).toContain('to come')
         const runId = await tab.start(ROWS)
         await tab.connection('live')
         await tab.step('year').getByText('3 of 3 jobs').waitFor()
@@ -73,7 +74,7 @@ describe.each(['prod-redis', ...inLongForm('dev', 'prod-postgres')] as const)(
         expect(await tab.page.getByRole('progressbar').getAttribute('value')).toBe('90')
         await tab.button('Approve').click()
         await tab.status('Completed')
-        expect(await tab.step('report').innerText()).toContain('completed')
+        expect(await tab.step('report').innerText()).toMatch(/completed[^]*worked\s.*, waited\s/)
         expect(await tab.page.getByRole('region', { name: 'Result' }).innerText()).toMatch(/Strikes\s+1,474\s/)
         expect(await tab.page.getByRole('log').innerText()).toMatch(
           /1500 rows, 26 left out[^]*year[^]*1990: 453 strikes/,
@@ -94,6 +95,10 @@ describe.each(['prod-redis', ...inLongForm('dev', 'prod-postgres')] as const)(
         await state.getByText('Nothing is in the state yet.').waitFor()
         await tab.button('Follow the run').click()
         await state.getByText('Years counted: 3').waitFor()
+        await tab.page.goto(server.url)
+        const past = tab.page.getByRole('region', { name: 'Past runs' })
+        await past.getByText('completed').first().waitFor()
+        expect(await past.getByRole('link').first().getAttribute('href')).toBe(`/?run=${runId}`)
         expect(tab.problems).toEqual([])
       },
       TIMEOUT,

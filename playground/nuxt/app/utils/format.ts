@@ -14,3 +14,6 @@ export function duration(ms: number): string {
 
 /** The time of day, in the browser's zone. */
 export const clock = (ts: number): string => new Date(ts).toLocaleTimeString('en-GB')
+
+/** The day, such as "30 Nov 2026". */
+export const day = (ts: number): string => new Date(ts).toLocaleDateString('en-GB', { dateStyle: 'medium' })
