@@ -13,13 +13,22 @@ const HEADER = '# Changelog\n\nWritten by `npm run changelog` from the subjects 
 const SECTIONS = { feat: 'New', fix: 'Fixed', perf: 'Faster', docs: 'Documentation' } as const
 const BREAKING = 'Breaking'
 
+/**
+ * Returns what users read of a subject: sentences without the reasons, which are for those who look into the history. What stands
+ * after a semicolon is a line of its own.
+ */
+function linesOf(text: string): string[] {
+  const parts = text.split(/; (?:and )?/).map((part) => part.replace(/,? (?:because|since) .*$/, ''))
+  return parts.map((part) => `- ${part.charAt(0).toUpperCase()}${part.slice(1)}`.replace(/\.?$/, '.'))
+}
+
 /** Returns the section of a version as Markdown, or a line that says that users notice nothing. */
 export function sectionOf(version: string, date: string, subjects: readonly string[]): string {
   const groups = new Map<string, string[]>([BREAKING, ...Object.values(SECTIONS)].map((title) => [title, []]))
   for (const subject of new Set(subjects)) {
     const [, kind, breaking, text] = /^(\w+)(?:\([^)]*\))?(!?): (.+)$/.exec(subject) ?? []
     const title = breaking === '!' ? BREAKING : SECTIONS[kind as keyof typeof SECTIONS]
-    if (title !== undefined && text !== undefined) groups.get(title)!.push(`- ${text}`)
+    if (title !== undefined && text !== undefined) groups.get(title)!.push(...linesOf(text))
   }
   const filled = [...groups].filter(([, lines]) => lines.length > 0)
   const body = filled.map(([title, lines]) => `### ${title}\n\n${lines.join('\n')}\n`).join('\n')

@@ -139,7 +139,7 @@ export default definePlugin({
         if (!options.production || isProtected(options)) return
         const closed =
           'The HTTP API is closed, so pages cannot follow runs: neither http.authorize nor http.token is set'
-        const hint = 'Set one of them to open it, as docs/securing.md shows.'
+        const hint = 'Set one of them to open it, as nuxt-queue/docs/guides/securing.md shows.'
         kernel.reporter.warn(`${closed}. In production, only webhooks are served without them. ${hint}`)
       },
       drain,

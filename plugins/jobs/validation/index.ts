@@ -11,14 +11,28 @@ import { beginAtCaller } from '../../lib/frames.ts'
 import { parse } from '../../lib/parse.ts'
 import { anySchema, workerOption } from '../../lib/worker-option.ts'
 
+type Called = (...args: never[]) => unknown
+
 /** Parses data. The stack of the error begins at the caller of `called`, because the frames of hooks would fill it. */
-function parseFor(called: (...args: never[]) => unknown, ...given: Parameters<typeof parse>): ReturnType<typeof parse> {
+function parseFor(called: Called, ...given: Parameters<typeof parse>): ReturnType<typeof parse> {
   try {
-    return parse(...given)
+    const data = parse(...given)
+    return isPromise(data) ? refusedAtCaller(called, data) : data
   } catch (error) {
     if (error instanceof Error) beginAtCaller(error, called)
     throw error
   }
+}
+
+/** Keeps the frames of the caller, because the caller is no longer on the stack when an asynchronous schema rejects the data. */
+function refusedAtCaller<T>(called: Called, parsing: Promise<T>): Promise<T> {
+  const caller = new Error()
+  beginAtCaller(caller, called)
+  return parsing.catch((error: unknown) => {
+    const frames = caller.stack?.replace(/^.*\n/, '')
+    if (error instanceof Error) error.stack = `${error.name}: ${error.message}\n${frames ?? ''}`
+    throw error
+  })
 }
 
 /** Validates `input` when a job is enqueued, after every other plugin, and `output` when its handler returns. */
@@ -27,7 +41,6 @@ export default definePlugin({
   enforce: 'post',
   workerOptions: { input: workerOption('input', anySchema), output: workerOption('output', anySchema) },
   setup(kernel) {
-    /** Throws while the caller is on the stack, unless the schema is asynchronous. */
     function checkInput({ job, worker, batch }: EnqueuePayload, next: Next): MaybePromise<void> {
       const called = batch ? kernel.enqueueMany : kernel.enqueue
       const data = parseFor(called, worker!.worker.input!, job.data, `data of job "${job.name}"`)

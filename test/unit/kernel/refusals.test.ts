@@ -16,11 +16,15 @@ test('the stack of a rejected enqueue contains its call site', async () => {
   const kernel = await createKernel({ preset: 'test', plugins: [strict] })
   onTestFinished(async () => void (await kernel.close()))
   await kernel.registerWorker({ id: 'checked', config: { input: z.object({ name: z.string() }) }, handler: () => {} })
+  const slow = z.object({ name: z.string().refine(async (name) => name !== 'Eve') })
+  await kernel.registerWorker({ id: 'slow', config: { input: slow }, handler: () => {} })
   await kernel.registerWorker({ id: 'vetoed', handler: () => {} })
   const refused = [
     () => kernel.enqueue('nobody'),
     () => kernel.enqueue('checked', { name: 5 }),
     () => kernel.enqueue('checked', { name: 'Ada' }, { delay: -1 }),
+    () => kernel.enqueue('slow', { name: 'Eve' }),
+    () => kernel.enqueueMany([{ worker: 'slow', data: { name: 'Eve' } }]),
     () => kernel.enqueue('vetoed'),
     () => kernel.enqueueMany([{ worker: 'checked', data: { name: 5 } }]),
   ]

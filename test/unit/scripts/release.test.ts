@@ -9,7 +9,7 @@ const read = (file: string): Promise<string> => readFile(join(ROOT, file), 'utf8
 
 test('a section of the changelog groups the changes that users notice, and replaces an earlier section', () => {
   const section = sectionOf('1.1.0', '2026-11-30', [
-    'feat: add a button, because there was none',
+    'feat: add a button, because there was none; and let it blink',
     'test: hold the button',
     'fix(http): answer',
     'feat!: rename the button',
@@ -19,11 +19,12 @@ test('a section of the changelog groups the changes that users notice, and repla
   const expected = [
     '## 1.1.0 (2026-11-30)',
     '### Breaking',
-    '- rename the button',
+    '- Rename the button.',
     '### New',
-    '- add a button, because there was none',
+    '- Add a button.',
+    '- Let it blink.',
     '### Fixed',
-    '- answer',
+    '- Answer.',
   ]
   expect(section.split('\n').filter((line) => line !== '')).toEqual(expected)
   const older = '## 1.0.0 (2026-01-01)\n\nNothing that users notice.\n'
