@@ -1,8 +1,10 @@
 import { join } from 'pathe'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { readGuide } from '../../install/guide.ts'
+import { startChromium } from '../../services/chromium.ts'
 import { sharedPostgres } from '../../services/postgres.ts'
 import { sharedRedis } from '../../services/redis.ts'
-import { createApp, type App } from './app.ts'
+import { createApp, type App, type Server } from './app.ts'
 import { checkBuilt, clientCode, CONFIGS, files, PLAIN, TIMEOUT } from './examples.ts'
 import { addedWarnings } from './warnings.ts'
 
@@ -26,12 +28,19 @@ for (const name of ['file', 'redis', 'postgres']) {
 process.exit()
 `
 
+/** The guide's own configuration opens the API. Without it, the API is closed. */
+const SWITCH = `import guided from './guide.config'
+export default process.env.GUIDED ? guided : {}
+`
+
 // A build takes long, and is the same for all adapters: the environment chooses one.
 describe('an application without a configuration, built', () => {
   let app: App
   let output = ''
   beforeAll(async () => {
-    app = await createApp('built', files(CONFIGS.memory), { onEnd })
+    const { 'app/app.vue': page, 'nuxt-queue.config.ts': guided, ...guide } = (await readGuide('start/nuxt.md')).files
+    const own = { 'app/app.vue': page!, 'guide.config.ts': guided!, 'nuxt-queue.config.ts': SWITCH }
+    app = await createApp('built', { ...guide, ...files(CONFIGS.memory), ...own }, { onEnd })
     output = await app.build()
   }, TIMEOUT)
 
@@ -47,6 +56,28 @@ describe('an application without a configuration, built', () => {
     ['postgres', () => ({ DATABASE_URL: postgres.url })],
   ] as const)('%s: it runs jobs in all languages from anywhere, and they are there after a restart', async (_, env) => {
     await checkBuilt(app, env())
+  })
+
+  it('shows the page of the guide an error while the API is closed, and says so once, and a job live once the guide has opened it', async () => {
+    const browser = await startChromium()
+    onTestFinished(() => browser.close())
+    const env = { NUXT_QUEUE_ADAPTER: 'file', NUXT_QUEUE_FILE_PATH: join(app.folder, '.guide') }
+    const resize = async ({ url }: Server, shown: string): Promise<void> => {
+      const page = await browser.newPage()
+      await page.goto(url)
+      await page.waitForFunction('window.useNuxtApp?.().isHydrating === false')
+      await page.getByRole('button', { name: 'Resize' }).click()
+      await page.getByText(shown, { exact: true }).waitFor({ timeout: 60_000 })
+      await page.close()
+    }
+    const closed = await app.start(env)
+    await resize(closed, 'error')
+    expect(closed.output().match(/The HTTP API is closed/g)).toHaveLength(1)
+    expect(await closed.stop()).toBe(0)
+    const open = await app.start({ ...env, GUIDED: 'yes' })
+    await resize(open, '4 pictures')
+    expect(open.output()).not.toContain('The HTTP API is closed')
+    expect(await open.stop()).toBe(0)
   })
 
   it(
