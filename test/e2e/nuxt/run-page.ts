@@ -53,11 +53,11 @@ export async function openPage(browser: Browser, server: Server, path = '/'): Pr
     shows: (seq) => page.locator(`[data-seq="${seq}"]`).waitFor({ state: 'attached' }),
     async events() {
       const items = page.getByRole('list', { name: 'Events' }).getByRole('listitem')
-      return items.evaluateAll((all: HTMLElement[]) =>
+      return items.evaluateAll((all) =>
         all.map((item) => {
           const { seq, type } = item.dataset
-          const step = item.querySelector<HTMLElement>('[data-part=step]')!.innerText
-          return `${seq!} ${type!} ${step}`.trim()
+          const [step] = [...item.querySelectorAll('[data-part=step]')].map((part) => part.innerText)
+          return `${seq} ${type} ${step}`.trim()
         }),
       )
     },
