@@ -24,7 +24,7 @@ export default defineConfig({
   modules: ['nuxt-queue/nitro'],
   routeRules: { '/**': { swr: 60 } },
   runtimeConfig: { public: { who: 'you' } },
-  queue: { adapter: 'redis' },
+  queue: { adapter: 'redis', tasks: true },
 })
 `,
   'tsconfig.json': `{
@@ -56,6 +56,14 @@ export default defineQueueWorker(() => {
   'server/queues/_helper.py': FILES['server/queues/_helper.py'],
   'server/queues/echo.ts': `import { defineQueueWorker } from 'nuxt-queue'
 export default defineQueueWorker((job) => job.data)
+`,
+  'server/tasks/db/migrate.ts': `import { useRuntimeConfig } from 'nitro/runtime-config'
+import { defineTask } from 'nitro/task'
+
+export default defineTask({
+  meta: { description: 'Changes the tables' },
+  run: ({ name, payload }) => ({ result: { name, payload, config: useRuntimeConfig().public } }),
+})
 `,
   'server/queues/slow.ts': `import { once } from 'node:events'
 import { defineQueueWorker } from 'nuxt-queue'
@@ -139,6 +147,8 @@ describe.each(BUILDERS)('an application of Nitro 3, built with $NITRO_BUILDER', 
     'runs workers of all kinds apart from the web, serves streams and sockets, stands attacks, and lets jobs end at a signal',
     async () => {
       const app = await createApp('nitro3', { ...APP, ...CLOSED }, { install: 'nitro3' })
+      const edge = app.build({ ...builder, NITRO_PRESET: 'cloudflare-module' })
+      await expect(edge).rejects.toThrow('The preset "cloudflare-module" does not run in Node')
       await app.build(builder)
       expect(await app.typeErrors('tsconfig.json')).toBe('')
       const store = { NUXT_QUEUE_REDIS_CHECK_SERVER: 'false', REDIS_URL: redis.url }
@@ -151,6 +161,8 @@ describe.each(BUILDERS)('an application of Nitro 3, built with $NITRO_BUILDER', 
       expect(await ended(first), workers.output()).toMatchObject({ result: 'hello Ada' })
       expect(await resultOf(web, 'apart/isolated', {})).toEqual({ said: 'hello us', pid: expect.any(Number) as number })
       expect(await resultOf(web, 'snake', { name: 'Ada' })).toBe('HELLO ADA')
+      const migrated = { name: 'db:migrate', payload: { dry: true }, config: { who: 'us' } }
+      expect(await resultOf(web, 'tasks/db/migrate', { dry: true })).toEqual(migrated)
 
       const slow = await enqueue(web, 'slow', {})
       await until(() => isActive(slow))
