@@ -5,6 +5,7 @@ import { dirname, join } from 'pathe'
 import { onTestFinished } from 'vitest'
 import { freePort } from '../../services/service.ts'
 import { PATIENT } from '../processes.ts'
+import { until } from '../redis/rig.ts'
 import type { Install } from '../../install/install.ts'
 import { appFolder } from './workspace.ts'
 
@@ -110,7 +111,10 @@ export async function createApp(
         env,
       )
       await seen(started.child, started.output, /[Ss]erver built in/)
-      return served(started, port)
+      const running = served(started, port)
+      // Nitro responds with 503 until its worker has loaded, and prints nothing when it has.
+      await until(async () => (await running.get('/')).status !== 503)
+      return running
     },
   }
 }
