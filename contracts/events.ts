@@ -45,6 +45,22 @@ export interface RunInfo {
 /** What an append changes in the run index, atomically with the events. New tags replace the earlier ones; `[]` removes all tags. */
 export type RunPatch = Partial<Pick<RunInfo, 'status' | 'name' | 'queue' | 'jobId' | 'flow' | 'tags'>>
 
+/**
+ * The end of a job that is settled together with the append that stores it, if queue and events share a database. Log first still
+ * holds: the settlement takes effect only if the append was accepted, and in that case after it.
+ */
+export interface Ending {
+  /** The key of the terminal event. */
+  readonly key: string
+  /** The connection of the queue. An event store with another connection ignores the ending. */
+  readonly store: object
+  /**
+   * The event store calls it in the call stack in which it sends the append, with the terminal event and with what identifies the
+   * append in the database.
+   */
+  sent(end: EventDraft, receipt: unknown): void
+}
+
 export interface AppendOptions {
   /** Store nothing if an event with this key is in the stream. */
   unless?: string
@@ -55,6 +71,8 @@ export interface AppendOptions {
   /** Append even if the run has ended, and reopen it. */
   reopen?: boolean
   run?: RunPatch
+  /** The job that ends with this append. A store that does not share its database with the queue ignores it. */
+  ending?: Ending
 }
 
 /**

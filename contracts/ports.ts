@@ -4,6 +4,7 @@ import type { StoreOptions } from './enqueue.ts'
 import type * as E from './events.ts'
 import type { EnqueuedJob, EnqueueReceipt, EnqueueResult, JobDraft, JobRecord } from './job.ts'
 import type { JobState, RateLimit, Settlement } from './job.ts'
+import type { Lease } from './lease.ts'
 import type { FoundJobs, JobFilter, JobSearch, JobTotals } from './job-search.ts'
 import type { MaybePromise } from './promise.ts'
 import type { RunContext, WorkerDefinition, WorkerModule } from './worker.ts'
@@ -145,18 +146,6 @@ export interface QueueProvider {
   /** `'*'` stands for every queue, or every event. */
   on(queue: string, event: QueueEvent | '*', listener: QueueListener): Unsubscribe
   close(): MaybePromise<void>
-}
-
-/** A claim of a job. The runner receives it together with the job. */
-export interface Lease {
-  /** Registers a callback for when the lease is lost. */
-  onLost?(tell: () => void): void
-  /** Called when the handler has succeeded and only the end of the job has to be stored. The slot is then free. */
-  handled?(): void
-  /** Called when the job waits in this process because its worker has reached its concurrency. The slot is then free. */
-  parked?(): void
-  /** Stores progress between 0 and 1. */
-  progress(value: number): MaybePromise<void>
 }
 
 /**

@@ -11,6 +11,9 @@ import { serializeError } from './stored-error.ts'
 /** The outcome of an attempt. */
 export type Outcome = { value: unknown } | { error: Error } | { deferral: Deferral }
 
+/** The settlement of a job that has run for the last time. */
+type End = Extract<Settlement, { type: 'completed' | 'failed' }>
+
 export function failure(error: unknown): Outcome {
   return isDeferral(error) ? { deferral: error } : { error: toError(error) }
 }
@@ -46,10 +49,7 @@ export function createConclude(kernel: PluginKernel) {
       return fail(attempt, toError(error))
     }
     try {
-      const ended = appendEnd(attempt, 'completed', result === undefined ? {} : { result }, {
-        type: 'completed',
-        result,
-      })
+      const ended = appendEnd(attempt, result === undefined ? {} : { result }, { type: 'completed', result })
       return isPromise(ended) ? ended.catch(recover) : ended
     } catch (error) {
       return recover(error)
@@ -72,7 +72,7 @@ export function createConclude(kernel: PluginKernel) {
   async function failForGood(attempt: Attempt, error: SerializedError): Promise<Settlement> {
     dropOutbox(attempt)
     const store = async (stored: SerializedError): Promise<Settlement> =>
-      appendEnd(attempt, 'failed', { error: stored }, { type: 'failed', error: stored })
+      appendEnd(attempt, { error: stored }, { type: 'failed', error: stored })
     return storeError(attempt, error, store, (stored) => ({ type: 'failed', error: stored }))
   }
 
@@ -126,14 +126,17 @@ export function createConclude(kernel: PluginKernel) {
   }
 
   /** Appends the outbox and the terminal event in one write. Returns the settlement if the log accepts them. */
-  function appendEnd(attempt: Attempt, status: 'completed' | 'failed', data: unknown, settlement: Settlement) {
+  function appendEnd(attempt: Attempt, data: unknown, settlement: End): MaybePromise<Settlement> {
     for (const { type, key } of attempt.outbox) assertFreeEvent(type, key)
-    const last = attempt.event(`step.${status}`, data, attempt.endKey)
-    const events = [...attempt.outbox, ...attempt.reservedOutbox, last]
-    const appended = kernel.append(attempt.ctx, events, { run: runPatch(attempt.record, status) })
+    const { record, lease, ctx, endKey } = attempt
+    const run = runPatch(record, settlement.type)
+    const last = attempt.event(`step.${settlement.type}`, data, endKey)
+    // A step of a flow is settled after its follow-up jobs are stored.
+    const ending = run && 'result' in settlement ? lease.ending?.(endKey) : undefined
+    const appended = kernel.append(ctx, [...attempt.outbox, ...attempt.reservedOutbox, last], { run, ending })
     // This append may be sent before `step.started` is known to be stored. The store keeps their order.
     return after(appended, (result) => {
-      if (result.ok && settlement.type === 'completed') useStored(settlement, result.events, attempt.endKey)
+      if (result.ok && 'result' in settlement) useStored(settlement, result.events, endKey)
       return after(attempt.started, () => (result.ok ? settlement : acceptRefusal(attempt, result)))
     })
   }

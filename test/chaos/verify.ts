@@ -15,7 +15,20 @@ export interface Verdict {
   violations: string[]
 }
 
-const QUEUES = ['plain', 'keyed', 'fan', 'order', 'hostile', 'holder', 'batch', 'calm', 'outer', 'parent', 'child']
+const QUEUES = [
+  'plain',
+  'keyed',
+  'serial',
+  'fan',
+  'order',
+  'hostile',
+  'holder',
+  'batch',
+  'calm',
+  'outer',
+  'parent',
+  'child',
+]
 const TERMINAL = /^(?:step|flow)\.(?:completed|failed|cancelled)$/
 /** How long nothing may change while work is left, in milliseconds. A machine that is busy needs longer for all of it. */
 const PATIENCE = 90_000

@@ -37,6 +37,16 @@ export async function registerWorkers(kernel: Kernel, { workload, mayDie, journa
       return id
     },
   })
+  // One at a time: the end of a job and its settlement may be stored in one round trip.
+  await kernel.registerWorker({
+    id: 'serial',
+    config: { queue: 'serial', attempts: 10, backoff: 20 },
+    async handler({ id, attempt }, { state }) {
+      await state.update('runs', (runs) => Number(runs ?? 0) + 1)
+      if (shareOf(`${id} ${attempt}`) < 0.1) throw new Error('fails by plan')
+      return id
+    },
+  })
   await kernel.registerWorker({
     id: 'fan/entry',
     config: { queue: 'fan', concurrency: 4, flow: { name: 'fan', role: 'entry', emits: ['part'] } },
@@ -96,6 +106,8 @@ export function produce(kernel: Kernel, id: string, n: number, workload: Workloa
       return kernel.enqueueMany(
         several(id).map((one): EnqueueItem => ({ worker: 'plain', data: n, options: { id: one } })),
       )
+    case 3:
+      return kernel.enqueue('serial', { n }, options)
     default:
       return kernel.enqueue('plain', { n }, options)
   }
@@ -106,8 +118,11 @@ export function madeBy(id: string, n: number, workload: Workload): Made {
   if (workload === 'hard') return madeHard(id, n)
   if (workload === 'orders' || n % 4 === 0) return { run: id }
   if (n % 8 === 2) return { queue: 'plain', ids: several(id) }
-  return { queue: n % 8 === 1 ? 'keyed' : 'plain', ids: [id] }
+  return { queue: ALONE[n % 8] ?? 'plain', ids: [id] }
 }
+
+/** The queues of jobs that are not made for `plain`, by the remainder of their number. */
+const ALONE: Readonly<Record<number, string>> = { 1: 'keyed', 3: 'serial' }
 
 function several(id: string): string[] {
   return [0, 1, 2].map((part) => `${id}-${part}`)

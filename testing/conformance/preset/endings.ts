@@ -188,4 +188,64 @@ export function endingTests(test: PresetTest): void {
       expect(await kernel.result(await kernel.enqueue('w'))).toBe('done')
     }),
   )
+
+  it(
+    'settles a job with what its log says, if another end was stored before that of its handler',
+    test(async ({ kernel, start, reach, types }) => {
+      const started: unknown[] = []
+      let running = 0
+      let atOnce = 0
+      await start({
+        async w({ data }) {
+          atOnce = Math.max(atOnce, ++running)
+          started.push(data)
+          await Promise.resolve()
+          running--
+          return data
+        },
+      })
+      const error = { name: 'Error', message: 'decided elsewhere' }
+      const stored: Promise<unknown>[] = []
+      kernel.hook('emit', async ({ stream, events, options }, next) => {
+        const end = events.at(-1)
+        if (end?.type === 'step.completed' && JSON.stringify(end.data) === '{"result":"overtaken"}') {
+          const failed = { ...end, type: 'step.failed', data: { error } }
+          stored.push(Promise.resolve(kernel.port('events').append(stream, [failed], { run: options.run })))
+          await stored[0]
+        }
+        await next()
+      })
+      const jobs = await kernel.enqueueMany(['first', 'overtaken', 'last'].map((data) => ({ worker: 'w', data })))
+      expect(await reach(jobs[2]!, 'completed')).toMatchObject({ result: 'last' })
+      expect(await reach(jobs[0]!, 'completed')).toMatchObject({ result: 'first' })
+      expect(await reach(jobs[1]!, 'failed')).toMatchObject({ error })
+      expect(await types(jobs[1]!.runId)).toEqual(['step.started', 'step.failed'])
+      expect({ started, atOnce }).toEqual({ started: ['first', 'overtaken', 'last'], atOnce: 1 })
+    }),
+  )
+
+  it(
+    'ends a job once whose completion is stored although a hook behind it fails',
+    test(async ({ kernel, start, reach, types, until }) => {
+      const started: unknown[] = []
+      await start({
+        w({ data }) {
+          started.push(data)
+          return data
+        },
+      })
+      let failures = 0
+      kernel.hook('emit', async ({ events }, next) => {
+        await next()
+        if (events.at(-1)?.type !== 'step.completed') return
+        failures++
+        throw new Error('too late')
+      })
+      const job = await kernel.enqueue('w', 'once')
+      expect(await reach(job, 'completed')).toMatchObject({ result: 'once' })
+      await until('the hook has failed', () => failures > 0)
+      expect(await types(job.runId)).toEqual(['step.started', 'step.completed'])
+      expect(started).toEqual(['once'])
+    }),
+  )
 }

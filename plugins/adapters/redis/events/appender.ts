@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { AppendOptions, AppendRefusal, AppendResult, EventDraft, StoredEvent } from '../../../../kernel/index.ts'
 import { createGroupCommit } from '../../lib/group-commit.ts'
 import { mergeAppend, type MergedAppends, type WaitingAppend } from '../../lib/merge-appends.ts'
+import type { AppendReceipt } from '../lib/append-receipt.ts'
 import { defineScript, isFault, wakeChannel, type RedisPort } from '../lib/redis.ts'
 import { APPEND } from './append-script.ts'
 import { checkAppend } from './check-append.ts'
@@ -46,11 +47,27 @@ export function createAppender(redis: RedisPort, shards: Shards) {
       )
       const sent = groups.flatMap(({ units }) => units)
       const texts = sent.flatMap(({ members }) => members.flatMap((one) => one.texts))
-      const reply = await append([`${tag}:log`], [callKey, ++calls, publish, channel, header, ...texts])
+      const replying = append([`${tag}:log`], [callKey, ++calls, publish, channel, header, ...texts])
+      announceEndings(sent, callKey, calls)
+      const reply = await replying
       const results = (reply as string).split(';')
       const outcomes = new Map<Pending, AppendResult>()
       for (const [index, unit] of sent.entries()) setResults(outcomes, unit, results[index]!)
       return batch.map((one) => outcomes.get(one)!)
+    }
+
+    /** Lets the jobs that end with this call be settled by a call right behind it. Calls of a cluster may reach different nodes. */
+    function announceEndings(sent: readonly Unit[], key: string, number: number): void {
+      if (redis.cluster) return
+      for (const [index, { members }] of sent.entries()) {
+        for (const { drafts, options } of members) {
+          const { ending, unless } = options
+          // An accepted append with this condition has stored the terminal event itself.
+          if (ending?.store !== redis || unless !== ending.key) continue
+          const end = drafts.find((draft) => draft.key === ending.key)
+          if (end) ending.sent(end, { callKey: key, call: number, position: index + 1 } satisfies AppendReceipt)
+        }
+      }
     }
 
     return createGroupCommit<Pending, AppendResult>({

@@ -2,15 +2,19 @@ import { FRESH_FIELDS, USED_FIELDS } from './job-codec.ts'
 import { COMMON, quoted } from './lua.ts'
 
 /** The number of arguments of a settlement. */
-const SETTLEMENT_ARGS = 7
+const SETTLEMENT_ARGS = 8
 
 /**
  * Settles jobs that have run, and claims the next jobs. BullMQ's worker makes one call per job; sharing the call reduces the load of
  * Redis to a third.
  *
  * ARGV: `base`, `holder` (the id of the consumer), `lease` in milliseconds, `want` (how many jobs to claim at most), the number of
- * settlements, and then seven arguments for each settlement (see `encodeSettlement`): the stored id, the claim, the kind, the attempts
- * made, and three arguments that depend on the kind:
+ * settlements, the number of calls of the append script on which settlements depend, eight arguments for each settlement, and two for each
+ * of these calls: its key and its number.
+ *
+ * The arguments of a settlement (see `encodeSettlement`) are the stored id, the claim, the kind, the attempts made, three that depend on
+ * the kind, and the condition. The condition is `''` or three numbers: the append call, the position of the append in its result, and `1`
+ * if the job uses a slot until it is settled.
  *
  * | kind | first | second | third |
  * |---|---|---|---|
@@ -21,8 +25,8 @@ const SETTLEMENT_ARGS = 7
  * | `ended` | outcome | result or message | error as JSON |
  * | `lost` | – | – | – |
  *
- * Returns the time, the outcome of each settlement (`waiting`, `delayed`, `completed`, `failed`, `cancelled`, or `lost` if another
- * consumer holds the job), the claimed jobs (the stored id and the fields `ats`, `FRESH_FIELDS`, `USED_FIELDS` of each), the milliseconds
+ * Returns the time, the outcome of each settlement (`waiting`, `delayed`, `completed`, `failed`, `cancelled`, `lost` if another consumer
+ * holds the job, or `unmet` if the append was refused or its result is not known), the claimed jobs (the stored id and the fields `ats`, `FRESH_FIELDS`, `USED_FIELDS` of each), the milliseconds
  * for which the queue is held (negative if it is not), and the next due time of a delayed job (`''` if there is none).
  *
  * Invariants: an active job is in the list `active` and has a lock, unless its lease has expired. A settlement takes effect only for the
@@ -30,12 +34,13 @@ const SETTLEMENT_ARGS = 7
  */
 export const SETTLE_AND_CLAIM = `${COMMON}
 local base, holder, lease, want, settlements = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local appendCalls = tonumber(ARGV[6])
 local prefix, active, events, token = base .. ':', base .. ':active', base .. ':events', holder .. ':'
 
 -- All settlements share calls where possible, because the overhead of a call is larger than its work.
 local keys, lockKeys, locks, released, ended = {}, {}, {}, {}, {}
 for index = 1, settlements do
-  local key = prefix .. ARGV[6 + (index - 1) * ${SETTLEMENT_ARGS}]
+  local key = prefix .. ARGV[7 + (index - 1) * ${SETTLEMENT_ARGS}]
   keys[index] = key
   lockKeys[index] = key .. ':lock'
 end
@@ -80,13 +85,40 @@ local function admit(key, id, dueAt, ...)
   return 'delayed'
 end
 
+-- The results of the append calls. A pipeline keeps the result of its last call only.
+local appended = {}
+for number = 1, appendCalls do
+  local from = 6 + settlements * ${SETTLEMENT_ARGS} + (number - 1) * 2
+  local stored, results, count = call('GET', ARGV[from + 1]), {}, 0
+  local last, result = string.match(stored or '', '^(%S+) (.*)$')
+  if last == ARGV[from + 2] then
+    for one in string.gmatch(result, '[^;]+') do
+      count = count + 1
+      results[count] = one
+    end
+  end
+  appended[number] = results
+end
+
+-- Returns whether the append on which a settlement depends was accepted. Otherwise the slot of the job stays in use.
+local function isMet(condition)
+  if condition == '' then return true end
+  local number, position, busy = string.match(condition, '^(%d+),(%d+),(%d)$')
+  local result = appended[tonumber(number)][tonumber(position)]
+  if result and string.sub(result, 1, 1) ~= '!' then return true end
+  if busy == '1' then want = want - 1 end
+  return false
+end
+
 local settled, requeued, delayed = {}, false, false
 for index = 1, settlements do
-  local from = 5 + (index - 1) * ${SETTLEMENT_ARGS}
+  local from = 6 + (index - 1) * ${SETTLEMENT_ARGS}
   local id, claim, kind, made = ARGV[from + 1], ARGV[from + 2], ARGV[from + 3], ARGV[from + 4]
   local first, second, third = ARGV[from + 5], ARGV[from + 6], ARGV[from + 7]
   local key, outcome = keys[index], 'lost'
-  if kind == 'lost' then
+  if not isMet(ARGV[from + 8]) then
+    outcome = 'unmet'
+  elseif kind == 'lost' then
     -- The consumer that claimed the job counted a crash, but the process of this one is alive.
     if tonumber(call('HGET', key, 'stc') or 0) > 0 then
       call('HINCRBY', key, 'stc', -1)

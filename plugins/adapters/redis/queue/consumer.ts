@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { timerDelay, type Kernel, type Processor, type Settlement } from '../../../../kernel/index.ts'
+import { timerDelay, type Kernel, type Processor } from '../../../../kernel/index.ts'
 import { defineScript, type RedisPort } from '../lib/redis.ts'
-import { givenBack, storable } from '../../lib/storable.ts'
 import type { Consumer } from '../../lib/worker-manager.ts'
 import { createClockSkew } from './clock-skew.ts'
 import { decodeClaimed } from './job-codec.ts'
@@ -9,7 +8,8 @@ import { PROGRESS, RECLAIM, RECOVER, RENEW } from './lease-scripts.ts'
 import type { Listeners } from '../../lib/listeners.ts'
 import { watchQueue } from './queue-outages.ts'
 import type { Queues } from './queues.ts'
-import { encodeSettlement, emitSettled, type Argument, type Claimed } from './settlement.ts'
+import { createOutcomes } from './outcomes.ts'
+import { encodeBatch, type Claimed } from './settlement.ts'
 import { SETTLE_AND_CLAIM } from './consumer-scripts.ts'
 import { createWaker } from './waker.ts'
 
@@ -69,7 +69,6 @@ export function createConsumer(
   const running = new Set<Claimed>()
   let concurrency = initialConcurrency
   let slots = 0
-  let settlements: { claimed: Claimed; settlement: Settlement; args: readonly Argument[] }[] = []
   let callsInFlight = 0
   let scheduled = false
   let mayHaveJobs = true
@@ -84,6 +83,7 @@ export function createConsumer(
 
   const outages = watchQueue(queue, kernel.reporter)
   const waker = createWaker(redis, base, wake)
+  const outcomes = createOutcomes({ redis, kernel, listeners, toStore: skew.toStore, added: kick, finished, release })
   const renewing = setInterval(() => void renewLocks(), timerDelay(lease / 3))
   const reclaimInterval = Math.min(RECLAIM_INTERVAL, lease / 2)
   const reclaiming = setInterval(() => void reclaimLost(), timerDelay(reclaimInterval))
@@ -107,12 +107,16 @@ export function createConsumer(
 
   function poll(): void {
     scheduled = false
-    if (settlements.length === 0 && callsInFlight === 0) for (const resolve of flushed.splice(0)) resolve()
+    if (outcomes.size === 0 && callsInFlight === 0) for (const resolve of flushed.splice(0)) resolve()
+    // The script claims nothing for a slot that is freed by an outcome of which the append is refused.
+    const freed = outcomes.busy
     const free =
-      closing || !mayHaveJobs ? 0 : Math.max(0, Math.min(concurrency - slots, concurrency + MAX_ENDING - running.size))
+      closing || (!mayHaveJobs && freed === 0)
+        ? 0
+        : Math.max(0, Math.min(concurrency - slots + freed, concurrency + MAX_ENDING - running.size))
     const want = Math.min(free, MAX_CLAIMED, Math.ceil(concurrency / MAX_CALLS))
-    if (settlements.length === 0 && want === 0) return resolveIdle()
-    if (callsInFlight > 0 && (needsRecovery || settlements.length + want < Math.min(MIN_SECOND_CALL, concurrency / 4)))
+    if (outcomes.size === 0 && want === 0) return resolveIdle()
+    if (callsInFlight > 0 && (needsRecovery || outcomes.size + want < Math.min(MIN_SECOND_CALL, concurrency / 4)))
       return
     callsInFlight++
     settleAndClaim(want).then(
@@ -133,26 +137,21 @@ export function createConsumer(
   async function settleAndClaim(want: number): Promise<void> {
     if (needsRecovery) await recoverLost()
     const known = wakes
-    const batch = settlements.slice(0, MAX_SETTLED)
-    settlements = settlements.slice(batch.length)
+    const batch = outcomes.take(MAX_SETTLED)
     slots += want
     const asked = Date.now()
     let reply: Reply
     try {
-      const settling = batch.flatMap(({ args }) => args)
-      reply = (await settleAndClaimScript(keys, [base, holder, lease, want, batch.length, ...settling])) as Reply
+      reply = (await settleAndClaimScript(keys, [base, holder, lease, want, ...encodeBatch(batch)])) as Reply
     } catch (error) {
-      settlements = [...batch, ...settlements]
+      outcomes.putBack(batch)
       slots -= want
       throw error
     }
     const [now, settled, claimed, hold, nextDue] = reply
     redis.compareClock(Number(now), asked)
     skew.measure(Number(now))
-    for (const [index, { claimed: job, settlement }] of batch.entries()) {
-      running.delete(job)
-      if (listeners.any) emitSettled(listeners, job.record, settlement, settled[index]!, Number(now))
-    }
+    outcomes.accept(batch, settled, Number(now))
     const got = claimed.length / 2
     slots -= want - got
     for (let index = 0; index < claimed.length; index += 2) {
@@ -171,42 +170,26 @@ export function createConsumer(
     record.startedAt = skew.fromStore(now)
     // Redis decided that the job is due, even if the clock of this machine is behind.
     record.runAt = Math.min(record.runAt, kernel.clock.now())
-    const claimed: Claimed = { storedId, record, onLost: undefined, busy: true }
+    const claimed: Claimed = {
+      ...{ storedId, record, onLost: undefined, busy: true },
+      ...{ settled: undefined, early: undefined, stored: undefined },
+    }
     running.add(claimed)
     if (listeners.any) listeners.emit('active', queue, () => ({ ...record }))
     const lease = {
       onLost: (callback: () => void) => void (claimed.onLost = callback),
-      // With a concurrency of 1, the outcome of a job is stored before the next job starts.
+      // With a concurrency of 1, the outcome of a job is stored before the next job starts, so it travels with the terminal event.
       handled: () => (concurrency > 1 ? release(claimed) : undefined),
       parked: () => release(claimed),
+      ending: (key: string) => (concurrency === 1 ? outcomes.endingOf(claimed, key) : undefined),
       progress: (value: number) => storeProgress(claimed, value),
     }
-    void processor({ ...record }, lease).then((settlement) => settle(claimed, settlement))
+    void processor({ ...record }, lease).then((settlement) => outcomes.settle(claimed, settlement))
   }
 
-  function settle(claimed: Claimed, settlement: Settlement): void {
-    settlements.push(encode(claimed, settlement))
-    if (settlement.slot && claimed.busy) void settlement.slot.then(() => release(claimed))
-    else release(claimed)
-    kick()
-  }
-
-  /** Encodes a settlement. If it cannot be stored, the job runs again, so that the other settlements of the call are stored. */
-  function encode(claimed: Claimed, settlement: Settlement): (typeof settlements)[number] {
-    const report = (problem: unknown): void =>
-      kernel.reporter.error(
-        `The outcome of job "${claimed.record.id}" cannot be stored. The job will run again.`,
-        problem,
-      )
-    const now = kernel.clock.now()
-    const stored = storable(settlement, now, report)
-    try {
-      return { claimed, settlement: stored, args: encodeSettlement(claimed, stored, skew.toStore) }
-    } catch (error) {
-      report(error)
-      const again = givenBack(settlement, now)
-      return { claimed, settlement: again, args: encodeSettlement(claimed, again, skew.toStore) }
-    }
+  function finished(claimed: Claimed): void {
+    running.delete(claimed)
+    if (closing) kick()
   }
 
   function release(claimed: Claimed): void {
@@ -226,12 +209,14 @@ export function createConsumer(
 
   async function renewLocks(): Promise<void> {
     if (running.size === 0) return
-    const held = [...running]
+    const held = [...running].filter(({ stored }) => !stored)
     try {
       const args = held.flatMap(({ storedId, record }) => [storedId, record.claims])
       const lost = new Set((await renew(keys, [base, holder, lease, ...args])) as string[])
       outages.renewal.worked()
-      for (const claimed of held) if (lost.has(claimed.storedId) && running.has(claimed)) claimed.onLost?.()
+      for (const claimed of held) {
+        if (lost.has(claimed.storedId) && running.has(claimed) && !claimed.stored) claimed.onLost?.()
+      }
     } catch (error) {
       if (!stopped) outages.renewal.failed(error)
     }
@@ -260,7 +245,7 @@ export function createConsumer(
   }
 
   function resolveIdle(): void {
-    if (settlements.length > 0 || callsInFlight > 0 || running.size > 0) return
+    if (outcomes.size > 0 || callsInFlight > 0 || running.size > 0) return
     for (const resolve of idle.splice(0)) resolve()
   }
 
@@ -285,7 +270,7 @@ export function createConsumer(
       if (running.size === 0) this.stop()
     },
     async flush() {
-      if (stopped || (settlements.length === 0 && callsInFlight === 0)) return
+      if (stopped || (outcomes.size === 0 && callsInFlight === 0)) return
       await new Promise<void>((resolve) => void flushed.push(resolve))
     },
     stop() {

@@ -1,6 +1,7 @@
 import type { JobRecord, QueueEvent, Settlement } from '../../../../kernel/index.ts'
 import { encodeJson } from '../../../lib/json.ts'
 import type { Listeners } from '../../lib/listeners.ts'
+import type { AppendReceipt } from '../lib/append-receipt.ts'
 
 /** A job that this process has claimed. */
 export interface Claimed {
@@ -10,6 +11,22 @@ export interface Claimed {
   onLost: (() => void) | undefined
   /** True while the job uses a slot. */
   busy: boolean
+  /** The settlement of the runner. */
+  settled: Settlement | undefined
+  /** The outcome that depends on the append of the terminal event. */
+  early: Outcome | undefined
+  /** The result of `early`, and when it was stored. */
+  stored: { outcome: string; at: number } | undefined
+}
+
+/** An outcome of a claimed job that one call stores. */
+export interface Outcome {
+  readonly claimed: Claimed
+  settlement: Settlement
+  args: readonly Argument[]
+  /** The append on whose acceptance the outcome depends. */
+  receipt: AppendReceipt | undefined
+  sent: boolean
 }
 
 export type Argument = string | number
@@ -56,6 +73,31 @@ export function encodeSettlement(
     case 'lost':
       return [storedId, claims, type, 0, '', '', '']
   }
+}
+
+/**
+ * Encodes the outcomes of a call for the script `SETTLE_AND_CLAIM`. Outcomes that depend on an append name its call by a number, because
+ * many appends share one call.
+ */
+export function encodeBatch(batch: readonly Outcome[]): Argument[] {
+  const calls: Argument[] = []
+  const numbers = new Map<string, number>()
+  const encoded: Argument[] = []
+  for (const { args, receipt, claimed } of batch) {
+    if (!receipt) {
+      encoded.push(...args, '')
+      continue
+    }
+    const { callKey, call, position } = receipt
+    const name = `${callKey} ${call}`
+    let number = numbers.get(name)
+    if (number === undefined) {
+      calls.push(callKey, call)
+      numbers.set(name, (number = calls.length / 2))
+    }
+    encoded.push(...args, `${number},${position},${flag(claimed.busy)}`)
+  }
+  return [batch.length, calls.length / 2, ...encoded, ...calls]
 }
 
 function flag(value: boolean | undefined): string {
