@@ -12,6 +12,7 @@ import { mayBeOneMembers } from '../lib/failure.ts'
 import { checkText, quoteName, type PostgresPort } from '../lib/postgres.ts'
 import { copyValue } from '../../../lib/value.ts'
 import { encodePass, packPasses, type Packed, type Pending } from './passes.ts'
+import { joinTurn, sendWithTurn, type Joined } from './join-turn.ts'
 import { packNames } from './wake-ups.ts'
 import { encodeInlineRuns, isInlineRun, INLINE_COLUMNS } from './inline-runs.ts'
 
@@ -67,7 +68,7 @@ export function createAppender(db: PostgresPort, payloadLimit: number) {
       const inline = first.filter(isInlineRun)
       const others = first.filter((packed) => !isInlineRun(packed))
       const passes = others.length === 0 ? [] : [others, ...rest]
-      const result = await send(inline, passes)
+      const result = await send(inline, passes, joinTurn(db, inline, others))
       const old = new Set(result.old)
       const created = inline.filter((_, index) => !old.has(index + 1))
       const existing = inline.filter((_, index) => old.has(index + 1))
@@ -78,7 +79,11 @@ export function createAppender(db: PostgresPort, payloadLimit: number) {
     },
   })
 
-  async function send(inline: readonly Packed[], passes: readonly Packed[][]): Promise<BatchResult> {
+  async function send(
+    inline: readonly Packed[],
+    passes: readonly Packed[][],
+    joined: Joined | undefined,
+  ): Promise<BatchResult> {
     const [first, ...rest] = passes.map(encodePass)
     const streams = [inline, ...passes].flatMap((pass) => pass.map(({ stream }) => stream))
     const values = [
@@ -86,8 +91,13 @@ export function createAppender(db: PostgresPort, payloadLimit: number) {
       ...[first?.appends ?? null, first?.events ?? null, rest.length === 0 ? null : JSON.stringify(rest)],
       ...[packNames(streams), writer, ++batch],
     ]
+    const answer = (joined && (await sendWithTurn(db, text, values, joined))) ?? (await sendAlone(values))
+    return JSON.parse(answer) as BatchResult
+  }
+
+  async function sendAlone(values: readonly unknown[]): Promise<string> {
     const [row] = await db.query<{ answer: string }>(text, values, { repeatable: true })
-    return JSON.parse(row!.answer) as BatchResult
+    return row!.answer
   }
 
   return {

@@ -1,19 +1,24 @@
-import { timerDelay, type Clock, type JobRecord, type Processor, type QueueEvent } from '../../../../kernel/index.ts'
+import {
+  timerDelay,
+  type Clock,
+  type Ending,
+  type JobRecord,
+  type Processor,
+  type QueueEvent,
+} from '../../../../kernel/index.ts'
+import type { AppendCarrier, JoinedTurn } from '../lib/joined-turn.ts'
 import { quoteName, type PostgresPort } from '../lib/postgres.ts'
 import type { Consumer } from '../../lib/worker-manager.ts'
 import type { Arrivals } from './arrivals.ts'
 import { createBacklog } from './backlog.ts'
 import { encodeQueue } from './names.ts'
+import { createPolls } from './polls.ts'
 import { createPrefetch } from './prefetch.ts'
-import type { Settled } from './settlement.ts'
+import { settlementOf, type Settled } from './settlement.ts'
 import type { Listeners } from '../../lib/listeners.ts'
 import type { Claim } from './claim.ts'
-import { createSlots, type ClaimedRow } from './slots.ts'
-
-/** A row of `nq_take_turn`: a settled job (`s`), a claimed job (`c`), or the next due time (`d`). */
-interface PollRow extends ClaimedRow {
-  kind: 's' | 'c' | 'd'
-}
+import { createSlots, type Claimed } from './slots.ts'
+import { readTurn, turnIf, type TurnRow } from './turn.ts'
 
 export interface QueueConsumer extends Consumer {
   /** The name of the queue in pg-boss. */
@@ -64,7 +69,8 @@ export function createConsumer(
 ): QueueConsumer {
   const { db, clock, listeners } = host
   const name = encodeQueue(queue)
-  const pollText = `SELECT * FROM ${quoteName(db.schema)}.nq_take_turn($1, $2, $3, $4, $5, $6, $7)`
+  const turnFunction = `${quoteName(db.schema)}.nq_take_turn`
+  const pollText = `SELECT * FROM ${turnFunction}($1, $2, $3, $4, $5, $6, $7)`
   const prefetch = createPrefetch()
   const slots = createSlots(queue, processor, initialConcurrency, {
     clock,
@@ -72,15 +78,15 @@ export function createConsumer(
     arrivals: host.arrivals,
     prefetch,
     progress: (claim, record, value) => host.progress(name, claim, record, value),
+    ending: endingOf,
     settled: onSettled,
+    finished: (one) => one?.notify(emit),
     lapsed: (claim) => host.lapsed(queue, claim),
     unstorable: ({ id }, problem) =>
       db.reporter.error(`The outcome of job "${id}" cannot be stored. The job will run again.`, problem),
     changed: schedule,
   })
   let concurrency = initialConcurrency
-  /** The number of jobs that the claims in flight may return. */
-  let pendingClaims = 0
   const settled = createBacklog(queue, db.reporter)
   let open = true
   let stopped = false
@@ -91,17 +97,16 @@ export function createConsumer(
   let lastClaimWasFull = false
   /** The moment until which the queue is held. Jobs that are claimed before it return to the queue. */
   let heldUntil = 0
-  let polls = 0
-  let claimingPolls = 0
+  const polls = createPolls()
   let scheduled = false
   let timer: NodeJS.Timeout | undefined
   let whenIdle: (() => void)[] = []
 
   function schedule(): void {
-    if (scheduled || polls === MAX_POLLS) return
+    if (scheduled || polls.inFlight === MAX_POLLS) return
     const wanted = wantedNow()
     if (settled.length === 0 && wanted === 0) return checkIdle()
-    if (polls > 0 && settled.length + wanted < MIN_SECOND_POLL) return
+    if (polls.inFlight > 0 && settled.length + wanted < MIN_SECOND_POLL) return
     scheduled = true
     setImmediate(() => {
       scheduled = false
@@ -111,13 +116,13 @@ export function createConsumer(
 
   /** Returns how many jobs a poll would claim. A second poll claims only while claims are full. */
   function wantedNow(): number {
-    if (!open || !mayHaveJobs || (claimingPolls > 0 && !lastClaimWasFull)) return 0
+    if (!open || !mayHaveJobs || (polls.claiming > 0 && !lastClaimWasFull)) return 0
     const extra = concurrency > 1 ? prefetch.count : 0
     const share = Math.max(MIN_SECOND_POLL, Math.ceil(Math.max(concurrency, extra) / MAX_POLLS))
     // About as many jobs as wait for a slot have a settlement in flight.
     const room = concurrency + 2 * extra + slots.parked - slots.held.size
     const needed = Math.max(slots.free, extra) - slots.waiting
-    return Math.max(0, Math.min(Math.min(needed, room) - pendingClaims, share))
+    return Math.max(0, Math.min(Math.min(needed, room) - polls.pendingClaims, share))
   }
 
   function onSettled(one: Settled): void {
@@ -131,7 +136,7 @@ export function createConsumer(
   }
 
   function checkIdle(): void {
-    if (slots.held.size > 0 || settled.length > 0 || polls > 0) return
+    if (slots.held.size > 0 || settled.length > 0 || polls.inFlight > 0) return
     for (const resolve of whenIdle) resolve()
     whenIdle = []
   }
@@ -142,15 +147,7 @@ export function createConsumer(
     const batch = settled.take()
     const wanted = isolating && batch.length > 0 ? 0 : wantedNow()
     const wakesBefore = wakes
-    const claim = wanted > 0 ? 1 : 0
-    polls++
-    claimingPolls += claim
-    pendingClaims += wanted
-    const done = (): void => {
-      polls--
-      claimingPolls -= claim
-      pendingClaims -= wanted
-    }
+    const done = polls.begin(wanted)
     const began = performance.now()
     const settle = batch.length === 0 ? null : `[${batch.map(({ text }) => text).join(',')}]`
     const ctids = batch.map(({ ctid }) => ctid)
@@ -160,12 +157,16 @@ export function createConsumer(
       let repeated = false
       const onRepeat = (): void => void (repeated = true)
       const values = [name, wanted, db.lease, settle, ctids, returnSettled, hold]
-      const response = db.query<PollRow>(pollText, values, { repeatable: true, onRepeat })
+      const response = db.query<TurnRow>(pollText, values, { repeatable: true, onRepeat })
       schedule()
       const rows = await response
       done()
       settled.worked()
-      const { claimed, due } = read(batch, rows, repeated)
+      const { claimed, due, settledIds } = readTurn(rows)
+      for (const one of batch) {
+        // A repeated poll does not find the jobs that its first copy has settled.
+        if (listeners.any && (repeated || settledIds.has(one.uuid))) one.notify(emit)
+      }
       if (wanted > 0) {
         prefetch.polled(performance.now() - began)
         onClaimed(claimed.length === wanted, wakesBefore, due)
@@ -181,6 +182,41 @@ export function createConsumer(
       await pause(settled.failed(batch, error))
     }
     schedule()
+  }
+
+  /** Joins the settlement of a completed job and the next claim to the append of its end, if nothing else waits to be stored. */
+  function endingOf(job: Claimed, record: JobRecord, key: string): Ending {
+    return {
+      key,
+      store: db,
+      sent({ data }, carrier) {
+        if (!open || polls.inFlight > 0 || settled.length > 0 || job.lost || clock.now() < heldUntil) return
+        const { result } = data as { result?: unknown }
+        const one = settlementOf(job, record, { type: 'completed', result }, clock.now(), () => {})
+        ;(carrier as AppendCarrier).join(turnOf(job, one))
+      },
+    }
+  }
+
+  function turnOf(job: Claimed, one: Settled): JoinedTurn {
+    const done = polls.begin(1)
+    const wakesBefore = wakes
+    return {
+      call: (parameter, accepted) => turnIf(accepted, turnFunction, parameter, [name, db.lease, one, listeners.any]),
+      done(rows, repeated) {
+        done()
+        const { claimed, due, settledIds } = readTurn(rows as TurnRow[])
+        onClaimed(claimed.length === 1, wakesBefore, due)
+        slots.add(claimed)
+        if (!open || clock.now() < heldUntil) slots.giveBack()
+        slots.stored(job, repeated || settledIds.has(one.uuid) ? one : undefined)
+        schedule()
+      },
+      undone() {
+        done()
+        schedule()
+      },
+    }
   }
 
   function pause(ms: number): Promise<void> {
@@ -201,24 +237,6 @@ export function createConsumer(
       if (wakes === wakesBefore) mayHaveJobs = false
       arm(due)
     }
-  }
-
-  /** Reads the rows of a poll, and notifies listeners of settled jobs. */
-  function read(batch: readonly Settled[], rows: readonly PollRow[], repeated: boolean) {
-    const settledIds = new Set<string>()
-    const claimed: PollRow[] = []
-    let due: number | null = null
-    for (const row of rows) {
-      if (row.kind === 's') settledIds.add(row.id)
-      else if (row.kind === 'c') claimed.push(row)
-      else due = row.due
-    }
-    for (const one of batch) {
-      // A repeated poll does not find the jobs that its first copy has settled.
-      if ((repeated || settledIds.has(one.uuid)) && listeners.any) one.notify(emit)
-    }
-    claimed.sort((a, b) => b.priority - a.priority || a.created - b.created)
-    return { claimed, due }
   }
 
   function emit(event: QueueEvent, record: JobRecord): void {

@@ -1,4 +1,4 @@
-import type { Clock, JobRecord, Lease, Processor, Settlement } from '../../../../kernel/index.ts'
+import type { Clock, Ending, JobRecord, Lease, Processor, Settlement } from '../../../../kernel/index.ts'
 import type { Arrivals } from './arrivals.ts'
 import type { Claim } from './claim.ts'
 import type { Prefetch } from './prefetch.ts'
@@ -12,7 +12,7 @@ export interface ClaimedRow extends JobRow {
   at: string
 }
 
-interface Claimed extends Claim {
+export interface Claimed extends Claim {
   /** The row is decoded when the job starts, because a decoded row takes many times the memory. */
   readonly row: ClaimedRow
   readonly claimedAt: number
@@ -22,6 +22,10 @@ interface Claimed extends Claim {
   busy: boolean
   /** True if the job waits or has waited for its worker. */
   parked: boolean
+  /** True if the job was settled with the append of its terminal event. */
+  stored: boolean
+  /** The settlement that was stored then. Absent if the job belonged to another worker. */
+  settled: Settled | undefined
 }
 
 export interface Slots {
@@ -39,6 +43,8 @@ export interface Slots {
   resize(concurrency: number): void
   /** Returns all jobs that wait for a slot to the queue. */
   giveBack(): void
+  /** Frees the slot of a job that was settled with the append of its terminal event. The runner still works with it. */
+  stored(job: Claimed, settled: Settled | undefined): void
 }
 
 export interface SlotsHost {
@@ -47,8 +53,12 @@ export interface SlotsHost {
   arrivals: Arrivals
   prefetch: Prefetch
   progress(claim: Claim, record: JobRecord, value: number): Promise<void>
+  /** Returns the ending of a job for the append that completes it (see `Lease`). */
+  ending(job: Claimed, record: JobRecord, key: string): Ending
   /** Called for each job that has run or returns to the queue. */
   settled(one: Settled): void
+  /** Called when the runner has finished with a job that was settled before. */
+  finished(settled: Settled | undefined): void
   /** Called for each job that another worker claimed while this process is alive. */
   lapsed(claim: Claim): void
   /** Called when the outcome of a job cannot be stored. */
@@ -68,7 +78,7 @@ const MAX_BURST = 10
  * Runs claimed jobs in a limited number of slots.
  *
  *     add() ──> waiting ── fill() ──> running (busy) ── handled, parked ──> running (no slot) ── end ──> settled
- *                  │                      │  
+ *                  │                      ├── handler returned, concurrency 1 ──> stored (no slot) ── end ──> finished()
  *                  │                      └── lease lost ──> onLost ──> settlement `lost` ──> lapsed()
  *                  └── waited 1 s, close, hold ──> giveBack() ──> settled (returned)
  */
@@ -97,6 +107,8 @@ export function createSlots(queue: string, processor: Processor, initialConcurre
       parked: false,
       lost: false,
       onLost: undefined,
+      stored: false,
+      settled: undefined,
       lose() {
         job.lost = true
         job.onLost?.()
@@ -158,6 +170,7 @@ export function createSlots(queue: string, processor: Processor, initialConcurre
         // With a concurrency of 1, the outcome of a job is stored before the next job starts.
         if (concurrency > 1) release(job)
       },
+      ending: (key) => (concurrency === 1 ? host.ending(job, record, key) : undefined),
       parked() {
         if (!job.parked) parked++
         job.parked = true
@@ -168,6 +181,7 @@ export function createSlots(queue: string, processor: Processor, initialConcurre
   }
 
   function end(job: Claimed, record: JobRecord, settlement: Settlement): void {
+    if (job.stored) return host.finished(job.settled)
     forget(job)
     if (settlement.type === 'lost') host.lapsed(job)
     else host.settled(settlementOf(job, record, settlement, clock.now(), (problem) => host.unstorable(record, problem)))
@@ -216,6 +230,12 @@ export function createSlots(queue: string, processor: Processor, initialConcurre
       for (const row of rows) take(row)
     },
     fill,
+    stored(job, settled) {
+      job.stored = true
+      job.settled = settled
+      forget(job)
+      release(job)
+    },
     resize(value) {
       concurrency = value
       fill()
