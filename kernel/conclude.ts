@@ -127,15 +127,14 @@ export function createConclude(kernel: PluginKernel) {
 
   /** Appends the outbox and the terminal event in one write. Returns the settlement if the log accepts them. */
   function appendEnd(attempt: Attempt, data: unknown, settlement: End): MaybePromise<Settlement> {
-    for (const { type, key } of attempt.outbox) assertFreeEvent(type, key)
-    const { record, lease, ctx, endKey } = attempt
-    const run = runPatch(record, settlement.type)
-    const last = attempt.event(`step.${settlement.type}`, data, endKey)
+    const { endKey, outbox } = attempt
+    for (const { type, key } of outbox) assertFreeEvent(type, key)
+    const run = runPatch(attempt.record, settlement.type)
     // A step of a flow is settled after its follow-up jobs are stored.
-    const ending = run && 'result' in settlement ? lease.ending?.(endKey) : undefined
-    const appended = kernel.append(ctx, [...attempt.outbox, ...attempt.reservedOutbox, last], { run, ending })
+    const ending = run && 'result' in settlement ? attempt.lease.ending?.(endKey) : undefined
+    const events = [...outbox, ...attempt.reservedOutbox, attempt.event(`step.${settlement.type}`, data, endKey)]
     // This append may be sent before `step.started` is known to be stored. The store keeps their order.
-    return after(appended, (result) => {
+    return after(kernel.append(attempt.ctx, events, { run, ending }), (result) => {
       if (result.ok && 'result' in settlement) useStored(settlement, result.events, endKey)
       return after(attempt.started, () => (result.ok ? settlement : acceptRefusal(attempt, result)))
     })
@@ -143,7 +142,7 @@ export function createConclude(kernel: PluginKernel) {
 
   /** Gives the queue the stored copy of the result. The handler's own object may change, or may throw when it is read again. */
   function useStored(settlement: { result: unknown }, events: readonly StoredEvent[], key: string): void {
-    if (typeof settlement.result !== 'object' || settlement.result === null) return
+    if (!settlement.result || typeof settlement.result !== 'object') return
     const stored = events.find((event) => event.key === key)
     if (stored) settlement.result = (stored.data as { result: unknown }).result
   }

@@ -1,11 +1,5 @@
-import {
-  timerDelay,
-  type Clock,
-  type Ending,
-  type JobRecord,
-  type Processor,
-  type QueueEvent,
-} from '../../../../kernel/index.ts'
+import { timerDelay, type Clock, type JobRecord, type Processor } from '../../../../kernel/index.ts'
+import type { Ending, QueueEvent } from '../../../../kernel/index.ts'
 import type { AppendCarrier, JoinedTurn } from '../lib/joined-turn.ts'
 import { quoteName, type PostgresPort } from '../lib/postgres.ts'
 import type { Consumer } from '../../lib/worker-manager.ts'
@@ -70,7 +64,6 @@ export function createConsumer(
   const { db, clock, listeners } = host
   const name = encodeQueue(queue)
   const turnFunction = `${quoteName(db.schema)}.nq_take_turn`
-  const pollText = `SELECT * FROM ${turnFunction}($1, $2, $3, $4, $5, $6, $7)`
   const prefetch = createPrefetch()
   const slots = createSlots(queue, processor, initialConcurrency, {
     clock,
@@ -157,7 +150,8 @@ export function createConsumer(
       let repeated = false
       const onRepeat = (): void => void (repeated = true)
       const values = [name, wanted, db.lease, settle, ctids, returnSettled, hold]
-      const response = db.query<TurnRow>(pollText, values, { repeatable: true, onRepeat })
+      const text = `SELECT * FROM ${turnFunction}($1, $2, $3, $4, $5, $6, $7)`
+      const response = db.query<TurnRow>(text, values, { repeatable: true, onRepeat })
       schedule()
       const rows = await response
       done()
