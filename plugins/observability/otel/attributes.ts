@@ -27,18 +27,63 @@ export function aboutJob({
     'messaging.message.id': id,
     'messaging.message.conversation_id': runId,
     'messaging.nuxt_queue.job.name': name,
-    ...(flow && { 'messaging.nuxt_queue.flow': flow.name, 'messaging.nuxt_queue.step': flow.step }),
+    ...(flow && aboutFlow(flow)),
   }
 }
 
-/** Attributes of one attempt. */
-export function aboutAttempt({ attempt, claim, worker, startedAt, dueAt }: RunContext): Attributes {
-  return {
+/**
+ * Attributes of sending one job. Like those of an attempt, these are made with each job, and an object that is written as a whole takes a
+ * tenth of the time of one that is spread from parts.
+ */
+export function aboutSending({ id, runId, name, queue, flow }: Job | JobDraft): Attributes {
+  const attributes: Attributes = {
+    'messaging.system': SYSTEM['messaging.system'],
+    'messaging.operation.name': 'send',
+    'messaging.operation.type': 'send',
+    'messaging.destination.name': queue,
+    'messaging.message.id': id,
+    'messaging.message.conversation_id': runId,
+    'messaging.nuxt_queue.job.name': name,
+  }
+  return flow ? { ...attributes, ...aboutFlow(flow) } : attributes
+}
+
+/** Attributes of one attempt of a job. */
+export function aboutAttempt(job: Job, { attempt, claim, worker, startedAt, dueAt }: RunContext): Attributes {
+  const attributes: Attributes = {
+    'messaging.system': SYSTEM['messaging.system'],
+    'messaging.operation.name': 'process',
+    'messaging.operation.type': 'process',
+    'messaging.destination.name': job.queue,
+    'messaging.message.id': job.id,
+    'messaging.message.conversation_id': job.runId,
+    'messaging.nuxt_queue.job.name': job.name,
     'messaging.nuxt_queue.attempt': attempt,
     'messaging.nuxt_queue.claim': claim,
     'messaging.nuxt_queue.worker': worker.id,
     'messaging.nuxt_queue.runtime': worker.worker.runtime,
     'messaging.nuxt_queue.wait_time': Math.max(0, startedAt - dueAt),
+  }
+  return job.flow ? { ...attributes, ...aboutFlow(job.flow) } : attributes
+}
+
+function aboutFlow({ name, step }: NonNullable<Job['flow']>): Attributes {
+  return { 'messaging.nuxt_queue.flow': name, 'messaging.nuxt_queue.step': step }
+}
+
+/** How many queues have attributes that are kept. */
+const MOST_QUEUES = 1000
+
+/** Returns a function that returns the attributes of an operation for metrics, the same object for each job of a queue. */
+export function keepOperations(name: string): (queue: string) => Attributes {
+  const kept = new Map<string, Attributes>()
+  return (queue) => {
+    const there = kept.get(queue)
+    if (there) return there
+    const attributes = operationOn(queue, name)
+    if (kept.size >= MOST_QUEUES) kept.clear()
+    kept.set(queue, attributes)
+    return attributes
   }
 }
 

@@ -4,12 +4,13 @@ import {
   reviveError,
   type DispatchPayload,
   type EmitPayload,
+  type Job,
   type Next,
   type PluginKernel,
   type RunContext,
   type SerializedError,
 } from '../../../kernel/index.ts'
-import { aboutAttempt, aboutJob, errorTypeOf, failSpan, operationOn } from './attributes.ts'
+import { aboutAttempt, errorTypeOf, failSpan, keepOperations } from './attributes.ts'
 import type { Tracing } from './tracing.ts'
 import type { Instruments } from './instruments.ts'
 import { traceSteps } from './steps.ts'
@@ -44,6 +45,7 @@ export function traceProcessing(
 ) {
   const { api, tracer, options, isTraced } = tracing
   const { ROOT_CONTEXT, SpanKind, SpanStatusCode } = api
+  const operationOn = keepOperations('process')
 
   async function processed(dispatch: DispatchPayload, next: Next): Promise<void> {
     const { job, ctx } = dispatch
@@ -52,14 +54,13 @@ export function traceProcessing(
     const linked = sent !== undefined && options.correlation === 'link'
     // Baggage is kept, even if the attempt has a separate trace.
     const parent = linked ? api.trace.deleteSpan(sender) : sender
-    const operation = operationOn(job.queue, 'process')
-    const attributes = { ...operation, ...aboutJob(job), ...aboutAttempt(ctx) }
+    const attributes = aboutAttempt(job, ctx)
     const links = linked ? [{ context: sent }] : []
     const span = tracer.startSpan(`process ${job.queue}`, { kind: SpanKind.CONSUMER, attributes, links }, parent)
     const context = api.trace.setSpan(parent, span)
     const headers = { ...job.headers }
     api.propagation.inject(context, headers)
-    Object.assign(job, { headers })
+    ;(job as { headers: Job['headers'] }).headers = headers
 
     const began = performance.now()
     busy.set(job.queue, (busy.get(job.queue) ?? 0) + 1)
@@ -69,10 +70,12 @@ export function traceProcessing(
       ended = true
       if (error !== undefined) failSpan(span, error, SpanStatusCode.ERROR)
       span.end()
-      const failure = error === undefined ? {} : { 'error.type': errorTypeOf(error) }
+      if (!instruments) return
+      const operation = operationOn(job.queue)
+      const counted = error === undefined ? operation : { ...operation, 'error.type': errorTypeOf(error) }
       const wait = Math.max(0, ctx.startedAt - ctx.dueAt) / 1000
-      instruments?.processed({ ...operation, ...failure }, (performance.now() - began) / 1000, wait)
-      if (error !== undefined && job.attempt < job.attempts) instruments?.retried(operation)
+      instruments.processed(counted, (performance.now() - began) / 1000, wait)
+      if (error !== undefined && job.attempt < job.attempts) instruments.retried(operation)
     }
     ;(ctx as Traced)[PROCESSING] = { context, end }
     try {
@@ -95,8 +98,7 @@ export function traceProcessing(
     const { queue, options: given } = ctx!.job
     const isLetter = type === 'step.failed' && given.deadLetter !== undefined
     // An end that another process has already stored is not stored again.
-    if (processing && isLetter && result?.ok && result.events.length > 0)
-      instruments?.buried(operationOn(queue, 'process'))
+    if (processing && isLetter && result?.ok && result.events.length > 0) instruments?.buried(operationOn(queue))
   }
 
   /** Records which attempt begins to wait, because a moment or a timeout has no caller that ended the wait. */

@@ -1,6 +1,6 @@
 import type { Context, Span } from '@opentelemetry/api'
 import type { EnqueuePayload, Next, PluginKernel } from '../../../kernel/index.ts'
-import { aboutJob, errorTypeOf, failSpan, operationOn } from './attributes.ts'
+import { aboutJob, aboutSending, errorTypeOf, failSpan, keepOperations, operationOn } from './attributes.ts'
 import type { Tracing } from './tracing.ts'
 import type { Instruments } from './instruments.ts'
 
@@ -24,10 +24,11 @@ export function traceSending(kernel: PluginKernel, tracing: Tracing, instruments
   const { SpanKind, SpanStatusCode } = api
   /** The calls of `enqueueMany` that begin in this turn of the event loop, by queue. */
   const gathering = new Map<string, Sending>()
+  const sendingOn = keepOperations('send')
 
   function begin({ job, batch }: EnqueuePayload): Sending {
     const parent = parentOf(job)
-    const attributes = { ...operationOn(job.queue, 'send'), ...(!batch && aboutJob(job)) }
+    const attributes = batch ? operationOn(job.queue, 'send') : aboutSending(job)
     const span = tracer.startSpan(`send ${job.queue}`, { kind: SpanKind.PRODUCER, attributes }, parent)
     return {
       span,
@@ -78,8 +79,10 @@ export function traceSending(kernel: PluginKernel, tracing: Tracing, instruments
       span.setAttributes({ 'messaging.message.id': result.id, 'messaging.message.conversation_id': result.runId })
     if (error !== undefined) failSpan(span, error, SpanStatusCode.ERROR)
     span.end()
-    const failure = error === undefined ? {} : { 'error.type': errorTypeOf(error) }
-    instruments?.sent({ ...operationOn(job.queue, 'send'), ...failure }, (performance.now() - began) / 1000, jobs)
+    if (!instruments) return
+    const operation = sendingOn(job.queue)
+    const counted = error === undefined ? operation : { ...operation, 'error.type': errorTypeOf(error) }
+    instruments.sent(counted, (performance.now() - began) / 1000, jobs)
   }
 
   // An event of the bus has a span only with `internal`. Otherwise its headers contain the context of its sender.
