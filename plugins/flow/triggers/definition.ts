@@ -2,6 +2,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { z } from 'zod'
 import { QueueError, type Kernel, type MaybePromise } from '../../../kernel/index.ts'
 import { rateLimitShape, warnOfOldRateLimit, type RateLimitOption } from '../../lib/rate-limit.ts'
+import { checkSecret, savedVerifyShape, type SavedVerify } from './saved-webhook.ts'
 import { verifyShape, type Verify } from './verify-options.ts'
 
 /** An event that fires a trigger. Filters and transforms receive it. */
@@ -99,10 +100,14 @@ export type ConfiguredTrigger = TriggerOptions & Pick<TriggerSubscription, 'flow
 export type TriggerDefinition = ConfiguredTrigger & { name: string }
 
 /**
- * A trigger that operators save for all instances. It is plain data. A webhook needs a secret, which belongs in the configuration, and a
- * schedule is saved with `saveSchedule`.
+ * A trigger that operators save for all instances. It is plain data. A webhook names the environment variable that has its secret, and
+ * a schedule is saved with `saveSchedule`.
  */
-export type SavedTrigger = ({ type: 'manual' } | { type: 'event'; event: string }) &
+export type SavedTrigger = (
+  | { type: 'manual' }
+  | { type: 'event'; event: string }
+  | { type: 'webhook'; path: string; verify: SavedVerify }
+) &
   Pick<TriggerOptions, 'rateLimit'> &
   Pick<TriggerSubscription, 'flow' | 'entry' | 'worker'>
 
@@ -123,18 +128,19 @@ const common = {
 /** The schedule plugin checks these options. */
 const timing = { cron: any, timeZone: any, every: any, anchor: any, at: any, jitter: any, catchUp: any, data: any }
 
+const path = z
+  .string()
+  .regex(
+    /^(?!\.{1,2}(?:\/|$)|.*\/\.{1,2}(?:\/|$))[\w.~-]+(?:\/[\w.~-]+)*$/,
+    'The path must look like "github" or "shop/orders".',
+  )
 const definitionShape = z
   .discriminatedUnion('type', [
     z.strictObject({ type: z.literal('manual'), ...common }),
     z.strictObject({ type: z.literal('event'), event: z.string().min(1), ...common }),
     z.strictObject({
       type: z.literal('webhook'),
-      path: z
-        .string()
-        .regex(
-          /^(?!\.{1,2}(?:\/|$)|.*\/\.{1,2}(?:\/|$))[\w.~-]+(?:\/[\w.~-]+)*$/,
-          'The path must look like "github" or "shop/orders".',
-        ),
+      path,
       verify: verifyShape,
       id: fn,
       payload: fn,
@@ -154,6 +160,7 @@ const savedShape = z
   .discriminatedUnion('type', [
     z.strictObject({ type: z.literal('manual'), ...savedTarget }),
     z.strictObject({ type: z.literal('event'), event: z.string().min(1), ...savedTarget }),
+    z.strictObject({ type: z.literal('webhook'), path, verify: savedVerifyShape, ...savedTarget }),
   ])
   .refine(({ flow, worker }) => (flow === undefined) !== (worker === undefined), 'Set exactly one of flow and worker.')
 
@@ -161,6 +168,7 @@ const savedShape = z
 export function checkSaved(name: string, trigger: SavedTrigger): void {
   check(savedShape, trigger, `Trigger "${name}"`)
   check(common.name, name, 'The name of a trigger')
+  if (trigger.type === 'webhook') checkSecret(name, trigger.verify)
 }
 
 /** @throws QueueError `TRIGGER_INVALID` */

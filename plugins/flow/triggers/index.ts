@@ -88,7 +88,10 @@ declare module 'nuxt-queue/kernel' {
      * Creates a trigger for all instances, or replaces the saved trigger with this name. It is kept in the event store and takes effect
      * with the next event.
      *
-     * @throws QueueError `TRIGGER_INVALID`, also for a name that this instance declares; `NAME_RESERVED`
+     * A webhook names the environment variable that has its secret. Each process reads it there.
+     *
+     * @throws QueueError `TRIGGER_INVALID`, also for a name that this instance declares, a path that another webhook has, or a
+     * variable that this process does not have; `NAME_RESERVED`
      * @example
      * await kernel.saveTrigger('refunds', { type: 'event', event: 'order.refunded', worker: 'refund' })
      */
@@ -148,7 +151,7 @@ export default definePlugin({
         await firing.store({ trigger, id, key, at, payload, admitted: false }, headers)
       }
     })
-    kernel.webhooks.route(ROUTE, createWebhookHandler(kernel, registry, firing, history))
+    kernel.webhooks.route(ROUTE, createWebhookHandler(kernel, running, firing, history))
 
     async function schedule({ name, options }: Trigger): Promise<void> {
       if (options.type !== 'schedule') return

@@ -2,6 +2,7 @@ import { assertFree, checkText, QueueError } from '../../../kernel/index.ts'
 import type { SharedDecisions } from '../lib/shared-decisions.ts'
 import { checkSaved, type SavedTrigger } from './definition.ts'
 import type { History, TriggerRecord } from './history.ts'
+import type { SavedVerify } from './saved-webhook.ts'
 import type { RunningTrigger, RunningTriggers } from './running.ts'
 import type { Trigger, TriggerInfo, TriggerRegistry } from './trigger-registry.ts'
 
@@ -9,6 +10,8 @@ import type { Trigger, TriggerInfo, TriggerRegistry } from './trigger-registry.t
 export interface TriggerDetails extends TriggerInfo, Pick<RunningTrigger, 'source' | 'paused' | 'removed'> {
   /** How many events may pass in a period of milliseconds. */
   rateLimit?: SavedTrigger['rateLimit']
+  /** How requests to a saved webhook are verified. It names the environment variable of the secret. */
+  verify?: SavedVerify
   /** The outcomes of the newest five events, newest first. */
   recent: Pick<TriggerRecord, 'type' | 'at' | 'reason'>[]
 }
@@ -24,13 +27,23 @@ export function createTriggerOperations(
   infoOf: (trigger: Trigger) => TriggerInfo,
 ) {
   async function detailsOf(trigger: RunningTrigger): Promise<TriggerDetails> {
-    const { name, source, paused, removed, options } = trigger
+    const { name, source, saved, paused, removed, options } = trigger
     const records = await history.read(name, PREVIEW_COUNT)
     return {
       ...{ ...infoOf(trigger), source, paused, removed },
       ...(options.rateLimit && { rateLimit: options.rateLimit }),
+      ...(saved?.type === 'webhook' && { verify: saved.verify }),
       recent: records.map(({ type, at, reason }) => ({ type, at, ...(reason !== undefined && { reason }) })),
     }
+  }
+
+  async function assertFreePath(name: string, path: string): Promise<void> {
+    const other = (await running.all()).find(
+      (one) => one.name !== name && one.options.type === 'webhook' && one.options.path === path,
+    )
+    if (!other) return
+    const message = `Trigger "${other.name}" has a webhook at "${path}". Choose another path.`
+    throw new QueueError('TRIGGER_INVALID', message)
   }
 
   return {
@@ -43,6 +56,7 @@ export function createTriggerOperations(
         const hint = 'Pause or remove it, and save a trigger with another name.'
         throw new QueueError('TRIGGER_INVALID', `Code declares trigger "${name}". ${hint}`)
       }
+      if (trigger.type === 'webhook') await assertFreePath(name, trigger.path)
       await shared.decide(name, { verb: 'saved', saved: trigger }, true)
     },
     async removeTrigger(name: string): Promise<void> {

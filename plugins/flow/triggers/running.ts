@@ -1,12 +1,14 @@
 import { QueueError } from '../../../kernel/index.ts'
 import type { SharedDecision, SharedDecisions } from '../lib/shared-decisions.ts'
 import type { SavedTrigger } from './definition.ts'
-import { toTrigger, type Trigger, type TriggerRegistry } from './trigger-registry.ts'
+import { toSavedTrigger, type Trigger, type TriggerRegistry } from './trigger-registry.ts'
 
 /** A trigger with the decisions of operators about it. */
 export interface RunningTrigger extends Trigger {
   /** `shared` if operators have saved it for all instances, `code` if this instance declares it. */
   source: 'code' | 'shared'
+  /** What operators have saved. */
+  saved?: SavedTrigger
   paused: boolean
   /** True if operators have removed it in all instances although code declares it. */
   removed: boolean
@@ -26,7 +28,7 @@ export function createRunningTriggers(registry: TriggerRegistry, shared: SharedD
     const saved = [...decisions].flatMap(([name, { saved: definition, paused }]): RunningTrigger[] =>
       definition === undefined || names.has(name)
         ? []
-        : [{ ...toTrigger({ ...definition, name }), source: 'shared', paused, removed: false }],
+        : [{ ...toSavedTrigger(name, definition), saved: definition, source: 'shared', paused, removed: false }],
     )
     return [...declared, ...saved]
   }
@@ -44,6 +46,11 @@ export function createRunningTriggers(registry: TriggerRegistry, shared: SharedD
     async of(event: string): Promise<RunningTrigger[]> {
       const triggers = combine(await shared.recent())
       return triggers.filter(({ options, removed }) => !removed && options.type === 'event' && options.event === event)
+    },
+    /** Returns the trigger with a webhook at a path. A request that is yet to be verified does not read the store each time. */
+    async atPath(path: string): Promise<Trigger | undefined> {
+      const isHere = ({ options }: Trigger): boolean => options.type === 'webhook' && options.path === path
+      return registry.all().find(isHere) ?? combine(await shared.recent()).find(isHere)
     },
     find,
     /** @throws QueueError `TRIGGER_UNKNOWN` for a name that is unknown here, or was removed */

@@ -1,7 +1,8 @@
 import { QueueError, type Kernel, type WorkerDefinition } from '../../../kernel/index.ts'
 import { startOf } from '../lib/flow-places.ts'
 import { checkDefinition, checkSubscription } from './definition.ts'
-import type { TriggerDefinition, TriggerOptions, TriggerSubscription } from './definition.ts'
+import type { SavedTrigger, TriggerDefinition, TriggerOptions, TriggerSubscription } from './definition.ts'
+import { createSavedVerifier, withoutSecret } from './saved-webhook.ts'
 import { createVerifier, type Verifier } from './verify.ts'
 
 export type Subscription = TriggerSubscription & { id: string }
@@ -122,6 +123,13 @@ export function toTrigger(definition: TriggerDefinition): Trigger {
   const { name, flow, entry, worker, ...options } = definition
   const own = flow === undefined && worker === undefined ? undefined : named({ flow, entry, worker })
   return { name, options, own, verify: options.type === 'webhook' ? createVerifier(options.verify) : undefined }
+}
+
+/** Returns a trigger that operators have saved. */
+export function toSavedTrigger(name: string, saved: SavedTrigger): Trigger {
+  if (saved.type !== 'webhook') return toTrigger({ ...saved, name })
+  const { verify, ...rest } = saved
+  return { ...toTrigger({ ...rest, name, verify: withoutSecret(verify) }), verify: createSavedVerifier(verify) }
 }
 
 function named(subscription: TriggerSubscription): Subscription {

@@ -2,7 +2,8 @@ import { gunzipSync } from 'node:zlib'
 import { isQueueError, QueueError, type Kernel } from '../../../kernel/index.ts'
 import { traceHeadersOf } from '../../lib/trace-headers.ts'
 import { mediaOf } from '../lib/media-type.ts'
-import type { Trigger, TriggerRegistry } from './trigger-registry.ts'
+import type { RunningTriggers } from './running.ts'
+import type { Trigger } from './trigger-registry.ts'
 import type { TriggerSource, WebhookFacts } from './definition.ts'
 import type { Firing } from './fire.ts'
 import { refusalOf, type History } from './history.ts'
@@ -33,9 +34,9 @@ const DELIVERY_HEADERS = [
 ]
 
 /** Handles requests to the webhooks of triggers. */
-export function createWebhookHandler(kernel: Kernel, registry: TriggerRegistry, { fire }: Firing, history: History) {
+export function createWebhookHandler(kernel: Kernel, running: RunningTriggers, { fire }: Firing, history: History) {
   return async (request: Request, path: string): Promise<Response> => {
-    const trigger = registry.all().find(({ options }) => options.type === 'webhook' && options.path === path)
+    const trigger = await running.atPath(path)
     if (trigger?.options.type !== 'webhook') {
       throw new QueueError('TRIGGER_UNKNOWN', `No trigger has a webhook at "${path}".`)
     }

@@ -112,8 +112,19 @@ export interface ScheduleView extends ScheduleDraft {
   recent: { at: number; status: string; runId: string; jobId?: string }[]
 }
 
+/** How requests to a saved webhook are verified: the options of `verify`, with the name of the variable of the secret. */
+export interface WebhookVerification {
+  type: string
+  secretEnv: string | readonly string[]
+  [option: string]: unknown
+}
+
 /** A trigger that is saved for all processes. */
-export type TriggerDraft = ({ type: 'manual' } | { type: 'event'; event: string }) & {
+export type TriggerDraft = (
+  | { type: 'manual' }
+  | { type: 'event'; event: string }
+  | { type: 'webhook'; path: string; verify: WebhookVerification }
+) & {
   flow?: string
   entry?: string
   worker?: string
@@ -125,6 +136,7 @@ export interface TriggerView {
   event?: string
   path?: string
   url?: string
+  verify?: WebhookVerification
   rateLimit?: { limit: number; period: number } | { max: number; duration: number }
   subscriptions: { id: string; flow?: string; entry?: string; worker?: string }[]
   source: 'code' | 'shared'

@@ -72,3 +72,24 @@ it('the form of a trigger keeps the entry of its flow and its rate limit, and re
   expect(() => triggerOptionsOf({ ...draft, period: 'soon' })).toThrow(/^Within:/)
   expect(rateText(saved)).toBe('100 in 1 m')
 })
+
+it('edits a saved webhook without its secret, and keeps options that the form does not have', () => {
+  const drafted = { ...triggerDraftOf(), type: 'webhook', path: ' shop ', secretEnv: 'A, B', target: 'mail' } as const
+  const saved = { type: 'webhook', path: 'shop', worker: 'mail' } as const
+  const verify = { type: 'hmac', scheme: 'github', secretEnv: ['A', 'B'] }
+  expect(triggerOptionsOf(drafted)).toEqual({ ...saved, verify })
+  const view = {
+    ...saved,
+    name: 'shop',
+    source: 'shared',
+    subscriptions: [{ id: 'worker:mail', worker: 'mail' }],
+  } as const
+  const edit = (one: object) => {
+    const trigger = { ...view, paused: false, removed: false, recent: [], verify: one } as unknown as Trigger
+    return [triggerDraftOf(trigger).sender, triggerOptionsOf(triggerDraftOf(trigger), trigger)]
+  }
+  const reordered = { secretEnv: 'A', scheme: 'stripe', type: 'hmac' }
+  expect(edit(reordered)).toEqual(['stripe', { ...saved, verify: reordered }])
+  const own = { type: 'hmac', header: 'x-signature', secretEnv: 'A' }
+  expect(edit(own)).toEqual(['other', { ...saved, verify: own }])
+})

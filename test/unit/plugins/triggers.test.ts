@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { z } from 'zod'
 import { definePlugin, type KernelConfig, type PluginKernel } from 'nuxt-queue/kernel'
 import { createSharedDecisions } from '../../../plugins/flow/lib/shared-decisions.ts'
@@ -360,5 +360,66 @@ describe('the history of a trigger', () => {
     expect(await kernel.triggerHistory('t')).toHaveLength(1)
     expect(await kernel.port('events').runs.get('trigger:t')).toBeUndefined()
     await test.close()
+  })
+})
+
+describe('a webhook that is saved at run time', () => {
+  const NAME = 'NUXT_QUEUE_WEBHOOK_TEST'
+  const verify = { type: 'bearer', secretEnv: NAME } as const
+  const bearer = (secret: string): RequestInit => json({ n: 1 }, { authorization: `Bearer ${secret}` })
+  const withEnv = (values: Record<string, string>): void => {
+    for (const [name, value] of Object.entries(values)) vi.stubEnv(name, value)
+    onTestFinished(() => void vi.unstubAllEnvs())
+  }
+
+  it('starts its target for requests with the secret of an environment variable', async () => {
+    withEnv({ [NAME]: 'first', [`${NAME}_2`]: 'second' })
+    const { test, ran } = await noting()
+    const { kernel } = test
+    await kernel.saveTrigger('hook', { type: 'webhook', path: 'hook', verify, worker: 'w' })
+    expect(await post(test, 'hook', bearer('wrong'))).toMatchObject({ status: 401 })
+    expect(await post(test, 'hook', bearer('first'))).toMatchObject({ status: 202 })
+    const both = { ...verify, secretEnv: [NAME, `${NAME}_2`] }
+    await kernel.saveTrigger('hook', { type: 'webhook', path: 'hook', verify: both, worker: 'w' })
+    expect(await post(test, 'hook', bearer('second'))).toMatchObject({ status: 202 })
+    await test.drain()
+    expect(ran).toEqual([{ n: 1 }, { n: 1 }])
+    expect(await kernel.triggerDetails()).toMatchObject([
+      { name: 'hook', path: 'hook', verify: both, source: 'shared' },
+    ])
+    expect(JSON.stringify(await kernel.triggerDetails())).not.toMatch(/first|second/)
+
+    vi.stubEnv(NAME, '')
+    vi.stubEnv(`${NAME}_2`, '')
+    expect(await post(test, 'hook', bearer(''))).toMatchObject({
+      status: 503,
+      body: { error: { code: 'WEBHOOK_REFUSED' } },
+    })
+    withEnv({ [NAME]: 'first' })
+    await kernel.pauseTrigger('hook')
+    expect(await post(test, 'hook', bearer('first'))).toMatchObject({ status: 503 })
+    await kernel.removeTrigger('hook')
+    expect(await post(test, 'hook', bearer('first'))).toMatchObject({ status: 404 })
+    await test[Symbol.asyncDispose]()
+  })
+
+  it('is refused with a secret, another variable, one that is not set, or a path that is taken', async () => {
+    withEnv({ [NAME]: 'not base64!', PASSWORD: 'of the database' })
+    await using test = await createTestKernel({ workers: { w: () => {} } })
+    const { kernel } = test
+    const save = async (given: object, path = 'hook', name = 'hook') =>
+      (await errorOf(() => kernel.saveTrigger(name, { type: 'webhook', path, verify: given as never, worker: 'w' })))
+        ?.message
+    expect(await save({ type: 'bearer', secret: 'x', secretEnv: NAME })).toMatch('Everybody who may read triggers')
+    for (const secretEnv of ['PASSWORD', 'nuxt_queue_webhook_x', '', undefined, 1, [], [NAME, 'PASSWORD']])
+      expect(await save({ type: 'bearer', secretEnv })).toMatch('begins with NUXT_QUEUE_WEBHOOK_')
+    expect(await save({ type: 'bearer', secretEnv: `${NAME}_NONE` })).toMatch('is not set')
+    expect(await save({ type: 'standard', secretEnv: NAME })).toMatch('no secret of the form')
+    expect(await save({ type: 'hmac', secretEnv: NAME })).toMatch('header')
+    for (const other of ['none', null, () => true, { type: 'none' }])
+      expect(await save(other as object)).toMatch('invalid')
+    expect(await save(verify)).toBeUndefined()
+    expect(await save(verify, 'hook', 'other')).toMatch('Trigger "hook" has a webhook at "hook"')
+    expect(await save(verify, '../up', 'other')).toMatch('path')
   })
 })

@@ -19,7 +19,7 @@ export function triggerCommands(open: Opener): Commands {
           type: 'string',
           valueHint: 'JSON',
           description:
-            'For save: the trigger, such as {"type":"event","event":"paid","worker":"ship"}. For fire: the payload',
+            'For save: the trigger, such as {"type":"event","event":"paid","worker":"ship"}, or a webhook whose secret is in an environment variable, such as {"type":"webhook","path":"github","verify":{"type":"hmac","scheme":"github","secretEnv":"NUXT_QUEUE_WEBHOOK_GITHUB"},"worker":"ship"}. For fire: the payload',
         },
         id: { type: 'string', description: 'For fire: the id of the event. Each id fires once' },
         limit: { type: 'string', description: 'For history: the maximum number of entries', default: '20' },

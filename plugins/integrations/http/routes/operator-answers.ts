@@ -66,6 +66,8 @@ export const trigger = z.looseObject({
   event: z.string().optional(),
   path: z.string().optional(),
   url: z.string().optional(),
+  /** How requests to a saved webhook are verified. It has no secret. */
+  verify: z.looseObject({ type: z.string(), secretEnv: z.union([z.string(), z.array(z.string())]) }).optional(),
   subscriptions: z.array(
     z.object({
       id: z.string(),

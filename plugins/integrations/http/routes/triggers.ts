@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { QueueError } from '../../../../kernel/index.ts'
+import { QueueError, type Kernel } from '../../../../kernel/index.ts'
 import * as answers from './answers.ts'
 import { trigger as triggerAnswer, triggerRecord } from './operator-answers.ts'
 import { route, type Call, type Route } from './route.ts'
@@ -17,6 +17,13 @@ const target = {
 const triggerBody = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('event'), event: name, ...target }),
   z.strictObject({ type: z.literal('manual'), ...target }),
+  /** `secretEnv` in `verify` names the environment variable of the secret. The kernel checks the other members. */
+  z.strictObject({
+    type: z.literal('webhook'),
+    path: name,
+    verify: z.looseObject({ type: name, secretEnv: z.union([name, z.array(name)]) }),
+    ...target,
+  }),
 ])
 
 async function find({ kernel, params }: Pick<Call<'triggers/:trigger', undefined, undefined>, 'kernel' | 'params'>) {
@@ -97,7 +104,7 @@ export const triggerRoutes: readonly Route[] = [
     body: triggerBody,
     answer: triggerAnswer,
     async handle(call) {
-      await call.kernel.saveTrigger(call.params.trigger, call.body)
+      await call.kernel.saveTrigger(call.params.trigger, call.body as Parameters<Kernel['saveTrigger']>[1])
       return find(call)
     },
   }),
