@@ -67,6 +67,12 @@ await bundle.write({
   entryFileNames: '[name].js',
   chunkFileNames: 'chunks/[name]-[hash].js',
   codeSplitting: { groups },
+  // Simpler code is smaller. Names and lines are kept, so that stack traces can be read.
+  minify: {
+    compress: { target: 'es2024', keepNames: { function: true, class: true } },
+    mangle: false,
+    codegen: { removeWhitespace: false },
+  },
   // The declarations carry the documentation. Bundlers still need annotations.
   comments: { legal: true, annotation: true, jsdoc: false },
 })

@@ -72,7 +72,7 @@ function aboutFlow({ name, step }: NonNullable<Job['flow']>): Attributes {
 }
 
 /** How many queues have attributes that are kept. */
-const MOST_QUEUES = 1000
+const MAX_QUEUES = 1000
 
 /** Returns a function that returns the attributes of an operation for metrics, the same object for each job of a queue. */
 export function keepOperations(name: string): (queue: string) => Attributes {
@@ -81,7 +81,7 @@ export function keepOperations(name: string): (queue: string) => Attributes {
     const there = kept.get(queue)
     if (there) return there
     const attributes = operationOn(queue, name)
-    if (kept.size >= MOST_QUEUES) kept.clear()
+    if (kept.size >= MAX_QUEUES) kept.clear()
     kept.set(queue, attributes)
     return attributes
   }

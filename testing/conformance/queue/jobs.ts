@@ -39,8 +39,6 @@ export function jobTests(test: QueueTest): void {
     test(async ({ queue, add, now, work, reach, until, get }) => {
       const createdAt = now() - 1000
       await add({ id: 'a', createdAt, runAt: createdAt })
-      await add({ id: 'later', createdAt, runAt: now() + 3_600_000 })
-      const later = await get('later')
       const waits = await get('a')
       await work(() => failed())
       const failedOnce = await reach('a', 'failed')
@@ -56,9 +54,6 @@ export function jobTests(test: QueueTest): void {
       expect(await get('a')).toMatchObject({ state: 'failed', round: 1 })
       expect(await queue.remove('q', 'a', job)).toBe(true)
       expect(await queue.remove('q', 'a', job)).toBe(false)
-
-      await queue.promote('q', 'later')
-      expect(await codeOf(() => queue.remove('q', 'later', later))).toBe('JOB_STATE')
     }),
   )
 

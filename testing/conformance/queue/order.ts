@@ -222,6 +222,17 @@ function withoutPriority(test: QueueTest): void {
 
 function withDelay(test: QueueTest): void {
   it(
+    'keeps a delayed job that has changed since the caller looked',
+    test(async ({ queue, add, get, now }) => {
+      await add({ id: 'later', runAt: now() + 3_600_000 })
+      const later = await get('later')
+      await queue.promote('q', 'later')
+      expect(await codeOf(() => queue.remove('q', 'later', later))).toBe('JOB_STATE')
+      expect(await get('later')).toMatchObject({ state: 'waiting' })
+    }),
+  )
+
+  it(
     'starts delayed jobs when they are due and not earlier, the earliest first',
     test(async ({ add, work, reach, now }) => {
       const start = now()

@@ -1,11 +1,14 @@
 import type { AppendCarrier, JoinedTurn } from '../lib/joined-turn.ts'
-import type { PostgresPort } from '../lib/postgres.ts'
+import { quoteName, quoteText, type PostgresPort } from '../lib/postgres.ts'
 import type { Packed } from './passes.ts'
 
-/** A turn, and the SQL expression that says whether its append was accepted, from the `answer` of `nq_append`. */
+/** A turn, and which append of the batch it depends on. */
 export interface Joined {
   turn: JoinedTurn
-  accepted: string
+  /** The index of the append among the inline runs, starting at 1. */
+  inline: number | null
+  /** The index of the append in the first pass, starting at 0. */
+  other: number | null
 }
 
 /**
@@ -24,7 +27,8 @@ export function joinTurn(db: PostgresPort, inline: readonly Packed[], others: re
   let turn: JoinedTurn | undefined
   const carrier: AppendCarrier = { join: (joined) => void (turn = joined) }
   found.sent(end, carrier)
-  return turn && { turn, accepted: acceptedIn(inline.indexOf(packed), others.indexOf(packed)) }
+  const [inlineIndex, otherIndex] = [inline.indexOf(packed), others.indexOf(packed)]
+  return turn && { turn, inline: inlineIndex < 0 ? null : inlineIndex + 1, other: otherIndex < 0 ? null : otherIndex }
 }
 
 /** Returns the ending of an append, and its terminal event. An accepted append with `unless` has stored that event itself. */
@@ -37,27 +41,33 @@ function endingOf({ members }: Packed) {
   return undefined
 }
 
-/** An inline run was accepted if its stream did not exist. Another append was accepted unless its result has a reason. */
-function acceptedIn(inlineIndex: number, passIndex: number): string {
-  if (inlineIndex >= 0) return `NOT coalesce(answer::jsonb -> 'old' @> '${inlineIndex + 1}', false)`
-  return `NOT jsonb_path_exists(answer::jsonb, '$.rounds[0].old[*] ? (@.i == ${passIndex} && exists(@.reason))')`
-}
+/** A path to the result of an append of the first pass if it has a reason, which means that the append was refused. */
+const REFUSED = '$.rounds[0].old[*] ? (@.i == $i && exists(@.reason))'
 
 /**
- * Sends an append and a turn in one statement, which is one round trip and one commit. Returns the answer of the append. If
- * the statement fails, nothing has taken effect, and it returns `undefined`: the append is sent alone.
+ * Sends an append and a turn in one statement, which is one round trip and one commit. An inline run was accepted if its
+ * stream did not exist, another append unless its result has a reason. Returns the answer of the append. If the statement
+ * fails, nothing has taken effect, and it returns `undefined`: the append is sent alone.
  */
 export async function sendWithTurn(
   db: PostgresPort,
   append: string,
   appendValues: readonly unknown[],
-  { turn, accepted }: Joined,
+  { turn, inline, other }: Joined,
 ): Promise<string | undefined> {
   const values = [...appendValues]
-  const call = turn.call((value) => `$${values.push(value)}`, 'accepted')
-  const text = `WITH appended AS MATERIALIZED (${append}),
-    judged AS MATERIALIZED (SELECT answer, ${accepted} AS accepted FROM appended)
-    SELECT judged.*, turn.* FROM judged LEFT JOIN LATERAL ${call} AS turn ON true`
+  const use = (value: unknown): string => `$${values.push(value)}`
+  const text = `WITH appended AS MATERIALIZED (${append}), parsed AS MATERIALIZED (
+      SELECT answer, answer::jsonb AS result FROM appended
+    ), judged AS MATERIALIZED (
+      SELECT answer, CASE WHEN ${use(inline)}::int IS NULL
+        THEN NOT jsonb_path_exists(result, ${quoteText(REFUSED)}, jsonb_build_object('i', ${use(other)}::int))
+        ELSE NOT coalesce(result -> 'old' @> to_jsonb(${use(inline)}::int), false) END AS accepted FROM parsed
+    )
+    SELECT judged.*, turn.* FROM judged LEFT JOIN LATERAL ${quoteName(db.schema)}.nq_take_turn(
+      ${use(turn.queue)}, CASE WHEN accepted THEN 1 ELSE 0 END, ${use(turn.lease)},
+      CASE WHEN accepted THEN ${use(turn.settle)}::text END, ${use([turn.ctid])}, ${use(turn.returnSettled)}, 0
+    ) AS turn ON true`
   let repeated = false
   const onRepeat = (): void => void (repeated = true)
   let rows: { answer: string; accepted: boolean; kind: string | null }[]

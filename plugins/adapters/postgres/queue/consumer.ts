@@ -12,7 +12,7 @@ import { settlementOf, type Settled } from './settlement.ts'
 import type { Listeners } from '../../lib/listeners.ts'
 import type { Claim } from './claim.ts'
 import { createSlots, type Claimed } from './slots.ts'
-import { readTurn, turnIf, type TurnRow } from './turn.ts'
+import { readTurn, type TurnRow } from './turn.ts'
 
 export interface QueueConsumer extends Consumer {
   /** The name of the queue in pg-boss. */
@@ -63,7 +63,7 @@ export function createConsumer(
 ): QueueConsumer {
   const { db, clock, listeners } = host
   const name = encodeQueue(queue)
-  const turnFunction = `${quoteName(db.schema)}.nq_take_turn`
+  const pollText = `SELECT * FROM ${quoteName(db.schema)}.nq_take_turn($1, $2, $3, $4, $5, $6, $7)`
   const prefetch = createPrefetch()
   const slots = createSlots(queue, processor, initialConcurrency, {
     clock,
@@ -150,8 +150,7 @@ export function createConsumer(
       let repeated = false
       const onRepeat = (): void => void (repeated = true)
       const values = [name, wanted, db.lease, settle, ctids, returnSettled, hold]
-      const text = `SELECT * FROM ${turnFunction}($1, $2, $3, $4, $5, $6, $7)`
-      const response = db.query<TurnRow>(text, values, { repeatable: true, onRepeat })
+      const response = db.query<TurnRow>(pollText, values, { repeatable: true, onRepeat })
       schedule()
       const rows = await response
       done()
@@ -196,7 +195,7 @@ export function createConsumer(
     const done = polls.begin(1)
     const wakesBefore = wakes
     return {
-      call: (parameter, accepted) => turnIf(accepted, turnFunction, parameter, [name, db.lease, one, listeners.any]),
+      ...{ queue: name, lease: db.lease, settle: `[${one.text}]`, ctid: one.ctid, returnSettled: listeners.any },
       done(rows, repeated) {
         done()
         const { claimed, due, settledIds } = readTurn(rows as TurnRow[])

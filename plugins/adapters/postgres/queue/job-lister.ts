@@ -9,14 +9,14 @@ const conditions = (stored: readonly string[], more = ''): string[] =>
   stored.map((state) => `j.state = '${state}'${more}`)
 
 /** Conditions that together select a state. An index has the jobs of a queue and of a state of pg-boss in the order of their creation. */
-const CONDITIONS: ReadonlyMap<JobState, readonly string[]> = new Map([
-  ['waiting', conditions(['created', 'retry'], ' AND j.start_after <= now()')],
-  ['delayed', conditions(['created', 'retry'], ' AND j.start_after > now()')],
-  ['active', conditions(['active'])],
-  ['completed', conditions(['completed'])],
-  ['failed', conditions(['failed'])],
-  ['cancelled', conditions(['cancelled'])],
-])
+const CONDITIONS: Readonly<Record<JobState, readonly string[]>> = {
+  waiting: conditions(['created', 'retry'], ' AND j.start_after <= now()'),
+  delayed: conditions(['created', 'retry'], ' AND j.start_after > now()'),
+  active: conditions(['active']),
+  completed: conditions(['completed']),
+  failed: conditions(['failed']),
+  cancelled: conditions(['cancelled']),
+}
 
 /** Creates the function that lists jobs, oldest first. @param queueNames returns all queues, by their names in pg-boss */
 export function createJobLister(db: PostgresPort, queueNames: () => Promise<string[]>) {
@@ -37,8 +37,11 @@ export function createJobLister(db: PostgresPort, queueNames: () => Promise<stri
       const isIndexed = queue !== undefined && runId === undefined
       // Reads the oldest jobs of each state from the index. Jobs of one millisecond are sorted below.
       const oldest = isIndexed ? `ORDER BY ${CREATED_AT} FETCH FIRST ($1::bigint + $2::bigint) ROWS WITH TIES` : ''
-      const wanted = [...new Set(states)].flatMap((state) => CONDITIONS.get(state) ?? [])
-      const parts = wanted.map((one) => `(${from(one)} ${oldest})`)
+      const parts: string[] = []
+      for (const state of new Set(states)) {
+        const some = Object.hasOwn(CONDITIONS, state) ? CONDITIONS[state] : []
+        parts.push(...some.map((one) => `(${from(one)} ${oldest})`))
+      }
       jobs = parts.join(' UNION ALL ') || from('false')
     }
     const text = `SELECT ${STORED_COLUMNS} FROM (${jobs}) j ORDER BY ${CREATED_AT}, j.created_on LIMIT $1 OFFSET $2`

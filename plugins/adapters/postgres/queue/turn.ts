@@ -1,4 +1,3 @@
-import type { Settled } from './settlement.ts'
 import type { ClaimedRow } from './slots.ts'
 
 /** A row of `nq_take_turn`: a settled job (`s`), a claimed job (`c`), or the next due time (`d`). */
@@ -18,21 +17,4 @@ export function readTurn(rows: readonly TurnRow[]) {
   }
   claimed.sort((a, b) => b.priority - a.priority || a.created - b.created)
   return { claimed, due, settledIds }
-}
-
-/**
- * Returns a call of `nq_take_turn` that settles one job and claims one if a condition holds, and does nothing otherwise.
- *
- * @param parameter adds a value to the statement and returns its placeholder
- */
-export function turnIf(
-  condition: string,
-  turnFunction: string,
-  parameter: (value: unknown) => string,
-  [queue, lease, settled, returnSettled]: [queue: string, lease: number, settled: Settled, returnSettled: boolean],
-): string {
-  const limit = `CASE WHEN ${condition} THEN 1 ELSE 0 END`
-  const settlement = `CASE WHEN ${condition} THEN ${parameter(`[${settled.text}]`)}::text END`
-  const others = `${parameter([settled.ctid])}, ${parameter(returnSettled)}, 0`
-  return `${turnFunction}(${parameter(queue)}, ${limit}, ${parameter(lease)}, ${settlement}, ${others})`
 }
