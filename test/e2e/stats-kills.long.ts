@@ -39,7 +39,7 @@ it('counts each stored bucket once in all layers, wherever a process that stores
       const settings = { preset: 'prod-redis', config, stream, append, before, buckets: BUCKETS }
       const process = startNode([PROCESS, JSON.stringify(settings)], ROOT)
       onTestFinished(() => process[Symbol.asyncDispose]())
-      expect(await process.ended).toMatchObject({ code: null, stderr: expect.not.stringContaining("Error") })
+      expect(await process.ended).toMatchObject({ code: null, stderr: expect.not.stringContaining('Error') })
       stored += index > 0 ? BUCKETS : before ? append - 1 : append
       expect([stream, before, ...(await totals())]).toEqual([stream, before, stored, stored])
     }
