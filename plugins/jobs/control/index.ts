@@ -15,8 +15,10 @@ declare module 'nuxt-queue/kernel' {
     /**
      * Returns a handle of a job. The return value of `enqueue` is already a handle.
      *
-     * @throws QueueError `OPTION_INVALID` if `job` is not a reference to a job @example const job = kernel.job({ queue: 'mail', id }) if
-     * ((await job.state()) === 'failed') await job.retry()
+     * @throws QueueError `OPTION_INVALID` if `job` is not a reference to a job
+     * @example
+     * const job = kernel.job({ queue: 'mail', id })
+     * if ((await job.state()) === 'failed') await job.retry()
      */
     job<Result = unknown>(job: JobRef & Partial<Pick<EnqueuedJob<Result>, 'runId' | '~result'>>): JobHandle<Result>
     /**

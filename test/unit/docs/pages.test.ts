@@ -51,6 +51,18 @@ describe('the pages of the documentation', () => {
     expect(codes.filter((code) => !anchors.has(code.toLowerCase()))).toEqual([])
   })
 
+  it('have as many cells in each row of a table as in its header', () => {
+    const tables = [...texts.keys()].flatMap((file) =>
+      [...proseOf(file).matchAll(/(?:^ *\|.*\n)+/gm)].map(([table]) => ({ file, rows: table.trimEnd().split('\n') })),
+    )
+    expect(tables.length).toBeGreaterThan(100)
+    const cellsOf = (row: string): number => row.trim().split(/(?<!\\)\|/).length
+    const uneven = tables.flatMap(({ file, rows }) =>
+      rows.filter((row) => cellsOf(row) !== cellsOf(rows[0]!)).map((row) => `${file}: ${row}`),
+    )
+    expect(uneven).toEqual([])
+  })
+
   it('have a path and a title each', () => {
     const all = pages()
     expect(new Set(all.map(({ path }) => path)).size).toBe(all.length)
