@@ -14,16 +14,29 @@ const target = {
   rateLimit: z.strictObject({ limit: count, period: ms.min(1) }).optional(),
 }
 
+/** The most variables that a rotation of secrets may name. */
+const MAX_SECRETS = 10
+
+/** The options of every kind of verification. `secretEnv` names the environment variable of the secret. The plugin checks which fit. */
+const verify = z.strictObject({
+  type: z.enum(['hmac', 'standard', 'bearer', 'apiKey', 'basic']),
+  secretEnv: z.union([name, z.array(name).min(1).max(MAX_SECRETS)]),
+  scheme: z.enum(['github', 'stripe']).optional(),
+  algorithm: z.enum(['sha1', 'sha256', 'sha384', 'sha512']).optional(),
+  encoding: z.enum(['hex', 'base64', 'base64url']).optional(),
+  header: name.optional(),
+  prefix: name.optional(),
+  timestampHeader: name.optional(),
+  signed: name.optional(),
+  tolerance: ms.optional(),
+  query: name.optional(),
+  username: name.optional(),
+})
+
 const triggerBody = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('event'), event: name, ...target }),
   z.strictObject({ type: z.literal('manual'), ...target }),
-  /** `secretEnv` in `verify` names the environment variable of the secret. The kernel checks the other members. */
-  z.strictObject({
-    type: z.literal('webhook'),
-    path: name,
-    verify: z.looseObject({ type: name, secretEnv: z.union([name, z.array(name)]) }),
-    ...target,
-  }),
+  z.strictObject({ type: z.literal('webhook'), path: name, verify, ...target }),
 ])
 
 async function find({ kernel, params }: Pick<Call<'triggers/:trigger', undefined, undefined>, 'kernel' | 'params'>) {
