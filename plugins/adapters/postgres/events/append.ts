@@ -12,7 +12,7 @@ import { mayBeOneMembers } from '../lib/failure.ts'
 import { checkText, quoteName, type PostgresPort } from '../lib/postgres.ts'
 import { copyValue } from '../../../lib/value.ts'
 import { encodePass, packPasses, type Packed, type Pending } from './passes.ts'
-import { joinTurn, sendWithTurn, type Joined } from './join-turn.ts'
+import { joinTurn, sendWithTurn } from './join-turn.ts'
 import { packNames } from './wake-ups.ts'
 import { encodeInlineRuns, isInlineRun, INLINE_COLUMNS } from './inline-runs.ts'
 
@@ -68,7 +68,7 @@ export function createAppender(db: PostgresPort, payloadLimit: number) {
       const inline = first.filter(isInlineRun)
       const others = first.filter((packed) => !isInlineRun(packed))
       const passes = others.length === 0 ? [] : [others, ...rest]
-      const result = await send(inline, passes, joinTurn(db, inline, others))
+      const result = await send(inline, passes)
       const old = new Set(result.old)
       const created = inline.filter((_, index) => !old.has(index + 1))
       const existing = inline.filter((_, index) => old.has(index + 1))
@@ -79,11 +79,7 @@ export function createAppender(db: PostgresPort, payloadLimit: number) {
     },
   })
 
-  async function send(
-    inline: readonly Packed[],
-    passes: readonly Packed[][],
-    joined: Joined | undefined,
-  ): Promise<BatchResult> {
+  async function send(inline: readonly Packed[], passes: readonly Packed[][]): Promise<BatchResult> {
     const [first, ...rest] = passes.map(encodePass)
     const streams = [inline, ...passes].flatMap((pass) => pass.map(({ stream }) => stream))
     const values = [
@@ -91,6 +87,8 @@ export function createAppender(db: PostgresPort, payloadLimit: number) {
       ...[first?.appends ?? null, first?.events ?? null, rest.length === 0 ? null : JSON.stringify(rest)],
       ...[packNames(streams), writer, ++batch],
     ]
+    // From here on, the turn is either done or undone.
+    const joined = joinTurn(db, inline, passes[0] ?? [])
     const answer = (joined && (await sendWithTurn(db, text, values, joined))) ?? (await sendAlone(values))
     return JSON.parse(answer) as BatchResult
   }

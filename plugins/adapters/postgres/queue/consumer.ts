@@ -185,8 +185,11 @@ export function createConsumer(
       sent({ data }, carrier) {
         if (!open || polls.inFlight > 0 || settled.length > 0 || job.lost || clock.now() < heldUntil) return
         const { result } = data as { result?: unknown }
-        const one = settlementOf(job, record, { type: 'completed', result }, clock.now(), () => {})
-        ;(carrier as AppendCarrier).join(turnOf(job, one))
+        let isStorable = true
+        const refuse = (): void => void (isStorable = false)
+        const one = settlementOf(job, record, { type: 'completed', result }, clock.now(), refuse)
+        // The runner's settlement reports what cannot be stored.
+        if (isStorable) (carrier as AppendCarrier).join(turnOf(job, one))
       },
     }
   }
