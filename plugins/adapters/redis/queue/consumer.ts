@@ -109,7 +109,7 @@ export function createConsumer(
     scheduled = false
     if (outcomes.size === 0 && callsInFlight === 0) for (const resolve of flushed.splice(0)) resolve()
     // The script claims nothing for a slot that is freed by an outcome of which the append is refused.
-    const freed = outcomes.busy
+    const freed = concurrency === 1 ? outcomes.busy : 0
     const free =
       closing || (!mayHaveJobs && freed === 0)
         ? 0
@@ -171,8 +171,13 @@ export function createConsumer(
     // Redis decided that the job is due, even if the clock of this machine is behind.
     record.runAt = Math.min(record.runAt, kernel.clock.now())
     const claimed: Claimed = {
-      ...{ storedId, record, onLost: undefined, busy: true },
-      ...{ settled: undefined, early: undefined, stored: undefined },
+      storedId,
+      record,
+      onLost: undefined,
+      busy: true,
+      settled: undefined,
+      early: undefined,
+      stored: undefined,
     }
     running.add(claimed)
     if (listeners.any) listeners.emit('active', queue, () => ({ ...record }))
