@@ -21,6 +21,8 @@ const SKEW = 5000
 const TRUSTED = 60_000
 /** How many ranges a process remembers. */
 const MAX_RANGES = 200
+/** How many ended jobs one call compares, because a script blocks Redis. */
+const MAX_ENDED = 5000
 /** The sorted sets of jobs that have ended, by state. Redis sets the score when a job ends. */
 const SETS: Readonly<Record<string, string>> = { completed: 'completed', failed: 'failed', cancelled: 'nq-cancelled' }
 
@@ -29,11 +31,11 @@ const SETS: Readonly<Record<string, string>> = { completed: 'completed', failed:
  * keys of the ended jobs. Returns the time in milliseconds, or nil if one of the jobs is in the range, or if there are too many.
  */
 const ENDED_SINCE = `local call = redis.call
-local base, lower, upper, since, MAX_RANGES = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], 5000
+local base, lower, upper, since, limit = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ${MAX_ENDED}
 local time = call('TIME')
 for n = 5, #ARGV do
-  local ids = call('ZRANGE', base .. ':' .. ARGV[n], since, '+inf', 'BYSCORE', 'LIMIT', 0, MAX_RANGES + 1)
-  if #ids > MAX_RANGES then return nil end
+  local ids = call('ZRANGE', base .. ':' .. ARGV[n], since, '+inf', 'BYSCORE', 'LIMIT', 0, limit + 1)
+  if #ids > limit then return nil end
   for _, id in ipairs(ids) do
     local created = tonumber(call('HGET', base .. ':' .. id, 'timestamp') or '')
     if created and created >= lower and created <= upper then return nil end
