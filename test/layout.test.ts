@@ -66,7 +66,7 @@ const FAMILIES = ORDER.flat()
 
 /** Words and phrases of earlier versions for which standard English exists. */
 const OLD_WORDS =
-  /\b(?:hungry|fruitful|crew|inTurn|oneAtATime|onePerOutcome|turnedAway|takeTurn|putOff|in vain|answers what|Answers what|forgets whoever|tells whether|whoever|anybody|everybody|is no cursor|belongs? into|brings? back|what became of|what came of|however many|signs of life|put on record|none the worse|in no process|turn(?:s|ed)? down|looks after|LONGEST_[A-Z]+|MOST_[A-Z]+|[A-Z]+_LOOK)\b/
+  /\b(?:hungry|fruitful|crew|inTurn|oneAtATime|onePerOutcome|turnedAway|takeTurn|putOff|in vain|those that|answers what|Answers what|forgets whoever|tells whether|whoever|anybody|everybody|is no cursor|belongs? into|brings? back|what became of|what came of|however many|signs of life|put on record|none the worse|in no process|turn(?:s|ed)? down|looks after|LONGEST_[A-Z]+|MOST_[A-Z]+|[A-Z]+_LOOK)\b/
 
 /** The names by which users import plugins. Removing one breaks their code. */
 const PLUGINS =

@@ -28,7 +28,7 @@ const RUNTIMES = [
   { runtime: 'exec', workers: scenarioFiles('perl', 'pl', { exec: { mode: 'protocol' } }, ['prints']) },
 ]
 
-/** Registers the tests of runtimes on the presets for production: of those that are named `<runtime> on <preset>`, else of all. */
+/** Registers the tests of runtimes on the production presets. `named` selects combinations by `<runtime> on <preset>`. Default: all. */
 export function runtimesOnPresets(named?: readonly string[]): void {
   for (const { preset, config } of PRESETS) {
     for (const { runtime, workers } of RUNTIMES) {

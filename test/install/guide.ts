@@ -2,11 +2,11 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'pathe'
 import { ROOT } from '../e2e/processes.ts'
 
-/** What readers of a page write and type. */
+/** The files that a reader of a page creates, and the commands that the reader runs. */
 export interface Guide {
-  /** The blocks whose first line names a file, by that name. */
+  /** The contents of the blocks whose first line names a file, by file name. */
   files: Record<string, string>
-  /** The lines for a shell, without their comments and without those that make a folder and install packages. */
+  /** The shell commands, without comments and without commands that create a folder or install packages. */
   commands: string[]
 }
 

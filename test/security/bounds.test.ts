@@ -16,7 +16,7 @@ const PAYLOADS = [
     'saveSchedule.data',
   ],
 ]
-/** Objects with members of the application. `assertOptions` refuses those that it has not defined, and its check bounds the rest. */
+/** Objects with members of the application. `assertOptions` refuses members that are not defined, and its check bounds the others. */
 const OPEN = ['enqueueJob.options']
 
 const LONG = 100_000
@@ -42,7 +42,7 @@ interface Definition {
 const definition = (schema: z.ZodType): Definition => schema._zod.def
 const accepts = (schema: z.ZodType, value: unknown): boolean => schema.safeParse(value).success
 
-/** The schema below those that only let a value be absent. */
+/** Returns the schema without the wrappers that make a value optional. */
 function bare(schema: z.ZodType): z.ZodType {
   const { type, innerType } = definition(schema)
   return innerType && /^(?:optional|nullable|default|prefault|readonly|nonoptional)$/.test(type)

@@ -1,6 +1,6 @@
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
-/** What takes longest begins first. Of files in one folder, those that took longest before. */
+/** The slowest files start first. Within a folder, the order follows the durations of the last run. */
 const FIRST = ['/test/e2e/nuxt/', '/test/conformance/', '/test/e2e/']
 
 /**

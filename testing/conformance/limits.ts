@@ -279,7 +279,7 @@ function ownerTests(test: LimitsTest): void {
   )
 
   it(
-    'keeps renewed permits, and returns those that another holder has',
+    'keeps renewed permits, and returns permits that another holder has',
     test(async ({ limits, elapse }) => {
       const permit = (holder: string, claim = 1, key = 'k') => ({ key, max: 1, holder, claim })
       await limits.acquire('k', 1, 50, 'a')

@@ -49,7 +49,7 @@ const RULES: Record<string, Rule> = {
 /** The names of the options that a caller of `enqueue` may pass. */
 export const JOB_OPTIONS = Object.keys(RULES) as (keyof JobOptions)[]
 const NOT_STORED: ReadonlySet<string> = new Set(['id', 'delay', 'priority', 'ageing', 'tags', 'headers'])
-/** The options that are stored as `job.options`: all options except those that are separate members of a job. */
+/** The options that are stored as `job.options`: all options that are not separate members of a job. */
 export const STORED_OPTIONS = JOB_OPTIONS.filter((key): key is keyof StoredJobOptions => !NOT_STORED.has(key))
 const NOT_OF_WORKERS: ReadonlySet<string> = new Set(['id', 'delay', 'headers', 'concurrencyKey', 'rateLimitKey'])
 /** The options that a worker's config may set as defaults of its jobs. */

@@ -15,7 +15,7 @@ test.each([
   expect(isInCaret(version, '^6.7.0')).toBe(expected)
 })
 
-test('the versions that the tests use are those that the adapters expect', async () => {
+test('the tests use the versions that the adapters expect', async () => {
   const reports: string[] = []
   for (const name of ['bullmq', 'pg-boss']) checkLibrary(name, { warn: (text) => reports.push(text), error: () => {} })
   expect(reports).toEqual([])
