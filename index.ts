@@ -10,6 +10,7 @@ export type { BusEvent, SendOptions } from './plugins/flow/bus/index.ts'
 export type { CleanOptions, Control, JobControls, QueueHandle, QueueNotice } from './plugins/jobs/control/index.ts'
 export type { Debounce } from './plugins/jobs/debounce/index.ts'
 export type { Explanation, Reason, ReasonCode } from './plugins/observability/explain/index.ts'
+export type { Fairness } from './plugins/jobs/fairness/index.ts'
 export type {
   FlowContext,
   FlowHandle,

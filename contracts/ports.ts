@@ -31,7 +31,7 @@ export interface Ports {
 
 /**
  * What an adapter supports. `durable`: jobs survive the process. `shared`: several processes use the same queue. `search`:
- * `findJobs` and `countJobs`; `searchData`: their filter `data` as well. The other capabilities are job options. The conformance suite
+ * `findJobs` and `countJobs`; `searchData`: their filter `data` as well. `fairness`: the keys of `fairKey` take turns. The other capabilities are job options. The conformance suite
  * tests each declared capability. Using an undeclared option throws.
  */
 export type QueueCapability =
@@ -44,6 +44,7 @@ export type QueueCapability =
   | 'transaction'
   | 'search'
   | 'searchData'
+  | 'fairness'
 
 /** Events of jobs. `paused` and `resumed` are events of queues. */
 export type QueueEvent =

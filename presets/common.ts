@@ -9,6 +9,7 @@ import debounce from '../plugins/jobs/debounce/index.ts'
 import doctor from '../plugins/observability/doctor/index.ts'
 import errors from '../plugins/observability/errors/index.ts'
 import explain from '../plugins/observability/explain/index.ts'
+import fairness from '../plugins/jobs/fairness/index.ts'
 import flow from '../plugins/flow/flow/index.ts'
 import history from '../plugins/observability/history/index.ts'
 import http from '../plugins/integrations/http/index.ts'
@@ -61,6 +62,7 @@ export const capabilities: readonly AnyPlugin[] = [
   debounce,
   throttle,
   limits,
+  fairness,
   flow,
   schedule,
   triggers,

@@ -13,6 +13,7 @@ const BENCHES: Record<string, () => Promise<{ default: Bench }>> = {
   flows: () => import('./flows.ts'),
   waiting: () => import('./waiting.ts'),
   unheard: () => import('./unheard.ts'),
+  fairness: () => import('./fairness.ts'),
   http: () => import('./http.ts'),
   dashboard: () => import('./dashboard.ts'),
   'dashboard-ui': () => import('./dashboard-ui.ts'),

@@ -16,6 +16,7 @@ import {
   type WorkerOptionCheck,
 } from '../../../kernel/index.ts'
 import { warnDeprecated } from '../../lib/deprecated.ts'
+import { isWeight, MAX_WEIGHT, MIN_WEIGHT } from '../../lib/fair-options.ts'
 import { BACKOFF, isBackoff } from '../../lib/is-backoff.ts'
 
 type Rule = readonly [expected: string, test: (value: unknown) => boolean]
@@ -36,6 +37,8 @@ const RULES: Record<string, Rule> = {
   timeout: [ABOVE_ZERO, (value) => isDuration(value) && value !== 0],
   concurrencyKey: text,
   rateLimitKey: text,
+  fairKey: text,
+  fairWeight: [`a number from ${MIN_WEIGHT} to ${MAX_WEIGHT}`, isWeight],
   deadLetter: [
     `${EXPECTED.text} that does not begin with "_"`,
     (value) => isText(value) && !isReserved('queue', value),
@@ -51,7 +54,10 @@ export const JOB_OPTIONS = Object.keys(RULES) as (keyof JobOptions)[]
 const NOT_STORED: ReadonlySet<string> = new Set(['id', 'delay', 'priority', 'ageing', 'tags', 'headers'])
 /** The options that are stored as `job.options`: all options that are not separate members of a job. */
 export const STORED_OPTIONS = JOB_OPTIONS.filter((key): key is keyof StoredJobOptions => !NOT_STORED.has(key))
-const NOT_OF_WORKERS: ReadonlySet<string> = new Set(['id', 'delay', 'headers', 'concurrencyKey', 'rateLimitKey'])
+const NOT_OF_WORKERS: ReadonlySet<string> = new Set([
+  ...['id', 'delay', 'headers'],
+  ...['concurrencyKey', 'rateLimitKey', 'fairKey', 'fairWeight'],
+])
 /** The options that a worker's config may set as defaults of its jobs. */
 export const WORKER_OPTIONS = JOB_OPTIONS.filter(
   (key): key is Exclude<keyof JobOptions, keyof SingleJobOptions | 'headers'> => !NOT_OF_WORKERS.has(key),

@@ -6,6 +6,7 @@ import {
   type SerializedError,
   type StuckHandler,
 } from '../../../kernel/index.ts'
+import { countAhead } from './ahead.ts'
 import { whyDelayed } from './delays.ts'
 import { reason, type Explanation, type Reason } from './reasons.ts'
 
@@ -78,19 +79,15 @@ export function createExplain(kernel: Kernel) {
   }
 
   async function whyWaiting(job: JobRecord): Promise<Reason[]> {
-    const { queue, id, priority } = job
+    const { queue } = job
     const waiting = await queues.getJobs({ queue, states: ['waiting'], limit: MAX_JOBS })
     const { active: running } = await queues.getJobCounts(queue)
     const reasons: Reason[] = []
     const held = await heldUntil(queue)
     if (held !== undefined) reasons.push(reason('queue-held', { until: held }))
-    const position = waiting.findIndex((other) => other.id === id)
-    const before = (index: number): boolean => position < 0 || index < position
-    const ahead = waiting.filter(
-      (other, index) => other.priority > priority || (other.priority === priority && before(index)),
-    )
     const more = waiting.length === MAX_JOBS
-    if (ahead.length > 0) reasons.push(reason('behind', { jobs: ahead.length, more }))
+    const ahead = countAhead(job, waiting)
+    if (ahead.jobs > 0) reasons.push(reason('behind', { ...ahead, more }))
     const stuck = kernel.stuckHandlers().filter((handler) => handler.queue === queue)
     if (stuck.length > 0) reasons.push(stuckReason(stuck))
     const localWorkers = kernel.registry.workers.filter((worker) => worker.queue.name === queue)

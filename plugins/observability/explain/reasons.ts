@@ -33,8 +33,11 @@ interface Facts {
   deferred: { until: number }
   /** The rate limit of a worker holds the whole queue. */
   'queue-held': { until: number }
-  /** Other jobs come first. `more`: there may be more jobs than were counted. */
-  behind: { jobs: number; more: boolean }
+  /**
+   * Other jobs come first. `more`: there may be more jobs than were counted. `turn`: the turn of a job with a fair key; 1 is the turn in
+   * progress.
+   */
+  behind: { jobs: number; more: boolean; turn?: number }
   /** Handlers in this process still run although their attempts have ended. `jobs`: the ids of their jobs. */
   'stuck-handlers': { handlers: number; jobs: string[]; since: number }
   /** This process has reached its concurrency. */
@@ -78,7 +81,10 @@ const SENTENCES: Sentences = {
     `The rate limit of its worker${key === undefined ? '' : ` for key "${key}"`} delays it until ${date(until)}.`,
   deferred: ({ until }) => `It was put back on its queue until ${date(until)}.`,
   'queue-held': ({ until }) => `A rate limit holds its queue until ${date(until)}.`,
-  behind: ({ jobs, more }) => `It comes after ${more ? 'at least ' : ''}${count(jobs, 'other job')} of its queue.`,
+  behind: ({ jobs, more, turn }) => {
+    const after = `It comes after ${more ? 'at least ' : ''}${count(jobs, 'other job')} of its queue`
+    return `${after}${turn === undefined ? '' : `, in turn ${turn} of the fair keys`}.`
+  },
   'stuck-handlers': ({ handlers, jobs, since }) =>
     `${count(handlers, 'handler')} of its queue still running after the end of the attempt, the first since ${date(since)}. The slots of these jobs stay occupied: ${jobs.join(', ')}.`,
   busy: ({ running, concurrency }) =>

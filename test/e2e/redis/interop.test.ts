@@ -278,3 +278,32 @@ describe('a search', () => {
     expect(await connection.keys(`${prefix}:mail:nq-*`)).toEqual([])
   })
 })
+
+describe('jobs with a fair key', () => {
+  it('take turns on a plain BullMQ worker, also after their turns were counted to the end, and leave nothing behind', async () => {
+    const { prefix, kernel, work, connection } = await rig()
+    await kernel.registerWorker({
+      id: 'send',
+      config: { queue: 'mail', fairKey: (data: string) => data },
+      handler: () => {},
+    })
+    const add = (...keys: string[]) => kernel.enqueueMany(keys.map((data) => ({ worker: 'send', data })))
+    const turns = async (): Promise<string[]> =>
+      (await connection.keys(`${prefix}:mail:nq-fair*`)).concat(`${prefix}:mail:prioritized`)
+    await add('big', 'big', 'big', 'b')
+    for (const key of await turns()) {
+      for (const id of await connection.zrange(key, 0, '-1')) await connection.zincrby(key, 2 ** 30 + 100, id)
+    }
+    await add('b', 'c')
+    const last = await connection.zrange(`${prefix}:mail:prioritized`, -1, '-1', 'WITHSCORES')
+    expect(Number(last[1])).toBeLessThan(2 ** 31 + 100)
+    const ran: string[] = []
+    const worker = work(({ data }) => Promise.resolve(void ran.push(data as string)))
+    await until(() => ran.length === 6)
+    expect(ran).toEqual(['big', 'b', 'c', 'big', 'b', 'big'])
+    await worker.close()
+    await kernel.start()
+    await add('d')
+    await until(async () => (await turns()).length === 1)
+  })
+})

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
-import { createEntry, DelayedJobs, type Entry } from '../../../plugins/adapters/lib/local-queue/waiting.ts'
+import { createEntry, type Entry } from '../../../plugins/adapters/lib/local-queue/entry.ts'
+import { DelayedJobs } from '../../../plugins/adapters/lib/local-queue/waiting.ts'
 
 const delayed = (id: number): Entry => createEntry({ id: String(id), runAt: 1e12 + ((id * 7919) % 100_003) } as never)
 

@@ -24,6 +24,9 @@ export function explanationTests(test: PresetTest): void {
       expect(behind).toMatchObject({ queue: 'work', name: 'work', runId: paused.runId, state: 'waiting' })
       expect(behind.reasons).toMatchObject([{ code: 'queue-paused' }, { code: 'behind', jobs: 1, more: false }])
       expect(await codes(urgent)).toEqual(['queue-paused'])
+      for (const fairKey of ['a', 'a', 'a', 'b']) await kernel.enqueue('work', null, { fairKey })
+      const fair = await kernel.enqueue('work', null, { fairKey: 'b' })
+      expect((await kernel.explain(fair)).reasons[1]).toMatchObject({ code: 'behind', jobs: 5, turn: 2 })
       await kernel.port('queue').resume('work')
       await reach(paused, 'completed')
 

@@ -4,6 +4,7 @@ import { applicationTests } from './application.ts'
 import { attemptTests } from './attempts.ts'
 import { claimTests } from './claims.ts'
 import { dataTests } from './data.ts'
+import { fairnessTests } from './fairness.ts'
 import { failureTests } from './failures.ts'
 import { forgottenTests } from './forgotten.ts'
 import { hostileTests } from './hostile.ts'
@@ -46,6 +47,9 @@ export function queueConformance({ name, create }: QueueConformanceOptions): voi
     })
     describe('order', () => {
       orderTests(test, capabilities)
+    })
+    describe('fairness', () => {
+      fairnessTests(test, capabilities)
     })
     describe('claims', () => {
       claimTests(test, capabilities)

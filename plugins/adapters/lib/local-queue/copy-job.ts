@@ -1,7 +1,7 @@
 import type { JobDraft } from '../../../../kernel/index.ts'
 import { checkDraft } from '../check-draft.ts'
 import { cloneValue, copyValue } from '../../../lib/value.ts'
-import { createEntry, type Entry } from './waiting.ts'
+import { createEntry, type Entry } from './entry.ts'
 
 /**
  * Creates the record of a job. The record shares no object with the caller's draft.

@@ -26,7 +26,7 @@ import type { QueueJournal } from './journal.ts'
 import { createQueue, type LocalQueue, type QueueHost } from './queue.ts'
 import { retried } from './retried.ts'
 import { createCallbackScheduler } from './callback-scheduler.ts'
-import { createEntry, type Entry } from './waiting.ts'
+import { createEntry, type Entry } from './entry.ts'
 
 export interface LocalQueueOptions {
   durable: boolean
@@ -174,6 +174,7 @@ export function createLocalQueues(
       transaction: false,
       search: true,
       searchData: true,
+      fairness: true,
     },
     enqueue(draft) {
       const receipt = findDuplicate(draft)

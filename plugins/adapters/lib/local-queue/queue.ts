@@ -5,7 +5,8 @@ import { storable } from '../storable.ts'
 import { cloneValue } from '../../../lib/value.ts'
 import type { Consumer } from '../worker-manager.ts'
 import { changedBy, type QueueJournal } from './journal.ts'
-import { DelayedJobs, WaitingJobs, type Entry } from './waiting.ts'
+import type { Entry } from './entry.ts'
+import { DelayedJobs, WaitingJobs } from './waiting.ts'
 
 export interface QueueHost {
   clock: Clock

@@ -1,53 +1,24 @@
-import type { JobRecord } from '../../../../kernel/index.ts'
-import type { EndedNode } from '../ended.ts'
+import type { Due, Entry, JobList } from './entry.ts'
+import { FairTurns } from './fair-turns.ts'
 
-/** A job in the memory of the queue, with its positions in the lists that contain it. */
-export interface Entry {
-  readonly record: JobRecord
-  /** The neighbours in its list of waiting jobs. */
-  previous: Entry | undefined
-  next: Entry | undefined
-  /** The list of waiting jobs that contains it. */
-  list: PriorityList | undefined
-  /** Its node in the heap of delayed jobs. Any other node with this entry is stale. */
-  due: Due | undefined
-  /** True if the job was promoted while it was active. Its next deferral then ends immediately. */
-  promoted: boolean
-  /** Its node among the ended jobs. */
-  ended: EndedNode<Entry> | undefined
+/** The waiting jobs of one priority: a list of jobs without a `fairKey`, and the turns of the jobs that have one. */
+interface PriorityList extends JobList {
+  fair?: FairTurns
 }
 
-interface PriorityList {
-  priority: number
-  first: Entry | undefined
-  last: Entry | undefined
-}
-
-export interface Due {
-  at: number
-  order: number
-  entry: Entry
-}
-
-export function createEntry(record: JobRecord): Entry {
-  return {
-    record,
-    previous: undefined,
-    next: undefined,
-    list: undefined,
-    due: undefined,
-    promoted: false,
-    ended: undefined,
-  }
-}
-
-/** Jobs that may run: one list for each priority, highest priority first. Each list is in the order of arrival. */
+/**
+ * Jobs that may run, highest priority first. Within a priority, jobs without a `fairKey` come first, in the order of arrival. The keys of
+ * the other jobs take turns.
+ */
 export class WaitingJobs {
   readonly #lists: PriorityList[] = []
   size = 0
 
   add(entry: Entry): void {
-    const list = this.#listOf(entry.record.priority)
+    const { priority, options } = entry.record
+    const ofPriority = this.#listOf(priority)
+    const { fairKey } = options
+    const list = fairKey === undefined ? ofPriority : (ofPriority.fair ??= new FairTurns()).listOf(fairKey, priority)
     entry.list = list
     entry.previous = list.last
     if (list.last) list.last.next = entry
@@ -56,10 +27,14 @@ export class WaitingJobs {
     this.size++
   }
 
-  /** Removes and returns the first job of the highest priority. */
+  /** Removes and returns the next job. */
   take(): Entry | undefined {
-    const entry = this.#lists[0]?.first
-    if (entry) this.remove(entry)
+    const next = this.#lists[0]
+    if (!next) return undefined
+    const entry = next.first ?? next.fair!.next()!
+    const list = entry.list!
+    this.remove(entry)
+    list.turns?.taken(entry, list)
     return entry
   }
 
@@ -72,7 +47,11 @@ export class WaitingJobs {
     else list.last = previous
     entry.list = entry.previous = entry.next = undefined
     this.size--
-    if (!list.first) this.#lists.splice(this.#find(list.priority), 1)
+    if (list.first) return
+    list.turns?.drop(list)
+    const index = this.#find(list.priority)
+    const { first, fair } = this.#lists[index]!
+    if (!first && !fair?.size) this.#lists.splice(index, 1)
   }
 
   #listOf(priority: number): PriorityList {

@@ -7,12 +7,14 @@ import {
   type SqlClient,
   type StoreOptions,
 } from '../../../../kernel/index.ts'
+import { fairShareOf } from '../../lib/fair-share.ts'
 import { createGroupCommit } from '../../lib/group-commit.ts'
 import { mayBeOneMembers } from '../lib/failure.ts'
 import { quoteName, type PostgresPort } from '../lib/postgres.ts'
 import { copyValue } from '../../../lib/value.ts'
 import type { Boss } from './boss.ts'
 import { encodeQueue, jobUuid } from './names.ts'
+import { createFairQueues } from './fair-queues.ts'
 import { checkDraft, encodeJob, encodeJsonb } from './record.ts'
 
 interface Item {
@@ -48,6 +50,7 @@ export function createJobStore(db: PostgresPort, boss: Boss, host: { clock: Cloc
   const insert = `SELECT queue, id, NULL AS run FROM ${schema}.nq_enqueue($1, $2, $3, $4)`
   const insertOnce = `SELECT queue, id, run FROM ${schema}.nq_enqueue_once($1, $2, $3, $4, $5, $6)`
   const insertTagged = `SELECT queue, id, run FROM ${schema}.nq_enqueue_tagged($1, $2, $3, $4, $5, $6, $7)`
+  const insertFair = insertTagged.replace('nq_enqueue_tagged', 'nq_enqueue_fair')
   const selectRuns = `SELECT j.name AS queue, j.id, coalesce(j.trace_context #>> '{nq,r}', j.trace_context #>> '{nq,i}', j.id::text) AS run,
       (j.trace_context #>> '{nq,t}')::float8 AS at
     FROM json_to_recordset($1::text::json) AS x (q text, i uuid) JOIN ${schema}.job j ON j.name = x.q AND j.id = x.i`
@@ -61,6 +64,7 @@ export function createJobStore(db: PostgresPort, boss: Boss, host: { clock: Cloc
   }
 
   const places = createPlaces()
+  const fair = createFairQueues(db)
 
   /** Checks and copies a draft, so that a job that cannot be stored fails before it joins a group. */
   function prepare(draft: JobDraft): Item {
@@ -79,6 +83,8 @@ export function createJobStore(db: PostgresPort, boss: Boss, host: { clock: Cloc
     const soon = new Set<string>()
     const given: { queue: string; uuid: string }[] = []
     const tags: { q: string; i: string; tag: string }[] = []
+    const fairQueues = new Set<string>()
+    let takesTurns = false
     for (const [index, { draft, data }] of items.entries()) {
       const queue = encodeQueue(draft.queue)
       const uuid = jobUuid(draft.queue, draft.id)
@@ -87,11 +93,18 @@ export function createJobStore(db: PostgresPort, boss: Boss, host: { clock: Cloc
       first.set(key, index)
       if (hasGivenId(draft)) given.push({ queue, uuid })
       for (const tag of draft.tags ?? []) tags.push({ q: queue, i: uuid, tag })
-      texts.push(encodeJob(draft, data, now, draft.runAt > now ? places.next(queue, draft.runAt) : texts.length))
+      const place = draft.runAt > now ? places.next(queue, draft.runAt) : texts.length
+      const share = draft.options.fairKey === undefined ? undefined : fairShareOf(draft)
+      // In the transaction of a caller, a job gets its turn once it is committed.
+      const hasTurn = share !== undefined && run === own && draft.runAt <= Math.max(now, draft.createdAt)
+      if (share) fairQueues.add(queue)
+      takesTurns ||= hasTurn
+      texts.push(encodeJob(draft, data, now, place, share, hasTurn))
       payloads.push(data === undefined ? 'null' : encodeJsonb(data))
       if (draft.runAt - now <= db.pollInterval) soon.add(draft.queue)
     }
     for (const queue of new Set(items.map(({ draft }) => draft.queue))) await boss.ensureQueue(queue)
+    for (const queue of fairQueues) await fair.ensure(queue)
     const values: unknown[] = [
       `[${texts.join(',')}]`,
       `[${payloads.join(',')}]`,
@@ -99,9 +112,10 @@ export function createJobStore(db: PostgresPort, boss: Boss, host: { clock: Cloc
       [...soon].map(encodeQueue),
     ]
     const byId = [given.map(({ queue }) => queue), given.map(({ uuid }) => uuid)]
-    if (given.length > 0 || tags.length > 0) values.push(...byId)
-    if (tags.length > 0) values.push(JSON.stringify(tags))
-    const text = tags.length > 0 ? insertTagged : given.length > 0 ? insertOnce : insert
+    const withTags = tags.length > 0 || takesTurns
+    if (given.length > 0 || withTags) values.push(...byId)
+    if (withTags) values.push(JSON.stringify(tags))
+    const text = takesTurns ? insertFair : withTags ? insertTagged : given.length > 0 ? insertOnce : insert
     let repeated = false
     const rows = await run<StoredRow>(text, values, () => (repeated = true))
     const forgotten = new Map(rows.flatMap((row) => (row.run === null ? [] : [[keyOf(row.queue, row.id), row.run]])))

@@ -17,6 +17,7 @@ import { createJobStore } from './enqueue.ts'
 import { createJobFinder } from './job-finder.ts'
 import { decodeQueue, encodeQueue, isInternalQueue, jobUuid } from './names.ts'
 import { encodeJsonb, STORED_COLUMNS, storedRecord, type StoredJobRow } from './record.ts'
+import { DUE_KEY, dueOn } from './sql-fair-keys.ts'
 import { hasMarks, LATER_ROUNDS, ROUND } from './marks.ts'
 import { createJobLister } from './job-lister.ts'
 import type { Arrivals } from './arrivals.ts'
@@ -110,6 +111,7 @@ export function createPostgresQueues({
       transaction: db.backend === 'postgres',
       search: true,
       searchData: true,
+      fairness: true,
     },
     async enqueue(draft, options) {
       if (options?.db) return store.one(draft, options)
@@ -148,7 +150,8 @@ export function createPostgresQueues({
       const hasData = 'data' in edited
       const data = hasData ? copyValue(edited.data, kernel.config.payloadLimit, `data of job "${id}"`) : undefined
       const more = hasData ? [round ?? null, data === undefined ? null : encodeJsonb(data)] : [round ?? null]
-      const set = `${hasData ? `data = nullif($4::jsonb, 'null'), ` : ''}state = 'retry', start_after = clock_timestamp(), created_on = clock_timestamp(), completed_on = NULL,
+      const set = `${hasData ? `data = nullif($4::jsonb, 'null'), ` : ''}state = 'retry', start_after = clock_timestamp(), created_on = ${dueOn('clock_timestamp()')},
+        singleton_key = ${DUE_KEY}, completed_on = NULL,
         output = NULL, ${patch(
           `'attempts', 0, 'c', 0, 'k', ${ROUND} + 1, 'x', ${NOW_MS}${hasData && data === undefined ? `, 'z', true` : ''}`,
           ` - 'g' - 'u'${hasData ? ` - 'z'` : ''}`,
@@ -167,7 +170,7 @@ export function createPostgresQueues({
       throw new QueueError('JOB_STATE', message)
     },
     async reschedule(queue, id, runAt) {
-      const set = `start_after = x.due, created_on = x.due,
+      const set = `start_after = x.due, created_on = ${dueOn('x.due')}, singleton_key = ${DUE_KEY},
         ${patch(`'x', floor(extract(epoch FROM x.due) * 1000)`)}`
       const due = `(SELECT greatest(to_timestamp($3::float8 / 1000), clock_timestamp()) AS due)`
       const job = await change(queue, id, set, `j.state < 'active'`, [runAt], due)
@@ -178,7 +181,8 @@ export function createPostgresQueues({
     },
     async promote(queue, id) {
       const set = `start_after = CASE WHEN j.state = 'active' THEN j.start_after ELSE clock_timestamp() END,
-        created_on = CASE WHEN j.state = 'active' THEN j.created_on ELSE clock_timestamp() END,
+        created_on = CASE WHEN j.state = 'active' THEN j.created_on ELSE ${dueOn('clock_timestamp()')} END,
+        singleton_key = CASE WHEN j.state = 'active' THEN j.singleton_key ELSE ${DUE_KEY} END,
         trace_context = jsonb_set(coalesce(j.trace_context, '{}'), '{nq}', coalesce(j.trace_context -> 'nq', '{}')
           || CASE WHEN j.state = 'active' THEN '{"u": true}' ELSE jsonb_build_object('x', ${NOW_MS}) END)`
       const delayed = `(j.state = 'active' OR (j.state < 'active' AND j.start_after > clock_timestamp()))`

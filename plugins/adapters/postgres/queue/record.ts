@@ -9,8 +9,10 @@ import type {
   StoredJobOptions,
 } from '../../../../kernel/index.ts'
 import { decodeJson, encodeJson } from '../../../lib/json.ts'
+import type { FairShare } from '../../lib/fair-share.ts'
 import { checkText } from '../lib/postgres.ts'
 import { encodeQueue, hashUuid, jobUuid } from './names.ts'
+import { NO_TURN } from './sql-fair-keys.ts'
 
 /**
  * Our own part of a job, stored by pg-boss in the column `trace_context` under `nq`. Members with default values are omitted.
@@ -53,6 +55,10 @@ export interface Envelope {
   g?: number
   /** True if the job was promoted while it was active. */
   u?: boolean
+  /** The token of the fair key. */
+  q?: string
+  /** The weight of the fair key, if it is not 1. */
+  v?: number
   /** True if the data is undefined. pg-boss stores null for it. */
   z?: boolean
 }
@@ -140,8 +146,17 @@ export function checkDraft({ id, queue, name, runId, runAt, createdAt, priority 
   checkText(runId, 'run id')
 }
 
-/** Encodes a job for `nq_enqueue`, which documents the members. */
-export function encodeJob(draft: JobDraft, data: unknown, now: number, index: number): string {
+/**
+ * Encodes a job for `nq_enqueue`, which documents the members. With `hasTurn`, a job with a fair key gets its turn from `nq_enqueue_fair`.
+ */
+export function encodeJob(
+  draft: JobDraft,
+  data: unknown,
+  now: number,
+  index: number,
+  share: FairShare | undefined,
+  hasTurn: boolean,
+): string {
   const { id, queue, name, runId, options, flow, tags, headers, createdAt, runAt, priority } = draft
   const uuid = jobUuid(queue, id)
   const integer = Math.floor(priority)
@@ -158,6 +173,10 @@ export function encodeJob(draft: JobDraft, data: unknown, now: number, index: nu
   if (fraction > 0) envelope.f = fraction
   if (runAt !== createdAt) envelope.x = runAt
   if (data === undefined) envelope.z = true
+  if (share) {
+    envelope.q = share.token
+    if (share.weight !== 1) envelope.v = share.weight
+  }
   const delay = runAt > createdAt ? Math.max(0, runAt - now) : 0
   const backoff = plainBackoff(options.backoff)
   let text = `{"n":${index},"q":${JSON.stringify(encodeQueue(queue))},"i":"${uuid}","p":${clampInt(integer)}`
@@ -165,6 +184,7 @@ export function encodeJob(draft: JobDraft, data: unknown, now: number, index: nu
   if (delay > 0) text += `,"w":${delay},"at":${runAt}`
   text += `,"rl":${(options.attempts ?? 1) - 1},"rd":${backoff.delay},"rb":${backoff.exponential}`
   if (backoff.max !== undefined) text += `,"rx":${backoff.max}`
+  if (share) text += hasTurn ? `,"k":"${share.token}","g":${share.weight}` : `,"s":"${NO_TURN}"`
   if (headers?.nq !== undefined) envelope.h = headers.nq
   return `${text},"e":${JSON.stringify({ ...headers, nq: envelope })}}`
 }

@@ -1,4 +1,5 @@
 import { quoteName } from '../lib/postgres.ts'
+import { fairStatements } from './sql-fair.ts'
 import { forgottenStatements } from './sql-forgotten.ts'
 import { enqueueFunction } from './sql-jobs.ts'
 import { limitStatements } from './sql-limits.ts'
@@ -25,6 +26,7 @@ export function queueVersions(schema: string, channel: string): string[] {
     listStatements(s),
     searchStatements(s),
     claimFunction(s),
+    fairStatements(s, channel),
   ]
 }
 

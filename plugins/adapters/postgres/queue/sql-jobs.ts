@@ -1,4 +1,5 @@
 import { quoteText } from '../lib/postgres.ts'
+import { FIRST_TURN, WITHOUT_TURN } from './sql-fair-keys.ts'
 import { USE_INDEXES } from './sql-plans.ts'
 
 /** How far a fractional priority of 1 would move `created_on` back, in milliseconds: a hundred years. */
@@ -22,6 +23,7 @@ export const FRACTION = 3_155_760_000_000
  *   | `w`, `at` | the delay in milliseconds, and the due time in milliseconds since the epoch; absent if the job is due now |
  *   | `rl`, `rd` | retry limit and retry delay |
  *   | `rb`, `rx` | exponential backoff, and the maximum retry delay |
+ *   | `s`, `c` | for a job with a fair key: its `singleton_key`, and its turn, unless it has none yet |
  *
  * - `p_data`: the payloads as a JSON array, in the same order.
  * - `p_count`: the number of jobs.
@@ -31,7 +33,7 @@ export const FRACTION = 3_155_760_000_000
  */
 export function enqueueFunction(s: string, channel: string): string {
   return `
-CREATE FUNCTION ${s}.nq_enqueue(p_jobs text, p_data text, p_count int, p_notify text[])
+CREATE OR REPLACE FUNCTION ${s}.nq_enqueue(p_jobs text, p_data text, p_count int, p_notify text[])
 RETURNS TABLE (queue text, id uuid) LANGUAGE plpgsql ${USE_INDEXES} AS $fn$
 #variable_conflict use_column
 DECLARE
@@ -42,12 +44,14 @@ BEGIN
   WITH ins AS (
     INSERT INTO ${s}.job (
       id, name, priority, data, retry_limit, retry_delay, retry_backoff, retry_delay_max, expire_seconds,
-      deletion_seconds, start_after, created_on, keep_until, policy, trace_context
+      deletion_seconds, start_after, created_on, keep_until, policy, singleton_key, trace_context
     )
     SELECT
       j.i, j.q, j.p, nullif(j.d::text, 'null')::jsonb, j.rl, j.rd, j.rb, j.rx, 86400, 0, j.due,
-      j.due + (j.n * 0.001 - coalesce(j.f, 0) * ${FRACTION}) * interval '1 ms',
-      'infinity', 'standard', j.e
+      CASE WHEN j.c IS NOT NULL THEN ${FIRST_TURN} + j.c * interval '1 microsecond'
+        ELSE j.due + (j.n * 0.001 - coalesce(j.f, 0) * ${FRACTION}) * interval '1 ms'
+          + CASE WHEN j.s IS NULL THEN interval '0' ELSE ${WITHOUT_TURN} END END,
+      'infinity', 'standard', j.s, j.e
     FROM (
       SELECT x.*,
         -- If the clocks agree to within a second, the due time of the client is used, so that jobs that are due together stay together.
@@ -59,10 +63,10 @@ BEGIN
       FROM ROWS FROM (
         json_to_recordset(p_jobs::json) AS (
           n int, q text, i uuid, p int, f double precision, e jsonb, w double precision, at double precision,
-          rl int, rd int, rb boolean, rx int
+          rl int, rd int, rb boolean, rx int, c bigint, s text
         ),
         json_array_elements(p_data::json)
-      ) AS x (n, q, i, p, f, e, w, at, rl, rd, rb, rx, d)
+      ) AS x (n, q, i, p, f, e, w, at, rl, rd, rb, rx, c, s, d)
     ) j
     ON CONFLICT DO NOTHING
     RETURNING job.name, job.id

@@ -1,4 +1,5 @@
 import { ENVELOPE } from './record.ts'
+import { DUE_KEY, dueOn } from './sql-fair-keys.ts'
 import { FRACTION } from './sql-jobs.ts'
 import { USE_CTIDS, USE_INDEX_ORDER } from './sql-plans.ts'
 import { HOLDS_QUEUE } from './sql-upkeep.ts'
@@ -46,8 +47,17 @@ const NO_ROW = `NULL::text, NULL::text, NULL::text, NULL::int, NULL::int, NULL::
  * usually still at the `ctid` of its claim, so no search is needed.
  */
 export function settleAndClaimFunctions(s: string): string {
+  return `${settleFunction(s)}
+
+${claimFunction(s)}
+
+${takeTurnFunction(s)}`
+}
+
+/** Version 9 creates it again, for fair keys. */
+export function settleFunction(s: string): string {
   return `
-CREATE FUNCTION ${s}.nq_settle_rows(p_queue text, p_settle text, p_rows tid[])
+CREATE OR REPLACE FUNCTION ${s}.nq_settle_rows(p_queue text, p_settle text, p_rows tid[])
 RETURNS uuid[] LANGUAGE plpgsql ${USE_CTIDS} AS $fn$
 DECLARE
   v_ids uuid[];
@@ -61,8 +71,9 @@ BEGIN
         WHEN x.o IS NULL AND j.trace_context #> '{nq,u}' IS NOT NULL THEN clock_timestamp()
         ELSE clock_timestamp() + x.d * interval '1 ms' END,
       created_on = CASE WHEN x.d IS NULL THEN j.created_on
-        ELSE clock_timestamp() - coalesce((j.trace_context #>> '{nq,f}')::double precision, 0) * interval '${FRACTION} ms'
-          + CASE WHEN x.o IS NULL AND j.trace_context #> '{nq,u}' IS NOT NULL THEN 0 ELSE x.d END * interval '1 ms' END,
+        ELSE ${dueOn(`clock_timestamp() - coalesce((j.trace_context #>> '{nq,f}')::double precision, 0) * interval '${FRACTION} ms'
+          + CASE WHEN x.o IS NULL AND j.trace_context #> '{nq,u}' IS NOT NULL THEN 0 ELSE x.d END * interval '1 ms'`)} END,
+      singleton_key = CASE WHEN x.d IS NULL THEN j.singleton_key ELSE ${DUE_KEY} END,
       heartbeat_seconds = nullif(j.heartbeat_seconds - ${HOLDS_QUEUE}, 0),
       trace_context = CASE WHEN x.p IS NULL THEN j.trace_context ELSE jsonb_set(
         coalesce(j.trace_context, '{}'), '{nq}', coalesce(j.trace_context -> 'nq', '{}') - 'u' || x.p) END
@@ -72,17 +83,20 @@ BEGIN
   )
   SELECT array_agg(id) INTO v_ids FROM settled;
   RETURN coalesce(v_ids, '{}');
-END $fn$;
+END $fn$;`
+}
 
-${claimFunction(s)}
-
-CREATE FUNCTION ${s}.nq_take_turn(
+/** Version 9 creates it again, for fair keys. */
+export function takeTurnFunction(s: string): string {
+  return `
+CREATE OR REPLACE FUNCTION ${s}.nq_take_turn(
   p_queue text, p_limit int, p_lease double precision, p_settle text, p_rows tid[], p_tell boolean, p_hold double precision)
 RETURNS TABLE (kind text, ${ROW}) LANGUAGE plpgsql ${USE_INDEX_ORDER} AS $fn$
 #variable_conflict use_column
 DECLARE
   v_now timestamptz;
   v_closed boolean;
+  v_fair boolean;
   v_until timestamptz;
   v_due timestamptz;
   v_rows tid[];
@@ -109,12 +123,13 @@ BEGIN
     ON CONFLICT ON CONSTRAINT nq_queue_pkey DO UPDATE SET held_until = greatest(q.held_until, excluded.held_until);
   END IF;
   IF p_limit <= 0 THEN RETURN; END IF;
-  SELECT q.paused, q.held_until INTO v_closed, v_until FROM ${s}.nq_queue q WHERE q.name = p_queue;
+  SELECT q.paused, q.held_until, q.fair INTO v_closed, v_until, v_fair FROM ${s}.nq_queue q WHERE q.name = p_queue;
   IF v_closed THEN RETURN; END IF;
   v_now := clock_timestamp();
   IF v_until > v_now THEN
     v_due := v_until;
   ELSE
+    IF v_fair THEN v_fair := ${s}.nq_fair_admit(p_queue); END IF;
     v_rows := ARRAY(
       SELECT j.ctid FROM ${s}.job j
       WHERE j.name = p_queue AND j.state < 'active' AND NOT j.blocked AND j.start_after <= v_now
@@ -131,6 +146,8 @@ BEGIN
       UNION ALL
       (SELECT j.start_after FROM ${s}.job j WHERE j.name = p_queue AND j.state = 'retry' AND NOT j.blocked
         AND j.start_after > v_now ORDER BY j.start_after LIMIT 1)) a;
+    -- Some jobs that are due have no turn yet.
+    IF v_fair THEN v_due := least(v_due, v_now + interval '10 ms'); END IF;
   END IF;
   RETURN QUERY SELECT 'd', NULL::uuid, ${NO_ROW}, date_part('epoch', v_due - clock_timestamp()) * 1000;
 END $fn$;`

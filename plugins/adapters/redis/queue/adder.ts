@@ -1,8 +1,10 @@
 import { hasGivenId, QueueError, type JobDraft } from '../../../../kernel/index.ts'
+import { fairShareOf } from '../../lib/fair-share.ts'
 import { createGroupCommit, type GroupCommit } from '../../lib/group-commit.ts'
 import { defineScript, isFault, type RedisPort } from '../lib/redis.ts'
 import { encodeData, encodeKnown, encodeOptions, encodePriority, runIdOf } from './job-codec.ts'
-import { ADD } from './job-scripts.ts'
+import { ADD, ADD_FAIR } from './add-scripts.ts'
+import { encodeFair } from './fair-lua.ts'
 import { encodeId } from './names.ts'
 import type { Queues } from './queues.ts'
 
@@ -19,6 +21,12 @@ function furtherIndexes({ id, runId, tags }: JobDraft): string {
   return [...run, ...(tags ?? []).map((tag) => `t:${tag}`)].join('\0')
 }
 
+/** Returns the field `nq:fair` of a job, or `''`. */
+function fairFieldOf(draft: JobDraft): string {
+  const share = fairShareOf(draft)
+  return share ? encodeFair(share) : ''
+}
+
 interface Pending {
   draft: JobDraft
   args: (string | number)[]
@@ -29,7 +37,8 @@ interface Pending {
  * state (`waiting` or `delayed`), or the run of the existing job with its id.
  */
 export function createAdder(redis: RedisPort, queues: Queues) {
-  const script = defineScript(redis, ADD)
+  const plain = defineScript(redis, ADD)
+  const fair = defineScript(redis, ADD_FAIR)
   const limit = redis.enqueueTimeout
   /** One for all queues, or one for each of them on a Cluster. */
   const groups = new Map<string, GroupCommit<Pending, string>>()
@@ -46,8 +55,13 @@ export function createAdder(redis: RedisPort, queues: Queues) {
 
   /** Sends one call. On a Cluster, each queue has its own slot, so all jobs of a call are of one queue. */
   async function call(drafts: readonly JobDraft[], args: readonly (string | number)[][]): Promise<string[]> {
+    const isFair = drafts.some(({ options }) => options.fairKey !== undefined)
+    if (isFair) args = args.map((one, index) => [...one, fairFieldOf(drafts[index]!)])
     const keys = [...new Set(drafts.map(({ queue }) => `${queues.baseOf(queue)}:meta`))]
-    const sent = args.length <= MAX_PER_COMMAND ? script(keys, args.flat()) : transaction(keys, args)
+    const sent =
+      args.length <= MAX_PER_COMMAND
+        ? (isFair ? fair : plain)(keys, args.flat())
+        : transaction(isFair ? ADD_FAIR : ADD, keys, args)
     const results = await withTimeout(sent)
     return (results as string[]).map((result, index) => {
       if (result === 'waiting' || result === 'delayed') return result
@@ -57,11 +71,15 @@ export function createAdder(redis: RedisPort, queues: Queues) {
   }
 
   /** Sends several commands that take effect together. */
-  async function transaction(keys: readonly string[], args: readonly (string | number)[][]): Promise<string[]> {
+  async function transaction(
+    lua: string,
+    keys: readonly string[],
+    args: readonly (string | number)[][],
+  ): Promise<string[]> {
     const multi = redis.client.multi()
     for (let from = 0; from < args.length; from += MAX_PER_COMMAND) {
       const some = args.slice(from, from + MAX_PER_COMMAND).flat()
-      multi.call('eval', [ADD, keys.length, ...keys, ...some])
+      multi.call('eval', [lua, keys.length, ...keys, ...some])
     }
     const replies = (await multi.exec()) ?? []
     return replies.flatMap(([error, reply]) => {

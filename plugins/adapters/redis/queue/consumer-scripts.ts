@@ -71,12 +71,12 @@ end
 
 -- Makes a job wait, or delays it until a moment. A job that was promoted during this claim does not wait.
 local function admit(key, id, dueAt, ...)
-  local job = call('HMGET', key, 'priority', 'nq:promoted', 'ats')
+  local job = call('HMGET', key, 'priority', 'nq:promoted', 'ats', 'nq:fair')
   local priority, promotedClaim, lastClaim = job[1], job[2], job[3]
   if promotedClaim and promotedClaim == lastClaim then dueAt = now end
   call('HSET', key, 'nq:at', formatInteger(dueAt), 'delay', formatInteger(math.max(0, dueAt - now)), ...)
   if dueAt <= now then
-    pushWaiting(base, id, tonumber(priority or 0))
+    pushWaiting(base, id, tonumber(priority or 0), job[4])
     event(base, 'event', 'waiting', 'jobId', id, 'prev', 'active')
     return 'waiting'
   end
@@ -175,7 +175,7 @@ for outcome, members in pairs(ended) do call('ZADD', setOf(base, outcome), unpac
 local due = call('ZRANGEBYSCORE', base .. ':delayed', 0, (now + 1) * 4096 - 1, 'LIMIT', 0, 1000)
 for _, id in ipairs(due) do
   call('ZREM', base .. ':delayed', id)
-  pushWaiting(base, id, tonumber(call('HGET', base .. ':' .. id, 'priority') or 0))
+  pushStored(base, id)
   call('HSET', base .. ':' .. id, 'delay', 0)
   event(base, 'event', 'waiting', 'jobId', id, 'prev', 'delayed')
 end
@@ -238,6 +238,7 @@ local nextDue = call('ZRANGE', base .. ':delayed', 0, 0, 'WITHSCORES')[2]
 if delayed then wakeWhenDue(base) end
 if settlements > 0 and #ids == 0 and call('LLEN', base .. ':wait') == 0 and call('LLEN', active) == 0 then
   event(base, 'event', 'drained')
+  if call('ZCARD', base .. ':prioritized') == 0 then forgetTurns(base, '-inf', '+inf', 1000) end
 end
 return { nowText, settled, claimed, hold, nextDue and formatInteger(math.floor(nextDue / 4096)) or '' }
 `

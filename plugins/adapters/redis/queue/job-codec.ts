@@ -51,6 +51,7 @@ interface StoredOptions {
  * | `nq:lapses` | how often the lease expired although the process was alive |
  * | `nq:promoted` | the claim during which the job was promoted |
  * | `nq:ended` | present if the job failed; a retry by a BullMQ client leaves it there |
+ * | `nq:fair` | what stands for the fair key of the job, and how much of a turn the job takes |
  * | `nq:known` | the run of the job, if a caller chose its id |
  */
 export const FRESH_FIELDS = ['name', 'data', 'opts', 'timestamp', 'priority', 'nq:at'] as const

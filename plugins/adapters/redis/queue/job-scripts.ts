@@ -4,83 +4,6 @@ import { COMMON, quoted } from './lua.ts'
 
 const FIELDS = quoted(ALL_FIELDS)
 
-/**
- * Adds jobs to one or several queues, in one step.
- *
- * ARGV: for each job ten arguments: `base`, the stored id, the name, the data, the options (`opts`), the creation, the due time, the
- * priority, the text to remember after its removal (`''` if no caller chose its id), and its further indexes, separated by NUL (`''` if
- * there are none).
- *
- * Returns for each job `waiting` or `delayed`, or the options of the existing or remembered job with its id.
- *
- * The meta of a queue has the field `nq:known` if it has jobs with chosen ids, and `nq:known-until`, the moment until which removed ids
- * are remembered. Other queues therefore pay nothing for remembered ids.
- */
-export const ADD = `${COMMON}${INDEX}
-local out, queues, remembersIds = {}, {}, {}
-
--- Returns the remembered text of a removed job, if its id is still remembered.
-local function rememberedOf(base, id)
-  if remembersIds[base] == nil then
-    local meta = call('HMGET', base .. ':meta', 'nq:known', 'nq:known-until')
-    if not meta[1] then call('HSET', base .. ':meta', 'nq:known', '1') end
-    remembersIds[base] = tonumber(meta[2] or 0) > now
-  end
-  return remembersIds[base] and call('GET', knownKey(base, id))
-end
-
-for index = 1, #ARGV, 10 do
-  local base, id, name, data, opts = ARGV[index], ARGV[index + 1], ARGV[index + 2], ARGV[index + 3], ARGV[index + 4]
-  local created, dueAt, priority = ARGV[index + 5], tonumber(ARGV[index + 6]), ARGV[index + 7]
-  local remembered, others = ARGV[index + 8], ARGV[index + 9]
-  local key = base .. ':' .. id
-  local existing = call('EXISTS', key) == 1 and (call('HGET', key, 'opts') or '{}')
-    or (remembered ~= '' and rememberedOf(base, id))
-  if existing then
-    out[#out + 1] = existing
-    event(base, 'event', 'duplicated', 'jobId', id)
-  else
-    local later = dueAt > now and dueAt > tonumber(created)
-    local delay = later and formatInteger(dueAt - now) or '0'
-    call('HSET', key, 'name', name, 'data', data, 'opts', opts, 'timestamp', created, 'delay', delay,
-      'priority', priority)
-    if remembered ~= '' then call('HSET', key, 'nq:known', remembered) end
-    if dueAt ~= tonumber(created) then call('HSET', key, 'nq:at', formatInteger(dueAt)) end
-    event(base, 'event', 'added', 'jobId', id, 'name', name)
-    queues[base] = queues[base] or { names = {} }
-    local members = queues[base].names[name] or {}
-    local size = #members
-    members[size + 1], members[size + 2] = created, id
-    queues[base].names[name] = members
-    if others ~= '' then
-      local of = {}
-      for one in string.gmatch(others, '[^%z]+') do of[#of + 1] = one end
-      indexOthers(base, id, created, of)
-    end
-    if later then
-      pushDelayed(base, id, dueAt)
-      event(base, 'event', 'delayed', 'jobId', id, 'delay', formatInteger(dueAt))
-      queues[base].delayed = true
-      out[#out + 1] = 'delayed'
-    else
-      pushWaiting(base, id, tonumber(priority))
-      event(base, 'event', 'waiting', 'jobId', id)
-      queues[base].waiting = true
-      out[#out + 1] = 'waiting'
-    end
-  end
-end
-for base, added in pairs(queues) do
-  for name, members in pairs(added.names) do
-    for from = 1, #members, 2000 do indexName(base, name, { unpack(members, from, math.min(from + 1999, #members)) }) end
-  end
-  if added.waiting then wake(base) end
-  if added.delayed then wakeWhenDue(base) end
-  trimEvents(base)
-end
-return out
-`
-
 /** Reads a job. ARGV: `base`, and its two possible ids (see `storedIds`). Returns its stored id, state and `ALL_FIELDS`, or an empty list. */
 export const GET = `${COMMON}
 local base = ARGV[1]
@@ -164,7 +87,7 @@ call('HSET', key, 'atm', 0, 'stc', 0, 'nq:at', formatInteger(now), 'delay', 0)
 call('HINCRBY', key, 'nq:round', 1)
 -- The field tells the next claim to read USED_FIELDS, even if the job was never claimed before.
 call('HSETNX', key, 'ats', 0)
-pushWaiting(base, id, tonumber(call('HGET', key, 'priority') or 0))
+pushStored(base, id)
 event(base, 'event', 'waiting', 'jobId', id, 'prev', state)
 wake(base)
 return 'ok'
@@ -186,7 +109,7 @@ if dueAt > now then
   wakeWhenDue(base)
   return 'delayed'
 end
-pushWaiting(base, id, tonumber(call('HGET', key, 'priority') or 0))
+pushStored(base, id)
 event(base, 'event', 'waiting', 'jobId', id)
 wake(base)
 return 'waiting'
@@ -203,7 +126,7 @@ if not id then return '' end
 local key = base .. ':' .. id
 if call('ZREM', base .. ':delayed', id) == 1 then
   call('HSET', key, 'nq:at', formatInteger(now), 'delay', 0)
-  pushWaiting(base, id, tonumber(call('HGET', key, 'priority') or 0))
+  pushStored(base, id)
   event(base, 'event', 'waiting', 'jobId', id, 'prev', 'delayed')
   wake(base)
   return 'waiting'

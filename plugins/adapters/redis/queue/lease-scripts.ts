@@ -42,8 +42,13 @@ for _, id in ipairs(call('LRANGE', base .. ':active', 0, -1)) do
   if call('EXISTS', key .. ':lock') == 0 and call('LREM', base .. ':active', 1, id) > 0 then
     if call('EXISTS', key) == 1 then
       call('HINCRBY', key, 'stc', 1)
-      local priority = tonumber(call('HGET', key, 'priority') or 0)
-      if priority == 0 then call('RPUSH', base .. ':wait', id) else pushWaiting(base, id, priority) end
+      local job = call('HMGET', key, 'priority', 'nq:fair')
+      local priority = tonumber(job[1] or 0)
+      if priority == 0 and not job[2] then
+        call('RPUSH', base .. ':wait', id)
+      else
+        pushWaiting(base, id, priority, job[2])
+      end
       event(base, 'event', 'waiting', 'jobId', id, 'prev', 'active')
       event(base, 'event', 'stalled', 'jobId', id)
       reclaimed[#reclaimed + 1] = id

@@ -1,3 +1,5 @@
+import { FAIR } from './fair-lua.ts'
+
 /** Returns names as arguments of a Lua call. */
 export const quoted = (names: readonly string[]): string => names.map((name) => `'${name}'`).join(', ')
 
@@ -10,7 +12,7 @@ export const quoted = (names: readonly string[]): string => names.map((name) => 
  * | `<base>:<id>` | the hash of a job; `job-codec.ts` explains its fields |
  * | `<base>:<id>:lock` | the lease of an active job: `<holder>:<claim>`, expires by itself |
  * | `<base>:wait` | a list of waiting jobs without priority, new ones on the left |
- * | `<base>:prioritized` | waiting jobs with a priority; the score is the priority and a sequence number |
+ * | `<base>:prioritized` | waiting jobs with a priority or a `fairKey`; the score is the priority, and a sequence number or a turn |
  * | `<base>:delayed` | delayed jobs; the score is 4096 × the due time in milliseconds, plus a sequence number |
  * | `<base>:active` | a list of active jobs |
  * | `<base>:completed`, `<base>:failed` | ended jobs by the moment of their end |
@@ -20,6 +22,7 @@ export const quoted = (names: readonly string[]): string => names.map((name) => 
  * | `<base>:nq-cancelled` | cancelled jobs by the moment of their end |
  * | `<base>:nq-hold` | exists while a deferral holds the queue |
  * | `<base>:nq-known:<id>` | the run of a removed job whose id is remembered |
+ * | `<base>:nq-fair…` | the turns of fair keys (see `fair-lua.ts`) |
  * | `<base>:nq-by:…`, `<base>:nq-names` | the indexes by creation (see `index-lua.ts`) |
  *
  * Our own keys begin with `nq-`, our own fields of a job with `nq:`.
@@ -55,14 +58,23 @@ local function wakeWhenDue(base)
   if first[2] then call('ZADD', base .. ':marker', first[2] / 4096, '1') end
 end
 
--- Adds a job behind the waiting jobs of the same priority.
-local function pushWaiting(base, id, priority)
-  if priority == 0 then
+${FAIR}
+-- Adds a job behind the waiting jobs of the same priority, or behind those of its fair key.
+local function pushWaiting(base, id, priority, fair)
+  if fair then
+    pushFair(base, id, priority, fair)
+  elseif priority == 0 then
     call('LPUSH', base .. ':wait', id)
   else
     local sequence = call('INCR', base .. ':pc')
     call('ZADD', base .. ':prioritized', priority * 4294967296 + sequence % 4294967296, id)
   end
+end
+
+-- Adds a stored job to the waiting jobs.
+local function pushStored(base, id)
+  local job = call('HMGET', base .. ':' .. id, 'priority', 'nq:fair')
+  pushWaiting(base, id, tonumber(job[1] or 0), job[2])
 end
 
 -- Adds a job to the delayed jobs, behind those of the same moment.

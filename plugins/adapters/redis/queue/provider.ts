@@ -131,6 +131,7 @@ export function createRedisQueueProvider(
       transaction: false,
       search: true,
       searchData: true,
+      fairness: true,
     },
     enqueue: async (draft) => {
       const checked = check(draft)
