@@ -19,6 +19,19 @@ export type {
   RerunOptions,
   StartOptions,
 } from './plugins/flow/flow/index.ts'
+export type {
+  AnyCheck,
+  AnyQuery,
+  AnyUpdate,
+  MessageInfo,
+  QueryContext,
+  QueryDefinition,
+  SignalOptions,
+  UpdateCheck,
+  UpdateContext,
+  UpdateDefinition,
+  UpdateOptions,
+} from './plugins/flow/run-messages/index.ts'
 export type { DiagnosisCheck, OwnStreams } from './plugins/observability/doctor/index.ts'
 export type { Timeline, TimelineJob } from './plugins/observability/history/index.ts'
 export type {

@@ -121,6 +121,16 @@ export type ErrorCode =
   | 'FLOW_LIMIT'
   /** A run that another one waited for has failed or was cancelled. */
   | 'FLOW_CHILD_FAILED'
+  /** The flow has no such query. */
+  | 'QUERY_UNKNOWN'
+  /** A query threw, did not settle in time, or returned something that is not plain data. */
+  | 'QUERY_FAILED'
+  /** The flow has no such update. */
+  | 'UPDATE_UNKNOWN'
+  /** The validator of an update refused it. Nothing was stored. */
+  | 'UPDATE_REFUSED'
+  /** The validator or the handler of an update threw, or did not settle in time. Nothing was stored. */
+  | 'UPDATE_FAILED'
   /** The definition of a wait is invalid. */
   | 'WAIT_INVALID'
   /** A wait timed out. */

@@ -20,6 +20,7 @@ import logger from '../plugins/context/logger/index.ts'
 import progress from '../plugins/context/progress/index.ts'
 import registry from '../plugins/jobs/registry/index.ts'
 import retention from '../plugins/jobs/retention/index.ts'
+import runMessages from '../plugins/flow/run-messages/index.ts'
 import runtimeExec from '../plugins/runtimes/exec/index.ts'
 import runtimeIsolated from '../plugins/runtimes/isolated/index.ts'
 import runtimeNode from '../plugins/runtimes/node/index.ts'
@@ -64,6 +65,7 @@ export const capabilities: readonly AnyPlugin[] = [
   limits,
   fairness,
   flow,
+  runMessages,
   schedule,
   triggers,
   retention,

@@ -16,6 +16,7 @@ const SECTIONS: readonly [folder: string, title: string, first: readonly string[
     'Guides',
     [
       ...['retries', 'limits', 'debounce-throttle-batch', 'schedules', 'flows', 'durable-steps', 'waiting', 'webhooks'],
+      'talking-to-a-run',
       ...[
         'streaming-to-a-page',
         'testing',

@@ -85,6 +85,18 @@ def test_waits_receive_the_values_of_the_test() -> None:
     assert ctx.started == [("mail", {"amount": 5}, {"tags": ["child"]}), ("invoice", {"n": 1}, {"wait": True})]
 
 
+def test_queries_updates_and_signals_reach_other_runs() -> None:
+    ctx = FakeContext(results={"total": 42})
+    assert ctx.flow.query("order", "run-1", "total") == 42
+    assert ctx.flow.update("order", "run-1", "address", {"street": "Main St 1"}, id="once") is None
+    ctx.flow.signal("order", "run-1", "approved", True)
+    assert ctx.recorder.messages == [
+        ("query", "total", None),
+        ("update", "address", {"street": "Main St 1"}),
+        ("signal", "approved", True),
+    ]
+
+
 def test_a_pending_wait_suspends_a_handler_despite_its_except() -> None:
     def careless(job: Job, ctx: RunContext) -> str:
         try:

@@ -40,6 +40,7 @@ export const RUN_EVENTS: Readonly<Record<string, readonly EventRow[]>> = {
     ['flow.child', 'A step asked for a child run', '`runId`, `flow`, `wait`'],
     ['flow.child.started', 'The child run was started, without a wait', '`runId`, `flow`'],
     ['flow.awaited', 'Another run waits for this one', '`key`, `jobId`'],
+    ['flow.updated', 'An update changed the run', '`name`, `id`, `input`, `result`, `signals`'],
     ['flow.compensating', 'Compensations begin', '`step`, `error`'],
     ['flow.forked', 'The run is a fork of another one', '`from`, `at`, `replace`'],
     ['flow.replaced', 'An earlier fork had given jobs new data', '`replace`'],

@@ -90,6 +90,14 @@ export const REMEDIES: Readonly<Record<ErrorCode, string>> = {
   FLOW_LIMIT: 'Check the condition that ends the loop, or raise `limit` of the step.',
   FLOW_CHILD_FAILED:
     'Look at the child run, whose id is in the message. Catch the error if the parent should continue.',
+  QUERY_UNKNOWN:
+    'Check the name. The process that responds must have the worker that declares the query in [`queries`](../guides/talking-to-a-run.md).',
+  QUERY_FAILED:
+    'Read the message and the `cause`, and correct the query. It receives the state as it is, so a key may not have been written yet.',
+  UPDATE_UNKNOWN:
+    'Check the name. The process that responds must have the worker that declares the update in [`updates`](../guides/talking-to-a-run.md).',
+  UPDATE_REFUSED: 'Nothing was stored. The message has the reason that the validator returned.',
+  UPDATE_FAILED: 'Nothing was stored. Read the message and the `cause`, and correct the validator or the handler.',
   WAIT_INVALID: 'Correct the member that the message names. [wait](../../plugins/flow/wait/README.md) lists them.',
   WAIT_TIMEOUT:
     'The wait received nothing in time. Raise `timeout`, or set `timeoutAction` so that the step continues without a response.',

@@ -261,15 +261,32 @@ test('an exported run is replayed with the configuration of the project', async 
   expect(await replay('--to', '2', '--types', 'noted')).toMatchObject([{ type: 'noted', state: { noted: true } }])
 })
 
-test('the command waits for a flow until its end', async () => {
+test('the command waits for a flow until its end, and talks to a run', async () => {
   const flow = (role: string): string => `export const config = { flow: { name: 'words', ${role} } }`
   await using project = await createProject({
     first: `${flow(`role: 'entry'`)}\nexport default (job, ctx) => ctx.flow.emit('word', job.data)`,
     second: `${flow(`role: 'step', subscribes: 'word'`)}\nexport default (job) => job.data.toUpperCase()`,
+    talk: `
+      export const config = {
+        flow: { name: 'talk', role: 'entry' },
+        queries: { word: ({ state }) => state.word },
+        updates: { word: { handler: ({ input, set }) => (set({ word: input }), { word: input }) } },
+      }
+      export default (_job, ctx) => ctx.step.waitForSignal('end')`,
   })
   await using _dev = await startDev(project.cwd)
   const job = (await cliJson(['enqueue', 'first', '--data', '"done"', '--wait'], project.cwd)) as Job
   expect(job.result).toBe('DONE')
+  const { runId } = (await cliJson(['enqueue', 'talk'], project.cwd)) as Job
+  await expect.poll(() => cli(['state', runId], project.cwd)).toMatchObject({ code: 0 })
+  const said = await cliJson(['update', runId, 'word', '--data', '"said"', '--id', 'once'], project.cwd)
+  expect(said).toEqual({ word: 'said' })
+  expect(await cli(['query', runId, 'word'], project.cwd)).toMatchObject({ code: 0, stdout: 'said\n' })
+  const misspelt = await cli(['query', runId, 'wrod'], project.cwd)
+  expect(misspelt.code).toBe(1)
+  expect(misspelt.stderr).toContain('Did you mean "word"?')
+  expect(await cli(['signal', runId, 'end'], project.cwd)).toMatchObject({ code: 0, stdout: 'Signal end: sent.\n' })
+  await expect.poll(() => cli(['update', runId, 'word'], project.cwd)).toMatchObject({ code: 1 })
 })
 
 test('an edited worker runs its new code for the next job, and queued jobs survive', async () => {

@@ -14,6 +14,7 @@ const PAYLOADS = [
     'duplicateJob.data',
     'completeWait.payload',
     'saveSchedule.data',
+    ...['queryRun.input', 'updateRun.input', 'signalRun.payload'],
   ],
 ]
 /** Objects with members of the application. `assertOptions` refuses members that are not defined, and its check bounds the others. */

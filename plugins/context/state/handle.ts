@@ -3,7 +3,7 @@ import { QueueError, refusal, type AppendOptions, type PluginKernel, type RunCon
 import type { Projection } from '../../lib/projection.ts'
 import { cloneValue } from '../../lib/value.ts'
 import type { RunState } from './api.ts'
-import type { StateSchema } from './schema.ts'
+import type { StateSchema } from '../lib/state-schema.ts'
 
 type State = Record<string, unknown>
 

@@ -8,7 +8,7 @@ import { createProjection } from '../../lib/projection.ts'
 import { cloneValue } from '../../lib/value.ts'
 import type { RunState } from './api.ts'
 import { createStateHandle } from './handle.ts'
-import { anyState, createStateSchema, type StateOption, type StateSchema } from './schema.ts'
+import { anyState, createStateSchema, type StateOption, type StateSchema } from '../lib/state-schema.ts'
 
 export type { RunState } from './api.ts'
 

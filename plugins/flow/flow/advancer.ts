@@ -1,5 +1,6 @@
 import { fitText, type Kernel } from '../../../kernel/index.ts'
-import { ADVANCE, type AdvanceData } from './advance-job.ts'
+import type { FollowUp } from '../lib/flow-access.ts'
+import { ADVANCE, LOOK_AGAIN, MAX_WRITE, REPEAT_AFTER, type AdvanceData } from './advance-job.ts'
 import type { Fork } from './copy.ts'
 import type { FlowEngine } from './engine.ts'
 
@@ -12,6 +13,14 @@ export async function createAdvancer(
     takeLeft,
   }: { copy: (fork: Fork) => Promise<void>; takeLeft: (runId: string, keys: readonly string[]) => Promise<void> },
 ) {
+  const callbacks: FollowUp[] = []
+
+  /** Returns true if the write has not happened yet. */
+  async function followUp(runId: string, key: string): Promise<boolean> {
+    const results = await Promise.all(callbacks.map((callback) => callback(runId, key)))
+    return results.some(({ later }) => later)
+  }
+
   await kernel.registerWorker({
     id: ADVANCE,
     config: {
@@ -20,16 +29,24 @@ export async function createAdvancer(
       attempts: 50,
       backoff: { type: 'exponential', delay: 500, maxDelay: 60_000 },
     },
-    async handler({ data }) {
-      const { runId, fork, left } = data as AdvanceData
+    async handler({ data, createdAt }, ctx) {
+      const { runId, fork, left, after } = data as AdvanceData
       if (left) return takeLeft(runId, left)
       if (fork) await copy(fork)
+      const waits = after !== undefined && (await followUp(runId, after))
+      if (waits && ctx.startedAt < createdAt + MAX_WRITE) return ctx.defer({ delay: LOOK_AGAIN })
       await engine.advance(runId, { repair: true })
     },
   })
   return {
     /** Call it before the write that it follows up. */
     later: (data: AdvanceData) => kernel.enqueue(ADVANCE, data, { id: fitText(`carry.${data.runId}`) }),
+    onFollowUp: (callback: FollowUp) => void callbacks.push(callback),
+    /** Announces the write of an event with a key. */
+    followUp: (runId: string, after: string) => {
+      const data: AdvanceData = { runId, after }
+      return kernel.enqueue(ADVANCE, data, { delay: REPEAT_AFTER })
+    },
     /** Ends a run as cancelled. The follow-up runs here, and again in a job in case this process dies. */
     cancel: (runId: string, reason: string, flow?: string) => engine.cancel(runId, reason, { flow }),
   }

@@ -103,9 +103,13 @@ export function createFlowEngine(kernel: PluginKernel) {
       if (refused) return true
     }
     if (run.open.size > 0) return false
-    if (run.cancelled === undefined) await end(runId, folded, 'completed', { result: run.result })
-    else await end(runId, folded, 'cancelled', { reason: run.cancelled })
-    return false
+    const { cancelled: reason, result } = run
+    // An event that was stored since the read, such as an emit of an update, may start another step.
+    const ended =
+      reason === undefined
+        ? await end(runId, folded, 'completed', { result }, folded.seq)
+        : await end(runId, folded, 'cancelled', { reason }, folded.seq)
+    return ended === 'moved'
   }
 
   /** Finishes a run that has failed: undoes completed steps if the failed step asks for it, then ends the run. */
@@ -132,18 +136,29 @@ export function createFlowEngine(kernel: PluginKernel) {
     return false
   }
 
-  async function end(runId: string, folded: ReadRun, outcome: RunOutcome, data: object): Promise<boolean> {
+  /**
+   * Ends a run. Returns `moved` if the log has newer events than `expectedSeq`, and `before` if the run had already ended. Then nothing
+   * is stored.
+   */
+  async function end(
+    runId: string,
+    folded: ReadRun,
+    outcome: RunOutcome,
+    data: object,
+    expectedSeq?: number,
+  ): Promise<'now' | 'before' | 'moved'> {
     const { state: run, seq } = folded
     const graph = graphOf(run.flow!)
     const event: EventDraft = { type: `flow.${outcome}`, key: 'end', flow: graph.name, data }
-    const result = await append(runId, [event], { unless: 'end', run: { status: outcome } })
+    const result = await append(runId, [event], { unless: 'end', run: { status: outcome }, expectedSeq })
+    if (!result.ok && result.reason === 'expectedSeq') return 'moved'
     // If something was stored between the last read and the end, another run may have begun to wait for this one.
     const isComplete = result.ok && result.events[0]?.seq === seq + 1
     const ended = result.ok && !isComplete ? (await projection.current(runId)).state : run
     projection.forget(runId)
-    if (!result.ok) return false
+    if (!result.ok) return 'before'
     await afterEnd(runId, graph, ended, outcome, reasonOf(outcome, data), data)
-    return true
+    return 'now'
   }
 
   /** Removes queued jobs, stops running ones, cancels child runs, and notifies the waits for this run. */
@@ -181,7 +196,7 @@ export function createFlowEngine(kernel: PluginKernel) {
     if (run.flow === undefined || run.outcome !== undefined) return false
     if (startedBy !== undefined && run.start.parent?.runId !== startedBy) return false
     await repeatLater(kernel, `cancel.${runId}`, { runId })
-    return end(runId, folded, 'cancelled', { reason })
+    return (await end(runId, folded, 'cancelled', { reason })) === 'now'
   }
 
   /** Returns the run. If its entry is still queued, the run has no log yet, and its first event is stored first. */
@@ -189,7 +204,9 @@ export function createFlowEngine(kernel: PluginKernel) {
     const current = await projection.current(runId)
     if (current.state.flow !== undefined || flow === undefined) return current
     const entry = await findUnstarted(kernel, runId, graphOf(flow))
-    if (!entry || (startedBy !== undefined && entry.flow?.start?.parent?.runId !== startedBy)) return current
+    // A worker may have begun the run since the first read.
+    if (!entry) return projection.current(runId)
+    if (startedBy !== undefined && entry.flow?.start?.parent?.runId !== startedBy) return current
     await append(runId, [startedEvent(graphOf(flow), entry)], { run: runOf(entry) })
     return projection.current(runId)
   }
@@ -206,6 +223,8 @@ export function createFlowEngine(kernel: PluginKernel) {
     isAppending: (runId: string): boolean => appending.getStore() === runId,
     /** Returns the current state of a run. Callers must not change it. */
     current: async (runId: string): Promise<Readonly<FlowRun>> => (await projection.current(runId)).state,
+    /** Returns the current state of a run, and begins the run if its entry is still queued. */
+    begun: (runId: string, flow: string): Promise<Readonly<ReadRun>> => beginIfQueued(runId, flow, undefined),
     start: (runId: string, graph: FlowGraph, instances: readonly Startable[]) =>
       starter.enqueue(runId, graph, instances),
     forgetGraphs: () => graphs.clear(),

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { QueueError, type Registry, type WorkerDefinition } from '../../../kernel/index.ts'
+import { didYouMean, QueueError, type Registry, type WorkerDefinition } from '../../../kernel/index.ts'
 import { placesOf } from '../lib/flow-places.ts'
 import type { FlowOptions } from './options.ts'
 
@@ -128,6 +128,23 @@ export function assertEmits({ name, subscribers, gatherers, steps }: FlowGraph, 
   throw new QueueError(
     'FLOW_INVALID',
     `Step "${step}" of flow "${name}" may not emit "${event}". ${hint} It may emit: ${allowed.join(', ') || 'nothing'}.`,
+  )
+}
+
+/**
+ * Checks an event that no job emits.
+ *
+ * @throws QueueError `FLOW_INVALID` for an event that no step subscribes to, or whose jobs a step gathers
+ */
+export function assertStarts({ name, subscribers, gatherers }: FlowGraph, event: string): void {
+  if (subscribers.has(event) && !gatherers.has(event)) return
+  const what = gatherers.has(event)
+    ? `Event "${event}" of flow "${name}" fans out, so only a handler may emit it.`
+    : `No step of flow "${name}" subscribes to event "${event}".`
+  const allowed = [...subscribers.keys()].filter((one) => !gatherers.has(one))
+  throw new QueueError(
+    'FLOW_INVALID',
+    `${what} There are: ${allowed.join(', ') || 'none'}.${didYouMean(event, allowed)}`,
   )
 }
 

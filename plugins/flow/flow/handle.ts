@@ -6,6 +6,7 @@ import {
   QueueError,
   reviveError,
   type EnqueuedJob,
+  type FlowMethods,
   type FlowStart,
   type Kernel,
   type RunFilter,
@@ -38,7 +39,7 @@ export interface StartOptions extends FlowStart {
 
 const START_OPTIONS = ['id', 'entry', 'tags', 'headers', 'parent', 'db']
 
-export interface FlowHandle {
+export interface FlowHandle<F extends string = string> extends FlowMethods<F> {
   /** The version of the flow in this process: the version that its entry declares, or a hash of its steps. */
   readonly version: string
   /**
@@ -97,7 +98,7 @@ export function createFlowHandle(
   engine: FlowEngine,
   { forks, advancer }: { forks: Forks; advancer: Advancer },
   name: string,
-): FlowHandle {
+): Omit<FlowHandle, keyof FlowMethods> {
   const graph = engine.graphOf(name)
 
   /** Throws if the run has ended and only its id is remembered, because its end event no longer exists. */

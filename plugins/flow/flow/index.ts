@@ -1,8 +1,10 @@
 import { z } from 'zod'
 import { definePlugin, QueueError, type EmitPayload, type Job } from '../../../kernel/index.ts'
+import type { FlowAccess } from '../lib/flow-access.ts'
 import { placesOf } from '../lib/flow-places.ts'
 import { addLazyMember } from '../../lib/lazy-member.ts'
 import { copyValue } from '../../lib/value.ts'
+import { createFlowAccess } from './access.ts'
 import { createAdvancer } from './advancer.ts'
 import { checkFlowOption } from './check-options.ts'
 import { createCheck } from './check.ts'
@@ -14,6 +16,7 @@ import { createFlowHandle, type FlowHandle } from './handle.ts'
 import { watchLeftRuns } from './left-runs.ts'
 import { planNext, type Plan } from './plan.ts'
 
+export type { FlowAccess, RunPosition } from '../lib/flow-access.ts'
 export type { FlowContext } from './context.ts'
 export type { OpenGather, OpenJob, OpenJoin, RunExplanation } from './explain.ts'
 export type { ForkedRun, ForkOptions, RerunOptions } from './fork.ts'
@@ -26,7 +29,16 @@ declare module 'nuxt-queue/kernel' {
   }
   interface Kernel {
     /** Returns the flow with a name. @throws QueueError `FLOW_UNKNOWN` */
-    flow(name: string): FlowHandle
+    flow<const F extends string>(name: F): FlowHandle<F>
+  }
+  /** Methods that plugins add to the handle of flow `F`. */
+  interface FlowMethods<F extends string = string> {
+    /** Never set. Uses the type parameter, as merged declarations require. */
+    readonly '~flow'?: F
+  }
+  interface PluginKernel {
+    /** Flows and their runs, for other plugins. */
+    readonly flows: FlowAccess
   }
 }
 
@@ -128,7 +140,13 @@ export default definePlugin({
       return plan
     }
 
-    kernel.extend({ flow: (name: string) => createFlowHandle(kernel, engine, { forks, advancer }, name) })
+    const { access, methodsOf } = createFlowAccess(kernel, engine, advancer)
+    kernel.share({ flows: access })
+    function flowOf<F extends string>(name: F): FlowHandle<F> {
+      const own = createFlowHandle(kernel, engine, { forks, advancer }, name)
+      return Object.assign(methodsOf(name), own) as FlowHandle as FlowHandle<F>
+    }
+    kernel.extend({ flow: flowOf })
   },
 })
 

@@ -56,6 +56,14 @@ export interface SubSteps {
    * const paid = await ctx.step.waitForEvent('paid', { event: 'payment.received', key: order.id, timeout: 86_400_000 })
    */
   waitForEvent<T = unknown>(name: string, options: EventWait): Promise<T | undefined>
+  /**
+   * Suspends the handler until its run receives a signal, and returns the payload. Returns `undefined` after the timeout.
+   *
+   * @param name the name of the signal, and of the wait
+   * @example
+   * const approval = await ctx.step.waitForSignal('approved', { timeout: 86_400_000 })
+   */
+  waitForSignal<T = unknown>(name: string, options?: { timeout?: number }): Promise<T | undefined>
   /** For runtimes: returns the outcome that an earlier attempt recorded. The name must already be unique. */
   lookup(name: string): Promise<Known>
   /** For runtimes: records a result. Returns the first result that was recorded under the name. */

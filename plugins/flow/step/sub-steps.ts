@@ -1,4 +1,4 @@
-import type { Deferral, PluginKernel, RunContext } from '../../../kernel/index.ts'
+import { fitText, type Deferral, type PluginKernel, type RunContext } from '../../../kernel/index.ts'
 import { openChannel } from '../../lib/channel.ts'
 import { createStepRunner } from '../../lib/sub-steps.ts'
 import { over, type PauseState } from '../../lib/suspension.ts'
@@ -80,6 +80,8 @@ export function createSubSteps(
     },
     waitForEvent: <T>(name: string, options: EventWait) =>
       ask(name, { kind: 'event', ...options }) as Promise<T | undefined>,
+    waitForSignal: <T>(name: string, { timeout }: { timeout?: number } = {}) =>
+      ask(name, { kind: 'event', event: name, key: fitText(ctx.runId), timeout }) as Promise<T | undefined>,
     lookup: (name) => kept.lookup(own(name)),
     record: (name, result) => ctx.track(kept.record(own(name), result)),
     fail: (name, error) => ctx.track(kept.fail(own(name), error)),

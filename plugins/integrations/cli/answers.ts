@@ -25,6 +25,12 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
     throw new QueueError('RUN_NOT_FOUND', `There is no run "${runId}". ${hint}`)
   }
 
+  async function flowOf(runId: string): Promise<ReturnType<Kernel['flow']>> {
+    const { flow } = await findRun(runId)
+    if (flow !== undefined) return kernel.flow(flow)
+    throw new QueueError('FLOW_UNKNOWN', `Run "${runId}" belongs to a single job, not to a flow.`)
+  }
+
   /** Returns the address of a job. @throws QueueError `JOB_NOT_FOUND` */
   async function findJob({ id, queue }: Params<'promote'>): Promise<ChangedJob['job']> {
     for (const candidate of queue === undefined ? await queues.getQueues() : [queue]) {
@@ -172,6 +178,11 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
       return { status: response.status, text: await response.text() }
     },
     stats: ({ since, ...query }) => kernel.stats({ ...query, from: Math.max(0, kernel.clock.now() - since) }),
+    queryRun: async ({ runId, name, input }) => (await flowOf(runId)).query(runId, name, input),
+    updateRun: async ({ runId, name, input, id }) =>
+      (await flowOf(runId)).update(runId, name, input, id === undefined ? {} : { id }),
+    signalRun: async ({ runId, name, payload, id }) =>
+      (await flowOf(runId)).signal(runId, name, payload, id === undefined ? {} : { id }),
     async state({ runId, at }) {
       await findRun(runId)
       return kernel.state(runId, { at })

@@ -49,6 +49,9 @@ export interface Results {
   jobs: FoundJobs
   run: RunHistory
   state: Record<string, unknown>
+  queryRun: unknown
+  updateRun: unknown
+  signalRun: EnqueueResult
   events: { events: readonly StoredEvent[]; ended: boolean }
   retry: ChangedJob
   cancel: ChangedJob

@@ -48,6 +48,12 @@ export const params = {
   run: z.object({ runId: z.string() }),
   /** Returns the state of a run: now, at a `seq`, or at a date. */
   state: z.object({ runId: z.string(), at: moment.optional() }),
+  /** Computes a query of a run. */
+  queryRun: z.object({ runId: z.string(), name: z.string(), input: z.unknown() }),
+  /** Changes a run with one of its updates. */
+  updateRun: z.object({ runId: z.string(), name: z.string(), input: z.unknown(), id: z.string().optional() }),
+  /** Sends a signal to a run. */
+  signalRun: z.object({ runId: z.string(), name: z.string(), payload: z.unknown(), id: z.string().optional() }),
   /** Explains why a job does not run, or how it ended. Without a queue, all queues are searched. */
   explain: address,
   /** Runs a failed or cancelled job again, optionally with new data. */

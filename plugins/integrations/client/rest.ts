@@ -1,6 +1,7 @@
 import type { EnqueueResult, EnqueueOptions, JobFilter, JobRecord, JobState } from '../../../kernel/index.ts'
 import type { JobTotals, RunInfo, StoredEvent } from '../../../kernel/index.ts'
 import { createBackoff } from './backoff.ts'
+import { at } from './at.ts'
 import { errorOf, QueueClientError } from './error.ts'
 import type { RequestHeaders, RunEnd } from './frames.ts'
 import type {
@@ -21,6 +22,7 @@ import type {
   TriggerView,
   WaitInfo,
 } from '../lib/rest-types.ts'
+import { runMessagesOf } from './run-messages.ts'
 import { subscribe, type SubscribeOptions, type Subscription } from './subscribe.ts'
 
 export interface ClientOptions {
@@ -201,6 +203,7 @@ export function createClient(options: ClientOptions = {}) {
       cancel: (runId: string, reason?: string) => post<Changed>(at`runs/${runId}/cancel`, { reason }),
       fork: (runId: string, options?: Fork) =>
         post<{ runId: string; deduplicated: boolean }>(at`runs/${runId}/fork`, options),
+      ...runMessagesOf(get, post),
       /** Follows a run. */
       stream: (runId: string, options?: SubscribeOptions) => follow(at`runs/${runId}/stream`, options),
     },
@@ -284,9 +287,4 @@ function flatten({ data = {}, ...query }: JobQuery = {}): Query {
     ...query,
     ...Object.fromEntries(Object.entries(data).map(([path, value]) => [`data.${path}`, String(value)])),
   }
-}
-
-/** Builds a path and encodes the names in it, which may contain any character. */
-function at(texts: TemplateStringsArray, ...names: string[]): string {
-  return String.raw({ raw: texts }, ...names.map(encodeURIComponent))
 }

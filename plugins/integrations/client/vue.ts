@@ -14,8 +14,9 @@ import {
   type ShallowRef,
 } from 'vue'
 import type { SerializedError, StoredEvent } from '../../../kernel/index.ts'
+import type { MessageInput, MessageName, MessageResult } from '../../flow/lib/run-message-types.ts'
 import { safely } from './callbacks.ts'
-import type { QueueClientError } from './error.ts'
+import { QueueClientError } from './error.ts'
 import type { RunEnd } from './frames.ts'
 import { createClient, type ClientOptions, type QueueClient } from './rest.ts'
 import { createRunView, type ClientMessageView, type LogView, type Progress, type StepView } from './run-view.ts'
@@ -40,7 +41,7 @@ export type RunStatus = 'idle' | 'connecting' | 'running' | RunEnd | 'error'
 
 type Read<T> = Readonly<ShallowRef<T>>
 
-export interface QueueStream<S extends object = Record<string, unknown>> {
+export interface QueueStream<S extends object = Record<string, unknown>, F extends string = string> {
   /** The status of the run. */
   status: Read<RunStatus>
   /** The status of the connection. */
@@ -58,6 +59,18 @@ export interface QueueStream<S extends object = Record<string, unknown>> {
   error: Read<SerializedError | QueueClientError | undefined>
   /** Calls back for each message of a type, or of any type with `'*'`. Returns a function that removes the callback. */
   onMessage(type: string, callback: (data: unknown, message: ClientMessageView) => void): () => void
+  /** Computes a query of the run. @throws QueueClientError */
+  query<const N extends MessageName<F, 'queries'>>(
+    name: N,
+    ...input: MessageInput<F, 'queries', N>
+  ): Promise<MessageResult<F, 'queries', N>>
+  /** Changes the run with one of its updates, and returns the response. @throws QueueClientError such as `UPDATE_REFUSED` */
+  update<const N extends MessageName<F, 'updates'>>(
+    name: N,
+    ...input: MessageInput<F, 'updates', N>
+  ): Promise<MessageResult<F, 'updates', N>>
+  /** Sends a signal to the run. @throws QueueClientError */
+  signal(name: string, payload?: unknown): Promise<void>
   /** Cancels the run. Resolves to false if it had ended. @throws QueueClientError */
   cancel(reason?: string): Promise<boolean>
   /** Stops following the run and keeps the current values. */
@@ -104,11 +117,12 @@ export function useQueueClient(options: ClientOptions = {}): QueueClient {
  *
  * @example
  * const { status, progress, steps } = useQueueStream(() => props.runId)
+ * const { query, update } = useQueueStream<OrderState, 'order'>(() => props.runId) // typed by the flow `order`
  */
-export function useQueueStream<S extends object = Record<string, unknown>>(
+export function useQueueStream<S extends object = Record<string, unknown>, F extends string = string>(
   runId: MaybeRefOrGetter<string | undefined>,
   options: QueueStreamOptions = {},
-): QueueStream<S> {
+): QueueStream<S, F> {
   const { limit = 1_000, transport, backoff, silence, patience, ...own } = options
   const client = useQueueClient(own)
   const view = shallowRef(createRunView(limit).now)
@@ -167,6 +181,13 @@ export function useQueueStream<S extends object = Record<string, unknown>>(
     }
   }
 
+  /** Returns the id of the run. */
+  function known(): string {
+    const id = toValue(runId)
+    if (id !== undefined) return id
+    throw new QueueClientError('RUN_NOT_FOUND', 'There is no run yet. Wait until the run id is known.')
+  }
+
   const close = (): void => {
     stop?.()
     stop = undefined
@@ -195,6 +216,11 @@ export function useQueueStream<S extends object = Record<string, unknown>>(
       const entry = { type, callback }
       callbacks.add(entry)
       return () => void callbacks.delete(entry)
+    },
+    query: async (name, ...[input]) => client.runs.query<never>(known(), name, input),
+    update: async (name, ...[input]) => client.runs.update<never>(known(), name, input),
+    async signal(name, payload) {
+      await client.runs.signal(known(), name, payload)
     },
     async cancel(reason) {
       const id = toValue(runId)

@@ -12,6 +12,7 @@ export const ACTIONS = [
   'counts.read',
   ...(['bulk.read', 'bulk.start', 'bulk.abort'] as const),
   ...(['runs.read', 'runs.cancel', 'runs.fork'] as const),
+  ...(['queries.read', 'runs.update', 'runs.signal'] as const),
   ...(['flows.read', 'flows.start', 'events.send'] as const),
   ...(['triggers.read', 'triggers.fire', 'triggers.save', 'triggers.remove'] as const),
   ...(['triggers.pause', 'triggers.resume'] as const),
@@ -37,6 +38,12 @@ export interface HttpAction {
   /** The id of a worker. */
   worker?: string
   runId?: string
+  /** The name of a query of a run. */
+  query?: string
+  /** The name of an update of a run. */
+  update?: string
+  /** The name of a signal to a run. */
+  signal?: string
   flow?: string
   trigger?: string
   /** The name of a schedule. */

@@ -25,10 +25,13 @@ export const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
   WORKER_UNKNOWN: 404,
   FLOW_UNKNOWN: 404,
   WAIT_UNKNOWN: 404,
+  QUERY_UNKNOWN: 404,
+  UPDATE_UNKNOWN: 404,
   ERROR_UNKNOWN: 404,
   BULK_UNKNOWN: 404,
   SCHEDULE_UNKNOWN: 404,
   WAIT_OVER: 409,
+  UPDATE_REFUSED: 409,
   // The caller may be able to resume the trigger, unlike a sender, which can only wait.
   TRIGGER_PAUSED: 409,
   FLOW_INVALID: 409,

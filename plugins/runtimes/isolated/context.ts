@@ -1,5 +1,6 @@
 import {
   defineWorker,
+  fitText,
   QueueError,
   systemClock,
   toError,
@@ -69,7 +70,7 @@ export function createRemoteContext(
     tracked.push(promise)
     return promise
   }
-  const { steps, pause } = remoteSteps(ask, {
+  const { steps, pause } = remoteSteps(ask, job.runId, {
     suspend,
     signal: () => controller.signal,
     clock: systemClock,
@@ -142,7 +143,11 @@ export function createRemoteContext(
 }
 export type RemoteContext = ReturnType<typeof createRemoteContext>
 
-function remoteSteps(ask: Ask, own: Omit<Parameters<typeof createStepRunner>[0], 'lookup' | 'record' | 'fail'>) {
+function remoteSteps(
+  ask: Ask,
+  runId: string,
+  own: Omit<Parameters<typeof createStepRunner>[0], 'lookup' | 'record' | 'fail'>,
+) {
   const lookup: RunContext['step']['lookup'] = (name) =>
     ask('ctx.step.lookup', { name }) as ReturnType<RunContext['step']['lookup']>
   const record: RunContext['step']['record'] = (name, result) => ask('ctx.step.record', { name, result })
@@ -172,6 +177,10 @@ function remoteSteps(ask: Ask, own: Omit<Parameters<typeof createStepRunner>[0],
     async waitForEvent<T>(name: string, { filter, ...options }: EventWait) {
       if (filter) throw missing('step.waitForEvent(…, { filter })')
       return (await waitFor(name, { kind: 'event', ...options })) as T | undefined
+    },
+    async waitForSignal<T>(name: string, { timeout }: { timeout?: number } = {}) {
+      const asked = { kind: 'event' as const, event: name, key: fitText(runId), ...definedOnly({ timeout }) }
+      return (await waitFor(name, asked)) as T | undefined
     },
     deferral: () => suspended(),
   }
@@ -203,12 +212,20 @@ export function asDeferral(value: unknown): ExecuteResult['defer'] {
   return suspended ? { suspended } : { until: runAt, holdQueue }
 }
 
-/** Returns the part of the kernel that a handler in a child process can use: `enqueue` and `clock`. */
+/** Returns the part of the kernel that a handler in a child process can use: `enqueue`, `clock`, and messages to runs of flows. */
 function remoteKernel(ask: Ask): Kernel {
   const kernel = {
     clock: systemClock,
     enqueue: (worker: unknown, data?: unknown, options?: object) =>
       ask('ctx.enqueue', { worker, ...definedOnly({ data, options }) }),
+    flow: (flow: string) => ({
+      query: (runId: string, name: string, input?: unknown) =>
+        ask('ctx.flow.query', { flow, runId, name, ...definedOnly({ input }) }),
+      update: (runId: string, name: string, input?: unknown, options: { id?: string } = {}) =>
+        ask('ctx.flow.update', { flow, runId, name, ...definedOnly({ input, ...options }) }),
+      signal: (runId: string, name: string, payload?: unknown, options: { id?: string } = {}) =>
+        ask('ctx.flow.signal', { flow, runId, name, ...definedOnly({ payload, ...options }) }),
+    }),
   }
   return new Proxy(kernel as unknown as Kernel, {
     get(target, name) {

@@ -249,6 +249,21 @@ class AsyncFlow:
         """Cancels the run, including this step."""
         await self._ask("ctx.flow.cancel", without_none(reason=reason))
 
+    async def query(self, flow: str, run_id: str, name: str, input: Any = None) -> Any:
+        """Computes a query of a run of a flow, as ``Flow.query`` does."""
+        params: dict[str, object] = {"flow": flow, "runId": run_id, "name": name, **without_none(input=input)}
+        return await self._ask("ctx.flow.query", params)
+
+    async def update(self, flow: str, run_id: str, name: str, input: Any = None, *, id: str | None = None) -> Any:
+        """Changes a run of a flow with one of its updates, as ``Flow.update`` does."""
+        params: dict[str, object] = {"flow": flow, "runId": run_id, "name": name, **without_none(input=input, id=id)}
+        return await self._ask("ctx.flow.update", params)
+
+    async def signal(self, flow: str, run_id: str, name: str, payload: Any = None, *, id: str | None = None) -> None:
+        """Sends a signal to a run of a flow, as ``Flow.signal`` does."""
+        params: dict[str, object] = {"flow": flow, "runId": run_id, "name": name, **without_none(payload=payload, id=id)}
+        await self._ask("ctx.flow.signal", params)
+
     @overload
     async def start(
         self,

@@ -22,7 +22,7 @@ class Recorder:
         state: The initial state of the run.
         verbose: Whether logs, progress and messages are printed to stderr.
         arrived: Payloads of the events that waits receive, by name. Other waits end only if they have a timeout.
-        results: Results of the flows that waits receive, by name. Other waits do not end.
+        results: Results of the flows that waits receive, and responses of queries and updates, by name. Other waits do not end.
     """
 
     def __init__(
@@ -36,6 +36,8 @@ class Recorder:
         self.results: dict[str, Any] = copy(dict(results or {}))
         self.waits: list[tuple[str, dict[str, Any]]] = []
         self.started: list[tuple[str, Any, dict[str, Any]]] = []
+        #: The queries, updates and signals to other runs: the kind, the name, and the input or payload.
+        self.messages: list[tuple[str, str, Any]] = []
         self.state: dict[str, Any] = copy(dict(state or {}))
         self.logs: list[tuple[str, str, dict[str, Any]]] = []
         self.emitted: list[tuple[str, Any]] = []
@@ -115,6 +117,17 @@ class Recorder:
 
     def _flow_cancel(self, reason: str = "by a step") -> None:
         raise QueueError("JOB_CANCELLED", f"The run was cancelled: {reason}.")
+
+    def _flow_query(self, flow: str, runId: str, name: str, input: Any = None) -> Any:
+        self.messages.append(("query", name, input))
+        return self.results.get(name)
+
+    def _flow_update(self, flow: str, runId: str, name: str, input: Any = None, id: str | None = None) -> Any:
+        self.messages.append(("update", name, input))
+        return self.results.get(name)
+
+    def _flow_signal(self, flow: str, runId: str, name: str, payload: Any = None, id: str | None = None) -> None:
+        self.messages.append(("signal", name, payload))
 
     def _client_send(self, type: str, data: Any = None, store: bool = False) -> None:
         self.sent.append((type, data))

@@ -228,6 +228,40 @@ class Flow:
         """Cancels the run, including this step."""
         self._ask("ctx.flow.cancel", without_none(reason=reason))
 
+    def query(self, flow: str, run_id: str, name: str, input: Any = None) -> Any:
+        """Computes a query of a run of a flow, and returns the response.
+
+        Raises QueueError ``QUERY_UNKNOWN``, ``QUERY_FAILED`` or ``RUN_NOT_FOUND``.
+        """
+        return self._ask("ctx.flow.query", {"flow": flow, "runId": run_id, "name": name, **without_none(input=input)})
+
+    def update(self, flow: str, run_id: str, name: str, input: Any = None, *, id: str | None = None) -> Any:
+        """Changes a run of a flow with one of its updates, and returns the response.
+
+        Args:
+            flow: The name of the flow.
+            run_id: The id of the run.
+            name: The name of the update.
+            input: The input of the update.
+            id: A repeated call with the same id has no effect, and returns the response of the first call.
+
+        Raises:
+            QueueError: ``UPDATE_UNKNOWN``, ``UPDATE_REFUSED``, ``UPDATE_FAILED``, ``RUN_NOT_FOUND`` or ``RUN_ENDED``.
+
+        Example:
+            >>> ctx.flow.update("order", run_id, "address", {"street": "Main St 1"}, id=ctx.job.id)
+        """
+        params: dict[str, object] = {"flow": flow, "runId": run_id, "name": name, **without_none(input=input, id=id)}
+        return self._ask("ctx.flow.update", params)
+
+    def signal(self, flow: str, run_id: str, name: str, payload: Any = None, *, id: str | None = None) -> None:
+        """Sends a signal to a run of a flow.
+
+        Raises QueueError ``RUN_NOT_FOUND`` or ``RUN_ENDED``.
+        """
+        params: dict[str, object] = {"flow": flow, "runId": run_id, "name": name, **without_none(payload=payload, id=id)}
+        self._ask("ctx.flow.signal", params)
+
     @overload
     def start(
         self,

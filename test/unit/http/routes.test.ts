@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import { z } from 'zod'
+import type { QueryContext, UpdateCheck, UpdateContext } from '../../../plugins/flow/run-messages/index.ts'
 import { serve, type Answer, type Rig } from './rig.ts'
 
 interface Operation {
@@ -13,6 +14,8 @@ interface Document {
   paths: Record<string, Record<string, Operation>>
   components: { schemas: Record<string, unknown> }
 }
+
+const ON_THE_WEB = { webhooks: { baseUrl: 'http://localhost/_queue/' } }
 
 /** What a store holds by the time that every route is asked. */
 async function fill({ kernel, drain }: Rig) {
@@ -43,7 +46,19 @@ const workers = (onAwaitRegister: (registration: { url?: string }) => void) =>
     },
     place: { config: { flow: { name: 'order', role: 'entry' } }, handler: () => 'placed' },
     ask: {
-      config: { flow: { name: 'approval', role: 'entry' }, awaitBefore: { type: 'webhook' }, onAwaitRegister },
+      config: {
+        flow: { name: 'approval', role: 'entry' },
+        awaitBefore: { type: 'webhook' },
+        onAwaitRegister,
+        queries: { due: ({ state }: QueryContext) => state.due },
+        updates: {
+          due: {
+            input: z.string(),
+            validate: ({ input }: UpdateCheck) => (input === 'never' ? 'It has to be due.' : true),
+            handler: ({ input, set }: UpdateContext) => set({ due: input }),
+          },
+        },
+      },
       handler: () => 'asked',
     },
     held: { config: { awaitBefore: { type: 'event', event: 'paid' } }, handler: () => 'paid' },
@@ -53,10 +68,7 @@ const workers = (onAwaitRegister: (registration: { url?: string }) => void) =>
 it('responses of every route match the served document', async () => {
   const asking = Promise.withResolvers<string>()
   const heard = ({ url }: { url?: string }): void => asking.resolve(url!.split('/').at(-1)!)
-  await using rig = await serve(
-    {},
-    { workers: workers(heard), config: { webhooks: { baseUrl: 'http://localhost/_queue/' } } },
-  )
+  await using rig = await serve({}, { workers: workers(heard), config: ON_THE_WEB })
   const { ask, post } = rig
   const made = await fill(rig)
   const document = (await ask('openapi.json')).body as Document
@@ -109,6 +121,10 @@ it('responses of every route match the served document', async () => {
     resumeTrigger: () => post('triggers/paid/resume'),
     removeTrigger: () => ask('triggers/paid', { method: 'DELETE' }),
     listWaits: () => ask('waits?limit=5'),
+    listRunMessages: () => ask(`${run(made.open)}/messages`),
+    queryRun: () => post(`${run(made.open)}/queries/due`, {}),
+    updateRun: () => post(`${run(made.open)}/updates/due`, { input: 'today', id: 'once' }),
+    signalRun: () => post(`${run(made.open)}/signals/hurry`, { payload: 1, id: 'once' }),
     resolveWait: async () => post(`waits/${await asking.promise}`, { payload: { approved: true } }),
     completeWait: () =>
       post(`waits/${encodeURIComponent(made.held.runId)}/${encodeURIComponent(made.held.id)}/complete`, { payload: 1 }),
@@ -150,6 +166,29 @@ it('responses of every route match the served document', async () => {
     })
     expect({ operationId, body, ...wrongs(document, schema, body) }).toEqual({ operationId, body })
   }
+})
+
+it('talks to a run, and refuses what its flow does not accept', async () => {
+  await using rig = await serve({}, { workers: workers(() => {}), config: ON_THE_WEB })
+  const { open, greeted } = await fill(rig)
+  const { post } = rig
+  const run = `runs/${encodeURIComponent(open.runId)}`
+  expect((await post(`${run}/updates/due`, { input: 'today' })).body).toEqual({})
+  expect((await post(`${run}/queries/due`, {})).body).toEqual({ result: 'today' })
+  const refusals = [
+    [`${run}/queries/do`, {}, 404, 'QUERY_UNKNOWN'],
+    [`${run}/updates/do`, {}, 404, 'UPDATE_UNKNOWN'],
+    [`${run}/updates/due`, { input: 7 }, 422, 'VALIDATION_FAILED'],
+    [`${run}/updates/due`, { input: 'never' }, 409, 'UPDATE_REFUSED'],
+    [`${run}/signals/flow.ended`, {}, 403, 'NAME_RESERVED'],
+    [`runs/${greeted.runId}/queries/due`, {}, 404, 'FLOW_UNKNOWN'],
+    ['runs/missing/updates/due', { input: 'today' }, 404, 'RUN_NOT_FOUND'],
+  ] as const
+  for (const [path, body, status, code] of refusals) {
+    expect(await post(path, body)).toMatchObject({ status, body: { code } })
+  }
+  await rig.kernel.flow('approval').cancel(open.runId)
+  expect(await post(`${run}/signals/hurry`, {})).toMatchObject({ status: 409, body: { code: 'RUN_ENDED' } })
 })
 
 function wrongs({ components }: Document, schema: object, body: unknown): object {

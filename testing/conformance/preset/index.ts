@@ -21,6 +21,7 @@ import { permitTests } from './permits.ts'
 import { replayTests } from './replays.ts'
 import { retentionTests } from './retention.ts'
 import { presetTest, type PresetConformanceOptions } from './rig.ts'
+import { runMessageTests } from './run-messages.ts'
 import { sagaTests } from './sagas.ts'
 import { scheduleTests } from './schedules.ts'
 import { searchTests } from './searching.ts'
@@ -73,6 +74,7 @@ export function presetConformance({ name, create }: PresetConformanceOptions): v
       graphTests(test)
       sagaTests(test)
       cancelTests(test)
+      runMessageTests(test)
     })
     describe('looking back', () => {
       lookingBackTests(test)

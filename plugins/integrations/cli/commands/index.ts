@@ -9,6 +9,7 @@ import { processCommands } from './processes.ts'
 import { projectCommands } from './project.ts'
 import { queueCommands } from './queues.ts'
 import { runCommands } from './runs.ts'
+import { runMessageCommands } from './run-messages.ts'
 import { triggerCommands } from './triggers.ts'
 
 /** All commands, in the order of `--help`. */
@@ -20,6 +21,7 @@ export function createCommands(host: Host): Commands {
     ...bulkCommands(open),
     ...queueCommands(open),
     ...runCommands(open),
+    ...runMessageCommands(open),
     ...projectCommands(open),
     ...triggerCommands(open),
     ...observabilityCommands(open),

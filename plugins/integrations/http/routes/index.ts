@@ -4,6 +4,7 @@ import { jobRoutes } from './jobs.ts'
 import { observabilityRoutes } from './observability.ts'
 import { otherRoutes } from './others.ts'
 import { queueRoutes } from './queues.ts'
+import { runMessageRoutes } from './run-messages.ts'
 import type { Route } from './route.ts'
 import { runRoutes } from './runs.ts'
 import { scheduleRoutes } from './schedules.ts'
@@ -17,6 +18,7 @@ export const routes: readonly Route[] = [
   ...jobRoutes,
   ...bulkRoutes,
   ...runRoutes,
+  ...runMessageRoutes,
   ...streamRoutes,
   ...flowRoutes,
   ...observabilityRoutes,

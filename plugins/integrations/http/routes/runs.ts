@@ -1,8 +1,9 @@
 import { z } from 'zod'
-import { assertFree, MAX_MOMENT, QueueError, type Kernel, type RunInfo } from '../../../../kernel/index.ts'
+import { assertFree, MAX_MOMENT, type Kernel } from '../../../../kernel/index.ts'
 import { historyPages } from '../../../observability/lib/history.ts'
 import { waitForEnd } from '../run-end.ts'
 import * as answers from './answers.ts'
+import { findRun, flowOfRun } from './flow-of-run.ts'
 import { route, type Route } from './route.ts'
 import {
   bodyMoment,
@@ -31,12 +32,6 @@ const place = z.strictObject({ runId: reference, startedAt: z.number().min(0).ma
 const fork = { input: z.unknown().optional(), state: members.optional() }
 const named = { id: name.optional(), tags: tags.optional() }
 
-async function find(kernel: Kernel, runId: string): Promise<RunInfo> {
-  const run = await kernel.port('events').runs.get(runId)
-  if (run) return run
-  throw new QueueError('RUN_NOT_FOUND', `There is no run "${runId}". It may not have begun, or it may have expired.`)
-}
-
 /** Streams pages of text. The first page has already been read. */
 function streamOf(first: string, rest: AsyncGenerator<string, void>): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder()
@@ -49,12 +44,6 @@ function streamOf(first: string, rest: AsyncGenerator<string, void>): ReadableSt
     },
     cancel: () => void rest.return(),
   })
-}
-
-async function flowOf(kernel: Kernel, runId: string): Promise<string> {
-  const { flow } = await find(kernel, runId)
-  if (flow !== undefined) return flow
-  throw new QueueError('FLOW_UNKNOWN', `Run "${runId}" belongs to a single job, not to a flow.`)
 }
 
 type Timeline = Awaited<ReturnType<Kernel['timeline']>>
@@ -110,7 +99,7 @@ export const runRoutes: readonly Route[] = [
     action: 'runs.read',
     summary: 'One run',
     answer: answers.run,
-    handle: ({ kernel, params }) => find(kernel, params.runId),
+    handle: ({ kernel, params }) => findRun(kernel, params.runId),
   }),
   route({
     id: 'listEvents',
@@ -132,7 +121,7 @@ export const runRoutes: readonly Route[] = [
       head: z.number().int(),
     }),
     async handle({ kernel, params, query }) {
-      const { head } = await find(kernel, params.runId)
+      const { head } = await findRun(kernel, params.runId)
       return { events: await kernel.port('events').read(params.runId, query), head }
     },
   }),
@@ -148,7 +137,7 @@ export const runRoutes: readonly Route[] = [
     }),
     answer: z.record(z.string(), z.unknown()),
     async handle({ kernel, params, query }) {
-      await find(kernel, params.runId)
+      await findRun(kernel, params.runId)
       return kernel.state(params.runId, query)
     },
   }),
@@ -173,7 +162,7 @@ export const runRoutes: readonly Route[] = [
     action: 'runs.read',
     summary: 'Explain what the run of a flow waits for',
     answer: answers.runExplanation,
-    handle: async ({ kernel, params: { runId } }) => kernel.flow(await flowOf(kernel, runId)).explain(runId),
+    handle: async ({ kernel, params: { runId } }) => kernel.flow(await flowOfRun(kernel, runId)).explain(runId),
   }),
   route({
     id: 'getResult',
@@ -189,7 +178,7 @@ export const runRoutes: readonly Route[] = [
     async handle({ kernel, params: { runId }, query, request }) {
       const wait = Math.min(query.wait, MAX_WAIT)
       const outcome = await waitForEnd(kernel, runId, wait, request.signal)
-      if (!outcome) await find(kernel, runId)
+      if (!outcome) await findRun(kernel, runId)
       return outcome ?? new Response('{"status":"running"}', { status: 202 })
     },
   }),
@@ -202,7 +191,7 @@ export const runRoutes: readonly Route[] = [
     answer: z.string(),
     media: 'application/jsonl',
     async handle({ kernel, params: { runId } }) {
-      const pages = historyPages(kernel.port('events'), await find(kernel, runId))
+      const pages = historyPages(kernel.port('events'), await findRun(kernel, runId))
       // An error in the first page can still become an error response.
       const first = await pages.next()
       const file = `${encodeURIComponent(runId).replaceAll("'", '%27')}.jsonl`
@@ -220,7 +209,7 @@ export const runRoutes: readonly Route[] = [
     body: z.strictObject({ reason: prose.optional() }),
     answer: answers.changed,
     async handle({ kernel, params: { runId }, body }) {
-      const { flow, queue, jobId } = await find(kernel, runId)
+      const { flow, queue, jobId } = await findRun(kernel, runId)
       if (flow !== undefined) return { changed: await kernel.flow(flow).cancel(runId, body) }
       if (queue === undefined || jobId === undefined) return { changed: false }
       assertFree('queue', queue)
@@ -237,7 +226,8 @@ export const runRoutes: readonly Route[] = [
     body: z.strictObject({ at: bodyMoment.optional(), ...fork, ...named }),
     answer: answers.forked,
     status: 202,
-    handle: async ({ kernel, params: { runId }, body }) => kernel.flow(await flowOf(kernel, runId)).fork(runId, body),
+    handle: async ({ kernel, params: { runId }, body }) =>
+      kernel.flow(await flowOfRun(kernel, runId)).fork(runId, body),
   }),
   route({
     id: 'rerunFrom',
@@ -250,6 +240,6 @@ export const runRoutes: readonly Route[] = [
     answer: answers.forked,
     status: 202,
     handle: async ({ kernel, params: { runId }, body: { step, ...body } }) =>
-      kernel.flow(await flowOf(kernel, runId)).rerunFrom(runId, step, body),
+      kernel.flow(await flowOfRun(kernel, runId)).rerunFrom(runId, step, body),
   }),
 ]

@@ -59,6 +59,16 @@ export function createContextCalls(ctx: RunContext, absent: null | undefined) {
     'ctx.flow.start': ({ flow, input, options }) =>
       ctx.flow.begin(text(flow, 'flow'), input, optional(options, 'options', record)),
     'ctx.flow.cancel': ({ reason }) => ctx.flow.cancel(optional(reason, 'reason', text)),
+    'ctx.flow.query': ({ flow, runId, name, input }) =>
+      ctx.kernel.flow(text(flow, 'flow')).query(text(runId, 'runId'), text(name, 'name'), input),
+    'ctx.flow.update': ({ flow, runId, name, input, id }) =>
+      ctx.kernel
+        .flow(text(flow, 'flow'))
+        .update(text(runId, 'runId'), text(name, 'name'), input, onlyId(optional(id, 'id', text))),
+    'ctx.flow.signal': async ({ flow, runId, name, payload, id }) => {
+      const handle = ctx.kernel.flow(text(flow, 'flow'))
+      await handle.signal(text(runId, 'runId'), text(name, 'name'), payload, onlyId(optional(id, 'id', text)))
+    },
     'ctx.client.send': ({ type, data, store }) =>
       ctx.client.send(text(type, 'type'), data, { store: optional(store, 'store', flag) }),
     'ctx.client.hasSubscribers': () => ctx.client.hasSubscribers(),
@@ -103,6 +113,8 @@ function failure(given: unknown): Error {
   const { message, ...data } = record(given, 'error')
   return fromWire({ code: RPC.failed, message: text(message, 'error.message'), data })
 }
+
+const onlyId = (id: string | undefined): { id?: string } => (id === undefined ? {} : { id })
 
 function optional<T>(value: unknown, name: string, read: (value: unknown, name: string) => T): T | undefined {
   return value === undefined || value === null ? undefined : read(value, name)
