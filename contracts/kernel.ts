@@ -48,8 +48,18 @@ export interface StuckHandler {
   /** When its attempt ended, in milliseconds since the epoch. */
   since: number
 }
+/**
+ * The sections of the configuration that plugins read, by their `configKey`. Those of this package are declared, and a plugin declares
+ * its own by declaration merging. A section that nothing declares may have any type.
+ *
+ * @example
+ * declare module 'nuxt-queue/kernel' {
+ *   interface PluginSections { slowLog?: { limit?: number } }
+ * }
+ */
+export interface PluginSections {}
 /** The configuration as users write it. Each plugin reads the section under its `configKey`. */
-export type KernelConfig = Partial<CoreConfig> & Record<string, unknown>
+export type KernelConfig = Partial<CoreConfig> & PluginSections & Record<string, unknown>
 export type ResolvedConfig = CoreConfig & Record<string, unknown>
 
 /** The kernel as plugins and applications hold it. Plugins add members with `extend` and declaration merging. */

@@ -53,8 +53,11 @@ export interface PluginKernel extends Kernel {
   share(members: Partial<PluginKernel>): void
 }
 
-/** A plugin, the unit of every capability. Define it with `definePlugin`. */
-export interface Plugin<Options = undefined> {
+/**
+ * A plugin, the unit of every capability. Define it with `definePlugin`. `Options` are what its setup receives, and `Input` is what
+ * its section of the configuration takes.
+ */
+export interface Plugin<Options = undefined, Input = unknown> {
   /** Unique in a kernel. Errors and `requires` refer to it. */
   readonly name: string
   /** A `pre` plugin is set up before all others and is outermost in every hook. `post` is the opposite. */
@@ -64,7 +67,7 @@ export interface Plugin<Options = undefined> {
   /** The section of the configuration with its options. Default: its name. */
   readonly configKey?: string
   /** Checks and completes the options. Without a schema, every option is an error. */
-  readonly options?: StandardSchemaV1<unknown, Options>
+  readonly options?: StandardSchemaV1<Input, Options>
   /**
    * The options of workers that this plugin reads, each with a check of its value. `registerWorker` refuses an option
    * that no plugin reads. Their types are added to `WorkerConfig` by declaration merging.

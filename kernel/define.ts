@@ -53,7 +53,7 @@ export function defineQueueConfig<const C extends WorkerConfig>(config: C): C {
  *   },
  * })
  */
-export function definePlugin<Options = undefined>(plugin: Plugin<Options>): Plugin<Options> {
+export function definePlugin<O = undefined, I = unknown>(plugin: Plugin<O, I>): Plugin<O, I> {
   return plugin
 }
 

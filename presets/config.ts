@@ -1,4 +1,5 @@
 import { defu } from 'defu'
+import './sections.ts'
 import {
   invalid,
   orderPlugins,

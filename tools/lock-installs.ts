@@ -28,6 +28,8 @@ const BESIDE: Readonly<Record<string, readonly string[]>> = {
     ...['nuxt', 'nitropack', 'bullmq', 'ioredis', 'pg', 'pg-boss', 'zod', 'typescript', '@types/node'],
     // What the playground needs.
     ...['csv-parse', 'vega-datasets', 'pathe', 'vue'],
+    // The servers of the guide for Node.
+    ...['express@5.3.0', 'fastify@5.12.8'],
   ],
   // This repository is developed with nitropack, and Nitro 3 has no stable release yet.
   nitro3: ['nitro@3.0.260903-beta', 'rollup', 'bullmq', 'ioredis', 'zod', 'typescript', '@types/node'],

@@ -45,10 +45,9 @@ const plugins = [pglite, queuePostgres, eventsPostgres]
 
 queueConformance({
   name: 'queue-postgres on PGlite',
-  async create({ reporter, maxQueueSize }) {
+  async create({ reporter }) {
     await empty()
-    const config = maxQueueSize === undefined ? {} : { embedded: { maxQueueSize } }
-    const { kernel, ...harness } = await createPluginHarness({ plugins, config, reporter, time: 'real' })
+    const { kernel, ...harness } = await createPluginHarness({ plugins, reporter, time: 'real' })
     const ports = { queue: kernel.port('queue'), workers: kernel.port('workers'), limits: kernel.port('limits') }
     return { ...harness, ...ports }
   },

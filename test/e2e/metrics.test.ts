@@ -142,7 +142,7 @@ describe('metrics', () => {
   it('is open to this machine in development, to its own token, and to callers that authorize accepts', async () => {
     const [WRITER, SCRAPER] = ['a-writer-of-enough-letters', 'a-scraper-of-enough-letters']
     const bearer = (token: string): RequestInit => ({ headers: { authorization: `Bearer ${token}` } })
-    const statuses = async (http: KernelConfig, inits: RequestInit[], address?: string): Promise<number[]> => {
+    const statuses = async (http: KernelConfig['http'], inits: RequestInit[], address?: string): Promise<number[]> => {
       const kernel = await application(dev, { http })
       try {
         return await Promise.all(inits.map(async (init) => (await ask(kernel, init, address)).status))

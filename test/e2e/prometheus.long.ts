@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { join } from 'pathe'
 import { describe, expect, it } from 'vitest'
-import { createKernel, type Kernel } from '../../index.ts'
+import { createKernel, type Kernel, type KernelConfig } from '../../index.ts'
 import { seed } from '../../playground/dashboard/load.ts'
 import { registerWorkers } from '../../playground/dashboard/workers.ts'
 import metrics from '../../plugins/observability/metrics/index.ts'
@@ -76,14 +76,14 @@ async function load(kernel: Kernel): Promise<void> {
 
 describe.skipIf(prometheus === undefined || promtool === undefined)('Prometheus', () => {
   it('reads the metrics of the playground without complaint, and has values for every query of the board', async () => {
-    const config = {
+    const config: KernelConfig = {
       registry: { dirs: [] },
       webhooks: { baseUrl: 'http://127.0.0.1/_queue/' },
       triggers: {
         restock: { type: 'manual', worker: 'media/resize' },
         payment: { type: 'webhook', path: 'payment', verify: 'none', worker: 'mail/send' },
       },
-    } as const
+    }
     const kernel = await createKernel({ preset: dev, plugins: [metrics], config, reporter: { warn() {}, error() {} } })
     let service: Service | undefined
     try {

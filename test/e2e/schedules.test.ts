@@ -39,7 +39,7 @@ describe.each([onRedis, ...inLongForm(onPostgres)])('schedules of several instan
   async function instances() {
     const store = await config()
     const ran: Run[] = []
-    const start = async (instance: number, schedules?: object): Promise<Kernel> => {
+    const start = async (instance: number, schedules?: KernelConfig['schedules']): Promise<Kernel> => {
       const kernel = await createKernel({ preset, config: { ...COMMON, ...store, schedules }, reporter: collect() })
       onTestFinished(async () => void (await kernel.close({ timeout: 0 })))
       await kernel.registerWorker({

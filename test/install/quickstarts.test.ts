@@ -5,15 +5,28 @@ import { dirname, join } from 'pathe'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { appFolder } from '../e2e/nuxt/workspace.ts'
 import { startShell, type Finished, type Running } from '../e2e/processes.ts'
+import { until } from '../e2e/redis/rig.ts'
 import { inLongForm } from '../services/long.ts'
 import { sharedRedis } from '../services/redis.ts'
 import { freePort } from '../services/service.ts'
+import { openSocket } from '../unit/http/rig.ts'
 import { commandOf, readGuide } from './guide.ts'
 import type { Install } from './install.ts'
 
+interface Following {
+  /** The heading whose blocks are followed. Default: all blocks of the page. */
+  heading?: string
+  /** What is installed beside the package. Default: nothing. */
+  install?: Install
+  /** The URL of Redis. */
+  redis?: string
+  /** The port that the guide calls its server by. Default 4000. */
+  port?: string
+}
+
 /** Writes the files of a guide into a folder below the package that was packed and installed. */
-async function follow(page: string, { install = 'alone', redis = '' }: { install?: Install; redis?: string } = {}) {
-  const guide = await readGuide(page)
+async function follow(page: string, { heading, install = 'alone', redis = '', port = '4000' }: Following = {}) {
+  const guide = await readGuide(page, heading)
   const folder = await appFolder('guide', install)
   onTestFinished(() => rm(folder, { recursive: true, force: true }))
   // Another process may use the ports that the guide names.
@@ -28,7 +41,7 @@ async function follow(page: string, { install = 'alone', redis = '' }: { install
   await mkdir(join(folder, 'node_modules'))
   await symlink('../../node_modules/nuxt-queue', join(folder, 'node_modules/nuxt-queue'), 'junction')
   const env = {
-    PORT: free('4000'),
+    PORT: free(port),
     NUXT_QUEUE_REDIS_PREFIX: crypto.randomUUID(),
     NUXT_QUEUE_REDIS_CHECK_SERVER: 'false',
     PYTEST_DISABLE_PLUGIN_AUTOLOAD: '1',
@@ -46,7 +59,8 @@ async function follow(page: string, { install = 'alone', redis = '' }: { install
     run: (...patterns: RegExp[]): Promise<Finished> => start(...patterns).ended,
     /** Starts a program that the guide shows without the command. */
     node: (file: string): Running => startShell([`node ${file}`], folder, env),
-    fetch: (url: string) => fetch(free(url)),
+    fetch: (url: string, init?: RequestInit) => fetch(free(url), init),
+    socket: (url: string) => openSocket(free(url)),
   }
 }
 
@@ -55,6 +69,8 @@ async function interrupt(running: Running, signal: NodeJS.Signals = 'SIGINT'): P
   running.kill(signal)
   return running.ended
 }
+
+const isCompleted = (data: unknown): boolean => (data as { type?: string }).type === 'step.completed'
 
 describe('the guide for Node', () => {
   it('runs a worker from the command line, over HTTP and in a program', async () => {
@@ -69,8 +85,14 @@ describe('the guide for Node', () => {
     expect(await guide.node('main.ts').ended).toMatchObject({ code: 0, stdout: 'hello Ada\n' })
   })
 
-  it.each(['node-http.ts', 'h3.ts'])('serves the queue beside a page of the application, as %s', async (file) => {
-    const guide = await follow('start/node.md')
+  it.each([
+    ['node-http.ts', 'alone', 0],
+    ['h3.ts', 'alone', 0],
+    // These two show no handler of signals.
+    ['express.ts', 'apps', null],
+    ['fastify.ts', 'apps', null],
+  ] as const)('serves the queue beside a page of the application, as %s', async (file, install, code) => {
+    const guide = await follow('start/node.md', { install })
     await using server = guide.node(file)
     await expect
       .poll(() =>
@@ -80,8 +102,14 @@ describe('the guide for Node', () => {
         ),
       )
       .toBe('The shop')
-    expect((await guide.fetch('http://localhost:3000/_queue/api/health')).status).toBe(200)
-    expect((await interrupt(server, 'SIGTERM')).code).toBe(0)
+    const api = 'http://localhost:3000/_queue/api'
+    await using socket = await guide.socket(`${api}/stream`)
+    const completed = socket.until((frames) => frames.some(({ data }) => isCompleted(data)))
+    const body = JSON.stringify({ worker: 'hello', data: { name: 'Ada' } })
+    const headers = { 'content-type': 'application/json' }
+    expect((await guide.fetch(`${api}/jobs`, { method: 'POST', headers, body })).status).toBe(202)
+    await completed
+    expect((await interrupt(server, 'SIGTERM')).code).toBe(code)
   })
 
   it.each(inLongForm('production'))('runs jobs in %s, where NODE_ENV is not set, with and without HTTP', async () => {
@@ -99,6 +127,31 @@ describe('the guide for Node', () => {
     await both.until(/http:/)
     expect((await guide.run(exported, /enqueue hello/)).stdout).toContain('hello Ada')
     expect((await interrupt(both, 'SIGTERM')).code).toBe(0)
+  })
+})
+
+describe('the guide for Nitro', () => {
+  it.each(inLongForm(['nitropack 2', 'apps'] as const, ['Nitro 3', 'nitro3'] as const))(
+    'runs a worker from a route of %s in development',
+    async (heading, install) => {
+      const guide = await follow('start/nitro.md', { heading, install, port: '3000' })
+      await using dev = guide.start(/ dev$/)
+      // The server refuses requests until its worker has loaded.
+      await until(async () => (await guide.run(/^curl/)).stdout === 'hello Ada')
+      await interrupt(dev)
+    },
+  )
+
+  it.each(inLongForm('production'))('runs jobs in %s', async () => {
+    const redis = await sharedRedis()
+    onTestFinished(() => redis.stop())
+    const nitro = { heading: 'nitropack 2', install: 'apps', port: '3000' } as const
+    const guide = await follow('start/nitro.md', { ...nitro, redis: redis.url })
+    expect(await guide.run(/nitropack build/)).toMatchObject({ code: 0 })
+    await using server = guide.start(/index\.mjs/)
+    await server.until(/Listening on/)
+    expect(await guide.run(/^curl/)).toMatchObject({ stdout: 'hello Ada' })
+    expect((await interrupt(server, 'SIGTERM')).code).toBe(0)
   })
 })
 

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest'
-import type { KernelConfig } from 'nuxt-queue/kernel'
 import { createTestKernel } from '../../testing/index.ts'
 import { serve } from '../unit/http/rig.ts'
 
@@ -27,7 +26,7 @@ describe('http.token', () => {
   })
 
   it('may be one of several, or read-only', async () => {
-    const token = [TOKEN, { token: READER, role: 'read' }]
+    const token = [TOKEN, { token: READER, role: 'read' as const }]
     await using rig = await serve({ production: true, token }, { workers })
     expect(await rig.ask('runs', bearer(READER))).toMatchObject({ status: 200 })
     expect(await rig.ask('jobs', sending(READER, { worker: 'hello' }))).toMatchObject({ status: 403 })
@@ -49,7 +48,7 @@ describe('http.token', () => {
     expect(await rig.ask('runs')).toMatchObject({ status: 403 })
   })
 
-  it.each<[string, KernelConfig]>([
+  it.each<[string, object]>([
     ['is empty', { token: '' }],
     ['is too short', { token: 'short' }],
     ['is a list of none', { token: [] }],

@@ -17,11 +17,11 @@ export interface TriggerEvent {
 }
 
 /** A verified request to a webhook. */
-export interface WebhookFacts {
+export interface WebhookFacts<Body = unknown> {
   headers: Headers
   query: URLSearchParams
   /** JSON and forms are parsed, other content is text. `undefined` if empty. */
-  body: unknown
+  body: Body
   rawBody: Uint8Array
 }
 

@@ -1,5 +1,12 @@
 import { resolve } from 'pathe'
-import { QueueError, type AnyPlugin, type Kernel, type Preset, type Reporter } from '../../../kernel/index.ts'
+import {
+  QueueError,
+  type AnyPlugin,
+  type KernelConfig,
+  type Kernel,
+  type Preset,
+  type Reporter,
+} from '../../../kernel/index.ts'
 import { createAnswers } from './answers.ts'
 import { connect } from './client.ts'
 import { kernelBackend } from './history.ts'
@@ -7,7 +14,7 @@ import { reporter } from './output.ts'
 import type { Backend } from './protocol.ts'
 
 /** A configuration as it is written in its file. */
-export type LoadedConfig = Record<string, unknown> & { plugins?: readonly AnyPlugin[]; registry?: object }
+export type LoadedConfig = KernelConfig & { plugins?: readonly AnyPlugin[] }
 
 /** Parts of the package that the commands need and that plugins do not import. */
 export interface Host {
@@ -25,13 +32,13 @@ export interface Host {
 /** Returns the configuration of a folder, with paths relative to the folder. */
 export async function configOf(host: Host, cwd: string): Promise<LoadedConfig> {
   const config = await host.loadQueueConfig({ cwd })
-  const registry = { ...config.registry } as { rootDir?: string }
-  return { ...config, registry: { ...registry, rootDir: resolve(cwd, registry.rootDir ?? '.') } }
+  const { registry } = config
+  return { ...config, registry: { ...registry, rootDir: resolve(cwd, registry?.rootDir ?? '.') } }
 }
 
 /** Returns a configuration whose API this machine may use. A user who can read the configuration of the store may do everything. */
 export function openToThisMachine({ http, ...config }: LoadedConfig): LoadedConfig {
-  const { authorize: _authorize, token: _token, ...others } = (http ?? {}) as Record<string, unknown>
+  const { authorize: _authorize, token: _token, ...others } = http ?? {}
   return { ...config, http: { ...others, production: false } }
 }
 

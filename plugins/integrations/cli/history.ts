@@ -1,4 +1,4 @@
-import { createKernel, definePlugin, type Preset } from '../../../kernel/index.ts'
+import { createKernel, definePlugin, type PluginSections, type Preset } from '../../../kernel/index.ts'
 import { readHistory } from '../../observability/lib/history.ts'
 import { cloneValue } from '../../lib/value.ts'
 import { createAnswers, type Answers } from './answers.ts'
@@ -20,7 +20,7 @@ export async function openHistory(
   file: string,
   memory: Preset,
   cwd: string,
-  { upcast }: { upcast?: unknown } = {},
+  { upcast }: { upcast?: PluginSections['upcast'] } = {},
 ): Promise<OpenedHistory> {
   const { run, events } = await readHistory(file)
   const { runId, status, name, queue, jobId, flow, tags } = run
@@ -30,7 +30,7 @@ export async function openHistory(
     enforce: 'pre',
     setup: (kernel) => kernel.provide('clock', { now: () => now, setTimeout: () => () => {} }),
   })
-  const config = { payloadLimit: Infinity, registry: { dirs: [] }, ...(upcast !== undefined && { upcast }) }
+  const config = { payloadLimit: Infinity, registry: { dirs: [] }, ...(upcast && { upcast }) }
   const kernel = await createKernel({ preset: memory, plugins: [recordedTime], config })
   const store = kernel.port('events')
   for (const [index, event] of events.entries()) {

@@ -19,16 +19,18 @@ const entry = z.union([
   }),
 ])
 
+const tokens = z.array(entry).min(1, 'Set at least one token, or remove http.token.')
+
 /**
  * One or several tokens. In a string, commas separate the tokens. Tokens with the prefix `read:` may only read, and tokens with the prefix
  * `metrics:` may only read metrics.
  */
-export const token = z.preprocess(
+export const token: z.ZodType<Token, string | z.input<typeof tokens>> = z.preprocess(
   (value) => (typeof value === 'string' ? value.split(',').map(fromText) : value),
-  z.array(entry).min(1, 'Set at least one token, or remove http.token.'),
+  tokens,
 )
 
-type Token = z.infer<typeof token>
+type Token = z.infer<typeof tokens>
 type Role = 'read' | 'write' | 'metrics'
 
 /** The roles, starting with the role that allows the most. */

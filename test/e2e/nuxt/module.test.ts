@@ -36,7 +36,9 @@ import type { NuxtConfig } from 'nuxt/schema'
 const right: NuxtConfig['queue'] = { adapter: 'redis', worker: false, tasks: true }
 // @ts-expect-error there is no such adapter
 const wrong: NuxtConfig['queue'] = { adapter: 'floppy' }
-export default defineNuxtModule({ setup: () => void [right, wrong] })
+// @ts-expect-error a plugin has no such option
+const plugin: NuxtConfig['queue'] = { http: { tokn: 'secret' } }
+export default defineNuxtModule({ setup: () => void [right, wrong, plugin] })
 `,
   'nuxt-queue.config.ts': `import { defineConfig } from 'nuxt-queue'
 

@@ -1,4 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest'
+import { readGuide } from '../../install/guide.ts'
 import { sharedRedis } from '../../services/redis.ts'
 import { COOKIE } from '../../security/targets.ts'
 import { until } from '../redis/rig.ts'
@@ -11,10 +12,15 @@ const TIMEOUT = 480_000
 const redis = await sharedRedis()
 afterAll(() => redis.stop())
 
+/** The worker and the route of the guide. */
+const { 'nitro.config.ts': _config, ...guide } = (await readGuide('start/nitro.md', 'nitropack 2')).files
+const GUIDE = Object.fromEntries(Object.entries(guide).map(([path, text]) => [`server/${path}`, text]))
+
 const { 'app/app.vue': _page, 'server/api/typed.get.ts': _strict, ...SERVER } = FILES
 
 const NITRO = {
   ...SERVER,
+  ...GUIDE,
   'nitro.config.ts': `import { defineNitroConfig } from 'nitropack/config'
 
 export default defineNitroConfig({
@@ -52,6 +58,12 @@ export default defineQueueWorker(async (job) => {
   return process.pid
 })
 `,
+  'server/queues/fails.ts': `type Told = { text: string }
+export const config = defineQueueConfig({ attempts: 1 })
+export default defineQueueWorker((): Told => {
+  throw new Error('on purpose')
+})
+`,
   'server/queues/echo.ts': `export default defineQueueWorker((job) => job.data)\n`,
   'server/api/enqueue.post.ts': `export default defineEventHandler(async (event) => {
   const { worker, data } = await readBody<{ worker: 'pid'; data: unknown }>(event)
@@ -77,6 +89,7 @@ async function plainBuild(): Promise<string> {
 interface JobView {
   state: string
   result?: { pid: number; signed: boolean }
+  error?: { stack: string }
 }
 
 async function enqueue(server: Server, worker: string, data: unknown): Promise<() => Promise<JobView>> {
@@ -102,7 +115,7 @@ describe('an application of Nitro without Nuxt', () => {
       const first = await enqueue(web, 'pid', 'quick')
       expect(await first()).toMatchObject({ state: 'waiting' })
 
-      const workers = app.workers(store)
+      const workers = app.workers({ ...store, NODE_OPTIONS: '--enable-source-maps' })
       const { result } = await ended(first)
       expect(result).toEqual({ pid: workers.pid, signed: true })
       for (const [worker, expected] of [
@@ -112,6 +125,12 @@ describe('an application of Nitro without Nuxt', () => {
       ] as const) {
         expect((await ended(await enqueue(web, worker, { name: 'Ada' }))).result).toEqual(expected)
       }
+
+      expect(await (await web.post('/api/hello', { name: 'Ada' })).text()).toBe('hello Ada')
+
+      const fails = await enqueue(web, 'fails', {})
+      const failed = await until(async () => ((await fails()).state === 'failed' ? fails() : undefined))
+      expect(failed.error?.stack).toMatch(/server\/queues\/fails\.ts:4:9/)
 
       const slow = await enqueue(web, 'pid', 'slow')
       await until(async () => (await slow()).state === 'active')

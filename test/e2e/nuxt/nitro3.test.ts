@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { COOKIE } from '../../security/targets.ts'
+import { readGuide } from '../../install/guide.ts'
 import { inLongForm } from '../../services/long.ts'
 import { sharedRedis } from '../../services/redis.ts'
 import { openSocket } from '../../unit/http/rig.ts'
@@ -11,6 +12,9 @@ import { FILES } from './fixture.ts'
 const TIMEOUT = 480_000
 const redis = await sharedRedis()
 afterAll(() => redis.stop())
+
+/** The worker and the route of the guide. */
+const { 'nitro.config.ts': _config, ...GUIDE } = (await readGuide('start/nitro.md', 'Nitro 3')).files
 
 const greeting = (word: string): string => `export const greeting = (name: string): string => \`${word} \${name}\`\n`
 
@@ -146,7 +150,7 @@ describe.each(BUILDERS)('an application of Nitro 3, built with $NITRO_BUILDER', 
   it(
     'runs workers of all kinds apart from the web, serves streams and sockets, stands attacks, and lets jobs end at a signal',
     async () => {
-      const app = await createApp('nitro3', { ...APP, ...CLOSED }, { install: 'nitro3' })
+      const app = await createApp('nitro3', { ...APP, ...GUIDE, ...CLOSED }, { install: 'nitro3' })
       const edge = app.build({ ...builder, NITRO_PRESET: 'cloudflare-module' })
       await expect(edge).rejects.toThrow('The preset "cloudflare-module" does not run in Node')
       await app.build(builder)
@@ -161,6 +165,7 @@ describe.each(BUILDERS)('an application of Nitro 3, built with $NITRO_BUILDER', 
       expect(await ended(first), workers.output()).toMatchObject({ result: 'hello Ada' })
       expect(await resultOf(web, 'apart/isolated', {})).toEqual({ said: 'hello us', pid: expect.any(Number) as number })
       expect(await resultOf(web, 'snake', { name: 'Ada' })).toBe('HELLO ADA')
+      expect(await (await web.post('/shop/api/hello', { name: 'Ada' })).text()).toBe('hello Ada')
       const migrated = { name: 'db:migrate', payload: { dry: true }, config: { who: 'us' } }
       expect(await resultOf(web, 'tasks/db/migrate', { dry: true })).toEqual(migrated)
 

@@ -153,7 +153,7 @@ describe('in development', () => {
 })
 
 describe('cors', () => {
-  const http: KernelConfig = { cors: ['https://admin.example/'], authorize: () => true }
+  const http: KernelConfig['http'] = { cors: ['https://admin.example/'], authorize: () => true }
   const origin = 'https://admin.example'
 
   it('lets a listed origin send requests and read responses, including errors', async () => {

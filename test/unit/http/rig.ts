@@ -16,7 +16,7 @@ export interface RawRequest {
 }
 
 /** A kernel with a separate server on a real socket, with a virtual clock. */
-export async function serve(http: KernelConfig = {}, options: TestKernelOptions = {}) {
+export async function serve(http: KernelConfig['http'] = {}, options: TestKernelOptions = {}) {
   const test = await createTestKernel({ ...options, config: { ...options.config, http } })
   const server = await test.kernel.http.listen()
   const api = `${server.url}/_queue/api/`

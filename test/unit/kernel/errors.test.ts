@@ -234,7 +234,7 @@ describe('a kernel', () => {
   it('rejects values that are not plugins, and options that no plugin has', async () => {
     const factory = (() => {}) as never
     expect(await failureOf(createBareKernel({ plugins: [factory] }))).toMatchObject({ code: 'PLUGIN_INVALID' })
-    const config = { memory: { maxQueueSizes: 5 } }
+    const config: Record<string, object> = { memory: { maxQueueSizes: 5 } }
     expect(await failureOf(createTestKernel({ config }))).toMatchObject({
       code: 'CONFIG_INVALID',
       message: expect.stringMatching(/maxQueueSizes[^]*Its options are: maxQueueSize\./),

@@ -12,14 +12,18 @@ const TOKENS = {
   read: 'a-reader-of-enough-letters',
   metrics: 'a-scraper-of-letters',
 }
-const token = [TOKENS.write, { token: TOKENS.read, role: 'read' }, { token: TOKENS.metrics, role: 'metrics' }]
+const token: NonNullable<KernelConfig['http']>['token'] = [
+  TOKENS.write,
+  { token: TOKENS.read, role: 'read' },
+  { token: TOKENS.metrics, role: 'metrics' },
+]
 
 const WORKERS = {
   greet: ({ data }: { data: unknown }) => `hello ${String(data)}`,
   fails: { config: { attempts: 1 }, handler: () => Promise.reject(new Error('no luck')) },
 }
 
-function serveMcp(http: KernelConfig = {}, options: object = { write: true }): Promise<Rig> {
+function serveMcp(http: KernelConfig['http'] = {}, options: object = { write: true }): Promise<Rig> {
   return serve(http, { workers: WORKERS, plugins: [mcp], config: { mcp: options } })
 }
 

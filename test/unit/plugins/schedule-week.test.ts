@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'pathe'
-import { createKernel, definePlugin, type Kernel } from 'nuxt-queue/kernel'
+import { createKernel, definePlugin, type Kernel, type KernelConfig } from 'nuxt-queue/kernel'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import devFile from '../../../presets/dev-file.ts'
 import { createVirtualClock, drain, type VirtualClock } from '../../../testing/index.ts'
@@ -13,11 +13,11 @@ const DAY = 24 * HOUR
 const STEP = 15 * MINUTE
 
 /** An application over one folder that can be stopped and started again, in virtual time. */
-function restartable(schedules: object) {
+function restartable(schedules: KernelConfig['schedules']) {
   const dir = mkdtempSync(join(tmpdir(), 'nuxt-queue-week-'))
   onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
   const ran: { at: number; moment: number; name: string }[] = []
-  const config = {
+  const config: KernelConfig = {
     schedules,
     file: { path: dir, fsync: 'never' },
     registry: { dirs: [] },

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { cronMoments } from '../../../plugins/flow/lib/cron.ts'
+import type { KernelConfig } from 'nuxt-queue/kernel'
 import { createTestKernel, type TestKernel } from '../../../testing/index.ts'
 
 /** A kernel that notes when its worker `tick` ran, as ISO text without milliseconds. */
-async function noting(now: string, config?: object): Promise<{ test: TestKernel; ran: string[] }> {
+async function noting(now: string, config?: KernelConfig['schedules']): Promise<{ test: TestKernel; ran: string[] }> {
   const ran: string[] = []
   const test = await createTestKernel({
     now: new Date(now),

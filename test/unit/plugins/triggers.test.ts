@@ -1,6 +1,7 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { z } from 'zod'
 import { definePlugin, type KernelConfig, type PluginKernel } from 'nuxt-queue/kernel'
+import type { WebhookFacts } from 'nuxt-queue'
 import { createSharedDecisions } from '../../../plugins/flow/lib/shared-decisions.ts'
 import { errorOf } from '../../../testing/conformance/harness.ts'
 import { createTestKernel, type TestKernel } from '../../../testing/index.ts'
@@ -84,13 +85,14 @@ describe('triggers of the configuration', () => {
     ['with a path that is none', { type: 'webhook', path: '/a b', verify: 'none' }, /path/],
     ['with a rate limit of nothing', { type: 'manual', rateLimit: { max: 0, duration: 1 } }, /max/],
   ])('are refused %s', async (_what, trigger, message) => {
-    await expect(createTestKernel({ config: { triggers: { t: trigger } } })).rejects.toMatchObject({
+    const config: Record<string, object> = { triggers: { t: trigger } }
+    await expect(createTestKernel({ config })).rejects.toMatchObject({
       cause: { code: 'TRIGGER_INVALID', message: expect.stringMatching(message) },
     })
   })
 
   it('are rejected with an invalid schedule', async () => {
-    const triggers = { t: { type: 'schedule', cron: '99 * * * *', worker: 'w' } }
+    const triggers: KernelConfig['triggers'] = { t: { type: 'schedule', cron: '99 * * * *', worker: 'w' } }
     await expect(createTestKernel({ config: { triggers } })).rejects.toMatchObject({ code: 'SCHEDULE_INVALID' })
   })
 })
@@ -233,7 +235,7 @@ describe('a webhook', () => {
           type: 'webhook',
           path: 'read',
           verify,
-          id: ({ body }: { body: { n: number } }) => `n${body.n}`,
+          id: ({ body }: WebhookFacts<{ n: number }>) => `n${body.n}`,
           payload: ({ headers, query, body }: { headers: Headers; query: URLSearchParams; body: unknown }) => [
             headers.get('x-github-event'),
             query.get('q'),
@@ -272,7 +274,7 @@ describe('a webhook', () => {
           type: 'webhook',
           path: 'read',
           verify,
-          id: ({ body }: { body: { id: string } }) => body.id,
+          id: ({ body }: WebhookFacts<{ id: string }>) => body.id,
           worker: 'w',
         },
       },

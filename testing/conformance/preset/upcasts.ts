@@ -110,8 +110,8 @@ export function upcastTests(test: PresetTest): void {
           throws: () => {
             throw new Error('broken')
           },
-          promises: async () => undefined,
-          text: () => 'text',
+          promises: (async () => undefined) as never,
+          text: (() => 'text') as never,
         },
       },
     ),

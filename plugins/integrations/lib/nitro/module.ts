@@ -3,8 +3,8 @@ import { existsSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import type { Server } from 'node:http'
 import { defu } from 'defu'
+import type { KernelConfig } from 'nuxt-queue'
 import { dirname, join, resolve } from 'pathe'
-import type { KernelConfig } from '../../../../kernel/index.ts'
 import { watchFolders } from '../../../lib/watch-folders.ts'
 import { appModule } from './app-module.ts'
 import { createVoucher, SECRET_VARIABLE } from './development-peer.ts'
@@ -87,7 +87,7 @@ async function setUp(nitro: Nitro, given: NitroModuleOptions): Promise<void> {
   version.prepare(nitro, prerender)
   if (prerender) return
   if (!options.dev) assertServer(options, queue.worker !== false)
-  if (tasks) queue.schedules = { ...tasks.schedules, ...(queue.schedules as object) }
+  if (tasks) queue.schedules = { ...tasks.schedules, ...queue.schedules }
   const path = httpPath(queue)
   const app = {
     configFile: findConfig(given.configDirs ?? [options.rootDir]),

@@ -20,10 +20,10 @@ export function newFolder(): string {
 /** The preset `dev-file` under a virtual clock. */
 export function openFolder(
   dir: string,
-  file: KernelConfig = {},
+  file: KernelConfig['file'] = {},
   options: Pick<TestKernelOptions, 'workers' | 'now'> = {},
 ): Promise<TestKernel> {
-  const config = {
+  const config: KernelConfig = {
     file: { path: dir, fsync: 'never', ...file },
     retention: { sweepInterval: 0 },
     instances: { heartbeat: 0 },

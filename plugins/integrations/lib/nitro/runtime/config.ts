@@ -50,7 +50,7 @@ export function resolveAppConfig(app: QueueApp, env: NodeJS.ProcessEnv = process
   const { worker = true, ...rest } = merged
   const config: KernelConfig = {
     ...defu(rest, { isolated: { inheritEnv: FRAMEWORK_VARIABLES } }),
-    registry: { ...(rest.registry as object), dirs: [], bundled: app.bundled, files: app.files },
+    registry: { ...rest.registry, dirs: [], bundled: app.bundled, files: app.files },
   }
   return {
     worker: workerSwitch(env) ?? worker,
@@ -78,16 +78,17 @@ function forDevelopment(
   { folder, root }: QueueApp['build'],
   env: NodeJS.ProcessEnv,
 ): KernelConfig {
-  const waiting = defu(config, {
+  const ours: KernelConfig = {
     file: { lockTimeout: LOCK_TIMEOUT },
     embedded: { lockTimeout: LOCK_TIMEOUT },
     cli: { cwd: root, level: 'info', wait: true },
-  })
+  }
+  const waiting = defu(config, ours)
   const named = storageOf(config, env)
   if (folder === undefined || (named !== 'memory' && named !== 'dev')) return waiting
   delete env.NUXT_QUEUE_PRESET
   delete env.NUXT_QUEUE_ADAPTER
   const { preset: _preset, adapter: _adapter, memory, ...others } = waiting
-  const file = { ...(memory as object), path: folder, fsync: 'never', lockTimeout: LOCK_TIMEOUT }
+  const file: KernelConfig['file'] = { ...memory, path: folder, fsync: 'never', lockTimeout: LOCK_TIMEOUT }
   return { ...others, preset: 'dev-file', file }
 }
