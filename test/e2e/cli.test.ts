@@ -210,6 +210,8 @@ test('dead letters are moved back to the queue they came from', async () => {
   const { cwd } = project
   await using _dev = await startDev(cwd)
   expect(await cliJson(['redrive', 'dead'], cwd)).toEqual([])
+  const { code, stderr } = await cli(['redrive', 'deda'], cwd)
+  expect([code, stderr]).toEqual([2, expect.stringContaining('There is no queue "deda". Did you mean "dead"?')])
   expect((await cli(['enqueue', 'fails', '--wait'], cwd)).code).toBe(1)
   const [moved] = (await cliJson(['redrive', 'dead', '--limit', '1'], cwd)) as { job: Job }[]
   expect(moved).toMatchObject({ job: { queue: 'q', name: 'fails', deduplicated: false } })

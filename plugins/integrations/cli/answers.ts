@@ -125,7 +125,11 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
       await queues.resume(queue)
       return factsOf(queue)
     },
-    redrive: ({ queue, limit }) => kernel.redrive(queue, { limit }),
+    async redrive({ queue, limit }) {
+      const moved = await kernel.redrive(queue, { limit })
+      if (moved.length === 0) assertKnown(queue, [...(await queues.getQueues()), ...deadLetterQueues(kernel)])
+      return moved
+    },
     doctor: () => kernel.diagnose(),
     waits: (query) => kernel.openWaits(query),
     workers: async () =>
@@ -188,6 +192,18 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
       return kernel.state(runId, { at })
     },
   }
+}
+
+function deadLetterQueues({ registry }: Kernel): string[] {
+  return registry.workers.flatMap(({ worker }) => worker.deadLetter ?? [])
+}
+
+/** A queue that no job has been in, and that no worker names, is probably a typing error. */
+function assertKnown(queue: string, known: readonly string[]): void {
+  if (known.includes(queue)) return
+  const names = [...new Set(known)].filter((name) => !isReserved('queue', name))
+  const hint = `${didYouMean(queue, names)} Known: ${names.join(', ') || 'none'}.`
+  throw new QueueError('OPTION_INVALID', `There is no queue "${queue}".${hint}`)
 }
 
 function unknownWorker(kernel: Kernel, id: string): QueueError {

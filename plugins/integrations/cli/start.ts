@@ -18,7 +18,7 @@ export async function runStart(host: Host, cwd: string, output: Output, { worker
   const stop = signalled()
   // This command always runs in production mode, regardless of NODE_ENV.
   const given = await configOf(host, cwd)
-  const config: LoadedConfig = { ...given, http: { ...(given.http as object | undefined), production: true } }
+  const config: LoadedConfig = { ...given, http: { ...given.http, production: true } }
   const works = worker && (workerSwitch(process.env) ?? config.worker ?? true)
   if (!works && !http) {
     throw new QueueError('OPTION_INVALID', 'A process that runs no workers needs --http.')

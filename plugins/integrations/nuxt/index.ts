@@ -105,12 +105,24 @@ export default defineNuxtPlugin({
   })
 }
 
-/** Adds a tab to DevTools that shows the dashboard. */
+/** The part of Vite DevTools that is used. */
+interface DevtoolsKit {
+  docks: { register(entry: Record<string, string>): unknown }
+}
+
+/** Shows the dashboard in DevTools: as an entry of its dock since version 4, and as a tab before. */
 function addDevtools(nuxt: Nuxt, options: ModuleOptions): void {
   const src = `${nuxt.options.app.baseURL.replace(/\/$/, '')}${httpPath(options)}ui/`
-  const hook = nuxt.hook as unknown as (name: string, callback: (tabs: object[]) => void) => void
-  hook('devtools:customTabs', (tabs) => {
-    tabs.push({ name: 'nuxt-queue', title: 'Queue', icon: 'carbon:flow-stream', view: { type: 'iframe', src } })
+  const entry = { title: 'Queue', icon: 'carbon:flow-stream' }
+  const hook = nuxt.hook as unknown as (name: string, callback: (value: never) => unknown) => void
+  let docked = false
+  hook('devtools:customTabs', (tabs: object[]) => {
+    if (!docked) tabs.push({ ...entry, name: 'nuxt-queue', view: { type: 'iframe', src } })
+  })
+  hook('devtools:ready', ({ docks }: DevtoolsKit) => {
+    docked = true
+    docks.register({ ...entry, id: 'nuxt-queue', type: 'iframe', url: src, groupId: 'nuxt' })
+    return (nuxt.callHook as unknown as (name: string) => unknown)('devtools:customTabs:refresh')
   })
 }
 

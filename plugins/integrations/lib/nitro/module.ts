@@ -150,7 +150,7 @@ function findConfig(folders: readonly string[]): string | undefined {
 
 /** Returns the path of all requests to the queue. */
 export function httpPath({ http }: KernelConfig): string {
-  return (http as { path?: string } | undefined)?.path ?? DEFAULT_PATH
+  return http?.path ?? DEFAULT_PATH
 }
 
 async function writeTypes(file: string, found: FoundWorkers): Promise<void> {
