@@ -7,6 +7,8 @@ const MAX_FRAMES = 5
 const FRAME = /^\s+(?:at |File ")/
 /** A line of code below a frame of Python. */
 const SOURCE = /^ {4}/
+/** The version of a file that was loaded again after a change. An editor opens the address without it. */
+const VERSION = /\?v=[\d.]+(?=:\d)/
 /** Locations of this package's own frames: its code as a path and as a URL, and the Python SDK. */
 const OURS = [codeFile(''), pathToFileURL(codeFile('')).href, packageFile('python-sdk/src')]
 
@@ -42,4 +44,5 @@ export function ownFrames(stack: string | undefined): string[] {
   return frames
     .filter((frame) => !frame.includes('node:internal') && !OURS.some((place) => frame.includes(place)))
     .slice(0, MAX_FRAMES)
+    .map((frame) => frame.replace(VERSION, ''))
 }

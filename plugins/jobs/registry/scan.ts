@@ -101,7 +101,9 @@ export function createScanner(kernel: Kernel, folders: readonly string[]) {
   }
 
   function leaveOut(file: string, error: unknown): void {
-    const message = `Worker file ${file} is skipped: ${toError(error).message}`
+    // The message of the runtime may begin with the file, too.
+    const reason = toError(error).message.replace(`${file} cannot be loaded: `, '')
+    const message = `Worker file ${file} is skipped: ${reason}`
     // The error itself would only repeat the message.
     const place = placeOf(error)
     if (place.length === 0) kernel.reporter.error(message)

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 #: The prefix of worker modules. Without it, a worker such as `email` would hide a module of the same name.
 PREFIX = "nuxt_queue_worker_"
 
-HINT = "write one:\n\n    from nuxt_queue import define_worker\n\n    @define_worker\n    def handler(job, ctx):\n        ..."
-
 _CO_GENERATOR, _CO_COROUTINE, _CO_ASYNC_GENERATOR = 0x20, 0x80, 0x200
 
 
@@ -101,7 +99,8 @@ def _handler_of(module: ModuleType, file: str) -> Callable[..., Any]:
     if named:
         return named
     if not found:
-        raise QueueError("WORKER_INVALID", f"{file} has no handler. If it is not a worker, let its name begin with _. Otherwise {HINT}")
+        hint = 'If it is not a worker, let its name begin with "_". Otherwise decorate a function with @define_worker.'
+        raise QueueError("WORKER_INVALID", f"{file} has no handler. {hint}")
     raise QueueError(
         "WORKER_INVALID", f"{file} has several handlers: {', '.join(found)}. Name one of them `handler`."
     )
