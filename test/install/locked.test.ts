@@ -6,8 +6,12 @@ const ROOT = resolve(import.meta.dirname, '../..')
 /** What may run while tests do. Nothing of it may depend on what a registry has today. */
 const FOLDERS = ['test', 'scripts', 'testing', 'playground', 'python-sdk', '.ci']
 const LOCKS = ['alone', 'apps', 'nitro3']
-/** Packages of which Nitro 3 needs other versions than nitropack, with which this repository is developed. */
-const OF_NITRO3 = new Set(['db0', 'unenv', 'unstorage'])
+/** Packages of which something beside the package needs other versions than this repository is developed with. */
+const OTHER_VERSIONS: Readonly<Record<string, ReadonlySet<string>>> = {
+  // Express.
+  apps: new Set(['iconv-lite']),
+  nitro3: new Set(['db0', 'unenv', 'unstorage']),
+}
 
 interface Locked {
   version: string
@@ -109,9 +113,7 @@ describe('what tests install', () => {
     const others = [...contentsOf(json(`test/install/${name}/package-lock.json`) as Lock)].flatMap(
       ([one, versions]) => {
         const known = developed.get(one)
-        return known && !(name === 'nitro3' && OF_NITRO3.has(one))
-          ? [...versions].filter((version) => !known.has(version))
-          : []
+        return known && !OTHER_VERSIONS[name]?.has(one) ? [...versions].filter((version) => !known.has(version)) : []
       },
     )
     expect(others, 'Run: npm run lock-installs').toEqual([])
