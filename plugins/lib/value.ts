@@ -8,6 +8,9 @@ const MAX_DEPTH = 200
 const UNSUPPORTED = Symbol('refused')
 const TOO_LARGE = Symbol('too large')
 
+/** How many frames the stack of a refusal may have. Node's default of 10 ends within the hooks. */
+const MAX_FRAMES = 50
+
 /** How many bytes the running copy may still use. Copying is synchronous, so one variable is enough. */
 let budget = 0
 
@@ -158,7 +161,7 @@ function tooLarge(limit: number, what: string): QueueError {
 
 function unreadable(cause: unknown, what: string): QueueError {
   const message = `The ${what} cannot be read: ${toError(cause).message} Pass plain data without getters or Proxies.`
-  return new QueueError('VALUE_UNSUPPORTED', message, { cause })
+  return refusal(message, { cause })
 }
 
 function unsupported(value: unknown, what: string): QueueError {
@@ -174,5 +177,16 @@ function unsupported(value: unknown, what: string): QueueError {
   const hint =
     'Pass plain data: objects, arrays, strings, numbers, booleans, null, undefined, bigint, Date, Uint8Array.'
   const message = `The ${what} holds a ${kind}${where}, which cannot be stored.${nested} ${hint}`
-  return new QueueError('VALUE_UNSUPPORTED', message, { details: { kind, path: path.slice(0, 10) } })
+  return refusal(message, { details: { kind, path: path.slice(0, 10) } })
+}
+
+/** Values are copied below the hooks of all plugins. The stack is deep enough to reach the caller of the kernel. */
+function refusal(message: string, about: ErrorOptions & { details?: Record<string, unknown> }): QueueError {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = MAX_FRAMES
+  try {
+    return new QueueError('VALUE_UNSUPPORTED', message, about)
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
 }

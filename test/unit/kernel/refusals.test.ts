@@ -19,6 +19,7 @@ test('the stack of a rejected enqueue contains its call site', async () => {
   const slow = z.object({ name: z.string().refine(async (name) => name !== 'Eve') })
   await kernel.registerWorker({ id: 'slow', config: { input: slow }, handler: () => {} })
   await kernel.registerWorker({ id: 'vetoed', handler: () => {} })
+  await kernel.registerWorker({ id: 'plain', handler: () => {} })
   const refused = [
     () => kernel.enqueue('nobody'),
     () => kernel.enqueue('checked', { name: 5 }),
@@ -26,6 +27,11 @@ test('the stack of a rejected enqueue contains its call site', async () => {
     () => kernel.enqueue('slow', { name: 'Eve' }),
     () => kernel.enqueueMany([{ worker: 'slow', data: { name: 'Eve' } }]),
     () => kernel.enqueue('vetoed'),
+    () => kernel.enqueue('plain', () => 'a function'),
+    () => kernel.enqueueMany([{ worker: 'plain', data: () => 'a function' }]),
+    () => kernel.enqueue('plain', {}, { tags: [' '.repeat(5000)] }),
+    () => kernel.enqueue('plain', {}, { headers: { a: 5 } as never }),
+    () => kernel.enqueue({ queue: '', name: 'other' }),
     () => kernel.enqueueMany([{ worker: 'checked', data: { name: 5 } }]),
   ]
   for (const call of refused) {
@@ -34,6 +40,6 @@ test('the stack of a rejected enqueue contains its call site', async () => {
       (thrown: unknown) => thrown as Error,
     )
     const frames = error?.stack?.split('\n').filter((line) => /^\s+at /.test(line))
-    expect(frames).toContainEqual(expect.stringMatching(/refusals\.test\.ts:\d+:\d+/))
+    expect(frames, error?.message).toContainEqual(expect.stringMatching(/refusals\.test\.ts:\d+:\d+/))
   }
 })
