@@ -31,6 +31,7 @@ const BESIDE: Readonly<Record<string, readonly string[]>> = {
     // The servers of the guide for Node.
     ...['express@5.3.0', 'fastify@5.12.8'],
   ],
+  tests: ['nuxt', '@nuxt/test-utils@4.3.2', 'vitest', 'zod'],
   // This repository is developed with nitropack, and Nitro 3 has no stable release yet.
   nitro3: ['nitro@3.0.260903-beta', 'rollup', 'bullmq', 'ioredis', 'zod', 'typescript', '@types/node'],
 }

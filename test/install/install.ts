@@ -8,9 +8,9 @@ const run = promisify(execFile)
 
 /**
  * The folders here that say what stands beside this package: `apps` what applications need, `nitro3` what those of Nitro 3
- * need, `alone` nothing.
+ * need, `tests` what tests of an application with Nuxt's test utils need, `alone` nothing.
  */
-export type Install = 'apps' | 'nitro3' | 'alone'
+export type Install = 'apps' | 'nitro3' | 'tests' | 'alone'
 
 /**
  * Packs what is built and installs it in an empty folder, as users do, with the versions of the lock file in

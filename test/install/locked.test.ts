@@ -5,12 +5,14 @@ import { describe, expect, it } from 'vitest'
 const ROOT = resolve(import.meta.dirname, '../..')
 /** What may run while tests do. Nothing of it may depend on what a registry has today. */
 const FOLDERS = ['test', 'scripts', 'testing', 'playground', 'python-sdk', '.ci']
-const LOCKS = ['alone', 'apps', 'nitro3']
+const LOCKS = ['alone', 'apps', 'nitro3', 'tests']
 /** Packages of which something beside the package needs other versions than this repository is developed with. */
 const OTHER_VERSIONS: Readonly<Record<string, ReadonlySet<string>>> = {
   // Express.
   apps: new Set(['iconv-lite']),
   nitro3: new Set(['db0', 'unenv', 'unstorage']),
+  // Nuxt's test utils.
+  tests: new Set(['@clack/core', '@clack/prompts', '@nuxt/devtools-kit', '@nuxt/kit', 'sisteransi', 'unenv']),
 }
 
 interface Locked {
