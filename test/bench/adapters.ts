@@ -1,7 +1,7 @@
 import { createKernel, definePreset, type Kernel, type KernelConfig, type Preset } from 'nuxt-queue'
 import { dev } from 'nuxt-queue/presets'
 import { eventsOff } from './events-off.ts'
-import { compare, countdown, perSecond, quantile, type BenchResult, type Comparison } from './harness.ts'
+import { countdown, perSecond, quantile, type Bench, type Comparison } from './harness.ts'
 import { ORDER, total, type Order } from './payload.ts'
 
 /** A bare library on the same store. The caller chooses a new queue name each time. */
@@ -16,8 +16,6 @@ export interface BareLibrary {
 }
 
 export interface AdapterBench {
-  /** Of the bench. */
-  name: string
   preset: Preset
   /** The name of the event store of the preset, which is removed to measure its cost. */
   events: string
@@ -111,30 +109,19 @@ async function latency(library: BareLibrary, samples: number, rest = 3): Promise
 }
 
 /** Runs the cases of every durable adapter, each compared with the bare library in the same run. */
-export async function benchAdapter(bench: AdapterBench, emit: (result: BenchResult) => void): Promise<void> {
-  const {
-    name,
-    preset,
-    bare,
-    rawAppend,
-    references = [],
-    jobs = 20_000,
-    runs = Number(process.env.BENCH_RUNS ?? 5),
-  } = bench
+export async function benchAdapter(bench: Bench, adapter: AdapterBench): Promise<void> {
+  const { preset, bare, rawAppend, references = [], runs = 5 } = adapter
+  const jobs = bench.size(adapter.jobs ?? 20_000)
   const open = async (used: Preset): Promise<Kernel> => {
-    const kernel = await createKernel({ preset: used, config: { registry: { dirs: [] }, ...bench.config() } })
+    const kernel = await createKernel({ preset: used, config: { registry: { dirs: [] }, ...adapter.config() } })
     await kernel.start()
     return kernel
   }
   const full = await open(preset)
   const ours = ourLibrary('nuxt-queue', full)
-  const wanted = process.argv.find((arg) => arg.startsWith('--case='))?.slice('--case='.length)
   const run = async (
     about: Omit<Comparison, 'runs' | 'against'> & { against?: string; runs?: number },
-  ): Promise<void> => {
-    if (wanted !== undefined && !new RegExp(`^(?:${wanted})$`).test(about.case)) return
-    emit(await compare(name, { against: bare.name, runs, ...about }))
-  }
+  ): Promise<void> => bench.compare({ against: bare.name, runs, ...about })
   const rate = { unit: 'jobs/s', larger: true } as const
 
   for (const concurrency of [50, 10, 1]) {
@@ -149,7 +136,7 @@ export async function benchAdapter(bench: AdapterBench, emit: (result: BenchResu
   for (const other of references) {
     await run({
       ...rate,
-      case: `drain-${other.name}`,
+      case: `drain-vs-${other.name.replaceAll(/\W+/g, '-')}`,
       against: other.name,
       runs: 3,
       ours: () => drain(ours, jobs, 50),
@@ -157,7 +144,7 @@ export async function benchAdapter(bench: AdapterBench, emit: (result: BenchResu
     })
   }
   const plainKernel = await open(
-    definePreset({ name: 'events-off', extends: preset, plugins: [eventsOff(bench.events)] }),
+    definePreset({ name: 'events-off', extends: preset, plugins: [eventsOff(adapter.events)] }),
   )
   const plain = ourLibrary('nuxt-queue without events', plainKernel)
   await run({
@@ -169,7 +156,7 @@ export async function benchAdapter(bench: AdapterBench, emit: (result: BenchResu
   await plainKernel.close()
   await run({ ...rate, case: 'bulk', ours: () => bulk(ours, jobs), base: () => bulk(bare, jobs) })
   for (const inFlight of [1, 100]) {
-    const count = inFlight === 1 ? 2000 : jobs
+    const count = inFlight === 1 ? bench.size(2000) : jobs
     const enqueue = (library: BareLibrary): Promise<number> => {
       const queue = newQueue()
       return inFlightRate(count, inFlight, () => library.add(queue))
@@ -199,6 +186,7 @@ export async function benchAdapter(bench: AdapterBench, emit: (result: BenchResu
       base: () => rawAppend.run(jobs, 100),
     })
   }
+  const samples = bench.quick ? 10 : 300
   for (const [percentile, share] of [
     ['p50', 0.5],
     ['p99', 0.99],
@@ -208,8 +196,8 @@ export async function benchAdapter(bench: AdapterBench, emit: (result: BenchResu
       unit: 'ms',
       larger: false,
       runs: 3,
-      ours: async () => quantile(await latency(ours, 300), share),
-      base: async () => quantile(await latency(bare, 300), share),
+      ours: async () => quantile(await latency(ours, samples), share),
+      base: async () => quantile(await latency(bare, samples), share),
     })
   }
   const memory = await open(dev)
@@ -219,8 +207,8 @@ export async function benchAdapter(bench: AdapterBench, emit: (result: BenchResu
     larger: false,
     runs: 3,
     against: 'this preset',
-    ours: async () => quantile(await latency(ourLibrary('nuxt-queue in memory', memory), 5000, 0), 0.5),
-    base: async () => quantile(await latency(ours, 300), 0.5),
+    ours: async () => quantile(await latency(ourLibrary('nuxt-queue in memory', memory), bench.size(5000), 0), 0.5),
+    base: async () => quantile(await latency(ours, samples), 0.5),
   })
   await memory.close()
   await full.close()

@@ -1,7 +1,7 @@
 import type { Page } from 'playwright-core'
 import { createKernel, type Kernel } from 'nuxt-queue'
 import { startChromium } from '../services/chromium.ts'
-import { median, quantile, round, type BenchResult } from './harness.ts'
+import { median, quantile, round, type Bench } from './harness.ts'
 
 /** A run with many jobs. */
 const RUN = 'large'
@@ -97,7 +97,7 @@ async function scroll(page: Page, selector: string): Promise<{ rate: number; lon
   return page.evaluate<{ rate: number; longest: number }>(scrolling(selector))
 }
 
-export default async function bench(emit: (result: BenchResult) => void): Promise<void> {
+export default async function bench(bench: Bench): Promise<void> {
   const kernel = await createKernel({ preset: 'dev', config: { registry: { dirs: [] }, http: {} } })
   await kernel.start()
   const { url } = await kernel.http.listen()
@@ -105,8 +105,8 @@ export default async function bench(emit: (result: BenchResult) => void): Promis
   const browser = await startChromium()
   const open = (): Promise<Page> => browser.newPage({ viewport: { width: 1440, height: 900 } })
   const say = (name: string, unit: string, ours: number, base: number, against: string, runs: number): void =>
-    emit({
-      ...{ bench: 'dashboard-ui', case: name, unit, ours: round(ours), base, against, runs },
+    bench.emit({
+      ...{ case: name, unit, ours: round(ours), base, against, runs },
       ratio: round(unit === 'ms' ? base / ours : ours / base),
     })
   try {

@@ -3,7 +3,7 @@ import { createKernel } from 'nuxt-queue'
 import { prodPostgres, prodRedis } from 'nuxt-queue/presets'
 import { sharedPostgres } from '../services/postgres.ts'
 import { sharedRedis } from '../services/redis.ts'
-import { quantile, round, type BenchResult } from './harness.ts'
+import { quantile, round, type Bench } from './harness.ts'
 
 /** Two thirds of the jobs have ended, one in a hundred of them has failed, and the others wait. */
 const SMALL = 1000
@@ -83,9 +83,9 @@ async function measure(kernel: Kernel): Promise<Map<string, number>> {
   return times
 }
 
-async function benchStore(name: string, open: (jobs: number) => Promise<Kernel>, emit: (result: BenchResult) => void) {
+async function benchStore(name: string, open: (jobs: number) => Promise<Kernel>, bench: Bench): Promise<void> {
   const measured: Map<string, number>[] = []
-  for (const jobs of [SMALL, LARGE]) {
+  for (const jobs of [SMALL, bench.size(LARGE)]) {
     const kernel = await open(jobs)
     await fill(kernel, jobs)
     measured.push(await measure(kernel))
@@ -94,15 +94,15 @@ async function benchStore(name: string, open: (jobs: number) => Promise<Kernel>,
   const [small, large] = measured
   for (const [request, ours] of large!) {
     const base = small!.get(request)!
-    emit({
-      ...{ bench: 'dashboard', case: `${name}: ${request}`, unit: 'ms p95', ours: round(ours), base: round(base) },
+    bench.emit({
+      ...{ case: `${name}: ${request}`, unit: 'ms p95', ours: round(ours), base: round(base) },
       ...{ against: `${SMALL.toLocaleString('en')} jobs`, ratio: round(base / ours), runs: RUNS },
     })
   }
 }
 
 /** Routes of the dashboard on 1,000 and on 300,000 jobs: milliseconds, 95th percentile. */
-export default async function benchDashboard(emit: (result: BenchResult) => void): Promise<void> {
+export default async function benchDashboard(bench: Bench): Promise<void> {
   const keep = { age: 86_400_000, count: 1_000_000 }
   const common = {
     registry: { dirs: [] },
@@ -113,7 +113,7 @@ export default async function benchDashboard(emit: (result: BenchResult) => void
   try {
     const open = (jobs: number): Promise<Kernel> =>
       createKernel({ preset: prodRedis, config: { ...common, redis: { url: redis.url, prefix: `d${jobs}` } } })
-    await benchStore('redis', open, emit)
+    await benchStore('redis', open, bench)
   } finally {
     await redis.stop()
   }
@@ -121,7 +121,7 @@ export default async function benchDashboard(emit: (result: BenchResult) => void
   try {
     const open = (jobs: number): Promise<Kernel> =>
       createKernel({ preset: prodPostgres, config: { ...common, postgres: { url: postgres.url, schema: `d${jobs}` } } })
-    await benchStore('postgres', open, emit)
+    await benchStore('postgres', open, bench)
   } finally {
     await postgres.stop()
   }

@@ -4,8 +4,9 @@ import { PGlite } from '@electric-sql/pglite'
 import { embedded } from 'nuxt-queue/presets'
 import { join } from 'pathe'
 import { fromPglite, PgBoss } from 'pg-boss'
+import { runOneByOne } from './boss-one-by-one.ts'
 import { benchAdapter, type BareLibrary } from './adapters.ts'
-import type { BenchResult } from './harness.ts'
+import type { Bench } from './harness.ts'
 import { ORDER, total, type Order } from './payload.ts'
 
 /** Runs pg-boss on PGlite in this thread, as in its documentation. */
@@ -37,13 +38,15 @@ async function bossOnPglite(dataDir: string): Promise<BareLibrary & { close(): P
     },
     async work(queue, concurrency, onJob) {
       await ready(queue)
-      const options = { batchSize: concurrency, burstWhenBatchFull: true, pollingIntervalSeconds: 0.5 }
-      await boss.work<Order>(queue, options, async (jobs) => {
+      const handler = async (jobs: readonly { data: Order }[]): Promise<void> => {
         for (const { data } of jobs) {
           total(data)
           onJob()
         }
-      })
+      }
+      if (concurrency === 1) return runOneByOne(boss, queue, handler)
+      const options = { batchSize: concurrency, burstWhenBatchFull: true, pollingIntervalSeconds: 0.5 }
+      await boss.work<Order>(queue, options, handler)
       return () => boss.offWork(queue)
     },
     async close() {
@@ -53,16 +56,13 @@ async function bossOnPglite(dataDir: string): Promise<BareLibrary & { close(): P
   }
 }
 
-export default async function bench(emit: (result: BenchResult) => void): Promise<void> {
+export default async function bench(bench: Bench): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'nuxt-queue-bench-'))
   let folders = 0
   const config = () => ({ embedded: { path: join(folder, String(++folders)) }, setupTimeout: 60_000 })
   const bare = await bossOnPglite(join(folder, 'bare'))
   try {
-    await benchAdapter(
-      { name: 'embedded', preset: embedded, events: 'events-postgres', config, bare, jobs: 2000 },
-      emit,
-    )
+    await benchAdapter(bench, { preset: embedded, events: 'events-postgres', config, bare, jobs: 2000 })
   } finally {
     await bare.close()
     rmSync(folder, { recursive: true, force: true })

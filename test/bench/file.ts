@@ -5,7 +5,7 @@ import { createKernel, type Kernel } from 'nuxt-queue'
 import { devFile } from 'nuxt-queue/presets'
 import { join } from 'pathe'
 import { benchAdapter, type BareLibrary } from './adapters.ts'
-import { compare, type BenchResult } from './harness.ts'
+import type { Bench } from './harness.ts'
 import { ORDER, total, type Order } from './payload.ts'
 
 /** Appends lines to a file, with one sync for all lines that arrive during the previous sync. */
@@ -85,7 +85,6 @@ function fastqWithLines(folder: string): BareLibrary & { close(): void } {
   }
 }
 
-const JOBS = 50_000
 const IN_FLIGHT = 100
 
 function open(dir: string): Promise<Kernel> {
@@ -93,17 +92,17 @@ function open(dir: string): Promise<Kernel> {
 }
 
 /** Measures producers and workers at once, from the call of enqueue to the end of the last job. Each job is acknowledged. */
-async function endToEnd(library: BareLibrary, queue: string): Promise<number> {
+async function endToEnd(library: BareLibrary, queue: string, jobs: number): Promise<number> {
   const { promise, resolve } = Promise.withResolvers<void>()
-  let [left, next] = [JOBS, 0]
+  let [left, next] = [jobs, 0]
   const stop = await library.work(queue, IN_FLIGHT, () => void (--left === 0 && resolve()))
   const began = performance.now()
   const lane = async (): Promise<void> => {
-    while (next++ < JOBS) await library.add(queue)
+    while (next++ < jobs) await library.add(queue)
   }
   await Promise.all(Array.from({ length: IN_FLIGHT }, lane))
   await promise
-  const rate = JOBS / ((performance.now() - began) / 1000)
+  const rate = jobs / ((performance.now() - began) / 1000)
   await stop()
   return rate
 }
@@ -130,28 +129,25 @@ async function reopening(dir: string): Promise<number> {
   return took
 }
 
-export default async function bench(emit: (result: BenchResult) => void): Promise<void> {
+export default async function bench(bench: Bench): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'nuxt-queue-bench-'))
   const bare = fastqWithLines(folder)
   let folders = 0
   try {
-    await benchAdapter(
-      {
-        name: 'file',
-        preset: devFile,
-        events: 'events-file',
-        config: () => ({ file: { path: join(folder, String(++folders)) } }),
-        bare,
-      },
-      emit,
-    )
+    await benchAdapter(bench, {
+      preset: devFile,
+      events: 'events-file',
+      config: () => ({ file: { path: join(folder, String(++folders)) } }),
+      bare,
+    })
     const kernel = await open(join(folder, 'end-to-end'))
     await kernel.start()
     let queues = 0
+    const jobs = bench.size(50_000)
     const about = { unit: 'jobs/s', larger: true, runs: 5, against: bare.name } as const
-    const ours = (): Promise<number> => endToEnd(kernelLibrary(kernel), `q${++queues}`)
-    const base = (): Promise<number> => endToEnd(bare, `q${++queues}`)
-    emit(await compare('file', { ...about, case: 'end-to-end', ours, base }))
+    const ours = (): Promise<number> => endToEnd(kernelLibrary(kernel), `q${++queues}`, jobs)
+    const base = (): Promise<number> => endToEnd(bare, `q${++queues}`, jobs)
+    await bench.compare({ ...about, case: 'end-to-end', ours, base })
     await kernel.close()
 
     const [full, empty] = [join(folder, 'full'), join(folder, 'empty')]
@@ -164,7 +160,7 @@ export default async function bench(emit: (result: BenchResult) => void): Promis
     await filling.close()
     await (await open(empty)).close()
     const reopen = { case: 'reopen-100k-waiting', unit: 'ms', larger: false, runs: 3, against: 'an empty folder' }
-    emit(await compare('file', { ...reopen, ours: () => reopening(full), base: () => reopening(empty) }))
+    await bench.compare({ ...reopen, ours: () => reopening(full), base: () => reopening(empty) })
   } finally {
     bare.close()
     rmSync(folder, { recursive: true, force: true })

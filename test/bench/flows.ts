@@ -2,7 +2,7 @@ import { createKernel, type Kernel, type KernelConfig, type Preset, type WorkerI
 import { dev, prodPostgres, prodRedis } from 'nuxt-queue/presets'
 import { startPostgres } from '../services/postgres.ts'
 import { sharedRedis } from '../services/redis.ts'
-import { compare, countdown, perSecond, type BenchResult, type Comparison } from './harness.ts'
+import { countdown, perSecond, type Bench, type Comparison } from './harness.ts'
 
 /** The number of consecutive jobs, in a run and in a chain of plain jobs. */
 const STEPS = 10
@@ -95,22 +95,19 @@ async function openFan(preset: Preset, config?: KernelConfig) {
   }
 }
 
-export default async function bench(emit: (result: BenchResult) => void): Promise<void> {
+export default async function bench(bench: Bench): Promise<void> {
   const [redis, postgres] = [await sharedRedis(), await startPostgres({ fsync: true })]
   const presets: [name: string, preset: Preset, config: KernelConfig][] = [
     ['memory', dev, {}],
     ['redis', prodRedis, { redis: { url: redis.url, checkServer: false } }],
     ['postgres', prodPostgres, { postgres: { url: postgres.url } }],
   ]
-  const wanted = process.argv.find((arg) => arg.startsWith('--case='))?.slice('--case='.length)
-  const runs = Number(process.env.BENCH_RUNS ?? 5)
   const run = async (about: Omit<Comparison, 'runs'>): Promise<void> => {
-    if (wanted !== undefined && !new RegExp(`^(?:${wanted})$`).test(about.case)) return
-    emit(await compare('flows', { runs, ...about }))
+    await bench.compare({ runs: 5, ...about })
   }
   for (const [name, preset, config] of presets) {
     const chains = await openChains(preset, config)
-    const count = name === 'memory' ? 2000 : 300
+    const count = bench.size(name === 'memory' ? 2000 : 300)
     await run({
       case: `step-${name}`,
       unit: 'jobs/s',
@@ -125,7 +122,7 @@ export default async function bench(emit: (result: BenchResult) => void): Promis
         unit: 'us',
         larger: false,
         against: 'the 500 us it may take',
-        ours: () => chains.oneByOne(1000),
+        ours: () => chains.oneByOne(bench.size(1000)),
         base: () => Promise.resolve(500),
       })
     }
@@ -136,7 +133,7 @@ export default async function bench(emit: (result: BenchResult) => void): Promis
       unit: 'us/job',
       larger: false,
       against: 'a fan-out of 100 instead of 10,000',
-      ours: () => fan.perJob(10_000, 1),
+      ours: () => fan.perJob(bench.size(10_000), 1),
       base: () => fan.perJob(100, 20),
     })
     await fan.close()

@@ -1,6 +1,6 @@
 import { Logger, makeWorkerUtils, run } from 'graphile-worker'
 import type { Pool } from 'pg'
-import { compare, countdown, perSecond, type BenchResult } from './harness.ts'
+import { countdown, perSecond, type Bench } from './harness.ts'
 import { ORDER, total, type Order } from './payload.ts'
 import { settleDown } from './postgres.ts'
 
@@ -48,17 +48,18 @@ async function drain(url: string, pool: Pool, count: number, tuning: Tuning): Pr
 export async function graphileCases(
   { url, pool }: { url: string; pool: Pool },
   ours: (count: number, concurrency: number) => Promise<number>,
-  emit: (result: BenchResult) => void,
+  bench: Bench,
 ): Promise<void> {
   const tuned = { localQueue: { size: 500 }, completeJobBatchDelay: 0 }
-  for (const [concurrency, count, name, tuning] of [
+  for (const [concurrency, full, name, tuning] of [
     [50, 20_000, 'drain-vs-graphile', {}],
     [200, 20_000, 'drain-200-vs-graphile', {}],
     [200, 20_000, 'drain-200-vs-graphile-tuned', tuned],
   ] as const) {
     const against = `graphile-worker, concurrency 24${name.endsWith('tuned') ? ', localQueue 500' : ''}`
+    const count = bench.size(full)
     const about = { case: name, against, unit: 'jobs/s', larger: true, runs: 3 } as const
     const base = (): Promise<number> => drain(url, pool, count, tuning)
-    emit(await compare('postgres', { ...about, base, ours: () => ours(count, concurrency) }))
+    await bench.compare({ ...about, base, ours: () => ours(count, concurrency) })
   }
 }

@@ -1,4 +1,6 @@
-/** One measured case, printed as one line of JSON or as a row. */
+import { versionOf } from './versions.ts'
+
+/** One measured case, printed as one line of JSON, as a row, or as a row of a Markdown table. */
 export interface BenchResult {
   bench: string
   case: string
@@ -10,6 +12,8 @@ export interface BenchResult {
   /** Larger is better. 1 is the base, for every unit. */
   ratio: number
   runs: number
+  /** Half the distance between the lowest and the highest ratio of a pair of runs, as a share of the median. */
+  noise?: number
 }
 
 export interface Comparison {
@@ -23,27 +27,83 @@ export interface Comparison {
   base: () => Promise<number>
 }
 
-/** Runs this package and the base alternately, so that both have the same noise, and compares the medians. */
-export async function compare(bench: string, { larger, runs, ours, base, ...about }: Comparison): Promise<BenchResult> {
-  const samples: { ours: number[]; base: number[] } = { ours: [], base: [] }
-  await ours()
-  await base()
-  for (let run = 0; run < runs; run++) {
-    samples.base.push(await base())
-    samples.ours.push(await ours())
+/** What an invocation asks for. */
+export interface BenchOptions {
+  /** A tenth of the jobs, and one run of each case: shows that a bench works, and the order of magnitude. */
+  quick: boolean
+  /** Which cases to measure. */
+  only?: RegExp
+  emit: (result: BenchResult) => void
+}
+
+/** One bench while it runs. */
+export class Bench {
+  readonly name: string
+  readonly quick: boolean
+  readonly #options: BenchOptions
+
+  constructor(name: string, options: BenchOptions) {
+    this.name = name
+    this.quick = options.quick
+    this.#options = options
   }
-  const [mine, theirs] = [median(samples.ours), median(samples.base)]
-  const ratio = larger ? mine / theirs : theirs / mine
-  return {
-    bench,
-    case: about.case,
-    unit: about.unit,
-    ours: round(mine),
-    base: round(theirs),
-    against: about.against,
-    ratio: round(ratio),
-    runs,
+
+  /** Whether a case is asked for. Benches ask before they prepare what only this case needs. */
+  wants(name: string): boolean {
+    return this.#options.only?.test(name) ?? true
   }
+
+  /** The number of jobs, events or runs to measure with. */
+  size(full: number): number {
+    return this.quick ? Math.ceil(full / 10) : full
+  }
+
+  runs(full: number): number {
+    return this.quick ? 1 : Number(process.env.BENCH_RUNS ?? full)
+  }
+
+  emit(result: Omit<BenchResult, 'bench'>): void {
+    if (this.wants(result.case)) this.#options.emit({ bench: this.name, ...result })
+  }
+
+  /**
+   * Runs this package and the base alternately, so that both have the same noise, and compares the medians.
+   * Both run once before it counts, because the first run also compiles.
+   */
+  async compare(about: Comparison): Promise<void> {
+    const { case: name, unit, against, larger, ours, base } = about
+    if (!this.wants(name)) return
+    const runs = this.runs(about.runs)
+    const samples: { ours: number[]; base: number[] } = { ours: [], base: [] }
+    await ours()
+    await base()
+    for (let run = 0; run < runs; run++) {
+      samples.base.push(checked(await base(), against, name))
+      samples.ours.push(checked(await ours(), 'nuxt-queue', name))
+    }
+    const ratioOf = (mine: number, theirs: number): number => (larger ? mine / theirs : theirs / mine)
+    const [mine, theirs] = [median(samples.ours), median(samples.base)]
+    const ratios = samples.ours.map((value, run) => ratioOf(value, samples.base[run]!))
+    this.emit({
+      ...{ case: name, unit, ours: round(mine), base: round(theirs), against: withVersion(against) },
+      ratio: round(ratioOf(mine, theirs)),
+      runs,
+      ...(runs > 1 && { noise: round((Math.max(...ratios) - Math.min(...ratios)) / 2 / median(ratios)) }),
+    })
+  }
+}
+
+/** A side that did nothing measures 0 or infinity, and a ratio against it would say nothing. */
+function checked(value: number, who: string, name: string): number {
+  if (Number.isFinite(value) && value > 0) return value
+  throw new Error(`"${who}" measured ${value} in "${name}". It did not do the work, so there is nothing to compare.`)
+}
+
+/** Adds the version that is installed, if the text begins with the name of a library. */
+function withVersion(against: string): string {
+  const [library = ''] = against.split(/[\s,]/, 1)
+  const version = versionOf(library)
+  return version === undefined ? against : `${library} ${version}${against.slice(library.length)}`
 }
 
 export function median(values: readonly number[]): number {
@@ -57,16 +117,6 @@ export function quantile(values: readonly number[], share: number): number {
 
 export function round(value: number): number {
   return Number(value.toPrecision(4))
-}
-
-export function report(result: BenchResult, json: boolean): void {
-  if (json) return void process.stdout.write(`${JSON.stringify(result)}\n`)
-  const { case: name, unit, ours, base, against, ratio, runs } = result
-  const figures = `${ours.toLocaleString('en')} ${unit}`.padStart(20)
-  const theirs = `${base.toLocaleString('en')} (${against})`
-  process.stdout.write(
-    `${name.padEnd(22)}${figures}   ratio ${ratio.toFixed(2).padStart(6)}   base ${theirs}, ${runs} runs\n`,
-  )
 }
 
 export const perSecond = (count: number, began: number): number => count / ((performance.now() - began) / 1000)

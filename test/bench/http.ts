@@ -4,7 +4,7 @@ import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createKernel, type Kernel } from 'nuxt-queue'
 import { dev } from 'nuxt-queue/presets'
-import { compare, median, round, type BenchResult } from './harness.ts'
+import { median, round, type Bench } from './harness.ts'
 
 const CLIENTS = Number(process.env.BENCH_SSE_CLIENTS ?? 1000)
 const EVENTS = 20
@@ -60,7 +60,7 @@ async function bareServer() {
   }
 }
 
-async function fanOut(emit: (result: BenchResult) => void): Promise<void> {
+async function fanOut(bench: Bench): Promise<void> {
   const kernel = await open()
   const store = kernel.port('events')
   const append = (data: string) => store.append('watched', [{ type: 'noted', data }], begin)
@@ -69,7 +69,7 @@ async function fanOut(emit: (result: BenchResult) => void): Promise<void> {
   const ours = await startClients(`${server.url}/_queue/api/runs/watched/stream`, CLIENTS)
   const theirs = await startClients(bare.url, CLIENTS)
   const about = { case: `sse-${CLIENTS}`, unit: 'ms', against: 'a loop over responses of Node', larger: false, runs: 7 }
-  emit(await compare('http', { ...about, ours: () => spread(ours, append), base: () => spread(theirs, bare.send) }))
+  await bench.compare({ ...about, ours: () => spread(ours, append), base: () => spread(theirs, bare.send) })
   ours.disconnect()
   theirs.disconnect()
   bare.close()
@@ -88,16 +88,16 @@ async function held(slow: number): Promise<number> {
   return most
 }
 
-async function backlog(emit: (result: BenchResult) => void): Promise<void> {
+async function backlog(bench: Bench): Promise<void> {
   const base = await held(0)
   const ours = await held(SLOW)
   const against = 'the same events without clients'
-  const about = { bench: 'http', case: `slow-${SLOW}`, unit: 'MiB', against, runs: 1 }
-  emit({ ...about, ours: round(ours), base: round(base), ratio: round(base / ours) })
+  const about = { case: `slow-${SLOW}`, unit: 'MiB', against, runs: 1 }
+  bench.emit({ ...about, ours: round(ours), base: round(base), ratio: round(base / ours) })
 }
 
 /** Measures the cost of clients: the delay of the last of many, and the memory of clients that do not read. */
-export default async function bench(emit: (result: BenchResult) => void): Promise<void> {
-  await fanOut(emit)
-  await backlog(emit)
+export default async function bench(bench: Bench): Promise<void> {
+  await fanOut(bench)
+  await backlog(bench)
 }

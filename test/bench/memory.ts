@@ -1,7 +1,7 @@
 import fastq from 'fastq'
 import { createKernel, definePlugin, type AnyPlugin, type Kernel } from 'nuxt-queue'
 import PQueue from 'p-queue'
-import { compare, median, quantile, round, type BenchResult } from './harness.ts'
+import { median, quantile, round, type Bench } from './harness.ts'
 import { ORDER, total, type Order } from './payload.ts'
 
 const IN_FLIGHT = 100
@@ -103,7 +103,7 @@ async function latencies(samples: number, push: (started: () => void) => void): 
   return out
 }
 
-async function latencyCases(emit: (result: BenchResult) => void): Promise<void> {
+async function latencyCases(bench: Bench): Promise<void> {
   const { kernel } = await createRig()
   let started = (): void => {}
   await kernel.registerWorker({ id: 'latency', handler: async () => started() })
@@ -125,22 +125,20 @@ async function latencyCases(emit: (result: BenchResult) => void): Promise<void> 
     ['latency-p50', 0.5],
     ['latency-p99', 0.99],
   ] as const) {
-    emit(
-      await compare('memory', {
-        case: name,
-        unit: 'us',
-        against: 'fastq',
-        larger: false,
-        runs: 5,
-        ours: async () => quantile(await ours(20_000), share),
-        base: async () => quantile(await base(20_000), share),
-      }),
-    )
+    await bench.compare({
+      case: name,
+      unit: 'us',
+      against: 'fastq',
+      larger: false,
+      runs: 5,
+      ours: async () => quantile(await ours(bench.size(20_000)), share),
+      base: async () => quantile(await base(bench.size(20_000)), share),
+    })
   }
   await kernel.close()
 }
 
-async function foldCases(emit: (result: BenchResult) => void): Promise<void> {
+async function foldCases(bench: Bench): Promise<void> {
   const { kernel } = await createRig()
   const events = kernel.port('events')
   const cached = new Map<number, number>()
@@ -161,17 +159,15 @@ async function foldCases(emit: (result: BenchResult) => void): Promise<void> {
       for (const { data } of drafts) state[data.key] = structuredClone(data.value)
     }
     const repeats = Math.max(3, Math.min(2000, Math.floor(200_000 / size)))
-    emit(
-      await compare('memory', {
-        case: `fold-cold-${size}`,
-        unit: 'us',
-        against: 'loop with structuredClone',
-        larger: false,
-        runs: 5,
-        ours: () => time(repeats, () => kernel.state(runId, { at: size })),
-        base: () => time(repeats, plainFold),
-      }),
-    )
+    await bench.compare({
+      case: `fold-cold-${size}`,
+      unit: 'us',
+      against: 'loop with structuredClone',
+      larger: false,
+      runs: 5,
+      ours: () => time(repeats, () => kernel.state(runId, { at: size })),
+      base: () => time(repeats, plainFold),
+    })
     await kernel.registerWorker({
       id: runId,
       async handler(_job, ctx) {
@@ -189,13 +185,13 @@ async function foldCases(emit: (result: BenchResult) => void): Promise<void> {
     }
     cached.set(size, median(samples.slice(1)))
     const [ours, base] = [cached.get(size)!, cached.get(1)!]
-    const about = { bench: 'memory', case: `state-get-cached-${size}`, unit: 'us', against: 'history of 1', runs: 3 }
-    emit({ ...about, ours: round(ours), base: round(base), ratio: round(base / ours) })
+    const about = { case: `state-get-cached-${size}`, unit: 'us', against: 'history of 1', runs: 3 }
+    bench.emit({ ...about, ours: round(ours), base: round(base), ratio: round(base / ours) })
   }
   await kernel.close()
 }
 
-async function heapCase(emit: (result: BenchResult) => void): Promise<void> {
+async function heapCase(bench: Bench): Promise<void> {
   const rig = await createRig([], {})
   const heap = (): number => {
     globalThis.gc?.()
@@ -205,30 +201,28 @@ async function heapCase(emit: (result: BenchResult) => void): Promise<void> {
   const base = heap()
   await rig.run({ jobs: 9 * JOBS, waiting: IN_FLIGHT })
   const ours = heap()
-  const about = { bench: 'memory', case: 'heap-after-1m-jobs', unit: 'MB', against: 'after 100,000 jobs', runs: 1 }
-  emit({ ...about, ours: round(ours), base: round(base), ratio: round(base / ours) })
+  const about = { case: 'heap-after-1m-jobs', unit: 'MB', against: 'after 100,000 jobs', runs: 1 }
+  bench.emit({ ...about, ours: round(ours), base: round(base), ratio: round(base / ours) })
   await rig.kernel.close()
 }
 
-export default async function bench(emit: (result: BenchResult) => void): Promise<void> {
+export default async function bench(bench: Bench): Promise<void> {
   const rig = await createRig()
-  const busy = { jobs: JOBS, waiting: IN_FLIGHT }
-  const full = { jobs: 2 * JOBS, waiting: 50_000 }
+  const busy = { jobs: bench.size(JOBS), waiting: IN_FLIGHT }
+  const full = { jobs: bench.size(2 * JOBS), waiting: 50_000 }
   const jobs = { unit: 'jobs/s', larger: true, runs: 7 } as const
   const ours = (): Promise<number> => rig.run(busy)
-  emit(await compare('memory', { ...jobs, case: 'throughput', against: 'fastq', ours, base: () => bareFastq(busy) }))
-  emit(
-    await compare('memory', {
-      ...jobs,
-      case: 'throughput-p-queue',
-      against: 'p-queue',
-      ours,
-      base: () => barePQueue(busy),
-    }),
-  )
+  await bench.compare({ ...jobs, case: 'throughput', against: 'fastq', ours, base: () => bareFastq(busy) })
+  await bench.compare({
+    ...jobs,
+    case: 'throughput-p-queue',
+    against: 'p-queue',
+    ours,
+    base: () => barePQueue(busy),
+  })
   const backlog = { ...jobs, case: 'throughput-50k-waiting', against: 'fastq' }
-  emit(await compare('memory', { ...backlog, ours: () => rig.run(full), base: () => bareFastq(full) }))
-  await latencyCases(emit)
+  await bench.compare({ ...backlog, ours: () => rig.run(full), base: () => bareFastq(full) })
+  await latencyCases(bench)
   const noop = definePlugin({
     name: 'noop',
     setup: (kernel) => void kernel.hook('dispatch', (_dispatch, next) => next()),
@@ -236,9 +230,9 @@ export default async function bench(emit: (result: BenchResult) => void): Promis
   const hooked = await createRig([noop])
   const perJob = async (run: Rig): Promise<number> => 1e9 / (await run.run(busy))
   const plugin = { case: 'one-more-noop-plugin', unit: 'ns/job', against: 'without it', larger: false, runs: 7 }
-  emit(await compare('memory', { ...plugin, ours: () => perJob(hooked), base: () => perJob(rig) }))
-  await foldCases(emit)
-  await heapCase(emit)
+  await bench.compare({ ...plugin, ours: () => perJob(hooked), base: () => perJob(rig) })
+  await foldCases(bench)
+  await heapCase(bench)
   await rig.kernel.close()
   await hooked.kernel.close()
 }

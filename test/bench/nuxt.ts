@@ -4,7 +4,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { dirname, join } from 'pathe'
 import { appFolder } from '../e2e/nuxt/workspace.ts'
-import { compare, type BenchResult } from './harness.ts'
+import type { Bench } from './harness.ts'
 
 const run = promisify(execFile)
 const PORT = 4399
@@ -50,18 +50,16 @@ async function answers(): Promise<boolean> {
 }
 
 /** Measures how much the module adds to the start of a production server. */
-export default async function nuxt(emit: (result: BenchResult) => void): Promise<void> {
+export default async function nuxt(bench: Bench): Promise<void> {
   const [bare, own] = [await built('bare', BARE), await built('with', WITH)]
-  emit(
-    await compare('nuxt', {
-      case: 'start',
-      unit: 'ms',
-      against: 'the same application without the module',
-      larger: false,
-      runs: 15,
-      ours: () => firstAnswer(own),
-      base: () => firstAnswer(bare),
-    }),
-  )
+  await bench.compare({
+    case: 'start',
+    unit: 'ms',
+    against: 'the same application without the module',
+    larger: false,
+    runs: 15,
+    ours: () => firstAnswer(own),
+    base: () => firstAnswer(bare),
+  })
   await Promise.all([bare, own].map((folder) => rm(folder, { recursive: true, force: true })))
 }

@@ -3,9 +3,10 @@ import { prodPostgres } from 'nuxt-queue/presets'
 import { Pool } from 'pg'
 import { PgBoss } from 'pg-boss'
 import { startPostgres } from '../services/postgres.ts'
+import { runOneByOne } from './boss-one-by-one.ts'
 import { eventsOff } from './events-off.ts'
 import { graphileCases } from './graphile.ts'
-import { compare, countdown, perSecond, quantile, type BenchResult } from './harness.ts'
+import { countdown, perSecond, quantile, type Bench } from './harness.ts'
 import { ORDER, total, type Order } from './payload.ts'
 
 const CHUNK = 1000
@@ -106,52 +107,45 @@ async function drainBoss(setup: Setup, count: number, batchSize: number): Promis
   await fillBoss(boss, count)
   await settleDown(setup.pool)
   const { done, hit } = countdown(count)
+  let largest = 0
   const handler = async (jobs: readonly { data: Order }[]): Promise<void> => {
     for (const { data } of jobs) total(data)
+    largest = Math.max(largest, jobs.length)
     hit(jobs.length)
   }
   const began = performance.now()
-  // A batch of one is never full, so `work` would poll for each job. Therefore its calls are made here.
-  if (batchSize === 1) await runOneByOne(boss, handler)
-  else await boss.work('order', { batchSize, burstWhenBatchFull: true, pollingIntervalSeconds: 0.5 }, handler)
+  const stop = batchSize === 1 ? runOneByOne(boss, 'order', handler) : undefined
+  if (!stop) await boss.work('order', { batchSize, burstWhenBatchFull: true, pollingIntervalSeconds: 0.5 }, handler)
   await done
   await allEnded(setup.pool, schema)
   const rate = perSecond(count, began)
+  if (largest !== batchSize) throw new Error(`pg-boss took ${largest} jobs at a time, not batches of ${batchSize}.`)
+  await stop?.()
   await boss.stop({ graceful: false })
   await setup.pool.query(`DROP SCHEMA ${schema} CASCADE`)
   return rate
 }
 
-async function runOneByOne(boss: PgBoss, handler: (jobs: readonly { data: Order }[]) => Promise<void>): Promise<void> {
-  for (;;) {
-    const jobs = await boss.fetch<Order>('order')
-    if (jobs.length === 0) return
-    await handler(jobs)
-    for (const { id } of jobs) await boss.complete('order', id)
-  }
-}
-
-type Emit = (result: BenchResult) => void
-
-async function drainCases(setup: Setup, emit: Emit): Promise<void> {
+async function drainCases(setup: Setup, bench: Bench): Promise<void> {
   const about = { unit: 'jobs/s', larger: true, runs: 3 } as const
-  for (const [concurrency, count] of [
+  for (const [concurrency, full] of [
     [50, 10_000],
     [200, 20_000],
     [10, 3000],
     [1, 600],
   ] as const) {
+    const count = bench.size(full)
     const suffix = concurrency === 50 ? '' : `-${concurrency}`
     const base = (): Promise<number> => drainBoss(setup, count, concurrency)
     const against = `pg-boss, batch ${concurrency}`
     const ours = (): Promise<number> => drain(setup, count, concurrency)
-    emit(await compare('postgres', { ...about, case: `drain${suffix}`, against, base, ours }))
+    await bench.compare({ ...about, case: `drain${suffix}`, against, base, ours })
     const plain = (): Promise<number> => drain(setup, count, concurrency, plainPreset)
-    emit(await compare('postgres', { ...about, case: `drain-plain${suffix}`, against, base, ours: plain }))
+    await bench.compare({ ...about, case: `drain-plain${suffix}`, against, base, ours: plain })
   }
 }
 
-async function appendCase(setup: Setup, emit: Emit): Promise<void> {
+async function appendCase(setup: Setup, bench: Bench): Promise<void> {
   const kernel = await openKernel(setup)
   const events = kernel.port('events')
   const { pool } = setup
@@ -159,7 +153,7 @@ async function appendCase(setup: Setup, emit: Emit): Promise<void> {
     'CREATE TABLE raw_event (stream text, seq int, ts bigint, type text, data text, PRIMARY KEY (stream, seq))',
   )
   const data = { queue: 'order', name: 'order', worker: 'order', claim: 1 }
-  const count = 20_000
+  const count = bench.size(20_000)
   let runs = 0
 
   /** Runs 100 callers. Each appends as soon as its last append is stored. */
@@ -193,21 +187,19 @@ async function appendCase(setup: Setup, emit: Emit): Promise<void> {
       })
   }
 
-  emit(
-    await compare('postgres', {
-      case: 'append',
-      unit: 'appends/s',
-      against: 'raw unnest insert, same group commit',
-      larger: true,
-      runs: 3,
-      ours: () => callers(async (stream) => events.append(stream, [{ type: 'step.started', data }])),
-      base: () => callers(rawAppender()),
-    }),
-  )
+  await bench.compare({
+    case: 'append',
+    unit: 'appends/s',
+    against: 'raw unnest insert, same group commit',
+    larger: true,
+    runs: 3,
+    ours: () => callers(async (stream) => events.append(stream, [{ type: 'step.started', data }])),
+    base: () => callers(rawAppender()),
+  })
   await kernel.close()
 }
 
-async function latencyCases(setup: Setup, emit: Emit): Promise<void> {
+async function latencyCases(setup: Setup, bench: Bench): Promise<void> {
   const kernel = await openKernel(setup)
   let started = (): void => {}
   await kernel.registerWorker({
@@ -222,7 +214,7 @@ async function latencyCases(setup: Setup, emit: Emit): Promise<void> {
   /** Milliseconds from the call of enqueue to the start of the handler, one job at a time, idle in between. */
   async function measure(share: number, push: () => Promise<unknown>): Promise<number> {
     const samples: number[] = []
-    for (let sample = 0; sample < 150; sample++) {
+    for (let sample = 0; sample < bench.size(150); sample++) {
       await new Promise((resolve) => setTimeout(resolve, 20))
       const settled = Promise.withResolvers<number>()
       const began = performance.now()
@@ -237,23 +229,21 @@ async function latencyCases(setup: Setup, emit: Emit): Promise<void> {
     ['latency-p50', 0.5],
     ['latency-p99', 0.99],
   ] as const) {
-    emit(
-      await compare('postgres', {
-        case: name,
-        unit: 'ms',
-        against: 'pg-boss with LISTEN/NOTIFY',
-        larger: false,
-        runs: 3,
-        ours: () => measure(share, () => kernel.enqueue('order', ORDER)),
-        base: () => measure(share, () => boss.send('order', ORDER)),
-      }),
-    )
+    await bench.compare({
+      case: name,
+      unit: 'ms',
+      against: 'pg-boss with LISTEN/NOTIFY',
+      larger: false,
+      runs: 3,
+      ours: () => measure(share, () => kernel.enqueue('order', ORDER)),
+      base: () => measure(share, () => boss.send('order', ORDER)),
+    })
   }
   await boss.stop({ graceful: false })
   await kernel.close()
 }
 
-async function enqueueCases(setup: Setup, emit: Emit): Promise<void> {
+async function enqueueCases(setup: Setup, bench: Bench): Promise<void> {
   const kernel = await openKernel(setup)
   const boss = await openBoss(setup)
   const ours = (): Promise<unknown> => kernel.enqueue(target, ORDER)
@@ -273,47 +263,40 @@ async function enqueueCases(setup: Setup, emit: Emit): Promise<void> {
     ['enqueue', 1000, 1],
     ['enqueue-100', 10_000, 100],
   ] as const) {
-    emit(
-      await compare('postgres', {
-        ...about,
-        case: name,
-        against: `pg-boss send, ${width} in flight`,
-        ours: () => callers(count, width, ours),
-        base: () => callers(count, width, base),
-      }),
-    )
+    await bench.compare({
+      ...about,
+      case: name,
+      against: `pg-boss send, ${width} in flight`,
+      ours: () => callers(bench.size(count), width, ours),
+      base: () => callers(bench.size(count), width, base),
+    })
   }
+  const many = bench.size(20_000)
   const bulk = async (run: () => Promise<void>): Promise<number> => {
     const began = performance.now()
     await run()
-    return perSecond(20_000, began)
+    return perSecond(many, began)
   }
-  emit(
-    await compare('postgres', {
-      ...about,
-      case: 'bulk',
-      against: 'pg-boss insert by 1000',
-      ours: () => bulk(() => fill(kernel, 20_000)),
-      base: () => bulk(() => fillBoss(boss, 20_000)),
-    }),
-  )
+  await bench.compare({
+    ...about,
+    case: 'bulk',
+    against: 'pg-boss insert by 1000',
+    ours: () => bulk(() => fill(kernel, many)),
+    base: () => bulk(() => fillBoss(boss, many)),
+  })
   await boss.stop({ graceful: false })
   await kernel.close()
 }
 
-export default async function bench(emit: Emit): Promise<void> {
+export default async function bench(bench: Bench): Promise<void> {
   const service = await startPostgres({ fsync: true })
   const pool = new Pool({ connectionString: service.url })
   const setup = { url: service.url, pool }
-  const only = process.env.BENCH_CASES?.split(',')
-  const groups: Record<string, () => Promise<void>> = {
-    drain: () => drainCases(setup, emit),
-    append: () => appendCase(setup, emit),
-    latency: () => latencyCases(setup, emit),
-    enqueue: () => enqueueCases(setup, emit),
-    graphile: () => graphileCases(setup, (count, concurrency) => drain(setup, count, concurrency), emit),
-  }
-  for (const [name, run] of Object.entries(groups)) if (!only || only.includes(name)) await run()
+  await drainCases(setup, bench)
+  await appendCase(setup, bench)
+  await latencyCases(setup, bench)
+  await enqueueCases(setup, bench)
+  await graphileCases(setup, (count, concurrency) => drain(setup, count, concurrency), bench)
   await pool.end()
   await service.stop()
 }

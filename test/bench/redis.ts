@@ -4,7 +4,7 @@ import { Redis } from 'ioredis'
 import { prodRedis } from 'nuxt-queue/presets'
 import { sharedRedis } from '../services/redis.ts'
 import { benchAdapter, type BareLibrary } from './adapters.ts'
-import type { BenchResult } from './harness.ts'
+import type { Bench } from './harness.ts'
 import { ORDER, total } from './payload.ts'
 
 /** BullMQ with its defaults, which keep all ended jobs, or with the bound of the retention of this package. */
@@ -88,24 +88,20 @@ function rawXadd(url: string) {
   }
 }
 
-export default async function bench(emit: (result: BenchResult) => void): Promise<void> {
+export default async function bench(bench: Bench): Promise<void> {
   const server = await sharedRedis()
-  const bare = bareBullmq(server.url, 'bullmq')
-  const bounded = bareBullmq(server.url, 'bullmq-keeping-10k', { removeOnComplete: { count: 10_000 } })
+  const bare = bareBullmq(server.url, 'BullMQ')
+  const bounded = bareBullmq(server.url, 'BullMQ that keeps 10,000', { removeOnComplete: { count: 10_000 } })
   const rawAppend = rawXadd(server.url)
   try {
-    await benchAdapter(
-      {
-        name: 'redis',
-        preset: prodRedis,
-        events: 'events-redis',
-        config: () => ({ redis: { url: server.url, checkServer: false } }),
-        bare,
-        references: [bounded, beeQueue(server.url)],
-        rawAppend,
-      },
-      emit,
-    )
+    await benchAdapter(bench, {
+      preset: prodRedis,
+      events: 'events-redis',
+      config: () => ({ redis: { url: server.url, checkServer: false } }),
+      bare,
+      references: [bounded, beeQueue(server.url)],
+      rawAppend,
+    })
   } finally {
     await bare.close()
     await bounded.close()

@@ -1,9 +1,9 @@
-/** `npm run bench -- <name> [--json]`: prints measurements without a verdict. */
-import { report, type BenchResult } from './harness.ts'
+/** `npm run bench -- <name> [--case=…] [--quick] [--json | --markdown | --readme]`: prints measurements without a verdict. */
+import { parseArgs } from 'node:util'
+import { Bench, type BenchResult } from './harness.ts'
+import { intoReadme, row, table } from './report.ts'
 
-type Bench = (emit: (result: BenchResult) => void) => Promise<void>
-
-const BENCHES: Record<string, () => Promise<{ default: Bench }>> = {
+const BENCHES: Record<string, () => Promise<{ default: (bench: Bench) => Promise<void> }>> = {
   memory: () => import('./memory.ts'),
   file: () => import('./file.ts'),
   embedded: () => import('./embedded.ts'),
@@ -20,18 +20,43 @@ const BENCHES: Record<string, () => Promise<{ default: Bench }>> = {
   nuxt: () => import('./nuxt.ts'),
 }
 
-const args = process.argv.slice(2)
-const json = args.includes('--json')
-const names = args.filter((arg) => !arg.startsWith('-'))
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    case: { type: 'string' },
+    quick: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+    markdown: { type: 'boolean', default: false },
+    readme: { type: 'boolean', default: false },
+  },
+})
 const known = Object.keys(BENCHES)
-const unknown = names.find((name) => !known.includes(name) && name !== 'all')
+const unknown = positionals.find((name) => !known.includes(name) && name !== 'all')
 if (unknown !== undefined) {
   process.stderr.write(`There is no bench "${unknown}". There are: ${known.join(', ')}, all.\n`)
   process.exit(2)
 }
-const chosen = names.length === 0 || names.includes('all') ? known : names
+if (values.readme && (values.quick || values.case !== undefined)) {
+  process.stderr.write('--readme stores whole tables of full runs. Leave out --quick and --case.\n')
+  process.exit(2)
+}
+const chosen = positionals.length === 0 || positionals.includes('all') ? known : positionals
+const only = values.case === undefined ? undefined : new RegExp(`^(?:${values.case})$`)
 for (const name of chosen) {
-  if (!json) process.stdout.write(`\n${name}\n`)
+  const results: BenchResult[] = []
+  const live = !values.json && !values.markdown
+  if (live) process.stdout.write(`\n${name}\n`)
+  const emit = (result: BenchResult): void => {
+    results.push(result)
+    if (live) process.stdout.write(row(result))
+    if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`)
+  }
   const { default: bench } = await BENCHES[name]!()
-  await bench((result) => report(result, json))
+  await bench(new Bench(name, { quick: values.quick, only, emit }))
+  if (results.length === 0) {
+    process.stderr.write(`No case of "${name}" is like --case=${values.case}.\n`)
+    process.exitCode = 2
+  }
+  if (values.markdown) process.stdout.write(`${table(results)}\n`)
+  if (values.readme) process.stdout.write(`${await intoReadme(name, results)} has the new table.\n`)
 }

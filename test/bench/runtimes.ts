@@ -1,11 +1,11 @@
 import { fileURLToPath } from 'node:url'
 import { createKernel, type Kernel, type KernelConfig } from 'nuxt-queue'
 import { startBareChild } from './bare-child.ts'
-import { compare, median, perSecond, type BenchResult } from './harness.ts'
+import { median, perSecond, type Bench } from './harness.ts'
 
 /** A payload of a usual size. */
 const DATA = { to: 'ada@example.com', subject: 'Hello', text: 'x'.repeat(400) }
-const RUNS = Number(process.env.BENCH_RUNS ?? 5)
+const RUNS = 5
 /** Two cores, so two children at a time. */
 const CONCURRENCY = 2
 
@@ -68,9 +68,7 @@ async function rate(calls: number, call: () => Promise<unknown>): Promise<number
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms))
 
-type Emit = (result: BenchResult) => void
-
-export default async function runtimes(emit: Emit): Promise<void> {
+export default async function runtimes(bench: Bench): Promise<void> {
   const python = await pythonPath()
   const languages: Language[] = [
     {
@@ -82,17 +80,14 @@ export default async function runtimes(emit: Emit): Promise<void> {
     },
     { name: 'python', runtime: 'python', section: 'python', worker: 'echo.py', bare: [python, file('bare.py')] },
   ]
-  const chosen = process.argv.find((arg) => arg.startsWith('--case='))?.slice('--case='.length)
   for (const language of languages) {
-    for (const [name, bench] of Object.entries({ fresh, spare, reused })) {
-      if ([undefined, `${language.name}-${name}`].includes(chosen)) await bench(language, emit)
-    }
+    for (const measure of [fresh, spare, reused]) await measure(language, bench)
   }
-  if ([undefined, 'context-call'].includes(chosen)) await contextCalls(languages[0]!, emit)
+  await contextCalls(languages[0]!, bench)
 }
 
 /** Measures one process for each job, started when the job arrives, compared with a bare child. */
-async function fresh(language: Language, emit: Emit): Promise<void> {
+async function fresh(language: Language, bench: Bench): Promise<void> {
   const { name, bare } = language
   await using rig = await open(language, { spare: 0 })
   const bareJob = async (): Promise<void> => {
@@ -101,43 +96,39 @@ async function fresh(language: Language, emit: Emit): Promise<void> {
     await child.close()
   }
   const against = 'a bare child started for it'
-  const jobs = 20
+  const jobs = bench.quick ? 6 : 20
   const ours = (): Promise<number> => rate(jobs, () => rig.run('child'))
   const base = (): Promise<number> => rate(jobs, bareJob)
-  emit(
-    await compare('runtimes', { case: `${name}-fresh`, unit: 'jobs/s', larger: true, runs: RUNS, against, ours, base }),
-  )
+  await bench.compare({ case: `${name}-fresh`, unit: 'jobs/s', larger: true, runs: RUNS, against, ours, base })
 }
 
 /** Measures one process for each job, started in advance, so that its start does not count. */
-async function spare(language: Language, emit: Emit): Promise<void> {
+async function spare(language: Language, bench: Bench): Promise<void> {
   const { name, bare } = language
   await using rig = await open(language, { spare: 1 })
   await rig.run('child')
   const child = startBareChild(bare[0], bare.slice(1))
   const rest = (): Promise<void> => pause(name === 'node' ? 250 : 150)
-  const calls = 15
-  emit(
-    await compare('runtimes', {
-      case: `${name}-spare`,
-      unit: 'ms',
-      larger: false,
-      runs: RUNS,
-      against: 'a round trip to a bare child that waits',
-      ours: () => latency(calls, () => rig.run('child'), rest),
-      base: () => latency(calls, () => child.roundTrip(DATA), rest),
-    }),
-  )
+  const calls = bench.quick ? 4 : 15
+  await bench.compare({
+    case: `${name}-spare`,
+    unit: 'ms',
+    larger: false,
+    runs: RUNS,
+    against: 'a round trip to a bare child that waits',
+    ours: () => latency(calls, () => rig.run('child'), rest),
+    base: () => latency(calls, () => child.roundTrip(DATA), rest),
+  })
   await child.close()
 }
 
 /** Measures the overhead of a reused child, compared with the round trip through a bare pipe. */
-async function reused(language: Language, emit: Emit): Promise<void> {
+async function reused(language: Language, bench: Bench): Promise<void> {
   const { name, bare } = language
   await using rig = await open(language, { reuse: 1_000_000 })
   const child = startBareChild(bare[0], bare.slice(1))
   const against = 'a round trip through a bare pipe'
-  const calls = 2000
+  const calls = bench.size(2000)
   const ours = async (): Promise<number> => {
     const inProcess = await latency(calls, () => rig.run('inline'))
     return (
@@ -155,39 +146,35 @@ async function reused(language: Language, emit: Emit): Promise<void> {
       () => child.roundTrip(DATA),
       () => rig.run('inline'),
     )
-  emit(
-    await compare('runtimes', {
-      case: `${name}-reused`,
-      unit: 'ms added',
-      larger: false,
-      runs: RUNS,
-      against,
-      ours,
-      base,
-    }),
-  )
+  await bench.compare({
+    case: `${name}-reused`,
+    unit: 'ms added',
+    larger: false,
+    runs: RUNS,
+    against,
+    ours,
+    base,
+  })
   const both = (): Promise<number> => rate(calls, () => rig.run('child'))
   const bareRate = (): Promise<number> => rate(calls, () => child.roundTrip(DATA))
-  emit(
-    await compare('runtimes', {
-      case: `${name}-reused-rate`,
-      unit: 'jobs/s',
-      larger: true,
-      runs: RUNS,
-      against: 'one bare child',
-      ours: both,
-      base: bareRate,
-    }),
-  )
+  await bench.compare({
+    case: `${name}-reused-rate`,
+    unit: 'jobs/s',
+    larger: true,
+    runs: RUNS,
+    against: 'one bare child',
+    ours: both,
+    base: bareRate,
+  })
   await child.close()
 }
 
 /** Round trips of `ctx.state.get`, against as many through a bare pipe. */
-async function contextCalls(language: Language, emit: Emit): Promise<void> {
+async function contextCalls(language: Language, bench: Bench): Promise<void> {
   await using rig = await open(language, { reuse: 1_000_000 })
   const child = startBareChild(language.bare[0], language.bare.slice(1))
   for (const inFlight of [1, 32]) {
-    const calls = 10_000
+    const calls = bench.size(10_000)
     const ours = async (): Promise<number> => calls / (((await rig.run('child', { calls, inFlight })) as number) / 1000)
     const base = async (): Promise<number> => {
       let left = calls
@@ -198,17 +185,15 @@ async function contextCalls(language: Language, emit: Emit): Promise<void> {
       await Promise.all(Array.from({ length: inFlight }, lane))
       return perSecond(calls, began)
     }
-    emit(
-      await compare('runtimes', {
-        case: inFlight === 1 ? 'context-call' : `context-call-${inFlight}`,
-        unit: 'calls/s',
-        larger: true,
-        runs: RUNS,
-        against: 'a bare pipe',
-        ours,
-        base,
-      }),
-    )
+    await bench.compare({
+      case: inFlight === 1 ? 'context-call' : `context-call-${inFlight}`,
+      unit: 'calls/s',
+      larger: true,
+      runs: RUNS,
+      against: 'a bare pipe',
+      ours,
+      base,
+    })
   }
   await child.close()
 }

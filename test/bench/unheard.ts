@@ -2,7 +2,7 @@ import { createKernel, type Kernel, type KernelConfig, type Preset } from 'nuxt-
 import { dev, prodPostgres, prodRedis } from 'nuxt-queue/presets'
 import { startPostgres } from '../services/postgres.ts'
 import { sharedRedis } from '../services/redis.ts'
-import { median, perSecond, round, type BenchResult } from './harness.ts'
+import { median, perSecond, round, type Bench } from './harness.ts'
 
 /** The number of events without a waiter. `BENCH_UNHEARD=1000000` is the full measurement. */
 const EVENTS = Number(process.env.BENCH_UNHEARD ?? 50_000)
@@ -65,20 +65,18 @@ async function look(kernel: Kernel, first: number): Promise<Record<'resume' | 'r
 }
 
 /** Events that nobody waits for: what one costs when there are few and many, and what the others have to do with them. */
-export default async function bench(emit: (result: BenchResult) => void): Promise<void> {
+export default async function bench(bench: Bench): Promise<void> {
   const [redis, postgres] = [await sharedRedis(), await startPostgres({ fsync: true })]
   const presets: [name: string, preset: Preset, config: KernelConfig][] = [
     ['memory', dev, {}],
     ['redis', prodRedis, { redis: { url: redis.url, checkServer: false } }],
     ['postgres', prodPostgres, { postgres: { url: postgres.url } }],
   ]
-  const wanted = process.argv.find((arg) => arg.startsWith('--case='))?.slice('--case='.length)
   for (const [name, preset, config] of presets) {
-    if (wanted !== undefined && !new RegExp(`^(?:${wanted})$`).test(name)) continue
+    if (!['send', 'heap', 'resume', 'runs', 'jobs'].some((what) => bench.wants(`${what}-${name}`))) continue
     const tell = (what: string, unit: string, ours: number, base: number, against: string, larger = false): void => {
       const ratio = round(larger ? ours / base : base / ours)
-      emit({
-        bench: 'unheard',
+      bench.emit({
         case: `${what}-${name}`,
         unit,
         ours: round(ours),
@@ -89,18 +87,19 @@ export default async function bench(emit: (result: BenchResult) => void): Promis
       })
     }
     const kernel = await open(preset, config)
-    const tenth = Math.floor(EVENTS / 10)
+    const events = bench.size(EVENTS)
+    const tenth = Math.floor(events / 10)
     await send(kernel, 0, tenth)
     const few = await send(kernel, tenth, 2 * tenth)
     const before = await look(kernel, 0)
     globalThis.gc?.()
     const heap = process.memoryUsage().heapUsed
     await send(kernel, 2 * tenth, 9 * tenth)
-    const many = await send(kernel, 9 * tenth, EVENTS)
+    const many = await send(kernel, 9 * tenth, events)
     globalThis.gc?.()
     const grown = (process.memoryUsage().heapUsed - heap) / (8 * tenth)
     const after = await look(kernel, 1000)
-    tell('send', 'events/s', many, few, `those of the second tenth of ${EVENTS}`, true)
+    tell('send', 'events/s', many, few, `those of the second tenth of ${events}`, true)
     tell('heap', 'bytes/event', grown, 2000, 'what may be held in memory')
     tell('resume', 'ms', after.resume, LIMIT, `a second; ${round(before.resume)} ms with few`)
     tell('runs', 'ms', after.runs, LIMIT, `a second; ${round(before.runs)} ms with few`)

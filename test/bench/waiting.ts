@@ -5,7 +5,7 @@ import { dev, devFile, prodPostgres, prodRedis } from 'nuxt-queue/presets'
 import { join } from 'pathe'
 import { startPostgres } from '../services/postgres.ts'
 import { sharedRedis } from '../services/redis.ts'
-import { median, round, type BenchResult } from './harness.ts'
+import { median, round, type Bench } from './harness.ts'
 
 /** How many runs wait. */
 const RUNS = Number(process.env.BENCH_WAITING ?? 100_000)
@@ -25,14 +25,14 @@ async function open(preset: Preset, config: KernelConfig): Promise<Kernel> {
   return kernel
 }
 
-async function fill(kernel: Kernel): Promise<void> {
-  for (let from = 0; from < RUNS; from += 1000) {
-    const orders = Array.from({ length: Math.min(1000, RUNS - from) }, (_, index) => from + index)
+async function fill(kernel: Kernel, runs: number): Promise<void> {
+  for (let from = 0; from < runs; from += 1000) {
+    const orders = Array.from({ length: Math.min(1000, runs - from) }, (_, index) => from + index)
     await Promise.all(orders.map((order) => kernel.flow('waiting').start({ order }, { id: `run-${order}` })))
   }
   for (;;) {
     const { delayed } = await kernel.port('queue').getJobCounts('waits')
-    if (delayed === RUNS) return
+    if (delayed === runs) return
     await new Promise((resolve) => setTimeout(resolve, 100))
   }
 }
@@ -40,7 +40,7 @@ async function fill(kernel: Kernel): Promise<void> {
 const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
 
 /** Measures the cost of many waiting runs: timers, a restart, and the time from an event to the end of its run. */
-export default async function bench(emit: (result: BenchResult) => void): Promise<void> {
+export default async function bench(bench: Bench): Promise<void> {
   const [redis, postgres] = [await sharedRedis(), await startPostgres({ fsync: true })]
   const folder = mkdtempSync(join(tmpdir(), 'nuxt-queue-bench-'))
   const presets: [name: string, preset: Preset, config: KernelConfig][] = [
@@ -49,14 +49,13 @@ export default async function bench(emit: (result: BenchResult) => void): Promis
     ['redis', prodRedis, { redis: { url: redis.url, checkServer: false } }],
     ['postgres', prodPostgres, { postgres: { url: postgres.url } }],
   ]
-  const wanted = process.argv.find((arg) => arg.startsWith('--case='))?.slice('--case='.length)
   const tell = (name: string, unit: string, ours: number, base: number, against: string): void =>
-    emit({ bench: 'waiting', case: name, unit, ours: round(ours), base, against, ratio: round(base / ours), runs: 1 })
+    bench.emit({ case: name, unit, ours: round(ours), base, against, ratio: round(base / ours), runs: 1 })
   for (const [name, preset, config] of presets) {
-    if (wanted !== undefined && !new RegExp(`^(?:${wanted})$`).test(name)) continue
+    if (!['timers', 'restart', 'resume'].some((what) => bench.wants(`${what}-${name}`))) continue
     let kernel = await open(preset, config)
     const before = timers()
-    await fill(kernel)
+    await fill(kernel, bench.size(RUNS))
     tell(`timers-${name}`, 'timers', timers() - before + 1, 1, 'those of an idle instance, plus one')
     if (name !== 'memory') {
       await kernel.close()
