@@ -13,9 +13,9 @@ export function runOneByOne(
   queue: string,
   handler: (jobs: readonly { data: Order }[]) => Promise<void>,
 ): () => Promise<void> {
-  let open = true
+  const stopping = new AbortController()
   const run = async (): Promise<void> => {
-    while (open) {
+    while (!stopping.signal.aborted) {
       const jobs = await boss.fetch<Order>(queue)
       if (jobs.length === 0) await new Promise((resolve) => setTimeout(resolve, POLL))
       if (jobs.length > 0) await handler(jobs)
@@ -24,7 +24,7 @@ export function runOneByOne(
   }
   const done = run()
   return () => {
-    open = false
+    stopping.abort()
     return done
   }
 }

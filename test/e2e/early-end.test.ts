@@ -1,29 +1,9 @@
-import { createKernel, type KernelConfig, type QueueConfig } from 'nuxt-queue'
+import { createKernel } from 'nuxt-queue'
 import { expect, it, onTestFinished } from 'vitest'
-import { sharedPostgres } from '../services/postgres.ts'
-import { sharedRedis } from '../services/redis.ts'
 import { collect, until } from './redis/rig.ts'
+import { SHARED_STORES } from './shared-stores.ts'
 
-const STORES: [NonNullable<QueueConfig['preset']>, () => Promise<KernelConfig>][] = [
-  [
-    'prod-redis',
-    async () => {
-      const server = await sharedRedis()
-      onTestFinished(() => server.stop())
-      return { redis: { url: server.url, prefix: crypto.randomUUID(), checkServer: false } }
-    },
-  ],
-  [
-    'prod-postgres',
-    async () => {
-      const server = await sharedPostgres()
-      onTestFinished(() => server.stop())
-      return { postgres: { url: server.url, schema: `early_${crypto.randomUUID().slice(0, 8)}` } }
-    },
-  ],
-]
-
-it.each(STORES)(
+it.each(SHARED_STORES)(
   '%s settles a job in the round trip that stores its end if its worker runs one at a time',
   async (preset, configOf) => {
     const kernel = await createKernel({

@@ -330,35 +330,6 @@ describe('many processes over one PostgreSQL', () => {
     expect(seen).toEqual(['held', 2, 1, 'later', 1, 0])
   })
 
-  it('return prefetched jobs to other processes when the slots are occupied', async () => {
-    const schema = freshSchema()
-    const [busy, other] = [await kernelIn(schema), await kernelIn(schema)]
-    const gate = Promise.withResolvers<void>()
-    const stuck = Promise.withResolvers<void>()
-    let begun = 0
-    await busy.registerWorker({
-      id: 'work',
-      config: { queue: 'work', concurrency: 5 },
-      async handler() {
-        if (++begun <= 200) return 'quick'
-        if (begun === 205) stuck.resolve()
-        await gate.promise
-        return 'slow'
-      },
-    })
-    const jobs = await busy.enqueueMany(Array.from({ length: 1000 }, () => ({ worker: 'work' })))
-    await busy.start()
-    await stuck.promise
-    await other.registerWorker({ id: 'work', config: { queue: 'work', concurrency: 5 }, handler: () => 'elsewhere' })
-    await other.start()
-    await until(async () => (await other.port('queue').getJobCounts('work')).completed === 995)
-    expect(begun).toBe(205)
-    gate.resolve()
-    const results = await Promise.all(jobs.map((job) => other.result(job, { timeout: 60_000 })))
-    const count = (value: string): number => results.filter((result) => result === value).length
-    expect(['quick', 'slow', 'elsewhere'].map(count)).toEqual([200, 5, 795])
-  })
-
   it('reclaim a job from a process that was frozen for longer than its lease, and notify the process', async () => {
     const schema = freshSchema()
     const task = runTask('hold', service.url, schema)

@@ -1,13 +1,30 @@
-/** A job that this process has claimed. */
-export interface Claim {
-  /** The id of the job in pg-boss. */
-  readonly uuid: string
+import { slotJob, type SlotJob } from '../../lib/slots.ts'
+import type { JobRow } from './record.ts'
+import type { Settled } from './settlement.ts'
+
+/** A job that was just claimed. */
+export interface ClaimedRow extends JobRow {
+  /** The `ctid` of the row. The column name is part of `nq_take_turn`. */
+  at: string
+}
+
+/** A job that this process has claimed. `key` is its id in pg-boss. */
+export interface Claim extends SlotJob {
   /** The `ctid` of its row after the claim. */
   readonly ctid: string
   /** The `retry_count` of pg-boss, which identifies the claim. */
   readonly count: number
+  readonly row: ClaimedRow
   /** When the job was claimed or its lease was last renewed, by `performance.now()`. */
   since: number
-  /** Call this when another worker has claimed the job. */
-  lose(): void
+  /** True if the job was settled with the append of its terminal event. */
+  stored: boolean
+  /** The settlement that was stored then. Absent if the job belonged to another worker. */
+  settled: Settled | undefined
+}
+
+export function claimOf(row: ClaimedRow): Claim {
+  const job = slotJob(row.id)
+  const { at: ctid, retry_count: count } = row
+  return { ...job, ctid, count, row, since: job.claimedAt, stored: false, settled: undefined }
 }

@@ -1,4 +1,4 @@
-import { timerDelay, type Clock, type JobRecord, type Processor } from '../../../../kernel/index.ts'
+import { timerDelay, type Clock, type JobRecord, type Processor, type Settlement } from '../../../../kernel/index.ts'
 import type { Ending, QueueEvent } from '../../../../kernel/index.ts'
 import type { AppendCarrier, JoinedTurn } from '../lib/joined-turn.ts'
 import { quoteName, type PostgresPort } from '../lib/postgres.ts'
@@ -7,11 +7,12 @@ import type { Arrivals } from './arrivals.ts'
 import { createBacklog } from './backlog.ts'
 import { encodeQueue } from './names.ts'
 import { createPolls } from './polls.ts'
-import { createPrefetch } from './prefetch.ts'
-import { settlementOf, type Settled } from './settlement.ts'
+import { recordOf } from './record.ts'
+import { returned, settlementOf, type Settled } from './settlement.ts'
 import type { Listeners } from '../../lib/listeners.ts'
-import type { Claim } from './claim.ts'
-import { createSlots, type Claimed } from './slots.ts'
+import { createPrefetch } from '../../lib/prefetch.ts'
+import { createSlots, MAX_CALLS } from '../../lib/slots.ts'
+import { claimOf, type Claim } from './claim.ts'
 import { readTurn, type TurnRow } from './turn.ts'
 
 export interface QueueConsumer extends Consumer {
@@ -19,6 +20,8 @@ export interface QueueConsumer extends Consumer {
   readonly name: string
   /** Jobs by their id in pg-boss. */
   readonly held: ReadonlyMap<string, Claim>
+  /** Call this when another worker has claimed a job. */
+  lose(claim: Claim): void
   /** Call this when there may be a job to claim. */
   wake(): void
   /** Stops permanently, after all settlements are stored. */
@@ -39,8 +42,6 @@ export interface ConsumerHost {
   onClose(consumer: QueueConsumer): void
 }
 
-/** The maximum number of polls in flight. With two, jobs are settled while the next ones are claimed. */
-const MAX_POLLS = 2
 /** The minimum number of settlements and claims for a second poll. The overhead of a poll equals that of ten jobs. */
 const MIN_SECOND_POLL = 25
 
@@ -53,7 +54,7 @@ const MIN_SECOND_POLL = 25
  *        ├── a job was settled, a slot became free, wake()         ├── got all (`lastClaimWasFull`) ──> schedule()
  *        └── timer: next due job, or pollInterval <────────────────┴── got fewer: `mayHaveJobs` = false
  *
- * `slots.ts` shows the states of a job, `backlog.ts` handles failed polls.
+ * `lib/slots.ts` shows the states of a job, `backlog.ts` handles failed polls.
  */
 export function createConsumer(
   queue: string,
@@ -65,21 +66,18 @@ export function createConsumer(
   const name = encodeQueue(queue)
   const pollText = `SELECT * FROM ${quoteName(db.schema)}.nq_take_turn($1, $2, $3, $4, $5, $6, $7)`
   const prefetch = createPrefetch()
-  const slots = createSlots(queue, processor, initialConcurrency, {
+  const slots = createSlots<Claim>(initialConcurrency, {
     clock,
-    listeners,
-    arrivals: host.arrivals,
     prefetch,
+    processor,
+    started,
     progress: (claim, record, value) => host.progress(name, claim, record, value),
     ending: endingOf,
-    settled: onSettled,
-    finished: (one) => one?.notify(emit),
-    lapsed: (claim) => host.lapsed(queue, claim),
-    unstorable: ({ id }, problem) =>
-      db.reporter.error(`The outcome of job "${id}" cannot be stored. The job will run again.`, problem),
+    ended,
+    returned: (claims) => claims.forEach((claim) => onSettled(returned(claim))),
+    dropped: (claim) => host.lapsed(queue, claim),
     changed: schedule,
   })
-  let concurrency = initialConcurrency
   const settled = createBacklog(queue, db.reporter)
   let open = true
   let stopped = false
@@ -96,7 +94,7 @@ export function createConsumer(
   let whenIdle: (() => void)[] = []
 
   function schedule(): void {
-    if (scheduled || polls.inFlight === MAX_POLLS) return
+    if (scheduled || polls.inFlight === MAX_CALLS) return
     const wanted = wantedNow()
     if (settled.length === 0 && wanted === 0) return checkIdle()
     if (polls.inFlight > 0 && settled.length + wanted < MIN_SECOND_POLL) return
@@ -110,12 +108,27 @@ export function createConsumer(
   /** Returns how many jobs a poll would claim. A second poll claims only while claims are full. */
   function wantedNow(): number {
     if (!open || !mayHaveJobs || (polls.claiming > 0 && !lastClaimWasFull)) return 0
-    const extra = concurrency > 1 ? prefetch.count : 0
-    const share = Math.max(MIN_SECOND_POLL, Math.ceil(Math.max(concurrency, extra) / MAX_POLLS))
-    // About as many jobs as wait for a slot have a settlement in flight.
-    const room = concurrency + 2 * extra + slots.parked - slots.held.size
-    const needed = Math.max(slots.free, extra) - slots.waiting
-    return Math.max(0, Math.min(Math.min(needed, room) - polls.pendingClaims, share))
+    return slots.wanted({ pending: polls.pendingClaims, least: MIN_SECOND_POLL })
+  }
+
+  function started(claim: Claim): JobRecord {
+    const record = recordOf(queue, claim.row, 'active')
+    // The database decided that the job is due, even if the clock of this machine is behind.
+    record.runAt = Math.min(record.runAt, clock.now())
+    host.arrivals.claimed(record)
+    if (listeners.any) listeners.emit('active', queue, () => ({ ...record }))
+    return record
+  }
+
+  function ended(claim: Claim, record: JobRecord, settlement: Settlement): void {
+    if (claim.stored) return claim.settled?.notify(emit)
+    if (settlement.type === 'lost') host.lapsed(queue, claim)
+    else onSettled(settlementOf(claim, record, settlement, clock.now(), (problem) => unstorable(record, problem)))
+    slots.release(claim, settlement.slot)
+  }
+
+  function unstorable({ id }: JobRecord, problem: unknown): void {
+    db.reporter.error(`The outcome of job "${id}" cannot be stored. The job will run again.`, problem)
   }
 
   function onSettled(one: Settled): void {
@@ -164,7 +177,7 @@ export function createConsumer(
         prefetch.polled(performance.now() - began)
         onClaimed(claimed.length === wanted, wakesBefore, due)
       }
-      slots.add(claimed)
+      slots.add(claimed.map(claimOf))
       if (open && clock.now() >= heldUntil) slots.fill()
       else slots.giveBack()
       if (batch.some((one) => one.returned)) announce()
@@ -178,7 +191,7 @@ export function createConsumer(
   }
 
   /** Joins the settlement of a completed job and the next claim to the append of its end, if nothing else waits to be stored. */
-  function endingOf(job: Claimed, record: JobRecord, key: string): Ending {
+  function endingOf(job: Claim, record: JobRecord, key: string): Ending {
     return {
       key,
       store: db,
@@ -194,7 +207,7 @@ export function createConsumer(
     }
   }
 
-  function turnOf(job: Claimed, one: Settled): JoinedTurn {
+  function turnOf(job: Claim, one: Settled): JoinedTurn {
     const done = polls.begin(1)
     const wakesBefore = wakes
     return {
@@ -203,9 +216,11 @@ export function createConsumer(
         done()
         const { claimed, due, settledIds } = readTurn(rows as TurnRow[])
         onClaimed(claimed.length === 1, wakesBefore, due)
-        slots.add(claimed)
+        slots.add(claimed.map(claimOf))
         if (!open || clock.now() < heldUntil) slots.giveBack()
-        slots.stored(job, repeated || settledIds.has(one.uuid) ? one : undefined)
+        job.stored = true
+        job.settled = repeated || settledIds.has(one.uuid) ? one : undefined
+        slots.stored(job)
         schedule()
       },
       undone() {
@@ -266,9 +281,9 @@ export function createConsumer(
   const consumer: QueueConsumer = {
     name,
     held: slots.held,
+    lose: slots.lose,
     wake,
     setConcurrency(value) {
-      concurrency = value
       slots.resize(value)
       wake()
     },

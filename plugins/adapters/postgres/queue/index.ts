@@ -53,12 +53,12 @@ export default definePlugin({
       clock: kernel.clock,
       listeners,
       arrivals,
-      async progress(name, { uuid, count }, record, value) {
+      async progress(name, { key: uuid, count }, record, value) {
         await db.query(setProgress, [name, uuid, count, value], { repeatable: true })
         record.progress = value
         listeners.emit('progress', record.queue, () => ({ ...record }))
       },
-      lapsed(queue, { uuid }) {
+      lapsed(queue, { key: uuid }) {
         const failed = (error: unknown): void =>
           kernel.reporter.warn(
             `An expired lease of queue "${queue}" was counted as a crash and could not be corrected.`,

@@ -34,7 +34,7 @@ interface Change {
 }
 
 /** Returns the settlement of a job that was not started. The job keeps its position in the queue. */
-export function returned({ uuid, ctid, count }: Claim): Settled {
+export function returned({ key: uuid, ctid, count }: Claim): Settled {
   const text = `{"i":"${uuid}","n":${count},"s":"retry"}`
   return { uuid, ctid, text, hold: 0, again: true, returned: true, notify() {} }
 }
@@ -56,7 +56,7 @@ export function settlementOf(
 }
 
 function settledOf(claim: Claim, before: JobRecord, change: Change, now: number): Settled {
-  const { uuid, ctid, count } = claim
+  const { key: uuid, ctid, count } = claim
   const { state, output, delay, envelope, record, events, hold = 0 } = change
   let text = `{"i":"${uuid}","n":${count},"s":"${state}"`
   if (output !== undefined) text += `,"o":${output}`

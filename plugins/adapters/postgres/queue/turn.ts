@@ -1,4 +1,4 @@
-import type { ClaimedRow } from './slots.ts'
+import type { ClaimedRow } from './claim.ts'
 
 /** A row of `nq_take_turn`: a settled job (`s`), a claimed job (`c`), or the next due time (`d`). */
 export interface TurnRow extends ClaimedRow {

@@ -16,17 +16,17 @@ export function createUpkeep(db: PostgresPort, consumers: ReadonlySet<QueueConsu
   let sweptAt = performance.now()
 
   /** Renews all leases of a consumer with one statement. */
-  async function renew({ name, held }: QueueConsumer): Promise<void> {
+  async function renew({ name, held, lose }: QueueConsumer): Promise<void> {
     const now = performance.now()
     const due = [...held.values()].filter(({ since }) => now - since >= db.lease / 3)
     if (due.length === 0) return
-    const values = [name, due.map(({ uuid }) => uuid), due.map(({ count }) => count), db.lease]
+    const values = [name, due.map(({ key }) => key), due.map(({ count }) => count), db.lease]
     const text = `SELECT id FROM ${s}.nq_renew($1, $2, $3, $4) AS id`
     const rows = await db.query<{ id: string }>(text, values, { repeatable: true })
     const renewed = new Set(rows.map(({ id }) => id))
     for (const job of due) {
-      if (renewed.has(job.uuid)) job.since = now
-      else job.lose()
+      if (renewed.has(job.key)) job.since = now
+      else lose(job)
     }
   }
 

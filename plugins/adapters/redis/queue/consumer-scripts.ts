@@ -23,6 +23,7 @@ const SETTLEMENT_ARGS = 8
  * | `retry` | due time | message | error as JSON |
  * | `defer` | due time | `1` to hold the queue until then | `1` to count a crash |
  * | `ended` | outcome | result or message | error as JSON |
+ * | `returned` | – | – | – |
  * | `lost` | – | – | – |
  *
  * Returns the time, the outcome of each settlement (`waiting`, `delayed`, `completed`, `failed`, `cancelled`, `lost` if another consumer
@@ -153,6 +154,12 @@ for index = 1, settlements do
       end
       local field = outcome == 'completed' and 'returnvalue' or 'failedReason'
       event(base, 'event', outcome, 'jobId', id, field, value, 'prev', 'active')
+    elseif kind == 'returned' then
+      -- The job has not started, so it goes in front of the waiting ones.
+      local priority = tonumber(call('HGET', key, 'priority') or 0)
+      if priority == 0 then call('RPUSH', base .. ':wait', id) else pushWaiting(base, id, priority) end
+      event(base, 'event', 'waiting', 'jobId', id, 'prev', 'active')
+      outcome = 'waiting'
     elseif kind == 'retry' then
       outcome = admit(key, id, tonumber(first), 'atm', made, 'failedReason', second, 'nq:error', third)
     else

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { timerDelay, type Kernel, type Processor } from '../../../../kernel/index.ts'
+import { timerDelay, type JobRecord, type Kernel, type Processor, type Settlement } from '../../../../kernel/index.ts'
 import { defineScript, type RedisPort } from '../lib/redis.ts'
 import type { Consumer } from '../../lib/worker-manager.ts'
 import { createClockSkew } from './clock-skew.ts'
@@ -9,8 +9,10 @@ import type { Listeners } from '../../lib/listeners.ts'
 import { watchQueue } from './queue-outages.ts'
 import type { Queues } from './queues.ts'
 import { createOutcomes } from './outcomes.ts'
-import { encodeBatch, type Claimed } from './settlement.ts'
+import { claimedOf, encodeBatch, type Claimed } from './settlement.ts'
 import { SETTLE_AND_CLAIM } from './consumer-scripts.ts'
+import { createPrefetch } from '../../lib/prefetch.ts'
+import { createSlots, MAX_CALLS } from '../../lib/slots.ts'
 import { createWaker } from './waker.ts'
 
 /** The maximum number of jobs that one call claims and settles, because a script blocks Redis. */
@@ -20,8 +22,6 @@ const MAX_SETTLED = 500
 const RECLAIM_INTERVAL = 2000
 /** The maximum number of jobs whose handler has succeeded and whose outcome is not stored yet. */
 const MAX_ENDING = 1000
-/** The maximum number of calls in flight. With two, neither Redis nor this process waits for the other. */
-const MAX_CALLS = 2
 /** The minimum number of settlements and claims that justify a second call. */
 const MIN_SECOND_CALL = 8
 /** How long to wait after a failed call, in milliseconds. */
@@ -38,14 +38,12 @@ export interface RedisConsumer extends Consumer {
 /**
  * Creates the consumer of one queue. Each call to Redis stores the settlements of jobs that have ended, and claims jobs for free slots.
  *
- *     claimed ──> running ── handler returned ──> ending ── settleAndClaim ──> settled
- *                    │  (uses a slot)               (no slot if concurrency > 1)
- *                    └── lease lost (renewLocks) ──> onLost, settled as `lost`
- *
  *     kick() ── next tick ──> poll() ──> settleAndClaim(want)
  *       ^                                   │
  *       ├── a slot became free, a settlement, a call returned
  *       └── waker.wait() <── claimed fewer jobs than wanted (`mayHaveJobs` = false)
+ *
+ * `lib/slots.ts` shows the states of a job.
  */
 export function createConsumer(
   queue: string,
@@ -66,10 +64,14 @@ export function createConsumer(
   const recover = defineScript(redis, RECOVER)
   const progress = defineScript(redis, PROGRESS)
 
-  const running = new Set<Claimed>()
+  /** The claimed jobs of which the outcome is not stored. */
+  const unsettled = new Set<Claimed>()
   let concurrency = initialConcurrency
-  let slots = 0
   let callsInFlight = 0
+  /** The number of jobs that the calls in flight may claim. */
+  let pending = 0
+  /** The moment until which the queue is held. Jobs that are claimed before it return to the queue. */
+  let heldUntil = 0
   let scheduled = false
   let mayHaveJobs = true
   /** How often the consumer was woken. */
@@ -83,7 +85,24 @@ export function createConsumer(
 
   const outages = watchQueue(queue, kernel.reporter)
   const waker = createWaker(redis, base, wake)
-  const outcomes = createOutcomes({ redis, kernel, listeners, toStore: skew.toStore, added: kick, finished, release })
+  const prefetch = createPrefetch()
+  const slots = createSlots<Claimed>(initialConcurrency, {
+    clock: kernel.clock,
+    prefetch,
+    processor,
+    started,
+    progress: storeProgress,
+    ending: (claimed, _record, key) => outcomes.endingOf(claimed, key),
+    ended,
+    // The script puts each job in front of the waiting ones.
+    returned: (jobs) => jobs.toReversed().forEach((claimed) => outcomes.giveBack(claimed)),
+    dropped: (claimed) => outcomes.settle(claimed, { type: 'lost' }),
+    changed: kick,
+  })
+  const outcomes = createOutcomes({
+    ...{ redis, kernel, listeners, toStore: skew.toStore, added: kick, finished, hold },
+    release: slots.release,
+  })
   const renewing = setInterval(() => void renewLocks(), timerDelay(lease / 3))
   const reclaimInterval = Math.min(RECLAIM_INTERVAL, lease / 2)
   const reclaiming = setInterval(() => void reclaimLost(), timerDelay(reclaimInterval))
@@ -110,11 +129,8 @@ export function createConsumer(
     if (outcomes.size === 0 && callsInFlight === 0) for (const resolve of flushed.splice(0)) resolve()
     // The script claims nothing for a slot that is freed by an outcome of which the append is refused.
     const freed = concurrency === 1 ? outcomes.busy : 0
-    const free =
-      closing || (!mayHaveJobs && freed === 0)
-        ? 0
-        : Math.max(0, Math.min(concurrency - slots + freed, concurrency + MAX_ENDING - running.size))
-    const want = Math.min(free, MAX_CLAIMED, Math.ceil(concurrency / MAX_CALLS))
+    const wanted = closing || (!mayHaveJobs && freed === 0) ? 0 : slots.wanted({ pending, least: 1, freed })
+    const want = Math.max(0, Math.min(wanted, MAX_CLAIMED, concurrency + MAX_ENDING - unsettled.size))
     if (outcomes.size === 0 && want === 0) return resolveIdle()
     if (callsInFlight > 0 && (needsRecovery || outcomes.size + want < Math.min(MIN_SECOND_CALL, concurrency / 4)))
       return
@@ -138,89 +154,93 @@ export function createConsumer(
     if (needsRecovery) await recoverLost()
     const known = wakes
     const batch = outcomes.take(MAX_SETTLED)
-    slots += want
+    pending += want
+    const began = performance.now()
     const asked = Date.now()
     let reply: Reply
     try {
       reply = (await settleAndClaimScript(keys, [base, holder, lease, want, ...encodeBatch(batch)])) as Reply
     } catch (error) {
       outcomes.putBack(batch)
-      slots -= want
+      pending -= want
       throw error
     }
-    const [now, settled, claimed, hold, nextDue] = reply
+    const [now, settled, claimed, heldFor, nextDue] = reply
     redis.compareClock(Number(now), asked)
     skew.measure(Number(now))
     outcomes.accept(batch, settled, Number(now))
     const got = claimed.length / 2
-    slots -= want - got
-    for (let index = 0; index < claimed.length; index += 2) {
-      start(claimed[index] as string, claimed[index + 1] as (string | null)[], Number(now))
-    }
+    pending -= want
+    if (want > 0) prefetch.polled(performance.now() - began)
+    take(claimed, Number(now))
+    if (heldFor > 0) hold(heldFor)
+    else if (closing) giveBackLast()
+    else if (performance.now() < heldUntil) slots.giveBack()
+    else slots.fill()
     // If the consumer was woken during the call, the call may not have seen the new job.
     if (want === 0 || got === want || wakes !== known) return
     mayHaveJobs = false
     const due = nextDue === '' ? Infinity : Math.max(0, Number(nextDue) - Number(now))
-    waker.wait(hold > 0 ? hold : due)
+    waker.wait(heldFor > 0 ? heldFor : due)
   }
 
-  function start(storedId: string, [claims, ...fields]: (string | null)[], now: number): void {
-    const record = decodeClaimed(queue, storedId, fields)
-    record.claims = Number(claims)
-    record.startedAt = skew.fromStore(now)
+  function take(jobs: readonly unknown[], at: number): void {
+    const taken: Claimed[] = []
+    for (let index = 0; index < jobs.length; index += 2) {
+      const [storedId, [claims, ...fields]] = [jobs[index] as string, jobs[index + 1] as (string | null)[]]
+      taken.push(claimedOf(storedId, Number(claims), fields, at))
+    }
+    for (const claimed of taken) unsettled.add(claimed)
+    slots.add(taken)
+  }
+
+  function started(claimed: Claimed): JobRecord {
+    const record = decodeClaimed(queue, claimed.key, claimed.fields)
+    record.claims = claimed.claim
+    record.startedAt = skew.fromStore(claimed.at)
     // Redis decided that the job is due, even if the clock of this machine is behind.
     record.runAt = Math.min(record.runAt, kernel.clock.now())
-    const claimed: Claimed = {
-      storedId,
-      record,
-      onLost: undefined,
-      busy: true,
-      settled: undefined,
-      early: undefined,
-      stored: undefined,
-    }
-    running.add(claimed)
+    claimed.record = record
     if (listeners.any) listeners.emit('active', queue, () => ({ ...record }))
-    const lease = {
-      onLost: (callback: () => void) => void (claimed.onLost = callback),
-      // With a concurrency of 1, the outcome of a job is stored before the next job starts, so it travels with the terminal event.
-      handled: () => (concurrency > 1 ? release(claimed) : undefined),
-      parked: () => release(claimed),
-      ending: (key: string) => (concurrency === 1 ? outcomes.endingOf(claimed, key) : undefined),
-      progress: (value: number) => storeProgress(claimed, value),
-    }
-    void processor({ ...record }, lease).then((settlement) => outcomes.settle(claimed, settlement))
+    return { ...record }
+  }
+
+  function ended(claimed: Claimed, _record: JobRecord, settlement: Settlement): void {
+    outcomes.settle(claimed, settlement)
+  }
+
+  /** Each returned job goes to the head of the queue, so those of a call in flight have to be among them to keep their order. */
+  function giveBackLast(): void {
+    if (pending === 0) slots.giveBack()
+  }
+
+  /** Jobs that wait for a slot must not start while the queue is held. */
+  function hold(ms: number): void {
+    heldUntil = Math.max(heldUntil, performance.now() + ms)
+    slots.giveBack()
   }
 
   function finished(claimed: Claimed): void {
-    running.delete(claimed)
+    unsettled.delete(claimed)
     if (closing) kick()
   }
 
-  function release(claimed: Claimed): void {
-    if (!claimed.busy) return
-    claimed.busy = false
-    slots--
-    mayHaveJobs = true
-    kick()
-  }
-
-  async function storeProgress({ storedId, record }: Claimed, value: number): Promise<void> {
-    const stored = await progress(keys, [base, storedId, `${holder}:${record.claims}`, JSON.stringify(value)])
-    if (stored !== 1) return
+  async function storeProgress({ key, claim, record }: Claimed, _record: JobRecord, value: number): Promise<void> {
+    const stored = await progress(keys, [base, key, `${holder}:${claim}`, JSON.stringify(value)])
+    if (stored !== 1 || !record) return
     record.progress = value
     listeners.emit('progress', queue, () => ({ ...record }))
   }
 
   async function renewLocks(): Promise<void> {
-    if (running.size === 0) return
-    const held = [...running].filter(({ stored }) => !stored)
+    const held = [...unsettled].filter(({ stored }) => !stored)
+    if (held.length === 0) return
     try {
-      const args = held.flatMap(({ storedId, record }) => [storedId, record.claims])
+      const args = held.flatMap(({ key, claim }) => [key, claim])
       const lost = new Set((await renew(keys, [base, holder, lease, ...args])) as string[])
       outages.renewal.worked()
       for (const claimed of held) {
-        if (lost.has(claimed.storedId) && running.has(claimed) && !claimed.stored) claimed.onLost?.()
+        if (lost.has(claimed.key) && unsettled.has(claimed) && !claimed.stored) slots.lose(claimed)
       }
     } catch (error) {
       if (!stopped) outages.renewal.failed(error)
@@ -242,7 +262,7 @@ export function createConsumer(
   async function recoverLost(): Promise<void> {
     needsRecovery = false
     try {
-      await recover(keys, [base, holder, ...[...running].map(({ storedId }) => storedId)])
+      await recover(keys, [base, holder, ...[...unsettled].map(({ key }) => key)])
     } catch (error) {
       needsRecovery = true
       throw error
@@ -250,7 +270,7 @@ export function createConsumer(
   }
 
   function resolveIdle(): void {
-    if (outcomes.size > 0 || callsInFlight > 0 || running.size > 0) return
+    if (outcomes.size > 0 || callsInFlight > 0 || unsettled.size > 0) return
     for (const resolve of idle.splice(0)) resolve()
   }
 
@@ -260,19 +280,21 @@ export function createConsumer(
   return {
     setConcurrency(value) {
       concurrency = value
+      slots.resize(value)
       wake()
     },
     async close({ timeout }) {
       closing = true
       waker.stop()
       clearInterval(reclaiming)
+      giveBackLast()
       const done = Promise.withResolvers<void>()
       idle.push(done.resolve)
       kick()
       const timer = timeout === Infinity ? undefined : setTimeout(done.resolve, timerDelay(timeout))
       await done.promise
       clearTimeout(timer)
-      if (running.size === 0) this.stop()
+      if (unsettled.size === 0) this.stop()
     },
     async flush() {
       if (stopped || (outcomes.size === 0 && callsInFlight === 0)) return

@@ -3,7 +3,14 @@ import type { Listeners } from '../../lib/listeners.ts'
 import { givenBack, storable } from '../../lib/storable.ts'
 import type { AppendReceipt } from '../lib/append-receipt.ts'
 import type { RedisPort } from '../lib/redis.ts'
-import { emitSettled, encodeSettlement, type Claimed, type Outcome } from './settlement.ts'
+import {
+  emitSettled,
+  encodeReturned,
+  encodeSettlement,
+  type Claimed,
+  type Argument,
+  type Outcome,
+} from './settlement.ts'
 
 export interface OutcomesOptions {
   redis: RedisPort
@@ -12,10 +19,12 @@ export interface OutcomesOptions {
   toStore: (moment: number) => number
   /** Called when there is an outcome to store. */
   added(): void
+  /** Called when a job holds its queue for a number of milliseconds. */
+  hold(ms: number): void
   /** Called when the outcome of a job is stored and the runner has no more work with the job. */
   finished(claimed: Claimed): void
-  /** Called when the job no longer uses a slot. */
-  release(claimed: Claimed): void
+  /** Called when the job no longer uses a slot, or will not when `slot` resolves. */
+  release(claimed: Claimed, slot?: Promise<unknown>): void
 }
 
 /**
@@ -29,14 +38,14 @@ export interface OutcomesOptions {
  * An outcome that depends on an append takes effect only behind that append. If anything goes wrong, it is forgotten, and the outcome of
  * the runner counts.
  */
-export function createOutcomes({ redis, kernel, listeners, toStore, added, finished, release }: OutcomesOptions) {
+export function createOutcomes({ redis, kernel, listeners, toStore, added, finished, hold, release }: OutcomesOptions) {
   let queued: Outcome[] = []
 
   /** Encodes a settlement. If it cannot be stored, the job runs again, so that the other settlements of the call are stored. */
-  function encode(claimed: Claimed, settlement: Settlement): Pick<Outcome, 'settlement' | 'args'> {
+  function encode(claimed: Claimed, settlement: Settlement): { settlement: Settlement; args: Argument[] } {
     const report = (problem: unknown): void =>
       kernel.reporter.error(
-        `The outcome of job "${claimed.record.id}" cannot be stored. The job will run again.`,
+        `The outcome of job "${claimed.record?.id ?? claimed.key}" cannot be stored. The job will run again.`,
         problem,
       )
     const now = kernel.clock.now()
@@ -55,14 +64,18 @@ export function createOutcomes({ redis, kernel, listeners, toStore, added, finis
     // The append has been accepted before the outcome that depends on it was sent.
     if (early && settlement.type === 'completed') early.receipt = undefined
     else if (early) Object.assign(early, encode(claimed, settlement), { receipt: undefined })
-    else queued.push({ claimed, ...encode(claimed, settlement), receipt: undefined, sent: false })
-    if (settlement.slot && claimed.busy) void settlement.slot.then(() => release(claimed))
-    else release(claimed)
+    else {
+      const outcome = encode(claimed, settlement)
+      queued.push({ claimed, ...outcome, receipt: undefined, sent: false })
+      const { settlement: stored } = outcome
+      if (stored.type === 'defer' && stored.holdQueue) hold(stored.runAt - kernel.clock.now())
+    }
+    release(claimed, settlement.slot)
     added()
   }
 
   function finish({ claimed, settlement }: Outcome, outcome: string, now: number): void {
-    if (listeners.any) emitSettled(listeners, claimed.record, settlement, outcome, now)
+    if (listeners.any && settlement && claimed.record) emitSettled(listeners, claimed.record, settlement, outcome, now)
     finished(claimed)
   }
 
@@ -92,6 +105,11 @@ export function createOutcomes({ redis, kernel, listeners, toStore, added, finis
       const { stored } = claimed
       if (stored) finish(claimed.early!, stored.outcome, stored.at)
       else if (!claimed.early?.sent) add(claimed, settlement)
+    },
+    /** Returns a job that has not started to the head of the queue. */
+    giveBack(claimed: Claimed): void {
+      queued.push({ claimed, settlement: undefined, args: encodeReturned(claimed), receipt: undefined, sent: false })
+      added()
     },
     /** Returns the ending of a job for the append that completes it. */
     endingOf: (claimed: Claimed, key: string): Ending => ({

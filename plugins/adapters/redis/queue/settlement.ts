@@ -1,16 +1,19 @@
 import type { JobRecord, QueueEvent, Settlement } from '../../../../kernel/index.ts'
 import { encodeJson } from '../../../lib/json.ts'
 import type { Listeners } from '../../lib/listeners.ts'
+import { slotJob, type SlotJob } from '../../lib/slots.ts'
 import type { AppendReceipt } from '../lib/append-receipt.ts'
 
-/** A job that this process has claimed. */
-export interface Claimed {
-  readonly storedId: string
-  readonly record: JobRecord
-  /** Notifies the runner that another consumer has claimed the job. */
-  onLost: (() => void) | undefined
-  /** True while the job uses a slot. */
-  busy: boolean
+/** A job that this process has claimed. `key` is the id under which it is stored. */
+export interface Claimed extends SlotJob {
+  /** The number of the claim. */
+  readonly claim: number
+  /** The fields of the job, decoded when it starts. */
+  readonly fields: readonly (string | null)[]
+  /** When Redis claimed it, by the clock of Redis. */
+  readonly at: number
+  /** Present once the job has started. */
+  record: JobRecord | undefined
   /** The settlement of the runner. */
   settled: Settlement | undefined
   /** The outcome that depends on the append of the terminal event. */
@@ -19,10 +22,24 @@ export interface Claimed {
   stored: { outcome: string; at: number } | undefined
 }
 
+export function claimedOf(key: string, claim: number, fields: readonly (string | null)[], at: number): Claimed {
+  return {
+    ...slotJob(key),
+    claim,
+    fields,
+    at,
+    record: undefined,
+    settled: undefined,
+    early: undefined,
+    stored: undefined,
+  }
+}
+
 /** An outcome of a claimed job that one call stores. */
 export interface Outcome {
   readonly claimed: Claimed
-  settlement: Settlement
+  /** Absent if the job goes back to the queue without having started. */
+  settlement: Settlement | undefined
   args: readonly Argument[]
   /** The append on whose acceptance the outcome depends. */
   receipt: AppendReceipt | undefined
@@ -33,11 +50,11 @@ export type Argument = string | number
 
 /** Encodes a settlement for the script `SETTLE_AND_CLAIM`, which documents its arguments. */
 export function encodeSettlement(
-  { storedId, record }: Claimed,
+  { key: storedId, claim: claims, record }: Claimed,
   settlement: Settlement,
   toStore: (moment: number) => number,
 ): Argument[] {
-  const { claims, attemptsMade } = record
+  const attemptsMade = record?.attemptsMade ?? 0
   const { type } = settlement
   switch (type) {
     case 'completed': {
@@ -73,6 +90,11 @@ export function encodeSettlement(
     case 'lost':
       return [storedId, claims, type, 0, '', '', '']
   }
+}
+
+/** Encodes the outcome of a job that goes back to the head of the queue without having started. */
+export function encodeReturned({ key, claim }: Claimed): Argument[] {
+  return [key, claim, 'returned', 0, '', '', '']
 }
 
 /**

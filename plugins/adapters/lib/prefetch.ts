@@ -1,7 +1,7 @@
 /** The maximum number of prefetched jobs, and the longest duration of a poll to compensate for, in milliseconds. */
 const MAX_PREFETCH = 512
 const MAX_POLL_DURATION = 33
-/** Two polls are in flight at the same time. In the meantime, the jobs of a third poll are collected. */
+/** Two calls are in flight at the same time. In the meantime, the jobs of a third call are collected. */
 const POLLS = 3
 /** The interval over which the rate is measured, in milliseconds. */
 const WINDOW = 5

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { createPrefetch } from '../../../../plugins/adapters/postgres/queue/prefetch.ts'
+import { createPrefetch } from '../../../../plugins/adapters/lib/prefetch.ts'
 
 /** Simulates a consumer whose polls take `ms` milliseconds, during each of which `jobs` jobs succeed. */
 function run({ polls, ms, jobs }: { polls: number; ms: number; jobs: number }) {
