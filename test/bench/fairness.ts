@@ -2,7 +2,7 @@ import { createKernel, type Kernel, type KernelConfig, type Preset } from 'nuxt-
 import { prodPostgres, prodRedis } from 'nuxt-queue/presets'
 import { startPostgres } from '../services/postgres.ts'
 import { sharedRedis } from '../services/redis.ts'
-import { compare, countdown, median, perSecond, type BenchResult } from './harness.ts'
+import { countdown, median, perSecond, type Bench } from './harness.ts'
 
 /** How many jobs the large tenant has. */
 const LARGE = Number(process.env.BENCH_FAIRNESS ?? 100_000)
@@ -61,47 +61,41 @@ async function waitOfOthers(preset: Preset, config: KernelConfig, large: number)
   return median(waits)
 }
 
-async function drain(preset: Preset, config: KernelConfig, fair: boolean): Promise<number> {
+async function drain(preset: Preset, config: KernelConfig, jobs: number, fair: boolean): Promise<number> {
   const { kernel, worker, listen } = await open(preset, config, fair)
-  const { done, hit } = countdown(DRAINED)
+  const { done, hit } = countdown(jobs)
   listen(() => hit())
-  await fill(kernel, worker, DRAINED, (index) => index % TENANTS)
+  await fill(kernel, worker, jobs, (index) => index % TENANTS)
   const began = performance.now()
   await kernel.start()
   await done
-  const speed = perSecond(DRAINED, began)
+  const speed = perSecond(jobs, began)
   await kernel.close()
   return speed
 }
 
 /** Measures what one tenant with many waiting jobs costs the others, and what `fairKey` costs a drain. */
-export default async function bench(emit: (result: BenchResult) => void): Promise<void> {
+export default async function bench(bench: Bench): Promise<void> {
   const [redis, postgres] = [await sharedRedis(), await startPostgres({ fsync: true })]
   const stores: [name: string, preset: Preset, config: KernelConfig][] = [
     ['redis', prodRedis, { redis: { url: redis.url, checkServer: false } }],
     ['postgres', prodPostgres, { postgres: { url: postgres.url } }],
   ]
-  const wanted = process.argv.find((arg) => arg.startsWith('--case='))?.slice('--case='.length)
-  const is = (name: string): boolean => wanted === undefined || new RegExp(`^(?:${wanted})$`).test(name)
   for (const [name, preset, config] of stores) {
-    if (is(`wait-${name}`)) {
-      const result = await compare('fairness', {
-        ...{ case: `wait-${name}`, unit: 'ms', larger: false, runs: 3 },
-        against: 'without the large tenant',
-        ours: () => waitOfOthers(preset, config, LARGE),
-        base: () => waitOfOthers(preset, config, 0),
-      })
-      emit(result)
-    }
-    if (is(`drain-${name}`)) {
-      const result = await compare('fairness', {
-        ...{ case: `drain-${name}`, unit: 'jobs/s', larger: true, runs: 5 },
-        against: 'without fairKey',
-        ours: () => drain(preset, config, true),
-        base: () => drain(preset, config, false),
-      })
-      emit(result)
-    }
+    const large = bench.size(LARGE)
+    await bench.compare({
+      ...{ case: `wait-${name}`, unit: 'ms', larger: false, runs: 3 },
+      against: 'without the large tenant',
+      ours: () => waitOfOthers(preset, config, large),
+      base: () => waitOfOthers(preset, config, 0),
+    })
+    const jobs = bench.size(DRAINED)
+    await bench.compare({
+      ...{ case: `drain-${name}`, unit: 'jobs/s', larger: true, runs: 5 },
+      against: 'without fairKey',
+      ours: () => drain(preset, config, jobs, true),
+      base: () => drain(preset, config, jobs, false),
+    })
   }
   await redis.stop()
   await postgres.stop()
