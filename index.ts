@@ -9,6 +9,7 @@ export type { BulkAction, BulkHandle, BulkOptions, BulkReason, BulkReport } from
 export type { BusEvent, SendOptions } from './plugins/flow/bus/index.ts'
 export type { CleanOptions, Control, JobControls, QueueHandle, QueueNotice } from './plugins/jobs/control/index.ts'
 export type { Debounce } from './plugins/jobs/debounce/index.ts'
+export type { JobExpiry } from './plugins/jobs/expiry/index.ts'
 export type { Explanation, Reason, ReasonCode } from './plugins/observability/explain/index.ts'
 export type { Fairness } from './plugins/jobs/fairness/index.ts'
 export type {
@@ -83,6 +84,8 @@ export type {
   Verify,
   WebhookFacts,
 } from './plugins/flow/triggers/index.ts'
+export type { FailedJob, JobFailure } from './plugins/jobs/on-failure/index.ts'
+export type { Unique } from './plugins/jobs/unique/index.ts'
 export type { Upcast, UpcastEvent, UpcastTable } from './plugins/context/upcast/index.ts'
 export type { AwaitOptions, AwaitPart, AwaitRegistration, AwaitResult } from './plugins/flow/wait/index.ts'
 export type { Webhooks } from './plugins/flow/webhooks/index.ts'

@@ -74,6 +74,8 @@ export type ErrorCode =
   | 'BULK_UNKNOWN'
   /** The handler did not settle within the timeout of its job. */
   | 'JOB_TIMEOUT'
+  /** The job waited longer than its `expiresIn` and was not run. */
+  | 'JOB_EXPIRED'
   /** `result()` or `waitFor()` reached its own timeout. The job continues. */
   | 'RESULT_TIMEOUT'
   /** The job or its run was cancelled. */

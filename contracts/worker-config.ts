@@ -1,12 +1,26 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { JobOptions, SingleJobOptions } from './job.ts'
 
+/** Returns how long a job waits after a failed attempt, in milliseconds, or false if the job must not be tried again. */
+export type ChooseBackoff = (attempt: number, error: Error) => number | false
+
 /**
  * The configuration of a worker: `export const config = defineWorkerConfig({ … })`. Job options
  * given here are the defaults of its jobs; `enqueue` overrides them. Plugins add options by
  * declaration merging.
  */
-export interface WorkerConfig extends Omit<JobOptions, keyof SingleJobOptions> {
+export interface WorkerConfig extends Omit<JobOptions, keyof SingleJobOptions | 'backoff'> {
+  /**
+   * Wait between attempts: milliseconds, a strategy, or a function of the failed attempt and its error. The function returns milliseconds, or
+   * false if the job must not be tried again. It is not called for jobs with a `backoff` of their own. Default 0.
+   *
+   * @example
+   * export const config = defineWorkerConfig({
+   *   attempts: 5,
+   *   backoff: (attempt, error) => (error.message.includes('declined') ? false : attempt * 1000),
+   * })
+   */
+  backoff?: JobOptions['backoff'] | ChooseBackoff
   /** The queue that the worker takes jobs from. Default: a separate queue if the worker sets `concurrency`, otherwise `default`. */
   queue?: string
   /** The name of the jobs that the worker handles. Default: the id of the worker, the path of its file below the workers' folder. */

@@ -1,9 +1,9 @@
 import type { Deferral, JobRecord, MaybePromise, PluginKernel, RunPatch, SerializedError } from '../contracts/index.ts'
 import type { Settlement, StoredEvent } from '../contracts/index.ts'
 import type { Attempt } from './attempt.ts'
-import { backoffDelay } from './backoff.ts'
+import { retryDelay } from './backoff.ts'
 import { isDeferral } from './deferral.ts'
-import { isFinalRefusal, toError, type QueueError } from './errors.ts'
+import { isFinalRefusal, isUnrecoverable, toError, type QueueError } from './errors.ts'
 import { after, isPromise } from './promises.ts'
 import { assertFreeEvent } from './reserved.ts'
 import { serializeError } from './stored-error.ts'
@@ -56,7 +56,7 @@ export function createConclude(kernel: PluginKernel) {
     }
   }
 
-  async function fail(attempt: Attempt, thrown: Error & { retryable?: unknown }): Promise<Settlement> {
+  async function fail(attempt: Attempt, thrown: Error): Promise<Settlement> {
     // After an abort, the reason of the abort counts, whatever the handler throws in response.
     const error = attempt.aborted ?? thrown
     const reason = (attempt.aborted as Partial<QueueError> | undefined)?.code
@@ -64,8 +64,11 @@ export function createConclude(kernel: PluginKernel) {
     if (reason === 'JOB_RELEASED') return { type: 'defer', runAt: kernel.clock.now() }
     if (reason === 'JOB_CANCELLED' || reason === 'RUN_ENDED') return acceptRefusal(attempt, { reason: 'ended' })
     await discard(attempt)
-    const last = attempt.number >= attempt.job.attempts || thrown.retryable === false
-    return last ? failForGood(attempt, serializeError(error)) : retry(attempt, serializeError(error))
+    const last = attempt.number >= attempt.job.attempts || isUnrecoverable(thrown)
+    const delay = last ? false : retryDelay(attempt, error)
+    return delay === false
+      ? failForGood(attempt, serializeError(error))
+      : retry(attempt, serializeError(error), kernel.clock.now() + delay)
   }
 
   /** Ends the job as failed, even if the log does not accept its error (see `storeError`). */
@@ -76,9 +79,8 @@ export function createConclude(kernel: PluginKernel) {
     return storeError(attempt, error, store, (stored) => ({ type: 'failed', error: stored }))
   }
 
-  async function retry(attempt: Attempt, error: SerializedError): Promise<Settlement> {
+  async function retry(attempt: Attempt, error: SerializedError, runAt: number): Promise<Settlement> {
     const { record } = attempt
-    const runAt = kernel.clock.now() + backoffDelay(record.options.backoff, attempt.number)
     // If the settlement is lost, the attempt runs again and may fail again. The key makes both count as one failure.
     const key = `retry:${record.id}#${record.round}.${attempt.number}`
     const store = async (stored: SerializedError): Promise<Settlement> => {

@@ -1,7 +1,7 @@
 import { inspect, types } from 'node:util'
 import type { ErrorCode, QueueErrorFacts } from '../contracts/index.ts'
 
-/** The only error class of this package. Distinguish errors by `code`. */
+/** The class of all errors that this package throws. Distinguish errors by `code`. */
 export class QueueError extends Error implements QueueErrorFacts {
   override readonly name = 'QueueError'
   readonly code: ErrorCode
@@ -15,6 +15,24 @@ export class QueueError extends Error implements QueueErrorFacts {
     this.code = code
     Object.assign(this, facts)
   }
+}
+
+/**
+ * An error for handlers to throw: the job fails at once, even if attempts are left. Every error with `retryable: false` has this effect, and
+ * every error with this name, such as the error of BullMQ.
+ *
+ * @example
+ * throw new UnrecoverableError('There is no such mailbox.')
+ */
+export class UnrecoverableError extends Error {
+  override readonly name: string = 'UnrecoverableError'
+  readonly retryable = false
+}
+
+/** Whether an error says that a retry cannot succeed. */
+export function isUnrecoverable(thrown: unknown): boolean {
+  const error = Object(thrown) as object
+  return readMember(error, 'retryable') === false || readMember(error, 'name') === 'UnrecoverableError'
 }
 
 /** Whether a value is an instance of a class. Returns false for a Proxy that throws when it is examined. */

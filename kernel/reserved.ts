@@ -9,14 +9,14 @@ import { QueueError } from './errors.ts'
 
 const RESERVED = {
   /** Types of events in the log, and names of events on the bus. */
-  event: `flow. step. state. runner. worker. wait. await. debounce. emit webhook client.message group.closed
+  event: `flow. step. state. runner. worker. wait. await. debounce. unique. emit webhook client.message group.closed
     schedule.starting schedule.started trigger.fired trigger.refused
     stats.bucket errors.seen errors.status errors.state audit.recorded _`,
   /** Keys of events in the log. */
-  key: `end end: retry: unknown: queued: emit: compensating flow. debounce. step: awaiting: resumed: told: returned:
+  key: `end end: retry: unknown: queued: emit: compensating flow. debounce. unique. step: awaiting: resumed: told: returned:
     child: child.started:`,
   /** Ids of runs: streams in which plugins keep their own data. */
-  run: '_ registry wait: schedule: trigger: debounce.',
+  run: '_ registry wait: schedule: trigger: debounce. unique.',
   /** Queues of plugins. Only their plugin may enqueue into them. */
   queue: '_',
 }

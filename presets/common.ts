@@ -8,6 +8,7 @@ import dashboard from '../plugins/integrations/dashboard/index.ts'
 import debounce from '../plugins/jobs/debounce/index.ts'
 import doctor from '../plugins/observability/doctor/index.ts'
 import errors from '../plugins/observability/errors/index.ts'
+import expiry from '../plugins/jobs/expiry/index.ts'
 import explain from '../plugins/observability/explain/index.ts'
 import fairness from '../plugins/jobs/fairness/index.ts'
 import flow from '../plugins/flow/flow/index.ts'
@@ -17,6 +18,7 @@ import instances from '../plugins/observability/instances/index.ts'
 import jobOptions from '../plugins/jobs/job-options/index.ts'
 import limits from '../plugins/jobs/limits/index.ts'
 import logger from '../plugins/context/logger/index.ts'
+import onFailure from '../plugins/jobs/on-failure/index.ts'
 import progress from '../plugins/context/progress/index.ts'
 import registry from '../plugins/jobs/registry/index.ts'
 import retention from '../plugins/jobs/retention/index.ts'
@@ -33,6 +35,7 @@ import step from '../plugins/flow/step/index.ts'
 import streaming from '../plugins/context/streaming/index.ts'
 import throttle from '../plugins/jobs/throttle/index.ts'
 import triggers from '../plugins/flow/triggers/index.ts'
+import unique from '../plugins/jobs/unique/index.ts'
 import upcast from '../plugins/context/upcast/index.ts'
 import validation from '../plugins/jobs/validation/index.ts'
 import wait from '../plugins/flow/wait/index.ts'
@@ -60,10 +63,13 @@ export const capabilities: readonly AnyPlugin[] = [
   progress,
   streaming,
   step,
+  expiry,
   debounce,
   throttle,
   limits,
   fairness,
+  unique,
+  onFailure,
   flow,
   runMessages,
   schedule,

@@ -5,6 +5,7 @@ import {
   checkKeys,
   invalid,
   isDeferral,
+  isUnrecoverable,
   QueueError,
   type Clock,
   type JobOptions,
@@ -56,8 +57,7 @@ export async function tryStep<T>(
       if (timeout === undefined) return await fn(describe(attempt, signal))
       return await withTimeout(name, timeout, clock, signal, (limited) => fn(describe(attempt, () => limited)))
     } catch (error) {
-      const final = (error as { retryable?: unknown } | undefined)?.retryable === false
-      if (attempt >= attempts || final || isDeferral(error) || signal().aborted) throw error
+      if (attempt >= attempts || isUnrecoverable(error) || isDeferral(error) || signal().aborted) throw error
     }
     await wait(backoffDelay(backoff, attempt), clock, signal())
   }

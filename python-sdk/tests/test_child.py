@@ -143,6 +143,21 @@ def test_an_exception_of_a_handler_fails_only_its_attempt(worker, kind, code):
     assert "result" in host.execute(0)
 
 
+def test_an_unrecoverable_error_is_not_retryable(worker):
+    host = worker("""
+from nuxt_queue import UnrecoverableError
+
+class Own(UnrecoverableError): pass
+Foreign = type("UnrecoverableError", (Exception,), {})
+
+@define_worker
+def work(job, ctx):
+    raise {"own": Own, "foreign": Foreign, "other": ValueError}[job.data]("stop")
+""")
+    retryable = [host.execute(data)["error"]["data"].get("retryable") for data in ("own", "foreign", "other")]
+    assert retryable == [False, False, None]
+
+
 def test_an_error_contains_its_code_causes_and_details(worker):
     host = worker("""
 @define_worker

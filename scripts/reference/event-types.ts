@@ -17,6 +17,8 @@ export const RUN_EVENTS: Readonly<Record<string, readonly EventRow[]>> = {
       '`runAt`, `waits`: true if it stopped at a wait',
     ],
     ['step.cancelled', 'The job was cancelled', '`reason`'],
+    ['unique.replaced', 'A further call with the same key replaced the data of the job', '`data`'],
+    ['unique.begun', 'The first attempt began, so further calls no longer replace the data', '–'],
   ],
   'Sub-steps and waits': [
     ['step.memo', 'A sub-step (`ctx.step.run`) has a result', '`name`, `result`'],
@@ -65,6 +67,8 @@ export const PLUGIN_EVENTS: readonly (readonly [type: string, meaning: string, r
   ['trigger.refused', 'A trigger refused a request or event', '`kernel.triggerHistory`'],
   ['debounce.opened', 'A window of a debounce began', '–'],
   ['debounce.closed', 'A window of a debounce ended', '–'],
+  ['unique.opened', 'A job is the one of its key', '–'],
+  ['unique.closed', 'The job of a key ended', '–'],
   ['worker.registered', 'A process has started its workers', '`kernel.instances`'],
   ['worker.heartbeat', 'A process is alive', '`kernel.instances`'],
   ['worker.stopped', 'A process has stopped', '`kernel.instances`'],

@@ -23,7 +23,7 @@ const OTHERS = new Set([
   'errors.reopen',
 ])
 const LIKE_A_TYPE =
-  /'((?:flow|step|state|runner|wait|worker|debounce|group|schedule|trigger|stats|errors|audit|client)(?:\.[a-z]+)+)'/g
+  /'((?:flow|step|state|runner|wait|worker|debounce|unique|group|schedule|trigger|stats|errors|audit|client)(?:\.[a-z]+)+)'/g
 
 /** @throws Error if the sources write a type that the tables lack, or do not write a type that the tables have */
 function check(known: readonly string[]): void {

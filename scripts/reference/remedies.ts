@@ -57,6 +57,7 @@ export const REMEDIES: Readonly<Record<ErrorCode, string>> = {
   JOB_STATE:
     'Read the state in the message. For example, only failed and cancelled jobs can be retried, and active jobs cannot be removed.',
   BULK_UNKNOWN: 'List the bulk actions with `kernel.bulkReports()`. The oldest reports are removed.',
+  JOB_EXPIRED: 'Add workers, or raise `expiresIn`. Retry the job to run it nevertheless: its time then begins again.',
   JOB_TIMEOUT: 'Let the handler stop when `ctx.signal` aborts. Raise `timeout` if the work needs longer.',
   RESULT_TIMEOUT: 'Wait longer, or ask for the result later. The job is not affected.',
   JOB_CANCELLED: 'The job, its run or its flow was cancelled. The message has the reason. `retry` runs the job again.',

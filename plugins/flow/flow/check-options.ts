@@ -27,7 +27,7 @@ const place = z.strictObject({
 const checkPlaces = workerOption('flow', place, { list: true })
 
 /** Options that drop or merge jobs. In a flow, they would leave gaps in a run. */
-const EXCLUDED = ['debounce', 'throttle'] as const
+const EXCLUDED = ['debounce', 'throttle', 'unique'] as const
 
 /** Checks the `flow` option of one worker. The graph checks that the options of several workers fit together. */
 export const checkFlowOption: WorkerOptionCheck = (value, worker) => {

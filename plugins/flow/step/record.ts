@@ -1,4 +1,10 @@
-import { QueueError, serializeError, toError, type PluginKernel, type RunContext } from '../../../kernel/index.ts'
+import {
+  isUnrecoverable,
+  QueueError,
+  serializeError,
+  type PluginKernel,
+  type RunContext,
+} from '../../../kernel/index.ts'
 import type { Memo, MemoData, Memos } from '../lib/step-record.ts'
 import type { Known, StepFailure } from '../../lib/sub-steps.ts'
 import { copyValue } from '../../lib/value.ts'
@@ -95,8 +101,7 @@ export function createRecord(kernel: PluginKernel, ctx: RunContext, memosOf: Mem
     /** Records nothing if the job was asked to stop, because the error then says nothing about the sub-step. */
     async fail(name: string, thrown: unknown): Promise<StepFailure | undefined> {
       if (ctx.cancelled) return undefined
-      const { retryable } = toError(thrown) as Error & { retryable?: unknown }
-      const error: StepFailure = { ...serializeError(thrown), ...(retryable === false && { retryable }) }
+      const error: StepFailure = { ...serializeError(thrown), ...(isUnrecoverable(thrown) && { retryable: false }) }
       const stored = await kernel.record(ctx, 'step.memo.failed', dataOf(name, { error }))
       await keep(name, { kind: 'failed', seq: stored?.seq ?? Infinity, error, final: false })
       failing.add(name)

@@ -15,7 +15,10 @@ export type StatsQuery = {
 }
 type Quantiles = { count: number; p50: number | null; p95: number | null; p99: number | null }
 /** Counts of jobs from `ts` until `ts + step`, and how long attempts waited and ran. All times are in milliseconds. */
-export interface StatsPoint extends Record<'enqueued' | 'started' | 'completed' | 'failed' | 'retried', number> {
+export interface StatsPoint extends Record<
+  'enqueued' | 'started' | 'completed' | 'failed' | 'retried' | 'expired',
+  number
+> {
   ts: number
   wait: Quantiles
   run: Quantiles

@@ -41,7 +41,7 @@ export interface Control {
    */
   retry(job: JobRef, options?: Pick<RetryOptions, 'data'>): Promise<void>
   /**
-   * Enqueues a copy of a job, with its data, options, priority, tags and headers. The job may be in any state. `debounce` and `throttle` do
+   * Enqueues a copy of a job, with its data, options, priority, tags and headers. The job may be in any state. `debounce`, `throttle` and `unique` do
    * not apply to the copy.
    *
    * @throws QueueError `JOB_NOT_FOUND`, `JOB_FORGOTTEN`; `JOB_STATE` for a step of a flow; `VALIDATION_FAILED`, `OPTION_INVALID`,

@@ -61,6 +61,10 @@ export function createJobActions(kernel: PluginKernel, find: (job: JobRef) => Pr
         const hint = 'Duplicate it with other data instead.'
         throw new QueueError('JOB_STATE', `Job "${job.id}" takes the data of its last debounced call. ${hint}`)
       }
+      if (job.options.unique?.replace?.includes('data')) {
+        const hint = 'Duplicate it with other data instead.'
+        throw new QueueError('JOB_STATE', `Job "${job.id}" takes the data of the last call with its key. ${hint}`)
+      }
       return { data: await checkData(job, options.data) }
     },
     async duplicate(ref: JobRef, options: DuplicateOptions = {}): Promise<EnqueuedJob> {
@@ -73,8 +77,8 @@ export function createJobActions(kernel: PluginKernel, find: (job: JobRef) => Pr
       const { delay = 0 } = options
       const runAt = delay === 0 ? createdAt : momentOf('Option "delay" of duplicate()', delay)
       if (runAt > createdAt) assertDelay()
-      // The caller requested this copy explicitly, so it is neither debounced nor throttled.
-      const { debounce: _held, throttle: _dropped, ...kept } = record.options
+      // The caller requested this copy explicitly, so it is neither debounced nor throttled, and need not be unique.
+      const { debounce: _held, throttle: _dropped, unique: _one, ...kept } = record.options
       // Skips the `enqueue` hooks, because the options have already passed through them.
       const receipt = await queue().enqueue({
         ...{ id, queue: to, name, priority, createdAt, runAt, flow: undefined, options: kept },

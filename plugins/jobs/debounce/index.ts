@@ -10,9 +10,9 @@ import {
 } from '../../../kernel/index.ts'
 import { keyedMutex } from '../../lib/keyed-mutex.ts'
 import { keyOf, nameOf, refuseTogether } from '../lib/job-key.ts'
+import { createWindows } from '../lib/windows.ts'
 import { copyValue } from '../../lib/value.ts'
 import type { Debounce } from './options.ts'
-import { createWindows } from './windows.ts'
 
 /** Ends a window. Later calls are not part of it. */
 const CLOSED = 'debounce.closed'
@@ -30,7 +30,11 @@ export default definePlugin({
   name: 'debounce',
   requires: ['queue', 'events'],
   setup(kernel) {
-    const windows = createWindows(kernel)
+    const windows = createWindows(kernel, {
+      name: 'debounce',
+      opened: 'debounce.opened',
+      closed: 'debounce.closed',
+    })
     const runExclusive = keyedMutex()
 
     kernel.hook(
@@ -105,8 +109,8 @@ export default definePlugin({
     /** Whether a later window of the key has ended too. Its last call is newer. */
     async function isOutdated(id: string): Promise<boolean> {
       const newest = await windows.newest(streamOf(id))
-      if (newest === undefined || newest === id) return false
-      return (await kernel.port('events').byKey(newest, CLOSED)) !== undefined
+      if (newest === undefined || newest.id === id) return false
+      return (await kernel.port('events').byKey(newest.id, CLOSED)) !== undefined
     }
 
     async function release(dispatch: DispatchPayload, next: Next): Promise<void> {

@@ -86,7 +86,9 @@ export default definePlugin({
         ...pick(worker.worker, WORKER_OPTIONS),
         ...custom.readAll(worker.worker, `worker "${worker.id}"`, 'worker'),
       }
-      const { priority = 0, ageing, tags, ...options } = merge(kernel.config.jobs, own)
+      const { priority = 0, ageing, tags, backoff, ...others } = merge(kernel.config.jobs, own)
+      // A function stays with the worker. The kernel calls it for jobs without a backoff of their own.
+      const options = typeof backoff === 'function' || backoff === undefined ? others : { ...others, backoff }
       const defaults = { options: Object.freeze(options), priority, ageing, tags: tags && Object.freeze([...tags]) }
       perWorker.set(worker, defaults)
       return defaults

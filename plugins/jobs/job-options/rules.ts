@@ -11,6 +11,7 @@ import {
   isText,
   unknownKey,
   type JobOptions,
+  type JobState,
   type SingleJobOptions,
   type StoredJobOptions,
   type WorkerOptionCheck,
@@ -18,6 +19,8 @@ import {
 import { warnDeprecated } from '../../lib/deprecated.ts'
 import { isWeight, MAX_WEIGHT, MIN_WEIGHT } from '../../lib/fair-options.ts'
 import { BACKOFF, isBackoff } from '../../lib/is-backoff.ts'
+
+const JOB_STATES: readonly JobState[] = ['waiting', 'delayed', 'active', 'completed', 'failed', 'cancelled']
 
 type Rule = readonly [expected: string, test: (value: unknown) => boolean]
 
@@ -35,6 +38,7 @@ const RULES: Record<string, Rule> = {
   priority: [EXPECTED.priority, isPriority],
   ageing: [ABOVE_ZERO, (value) => isDuration(value) && value !== 0],
   timeout: [ABOVE_ZERO, (value) => isDuration(value) && value !== 0],
+  expiresIn: [ABOVE_ZERO, (value) => isDuration(value) && value !== 0],
   concurrencyKey: text,
   rateLimitKey: text,
   fairKey: text,
@@ -47,6 +51,10 @@ const RULES: Record<string, Rule> = {
   headers: [EXPECTED.headers, isHeaders],
   debounce: ['{ period, maxWait?, key? }, in milliseconds', isDebounce],
   throttle: ['{ period, limit?, key? }, a period in milliseconds and a whole number from 1', isThrottle],
+  unique: [
+    '{ key?, for?, states?, replace? }, with a list of states, and replace a list of "data" and "delay"',
+    isUnique,
+  ],
 } satisfies Partial<Record<keyof JobOptions, Rule>>
 
 /** The names of the options that a caller of `enqueue` may pass. */
@@ -73,7 +81,10 @@ const CALL_OPTIONS: Record<string, Rule> = {
 
 /** Checks one option of a worker's config. */
 export function jobOptionOf(key: keyof JobOptions): WorkerOptionCheck {
-  return (value, { id }) => checkJobOptions({ [key]: value }, `worker "${id}"`)
+  return (value, { id }) => {
+    if (key === 'backoff' && typeof value === 'function') return
+    checkJobOptions({ [key]: value }, `worker "${id}"`)
+  }
 }
 
 /** Whether this package has a job option of that name. */
@@ -123,6 +134,15 @@ function isThrottle(value: unknown): boolean {
   return (
     isClear && isDuration(period) && period >= 1 && isCount(limit) && isKey(key) && Object.keys(others).length === 0
   )
+}
+
+function isUnique(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  const { key = 'key', for: window = 1, states = [], replace = [], ...others } = value as Record<string, unknown>
+  const isListOf = (list: unknown, known: readonly string[]): boolean =>
+    Array.isArray(list) && list.every((one: unknown) => known.includes(one as string))
+  const isSound = isKey(key) && isDuration(window) && window > 0 && Object.keys(others).length === 0
+  return isSound && isListOf(states, JOB_STATES) && isListOf(replace, ['data', 'delay'])
 }
 
 function isKey(value: unknown): boolean {

@@ -4,7 +4,7 @@ import { checkText, QueueError, type EnqueuePayload, type JobDraft } from '../..
 /** Jobs with the same key belong together: a string, or a function in a worker's config that returns a string for the data of a job. */
 export type JobKey = string | ((data: never) => string)
 
-type Option = 'debounce' | 'throttle'
+type Option = 'debounce' | 'throttle' | 'unique'
 
 /**
  * Returns the key of a job for an option, as a string.

@@ -1,4 +1,4 @@
-import { definePlugin, type Kernel } from '../../../kernel/index.ts'
+import { definePlugin, isUnrecoverable, type Kernel } from '../../../kernel/index.ts'
 import { watchOutage } from '../../lib/outage.ts'
 import type { Alert } from './alert.ts'
 import { createChecks } from './checks.ts'
@@ -75,7 +75,7 @@ export default definePlugin({
           if (!send) throw new Error(`This process has no destination "${to}" of alerts.`)
           await send({ alert, now: kernel.clock.now(), signal })
         } catch (error) {
-          const isLast = job.attempt >= job.attempts || (error as { retryable?: boolean }).retryable === false
+          const isLast = job.attempt >= job.attempts || isUnrecoverable(error)
           if (isLast) kernel.reporter.error(`Alert "${alert.title}" was not delivered to "${to}".`, error)
           throw error
         }

@@ -1,5 +1,6 @@
 import type { JobRecord, Kernel, SerializedError, StoredEvent } from '../../../kernel/index.ts'
 import { shownName, type WaitRecord } from '../../flow/lib/wait-record.ts'
+import { expiryOf } from '../../jobs/lib/expiry.ts'
 import { reason, type Reason } from './reasons.ts'
 
 /** How many jobs are read to find the jobs with a key. */
@@ -43,6 +44,18 @@ export async function whyDelayed(kernel: Kernel, job: JobRecord): Promise<Reason
   }
   if (options.debounce) return [reason('debounced', { until: runAt, key: String(options.debounce.key ?? '') })]
   return [reason(claims === 0 ? 'delayed' : 'deferred', { until: runAt })]
+}
+
+/** Returns a reason if the job has expired while it waited. Without a running worker, it stays in its queue. */
+export async function whyExpired(kernel: Kernel, job: JobRecord): Promise<Reason[]> {
+  const { id, runId, runAt, claims, attemptsMade, options } = job
+  const { expiresIn } = options
+  if (expiresIn === undefined || attemptsMade > 0) return []
+  const claimed = { id, runId, claim: claims + 1, dueAt: runAt, expiresIn }
+  const since = claims === 0 ? runAt + expiresIn : await expiryOf(kernel, claimed)
+  return since !== undefined && kernel.clock.now() > since
+    ? [reason('expired', { since: since || runAt + expiresIn, expiresIn })]
+    : []
 }
 
 function openWaits(events: readonly StoredEvent[]): WaitRecord[] {

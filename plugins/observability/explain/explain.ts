@@ -7,7 +7,7 @@ import {
   type StuckHandler,
 } from '../../../kernel/index.ts'
 import { countAhead } from './ahead.ts'
-import { whyDelayed } from './delays.ts'
+import { whyDelayed, whyExpired } from './delays.ts'
 import { reason, type Explanation, type Reason } from './reasons.ts'
 
 /** How many jobs are read to find the jobs that come first. */
@@ -128,8 +128,9 @@ export function createExplain(kernel: Kernel) {
       const stuck = kernel.stuckHandlers().filter((handler) => handler.queue === queue && handler.id === id)
       return { ...facts, reasons: [await ended(job), ...(stuck.length > 0 ? [stuckReason(stuck)] : [])] }
     }
+    const expired = await whyExpired(kernel, job)
     const own = await (state === 'delayed' ? whyDelayed(kernel, job) : whyWaiting(job))
-    const reasons = [...(await sharedReasons(job)), ...own]
+    const reasons = [...expired, ...(await sharedReasons(job)), ...own]
     return { ...facts, reasons: reasons.length > 0 ? reasons : [reason('due', {})] }
   }
 }

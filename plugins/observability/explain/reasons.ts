@@ -23,6 +23,8 @@ interface Facts {
   backoff: { until: number; attempt: number; attempts: number; error: SerializedError }
   /** The job waits. `until`: when the wait times out. `looksAgainAt`: when the job checks the wait at the latest. */
   awaiting: { name: string; mode: WaitRecord['mode']; parts: readonly Part[]; until?: number; looksAgainAt: number }
+  /** The job has waited longer than its option `expiresIn`, so it will fail and not run. `since`: when it expired. */
+  expired: { since: number; expiresIn: number }
   /** The job waits until no more jobs with its key arrive. */
   debounced: { until: number; key: string }
   /** Other jobs with the same key are running. `ahead`: how many waiting jobs come first. */
@@ -73,6 +75,8 @@ const SENTENCES: Sentences = {
     const list = parts.map(describePart).join(mode === 'all' ? ' and ' : ' or ')
     return `It waits ("${name}") for ${list}${until === undefined ? '' : `, until ${date(until)}`}.`
   },
+  expired: ({ since, expiresIn }) =>
+    `It waited longer than its "expiresIn" of ${expiresIn} ms, which ended at ${date(since)}. It will not run.`,
   debounced: ({ until, key }) =>
     `It waits until no more jobs with key "${key}" arrive, and checks again at ${date(until)}.`,
   'concurrency-key': ({ key, running, ahead }) =>

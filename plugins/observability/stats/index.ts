@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { definePlugin, type EmitPayload, type RunContext } from '../../../kernel/index.ts'
+import { definePlugin, type EmitPayload, type EventDraft, type RunContext } from '../../../kernel/index.ts'
 import { observe } from './histogram.ts'
 import { createLayers } from './layers.ts'
 import { queryStats, type Stats, type StatsQuery } from './query.ts'
@@ -41,7 +41,8 @@ export default definePlugin({
     /** Every event of a job passes here. Comparing types and naming counters directly is faster than a lookup. */
     function count({ ctx, result }: EmitPayload): void {
       // An event whose key is known is not stored again.
-      const type = result?.ok ? result.events.at(-1)?.type : undefined
+      const last = result?.ok ? result.events.at(-1) : undefined
+      const type = last?.type
       if (type === 'step.started') {
         const { counts, wait } = rowOf(ctx!, ctx!.startedAt)
         counts.started++
@@ -50,10 +51,16 @@ export default definePlugin({
         const now = kernel.clock.now()
         const { counts, run } = rowOf(ctx!, now)
         if (type === 'step.completed') counts.completed++
-        else if (type === 'step.failed') counts.failed++
-        else counts.retried++
+        else if (type === 'step.failed') {
+          counts.failed++
+          if (isExpired(last)) counts.expired++
+        } else counts.retried++
         observe(run, now - ctx!.startedAt)
       }
+    }
+
+    function isExpired(end: EventDraft | undefined): boolean {
+      return (end?.data as { error?: { code?: string } } | undefined)?.error?.code === 'JOB_EXPIRED'
     }
 
     function rowOf({ worker }: RunContext, now: number): Row {

@@ -1,7 +1,7 @@
 import { addSparse, createHistogram, toSparse, type Histogram, type SparseHistogram } from './histogram.ts'
 
-/** The events of jobs that are counted. */
-export const COUNTERS = ['enqueued', 'started', 'completed', 'failed', 'retried'] as const
+/** The events of jobs that are counted. Their order is stored, so new names go to the end. `expired` jobs are also `failed`. */
+export const COUNTERS = ['enqueued', 'started', 'completed', 'failed', 'retried', 'expired'] as const
 export type Counter = (typeof COUNTERS)[number]
 
 /** The maximum number of pairs of queue and worker in one record. The pairs with the fewest events share the row `REST`. */
@@ -80,7 +80,7 @@ export class Rows {
 }
 
 export function createRow(queue: string, worker: string): Row {
-  const counts = { enqueued: 0, started: 0, completed: 0, failed: 0, retried: 0 }
+  const counts = { enqueued: 0, started: 0, completed: 0, failed: 0, retried: 0, expired: 0 }
   return { queue, worker, counts, wait: createHistogram(), run: createHistogram() }
 }
 

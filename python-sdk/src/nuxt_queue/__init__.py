@@ -24,7 +24,7 @@ if sys.argv[:1] == ["-m"] and sys.path[0] in {"", os.getcwd()}:
 from .aio import AsyncRunContext
 from .config import WorkerConfig, define_config, define_worker
 from .context import RunContext
-from .errors import QueueError
+from .errors import QueueError, UnrecoverableError
 from .job import Deferral, EnqueuedJob, Job, StartedRun
 from .suspension import Suspended
 
@@ -39,6 +39,7 @@ __all__ = [
     "RunContext",
     "StartedRun",
     "Suspended",
+    "UnrecoverableError",
     "WorkerConfig",
     "__version__",
     "define_config",

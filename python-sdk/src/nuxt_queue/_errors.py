@@ -6,7 +6,7 @@ import os
 
 from ._frames import FAILED, WireError
 from ._loggable import cut_text, loggable, text_of
-from .errors import QueueError
+from .errors import QueueError, is_unrecoverable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _stored(error: BaseException, depth: int, seen: set[int]) -> dict[str, Any]:
     code = _code_of(error)
     if code is not None:
         stored["code"] = cut_text(code, 256)
-    if _member(error, "retryable") is False:
+    if is_unrecoverable(error):
         stored["retryable"] = False
     details = _member(error, "details") if isinstance(error, QueueError) else None
     if details:

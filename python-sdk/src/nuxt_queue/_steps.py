@@ -8,7 +8,7 @@ import time
 from ._calls import without_none
 from ._errors import to_wire
 from ._frames import error_of
-from .errors import QueueError
+from .errors import QueueError, is_unrecoverable
 from .job import StartedRun, milliseconds
 from .suspension import SuspensionState
 from .values import is_object
@@ -58,7 +58,7 @@ class RetryPolicy:
         """Returns the seconds until the next try, or ``None`` if there is none."""
         self._attempt += 1
         self._attempts_left -= 1
-        if self._attempts_left < 1 or getattr(error, "retryable", None) is False or not isinstance(error, Exception):
+        if self._attempts_left < 1 or is_unrecoverable(error) or not isinstance(error, Exception):
             return None
         delay = float(self._backoff.get("delay", 0))
         if self._backoff.get("type") == "exponential":

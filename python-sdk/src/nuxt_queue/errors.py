@@ -52,3 +52,27 @@ class QueueError(Exception):
 
     def __str__(self) -> str:
         return self.message
+
+
+class UnrecoverableError(Exception):
+    """An error that fails the job at once, even if attempts are left.
+
+    Every exception with ``retryable = False`` has this effect, and every exception class with this name.
+
+    Example:
+        >>> raise UnrecoverableError("There is no such mailbox.")
+        Traceback (most recent call last):
+        nuxt_queue.UnrecoverableError: There is no such mailbox.
+    """
+
+    retryable = False
+
+    __module__ = "nuxt_queue"
+
+
+def is_unrecoverable(error: BaseException) -> bool:
+    """Returns whether an error says that a retry cannot succeed. Never raises."""
+    try:
+        return getattr(error, "retryable", None) is False or type(error).__name__ == "UnrecoverableError"
+    except BaseException:
+        return False

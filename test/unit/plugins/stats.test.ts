@@ -185,7 +185,7 @@ it('stores the bucket of a process that closes, and leaves no timer', async () =
   await test.drain()
   await test.close()
   expect(seen).toMatchObject([
-    { ts: VIRTUAL_EPOCH, rows: [{ queue: 'default', worker: 'work', counts: [1, 1, 1, 0, 0] }] },
+    { ts: VIRTUAL_EPOCH, rows: [{ queue: 'default', worker: 'work', counts: [1, 1, 1, 0, 0, 0] }] },
   ])
   expect(test.clock.timers).toBe(0)
 })

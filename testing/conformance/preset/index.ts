@@ -5,7 +5,9 @@ import { bulkTests } from './bulk.ts'
 import { cancelTests } from './cancelling.ts'
 import { endingTests } from './endings.ts'
 import { errorTests } from './errors.ts'
+import { expiryTests } from './expiries.ts'
 import { explanationTests } from './explanations.ts'
+import { failureTests } from './failures.ts'
 import { flowControlTests } from './flow-control.ts'
 import { flowTests } from './flows.ts'
 import { graphTests } from './graphs.ts'
@@ -20,6 +22,7 @@ import { lookingBackTests } from './looking-back.ts'
 import { permitTests } from './permits.ts'
 import { replayTests } from './replays.ts'
 import { retentionTests } from './retention.ts'
+import { retryTests } from './retries.ts'
 import { presetTest, type PresetConformanceOptions } from './rig.ts'
 import { runMessageTests } from './run-messages.ts'
 import { sagaTests } from './sagas.ts'
@@ -30,6 +33,7 @@ import { statsTests } from './stats.ts'
 import { streamTests } from './streams.ts'
 import { subStepTests } from './sub-steps.ts'
 import { triggerTests } from './triggers.ts'
+import { uniqueTests } from './unique.ts'
 import { upcastTests } from './upcasts.ts'
 import { waitTests } from './waits.ts'
 import { windowTests } from './windows.ts'
@@ -57,6 +61,9 @@ export function presetConformance({ name, create }: PresetConformanceOptions): v
       jobActionTests(test)
       headerTests(test)
       endingTests(test)
+      retryTests(test)
+      failureTests(test)
+      expiryTests(test)
       retentionTests(test)
       searchTests(test)
       bulkTests(test)
@@ -65,6 +72,7 @@ export function presetConformance({ name, create }: PresetConformanceOptions): v
       flowControlTests(test)
       permitTests(test)
       windowTests(test)
+      uniqueTests(test)
     })
     describe('batches', () => {
       batchTests(test)

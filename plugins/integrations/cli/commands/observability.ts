@@ -12,8 +12,18 @@ const ROWS = 20
 const span = ({ p50, p95 }: Point['wait']): string =>
   p50 === null || p95 === null ? '' : `${formatDuration(p50)} / ${formatDuration(p95)}`
 
-function statsRow({ ts, enqueued, started, completed, failed, retried, wait, run }: Point): (string | number)[] {
-  return [new Date(ts).toISOString(), enqueued, started, completed, failed, retried, span(wait), span(run)]
+function statsRow({
+  ts,
+  enqueued,
+  started,
+  completed,
+  failed,
+  retried,
+  expired,
+  wait,
+  run,
+}: Point): (string | number)[] {
+  return [new Date(ts).toISOString(), enqueued, started, completed, failed, retried, expired, span(wait), span(run)]
 }
 
 const ERROR_STATUSES = ['open', 'resolved', 'ignored'] as const
@@ -108,7 +118,7 @@ export function observabilityCommands(open: Opener): Commands {
           if (output.json) return output.value(stats)
           const busy = stats.series.filter(({ enqueued, started, run }) => enqueued + started + run.count > 0)
           if (busy.length === 0) return output.line(`No jobs in the last ${back}.`)
-          const counts = ['enqueued', 'started', 'completed', 'failed', 'retried']
+          const counts = ['enqueued', 'started', 'completed', 'failed', 'retried', 'expired']
           const header = [`each ${formatDuration(stats.step)}`, ...counts, 'wait p50 / p95', 'run p50 / p95']
           for (const line of formatTable(header, busy.map(statsRow))) output.line(line)
         })

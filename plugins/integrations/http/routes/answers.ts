@@ -203,6 +203,7 @@ const series = z.array(
     completed: z.number().int(),
     failed: z.number().int(),
     retried: z.number().int(),
+    expired: z.number().int(),
     /** The time from when attempts were due until they started. */
     wait: quantiles,
     /** The time from when attempts started until they ended. */

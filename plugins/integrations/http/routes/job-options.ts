@@ -26,6 +26,8 @@ export const options = z.looseObject({
   priority: priority.optional(),
   ageing: ms.optional(),
   timeout: ms.optional(),
+  /** Milliseconds that the job may wait until its handler begins. */
+  expiresIn: ms.optional(),
   concurrencyKey: name.optional(),
   rateLimitKey: name.optional(),
   deadLetter: queueName.optional(),
@@ -38,6 +40,14 @@ export const options = z.looseObject({
   /** `max` is the deprecated name of `limit`. */
   throttle: z
     .strictObject({ key: name.optional(), limit: count.optional(), period: ms, max: count.optional() })
+    .optional(),
+  unique: z
+    .strictObject({
+      key: name.optional(),
+      for: ms.optional(),
+      states: z.array(z.enum(['waiting', 'delayed', 'active', 'completed', 'failed', 'cancelled'])).optional(),
+      replace: z.array(z.enum(['data', 'delay'])).optional(),
+    })
     .optional(),
 })
 

@@ -1,4 +1,4 @@
-import { QueueError, serializeError, toError, type SerializedError } from '../../../../kernel/index.ts'
+import { isUnrecoverable, QueueError, serializeError, toError, type SerializedError } from '../../../../kernel/index.ts'
 import { toLoggable } from '../../../lib/loggable.ts'
 import { RPC } from './protocol.ts'
 
@@ -25,14 +25,14 @@ export function toWire(thrown: unknown): WireError {
   // The stack is omitted, because it is expensive and a child can provoke many of these errors.
   if (error instanceof RpcError && error.cause === undefined) return { code: error.rpc, message: error.message }
   const { message, ...data } = serializeError(error)
-  const { retryable, details } = error as Partial<QueueError>
+  const { details } = error as Partial<QueueError>
   if (error instanceof RpcError) return { code: error.rpc, message, ...(data.cause && { data: data.cause }) }
   return {
     code: RPC.failed,
     message,
     data: {
       ...data,
-      ...(retryable === false && { retryable }),
+      ...(isUnrecoverable(error) && { retryable: false }),
       ...(isRecord(details) && { details: toLoggable(details) as Record<string, unknown> }),
     },
   }

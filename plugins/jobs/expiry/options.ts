@@ -1,0 +1,12 @@
+/** How long a job may wait. */
+export interface JobExpiry {
+  /**
+   * How long the job may wait until its handler begins, in milliseconds, from when it is due. After that it is not run and fails with
+   * `JOB_EXPIRED`, without further attempts. A job that has begun once does not expire. Default: no limit.
+   */
+  expiresIn?: number
+}
+
+declare module 'nuxt-queue/kernel' {
+  interface JobOptions extends JobExpiry {}
+}
