@@ -30,6 +30,8 @@ export interface VirtualClock extends Clock {
   advance(duration: Duration): Promise<void>
   /** The number of active timers. */
   readonly timers: number
+  /** The moment of the next timer, in milliseconds since the epoch. `undefined` if there are no timers. */
+  readonly next: number | undefined
 }
 
 /** The default start of virtual time: 2026-01-01T00:00:00Z, a Thursday. */
@@ -53,6 +55,9 @@ export function createVirtualClock(start: number | Date = VIRTUAL_EPOCH): Virtua
     now: () => now,
     get timers() {
       return timers.size
+    },
+    get next() {
+      return nextTimer(Infinity)?.at
     },
     setTimeout(callback, ms) {
       const timer: Timer = { at: now + Math.max(0, ms), order: order++, callback }
