@@ -8,11 +8,13 @@ import {
 } from '../../../kernel/index.ts'
 import { withinTime } from '../../lib/within-time.ts'
 import { checkHealth } from '../lib/health.ts'
+import { checkDeploy, type DeployCheckOptions } from './deploy.ts'
 import { checkFlows } from './flows.ts'
 import { checkInstances } from './instances.ts'
 import { checkQueues } from './queues.ts'
 import { checkStreams, type OwnStreams } from './streams.ts'
 
+export type { DeployCheckOptions } from './deploy.ts'
 export type { OwnStreams } from './streams.ts'
 
 /** Checks one part of the system. */
@@ -28,6 +30,14 @@ declare module 'nuxt-queue/kernel' {
      * for (const { level, message, hint } of await kernel.diagnose()) if (level !== 'ok') console.log(message, hint)
      */
     diagnose(): Promise<Diagnosis[]>
+    /**
+     * Finds open runs, waits and jobs in the store that the workers of this process cannot carry on: without a worker, step or flow, or
+     * with data or state that a schema refuses. Changes nothing. Call it with the new version of an application before a deploy.
+     *
+     * @example
+     * const problems = (await kernel.checkDeploy()).filter(({ level }) => level === 'problem')
+     */
+    checkDeploy(options?: DeployCheckOptions): Promise<Diagnosis[]>
   }
   interface PluginKernel {
     /** Adds a check to `diagnose`. Adapters implement the method `diagnose` of their port instead. Absent without the plugin `doctor`. */
@@ -87,6 +97,7 @@ export default definePlugin({
     }
 
     kernel.extend({
+      checkDeploy: (options) => checkDeploy(kernel, options),
       async diagnose() {
         const first = await stores()
         if (first.some(({ check, level }) => check.startsWith('store.') && level === 'problem')) return first

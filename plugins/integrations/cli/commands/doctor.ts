@@ -1,6 +1,6 @@
 import { colors } from 'consola/utils'
-import { serializeError, type Diagnosis } from '../../../../kernel/index.ts'
-import { openBackend, type Host } from '../backend.ts'
+import { serializeError, type Diagnosis, type Kernel } from '../../../../kernel/index.ts'
+import { configOf, openBackend, openKernel, type Host } from '../backend.ts'
 import type { Output } from '../output.ts'
 import { command, unsuccessful, type Commands } from './define.ts'
 
@@ -13,27 +13,50 @@ export function doctorCommand(host: Host): Commands {
       'Check the store, its settings, versions, queues and workers, and suggest fixes',
       { strict: { type: 'boolean', description: 'Also fail on warnings' } },
       async ({ strict = false }, { cwd, output }) => {
-        const found = await diagnose(host, cwd)
-        const problems = found.filter(({ level }) => level === 'problem').length
-        const warnings = found.filter(({ level }) => level === 'warning').length
-        print(found, output)
-        output.line(`${count(problems, 'problem')}, ${count(warnings, 'warning')}.`)
-        if (problems > 0 || (strict && warnings > 0)) throw unsuccessful
+        report(await diagnose(host, cwd), strict, output)
       },
       ['doctor', 'doctor --strict --json'],
+    ),
+    'deploy-check': command(
+      'Find open runs, waits and jobs in the store that the workers of this folder cannot carry on',
+      { strict: { type: 'boolean', description: 'Also fail on warnings' } },
+      async ({ strict = false }, { cwd, output }) => report(await checkDeploy(host, cwd), strict, output),
+      ['deploy-check', 'deploy-check --strict --json'],
     ),
   }
 }
 
+/** Prints findings. @throws `unsuccessful` if they mean that the command fails */
+function report(found: readonly Diagnosis[], strict: boolean, output: Output): void {
+  const problems = found.filter(({ level }) => level === 'problem').length
+  const warnings = found.filter(({ level }) => level === 'warning').length
+  print(found, output)
+  output.line(`${count(problems, 'problem')}, ${count(warnings, 'warning')}.`)
+  if (problems > 0 || (strict && warnings > 0)) throw unsuccessful
+}
+
+function diagnose(host: Host, cwd: string): Promise<Diagnosis[]> {
+  // The findings include everything that plugins report at their start.
+  return findingsOf(openBackend(host, cwd, SILENT_REPORTER), (backend) => backend.ask('doctor', {}))
+}
+
+/** Opens the store with the code of the folder, even if a process with other code runs there. */
+function checkDeploy(host: Host, cwd: string): Promise<Diagnosis[]> {
+  const open = async (): Promise<Kernel> => openKernel(host, cwd, await configOf(host, cwd))
+  return findingsOf(open(), (kernel) => kernel.checkDeploy())
+}
+
 /** If the system cannot even be opened, that is a finding as well. */
-async function diagnose(host: Host, cwd: string): Promise<Diagnosis[]> {
+async function findingsOf<T extends { close(): Promise<unknown> }>(
+  opening: Promise<T>,
+  find: (opened: T) => Promise<Diagnosis[]>,
+): Promise<Diagnosis[]> {
   try {
-    // The findings include everything that plugins report at their start.
-    const backend = await openBackend(host, cwd, SILENT_REPORTER)
+    const opened = await opening
     try {
-      return await backend.ask('doctor', {})
+      return await find(opened)
     } finally {
-      await backend.close()
+      await opened.close()
     }
   } catch (error) {
     const { message, code } = serializeError(error)
