@@ -222,6 +222,18 @@ it('continues waits when the clocks of all processes are behind that of the stor
   expect(await chaos(paying, { schedule: skew })).toMatchObject({ faults: 2 })
 })
 
+it('leaves nothing in the process, also if a worker is refused', async () => {
+  const listeners = process.listenerCount('uncaughtException')
+  await chaos(paying, { runs: 2 })
+  await errorOf(chargingTwice)
+  const refused: ChaosTest = (world) => ({
+    ...paying(world),
+    workers: { work: { config: { queue: '' }, handler() {} } },
+  })
+  await expect(chaos(refused)).rejects.toMatchObject({ name: 'QueueError' })
+  expect(process.listenerCount('uncaughtException')).toBe(listeners)
+})
+
 it.each<[ChaosOptions, RegExp]>([
   [{ runs: 0 }, /"runs".*at least 1; got 0/],
   [{ processes: 1.5 }, /"processes".*got 1.5/],

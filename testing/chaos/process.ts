@@ -103,10 +103,15 @@ export class SimulatedProcess implements ConsumingProcess {
       reporter,
       generateId,
     })
-    for (const [id, worker] of Object.entries(scenario.workers)) {
-      await this.kernel.registerWorker({ id, ...(typeof worker === 'function' ? { handler: worker } : worker) })
+    try {
+      for (const [id, worker] of Object.entries(scenario.workers)) {
+        await this.kernel.registerWorker({ id, ...(typeof worker === 'function' ? { handler: worker } : worker) })
+      }
+      if (!this.#isClient) await this.kernel.start()
+    } catch (error) {
+      await this.close()
+      throw error
     }
-    if (!this.#isClient) await this.kernel.start()
     this.#state = 'running'
     store.consumers.changed()
   }

@@ -224,15 +224,21 @@ async function run(test: ChaosTest, { schedule, processes: count, limit }: RunOp
   let duration = 0
   const client = boot('client', true)
   for (let index = 1; index <= count; index++) boot(String(index))
-  await Promise.all(boots)
-  const failed = await play(client)
-  await finish(failed === undefined ? [...processes.values()] : [client])
+  let failed: RunFailure | undefined
+  let isOver = false
+  try {
+    await Promise.all(boots)
+    failed = await play(client)
+    isOver = failed === undefined
+  } finally {
+    await finish(isOver ? [...processes.values()] : [client])
+  }
   return { failure: failed, ...faults, duration, fingerprint: fingerprintOf(faults.trace) }
 
   /** Closes what can be closed: a process whose handlers will never settle is left to the garbage collector. */
   async function finish(closing: readonly SimulatedProcess[]): Promise<void> {
     for (const process of processes.values()) if (!closing.includes(process)) process.die()
-    for (const process of closing) if (!process.isDead) await process.close()
+    for (const process of closing) if (!process.isDead && processes.has(process.kernel)) await process.close()
   }
 }
 
