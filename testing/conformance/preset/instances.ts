@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { z } from 'zod'
 import { entry, step } from './flow-workers.ts'
 import type { PresetTest } from './rig.ts'
 
@@ -112,6 +113,27 @@ export function instanceTests(test: PresetTest): void {
       },
       { instances: { heartbeat: 60_000 } },
     ),
+  )
+
+  it(
+    'finds jobs and runs that the workers of a new version cannot carry on',
+    test(async ({ kernel, start, until }) => {
+      await start({
+        first: entry(async (_job, ctx) => ctx.step.sleep('a day', 86_400_000)),
+        kept: [{ input: z.object({ to: z.string() }) }, () => {}],
+        gone: () => {},
+      })
+      await kernel.flow('f').start()
+      await until('the run waits', async () => (await kernel.countJobs({ states: ['delayed'] })).counts.delayed === 1)
+      for (const worker of ['kept', 'gone']) await kernel.enqueue(worker, { to: 'Ada' }, { delay: 86_400_000 })
+      const checks = async (): Promise<string[]> => (await kernel.checkDeploy()).map(({ check }) => check).toSorted()
+      expect(await checks()).toEqual(['deploy'])
+      await kernel.unregisterWorker('gone')
+      await kernel.unregisterWorker('first')
+      const input = z.object({ to: z.object({ name: z.string() }) })
+      await kernel.registerWorker({ id: 'kept', config: { queue: 'kept', input }, handler() {} }, { replace: true })
+      expect(await checks()).toEqual(['flows.graph', 'jobs.input', 'jobs.worker', 'jobs.worker'])
+    }),
   )
 
   it(
