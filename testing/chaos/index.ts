@@ -35,10 +35,8 @@ export async function chaos(test: ChaosTest, options: ChaosOptions = {}): Promis
   const fingerprints: string[] = []
   let faults = 0
 
-  const play = async (schedule: readonly ChaosFault[], most: number): Promise<RunResult> => {
-    const result = await runOnce(test, { schedule, processes, limit: most })
-    return result
-  }
+  const play = (schedule: readonly ChaosFault[], most: number): Promise<RunResult> =>
+    runOnce(test, { schedule, processes, limit: most })
 
   const undisturbed = await play([], UNDISTURBED_LIMIT)
   const most = undisturbed.duration + limit
