@@ -287,6 +287,33 @@ describe('many processes over one PostgreSQL', () => {
     ])
   })
 
+  it('give each job of a fair key its own turn, also jobs in the transactions of callers', async () => {
+    const schema = freshSchema()
+    const kernels = await Promise.all([kernelIn(schema), kernelIn(schema)])
+    const worker = { queue: 'fair', name: 'work' }
+    const some = Array.from({ length: 20 }, () => ({ worker, data: 'big', options: { fairKey: 'big' } }))
+    await Promise.all([0, 1, 0, 1, 0, 1].map((n) => kernels[n]!.enqueueMany(some)))
+    const client = await pool.connect()
+    await client.query('BEGIN')
+    for (const data of ['small', 'big']) await kernels[0].enqueue(worker, data, { fairKey: data, db: client })
+    await kernels[1].enqueueMany(some)
+    await client.query('COMMIT')
+    client.release()
+    const turns = `SELECT count(*)::int AS jobs, count(DISTINCT created_on)::int AS turns FROM ${schema}.job
+      WHERE name = 'fair' AND singleton_key LIKE 'nq:0:%'`
+    expect((await pool.query(turns)).rows).toEqual([{ jobs: 140, turns: 140 }])
+    const ran: unknown[] = []
+    const { promise, resolve } = Promise.withResolvers<void>()
+    await kernels[0].registerWorker({
+      id: 'work',
+      config: { ...worker, concurrency: 1 },
+      handler: ({ data }) => void (ran.push(data) === 142 && resolve()),
+    })
+    await kernels[0].start()
+    await promise
+    expect(ran.slice(0, 2)).toContain('small')
+  })
+
   it('append to one stream at once without a gap, each in order', async () => {
     const schema = freshSchema()
     const kernel = await kernelIn(schema)
