@@ -42,7 +42,21 @@ export function runMessageTests(test: PresetTest): void {
         await other.registerWorker({ id: 'entry', config, handler: () => {} })
         await other.registerWorker({ id: 'closed', config: step, handler: () => {} })
       }
+      const queue = kernel.port('queue')
+      await queue.pause('entry')
       const { runId } = await kernel.flow('f').start()
+      const events = other.port('events')
+      const byKey = events.byKey.bind(events)
+      // A worker begins the run while the first update looks for it.
+      events.byKey = async (stream, key) => {
+        if (key === 'flow.started') {
+          events.byKey = byKey
+          await queue.resume('entry')
+          await event(runId, key)
+        }
+        return byKey(stream, key)
+      }
+      expect(await other.flow('f').update(runId, 'add', 'u0', { id: 'u0' })).toBe(1)
       const ids = Array.from({ length: 10 }, (_, index) => `u${index % 5}`)
       const responses = await Promise.all(
         ids.map((id, index) => (index % 2 ? kernel : other).flow('f').update(runId, 'add', id, { id })),
