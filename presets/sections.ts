@@ -1,3 +1,4 @@
+// Written by scripts/sections.ts.
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 
 /** What the section of a plugin takes. */
@@ -27,6 +28,7 @@ declare module 'nuxt-queue/kernel' {
     redis?: OptionsOf<typeof import('../plugins/adapters/redis/connection/index.ts')>
     registry?: OptionsOf<typeof import('../plugins/jobs/registry/index.ts')>
     retention?: OptionsOf<typeof import('../plugins/jobs/retention/index.ts')>
+    runMessages?: OptionsOf<typeof import('../plugins/flow/run-messages/index.ts')>
     schedules?: OptionsOf<typeof import('../plugins/flow/schedule/index.ts')>
     state?: OptionsOf<typeof import('../plugins/context/state/index.ts')>
     stats?: OptionsOf<typeof import('../plugins/observability/stats/index.ts')>

@@ -1,12 +1,9 @@
 import { readFileSync } from 'node:fs'
-import { join } from 'pathe'
 import { describe, expect, expectTypeOf, it } from 'vitest'
 import { defineConfig, type KernelConfig, type PluginSections } from '../../index.ts'
 import type { ModuleOptions } from '../../plugins/integrations/nuxt/index.ts'
 import type { NitroQueueConfig } from '../../plugins/integrations/lib/nitro/module.ts'
-import { pluginFolders } from '../../scripts/entry-points.ts'
-
-const ROOT = join(import.meta.dirname, '../..')
+import { SECTIONS, sections } from '../../scripts/sections.ts'
 
 type Any<T> = 0 extends 1 & T ? true : false
 
@@ -30,18 +27,7 @@ describe('the sections of the configuration', () => {
   })
 
   it('are declared for each plugin with options', async () => {
-    const declared = readFileSync(join(ROOT, 'presets/sections.ts'), 'utf8')
-    const sections = await Promise.all(
-      [...pluginFolders().values()].map(async (folder) => {
-        const { default: plugin } = (await import(join(ROOT, folder, 'index.ts'))) as {
-          default?: Record<string, string>
-        }
-        return plugin?.options === undefined
-          ? []
-          : [`    ${plugin.configKey ?? plugin.name!}?: OptionsOf<typeof import('../${folder}/index.ts')>`]
-      }),
-    )
-    expect(declared.match(/^ {4}\w+\?: .*$/gm)).toEqual(sections.flat().toSorted())
+    expect(readFileSync(SECTIONS, 'utf8'), 'Run: node scripts/sections.ts').toBe(await sections())
     // A section of any type would check nothing.
     expectTypeOf<
       { [Key in keyof PluginSections]-?: Any<PluginSections[Key]> }[keyof PluginSections]

@@ -1,4 +1,4 @@
-// Starts an application with Nuxt's test utils, which build it.
+// Starts an application with Nuxt's test utils, which build it. `npm test` uses no such tool.
 import { readGuide } from '../../install/guide.ts'
 import { expect, it } from 'vitest'
 import { createApp } from './app.ts'
