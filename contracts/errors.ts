@@ -60,6 +60,10 @@ export type ErrorCode =
   | 'VALUE_UNSUPPORTED'
   /** A value is larger than `payloadLimit`. */
   | 'PAYLOAD_TOO_LARGE'
+  /** A value is encrypted with a key that this process does not have. The job waits for a process that has it. */
+  | 'ENCRYPTION_KEY_MISSING'
+  /** An encrypted value was changed or moved, or the key with its id is another one. */
+  | 'ENCRYPTION_FAILED'
   /** Input, output or state does not match its schema. */
   | 'VALIDATION_FAILED'
   /** The queue holds `maxQueueSize` jobs. */

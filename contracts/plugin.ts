@@ -39,6 +39,13 @@ export interface PluginKernel extends Kernel {
    */
   storeProgress(ctx: RunContext, value: number): Promise<void>
   /**
+   * Puts a wrapper around what a later plugin provides for a port, so that everything in this kernel that uses the port uses the wrapper.
+   * The wrapper that is registered first is outermost. Call it in the setup of a plugin with `enforce: 'pre'`.
+   *
+   * @throws QueueError `PLUGIN_REQUIRES` if the port is already provided
+   */
+  wrapPort<Name extends keyof Ports>(port: Name, wrap: (implementation: Ports[Name]) => Ports[Name]): void
+  /**
    * Raises the time limit of this setup, and of the setups after it, to `ms` milliseconds if `setupTimeout` is less. For work that is only
    * necessary at the first start, such as creating a database.
    *

@@ -7,6 +7,7 @@ import control from '../plugins/jobs/control/index.ts'
 import dashboard from '../plugins/integrations/dashboard/index.ts'
 import debounce from '../plugins/jobs/debounce/index.ts'
 import doctor from '../plugins/observability/doctor/index.ts'
+import encryption from '../plugins/context/encryption/index.ts'
 import errors from '../plugins/observability/errors/index.ts'
 import expiry from '../plugins/jobs/expiry/index.ts'
 import explain from '../plugins/observability/explain/index.ts'
@@ -44,6 +45,7 @@ import webhooks from '../plugins/flow/webhooks/index.ts'
 /** The plugins of every preset, independent of its storage. */
 export const capabilities: readonly AnyPlugin[] = [
   upcast,
+  encryption,
   stats,
   errors,
   audit,

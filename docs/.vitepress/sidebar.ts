@@ -25,6 +25,7 @@ const SECTIONS: readonly [folder: string, title: string, first: readonly string[
         'searching',
         'deploying',
         'securing',
+        'encryption',
         'scaling',
       ],
     ],

@@ -107,6 +107,10 @@ export const REMEDIES: Readonly<Record<ErrorCode, string>> = {
   STEP_MISMATCH: 'Use a different name for each sub-step and wait, and the same names in every attempt.',
   STEP_TIMEOUT: 'Raise the `timeout` of the sub-step, or give it more `attempts`.',
   STEP_SWALLOWED: 'Do not catch `Suspended`, or raise it again.',
+  ENCRYPTION_KEY_MISSING:
+    'Add the key with this id to `encryption.keys` or `NUXT_QUEUE_ENCRYPTION_KEYS`. Jobs wait for it and use up no attempt.',
+  ENCRYPTION_FAILED:
+    'Check that the key with this id has the same value in all processes. If it has, somebody has changed the store.',
   UPCAST_FAILED:
     'Correct the upcaster that the message names. It must return an event for every event that it receives.',
   SCHEDULE_INVALID: 'Correct the cron expression, the time zone or the target that the message names.',

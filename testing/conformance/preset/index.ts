@@ -3,6 +3,7 @@ import { auditTests } from './audit.ts'
 import { batchTests } from './batches.ts'
 import { bulkTests } from './bulk.ts'
 import { cancelTests } from './cancelling.ts'
+import { encryptionTests } from './encryption.ts'
 import { endingTests } from './endings.ts'
 import { errorTests } from './errors.ts'
 import { expiryTests } from './expiries.ts'
@@ -123,6 +124,7 @@ export function presetConformance({ name, create }: PresetConformanceOptions): v
     describe('state', () => {
       stateTests(test)
       upcastTests(test)
+      encryptionTests(test)
     })
   })
 }

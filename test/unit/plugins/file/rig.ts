@@ -21,7 +21,7 @@ export function newFolder(): string {
 export function openFolder(
   dir: string,
   file: KernelConfig['file'] = {},
-  options: Pick<TestKernelOptions, 'workers' | 'now'> = {},
+  { config: more, ...options }: Pick<TestKernelOptions, 'workers' | 'now' | 'config'> = {},
 ): Promise<TestKernel> {
   const config: KernelConfig = {
     file: { path: dir, fsync: 'never', ...file },
@@ -31,6 +31,7 @@ export function openFolder(
     errors: { enabled: false },
     registry: { dirs: [] },
     abortGrace: 0,
+    ...more,
   }
   return createTestKernel({ preset: devFile, config, ...options })
 }
