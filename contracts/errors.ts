@@ -62,6 +62,8 @@ export type ErrorCode =
   | 'PAYLOAD_TOO_LARGE'
   /** A value is encrypted with a key that this process does not have. The job waits for a process that has it. */
   | 'ENCRYPTION_KEY_MISSING'
+  /** A large value is not in the storage of `offload`, or was changed there. */
+  | 'OFFLOAD_MISSING'
   /** An encrypted value was changed or moved, or the key with its id is another one. */
   | 'ENCRYPTION_FAILED'
   /** Input, output or state does not match its schema. */

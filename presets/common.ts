@@ -19,6 +19,7 @@ import instances from '../plugins/observability/instances/index.ts'
 import jobOptions from '../plugins/jobs/job-options/index.ts'
 import limits from '../plugins/jobs/limits/index.ts'
 import logger from '../plugins/context/logger/index.ts'
+import offload from '../plugins/context/offload/index.ts'
 import onFailure from '../plugins/jobs/on-failure/index.ts'
 import progress from '../plugins/context/progress/index.ts'
 import registry from '../plugins/jobs/registry/index.ts'
@@ -46,6 +47,7 @@ import webhooks from '../plugins/flow/webhooks/index.ts'
 export const capabilities: readonly AnyPlugin[] = [
   upcast,
   encryption,
+  offload,
   stats,
   errors,
   audit,

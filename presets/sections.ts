@@ -9,6 +9,7 @@ declare module 'nuxt-queue/kernel' {
     alerts?: OptionsOf<typeof import('../plugins/observability/alerts/index.ts')>
     cli?: OptionsOf<typeof import('../plugins/integrations/cli/index.ts')>
     embedded?: OptionsOf<typeof import('../plugins/adapters/pglite/index.ts')>
+    encryption?: OptionsOf<typeof import('../plugins/context/encryption/index.ts')>
     errors?: OptionsOf<typeof import('../plugins/observability/errors/index.ts')>
     exec?: OptionsOf<typeof import('../plugins/runtimes/exec/index.ts')>
     file?: OptionsOf<typeof import('../plugins/adapters/file/connection/index.ts')>
@@ -22,6 +23,7 @@ declare module 'nuxt-queue/kernel' {
     memory?: OptionsOf<typeof import('../plugins/adapters/memory/queue/index.ts')>
     metrics?: OptionsOf<typeof import('../plugins/observability/metrics/index.ts')>
     node?: OptionsOf<typeof import('../plugins/runtimes/node/index.ts')>
+    offload?: OptionsOf<typeof import('../plugins/context/offload/index.ts')>
     otel?: OptionsOf<typeof import('../plugins/observability/otel/index.ts')>
     postgres?: OptionsOf<typeof import('../plugins/adapters/postgres/connection/index.ts')>
     python?: OptionsOf<typeof import('../plugins/runtimes/python/index.ts')>

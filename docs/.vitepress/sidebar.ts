@@ -26,6 +26,7 @@ const SECTIONS: readonly [folder: string, title: string, first: readonly string[
         'deploying',
         'securing',
         'encryption',
+        'large-payloads',
         'scaling',
       ],
     ],

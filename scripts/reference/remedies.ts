@@ -111,6 +111,8 @@ export const REMEDIES: Readonly<Record<ErrorCode, string>> = {
     'Add the key with this id to `encryption.keys` or `NUXT_QUEUE_ENCRYPTION_KEYS`. Jobs wait for it and use up no attempt.',
   ENCRYPTION_FAILED:
     'Check that the key with this id has the same value in all processes. If it has, somebody has changed the store.',
+  OFFLOAD_MISSING:
+    'Check that all processes have the same `offload.storage`, and that nothing else removes values from it. Restore the value from a backup.',
   UPCAST_FAILED:
     'Correct the upcaster that the message names. It must return an event for every event that it receives.',
   SCHEDULE_INVALID: 'Correct the cron expression, the time zone or the target that the message names.',

@@ -101,7 +101,7 @@ export default definePlugin({
     kernel.wrapPort('workers', (workers) => {
       if (!hasKeys && !kernel.port('queue').capabilities.durable) return workers
       kernel.hook('dispatch', dispatch)
-      return encodeWorkers(workers, codec, giveBack)
+      return encodeWorkers(workers, codec, kernel, giveBack)
     })
   },
 })

@@ -1,9 +1,19 @@
-import { toError, type JobDraft, type JobRecord, type MaybePromise, type Processor } from '../../../kernel/index.ts'
+import {
+  toError,
+  type JobDraft,
+  type JobRecord,
+  type Kernel,
+  type MaybePromise,
+  type Processor,
+} from '../../../kernel/index.ts'
 import type { QueueProvider, Reporter, Settlement, WorkerManager } from '../../../kernel/index.ts'
 import { copyValue } from '../value.ts'
 import { after, createLeaves, mapAll, type Leaf, type PayloadCodec, type Reader } from './codec.ts'
 import { mapError } from './members.ts'
 import { createOrder } from './order.ts'
+
+/** Milliseconds before a job returns whose end could not be encoded. */
+const RETRY_DELAY = 1000
 
 /** The members of a job that are payloads. */
 type Payloads = Pick<JobRecord, 'data' | 'result' | 'error'>
@@ -78,36 +88,42 @@ export function encodeJobs(queue: QueueProvider, codec: PayloadCodec, reporter: 
 /**
  * Returns workers that run jobs with decoded data, and whose settlements are encoded.
  *
- * @param refuse returns the settlement of a job that cannot be decoded
+ * @param refuse returns the settlement of a job that cannot be decoded. `run` runs it with other data
  */
 export function encodeWorkers(
   workers: WorkerManager,
   codec: PayloadCodec,
-  refuse: (job: Readonly<JobRecord>, error: Error) => MaybePromise<Settlement>,
+  kernel: Pick<Kernel, 'clock' | 'reporter'>,
+  refuse: (
+    job: Readonly<JobRecord>,
+    error: Error,
+    run: (job: JobRecord) => Promise<Settlement>,
+  ) => MaybePromise<Settlement>,
 ): WorkerManager {
   const leaves = createLeaves(codec)
-
-  async function settle(job: Readonly<JobRecord>, settling: Promise<Settlement>): Promise<Settlement> {
-    const settlement = await settling
-    try {
-      const { runId, id } = job
-      return await mapJob(settlement as Settlement & Partial<Payloads>, leaves.encode({ runId, id, job }))
-    } catch (error) {
-      return { ...(await refuse(job, toError(error))), slot: settlement.slot }
-    }
-  }
 
   const wrap =
     (processor: Processor): Processor =>
     async (job, lease) => {
+      const settle = async (plain: JobRecord): Promise<Settlement> => {
+        const settlement = await processor(plain, lease)
+        try {
+          const { runId, id } = job
+          return await mapJob(settlement as Settlement & Partial<Payloads>, leaves.encode({ runId, id, job }))
+        } catch (error) {
+          // The log has the end of the job, so the next claim only acknowledges it.
+          kernel.reporter.error(`The end of job "${job.id}" could not be encoded.`, error)
+          return { type: 'defer', runAt: kernel.clock.now() + RETRY_DELAY, crashed: true, slot: settlement.slot }
+        }
+      }
       let plain: JobRecord
       try {
         codec.claimed?.(job)
         plain = await mapJob(job, leaves.decode(job, 'run'))
       } catch (error) {
-        return refuse(job, toError(error))
+        return refuse(job, toError(error), settle)
       }
-      return settle(job, processor(plain, lease))
+      return settle(plain)
     }
 
   return Object.assign(Object.create(workers) as WorkerManager, {

@@ -36,7 +36,17 @@ const ofMessage: Rule = (key) => (key === 'reason' ? 'payload' : ofStream(key))
 /** The reason of a deferral is a code. The reason of a cancellation is a text of the caller. */
 const withReason: Rule = (key) => (key === 'reason' ? 'fact' : ofPackage(key))
 
+/** The rules of the types that were seen, because each event needs its rule. */
+const known = new Map<string, Rule | 'whole' | 'none'>()
+const MAX_KNOWN = 1000
+
 function ruleOf(type: string): Rule | 'whole' | 'none' {
+  const rule = known.get(type) ?? findRule(type)
+  if (known.size < MAX_KNOWN) known.set(type, rule)
+  return rule
+}
+
+function findRule(type: string): Rule | 'whole' | 'none' {
   if (!isReserved('event', type) || WHOLE.test(type)) return 'whole'
   if (NO_PAYLOADS.test(type)) return 'none'
   if (type.startsWith('_') || type.startsWith('errors.')) return ofStream

@@ -1,3 +1,6 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'pathe'
 import { expect, it } from 'vitest'
 import type { EventStore, QueueProvider } from '../../../kernel/index.ts'
 import type { PresetTest } from './rig.ts'
@@ -5,9 +8,9 @@ import type { PresetTest } from './rig.ts'
 const SECRETS = ['data', 'result', 'state', 'log', 'memo', 'event', 'message', 'cause'].map((what) => `secret ${what}`)
 const encryption = { keys: { test: 'ab'.repeat(32) } }
 
-/** Returns the store that a wrapper has around itself. */
+/** Returns the store inside all wrappers, which do not replace `close`. */
 function stored<T extends QueueProvider | EventStore>(port: T): T {
-  return Object.getPrototypeOf(port) as T
+  return Object.hasOwn(port, 'close') ? port : stored(Object.getPrototypeOf(port) as T)
 }
 
 /** Tests that the store holds no payload in plain text, and everybody reads plain text. */
@@ -63,4 +66,35 @@ export function encryptionTests(test: PresetTest): void {
       { encryption },
     ),
   )
+
+  it('keeps large values in a folder, and references in the store', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'nuxt-queue-payloads-'))
+    const offload = { storage: folder, threshold: 1000 }
+    const body = test(
+      async ({ kernel, start, reach, events }) => {
+        const [data, result, state] = ['data', 'result', 'state'].map((text) => text.padEnd(5000, '.'))
+        await start({
+          async w(job, ctx) {
+            await ctx.state.set('key', state)
+            return { data: job.data, result }
+          },
+        })
+        const job = await kernel.enqueue('w', data)
+        const record = await reach(job, 'completed')
+        expect(record).toMatchObject({ data, result: { data, result } })
+        expect(await kernel.state(job.runId)).toEqual({ key: state })
+        const plain = await events(job.runId)
+        const raw = await stored(kernel.port('events')).read(job.runId)
+        expect(JSON.stringify(plain).length).toBeGreaterThan(15_000)
+        expect(JSON.stringify([raw, await stored(kernel.port('queue')).getJob('w', job.id)]).length).toBeLessThan(5000)
+        expect(await readdir(folder)).toEqual([Buffer.from(job.runId).toString('hex')])
+      },
+      { offload },
+    )
+    try {
+      await body()
+    } finally {
+      await rm(folder, { recursive: true })
+    }
+  })
 }
