@@ -1,6 +1,9 @@
+import type { JobRecord, QueueEvent } from '../../../../kernel/index.ts'
 import { slotJob, type SlotJob } from '../../lib/slots.ts'
 import type { JobRow } from './record.ts'
-import type { Settled } from './settlement.ts'
+
+/** Notifies the listeners of an event of a job. */
+export type NotifyListeners = (event: QueueEvent, record: JobRecord) => void
 
 /** A job that was just claimed. */
 export interface ClaimedRow extends JobRow {
@@ -20,7 +23,7 @@ export interface Claim extends SlotJob {
   /** True if the job was settled with the append of its terminal event. */
   stored: boolean
   /** The settlement that was stored then. Absent if the job belonged to another worker. */
-  settled: Settled | undefined
+  settled: { notify(emit: NotifyListeners): void } | undefined
 }
 
 export function claimOf(row: ClaimedRow): Claim {

@@ -1,11 +1,11 @@
 import { timerDelay, type Clock, type JobRecord, type Processor, type Settlement } from '../../../../kernel/index.ts'
-import type { Ending, QueueEvent } from '../../../../kernel/index.ts'
-import type { AppendCarrier, JoinedTurn } from '../lib/joined-turn.ts'
+import type { QueueEvent } from '../../../../kernel/index.ts'
 import { quoteName, type PostgresPort } from '../lib/postgres.ts'
 import type { Consumer } from '../../lib/worker-manager.ts'
 import type { Arrivals } from './arrivals.ts'
 import { createBacklog } from './backlog.ts'
 import { encodeQueue } from './names.ts'
+import { createEndings } from './endings.ts'
 import { createPolls } from './polls.ts'
 import { recordOf } from './record.ts'
 import { returned, settlementOf, type Settled } from './settlement.ts'
@@ -72,7 +72,7 @@ export function createConsumer(
     processor,
     started,
     progress: (claim, record, value) => host.progress(name, claim, record, value),
-    ending: endingOf,
+    ending: (claim, record, key) => endings.of(claim, record, key),
     ended,
     returned: (claims) => claims.forEach((claim) => onSettled(returned(claim))),
     dropped: (claim) => host.lapsed(queue, claim),
@@ -89,6 +89,16 @@ export function createConsumer(
   /** The moment until which the queue is held. Jobs that are claimed before it return to the queue. */
   let heldUntil = 0
   const polls = createPolls()
+  const endings = createEndings({
+    ...{ queue: name, db, clock, listeners, slots, polls },
+    mayJoin: () => open && polls.inFlight === 0 && settled.length === 0 && clock.now() >= heldUntil,
+    begin() {
+      const wakesBefore = wakes
+      return (full, due) => onClaimed(full, wakesBefore, due)
+    },
+    mayStart: () => open && clock.now() >= heldUntil,
+    changed: schedule,
+  })
   let scheduled = false
   let timer: NodeJS.Timeout | undefined
   let whenIdle: (() => void)[] = []
@@ -188,46 +198,6 @@ export function createConsumer(
       await pause(settled.failed(batch, error))
     }
     schedule()
-  }
-
-  /** Joins the settlement of a completed job and the next claim to the append of its end, if nothing else waits to be stored. */
-  function endingOf(job: Claim, record: JobRecord, key: string): Ending {
-    return {
-      key,
-      store: db,
-      sent({ data }, carrier) {
-        if (!open || polls.inFlight > 0 || settled.length > 0 || job.lost || clock.now() < heldUntil) return
-        const { result } = data as { result?: unknown }
-        let isStorable = true
-        const refuse = (): void => void (isStorable = false)
-        const one = settlementOf(job, record, { type: 'completed', result }, clock.now(), refuse)
-        // The runner's settlement reports what cannot be stored.
-        if (isStorable) (carrier as AppendCarrier).join(turnOf(job, one))
-      },
-    }
-  }
-
-  function turnOf(job: Claim, one: Settled): JoinedTurn {
-    const done = polls.begin(1)
-    const wakesBefore = wakes
-    return {
-      ...{ queue: name, lease: db.lease, settle: `[${one.text}]`, ctid: one.ctid, returnSettled: listeners.any },
-      done(rows, repeated) {
-        done()
-        const { claimed, due, settledIds } = readTurn(rows as TurnRow[])
-        onClaimed(claimed.length === 1, wakesBefore, due)
-        slots.add(claimed.map(claimOf))
-        if (!open || clock.now() < heldUntil) slots.giveBack()
-        job.stored = true
-        job.settled = repeated || settledIds.has(one.uuid) ? one : undefined
-        slots.stored(job)
-        schedule()
-      },
-      undone() {
-        done()
-        schedule()
-      },
-    }
   }
 
   function pause(ms: number): Promise<void> {

@@ -1,6 +1,6 @@
 import type { JobRecord, QueueEvent, Settlement } from '../../../../kernel/index.ts'
 import { givenBack, storable } from '../../lib/storable.ts'
-import type { Claim } from './claim.ts'
+import type { Claim, NotifyListeners } from './claim.ts'
 import { encodeJsonb, encodeOutput, type Envelope } from './record.ts'
 
 /** The settlement of a job, encoded for `nq_take_turn`. */
@@ -19,7 +19,7 @@ export interface Settled {
   /** Returns a settlement to store instead if the store rejects this one. Absent if there is none. */
   instead?(): Settled
   /** Emits the events of the settlement. */
-  notify(emit: (event: QueueEvent, record: JobRecord) => void): void
+  notify(emit: NotifyListeners): void
 }
 
 interface Change {

@@ -4,7 +4,8 @@ import { defineScript, type RedisPort } from '../lib/redis.ts'
 import type { Consumer } from '../../lib/worker-manager.ts'
 import { createClockSkew } from './clock-skew.ts'
 import { decodeClaimed } from './job-codec.ts'
-import { PROGRESS, RECLAIM, RECOVER, RENEW } from './lease-scripts.ts'
+import { PROGRESS } from './lease-scripts.ts'
+import { createLeases } from './leases.ts'
 import type { Listeners } from '../../lib/listeners.ts'
 import { watchQueue } from './queue-outages.ts'
 import type { Queues } from './queues.ts'
@@ -18,8 +19,6 @@ import { createWaker } from './waker.ts'
 /** The maximum number of jobs that one call claims and settles, because a script blocks Redis. */
 const MAX_CLAIMED = 50
 const MAX_SETTLED = 500
-/** How often to search for jobs whose lease has expired, in milliseconds. */
-const RECLAIM_INTERVAL = 2000
 /** The maximum number of jobs whose handler has succeeded and whose outcome is not stored yet. */
 const MAX_ENDING = 1000
 /** The minimum number of settlements and claims that justify a second call. */
@@ -59,9 +58,6 @@ export function createConsumer(
   const keys = [`${base}:meta`]
   const holder = randomBytes(9).toString('base64url')
   const settleAndClaimScript = defineScript(redis, SETTLE_AND_CLAIM)
-  const renew = defineScript(redis, RENEW)
-  const reclaim = defineScript(redis, RECLAIM)
-  const recover = defineScript(redis, RECOVER)
   const progress = defineScript(redis, PROGRESS)
 
   /** The claimed jobs of which the outcome is not stored. */
@@ -76,7 +72,6 @@ export function createConsumer(
   let mayHaveJobs = true
   /** How often the consumer was woken. */
   let wakes = 0
-  let needsRecovery = false
   let closing = false
   let stopped = false
   const skew = createClockSkew(() => kernel.clock)
@@ -103,14 +98,7 @@ export function createConsumer(
     ...{ redis, kernel, listeners, toStore: skew.toStore, added: kick, finished, hold },
     release: slots.release,
   })
-  const renewing = setInterval(() => void renewLocks(), timerDelay(lease / 3))
-  const reclaimInterval = Math.min(RECLAIM_INTERVAL, lease / 2)
-  const reclaiming = setInterval(() => void reclaimLost(), timerDelay(reclaimInterval))
-  const unwatch = redis.onReconnect(() => {
-    needsRecovery = true
-    void renewLocks()
-    wake()
-  })
+  const leases = createLeases({ redis, base, keys, holder, outages, unsettled, lose: slots.lose, wake })
 
   function wake(): void {
     wakes++
@@ -132,7 +120,7 @@ export function createConsumer(
     const wanted = closing || (!mayHaveJobs && freed === 0) ? 0 : slots.wanted({ pending, least: 1, freed })
     const want = Math.max(0, Math.min(wanted, MAX_CLAIMED, concurrency + MAX_ENDING - unsettled.size))
     if (outcomes.size === 0 && want === 0) return resolveIdle()
-    if (callsInFlight > 0 && (needsRecovery || outcomes.size + want < Math.min(MIN_SECOND_CALL, concurrency / 4)))
+    if (callsInFlight > 0 && (leases.needRecovery || outcomes.size + want < Math.min(MIN_SECOND_CALL, concurrency / 4)))
       return
     callsInFlight++
     settleAndClaim(want).then(
@@ -151,7 +139,7 @@ export function createConsumer(
   }
 
   async function settleAndClaim(want: number): Promise<void> {
-    if (needsRecovery) await recoverLost()
+    if (leases.needRecovery) await leases.recover()
     const known = wakes
     const batch = outcomes.take(MAX_SETTLED)
     pending += want
@@ -232,43 +220,6 @@ export function createConsumer(
     listeners.emit('progress', queue, () => ({ ...record }))
   }
 
-  async function renewLocks(): Promise<void> {
-    const held = [...unsettled].filter(({ stored }) => !stored)
-    if (held.length === 0) return
-    try {
-      const args = held.flatMap(({ key, claim }) => [key, claim])
-      const lost = new Set((await renew(keys, [base, holder, lease, ...args])) as string[])
-      outages.renewal.worked()
-      for (const claimed of held) {
-        if (lost.has(claimed.key) && unsettled.has(claimed) && !claimed.stored) slots.lose(claimed)
-      }
-    } catch (error) {
-      if (!stopped) outages.renewal.failed(error)
-    }
-  }
-
-  async function reclaimLost(): Promise<void> {
-    try {
-      const reclaimed = (await reclaim(keys, [base, Math.floor(reclaimInterval * 0.9)])) as string[]
-      outages.search.worked()
-      // The marker may wake a worker whose process is frozen, so this consumer polls as well.
-      if (reclaimed.length > 0) wake()
-    } catch (error) {
-      if (!stopped) outages.search.failed(error)
-    }
-  }
-
-  /** After a broken connection, returns jobs to the queue that a call claimed whose result was lost. */
-  async function recoverLost(): Promise<void> {
-    needsRecovery = false
-    try {
-      await recover(keys, [base, holder, ...[...unsettled].map(({ key }) => key)])
-    } catch (error) {
-      needsRecovery = true
-      throw error
-    }
-  }
-
   function resolveIdle(): void {
     if (outcomes.size > 0 || callsInFlight > 0 || unsettled.size > 0) return
     for (const resolve of idle.splice(0)) resolve()
@@ -286,7 +237,7 @@ export function createConsumer(
     async close({ timeout }) {
       closing = true
       waker.stop()
-      clearInterval(reclaiming)
+      leases.stopReclaiming()
       giveBackLast()
       const done = Promise.withResolvers<void>()
       idle.push(done.resolve)
@@ -303,9 +254,7 @@ export function createConsumer(
     stop() {
       stopped = closing = true
       waker.stop()
-      clearInterval(renewing)
-      clearInterval(reclaiming)
-      unwatch()
+      leases.stop()
     },
   }
 }
