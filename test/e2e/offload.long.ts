@@ -40,7 +40,7 @@ it('loses no value and keeps none without its run, wherever a process is killed 
   const values = jobs.map(({ data, result }) => [data, result])
   expect(values).toHaveLength(20)
   const expected = Array.from({ length: 20 }, (_, n) => String(n).padEnd(5000, '.')).map((text) => [text, text])
-  expect(values.toSorted()).toEqual(expected.toSorted())
+  expect(new Set(values)).toEqual(new Set(expected))
   for (const { runId, data } of jobs) expect(await kernel.state(runId)).toEqual({ key: data })
 
   const hex = (id: string): string => Buffer.from(id).toString('hex')

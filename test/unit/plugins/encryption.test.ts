@@ -199,7 +199,7 @@ it.each([
   ['a private key', { keys: { a: generateKeyPairSync('ed25519').privateKey } }],
   ['a function that has not the current key', { keys: () => undefined, current: 'a' }],
 ])('refuses %s at the start, and keeps it out of the message', async (_what, encryption) => {
-  const error: unknown = await createTestKernel({ config: { encryption: encryption as never } }).then(
+  const error: unknown = await createTestKernel({ config: { encryption } }).then(
     () => undefined,
     (reason: unknown) => reason,
   )

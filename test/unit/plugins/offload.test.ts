@@ -34,8 +34,8 @@ function createObjects(): OffloadStorage & { items: Map<string, Uint8Array> } {
 const workers = {
   async w({ data }: Job, ctx: RunContext) {
     await ctx.state.set('key', large('state'))
-    ctx.logger.info(large('log'))
-    ctx.logger.info('small log')
+    void ctx.logger.info(large('log'))
+    void ctx.logger.info('small log')
     return { data, result: large('result') }
   },
   f: () => Promise.reject(new Error(large('error'))),
@@ -189,6 +189,8 @@ it('refuses a text that readers would take for a reference', async () => {
 it.each([{ storage: { getKeys: () => [] } }, { storage: 'x', threshold: 10 }])(
   'refuses the options %j',
   async (offload) => {
-    await expect(createTestKernel({ config: { offload: offload as never } })).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
+    await expect(createTestKernel({ config: { offload: offload as never } })).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+    })
   },
 )
