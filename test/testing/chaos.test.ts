@@ -3,12 +3,12 @@ import { expect, it } from 'vitest'
 import { chaos, type ChaosError, type ChaosFault, type ChaosOptions, type ChaosTest } from 'nuxt-queue/testing'
 import type { Kernel, StoredEvent } from '../../kernel/index.ts'
 
-/** Pays, waits for an hour, and sends a receipt. */
+/** Pays, waits until tomorrow, and sends a receipt. */
 const paying: ChaosTest = (world) => ({
   workers: {
     order: async (job, ctx) => {
       await ctx.step.run('charge', () => world.effect('charge', job.data, { key: ctx.job.id }))
-      await ctx.step.sleep('an hour', 3_600_000)
+      await ctx.step.sleep('until tomorrow', 86_400_000)
       await ctx.step.run('receipt', () => world.effect('receipt', job.data, { key: ctx.job.id }))
     },
   },
