@@ -18,6 +18,7 @@ const ROWS = [
   ['`delay`', 'queue', 'delay'],
   ['`priority`', 'queue', 'priority'],
   ['`progress` of jobs', 'queue', 'progress'],
+  ['`fairKey`', 'queue', 'fairness'],
   ["`enqueue(…, { db })` in the caller's transaction", 'queue', 'transaction'],
   ['`maxQueueSize`', 'queue', 'maxQueueSize'],
   ['`findJobs`', 'queue', 'search'],
