@@ -172,7 +172,6 @@ async function openRig(
 function presetOf({ queue, workers, limits, clock }: QueueHarness) {
   const ports = definePlugin({
     name: 'conformance-ports',
-    enforce: 'pre',
     setup(kernel) {
       if (clock) kernel.provide('clock', clock)
       kernel.provide('queue', queue)
