@@ -84,6 +84,7 @@ export type {
   Verify,
   WebhookFacts,
 } from './plugins/flow/triggers/index.ts'
+export type { CancellableJob, CancelOn } from './plugins/flow/cancel-on/index.ts'
 export type { FailedJob, JobFailure } from './plugins/jobs/on-failure/index.ts'
 export type { Unique } from './plugins/jobs/unique/index.ts'
 export type { Upcast, UpcastEvent, UpcastTable } from './plugins/context/upcast/index.ts'

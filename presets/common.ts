@@ -37,6 +37,7 @@ import step from '../plugins/flow/step/index.ts'
 import streaming from '../plugins/context/streaming/index.ts'
 import throttle from '../plugins/jobs/throttle/index.ts'
 import triggers from '../plugins/flow/triggers/index.ts'
+import cancelOn from '../plugins/flow/cancel-on/index.ts'
 import unique from '../plugins/jobs/unique/index.ts'
 import upcast from '../plugins/context/upcast/index.ts'
 import validation from '../plugins/jobs/validation/index.ts'
@@ -75,6 +76,7 @@ export const capabilities: readonly AnyPlugin[] = [
   unique,
   onFailure,
   flow,
+  cancelOn,
   runMessages,
   schedule,
   triggers,

@@ -70,7 +70,7 @@ const OLD_WORDS =
 
 /** The names by which users import plugins. Removing one breaks their code. */
 const PLUGINS =
-  'alerts audit batch bulk bus cli client control dashboard debounce doctor encryption errors events-file events-memory events-postgres events-redis expiry explain fairness file flow history http instances job-options limits logger mcp metrics nitro nuxt offload on-failure otel pglite postgres progress queue-file queue-memory queue-postgres queue-redis redis registry retention run-messages runtime-exec runtime-isolated runtime-node runtime-python schedule search state stats step streaming throttle triggers unique upcast validation wait webhooks'.split(
+  'alerts audit batch bulk bus cancel-on cli client control dashboard debounce doctor encryption errors events-file events-memory events-postgres events-redis expiry explain fairness file flow history http instances job-options limits logger mcp metrics nitro nuxt offload on-failure otel pglite postgres progress queue-file queue-memory queue-postgres queue-redis redis registry retention run-messages runtime-exec runtime-isolated runtime-node runtime-python schedule search state stats step streaming throttle triggers unique upcast validation wait webhooks'.split(
     ' ',
   )
 

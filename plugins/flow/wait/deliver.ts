@@ -1,14 +1,13 @@
-import { isText, type Kernel, type WorkerDefinition } from '../../../kernel/index.ts'
-import { fieldOf } from './field.ts'
+import type { Kernel, WorkerDefinition } from '../../../kernel/index.ts'
+import { keysOf } from '../lib/field.ts'
 import { partsOf } from './request.ts'
 import type { WaitStreams } from './streams.ts'
 
 /** Stores each event under its key, and under the payload fields that the waits of workers match. */
 export function deliverEvents(kernel: Kernel, streams: WaitStreams, paths: Readonly<Record<string, string>>): void {
-  kernel.onEvent(async ({ id, name, key, payload, headers }, { again }) => {
-    const fields = new Set(key === '' ? pathsFor(name) : [])
-    const found = [...fields].map((path) => fieldOf(payload, path)).filter((value) => isKey(value))
-    for (const one of new Set([key, ...found.map(String)])) {
+  kernel.onEvent(async (event, { again }) => {
+    const { id, name, payload, headers } = event
+    for (const one of keysOf(event, pathsFor(name))) {
       await streams.store(name, one, { id, payload, ...(headers && { headers }) }, again)
     }
   })
@@ -25,8 +24,4 @@ function matchesOf({ worker: { awaitBefore, awaitAfter } }: WorkerDefinition, ev
     .flatMap((part) =>
       part.type === 'event' && part.event === event && typeof part.match === 'string' ? [part.match] : [],
     )
-}
-
-function isKey(value: unknown): boolean {
-  return typeof value === 'number' || isText(value)
 }

@@ -4,7 +4,7 @@ import { cronMoments } from '../lib/cron.ts'
 import { checkShape } from '../../lib/worker-option.ts'
 import { pageShape } from './check-options.ts'
 import type { AwaitOptions, AwaitPart, WaitPage } from './options.ts'
-import { fieldOf } from './field.ts'
+import { fieldOf } from '../lib/field.ts'
 import { WEBHOOK_EVENT, type Part, type WaitRequest } from './record.ts'
 
 /**

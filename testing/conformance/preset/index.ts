@@ -6,6 +6,7 @@ import { cancelTests } from './cancelling.ts'
 import { encryptionTests } from './encryption.ts'
 import { endingTests } from './endings.ts'
 import { errorTests } from './errors.ts'
+import { cancellationTests } from './cancellations.ts'
 import { expiryTests } from './expiries.ts'
 import { explanationTests } from './explanations.ts'
 import { failureTests } from './failures.ts'
@@ -65,6 +66,7 @@ export function presetConformance({ name, create }: PresetConformanceOptions): v
       retryTests(test)
       failureTests(test)
       expiryTests(test)
+      cancellationTests(test)
       retentionTests(test)
       searchTests(test)
       bulkTests(test)
