@@ -1,34 +1,22 @@
 import { relative } from 'pathe'
-import {
-  didYouMean,
-  isReserved,
-  QueueError,
-  type Kernel,
-  type RunInfo,
-  type StoredEvent,
-} from '../../../kernel/index.ts'
+import { didYouMean, isReserved, QueueError, type Kernel, type StoredEvent } from '../../../kernel/index.ts'
+import { findRun, flowOfRun } from '../lib/find-run.ts'
 import { askApi } from './api.ts'
 import type { ChangedJob, QueueFacts, Results } from './protocol.ts'
 import type { Method, Params } from './requests.ts'
 
 export type Answers = { [M in Method]: (params: Params<M>) => Promise<Results[M]> }
 
+/** What to do about an id of a run that does not exist. */
+const LIST_RUNS = 'List runs with: npx nuxt-queue runs'
+
 /** Handles each request with a kernel. */
 export function createAnswers(kernel: Kernel, cwd: string): Answers {
   const store = kernel.port('events')
   const queues = kernel.port('queue')
 
-  async function findRun(runId: string): Promise<RunInfo> {
-    const run = await store.runs.get(runId)
-    if (run) return run
-    const hint = 'It may not have begun, or it may have expired. List runs with: npx nuxt-queue runs'
-    throw new QueueError('RUN_NOT_FOUND', `There is no run "${runId}". ${hint}`)
-  }
-
   async function flowOf(runId: string): Promise<ReturnType<Kernel['flow']>> {
-    const { flow } = await findRun(runId)
-    if (flow !== undefined) return kernel.flow(flow)
-    throw new QueueError('FLOW_UNKNOWN', `Run "${runId}" belongs to a single job, not to a flow.`)
+    return kernel.flow(await flowOfRun(kernel, runId, LIST_RUNS))
   }
 
   /** Returns the address of a job. @throws QueueError `JOB_NOT_FOUND` */
@@ -63,7 +51,7 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
     runs: async (filter) => store.runs.list({ ...filter, hideInternal: true }),
     jobs: (search) => kernel.findJobs(search),
     async run({ runId }) {
-      const run = await findRun(runId)
+      const run = await findRun(kernel, runId, LIST_RUNS)
       return { run, events: await store.read(runId) }
     },
     explain: ({ id, queue }) => kernel.explain(queue === undefined ? id : { queue, id }),
@@ -107,7 +95,7 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
     abortBulk: ({ id }) => kernel.abortBulk(id),
     async events({ runId, after, limit, wait }) {
       // Looked up first: if the run had ended before the events were read, there are no further events.
-      const { status } = await findRun(runId)
+      const { status } = await findRun(kernel, runId, LIST_RUNS)
       const events = await readOrWait(kernel, runId, { after, limit, wait: status === 'running' ? wait : 0 })
       return { events, ended: status !== 'running' }
     },
@@ -188,7 +176,7 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
     signalRun: async ({ runId, name, payload, id }) =>
       (await flowOf(runId)).signal(runId, name, payload, id === undefined ? {} : { id }),
     async state({ runId, at }) {
-      await findRun(runId)
+      await findRun(kernel, runId, LIST_RUNS)
       return kernel.state(runId, { at })
     },
   }

@@ -1,6 +1,6 @@
 import { z } from 'zod'
+import { flowOfRun } from '../../lib/find-run.ts'
 import * as answers from './answers.ts'
-import { flowOfRun } from './flow-of-run.ts'
 import { route, type Route } from './route.ts'
 import { headers, headersOf, name } from './values.ts'
 

@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import { assertFree, MAX_MOMENT, type Kernel } from '../../../../kernel/index.ts'
 import { historyPages } from '../../../observability/lib/history.ts'
+import { findRun, flowOfRun } from '../../lib/find-run.ts'
 import { waitForEnd } from '../run-end.ts'
 import * as answers from './answers.ts'
-import { findRun, flowOfRun } from './flow-of-run.ts'
 import { route, type Route } from './route.ts'
 import {
   bodyMoment,
