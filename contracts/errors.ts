@@ -64,7 +64,7 @@ export type ErrorCode =
   | 'ENCRYPTION_KEY_MISSING'
   /** A large value is not in the storage of `offload`, or was changed there. */
   | 'OFFLOAD_MISSING'
-  /** An encrypted value was changed or moved, or the key with its id is another one. */
+  /** An encrypted value was changed or moved, or this process has a different key under its id. */
   | 'ENCRYPTION_FAILED'
   /** Input, output or state does not match its schema. */
   | 'VALIDATION_FAILED'

@@ -88,7 +88,7 @@ it('says where a renamed, an added, and a removed sub-step part from the log', a
   }
   const error = await expectReplay({ order: () => 'other' }, files).catch((thrown: ReplayError) => thrown)
   expect((error as ReplayError).message).toMatch(
-    /^1 of 1 jobs of 1 recorded runs part from today's code:\n.*run\.jsonl, seq 2, "order" \(id-\d+\): expected sub-step "charge", got the end/,
+    /^1 of 1 jobs of 1 recorded runs do not match today's code:\n.*run\.jsonl, seq 2, "order" \(id-\d+\): expected sub-step "charge", got the end/,
   )
 })
 

@@ -17,7 +17,7 @@ export interface ReplayOptions {
   timeout?: number
 }
 
-/** Where a job of a recorded run and today's code part. */
+/** Where a job of a recorded run and today's code differ. */
 export interface ReplayDifference extends Difference {
   file: string
   runId: string
@@ -40,11 +40,11 @@ export interface ReplayError extends Error {
 const SHOWN = 20
 
 /**
- * Runs recorded runs against today's workers. Sub-steps, waits, child runs and states are answered from the log, so their functions do not
+ * Runs recorded runs against today's workers. Sub-steps, waits, child runs and states come from the log, so their functions do not
  * run. Code outside of `ctx.step.run` runs. Write the files with `nuxt-queue export` or `kernel.exportRun()`.
  *
  * @param files a glob pattern, or several
- * @throws ReplayError that lists where they part: the position in the log, what the log has, and what the handler did
+ * @throws ReplayError that lists where they differ: the position in the log, what the log has, and what the handler did
  * @throws Error if no file matches
  * @example
  * await expectReplay({ order: { config, handler: order } }, 'histories/*.jsonl')
@@ -91,7 +91,7 @@ function differencesError(differences: readonly ReplayDifference[], { jobs, runs
         `  ${file}, seq ${seq}, "${step}" (${jobId}): expected ${expected}, got ${got}.`,
     )
   const more = differences.length > SHOWN ? [`  … and ${differences.length - SHOWN} more`] : []
-  const what = `${differences.length} of ${jobs} jobs of ${runs} recorded runs part from today's code:`
+  const what = `${differences.length} of ${jobs} jobs of ${runs} recorded runs do not match today's code:`
   const error = new Error([what, ...lines, ...more].join('\n'))
   return Object.assign(error, { name: 'ReplayError', differences })
 }

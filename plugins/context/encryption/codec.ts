@@ -89,7 +89,8 @@ function keyMissing(keyId: string, { runId, kind }: Place): QueueError {
 
 function changed(keyId: string, { runId, kind }: Place, cause: unknown): QueueError {
   const message = `The ${kind} of run ${runId} cannot be decrypted with key "${keyId}": it was changed or moved, or the key is another one.`
-  return new QueueError('ENCRYPTION_FAILED', message, { cause: toError(cause), details: { keyId } })
+  const hint = 'Check that this id has the same key in all processes. If it has, somebody has changed the store.'
+  return new QueueError('ENCRYPTION_FAILED', `${message} ${hint}`, { cause: toError(cause), details: { keyId } })
 }
 
 /** A text that stands for an encrypted value must never replace it. @throws QueueError `ENCRYPTION_KEY_MISSING` */
@@ -98,6 +99,7 @@ function refuseShown(value: unknown, shown: ReadonlySet<string>, { runId, kind }
     for (const member of Object.values(value)) refuseShown(member, shown, { runId, kind, id: '' })
   } else if (typeof value === 'string' && shown.has(value)) {
     const message = `The ${kind} of run ${runId} holds a value that this process could not decrypt: ${value}. It is not stored, because the value would be lost.`
-    throw new QueueError('ENCRYPTION_KEY_MISSING', message)
+    const hint = 'Add the key to "encryption.keys" or NUXT_QUEUE_ENCRYPTION_KEYS.'
+    throw new QueueError('ENCRYPTION_KEY_MISSING', `${message} ${hint}`)
   }
 }

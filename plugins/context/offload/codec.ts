@@ -27,7 +27,7 @@ export function createOffload(kernel: Kernel, storage: OffloadStorage | undefine
   async function load(reference: string, { runId, kind }: Place): Promise<unknown> {
     const [, key = '', length, digest] = REFERENCE.exec(reference) ?? []
     const what = `The ${kind} of run ${runId}`
-    if (!storage) throw missing(`${what} is in a storage that this process does not have. Set "offload.storage".`)
+    if (!storage) throw missing(`${what} is in a storage that this process does not have.`)
     if (!parseKey(key)) throw missing(`${what} has a reference that cannot be read.`)
     let found: unknown
     try {
@@ -84,7 +84,9 @@ function toBytes(found: unknown): Buffer | undefined {
 }
 
 function missing(message: string): QueueError {
-  return new QueueError('OFFLOAD_MISSING', message, { retryable: false })
+  const hint =
+    'Check that all processes have the same "offload.storage", and that nothing else removes or changes its values.'
+  return new QueueError('OFFLOAD_MISSING', `${message} ${hint}`, { retryable: false })
 }
 
 function away(verb: string, runId: string, cause: unknown): QueueError {

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 
 /*
- * The key of a value is `<run>:<moment>-<random>`: the id of its run in hexadecimal digits, because some file systems ignore case, and when it was stored, in milliseconds since the epoch
- * in base 36. A sweep therefore knows from the key alone whose value it is and how old it is.
+ * The key of a value is `<run>:<moment>-<random>`. The run is its id in hexadecimal digits, because some file systems ignore case. The
+ * moment is when the value was stored: milliseconds since the epoch, in base 36. So a sweep knows from a key alone which run the value
+ * belongs to, and how old it is.
  */
 const KEY = /^([\da-f]+):([\da-z]+)-[\da-f-]+(?:[.]part)?$/
 /** Names of files have at most 255 bytes. Values of runs with longer ids stay in the store. */
@@ -14,7 +15,7 @@ export function createKey(runId: string, now: number): string | undefined {
   return name === '' || name.length > MAX_NAME ? undefined : `${name}:${now.toString(36)}-${randomUUID()}`
 }
 
-/** Returns the run and the moment of a key, or `undefined` if it is none. */
+/** Returns the run and the moment of a key, or `undefined` for any other text. */
 export function parseKey(key: string): { runId: string; at: number } | undefined {
   const [, name, at] = KEY.exec(key) ?? []
   return name === undefined ? undefined : { runId: Buffer.from(name, 'hex').toString(), at: Number.parseInt(at!, 36) }

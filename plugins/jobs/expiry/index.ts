@@ -56,7 +56,8 @@ export default definePlugin({
       const expiry = expiries.get(ctx)!
       if (ctx.startedAt > expiry) {
         const message = `Job "${job.id}" (${job.name}) waited longer than its "expiresIn" of ${job.options.expiresIn} ms and was not run.`
-        throw new QueueError('JOB_EXPIRED', message, { retryable: false })
+        const hint = 'Add workers, or raise "expiresIn". To run the job nevertheless, retry it.'
+        throw new QueueError('JOB_EXPIRED', `${message} ${hint}`, { retryable: false })
       }
       await next()
       const { result } = dispatch
