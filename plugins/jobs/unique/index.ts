@@ -1,6 +1,5 @@
 import {
   definePlugin,
-  endKey,
   QueueError,
   type DispatchPayload,
   type EmitPayload,
@@ -80,11 +79,14 @@ export default definePlugin({
       const newest = await windows.newest(stream)
       if (!newest) return windows.current(stream)
       const { id, open } = newest
-      const stored = await kernel.port('queue').getJob(job.queue, id)
-      // Without a record, another call is about to store the job, or the job has ended and was removed.
-      const isOver = stored
-        ? !counts(job, stored)
-        : !open || (await kernel.port('events').byKey(id, endKey({ id, round: 0 }))) !== undefined
+      const port = kernel.port('queue')
+      let stored = await port.getJob(job.queue, id)
+      if (!stored && open) {
+        // Without a history, another call is about to store the job. With one, the job was removed, and the next job must not continue it.
+        if ((await kernel.port('events').head(id)) === 0) return id
+        stored = await port.getJob(job.queue, id)
+      }
+      const isOver = !stored || !counts(job, stored)
       return isOver ? windows.current(stream, id) : id
     }
 

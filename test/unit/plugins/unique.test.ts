@@ -33,6 +33,34 @@ describe('a unique job', () => {
     expect(ran).toEqual(['stored'])
   })
 
+  it('does not continue a job that was removed after its first attempt, or take the data that it would have had', async () => {
+    const { kernel } = test
+    const unique = { key: 'all', replace: ['data'] } as const
+    await kernel.registerWorker({
+      id: 'w',
+      config: { queue: 'w', attempts: 2, backoff: 60_000, unique },
+      handler: async ({ data }, ctx) => {
+        ran.push([data, await ctx.step.run('once', () => data)])
+        if (data === 'fails') throw new Error('once')
+      },
+    })
+    const failed = await kernel.enqueue('w', 'fails')
+    await test.advance(10)
+    await failed.remove()
+    await kernel.queue('w').pause()
+    const replaced = await kernel.enqueue('w', 'first')
+    await kernel.enqueue('w', 'replaced')
+    await replaced.remove()
+    const next = await kernel.enqueue('w', 'next')
+    expect(new Set([failed.id, replaced.id, next.id]).size).toBe(3)
+    await kernel.queue('w').resume()
+    await test.advance(10)
+    expect(ran).toEqual([
+      ['fails', 'fails'],
+      ['next', 'next'],
+    ])
+  })
+
   it('takes newer data until it begins, also while a limit holds it back, and keeps its data in later attempts', async () => {
     const { kernel } = test
     const gate = Promise.withResolvers<void>()
