@@ -36,6 +36,12 @@ function mapJob<T extends Partial<Payloads>>(job: T, leaf: Leaf): MaybePromise<T
   })
 }
 
+/** The store may also have found the text in an encoded message. */
+function hasError(text: string): (job: JobRecord) => boolean {
+  const wanted = text.toLowerCase()
+  return ({ error }) => error !== undefined && `${error.name}\n${error.message}`.toLowerCase().includes(wanted)
+}
+
 /** Returns a queue whose payloads a codec has encoded, and decodes again for everyone who reads. */
 export function encodeJobs(queue: QueueProvider, codec: PayloadCodec, reporter: Reporter): QueueProvider {
   const leaves = createLeaves(codec)
@@ -63,7 +69,7 @@ export function encodeJobs(queue: QueueProvider, codec: PayloadCodec, reporter: 
         after(queue.findJobs!(search), (found) =>
           after(
             mapAll(found.jobs, (job) => decode(job, 'read')),
-            (jobs) => ({ ...found, jobs }),
+            (jobs) => ({ ...found, jobs: search.error === undefined ? jobs : jobs.filter(hasError(search.error)) }),
           ),
         ),
     }),

@@ -22,10 +22,13 @@ const words = (text: string): ReadonlySet<string> => new Set(text.split(/\s+/))
 const FACTS =
   words(`id key name queue worker claim runId jobId flow step stepId event type version n seq ts at index level mode status count
   cause causes tags headers parent forkedFrom from job acknowledgedAt runAt since until past final timedOut wait as waits waitId taken behind
-  passed once hash hashed before started starts verified get due open retryable`)
+  passed once hash hashed before started starts verified get due open retryable expired
+  expiresAt`)
+/** The members of an object that tell it from others of its kind. Its payloads are bound to them, so that two objects cannot swap payloads. */
+const IDENTITY = ['name', 'key', 'event', 'id'] as const
 /** Lists and objects with payloads inside. */
 const NESTED = words('changes parts events replace')
-const TEXTS = words('data input payload result message stack page text')
+const TEXTS = words('data input payload result message stack page text title')
 const NO_PAYLOADS = /^(?:stats|worker|audit|schedule|group|errors[.]status$)/
 const WHOLE = /^debounce[.]call$/
 
@@ -35,6 +38,8 @@ const MESSAGES = /^(?:client$|progress$|abort$|_)/
 const ofMessage: Rule = (key) => (key === 'reason' ? 'payload' : ofStream(key))
 /** The reason of a deferral is a code. The reason of a cancellation is a text of the caller. */
 const withReason: Rule = (key) => (key === 'reason' ? 'fact' : ofPackage(key))
+/** `started` lists the targets of a trigger. Some of them could not start, for a reason with a message. */
+const ofTrigger: Rule = (key) => (key === 'started' ? 'nested' : key === 'subscription' ? 'fact' : withReason(key))
 
 /** The rules of the types that were seen, because each event needs its rule. */
 const known = new Map<string, Rule | 'whole' | 'none'>()
@@ -50,7 +55,8 @@ function findRule(type: string): Rule | 'whole' | 'none' {
   if (!isReserved('event', type) || WHOLE.test(type)) return 'whole'
   if (NO_PAYLOADS.test(type)) return 'none'
   if (type.startsWith('_') || type.startsWith('errors.')) return ofStream
-  return type === 'step.deferred' || type === 'trigger.refused' ? withReason : ofPackage
+  if (type.startsWith('trigger.')) return ofTrigger
+  return type === 'step.deferred' ? withReason : ofPackage
 }
 
 /** Converts the payloads in the data of an event or message. Returns the same data if nothing changes. */
@@ -86,6 +92,7 @@ function mapMembers(value: unknown, rule: Rule, kind: string, leaf: Leaf): Maybe
     return rule === ofStream || rule === ofMessage ? value : leaf(value, kind)
   }
   const members = value as Record<string, unknown>
+  const owner = rule === ofStream || rule === ofMessage ? kind : kind + identityOf(members)
   const pending: Promise<void>[] = []
   let changed: Record<string, unknown> | undefined
   const set = (key: string, next: unknown): void => {
@@ -96,12 +103,18 @@ function mapMembers(value: unknown, rule: Rule, kind: string, leaf: Leaf): Maybe
   for (const key of Object.keys(members)) {
     const member = members[key]
     if (member === undefined) continue
-    const next = mapMember(key, member, rule, kind, leaf)
+    const next = mapMember(key, member, rule, owner, leaf)
     if (isPromise(next)) pending.push(next.then((one) => set(key, one)))
     else set(key, next)
   }
   const result = (): unknown => changed ?? value
   return pending.length === 0 ? result() : Promise.all(pending).then(result)
+}
+
+/** Returns the identity of an object in the form of an index, such as `["charge"]`. */
+function identityOf(members: Record<string, unknown>): string {
+  const found = IDENTITY.map((key) => members[key]).filter((one) => typeof one === 'string')
+  return found.length > 0 ? JSON.stringify(found) : ''
 }
 
 function mapMember(key: string, member: unknown, rule: Rule, kind: string, leaf: Leaf): MaybePromise<unknown> {

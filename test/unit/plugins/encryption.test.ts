@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'pathe'
 import { expect, it } from 'vitest'
 import type { EventStore, Job, KernelConfig, QueueProvider, RunContext } from '../../../kernel/index.ts'
+import alerts from '../../../plugins/observability/alerts/index.ts'
 import { createTestKernel } from '../../../testing/index.ts'
 import { newFolder, openFolder } from './file/rig.ts'
 
@@ -155,6 +156,59 @@ it('does not decrypt a value in another place, a changed value, or one with anot
   await log.append('b', [{ type: 'mine', data: event!.data }])
   expect((await events.read('a'))[0]!.data).toBe('secret')
   expect((await events.read('b'))[0]!.data).toBe('[encrypted with key "new", and changed]')
+})
+
+it('does not decrypt the result of one sub-step, or the value of one key of the state, in the place of another', async () => {
+  await using test = await createTestKernel({
+    config: both,
+    workers: {
+      async w(_job: Job, ctx: RunContext) {
+        await ctx.step.run('charge', () => 100)
+        await ctx.step.run('refund', () => 1)
+        await ctx.state.set('limit', 100)
+        await ctx.state.set('used', 1)
+      },
+    },
+  })
+  const { runId } = await test.kernel.enqueue('w')
+  await test.drain()
+  const events = test.kernel.port('events')
+  const log = Object.getPrototypeOf(events) as EventStore
+  for (const [type, member] of [
+    ['step.memo', 'result'],
+    ['state.set', 'value'],
+  ] as const) {
+    const [one, other] = await log.read(runId, { types: [type] })
+    const data = { ...(other!.data as object), [member]: (one!.data as Record<string, unknown>)[member] }
+    await log.append(runId, [{ type, data, stepId: one!.stepId }], { reopen: true })
+    const swapped = (await events.read(runId, { types: [type] })).map((event) => event.data as Record<string, unknown>)
+    expect(swapped.map((each) => each[member])).toEqual([100, 1, '[encrypted with key "new", and changed]'])
+  }
+})
+
+it('encrypts messages of errors in alerts and in the history of triggers, and finds jobs by names of errors only', async () => {
+  const fail = () => Promise.reject(new TypeError('secret error'))
+  await using test = await createTestKernel({
+    plugins: [alerts],
+    config: { ...both, alerts: { rules: { 'error-group': false } } },
+    workers: { w: { config: { queue: 'w' }, handler: fail } },
+  })
+  const { kernel } = test
+  await kernel.registerTrigger({ name: 't', type: 'manual', worker: 'w' })
+  kernel.subscribeTrigger('t', { worker: 'w', id: 'second', transform: fail })
+  await kernel.emitTrigger('t', 'payload')
+  await test.advance('1h')
+  const raised = await kernel.alerts()
+  expect(raised).toContainEqual(expect.objectContaining({ title: expect.stringContaining('secret error') as string }))
+  const started = [{ queue: 'w' }, { reason: 'FAILED', message: 'secret error' }]
+  expect(await kernel.triggerHistory('t')).toMatchObject([{ payload: 'payload', started }])
+  const log = Object.getPrototypeOf(kernel.port('events')) as EventStore
+  const runs = ['_alerts', '_alerts.noticed', 'trigger:t']
+  const stored = JSON.stringify(await Promise.all(runs.map(async (run) => log.read(run))))
+  expect(stored).toContain('FAILED')
+  expect(stored).not.toContain('secret error')
+  const found = async (error: string) => (await kernel.findJobs({ queue: 'w', error })).jobs.length
+  expect([await found('typeerror'), await found('nqe1')]).toEqual([1, 0])
 })
 
 it('encrypts with the key that "keyFor" chooses for the job, also the events of its run', async () => {
