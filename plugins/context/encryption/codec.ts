@@ -31,9 +31,11 @@ export function createEncryption(kernel: Kernel, ring: KeyRing | undefined, keyF
 
   /** @throws QueueError `ENCRYPTION_KEY_MISSING` */
   function claimed(job: KeyedJob): void {
-    know(job)
-    const keyId = unreadable.get(job.runId)
-    if (keyId !== undefined) throw keyMissing(keyId, { runId: job.runId, id: job.id, kind: 'history' })
+    const { runId, id } = job
+    const written = know(job)
+    if (ring && written !== undefined && !ring.find(written)) throw keyMissing(written, { runId, id, kind: 'result' })
+    const keyId = unreadable.get(runId)
+    if (keyId !== undefined) throw keyMissing(keyId, { runId, id, kind: 'history' })
   }
 
   function encode(value: unknown, place: Place): string | undefined {

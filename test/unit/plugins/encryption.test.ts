@@ -243,6 +243,22 @@ it('encrypts with the key that "keyFor" chooses for the job, also the events of 
   }
 })
 
+it('does not run a job without data whose result it could not encrypt', async () => {
+  const folder = newFolder()
+  const ran: string[] = []
+  const keyFor = (): string => 'new'
+  const workers = { w: { config: { queue: 'w' }, handler: () => ran.push('once') } }
+  const without = await open(folder, { encryption: { keys: { old: OLD }, keyFor } }, workers)
+  const job = await without.kernel.enqueue('w')
+  await without.advance('5m')
+  expect(await without.kernel.port('queue').getJob('w', job.id)).toMatchObject({ state: 'delayed', crashes: 0 })
+  expect(ran).toEqual([])
+  await without.close()
+  await using after = await open(folder, { encryption: { ...both.encryption, keyFor } }, workers)
+  await after.advance('10m')
+  expect(await after.kernel.port('queue').getJob('w', job.id)).toMatchObject({ state: 'completed', result: 1 })
+})
+
 it.each([
   ['a short key', { keys: { a: OLD.slice(2) } }],
   ['a long key', { keys: { a: Buffer.alloc(33).toString('base64') } }],
