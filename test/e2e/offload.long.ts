@@ -1,6 +1,8 @@
-// `npm test` has interrupted writes in one process. Here processes are killed around writes of the storage.
+// `npm test` has interrupted writes in one process. Here processes are killed around writes of the storage, and sweeps run while thousands of
+// jobs change their states.
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { join } from 'pathe'
 import { expect, it, onTestFinished } from 'vitest'
@@ -50,4 +52,34 @@ it('loses no value and keeps none without its run, wherever a process is killed 
   await kernel.port('queue').clean(policy)
   await kernel.port('events').expire(policy)
   await expect.poll(() => readdir(folder)).toEqual([])
+})
+
+it('keeps the values of jobs that are claimed while a sweep looks for them', async () => {
+  const redis = await sharedRedis()
+  const folder = await mkdtemp(join(tmpdir(), 'nuxt-queue-payloads-'))
+  const kernel = await createKernel({
+    preset: 'prod-redis',
+    config: {
+      redis: { url: redis.url, prefix: crypto.randomUUID(), checkServer: false },
+      registry: { dirs: [] },
+      offload: { storage: folder, threshold: 1000, sweepInterval: 1, minAge: 0 },
+    },
+  })
+  onTestFinished(async () => {
+    await kernel.close()
+    await rm(folder, { recursive: true, force: true })
+    await redis.stop()
+  })
+  const handler = async ({ data }: { data: unknown }) => {
+    await setTimeout(100)
+    return (data as string).length
+  }
+  await kernel.registerWorker({ id: 'w', config: { queue: 'w', concurrency: 50 }, handler })
+  await kernel.port('queue').pause('w')
+  const data = 'x'.repeat(2000)
+  const jobs = await kernel.enqueueMany(Array.from({ length: 2000 }, () => ({ worker: 'w', data })))
+  await kernel.port('queue').resume('w')
+  await kernel.start()
+  const results = await Promise.all(jobs.map(async (job) => kernel.result(job)))
+  expect(new Set(results)).toEqual(new Set([2000]))
 })

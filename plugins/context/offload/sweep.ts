@@ -1,4 +1,4 @@
-import type { EventStore, Kernel, QueueProvider } from '../../../kernel/index.ts'
+import { isReserved, type EventStore, type Kernel, type QueueProvider } from '../../../kernel/index.ts'
 import { parseKey } from './keys.ts'
 import type { OffloadStorage } from './storage.ts'
 
@@ -27,6 +27,7 @@ export async function sweep(kernel: Pick<Kernel, 'clock'>, options: SweepOptions
     runs.set(found.runId, run)
   }
   let removed = 0
+  let own: string[] | undefined
   for (const [runId, { keys, newest }] of runs) {
     if (isClosed()) break
     if (newest >= before || (await exists(runId))) continue
@@ -35,8 +36,16 @@ export async function sweep(kernel: Pick<Kernel, 'clock'>, options: SweepOptions
   }
   return removed
 
+  /** Lists would miss jobs that change their state in the meantime. A search finds each job that exists all the time. */
   async function exists(runId: string): Promise<boolean> {
     if ((await events().head(runId)) > 0) return true
-    return (await queue().getJobs({ runId, limit: 1 })).length > 0
+    const port = queue()
+    if (!port.findJobs) return (await port.getJobs({ runId, limit: 1 })).length > 0
+    // A search without a queue omits the queues of plugins.
+    own ??= (await port.getQueues()).filter((name) => isReserved('queue', name))
+    for (const of of [{}, ...own.map((name) => ({ queue: name }))]) {
+      if ((await port.findJobs({ ...of, runId, limit: 1 })).jobs.length > 0) return true
+    }
+    return false
   }
 }

@@ -101,6 +101,25 @@ it('removes values together with their run, and values that an interrupted write
   expect(runs().toSorted()).toEqual([waits.runId, 'somebody'])
 })
 
+it('keeps the values of jobs in queues of plugins that have not begun', async () => {
+  const storage = createObjects()
+  const received: unknown[] = []
+  const onFailure = ({ job }: { job: { data?: unknown } }): void => void received.push(job.data)
+  await using test = await create(
+    storage,
+    { w: { config: { queue: 'w', onFailure }, handler: () => Promise.reject(new Error('fails')) } },
+    { retention: { failed: { age: 60_000 }, sweepInterval: 10_000 } },
+  )
+  const queue = test.kernel.port('queue')
+  await queue.pause('_failures/w')
+  await test.kernel.enqueue('w', large('data'))
+  await test.advance('10m')
+  expect(storage.items.size).toBe(1)
+  await queue.resume('_failures/w')
+  await test.drain()
+  expect(received).toEqual([large('data')])
+})
+
 it('fails a job whose value is missing or changed, without running it, and shows why', async () => {
   const storage = createObjects()
   const ran: unknown[] = []
