@@ -19,7 +19,7 @@ export type JobArguments<T> =
     ? [data?: JobInput<T>, options?: EnqueueOptions]
     : [data: JobInput<T>, options?: EnqueueOptions]
 
-/** Runs SQL in the caller's own transaction: a `pg` client, or an adapter such as pg-boss's `fromKnex` creates. */
+/** Runs SQL in the caller's own transaction: a `pg` client, or what a helper of `nuxt-queue/postgres` returns, such as `fromDrizzle`. */
 export type SqlClient =
   | { query(text: string, values?: unknown[]): Promise<{ rows: unknown[] }> }
   | { executeSql(text: string, values?: unknown[]): Promise<{ rows: unknown[] }> }

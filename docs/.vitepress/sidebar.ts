@@ -17,6 +17,7 @@ const SECTIONS: readonly [folder: string, title: string, first: readonly string[
     [
       ...['retries', 'limits', 'debounce-throttle-batch', 'schedules', 'flows', 'durable-steps', 'waiting', 'webhooks'],
       'talking-to-a-run',
+      'transactions',
       ...[
         'streaming-to-a-page',
         'testing',

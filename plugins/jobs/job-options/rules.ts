@@ -76,7 +76,7 @@ const CALL_OPTIONS: Record<string, Rule> = {
   once: text,
   runId: text,
   flow: ['the position of a job in a flow', (value) => typeof value === 'object' && value !== null],
-  db: ['a client with query() or executeSql()', isClient],
+  db: ['a pg client, or what a helper of nuxt-queue/postgres returns, such as fromDrizzle(tx, sql)', isClient],
 }
 
 /** Checks one option of a worker's config. */
