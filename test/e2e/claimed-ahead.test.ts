@@ -13,7 +13,8 @@ async function instance(preset: Preset, config: KernelConfig): Promise<Kernel> {
   return kernel
 }
 
-const jobs = (count: number) => Array.from({ length: count }, (_, data) => ({ worker: 'work', data }))
+const jobs = (count: number, options = {}) =>
+  Array.from({ length: count }, (_, data) => ({ worker: 'work', data, options }))
 
 describe.each(SHARED_STORES)('%s, with jobs that were claimed ahead of their slots', (preset, configOf) => {
   it('gives them to other processes when the slots are occupied', async () => {
@@ -45,30 +46,33 @@ describe.each(SHARED_STORES)('%s, with jobs that were claimed ahead of their slo
     expect(['quick', 'slow', 'elsewhere'].map(count)).toEqual([200, 5, 795])
   })
 
-  it('returns them in their order when it closes, and runs none of them twice', async () => {
-    const config = await configOf()
-    const [closing, other] = [await instance(preset, config), await instance(preset, config)]
-    const [before, after]: [number[], number[]] = [[], []]
-    const half = Promise.withResolvers<void>()
-    await closing.registerWorker({
-      id: 'work',
-      config: { queue: 'work', concurrency: 5 },
-      handler({ data }) {
-        if (before.push(data as number) === 500) half.resolve()
-      },
-    })
-    const enqueued = await closing.enqueueMany(jobs(2000))
-    await closing.start()
-    await half.promise
-    expect(await closing.close({ timeout: 60_000 })).toEqual({ aborted: [] })
-    expect((await other.port('queue').getJobCounts('work')).active).toBe(0)
-    const handler = ({ data }: { data: unknown }): void => void after.push(data as number)
-    await other.registerWorker({ id: 'work', config: { queue: 'work' }, handler })
-    await other.start()
-    await other.result(enqueued.at(-1)!, { timeout: 60_000 })
-    expect(after).toEqual(after.toSorted((a, b) => a - b))
-    expect([...before, ...after].toSorted((a, b) => a - b)).toEqual(enqueued.map((_, data) => data))
-  })
+  it.each([0, 5])(
+    'returns them in their order when it closes, with priority %i, and runs none of them twice',
+    async (priority) => {
+      const config = await configOf()
+      const [closing, other] = [await instance(preset, config), await instance(preset, config)]
+      const [before, after]: [number[], number[]] = [[], []]
+      const half = Promise.withResolvers<void>()
+      await closing.registerWorker({
+        id: 'work',
+        config: { queue: 'work', concurrency: 5 },
+        handler({ data }) {
+          if (before.push(data as number) === 300) half.resolve()
+        },
+      })
+      const enqueued = await closing.enqueueMany(jobs(1000, { priority }))
+      await closing.start()
+      await half.promise
+      expect(await closing.close({ timeout: 60_000 })).toEqual({ aborted: [] })
+      expect((await other.port('queue').getJobCounts('work')).active).toBe(0)
+      const handler = ({ data }: { data: unknown }): void => void after.push(data as number)
+      await other.registerWorker({ id: 'work', config: { queue: 'work' }, handler })
+      await other.start()
+      await other.result(enqueued.at(-1)!, { timeout: 60_000 })
+      expect(after).toEqual(after.toSorted((a, b) => a - b))
+      expect([...before, ...after].toSorted((a, b) => a - b)).toEqual(enqueued.map((_, data) => data))
+    },
+  )
 
   it('returns them when a rate limit holds the queue', async () => {
     const kernel = await instance(preset, await configOf())

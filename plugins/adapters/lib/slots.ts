@@ -49,8 +49,13 @@ export interface SlotsHost<Job extends SlotJob> {
   clock: Pick<Clock, 'now'>
   prefetch: Prefetch
   processor: Processor
-  /** Returns the record of a job that starts. Jobs are decoded that late because decoded ones take many times the memory. */
+  /**
+   * Returns the record of a job that starts. Jobs are decoded that late because decoded ones take many times the memory. It throws if the
+   * stored job cannot be decoded.
+   */
   started(job: Job): JobRecord
+  /** Called instead of `ended` for a job that cannot be decoded. The host stores it as failed. */
+  unreadable(job: Job, error: unknown): void
   progress(job: Job, record: JobRecord, value: number): Promise<void>
   /** Returns the ending of a job for the append that completes it (see `Lease`). Called with a concurrency of 1 only. */
   ending(job: Job, record: JobRecord, key: string): Ending
@@ -86,6 +91,7 @@ export function slotJob(key: string): SlotJob {
  *                  │                      ├── outcome stored, concurrency 1 ── stored() ──> ended()
  *                  │                      └── lose() ──> onLost ──> ended(`lost`)
  *                  ├── lose() ──> dropped()
+ *                  ├── cannot be decoded ──> unreadable()
  *                  └── waited 1 s, close, hold ── giveBack() ──> returned()
  */
 export function createSlots<Job extends SlotJob>(initialConcurrency: number, host: SlotsHost<Job>): Slots<Job> {
@@ -132,9 +138,15 @@ export function createSlots<Job extends SlotJob>(initialConcurrency: number, hos
       forget(job)
       return host.dropped(job)
     }
+    let record: JobRecord
+    try {
+      record = host.started(job)
+    } catch (error) {
+      forget(job)
+      return host.unreadable(job, error)
+    }
     job.busy = true
     taken++
-    const record = host.started(job)
     void host.processor(record, leaseOf(job, record)).then(
       (settlement) => end(job, record, settlement),
       // A processor must not reject. If it does, its job has not ended.

@@ -8,7 +8,7 @@ import { encodeQueue } from './names.ts'
 import { createEndings } from './endings.ts'
 import { createPolls } from './polls.ts'
 import { recordOf } from './record.ts'
-import { returned, settlementOf, type Settled } from './settlement.ts'
+import { returned, settlementOf, unreadableJob, type Settled } from './settlement.ts'
 import type { Listeners } from '../../lib/listeners.ts'
 import { createPrefetch } from '../../lib/prefetch.ts'
 import { createSlots, MAX_CALLS } from '../../lib/slots.ts'
@@ -73,6 +73,7 @@ export function createConsumer(
     started,
     progress: (claim, record, value) => host.progress(name, claim, record, value),
     ending: (claim, record, key) => endings.of(claim, record, key),
+    unreadable,
     ended,
     returned: (claims) => claims.forEach((claim) => onSettled(returned(claim))),
     dropped: (claim) => host.lapsed(queue, claim),
@@ -128,6 +129,11 @@ export function createConsumer(
     host.arrivals.claimed(record)
     if (listeners.any) listeners.emit('active', queue, () => ({ ...record }))
     return record
+  }
+
+  function unreadable(claim: Claim, error: unknown): void {
+    db.reporter.error(`Job ${claim.key} of queue "${queue}" cannot be read, so it has failed.`, error)
+    onSettled(unreadableJob(claim, error))
   }
 
   function ended(claim: Claim, record: JobRecord, settlement: Settlement): void {

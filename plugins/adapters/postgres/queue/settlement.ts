@@ -1,4 +1,4 @@
-import type { JobRecord, QueueEvent, Settlement } from '../../../../kernel/index.ts'
+import { serializeError, type JobRecord, type QueueEvent, type Settlement } from '../../../../kernel/index.ts'
 import { givenBack, storable } from '../../lib/storable.ts'
 import type { Claim, NotifyListeners } from './claim.ts'
 import { encodeJsonb, encodeOutput, type Envelope } from './record.ts'
@@ -37,6 +37,12 @@ interface Change {
 export function returned({ key: uuid, ctid, count }: Claim): Settled {
   const text = `{"i":"${uuid}","n":${count},"s":"retry"}`
   return { uuid, ctid, text, hold: 0, again: true, returned: true, notify() {} }
+}
+
+/** Returns the settlement of a job that cannot be decoded. It has failed, because it would not be decoded the next time either. */
+export function unreadableJob({ key: uuid, ctid, count }: Claim, error: unknown): Settled {
+  const text = `{"i":"${uuid}","n":${count},"s":"failed","o":${encodeJsonb(serializeError(error))}}`
+  return { uuid, ctid, text, hold: 0, again: false, returned: false, notify() {} }
 }
 
 /** Encodes a settlement. If it cannot be stored, calls `report`, and returns a settlement with which the job runs again. */

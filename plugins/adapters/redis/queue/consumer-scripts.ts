@@ -156,8 +156,7 @@ for index = 1, settlements do
       event(base, 'event', outcome, 'jobId', id, field, value, 'prev', 'active')
     elseif kind == 'returned' then
       -- The job has not started, so it goes in front of the waiting ones.
-      local priority = tonumber(call('HGET', key, 'priority') or 0)
-      if priority == 0 then call('RPUSH', base .. ':wait', id) else pushWaiting(base, id, priority) end
+      pushFirst(base, id)
       event(base, 'event', 'waiting', 'jobId', id, 'prev', 'active')
       outcome = 'waiting'
     elseif kind == 'retry' then

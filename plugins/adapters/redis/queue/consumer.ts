@@ -1,5 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import { timerDelay, type JobRecord, type Kernel, type Processor, type Settlement } from '../../../../kernel/index.ts'
+import {
+  serializeError,
+  timerDelay,
+  type JobRecord,
+  type Kernel,
+  type Processor,
+  type Settlement,
+} from '../../../../kernel/index.ts'
 import { defineScript, type RedisPort } from '../lib/redis.ts'
 import type { Consumer } from '../../lib/worker-manager.ts'
 import { createClockSkew } from './clock-skew.ts'
@@ -88,6 +95,7 @@ export function createConsumer(
     started,
     progress: storeProgress,
     ending: (claimed, _record, key) => outcomes.endingOf(claimed, key),
+    unreadable,
     ended,
     // The script puts each job in front of the waiting ones.
     returned: (jobs) => jobs.toReversed().forEach((claimed) => outcomes.giveBack(claimed)),
@@ -132,6 +140,8 @@ export function createConsumer(
       (error: unknown) => {
         callsInFlight--
         if (stopped) return
+        // The jobs of the other call may have waited for those of this one.
+        if (closing) giveBackLast()
         outages.calls.failed(error)
         setTimeout(kick, RETRY)
       },
@@ -191,6 +201,11 @@ export function createConsumer(
     claimed.record = record
     if (listeners.any) listeners.emit('active', queue, () => ({ ...record }))
     return { ...record }
+  }
+
+  function unreadable(claimed: Claimed, error: unknown): void {
+    kernel.reporter.error(`Job "${claimed.key}" of queue "${queue}" cannot be read, so it has failed.`, error)
+    outcomes.settle(claimed, { type: 'failed', error: serializeError(error) })
   }
 
   function ended(claimed: Claimed, _record: JobRecord, settlement: Settlement): void {

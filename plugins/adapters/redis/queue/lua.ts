@@ -71,6 +71,18 @@ local function pushWaiting(base, id, priority, fair)
   end
 end
 
+-- Adds a stored job in front of the waiting jobs of the same priority, also if they have fair keys.
+local function pushFirst(base, id)
+  local job = call('HMGET', base .. ':' .. id, 'priority', 'nq:fair')
+  local priority = tonumber(job[1] or 0)
+  if priority == 0 then return call('RPUSH', base .. ':wait', id) end
+  local waiting, lowest = base .. ':prioritized', priority * 4294967296
+  local first = tonumber(call('ZRANGEBYSCORE', waiting, lowest, lowest + 4294967295, 'WITHSCORES', 'LIMIT', 0, 1)[2])
+  -- Without waiting jobs, it goes where the next job would go. In front of that place, there is room for further jobs.
+  first = first or lowest + (job[2] and 2147483648 or (call('GET', base .. ':pc') or 0) % 4294967296 + 1)
+  call('ZADD', waiting, math.max(first - 1, lowest), id)
+end
+
 -- Adds a stored job to the waiting jobs.
 local function pushStored(base, id)
   local job = call('HMGET', base .. ':' .. id, 'priority', 'nq:fair')
