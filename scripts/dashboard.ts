@@ -1,6 +1,7 @@
-/** Builds the pages of the dashboard into the build of the package, and writes the list of their files. */
-import { globSync, writeFileSync } from 'node:fs'
+/** Builds the pages of the dashboard into the build of the package, compresses them, and writes the list of their files. */
+import { globSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
 import vue from '@vitejs/plugin-vue'
 import { join } from 'pathe'
 import { build } from 'vite'
@@ -30,4 +31,10 @@ await build({
 })
 
 const files = globSync('**/*.*', { cwd: OUTPUT })
+for (const file of files) {
+  const path = join(OUTPUT, file)
+  writeFileSync(`${path}.gz`, gzipSync(readFileSync(path), { level: 9 }))
+  // The licenses of the libraries have to be readable in the package.
+  if (!file.endsWith('.md')) rmSync(path)
+}
 writeFileSync(join(OUTPUT, 'files.json'), `${JSON.stringify(files.toSorted())}\n`)

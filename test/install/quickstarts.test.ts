@@ -130,29 +130,27 @@ describe('the guide for Node', () => {
   })
 })
 
-describe('the guide for Nitro', () => {
-  it.each(inLongForm(['nitropack 2', 'apps'] as const, ['Nitro 3', 'nitro3'] as const))(
-    'runs a worker from a route of %s in development',
-    async (heading, install) => {
-      const guide = await follow('start/nitro.md', { heading, install, port: '3000' })
-      await using dev = guide.start(/ dev$/)
-      // The server refuses requests until its worker has loaded.
-      await until(async () => (await guide.run(/^curl/)).stdout === 'hello Ada')
-      await interrupt(dev)
-    },
-  )
+it.each(inLongForm(['nitropack 2', 'apps'] as const, ['Nitro 3', 'nitro3'] as const))(
+  'the guide for Nitro runs a worker from a route of %s in development',
+  async (heading, install) => {
+    const guide = await follow('start/nitro.md', { heading, install, port: '3000' })
+    await using dev = guide.start(/ dev$/)
+    // The server refuses requests until its worker has loaded.
+    await until(async () => (await guide.run(/^curl/)).stdout === 'hello Ada')
+    await interrupt(dev)
+  },
+)
 
-  it.each(inLongForm('production'))('runs jobs in %s', async () => {
-    const redis = await sharedRedis()
-    onTestFinished(() => redis.stop())
-    const nitro = { heading: 'nitropack 2', install: 'apps', port: '3000' } as const
-    const guide = await follow('start/nitro.md', { ...nitro, redis: redis.url })
-    expect(await guide.run(/nitropack build/)).toMatchObject({ code: 0 })
-    await using server = guide.start(/index\.mjs/)
-    await server.until(/Listening on/)
-    expect(await guide.run(/^curl/)).toMatchObject({ stdout: 'hello Ada' })
-    expect((await interrupt(server, 'SIGTERM')).code).toBe(0)
-  })
+it.each(inLongForm('production'))('the guide for Nitro runs jobs in %s', async () => {
+  const redis = await sharedRedis()
+  onTestFinished(() => redis.stop())
+  const nitro = { heading: 'nitropack 2', install: 'apps', port: '3000' } as const
+  const guide = await follow('start/nitro.md', { ...nitro, redis: redis.url })
+  expect(await guide.run(/nitropack build/)).toMatchObject({ code: 0 })
+  await using server = guide.start(/index\.mjs/)
+  await server.until(/Listening on/)
+  expect(await guide.run(/^curl/)).toMatchObject({ stdout: 'hello Ada' })
+  expect((await interrupt(server, 'SIGTERM')).code).toBe(0)
 })
 
 describe('the guide for Python', () => {

@@ -59,7 +59,7 @@ function kindOf(schema: z.ZodType): string {
 
 /** Something to fill a list with. */
 function entryOf(schema: z.ZodType): unknown {
-  return ['a', 1, true, {}, 'failed', null].find((one) => accepts(schema, one)) ?? 'nothing that the list takes'
+  return ['a', 1, true, {}, 'failed', 'data', null].find((one) => accepts(schema, one)) ?? 'nothing that the list takes'
 }
 
 /** Returns where a schema takes a value that has no bound, each with what it took. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
-import { gzip } from 'node:zlib'
+import { gunzip } from 'node:zlib'
 import { join } from 'pathe'
 import type { Kernel } from '../../../kernel/index.ts'
 import { codeFile, packageFile } from '../../lib/package-files.ts'
@@ -63,9 +63,11 @@ export async function createPages(): Promise<Pages> {
   }
 }
 
+/** The build stores the files compressed, because nearly all browsers take them like that. */
 async function load(path: string): Promise<File> {
-  const plain = await readFile(path)
+  const gzip = await readFile(`${path}.gz`)
+  const plain = await promisify(gunzip)(gzip)
   const digest = createHash('sha256').update(plain).digest('base64url').slice(0, 22)
   const type = TYPES[path.slice(path.lastIndexOf('.') + 1)] ?? 'application/octet-stream'
-  return { type, etag: `"${digest}"`, plain, gzip: await promisify(gzip)(plain) }
+  return { type, etag: `"${digest}"`, plain, gzip }
 }

@@ -55,8 +55,6 @@ export function expiryTests(test: PresetTest): void {
       const started = (await events(held.runId)).filter(({ type }) => type === 'step.started')
       expect(started.map(({ data }) => (data as { expired?: boolean }).expired)).toEqual([undefined, true])
 
-      await late.retry()
-      await reach(late, 'completed')
       const sleeper = await kernel.enqueue('sleeper', null, { expiresIn: 600_000 })
       await reach(sleeper, 'completed')
       expect(await codeOf(() => kernel.enqueue('w', 0, { expiresIn: 0 }))).toBe('OPTION_INVALID')

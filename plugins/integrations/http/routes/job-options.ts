@@ -5,6 +5,9 @@ import { bodyDelay, count, headers, ms, name, priority, tags } from './values.ts
 /** The name of a queue that does not belong to a plugin. */
 const queueName = name.refine((queue) => !isReserved('queue', queue), 'Names that start with "_" belong to plugins')
 
+const STATES = ['waiting', 'delayed', 'active', 'completed', 'failed', 'cancelled'] as const
+const REPLACED = ['data', 'delay'] as const
+
 /** The options of every caller. `assertOptions` checks further options that the application defined with `http: true`. */
 export const options = z.looseObject({
   /** The id of the job. If the queue knows a job with this id, that job is returned. */
@@ -31,6 +34,8 @@ export const options = z.looseObject({
   concurrencyKey: name.optional(),
   rateLimitKey: name.optional(),
   deadLetter: queueName.optional(),
+  fairKey: name.optional(),
+  fairWeight: z.number().min(0.01).max(100).optional(),
   tags: tags.optional(),
   headers: headers.optional(),
   /** `delay` is the deprecated name of `period`. */
@@ -45,8 +50,8 @@ export const options = z.looseObject({
     .strictObject({
       key: name.optional(),
       for: ms.optional(),
-      states: z.array(z.enum(['waiting', 'delayed', 'active', 'completed', 'failed', 'cancelled'])).optional(),
-      replace: z.array(z.enum(['data', 'delay'])).optional(),
+      states: z.array(z.enum(STATES)).max(STATES.length).optional(),
+      replace: z.array(z.enum(REPLACED)).max(REPLACED.length).optional(),
     })
     .optional(),
 })
