@@ -240,7 +240,7 @@ it.each<[ChaosOptions, RegExp]>([
   [{ faults: ['fire' as 'crash'] }, /crash, duplicate.*got fire/],
   [{ faults: [] }, /got an empty list/],
   [{ seed: Number.NaN }, /"seed".*got NaN/],
-  [{ schedule: 'crash' as never }, /"schedule" of chaos\(\) must be an array; got crash/],
+  [{ schedule: 'crash' as never }, /"schedule" of chaos\(\) must be an array; got "crash"/],
   [{ run: 5 } as ChaosOptions, /no option "run"\. It has: seed, runs/],
 ])('refuses %o', async (options, message) => {
   await expect(chaos(paying, options)).rejects.toThrow(message)

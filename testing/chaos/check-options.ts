@@ -1,3 +1,4 @@
+import { shown } from '../../kernel/index.ts'
 import { FAULT_KINDS } from './generate.ts'
 import type { ChaosOptions, ChaosTest } from './types.ts'
 
@@ -20,7 +21,7 @@ export function checkOptions(test: ChaosTest, options: ChaosOptions): void {
   }
   for (const key of ['faults', 'schedule'] as const) {
     if (options[key] === undefined || Array.isArray(options[key])) continue
-    throw new TypeError(`Option "${key}" of chaos() must be an array; got ${String(options[key])}.`)
+    throw new TypeError(`Option "${key}" of chaos() must be an array; got ${shown(options[key])}.`)
   }
   const option = Object.keys(options).find((key) => !OPTIONS.includes(key))
   if (option !== undefined) {

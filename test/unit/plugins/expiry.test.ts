@@ -36,6 +36,21 @@ describe('a job with expiresIn', () => {
     expect(await endsOf('w')).toEqual([['failed', 'JOB_EXPIRED', expect.any(Number)]])
   })
 
+  it('begins to wait anew when it is retried', async () => {
+    const { kernel } = test
+    await kernel.registerWorker({ id: 'w', config: { queue: 'w', expiresIn: 1000 }, handler: record })
+    await kernel.queue('w').pause()
+    const job = await kernel.enqueue('w', 'late')
+    await test.advance('2s')
+    await kernel.queue('w').resume()
+    await test.advance('1s')
+    expect(await job.state()).toBe('failed')
+    await job.retry()
+    await test.advance('1s')
+    expect(await job.state()).toBe('completed')
+    expect(ran).toEqual(['late'])
+  })
+
   it('ends when it expires, although a rate limit would hold it longer', async () => {
     const { kernel } = test
     const config = { queue: 'w', expiresIn: 5000, rateLimit: { limit: 1, period: 60_000 } }
