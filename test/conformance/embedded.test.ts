@@ -45,9 +45,11 @@ const plugins = [pglite, queuePostgres, eventsPostgres]
 
 queueConformance({
   name: 'queue-postgres on PGlite',
-  async create({ reporter }) {
+  async create({ reporter, maxQueueSize }) {
     await empty()
-    const { kernel, ...harness } = await createPluginHarness({ plugins, reporter, time: 'real' })
+    // The types of the section refuse the option as well.
+    const config = maxQueueSize === undefined ? {} : { embedded: { maxQueueSize } as object }
+    const { kernel, ...harness } = await createPluginHarness({ plugins, config, reporter, time: 'real' })
     const ports = { queue: kernel.port('queue'), workers: kernel.port('workers'), limits: kernel.port('limits') }
     return { ...harness, ...ports }
   },

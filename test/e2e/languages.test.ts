@@ -105,7 +105,7 @@ describe('Python workers in a folder', () => {
     [
       'no handler',
       'x = 1\n',
-      /has no handler\. If it is not a worker, let its name begin with _\. Otherwise decorate a function with @define_worker\./,
+      /has no handler\. If it is not a worker, let its name begin with "_"\. Otherwise decorate a function with @define_worker\./,
       /define_worker/,
     ],
     [

@@ -45,9 +45,10 @@ function withFairness(test: QueueTest): void {
       })
       await reach('big-1', 'active')
       // Jobs that were claimed in advance return to their positions.
-      const closing = workers.unregisterWorker('q', 'work')
+      await queue.pause('q')
       gate.resolve()
-      await closing
+      await workers.unregisterWorker('q', 'work')
+      await queue.resume('q')
       expect(idsOf(before)).toEqual(['big-0', 'b-0', 'big-1'])
       for (const job of [of('c', 0), of('d', 0), of('big', 6), of('c', 1)]) await add(job)
       const claims = await work(() => completed())

@@ -282,9 +282,13 @@ function stopTests(test: RuntimeTest): void {
 function closeTests(test: RuntimeTest): void {
   it(
     'stops a handler when the kernel closes, and returns its job to the queue',
-    test(async ({ kernel, start, reach, afterwards }) => {
+    test(async ({ kernel, start, until, afterwards }) => {
       const job = await start('hang')
-      await reach(job, 'active')
+      // A job is stored as active before its process knows that it has claimed it.
+      await until('the attempt has begun', async () => {
+        const begun = await kernel.port('events').read(job.runId, { types: ['step.started'] })
+        return begun.length === 1
+      })
       const { aborted } = await kernel.close({ timeout: 10 })
       expect(aborted.map(({ id }) => id)).toEqual([job.id])
       const { state, attemptsMade } = await afterwards(job)
