@@ -1,5 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import { QueueError } from '../../../kernel/index.ts'
+import { QueueError, type WorkerDefinition } from '../../../kernel/index.ts'
 import { parseSync } from '../../lib/parse.ts'
 
 /** The `state` option of a worker: an object schema that exposes the schemas of its keys as `shape`, as Zod does. */
@@ -15,10 +15,10 @@ export interface StateSchema {
 }
 
 /** Used without a schema: every key accepts every value. */
-export const anyState: StateSchema = { parse: (_key, value) => value, initial: () => undefined }
+const anyState: StateSchema = { parse: (_key, value) => value, initial: () => undefined }
 
 /** Creates the checks for an object schema. */
-export function createStateSchema({ shape }: StateOption, owner: string): StateSchema {
+function createStateSchema({ shape }: StateOption, owner: string): StateSchema {
   function schemaOf(key: string): StandardSchemaV1 {
     const schema = Object.hasOwn(shape, key) ? shape[key] : undefined
     if (schema) return schema
@@ -31,5 +31,17 @@ export function createStateSchema({ shape }: StateOption, owner: string): StateS
       const result = schemaOf(key)['~standard'].validate(undefined)
       return result instanceof Promise || result.issues ? undefined : result.value
     },
+  }
+}
+
+/** Returns a function that returns the checks for the state of a worker. They are created once for each worker. */
+export function createStateSchemas(): (worker: WorkerDefinition) => StateSchema {
+  const schemas = new WeakMap<WorkerDefinition, StateSchema>()
+  return (worker) => {
+    const option = worker.worker.state
+    if (!option) return anyState
+    const schema = schemas.get(worker) ?? createStateSchema(option, `worker "${worker.id}"`)
+    schemas.set(worker, schema)
+    return schema
   }
 }

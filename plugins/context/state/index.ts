@@ -1,6 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { z } from 'zod'
-import { definePlugin, type Kernel, type WorkerDefinition } from '../../../kernel/index.ts'
+import { definePlugin, type Kernel } from '../../../kernel/index.ts'
 import { anySchema, workerOption } from '../../lib/worker-option.ts'
 import { addLazyMember } from '../../lib/lazy-member.ts'
 import { foldState } from '../lib/fold-state.ts'
@@ -8,7 +8,7 @@ import { createProjection } from '../../lib/projection.ts'
 import { cloneValue } from '../../lib/value.ts'
 import type { RunState } from './api.ts'
 import { createStateHandle } from './handle.ts'
-import { anyState, createStateSchema, type StateOption, type StateSchema } from '../lib/state-schema.ts'
+import { createStateSchemas, type StateOption } from '../lib/state-schema.ts'
 
 export type { RunState } from './api.ts'
 
@@ -54,21 +54,13 @@ export default definePlugin({
   }),
   workerOptions: { state: workerOption('state', objectSchema) },
   setup(kernel, { snapshotEvery }) {
-    const schemas = new WeakMap<WorkerDefinition, StateSchema>()
+    const schemaOf = createStateSchemas()
     const projection = createProjection<Record<string, unknown>>(() => kernel.port('events'), {
       reducer: () => reducerName(kernel),
       initial: () => Object.create(null) as Record<string, unknown>,
       apply: (state, events, runId, at) => kernel.reduce({ runId, events, at, state }),
       snapshotEvery,
     })
-
-    function schemaOf(worker: WorkerDefinition): StateSchema {
-      const option = worker.worker.state
-      if (!option) return anyState
-      const schema = schemas.get(worker) ?? createStateSchema(option, `worker "${worker.id}"`)
-      schemas.set(worker, schema)
-      return schema
-    }
 
     kernel.hook('reduce', (payload, next) => {
       foldState(payload)

@@ -1,17 +1,9 @@
 import type { Kernel, WorkerDefinition } from '../../../kernel/index.ts'
-import { anyState, createStateSchema, type StateSchema } from '../../context/lib/state-schema.ts'
+import { createStateSchemas } from '../../context/lib/state-schema.ts'
 
 /** Reads the states of runs as queries and updates see them, and returns the schemas of their workers. */
 export function createRunStates(kernel: Kernel) {
-  const schemas = new WeakMap<WorkerDefinition, StateSchema>()
-
-  function schemaOf(worker: WorkerDefinition): StateSchema {
-    const option = worker.worker.state
-    if (!option) return anyState
-    const schema = schemas.get(worker) ?? createStateSchema(option, `worker "${worker.id}"`)
-    schemas.set(worker, schema)
-    return schema
-  }
+  const schemaOf = createStateSchemas()
 
   return {
     schemaOf,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextvars import ContextVar
 
 from ._calls import without_none
-from ._steps import Names, RetryPolicy, event_params, failure_params, overload, recorded_error, sleep_params, start_params
+from ._overload import overload
+from ._steps import Names, RetryPolicy, event_params, failure_params, recorded_error, sleep_params, start_params
 from .errors import QueueError
 from .job import StartedRun
 from .suspension import Suspended

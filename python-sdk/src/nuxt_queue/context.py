@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import cached_property
 
 from ._calls import without_none
+from ._flow import Flow
 from ._loggable import MAX_TEXT, cut_text, loggable, text_of
-from ._steps import Flow, Step
+from ._steps import Step
 from .config import camel_keys
 from .errors import QueueError
 from .job import Deferral, EnqueuedJob, Job

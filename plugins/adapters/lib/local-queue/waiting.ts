@@ -1,5 +1,6 @@
 import type { Due, Entry, JobList } from './entry.ts'
 import { FairTurns } from './fair-turns.ts'
+import { Heap, MAX_STALE } from './heap.ts'
 
 /** The waiting jobs of one priority: a list of jobs without a `fairKey`, and the turns of the jobs that have one. */
 interface PriorityList extends JobList {
@@ -76,12 +77,9 @@ export class WaitingJobs {
   }
 }
 
-/** Up to this many stale nodes, the heap is not rebuilt. */
-const MAX_STALE = 64
-
-/** Jobs that are not due yet: a binary heap ordered by due time, then by the order of arrival. */
+/** Jobs that are not due yet: a heap ordered by due time, then by the order of arrival. */
 export class DelayedJobs {
-  readonly #heap: Due[] = []
+  readonly #heap = new Heap<Due>(earlier)
   #arrivals = 0
   size = 0
 
@@ -89,14 +87,7 @@ export class DelayedJobs {
     const due: Due = { at: entry.record.runAt, order: this.#arrivals++, entry }
     entry.due = due
     this.size++
-    let index = this.#heap.push(due) - 1
-    while (index > 0) {
-      const parent = (index - 1) >> 1
-      if (!earlier(due, this.#heap[parent]!)) break
-      this.#heap[index] = this.#heap[parent]!
-      index = parent
-    }
-    this.#heap[index] = due
+    this.#heap.push(due)
   }
 
   remove(entry: Entry): void {
@@ -104,55 +95,32 @@ export class DelayedJobs {
     entry.due = undefined
     this.size--
     // A job that was promoted, cancelled or removed leaves a stale node. At most half of the nodes are stale.
-    if (this.#heap.length > 2 * this.size + MAX_STALE) this.#dropStale()
-  }
-
-  /** Rebuilds the heap without stale nodes. */
-  #dropStale(): void {
-    const live = this.#heap.filter((due) => due.entry.due === due).toSorted((a, b) => (earlier(a, b) ? -1 : 1))
-    // A sorted array is a valid heap.
-    this.#heap.splice(0, this.#heap.length)
-    for (const due of live) this.#heap.push(due)
+    if (this.#heap.size <= 2 * this.size + MAX_STALE) return
+    this.#heap.replace(this.#heap.filter((due) => due.entry.due === due))
   }
 
   /** The number of nodes, including stale ones. */
   get nodes(): number {
-    return this.#heap.length
+    return this.#heap.size
   }
 
   /** Returns the moment at which the next job is due. */
   next(): number | undefined {
-    while (this.#heap.length > 0 && this.#heap[0]!.entry.due !== this.#heap[0]) this.#pop()
-    return this.#heap[0]?.at
+    let { first } = this.#heap
+    while (first && first.entry.due !== first) {
+      this.#heap.pop()
+      first = this.#heap.first
+    }
+    return first?.at
   }
 
   /** Removes and returns the next job that is due at `now`. */
   takeDue(now: number): Entry | undefined {
     const at = this.next()
     if (at === undefined || at > now) return undefined
-    const { entry } = this.#pop()
+    const { entry } = this.#heap.pop()!
     this.remove(entry)
     return entry
-  }
-
-  #pop(): Due {
-    const top = this.#heap[0]!
-    const last = this.#heap.pop()!
-    if (this.#heap.length > 0) this.#sink(last)
-    return top
-  }
-
-  #sink(due: Due): void {
-    const heap = this.#heap
-    let index = 0
-    for (;;) {
-      let child = 2 * index + 1
-      if (child + 1 < heap.length && earlier(heap[child + 1]!, heap[child]!)) child++
-      if (child >= heap.length || !earlier(heap[child]!, due)) break
-      heap[index] = heap[child]!
-      index = child
-    }
-    heap[index] = due
   }
 }
 
