@@ -72,7 +72,17 @@ export function createEncryption(kernel: Kernel, ring: KeyRing | undefined, keyF
     kernel.reporter.warn(`${error.message} This is reported once for each key.`)
   }
 
-  const codec: PayloadCodec = { prefix: PREFIX, searchable: !ring, encode, decode, claimed }
+  const codec: PayloadCodec = {
+    prefix: PREFIX,
+    // Without keys, values are stored as they are. Only values that this process could not decrypt stay encrypted.
+    get active() {
+      return ring !== undefined || shown.size > 0
+    },
+    searchable: !ring,
+    encode,
+    decode,
+    claimed,
+  }
   return { codec, missing: (): string[] => [...reported] }
 }
 

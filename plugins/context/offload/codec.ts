@@ -57,6 +57,7 @@ export function createOffload(kernel: Kernel, storage: OffloadStorage | undefine
 
   return {
     prefix: PREFIX,
+    active: storage !== undefined,
     searchable: true,
     encode(value, place) {
       if (!storage || !isStored(place) || isSmall(value, threshold)) return undefined

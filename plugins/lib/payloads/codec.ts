@@ -21,6 +21,8 @@ export type Reader = 'run' | 'read' | 'show'
 export interface PayloadCodec {
   /** How each of its texts begins. */
   readonly prefix: string
+  /** Whether `encode` may convert a value now. Otherwise, values are neither copied nor held back before they are stored. */
+  readonly active: boolean
   /** Whether stores can compare the data of jobs with a filter. */
   readonly searchable: boolean
   /** Returns a text that begins with the prefix, or `undefined` to store the value as it is. */

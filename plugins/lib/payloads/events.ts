@@ -9,7 +9,7 @@ import type { Reporter, StoredEvent, StreamListener } from '../../../kernel/inde
 import { copyValue } from '../value.ts'
 import { after, createLeaves, mapAll, type PayloadCodec, type Reader } from './codec.ts'
 import { createOrder } from './order.ts'
-import { hasPayloads, mapEventData, mapMessageData, mapSnapshot } from './members.ts'
+import { hasPayloads, mapEventData, mayHoldText, mapMessageData, mapSnapshot } from './members.ts'
 
 /** Returns an event store whose payloads a codec has encoded, and decodes again for everyone who reads. */
 export function encodeEvents(store: EventStore, codec: PayloadCodec, reporter: Reporter): EventStore {
@@ -20,6 +20,7 @@ export function encodeEvents(store: EventStore, codec: PayloadCodec, reporter: R
   function encodeDraft(stream: string, draft: EventDraft): MaybePromise<{ plain: EventDraft; encoded: EventDraft }> {
     const { type, stepId = '' } = draft
     if (draft.data === undefined || !hasPayloads(type)) return { plain: draft, encoded: draft }
+    // The copy keeps the value as it is while it is being encoded.
     const data = copyValue(draft.data, Number.MAX_SAFE_INTEGER, `data of event "${type}"`)
     const place = { runId: stream, id: stepId }
     return after(mapEventData(type, data, leaves.encode(place)), (changed) =>
@@ -40,6 +41,13 @@ export function encodeEvents(store: EventStore, codec: PayloadCodec, reporter: R
 
   const append: EventStore['append'] = (stream, drafts, options) => {
     const before = encoding.get(stream)
+    if (!before && !codec.active) {
+      for (const { type, data, stepId = '' } of drafts) {
+        if (!mayHoldText(data, codec.prefix)) continue
+        void mapEventData(type, data, leaves.encode({ runId: stream, id: stepId }))
+      }
+      return store.append(stream, drafts, options)
+    }
     const encoded = mapAll(drafts, (draft) => encodeDraft(stream, draft))
     const store_ = (pairs: Awaited<typeof encoded>): MaybePromise<AppendResult> =>
       after(

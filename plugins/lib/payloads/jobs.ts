@@ -49,7 +49,8 @@ export function encodeJobs(queue: QueueProvider, codec: PayloadCodec, reporter: 
   function encodeData(job: JobDraft): MaybePromise<JobDraft> {
     const { runId, id } = job
     if (job.data === undefined) return job
-    const data = copyValue(job.data, Number.MAX_SAFE_INTEGER, `data of job "${job.name}"`)
+    // The copy keeps the value as it is while it is being encoded.
+    const data = codec.active ? copyValue(job.data, Number.MAX_SAFE_INTEGER, `data of job "${job.name}"`) : job.data
     return after(leaves.encode({ runId, id, job })(data, 'data'), (changed) =>
       changed === data ? job : { ...job, data: changed },
     )
@@ -110,27 +111,33 @@ export function encodeWorkers(
 
   const wrap =
     (processor: Processor): Processor =>
-    async (job, lease) => {
-      const settle = async (plain: JobRecord): Promise<Settlement> => {
-        const settlement = await processor(plain, lease)
-        try {
-          const { runId, id } = job
-          return await mapJob(settlement as Settlement & Partial<Payloads>, leaves.encode({ runId, id, job }))
-        } catch (error) {
-          // The log has the end of the job, so the next claim only acknowledges it.
-          kernel.reporter.error(`The end of job "${job.id}" could not be encoded.`, error)
-          return { type: 'defer', runAt: kernel.clock.now() + RETRY_DELAY, crashed: true, slot: settlement.slot }
-        }
-      }
-      let plain: JobRecord
+    (job, lease) =>
+      // The log checks the result of a job before its settlement has it.
+      codec.active || isEncoded(job.data) ? runDecoded(processor, job, lease) : processor(job, lease)
+
+  const isEncoded = (data: unknown): boolean => typeof data === 'string' && data.startsWith(codec.prefix)
+
+  async function runDecoded(...[processor, job, lease]: [Processor, ...Parameters<Processor>]): Promise<Settlement> {
+    const settle = async (plain: JobRecord): Promise<Settlement> => {
+      const settlement = await processor(plain, lease)
       try {
-        codec.claimed?.(job)
-        plain = await mapJob(job, leaves.decode(job, 'run'))
+        const { runId, id } = job
+        return await mapJob(settlement as Settlement & Partial<Payloads>, leaves.encode({ runId, id, job }))
       } catch (error) {
-        return refuse(job, toError(error), settle)
+        // The log has the end of the job, so the next claim only acknowledges it.
+        kernel.reporter.error(`The end of job "${job.id}" could not be encoded.`, error)
+        return { type: 'defer', runAt: kernel.clock.now() + RETRY_DELAY, crashed: true, slot: settlement.slot }
       }
-      return settle(plain)
     }
+    let plain: JobRecord
+    try {
+      codec.claimed?.(job)
+      plain = await mapJob(job, leaves.decode(job, 'run'))
+    } catch (error) {
+      return refuse(job, toError(error), settle)
+    }
+    return settle(plain)
+  }
 
   return Object.assign(Object.create(workers) as WorkerManager, {
     registerWorker: (queue, name, processor, options) => workers.registerWorker(queue, name, wrap(processor), options),
