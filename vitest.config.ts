@@ -9,11 +9,16 @@ import { slowestFiles } from './test/services/slowest.ts'
 // Each test file, and each program that it starts, loads much of the same code.
 process.env.NODE_COMPILE_CACHE ??= join(tmpdir(), 'nuxt-queue-tests-compile-cache')
 
-/** Tests of code alone. One process loads the code for many of these files, which takes a third of the time. */
-const PURE = 'test/{unit,property,security,testing,types}/**/*.test.ts'
-
-/** Counts warnings that a process prints once. */
-const OWN_PROCESS = 'test/unit/plugins/limit-shapes.test.ts'
+/**
+ * These files need a process of their own: they measure the memory and the children of the process, count warnings that a process
+ * prints once, set what is global in a process, or hold a whole database. All other files share a few processes, because loading the
+ * code takes two seconds of processor time.
+ */
+const OWN_PROCESS = [
+  'test/conformance/embedded.test.ts',
+  'test/e2e/{otel,runtime-faults,runtime-soak}.test.ts',
+  'test/unit/plugins/limit-shapes.test.ts',
+]
 
 function project(name: string, test: TestProjectInlineConfiguration['test']): TestProjectInlineConfiguration {
   return { extends: true, test: { name, ...test } }
@@ -43,9 +48,12 @@ export default defineConfig({
     projects: LONG
       ? [project('long', { include: ['test/**/*.long.ts'] })]
       : [
-          project('apart', { include: ['test/**/*.test.ts'], exclude: [...configDefaults.exclude, PURE] }),
-          project('warnings', { include: [OWN_PROCESS] }),
-          project('together', { include: [PURE], exclude: [OWN_PROCESS], isolate: false }),
+          project('apart', { include: OWN_PROCESS }),
+          project('together', {
+            include: ['test/**/*.test.ts'],
+            exclude: [...configDefaults.exclude, ...OWN_PROCESS],
+            isolate: false,
+          }),
         ],
   },
 })

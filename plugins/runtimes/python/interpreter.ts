@@ -4,6 +4,9 @@ import { QueueError, toError } from '../../../kernel/index.ts'
 /** The oldest version of Python that the SDK supports. */
 const MIN_VERSION = [3, 9] as const
 
+/** A shim of a version manager may need seconds on a busy machine. */
+const PROBE_TIMEOUT = 60_000
+
 const PROBE = 'import sys; print(sys.executable); print(".".join(map(str, sys.version_info[:3])))'
 
 export interface Interpreter {
@@ -52,11 +55,12 @@ function pythonOf(venv: string): string {
 
 async function probe(command: string): Promise<Interpreter> {
   const { execa } = await import('execa')
-  const { stdout, failed, exitCode, stderr, code } = await execa(command, ['-c', PROBE], {
+  const { stdout, failed, timedOut, exitCode, stderr, code } = await execa(command, ['-c', PROBE], {
     reject: false,
-    timeout: 5_000,
+    timeout: PROBE_TIMEOUT,
     stdin: 'ignore',
   })
+  if (timedOut) throw new Error(`did not respond within ${PROBE_TIMEOUT} ms`)
   if (failed) throw new Error(code === 'ENOENT' ? 'not found' : `exit code ${exitCode}${stderr ? `: ${stderr}` : ''}`)
   const [executable = '', version = ''] = stdout.split(/\r?\n/)
   if (executable === '' || !/^\d+\.\d+\.\d+$/.test(version)) throw new Error(`printed "${stdout}"`)

@@ -2,18 +2,13 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import type { Kernel, KernelConfig } from 'nuxt-queue/kernel'
 import { join } from 'pathe'
-import { afterEach } from 'vitest'
+import { onTestFinished } from 'vitest'
 import devFile from '../../../../presets/dev-file.ts'
 import { createTestKernel, type TestKernel, type TestKernelOptions } from '../../../../testing/index.ts'
 
-const folders: string[] = []
-afterEach(() => {
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
-})
-
 export function newFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'nuxt-queue-file-'))
-  folders.push(folder)
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
   return folder
 }
 
