@@ -7,6 +7,7 @@ import type { JobState, RateLimit, Settlement } from './job.ts'
 import type { Lease } from './lease.ts'
 import type { FoundJobs, JobFilter, JobSearch, JobTotals } from './job-search.ts'
 import type { MaybePromise } from './promise.ts'
+import type { QueueLimits, QueueLimitsChange } from './queue-limits.ts'
 import type { RunContext, WorkerDefinition, WorkerModule } from './worker.ts'
 
 export type Unsubscribe = () => void
@@ -31,7 +32,8 @@ export interface Ports {
 
 /**
  * What an adapter supports. `durable`: jobs survive the process. `shared`: several processes use the same queue. `search`:
- * `findJobs` and `countJobs`; `searchData`: their filter `data` as well. `fairness`: the keys of `fairKey` take turns. The other capabilities are job options. The conformance suite
+ * `findJobs` and `countJobs`; `searchData`: their filter `data` as well. `fairness`: the keys of `fairKey` take turns. `queueLimits`: `setLimits`
+ * and `getLimits`. The other capabilities are job options. The conformance suite
  * tests each declared capability. Using an undeclared option throws.
  */
 export type QueueCapability =
@@ -45,6 +47,7 @@ export type QueueCapability =
   | 'search'
   | 'searchData'
   | 'fairness'
+  | 'queueLimits'
 
 /** Events of jobs. `paused` and `resumed` are events of queues. */
 export type QueueEvent =
@@ -111,6 +114,13 @@ export interface QueueProvider {
   pause(queue: string): MaybePromise<void>
   resume(queue: string): MaybePromise<void>
   isPaused(queue: string): MaybePromise<boolean>
+  /**
+   * Changes the limits of a queue in one write. Each claim compares them, so they apply to all processes from then on. Running jobs
+   * continue. A change of the rate begins a new period. With the capability `queueLimits`. The arguments have been checked.
+   */
+  setLimits?(queue: string, change: QueueLimitsChange): MaybePromise<void>
+  /** Returns the limits of a queue. With the capability `queueLimits`. */
+  getLimits?(queue: string): MaybePromise<QueueLimits>
   /**
    * Queues a failed or cancelled job again, with all its attempts, in one write.
    *

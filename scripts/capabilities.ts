@@ -19,6 +19,7 @@ const ROWS = [
   ['`priority`', 'queue', 'priority'],
   ['`progress` of jobs', 'queue', 'progress'],
   ['`fairKey`', 'queue', 'fairness'],
+  ['`queue(…).setLimits`', 'queue', 'queueLimits'],
   ["`enqueue(…, { db })` in the caller's transaction", 'queue', 'transaction'],
   ['`maxQueueSize`', 'queue', 'maxQueueSize'],
   ['`findJobs`', 'queue', 'search'],

@@ -113,6 +113,11 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
       await queues.resume(queue)
       return factsOf(queue)
     },
+    async limit({ queue: name, change }) {
+      const queue = kernel.queue(name)
+      if (Object.keys(change).length > 0) await queue.setLimits(change)
+      return { name, limits: await queue.limits() }
+    },
     async redrive({ queue, limit }) {
       const moved = await kernel.redrive(queue, { limit })
       if (moved.length === 0) assertKnown(queue, [...(await queues.getQueues()), ...deadLetterQueues(kernel)])

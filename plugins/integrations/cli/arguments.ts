@@ -63,6 +63,14 @@ export function parseDuration(name: string, text: string): number {
   throw wrong(`--${name} takes a duration such as 90s, 15m, 24h or 7d; got "${text}".`)
 }
 
+/** A number of jobs in a span of time, such as `100/1m`, or `none`. */
+export function parseRate(name: string, text: string): { limit: number; period: number } | null {
+  if (text === 'none') return null
+  const [, limit, span] = /^(\d{1,9})\/(\w+)$/.exec(text) ?? []
+  if (span !== undefined) return { limit: Number(limit), period: parseDuration(name, span) }
+  throw wrong(`--${name} takes a number of jobs and a duration, such as 100/1m, or none; got "${text}".`)
+}
+
 /** Returns one of the values that an argument may have. */
 export function parseChoice<const T extends string>(what: string, known: readonly T[], text: string): T {
   const choice = known.find((candidate) => candidate === text)

@@ -6,6 +6,7 @@ import {
   type JobRef,
   type JobState,
   type Kernel,
+  type QueueLimits,
   type RunInfo,
   type SerializedError,
   type StoredEvent,
@@ -30,6 +31,11 @@ export interface QueueFacts {
   name: string
   paused: boolean
   counts: Record<JobState, number>
+}
+
+export interface LimitedQueue {
+  name: string
+  limits: QueueLimits
 }
 
 export interface WorkerFacts {
@@ -67,6 +73,7 @@ export interface Results {
   queues: QueueFacts[]
   pause: QueueFacts
   resume: QueueFacts
+  limit: LimitedQueue
   waits: Awaited<ReturnType<Kernel['openWaits']>>
   workers: WorkerFacts[]
   schedules: {

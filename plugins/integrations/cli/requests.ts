@@ -90,6 +90,14 @@ export const params = {
   queues: z.object({ internal: z.boolean() }),
   pause: z.object({ queue: z.string() }),
   resume: z.object({ queue: z.string() }),
+  /** Changes the limits of a queue, and returns them. */
+  limit: z.object({
+    queue: z.string(),
+    change: z.object({
+      concurrency: z.number().nullish(),
+      rate: z.object({ limit: z.number(), period: z.number() }).nullish(),
+    }),
+  }),
   /** Moves dead letters back to their original queues. */
   redrive: z.object({ queue: z.string(), limit: z.number().optional() }),
   /** Returns the open waits for events and requests. */

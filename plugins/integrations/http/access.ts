@@ -6,7 +6,7 @@ import type { Kernel, MaybePromise } from '../../../kernel/index.ts'
  * Each tool then needs its own action.
  */
 export const ACTIONS = [
-  ...(['queues.read', 'queues.pause', 'queues.resume', 'queues.redrive'] as const),
+  ...(['queues.read', 'queues.pause', 'queues.resume', 'queues.limit', 'queues.redrive'] as const),
   ...(['jobs.read', 'jobs.enqueue', 'jobs.retry', 'jobs.cancel', 'jobs.promote', 'jobs.remove'] as const),
   ...(['jobs.duplicate', 'jobs.reschedule'] as const),
   'counts.read',

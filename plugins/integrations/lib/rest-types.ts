@@ -1,4 +1,4 @@
-import type { JobFilter, JobState } from '../../../kernel/index.ts'
+import type { JobFilter, JobState, QueueLimits } from '../../../kernel/index.ts'
 
 /*
  * The parameters and responses of the routes for operators. Moments are milliseconds since the epoch.
@@ -84,6 +84,8 @@ export interface QueueView {
   name: string
   paused: boolean
   counts: Record<JobState, number>
+  /** Of one queue: the limits that were set at run time. Absent if there are none. */
+  limits?: QueueLimits
   /** When the oldest waiting job was due. Absent if none waits. */
   oldest?: number
 }

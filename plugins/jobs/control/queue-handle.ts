@@ -1,5 +1,7 @@
 import { checkCount, checkDuration, checkKeys, invalid, isQueueError, type Kernel } from '../../../kernel/index.ts'
 import type { JobQuery, JobRecord, JobState, QueueEvent, RunOutcome, Unsubscribe } from '../../../kernel/index.ts'
+import type { QueueLimits, QueueLimitsChange } from '../../../kernel/index.ts'
+import { checkLimits, withLimits } from './queue-limits.ts'
 
 export interface CleanOptions {
   /** The outcomes of the jobs to remove. Default: all outcomes. */
@@ -26,6 +28,17 @@ export interface QueueHandle {
   /** Undoes `pause`. */
   resume(): Promise<void>
   isPaused(): Promise<boolean>
+  /**
+   * Changes how many jobs of the queue run at once and start in a period, in all processes together. The limits are stored with the queue,
+   * and the next claim of every process follows them. An absent member stays as it is, and `null` removes a limit.
+   *
+   * @throws QueueError `OPTION_INVALID`; `OPTION_UNSUPPORTED` if the adapter has no such limits
+   * @example
+   * await kernel.queue('mail').setLimits({ concurrency: 5, rate: { limit: 100, period: 60_000 } })
+   */
+  setLimits(change: QueueLimitsChange): Promise<void>
+  /** Resolves with the limits that `setLimits` has stored. @throws QueueError `OPTION_UNSUPPORTED` */
+  limits(): Promise<QueueLimits>
   /** Resolves with the number of jobs in each state. */
   counts(): Promise<Record<JobState, number>>
   /**
@@ -78,6 +91,8 @@ export function createQueueHandle(kernel: Kernel, name: string): QueueHandle {
     pause: async () => queue().pause(name),
     resume: async () => queue().resume(name),
     isPaused: async () => queue().isPaused(name),
+    setLimits: async (change) => withLimits(queue()).setLimits(name, checkLimits(change)),
+    limits: async () => withLimits(queue()).getLimits(name),
     counts: async () => queue().getJobCounts(name),
     jobs: async (query) => queue().getJobs({ ...query, queue: name }),
     async clean(options = {}) {

@@ -80,6 +80,7 @@ it('responses of every route match the served document', async () => {
     getQueue: () => ask('queues/default'),
     pauseQueue: () => post('queues/default/pause'),
     resumeQueue: () => post('queues/default/resume'),
+    limitQueue: () => post('queues/default/limits', { concurrency: 50, rate: { limit: 1000, period: 60_000 } }),
     redriveQueue: () => post('queues/dead/redrive', { limit: 1 }),
     listJobs: () => ask('jobs?state=completed,failed&tag=customer:7&limit=2&createdAfter=2020-01-01'),
     countJobs: () => ask('jobs/count?name=place&data.id=7'),

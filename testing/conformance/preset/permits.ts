@@ -5,6 +5,27 @@ import type { PresetTest } from './rig.ts'
 /** Tests the jobs of one concurrency key, while jobs that run or wait die or are cancelled. */
 export function permitTests(test: PresetTest): void {
   it(
+    'follows the limit of a queue that another process sets, with workers in both processes',
+    test(async ({ kernel, sibling, start, reach }) => {
+      let running = 0
+      let most = 0
+      const handler = async (): Promise<void> => {
+        most = Math.max(most, ++running)
+        await new Promise((resolve) => setImmediate(resolve))
+        running--
+      }
+      const other = await sibling()
+      await other.queue('w').setLimits({ concurrency: 2 })
+      await start({ w: [{ concurrency: 4 }, handler] })
+      if (other !== kernel) await other.registerWorker({ id: 'w', config: { queue: 'w', concurrency: 4 }, handler })
+      const jobs = await kernel.enqueueMany(Array.from({ length: 20 }, () => ({ worker: 'w' })))
+      await Promise.all(jobs.map((job) => reach(job, 'completed')))
+      expect(most).toBe(2)
+      expect(await kernel.queue('w').limits()).toEqual({ concurrency: 2 })
+    }),
+  )
+
+  it(
     'keeps the permit of a job as long as it runs',
     test(
       async ({ kernel, start, reach, elapse }) => {

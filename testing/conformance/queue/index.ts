@@ -11,6 +11,7 @@ import { hostileTests } from './hostile.ts'
 import { jobTests } from './jobs.ts'
 import { neighbourTests } from './neighbours.ts'
 import { orderTests } from './order.ts'
+import { queueLimitTests } from './queue-limits.ts'
 import { queueTest, type QueueConformanceOptions } from './rig.ts'
 import { searchTests } from './search.ts'
 import { signalTests } from './signals.ts'
@@ -50,6 +51,9 @@ export function queueConformance({ name, create }: QueueConformanceOptions): voi
     })
     describe('fairness', () => {
       fairnessTests(test, capabilities)
+    })
+    describe('limits of queues', () => {
+      queueLimitTests(test, capabilities)
     })
     describe('claims', () => {
       claimTests(test, capabilities)

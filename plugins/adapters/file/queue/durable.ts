@@ -17,6 +17,7 @@ export function durable(provider: QueueProvider, journals: QueueJournals): Queue
     enqueueMany: (jobs) => afterSync(new Set(jobs.map(({ queue }) => queue)), provider.enqueueMany(jobs)),
     pause: (queue) => afterSync([queue], provider.pause(queue)),
     resume: (queue) => afterSync([queue], provider.resume(queue)),
+    setLimits: (queue, change) => afterSync([queue], provider.setLimits!(queue, change)),
     retry: (queue, id, options) => afterSync([queue], provider.retry(queue, id, options)),
     reschedule: (queue, id, runAt) => afterSync([queue], provider.reschedule(queue, id, runAt)),
     promote: (queue, id) => afterSync([queue], provider.promote(queue, id)),

@@ -1,11 +1,11 @@
-import type { JobRecord, RunOutcome } from '../../../../kernel/index.ts'
+import type { JobRecord, QueueLimits, RunOutcome } from '../../../../kernel/index.ts'
 import type { JournalLine } from '../../lib/folder/disk.ts'
 import type { Journal } from '../../lib/folder/journal.ts'
 import { isJson } from '../../../lib/json.ts'
 import type { FileStorage } from '../../lib/folder/storage.ts'
 import type { ForgottenJob } from '../../lib/local-queue/forgotten.ts'
-import type { QueueJournal } from '../../lib/local-queue/journal.ts'
-import type { LeftQueue, LocalQueues } from '../../lib/local-queue/provider.ts'
+import type { LeftQueue, QueueJournal } from '../../lib/local-queue/journal.ts'
+import type { LocalQueues } from '../../lib/local-queue/provider.ts'
 import { fileName, queueName } from './names.ts'
 
 /*
@@ -16,6 +16,7 @@ import { fileName, queueName } from './names.ts'
  *   { "job": "<id>", "removed": true }        the job was removed
  *   { "job": "<id>", "removed": true, "run": …, "outcome": …, "until": … }  the same, and its id is remembered
  *   { "paused": true | false }                the queue was paused or resumed
+ *   { "limits": { "concurrency": 5, … } }     the limits of the queue changed
  */
 const FORMAT = { journal: 'nuxt-queue/jobs', version: 1 }
 const FOLDER = 'queues'
@@ -60,9 +61,11 @@ export function createJournals(
 ): QueueJournals {
   const journals = new Map<string, Journal>()
   const paused = new Set<string>()
+  const limits = new Map<string, QueueLimits>()
 
   function* snapshot(queue: string): Generator<JournalLine> {
     if (paused.has(queue)) yield { paused: true }
+    if (limits.has(queue)) yield { limits: limits.get(queue) }
     const { jobsOf, forgottenOf } = queues()
     for (const job of jobsOf(queue)) yield lineOf(job)
     for (const job of forgottenOf(queue)) yield removalOf(job.id, job)
@@ -84,6 +87,7 @@ export function createJournals(
     const queue = queueName(name.slice(FOLDER.length + 1), storage.header(name))
     const journal = open(queue, name, (line) => {
       if (typeof line.paused === 'boolean') void (line.paused ? paused.add(queue) : paused.delete(queue))
+      if (typeof line.limits === 'object') keepLimits(queue, line.limits as QueueLimits)
       if (typeof line.job !== 'string') return
       if (line.removed !== true) return void jobs.set(line.job, merged(jobs.get(line.job), queue, line))
       jobs.delete(line.job)
@@ -97,7 +101,13 @@ export function createJournals(
       Object.assign(job, { state: 'waiting', crashes: job.crashes + 1 })
       journal.append({ job: job.id, state: job.state, crashes: job.crashes }, 1)
     }
-    return { queue, jobs: [...jobs.values()], forgotten: [...forgotten.values()], paused: paused.has(queue) }
+    const left = { jobs: [...jobs.values()], forgotten: [...forgotten.values()] }
+    return { queue, ...left, paused: paused.has(queue), limits: limits.get(queue) }
+  }
+
+  function keepLimits(queue: string, value: QueueLimits): void {
+    if (Object.keys(value).length > 0) limits.set(queue, value)
+    else limits.delete(queue)
   }
 
   return {
@@ -114,6 +124,10 @@ export function createJournals(
       if (value) paused.add(queue)
       else paused.delete(queue)
       journalOf(queue).append({ paused: value }, 1)
+    },
+    limited(queue, value) {
+      keepLimits(queue, value)
+      journalOf(queue).append({ limits: value }, 1)
     },
     synced: (queue) => journals.get(queue)?.synced(),
     close: async () => void (await Promise.all([...journals.values()].map((journal) => journal.close()))),

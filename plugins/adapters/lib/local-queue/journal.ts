@@ -1,5 +1,15 @@
-import type { JobRecord, Settlement } from '../../../../kernel/index.ts'
+import type { JobRecord, QueueLimits, Settlement } from '../../../../kernel/index.ts'
 import type { ForgottenJob } from './forgotten.ts'
+
+/** The contents of a queue that an earlier process left. */
+export interface LeftQueue {
+  queue: string
+  jobs: JobRecord[]
+  forgotten: ForgottenJob[]
+  paused: boolean
+  /** Absent if it has none. */
+  limits?: QueueLimits
+}
 
 /** Receives the changes of a queue in order. A durable adapter records them, so that it can rebuild the queue. */
 export interface QueueJournal {
@@ -11,6 +21,7 @@ export interface QueueJournal {
   /** @param remembered what stays known of the job. It is part of the same record, so that no crash can separate the two */
   removed(queue: string, id: string, remembered?: ForgottenJob): void
   paused(queue: string, paused: boolean): void
+  limited(queue: string, limits: QueueLimits): void
 }
 
 /** The fields that each settlement changes, for the journal. */

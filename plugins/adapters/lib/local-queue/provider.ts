@@ -22,7 +22,7 @@ import { cloneValue } from '../../../lib/value.ts'
 import type { OpenConsumer } from '../worker-manager.ts'
 import { copyJob, flatten } from './copy-job.ts'
 import { createForgotten, type ForgottenJob } from './forgotten.ts'
-import type { QueueJournal } from './journal.ts'
+import type { LeftQueue, QueueJournal } from './journal.ts'
 import { createQueue, type LocalQueue, type QueueHost } from './queue.ts'
 import { retried } from './retried.ts'
 import { createCallbackScheduler } from './callback-scheduler.ts'
@@ -48,14 +48,6 @@ export interface LocalQueues {
   jobsOf(queue: string): JobRecord[]
   /** Returns the removed jobs of a queue whose ids are still remembered. */
   forgottenOf(queue: string): ForgottenJob[]
-}
-
-/** The contents of a queue that an earlier process left. */
-export interface LeftQueue {
-  queue: string
-  jobs: JobRecord[]
-  forgotten: ForgottenJob[]
-  paused: boolean
 }
 
 type Listeners = { queue: string; event: QueueEvent | '*'; listener: QueueListener }
@@ -175,6 +167,7 @@ export function createLocalQueues(
       search: true,
       searchData: true,
       fairness: true,
+      queueLimits: true,
     },
     enqueue(draft) {
       const receipt = findDuplicate(draft)
@@ -226,6 +219,8 @@ export function createLocalQueues(
     pause: (queue) => queueOf(queue).setPaused(true),
     resume: (queue) => queueOf(queue).setPaused(false),
     isPaused: (queue) => queues.get(queue)?.paused ?? false,
+    setLimits: (queue, change) => queueOf(queue).setLimits(change),
+    getLimits: (queue) => cloneValue(queues.get(queue)?.limits() ?? {}),
     retry(queue, id, options = {}) {
       const entry = find(queue, id)
       if (!entry) throw new QueueError('JOB_NOT_FOUND', `Queue "${queue}" has no job "${id}".`)
@@ -290,6 +285,7 @@ export function createLocalQueues(
     restore(name, left) {
       const queue = queueOf(name)
       if (left.paused) queue.setPaused(true)
+      if (left.limits) queue.setLimits(left.limits)
       queue.restore(left.jobs.map(createEntry))
       for (const job of left.forgotten.toSorted((a, b) => a.until - b.until)) forgotten.add(job)
     },

@@ -4,6 +4,7 @@ import { ChurnMap } from '../churn-map.ts'
 import { storable } from '../storable.ts'
 import { cloneValue } from '../../../lib/value.ts'
 import type { Consumer } from '../worker-manager.ts'
+import { createGate } from './gate.ts'
 import { changedBy, type QueueJournal } from './journal.ts'
 import type { Entry } from './entry.ts'
 import { DelayedJobs, WaitingJobs } from './waiting.ts'
@@ -34,6 +35,7 @@ export function createQueue(name: string, host: QueueHost) {
   const jobs = new ChurnMap<string, Entry>()
   const waiting = new WaitingJobs()
   const delayed = new DelayedJobs()
+  const gate = createGate(host.clock)
   let active = 0
   /** The slots in use, by active jobs or by handler code that still runs after its job has ended. */
   let slots = 0
@@ -49,9 +51,9 @@ export function createQueue(name: string, host: QueueHost) {
   const tasks = fastq<undefined>((_task, done) => host.start(() => claim(done)), 1)
   tasks.pause()
 
-  /** Runs tasks while there is a consumer and the queue is neither paused nor held. */
+  /** Runs tasks while there is a consumer, the queue is neither paused nor held, and its limits allow a claim. */
   function updateFlow(): void {
-    const open = processor !== undefined && !paused && heldUntil <= host.clock.now()
+    const open = processor !== undefined && !paused && heldUntil <= host.clock.now() && gate.isOpen(active)
     if (open === !tasks.paused) return
     if (open) tasks.resume()
     else tasks.pause()
@@ -80,22 +82,26 @@ export function createQueue(name: string, host: QueueHost) {
     }
   }
 
-  /** Sets one timer for the next moment at which a job is due or a hold ends. */
+  /** Sets one timer for the next moment at which a job is due, or at which a hold or a period of the rate ends. */
   function armTimer(): void {
-    const held = heldUntil > host.clock.now() ? heldUntil : Infinity
-    const at = Math.min(delayed.next() ?? Infinity, held)
+    const closedUntil = Math.max(heldUntil, gate.opensAt())
+    const at = Math.min(delayed.next() ?? Infinity, closedUntil > host.clock.now() ? closedUntil : Infinity)
     if (at === timerAt) return
     stopTimer?.()
     timerAt = at
     stopTimer = at === Infinity ? undefined : host.clock.setTimeout(wake, Math.max(0, at - host.clock.now()))
   }
 
+  function updateFlowAndTimer(): void {
+    updateFlow()
+    armTimer()
+  }
+
   function wake(): void {
     timerAt = Infinity
     const now = host.clock.now()
     for (let entry = delayed.takeDue(now); entry; entry = delayed.takeDue(now)) admit(entry)
-    updateFlow()
-    armTimer()
+    updateFlowAndTimer()
   }
 
   function claim(done: fastq.done): void {
@@ -107,6 +113,7 @@ export function createQueue(name: string, host: QueueHost) {
     record.startedAt = host.clock.now()
     active++
     slots++
+    if (gate.count()) updateFlowAndTimer()
     host.emit('active', name, entry)
     const recorded = host.journal?.claimed(name, record)
     if (recorded) void recorded.then(() => run(entry, done))
@@ -141,10 +148,9 @@ export function createQueue(name: string, host: QueueHost) {
 
   function finish(entry: Entry, given: Settlement, done: fastq.done): void {
     const settlement = storable(given, host.clock.now(), (problem) => host.unstorable(entry, problem))
-    const { slot } = settlement
     settle(entry, settlement)
     host.journal?.changed(name, entry.record, changedBy(settlement))
-    if (slot) void slot.then(() => done(null))
+    if (settlement.slot) void settlement.slot.then(() => done(null))
     else done(null)
   }
 
@@ -155,10 +161,10 @@ export function createQueue(name: string, host: QueueHost) {
   }
 
   function settle(entry: Entry, settlement: Settlement): void {
-    const { record } = entry
+    const { record, promoted } = entry
     active--
+    if (gate.limited) updateFlow()
     if (active === 0) onIdle?.()
-    const { promoted } = entry
     entry.promoted = false
     switch (settlement.type) {
       case 'completed':
@@ -191,8 +197,7 @@ export function createQueue(name: string, host: QueueHost) {
 
   function hold(until: number): void {
     heldUntil = Math.max(heldUntil, until)
-    updateFlow()
-    armTimer()
+    updateFlowAndTimer()
   }
 
   function end(entry: Entry, state: EndState): void {
@@ -225,6 +230,12 @@ export function createQueue(name: string, host: QueueHost) {
       host.journal?.paused(name, value)
       host.emit(value ? 'paused' : 'resumed', name)
       updateFlow()
+    },
+    limits: () => gate.limits,
+    setLimits(change: Parameters<typeof gate.change>[0]) {
+      const limits = gate.change(change)
+      host.journal?.limited(name, limits)
+      updateFlowAndTimer()
     },
     add(entry: Entry) {
       jobs.set(entry.record.id, entry)

@@ -20,6 +20,7 @@ import { encodeJsonb, STORED_COLUMNS, storedRecord, type StoredJobRow } from './
 import { DUE_KEY, dueOn } from './sql-fair-keys.ts'
 import { hasMarks, LATER_ROUNDS, ROUND } from './marks.ts'
 import { createJobLister } from './job-lister.ts'
+import { limitColumns, limitsOf, type LimitColumns } from './queue-limits.ts'
 import type { Arrivals } from './arrivals.ts'
 import type { Listeners } from '../../lib/listeners.ts'
 
@@ -112,6 +113,7 @@ export function createPostgresQueues({
       search: true,
       searchData: true,
       fairness: true,
+      queueLimits: true,
     },
     async enqueue(draft, options) {
       if (options?.db) return store.one(draft, options)
@@ -145,6 +147,20 @@ export function createPostgresQueues({
     async isPaused(queue) {
       const text = `SELECT paused FROM ${s}.nq_queue WHERE name = $1`
       return (await db.query<{ paused: boolean }>(text, [encodeQueue(queue)], REPEATABLE))[0]?.paused ?? false
+    },
+    async setLimits(queue, change) {
+      const members = Object.entries(limitColumns(change))
+      if (members.length === 0) return
+      const columns = members.map(([column]) => column)
+      const values = columns.map((_column, index) => `$${index + 2}`)
+      const text = `INSERT INTO ${s}.nq_queue (name, ${columns.join(', ')}) VALUES ($1, ${values.join(', ')})
+        ON CONFLICT (name) DO UPDATE SET ${columns.map((column) => `${column} = excluded.${column}`).join(', ')}`
+      await db.query(text, [encodeQueue(queue), ...members.map(([, value]) => value)], REPEATABLE)
+      await wakeUp(queue)
+    },
+    async getLimits(queue) {
+      const text = `SELECT concurrency, rate_limit, rate_period FROM ${s}.nq_queue WHERE name = $1`
+      return limitsOf((await db.query<LimitColumns>(text, [encodeQueue(queue)], REPEATABLE))[0])
     },
     async retry(queue, id, { round, ...edited } = {}) {
       const hasData = 'data' in edited

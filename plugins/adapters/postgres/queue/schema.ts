@@ -6,7 +6,7 @@ import { limitStatements } from './sql-limits.ts'
 import { listStatements } from './sql-lists.ts'
 import { permitStatements } from './sql-permits.ts'
 import { searchStatements } from './sql-search.ts'
-import { claimFunction, settleAndClaimFunctions } from './sql-settle-and-claim.ts'
+import { claimFunction, settleAndClaimFunctions, takeTurnFunction } from './sql-settle-and-claim.ts'
 import { upkeepFunctions } from './sql-upkeep.ts'
 
 /**
@@ -19,7 +19,7 @@ export function queueVersions(schema: string, channel: string): string[] {
   const first = [tables(s), enqueueFunction(s, channel), upkeepFunctions(s), limitStatements(s)]
   return [
     first.join('\n'),
-    settleAndClaimFunctions(s),
+    settleAndClaimFunctions(s, channel),
     fillFactor(s),
     permitStatements(s),
     forgottenStatements(s),
@@ -27,6 +27,7 @@ export function queueVersions(schema: string, channel: string): string[] {
     searchStatements(s),
     claimFunction(s),
     fairStatements(s, channel),
+    queueLimitStatements(s, channel),
   ]
 }
 
@@ -38,6 +39,17 @@ CREATE TABLE ${s}.nq_queue (
   paused boolean NOT NULL DEFAULT false,
   held_until timestamptz
 );`
+}
+
+/**
+ * Version 10: the limits of queues. `rate_used` jobs were claimed in the period that ends at `rate_until`. `rate_period` is in milliseconds.
+ * Without a limit, the columns are null, and claims run the same statements as before.
+ */
+function queueLimitStatements(s: string, channel: string): string {
+  return `
+ALTER TABLE ${s}.nq_queue ADD COLUMN concurrency int, ADD COLUMN rate_limit int, ADD COLUMN rate_period double precision,
+  ADD COLUMN rate_used int NOT NULL DEFAULT 0, ADD COLUMN rate_until timestamptz;
+${takeTurnFunction(s, channel)}`
 }
 
 /**

@@ -44,7 +44,7 @@ ALTER TABLE ${s}.nq_queue ADD COLUMN fair boolean NOT NULL DEFAULT false;
 ${enqueueFunction(s, channel)}
 ${settleFunction(s)}
 ${claimFunction(s)}
-${takeTurnFunction(s)}
+${takeTurnFunction(s, channel)}
 
 CREATE FUNCTION ${s}.nq_fair_turns(p_queue text, p_priorities int[], p_tokens text[], p_weights double precision[])
 RETURNS bigint[] LANGUAGE plpgsql

@@ -1,3 +1,4 @@
+import { quoteText } from '../lib/postgres.ts'
 import { ENVELOPE } from './record.ts'
 import { DUE_KEY, dueOn } from './sql-fair-keys.ts'
 import { FRACTION } from './sql-jobs.ts'
@@ -33,7 +34,7 @@ const NO_ROW = `NULL::text, NULL::text, NULL::text, NULL::int, NULL::int, NULL::
  * ids; `p_hold`, the milliseconds for which the queue is held, or 0.
  *
  * Returns rows of three kinds: `s`, the id of a settled job; `c`, a claimed job; `d`, at most one row, whose `due` is the number of
- * milliseconds until the next job is due or the hold ends (null if there is none).
+ * milliseconds until the next job is due, or a hold or the period of an exhausted rate ends (null if there is none).
  *
  * - `nq_settle_rows(p_queue, p_settle, p_rows)` settles rows by their `ctid`. Returns the ids of the settled jobs.
  * - `nq_claim_rows(p_queue, p_lease, p_rows)` claims locked rows by their `ctid`.
@@ -46,12 +47,12 @@ const NO_ROW = `NULL::text, NULL::text, NULL::text, NULL::int, NULL::int, NULL::
  * locked, by id or in the order of an index, and then updated by `ctid`. Therefore no plan ever scans all jobs of a queue. A settled job is
  * usually still at the `ctid` of its claim, so no search is needed.
  */
-export function settleAndClaimFunctions(s: string): string {
+export function settleAndClaimFunctions(s: string, channel: string): string {
   return `${settleFunction(s)}
 
 ${claimFunction(s)}
 
-${takeTurnFunction(s)}`
+${takeTurnFunction(s, channel)}`
 }
 
 /** Version 9 creates it again, for fair keys. */
@@ -86,8 +87,9 @@ BEGIN
 END $fn$;`
 }
 
-/** Version 9 creates it again, for fair keys. */
-export function takeTurnFunction(s: string): string {
+/** Versions 9 and 10 create it again, for fair keys and for the limits of queues. */
+export function takeTurnFunction(s: string, channel: string): string {
+  const notify = `PERFORM pg_notify(${quoteText(channel)}, p_queue)`
   return `
 CREATE OR REPLACE FUNCTION ${s}.nq_take_turn(
   p_queue text, p_limit int, p_lease double precision, p_settle text, p_rows tid[], p_tell boolean, p_hold double precision)
@@ -101,6 +103,10 @@ DECLARE
   v_due timestamptz;
   v_rows tid[];
   v_settled uuid[];
+  v_limited boolean;
+  v_limits record;
+  v_want int := p_limit;
+  v_room int;
 BEGIN
   IF p_settle IS NOT NULL THEN
     v_settled := ${s}.nq_settle_rows(p_queue, p_settle, p_rows);
@@ -122,23 +128,52 @@ BEGIN
     INSERT INTO ${s}.nq_queue AS q (name, held_until) VALUES (p_queue, clock_timestamp() + p_hold * interval '1 ms')
     ON CONFLICT ON CONSTRAINT nq_queue_pkey DO UPDATE SET held_until = greatest(q.held_until, excluded.held_until);
   END IF;
-  IF p_limit <= 0 THEN RETURN; END IF;
-  SELECT q.paused, q.held_until, q.fair INTO v_closed, v_until, v_fair FROM ${s}.nq_queue q WHERE q.name = p_queue;
+  SELECT q.paused, q.held_until, q.fair, coalesce(q.concurrency, q.rate_limit) IS NOT NULL
+  INTO v_closed, v_until, v_fair, v_limited FROM ${s}.nq_queue q WHERE q.name = p_queue;
+  IF p_limit <= 0 THEN
+    -- The settled jobs made room for jobs that any process may claim.
+    IF v_limited AND p_settle IS NOT NULL THEN ${notify}; END IF;
+    RETURN;
+  END IF;
   IF v_closed THEN RETURN; END IF;
   v_now := clock_timestamp();
   IF v_until > v_now THEN
     v_due := v_until;
   ELSE
+    IF v_limited THEN
+      -- Claims of the queue happen one after the other. A poll that joins an append must not wait, so it comes again.
+      SELECT q.concurrency, q.rate_limit, q.rate_period, coalesce(q.rate_until > v_now, false) AS counting,
+        CASE WHEN q.rate_until > v_now THEN q.rate_used ELSE 0 END AS used, q.rate_until
+      INTO v_limits FROM ${s}.nq_queue q WHERE q.name = p_queue FOR UPDATE SKIP LOCKED;
+      IF NOT FOUND THEN
+        RETURN QUERY SELECT 'd', NULL::uuid, ${NO_ROW}, 5::double precision;
+        RETURN;
+      END IF;
+      IF v_limits.concurrency IS NOT NULL THEN
+        v_room := v_limits.concurrency - (SELECT count(*) FROM ${s}.job j WHERE j.name = p_queue AND j.state = 'active');
+      END IF;
+      -- A limit that is null does not count.
+      v_want := greatest(0, least(p_limit, v_room, v_limits.rate_limit - v_limits.used));
+    END IF;
     IF v_fair THEN v_fair := ${s}.nq_fair_admit(p_queue); END IF;
     v_rows := ARRAY(
       SELECT j.ctid FROM ${s}.job j
       WHERE j.name = p_queue AND j.state < 'active' AND NOT j.blocked AND j.start_after <= v_now
-      ORDER BY j.priority DESC, j.created_on LIMIT p_limit
+      ORDER BY j.priority DESC, j.created_on LIMIT v_want
       FOR UPDATE OF j SKIP LOCKED
     );
     IF cardinality(v_rows) > 0 THEN
       RETURN QUERY SELECT 'c', x.* FROM ${s}.nq_claim_rows(p_queue, p_lease, v_rows) AS x;
     END IF;
+    IF v_limited THEN
+      v_limits.used := v_limits.used + cardinality(v_rows);
+      IF NOT v_limits.counting THEN v_limits.rate_until := v_now + v_limits.rate_period * interval '1 ms'; END IF;
+      IF v_limits.rate_limit IS NOT NULL AND cardinality(v_rows) > 0 THEN
+        UPDATE ${s}.nq_queue q SET rate_used = v_limits.used, rate_until = v_limits.rate_until WHERE q.name = p_queue;
+      END IF;
+    END IF;
+    -- The settled jobs made room for more jobs than this poll wanted.
+    IF p_settle IS NOT NULL AND cardinality(v_rows) = p_limit AND v_room > p_limit THEN ${notify}; END IF;
     IF cardinality(v_rows) >= p_limit THEN RETURN; END IF;
     SELECT min(a.at) INTO v_due FROM (
       (SELECT j.start_after AS at FROM ${s}.job j WHERE j.name = p_queue AND j.state = 'created' AND NOT j.blocked
@@ -147,7 +182,10 @@ BEGIN
       (SELECT j.start_after FROM ${s}.job j WHERE j.name = p_queue AND j.state = 'retry' AND NOT j.blocked
         AND j.start_after > v_now ORDER BY j.start_after LIMIT 1)) a;
     -- Some jobs that are due have no turn yet.
-    IF v_fair THEN v_due := least(v_due, v_now + interval '10 ms'); END IF;
+    IF v_fair AND v_want > 0 THEN v_due := least(v_due, v_now + interval '10 ms'); END IF;
+    IF v_limited THEN
+      IF v_limits.used >= v_limits.rate_limit THEN v_due := least(v_due, v_limits.rate_until); END IF;
+    END IF;
   END IF;
   RETURN QUERY SELECT 'd', NULL::uuid, ${NO_ROW}, date_part('epoch', v_due - clock_timestamp()) * 1000;
 END $fn$;`

@@ -28,7 +28,8 @@ const SETTLEMENT_ARGS = 8
  *
  * Returns the time, the outcome of each settlement (`waiting`, `delayed`, `completed`, `failed`, `cancelled`, `lost` if another consumer
  * holds the job, or `unmet` if the append was refused or its result is not known), the claimed jobs (the stored id and the fields `ats`, `FRESH_FIELDS`, `USED_FIELDS` of each), the milliseconds
- * for which the queue is held (negative if it is not), and the next due time of a delayed job (`''` if there is none).
+ * for which the queue is held (negative if it is not), and the next due time of a delayed job, or the end of the period of an exhausted
+ * rate (`''` if there is neither).
  *
  * Invariants: an active job is in the list `active` and has a lock, unless its lease has expired. A settlement takes effect only for the
  * holder of the job. That is the consumer whose lock exists, or, if the lock has expired, the one that made the last claim.
@@ -186,8 +187,16 @@ for _, id in ipairs(due) do
   event(base, 'event', 'waiting', 'jobId', id, 'prev', 'delayed')
 end
 
-local meta = call('HMGET', base .. ':meta', 'paused', 'concurrency')
-if meta[2] then want = math.min(want, meta[2] - call('LLEN', active)) end
+local meta = call('HMGET', base .. ':meta', 'paused', 'concurrency', 'max', 'duration')
+-- How many jobs the limits of the queue allow to claim now.
+local limiter, room, left = base .. ':limiter', math.huge, math.huge
+if meta[2] then room = meta[2] - call('LLEN', active) end
+if meta[3] and meta[4] then
+  -- Without an expiry, the period would never end.
+  if call('PTTL', limiter) == -1 then call('DEL', limiter) end
+  left = meta[3] - (call('GET', limiter) or 0)
+end
+want = math.min(want, room, left)
 local hold = call('PTTL', base .. ':nq-hold')
 if meta[1] or hold > 0 then want = 0 end
 
@@ -235,16 +244,21 @@ for _, id in ipairs(ids) do
   end
 end
 
-local full = want > 0 and #ids == want
-if (full or requeued or #due > 0) and (call('LLEN', base .. ':wait') > 0 or call('ZCARD', base .. ':prioritized') > 0) then
+room, left = room - #ids, left - #ids
+if left < math.huge and #ids > 0 and call('INCRBY', limiter, #ids) == #ids then call('PEXPIRE', limiter, meta[4]) end
+
+local full, freed = want > 0 and #ids == want, meta[2] and settlements > 0
+if room > 0 and left > 0 and (full or requeued or #due > 0 or freed) and (call('LLEN', base .. ':wait') > 0 or call('ZCARD', base .. ':prioritized') > 0) then
   wake(base)
 end
 if settlements > 0 or #ids > 0 then trimEvents(base) end
 local nextDue = call('ZRANGE', base .. ':delayed', 0, 0, 'WITHSCORES')[2]
+nextDue = nextDue and math.floor(nextDue / 4096)
+if left <= 0 then nextDue = math.min(nextDue or math.huge, now + math.max(1, call('PTTL', limiter))) end
 if delayed then wakeWhenDue(base) end
 if settlements > 0 and #ids == 0 and call('LLEN', base .. ':wait') == 0 and call('LLEN', active) == 0 then
   event(base, 'event', 'drained')
   if call('ZCARD', base .. ':prioritized') == 0 then forgetTurns(base, '-inf', '+inf', 1000) end
 end
-return { nowText, settled, claimed, hold, nextDue and formatInteger(math.floor(nextDue / 4096)) or '' }
+return { nowText, settled, claimed, hold, nextDue and formatInteger(nextDue) or '' }
 `

@@ -179,6 +179,26 @@ return 1
 `
 
 /**
+ * Changes the limits of a queue, in the fields of BullMQ. ARGV: `base`, then `concurrency`, `max` and `duration` of the rate: a number, `''`
+ * to remove the limit, or `-` to keep it. A change of the rate begins a new period.
+ */
+export const SET_LIMITS = `${COMMON}
+local base = ARGV[1]
+local meta = base .. ':meta'
+for index, field in ipairs({ 'concurrency', 'max', 'duration' }) do
+  local value = ARGV[index + 1]
+  if value == '' then
+    call('HDEL', meta, field)
+  elseif value ~= '-' then
+    call('HSET', meta, field, value)
+  end
+end
+if ARGV[3] ~= '-' then call('DEL', base .. ':limiter') end
+if call('LLEN', base .. ':wait') + call('ZCARD', base .. ':prioritized') > 0 then wake(base) end
+wakeWhenDue(base)
+`
+
+/**
  * Removes the oldest ended jobs of queues.
  *
  * ARGV: `1` to return the removed jobs, the milliseconds for which chosen ids are remembered after the end of a job, and then for each

@@ -18,7 +18,8 @@ export const quoted = (names: readonly string[]): string => names.map((name) => 
  * | `<base>:completed`, `<base>:failed` | ended jobs by the moment of their end |
  * | `<base>:marker` | a sorted set that wakes a worker that waits for jobs |
  * | `<base>:events` | the stream of `QueueEvents` |
- * | `<base>:meta` | the settings of the queue, for example `paused` |
+ * | `<base>:meta` | the settings of the queue: `paused`; its limits `concurrency`, `max` and `duration` |
+ * | `<base>:limiter` | the number of jobs claimed in the current period of the rate; expires with the period |
  * | `<base>:nq-cancelled` | cancelled jobs by the moment of their end |
  * | `<base>:nq-hold` | exists while a deferral holds the queue |
  * | `<base>:nq-known:<id>` | the run of a removed job whose id is remembered |

@@ -24,7 +24,7 @@ import { createAdder } from './adder.ts'
 import { decodeJob, encodeData, runIdOf } from './job-codec.ts'
 import { createJobFinder } from './job-finder.ts'
 import { createJobSearch } from './job-search.ts'
-import { CANCEL, FORGET, GET, KNOWN, PAUSE, PROMOTE, REMOVE, RESCHEDULE, RETRY } from './job-scripts.ts'
+import { CANCEL, FORGET, GET, KNOWN, PAUSE, PROMOTE, REMOVE, RESCHEDULE, RETRY, SET_LIMITS } from './job-scripts.ts'
 import type { Listeners } from '../../lib/listeners.ts'
 import { encodeId, OWN, storedIds } from './names.ts'
 import type { Queues } from './queues.ts'
@@ -52,6 +52,7 @@ export function createRedisQueueProvider(
   const remove = defineScript(redis, REMOVE)
   const forget = defineScript(redis, FORGET)
   const pause = defineScript(redis, PAUSE)
+  const setLimits = defineScript(redis, SET_LIMITS)
   const known = defineScript(redis, KNOWN)
 
   const onJob = (script: typeof get, queue: string, id: string, ...more: (string | number)[]): Promise<unknown> => {
@@ -132,6 +133,7 @@ export function createRedisQueueProvider(
       search: true,
       searchData: true,
       fairness: true,
+      queueLimits: true,
     },
     enqueue: async (draft) => {
       const checked = check(draft)
@@ -167,6 +169,21 @@ export function createRedisQueueProvider(
     },
     resume: (queue) => setPaused(queue, false),
     isPaused: async (queue) => (await client.hexists(`${queues.baseOf(queue)}:meta`, 'paused')) === 1,
+    async setLimits(queue, { concurrency, rate }) {
+      queues.record(queue)
+      const base = queues.baseOf(queue)
+      const valueOf = (value: number | null | undefined) => (value === undefined ? '-' : (value ?? ''))
+      const period = rate && Math.ceil(rate.period)
+      await setLimits([`${base}:meta`], [base, ...[concurrency, rate && rate.limit, period].map(valueOf)])
+    },
+    async getLimits(queue) {
+      const fields = await client.hmget(`${queues.baseOf(queue)}:meta`, 'concurrency', 'max', 'duration')
+      const [concurrency, limit, period] = fields.map((value) => (value === null ? undefined : Number(value)))
+      return {
+        ...(concurrency !== undefined && { concurrency }),
+        ...(limit !== undefined && period !== undefined && { rate: { limit, period } }),
+      }
+    },
     async retry(queue, id, options = {}) {
       const edited = 'data' in options ? [encodeData(checkData(id, options.data))] : []
       const result = (await onJob(retry, queue, id, options.round ?? '', ...edited)) as string

@@ -1,4 +1,4 @@
-import { parseWhole } from '../arguments.ts'
+import { parseRate, parseWhole } from '../arguments.ts'
 import { formatTable } from '../output.ts'
 import { command, type Commands, type Opener } from './define.ts'
 
@@ -45,6 +45,36 @@ export function queueCommands(open: Opener): Commands {
     ),
     pause: toggle('pause', 'Pause a queue in all processes. Running jobs continue', 'Paused'),
     resume: toggle('resume', 'Resume a paused queue', 'Resumed'),
+    limit: command(
+      'Show or change how many jobs of a queue run at once and start in a period, in all processes',
+      {
+        queue,
+        concurrency: { type: 'string', valueHint: 'number', description: 'How many jobs run at once, or none' },
+        rate: {
+          type: 'string',
+          valueHint: 'jobs/duration',
+          description: 'How many jobs start, such as 100/1m, or none',
+        },
+      },
+      ({ queue: name, concurrency, rate }, { cwd, output }) =>
+        open.project(cwd, async (backend) => {
+          const change = {
+            ...(concurrency !== undefined && {
+              concurrency: concurrency === 'none' ? null : parseWhole('concurrency', concurrency),
+            }),
+            ...(rate !== undefined && { rate: parseRate('rate', rate) }),
+          }
+          const limited = await backend.ask('limit', { queue: name, change })
+          if (output.json) return output.value(limited)
+          const { limits } = limited
+          const parts = [
+            limits.concurrency !== undefined && `${limits.concurrency} jobs at once`,
+            limits.rate && `${limits.rate.limit} jobs in ${limits.rate.period} ms`,
+          ]
+          output.line(`Queue ${name}: ${parts.filter(Boolean).join(', ') || 'no limits'}.`)
+        }),
+      ['limit mail', 'limit mail --concurrency 5 --rate 100/1m', 'limit mail --rate none'],
+    ),
     redrive: command(
       'Move dead letters back to their original queues',
       {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { bulkReport, schedule, trigger, triggerRecord, wait } from './operator-answers.ts'
+import { bulkReport, queueLimits, schedule, trigger, triggerRecord, wait } from './operator-answers.ts'
 
 /*
  * The responses of the routes, for the OpenAPI document. An object is loose if plugins add members to it.
@@ -7,10 +7,9 @@ import { bulkReport, schedule, trigger, triggerRecord, wait } from './operator-a
  */
 
 const STATES = ['waiting', 'delayed', 'active', 'completed', 'failed', 'cancelled'] as const
-const STATUSES = ['running', 'completed', 'failed', 'cancelled'] as const
 
 export const state = z.enum(STATES)
-export const status = z.enum(STATUSES)
+export const status = z.enum(['running', 'completed', 'failed', 'cancelled'])
 
 export const error = z.looseObject({ name: z.string(), message: z.string(), code: z.string().optional() })
 
@@ -33,6 +32,7 @@ export const queue = z.object({
   name: z.string(),
   paused: z.boolean(),
   counts,
+  limits: queueLimits.optional(),
   /** In lists: when the oldest waiting job was due. Absent if none waits. */
   oldest: z.number().optional(),
 })

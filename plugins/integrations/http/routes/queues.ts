@@ -4,7 +4,7 @@ import * as answers from './answers.ts'
 import { largeCount } from '../../../lib/large-counts.ts'
 import { createQueueCounter } from '../../../observability/lib/queue-counts.ts'
 import { route, type Route } from './route.ts'
-import { count, flag } from './values.ts'
+import { count, flag, ms } from './values.ts'
 
 /** The maximum number of dead letters that one request moves. */
 const MAX_LETTERS = 10_000
@@ -39,8 +39,12 @@ async function countsOf(kernel: Kernel, names: readonly string[]): Promise<Queue
 async function infoOf(kernel: Kernel, name: string): Promise<QueueInfo> {
   const queues = kernel.port('queue')
   const count = async () => ({ counts: await queues.getJobCounts(name) })
-  const [{ counts }, paused] = await Promise.all([largeCount(kernel, `queue ${name}`, count), queues.isPaused(name)])
-  return { name, paused, counts }
+  const [{ counts }, paused, limits = {}] = await Promise.all([
+    largeCount(kernel, `queue ${name}`, count),
+    queues.isPaused(name),
+    queues.getLimits?.(name),
+  ])
+  return { name, paused, counts, ...(Object.keys(limits).length > 0 && { limits }) }
 }
 
 export const queueRoutes: readonly Route[] = [
@@ -102,6 +106,26 @@ export const queueRoutes: readonly Route[] = [
     answer: answers.queue,
     async handle({ kernel, params }) {
       await kernel.port('queue').resume(params.queue)
+      return infoOf(kernel, params.queue)
+    },
+  }),
+  route({
+    id: 'limitQueue',
+    method: 'POST',
+    path: 'queues/:queue/limits',
+    action: 'queues.limit',
+    destructive: false,
+    idempotent: true,
+    summary: 'Change how many jobs of a queue run at once and start in a period, in all processes',
+    body: z.strictObject({
+      /** How many jobs run at once. `null` removes the limit. */
+      concurrency: count.nullish(),
+      /** How many jobs start in a period of milliseconds. `null` removes the limit. */
+      rate: z.strictObject({ limit: count, period: ms.min(1) }).nullish(),
+    }),
+    answer: answers.queue,
+    async handle({ kernel, params, body }) {
+      await kernel.queue(params.queue).setLimits(body)
       return infoOf(kernel, params.queue)
     },
   }),

@@ -43,16 +43,19 @@ describe('journals', () => {
     `)
   })
 
-  it('restore jobs, runs, state and pauses in a later process', async () => {
+  it('restore jobs, runs, state, pauses and limits of queues in a later process', async () => {
     const folder = newFolder()
     await someWork(folder)
     const before = await openFolder(folder, {}, { now: Date.UTC(2026, 0, 1, 0, 1), workers: {} })
     await before.kernel.port('queue').pause('other')
+    await before.kernel.queue('other').setLimits({ concurrency: 3, rate: { limit: 2, period: 1000 } })
+    await before.kernel.queue('other').setLimits({ rate: null })
     const contents = await contentsOf(before.kernel)
     await before.close()
     await using after = await openFolder(folder, {}, { now: Date.UTC(2026, 0, 1, 0, 1) })
     expect(await contentsOf(after.kernel)).toEqual(contents)
     expect(await after.kernel.port('queue').isPaused('other')).toBe(true)
+    expect(await after.kernel.queue('other').limits()).toEqual({ concurrency: 3 })
     expect(after.reports).toEqual([])
   })
 
