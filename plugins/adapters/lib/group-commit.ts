@@ -8,8 +8,10 @@ interface Waiting<Item, Result> {
 export interface GroupCommitOptions<Item, Result> {
   /** Stores the items of a group together. Returns one result for each item, in the same order. */
   commit: (items: Item[]) => Promise<readonly Result[]>
-  /** The maximum number of items in a group. Default 1000. */
+  /** The maximum number of items in a group, or of different keys if there is `keyOf`. Default 1000. */
   maxItems?: number
+  /** Returns the key of an item. A group also takes the next waiting items of its keys, beyond `maxItems`. */
+  keyOf?: (item: Item) => string
   /** Returns the size of an item in bytes. */
   sizeOf?: (item: Item) => number
   /** The maximum size of a group in bytes, as measured by `sizeOf`. Default 8 MiB. */
@@ -34,19 +36,32 @@ export interface GroupCommit<Item, Result> {
   idle(): Promise<void>
 }
 
+/** How many items are searched for those of the keys of a group, for each of `maxItems`. A job makes two appends or a few more. */
+const SEARCHED = 4
+
 /**
  * Groups calls that arrive at the same time. A group is committed immediately if none is in flight. Otherwise the calls
  * that arrive in the meantime form the next group. The calls of a group share the cost of the round trip and of the
  * commit, and no call waits for a timer.
  */
 export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item, Result>): GroupCommit<Item, Result> {
-  const { commit, maxItems = 1000, maxBytes = 8 * 1024 * 1024, sizeOf, parallel = 1, splitOn, soon = false } = options
+  const {
+    commit,
+    maxItems = 1000,
+    maxBytes = 8 * 1024 * 1024,
+    keyOf,
+    sizeOf,
+    parallel = 1,
+    splitOn,
+    soon = false,
+  } = options
   let waiting: Waiting<Item, Result>[] = []
   let inFlight = 0
   let scheduled = false
   let onIdle: (() => void)[] = []
 
   function take(): Waiting<Item, Result>[] {
+    if (keyOf && waiting.length > maxItems) return takeByKey(keyOf)
     let count = Math.min(waiting.length, maxItems)
     if (sizeOf) {
       let bytes = 0
@@ -62,6 +77,29 @@ export function createGroupCommit<Item, Result>(options: GroupCommitOptions<Item
     }
     waiting = group.slice(count)
     return group.slice(0, count)
+  }
+
+  /** Takes the items of the first keys. The items of a key keep their order, because those behind a full group all stay. */
+  function takeByKey(keyOf: (item: Item) => string): Waiting<Item, Result>[] {
+    const group: Waiting<Item, Result>[] = []
+    const left: Waiting<Item, Result>[] = []
+    const keys = new Set<string>()
+    let bytes = 0
+    let next = 0
+    for (; next < waiting.length && next < maxItems * SEARCHED; next++) {
+      const one = waiting[next]!
+      const key = keyOf(one.item)
+      if (keys.size === maxItems && !keys.has(key)) {
+        left.push(one)
+        continue
+      }
+      bytes += sizeOf?.(one.item) ?? 0
+      if (bytes > maxBytes && group.length > 0) break
+      keys.add(key)
+      group.push(one)
+    }
+    waiting = [...left, ...waiting.slice(next)]
+    return group
   }
 
   /** Commits a group. If it has to be split, commits the halves one after the other to preserve the order of calls. */

@@ -58,4 +58,40 @@ describe('group commit', () => {
     expect(await calls).toEqual([1, 2, 9, 9, 3, 4, 5])
     expect(sent.slice(3)).toEqual([[3, 4], [5]])
   })
+
+  it('keeps the items of a key together where a group ends, within the limit of bytes, and in order', async () => {
+    const sent: string[][] = []
+    const group = createGroupCommit<string, string>({
+      async commit(items) {
+        sent.push(items)
+        return items
+      },
+      ...{ soon: true, maxItems: 2, maxBytes: 8, keyOf: ([key = '']: string) => key, sizeOf: ({ length }) => length },
+    })
+    const items = ['a1', 'b1', 'c1', 'a2', 'c2', 'b2', 'b3', 'a3']
+    expect(await Promise.all(items.map((item) => group.push(item)))).toEqual(items)
+    expect(sent).toEqual([['a1', 'b1', 'a2', 'b2'], ['c1', 'c2', 'b3'], ['a3']])
+  })
+
+  it('loses no item and keeps the order of each key, whatever comes together', async () => {
+    const item = fc.record({ key: fc.constantFrom('a', 'b', 'c', 'd', 'e'), size: fc.integer({ min: 0, max: 9 }) })
+    await fc.assert(
+      fc.asyncProperty(fc.array(item, { minLength: 1, maxLength: 60 }), async (items) => {
+        const stored: typeof items = []
+        const group = createGroupCommit<(typeof items)[number], number>({
+          async commit(some) {
+            stored.push(...some)
+            return some.map((one) => items.indexOf(one))
+          },
+          ...{ maxItems: 2, maxBytes: 20, keyOf: ({ key }) => key, sizeOf: ({ size }) => size },
+        })
+        expect(await Promise.all(items.map((one) => group.push(one)))).toEqual(items.map((_, index) => index))
+        for (const key of 'abcde') {
+          const ofKey = (all: typeof items) => all.filter((one) => one.key === key)
+          expect(ofKey(stored)).toEqual(ofKey(items))
+        }
+      }),
+      { numRuns: 100 },
+    )
+  })
 })

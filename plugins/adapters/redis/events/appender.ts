@@ -9,8 +9,8 @@ import { checkAppend } from './check-append.ts'
 import { encodeEvent, encodeNames, fieldOf } from './codec.ts'
 import type { Shards } from './shards.ts'
 
-/** The maximum number of appends and of characters in one call, because a script blocks Redis. */
-const MAX_APPENDS = 64
+/** The maximum number of streams and of characters in one call, because a script blocks Redis. */
+const MAX_STREAMS = 64
 const MAX_TEXT = 256 * 1024
 /** How many calls may be in flight to one Redis. While it runs one, this process prepares the next. */
 const PIPELINES = 2
@@ -72,7 +72,9 @@ export function createAppender(redis: RedisPort, shards: Shards) {
 
     return createGroupCommit<Pending, AppendResult>({
       commit: call,
-      ...{ maxItems: MAX_APPENDS, maxBytes: MAX_TEXT, sizeOf: ({ size }) => size, splitOn: isFault },
+      ...{ maxItems: MAX_STREAMS, maxBytes: MAX_TEXT, sizeOf: ({ size }) => size, splitOn: isFault },
+      // The start and the end of a job travel together if both wait, because then they are one append.
+      keyOf: ({ stream }) => stream,
       // A job that starts and ends in one call stack stores both with one call.
       soon: true,
     })
