@@ -68,6 +68,8 @@ export type ErrorCode =
   | 'ENCRYPTION_FAILED'
   /** Input, output or state does not match its schema. */
   | 'VALIDATION_FAILED'
+  /** A chat or one of its turns has used all the tokens of its budget. */
+  | 'AI_BUDGET_EXCEEDED'
   /** The queue holds `maxQueueSize` jobs. */
   | 'QUEUE_FULL'
   /** There is no such job. */

@@ -43,7 +43,8 @@ const application = reached('index.js', 'presets/dev.js')
 // A command that asks a running process needs neither plugins nor the library of schemas.
 const command = reached('plugins/integrations/cli/main.js')
 // Code that browsers load must not share a file with code that they cannot load.
-const browser = reached('plugins/integrations/client/index.js', 'plugins/integrations/client/vue.js')
+const pages = ['index.js', 'vue.js', 'ai.js'].map((file) => `plugins/integrations/client/${file}`)
+const browser = reached(...pages)
 const groups = [
   { name: 'shared', test: (id: string) => browser.has(id) && application.has(id), priority: 4 },
   // Each process of an isolated worker loads this group and nothing else.

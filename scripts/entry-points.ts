@@ -20,6 +20,8 @@ const OTHERS: Record<string, string> = {
   './nitro/runtime': 'plugins/integrations/lib/nitro/runtime/index',
   './client': 'plugins/integrations/client/index',
   './vue': 'plugins/integrations/client/vue',
+  './ai': 'plugins/integrations/client/ai',
+  './ai/server': 'plugins/integrations/lib/ai/index',
   './postgres': 'plugins/adapters/postgres/lib/transactions',
   './testing': 'testing/index',
   './testing/conformance': 'testing/conformance/index',

@@ -27,7 +27,7 @@ const BESIDE: Readonly<Record<string, readonly string[]>> = {
   apps: [
     ...['nuxt', 'nitropack', 'bullmq', 'ioredis', 'pg', 'pg-boss', 'zod', 'typescript', '@types/node'],
     // What the playground needs.
-    ...['csv-parse', 'vega-datasets', 'pathe', 'vue'],
+    ...['csv-parse', 'vega-datasets', 'pathe', 'vue', 'ai', '@ai-sdk/vue'],
     // The servers of the guide for Node.
     ...['express@5.3.0', 'fastify@5.12.8'],
   ],

@@ -20,6 +20,7 @@ const SECTIONS: readonly [folder: string, title: string, first: readonly string[
       'transactions',
       ...[
         'streaming-to-a-page',
+        'ai',
         'testing',
         'dashboard',
         'observability',

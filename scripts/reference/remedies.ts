@@ -56,6 +56,7 @@ export const REMEDIES: Readonly<Record<ErrorCode, string>> = {
     'Raise [`retention`](../../plugins/jobs/retention/README.md) to keep results longer. To run the job again, enqueue it with a new id.',
   JOB_STATE:
     'Read the state in the message. For example, only failed and cancelled jobs can be retried, and active jobs cannot be removed.',
+  AI_BUDGET_EXCEEDED: 'Begin a new chat, or raise `budget` in the options of `answerChat`.',
   BULK_UNKNOWN: 'List the bulk actions with `kernel.bulkReports()`. The oldest reports are removed.',
   JOB_EXPIRED: 'Add workers, or raise `expiresIn`. Retry the job to run it nevertheless: its time then begins again.',
   JOB_TIMEOUT: 'Let the handler stop when `ctx.signal` aborts. Raise `timeout` if the work needs longer.',
