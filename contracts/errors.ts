@@ -121,6 +121,14 @@ export type ErrorCode =
   | 'STORE_TIMEOUT'
   /** The stored data was written by a newer version or by another program. */
   | 'STORE_INCOMPATIBLE'
+  /** Processes use a store that is to be exported, imported or moved. Stop them first. */
+  | 'STORE_IN_USE'
+  /** The store that a copy is written to has jobs or runs already. */
+  | 'STORE_NOT_EMPTY'
+  /** What was written to a store differs from what was read. Nothing else was changed. */
+  | 'STORE_DIFFERS'
+  /** A file is not the export of a store, or is incomplete. */
+  | 'EXPORT_INVALID'
   /** No registered worker is the entry of that flow. */
   | 'FLOW_UNKNOWN'
   /** The steps of a flow do not fit together. */

@@ -29,6 +29,7 @@ const SECTIONS: readonly [folder: string, title: string, first: readonly string[
         'securing',
         'encryption',
         'large-payloads',
+        'migrating-stores',
         'scaling',
       ],
     ],

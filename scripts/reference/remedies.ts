@@ -77,6 +77,10 @@ export const REMEDIES: Readonly<Record<ErrorCode, string>> = {
     'A plugin must not drop events of the kernel. Correct the `emit` hook that the message names: call `next()` for them.',
   EVENTS_CONFLICT: 'Read the stream again and repeat the write. `ctx.state.update` does this by itself.',
   EVENTS_TRIMMED: 'Read from `details.trimmed` on, or begin with a snapshot.',
+  STORE_IN_USE: 'Stop the processes that the message lists, and run the command again.',
+  STORE_NOT_EMPTY: 'Use another schema, prefix or folder, or add `--merge` to keep what the store has.',
+  STORE_DIFFERS: 'Stop the processes that use the store, and import again with `--merge`.',
+  EXPORT_INVALID: 'Use a file that `nuxt-queue export --all` has written. If it is incomplete, export again.',
   STORE_LOCKED: 'Stop the other process, or use another folder. For several processes, use Redis or PostgreSQL.',
   STORE_UNAVAILABLE:
     'Check that the store runs and has room. Jobs continue by themselves when the store is available again. Repeat your call, with an `id`.',

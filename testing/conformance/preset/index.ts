@@ -1,5 +1,6 @@
 import { describe } from 'vitest'
 import { auditTests } from './audit.ts'
+import { backupTests } from './backups.ts'
 import { batchTests } from './batches.ts'
 import { bulkTests } from './bulk.ts'
 import { cancelTests } from './cancelling.ts'
@@ -76,6 +77,9 @@ export function presetConformance({ name, create }: PresetConformanceOptions): v
       permitTests(test)
       windowTests(test)
       uniqueTests(test)
+    })
+    describe('backups', () => {
+      backupTests(test)
     })
     describe('batches', () => {
       batchTests(test)

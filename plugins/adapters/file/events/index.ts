@@ -11,13 +11,16 @@ export default definePlugin({
   name: 'events-file',
   requires: ['file'],
   setup(kernel) {
-    const { store, streams, restore } = createLocalEvents(kernel, {
+    const { store, copies, streams, restore } = createLocalEvents(kernel, {
       durable: true,
       journal: {
         appended: (stream, change) => journal.append(linesOf.change(stream, change)),
         snapshot: (stream, snapshot) => journal.append(linesOf.snapshot(stream, snapshot)),
         trimmed: (stream, seq) => journal.append({ stream, trimmed: seq }, 2),
         expired: (names, events) => journal.append({ expired: names }, events + 1),
+        copied(stream) {
+          for (const line of snapshotLines(stream)) journal.append(line)
+        },
       },
     })
     const snapshot = function* (): Generator<JournalLine> {
@@ -26,6 +29,13 @@ export default definePlugin({
     const journal: Journal = kernel.port('file').open('events', { header: HEADER, snapshot }, createReader(restore))
     restore.done()
     kernel.provide('events', durable(store, journal))
+    kernel.provide('eventCopies', {
+      ...copies,
+      async write(parts) {
+        await copies.write(parts)
+        await journal.synced()
+      },
+    })
     return async () => {
       await store.close()
       await journal.close()

@@ -22,6 +22,20 @@ export default definePlugin({
     })
     for (const left of journals.load()) queues.restore(left.queue, left)
     kernel.provide('queue', { ...durable(queues.provider, journals), diagnose: () => [diagnoseFolder(storage)] })
+    const { copies } = queues
+    const synced = async (some: readonly { queue: string }[]): Promise<void> =>
+      void (await Promise.all(some.map(({ queue }) => journals.synced(queue))))
+    kernel.provide('jobCopies', {
+      ...copies,
+      async write(jobs) {
+        await copies.write(jobs)
+        await synced(jobs)
+      },
+      async remember(ids) {
+        await copies.remember(ids)
+        await synced(ids)
+      },
+    })
     const { limits, snapshot, restore } = createLocalLimits(kernel, (change) => lines.append(change, 1))
     const lines = storage.open('limits', { header: LIMITS, snapshot }, (line) => restore(line as never))
     kernel.provide('limits', {

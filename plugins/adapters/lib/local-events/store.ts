@@ -14,6 +14,8 @@ import { ChurnMap } from '../churn-map.ts'
 import { EndedLists } from '../ended.ts'
 import { cloneValue, copyValue } from '../../../lib/value.ts'
 import { createRunIndex } from './runs.ts'
+import type { EventCopies } from '../store-copy.ts'
+import { createLocalCopies } from './copies.ts'
 import { Stream } from './stream.ts'
 import { createSubscribers } from './subscribers.ts'
 
@@ -40,6 +42,8 @@ interface EventJournal {
   snapshot(stream: string, snapshot: Snapshot): void
   trimmed(stream: string, seq: number): void
   expired(streams: readonly string[], events: number): void
+  /** A stream was copied from another store. */
+  copied(stream: Stream): void
 }
 
 /** One accepted append. Applying it is deterministic and idempotent. */
@@ -57,6 +61,7 @@ export interface LocalEventsOptions {
 
 export interface LocalEvents {
   store: EventStore
+  copies: EventCopies
   streams(): IterableIterator<Stream>
   /** Restores the data that an earlier process left. Call `done` at the end. */
   restore: {
@@ -218,8 +223,19 @@ export function createLocalEvents(kernel: Host, { durable, journal }: LocalEvent
     close: () => subscribers.clear(),
   }
 
+  /** Makes a stream a run that began and ended in another store. */
+  function setRun(stream: Stream, run: RunInfo): void {
+    if (stream.info) {
+      unlist(stream)
+      runs.forget(stream)
+    }
+    runs.begin(stream, { ...NO_RUN, ...run })
+    list(stream)
+  }
+
   return {
     store,
+    copies: createLocalCopies({ streams, setRun, copied: (stream) => journal?.copied(stream) }),
     streams: () => streams.values(),
     restore: {
       stream(name, memory, info) {

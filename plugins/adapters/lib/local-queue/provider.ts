@@ -27,6 +27,8 @@ import { createQueue, type LocalQueue, type QueueHost } from './queue.ts'
 import { retried } from './retried.ts'
 import { createCallbackScheduler } from './callback-scheduler.ts'
 import { createEntry, type Entry } from './entry.ts'
+import type { JobCopies } from '../store-copy.ts'
+import { createLocalJobCopies } from './copies.ts'
 
 export interface LocalQueueOptions {
   durable: boolean
@@ -41,6 +43,7 @@ export interface LocalQueueOptions {
 /** The queues of one process: the port, and additional functions for the adapter. */
 export interface LocalQueues {
   provider: QueueProvider
+  copies: JobCopies
   /** Opens the consumer of a queue. */
   open: OpenConsumer
   /** Restores the jobs that an earlier process left, in the order in which they were enqueued. */
@@ -88,14 +91,12 @@ export function createLocalQueues(
   }
 
   function queueOf(name: string): LocalQueue {
-    let queue = queues.get(name)
-    if (!queue) queues.set(name, (queue = createQueue(name, host)))
+    const queue = queues.get(name) ?? createQueue(name, host)
+    if (!queues.has(name)) queues.set(name, queue)
     return queue
   }
 
-  function find(queue: string, id: string): Entry | undefined {
-    return queues.get(queue)?.jobs.get(id)
-  }
+  const find = (queue: string, id: string): Entry | undefined => queues.get(queue)?.jobs.get(id)
 
   function assertRoom(name: string, more: number): void {
     const size = queues.get(name)?.size ?? 0
@@ -113,9 +114,8 @@ export function createLocalQueues(
     return existing && { id, runId: existing.runId, deduplicated: true }
   }
 
-  function findForgotten(queue: string, id: string): ForgottenJob | undefined {
-    return forgotten.find(queue, id, kernel.clock.now())
-  }
+  const findForgotten = (queue: string, id: string): ForgottenJob | undefined =>
+    forgotten.find(queue, id, kernel.clock.now())
 
   function add(entry: Entry): EnqueueReceipt {
     const { queue, id, runId } = entry.record
@@ -224,8 +224,7 @@ export function createLocalQueues(
     retry(queue, id, options = {}) {
       const entry = find(queue, id)
       if (!entry) throw new QueueError('JOB_NOT_FOUND', `Queue "${queue}" has no job "${id}".`)
-      const changes = retried(entry.record, options, payloadLimit)
-      queueOf(queue).readmit(unlist(entry), changes)
+      queueOf(queue).readmit(unlist(entry), retried(entry.record, options, payloadLimit))
     },
     reschedule(queue, id, runAt) {
       const entry = find(queue, id)
@@ -281,6 +280,7 @@ export function createLocalQueues(
   }
   return {
     provider,
+    copies: createLocalJobCopies({ provider, queues, queueOf, forgotten, journal }),
     open: (name, processor, concurrency) => queueOf(name).open(processor, concurrency),
     restore(name, left) {
       const queue = queueOf(name)

@@ -5,8 +5,9 @@ import { createLocalEvents } from '../../lib/local-events/store.ts'
 export default definePlugin({
   name: 'events-memory',
   setup(kernel) {
-    const { store } = createLocalEvents(kernel, { durable: false })
+    const { store, copies } = createLocalEvents(kernel, { durable: false })
     kernel.provide('events', store)
+    kernel.provide('eventCopies', copies)
     return () => store.close()
   },
 })

@@ -16,12 +16,13 @@ export default definePlugin({
     maxQueueSize: z.number().int().min(1).or(z.literal(Infinity)).default(Infinity),
   }),
   setup(kernel, { maxQueueSize }) {
-    const { provider, open } = createLocalQueues(kernel, {
+    const { provider, copies, open } = createLocalQueues(kernel, {
       durable: false,
       maxQueueSize,
       configKey: 'memory',
     })
     kernel.provide('queue', { ...provider, diagnose: () => [inMemory()] })
+    kernel.provide('jobCopies', copies)
     kernel.provide('limits', createLocalLimits(kernel).limits)
     kernel.provide('workers', createWorkerManager(open, { kernel, maxParked: Infinity }))
     return () => provider.close()

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { definePlugin } from '../../../../kernel/index.ts'
 import { migrate } from '../lib/migrate.ts'
+import { createPostgresEventCopies } from './copies.ts'
 import { eventVersions } from './schema.ts'
 import { createPostgresEventStore } from './store.ts'
 
@@ -15,6 +16,7 @@ export default definePlugin({
     await migrate(db, 'events', eventVersions(db.schema, channel))
     const store = await createPostgresEventStore(kernel, db, channel)
     kernel.provide('events', store)
+    kernel.provide('eventCopies', createPostgresEventCopies(db, store))
     return () => store.close()
   },
 })

@@ -4,6 +4,7 @@ import { quoteName } from '../lib/postgres.ts'
 import { createWorkerManager } from '../../lib/worker-manager.ts'
 import { startBoss } from './boss.ts'
 import { createArrivals } from './arrivals.ts'
+import { createPostgresJobCopies } from './copies.ts'
 import { createConsumer, type ConsumerHost, type QueueConsumer } from './consumer.ts'
 import { createPostgresLimits } from './limits.ts'
 import { encodeQueue } from './names.ts'
@@ -80,6 +81,7 @@ export default definePlugin({
       consumed: () => [...consumers].map(({ name }) => name),
     })
     kernel.provide('queue', provider)
+    kernel.provide('jobCopies', createPostgresJobCopies({ db, boss, provider, clock: kernel.clock, announce }))
     kernel.provide('limits', createPostgresLimits(db))
     kernel.provide(
       'workers',

@@ -8,10 +8,18 @@ export function encodeEvent({ type, key, flow, step, stepId, attempt, data }: Ev
   return data === undefined ? envelope : `${envelope.slice(0, -1)},"data":${encodeJson(data)}}`
 }
 
-/** Decodes an event of the log. The id of its entry begins with the time at which Redis stored it, which is its `ts`. */
+/** Encodes an event that was copied from another store. It keeps its time. */
+export function encodeCopied({ ts, ...event }: StoredEvent): string {
+  return `{"ts":${ts},${encodeEvent(event).slice(1)}`
+}
+
+/**
+ * Decodes an event of the log. The id of its entry begins with the time at which Redis stored it, which is its `ts`, unless it was copied
+ * from another store.
+ */
 export function decodeEvent(runId: string, seq: number, entryId: string, text: string): StoredEvent {
-  const { type, flow, step, stepId, attempt, data, key } = decodeJson(text) as EventDraft
-  const ts = Number.parseInt(entryId, 10)
+  const decoded = decodeJson(text) as EventDraft & { ts?: number }
+  const { type, flow, step, stepId, attempt, data, key, ts = Number.parseInt(entryId, 10) } = decoded
   return { seq, id: `${runId}:${seq}`, ts, type, runId, flow, step, stepId, attempt, data, key }
 }
 

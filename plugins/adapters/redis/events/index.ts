@@ -1,5 +1,6 @@
 import { definePlugin } from '../../../../kernel/index.ts'
-import { fixShards } from './shards.ts'
+import { createRedisEventCopies } from './copies.ts'
+import { createShards, fixShards } from './shards.ts'
 import { createRedisEventStore } from './store.ts'
 
 /** Keeps the events of every run in Redis Streams. Configured by the plugin `redis`. */
@@ -11,6 +12,7 @@ export default definePlugin({
     await fixShards(redis)
     const store = createRedisEventStore(redis, kernel)
     kernel.provide('events', store)
+    kernel.provide('eventCopies', createRedisEventCopies(redis, createShards(redis), store))
     return () => store.close()
   },
 })

@@ -15,14 +15,14 @@ const MAX_TEXT = 256 * 1024
 const MAX_PER_COMMAND = 5000
 
 /** Returns the indexes of a job except the index of its name, separated by NUL. */
-function furtherIndexes({ id, runId, tags }: JobDraft): string {
+export function furtherIndexes({ id, runId, tags }: JobDraft): string {
   if (runId === id && !tags) return ''
   const run = runId === id ? [] : [`r:${runId}`]
   return [...run, ...(tags ?? []).map((tag) => `t:${tag}`)].join('\0')
 }
 
 /** Returns the field `nq:fair` of a job, or `''`. */
-function fairFieldOf(draft: JobDraft): string {
+export function fairFieldOf(draft: JobDraft): string {
   const share = fairShareOf(draft)
   return share ? encodeFair(share) : ''
 }

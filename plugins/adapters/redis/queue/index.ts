@@ -1,5 +1,6 @@
 import { definePlugin } from '../../../../kernel/index.ts'
 import { createWorkerManager } from '../../lib/worker-manager.ts'
+import { createRedisJobCopies } from './copies.ts'
 import { createConsumer, type RedisConsumer } from './consumer.ts'
 import { createRedisLimits } from './limits.ts'
 import { createListeners } from '../../lib/listeners.ts'
@@ -23,6 +24,7 @@ export default definePlugin({
     const all = new Set<RedisConsumer>()
     const provider = createRedisQueueProvider(redis, queues, listeners, () => [...consumers.keys()], kernel)
     kernel.provide('queue', provider)
+    kernel.provide('jobCopies', createRedisJobCopies(redis, queues, provider))
     kernel.provide('limits', createRedisLimits(redis))
     kernel.provide(
       'workers',

@@ -95,7 +95,7 @@ export function encodeOptions({ runId, options, priority, flow, tags, headers, c
 }
 
 /** Returns what is remembered of a removed job: the part of its options that contains its run. */
-export function encodeKnown({ runId }: JobDraft): string {
+export function encodeKnown({ runId }: Pick<JobDraft, 'runId'>): string {
   return JSON.stringify({ nq: { r: runId } } satisfies StoredOptions)
 }
 

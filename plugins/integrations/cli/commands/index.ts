@@ -1,3 +1,4 @@
+import { backupCommands } from './backup.ts'
 import { bulkCommands } from './bulk.ts'
 import { createCompletion } from './completion.ts'
 import { createOpener, type Commands } from './define.ts'
@@ -20,7 +21,8 @@ export function createCommands(host: Host): Commands {
     ...jobCommands(open),
     ...bulkCommands(open),
     ...queueCommands(open),
-    ...runCommands(open),
+    ...runCommands(open, host),
+    ...backupCommands(host),
     ...runMessageCommands(open),
     ...projectCommands(open),
     ...triggerCommands(open),

@@ -5,6 +5,8 @@ import { formatTable, runColumns, runRow } from '../output.ts'
 import { createTimeline } from '../timeline.ts'
 import { LOG_LEVELS } from '../levels.ts'
 import { followLogs, parseLevel } from '../logs.ts'
+import type { Host } from '../backend.ts'
+import { exportAll } from './backup.ts'
 import { command, type Commands, type Opener } from './define.ts'
 
 const run = {
@@ -22,7 +24,7 @@ function notStarted(queues: readonly { counts: { waiting: number; delayed: numbe
   return `${waiting} waiting and ${delayed} delayed jobs are not listed, because a run begins when its job starts. See: nuxt-queue queues`
 }
 
-export function runCommands(open: Opener): Commands {
+export function runCommands(open: Opener, host: Host): Commands {
   return {
     runs: command(
       'List runs, newest first',
@@ -96,13 +98,15 @@ export function runCommands(open: Opener): Commands {
       ['state 3f6c…', 'state run.jsonl --at 12', 'state 3f6c… --at 2026-01-31T12:00:00Z'],
     ),
     export: command(
-      'Write the history of a run as a file that show, state and replay read',
+      'Write the history of a run as a file that show, state and replay read, or everything in the store',
       {
-        run: { ...run, description: 'The id of a run' },
+        run: { ...run, description: 'The id of a run; with --all, the file to write' },
+        all: { type: 'boolean', description: 'Write all jobs and runs of the store, for "import"' },
         out: { type: 'string', valueHint: 'file', description: 'The file. Default: standard output' },
       },
-      ({ run: target, out }, { cwd, output }) =>
-        open.project(cwd, async (backend) => {
+      ({ run: target, out, all }, { cwd, output }) => {
+        if (all) return exportAll(host, resolve(cwd, target), { cwd, output })
+        return open.project(cwd, async (backend) => {
           const { run: info, events } = await backend.ask('run', { runId: target })
           const history = { run: { ...info, head: events.at(-1)?.seq ?? 0 }, events }
           if (out === undefined) return void process.stdout.write(formatHistory(history))
@@ -110,8 +114,9 @@ export function runCommands(open: Opener): Commands {
           await writeHistory(history, file)
           if (output.json) output.value({ file, events: events.length })
           else output.line(`Wrote ${events.length} events to ${file}.`)
-        }),
-      ['export 3f6c… --out run.jsonl', 'export 3f6c… | gzip > run.jsonl.gz'],
+        })
+      },
+      ['export 3f6c… --out run.jsonl', 'export 3f6c… | gzip > run.jsonl.gz', 'export --all backup.jsonl.gz'],
     ),
     replay: command(
       'Step through the events of an exported run and show the state after each',

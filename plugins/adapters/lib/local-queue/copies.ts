@@ -1,0 +1,58 @@
+import { hasGivenId, type QueueProvider } from '../../../../kernel/index.ts'
+import { cloneValue } from '../../../lib/value.ts'
+import type { JobCopies } from '../store-copy.ts'
+import { createEntry } from './entry.ts'
+import type { createForgotten } from './forgotten.ts'
+import type { QueueJournal } from './journal.ts'
+import type { LocalQueue } from './queue.ts'
+
+/** How many ids one page contains. */
+const PAGE = 500
+
+interface Host {
+  provider: Pick<QueueProvider, 'getJob' | 'getJobs' | 'isPaused' | 'pause' | 'forgotten'>
+  /** All queues that have been used. */
+  queues: ReadonlyMap<string, LocalQueue>
+  queueOf(name: string): LocalQueue
+  forgotten: Pick<ReturnType<typeof createForgotten>, 'add' | 'of'>
+  /** Records each change, in a durable adapter. */
+  journal: QueueJournal | undefined
+}
+
+/** Creates the port `jobCopies` of a store that keeps its jobs in memory. */
+export function createLocalJobCopies({ provider, queues, queueOf, forgotten, journal }: Host): JobCopies {
+  return {
+    queues: () => [...queues].flatMap(([name, { jobs, paused }]) => (jobs.size > 0 || paused ? [name] : [])),
+    isPaused: (queue) => provider.isPaused(queue),
+    pause: (queue) => provider.pause(queue),
+    getJob: (queue, id) => provider.getJob(queue, id),
+    jobs: (queue, states, offset, limit) => provider.getJobs({ queue, states, offset, limit }),
+    async *remembered() {
+      for (const queue of queues.keys()) {
+        const ids = forgotten.of(queue)
+        for (let from = 0; from < ids.length; from += PAGE) {
+          yield ids.slice(from, from + PAGE).map(({ id, runId, until }) => ({ queue, id, runId, until }))
+        }
+      }
+    },
+    write(jobs) {
+      for (const [queue, some] of Map.groupBy(jobs, (job) => job.queue)) {
+        const unknown = some.filter(
+          (job) => !provider.getJob(queue, job.id) && !(hasGivenId(job) && provider.forgotten(queue, job.id)),
+        )
+        const copied = unknown.map(cloneValue)
+        queueOf(queue).restore(copied.map(createEntry))
+        for (const job of copied) journal?.added(queue, job)
+      }
+    },
+    remember(ids) {
+      for (const one of ids) {
+        if (provider.getJob(one.queue, one.id)) continue
+        queueOf(one.queue)
+        const remembered = { ...one, outcome: 'completed' } as const
+        forgotten.add(remembered)
+        journal?.removed(one.queue, one.id, remembered)
+      }
+    },
+  }
+}
