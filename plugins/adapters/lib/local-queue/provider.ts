@@ -199,14 +199,12 @@ export function createLocalQueues(
     },
     getJobCounts(name) {
       const counts = noCounts()
-      const queue = queues.get(name)
-      if (!queue) return counts
-      for (const { record } of queue.jobs.values()) counts[record.state]++
+      for (const { record } of queues.get(name)?.jobs.values() ?? []) counts[record.state]++
       return counts
     },
     findJobs(search) {
-      const { jobs, ...rest } = selectNewest(recordsOf(search), search)
-      return { jobs: jobs.map(cloneValue), ...rest }
+      const found = selectNewest(recordsOf(search), search)
+      return { ...found, jobs: found.jobs.map(cloneValue) }
     },
     countJobs(filter) {
       const matches = createMatcher(filter)
@@ -224,7 +222,8 @@ export function createLocalQueues(
     retry(queue, id, options = {}) {
       const entry = find(queue, id)
       if (!entry) throw new QueueError('JOB_NOT_FOUND', `Queue "${queue}" has no job "${id}".`)
-      queueOf(queue).readmit(unlist(entry), retried(entry.record, options, payloadLimit))
+      const changes = retried(entry.record, options, payloadLimit)
+      queueOf(queue).readmit(unlist(entry), changes)
     },
     reschedule(queue, id, runAt) {
       const entry = find(queue, id)
