@@ -262,6 +262,8 @@ export interface Limits {
    * for a named owner, and the owner's next call at that time is allowed.
    */
   take(bucket: string, rate: RateLimit, holder?: string): MaybePromise<number>
+  /** Takes back the newest start of a bucket, because its job does not start. Workers with several rates need it. */
+  takeBack?(bucket: string): MaybePromise<void>
 }
 
 /** A permit that was passed on to an owner that has not taken it. */

@@ -16,6 +16,9 @@ const members = {
   duration: periodShape.optional(),
 }
 
+/** Checks a rate by its current names. */
+export const newRateShape = z.strictObject({ limit: limitShape, period: periodShape })
+
 /** Whether a limit has both of its members, under their current names or their deprecated names. */
 function isComplete({ limit, max, period, duration }: Record<string, unknown>): boolean {
   const isNew = limit !== undefined && period !== undefined && max === undefined && duration === undefined

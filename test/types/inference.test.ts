@@ -98,6 +98,14 @@ describe('a config and its handler', () => {
     const key = (data: { tenant: string }): string => data.tenant
     defineQueueConfig({ rateLimit: { key, limit: 1, period: 5 }, concurrencyPerKey: { key, limit: 1 } })
     defineQueueConfig({ throttle: { key, limit: 1, period: 5 }, debounce: { key: 'all', period: 5 } })
+    defineQueueConfig({
+      limits: [
+        { concurrency: 2, key },
+        { rate: { limit: 1, period: 5 }, group: 'crm' },
+      ],
+    })
+    // @ts-expect-error there is no limit of that name
+    defineQueueConfig({ limits: [{ max: 2 }] })
     // @ts-expect-error both or none of the new names
     defineQueueConfig({ rateLimit: { limit: 1 } })
     // @ts-expect-error a key is text

@@ -384,6 +384,19 @@ function startTests(test: LimitsTest): void {
   )
 
   it(
+    'takes back the newest start of a bucket, if the adapter can',
+    test(async ({ limits }) => {
+      await limits.takeBack?.('b')
+      expect([await limits.take('b', slow), await limits.take('b', slow)]).toEqual([0, 0])
+      expect(await limits.take('b', slow)).toBeGreaterThan(0)
+      await limits.takeBack?.('b')
+      await limits.takeBack?.('other')
+      expect((await limits.take('b', slow)) === 0).toBe(limits.takeBack !== undefined)
+      expect(await limits.take('b', slow)).toBeGreaterThan(0)
+    }),
+  )
+
+  it(
     'counts only starts that it allowed',
     test(async ({ limits, elapse, now }) => {
       const [bucket, waits] = await inTime(now, async (name) => {

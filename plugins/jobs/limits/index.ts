@@ -3,6 +3,7 @@ import {
   definePlugin,
   isFinalRefusal,
   MAX_TEXT_BYTES,
+  QueueError,
   type DispatchPayload,
   type EnqueuePayload,
   type Next,
@@ -10,15 +11,15 @@ import {
   type WorkerDefinition,
 } from '../../../kernel/index.ts'
 import { watchOutage } from '../../lib/outage.ts'
-import { keyedRateLimitShape, keyShape, limitShape, rateOf, warnOfOldRateLimit } from '../../lib/rate-limit.ts'
+import { keyedRateLimitShape, keyShape, limitShape, warnOfOldRateLimit } from '../../lib/rate-limit.ts'
 import { workerOption } from '../../lib/worker-option.ts'
+import { checkKeysOf, demandsOf, type MetLimit, type PermitDemand, type StartDemand } from './demands.ts'
 import { hasKeys, keysOf } from './keys.ts'
-import { createPermits } from './permits.ts'
+import { limitsShape } from './limits-shape.ts'
+import { createPermits, RECHECK_DELAY } from './permits.ts'
 
-export type { SharedConcurrency } from './options.ts'
+export type { SharedConcurrency, WorkerLimit } from './options.ts'
 
-/** The interval after which a waiting job asks again by itself, even if the list of waiters was lost. In milliseconds. */
-const RECHECK_DELAY = 15 * 60_000
 /**
  * The delay of a job whose limits could not be checked for the first time, in milliseconds. It doubles each time, up to the longest delay.
  */
@@ -28,7 +29,7 @@ const MAX_DELAY = 30_000
 const perKey = z.union([limitShape, z.strictObject({ key: keyShape, limit: limitShape })])
 const checkRateLimit = workerOption('rateLimit', keyedRateLimitShape)
 
-/** Enforces `concurrencyKey` and `rateLimit` across all instances, through the `limits` port. */
+/** Enforces `limits`, `concurrencyKey` and `rateLimit` across all instances, through the `limits` port. */
 export default definePlugin({
   name: 'limits',
   requires: ['limits', 'queue'],
@@ -46,11 +47,12 @@ export default definePlugin({
       await checkRateLimit(value, worker)
       warnOfOldRateLimit(worker.worker.rateLimit!)
     },
+    limits: workerOption('limits', limitsShape),
   },
   setup(kernel, { placeTtl = kernel.port('queue').lease ?? RECHECK_DELAY }) {
     const permits = createPermits(kernel, placeTtl)
     /** The limit that an attempt has reached. `explain` reports it. */
-    const met = new WeakMap<RunContext, 'concurrencyKey' | 'rateLimit'>()
+    const met = new WeakMap<RunContext, MetLimit>()
     let failures = 0
     const outage = watchOutage({
       away: (error) =>
@@ -59,10 +61,11 @@ export default definePlugin({
     })
 
     kernel.onWorkerStart(() => permits.start())
+    kernel.defineWorkerOption('limits', (_value, worker) => assertSupported(worker))
     kernel.hook(
       'emit',
       ({ ctx, events: [deferred] }, next) => {
-        deferred!.data = { ...(deferred!.data as object), limit: met.get(ctx!) }
+        deferred!.data = { ...(deferred!.data as object), ...met.get(ctx!) }
         return next()
       },
       { when: ({ ctx, events }) => events[0]?.type === 'step.deferred' && ctx !== undefined && met.has(ctx) },
@@ -71,9 +74,13 @@ export default definePlugin({
       'enqueue',
       ({ job, worker }, next) => {
         job.options = { ...job.options, ...keysOf(job, worker!) }
+        checkKeysOf(worker!, job.data)
         return next()
       },
-      { when: ({ worker }: EnqueuePayload) => worker !== undefined && hasKeys(worker) },
+      {
+        when: ({ worker }: EnqueuePayload) =>
+          worker !== undefined && (hasKeys(worker) || worker.worker.limits !== undefined),
+      },
     )
     kernel.hook(
       'dispatch',
@@ -81,55 +88,91 @@ export default definePlugin({
         const { job, worker } = dispatch
         // A producer that does not know the worker stores no keys.
         if (hasKeys(worker)) Object.assign(job, { options: { ...job.options, ...keysOf(job, worker) } })
-        return job.options.concurrencyKey === undefined ? withinRate(dispatch, next) : withPermit(dispatch, next)
+        const { permits: wanted, starts } = demandsOf(dispatch)
+        const start = (): Promise<void> => withinRates(dispatch, starts, next)
+        return wanted.length === 0 ? start() : withPermits(dispatch, wanted, start)
       },
       {
         when: ({ job, worker }) =>
-          job.options.concurrencyKey !== undefined || worker.worker.rateLimit !== undefined || hasKeys(worker),
+          job.options.concurrencyKey !== undefined ||
+          worker.worker.rateLimit !== undefined ||
+          worker.worker.limits !== undefined ||
+          hasKeys(worker),
       },
     )
 
     /** A refused job waits as a delayed job, and is promoted when it receives a permit. */
-    async function withPermit(dispatch: DispatchPayload, next: Next): Promise<void> {
-      const { ctx, worker } = dispatch
+    async function withPermits(
+      dispatch: DispatchPayload,
+      wanted: readonly PermitDemand[],
+      start: () => Promise<void>,
+    ): Promise<void> {
+      const { ctx } = dispatch
       let asked = false
       const run = (): Promise<void> => {
         asked = true
         worked()
-        return withinRate(dispatch, next)
+        return start()
       }
       try {
-        if (await permits.within(dispatch, keyOf(dispatch), permitsOf(worker), run)) return
+        const refused = await permits.within(dispatch, wanted, run)
+        if (!refused) return
         worked()
+        met.set(ctx, refused.demand.met)
+        dispatch.result = ctx.defer({ delay: refused.delay })
       } catch (error) {
         if (asked) throw error
         return postpone(dispatch, error)
       }
-      met.set(ctx, 'concurrencyKey')
-      dispatch.result = ctx.defer({ delay: RECHECK_DELAY })
     }
 
     /**
      * A limit on all jobs of a worker holds the queue, which keeps the order of the jobs, unless the queue has other workers. In that case,
-     * or with a key, a later start is reserved for the job, and other jobs may overtake it.
+     * or with a key, a later start is reserved for the job, and other jobs may overtake it. The rates that allowed a start which another
+     * rate refuses take it back.
      */
-    async function withinRate(dispatch: DispatchPayload, next: Next): Promise<void> {
+    async function withinRates(dispatch: DispatchPayload, starts: readonly StartDemand[], next: Next): Promise<void> {
       const { job, worker, ctx } = dispatch
-      const { rateLimit } = worker.worker
-      if (!rateLimit) return next()
-      const key = job.options.rateLimitKey
-      const bucket = `${job.queue}/${job.name}${key === undefined ? '' : `/${key}`}`
-      const holdQueue = key === undefined && isAlone(worker)
-      let wait: number
-      try {
-        wait = await kernel.port('limits').take(bucket, rateOf(rateLimit), holdQueue ? undefined : job.id)
-        worked()
-      } catch (error) {
-        return postpone(dispatch, error)
+      const limits = kernel.port('limits')
+      const taken: StartDemand[] = []
+      for (const start of starts) {
+        const holdQueue = start.ofAll && isAlone(worker)
+        let wait: number
+        try {
+          wait = await limits.take(start.bucket, start.rate, holdQueue ? undefined : job.id)
+          worked()
+        } catch (error) {
+          await takeBack(taken)
+          return postpone(dispatch, error)
+        }
+        if (wait > 0) {
+          await takeBack(taken)
+          met.set(ctx, start.met)
+          dispatch.result = ctx.defer({ delay: wait, holdQueue })
+          return
+        }
+        taken.push(start)
       }
-      if (wait === 0) return next()
-      met.set(ctx, 'rateLimit')
-      dispatch.result = ctx.defer({ delay: wait, holdQueue })
+      return next()
+    }
+
+    /** A start that cannot be taken back counts, although its job did not start. */
+    async function takeBack(taken: readonly StartDemand[]): Promise<void> {
+      try {
+        for (const { bucket } of taken) await kernel.port('limits').takeBack?.(bucket)
+      } catch (error) {
+        outage.failed(error)
+      }
+    }
+
+    /** @throws QueueError `OPTION_UNSUPPORTED` if the worker has several rates, and the adapter cannot take back starts */
+    function assertSupported({ worker: { limits = [], rateLimit } }: WorkerDefinition): void {
+      const rates = limits.filter(({ rate }) => rate !== undefined).length + (rateLimit ? 1 : 0)
+      if (rates < 2 || kernel.port('limits').takeBack) return
+      const message = 'This queue adapter supports one rate for each worker, and "limits" has several.'
+      throw new QueueError('OPTION_UNSUPPORTED', `${message} Keep one of them, or use another adapter.`, {
+        details: { option: 'limits' },
+      })
     }
 
     /** Whether the queue of a worker has no other worker. */
@@ -152,13 +195,3 @@ export default definePlugin({
     return () => permits.close()
   },
 })
-
-function keyOf({ job: { queue, name, options }, worker: { worker } }: DispatchPayload): string {
-  const { concurrencyGroup: group } = worker
-  return group === undefined ? `${queue}/${name}/${options.concurrencyKey}` : `group ${group}/${options.concurrencyKey}`
-}
-
-/** How many jobs of one key run at once. */
-function permitsOf({ worker: { concurrencyPerKey = 1 } }: WorkerDefinition): number {
-  return typeof concurrencyPerKey === 'number' ? concurrencyPerKey : concurrencyPerKey.limit
-}

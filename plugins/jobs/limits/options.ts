@@ -10,6 +10,18 @@ export interface SharedConcurrency {
   concurrencyGroup?: string
 }
 
+/** A limit of the jobs of a worker in all processes. It has a `concurrency`, a `rate`, or both. */
+export interface WorkerLimit {
+  /** How many jobs of one key run at once. */
+  concurrency?: number
+  /** How many jobs of one key start in a period of milliseconds. */
+  rate?: { limit: number; period: number }
+  /** Each key is counted separately. Default: all jobs are counted together. */
+  key?: JobKey
+  /** Counts the jobs of all workers with this group together. Give all of these workers the same limit. Default: only the jobs of this worker. */
+  group?: string
+}
+
 declare module 'nuxt-queue/kernel' {
   interface SingleJobOptions {
     /** At most `concurrencyPerKey` jobs of the worker with the same key run at once. */
@@ -31,5 +43,17 @@ declare module 'nuxt-queue/kernel' {
      * rateLimit: { key: (data: { tenant: string }) => data.tenant, limit: 100, period: 60_000 }
      */
     rateLimit?: RateLimitOption & { key?: JobKey }
+    /**
+     * Limits that apply together, in all processes: a job starts when each of them allows it. They apply in addition to
+     * `concurrencyPerKey` and `rateLimit`. At most 10.
+     *
+     * @example
+     * limits: [
+     *   { concurrency: 2, key: (data: { tenant: string }) => data.tenant },
+     *   { concurrency: 20 },
+     *   { rate: { limit: 100, period: 60_000 }, group: 'crm' },
+     * ]
+     */
+    limits?: readonly WorkerLimit[]
   }
 }

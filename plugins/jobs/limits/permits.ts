@@ -1,4 +1,5 @@
 import { QueueError, type DispatchPayload, type Kernel, type Permit } from '../../../kernel/index.ts'
+import type { PermitDemand } from './demands.ts'
 
 /** Milliseconds between two sweeps for adapters of one process. For other adapters, the interval is a part of the lease. */
 const MAX_SWEEP_INTERVAL = 5000
@@ -7,6 +8,15 @@ const LOCAL_SWEEP_INTERVAL = 15_000
 const RELEASE_RETRY_DELAY = 1000
 /** How many sweeps follow the last use of a permit when no other process uses permits. */
 const IDLE_SWEEPS = 3
+
+/**
+ * How long a job that waits for a permit keeps the permits that it has already taken, and after which part of this time it asks again, in
+ * milliseconds.
+ */
+const KEPT_FOR = 60_000
+const KEEP_INTERVAL = KEPT_FOR / 2
+/** After this interval, a waiting job without permits asks again by itself, even if the list of waiters was lost. In milliseconds. */
+export const RECHECK_DELAY = 15 * 60_000
 
 /** A permit that could not be released, and until when the release is tried. */
 type Owed = Permit & { until: number }
@@ -113,20 +123,39 @@ export function createPermits(kernel: Kernel, ttl: number) {
       started = true
       if (kernel.port('queue').capabilities.durable) arm(0)
     },
-    /** Runs a job within a permit. Returns false when it has to wait for one. */
-    async within(dispatch: DispatchPayload, key: string, max: number, run: () => Promise<void>): Promise<boolean> {
+    /**
+     * Runs a job within permits. If the job has to wait for one, returns that permit and the milliseconds after which the job asks again by
+     * itself. It keeps the earlier permits while it waits, so that jobs that ask in the same order never wait for each other.
+     */
+    async within(
+      dispatch: DispatchPayload,
+      demands: readonly PermitDemand[],
+      run: () => Promise<void>,
+    ): Promise<{ demand: PermitDemand; delay: number } | undefined> {
       const { job, ctx } = dispatch
-      const permit: Permit = { key, max, holder: holderOf(job), claim: ctx.claim }
+      const taken: Permit[] = []
       use()
-      if (!(await kernel.port('limits').acquire(key, max, ttl, permit.holder, permit.claim))) return false
-      held.set(permit, dispatch)
+      try {
+        for (const demand of demands) {
+          const permit: Permit = { key: demand.key, max: demand.max, holder: holderOf(job), claim: ctx.claim }
+          if (!(await kernel.port('limits').acquire(permit.key, permit.max, ttl, permit.holder, permit.claim))) {
+            if (taken.length > 0) await kernel.port('limits').renew(taken, KEPT_FOR)
+            return { demand, delay: taken.length > 0 ? KEEP_INTERVAL : RECHECK_DELAY }
+          }
+          taken.push(permit)
+        }
+      } catch (error) {
+        for (const permit of taken) await giveBack(permit)
+        throw error
+      }
+      for (const permit of taken) held.set(permit, dispatch)
       try {
         await run()
       } finally {
-        held.delete(permit)
-        await giveBack(permit)
+        for (const permit of taken) held.delete(permit)
+        for (const permit of taken.toReversed()) await giveBack(permit)
       }
-      return true
+      return undefined
     },
     close(): void {
       closed = true

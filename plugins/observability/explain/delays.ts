@@ -11,7 +11,9 @@ const TYPES = ['step.retry', 'step.deferred', 'step.awaiting', 'step.resumed']
 
 interface Deferred {
   /** The limit that refused the job, as the plugin `limits` records it. */
-  limit?: 'concurrencyKey' | 'rateLimit'
+  limit?: 'concurrencyKey' | 'rateLimit' | 'limits'
+  entry?: number
+  key?: string
 }
 
 /** Returns why a delayed job is delayed. */
@@ -24,8 +26,11 @@ export async function whyDelayed(kernel: Kernel, job: JobRecord): Promise<Reason
     const { error } = last.data as { error: SerializedError }
     return [reason('backoff', { until: runAt, attempt: last.attempt ?? 1, attempts: options.attempts ?? 1, error })]
   }
-  const { limit } = (last?.data ?? {}) as Deferred
+  const { limit, entry = 0, key: limited } = (last?.data ?? {}) as Deferred
   if (limit === 'concurrencyKey') return [await concurrencyReason(kernel, job)]
+  if (limit === 'limits') {
+    return [reason('worker-limit', { entry, ...(limited !== undefined && { key: limited }), looksAgainAt: runAt })]
+  }
   if (limit === 'rateLimit') {
     const key = options.rateLimitKey
     return [reason('rate-limit', { until: runAt, ...(key !== undefined && { key }) })]

@@ -31,6 +31,8 @@ interface Facts {
   'concurrency-key': { key: string; running: string[]; ahead: number; looksAgainAt: number }
   /** A rate limit of the worker delays the job. */
   'rate-limit': { until: number; key?: string }
+  /** An entry of the option `limits` of the worker is reached. The job starts as soon as it allows. */
+  'worker-limit': { entry: number; key?: string; looksAgainAt: number }
   /** The handler or a plugin deferred the job until then. */
   deferred: { until: number }
   /** The rate limit of a worker holds the whole queue. */
@@ -83,6 +85,8 @@ const SENTENCES: Sentences = {
     `Concurrency key "${key}" is in use: ${count(running.length, 'running job')}, and ${ahead} waiting before it.`,
   'rate-limit': ({ until, key }) =>
     `The rate limit of its worker${key === undefined ? '' : ` for key "${key}"`} delays it until ${date(until)}.`,
+  'worker-limit': ({ entry, key }) =>
+    `Entry ${entry} of the limits of its worker is reached${key === undefined ? '' : ` for key "${key}"`}.`,
   deferred: ({ until }) => `It was put back on its queue until ${date(until)}.`,
   'queue-held': ({ until }) => `A rate limit holds its queue until ${date(until)}.`,
   behind: ({ jobs, more, turn }) => {

@@ -26,6 +26,38 @@ export function permitTests(test: PresetTest): void {
   )
 
   it(
+    'applies several limits of a worker together',
+    test(async ({ kernel, start, reach }) => {
+      const running: string[] = []
+      let most = 0
+      let mostOfKey = 0
+      await start({
+        w: [
+          {
+            concurrency: 9,
+            limits: [
+              { concurrency: 3 },
+              { concurrency: 2, key: (tenant: string) => tenant },
+              { rate: { limit: 1000, period: 1000 } },
+            ],
+          },
+          async ({ data }) => {
+            running.push(String(data))
+            most = Math.max(most, running.length)
+            mostOfKey = Math.max(mostOfKey, running.filter((tenant) => tenant === data).length)
+            await new Promise((resolve) => setImmediate(resolve))
+            running.splice(running.indexOf(String(data)), 1)
+          },
+        ],
+      })
+      const jobs = await kernel.enqueueMany('aaaaaabbbbcc'.split('').map((data) => ({ worker: 'w', data })))
+      await Promise.all(jobs.map((job) => reach(job, 'completed')))
+      expect(most).toBeLessThanOrEqual(3)
+      expect(mostOfKey).toBeLessThanOrEqual(2)
+    }),
+  )
+
+  it(
     'keeps the permit of a job as long as it runs',
     test(
       async ({ kernel, start, reach, elapse }) => {

@@ -43,6 +43,12 @@ export class Bucket {
     return 0
   }
 
+  /** Takes back the newest start. */
+  takeBack(): void {
+    const at = this.#starts.pop()
+    if (at !== undefined) remove(this.#planned, at)
+  }
+
   #forgetOld(now: number): void {
     for (const [owner, at] of this.#reserved) {
       if (at > now - RESERVED_FOR) return

@@ -158,6 +158,7 @@ export function createLocalLimits(
       }
       return bucket.take(rate, now, holder)
     },
+    takeBack: (name) => buckets.get(name)?.takeBack(),
   }
 
   return {

@@ -64,6 +64,14 @@ export function createPostgresLimits(db: PostgresPort): Limits {
     async sweep(age) {
       return db.query<HandedPermit>(`SELECT key, holder FROM ${s}.nq_permit_sweep($1)`, [age], REPEATABLE)
     },
+    async takeBack(bucket) {
+      // It must not be repeated, because it would take back a second start.
+      const text = `WITH locked AS MATERIALIZED (SELECT bucket FROM ${s}.nq_limit_bucket WHERE bucket = $1 FOR UPDATE)
+        DELETE FROM ${s}.nq_limit_start WHERE ctid = (
+          SELECT t.ctid FROM ${s}.nq_limit_start t JOIN locked USING (bucket)
+          WHERE t.holder IS NULL ORDER BY t.at DESC LIMIT 1)`
+      await db.query(text, [bucket])
+    },
     take: (key, { max, duration }, holder) => takes.push({ key, max, duration, holder: holder ?? null }),
   }
 }

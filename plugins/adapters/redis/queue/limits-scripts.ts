@@ -228,3 +228,12 @@ expireKey(planned, duration)
 expireKey(reserved, ${RESERVED_FOR})
 return tostring(at > now and math.ceil(at - now) or 0)
 `
+
+/** Takes back the newest start of a rate limit. KEYS: `starts` and `planned`, as for `TAKE`. */
+export const TAKE_BACK = `
+local last = redis.call('ZPOPMAX', KEYS[1])
+if not last[1] then return 0 end
+local planned = redis.call('ZRANGEBYSCORE', KEYS[2], last[2], last[2], 'LIMIT', 0, 1)[1]
+if planned then redis.call('ZREM', KEYS[2], planned) end
+return 1
+`

@@ -1,6 +1,6 @@
 import type { HandedPermit, Limits } from '../../../../kernel/index.ts'
 import { defineScript, hashTag, type RedisPort } from '../lib/redis.ts'
-import { ACQUIRE, CHECK_KEY, DUE_KEYS, RELEASE, RENEW_PERMIT, TAKE } from './limits-scripts.ts'
+import { ACQUIRE, CHECK_KEY, DUE_KEYS, RELEASE, RENEW_PERMIT, TAKE, TAKE_BACK } from './limits-scripts.ts'
 
 /** The number of keys that a sweep checks at once, and the maximum number of such pages per sweep. */
 const PAGE = 100
@@ -15,6 +15,7 @@ export function createRedisLimits(redis: RedisPort): Limits {
   const checkKey = defineScript(redis, CHECK_KEY)
   const dueKeys = defineScript(redis, DUE_KEYS)
   const take = defineScript(redis, TAKE)
+  const takeBack = defineScript(redis, TAKE_BACK)
   /** A sorted set of the limit keys with waiters, by the moment of their last check. */
   const keysWithWaiters = `${prefix}:permit-lines`
   // A hash tag ends at the first brace, so braces in a name are escaped.
@@ -65,6 +66,9 @@ export function createRedisLimits(redis: RedisPort): Limits {
       const args = holder === undefined ? [max, duration] : [max, duration, holder]
       const wait = await take([keyOf('starts', bucket), keyOf('planned', bucket), keyOf('reserved', bucket)], args)
       return Number(wait)
+    },
+    async takeBack(bucket) {
+      await takeBack([keyOf('starts', bucket), keyOf('planned', bucket)], [])
     },
   }
 }
