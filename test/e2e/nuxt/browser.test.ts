@@ -7,6 +7,7 @@ import { sharedPostgres } from '../../services/postgres.ts'
 import { sharedRedis } from '../../services/redis.ts'
 import type { App, Server } from './app.ts'
 import { buildPlayground } from './playground-app.ts'
+import { openChat } from './chat-page.ts'
 import { apiOf, openPage, type RunPage } from './run-page.ts'
 
 const TIMEOUT = 480_000
@@ -29,6 +30,7 @@ afterAll(async () => {
 
 const PRESETS = {
   dev: {},
+  'dev-file': {},
   'prod-redis': { REDIS_URL: redis.url, NUXT_QUEUE_REDIS_CHECK_SERVER: 'false' },
   'prod-postgres': { DATABASE_URL: postgres?.url ?? '' },
 }
@@ -170,6 +172,44 @@ it.each(['prod-redis', ...inLongForm('prod-postgres')] as const)(
     const [shown, stored] = await listed(tab, server, runId)
     expect(stored.length).toBeGreaterThan(before.length)
     expect(shown).toEqual(stored)
+    await server.stop()
+  },
+  TIMEOUT,
+)
+
+it(
+  'an answer of the chat ends as it would have, although its page was reloaded and its server was killed in the middle of it',
+  async () => {
+    const env = { NUXT_QUEUE_FILE_PATH: join(app.folder, 'chat') }
+    // The answer would take a minute, so it is not over before the server is killed. The next server is fast.
+    const killed = await start('dev-file', { ...env, PLAYGROUND_WORD_MS: '700' })
+    const tab = await openChat(browser, killed)
+    await tab.button('How safe is this answer?').click()
+    await tab.answer(/^As /)
+    await tab.page.reload()
+    await tab.answer(/^As safe/)
+    const second = await openChat(browser, killed)
+    await second.answer(/^As safe/)
+    await killed.stop('SIGKILL')
+    await using server = await start('dev-file', { ...env, PLAYGROUND_WORD_MS: '5', PORT: new URL(killed.url).port })
+    for (const one of [tab, second]) await one.status('Ready')
+    const [whole] = await tab.answers()
+    expect(whole).toMatch(/^As safe as any job\..* In no case do you read anything twice\.$/)
+    expect(await second.answers()).toEqual([whole])
+    // Nothing was doubled, shortened or replaced on the way, in the tab that was not reloaded.
+    const shown = await second.shown()
+    expect(shown.length).toBeGreaterThan(3)
+    expect(shown.filter((text) => !whole!.startsWith(text))).toEqual([])
+    expect(shown).toEqual(shown.toSorted((one, other) => one.length - other.length))
+
+    await tab.page.getByLabel('Your question').fill('Refund order B7, please.')
+    await tab.button('Send').click()
+    await tab.status('Waiting for you')
+    await second.page.reload()
+    await second.button('Approve').click()
+    for (const one of [tab, second]) await one.page.locator('[data-state=output-available]').waitFor()
+    await tab.status('Ready')
+    expect((await tab.answers()).at(-1)).toMatch(/^Done\./)
     await server.stop()
   },
   TIMEOUT,
