@@ -123,6 +123,8 @@ export type ErrorCode =
   | 'STORE_INCOMPATIBLE'
   /** Processes use a store that is to be exported, imported or moved. Stop them first. */
   | 'STORE_IN_USE'
+  /** The jobs of the store were moved to another store, or are being moved. The message names it. */
+  | 'STORE_MOVED'
   /** The store that a copy is written to has jobs or runs already. */
   | 'STORE_NOT_EMPTY'
   /** What was written to a store differs from what was read. Nothing else was changed. */

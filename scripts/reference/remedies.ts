@@ -78,6 +78,8 @@ export const REMEDIES: Readonly<Record<ErrorCode, string>> = {
   EVENTS_CONFLICT: 'Read the stream again and repeat the write. `ctx.state.update` does this by itself.',
   EVENTS_TRIMMED: 'Read from `details.trimmed` on, or begin with a snapshot.',
   STORE_IN_USE: 'Stop the processes that the message lists, and run the command again.',
+  STORE_MOVED:
+    'Start the process with the store that the message names. To use the old store again before a move is complete, run `nuxt-queue migrate` with `--abort`.',
   STORE_NOT_EMPTY: 'Use another schema, prefix or folder, or add `--merge` to keep what the store has.',
   STORE_DIFFERS: 'Stop the processes that use the store, and import again with `--merge`.',
   EXPORT_INVALID: 'Use a file that `nuxt-queue export --all` has written. If it is incomplete, export again.',

@@ -2,16 +2,28 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'pathe'
 import { createKernel } from 'nuxt-queue'
+import { Client } from 'pg'
 import { afterAll, expect, test } from 'vitest'
+import { sharedPostgres } from '../services/postgres.ts'
 import { sharedRedis } from '../services/redis.ts'
 import { cli, cliJson } from './cli-in-process.ts'
 
 const root = await mkdtemp(join(tmpdir(), 'nuxt-queue-backup-'))
-const redis = await sharedRedis()
+const [redis, postgres] = await Promise.all([sharedRedis(), sharedPostgres()])
 afterAll(async () => {
   await rm(root, { recursive: true, force: true })
-  await redis.stop()
+  await dropSchema()
+  await Promise.all([redis.stop(), postgres.stop()])
 })
+
+const schema = `nq_move_${process.pid}`
+
+async function dropSchema(): Promise<void> {
+  const client = new Client({ connectionString: postgres.url })
+  await client.connect()
+  await client.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`)
+  await client.end()
+}
 
 /** A project whose jobs are in a folder or in Redis. */
 async function project(name: string, config: object): Promise<string> {
@@ -52,4 +64,43 @@ test('the command line moves a store of files to Redis, and refuses stores in us
     await running.close()
   }
   expect(await cli(['export', '--all', 'idle.jsonl'], to)).toMatchObject({ code: 0 })
+})
+
+test('the command line moves a store to PostgreSQL and back, and processes use only the current one', async () => {
+  const prefixes = [crypto.randomUUID(), crypto.randomUUID()]
+  const configOf = (prefix: string) =>
+    ({ adapter: 'redis', redis: { url: redis.url, prefix, checkServer: false }, registry: { dirs: [] } }) as const
+  const from = await project('first', { ...configOf(prefixes[0]!), postgres: { schema } })
+  const back = await project('second', { ...configOf(prefixes[1]!), postgres: { schema } })
+  const source = await createKernel({ config: configOf(prefixes[0]!) })
+  await source.registerWorker({ id: 'greet', handler: ({ data }) => data })
+  const job = await source.enqueue('greet', { text: 'hello' }, { tags: ['a'] })
+  const move = ['migrate', '--from', redis.url, '--to', postgres.url]
+  await source.start()
+  await source.result(job)
+  await expect.poll(() => source.instances()).toHaveLength(1)
+  expect(await cliJson(move, from)).toMatchObject({ error: { code: 'STORE_IN_USE' } })
+  await source.close()
+
+  expect(await cliJson(move, from)).toMatchObject({ moved: true, jobs: 1 })
+  expect(await cli(move, from)).toMatchObject({ code: 0, stdout: expect.stringContaining('refuse to start') })
+  const refused = createKernel({ config: configOf(prefixes[0]!) })
+  await expect(refused).rejects.toMatchObject({
+    code: 'STORE_MOVED',
+    message: expect.stringContaining(new URL(postgres.url).host),
+  })
+  expect(await cliJson([...move, '--abort'], from)).toMatchObject({ error: { code: 'STORE_MOVED' } })
+
+  const home = ['migrate', '--from', postgres.url, '--to', redis.url]
+  expect(await cliJson(home, back)).toMatchObject({ moved: true, jobs: 1 })
+  const last = await createKernel({ config: configOf(prefixes[1]!) })
+  try {
+    expect(await last.port('queue').getJob('default', job.id)).toMatchObject({ result: { text: 'hello' }, tags: ['a'] })
+    expect(await last.port('events').runs.get(job.runId)).toMatchObject({ status: 'completed' })
+  } finally {
+    await last.close()
+  }
+  expect(await cliJson(['migrate', '--from', 'mysql://x', '--to', redis.url], back)).toMatchObject({
+    error: { code: 'OPTION_INVALID' },
+  })
 })

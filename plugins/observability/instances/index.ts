@@ -1,10 +1,11 @@
 import { z } from 'zod'
-import { definePlugin, type EventDraft, type WorkerDefinition } from '../../../kernel/index.ts'
+import { definePlugin, isQueueError, type EventDraft, type WorkerDefinition } from '../../../kernel/index.ts'
 import { createBoundedStream } from '../../lib/bounded-stream.ts'
 import { packageVersion } from '../../lib/package-version.ts'
 import { factsOf, type InstanceFacts } from './facts.ts'
 import { foldInstances, type InstanceInfo } from './fold.ts'
 import type { MissingStep } from '../lib/missing-steps.ts'
+import { assertNotMoved } from './moved.ts'
 import { createMissingSteps } from './missing-steps.ts'
 
 export type { InstanceFacts, InstanceWorker } from './facts.ts'
@@ -38,8 +39,14 @@ export default definePlugin({
      * steps. Default 60,000.
      */
     heartbeat: z.number().min(0).default(60_000),
+    /**
+     * What happens if `nuxt-queue migrate` has moved the jobs of the store. `refuse`: this process fails to start with `STORE_MOVED`.
+     * `ignore`: it uses the store nevertheless, for example to look at the old one. Default `refuse`.
+     */
+    moved: z.enum(['refuse', 'ignore']).default('refuse'),
   }),
-  setup(kernel, { heartbeat }) {
+  async setup(kernel, { heartbeat, moved }) {
+    if (moved === 'refuse') await assertNotMoved(kernel.port('events'))
     const stream = createBoundedStream(kernel, MAX_HEARTBEATS)
     kernel.declareStreams?.({ names: () => [STREAM], keep: MAX_HEARTBEATS })
     const checkFlows = createMissingSteps(kernel)
@@ -66,8 +73,19 @@ export default definePlugin({
       return facts
     }
 
+    /** The store may have been marked since the setup. The move looks for instances after it has marked the store. */
+    async function leaveIfMoved(): Promise<void> {
+      await assertNotMoved(kernel.port('events')).catch((error: unknown) => {
+        if (!isQueueError(error, 'STORE_MOVED')) throw error
+        kernel.reporter.error('This process closes its queues.', error)
+        // The close waits for this announcement.
+        void kernel.close()
+      })
+    }
+
     async function announce(type: string): Promise<void> {
       const { flows } = await append(type)
+      if (type === 'worker.registered' && moved === 'refuse') await leaveIfMoved()
       const isDue = type === 'worker.registered' || (type === 'worker.heartbeat' && missing.length > 0)
       const found = isDue ? await checkFlows(Object.keys(flows), () => closed) : undefined
       if (!found || closed || JSON.stringify(found) === JSON.stringify(missing)) return

@@ -61,7 +61,7 @@ async function withStore(host: Host, cwd: string, use: (store: CopyableStore) =>
 }
 
 /** @throws QueueError `OPTION_UNSUPPORTED` if an adapter cannot be copied */
-function storeOf(kernel: Kernel): CopyableStore {
+export function storeOf(kernel: Kernel): CopyableStore {
   if (kernel.hasPort('eventCopies') && kernel.hasPort('jobCopies')) {
     return { events: kernel.port('eventCopies'), jobs: kernel.port('jobCopies') }
   }
@@ -71,7 +71,7 @@ function storeOf(kernel: Kernel): CopyableStore {
 }
 
 /** Other processes would change the store meanwhile. A store of one process is locked by it. */
-async function assertUnused(kernel: Kernel): Promise<void> {
+export async function assertUnused(kernel: Kernel): Promise<void> {
   if (!kernel.port('queue').capabilities.shared) return
   const running = await kernel.instances()
   if (running.length === 0) return

@@ -5,6 +5,7 @@ import { createOpener, type Commands } from './define.ts'
 import { doctorCommand } from './doctor.ts'
 import type { Host } from '../backend.ts'
 import { jobCommands } from './jobs.ts'
+import { migrateCommands } from './migrate.ts'
 import { observabilityCommands } from './observability.ts'
 import { processCommands } from './processes.ts'
 import { projectCommands } from './project.ts'
@@ -23,6 +24,7 @@ export function createCommands(host: Host): Commands {
     ...queueCommands(open),
     ...runCommands(open, host),
     ...backupCommands(host),
+    ...migrateCommands(host),
     ...runMessageCommands(open),
     ...projectCommands(open),
     ...triggerCommands(open),

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { JobRecord, JobState } from '../../../../kernel/index.ts'
 import type { EventCopies, JobCopies, StreamEnd } from '../../../adapters/lib/store-copy.ts'
+import { STORE_STREAM } from '../../../lib/store-mark.ts'
 import { packageVersion } from '../../../lib/package-version.ts'
 import { createStreamChecksum, EVENTS_PER_READ, sortSnapshots } from './checksum.ts'
 import { FORMAT, type CopyCounts, type CopyLine } from './lines.ts'
@@ -27,7 +28,9 @@ export async function* exportStore({ events, jobs }: CopyableStore): AsyncGenera
   yield { header: { format: FORMAT, id: randomUUID(), at: Date.now(), version: packageVersion() } }
   const queues = await jobs.queues()
   for (const queue of queues) if (await jobs.isPaused(queue)) yield { paused: queue }
-  for await (const names of events.streams()) {
+  for await (const all of events.streams()) {
+    // The mark belongs to this store.
+    const names = all.filter((name) => name !== STORE_STREAM)
     for (let from = 0; from < names.length; from += AT_ONCE) {
       const some = names.slice(from, from + AT_ONCE)
       const begun = await Promise.all(some.map((name) => beginStream(events, name)))

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { QueueError, type JobRecord, type StoredEvent } from '../../../../kernel/index.ts'
 import type { StreamEnd, StreamPart } from '../../../adapters/lib/store-copy.ts'
+import { STORE_STREAM } from '../../../lib/store-mark.ts'
 import { checksumOf, jobChecksum } from './checksum.ts'
 import type { CopyableStore } from './export.ts'
 import type { CopyCounts, CopyLine } from './lines.ts'
@@ -27,7 +28,7 @@ interface OpenStream {
 
 /** A store is empty if it has neither jobs nor runs, and no queue is paused. */
 export async function isEmptyStore({ events, jobs }: CopyableStore): Promise<boolean> {
-  for await (const names of events.streams()) if (names.length > 0) return false
+  for await (const names of events.streams()) if (names.some((name) => name !== STORE_STREAM)) return false
   return (await jobs.queues()).length === 0
 }
 
