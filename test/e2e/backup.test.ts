@@ -68,8 +68,11 @@ test('the command line moves a store of files to Redis, and refuses stores in us
 
 test('the command line moves a store to PostgreSQL and back, and processes use only the current one', async () => {
   const prefixes = [crypto.randomUUID(), crypto.randomUUID()]
-  const configOf = (prefix: string) =>
-    ({ adapter: 'redis', redis: { url: redis.url, prefix, checkServer: false }, registry: { dirs: [] } }) as const
+  const configOf = (prefix: string) => ({
+    adapter: 'redis',
+    redis: { url: redis.url, prefix, checkServer: false },
+    registry: { dirs: [] },
+  })
   const from = await project('first', { ...configOf(prefixes[0]!), postgres: { schema } })
   const back = await project('second', { ...configOf(prefixes[1]!), postgres: { schema } })
   const source = await createKernel({ config: configOf(prefixes[0]!) })
