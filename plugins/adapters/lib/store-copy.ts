@@ -1,4 +1,5 @@
 import type { JobRecord, JobState, MaybePromise, RunInfo, Snapshot, StoredEvent } from '../../../kernel/index.ts'
+import type { QueueLimits } from '../../../kernel/index.ts'
 
 /** The end of the copy of a stream: everything of it apart from its events and snapshots. */
 export interface StreamEnd {
@@ -58,10 +59,12 @@ export interface RememberedId {
 
 /** Reads and writes jobs as they are stored, in any state. No plugin wraps it. */
 export interface JobCopies {
-  /** Returns the names of all queues that have jobs or are paused. */
+  /** Returns the names of all queues that have jobs or limits, or are paused. */
   queues(): MaybePromise<readonly string[]>
   isPaused(queue: string): MaybePromise<boolean>
   pause(queue: string): MaybePromise<void>
+  getLimits(queue: string): MaybePromise<QueueLimits>
+  setLimits(queue: string, limits: QueueLimits): MaybePromise<void>
   getJob(queue: string, id: string): MaybePromise<JobRecord | undefined>
   /** Returns jobs in these states, oldest first. */
   jobs(queue: string, states: readonly JobState[], offset: number, limit: number): MaybePromise<readonly JobRecord[]>

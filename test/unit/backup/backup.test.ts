@@ -39,6 +39,7 @@ async function createSource(): Promise<Kernel> {
   }
   await events.trim('run-3', 40)
   await kernel.registerWorker({ id: 'mail', handler: () => {} })
+  await kernel.queue('idle').setLimits({ concurrency: 3, rate: { limit: 5, period: 1000 } })
   for (let n = 0; n < 12; n++) await kernel.enqueue('mail', { n }, n % 2 ? { delay: 60_000 } : {})
   return kernel
 }
@@ -51,6 +52,7 @@ it('writes a file that only says it is complete if it is', async () => {
   expect(await checkExport(file)).toEqual(counts)
   const target = await createMemory()
   expect(await importStore(readExport(file), storeOf(target))).toMatchObject(counts)
+  expect(await target.queue('idle').limits()).toEqual({ concurrency: 3, rate: { limit: 5, period: 1000 } })
   expect(await target.port('events').byKey('run-5', 'k7')).toMatchObject({ seq: 8, data: { n: 5 } })
   expect(await target.port('events').append('run-3', [{ type: 'noted', key: 'k1' }], { reopen: true })).toMatchObject({
     events: [],

@@ -10,7 +10,7 @@ import type { LocalQueue } from './queue.ts'
 const PAGE = 500
 
 interface Host {
-  provider: Pick<QueueProvider, 'getJob' | 'getJobs' | 'isPaused' | 'pause' | 'forgotten'>
+  provider: Pick<QueueProvider, 'getJob' | 'getJobs' | 'isPaused' | 'pause' | 'getLimits' | 'setLimits' | 'forgotten'>
   /** All queues that have been used. */
   queues: ReadonlyMap<string, LocalQueue>
   queueOf(name: string): LocalQueue
@@ -22,9 +22,14 @@ interface Host {
 /** Creates the port `jobCopies` of a store that keeps its jobs in memory. */
 export function createLocalJobCopies({ provider, queues, queueOf, forgotten, journal }: Host): JobCopies {
   return {
-    queues: () => [...queues].flatMap(([name, { jobs, paused }]) => (jobs.size > 0 || paused ? [name] : [])),
+    queues: () =>
+      [...queues].flatMap(([name, { jobs, paused, limits }]) =>
+        jobs.size > 0 || paused || Object.keys(limits()).length > 0 ? [name] : [],
+      ),
     isPaused: (queue) => provider.isPaused(queue),
     pause: (queue) => provider.pause(queue),
+    getLimits: (queue) => provider.getLimits!(queue),
+    setLimits: (queue, limits) => provider.setLimits!(queue, limits),
     getJob: (queue, id) => provider.getJob(queue, id),
     jobs: (queue, states, offset, limit) => provider.getJobs({ queue, states, offset, limit }),
     async *remembered() {

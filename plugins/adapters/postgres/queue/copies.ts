@@ -15,7 +15,7 @@ const PAGE = 500
 interface Host {
   db: PostgresPort
   boss: Boss
-  provider: Pick<QueueProvider, 'getJob' | 'getJobs' | 'getQueues' | 'isPaused' | 'pause'>
+  provider: Pick<QueueProvider, 'getJob' | 'getJobs' | 'getQueues' | 'isPaused' | 'pause' | 'getLimits' | 'setLimits'>
   clock: Clock
   /** Notifies all instances that a queue, by its name in pg-boss, may have jobs. */
   announce(name: string): Promise<unknown>
@@ -39,13 +39,15 @@ export function createPostgresJobCopies({ db, boss, provider, clock, announce }:
 
   return {
     async queues() {
-      const text = `SELECT name FROM ${s}.nq_queue WHERE paused`
+      const text = `SELECT name FROM ${s}.nq_queue WHERE paused OR concurrency IS NOT NULL OR rate_limit IS NOT NULL`
       const [names, rows] = await Promise.all([provider.getQueues(), db.query<{ name: string }>(text, [], REPEATABLE)])
-      const paused = rows.map(({ name }) => name).filter((name) => !isInternalQueue(name))
-      return [...new Set([...names, ...paused.map(decodeQueue)])]
+      const set = rows.map(({ name }) => name).filter((name) => !isInternalQueue(name))
+      return [...new Set([...names, ...set.map(decodeQueue)])]
     },
     isPaused: (queue) => provider.isPaused(queue),
     pause: (queue) => provider.pause(queue),
+    getLimits: (queue) => provider.getLimits!(queue),
+    setLimits: (queue, limits) => provider.setLimits!(queue, limits),
     getJob: (queue, id) => provider.getJob(queue, id),
     jobs: (queue, states, offset, limit) => provider.getJobs({ queue, states, offset, limit }),
     async *remembered() {

@@ -13,7 +13,7 @@ import type { Queues } from './queues.ts'
 export function createRedisJobCopies(
   redis: RedisPort,
   queues: Queues,
-  provider: Pick<QueueProvider, 'getJob' | 'getJobs' | 'getQueues' | 'isPaused' | 'pause'>,
+  provider: Pick<QueueProvider, 'getJob' | 'getJobs' | 'getQueues' | 'isPaused' | 'pause' | 'getLimits' | 'setLimits'>,
 ): JobCopies {
   const { client } = redis
   const copy = defineScript(redis, COPY_JOBS)
@@ -35,11 +35,16 @@ export function createRedisJobCopies(
   return {
     async queues() {
       const [names, known] = await Promise.all([provider.getQueues(), queues.list()])
-      const paused = await Promise.all(known.map((queue) => provider.isPaused(queue)))
-      return [...new Set([...names, ...known.filter((_queue, index) => paused[index])])]
+      const settings = await Promise.all(
+        known.map((queue) => client.hmget(`${queues.baseOf(queue)}:meta`, 'paused', 'concurrency', 'max')),
+      )
+      const set = known.filter((_queue, index) => settings[index]!.some((value) => value !== null))
+      return [...new Set([...names, ...set])]
     },
     isPaused: (queue) => provider.isPaused(queue),
     pause: (queue) => provider.pause(queue),
+    getLimits: (queue) => provider.getLimits!(queue),
+    setLimits: (queue, limits) => provider.setLimits!(queue, limits),
     getJob: (queue, id) => provider.getJob(queue, id),
     jobs: (queue, states, offset, limit) => provider.getJobs({ queue, states, offset, limit }),
     async *remembered() {

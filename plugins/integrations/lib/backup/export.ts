@@ -27,6 +27,10 @@ export async function* exportStore({ events, jobs }: CopyableStore): AsyncGenera
   const total: CopyCounts = { streams: 0, events: 0, jobs: 0 }
   yield { header: { format: FORMAT, id: randomUUID(), at: Date.now(), version: packageVersion() } }
   const queues = await jobs.queues()
+  for (const queue of queues) {
+    const limits = await jobs.getLimits(queue)
+    if (Object.keys(limits).length > 0) yield { limited: queue, limits }
+  }
   for (const queue of queues) if (await jobs.isPaused(queue)) yield { paused: queue }
   for await (const all of events.streams()) {
     // The mark belongs to this store.

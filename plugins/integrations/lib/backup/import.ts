@@ -131,7 +131,8 @@ export async function importStore(lines: AsyncIterable<CopyLine>, target: Copyab
   }
 
   for await (const line of lines) {
-    if ('paused' in line) await target.jobs.pause(line.paused)
+    if ('limited' in line) await target.jobs.setLimits(line.limited, line.limits)
+    else if ('paused' in line) await target.jobs.pause(line.paused)
     else if ('events' in line) await addEvents(line.stream, line.trimmed, line.events)
     else if ('snapshot' in line) {
       const { stream, trimmed, snapshot } = line

@@ -1,4 +1,10 @@
-import { QueueError, type JobRecord, type Snapshot, type StoredEvent } from '../../../../kernel/index.ts'
+import {
+  QueueError,
+  type JobRecord,
+  type QueueLimits,
+  type Snapshot,
+  type StoredEvent,
+} from '../../../../kernel/index.ts'
 import type { RememberedId, StreamEnd } from '../../../adapters/lib/store-copy.ts'
 import { decodeJson, encodeJson } from '../../../lib/json.ts'
 
@@ -16,13 +22,14 @@ export interface CopyCounts {
  * The lines of an export, in this order:
  *
  * 1. `header`
- * 2. `paused`, one for each paused queue
+ * 2. `limited`, one for each queue with limits, and `paused`, one for each paused queue
  * 3. for each stream: `events` (any number), `snapshot` (any number) and `end`, which has the checksum of the stream
  * 4. `job`, one for each job, and `remembered`, ids of removed jobs
  * 5. `total`, which shows that the export is complete
  */
 export type CopyLine =
   | { header: { format: number; id: string; at: number; version: string } }
+  | { limited: string; limits: QueueLimits }
   | { paused: string }
   | { stream: string; trimmed: number; events: readonly StoredEvent[] }
   | { stream: string; trimmed: number; snapshot: Snapshot }
@@ -64,6 +71,7 @@ export function decodeCopyLine(text: string, place: string): CopyLine {
 
 const KINDS: ReadonlySet<string> = new Set([
   'header',
+  'limited',
   'paused',
   'events',
   'snapshot',
