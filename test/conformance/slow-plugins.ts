@@ -2,8 +2,8 @@ import { definePlugin, QueueError, type AnyPlugin, type Kernel, type PluginKerne
 import eventsMemory from '../../plugins/adapters/memory/events/index.ts'
 import queueMemory from '../../plugins/adapters/memory/queue/index.ts'
 
-/** The methods that must return synchronously by contract. */
-const SYNCHRONOUS = new Set<PropertyKey>(['on', 'getWorker'])
+/** The methods that must return synchronously by contract. Iterators wait for their first value themselves. */
+const SYNCHRONOUS = new Set<PropertyKey>(['on', 'getWorker', 'streams', 'remembered'])
 
 const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
 

@@ -148,6 +148,12 @@ test('queues and jobs are listed and changed', async () => {
   })
   expect(await cliJson(['retry', id, '--queue', 'greetings'], cwd)).toEqual({ id, queue: 'greetings' })
   expect(await text('resume', 'greetings')).toBe('Resumed queue greetings.\n')
+  for (const command of ['pause', 'resume', 'limit']) {
+    expect(await cli([command, 'greting'], cwd)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('There is no queue "greting". Did you mean "greetings"?') as string,
+    })
+  }
   const settled = ['explain', id]
   await expect.poll(() => cliJson(settled, cwd)).toMatchObject({ reasons: [{ outcome: 'completed' }] })
   expect(await text('remove', id)).toBe(`Removed job ${id} of queue greetings.\n`)

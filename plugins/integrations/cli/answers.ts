@@ -28,6 +28,13 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
     throw new QueueError('JOB_NOT_FOUND', `${where} has a job "${id}". It may have been removed or have expired.`)
   }
 
+  /** A paused queue is known even if it has no jobs and no workers. */
+  async function assertQueue(name: string): Promise<void> {
+    if (await queues.isPaused(name)) return
+    const ofWorkers = kernel.registry.workers.map(({ queue }) => queue.name)
+    assertKnown(name, [...(await queues.getQueues()), ...ofWorkers, ...deadLetterQueues(kernel)])
+  }
+
   async function factsOf(name: string): Promise<QueueFacts> {
     const [counts, paused] = await Promise.all([queues.getJobCounts(name), queues.isPaused(name)])
     return { name, paused, counts }
@@ -106,14 +113,17 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
       return Promise.all(shown.map(factsOf))
     },
     async pause({ queue }) {
+      await assertQueue(queue)
       await queues.pause(queue)
       return factsOf(queue)
     },
     async resume({ queue }) {
+      await assertQueue(queue)
       await queues.resume(queue)
       return factsOf(queue)
     },
     async limit({ queue: name, change }) {
+      await assertQueue(name)
       const queue = kernel.queue(name)
       if (Object.keys(change).length > 0) await queue.setLimits(change)
       return { name, limits: await queue.limits() }
