@@ -35,8 +35,8 @@ export default defineConfig({
     hookTimeout: 240_000,
     expect: { poll: { timeout: 60_000 } },
     reporters: ['default', slowestFiles()],
-    // One more than processors: many tests wait, for clocks, stores and other processes. More only slow each other down.
-    maxWorkers: 3,
+    // Two more than processors: suites of stores wait for half of their time, for clocks, stores and other processes.
+    maxWorkers: 4,
     sequence: { sequencer: LongestFirst },
     typecheck: { enabled: false },
     // Of `npm run coverage`: what the tests without stores reach.

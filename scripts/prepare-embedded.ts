@@ -1,6 +1,6 @@
 /**
- * Creates the archive with which the embedded database starts for the first time, including its tables, and copies it to the sources and
- * to the build. Does nothing if the existing archive is up to date.
+ * Creates the archive with which the embedded database starts for the first time, including its tables, unless the existing archive is
+ * up to date. Copies it to the build, except with `--no-copy`.
  */
 import { createHash } from 'node:crypto'
 import { copyFileSync, existsSync, globSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
@@ -10,7 +10,6 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { brotliCompress, constants } from 'node:zlib'
 import { PGlite } from '@electric-sql/pglite'
-import { createKernel } from 'nuxt-queue'
 import { dirname, join } from 'pathe'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
@@ -35,6 +34,8 @@ async function make(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'nuxt-queue-pglite-'))
   rmSync(ARCHIVE, { force: true })
   try {
+    // The sources, because this may run while the package is built.
+    const { createKernel } = await import('../index.ts')
     const config = { embedded: { path: folder }, registry: { dirs: [] }, setupTimeout: 120_000 }
     const kernel = await createKernel({ preset: 'embedded', config })
     await kernel.close()
@@ -56,5 +57,7 @@ async function make(): Promise<void> {
 const upToDate =
   existsSync(`${ARCHIVE}.key`) && existsSync(ARCHIVE) && readFileSync(`${ARCHIVE}.key`, 'utf8') === inputs()
 if (!upToDate) await make()
-mkdirSync(dirname(BUILT), { recursive: true })
-copyFileSync(ARCHIVE, BUILT)
+if (!process.argv.includes('--no-copy')) {
+  mkdirSync(dirname(BUILT), { recursive: true })
+  copyFileSync(ARCHIVE, BUILT)
+}
