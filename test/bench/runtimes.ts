@@ -81,25 +81,46 @@ export default async function runtimes(bench: Bench): Promise<void> {
     { name: 'python', runtime: 'python', section: 'python', worker: 'echo.py', bare: [python, file('bare.py')] },
   ]
   for (const language of languages) {
-    for (const measure of [fresh, spare, reused]) await measure(language, bench)
+    for (const measure of [fresh, forked, spare, reused]) await measure(language, bench)
   }
   await contextCalls(languages[0]!, bench)
+}
+
+async function bareJob([command, ...args]: Language['bare']): Promise<void> {
+  const child = startBareChild(command, args)
+  await child.roundTrip(DATA)
+  await child.close()
 }
 
 /** Measures one process for each job, started when the job arrives, compared with a bare child. */
 async function fresh(language: Language, bench: Bench): Promise<void> {
   const { name, bare } = language
   await using rig = await open(language, { spare: 0 })
-  const bareJob = async (): Promise<void> => {
-    const child = startBareChild(bare[0], bare.slice(1))
-    await child.roundTrip(DATA)
-    await child.close()
-  }
   const against = 'a bare child started for it'
   const jobs = bench.quick ? 6 : 20
   const ours = (): Promise<number> => rate(jobs, () => rig.run('child'))
-  const base = (): Promise<number> => rate(jobs, bareJob)
+  const base = (): Promise<number> => rate(jobs, () => bareJob(bare))
   await bench.compare({ case: `${name}-fresh`, unit: 'jobs/s', larger: true, runs: RUNS, against, ours, base })
+}
+
+/** Measures one process for each job, forked when the job arrives, compared with a bare child that is started for it. */
+async function forked({ name, runtime, bare, section, worker }: Language, bench: Bench): Promise<void> {
+  if (name !== 'python') return
+  for (const prefork of [true, 'worker']) {
+    await using rig = await open({ name, runtime, bare, section, worker }, { spare: 0, prefork })
+    const jobs = bench.quick ? 20 : 100
+    await bench.compare({
+      ...{
+        case: prefork === true ? 'python-forked' : 'python-forked-worker',
+        unit: 'jobs/s',
+        larger: true,
+        runs: RUNS,
+      },
+      against: 'a bare child started for it',
+      ours: () => rate(jobs, () => rig.run('child')),
+      base: () => rate(Math.ceil(jobs / 5), () => bareJob(bare)),
+    })
+  }
 }
 
 /** Measures one process for each job, started in advance, so that its start does not count. */

@@ -1,2 +1,2 @@
-// With 200 jobs at once. `npm test` queues 80.
+// With 200 jobs at once, and with forked Python processes. `npm test` queues 80.
 import './runtime-faults.test.ts'

@@ -21,6 +21,20 @@ interface Language {
   config?: KernelConfig
 }
 
+const PYTHON: Language = {
+  name: 'Python',
+  runtime: 'python',
+  file: 'faults.py',
+  says: {
+    thrown: 'IndexError',
+    segfault: /signal SIGSEGV.*native code.*about to crash/s,
+    memory: /MemoryError/,
+    unserialisable: /function at "result\.value\.call"/,
+  },
+}
+
+const FORKED: Language = { ...PYTHON, name: 'forked Python', config: { python: { prefork: 'worker' } } }
+
 const LANGUAGES: Language[] = [
   {
     name: 'isolated Node',
@@ -34,17 +48,8 @@ const LANGUAGES: Language[] = [
     },
     config: { isolated: { env: COMPILED, resourceLimits: { maxOldGenerationSizeMb: 128 } } },
   },
-  {
-    name: 'Python',
-    runtime: 'python',
-    file: 'faults.py',
-    says: {
-      thrown: 'IndexError',
-      segfault: /signal SIGSEGV.*native code.*about to crash/s,
-      memory: /MemoryError/,
-      unserialisable: /function at "result\.value\.call"/,
-    },
-  },
+  PYTHON,
+  ...(LONG ? [FORKED] : []),
 ]
 
 describe.each(LANGUAGES)('$name', ({ runtime, file, says, config }) => {

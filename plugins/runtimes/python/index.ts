@@ -59,13 +59,15 @@ export default definePlugin({
 
     const children = createChildHost(kernel, host, {
       runtime: NAME,
-      launch: async (worker, options) => ({
-        command: (await interpreter()).executable,
-        args: [PROGRAM, 'serve'],
-        channel: 'fd',
-        file: fileOf(worker, NAME),
-        env: pythonPath(options),
-      }),
+      async launch(worker, options) {
+        const { executable: command } = await interpreter()
+        const file = fileOf(worker, NAME)
+        const loaded = options.prefork === 'worker' ? [file, worker.id] : []
+        return {
+          ...{ command, args: [PROGRAM, 'serve'], forkArgs: [PROGRAM, 'prefork', ...loaded] },
+          ...{ channel: 'fd', file, env: pythonPath(options) },
+        }
+      },
     })
 
     kernel.provide('runtime', {

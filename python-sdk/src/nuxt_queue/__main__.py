@@ -24,6 +24,11 @@ def main() -> int:
 
         serve()
         return 0
+    if sys.argv[1:2] == ["prefork"]:
+        from ._prefork import main as prefork
+
+        prefork(sys.argv[2:])
+        return 0
     from ._cli import main as cli
 
     return cli(sys.argv[1:])

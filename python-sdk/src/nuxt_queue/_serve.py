@@ -39,10 +39,12 @@ class Server:
     Args:
         fd: The socket to the host.
         gone: Called when the host has disconnected while it is still needed.
+        loaded: The worker, or the error that loading it raised, if it was loaded before this process was forked.
     """
 
-    def __init__(self, fd: int, gone: Callable[[], None]) -> None:
+    def __init__(self, fd: int, gone: Callable[[], None], loaded: Loaded | WireError | None = None) -> None:
         self.channel = Channel(fd, self._serve, gone)
+        self._loaded = loaded
         self._worker: Loaded | None = None
         self._running: tuple[Execution, RunContext | AsyncRunContext] | None = None
         self._loop: Loop | None = None
@@ -59,10 +61,10 @@ class Server:
                     raise WireError(_frames.PARAMS, f'The params of "{request.method}" must be an object.')
                 result = handle(request.id, request.params)
             except BaseException as error:  # an exception of a handler ends only its attempt
-                _flush()
+                flush()
                 self.channel.fail(request.id, error)
             else:
-                _flush()
+                flush()
                 self.channel.respond(request.id, result)
 
     def context(self) -> RunContext | AsyncRunContext | None:
@@ -100,7 +102,9 @@ class Server:
         self.channel.max_message = limit
         self.channel.begin()
         try:
-            self._worker = load(worker["file"], str(worker.get("id")))
+            if isinstance(self._loaded, WireError):
+                raise self._loaded
+            self._worker = self._loaded or load(worker["file"], str(worker.get("id")))
         finally:
             self.channel.finish()
         version = ".".join(map(str, sys.version_info[:3]))
@@ -158,7 +162,8 @@ class Server:
         return value
 
 
-def _flush() -> None:
+def flush() -> None:
+    """Writes the output that the streams hold back."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -184,12 +189,12 @@ except ImportError:  # Windows
 
 def _end_process() -> None:
     """Ends the process without a result, because there is no host to receive it."""
-    _flush()
+    flush()
     os._exit(0)
 
 
-def main() -> None:
-    """Serves the host on the descriptor that ``NUXT_QUEUE_FD`` names, 3 by default."""
+def prepare() -> int:
+    """Prepares the process for a host. Returns the descriptor that ``NUXT_QUEUE_FD`` names, 3 by default."""
     fd = int(os.environ.pop("NUXT_QUEUE_FD", "3"))
     # Programs that the handler starts must not use the channel.
     os.set_inheritable(fd, False)
@@ -198,6 +203,16 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
-    server = Server(fd, _end_process)
+    return fd
+
+
+def serve(fd: int, loaded: Loaded | WireError | None = None) -> None:
+    """Serves the host on a socket until it disconnects."""
+    server = Server(fd, _end_process, loaded)
     _logging.bridge(server.context)
     server.run()
+
+
+def main() -> None:
+    """Serves the host on the descriptor that ``NUXT_QUEUE_FD`` names, 3 by default."""
+    serve(prepare())

@@ -45,7 +45,7 @@ def define_config(
     - ``rate_limit={"max", "duration"}``: how many jobs start within a time
     - ``attempts``, ``backoff``, ``timeout``, ``priority``, ``dead_letter``: the same as for ``enqueue``
     - ``flow={"name", "role", "step", "subscribes", "emits", …}``: its steps in flows
-    - ``process={"reuse", "spare", "env", …}``: options of its processes
+    - ``process={"reuse", "spare", "prefork", "env", …}``: options of its processes
 
     Further keywords are options of plugins. All names may be in snake_case.
 

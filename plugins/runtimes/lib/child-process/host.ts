@@ -7,6 +7,7 @@ import {
 } from '../../../../kernel/index.ts'
 import { createChild, type Child, type ChildOptions } from './child.ts'
 import { environmentOf, ownOptions, processOptions, type HostOptions, type ResolvedProcessOptions } from './options.ts'
+import { createForkServers } from './fork-servers.ts'
 import { createLineReader } from './lines.ts'
 import { createPool } from './pool.ts'
 import { spawnProcess, type Command, type SpawnedProcess } from './spawn.ts'
@@ -19,6 +20,11 @@ export interface Launch extends Pick<Command, 'command' | 'args' | 'channel'> {
   file: string
   /** Environment variables. They override the variables in the options. */
   env?: Readonly<Record<string, string>>
+  /**
+   * The arguments with which the program becomes a fork server, for the option `prefork`. `docs/reference/protocol.md` describes what it
+   * does. Without them, the runtime refuses the option.
+   */
+  forkArgs?: readonly string[]
 }
 
 /** A request to create a child: what it runs, and a function that starts its process. */
@@ -50,6 +56,7 @@ export interface HostSpec {
 export function createChildHost(kernel: Kernel, options: HostOptions, { runtime, launch, ...spec }: HostSpec) {
   const { maxChildren, ...defaults } = options
   const supervisor = createSupervisor()
+  const forks = createForkServers(supervisor)
   const facts = recordUsage(kernel, runtime)
   // Escapes and base64 make an encoded value longer than the value itself.
   const maxMessage = 4 * kernel.config.payloadLimit + 1024 * 1024
@@ -59,12 +66,14 @@ export function createChildHost(kernel: Kernel, options: HostOptions, { runtime,
     optionsOf: (worker) => ({ ...defaults, ...ownOptions(processOptions, 'process', worker) }),
     async spawn(worker, own) {
       const launched = await launch(worker, own)
-      const { command, args, channel, file, env } = launched
-      const spawn: SpawnRequest['spawn'] = (more) =>
-        spawnProcess(
-          { command, args, channel, cwd: own.cwd, env: { ...environmentOf(own), ...env, ...more } },
-          supervisor,
-        )
+      const { command, args, channel, file, env, forkArgs } = launched
+      const spawn: SpawnRequest['spawn'] = (more) => {
+        const shared = { command, cwd: own.cwd, env: { ...environmentOf(own), ...env, ...more } }
+        if (own.prefork === false) return spawnProcess({ ...shared, args, channel }, supervisor)
+        if (!forkArgs) throw noPrefork(worker, runtime)
+        const ofWorker = own.prefork === 'worker'
+        return forks.fork({ worker, command: { ...shared, args: forkArgs }, ofWorker, timeout: own.startTimeout })
+      }
       return create({ worker, launch: launched, file, options: own, maxMessage, facts, spawn })
     },
   })
@@ -109,11 +118,17 @@ export function createChildHost(kernel: Kernel, options: HostOptions, { runtime,
     /** Ends all processes, and resolves when they have exited. */
     async close(): Promise<void> {
       await pool.close()
+      await forks.close()
       supervisor.close()
     },
   }
 }
 export type ChildHost = ReturnType<typeof createChildHost>
+
+function noPrefork({ id }: WorkerDefinition, runtime: string): QueueError {
+  const message = `Worker "${id}" has the option "process.prefork", but runtime "${runtime}" cannot fork processes. Remove the option.`
+  return new QueueError('OPTION_UNSUPPORTED', message, { retryable: false })
+}
 
 /**
  * Returns the path of a worker's file.

@@ -41,6 +41,12 @@ export const processOptions = z.strictObject({
   inheritEnv: z.union([z.literal(true), z.array(z.string())]).default([]),
   /** Working directory of the process. Default: the working directory of the application. */
   cwd: z.string().optional(),
+  /**
+   * Forks each process from one that has already started, where the runtime can do so (Python, except on Windows). `true` forks from a
+   * process that has loaded the SDK, `'worker'` from one that has loaded the file of the worker as well. With `'worker'`, the code of the
+   * module runs once, so it must not open connections or start threads. Default `false`.
+   */
+  prefork: z.union([z.boolean(), z.literal('worker')]).default(false),
 })
 
 export type ProcessOptions = z.input<typeof processOptions>

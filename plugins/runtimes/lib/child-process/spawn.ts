@@ -63,36 +63,47 @@ export async function spawnProcess(
   const child = started.nodeChildProcess
   const { pid } = child
   if (pid === undefined) throw ((await started) as { cause?: unknown }).cause
-  supervisor.watch(pid)
   const streams = child.stdio.filter((stream) => stream !== null && stream !== undefined)
-  // A broken pipe is followed by an exit, which is reported.
-  for (const stream of streams) stream.on('error', () => {})
   const socket = child.stdio[CHANNEL_FD] as Duplex | undefined
-  let killTimer: NodeJS.Timeout | undefined
-  let exitedAlready = false
-  /** Does nothing after the exit, because the system may reuse the process id. */
-  const signal = (name: NodeJS.Signals): void => void (exitedAlready || signalGroup(pid, name))
-
-  const exited = new Promise<Exit>((resolve) => {
-    const closed = new Promise((close) => void child.once('close', close))
-    child.once('exit', (code, by) => {
-      clearTimeout(killTimer)
-      signal('SIGKILL')
-      exitedAlready = true
-      supervisor.unwatch(pid)
-      void Promise.race([closed, sleep(OUTPUT_GRACE, undefined, { ref: false })]).then(() => {
-        for (const stream of streams) stream.destroy()
-        resolve({ code, signal: by })
-      })
-    })
-  })
   return {
-    pid,
+    ...followProcess(pid, streams, supervisor, {
+      closed: new Promise((close) => void child.once('close', close)),
+      exited: new Promise((exit) => void child.once('exit', (code, signal) => exit({ code, signal }))),
+    }),
     stdin: child.stdin ?? undefined,
     stdout: child.stdout!,
     stderr: child.stderr!,
     input: channel === 'stdio' ? child.stdout! : socket,
     output: channel === 'stdio' ? child.stdin! : socket,
+  }
+}
+
+/** Ends a process with its group, and reports its exit when its output has been read. */
+export function followProcess(
+  pid: number,
+  streams: readonly (Readable | Writable)[],
+  supervisor: Supervisor,
+  events: { closed: Promise<unknown>; exited: Promise<Exit> },
+): Pick<SpawnedProcess, 'pid' | 'exited' | 'terminate' | 'kill'> {
+  supervisor.watch(pid)
+  // A broken pipe is followed by an exit, which is reported.
+  for (const stream of streams) stream.on('error', () => {})
+  let killTimer: NodeJS.Timeout | undefined
+  let exitedAlready = false
+  /** Does nothing after the exit, because the system may reuse the process id. */
+  const signal = (name: NodeJS.Signals): void => void (exitedAlready || signalGroup(pid, name))
+
+  const exited = events.exited.then(async (exit) => {
+    clearTimeout(killTimer)
+    signal('SIGKILL')
+    exitedAlready = true
+    supervisor.unwatch(pid)
+    await Promise.race([events.closed, sleep(OUTPUT_GRACE, undefined, { ref: false })])
+    for (const stream of streams) stream.destroy()
+    return exit
+  })
+  return {
+    pid,
     exited,
     terminate(grace) {
       if (exitedAlready) return
