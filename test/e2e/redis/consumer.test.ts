@@ -2,6 +2,7 @@ import { createPluginHarness } from 'nuxt-queue/testing/conformance'
 import { expect, it, onTestFinished } from 'vitest'
 import redisPlugin from '../../../plugins/adapters/redis/connection/index.ts'
 import queueRedis from '../../../plugins/adapters/redis/queue/index.ts'
+import { RECOVER } from '../../../plugins/adapters/redis/queue/lease-scripts.ts'
 import { sharedRedis } from '../../services/redis.ts'
 import { application, collect, until } from './rig.ts'
 
@@ -65,4 +66,35 @@ it('returns the jobs that one call has claimed if the other one fails while it c
   second.resolve()
   await closed
   expect(await queue.getJobCounts('work')).toMatchObject({ active: 0, waiting: 6 })
+})
+
+it('returns jobs whose claim was lost in front of the jobs of their priority', async () => {
+  const redis = await freshStore()
+  const { kernel, dispose } = await createPluginHarness({
+    ...{ plugins: [redisPlugin, queueRedis], config: { redis }, reporter: collect(), time: 'real' },
+  })
+  onTestFinished(dispose)
+  const [queue, workers, { client }] = [kernel.port('queue'), kernel.port('workers'), kernel.port('redis')]
+  const facts = { queue: 'work', name: 'work', data: 1, runId: 'run', options: {}, flow: undefined }
+  const now = Date.now()
+  for (const [id, priority] of Object.entries({ low: -1, plain: 0, lost: -1, urgent: 1, found: 0 })) {
+    await queue.enqueue({ ...facts, id, priority, createdAt: now, runAt: now })
+  }
+  const base = `${redis.prefix}:work`
+  // A consumer claims two jobs, and loses the response.
+  await client.call('zrem', [`${base}:prioritized`, 'lost'])
+  await client.call('lrem', [`${base}:wait`, '1', 'found'])
+  for (const id of ['lost', 'found']) {
+    await client.call('lpush', [`${base}:active`, id])
+    await client.call('set', [`${base}:${id}:lock`, 'consumer:1'])
+  }
+  expect(await client.call('eval', [RECOVER, '1', `${base}:meta`, base, 'consumer'])).toBe(2)
+  const ran: string[] = []
+  const processor = async ({ id }: { id: string }) => {
+    ran.push(id)
+    return { type: 'completed', result: undefined } as const
+  }
+  await workers.registerWorker('work', 'work', processor, { concurrency: 1 })
+  await until(() => ran.length === 5)
+  expect(ran).toEqual(['urgent', 'found', 'plain', 'lost', 'low'])
 })

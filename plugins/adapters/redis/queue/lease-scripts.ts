@@ -60,26 +60,27 @@ return reclaimed
 `
 
 /**
- * Returns jobs to the queue that a consumer has claimed without knowing it, because the result of its call was lost.
+ * Returns jobs to the queue that a consumer has claimed without knowing it, because the result of its call was lost. Each goes in front of
+ * the waiting jobs of its priority.
  *
  * ARGV: `base`, `holder`, then the stored ids of the jobs that the consumer knows. Returns the number of returned jobs.
  */
-export const RECOVER = `
+export const RECOVER = `${COMMON}
 local base, holder = ARGV[1], ARGV[2]
 local known = {}
 for index = 3, #ARGV do known[ARGV[index]] = true end
 local dropped = 0
-for _, id in ipairs(redis.call('LRANGE', base .. ':active', 0, -1)) do
+for _, id in ipairs(call('LRANGE', base .. ':active', 0, -1)) do
   if not known[id] then
-    local lock = redis.call('GET', base .. ':' .. id .. ':lock')
+    local lock = call('GET', base .. ':' .. id .. ':lock')
     if lock and string.sub(lock, 1, #holder + 1) == holder .. ':' then
-      redis.call('DEL', base .. ':' .. id .. ':lock')
-      if redis.call('LREM', base .. ':active', 1, id) > 0 then redis.call('RPUSH', base .. ':wait', id) end
+      call('DEL', base .. ':' .. id .. ':lock')
+      if call('LREM', base .. ':active', 1, id) > 0 then pushFirst(base, id) end
       dropped = dropped + 1
     end
   end
 end
-if dropped > 0 then redis.call('ZADD', base .. ':marker', 0, '0') end
+if dropped > 0 then wake(base) end
 return dropped
 `
 
