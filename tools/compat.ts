@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { promisify } from 'node:util'
+import { promisify, stripVTControlCharacters } from 'node:util'
 import { dirname, join, resolve } from 'pathe'
 
 const run = promisify(execFile)
@@ -147,8 +147,9 @@ async function installed(folder: string, names: readonly string[]): Promise<stri
 /** Returns the most informative line of an error. */
 function reason(error: unknown): string {
   const { stdout = '', stderr = '', message } = error as Error & { stdout?: string; stderr?: string }
-  const lines = `${stderr}\n${stdout}\n${message}`.split('\n')
-  return lines.find((line) => /error|fail/i.test(line))?.trim() ?? message
+  const lines = stripVTControlCharacters(`${stderr}\n${stdout}\n${message}`).split('\n')
+  const found = lines.find((line) => /^ *FAIL /.test(line)) ?? lines.find((line) => /error|fail/i.test(line))
+  return found?.trim() ?? message
 }
 
 const chosen = process.argv.slice(2)

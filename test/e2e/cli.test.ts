@@ -148,6 +148,11 @@ test('queues and jobs are listed and changed', async () => {
   })
   expect(await cliJson(['retry', id, '--queue', 'greetings'], cwd)).toEqual({ id, queue: 'greetings' })
   expect(await text('resume', 'greetings')).toBe('Resumed queue greetings.\n')
+  const ofWorker = 'There is no queue "greet". The worker "greet" takes jobs of the queue "greetings".'
+  expect(await cli(['pause', 'greet'], cwd)).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining(ofWorker) as string,
+  })
   for (const command of ['pause', 'resume', 'limit']) {
     expect(await cli([command, 'greting'], cwd)).toMatchObject({
       code: 2,

@@ -32,7 +32,9 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
   async function assertQueue(name: string): Promise<void> {
     if (await queues.isPaused(name)) return
     const ofWorkers = kernel.registry.workers.map(({ queue }) => queue.name)
-    assertKnown(name, [...(await queues.getQueues()), ...ofWorkers, ...deadLetterQueues(kernel)])
+    const worker = kernel.registry.get(name)
+    const hint = worker && ` The worker "${name}" takes jobs of the queue "${worker.queue.name}".`
+    assertKnown(name, [...(await queues.getQueues()), ...ofWorkers, ...deadLetterQueues(kernel)], hint)
   }
 
   async function factsOf(name: string): Promise<QueueFacts> {
@@ -202,10 +204,10 @@ function deadLetterQueues({ registry }: Kernel): string[] {
 }
 
 /** A queue that no job has been in, and that no worker names, is probably a typing error. */
-function assertKnown(queue: string, known: readonly string[]): void {
+function assertKnown(queue: string, known: readonly string[], ofWorker?: string): void {
   if (known.includes(queue)) return
   const names = [...new Set(known)].filter((name) => !isReserved('queue', name))
-  const hint = `${didYouMean(queue, names)} Known: ${names.join(', ') || 'none'}.`
+  const hint = `${ofWorker ?? didYouMean(queue, names)} Known: ${names.join(', ') || 'none'}.`
   throw new QueueError('OPTION_INVALID', `There is no queue "${queue}".${hint}`)
 }
 
