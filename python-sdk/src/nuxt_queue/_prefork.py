@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import importlib
 import json
 import os
 import select
@@ -11,14 +12,17 @@ import signal
 import socket
 import sys
 
-# What every child needs. Imported here, it is shared by all of them.
-from . import _loop, _serve, aio, context  # noqa: F401
+from . import _serve
 from ._frames import UNLOADABLE, WireError
 from ._load import Loaded, load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
+
+
+#: What children need beyond the imports of this module. Imported before the first fork, it is shared by all of them.
+_SHARED = ("nuxt_queue._loop", "nuxt_queue.aio", "nuxt_queue.context")
 
 
 class ForkServer:
@@ -38,7 +42,7 @@ class ForkServer:
         self._woken, self._wakes = os.pipe()
         os.set_blocking(self._wakes, False)
         os.set_blocking(self._woken, False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGCHLD, _ignore)
         signal.set_wakeup_fd(self._wakes, warn_on_full_buffer=False)
 
     def run(self) -> None:
@@ -68,9 +72,9 @@ class ForkServer:
         if pid == 0:
             try:
                 self._become_child(str(request["path"]), str(request["token"]))
-            except BaseException:
+            except BaseException as error:
                 # The frames below are those of the fork server.
-                sys.excepthook(*sys.exc_info())
+                sys.excepthook(type(error), error, error.__traceback__)
                 sys.stderr.flush()
                 os._exit(1)
             _end()
@@ -118,9 +122,14 @@ def _end() -> NoReturn:
     threading = sys.modules.get("threading")
     if threading is not None:
         threading._shutdown()
-    atexit._run_exitfuncs()
+    # No public function does this without destroying the modules.
+    atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
     _serve.flush()
     os._exit(0)
+
+
+def _ignore(_signal: int, _frame: object) -> None:
+    """Handles a signal that only has to end a wait."""
 
 
 def _connect(path: str, token: str, number: int) -> int:
@@ -163,4 +172,6 @@ def _threads() -> int:
 def main(arguments: list[str]) -> None:
     """Serves the host on the descriptor that ``NUXT_QUEUE_FD`` names. The arguments are the file and the id of a worker, or none."""
     fd = _serve.prepare()
+    for name in _SHARED:
+        importlib.import_module(name)
     ForkServer(fd, _load_once(*arguments) if arguments else None).run()

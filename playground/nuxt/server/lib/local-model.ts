@@ -45,7 +45,7 @@ function streamOf(options: Options): ReadableStream<Part> {
 
 async function* write({ prompt, abortSignal }: Options): AsyncGenerator<Part, void, undefined> {
   const last = prompt.at(-1)!
-  const question = textOf(prompt.findLast(({ role }) => role === 'user')!)
+  const question = textOf(prompt.findLast(({ role }) => role === 'user'))
   const wantsRefund = /refund/i.test(question) && last.role === 'user'
   const words = (last.role === 'tool' ? outcomeOf(last) : answerTo(question)).split(/(?<= )/)
   yield { type: 'stream-start', warnings: [] }
