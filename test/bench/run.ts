@@ -14,6 +14,7 @@ const BENCHES: Record<string, () => Promise<{ default: (bench: Bench) => Promise
   waiting: () => import('./waiting.ts'),
   unheard: () => import('./unheard.ts'),
   fairness: () => import('./fairness.ts'),
+  scale: () => import('./scale.ts'),
   http: () => import('./http.ts'),
   dashboard: () => import('./dashboard.ts'),
   'dashboard-ui': () => import('./dashboard-ui.ts'),

@@ -71,7 +71,8 @@ function answerTo(question: string): string {
   return ANSWERS.find(([about]) => about.test(question))?.[1] ?? OTHERWISE
 }
 
-function textOf({ content }: Options['prompt'][number]): string {
+function textOf(message: Options['prompt'][number] | undefined): string {
+  const { content = '' } = message ?? {}
   if (typeof content === 'string') return content
   return content.map((part) => (part.type === 'text' ? part.text : '')).join(' ')
 }

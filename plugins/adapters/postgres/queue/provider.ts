@@ -20,7 +20,7 @@ import { encodeJsonb, STORED_COLUMNS, storedRecord, type StoredJobRow } from './
 import { DUE_KEY, dueOn } from './sql-fair-keys.ts'
 import { hasMarks, LATER_ROUNDS, ROUND } from './marks.ts'
 import { createJobLister } from './job-lister.ts'
-import { limitColumns, limitsOf, type LimitColumns } from './queue-limits.ts'
+import { limitsOf, type LimitColumns } from './queue-limits.ts'
 import type { Arrivals } from './arrivals.ts'
 import type { Listeners } from '../../lib/listeners.ts'
 
@@ -148,14 +148,18 @@ export function createPostgresQueues({
       const text = `SELECT paused FROM ${s}.nq_queue WHERE name = $1`
       return (await db.query<{ paused: boolean }>(text, [encodeQueue(queue)], REPEATABLE))[0]?.paused ?? false
     },
-    async setLimits(queue, change) {
-      const members = Object.entries(limitColumns(change))
-      if (members.length === 0) return
-      const columns = members.map(([column]) => column)
-      const values = columns.map((_column, index) => `$${index + 2}`)
-      const text = `INSERT INTO ${s}.nq_queue (name, ${columns.join(', ')}) VALUES ($1, ${values.join(', ')})
-        ON CONFLICT (name) DO UPDATE SET ${columns.map((column) => `${column} = excluded.${column}`).join(', ')}`
-      await db.query(text, [encodeQueue(queue), ...members.map(([, value]) => value)], REPEATABLE)
+    // A change of the rate begins a new period.
+    async setLimits(queue, { concurrency, rate }) {
+      const text = `INSERT INTO ${s}.nq_queue AS q (name, concurrency, rate_limit, rate_period) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (name) DO UPDATE SET
+          concurrency = CASE WHEN $5 THEN excluded.concurrency ELSE q.concurrency END,
+          rate_limit = CASE WHEN $6 THEN excluded.rate_limit ELSE q.rate_limit END,
+          rate_period = CASE WHEN $6 THEN excluded.rate_period ELSE q.rate_period END,
+          rate_used = CASE WHEN $6 THEN 0 ELSE q.rate_used END,
+          rate_until = CASE WHEN $6 THEN NULL ELSE q.rate_until END`
+      const values = [concurrency ?? null, rate?.limit ?? null, rate?.period ?? null]
+      const changed = [concurrency !== undefined, rate !== undefined]
+      await db.query(text, [encodeQueue(queue), ...values, ...changed], REPEATABLE)
       await wakeUp(queue)
     },
     async getLimits(queue) {

@@ -1,4 +1,4 @@
-import type { QueueLimits, QueueLimitsChange } from '../../../../kernel/index.ts'
+import type { QueueLimits } from '../../../../kernel/index.ts'
 
 /** The columns of `nq_queue` with the limits of a queue. */
 export interface LimitColumns {
@@ -6,19 +6,6 @@ export interface LimitColumns {
   rate_limit: number | null
   /** In milliseconds. */
   rate_period: number | null
-}
-
-/** Returns the columns to write for a change. A change of the rate begins a new period. */
-export function limitColumns({ concurrency, rate }: QueueLimitsChange): Record<string, number | null> {
-  return {
-    ...(concurrency !== undefined && { concurrency }),
-    ...(rate !== undefined && {
-      rate_limit: rate?.limit ?? null,
-      rate_period: rate?.period ?? null,
-      rate_used: 0,
-      rate_until: null,
-    }),
-  }
 }
 
 export function limitsOf(row: LimitColumns | undefined): QueueLimits {
