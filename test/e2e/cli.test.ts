@@ -153,8 +153,8 @@ test('queues and jobs are listed and changed', async () => {
     code: 2,
     stderr: expect.stringContaining(ofWorker) as string,
   })
-  for (const command of ['pause', 'resume', 'limit']) {
-    expect(await cli([command, 'greting'], cwd)).toMatchObject({
+  for (const command of ['pause', 'resume', 'limit', 'jobs --queue', 'bulk remove --dry-run --queue']) {
+    expect(await cli([...command.split(' '), 'greting'], cwd)).toMatchObject({
       code: 2,
       stderr: expect.stringContaining('There is no queue "greting". Did you mean "greetings"?') as string,
     })

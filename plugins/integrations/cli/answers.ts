@@ -37,6 +37,11 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
     assertKnown(name, [...(await queues.getQueues()), ...ofWorkers, ...deadLetterQueues(kernel)], hint)
   }
 
+  /** A filter by a queue that nobody knows finds nothing, and hides a typing error. */
+  async function assertFiltered({ queue }: { queue?: string }): Promise<void> {
+    if (queue !== undefined && !isReserved('queue', queue)) await assertQueue(queue)
+  }
+
   async function factsOf(name: string): Promise<QueueFacts> {
     const [counts, paused] = await Promise.all([queues.getJobCounts(name), queues.isPaused(name)])
     return { name, paused, counts }
@@ -58,7 +63,11 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
       return flow ? kernel.flow(flow.name).result(job.runId) : kernel.result(job)
     },
     runs: async (filter) => store.runs.list({ ...filter, hideInternal: true }),
-    jobs: (search) => kernel.findJobs(search),
+    async jobs(search) {
+      const found = await kernel.findJobs(search)
+      if (found.jobs.length === 0) await assertFiltered(search)
+      return found
+    },
     async run({ runId }) {
       const run = await findRun(kernel, runId, LIST_RUNS)
       return { run, events: await store.read(runId) }
@@ -94,11 +103,15 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
       return { changed: await queues.remove(job.queue, job.id), job }
     },
     async bulk({ action, filter, wait, limit, reason }) {
+      await assertFiltered(filter)
       const options = { ...(limit !== undefined && { limit }), ...(reason !== undefined && { reason }) }
       const started = await kernel.bulk(action, filter, options)
       return wait ? started.ended() : started.report()
     },
-    countBulk: ({ action, filter }) => kernel.countBulk(action, filter),
+    async countBulk({ action, filter }) {
+      await assertFiltered(filter)
+      return kernel.countBulk(action, filter)
+    },
     bulkReport: ({ id }) => kernel.bulkReport(id),
     bulkReports: (query) => kernel.bulkReports(query),
     abortBulk: ({ id }) => kernel.abortBulk(id),

@@ -32,6 +32,10 @@ return out
 const MAX_DELETED = 256
 /** The number of samples per sorted set. */
 const SAMPLES = 8
+/** If there are more sorted sets than this, empty ones are not looked at again for a while. */
+const FEW = 100
+/** How long, as a multiple of the duration of a look at all sets. */
+const PAUSE_FACTOR = 50
 
 /** The members of a sorted set to delete: the oldest ones up to the score `upTo`, at most `limit`. */
 export interface Deletion {
@@ -57,7 +61,8 @@ type Peeked = { key: string; count: number; old: number; early: number; moments:
 /**
  * Creates a function that applies a policy to many sorted sets together: it deletes the members that exceed a bound of the
  * policy, oldest first over all sets. The score of a member is the moment at which it ended. The cost depends only on the
- * number of deleted members.
+ * number of deleted members, and a little on the number of sets: of many sets, most of which are usually empty, a call looks only at those
+ * that had members a moment ago. It then deletes too few members and never too many.
  */
 export function createOldestFirst(redis: RedisPort) {
   const script = defineScript(redis, PEEK)
@@ -73,6 +78,29 @@ export function createOldestFirst(redis: RedisPort) {
       early,
       moments,
     }))
+  }
+
+  /** The last look at all sets of a call, by its first set. */
+  const looks = new Map<string, { count: number; filled: readonly string[]; until: number }>()
+
+  /** Returns the sets to look at. Call `looked` with the sets that have members. */
+  function candidates(keys: readonly string[]): {
+    look: readonly string[]
+    looked: (filled: readonly string[]) => void
+  } {
+    const [name = ''] = keys
+    const last = looks.get(name)
+    const began = performance.now()
+    if (keys.length > FEW && last?.count === keys.length && began < last.until) {
+      return { look: last.filled, looked: () => {} }
+    }
+    return {
+      look: keys,
+      looked(filled) {
+        const now = performance.now()
+        looks.set(name, { count: keys.length, filled, until: now + PAUSE_FACTOR * (now - began) })
+      },
+    }
   }
 
   /** In a single set, everything before the last `keep` members is deleted. This is correct even if other processes delete too. */
@@ -102,14 +130,19 @@ export function createOldestFirst(redis: RedisPort) {
     const end = Math.max(endedBefore, keepSince)
     const bounds: Bounds = { before: below(endedBefore), since: below(keepSince), end }
     let forgotten = 0
+    let { look, looked } = candidates(keys)
     for (;;) {
-      const nonEmpty = (await peek(keys, bounds)).filter(({ count }) => count > 0)
+      if (look.length === 0) return forgotten
+      const nonEmpty = (await peek(look, bounds)).filter(({ count }) => count > 0)
+      look = nonEmpty.map(({ key }) => key)
+      looked(look)
+      looked = () => {}
       const total = nonEmpty.reduce((sum, { count }) => sum + count, 0)
       const old = nonEmpty.reduce((sum, one) => sum + one.old, 0)
       const early = nonEmpty.reduce((sum, one) => sum + one.early, 0)
       const left = Math.max(old, Math.min(total - keep, early))
       if (left <= 0) return forgotten
-      const [first, ...others] = nonEmpty.map(({ key }) => key)
+      const [first, ...others] = look
       let deletions: Deletion[]
       if (others.length > 0) deletions = await chooseFrom([first!, ...others], bounds, left)
       else if (left > old) deletions = await beforeLast(first!, keep, bounds, left)

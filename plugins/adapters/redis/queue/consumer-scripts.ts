@@ -179,13 +179,21 @@ end
 if #released > 0 then call('DEL', unpack(released)) end
 for outcome, members in pairs(ended) do call('ZADD', setOf(base, outcome), unpack(members)) end
 
-local due = call('ZRANGEBYSCORE', base .. ':delayed', 0, (now + 1) * 4096 - 1, 'LIMIT', 0, 1000)
+local function firstDue()
+  local score = call('ZRANGE', base .. ':delayed', 0, 0, 'WITHSCORES')[2]
+  return score and math.floor(score / 4096)
+end
+local nextDue, due = firstDue(), {}
+if nextDue and nextDue <= now then
+  due = call('ZRANGEBYSCORE', base .. ':delayed', 0, (now + 1) * 4096 - 1, 'LIMIT', 0, 1000)
+end
 for _, id in ipairs(due) do
   call('ZREM', base .. ':delayed', id)
   pushStored(base, id)
   call('HSET', base .. ':' .. id, 'delay', 0)
   event(base, 'event', 'waiting', 'jobId', id, 'prev', 'delayed')
 end
+if #due > 0 then nextDue = firstDue() end
 
 local meta = call('HMGET', base .. ':meta', 'paused', 'concurrency', 'max', 'duration')
 -- How many jobs the limits of the queue allow to claim now.
@@ -248,17 +256,16 @@ room, left = room - #ids, left - #ids
 if left < math.huge and #ids > 0 and call('INCRBY', limiter, #ids) == #ids then call('PEXPIRE', limiter, meta[4]) end
 
 local full, freed = want > 0 and #ids == want, meta[2] and settlements > 0
-if room > 0 and left > 0 and (full or requeued or #due > 0 or freed) and (call('LLEN', base .. ':wait') > 0 or call('ZCARD', base .. ':prioritized') > 0) then
-  wake(base)
+if not meta[1] and room > 0 and left > 0 and (full or requeued or #due > 0 or freed)
+  and (call('LLEN', base .. ':wait') > 0 or call('ZCARD', base .. ':prioritized') > 0) then
+  call('ZADD', base .. ':marker', 0, '0')
 end
 if settlements > 0 or #ids > 0 then trimEvents(base) end
-local nextDue = call('ZRANGE', base .. ':delayed', 0, 0, 'WITHSCORES')[2]
-nextDue = nextDue and math.floor(nextDue / 4096)
 if left <= 0 then nextDue = math.min(nextDue or math.huge, now + math.max(1, call('PTTL', limiter))) end
 if delayed then wakeWhenDue(base) end
 if settlements > 0 and #ids == 0 and call('LLEN', base .. ':wait') == 0 and call('LLEN', active) == 0 then
   event(base, 'event', 'drained')
-  if call('ZCARD', base .. ':prioritized') == 0 then forgetTurns(base, '-inf', '+inf', 1000) end
+  if call('ZCARD', base .. ':prioritized') == 0 then fair().forget(base, '-inf', '+inf', 1000) end
 end
 return { nowText, settled, claimed, hold, nextDue and formatInteger(nextDue) or '' }
 `

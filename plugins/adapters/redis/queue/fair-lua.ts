@@ -25,6 +25,11 @@ export function encodeFair({ token, weight }: { token: string; weight: number })
  * - Keys whose last score is before the turn in progress have no waiting jobs, and are forgotten.
  */
 export const FAIR = `
+local fairness
+
+-- Returns the functions for fair keys. They are created with the first job that has one, because creating them takes time in each call.
+local function fair()
+if fairness then return fairness end
 local fairLast = {}
 
 -- Moves the turns of a priority back to the first one, before its range of scores is exhausted. This happens after 67 million turns in
@@ -105,5 +110,9 @@ local function pushFair(base, id, priority, fair)
   redis.call('ZADD', waiting, score, id)
   redis.call('ZADD', own, score, id)
   redis.call('ZADD', base .. ':nq-fair', score, member)
+end
+
+fairness = { push = pushFair, forget = forgetTurns }
+return fairness
 end
 `

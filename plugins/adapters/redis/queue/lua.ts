@@ -61,9 +61,9 @@ end
 
 ${FAIR}
 -- Adds a job behind the waiting jobs of the same priority, or behind those of its fair key.
-local function pushWaiting(base, id, priority, fair)
-  if fair then
-    pushFair(base, id, priority, fair)
+local function pushWaiting(base, id, priority, fairKey)
+  if fairKey then
+    fair().push(base, id, priority, fairKey)
   elseif priority == 0 then
     call('LPUSH', base .. ':wait', id)
   else
