@@ -169,10 +169,12 @@ test('closing the kernel ends the fork server and removes its socket', async () 
   const { kernel, register, run } = await open()
   await register('v1.py', { process: { prefork: true } })
   const { server } = await run()
+  const sockets = async (): Promise<string[]> =>
+    (await readdir(privateFolder()!)).filter((name) => name.startsWith('fork-') && name.includes(`-${process.pid}-`))
+  expect(await sockets()).toHaveLength(1)
   await kernel.close()
   expect(await isAlive(server)).toBe(false)
-  const left = await readdir(privateFolder()!)
-  expect(left.filter((name) => name.startsWith(`fork-${process.pid}-`))).toEqual([])
+  expect(await sockets()).toEqual([])
 })
 
 test('nothing outlives a killed application', async () => {

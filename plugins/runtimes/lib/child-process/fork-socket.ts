@@ -1,7 +1,7 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
+import { hostname, tmpdir } from 'node:os'
 import { join } from 'pathe'
 import { PRIVATE_FOLDER, privateFolder } from '../../../lib/private-folder.ts'
 
@@ -85,17 +85,27 @@ export async function openForkSocket(): Promise<ForkSocket> {
   }
 }
 
-/** Creates the folder of this process, and removes those of processes that were killed. */
+/** Creates the folder of this process, and removes those of processes of this machine that were killed. */
 function createFolder(): string {
-  const own = `${PREFIX}${process.pid}-${randomBytes(4).toString('hex')}`
-  const parent = [privateFolder(), tmpdir()].find((one) => one !== undefined && isShort(join(one, own, 's')))
-  const folder = join(parent ?? '/tmp', own)
-  for (const name of readdirSync(parent ?? '/tmp')) {
-    const pid = Number(/^fork-(\d+)-[0-9a-f]{8}$/.exec(name)?.[1])
-    if (pid > 0 && !isRunning(pid)) rmSync(join(parent ?? '/tmp', name), { recursive: true, force: true })
+  // Containers may share a folder, and do not see each other's processes.
+  const machine = createHash('sha256').update(hostname()).digest('hex').slice(0, 8)
+  const own = `${PREFIX}${machine}-${process.pid}-${randomBytes(4).toString('hex')}`
+  const parent = [privateFolder(), tmpdir()].find((one) => one !== undefined && isShort(join(one, own, 's'))) ?? '/tmp'
+  for (const name of readdirSync(parent)) {
+    const [, of, pid] = /^fork-([0-9a-f]{8})-(\d+)-[0-9a-f]{8}$/.exec(name) ?? []
+    if (of === machine && !isRunning(Number(pid))) removeFolder(join(parent, name))
   }
+  const folder = join(parent, own)
   mkdirSync(folder, { mode: PRIVATE_FOLDER })
   return folder
+}
+
+function removeFolder(folder: string): void {
+  try {
+    rmSync(folder, { recursive: true, force: true })
+  } catch {
+    // It belongs to another user.
+  }
 }
 
 const isShort = (path: string): boolean => Buffer.byteLength(path) <= MAX_PATH
