@@ -1,5 +1,5 @@
 import type { JobRecord, JobState, MaybePromise, RunInfo, Snapshot, StoredEvent } from '../../../kernel/index.ts'
-import type { QueueLimits } from '../../../kernel/index.ts'
+import type { QueueLimits, QueueProvider } from '../../../kernel/index.ts'
 
 /** The end of the copy of a stream: everything of it apart from its events and snapshots. */
 export interface StreamEnd {
@@ -75,6 +75,20 @@ export interface JobCopies {
    */
   write(jobs: readonly JobRecord[]): MaybePromise<void>
   remember(ids: readonly RememberedId[]): MaybePromise<void>
+}
+
+/** What `JobCopies` asks of the queue itself, which no plugin wraps here. */
+export function queueCalls(
+  provider: Pick<QueueProvider, 'getJob' | 'getJobs' | 'isPaused' | 'pause' | 'getLimits' | 'setLimits'>,
+): Pick<JobCopies, 'isPaused' | 'pause' | 'getLimits' | 'setLimits' | 'getJob' | 'jobs'> {
+  return {
+    isPaused: (queue) => provider.isPaused(queue),
+    pause: (queue) => provider.pause(queue),
+    getLimits: (queue) => provider.getLimits!(queue),
+    setLimits: (queue, limits) => provider.setLimits!(queue, limits),
+    getJob: (queue, id) => provider.getJob(queue, id),
+    jobs: (queue, states, offset, limit) => provider.getJobs({ queue, states, offset, limit }),
+  }
 }
 
 declare module 'nuxt-queue/kernel' {

@@ -1,6 +1,6 @@
 import { hasGivenId, type QueueProvider } from '../../../../kernel/index.ts'
 import { cloneValue } from '../../../lib/value.ts'
-import type { JobCopies } from '../store-copy.ts'
+import { queueCalls, type JobCopies } from '../store-copy.ts'
 import { createEntry } from './entry.ts'
 import type { createForgotten } from './forgotten.ts'
 import type { QueueJournal } from './journal.ts'
@@ -26,12 +26,7 @@ export function createLocalJobCopies({ provider, queues, queueOf, forgotten, jou
       [...queues].flatMap(([name, { jobs, paused, limits }]) =>
         jobs.size > 0 || paused || Object.keys(limits()).length > 0 ? [name] : [],
       ),
-    isPaused: (queue) => provider.isPaused(queue),
-    pause: (queue) => provider.pause(queue),
-    getLimits: (queue) => provider.getLimits!(queue),
-    setLimits: (queue, limits) => provider.setLimits!(queue, limits),
-    getJob: (queue, id) => provider.getJob(queue, id),
-    jobs: (queue, states, offset, limit) => provider.getJobs({ queue, states, offset, limit }),
+    ...queueCalls(provider),
     async *remembered() {
       for (const queue of queues.keys()) {
         const ids = forgotten.of(queue)

@@ -1,6 +1,6 @@
 import type { Clock, JobRecord, QueueProvider } from '../../../../kernel/index.ts'
 import { fairShareOf } from '../../lib/fair-share.ts'
-import type { JobCopies } from '../../lib/store-copy.ts'
+import { queueCalls, type JobCopies } from '../../lib/store-copy.ts'
 import { quoteName, type PostgresPort } from '../lib/postgres.ts'
 import type { Boss } from './boss.ts'
 import { createFairQueues } from './fair-queues.ts'
@@ -44,12 +44,7 @@ export function createPostgresJobCopies({ db, boss, provider, clock, announce }:
       const set = rows.map(({ name }) => name).filter((name) => !isInternalQueue(name))
       return [...new Set([...names, ...set.map(decodeQueue)])]
     },
-    isPaused: (queue) => provider.isPaused(queue),
-    pause: (queue) => provider.pause(queue),
-    getLimits: (queue) => provider.getLimits!(queue),
-    setLimits: (queue, limits) => provider.setLimits!(queue, limits),
-    getJob: (queue, id) => provider.getJob(queue, id),
-    jobs: (queue, states, offset, limit) => provider.getJobs({ queue, states, offset, limit }),
+    ...queueCalls(provider),
     async *remembered() {
       const text = `SELECT f.name, f.id, f.run, extract(epoch FROM f.until)::float8 * 1000 AS until FROM ${s}.nq_forgotten f
         WHERE (f.name, f.id) > ($1, $2::uuid) AND f.until > clock_timestamp() ORDER BY f.name, f.id LIMIT ${PAGE}`

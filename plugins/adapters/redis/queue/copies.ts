@@ -1,6 +1,6 @@
 import { hasGivenId, type JobRecord, type QueueProvider } from '../../../../kernel/index.ts'
 import { encodeJson } from '../../../lib/json.ts'
-import type { JobCopies, RememberedId } from '../../lib/store-copy.ts'
+import { queueCalls, type JobCopies, type RememberedId } from '../../lib/store-copy.ts'
 import { escapePattern, nodesOf, pagesOf } from '../lib/keys.ts'
 import { defineScript, type RedisPort } from '../lib/redis.ts'
 import { fairFieldOf, furtherIndexes } from './adder.ts'
@@ -41,12 +41,7 @@ export function createRedisJobCopies(
       const set = known.filter((_queue, index) => settings[index]!.some((value) => value !== null))
       return [...new Set([...names, ...set])]
     },
-    isPaused: (queue) => provider.isPaused(queue),
-    pause: (queue) => provider.pause(queue),
-    getLimits: (queue) => provider.getLimits!(queue),
-    setLimits: (queue, limits) => provider.setLimits!(queue, limits),
-    getJob: (queue, id) => provider.getJob(queue, id),
-    jobs: (queue, states, offset, limit) => provider.getJobs({ queue, states, offset, limit }),
+    ...queueCalls(provider),
     async *remembered() {
       for (const queue of await queues.list()) {
         const base = queues.baseOf(queue)

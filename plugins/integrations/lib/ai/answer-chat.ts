@@ -9,8 +9,8 @@ import { runTool } from './run-tool.ts'
 const MAX_CALLS = 20
 
 /**
- * Creates the handler of the worker that answers a chat. Each call of the model and of a tool is a sub-step, so that a retry continues after
- * the last one. What the model says is stored as it arrives, as events of the run. `ctx.state` has the tokens of the turn as `usage`.
+ * Creates the handler of a worker that answers chats. Each call of the model or of a tool is a sub-step, so a retry continues after the
+ * last one. What the model says is stored as it arrives, as events of the run. `ctx.state` has the tokens of the turn as `usage`.
  *
  * @example
  * export default defineQueueWorker(answerChat({ model: openai('gpt-5'), instructions: 'Be brief.' }))

@@ -2,7 +2,7 @@ import type { FinishReason, LanguageModel, ModelMessage, streamText, ToolSet, UI
 import type { RunContext } from '../../../../kernel/index.ts'
 import type { StepOptions } from '../../../lib/step-attempts.ts'
 
-/** The data of the job that answers a chat: one question of a person. */
+/** A question of a chat, as the data of the job that answers it. */
 export interface ChatTurn<M extends UIMessage = UIMessage> {
   /** The id of the chat. */
   chat: string
