@@ -37,7 +37,8 @@ export function expiryTests(test: PresetTest): void {
       // It waits for a permit, and ends when it expires although it has none.
       await kernel.enqueue('keyed', 'long')
       await until('the permit is in use', () => ran.includes('long'))
-      const held = await kernel.enqueue('keyed', 'held', { expiresIn: 50 })
+      // Long enough for a busy machine to try to start it before.
+      const held = await kernel.enqueue('keyed', 'held', { expiresIn: 1000 })
       expect((await reach(held, 'failed')).error).toMatchObject({ code: 'JOB_EXPIRED' })
       gate.resolve()
       await elapse(60)

@@ -143,10 +143,11 @@ export function applicationTests(test: QueueTest): void {
       const starts: number[] = []
       const config = { concurrency: 10, rateLimit: { max: 2, duration: 60 } }
       const app = await kernel([worker(() => void starts.push(now()), config)])
+      const began = now()
       const ids = await app.enqueueMany(Array.from({ length: 6 }, () => ({ worker: 'w' })))
       for (const { id } of ids) await reach(id, 'completed')
-      const spans = starts.slice(2).map((at, index) => at - starts[index]!)
-      expect(spans.every((span) => span >= 55)).toBe(true)
+      // A handler may begin late after its start was allowed, so its start is compared with the first moment at which one could be allowed.
+      expect(starts.every((at, index) => at - began >= Math.floor(index / 2) * 60 - 5)).toBe(true)
     }),
   )
 
