@@ -79,6 +79,8 @@ export interface JobFlow {
   start?: FlowStart
   /** True if the caller chose the id of the run, so that starting it twice counts once. */
   named?: boolean
+  /** True if the run stays on the version of the flow with which it began, as long as an instance with that version runs. */
+  pin?: boolean
   /**
    * True if the data is larger than `payloadLimit`. The queue then does not hold the data, and the job reads it from the log of its run.
    */

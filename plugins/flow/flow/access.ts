@@ -3,9 +3,10 @@ import type { FlowAccess } from '../lib/flow-access.ts'
 import type { Advancer } from './advancer.ts'
 import type { FlowEngine } from './engine.ts'
 import { assertStarts } from './graph.ts'
+import type { Pins } from './pins.ts'
 import { findUnstarted } from './unstarted.ts'
 
-export function createFlowAccess(kernel: Kernel, engine: FlowEngine, advancer: Advancer) {
+export function createFlowAccess(kernel: Kernel, engine: FlowEngine, advancer: Advancer, pins: Pins) {
   const created: ((flow: string) => FlowMethods)[] = []
 
   function notFound(flow: string, runId: string): QueueError {
@@ -45,6 +46,7 @@ export function createFlowAccess(kernel: Kernel, engine: FlowEngine, advancer: A
     },
     assertStarts: (flow, event) => assertStarts(engine.graphOf(flow), event),
     onFollowUp: (callback) => advancer.onFollowUp(callback),
+    onVersions: pins.onVersions,
     followUp: (runId, key) => advancer.followUp(runId, key),
   }
   return {

@@ -3,6 +3,7 @@ import type { FollowUp } from '../lib/flow-access.ts'
 import { ADVANCE, LOOK_AGAIN, MAX_WRITE, REPEAT_AFTER, type AdvanceData } from './advance-job.ts'
 import type { Fork } from './copy.ts'
 import type { FlowEngine } from './engine.ts'
+import { LOOK_FOR_PIN, type Pins } from './pins.ts'
 
 /** Registers the worker that advances runs. Its jobs are retried until the work is done. */
 export async function createAdvancer(
@@ -11,7 +12,12 @@ export async function createAdvancer(
   {
     copy,
     takeLeft,
-  }: { copy: (fork: Fork) => Promise<void>; takeLeft: (runId: string, keys: readonly string[]) => Promise<void> },
+    pins,
+  }: {
+    copy: (fork: Fork) => Promise<void>
+    takeLeft: (runId: string, keys: readonly string[]) => Promise<void>
+    pins: Pins
+  },
 ) {
   const callbacks: FollowUp[] = []
 
@@ -35,10 +41,16 @@ export async function createAdvancer(
       if (fork) await copy(fork)
       const waits = after !== undefined && (await followUp(runId, after))
       if (waits && ctx.startedAt < createdAt + MAX_WRITE) return ctx.defer({ delay: LOOK_AGAIN })
+      if (await pins.isElsewhere(runId)) return ctx.defer({ delay: LOOK_FOR_PIN })
       await engine.advance(runId, { repair: true })
     },
   })
   return {
+    /** Advances a run. If it is pinned to the version of other instances, one of them advances it in a job. */
+    async advance(runId: string, options: { repair: boolean }): Promise<void> {
+      if (await pins.isElsewhere(runId)) await kernel.enqueue(ADVANCE, { runId } satisfies AdvanceData)
+      else await engine.advance(runId, options)
+    },
     /** Call it before the write that it follows up. */
     later: (data: AdvanceData) => kernel.enqueue(ADVANCE, data, { id: fitText(`carry.${data.runId}`) }),
     onFollowUp: (callback: FollowUp) => void callbacks.push(callback),

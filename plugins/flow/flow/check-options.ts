@@ -23,6 +23,7 @@ const place = z.strictObject({
   onError: z.enum(['fail', 'continue', 'compensate']).optional(),
   compensates: text.optional(),
   version: text.optional(),
+  pin: z.boolean().optional(),
 })
 const checkPlaces = workerOption('flow', place, { list: true })
 

@@ -1,6 +1,7 @@
 import type { Kernel, RunInfo } from '../../../kernel/index.ts'
 import { placesOf } from '../lib/flow-places.ts'
 import type { FlowEngine } from './engine.ts'
+import type { Pins } from './pins.ts'
 
 const FLOW_QUEUE = '_flow'
 const CHECK = '_flow/check'
@@ -28,7 +29,7 @@ interface CheckData {
  * Repairs runs that have stalled because a job was lost: a user removed it manually, or restored an old backup of the store. A check is a
  * delayed job whose id is the same in all instances. Each check schedules the next one as long as a run is open.
  */
-export async function createCheck(kernel: Kernel, engine: FlowEngine, options: CheckOptions) {
+export async function createCheck(kernel: Kernel, engine: FlowEngine, pins: Pins, options: CheckOptions) {
   const { interval, quiet } = options
   if (interval === 0) return async () => {}
   const reported = new Set<string>()
@@ -72,8 +73,9 @@ export async function createCheck(kernel: Kernel, engine: FlowEngine, options: C
   }
 
   async function repair(runId: string): Promise<void> {
+    if (await pins.isElsewhere(runId)) return
     await engine.advance(runId, { repair: true })
-    const { flow, outcome, open } = await engine.current(runId)
+    const { flow, outcome, open, pin } = await engine.current(runId)
     if (flow === undefined || outcome) return
     const graph = engine.graphOf(flow)
     for (const instance of [...open].slice(0, JOBS)) {
@@ -83,7 +85,7 @@ export async function createCheck(kernel: Kernel, engine: FlowEngine, options: C
       kernel.reporter.warn(
         `Job "${instance.id}" of run ${runId} disappeared from its queue before it ended. It is queued again.`,
       )
-      await engine.start(runId, graph, [instance])
+      await engine.start(runId, graph, [{ ...instance, pin }])
     }
     engine.forget(runId)
   }

@@ -1,5 +1,6 @@
 import type { EventDraft, StoredEvent } from '../../../kernel/index.ts'
 import { foldMemos, type MemoData, type Memos } from '../lib/step-record.ts'
+import type { FlowGraph } from './graph.ts'
 import { instanceId, type StartedData } from './run.ts'
 
 /** A run that continues from a moment of another run. This is also the data that the advance job of the fork stores. */
@@ -37,15 +38,17 @@ export type ReplacedData = Pick<ForkedData, 'replace'>
  * not ended keep the results that must not be produced twice, and run again from the start.
  *
  * @param events the events of the original run up to the moment
- * @param version the current version of the flow
+ * @param current the flow of this process
  */
-export function copyOf(events: readonly StoredEvent[], fork: Fork, version: string): EventDraft[] {
+export function copyOf(events: readonly StoredEvent[], fork: Fork, current: Pick<FlowGraph, 'version' | 'pin'>): EventDraft[] {
   const started = events.find(({ type }) => type === 'flow.started')!
   const { flow } = started
   const { input, step, tags: ofOther, headers } = started.data as StartedData
   const tags = fork.tags ?? ofOther
   const forkedFrom = { runId: fork.from, at: fork.at }
+  const { version, pin } = current
   const data: StartedData = { input, step, version, ...(tags && { tags }), ...(headers && { headers }), forkedFrom }
+  if (pin) data.pin = true
   const begun = { ...draftOf(started), stepId: instanceId(fork.runId, step), data }
 
   const ended = new Set(events.flatMap(({ type, stepId }) => (TERMINAL.test(type) && stepId ? [stepId] : [])))

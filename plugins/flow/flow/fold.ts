@@ -66,9 +66,10 @@ function foldEvent(run: FlowRun, event: StoredEvent, graph: FlowGraph): void {
 }
 
 function begin(run: FlowRun, { flow, stepId, data }: StoredEvent): void {
-  const { input, step, version, tags, headers, parent, forkedFrom } = data as StartedData
+  const { input, step, version, pin = false, tags, headers, parent, forkedFrom } = data as StartedData
   run.flow = flow
   run.version = version
+  run.pin = pin
   run.start = { tags, headers, parent }
   run.copying = forkedFrom !== undefined
   const instance = add(run, stepId!, step, undefined)

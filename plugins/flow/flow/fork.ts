@@ -58,7 +58,7 @@ export function createForks(kernel: Kernel, engine: FlowEngine) {
     const shared = events ?? (await store.read(fork.from, { until: fork.at }))
     const flow = flowOf(shared)
     if (flow === undefined) return assertCopied(fork)
-    const drafts = copyOf(shared, fork, engine.graphOf(flow).version)
+    const drafts = copyOf(shared, fork, engine.graphOf(flow))
     const { tags } = drafts[0]!.data as StartedData
     for (let head = 0; head < drafts.length;) {
       const run = head === 0 ? { name: flow, flow, ...(tags && { tags: [...tags] }) } : undefined

@@ -25,6 +25,8 @@ export interface FlowStep {
 export interface FlowGraph {
   name: string
   version: string
+  /** Whether runs stay on the version with which they began. */
+  pin: boolean
   entries: readonly FlowStep[]
   steps: ReadonlyMap<string, FlowStep>
   /** Steps by the event they subscribe to. */
@@ -61,7 +63,8 @@ export function buildGraph(name: string, registry: Registry): FlowGraph {
   const gathered = [...new Set(all.flatMap(({ gather }) => gather ?? []))]
   return {
     name,
-    version: entries.map(({ worker, step }) => versionOf(worker, name, step)).find(Boolean) ?? hash(all),
+    version: entries.map((entry) => placeOf(entry, name)?.version).find(Boolean) ?? hash(all),
+    pin: entries.some((entry) => placeOf(entry, name)?.pin),
     entries,
     steps,
     subscribers: new Map(events.map((event) => [event, all.filter((step) => step.subscribes.includes(event))])),
@@ -157,8 +160,8 @@ export function entryOf({ name, entries }: FlowGraph, wanted: string | undefined
   throw invalid(name, `${what}: name one of ${list}, as start(input, { entry })`)
 }
 
-function versionOf(worker: WorkerDefinition, flow: string, step: string): string | undefined {
-  return placesOf(worker).find((place) => place.name === flow && (place.step ?? worker.id) === step)?.version
+function placeOf({ worker, step }: FlowStep, flow: string): FlowOptions | undefined {
+  return placesOf(worker).find((place) => place.name === flow && (place.step ?? worker.id) === step)
 }
 
 function hash(steps: readonly FlowStep[]): string {

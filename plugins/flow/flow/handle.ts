@@ -122,7 +122,7 @@ export function createFlowHandle(
       const { step, worker } = entryOf(graph, entry)
       const start: FlowStart | undefined = parent && { parent }
       const named = options.id === undefined ? {} : { named: true }
-      const flow = { name, step, ...(start && { start }), ...named }
+      const flow = { name, step, ...(start && { start }), ...named, ...(graph.pin && { pin: true }) }
       return kernel.enqueue(worker.id, input, {
         ...{ id: instanceId(runId, step), runId, flow },
         ...(tags && { tags }),

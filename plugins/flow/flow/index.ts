@@ -14,6 +14,7 @@ import { createForks } from './fork.ts'
 import { findUnstarted, runOf, startedEvent, type Begun } from './unstarted.ts'
 import { createFlowHandle, type FlowHandle } from './handle.ts'
 import { watchLeftRuns } from './left-runs.ts'
+import { createPins } from './pins.ts'
 import { planNext, type Plan } from './plan.ts'
 
 export type { FlowAccess, RunPosition } from '../lib/flow-access.ts'
@@ -55,10 +56,11 @@ export default definePlugin({
   workerOptions: { flow: checkFlowOption },
   async setup(kernel, { checkInterval: interval, checkAfter: quiet }) {
     const engine = createFlowEngine(kernel)
-    const watch = await createCheck(kernel, engine, { interval, quiet })
+    const pins = createPins(kernel, engine)
+    const watch = await createCheck(kernel, engine, pins, { interval, quiet })
     const forks = createForks(kernel, engine)
     const { takeLeft } = watchLeftRuns(kernel, engine)
-    const advancer = await createAdvancer(kernel, engine, { copy: forks.copy, takeLeft })
+    const advancer = await createAdvancer(kernel, engine, { copy: forks.copy, takeLeft, pins })
     kernel.onWorkerStart((worker) => {
       engine.forgetGraphs()
       for (const { name, role } of placesOf(worker)) if (role === 'entry') engine.graphOf(name)
@@ -75,7 +77,8 @@ export default definePlugin({
         }
         const [{ name, step }] = entries as [(typeof entries)[number]]
         const named = (options.id ?? options.once) !== undefined
-        job.flow = { name, step: step ?? worker!.id, ...(named && { named }) }
+        const { pin } = engine.graphOf(name)
+        job.flow = { name, step: step ?? worker!.id, ...(named && { named }), ...(pin && { pin }) }
         return next()
       },
       { when: ({ job, worker }) => job.flow === undefined && worker !== undefined && isEntry(worker) },
@@ -103,6 +106,7 @@ export default definePlugin({
       const job = ctx?.job
       const begins = starts && job?.flow !== undefined && job.flow.cause === undefined
       if (begins) begin(payload, job)
+      if (job?.flow!.pin) pins.record(payload)
       const unstarted = job || events[0]?.type !== 'step.cancelled' ? undefined : await unstartedBy(payload)
       if (unstarted) begin(payload, unstarted)
       const plan = job && events.at(-1)?.type === 'step.completed' ? planFor(payload, job) : undefined
@@ -114,12 +118,15 @@ export default definePlugin({
         const refused = plan && (await engine.start(stream, engine.graphOf(job!.flow!.name), plan.steps))
         const mustAdvance = plan ? plan.needsRun || refused : events.some(({ type }) => FOLLOWED.has(type))
         // If some events were stored before, an earlier attempt may have died before it finished the follow-up.
-        if (mustAdvance) await engine.advance(stream, { repair: result.events.length < events.length })
+        if (mustAdvance) await advance(stream, job, { repair: result.events.length < events.length })
       } else if (starts && result?.reason === 'unless') {
         // A second delivery of a job that has ended: the process that ended it may have died before the follow-up.
-        await engine.advance(stream, { repair: true })
+        await advance(stream, job, { repair: true })
       }
     }
+
+    const advance = (runId: string, job: Job | undefined, options: { repair: boolean }): Promise<void> =>
+      (job && !job.flow!.pin ? engine : advancer).advance(runId, options)
 
     /** Returns an entry that is cancelled before it has begun. Its run has no log yet. */
     async function unstartedBy({ stream, events }: EmitPayload): Promise<Begun | undefined> {
@@ -140,7 +147,7 @@ export default definePlugin({
       return plan
     }
 
-    const { access, methodsOf } = createFlowAccess(kernel, engine, advancer)
+    const { access, methodsOf } = createFlowAccess(kernel, engine, advancer, pins)
     kernel.share({ flows: access })
     function flowOf<F extends string>(name: F): FlowHandle<F> {
       const own = createFlowHandle(kernel, engine, { forks, advancer }, name)

@@ -46,6 +46,11 @@ export interface FlowOptions {
   compensates?: string
   /** For an entry: the version of the flow, which each run records. Default: a hash of its steps. */
   version?: string
+  /**
+   * For an entry: with `true`, a run stays on the version of the flow with which it began. Instances with another version return its jobs
+   * to their queues as long as an instance with that version runs. After that, every instance continues the run. Default `false`.
+   */
+  pin?: boolean
 }
 
 declare module 'nuxt-queue/kernel' {

@@ -83,6 +83,8 @@ export interface FlowRun {
   flow: string | undefined
   /** The version of the flow when the run began. */
   version: string | undefined
+  /** Whether the run stays on that version. */
+  pin: boolean
   start: FlowStart
   /** True for a fork whose copy is not complete. No step may start before the copy is complete. */
   copying: boolean
@@ -117,6 +119,7 @@ export function createFlowRun(): FlowRun {
   return {
     flow: undefined,
     version: undefined,
+    pin: false,
     start: {},
     copying: false,
     outcome: undefined,
@@ -148,6 +151,8 @@ export interface StartedData extends FlowStart {
   input: unknown
   step: string
   version: string
+  /** True if the run stays on this version. */
+  pin?: boolean
   /** The moment at which the start of the run was acknowledged, in milliseconds since the epoch. Absent in forks. */
   acknowledgedAt?: number
   /** The original run, and the `seq` up to which the fork has its history. */

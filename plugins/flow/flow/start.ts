@@ -24,8 +24,12 @@ export type Append = (runId: string, events: EventDraft[], options?: AppendOptio
 export type Startable = Pick<Instance, 'id' | 'step' | 'cause' | 'depth' | 'data' | 'forked'> & {
   /** The headers of its job, instead of those of its run. */
   headers?: Headers
+  /** Whether its run stays on the version with which it began. */
+  pin?: boolean
 }
 type Headers = JobDraft['headers']
+/** What all jobs of a run have in common. */
+type OfRun = Pick<Startable, 'headers' | 'pin'>
 
 /** Records steps as queued, and enqueues their jobs. */
 export function createStepStarter(kernel: Kernel, append: Append) {
@@ -42,18 +46,18 @@ export function createStepStarter(kernel: Kernel, append: Append) {
   }
 
   /**
-   * Enqueues jobs with the headers of their run. Returns true when a step was rejected permanently, so that the run has to be read again.
+   * Enqueues jobs with the headers and the pin of their run. Returns true when a step was rejected permanently, so that the run has to be read again.
    */
   async function enqueue(
     runId: string,
     graph: FlowGraph,
     instances: readonly Startable[],
-    headers?: Headers,
+    shared: OfRun = {},
   ): Promise<boolean> {
     let refused = false
     for (let index = 0; index < instances.length; index += CHUNK) {
       const chunk = instances.slice(index, index + CHUNK).filter((instance) => hasWorker(runId, graph, instance))
-      if (chunk.length > 0 && (await enqueueChunk(runId, graph, chunk, headers))) refused = true
+      if (chunk.length > 0 && (await enqueueChunk(runId, graph, chunk, shared))) refused = true
     }
     return refused
   }
@@ -62,9 +66,9 @@ export function createStepStarter(kernel: Kernel, append: Append) {
     runId: string,
     graph: FlowGraph,
     instances: readonly Startable[],
-    headers: Headers,
+    shared: OfRun,
   ): Promise<boolean> {
-    const items = instances.map((instance) => itemOf(runId, graph, { headers, ...instance }))
+    const items = instances.map((instance) => itemOf(runId, graph, { ...shared, ...instance }))
     try {
       // A single job shares its write with jobs of other runs.
       if (items.length > 1) await kernel.enqueueMany(items)
@@ -110,14 +114,15 @@ export function createStepStarter(kernel: Kernel, append: Append) {
 
   return {
     enqueue,
-    async start(runId: string, graph: FlowGraph, { start, due }: FlowRun, lost: readonly Instance[]) {
+    async start(runId: string, graph: FlowGraph, { start, pin, due }: FlowRun, lost: readonly Instance[]) {
+      const shared = { headers: start.headers, pin }
       const all = [...due]
       let refused = false
       for (let index = 0; index < all.length; index += CHUNK) {
         const mine = await record(runId, graph, all.slice(index, index + CHUNK))
-        if (await enqueue(runId, graph, mine, start.headers)) refused = true
+        if (await enqueue(runId, graph, mine, shared)) refused = true
       }
-      return (await enqueue(runId, graph, lost, start.headers)) || refused
+      return (await enqueue(runId, graph, lost, shared)) || refused
     },
   }
 }
@@ -127,7 +132,7 @@ export function queuedEvent({ name }: FlowGraph, { id, step, cause }: Startable)
 }
 
 function itemOf(runId: string, { name, steps }: FlowGraph, instance: Startable): EnqueueItem {
-  const { id, step, cause, depth, data, forked, headers } = instance
-  const flow: JobFlow = { name, step, cause, depth, ...(forked && { forked }) }
+  const { id, step, cause, depth, data, forked, headers, pin } = instance
+  const flow: JobFlow = { name, step, cause, depth, ...(forked && { forked }), ...(pin && { pin }) }
   return { worker: steps.get(step)!.worker.id, data, options: { id, runId, flow, ...(headers && { headers }) } }
 }

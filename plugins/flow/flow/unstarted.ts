@@ -10,9 +10,10 @@ const OPEN: ReadonlySet<string> = new Set(['waiting', 'delayed', 'active'])
 /** Returns the first event of a run. */
 export function startedEvent({ version }: FlowGraph, begun: Begun): EventDraft {
   const { id: stepId, data: input, flow, createdAt, headers = {} } = begun
-  const { name, step, start } = flow!
+  const { name, step, start, pin } = flow!
   const tags = tagsOf(begun)
   const data: StartedData = { input, step, version, acknowledgedAt: createdAt, ...start, ...(tags && { tags }) }
+  if (pin) data.pin = true
   if (Object.keys(headers).length > 0) data.headers = headers
   return { type: 'flow.started', key: 'flow.started', flow: name, stepId, data }
 }

@@ -13,6 +13,9 @@ export interface RunPosition {
 /** A follow-up of a write. It is called in a job that is retried, so it must be safe to repeat. */
 export type FollowUp = (runId: string, key: string) => Promise<{ later: boolean }>
 
+/** Returns the versions of a flow in the running instances. */
+export type FindVersions = (flow: string) => Promise<readonly string[]>
+
 /** For plugins: flows and their runs. */
 export interface FlowAccess {
   /** Adds methods to the handles of flows. Their types are added to `FlowMethods` by declaration merging. */
@@ -27,6 +30,8 @@ export interface FlowAccess {
   assertStarts(flow: string, event: string): void
   /** Registers the follow-up of writes that `followUp` announces. */
   onFollowUp(callback: FollowUp): void
+  /** Registers the function that returns the versions of a flow in the running instances, for runs that are pinned to a version. */
+  onVersions(find: FindVersions): void
   /** Announces a write, before the write, so that its follow-up runs even if this process dies. The run is then advanced too. */
   followUp(runId: string, key: string): Promise<unknown>
 }

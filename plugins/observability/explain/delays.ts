@@ -14,6 +14,8 @@ interface Deferred {
   limit?: 'concurrencyKey' | 'rateLimit' | 'limits'
   entry?: number
   key?: string
+  /** The version of its flow to which the run of the job is pinned. */
+  pinned?: string
 }
 
 /** Returns why a delayed job is delayed. */
@@ -26,7 +28,8 @@ export async function whyDelayed(kernel: Kernel, job: JobRecord): Promise<Reason
     const { error } = last.data as { error: SerializedError }
     return [reason('backoff', { until: runAt, attempt: last.attempt ?? 1, attempts: options.attempts ?? 1, error })]
   }
-  const { limit, entry = 0, key: limited } = (last?.data ?? {}) as Deferred
+  const { pinned, limit, entry = 0, key: limited } = (last?.data ?? {}) as Deferred
+  if (pinned !== undefined) return [reason('pinned', { flow: job.flow!.name, version: pinned, looksAgainAt: runAt })]
   if (limit === 'concurrencyKey') return [await concurrencyReason(kernel, job)]
   if (limit === 'limits') {
     return [reason('worker-limit', { entry, ...(limited !== undefined && { key: limited }), looksAgainAt: runAt })]

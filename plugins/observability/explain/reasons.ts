@@ -33,6 +33,8 @@ interface Facts {
   'rate-limit': { until: number; key?: string }
   /** An entry of the option `limits` of the worker is reached. The job starts as soon as it allows. */
   'worker-limit': { entry: number; key?: string; looksAgainAt: number }
+  /** The run of the job is pinned to a version of its flow, and an instance with another version has claimed the job. */
+  pinned: { flow: string; version: string; looksAgainAt: number }
   /** The handler or a plugin deferred the job until then. */
   deferred: { until: number }
   /** The rate limit of a worker holds the whole queue. */
@@ -87,6 +89,8 @@ const SENTENCES: Sentences = {
     `The rate limit of its worker${key === undefined ? '' : ` for key "${key}"`} delays it until ${date(until)}.`,
   'worker-limit': ({ entry, key }) =>
     `Entry ${entry} of the limits of its worker is reached${key === undefined ? '' : ` for key "${key}"`}.`,
+  pinned: ({ flow, version }) =>
+    `Its run began with version "${version}" of flow "${flow}" and waits for an instance with that version.`,
   deferred: ({ until }) => `It was put back on its queue until ${date(until)}.`,
   'queue-held': ({ until }) => `A rate limit holds its queue until ${date(until)}.`,
   behind: ({ jobs, more, turn }) => {

@@ -137,6 +137,40 @@ export function instanceTests(test: PresetTest): void {
   )
 
   it(
+    'keeps a run on the version of its flow while another instance with that version runs',
+    test(
+      async ({ kernel, start, event, events, until }) => {
+        const flow = { name: 'f', role: 'entry', pin: true } as const
+        const ran: unknown[] = []
+        await start({
+          first: entry((_job, ctx) => ctx.flow.emit('x'), { flow: { ...flow, version: '1' } }),
+          next: step({ subscribes: 'x' }, (job) => void ran.push(job.data)),
+        })
+        await kernel.queue('next').pause()
+        const { runId } = await kernel.flow('f').start()
+        const job = await until('the step is queued', async () => (await kernel.queue('next').jobs())[0])
+        const second = { queue: 'first', flow: { ...flow, version: '2' } }
+        await kernel.registerWorker({ id: 'first', config: second, handler() {} }, { replace: true })
+        const [sign] = await until('it is registered', async () => {
+          const found = await events('registry')
+          return found.length > 0 && found
+        })
+        const other = { ...(sign!.data as object), id: 'other', flows: { f: '1' } }
+        await kernel.port('events').append('registry', [{ type: 'worker.registered', data: other }])
+        await kernel.queue('next').resume()
+        await until('it is deferred', async () => (await events(runId)).some(({ type }) => type === 'step.deferred'))
+        await until('it waits', async () => (await kernel.explain(job)).reasons[0]!.code === 'pinned')
+        expect((await kernel.explain(job)).reasons).toMatchObject([{ code: 'pinned', flow: 'f', version: '1' }])
+        expect(ran).toEqual([])
+        await kernel.port('events').append('registry', [{ type: 'worker.stopped', data: other }])
+        await event(runId, 'end')
+        expect(ran).toHaveLength(1)
+      },
+      { instances: { heartbeat: 60_000 } },
+    ),
+  )
+
+  it(
     'sends no heartbeats if they are turned off',
     test(
       async ({ kernel, start, reach, events }) => {
