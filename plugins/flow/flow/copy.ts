@@ -40,7 +40,11 @@ export type ReplacedData = Pick<ForkedData, 'replace'>
  * @param events the events of the original run up to the moment
  * @param current the flow of this process
  */
-export function copyOf(events: readonly StoredEvent[], fork: Fork, current: Pick<FlowGraph, 'version' | 'pin'>): EventDraft[] {
+export function copyOf(
+  events: readonly StoredEvent[],
+  fork: Fork,
+  current: Pick<FlowGraph, 'version' | 'pin'>,
+): EventDraft[] {
   const started = events.find(({ type }) => type === 'flow.started')!
   const { flow } = started
   const { input, step, tags: ofOther, headers } = started.data as StartedData

@@ -62,7 +62,7 @@ export function createPins(kernel: PluginKernel, engine: FlowEngine) {
     const pinned = placesOf(worker).find(({ pin }) => pin)
     if (!pinned || find) return
     const message = `Worker "${worker.id}" has "flow.pin", which needs the plugin "instances". Add the plugin, or remove "pin".`
-    throw new QueueError('OPTION_UNSUPPORTED', message, { details: { option: 'flow.pin' } })
+    throw new QueueError('OPTION_UNSUPPORTED', message, { details: { option: 'flow' } })
   })
 
   return {

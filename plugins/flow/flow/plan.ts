@@ -36,7 +36,16 @@ export function planNext(
     const cause = causeOf(flow!, n)
     for (const { step, trigger, limit } of graph.subscribers.get(event) ?? []) {
       if (!alone || trigger !== 'each' || limit !== undefined) plan.needsRun = true
-      else plan.steps.push({ id: instanceId(runId, step, cause), step, cause, depth, data: payload, headers, pin: flow!.pin })
+      else
+        plan.steps.push({
+          id: instanceId(runId, step, cause),
+          step,
+          cause,
+          depth,
+          data: payload,
+          headers,
+          pin: flow!.pin,
+        })
     }
   }
   plan.queued = plan.steps.map((step) => queuedEvent(graph, step))

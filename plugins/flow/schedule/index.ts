@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { definePlugin, QueueError, type WorkerDefinition } from '../../../kernel/index.ts'
 import { placesOf, startOf } from '../lib/flow-places.ts'
 import { SCHEDULE_QUEUE, TICK_WORKER } from '../lib/schedule-tick.ts'
-import { createSharedDecisions } from '../lib/shared-decisions.ts'
+import { createSharedDecisions } from '../../lib/shared-decisions.ts'
 import { workerOption } from '../../lib/worker-option.ts'
 import { momentsOf } from './moments.ts'
 import {

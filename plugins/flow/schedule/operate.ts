@@ -8,7 +8,7 @@ import {
   type PluginKernel,
 } from '../../../kernel/index.ts'
 import { TICK_WORKER, type TickData } from '../lib/schedule-tick.ts'
-import type { Decision, SharedDecision, SharedDecisions } from '../lib/shared-decisions.ts'
+import type { Decision, SharedDecision, SharedDecisions } from '../../lib/shared-decisions.ts'
 import { momentsOf } from './moments.ts'
 import { checkSchedule, type Schedule, type ScheduleInfo } from './schedule.ts'
 import type { Entry, Ticks } from './ticks.ts'

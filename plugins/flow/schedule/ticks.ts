@@ -1,7 +1,7 @@
 import { fitText, type Deferral, type Job, type PluginKernel, type RunContext } from '../../../kernel/index.ts'
 import type { CronMoments } from '../lib/cron.ts'
 import { TICK_WORKER, type TickData } from '../lib/schedule-tick.ts'
-import type { SharedDecisions } from '../lib/shared-decisions.ts'
+import type { SharedDecisions } from '../../lib/shared-decisions.ts'
 import { formOf, jitterOf, momentsOf } from './moments.ts'
 import { checkSchedule, type Schedule, type ScheduleInfo } from './schedule.ts'
 import { createStarter } from './target.ts'

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { definePlugin, isQueueError, type EnqueuedJob, type WorkerDefinition } from '../../../kernel/index.ts'
-import { createSharedDecisions } from '../lib/shared-decisions.ts'
+import { createSharedDecisions } from '../../lib/shared-decisions.ts'
 import { createTriggerRegistry, type Trigger, type TriggerInfo } from './trigger-registry.ts'
 import { checkDefinition } from './definition.ts'
 import type {

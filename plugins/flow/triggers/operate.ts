@@ -1,5 +1,5 @@
 import { assertFree, checkText, QueueError } from '../../../kernel/index.ts'
-import type { SharedDecisions } from '../lib/shared-decisions.ts'
+import type { SharedDecisions } from '../../lib/shared-decisions.ts'
 import { checkSaved, type SavedTrigger } from './definition.ts'
 import type { History, TriggerRecord } from './history.ts'
 import type { SavedVerify } from './saved-webhook.ts'

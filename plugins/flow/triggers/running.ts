@@ -1,5 +1,5 @@
 import { QueueError } from '../../../kernel/index.ts'
-import type { SharedDecision, SharedDecisions } from '../lib/shared-decisions.ts'
+import type { SharedDecision, SharedDecisions } from '../../lib/shared-decisions.ts'
 import type { SavedTrigger } from './definition.ts'
 import { toSavedTrigger, type Trigger, type TriggerRegistry } from './trigger-registry.ts'
 

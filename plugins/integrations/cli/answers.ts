@@ -30,7 +30,7 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
 
   /** A paused queue is known even if it has no jobs and no workers. */
   async function assertQueue(name: string): Promise<void> {
-    if (await queues.isPaused(name)) return
+    if ((await queues.isPaused(name)) || (await kernel.queue(name).pausedKeys()).length > 0) return
     const ofWorkers = kernel.registry.workers.map(({ queue }) => queue.name)
     const worker = kernel.registry.get(name)
     const hint = worker && ` The worker "${name}" takes jobs of the queue "${worker.queue.name}".`
@@ -43,8 +43,12 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
   }
 
   async function factsOf(name: string): Promise<QueueFacts> {
-    const [counts, paused] = await Promise.all([queues.getJobCounts(name), queues.isPaused(name)])
-    return { name, paused, counts }
+    const [counts, paused, pausedKeys] = await Promise.all([
+      queues.getJobCounts(name),
+      queues.isPaused(name),
+      kernel.queue(name).pausedKeys(),
+    ])
+    return { name, paused, ...(pausedKeys.length > 0 && { pausedKeys }), counts }
   }
 
   return {
@@ -127,14 +131,14 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
       const shown = [...names].filter((name) => internal || !isReserved('queue', name)).toSorted()
       return Promise.all(shown.map(factsOf))
     },
-    async pause({ queue }) {
+    async pause({ queue, ...options }) {
       await assertQueue(queue)
-      await queues.pause(queue)
+      await kernel.queue(queue).pause(options)
       return factsOf(queue)
     },
-    async resume({ queue }) {
+    async resume({ queue, ...options }) {
       await assertQueue(queue)
-      await queues.resume(queue)
+      await kernel.queue(queue).resume(options)
       return factsOf(queue)
     },
     async limit({ queue: name, change }) {

@@ -30,6 +30,8 @@ export interface ChangedJob {
 export interface QueueFacts {
   name: string
   paused: boolean
+  /** The keys whose jobs are paused. Absent if there are none. */
+  pausedKeys?: Awaited<ReturnType<ReturnType<Kernel['queue']>['pausedKeys']>>
   counts: Record<JobState, number>
 }
 

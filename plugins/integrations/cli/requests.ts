@@ -88,8 +88,8 @@ export const params = {
   abortBulk: z.object({ id: z.string() }),
   /** Returns queues with their job counts. */
   queues: z.object({ internal: z.boolean() }),
-  pause: z.object({ queue: z.string() }),
-  resume: z.object({ queue: z.string() }),
+  pause: z.object({ queue: z.string(), key: z.string().optional() }),
+  resume: z.object({ queue: z.string(), key: z.string().optional() }),
   /** Changes the limits of a queue, and returns them. */
   limit: z.object({
     queue: z.string(),

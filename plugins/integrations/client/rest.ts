@@ -213,8 +213,10 @@ export function createClient(options: ClientOptions = {}) {
     },
     queues: {
       list: () => get<{ queues: QueueView[] }>('queues'),
-      pause: (queue: string) => post<{ paused: boolean }>(at`queues/${queue}/pause`),
-      resume: (queue: string) => post<{ paused: boolean }>(at`queues/${queue}/resume`),
+      pause: (queue: string, options?: { key?: string }) =>
+        post<{ paused: boolean }>(at`queues/${queue}/pause`, options),
+      resume: (queue: string, options?: { key?: string }) =>
+        post<{ paused: boolean }>(at`queues/${queue}/resume`, options),
     },
     /** Counts jobs over time, and measures how long they wait and run. */
     stats: (query?: StatsQuery) =>

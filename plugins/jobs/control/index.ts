@@ -1,12 +1,14 @@
 import { checkText, definePlugin, type EnqueuedJob, type JobHandle, type JobRef } from '../../../kernel/index.ts'
 import { createControl, type Control } from './control.ts'
 import { createJobHandles, type JobControls } from './job-handle.ts'
+import { createPausedKeys } from './paused-keys.ts'
 import { createQueueHandle, type QueueHandle } from './queue-handle.ts'
 
 export type { JobRef } from '../../../kernel/index.ts'
 export type { Control } from './control.ts'
 export type { DuplicateOptions } from './job-actions.ts'
 export type { JobControls } from './job-handle.ts'
+export type { PausedKey } from './paused-keys.ts'
 export type { CleanOptions, QueueHandle, QueueNotice } from './queue-handle.ts'
 
 declare module 'nuxt-queue/kernel' {
@@ -43,10 +45,11 @@ export default definePlugin({
   async setup(kernel) {
     const { members, listen } = createControl(kernel)
     const jobs = createJobHandles(kernel, members)
+    const paused = createPausedKeys(kernel)
     kernel.extend({
       ...members,
       job: jobs.ofRef,
-      queue: (name) => createQueueHandle(kernel, checkText('The name of a queue', name)),
+      queue: (name) => createQueueHandle(kernel, paused, checkText('The name of a queue', name)),
     })
     kernel.share({ extendJobs: jobs.extend })
     kernel.provide('handles', jobs.ofStored)

@@ -1,6 +1,15 @@
-import { checkCount, checkDuration, checkKeys, invalid, isQueueError, type Kernel } from '../../../kernel/index.ts'
-import type { JobQuery, JobRecord, JobState, QueueEvent, RunOutcome, Unsubscribe } from '../../../kernel/index.ts'
+import { checkCount, checkDuration, checkKeys, checkText, invalid, isQueueError } from '../../../kernel/index.ts'
+import type {
+  JobQuery,
+  Kernel,
+  JobRecord,
+  JobState,
+  QueueEvent,
+  RunOutcome,
+  Unsubscribe,
+} from '../../../kernel/index.ts'
 import type { QueueLimits, QueueLimitsChange } from '../../../kernel/index.ts'
+import type { PausedKey, PausedKeys } from './paused-keys.ts'
 import { checkLimits, withLimits } from './queue-limits.ts'
 
 export interface CleanOptions {
@@ -23,11 +32,23 @@ export interface QueueNotice {
 /** The methods of a queue handle. */
 export interface QueueHandle {
   readonly name: string
-  /** Stops all processes from claiming jobs of the queue. Running jobs continue. The queue stays paused as long as it is stored. */
-  pause(): Promise<void>
-  /** Undoes `pause`. */
-  resume(): Promise<void>
-  isPaused(): Promise<boolean>
+  /**
+   * Stops all processes from claiming jobs of the queue. Running jobs continue. The queue stays paused as long as it is stored.
+   *
+   * With `key`, only the jobs whose `fairKey` or `concurrencyKey` is the key wait, for example the jobs of a tenant. At most 1,000 keys of
+   * all queues are paused at once.
+   *
+   * @throws QueueError `OPTION_INVALID`
+   * @example
+   * await kernel.queue('mail').pause({ key: 'acme' })
+   */
+  pause(options?: { key?: string }): Promise<void>
+  /** Undoes `pause`. The jobs of a key become due at once. @throws QueueError `OPTION_INVALID` */
+  resume(options?: { key?: string }): Promise<void>
+  /** Resolves with true if the queue is paused, or the key of the options. @throws QueueError `OPTION_INVALID` */
+  isPaused(options?: { key?: string }): Promise<boolean>
+  /** Resolves with the keys that are paused in the queue. */
+  pausedKeys(): Promise<PausedKey[]>
   /**
    * Changes how many jobs of the queue run at once and start in a period, in all processes together. The limits are stored with the queue,
    * and the next claim of every process follows them. An absent member stays as it is, and `null` removes a limit.
@@ -73,7 +94,7 @@ const CLEAN_KEYS = ['states', 'olderThan', 'limit']
 /** How many jobs are read at once. */
 const PAGE = 100
 
-export function createQueueHandle(kernel: Kernel, name: string): QueueHandle {
+export function createQueueHandle(kernel: Kernel, paused: PausedKeys, name: string): QueueHandle {
   const queue = () => kernel.port('queue')
 
   /** Resolves with false if the job was removed or retried in the meantime. */
@@ -88,9 +109,20 @@ export function createQueueHandle(kernel: Kernel, name: string): QueueHandle {
 
   return {
     name,
-    pause: async () => queue().pause(name),
-    resume: async () => queue().resume(name),
-    isPaused: async () => queue().isPaused(name),
+    async pause(options = {}) {
+      const key = keyOf('pause()', options)
+      return key === undefined ? queue().pause(name) : paused.pause(name, key)
+    },
+    async resume(options = {}) {
+      const key = keyOf('resume()', options)
+      return key === undefined ? queue().resume(name) : paused.resume(name, key)
+    },
+    async isPaused(options = {}) {
+      const key = keyOf('isPaused()', options)
+      if (key === undefined) return queue().isPaused(name)
+      return (await paused.list(name)).some((one) => one.key === key)
+    },
+    pausedKeys: () => paused.list(name),
     setLimits: async (change) => withLimits(queue()).setLimits(name, checkLimits(change)),
     limits: async () => withLimits(queue()).getLimits(name),
     counts: async () => queue().getJobCounts(name),
@@ -112,6 +144,12 @@ export function createQueueHandle(kernel: Kernel, name: string): QueueHandle {
     },
     events: (listener) => queue().on(name, '*', (type, of, job) => listener({ type, queue: of, ...(job && { job }) })),
   }
+}
+
+/** @throws QueueError `OPTION_INVALID` */
+function keyOf(method: string, options: { key?: string }): string | undefined {
+  checkKeys(method, options, ['key'])
+  return options.key === undefined ? undefined : checkText(`Option "key" of ${method}`, options.key)
 }
 
 /** @throws QueueError `OPTION_INVALID` */

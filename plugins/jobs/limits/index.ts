@@ -13,8 +13,8 @@ import {
 import { watchOutage } from '../../lib/outage.ts'
 import { keyedRateLimitShape, keyShape, limitShape, warnOfOldRateLimit } from '../../lib/rate-limit.ts'
 import { workerOption } from '../../lib/worker-option.ts'
+import { hasKeys, keysOf } from '../lib/limit-keys.ts'
 import { checkKeysOf, demandsOf, type MetLimit, type PermitDemand, type StartDemand } from './demands.ts'
-import { hasKeys, keysOf } from './keys.ts'
 import { limitsShape } from './limits-shape.ts'
 import { createPermits, RECHECK_DELAY } from './permits.ts'
 

@@ -65,11 +65,15 @@ export function createExplain(kernel: Kernel) {
   }
 
   /** Returns the reasons that block every job of a queue, a worker or a run. */
-  async function sharedReasons({ id, queue, name, runId, flow }: JobRecord): Promise<Reason[]> {
+  async function sharedReasons({ id, queue, name, runId, flow, options }: JobRecord): Promise<Reason[]> {
     const reasons: Reason[] = []
     const run = flow ? await kernel.port('events').runs.get(runId) : undefined
     if (run && run.status !== 'running') reasons.push(reason('run-ended', { runId, status: run.status }))
     if (await queues.isPaused(queue)) reasons.push(reason('queue-paused', { queue }))
+    const { fairKey, concurrencyKey } = options
+    for (const { key, since } of await kernel.queue(queue).pausedKeys()) {
+      if (key === fairKey || key === concurrencyKey) reasons.push(reason('key-paused', { queue, key, since }))
+    }
     const worker = kernel.registry.find(queue, name, id)
     if (!worker) reasons.push(reason('no-worker', { queue, name }))
     else if (!kernel.port('workers').getWorker(queue, worker.name)) {

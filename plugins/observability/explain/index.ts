@@ -27,7 +27,7 @@ declare module 'nuxt-queue/kernel' {
 /** Explains why a job is not running. */
 export default definePlugin({
   name: 'explain',
-  requires: ['queue', 'workers', 'events'],
+  requires: ['queue', 'workers', 'events', 'control'],
   setup(kernel) {
     const explain = createExplain(kernel)
     kernel.extend({ explain })

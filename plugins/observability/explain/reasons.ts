@@ -13,6 +13,8 @@ interface Facts {
   'run-ended': { runId: string; status: RunInfo['status'] }
   /** The queue is paused. */
   'queue-paused': { queue: string }
+  /** The jobs with a key are paused in the queue. `since`: when they were paused. */
+  'key-paused': { queue: string; key: string; since: number }
   /** No worker of this process handles the job. Another process may have one. */
   'no-worker': { queue: string; name: string }
   /** The worker is registered in this process but does not consume. */
@@ -69,6 +71,8 @@ const SENTENCES: Sentences = {
   },
   'run-ended': ({ runId, status }) => `Its run ${runId} is ${status}, so the job will not run.`,
   'queue-paused': ({ queue }) => `Queue "${queue}" is paused. Call kernel.port('queue').resume('${queue}').`,
+  'key-paused': ({ queue, key, since }) =>
+    `The jobs with key "${key}" of queue "${queue}" have been paused since ${date(since)}. Call kernel.queue('${queue}').resume({ key }).`,
   'no-worker': ({ queue, name }) => `No worker of this process handles "${name}" on queue "${queue}".`,
   'not-started': ({ worker }) =>
     `Worker "${worker}" does not consume in this process, because kernel.start() was not called.`,

@@ -78,8 +78,8 @@ it('responses of every route match the served document', async () => {
   const asked: Record<string, () => Promise<Answer>> = {
     listQueues: () => ask('queues?internal=true'),
     getQueue: () => ask('queues/default'),
-    pauseQueue: () => post('queues/default/pause'),
-    resumeQueue: () => post('queues/default/resume'),
+    pauseQueue: () => post('queues/default/pause', { key: 'acme' }),
+    resumeQueue: () => post('queues/default/resume', { key: 'acme' }),
     limitQueue: () => post('queues/default/limits', { concurrency: 50, rate: { limit: 1000, period: 60_000 } }),
     redriveQueue: () => post('queues/dead/redrive', { limit: 1 }),
     listJobs: () => ask('jobs?state=completed,failed&tag=customer:7&limit=2&createdAfter=2020-01-01'),

@@ -85,3 +85,37 @@ it('fails a job that waits for a cancelled job, instead of cancelling it', async
   expect((await test.events(parent.runId)).map(({ type }) => type)).toEqual(['step.started', 'step.failed'])
   expect(await test.kernel.port('queue').getJob('default', parent.id)).toMatchObject({ state: 'failed' })
 })
+
+it('runs the jobs of a resumed key although the process that resumed it died before it made them due', async () => {
+  const ran: unknown[] = []
+  const worker = {
+    config: { fairKey: (data: unknown) => String(data) },
+    handler: (job: { data: unknown }) => void ran.push(job.data),
+  }
+  await using test = await createTestKernel({ workers: { sync: worker } })
+  const queue = test.kernel.queue('default')
+  await queue.pause({ key: 'acme' })
+  const job = await test.kernel.enqueue('sync', 'acme')
+  await test.advance('2h')
+  expect(ran).toEqual([])
+  expect((await test.events(job.runId)).length).toBeLessThan(60)
+  await test.kernel
+    .port('events')
+    .append('_pauses', [{ type: '_pause.removed', data: { name: JSON.stringify(['default', 'acme']) } }])
+  await test.advance('10m')
+  expect(ran).toEqual(['acme'])
+  expect(await queue.pausedKeys()).toEqual([])
+})
+
+it('refuses more paused keys than every process can know, and invalid options', async () => {
+  await using test = await createTestKernel()
+  const queue = test.kernel.queue('default')
+  for (let n = 0; n < 1000; n++) await queue.pause({ key: `tenant ${n}` })
+  await expect(queue.pause({ key: 'one more' })).rejects.toMatchObject({ code: 'OPTION_INVALID' })
+  await queue.resume({ key: 'tenant 7' })
+  await queue.pause({ key: 'one more' })
+  expect((await queue.pausedKeys()).slice(-2).map(({ key }) => key)).toEqual(['tenant 999', 'one more'])
+  for (const options of [{ key: '' }, { key: 7 }, { keys: 'a' }]) {
+    await expect(queue.pause(options as never)).rejects.toMatchObject({ code: 'OPTION_INVALID' })
+  }
+})

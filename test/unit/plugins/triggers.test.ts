@@ -2,7 +2,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { z } from 'zod'
 import { definePlugin, type KernelConfig, type PluginKernel } from 'nuxt-queue/kernel'
 import type { WebhookFacts } from 'nuxt-queue'
-import { createSharedDecisions } from '../../../plugins/flow/lib/shared-decisions.ts'
+import { createSharedDecisions } from '../../../plugins/lib/shared-decisions.ts'
 import { errorOf } from '../../../testing/conformance/harness.ts'
 import { createTestKernel, type TestKernel } from '../../../testing/index.ts'
 

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
+import type { EnqueuedJob } from '../../../kernel/index.ts'
 import { codeOf } from '../harness.ts'
-import type { PresetTest } from './rig.ts'
+import type { Handler, PresetTest } from './rig.ts'
 
 /** Tests the order of jobs, and what happens to jobs that failed permanently. */
 export function flowControlTests(test: PresetTest): void {
@@ -35,6 +36,37 @@ export function flowControlTests(test: PresetTest): void {
       await until('all have run', () => ran.length === 30)
       const expected = [2, 1, 0].flatMap((rest) => Array.from({ length: 10 }, (_, index) => 3 * index + rest))
       expect(ran).toEqual(expected)
+    }),
+  )
+
+  it(
+    'keeps the jobs of a paused key waiting in all processes until the key is resumed',
+    test(async ({ kernel, start, reach, until, sibling }) => {
+      const ran: unknown[] = []
+      const work: Handler = ({ data }) => void ran.push(data)
+      const isPaused = async (job: EnqueuedJob): Promise<boolean> => {
+        const { state, reasons } = await kernel.explain(job)
+        return state === 'delayed' && reasons[0]!.code === 'key-paused'
+      }
+      const acme = 'acme "\\ __proto__'
+      const concurrencyPerKey = { key: (data: unknown) => String(data), limit: 5 }
+      await start({ fair: [{ fairKey: (data) => String(data) }, work], limited: [{ concurrencyPerKey }, work] })
+      const workers = ['fair', 'limited']
+      for (const worker of workers) await kernel.queue(worker).pause({ key: acme })
+      const held = await Promise.all(workers.map((worker) => kernel.enqueue(worker, acme)))
+      const later = await kernel.enqueue('fair', acme, { delay: 3_600_000 })
+      for (const worker of workers) await reach(await kernel.enqueue(worker, 'bob'), 'completed')
+      for (const job of held) await until('it waits', () => isPaused(job))
+      expect(ran).toEqual(['bob', 'bob'])
+
+      const other = await sibling()
+      expect(await other.queue('fair').pausedKeys()).toEqual([{ key: acme, since: expect.any(Number) as number }])
+      expect(await other.queue('elsewhere').pausedKeys()).toEqual([])
+      expect(await codeOf(() => other.queue('fair').pause({ key: '' }))).toBe('OPTION_INVALID')
+      for (const worker of workers) await other.queue(worker).resume({ key: acme })
+      expect(await kernel.queue('fair').isPaused({ key: acme })).toBe(false)
+      for (const job of held) await reach(job, 'completed')
+      expect(await later.state()).toBe('delayed')
     }),
   )
 

@@ -8,14 +8,17 @@ export function queueCommands(open: Opener): Commands {
   function toggle(method: 'pause' | 'resume', description: string, done: string) {
     return command(
       description,
-      { queue },
-      ({ queue: name }, { cwd, output }) =>
+      {
+        queue,
+        key: { type: 'string', description: 'Only the jobs with this fairKey or concurrencyKey, such as a tenant' },
+      },
+      ({ queue: name, key }, { cwd, output }) =>
         open.project(cwd, async (backend) => {
-          const info = await backend.ask(method, { queue: name })
+          const info = await backend.ask(method, { queue: name, ...(key !== undefined && { key }) })
           if (output.json) output.value(info)
-          else output.line(`${done} queue ${name}.`)
+          else output.line(`${done} ${key === undefined ? '' : `key ${key} of `}queue ${name}.`)
         }),
-      [`${method} mail`],
+      [`${method} mail`, `${method} mail --key acme`],
     )
   }
 
@@ -28,7 +31,7 @@ export function queueCommands(open: Opener): Commands {
           const queues = await backend.ask('queues', { internal: internal === true })
           if (output.json) return output.value(queues)
           if (queues.length === 0) return output.line('No queues.')
-          const rows = queues.map(({ name, paused, counts }) => [
+          const rows = queues.map(({ name, paused, pausedKeys = [], counts }) => [
             name,
             counts.waiting,
             counts.delayed,
@@ -36,15 +39,15 @@ export function queueCommands(open: Opener): Commands {
             counts.completed,
             counts.failed,
             counts.cancelled,
-            paused ? 'paused' : '',
+            [paused ? 'paused' : '', ...pausedKeys.map(({ key }) => `paused: ${key}`)].filter(Boolean).join(', '),
           ])
           const header = ['queue', 'waiting', 'delayed', 'active', 'completed', 'failed', 'cancelled', '']
           for (const line of formatTable(header, rows)) output.line(line)
         }),
       ['queues', 'queues --json | jq'],
     ),
-    pause: toggle('pause', 'Pause a queue in all processes. Running jobs continue', 'Paused'),
-    resume: toggle('resume', 'Resume a paused queue', 'Resumed'),
+    pause: toggle('pause', 'Pause a queue, or the jobs with a key, in all processes. Running jobs continue', 'Paused'),
+    resume: toggle('resume', 'Resume a paused queue or key', 'Resumed'),
     limit: command(
       'Show or change how many jobs of a queue run at once and start in a period, in all processes',
       {

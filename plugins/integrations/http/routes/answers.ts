@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { bulkReport, queueLimits, schedule, trigger, triggerRecord, wait } from './operator-answers.ts'
+import { bulkReport, queueSettings, schedule, trigger, triggerRecord, wait } from './operator-answers.ts'
 
 /*
  * The responses of the routes, for the OpenAPI document. An object is loose if plugins add members to it.
@@ -32,7 +32,7 @@ export const queue = z.object({
   name: z.string(),
   paused: z.boolean(),
   counts,
-  limits: queueLimits.optional(),
+  ...queueSettings,
   /** In lists: when the oldest waiting job was due. Absent if none waits. */
   oldest: z.number().optional(),
 })

@@ -87,8 +87,13 @@ export const trigger = z.looseObject({
 
 export const triggerRecord = z.looseObject({ type: z.enum(['fired', 'refused']), id: z.string(), at: z.number() })
 
-/** The limits of a queue in all processes, in the response for one queue. `period` is in milliseconds. */
-export const queueLimits = z.object({
-  concurrency: z.number().int().optional(),
-  rate: z.object({ limit: z.number().int(), period: z.number() }).optional(),
-})
+/** The settings of a queue in all processes, in the response for one queue. `period` is in milliseconds. */
+export const queueSettings = {
+  limits: z
+    .object({
+      concurrency: z.number().int().optional(),
+      rate: z.object({ limit: z.number().int(), period: z.number() }).optional(),
+    })
+    .optional(),
+  pausedKeys: z.array(z.object({ key: z.string(), since: z.number() })).optional(),
+}

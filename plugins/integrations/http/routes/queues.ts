@@ -4,7 +4,7 @@ import * as answers from './answers.ts'
 import { largeCount } from '../../../lib/large-counts.ts'
 import { createQueueCounter } from '../../../observability/lib/queue-counts.ts'
 import { route, type Route } from './route.ts'
-import { count, flag, ms } from './values.ts'
+import { count, flag, ms, name } from './values.ts'
 
 /** The maximum number of dead letters that one request moves. */
 const MAX_LETTERS = 10_000
@@ -39,13 +39,20 @@ async function countsOf(kernel: Kernel, names: readonly string[]): Promise<Queue
 async function infoOf(kernel: Kernel, name: string): Promise<QueueInfo> {
   const queues = kernel.port('queue')
   const count = async () => ({ counts: await queues.getJobCounts(name) })
-  const [{ counts }, paused, limits = {}] = await Promise.all([
+  const [{ counts }, paused, limits = {}, pausedKeys] = await Promise.all([
     largeCount(kernel, `queue ${name}`, count),
     queues.isPaused(name),
     queues.getLimits?.(name),
+    kernel.queue(name).pausedKeys(),
   ])
-  return { name, paused, counts, ...(Object.keys(limits).length > 0 && { limits }) }
+  const info = { name, paused, counts, ...(Object.keys(limits).length > 0 && { limits }) }
+  return { ...info, ...(pausedKeys.length > 0 && { pausedKeys }) }
 }
+
+const pausing = z.strictObject({
+  /** Only the jobs with this `fairKey` or `concurrencyKey`. Default: all jobs. */
+  key: name.optional(),
+})
 
 export const queueRoutes: readonly Route[] = [
   route({
@@ -88,10 +95,11 @@ export const queueRoutes: readonly Route[] = [
     action: 'queues.pause',
     destructive: false,
     idempotent: true,
-    summary: 'Pause a queue in all processes',
+    summary: 'Pause a queue, or the jobs with a key, in all processes',
+    body: pausing,
     answer: answers.queue,
-    async handle({ kernel, params }) {
-      await kernel.port('queue').pause(params.queue)
+    async handle({ kernel, params, body }) {
+      await kernel.queue(params.queue).pause(body)
       return infoOf(kernel, params.queue)
     },
   }),
@@ -102,10 +110,11 @@ export const queueRoutes: readonly Route[] = [
     action: 'queues.resume',
     destructive: false,
     idempotent: true,
-    summary: 'Resume a paused queue',
+    summary: 'Resume a paused queue or key',
+    body: pausing,
     answer: answers.queue,
-    async handle({ kernel, params }) {
-      await kernel.port('queue').resume(params.queue)
+    async handle({ kernel, params, body }) {
+      await kernel.queue(params.queue).resume(body)
       return infoOf(kernel, params.queue)
     },
   }),

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { EventDraft, PluginKernel, StoredEvent } from '../../../kernel/index.ts'
-import { createCompactedStream } from '../../lib/compacted-stream.ts'
+import type { EventDraft, PluginKernel, StoredEvent } from '../../kernel/index.ts'
+import { createCompactedStream } from './compacted-stream.ts'
 
 /** The decisions of operators about a named object, such as a schedule, for all instances. */
 export interface SharedDecision<T> {
