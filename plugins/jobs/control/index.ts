@@ -1,14 +1,14 @@
 import { checkText, definePlugin, type EnqueuedJob, type JobHandle, type JobRef } from '../../../kernel/index.ts'
 import { createControl, type Control } from './control.ts'
 import { createJobHandles, type JobControls } from './job-handle.ts'
-import { createPausedKeys } from './paused-keys.ts'
+import { createPausedKeys, type PausedKeyAccess } from './paused-keys.ts'
 import { createQueueHandle, type QueueHandle } from './queue-handle.ts'
 
 export type { JobRef } from '../../../kernel/index.ts'
 export type { Control } from './control.ts'
 export type { DuplicateOptions } from './job-actions.ts'
 export type { JobControls } from './job-handle.ts'
-export type { PausedKey } from './paused-keys.ts'
+export type { PausedKey, PausedKeyAccess } from './paused-keys.ts'
 export type { CleanOptions, QueueHandle, QueueNotice } from './queue-handle.ts'
 
 declare module 'nuxt-queue/kernel' {
@@ -35,6 +35,8 @@ declare module 'nuxt-queue/kernel' {
   interface PluginKernel {
     /** Adds methods to the handles of jobs. Absent without the plugin `control`. Their types are added to `JobMethods` by declaration merging. */
     extendJobs?(methods: object): void
+    /** The keys whose jobs are paused. Absent without the plugin `control`. */
+    readonly pausedKeys?: PausedKeyAccess
   }
 }
 
@@ -51,7 +53,7 @@ export default definePlugin({
       job: jobs.ofRef,
       queue: (name) => createQueueHandle(kernel, paused, checkText('The name of a queue', name)),
     })
-    kernel.share({ extendJobs: jobs.extend })
+    kernel.share({ extendJobs: jobs.extend, pausedKeys: paused.access })
     kernel.provide('handles', jobs.ofStored)
     return listen()
   },

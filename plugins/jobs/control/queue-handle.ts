@@ -38,7 +38,7 @@ export interface QueueHandle {
    * With `key`, only the jobs whose `fairKey` or `concurrencyKey` is the key wait, for example the jobs of a tenant. At most 1,000 keys of
    * all queues are paused at once.
    *
-   * @throws QueueError `OPTION_INVALID`
+   * @throws QueueError `OPTION_INVALID`; `OPTION_UNSUPPORTED` for a key without the plugin `limits`
    * @example
    * await kernel.queue('mail').pause({ key: 'acme' })
    */

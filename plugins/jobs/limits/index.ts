@@ -13,9 +13,10 @@ import {
 import { watchOutage } from '../../lib/outage.ts'
 import { keyedRateLimitShape, keyShape, limitShape, warnOfOldRateLimit } from '../../lib/rate-limit.ts'
 import { workerOption } from '../../lib/worker-option.ts'
-import { hasKeys, keysOf } from '../lib/limit-keys.ts'
 import { checkKeysOf, demandsOf, type MetLimit, type PermitDemand, type StartDemand } from './demands.ts'
 import { limitsShape } from './limits-shape.ts'
+import { hasKeys, keysOf } from './keys.ts'
+import { holdPausedKeys } from './paused-jobs.ts'
 import { createPermits, RECHECK_DELAY } from './permits.ts'
 
 export type { SharedConcurrency, WorkerLimit } from './options.ts'
@@ -61,6 +62,7 @@ export default definePlugin({
     })
 
     kernel.onWorkerStart(() => permits.start())
+    if (kernel.pausedKeys) holdPausedKeys(kernel, kernel.pausedKeys)
     kernel.defineWorkerOption('limits', (_value, worker) => assertSupported(worker))
     kernel.hook(
       'emit',

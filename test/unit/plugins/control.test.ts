@@ -119,3 +119,13 @@ it('refuses more paused keys than every process can know, and invalid options', 
     await expect(queue.pause(options as never)).rejects.toMatchObject({ code: 'OPTION_INVALID' })
   }
 })
+
+it('fails a job of a paused key when it expires', async () => {
+  await using test = await createTestKernel({
+    workers: { sync: { config: { fairKey: 'acme' }, handler: () => 'ran' } },
+  })
+  await test.kernel.queue('default').pause({ key: 'acme' })
+  const job = await test.kernel.enqueue('sync', null, { expiresIn: 60_000 })
+  await test.advance('61s')
+  await expect(test.kernel.result(job)).rejects.toMatchObject({ code: 'JOB_EXPIRED' })
+})

@@ -1,5 +1,5 @@
 import { checkText, type Job, type JobDraft, type WorkerDefinition } from '../../../kernel/index.ts'
-import type { JobKey } from './job-key.ts'
+import type { JobKey } from '../lib/job-key.ts'
 
 /** The keys under which the limits of a worker count a job. */
 export interface LimitKeys {
